@@ -1,0 +1,77 @@
+package eventstore
+
+import (
+	"fmt"
+
+	"github.com/google/uuid"
+)
+
+// ConflictError means the stream was not as expected. Nothing was appended.
+type ConflictError struct {
+	Stream   string
+	Expected Expected
+	// Actual is the stream's last revision, -1 if it is empty, or UnknownRevision.
+	Actual int64
+}
+
+// UnknownRevision is ConflictError.Actual where the engine does not tell.
+const UnknownRevision int64 = -100
+
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("stream %s: expected revision %d, it is at %d", e.Stream, e.Expected, e.Actual)
+}
+
+// DuplicateEventError means that an event id is already recorded, but not at
+// the place asked for. Nothing was appended.
+type DuplicateEventError struct {
+	Stream string // of the append that was refused
+	ID     uuid.UUID
+}
+
+func (e *DuplicateEventError) Error() string {
+	return fmt.Sprintf("stream %s: event id %s is already recorded elsewhere", e.Stream, e.ID)
+}
+
+// NotFoundError means the stream holds no event.
+type NotFoundError struct{ Stream string }
+
+func (e *NotFoundError) Error() string { return fmt.Sprintf("stream %s: not found", e.Stream) }
+
+// DeletedError means the stream was deleted for good and takes no more events.
+type DeletedError struct{ Stream string }
+
+func (e *DeletedError) Error() string { return fmt.Sprintf("stream %s: deleted", e.Stream) }
+
+// TooLargeError means an append is over a limit. Nothing was appended.
+type TooLargeError struct {
+	What        string // "bytes", "events", "stream name bytes", "type name bytes"
+	Size, Limit int
+}
+
+func (e *TooLargeError) Error() string {
+	return fmt.Sprintf("append of %d %s is over the limit of %d", e.Size, e.What, e.Limit)
+}
+
+// InvalidError means an append can never be accepted as it is: no events, an
+// empty stream or type name, a nil id, the same id twice, bytes that are not
+// JSON. Nothing was appended.
+type InvalidError struct{ Reason string }
+
+func (e *InvalidError) Error() string { return "append refused: " + e.Reason }
+
+// UnavailableError means the engine could not take the request; nothing was
+// appended, and the same request may be made again.
+type UnavailableError struct{ Cause error }
+
+func (e *UnavailableError) Error() string { return fmt.Sprintf("event store unavailable: %v", e.Cause) }
+func (e *UnavailableError) Unwrap() error { return e.Cause }
+
+// OutcomeUnknownError means the request was sent and no answer came: the events
+// may be recorded or not. Repeating it with the same ids and the same
+// expectation settles it.
+type OutcomeUnknownError struct{ Cause error }
+
+func (e *OutcomeUnknownError) Error() string {
+	return fmt.Sprintf("append sent, outcome unknown: %v", e.Cause)
+}
+func (e *OutcomeUnknownError) Unwrap() error { return e.Cause }

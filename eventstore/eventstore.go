@@ -1,0 +1,144 @@
+// Package eventstore is the contract of the log: an append-only, totally
+// ordered sequence of events, cut into streams.
+//
+// It says what every engine promises and nothing about how. Engines live in
+// the folders below (memory, postgres, ...), and all of them pass the suite in
+// storetest. What an event means is not this package's business: to the log it
+// is a type name and bytes.
+package eventstore
+
+import (
+	"context"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Limits every engine enforces with TooLargeError, so that a stream written on
+// one engine can be copied to any other (EventStoreDB's default for one append
+// is 1 MiB, counted as data, metadata and twice the type name).
+const (
+	MaxAppendBytes  = 1 << 20
+	MaxAppendEvents = 4096
+	MaxStreamName   = 256 // bytes
+	MaxTypeName     = 128 // bytes
+)
+
+// Event is a fact to be appended. The id is given by the writer and makes an
+// append repeatable: the same ids at the same place are recorded once.
+type Event struct {
+	ID   uuid.UUID
+	Type string // wire name with version, such as "stock.reserved.v1"
+	Data []byte // JSON object, kept byte for byte
+	Meta []byte // JSON object, kept byte for byte; see Metadata
+}
+
+// Size is what the event counts towards MaxAppendBytes.
+func (e Event) Size() int { return len(e.Data) + len(e.Meta) + 2*len(e.Type) }
+
+// Recorded is an event as the log holds it. Data and Meta are shared between
+// readers and must not be changed.
+type Recorded struct {
+	Event
+	Stream   string
+	Revision int64    // place in the stream, dense from 0
+	Position Position // place in the log
+	// RecordedAt is when the log took the event, UTC, to the microsecond.
+	RecordedAt time.Time
+}
+
+// Expected is what a writer believes of a stream: its last revision, or one of
+// the three states below.
+type Expected int64
+
+// The values are those of the EventStoreDB protocol's second version.
+const (
+	NoStream     Expected = -1 // the stream holds no event
+	Any          Expected = -2 // no belief; never used for aggregates
+	StreamExists Expected = -4 // the stream holds at least one event
+)
+
+// AtRevision expects the stream's last event to have this revision.
+// AtRevision(-1) is NoStream, so the revision of an empty stream needs no case.
+func AtRevision(revision int64) Expected { return Expected(revision) }
+
+// Result tells where an append's last event stands.
+type Result struct {
+	Revision int64
+	Position Position
+	// Replayed means the log already held exactly these events at this place,
+	// and nothing was added.
+	Replayed bool
+}
+
+// Filter selects events of the whole log. The zero Filter selects all. A
+// non-empty filter selects events whose type or stream has one of the prefixes;
+// only one of the two lists may be set.
+type Filter struct {
+	TypePrefixes   []string
+	StreamPrefixes []string
+}
+
+// Item is what a subscription yields: an event, or one of two marks.
+type Item struct {
+	// Event is set unless the item is a mark.
+	Event *Recorded
+	// Checkpoint is the position up to which the subscription has looked: of
+	// the event, or, on a mark, of the last event examined, chosen by the
+	// filter or not. A reader that stores it and resumes there misses nothing.
+	Checkpoint Position
+	// CaughtUp marks the moment nothing more is known; the next item is new.
+	CaughtUp bool
+}
+
+// Store is the log.
+//
+// All methods are safe for concurrent use. When ctx ends, they return its error
+// (wrapped) in bounded time; an Append that had already been handed to the
+// engine then returns OutcomeUnknownError.
+type Store interface {
+	// Append adds events to the end of one stream, all or none, if the stream
+	// is as expected. Appending the same ids again, with the same expectation,
+	// changes nothing and returns the first result with Replayed set.
+	//
+	// Errors: *ConflictError, *DuplicateEventError, *TooLargeError,
+	// *DeletedError, *UnavailableError, *OutcomeUnknownError (repeat with the
+	// same ids and the same expectation), *InvalidError.
+	Append(ctx context.Context, stream string, expected Expected, events []Event) (Result, error)
+
+	// ReadStream yields a stream's events from a revision on, in order, at most
+	// limit of them (0: all). A stream that holds no event yields *NotFoundError;
+	// reading past its end yields nothing.
+	ReadStream(ctx context.Context, stream string, from int64, limit int) iter.Seq2[Recorded, error]
+
+	// ReadAll yields the log's events after a position, in order, at most limit
+	// of them (0: up to the head at the time of the call). It never yields an
+	// event while one that sorts before it can still appear.
+	ReadAll(ctx context.Context, after Position, filter Filter, limit int) iter.Seq2[Recorded, error]
+
+	// Subscribe yields the log's events after a position, then waits for new
+	// ones, until ctx ends or the consumer stops. Each event is yielded once
+	// and in order. It yields a caught-up mark each time it reaches the head,
+	// and a checkpoint mark at least every 1,000 events examined but not
+	// selected. The sequence ends with an error only if the engine cannot go
+	// on; ctx's end is reported as its error.
+	Subscribe(ctx context.Context, after Position, filter Filter) iter.Seq2[Item, error]
+
+	// Head is the position of the last event, or Start if the log is empty.
+	Head(ctx context.Context) (Position, error)
+}
+
+// Selects tells whether the filter lets an event through.
+func (f Filter) Selects(eventType, stream string) bool {
+	if len(f.TypePrefixes) == 0 && len(f.StreamPrefixes) == 0 {
+		return true
+	}
+	return hasPrefix(eventType, f.TypePrefixes) || hasPrefix(stream, f.StreamPrefixes)
+}
+
+func hasPrefix(name string, prefixes []string) bool {
+	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, p) })
+}
