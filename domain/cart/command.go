@@ -1,0 +1,93 @@
+package cart
+
+import (
+	"time"
+
+	"daybook/domain/unit"
+)
+
+// Command is what can be asked of a cart.
+//
+//sumtype:decl
+type Command interface{ cartCommand() }
+
+// Open starts a cart. Opening it again as it is changes nothing.
+type Open struct {
+	CartID     unit.CartID
+	CustomerID unit.CustomerID
+	Currency   unit.Currency
+	Country    string
+}
+
+// AddLine puts a product into the cart. Offer is what the catalogue says of it
+// now (the caller of Decide has looked it up), or a trusted caller's override.
+type AddLine struct {
+	SKU      unit.SKU
+	SKUText  string // as given
+	Quantity unit.Quantity
+	Offer    Offer
+}
+
+// Offer is a product as it is offered to a cart.
+type Offer struct {
+	Title      string
+	Kind       unit.Kind
+	Price      unit.Money
+	Overridden bool
+}
+
+// ChangeQuantity sets a line's quantity.
+type ChangeQuantity struct {
+	Line     int
+	Quantity unit.Quantity
+}
+
+// RemoveLine takes a line out.
+type RemoveLine struct {
+	Line int
+}
+
+// StartCheckout freezes the cart for an order. Asked again with the same order
+// id while completing or completed, it changes nothing.
+type StartCheckout struct {
+	OrderID   unit.OrderID
+	Reference string
+	Sourcing  Sourcing
+	Policy    Policy
+	HoldUntil time.Time
+}
+
+// RefuseCheckout and CompleteCheckout record the outcome of a checkout. The
+// cart's stream is the referee: the first outcome recorded for an order id
+// stands, and asking for the other is refused (cart-checkout-decided).
+type RefuseCheckout struct {
+	OrderID   unit.OrderID
+	Shortages []Shortage
+}
+
+// CompleteCheckout records that all stock is held; see RefuseCheckout.
+type CompleteCheckout struct {
+	OrderID   unit.OrderID
+	Held      []Held
+	Dropped   []int
+	Shortages []Shortage
+}
+
+// Abandon ends an open cart.
+type Abandon struct {
+	Reason string
+}
+
+// Expire ends an open cart whose last change is older than the shop allows; the
+// caller has looked at the clock.
+type Expire struct{}
+
+func (Open) cartCommand()             {}
+func (AddLine) cartCommand()          {}
+func (ChangeQuantity) cartCommand()   {}
+func (RemoveLine) cartCommand()       {}
+func (StartCheckout) cartCommand()    {}
+func (RefuseCheckout) cartCommand()   {}
+func (CompleteCheckout) cartCommand() {}
+func (Abandon) cartCommand()          {}
+func (Expire) cartCommand()           {}

@@ -1,0 +1,148 @@
+// Package cart is what a customer means to buy. It holds nothing in stock: only
+// its checkout does, and that is the business of the process in checkout.
+package cart
+
+import (
+	"time"
+
+	"daybook/domain/unit"
+)
+
+// Event is what can have happened to a cart. The wire names in codec.go are
+// storage format: they are versioned, never renamed.
+//
+//sumtype:decl
+type Event interface{ cartEvent() }
+
+// Opened starts the cart; it is always a stream's first event.
+type Opened struct {
+	CartID     unit.CartID     `json:"cart_id"`
+	CustomerID unit.CustomerID `json:"customer_id,omitempty"` // empty: a guest
+	Currency   unit.Currency   `json:"currency"`
+	Country    string          `json:"country,omitempty"` // where it goes, as given
+}
+
+// Line is one line of a cart or an order: a product, how many, and the price
+// one unit was offered at. The same SKU may stand on several lines, with
+// several prices.
+type Line struct {
+	Number   int           `json:"line"` // 1, 2, ... in the order added, never used again
+	SKU      unit.SKU      `json:"sku"`
+	SKUText  string        `json:"sku_text,omitempty"` // the code as given, where it differs from SKU
+	Title    string        `json:"title,omitempty"`    // or the note the line came with
+	Kind     unit.Kind     `json:"kind"`
+	Quantity unit.Quantity `json:"quantity"` // > 0
+	Price    unit.Money    `json:"price"`    // of one unit
+	// Overridden means the price was given by a trusted caller and is not the
+	// catalogue's.
+	Overridden bool `json:"overridden,omitempty"`
+}
+
+// Total is the exact amount of the line; it is not rounded.
+func (l Line) Total() unit.Money { return l.Price.Times(l.Quantity) }
+
+// LineAdded puts a line into the cart.
+type LineAdded struct {
+	Line
+}
+
+// QuantityChanged sets a line's quantity.
+type QuantityChanged struct {
+	Line     int           `json:"line"`
+	Quantity unit.Quantity `json:"quantity"` // > 0, the new quantity
+}
+
+// LineRemoved takes a line out.
+type LineRemoved struct {
+	Line int `json:"line"`
+}
+
+// Policy says what a checkout does when stock is short.
+type Policy string
+
+const (
+	// AllOrNothing refuses the checkout when any line is short.
+	AllOrNothing Policy = "all-or-nothing"
+	// LineByLine drops the lines that are short and takes the rest, first line
+	// first; only when none is left is the checkout refused.
+	LineByLine Policy = "line-by-line"
+)
+
+// Sourcing says which locations may serve a checkout.
+type Sourcing struct {
+	// Locations in order of preference, at least one.
+	Locations []unit.LocationID `json:"locations"`
+	// Split allows one SKU to be served from several locations; otherwise the
+	// first location that has all of it serves it.
+	Split bool `json:"split,omitempty"`
+}
+
+// CheckoutStarted freezes lines and prices under the id of the order that is to
+// be. From here the cart is completing: it ends in CheckedOut, or is open again
+// by CheckoutRefused.
+type CheckoutStarted struct {
+	OrderID    unit.OrderID    `json:"order_id"`
+	CartID     unit.CartID     `json:"cart_id"`
+	CustomerID unit.CustomerID `json:"customer_id,omitempty"`
+	Currency   unit.Currency   `json:"currency"`
+	Country    string          `json:"country,omitempty"`
+	Reference  string          `json:"reference,omitempty"` // the caller's own number for the order
+	Lines      []Line          `json:"lines"`
+	Sourcing   Sourcing        `json:"sourcing"`
+	Policy     Policy          `json:"policy"`
+	// HoldUntil is the deadline of the stock reservations and of the order's
+	// confirmation.
+	HoldUntil time.Time `json:"hold_until"`
+}
+
+// Shortage tells what a checkout asked for and could not get.
+type Shortage struct {
+	SKU       unit.SKU        `json:"sku"`
+	Location  unit.LocationID `json:"location,omitempty"`
+	Requested unit.Quantity   `json:"requested"`
+	Available unit.Quantity   `json:"available"` // >= 0; what was left
+	// Reason is the code of the refusal, "stock-insufficient" most often.
+	Reason string `json:"reason"`
+}
+
+// CheckoutRefused ends a checkout without an order; the cart is open again.
+type CheckoutRefused struct {
+	OrderID   unit.OrderID `json:"order_id"`
+	Shortages []Shortage   `json:"shortages"`
+}
+
+// Held is stock reserved for an order at a location.
+type Held struct {
+	ReservationID unit.ReservationID `json:"reservation_id"`
+	SKU           unit.SKU           `json:"sku"`
+	Location      unit.LocationID    `json:"location"`
+	Quantity      unit.Quantity      `json:"quantity"`
+}
+
+// CheckedOut ends a checkout with an order: everything it needs is held. It is
+// the decision; the order is placed from it.
+type CheckedOut struct {
+	OrderID unit.OrderID `json:"order_id"`
+	Held    []Held       `json:"held,omitempty"`
+	// Dropped are the lines left out under the policy LineByLine.
+	Dropped   []int      `json:"dropped,omitempty"`
+	Shortages []Shortage `json:"shortages,omitempty"`
+}
+
+// Abandoned ends the cart by its customer or an operator.
+type Abandoned struct {
+	Reason string `json:"reason,omitempty"`
+}
+
+// Expired ends a cart nobody touched any more.
+type Expired struct{}
+
+func (Opened) cartEvent()          {}
+func (LineAdded) cartEvent()       {}
+func (QuantityChanged) cartEvent() {}
+func (LineRemoved) cartEvent()     {}
+func (CheckoutStarted) cartEvent() {}
+func (CheckoutRefused) cartEvent() {}
+func (CheckedOut) cartEvent()      {}
+func (Abandoned) cartEvent()       {}
+func (Expired) cartEvent()         {}

@@ -1,0 +1,136 @@
+package order
+
+import (
+	"time"
+
+	"daybook/domain/cart"
+	"daybook/domain/unit"
+)
+
+// Command is what can be asked of an order.
+//
+//sumtype:decl
+type Command interface{ orderCommand() }
+
+// Place creates the order from a checkout whose stock is held. Placing it again
+// as it is changes nothing.
+type Place struct {
+	OrderID    unit.OrderID
+	CartID     unit.CartID
+	CustomerID unit.CustomerID
+	Reference  string
+	Currency   unit.Currency
+	Country    string
+	Lines      []cart.Line
+	Held       []cart.Held
+	ConfirmBy  time.Time
+}
+
+// Confirm makes a pending order binding. After its deadline it is refused
+// (order-expired); on hold, refused (order-on-hold).
+type Confirm struct {
+	Now time.Time
+}
+
+// Hold stops fulfilment.
+type Hold struct {
+	Reason string
+}
+
+// ReleaseHold lets it go on.
+type ReleaseHold struct{}
+
+// CancelLines takes units that have not shipped off the order. When nothing
+// unshipped would remain on an order of which nothing shipped, it is Cancel.
+type CancelLines struct {
+	Lines  []LineQuantity
+	Reason string
+}
+
+// Cancel ends the order; refused once everything has shipped (order-shipped).
+type Cancel struct {
+	Reason string
+}
+
+// Expire ends a pending order whose deadline is not after Now; too early, it
+// changes nothing.
+type Expire struct {
+	Now time.Time
+}
+
+// RecordTransaction notes what the payment provider reported. The same
+// transaction id with the same content changes nothing; with other content it
+// is refused (transaction-differs).
+type RecordTransaction struct {
+	TransactionID unit.TransactionID
+	Type          TransactionType
+	State         TransactionState
+	Amount        unit.Money
+	Parent        unit.TransactionID
+	Provider      string
+	Reference     string
+}
+
+// SettleTransaction gives a pending transaction its end.
+type SettleTransaction struct {
+	TransactionID unit.TransactionID
+	State         TransactionState
+	Reference     string
+}
+
+// Ship records a parcel with the given units, from one location.
+type Ship struct {
+	ShipmentID unit.ShipmentID
+	Location   unit.LocationID
+	Lines      []LineQuantity // empty: everything still to ship from the location, and services
+	Carrier    string
+	Tracking   string
+	Force      bool
+}
+
+// Deliver records a parcel's arrival.
+type Deliver struct {
+	ShipmentID unit.ShipmentID
+}
+
+// Complete ends the order; refused while something is open (order-not-finished).
+type Complete struct{}
+
+// SettleStock records that a step's stock movements are all done.
+type SettleStock struct {
+	Step Step
+	Ref  string
+}
+
+// FailAllocation records that a confirmed order's stock is lost.
+type FailAllocation struct {
+	Shortages []cart.Shortage
+	Remedy    Remedy
+}
+
+// RecoverAllocation ends that state.
+type RecoverAllocation struct{}
+
+// Archive and Unarchive hide and show a finished order.
+type Archive struct{}
+
+// Unarchive shows the order again.
+type Unarchive struct{}
+
+func (Place) orderCommand()             {}
+func (Confirm) orderCommand()           {}
+func (Hold) orderCommand()              {}
+func (ReleaseHold) orderCommand()       {}
+func (CancelLines) orderCommand()       {}
+func (Cancel) orderCommand()            {}
+func (Expire) orderCommand()            {}
+func (RecordTransaction) orderCommand() {}
+func (SettleTransaction) orderCommand() {}
+func (Ship) orderCommand()              {}
+func (Deliver) orderCommand()           {}
+func (Complete) orderCommand()          {}
+func (SettleStock) orderCommand()       {}
+func (FailAllocation) orderCommand()    {}
+func (RecoverAllocation) orderCommand() {}
+func (Archive) orderCommand()           {}
+func (Unarchive) orderCommand()         {}

@@ -1,0 +1,208 @@
+// Package order is a sale whose stock is held: placed, confirmed, paid,
+// shipped, delivered. Payment and fulfilment states are derived from what was
+// recorded, never set. Moving the stock itself is the business of stock, driven
+// by the process in fulfilment.
+package order
+
+import (
+	"time"
+
+	"daybook/domain/cart"
+	"daybook/domain/unit"
+)
+
+// Event is what can have happened to an order. The wire names in codec.go are
+// storage format: they are versioned, never renamed.
+//
+//sumtype:decl
+type Event interface{ orderEvent() }
+
+// Placed starts the order; it is always a stream's first event. Everything it
+// needs is held in stock.
+type Placed struct {
+	OrderID    unit.OrderID    `json:"order_id"`
+	CartID     unit.CartID     `json:"cart_id,omitempty"`
+	CustomerID unit.CustomerID `json:"customer_id,omitempty"`
+	Reference  string          `json:"reference,omitempty"` // the caller's own number
+	Currency   unit.Currency   `json:"currency"`
+	Country    string          `json:"country,omitempty"`
+	Lines      []cart.Line     `json:"lines"`
+	Held       []cart.Held     `json:"held,omitempty"`
+	// Total is the exact sum of the lines; Charge is Total rounded to the
+	// currency's digits, what the customer owes.
+	Total  unit.Money `json:"total"`
+	Charge unit.Money `json:"charge"`
+	// ConfirmBy is when the order expires if it is still pending.
+	ConfirmBy time.Time `json:"confirm_by"`
+}
+
+// Confirmed makes the order binding; its reservations become allocations.
+type Confirmed struct{}
+
+// PutOnHold stops fulfilment until HoldReleased.
+type PutOnHold struct {
+	Reason string `json:"reason"`
+}
+
+// HoldReleased lets fulfilment go on.
+type HoldReleased struct{}
+
+// LineQuantity is some units of one line.
+type LineQuantity struct {
+	Line     int           `json:"line"`
+	Quantity unit.Quantity `json:"quantity"` // > 0
+}
+
+// LinesCanceled takes units off the order; the rest goes on.
+type LinesCanceled struct {
+	Lines  []LineQuantity `json:"lines"`
+	Reason string         `json:"reason"`
+}
+
+// Canceled ends the order: everything not shipped is taken off.
+type Canceled struct {
+	Reason string `json:"reason"`
+}
+
+// Expired ends an order that was not confirmed in time.
+type Expired struct{}
+
+// TransactionType is what a payment transaction does.
+type TransactionType string
+
+const (
+	Authorize  TransactionType = "authorize"
+	Capture    TransactionType = "capture"
+	Void       TransactionType = "void"
+	Refund     TransactionType = "refund"
+	Chargeback TransactionType = "chargeback"
+)
+
+// TransactionState is how a transaction stands. Pending has exactly one end.
+type TransactionState string
+
+const (
+	Pending   TransactionState = "pending"
+	Succeeded TransactionState = "succeeded"
+	Failed    TransactionState = "failed"
+)
+
+// TransactionRecorded notes a payment transaction as the provider reported it.
+type TransactionRecorded struct {
+	TransactionID unit.TransactionID `json:"transaction_id"`
+	Type          TransactionType    `json:"type"`
+	State         TransactionState   `json:"state"`
+	Amount        unit.Money         `json:"amount"` // > 0
+	// Parent is the authorization that a capture or void is of, or the capture
+	// that a refund or chargeback is of, where it is known.
+	Parent    unit.TransactionID `json:"parent,omitempty"`
+	Provider  string             `json:"provider,omitempty"`
+	Reference string             `json:"reference,omitempty"` // the provider's own
+}
+
+// TransactionSettled gives a pending transaction its end.
+type TransactionSettled struct {
+	TransactionID unit.TransactionID `json:"transaction_id"`
+	State         TransactionState   `json:"state"` // succeeded or failed
+	Reference     string             `json:"reference,omitempty"`
+}
+
+// ShippedLine is some units of a line, as they left.
+type ShippedLine struct {
+	Line     int           `json:"line"`
+	SKU      unit.SKU      `json:"sku"`
+	Kind     unit.Kind     `json:"kind"`
+	Quantity unit.Quantity `json:"quantity"`
+}
+
+// Shipped records one parcel that left one location.
+type Shipped struct {
+	ShipmentID unit.ShipmentID `json:"shipment_id"`
+	Location   unit.LocationID `json:"location"`
+	Lines      []ShippedLine   `json:"lines"`
+	Carrier    string          `json:"carrier,omitempty"`
+	Tracking   string          `json:"tracking,omitempty"`
+	Forced     bool            `json:"forced,omitempty"` // see stock.Shipped
+}
+
+// Delivered says that a parcel arrived.
+type Delivered struct {
+	ShipmentID unit.ShipmentID `json:"shipment_id"`
+}
+
+// Completed ends a confirmed order with nothing left to pay, ship or deliver.
+type Completed struct{}
+
+// Step names what asked stock to move.
+type Step string
+
+const (
+	StepConfirm  Step = "confirm"
+	StepCancel   Step = "cancel"
+	StepExpire   Step = "expire"
+	StepShipment Step = "shipment"
+)
+
+// StockSettled says that every stock movement asked for by a step is recorded;
+// until it stands, the fulfilment process still has work to do.
+type StockSettled struct {
+	Step Step `json:"step"`
+	// Ref tells steps of one kind apart: the shipment's id, or for a cancel
+	// its number ("1", "2", ...).
+	Ref string `json:"ref,omitempty"`
+}
+
+// Remedy is what is done about an order that is paid but cannot be confirmed or
+// allocated.
+type Remedy string
+
+const (
+	// RemedyVoidOrRefund gives the money back and cancels the order.
+	RemedyVoidOrRefund Remedy = "void_or_refund"
+	// RemedyBackorder keeps the order and waits for stock.
+	RemedyBackorder Remedy = "backorder"
+)
+
+// AllocationFailed is the named state of an order that is confirmed, perhaps
+// paid, and whose stock was lost (a reservation ended before it was committed
+// and nothing was left). The remedy is policy.
+type AllocationFailed struct {
+	Shortages []cart.Shortage `json:"shortages"`
+	Remedy    Remedy          `json:"remedy"`
+}
+
+// AllocationRecovered ends AllocationFailed: the stock was found after all.
+type AllocationRecovered struct{}
+
+// PaymentOrphaned is the named state of money that came for an order that can
+// no longer be confirmed (expired or canceled): it is owed back.
+type PaymentOrphaned struct {
+	TransactionID unit.TransactionID `json:"transaction_id"`
+	Amount        unit.Money         `json:"amount"`
+	Remedy        Remedy             `json:"remedy"`
+}
+
+// Archived hides a finished order from the lists of daily work.
+type Archived struct{}
+
+// Unarchived shows it again.
+type Unarchived struct{}
+
+func (Placed) orderEvent()              {}
+func (Confirmed) orderEvent()           {}
+func (PutOnHold) orderEvent()           {}
+func (HoldReleased) orderEvent()        {}
+func (LinesCanceled) orderEvent()       {}
+func (Canceled) orderEvent()            {}
+func (Expired) orderEvent()             {}
+func (TransactionRecorded) orderEvent() {}
+func (TransactionSettled) orderEvent()  {}
+func (Shipped) orderEvent()             {}
+func (Delivered) orderEvent()           {}
+func (Completed) orderEvent()           {}
+func (StockSettled) orderEvent()        {}
+func (AllocationFailed) orderEvent()    {}
+func (AllocationRecovered) orderEvent() {}
+func (PaymentOrphaned) orderEvent()     {}
+func (Archived) orderEvent()            {}
+func (Unarchived) orderEvent()          {}

@@ -1,0 +1,32 @@
+package product
+
+import "daybook/domain/unit"
+
+// Command is what can be asked of a product.
+//
+//sumtype:decl
+type Command interface{ productCommand() }
+
+// List puts a code on sale, as goods held in stock or as a service. Listing
+// again with the same title and kind changes nothing; another kind is refused
+// (product-kind-fixed), for stock may hold it.
+type List struct {
+	SKU   unit.SKU
+	Title string // 1 to 200 characters
+	Kind  unit.Kind
+}
+
+// SetPrice sets the price of one unit; zero is allowed, negative only for a
+// service (a discount, a voucher).
+type SetPrice struct {
+	Price unit.Money
+}
+
+// Retire takes the product off sale.
+type Retire struct {
+	Reason string
+}
+
+func (List) productCommand()     {}
+func (SetPrice) productCommand() {}
+func (Retire) productCommand()   {}

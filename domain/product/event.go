@@ -1,0 +1,40 @@
+// Package product is the catalogue entry that carts price from: what a code
+// is, what it costs, whether it is still sold. How much of it there is, is the
+// business of stock.
+package product
+
+import "daybook/domain/unit"
+
+// Event is what can have happened to a product. The wire names in codec.go are
+// storage format: they are versioned, never renamed.
+//
+//sumtype:decl
+type Event interface{ productEvent() }
+
+// Listed starts the entry; it is always a stream's first event. A retired
+// product may be listed again.
+type Listed struct {
+	SKU   unit.SKU  `json:"sku"`
+	Title string    `json:"title"`
+	Kind  unit.Kind `json:"kind"`
+}
+
+// Retitled changes what the product is called.
+type Retitled struct {
+	Title string `json:"title"`
+}
+
+// Priced sets the price of one unit in one currency; earlier carts keep theirs.
+type Priced struct {
+	Price unit.Money `json:"price"`
+}
+
+// Retired takes the product off sale. Carts that hold it can no longer check out.
+type Retired struct {
+	Reason string `json:"reason,omitempty"`
+}
+
+func (Listed) productEvent()   {}
+func (Retitled) productEvent() {}
+func (Priced) productEvent()   {}
+func (Retired) productEvent()  {}

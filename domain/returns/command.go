@@ -1,0 +1,80 @@
+package returns
+
+import "daybook/domain/unit"
+
+// Command is what can be asked of a return.
+//
+//sumtype:decl
+type Command interface{ returnCommand() }
+
+// Request starts a return. Whether a linked order really sold what comes back
+// is checked by the caller, who can see the order.
+type Request struct {
+	ReturnID   unit.ReturnID
+	OrderID    unit.OrderID
+	CustomerID unit.CustomerID
+	Reference  string
+	Currency   unit.Currency
+	Country    string
+	Lines      []Line // numbered 1, 2, ... by Decide
+	Reason     string
+}
+
+// Approve lets the goods be sent.
+type Approve struct{}
+
+// Decline refuses the return.
+type Decline struct {
+	Reason string
+}
+
+// Cancel ends the return before anything came.
+type Cancel struct {
+	Reason string
+}
+
+// Receive records an arrival. Receipt is the number the caller expects it to
+// have (the last one plus one); a number already used with the same lines
+// changes nothing.
+type Receive struct {
+	Receipt int
+	Lines   []ReceivedLine
+}
+
+// RecordRefund notes money given back: at most what the received units are
+// worth, rounded to be charged, in all.
+type RecordRefund struct {
+	TransactionID unit.TransactionID
+	Amount        unit.Money
+	Provider      string
+	Reference     string
+}
+
+// Close ends a return of which everything has been received.
+type Close struct{}
+
+// SettleStock records that a receipt's stock movements are all done.
+type SettleStock struct {
+	Receipt int
+}
+
+// NoteCredit creates a credit note.
+type NoteCredit struct {
+	ReturnID   unit.ReturnID
+	CustomerID unit.CustomerID
+	Reference  string
+	Currency   unit.Currency
+	Country    string
+	Reason     string
+	Lines      []CreditLine
+}
+
+func (Request) returnCommand()      {}
+func (Approve) returnCommand()      {}
+func (Decline) returnCommand()      {}
+func (Cancel) returnCommand()       {}
+func (Receive) returnCommand()      {}
+func (RecordRefund) returnCommand() {}
+func (Close) returnCommand()        {}
+func (SettleStock) returnCommand()  {}
+func (NoteCredit) returnCommand()   {}

@@ -1,0 +1,174 @@
+package stock
+
+import (
+	"time"
+
+	"daybook/domain/unit"
+)
+
+// Command is what can be asked of stock. Every command names the stock it is
+// for, so that a stream's first event is complete, and the time of the decision
+// (Now), for a reservation counts as expired from its deadline on.
+//
+//sumtype:decl
+type Command interface{ stockCommand() }
+
+// At is what every command carries.
+type At struct {
+	Key
+	Now time.Time
+}
+
+// Receive adds goods.
+type Receive struct {
+	At
+	Quantity unit.Quantity
+	Document string
+	Note     string
+}
+
+// Adjust corrects on hand by a change; it cannot go below zero
+// (stock-below-zero). Goods may be missing that are promised: available is then
+// negative until someone settles it.
+type Adjust struct {
+	At
+	Change   unit.Quantity
+	Reason   Reason
+	Document string
+	Note     string
+}
+
+// Count sets on hand to what was counted, if it was as expected when the count
+// began (stock-count-stale otherwise, with the actual number).
+type Count struct {
+	At
+	Expected unit.Quantity
+	Counted  unit.Quantity
+	Document string
+	Note     string
+}
+
+// Reserve holds goods for an order until a deadline. The same reservation id
+// and quantity again is the same reservation; one that has ended is not revived
+// (reservation-ended). Refused with stock-insufficient, facts available and
+// requested, when not all of it can be held.
+type Reserve struct {
+	At
+	ReservationID unit.ReservationID
+	OrderID       unit.OrderID
+	Quantity      unit.Quantity
+	ExpiresAt     time.Time
+}
+
+// Extend moves an active reservation's deadline.
+type Extend struct {
+	At
+	ReservationID unit.ReservationID
+	ExpiresAt     time.Time
+}
+
+// Release ends a reservation; of one that has ended or never was, nothing
+// happens.
+type Release struct {
+	At
+	ReservationID unit.ReservationID
+	Reason        string
+}
+
+// ExpireDue ends every reservation whose deadline is not after Now.
+type ExpireDue struct {
+	At
+}
+
+// Commit turns a reservation into an allocation. Already committed: nothing.
+// Ended otherwise, or past its deadline: reservation-ended.
+type Commit struct {
+	At
+	ReservationID unit.ReservationID
+}
+
+// Allocate promises goods to an order without a reservation; the same total
+// for the order again changes nothing (Quantity is the order's whole allocation
+// here). Refused with stock-insufficient.
+type Allocate struct {
+	At
+	OrderID  unit.OrderID
+	Quantity unit.Quantity
+}
+
+// Deallocate takes back up to Quantity of an order's allocation.
+type Deallocate struct {
+	At
+	OrderID  unit.OrderID
+	Quantity unit.Quantity
+	Reason   string
+}
+
+// Ship takes an order's allocated goods out, once per shipment. More than is
+// allocated is refused (stock-not-allocated); more than is on hand is refused
+// (stock-not-on-hand) unless Force records it.
+type Ship struct {
+	At
+	OrderID    unit.OrderID
+	ShipmentID unit.ShipmentID
+	Quantity   unit.Quantity
+	Force      bool
+}
+
+// TakeBack adds returned goods, once per return and condition.
+type TakeBack struct {
+	At
+	ReturnID  unit.ReturnID
+	OrderID   unit.OrderID
+	Quantity  unit.Quantity
+	Condition Condition
+}
+
+// Move changes the condition of goods; from available, only what is not
+// promised can be moved.
+type Move struct {
+	At
+	From, To Condition
+	Quantity unit.Quantity
+	Note     string
+}
+
+// TransferOut sends available goods to another location.
+type TransferOut struct {
+	At
+	TransferID unit.TransferID
+	To         unit.LocationID
+	Quantity   unit.Quantity
+}
+
+// TransferIn takes goods in from another location.
+type TransferIn struct {
+	At
+	TransferID unit.TransferID
+	From       unit.LocationID
+	Quantity   unit.Quantity
+}
+
+// SetPolicy replaces the policy. A policy that the present promises already
+// break is allowed: it binds what comes.
+type SetPolicy struct {
+	At
+	Policy Policy
+}
+
+func (Receive) stockCommand()     {}
+func (Adjust) stockCommand()      {}
+func (Count) stockCommand()       {}
+func (Reserve) stockCommand()     {}
+func (Extend) stockCommand()      {}
+func (Release) stockCommand()     {}
+func (ExpireDue) stockCommand()   {}
+func (Commit) stockCommand()      {}
+func (Allocate) stockCommand()    {}
+func (Deallocate) stockCommand()  {}
+func (Ship) stockCommand()        {}
+func (TakeBack) stockCommand()    {}
+func (Move) stockCommand()        {}
+func (TransferOut) stockCommand() {}
+func (TransferIn) stockCommand()  {}
+func (SetPolicy) stockCommand()   {}

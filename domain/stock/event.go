@@ -1,0 +1,215 @@
+// Package stock is one SKU at one location: how much is there, how much of it
+// is promised, and to whom. Its Decide is the place where overselling is
+// refused. Which location serves an order is the business of checkout.
+package stock
+
+import (
+	"time"
+
+	"daybook/domain/unit"
+)
+
+// Event is what can have happened to stock. The wire names in codec.go are
+// storage format: they are versioned, never renamed. Every quantity of State is
+// a sum over these events and nothing else.
+//
+//sumtype:decl
+type Event interface{ stockEvent() }
+
+// Key says which stock an event is of; it is also in the stream's name, and
+// here so that a consumer of the event stream needs nothing else.
+type Key struct {
+	SKU      unit.SKU        `json:"sku"`
+	Location unit.LocationID `json:"location"`
+}
+
+// Received adds goods that came in.
+type Received struct {
+	Key
+	Quantity unit.Quantity `json:"quantity"` // > 0
+	Document string        `json:"document,omitempty"`
+	Note     string        `json:"note,omitempty"`
+}
+
+// Reason classes an adjustment, in the words operators know.
+type Reason string
+
+const (
+	Correction     Reason = "correction"
+	CycleCount     Reason = "cycle_count"
+	ReasonReceived Reason = "received"
+	Restock        Reason = "restock"
+	DamagedGoods   Reason = "damaged"
+	Shrinkage      Reason = "shrinkage"
+	Promotion      Reason = "promotion"
+	OtherReason    Reason = "other"
+)
+
+// Adjusted corrects on hand.
+type Adjusted struct {
+	Key
+	Change   unit.Quantity `json:"change"` // != 0, on hand after minus before
+	Reason   Reason        `json:"reason"`
+	Document string        `json:"document,omitempty"`
+	Note     string        `json:"note,omitempty"`
+}
+
+// Counted records a count against what was expected; on hand becomes Counted.
+type Counted struct {
+	Key
+	Expected unit.Quantity `json:"expected"`
+	Counted  unit.Quantity `json:"counted"`
+	Document string        `json:"document,omitempty"`
+	Note     string        `json:"note,omitempty"`
+}
+
+// Reserved is a soft hold with an owner and a deadline.
+type Reserved struct {
+	Key
+	ReservationID unit.ReservationID `json:"reservation_id"`
+	OrderID       unit.OrderID       `json:"order_id"` // the owner
+	Quantity      unit.Quantity      `json:"quantity"`
+	ExpiresAt     time.Time          `json:"expires_at"`
+}
+
+// ReservationExtended moves the deadline.
+type ReservationExtended struct {
+	Key
+	ReservationID unit.ReservationID `json:"reservation_id"`
+	ExpiresAt     time.Time          `json:"expires_at"`
+}
+
+// ReservationReleased, ReservationExpired and ReservationCommitted are the three
+// ends of a reservation; it has exactly one of them.
+type ReservationReleased struct {
+	Key
+	ReservationID unit.ReservationID `json:"reservation_id"`
+	OrderID       unit.OrderID       `json:"order_id"`
+	Quantity      unit.Quantity      `json:"quantity"`
+	Reason        string             `json:"reason,omitempty"`
+}
+
+// ReservationExpired ends a reservation whose deadline has passed.
+type ReservationExpired struct {
+	Key
+	ReservationID unit.ReservationID `json:"reservation_id"`
+	OrderID       unit.OrderID       `json:"order_id"`
+	Quantity      unit.Quantity      `json:"quantity"`
+}
+
+// ReservationCommitted turns a reservation into an allocation of its order.
+type ReservationCommitted struct {
+	Key
+	ReservationID unit.ReservationID `json:"reservation_id"`
+	OrderID       unit.OrderID       `json:"order_id"`
+	Quantity      unit.Quantity      `json:"quantity"`
+}
+
+// Allocated is a hard promise to an order, made without a reservation.
+type Allocated struct {
+	Key
+	OrderID  unit.OrderID  `json:"order_id"`
+	Quantity unit.Quantity `json:"quantity"`
+}
+
+// Deallocated takes a hard promise back.
+type Deallocated struct {
+	Key
+	OrderID  unit.OrderID  `json:"order_id"`
+	Quantity unit.Quantity `json:"quantity"`
+	Reason   string        `json:"reason,omitempty"`
+}
+
+// Shipped takes allocated goods out of the house.
+type Shipped struct {
+	Key
+	OrderID    unit.OrderID    `json:"order_id"`
+	ShipmentID unit.ShipmentID `json:"shipment_id"`
+	Quantity   unit.Quantity   `json:"quantity"`
+	// Forced records a dispatch of goods the books did not have: on hand is
+	// then negative until a count or a receipt mends it.
+	Forced bool `json:"forced,omitempty"`
+}
+
+// Condition is where goods on hand stand: for sale, or set apart.
+type Condition string
+
+const (
+	Available      Condition = "available"
+	Damaged        Condition = "damaged"
+	QualityControl Condition = "quality_control"
+	OtherCondition Condition = "other"
+)
+
+// Returned adds goods that came back, in the condition they were found in.
+type Returned struct {
+	Key
+	ReturnID  unit.ReturnID `json:"return_id"`
+	OrderID   unit.OrderID  `json:"order_id,omitempty"`
+	Quantity  unit.Quantity `json:"quantity"`
+	Condition Condition     `json:"condition"`
+}
+
+// Moved changes the condition of goods on hand.
+type Moved struct {
+	Key
+	From     Condition     `json:"from"`
+	To       Condition     `json:"to"`
+	Quantity unit.Quantity `json:"quantity"`
+	Note     string        `json:"note,omitempty"`
+}
+
+// TransferredOut sends available goods to another location.
+type TransferredOut struct {
+	Key
+	TransferID unit.TransferID `json:"transfer_id"`
+	To         unit.LocationID `json:"to"`
+	Quantity   unit.Quantity   `json:"quantity"`
+}
+
+// TransferredIn takes goods in from another location.
+type TransferredIn struct {
+	Key
+	TransferID unit.TransferID `json:"transfer_id"`
+	From       unit.LocationID `json:"from"`
+	Quantity   unit.Quantity   `json:"quantity"`
+}
+
+// PolicySet replaces the item's policy.
+type PolicySet struct {
+	Key
+	Policy
+}
+
+// Policy is how far the item may be sold.
+type Policy struct {
+	SafetyStock    unit.Quantity `json:"safety_stock"`    // >= 0, kept back from sale
+	BackorderLimit unit.Quantity `json:"backorder_limit"` // >= 0, promised beyond what is there
+	ReorderPoint   unit.Quantity `json:"reorder_point"`   // >= 0; 0 is no alert
+}
+
+// ReorderPointCrossed says that available fell to or below the reorder point,
+// in the same append as its cause.
+type ReorderPointCrossed struct {
+	Key
+	Available    unit.Quantity `json:"available"` // after the change; may be negative
+	ReorderPoint unit.Quantity `json:"reorder_point"`
+}
+
+func (Received) stockEvent()             {}
+func (Adjusted) stockEvent()             {}
+func (Counted) stockEvent()              {}
+func (Reserved) stockEvent()             {}
+func (ReservationExtended) stockEvent()  {}
+func (ReservationReleased) stockEvent()  {}
+func (ReservationExpired) stockEvent()   {}
+func (ReservationCommitted) stockEvent() {}
+func (Allocated) stockEvent()            {}
+func (Deallocated) stockEvent()          {}
+func (Shipped) stockEvent()              {}
+func (Returned) stockEvent()             {}
+func (Moved) stockEvent()                {}
+func (TransferredOut) stockEvent()       {}
+func (TransferredIn) stockEvent()        {}
+func (PolicySet) stockEvent()            {}
+func (ReorderPointCrossed) stockEvent()  {}
