@@ -1,0 +1,183 @@
+// Package decidertest tests an aggregate by Given / When / Then: what has
+// happened, what is asked, and which of the three answers follows: events,
+// nothing, a refusal. It looks at events and never at state, so that a state
+// can change its shape without a test noticing.
+//
+// Beside the answer, each case checks what every aggregate promises: deciding
+// does not change the state, a state survives its snapshot form (JSON), and a
+// command that was answered with events adds nothing when it is asked again.
+package decidertest
+
+import (
+	"errors"
+	"maps"
+	"reflect"
+	"regexp"
+	"slices"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+
+	"daybook/domain/rule"
+)
+
+// Decider is an aggregate as its package exports it: C its Command, E its
+// Event, S its State.
+type Decider[C, E, S any] struct {
+	Decide func(C, S) ([]E, error)
+	Evolve func(S, E) S
+}
+
+// Case is one rule. Exactly one of Then, Refused and Nothing is set.
+type Case[C, E any] struct {
+	Given []E
+	When  C
+
+	// Then are the events that follow.
+	Then []E
+	// Refused is the refusal that follows, compared by code, and by facts
+	// where it has some: Refused: ErrShort.With("", map[string]any{...}).
+	Refused *rule.Rejection
+	// Nothing means that what is asked is already so.
+	Nothing bool
+
+	// Repeats marks a command that, asked again, happens again, such as
+	// "receive 5 units". Of all others, asking again after Then must give
+	// nothing or a refusal.
+	Repeats bool
+}
+
+// Run tests each case under its name.
+func (d Decider[C, E, S]) Run(t *testing.T, cases map[string]Case[C, E]) {
+	t.Helper()
+	for _, name := range slices.Sorted(maps.Keys(cases)) {
+		t.Run(name, func(t *testing.T) { d.check(t, cases[name]) })
+	}
+}
+
+// Fold is the state after events.
+func (d Decider[C, E, S]) Fold(events ...E) S {
+	var state S
+	for _, e := range events {
+		state = d.Evolve(state, e)
+	}
+	return state
+}
+
+func (d Decider[C, E, S]) check(t testing.TB, c Case[C, E]) {
+	t.Helper()
+	answers := 0
+	for _, set := range []bool{len(c.Then) > 0, c.Refused != nil, c.Nothing} {
+		if set {
+			answers++
+		}
+	}
+	if answers != 1 {
+		t.Fatal("set exactly one of Then, Refused and Nothing")
+	}
+
+	state := d.Fold(c.Given...)
+	before := text(t, state)
+	got, err := d.Decide(c.When, state)
+	if after := text(t, state); after != before {
+		t.Errorf("Decide changed the state\nfrom %s\nto   %s", before, after)
+	}
+	checkSnapshot(t, state)
+	if c.Refused != nil {
+		checkRefusal(t, got, err, c.Refused)
+		return
+	}
+	if err != nil {
+		t.Fatalf("refused: %v", err)
+	}
+	compareEvents(t, got, c.Then)
+
+	for _, e := range got {
+		state = d.Evolve(state, e)
+	}
+	checkSnapshot(t, state)
+	if again, err := d.Decide(c.When, state); !c.Repeats && err == nil && len(again) > 0 {
+		t.Errorf("asked again, it happens again: %s", lines(t, again))
+	}
+}
+
+func checkRefusal[E any](t testing.TB, got []E, err error, want *rule.Rejection) {
+	t.Helper()
+	rejection, refused := errors.AsType[*rule.Rejection](err)
+	switch {
+	case err == nil:
+		t.Fatalf("not refused, but %s", lines(t, got))
+	case !refused:
+		t.Fatalf("got error %v, want the refusal %s", err, want.Code)
+	case rejection.Code != want.Code:
+		t.Fatalf("refused with %v, want %s", rejection, want.Code)
+	case len(got) > 0:
+		t.Errorf("a refusal appends nothing, got %s", lines(t, got))
+	case rejection.Detail == "":
+		t.Error("a refusal has a sentence for a person")
+	}
+	if want.Facts == nil {
+		return
+	}
+	if got, want := text(t, rejection.Facts), text(t, want.Facts); got != want {
+		t.Errorf("facts\n got %s\nwant %s", got, want)
+	}
+}
+
+func compareEvents[E any](t testing.TB, got, want []E) {
+	t.Helper()
+	if got, want := lines(t, got), lines(t, want); got != want {
+		t.Errorf("events\n got %s\nwant %s", got, want)
+	}
+}
+
+// checkSnapshot writes a state as JSON and reads it back.
+func checkSnapshot[S any](t testing.TB, state S) {
+	t.Helper()
+	for _, field := range unwritten(reflect.TypeFor[S](), nil) {
+		t.Errorf("%s is not in the state's snapshot", field)
+	}
+	var back S
+	written := text(t, state)
+	if err := json.Unmarshal([]byte(written), &back); err != nil {
+		t.Fatalf("the state's snapshot cannot be read: %v\n%s", err, written)
+	}
+	if got := text(t, back); got != written {
+		t.Errorf("the state's snapshot reads back as\n     %s\nfrom %s", got, written)
+	}
+}
+
+var kebab = regexp.MustCompile(`^[a-z]+(-[a-z]+)+$`)
+
+// EveryRefusalHasARow tests that each declared refusal is the answer of at
+// least one case, that its code is well-formed and unique, and that no case
+// expects a refusal that is not declared.
+func (d Decider[C, E, S]) EveryRefusalHasARow(t testing.TB, declared []*rule.Rejection, tables ...map[string]Case[C, E]) {
+	t.Helper()
+	rows := map[string]int{}
+	for _, table := range tables {
+		for _, c := range table {
+			if c.Refused != nil {
+				rows[c.Refused.Code]++
+			}
+		}
+	}
+	seen := map[string]bool{}
+	for _, r := range declared {
+		if !kebab.MatchString(r.Code) || r.Detail == "" {
+			t.Errorf("%q: want a code in kebab-case and a detail", r.Code)
+		}
+		if seen[r.Code] {
+			t.Errorf("%s is declared twice", r.Code)
+		}
+		seen[r.Code] = true
+		if rows[r.Code] == 0 {
+			t.Errorf("%s has no row", r.Code)
+		}
+	}
+	for code := range rows {
+		if !seen[code] {
+			t.Errorf("%s is not in the list of declared refusals", code)
+		}
+	}
+}

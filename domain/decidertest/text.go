@@ -1,0 +1,63 @@
+package decidertest
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+)
+
+// text is a value as JSON: a comparison by it holds 2.5 and 2.50 for equal, and
+// a nil list and an empty one, as the log does.
+func text(t testing.TB, value any) string {
+	t.Helper()
+	data, err := json.Marshal(value, json.Deterministic(true))
+	if err != nil {
+		t.Fatalf("%T as JSON: %v", value, err)
+	}
+	return string(data)
+}
+
+func lines[E any](t testing.TB, events []E) string {
+	t.Helper()
+	if len(events) == 0 {
+		return "nothing"
+	}
+	var b strings.Builder
+	for _, e := range events {
+		fmt.Fprintf(&b, "\n    %T %s", e, text(t, e))
+	}
+	return b.String()
+}
+
+// unwritten lists the fields of our own types under t that JSON leaves out.
+func unwritten(t reflect.Type, seen []reflect.Type) []string {
+	if slices.Contains(seen, t) {
+		return nil
+	}
+	seen = append(seen, t)
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Array:
+		return unwritten(t.Elem(), seen)
+	case reflect.Map:
+		return append(unwritten(t.Key(), seen), unwritten(t.Elem(), seen)...)
+	case reflect.Struct:
+		if !strings.HasPrefix(t.PkgPath(), "daybook/") {
+			return nil
+		}
+	default:
+		return nil
+	}
+	var fields []string
+	for f := range t.Fields() {
+		if !f.IsExported() && !f.Anonymous || f.Tag.Get("json") == "-" {
+			fields = append(fields, t.Name()+"."+f.Name)
+			continue
+		}
+		fields = append(fields, unwritten(f.Type, seen)...)
+	}
+	return fields
+}
