@@ -1,0 +1,121 @@
+package embeddedpg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+const (
+	databaseName = "daybook"
+	userName     = "daybook" // the superuser of the cluster
+	socketPort   = "5432"    // names the socket file; nothing listens on a network
+
+	pollInterval   = 5 * time.Millisecond
+	noticeInterval = 5 * time.Second
+
+	// maxSocketPath is what fits into a Unix socket address on all systems.
+	maxSocketPath = 103
+)
+
+// SQLSTATE codes that starting meets.
+const (
+	codeInvalidCatalogName = "3D000" // no such database
+	codeCannotConnectNow   = "57P03" // starting up or recovering
+)
+
+// connectionURL leaves nothing to the environment that could lead elsewhere.
+func connectionURL(socketDir, database string) string {
+	host := strings.ReplaceAll(url.QueryEscape(socketDir), "+", "%20") // libpq does not read + as a blank
+	return fmt.Sprintf("postgres:///%s?host=%s&port=%s&user=%s&sslmode=disable", database, host, socketPort, userName)
+}
+
+// awaitReady returns when the database answers, making it if it is missing.
+func (s *Server) awaitReady(ctx context.Context) error {
+	poll := time.NewTicker(pollInterval)
+	defer poll.Stop()
+	notice := time.NewTicker(noticeInterval)
+	defer notice.Stop()
+	for {
+		err := s.tryDatabase(ctx)
+		if err == nil {
+			return nil
+		}
+		if refusal, ok := errors.AsType[*pgconn.PgError](err); ok && refusal.Code != codeCannotConnectNow {
+			return fmt.Errorf("open the database: %w", err)
+		}
+		select {
+		case <-s.process.done:
+			return fmt.Errorf("PostgreSQL did not start: %w", s.process.failure())
+		case <-ctx.Done():
+			return fmt.Errorf("PostgreSQL did not answer in time: %w", errors.Join(ctx.Err(), err))
+		case <-notice.C:
+			s.logger.Info("waiting for PostgreSQL, which may be recovering after a crash", "answer", err)
+		case <-poll.C:
+		}
+	}
+}
+
+func (s *Server) tryDatabase(ctx context.Context) error {
+	err := execute(ctx, s.url, "")
+	if missing, ok := errors.AsType[*pgconn.PgError](err); ok && missing.Code == codeInvalidCatalogName {
+		return execute(ctx, connectionURL(s.socket.path, "postgres"), "CREATE DATABASE "+databaseName)
+	}
+	return err
+}
+
+// execute runs one statement on a connection of its own; an empty one only
+// proves that the server takes statements.
+func execute(ctx context.Context, url, statement string) error {
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return err
+	}
+	_, err = conn.Exec(ctx, statement)
+	return errors.Join(err, conn.Close(ctx))
+}
+
+// socketDir is the folder of the server's socket.
+type socketDir struct {
+	path      string
+	temporary bool // outside the data directory, removed at the end
+}
+
+// makeSocketDir makes the private folder of the socket: in the data directory,
+// where a user finds it, unless that path is longer than a socket address.
+func makeSocketDir(root string, who identity) (socketDir, error) {
+	dir := socketDir{path: filepath.Join(root, socketDirName)}
+	err := os.Mkdir(dir.path, 0o700)
+	if errors.Is(err, os.ErrExist) {
+		err = nil
+	}
+	if len(filepath.Join(dir.path, ".s.PGSQL."+socketPort)) > maxSocketPath {
+		dir.temporary = true
+		dir.path, err = os.MkdirTemp("/tmp", "daybook-")
+	}
+	if err != nil {
+		return socketDir{}, fmt.Errorf("make the folder of the database's socket: %w", err)
+	}
+	if err := who.own(dir.path); err != nil {
+		return dir, err
+	}
+	if err := os.Chmod(dir.path, 0o700); err != nil {
+		return dir, fmt.Errorf("the folder of the database's socket: %w", err)
+	}
+	return dir, nil
+}
+
+// remove tidies up; the folder in the data directory is part of it and stays.
+func (d socketDir) remove() {
+	if d.temporary {
+		os.RemoveAll(d.path) //nolint:errcheck // an empty folder left in /tmp does no harm
+	}
+}

@@ -1,0 +1,189 @@
+package embeddedpg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Names in the data directory.
+const (
+	clusterName    = "postgres"
+	lockName       = "postgres.lock"
+	unfinishedName = "postgres.unfinished"
+	socketDirName  = "run"
+)
+
+// dataDir is the layout of a data directory.
+type dataDir struct {
+	root    string // absolute, no symbolic links
+	cluster string // root/postgres: what PostgreSQL calls its data directory
+}
+
+// openDataDir makes the data directory if it is missing, and refuses one that
+// holds somebody else's files.
+func openDataDir(path string) (dataDir, error) {
+	if path == "" {
+		return dataDir{}, errors.New("no data directory given")
+	}
+	root, err := filepath.Abs(path)
+	if err != nil {
+		return dataDir{}, fmt.Errorf("data directory %s: %w", path, err)
+	}
+	if err := os.MkdirAll(filepath.Dir(root), 0o755); err != nil {
+		return dataDir{}, fmt.Errorf("make the data directory: %w", err)
+	}
+	// Nobody else may list or read it. They may pass through when root makes
+	// it, because the server then runs as another user.
+	mode := fs.FileMode(0o700)
+	if os.Geteuid() == 0 {
+		mode = 0o711
+	}
+	if err := os.Mkdir(root, mode); err != nil && !errors.Is(err, fs.ErrExist) {
+		return dataDir{}, fmt.Errorf("make the data directory: %w", err)
+	}
+	if root, err = filepath.EvalSymlinks(root); err != nil {
+		return dataDir{}, fmt.Errorf("data directory %s: %w", path, err)
+	}
+	d := dataDir{root: root, cluster: filepath.Join(root, clusterName)}
+	return d, d.refuseForeign()
+}
+
+// refuseForeign returns an error for a folder that is neither empty nor a data
+// directory of ours.
+func (d dataDir) refuseForeign() error {
+	names, err := namesIn(d.root)
+	if err != nil {
+		return fmt.Errorf("data directory %s: %w", d.root, err)
+	}
+	if slices.Contains(names, "PG_VERSION") {
+		return fmt.Errorf("%s is the data directory of another PostgreSQL server; nothing was changed. Use that server by DATABASE_URL, or give an empty folder", d.root)
+	}
+	if len(names) > 0 && !slices.Contains(names, lockName) && !slices.Contains(names, clusterName) {
+		return fmt.Errorf("%s is not empty and holds no database of this program; nothing was changed. Give an empty or new folder", d.root)
+	}
+	inside, err := namesIn(d.cluster)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("data directory %s: %w", d.root, err)
+	}
+	if len(inside) > 0 && !slices.Contains(inside, "PG_VERSION") {
+		return fmt.Errorf("%s is not empty and holds no PostgreSQL data; nothing was changed. Move it away, or give another folder", d.cluster)
+	}
+	return nil
+}
+
+// namesIn lists a folder without what file systems and desktops put there.
+func namesIn(path string) ([]string, error) {
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, entry := range entries {
+		if name := entry.Name(); name != "lost+found" && name != ".DS_Store" {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+// clusterMajor is the major version that wrote the data, or 0 if there is none.
+func (d dataDir) clusterMajor() (int, error) {
+	text, err := os.ReadFile(filepath.Join(d.cluster, "PG_VERSION"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return 0, fmt.Errorf("the data in %s belongs to another user; run as that user: %w", d.cluster, err)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read the version of the data: %w", err)
+	}
+	major, err := leadingNumber(strings.TrimSpace(string(text)))
+	if err != nil {
+		return 0, fmt.Errorf("%s/PG_VERSION: %w", d.cluster, err)
+	}
+	return major, nil
+}
+
+// prepareCluster makes the cluster if there is none, and sees that it belongs
+// to the user the server runs as.
+func (d dataDir) prepareCluster(ctx context.Context, install installation, who identity, settings map[string]string) error {
+	major, err := d.clusterMajor()
+	if err != nil {
+		return err
+	}
+	if major > 0 {
+		return who.own(d.cluster)
+	}
+	return d.initialize(ctx, install, who, settings["fsync"] == "off")
+}
+
+// initialize makes the cluster in a sibling folder and renames it when it is
+// complete and on disk, so that a crash leaves no half-made one behind.
+func (d dataDir) initialize(ctx context.Context, install installation, who identity, unsafe bool) error {
+	unfinished := filepath.Join(d.root, unfinishedName)
+	// What an interrupted attempt left never held anybody's data.
+	if err := os.RemoveAll(unfinished); err != nil {
+		return fmt.Errorf("initialize the database: %w", err)
+	}
+	if err := os.Mkdir(unfinished, 0o700); err != nil {
+		return fmt.Errorf("initialize the database: %w", err)
+	}
+	defer os.RemoveAll(unfinished) //nolint:errcheck // after the rename there is nothing; before it the next start removes it
+	if err := who.own(unfinished); err != nil {
+		return err
+	}
+	args := []string{
+		"--pgdata=" + unfinished, "--username=" + userName, "--encoding=UTF8", "--locale=C", "--data-checksums",
+		"--auth=trust", // the way in is a socket in a folder that only its owner may enter
+		"--no-instructions",
+	}
+	if unsafe {
+		args = append(args, "--no-sync")
+	}
+	// initdb flushes all it wrote before it returns.
+	cmd := who.command(ctx, filepath.Join(install.bin, "initdb"), args...)
+	cmd.Dir = d.root
+	if text, err := output(cmd); err != nil {
+		return fmt.Errorf("initialize the database in %s: %w\n%s", d.root, err, lastLines(text, 12))
+	}
+	if err := os.Remove(d.cluster); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("initialize the database: %w", err) // it is empty: refuseForeign saw to that
+	}
+	if err := os.Rename(unfinished, d.cluster); err != nil {
+		return fmt.Errorf("initialize the database: %w", err)
+	}
+	if unsafe {
+		return nil
+	}
+	return errors.Join(syncDir(d.root), syncDir(filepath.Dir(d.root)))
+}
+
+// syncDir makes the names in a folder durable.
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		if errors.Is(err, fs.ErrPermission) {
+			return nil // a parent we may pass but not read is not ours to flush
+		}
+		return fmt.Errorf("flush %s: %w", path, err)
+	}
+	if err := errors.Join(dir.Sync(), dir.Close()); err != nil {
+		return fmt.Errorf("flush %s: %w", path, err)
+	}
+	return nil
+}
+
+func lastLines(text string, most int) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.Join(lines[max(0, len(lines)-most):], "\n")
+}

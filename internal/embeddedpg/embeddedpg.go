@@ -1,0 +1,200 @@
+// Package embeddedpg runs an installed PostgreSQL server as a child of this
+// process: found, initialized, started, watched and stopped without the user
+// preparing anything but the binaries.
+//
+// The server listens on a Unix socket in a private folder and nowhere else,
+// keeps its data under one data directory, and ends with this process. The
+// package never deletes or converts data: where it cannot go on safely it
+// refuses and says what to do. What is stored in the database, its schema and
+// its migrations are not its business, and neither are servers that somebody
+// else runs.
+package embeddedpg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Config says where the server keeps its data and how it is set up.
+type Config struct {
+	// DataDir is the program's data directory, made if missing. The server
+	// takes three names in it: postgres (the data), postgres.lock and run (the
+	// socket). A non-empty folder without them is refused, so start the server
+	// before anything else is written to a new data directory.
+	DataDir string
+	// Logger receives the server's own log; nil means slog.Default().
+	Logger *slog.Logger
+	// Settings are server settings that go over the defaults, by their names
+	// in postgresql.conf. Where the server listens cannot be changed.
+	Settings map[string]string
+}
+
+// Server is a running PostgreSQL.
+type Server struct {
+	url     string
+	logger  *slog.Logger
+	lock    *dirLock
+	socket  socketDir
+	process *process
+
+	mu       sync.Mutex
+	stopping bool
+}
+
+// How long a server may take to end after it was told to, before it is told
+// more firmly. A fast shutdown writes out all changed pages first.
+const (
+	fastShutdownMax      = 60 * time.Second
+	immediateShutdownMax = 10 * time.Second
+)
+
+// Start finds an installed server, initializes DataDir if it is new, starts
+// the server and returns when the database answers. ctx bounds the start only:
+// recovery after a crash may take long, and is waited for. The server runs
+// until Stop, or until this process ends, in whatever way it ends.
+//
+// Errors: *NotInstalledError, *InUseError, *VersionError; all others say what
+// is wrong with the data directory or quote the server.
+func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
+	logger := cfg.Logger
+	if logger == nil {
+		logger = slog.Default()
+	}
+	dir, err := openDataDir(cfg.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	lock, err := lockDataDir(dir.root)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{logger: logger, lock: lock}
+	defer func() {
+		if err != nil {
+			s.release()
+		}
+	}()
+
+	major, err := dir.clusterMajor()
+	if err != nil {
+		return nil, err
+	}
+	install, err := newFinder().find(ctx, dir.cluster, major)
+	if err != nil {
+		return nil, err
+	}
+	who, err := chooseIdentity(ctx, install, dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := endLeftover(ctx, dir.cluster, logger); err != nil {
+		return nil, err
+	}
+	if err := dir.prepareCluster(ctx, install, who, cfg.Settings); err != nil {
+		return nil, err
+	}
+	if s.socket, err = makeSocketDir(dir.root, who); err != nil {
+		return nil, err
+	}
+	s.url = connectionURL(s.socket.path, databaseName)
+	if err := s.launch(ctx, dir, install, who, cfg.Settings); err != nil {
+		return nil, err
+	}
+	logger.Debug("PostgreSQL started", "version", install.major, "binaries", install.bin,
+		"data", dir.cluster, "pid", s.process.pid(), "as", who.name)
+	return s, nil
+}
+
+// launch starts the child and waits until the database answers; if it does
+// not, the child is ended again.
+func (s *Server) launch(ctx context.Context, dir dataDir, install installation, who identity, settings map[string]string) error {
+	args := []string{"-D", dir.cluster}
+	args = append(args, settingArgs(ctx, dir, install, who, s.socket.path, settings)...)
+	cmd := who.command(context.WithoutCancel(ctx), filepath.Join(install.bin, "postgres"), args...)
+	cmd.Dir = dir.root
+	var err error
+	if s.process, err = startProcess(cmd, s.logger); err != nil {
+		return fmt.Errorf("start PostgreSQL: %w", err)
+	}
+	if err := s.awaitReady(ctx); err != nil {
+		ended, cancel := context.WithTimeout(context.WithoutCancel(ctx), immediateShutdownMax)
+		defer cancel()
+		return errors.Join(err, s.end(ended))
+	}
+	return nil
+}
+
+// URL is a connection string for the database "daybook", good for pgx and psql.
+func (s *Server) URL() string { return s.url }
+
+// Done is closed when the server has ended, asked for or not.
+func (s *Server) Done() <-chan struct{} { return s.process.done }
+
+// Err tells why the server ended: nil while it runs and after Stop, otherwise
+// an error with the last words of the server's log.
+func (s *Server) Err() error {
+	select {
+	case <-s.process.done:
+	default:
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping {
+		return nil
+	}
+	return fmt.Errorf("PostgreSQL ended by itself: %w", s.process.failure())
+}
+
+// Stop ends the server, first by a fast shutdown, which leaves a clean data
+// directory; if ctx ends first, by an immediate one, from which the next start
+// recovers without loss. It returns when the server is gone and the data
+// directory is free for another process. Stopping twice is harmless.
+func (s *Server) Stop(ctx context.Context) error {
+	err := s.end(ctx)
+	s.release()
+	return err
+}
+
+// end takes the child down, more firmly step by step.
+func (s *Server) end(ctx context.Context) error {
+	s.mu.Lock()
+	s.stopping = true
+	s.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, fastShutdownMax)
+	defer cancel()
+	s.process.signal(syscall.SIGINT)
+	select {
+	case <-s.process.done:
+		return nil
+	case <-ctx.Done():
+	}
+	s.process.signal(syscall.SIGQUIT)
+	killed := time.AfterFunc(immediateShutdownMax, func() { s.process.signal(syscall.SIGKILL) })
+	defer killed.Stop()
+	<-s.process.done
+	return errors.New("PostgreSQL did not shut down in time and was stopped at once; it will recover at the next start")
+}
+
+// release gives up the data directory. It may be called more than once, and
+// before everything was acquired.
+func (s *Server) release() {
+	s.socket.remove()
+	s.lock.release()
+}
+
+// output runs a short-lived program of the installation.
+func output(cmd *exec.Cmd) (string, error) {
+	text, err := runProcess(cmd)
+	if err != nil {
+		return text, fmt.Errorf("%s: %w", filepath.Base(cmd.Path), err)
+	}
+	return text, nil
+}

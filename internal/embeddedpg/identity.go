@@ -1,0 +1,153 @@
+package embeddedpg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// identity is the user the server runs as. PostgreSQL refuses to run as root,
+// so a root process has to become somebody else for it.
+type identity struct {
+	name     string
+	uid, gid int // owner of the server's files, as this process sees it
+	attr     func() *syscall.SysProcAttr
+}
+
+// chooseIdentity finds a user that can run the server on the data directory.
+// Each candidate is tried on a harmless call, because what stands in the way
+// (parent folders, capabilities, kernel settings) is easier met than predicted.
+func chooseIdentity(ctx context.Context, install installation, dir dataDir) (identity, error) {
+	if os.Geteuid() != 0 {
+		return identity{name: "this user", uid: os.Geteuid(), gid: os.Getegid(), attr: childAttr}, nil
+	}
+	var failures []string
+	for _, who := range rootCandidates(dir.cluster) {
+		err := who.try(ctx, install, dir)
+		if err == nil {
+			return who, nil
+		}
+		if ctx.Err() != nil {
+			return identity{}, fmt.Errorf("look for a user to run PostgreSQL: %w", ctx.Err())
+		}
+		failures = append(failures, fmt.Sprintf("  as %s: %v", who.name, err))
+	}
+	return identity{}, fmt.Errorf(`PostgreSQL does not run as root, and no other user could run it on %s:
+%s
+Run as an ordinary user, give a data directory that the user postgres can reach (such as /var/lib/daybook), or use a running server by DATABASE_URL`,
+		dir.root, strings.Join(failures, "\n"))
+}
+
+// rootCandidates are the identities open to root, best first: whoever owns the
+// data already, then a user made for such work, then root's own files under
+// another name, which also works where others may not go (a 0700 home).
+func rootCandidates(cluster string) []identity {
+	var dropped []identity
+	for _, name := range []string{"postgres", "_postgres", "nobody"} {
+		if account, err := user.Lookup(name); err == nil {
+			dropped = append(dropped, dropTo(account)...)
+		}
+	}
+	renamed := renamedRoot()
+	owner, err := ownerOf(cluster)
+	if err != nil { // no data yet
+		return append(dropped, renamed...)
+	}
+	if owner == 0 {
+		return append(renamed, dropped...)
+	}
+	if account, err := user.LookupId(strconv.Itoa(owner)); err == nil {
+		dropped = append(dropTo(account), dropped...)
+	}
+	return append(dropped, renamed...)
+}
+
+// dropTo is the identity of an account, if root may be it at all.
+func dropTo(account *user.User) []identity {
+	uid, uidErr := strconv.Atoi(account.Uid)
+	gid, gidErr := strconv.Atoi(account.Gid)
+	if uidErr != nil || gidErr != nil || uid <= 0 || gid < 0 {
+		return nil
+	}
+	return []identity{{name: "user " + account.Username, uid: uid, gid: gid, attr: func() *syscall.SysProcAttr {
+		attr := childAttr()
+		attr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+		return attr
+	}}}
+}
+
+// command is a program of the installation run under this identity, with no
+// more of our environment than it needs: the rest may hold secrets, or PG*
+// variables that lead the program elsewhere.
+func (id identity) command(ctx context.Context, program string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.SysProcAttr = id.attr()
+	cmd.Env = []string{"LC_ALL=C", "TZ=UTC"}
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"} {
+		if value, ok := os.LookupEnv(name); ok {
+			cmd.Env = append(cmd.Env, name+"="+value)
+		}
+	}
+	return cmd
+}
+
+// try proves that the identity can be taken on, run the programs and stand in
+// the data directory.
+func (id identity) try(ctx context.Context, install installation, dir dataDir) error {
+	cmd := id.command(ctx, filepath.Join(install.bin, "postgres"), "--version")
+	cmd.Dir = dir.root
+	_, err := output(cmd)
+	return err
+}
+
+// own gives a file tree to the identity. The top is changed last, so that an
+// interrupted change is taken up again.
+func (id identity) own(path string) error {
+	owner, err := ownerOf(path)
+	if err != nil {
+		return fmt.Errorf("owner of the data: %w", err)
+	}
+	if owner == id.uid {
+		return nil
+	}
+	if os.Geteuid() != 0 {
+		return fmt.Errorf("%s belongs to user %s; run as that user or give another data directory", path, userLabel(owner))
+	}
+	err = filepath.WalkDir(path, func(name string, _ fs.DirEntry, err error) error {
+		if err != nil || name == path {
+			return err
+		}
+		return os.Lchown(name, id.uid, id.gid)
+	})
+	if err = errors.Join(err, os.Lchown(path, id.uid, id.gid)); err != nil {
+		return fmt.Errorf("give the data to %s: %w", id.name, err)
+	}
+	return nil
+}
+
+func ownerOf(path string) (int, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return 0, err
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, fmt.Errorf("%s: the system does not tell its owner", path)
+	}
+	return int(stat.Uid), nil
+}
+
+func userLabel(uid int) string {
+	if account, err := user.LookupId(strconv.Itoa(uid)); err == nil {
+		return account.Username
+	}
+	return strconv.Itoa(uid)
+}

@@ -1,0 +1,26 @@
+//go:build !linux
+
+package embeddedpg
+
+import (
+	"context"
+	"os/exec"
+	"strconv"
+	"strings"
+)
+
+// serversAreKnown: only the postmaster is seen, so a pid file is never judged.
+const serversAreKnown = false
+
+// serversOn is the postmaster, if the process of that number is one on this
+// cluster: its command line names the folder.
+func serversOn(cluster string, postmaster int) []int {
+	if postmaster <= 0 || !alive(postmaster) {
+		return nil
+	}
+	text, err := output(exec.CommandContext(context.Background(), "ps", "-ww", "-o", "command=", "-p", strconv.Itoa(postmaster)))
+	if err != nil || !strings.Contains(text, "postgres") || !strings.Contains(text, cluster) {
+		return nil
+	}
+	return []int{postmaster}
+}

@@ -1,0 +1,95 @@
+package embeddedpg
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+)
+
+// logLinePrefix puts the kind of server process before each entry: an error
+// in a client's statement reaches that client anyway, an error elsewhere
+// reaches only the log.
+const logLinePrefix = "%b|"
+
+// wordsKept is how many lines of the log are remembered for error messages.
+const wordsKept = 8
+
+// serverLog turns the server's standard error into log entries.
+type serverLog struct {
+	logger *slog.Logger
+
+	mu      sync.Mutex
+	partial []byte
+	words   []string // the last lines, oldest first
+}
+
+func newServerLog(logger *slog.Logger) *serverLog { return &serverLog{logger: logger} }
+
+// Write takes any piece of the output; entries are logged line by line.
+func (l *serverLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.partial = append(l.partial, p...)
+	for {
+		end := bytes.IndexByte(l.partial, '\n')
+		if end < 0 {
+			return len(p), nil
+		}
+		l.line(string(l.partial[:end]))
+		l.partial = l.partial[end+1:]
+	}
+}
+
+func (l *serverLog) line(line string) {
+	if strings.TrimSpace(line) == "" {
+		return
+	}
+	kind, severity, text := parseLogLine(line)
+	words := text
+	if severity != "" {
+		words = severity + ": " + text
+	}
+	if l.words = append(l.words, words); len(l.words) > wordsKept {
+		l.words = l.words[1:]
+	}
+	l.logger.Log(context.Background(), logLevel(kind, severity), "PostgreSQL: "+text, "severity", severity, "process", kind)
+}
+
+// lastWords are the last lines the server wrote.
+func (l *serverLog) lastWords() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Join(l.words, "\n")
+}
+
+// parseLogLine splits "client backend|ERROR:  text". Lines that continue an
+// entry, or come from outside the server's logging, have only text.
+func parseLogLine(line string) (kind, severity, text string) {
+	kind, entry, ok := strings.Cut(line, "|")
+	if !ok || strings.HasPrefix(line, "\t") {
+		return "", "", strings.TrimSpace(line)
+	}
+	severity, text, ok = strings.Cut(entry, ":  ")
+	if !ok {
+		return "", "", line
+	}
+	return kind, severity, text
+}
+
+func logLevel(kind, severity string) slog.Level {
+	switch severity {
+	case "PANIC":
+		return slog.LevelError
+	case "FATAL", "ERROR":
+		// "FATAL" also says that one connection was refused or ended.
+		if kind == "client backend" || kind == "not initialized" {
+			return slog.LevelDebug
+		}
+		return slog.LevelError
+	case "WARNING":
+		return slog.LevelWarn
+	}
+	return slog.LevelDebug
+}
