@@ -33,7 +33,7 @@ type Event struct {
 	ID   uuid.UUID
 	Type string // wire name with version, such as "stock.reserved.v1"
 	Data []byte // JSON object, kept byte for byte
-	Meta []byte // JSON object, kept byte for byte; see Metadata
+	Meta []byte // JSON object or empty, kept byte for byte; see Metadata
 }
 
 // Size is what the event counts towards MaxAppendBytes.
@@ -102,7 +102,11 @@ type Item struct {
 type Store interface {
 	// Append adds events to the end of one stream, all or none, if the stream
 	// is as expected. Appending the same ids again, with the same expectation,
-	// changes nothing and returns the first result with Replayed set.
+	// changes nothing and returns the first result with Replayed set. An id that
+	// is recorded anywhere else is refused.
+	//
+	// The engine may go on using events after Append returns, and may hand their
+	// bytes to readers: they must not be changed any more.
 	//
 	// Errors: *ConflictError, *DuplicateEventError, *TooLargeError,
 	// *DeletedError, *UnavailableError, *OutcomeUnknownError (repeat with the
@@ -110,7 +114,7 @@ type Store interface {
 	Append(ctx context.Context, stream string, expected Expected, events []Event) (Result, error)
 
 	// ReadStream yields a stream's events from a revision on, in order, at most
-	// limit of them (0: all). A stream that holds no event yields *NotFoundError;
+	// limit of them (0: all up to its end at some moment after the call). A stream that holds no event yields *NotFoundError;
 	// reading past its end yields nothing.
 	ReadStream(ctx context.Context, stream string, from int64, limit int) iter.Seq2[Recorded, error]
 
@@ -124,7 +128,8 @@ type Store interface {
 	// and in order. It yields a caught-up mark each time it reaches the head,
 	// and a checkpoint mark at least every 1,000 events examined but not
 	// selected. The sequence ends with an error only if the engine cannot go
-	// on; ctx's end is reported as its error.
+	// on; ctx's end is reported as its error. An engine that can tell refuses a
+	// position beyond its head, for that position is of another log.
 	Subscribe(ctx context.Context, after Position, filter Filter) iter.Seq2[Item, error]
 
 	// Head is the position of the last event, or Start if the log is empty.

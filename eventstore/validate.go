@@ -1,8 +1,12 @@
 package eventstore
 
 import (
+	"bytes"
 	"fmt"
+	"strings"
+	"unicode/utf8"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 )
 
@@ -13,6 +17,8 @@ func CheckAppend(stream string, expected Expected, events []Event) error {
 	switch {
 	case stream == "":
 		return &InvalidError{Reason: "empty stream name"}
+	case !isText(stream):
+		return &InvalidError{Reason: "stream name is not UTF-8 text"}
 	case len(stream) > MaxStreamName:
 		return &TooLargeError{What: "stream name bytes", Size: len(stream), Limit: MaxStreamName}
 	case expected < NoStream && expected != Any && expected != StreamExists:
@@ -23,24 +29,63 @@ func CheckAppend(stream string, expected Expected, events []Event) error {
 		return &TooLargeError{What: "events", Size: len(events), Limit: MaxAppendEvents}
 	}
 	size := 0
-	seen := make(map[uuid.UUID]struct{}, len(events))
-	for i, e := range events {
-		switch {
-		case e.ID == uuid.Nil:
-			return &InvalidError{Reason: fmt.Sprintf("event %d has no id", i)}
-		case e.Type == "":
-			return &InvalidError{Reason: fmt.Sprintf("event %d has no type", i)}
-		case len(e.Type) > MaxTypeName:
-			return &TooLargeError{What: "type name bytes", Size: len(e.Type), Limit: MaxTypeName}
+	for i := range events {
+		if err := checkEvent(i, &events[i]); err != nil {
+			return err
 		}
-		if _, twice := seen[e.ID]; twice {
-			return &InvalidError{Reason: fmt.Sprintf("event id %s occurs twice", e.ID)}
-		}
-		seen[e.ID] = struct{}{}
-		size += e.Size()
+		size += events[i].Size()
 	}
 	if size > MaxAppendBytes {
 		return &TooLargeError{What: "bytes", Size: size, Limit: MaxAppendBytes}
 	}
+	return checkIDs(events)
+}
+
+func checkEvent(i int, e *Event) error {
+	switch {
+	case e.ID == uuid.Nil:
+		return &InvalidError{Reason: fmt.Sprintf("event %d has no id", i)}
+	case e.Type == "":
+		return &InvalidError{Reason: fmt.Sprintf("event %d has no type", i)}
+	case !isText(e.Type):
+		return &InvalidError{Reason: fmt.Sprintf("type name of event %d is not UTF-8 text", i)}
+	case len(e.Type) > MaxTypeName:
+		return &TooLargeError{What: "type name bytes", Size: len(e.Type), Limit: MaxTypeName}
+	case len(e.Data)+len(e.Meta) > MaxAppendBytes: // before the bytes are parsed
+		return &TooLargeError{What: "bytes", Size: e.Size(), Limit: MaxAppendBytes}
+	case !isObject(e.Data):
+		return &InvalidError{Reason: fmt.Sprintf("data of event %d is not a JSON object", i)}
+	case len(e.Meta) > 0 && !isObject(e.Meta):
+		return &InvalidError{Reason: fmt.Sprintf("metadata of event %d is not a JSON object", i)}
+	}
 	return nil
+}
+
+func checkIDs(events []Event) error {
+	if len(events) == 1 {
+		return nil
+	}
+	seen := make(map[uuid.UUID]struct{}, len(events))
+	for i := range events {
+		if _, twice := seen[events[i].ID]; twice {
+			return &InvalidError{Reason: fmt.Sprintf("event id %s occurs twice", events[i].ID)}
+		}
+		seen[events[i].ID] = struct{}{}
+	}
+	return nil
+}
+
+// isText tells whether a name can be stored and sent everywhere: valid UTF-8
+// without the zero byte, which Postgres does not take.
+func isText(name string) bool {
+	return utf8.ValidString(name) && strings.IndexByte(name, 0) < 0
+}
+
+// isObject tells whether data is one JSON object in valid UTF-8. A name that
+// occurs twice is let through: the log keeps bytes, what they mean is the
+// decoder's business.
+func isObject(data []byte) bool {
+	start := bytes.TrimLeft(data, " \t\r\n")
+	return len(start) > 0 && start[0] == '{' &&
+		jsontext.Value(data).IsValid(jsontext.AllowDuplicateNames(true))
 }

@@ -1,0 +1,145 @@
+// Package memory is the log in one process's memory, for tests and simulation:
+// simple enough to be believed, and held to the same suite as every engine.
+//
+// Durability is not its business, nor is speed with many writers: one lock
+// guards everything.
+package memory
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"daybook/eventstore"
+)
+
+// Store is an in-memory log. Its positions are contiguous from 1.
+type Store struct {
+	now func() time.Time
+
+	mu      sync.Mutex
+	log     []eventstore.Recorded // index + 1 is the position
+	streams map[string][]int      // by revision, index in log
+	ids     map[uuid.UUID]int     // index in log
+	changed chan struct{}         // closed when the log grows
+}
+
+var _ eventstore.Store = (*Store)(nil)
+
+// Option changes how a store is made.
+type Option func(*Store)
+
+// WithClock makes the store take recorded times from now, as a simulation
+// needs. A clock that goes backwards is held at its latest time.
+func WithClock(now func() time.Time) Option {
+	return func(s *Store) { s.now = now }
+}
+
+// New makes an empty log.
+func New(options ...Option) *Store {
+	s := &Store{
+		now:     time.Now, //nolint:forbidigo // the default of the clock that is otherwise given
+		streams: make(map[string][]int),
+		ids:     make(map[uuid.UUID]int),
+		changed: make(chan struct{}),
+	}
+	for _, option := range options {
+		option(s)
+	}
+	return s
+}
+
+// Append implements eventstore.Store.
+func (s *Store) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+	if err := eventstore.CheckAppend(stream, expected, events); err != nil {
+		return eventstore.Result{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return eventstore.Result{}, fmt.Errorf("append to %s: %w", stream, err)
+	}
+	if result, known, err := s.recordedBefore(stream, expected, events); known {
+		return result, err
+	}
+	revision := int64(len(s.streams[stream])) - 1
+	if !matches(expected, revision) {
+		return eventstore.Result{}, &eventstore.ConflictError{Stream: stream, Expected: expected, Actual: revision}
+	}
+	return s.add(stream, events), nil
+}
+
+func matches(expected eventstore.Expected, revision int64) bool {
+	switch expected {
+	case eventstore.Any:
+		return true
+	case eventstore.StreamExists:
+		return revision >= 0
+	}
+	return revision == int64(expected)
+}
+
+// recordedBefore answers an append of ids that the log knows already: all of
+// them in a row where this append would put them is a replay, anything else a
+// duplicate. known is false if the log knows none of them.
+func (s *Store) recordedBefore(stream string, expected eventstore.Expected, events []eventstore.Event) (result eventstore.Result, known bool, err error) {
+	for _, e := range events {
+		if _, known = s.ids[e.ID]; known {
+			break
+		}
+	}
+	if !known {
+		return eventstore.Result{}, false, nil
+	}
+	places := s.streams[stream]
+	first := int64(expected) + 1
+	if expected < eventstore.NoStream { // without an exact place, where the first id stands
+		if at, ok := s.ids[events[0].ID]; ok {
+			first = s.log[at].Revision
+		}
+	}
+	for i, e := range events {
+		at, ok := s.ids[e.ID]
+		place := first + int64(i)
+		if !ok || place < 0 || place >= int64(len(places)) || places[place] != at {
+			return eventstore.Result{}, true, &eventstore.DuplicateEventError{Stream: stream, ID: s.firstKnown(events)}
+		}
+	}
+	last := s.log[places[first+int64(len(events))-1]]
+	return eventstore.Result{Revision: last.Revision, Position: last.Position, Replayed: true}, true, nil
+}
+
+func (s *Store) firstKnown(events []eventstore.Event) uuid.UUID {
+	for _, e := range events {
+		if _, known := s.ids[e.ID]; known {
+			return e.ID
+		}
+	}
+	return uuid.Nil
+}
+
+func (s *Store) add(stream string, events []eventstore.Event) eventstore.Result {
+	recordedAt := s.now().UTC().Truncate(time.Microsecond)
+	if n := len(s.log); n > 0 && recordedAt.Before(s.log[n-1].RecordedAt) {
+		recordedAt = s.log[n-1].RecordedAt
+	}
+	for _, e := range events {
+		at := len(s.log)
+		s.log = append(s.log, eventstore.Recorded{
+			Event:      e,
+			Stream:     stream,
+			Revision:   int64(len(s.streams[stream])),
+			Position:   eventstore.At(uint64(at + 1)),
+			RecordedAt: recordedAt,
+		})
+		s.streams[stream] = append(s.streams[stream], at)
+		s.ids[e.ID] = at
+	}
+	close(s.changed)
+	s.changed = make(chan struct{})
+	last := s.log[len(s.log)-1]
+	return eventstore.Result{Revision: last.Revision, Position: last.Position}
+}

@@ -1,0 +1,161 @@
+package memory
+
+import (
+	"context"
+	"fmt"
+	"iter"
+
+	"daybook/eventstore"
+)
+
+const (
+	pageSize  = 256  // events copied under the lock at a time
+	markEvery = 1000 // events examined and not selected, at most, between marks
+)
+
+// Head implements eventstore.Store.
+func (s *Store) Head(ctx context.Context) (eventstore.Position, error) {
+	if err := ctx.Err(); err != nil {
+		return eventstore.Start, fmt.Errorf("head: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return eventstore.At(uint64(len(s.log))), nil
+}
+
+// ReadStream implements eventstore.Store.
+func (s *Store) ReadStream(ctx context.Context, stream string, from int64, limit int) iter.Seq2[eventstore.Recorded, error] {
+	return func(yield func(eventstore.Recorded, error) bool) {
+		s.mu.Lock()
+		places := s.streams[stream] // only ever appended to: this view stays as it is
+		s.mu.Unlock()
+		if err := ctx.Err(); err != nil {
+			yield(eventstore.Recorded{}, fmt.Errorf("read stream %s: %w", stream, err))
+			return
+		}
+		if len(places) == 0 {
+			yield(eventstore.Recorded{}, &eventstore.NotFoundError{Stream: stream})
+			return
+		}
+		places = places[min(max(from, 0), int64(len(places))):]
+		if limit > 0 {
+			places = places[:min(limit, len(places))]
+		}
+		for _, at := range places {
+			if err := ctx.Err(); err != nil {
+				yield(eventstore.Recorded{}, fmt.Errorf("read stream %s: %w", stream, err))
+				return
+			}
+			if !yield(s.at(at), nil) {
+				return
+			}
+		}
+	}
+}
+
+func (s *Store) at(index int) eventstore.Recorded {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.log[index]
+}
+
+// ReadAll implements eventstore.Store.
+func (s *Store) ReadAll(ctx context.Context, after eventstore.Position, filter eventstore.Filter, limit int) iter.Seq2[eventstore.Recorded, error] {
+	return func(yield func(eventstore.Recorded, error) bool) {
+		head, err := s.Head(ctx)
+		if err != nil {
+			yield(eventstore.Recorded{}, fmt.Errorf("read log: %w", err))
+			return
+		}
+		given := 0
+		for after.Before(head) {
+			page, _ := s.page(after)
+			for _, e := range page {
+				if head.Before(e.Position) {
+					return
+				}
+				if err := ctx.Err(); err != nil {
+					yield(eventstore.Recorded{}, fmt.Errorf("read log: %w", err))
+					return
+				}
+				after = e.Position
+				if !filter.Selects(e.Type, e.Stream) {
+					continue
+				}
+				if !yield(e, nil) {
+					return
+				}
+				if given++; given == limit {
+					return
+				}
+			}
+		}
+	}
+}
+
+// page returns events after a position, and a channel that is closed when there
+// are more than at the time of the call.
+func (s *Store) page(after eventstore.Position) ([]eventstore.Recorded, <-chan struct{}) {
+	first, _ := after.Pair()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if first >= uint64(len(s.log)) {
+		return nil, s.changed
+	}
+	last := min(first+pageSize, uint64(len(s.log)))
+	// A recorded event never changes, so this part of the log needs no copy.
+	return s.log[first:last:last], s.changed
+}
+
+// Subscribe implements eventstore.Store.
+func (s *Store) Subscribe(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Item, error] {
+	return func(yield func(eventstore.Item, error) bool) {
+		err := s.subscribe(ctx, after, filter, func(item eventstore.Item) bool { return yield(item, nil) })
+		if err != nil {
+			yield(eventstore.Item{}, fmt.Errorf("subscription: %w", err))
+		}
+	}
+}
+
+// subscribe runs until ctx ends, which is its error, or yield returns false.
+func (s *Store) subscribe(ctx context.Context, after eventstore.Position, filter eventstore.Filter, yield func(eventstore.Item) bool) error {
+	if head, err := s.Head(ctx); err != nil {
+		return err
+	} else if head.Before(after) {
+		return fmt.Errorf("position %s is beyond the head %s: it is of another log", after, head)
+	}
+	skipped := 0 // events not selected since the last item
+	for {
+		page, more := s.page(after)
+		for i := range page {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			e := &page[i]
+			after = e.Position
+			item := eventstore.Item{Checkpoint: after}
+			if filter.Selects(e.Type, e.Stream) {
+				recorded := *e // the reader's own, so that the log cannot be changed through it
+				item.Event = &recorded
+			} else if skipped++; skipped < markEvery {
+				continue
+			}
+			skipped = 0
+			if !yield(item) {
+				return nil
+			}
+		}
+		if len(page) > 0 {
+			continue
+		}
+		skipped = 0
+		if !yield(eventstore.Item{Checkpoint: after, CaughtUp: true}) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-more:
+		}
+	}
+}

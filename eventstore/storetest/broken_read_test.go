@@ -1,0 +1,208 @@
+package storetest_test
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"strings"
+
+	"daybook/eventstore"
+)
+
+// changed passes each event through change, which says whether to yield it.
+func changed(read readAllFunc, change func(*eventstore.Recorded) bool) readAllFunc {
+	return func(ctx context.Context, after eventstore.Position, filter eventstore.Filter, limit int) iter.Seq2[eventstore.Recorded, error] {
+		return func(yield func(eventstore.Recorded, error) bool) {
+			for e, err := range read(ctx, after, filter, limit) {
+				if (err != nil || change(&e)) && !yield(e, err) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// commitsLate: every fifth event takes its position at once and can be seen
+// only when two later ones are there, as with a sequence in Postgres.
+func commitsLate(e *engine) {
+	e.readAll = func(ctx context.Context, after eventstore.Position, filter eventstore.Filter, limit int) iter.Seq2[eventstore.Recorded, error] {
+		head, _ := e.sound.Head(ctx)
+		return changed(e.sound.ReadAll, func(r *eventstore.Recorded) bool {
+			n := number(r.Position)
+			return n%5 != 0 || n+2 <= number(head)
+		})(ctx, after, filter, limit)
+	}
+}
+
+// live changes what a subscription yields after it caught up once: each event
+// is replaced by those that change returns.
+func live(subscribe subscribeFunc, change func(eventstore.Item) []eventstore.Item) subscribeFunc {
+	return func(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Item, error] {
+		return func(yield func(eventstore.Item, error) bool) {
+			isLive := false
+			for item, err := range subscribe(ctx, after, filter) {
+				items := []eventstore.Item{item}
+				if isLive && item.Event != nil {
+					items = change(item)
+				}
+				isLive = isLive || item.CaughtUp
+				for _, item := range items {
+					if !yield(item, err) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+func losesLive(e *engine) {
+	e.subscribe = live(e.sound.Subscribe, func(item eventstore.Item) []eventstore.Item {
+		if number(item.Checkpoint)%50 == 0 {
+			return nil
+		}
+		return []eventstore.Item{item}
+	})
+}
+
+func repeatsLive(e *engine) {
+	e.subscribe = live(e.sound.Subscribe, func(item eventstore.Item) []eventstore.Item {
+		if number(item.Checkpoint)%50 == 0 {
+			return []eventstore.Item{item, item}
+		}
+		return []eventstore.Item{item}
+	})
+}
+
+func turnsRound(e *engine) {
+	e.subscribe = func(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Item, error] {
+		var held *eventstore.Item
+		return live(e.sound.Subscribe, func(item eventstore.Item) []eventstore.Item {
+			if number(item.Checkpoint)%50 == 0 {
+				held = &item
+				return nil
+			}
+			if held == nil {
+				return []eventstore.Item{item}
+			}
+			items := []eventstore.Item{item, *held}
+			held = nil
+			return items
+		})(ctx, after, filter)
+	}
+}
+
+func startsAt(e *engine) {
+	e.subscribe = func(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Item, error] {
+		return e.sound.Subscribe(ctx, eventstore.At(max(number(after), 1)-1), filter)
+	}
+}
+
+func caughtUpTooSoon(e *engine) {
+	e.subscribe = func(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Item, error] {
+		return func(yield func(eventstore.Item, error) bool) {
+			if !yield(eventstore.Item{Checkpoint: after, CaughtUp: true}, nil) {
+				return
+			}
+			e.sound.Subscribe(ctx, after, filter)(yield)
+		}
+	}
+}
+
+func neverMarks(e *engine) {
+	e.subscribe = func(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Item, error] {
+		return func(yield func(eventstore.Item, error) bool) {
+			for item, err := range e.sound.Subscribe(ctx, after, filter) {
+				if (err != nil || item.Event != nil || item.CaughtUp) && !yield(item, err) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// marksAhead: a checkpoint of the head, before what lies between was looked at.
+func marksAhead(e *engine) {
+	e.subscribe = func(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Item, error] {
+		return func(yield func(eventstore.Item, error) bool) {
+			for item, err := range e.sound.Subscribe(ctx, after, filter) {
+				if err == nil && item.Event == nil {
+					item.Checkpoint, err = e.sound.Head(ctx)
+				}
+				if !yield(item, err) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func noLimit(e *engine) {
+	e.readAll = func(ctx context.Context, after eventstore.Position, filter eventstore.Filter, _ int) iter.Seq2[eventstore.Recorded, error] {
+		return e.sound.ReadAll(ctx, after, filter, 0)
+	}
+}
+
+func bySubstring(e *engine) {
+	e.readAll = func(ctx context.Context, after eventstore.Position, filter eventstore.Filter, limit int) iter.Seq2[eventstore.Recorded, error] {
+		return changed(e.sound.ReadAll, func(r *eventstore.Recorded) bool {
+			for _, part := range filter.TypePrefixes {
+				if strings.Contains(r.Type, strings.TrimPrefix(part, "suite.")) {
+					return true
+				}
+			}
+			return filter.Selects(r.Type, r.Stream)
+		})(ctx, after, eventstore.Filter{}, limit)
+	}
+}
+
+func yieldsNothing(e *engine) {
+	e.readStream = func(ctx context.Context, stream string, from int64, limit int) iter.Seq2[eventstore.Recorded, error] {
+		return func(yield func(eventstore.Recorded, error) bool) {
+			for r, err := range e.sound.ReadStream(ctx, stream, from, limit) {
+				if _, missing := errors.AsType[*eventstore.NotFoundError](err); missing || !yield(r, err) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func fromOne(e *engine) {
+	e.readStream = func(ctx context.Context, stream string, from int64, limit int) iter.Seq2[eventstore.Recorded, error] {
+		return e.sound.ReadStream(ctx, stream, max(from-1, 0), limit)
+	}
+}
+
+func leaks(e *engine) {
+	e.subscribe = func(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Item, error] {
+		return func(yield func(eventstore.Item, error) bool) {
+			items := make(chan eventstore.Item)
+			go func() {
+				for item, err := range e.sound.Subscribe(ctx, after, filter) {
+					if err != nil {
+						return
+					}
+					items <- item
+				}
+			}()
+			for item := range items {
+				if !yield(item, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func endsSilently(e *engine) {
+	e.subscribe = func(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Item, error] {
+		return func(yield func(eventstore.Item, error) bool) {
+			for item, err := range e.sound.Subscribe(ctx, after, filter) {
+				if err != nil || !yield(item, nil) {
+					return
+				}
+			}
+		}
+	}
+}

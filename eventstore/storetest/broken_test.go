@@ -1,0 +1,293 @@
+package storetest_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"daybook/eventstore"
+	"daybook/eventstore/memory"
+)
+
+// The types of a store's methods, so that a broken engine is one function.
+type (
+	appendFunc     func(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error)
+	readStreamFunc func(ctx context.Context, stream string, from int64, limit int) iter.Seq2[eventstore.Recorded, error]
+	readAllFunc    func(ctx context.Context, after eventstore.Position, filter eventstore.Filter, limit int) iter.Seq2[eventstore.Recorded, error]
+	subscribeFunc  func(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Item, error]
+)
+
+// engine is a sound engine with methods replaced.
+type engine struct {
+	sound      *memory.Store
+	append     appendFunc
+	readStream readStreamFunc
+	readAll    readAllFunc
+	subscribe  subscribeFunc
+}
+
+func (e *engine) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+	return e.append(ctx, stream, expected, events)
+}
+
+func (e *engine) ReadStream(ctx context.Context, stream string, from int64, limit int) iter.Seq2[eventstore.Recorded, error] {
+	return e.readStream(ctx, stream, from, limit)
+}
+
+func (e *engine) ReadAll(ctx context.Context, after eventstore.Position, filter eventstore.Filter, limit int) iter.Seq2[eventstore.Recorded, error] {
+	return e.readAll(ctx, after, filter, limit)
+}
+
+func (e *engine) Subscribe(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Item, error] {
+	return e.subscribe(ctx, after, filter)
+}
+
+func (e *engine) Head(ctx context.Context) (eventstore.Position, error) { return e.sound.Head(ctx) }
+
+type brokenEngine struct {
+	caughtBy string // the rule that must fail
+	breaks   func(*engine)
+}
+
+func (b brokenEngine) open() eventstore.Store {
+	sound := memory.New()
+	e := &engine{sound: sound, append: sound.Append, readStream: sound.ReadStream, readAll: sound.ReadAll, subscribe: sound.Subscribe}
+	b.breaks(e)
+	return e
+}
+
+// number is the position as a count.
+func number(p eventstore.Position) uint64 {
+	n, _ := p.Pair()
+	return n
+}
+
+var brokenEngines = map[string]brokenEngine{
+	"lets two writers win":              {"sixteen writers, one winner, every loser sees a conflict", twoWinners},
+	"gives losers a plain error":        {"sixteen writers, one winner, every loser sees a conflict", plainConflict},
+	"tells losers a wrong revision":     {"sixteen writers, one winner, every loser sees a conflict", wrongActual},
+	"ignores expectations":              {"an append needs the stream as expected", ignoresExpectations},
+	"forgets idempotence":               {"the same ids at the same place are recorded once", forgetsIDs},
+	"records a retry again":             {"the same ids at the same place are recorded once", recordsAgain},
+	"answers a retry with the head":     {"the same ids at the same place are recorded once", answersHead},
+	"lets retries race":                 {"retries that race are recorded once and answered alike", racyRetries},
+	"takes ids known elsewhere":         {"an id recorded elsewhere is refused", renamesDuplicates},
+	"takes what is new of an append":    {"an append of which a part is recorded is refused", takesTheNew},
+	"keeps a part of a refused append":  {"a refused append leaves no trace", keepsFirst},
+	"writes JSON anew":                  {"bytes are kept exactly", compactsJSON},
+	"tells local time":                  {"recorded times are UTC to the microsecond and never fall", localTime},
+	"tells the first event's place":     {"a result tells the last event's place", firstPlace},
+	"takes what is not JSON":            {"an append that can never be taken is invalid", takesAnything},
+	"appends for an ended context":      {"a context that has ended appends nothing", ignoresContext},
+	"hides that it may have appended":   {"a context that ends on the way leaves all or nothing", hidesOutcome},
+	"fails all for one":                 {"losers in a burst do not disturb the others", failsNeighbours},
+	"commits late":                      {"reading the tail during writes equals reading it afterwards", commitsLate},
+	"loses an event in the tail":        {"reading the tail during writes equals reading it afterwards", losesLive},
+	"repeats an event in the tail":      {"reading the tail during writes equals reading it afterwards", repeatsLive},
+	"turns two events round":            {"reading the tail during writes equals reading it afterwards", turnsRound},
+	"starts at the position, not after": {"a subscriber from every position sees each later event once", startsAt},
+	"says caught up too soon":           {"a subscriber at the head is told, each time it gets there", caughtUpTooSoon},
+	"never marks":                       {"marks tell how far a filtered subscription has looked", neverMarks},
+	"marks what it has not looked at":   {"marks tell how far a filtered subscription has looked", marksAhead},
+	"reads past the limit":              {"the log is read after a position, up to a limit", noLimit},
+	"filters by substring":              {"a filter selects by type or by stream", bySubstring},
+	"yields nothing for no stream":      {"a stream without events is not found", yieldsNothing},
+	"counts revisions from one":         {"a stream is read from a revision, up to a limit", fromOne},
+	"leaves a goroutine behind":         {"a reader that stops early leaves nothing behind", leaks},
+	"ends without an error":             {"a subscription ends with its context", endsSilently},
+}
+
+func twoWinners(e *engine) {
+	e.append = func(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+		result, err := e.sound.Append(ctx, stream, expected, events)
+		conflict, lost := errors.AsType[*eventstore.ConflictError](err)
+		if lost && conflict.Actual == int64(expected)+int64(len(events)) { // checked before the winner wrote
+			return e.sound.Append(ctx, stream, eventstore.Any, events)
+		}
+		return result, err
+	}
+}
+
+func plainConflict(e *engine) {
+	e.append = func(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+		result, err := e.sound.Append(ctx, stream, expected, events)
+		if _, lost := errors.AsType[*eventstore.ConflictError](err); lost {
+			err = errors.New("could not serialize access")
+		}
+		return result, err
+	}
+}
+
+func wrongActual(e *engine) {
+	e.append = func(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+		result, err := e.sound.Append(ctx, stream, expected, events)
+		if _, lost := errors.AsType[*eventstore.ConflictError](err); lost {
+			err = &eventstore.ConflictError{Stream: stream, Expected: expected, Actual: int64(expected)}
+		}
+		return result, err
+	}
+}
+
+func ignoresExpectations(e *engine) {
+	e.append = func(ctx context.Context, stream string, _ eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+		return e.sound.Append(ctx, stream, eventstore.Any, events)
+	}
+}
+
+func forgetsIDs(e *engine) {
+	e.append = func(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+		result, err := e.sound.Append(ctx, stream, expected, events)
+		if result.Replayed {
+			return eventstore.Result{}, &eventstore.ConflictError{Stream: stream, Expected: expected, Actual: eventstore.UnknownRevision}
+		}
+		return result, err
+	}
+}
+
+// renamed gives events new ids, as an engine that does not look at them.
+func renamed(events []eventstore.Event) []eventstore.Event {
+	fresh := append([]eventstore.Event{}, events...)
+	for i := range fresh {
+		fresh[i].ID = uuid.New()
+	}
+	return fresh
+}
+
+func recordsAgain(e *engine) {
+	e.append = func(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+		result, err := e.sound.Append(ctx, stream, expected, events)
+		if result.Replayed {
+			result, err = e.sound.Append(ctx, stream, eventstore.Any, renamed(events))
+			result.Replayed = true
+		}
+		return result, err
+	}
+}
+
+func answersHead(e *engine) {
+	e.append = func(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+		result, err := e.sound.Append(ctx, stream, expected, events)
+		if result.Replayed {
+			result.Position, err = e.sound.Head(ctx)
+		}
+		return result, err
+	}
+}
+
+func racyRetries(e *engine) {
+	e.append = func(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+		result, err := e.sound.Append(ctx, stream, expected, events)
+		if result.Replayed { // two looked before one wrote
+			result.Replayed = false
+		}
+		return result, err
+	}
+}
+
+func renamesDuplicates(e *engine) {
+	e.append = func(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+		result, err := e.sound.Append(ctx, stream, expected, events)
+		if _, duplicate := errors.AsType[*eventstore.DuplicateEventError](err); duplicate {
+			return e.sound.Append(ctx, stream, eventstore.Any, renamed(events))
+		}
+		return result, err
+	}
+}
+
+func takesTheNew(e *engine) {
+	e.append = func(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+		result, err := e.sound.Append(ctx, stream, expected, events)
+		if _, duplicate := errors.AsType[*eventstore.DuplicateEventError](err); !duplicate {
+			return result, err
+		}
+		for _, event := range events { // ON CONFLICT DO NOTHING
+			if one, err := e.sound.Append(ctx, stream, eventstore.Any, []eventstore.Event{event}); err == nil {
+				result = one
+			}
+		}
+		return result, nil
+	}
+}
+
+func keepsFirst(e *engine) {
+	e.append = func(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+		result, err := e.sound.Append(ctx, stream, expected, events)
+		if _, duplicate := errors.AsType[*eventstore.DuplicateEventError](err); duplicate {
+			_, first := e.sound.Append(ctx, stream, eventstore.Any, events[:1])
+			err = errors.Join(err, first)
+		}
+		return result, err
+	}
+}
+
+func compactsJSON(e *engine) {
+	e.append = func(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+		compacted := append([]eventstore.Event{}, events...)
+		for i := range compacted {
+			compacted[i].Data = bytes.ReplaceAll(compacted[i].Data, []byte(" "), nil)
+		}
+		return e.sound.Append(ctx, stream, expected, compacted)
+	}
+}
+
+func localTime(e *engine) {
+	e.readAll = changed(e.sound.ReadAll, func(r *eventstore.Recorded) bool {
+		r.RecordedAt = r.RecordedAt.In(time.FixedZone("CET", 3600))
+		return true
+	})
+}
+
+func firstPlace(e *engine) {
+	e.append = func(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+		result, err := e.sound.Append(ctx, stream, expected, events)
+		if err == nil {
+			result.Position = eventstore.At(number(result.Position) - uint64(len(events)-1))
+		}
+		return result, err
+	}
+}
+
+func takesAnything(e *engine) {
+	e.append = func(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+		wrapped := append([]eventstore.Event{}, events...)
+		for i := range wrapped {
+			wrapped[i].Data = fmt.Appendf(nil, `{"base64":"%x"}`, wrapped[i].Data)
+		}
+		return e.sound.Append(ctx, stream, expected, wrapped)
+	}
+}
+
+func ignoresContext(e *engine) {
+	e.append = func(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+		return e.sound.Append(context.WithoutCancel(ctx), stream, expected, events)
+	}
+}
+
+func hidesOutcome(e *engine) {
+	e.append = func(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+		result, err := e.sound.Append(ctx, stream, expected, events)
+		if deadline, _ := ctx.Deadline(); err == nil && time.Until(deadline) < time.Second { // the commit is slower than the caller
+			<-ctx.Done()
+			return eventstore.Result{}, fmt.Errorf("append: %w", ctx.Err())
+		}
+		return result, err
+	}
+}
+
+func failsNeighbours(e *engine) {
+	var lost atomic.Bool
+	e.append = func(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+		if lost.Swap(false) {
+			return eventstore.Result{}, &eventstore.ConflictError{Stream: stream, Expected: expected, Actual: eventstore.UnknownRevision}
+		}
+		result, err := e.sound.Append(ctx, stream, expected, events)
+		lost.Store(err != nil)
+		return result, err
+	}
+}

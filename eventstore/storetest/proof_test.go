@@ -1,0 +1,45 @@
+package storetest_test
+
+import (
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"daybook/eventstore"
+	"daybook/eventstore/storetest"
+)
+
+// brokenEnv makes this test binary run the suite against the broken engine it names.
+const brokenEnv = "STORETEST_BROKEN_ENGINE"
+
+// A suite is worth what it catches: each engine below breaks one promise, and
+// the rule about that promise must fail.
+func TestSuiteCatchesBrokenEngines(t *testing.T) {
+	for name, broken := range brokenEngines {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			rule := strings.ReplaceAll(broken.caughtBy, " ", "_")
+			run := "^TestBrokenEngine$/^" + regexp.QuoteMeta(rule) + "$"
+			child := exec.CommandContext(t.Context(), os.Args[0], "-test.v", "-test.run", run) //nolint:gosec // this test binary itself
+			child.Env = append(os.Environ(), brokenEnv+"="+name)
+			output, err := child.CombinedOutput()
+			if err == nil || !strings.Contains(string(output), "--- FAIL: TestBrokenEngine/"+rule) {
+				t.Errorf("the rule %q did not fail (%v):\n%s", broken.caughtBy, err, output)
+			}
+			if strings.Contains(string(output), "panic:") {
+				t.Errorf("the suite broke down instead of reporting:\n%s", output)
+			}
+		})
+	}
+}
+
+func TestBrokenEngine(t *testing.T) {
+	broken, chosen := brokenEngines[os.Getenv(brokenEnv)]
+	if !chosen {
+		t.Skip("run by TestSuiteCatchesBrokenEngines, one broken engine at a time")
+	}
+	storetest.Run(t, func(*testing.T) eventstore.Store { return broken.open() }, storetest.Contiguous(), storetest.Patience(3*time.Second))
+}

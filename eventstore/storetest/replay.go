@@ -1,0 +1,167 @@
+package storetest
+
+import (
+	"errors"
+
+	"github.com/google/uuid"
+
+	"daybook/eventstore"
+)
+
+var replayRules = []rule{
+	{"the same ids at the same place are recorded once", sameIDsSamePlace},
+	{"the beginning of an append that was recorded is a replay", prefixIsReplay},
+	{"an id recorded elsewhere is refused", idElsewhere},
+	{"an append of which a part is recorded is refused", partlyRecorded},
+	{"an append that was refused may be repeated", refusedThenRepeated},
+}
+
+func sameIDsSamePlace(l *log) {
+	for name, c := range map[string]struct {
+		present, count int
+		expected       eventstore.Expected
+	}{
+		"one, no stream":    {0, 1, eventstore.NoStream},
+		"many, no stream":   {0, 5, eventstore.NoStream},
+		"one, exact":        {3, 1, eventstore.AtRevision(2)},
+		"many, exact":       {3, 4, eventstore.AtRevision(2)},
+		"one, any, absent":  {0, 1, eventstore.Any},
+		"many, any":         {2, 3, eventstore.Any},
+		"one, must exist":   {2, 1, eventstore.StreamExists},
+		"many, must exist":  {2, 6, eventstore.StreamExists},
+		"many, any, absent": {0, 3, eventstore.Any},
+	} {
+		stream := l.stream(name)
+		var held []eventstore.Event
+		if c.present > 0 {
+			held = newEvents(c.present)
+			l.append(stream, eventstore.NoStream, held)
+		}
+		events := newEvents(c.count)
+		first := l.append(stream, c.expected, events)
+		l.replays(name+", at once", stream, c.expected, events, first)
+		more := newEvents(2)
+		l.append(stream, eventstore.Any, more)
+		l.replays(name+", after more", stream, c.expected, events, first)
+		l.holds(stream, append(append(held, events...), more...))
+	}
+	l.inOrder(l.readAll(l.start))
+}
+
+// replays fails unless an append is answered as the first time.
+func (l *log) replays(name, stream string, expected eventstore.Expected, events []eventstore.Event, first eventstore.Result) {
+	l.Helper()
+	for range 2 {
+		again, err := l.Append(l.ctx, stream, expected, events)
+		if err != nil {
+			l.Errorf("%s: error %v, want the first result", name, err)
+			return
+		}
+		if !again.Replayed || again.Revision != first.Revision || again.Position != first.Position {
+			l.Errorf("%s: %+v, want %+v as a replay", name, again, first)
+		}
+	}
+}
+
+func prefixIsReplay(l *log) {
+	stream := l.stream("a")
+	l.append(stream, eventstore.NoStream, newEvents(1))
+	events := newEvents(3)
+	l.append(stream, eventstore.AtRevision(0), events)
+	recorded := l.readStream(stream)
+	l.replays("two of three", stream, eventstore.AtRevision(0), events[:2],
+		eventstore.Result{Revision: 2, Position: recorded[2].Position})
+	l.replays("the rest", stream, eventstore.AtRevision(2), events[2:],
+		eventstore.Result{Revision: 3, Position: recorded[3].Position})
+}
+
+func idElsewhere(l *log) {
+	stream, other := l.stream("a"), l.stream("b")
+	events := newEvents(3)
+	l.append(stream, eventstore.NoStream, events)
+	l.append(other, eventstore.NoStream, newEvents(2))
+	reversed := []eventstore.Event{events[1], events[0]}
+	for name, c := range map[string]struct {
+		stream   string
+		expected eventstore.Expected
+		events   []eventstore.Event
+	}{
+		"another stream, exact":        {other, eventstore.AtRevision(1), events[:1]},
+		"another stream, any":          {other, eventstore.Any, events},
+		"another stream, exists":       {other, eventstore.StreamExists, events},
+		"a new stream":                 {l.stream("c"), eventstore.NoStream, events},
+		"a new stream, any":            {l.stream("d"), eventstore.Any, events[2:]},
+		"later in the same stream":     {stream, eventstore.AtRevision(2), events[:1]},
+		"among new ones":               {other, eventstore.AtRevision(1), append(newEvents(2), events[1])},
+		"in another order, any":        {stream, eventstore.Any, reversed},
+		"the end of it, then new ones": {stream, eventstore.AtRevision(2), append(events[2:3:3], newEvents(1)...)},
+	} {
+		l.isDuplicate(name, c.stream, c.expected, c.events, events)
+	}
+	l.holds(stream, events)
+	for _, absent := range []string{"c", "d"} {
+		l.holds(l.stream(absent), nil)
+	}
+	if got := l.readStream(other); len(got) != 2 {
+		l.Errorf("%s holds %d events, want 2", other, len(got))
+	}
+	l.inOrder(l.readAll(l.start))
+}
+
+func (l *log) isDuplicate(name, stream string, expected eventstore.Expected, events, recorded []eventstore.Event) {
+	l.Helper()
+	_, err := l.Append(l.ctx, stream, expected, events)
+	duplicate, ok := errors.AsType[*eventstore.DuplicateEventError](err)
+	if !ok {
+		l.Errorf("%s: error %v, want a DuplicateEventError", name, err)
+		return
+	}
+	known := make(map[uuid.UUID]bool)
+	for _, e := range recorded {
+		known[e.ID] = true
+	}
+	if duplicate.Stream != stream || !known[duplicate.ID] {
+		l.Errorf("%s: the error names %s in %s", name, duplicate.ID, duplicate.Stream)
+	}
+}
+
+// partlyRecorded: both a conflict and a duplicate are true of such an append;
+// engines may say either.
+func partlyRecorded(l *log) {
+	stream := l.stream("a")
+	events := newEvents(2)
+	l.append(stream, eventstore.NoStream, events)
+	for name, c := range map[string]struct {
+		expected eventstore.Expected
+		events   []eventstore.Event
+	}{
+		"recorded, then new":           {eventstore.NoStream, append(events[:2:2], newEvents(1)...)},
+		"recorded, then new, any":      {eventstore.Any, append(events[:2:2], newEvents(1)...)},
+		"new, then recorded":           {eventstore.NoStream, append(newEvents(1), events[1])},
+		"new in place of the second":   {eventstore.NoStream, append(events[:1:1], newEvents(1)...)},
+		"in another order":             {eventstore.NoStream, []eventstore.Event{events[1], events[0]}},
+		"recorded, one place later":    {eventstore.AtRevision(0), events},
+		"second one, expected too low": {eventstore.NoStream, events[1:]},
+	} {
+		_, err := l.Append(l.ctx, stream, c.expected, c.events)
+		_, conflict := errors.AsType[*eventstore.ConflictError](err)
+		_, duplicate := errors.AsType[*eventstore.DuplicateEventError](err)
+		if !conflict && !duplicate {
+			l.Errorf("%s: error %v, want a ConflictError or a DuplicateEventError", name, err)
+		}
+	}
+	l.holds(stream, events)
+}
+
+// refusedThenRepeated: a refused append recorded nothing, so its ids are free.
+func refusedThenRepeated(l *log) {
+	stream := l.stream("a")
+	l.append(stream, eventstore.NoStream, newEvents(2))
+	events := newEvents(2)
+	_, err := l.Append(l.ctx, stream, eventstore.NoStream, events)
+	l.isConflict(err, stream, eventstore.NoStream, 1)
+	result := l.append(stream, eventstore.AtRevision(1), events)
+	if result.Revision != 3 {
+		l.Errorf("revision %d, want 3", result.Revision)
+	}
+}

@@ -1,0 +1,250 @@
+// Package storetest is the suite that every engine of the log must pass.
+//
+// It holds engines to the contract in package eventstore and to nothing else:
+// speed, durability and what an engine does when its server dies are tested
+// beside the engine.
+package storetest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"daybook/eventstore"
+)
+
+// Option tells what an engine promises beyond the contract.
+type Option func(*promises)
+
+type promises struct {
+	contiguous bool
+	patience   time.Duration
+}
+
+// Contiguous is for engines whose positions have no gaps.
+func Contiguous() Option { return func(p *promises) { p.contiguous = true } }
+
+// Patience bounds each rule, so that an engine that hangs fails instead; it is
+// a minute where nothing is said.
+func Patience(d time.Duration) Option { return func(p *promises) { p.patience = d } }
+
+// Run holds an engine to the contract. open gives a log that nobody else writes
+// to; it need not be empty, and need not be another one each time.
+func Run(t *testing.T, open func(t *testing.T) eventstore.Store, options ...Option) {
+	t.Helper()
+	p := promises{patience: time.Minute}
+	for _, option := range options {
+		option(&p)
+	}
+	for _, r := range rules() {
+		t.Run(r.name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), p.patience)
+			defer cancel()
+			store := open(t)
+			start, err := store.Head(ctx)
+			if err != nil {
+				t.Fatalf("head: %v", err)
+			}
+			r.check(&log{T: t, Store: store, promises: p, ctx: ctx, start: start, prefix: "suite" + uuid.NewString()[:8] + "-"})
+		})
+	}
+}
+
+// rule is one promise of the contract; its name says which.
+type rule struct {
+	name  string
+	check func(*log)
+}
+
+func rules() []rule {
+	var all []rule
+	for _, part := range [][]rule{appendRules, replayRules, refusalRules, raceRules, readRules, subscribeRules} {
+		all = append(all, part...)
+	}
+	return all
+}
+
+// log is a store under test, and what the rules need to speak about it.
+type log struct {
+	*testing.T
+	eventstore.Store
+	promises
+	ctx    context.Context
+	start  eventstore.Position // head before the rule began
+	prefix string              // of this rule's streams
+}
+
+func (l *log) stream(name string) string { return l.prefix + name }
+
+// newEvents makes n events that nobody recorded yet.
+func newEvents(n int) []eventstore.Event {
+	events := make([]eventstore.Event, n)
+	for i := range events {
+		events[i] = eventstore.Event{
+			ID:   uuid.New(),
+			Type: "suite.happened.v1",
+			Data: fmt.Appendf(nil, `{"n":%d}`, i),
+			Meta: []byte(`{"actor":"system:suite"}`),
+		}
+	}
+	return events
+}
+
+func typed(eventType string, events []eventstore.Event) []eventstore.Event {
+	for i := range events {
+		events[i].Type = eventType
+	}
+	return events
+}
+
+// append appends what must be accepted, as new.
+func (l *log) append(stream string, expected eventstore.Expected, events []eventstore.Event) eventstore.Result {
+	l.Helper()
+	result, err := l.Append(l.ctx, stream, expected, events)
+	if err != nil {
+		l.Fatalf("append of %d events to %s expecting %d: %v", len(events), stream, expected, err)
+	}
+	if result.Replayed {
+		l.Fatalf("append of new events to %s was answered as a replay", stream)
+	}
+	return result
+}
+
+// readStream returns a stream's events, none if there is no such stream.
+func (l *log) readStream(stream string) []eventstore.Recorded {
+	l.Helper()
+	var events []eventstore.Recorded
+	for e, err := range l.ReadStream(l.ctx, stream, 0, 0) {
+		if _, missing := errors.AsType[*eventstore.NotFoundError](err); missing {
+			return nil
+		}
+		if err != nil {
+			l.Fatalf("read stream %s: %v", stream, err)
+		}
+		events = append(events, e)
+	}
+	return events
+}
+
+// readAll returns what was recorded after a position.
+func (l *log) readAll(after eventstore.Position) []eventstore.Recorded {
+	l.Helper()
+	return l.readFiltered(after, eventstore.Filter{}, 0)
+}
+
+func (l *log) readFiltered(after eventstore.Position, filter eventstore.Filter, limit int) []eventstore.Recorded {
+	l.Helper()
+	var events []eventstore.Recorded
+	for e, err := range l.ReadAll(l.ctx, after, filter, limit) {
+		if err != nil {
+			l.Fatalf("read log: %v", err)
+		}
+		events = append(events, e)
+	}
+	return events
+}
+
+// subscribe collects events until the wanted number is there.
+func (l *log) subscribe(after eventstore.Position, filter eventstore.Filter, want int) ([]eventstore.Recorded, error) {
+	var events []eventstore.Recorded
+	if want == 0 {
+		return nil, nil
+	}
+	for item, err := range l.Subscribe(l.ctx, after, filter) {
+		if err != nil {
+			return events, fmt.Errorf("subscription from %s after %d of %d events: %w", after, len(events), want, err)
+		}
+		if item.Event == nil {
+			continue
+		}
+		if item.Checkpoint != item.Event.Position {
+			return events, fmt.Errorf("event at %s came with checkpoint %s", item.Event.Position, item.Checkpoint)
+		}
+		if events = append(events, *item.Event); len(events) == want {
+			return events, nil
+		}
+	}
+	return events, fmt.Errorf("subscription from %s ended after %d of %d events", after, len(events), want)
+}
+
+// same compares two readings of the log, event by event.
+func same(got, want []eventstore.Recorded) error {
+	for i := range min(len(got), len(want)) {
+		if err := sameRecorded(got[i], want[i]); err != nil {
+			return fmt.Errorf("event %d: %w", i, err)
+		}
+	}
+	if len(got) != len(want) {
+		return fmt.Errorf("%d events, want %d", len(got), len(want))
+	}
+	return nil
+}
+
+func sameRecorded(got, want eventstore.Recorded) error {
+	if got.Stream != want.Stream || got.Revision != want.Revision || got.Position != want.Position || !got.RecordedAt.Equal(want.RecordedAt) {
+		return fmt.Errorf("%s at revision %d, position %s, recorded %s; want %s at %d, %s, %s", got.Stream, got.Revision, got.Position, got.RecordedAt,
+			want.Stream, want.Revision, want.Position, want.RecordedAt)
+	}
+	return sameEvent(got.Event, want.Event)
+}
+
+func sameEvent(got, want eventstore.Event) error {
+	switch {
+	case got.ID != want.ID:
+		return fmt.Errorf("id %s, want %s", got.ID, want.ID)
+	case got.Type != want.Type:
+		return fmt.Errorf("type %q, want %q", got.Type, want.Type)
+	case !bytes.Equal(got.Data, want.Data):
+		return fmt.Errorf("data %.200q, want %.200q", got.Data, want.Data)
+	case !bytes.Equal(got.Meta, want.Meta):
+		return fmt.Errorf("metadata %.200q, want %.200q", got.Meta, want.Meta)
+	}
+	return nil
+}
+
+// holds fails unless a stream holds exactly these events, with dense revisions.
+func (l *log) holds(stream string, want []eventstore.Event) {
+	l.Helper()
+	got := l.readStream(stream)
+	if len(got) != len(want) {
+		l.Fatalf("stream %s holds %d events, want %d", stream, len(got), len(want))
+	}
+	for i, e := range got {
+		if err := sameEvent(e.Event, want[i]); err != nil {
+			l.Errorf("stream %s, event %d: %v", stream, i, err)
+		}
+		if e.Revision != int64(i) || e.Stream != stream {
+			l.Errorf("event %d of %s says it is revision %d of %s", i, stream, e.Revision, e.Stream)
+		}
+	}
+}
+
+// inOrder fails unless positions rise, without gaps where the engine promises
+// it, each id occurs once, and each stream's revisions are dense.
+func (l *log) inOrder(events []eventstore.Recorded) {
+	l.Helper()
+	seen := make(map[uuid.UUID]bool)
+	next := make(map[string]int64)
+	last := l.start
+	for i, e := range events {
+		if !last.Before(e.Position) {
+			l.Fatalf("event %d at position %s comes after position %s", i, e.Position, last)
+		}
+		before, _ := last.Pair()
+		if at, _ := e.Position.Pair(); l.contiguous && at != before+1 {
+			l.Fatalf("position %d follows %d", at, before)
+		}
+		if seen[e.ID] {
+			l.Fatalf("event %s occurs twice", e.ID)
+		}
+		if e.Revision != next[e.Stream] {
+			l.Fatalf("%s: revision %d where %d should come", e.Stream, e.Revision, next[e.Stream])
+		}
+		last, seen[e.ID], next[e.Stream] = e.Position, true, e.Revision+1
+	}
+}
