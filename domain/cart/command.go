@@ -48,7 +48,10 @@ type RemoveLine struct {
 }
 
 // StartCheckout freezes the cart for an order. Asked again with the same order
-// id while completing or completed, it changes nothing.
+// id while completing or completed, it changes nothing. An order id that was
+// refused stays refused (cart-checkout-decided): another attempt is another
+// order id. No locations means the default one, no policy AllOrNothing;
+// HoldUntil must be given.
 type StartCheckout struct {
 	OrderID   unit.OrderID
 	Reference string

@@ -35,7 +35,7 @@ type Line struct {
 	Price    unit.Money    `json:"price"`    // of one unit
 	// Overridden means the price was given by a trusted caller and is not the
 	// catalogue's.
-	Overridden bool `json:"overridden,omitempty"`
+	Overridden bool `json:"overridden,omitzero"`
 }
 
 // Total is the exact amount of the line; it is not rounded.
@@ -74,7 +74,7 @@ type Sourcing struct {
 	Locations []unit.LocationID `json:"locations"`
 	// Split allows one SKU to be served from several locations; otherwise the
 	// first location that has all of it serves it.
-	Split bool `json:"split,omitempty"`
+	Split bool `json:"split,omitzero"`
 }
 
 // CheckoutStarted freezes lines and prices under the id of the order that is to

@@ -27,15 +27,16 @@ type Receive struct {
 	Note     string
 }
 
-// Adjust corrects on hand by a change; it cannot go below zero
-// (stock-below-zero). Goods may be missing that are promised: available is then
-// negative until someone settles it.
+// Adjust corrects on hand by a change; no condition of goods can go below zero
+// (stock-below-zero, stock-condition-short). Goods may be missing that are
+// promised: available is then negative until someone settles it.
 type Adjust struct {
 	At
-	Change   unit.Quantity
-	Reason   Reason
-	Document string
-	Note     string
+	Change    unit.Quantity
+	Reason    Reason
+	Condition Condition // of the goods found or gone; empty: available
+	Document  string
+	Note      string
 }
 
 // Count sets on hand to what was counted, if it was as expected when the count
@@ -88,18 +89,21 @@ type Commit struct {
 }
 
 // Allocate promises goods to an order without a reservation; the same total
-// for the order again changes nothing (Quantity is the order's whole allocation
-// here). Refused with stock-insufficient.
+// for the order again changes nothing: Quantity is the order's whole allocation
+// here, what has shipped of it included. It never takes anything back, so a
+// smaller total changes nothing either. Refused with stock-insufficient.
 type Allocate struct {
 	At
 	OrderID  unit.OrderID
 	Quantity unit.Quantity
 }
 
-// Deallocate takes back up to Quantity of an order's allocation.
+// Deallocate takes back up to Quantity of an order's allocation: once per Ref
+// (the step that asks for it), where one is given; without, each time.
 type Deallocate struct {
 	At
 	OrderID  unit.OrderID
+	Ref      string
 	Quantity unit.Quantity
 	Reason   string
 }
@@ -115,10 +119,11 @@ type Ship struct {
 	Force      bool
 }
 
-// TakeBack adds returned goods, once per return and condition.
+// TakeBack adds returned goods, once per return, receipt and condition.
 type TakeBack struct {
 	At
 	ReturnID  unit.ReturnID
+	Receipt   int // tells the arrivals of one return apart; 0 if there is but one
 	OrderID   unit.OrderID
 	Quantity  unit.Quantity
 	Condition Condition
@@ -133,7 +138,7 @@ type Move struct {
 	Note     string
 }
 
-// TransferOut sends available goods to another location.
+// TransferOut sends available goods to another location, once per transfer.
 type TransferOut struct {
 	At
 	TransferID unit.TransferID
@@ -141,7 +146,7 @@ type TransferOut struct {
 	Quantity   unit.Quantity
 }
 
-// TransferIn takes goods in from another location.
+// TransferIn takes goods in from another location, once per transfer.
 type TransferIn struct {
 	At
 	TransferID unit.TransferID

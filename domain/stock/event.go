@@ -48,10 +48,13 @@ const (
 // Adjusted corrects on hand.
 type Adjusted struct {
 	Key
-	Change   unit.Quantity `json:"change"` // != 0, on hand after minus before
-	Reason   Reason        `json:"reason"`
-	Document string        `json:"document,omitempty"`
-	Note     string        `json:"note,omitempty"`
+	Change unit.Quantity `json:"change"` // != 0, on hand after minus before
+	Reason Reason        `json:"reason"`
+	// Condition is that of the goods which were found or are gone; empty means
+	// available. Of goods set apart, unavailable changes as on hand does.
+	Condition Condition `json:"condition,omitempty"`
+	Document  string    `json:"document,omitempty"`
+	Note      string    `json:"note,omitempty"`
 }
 
 // Counted records a count against what was expected; on hand becomes Counted.
@@ -116,6 +119,7 @@ type Allocated struct {
 type Deallocated struct {
 	Key
 	OrderID  unit.OrderID  `json:"order_id"`
+	Ref      string        `json:"ref,omitempty"` // see Deallocate
 	Quantity unit.Quantity `json:"quantity"`
 	Reason   string        `json:"reason,omitempty"`
 }
@@ -128,7 +132,7 @@ type Shipped struct {
 	Quantity   unit.Quantity   `json:"quantity"`
 	// Forced records a dispatch of goods the books did not have: on hand is
 	// then negative until a count or a receipt mends it.
-	Forced bool `json:"forced,omitempty"`
+	Forced bool `json:"forced,omitzero"`
 }
 
 // Condition is where goods on hand stand: for sale, or set apart.
@@ -145,6 +149,7 @@ const (
 type Returned struct {
 	Key
 	ReturnID  unit.ReturnID `json:"return_id"`
+	Receipt   int           `json:"receipt,omitzero"` // the return's arrival, 1, 2, ...
 	OrderID   unit.OrderID  `json:"order_id,omitempty"`
 	Quantity  unit.Quantity `json:"quantity"`
 	Condition Condition     `json:"condition"`

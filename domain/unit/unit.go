@@ -16,13 +16,20 @@ import (
 // catalogues hold one code in two cases.
 type SKU string
 
+// maxSKUBytes keeps the name of a stock stream, SKU and location, below what a
+// log can hold.
+const maxSKUBytes = 128
+
 // ParseSKU folds a code as given: outer blanks cut, upper case. It must be 1 to
-// 64 printable characters without '@', which parts SKU and location in the name
-// of a stock stream.
+// 64 printable characters (128 bytes) without '@', which parts SKU and location
+// in the name of a stock stream.
 func ParseSKU(text string) (SKU, error) {
 	code := strings.ToUpper(strings.TrimSpace(text))
 	if err := printable("SKU", code, 64); err != nil {
 		return "", err
+	}
+	if len(code) > maxSKUBytes {
+		return "", fmt.Errorf("SKU %q: longer than %d bytes", text, maxSKUBytes)
 	}
 	if strings.Contains(code, "@") {
 		return "", fmt.Errorf("SKU %q: '@' is not allowed", text)
@@ -126,7 +133,7 @@ const MaxQuantity Quantity = 1_000_000_000
 
 // ParseQuantity reads a demand: 1 to MaxQuantity.
 func ParseQuantity(n int64) (Quantity, error) {
-	if n < 1 || n > int64(MaxQuantity) {
+	if !Quantity(n).Valid() {
 		return 0, fmt.Errorf("quantity %d: want 1 to %d", n, MaxQuantity)
 	}
 	return Quantity(n), nil
@@ -141,3 +148,30 @@ const (
 	// Service is sold but never held: postage, a fee, a discount, a voucher.
 	Service Kind = "service"
 )
+
+// ParseKind reads a kind's name.
+func ParseKind(text string) (Kind, error) {
+	if kind := Kind(text); kind.Known() {
+		return kind, nil
+	}
+	return "", fmt.Errorf("kind %q: want %q or %q", text, Stocked, Service)
+}
+
+// Known tells whether k is one of the kinds there are.
+func (k Kind) Known() bool { return k == Stocked || k == Service }
+
+// Limits of free text, in characters.
+const (
+	MaxTitle     = 200 // what a thing is called
+	MaxNote      = 500 // a note or a reason
+	MaxReference = 100 // a document's number, a country, a code as given
+)
+
+// Fits tells whether free text can be recorded: at most maxRunes characters of
+// valid UTF-8 without NUL, which databases do not take.
+func Fits(text string, maxRunes int) bool {
+	return utf8.ValidString(text) && utf8.RuneCountInString(text) <= maxRunes && !strings.Contains(text, "\x00")
+}
+
+// Valid tells whether q is a demand ParseQuantity would have let in.
+func (q Quantity) Valid() bool { return q >= 1 && q <= MaxQuantity }
