@@ -1,0 +1,41 @@
+package product
+
+import "daybook/domain/wire"
+
+// The wire names. They are storage format: a name once used stays readable, and
+// a changed shape gets a new version.
+const (
+	typeListed   = "product.listed.v1"
+	typeRetitled = "product.retitled.v1"
+	typePriced   = "product.priced.v1"
+	typeRetired  = "product.retired.v1"
+)
+
+var decoders = wire.Decoders[Event]{
+	typeListed:   read[Listed],
+	typeRetitled: read[Retitled],
+	typePriced:   read[Priced],
+	typeRetired:  read[Retired],
+}
+
+func read[E Event](data []byte) (Event, error) { return wire.Read[E](data) }
+
+// Encode gives an event's wire name and its JSON.
+func Encode(e Event) (typ string, data []byte, err error) { return wire.Write(typeName(e), e) }
+
+// Decode reads it back; an unknown name is a *wire.UnknownTypeError.
+func Decode(typ string, data []byte) (Event, error) { return decoders.Decode(typ, data) }
+
+func typeName(e Event) string {
+	switch e.(type) {
+	case Listed:
+		return typeListed
+	case Retitled:
+		return typeRetitled
+	case Priced:
+		return typePriced
+	case Retired:
+		return typeRetired
+	}
+	panic("product: unknown event")
+}

@@ -1,0 +1,110 @@
+package product
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"daybook/domain/decidertest"
+	"daybook/domain/rule"
+	"daybook/domain/unit"
+)
+
+var products = decidertest.Decider[Command, Event, State]{Decide: Decide, Evolve: Evolve}
+
+type row = decidertest.Case[Command, Event]
+
+func money(t testing.TB, amount, currency string) unit.Money {
+	t.Helper()
+	m, err := unit.ParseMoney(amount, currency)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func rows(t testing.TB) map[string]row {
+	listed := Listed{SKU: "LAMP", Title: "A lamp", Kind: unit.Stocked}
+	postage := Listed{SKU: "POST", Title: "Postage", Kind: unit.Service}
+	list := List{SKU: "LAMP", Title: "A lamp", Kind: unit.Stocked}
+	pounds, less, euros := money(t, "2.55", "GBP"), money(t, "-2.55", "GBP"), money(t, "3", "EUR")
+
+	return map[string]row{
+		"a product can be listed":           {When: list, Then: []Event{listed}},
+		"listing it as it is does nothing":  {Given: []Event{listed}, When: list, Nothing: true},
+		"listing it under another title":    {Given: []Event{listed}, When: List{"LAMP", "The lamp", unit.Stocked}, Then: []Event{Retitled{"The lamp"}}},
+		"a new title counts from then on":   {Given: []Event{listed, Retitled{"The lamp"}}, When: list, Then: []Event{Retitled{"A lamp"}}},
+		"a retired product can be listed":   {Given: []Event{listed, Retired{}}, When: list, Then: []Event{listed}},
+		"its kind stays":                    {Given: []Event{listed}, When: List{"LAMP", "A lamp", unit.Service}, Refused: ErrKindFixed.With("", map[string]any{"kind": "stocked"})},
+		"its kind stays beyond retirement":  {Given: []Event{listed, Retired{}}, When: List{"LAMP", "A lamp", unit.Service}, Refused: ErrKindFixed},
+		"a kind must be known":              {When: List{"LAMP", "A lamp", "rented"}, Refused: ErrKindUnknown.With("", map[string]any{"kind": "rented"})},
+		"a title is needed":                 {When: List{"LAMP", "", unit.Stocked}, Refused: ErrTitleInvalid},
+		"a title has at most 200 letters":   {When: List{"LAMP", strings.Repeat("ü", 201), unit.Stocked}, Refused: ErrTitleInvalid},
+		"a title of 200 letters is allowed": {When: List{"LAMP", strings.Repeat("ü", 200), unit.Stocked}, Then: []Event{Listed{"LAMP", strings.Repeat("ü", 200), unit.Stocked}}},
+		"a title is valid UTF-8":            {When: List{"LAMP", "\xff", unit.Stocked}, Refused: ErrTitleInvalid},
+
+		"a price can be set":                      {Given: []Event{listed}, When: SetPrice{pounds}, Then: []Event{Priced{pounds}}},
+		"the same price does nothing":             {Given: []Event{listed, Priced{money(t, "2.550", "GBP")}}, When: SetPrice{pounds}, Nothing: true},
+		"each currency has its price":             {Given: []Event{listed, Priced{pounds}}, When: SetPrice{euros}, Then: []Event{Priced{euros}}},
+		"a price back to what it was":             {Given: []Event{listed, Priced{pounds}, Priced{money(t, "3", "GBP")}}, When: SetPrice{pounds}, Then: []Event{Priced{pounds}}},
+		"a price of zero is allowed":              {Given: []Event{listed}, When: SetPrice{money(t, "0", "GBP")}, Then: []Event{Priced{money(t, "0", "GBP")}}},
+		"goods have no negative price":            {Given: []Event{listed}, When: SetPrice{less}, Refused: ErrPriceNegative},
+		"a service may have one":                  {Given: []Event{postage}, When: SetPrice{less}, Then: []Event{Priced{less}}},
+		"what is not listed has no price":         {When: SetPrice{pounds}, Refused: ErrNotFound},
+		"what is retired gets no new price":       {Given: []Event{listed, Retired{}}, When: SetPrice{pounds}, Refused: ErrRetired},
+		"a product listed again can be priced":    {Given: []Event{listed, Retired{}, listed}, When: SetPrice{pounds}, Then: []Event{Priced{pounds}}},
+		"a product can be retired":                {Given: []Event{listed}, When: Retire{"sold out"}, Then: []Event{Retired{"sold out"}}},
+		"retiring it again does nothing":          {Given: []Event{listed, Retired{}}, When: Retire{"really"}, Nothing: true},
+		"what is not listed cannot be retired":    {When: Retire{}, Refused: ErrNotFound},
+		"a reason has at most 500 characters":     {Given: []Event{listed}, When: Retire{strings.Repeat("x", 501)}, Refused: ErrTextTooLong},
+		"a reason of 500 characters is permitted": {Given: []Event{listed}, When: Retire{strings.Repeat("x", 500)}, Then: []Event{Retired{strings.Repeat("x", 500)}}},
+	}
+}
+
+func TestProduct(t *testing.T) { products.Run(t, rows(t)) }
+
+func TestEveryRefusalHasARow(t *testing.T) {
+	// Not being priced is the answer to a question, not to a command; see below.
+	decided := slices.DeleteFunc(slices.Clone(Rejections), func(r *rule.Rejection) bool { return r == ErrNotPriced })
+	products.EveryRefusalHasARow(t, decided, rows(t))
+}
+
+func TestPrice(t *testing.T) {
+	pounds := money(t, "2.55", "GBP")
+	listed := Listed{SKU: "LAMP", Title: "A lamp", Kind: unit.Stocked}
+	for name, c := range map[string]struct {
+		given []Event
+		in    unit.Currency
+		want  error
+	}{
+		"priced":     {[]Event{listed, Priced{pounds}}, "GBP", nil},
+		"not listed": {nil, "GBP", ErrNotFound},
+		"retired":    {[]Event{listed, Priced{pounds}, Retired{}}, "GBP", ErrRetired},
+		"no price":   {[]Event{listed, Priced{pounds}}, "EUR", ErrNotPriced},
+	} {
+		got, err := products.Fold(c.given...).Price(c.in)
+		if !errors.Is(err, c.want) {
+			t.Errorf("%s: error %v, want %v", name, err, c.want)
+		}
+		if err == nil && !got.Equal(pounds) {
+			t.Errorf("%s: %v, want %v", name, got, pounds)
+		}
+	}
+}
+
+func TestWireForm(t *testing.T) {
+	decidertest.Codec[Event]{Encode: Encode, Decode: Decode}.Golden(t, []Event{
+		Listed{SKU: "85123A", Title: "WHITE HANGING HEART T-LIGHT HOLDER", Kind: unit.Stocked},
+		Retitled{Title: "White hanging heart"},
+		Priced{Price: money(t, "2.55", "GBP")},
+		Retired{Reason: "no longer made"},
+		Retired{},
+	})
+}
+
+func TestStream(t *testing.T) {
+	if got, want := Stream("85123A"), "product-85123A"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
