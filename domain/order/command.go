@@ -102,13 +102,21 @@ type SettleStock struct {
 	Ref  string
 }
 
-// FailAllocation records that a confirmed order's stock is lost.
+// FailAllocation records that a confirmed order's stock is lost: it ends the
+// confirm step of the given ref ("" the first, or a retry) when that is open.
 type FailAllocation struct {
+	Ref       string
 	Shortages []cart.Shortage
 	Remedy    Remedy
 }
 
-// RecoverAllocation ends that state.
+// RetryAllocation asks stock again for what a failed allocation is missing; when
+// nothing is, or a retry is under way, nothing happens.
+type RetryAllocation struct{}
+
+// RecoverAllocation ends that state, while a retry is under way. The process
+// that drove the retry sends SettleStock with its ref instead, which cannot end
+// a later one by mistake.
 type RecoverAllocation struct{}
 
 // Archive and Unarchive hide and show a finished order.
@@ -131,6 +139,7 @@ func (Deliver) orderCommand()           {}
 func (Complete) orderCommand()          {}
 func (SettleStock) orderCommand()       {}
 func (FailAllocation) orderCommand()    {}
+func (RetryAllocation) orderCommand()   {}
 func (RecoverAllocation) orderCommand() {}
 func (Archive) orderCommand()           {}
 func (Unarchive) orderCommand()         {}

@@ -5,6 +5,7 @@
 package order
 
 import (
+	"strconv"
 	"time"
 
 	"daybook/domain/cart"
@@ -122,7 +123,7 @@ type Shipped struct {
 	Lines      []ShippedLine   `json:"lines"`
 	Carrier    string          `json:"carrier,omitempty"`
 	Tracking   string          `json:"tracking,omitempty"`
-	Forced     bool            `json:"forced,omitempty"` // see stock.Shipped
+	Forced     bool            `json:"forced,omitzero"` // see stock.Shipped
 }
 
 // Delivered says that a parcel arrived.
@@ -147,8 +148,8 @@ const (
 // until it stands, the fulfilment process still has work to do.
 type StockSettled struct {
 	Step Step `json:"step"`
-	// Ref tells steps of one kind apart: the shipment's id, or for a cancel
-	// its number ("1", "2", ...).
+	// Ref tells steps of one kind apart: the shipment's id, for a cancel its
+	// number ("1", "2", ...), for a repeated confirm RetryStep.
 	Ref string `json:"ref,omitempty"`
 }
 
@@ -169,6 +170,17 @@ const (
 type AllocationFailed struct {
 	Shortages []cart.Shortage `json:"shortages"`
 	Remedy    Remedy          `json:"remedy"`
+}
+
+// AllocationRetried asks stock once more for what is missing. It ends in
+// AllocationRecovered, or in AllocationFailed again.
+type AllocationRetried struct {
+	Attempt int `json:"attempt"` // 1, 2, ...
+}
+
+// RetryStep is the step that an AllocationRetried opens.
+func RetryStep(attempt int) StepRef {
+	return StepRef{Step: StepConfirm, Ref: "retry-" + strconv.Itoa(attempt)}
 }
 
 // AllocationRecovered ends AllocationFailed: the stock was found after all.
@@ -202,6 +214,7 @@ func (Delivered) orderEvent()           {}
 func (Completed) orderEvent()           {}
 func (StockSettled) orderEvent()        {}
 func (AllocationFailed) orderEvent()    {}
+func (AllocationRetried) orderEvent()   {}
 func (AllocationRecovered) orderEvent() {}
 func (PaymentOrphaned) orderEvent()     {}
 func (Archived) orderEvent()            {}

@@ -1,0 +1,163 @@
+package order
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+
+	"daybook/domain/rule"
+	"daybook/domain/unit"
+)
+
+// The refusals about units of a line.
+var (
+	ErrLineUnknown          = &rule.Rejection{Code: "line-unknown", Detail: "The order has no such line."}
+	ErrLineQuantityInvalid  = &rule.Rejection{Code: "line-quantity-invalid", Detail: "A quantity must be 1 or more."}
+	ErrLineQuantityExceeded = &rule.Rejection{Code: "line-quantity-exceeded", Detail: "The line has fewer open units than that."}
+)
+
+// addUp sorts by line and adds up what is asked of one line twice, and checks
+// that the lines have that much open.
+func (s State) addUp(asked []LineQuantity) ([]LineQuantity, error) {
+	sum := make([]LineQuantity, 0, len(asked))
+	for _, a := range slices.SortedStableFunc(slices.Values(asked), func(a, b LineQuantity) int { return cmp.Compare(a.Line, b.Line) }) {
+		if a.Quantity <= 0 || a.Quantity > unit.MaxQuantity {
+			return nil, ErrLineQuantityInvalid.With("A quantity must be 1 or more, within reason.", map[string]any{"line": a.Line})
+		}
+		if last := len(sum) - 1; last >= 0 && sum[last].Line == a.Line {
+			sum[last].Quantity += a.Quantity
+		} else {
+			sum = append(sum, a)
+		}
+	}
+	for _, a := range sum {
+		i, found := s.line(a.Line)
+		if !found {
+			return nil, ErrLineUnknown.With("The order has no line "+strconv.Itoa(a.Line)+".", map[string]any{"line": a.Line})
+		}
+		if open := s.Lines[i].Open(); a.Quantity > open {
+			return nil, ErrLineQuantityExceeded.With("The line has fewer open units than that.",
+				map[string]any{"line": a.Line, "open": open, "requested": a.Quantity})
+		}
+	}
+	return sum, nil
+}
+
+// units counts the order's shipped and open units, of services too.
+func (s State) units() (shipped, open unit.Quantity) {
+	for _, l := range s.Lines {
+		shipped += l.Shipped
+		open += l.Open()
+	}
+	return shipped, open
+}
+
+func cancelLines(cmd CancelLines, s State) ([]Event, error) {
+	if no := s.ended(); no != nil {
+		return nil, no
+	}
+	lines, err := s.addUp(cmd.Lines)
+	if err != nil {
+		return nil, err
+	}
+	if len(lines) == 0 {
+		return nil, nil
+	}
+	var asked unit.Quantity
+	for _, l := range lines {
+		asked += l.Quantity
+	}
+	if shipped, open := s.units(); shipped == 0 && asked == open {
+		return []Event{Canceled{Reason: cmd.Reason}}, nil
+	}
+	return []Event{LinesCanceled{Lines: lines, Reason: cmd.Reason}}, nil
+}
+
+func cancel(cmd Cancel, s State) ([]Event, error) {
+	if s.Status == StatusCanceled {
+		return nil, nil
+	}
+	if no := s.ended(); no != nil {
+		return nil, no
+	}
+	if _, open := s.units(); open == 0 {
+		return nil, ErrShipped
+	}
+	return []Event{Canceled{Reason: cmd.Reason}}, nil
+}
+
+func (s *State) linesCanceled(lines []LineQuantity) {
+	var moves []Move
+	for _, l := range lines {
+		if i, found := s.line(l.Line); found {
+			moves = append(moves, s.takeOff(i, l.Quantity)...)
+		}
+	}
+	s.openCancelStep(moves)
+}
+
+func (s *State) canceled() {
+	moves := s.takeEverythingOff()
+	s.Status = StatusCanceled
+	s.openCancelStep(moves)
+}
+
+func (s *State) takeEverythingOff() []Move {
+	var moves []Move
+	for i := range s.Lines {
+		if open := s.Lines[i].Open(); open > 0 {
+			moves = append(moves, s.takeOff(i, open)...)
+		}
+	}
+	return moves
+}
+
+// takeOff takes units off a line and off what is held for it, and returns what
+// stock has to do about it. Units come first off holdings whose allocation
+// failed, then off the last holding, which was the least preferred.
+func (s *State) takeOff(line int, quantity unit.Quantity) []Move {
+	l := &s.Lines[line]
+	l.Canceled += quantity
+	s.Total = s.Total.Minus(l.Price.Times(quantity))
+	if l.Kind != unit.Stocked {
+		return nil
+	}
+	var moves []Move
+	from, to := s.holdings(l.SKU)
+	for _, missing := range []bool{true, false} {
+		for i := to - 1; i >= from && quantity > 0; i-- {
+			h := &s.Holdings[i]
+			part := min(quantity, h.Remaining())
+			if h.Missing != missing || part <= 0 {
+				continue
+			}
+			quantity -= part
+			h.Canceled += part
+			moves = append(moves, s.giveBack(h, part)...)
+		}
+	}
+	return moves
+}
+
+// giveBack is what stock has to do for units canceled of a holding. A
+// reservation cannot be made smaller: of a pending order it is released when
+// nothing remains, and otherwise kept whole until Confirmed.
+func (s *State) giveBack(h *Holding, quantity unit.Quantity) []Move {
+	switch {
+	case s.Status == StatusPending && h.Remaining() > 0:
+		return nil
+	case s.Status == StatusPending:
+		h.Released = true
+		return []Move{{Action: ActRelease, SKU: h.SKU, Location: h.Location, ReservationID: h.ReservationID, Quantity: h.Quantity}}
+	case h.Missing && !s.retrying():
+		return nil
+	}
+	// While a retry is under way the allocation may yet succeed; if it does
+	// not, there is nothing to take back and stock takes nothing.
+	return []Move{{Action: ActDeallocate, SKU: h.SKU, Location: h.Location, Quantity: quantity}}
+}
+
+func (s *State) openCancelStep(moves []Move) {
+	s.Cancels++
+	s.openStep(StepRef{Step: StepCancel, Ref: strconv.Itoa(s.Cancels)}, moves)
+}

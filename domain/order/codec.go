@@ -1,0 +1,102 @@
+package order
+
+import "daybook/domain/wire"
+
+// The wire names are storage format: a changed shape gets a new version beside
+// the old one, and a name once used is never removed or given another meaning.
+const (
+	typePlaced              = "order.placed.v1"
+	typeConfirmed           = "order.confirmed.v1"
+	typePutOnHold           = "order.put_on_hold.v1"
+	typeHoldReleased        = "order.hold_released.v1"
+	typeLinesCanceled       = "order.lines_canceled.v1"
+	typeCanceled            = "order.canceled.v1"
+	typeExpired             = "order.expired.v1"
+	typeTransactionRecorded = "order.transaction_recorded.v1"
+	typeTransactionSettled  = "order.transaction_settled.v1"
+	typeShipped             = "order.shipped.v1"
+	typeDelivered           = "order.delivered.v1"
+	typeCompleted           = "order.completed.v1"
+	typeStockSettled        = "order.stock_settled.v1"
+	typeAllocationFailed    = "order.allocation_failed.v1"
+	typeAllocationRetried   = "order.allocation_retried.v1"
+	typeAllocationRecovered = "order.allocation_recovered.v1"
+	typePaymentOrphaned     = "order.payment_orphaned.v1"
+	typeArchived            = "order.archived.v1"
+	typeUnarchived          = "order.unarchived.v1"
+)
+
+var decoders = wire.Decoders[Event]{
+	typePlaced:              read[Placed],
+	typeConfirmed:           read[Confirmed],
+	typePutOnHold:           read[PutOnHold],
+	typeHoldReleased:        read[HoldReleased],
+	typeLinesCanceled:       read[LinesCanceled],
+	typeCanceled:            read[Canceled],
+	typeExpired:             read[Expired],
+	typeTransactionRecorded: read[TransactionRecorded],
+	typeTransactionSettled:  read[TransactionSettled],
+	typeShipped:             read[Shipped],
+	typeDelivered:           read[Delivered],
+	typeCompleted:           read[Completed],
+	typeStockSettled:        read[StockSettled],
+	typeAllocationFailed:    read[AllocationFailed],
+	typeAllocationRetried:   read[AllocationRetried],
+	typeAllocationRecovered: read[AllocationRecovered],
+	typePaymentOrphaned:     read[PaymentOrphaned],
+	typeArchived:            read[Archived],
+	typeUnarchived:          read[Unarchived],
+}
+
+func read[T Event](data []byte) (Event, error) { return wire.Read[T](data) }
+
+// Encode gives an event's wire name and JSON.
+func Encode(e Event) (typ string, data []byte, err error) { return wire.Write(typeOf(e), e) }
+
+// Decode reads what Encode wrote, in this or an earlier version; an unknown
+// type is a *wire.UnknownTypeError.
+func Decode(typ string, data []byte) (Event, error) { return decoders.Decode(typ, data) }
+
+func typeOf(e Event) string {
+	switch e.(type) {
+	case Placed:
+		return typePlaced
+	case Confirmed:
+		return typeConfirmed
+	case PutOnHold:
+		return typePutOnHold
+	case HoldReleased:
+		return typeHoldReleased
+	case LinesCanceled:
+		return typeLinesCanceled
+	case Canceled:
+		return typeCanceled
+	case Expired:
+		return typeExpired
+	case TransactionRecorded:
+		return typeTransactionRecorded
+	case TransactionSettled:
+		return typeTransactionSettled
+	case Shipped:
+		return typeShipped
+	case Delivered:
+		return typeDelivered
+	case Completed:
+		return typeCompleted
+	case StockSettled:
+		return typeStockSettled
+	case AllocationFailed:
+		return typeAllocationFailed
+	case AllocationRetried:
+		return typeAllocationRetried
+	case AllocationRecovered:
+		return typeAllocationRecovered
+	case PaymentOrphaned:
+		return typePaymentOrphaned
+	case Archived:
+		return typeArchived
+	case Unarchived:
+		return typeUnarchived
+	}
+	panic("order: unknown event") // a programmer's error, never input
+}

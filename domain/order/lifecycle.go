@@ -1,0 +1,259 @@
+package order
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"daybook/domain/cart"
+	"daybook/domain/rule"
+	"daybook/domain/unit"
+)
+
+// The refusals of an order's life from Place to Archive.
+var (
+	ErrNotFound        = &rule.Rejection{Code: "order-not-found", Detail: "There is no such order."}
+	ErrExists          = &rule.Rejection{Code: "order-exists", Detail: "Another order has this id."}
+	ErrEmpty           = &rule.Rejection{Code: "order-empty", Detail: "An order needs at least one line."}
+	ErrLinesDisordered = &rule.Rejection{Code: "order-lines-disordered", Detail: "Line numbers must ascend."}
+	ErrCurrencyMixed   = &rule.Rejection{Code: "order-currency-mixed", Detail: "Every line must be priced in the order's currency."}
+	ErrNotHeld         = &rule.Rejection{Code: "order-stock-not-held", Detail: "What is held in stock is not what the lines need."}
+	ErrNotConfirmed    = &rule.Rejection{Code: "order-not-confirmed", Detail: "The order is not confirmed."}
+	ErrExpired         = &rule.Rejection{Code: "order-expired", Detail: "The order was not confirmed in time."}
+	ErrCanceled        = &rule.Rejection{Code: "order-canceled", Detail: "The order is canceled."}
+	ErrCompleted       = &rule.Rejection{Code: "order-completed", Detail: "The order is completed."}
+	ErrOnHold          = &rule.Rejection{Code: "order-on-hold", Detail: "The order is on hold."}
+	ErrNotFinished     = &rule.Rejection{Code: "order-not-finished", Detail: "Something of the order is still open."}
+	ErrShipped         = &rule.Rejection{Code: "order-shipped", Detail: "Everything of the order has shipped."}
+)
+
+// ended is the refusal of an order that has reached its end, or nil.
+func (s State) ended() *rule.Rejection {
+	switch s.Status {
+	case StatusCompleted:
+		return ErrCompleted
+	case StatusCanceled:
+		return ErrCanceled
+	case StatusExpired:
+		return ErrExpired
+	case StatusPending, StatusConfirmed:
+	}
+	return nil
+}
+
+// place never refuses what checkout.Place makes of a recorded CheckedOut: that
+// outcome stands, and an order that could not follow it would strand its stock.
+// So no amount is refused here: an order whose total is zero, or less by a
+// discount, owes nothing.
+func place(cmd Place, s State) ([]Event, error) {
+	if s.Exists() {
+		if s.sameAs(cmd) {
+			return nil, nil
+		}
+		return nil, ErrExists
+	}
+	if len(cmd.Lines) == 0 {
+		return nil, ErrEmpty
+	}
+	total := unit.Zero(cmd.Currency)
+	for i, l := range cmd.Lines {
+		switch {
+		case i > 0 && l.Number <= cmd.Lines[i-1].Number:
+			return nil, ErrLinesDisordered
+		case l.Quantity <= 0:
+			return nil, ErrLineQuantityInvalid
+		case l.Price.Currency != cmd.Currency:
+			return nil, ErrCurrencyMixed
+		}
+		total = total.Plus(l.Total())
+	}
+	if !holdsExactly(cmd.Held, cmd.Lines) {
+		return nil, ErrNotHeld
+	}
+	return []Event{Placed{
+		OrderID: cmd.OrderID, CartID: cmd.CartID, CustomerID: cmd.CustomerID, Reference: cmd.Reference,
+		Currency: cmd.Currency, Country: cmd.Country, Lines: cmd.Lines, Held: cmd.Held,
+		Total: total, Charge: total.Charge(), ConfirmBy: cmd.ConfirmBy.UTC(),
+	}}, nil
+}
+
+// holdsExactly compares what is held with what the stocked lines need, SKU by
+// SKU; a SKU is held at most once at a location.
+func holdsExactly(held []cart.Held, lines []cart.Line) bool {
+	type place struct {
+		sku      unit.SKU
+		location unit.LocationID
+	}
+	places := make(map[place]bool, len(held))
+	balance := make(map[unit.SKU]unit.Quantity, len(held))
+	for _, h := range held {
+		at := place{h.SKU, h.Location}
+		if h.Quantity <= 0 || places[at] {
+			return false
+		}
+		places[at] = true
+		balance[h.SKU] += h.Quantity
+	}
+	for _, l := range lines {
+		if l.Kind == unit.Stocked {
+			balance[l.SKU] -= l.Quantity
+		}
+	}
+	for rest := range maps.Values(balance) {
+		if rest != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// sameAs compares a repeated Place with the order, by everything the rules
+// know: the texts on a line (its title, its code as given) are not compared.
+func (s State) sameAs(cmd Place) bool {
+	if cmd.OrderID != s.OrderID || cmd.CartID != s.CartID || cmd.CustomerID != s.CustomerID ||
+		cmd.Reference != s.Reference || cmd.Country != s.Country || cmd.Currency != s.Currency() ||
+		!cmd.ConfirmBy.Equal(s.ConfirmBy) || len(cmd.Lines) != len(s.Lines) || len(cmd.Held) != len(s.Holdings) {
+		return false
+	}
+	for i, l := range cmd.Lines {
+		have := s.Lines[i]
+		if l.Number != have.Number || l.SKU != have.SKU || l.Kind != have.Kind || l.Quantity != have.Quantity || !l.Price.Equal(have.Price) {
+			return false
+		}
+	}
+	for _, h := range cmd.Held {
+		i := s.holding(h.SKU, h.Location)
+		if i < 0 || s.Holdings[i].ReservationID != h.ReservationID || s.Holdings[i].Quantity != h.Quantity {
+			return false
+		}
+	}
+	return true
+}
+
+func placed(e Placed) State {
+	s := State{
+		OrderID: e.OrderID, CartID: e.CartID, CustomerID: e.CustomerID, Reference: e.Reference, Country: e.Country,
+		Status: StatusPending, ConfirmBy: e.ConfirmBy, Total: e.Total,
+		Lines:    make([]Line, len(e.Lines)),
+		Holdings: make([]Holding, len(e.Held)),
+	}
+	for i, l := range e.Lines {
+		s.Lines[i] = Line{Number: l.Number, SKU: l.SKU, Kind: l.Kind, Quantity: l.Quantity, Price: l.Price}
+	}
+	for i, h := range e.Held {
+		s.Holdings[i] = Holding{ReservationID: h.ReservationID, SKU: h.SKU, Location: h.Location, Quantity: h.Quantity}
+	}
+	slices.SortStableFunc(s.Holdings, func(a, b Holding) int { return cmp.Compare(a.SKU, b.SKU) })
+	return s
+}
+
+// confirm does not ask for payment: whether an order is confirmed before it is
+// paid is the merchant's affair.
+func confirm(cmd Confirm, s State) ([]Event, error) {
+	switch {
+	case s.Status == StatusConfirmed || s.Status == StatusCompleted:
+		return nil, nil
+	case s.Status == StatusCanceled:
+		return nil, ErrCanceled
+	case s.Status == StatusExpired || !cmd.Now.Before(s.ConfirmBy):
+		return nil, ErrExpired
+	case s.OnHold:
+		return nil, ErrOnHold
+	}
+	return []Event{Confirmed{}}, nil
+}
+
+// confirmed turns every reservation into an allocation. What was canceled of a
+// reservation before (one cannot be made smaller) is given back right after.
+func (s *State) confirmed() {
+	s.Status = StatusConfirmed
+	moves := make([]Move, 0, len(s.Holdings))
+	for _, h := range s.Holdings {
+		if h.Released {
+			continue
+		}
+		moves = append(moves, Move{Action: ActCommit, SKU: h.SKU, Location: h.Location, ReservationID: h.ReservationID, Quantity: h.Quantity})
+		if h.Canceled > 0 {
+			moves = append(moves, Move{Action: ActDeallocate, SKU: h.SKU, Location: h.Location, Quantity: h.Canceled})
+		}
+	}
+	s.openStep(StepRef{Step: StepConfirm}, moves)
+}
+
+func hold(cmd Hold, s State) ([]Event, error) {
+	if no := s.ended(); no != nil {
+		return nil, no
+	}
+	if s.OnHold && s.HoldReason == cmd.Reason {
+		return nil, nil
+	}
+	return []Event{PutOnHold{Reason: cmd.Reason}}, nil
+}
+
+func releaseHold(s State) ([]Event, error) {
+	if !s.OnHold {
+		return nil, nil
+	}
+	return []Event{HoldReleased{}}, nil
+}
+
+// expire is sent by a timer, which may be late or early: only a pending order
+// past its deadline expires, all else is left as it is.
+func expire(cmd Expire, s State) ([]Event, error) {
+	if s.Status != StatusPending || cmd.Now.Before(s.ConfirmBy) {
+		return nil, nil
+	}
+	return []Event{Expired{}}, nil
+}
+
+func (s *State) expired() {
+	moves := s.takeEverythingOff()
+	s.Status = StatusExpired
+	s.openStep(StepRef{Step: StepExpire}, moves)
+}
+
+// complete wants everything stocked to have arrived, and exactly what is owed
+// to have been paid: money still due, or owed back, keeps the order open. A
+// service need not be shipped.
+func complete(s State) ([]Event, error) {
+	switch s.Status {
+	case StatusCompleted:
+		return nil, nil
+	case StatusCanceled:
+		return nil, ErrCanceled
+	case StatusExpired:
+		return nil, ErrExpired
+	case StatusPending:
+		return nil, ErrNotConfirmed
+	case StatusConfirmed:
+	}
+	if s.OnHold {
+		return nil, ErrOnHold
+	}
+	if len(s.Unsettled) > 0 {
+		return nil, ErrStockUnsettled
+	}
+	payment, fulfillment := s.PaymentState(), s.FulfillmentState()
+	if !s.paidUp() || fulfillment != Arrived && fulfillment != NotRequired {
+		return nil, ErrNotFinished.With("The order is not yet paid and delivered.",
+			map[string]any{"payment": payment, "fulfillment": fulfillment})
+	}
+	return []Event{Completed{}}, nil
+}
+
+func archive(s State) ([]Event, error) {
+	if s.ended() == nil {
+		return nil, ErrNotFinished
+	}
+	if s.Archived {
+		return nil, nil
+	}
+	return []Event{Archived{}}, nil
+}
+
+func unarchive(s State) ([]Event, error) {
+	if !s.Archived {
+		return nil, nil
+	}
+	return []Event{Unarchived{}}, nil
+}

@@ -1,0 +1,259 @@
+package order
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"daybook/domain/rule"
+	"daybook/domain/unit"
+)
+
+// Category begins the name of every order's stream.
+const Category = "order"
+
+// Stream is the name of an order's stream.
+func Stream(id string) string { return Category + "-" + id }
+
+// FoldVersion names the shape of State: a snapshot of another version is not
+// read. Raise it with every change of State or Evolve.
+const FoldVersion = 1
+
+// Status is the first of an order's axes; hold and archive are flags beside it.
+// The empty status is an order that was never placed.
+type Status string
+
+const (
+	StatusPending   Status = "pending"
+	StatusConfirmed Status = "confirmed"
+	StatusCompleted Status = "completed"
+	StatusCanceled  Status = "canceled"
+	StatusExpired   Status = "expired"
+)
+
+// State is what the rules of an order need. Its zero value is the empty stream;
+// it survives JSON, for snapshots.
+//
+// Two sums hold at every revision and are tested: a line's quantity is what is
+// canceled, shipped and open of it; and for each SKU, what is open on its lines
+// is what remains in its holdings.
+type State struct {
+	OrderID    unit.OrderID    `json:"order_id,omitempty"`
+	CartID     unit.CartID     `json:"cart_id,omitempty"`
+	CustomerID unit.CustomerID `json:"customer_id,omitempty"`
+	Reference  string          `json:"reference,omitempty"`
+	Country    string          `json:"country,omitempty"`
+
+	Status     Status    `json:"status,omitempty"`
+	OnHold     bool      `json:"on_hold,omitzero"`
+	HoldReason string    `json:"hold_reason,omitempty"`
+	Archived   bool      `json:"archived,omitzero"`
+	ConfirmBy  time.Time `json:"confirm_by,omitzero"`
+
+	// Total is the exact amount of everything not taken off.
+	Total unit.Money `json:"total"`
+	Lines []Line     `json:"lines,omitempty"` // by ascending number
+	// Holdings stand in the order of their SKUs, those of one SKU as placed.
+	Holdings     []Holding     `json:"holdings,omitempty"`
+	Shipments    []Shipment    `json:"shipments,omitempty"`
+	Transactions []Transaction `json:"transactions,omitempty"`
+
+	// AllocationFailed and Remedy are set from the event of that name until
+	// AllocationRecovered.
+	AllocationFailed bool     `json:"allocation_failed,omitzero"`
+	Remedy           Remedy   `json:"remedy,omitempty"`
+	Orphans          []Orphan `json:"orphans,omitempty"`
+
+	// Unsettled is the fulfilment process's list of work: the steps whose stock
+	// movements are not yet all recorded, oldest first.
+	Unsettled []OpenStep `json:"unsettled,omitempty"`
+	Cancels   int        `json:"cancels,omitzero"` // cancel steps opened so far
+	Retries   int        `json:"retries,omitzero"` // allocation retries so far
+}
+
+// Line is one line of the order, by units.
+type Line struct {
+	Number    int           `json:"line"`
+	SKU       unit.SKU      `json:"sku"`
+	Kind      unit.Kind     `json:"kind"`
+	Quantity  unit.Quantity `json:"quantity"` // as placed
+	Price     unit.Money    `json:"price"`
+	Canceled  unit.Quantity `json:"canceled,omitzero"`
+	Shipped   unit.Quantity `json:"shipped,omitzero"`
+	Delivered unit.Quantity `json:"delivered,omitzero"` // of those shipped
+}
+
+// Open is what can still be shipped or canceled.
+func (l Line) Open() unit.Quantity { return l.Quantity - l.Canceled - l.Shipped }
+
+// Holding is the stock of one SKU promised to the order at one location.
+type Holding struct {
+	ReservationID unit.ReservationID `json:"reservation_id"`
+	SKU           unit.SKU           `json:"sku"`
+	Location      unit.LocationID    `json:"location"`
+	Quantity      unit.Quantity      `json:"quantity"` // as reserved
+	Canceled      unit.Quantity      `json:"canceled,omitzero"`
+	Shipped       unit.Quantity      `json:"shipped,omitzero"`
+	// Released means the reservation was given up whole before it became an
+	// allocation.
+	Released bool `json:"released,omitzero"`
+	// Missing means the allocation failed: nothing is promised here now.
+	Missing bool `json:"missing,omitzero"`
+}
+
+// Remaining is what of the holding is neither shipped nor canceled.
+func (h Holding) Remaining() unit.Quantity { return h.Quantity - h.Canceled - h.Shipped }
+
+// Exists reports whether the order was ever placed.
+func (s State) Exists() bool { return s.Status != "" }
+
+// Currency is the currency of the order.
+func (s State) Currency() unit.Currency { return s.Total.Currency }
+
+// Clone shares nothing with s that Evolve changes.
+func (s State) Clone() State {
+	s.Lines = slices.Clone(s.Lines)
+	s.Holdings = slices.Clone(s.Holdings)
+	s.Shipments = slices.Clone(s.Shipments)
+	s.Transactions = slices.Clone(s.Transactions)
+	s.Orphans = slices.Clone(s.Orphans)
+	s.Unsettled = slices.Clone(s.Unsettled)
+	return s
+}
+
+// line finds a line's index by its number.
+func (s State) line(number int) (int, bool) {
+	return slices.BinarySearchFunc(s.Lines, number, func(l Line, n int) int { return l.Number - n })
+}
+
+// holdings finds the bounds of a SKU's holdings.
+func (s State) holdings(sku unit.SKU) (from, to int) {
+	from, _ = slices.BinarySearchFunc(s.Holdings, sku, func(h Holding, sku unit.SKU) int {
+		return strings.Compare(string(h.SKU), string(sku))
+	})
+	for to = from; to < len(s.Holdings) && s.Holdings[to].SKU == sku; to++ {
+	}
+	return from, to
+}
+
+// holding finds the index of a SKU's holding at a location, or -1.
+func (s State) holding(sku unit.SKU, location unit.LocationID) int {
+	from, to := s.holdings(sku)
+	for i := from; i < to; i++ {
+		if s.Holdings[i].Location == location {
+			return i
+		}
+	}
+	return -1
+}
+
+// Decide answers a command with events, with nothing (it is already so) or with
+// a *rule.Rejection. It never changes s.
+func Decide(cmd Command, s State) ([]Event, error) {
+	if cmd, ok := cmd.(Place); ok {
+		return place(cmd, s)
+	}
+	if !s.Exists() {
+		return nil, ErrNotFound
+	}
+	switch cmd := cmd.(type) {
+	case Place: // answered above
+	case Confirm:
+		return confirm(cmd, s)
+	case Hold:
+		return hold(cmd, s)
+	case ReleaseHold:
+		return releaseHold(s)
+	case CancelLines:
+		return cancelLines(cmd, s)
+	case Cancel:
+		return cancel(cmd, s)
+	case Expire:
+		return expire(cmd, s)
+	case RecordTransaction:
+		return recordTransaction(cmd, s)
+	case SettleTransaction:
+		return settleTransaction(cmd, s)
+	case Ship:
+		return ship(cmd, s)
+	case Deliver:
+		return deliver(cmd, s)
+	case Complete:
+		return complete(s)
+	case SettleStock:
+		return settleStock(cmd, s)
+	case FailAllocation:
+		return failAllocation(cmd, s)
+	case RetryAllocation:
+		return retryAllocation(s)
+	case RecoverAllocation:
+		return recoverAllocation(s)
+	case Archive:
+		return archive(s)
+	case Unarchive:
+		return unarchive(s)
+	}
+	panic("order: unknown command") // a programmer's error, never input
+}
+
+// Evolve is the state after one more fact. It never refuses one. It takes s
+// over: its slices may be changed in place, so the caller keeps no copy of s
+// (Clone makes one).
+func Evolve(s State, e Event) State {
+	switch e := e.(type) {
+	case Placed:
+		return placed(e)
+	case Confirmed:
+		s.confirmed()
+	case PutOnHold:
+		s.OnHold, s.HoldReason = true, e.Reason
+	case HoldReleased:
+		s.OnHold, s.HoldReason = false, ""
+	case LinesCanceled:
+		s.linesCanceled(e.Lines)
+	case Canceled:
+		s.canceled()
+	case Expired:
+		s.expired()
+	case TransactionRecorded:
+		s.Transactions = append(s.Transactions, Transaction{
+			ID: e.TransactionID, Type: e.Type, State: e.State, RecordedState: e.State,
+			Amount: e.Amount, Parent: e.Parent, Provider: e.Provider, Reference: e.Reference,
+		})
+	case TransactionSettled:
+		if i := s.transaction(e.TransactionID); i >= 0 {
+			s.Transactions[i].State = e.State
+		}
+	case Shipped:
+		s.shipped(e)
+	case Delivered:
+		s.delivered(e.ShipmentID)
+	case Completed:
+		s.Status = StatusCompleted
+	case StockSettled:
+		s.closeStep(StepRef{Step: e.Step, Ref: e.Ref})
+	case AllocationFailed:
+		s.allocationFailed(e)
+	case AllocationRetried:
+		s.allocationRetried()
+	case AllocationRecovered:
+		s.allocationRecovered()
+	case PaymentOrphaned:
+		s.Orphans = append(s.Orphans, Orphan{TransactionID: e.TransactionID, Amount: e.Amount})
+	case Archived:
+		s.Archived = true
+	case Unarchived:
+		s.Archived = false
+	}
+	return s
+}
+
+// Rejections are all the ways an order says no.
+var Rejections = []*rule.Rejection{
+	ErrNotFound, ErrExists, ErrEmpty, ErrLinesDisordered, ErrCurrencyMixed, ErrNotHeld,
+	ErrNotConfirmed, ErrExpired, ErrCanceled, ErrCompleted, ErrOnHold, ErrNotFinished, ErrStockUnsettled, ErrShipped,
+	ErrLineUnknown, ErrLineQuantityInvalid, ErrLineQuantityExceeded, ErrLocationQuantityExceeded, ErrNothingToShip,
+	ErrShipmentDiffers, ErrShipmentUnknown, ErrAllocationFailed,
+	ErrTransactionUnknown, ErrTransactionDiffers, ErrTransactionSettled, ErrTransactionInvalid, ErrParentMismatch,
+	ErrAmountInvalid, ErrAmountExceeded, ErrCurrencyDiffers,
+}

@@ -1,0 +1,295 @@
+package order
+
+import (
+	"slices"
+
+	"daybook/domain/rule"
+	"daybook/domain/unit"
+)
+
+// The refusals about money. What a provider says has happened is a fact: it is
+// refused only where it cannot be true. That more was captured than was owed
+// is true often enough, and is a state (Overcharged).
+var (
+	ErrTransactionUnknown = &rule.Rejection{Code: "transaction-unknown", Detail: "The order has no such transaction."}
+	ErrTransactionDiffers = &rule.Rejection{Code: "transaction-differs", Detail: "Another transaction of the order has this id."}
+	ErrTransactionSettled = &rule.Rejection{Code: "transaction-settled", Detail: "The transaction has already had its other end."}
+	ErrTransactionInvalid = &rule.Rejection{Code: "transaction-invalid", Detail: "A transaction has no such type or state."}
+	ErrParentMismatch     = &rule.Rejection{Code: "transaction-parent-mismatch", Detail: "A transaction of that kind cannot be of its parent."}
+	ErrAmountInvalid      = &rule.Rejection{Code: "amount-invalid", Detail: "An amount must be more than zero."}
+	ErrAmountExceeded     = &rule.Rejection{Code: "amount-exceeded", Detail: "There is less than that to void or to give back."}
+	ErrCurrencyDiffers    = &rule.Rejection{Code: "currency-differs", Detail: "The amount is not in the order's currency."}
+)
+
+// Transaction is a payment transaction as it stands.
+type Transaction struct {
+	ID    unit.TransactionID `json:"id"`
+	Type  TransactionType    `json:"type"`
+	State TransactionState   `json:"state"`
+	// RecordedState is the state it was first recorded in; a retry of that
+	// request is known by it.
+	RecordedState TransactionState   `json:"recorded_state"`
+	Amount        unit.Money         `json:"amount"`
+	Parent        unit.TransactionID `json:"parent,omitempty"`
+	Provider      string             `json:"provider,omitempty"`
+	Reference     string             `json:"reference,omitempty"`
+}
+
+// Orphan is money that came too late; see PaymentOrphaned.
+type Orphan struct {
+	TransactionID unit.TransactionID `json:"transaction_id"`
+	Amount        unit.Money         `json:"amount"`
+}
+
+func (s State) transaction(id unit.TransactionID) int {
+	return slices.IndexFunc(s.Transactions, func(t Transaction) bool { return t.ID == id })
+}
+
+// Transaction finds a transaction by its id.
+func (s State) Transaction(id unit.TransactionID) (Transaction, bool) {
+	if i := s.transaction(id); i >= 0 {
+		return s.Transactions[i], true
+	}
+	return Transaction{}, false
+}
+
+// sum adds up transactions that pass.
+func (s State) sum(pass func(Transaction) bool) unit.Money {
+	total := unit.Zero(s.Currency())
+	for _, t := range s.Transactions {
+		if pass(t) {
+			total = total.Plus(t.Amount)
+		}
+	}
+	return total
+}
+
+func (s State) succeeded(types ...TransactionType) unit.Money {
+	return s.sum(func(t Transaction) bool { return t.State == Succeeded && slices.Contains(types, t.Type) })
+}
+
+// Owed is what the customer is to pay for everything not taken off: the exact
+// total rounded to be charged, and never less than nothing.
+func (s State) Owed() unit.Money { return floor(s.Total.Charge()) }
+
+// Captured is the money that came in.
+func (s State) Captured() unit.Money { return s.succeeded(Capture) }
+
+// Returned is the money that went out again, by refund or chargeback.
+func (s State) Returned() unit.Money { return s.succeeded(Refund, Chargeback) }
+
+// Authorized is what is still authorized and neither captured nor voided.
+func (s State) Authorized() unit.Money {
+	return floor(s.succeeded(Authorize).Minus(s.succeeded(Capture, Void)))
+}
+
+func floor(m unit.Money) unit.Money {
+	if m.Sign() < 0 {
+		return unit.Zero(m.Currency)
+	}
+	return m
+}
+
+func (s State) expiredOrCanceled() bool {
+	return s.Status == StatusExpired || s.Status == StatusCanceled
+}
+
+// PaymentState is how an order stands with its money; it is derived, never set.
+type PaymentState string
+
+const (
+	Unpaid              PaymentState = "unpaid"
+	PaymentAuthorized   PaymentState = "authorized"
+	PartiallyAuthorized PaymentState = "partially_authorized"
+	PartiallyPaid       PaymentState = "partially_paid"
+	Paid                PaymentState = "paid"
+	PartiallyRefunded   PaymentState = "partially_refunded"
+	Refunded            PaymentState = "refunded"
+	Overcharged         PaymentState = "overcharged" // money is owed back
+	Voided              PaymentState = "voided"
+)
+
+// PaymentState compares what came with what is owed. An order that owes nothing
+// is paid without a transaction (a free order), unless it was canceled or
+// expired: then it is unpaid, for nothing was. Goods that come back change what
+// was refunded, not what was owed.
+func (s State) PaymentState() PaymentState {
+	owed, captured, returned, authorized := s.Owed(), s.Captured(), s.Returned(), s.Authorized()
+	kept := captured.Minus(returned)
+	if captured.Sign() == 0 {
+		switch {
+		case authorized.Sign() > 0 && authorized.Compare(owed) >= 0:
+			return PaymentAuthorized
+		case authorized.Sign() > 0:
+			return PartiallyAuthorized
+		case s.succeeded(Void).Sign() > 0:
+			return Voided
+		case owed.Sign() == 0 && !s.expiredOrCanceled():
+			return Paid
+		}
+		return Unpaid
+	}
+	switch {
+	case kept.Sign() <= 0:
+		return Refunded
+	case kept.Compare(owed) > 0:
+		return Overcharged
+	case captured.Compare(owed) < 0:
+		return PartiallyPaid
+	case returned.Sign() > 0:
+		return PartiallyRefunded
+	}
+	return Paid
+}
+
+// paidUp reports whether all that is owed was paid, and no more is kept.
+func (s State) paidUp() bool {
+	return s.Captured().Compare(s.Owed()) >= 0 && s.PaymentState() != Overcharged
+}
+
+func recordTransaction(cmd RecordTransaction, s State) ([]Event, error) {
+	if have, found := s.Transaction(cmd.TransactionID); found {
+		if have.sameAs(cmd) {
+			return nil, nil
+		}
+		return nil, ErrTransactionDiffers
+	}
+	if !cmd.valid() {
+		return nil, ErrTransactionInvalid
+	}
+	if cmd.Amount.Currency != s.Currency() {
+		return nil, ErrCurrencyDiffers
+	}
+	if cmd.Amount.Sign() <= 0 {
+		return nil, ErrAmountInvalid
+	}
+	t := Transaction{ID: cmd.TransactionID, Type: cmd.Type, State: cmd.State, Amount: cmd.Amount, Parent: cmd.Parent}
+	if err := s.possible(t); err != nil {
+		return nil, err
+	}
+	events := []Event{TransactionRecorded{
+		TransactionID: cmd.TransactionID, Type: cmd.Type, State: cmd.State, Amount: cmd.Amount,
+		Parent: cmd.Parent, Provider: cmd.Provider, Reference: cmd.Reference,
+	}}
+	return append(events, s.orphaned(t)...), nil
+}
+
+// sameAs allows the state it was recorded in and the one it is in now: a
+// provider may report the end of what it reported pending by the same request.
+func (t Transaction) sameAs(cmd RecordTransaction) bool {
+	return t.Type == cmd.Type && (cmd.State == t.State || cmd.State == t.RecordedState) && t.Amount.Equal(cmd.Amount) &&
+		t.Parent == cmd.Parent && t.Provider == cmd.Provider && t.Reference == cmd.Reference
+}
+
+func (cmd RecordTransaction) valid() bool {
+	types := []TransactionType{Authorize, Capture, Void, Refund, Chargeback}
+	states := []TransactionState{Pending, Succeeded, Failed}
+	return slices.Contains(types, cmd.Type) && slices.Contains(states, cmd.State)
+}
+
+func settleTransaction(cmd SettleTransaction, s State) ([]Event, error) {
+	t, found := s.Transaction(cmd.TransactionID)
+	switch {
+	case !found:
+		return nil, ErrTransactionUnknown
+	case cmd.State != Succeeded && cmd.State != Failed:
+		return nil, ErrTransactionInvalid
+	case t.State == cmd.State:
+		return nil, nil
+	case t.State != Pending:
+		return nil, ErrTransactionSettled
+	}
+	t.State = cmd.State
+	if err := s.possible(t); err != nil {
+		return nil, err
+	}
+	events := []Event{TransactionSettled{TransactionID: cmd.TransactionID, State: cmd.State, Reference: cmd.Reference}}
+	return append(events, s.orphaned(t)...), nil
+}
+
+// possible refuses what cannot be true of a transaction: a parent of the wrong
+// kind, a void of what was captured, more given back than came in. Pending
+// transactions count as if they had succeeded, so that two refunds under way
+// cannot give the same money back twice. A failed one may be anything.
+func (s State) possible(t Transaction) error {
+	if t.Parent != "" {
+		if err := s.suits(t); err != nil {
+			return err
+		}
+	}
+	if t.State == Failed || t.Type == Authorize || t.Type == Capture {
+		return nil
+	}
+	limit := s.limit(t, "")
+	if t.Parent != "" {
+		if own := s.limit(t, t.Parent); own.Compare(limit) < 0 {
+			limit = own
+		}
+	}
+	if t.Amount.Compare(limit) > 0 {
+		return ErrAmountExceeded.With("There is less than that to void or to give back.",
+			map[string]any{"limit": floor(limit), "requested": t.Amount})
+	}
+	return nil
+}
+
+// suits checks a parent: captures and voids are of an authorization, refunds
+// and chargebacks of a capture; and nothing is of what has failed.
+func (s State) suits(t Transaction) error {
+	parent, found := s.Transaction(t.Parent)
+	if !found {
+		return ErrTransactionUnknown
+	}
+	want := Capture
+	if t.Type == Capture || t.Type == Void {
+		want = Authorize
+	}
+	if t.Type == Authorize || parent.Type != want || parent.State == Failed {
+		return ErrParentMismatch
+	}
+	return nil
+}
+
+// limit is the most t can be, of all the order's money, or of one parent's.
+// A chargeback is the bank's, who does not ask what was refunded before.
+func (s State) limit(t Transaction, parent unit.TransactionID) unit.Money {
+	of := func(state func(TransactionState) bool, types ...TransactionType) unit.Money {
+		return s.sum(func(other Transaction) bool {
+			return other.ID != t.ID && state(other.State) && slices.Contains(types, other.Type) &&
+				(parent == "" || other.Parent == parent || other.ID == parent)
+		})
+	}
+	done := func(state TransactionState) bool { return state == Succeeded }
+	live := func(state TransactionState) bool { return state != Failed }
+	switch t.Type {
+	case Void:
+		return of(done, Authorize).Minus(of(done, Capture)).Minus(of(live, Void))
+	case Refund:
+		return of(done, Capture).Minus(of(live, Refund)).Minus(of(done, Chargeback))
+	case Chargeback:
+		return of(done, Capture).Minus(of(live, Chargeback))
+	case Authorize, Capture:
+	}
+	panic("order: authorizations and captures have no limit")
+}
+
+// orphaned notes, in the same decision, money that comes for an order that can
+// no longer be confirmed: as much of it as is more than what is owed (for goods
+// that shipped before a cancel).
+func (s State) orphaned(t Transaction) []Event {
+	if !s.expiredOrCanceled() || t.State != Succeeded || t.Type != Authorize && t.Type != Capture {
+		return nil
+	}
+	excess := t.Amount
+	if t.Type == Authorize || t.Parent == "" {
+		excess = excess.Plus(s.Authorized())
+	}
+	excess = excess.Plus(s.Captured()).Minus(s.Returned()).Minus(s.Owed())
+	if excess.Compare(t.Amount) > 0 {
+		excess = t.Amount
+	}
+	if excess.Sign() <= 0 {
+		return nil
+	}
+	return []Event{PaymentOrphaned{TransactionID: t.ID, Amount: excess, Remedy: RemedyVoidOrRefund}}
+}

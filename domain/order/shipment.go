@@ -1,0 +1,252 @@
+package order
+
+import (
+	"slices"
+
+	"daybook/domain/rule"
+	"daybook/domain/unit"
+)
+
+// The refusals about parcels.
+var (
+	ErrLocationQuantityExceeded = &rule.Rejection{Code: "location-quantity-exceeded", Detail: "The order has fewer units at that location."}
+	ErrNothingToShip            = &rule.Rejection{Code: "order-nothing-to-ship", Detail: "Nothing of the order is left to ship from there."}
+	ErrShipmentDiffers          = &rule.Rejection{Code: "shipment-differs", Detail: "Another parcel of the order has this id."}
+	ErrShipmentUnknown          = &rule.Rejection{Code: "shipment-unknown", Detail: "The order has no such parcel."}
+)
+
+// Shipment is one parcel.
+type Shipment struct {
+	ID        unit.ShipmentID `json:"id"`
+	Location  unit.LocationID `json:"location"`
+	Lines     []LineQuantity  `json:"lines"` // by line
+	Carrier   string          `json:"carrier,omitempty"`
+	Tracking  string          `json:"tracking,omitempty"`
+	Forced    bool            `json:"forced,omitzero"`
+	Delivered bool            `json:"delivered,omitzero"`
+}
+
+func (s State) shipment(id unit.ShipmentID) int {
+	return slices.IndexFunc(s.Shipments, func(p Shipment) bool { return p.ID == id })
+}
+
+func ship(cmd Ship, s State) ([]Event, error) {
+	if i := s.shipment(cmd.ShipmentID); i >= 0 {
+		return nil, s.Shipments[i].differsFrom(cmd)
+	}
+	if no := s.mayShip(); no != nil {
+		return nil, no
+	}
+	var lines []LineQuantity
+	var err error
+	if len(cmd.Lines) == 0 {
+		lines, err = s.restAt(cmd.Location)
+	} else {
+		lines, err = s.addUp(cmd.Lines)
+	}
+	if err != nil {
+		return nil, err
+	}
+	shipped := make([]ShippedLine, len(lines))
+	for i, l := range lines {
+		at, _ := s.line(l.Line)
+		shipped[i] = ShippedLine{Line: l.Line, SKU: s.Lines[at].SKU, Kind: s.Lines[at].Kind, Quantity: l.Quantity}
+	}
+	if err := s.fitsLocation(shipped, cmd.Location); err != nil {
+		return nil, err
+	}
+	return []Event{Shipped{
+		ShipmentID: cmd.ShipmentID, Location: cmd.Location, Lines: shipped,
+		Carrier: cmd.Carrier, Tracking: cmd.Tracking, Forced: cmd.Force,
+	}}, nil
+}
+
+// differsFrom compares a repeated Ship with the parcel it made: nil, or the
+// refusal. A request for "everything left" matches whatever that was.
+func (p Shipment) differsFrom(cmd Ship) error {
+	same := p.Location == cmd.Location && p.Carrier == cmd.Carrier && p.Tracking == cmd.Tracking && p.Forced == cmd.Force
+	if same && len(cmd.Lines) > 0 {
+		sum := map[int]unit.Quantity{}
+		for _, l := range cmd.Lines {
+			sum[l.Line] += l.Quantity
+		}
+		same = len(sum) == len(p.Lines)
+		for _, l := range p.Lines {
+			same = same && sum[l.Line] == l.Quantity
+		}
+	}
+	if !same {
+		return ErrShipmentDiffers
+	}
+	return nil
+}
+
+func (s State) mayShip() *rule.Rejection {
+	if s.Status == StatusPending {
+		return ErrNotConfirmed
+	}
+	if no := s.ended(); no != nil {
+		return no
+	}
+	if s.OnHold {
+		return ErrOnHold
+	}
+	if _, open := s.allocating(); open {
+		return ErrStockUnsettled
+	}
+	return nil
+}
+
+// restAt is everything the order still has at a location, and every service
+// left: they go with any parcel, but not alone while goods wait elsewhere.
+func (s State) restAt(location unit.LocationID) ([]LineQuantity, error) {
+	left := map[unit.SKU]unit.Quantity{}
+	missing := false
+	for _, h := range s.Holdings {
+		switch {
+		case h.Location != location || h.Remaining() == 0:
+		case h.Missing:
+			missing = true
+		default:
+			left[h.SKU] = h.Remaining()
+		}
+	}
+	var lines []LineQuantity
+	goods, waiting := false, false
+	for _, l := range s.Lines {
+		part := l.Open()
+		if l.Kind == unit.Stocked {
+			waiting = waiting || part > 0
+			part = min(part, left[l.SKU])
+			left[l.SKU] -= part
+			goods = goods || part > 0
+		}
+		if part > 0 {
+			lines = append(lines, LineQuantity{Line: l.Number, Quantity: part})
+		}
+	}
+	switch {
+	case waiting && !goods && missing:
+		return nil, ErrAllocationFailed
+	case len(lines) == 0, waiting && !goods:
+		return nil, ErrNothingToShip
+	}
+	return lines, nil
+}
+
+// fitsLocation wants the order to have that much of each SKU at the location,
+// with stock behind it. No force ships what is not allocated: it must be
+// allocated again first (RetryAllocation).
+func (s State) fitsLocation(lines []ShippedLine, location unit.LocationID) error {
+	asked := map[unit.SKU]unit.Quantity{}
+	for _, l := range lines {
+		if l.Kind != unit.Stocked {
+			continue
+		}
+		asked[l.SKU] += l.Quantity
+		var remaining unit.Quantity
+		i := s.holding(l.SKU, location)
+		if i >= 0 {
+			remaining = s.Holdings[i].Remaining()
+		}
+		if asked[l.SKU] > remaining {
+			return ErrLocationQuantityExceeded.With("The order has fewer units at that location.",
+				map[string]any{"sku": l.SKU, "location": location, "remaining": remaining})
+		}
+		if s.Holdings[i].Missing {
+			return ErrAllocationFailed
+		}
+	}
+	return nil
+}
+
+func (s *State) shipped(e Shipped) {
+	parcel := Shipment{
+		ID: e.ShipmentID, Location: e.Location, Carrier: e.Carrier, Tracking: e.Tracking, Forced: e.Forced,
+		Lines: make([]LineQuantity, len(e.Lines)),
+	}
+	var moves []Move
+	for i, l := range e.Lines {
+		parcel.Lines[i] = LineQuantity{Line: l.Line, Quantity: l.Quantity}
+		if at, found := s.line(l.Line); found {
+			s.Lines[at].Shipped += l.Quantity
+		}
+		if l.Kind != unit.Stocked {
+			continue
+		}
+		if h := s.holding(l.SKU, e.Location); h >= 0 {
+			s.Holdings[h].Shipped += l.Quantity
+		}
+		moves = append(moves, Move{Action: ActShip, SKU: l.SKU, Location: e.Location, Quantity: l.Quantity})
+	}
+	s.Shipments = append(s.Shipments, parcel)
+	s.openStep(StepRef{Step: StepShipment, Ref: string(e.ShipmentID)}, moves)
+	if e.Forced && len(moves) > 0 {
+		s.Unsettled[len(s.Unsettled)-1].Forced = true
+	}
+}
+
+// deliver is a fact of the road: it is noted whatever became of the order.
+func deliver(cmd Deliver, s State) ([]Event, error) {
+	i := s.shipment(cmd.ShipmentID)
+	if i < 0 {
+		return nil, ErrShipmentUnknown
+	}
+	if s.Shipments[i].Delivered {
+		return nil, nil
+	}
+	return []Event{Delivered{ShipmentID: cmd.ShipmentID}}, nil
+}
+
+func (s *State) delivered(id unit.ShipmentID) {
+	i := s.shipment(id)
+	if i < 0 || s.Shipments[i].Delivered {
+		return
+	}
+	s.Shipments[i].Delivered = true
+	for _, l := range s.Shipments[i].Lines {
+		if at, found := s.line(l.Line); found {
+			s.Lines[at].Delivered += l.Quantity
+		}
+	}
+}
+
+// FulfillmentState is how far an order's goods are; it is derived, never set.
+type FulfillmentState string
+
+const (
+	Unfulfilled        FulfillmentState = "unfulfilled"
+	PartiallyFulfilled FulfillmentState = "partially_fulfilled"
+	Fulfilled          FulfillmentState = "fulfilled" // all shipped
+	PartiallyDelivered FulfillmentState = "partially_delivered"
+	Arrived            FulfillmentState = "delivered" // all delivered
+	Backordered        FulfillmentState = "backordered"
+	NotRequired        FulfillmentState = "not_required" // no goods to ship: services only, or all taken off
+)
+
+// FulfillmentState looks at stocked units that were not taken off.
+func (s State) FulfillmentState() FulfillmentState {
+	var wanted, shipped, delivered unit.Quantity
+	for _, l := range s.Lines {
+		if l.Kind == unit.Stocked {
+			wanted += l.Quantity - l.Canceled
+			shipped += l.Shipped
+			delivered += l.Delivered
+		}
+	}
+	switch {
+	case wanted == 0:
+		return NotRequired
+	case s.Backordered():
+		return Backordered
+	case delivered == wanted:
+		return Arrived
+	case delivered > 0:
+		return PartiallyDelivered
+	case shipped == wanted:
+		return Fulfilled
+	case shipped > 0:
+		return PartiallyFulfilled
+	}
+	return Unfulfilled
+}
