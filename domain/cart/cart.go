@@ -1,0 +1,132 @@
+package cart
+
+import (
+	"slices"
+
+	"daybook/domain/unit"
+)
+
+// Category starts the names of cart streams.
+const Category = "cart"
+
+// Stream names a cart's stream: "cart-7f3a".
+func Stream(id unit.CartID) string { return Category + "-" + string(id) }
+
+// FoldVersion is that of State's shape and of Evolve; a snapshot of another
+// version is not used.
+const FoldVersion = 1
+
+// Limits of a cart. They keep the events that carry all lines at once
+// (CheckoutStarted here, the order's first) below what one append may hold.
+const (
+	MaxLines     = 2000
+	MaxTextBytes = 256 << 10 // of all lines together: codes and titles, as JSON
+)
+
+// maxRefused is how many refused order ids a cart remembers. An attempt under
+// an older one starts anew; its stock reservations, named after the order, have
+// ended and refuse it then.
+const maxRefused = 256
+
+// State is what the rules need to know of a cart. The zero State is a cart that
+// was never opened.
+type State struct {
+	Phase      Phase           `json:"phase,omitempty"`
+	CartID     unit.CartID     `json:"cart_id,omitempty"`
+	CustomerID unit.CustomerID `json:"customer_id,omitempty"`
+	Currency   unit.Currency   `json:"currency,omitempty"`
+	Country    string          `json:"country,omitempty"`
+	// Lines are ordered by number. A cart that has ended has none.
+	Lines     []Line `json:"lines,omitempty"`
+	TextBytes int    `json:"text_bytes,omitzero"` // of Lines; see MaxTextBytes
+	LastLine  int    `json:"last_line,omitzero"`  // the highest number ever given
+	// OrderID is that of the checkout under way, or of the order it became.
+	OrderID unit.OrderID `json:"order_id,omitempty"`
+	// Refused are the order ids whose checkout was refused, oldest first.
+	Refused []unit.OrderID `json:"refused,omitempty"`
+}
+
+// Phase is where a cart is in its life; empty before it begins.
+type Phase string
+
+const (
+	NotOpened   Phase = ""
+	IsOpen      Phase = "open"
+	Completing  Phase = "completing"
+	Completed   Phase = "completed"
+	IsExpired   Phase = "expired"
+	IsAbandoned Phase = "abandoned"
+)
+
+// Total is the exact sum of the lines; it is not rounded.
+func (s State) Total() unit.Money {
+	total := unit.Zero(s.Currency)
+	for _, line := range s.Lines {
+		total = total.Plus(line.Total())
+	}
+	return total
+}
+
+// line finds a line by its number.
+func (s State) line(number int) (index int, found bool) {
+	return slices.BinarySearchFunc(s.Lines, number, func(l Line, n int) int { return l.Number - n })
+}
+
+// Evolve is the state after an event. It takes s over: its lists may be changed
+// in place, so the caller must not use s again.
+func Evolve(s State, e Event) State {
+	switch e := e.(type) {
+	case Opened:
+		s.Phase, s.CartID, s.CustomerID, s.Currency, s.Country = IsOpen, e.CartID, e.CustomerID, e.Currency, e.Country
+	case LineAdded:
+		s.Lines = append(s.Lines, e.Line)
+		s.TextBytes += textBytes(e.Line)
+		s.LastLine = e.Number
+	case QuantityChanged:
+		if i, found := s.line(e.Line); found {
+			s.Lines[i].Quantity = e.Quantity
+		}
+	case LineRemoved:
+		if i, found := s.line(e.Line); found {
+			s.TextBytes -= textBytes(s.Lines[i])
+			s.Lines = slices.Delete(s.Lines, i, i+1)
+		}
+	case CheckoutStarted:
+		s.Phase, s.OrderID = Completing, e.OrderID
+	case CheckoutRefused:
+		s.Phase, s.OrderID = IsOpen, ""
+		s.Refused = append(s.Refused, e.OrderID)
+		if excess := len(s.Refused) - maxRefused; excess > 0 {
+			s.Refused = slices.Delete(s.Refused, 0, excess)
+		}
+	case CheckedOut:
+		s = s.ended(Completed)
+	case Abandoned:
+		s = s.ended(IsAbandoned)
+	case Expired:
+		s = s.ended(IsExpired)
+	}
+	return s
+}
+
+// ended drops what no rule asks for any more.
+func (s State) ended(phase Phase) State {
+	s.Phase, s.Lines, s.TextBytes = phase, nil, 0
+	return s
+}
+
+// textBytes is what the texts of a line take in JSON; the SKU counts twice, for
+// the order names it again in what is held.
+func textBytes(l Line) int {
+	return 2*jsonBytes(string(l.SKU)) + jsonBytes(l.SKUText) + jsonBytes(l.Title)
+}
+
+func jsonBytes(text string) int {
+	n := len(text)
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c == '"' || c == '\\' {
+			n += len(`\u0000`) - 1
+		}
+	}
+	return n
+}

@@ -1,0 +1,269 @@
+package cart
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"daybook/domain/decidertest"
+	"daybook/domain/unit"
+)
+
+var carts = decidertest.Decider[Command, Event, State]{Decide: Decide, Evolve: Evolve}
+
+type row = decidertest.Case[Command, Event]
+
+func money(t testing.TB, amount, currency string) unit.Money {
+	t.Helper()
+	m, err := unit.ParseMoney(amount, currency)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+var deadline = time.Date(2026, 3, 1, 12, 15, 0, 0, time.UTC)
+
+// after is a history: what came first, and then more.
+func after(first []Event, more ...Event) []Event {
+	return append(append([]Event{}, first...), more...)
+}
+
+func lineRows(t testing.TB) map[string]row {
+	opened := Opened{CartID: "c1", CustomerID: "17850", Currency: "GBP", Country: "United Kingdom"}
+	lamp := Offer{Title: "A lamp", Kind: unit.Stocked, Price: money(t, "2.55", "GBP")}
+	line := Line{Number: 1, SKU: "LAMP", Title: "A lamp", Kind: unit.Stocked, Quantity: 3, Price: lamp.Price}
+	second := line
+	second.Number, second.Price, second.Overridden = 2, money(t, "0", "GBP"), true
+	given := []Event{opened}
+	filled := []Event{opened, LineAdded{line}}
+	ended := after(filled, Abandoned{})
+	add := AddLine{SKU: "LAMP", SKUText: "LAMP", Quantity: 3, Offer: lamp}
+	with := func(change func(*AddLine)) AddLine { c := add; change(&c); return c }
+
+	return map[string]row{
+		"a cart can be opened": {
+			When: Open{CartID: "c1", CustomerID: "17850", Currency: "GBP", Country: "United Kingdom"}, Then: []Event{opened},
+		},
+		"opening it as it is does nothing": {
+			Given: given, When: Open{CartID: "c1", CustomerID: "17850", Currency: "GBP", Country: "United Kingdom"}, Nothing: true,
+		},
+		"one id is one cart": {
+			Given: given, When: Open{CartID: "c1", CustomerID: "13047", Currency: "GBP", Country: "United Kingdom"}, Refused: ErrExists,
+		},
+		"a country has at most 100 characters": {
+			When:    Open{CartID: "c1", Currency: "GBP", Country: strings.Repeat("x", 101)},
+			Refused: ErrTextTooLong.With("", map[string]any{"field": "country", "max_characters": 100}),
+		},
+
+		"a line can be added":       {Given: given, When: add, Then: []Event{LineAdded{line}}, Repeats: true},
+		"a cart must be opened":     {When: add, Refused: ErrNotFound},
+		"a closed cart takes none":  {Given: ended, When: add, Refused: ErrNotOpen.With("", map[string]any{"state": "abandoned"})},
+		"the code as given is kept": {Given: given, When: with(func(c *AddLine) { c.SKUText = "lamp" }), Then: []Event{LineAdded{Line{1, "LAMP", "lamp", "A lamp", unit.Stocked, 3, lamp.Price, false}}}, Repeats: true},
+		"a SKU may stand twice, at another price, at none": {
+			Given: filled, When: with(func(c *AddLine) { c.Offer.Price, c.Offer.Overridden = money(t, "0", "GBP"), true }),
+			Then: []Event{LineAdded{second}}, Repeats: true,
+		},
+		"the number of a removed line is not used again": {
+			Given: after(filled, LineRemoved{Line: 1}), When: with(func(c *AddLine) { c.Offer.Price, c.Offer.Overridden = money(t, "0", "GBP"), true }),
+			Then: []Event{LineAdded{second}}, Repeats: true,
+		},
+		"no units are no line":              {Given: given, When: with(func(c *AddLine) { c.Quantity = 0 }), Refused: ErrQuantityInvalid},
+		"units are bounded":                 {Given: given, When: with(func(c *AddLine) { c.Quantity = unit.MaxQuantity + 1 }), Refused: ErrQuantityInvalid},
+		"a kind must be known":              {Given: given, When: with(func(c *AddLine) { c.Offer.Kind = "" }), Refused: ErrKindUnknown},
+		"a cart has one currency":           {Given: given, When: with(func(c *AddLine) { c.Offer.Price = money(t, "2", "EUR") }), Refused: ErrCurrencyMismatch.With("", map[string]any{"cart": "GBP", "price": "EUR"})},
+		"goods do not cost less than none":  {Given: given, When: with(func(c *AddLine) { c.Offer.Price = money(t, "-0.01", "GBP") }), Refused: ErrPriceNegative},
+		"a discount does":                   {Given: given, When: with(func(c *AddLine) { c.Offer = Offer{Kind: unit.Service, Price: money(t, "-1", "GBP")} }), Then: []Event{LineAdded{Line{1, "LAMP", "", "", unit.Service, 3, money(t, "-1", "GBP"), false}}}, Repeats: true},
+		"a title has at most 200 letters":   {Given: given, When: with(func(c *AddLine) { c.Offer.Title = strings.Repeat("x", 201) }), Refused: ErrTextTooLong.With("", map[string]any{"field": "title", "max_characters": 200})},
+		"a code as given has at most 100":   {Given: given, When: with(func(c *AddLine) { c.SKUText = strings.Repeat("x", 101) }), Refused: ErrTextTooLong.With("", map[string]any{"field": "sku_text", "max_characters": 100})},
+		"a cart takes a bounded number":     {Given: after(given, manyLines(line, MaxLines)...), When: add, Refused: ErrFull},
+		"a removed line makes room":         {Given: after(after(given, manyLines(line, MaxLines)...), LineRemoved{Line: 7}), When: add, Then: []Event{LineAdded{numbered(line, MaxLines+1)}}, Repeats: true},
+		"a cart takes a bounded text":       {Given: after(given, manyLines(titled(line, strings.Repeat("x", 200)), 1261)...), When: add, Refused: ErrFull},
+		"text counts as it is written":      {Given: after(given, manyLines(titled(line, strings.Repeat("\x01", 200)), 217)...), When: add, Refused: ErrFull},
+		"a quantity can be changed":         {Given: filled, When: ChangeQuantity{Line: 1, Quantity: 5}, Then: []Event{QuantityChanged{1, 5}}},
+		"to what it is, nothing":            {Given: after(filled, QuantityChanged{1, 5}), When: ChangeQuantity{Line: 1, Quantity: 5}, Nothing: true},
+		"not to zero":                       {Given: filled, When: ChangeQuantity{Line: 1}, Refused: ErrQuantityInvalid},
+		"not of a line never added":         {Given: filled, When: ChangeQuantity{Line: 2, Quantity: 5}, Refused: ErrLineUnknown.With("", map[string]any{"line": 2})},
+		"not of a line removed":             {Given: after(filled, LineRemoved{1}), When: ChangeQuantity{Line: 1, Quantity: 5}, Refused: ErrLineUnknown},
+		"not in a closed cart":              {Given: ended, When: ChangeQuantity{Line: 1, Quantity: 5}, Refused: ErrNotOpen},
+		"a line can be removed":             {Given: filled, When: RemoveLine{Line: 1}, Then: []Event{LineRemoved{1}}},
+		"removing it again does nothing":    {Given: after(filled, LineRemoved{1}), When: RemoveLine{Line: 1}, Nothing: true},
+		"a line never added cannot be gone": {Given: filled, When: RemoveLine{Line: 2}, Refused: ErrLineUnknown.With("", map[string]any{"line": 2})},
+		"nor from a closed cart":            {Given: ended, When: RemoveLine{Line: 1}, Refused: ErrNotOpen},
+
+		"an open cart can be abandoned":    {Given: filled, When: Abandon{Reason: "changed my mind"}, Then: []Event{Abandoned{"changed my mind"}}},
+		"abandoning it again does nothing": {Given: ended, When: Abandon{}, Nothing: true},
+		"an expired cart is not abandoned": {Given: after(filled, Expired{}), When: Abandon{}, Refused: ErrNotOpen.With("", map[string]any{"state": "expired"})},
+		"a reason is bounded":              {Given: filled, When: Abandon{Reason: strings.Repeat("x", 501)}, Refused: ErrTextTooLong.With("", map[string]any{"field": "reason", "max_characters": 500})},
+		"an open cart can expire":          {Given: filled, When: Expire{}, Then: []Event{Expired{}}},
+		"expiring it again does nothing":   {Given: after(filled, Expired{}), When: Expire{}, Nothing: true},
+		"an abandoned cart does not":       {Given: ended, When: Expire{}, Refused: ErrNotOpen},
+	}
+}
+
+func numbered(l Line, n int) Line      { l.Number = n; return l }
+func titled(l Line, title string) Line { l.Title = title; return l }
+func manyLines(l Line, n int) (all []Event) {
+	for i := range n {
+		all = append(all, LineAdded{numbered(l, i+1)})
+	}
+	return all
+}
+
+func checkoutRows(t testing.TB) map[string]row {
+	opened := Opened{CartID: "c1", CustomerID: "17850", Currency: "GBP", Country: "France"}
+	line := Line{Number: 1, SKU: "LAMP", Kind: unit.Stocked, Quantity: 3, Price: money(t, "2.55", "GBP")}
+	discount := Line{Number: 2, SKU: "D", Kind: unit.Service, Quantity: 1, Price: money(t, "-7.65", "GBP")}
+	start := StartCheckout{
+		OrderID: "o1", Reference: "536365", Sourcing: Sourcing{Locations: []unit.LocationID{"north", "south", "north"}, Split: true},
+		Policy: LineByLine, HoldUntil: deadline,
+	}
+	started := CheckoutStarted{
+		OrderID: "o1", CartID: "c1", CustomerID: "17850", Currency: "GBP", Country: "France", Reference: "536365",
+		Lines: []Line{line}, Sourcing: Sourcing{Locations: []unit.LocationID{"north", "south"}, Split: true},
+		Policy: LineByLine, HoldUntil: deadline,
+	}
+	plain := started
+	plain.Reference, plain.Sourcing, plain.Policy = "", Sourcing{Locations: []unit.LocationID{"main"}}, AllOrNothing
+	free := plain
+	free.Lines = []Line{line, discount}
+	shortages := []Shortage{{SKU: "LAMP", Location: "main", Requested: 3, Available: 2, Reason: "stock-insufficient"}}
+	held := []Held{{ReservationID: "r1", SKU: "LAMP", Location: "main", Quantity: 3}}
+	refused := CheckoutRefused{OrderID: "o1", Shortages: shortages}
+	checkedOut := CheckedOut{OrderID: "o1", Held: held}
+
+	filled := []Event{opened, LineAdded{line}}
+	completing := after(filled, started)
+	open := after(completing, refused)
+	again := plain
+	again.OrderID = "o2"
+	completed := after(completing, checkedOut)
+	with := func(change func(*StartCheckout)) StartCheckout { c := start; change(&c); return c }
+	outcome := func(o string) map[string]any { return map[string]any{"order_id": "o1", "outcome": o} }
+
+	return map[string]row{
+		"a checkout freezes lines and prices":     {Given: filled, When: start, Then: []Event{started}},
+		"without a choice it takes the defaults":  {Given: filled, When: StartCheckout{OrderID: "o1", HoldUntil: deadline}, Then: []Event{plain}},
+		"started again it changes nothing":        {Given: completing, When: start, Nothing: true},
+		"nor when completed":                      {Given: completed, When: start, Nothing: true},
+		"one checkout at a time":                  {Given: completing, When: with(func(c *StartCheckout) { c.OrderID = "o2" }), Refused: ErrNotOpen.With("", map[string]any{"state": "completing", "order_id": "o1"})},
+		"a completed cart has its order":          {Given: completed, When: with(func(c *StartCheckout) { c.OrderID = "o2" }), Refused: ErrNotOpen.With("", map[string]any{"state": "completed", "order_id": "o1"})},
+		"a refused order id stays refused":        {Given: open, When: start, Refused: ErrCheckoutDecided.With("", outcome("refused"))},
+		"another order id is another attempt":     {Given: open, When: StartCheckout{OrderID: "o2", HoldUntil: deadline}, Then: []Event{again}},
+		"an empty cart is not checked out":        {Given: []Event{opened}, When: start, Refused: ErrEmpty},
+		"nor one whose lines are removed":         {Given: after(filled, LineRemoved{1}), When: start, Refused: ErrEmpty},
+		"a deadline is needed":                    {Given: filled, When: with(func(c *StartCheckout) { c.HoldUntil = time.Time{} }), Refused: ErrNoDeadline},
+		"a policy must be known":                  {Given: filled, When: with(func(c *StartCheckout) { c.Policy = "some" }), Refused: ErrPolicyUnknown},
+		"a reference is bounded":                  {Given: filled, When: with(func(c *StartCheckout) { c.Reference = strings.Repeat("x", 101) }), Refused: ErrTextTooLong},
+		"a total of zero is allowed":              {Given: after(filled, LineAdded{discount}), When: StartCheckout{OrderID: "o1", HoldUntil: deadline}, Then: []Event{free}},
+		"a total below zero is not":               {Given: after(filled, LineAdded{discount}, QuantityChanged{1, 2}), When: start, Refused: ErrTotalNegative.With("", map[string]any{"total": map[string]any{"amount": "-2.55", "currency": "GBP"}})},
+		"the lines of a frozen cart stay":         {Given: completing, When: ChangeQuantity{Line: 1, Quantity: 9}, Refused: ErrNotOpen.With("", map[string]any{"state": "completing", "order_id": "o1"})},
+		"a frozen cart is not abandoned":          {Given: completing, When: Abandon{}, Refused: ErrNotOpen},
+		"a frozen cart does not expire":           {Given: completing, When: Expire{}, Refused: ErrNotOpen},
+		"a refused checkout opens the cart":       {Given: completing, When: RefuseCheckout{OrderID: "o1", Shortages: shortages}, Then: []Event{refused}},
+		"refusing it again does nothing":          {Given: open, When: RefuseCheckout{OrderID: "o1", Shortages: shortages}, Nothing: true},
+		"what is completed is not refused":        {Given: completed, When: RefuseCheckout{OrderID: "o1"}, Refused: ErrCheckoutDecided.With("", outcome("completed"))},
+		"what never began is not refused":         {Given: filled, When: RefuseCheckout{OrderID: "o1"}, Refused: ErrCheckoutUnknown.With("", map[string]any{"order_id": "o1"})},
+		"nor under another id":                    {Given: completing, When: RefuseCheckout{OrderID: "o2"}, Refused: ErrCheckoutUnknown},
+		"a completed checkout ends the cart":      {Given: completing, When: CompleteCheckout{OrderID: "o1", Held: held}, Then: []Event{checkedOut}},
+		"completing it again does nothing":        {Given: completed, When: CompleteCheckout{OrderID: "o1", Held: held}, Nothing: true},
+		"what is refused is not completed":        {Given: open, When: CompleteCheckout{OrderID: "o1"}, Refused: ErrCheckoutDecided.With("", outcome("refused"))},
+		"not even during the next attempt":        {Given: after(open, again), When: CompleteCheckout{OrderID: "o1"}, Refused: ErrCheckoutDecided.With("", outcome("refused"))},
+		"what never began is not completed":       {Given: filled, When: CompleteCheckout{OrderID: "o1"}, Refused: ErrCheckoutUnknown},
+		"nor is a cart that was never opened":     {When: CompleteCheckout{OrderID: "o1"}, Refused: ErrNotFound},
+		"dropped lines are told with the outcome": {Given: completing, When: CompleteCheckout{OrderID: "o1", Dropped: []int{1}, Shortages: shortages}, Then: []Event{CheckedOut{OrderID: "o1", Dropped: []int{1}, Shortages: shortages}}},
+	}
+}
+
+func TestLines(t *testing.T)    { carts.Run(t, lineRows(t)) }
+func TestCheckout(t *testing.T) { carts.Run(t, checkoutRows(t)) }
+
+func TestEveryRefusalHasARow(t *testing.T) {
+	carts.EveryRefusalHasARow(t, Rejections, lineRows(t), checkoutRows(t))
+}
+
+func TestStream(t *testing.T) {
+	if got, want := Stream("7f3a"), "cart-7f3a"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestRefusedOrderIDsAreBounded(t *testing.T) {
+	var s State
+	s = Evolve(s, Opened{CartID: "c1", Currency: "GBP"})
+	for i := range 3 * maxRefused {
+		s = Evolve(s, CheckoutRefused{OrderID: unit.OrderID(strings.Repeat("x", i+1))})
+	}
+	if got := len(s.Refused); got != maxRefused {
+		t.Errorf("%d remembered, want %d", got, maxRefused)
+	}
+	if got := len(s.Refused[maxRefused-1]); got != 3*maxRefused {
+		t.Errorf("the newest is forgotten: %d", got)
+	}
+}
+
+// The frozen lines, and again with what is held for them, must fit one append,
+// or an order could be decided that can never be recorded.
+func TestTheFullestCartFitsOneAppend(t *testing.T) {
+	const appendBytesMax = 1 << 20
+	s := Evolve(State{}, Opened{CartID: "c1", Currency: "GBP", Country: strings.Repeat("x", 100)})
+	widest := AddLine{
+		SKU: unit.SKU(strings.Repeat("S", 6)), SKUText: strings.Repeat("s", 6), Quantity: unit.MaxQuantity,
+		Offer: Offer{Title: strings.Repeat("\"", 18), Kind: unit.Stocked, Price: money(t, "999999999999999999.999999", "GBP"), Overridden: true},
+	}
+	var held []Held
+	for len(s.Lines) < MaxLines {
+		events, err := Decide(widest, s)
+		if err != nil {
+			break
+		}
+		s = Evolve(s, events[0])
+		held = append(held, Held{unit.ReservationID(strings.Repeat("r", 36)), widest.SKU, unit.LocationID(strings.Repeat("l", 64)), unit.MaxQuantity})
+	}
+	if s.TextBytes < MaxTextBytes*95/100 {
+		t.Fatalf("the cart has %d lines and %d bytes of text: not the fullest", len(s.Lines), s.TextBytes)
+	}
+	started, err := Decide(StartCheckout{OrderID: "o1", HoldUntil: deadline}, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, lines, err := Encode(started[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, holds, err := Encode(CheckedOut{OrderID: "o1", Held: held})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := len(lines) + len(holds); got > appendBytesMax-4096 {
+		t.Errorf("%d lines take %d bytes", len(s.Lines), got)
+	}
+}
+
+func TestWireForm(t *testing.T) {
+	price := money(t, "2.55", "GBP")
+	line := Line{Number: 1, SKU: "85123A", SKUText: "85123a", Title: "WHITE \"HANGING\" HEART £", Kind: unit.Stocked, Quantity: 6, Price: price, Overridden: true}
+	shortage := Shortage{SKU: "85123A", Location: "main", Requested: 6, Available: 2, Reason: "stock-insufficient"}
+	held := Held{ReservationID: "2ab60df2-4b0c-5c0b-9e5e-3c1f5f1d1a11", SKU: "85123A", Location: "main", Quantity: 6}
+	decidertest.Codec[Event]{Encode: Encode, Decode: Decode}.Golden(t, []Event{
+		Opened{CartID: "c1", CustomerID: "17850", Currency: "GBP", Country: "United Kingdom"},
+		Opened{CartID: "c1", Currency: "GBP"},
+		LineAdded{line},
+		LineAdded{Line{Number: 2, SKU: "POST", Kind: unit.Service, Quantity: 1, Price: money(t, "-0.001", "JPY")}},
+		QuantityChanged{Line: 1, Quantity: 7},
+		LineRemoved{Line: 1},
+		CheckoutStarted{
+			OrderID: "o1", CartID: "c1", CustomerID: "17850", Currency: "GBP", Country: "United Kingdom", Reference: "536365",
+			Lines: []Line{line}, Sourcing: Sourcing{Locations: []unit.LocationID{"main", "north"}, Split: true}, Policy: LineByLine, HoldUntil: deadline,
+		},
+		CheckoutStarted{
+			OrderID: "o1", CartID: "c1", Currency: "GBP", Lines: []Line{line},
+			Sourcing: Sourcing{Locations: []unit.LocationID{"main"}}, Policy: AllOrNothing, HoldUntil: deadline,
+		},
+		CheckoutRefused{OrderID: "o1", Shortages: []Shortage{shortage}},
+		CheckedOut{OrderID: "o1", Held: []Held{held}, Dropped: []int{2}, Shortages: []Shortage{shortage}},
+		CheckedOut{OrderID: "o1"},
+		Abandoned{Reason: "changed my mind"},
+		Expired{},
+	})
+}

@@ -1,0 +1,71 @@
+package cart
+
+import (
+	"slices"
+
+	"daybook/domain/unit"
+)
+
+// startCheckout freezes the cart. A total below zero is refused here and not
+// when a line is added, so that the order of adding does not matter.
+func startCheckout(cmd StartCheckout, s State) ([]Event, error) {
+	if cmd.Policy == "" {
+		cmd.Policy = AllOrNothing
+	}
+	if len(cmd.Sourcing.Locations) == 0 {
+		cmd.Sourcing.Locations = []unit.LocationID{unit.DefaultLocation}
+	}
+	switch {
+	case cmd.OrderID == s.OrderID && (s.Phase == Completing || s.Phase == Completed):
+		return nil, nil
+	case slices.Contains(s.Refused, cmd.OrderID):
+		return nil, decided(cmd.OrderID, OutcomeRefused)
+	case s.Phase != IsOpen:
+		return nil, notOpen(s)
+	case len(s.Lines) == 0:
+		return nil, ErrEmpty
+	case cmd.HoldUntil.IsZero():
+		return nil, ErrNoDeadline
+	case cmd.Policy != AllOrNothing && cmd.Policy != LineByLine:
+		return nil, ErrPolicyUnknown
+	case !unit.Fits(cmd.Reference, unit.MaxReference):
+		return nil, tooLong("reference", unit.MaxReference)
+	case s.Total().Sign() < 0:
+		return nil, ErrTotalNegative.With(ErrTotalNegative.Detail, map[string]any{"total": s.Total()})
+	}
+	return []Event{CheckoutStarted{
+		OrderID: cmd.OrderID, CartID: s.CartID, CustomerID: s.CustomerID, Currency: s.Currency, Country: s.Country,
+		Reference: cmd.Reference, Lines: slices.Clone(s.Lines),
+		Sourcing: Sourcing{Locations: distinct(cmd.Sourcing.Locations), Split: cmd.Sourcing.Split},
+		Policy:   cmd.Policy, HoldUntil: cmd.HoldUntil.UTC(),
+	}}, nil
+}
+
+func refuseCheckout(cmd RefuseCheckout, s State) ([]Event, error) {
+	switch {
+	case slices.Contains(s.Refused, cmd.OrderID):
+		return nil, nil
+	case s.OrderID != cmd.OrderID || s.OrderID == "":
+		return nil, ErrCheckoutUnknown.With(ErrCheckoutUnknown.Detail, map[string]any{"order_id": cmd.OrderID})
+	case s.Phase == Completed:
+		return nil, decided(cmd.OrderID, OutcomeCompleted)
+	}
+	return []Event{CheckoutRefused{OrderID: cmd.OrderID, Shortages: cmd.Shortages}}, nil
+}
+
+func completeCheckout(cmd CompleteCheckout, s State) ([]Event, error) {
+	switch {
+	case slices.Contains(s.Refused, cmd.OrderID):
+		return nil, decided(cmd.OrderID, OutcomeRefused)
+	case s.OrderID != cmd.OrderID || s.OrderID == "":
+		return nil, ErrCheckoutUnknown.With(ErrCheckoutUnknown.Detail, map[string]any{"order_id": cmd.OrderID})
+	case s.Phase == Completed:
+		return nil, nil
+	}
+	return []Event{CheckedOut{OrderID: cmd.OrderID, Held: cmd.Held, Dropped: cmd.Dropped, Shortages: cmd.Shortages}}, nil
+}
+
+func decided(id unit.OrderID, outcome string) error {
+	return ErrCheckoutDecided.With("The checkout under this order id was "+outcome+" before.",
+		map[string]any{"order_id": id, "outcome": outcome})
+}

@@ -1,0 +1,61 @@
+package cart
+
+import "daybook/domain/wire"
+
+// The wire names. They are storage format: a name once used stays readable, and
+// a changed shape gets a new version.
+const (
+	typeOpened          = "cart.opened.v1"
+	typeLineAdded       = "cart.line_added.v1"
+	typeQuantityChanged = "cart.quantity_changed.v1"
+	typeLineRemoved     = "cart.line_removed.v1"
+	typeCheckoutStarted = "cart.checkout_started.v1"
+	typeCheckoutRefused = "cart.checkout_refused.v1"
+	typeCheckedOut      = "cart.checked_out.v1"
+	typeAbandoned       = "cart.abandoned.v1"
+	typeExpired         = "cart.expired.v1"
+)
+
+var decoders = wire.Decoders[Event]{
+	typeOpened:          read[Opened],
+	typeLineAdded:       read[LineAdded],
+	typeQuantityChanged: read[QuantityChanged],
+	typeLineRemoved:     read[LineRemoved],
+	typeCheckoutStarted: read[CheckoutStarted],
+	typeCheckoutRefused: read[CheckoutRefused],
+	typeCheckedOut:      read[CheckedOut],
+	typeAbandoned:       read[Abandoned],
+	typeExpired:         read[Expired],
+}
+
+func read[E Event](data []byte) (Event, error) { return wire.Read[E](data) }
+
+// Encode gives an event's wire name and its JSON.
+func Encode(e Event) (typ string, data []byte, err error) { return wire.Write(typeName(e), e) }
+
+// Decode reads it back; an unknown name is a *wire.UnknownTypeError.
+func Decode(typ string, data []byte) (Event, error) { return decoders.Decode(typ, data) }
+
+func typeName(e Event) string {
+	switch e.(type) {
+	case Opened:
+		return typeOpened
+	case LineAdded:
+		return typeLineAdded
+	case QuantityChanged:
+		return typeQuantityChanged
+	case LineRemoved:
+		return typeLineRemoved
+	case CheckoutStarted:
+		return typeCheckoutStarted
+	case CheckoutRefused:
+		return typeCheckoutRefused
+	case CheckedOut:
+		return typeCheckedOut
+	case Abandoned:
+		return typeAbandoned
+	case Expired:
+		return typeExpired
+	}
+	panic("cart: unknown event")
+}

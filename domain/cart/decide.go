@@ -1,0 +1,197 @@
+package cart
+
+import (
+	"slices"
+
+	"daybook/domain/rule"
+	"daybook/domain/unit"
+)
+
+// The refusals of a cart.
+var (
+	ErrNotFound         = &rule.Rejection{Code: "cart-not-found", Detail: "There is no such cart."}
+	ErrExists           = &rule.Rejection{Code: "cart-exists", Detail: "A cart with this id was opened otherwise."}
+	ErrNotOpen          = &rule.Rejection{Code: "cart-not-open", Detail: "The cart is not open."}
+	ErrLineUnknown      = &rule.Rejection{Code: "cart-line-unknown", Detail: "The cart has no such line."}
+	ErrQuantityInvalid  = &rule.Rejection{Code: "cart-quantity-invalid", Detail: "A line has 1 to 1,000,000,000 units."}
+	ErrKindUnknown      = &rule.Rejection{Code: "cart-kind-unknown", Detail: "A line is stocked goods or a service."}
+	ErrCurrencyMismatch = &rule.Rejection{Code: "cart-currency-mismatch", Detail: "A cart holds prices of one currency."}
+	ErrPriceNegative    = &rule.Rejection{Code: "cart-price-negative", Detail: "Only a service may have a negative price."}
+	ErrTextTooLong      = &rule.Rejection{Code: "cart-text-too-long", Detail: "A text is longer than allowed."}
+	ErrFull             = &rule.Rejection{Code: "cart-full", Detail: "The cart can hold no more lines."}
+	ErrEmpty            = &rule.Rejection{Code: "cart-empty", Detail: "The cart has no lines."}
+	ErrTotalNegative    = &rule.Rejection{Code: "cart-total-negative", Detail: "The cart is worth less than nothing: money owed to a customer is a return's business."}
+	ErrNoDeadline       = &rule.Rejection{Code: "cart-hold-until-missing", Detail: "A checkout needs a deadline until which its stock is held."}
+	ErrPolicyUnknown    = &rule.Rejection{Code: "cart-policy-unknown", Detail: "A checkout takes all or nothing, or line by line."}
+	ErrCheckoutUnknown  = &rule.Rejection{Code: "cart-checkout-unknown", Detail: "The cart is not being checked out under this order id."}
+	ErrCheckoutDecided  = &rule.Rejection{Code: "cart-checkout-decided", Detail: "The checkout under this order id has its outcome."}
+)
+
+// Rejections are all refusals of this package.
+var Rejections = []*rule.Rejection{
+	ErrNotFound, ErrExists, ErrNotOpen, ErrLineUnknown, ErrQuantityInvalid, ErrKindUnknown, ErrCurrencyMismatch, ErrPriceNegative,
+	ErrTextTooLong, ErrFull, ErrEmpty, ErrTotalNegative, ErrNoDeadline, ErrPolicyUnknown, ErrCheckoutUnknown, ErrCheckoutDecided,
+}
+
+// The outcomes in the facts of ErrCheckoutDecided.
+const (
+	OutcomeRefused   = "refused"
+	OutcomeCompleted = "completed"
+)
+
+// Decide answers a command: events, nothing because it is already so, or a
+// *rule.Rejection. It never changes s.
+func Decide(cmd Command, s State) ([]Event, error) {
+	if cmd, ok := cmd.(Open); ok {
+		return open(cmd, s)
+	}
+	if s.Phase == NotOpened {
+		return nil, ErrNotFound
+	}
+	switch cmd := cmd.(type) {
+	case Open: // answered above
+	case AddLine:
+		return addLine(cmd, s)
+	case ChangeQuantity:
+		return changeQuantity(cmd, s)
+	case RemoveLine:
+		return removeLine(cmd, s)
+	case StartCheckout:
+		return startCheckout(cmd, s)
+	case RefuseCheckout:
+		return refuseCheckout(cmd, s)
+	case CompleteCheckout:
+		return completeCheckout(cmd, s)
+	case Abandon:
+		return abandon(cmd, s)
+	case Expire:
+		return expire(s)
+	}
+	panic("cart: unknown command")
+}
+
+func open(cmd Open, s State) ([]Event, error) {
+	same := cmd.CustomerID == s.CustomerID && cmd.Currency == s.Currency && cmd.Country == s.Country
+	switch {
+	case s.Phase != NotOpened && same:
+		return nil, nil
+	case s.Phase != NotOpened:
+		return nil, ErrExists
+	case !unit.Fits(cmd.Country, unit.MaxReference):
+		return nil, tooLong("country", unit.MaxReference)
+	}
+	return []Event{Opened{CartID: cmd.CartID, CustomerID: cmd.CustomerID, Currency: cmd.Currency, Country: cmd.Country}}, nil
+}
+
+func addLine(cmd AddLine, s State) ([]Event, error) {
+	line := Line{
+		Number: s.LastLine + 1, SKU: cmd.SKU, SKUText: cmd.SKUText, Title: cmd.Offer.Title, Kind: cmd.Offer.Kind,
+		Quantity: cmd.Quantity, Price: cmd.Offer.Price, Overridden: cmd.Offer.Overridden,
+	}
+	if line.SKUText == string(line.SKU) {
+		line.SKUText = ""
+	}
+	switch {
+	case s.Phase != IsOpen:
+		return nil, notOpen(s)
+	case !line.Quantity.Valid():
+		return nil, ErrQuantityInvalid
+	case !line.Kind.Known():
+		return nil, ErrKindUnknown
+	case line.Price.Currency != s.Currency:
+		return nil, ErrCurrencyMismatch.With(ErrCurrencyMismatch.Detail,
+			map[string]any{"cart": s.Currency, "price": line.Price.Currency})
+	case line.Price.Sign() < 0 && line.Kind != unit.Service:
+		return nil, ErrPriceNegative
+	case !unit.Fits(line.SKUText, unit.MaxReference):
+		return nil, tooLong("sku_text", unit.MaxReference)
+	case !unit.Fits(line.Title, unit.MaxTitle):
+		return nil, tooLong("title", unit.MaxTitle)
+	case len(s.Lines) >= MaxLines || s.TextBytes+textBytes(line) > MaxTextBytes:
+		return nil, ErrFull.With(ErrFull.Detail, map[string]any{"lines": len(s.Lines), "max_lines": MaxLines, "max_text_bytes": MaxTextBytes})
+	}
+	return []Event{LineAdded{Line: line}}, nil
+}
+
+func changeQuantity(cmd ChangeQuantity, s State) ([]Event, error) {
+	if s.Phase != IsOpen {
+		return nil, notOpen(s)
+	}
+	i, found := s.line(cmd.Line)
+	switch {
+	case !found:
+		return nil, lineUnknown(cmd.Line)
+	case !cmd.Quantity.Valid():
+		return nil, ErrQuantityInvalid
+	case s.Lines[i].Quantity == cmd.Quantity:
+		return nil, nil
+	}
+	return []Event{QuantityChanged{Line: cmd.Line, Quantity: cmd.Quantity}}, nil
+}
+
+func removeLine(cmd RemoveLine, s State) ([]Event, error) {
+	if s.Phase != IsOpen {
+		return nil, notOpen(s)
+	}
+	_, found := s.line(cmd.Line)
+	switch {
+	case found:
+		return []Event{LineRemoved{Line: cmd.Line}}, nil
+	case cmd.Line >= 1 && cmd.Line <= s.LastLine:
+		return nil, nil // removed before
+	}
+	return nil, lineUnknown(cmd.Line)
+}
+
+// abandon ends an open cart; one that is being checked out may become an order
+// at any moment.
+func abandon(cmd Abandon, s State) ([]Event, error) {
+	switch {
+	case s.Phase == IsAbandoned:
+		return nil, nil
+	case s.Phase != IsOpen:
+		return nil, notOpen(s)
+	case !unit.Fits(cmd.Reason, unit.MaxNote):
+		return nil, tooLong("reason", unit.MaxNote)
+	}
+	return []Event{Abandoned{Reason: cmd.Reason}}, nil
+}
+
+func expire(s State) ([]Event, error) {
+	switch s.Phase {
+	case IsExpired:
+		return nil, nil
+	case IsOpen:
+		return []Event{Expired{}}, nil
+	case NotOpened, Completing, Completed, IsAbandoned:
+	}
+	return nil, notOpen(s)
+}
+
+func notOpen(s State) error {
+	facts := map[string]any{"state": s.Phase}
+	if s.OrderID != "" {
+		facts["order_id"] = s.OrderID
+	}
+	return ErrNotOpen.With("The cart is "+string(s.Phase)+", not open.", facts)
+}
+
+func lineUnknown(number int) error {
+	return ErrLineUnknown.With(ErrLineUnknown.Detail, map[string]any{"line": number})
+}
+
+func tooLong(field string, limit int) error {
+	return ErrTextTooLong.With(ErrTextTooLong.Detail, map[string]any{"field": field, "max_characters": limit})
+}
+
+// distinct keeps the first of each location: a reservation is named after its
+// location, so one named twice would be asked for twice.
+func distinct(locations []unit.LocationID) []unit.LocationID {
+	kept := make([]unit.LocationID, 0, len(locations))
+	for _, l := range locations {
+		if !slices.Contains(kept, l) {
+			kept = append(kept, l)
+		}
+	}
+	return kept
+}
