@@ -1,0 +1,122 @@
+package projections
+
+import (
+	"context"
+	"sync"
+
+	"daybook/eventstore"
+)
+
+const (
+	liveBatch     = 500   // events of one transaction while up with the log
+	catchUpBatch  = 5_000 // events of one transaction while behind
+	catchUpBehind = 2_000 // waiting events from which a view counts as behind
+
+	queueEvents = 2 * catchUpBatch
+	queueBytes  = 32 << 20
+)
+
+// queue stands between reading and applying, so that both go on at once and
+// the applier finds everything that has come meanwhile, without waiting for
+// more.
+type queue struct {
+	mu       sync.Mutex
+	events   []Event
+	bytes    int
+	examined eventstore.Position // the log has been looked at up to here
+	caughtUp bool                // and there was nothing more
+	err      error               // why nothing more comes
+
+	more, room chan struct{} // a signal may be pending with nothing behind it
+}
+
+func newQueue(from eventstore.Position) *queue {
+	return &queue{examined: from, more: make(chan struct{}, 1), room: make(chan struct{}, 1)}
+}
+
+// put adds an event, waiting while the queue is full.
+func (q *queue) put(ctx context.Context, event Event) error {
+	for {
+		q.mu.Lock()
+		if len(q.events) < queueEvents && q.bytes < queueBytes {
+			q.events = append(q.events, event)
+			q.bytes += event.Size()
+			q.examined, q.caughtUp = event.Position, false
+			q.mu.Unlock()
+			signal(q.more)
+			return nil
+		}
+		q.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-q.room:
+		}
+	}
+}
+
+// mark notes how far the log has been looked at.
+func (q *queue) mark(examined eventstore.Position, caughtUp bool) {
+	q.mu.Lock()
+	q.examined = examined
+	q.caughtUp = q.caughtUp || caughtUp
+	q.mu.Unlock()
+	signal(q.more)
+}
+
+// fail ends the queue; what is in it is still given out.
+func (q *queue) fail(err error) {
+	q.mu.Lock()
+	if q.err == nil {
+		q.err = err
+	}
+	q.mu.Unlock()
+	signal(q.more)
+}
+
+// taken is what there was to take.
+type taken struct {
+	events   []Event
+	upTo     eventstore.Position // everything the view claims up to here is in events or came before
+	caughtUp bool
+	err      error // set when nothing is left and nothing more comes
+}
+
+// take gives what there is, at most a batch, without waiting.
+func (q *queue) take() taken {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.events) == 0 {
+		got := taken{upTo: q.examined, caughtUp: q.caughtUp, err: q.err}
+		q.caughtUp = false // said once
+		return got
+	}
+	limit := liveBatch
+	if len(q.events) > catchUpBehind {
+		limit = catchUpBatch
+	}
+	if limit < len(q.events) {
+		got := taken{events: q.events[:limit:limit], upTo: q.events[limit-1].Position}
+		q.events = q.events[limit:]
+		q.drop(got.events)
+		return got
+	}
+	got := taken{events: q.events, upTo: q.examined, caughtUp: q.caughtUp}
+	q.events, q.caughtUp = nil, false
+	q.drop(got.events)
+	return got
+}
+
+func (q *queue) drop(events []Event) {
+	for _, event := range events {
+		q.bytes -= event.Size()
+	}
+	signal(q.room)
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

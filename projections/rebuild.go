@@ -1,0 +1,196 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// ErrNoEarlierBuild means there is nothing to roll back to.
+var ErrNoEarlierBuild = errors.New("there is no earlier build of this version")
+
+// FailedError means that a build stopped and will not be switched to.
+type FailedError struct {
+	View   string
+	Build  int
+	Reason string
+}
+
+func (e *FailedError) Error() string {
+	return "build " + strconv.Itoa(e.Build) + " of view " + e.View + " failed: " + e.Reason
+}
+
+// Rebuild builds a view anew from event 0, beside the one in use, and returns
+// when readers have been switched to it. What was in use before is kept for
+// Rollback; builds older than that are dropped. A rebuild that is under way is
+// joined. Some node must be running the view; ctx's end does not stop the
+// rebuild, which goes on there.
+func (r *Runner) Rebuild(ctx context.Context, name string) error {
+	view, err := r.view(name)
+	if err != nil {
+		return err
+	}
+	var number int
+	err = pgx.BeginFunc(ctx, r.pool, func(tx pgx.Tx) error {
+		if err := prepare(ctx, tx, view); err != nil {
+			return err
+		}
+		underWay, err := queryBuilds(ctx, tx, `WHERE view = $1 AND state = 'building' AND version = $2 AND setting = $3 AND error = ''`, name, view.Version, view.Setting)
+		if err != nil {
+			return err
+		}
+		if len(underWay) > 0 {
+			number = underWay[0].number
+			return nil
+		}
+		fresh, err := createBuild(ctx, tx, view, stateBuilding)
+		if err != nil {
+			return err
+		}
+		number = fresh.number
+		return dropOld(ctx, tx, name)
+	})
+	if err != nil {
+		return fmt.Errorf("rebuild %s: %w", name, err)
+	}
+	return r.awaitSwitch(ctx, name, number)
+}
+
+// Rollback goes back to the newest earlier build of this program's version: it
+// is brought up to the log and switched to. After a changed version it is
+// called from the program of the version to go back to.
+func (r *Runner) Rollback(ctx context.Context, name string) error {
+	view, err := r.view(name)
+	if err != nil {
+		return err
+	}
+	var number int
+	err = pgx.BeginFunc(ctx, r.pool, func(tx pgx.Tx) error {
+		if err := lockView(ctx, tx, name); err != nil {
+			return err
+		}
+		earlier, err := queryBuilds(ctx, tx, `WHERE view = $1 AND state = 'old' AND version = $2 AND setting = $3 AND activated_at IS NOT NULL
+			ORDER BY activated_at DESC LIMIT 1`, name, view.Version, view.Setting)
+		if err != nil {
+			return err
+		}
+		if len(earlier) == 0 {
+			return ErrNoEarlierBuild
+		}
+		number = earlier[0].number
+		_, err = tx.Exec(ctx, `UPDATE projections.builds SET state = 'old' WHERE view = $1 AND state = 'building'`, name)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `UPDATE projections.builds SET state = 'building', error = '', failed_at = NULL WHERE view = $1 AND build = $2`, name, number)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("roll back %s: %w", name, err)
+	}
+	return r.awaitSwitch(ctx, name, number)
+}
+
+// awaitSwitch returns when a build is in use, or cannot come into use.
+func (r *Runner) awaitSwitch(ctx context.Context, name string, number int) error {
+	signal(r.kick)
+	ticker := time.NewTicker(lastPoll)
+	defer ticker.Stop()
+	for {
+		builds, err := queryBuilds(ctx, r.pool, `WHERE view = $1 AND build = $2`, name, number)
+		switch {
+		case err != nil && ctx.Err() == nil && !passing(err):
+			return err
+		case err != nil:
+		case len(builds) == 0 || builds[0].state == stateOld:
+			return &FailedError{View: name, Build: number, Reason: "another build took its place"}
+		case builds[0].failure != "":
+			return &FailedError{View: name, Build: number, Reason: builds[0].failure}
+		case builds[0].state == stateActive:
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("build %d of view %s is under way: %w", number, name, ctx.Err())
+		case <-ticker.C:
+		}
+	}
+}
+
+// DropOld drops what is kept of a view for Rollback.
+func (r *Runner) DropOld(ctx context.Context, name string) error {
+	if _, err := r.view(name); err != nil {
+		return err
+	}
+	err := pgx.BeginFunc(ctx, r.pool, func(tx pgx.Tx) error {
+		if err := lockView(ctx, tx, name); err != nil {
+			return err
+		}
+		return dropOld(ctx, tx, name)
+	})
+	if err != nil {
+		return fmt.Errorf("drop old builds of %s: %w", name, err)
+	}
+	return nil
+}
+
+func dropOld(ctx context.Context, tx pgx.Tx, name string) error {
+	builds, err := queryBuilds(ctx, tx, `WHERE view = $1 AND state = 'old' FOR UPDATE`, name)
+	if err != nil {
+		return err
+	}
+	for _, b := range builds {
+		if _, err := tx.Exec(ctx, `DROP SCHEMA `+quote(b.schema)+` CASCADE`); err != nil {
+			return fmt.Errorf("drop build %d: %w", b.number, err)
+		}
+		if _, err := tx.Exec(ctx, `DELETE FROM projections.builds WHERE view = $1 AND build = $2`, name, b.number); err != nil {
+			return fmt.Errorf("drop build %d: %w", b.number, err)
+		}
+	}
+	return nil
+}
+
+// Fingerprint sums up the content of a view's build in use, or of another one
+// by its number (0: in use): two builds at one position have the same
+// fingerprint if and, as far as hashes go, only if their rows are the same. It
+// also says at which position it was taken.
+func (r *Runner) Fingerprint(ctx context.Context, name string, number int) (content, position string, err error) {
+	err = pgx.BeginTxFunc(ctx, r.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		builds, err := queryBuilds(ctx, tx, `WHERE view = $1 AND (build = $2 OR $2 = 0 AND state = 'active')`, name, number)
+		if err != nil {
+			return err
+		}
+		if len(builds) == 0 {
+			return fmt.Errorf("%w: %q, build %d", ErrUnknownView, name, number)
+		}
+		position = builds[0].position.String()
+		rows, err := tx.Query(ctx, `SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname = $1 ORDER BY tablename`, builds[0].schema)
+		if err != nil {
+			return err
+		}
+		tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			return err
+		}
+		var sums strings.Builder
+		for _, table := range tables {
+			var sum string
+			err := tx.QueryRow(ctx, `SELECT count(*) || ':' || coalesce(sum(hashtextextended(t::text, 0)::numeric), 0) FROM `+quote(builds[0].schema, table)+` t`).Scan(&sum)
+			if err != nil {
+				return err
+			}
+			sums.WriteString(table + "=" + sum + " ")
+		}
+		content = strings.TrimSpace(sums.String())
+		return nil
+	})
+	if err != nil {
+		return "", "", fmt.Errorf("fingerprint of %s: %w", name, err)
+	}
+	return content, position, nil
+}

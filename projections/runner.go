@@ -1,0 +1,270 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"daybook/eventstore"
+)
+
+// Config is what a Runner needs.
+type Config struct {
+	Store eventstore.Store
+	// Pool is the read models' database. While running, each view uses at most
+	// one connection, and a rebuild one more.
+	Pool  *pgxpool.Pool
+	Views []View
+	// Owner names this process among the nodes; by default it is drawn.
+	Owner string
+	// LeaseTTL is how long a view stays with a node that no longer renews its
+	// lease. Default 10 s.
+	LeaseTTL time.Duration
+	Log      *slog.Logger
+}
+
+// Runner runs the views that are this node's share. Any number of nodes may
+// have one; each view is posted to by one of them at a time.
+type Runner struct {
+	store    eventstore.Store
+	pool     *pgxpool.Pool
+	views    []View
+	owner    string
+	peers    string // what nodes of the same views and versions have in common
+	leaseTTL time.Duration
+	log      *slog.Logger
+	kick     chan struct{} // wakes the manager
+	progress map[string]*progress
+
+	mu     sync.Mutex
+	errors map[buildKey]error // the last trouble of this node's workers
+	owned  map[string]*owned  // by view; only the manager's goroutine changes it
+}
+
+type buildKey struct {
+	view  string
+	build int
+}
+
+// owned is a view this node has the lease of.
+type owned struct {
+	view    View
+	epoch   int64
+	workers map[int]*worker // by build
+}
+
+// New makes a runner. Migrate must have been called on the pool's database.
+func New(cfg Config) (*Runner, error) {
+	r := &Runner{
+		store: cfg.Store, pool: cfg.Pool, views: cfg.Views, owner: cfg.Owner, leaseTTL: cfg.LeaseTTL, log: cfg.Log,
+		kick:     make(chan struct{}, 1),
+		progress: make(map[string]*progress),
+		errors:   make(map[buildKey]error),
+		owned:    make(map[string]*owned),
+	}
+	if r.owner == "" {
+		id, err := uuid.NewV7()
+		if err != nil {
+			return nil, fmt.Errorf("draw the node's name: %w", err)
+		}
+		r.owner = id.String()
+	}
+	if r.leaseTTL == 0 {
+		r.leaseTTL = 10 * time.Second
+	}
+	if r.log == nil {
+		r.log = slog.Default()
+	}
+	var shapes []string
+	for _, view := range cfg.Views {
+		if err := view.check(); err != nil {
+			return nil, err
+		}
+		if _, twice := r.progress[view.Name]; twice {
+			return nil, fmt.Errorf("view %s is given twice", view.Name)
+		}
+		r.progress[view.Name] = newProgress()
+		shapes = append(shapes, view.Name+":"+strconv.Itoa(view.Version)+":"+view.Setting)
+	}
+	slices.Sort(shapes)
+	r.peers = strings.Join(shapes, " ")
+	return r, nil
+}
+
+func (r *Runner) view(name string) (View, error) {
+	at := slices.IndexFunc(r.views, func(v View) bool { return v.Name == name })
+	if at < 0 {
+		return View{}, fmt.Errorf("%w: %q", ErrUnknownView, name)
+	}
+	return r.views[at], nil
+}
+
+// Run posts to the views that are this node's share until ctx ends. Its share
+// is then free for others at once. It returns nil when ctx ended, and an error
+// only if it could not begin.
+func (r *Runner) Run(ctx context.Context) error {
+	if err := r.Prepare(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	defer r.leave(ctx)
+	ticker := time.NewTicker(r.leaseTTL / 3)
+	defer ticker.Stop()
+	for {
+		if err := r.manage(ctx); err != nil && ctx.Err() == nil {
+			r.log.WarnContext(ctx, "projections: cannot manage leases", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		case <-r.kick:
+		}
+	}
+}
+
+// manage is one round: say this node is there, keep the leases, take or give to
+// have a fair share, and see that each build of an owned view has its worker.
+func (r *Runner) manage(ctx context.Context) error {
+	nodes, err := r.heartbeat(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.renew(ctx); err != nil {
+		return err
+	}
+	share := (len(r.views) + nodes - 1) / nodes
+	if len(r.owned) > share {
+		err = r.giveOne(ctx)
+	} else {
+		err = r.acquire(ctx, share)
+	}
+	return errors.Join(err, r.reconcile(ctx))
+}
+
+// reconcile starts workers for the builds that should be posted to, and clears
+// away those that have ended.
+func (r *Runner) reconcile(ctx context.Context) error {
+	for _, o := range r.owned {
+		for number, w := range o.workers {
+			select {
+			case <-w.done:
+				delete(o.workers, number)
+			default:
+			}
+		}
+		builds, err := queryBuilds(ctx, r.pool, `WHERE view = $1 AND state <> 'old' AND error = '' AND epoch <= $2`, o.view.Name, o.epoch)
+		if err != nil {
+			return err
+		}
+		for _, b := range builds {
+			if _, running := o.workers[b.number]; running || !o.view.made(b) {
+				continue
+			}
+			if err := r.start(ctx, o, b); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (r *Runner) start(ctx context.Context, o *owned, b build) error {
+	// Setting the epoch waits for a batch of an earlier owner that is under
+	// way, and refuses all that would follow it.
+	claimed, err := r.pool.Exec(ctx, `UPDATE projections.builds SET epoch = $3
+		WHERE view = $1 AND build = $2 AND epoch <= $3 AND state <> 'old'`, o.view.Name, b.number, o.epoch)
+	if err != nil {
+		return fmt.Errorf("claim build: %w", err)
+	}
+	if claimed.RowsAffected() == 0 {
+		return nil
+	}
+	workerCtx, stop := context.WithCancel(ctx)
+	w := &worker{
+		Runner: r, view: o.view, epoch: o.epoch, build: b, stop: stop, done: make(chan struct{}),
+		log: r.log.With("view", o.view.Name, "version", b.version, "build", b.number),
+	}
+	o.workers[b.number] = w
+	w.log.InfoContext(ctx, "projection started", "state", b.state, "position", b.position, "epoch", o.epoch)
+	go w.supervise(workerCtx)
+	return nil
+}
+
+func (o *owned) stop() {
+	for _, w := range o.workers {
+		w.stop()
+	}
+	for _, w := range o.workers {
+		<-w.done
+	}
+}
+
+// leave stops the workers and frees the leases.
+func (r *Runner) leave(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	for _, o := range r.owned {
+		for _, w := range o.workers {
+			w.stop()
+		}
+	}
+	for name, o := range r.owned {
+		o.stop()
+		r.drop(name)
+		if err := r.release(ctx, o); err != nil {
+			r.log.WarnContext(ctx, "projection lease not freed; it will run out", "view", name, "error", err)
+		}
+	}
+	if _, err := r.pool.Exec(ctx, `DELETE FROM projections.nodes WHERE owner = $1`, r.owner); err != nil {
+		r.log.WarnContext(ctx, "projections: node not signed off", "error", err)
+	}
+}
+
+// note keeps the last trouble of a build for Status; nil is none.
+func (r *Runner) note(view string, number int, err error) {
+	key := buildKey{view, number}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err == nil {
+		delete(r.errors, key)
+		return
+	}
+	r.errors[key] = err
+}
+
+func (r *Runner) trouble(view string, number int) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.errors[buildKey{view, number}]
+}
+
+func (r *Runner) take(name string, o *owned) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.owned[name] = o
+}
+
+func (r *Runner) drop(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.owned, name)
+}
+
+// owns tells, from any goroutine, whether this node posts to a view.
+func (r *Runner) owns(name string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.owned[name] != nil
+}

@@ -1,0 +1,299 @@
+package projections_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"daybook/eventstore"
+	"daybook/eventstore/memory"
+	"daybook/internal/pgtest"
+	"daybook/projections"
+)
+
+// tally is a view that adds up numbers per key. Adding is not repeatable, so
+// an event applied twice or never shows.
+func tally(change ...func(*projections.View)) projections.View {
+	v := projections.View{
+		Name: "tally", Version: 1, Claims: []string{"number."},
+		Tables:  `CREATE TABLE tally (key text PRIMARY KEY, total bigint NOT NULL); CREATE TABLE _seen (position text PRIMARY KEY)`,
+		Indexes: `CREATE INDEX tally_total ON tally (total)`,
+		Decode: func(_ string, data []byte) (any, error) {
+			var n int64
+			_, err := fmt.Sscanf(string(data), `{"n":%d}`, &n)
+			return n, err
+		},
+		Apply: addUp,
+	}
+	for _, f := range change {
+		f(&v)
+	}
+	return v
+}
+
+func addUp(ctx context.Context, tx pgx.Tx, batch []projections.Event) error {
+	sums := map[string]int64{}
+	var b pgx.Batch
+	for _, e := range batch {
+		sums[e.Stream] += e.Value.(int64)
+		b.Queue(`INSERT INTO _seen VALUES ($1)`, e.Position.String())
+	}
+	for key, sum := range sums {
+		b.Queue(`INSERT INTO tally VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET total = tally.total + excluded.total`, key, sum)
+	}
+	return tx.SendBatch(ctx, &b).Close()
+}
+
+// bench is a database with a log beside it.
+type bench struct {
+	*testing.T
+	pool *pgxpool.Pool
+	log  *memory.Store
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	t.Parallel()
+	pool := pgtest.New(t)
+	if err := projections.Migrate(t.Context(), pool); err != nil {
+		t.Fatal(err)
+	}
+	return &bench{T: t, pool: pool, log: memory.New()}
+}
+
+func (b *bench) append(typ string, count int) eventstore.Position {
+	b.Helper()
+	var last eventstore.Position
+	for i := range count {
+		last = b.write(typ, "s-"+strconv.Itoa(i%7), `{"n":`+strconv.Itoa(i)+`}`)
+	}
+	return last
+}
+
+func (b *bench) write(typ, stream, data string) eventstore.Position {
+	b.Helper()
+	result, err := b.log.Append(context.WithoutCancel(b.Context()), stream, eventstore.Any,
+		[]eventstore.Event{{ID: uuid.New(), Type: typ, Data: []byte(data), Meta: []byte(`{}`)}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return result.Position
+}
+
+// run starts a node; stop ends it and waits.
+func (b *bench) run(cfg projections.Config) (r *projections.Runner, stop func()) {
+	b.Helper()
+	cfg.Store, cfg.Pool = b.log, b.pool
+	r, err := projections.New(cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(b.Context())
+	done := make(chan error, 1)
+	go func() { done <- r.Run(ctx) }()
+	var once sync.Once
+	stop = func() {
+		once.Do(func() {
+			cancel()
+			if err := <-done; err != nil {
+				b.Errorf("run: %v", err)
+			}
+		})
+	}
+	b.Cleanup(stop)
+	return r, stop
+}
+
+func (b *bench) wait(r *projections.Runner, position eventstore.Position, views ...string) {
+	b.Helper()
+	ctx, cancel := context.WithTimeout(b.Context(), 30*time.Second)
+	defer cancel()
+	if err := r.WaitFor(ctx, position, views...); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// until polls a condition: the only waiting these tests do.
+func (b *bench) until(what string, holds func() bool) {
+	b.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	ctx, cancel := context.WithTimeout(b.Context(), 30*time.Second)
+	defer cancel()
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			b.Fatalf("never came: %s", what)
+		}
+	}
+}
+
+func (b *bench) one(sql string, args ...any) string {
+	b.Helper()
+	var text string
+	if err := b.pool.QueryRow(b.Context(), sql, args...).Scan(&text); err != nil {
+		b.Fatalf("%s: %v", sql, err)
+	}
+	return text
+}
+
+// status is of the build in use, or of the one being built; zero if there is none.
+func (b *bench) status(r *projections.Runner, inUse bool) projections.Status {
+	b.Helper()
+	all, err := r.Status(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, s := range all {
+		if s.View == "tally" && s.InUse == inUse && s.State != projections.Kept {
+			return s
+		}
+	}
+	return projections.Status{}
+}
+
+const total = `SELECT coalesce(sum(total), 0)::text FROM read.tally`
+
+// sum is what n appended numbers 0, 1, ... add up to.
+func sum(n int) string { return strconv.Itoa(n * (n - 1) / 2) }
+
+func TestEventsBecomeRowsAndAWaitSeesThem(t *testing.T) {
+	b := newBench(t)
+	r, _ := b.run(projections.Config{Views: []projections.View{tally()}})
+	b.wait(r, b.append("number.v1", 1200))
+	if got, want := b.one(total), sum(1200); got != want {
+		t.Errorf("total %s, want %s", got, want)
+	}
+	// Positions without an event of the view are waited for too.
+	b.wait(r, b.append("other.v1", 3))
+	s := b.status(r, true)
+	if s.State != projections.Live || s.Lag != 0 || !s.Mine || s.Events != 1200 {
+		t.Errorf("status %+v", s)
+	}
+}
+
+func TestAWaitEndsWithItsContextAndSaysHowFarTheViewIs(t *testing.T) {
+	b := newBench(t)
+	r, _ := b.run(projections.Config{Views: []projections.View{tally()}})
+	head := b.append("number.v1", 1)
+	b.wait(r, head)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	err := r.WaitFor(ctx, eventstore.At(99))
+	lag, ok := errors.AsType[*projections.LagError](err)
+	if !ok || lag.Position != head || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestACheckpointMovedWithoutEventsIsStoredInTheEnd(t *testing.T) {
+	b := newBench(t)
+	r, _ := b.run(projections.Config{Views: []projections.View{tally()}})
+	head := b.append("other.v1", 50)
+	b.wait(r, head)
+	b.until("stored checkpoint", func() bool {
+		return b.one(`SELECT position FROM projections.builds`) == head.String()
+	})
+}
+
+func TestANodeGoesOnWhereTheLastOneStopped(t *testing.T) {
+	b := newBench(t)
+	first, stop := b.run(projections.Config{Views: []projections.View{tally()}})
+	b.wait(first, b.append("number.v1", 800))
+	stop()
+	head := b.append("number.v1", 800)
+	second, _ := b.run(projections.Config{Views: []projections.View{tally()}})
+	b.wait(second, head)
+	if got, want := b.one(total), strconv.Itoa(2*800*799/2); got != want {
+		t.Errorf("total %s, want %s", got, want)
+	}
+}
+
+func TestTwoNodesThatBothThinkTheyOwnAViewApplyEachEventOnce(t *testing.T) {
+	b := newBench(t)
+	views := []projections.View{tally()}
+	// Both nodes call themselves the same and so renew each other's lease: the
+	// lease is no protection here, only position and epoch are.
+	one, _ := b.run(projections.Config{Views: views, Owner: "twin", LeaseTTL: 30 * time.Millisecond})
+	two, _ := b.run(projections.Config{Views: views, Owner: "twin", LeaseTTL: 30 * time.Millisecond})
+	var head eventstore.Position
+	for range 10 {
+		head = b.append("number.v1", 300)
+		b.one(`WITH e AS (UPDATE projections.leases SET expires_at = '-infinity' RETURNING 1) SELECT count(*)::text FROM e`)
+	}
+	b.wait(one, head)
+	b.wait(two, head)
+	if got, want := b.one(total), strconv.Itoa(10*300*299/2); got != want {
+		t.Errorf("total %s, want %s", got, want)
+	}
+}
+
+func TestALeaseThatRunsOutIsTakenOverAndTheOldOwnerIsRefused(t *testing.T) {
+	b := newBench(t)
+	var hold atomic.Bool
+	held, release := make(chan struct{}), make(chan struct{})
+	// The first node stalls before its rows are written, as a paused process would.
+	stalls := tally(func(v *projections.View) {
+		v.Apply = func(ctx context.Context, tx pgx.Tx, batch []projections.Event) error {
+			if hold.Load() {
+				close(held)
+				<-release
+			}
+			return addUp(ctx, tx, batch)
+		}
+	})
+	one, _ := b.run(projections.Config{Views: []projections.View{stalls}, Owner: "one", LeaseTTL: time.Hour})
+	b.wait(one, b.append("number.v1", 10))
+	hold.Store(true)
+	head := b.append("number.v1", 10)
+	<-held
+	b.one(`WITH e AS (UPDATE projections.leases SET expires_at = '-infinity' RETURNING 1) SELECT count(*)::text FROM e`)
+	b.one(`WITH e AS (DELETE FROM projections.nodes RETURNING 1) SELECT count(*)::text FROM e`)
+	two, _ := b.run(projections.Config{Views: []projections.View{tally()}, Owner: "two", LeaseTTL: 100 * time.Millisecond})
+	b.until("lease taken over", func() bool { return b.one(`SELECT owner FROM projections.leases`) == "two" })
+	hold.Store(false)
+	close(release)
+	b.wait(two, head)
+	if got, want := b.one(total), strconv.Itoa(2*45); got != want {
+		t.Errorf("total %s, want %s", got, want)
+	}
+	b.wait(one, head) // by looking at the other's checkpoint
+	if s := b.status(two, true); s.Owner != "two" || !s.Mine {
+		t.Errorf("status %+v", s)
+	}
+}
+
+func TestViewsSpreadOverNodesAndComeBackWhenOneLeaves(t *testing.T) {
+	b := newBench(t)
+	var views []projections.View
+	for _, name := range []string{"a", "b", "c", "d"} {
+		views = append(views, tally(func(v *projections.View) {
+			v.Name = name
+			v.Tables = `CREATE TABLE ` + name + ` (n bigint)`
+			v.Indexes = ""
+			v.Apply = func(context.Context, pgx.Tx, []projections.Event) error { return nil }
+		}))
+	}
+	ttl := 60 * time.Millisecond
+	_, stop := b.run(projections.Config{Views: views, Owner: "one", LeaseTTL: ttl})
+	owners := func() string {
+		return b.one(`SELECT coalesce(string_agg(owner || ':' || n, ' '), '') FROM (
+			SELECT owner, count(*) AS n FROM projections.leases WHERE expires_at > clock_timestamp() GROUP BY owner ORDER BY owner) o`)
+	}
+	b.until("all with one", func() bool { return owners() == "one:4" })
+	two, _ := b.run(projections.Config{Views: views, Owner: "two", LeaseTTL: ttl})
+	b.until("two each", func() bool { return owners() == "one:2 two:2" })
+	stop()
+	b.until("all with two", func() bool { return owners() == "two:4" })
+	b.wait(two, b.append("number.v1", 5))
+}

@@ -1,0 +1,129 @@
+package projections
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"daybook/eventstore"
+)
+
+// State is how a build stands.
+type State string
+
+// The states of a build.
+const (
+	Live       State = "live"        // up with the log, or nearly
+	CatchingUp State = "catching_up" // in use, and behind
+	Rebuilding State = "rebuilding"  // being built beside the one in use
+	Failed     State = "failed"      // stopped at an event it cannot apply
+	Unowned    State = "unowned"     // no node posts to it
+	Kept       State = "kept"        // for a roll-back; no longer posted to
+)
+
+// Status tells how a build of a view stands.
+type Status struct {
+	View     string              `json:"view"`
+	Build    int                 `json:"build"`
+	Version  int                 `json:"version"`
+	State    State               `json:"state"`
+	InUse    bool                `json:"in_use"` // it is what queries read
+	Position eventstore.Position `json:"position"`
+	Head     eventstore.Position `json:"head"`
+	// Lag is how many events of the log, of all types, are not yet looked at.
+	// Where the engine's positions are not a count of events it is a distance.
+	Lag uint64 `json:"lag"`
+	// AgeSeconds is how long ago the oldest event not yet looked at was
+	// recorded; 0 if there is none.
+	AgeSeconds float64 `json:"age_seconds"`
+	Events     int64   `json:"events"` // applied since event 0
+	Owner      string  `json:"owner,omitempty"`
+	Mine       bool    `json:"mine"` // this node posts to it
+	Error      string  `json:"error,omitempty"`
+}
+
+type statusRow struct {
+	View, SchemaName, BuildState, Position, Error, Owner string
+	Build, Version                                       int
+	Events                                               int64
+	Now                                                  time.Time
+}
+
+// Status tells how every build of every view stands, from whichever node it is
+// asked.
+func (r *Runner) Status(ctx context.Context) ([]Status, error) {
+	head, err := r.store.Head(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("status of projections: %w", err)
+	}
+	rows, err := r.pool.Query(ctx, `SELECT b.view, b.schema_name, b.state AS build_state, b.position, b.error,
+			coalesce(l.owner, '') AS owner, b.build, b.version, b.events, clock_timestamp() AS now
+		FROM projections.builds b
+		LEFT JOIN projections.leases l ON l.view = b.view AND l.version = b.version AND l.expires_at > clock_timestamp()
+		ORDER BY b.view, b.build`)
+	if err != nil {
+		return nil, fmt.Errorf("status of projections: %w", err)
+	}
+	builds, err := pgx.CollectRows(rows, pgx.RowToStructByName[statusRow])
+	if err != nil {
+		return nil, fmt.Errorf("status of projections: %w", err)
+	}
+	all := make([]Status, 0, len(builds))
+	for _, row := range builds {
+		status, err := r.status(ctx, row, head)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, status)
+	}
+	return all, nil
+}
+
+func (r *Runner) status(ctx context.Context, row statusRow, head eventstore.Position) (Status, error) {
+	position, err := eventstore.ParsePosition(row.Position)
+	if err != nil {
+		return Status{}, fmt.Errorf("status of %s: %w", row.View, err)
+	}
+	s := Status{
+		View: row.View, Build: row.Build, Version: row.Version, InUse: row.BuildState == stateActive,
+		Position: position, Head: head, Events: row.Events, Owner: row.Owner, Mine: row.Owner == r.owner, Error: row.Error,
+	}
+	if p := r.progress[row.View]; p != nil && s.InUse && s.Mine {
+		if known, _ := p.at(); position.Before(known) {
+			s.Position = known // looked at, and not yet worth a write
+		}
+	}
+	if trouble := r.trouble(row.View, row.Build); s.Error == "" && trouble != nil {
+		s.Error = trouble.Error()
+	}
+	at, _ := s.Position.Pair()
+	if end, _ := head.Pair(); end > at {
+		s.Lag = end - at
+	}
+	switch {
+	case row.BuildState == stateOld:
+		s.State = Kept
+	case row.Error != "":
+		s.State = Failed
+	case s.Owner == "":
+		s.State = Unowned
+	case row.BuildState == stateBuilding:
+		s.State = Rebuilding
+	case s.Lag > catchUpBehind:
+		s.State = CatchingUp
+	default:
+		s.State = Live
+	}
+	if s.Lag == 0 || s.State == Kept {
+		return s, nil
+	}
+	for event, err := range r.store.ReadAll(ctx, s.Position, eventstore.Filter{}, 1) {
+		if err != nil {
+			return Status{}, fmt.Errorf("age of %s: %w", row.View, err)
+		}
+		s.AgeSeconds = max(0, row.Now.Sub(event.RecordedAt).Seconds())
+	}
+	return s, nil
+}

@@ -1,0 +1,137 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"daybook/eventstore"
+)
+
+// progress is how far a view in use has come, as this process knows it.
+type progress struct {
+	mu       sync.Mutex
+	position eventstore.Position
+	moved    chan struct{} // closed when position moves
+}
+
+func newProgress() *progress { return &progress{moved: make(chan struct{})} }
+
+func (p *progress) advance(to eventstore.Position) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.position.Before(to) {
+		return
+	}
+	p.position = to
+	close(p.moved)
+	p.moved = make(chan struct{})
+}
+
+func (p *progress) at() (eventstore.Position, <-chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.position, p.moved
+}
+
+// LagError means a view was not as far as asked for when the wait had to end.
+type LagError struct {
+	View     string
+	Position eventstore.Position // where the view is
+	Want     eventstore.Position
+	cause    error
+}
+
+func (e *LagError) Error() string {
+	return fmt.Sprintf("view %s is at position %s, not yet at %s: %v", e.View, e.Position, e.Want, e.cause)
+}
+func (e *LagError) Unwrap() error { return e.cause }
+
+const (
+	firstPoll = 5 * time.Millisecond
+	lastPoll  = 100 * time.Millisecond
+)
+
+// WaitFor returns when all named views (none: all views) have posted everything
+// up to a position, or with *LagError when ctx ends first. A view that this
+// node posts to is waited for by signal; another's by looking at its checkpoint.
+func (r *Runner) WaitFor(ctx context.Context, position eventstore.Position, views ...string) error {
+	if len(views) == 0 {
+		for _, view := range r.views {
+			views = append(views, view.Name)
+		}
+	}
+	for _, name := range views {
+		if err := r.waitFor(ctx, position, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Runner) waitFor(ctx context.Context, want eventstore.Position, name string) error {
+	p := r.progress[name]
+	if p == nil {
+		return fmt.Errorf("%w: %q", ErrUnknownView, name)
+	}
+	for interval := firstPoll; ; interval = min(2*interval, lastPoll) {
+		position, moved := p.at()
+		if !position.Before(want) {
+			return nil
+		}
+		if !r.owns(name) {
+			if err := r.look(ctx, name); err != nil && !passing(err) && ctx.Err() == nil {
+				return err
+			}
+			if position, moved = p.at(); !position.Before(want) {
+				return nil
+			}
+		}
+		timer := time.NewTimer(interval) // also for the case that the view changes hands
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return &LagError{View: name, Position: position, Want: want, cause: ctx.Err()}
+		case <-moved:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// Position is how far the view in use has come.
+func (r *Runner) Position(ctx context.Context, name string) (eventstore.Position, error) {
+	p := r.progress[name]
+	if p == nil {
+		return eventstore.Start, fmt.Errorf("%w: %q", ErrUnknownView, name)
+	}
+	if !r.owns(name) {
+		if err := r.look(ctx, name); err != nil {
+			return eventstore.Start, err
+		}
+	}
+	position, _ := p.at()
+	return position, nil
+}
+
+// look reads the checkpoint another node moves.
+func (r *Runner) look(ctx context.Context, name string) error {
+	var text string
+	err := r.pool.QueryRow(ctx, `SELECT position FROM projections.builds WHERE view = $1 AND state = 'active'`, name).Scan(&text)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil // not there yet, so at the start
+	}
+	if err != nil {
+		return fmt.Errorf("read checkpoint of %s: %w", name, err)
+	}
+	position, err := eventstore.ParsePosition(text)
+	if err != nil {
+		return fmt.Errorf("checkpoint of %s: %w", name, err)
+	}
+	r.progress[name].advance(position)
+	return nil
+}

@@ -1,0 +1,256 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"daybook/eventstore"
+)
+
+// markEvery is how long a checkpoint that moved without an event of the view
+// may stay unwritten: a busy log must not make an idle view write. Waiters in
+// this process hear of it at once.
+const markEvery = 200 * time.Millisecond
+
+// worker posts events to one build.
+type worker struct {
+	*Runner
+	view  View
+	epoch int64
+	build build // as of the last commit; only the worker's goroutine changes it
+	log   *slog.Logger
+	stop  context.CancelFunc
+	done  chan struct{} // closed when the worker has ended
+}
+
+// supervise runs until ctx ends, the build is lost, or the view fails. Passing
+// errors are tried again from the last commit.
+func (w *worker) supervise(ctx context.Context) {
+	defer close(w.done)
+	for attempt := 0; ; attempt++ {
+		before := w.build.position
+		err := w.run(ctx)
+		var bug *viewError
+		switch {
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, errLost):
+			w.log.InfoContext(ctx, "projection taken over or switched", "position", w.build.position)
+			signal(w.kick)
+			return
+		case errors.As(err, &bug):
+			w.log.ErrorContext(ctx, "projection stopped: it cannot apply an event", "error", err, "position", w.build.position)
+			w.recordFailure(ctx, err)
+			return
+		}
+		if before.Before(w.build.position) {
+			attempt = 0
+		}
+		w.log.WarnContext(ctx, "projection interrupted, trying again", "error", err, "attempt", attempt)
+		w.note(w.view.Name, w.build.number, err)
+		if !pause(ctx, attempt) {
+			return
+		}
+	}
+}
+
+// viewError is an error of the view itself, which trying again does not cure.
+type viewError struct{ cause error }
+
+func (e *viewError) Error() string { return e.cause.Error() }
+func (e *viewError) Unwrap() error { return e.cause }
+
+// run posts from the build's checkpoint on.
+func (w *worker) run(ctx context.Context) error {
+	current, err := w.loadBuild(ctx, w.view.Name, w.build.number)
+	if err != nil {
+		return err
+	}
+	w.build = current
+	ctx, stop := context.WithCancel(ctx)
+	q := newQueue(current.position)
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		q.fail(w.read(ctx, q, current.position))
+	}()
+	defer func() {
+		stop()
+		<-read
+	}()
+	return w.post(ctx, q)
+}
+
+// read fills the queue from the log, decoding ahead of the applier.
+func (w *worker) read(ctx context.Context, q *queue, after eventstore.Position) error {
+	filter := eventstore.Filter{TypePrefixes: w.view.Claims}
+	for item, err := range w.store.Subscribe(ctx, after, filter) {
+		if err != nil {
+			return fmt.Errorf("read the log: %w", err)
+		}
+		if item.Event == nil {
+			q.mark(item.Checkpoint, item.CaughtUp)
+			continue
+		}
+		event, err := w.view.decode(*item.Event)
+		if err != nil {
+			return &viewError{err}
+		}
+		if err := q.put(ctx, event); err != nil {
+			return err
+		}
+		if item.CaughtUp {
+			q.mark(item.Checkpoint, true)
+		}
+	}
+	return errors.New("read the log: the subscription ended")
+}
+
+// post applies what the queue holds, batch by batch.
+func (w *worker) post(ctx context.Context, q *queue) error {
+	unwritten := time.NewTimer(markEvery)
+	unwritten.Stop()
+	defer unwritten.Stop()
+	var flush <-chan time.Time // set while the checkpoint is behind what was examined
+	for {
+		got := q.take()
+		switch {
+		case len(got.events) > 0:
+			if err := w.commit(ctx, got.events, got.upTo); err != nil {
+				return err
+			}
+			flush = nil
+			unwritten.Stop()
+		case got.err != nil:
+			return got.err
+		case w.build.position.Before(got.upTo) && flush == nil:
+			unwritten.Reset(markEvery)
+			flush = unwritten.C
+		}
+		w.advance(got.upTo)
+		if w.build.state == stateBuilding && got.caughtUp || w.build.ready {
+			if err := w.finish(ctx, got.upTo); err != nil {
+				return err
+			}
+		}
+		if len(got.events) > 0 {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-q.more:
+		case <-flush:
+			flush = nil
+			if err := w.commit(ctx, nil, got.upTo); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// advance tells waiters in this process.
+func (w *worker) advance(position eventstore.Position) {
+	if w.build.state == stateActive {
+		w.progress[w.view.Name].advance(position)
+	}
+}
+
+const (
+	// Rows and checkpoint are lost or kept together, so a read model need not
+	// wait for the disk: after a crash it goes on from an earlier checkpoint.
+	enterBuild = `SELECT set_config('search_path', $1, true), set_config('synchronous_commit', 'off', true)`
+
+	moveCheckpoint = `UPDATE projections.builds SET position = $4, events = events + $5
+		WHERE view = $1 AND build = $2 AND position = $3 AND epoch = $6 AND state <> 'old'`
+)
+
+// commit writes a batch's rows and moves the checkpoint, in one transaction.
+// The checkpoint comes first: a worker that has lost the build then finds out
+// before it does the work, and two of them queue here rather than meet in the
+// rows.
+func (w *worker) commit(ctx context.Context, events []Event, upTo eventstore.Position) error {
+	if w.build.position == upTo {
+		return nil
+	}
+	err := pgx.BeginFunc(ctx, w.pool, func(tx pgx.Tx) error {
+		var claim pgx.Batch
+		claim.Queue(enterBuild, w.build.schema)
+		claim.Queue(moveCheckpoint, w.view.Name, w.build.number, w.build.position.String(), upTo.String(), len(events), w.epoch)
+		results := tx.SendBatch(ctx, &claim)
+		_, err := results.Exec()
+		if err != nil {
+			_ = results.Close()
+			return fmt.Errorf("enter build: %w", err)
+		}
+		moved, err := results.Exec()
+		if closed := results.Close(); err == nil {
+			err = closed
+		}
+		if err != nil {
+			return fmt.Errorf("move checkpoint: %w", err)
+		}
+		if moved.RowsAffected() == 0 {
+			return errLost
+		}
+		if len(events) == 0 {
+			return nil
+		}
+		if err := w.view.apply(ctx, tx, events); err != nil {
+			err = fmt.Errorf("apply %d events after %s: %w", len(events), w.build.position, err)
+			if passing(err) || ctx.Err() != nil || tx.Conn().IsClosed() {
+				return err
+			}
+			return &viewError{err}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	w.build.position = upTo
+	w.note(w.view.Name, w.build.number, nil)
+	return nil
+}
+
+// finish takes a build that has caught up into use: first its indexes, then,
+// when it is no longer behind the build in use, the switch.
+func (w *worker) finish(ctx context.Context, upTo eventstore.Position) error {
+	if err := w.commit(ctx, nil, upTo); err != nil {
+		return err
+	}
+	if !w.build.indexed {
+		if err := w.index(ctx); err != nil {
+			return err
+		}
+	}
+	w.build.ready = true // from now on, each batch may be the one that is level
+	switched, err := w.activate(ctx)
+	if err != nil || !switched {
+		return err
+	}
+	w.build.state, w.build.ready = stateActive, false
+	w.log.InfoContext(ctx, "projection switched", "position", w.build.position)
+	w.advance(w.build.position)
+	signal(w.kick)
+	return nil
+}
+
+func (w *worker) recordFailure(ctx context.Context, cause error) {
+	w.note(w.view.Name, w.build.number, cause)
+	for attempt := 0; ; attempt++ {
+		_, err := w.pool.Exec(ctx, `UPDATE projections.builds SET error = $4, failed_at = clock_timestamp()
+			WHERE view = $1 AND build = $2 AND epoch = $3`, w.view.Name, w.build.number, w.epoch, cause.Error())
+		if err == nil || !passing(err) {
+			return
+		}
+		if !pause(ctx, attempt) {
+			return
+		}
+	}
+}
