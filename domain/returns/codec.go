@@ -1,0 +1,62 @@
+package returns
+
+import "daybook/domain/wire"
+
+// The wire names are storage format: a changed shape gets a new version beside
+// the old one, and a name once used is never removed or given another meaning.
+const (
+	typeRequested    = "return.requested.v1"
+	typeApproved     = "return.approved.v1"
+	typeDeclined     = "return.declined.v1"
+	typeCanceled     = "return.canceled.v1"
+	typeReceived     = "return.received.v1"
+	typeRefunded     = "return.refunded.v1"
+	typeClosed       = "return.closed.v1"
+	typeStockSettled = "return.stock_settled.v1"
+	typeCreditNoted  = "return.credit_noted.v1"
+)
+
+var decoders = wire.Decoders[Event]{
+	typeRequested:    read[Requested],
+	typeApproved:     read[Approved],
+	typeDeclined:     read[Declined],
+	typeCanceled:     read[Canceled],
+	typeReceived:     read[Received],
+	typeRefunded:     read[Refunded],
+	typeClosed:       read[Closed],
+	typeStockSettled: read[StockSettled],
+	typeCreditNoted:  read[CreditNoted],
+}
+
+func read[T Event](data []byte) (Event, error) { return wire.Read[T](data) }
+
+// Encode gives an event's wire name and JSON.
+func Encode(e Event) (typ string, data []byte, err error) { return wire.Write(typeOf(e), e) }
+
+// Decode reads what Encode wrote, in this or an earlier version; an unknown
+// type is a *wire.UnknownTypeError.
+func Decode(typ string, data []byte) (Event, error) { return decoders.Decode(typ, data) }
+
+func typeOf(e Event) string {
+	switch e.(type) {
+	case Requested:
+		return typeRequested
+	case Approved:
+		return typeApproved
+	case Declined:
+		return typeDeclined
+	case Canceled:
+		return typeCanceled
+	case Received:
+		return typeReceived
+	case Refunded:
+		return typeRefunded
+	case Closed:
+		return typeClosed
+	case StockSettled:
+		return typeStockSettled
+	case CreditNoted:
+		return typeCreditNoted
+	}
+	panic("returns: unknown event") // a programmer's error, never input
+}

@@ -1,0 +1,302 @@
+package returns
+
+import (
+	"slices"
+
+	"daybook/domain/rule"
+	"daybook/domain/unit"
+)
+
+func request(cmd Request, s State) ([]Event, error) {
+	e := Requested{
+		ReturnID: cmd.ReturnID, OrderID: cmd.OrderID, CustomerID: cmd.CustomerID, Reference: cmd.Reference,
+		Currency: cmd.Currency, Country: cmd.Country, Lines: numbered(cmd.Lines), Reason: cmd.Reason,
+	}
+	if s.Exists() {
+		if s.Status != StatusNoted && sameRequest(s.Requested, e) {
+			return nil, nil
+		}
+		return nil, ErrExists
+	}
+	if len(e.Lines) == 0 {
+		return nil, ErrEmpty
+	}
+	for _, l := range e.Lines {
+		switch {
+		case l.Quantity <= 0 || l.Quantity > unit.MaxQuantity:
+			return nil, ErrQuantityInvalid
+		case l.Price.Currency != e.Currency:
+			return nil, ErrCurrencyMixed
+		}
+		var linked unit.Quantity
+		for _, link := range l.Links {
+			if link.Quantity <= 0 || link.Quantity > unit.MaxQuantity {
+				return nil, ErrQuantityInvalid
+			}
+			linked += link.Quantity
+		}
+		if linked > l.Quantity {
+			return nil, ErrLinkExceeded.With("A line is linked to more units than come back.",
+				map[string]any{"line": l.Number, "linked": linked, "quantity": l.Quantity})
+		}
+	}
+	return []Event{e}, nil
+}
+
+func numbered(lines []Line) []Line {
+	lines = slices.Clone(lines)
+	for i := range lines {
+		lines[i].Number = i + 1
+	}
+	return lines
+}
+
+func sameRequest(a, b Requested) bool {
+	return a.ReturnID == b.ReturnID && a.OrderID == b.OrderID && a.CustomerID == b.CustomerID && a.Reference == b.Reference &&
+		a.Currency == b.Currency && a.Country == b.Country && a.Reason == b.Reason &&
+		slices.EqualFunc(a.Lines, b.Lines, func(a, b Line) bool {
+			return a.SKU == b.SKU && a.SKUText == b.SKUText && a.Title == b.Title && a.Kind == b.Kind &&
+				a.Quantity == b.Quantity && a.Price.Equal(b.Price) && slices.Equal(a.Links, b.Links)
+		})
+}
+
+func noteCredit(cmd NoteCredit, s State) ([]Event, error) {
+	e := CreditNoted{
+		ReturnID: cmd.ReturnID, CustomerID: cmd.CustomerID, Reference: cmd.Reference, Country: cmd.Country,
+		Reason: cmd.Reason, Lines: slices.Clone(cmd.Lines), Amount: unit.Zero(cmd.Currency),
+	}
+	for i, l := range e.Lines {
+		if l.Price.Currency != cmd.Currency {
+			return nil, ErrCurrencyMixed
+		}
+		e.Lines[i].Number = i + 1
+		e.Amount = e.Amount.Plus(l.Price.Times(l.Quantity))
+	}
+	if s.Exists() {
+		if s.Status == StatusNoted && sameNote(s.Noted, e) {
+			return nil, nil
+		}
+		return nil, ErrExists
+	}
+	if len(e.Lines) == 0 {
+		return nil, ErrEmpty
+	}
+	return []Event{e}, nil
+}
+
+func sameNote(a, b CreditNoted) bool {
+	return a.ReturnID == b.ReturnID && a.CustomerID == b.CustomerID && a.Reference == b.Reference && a.Country == b.Country &&
+		a.Reason == b.Reason && a.Amount.Equal(b.Amount) && slices.EqualFunc(a.Lines, b.Lines, func(a, b CreditLine) bool {
+		return a.SKU == b.SKU && a.SKUText == b.SKUText && a.Title == b.Title && a.Quantity == b.Quantity && a.Price.Equal(b.Price)
+	})
+}
+
+// refusal is why the status does not allow what only the wanted ones do.
+func (s State) refusal(wanted ...Status) error {
+	if slices.Contains(wanted, s.Status) {
+		return nil
+	}
+	switch s.Status {
+	case StatusRequested:
+		return ErrNotApproved
+	case StatusOpen:
+		return ErrNotRequested
+	case StatusReceived:
+		return ErrReceived
+	case StatusClosed:
+		return ErrClosed
+	case StatusDeclined:
+		return ErrDeclined
+	case StatusCanceled:
+		return ErrCanceled
+	case StatusNoted:
+		return ErrCreditNote
+	}
+	return ErrNotFound
+}
+
+func approve(s State) ([]Event, error) {
+	if s.Status == StatusOpen || s.Status == StatusReceived || s.Status == StatusClosed {
+		return nil, nil
+	}
+	if err := s.refusal(StatusRequested); err != nil {
+		return nil, err
+	}
+	return []Event{Approved{}}, nil
+}
+
+func decline(cmd Decline, s State) ([]Event, error) {
+	if s.Status == StatusDeclined {
+		return nil, nil
+	}
+	if err := s.refusal(StatusRequested); err != nil {
+		return nil, err
+	}
+	return []Event{Declined{Reason: cmd.Reason}}, nil
+}
+
+func cancel(cmd Cancel, s State) ([]Event, error) {
+	if s.Status == StatusCanceled {
+		return nil, nil
+	}
+	if err := s.refusal(StatusRequested, StatusOpen); err != nil {
+		return nil, err
+	}
+	return []Event{Canceled{Reason: cmd.Reason}}, nil
+}
+
+func receive(cmd Receive, s State) ([]Event, error) {
+	if last := len(s.Receipts); cmd.Receipt >= 1 && cmd.Receipt <= last {
+		if slices.Equal(s.Receipts[cmd.Receipt-1].Lines, cmd.Lines) {
+			return nil, nil
+		}
+		return nil, ErrReceiptDiffers
+	}
+	if err := s.refusal(StatusOpen, StatusReceived); err != nil {
+		return nil, err
+	}
+	if cmd.Receipt != len(s.Receipts)+1 {
+		return nil, ErrReceiptOrder.With("Receipts are numbered one after the other.", map[string]any{"next": len(s.Receipts) + 1})
+	}
+	if len(cmd.Lines) == 0 {
+		return nil, ErrEmpty
+	}
+	awaited := make([]unit.Quantity, len(s.Lines))
+	for i, l := range s.Lines {
+		awaited[i] = l.Awaited()
+	}
+	for _, l := range cmd.Lines {
+		if no := s.mayReceive(l, awaited); no != nil {
+			return nil, no
+		}
+		awaited[l.Line-1] -= l.Quantity
+	}
+	return []Event{Received{Receipt: cmd.Receipt, Lines: cmd.Lines}}, nil
+}
+
+func (s State) mayReceive(l ReceivedLine, awaited []unit.Quantity) *rule.Rejection {
+	switch {
+	case l.Line < 1 || l.Line > len(s.Lines):
+		return ErrLineUnknown.With("The return has no such line.", map[string]any{"line": l.Line})
+	case s.Lines[l.Line-1].Kind == unit.Service:
+		return ErrServiceLine.With("A service cannot be received.", map[string]any{"line": l.Line})
+	case l.Quantity <= 0:
+		return ErrQuantityInvalid
+	case l.Quantity > awaited[l.Line-1]:
+		return ErrQuantityExceeded.With("Fewer units of the line are awaited.",
+			map[string]any{"line": l.Line, "awaited": awaited[l.Line-1], "requested": l.Quantity})
+	}
+	switch l.Disposition {
+	case Restocked, Damaged, Lost, WrongItem, WrittenOff:
+		return nil
+	}
+	return ErrDispositionWrong
+}
+
+// received tells units' ends. Goods that are restocked or damaged go back into
+// stock; what was lost, wrong or written off never does.
+func (s *State) received(e Received) {
+	s.Status = StatusReceived
+	s.Receipts = append(s.Receipts, e)
+	var moves []Move
+	for _, l := range e.Lines {
+		if l.Line < 1 || l.Line > len(s.Lines) {
+			continue
+		}
+		line := &s.Lines[l.Line-1]
+		line.Ended += l.Quantity
+		if l.Disposition != Restocked && l.Disposition != Damaged {
+			continue
+		}
+		move := Move{SKU: line.SKU, Location: l.Location, Disposition: l.Disposition, Quantity: l.Quantity}
+		same := slices.IndexFunc(moves, func(m Move) bool {
+			return m.SKU == move.SKU && m.Location == move.Location && m.Disposition == move.Disposition
+		})
+		if same >= 0 {
+			moves[same].Quantity += move.Quantity
+		} else {
+			moves = append(moves, move)
+		}
+	}
+	if len(moves) > 0 {
+		s.Unsettled = append(s.Unsettled, OpenReceipt{Receipt: e.Receipt, Moves: moves})
+	}
+}
+
+// Refundable is what may be given back in all: the worth of the units received
+// and of the services, which are refundable from the approval on, rounded to be
+// charged.
+func (s State) Refundable() unit.Money {
+	worth := unit.Zero(s.Requested.Currency)
+	for _, l := range s.Lines {
+		units := l.Ended
+		if l.Kind == unit.Service {
+			units = l.Quantity
+		}
+		worth = worth.Plus(l.Price.Times(units))
+	}
+	return worth.Charge()
+}
+
+// Refunded is what has been given back.
+func (s State) Refunded() unit.Money {
+	total := unit.Zero(s.Requested.Currency)
+	for _, r := range s.Refunds {
+		total = total.Plus(r.Amount)
+	}
+	return total
+}
+
+// recordRefund is allowed after the return is closed, too: money is often
+// slower than goods.
+func recordRefund(cmd RecordRefund, s State) ([]Event, error) {
+	e := Refunded{TransactionID: cmd.TransactionID, Amount: cmd.Amount, Provider: cmd.Provider, Reference: cmd.Reference}
+	for _, have := range s.Refunds {
+		if have.TransactionID != e.TransactionID {
+			continue
+		}
+		if have.Amount.Equal(e.Amount) && have.Provider == e.Provider && have.Reference == e.Reference {
+			return nil, nil
+		}
+		return nil, ErrRefundDiffers
+	}
+	if err := s.refusal(StatusOpen, StatusReceived, StatusClosed); err != nil {
+		return nil, err
+	}
+	if e.Amount.Currency != s.Requested.Currency {
+		return nil, ErrCurrencyDiffers
+	}
+	if e.Amount.Sign() <= 0 {
+		return nil, ErrAmountInvalid
+	}
+	if left := s.Refundable().Minus(s.Refunded()); e.Amount.Compare(left) > 0 {
+		return nil, ErrAmountExceeded.With("What was received is worth less than that.",
+			map[string]any{"refundable": left, "requested": e.Amount})
+	}
+	return []Event{e}, nil
+}
+
+// closeReturn wants every awaited unit to have its end. A return of services
+// alone may be closed as soon as it is approved.
+func closeReturn(s State) ([]Event, error) {
+	if s.Status == StatusClosed {
+		return nil, nil
+	}
+	if err := s.refusal(StatusOpen, StatusReceived); err != nil {
+		return nil, err
+	}
+	for i, l := range s.Lines {
+		if awaited := l.Awaited(); awaited > 0 {
+			return nil, ErrNotFinished.With("Goods of the return are still awaited.", map[string]any{"line": i + 1, "awaited": awaited})
+		}
+	}
+	return []Event{Closed{}}, nil
+}
+
+func settleStock(cmd SettleStock, s State) ([]Event, error) {
+	open := slices.ContainsFunc(s.Unsettled, func(open OpenReceipt) bool { return open.Receipt == cmd.Receipt })
+	if !open {
+		return nil, nil // settled before, or a receipt that moved no stock
+	}
+	return []Event{StockSettled{Receipt: cmd.Receipt}}, nil
+}
