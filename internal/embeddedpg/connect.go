@@ -116,6 +116,6 @@ func makeSocketDir(root string, who identity) (socketDir, error) {
 // remove tidies up; the folder in the data directory is part of it and stays.
 func (d socketDir) remove() {
 	if d.temporary {
-		os.RemoveAll(d.path) //nolint:errcheck // an empty folder left in /tmp does no harm
+		os.RemoveAll(d.path) // an empty folder left in /tmp does no harm
 	}
 }

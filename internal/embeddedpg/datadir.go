@@ -138,7 +138,7 @@ func (d dataDir) initialize(ctx context.Context, install installation, who ident
 	if err := os.Mkdir(unfinished, 0o700); err != nil {
 		return fmt.Errorf("initialize the database: %w", err)
 	}
-	defer os.RemoveAll(unfinished) //nolint:errcheck // after the rename there is nothing; before it the next start removes it
+	defer os.RemoveAll(unfinished) // nothing after the rename; before it, the next start removes it
 	if err := who.own(unfinished); err != nil {
 		return err
 	}

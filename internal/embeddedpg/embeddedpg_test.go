@@ -264,7 +264,7 @@ func query(t *testing.T, url, statement string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(t.Context()) //nolint:errcheck // the statement's answer is what counts
+	defer conn.Close(t.Context())
 	results, err := conn.PgConn().Exec(t.Context(), statement).ReadAll()
 	if err != nil {
 		t.Fatalf("%s: %v", statement, err)

@@ -87,6 +87,6 @@ func readPID(file *os.File) int {
 // already have opened it.
 func (l *dirLock) release() {
 	l.once.Do(func() {
-		l.file.Close() //nolint:errcheck // closing gives up the lock, whatever it returns
+		l.file.Close() // gives up the lock, whatever it returns
 	})
 }

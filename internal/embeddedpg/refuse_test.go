@@ -133,7 +133,7 @@ func TestStalePIDFileOfAReusedNumberDoesNotBlock(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() {
-		stdin.Close() //nolint:errcheck // it ends the process
+		stdin.Close() // ends the process
 		other.Wait()  //nolint:errcheck // how it ends does not matter
 	}()
 	if _, err := stdout.Read(make([]byte, 5)); err != nil {

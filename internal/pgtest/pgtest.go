@@ -23,10 +23,10 @@ import (
 	"testing"
 	"time"
 
-	"daybook/internal/embeddedpg"
-
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"daybook/internal/embeddedpg"
 )
 
 // ServerEnv is the environment variable that names another server.
@@ -105,6 +105,7 @@ type server struct {
 	// prefix keeps processes that share a server apart.
 	prefix string
 	count  atomic.Int64
+	held   *os.File // tells the reaper that this process lives
 }
 
 // shared is the server of this process, started at its first use.
@@ -124,7 +125,8 @@ func startServer() (*server, error) {
 	if err := os.Chmod(dir, 0o711); err != nil {
 		return nil, err
 	}
-	if err := startReaper(dir); err != nil {
+	held, err := startReaper(dir)
+	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startMax)
@@ -148,7 +150,12 @@ func startServer() (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return connect(running.URL())
+	s, err := connect(running.URL())
+	if err != nil {
+		return nil, err
+	}
+	s.held = held
+	return s, nil
 }
 
 func connect(base string) (*server, error) {

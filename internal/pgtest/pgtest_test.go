@@ -137,7 +137,7 @@ func runChild(t *testing.T, end, server string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer stdin.Close() //nolint:errcheck // the child is gone by then
+	defer stdin.Close()
 	stdout, err := child.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

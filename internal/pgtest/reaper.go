@@ -26,21 +26,18 @@ rm -rf "$1"
 // startReaper starts a process that outlives this one by a moment and removes
 // dir. A test binary has no end of its own at which that could be done: it may
 // panic, run into its time limit or be killed, and TestMain sees none of these.
-func startReaper(dir string) error {
+// The file returned is to be held: that the kernel closes it is the signal.
+func startReaper(dir string) (held *os.File, err error) {
 	input, held, err := os.Pipe()
 	if err != nil {
-		return fmt.Errorf("start the reaper: %w", err)
+		return nil, fmt.Errorf("start the reaper: %w", err)
 	}
 	// No context: it has to outlive all of them.
 	cmd := exec.Command("/bin/sh", "-c", reap, "sh", dir) //nolint:noctx // see above
 	cmd.Stdin = input
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C is for the tests, not for it
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start the reaper: %w", errors.Join(err, input.Close(), held.Close()))
+		return nil, fmt.Errorf("start the reaper: %w", errors.Join(err, input.Close(), held.Close()))
 	}
-	keepOpen = held
-	return input.Close()
+	return held, input.Close()
 }
-
-// keepOpen is the reaper's input, closed by the kernel when this process ends.
-var keepOpen *os.File

@@ -1,0 +1,50 @@
+# Daybook's tasks. They need Go; those that run the program or the tests also
+# need PostgreSQL's binaries, and say how to install them if there are none.
+
+# Where the real invoices are, for `make import`.
+DATA ?= $(or $(DAYBOOK_DATA),../shared/data)
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LINT    := go tool -modfile=tools/go.mod golangci-lint
+
+# The race detector needs a C compiler; without one the tests run without it.
+CC_FOUND := $(shell command -v $$(go env CC 2>/dev/null) 2>/dev/null)
+RACE     := $(if $(CC_FOUND),-race,)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo build test check fmt bench import clean
+
+help: ## list these targets
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: build ## run the whole program with sample data and a database of its own
+	bin/daybook demo
+
+build: ## build bin/daybook
+	CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/daybook ./cmd/daybook
+
+test: ## run all tests, with the race detector where there is a C compiler
+	@$(if $(RACE),:,echo "no C compiler found: running without the race detector")
+	$(if $(RACE),CGO_ENABLED=1 )go test $(RACE) -timeout 4m ./...
+
+check: ## lint, vet, format and modules; the first run builds the linter
+	@unformatted=$$(gofmt -l .) && if [ -n "$$unformatted" ]; then echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	go mod verify
+	$(LINT) run
+
+fmt: ## format the code
+	$(LINT) fmt
+
+bench: build ## measure the program on this machine, each figure beside a baseline
+	@data=$$(mktemp -d) && trap 'rm -rf "$$data"' EXIT && chmod 711 "$$data" && \
+	for name in append hot-sku checkout flash-sale; do bin/daybook bench $$name --data "$$data/$$name" || exit 1; done
+
+import: build ## import all real invoices, if they are there, and verify every total
+	@test -f "$(DATA)/online_retail.csv.gz" || { echo "no invoices at $(DATA)/online_retail.csv.gz: name their folder by DATA=..."; exit 1; }
+	@data=$$(mktemp -d) && trap 'rm -rf "$$data"' EXIT && chmod 711 "$$data" && \
+	bin/daybook import "$(DATA)/online_retail.csv.gz" --opening exact --data "$$data/daybook" && \
+	bin/daybook verify --against "$(DATA)/online_retail.csv.gz" --data "$$data/daybook"
+
+clean: ## remove what was built; data directories stay
+	rm -rf bin
