@@ -30,6 +30,7 @@ var mayImport = map[string][]string{
 	"readapi": {"internal/problem", "projections/*view"}, // answers from rows, changes nothing
 
 	"internal/arch":       {},
+	"internal/bench":      {"domain", "eventstore", "commands", "projections"}, // through their front doors, beside plain SQL
 	"internal/embeddedpg": {},
 	"internal/pgtest":     {"internal/embeddedpg"},
 	"internal/problem":    {"domain", "eventstore"}, // their errors, as HTTP
@@ -65,7 +66,10 @@ var onlyIn = map[string][]string{
 	"github.com/EventStore/EventStore-Client-Go/v4": {"eventstore/kurrentdb", "eventstore/gateway", "cmd"},
 }
 
-var sqlRooms = []string{"eventstore/postgres", "commands/postgres", "projections", "readapi", "internal/embeddedpg", "internal/pgtest", "cmd"}
+var sqlRooms = []string{
+	"eventstore/postgres", "commands/postgres", "projections", "readapi",
+	"internal/bench", "internal/embeddedpg", "internal/pgtest", "cmd",
+}
 
 // notIn keeps a library out of single packages; the ones below may use it.
 var notIn = map[string][]string{
