@@ -1,0 +1,93 @@
+package problem
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"daybook/domain/rule"
+	"daybook/eventstore"
+)
+
+// From is the table of errors and statuses. It never returns nil for an error.
+//
+//	a *Document (also wrapped)         as it is
+//	*rule.Rejection                    409, or 404 for codes ending in -not-found or -unknown
+//	*eventstore.ConflictError          409 conflict: after all attempts, try again
+//	*eventstore.DuplicateEventError    422 idempotency-key-reused
+//	*eventstore.TooLargeError          413
+//	*eventstore.NotFoundError          404
+//	*eventstore.DeletedError           409 stream-deleted
+//	*eventstore.OutcomeUnknownError    503 outcome-unknown
+//	*eventstore.UnavailableError       503 unavailable
+//	an ended context                   503 timeout
+//	anything else                      500 about:blank, its text in the log only
+//
+// Errors of packages that may not be known here are turned into a Document by
+// who knows them, with the functions of this package.
+func From(ctx context.Context, err error) *Document {
+	d := *table(err) // a copy: what was returned may be shared
+	d.RequestID = RequestOf(ctx).ID
+	if d.Status >= http.StatusInternalServerError {
+		if d.cause == nil {
+			d.cause = err
+		}
+		Note(ctx, d.cause)
+	}
+	return &d
+}
+
+func table(err error) *Document {
+	if d, ok := errors.AsType[*Document](err); ok {
+		return d
+	}
+	if refusal, ok := errors.AsType[*rule.Rejection](err); ok {
+		return New(StatusOfRule(refusal.Code), refusal.Code, refusal.Detail).With(refusal.Facts)
+	}
+	if _, ok := errors.AsType[*eventstore.ConflictError](err); ok {
+		return New(http.StatusConflict, CodeConflict, "Others were changing it at the same time; try again.").retryIn(retrySoon).because(err)
+	}
+	if _, ok := errors.AsType[*eventstore.DuplicateEventError](err); ok {
+		return KeyReused().because(err)
+	}
+	if large, ok := errors.AsType[*eventstore.TooLargeError](err); ok {
+		return TooLarge(int64(large.Limit), large.What).because(err)
+	}
+	if _, ok := errors.AsType[*eventstore.NotFoundError](err); ok {
+		return NotFound("There is nothing by that name.").because(err)
+	}
+	if _, ok := errors.AsType[*eventstore.DeletedError](err); ok {
+		return New(http.StatusConflict, CodeGone, "Its history was deleted for good.").because(err)
+	}
+	// Before the context: an outcome that is unknown most often has an ended
+	// context as its cause, and says more.
+	if _, ok := errors.AsType[*eventstore.OutcomeUnknownError](err); ok {
+		return New(http.StatusServiceUnavailable, CodeOutcomeUnknown,
+			"Whether it was done is not known. Repeat it with the same Idempotency-Key to find out; it will not be done twice.").
+			retryIn(retrySoon).because(err)
+	}
+	if _, ok := errors.AsType[*eventstore.UnavailableError](err); ok {
+		return Unavailable(err)
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return New(http.StatusServiceUnavailable, CodeTimeout, "It took too long; nothing more is done about it.").
+			retryIn(retrySoon).because(err)
+	}
+	return internal(err)
+}
+
+// StatusOfRule is the status of a refusal: 404 where the code says that a thing
+// is not there, 409 for every other.
+func StatusOfRule(code string) int {
+	if strings.HasSuffix(code, "-not-found") || strings.HasSuffix(code, "-unknown") {
+		return http.StatusNotFound
+	}
+	return http.StatusConflict
+}
+
+// Panicked is the problem of a handler that panicked.
+func Panicked(value any, stack []byte) *Document {
+	return internal(fmt.Errorf("panic: %v\n%s", value, stack))
+}

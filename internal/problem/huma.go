@@ -1,0 +1,113 @@
+package problem
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/validation"
+)
+
+// installed: huma's hooks are variables of its package, so they are set once in
+// a process.
+var installed sync.Once
+
+// Install makes huma's own errors problem documents. Without it, huma puts the
+// text of an unknown error into the answer.
+func Install() {
+	installed.Do(func() {
+		huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
+			return fromHuma(context.Background(), status, message, errs)
+		}
+		huma.NewErrorWithContext = func(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
+			return fromHuma(ctx.Context(), status, message, errs)
+		}
+	})
+}
+
+// fromHuma makes a problem of what huma itself refuses.
+func fromHuma(ctx context.Context, status int, message string, errs []error) *Document {
+	cause := errors.Join(errs...)
+	switch status {
+	case http.StatusBadRequest:
+		return From(ctx, Malformed(malformed(message, errs)))
+	case http.StatusUnprocessableEntity:
+		faults := make([]Invalid, 0, len(errs))
+		for _, err := range errs {
+			faults = append(faults, invalid(err))
+		}
+		return From(ctx, NotValid(faults...))
+	case http.StatusRequestEntityTooLarge:
+		return From(ctx, New(status, CodeTooLarge, "The body is too large."))
+	case http.StatusUnsupportedMediaType:
+		return From(ctx, New(status, CodeMediaType, "Send JSON, with Content-Type: application/json."))
+	case http.StatusNotAcceptable:
+		return From(ctx, New(status, CodeNotAcceptable, "Only JSON is to be had here."))
+	case http.StatusRequestTimeout:
+		return From(ctx, New(status, CodeSlow, "The body came too slowly."))
+	}
+	if cause == nil {
+		cause = errors.New(message)
+	}
+	return From(ctx, cause)
+}
+
+// malformed says what is wrong with a body that is not JSON. The text is the
+// decoder's, which quotes no more than a character.
+func malformed(message string, errs []error) string {
+	for _, err := range errs {
+		if detail, ok := errors.AsType[*huma.ErrorDetail](err); ok && detail.Message != "" {
+			return "The body is not valid JSON: " + strings.TrimPrefix(detail.Message, "jsontext: ") + "."
+		}
+	}
+	if message == "request body is required" {
+		return "A body is required."
+	}
+	return "The body is not valid JSON."
+}
+
+// invalid translates one of huma's findings. The value is not echoed.
+func invalid(err error) Invalid {
+	detail, ok := errors.AsType[*huma.ErrorDetail](err)
+	if !ok {
+		return Invalid{Detail: "not valid"}
+	}
+	in, rest, _ := strings.Cut(detail.Location, ".")
+	switch in {
+	case "path", "query", "header":
+		return InParameter(in, rest, detail.Message)
+	}
+	pointer := pointerOf(strings.TrimPrefix(detail.Location, "body"))
+	if missing, found := missingProperty(detail.Message); found {
+		return InBody(pointer+"/"+escape(missing), "required")
+	}
+	return InBody(pointer, detail.Message)
+}
+
+// missingProperty reads the name out of huma's message, which stands at the
+// object that lacks it.
+func missingProperty(message string) (name string, found bool) {
+	before, after, _ := strings.Cut(validation.MsgExpectedRequiredProperty, "%s")
+	rest, found := strings.CutPrefix(message, before)
+	if !found {
+		return "", false
+	}
+	return strings.CutSuffix(rest, after)
+}
+
+// pointerOf turns huma's path, ".lines[0].sku", into a JSON pointer.
+func pointerOf(path string) string {
+	var pointer strings.Builder
+	for _, step := range strings.FieldsFunc(path, func(r rune) bool { return r == '.' || r == '[' || r == ']' }) {
+		fmt.Fprintf(&pointer, "/%s", escape(step))
+	}
+	return pointer.String()
+}
+
+func escape(step string) string {
+	return strings.NewReplacer("~", "~0", "/", "~1").Replace(step)
+}

@@ -1,0 +1,63 @@
+package problem
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+func TestHumasFindingsPointAtTheirPlace(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		found huma.ErrorDetail
+		want  Invalid
+	}{
+		"a member of a list": {
+			huma.ErrorDetail{Location: "body.lines[0].sku", Message: "expected string", Value: 7},
+			Invalid{Pointer: "#/lines/0/sku", Detail: "expected string"},
+		},
+		"a member that is missing": {
+			huma.ErrorDetail{Location: "body.lines[1]", Message: "expected required property sku to be present"},
+			Invalid{Pointer: "#/lines/1/sku", Detail: "required"},
+		},
+		"the body itself": {
+			huma.ErrorDetail{Location: "body", Message: "expected object"},
+			Invalid{Pointer: "#", Detail: "expected object"},
+		},
+		"a query parameter": {
+			huma.ErrorDetail{Location: "query.limit", Message: "expected number <= 200"},
+			Invalid{In: "query", Parameter: "limit", Detail: "expected number <= 200"},
+		},
+		"a name that needs escaping": {
+			huma.ErrorDetail{Location: "body.a/b", Message: "unexpected property"},
+			Invalid{Pointer: "#/a~1b", Detail: "unexpected property"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := invalid(&test.found); got != test.want {
+				t.Errorf("invalid(%+v) = %+v, want %+v", test.found, got, test.want)
+			}
+		})
+	}
+}
+
+func TestHumasUnknownErrorsDoNotLeak(t *testing.T) {
+	t.Parallel()
+	secret := errors.New("password=hunter2")
+	for _, status := range []int{500, 501, 502} {
+		d := fromHuma(context.Background(), status, "unexpected error occurred", []error{secret})
+		if d.Status != 500 || strings.Contains(d.Detail+d.Title, "hunter2") || len(d.Errors) != 0 {
+			t.Errorf("status %d: %+v, want a bare 500", status, d)
+		}
+		if !errors.Is(d, secret) {
+			t.Errorf("status %d: the cause is lost to the log", status)
+		}
+	}
+	if d := fromHuma(context.Background(), 422, "validation failed", []error{secret}); strings.Contains(d.Errors[0].Detail, "hunter2") {
+		t.Errorf("an error that is not a finding shows: %+v", d)
+	}
+}

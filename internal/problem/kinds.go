@@ -1,0 +1,128 @@
+package problem
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Codes of the API itself; the rules' codes are declared beside the rules. Like
+// those, they are public contract.
+const (
+	CodeMalformed      = "request-malformed"
+	CodeInvalid        = "request-invalid"
+	CodeTooLarge       = "request-too-large"
+	CodeMediaType      = "media-type-unsupported"
+	CodeNotAcceptable  = "not-acceptable"
+	CodeSlow           = "request-too-slow"
+	CodeNotFound       = "not-found"
+	CodeMethod         = "method-not-allowed"
+	CodeKeyRequired    = "idempotency-key-required"
+	CodeKeyReused      = "idempotency-key-reused"
+	CodeStale          = "revision-stale"
+	CodeConflict       = "conflict"
+	CodeGone           = "stream-deleted"
+	CodeOverloaded     = "overloaded"
+	CodeUnavailable    = "unavailable"
+	CodeTimeout        = "timeout"
+	CodeOutcomeUnknown = "outcome-unknown"
+	CodePositionNotYet = "position-not-reached"
+)
+
+// What a Retry-After says: how long callers should wait where it is known that
+// waiting helps.
+const (
+	retrySoon            = time.Second
+	retryWhenStoreIsBack = 2 * time.Second
+)
+
+// Malformed means the body could not be read as JSON at all.
+func Malformed(detail string) *Document {
+	return New(http.StatusBadRequest, CodeMalformed, detail)
+}
+
+// NotValid means the request was understood and some of it cannot be.
+func NotValid(faults ...Invalid) *Document {
+	d := New(http.StatusUnprocessableEntity, CodeInvalid, "The request is not valid.")
+	d.Errors = faults
+	if len(faults) == 1 {
+		d.Detail = faults[0].Detail
+	}
+	return d
+}
+
+// InBody is a fault at a place of the body; pointer is a JSON pointer, such as
+// "/lines/0/sku".
+func InBody(pointer, detail string) Invalid {
+	return Invalid{Detail: detail, Pointer: "#" + pointer}
+}
+
+// InParameter is a fault of a parameter; in is path, query or header.
+func InParameter(in, name, detail string) Invalid {
+	return Invalid{Detail: detail, In: in, Parameter: name}
+}
+
+// TooLarge means the request is over a limit, which is told in bytes or as what
+// says.
+func TooLarge(limit int64, what string) *Document {
+	return New(http.StatusRequestEntityTooLarge, CodeTooLarge,
+		fmt.Sprintf("The request is larger than %d %s.", limit, what)).With(map[string]any{"limit": limit})
+}
+
+// NotFound means there is nothing by that name; detail says what was looked for.
+func NotFound(detail string) *Document {
+	return New(http.StatusNotFound, CodeNotFound, detail)
+}
+
+// MethodNotAllowed means the address exists and knows other methods.
+func MethodNotAllowed(method string, allowed []string) *Document {
+	d := New(http.StatusMethodNotAllowed, CodeMethod, method+" is not for this address.")
+	d.allow = strings.Join(allowed, ", ")
+	return d
+}
+
+// KeyRequired means a write that moves stock or money came without an
+// Idempotency-Key.
+func KeyRequired() *Document {
+	return New(http.StatusBadRequest, CodeKeyRequired,
+		"This request moves stock or money and needs the header Idempotency-Key, so that repeating it cannot do it twice.")
+}
+
+// KeyReused means the Idempotency-Key was used for another request.
+func KeyReused() *Document {
+	return New(http.StatusUnprocessableEntity, CodeKeyReused, "The Idempotency-Key was used before, for another request.")
+}
+
+// Stale means If-Match no longer holds.
+func Stale(expected, actual int64) *Document {
+	return New(http.StatusPreconditionFailed, CodeStale,
+		fmt.Sprintf("It is at revision %d, not %d: look at it again.", actual, expected)).
+		With(map[string]any{"expected_revision": expected, "actual_revision": actual})
+}
+
+// Overloaded means too much is waiting; the caller should come back.
+func Overloaded(cause error) *Document {
+	return New(http.StatusServiceUnavailable, CodeOverloaded, "Too much is waiting; come back later.").
+		retryIn(retrySoon).because(cause)
+}
+
+// Unavailable means something the request needs cannot be reached now.
+func Unavailable(cause error) *Document {
+	return New(http.StatusServiceUnavailable, CodeUnavailable, "The service cannot be reached now; nothing was done.").
+		retryIn(retryWhenStoreIsBack).because(cause)
+}
+
+// PositionNotReached means a read was asked to reflect a position and could not
+// in time. The facts say how far it is.
+func PositionNotReached(want, reached string, waited time.Duration) *Document {
+	return New(http.StatusServiceUnavailable, CodePositionNotYet,
+		fmt.Sprintf("After %s the read model is at position %s, not yet at %s.", waited.Round(time.Millisecond), reached, want)).
+		With(map[string]any{"position": reached, "wanted": want}).retryIn(retrySoon)
+}
+
+func internal(cause error) *Document {
+	return (&Document{
+		Type: "about:blank", Title: http.StatusText(http.StatusInternalServerError), Status: http.StatusInternalServerError,
+	}).because(cause)
+}
