@@ -149,27 +149,33 @@ func (l *log) readFiltered(after eventstore.Position, filter eventstore.Filter, 
 	return events
 }
 
-// subscribe collects events until the wanted number is there.
-func (l *log) subscribe(after eventstore.Position, filter eventstore.Filter, want int) ([]eventstore.Recorded, error) {
-	var events []eventstore.Recorded
+// subscribe collects events until the wanted number is there. It reads them
+// only then: what was yielded must stay as it was.
+func (l *log) subscribe(after eventstore.Position, filter eventstore.Filter, want int) (events []eventstore.Recorded, err error) {
+	var items []eventstore.Item
+	defer func() {
+		for _, item := range items {
+			events = append(events, *item.Event)
+		}
+	}()
 	if want == 0 {
 		return nil, nil
 	}
 	for item, err := range l.Subscribe(l.ctx, after, filter) {
 		if err != nil {
-			return events, fmt.Errorf("subscription from %s after %d of %d events: %w", after, len(events), want, err)
+			return nil, fmt.Errorf("subscription from %s after %d of %d events: %w", after, len(items), want, err)
 		}
 		if item.Event == nil {
 			continue
 		}
 		if item.Checkpoint != item.Event.Position {
-			return events, fmt.Errorf("event at %s came with checkpoint %s", item.Event.Position, item.Checkpoint)
+			return nil, fmt.Errorf("event at %s came with checkpoint %s", item.Event.Position, item.Checkpoint)
 		}
-		if events = append(events, *item.Event); len(events) == want {
-			return events, nil
+		if items = append(items, item); len(items) == want {
+			return nil, nil
 		}
 	}
-	return events, fmt.Errorf("subscription from %s ended after %d of %d events", after, len(events), want)
+	return nil, fmt.Errorf("subscription from %s ended after %d of %d events", after, len(items), want)
 }
 
 // same compares two readings of the log, event by event.

@@ -1,0 +1,36 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// sessionSQL guards a session of the engine: a statement that hangs must not
+// hold the locks others wait for, and a commit is acknowledged when it is on
+// disk, whatever the server's default is. A stronger default (remote_apply)
+// stays.
+const sessionSQL = `SELECT
+	set_config('lock_timeout', '5s', false),
+	set_config('statement_timeout', '20s', false),
+	set_config('idle_in_transaction_session_timeout', '10s', false),
+	set_config('default_transaction_isolation', 'read committed', false),
+	set_config('default_transaction_read_only', 'off', false),
+	set_config('client_min_messages', 'warning', false),
+	set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false)`
+
+// connect opens one of the engine's own connections.
+func (s *Store) connect(ctx context.Context, role string) (*pgx.Conn, error) {
+	config := s.config.Copy()
+	config.RuntimeParams["application_name"] = "daybook event store " + role
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("connect %s: %w", role, err)
+	}
+	if _, err := conn.Exec(ctx, sessionSQL); err != nil {
+		_ = conn.Close(ctx) // the first error is the one to tell
+		return nil, fmt.Errorf("prepare the session of the %s: %w", role, err)
+	}
+	return conn, nil
+}

@@ -1,0 +1,86 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"daybook/eventstore"
+)
+
+// fate is what an error says about a batch, and so what is done about it.
+type fate int
+
+const (
+	unknown  fate = iota // it may be committed
+	unsent               // it never reached the server
+	again                // surely not committed, and trying again can help
+	known                // surely not committed: an event id is recorded already
+	refused              // surely not committed: the server does not take these bytes
+	rejected             // surely not committed: the server is not able to
+)
+
+// judge is the one place that knows what the server's and the driver's errors
+// say. An error of severity ERROR is sent before the commit and takes the
+// transaction with it; whatever ends the connection can come after.
+func judge(err error) fate {
+	if pgconn.SafeToRetry(err) {
+		return unsent
+	}
+	reply, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok || reply.SeverityUnlocalized != "ERROR" {
+		return unknown
+	}
+	switch reply.Code {
+	case "40001", "40P01": // serialization failure, deadlock
+		return again
+	case "23505": // unique violation
+		return known
+	}
+	switch reply.Code[:2] {
+	case "22", "54": // data exception, program limit exceeded
+		return refused
+	}
+	return rejected
+}
+
+// translate makes an append's error of what ended its batch.
+func translate(err error) error {
+	switch judge(err) {
+	case unknown:
+		return &eventstore.OutcomeUnknownError{Cause: err}
+	case refused:
+		return &eventstore.InvalidError{Reason: fmt.Sprintf("the database refuses it: %v", err)}
+	default:
+		return &eventstore.UnavailableError{Cause: err}
+	}
+}
+
+// isOutage tells whether a read failed for the server's being away, so that it
+// can be repeated when it is back.
+func isOutage(err error) bool {
+	reply, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok { // network, connection refused, pool closed
+		return true
+	}
+	switch reply.Code[:2] {
+	case "08", "53", "57", "40", "58": // connection, resources, operator, rollback, system
+		return true
+	}
+	return strings.HasPrefix(reply.Code, "55") // lock not available, object in use
+}
+
+// readError makes a reader's error: of its context if that ended, for drivers
+// tell that in many ways.
+func readError(ctx context.Context, what string, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("%s: %w", what, ctx.Err())
+	}
+	if isOutage(err) {
+		return &eventstore.UnavailableError{Cause: fmt.Errorf("%s: %w", what, err)}
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}

@@ -1,0 +1,211 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"daybook/eventstore"
+)
+
+const (
+	// channel carries the head's position to other nodes. It is a hint: they
+	// look at the head by themselves now and then.
+	channel     = "daybook_eventstore_head"
+	notifyEvery = 10 * time.Millisecond
+	// gapGrace is how long a gap may be another writer's of this node, whose
+	// commit came first and whose answer comes second.
+	gapGrace = 5 * time.Millisecond
+)
+
+// publish hands what a batch recorded to the tail, and returns the position of
+// its last event, or 0 if it recorded nothing.
+func (s *Store) publish(batch []*request, a *answer) uint64 {
+	if a.base == 0 && a.recordedAt.IsZero() {
+		return 0
+	}
+	var events []eventstore.Recorded
+	wanted := s.tail.wanted()
+	position := a.base
+	for i, r := range batch {
+		if a.status != nil && a.status[i] != appended {
+			continue
+		}
+		if !wanted {
+			position += uint64(len(r.events))
+			continue
+		}
+		for j := range r.events {
+			position++
+			events = append(events, eventstore.Recorded{
+				Event:      r.events[j],
+				Stream:     r.stream,
+				Revision:   a.revision[i] + 1 + int64(j),
+				Position:   eventstore.At(position),
+				RecordedAt: a.recordedAt,
+			})
+		}
+	}
+	s.tail.add(events)
+	return position
+}
+
+// follow reads into the tail what this node did not write. It is the only
+// reader of the log's end on this node, however many subscriptions there are.
+func (s *Store) follow(ctx context.Context, poll time.Duration) {
+	ticker := time.NewTicker(poll)
+	defer ticker.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.tail.gap:
+			if pause(ctx, gapGrace); !s.tail.hasGap() {
+				continue
+			}
+		case <-s.tail.look:
+		case <-ticker.C:
+		}
+		if !s.tail.wanted() {
+			continue
+		}
+		if err := s.catchUp(ctx); err != nil && ctx.Err() == nil {
+			s.logger.WarnContext(ctx, "event store cannot read the end of the log", "error", err)
+			pause(ctx, maxBackoff)
+			signal(s.tail.look)
+		}
+	}
+}
+
+// catchUp reads from the tail's end to the head.
+func (s *Store) catchUp(ctx context.Context) error {
+	held, known := s.tail.end() // before the head: it can only be behind it
+	head, err := s.head(ctx)
+	if err != nil {
+		return err
+	}
+	if known && head < held {
+		s.tail.fail(fmt.Errorf("the log ended at position %d and now ends at %d: the database has lost events", held, head))
+		return nil
+	}
+	p := newPager(eventstore.Filter{})
+	for last := s.tail.begin(head); last < head && s.tail.wanted(); {
+		page, reached, err := p.page(ctx, s.pool, last, head, 0)
+		if err != nil {
+			return err
+		}
+		s.tail.add(page)
+		last = reached
+	}
+	return nil
+}
+
+// listen waits for other nodes' notifications. After each connect it has the
+// head looked at, for what was sent while nobody listened.
+func (s *Store) listen(ctx context.Context) {
+	backoff := maxBackoff / 16
+	for ctx.Err() == nil {
+		connected, err := s.listenOnce(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if backoff = min(2*backoff, maxBackoff); connected {
+			backoff = maxBackoff / 16
+		}
+		s.logger.WarnContext(ctx, "event store cannot listen to other nodes", "error", err)
+		pause(ctx, backoff)
+	}
+}
+
+func (s *Store) listenOnce(ctx context.Context) (connected bool, err error) {
+	conn, err := s.connect(ctx, "listener")
+	if err != nil {
+		return false, err
+	}
+	defer closeQuietly(conn)
+	if _, err := conn.Exec(ctx, "LISTEN "+channel); err != nil {
+		return false, fmt.Errorf("listen: %w", err)
+	}
+	signal(s.tail.look)
+	for {
+		notification, err := conn.WaitForNotification(ctx)
+		if err != nil {
+			return true, fmt.Errorf("listen: %w", err)
+		}
+		head, err := strconv.ParseUint(notification.Payload, 10, 64)
+		if last, known := s.tail.end(); err != nil || !known || head > last {
+			signal(s.tail.look)
+		}
+	}
+}
+
+func closeQuietly(conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = conn.Close(ctx) // nothing depends on how it ends
+}
+
+// notifier tells other nodes of the head: after commit, outside the append's
+// transaction (a notification takes a lock on the whole database at commit), and
+// not for every batch.
+type notifier struct {
+	connect func(ctx context.Context, role string) (*pgx.Conn, error)
+	logger  *slog.Logger
+	head    atomic.Uint64
+	signal  chan struct{}
+}
+
+func (n *notifier) tell(head uint64) {
+	for {
+		before := n.head.Load()
+		if head <= before {
+			return
+		}
+		if n.head.CompareAndSwap(before, head) {
+			signal(n.signal)
+			return
+		}
+	}
+}
+
+func (n *notifier) run(ctx context.Context) {
+	var conn *pgx.Conn
+	defer func() {
+		if conn != nil {
+			closeQuietly(conn)
+		}
+	}()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-n.signal:
+		}
+		if err := n.send(ctx, &conn); err != nil && ctx.Err() == nil {
+			n.logger.WarnContext(ctx, "event store cannot notify other nodes", "error", err)
+			pause(ctx, maxBackoff)
+		}
+		pause(ctx, notifyEvery)
+	}
+}
+
+func (n *notifier) send(ctx context.Context, conn **pgx.Conn) (err error) {
+	if *conn == nil || (*conn).IsClosed() {
+		if *conn, err = n.connect(ctx, "notifier"); err != nil {
+			return err
+		}
+		// A lost notification costs a poll interval, not an event: no flush for it.
+		if _, err := (*conn).Exec(ctx, "SET synchronous_commit = off"); err != nil {
+			return fmt.Errorf("notify: %w", err)
+		}
+	}
+	if _, err := (*conn).Exec(ctx, "SELECT pg_notify($1, $2)", channel, strconv.FormatUint(n.head.Load(), 10)); err != nil {
+		return fmt.Errorf("notify: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,201 @@
+// Package postgres is the log in PostgreSQL: the embedded default, and an
+// engine for production. README.md tells the life of an append.
+//
+// Its business ends at the log. Read models keep their own tables, migrations
+// and checkpoints, even where they share the database.
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/semaphore"
+
+	"daybook/eventstore"
+)
+
+// Options of a store; the zero value of each is its default.
+type Options struct {
+	Logger *slog.Logger // default: discards
+	// QueueBytes bounds the appends that wait to be sent, counted with some
+	// overhead each; default 64 MiB.
+	QueueBytes int64
+	// QueueWait bounds how long an append waits for room in a full queue before
+	// it is refused as unavailable; default 1 s.
+	QueueWait time.Duration
+	// Poll is how often the head is looked at while there are subscriptions,
+	// for notifications that were lost; default 1 s.
+	Poll time.Duration
+}
+
+const (
+	writers        = 2    // connections that append: one fills a batch while the other commits
+	appendOverhead = 4096 // bytes that an append in the queue counts beside its events
+)
+
+// Store is the log in one database. Several nodes may open the same one.
+//
+// Beside the pool, which it reads by, it keeps four connections of its own: two
+// to append by, one to listen and one to notify. They hold session state, so
+// the pool's address must not lead through a transaction pooler.
+type Store struct {
+	pool   *pgxpool.Pool
+	config *pgx.ConnConfig
+	logger *slog.Logger
+	wait   time.Duration
+	room   *semaphore.Weighted // bytes in the queue
+	queue  *queue
+	tail   *tail
+	notify *notifier
+
+	stop     context.CancelCauseFunc // ends everything that runs in the background
+	writing  sync.WaitGroup
+	watching sync.WaitGroup
+	closed   chan struct{} // ends subscriptions
+	close    sync.Once
+}
+
+var _ eventstore.Store = (*Store)(nil)
+
+var errClosed = errors.New("the store is closed")
+
+// Open starts an engine over a database that Migrate has prepared. The pool
+// stays the caller's, and must be open until Close returns.
+func Open(ctx context.Context, pool *pgxpool.Pool, options Options) (*Store, error) {
+	if options.Logger == nil {
+		options.Logger = slog.New(slog.DiscardHandler)
+	}
+	if options.QueueBytes <= 0 {
+		options.QueueBytes = 64 << 20
+	}
+	if options.QueueWait <= 0 {
+		options.QueueWait = time.Second
+	}
+	if options.Poll <= 0 {
+		options.Poll = time.Second
+	}
+	s := &Store{
+		pool:   pool,
+		config: pool.Config().ConnConfig,
+		logger: options.Logger,
+		wait:   options.QueueWait,
+		room:   semaphore.NewWeighted(max(options.QueueBytes, eventstore.MaxAppendBytes+appendOverhead)),
+		queue:  newQueue(),
+		tail:   newTail(),
+		closed: make(chan struct{}),
+	}
+	if err := s.check(ctx); err != nil {
+		return nil, err
+	}
+	s.start(options.Poll)
+	return s, nil
+}
+
+// check refuses a database without the log, and warns of one that can lose it.
+func (s *Store) check(ctx context.Context) error {
+	if _, err := s.head(ctx); err != nil {
+		return fmt.Errorf("open the event store (is the database migrated?): %w", err)
+	}
+	var unsafe []string
+	const query = `SELECT coalesce(array_agg(name), '{}') FROM pg_settings WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off'`
+	if err := s.pool.QueryRow(ctx, query).Scan(&unsafe); err != nil {
+		return fmt.Errorf("open the event store: %w", err)
+	}
+	if len(unsafe) > 0 {
+		s.logger.WarnContext(ctx, "a crash of the database machine can lose acknowledged events", "settings_off", unsafe)
+	}
+	return nil
+}
+
+func (s *Store) start(poll time.Duration) {
+	// Not the context of Open: the store lives until Close.
+	ctx, stop := context.WithCancelCause(context.Background())
+	s.stop = stop
+	s.notify = &notifier{connect: s.connect, logger: s.logger, signal: make(chan struct{}, 1)}
+	for range writers {
+		w := &writer{store: s}
+		s.writing.Go(func() { w.run(ctx) })
+	}
+	s.watching.Go(func() { s.notify.run(ctx) })
+	s.watching.Go(func() { s.listen(ctx) })
+	s.watching.Go(func() { s.follow(ctx, poll) })
+}
+
+// Close takes no more appends, lets those taken finish, and ends subscriptions.
+// If ctx ends first, the outcome of what was sent is unknown to its callers.
+func (s *Store) Close(ctx context.Context) error {
+	var err error
+	s.close.Do(func() {
+		s.queue.close()
+		written := make(chan struct{})
+		go func() {
+			s.writing.Wait()
+			close(written)
+		}()
+		select {
+		case <-written:
+		case <-ctx.Done():
+			err = fmt.Errorf("close the event store: %w", ctx.Err())
+		}
+		close(s.closed)
+		s.stop(errClosed)
+		<-written
+		s.watching.Wait()
+	})
+	return err
+}
+
+// Append implements eventstore.Store.
+func (s *Store) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+	if err := eventstore.CheckAppend(stream, expected, events); err != nil {
+		return eventstore.Result{}, err
+	}
+	r := newRequest(stream, expected, events)
+	if err := s.reserve(ctx, r); err != nil {
+		return eventstore.Result{}, err
+	}
+	defer s.room.Release(r.weight())
+	if !s.queue.put(r) {
+		return eventstore.Result{}, &eventstore.UnavailableError{Cause: errClosed}
+	}
+	select {
+	case o := <-r.done:
+		return o.result, o.err
+	case <-ctx.Done():
+	}
+	if s.queue.abandon(r) {
+		return eventstore.Result{}, fmt.Errorf("append to %s: %w", stream, ctx.Err())
+	}
+	select {
+	case o := <-r.done: // it came in the meantime
+		return o.result, o.err
+	default:
+		return eventstore.Result{}, &eventstore.OutcomeUnknownError{Cause: ctx.Err()}
+	}
+}
+
+// reserve takes room in the queue, waiting a bounded time if it is full.
+func (s *Store) reserve(ctx context.Context, r *request) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("append to %s: %w", r.stream, err)
+	}
+	if s.room.TryAcquire(r.weight()) {
+		return nil
+	}
+	waiting, cancel := context.WithTimeout(ctx, s.wait)
+	defer cancel()
+	err := s.room.Acquire(waiting, r.weight())
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return fmt.Errorf("append to %s: %w", r.stream, ctx.Err())
+	}
+	return &eventstore.UnavailableError{Cause: errors.New("too many appends are waiting")}
+}

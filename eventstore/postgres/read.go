@@ -1,0 +1,264 @@
+package postgres
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"daybook/eventstore"
+)
+
+const (
+	headSQL = `SELECT position FROM eventstore.head`
+
+	columnsSQL = `SELECT position, revision, recorded_at, event_id, stream, type, data, meta FROM eventstore.events `
+
+	logSQL = columnsSQL + `WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3`
+
+	filteredSQL = columnsSQL + `WHERE position > $1 AND position <= $2
+		AND (type ^@ ANY ($4::text[]) OR stream ^@ ANY ($5::text[])) ORDER BY position LIMIT $3`
+
+	streamSQL = columnsSQL + `WHERE stream_id = (SELECT stream_id FROM eventstore.streams WHERE stream = $1)
+		AND revision >= $2 ORDER BY revision LIMIT $3`
+
+	existsSQL = `SELECT EXISTS (SELECT FROM eventstore.streams WHERE stream = $1 AND revision >= 0)`
+)
+
+// A page of events is read at a time, and no connection is held while its
+// events are handed out.
+const (
+	firstPage    = 500
+	largestPage  = 5000
+	smallestPage = 16
+	pageBytes    = 4 << 20
+	// filteredPage is the number of events examined at a time: so many, at most,
+	// lie between two marks of a subscription.
+	filteredPage = 1000
+)
+
+// number is a position as the engine counts it.
+func number(p eventstore.Position) uint64 {
+	n, _ := p.Pair()
+	return n
+}
+
+// Head implements eventstore.Store.
+func (s *Store) Head(ctx context.Context) (eventstore.Position, error) {
+	head, err := s.head(ctx)
+	if err != nil {
+		return eventstore.Start, readError(ctx, "head", err)
+	}
+	return eventstore.At(head), nil
+}
+
+func (s *Store) head(ctx context.Context) (head uint64, err error) {
+	err = s.pool.QueryRow(ctx, headSQL).Scan(&head)
+	return head, err //nolint:wrapcheck // wrapped by its callers, which know for whom it was
+}
+
+// ReadStream implements eventstore.Store.
+func (s *Store) ReadStream(ctx context.Context, stream string, from int64, limit int) iter.Seq2[eventstore.Recorded, error] {
+	return func(yield func(eventstore.Recorded, error) bool) {
+		if err := s.readStream(ctx, stream, max(from, 0), limit, yield); err != nil {
+			yield(eventstore.Recorded{}, err)
+		}
+	}
+}
+
+func (s *Store) readStream(ctx context.Context, stream string, from int64, limit int, yield func(eventstore.Recorded, error) bool) error {
+	if !utf8.ValidString(stream) || strings.Contains(stream, "\x00") {
+		return &eventstore.NotFoundError{Stream: stream} // no such name was ever taken
+	}
+	size := sizer{rows: firstPage}
+	for given := 0; limit <= 0 || given < limit; {
+		rows := size.rows
+		if limit > 0 {
+			rows = min(rows, limit-given)
+		}
+		page, full, err := readPage(ctx, s.pool, streamSQL, stream, from, rows)
+		if err != nil {
+			return readError(ctx, "read stream "+stream, err)
+		}
+		if len(page) == 0 && given == 0 {
+			return s.mustExist(ctx, stream)
+		}
+		for i := range page {
+			if !yield(page[i], nil) {
+				return nil
+			}
+		}
+		if given += len(page); !full && len(page) < rows {
+			return nil
+		}
+		from = page[len(page)-1].Revision + 1
+		size.adapt(len(page), full)
+	}
+	return nil
+}
+
+// mustExist tells reading past the end of a stream from reading no stream.
+func (s *Store) mustExist(ctx context.Context, stream string) error {
+	var exists bool
+	if err := s.pool.QueryRow(ctx, existsSQL, stream).Scan(&exists); err != nil {
+		return readError(ctx, "read stream "+stream, err)
+	}
+	if !exists {
+		return &eventstore.NotFoundError{Stream: stream}
+	}
+	return nil
+}
+
+// ReadAll implements eventstore.Store.
+func (s *Store) ReadAll(ctx context.Context, after eventstore.Position, filter eventstore.Filter, limit int) iter.Seq2[eventstore.Recorded, error] {
+	return func(yield func(eventstore.Recorded, error) bool) {
+		head, err := s.head(ctx)
+		if err != nil {
+			yield(eventstore.Recorded{}, readError(ctx, "read log", err))
+			return
+		}
+		p := newPager(filter)
+		for last, given := number(after), 0; last < head && (limit <= 0 || given < limit); {
+			page, reached, err := p.page(ctx, s.pool, last, head, max(limit-given, 0))
+			if err != nil {
+				yield(eventstore.Recorded{}, readError(ctx, "read log", err))
+				return
+			}
+			for i := range page {
+				if !yield(page[i], nil) {
+					return
+				}
+			}
+			last, given = reached, given+len(page)
+		}
+	}
+}
+
+// pager reads the log page by page.
+type pager struct {
+	sizer
+	filtered       bool
+	types, streams []string
+}
+
+func newPager(filter eventstore.Filter) *pager {
+	p := &pager{sizer: sizer{rows: firstPage}, types: texts(filter.TypePrefixes), streams: texts(filter.StreamPrefixes)}
+	p.filtered = len(filter.TypePrefixes)+len(filter.StreamPrefixes) > 0
+	return p
+}
+
+// texts leaves out what the database would refuse to compare and no name begins with.
+func texts(prefixes []string) []string {
+	kept := make([]string, 0, len(prefixes))
+	for _, prefix := range prefixes {
+		if utf8.ValidString(prefix) && !strings.Contains(prefix, "\x00") {
+			kept = append(kept, prefix)
+		}
+	}
+	return kept
+}
+
+// page returns selected events after a position and up to another, and the
+// position up to which it has looked. limit 0 is as many as fit a page.
+func (p *pager) page(ctx context.Context, pool *pgxpool.Pool, after, upTo uint64, limit int) (page []eventstore.Recorded, reached uint64, err error) {
+	rows := p.rows
+	if limit > 0 {
+		rows = min(rows, limit)
+	}
+	var full bool
+	if p.filtered {
+		upTo = min(upTo, after+filteredPage)
+		page, full, err = readPage(ctx, pool, filteredSQL, after, upTo, rows, p.types, p.streams)
+	} else {
+		upTo = min(upTo, after+uint64(rows)) //nolint:gosec // positive
+		page, full, err = readPage(ctx, pool, logSQL, after, upTo, rows)
+	}
+	if err != nil {
+		return nil, after, err
+	}
+	if full || len(page) == rows {
+		upTo = number(page[len(page)-1].Position)
+	}
+	if limit == 0 || full {
+		p.adapt(len(page), full)
+	}
+	return page, upTo, nil
+}
+
+// sizer chooses how many rows to ask for, so that a page of small events is
+// worth its round trip and one of large events fits in memory.
+type sizer struct{ rows int }
+
+func (s *sizer) adapt(got int, full bool) {
+	switch {
+	case full:
+		s.rows = max(got, smallestPage)
+	case got == s.rows:
+		s.rows = min(2*s.rows, largestPage)
+	}
+}
+
+// readPage reads rows until there are no more or pageBytes are full.
+func readPage(ctx context.Context, pool *pgxpool.Pool, query string, args ...any) (page []eventstore.Recorded, full bool, err error) {
+	rows, err := pool.Query(ctx, query, append([]any{pgx.QueryResultFormats{pgx.BinaryFormatCode}}, args...)...)
+	if err != nil {
+		return nil, false, err //nolint:wrapcheck // wrapped by readError
+	}
+	defer rows.Close()
+	names := make(map[string]string, 16)
+	for bytes := 0; rows.Next(); {
+		e, err := recorded(rows.RawValues(), names)
+		if err != nil {
+			return nil, false, err
+		}
+		page = append(page, e)
+		if bytes += e.Size(); bytes >= pageBytes {
+			full = true
+			break
+		}
+	}
+	rows.Close()
+	return page, full, rows.Err() //nolint:wrapcheck // wrapped by readError
+}
+
+var errRow = errors.New("a row of eventstore.events has an unknown form")
+
+// recorded makes an event of a row in binary format. names keeps type names,
+// which are few, so that each is allocated once a page.
+func recorded(row [][]byte, names map[string]string) (eventstore.Recorded, error) {
+	if len(row) != 8 || len(row[0]) != 8 || len(row[1]) != 8 || len(row[2]) != 8 || len(row[3]) != 16 {
+		return eventstore.Recorded{}, errRow
+	}
+	name, ok := names[string(row[5])]
+	if !ok {
+		name = string(row[5])
+		names[name] = name
+	}
+	// One allocation for both; the capacity of data ends where meta begins.
+	data, meta := row[6], row[7]
+	both := make([]byte, len(data)+len(meta))
+	copy(both, data)
+	copy(both[len(data):], meta)
+	e := eventstore.Recorded{
+		Event:      eventstore.Event{ID: idOf(row[3]), Type: name, Data: both[:len(data):len(data)]},
+		Stream:     string(row[4]),
+		Revision:   int8Of(row[1]),
+		Position:   eventstore.At(binary.BigEndian.Uint64(row[0])),
+		RecordedAt: timestamp(row[2]),
+	}
+	if len(meta) > 0 {
+		e.Meta = both[len(data):]
+	}
+	return e, nil
+}
+
+// notTheLog is the error of a subscription that starts where this log has never been.
+func notTheLog(after eventstore.Position, head uint64) error {
+	return fmt.Errorf("subscribe: position %s is beyond the head %d: it is of another log, or this one was restored from an older backup", after, head)
+}

@@ -1,0 +1,219 @@
+package postgres
+
+import (
+	"sync"
+
+	"daybook/eventstore"
+)
+
+// Bounds of the recent events a node keeps for its subscriptions.
+const (
+	tailEvents = 8192
+	tailBytes  = 16 << 20
+)
+
+// tail is the end of the log in memory. While there are subscriptions it holds
+// the latest events, without gaps, from first to last. Writers of this node add
+// what they committed; what other nodes committed is read by follow. Every
+// subscription that has come this far is served from here, and one that falls
+// behind goes back to the database: nobody waits for it.
+type tail struct {
+	mu      sync.Mutex
+	readers int
+	known   bool // last is the head as it was at some time; false until follow has looked
+	first   uint64
+	last    uint64
+	events  []eventstore.Recorded // the event of a position at position % tailEvents
+	bytes   int
+	ahead   map[uint64][]eventstore.Recorded // by first position: came before those it follows
+	held    int                              // events in ahead
+	broken  error                            // why no subscription can go on
+
+	changed chan struct{} // closed when the tail changes
+	gap     chan struct{} // holds one signal: events are missing after last
+	look    chan struct{} // holds one signal: the head may be beyond last
+}
+
+func newTail() *tail {
+	return &tail{
+		ahead:   make(map[uint64][]eventstore.Recorded),
+		changed: make(chan struct{}),
+		gap:     make(chan struct{}, 1),
+		look:    make(chan struct{}, 1),
+	}
+}
+
+// signal leaves a signal in a channel that holds one.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// join counts a subscription in; while there are none, nothing is kept.
+func (t *tail) join() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.readers++
+	if t.readers == 1 {
+		t.events = make([]eventstore.Recorded, tailEvents)
+		signal(t.look)
+	}
+}
+
+func (t *tail) leave() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.readers--
+	if t.readers == 0 {
+		t.known, t.events, t.bytes, t.broken = false, nil, 0, nil
+		t.dropAhead()
+	}
+}
+
+func (t *tail) wanted() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.readers > 0
+}
+
+// end is the last position held; known is false if nothing is.
+func (t *tail) end() (last uint64, known bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.last, t.known
+}
+
+// begin lets the tail start after the head as it was just read, and returns
+// where it ends now.
+func (t *tail) begin(head uint64) (last uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.readers > 0 && !t.known {
+		t.known, t.first, t.last = true, head+1, head
+		t.drain()
+		t.announce()
+	}
+	return t.last
+}
+
+// add takes committed events that follow each other.
+func (t *tail) add(events []eventstore.Recorded) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.readers == 0 || len(events) == 0 {
+		return
+	}
+	first := number(events[0].Position)
+	if old := t.ahead[first]; len(events) > len(old) {
+		t.held += len(events) - len(old)
+		t.ahead[first] = events
+	}
+	if t.known && t.drain() {
+		t.announce()
+	}
+	if len(t.ahead) == 0 {
+		return
+	}
+	// What comes between is another writer's, and most likely on its way.
+	signal(t.gap)
+	if t.held > tailEvents {
+		t.dropAhead()
+		signal(t.look)
+	}
+}
+
+// drain moves what follows last from ahead to the tail.
+func (t *tail) drain() (moved bool) {
+	for again := true; again; {
+		again = false
+		for first, events := range t.ahead {
+			if first > t.last+1 {
+				continue
+			}
+			delete(t.ahead, first)
+			t.held -= len(events)
+			if known := t.last + 1 - first; known < uint64(len(events)) {
+				t.push(events[known:])
+				again, moved = true, true
+			}
+		}
+	}
+	return moved
+}
+
+func (t *tail) dropAhead() {
+	clear(t.ahead)
+	t.held = 0
+}
+
+// push adds events that follow last, and forgets the oldest beyond the bounds.
+func (t *tail) push(events []eventstore.Recorded) {
+	for i := range events {
+		t.last++
+		for t.last-t.first >= tailEvents || t.bytes > tailBytes && t.first < t.last {
+			oldest := &t.events[t.first%tailEvents]
+			t.bytes -= oldest.Size()
+			*oldest = eventstore.Recorded{}
+			t.first++
+		}
+		t.events[t.last%tailEvents] = events[i]
+		t.bytes += events[i].Size()
+	}
+}
+
+// announce wakes whoever waits for a change.
+func (t *tail) announce() {
+	close(t.changed)
+	t.changed = make(chan struct{})
+}
+
+// fail ends all subscriptions.
+func (t *tail) fail(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.broken = err
+	t.announce()
+}
+
+// hasGap tells whether events are missing between the tail and what is ahead.
+func (t *tail) hasGap() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.ahead) > 0
+}
+
+// fromTail is how many events the tail hands out at a time.
+const fromTail = 256
+
+// view is what the tail has for a reader.
+type view struct {
+	events  []eventstore.Recorded // the reader's own
+	known   bool                  // the tail has begun
+	covered bool                  // nothing is missing between the reader and the tail
+	changed <-chan struct{}
+	err     error
+}
+
+// read returns events after a position.
+func (t *tail) read(after uint64) view {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	v := view{known: t.known, covered: t.known && after+1 >= t.first, changed: t.changed, err: t.broken}
+	if !v.covered || after >= t.last {
+		return v
+	}
+	v.events = make([]eventstore.Recorded, min(fromTail, t.last-after))
+	for i := range v.events {
+		v.events[i] = t.events[(after+1+uint64(i))%tailEvents] //nolint:gosec // never negative
+	}
+	return v
+}
+
+// covers tells whether a reader can go on from the tail.
+func (t *tail) covers(after uint64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.known && after+1 >= t.first
+}

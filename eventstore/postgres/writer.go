@@ -1,0 +1,227 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"daybook/eventstore"
+)
+
+const (
+	appendSQL = `SELECT o_base, o_recorded_at, o_revision, o_status, o_position, o_duplicate
+		FROM eventstore.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`
+
+	maxTries    = 5 // of a batch that surely was not committed
+	idleTrusted = time.Second
+	connectTime = 5 * time.Second
+	batchTime   = 30 * time.Second // above the server's own timeouts
+	maxBackoff  = time.Second
+)
+
+// writer takes batches from the queue and sends them, one at a time, over a
+// connection of its own.
+type writer struct {
+	store     *Store
+	conn      *pgconn.PgConn
+	statement *pgconn.StatementDescription
+	used      time.Time // when the connection was last seen alive
+	backoff   time.Duration
+	arguments arguments
+}
+
+// run works until the queue is closed and empty. The end of ctx cuts off what
+// is in flight.
+func (w *writer) run(ctx context.Context) {
+	defer w.disconnect()
+	for {
+		batch := w.store.queue.take()
+		if len(batch) == 0 {
+			return
+		}
+		if err := w.ready(ctx); err != nil {
+			w.refuse(ctx, batch, err)
+			continue
+		}
+		slices.SortFunc(batch, func(a, b *request) int { return strings.Compare(a.stream, b.stream) })
+		w.record(ctx, w.store.queue.seal(batch), false)
+		w.store.queue.release(batch)
+	}
+}
+
+// ready makes sure of a connection. One that was idle is tried first, because a
+// batch sent over a dead one has an unknown outcome.
+func (w *writer) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, connectTime)
+	defer cancel()
+	now := time.Now() //nolint:forbidigo // the idle time of a connection is real time
+	if w.conn != nil && (w.conn.IsClosed() || now.Sub(w.used) > idleTrusted && w.conn.Ping(ctx) != nil) {
+		w.disconnect()
+	}
+	w.used = now
+	if w.conn != nil {
+		return nil
+	}
+	conn, err := w.store.connect(ctx, "writer")
+	if err != nil {
+		return err
+	}
+	w.conn = conn.PgConn()
+	if w.statement, err = w.conn.Prepare(ctx, "append", appendSQL, nil); err != nil {
+		w.disconnect()
+		return fmt.Errorf("prepare append: %w", err)
+	}
+	w.backoff = 0
+	return nil
+}
+
+func (w *writer) disconnect() {
+	if w.conn == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = w.conn.Close(ctx) // nothing depends on how it ends
+	w.conn = nil
+}
+
+// refuse answers a batch and all that waits when there is no connection, and
+// waits a little before the next try.
+func (w *writer) refuse(ctx context.Context, batch []*request, cause error) {
+	err := &eventstore.UnavailableError{Cause: cause}
+	w.fail(w.store.queue.seal(batch), err)
+	w.store.queue.release(batch)
+	w.store.queue.fail(err)
+	w.store.logger.WarnContext(ctx, "event store cannot append", "error", cause)
+	w.backoff = min(max(2*w.backoff, 50*time.Millisecond), maxBackoff)
+	pause(ctx, w.backoff)
+}
+
+// pause waits, but not beyond ctx.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// record sends a batch and answers each of its requests. A batch the server
+// does not take as a whole is halved until the one append is found that it does
+// not take.
+func (w *writer) record(ctx context.Context, batch []*request, checkIDs bool) {
+	if len(batch) == 0 {
+		return
+	}
+	var err error
+	for range maxTries {
+		var a answer
+		if a, err = w.call(ctx, batch, checkIDs); err == nil {
+			w.deliver(batch, &a)
+			return
+		}
+		fate := judge(err)
+		if fate == refused && len(batch) > 1 {
+			w.record(ctx, batch[:len(batch)/2], checkIDs)
+			w.record(ctx, batch[len(batch)/2:], checkIDs)
+			return
+		}
+		if fate == known {
+			// Look before adding. Appends that share an id go one after the other.
+			if distinct, rest := splitShared(batch); !checkIDs || len(rest) > 0 {
+				w.record(ctx, distinct, true)
+				w.record(ctx, rest, true)
+				return
+			}
+		}
+		if fate != again && fate != known {
+			break
+		}
+	}
+	w.store.logger.WarnContext(ctx, "a batch of appends failed", "appends", len(batch), "error", err)
+	w.fail(batch, translate(err))
+	w.disconnect() // the next batch may find a server that can
+}
+
+func (w *writer) call(ctx context.Context, batch []*request, checkIDs bool) (answer, error) {
+	if w.conn == nil || w.conn.IsClosed() { // since an earlier part of this batch
+		if err := w.ready(ctx); err != nil {
+			return answer{}, &neverSentError{err}
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, batchTime)
+	defer cancel()
+	binary := []int16{pgx.BinaryFormatCode}
+	reader := w.conn.ExecStatement(ctx, w.statement, w.arguments.encode(batch, checkIDs), binary, binary)
+	var a answer
+	decoded := errAnswer // no row
+	for reader.NextRow() {
+		a, decoded = decodeAnswer(reader.Values(), len(batch))
+	}
+	if _, err := reader.Close(); err != nil {
+		return answer{}, err //nolint:wrapcheck // judged by its caller, wrapped in translate
+	}
+	return a, decoded
+}
+
+// neverSentError marks what failed before a byte was sent, as pgconn does.
+type neverSentError struct{ error }
+
+func (neverSentError) SafeToRetry() bool { return true }
+func (e neverSentError) Unwrap() error   { return e.error }
+
+// splitShared divides a batch into appends that share no event id, and the rest.
+func splitShared(batch []*request) (distinct, rest []*request) {
+	seen := make(map[uuid.UUID]struct{})
+	for _, r := range batch {
+		if slices.ContainsFunc(r.events, func(e eventstore.Event) bool { _, ok := seen[e.ID]; return ok }) {
+			rest = append(rest, r)
+			continue
+		}
+		for i := range r.events {
+			seen[r.events[i].ID] = struct{}{}
+		}
+		distinct = append(distinct, r)
+	}
+	return distinct, rest
+}
+
+func (w *writer) fail(batch []*request, err error) {
+	for _, r := range batch {
+		r.answer(eventstore.Result{}, err)
+	}
+}
+
+// deliver hands what was committed to the tail, then answers the callers: one
+// that got its answer finds its events in a subscription that is caught up.
+func (w *writer) deliver(batch []*request, a *answer) {
+	position := w.store.publish(batch, a)
+	if position > 0 {
+		w.store.notify.tell(position)
+	}
+	position = a.base
+	for i, r := range batch {
+		status := int16(appended)
+		if a.status != nil {
+			status = a.status[i]
+		}
+		switch status {
+		case appended:
+			position += uint64(len(r.events))
+			r.answer(eventstore.Result{Revision: a.revision[i] + int64(len(r.events)), Position: eventstore.At(position)}, nil)
+		case replayed:
+			r.answer(eventstore.Result{Revision: a.revision[i], Position: eventstore.At(a.position[i]), Replayed: true}, nil)
+		case duplicate:
+			r.answer(eventstore.Result{}, &eventstore.DuplicateEventError{Stream: r.stream, ID: a.duplicate[i]})
+		default:
+			r.answer(eventstore.Result{}, &eventstore.ConflictError{Stream: r.stream, Expected: r.expected, Actual: a.revision[i]})
+		}
+	}
+}
