@@ -83,10 +83,12 @@ func readPID(file *os.File) int {
 	return pid
 }
 
-// release gives up the lock; the file stays, because a waiting process may
-// already have opened it.
+// release gives up the lock, in so many words: closing the file would not while
+// a child just being started still has it open. The file itself stays, because
+// a waiting process may already have opened it.
 func (l *dirLock) release() {
 	l.once.Do(func() {
-		l.file.Close() // gives up the lock, whatever it returns
+		syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN) //nolint:errcheck // it fails only on a closed file
+		l.file.Close()
 	})
 }
