@@ -1,0 +1,217 @@
+package orderview
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/jackc/pgx/v5"
+
+	"daybook/domain/cart"
+	"daybook/domain/order"
+	"daybook/domain/unit"
+	"daybook/projections"
+)
+
+// stored is the document in orders.state: the fold, and the times it has no use
+// for.
+type stored struct {
+	Fold order.State `json:"fold"`
+	// Times are effective times: of an order's own events under their last
+	// word ("confirmed"), of payments and parcels under that and their id.
+	Times map[string]time.Time `json:"times"`
+}
+
+// record is one order while a batch is folded into it.
+type record struct {
+	stored
+	id        string
+	fresh     *order.Placed // set when this batch places the order
+	channel   string
+	placedAt  time.Time
+	changedAt time.Time
+	revision  int64
+	present   bool // there is, or will be, a row
+}
+
+// orders folds the orders of one batch.
+type orders struct {
+	records  map[string]*record
+	inOrder  []*record // of first mention, so that a batch always writes alike
+	timeline timeline
+}
+
+func newOrders() *orders { return &orders{records: make(map[string]*record)} }
+
+func orderID(stream string) string { return strings.TrimPrefix(stream, order.Category+"-") }
+
+func (o *orders) note(e *projections.Event) {
+	id := orderID(e.Stream)
+	if o.records[id] != nil {
+		return
+	}
+	r := &record{id: id}
+	_, r.present = e.Value.(order.Placed)
+	o.records[id] = r
+	o.inOrder = append(o.inOrder, r)
+}
+
+// load reads the orders that were placed before this batch.
+func (o *orders) load(ctx context.Context, tx pgx.Tx) error {
+	var ids []string
+	for _, r := range o.inOrder {
+		if !r.present {
+			ids = append(ids, r.id)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	rows, err := tx.Query(ctx, `SELECT order_id, state FROM orders WHERE order_id = ANY ($1)`, ids)
+	if err != nil {
+		return err
+	}
+	var id string
+	var state []byte
+	_, err = pgx.ForEachRow(rows, []any{&id, &state}, func() error {
+		r := o.records[id]
+		r.present = true
+		return json.Unmarshal(state, &r.stored)
+	})
+	return err
+}
+
+func (o *orders) apply(e *projections.Event, value order.Event) error {
+	r := o.records[orderID(e.Stream)]
+	if !r.present {
+		return fmt.Errorf("event %s at %s: order %s was never placed", e.Type, e.Position, r.id)
+	}
+	at := e.Meta.EffectiveAt(e.RecordedAt).UTC()
+	if placed, ok := value.(order.Placed); ok {
+		r.fresh, r.channel, r.placedAt, r.Times = &placed, e.Meta.Channel, at, make(map[string]time.Time)
+	}
+	r.Fold = order.Evolve(r.Fold, value)
+	if key := timeKey(e.Type, value); key != "" {
+		r.Times[key] = at
+	}
+	r.changedAt, r.revision = e.RecordedAt, e.Revision
+	o.timeline.add(r.id, e, orderWords(value))
+	return nil
+}
+
+// timeKey is under which key an event's time is kept; empty: it is not.
+func timeKey(eventType string, e order.Event) string {
+	switch e := e.(type) {
+	case order.Confirmed, order.Canceled, order.Expired, order.Completed:
+		_, word, _ := strings.Cut(strings.TrimSuffix(eventType, ".v1"), ".")
+		return word
+	case order.TransactionRecorded:
+		return recordedKey(e.TransactionID)
+	case order.TransactionSettled:
+		return settledKey(e.TransactionID)
+	case order.Shipped:
+		return shippedKey(e.ShipmentID)
+	case order.Delivered:
+		return deliveredKey(e.ShipmentID)
+	case order.Placed, order.PutOnHold, order.HoldReleased, order.LinesCanceled, order.StockSettled, order.AllocationFailed,
+		order.AllocationRetried, order.AllocationRecovered, order.PaymentOrphaned, order.Archived, order.Unarchived:
+	}
+	return ""
+}
+
+func recordedKey(id unit.TransactionID) string { return "recorded " + string(id) }
+func settledKey(id unit.TransactionID) string  { return "settled " + string(id) }
+func shippedKey(id unit.ShipmentID) string     { return "shipped " + string(id) }
+func deliveredKey(id unit.ShipmentID) string   { return "delivered " + string(id) }
+
+// skus are the distinct codes of an order, sorted.
+func skus(lines []cart.Line) []string {
+	codes := make([]string, len(lines))
+	for i, l := range lines {
+		codes[i] = string(l.SKU)
+	}
+	slices.Sort(codes)
+	return slices.Compact(codes)
+}
+
+func units(lines []cart.Line) int64 {
+	var sum unit.Quantity
+	for _, l := range lines {
+		sum += l.Quantity
+	}
+	return int64(sum)
+}
+
+// columns are what every change of an order may change.
+func (r *record) columns() ([]any, error) {
+	state, err := json.Marshal(r.stored, json.Deterministic(true))
+	if err != nil {
+		return nil, fmt.Errorf("encode order %s: %w", r.id, err)
+	}
+	f := r.Fold
+	return []any{
+		string(f.Status), string(f.PaymentState()), string(f.FulfillmentState()), f.OnHold, f.Archived, needsAttention(f),
+		f.Total.Amount.String(), f.Owed().Amount.String(), f.Captured().Amount.String(), f.Returned().Amount.String(),
+		r.changedAt, r.revision, state,
+	}, nil
+}
+
+// needsAttention tells whether somebody has to look after the order: its stock
+// was lost, or money that came too late is still here.
+func needsAttention(f order.State) bool {
+	return f.AllocationFailed || len(f.Orphans) > 0 && f.Captured().Compare(f.Returned()) > 0
+}
+
+var changing = []string{
+	"status", "payment_state", "fulfillment_state", "on_hold", "archived", "needs_attention",
+	"total", "owed", "captured", "refunded", "changed_at", "revision", "state",
+}
+
+const updateOrders = `UPDATE orders AS o SET status = n.status, payment_state = n.payment_state, fulfillment_state = n.fulfillment_state,
+		on_hold = n.on_hold, archived = n.archived, needs_attention = n.needs_attention,
+		total = n.total::numeric, owed = n.owed::numeric, captured = n.captured::numeric, refunded = n.refunded::numeric,
+		changed_at = n.changed_at, revision = n.revision, state = n.state::json
+	FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::boolean[], $7::boolean[],
+		$8::text[], $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::bigint[], $14::text[])
+	AS n(order_id, status, payment_state, fulfillment_state, on_hold, archived, needs_attention,
+		total, owed, captured, refunded, changed_at, revision, state)
+	WHERE o.order_id = n.order_id`
+
+// store writes each order of the batch once.
+func (o *orders) store(ctx context.Context, tx pgx.Tx) error {
+	var placed [][]any
+	changed := newUpdate(len(changing) + 1)
+	for _, r := range o.inOrder {
+		columns, err := r.columns()
+		if err != nil {
+			return err
+		}
+		if r.fresh == nil {
+			changed.add(append([]any{r.id}, columns...))
+			continue
+		}
+		p := r.fresh
+		lines, err := json.Marshal(p.Lines)
+		if err != nil {
+			return fmt.Errorf("encode lines of order %s: %w", r.id, err)
+		}
+		placed = append(placed, append([]any{
+			r.id, p.Reference, string(p.CustomerID), string(p.CartID), string(p.Currency), p.Country, r.channel,
+			p.Total.Amount.String(), len(p.Lines), units(p.Lines), r.placedAt, skus(p.Lines), lines,
+		}, columns...))
+	}
+	columns := append([]string{
+		"order_id", "reference", "customer_id", "cart_id", "currency", "country", "channel",
+		"placed_total", "line_count", "units", "placed_at", "skus", "lines",
+	}, changing...)
+	if err := copyRows(ctx, tx, "orders", columns, placed); err != nil {
+		return err
+	}
+	if err := changed.exec(ctx, tx, updateOrders); err != nil {
+		return err
+	}
+	return o.timeline.store(ctx, tx, "order_timeline", "order_id")
+}

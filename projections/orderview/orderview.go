@@ -1,0 +1,87 @@
+// Package orderview is the read model of orders and of what comes back: what
+// was ordered, how it stands on each axis, and who did what when.
+//
+// The states are not its business: they are derived by the domain's own fold,
+// so that the view and the rules can never disagree.
+package orderview
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"strconv"
+
+	"github.com/jackc/pgx/v5"
+
+	"daybook/domain/order"
+	"daybook/domain/returns"
+	"daybook/projections"
+)
+
+//go:embed schema.sql
+var tables string
+
+//go:embed indexes.sql
+var indexes string
+
+// View is the read model, to be given to the runner.
+func View() projections.View {
+	return projections.View{
+		Name:    "orders",
+		Version: 1,
+		// The rows hold the aggregates' folds; a changed fold makes them anew.
+		Setting:  "folds " + strconv.Itoa(order.FoldVersion) + "," + strconv.Itoa(returns.FoldVersion),
+		Claims:   []string{order.Category + ".", returns.Category + "."},
+		Tables:   tables,
+		Indexes:  indexes,
+		Decode:   decode,
+		Metadata: true,
+		Apply:    apply,
+	}
+}
+
+func decode(eventType string, data []byte) (any, error) {
+	if len(eventType) > len(order.Category) && eventType[:len(order.Category)] == order.Category {
+		return order.Decode(eventType, data)
+	}
+	return returns.Decode(eventType, data)
+}
+
+// apply folds a batch per order and per return, and writes each changed row
+// once.
+func apply(ctx context.Context, tx pgx.Tx, batch []projections.Event) error {
+	orders, comebacks := newOrders(), newReturns()
+	for i := range batch {
+		switch batch[i].Value.(type) {
+		case order.Event:
+			orders.note(&batch[i])
+		case returns.Event:
+			comebacks.note(&batch[i])
+		}
+	}
+	if err := orders.load(ctx, tx); err != nil {
+		return fmt.Errorf("load orders: %w", err)
+	}
+	if err := comebacks.load(ctx, tx); err != nil {
+		return fmt.Errorf("load returns: %w", err)
+	}
+	for i := range batch {
+		var err error
+		switch value := batch[i].Value.(type) {
+		case order.Event:
+			err = orders.apply(&batch[i], value)
+		case returns.Event:
+			err = comebacks.apply(&batch[i], value)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := orders.store(ctx, tx); err != nil {
+		return fmt.Errorf("store orders: %w", err)
+	}
+	if err := comebacks.store(ctx, tx); err != nil {
+		return fmt.Errorf("store returns: %w", err)
+	}
+	return nil
+}

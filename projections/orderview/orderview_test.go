@@ -1,0 +1,206 @@
+package orderview_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"daybook/domain/cart"
+	"daybook/domain/order"
+	"daybook/domain/returns"
+	"daybook/domain/unit"
+	"daybook/eventstore"
+	"daybook/projections/orderview"
+	"daybook/projections/query"
+	"daybook/projections/viewtest"
+)
+
+var day = time.Date(2011, 4, 18, 9, 0, 0, 0, time.UTC)
+
+func gbp(amount string) unit.Money {
+	return unit.Money{Amount: decimal.RequireFromString(amount), Currency: "GBP"}
+}
+
+func by(actor string, at time.Time) eventstore.Metadata {
+	return eventstore.Metadata{Actor: actor, Channel: "web", OccurredAt: at}
+}
+
+func placed(id, reference, customer string) order.Placed {
+	return order.Placed{
+		OrderID: unit.OrderID(id), CartID: "c-1", CustomerID: unit.CustomerID(customer), Reference: reference, Currency: "GBP", Country: "EIRE",
+		Lines: []cart.Line{
+			{Number: 1, SKU: "85123A", SKUText: "85123a", Title: "HEART", Kind: unit.Stocked, Quantity: 6, Price: gbp("2.55")},
+			{Number: 2, SKU: "POST", Title: "POSTAGE", Kind: unit.Service, Quantity: 1, Price: gbp("4.001")},
+		},
+		Held:  []cart.Held{{ReservationID: "r-1", SKU: "85123A", Location: "main", Quantity: 6}},
+		Total: gbp("19.301"), Charge: gbp("19.30"), ConfirmBy: day.Add(time.Hour),
+	}
+}
+
+func ship(id string, quantity unit.Quantity) order.Shipped {
+	return order.Shipped{ShipmentID: unit.ShipmentID(id), Location: "main", Carrier: "RM", Tracking: "T1",
+		Lines: []order.ShippedLine{{Line: 1, SKU: "85123A", Kind: unit.Stocked, Quantity: quantity}}}
+}
+
+func orderFact(b *viewtest.Bench, id string, meta eventstore.Metadata, events ...order.Event) {
+	b.Helper()
+	viewtest.Fact(b, order.Stream(id), meta, order.Encode, events...)
+}
+
+func TestAnOrderShowsItsAxesItsPartsAndWhoDidWhat(t *testing.T) {
+	t.Parallel()
+	b := viewtest.New(t, orderview.View())
+	orderFact(b, "o-1", by("customer:7", day), placed("o-1", "536365", "7"))
+	b.CaughtUp() // each in a batch of its own, so that rows are read again and changed
+	orderFact(b, "o-1", by("psp", day.Add(time.Minute)), order.TransactionRecorded{
+		TransactionID: "t-1", Type: order.Capture, State: order.Pending, Amount: gbp("19.30"), Provider: "card"})
+	b.CaughtUp()
+	orderFact(b, "o-1", by("psp", day.Add(2*time.Minute)), order.TransactionSettled{TransactionID: "t-1", State: order.Succeeded}, order.Confirmed{})
+	orderFact(b, "o-1", by("operator:ann", day.Add(3*time.Minute)), order.LinesCanceled{Lines: []order.LineQuantity{{Line: 1, Quantity: 1}}, Reason: "asked"})
+	b.CaughtUp()
+	orderFact(b, "o-1", by("operator:ann", day.Add(4*time.Minute)), ship("p-1", 2))
+	b.CaughtUp()
+	orderFact(b, "o-1", by("carrier", day.Add(5*time.Minute)), order.Delivered{ShipmentID: "p-1"})
+	b.CaughtUp()
+
+	o, err := orderview.Get(t.Context(), b.Pool, "o-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.Status != "confirmed" || o.PaymentState != "overcharged" || o.FulfillmentState != "partially_delivered" {
+		t.Errorf("states %s, %s, %s", o.Status, o.PaymentState, o.FulfillmentState)
+	}
+	if o.Total.String() != "16.751" || o.PlacedTotal.String() != "19.301" || o.Owed.String() != "16.75" || o.Captured.String() != "19.3" {
+		t.Errorf("amounts %+v", o.Summary)
+	}
+	if l := o.Lines[0]; l.SKUText != "85123a" || l.Amount.String() != "15.3" || l.Canceled != 1 || l.Shipped != 2 || l.Delivered != 2 || l.Open != 3 {
+		t.Errorf("line %+v", l)
+	}
+	if p := o.Payments[0]; p.State != "succeeded" || !p.RecordedAt.Equal(day.Add(time.Minute)) || !p.SettledAt.Equal(day.Add(2*time.Minute)) {
+		t.Errorf("payment %+v", p)
+	}
+	if s := o.Shipments[0]; s.Tracking != "T1" || !s.ShippedAt.Equal(day.Add(4*time.Minute)) || !s.DeliveredAt.Equal(day.Add(5*time.Minute)) {
+		t.Errorf("shipment %+v", s)
+	}
+	if !o.PlacedAt.Equal(day) || !o.ConfirmedAt.Equal(day.Add(2*time.Minute)) || o.Revision != 6 || o.Channel != "web" {
+		t.Errorf("header %+v", o)
+	}
+	var words []string
+	for _, e := range o.Timeline {
+		words = append(words, e.Actor+" "+e.Entry)
+	}
+	want := []string{
+		"customer:7 placed: 2 lines for 19.301 GBP", "psp capture of 19.3 GBP pending", "psp transaction t-1 succeeded", "psp confirmed",
+		"operator:ann 1 unit of 1 line canceled: asked", "operator:ann parcel p-1 shipped from main", "carrier parcel p-1 delivered",
+	}
+	if !slices.Equal(words, want) {
+		t.Errorf("timeline %q\nwant     %q", words, want)
+	}
+	if e := o.Timeline[1]; !e.EffectiveAt.Equal(day.Add(time.Minute)) || e.Position != "2" || e.RecordedAt.IsZero() {
+		t.Errorf("entry %+v", e)
+	}
+	b.SameWhenRebuilt("orders")
+}
+
+func TestAReturnIsFoundByTheOrdersItsLinesWereSoldOn(t *testing.T) {
+	t.Parallel()
+	b := viewtest.New(t, orderview.View())
+	orderFact(b, "o-1", by("a", day), placed("o-1", "1", "7"))
+	viewtest.Fact(b, returns.Stream("r-1"), by("customer:7", day.Add(time.Hour)), returns.Encode, returns.Event(returns.Requested{
+		ReturnID: "r-1", CustomerID: "7", Reference: "C1", Currency: "GBP", Country: "EIRE", Reason: "too many",
+		Lines: []returns.Line{{Number: 1, SKU: "85123A", Kind: unit.Stocked, Quantity: 3, Price: gbp("2.55"),
+			Links: []returns.Link{{OrderID: "o-1", Line: 1, Quantity: 2}}}},
+	}))
+	b.CaughtUp()
+	viewtest.Fact(b, returns.Stream("r-1"), by("operator:ann", day.Add(2*time.Hour)), returns.Encode, []returns.Event{
+		returns.Approved{},
+		returns.Received{Receipt: 1, Lines: []returns.ReceivedLine{{Line: 1, Quantity: 2, Disposition: returns.Restocked, Location: "main"}}},
+		returns.Refunded{TransactionID: "t-2", Amount: gbp("5.10")},
+	}...)
+	viewtest.Fact(b, returns.Stream("n-1"), by("operator:ann", day), returns.Encode, returns.Event(returns.CreditNoted{
+		ReturnID: "n-1", Reference: "A563186", Reason: "bad_debt", Amount: gbp("-11062.06"),
+		Lines: []returns.CreditLine{{Number: 1, SKU: "B", Quantity: 1, Price: gbp("-11062.06")}},
+	}))
+	b.CaughtUp()
+
+	o, err := orderview.Get(t.Context(), b.Pool, "o-1")
+	if err != nil || len(o.Returns) != 1 || o.Returns[0].ReturnID != "r-1" {
+		t.Fatalf("returns %+v, %v", o.Returns, err)
+	}
+	r, err := orderview.GetReturn(t.Context(), b.Pool, "r-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Status != "received" || r.Value.String() != "7.65" || r.Refunded.String() != "5.1" || r.Lines[0].Awaited != 1 || len(r.Timeline) != 4 {
+		t.Errorf("return %+v", r)
+	}
+	n, err := orderview.GetReturn(t.Context(), b.Pool, "n-1")
+	if err != nil || n.Status != "noted" || n.Value.String() != "11062.06" || len(n.Credit) != 1 {
+		t.Errorf("credit note %+v, %v", n, err)
+	}
+	list, err := orderview.ListReturns(t.Context(), b.Pool, orderview.ReturnFilter{OrderID: "o-1"}, query.Page{})
+	if err != nil || len(list.Items) != 1 {
+		t.Errorf("list %+v, %v", list, err)
+	}
+	b.SameWhenRebuilt("orders")
+}
+
+func TestOrdersAreListedByFilterAndPage(t *testing.T) {
+	t.Parallel()
+	b := viewtest.New(t, orderview.View())
+	for i, id := range []string{"o-1", "o-2", "o-3", "o-4", "o-5"} {
+		orderFact(b, id, by("a", day.Add(time.Duration(i/2)*time.Hour)), placed(id, "ref-"+id, []string{"7", "8"}[i%2]))
+	}
+	orderFact(b, "o-2", by("a", day), order.Canceled{Reason: "changed my mind"})
+	orderFact(b, "o-3", by("a", day), order.PutOnHold{Reason: "fraud?"})
+	b.CaughtUp()
+	yes := true
+	ids := func(f orderview.Filter, limit int) (all []string) {
+		t.Helper()
+		for p := (query.Page{Limit: limit}); ; {
+			list, err := orderview.List(t.Context(), b.Pool, f, p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range list.Items {
+				all = append(all, s.OrderID)
+			}
+			if p.After = list.Next; p.After == "" {
+				return all
+			}
+		}
+	}
+	for name, row := range map[string]struct {
+		filter orderview.Filter
+		want   []string
+	}{
+		"newest first":    {orderview.Filter{}, []string{"o-5", "o-4", "o-3", "o-2", "o-1"}},
+		"oldest first":    {orderview.Filter{OldestFirst: true}, []string{"o-1", "o-2", "o-3", "o-4", "o-5"}},
+		"by customer":     {orderview.Filter{CustomerID: "8"}, []string{"o-4", "o-2"}},
+		"by status":       {orderview.Filter{Status: "canceled"}, []string{"o-2"}},
+		"by reference":    {orderview.Filter{Reference: "ref-o-3"}, []string{"o-3"}},
+		"by time":         {orderview.Filter{From: day.Add(time.Hour), To: day.Add(2 * time.Hour)}, []string{"o-4", "o-3"}},
+		"by SKU":          {orderview.Filter{SKU: "POST", CustomerID: "7"}, []string{"o-5", "o-3", "o-1"}},
+		"on hold":         {orderview.Filter{OnHold: &yes}, []string{"o-3"}},
+		"an unknown SKU":  {orderview.Filter{SKU: "X"}, nil},
+		"by payment":      {orderview.Filter{PaymentState: "paid"}, nil},
+		"by country":      {orderview.Filter{Country: "EIRE", Status: "canceled"}, []string{"o-2"}},
+		"wants attention": {orderview.Filter{NeedsAttention: &yes}, nil},
+	} {
+		for _, limit := range []int{0, 1, 2} {
+			if got := ids(row.filter, limit); !slices.Equal(got, row.want) {
+				t.Errorf("%s, pages of %d: %q, want %q", name, limit, got, row.want)
+			}
+		}
+	}
+	if _, err := orderview.Get(t.Context(), b.Pool, "o-9"); !errors.Is(err, query.ErrNotFound) {
+		t.Errorf("got %v, want ErrNotFound", err)
+	}
+	_, err := orderview.List(t.Context(), b.Pool, orderview.Filter{}, query.Page{After: "x!"})
+	if _, ok := errors.AsType[*query.CursorError](err); !ok {
+		t.Errorf("got %v, want a CursorError", err)
+	}
+}

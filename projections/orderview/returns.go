@@ -1,0 +1,185 @@
+package orderview
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/jackc/pgx/v5"
+	"github.com/shopspring/decimal"
+
+	"daybook/domain/returns"
+	"daybook/domain/unit"
+	"daybook/projections"
+)
+
+// storedReturn is the document in returns.state.
+type storedReturn struct {
+	Fold  returns.State        `json:"fold"`
+	Times map[string]time.Time `json:"times"` // effective times, by the event's last word
+}
+
+// returnRecord is one return or credit note while a batch is folded into it.
+type returnRecord struct {
+	storedReturn
+	id        string
+	fresh     bool
+	channel   string
+	createdAt time.Time
+	changedAt time.Time
+	revision  int64
+	present   bool // there is, or will be, a row
+}
+
+type comebacks struct {
+	records  map[string]*returnRecord
+	inOrder  []*returnRecord
+	timeline timeline
+}
+
+func newReturns() *comebacks { return &comebacks{records: make(map[string]*returnRecord)} }
+
+func returnID(stream string) string { return strings.TrimPrefix(stream, returns.Category+"-") }
+
+func (c *comebacks) note(e *projections.Event) {
+	id := returnID(e.Stream)
+	if c.records[id] != nil {
+		return
+	}
+	r := &returnRecord{id: id, fresh: e.Revision == 0, present: e.Revision == 0}
+	c.records[id] = r
+	c.inOrder = append(c.inOrder, r)
+}
+
+func (c *comebacks) load(ctx context.Context, tx pgx.Tx) error {
+	var ids []string
+	for _, r := range c.inOrder {
+		if !r.present {
+			ids = append(ids, r.id)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	rows, err := tx.Query(ctx, `SELECT return_id, state FROM returns WHERE return_id = ANY ($1)`, ids)
+	if err != nil {
+		return err
+	}
+	var id string
+	var state []byte
+	_, err = pgx.ForEachRow(rows, []any{&id, &state}, func() error {
+		r := c.records[id]
+		r.present = true
+		return json.Unmarshal(state, &r.storedReturn)
+	})
+	return err
+}
+
+func (c *comebacks) apply(e *projections.Event, value returns.Event) error {
+	r := c.records[returnID(e.Stream)]
+	if !r.present {
+		return fmt.Errorf("event %s at %s: return %s was never requested", e.Type, e.Position, r.id)
+	}
+	at := e.Meta.EffectiveAt(e.RecordedAt).UTC()
+	if e.Revision == 0 {
+		r.channel, r.createdAt, r.Times = e.Meta.Channel, at, make(map[string]time.Time)
+	}
+	r.Fold = returns.Evolve(r.Fold, value)
+	_, word, _ := strings.Cut(strings.TrimSuffix(e.Type, ".v1"), ".")
+	if _, known := r.Times[word]; !known {
+		r.Times[word] = at // of several arrivals or refunds, the first
+	}
+	r.changedAt, r.revision = e.RecordedAt, e.Revision
+	c.timeline.add(r.id, e, returnWords(value))
+	return nil
+}
+
+// header is what a return or a credit note is listed by.
+type header struct {
+	reference, orderID, customerID, currency, country, reason string
+	value                                                     decimal.Decimal
+	units                                                     unit.Quantity
+	orders                                                    []string
+}
+
+func headerOf(s returns.State) header {
+	if s.Status == returns.StatusNoted {
+		n := s.Noted
+		h := header{
+			reference: n.Reference, customerID: string(n.CustomerID), currency: string(n.Amount.Currency),
+			country: n.Country, reason: n.Reason, value: n.Amount.Amount.Neg(),
+		}
+		for _, l := range n.Lines {
+			h.units += l.Quantity
+		}
+		return h
+	}
+	q := s.Requested
+	h := header{
+		reference: q.Reference, orderID: string(q.OrderID), customerID: string(q.CustomerID), currency: string(q.Currency),
+		country: q.Country, reason: q.Reason,
+	}
+	if q.OrderID != "" {
+		h.orders = append(h.orders, string(q.OrderID))
+	}
+	for _, l := range q.Lines {
+		h.value = h.value.Add(l.Price.Times(l.Quantity).Amount)
+		h.units += l.Quantity
+		for _, link := range l.Links {
+			h.orders = append(h.orders, string(link.OrderID))
+		}
+	}
+	slices.Sort(h.orders)
+	h.orders = slices.Compact(h.orders)
+	return h
+}
+
+const updateReturns = `UPDATE returns AS r SET status = n.status, refunded = n.refunded::numeric,
+		changed_at = n.changed_at, revision = n.revision, state = n.state::json
+	FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::bigint[], $6::text[])
+	AS n(return_id, status, refunded, changed_at, revision, state)
+	WHERE r.return_id = n.return_id`
+
+func (c *comebacks) store(ctx context.Context, tx pgx.Tx) error {
+	var fresh, links [][]any
+	changed := newUpdate(6)
+	for _, r := range c.inOrder {
+		state, err := json.Marshal(r.storedReturn, json.Deterministic(true))
+		if err != nil {
+			return fmt.Errorf("encode return %s: %w", r.id, err)
+		}
+		var refunded decimal.Decimal
+		for _, refund := range r.Fold.Refunds {
+			refunded = refunded.Add(refund.Amount.Amount)
+		}
+		changing := []any{string(r.Fold.Status), refunded.String(), r.changedAt, r.revision, state}
+		if !r.fresh {
+			changed.add(append([]any{r.id}, changing...))
+			continue
+		}
+		h := headerOf(r.Fold)
+		fresh = append(fresh, append([]any{
+			r.id, h.reference, h.orderID, h.customerID, h.currency, h.country, r.channel, h.reason,
+			h.value.String(), int64(h.units), r.createdAt,
+		}, changing...))
+		for _, order := range h.orders {
+			links = append(links, []any{order, r.id})
+		}
+	}
+	if err := copyRows(ctx, tx, "returns", []string{
+		"return_id", "reference", "order_id", "customer_id", "currency", "country", "channel", "reason", "value", "units", "created_at",
+		"status", "refunded", "changed_at", "revision", "state",
+	}, fresh); err != nil {
+		return err
+	}
+	if err := copyRows(ctx, tx, "return_orders", []string{"order_id", "return_id"}, links); err != nil {
+		return err
+	}
+	if err := changed.exec(ctx, tx, updateReturns); err != nil {
+		return err
+	}
+	return c.timeline.store(ctx, tx, "return_timeline", "return_id")
+}

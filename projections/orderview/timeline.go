@@ -1,0 +1,144 @@
+package orderview
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"daybook/domain/cart"
+	"daybook/domain/order"
+	"daybook/domain/returns"
+	"daybook/domain/unit"
+	"daybook/projections"
+)
+
+// Entry is one line of a timeline.
+type Entry struct {
+	Revision    int64     `json:"revision"`
+	Entry       string    `json:"entry"` // what happened, in words
+	Type        string    `json:"type"`  // the event's wire name
+	Actor       string    `json:"actor,omitempty"`
+	Channel     string    `json:"channel,omitempty"`
+	EffectiveAt time.Time `json:"effective_at"`
+	RecordedAt  time.Time `json:"recorded_at"`
+	Position    string    `json:"position"`
+}
+
+// timeline collects entries of a batch. They are only ever added, so they are
+// copied in; the checkpoint keeps them from coming twice.
+type timeline struct{ rows [][]any }
+
+func (t *timeline) add(id string, e *projections.Event, words string) {
+	t.rows = append(t.rows, []any{
+		id, e.Revision, words, e.Type, e.Meta.Actor, e.Meta.Channel,
+		e.Meta.EffectiveAt(e.RecordedAt), e.RecordedAt, e.Position.String(),
+	})
+}
+
+func (t *timeline) store(ctx context.Context, tx pgx.Tx, table, key string) error {
+	return copyRows(ctx, tx, table, []string{key, "revision", "entry", "type", "actor", "channel", "effective_at", "recorded_at", "position"}, t.rows)
+}
+
+// orderWords says what an event of an order means to whoever reads its history.
+func orderWords(e order.Event) string {
+	switch e := e.(type) {
+	case order.Placed:
+		return fmt.Sprintf("placed: %s for %s", count(len(e.Lines), "line"), e.Total)
+	case order.Confirmed:
+		return "confirmed"
+	case order.PutOnHold:
+		return because("put on hold", e.Reason)
+	case order.HoldReleased:
+		return "hold released"
+	case order.LinesCanceled:
+		var units unit.Quantity
+		for _, l := range e.Lines {
+			units += l.Quantity
+		}
+		return because(fmt.Sprintf("%s of %s canceled", count(int(units), "unit"), count(len(e.Lines), "line")), e.Reason)
+	case order.Canceled:
+		return because("canceled", e.Reason)
+	case order.Expired:
+		return "expired: not confirmed in time"
+	case order.TransactionRecorded:
+		return fmt.Sprintf("%s of %s %s", e.Type, e.Amount, e.State)
+	case order.TransactionSettled:
+		return fmt.Sprintf("transaction %s %s", e.TransactionID, e.State)
+	case order.Shipped:
+		words := fmt.Sprintf("parcel %s shipped from %s", e.ShipmentID, e.Location)
+		if e.Forced {
+			words += ", forced"
+		}
+		return words
+	case order.Delivered:
+		return fmt.Sprintf("parcel %s delivered", e.ShipmentID)
+	case order.Completed:
+		return "completed"
+	case order.StockSettled:
+		return fmt.Sprintf("stock moved for %s", e.Step)
+	case order.AllocationFailed:
+		return fmt.Sprintf("stock lost: %s; remedy: %s", short(e.Shortages), e.Remedy)
+	case order.AllocationRetried:
+		return "allocation tried again"
+	case order.AllocationRecovered:
+		return "stock found again"
+	case order.PaymentOrphaned:
+		return fmt.Sprintf("%s came too late and is owed back", e.Amount)
+	case order.Archived:
+		return "archived"
+	case order.Unarchived:
+		return "taken out of the archive"
+	}
+	panic("orderview: unknown event of an order")
+}
+
+func returnWords(e returns.Event) string {
+	switch e := e.(type) {
+	case returns.Requested:
+		return because("return of "+count(len(e.Lines), "line")+" requested", e.Reason)
+	case returns.Approved:
+		return "approved"
+	case returns.Declined:
+		return because("declined", e.Reason)
+	case returns.Canceled:
+		return because("canceled", e.Reason)
+	case returns.Received:
+		var units unit.Quantity
+		for _, l := range e.Lines {
+			units += l.Quantity
+		}
+		return fmt.Sprintf("receipt %d: %s", e.Receipt, count(int(units), "unit"))
+	case returns.Refunded:
+		return fmt.Sprintf("refund of %s", e.Amount)
+	case returns.Closed:
+		return "closed"
+	case returns.StockSettled:
+		return fmt.Sprintf("stock moved for receipt %d", e.Receipt)
+	case returns.CreditNoted:
+		return because(fmt.Sprintf("credit note of %s", e.Amount), e.Reason)
+	}
+	panic("orderview: unknown event of a return")
+}
+
+func because(words, reason string) string {
+	if reason == "" {
+		return words
+	}
+	return words + ": " + reason
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func short(shortages []cart.Shortage) string {
+	if len(shortages) == 1 {
+		return string(shortages[0].SKU)
+	}
+	return count(len(shortages), "SKU")
+}

@@ -1,0 +1,145 @@
+// Package query is what the views' query functions share: filters put together
+// from parameters, and pages by cursor.
+//
+// It knows no view and no HTTP; what a wrong cursor is to a client is not its
+// business.
+package query
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// DB is what queries need of a pool, a connection or a transaction.
+type DB interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// ErrNotFound means the read model has no such thing, at the position it is at.
+var ErrNotFound = errors.New("not found")
+
+// CursorError means a cursor is not one that a list gave out.
+type CursorError struct{ Cursor string }
+
+func (e *CursorError) Error() string { return fmt.Sprintf("cursor %q: not one of this list", e.Cursor) }
+
+// The size of pages.
+const (
+	DefaultLimit = 50
+	MaxLimit     = 500
+)
+
+// Page asks for a part of a list.
+type Page struct {
+	After string // the cursor of the last page; empty for the first
+	Limit int    // 0 is DefaultLimit; more than MaxLimit is MaxLimit
+}
+
+// Size is the limit within its bounds.
+func (p Page) Size() int {
+	if p.Limit <= 0 {
+		return DefaultLimit
+	}
+	return min(p.Limit, MaxLimit)
+}
+
+// List is a page. Next is empty on the last one.
+type List[T any] struct {
+	Items []T    `json:"items"`
+	Next  string `json:"next,omitempty"`
+}
+
+// Cut makes a list of rows read with one more than the page's size: the surplus
+// row tells that there is a next page, which begins after the last one kept.
+func Cut[T any](rows []T, p Page, cursor func(T) string) List[T] {
+	if len(rows) <= p.Size() {
+		return List[T]{Items: rows}
+	}
+	rows = rows[:p.Size()]
+	return List[T]{Items: rows, Next: cursor(rows[len(rows)-1])}
+}
+
+// Cursor packs the sort key of a row.
+func Cursor(key ...string) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(strings.Join(key, "\x1f")))
+}
+
+// Uncursor unpacks a sort key of n parts.
+func Uncursor(cursor string, n int) ([]string, error) {
+	text, err := base64.RawURLEncoding.DecodeString(cursor)
+	key := strings.Split(string(text), "\x1f")
+	if err != nil || len(key) != n {
+		return nil, &CursorError{Cursor: cursor}
+	}
+	return key, nil
+}
+
+// TimeKey writes a time for a cursor, to the microsecond that Postgres keeps.
+func TimeKey(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
+
+// Where puts conditions together. Only their values come from outside, as
+// parameters.
+type Where struct {
+	conditions []string
+	Args       []any
+}
+
+// Add adds a condition in which each "?" stands for the next value.
+func (w *Where) Add(condition string, values ...any) {
+	for _, value := range values {
+		condition = strings.Replace(condition, "?", w.Arg(value), 1)
+	}
+	w.conditions = append(w.conditions, condition)
+}
+
+// Text adds a condition unless the value is empty.
+func (w *Where) Text(condition, value string) {
+	if value != "" {
+		w.Add(condition, value)
+	}
+}
+
+// Arg adds a parameter and gives its name, such as "$3".
+func (w *Where) Arg(value any) string {
+	w.Args = append(w.Args, value)
+	return "$" + strconv.Itoa(len(w.Args))
+}
+
+// SQL is the clause, empty if there is no condition.
+func (w *Where) SQL() string {
+	if len(w.conditions) == 0 {
+		return ""
+	}
+	return " WHERE " + strings.Join(w.conditions, " AND ")
+}
+
+// One reads the one row of a struct, or ErrNotFound.
+func One[T any](ctx context.Context, db DB, sql string, args ...any) (T, error) {
+	var none T
+	rows, err := db.Query(ctx, sql, args...)
+	if err != nil {
+		return none, err
+	}
+	row, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[T])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return none, ErrNotFound
+	}
+	return row, err
+}
+
+// All reads rows of a struct; no rows are an empty slice.
+func All[T any](ctx context.Context, db DB, sql string, args ...any) ([]T, error) {
+	rows, err := db.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByName[T])
+}

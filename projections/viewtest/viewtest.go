@@ -1,0 +1,109 @@
+// Package viewtest runs views in tests: facts go into a log in memory, rows
+// come out of a real Postgres.
+package viewtest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"daybook/eventstore"
+	"daybook/eventstore/memory"
+	"daybook/internal/pgtest"
+	"daybook/projections"
+)
+
+// Bench is a log, a database, and a node that runs views between them.
+type Bench struct {
+	testing.TB
+	Pool   *pgxpool.Pool
+	Log    *memory.Store
+	Runner *projections.Runner
+
+	head eventstore.Position
+}
+
+// New starts a node with the views; it stops when the test ends.
+func New(tb testing.TB, views ...projections.View) *Bench {
+	tb.Helper()
+	b := &Bench{TB: tb, Pool: pgtest.New(tb), Log: memory.New()}
+	if err := projections.Migrate(tb.Context(), b.Pool); err != nil {
+		tb.Fatal(err)
+	}
+	var err error
+	b.Runner, err = projections.New(projections.Config{Store: b.Log, Pool: b.Pool, Views: views})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(tb.Context()))
+	done := make(chan error, 1)
+	go func() { done <- b.Runner.Run(ctx) }()
+	tb.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			tb.Errorf("runner: %v", err)
+		}
+	})
+	return b
+}
+
+// Fact appends events to a stream in one append.
+func Fact[E any](b *Bench, stream string, meta eventstore.Metadata, encode func(E) (string, []byte, error), events ...E) {
+	b.Helper()
+	encoded, err := meta.Encode()
+	if err != nil {
+		b.Fatal(err)
+	}
+	batch := make([]eventstore.Event, len(events))
+	for i, e := range events {
+		typ, data, err := encode(e)
+		if err != nil {
+			b.Fatal(err)
+		}
+		batch[i] = eventstore.Event{ID: uuid.New(), Type: typ, Data: data, Meta: encoded}
+	}
+	result, err := b.Log.Append(b.Context(), stream, eventstore.Any, batch)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.head = result.Position
+}
+
+// CaughtUp returns when all views have posted everything.
+func (b *Bench) CaughtUp() {
+	b.Helper()
+	ctx, cancel := context.WithTimeout(b.Context(), 30*time.Second)
+	defer cancel()
+	if err := b.Runner.WaitFor(ctx, b.head); err != nil {
+		status, _ := b.Runner.Status(b.Context())
+		b.Fatalf("%v; status %+v", err, status)
+	}
+}
+
+// SameWhenRebuilt rebuilds a view, in other batches than it was built in, and
+// compares all its rows.
+func (b *Bench) SameWhenRebuilt(view string) {
+	b.Helper()
+	b.CaughtUp()
+	before := b.fingerprint(view)
+	ctx, cancel := context.WithTimeout(b.Context(), time.Minute)
+	defer cancel()
+	if err := b.Runner.Rebuild(ctx, view); err != nil {
+		b.Fatal(err)
+	}
+	if after := b.fingerprint(view); after != before {
+		b.Errorf("view %s: rebuilt %s, live %s", view, after, before)
+	}
+}
+
+func (b *Bench) fingerprint(view string) string {
+	b.Helper()
+	content, _, err := b.Runner.Fingerprint(b.Context(), view, 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return content
+}
