@@ -34,10 +34,13 @@ var mayImport = map[string][]string{
 	"internal/embeddedpg": {},
 	"internal/pgtest":     {"internal/embeddedpg"},
 	"internal/problem":    {"domain", "eventstore"}, // their errors, as HTTP
-	"internal/simtest":    {"domain", "eventstore", "commands", "projections", "projections/*view", "internal/pgtest"},
+	"internal/simtest":    {"domain", "eventstore", "commands", "projections", "projections/*view"},
 
 	"cmd": {everything},
 }
+
+// Besides, packages that support tests, those whose name ends in test, may
+// import each other, and nothing but tests may import them.
 
 // everything in a row of mayImport stands for all rooms.
 const everything = "*"
@@ -109,6 +112,12 @@ func Violations(packages []Package) []string {
 // check returns what is wrong with one import, or nothing.
 func check(p Package, name, room, imported string) string {
 	if target, ours := strings.CutPrefix(imported, module); ours {
+		if isTestSupport(target) {
+			if isTestSupport(name) {
+				return ""
+			}
+			return "it is for tests"
+		}
 		targetRoom, _ := roomOf(target)
 		allowed := mayImport[room]
 		if targetRoom == room || slices.Contains(allowed, targetRoom) || slices.Contains(allowed, everything) {

@@ -48,6 +48,7 @@ func TestDisorderIsReported(t *testing.T) {
 		"the read API drives the runner": {Package{"daybook/readapi", []string{"daybook/projections"}, nil}, "readapi may import only"},
 		"the memory engine speaks SQL":   {Package{"daybook/eventstore/memory", []string{"database/sql"}, nil}, "it stays in"},
 		"KurrentDB outside its engine":   {Package{"daybook/projections", []string{"github.com/EventStore/EventStore-Client-Go/v4/esdb"}, nil}, "it stays in"},
+		"the program needs test support": {Package{"daybook/cmd/daybook", []string{"daybook/internal/pgtest"}, nil}, "it is for tests"},
 		"a room without a row":           {Package{"daybook/util", nil, nil}, "no room"},
 		"an inner room without a row":    {Package{"daybook/internal/helpers", nil, nil}, "no room"},
 	} {
@@ -72,6 +73,7 @@ func TestOrderIsNotReported(t *testing.T) {
 		{"daybook/commands/postgres", []string{"daybook/commands", "github.com/jackc/pgx/v5"}, nil},
 		{"daybook/commands/commandapi", []string{"net/http", "daybook/commands", "daybook/internal/problem"}, nil},
 		{"daybook/projections/orderview", []string{"daybook/projections", "daybook/domain/order", "github.com/jackc/pgx/v5"}, nil},
+		{"daybook/projections/viewtest", []string{"daybook/projections", "daybook/internal/pgtest"}, nil},
 		{"daybook/readapi", []string{"net/http", "daybook/projections/orderview", "daybook/internal/problem"}, nil},
 		{"daybook/cmd/daybook", []string{"daybook/commands", "daybook/readapi", "github.com/jackc/pgx/v5"}, nil},
 		{"github.com/elsewhere/thing", []string{"daybook/commands"}, nil},
