@@ -21,10 +21,12 @@ func request(cmd Request, s State) ([]Event, error) {
 	if len(e.Lines) == 0 {
 		return nil, ErrEmpty
 	}
+	var all unit.Quantity
 	for _, l := range e.Lines {
+		all += max(0, min(l.Quantity, unit.MaxQuantity))
 		switch {
-		case l.Quantity <= 0 || l.Quantity > unit.MaxQuantity:
-			return nil, ErrQuantityInvalid
+		case l.Quantity <= 0 || l.Quantity > unit.MaxQuantity || all > unit.MaxQuantity:
+			return nil, ErrQuantityInvalid // all of it may be one movement of stock
 		case l.Price.Currency != e.Currency:
 			return nil, ErrCurrencyMixed
 		}

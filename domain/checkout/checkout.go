@@ -1,0 +1,243 @@
+// Package checkout is the process that turns a frozen cart into an order whose
+// stock is held, or into a refusal with nothing held. It decides and computes;
+// asking stock and appending are the business of whoever drives it.
+//
+// # The protocol
+//
+// A driver is given a cart.CheckoutStarted and does three things:
+//
+//  1. It asks stock for reservations: Asks, Answer, again, until Outcome.
+//  2. It records the outcome on the cart's stream. That stream is the referee:
+//     the first outcome recorded for an order id stands, the other is refused
+//     (cart.ErrCheckoutDecided).
+//  3. It follows the outcome that is recorded, whether it is its own or not:
+//     after CheckedOut it places the order (Place); after either it releases
+//     every reservation the outcome does not keep (Releases).
+//
+// Any number of drivers may work on one checkout, in the request and from the
+// log, at the same time, and each may die anywhere. Nothing is ever half held
+// in the end, because
+//   - a reservation's id is derived from order, SKU and location: two drivers
+//     that ask for the same get the same one, and one that has ended is never
+//     revived;
+//   - what an outcome keeps was reserved before it was recorded;
+//   - what it does not keep is released by whoever follows it, and step 3 is
+//     repeated from the log until it is done;
+//   - a reservation made by a driver so slow that the outcome is followed
+//     already is found when its Reserved event is read (Stray); should nobody
+//     read it, it ends at its deadline like any other.
+//
+// So a driver from the log acts on three kinds of event: CheckoutStarted (do
+// all), CheckedOut and CheckoutRefused (step 3), and stock's Reserved (Stray).
+package checkout
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"daybook/domain/cart"
+	"daybook/domain/rule"
+	"daybook/domain/stock"
+	"daybook/domain/unit"
+)
+
+// ErrRefused is what a caller is told of a checkout that was refused where no
+// single shortage says it better; its facts have the shortages.
+var ErrRefused = &rule.Rejection{Code: "checkout-refused", Detail: "The stock could not be held."}
+
+// Process is where one driver's asking stands. It is a value: Answer gives a
+// new one.
+type Process struct {
+	started cart.CheckoutStarted
+	wants   []want // by SKU
+}
+
+// Begin starts a driver's asking. Lines of one SKU are added up; services need
+// no stock.
+func Begin(started cart.CheckoutStarted) Process {
+	p := Process{started: started}
+	at := map[unit.SKU]int{}
+	for _, l := range started.Lines {
+		if l.Kind != unit.Stocked {
+			continue
+		}
+		i, seen := at[l.SKU]
+		if !seen {
+			i = len(p.wants)
+			at[l.SKU] = i
+			p.wants = append(p.wants, want{sku: l.SKU, places: make([]place, len(started.Sourcing.Locations))})
+		}
+		p.wants[i].lines = append(p.wants[i].lines, l)
+		p.wants[i].quantity += l.Quantity
+	}
+	slices.SortFunc(p.wants, func(a, b want) int { return cmp.Compare(a.sku, b.sku) })
+	return p
+}
+
+// Ask is one reservation to be asked for.
+type Ask struct {
+	stock.Key
+	ReservationID unit.ReservationID
+	OrderID       unit.OrderID
+	Quantity      unit.Quantity
+	ExpiresAt     time.Time
+}
+
+// Reserve is the command to stock, at a time.
+func (a Ask) Reserve(now time.Time) stock.Reserve {
+	return stock.Reserve{
+		At:            stock.At{Key: a.Key, Now: now},
+		ReservationID: a.ReservationID, OrderID: a.OrderID, Quantity: a.Quantity, ExpiresAt: a.ExpiresAt,
+	}
+}
+
+// Answer is what stock said: held (Refusal is nil), or why not. A failure to
+// reach stock is no answer.
+type Answer struct {
+	Ask     Ask
+	Refusal *rule.Rejection
+}
+
+// Asks are the reservations to ask for next, by SKU and then location. They do
+// not depend on each other: they may be asked at once, and answered in any
+// order. There are none once there is an Outcome, and else at least one.
+func (p Process) Asks() []Ask {
+	if p.refused() {
+		return nil
+	}
+	var asks []Ask
+	for _, w := range p.wants {
+		plan := w.plan(p.started.Policy, p.started.Sourcing.Split)
+		for i, q := range plan.ask {
+			if q > 0 {
+				asks = append(asks, p.ask(w.sku, p.started.Sourcing.Locations[i], q))
+			}
+		}
+	}
+	slices.SortStableFunc(asks, func(a, b Ask) int { return cmp.Or(cmp.Compare(a.SKU, b.SKU), cmp.Compare(a.Location, b.Location)) })
+	return asks
+}
+
+func (p Process) ask(sku unit.SKU, location unit.LocationID, quantity unit.Quantity) Ask {
+	return Ask{
+		Key:           stock.Key{SKU: sku, Location: location},
+		ReservationID: stock.ReservationIDFor(p.started.OrderID, sku, location),
+		OrderID:       p.started.OrderID, Quantity: quantity, ExpiresAt: p.started.HoldUntil,
+	}
+}
+
+// Answer takes answers to Asks, all of them or some, in any order.
+func (p Process) Answer(answers []Answer) Process {
+	p.wants = slices.Clone(p.wants)
+	for _, a := range answers {
+		i, known := slices.BinarySearchFunc(p.wants, a.Ask.SKU, func(w want, sku unit.SKU) int { return cmp.Compare(w.sku, sku) })
+		at := slices.Index(p.started.Sourcing.Locations, a.Ask.Location)
+		if !known || at < 0 {
+			panic("checkout: answer to what was not asked")
+		}
+		p.wants[i] = p.wants[i].answered(at, a.Ask.Quantity, a.Refusal)
+	}
+	return p
+}
+
+// refused tells whether nothing can save the checkout any more.
+func (p Process) refused() bool {
+	return p.started.Policy != cart.LineByLine && slices.ContainsFunc(p.wants, p.isShort)
+}
+
+func (p Process) isShort(w want) bool {
+	plan := w.plan(p.started.Policy, p.started.Sourcing.Split)
+	return plan.done && plan.take < w.quantity
+}
+
+// Outcome is what to record on the cart's stream, once it is known: a
+// cart.CompleteCheckout or a cart.RefuseCheckout.
+func (p Process) Outcome() (cart.Command, bool) {
+	if p.refused() {
+		return p.refuse(), true
+	}
+	done := cart.CompleteCheckout{OrderID: p.started.OrderID}
+	kept := map[unit.SKU]unit.Quantity{}
+	for _, w := range p.wants {
+		plan := w.plan(p.started.Policy, p.started.Sourcing.Split)
+		if !plan.done {
+			return nil, false
+		}
+		kept[w.sku] = plan.take
+		for i, at := range w.places {
+			if plan.take > 0 && at.held > 0 {
+				ask := p.ask(w.sku, p.started.Sourcing.Locations[i], at.held)
+				done.Held = append(done.Held, cart.Held{ReservationID: ask.ReservationID, SKU: ask.SKU, Location: ask.Location, Quantity: at.held})
+			}
+		}
+	}
+	done.Dropped = p.dropped(kept)
+	done.Shortages = p.shortages()
+	if p.leavesNothing(done.Dropped) {
+		return p.refuse(), true
+	}
+	return done, true
+}
+
+// dropped are the numbers of the lines that what is held does not cover. Lines
+// fit first come, first served, in the order of the cart.
+func (p Process) dropped(kept map[unit.SKU]unit.Quantity) []int {
+	var dropped []int
+	for _, l := range p.started.Lines {
+		switch {
+		case l.Kind != unit.Stocked:
+		case l.Quantity <= kept[l.SKU]:
+			kept[l.SKU] -= l.Quantity
+		default:
+			dropped = append(dropped, l.Number)
+		}
+	}
+	return dropped
+}
+
+// leavesNothing tells whether dropping lines leaves no order worth the name:
+// none of its goods, only postage and the like; or a discount for goods that
+// are not in it, and so a total below zero.
+func (p Process) leavesNothing(dropped []int) bool {
+	if len(dropped) == 0 {
+		return false
+	}
+	goods, total := false, unit.Zero(p.started.Currency)
+	for _, l := range p.started.Lines {
+		if slices.Contains(dropped, l.Number) {
+			continue
+		}
+		goods = goods || l.Kind == unit.Stocked
+		total = total.Plus(l.Total())
+	}
+	return !goods || total.Sign() < 0
+}
+
+func (p Process) refuse() cart.RefuseCheckout {
+	return cart.RefuseCheckout{OrderID: p.started.OrderID, Shortages: p.shortages()}
+}
+
+// shortages tells what could not be had, as far as it is known.
+func (p Process) shortages() []cart.Shortage {
+	var shortages []cart.Shortage
+	for _, w := range p.wants {
+		if !p.isShort(w) {
+			continue
+		}
+		s := cart.Shortage{SKU: w.sku, Requested: w.quantity, Reason: w.reason()}
+		for i, at := range w.places {
+			switch {
+			case p.started.Sourcing.Split:
+				s.Available += max(at.available, at.held)
+			case at.available >= s.Available:
+				s.Available = at.available
+			}
+			if len(w.places) == 1 {
+				s.Location = p.started.Sourcing.Locations[i]
+			}
+		}
+		shortages = append(shortages, s)
+	}
+	return shortages
+}

@@ -1,0 +1,249 @@
+// Package fulfilment is the process that makes stock, and money owed back,
+// follow what was recorded of an order or a return. It decides and computes;
+// asking stock and appending are the business of whoever drives it.
+//
+// Every movement of stock belongs to a step, and the order lists the steps that
+// are not settled (order.State.Unsettled): that list is the work. A driver
+// reads the order, makes the Moves in stock, gives the Answers until there are
+// no more moves, sends the Commands to the order, and begins again with the
+// order as it is then, until there is nothing to do:
+//
+//	confirmed   commit the reservations. Where one has ended meanwhile, allocate
+//	            directly; where that cannot be either, the allocation has failed,
+//	            a named state of the order with a remedy
+//	canceled    release what is still reserved, deallocate what is allocated
+//	expired     release
+//	shipped     ship. The parcel has left: if stock does not have the goods on
+//	            its books, the dispatch is recorded by force
+//	retried     allocate what is missing
+//
+// The remedies: with RemedyVoidOrRefund an order whose allocation failed is
+// canceled, and authorizations to void and captures to refund are recorded as
+// pending transactions, for the payment provider to settle; with
+// RemedyBackorder it waits for RetryAllocation. Money that came too late
+// (PaymentOrphaned) is given back likewise. An order canceled by someone's wish
+// is not refunded by itself: that is the merchant's decision.
+//
+// Any number of drivers may do this at the same time, and each may die
+// anywhere: moves are idempotent (see Move), and a step once settled is settled.
+package fulfilment
+
+import (
+	"slices"
+	"strings"
+
+	"daybook/domain/cart"
+	"daybook/domain/order"
+	"daybook/domain/rule"
+	"daybook/domain/stock"
+	"daybook/domain/unit"
+)
+
+// Process is where one driver's work on an order stands. It keeps nothing of
+// the state it began from that the order's Evolve may change.
+type Process struct {
+	id     unit.OrderID
+	remedy order.Remedy
+	mayEnd bool // confirmed: a failed allocation may cancel it
+
+	// A confirm step, or a retry of one, goes before all others: a cancel gives
+	// back what it allocates. The others do not depend on each other.
+	allocating *order.OpenStep
+	others     []order.OpenStep
+	reached    bool // the others have been asked for
+
+	asked     []asked
+	shortages []cart.Shortage
+	stuck     []order.StepRef
+	owed      []order.Command // what the state calls for without asking stock
+}
+
+type asked struct {
+	move Move
+	step order.OpenStep
+	want order.Move
+}
+
+// Begin looks at what an order has open. remedy is the merchant's policy for an
+// allocation that fails now.
+func Begin(s order.State, remedy order.Remedy) Process {
+	p := Process{id: s.OrderID, remedy: remedy, mayEnd: s.Status == order.StatusConfirmed, owed: remedies(s)}
+	for _, step := range s.Unsettled {
+		if step.Step == order.StepConfirm {
+			p.allocating = &step
+		} else {
+			p.others = append(p.others, step)
+		}
+	}
+	if p.allocating != nil {
+		for _, want := range p.allocating.Moves {
+			if want.Action != order.ActDeallocate { // that follows its commit
+				p.ask(*p.allocating, want)
+			}
+		}
+	}
+	p.goOn()
+	return p
+}
+
+func (p *Process) ask(step order.OpenStep, want order.Move) {
+	p.asked = append(p.asked, asked{move: p.toStock(step, want), step: step, want: want})
+}
+
+// goOn turns to the other steps when nothing of the allocation is left to ask.
+func (p *Process) goOn() {
+	if len(p.asked) > 0 || p.reached {
+		return
+	}
+	p.reached = true
+	for _, step := range p.others {
+		for _, want := range step.Moves {
+			p.ask(step, want)
+		}
+	}
+}
+
+// Moves are the movements to ask of stock next; they do not depend on each
+// other. When there are none, Commands says what to send to the order.
+func (p Process) Moves() []Move {
+	moves := make([]Move, len(p.asked))
+	for i, a := range p.asked {
+		moves[i] = a.move
+	}
+	return moves
+}
+
+// Answer takes the answers to all Moves, in any order.
+func (p Process) Answer(answers []Answer) Process {
+	refusals := make(map[string]*rule.Rejection, len(answers))
+	for _, a := range answers {
+		refusals[joined(a.Move.ID)] = a.Refusal
+	}
+	done := p.asked
+	p.asked, p.shortages, p.stuck = nil, slices.Clone(p.shortages), slices.Clone(p.stuck)
+	for _, a := range done {
+		refusal, answered := refusals[joined(a.move.ID)]
+		switch {
+		case !answered:
+			panic("fulfilment: a move was not answered")
+		case refusal != nil:
+			p.refused(a, refusal)
+		case a.want.Action == order.ActCommit:
+			if excess, is := a.excess(); is {
+				p.ask(a.step, excess)
+			}
+		}
+	}
+	p.goOn()
+	return p
+}
+
+func joined(id []string) string { return strings.Join(id, "\x1f") }
+
+// excess is what was canceled of a reservation before it became an allocation,
+// and is to be given back after.
+func (a asked) excess() (order.Move, bool) {
+	i := slices.IndexFunc(a.step.Moves, func(m order.Move) bool {
+		return m.Action == order.ActDeallocate && m.SKU == a.want.SKU && m.Location == a.want.Location
+	})
+	if i < 0 {
+		return order.Move{}, false
+	}
+	return a.step.Moves[i], true
+}
+
+// refused finds another way, or notes that there is none.
+func (p *Process) refused(a asked, no *rule.Rejection) {
+	switch {
+	case a.want.Action == order.ActCommit:
+		direct := a.want
+		direct.Action, direct.ReservationID = order.ActAllocate, ""
+		if excess, is := a.excess(); is {
+			direct.Quantity -= excess.Quantity
+		}
+		p.ask(a.step, direct)
+	case a.want.Action == order.ActAllocate:
+		available, _ := no.Facts["available"].(unit.Quantity)
+		p.shortages = append(p.shortages, cart.Shortage{
+			SKU: a.want.SKU, Location: a.want.Location, Requested: a.want.Quantity, Available: available, Reason: no.Code,
+		})
+	case a.want.Action == order.ActShip && no.Code == stock.ErrNotOnHand.Code && !a.step.Forced:
+		a.step.Forced = true
+		p.ask(a.step, a.want)
+	default:
+		p.stuck = append(p.stuck, a.step.StepRef)
+	}
+}
+
+// Commands are for the order, all or none, once there are no more Moves. A step
+// of which stock refused a movement for which there is no other way (none is
+// known) is not among them: it stays open, where it can be seen.
+func (p Process) Commands() []order.Command {
+	var commands []order.Command
+	if p.allocating != nil {
+		commands = p.endOfAllocation(p.allocating.StepRef)
+	}
+	for _, step := range p.others {
+		if !slices.Contains(p.stuck, step.StepRef) {
+			commands = append(commands, order.SettleStock{Step: step.Step, Ref: step.Ref})
+		}
+	}
+	return append(commands, p.owed...)
+}
+
+func (p Process) endOfAllocation(ref order.StepRef) []order.Command {
+	if len(p.shortages) == 0 {
+		return []order.Command{order.SettleStock{Step: ref.Step, Ref: ref.Ref}}
+	}
+	commands := []order.Command{order.FailAllocation{Ref: ref.Ref, Shortages: p.shortages, Remedy: p.remedy}}
+	if p.remedy == order.RemedyVoidOrRefund && p.mayEnd {
+		commands = append(commands, order.Cancel{Reason: stockLost})
+	}
+	return commands
+}
+
+// stockLost is the reason of a cancel that is a remedy.
+const stockLost = "stock lost"
+
+// Key tells the Commands of one turn from those of any other turn of the same
+// order, and is the same for every driver that comes to the same commands.
+func (p Process) Key() string {
+	var parts []string
+	for _, c := range p.Commands() {
+		switch c := c.(type) {
+		case order.SettleStock:
+			parts = append(parts, "settle "+string(c.Step)+"/"+c.Ref)
+		case order.FailAllocation:
+			parts = append(parts, "fail "+c.Ref)
+		case order.Cancel:
+			parts = append(parts, "cancel")
+		case order.RecordTransaction:
+			parts = append(parts, "record "+string(c.TransactionID))
+		default:
+			panic("fulfilment: no such command")
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// ShipmentMoves are the movements that shipping would ask of stock, or the
+// order's refusal. A driver tries them on stock's present state before it sends
+// the command, so that a parcel that stock does not have is refused
+// (stock-not-on-hand) while it can still be; see the package comment for what
+// happens when it is too late.
+func ShipmentMoves(s order.State, cmd order.Ship) ([]Move, error) {
+	events, err := order.Decide(cmd, s)
+	if err != nil {
+		return nil, err
+	}
+	after := s.Clone()
+	for _, e := range events {
+		after = order.Evolve(after, e)
+	}
+	step, _ := after.Step(order.StepRef{Step: order.StepShipment, Ref: string(cmd.ShipmentID)})
+	p := Process{id: s.OrderID}
+	for _, want := range step.Moves {
+		p.ask(step, want)
+	}
+	return p.Moves(), nil
+}

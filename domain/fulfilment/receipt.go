@@ -1,0 +1,66 @@
+package fulfilment
+
+import (
+	"strconv"
+
+	"daybook/domain/returns"
+	"daybook/domain/stock"
+	"daybook/domain/unit"
+)
+
+// Receipt is an arrival of returned goods that stock has yet to take in. Its
+// moves do not depend on each other; when all are made, SettleStock with its
+// number goes to the return.
+type Receipt struct {
+	Number int
+	Moves  []Move
+}
+
+// Receipts is the work a return has open. Goods restocked become available,
+// damaged ones are set apart; what was lost, wrong or written off moves no
+// stock.
+func Receipts(s returns.State) []Receipt {
+	receipts := make([]Receipt, 0, len(s.Unsettled))
+	for _, open := range s.Unsettled {
+		receipt := Receipt{Number: open.Receipt}
+		for _, m := range open.Moves {
+			receipt.Moves = append(receipt.Moves, takeBack(s.Requested, open.Receipt, m))
+		}
+		receipts = append(receipts, receipt)
+	}
+	return receipts
+}
+
+func takeBack(back returns.Requested, receipt int, m returns.Move) Move {
+	condition := stock.Available
+	if m.Disposition == returns.Damaged {
+		condition = stock.Damaged
+	}
+	at := stock.At{Key: stock.Key{SKU: m.SKU, Location: m.Location}}
+	return Move{
+		Key: at.Key,
+		ID: []string{
+			"take back", string(back.ReturnID), strconv.Itoa(receipt), string(m.SKU), string(m.Location), string(condition),
+		},
+		command: stock.TakeBack{
+			At: at, ReturnID: back.ReturnID, Receipt: receipt, OrderID: ownOrder(back, m.SKU), Quantity: m.Quantity, Condition: condition,
+		},
+	}
+}
+
+// ownOrder is the order that the goods are of, where all of it is of one.
+func ownOrder(back returns.Requested, sku unit.SKU) unit.OrderID {
+	id := back.OrderID
+	for _, l := range back.Lines {
+		if l.SKU != sku {
+			continue
+		}
+		for _, link := range l.Links {
+			if id != "" && id != link.OrderID {
+				return ""
+			}
+			id = link.OrderID
+		}
+	}
+	return id
+}

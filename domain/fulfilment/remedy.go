@@ -1,0 +1,125 @@
+package fulfilment
+
+import (
+	"slices"
+
+	"daybook/domain/order"
+	"daybook/domain/unit"
+)
+
+// RemedyTransactionID names the void or refund that gives a transaction's money
+// back as a remedy; there is at most one of each. Should it fail, what to do is
+// for people to say.
+func RemedyTransactionID(id unit.OrderID, of unit.TransactionID) unit.TransactionID {
+	return unit.TransactionID(unit.DeriveID("remedy", string(id), string(of)))
+}
+
+// remedies are the commands that an order's state calls for without asking
+// stock: the cancel of one whose allocation failed, and money to be given back.
+func remedies(s order.State) []order.Command {
+	failed := s.AllocationFailed && s.Remedy == order.RemedyVoidOrRefund
+	switch {
+	case failed && s.Status == order.StatusConfirmed && s.Backordered() && !retrying(s):
+		return []order.Command{order.Cancel{Reason: stockLost}}
+	case failed && s.Status == order.StatusCanceled:
+		return newPurse(s).excess()
+	}
+	return newPurse(s).orphans()
+}
+
+func retrying(s order.State) bool {
+	return slices.ContainsFunc(s.Unsettled, func(step order.OpenStep) bool { return step.Step == order.StepConfirm })
+}
+
+// purse counts what can still be voided or refunded of each transaction, and of
+// all together, while commands are made of it. Whatever is pending counts as
+// done.
+type purse struct {
+	s          order.State
+	voidable   unit.Money
+	refundable unit.Money
+	commands   []order.Command
+}
+
+func newPurse(s order.State) *purse {
+	p := &purse{s: s}
+	p.voidable = p.sum("", order.Authorize).Minus(p.sum("", order.Capture)).Minus(p.live("", order.Void))
+	p.refundable = p.sum("", order.Capture).Minus(p.live("", order.Refund)).Minus(p.sum("", order.Chargeback))
+	return p
+}
+
+// sum adds up succeeded transactions of a type, all or those of a parent.
+func (p *purse) sum(parent unit.TransactionID, typ order.TransactionType) unit.Money {
+	return p.add(parent, typ, func(state order.TransactionState) bool { return state == order.Succeeded })
+}
+
+// live adds pending ones.
+func (p *purse) live(parent unit.TransactionID, typ order.TransactionType) unit.Money {
+	return p.add(parent, typ, func(state order.TransactionState) bool { return state != order.Failed })
+}
+
+func (p *purse) add(parent unit.TransactionID, typ order.TransactionType, counts func(order.TransactionState) bool) unit.Money {
+	total := unit.Zero(p.s.Currency())
+	for _, t := range p.s.Transactions {
+		if t.Type == typ && counts(t.State) && (parent == "" || t.Parent == parent) {
+			total = total.Plus(t.Amount)
+		}
+	}
+	return total
+}
+
+// excess gives back all that is more than what is owed for goods that shipped.
+func (p *purse) excess() []order.Command {
+	owed := p.s.Owed()
+	if p.refundable.Compare(owed) >= 0 {
+		for _, t := range p.s.Transactions {
+			if t.Type == order.Authorize && t.State == order.Succeeded {
+				p.giveBack(t, t.Amount)
+			}
+		}
+	}
+	for _, t := range slices.Backward(p.s.Transactions) {
+		if t.Type == order.Capture && t.State == order.Succeeded {
+			p.giveBack(t, p.refundable.Minus(owed))
+		}
+	}
+	return p.commands
+}
+
+// orphans gives back the money that came too late.
+func (p *purse) orphans() []order.Command {
+	for _, orphan := range p.s.Orphans {
+		if t, found := p.s.Transaction(orphan.TransactionID); found {
+			p.giveBack(t, orphan.Amount)
+		}
+	}
+	return p.commands
+}
+
+// giveBack voids or refunds up to an amount of a transaction, once.
+func (p *purse) giveBack(t order.Transaction, amount unit.Money) {
+	id := RemedyTransactionID(p.s.OrderID, t.ID)
+	if _, done := p.s.Transaction(id); done {
+		return
+	}
+	cmd := order.RecordTransaction{
+		TransactionID: id, Type: order.Refund, State: order.Pending, Parent: t.ID, Provider: t.Provider,
+	}
+	all := &p.refundable
+	left := t.Amount.Minus(p.live(t.ID, order.Refund)).Minus(p.sum(t.ID, order.Chargeback))
+	if t.Type == order.Authorize {
+		cmd.Type, all = order.Void, &p.voidable
+		left = t.Amount.Minus(p.sum(t.ID, order.Capture)).Minus(p.live(t.ID, order.Void))
+	}
+	for _, limit := range []unit.Money{left, *all} {
+		if limit.Compare(amount) < 0 {
+			amount = limit
+		}
+	}
+	if amount.Sign() <= 0 {
+		return
+	}
+	*all = all.Minus(amount)
+	cmd.Amount = amount
+	p.commands = append(p.commands, cmd)
+}
