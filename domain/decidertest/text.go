@@ -45,8 +45,8 @@ func unwritten(t reflect.Type, seen []reflect.Type) []string {
 	case reflect.Map:
 		return append(unwritten(t.Key(), seen), unwritten(t.Elem(), seen)...)
 	case reflect.Struct:
-		if !strings.HasPrefix(t.PkgPath(), "daybook/") {
-			return nil
+		if !strings.HasPrefix(t.PkgPath(), "daybook/") || t.Implements(reflect.TypeFor[json.Marshaler]()) {
+			return nil // not ours, or it sees to its JSON itself
 		}
 	default:
 		return nil

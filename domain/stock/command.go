@@ -11,13 +11,18 @@ import (
 // (Now), for a reservation counts as expired from its deadline on.
 //
 //sumtype:decl
-type Command interface{ stockCommand() }
+type Command interface {
+	stockCommand()
+	at() At
+}
 
 // At is what every command carries.
 type At struct {
 	Key
 	Now time.Time
 }
+
+func (a At) at() At { return a }
 
 // Receive adds goods.
 type Receive struct {

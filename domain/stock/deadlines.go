@@ -1,0 +1,118 @@
+package stock
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"daybook/domain/unit"
+)
+
+// Deadlines is a binary heap, earliest first, of the deadlines of reservations.
+// An entry whose reservation has ended or was given another deadline is stale;
+// it goes when it reaches the top, or when stale ones are too many. So looking
+// whether anything is due costs one comparison, and a reservation's whole life
+// a few.
+type Deadlines []Deadline
+
+// Deadline is when a reservation is due.
+type Deadline struct {
+	At time.Time          `json:"at"`
+	ID unit.ReservationID `json:"id"`
+}
+
+// compare orders by time, and by id at the same time, so that the same history
+// always gives the same heap.
+func (d Deadline) compare(other Deadline) int {
+	return cmp.Or(d.At.Compare(other.At), cmp.Compare(d.ID, other.ID))
+}
+
+func (d Deadline) live(holds map[unit.ReservationID]Hold) bool {
+	h, held := holds[d.ID]
+	return held && h.ExpiresAt.Equal(d.At)
+}
+
+func (d Deadlines) with(added Deadline) Deadlines {
+	d = append(d, added)
+	for child := len(d) - 1; child > 0; {
+		parent := (child - 1) / 2
+		if d[parent].compare(d[child]) <= 0 {
+			break
+		}
+		d[parent], d[child] = d[child], d[parent]
+		child = parent
+	}
+	return d
+}
+
+func (d Deadlines) withoutFirst() Deadlines {
+	last := len(d) - 1
+	d[0] = d[last]
+	d[last] = Deadline{}
+	d = d[:last]
+	for parent := 0; ; {
+		child := 2*parent + 1
+		if child >= len(d) {
+			return d
+		}
+		if right := child + 1; right < len(d) && d[right].compare(d[child]) < 0 {
+			child = right
+		}
+		if d[parent].compare(d[child]) <= 0 {
+			return d
+		}
+		d[parent], d[child] = d[child], d[parent]
+		parent = child
+	}
+}
+
+// settled makes the first entry a live one and bounds the stale ones.
+func (d Deadlines) settled(holds map[unit.ReservationID]Hold) Deadlines {
+	for len(d) > 0 && !d[0].live(holds) {
+		d = d.withoutFirst()
+	}
+	if len(d) > 64+2*len(holds) {
+		d = slices.DeleteFunc(d, func(e Deadline) bool { return !e.live(holds) })
+		slices.SortFunc(d, Deadline.compare) // a sorted list is a heap
+		d = slices.CompactFunc(d, func(a, b Deadline) bool { return a.compare(b) == 0 })
+	}
+	return d
+}
+
+// isDue tells whether a reservation has reached its deadline and has no
+// recorded end.
+func (s State) isDue(now time.Time) bool {
+	return len(s.Deadlines) > 0 && !s.Deadlines[0].At.After(now)
+}
+
+// due are the reservations that have reached their deadline and have no
+// recorded end, earliest first. It visits those and no other.
+func (s State) due(now time.Time) []Deadline {
+	if !s.isDue(now) {
+		return nil
+	}
+	var found []Deadline
+	var visit func(int)
+	visit = func(i int) {
+		if i >= len(s.Deadlines) || s.Deadlines[i].At.After(now) {
+			return // nothing below is earlier
+		}
+		if s.Deadlines[i].live(s.Holds) {
+			found = append(found, s.Deadlines[i])
+		}
+		visit(2*i + 1)
+		visit(2*i + 2)
+	}
+	visit(0)
+	slices.SortFunc(found, Deadline.compare)
+	// A deadline moved away and back again has two entries.
+	return slices.CompactFunc(found, func(a, b Deadline) bool { return a.ID == b.ID })
+}
+
+func (s State) dueQuantity(now time.Time) unit.Quantity {
+	var sum unit.Quantity
+	for _, d := range s.due(now) {
+		sum += s.Holds[d.ID].Quantity
+	}
+	return sum
+}

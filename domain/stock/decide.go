@@ -1,0 +1,196 @@
+package stock
+
+import (
+	"time"
+
+	"daybook/domain/unit"
+)
+
+// How many due reservations a decision records as expired beside its own
+// answer: the first bound is for tidiness, the second for room. Room that a
+// promise stands on is only ever that of reservations whose end is recorded in
+// the same append; otherwise another node, with its clock a moment behind,
+// could still commit one of them.
+const (
+	expiredPerDecision = 100
+	expiredForRoom     = 1000
+)
+
+// Decide answers a command: events, nothing because it is already so, or a
+// *rule.Rejection. It never changes s.
+//
+// An answer of events also records the reservations that are due (at most a
+// thousand, the earliest first), and, last, that the reorder point was crossed.
+func Decide(cmd Command, s State) ([]Event, error) {
+	d := decision{State: s, At: cmd.at()}
+	d.due = s.due(d.Now)
+	d.expireUpTo(expiredPerDecision)
+	events, err := d.answer(cmd)
+	if err != nil || len(events) == 0 {
+		return nil, err
+	}
+	all := events
+	if d.expired > 0 {
+		all = append(d.expirations(events), events...)
+	}
+	return d.withReorderPoint(all), nil
+}
+
+// decision is one command met by a state.
+type decision struct {
+	State
+	At
+	due     []Deadline
+	expired int           // how many of due are recorded with the answer
+	freed   unit.Quantity // their units
+}
+
+func (d *decision) answer(cmd Command) ([]Event, error) {
+	switch cmd := cmd.(type) {
+	case Receive:
+		return d.receive(cmd)
+	case Adjust:
+		return d.adjust(cmd)
+	case Count:
+		return d.count(cmd)
+	case Reserve:
+		return d.reserve(cmd)
+	case Extend:
+		return d.extend(cmd)
+	case Release:
+		return d.release(cmd)
+	case ExpireDue:
+		return d.expireDue()
+	case Commit:
+		return d.commit(cmd)
+	case Allocate:
+		return d.allocate(cmd)
+	case Deallocate:
+		return d.deallocate(cmd)
+	case Ship:
+		return d.ship(cmd)
+	case TakeBack:
+		return d.takeBack(cmd)
+	case Move:
+		return d.move(cmd)
+	case TransferOut:
+		return d.transferOut(cmd)
+	case TransferIn:
+		return d.transferIn(cmd)
+	case SetPolicy:
+		return d.setPolicy(cmd)
+	}
+	panic("stock: unknown command")
+}
+
+func (d *decision) expireUpTo(limit int) {
+	for d.expired < min(len(d.due), limit) {
+		d.freed += d.Holds[d.due[d.expired].ID].Quantity
+		d.expired++
+	}
+}
+
+// room makes at least the wanted number of units free, by recording due
+// reservations as expired, and returns how many are; fewer if they cannot be
+// made. Beyond what is physically for sale and promised to nobody, allowance is
+// what policy adds or keeps back.
+func (d *decision) room(wanted, allowance unit.Quantity) unit.Quantity {
+	free := d.Goods - d.UnavailableTotal() + allowance - d.Promised - d.Held
+	for free+d.freed < wanted && d.expired < min(len(d.due), expiredForRoom) {
+		d.expireUpTo(d.expired + 1)
+	}
+	return free + d.freed
+}
+
+// forSale is the allowance of a promise: it may use the backorder limit and not
+// the safety stock.
+func (p Policy) forSale() unit.Quantity { return p.BackorderLimit - p.SafetyStock }
+
+// expirations are the ends of due reservations, but of those the answer itself
+// ends.
+func (d *decision) expirations(answer []Event) []Event {
+	events := make([]Event, 0, d.expired+len(answer)+1)
+	for _, due := range d.due[:d.expired] {
+		if own, ok := answer[0].(ReservationExpired); ok && own.ReservationID == due.ID {
+			continue
+		}
+		events = append(events, d.expiration(due.ID))
+	}
+	return events
+}
+
+func (d *decision) expiration(id unit.ReservationID) Event {
+	h := d.Holds[id]
+	return ReservationExpired{Key: d.Key, ReservationID: id, OrderID: h.OrderID, Quantity: h.Quantity}
+}
+
+// withReorderPoint adds ReorderPointCrossed where available has fallen to the
+// reorder point or below by these events.
+func (d *decision) withReorderPoint(events []Event) []Event {
+	policy := d.Policy
+	before := d.Goods - d.UnavailableTotal() - policy.SafetyStock - d.Promised - d.Held
+	for _, due := range d.due {
+		before += d.Holds[due.ID].Quantity
+	}
+	after := before
+	for _, e := range events {
+		if set, ok := e.(PolicySet); ok {
+			policy = set.Policy
+		}
+		after += d.change(e)
+	}
+	wasBelow := d.Policy.ReorderPoint > 0 && before <= d.Policy.ReorderPoint
+	if wasBelow || policy.ReorderPoint == 0 || after > policy.ReorderPoint {
+		return events
+	}
+	return append(events, ReorderPointCrossed{Key: d.Key, Available: after, ReorderPoint: policy.ReorderPoint})
+}
+
+// change is what an event does to available, of which due reservations are
+// part already.
+func (d *decision) change(e Event) unit.Quantity {
+	switch e := e.(type) {
+	case Received:
+		return e.Quantity
+	case Adjusted:
+		if e.Condition != "" && e.Condition != Available {
+			return 0
+		}
+		return e.Change
+	case Counted:
+		return e.Counted - d.Goods
+	case Reserved:
+		return -e.Quantity
+	case ReservationReleased:
+		return e.Quantity
+	case Allocated:
+		return -e.Quantity
+	case Deallocated:
+		return e.Quantity
+	case Returned:
+		return units(e.Condition == Available, e.Quantity)
+	case Moved:
+		return units(e.To == Available, e.Quantity) - units(e.From == Available, e.Quantity)
+	case TransferredOut:
+		return -e.Quantity
+	case TransferredIn:
+		return e.Quantity
+	case PolicySet:
+		return d.Policy.SafetyStock - e.SafetyStock
+	case ReservationExtended, ReservationExpired, ReservationCommitted, Shipped, ReorderPointCrossed:
+		// A due reservation is not extended; a commitment turns reserved into
+		// allocated; a shipment takes as much from on hand as from allocated.
+	}
+	return 0
+}
+
+func units(counted bool, quantity unit.Quantity) unit.Quantity {
+	if counted {
+		return quantity
+	}
+	return 0
+}
+
+// isExpired tells whether a reservation without a recorded end has reached its
+// deadline.
+func (h Hold) isExpired(now time.Time) bool { return !h.ExpiresAt.After(now) }

@@ -1,0 +1,153 @@
+package stock
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"daybook/domain/unit"
+)
+
+// Evolve is the state after an event. It takes s over: its maps and lists are
+// changed in place, so the caller must not use s again, and who has to go back
+// to an earlier state folds it anew.
+func Evolve(s State, e Event) State {
+	switch e := e.(type) {
+	case Received:
+		s.Goods += e.Quantity
+	case Adjusted:
+		s.Goods += e.Change
+		s.SetApart.add(e.Condition, e.Change)
+	case Counted:
+		s.Goods = e.Counted
+	case Reserved:
+		s.hold(e.ReservationID, Hold{OrderID: e.OrderID, Quantity: e.Quantity, ExpiresAt: e.ExpiresAt})
+	case ReservationExtended:
+		if h, held := s.Holds[e.ReservationID]; held {
+			h.ExpiresAt = e.ExpiresAt
+			s.Holds[e.ReservationID] = h
+			s.watch(e.ReservationID, e.ExpiresAt)
+		}
+	case ReservationReleased:
+		s.end(e.ReservationID, EndReleased)
+	case ReservationExpired:
+		s.end(e.ReservationID, EndExpired)
+	case ReservationCommitted:
+		s.end(e.ReservationID, EndCommitted)
+		s.promise(e.OrderID, e.Quantity, false)
+	case Allocated:
+		s.promise(e.OrderID, e.Quantity, true)
+	case Deallocated:
+		s.take(e.OrderID, e.Quantity, 0)
+		if e.Ref != "" {
+			s.Movements.Put(deallocation(e.OrderID, e.Ref), e.Quantity, rememberedMovements)
+		}
+	case Shipped:
+		s.Goods -= e.Quantity
+		s.take(e.OrderID, e.Quantity, e.Quantity)
+		s.Movements.Put(shipment(e.OrderID, e.ShipmentID), e.Quantity, rememberedMovements)
+	case Returned:
+		s.Goods += e.Quantity
+		s.SetApart.add(e.Condition, e.Quantity)
+		s.Movements.Put(arrival(e.ReturnID, e.Receipt, e.Condition), e.Quantity, rememberedMovements)
+	case Moved:
+		s.SetApart.add(e.From, -e.Quantity)
+		s.SetApart.add(e.To, e.Quantity)
+	case TransferredOut:
+		s.Goods -= e.Quantity
+		s.Movements.Put(transfer("out", e.TransferID), e.Quantity, rememberedMovements)
+	case TransferredIn:
+		s.Goods += e.Quantity
+		s.Movements.Put(transfer("in", e.TransferID), e.Quantity, rememberedMovements)
+	case PolicySet:
+		s.Policy = e.Policy
+	case ReorderPointCrossed: // tells; changes no quantity
+	}
+	return s
+}
+
+func (a *SetApart) add(c Condition, change unit.Quantity) {
+	switch c {
+	case Damaged:
+		a.Damaged += change
+	case QualityControl:
+		a.QualityControl += change
+	case OtherCondition:
+		a.Other += change
+	case Available:
+	}
+}
+
+func (s *State) hold(id unit.ReservationID, h Hold) {
+	if s.Holds == nil {
+		s.Holds = map[unit.ReservationID]Hold{}
+	}
+	s.Holds[id] = h
+	s.Held += h.Quantity
+	s.watch(id, h.ExpiresAt)
+}
+
+// end gives a reservation its end; of one that has no hold, nothing is left to
+// do.
+func (s *State) end(id unit.ReservationID, end End) {
+	h, held := s.Holds[id]
+	if !held {
+		return
+	}
+	delete(s.Holds, id)
+	s.Held -= h.Quantity
+	s.Deadlines = s.Deadlines.settled(s.Holds)
+	s.Ended.Put(string(id), end, rememberedEnds)
+}
+
+func (s *State) watch(id unit.ReservationID, at time.Time) {
+	s.Deadlines = s.Deadlines.with(Deadline{At: at, ID: id}).settled(s.Holds)
+}
+
+func (s *State) promise(id unit.OrderID, more unit.Quantity, direct bool) {
+	if s.Orders == nil {
+		s.Orders = map[unit.OrderID]Promise{}
+	}
+	p, known := s.Orders[id]
+	if !known { // perhaps served before, and now promised more
+		p.Shipped, p.Direct = s.Served.Get(string(id))
+	}
+	p.Open += more
+	p.Direct = p.Direct || direct
+	s.Orders[id] = p
+	s.Promised += more
+}
+
+// take reduces an order's open promise, by what shipped or was taken back.
+func (s *State) take(id unit.OrderID, quantity, shipped unit.Quantity) {
+	p := s.Orders[id]
+	p.Open -= quantity
+	p.Shipped += shipped
+	s.Promised -= quantity
+	if p.Open != 0 {
+		s.Orders[id] = p
+		return
+	}
+	delete(s.Orders, id)
+	if p.Direct && p.Shipped > 0 {
+		s.Served.Put(string(id), p.Shipped, rememberedOrders)
+	}
+}
+
+// The keys of movements that are done once. Ids hold no '/'; a step's ref may,
+// and stands last.
+func shipment(order unit.OrderID, id unit.ShipmentID) string {
+	return "ship/" + string(order) + "/" + string(id)
+}
+
+func arrival(id unit.ReturnID, receipt int, c Condition) string {
+	return strings.Join([]string{"return", string(id), strconv.Itoa(receipt), string(c)}, "/")
+}
+
+func transfer(direction string, id unit.TransferID) string {
+	return "transfer/" + direction + "/" + string(id)
+}
+
+func deallocation(order unit.OrderID, ref string) string {
+	return "deallocate/" + string(order) + "/" + ref
+}

@@ -1,0 +1,370 @@
+package stock
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"pgregory.net/rapid"
+
+	"daybook/domain/rule"
+	"daybook/domain/unit"
+)
+
+// machine carries out a script of random commands on one stock and holds every
+// step against the book: sums over all events since the beginning, made the
+// slow and plain way.
+type machine struct {
+	fatalf func(format string, args ...any)
+	pick   func(name string, n int) int // 0 to n-1
+	now    time.Time
+	state  State
+	book   book
+}
+
+// book is the independent oracle.
+type book struct {
+	events   []Event
+	onHand   unit.Quantity
+	apart    map[Condition]unit.Quantity
+	open     map[unit.ReservationID]Reserved
+	ends     map[unit.ReservationID]int
+	promised map[unit.OrderID]unit.Quantity
+	policy   Policy
+	forced   bool // a dispatch of goods that were not there is recorded
+}
+
+func newBook() book {
+	return book{
+		apart: map[Condition]unit.Quantity{}, open: map[unit.ReservationID]Reserved{},
+		ends: map[unit.ReservationID]int{}, promised: map[unit.OrderID]unit.Quantity{},
+	}
+}
+
+func (b *book) enter(e Event) {
+	b.events = append(b.events, e)
+	switch e := e.(type) {
+	case Received:
+		b.onHand += e.Quantity
+	case Adjusted:
+		b.onHand += e.Change
+		b.apart[e.Condition] += e.Change
+	case Counted:
+		b.onHand += e.Counted - e.Expected
+	case Reserved:
+		b.open[e.ReservationID] = e
+	case ReservationExtended:
+		r := b.open[e.ReservationID]
+		r.ExpiresAt = e.ExpiresAt
+		b.open[e.ReservationID] = r
+	case ReservationReleased:
+		b.end(e.ReservationID)
+	case ReservationExpired:
+		b.end(e.ReservationID)
+	case ReservationCommitted:
+		b.end(e.ReservationID)
+		b.promised[e.OrderID] += e.Quantity
+	case Allocated:
+		b.promised[e.OrderID] += e.Quantity
+	case Deallocated:
+		b.promised[e.OrderID] -= e.Quantity
+	case Shipped:
+		b.onHand -= e.Quantity
+		b.promised[e.OrderID] -= e.Quantity
+		b.forced = b.forced || e.Forced
+	case Returned:
+		b.onHand += e.Quantity
+		b.apart[e.Condition] += e.Quantity
+	case Moved:
+		b.apart[e.From] -= e.Quantity
+		b.apart[e.To] += e.Quantity
+	case TransferredOut:
+		b.onHand -= e.Quantity
+	case TransferredIn:
+		b.onHand += e.Quantity
+	case PolicySet:
+		b.policy = e.Policy
+	case ReorderPointCrossed:
+	}
+}
+
+func (b *book) end(id unit.ReservationID) {
+	b.ends[id]++
+	delete(b.open, id)
+}
+
+func (b *book) unavailable() unit.Quantity {
+	return b.apart[Damaged] + b.apart[QualityControl] + b.apart[OtherCondition]
+}
+
+// reserved is what the open reservations hold at a time; the zero time stands
+// for all of them, due or not.
+func (b *book) reserved(now time.Time) (sum unit.Quantity) {
+	for _, r := range b.open {
+		if now.IsZero() || r.ExpiresAt.After(now) {
+			sum += r.Quantity
+		}
+	}
+	return sum
+}
+
+func (b *book) allocated() (sum unit.Quantity) {
+	for _, q := range b.promised {
+		sum += q
+	}
+	return sum
+}
+
+func (b *book) available(now time.Time) unit.Quantity {
+	return b.onHand - b.unavailable() - b.policy.SafetyStock - b.allocated() - b.reserved(now)
+}
+
+// command draws the next command. There are few ids, so that they meet again.
+func (m *machine) command() Command {
+	at := At{Key: lamp, Now: m.now}
+	quantity := func() unit.Quantity { return unit.Quantity(m.pick("quantity", 9)) } // 0 is refused
+	reservation := func() unit.ReservationID { return unit.ReservationID(fmt.Sprintf("r%d", m.pick("reservation", 20))) }
+	order := func() unit.OrderID { return unit.OrderID(fmt.Sprintf("o%d", m.pick("order", 4))) }
+	deadline := func() time.Time { return m.now.Add(time.Duration(m.pick("minutes", 8)-1) * time.Minute) }
+	condition := func() Condition {
+		return []Condition{Available, Damaged, QualityControl, OtherCondition}[m.pick("condition", 4)]
+	}
+	switch m.pick("command", 20) {
+	case 0:
+		return Receive{At: at, Quantity: quantity()}
+	case 1:
+		return Adjust{At: at, Change: quantity() - 4, Reason: Shrinkage, Condition: condition()}
+	case 2:
+		return Count{At: at, Expected: m.state.Goods + unit.Quantity(m.pick("stale", 2)), Counted: quantity()}
+	case 3, 4, 5:
+		id := reservation()
+		return Reserve{At: at, ReservationID: id, OrderID: unit.OrderID("o" + string("0123"[id[1]%4])), Quantity: quantity(), ExpiresAt: deadline()}
+	case 6:
+		return Extend{At: at, ReservationID: reservation(), ExpiresAt: deadline()}
+	case 7:
+		return Release{At: at, ReservationID: reservation()}
+	case 8:
+		return ExpireDue{At: at}
+	case 9, 10:
+		return Commit{At: at, ReservationID: reservation()}
+	case 11:
+		return Allocate{At: at, OrderID: order(), Quantity: quantity()}
+	case 12:
+		return Deallocate{At: at, OrderID: order(), Ref: []string{"", "1", "2"}[m.pick("ref", 3)], Quantity: quantity()}
+	case 13, 14:
+		return Ship{
+			At: at, OrderID: order(), ShipmentID: unit.ShipmentID(fmt.Sprintf("s%d", m.pick("shipment", 4))),
+			Quantity: quantity(), Force: m.pick("force", 4) == 0,
+		}
+	case 15:
+		return TakeBack{
+			At: at, ReturnID: unit.ReturnID(fmt.Sprintf("b%d", m.pick("return", 3))), Receipt: m.pick("receipt", 2),
+			Quantity: quantity(), Condition: condition(),
+		}
+	case 16:
+		return Move{At: at, From: condition(), To: condition(), Quantity: quantity()}
+	case 17:
+		return TransferOut{At: at, TransferID: unit.TransferID(fmt.Sprintf("t%d", m.pick("transfer", 4))), To: "north", Quantity: quantity()}
+	case 18:
+		return TransferIn{At: at, TransferID: unit.TransferID(fmt.Sprintf("t%d", m.pick("transfer", 4))), From: "north", Quantity: quantity()}
+	}
+	return SetPolicy{At: at, Policy: Policy{
+		SafetyStock: unit.Quantity(m.pick("safety", 3)), BackorderLimit: unit.Quantity(m.pick("backorder", 4)), ReorderPoint: unit.Quantity(m.pick("reorder", 4)),
+	}}
+}
+
+// step lets the clock go on, sometimes a little back as between two nodes, and
+// decides one command.
+func (m *machine) step() {
+	m.now = m.now.Add(time.Duration(m.pick("clock", 6)-1) * 30 * time.Second)
+	cmd := m.command()
+	belowBefore := m.book.policy.ReorderPoint > 0 && m.book.available(m.now) <= m.book.policy.ReorderPoint
+	events, err := Decide(cmd, m.state)
+	if err != nil {
+		if _, refused := errors.AsType[*rule.Rejection](err); !refused || len(events) > 0 {
+			m.fatalf("%T: error %v with %d events", cmd, err, len(events))
+		}
+		return
+	}
+	for _, e := range events {
+		m.checkEnd(e)
+		m.state = Evolve(m.state, e)
+		m.book.enter(e)
+	}
+	m.checkQuantities(cmd)
+	m.checkPromises(cmd, events)
+	if len(events) > 0 {
+		m.checkReorder(cmd, events, belowBefore)
+	}
+	m.checkRetry(cmd)
+}
+
+func (m *machine) checkEnd(e Event) {
+	var id unit.ReservationID
+	switch e := e.(type) {
+	case Reserved:
+		if _, open := m.book.open[e.ReservationID]; open || m.book.ends[e.ReservationID] > 0 {
+			m.fatalf("reservation %s is made twice", e.ReservationID)
+		}
+		return
+	case ReservationReleased:
+		id = e.ReservationID
+	case ReservationExpired:
+		id = e.ReservationID
+	case ReservationCommitted:
+		id = e.ReservationID
+	default:
+		return
+	}
+	if _, open := m.book.open[id]; !open {
+		m.fatalf("reservation %s ends by %T and was not open (%d ends)", id, e, m.book.ends[id])
+	}
+}
+
+func (m *machine) checkQuantities(cmd Command) {
+	for _, q := range []struct {
+		name      string
+		got, want unit.Quantity
+	}{
+		{"on hand", m.state.OnHand(), m.book.onHand},
+		{"unavailable", m.state.UnavailableTotal(), m.book.unavailable()},
+		{"damaged", m.state.Unavailable(Damaged), m.book.apart[Damaged]},
+		{"reserved", m.state.Reserved(m.now), m.book.reserved(m.now)},
+		{"allocated", m.state.Allocated(), m.book.allocated()},
+		{"available", m.state.Available(m.now), m.book.available(m.now)},
+	} {
+		if q.got != q.want {
+			m.fatalf("after %T: %s is %d, the events say %d", cmd, q.name, q.got, q.want)
+		}
+	}
+	if m.book.onHand < m.book.unavailable() && !m.book.forced {
+		m.fatalf("after %T: %d on hand, %d of it unavailable", cmd, m.book.onHand, m.book.unavailable())
+	}
+	for c, q := range m.book.apart {
+		if q < 0 && c != Available && c != "" {
+			m.fatalf("after %T: %d units are %s", cmd, q, c)
+		}
+	}
+	for order, q := range m.book.promised {
+		if q < 0 {
+			m.fatalf("after %T: order %s is promised %d", cmd, order, q)
+		}
+	}
+}
+
+// checkPromises: whoever promises must find the promise covered, by policy, and
+// without leaning on a reservation whose end is not recorded.
+func (m *machine) checkPromises(cmd Command, events []Event) {
+	for _, e := range events {
+		limit := m.book.onHand - m.book.unavailable() - m.book.policy.SafetyStock
+		switch e.(type) {
+		case Reserved, Allocated:
+			limit += m.book.policy.BackorderLimit
+		case TransferredOut:
+		default:
+			continue
+		}
+		if promised := m.book.allocated() + m.book.reserved(time.Time{}); promised > limit {
+			m.fatalf("after %T: %d promised, the limit is %d", cmd, promised, limit)
+		}
+	}
+}
+
+func (m *machine) checkReorder(cmd Command, events []Event, belowBefore bool) {
+	available := m.book.available(m.now)
+	below := m.book.policy.ReorderPoint > 0 && available <= m.book.policy.ReorderPoint
+	told, tells := events[len(events)-1].(ReorderPointCrossed)
+	if want := below && !belowBefore; tells != want {
+		m.fatalf("after %T: reorder point crossed told: %v, want %v (available %d of %d)", cmd, tells, want, available, m.book.policy.ReorderPoint)
+	}
+	if tells && told.Available != available {
+		m.fatalf("after %T: told %d available, it is %d", cmd, told.Available, available)
+	}
+}
+
+// checkRetry: but for what happens each time it is asked, asking twice is
+// asking once.
+func (m *machine) checkRetry(cmd Command) {
+	switch cmd := cmd.(type) {
+	case Receive, Adjust, Count, Move:
+		return
+	case Deallocate:
+		if cmd.Ref == "" {
+			return
+		}
+	default:
+	}
+	if again, err := Decide(cmd, m.state); err == nil && len(again) > 0 {
+		m.fatalf("%T asked twice happens twice: %v", cmd, again)
+	}
+}
+
+// snapshot is the state as JSON, and read back from it.
+func (m *machine) snapshot() (text string, back State) {
+	data, err := json.Marshal(m.state, json.Deterministic(true))
+	if err != nil {
+		m.fatalf("snapshot: %v", err)
+	}
+	if err := json.Unmarshal(data, &back); err != nil {
+		m.fatalf("snapshot: %v", err)
+	}
+	return string(data), back
+}
+
+// checkReplay: the log's bytes give the same state as the life that wrote them.
+func (m *machine) checkReplay() {
+	want, back := m.snapshot()
+	if got, _ := (&machine{fatalf: m.fatalf, state: back}).snapshot(); got != want {
+		m.fatalf("the snapshot reads back as\n     %s\nfrom %s", got, want)
+	}
+	replayed := machine{fatalf: m.fatalf}
+	for _, e := range m.book.events {
+		typ, data, err := Encode(e)
+		if err != nil {
+			m.fatalf("encode %T: %v", e, err)
+		}
+		decoded, err := Decode(typ, data)
+		if err != nil {
+			m.fatalf("decode %s: %v", typ, err)
+		}
+		replayed.state = Evolve(replayed.state, decoded)
+	}
+	if got, _ := replayed.snapshot(); got != want {
+		m.fatalf("replayed, the state is\n     %s\nand was %s", got, want)
+	}
+}
+
+func TestAnyScriptKeepsTheInvariants(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := &machine{now: noon, book: newBook(), fatalf: t.Fatalf}
+		m.pick = func(name string, n int) int { return rapid.IntRange(0, n-1).Draw(t, name) }
+		t.Repeat(map[string]func(*rapid.T){
+			"command":                   func(*rapid.T) { m.step() },
+			"restart from the snapshot": func(*rapid.T) { _, m.state = m.snapshot() },
+			"":                          func(*rapid.T) { m.checkReplay() },
+		})
+	})
+}
+
+// Each byte is a choice: which command, which reservation, how many.
+func FuzzStock(f *testing.F) {
+	f.Add([]byte{1, 0, 8, 1, 3, 0, 5, 4, 1, 9, 0, 1, 13, 0, 0, 5, 1})
+	f.Add([]byte{1, 19, 1, 2, 3, 1, 0, 8, 1, 3, 7, 4, 0, 5, 5, 5, 8, 1, 11, 2, 8})
+	f.Fuzz(func(t *testing.T, script []byte) {
+		m := &machine{now: noon, book: newBook(), fatalf: t.Fatalf}
+		m.pick = func(_ string, n int) int {
+			if len(script) == 0 {
+				return 0
+			}
+			b := script[0]
+			script = script[1:]
+			return int(b) % n
+		}
+		for len(script) > 0 {
+			m.step()
+		}
+		m.checkReplay()
+	})
+}

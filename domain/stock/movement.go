@@ -1,0 +1,172 @@
+package stock
+
+import (
+	"slices"
+
+	"daybook/domain/unit"
+)
+
+func (d *decision) receive(cmd Receive) ([]Event, error) {
+	if !cmd.Quantity.Valid() {
+		return nil, ErrQuantityInvalid
+	}
+	if err := papers(cmd.Document, cmd.Note); err != nil {
+		return nil, err
+	}
+	return []Event{Received{Key: cmd.Key, Quantity: cmd.Quantity, Document: cmd.Document, Note: cmd.Note}}, nil
+}
+
+var reasons = []Reason{Correction, CycleCount, ReasonReceived, Restock, DamagedGoods, Shrinkage, Promotion, OtherReason}
+
+func (d *decision) adjust(cmd Adjust) ([]Event, error) {
+	if err := papers(cmd.Document, cmd.Note); err != nil {
+		return nil, err
+	}
+	if cmd.Condition == "" {
+		cmd.Condition = Available
+	}
+	fit := d.Goods - d.UnavailableTotal()
+	switch {
+	case cmd.Change == 0 || cmd.Change > unit.MaxQuantity || cmd.Change < -unit.MaxQuantity:
+		return nil, ErrQuantityInvalid
+	case !slices.Contains(reasons, cmd.Reason):
+		return nil, ErrReasonUnknown.With(ErrReasonUnknown.Detail, map[string]any{"reason": cmd.Reason, "known": reasons})
+	case cmd.Reason == OtherReason && cmd.Note == "":
+		return nil, ErrNoteMissing
+	case !cmd.Condition.known():
+		return nil, conditionUnknown(cmd.Condition)
+	case cmd.Change < 0 && cmd.Condition != Available && d.Unavailable(cmd.Condition)+cmd.Change < 0:
+		return nil, conditionShort(cmd.Condition, d.Unavailable(cmd.Condition), -cmd.Change)
+	case cmd.Change < 0 && cmd.Condition == Available && fit+cmd.Change < 0:
+		return nil, ErrBelowZero.With(ErrBelowZero.Detail,
+			map[string]any{"on_hand": d.Goods, "unavailable": d.UnavailableTotal(), "change": cmd.Change})
+	}
+	adjusted := Adjusted{
+		Key: cmd.Key, Change: cmd.Change, Reason: cmd.Reason, Condition: cmd.Condition, Document: cmd.Document, Note: cmd.Note,
+	}
+	if adjusted.Condition == Available {
+		adjusted.Condition = ""
+	}
+	return []Event{adjusted}, nil
+}
+
+// count covers all goods on hand, those set apart included. One that finds what
+// was expected is recorded too: it is a fact that somebody looked.
+func (d *decision) count(cmd Count) ([]Event, error) {
+	if err := papers(cmd.Document, cmd.Note); err != nil {
+		return nil, err
+	}
+	switch {
+	case cmd.Counted != 0 && !cmd.Counted.Valid():
+		return nil, ErrQuantityInvalid
+	case cmd.Expected != d.Goods:
+		return nil, ErrCountStale.With(ErrCountStale.Detail, map[string]any{"on_hand": d.Goods, "expected": cmd.Expected})
+	case cmd.Counted < d.UnavailableTotal():
+		return nil, ErrBelowZero.With("Fewer are counted than are set apart as damaged or otherwise unavailable: adjust those first.",
+			map[string]any{"counted": cmd.Counted, "unavailable": d.UnavailableTotal()})
+	}
+	return []Event{Counted{
+		Key: cmd.Key, Expected: cmd.Expected, Counted: cmd.Counted, Document: cmd.Document, Note: cmd.Note,
+	}}, nil
+}
+
+func (d *decision) takeBack(cmd TakeBack) ([]Event, error) {
+	if !cmd.Condition.known() {
+		return nil, conditionUnknown(cmd.Condition)
+	}
+	if done, err := d.once(arrival(cmd.ReturnID, cmd.Receipt, cmd.Condition), cmd.Quantity); done || err != nil {
+		return nil, err
+	}
+	return []Event{Returned{
+		Key: cmd.Key, ReturnID: cmd.ReturnID, Receipt: cmd.Receipt, OrderID: cmd.OrderID, Quantity: cmd.Quantity, Condition: cmd.Condition,
+	}}, nil
+}
+
+func (d *decision) move(cmd Move) ([]Event, error) {
+	if err := fits("note", cmd.Note, unit.MaxNote); err != nil {
+		return nil, err
+	}
+	switch {
+	case !cmd.From.known():
+		return nil, conditionUnknown(cmd.From)
+	case !cmd.To.known():
+		return nil, conditionUnknown(cmd.To)
+	case !cmd.Quantity.Valid():
+		return nil, ErrQuantityInvalid
+	case cmd.From == cmd.To:
+		return nil, nil
+	}
+	there := d.Unavailable(cmd.From)
+	if cmd.From == Available {
+		there = d.room(cmd.Quantity, 0)
+	}
+	if there < cmd.Quantity {
+		return nil, conditionShort(cmd.From, there, cmd.Quantity)
+	}
+	return []Event{Moved{Key: cmd.Key, From: cmd.From, To: cmd.To, Quantity: cmd.Quantity, Note: cmd.Note}}, nil
+}
+
+// transferOut sends goods that are there: neither the backorder limit nor the
+// safety stock can travel.
+func (d *decision) transferOut(cmd TransferOut) ([]Event, error) {
+	if cmd.To == cmd.Location {
+		return nil, ErrSameLocation
+	}
+	if done, err := d.once(transfer("out", cmd.TransferID), cmd.Quantity); done || err != nil {
+		return nil, err
+	}
+	if free := d.room(cmd.Quantity, -d.Policy.SafetyStock); free < cmd.Quantity {
+		return nil, insufficient(cmd.Key, free, cmd.Quantity)
+	}
+	return []Event{TransferredOut{Key: cmd.Key, TransferID: cmd.TransferID, To: cmd.To, Quantity: cmd.Quantity}}, nil
+}
+
+func (d *decision) transferIn(cmd TransferIn) ([]Event, error) {
+	if cmd.From == cmd.Location {
+		return nil, ErrSameLocation
+	}
+	if done, err := d.once(transfer("in", cmd.TransferID), cmd.Quantity); done || err != nil {
+		return nil, err
+	}
+	return []Event{TransferredIn{Key: cmd.Key, TransferID: cmd.TransferID, From: cmd.From, Quantity: cmd.Quantity}}, nil
+}
+
+func (d *decision) setPolicy(cmd SetPolicy) ([]Event, error) {
+	for _, q := range []unit.Quantity{cmd.Policy.SafetyStock, cmd.Policy.BackorderLimit, cmd.Policy.ReorderPoint} {
+		if q < 0 || q > unit.MaxQuantity {
+			return nil, ErrPolicyInvalid
+		}
+	}
+	if cmd.Policy == d.Policy {
+		return nil, nil
+	}
+	return []Event{PolicySet{Key: cmd.Key, Policy: cmd.Policy}}, nil
+}
+
+// once tells whether a movement that happens once is done; with another
+// quantity it is another movement under the same name.
+func (d *decision) once(key string, quantity unit.Quantity) (done bool, err error) {
+	if !quantity.Valid() {
+		return false, ErrQuantityInvalid
+	}
+	recorded, done := d.Movements.Get(key)
+	if done && recorded != quantity {
+		return false, movementDiffers(recorded, quantity)
+	}
+	return done, nil
+}
+
+func (c Condition) known() bool {
+	return c == Available || c == Damaged || c == QualityControl || c == OtherCondition
+}
+
+func conditionUnknown(c Condition) error {
+	return ErrConditionUnknown.With(ErrConditionUnknown.Detail, map[string]any{"condition": c})
+}
+
+func papers(document, note string) error {
+	if err := fits("document", document, unit.MaxReference); err != nil {
+		return err
+	}
+	return fits("note", note, unit.MaxNote)
+}

@@ -1,0 +1,68 @@
+package stock
+
+import (
+	"fmt"
+
+	"daybook/domain/rule"
+	"daybook/domain/unit"
+)
+
+// The refusals of a stock.
+var (
+	ErrInsufficient    = &rule.Rejection{Code: "stock-insufficient", Detail: "Not enough is available."}
+	ErrQuantityInvalid = &rule.Rejection{Code: "stock-quantity-invalid", Detail: "A quantity is 1 to 1,000,000,000 units."}
+	ErrBelowZero       = &rule.Rejection{Code: "stock-below-zero", Detail: "Less cannot be on hand than nothing."}
+	ErrCountStale      = &rule.Rejection{Code: "stock-count-stale", Detail: "On hand has changed since the count began."}
+	ErrNotAllocated    = &rule.Rejection{Code: "stock-not-allocated", Detail: "The order is not promised that many units here."}
+	ErrNotOnHand       = &rule.Rejection{Code: "stock-not-on-hand", Detail: "So many units are not on hand and fit for sale."}
+
+	ErrConditionShort   = &rule.Rejection{Code: "stock-condition-short", Detail: "So many units are not there in this condition, or they are promised."}
+	ErrConditionUnknown = &rule.Rejection{Code: "stock-condition-unknown", Detail: "A condition is available, damaged, quality_control or other."}
+	ErrReasonUnknown    = &rule.Rejection{Code: "stock-reason-unknown", Detail: "An adjustment has one of the known reasons."}
+	ErrNoteMissing      = &rule.Rejection{Code: "stock-note-missing", Detail: "The reason 'other' needs a note."}
+	ErrTextTooLong      = &rule.Rejection{Code: "stock-text-too-long", Detail: "A text is longer than allowed."}
+	ErrPolicyInvalid    = &rule.Rejection{Code: "stock-policy-invalid", Detail: "Safety stock, backorder limit and reorder point are 0 to 1,000,000,000 units."}
+	ErrMovementDiffers  = &rule.Rejection{Code: "stock-movement-differs", Detail: "This movement is recorded with another quantity."}
+	ErrSameLocation     = &rule.Rejection{Code: "stock-transfer-same-location", Detail: "A transfer goes from one location to another."}
+
+	ErrReservationEnded   = &rule.Rejection{Code: "reservation-ended", Detail: "The reservation has ended."}
+	ErrReservationUnknown = &rule.Rejection{Code: "reservation-unknown", Detail: "There is no such reservation."}
+	ErrReservationDiffers = &rule.Rejection{Code: "reservation-differs", Detail: "A reservation with this id holds something else."}
+	ErrDeadlinePassed     = &rule.Rejection{Code: "reservation-deadline-passed", Detail: "The deadline is not in the future."}
+)
+
+// Rejections are all refusals of this package.
+var Rejections = []*rule.Rejection{
+	ErrInsufficient, ErrQuantityInvalid, ErrBelowZero, ErrCountStale, ErrNotAllocated, ErrNotOnHand,
+	ErrConditionShort, ErrConditionUnknown, ErrReasonUnknown, ErrNoteMissing, ErrTextTooLong, ErrPolicyInvalid,
+	ErrMovementDiffers, ErrSameLocation,
+	ErrReservationEnded, ErrReservationUnknown, ErrReservationDiffers, ErrDeadlinePassed,
+}
+
+func insufficient(k Key, available, requested unit.Quantity) error {
+	available = max(0, available)
+	return ErrInsufficient.With(
+		fmt.Sprintf("%d of %s asked for at %s, %d available.", requested, k.SKU, k.Location, available),
+		map[string]any{"sku": k.SKU, "location": k.Location, "available": available, "requested": requested})
+}
+
+func conditionShort(c Condition, available, requested unit.Quantity) error {
+	return ErrConditionShort.With(ErrConditionShort.Detail,
+		map[string]any{"condition": c, "available": max(0, available), "requested": requested})
+}
+
+func movementDiffers(recorded, requested unit.Quantity) error {
+	return ErrMovementDiffers.With(ErrMovementDiffers.Detail, map[string]any{"recorded": recorded, "requested": requested})
+}
+
+func ended(id unit.ReservationID, end End) error {
+	return ErrReservationEnded.With("The reservation was "+string(end)+".", map[string]any{"reservation_id": id, "end": end})
+}
+
+// fits refuses a text of more than limit characters.
+func fits(field, text string, limit int) error {
+	if unit.Fits(text, limit) {
+		return nil
+	}
+	return ErrTextTooLong.With(ErrTextTooLong.Detail, map[string]any{"field": field, "max_characters": limit})
+}

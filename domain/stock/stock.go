@@ -1,0 +1,144 @@
+package stock
+
+import (
+	"time"
+
+	"daybook/domain/unit"
+)
+
+// Category starts the names of stock streams.
+const Category = "stock"
+
+// Stream names the stream of an item at a place: "stock-85123A@main". A SKU
+// holds no '@'.
+func Stream(sku unit.SKU, location unit.LocationID) string {
+	return Category + "-" + string(sku) + "@" + string(location)
+}
+
+// ReservationIDFor names what an order reserves of an item at a place, so that
+// asking twice is the same reservation.
+func ReservationIDFor(order unit.OrderID, sku unit.SKU, location unit.LocationID) unit.ReservationID {
+	return unit.ReservationID(unit.DeriveID("reservation", string(order), string(sku), string(location)))
+}
+
+// FoldVersion is that of State's shape and of Evolve; a snapshot of another
+// version is not used.
+const FoldVersion = 1
+
+// How much of the past a stock remembers, so that its state stays the same size
+// whatever has moved through it. What is remembered answers a retry with
+// nothing, or a reservation that has ended with its end. Beyond that, retries
+// are harmless for another reason: their events carry the ids of the first
+// time, and the log holds each id once.
+const (
+	rememberedEnds      = 4096
+	rememberedMovements = 1024
+	rememberedOrders    = 1024
+)
+
+// State is what the rules need to know of a stock. The zero State has nothing
+// and promised nothing. Its quantities are read by the methods, which know the
+// time; each is a sum over the stream's events.
+type State struct {
+	Goods    unit.Quantity `json:"on_hand"` // < 0 only after a forced dispatch
+	SetApart SetApart      `json:"unavailable,omitzero"`
+	Policy   Policy        `json:"policy,omitzero"`
+
+	// Holds are the reservations that have no recorded end, due ones included.
+	Holds     map[unit.ReservationID]Hold `json:"holds,omitempty"`
+	Held      unit.Quantity               `json:"held,omitzero"` // sum over Holds
+	Deadlines Deadlines                   `json:"deadlines,omitempty"`
+
+	// Orders are the hard promises that are not all shipped.
+	Orders   map[unit.OrderID]Promise `json:"orders,omitempty"`
+	Promised unit.Quantity            `json:"promised,omitzero"` // sum of Open over Orders
+
+	Ended     Recent[End]           `json:"ended,omitzero"`     // by reservation id
+	Served    Recent[unit.Quantity] `json:"served,omitzero"`    // by order id: a direct promise, all shipped
+	Movements Recent[unit.Quantity] `json:"movements,omitzero"` // by movement: see movementKey
+}
+
+// SetApart counts goods on hand that are not for sale.
+type SetApart struct {
+	Damaged        unit.Quantity `json:"damaged,omitzero"`
+	QualityControl unit.Quantity `json:"quality_control,omitzero"`
+	Other          unit.Quantity `json:"other,omitzero"`
+}
+
+// Hold is a reservation without a recorded end.
+type Hold struct {
+	OrderID   unit.OrderID  `json:"order_id"`
+	Quantity  unit.Quantity `json:"quantity"`
+	ExpiresAt time.Time     `json:"expires_at"`
+}
+
+// Promise is what an order was promised: Open is allocated, Shipped has left.
+type Promise struct {
+	Open    unit.Quantity `json:"open"`
+	Shipped unit.Quantity `json:"shipped,omitzero"`
+	// Direct means that some of it was allocated without a reservation. Only
+	// then can the order ask for its whole allocation again (Allocate), and is
+	// remembered once all is shipped.
+	Direct bool `json:"direct,omitzero"`
+}
+
+// End is how a reservation ended.
+type End string
+
+const (
+	EndCommitted End = "committed"
+	EndReleased  End = "released"
+	EndExpired   End = "expired"
+)
+
+// OnHand is what is physically there.
+func (s State) OnHand() unit.Quantity { return s.Goods }
+
+// Reserved is what is softly held at a time: a reservation counts up to its
+// deadline, whether or not its end is recorded.
+func (s State) Reserved(now time.Time) unit.Quantity {
+	return s.Held - s.dueQuantity(now)
+}
+
+// Allocated is what is promised to orders and has not shipped.
+func (s State) Allocated() unit.Quantity { return s.Promised }
+
+// Unavailable is what is on hand in a condition that is not for sale. Of
+// Available it is zero.
+func (s State) Unavailable(c Condition) unit.Quantity {
+	switch c {
+	case Damaged:
+		return s.SetApart.Damaged
+	case QualityControl:
+		return s.SetApart.QualityControl
+	case OtherCondition:
+		return s.SetApart.Other
+	case Available:
+	}
+	return 0
+}
+
+// UnavailableTotal is what is on hand and not for sale.
+func (s State) UnavailableTotal() unit.Quantity {
+	return s.SetApart.Damaged + s.SetApart.QualityControl + s.SetApart.Other
+}
+
+// SafetyStock is what is kept back from sale.
+func (s State) SafetyStock() unit.Quantity { return s.Policy.SafetyStock }
+
+// Available is what is there and promised to nobody. It is below zero where
+// more is promised than is there: backorders, or goods found missing.
+func (s State) Available(now time.Time) unit.Quantity {
+	return s.Goods - s.UnavailableTotal() - s.Policy.SafetyStock - s.Promised - s.Reserved(now)
+}
+
+// Sellable is what can still be promised: available, and what the backorder
+// limit leaves. It is below zero where even that is overdrawn.
+func (s State) Sellable(now time.Time) unit.Quantity {
+	return s.Available(now) + s.Policy.BackorderLimit
+}
+
+// Backordered is what is promised to orders with no goods behind it.
+func (s State) Backordered() unit.Quantity {
+	return max(0, s.Promised-max(0, s.Goods-s.UnavailableTotal()))
+}
