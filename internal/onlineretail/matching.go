@@ -1,0 +1,121 @@
+package onlineretail
+
+import (
+	"github.com/shopspring/decimal"
+
+	"daybook/domain/unit"
+)
+
+// Match is how a line of a cancellation was matched to earlier sales.
+type Match string
+
+// The ends of matching a line.
+const (
+	MatchExact      Match = "exact_line"               // an untouched line of that quantity and price
+	MatchCovered    Match = "covered"                  // by what the customer still holds
+	MatchPartly     Match = "partly_covered"           // the customer holds less than comes back
+	MatchNoSale     Match = "no_earlier_sale"          // the customer holds none
+	MatchNoCustomer Match = "stocked_without_customer" // nobody to look for
+	MatchService    Match = "non_stock_code"           // a fee, postage or discount: never looked for
+)
+
+// Link is units of a sale that a cancellation takes back.
+type Link struct {
+	Invoice  int // index of the sale
+	Line     int // number of its line
+	Quantity unit.Quantity
+}
+
+// Tally counts lines, units (above zero) and their worth (above zero).
+type Tally struct {
+	Lines  int
+	Units  int64
+	Amount decimal.Decimal
+}
+
+// Matching is which earlier sales each cancellation takes back.
+type Matching struct {
+	// Links are by index of the cancellation, then by its line, from 0.
+	Links map[int][][]Link
+	Tally map[Match]Tally
+}
+
+// MatchCancellations looks, in the order of the invoices, for what each
+// cancellation takes back. No cancellation names its sale, so it is searched by
+// customer and SKU: an untouched line of the same quantity and price if there
+// is one, otherwise what the customer still holds; both times the newest sale
+// first. A sale's units are taken back once.
+func MatchCancellations(invoices []Invoice) Matching {
+	m := Matching{Links: map[int][][]Link{}, Tally: map[Match]Tally{}}
+	held := map[holder][]lot{}
+	for i, invoice := range invoices {
+		switch {
+		case invoice.Kind.Sells() && invoice.CustomerID != "":
+			for _, line := range invoice.Lines {
+				if line.Kind == unit.Stocked {
+					key := holder{invoice.CustomerID, line.SKU}
+					held[key] = append(held[key], lot{invoice: i, line: line, left: line.Quantity})
+				}
+			}
+		case invoice.Kind == Cancellation:
+			links := make([][]Link, len(invoice.Lines))
+			for at, line := range invoice.Lines {
+				var match Match
+				match, links[at] = takeBack(invoice.CustomerID, line, held)
+				tally := m.Tally[match]
+				tally.Lines++
+				tally.Units -= int64(line.Quantity)
+				tally.Amount = tally.Amount.Sub(line.Amount())
+				m.Tally[match] = tally
+			}
+			m.Links[i] = links
+		}
+	}
+	return m
+}
+
+type holder struct {
+	customer unit.CustomerID
+	sku      unit.SKU
+}
+
+// lot is a sold line and what has not come back of it.
+type lot struct {
+	invoice int
+	line    Line
+	left    unit.Quantity
+}
+
+func takeBack(customer unit.CustomerID, line Line, held map[holder][]lot) (Match, []Link) {
+	switch {
+	case line.Kind != unit.Stocked:
+		return MatchService, nil
+	case customer == "":
+		return MatchNoCustomer, nil
+	}
+	lots, wanted := held[holder{customer, line.SKU}], -line.Quantity
+	for i := len(lots) - 1; i >= 0; i-- {
+		l := &lots[i]
+		if l.left == wanted && l.line.Quantity == wanted && l.line.Price.Equal(line.Price) {
+			l.left = 0
+			return MatchExact, []Link{{Invoice: l.invoice, Line: l.line.Number, Quantity: wanted}}
+		}
+	}
+	var links []Link
+	open := wanted
+	for i := len(lots) - 1; i >= 0 && open > 0; i-- {
+		l := &lots[i]
+		if part := min(open, l.left); part > 0 {
+			l.left -= part
+			open -= part
+			links = append(links, Link{Invoice: l.invoice, Line: l.line.Number, Quantity: part})
+		}
+	}
+	switch {
+	case open == wanted:
+		return MatchNoSale, nil
+	case open > 0:
+		return MatchPartly, links
+	}
+	return MatchCovered, links
+}

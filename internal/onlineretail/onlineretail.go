@@ -1,0 +1,104 @@
+// Package onlineretail reads invoices in the layout of the UCI "Online Retail"
+// data set: one CSV row for each invoice line, eight columns, real traps. It
+// knows what kind each invoice is, what stock must have been there before the
+// first one, and which earlier sales a cancellation takes back.
+//
+// It does no I/O but to read what it is given, and it imports nothing into
+// anything: that is the business of commands/importer.
+package onlineretail
+
+import (
+	"strings"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"daybook/domain/unit"
+)
+
+// Columns is the header a file must have.
+var Columns = [...]string{"InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country"}
+
+// Currency is that of every price in the layout.
+const Currency unit.Currency = "GBP"
+
+// Kind is what an invoice means. The names are those of the expected totals.
+type Kind string
+
+// The kinds; see kindOf for how they are told apart.
+const (
+	Sale         Kind = "SALE"
+	FreeOrder    Kind = "FREE_ORDER"   // goods for a customer, all prices zero
+	Cancellation Kind = "CANCELLATION" // a return or a credit note
+	AdjustIn     Kind = "ADJUST_IN"    // goods found
+	AdjustOut    Kind = "ADJUST_OUT"   // goods gone
+	BadDebt      Kind = "BAD_DEBT"
+)
+
+// Kinds are all kinds, in the order they are reported in.
+var Kinds = []Kind{Sale, FreeOrder, Cancellation, AdjustIn, AdjustOut, BadDebt}
+
+// Sells tells whether an invoice of the kind is an order.
+func (k Kind) Sells() bool { return k == Sale || k == FreeOrder }
+
+// Invoice is all rows of one invoice number, wherever they stood in the file.
+type Invoice struct {
+	Number     string
+	Kind       Kind
+	Time       time.Time // of its first row, Europe/London; a few invoices span two minutes
+	CustomerID unit.CustomerID
+	Country    string
+	Lines      []Line
+}
+
+// Line is one row. Equal rows are two scans, not an error: a line is known by
+// its invoice and number, never by its content.
+type Line struct {
+	Number   int // 1, 2, ... within the invoice
+	Row      int // in the file
+	SKU      unit.SKU
+	SKUText  string // the code as given
+	Note     string // the description: a note on the line, never a product's key
+	Kind     unit.Kind
+	Quantity unit.Quantity // signed, as in the file
+	Price    decimal.Decimal
+}
+
+// Amount is the exact worth of the line, signed as in the file.
+func (l Line) Amount() decimal.Decimal { return l.Price.Mul(decimal.NewFromInt(int64(l.Quantity))) }
+
+// services are the codes that are sold and never held in stock: postage, fees,
+// discounts, samples, corrections by hand.
+var services = map[unit.SKU]bool{
+	"POST": true, "DOT": true, "M": true, "C2": true, "D": true, "S": true,
+	"BANK CHARGES": true, "AMAZONFEE": true, "CRUK": true, "B": true,
+}
+
+// KindOfSKU tells goods from services.
+func KindOfSKU(sku unit.SKU) unit.Kind {
+	if services[sku] || strings.HasPrefix(string(sku), "GIFT_") {
+		return unit.Service
+	}
+	return unit.Stocked
+}
+
+// kindOf tries the rules in their order.
+func kindOf(invoice Invoice) Kind {
+	switch {
+	case invoice.Number[0] == 'C':
+		return Cancellation
+	case invoice.Number[0] == 'A':
+		return BadDebt
+	case invoice.Lines[0].Quantity < 0:
+		return AdjustOut
+	}
+	for _, line := range invoice.Lines {
+		if line.Price.Sign() > 0 {
+			return Sale
+		}
+	}
+	if invoice.CustomerID != "" {
+		return FreeOrder
+	}
+	return AdjustIn
+}

@@ -1,0 +1,41 @@
+package onlineretail
+
+import "fmt"
+
+// Problem is why a row cannot be taken. Row is the line of the file its record
+// begins on, the header being row 1; Column counts from 1.
+type Problem struct {
+	Row    int
+	Column int // 0: the row as a whole
+	Reason string
+}
+
+func (p *Problem) Error() string {
+	if p.Column == 0 {
+		return fmt.Sprintf("row %d: %s", p.Row, p.Reason)
+	}
+	if p.Column > len(Columns) {
+		return fmt.Sprintf("row %d, column %d: %s", p.Row, p.Column, p.Reason)
+	}
+	return fmt.Sprintf("row %d, column %d (%s): %s", p.Row, p.Column, Columns[p.Column-1], p.Reason)
+}
+
+// FileError means the file cannot be read on, whatever is done about single
+// rows. Row is the last that was read.
+type FileError struct {
+	Row   int
+	Cause error
+}
+
+func (e *FileError) Error() string { return fmt.Sprintf("after row %d: %v", e.Row, e.Cause) }
+
+func (e *FileError) Unwrap() error { return e.Cause }
+
+// SetAside is a row kept out of the import.
+type SetAside struct {
+	Row     int
+	Column  int
+	Reason  string
+	Invoice string // empty where the row does not tell
+	Text    string // the record as it stands in the file
+}
