@@ -31,6 +31,7 @@ check: ## lint, vet, format and modules; the first run builds the linter
 	@unformatted=$$(gofmt -l .) && if [ -n "$$unformatted" ]; then echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; fi
 	go vet ./...
 	go mod verify
+	$(LINT) config verify
 	$(LINT) run
 
 fmt: ## format the code
