@@ -4,11 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
-
 	"daybook/domain/decidertest"
 	"daybook/domain/unit"
-	"daybook/domain/wire"
 )
 
 var lamp = Key{SKU: "LAMP", Location: "main"}
@@ -40,34 +37,6 @@ func TestWireForm(t *testing.T) {
 		TransferredIn{Key: k, TransferID: "t1", From: "north", Quantity: 5},
 		PolicySet{Key: k, Policy: Policy{SafetyStock: 1, BackorderLimit: 2, ReorderPoint: 3}},
 		ReorderPointCrossed{Key: k, Available: -1, ReorderPoint: 3},
-	})
-}
-
-// What is written by hand must be what the general way writes.
-func TestEventsWrittenByHandAreWrittenAlike(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		text := rapid.String()
-		k := Key{SKU: unit.SKU(text.Draw(t, "sku")), Location: unit.LocationID(text.Draw(t, "location"))}
-		id, order := unit.ReservationID(text.Draw(t, "id")), unit.OrderID(text.Draw(t, "order"))
-		quantity := unit.Quantity(rapid.Int64().Draw(t, "quantity"))
-		at := time.Unix(rapid.Int64Range(0, 4e9).Draw(t, "second"), rapid.Int64Range(0, 1e9-1).Draw(t, "nanosecond")).UTC()
-		for _, e := range []Event{
-			Reserved{Key: k, ReservationID: id, OrderID: order, Quantity: quantity, ExpiresAt: at},
-			ReservationCommitted{Key: k, ReservationID: id, OrderID: order, Quantity: quantity},
-			Shipped{Key: k, OrderID: order, ShipmentID: unit.ShipmentID(id), Quantity: quantity, Forced: quantity%2 == 0},
-		} {
-			typ, data, err := Encode(e)
-			if err != nil {
-				t.Fatal(err)
-			}
-			wantType, want, err := wire.Write(typeName(e), e)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if typ != wantType || string(data) != string(want) {
-				t.Errorf("%s\n got %s\nwant %s %s", typ, data, wantType, want)
-			}
-		}
 	})
 }
 

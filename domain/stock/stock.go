@@ -1,6 +1,8 @@
 package stock
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"daybook/domain/unit"
@@ -13,6 +15,16 @@ const Category = "stock"
 // holds no '@'.
 func Stream(sku unit.SKU, location unit.LocationID) string {
 	return Category + "-" + string(sku) + "@" + string(location)
+}
+
+// ParseStream reads the name of a stock stream.
+func ParseStream(stream string) (Key, error) {
+	name, ours := strings.CutPrefix(stream, Category+"-")
+	at := strings.LastIndexByte(name, '@')
+	if !ours || at < 1 || at == len(name)-1 {
+		return Key{}, fmt.Errorf("%q does not name a stream of stock", stream)
+	}
+	return Key{SKU: unit.SKU(name[:at]), Location: unit.LocationID(name[at+1:])}, nil
 }
 
 // ReservationIDFor names what an order reserves of an item at a place, so that
