@@ -1,0 +1,289 @@
+package salesview
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"daybook/domain/order"
+	"daybook/domain/returns"
+	"daybook/domain/stock"
+	"daybook/domain/unit"
+	"daybook/projections"
+)
+
+// head is what all lines of a document share.
+type head struct {
+	Reference string `json:"reference,omitempty"`
+	Customer  string `json:"customer,omitempty"`
+	Country   string `json:"country,omitempty"`
+	Channel   string `json:"channel,omitempty"`
+	Currency  string `json:"currency,omitempty"`
+}
+
+// sums are what is counted.
+type sums struct {
+	lines  int64
+	units  int64
+	amount decimal.Decimal
+}
+
+func (s *sums) add(other sums) {
+	s.lines += other.lines
+	s.units += other.units
+	s.amount = s.amount.Add(other.amount)
+}
+
+type document struct {
+	head
+	kind string
+	day  string
+	at   time.Time
+	sums
+}
+
+type dayKey struct{ day, kind, country, channel, currency string }
+
+type skuKey struct{ day, sku, kind, country, channel, currency string }
+
+// ledger adds up a batch.
+type ledger struct {
+	location  *time.Location
+	documents map[string]*document
+	days      map[dayKey]*sums
+	skus      map[skuKey]*sums
+	customers map[customerKey]*customer
+}
+
+func newLedger(location *time.Location) *ledger {
+	return &ledger{
+		location: location, documents: make(map[string]*document),
+		days: make(map[dayKey]*sums), skus: make(map[skuKey]*sums), customers: make(map[customerKey]*customer),
+	}
+}
+
+func (l *ledger) day(at time.Time) string { return at.In(l.location).Format(time.DateOnly) }
+
+// open finds or begins a document. Its head and day are those of its first fact.
+func (l *ledger) open(name, kind string, h head, at time.Time) *document {
+	d := l.documents[name]
+	if d == nil {
+		d = &document{head: h, kind: kind, day: l.day(at), at: at}
+		l.documents[name] = d
+	}
+	return d
+}
+
+// count adds a line to a document and to the sums of the day it happened. The
+// sums go by the fact's own head: which fact a batch begins with is chance.
+func (l *ledger) count(d *document, h head, at time.Time, sku string, s sums) {
+	d.add(s)
+	day := l.day(at)
+	if h.Customer != "" {
+		c := l.customer(h)
+		c.units += s.units
+		c.amount = c.amount.Add(s.amount)
+	}
+	dk := dayKey{day, d.kind, h.Country, h.Channel, h.Currency}
+	if l.days[dk] == nil {
+		l.days[dk] = new(sums)
+	}
+	l.days[dk].add(s)
+	sk := skuKey{day, sku, d.kind, h.Country, h.Channel, h.Currency}
+	if l.skus[sk] == nil {
+		l.skus[sk] = new(sums)
+	}
+	l.skus[sk].add(s)
+}
+
+// worth is so many units of a line.
+func worth(lines int64, units unit.Quantity, price decimal.Decimal) sums {
+	return sums{lines: lines, units: int64(units), amount: price.Mul(decimal.NewFromInt(int64(units)))}
+}
+
+func (l *ledger) order(o *open, e *projections.Event, event order.Event, at time.Time) {
+	if placed, ok := event.(order.Placed); ok {
+		o.rests[e.Stream] = l.placed(placed, e.Meta.Channel, at)
+		return
+	}
+	r := o.rests[e.Stream]
+	if r == nil {
+		return // nothing of it is left that could change
+	}
+	switch event := event.(type) { //nolint:gochecksumtype // only those claimed come here
+	case order.Shipped:
+		for _, shipped := range event.Lines {
+			if line := r.line(shipped.Line); line != nil {
+				line.Units -= shipped.Quantity
+			}
+		}
+	case order.LinesCanceled:
+		for _, canceled := range event.Lines {
+			if line := r.line(canceled.Line); line != nil {
+				l.takenOff(r, e.Stream, line, canceled.Quantity, at)
+			}
+		}
+	case order.Canceled, order.Expired:
+		for i := range r.Lines {
+			l.takenOff(r, e.Stream, &r.Lines[i], r.Lines[i].Units, at)
+		}
+	case order.Completed:
+		o.rests[e.Stream] = nil
+	}
+}
+
+func (l *ledger) placed(p order.Placed, channel string, at time.Time) *rest {
+	r := &rest{Head: head{
+		Reference: p.Reference, Customer: string(p.CustomerID), Country: p.Country, Channel: channel, Currency: string(p.Currency),
+	}}
+	kind := FreeOrder
+	for _, line := range p.Lines {
+		if !line.Price.Amount.IsZero() {
+			kind = Sale
+		}
+	}
+	d := l.open("order/"+string(p.OrderID), kind, r.Head, at)
+	if p.CustomerID != "" {
+		l.customer(r.Head).ordered(string(p.OrderID), p.Total.Amount, at)
+	}
+	r.Lines = make([]restLine, len(p.Lines))
+	for i, line := range p.Lines {
+		l.count(d, r.Head, at, string(line.SKU), worth(1, line.Quantity, line.Price.Amount))
+		r.Lines[i] = restLine{Number: line.Number, SKU: string(line.SKU), Price: line.Price.Amount, Units: line.Quantity}
+	}
+	return r
+}
+
+// takenOff counts units of an order's line as canceled.
+func (l *ledger) takenOff(r *rest, stream string, line *restLine, units unit.Quantity, at time.Time) {
+	if units <= 0 {
+		return
+	}
+	var lines int64
+	if line.Counted == 0 {
+		lines = 1
+	}
+	line.Units -= units
+	line.Counted += units
+	d := l.open("canceled/"+stream[len(order.Category)+1:], OrderCanceled, r.Head, at)
+	l.count(d, r.Head, at, line.SKU, worth(lines, -units, line.Price))
+}
+
+func (l *ledger) comeback(o *open, e *projections.Event, event returns.Event, at time.Time) {
+	switch event := event.(type) {
+	case returns.Requested:
+		o.rests[e.Stream] = requested(event, e.Meta.Channel)
+		return
+	case returns.CreditNoted:
+		l.credited(event, e.Meta.Channel, at)
+		return
+	case returns.Approved, returns.Declined, returns.Canceled, returns.Received, returns.Refunded, returns.Closed, returns.StockSettled:
+	}
+	r := o.rests[e.Stream]
+	if r == nil {
+		return
+	}
+	name := "return/" + e.Stream[len(returns.Category)+1:]
+	switch event := event.(type) {
+	case returns.Approved:
+		for i := range r.Lines {
+			if line := &r.Lines[i]; line.Service {
+				l.cameBack(r, name, line, line.Units, at)
+				r.Revocable = true
+			}
+		}
+	case returns.Received:
+		r.Revocable = false
+		for _, received := range event.Lines {
+			if line := r.line(received.Line); line != nil {
+				l.cameBack(r, name, line, received.Quantity, at)
+			}
+		}
+	case returns.Canceled:
+		l.takenBack(r, name, at)
+		o.rests[e.Stream] = nil
+	case returns.Declined, returns.Closed:
+		o.rests[e.Stream] = nil
+	case returns.Requested, returns.CreditNoted, returns.Refunded, returns.StockSettled:
+	}
+}
+
+func requested(q returns.Requested, channel string) *rest {
+	r := &rest{
+		Head: head{
+			Reference: q.Reference, Customer: string(q.CustomerID), Country: q.Country, Channel: channel, Currency: string(q.Currency),
+		},
+		Lines: make([]restLine, len(q.Lines)),
+	}
+	for i, line := range q.Lines {
+		r.Lines[i] = restLine{
+			Number: line.Number, SKU: string(line.SKU), Service: line.Kind == unit.Service, Price: line.Price.Amount, Units: line.Quantity,
+		}
+	}
+	return r
+}
+
+func (l *ledger) cameBack(r *rest, name string, line *restLine, units unit.Quantity, at time.Time) {
+	if units <= 0 {
+		return
+	}
+	var lines int64
+	if line.Counted == 0 {
+		lines = 1
+	}
+	line.Units -= units
+	line.Counted += units
+	l.count(l.open(name, Return, r.Head, at), r.Head, at, line.SKU, worth(lines, -units, line.Price))
+}
+
+// takenBack undoes what the approval of a return counted that was then canceled.
+func (l *ledger) takenBack(r *rest, name string, at time.Time) {
+	for i := range r.Lines {
+		if line := &r.Lines[i]; line.Counted > 0 {
+			l.count(l.open(name, Return, r.Head, at), r.Head, at, line.SKU, worth(-1, line.Counted, line.Price))
+		}
+	}
+}
+
+// credited counts a credit note. One that corrects the books of services is an
+// adjustment, of the same document as the stock adjustments with its reference.
+func (l *ledger) credited(n returns.CreditNoted, channel string, at time.Time) {
+	h := head{
+		Reference: n.Reference, Customer: string(n.CustomerID), Country: n.Country, Channel: channel, Currency: string(n.Amount.Currency),
+	}
+	for _, line := range n.Lines {
+		var d *document
+		switch {
+		case n.Reason == "adjustment":
+			kind := adjustment(line.Quantity)
+			name := n.Reference
+			if name == "" {
+				name = "note/" + string(n.ReturnID)
+			}
+			d = l.open(kind+"/"+name, kind, h, at)
+		case n.Reason == BadDebt:
+			d = l.open("credit/"+string(n.ReturnID), BadDebt, h, at)
+		default:
+			d = l.open("credit/"+string(n.ReturnID), Credit, h, at)
+		}
+		l.count(d, h, at, string(line.SKU), worth(1, line.Quantity, line.Price.Amount))
+	}
+}
+
+func adjustment(change unit.Quantity) string {
+	if change < 0 {
+		return AdjustOut
+	}
+	return AdjustIn
+}
+
+func (l *ledger) adjusted(o Options, e *projections.Event, a stock.Adjusted, at time.Time) {
+	kind := adjustment(a.Change)
+	name := a.Document
+	if name == "" { // each is then a document of its own
+		name = e.Stream + "/" + strconv.FormatInt(e.Revision, 10)
+	}
+	h := head{Reference: a.Document, Country: o.Country, Channel: e.Meta.Channel, Currency: o.Currency}
+	l.count(l.open(kind+"/"+name, kind, h, at), h, at, string(a.SKU), worth(1, a.Change, decimal.Zero))
+}

@@ -1,0 +1,131 @@
+package salesview
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/go-json-experiment/json"
+	"github.com/jackc/pgx/v5"
+	"github.com/shopspring/decimal"
+
+	"daybook/domain/order"
+	"daybook/domain/returns"
+	"daybook/domain/unit"
+	"daybook/projections"
+)
+
+// rest is what is still to come of an order or a return.
+type rest struct {
+	Head  head       `json:"head"`
+	Lines []restLine `json:"lines"`
+	// Revocable means that something was counted which a cancellation undoes.
+	Revocable bool `json:"revocable,omitzero"`
+}
+
+// restLine is a line of which Units are left: of an order, to be shipped or
+// canceled; of a return, to be counted.
+type restLine struct {
+	Number  int             `json:"n"`
+	SKU     string          `json:"sku"`
+	Service bool            `json:"service,omitzero"`
+	Price   decimal.Decimal `json:"price"`
+	Units   unit.Quantity   `json:"units"`
+	Counted unit.Quantity   `json:"counted,omitzero"`
+}
+
+func (r *rest) line(number int) *restLine {
+	at := slices.IndexFunc(r.Lines, func(l restLine) bool { return l.Number == number })
+	if at < 0 {
+		return nil
+	}
+	return &r.Lines[at]
+}
+
+func (r *rest) done() bool {
+	return !r.Revocable && !slices.ContainsFunc(r.Lines, func(l restLine) bool { return l.Units > 0 })
+}
+
+// open keeps the rests of a batch's streams. Most orders of a batch in a
+// rebuild begin and end within it and are never written.
+type open struct {
+	rests  map[string]*rest // nil: nothing is left
+	absent []string
+	stored map[string]bool // has a row
+}
+
+func newOpen() *open {
+	return &open{rests: make(map[string]*rest), stored: make(map[string]bool)}
+}
+
+// note says that a stream will be asked for.
+func (o *open) note(e *projections.Event) {
+	if _, known := o.rests[e.Stream]; known {
+		return
+	}
+	switch e.Value.(type) {
+	case order.Placed, returns.Requested, returns.CreditNoted:
+	case order.Event, returns.Event:
+		o.absent = append(o.absent, e.Stream)
+	default:
+		return
+	}
+	o.rests[e.Stream] = nil
+}
+
+func (o *open) load(ctx context.Context, tx pgx.Tx) error {
+	if len(o.absent) == 0 {
+		return nil
+	}
+	rows, err := tx.Query(ctx, `SELECT stream, rest FROM _open WHERE stream = ANY ($1)`, o.absent)
+	if err != nil {
+		return fmt.Errorf("load what is open: %w", err)
+	}
+	var stream string
+	var text []byte
+	_, err = pgx.ForEachRow(rows, []any{&stream, &text}, func() error {
+		r := new(rest)
+		o.rests[stream], o.stored[stream] = r, true
+		return json.Unmarshal(text, r)
+	})
+	if err != nil {
+		return fmt.Errorf("load what is open: %w", err)
+	}
+	return nil
+}
+
+func (o *open) store(ctx context.Context, tx pgx.Tx) error {
+	var streams, texts, gone []string
+	for stream, r := range o.rests {
+		if r == nil || r.done() {
+			if o.stored[stream] {
+				gone = append(gone, stream)
+			}
+			continue
+		}
+		streams = append(streams, stream)
+	}
+	slices.Sort(streams)
+	for _, stream := range streams {
+		text, err := json.Marshal(o.rests[stream])
+		if err != nil {
+			return fmt.Errorf("encode what is open of %s: %w", stream, err)
+		}
+		texts = append(texts, string(text))
+	}
+	var b pgx.Batch
+	if len(streams) > 0 {
+		b.Queue(`INSERT INTO _open (stream, rest) SELECT stream, rest::json FROM unnest($1::text[], $2::text[]) AS n(stream, rest)
+			ON CONFLICT (stream) DO UPDATE SET rest = excluded.rest`, streams, texts)
+	}
+	if len(gone) > 0 {
+		b.Queue(`DELETE FROM _open WHERE stream = ANY ($1)`, gone)
+	}
+	if b.Len() == 0 {
+		return nil
+	}
+	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
+		return fmt.Errorf("store what is open: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,236 @@
+package salesview
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"daybook/projections/query"
+)
+
+// Dimension is what totals can be broken down by.
+type Dimension string
+
+// The dimensions.
+const (
+	ByDay      Dimension = "day"
+	ByMonth    Dimension = "month"
+	BySKU      Dimension = "sku"
+	ByCountry  Dimension = "country"
+	ByChannel  Dimension = "channel"
+	ByKind     Dimension = "kind"
+	ByCurrency Dimension = "currency"
+)
+
+// Dimensions are all of them.
+var Dimensions = []Dimension{ByDay, ByMonth, BySKU, ByCountry, ByChannel, ByKind, ByCurrency}
+
+// expression is what a dimension is in SQL; all are text in the answer.
+func (d Dimension) expression() (string, error) {
+	switch d {
+	case ByDay:
+		return "to_char(day, 'YYYY-MM-DD')", nil
+	case ByMonth:
+		return "to_char(day, 'YYYY-MM')", nil
+	case BySKU, ByCountry, ByChannel, ByKind, ByCurrency:
+		return string(d), nil
+	}
+	return "", fmt.Errorf("dimension %q: want one of %v", string(d), Dimensions)
+}
+
+// Filter chooses what is totaled; its zero value chooses all. Days are
+// YYYY-MM-DD, both included.
+type Filter struct {
+	FromDay, ToDay                  string
+	Kinds                           []string
+	SKU, Country, Channel, Currency string
+}
+
+// Total is one row of totals. The fields of dimensions not asked for are empty.
+type Total struct {
+	Day      string `json:"day,omitempty"`
+	Month    string `json:"month,omitempty"`
+	SKU      string `json:"sku,omitempty"`
+	Country  string `json:"country,omitempty"`
+	Channel  string `json:"channel,omitempty"`
+	Kind     string `json:"kind,omitempty"`
+	Currency string `json:"currency"`
+	// Documents is not given by SKU: a document has many.
+	Documents int64           `json:"documents"`
+	Lines     int64           `json:"lines"`
+	Units     int64           `json:"units"`
+	Amount    decimal.Decimal `json:"amount"`
+}
+
+// Totals adds up what was sold, broken down by the dimensions and always by
+// currency, in their order.
+func Totals(ctx context.Context, db query.DB, f Filter, by ...Dimension) ([]Total, error) {
+	if !slices.Contains(by, ByCurrency) {
+		by = append(slices.Clone(by), ByCurrency)
+	}
+	table, documents := "read.sales_days", "sum(documents)::bigint"
+	if f.SKU != "" || slices.Contains(by, BySKU) {
+		table, documents = "read.sales_skus", "0::bigint"
+	}
+	var columns, keys []string
+	for _, d := range Dimensions {
+		if !slices.Contains(by, d) {
+			columns = append(columns, "'' AS "+string(d))
+			continue
+		}
+		expression, err := d.expression()
+		if err != nil {
+			return nil, err
+		}
+		columns = append(columns, expression+" AS "+string(d))
+	}
+	for _, d := range by {
+		expression, err := d.expression()
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, expression)
+	}
+	w := f.where()
+	sql := `SELECT ` + strings.Join(columns, ", ") + `, ` + documents + ` AS documents, sum(lines)::bigint AS lines,
+		sum(units)::bigint AS units, sum(amount) AS amount FROM ` + table + w.SQL() +
+		` GROUP BY ` + strings.Join(keys, ", ") + ` ORDER BY ` + strings.Join(keys, ", ")
+	totals, err := query.All[Total](ctx, db, sql, w.Args...)
+	if err != nil {
+		return nil, fmt.Errorf("total sales: %w", err)
+	}
+	return totals, nil
+}
+
+func (f Filter) where() query.Where {
+	var w query.Where
+	w.Text("day >= ?::text::date", f.FromDay)
+	w.Text("day <= ?::text::date", f.ToDay)
+	if len(f.Kinds) > 0 {
+		w.Add("kind = ANY (?::text[])", f.Kinds)
+	}
+	w.Text("sku = ?", f.SKU)
+	w.Text("country = ?", f.Country)
+	w.Text("channel = ?", f.Channel)
+	w.Text("currency = ?", f.Currency)
+	return w
+}
+
+// Document is one document.
+type Document struct {
+	Document   string          `json:"document"` // "order/...", "return/...", "adjust_in/..."
+	Kind       string          `json:"kind"`
+	Reference  string          `json:"reference,omitempty"`
+	CustomerID string          `json:"customer_id,omitempty"`
+	Country    string          `json:"country,omitempty"`
+	Channel    string          `json:"channel,omitempty"`
+	Currency   string          `json:"currency,omitempty"`
+	Day        string          `json:"day"`
+	OccurredAt time.Time       `json:"occurred_at"` // effective time of the first fact
+	Lines      int64           `json:"lines"`
+	Units      int64           `json:"units"`
+	Amount     decimal.Decimal `json:"amount"`
+}
+
+// DocumentFilter chooses documents; its zero value chooses all. Days are
+// YYYY-MM-DD, both included.
+type DocumentFilter struct {
+	FromDay, ToDay               string
+	Kind, Reference              string
+	CustomerID, Country, Channel string
+}
+
+// Documents gives a page of documents, the oldest first.
+func Documents(ctx context.Context, db query.DB, f DocumentFilter, p query.Page) (query.List[Document], error) {
+	var w query.Where
+	w.Text("day >= ?::text::date", f.FromDay)
+	w.Text("day <= ?::text::date", f.ToDay)
+	w.Text("kind = ?", f.Kind)
+	w.Text("reference = ?", f.Reference)
+	w.Text("customer_id = ?", f.CustomerID)
+	w.Text("country = ?", f.Country)
+	w.Text("channel = ?", f.Channel)
+	if p.After != "" {
+		key, at, err := timeCursor(p.After)
+		if err != nil {
+			return query.List[Document]{}, err
+		}
+		w.Add("(occurred_at, document) > (?, ?)", at, key)
+	}
+	rows, err := query.All[Document](ctx, db, `SELECT document, kind, reference, customer_id, country, channel, currency,
+		to_char(day, 'YYYY-MM-DD') AS day, occurred_at, lines, units, amount FROM read.sales_documents`+w.SQL()+
+		` ORDER BY occurred_at, document LIMIT `+w.Arg(p.Size()+1), w.Args...)
+	if err != nil {
+		return query.List[Document]{}, fmt.Errorf("list documents: %w", err)
+	}
+	return query.Cut(rows, p, func(d Document) string { return query.Cursor(query.TimeKey(d.OccurredAt), d.Document) }), nil
+}
+
+func timeCursor(cursor string) (key string, at time.Time, err error) {
+	parts, err := query.Uncursor(cursor, 2)
+	if err != nil {
+		return "", at, err
+	}
+	at, err = time.Parse(time.RFC3339Nano, parts[0])
+	if err != nil {
+		return "", at, &query.CursorError{Cursor: cursor}
+	}
+	return parts[1], at, nil
+}
+
+// Customer is what a customer bought, all in all, in one currency.
+type Customer struct {
+	CustomerID   string          `json:"customer_id"`
+	Currency     string          `json:"currency"`
+	Orders       int64           `json:"orders"`
+	Returns      int64           `json:"returns"`
+	Units        int64           `json:"units"`   // net
+	Ordered      decimal.Decimal `json:"ordered"` // as placed
+	Amount       decimal.Decimal `json:"amount"`  // net of cancellations, returns and credit notes
+	FirstOrderAt *time.Time      `json:"first_order_at,omitempty"`
+	LastOrderAt  *time.Time      `json:"last_order_at,omitempty"`
+	LastOrderID  string          `json:"last_order_id,omitempty"`
+}
+
+const customerColumns = `customer_id, currency, orders, returns, units, ordered, amount, first_order_at, last_order_at, last_order_id`
+
+// CustomerTotals reads a customer's totals, one row a currency; none are
+// query.ErrNotFound. The orders themselves are listed by orderview.
+func CustomerTotals(ctx context.Context, db query.DB, customerID string) ([]Customer, error) {
+	rows, err := query.All[Customer](ctx, db, `SELECT `+customerColumns+` FROM read.customers WHERE customer_id = $1 ORDER BY currency`, customerID)
+	if err == nil && len(rows) == 0 {
+		err = query.ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("customer %s: %w", customerID, err)
+	}
+	return rows, nil
+}
+
+// TopCustomers gives a page of customers by net amount in a currency, the
+// largest first.
+func TopCustomers(ctx context.Context, db query.DB, currency string, p query.Page) (query.List[Customer], error) {
+	var w query.Where
+	w.Add("currency = ?", currency)
+	if p.After != "" {
+		key, err := query.Uncursor(p.After, 2)
+		if err != nil {
+			return query.List[Customer]{}, err
+		}
+		amount, err := decimal.NewFromString(key[0])
+		if err != nil {
+			return query.List[Customer]{}, &query.CursorError{Cursor: p.After}
+		}
+		w.Add("(amount, customer_id) < (?::text::numeric, ?)", amount.String(), key[1])
+	}
+	rows, err := query.All[Customer](ctx, db, `SELECT `+customerColumns+` FROM read.customers`+w.SQL()+
+		` ORDER BY amount DESC, customer_id DESC LIMIT `+w.Arg(p.Size()+1), w.Args...)
+	if err != nil {
+		return query.List[Customer]{}, fmt.Errorf("list customers: %w", err)
+	}
+	return query.Cut(rows, p, func(c Customer) string { return query.Cursor(c.Amount.String(), c.CustomerID) }), nil
+}
