@@ -33,6 +33,7 @@ package checkout
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"time"
 
@@ -92,11 +93,22 @@ func (a Ask) Reserve(now time.Time) stock.Reserve {
 	}
 }
 
-// Answer is what stock said: held (Refusal is nil), or why not. A failure to
-// reach stock is no answer.
+// Answer is what stock said: held (Err is nil), or why not (Err is, or wraps, a
+// *rule.Rejection). A failure to reach stock is no answer.
 type Answer struct {
-	Ask     Ask
-	Refusal *rule.Rejection
+	Ask Ask
+	Err error
+}
+
+func (a Answer) refusal() *rule.Rejection {
+	if a.Err == nil {
+		return nil
+	}
+	no, is := errors.AsType[*rule.Rejection](a.Err)
+	if !is {
+		panic("checkout: not an answer of stock: " + a.Err.Error()) // a programmer's error
+	}
+	return no
 }
 
 // Asks are the reservations to ask for next, by SKU and then location. They do
@@ -136,7 +148,7 @@ func (p Process) Answer(answers []Answer) Process {
 		if !known || at < 0 {
 			panic("checkout: answer to what was not asked")
 		}
-		p.wants[i] = p.wants[i].answered(at, a.Ask.Quantity, a.Refusal)
+		p.wants[i] = p.wants[i].answered(at, a.Ask.Quantity, a.refusal())
 	}
 	return p
 }
