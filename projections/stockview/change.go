@@ -1,0 +1,77 @@
+package stockview
+
+import (
+	"daybook/domain/stock"
+	"daybook/domain/unit"
+)
+
+// Change is what one event does to an item's quantities.
+type Change struct {
+	OnHand         unit.Quantity `json:"on_hand,omitzero"`
+	Reserved       unit.Quantity `json:"reserved,omitzero"`
+	Allocated      unit.Quantity `json:"allocated,omitzero"`
+	Damaged        unit.Quantity `json:"damaged,omitzero"`
+	QualityControl unit.Quantity `json:"quality_control,omitzero"`
+	Other          unit.Quantity `json:"other_unavailable,omitzero"`
+}
+
+func (c Change) plus(o Change) Change {
+	return Change{
+		OnHand: c.OnHand + o.OnHand, Reserved: c.Reserved + o.Reserved, Allocated: c.Allocated + o.Allocated,
+		Damaged: c.Damaged + o.Damaged, QualityControl: c.QualityControl + o.QualityControl, Other: c.Other + o.Other,
+	}
+}
+
+// in adds to the goods of a condition; available goods are those of no other.
+func (c *Change) in(condition stock.Condition, change unit.Quantity) {
+	switch condition {
+	case stock.Damaged:
+		c.Damaged += change
+	case stock.QualityControl:
+		c.QualityControl += change
+	case stock.OtherCondition:
+		c.Other += change
+	case stock.Available:
+	}
+}
+
+// ChangeOf is what an event changes; a test holds its sums against the domain's
+// own fold.
+func ChangeOf(event stock.Event) Change {
+	var c Change
+	switch e := event.(type) {
+	case stock.Received:
+		c.OnHand = e.Quantity
+	case stock.Adjusted:
+		c.OnHand = e.Change
+		c.in(e.Condition, e.Change)
+	case stock.Counted:
+		c.OnHand = e.Counted - e.Expected
+	case stock.Reserved:
+		c.Reserved = e.Quantity
+	case stock.ReservationReleased:
+		c.Reserved = -e.Quantity
+	case stock.ReservationExpired:
+		c.Reserved = -e.Quantity
+	case stock.ReservationCommitted:
+		c.Reserved, c.Allocated = -e.Quantity, e.Quantity
+	case stock.Allocated:
+		c.Allocated = e.Quantity
+	case stock.Deallocated:
+		c.Allocated = -e.Quantity
+	case stock.Shipped:
+		c.OnHand, c.Allocated = -e.Quantity, -e.Quantity
+	case stock.Returned:
+		c.OnHand = e.Quantity
+		c.in(e.Condition, e.Quantity)
+	case stock.Moved:
+		c.in(e.From, -e.Quantity)
+		c.in(e.To, e.Quantity)
+	case stock.TransferredOut:
+		c.OnHand = -e.Quantity
+	case stock.TransferredIn:
+		c.OnHand = e.Quantity
+	case stock.ReservationExtended, stock.PolicySet, stock.ReorderPointCrossed:
+	}
+	return c
+}

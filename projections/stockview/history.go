@@ -1,0 +1,200 @@
+package stockview
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strconv"
+	"time"
+
+	"daybook/domain/stock"
+	"daybook/domain/unit"
+	"daybook/eventstore"
+	"daybook/projections/query"
+)
+
+// StreamReader is what History needs of the log.
+type StreamReader interface {
+	ReadStream(ctx context.Context, stream string, from int64, limit int) iter.Seq2[eventstore.Recorded, error]
+}
+
+// History answers what moved, from the item's stream itself: a table of every
+// movement would be the log a second time.
+type History struct{ Log StreamReader }
+
+// Movement is one entry of an item's movement book.
+type Movement struct {
+	Revision int64  `json:"revision"`
+	Kind     string `json:"kind"` // received, reserved, shipped, ...
+	Change   Change `json:"change"`
+	// Quantity is how many units moved; 0 where none did.
+	Quantity unit.Quantity `json:"quantity"`
+	OrderID  string        `json:"order_id,omitempty"`
+	ReturnID string        `json:"return_id,omitempty"`
+	// Document is the paper it came with: the caller's own, or the shipment,
+	// reservation or transfer.
+	Document    string    `json:"document,omitempty"`
+	Reason      string    `json:"reason,omitempty"`
+	Note        string    `json:"note,omitempty"`
+	Actor       string    `json:"actor,omitempty"`
+	Channel     string    `json:"channel,omitempty"`
+	EffectiveAt time.Time `json:"effective_at"`
+	RecordedAt  time.Time `json:"recorded_at"`
+	Position    string    `json:"position"`
+}
+
+// scanMax bounds how many events one page looks at when a filter lets few
+// through; the page then ends early, with a cursor to go on from.
+const scanMax = 10_000
+
+// MovementFilter chooses movements; its zero value chooses all.
+type MovementFilter struct {
+	Kinds []string
+	// OldestFirst turns the order; the newest come first otherwise.
+	OldestFirst bool
+}
+
+// Movements gives a page of an item's movements. Its last revision is asked of
+// the read model, so a page holds nothing the levels do not count yet. An item
+// never heard of is query.ErrNotFound.
+func (h History) Movements(ctx context.Context, db query.DB, sku unit.SKU, location unit.LocationID, f MovementFilter, p query.Page) (query.List[Movement], error) {
+	var last int64
+	level, err := LevelOf(ctx, db, string(sku), string(location), time.Time{})
+	if err != nil {
+		return query.List[Movement]{}, err
+	}
+	last = level.Revision
+	next := last
+	if f.OldestFirst {
+		next = 0
+	}
+	if p.After != "" {
+		key, err := query.Uncursor(p.After, 1)
+		if err != nil {
+			return query.List[Movement]{}, err
+		}
+		if next, err = strconv.ParseInt(key[0], 10, 64); err != nil {
+			return query.List[Movement]{}, &query.CursorError{Cursor: p.After}
+		}
+	}
+	list := query.List[Movement]{Items: []Movement{}}
+	stream := stock.Stream(sku, location)
+	for scanned := 0; next >= 0 && next <= last && len(list.Items) < p.Size() && scanned < scanMax; {
+		from, count := next, int(min(int64(p.Size()), last-next+1))
+		if !f.OldestFirst {
+			from = max(0, next-int64(p.Size())+1)
+			count = int(next - from + 1)
+		}
+		part, err := h.read(ctx, stream, from, count)
+		if err != nil {
+			return query.List[Movement]{}, err
+		}
+		scanned += len(part)
+		for i := range part {
+			m := part[i]
+			if !f.OldestFirst {
+				m = part[len(part)-1-i]
+			}
+			if next = m.Revision + 1; !f.OldestFirst {
+				next = m.Revision - 1
+			}
+			if f.selects(m) {
+				list.Items = append(list.Items, m)
+			}
+			if len(list.Items) == p.Size() {
+				break
+			}
+		}
+	}
+	if next >= 0 && next <= last {
+		list.Next = query.Cursor(strconv.FormatInt(next, 10))
+	}
+	return list, nil
+}
+
+func (f MovementFilter) selects(m Movement) bool {
+	if len(f.Kinds) == 0 {
+		return true
+	}
+	for _, kind := range f.Kinds {
+		if kind == m.Kind {
+			return true
+		}
+	}
+	return false
+}
+
+func (h History) read(ctx context.Context, stream string, from int64, count int) ([]Movement, error) {
+	movements := make([]Movement, 0, count)
+	for recorded, err := range h.Log.ReadStream(ctx, stream, from, count) {
+		if err != nil {
+			return nil, fmt.Errorf("movements of %s: %w", stream, err)
+		}
+		event, err := stock.Decode(recorded.Type, recorded.Data)
+		if err != nil {
+			return nil, fmt.Errorf("movements of %s: %w", stream, err)
+		}
+		meta, err := eventstore.DecodeMetadata(recorded.Meta)
+		if err != nil {
+			return nil, fmt.Errorf("movements of %s: %w", stream, err)
+		}
+		m := movement(event)
+		m.Revision, m.RecordedAt, m.Position = recorded.Revision, recorded.RecordedAt, recorded.Position.String()
+		m.Actor, m.Channel, m.EffectiveAt = meta.Actor, meta.Channel, meta.EffectiveAt(recorded.RecordedAt)
+		movements = append(movements, m)
+	}
+	if len(movements) == 0 {
+		return nil, errors.New("movements of " + stream + ": the stream is shorter than the read model says")
+	}
+	return movements, nil
+}
+
+// movement says in the trade's words what an event moved.
+func movement(event stock.Event) Movement {
+	m := Movement{Change: ChangeOf(event)}
+	switch e := event.(type) {
+	case stock.Received:
+		m.Kind, m.Quantity, m.Document, m.Note = "received", e.Quantity, e.Document, e.Note
+	case stock.Adjusted:
+		m.Kind, m.Quantity, m.Document, m.Note, m.Reason = "adjusted", e.Change, e.Document, e.Note, string(e.Reason)
+	case stock.Counted:
+		m.Kind, m.Quantity, m.Document, m.Note, m.Reason = "counted", e.Counted-e.Expected, e.Document, e.Note, string(stock.CycleCount)
+	case stock.Reserved:
+		m.Kind, m.Quantity, m.OrderID, m.Document = "reserved", e.Quantity, string(e.OrderID), string(e.ReservationID)
+	case stock.ReservationExtended:
+		m.Kind, m.Document, m.Note = "reservation_extended", string(e.ReservationID), "until "+e.ExpiresAt.UTC().Format(time.RFC3339)
+	case stock.ReservationReleased:
+		m.Kind, m.Quantity, m.OrderID = "reservation_released", e.Quantity, string(e.OrderID)
+		m.Document, m.Reason = string(e.ReservationID), e.Reason
+	case stock.ReservationExpired:
+		m.Kind, m.Quantity, m.OrderID, m.Document = "reservation_expired", e.Quantity, string(e.OrderID), string(e.ReservationID)
+	case stock.ReservationCommitted:
+		m.Kind, m.Quantity, m.OrderID, m.Document = "allocated", e.Quantity, string(e.OrderID), string(e.ReservationID)
+	case stock.Allocated:
+		m.Kind, m.Quantity, m.OrderID = "allocated", e.Quantity, string(e.OrderID)
+	case stock.Deallocated:
+		m.Kind, m.Quantity, m.OrderID, m.Reason = "deallocated", e.Quantity, string(e.OrderID), e.Reason
+	case stock.Shipped:
+		m.Kind, m.Quantity, m.OrderID, m.Document = "shipped", e.Quantity, string(e.OrderID), string(e.ShipmentID)
+		if e.Forced {
+			m.Note = "forced: the books did not have the goods"
+		}
+	case stock.Returned:
+		m.Kind, m.Quantity, m.OrderID, m.ReturnID = "returned", e.Quantity, string(e.OrderID), string(e.ReturnID)
+		m.Reason = string(e.Condition)
+	case stock.Moved:
+		m.Kind, m.Quantity, m.Note = "moved_state", e.Quantity, e.Note
+		m.Reason = string(e.From) + " to " + string(e.To)
+	case stock.TransferredOut:
+		m.Kind, m.Quantity, m.Document, m.Reason = "transfer_out", e.Quantity, string(e.TransferID), "to "+string(e.To)
+	case stock.TransferredIn:
+		m.Kind, m.Quantity, m.Document, m.Reason = "transfer_in", e.Quantity, string(e.TransferID), "from "+string(e.From)
+	case stock.PolicySet:
+		m.Kind = "policy_set"
+		m.Note = fmt.Sprintf("safety stock %d, backorder limit %d, reorder point %d", e.SafetyStock, e.BackorderLimit, e.ReorderPoint)
+	case stock.ReorderPointCrossed:
+		m.Kind, m.Note = "reorder_point_crossed", fmt.Sprintf("available %d, reorder point %d", e.Available, e.ReorderPoint)
+	}
+	return m
+}

@@ -1,0 +1,207 @@
+package stockview
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"daybook/projections/query"
+)
+
+// Level is how an item stands at one place, at the time it was asked for.
+type Level struct {
+	SKU            string `json:"sku"`
+	Location       string `json:"location"`
+	OnHand         int64  `json:"on_hand"`
+	Reserved       int64  `json:"reserved"` // soft holds whose deadline has not passed
+	Allocated      int64  `json:"allocated"`
+	Damaged        int64  `json:"damaged"`
+	QualityControl int64  `json:"quality_control"`
+	OtherUnavail   int64  `json:"other_unavailable" db:"other_unavailable"`
+	Unavailable    int64  `json:"unavailable"` // the sum of the three
+	SafetyStock    int64  `json:"safety_stock"`
+	BackorderLimit int64  `json:"backorder_limit"`
+	// Available is on hand less what is promised, set apart or kept back; below
+	// zero, more is promised than is there.
+	Available   int64 `json:"available"`
+	Sellable    int64 `json:"sellable"`    // available and the backorder limit; floor 0
+	Backordered int64 `json:"backordered"` // allocated with no goods behind it
+	// ReorderPoint is 0 where no alert is wanted.
+	ReorderPoint int64     `json:"reorder_point"`
+	BelowReorder bool      `json:"below_reorder_point"` // available is at or below it
+	ChangedAt    time.Time `json:"changed_at"`          // recorded time of the last event
+	Revision     int64     `json:"revision"`            // of the item's stream
+}
+
+// known computes levels at a time, $1. Reservations that are due no longer count,
+// whether or not their end is recorded; there are never many of them, for they
+// are swept.
+const known = `WITH due AS (
+		SELECT sku, location, sum(quantity)::bigint AS quantity FROM read.stock_reservations WHERE expires_at <= $1 GROUP BY sku, location
+	), level AS (
+		SELECT i.sku, i.location, i.on_hand, i.reserved - coalesce(d.quantity, 0) AS reserved, i.allocated,
+			i.damaged, i.quality_control, i.other_unavailable, i.damaged + i.quality_control + i.other_unavailable AS unavailable,
+			i.safety_stock, i.backorder_limit, i.reorder_point, i.reorder_crossed_at, i.changed_at, i.revision
+		FROM read.stock_items i LEFT JOIN due d ON d.sku = i.sku AND d.location = i.location
+	), known AS (
+		SELECT *, on_hand - unavailable - safety_stock - allocated - reserved AS available FROM level
+	) `
+
+const levelColumns = `SELECT sku, location, on_hand, reserved, allocated, damaged, quality_control, other_unavailable, unavailable,
+		safety_stock, backorder_limit, available, greatest(0, available + backorder_limit) AS sellable,
+		greatest(0, allocated - greatest(0, on_hand - unavailable)) AS backordered,
+		reorder_point, reorder_point > 0 AND available <= reorder_point AS below_reorder, changed_at, revision`
+
+// LevelOf reads one item at one place as of now, or query.ErrNotFound.
+func LevelOf(ctx context.Context, db query.DB, sku, location string, now time.Time) (Level, error) {
+	level, err := query.One[Level](ctx, db, known+levelColumns+` FROM known WHERE sku = $2 AND location = $3`, now, sku, location)
+	if err != nil {
+		return Level{}, fmt.Errorf("stock of %s at %s: %w", sku, location, err)
+	}
+	return level, nil
+}
+
+// Filter chooses items; its zero value chooses all.
+type Filter struct {
+	SKU, Location string
+	// SKUPrefix chooses items whose SKU begins so.
+	SKUPrefix    string
+	BelowReorder bool // only items at or below their reorder point
+	Backordered  bool // only items with promises no goods stand behind
+}
+
+// Levels gives a page of items as of now, by SKU and location.
+func Levels(ctx context.Context, db query.DB, f Filter, now time.Time, p query.Page) (query.List[Level], error) {
+	w, err := f.where(now, p)
+	if err != nil {
+		return query.List[Level]{}, err
+	}
+	rows, err := query.All[Level](ctx, db, known+levelColumns+` FROM known`+w.SQL()+` ORDER BY sku, location LIMIT `+w.Arg(p.Size()+1), w.Args...)
+	if err != nil {
+		return query.List[Level]{}, fmt.Errorf("list stock: %w", err)
+	}
+	return query.Cut(rows, p, func(l Level) string { return query.Cursor(l.SKU, l.Location) }), nil
+}
+
+func (f Filter) where(now time.Time, p query.Page) (query.Where, error) {
+	w := query.Where{Args: []any{now}}
+	w.Text("sku = ?", f.SKU)
+	w.Text("location = ?", f.Location)
+	w.Text("starts_with(sku, ?)", f.SKUPrefix)
+	if f.BelowReorder {
+		w.Add("reorder_point > 0 AND available <= reorder_point")
+	}
+	if f.Backordered {
+		w.Add("allocated > greatest(0, on_hand - unavailable)")
+	}
+	if p.After != "" {
+		key, err := query.Uncursor(p.After, 2)
+		if err != nil {
+			return w, err
+		}
+		w.Add("(sku, location) > (?, ?)", key[0], key[1])
+	}
+	return w, nil
+}
+
+// Alert is an item at or below its reorder point.
+type Alert struct {
+	SKU          string `json:"sku"`
+	Location     string `json:"location"`
+	Available    int64  `json:"available"`
+	ReorderPoint int64  `json:"reorder_point"`
+	// Since is the effective time of the last fall to the reorder point; unset
+	// where the reorder point was raised above what there was.
+	Since *time.Time `json:"since,omitempty"`
+}
+
+// Alerts gives a page of the reorder alerts that are open now. An alert opens
+// and closes with what is available; there is no second record of it that
+// could disagree.
+func Alerts(ctx context.Context, db query.DB, location string, now time.Time, p query.Page) (query.List[Alert], error) {
+	w, err := Filter{Location: location, BelowReorder: true}.where(now, p)
+	if err != nil {
+		return query.List[Alert]{}, err
+	}
+	rows, err := query.All[Alert](ctx, db, known+`SELECT sku, location, available, reorder_point, reorder_crossed_at AS since FROM known`+w.SQL()+
+		` ORDER BY sku, location LIMIT `+w.Arg(p.Size()+1), w.Args...)
+	if err != nil {
+		return query.List[Alert]{}, fmt.Errorf("list reorder alerts: %w", err)
+	}
+	return query.Cut(rows, p, func(a Alert) string { return query.Cursor(a.SKU, a.Location) }), nil
+}
+
+// Reservation is a soft hold without a recorded end.
+type Reservation struct {
+	ReservationID string    `json:"reservation_id"`
+	SKU           string    `json:"sku"`
+	Location      string    `json:"location"`
+	OrderID       string    `json:"order_id"` // the owner
+	Quantity      int64     `json:"quantity"`
+	ExpiresAt     time.Time `json:"expires_at"`
+	ReservedAt    time.Time `json:"reserved_at"` // effective time
+	Expired       bool      `json:"expired"`     // its deadline has passed: it holds nothing any more
+}
+
+// PromiseFilter chooses reservations or allocations; its zero value chooses all.
+type PromiseFilter struct {
+	SKU, Location, OrderID string
+	// Expired includes reservations whose deadline has passed and whose end is
+	// not yet recorded.
+	Expired bool
+}
+
+// Reservations gives a page of the reservations open now, by SKU and location.
+func Reservations(ctx context.Context, db query.DB, f PromiseFilter, now time.Time, p query.Page) (query.List[Reservation], error) {
+	w := query.Where{Args: []any{now}}
+	f.add(&w)
+	if !f.Expired {
+		w.Add("expires_at > $1")
+	}
+	if p.After != "" {
+		key, err := query.Uncursor(p.After, 3)
+		if err != nil {
+			return query.List[Reservation]{}, err
+		}
+		w.Add("(sku, location, reservation_id) > (?, ?, ?)", key[0], key[1], key[2])
+	}
+	rows, err := query.All[Reservation](ctx, db, `SELECT reservation_id, sku, location, order_id, quantity, expires_at, reserved_at, expires_at <= $1 AS expired
+		FROM read.stock_reservations`+w.SQL()+` ORDER BY sku, location, reservation_id LIMIT `+w.Arg(p.Size()+1), w.Args...)
+	if err != nil {
+		return query.List[Reservation]{}, fmt.Errorf("list reservations: %w", err)
+	}
+	return query.Cut(rows, p, func(r Reservation) string { return query.Cursor(r.SKU, r.Location, r.ReservationID) }), nil
+}
+
+// Allocation is what is promised to an order and has not shipped.
+type Allocation struct {
+	SKU      string `json:"sku"`
+	Location string `json:"location"`
+	OrderID  string `json:"order_id"`
+	Quantity int64  `json:"quantity"`
+}
+
+// Allocations gives a page of open allocations, by SKU, location and order.
+func Allocations(ctx context.Context, db query.DB, f PromiseFilter, p query.Page) (query.List[Allocation], error) {
+	var w query.Where
+	f.add(&w)
+	if p.After != "" {
+		key, err := query.Uncursor(p.After, 3)
+		if err != nil {
+			return query.List[Allocation]{}, err
+		}
+		w.Add("(sku, location, order_id) > (?, ?, ?)", key[0], key[1], key[2])
+	}
+	rows, err := query.All[Allocation](ctx, db, `SELECT sku, location, order_id, quantity FROM read.stock_allocations`+w.SQL()+
+		` ORDER BY sku, location, order_id LIMIT `+w.Arg(p.Size()+1), w.Args...)
+	if err != nil {
+		return query.List[Allocation]{}, fmt.Errorf("list allocations: %w", err)
+	}
+	return query.Cut(rows, p, func(a Allocation) string { return query.Cursor(a.SKU, a.Location, a.OrderID) }), nil
+}
+
+func (f PromiseFilter) add(w *query.Where) {
+	w.Text("sku = ?", f.SKU)
+	w.Text("location = ?", f.Location)
+	w.Text("order_id = ?", f.OrderID)
+}
