@@ -68,6 +68,10 @@ func lineRows(t testing.TB) map[string]row {
 			Given: after(filled, LineRemoved{Line: 1}), When: with(func(c *AddLine) { c.Offer.Price, c.Offer.Overridden = money(t, "0", "GBP"), true }),
 			Then: []Event{LineAdded{second}}, Repeats: true,
 		},
+		"nor is that of one in the middle": {
+			Given: after(given, LineAdded{numbered(line, 1)}, LineAdded{numbered(line, 2)}, LineRemoved{1}, LineAdded{numbered(line, 3)}, LineRemoved{3}),
+			When:  add, Then: []Event{LineAdded{numbered(line, 4)}}, Repeats: true,
+		},
 		"no units are no line":              {Given: given, When: with(func(c *AddLine) { c.Quantity = 0 }), Refused: ErrQuantityInvalid},
 		"units are bounded":                 {Given: given, When: with(func(c *AddLine) { c.Quantity = unit.MaxQuantity + 1 }), Refused: ErrQuantityInvalid},
 		"a kind must be known":              {Given: given, When: with(func(c *AddLine) { c.Offer.Kind = "" }), Refused: ErrKindUnknown},

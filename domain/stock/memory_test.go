@@ -133,3 +133,14 @@ func TestDeadlinesComeInOrder(t *testing.T) {
 		t.Errorf("%d reserved, want %d", got, want)
 	}
 }
+
+// Once the earliest reservation has ended, its deadline wakes nobody.
+func TestNothingIsVisitedWhenNothingIsDue(t *testing.T) {
+	s := stocks.Fold(received(9), reserved("a", 1), reserved("b", 1), extended("b", late), committed("a", 1))
+	if s.isDue(soon) {
+		t.Error("a deadline of an ended reservation is still watched")
+	}
+	if !s.isDue(late) {
+		t.Error("a deadline of an open one is not")
+	}
+}

@@ -24,6 +24,9 @@ const maxSKUBytes = 128
 // 64 printable characters (128 bytes) without '@', which parts SKU and location
 // in the name of a stock stream.
 func ParseSKU(text string) (SKU, error) {
+	if !utf8.ValidString(text) { // ToUpper would hide it
+		return "", fmt.Errorf("SKU %q: not valid UTF-8", text)
+	}
 	code := strings.ToUpper(strings.TrimSpace(text))
 	if err := printable("SKU", code, 64); err != nil {
 		return "", err
@@ -95,10 +98,14 @@ func ParseCustomerID(text string) (CustomerID, error) {
 }
 
 // parseName allows what needs no escaping in a URL, a stream name or a shell:
-// 1 to 64 letters, digits, '.', '_' or '-'.
+// 1 to 64 letters, digits, '.', '_' or '-', and not only dots, which are
+// directions in a path.
 func parseName[T ~string](what, text string) (T, error) {
 	if text == "" || len(text) > 64 {
 		return "", fmt.Errorf("%s %q: want 1 to 64 characters", what, text)
+	}
+	if strings.Trim(text, ".") == "" {
+		return "", fmt.Errorf("%s %q: only dots", what, text)
 	}
 	for _, r := range text {
 		plain := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-", r)
@@ -110,9 +117,6 @@ func parseName[T ~string](what, text string) (T, error) {
 }
 
 func printable(what, text string, maxRunes int) error {
-	if !utf8.ValidString(text) {
-		return fmt.Errorf("%s %q: not valid UTF-8", what, text)
-	}
 	if n := utf8.RuneCountInString(text); n == 0 || n > maxRunes {
 		return fmt.Errorf("%s %q: want 1 to %d characters", what, text, maxRunes)
 	}

@@ -1,21 +1,261 @@
 package unit
 
 import (
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/bojanz/currency"
+	"github.com/google/uuid"
+	"github.com/shopspring/decimal"
 )
 
 func TestCurrenciesAndDigitsAgreeWithAMaintainedLibrary(t *testing.T) {
+	known := 0
 	for _, code := range currency.GetCurrencyCodes() {
 		parsed, err := ParseCurrency(code)
 		if err != nil {
 			t.Logf("library knows %s, we do not", code)
 			continue
 		}
+		known++
 		want, _ := currency.GetDigits(code)
 		if got := parsed.Digits(); got != int32(want) {
 			t.Errorf("%s: %d digits, want %d", code, got, want)
 		}
+	}
+	if listed := len(strings.Fields(currencyCodes)); known != listed {
+		t.Errorf("the library knows %d of our %d currencies", known, listed)
+	}
+}
+
+func TestParseCurrency(t *testing.T) {
+	for text, want := range map[string]Currency{"GBP": "GBP", " eur ": "EUR", "JPY": "JPY"} {
+		if got, err := ParseCurrency(text); err != nil || got != want {
+			t.Errorf("%q: %q, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "GB", "GBPX", "XXX", "P B", "BP ", " GB", "ZZZ", "£££"} {
+		if got, err := ParseCurrency(text); err == nil {
+			t.Errorf("%q is taken for %q", text, got)
+		}
+	}
+}
+
+func TestParseSKU(t *testing.T) {
+	for text, want := range map[string]SKU{
+		"85123a": "85123A", " 85123A ": "85123A", "BANK CHARGES": "BANK CHARGES", "gift_0001_10": "GIFT_0001_10", "dcgs/é": "DCGS/É",
+		strings.Repeat("x", 64): SKU(strings.Repeat("X", 64)), strings.Repeat("é", 64): SKU(strings.Repeat("É", 64)),
+	} {
+		if got, err := ParseSKU(text); err != nil || got != want {
+			t.Errorf("%q: %q, %v", text, got, err)
+		}
+	}
+	for name, text := range map[string]string{
+		"empty": "", "blank": " \t", "too long": strings.Repeat("x", 65), "too many bytes": strings.Repeat("世", 43),
+		"at sign": "a@b", "line end": "a\nb", "NUL": "a\x00b", "not UTF-8": "a\xffb", "other blank": "a\u00a0b",
+	} {
+		if got, err := ParseSKU(text); err == nil {
+			t.Errorf("%s is taken for %q", name, got)
+		}
+	}
+}
+
+// Whatever is a SKU is the same SKU when read again, and fits a stream's name.
+func FuzzParseSKU(f *testing.F) {
+	for _, text := range []string{"85123a", " M ", "gift_0001_10", "ß", "ŉ", "ǰ", "İ", "ﬁ", "a@b", "\xff", strings.Repeat("ΐ", 64)} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		sku, err := ParseSKU(text)
+		if err != nil {
+			return
+		}
+		if again, err := ParseSKU(string(sku)); err != nil || again != sku {
+			t.Errorf("%q gives %q, that gives %q, %v", text, sku, again, err)
+		}
+		if len(sku) == 0 || len(sku) > maxSKUBytes || !utf8.ValidString(string(sku)) || strings.ContainsAny(string(sku), "@\x00\n") {
+			t.Errorf("%q gives %q", text, sku)
+		}
+	})
+}
+
+func TestParseNames(t *testing.T) {
+	parsers := map[string]func(string) error{
+		"cart":        func(s string) error { _, err := ParseCartID(s); return err },
+		"order":       func(s string) error { _, err := ParseOrderID(s); return err },
+		"return":      func(s string) error { _, err := ParseReturnID(s); return err },
+		"shipment":    func(s string) error { _, err := ParseShipmentID(s); return err },
+		"transaction": func(s string) error { _, err := ParseTransactionID(s); return err },
+		"transfer":    func(s string) error { _, err := ParseTransferID(s); return err },
+		"customer":    func(s string) error { _, err := ParseCustomerID(s); return err },
+		"location":    func(s string) error { _, err := ParseLocationID(s); return err },
+	}
+	for name, parse := range parsers {
+		for _, text := range []string{"1", "aZ09._-", strings.Repeat("x", 64)} {
+			if err := parse(text); err != nil {
+				t.Errorf("%s %q: %v", name, text, err)
+			}
+		}
+		for _, text := range []string{"a b", "a/b", "a@b", "é", "a\n", ".", "..", strings.Repeat("x", 65)} {
+			if err := parse(text); err == nil {
+				t.Errorf("%s: %q is taken", name, text)
+			}
+		}
+		if err := parse(""); (err == nil) != (name == "location") {
+			t.Errorf("%s: empty gives %v", name, err)
+		}
+	}
+	if got, err := ParseLocationID(""); err != nil || got != DefaultLocation {
+		t.Errorf("no location is %q, %v, want the default", got, err)
+	}
+}
+
+func TestParseQuantity(t *testing.T) {
+	for n, valid := range map[int64]bool{-1: false, 0: false, 1: true, int64(MaxQuantity): true, int64(MaxQuantity) + 1: false} {
+		if got, err := ParseQuantity(n); (err == nil) != valid || valid && int64(got) != n {
+			t.Errorf("%d: %d, %v", n, got, err)
+		}
+	}
+}
+
+func TestParseKind(t *testing.T) {
+	for text, valid := range map[string]bool{"stocked": true, "service": true, "": false, "Stocked": false} {
+		if got, err := ParseKind(text); (err == nil) != valid || valid && string(got) != text {
+			t.Errorf("%q: %q, %v", text, got, err)
+		}
+	}
+}
+
+func TestFits(t *testing.T) {
+	for text, want := range map[string]bool{"": true, "abc": true, "äöü": true, "a\nb": true, "abcd": false, "\xff": false, "\x00": false} {
+		if got := Fits(text, 3); got != want {
+			t.Errorf("%q fits 3: %v, want %v", text, got, want)
+		}
+	}
+}
+
+func TestParseAmount(t *testing.T) {
+	for text, want := range map[string]string{
+		"2.55": "2.55", "-0.01": "-0.01", "0": "0", "007": "7", "1.230000": "1.23", "-0": "0", strings.Repeat("9", 18) + ".999999": "999999999999999999.999999",
+	} {
+		if got, err := ParseAmount(text); err != nil || got.String() != want {
+			t.Errorf("%q: %s, %v, want %s", text, got, err, want)
+		}
+	}
+	for _, text := range []string{
+		"", "-", ".", "1.", ".5", "-.5", "+1", "1e5", "1E5", "0x1", "1,5", " 1", "1 ", "1.2.3", "--1", "1-", "NaN", "Inf", "½", "١",
+		"1.0000001", strings.Repeat("9", 19),
+	} {
+		if got, err := ParseAmount(text); err == nil {
+			t.Errorf("%q is taken for %s", text, got)
+		}
+	}
+}
+
+// Whatever is an amount is exactly the number its digits say.
+func FuzzParseAmount(f *testing.F) {
+	for _, text := range []string{"2.55", "-0.001", "000", "1e999999", "9.", "-", "١.١"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		got, err := ParseAmount(text)
+		if err != nil {
+			return
+		}
+		want, err := decimal.NewFromString(text)
+		if err != nil || !got.Equal(want) {
+			t.Errorf("%q: %s, want %s, %v", text, got, want, err)
+		}
+		if again, err := ParseAmount(got.String()); err != nil || !again.Equal(got) {
+			t.Errorf("%q: %s reads back as %s, %v", text, got, again, err)
+		}
+	})
+}
+
+func money(t *testing.T, amount string, code Currency) Money {
+	t.Helper()
+	m, err := ParseMoney(amount, string(code))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func TestParseMoney(t *testing.T) {
+	if got := money(t, "2.550", "gbp"); got.String() != "2.55 GBP" {
+		t.Errorf("got %s", got)
+	}
+	for _, pair := range [][2]string{{"2.55", "XXX"}, {"1e5", "GBP"}} {
+		if got, err := ParseMoney(pair[0], pair[1]); err == nil {
+			t.Errorf("%v is taken for %s", pair, got)
+		}
+	}
+}
+
+func TestAChargeIsRoundedHalfAwayFromZero(t *testing.T) {
+	for _, c := range []struct {
+		amount string
+		code   Currency
+		want   string
+	}{
+		{"2.554", "GBP", "2.55"}, {"2.555", "GBP", "2.56"}, {"2.545", "GBP", "2.55"}, {"-2.555", "GBP", "-2.56"}, {"-2.554999", "GBP", "-2.55"},
+		{"0.005", "GBP", "0.01"}, {"2.5", "JPY", "3"}, {"2.4999", "JPY", "2"}, {"2.5555", "KWD", "2.556"}, {"1578702.172", "GBP", "1578702.17"},
+	} {
+		if got := money(t, c.amount, c.code).Charge(); !got.Equal(money(t, c.want, c.code)) {
+			t.Errorf("%s %s is charged as %s, want %s", c.amount, c.code, got, c.want)
+		}
+	}
+}
+
+func TestMoneyArithmeticIsExact(t *testing.T) {
+	mill := money(t, "0.001", "GBP")
+	if got, want := mill.Times(541_909), money(t, "541.909", "GBP"); !got.Equal(want) {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	sum := Zero("GBP")
+	for range 1000 {
+		sum = sum.Plus(mill)
+	}
+	if got, want := sum, money(t, "1", "GBP"); !got.Equal(want) || got.Compare(want) != 0 {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if got := sum.Minus(money(t, "3", "GBP")); got.Sign() != -1 || !got.Negated().Equal(money(t, "2", "GBP")) {
+		t.Errorf("got %s, want -2", got)
+	}
+	if money(t, "1", "GBP").Equal(money(t, "1", "EUR")) {
+		t.Error("a pound is not a euro")
+	}
+}
+
+func TestCurrenciesAreNotMixed(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("added euros to pounds")
+		}
+	}()
+	money(t, "1", "GBP").Plus(money(t, "1", "EUR"))
+}
+
+func TestDeriveIDIsAUUIDv5(t *testing.T) {
+	space := uuid.UUID(namespace)
+	for _, parts := range [][]string{{""}, {"a"}, {"a", "b"}, {"reservation", "o1", "85123A", "main"}} {
+		want := uuid.NewSHA1(space, []byte(strings.Join(parts, "\x1f")))
+		if got := DeriveID(parts...); got != want.String() {
+			t.Errorf("%q: %s, want %s", parts, got, want)
+		}
+		if got := uuid.UUID(DeriveUUID(parts...)); got != want || got.Version() != 5 || got.Variant() != uuid.RFC4122 {
+			t.Errorf("%q: %s, want %s", parts, got, want)
+		}
+	}
+	if DeriveID("a", "b") == DeriveID("ab") || DeriveID("a", "b") == DeriveID("b", "a") {
+		t.Error("other parts give the same id")
+	}
+}
+
+// Ids in old logs depend on it.
+func TestTheNamespaceIsFixedForEver(t *testing.T) {
+	if got, want := DeriveID("daybook"), "5c145a2c-4428-50fc-b5c3-f545d63b9839"; got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
