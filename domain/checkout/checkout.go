@@ -249,6 +249,7 @@ func (p Process) shortages() []cart.Shortage {
 				s.Location = p.started.Sourcing.Locations[i]
 			}
 		}
+		s.Available = min(s.Available, s.Requested-1) // it was not enough
 		shortages = append(shortages, s)
 	}
 	return shortages

@@ -20,7 +20,7 @@ type want struct {
 type place struct {
 	asked     bool
 	held      unit.Quantity // > 0: reserved, and can no longer be changed
-	available unit.Quantity // as last told; only where nothing is held
+	available unit.Quantity // as last told by a refusal
 	// exists is the quantity of a reservation that another driver of this
 	// checkout has made here: this one can have just that, or nothing.
 	exists unit.Quantity
@@ -153,7 +153,7 @@ func (w want) answered(at int, asked unit.Quantity, no *rule.Rejection) want {
 	p := &places[at]
 	p.asked = true
 	if no == nil {
-		p.held, p.available, p.exists = asked, 0, 0
+		p.held = asked
 	} else {
 		w.refusals++
 		p.reason, p.available, p.exists = no.Code, 0, 0
