@@ -1,0 +1,3 @@
+CREATE INDEX carts_by_time ON carts (changed_at, cart_id);
+CREATE INDEX carts_by_customer ON carts (customer_id, changed_at, cart_id) WHERE customer_id <> '';
+CREATE INDEX carts_by_phase ON carts (phase, changed_at, cart_id);

@@ -1,0 +1,103 @@
+package cartview
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/shopspring/decimal"
+
+	"daybook/domain/cart"
+	"daybook/projections/query"
+)
+
+// Summary is a cart as lists show it.
+type Summary struct {
+	CartID     string          `json:"cart_id"`
+	Phase      string          `json:"phase"` // open, completing, completed, abandoned, expired
+	CustomerID string          `json:"customer_id,omitempty"`
+	Currency   string          `json:"currency"`
+	Country    string          `json:"country,omitempty"`
+	Channel    string          `json:"channel,omitempty"`
+	OrderID    string          `json:"order_id,omitempty"` // of the checkout under way, or of the order it became
+	LineCount  int             `json:"line_count"`
+	Units      int64           `json:"units"`
+	Total      decimal.Decimal `json:"total"` // exact
+	Short      bool            `json:"short"` // the last checkout was refused, or took less than all
+	OpenedAt   time.Time       `json:"opened_at"`
+	ChangedAt  time.Time       `json:"changed_at"` // effective time of the last event
+	RecordedAt time.Time       `json:"recorded_at"`
+	Revision   int64           `json:"revision"`
+}
+
+const columns = `cart_id, phase, customer_id, currency, country, channel, order_id, line_count, units, total, short, opened_at, changed_at, recorded_at, revision`
+
+// Cart is a cart with its lines. One that became an order has none any more:
+// the order has them.
+type Cart struct {
+	Summary
+	Lines     []cart.Line     `json:"lines"`
+	Shortages []cart.Shortage `json:"shortages"` // what the last checkout could not get
+	Dropped   []int           `json:"dropped_lines,omitempty"`
+	Reason    string          `json:"reason,omitempty"` // for which it was abandoned
+}
+
+type row struct {
+	Summary
+	State []byte
+}
+
+// Get reads one cart, or query.ErrNotFound.
+func Get(ctx context.Context, db query.DB, cartID string) (Cart, error) {
+	r, err := query.One[row](ctx, db, `SELECT `+columns+`, state FROM read.carts WHERE cart_id = $1`, cartID)
+	if err != nil {
+		return Cart{}, fmt.Errorf("cart %s: %w", cartID, err)
+	}
+	var s stored
+	if err := json.Unmarshal(r.State, &s); err != nil {
+		return Cart{}, fmt.Errorf("cart %s: %w", cartID, err)
+	}
+	return Cart{Summary: r.Summary, Lines: s.lines(), Shortages: s.Shortages, Dropped: s.Dropped, Reason: s.Reason}, nil
+}
+
+// Filter chooses carts; its zero value chooses all. Times are of the last
+// change, From included and To not.
+type Filter struct {
+	Phase, CustomerID string
+	Short             bool // only carts whose last checkout came short
+	From, To          time.Time
+}
+
+// List gives a page of carts, the one last changed first.
+func List(ctx context.Context, db query.DB, f Filter, p query.Page) (query.List[Summary], error) {
+	var w query.Where
+	w.Text("phase = ?", f.Phase)
+	w.Text("customer_id = ?", f.CustomerID)
+	if f.Short {
+		w.Add("short")
+	}
+	if !f.From.IsZero() {
+		w.Add("changed_at >= ?", f.From)
+	}
+	if !f.To.IsZero() {
+		w.Add("changed_at < ?", f.To)
+	}
+	if p.After != "" {
+		key, err := query.Uncursor(p.After, 2)
+		if err != nil {
+			return query.List[Summary]{}, err
+		}
+		at, err := time.Parse(time.RFC3339Nano, key[0])
+		if err != nil {
+			return query.List[Summary]{}, &query.CursorError{Cursor: p.After}
+		}
+		w.Add("(changed_at, cart_id) < (?, ?)", at, key[1])
+	}
+	rows, err := query.All[Summary](ctx, db, `SELECT `+columns+` FROM read.carts`+w.SQL()+
+		` ORDER BY changed_at DESC, cart_id DESC LIMIT `+w.Arg(p.Size()+1), w.Args...)
+	if err != nil {
+		return query.List[Summary]{}, fmt.Errorf("list carts: %w", err)
+	}
+	return query.Cut(rows, p, func(s Summary) string { return query.Cursor(query.TimeKey(s.ChangedAt), s.CartID) }), nil
+}

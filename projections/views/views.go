@@ -1,0 +1,22 @@
+// Package views names all read models there are, in one place.
+package views
+
+import (
+	"daybook/projections"
+	"daybook/projections/cartview"
+	"daybook/projections/orderview"
+	"daybook/projections/productview"
+	"daybook/projections/salesview"
+	"daybook/projections/stockview"
+)
+
+// All are the views a server runs.
+func All(sales salesview.Options) []projections.View {
+	return []projections.View{
+		orderview.View(),
+		stockview.View(),
+		cartview.View(),
+		productview.View(),
+		salesview.View(sales),
+	}
+}
