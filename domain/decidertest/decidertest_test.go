@@ -132,7 +132,7 @@ func TestAStateThatLosesSomethingInItsSnapshotFails(t *testing.T) {
 	type part struct{ hidden int }
 	type secretive struct{ Parts map[string][]part }
 	hiding := Decider[press, event, secretive]{
-		Decide: func(press, secretive) ([]event, error) { return nil, nil },
+		Decide: func(press, secretive) ([]event, error) { _ = part{}.hidden; return nil, nil },
 		Evolve: func(s secretive, _ event) secretive { return s },
 	}
 	got := failures(func(r testing.TB) { hiding.check(r, Case[press, event]{Nothing: true}) })

@@ -30,6 +30,6 @@ func (r *Rejection) With(detail string, facts map[string]any) *Rejection {
 // Is makes errors.Is compare refusals by code, so that a test or a process can
 // ask for the declared variable.
 func (r *Rejection) Is(target error) bool {
-	other, ok := target.(*Rejection) //nolint:errorlint // Is compares one link; errors.Is walks the chain.
+	other, ok := target.(*Rejection)
 	return ok && other.Code == r.Code
 }

@@ -82,8 +82,9 @@ type ReservationExtended struct {
 	ExpiresAt     time.Time          `json:"expires_at"`
 }
 
-// ReservationReleased, ReservationExpired and ReservationCommitted are the three
-// ends of a reservation; it has exactly one of them.
+// ReservationReleased ends a reservation that is not wanted any more. It,
+// ReservationExpired and ReservationCommitted are the three ends of a
+// reservation; it has exactly one of them.
 type ReservationReleased struct {
 	Key
 	ReservationID unit.ReservationID `json:"reservation_id"`

@@ -26,6 +26,7 @@ type machine struct {
 
 // book is the independent oracle.
 type book struct {
+	fatalf   func(format string, args ...any)
 	events   []Event
 	onHand   unit.Quantity
 	apart    map[Condition]unit.Quantity
@@ -36,9 +37,10 @@ type book struct {
 	forced   bool // a dispatch of goods that were not there is recorded
 }
 
-func newBook() book {
+func newBook(fatalf func(string, ...any)) book {
 	return book{
-		apart: map[Condition]unit.Quantity{}, open: map[unit.ReservationID]Reserved{},
+		fatalf: fatalf,
+		apart:  make(map[Condition]unit.Quantity), open: map[unit.ReservationID]Reserved{},
 		ends: map[unit.ReservationID]int{}, promised: map[unit.OrderID]unit.Quantity{},
 	}
 }
@@ -54,6 +56,9 @@ func (b *book) enter(e Event) {
 	case Counted:
 		b.onHand += e.Counted - e.Expected
 	case Reserved:
+		if _, open := b.open[e.ReservationID]; open || b.ends[e.ReservationID] > 0 {
+			b.fatalf("reservation %s is made twice", e.ReservationID)
+		}
 		b.open[e.ReservationID] = e
 	case ReservationExtended:
 		r := b.open[e.ReservationID]
@@ -91,6 +96,9 @@ func (b *book) enter(e Event) {
 }
 
 func (b *book) end(id unit.ReservationID) {
+	if _, open := b.open[id]; !open {
+		b.fatalf("reservation %s ends and was not open; it has %d ends", id, b.ends[id])
+	}
 	b.ends[id]++
 	delete(b.open, id)
 }
@@ -189,7 +197,6 @@ func (m *machine) step() {
 		return
 	}
 	for _, e := range events {
-		m.checkEnd(e)
 		m.state = Evolve(m.state, e)
 		m.book.enter(e)
 	}
@@ -199,28 +206,6 @@ func (m *machine) step() {
 		m.checkReorder(cmd, events, belowBefore)
 	}
 	m.checkRetry(cmd)
-}
-
-func (m *machine) checkEnd(e Event) {
-	var id unit.ReservationID
-	switch e := e.(type) {
-	case Reserved:
-		if _, open := m.book.open[e.ReservationID]; open || m.book.ends[e.ReservationID] > 0 {
-			m.fatalf("reservation %s is made twice", e.ReservationID)
-		}
-		return
-	case ReservationReleased:
-		id = e.ReservationID
-	case ReservationExpired:
-		id = e.ReservationID
-	case ReservationCommitted:
-		id = e.ReservationID
-	default:
-		return
-	}
-	if _, open := m.book.open[id]; !open {
-		m.fatalf("reservation %s ends by %T and was not open (%d ends)", id, e, m.book.ends[id])
-	}
 }
 
 func (m *machine) checkQuantities(cmd Command) {
@@ -259,11 +244,12 @@ func (m *machine) checkQuantities(cmd Command) {
 func (m *machine) checkPromises(cmd Command, events []Event) {
 	for _, e := range events {
 		limit := m.book.onHand - m.book.unavailable() - m.book.policy.SafetyStock
-		switch e.(type) {
-		case Reserved, Allocated:
+		_, reserves := e.(Reserved)
+		_, allocates := e.(Allocated)
+		_, sends := e.(TransferredOut)
+		if reserves || allocates {
 			limit += m.book.policy.BackorderLimit
-		case TransferredOut:
-		default:
+		} else if !sends {
 			continue
 		}
 		if promised := m.book.allocated() + m.book.reserved(time.Time{}); promised > limit {
@@ -294,7 +280,7 @@ func (m *machine) checkRetry(cmd Command) {
 		if cmd.Ref == "" {
 			return
 		}
-	default:
+	case Reserve, Extend, Release, ExpireDue, Commit, Allocate, Ship, TakeBack, TransferOut, TransferIn, SetPolicy:
 	}
 	if again, err := Decide(cmd, m.state); err == nil && len(again) > 0 {
 		m.fatalf("%T asked twice happens twice: %v", cmd, again)
@@ -338,7 +324,7 @@ func (m *machine) checkReplay() {
 
 func TestAnyScriptKeepsTheInvariants(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		m := &machine{now: noon, book: newBook(), fatalf: t.Fatalf}
+		m := &machine{now: noon, book: newBook(t.Fatalf), fatalf: t.Fatalf}
 		m.pick = func(name string, n int) int { return rapid.IntRange(0, n-1).Draw(t, name) }
 		t.Repeat(map[string]func(*rapid.T){
 			"command":                   func(*rapid.T) { m.step() },
@@ -353,7 +339,7 @@ func FuzzStock(f *testing.F) {
 	f.Add([]byte{1, 0, 8, 1, 3, 0, 5, 4, 1, 9, 0, 1, 13, 0, 0, 5, 1})
 	f.Add([]byte{1, 19, 1, 2, 3, 1, 0, 8, 1, 3, 7, 4, 0, 5, 5, 5, 8, 1, 11, 2, 8})
 	f.Fuzz(func(t *testing.T, script []byte) {
-		m := &machine{now: noon, book: newBook(), fatalf: t.Fatalf}
+		m := &machine{now: noon, book: newBook(t.Fatalf), fatalf: t.Fatalf}
 		m.pick = func(_ string, n int) int {
 			if len(script) == 0 {
 				return 0

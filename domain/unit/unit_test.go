@@ -199,8 +199,16 @@ func TestAChargeIsRoundedHalfAwayFromZero(t *testing.T) {
 		code   Currency
 		want   string
 	}{
-		{"2.554", "GBP", "2.55"}, {"2.555", "GBP", "2.56"}, {"2.545", "GBP", "2.55"}, {"-2.555", "GBP", "-2.56"}, {"-2.554999", "GBP", "-2.55"},
-		{"0.005", "GBP", "0.01"}, {"2.5", "JPY", "3"}, {"2.4999", "JPY", "2"}, {"2.5555", "KWD", "2.556"}, {"1578702.172", "GBP", "1578702.17"},
+		{"2.554", "GBP", "2.55"},
+		{"2.555", "GBP", "2.56"},
+		{"2.545", "GBP", "2.55"},
+		{"-2.555", "GBP", "-2.56"},
+		{"-2.554999", "GBP", "-2.55"},
+		{"0.005", "GBP", "0.01"},
+		{"2.5", "JPY", "3"},
+		{"2.4999", "JPY", "2"},
+		{"2.5555", "KWD", "2.556"},
+		{"1578702.172", "GBP", "1578702.17"},
 	} {
 		if got := money(t, c.amount, c.code).Charge(); !got.Equal(money(t, c.want, c.code)) {
 			t.Errorf("%s %s is charged as %s, want %s", c.amount, c.code, got, c.want)
