@@ -1,0 +1,429 @@
+package order
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"pgregory.net/rapid"
+
+	"daybook/domain/cart"
+	"daybook/domain/rule"
+	"daybook/domain/unit"
+)
+
+// machine gives random commands to one order and holds it against the book:
+// sums over all events since the beginning, made the slow and plain way.
+type machine struct {
+	t     interface{ Fatalf(string, ...any) }
+	pick  func(int) int // 0 to n-1
+	now   time.Time
+	state State
+	book  book
+	count map[string]int // of events, by type
+}
+
+// book is the independent oracle.
+type book struct {
+	lines    map[int]*bookLine
+	parcels  map[unit.ShipmentID]Shipped
+	arrived  map[unit.ShipmentID]bool
+	payments map[unit.TransactionID]*TransactionRecorded
+	ended    map[unit.TransactionID]bool // has had its one end
+}
+
+type bookLine struct {
+	cart.Line
+	canceled, shipped, delivered unit.Quantity
+}
+
+func (m *machine) fatalf(format string, args ...any) { m.t.Fatalf(format, args...) }
+
+func (m *machine) enter(e Event) {
+	b := &m.book
+	switch e := e.(type) {
+	case Placed:
+		for _, l := range e.Lines {
+			b.lines[l.Number] = &bookLine{Line: l}
+		}
+	case LinesCanceled:
+		for _, l := range e.Lines {
+			b.lines[l.Line].canceled += l.Quantity
+		}
+	case Canceled, Expired:
+		for _, l := range b.lines {
+			l.canceled = l.Quantity - l.shipped
+		}
+	case Shipped:
+		if _, twice := b.parcels[e.ShipmentID]; twice {
+			m.fatalf("parcel %s left twice", e.ShipmentID)
+		}
+		b.parcels[e.ShipmentID] = e
+		for _, l := range e.Lines {
+			b.lines[l.Line].shipped += l.Quantity
+		}
+	case Delivered:
+		if b.arrived[e.ShipmentID] {
+			m.fatalf("parcel %s arrived twice", e.ShipmentID)
+		}
+		b.arrived[e.ShipmentID] = true
+		for _, l := range b.parcels[e.ShipmentID].Lines {
+			b.lines[l.Line].delivered += l.Quantity
+		}
+	case TransactionRecorded:
+		if b.payments[e.TransactionID] != nil {
+			m.fatalf("transaction %s was recorded twice", e.TransactionID)
+		}
+		b.payments[e.TransactionID] = &e
+	case TransactionSettled:
+		t := b.payments[e.TransactionID]
+		if t.State != Pending || b.ended[e.TransactionID] {
+			m.fatalf("transaction %s had a second end", e.TransactionID)
+		}
+		b.ended[e.TransactionID] = true
+		t.State = e.State
+	case PaymentOrphaned:
+		if t := b.payments[e.TransactionID]; t.State != Succeeded || e.Amount.Compare(t.Amount) > 0 || e.Amount.Sign() <= 0 {
+			m.fatalf("%s orphaned of %+v", e.Amount, t)
+		}
+	case Confirmed, PutOnHold, HoldReleased, Completed, StockSettled, AllocationFailed, AllocationRetried, AllocationRecovered, Archived, Unarchived:
+	}
+}
+
+// transitions are those of the order's axis, by the event that makes them.
+func allowed(from, to Status, e Event) bool {
+	if from == to {
+		return true
+	}
+	switch e.(type) {
+	case Placed:
+		return from == "" && to == StatusPending
+	case Confirmed:
+		return from == StatusPending && to == StatusConfirmed
+	case Expired:
+		return from == StatusPending && to == StatusExpired
+	case Canceled:
+		return (from == StatusPending || from == StatusConfirmed) && to == StatusCanceled
+	case Completed:
+		return from == StatusConfirmed && to == StatusCompleted
+	}
+	return false
+}
+
+func written(v any) string {
+	data, err := json.Marshal(v, json.Deterministic(true))
+	if err != nil {
+		panic(err)
+	}
+	return string(data)
+}
+
+// ask decides, folds and checks.
+func (m *machine) ask(cmd Command) {
+	before := written(m.state)
+	events, err := Decide(cmd, m.state)
+	if _, refused := errors.AsType[*rule.Rejection](err); err != nil && (!refused || len(events) > 0) {
+		m.fatalf("%T: %v with %d events", cmd, err, len(events))
+	}
+	if written(m.state) != before {
+		m.fatalf("deciding %T changed the state", cmd)
+	}
+	for _, e := range events {
+		typ, data, err := Encode(e)
+		if err != nil {
+			m.fatalf("%v", err)
+		}
+		back, err := Decode(typ, data)
+		if err != nil || written(back) != written(e) {
+			m.fatalf("%s reads back as %s (%v)", written(e), written(back), err)
+		}
+		from := m.state.Status
+		m.state = Evolve(m.state, back)
+		if !allowed(from, m.state.Status, e) {
+			m.fatalf("%T took the order from %s to %s", e, from, m.state.Status)
+		}
+		m.enter(e)
+		m.count[typ]++
+		m.check()
+	}
+	if _, repeats := cmd.(CancelLines); len(events) > 0 && !repeats {
+		if again, err := Decide(cmd, m.state); err == nil && len(again) > 0 {
+			m.fatalf("%T happens twice: %s", cmd, written(again))
+		}
+	}
+}
+
+func (m *machine) check() {
+	s := m.state
+	var back State
+	if err := json.Unmarshal([]byte(written(s)), &back); err != nil || written(back) != written(s) {
+		m.fatalf("the state reads back as %s from %s (%v)", written(back), written(s), err)
+	}
+	if written(s.Clone()) != written(s) {
+		m.fatalf("a clone differs")
+	}
+	open, total := map[unit.SKU]unit.Quantity{}, unit.Zero("GBP")
+	for _, l := range s.Lines {
+		b := m.book.lines[l.Number]
+		if l.Quantity != b.Quantity || l.Canceled != b.canceled || l.Shipped != b.shipped || l.Delivered != b.delivered {
+			m.fatalf("line %+v, in the book %+v", l, *b)
+		}
+		if l.Canceled < 0 || l.Shipped < 0 || l.Open() < 0 || l.Delivered > l.Shipped {
+			m.fatalf("line %+v does not add up", l)
+		}
+		if l.Kind == unit.Stocked {
+			open[l.SKU] += l.Open()
+		}
+		total = total.Plus(l.Price.Times(l.Quantity - l.Canceled))
+	}
+	if !total.Equal(s.Total) {
+		m.fatalf("total %s, the lines make %s", s.Total, total)
+	}
+	for _, h := range s.Holdings {
+		if h.Remaining() < 0 || h.Canceled < 0 || h.Shipped < 0 {
+			m.fatalf("holding %+v does not add up", h)
+		}
+		open[h.SKU] -= h.Remaining()
+	}
+	for sku, rest := range open {
+		if rest != 0 {
+			m.fatalf("lines have %d of %s open that no holding has", rest, sku)
+		}
+	}
+	if ended := s.Status == StatusCanceled || s.Status == StatusExpired; ended && m.openUnits() > 0 {
+		m.fatalf("a %s order has open units", s.Status)
+	}
+	m.checkMoney()
+	m.checkSteps()
+}
+
+func (m *machine) openUnits() unit.Quantity {
+	_, open := m.state.units()
+	return open
+}
+
+func (m *machine) checkMoney() {
+	sum := map[TransactionType]unit.Money{}
+	refunds := unit.Zero("GBP")
+	for _, typ := range []TransactionType{Authorize, Capture, Void, Refund, Chargeback} {
+		sum[typ] = unit.Zero("GBP")
+	}
+	for id, t := range m.book.payments {
+		if have, _ := m.state.Transaction(id); have.State != t.State || !have.Amount.Equal(t.Amount) {
+			m.fatalf("transaction %+v, in the book %+v", have, *t)
+		}
+		if t.State == Succeeded {
+			sum[t.Type] = sum[t.Type].Plus(t.Amount)
+		}
+		if t.Type == Refund && t.State != Failed {
+			refunds = refunds.Plus(t.Amount)
+		}
+	}
+	if !m.state.Captured().Equal(sum[Capture]) || !m.state.Returned().Equal(sum[Refund].Plus(sum[Chargeback])) {
+		m.fatalf("captured %s, returned %s, in the book %v", m.state.Captured(), m.state.Returned(), sum)
+	}
+	if refunds.Compare(sum[Capture]) > 0 || sum[Chargeback].Compare(sum[Capture]) > 0 || sum[Void].Compare(sum[Authorize]) > 0 {
+		m.fatalf("more went back than came: %v, refunds under way %s", sum, refunds)
+	}
+	m.state.PaymentState()
+}
+
+// checkSteps wants moves in stock to be of what the order holds, each once.
+func (m *machine) checkSteps() {
+	seen := map[StepRef]bool{}
+	confirms := 0
+	for _, step := range m.state.Unsettled {
+		if seen[step.StepRef] || len(step.Moves) == 0 {
+			m.fatalf("step %+v", step)
+		}
+		seen[step.StepRef] = true
+		if step.Step == StepConfirm {
+			confirms++
+		}
+		once := map[string]bool{}
+		for _, move := range step.Moves {
+			key := fmt.Sprint(move.Action, move.SKU, move.Location)
+			i := m.state.holding(move.SKU, move.Location)
+			if once[key] || i < 0 || move.Quantity <= 0 || move.Quantity > m.state.Holdings[i].Quantity {
+				m.fatalf("move %+v of step %+v", move, step.StepRef)
+			}
+			once[key] = true
+		}
+	}
+	if confirms > 1 {
+		m.fatalf("%d allocations under way", confirms)
+	}
+}
+
+var machineCart = []cart.Line{
+	{Number: 1, SKU: "A", Kind: unit.Stocked, Quantity: 3, Price: pounds("2.505")},
+	{Number: 2, SKU: "B", Kind: unit.Stocked, Quantity: 4, Price: pounds("0.001")},
+	{Number: 5, SKU: "A", Kind: unit.Stocked, Quantity: 2, Price: pounds("0")},
+	{Number: 6, SKU: "POST", Kind: unit.Service, Quantity: 2, Price: pounds("1.95")},
+}
+
+var machineHeld = []cart.Held{
+	{ReservationID: "r1", SKU: "B", Location: "main", Quantity: 4},
+	{ReservationID: "r2", SKU: "A", Location: "main", Quantity: 3},
+	{ReservationID: "r3", SKU: "A", Location: "east", Quantity: 2},
+}
+
+func newMachine(t interface{ Fatalf(string, ...any) }, count map[string]int, pick func(int) int) *machine {
+	m := &machine{t: t, pick: pick, now: noon, count: count, book: book{
+		lines: map[int]*bookLine{}, parcels: map[unit.ShipmentID]Shipped{}, arrived: map[unit.ShipmentID]bool{},
+		payments: map[unit.TransactionID]*TransactionRecorded{}, ended: map[unit.TransactionID]bool{},
+	}}
+	if pick(4) == 0 {
+		m.now = later // too late to be confirmed
+	}
+	m.ask(Place{OrderID: "o1", Currency: "GBP", Lines: machineCart, Held: machineHeld, ConfirmBy: later})
+	return m
+}
+
+func (m *machine) lines() []LineQuantity {
+	lines := make([]LineQuantity, 1+m.pick(2))
+	for i := range lines {
+		lines[i] = LineQuantity{Line: []int{1, 2, 5, 6, 3}[m.pick(5)], Quantity: unit.Quantity(m.pick(4))}
+	}
+	return lines
+}
+
+func (m *machine) amount() unit.Money {
+	return pounds([]string{"11.42", "5", "0.01", "3.90", "0"}[m.pick(5)])
+}
+
+func (m *machine) transaction() RecordTransaction {
+	ids := []unit.TransactionID{"t1", "t2", "t3", "t4", "t5", "t6"}
+	cmd := RecordTransaction{
+		TransactionID: ids[m.pick(len(ids))], Amount: m.amount(),
+		Type:  []TransactionType{Authorize, Capture, Void, Refund, Chargeback}[m.pick(5)],
+		State: []TransactionState{Pending, Succeeded, Succeeded, Failed}[m.pick(4)],
+	}
+	if m.pick(2) == 0 {
+		cmd.Parent = ids[m.pick(len(ids))]
+	}
+	return cmd
+}
+
+// settleOldest ends the oldest step in one of the ways it can end.
+func (m *machine) settleOldest() Command {
+	if len(m.state.Unsettled) == 0 {
+		return SettleStock{Step: StepCancel, Ref: "9"}
+	}
+	step := m.state.Unsettled[0]
+	if step.Step == StepConfirm && m.pick(3) == 0 {
+		lost := step.Moves[m.pick(len(step.Moves))]
+		return FailAllocation{Ref: step.Ref, Remedy: RemedyBackorder, Shortages: []cart.Shortage{{SKU: lost.SKU, Location: lost.Location, Requested: lost.Quantity}}}
+	}
+	return SettleStock{Step: step.Step, Ref: step.Ref}
+}
+
+func (m *machine) step() {
+	parcels := []unit.ShipmentID{"p1", "p2", "p3", "p4"}
+	places := []unit.LocationID{"main", "east", "west"}
+	switch m.pick(23) {
+	case 0, 1:
+		m.ask(Confirm{Now: m.now})
+	case 2:
+		m.ask(Hold{Reason: "x"})
+	case 3, 4:
+		m.ask(ReleaseHold{})
+	case 5, 6:
+		m.ask(CancelLines{Lines: m.lines()})
+	case 7:
+		if m.pick(4) == 0 {
+			m.ask(Cancel{})
+		}
+	case 8:
+		m.ask(Expire{Now: m.now})
+	case 9, 10:
+		m.ask(m.transaction())
+	case 11:
+		m.ask(SettleTransaction{TransactionID: []unit.TransactionID{"t1", "t2", "t3", "t4"}[m.pick(4)], State: []TransactionState{Succeeded, Failed}[m.pick(2)]})
+	case 12:
+		m.ask(Ship{ShipmentID: parcels[m.pick(4)], Location: places[m.pick(3)], Force: m.pick(4) == 0})
+	case 13:
+		m.ask(Ship{ShipmentID: parcels[m.pick(4)], Location: places[m.pick(3)], Lines: m.lines()})
+	case 14:
+		m.ask(Deliver{ShipmentID: parcels[m.pick(4)]})
+	case 15, 16, 17:
+		m.ask(m.settleOldest())
+	case 18:
+		m.ask([]Command{Complete{}, RetryAllocation{}, RecoverAllocation{}, Archive{}, Unarchive{}}[m.pick(5)])
+	case 19:
+		m.now = m.now.Add(time.Duration(m.pick(12)) * time.Minute)
+	case 20:
+		m.ask(Complete{})
+	case 21:
+		m.ask(RetryAllocation{})
+	case 22:
+		if m.pick(8) == 0 {
+			m.finish()
+		}
+	}
+}
+
+// finish does what brings an order to its end, if it can still have one.
+func (m *machine) finish() {
+	m.ask(ReleaseHold{})
+	m.ask(Confirm{Now: m.now})
+	for _, step := range slices.Clone(m.state.Unsettled) {
+		m.ask(SettleStock{Step: step.Step, Ref: step.Ref})
+	}
+	if due := m.state.Owed().Minus(m.state.Captured()); due.Sign() > 0 {
+		m.ask(RecordTransaction{TransactionID: "due", Type: Capture, State: Succeeded, Amount: due})
+	}
+	for _, place := range []unit.LocationID{"main", "east"} {
+		id := unit.ShipmentID("to finish, from " + place)
+		m.ask(Ship{ShipmentID: id, Location: place})
+		m.ask(SettleStock{Step: StepShipment, Ref: string(id)})
+	}
+	for _, parcel := range slices.Clone(m.state.Shipments) {
+		m.ask(Deliver{ShipmentID: parcel.ID})
+	}
+	m.ask(Complete{})
+}
+
+func TestAnOrderAddsUpWhateverIsAsked(t *testing.T) {
+	count := map[string]int{}
+	rapid.Check(t, func(t *rapid.T) {
+		m := newMachine(t, count, func(n int) int { return rapid.SampledFrom(upTo(n)).Draw(t, "pick") })
+		for range 150 {
+			m.step()
+		}
+	})
+	for typ := range decoders {
+		if count[typ] == 0 {
+			t.Errorf("no %s in all those orders", typ)
+		}
+	}
+}
+
+func upTo(n int) []int {
+	numbers := make([]int, n)
+	for i := range numbers {
+		numbers[i] = i
+	}
+	return numbers
+}
+
+func FuzzOrder(f *testing.F) {
+	f.Add([]byte{0, 15, 1, 12, 0, 0, 1, 9, 1, 0, 1, 1, 1})
+	f.Fuzz(func(t *testing.T, script []byte) {
+		script = slices.Clone(script)
+		m := newMachine(t, map[string]int{}, func(n int) int {
+			if len(script) == 0 {
+				return 0
+			}
+			next := int(script[0]) % n
+			script = script[1:]
+			return next
+		})
+		for len(script) > 0 {
+			m.step()
+		}
+	})
+}
