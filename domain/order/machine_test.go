@@ -123,7 +123,7 @@ func written(v any) string {
 
 // ask decides, folds and checks.
 func (m *machine) ask(cmd Command) {
-	before := written(m.state)
+	before, clone := written(m.state), m.state.Clone()
 	events, err := Decide(cmd, m.state)
 	if _, refused := errors.AsType[*rule.Rejection](err); err != nil && (!refused || len(events) > 0) {
 		m.fatalf("%T: %v with %d events", cmd, err, len(events))
@@ -148,6 +148,9 @@ func (m *machine) ask(cmd Command) {
 		m.enter(e)
 		m.count[typ]++
 		m.check()
+	}
+	if written(clone) != before {
+		m.fatalf("folding what %T led to changed a clone", cmd)
 	}
 	if _, repeats := cmd.(CancelLines); len(events) > 0 && !repeats {
 		if again, err := Decide(cmd, m.state); err == nil && len(again) > 0 {

@@ -102,6 +102,18 @@ var placing = map[string]row{
 	"nothing can be asked of an order not placed":  {When: Confirm{Now: noon}, Refused: ErrNotFound},
 }
 
+// twoPlaces is an order of two lines of A, of which main holds 3 and east 1.
+func twoPlaces() Placed {
+	e := isPlaced
+	e.Lines = []cart.Line{
+		{Number: 1, SKU: "A", Kind: unit.Stocked, Quantity: 2, Price: pounds("1")},
+		{Number: 2, SKU: "A", Kind: unit.Stocked, Quantity: 2, Price: pounds("1")},
+	}
+	e.Held = []cart.Held{{ReservationID: "rA", SKU: "A", Location: "main", Quantity: 3}, {ReservationID: "rE", SKU: "A", Location: "east", Quantity: 1}}
+	e.Total, e.Charge = pounds("4"), pounds("4")
+	return e
+}
+
 func repriced() []cart.Line {
 	changed := append([]cart.Line{}, lines...)
 	changed[1].Price = pounds("1.01")
@@ -218,6 +230,7 @@ var shipping = map[string]row{
 	"nor a line it does not have":                    {Given: binding(), When: Ship{ShipmentID: "p1", Location: "main", Lines: []LineQuantity{{9, 1}}}, Refused: ErrLineUnknown},
 	"nor more than the line has":                     {Given: binding(), When: Ship{ShipmentID: "p1", Location: "main", Lines: []LineQuantity{{1, 4}}}, Refused: ErrLineQuantityExceeded},
 	"nor more than the place has":                    {Given: binding(), When: Ship{ShipmentID: "p1", Location: "main", Lines: []LineQuantity{{2, 4}}}, Refused: facts(ErrLocationQuantityExceeded, map[string]any{"sku": "B", "location": "main", "remaining": 3})},
+	"nor by two lines more than the place has":       {Given: []Event{twoPlaces(), Confirmed{}, settledConfirm}, When: Ship{ShipmentID: "p1", Location: "main", Lines: []LineQuantity{{1, 2}, {2, 2}}}, Refused: facts(ErrLocationQuantityExceeded, map[string]any{"sku": "A", "location": "main", "remaining": 3})},
 	"nor from a place the goods are not at":          {Given: binding(), When: Ship{ShipmentID: "p1", Location: "east", Lines: []LineQuantity{{1, 1}}}, Refused: ErrLocationQuantityExceeded},
 	"nor canceled units":                             {Given: binding(LinesCanceled{Lines: []LineQuantity{{1, 2}}}), When: Ship{ShipmentID: "p1", Location: "main", Lines: []LineQuantity{{1, 2}}}, Refused: ErrLineQuantityExceeded},
 	"goods whose allocation failed stay":             {Given: given(Confirmed{}, shortOfB), When: Ship{ShipmentID: "p2", Location: "east"}, Refused: ErrAllocationFailed},
