@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 
+	"daybook/domain/order"
 	"daybook/domain/rule"
 	"daybook/eventstore"
 )
@@ -44,7 +45,11 @@ func table(err error) *Document {
 		return d
 	}
 	if refusal, ok := errors.AsType[*rule.Rejection](err); ok {
-		return New(StatusOfRule(refusal.Code), refusal.Code, refusal.Detail).With(refusal.Facts)
+		d := New(StatusOfRule(refusal.Code), refusal.Code, refusal.Detail).With(refusal.Facts)
+		if errors.Is(refusal, order.ErrStockUnsettled) { // passes by itself
+			d.retryIn(retrySoon)
+		}
+		return d
 	}
 	if _, ok := errors.AsType[*eventstore.ConflictError](err); ok {
 		return New(http.StatusConflict, CodeConflict, "Others were changing it at the same time; try again.").retryIn(retrySoon).because(err)

@@ -16,10 +16,12 @@ import (
 // a process.
 var installed sync.Once
 
-// Install makes huma's own errors problem documents. Without it, huma puts the
-// text of an unknown error into the answer.
+// Install makes huma's own errors problem documents, and huma strict about the
+// case of names. Without it, huma puts the text of an unknown error into the
+// answer.
 func Install() {
 	installed.Do(func() {
+		huma.ValidateStrictCasing = true
 		huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
 			return fromHuma(context.Background(), status, message, errs)
 		}

@@ -1,0 +1,106 @@
+package httpapi
+
+import (
+	"bytes"
+	"compress/gzip"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/gorilla/mux"
+
+	"daybook/internal/problem"
+)
+
+// scalar is @scalar/api-reference 1.46.4 (MIT), its standalone.js, compressed.
+//
+//go:embed docsui/scalar.js.gz
+var scalar []byte
+
+//go:embed docsui/index.html
+var docsPage []byte
+
+// docsPolicy keeps the page to this server. The viewer evaluates code and sets
+// styles, which no other page here may.
+const docsPolicy = "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; " +
+	"img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+
+// serveDocs adds the OpenAPI document, generated once, its page, and the
+// catalogue of problems.
+func serveDocs(router *mux.Router, document *huma.OpenAPI) error {
+	asJSON, err := json.Marshal(document)
+	if err != nil {
+		return fmt.Errorf("OpenAPI document: %w", err)
+	}
+	asYAML, err := document.YAML()
+	if err != nil {
+		return fmt.Errorf("OpenAPI document as YAML: %w", err)
+	}
+	serve := func(path, contentType string, body []byte) {
+		router.Path(path).Methods(http.MethodGet).HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", contentType)
+			_, _ = w.Write(body) // the client may have gone
+		})
+	}
+	serve("/openapi.json", "application/openapi+json", asJSON)
+	serve("/openapi.yaml", "application/openapi+yaml", asYAML)
+	router.Path("/docs").Methods(http.MethodGet).HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Header().Set("Content-Security-Policy", docsPolicy)
+		w.Header().Set("Referrer-Policy", "no-referrer")
+		_, _ = w.Write(docsPage)
+	})
+	router.Path("/docs/scalar.js").Methods(http.MethodGet).HandlerFunc(serveScalar)
+	return serveProblems(router)
+}
+
+func serveScalar(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
+	w.Header().Set("Cache-Control", "max-age=86400")
+	w.Header().Set("Vary", "Accept-Encoding")
+	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		w.Header().Set("Content-Encoding", "gzip")
+		_, _ = w.Write(scalar)
+		return
+	}
+	plain, err := gzip.NewReader(bytes.NewReader(scalar))
+	if err != nil {
+		problem.Write(w, r, err)
+		return
+	}
+	_, _ = io.Copy(w, plain) //nolint:gosec // our own file
+}
+
+// serveProblems explains problem types, so that the type of a problem is an
+// address with an answer.
+func serveProblems(router *mux.Router) error {
+	catalogue := problem.Catalogue()
+	all, err := json.Marshal(map[string]any{"problems": catalogue})
+	if err != nil {
+		return fmt.Errorf("catalogue of problems: %w", err)
+	}
+	router.Path("/problems").Methods(http.MethodGet).HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(all)
+	})
+	one := make(map[string][]byte, len(catalogue))
+	for _, entry := range catalogue {
+		if one[entry.Code], err = json.Marshal(entry); err != nil {
+			return fmt.Errorf("catalogue of problems: %w", err)
+		}
+	}
+	router.Path("/problems/{code}").Methods(http.MethodGet).HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, known := one[mux.Vars(r)["code"]]
+		if !known {
+			problem.Write(w, r, problem.NotFound("There is no problem with this code."))
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(body)
+	})
+	return nil
+}

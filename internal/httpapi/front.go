@@ -1,0 +1,176 @@
+package httpapi
+
+import (
+	"log/slog"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/gorilla/mux"
+
+	"daybook/internal/problem"
+)
+
+// front is what every request passes first and last.
+type front struct {
+	next   http.Handler
+	logger *slog.Logger
+	slow   time.Duration
+}
+
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	started := time.Now()
+	record := &problem.Request{ID: requestID(r.Header.Get("X-Request-ID"))}
+	r = r.WithContext(problem.NewContext(r.Context(), record))
+	if r.Method == http.MethodHead {
+		r.Method = http.MethodGet // the server leaves the body out
+	}
+	if r.Body != nil && r.Body != http.NoBody {
+		r.Body = http.MaxBytesReader(w, r.Body, MaxBodyBytes)
+	}
+	headers := w.Header()
+	headers.Set("X-Request-ID", record.ID)
+	headers.Set("X-Content-Type-Options", "nosniff")
+	headers.Set("Cache-Control", "no-cache")
+	answer := &answer{ResponseWriter: w}
+	defer func() {
+		if cause := recover(); cause != nil {
+			f.panicked(answer, r, record, cause)
+		}
+		f.log(answer, r, record, time.Since(started))
+	}()
+	f.next.ServeHTTP(answer, r)
+}
+
+func (f *front) panicked(w *answer, r *http.Request, record *problem.Request, cause any) {
+	wrong := problem.Panicked(cause, debug.Stack())
+	if w.status == 0 {
+		problem.Write(w, r, wrong)
+		return
+	}
+	// The answer has begun; breaking it off is all that is left to do.
+	problem.Note(r.Context(), wrong)
+	f.logger.ErrorContext(r.Context(), "answer broken off", "request_id", record.ID, "error", record.Cause())
+	panic(http.ErrAbortHandler)
+}
+
+// log writes a line about a request: at debug for most, for a shop has
+// thousands a second; as a warning where it was slow, as an error where it failed.
+func (f *front) log(w *answer, r *http.Request, record *problem.Request, took time.Duration) {
+	level, message := slog.LevelDebug, "request"
+	switch {
+	case w.status >= http.StatusInternalServerError && record.Cause() != nil:
+		level, message = slog.LevelError, "request failed"
+		if w.status == http.StatusServiceUnavailable {
+			level = slog.LevelWarn
+		}
+	case took > f.slow && !w.streams:
+		level, message = slog.LevelWarn, "request slow"
+	}
+	if !f.logger.Enabled(r.Context(), level) {
+		return
+	}
+	attributes := []slog.Attr{
+		slog.String("request_id", record.ID), slog.String("method", r.Method), slog.String("path", r.URL.EscapedPath()),
+		slog.Int("status", w.status), slog.Int64("bytes", w.bytes), slog.Duration("took", took),
+	}
+	if cause := record.Cause(); cause != nil {
+		attributes = append(attributes, slog.String("error", cause.Error()))
+	}
+	f.logger.LogAttrs(r.Context(), level, message, attributes...)
+}
+
+// requestID is the caller's, if it is fit for a log, or a new one.
+func requestID(given string) string {
+	if given != "" && len(given) <= 64 && strings.Trim(given, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:") == "" {
+		return given
+	}
+	return uuid.NewString()
+}
+
+// answer notes what was answered.
+type answer struct {
+	http.ResponseWriter
+
+	status  int
+	bytes   int64
+	streams bool // it was flushed on the way
+}
+
+func (a *answer) WriteHeader(status int) {
+	if a.status == 0 {
+		a.status = status
+	}
+	a.ResponseWriter.WriteHeader(status)
+}
+
+func (a *answer) Write(data []byte) (int, error) {
+	if a.status == 0 {
+		a.status = http.StatusOK
+	}
+	n, err := a.ResponseWriter.Write(data)
+	a.bytes += int64(n)
+	return n, err
+}
+
+// Flush lets an answer stream.
+func (a *answer) Flush() {
+	a.streams = true
+	if flusher, ok := a.ResponseWriter.(http.Flusher); ok {
+		flusher.Flush()
+	}
+}
+
+// Unwrap lets http.ResponseController find the connection.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// unescapeVars decodes the parts of the path: the router matches them encoded.
+func unescapeVars(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		vars := mux.Vars(r)
+		var decoded map[string]string
+		for name, value := range vars {
+			if !strings.Contains(value, "%") {
+				continue
+			}
+			plain, err := url.PathUnescape(value)
+			if err != nil {
+				problem.Write(w, r, problem.NotValid(problem.InParameter("path", name, "not percent-encoded as it should be")))
+				return
+			}
+			if decoded == nil {
+				decoded = make(map[string]string, len(vars))
+			}
+			decoded[name] = plain
+		}
+		if decoded != nil {
+			for name, value := range vars {
+				if _, done := decoded[name]; !done {
+					decoded[name] = value
+				}
+			}
+			r = mux.SetURLVars(r, decoded)
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// allowedMethods asks the router which methods an address knows.
+func allowedMethods(router *mux.Router, r *http.Request) []string {
+	var allowed []string
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+		try := r.WithContext(r.Context())
+		try.Method = method
+		var match mux.RouteMatch
+		if router.Match(try, &match) && match.MatchErr == nil {
+			allowed = append(allowed, method)
+			if method == http.MethodGet {
+				allowed = append(allowed, http.MethodHead)
+			}
+		}
+	}
+	return allowed
+}

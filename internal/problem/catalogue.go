@@ -1,0 +1,62 @@
+package problem
+
+import (
+	"cmp"
+	"net/http"
+	"slices"
+
+	"daybook/domain/cart"
+	"daybook/domain/checkout"
+	"daybook/domain/order"
+	"daybook/domain/product"
+	"daybook/domain/returns"
+	"daybook/domain/rule"
+	"daybook/domain/stock"
+)
+
+// Entry explains a problem type.
+type Entry struct {
+	Code   string `json:"code"`
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
+}
+
+// Catalogue is every problem there is, by code: those of the API itself and the
+// refusals of all rules.
+func Catalogue() []Entry {
+	entries := []Entry{
+		entry(http.StatusBadRequest, CodeMalformed, "The body is not JSON, or is missing."),
+		entry(http.StatusBadRequest, CodeKeyRequired, "The request moves stock or money and has no Idempotency-Key."),
+		entry(http.StatusNotFound, CodeNotFound, "There is nothing at this address, or nothing by this name in the read model."),
+		entry(http.StatusMethodNotAllowed, CodeMethod, "The address knows other methods; see Allow."),
+		entry(http.StatusNotAcceptable, CodeNotAcceptable, "Only JSON is to be had."),
+		entry(http.StatusRequestTimeout, CodeSlow, "The body came too slowly."),
+		entry(http.StatusConflict, CodeConflict, "Others changed it at the same time, again and again; try again."),
+		entry(http.StatusConflict, CodeGone, "Its history was deleted for good."),
+		entry(http.StatusPreconditionFailed, CodeStale, "If-Match no longer holds; the facts tell the revision it is at."),
+		entry(http.StatusRequestEntityTooLarge, CodeTooLarge, "The request is over a limit."),
+		entry(http.StatusUnsupportedMediaType, CodeMediaType, "The body is not declared as JSON."),
+		entry(http.StatusUnprocessableEntity, CodeInvalid, "Some of the request cannot be; errors says what and where."),
+		entry(http.StatusUnprocessableEntity, CodeKeyReused, "The Idempotency-Key was used before, for another request."),
+		entry(http.StatusServiceUnavailable, CodeOverloaded, "Too much is waiting; see Retry-After."),
+		entry(http.StatusServiceUnavailable, CodeUnavailable, "Something needed cannot be reached; nothing was done. See Retry-After."),
+		entry(http.StatusServiceUnavailable, CodeTimeout, "It took too long."),
+		entry(http.StatusServiceUnavailable, CodeOutcomeUnknown, "Whether it was done is not known; repeat it with the same Idempotency-Key."),
+		entry(http.StatusServiceUnavailable, CodePositionNotYet, "The read model is not as far as Daybook-Min-Position; the facts tell how far it is."),
+	}
+	for _, rejections := range [][]*rule.Rejection{
+		product.Rejections, cart.Rejections, stock.Rejections, order.Rejections, returns.Rejections, {checkout.ErrRefused},
+	} {
+		for _, r := range rejections {
+			entries = append(entries, entry(StatusOfRule(r.Code), r.Code, r.Detail))
+		}
+	}
+	slices.SortFunc(entries, func(a, b Entry) int { return cmp.Compare(a.Code, b.Code) })
+	return entries
+}
+
+func entry(status int, code, detail string) Entry {
+	return Entry{Code: code, Type: typePrefix + code, Title: titleOf(code), Status: status, Detail: detail}
+}
