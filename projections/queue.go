@@ -12,8 +12,11 @@ const (
 	catchUpBatch  = 5_000 // events of one transaction while behind
 	catchUpBehind = 2_000 // waiting events from which a view counts as behind
 
+	// What waits decoded is bounded by the size of its data, too: an order can
+	// have a thousand lines.
 	queueEvents = 2 * catchUpBatch
-	queueBytes  = 32 << 20
+	queueBytes  = 16 << 20
+	batchBytes  = 8 << 20
 )
 
 // queue stands between reading and applying, so that both go on at once and
@@ -91,11 +94,7 @@ func (q *queue) take() taken {
 		q.caughtUp = false // said once
 		return got
 	}
-	limit := liveBatch
-	if len(q.events) > catchUpBehind {
-		limit = catchUpBatch
-	}
-	if limit < len(q.events) {
+	if limit := q.limit(); limit < len(q.events) {
 		got := taken{events: q.events[:limit:limit], upTo: q.events[limit-1].Position}
 		q.events = q.events[limit:]
 		q.drop(got.events)
@@ -105,6 +104,22 @@ func (q *queue) take() taken {
 	q.events, q.caughtUp = nil, false
 	q.drop(got.events)
 	return got
+}
+
+// limit is how many of the waiting events the next batch may have, at least one.
+func (q *queue) limit() int {
+	limit := liveBatch
+	if len(q.events) > catchUpBehind {
+		limit = catchUpBatch
+	}
+	limit = min(limit, len(q.events))
+	bytes := 0
+	for i, event := range q.events[:limit] {
+		if bytes += event.Size(); bytes > batchBytes && i > 0 {
+			return i
+		}
+	}
+	return limit
 }
 
 func (q *queue) drop(events []Event) {

@@ -1,0 +1,72 @@
+package views_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"daybook/domain/stock"
+	"daybook/domain/unit"
+	"daybook/eventstore"
+	"daybook/projections/stockview"
+	"daybook/projections/viewtest"
+)
+
+// BenchmarkRebuildStock builds the stock view anew from a log of orders that
+// reserve, commit and ship one unit of one of 4,000 items each.
+func BenchmarkRebuildStock(b *testing.B) {
+	v := viewtest.New(b, stockview.View())
+	const orders = 100_000
+	stocked := recordOrders(v, orders)
+	v.CaughtUp()
+	for b.Loop() {
+		if err := v.Runner.Rebuild(b.Context(), "stock"); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(stocked)*float64(b.N)/b.Elapsed().Seconds(), "events/s")
+}
+
+// BenchmarkLiveStock is from the first append to the last event visible.
+func BenchmarkLiveStock(b *testing.B) {
+	events := 0
+	for b.Loop() {
+		b.StopTimer()
+		v := viewtest.New(b, stockview.View())
+		b.StartTimer()
+		events += recordOrders(v, 30_000)
+		v.CaughtUp()
+	}
+	b.ReportMetric(float64(events)/b.Elapsed().Seconds(), "events/s")
+}
+
+func recordOrders(v *viewtest.Bench, orders int) (events int) {
+	r := rand.New(rand.NewPCG(1, 1)) //nolint:gosec // a repeatable load
+	until := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	meta := eventstore.Metadata{Actor: "customer:7", Channel: "web"}
+	// Orders overlap: what one reserves, another ships in between.
+	var open []stock.Event
+	put := func(e stock.Event, key stock.Key) {
+		viewtest.Fact(v, stock.Stream(key.SKU, key.Location), meta, stock.Encode, e)
+		events++
+	}
+	for i := range orders {
+		key := stock.Key{SKU: unit.SKU(fmt.Sprintf("SKU%04d", r.IntN(4000))), Location: "main"}
+		order, id := unit.OrderID(fmt.Sprint("o-", i)), unit.ReservationID(fmt.Sprint("r-", i))
+		put(stock.Reserved{Key: key, ReservationID: id, OrderID: order, Quantity: 1, ExpiresAt: until}, key)
+		open = append(open,
+			stock.ReservationCommitted{Key: key, ReservationID: id, OrderID: order, Quantity: 1},
+			stock.Shipped{Key: key, OrderID: order, ShipmentID: "p", Quantity: 1})
+		for len(open) > 200 {
+			switch e := open[0].(type) {
+			case stock.ReservationCommitted:
+				put(e, e.Key)
+			case stock.Shipped:
+				put(e, e.Key)
+			}
+			open = open[1:]
+		}
+	}
+	return events
+}
