@@ -29,6 +29,7 @@ var mayImport = map[string][]string{
 	"projections":       {"domain", "eventstore"}, // the runner knows no view
 	"projections/query": {},                       // what the views' queries share
 	"projections/*view": {"domain", "eventstore", "projections", "projections/query"},
+	"projections/views": {"projections", "projections/*view"}, // the list of them
 
 	// Answers from rows, and changes nothing.
 	"readapi": {"internal/problem", "projections/*view", "projections/query"},
