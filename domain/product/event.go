@@ -29,7 +29,8 @@ type Priced struct {
 	Price unit.Money `json:"price"`
 }
 
-// Retired takes the product off sale. Carts that hold it can no longer check out.
+// Retired takes the product off sale: it can no longer be put into a cart. A cart
+// that holds it keeps the offer it was made.
 type Retired struct {
 	Reason string `json:"reason,omitempty"`
 }

@@ -1,0 +1,82 @@
+// Package commands changes things: it loads an aggregate, lets it decide, and
+// appends what was decided. It also carries out the processes that span
+// aggregates, at once (inline) and again from the log (the reactor).
+//
+// It holds no rules: those are in domain. It answers no queries: those are in
+// readapi. How commands arrive is the business of commandapi.
+package commands
+
+import (
+	"errors"
+	"fmt"
+
+	"daybook/eventstore"
+)
+
+// Aggregate tells the handler how one kind of aggregate is folded and asked.
+// The functions are those of its package under domain.
+type Aggregate[S, C, E any] struct {
+	// Category names the kind, for logs and metrics.
+	Category string
+	// FoldVersion is raised when State or Evolve change in a way that makes
+	// stored snapshots wrong.
+	FoldVersion int
+	// SnapshotEvery is how many events lie between snapshots; 0 is never, for
+	// streams that stay short.
+	SnapshotEvery int64
+
+	Decide func(C, S) ([]E, error)
+	Evolve func(S, E) S
+	Encode func(E) (eventType string, data []byte, err error)
+	Decode func(eventType string, data []byte) (E, error)
+}
+
+// Request asks an aggregate for something.
+type Request[C any] struct {
+	Stream string
+	// Meta goes on every event. Meta.CommandID must be set: events get their
+	// ids from it, which is what makes a repeated request the same request.
+	Meta eventstore.Metadata
+	// Commands are decided one after the other and take effect all or none.
+	Commands []C
+	// IfRevision, where set, refuses with StaleError unless the stream is there.
+	IfRevision *int64
+	// New says that the stream probably does not exist yet, so that reading it
+	// first would be a wasted round trip. A wrong guess costs a retry.
+	New bool
+	// Redecide asks the rules even if the command id is known, for commands
+	// that are repeatable by nature and whose present answer matters (a process
+	// asking whether its reservation still stands).
+	Redecide bool
+}
+
+// Answer tells what a request did.
+type Answer[E any] struct {
+	// Revision and Position are of the last event of the request, or, when
+	// nothing had to happen, of the stream's last event. A stream that is still
+	// empty has revision -1.
+	Revision int64
+	Position eventstore.Position
+	// Events were recorded by this request; none means "already so".
+	Events []E
+	// Replayed means the request had been carried out before, under the same
+	// command id, and Revision and Position are from then.
+	Replayed bool
+}
+
+// StaleError means the caller's IfRevision no longer holds.
+type StaleError struct {
+	Stream           string
+	Expected, Actual int64
+}
+
+func (e *StaleError) Error() string {
+	return fmt.Sprintf("stream %s is at revision %d, not %d", e.Stream, e.Actual, e.Expected)
+}
+
+// ErrOverloaded means a stream has more commands waiting than it may; the caller
+// should come back later.
+var ErrOverloaded = errors.New("too many commands are waiting for this stream")
+
+// ErrClosed means the handler is shutting down.
+var ErrClosed = errors.New("the command handler is closed")

@@ -1,0 +1,28 @@
+package commands
+
+import "context"
+
+// Answers keeps what was answered to requests with an idempotency key, so that
+// a request that is repeated gets its first answer. It is not what makes a
+// repetition harmless: that is the command id, which derives from the key and
+// with which the log records a command once. So an answer may be lost (with a
+// node that dies before it is written), and the repetition is then answered
+// anew from what is recorded.
+type Answers interface {
+	// Find returns the answer kept under a caller's key, or nil.
+	Find(ctx context.Context, scope, key string) (*StoredAnswer, error)
+	// Keep keeps an answer. It does not wait until that is durable, but Find on
+	// the same node knows it at once. The first answer under a key stands.
+	Keep(answer StoredAnswer)
+}
+
+// StoredAnswer is one answer. It is shared and must not be changed.
+type StoredAnswer struct {
+	Scope string // who asked: keys of different callers are different keys
+	Key   string
+	// RequestHash tells another request under the same key from the same one.
+	RequestHash []byte
+	Status      int
+	Headers     map[string]string
+	Body        []byte
+}

@@ -1,0 +1,230 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"daybook/domain/cart"
+	"daybook/domain/checkout"
+	"daybook/domain/order"
+	"daybook/domain/stock"
+	"daybook/domain/unit"
+	"daybook/eventstore"
+)
+
+// CheckoutRequest asks for an order from a cart. Zero values take the shop's
+// policy.
+type CheckoutRequest struct {
+	CartID    unit.CartID
+	OrderID   unit.OrderID // chosen by the caller, so that asking twice is asking once
+	Reference string
+	Sourcing  *cart.Sourcing
+	Shortage  cart.Policy
+	HoldUntil time.Time
+}
+
+// CheckoutResult is how a checkout ended.
+type CheckoutResult struct {
+	OrderID unit.OrderID
+	// Placed means there is an order and all its stock is held; otherwise the
+	// cart is open again and nothing is held.
+	Placed    bool
+	Shortages []cart.Shortage
+	Dropped   []int // lines left out under cart.LineByLine
+	Cart      Answer[cart.Event]
+	Order     Answer[order.Event]
+}
+
+// Refusal is the checkout's refusal as an error, or nil if it was placed.
+func (r CheckoutResult) Refusal() error {
+	if r.Placed {
+		return nil
+	}
+	for _, s := range r.Shortages {
+		if s.Reason != stock.ErrInsufficient.Code {
+			continue
+		}
+		return stock.ErrInsufficient.With(
+			fmt.Sprintf("%s: %d asked for, %d left.", s.SKU, s.Requested, s.Available),
+			map[string]any{"sku": s.SKU, "requested": s.Requested, "available": s.Available, "shortages": r.Shortages})
+	}
+	return checkout.ErrRefused.With("The stock could not be held.", map[string]any{"shortages": r.Shortages})
+}
+
+// Checkout turns a cart into an order, or says what was short. A refusal of the
+// cart itself (it is empty, not open, ...) is an error; a shortage is a result.
+func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) (CheckoutResult, error) {
+	start := cart.StartCheckout{
+		OrderID: ask.OrderID, Reference: ask.Reference, Sourcing: s.policy.Sourcing, Policy: ask.Shortage, HoldUntil: ask.HoldUntil,
+	}
+	if ask.Sourcing != nil {
+		start.Sourcing = *ask.Sourcing
+	}
+	if start.Policy == "" {
+		start.Policy = s.policy.Shortage
+	}
+	if start.HoldUntil.IsZero() {
+		start.HoldUntil = s.now().Add(s.policy.HoldFor)
+	}
+	defer s.drive(workKey{kind: workCheckout, id: string(ask.OrderID)})()
+	answer, err := s.Carts.Handle(ctx, request(call, cart.Stream(ask.CartID), []cart.Command{start}))
+	if err != nil && !errors.Is(err, cart.ErrCheckoutDecided) {
+		return CheckoutResult{}, err
+	}
+	for _, event := range answer.Events {
+		if started, ok := event.(cart.CheckoutStarted); ok {
+			return s.finishCheckout(ctx, call.Meta, started, nil)
+		}
+	}
+	// Asked before: go on where it stands.
+	past, err := s.readCheckout(ctx, ask.CartID, ask.OrderID)
+	if err != nil {
+		return CheckoutResult{}, err
+	}
+	return s.finishCheckout(ctx, call.Meta, past.started, past.outcome)
+}
+
+// FinishCheckout ends a checkout the log shows as begun.
+func (s *Service) FinishCheckout(ctx context.Context, work Work) error {
+	defer s.drive(workKey{kind: workCheckout, id: work.ID})()
+	id := unit.CartID(work.Stream[len(cart.Stream("")):])
+	past, err := s.readCheckout(ctx, id, unit.OrderID(work.ID))
+	if err != nil {
+		return err
+	}
+	_, err = s.finishCheckout(ctx, past.meta, past.started, past.outcome)
+	return err
+}
+
+// finishCheckout is the process: ask for the stock, let the cart's stream
+// record one outcome, follow what is recorded. Any number of drivers may do it
+// at once and stop anywhere.
+func (s *Service) finishCheckout(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted, outcome cart.Event) (CheckoutResult, error) {
+	result := CheckoutResult{OrderID: started.OrderID}
+	if outcome == nil {
+		var err error
+		if outcome, result.Cart, err = s.decideCheckout(ctx, meta, started); err != nil {
+			return result, err
+		}
+	}
+	var keep []cart.Held
+	switch outcome := outcome.(type) {
+	case cart.CheckedOut:
+		place := checkout.Place(started, outcome)
+		placed, err := s.Orders.Handle(ctx, Request[order.Command]{
+			Stream: order.Stream(string(started.OrderID)), Meta: follow(meta, "place", string(started.OrderID)),
+			Commands: []order.Command{place}, New: true, Redecide: true,
+		})
+		if err != nil {
+			return result, err
+		}
+		result.Placed, result.Order, result.Dropped, result.Shortages = true, placed, outcome.Dropped, outcome.Shortages
+		keep = outcome.Held
+	case cart.CheckoutRefused:
+		result.Shortages = outcome.Shortages
+	default:
+		panic(fmt.Sprintf("commands: %T is not an outcome of a checkout", outcome))
+	}
+	return result, s.releaseUnkept(ctx, meta, started, keep)
+}
+
+// decideCheckout asks for the stock and records the outcome; it returns the one
+// that stands, which may be another driver's.
+func (s *Service) decideCheckout(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted) (cart.Event, Answer[cart.Event], error) {
+	process := checkout.Begin(started)
+	for asks := process.Asks(); len(asks) > 0; asks = process.Asks() {
+		answers := make([]checkout.Answer, len(asks))
+		err := each(ctx, asks, func(ctx context.Context, i int, ask checkout.Ask) error {
+			_, err := s.Stock.Handle(ctx, Request[stock.Command]{
+				Stream:   stock.Stream(ask.SKU, ask.Location),
+				Meta:     follow(meta, "reserve", string(ask.ReservationID), fmt.Sprint(ask.Quantity)),
+				Commands: []stock.Command{ask.Reserve(s.now())},
+				Redecide: true,
+			})
+			answers[i] = checkout.Answer{Ask: ask, Err: err}
+			if IsRejection(err) {
+				return nil
+			}
+			return err
+		})
+		if err != nil {
+			return nil, Answer[cart.Event]{}, err
+		}
+		process = process.Answer(answers)
+	}
+	decision, _ := process.Outcome()
+	answer, err := s.Carts.Handle(ctx, Request[cart.Command]{
+		Stream: cart.Stream(started.CartID), Meta: follow(meta, "outcome", string(started.OrderID)),
+		Commands: []cart.Command{decision}, Redecide: true,
+	})
+	if err == nil && len(answer.Events) == 1 {
+		return answer.Events[0], answer, nil
+	}
+	if err != nil && !errors.Is(err, cart.ErrCheckoutDecided) {
+		return nil, answer, err
+	}
+	past, err := s.readCheckout(ctx, started.CartID, started.OrderID)
+	if err == nil && past.outcome == nil {
+		err = fmt.Errorf("cart %s: outcome of checkout %s is decided and not recorded", started.CartID, started.OrderID)
+	}
+	return past.outcome, answer, err
+}
+
+// releaseUnkept gives back what the checkout may hold and its outcome does not
+// keep.
+func (s *Service) releaseUnkept(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted, keep []cart.Held) error {
+	return each(ctx, checkout.Releases(started, keep), func(ctx context.Context, _ int, release checkout.Release) error {
+		_, err := s.Stock.Handle(ctx, Request[stock.Command]{
+			Stream:   stock.Stream(release.SKU, release.Location),
+			Meta:     follow(meta, "release", string(release.ReservationID)),
+			Commands: []stock.Command{release.Command(s.now())},
+			Redecide: true,
+		})
+		return err
+	})
+}
+
+// pastCheckout is what a cart's stream says of one checkout.
+type pastCheckout struct {
+	started cart.CheckoutStarted
+	meta    eventstore.Metadata // of its start
+	outcome cart.Event          // CheckedOut, CheckoutRefused, or nil
+}
+
+func (s *Service) readCheckout(ctx context.Context, id unit.CartID, orderID unit.OrderID) (pastCheckout, error) {
+	var past pastCheckout
+	found := false
+	for recorded, err := range s.store.ReadStream(ctx, cart.Stream(id), 0, 0) {
+		if err != nil {
+			return past, fmt.Errorf("cart %s: %w", id, err)
+		}
+		event, err := cart.Decode(recorded.Type, recorded.Data)
+		if err != nil {
+			return past, err
+		}
+		switch event := event.(type) {
+		case cart.CheckoutStarted:
+			if event.OrderID == orderID {
+				past.started, found = event, true
+				if past.meta, err = eventstore.DecodeMetadata(recorded.Meta); err != nil {
+					return past, err
+				}
+			}
+		case cart.CheckedOut:
+			if event.OrderID == orderID {
+				past.outcome = event
+			}
+		case cart.CheckoutRefused:
+			if event.OrderID == orderID {
+				past.outcome = event
+			}
+		case cart.Opened, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.Abandoned, cart.Expired:
+		}
+	}
+	if !found {
+		return past, errNoCheckout(id, orderID)
+	}
+	return past, nil
+}

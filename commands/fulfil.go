@@ -1,0 +1,178 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"daybook/domain/fulfilment"
+	"daybook/domain/order"
+	"daybook/domain/returns"
+	"daybook/domain/rule"
+	"daybook/domain/stock"
+	"daybook/domain/unit"
+	"daybook/eventstore"
+)
+
+// Order carries out commands on an order, all or none, and then what follows
+// from them in stock: a confirmed order's reservations are committed, a
+// canceled one's goods are free, a shipment's goods are off the shelf when the
+// call returns.
+func (s *Service) Order(ctx context.Context, call Call, id unit.OrderID, commands ...order.Command) (Answer[order.Event], error) {
+	defer s.drive(workKey{kind: workOrder, id: string(id)})()
+	answer, err := s.Orders.Handle(ctx, request(call, order.Stream(string(id)), commands))
+	if err != nil {
+		return answer, err
+	}
+	last, err := s.fulfil(ctx, call.Meta, id)
+	answer.Revision, answer.Position = max(answer.Revision, last.Revision), later(answer.Position, last.Position)
+	return answer, err
+}
+
+func later(a, b eventstore.Position) eventstore.Position {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
+// FinishOrder does what the log shows an order still has to have done.
+func (s *Service) FinishOrder(ctx context.Context, work Work) error {
+	defer s.drive(workKey{kind: workOrder, id: work.ID})()
+	meta, err := eventstore.DecodeMetadata(work.Meta)
+	if err != nil {
+		return err
+	}
+	_, err = s.fulfil(ctx, meta, unit.OrderID(work.ID))
+	return err
+}
+
+// maxFulfilRounds bounds the process: a step leads to at most a few others (a
+// failed allocation to a cancel, the cancel to a refund).
+const maxFulfilRounds = 10
+
+// fulfil carries out what is left of an order's process, and returns the answer
+// to its last command.
+func (s *Service) fulfil(ctx context.Context, meta eventstore.Metadata, id unit.OrderID) (Answer[order.Event], error) {
+	var last Answer[order.Event]
+	for range maxFulfilRounds {
+		var process fulfilment.Process
+		err := s.Orders.View(ctx, order.Stream(string(id)), func(state order.State, _ int64) {
+			process = fulfilment.Begin(state, s.policy.Remedy)
+		})
+		if err != nil {
+			return last, err
+		}
+		for moves := process.Moves(); len(moves) > 0; moves = process.Moves() {
+			answers, err := s.move(ctx, meta, moves)
+			if err != nil {
+				return last, err
+			}
+			process = process.Answer(answers)
+		}
+		commands := process.Commands()
+		if len(commands) == 0 {
+			return last, nil
+		}
+		if last, err = s.Orders.Handle(ctx, Request[order.Command]{
+			Stream: order.Stream(string(id)), Meta: follow(meta, "fulfil", string(id), process.Key()), Commands: commands, Redecide: true,
+		}); err != nil {
+			return last, err
+		}
+	}
+	return last, fmt.Errorf("order %s: fulfilment does not end", id)
+}
+
+// move carries out stock movements; a refusal is an answer, a fault an error.
+func (s *Service) move(ctx context.Context, meta eventstore.Metadata, moves []fulfilment.Move) ([]fulfilment.Answer, error) {
+	answers := make([]fulfilment.Answer, len(moves))
+	err := each(ctx, moves, func(ctx context.Context, i int, move fulfilment.Move) error {
+		_, err := s.Stock.Handle(ctx, Request[stock.Command]{
+			Stream: stock.Stream(move.SKU, move.Location), Meta: follow(meta, move.ID...),
+			Commands: []stock.Command{move.Command(s.now())}, Redecide: true,
+		})
+		answers[i] = fulfilment.Answer{Move: move}
+		if refusal, refused := errors.AsType[*rule.Rejection](err); refused {
+			answers[i].Refusal = refusal
+			return nil
+		}
+		return err
+	})
+	return answers, err
+}
+
+// Return carries out commands on a return, all or none, and then what follows
+// from them in stock.
+func (s *Service) Return(ctx context.Context, call Call, id unit.ReturnID, commands ...returns.Command) (Answer[returns.Event], error) {
+	defer s.drive(workKey{kind: workReturn, id: string(id)})()
+	answer, err := s.Returns.Handle(ctx, request(call, returns.Stream(string(id)), commands))
+	if err != nil {
+		return answer, err
+	}
+	last, err := s.takeBack(ctx, call.Meta, id)
+	answer.Revision, answer.Position = max(answer.Revision, last.Revision), later(answer.Position, last.Position)
+	return answer, err
+}
+
+// FinishReturn does what the log shows a return still has to have done.
+func (s *Service) FinishReturn(ctx context.Context, work Work) error {
+	defer s.drive(workKey{kind: workReturn, id: work.ID})()
+	meta, err := eventstore.DecodeMetadata(work.Meta)
+	if err != nil {
+		return err
+	}
+	_, err = s.takeBack(ctx, meta, unit.ReturnID(work.ID))
+	return err
+}
+
+func (s *Service) takeBack(ctx context.Context, meta eventstore.Metadata, id unit.ReturnID) (Answer[returns.Event], error) {
+	var last Answer[returns.Event]
+	var receipts []fulfilment.Receipt
+	err := s.Returns.View(ctx, returns.Stream(string(id)), func(state returns.State, _ int64) { receipts = fulfilment.Receipts(state) })
+	if err != nil {
+		return last, err
+	}
+	for _, receipt := range receipts {
+		answers, err := s.move(ctx, meta, receipt.Moves)
+		if err != nil {
+			return last, err
+		}
+		for _, answer := range answers {
+			if answer.Refusal != nil {
+				return last, fmt.Errorf("return %s: stock refused what came back: %w", id, answer.Refusal)
+			}
+		}
+		last, err = s.Returns.Handle(ctx, Request[returns.Command]{
+			Stream: returns.Stream(string(id)), Meta: follow(meta, "settle return", string(id), fmt.Sprint(receipt.Number)),
+			Commands: []returns.Command{returns.SettleStock{Receipt: receipt.Number}}, Redecide: true,
+		})
+		if err != nil {
+			return last, err
+		}
+	}
+	return last, nil
+}
+
+// FireTimer does what a deadline asks for, at the database's time.
+func (s *Service) FireTimer(ctx context.Context, timer Timer, now time.Time) error {
+	meta := eventstore.Metadata{
+		CommandID: timerCommand(timer), CorrelationID: timer.Target, Actor: "system:timer",
+	}
+	switch timer.Kind {
+	case OrderDeadline:
+		_, err := s.Order(ctx, Call{Meta: meta}, unit.OrderID(timer.Target), order.Expire{Now: now})
+		return err
+	case ReservationDeadline:
+		key, err := stock.ParseStream(timer.Target)
+		if err != nil {
+			return err
+		}
+		_, err = s.Stock.Handle(ctx, Request[stock.Command]{
+			Stream: timer.Target, Meta: meta,
+			Commands: []stock.Command{stock.ExpireDue{At: stock.At{Key: key, Now: now}}}, Redecide: true,
+		})
+		return err
+	}
+	return fmt.Errorf("timer %s: unknown kind %q", timer.Key, timer.Kind)
+}

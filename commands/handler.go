@@ -1,0 +1,222 @@
+package commands
+
+import (
+	"container/list"
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"daybook/eventstore"
+)
+
+// Options are a handler's dependencies and bounds; the zero value of each bound
+// takes its default.
+type Options struct {
+	Logger    *slog.Logger
+	Snapshots Snapshots // nil: none are kept
+	// CacheStreams is how many folded streams are kept in memory (20,000).
+	CacheStreams int
+	// QueueLimit is how many commands may wait for one stream (10,000).
+	QueueLimit int
+	// Attempts bounds how often a batch is decided again after a conflict (16).
+	Attempts int
+	// AppendTimeout bounds one append, its repetitions on an unknown outcome
+	// included (20 s).
+	AppendTimeout time.Duration
+}
+
+func (o Options) withDefaults() Options {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.CacheStreams == 0 {
+		o.CacheStreams = 20_000
+	}
+	if o.QueueLimit == 0 {
+		o.QueueLimit = 10_000
+	}
+	if o.Attempts == 0 {
+		o.Attempts = 16
+	}
+	if o.AppendTimeout == 0 {
+		o.AppendTimeout = 20 * time.Second
+	}
+	return o
+}
+
+// Handler carries out commands on one kind of aggregate.
+//
+// Commands for one stream are serialised: while an append is in flight the next
+// ones queue, then all of them are decided one after the other on the evolving
+// state and appended as one batch. That makes a busy stream's rate the batch
+// size times the commit rate, and refusals cost no append. Other writers of the
+// same stream (another node) are met by the expected revision: a lost race
+// folds the stream anew and decides again.
+type Handler[S, C, E any] struct {
+	store     eventstore.Store
+	aggregate Aggregate[S, C, E]
+	options   Options
+
+	mu     sync.Mutex
+	lanes  map[string]*lane[S, C, E]
+	recent *list.List // of *lane, the most recently used in front; only idle lanes leave
+	work   sync.WaitGroup
+	closed bool
+}
+
+// NewHandler makes a handler for one kind of aggregate over a store.
+func NewHandler[S, C, E any](store eventstore.Store, aggregate Aggregate[S, C, E], options Options) *Handler[S, C, E] {
+	return &Handler[S, C, E]{
+		store:     store,
+		aggregate: aggregate,
+		options:   options.withDefaults(),
+		lanes:     make(map[string]*lane[S, C, E]),
+		recent:    list.New(),
+	}
+}
+
+// Handle carries out a request. When ctx ends first, it returns an
+// OutcomeUnknownError if the request had begun, and ctx's error if not; asking
+// again with the same command id settles it.
+//
+// Errors: *rule.Rejection (nothing was recorded), *StaleError, ErrOverloaded,
+// ErrClosed, and those of eventstore.Store.Append.
+func (h *Handler[S, C, E]) Handle(ctx context.Context, request Request[C]) (Answer[E], error) {
+	if request.Meta.CommandID == uuid.Nil {
+		return Answer[E]{}, fmt.Errorf("command for stream %s has no id", request.Stream)
+	}
+	job := &job[S, C, E]{request: request, done: make(chan struct{})}
+	if err := h.submit(ctx, job); err != nil {
+		return Answer[E]{}, err
+	}
+	return job.answer, job.err
+}
+
+// View calls look with the stream's state as of now; an empty stream has the
+// zero state and revision -1. The state is the handler's own: look must not
+// keep or change it, nor wait for anything.
+func (h *Handler[S, C, E]) View(ctx context.Context, stream string, look func(state S, revision int64)) error {
+	job := &job[S, C, E]{request: Request[C]{Stream: stream}, look: look, done: make(chan struct{})}
+	if err := h.submit(ctx, job); err != nil {
+		return err
+	}
+	return job.err
+}
+
+// Glance is View for a state that may be as old as maxAge: what another node has
+// written since is not looked for.
+func (h *Handler[S, C, E]) Glance(ctx context.Context, stream string, maxAge time.Duration, look func(state S, revision int64)) error {
+	job := &job[S, C, E]{request: Request[C]{Stream: stream}, look: look, maxAge: maxAge, done: make(chan struct{})}
+	if err := h.submit(ctx, job); err != nil {
+		return err
+	}
+	return job.err
+}
+
+// Close refuses new commands and waits for those in flight, or for ctx.
+func (h *Handler[S, C, E]) Close(ctx context.Context) error {
+	h.mu.Lock()
+	h.closed = true
+	h.mu.Unlock()
+	idle := make(chan struct{})
+	go func() { h.work.Wait(); close(idle) }()
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("commands still in flight: %w", ctx.Err())
+	}
+}
+
+func (h *Handler[S, C, E]) submit(ctx context.Context, job *job[S, C, E]) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("command for stream %s not begun: %w", job.request.Stream, err)
+	}
+	if err := h.enqueue(job); err != nil {
+		return err
+	}
+	select {
+	case <-job.done:
+		return nil
+	case <-ctx.Done():
+	}
+	if job.withdraw() {
+		return fmt.Errorf("command for stream %s not begun: %w", job.request.Stream, ctx.Err())
+	}
+	if job.look != nil {
+		<-job.done // look may be running, and it uses what the caller owns
+		return nil
+	}
+	return &eventstore.OutcomeUnknownError{Cause: ctx.Err()}
+}
+
+func (h *Handler[S, C, E]) enqueue(job *job[S, C, E]) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return ErrClosed
+	}
+	l, found := h.lanes[job.request.Stream]
+	if !found {
+		l = &lane[S, C, E]{handler: h, stream: job.request.Stream}
+		h.lanes[job.request.Stream] = l
+		l.place = h.recent.PushFront(l)
+		h.evict()
+	} else {
+		h.recent.MoveToFront(l.place)
+	}
+	if len(l.queue) >= h.options.QueueLimit {
+		return ErrOverloaded
+	}
+	l.queue = append(l.queue, job)
+	if !l.running {
+		l.running = true
+		h.work.Add(1)
+		go l.run()
+	}
+	return nil
+}
+
+// evict forgets the streams that were not used for longest. A lane at work
+// stays: its queue is the only one its stream may have.
+func (h *Handler[S, C, E]) evict() {
+	for at := h.recent.Back(); at != nil && len(h.lanes) > h.options.CacheStreams; {
+		l := at.Value.(*lane[S, C, E]) //nolint:errcheck,forcetypeassert // the list holds nothing else
+		before := at.Prev()
+		if !l.running {
+			h.recent.Remove(at)
+			delete(h.lanes, l.stream)
+		}
+		at = before
+	}
+}
+
+// take hands a lane its next batch, or tells it to rest.
+func (h *Handler[S, C, E]) take(l *lane[S, C, E]) []*job[S, C, E] {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := min(len(l.queue), maxBatchCommands)
+	if n == 0 {
+		l.running = false
+		l.queue = nil
+		h.work.Done()
+		return nil
+	}
+	batch := l.queue[:n:n]
+	l.queue = l.queue[n:]
+	return batch
+}
+
+// putBack returns jobs that did not fit a batch to the front of the queue.
+func (h *Handler[S, C, E]) putBack(l *lane[S, C, E], jobs []*job[S, C, E]) {
+	for _, j := range jobs {
+		j.stage.Store(waiting)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	l.queue = append(jobs[:len(jobs):len(jobs)], l.queue...)
+}

@@ -1,0 +1,551 @@
+package commands
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"daybook/domain/rule"
+	"daybook/eventstore"
+	"daybook/eventstore/memory"
+)
+
+// A till is the smallest aggregate with a rule: it holds at most 1,000 coins.
+type (
+	till    struct{ Coins int }
+	coined  struct{ Coins int }
+	tillCmd struct {
+		put  int
+		halt bool // the aggregate has a bug
+	}
+)
+
+var errTillFull = &rule.Rejection{Code: "till-full", Detail: "The till is full."}
+
+func tills(snapshotEvery int64) Aggregate[till, tillCmd, coined] {
+	return Aggregate[till, tillCmd, coined]{
+		Category: "till", FoldVersion: 1, SnapshotEvery: snapshotEvery,
+		Decide: func(c tillCmd, s till) ([]coined, error) {
+			switch {
+			case c.halt:
+				panic("a bug")
+			case c.put == 0:
+				return nil, nil
+			case s.Coins+c.put > 1000:
+				return nil, errTillFull
+			}
+			return []coined{{Coins: c.put}}, nil
+		},
+		Evolve: func(s till, e coined) till { return till{Coins: s.Coins + e.Coins} },
+		Encode: func(e coined) (string, []byte, error) {
+			data, err := json.Marshal(e)
+			return "till.coined.v1", data, err
+		},
+		Decode: func(_ string, data []byte) (e coined, err error) {
+			err = json.Unmarshal(data, &e)
+			return e, err
+		},
+	}
+}
+
+func newTill(store eventstore.Store) *Handler[till, tillCmd, coined] {
+	return NewHandler(store, tills(0), Options{})
+}
+
+func put(id uuid.UUID, coins ...int) Request[tillCmd] {
+	r := Request[tillCmd]{Stream: "till-1", Meta: eventstore.Metadata{CommandID: id}}
+	for _, n := range coins {
+		r.Commands = append(r.Commands, tillCmd{put: n})
+	}
+	return r
+}
+
+func coinsIn(t *testing.T, store eventstore.Store, stream string) (total, events int) {
+	t.Helper()
+	for recorded, err := range store.ReadStream(t.Context(), stream, 0, 0) {
+		if _, missing := errors.AsType[*eventstore.NotFoundError](err); missing {
+			return 0, 0
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		var e coined
+		if err := json.Unmarshal(recorded.Data, &e); err != nil {
+			t.Fatal(err)
+		}
+		total, events = total+e.Coins, events+1
+	}
+	return total, events
+}
+
+// spy counts what reaches the store, and can hold appends back or lose their
+// answers.
+type spy struct {
+	eventstore.Store
+	appends, reads atomic.Int64
+	gate           chan struct{} // set: an append waits for a token
+	lose           func() bool   // set: tells whether to lose a committed append's answer
+}
+
+func (s *spy) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+	s.appends.Add(1)
+	if s.gate != nil {
+		<-s.gate
+	}
+	result, err := s.Store.Append(ctx, stream, expected, events)
+	if err == nil && s.lose != nil && s.lose() {
+		return eventstore.Result{}, &eventstore.OutcomeUnknownError{Cause: errors.New("the answer was lost")}
+	}
+	return result, err
+}
+
+func (s *spy) ReadStream(ctx context.Context, stream string, from int64, limit int) iter.Seq2[eventstore.Recorded, error] {
+	return func(yield func(eventstore.Recorded, error) bool) {
+		for r, err := range s.Store.ReadStream(ctx, stream, from, limit) {
+			s.reads.Add(1)
+			if !yield(r, err) {
+				return
+			}
+		}
+	}
+}
+
+// await gives way until a condition holds; the test's own time limit bounds it.
+func await(holds func() bool) {
+	for !holds() {
+		runtime.Gosched()
+	}
+}
+
+func queued[S, C, E any](h *Handler[S, C, E]) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.lanes["till-1"].queue)
+}
+
+func TestCommandsThatQueueAreAppendedTogether(t *testing.T) {
+	t.Parallel()
+	store := &spy{Store: memory.New(), gate: make(chan struct{})}
+	handler := newTill(store)
+	var wait sync.WaitGroup
+	revisions := make([]int64, 200)
+	handle := func(i int) {
+		wait.Go(func() {
+			answer, err := handler.Handle(t.Context(), put(uuid.New(), 1))
+			if err != nil {
+				t.Error(err)
+			}
+			revisions[i] = answer.Revision
+		})
+	}
+	handle(0)
+	await(func() bool { return store.appends.Load() == 1 })
+	for i := range 199 {
+		handle(i + 1)
+	}
+	await(func() bool { return queued(handler) == 199 })
+	close(store.gate)
+	wait.Wait()
+	if got := store.appends.Load(); got != 2 {
+		t.Errorf("200 commands took %d appends, want one and one for all that queued", got)
+	}
+	if total, events := coinsIn(t, store, "till-1"); total != 200 || events != 200 {
+		t.Errorf("the till holds %d coins in %d events, want 200 in 200", total, events)
+	}
+	seen := map[int64]bool{}
+	for _, r := range revisions {
+		seen[r] = true
+	}
+	if len(seen) != 200 {
+		t.Errorf("200 commands were answered with %d different revisions", len(seen))
+	}
+}
+
+func TestARepeatedCommandIsAnsweredAsBefore(t *testing.T) {
+	t.Parallel()
+	store := memory.New()
+	id := uuid.New()
+	first, err := newTill(store).Handle(t.Context(), put(id, 5, 6))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, handler := range map[string]*Handler[till, tillCmd, coined]{"same": newTill(store), "restarted": newTill(store)} {
+		for range 2 {
+			again, err := handler.Handle(t.Context(), put(id, 5, 6))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !again.Replayed || again.Revision != first.Revision || again.Position != first.Position {
+				t.Errorf("%s: repeated, answered %+v, want revision %d replayed", name, again, first.Revision)
+			}
+		}
+	}
+	if total, _ := coinsIn(t, store, "till-1"); total != 11 {
+		t.Errorf("the till holds %d coins, want 11", total)
+	}
+}
+
+func TestACommandOlderThanTheMemoryIsStillKnownByTheLog(t *testing.T) {
+	t.Parallel()
+	store := memory.New()
+	handler := newTill(store)
+	id := uuid.New()
+	if _, err := handler.Handle(t.Context(), put(id, 1)); err != nil {
+		t.Fatal(err)
+	}
+	for range memoryLimit + 10 {
+		if _, err := handler.Handle(t.Context(), put(uuid.New(), 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again, err := handler.Handle(t.Context(), put(id, 1))
+	if err != nil || !again.Replayed || again.Revision != 0 {
+		t.Errorf("an old command repeated: %+v, %v; want revision 0, replayed", again, err)
+	}
+	if total, _ := coinsIn(t, store, "till-1"); total != memoryLimit+11 {
+		t.Errorf("the till holds %d coins, want %d", total, memoryLimit+11)
+	}
+}
+
+func TestALostAnswerChangesNothing(t *testing.T) {
+	t.Parallel()
+	const seed = 7
+	random := rand.New(rand.NewPCG(seed, seed))
+	var mu sync.Mutex
+	store := &spy{Store: memory.New(), lose: func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return random.IntN(3) == 0
+	}}
+	handler := newTill(store)
+	var wait sync.WaitGroup
+	for range 40 {
+		wait.Go(func() {
+			if _, err := handler.Handle(t.Context(), put(uuid.New(), 1)); err != nil {
+				t.Errorf("seed %d: %v", seed, err)
+			}
+		})
+	}
+	wait.Wait()
+	if total, events := coinsIn(t, store, "till-1"); total != 40 || events != 40 {
+		t.Errorf("seed %d: the till holds %d coins in %d events, want 40 in 40", seed, total, events)
+	}
+}
+
+func TestTwoNodesKeepTheRuleBetweenThem(t *testing.T) {
+	t.Parallel()
+	store := memory.New()
+	nodes := []*Handler[till, tillCmd, coined]{newTill(store), newTill(store)}
+	var taken, refused atomic.Int64
+	var wait sync.WaitGroup
+	for i := range 300 {
+		wait.Go(func() {
+			_, err := nodes[i%2].Handle(t.Context(), put(uuid.New(), 5))
+			switch {
+			case err == nil:
+				taken.Add(1)
+			case errors.Is(err, errTillFull):
+				refused.Add(1)
+			default:
+				t.Error(err)
+			}
+		})
+	}
+	wait.Wait()
+	if taken.Load() != 200 || refused.Load() != 100 {
+		t.Errorf("%d taken and %d refused, want 200 and 100", taken.Load(), refused.Load())
+	}
+	if total, _ := coinsIn(t, store, "till-1"); total != 1000 {
+		t.Errorf("the till holds %d coins, want 1000", total)
+	}
+}
+
+func TestARefusalIsOfThePresent(t *testing.T) {
+	t.Parallel()
+	store := memory.New()
+	here, there := newTill(store), newTill(store)
+	if _, err := here.Handle(t.Context(), put(uuid.New(), 999)); err != nil {
+		t.Fatal(err)
+	}
+	// Another node empties the till by a negative coin; here still remembers it full.
+	if _, err := there.Handle(t.Context(), put(uuid.New(), -999)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := here.Handle(t.Context(), put(uuid.New(), 900)); err != nil {
+		t.Errorf("refused on a state that is gone: %v", err)
+	}
+	var coins int
+	if _, err := there.Handle(t.Context(), put(uuid.New(), 50)); err != nil {
+		t.Fatal(err)
+	}
+	if err := here.View(t.Context(), "till-1", func(s till, _ int64) { coins = s.Coins }); err != nil || coins != 950 {
+		t.Errorf("a view shows %d coins (%v), want 950", coins, err)
+	}
+}
+
+func TestCommandsOfARequestTakeEffectAllOrNone(t *testing.T) {
+	t.Parallel()
+	store := &spy{Store: memory.New(), gate: make(chan struct{})}
+	handler := newTill(store)
+	var wait sync.WaitGroup
+	handle := func(want error, coins ...int) {
+		wait.Go(func() {
+			if _, err := handler.Handle(t.Context(), put(uuid.New(), coins...)); !errors.Is(err, want) {
+				t.Errorf("put %v: %v, want %v", coins, err, want)
+			}
+		})
+	}
+	handle(nil, 1)
+	store.gate <- struct{}{}
+	handle(errTillFull, 500, 600) // the first fits, the second does not
+	handle(nil, 2)
+	handle(errTillFull, 700, 800)
+	handle(nil, 3)
+	go func() {
+		for {
+			select {
+			case store.gate <- struct{}{}:
+			case <-t.Context().Done():
+				return
+			}
+		}
+	}()
+	wait.Wait()
+	if total, _ := coinsIn(t, store, "till-1"); total != 6 {
+		t.Errorf("the till holds %d coins, want 6", total)
+	}
+}
+
+func TestAStaleRevisionIsRefused(t *testing.T) {
+	t.Parallel()
+	handler := newTill(memory.New())
+	first, err := handler.Handle(t.Context(), put(uuid.New(), 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stale := put(uuid.New(), 1)
+	older := first.Revision - 1
+	stale.IfRevision = &older
+	_, err = handler.Handle(t.Context(), stale)
+	if got, ok := errors.AsType[*StaleError](err); !ok || got.Actual != 0 || got.Expected != -1 {
+		t.Errorf("stale request: %v", err)
+	}
+	current := put(uuid.New(), 1)
+	current.IfRevision = &first.Revision
+	if _, err := handler.Handle(t.Context(), current); err != nil {
+		t.Errorf("request at the present revision: %v", err)
+	}
+}
+
+func TestAWrongGuessThatAStreamIsNewCostsOnlyARetry(t *testing.T) {
+	t.Parallel()
+	store := memory.New()
+	if _, err := newTill(store).Handle(t.Context(), put(uuid.New(), 990)); err != nil {
+		t.Fatal(err)
+	}
+	fits, full := put(uuid.New(), 5), put(uuid.New(), 50)
+	fits.New, full.New = true, true
+	if _, err := newTill(store).Handle(t.Context(), fits); err != nil {
+		t.Error(err)
+	}
+	if _, err := newTill(store).Handle(t.Context(), full); !errors.Is(err, errTillFull) {
+		t.Errorf("guessed new: %v, want %v", err, errTillFull)
+	}
+	nothing := put(uuid.New(), 0)
+	nothing.New = true
+	if answer, err := newTill(store).Handle(t.Context(), nothing); err != nil || answer.Revision != 1 {
+		t.Errorf("nothing to do on a stream guessed new: %+v, %v; want revision 1", answer, err)
+	}
+}
+
+func TestABugInOneCommandHarmsNoOther(t *testing.T) {
+	t.Parallel()
+	store := memory.New()
+	handler := newTill(store)
+	var wait sync.WaitGroup
+	for i := range 50 {
+		wait.Go(func() {
+			request := put(uuid.New(), 1)
+			if i == 25 {
+				request.Commands[0].halt = true
+			}
+			_, err := handler.Handle(t.Context(), request)
+			if failed := err != nil; failed != (i == 25) {
+				t.Errorf("command %d: %v", i, err)
+			}
+			if i == 25 && !strings.Contains(fmt.Sprint(err), "a bug") {
+				t.Errorf("the bug is reported as %v", err)
+			}
+		})
+	}
+	wait.Wait()
+	if total, _ := coinsIn(t, store, "till-1"); total != 49 {
+		t.Errorf("the till holds %d coins, want 49", total)
+	}
+}
+
+func TestACanceledCommandThatHasNotBegunIsNotCarriedOut(t *testing.T) {
+	t.Parallel()
+	store := &spy{Store: memory.New(), gate: make(chan struct{})}
+	handler := newTill(store)
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		if _, err := handler.Handle(t.Context(), put(uuid.New(), 1)); err != nil {
+			t.Error(err)
+		}
+	})
+	await(func() bool { return store.appends.Load() == 1 })
+	ctx, cancel := context.WithCancel(t.Context())
+	wait.Go(func() {
+		if _, err := handler.Handle(ctx, put(uuid.New(), 1)); !errors.Is(err, context.Canceled) {
+			t.Errorf("canceled command: %v", err)
+		}
+	})
+	await(func() bool { return queued(handler) == 1 })
+	cancel()
+	await(func() bool { // the canceled one is withdrawn before the lane goes on
+		handler.mu.Lock()
+		defer handler.mu.Unlock()
+		return handler.lanes["till-1"].queue[0].stage.Load() == withdrawn
+	})
+	store.gate <- struct{}{}
+	wait.Wait()
+	if total, _ := coinsIn(t, store, "till-1"); total != 1 {
+		t.Errorf("the till holds %d coins, want 1", total)
+	}
+}
+
+func TestACallerWhoseTimeEndsIsAnsweredInTime(t *testing.T) {
+	t.Parallel()
+	store := &spy{Store: memory.New(), gate: make(chan struct{})}
+	handler := newTill(store)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		await(func() bool { return store.appends.Load() == 1 })
+		cancel()
+	}()
+	id := uuid.New()
+	_, err := handler.Handle(ctx, put(id, 1)) // its append never returns
+	if _, unknown := errors.AsType[*eventstore.OutcomeUnknownError](err); !unknown {
+		t.Errorf("got %v, want an unknown outcome", err)
+	}
+	close(store.gate)
+	answer, err := handler.Handle(t.Context(), put(id, 1))
+	if err != nil || answer.Revision != 0 || !answer.Replayed {
+		t.Errorf("asked again: %+v, %v; want revision 0, replayed", answer, err)
+	}
+}
+
+// shelf is a Snapshots in memory.
+type shelf struct {
+	mu    sync.Mutex
+	saved map[string]Snapshot
+}
+
+func (s *shelf) Load(_ context.Context, stream string, foldVersion int) (*Snapshot, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if found, ok := s.saved[stream]; ok && found.FoldVersion == foldVersion {
+		return &found, nil
+	}
+	return nil, nil
+}
+
+func (s *shelf) Save(_ context.Context, snapshot Snapshot) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.saved[snapshot.Stream] = snapshot
+	return nil
+}
+
+func TestALongStreamIsFoldedFromItsSnapshot(t *testing.T) {
+	t.Parallel()
+	store := &spy{Store: memory.New()}
+	shelf := &shelf{saved: map[string]Snapshot{}}
+	first := NewHandler(store, tills(100), Options{Snapshots: shelf})
+	var last uuid.UUID
+	for range 450 {
+		last = uuid.New()
+		if _, err := first.Handle(t.Context(), put(last, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := first.Close(t.Context()); err != nil { // waits for the snapshots
+		t.Fatal(err)
+	}
+	store.reads.Store(0)
+	second := NewHandler(store, tills(100), Options{Snapshots: shelf})
+	answer, err := second.Handle(t.Context(), put(uuid.New(), 1))
+	if err != nil || answer.Revision != 450 {
+		t.Errorf("after the snapshot: %+v, %v; want revision 450", answer, err)
+	}
+	if got := store.reads.Load(); got > 100 {
+		t.Errorf("%d events were read, want at most the 100 after the snapshot", got)
+	}
+	if again, err := second.Handle(t.Context(), put(last, 1)); err != nil || !again.Replayed {
+		t.Errorf("a command from before the snapshot: %+v, %v; want it replayed", again, err)
+	}
+	newer := tills(100)
+	newer.FoldVersion = 2
+	var coins int
+	if err := NewHandler(store, newer, Options{Snapshots: shelf}).View(t.Context(), "till-1", func(s till, _ int64) { coins = s.Coins }); err != nil || coins != 451 {
+		t.Errorf("another fold version sees %d coins (%v), want 451", coins, err)
+	}
+}
+
+func TestIdleStreamsAreForgotten(t *testing.T) {
+	t.Parallel()
+	store := memory.New()
+	handler := NewHandler(store, tills(0), Options{CacheStreams: 3})
+	for round := range 3 {
+		for i := range 20 {
+			request := put(uuid.New(), 1)
+			request.Stream = fmt.Sprintf("till-%d", i)
+			answer, err := handler.Handle(t.Context(), request)
+			if err != nil || answer.Revision != int64(round) {
+				t.Fatalf("round %d: %+v, %v", round, answer, err)
+			}
+		}
+	}
+	handler.mu.Lock()
+	defer handler.mu.Unlock()
+	if got := len(handler.lanes); got > 4 {
+		t.Errorf("%d streams are kept, want about 3", got)
+	}
+}
+
+func TestAClosedHandlerRefuses(t *testing.T) {
+	t.Parallel()
+	handler := newTill(memory.New())
+	if err := handler.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := handler.Handle(t.Context(), put(uuid.New(), 1)); !errors.Is(err, ErrClosed) {
+		t.Errorf("got %v, want %v", err, ErrClosed)
+	}
+}
+
+func BenchmarkHotStream(b *testing.B) {
+	handler := NewHandler(memory.New(), Aggregate[till, tillCmd, coined]{
+		Decide: func(tillCmd, till) ([]coined, error) { return []coined{{1}}, nil },
+		Evolve: tills(0).Evolve, Encode: tills(0).Encode, Decode: tills(0).Decode,
+	}, Options{})
+	b.SetParallelism(128)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if _, err := handler.Handle(b.Context(), put(uuid.New(), 1)); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}

@@ -1,0 +1,262 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"daybook/commands"
+)
+
+const (
+	// answersAtOnce bounds one statement.
+	answersAtOnce = 500
+	// answersWaiting bounds the memory for answers not yet written. What comes
+	// beyond is not kept, which costs a repetition its first answer and no more.
+	answersWaiting = 20_000
+	answerTimeout  = 10 * time.Second
+	// answersKept is how long a key is good for.
+	answersKept     = 48 * time.Hour
+	answersPruning  = time.Hour
+	answersPrunedAt = 5_000 // rows a statement, so that none runs long
+)
+
+// Answers implements commands.Answers. Look-ups and writes of many requests
+// share a statement: whatever waits while one is under way goes with the next.
+//
+// Answers are written after the request was answered, in a transaction that
+// does not wait for the disk. A crash loses the last of them; see
+// commands.Answers for why that does no harm.
+type Answers struct {
+	pool   *pgxpool.Pool
+	logger *slog.Logger
+
+	mu      sync.Mutex
+	lookups []*lookup
+	finding bool
+
+	waiting []commands.StoredAnswer              // in order
+	unsaved map[answerKey]*commands.StoredAnswer // waiting or being written
+	saving  bool
+	idle    *sync.Cond // saving became false
+}
+
+type answerKey struct{ scope, key string }
+
+type lookup struct {
+	answerKey
+	found *commands.StoredAnswer
+	err   error
+	done  chan struct{}
+}
+
+// NewAnswers keeps answers in the pool's database. Run removes old ones.
+func NewAnswers(pool *pgxpool.Pool, logger *slog.Logger) *Answers {
+	a := &Answers{pool: pool, logger: logger, unsaved: make(map[answerKey]*commands.StoredAnswer)}
+	a.idle = sync.NewCond(&a.mu)
+	return a
+}
+
+// Find implements commands.Answers.
+func (a *Answers) Find(ctx context.Context, scope, key string) (*commands.StoredAnswer, error) {
+	asked := &lookup{answerKey: answerKey{scope, key}, done: make(chan struct{})}
+	a.mu.Lock()
+	if answer, here := a.unsaved[asked.answerKey]; here {
+		a.mu.Unlock()
+		return answer, nil
+	}
+	a.lookups = append(a.lookups, asked)
+	if !a.finding {
+		a.finding = true
+		go a.find()
+	}
+	a.mu.Unlock()
+	select {
+	case <-asked.done:
+		return asked.found, asked.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("stored answers: %w", ctx.Err())
+	}
+}
+
+// find serves the look-ups that wait, until there are none.
+func (a *Answers) find() {
+	for {
+		a.mu.Lock()
+		batch := a.lookups
+		if len(batch) == 0 {
+			a.finding = false
+			a.mu.Unlock()
+			return
+		}
+		batch = batch[:min(len(batch), answersAtOnce)]
+		a.lookups = a.lookups[len(batch):]
+		a.mu.Unlock()
+		err := a.findAll(batch)
+		for _, asked := range batch {
+			asked.err = err
+			close(asked.done)
+		}
+	}
+}
+
+func (a *Answers) findAll(batch []*lookup) error {
+	ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
+	defer cancel()
+	scopes, keys := make([]string, len(batch)), make([]string, len(batch))
+	byKey := make(map[answerKey][]*lookup, len(batch))
+	for i, asked := range batch {
+		scopes[i], keys[i] = asked.scope, asked.key
+		byKey[asked.answerKey] = append(byKey[asked.answerKey], asked)
+	}
+	rows, err := a.pool.Query(ctx, `
+		SELECT a.scope, a.key, a.request_hash, a.status, a.headers, a.body
+		FROM unnest($1::text[], $2::text[]) AS asked (scope, key) JOIN commands.answers a USING (scope, key)`, scopes, keys)
+	if err != nil {
+		return fmt.Errorf("find stored answers: %w", err)
+	}
+	found, err := pgx.CollectRows(rows, scanAnswer)
+	if err != nil {
+		return fmt.Errorf("find stored answers: %w", err)
+	}
+	for _, answer := range found {
+		for _, asked := range byKey[answerKey{answer.Scope, answer.Key}] {
+			asked.found = answer
+		}
+	}
+	return nil
+}
+
+func scanAnswer(row pgx.CollectableRow) (*commands.StoredAnswer, error) {
+	var answer commands.StoredAnswer
+	var headers []byte
+	err := row.Scan(&answer.Scope, &answer.Key, &answer.RequestHash, &answer.Status, &headers, &answer.Body)
+	if err != nil {
+		return nil, err
+	}
+	return &answer, json.Unmarshal(headers, &answer.Headers)
+}
+
+// Keep implements commands.Answers.
+func (a *Answers) Keep(answer commands.StoredAnswer) {
+	key := answerKey{answer.Scope, answer.Key}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if _, twice := a.unsaved[key]; twice {
+		return
+	}
+	if len(a.unsaved) >= answersWaiting {
+		a.logger.Warn("too many answers wait to be kept; one is not", "key", answer.Key)
+		return
+	}
+	a.waiting = append(a.waiting, answer)
+	a.unsaved[key] = &answer
+	if !a.saving {
+		a.saving = true
+		go a.save()
+	}
+}
+
+// save writes the answers that wait, until there are none.
+func (a *Answers) save() {
+	for {
+		a.mu.Lock()
+		if len(a.waiting) == 0 {
+			a.saving = false
+			a.idle.Broadcast()
+			a.mu.Unlock()
+			return
+		}
+		batch := slices.Clone(a.waiting[:min(len(a.waiting), answersAtOnce)])
+		a.waiting = a.waiting[len(batch):]
+		a.mu.Unlock()
+		if err := a.saveAll(batch); err != nil {
+			a.logger.Warn("answers not kept; a repeated request is answered anew", "answers", len(batch), "error", err)
+		}
+		a.mu.Lock()
+		for _, answer := range batch {
+			delete(a.unsaved, answerKey{answer.Scope, answer.Key})
+		}
+		a.mu.Unlock()
+	}
+}
+
+func (a *Answers) saveAll(batch []commands.StoredAnswer) error {
+	ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
+	defer cancel()
+	n := len(batch)
+	scopes, keys, hashes := make([]string, n), make([]string, n), make([][]byte, n)
+	statuses, headers, bodies := make([]int32, n), make([]string, n), make([][]byte, n)
+	for i, answer := range batch {
+		encoded, err := json.Marshal(answer.Headers, json.Deterministic(true))
+		if err != nil {
+			return fmt.Errorf("encode headers: %w", err)
+		}
+		scopes[i], keys[i], hashes[i] = answer.Scope, answer.Key, answer.RequestHash
+		statuses[i], headers[i], bodies[i] = int32(answer.Status), string(encoded), answer.Body //nolint:gosec // three digits
+	}
+	return pgx.BeginFunc(ctx, a.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SET LOCAL synchronous_commit = off`); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `
+			INSERT INTO commands.answers (scope, key, request_hash, status, headers, body)
+			SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::int[], $5::json[], $6::bytea[])
+			ON CONFLICT (scope, key) DO NOTHING`, scopes, keys, hashes, statuses, headers, bodies)
+		return err
+	})
+}
+
+// Flush waits until every answer kept so far is written, or given up.
+func (a *Answers) Flush(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, a.idle.Broadcast)
+	defer stop()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for a.saving {
+		if ctx.Err() != nil {
+			return fmt.Errorf("answers not all written: %w", ctx.Err())
+		}
+		a.idle.Wait()
+	}
+	return nil
+}
+
+// Run removes answers that are too old, until ctx ends.
+func (a *Answers) Run(ctx context.Context) error {
+	ticker := time.NewTicker(answersPruning)
+	defer ticker.Stop()
+	for {
+		if err := a.Prune(ctx, answersKept); err != nil && ctx.Err() == nil {
+			a.logger.Warn("old answers not removed", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// Prune removes the answers older than age, by the database's clock.
+func (a *Answers) Prune(ctx context.Context, age time.Duration) error {
+	for {
+		tag, err := a.pool.Exec(ctx, `
+			DELETE FROM commands.answers WHERE (scope, key) IN (
+				SELECT scope, key FROM commands.answers
+				WHERE answered_at < clock_timestamp() - make_interval(secs => $1) LIMIT $2)`, age.Seconds(), answersPrunedAt)
+		if err != nil {
+			return fmt.Errorf("prune stored answers: %w", err)
+		}
+		if tag.RowsAffected() < answersPrunedAt {
+			return nil
+		}
+	}
+}

@@ -1,0 +1,144 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"daybook/commands"
+	"daybook/eventstore"
+)
+
+// Journal implements commands.Journal for one named reader of the log.
+type Journal struct {
+	Pool   *pgxpool.Pool
+	Reader string
+}
+
+const (
+	leadRetry = 2 * time.Second // between tries to become the leader
+	leadCheck = 5 * time.Second // between looks at whether the leader's session lives
+)
+
+// Lead holds a session lock on a connection of its own for as long as the node
+// leads: the lock goes with the session, however the node dies. A leader that
+// lost its session without noticing is stopped by Advance.
+func (j Journal) Lead(ctx context.Context) (context.Context, func(), error) {
+	for {
+		conn, err := j.tryLead(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		if conn != nil {
+			leading, stop := context.WithCancel(ctx)
+			ended := make(chan struct{})
+			go func() { defer close(ended); watch(leading, conn, stop) }()
+			return leading, func() {
+				stop()
+				<-ended
+				// The connection goes, and the lock with it.
+				_ = conn.Conn().Close(context.WithoutCancel(ctx))
+				conn.Release()
+			}, nil
+		}
+		timer := time.NewTimer(leadRetry)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, nil, ctx.Err()
+		}
+	}
+}
+
+func (j Journal) tryLead(ctx context.Context) (*pgxpool.Conn, error) {
+	conn, err := j.Pool.Acquire(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("lead: %w", err)
+	}
+	var won bool
+	err = conn.QueryRow(ctx, `SELECT pg_try_advisory_lock(hashtextextended('daybook reader ' || $1, 0))`, j.Reader).Scan(&won)
+	if err != nil || !won {
+		conn.Release()
+		if err != nil {
+			return nil, fmt.Errorf("lead: %w", err)
+		}
+		return nil, nil
+	}
+	return conn, nil
+}
+
+func watch(ctx context.Context, conn *pgxpool.Conn, lost func()) {
+	ticker := time.NewTicker(leadCheck)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			if err := conn.Ping(ctx); err != nil {
+				lost()
+				return
+			}
+		}
+	}
+}
+
+// Checkpoint returns where the reader stands; Start for a new one.
+func (j Journal) Checkpoint(ctx context.Context) (eventstore.Position, error) {
+	var text string
+	err := j.Pool.QueryRow(ctx, `SELECT position FROM commands.checkpoints WHERE reader = $1`, j.Reader).Scan(&text)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return eventstore.Start, nil
+	}
+	if err != nil {
+		return eventstore.Start, fmt.Errorf("reader %s: checkpoint: %w", j.Reader, err)
+	}
+	return eventstore.ParsePosition(text)
+}
+
+// Advance moves the checkpoint and changes timers in one transaction.
+func (j Journal) Advance(ctx context.Context, from, to eventstore.Position, set []commands.Timer, clear []string) error {
+	err := pgx.BeginFunc(ctx, j.Pool, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `
+			INSERT INTO commands.checkpoints AS held (reader, position) VALUES ($1, $3)
+			ON CONFLICT (reader) DO UPDATE SET position = excluded.position WHERE held.position = $2`,
+			j.Reader, from.String(), to.String())
+		if err != nil {
+			return err
+		}
+		if tag.RowsAffected() != 1 {
+			return commands.ErrNotLeading
+		}
+		if len(clear) > 0 {
+			if _, err := tx.Exec(ctx, `DELETE FROM commands.timers WHERE key = ANY($1)`, clear); err != nil {
+				return err
+			}
+		}
+		return setTimers(ctx, tx, set)
+	})
+	if err != nil {
+		return fmt.Errorf("reader %s: advance: %w", j.Reader, err)
+	}
+	return nil
+}
+
+func setTimers(ctx context.Context, tx pgx.Tx, set []commands.Timer) error {
+	if len(set) == 0 {
+		return nil
+	}
+	var keys, kinds, targets []string
+	var due []time.Time
+	for _, t := range set {
+		keys, kinds, targets, due = append(keys, t.Key), append(kinds, string(t.Kind)), append(targets, t.Target), append(due, t.DueAt)
+	}
+	_, err := tx.Exec(ctx, `
+		INSERT INTO commands.timers (key, kind, target, due_at)
+		SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[])
+		ON CONFLICT (key) DO UPDATE SET due_at = excluded.due_at, failures = 0`, keys, kinds, targets, due)
+	return err
+}

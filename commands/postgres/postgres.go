@@ -1,0 +1,74 @@
+// Package postgres keeps what the command side needs beside the log: snapshots,
+// timers, the reactor's checkpoint, answers to repeated requests. The log
+// itself is not its business.
+package postgres
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+
+	"daybook/commands"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Migrate brings the schema "commands" up to date.
+func Migrate(ctx context.Context, pool *pgxpool.Pool) error {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return fmt.Errorf("commands: migrations: %w", err)
+	}
+	db := stdlib.OpenDBFromPool(pool)
+	defer db.Close() //nolint:errcheck // closes the wrapper, not the pool
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithTableName("daybook_commands_version"))
+	if err != nil {
+		return fmt.Errorf("commands: migrations: %w", err)
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return fmt.Errorf("commands: migrate: %w", err)
+	}
+	return nil
+}
+
+// Snapshots implements commands.Snapshots.
+type Snapshots struct{ Pool *pgxpool.Pool }
+
+// Load returns the newest snapshot of the fold version, or nil.
+func (s Snapshots) Load(ctx context.Context, stream string, foldVersion int) (*commands.Snapshot, error) {
+	snapshot := commands.Snapshot{Stream: stream, FoldVersion: foldVersion}
+	err := s.Pool.QueryRow(ctx,
+		`SELECT revision, data FROM commands.snapshots WHERE stream = $1 AND fold_version = $2`, stream, foldVersion).
+		Scan(&snapshot.Revision, &snapshot.Data)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("load snapshot: %w", err)
+	}
+	return &snapshot, nil
+}
+
+// Save keeps a snapshot unless there is a newer one of the same fold version.
+func (s Snapshots) Save(ctx context.Context, snapshot commands.Snapshot) error {
+	_, err := s.Pool.Exec(ctx, `
+		INSERT INTO commands.snapshots AS held (stream, fold_version, revision, data)
+		VALUES ($1, $2, $3, $4)
+		ON CONFLICT (stream) DO UPDATE
+		SET fold_version = excluded.fold_version, revision = excluded.revision, data = excluded.data, saved_at = clock_timestamp()
+		WHERE held.fold_version < excluded.fold_version
+		   OR held.fold_version = excluded.fold_version AND held.revision < excluded.revision`,
+		snapshot.Stream, snapshot.FoldVersion, snapshot.Revision, snapshot.Data)
+	if err != nil {
+		return fmt.Errorf("save snapshot: %w", err)
+	}
+	return nil
+}

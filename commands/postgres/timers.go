@@ -1,0 +1,81 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"daybook/commands"
+)
+
+// Timers implements commands.TimerQueue.
+type Timers struct{ Pool *pgxpool.Pool }
+
+const timersAtOnce = 100
+
+// FireDue fires under the rows' locks, so that no other node fires the same
+// timer meanwhile. A node that dies lets them go with its session.
+func (t Timers) FireDue(ctx context.Context, fire func(context.Context, commands.Timer, time.Time) error) (int, time.Duration, error) {
+	due := 0
+	err := pgx.BeginFunc(ctx, t.Pool, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			SELECT key, kind, target, due_at, clock_timestamp() AS now FROM commands.timers
+			WHERE due_at <= clock_timestamp() ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED`, timersAtOnce)
+		if err != nil {
+			return err
+		}
+		type dueTimer struct {
+			commands.Timer
+			now time.Time
+		}
+		timers, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (dueTimer, error) {
+			var d dueTimer
+			err := row.Scan(&d.Key, &d.Kind, &d.Target, &d.DueAt, &d.now)
+			return d, err
+		})
+		if err != nil {
+			return err
+		}
+		due = len(timers)
+		var fired, failed []string
+		for _, d := range timers {
+			if err := fire(ctx, d.Timer, d.now); err != nil {
+				failed = append(failed, d.Key)
+			} else {
+				fired = append(fired, d.Key)
+			}
+		}
+		if _, err := tx.Exec(ctx, `DELETE FROM commands.timers WHERE key = ANY($1)`, fired); err != nil {
+			return err
+		}
+		// What fails comes back, first after a second and at last every five minutes.
+		_, err = tx.Exec(ctx, `
+			UPDATE commands.timers SET failures = failures + 1,
+			       due_at = clock_timestamp() + least(interval '1 second' * power(2, least(failures, 20)), interval '5 minutes')
+			WHERE key = ANY($1)`, failed)
+		return err
+	})
+	if err != nil {
+		return due, 0, fmt.Errorf("timers: %w", err)
+	}
+	next, err := t.next(ctx)
+	return due, next, err
+}
+
+func (t Timers) next(ctx context.Context) (time.Duration, error) {
+	var microseconds *int64
+	err := t.Pool.QueryRow(ctx, `
+		SELECT (extract(epoch FROM min(due_at) - clock_timestamp()) * 1000000)::bigint FROM commands.timers`).Scan(&microseconds)
+	if err != nil {
+		return 0, fmt.Errorf("timers: next: %w", err)
+	}
+	if microseconds == nil {
+		return 0, nil
+	}
+	// A timer that is due and skipped, for another node is firing it, must not
+	// make this one spin.
+	return max(time.Duration(*microseconds)*time.Microsecond, 50*time.Millisecond), nil
+}

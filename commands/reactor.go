@@ -1,0 +1,306 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
+
+	"daybook/eventstore"
+)
+
+// Journal is the reactor's durable memory.
+type Journal interface {
+	// Lead waits until this node is the one that reacts, and returns a context
+	// that ends when it no longer is.
+	Lead(ctx context.Context) (leading context.Context, resign func(), err error)
+	// Checkpoint is where a reader that takes over begins.
+	Checkpoint(ctx context.Context) (eventstore.Position, error)
+	// Advance moves the checkpoint, and sets and clears timers with it, all or
+	// none. If the checkpoint is not at from, another node leads: ErrNotLeading.
+	Advance(ctx context.Context, from, to eventstore.Position, set []Timer, clear []string) error
+}
+
+// ErrNotLeading means another node moved the reactor's checkpoint.
+var ErrNotLeading = errors.New("another node leads the reactor")
+
+// Finisher carries out what a process still has to do. Every method is
+// idempotent and may meet work that is done already.
+type Finisher interface {
+	FinishCheckout(ctx context.Context, work Work) error
+	FinishOrder(ctx context.Context, work Work) error
+	FinishReturn(ctx context.Context, work Work) error
+	// Driving tells whether this node is carrying the work out right now.
+	Driving(work Work) bool
+}
+
+// Reactor reads the log for processes that were begun and not ended, and ends
+// them: the second pair of eyes behind the inline drive, which does the same
+// things at once and may die at any point. It also keeps the timers.
+//
+// One node reacts at a time. It runs on a Watermill router; a message is one
+// page of the log.
+type Reactor struct {
+	Store    eventstore.Store
+	Journal  Journal
+	Finisher Finisher
+	Logger   *slog.Logger
+	// Grace is how old unfinished work must be before it is taken over from an
+	// inline drive, perhaps another node's, that may still be at it.
+	Grace time.Duration
+	// Nudge, where set, is called when timers were set.
+	Nudge func()
+
+	mu      sync.Mutex
+	tracker *tracker
+	begun   chan struct{} // a sign that there is work to watch
+}
+
+const pageSize = 500
+
+// Run reacts until ctx ends. It returns nil at ctx's end; losing the lead or
+// the database is met by waiting and starting over from the checkpoint.
+func (r *Reactor) Run(ctx context.Context) error {
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		started := time.Now()
+		err := r.lead(ctx)
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // a stop is not a failure
+		}
+		r.Logger.Warn("reactor starts over", "error", err)
+		if time.Since(started) > time.Minute {
+			wait = 100 * time.Millisecond
+		}
+		pause(ctx, wait)
+	}
+}
+
+func (r *Reactor) lead(ctx context.Context) error {
+	leading, resign, err := r.Journal.Lead(ctx)
+	if err != nil {
+		return err
+	}
+	defer resign()
+	checkpoint, err := r.Journal.Checkpoint(leading)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.tracker = newTracker(checkpoint)
+	r.begun = make(chan struct{}, 1)
+	r.mu.Unlock()
+
+	ctx, stop := context.WithCancel(leading)
+	defer stop()
+	logger := watermill.NewSlogLogger(r.Logger)
+	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: 5 * time.Second}, logger)
+	if err != nil {
+		return fmt.Errorf("reactor: %w", err)
+	}
+	router.AddMiddleware(middleware.Recoverer)
+	pages := &pageSubscriber{store: r.Store, after: checkpoint, filter: reactorFilter}
+	failed := make(chan error, 1)
+	fail := func(err error) {
+		select {
+		case failed <- err:
+		default:
+		}
+		stop()
+	}
+	router.AddConsumerHandler("processes", "log", pages, func(msg *message.Message) error {
+		if err := r.react(ctx, pageOf(msg)); err != nil {
+			fail(err)
+		}
+		return nil // what failed is read again from the checkpoint
+	})
+	pages.failed = fail
+
+	var work sync.WaitGroup
+	work.Go(func() { r.finishOld(ctx) })
+	err = router.Run(ctx)
+	stop()
+	work.Wait()
+	select {
+	case cause := <-failed:
+		return cause
+	default:
+		return err
+	}
+}
+
+// react takes note of a page and makes the note durable.
+func (r *Reactor) react(ctx context.Context, page page) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	from := r.tracker.checkpoint()
+	for _, item := range page.items {
+		if err := r.tracker.observe(item); err != nil {
+			return err
+		}
+	}
+	r.tracker.caughtUp = page.caughtUp
+	set, clear := r.tracker.timers()
+	to := r.tracker.checkpoint()
+	if to != from || len(set)+len(clear) > 0 {
+		if err := r.Journal.Advance(ctx, from, to, set, clear); err != nil {
+			return err
+		}
+	}
+	if len(set) > 0 && r.Nudge != nil {
+		r.Nudge()
+	}
+	if len(r.tracker.open) > 0 {
+		select {
+		case r.begun <- struct{}{}:
+		default:
+		}
+	}
+	return nil
+}
+
+// finishOld carries out work that stayed open longer than the grace.
+func (r *Reactor) finishOld(ctx context.Context) {
+	failures := map[workKey]int{}
+	for {
+		due, wait := r.due()
+		for _, work := range due {
+			if err := r.finish(ctx, work); err != nil {
+				failures[work.key]++
+				r.Logger.Warn("process not finished, trying again", "work", work.key.String(), "tries", failures[work.key], "error", err)
+				continue
+			}
+			delete(failures, work.key)
+			r.mu.Lock()
+			r.tracker.handled(work)
+			r.mu.Unlock()
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if wait == 0 { // nothing is open
+			select {
+			case <-r.begun:
+			case <-ctx.Done():
+			}
+			continue
+		}
+		pause(ctx, wait)
+	}
+}
+
+// due lists the open work that is old enough, and says when to look again; 0 is
+// when there is none.
+func (r *Reactor) due() ([]Work, time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.tracker.open) == 0 {
+		return nil, 0
+	}
+	var due []Work
+	if r.tracker.caughtUp {
+		now := time.Now()
+		for work := range r.tracker.inOrder() {
+			if now.Sub(work.Since) >= r.Grace && !r.Finisher.Driving(work) {
+				due = append(due, work)
+			}
+		}
+	}
+	return due, max(r.Grace/4, 10*time.Millisecond)
+}
+
+func (r *Reactor) finish(ctx context.Context, work Work) error {
+	switch work.key.kind {
+	case workCheckout:
+		return r.Finisher.FinishCheckout(ctx, work)
+	case workOrder:
+		return r.Finisher.FinishOrder(ctx, work)
+	case workReturn:
+		return r.Finisher.FinishReturn(ctx, work)
+	}
+	panic("reactor: unknown kind of work")
+}
+
+// page is some of the log, in order.
+type page struct {
+	items    []eventstore.Item
+	caughtUp bool // nothing more was known at its end
+}
+
+type pageKey struct{}
+
+func pageOf(msg *message.Message) page {
+	p, _ := msg.Context().Value(pageKey{}).(page) //nolint:errcheck // only pageSubscriber makes these messages
+	return p
+}
+
+// pageSubscriber is a Watermill subscriber over the log. Its messages carry
+// their page in the context, for encoding it only to decode it again would be
+// most of the reactor's work.
+type pageSubscriber struct {
+	store  eventstore.Store
+	after  eventstore.Position
+	filter eventstore.Filter
+	failed func(error)
+}
+
+// Subscribe delivers the log from the start position on, page by page, each
+// after the one before it was acknowledged.
+func (s *pageSubscriber) Subscribe(ctx context.Context, _ string) (<-chan *message.Message, error) {
+	messages := make(chan *message.Message)
+	go func() {
+		defer close(messages)
+		for p, err := range pages(s.store.Subscribe(ctx, s.after, s.filter)) {
+			if err != nil {
+				if ctx.Err() == nil {
+					s.failed(err)
+				}
+				return
+			}
+			msg := message.NewMessage(watermill.NewULID(), nil)
+			msg.SetContext(context.WithValue(ctx, pageKey{}, p))
+			select {
+			case messages <- msg:
+			case <-ctx.Done():
+				return
+			}
+			select {
+			case <-msg.Acked():
+			case <-msg.Nacked(): // the handler never does; it reports and stops
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return messages, nil
+}
+
+// Close has nothing to do: the subscription ends with its context.
+func (s *pageSubscriber) Close() error { return nil }
+
+// pages gathers items up to a page's size or the head, whichever comes first.
+func pages(items iter.Seq2[eventstore.Item, error]) iter.Seq2[page, error] {
+	return func(yield func(page, error) bool) {
+		var p page
+		for item, err := range items {
+			if err != nil {
+				yield(page{}, err)
+				return
+			}
+			p.items = append(p.items, item)
+			p.caughtUp = item.CaughtUp
+			if item.CaughtUp || len(p.items) >= pageSize {
+				if !yield(p, nil) {
+					return
+				}
+				p = page{}
+			}
+		}
+	}
+}

@@ -1,0 +1,275 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"daybook/domain/cart"
+	"daybook/domain/order"
+	"daybook/domain/product"
+	"daybook/domain/returns"
+	"daybook/domain/stock"
+	"daybook/domain/unit"
+	"daybook/eventstore"
+)
+
+// Handlers of the five aggregates.
+type (
+	Products = Handler[product.State, product.Command, product.Event]
+	Carts    = Handler[cart.State, cart.Command, cart.Event]
+	Stock    = Handler[stock.State, stock.Command, stock.Event]
+	Orders   = Handler[order.State, order.Command, order.Event]
+	Returns  = Handler[returns.State, returns.Command, returns.Event]
+)
+
+// Policy is what the shop decides about its processes.
+type Policy struct {
+	// HoldFor is how long a checkout holds stock for an order that is not
+	// confirmed.
+	HoldFor time.Duration
+	// Sourcing is where stock is taken from, unless a checkout says otherwise.
+	Sourcing cart.Sourcing
+	// Shortage is what a checkout does when stock is short, unless it says
+	// otherwise.
+	Shortage cart.Policy
+	// Remedy is for orders whose stock was lost after they were confirmed.
+	Remedy order.Remedy
+}
+
+// DefaultPolicy holds stock for 15 minutes, takes it from the default location,
+// refuses a checkout that is short, and gives money back.
+func DefaultPolicy() Policy {
+	return Policy{
+		HoldFor:  15 * time.Minute,
+		Sourcing: cart.Sourcing{Locations: []unit.LocationID{unit.DefaultLocation}},
+		Shortage: cart.AllOrNothing,
+		Remedy:   order.RemedyVoidOrRefund,
+	}
+}
+
+// Service is everything that can be done, for the HTTP API, the importer and
+// the reactor alike. It routes commands to their aggregates and drives the
+// processes they set off, so that when a call returns, what it asked for is
+// done as far as it can be.
+type Service struct {
+	Products *Products
+	Carts    *Carts
+	Stock    *Stock
+	Orders   *Orders
+	Returns  *Returns
+
+	store  eventstore.Store
+	policy Policy
+	now    func() time.Time
+	logger *slog.Logger
+
+	mu      sync.Mutex
+	driving map[workKey]int
+}
+
+// NewService wires the handlers over one store. now is the clock of decisions.
+func NewService(store eventstore.Store, policy Policy, now func() time.Time, options Options) *Service {
+	options = options.withDefaults()
+	return &Service{
+		Products: NewHandler(store, Aggregate[product.State, product.Command, product.Event]{
+			Category: product.Category, FoldVersion: product.FoldVersion,
+			Decide: product.Decide, Evolve: product.Evolve, Encode: product.Encode, Decode: product.Decode,
+		}, options),
+		Carts: NewHandler(store, Aggregate[cart.State, cart.Command, cart.Event]{
+			Category: cart.Category, FoldVersion: cart.FoldVersion,
+			Decide: cart.Decide, Evolve: cart.Evolve, Encode: cart.Encode, Decode: cart.Decode,
+		}, options),
+		Stock: NewHandler(store, Aggregate[stock.State, stock.Command, stock.Event]{
+			Category: stock.Category, FoldVersion: stock.FoldVersion, SnapshotEvery: 500,
+			Decide: stock.Decide, Evolve: stock.Evolve, Encode: stock.Encode, Decode: stock.Decode,
+		}, options),
+		Orders: NewHandler(store, Aggregate[order.State, order.Command, order.Event]{
+			Category: order.Category, FoldVersion: order.FoldVersion,
+			Decide: order.Decide, Evolve: order.Evolve, Encode: order.Encode, Decode: order.Decode,
+		}, options),
+		Returns: NewHandler(store, Aggregate[returns.State, returns.Command, returns.Event]{
+			Category: returns.Category, FoldVersion: returns.FoldVersion,
+			Decide: returns.Decide, Evolve: returns.Evolve, Encode: returns.Encode, Decode: returns.Decode,
+		}, options),
+		store: store, policy: policy, now: now, logger: options.Logger, driving: map[workKey]int{},
+	}
+}
+
+// Now is the time of decisions.
+func (s *Service) Now() time.Time { return s.now() }
+
+// Close waits for what is in flight.
+func (s *Service) Close(ctx context.Context) error {
+	return errors.Join(s.Products.Close(ctx), s.Carts.Close(ctx), s.Orders.Close(ctx), s.Returns.Close(ctx), s.Stock.Close(ctx))
+}
+
+// Call is who asks, under which id, and on which belief.
+type Call struct {
+	// Meta goes on every event that follows. CommandID must be set; the ids of
+	// all that follows derive from it or from the thing it is about.
+	Meta eventstore.Metadata
+	// IfRevision is the If-Match of the aggregate the call is for.
+	IfRevision *int64
+	// New says that the aggregate probably does not exist yet.
+	New bool
+}
+
+func request[C any](call Call, stream string, commands []C) Request[C] {
+	return Request[C]{Stream: stream, Meta: call.Meta, Commands: commands, IfRevision: call.IfRevision, New: call.New}
+}
+
+// Product carries out commands on a catalogue entry.
+func (s *Service) Product(ctx context.Context, call Call, sku unit.SKU, commands ...product.Command) (Answer[product.Event], error) {
+	return s.Products.Handle(ctx, request(call, product.Stream(sku), commands))
+}
+
+// MoveStock carries out a command on one SKU at one location. at must be the
+// command's own.
+func (s *Service) MoveStock(ctx context.Context, call Call, key stock.Key, commands ...stock.Command) (Answer[stock.Event], error) {
+	return s.Stock.Handle(ctx, request(call, stock.Stream(key.SKU, key.Location), commands))
+}
+
+// At stamps a stock command with its key and the time of the decision.
+func (s *Service) At(key stock.Key) stock.At { return stock.At{Key: key, Now: s.now()} }
+
+// Cart carries out commands on a cart, all or none. Lines are added by AddLines,
+// which prices them.
+func (s *Service) Cart(ctx context.Context, call Call, id unit.CartID, commands ...cart.Command) (Answer[cart.Event], error) {
+	return s.Carts.Handle(ctx, request(call, cart.Stream(id), commands))
+}
+
+// WantedLine is a line as a customer asks for it.
+type WantedLine struct {
+	SKU      unit.SKU
+	SKUText  string // as given
+	Quantity unit.Quantity
+	// Override replaces the catalogue's offer: a right of trusted callers.
+	Override *cart.Offer
+}
+
+// AddLines prices lines from the catalogue and adds them to a cart, all or none;
+// with open set, it opens the cart in the same step.
+//
+// Errors: product.ErrNotFound, product.ErrRetired, product.ErrNotPriced, and
+// those of the cart.
+func (s *Service) AddLines(ctx context.Context, call Call, id unit.CartID, open *cart.Open, lines []WantedLine) (Answer[cart.Event], error) {
+	commands := make([]cart.Command, 0, len(lines)+1)
+	var currency unit.Currency
+	if open != nil {
+		commands = append(commands, *open)
+		currency = open.Currency
+	}
+	for _, line := range lines {
+		offer := line.Override
+		if offer == nil {
+			if currency == "" {
+				var err error
+				if currency, err = s.cartCurrency(ctx, id); err != nil {
+					return Answer[cart.Event]{}, err
+				}
+			}
+			found, err := s.offer(ctx, line.SKU, currency)
+			if err != nil {
+				return Answer[cart.Event]{}, err
+			}
+			offer = &found
+		}
+		commands = append(commands, cart.AddLine{SKU: line.SKU, SKUText: line.SKUText, Quantity: line.Quantity, Offer: *offer})
+	}
+	return s.Carts.Handle(ctx, request(call, cart.Stream(id), commands))
+}
+
+func (s *Service) cartCurrency(ctx context.Context, id unit.CartID) (unit.Currency, error) {
+	var currency unit.Currency
+	err := s.Carts.View(ctx, cart.Stream(id), func(state cart.State, _ int64) { currency = state.Currency })
+	if err == nil && currency == "" {
+		err = cart.ErrNotFound
+	}
+	return currency, err
+}
+
+// offerAge is how long after a price was changed on another node the old one may
+// still be offered.
+const offerAge = time.Second
+
+// offer is what the catalogue offers now.
+func (s *Service) offer(ctx context.Context, sku unit.SKU, currency unit.Currency) (cart.Offer, error) {
+	var offer cart.Offer
+	var refusal error
+	err := s.Products.Glance(ctx, product.Stream(sku), offerAge, func(state product.State, _ int64) {
+		offer = cart.Offer{Title: state.Title, Kind: state.Kind}
+		offer.Price, refusal = state.Price(currency)
+	})
+	if refusal != nil {
+		return offer, fmt.Errorf("%s: %w", sku, refusal)
+	}
+	return offer, err
+}
+
+// follow is the metadata of a command that follows from another: the same
+// request, actor and effective time, under an id that is the same each time.
+func follow(meta eventstore.Metadata, id ...string) eventstore.Metadata {
+	next := meta
+	if meta.CommandID != uuid.Nil {
+		next.CausationID = meta.CommandID.String()
+	}
+	next.CommandID = uuid.UUID(unit.DeriveUUID(id...))
+	return next
+}
+
+// drive marks work as being carried out by this node.
+func (s *Service) drive(key workKey) (done func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.driving[key]++
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.driving[key]--; s.driving[key] == 0 {
+			delete(s.driving, key)
+		}
+	}
+}
+
+// Driving tells whether this node is carrying the work out right now.
+func (s *Service) Driving(work Work) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.driving[workKey{kind: work.key.kind, id: work.key.id}] > 0
+}
+
+// each runs do for every item, some at a time, and returns the first fault.
+func each[T any](ctx context.Context, items []T, do func(ctx context.Context, i int, item T) error) error {
+	const atOnce = 256
+	if len(items) == 1 {
+		return do(ctx, 0, items[0])
+	}
+	var wait sync.WaitGroup
+	errs := make([]error, len(items))
+	slots := make(chan struct{}, atOnce)
+	for i, item := range items {
+		slots <- struct{}{}
+		wait.Go(func() {
+			defer func() { <-slots }()
+			errs[i] = do(ctx, i, item)
+		})
+	}
+	wait.Wait()
+	return errors.Join(errs...)
+}
+
+// timerCommand is the id of what a timer's firing does: one for each deadline.
+func timerCommand(timer Timer) uuid.UUID {
+	return uuid.UUID(unit.DeriveUUID("timer", timer.Key, timer.DueAt.UTC().Format(time.RFC3339Nano)))
+}
+
+// errNoCheckout means that a cart's stream does not hold the checkout asked for.
+func errNoCheckout(id unit.CartID, order unit.OrderID) error {
+	return fmt.Errorf("cart %s has no checkout for order %s", id, order)
+}

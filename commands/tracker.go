@@ -1,0 +1,294 @@
+package commands
+
+import (
+	"cmp"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"daybook/domain/cart"
+	"daybook/domain/order"
+	"daybook/domain/returns"
+	"daybook/domain/stock"
+	"daybook/domain/unit"
+	"daybook/eventstore"
+)
+
+// reactorFilter selects what the tracker reads.
+var reactorFilter = eventstore.Filter{TypePrefixes: []string{"cart.checkout", "order.", "return.", "stock.reserv"}}
+
+type workKind string
+
+const (
+	workCheckout workKind = "checkout"
+	workOrder    workKind = "order"
+	workReturn   workKind = "return"
+)
+
+// workKey names unfinished work: a checkout by its order, an order, a receipt of
+// a return.
+type workKey struct {
+	kind workKind
+	id   string // of the order or the return
+	step string // of a return: the receipt
+}
+
+func (k workKey) String() string { return string(k.kind) + " " + k.id + " " + k.step }
+
+// Work is a process that was begun and not seen to end.
+type Work struct {
+	key workKey
+	// Stream is where it began; ID is the order or the return it is about.
+	Stream string
+	ID     string
+	Since  time.Time // when its first event was recorded
+	Meta   []byte    // of its first event
+
+	before eventstore.Position // reading from here meets it again
+	order  int                 // in which it was begun
+	steps  int                 // of an order: opened and not settled
+	// Of a checkout: how many reservations are held, and whether it was refused.
+	held    int
+	refused bool
+}
+
+// tracker folds the log into what is unfinished. It is the pure part of the
+// reactor: it reads events and does nothing.
+type tracker struct {
+	open     map[workKey]*Work
+	begun    int
+	position eventstore.Position // looked at so far
+	caughtUp bool
+
+	set   map[string]Timer
+	clear map[string]bool
+}
+
+func newTracker(checkpoint eventstore.Position) *tracker {
+	return &tracker{
+		open:     map[workKey]*Work{},
+		position: checkpoint,
+		set:      map[string]Timer{},
+		clear:    map[string]bool{},
+	}
+}
+
+// checkpoint is as far as a new reader may skip: everything before it has ended.
+func (t *tracker) checkpoint() eventstore.Position {
+	at := t.position
+	for _, work := range t.open {
+		if work.before.Before(at) {
+			at = work.before
+		}
+	}
+	return at
+}
+
+// inOrder yields the open work, the oldest first.
+func (t *tracker) inOrder() iter.Seq[Work] {
+	works := slices.SortedFunc(maps.Values(t.open), func(a, b *Work) int { return cmp.Compare(a.order, b.order) })
+	return func(yield func(Work) bool) {
+		for _, work := range works {
+			if !yield(*work) {
+				return
+			}
+		}
+	}
+}
+
+// handled takes work off the list whose end leaves no event behind, unless there
+// is more of it by now.
+func (t *tracker) handled(work Work) {
+	if now := t.open[work.key]; now != nil && now.order == work.order && now.steps == work.steps {
+		delete(t.open, work.key)
+	}
+}
+
+// timers returns what to set and clear since the last call. A timer set and
+// cleared in between is neither.
+func (t *tracker) timers() (set []Timer, clear []string) {
+	set = slices.SortedFunc(maps.Values(t.set), func(a, b Timer) int { return cmp.Compare(a.Key, b.Key) })
+	clear = slices.Sorted(maps.Keys(t.clear))
+	t.set, t.clear = map[string]Timer{}, map[string]bool{}
+	return set, clear
+}
+
+func (t *tracker) setTimer(timer Timer) {
+	t.set[timer.Key] = timer
+	delete(t.clear, timer.Key)
+}
+
+func (t *tracker) clearTimer(key string) {
+	if _, fresh := t.set[key]; fresh {
+		delete(t.set, key)
+	}
+	// It may also stand from an earlier page, or from an earlier leader.
+	t.clear[key] = true
+}
+
+func (t *tracker) observe(item eventstore.Item) error {
+	if item.Event != nil {
+		if err := t.event(*item.Event); err != nil {
+			return fmt.Errorf("reactor, position %s: %w", item.Event.Position, err)
+		}
+	}
+	t.position = item.Checkpoint
+	return nil
+}
+
+func (t *tracker) event(e eventstore.Recorded) error {
+	category, _, _ := strings.Cut(e.Type, ".")
+	switch category {
+	case cart.Category:
+		return t.cart(e)
+	case order.Category:
+		return t.orderEvent(e)
+	case returns.Category:
+		return t.returnEvent(e)
+	case stock.Category:
+		return t.stock(e)
+	}
+	return nil // a foreign stream whose event types begin like ours
+}
+
+func (t *tracker) begin(kind workKind, id, step string, e eventstore.Recorded) {
+	key := workKey{kind, id, step}
+	if _, twice := t.open[key]; twice {
+		return
+	}
+	t.begun++
+	t.open[key] = &Work{key: key, Stream: e.Stream, ID: id, Since: e.RecordedAt, Meta: e.Meta, before: t.position, order: t.begun}
+}
+
+func (t *tracker) end(kind workKind, id, step string) { delete(t.open, workKey{kind, id, step}) }
+
+func (t *tracker) cart(e eventstore.Recorded) error {
+	event, err := cart.Decode(e.Type, e.Data)
+	if err != nil {
+		return err
+	}
+	switch event := event.(type) {
+	case cart.CheckoutStarted:
+		t.begin(workCheckout, string(event.OrderID), "", e)
+	case cart.CheckoutRefused:
+		if work := t.open[workKey{workCheckout, string(event.OrderID), ""}]; work != nil {
+			work.refused = true
+			t.endIfReleased(work)
+		}
+	case cart.CheckedOut, cart.Opened, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.Abandoned, cart.Expired:
+		// A checkout that succeeded ends with its order placed.
+	}
+	return nil
+}
+
+func (t *tracker) endIfReleased(work *Work) {
+	if work.refused && work.held <= 0 {
+		delete(t.open, work.key)
+	}
+}
+
+func (t *tracker) stock(e eventstore.Recorded) error {
+	event, err := stock.Decode(e.Type, e.Data)
+	if err != nil {
+		return err
+	}
+	switch event := event.(type) {
+	case stock.Reserved:
+		t.setTimer(reservationTimer(event.ReservationID, e.Stream, event.ExpiresAt))
+		t.holds(event.OrderID, 1)
+	case stock.ReservationExtended:
+		t.setTimer(reservationTimer(event.ReservationID, e.Stream, event.ExpiresAt))
+	case stock.ReservationReleased:
+		t.clearTimer(reservationKey(event.ReservationID))
+		t.holds(event.OrderID, -1)
+	case stock.ReservationExpired:
+		t.clearTimer(reservationKey(event.ReservationID))
+		t.holds(event.OrderID, -1)
+	case stock.ReservationCommitted:
+		t.clearTimer(reservationKey(event.ReservationID))
+		t.holds(event.OrderID, -1)
+	case stock.Received, stock.Adjusted, stock.Counted, stock.Allocated, stock.Deallocated, stock.Shipped, stock.Returned,
+		stock.Moved, stock.TransferredOut, stock.TransferredIn, stock.PolicySet, stock.ReorderPointCrossed:
+		// No hold and no deadline.
+	}
+	return nil
+}
+
+func (t *tracker) holds(id unit.OrderID, change int) {
+	if work := t.open[workKey{workCheckout, string(id), ""}]; work != nil {
+		work.held += change
+		t.endIfReleased(work)
+	}
+}
+
+func reservationKey(id unit.ReservationID) string { return "reservation/" + string(id) }
+
+func reservationTimer(id unit.ReservationID, stream string, due time.Time) Timer {
+	return Timer{Key: reservationKey(id), Kind: ReservationDeadline, Target: stream, DueAt: due}
+}
+
+func orderKey(id unit.OrderID) string { return "order/" + string(id) }
+
+func (t *tracker) orderEvent(e eventstore.Recorded) error {
+	event, err := order.Decode(e.Type, e.Data)
+	if err != nil {
+		return err
+	}
+	id := unit.OrderID(strings.TrimPrefix(e.Stream, order.Stream("")))
+	switch event := event.(type) {
+	case order.Placed:
+		t.end(workCheckout, string(id), "")
+		t.setTimer(Timer{Key: orderKey(id), Kind: OrderDeadline, Target: string(id), DueAt: event.ConfirmBy})
+	case order.Confirmed, order.Canceled, order.Expired:
+		t.clearTimer(orderKey(id))
+		t.stepOpened(id, e)
+	case order.LinesCanceled, order.Shipped, order.PaymentOrphaned, order.AllocationRetried:
+		t.stepOpened(id, e)
+	case order.StockSettled, order.AllocationRecovered:
+		t.stepSettled(id)
+	case order.AllocationFailed, order.TransactionRecorded, order.TransactionSettled:
+		// A failed allocation ends its step and calls for a remedy, so there is
+		// still something to do; see stepOpened for how that ends.
+	case order.PutOnHold, order.HoldReleased, order.Delivered, order.Completed, order.Archived, order.Unarchived:
+		// Nothing moves.
+	}
+	return nil
+}
+
+// stepOpened counts a step of an order that may ask something of stock. One that
+// asks nothing (there are only services) leaves no event at its end; then the
+// reactor finds nothing to do after the grace, and strikes it off.
+func (t *tracker) stepOpened(id unit.OrderID, e eventstore.Recorded) {
+	t.begin(workOrder, string(id), "", e)
+	t.open[workKey{workOrder, string(id), ""}].steps++
+}
+
+func (t *tracker) stepSettled(id unit.OrderID) {
+	key := workKey{workOrder, string(id), ""}
+	if work := t.open[key]; work != nil {
+		if work.steps--; work.steps <= 0 {
+			delete(t.open, key)
+		}
+	}
+}
+
+func (t *tracker) returnEvent(e eventstore.Recorded) error {
+	event, err := returns.Decode(e.Type, e.Data)
+	if err != nil {
+		return err
+	}
+	id := strings.TrimPrefix(e.Stream, returns.Stream(""))
+	switch event := event.(type) {
+	case returns.Received:
+		t.begin(workReturn, id, strconv.Itoa(event.Receipt), e)
+	case returns.StockSettled:
+		t.end(workReturn, id, strconv.Itoa(event.Receipt))
+	case returns.Requested, returns.Approved, returns.Declined, returns.Canceled, returns.Refunded, returns.Closed, returns.CreditNoted:
+		// No goods move.
+	}
+	return nil
+}
