@@ -84,13 +84,13 @@ func (s *Store) follow(ctx context.Context, poll time.Duration) {
 
 // catchUp reads from the tail's end to the head.
 func (s *Store) catchUp(ctx context.Context) error {
-	held, known := s.tail.end() // before the head: it can only be behind it
+	proven := s.tail.prove(0) // before the head is read, which can only be higher
 	head, err := s.head(ctx)
 	if err != nil {
 		return err
 	}
-	if known && head < held {
-		s.tail.fail(fmt.Errorf("the log ended at position %d and now ends at %d: the database has lost events", held, head))
+	if head < proven {
+		s.tail.fail(fmt.Errorf("the log held position %d and now ends at %d: the database has lost events", proven, head))
 		return nil
 	}
 	p := newPager(eventstore.Filter{})

@@ -53,6 +53,7 @@ func (s *subscription) run(ctx context.Context) error {
 	if s.after > head {
 		return notTheLog(eventstore.At(s.after), head)
 	}
+	s.store.tail.prove(head)
 	for {
 		if err := s.fromDatabase(ctx, head); err != nil {
 			return err

@@ -23,6 +23,7 @@ type tail struct {
 	known   bool // last is the head as it was at some time; false until follow has looked
 	first   uint64
 	last    uint64
+	proven  uint64                // the highest position known to be committed; last is never above
 	events  []eventstore.Recorded // the event of a position at position % tailEvents
 	bytes   int
 	ahead   map[uint64][]eventstore.Recorded // by first position: came before those it follows
@@ -67,7 +68,7 @@ func (t *tail) leave() {
 	defer t.mu.Unlock()
 	t.readers--
 	if t.readers == 0 {
-		t.known, t.events, t.bytes, t.broken = false, nil, 0, nil
+		t.known, t.proven, t.events, t.bytes, t.broken = false, 0, nil, 0, nil
 		t.dropAhead()
 	}
 }
@@ -85,13 +86,22 @@ func (t *tail) end() (last uint64, known bool) {
 	return t.last, t.known
 }
 
+// prove notes that a position is committed, and returns the highest of which
+// that is known.
+func (t *tail) prove(position uint64) (highest uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.proven = max(t.proven, position)
+	return t.proven
+}
+
 // begin lets the tail start after the head as it was just read, and returns
 // where it ends now.
 func (t *tail) begin(head uint64) (last uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.readers > 0 && !t.known {
-		t.known, t.first, t.last = true, head+1, head
+		t.known, t.first, t.last, t.proven = true, head+1, head, max(t.proven, head)
 		t.drain()
 		t.announce()
 	}
@@ -161,6 +171,7 @@ func (t *tail) push(events []eventstore.Recorded) {
 		t.events[t.last%tailEvents] = events[i]
 		t.bytes += events[i].Size()
 	}
+	t.proven = max(t.proven, t.last)
 }
 
 // announce wakes whoever waits for a change.

@@ -1,0 +1,339 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"go.uber.org/goleak"
+	"golang.org/x/sync/errgroup"
+
+	"daybook/eventstore"
+	"daybook/eventstore/postgres"
+)
+
+// anotherPool is what another node has.
+func anotherPool(t *testing.T, pool *pgxpool.Pool) *pgxpool.Pool {
+	t.Helper()
+	other, err := pgxpool.NewWithConfig(t.Context(), pool.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(other.Close)
+	return other
+}
+
+// Two nodes append at once, to streams of their own and to the same ones.
+// Subscriptions on both see everything, once and in the order of the log.
+func TestTwoNodes(t *testing.T) {
+	t.Parallel()
+	pool := migrated(t)
+	nodes := []*postgres.Store{open(t, pool), open(t, anotherPool(t, pool))}
+	const callers, appends = 16, 60
+	total := 2 * callers * appends * 3 / 2
+	seen := make([][]eventstore.Recorded, 4)
+	var group errgroup.Group
+	for i := range seen {
+		group.Go(func() (err error) {
+			seen[i], err = collect(t.Context(), nodes[i%2], total)
+			return err
+		})
+	}
+	for n, node := range nodes {
+		for c := range callers {
+			group.Go(func() error {
+				for i := range appends {
+					stream := fmt.Sprintf("own-%d-%d", n, c)
+					if i%3 == 0 {
+						stream = fmt.Sprint("shared-", (c*5+i)%7)
+					}
+					if _, err := node.Append(t.Context(), stream, eventstore.Any, newEvents(1+i%2)); err != nil {
+						return fmt.Errorf("node %d: %w", n, err)
+					}
+				}
+				return nil
+			})
+		}
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	want := readAll(t, nodes[0])
+	for i := range seen {
+		sameEvents(t, fmt.Sprintf("subscription %d", i), seen[i], want)
+	}
+	var deadlocks int
+	if err := pool.QueryRow(t.Context(), "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()").Scan(&deadlocks); err != nil || deadlocks > 0 {
+		t.Errorf("%d deadlocks (error %v), want none", deadlocks, err)
+	}
+}
+
+// The same command runs on two nodes at once, on one stream and on two. Its
+// events are recorded once.
+func TestNodesRaceWithTheSameIDs(t *testing.T) {
+	t.Parallel()
+	pool := migrated(t)
+	nodes := []*postgres.Store{open(t, pool), open(t, anotherPool(t, pool))}
+	for round := range 40 {
+		events := newEvents(2)
+		var recorded atomic.Int64
+		var group errgroup.Group
+		for i := range 8 {
+			group.Go(func() error {
+				stream := fmt.Sprint("same-", round)
+				if round%2 == 1 {
+					stream = fmt.Sprintf("one-of-two-%d-%d", round, i%4)
+				}
+				result, err := nodes[i%2].Append(t.Context(), stream, eventstore.NoStream, events)
+				if err == nil && !result.Replayed {
+					recorded.Add(1)
+				}
+				if _, duplicate := errors.AsType[*eventstore.DuplicateEventError](err); duplicate && round%2 == 1 {
+					return nil
+				}
+				return err
+			})
+		}
+		if err := group.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		if got := recorded.Load(); got != 1 {
+			t.Fatalf("round %d: recorded %d times, want once", round, got)
+		}
+	}
+	if events := readAll(t, nodes[0]); len(events) != 80 {
+		t.Errorf("%d events are recorded, want 80", len(events))
+	}
+}
+
+// An append nobody notified of, as when a notification is lost, is found by
+// looking.
+func TestLostNotification(t *testing.T) {
+	t.Parallel()
+	pool := migrated(t)
+	store, err := postgres.Open(t.Context(), pool, postgres.Options{Poll: 10 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	caught := 0
+	for item, err := range store.Subscribe(t.Context(), eventstore.Start, eventstore.Filter{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if item.CaughtUp {
+			if caught++; caught == 4 {
+				break
+			}
+			mustExec(t, pool, callAppend, []string{"other"}, []int64{-2}, []int32{1}, []int32{1}, []int32{1},
+				[]uuid.UUID{uuid.New()}, []string{"t.v1"}, []string{"{}"}, []*string{nil})
+		}
+	}
+	if err := store.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if events := readAll(t, store); len(events) != 3 {
+		t.Errorf("%d events are recorded, want 3", len(events))
+	}
+}
+
+// A database restored from an older backup does not hold what checkpoints
+// elsewhere count on. Waiting until it has grown that far would skip events.
+func TestLogThatWentBack(t *testing.T) {
+	t.Parallel()
+	pool := migrated(t)
+	store, err := postgres.Open(t.Context(), pool, postgres.Options{Poll: 10 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Append(t.Context(), "a", eventstore.NoStream, newEvents(5)); err != nil {
+		t.Fatal(err)
+	}
+	wantError := func(after eventstore.Position) {
+		t.Helper()
+		for item, err := range store.Subscribe(t.Context(), after, eventstore.Filter{}) {
+			if err != nil {
+				return
+			}
+			if item.CaughtUp {
+				mustExec(t, pool, "DELETE FROM eventstore.events WHERE position > 3")
+				mustExec(t, pool, "UPDATE eventstore.head SET position = 3")
+			}
+		}
+		t.Error("the subscription ended without an error")
+	}
+	wantError(eventstore.At(6))
+	wantError(eventstore.Start)
+	wantError(eventstore.At(4))
+	if err := store.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// A server may refuse what the contract lets through. Only that append fails.
+func TestAppendTheServerRefuses(t *testing.T) {
+	t.Parallel()
+	pool := migrated(t)
+	exec(t, admin(t, pool), "ALTER DATABASE "+pool.Config().ConnConfig.Database+" SET max_stack_depth = '100kB'")
+	store := open(t, pool)
+	var group errgroup.Group
+	for i := range 64 {
+		group.Go(func() error {
+			events := newEvents(2)
+			if i%16 != 5 {
+				_, err := store.Append(t.Context(), fmt.Sprint("a-", i), eventstore.NoStream, events)
+				return err
+			}
+			events[1].Data = nested(9000)
+			_, err := store.Append(t.Context(), fmt.Sprint("a-", i), eventstore.NoStream, events)
+			if _, invalid := errors.AsType[*eventstore.InvalidError](err); !invalid {
+				return fmt.Errorf("error %w, want an InvalidError", err)
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if events := readAll(t, store); len(events) != 60*2 {
+		t.Errorf("%d events are recorded, want %d", len(events), 60*2)
+	}
+}
+
+func nested(depth int) []byte {
+	document := make([]byte, 0, 2*depth+8)
+	document = append(document, `{"a":`...)
+	for range depth {
+		document = append(document, '[')
+	}
+	for range depth {
+		document = append(document, ']')
+	}
+	return append(document, '}')
+}
+
+// Close lets what was taken finish, takes no more, ends subscriptions, and
+// leaves nothing running.
+func TestClose(t *testing.T) {
+	pool := migrated(t)
+	before := goleak.IgnoreCurrent()
+	store, err := postgres.Open(t.Context(), pool, postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var recorded atomic.Int64
+	var group errgroup.Group
+	live := make(chan struct{})
+	group.Go(func() error {
+		for item, err := range store.Subscribe(t.Context(), eventstore.Start, eventstore.Filter{}) {
+			if _, unavailable := errors.AsType[*eventstore.UnavailableError](err); unavailable {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			if item.CaughtUp && item.Checkpoint.IsStart() {
+				close(live)
+			}
+		}
+		return errors.New("the subscription ended without an error")
+	})
+	<-live
+	for i := range 16 {
+		group.Go(func() error {
+			for n := 0; ; n++ {
+				_, err := store.Append(context.Background(), fmt.Sprintf("a-%d-%d", i, n), eventstore.NoStream, newEvents(1))
+				if _, unavailable := errors.AsType[*eventstore.UnavailableError](err); unavailable {
+					return nil
+				}
+				if err != nil {
+					return err
+				}
+				if recorded.Add(1) == 100 {
+					group.Go(func() error { return store.Close(context.Background()) })
+				}
+			}
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Close(t.Context()); err != nil {
+		t.Errorf("closed again: %v", err)
+	}
+	if events := readAll(t, store); int64(len(events)) != recorded.Load() {
+		t.Errorf("%d events are recorded, %d were acknowledged", len(events), recorded.Load())
+	}
+	pool.Close()
+	if err := goleak.Find(before); err != nil {
+		t.Error(err)
+	}
+}
+
+// Nodes that start together migrate together.
+func TestMigrateAtOnce(t *testing.T) {
+	t.Parallel()
+	pool := migrated(t)
+	var group errgroup.Group
+	for range 4 {
+		group.Go(func() error { return postgres.Migrate(t.Context(), pool) })
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestOpenWithoutMigration(t *testing.T) {
+	t.Parallel()
+	pool := migrated(t)
+	mustExec(t, pool, "DROP SCHEMA eventstore CASCADE")
+	if _, err := postgres.Open(t.Context(), pool, postgres.Options{}); err == nil {
+		t.Error("a database without the log was opened")
+	}
+}
+
+// A reader that falls out of what the node holds in memory goes on from the
+// database, and comes back.
+func TestSubscriberFarBehind(t *testing.T) {
+	t.Parallel()
+	store := open(t, migrated(t))
+	const total = 30_000 // several times what the tail holds
+	live, resume := make(chan struct{}), make(chan struct{})
+	var slow []eventstore.Position
+	var group errgroup.Group
+	group.Go(func() error {
+		for item, err := range store.Subscribe(t.Context(), eventstore.Start, eventstore.Filter{}) {
+			switch {
+			case err != nil:
+				return err
+			case item.CaughtUp && item.Checkpoint.IsStart():
+				close(live)
+				<-resume
+			case item.Event != nil:
+				if slow = append(slow, item.Checkpoint); len(slow) == total {
+					return nil
+				}
+			}
+		}
+		return errors.New("the subscription ended")
+	})
+	<-live
+	for i := range total / 1000 {
+		if _, err := store.Append(t.Context(), fmt.Sprint("a-", i), eventstore.NoStream, newEvents(1000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(resume)
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	for i, position := range slow {
+		if want := eventstore.At(uint64(i + 1)); position != want {
+			t.Fatalf("event %d came at position %s, want %s", i, position, want)
+		}
+	}
+}

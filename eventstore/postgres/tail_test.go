@@ -1,0 +1,143 @@
+package postgres
+
+import (
+	"testing"
+
+	"daybook/eventstore"
+)
+
+// made returns events at positions first to last.
+func made(first, last uint64) []eventstore.Recorded {
+	var events []eventstore.Recorded
+	for n := first; n <= last; n++ {
+		events = append(events, eventstore.Recorded{Position: eventstore.At(n), Event: eventstore.Event{Data: []byte(`{}`)}})
+	}
+	return events
+}
+
+// tailFrom is a tail with a reader that begins after a position.
+func tailFrom(head uint64) *tail {
+	t := newTail()
+	t.join()
+	t.begin(head)
+	return t
+}
+
+// holds fails unless the tail yields exactly the positions after one.
+func (t *tail) holds(tb testing.TB, after, last uint64) {
+	tb.Helper()
+	for after < last {
+		v := t.read(after)
+		if !v.covered || len(v.events) == 0 {
+			tb.Fatalf("after %d: covered %t, %d events; want all up to %d", after, v.covered, len(v.events), last)
+		}
+		for _, e := range v.events {
+			if after++; number(e.Position) != after {
+				tb.Fatalf("position %s where %d should come", e.Position, after)
+			}
+		}
+	}
+	if v := t.read(last); len(v.events) > 0 || !v.covered {
+		tb.Fatalf("after %d: covered %t and %d events, want none", last, v.covered, len(v.events))
+	}
+}
+
+func TestTailPutsCommitsInOrder(t *testing.T) {
+	for name, added := range map[string][][]eventstore.Recorded{
+		"in order":                   {made(11, 12), made(13, 15), made(16, 16)},
+		"answers crossed":            {made(13, 15), made(11, 12), made(16, 16)},
+		"the other way round":        {made(16, 16), made(13, 15), made(11, 12)},
+		"known already":              {made(9, 10), made(11, 15), made(5, 13), made(16, 16)},
+		"partly known":               {made(11, 14), made(13, 16)},
+		"read from the database too": {made(14, 15), made(11, 16), made(11, 13)},
+		"same start, longer":         {made(12, 13), made(12, 16), made(11, 11)},
+		"same start, shorter":        {made(12, 16), made(12, 13), made(11, 11)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tail := tailFrom(10)
+			for _, events := range added {
+				tail.add(events)
+			}
+			tail.holds(t, 10, 16)
+			if tail.hasGap() {
+				t.Error("a gap is left")
+			}
+		})
+	}
+}
+
+func TestTailKeepsWhatCameBeforeItBegan(t *testing.T) {
+	tail := newTail()
+	tail.join()
+	tail.add(made(11, 12)) // committed while follow reads the head
+	if v := tail.read(10); v.covered {
+		t.Error("a tail that has not begun covers nothing")
+	}
+	tail.begin(10)
+	tail.holds(t, 10, 12)
+}
+
+func TestTailReportsGap(t *testing.T) {
+	tail := tailFrom(10)
+	tail.add(made(12, 12))
+	tail.holds(t, 10, 10)
+	select {
+	case <-tail.gap:
+	default:
+		t.Error("nobody is told of the gap")
+	}
+	tail.add(made(11, 11))
+	tail.holds(t, 10, 12)
+}
+
+func TestTailIsBounded(t *testing.T) {
+	t.Run("by count", func(t *testing.T) {
+		tail := tailFrom(0)
+		tail.add(made(1, tailEvents+100))
+		if tail.covers(99) {
+			t.Error("more events are held than the bound")
+		}
+		tail.holds(t, 100, tailEvents+100)
+	})
+	t.Run("by bytes", func(t *testing.T) {
+		tail := tailFrom(0)
+		events := made(1, 100)
+		for i := range events {
+			events[i].Data = make([]byte, 1<<20)
+		}
+		tail.add(events)
+		if tail.bytes > tailBytes+1<<20 {
+			t.Errorf("%d bytes are held, the bound is %d", tail.bytes, tailBytes)
+		}
+		tail.holds(t, tail.first-1, 100)
+	})
+	t.Run("ahead of a gap", func(t *testing.T) {
+		tail := tailFrom(0)
+		for n := uint64(2); n <= tailEvents+100; n++ {
+			tail.add(made(n, n))
+		}
+		if tail.held > tailEvents {
+			t.Errorf("%d events are held ahead, the bound is %d", tail.held, tailEvents)
+		}
+		select {
+		case <-tail.look:
+		default:
+			t.Error("nobody is told to read what was dropped")
+		}
+		tail.add(made(1, tailEvents+200)) // as follow reads it
+		tail.holds(t, tailEvents, tailEvents+200)
+	})
+	t.Run("without readers", func(t *testing.T) {
+		tail := tailFrom(0)
+		tail.add(made(1, 10))
+		tail.leave()
+		tail.add(made(11, 20))
+		if tail.events != nil || tail.bytes != 0 || len(tail.ahead) > 0 {
+			t.Error("events are held for nobody")
+		}
+		tail.join()
+		tail.begin(20)
+		tail.add(made(21, 21))
+		tail.holds(t, 20, 21)
+	})
+}
