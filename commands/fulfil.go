@@ -156,23 +156,32 @@ func (s *Service) takeBack(ctx context.Context, meta eventstore.Metadata, id uni
 
 // FireTimer does what a deadline asks for, at the database's time.
 func (s *Service) FireTimer(ctx context.Context, timer Timer, now time.Time) error {
-	meta := eventstore.Metadata{
-		CommandID: timerCommand(timer), CorrelationID: timer.Target, Actor: "system:timer",
-	}
+	meta := eventstore.Metadata{CommandID: timerCommand(timer, 0), CorrelationID: timer.Target, Actor: "system:timer"}
 	switch timer.Kind {
 	case OrderDeadline:
 		_, err := s.Order(ctx, Call{Meta: meta}, unit.OrderID(timer.Target), order.Expire{Now: now})
 		return err
 	case ReservationDeadline:
-		key, err := stock.ParseStream(timer.Target)
-		if err != nil {
-			return err
-		}
-		_, err = s.Stock.Handle(ctx, Request[stock.Command]{
+		return s.expireReservations(ctx, timer, meta, now)
+	}
+	return fmt.Errorf("timer %s: unknown kind %q", timer.Key, timer.Kind)
+}
+
+// expireReservations ends all that are due in a stream; one decision ends only so
+// many of them.
+func (s *Service) expireReservations(ctx context.Context, timer Timer, meta eventstore.Metadata, now time.Time) error {
+	key, err := stock.ParseStream(timer.Target)
+	if err != nil {
+		return err
+	}
+	for round := 0; ; round++ {
+		meta.CommandID = timerCommand(timer, round)
+		answer, err := s.Stock.Handle(ctx, Request[stock.Command]{
 			Stream: timer.Target, Meta: meta,
 			Commands: []stock.Command{stock.ExpireDue{At: stock.At{Key: key, Now: now}}}, Redecide: true,
 		})
-		return err
+		if err != nil || len(answer.Events) == 0 {
+			return err
+		}
 	}
-	return fmt.Errorf("timer %s: unknown kind %q", timer.Key, timer.Kind)
 }

@@ -144,6 +144,14 @@ func (l *lane[S, C, E]) attempt(ctx context.Context, jobs []*job[S, C, E], mayGu
 	if err != nil {
 		return jobs, err
 	}
+	if result.Replayed {
+		// The log holds these ids already: from a run before this one, or from
+		// another driver of the same process. What it holds under them may be
+		// another decision than this one (the outcome of a checkout has one id,
+		// and two forms), and may not be the stream's end. So look, and decide again.
+		l.forget()
+		return jobs, nil
+	}
 	l.recorded(jobs, base, result)
 	return nil, nil
 }
@@ -258,7 +266,7 @@ func (l *lane[S, C, E]) answerWithoutAppend(ctx context.Context, jobs []*job[S, 
 		}
 	}
 	for _, j := range jobs {
-		l.answer(j, l.revision, l.position)
+		l.answer(j, l.revision, l.position, false)
 	}
 	return nil, nil
 }
@@ -277,17 +285,17 @@ func (l *lane[S, C, E]) recorded(jobs []*job[S, C, E], base int64, result events
 		if len(j.encoded) > 0 {
 			l.done.add(receipt{Command: j.request.Meta.CommandID, Revision: at, Position: result.Position})
 		}
-		l.answer(j, at, result.Position)
+		l.answer(j, at, result.Position, result.Replayed && len(j.encoded) > 0)
 	}
 	l.snapshot()
 }
 
-func (l *lane[S, C, E]) answer(j *job[S, C, E], revision int64, position eventstore.Position) {
+func (l *lane[S, C, E]) answer(j *job[S, C, E], revision int64, position eventstore.Position, replayed bool) {
 	switch {
 	case j.look != nil:
 		j.look(l.state, l.revision)
 	case j.err == nil && !j.settled:
-		j.answer = Answer[E]{Revision: revision, Position: position, Events: j.events}
+		j.answer = Answer[E]{Revision: revision, Position: position, Events: j.events, Replayed: replayed}
 	}
 	close(j.done)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"sync"
 	"time"
 
@@ -264,9 +265,10 @@ func each[T any](ctx context.Context, items []T, do func(ctx context.Context, i 
 	return errors.Join(errs...)
 }
 
-// timerCommand is the id of what a timer's firing does: one for each deadline.
-func timerCommand(timer Timer) uuid.UUID {
-	return uuid.UUID(unit.DeriveUUID("timer", timer.Key, timer.DueAt.UTC().Format(time.RFC3339Nano)))
+// timerCommand is the id of what a timer's firing does: one for each deadline,
+// and round.
+func timerCommand(timer Timer, round int) uuid.UUID {
+	return uuid.UUID(unit.DeriveUUID("timer", timer.Key, timer.DueAt.UTC().Format(time.RFC3339Nano), strconv.Itoa(round)))
 }
 
 // errNoCheckout means that a cart's stream does not hold the checkout asked for.
