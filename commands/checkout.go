@@ -111,6 +111,8 @@ func (s *Service) finishCheckout(ctx context.Context, meta eventstore.Metadata, 
 	}
 	var keep []cart.Held
 	switch outcome := outcome.(type) {
+	case cart.Opened, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CheckoutStarted, cart.Abandoned, cart.Expired:
+		panic(fmt.Sprintf("commands: %T is not an outcome of a checkout", outcome))
 	case cart.CheckedOut:
 		place := checkout.Place(started, outcome)
 		placed, err := s.Orders.Handle(ctx, Request[order.Command]{
@@ -124,8 +126,6 @@ func (s *Service) finishCheckout(ctx context.Context, meta eventstore.Metadata, 
 		keep = outcome.Held
 	case cart.CheckoutRefused:
 		result.Shortages = outcome.Shortages
-	default:
-		panic(fmt.Sprintf("commands: %T is not an outcome of a checkout", outcome))
 	}
 	return result, s.releaseUnkept(ctx, meta, started, keep)
 }

@@ -185,7 +185,7 @@ func (h *Handler[S, C, E]) enqueue(job *job[S, C, E]) error {
 // stays: its queue is the only one its stream may have.
 func (h *Handler[S, C, E]) evict() {
 	for at := h.recent.Back(); at != nil && len(h.lanes) > h.options.CacheStreams; {
-		l := at.Value.(*lane[S, C, E]) //nolint:errcheck,forcetypeassert // the list holds nothing else
+		l := at.Value.(*lane[S, C, E]) // the list holds nothing else
 		before := at.Prev()
 		if !l.running {
 			h.recent.Remove(at)

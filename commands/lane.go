@@ -110,7 +110,7 @@ func (l *lane[S, C, E]) process(batch []*job[S, C, E]) {
 		l.handler.options.Logger.Debug("lost a race, deciding again",
 			"stream", l.stream, "attempt", attempt, "actual", conflict.Actual)
 		if wait := time.Duration(attempt-1) * time.Millisecond; wait > 0 {
-			pause(ctx, rand.N(wait)) //nolint:forbidigo // jitter is not a decision
+			pause(ctx, rand.N(wait))
 		}
 	}
 }

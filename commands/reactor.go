@@ -236,7 +236,7 @@ type page struct {
 type pageKey struct{}
 
 func pageOf(msg *message.Message) page {
-	p, _ := msg.Context().Value(pageKey{}).(page) //nolint:errcheck // only pageSubscriber makes these messages
+	p, _ := msg.Context().Value(pageKey{}).(page) // only pageSubscriber makes these messages
 	return p
 }
 

@@ -123,9 +123,7 @@ func (t *tracker) setTimer(timer Timer) {
 }
 
 func (t *tracker) clearTimer(key string) {
-	if _, fresh := t.set[key]; fresh {
-		delete(t.set, key)
-	}
+	delete(t.set, key)
 	// It may also stand from an earlier page, or from an earlier leader.
 	t.clear[key] = true
 }

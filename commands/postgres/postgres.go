@@ -28,7 +28,7 @@ func Migrate(ctx context.Context, pool *pgxpool.Pool) error {
 		return fmt.Errorf("commands: migrations: %w", err)
 	}
 	db := stdlib.OpenDBFromPool(pool)
-	defer db.Close() //nolint:errcheck // closes the wrapper, not the pool
+	defer db.Close() // the wrapper, not the pool
 	provider, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithTableName("daybook_commands_version"))
 	if err != nil {
 		return fmt.Errorf("commands: migrations: %w", err)

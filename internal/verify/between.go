@@ -106,6 +106,7 @@ func (b *Book) checkCarts() *Check {
 	for id, state := range b.Carts {
 		check.Examined++
 		switch state.Phase {
+		case cart.NotOpened, cart.IsOpen, cart.IsExpired, cart.IsAbandoned:
 		case cart.Completed:
 			if o, placed := b.Orders[state.OrderID]; !placed {
 				check.differ("cart %s is checked out, order %s was not placed", id, state.OrderID)

@@ -148,7 +148,7 @@ func (b *Book) readStock(e eventstore.Recorded) error {
 	shelf := b.Stock[key]
 	if shelf == nil {
 		shelf = &Shelf{
-			unavailable: map[stock.Condition]unit.Quantity{}, holds: map[unit.ReservationID]hold{},
+			unavailable: make(map[stock.Condition]unit.Quantity), holds: map[unit.ReservationID]hold{},
 			allocated: map[unit.OrderID]unit.Quantity{}, ended: map[unit.ReservationID]string{},
 		}
 		b.Stock[key] = shelf
