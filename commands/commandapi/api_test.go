@@ -1,0 +1,189 @@
+package commandapi_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/go-json-experiment/json"
+
+	"daybook/commands"
+	"daybook/commands/commandapi"
+	"daybook/eventstore/memory"
+	"daybook/internal/httpapi"
+)
+
+// shop is the command API over a log in memory.
+type shop struct {
+	t       *testing.T
+	handler http.Handler
+	service *commands.Service
+	answers *answers
+	store   *memory.Store
+}
+
+func open(t *testing.T) *shop {
+	t.Helper()
+	store := memory.New()
+	kept := &answers{kept: make(map[string]commands.StoredAnswer)}
+	return shop{t: t, store: store, answers: kept}.start()
+}
+
+// start begins a process over the shop's log and answers.
+func (s shop) start() *shop { return s.withAnswers(s.answers) }
+
+// withAnswers begins a process that keeps its answers elsewhere.
+func (s shop) withAnswers(kept commands.Answers) *shop {
+	s.t.Helper()
+	s.service = commands.NewService(s.store, commands.DefaultPolicy(), time.Now, commands.Options{})
+	var err error
+	s.handler, err = httpapi.New(httpapi.Options{Version: "test"}, func(api huma.API) {
+		commandapi.Register(api, s.service, commandapi.Options{Answers: kept})
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() {
+		if err := s.service.Close(context.Background()); err != nil {
+			s.t.Error(err)
+		}
+	})
+	return &s
+}
+
+// answers keeps answers in memory.
+type answers struct {
+	mu   sync.Mutex
+	kept map[string]commands.StoredAnswer
+}
+
+func (a *answers) Find(_ context.Context, scope, key string) (*commands.StoredAnswer, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if answer, found := a.kept[scope+"\x00"+key]; found {
+		return &answer, nil
+	}
+	return nil, nil
+}
+
+func (a *answers) Keep(answer commands.StoredAnswer) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.kept[answer.Scope+"\x00"+answer.Key] = answer
+}
+
+// lose forgets everything, as a node does that dies before it writes.
+func (a *answers) lose() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	clear(a.kept)
+}
+
+// response is what came back.
+type response struct {
+	status int
+	header http.Header
+	text   string
+	body   map[string]any
+}
+
+// ask sends a request; headers are name, value, name, value.
+func (s *shop) ask(method, path, body string, headers ...string) response {
+	s.t.Helper()
+	r := httptest.NewRequestWithContext(s.t.Context(), method, path, strings.NewReader(body))
+	if body == "" {
+		r.Body = http.NoBody
+	}
+	r.Header.Set("Content-Type", "application/json")
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	s.handler.ServeHTTP(w, r)
+	text, err := io.ReadAll(w.Result().Body)
+	if err != nil {
+		s.t.Error(err)
+	}
+	got := response{status: w.Code, header: w.Header(), text: string(text)}
+	if len(text) > 0 {
+		if err := json.Unmarshal(text, &got.body); err != nil {
+			s.t.Errorf("%s %s answers %q, which is not JSON: %v", method, path, text, err)
+		}
+	}
+	return got
+}
+
+// must sends a request that has to succeed.
+func (s *shop) must(method, path, body string, headers ...string) response {
+	s.t.Helper()
+	got := s.ask(method, path, body, headers...)
+	if got.status >= 300 {
+		s.t.Fatalf("%s %s answers %d %s", method, path, got.status, got.text)
+	}
+	return got
+}
+
+// problem checks that an answer is the problem of a code.
+func (r response) problem(t *testing.T, status int, code string) {
+	t.Helper()
+	if r.status != status || r.body["type"] != "/problems/"+code || r.header.Get("Content-Type") != "application/problem+json" {
+		t.Errorf("answer %d %s %s, want %d, the problem %s", r.status, r.header.Get("Content-Type"), r.text, status, code)
+	}
+}
+
+// at follows a path of members and indexes.
+func (r response) at(path ...any) any {
+	var value any = r.body
+	for _, step := range path {
+		switch step := step.(type) {
+		case string:
+			object, _ := value.(map[string]any)
+			value = object[step]
+		case int:
+			list, _ := value.([]any)
+			if step >= len(list) {
+				return nil
+			}
+			value = list[step]
+		}
+	}
+	return value
+}
+
+var keyCount struct {
+	sync.Mutex
+	n int
+}
+
+// key is a header with a key that was not used before.
+func key() (name, value string) {
+	keyCount.Lock()
+	defer keyCount.Unlock()
+	keyCount.n++
+	return "Idempotency-Key", fmt.Sprintf("key-%d", keyCount.n)
+}
+
+// sell lists a product at 2.50 GBP and puts units of it on the shelf.
+func (s *shop) sell(sku string, units int) {
+	s.t.Helper()
+	s.must("PUT", "/v1/products/"+sku, `{"title":"A `+sku+`","prices":[{"amount":"2.50","currency":"GBP"}]}`)
+	if units > 0 {
+		name, value := key()
+		s.must("POST", "/v1/stock/"+sku+"/main/receipts", fmt.Sprintf(`{"quantity":%d}`, units), name, value)
+	}
+}
+
+// cart opens a cart with one line and returns its id.
+func (s *shop) cart(sku string, quantity int) string {
+	s.t.Helper()
+	got := s.must("POST", "/v1/carts", fmt.Sprintf(`{"currency":"GBP","lines":[{"sku":%q,"quantity":%d}]}`, sku, quantity))
+	id, _ := got.body["cart_id"].(string)
+	return id
+}

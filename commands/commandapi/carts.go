@@ -1,0 +1,168 @@
+package commandapi
+
+import (
+	"context"
+	"strconv"
+
+	"daybook/commands"
+	"daybook/domain/cart"
+	"daybook/domain/unit"
+)
+
+// at is the JSON pointer of a list's item.
+func at(list string, i int) string { return list + "/" + strconv.Itoa(i) }
+
+// LineInput is a line as a customer asks for it. It has no price: that is the
+// catalogue's.
+type LineInput struct {
+	SKU      string `json:"sku" minLength:"1" maxLength:"128" example:"85123A"`
+	Quantity int64  `json:"quantity" minimum:"1" maximum:"1000000000" example:"2"`
+}
+
+func lines(bad *check, pointer string, given []LineInput) []commands.WantedLine {
+	wanted := make([]commands.WantedLine, len(given))
+	for i, line := range given {
+		sku := inBody(bad, at(pointer, i)+"/sku", line.SKU, unit.ParseSKU)
+		quantity := inBody(bad, at(pointer, i)+"/quantity", line.Quantity, unit.ParseQuantity)
+		wanted[i] = commands.WantedLine{SKU: sku, Quantity: quantity}
+		if string(sku) != line.SKU {
+			wanted[i].SKUText = line.SKU
+		}
+	}
+	return wanted
+}
+
+type openCartInput struct {
+	Headers
+	Body struct {
+		CartID     string      `json:"cart_id,omitempty" maxLength:"64" doc:"Chosen by you, or made here: the same for the same Idempotency-Key."`
+		CustomerID string      `json:"customer_id,omitempty" maxLength:"64" doc:"Empty for a guest."`
+		Currency   string      `json:"currency" minLength:"3" maxLength:"3" example:"GBP"`
+		Country    string      `json:"country,omitempty" maxLength:"100" doc:"Where it goes, as you name it."`
+		Lines      []LineInput `json:"lines,omitempty" maxItems:"2000" doc:"The first lines; all are added, or none."`
+	}
+}
+
+func (a *api) openCart(ctx context.Context, c call, in *openCartInput) (*answer[CartState], error) {
+	var bad check
+	id := orElse(&bad, "/cart_id", in.Body.CartID, unit.ParseCartID, c.derive("cart"))
+	open := cart.Open{
+		CartID:     id,
+		CustomerID: optional(&bad, "/customer_id", in.Body.CustomerID, unit.ParseCustomerID),
+		Currency:   inBody(&bad, "/currency", in.Body.Currency, unit.ParseCurrency),
+		Country:    in.Body.Country,
+	}
+	wanted := lines(&bad, "/lines", in.Body.Lines)
+	if err := bad.err(); err != nil {
+		return nil, err
+	}
+	c.New = true
+	done, err := a.service.AddLines(ctx, c.Call, id, &open, wanted)
+	if err != nil {
+		return nil, err
+	}
+	out, err := a.cart(ctx, id, done)
+	if err != nil {
+		return nil, err
+	}
+	return out.at("/v1/carts/" + string(id)), nil
+}
+
+// CartPath names a cart.
+type CartPath struct {
+	Headers
+	CartID string `path:"cart_id" maxLength:"64"`
+}
+
+type addLinesInput struct {
+	CartPath
+	Body struct {
+		Lines []LineInput `json:"lines" minItems:"1" maxItems:"2000" doc:"All are added, or none."`
+	}
+}
+
+func (a *api) addLines(ctx context.Context, c call, in *addLinesInput) (*answer[CartState], error) {
+	var bad check
+	id := inPath(&bad, "cart_id", in.CartID, unit.ParseCartID)
+	wanted := lines(&bad, "/lines", in.Body.Lines)
+	if err := bad.err(); err != nil {
+		return nil, err
+	}
+	done, err := a.service.AddLines(ctx, c.Call, id, nil, wanted)
+	if err != nil {
+		return nil, err
+	}
+	return a.cart(ctx, id, done)
+}
+
+// CartLinePath names a line of a cart.
+type CartLinePath struct {
+	CartPath
+	Line int `path:"line" minimum:"1"`
+}
+
+type changeQuantityInput struct {
+	CartLinePath
+	Body struct {
+		Quantity int64 `json:"quantity" minimum:"1" maximum:"1000000000"`
+	}
+}
+
+func (a *api) changeQuantity(ctx context.Context, c call, in *changeQuantityInput) (*answer[CartState], error) {
+	var bad check
+	id := inPath(&bad, "cart_id", in.CartID, unit.ParseCartID)
+	quantity := inBody(&bad, "/quantity", in.Body.Quantity, unit.ParseQuantity)
+	if err := bad.err(); err != nil {
+		return nil, err
+	}
+	return a.changeCart(ctx, c, id, cart.ChangeQuantity{Line: in.Line, Quantity: quantity})
+}
+
+func (a *api) removeLine(ctx context.Context, c call, in *CartLinePath) (*answer[CartState], error) {
+	var bad check
+	id := inPath(&bad, "cart_id", in.CartID, unit.ParseCartID)
+	if err := bad.err(); err != nil {
+		return nil, err
+	}
+	return a.changeCart(ctx, c, id, cart.RemoveLine{Line: in.Line})
+}
+
+type abandonInput struct {
+	CartPath
+	Body *struct {
+		Reason string `json:"reason,omitempty" maxLength:"500"`
+	}
+}
+
+func (a *api) abandonCart(ctx context.Context, c call, in *abandonInput) (*answer[CartState], error) {
+	var bad check
+	id := inPath(&bad, "cart_id", in.CartID, unit.ParseCartID)
+	if err := bad.err(); err != nil {
+		return nil, err
+	}
+	abandon := cart.Abandon{}
+	if in.Body != nil {
+		abandon.Reason = in.Body.Reason
+	}
+	return a.changeCart(ctx, c, id, abandon)
+}
+
+func (a *api) changeCart(ctx context.Context, c call, id unit.CartID, wanted ...cart.Command) (*answer[CartState], error) {
+	done, err := a.service.Cart(ctx, c.Call, id, wanted...)
+	if err != nil {
+		return nil, err
+	}
+	return a.cart(ctx, id, done)
+}
+
+// cart answers with the cart as it stands.
+func (a *api) cart(ctx context.Context, id unit.CartID, done commands.Answer[cart.Event]) (*answer[CartState], error) {
+	if state, revision, whole := foldNew(cart.Evolve, done); whole {
+		return reply(revision, done.Position, done.Replayed, cartState(state, revision)), nil
+	}
+	state, err := view(ctx, a.service.Carts, cart.Stream(id), cartState)
+	if err != nil {
+		return nil, err
+	}
+	return reply(state.Revision, done.Position, done.Replayed, state), nil
+}

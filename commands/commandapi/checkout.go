@@ -1,0 +1,161 @@
+package commandapi
+
+import (
+	"context"
+	"time"
+
+	"daybook/commands"
+	"daybook/domain/cart"
+	"daybook/domain/order"
+	"daybook/domain/unit"
+	"daybook/internal/problem"
+)
+
+type checkoutInput struct {
+	CartPath
+	Body struct {
+		OrderID     string         `json:"order_id,omitempty" maxLength:"64" doc:"Chosen by you, or made here: the same for the same Idempotency-Key. An id whose checkout was refused stays refused."`
+		Reference   string         `json:"reference,omitempty" maxLength:"100" doc:"Your own number for the order."`
+		Sourcing    *SourcingInput `json:"sourcing,omitempty" doc:"Which locations may serve it; by default the shop's."`
+		Policy      string         `json:"policy,omitempty" enum:"all-or-nothing,line-by-line" doc:"What to do when stock is short: refuse, or leave out the lines that are. By default the shop's."`
+		HoldSeconds int64          `json:"hold_seconds,omitzero" minimum:"1" maximum:"2592000" doc:"How long the stock is held for an order that is not confirmed. By default the shop's."`
+		Payment     *PaymentInput  `json:"payment,omitempty" doc:"A payment transaction to record with the order."`
+		Confirm     bool           `json:"confirm,omitzero" doc:"Confirm the order at once: its reservations become allocations."`
+	}
+}
+
+// SourcingInput says where stock may come from.
+type SourcingInput struct {
+	Locations []string `json:"locations" minItems:"1" maxItems:"20" doc:"In order of preference."`
+	Split     bool     `json:"split,omitzero" doc:"Allow one SKU to come from several locations."`
+}
+
+// PaymentInput is a payment made before the order was placed.
+type PaymentInput struct {
+	TransactionID string      `json:"transaction_id,omitempty" maxLength:"64"`
+	Type          string      `json:"type,omitempty" enum:"authorize,capture" default:"capture"`
+	State         string      `json:"state,omitempty" enum:"pending,succeeded,failed" default:"succeeded"`
+	Amount        *MoneyInput `json:"amount,omitempty" doc:"By default what the order is charged."`
+	Provider      string      `json:"provider,omitempty" maxLength:"100"`
+	Reference     string      `json:"reference,omitempty" maxLength:"100" doc:"The provider's own."`
+}
+
+// CheckoutState is how a checkout ended: with an order, perhaps of fewer lines.
+type CheckoutState struct {
+	Order     OrderState      `json:"order"`
+	Dropped   []int           `json:"dropped,omitempty" doc:"Lines left out under the policy line-by-line."`
+	Shortages []cart.Shortage `json:"shortages,omitempty" doc:"Why they were left out."`
+}
+
+func (a *api) checkout(ctx context.Context, c call, in *checkoutInput) (*answer[CheckoutState], error) {
+	var bad check
+	ask := commands.CheckoutRequest{
+		CartID:    inPath(&bad, "cart_id", in.CartID, unit.ParseCartID),
+		OrderID:   orElse(&bad, "/order_id", in.Body.OrderID, unit.ParseOrderID, c.derive("order")),
+		Reference: in.Body.Reference, Shortage: cart.Policy(in.Body.Policy),
+	}
+	if given := in.Body.Sourcing; given != nil {
+		ask.Sourcing = &cart.Sourcing{Split: given.Split}
+		for i, location := range given.Locations {
+			ask.Sourcing.Locations = append(ask.Sourcing.Locations, inBody(&bad, at("/sourcing/locations", i), location, unit.ParseLocationID))
+		}
+	}
+	if in.Body.HoldSeconds > 0 {
+		ask.HoldUntil = a.service.Now().Add(time.Duration(in.Body.HoldSeconds) * time.Second)
+	}
+	pay := payment(&bad, c, in.Body.Payment)
+	if err := bad.err(); err != nil {
+		return nil, err
+	}
+	result, err := a.service.Checkout(ctx, c.Call, ask)
+	if err != nil {
+		return nil, err
+	}
+	if err := result.Refusal(); err != nil {
+		return nil, err
+	}
+	placed := result.Order
+	if pay != nil || in.Body.Confirm {
+		if placed, err = a.payAndConfirm(ctx, c, ask.OrderID, placed, pay, in.Body.Confirm); err != nil {
+			return nil, withOrder(ctx, err, ask.OrderID)
+		}
+	}
+	state, err := a.placedState(ctx, ask.OrderID, placed, in.Body.Confirm)
+	if err != nil {
+		return nil, err
+	}
+	body := CheckoutState{Order: state, Dropped: result.Dropped, Shortages: result.Shortages}
+	replayed := result.Order.Replayed || len(result.Order.Events) == 0 // the order was there before
+	return reply(state.Revision, placed.Position, replayed, body).at("/v1/orders/" + string(ask.OrderID)), nil
+}
+
+// payment reads the payment of a checkout; an amount left out is set when the
+// order says what it is charged.
+func payment(bad *check, c call, given *PaymentInput) *order.RecordTransaction {
+	if given == nil {
+		return nil
+	}
+	record := &order.RecordTransaction{
+		TransactionID: orElse(bad, "/payment/transaction_id", given.TransactionID, unit.ParseTransactionID, c.derive("transaction")),
+		Type:          order.TransactionType(given.Type), State: order.TransactionState(given.State),
+		Provider: given.Provider, Reference: given.Reference,
+	}
+	if given.Amount != nil {
+		record.Amount = money(bad, "/payment/amount", *given.Amount)
+	}
+	return record
+}
+
+// payAndConfirm does what a checkout asks for beyond the order, in one step. It
+// returns both steps' answers as one.
+func (a *api) payAndConfirm(ctx context.Context, c call, id unit.OrderID, placed commands.Answer[order.Event], pay *order.RecordTransaction, confirm bool) (commands.Answer[order.Event], error) {
+	var wanted []order.Command
+	if pay != nil {
+		if pay.Amount.Currency == "" {
+			state, err := a.placedState(ctx, id, placed, false)
+			if err != nil {
+				return placed, err
+			}
+			pay.Amount = state.Charge
+		}
+		if pay.Amount.Sign() != 0 { // a free order is paid without a transaction
+			wanted = append(wanted, *pay)
+		}
+	}
+	if confirm {
+		wanted = append(wanted, order.Confirm{Now: a.service.Now()})
+	}
+	if len(wanted) == 0 {
+		return placed, nil
+	}
+	done, err := a.service.Order(ctx, c.then("confirm"), id, wanted...)
+	if err != nil {
+		return placed, err
+	}
+	if !placed.Replayed && !done.Replayed && len(placed.Events) > 0 && len(done.Events) > 0 {
+		done.Events = append(placed.Events[:len(placed.Events):len(placed.Events)], done.Events...)
+	} else {
+		done.Events = nil // some of it is from before: look again
+	}
+	return done, nil
+}
+
+// placedState is the order as this request left it. Reading it again is spared
+// where its events are all known; a confirmed order has one more, which tells
+// that its stock is settled and shows in none of the state's members.
+func (a *api) placedState(ctx context.Context, id unit.OrderID, done commands.Answer[order.Event], confirmed bool) (OrderState, error) {
+	known := done
+	if confirmed && len(done.Events) > 0 && done.Revision == int64(len(done.Events)) {
+		known.Revision--
+	}
+	if state, _, whole := foldNew(order.Evolve, known); whole {
+		return orderState(state, done.Revision), nil
+	}
+	return view(ctx, a.service.Orders, order.Stream(string(id)), orderState)
+}
+
+// withOrder tells the caller of a checkout whose order was placed, and whose
+// payment or confirmation was refused, which order that is.
+func withOrder(ctx context.Context, err error, id unit.OrderID) error {
+	return problem.From(ctx, known(err)).With(map[string]any{"order_id": id})
+}

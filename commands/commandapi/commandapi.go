@@ -1,0 +1,152 @@
+// Package commandapi is HTTP for writing: it reads a request strictly, makes it
+// a command with an id, calls one method of commands.Service and writes the
+// answer.
+//
+// It holds no rules (those are in domain) and answers no queries (those are in
+// readapi). Errors become statuses in internal/problem. Prices come from the
+// catalogue: no route takes one for a cart.
+package commandapi
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"daybook/commands"
+	"daybook/eventstore"
+	"daybook/internal/problem"
+)
+
+// Options are what the API needs beside the service.
+type Options struct {
+	// Answers keeps the answers to requests with an idempotency key.
+	Answers commands.Answers
+	Logger  *slog.Logger
+	// Timeout bounds a request (20 s). A write that was begun goes on to its end
+	// even if the client hangs up: half of it would be left for the reactor.
+	Timeout time.Duration
+}
+
+// api is the state behind the routes.
+type api struct {
+	service *commands.Service
+	keys    *keys
+	timeout time.Duration
+	huma    huma.API
+}
+
+// Register adds the routes of the command API.
+func Register(to huma.API, service *commands.Service, options Options) {
+	if options.Timeout == 0 {
+		options.Timeout = 20 * time.Second
+	}
+	if options.Logger == nil {
+		options.Logger = slog.New(slog.DiscardHandler)
+	}
+	a := &api{
+		service: service, huma: to, timeout: options.Timeout,
+		keys: &keys{answers: options.Answers, timeout: options.Timeout, underWay: make(map[scopedKey]chan struct{})},
+	}
+	a.routes()
+}
+
+// op describes a route.
+type op struct {
+	method, path string
+	id           string // its name in the document: "add-cart-lines"
+	summary      string
+	about        string // more, in Markdown
+	created      bool   // answers 201
+	// key means an Idempotency-Key is needed: doing it twice would move stock or
+	// money twice, or hold it twice.
+	key bool
+}
+
+// answer is what every write returns.
+type answer[B any] struct {
+	ETag     string `header:"ETag" doc:"The revision of the aggregate, for If-Match."`
+	Position string `header:"Daybook-Position" doc:"Where the log stands after this write; a read can wait for it."`
+	Replayed string `header:"Idempotency-Replayed" doc:"true if this had been done before, under the same key."`
+	Location string `header:"Location" doc:"Where the read API will show what was made."`
+	Body     B
+}
+
+// input is a request type: it embeds Headers.
+type input[I any] interface {
+	*I
+	common() *Headers
+}
+
+// add registers a route. Its handler returns its error as it is.
+func add[I any, PI input[I], B any](a *api, tag string, o op, handle func(context.Context, call, PI) (*answer[B], error)) {
+	operation := huma.Operation{
+		OperationID: o.id, Method: o.method, Path: o.path, Summary: o.summary, Description: o.about, Tags: []string{tag},
+		DefaultStatus: http.StatusOK, MaxBodyBytes: maxBodyBytes,
+		Middlewares: huma.Middlewares{a.keys.middleware(o.key)},
+	}
+	if o.created {
+		operation.DefaultStatus = http.StatusCreated
+	}
+	if o.key {
+		operation.Parameters = []*huma.Param{requiredKey}
+	}
+	huma.Register(a.huma, operation, func(ctx context.Context, in *I) (*answer[B], error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.timeout)
+		defer cancel()
+		c, err := newCall(ctx, PI(in).common())
+		if err == nil {
+			var out *answer[B]
+			if out, err = handle(ctx, c, in); err == nil {
+				return out, nil
+			}
+		}
+		return nil, problem.From(ctx, known(err))
+	})
+}
+
+// known turns the errors of commands into problems.
+func known(err error) error {
+	if stale, ok := errors.AsType[*commands.StaleError](err); ok {
+		return problem.Stale(stale.Expected, stale.Actual)
+	}
+	if errors.Is(err, commands.ErrOverloaded) {
+		return problem.Overloaded(err)
+	}
+	if errors.Is(err, commands.ErrClosed) {
+		return problem.Unavailable(err)
+	}
+	return err
+}
+
+// reply is the answer of an aggregate at a revision.
+func reply[B any](revision int64, position eventstore.Position, replayed bool, body B) *answer[B] {
+	out := &answer[B]{ETag: etag(revision), Position: position.String(), Body: body}
+	if replayed {
+		out.Replayed = "true"
+	}
+	return out
+}
+
+func (o *answer[B]) at(location string) *answer[B] {
+	o.Location = location
+	return o
+}
+
+func etag(revision int64) string { return `"` + strconv.FormatInt(revision, 10) + `"` }
+
+// foldNew folds the state of a stream that the answers' request itself began,
+// without reading it again. It is false if the stream holds other events.
+func foldNew[S, E any](evolve func(S, E) S, answer commands.Answer[E]) (state S, revision int64, ok bool) {
+	if answer.Replayed || len(answer.Events) == 0 || answer.Revision != int64(len(answer.Events))-1 {
+		return state, 0, false
+	}
+	for _, event := range answer.Events {
+		state = evolve(state, event)
+	}
+	return state, answer.Revision, true
+}

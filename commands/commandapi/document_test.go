@@ -1,0 +1,77 @@
+package commandapi_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The document is read by generators of clients: every operation needs a name
+// of its own, words, and what it may answer.
+func TestTheDocumentDescribesEveryOperation(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	got := s.must("GET", "/openapi.json", "")
+	if version := got.at("openapi"); version != "3.1.0" {
+		t.Errorf("OpenAPI %v, want 3.1.0", version)
+	}
+	var names []string
+	paths, _ := got.at("paths").(map[string]any)
+	for path, methods := range paths {
+		for method, value := range methods.(map[string]any) { //nolint:errcheck,forcetypeassert // panics on a broken document
+			operation := response{body: value.(map[string]any)} //nolint:errcheck,forcetypeassert // likewise
+			where := method + " " + path
+			name, _ := operation.at("operationId").(string)
+			if name == "" || slices.Contains(names, name) {
+				t.Errorf("%s: operationId %q, want one of its own", where, name)
+			}
+			names = append(names, name)
+			if operation.at("summary") == nil || operation.at("tags", 0) == nil {
+				t.Errorf("%s: no summary or no tag", where)
+			}
+			if operation.at("responses", "default", "content", "application/problem+json") == nil {
+				t.Errorf("%s: problems are not documented", where)
+			}
+			for _, header := range []string{"ETag", "Daybook-Position"} {
+				if operation.at("responses", "200", "headers", header) == nil && operation.at("responses", "201", "headers", header) == nil {
+					t.Errorf("%s: header %s is not documented", where, header)
+				}
+			}
+		}
+	}
+	if len(names) < 45 {
+		t.Errorf("%d operations, want all commands", len(names))
+	}
+	if strings.Contains(got.text, `"$schema"`) {
+		t.Error("bodies have a $schema member")
+	}
+}
+
+// What the document says needs a key is what is refused without one.
+func TestTheDocumentSaysWhereAKeyIsNeeded(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	paths, _ := s.must("GET", "/openapi.json", "").at("paths").(map[string]any)
+	for path, methods := range paths {
+		for method, value := range methods.(map[string]any) { //nolint:errcheck,forcetypeassert // panics on a broken document
+			operation := response{body: value.(map[string]any)} //nolint:errcheck,forcetypeassert // likewise
+			documented, needed := false, false
+			parameters, _ := operation.at("parameters").([]any)
+			for i := range parameters {
+				if operation.at("parameters", i, "name") == "Idempotency-Key" {
+					documented = true
+					needed = operation.at("parameters", i, "required") == true
+				}
+			}
+			if !documented {
+				t.Errorf("%s %s: the key is not documented", method, path)
+			}
+			address := strings.NewReplacer("{", "", "}", "").Replace(path)
+			got := s.ask(strings.ToUpper(method), address, "{")
+			if refused := fmt.Sprint(got.body["type"]) == "/problems/idempotency-key-required"; refused != needed {
+				t.Errorf("%s %s: documented as needed: %t, refused without: %t", method, path, needed, refused)
+			}
+		}
+	}
+}

@@ -1,0 +1,170 @@
+package commandapi
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humamux"
+
+	"daybook/commands"
+	"daybook/internal/problem"
+)
+
+// keys gives a repeated request its first answer. On one node, requests under
+// the same key go one after the other; between nodes, the command id, which
+// derives from the key, keeps the second from doing it again.
+type keys struct {
+	answers commands.Answers
+	timeout time.Duration
+
+	mu       sync.Mutex
+	underWay map[scopedKey]chan struct{} // closed when the request is done
+}
+
+type scopedKey struct{ scope, key string }
+
+// middleware handles the Idempotency-Key of a route.
+func (k *keys) middleware(required bool) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		key := ctx.Header(headerKey)
+		r, w := humamux.Unwrap(ctx)
+		switch {
+		case key == "" && required:
+			problem.Write(w, r, problem.KeyRequired())
+		case key == "":
+			next(ctx)
+		case len(key) > maxKey:
+			problem.Write(w, r, problem.NotValid(problem.InParameter("header", headerKey, "want at most 255 characters")))
+		default:
+			if err := k.serve(ctx, scopedKey{scopeOf(r.Header.Get(headerActor)), key}, next); err != nil {
+				problem.Write(w, r, err)
+			}
+		}
+	}
+}
+
+func (k *keys) serve(ctx huma.Context, key scopedKey, next func(huma.Context)) error {
+	r, w := humamux.Unwrap(ctx)
+	body, err := io.ReadAll(r.Body)
+	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return problem.TooLarge(tooLarge.Limit, "bytes")
+	}
+	if err != nil {
+		return problem.Malformed("The body could not be read.")
+	}
+	hash := hashOf(r, body)
+	limited, cancel := context.WithTimeout(r.Context(), k.timeout)
+	defer cancel()
+	release, err := k.enter(limited, key)
+	if err != nil {
+		return err
+	}
+	defer release()
+	stored, err := k.answers.Find(limited, key.scope, key.key)
+	if err != nil {
+		return problem.Unavailable(err)
+	}
+	if stored != nil {
+		return replay(w, stored, hash)
+	}
+	repeatable := r.WithContext(r.Context())
+	repeatable.Body = io.NopCloser(bytes.NewReader(body))
+	record := &recorder{header: make(http.Header), status: http.StatusOK}
+	next(humamux.NewContext(ctx.Operation(), repeatable, record))
+	if record.final() {
+		k.answers.Keep(record.answer(key, hash))
+	}
+	record.writeTo(w)
+	return nil
+}
+
+// enter waits until no other request is under way under the key.
+func (k *keys) enter(ctx context.Context, key scopedKey) (release func(), err error) {
+	for {
+		k.mu.Lock()
+		other, busy := k.underWay[key]
+		if !busy {
+			done := make(chan struct{})
+			k.underWay[key] = done
+			k.mu.Unlock()
+			return func() {
+				k.mu.Lock()
+				delete(k.underWay, key)
+				k.mu.Unlock()
+				close(done)
+			}, nil
+		}
+		k.mu.Unlock()
+		select {
+		case <-other:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// hashOf tells requests apart: what is asked of what, on which belief.
+func hashOf(r *http.Request, body []byte) []byte {
+	hash := sha256.New()
+	for _, part := range []string{r.Method, r.URL.EscapedPath(), r.Header.Get("If-Match"), r.Header.Get("Daybook-Occurred-At")} {
+		_, _ = io.WriteString(hash, part+"\x00")
+	}
+	_, _ = hash.Write(body)
+	return hash.Sum(nil)
+}
+
+func replay(w http.ResponseWriter, stored *commands.StoredAnswer, hash []byte) error {
+	if !bytes.Equal(stored.RequestHash, hash) {
+		return problem.KeyReused()
+	}
+	for name, value := range stored.Headers {
+		w.Header().Set(name, value)
+	}
+	w.Header().Set("Idempotency-Replayed", "true")
+	w.WriteHeader(stored.Status)
+	_, _ = w.Write(stored.Body) // the client may have gone
+	return nil
+}
+
+// recorder holds an answer back until it is kept.
+type recorder struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (rec *recorder) Header() http.Header               { return rec.header }
+func (rec *recorder) WriteHeader(status int)            { rec.status = status }
+func (rec *recorder) Write(data []byte) (int, error)    { return rec.body.Write(data) }
+func (rec *recorder) SetReadDeadline(_ time.Time) error { return nil } // the body is here already
+
+// final tells an answer that stands from one that says to try again.
+func (rec *recorder) final() bool {
+	return rec.status < http.StatusInternalServerError && rec.header.Get("Retry-After") == ""
+}
+
+func (rec *recorder) answer(key scopedKey, hash []byte) commands.StoredAnswer {
+	headers := make(map[string]string, len(rec.header))
+	for name := range rec.header {
+		headers[name] = rec.header.Get(name)
+	}
+	return commands.StoredAnswer{
+		Scope: key.scope, Key: key.key, RequestHash: hash,
+		Status: rec.status, Headers: headers, Body: rec.body.Bytes(),
+	}
+}
+
+func (rec *recorder) writeTo(w http.ResponseWriter) {
+	for name, values := range rec.header {
+		w.Header()[name] = values
+	}
+	w.WriteHeader(rec.status)
+	_, _ = w.Write(rec.body.Bytes()) // the client may have gone
+}

@@ -1,0 +1,61 @@
+package commandapi_test
+
+import (
+	"testing"
+)
+
+func TestFromCartToDeliveredAndReturned(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.sell("MUG", 10)
+
+	cart := s.must("POST", "/v1/carts", `{"currency":"gbp","country":"United Kingdom","lines":[{"sku":"mug","quantity":3}]}`)
+	if got := cart.at("lines", 0); cart.at("lines", 0, "price", "amount") != "2.5" || cart.at("lines", 0, "sku_text") != "mug" {
+		t.Errorf("line %v, want the catalogue's price and the SKU as given", got)
+	}
+	if cart.header.Get("ETag") != `"1"` || cart.header.Get("Daybook-Position") == "" || cart.status != 201 {
+		t.Errorf("answer %d, ETag %s, position %q; want 201, the revision and a position", cart.status, cart.header.Get("ETag"), cart.header.Get("Daybook-Position"))
+	}
+	id, _ := cart.body["cart_id"].(string)
+
+	name, value := key()
+	placed := s.must("POST", "/v1/carts/"+id+"/checkout", `{"reference":"536365","payment":{"provider":"test"},"confirm":true}`, name, value)
+	order, _ := placed.at("order", "order_id").(string)
+	if placed.at("order", "status") != "confirmed" || placed.at("order", "payment_status") != "paid" {
+		t.Fatalf("order %s, want confirmed and paid", placed.text)
+	}
+	if got, want := placed.header.Get("Location"), "/v1/orders/"+order; got != want {
+		t.Errorf("Location %s, want %s", got, want)
+	}
+	name, value = key()
+	shipped := s.must("POST", "/v1/orders/"+order+"/shipments", `{"carrier":"post"}`, name, value)
+	if got, want := shipped.header.Get("ETag"), placed.header.Get("ETag"); got == want {
+		t.Errorf("ETag %s after the shipment, as before", got)
+	}
+	parcel, _ := shipped.at("shipment_id").(string)
+	delivered := s.must("POST", "/v1/orders/"+order+"/shipments/"+parcel+"/deliver", "")
+	if delivered.at("fulfillment_status") != "delivered" {
+		t.Errorf("order %s, want delivered", delivered.text)
+	}
+	if got := s.must("POST", "/v1/orders/"+order+"/complete", ""); got.at("status") != "completed" {
+		t.Errorf("order %s, want completed", got.text)
+	}
+
+	back := s.must("POST", "/v1/returns", `{"order_id":"`+order+`","lines":[{"order_line":1,"quantity":2}]}`)
+	ret, _ := back.at("return_id").(string)
+	s.must("POST", "/v1/returns/"+ret+"/approve", "")
+	name, value = key()
+	s.must("POST", "/v1/returns/"+ret+"/receipts", `{"lines":[{"line":1,"quantity":2,"disposition":"restocked"}]}`, name, value)
+	name, value = key()
+	refunded := s.must("POST", "/v1/returns/"+ret+"/refunds", `{"amount":{"amount":"5.00","currency":"GBP"}}`, name, value)
+	if refunded.at("refunded", "amount") != "5" {
+		t.Errorf("return %s, want 5 refunded", refunded.text)
+	}
+	s.must("POST", "/v1/returns/"+ret+"/close", "")
+
+	name, value = key()
+	counted := s.must("POST", "/v1/stock/MUG/main/counts", `{"expected":9,"counted":9}`, name, value)
+	if counted.at("on_hand") != 9.0 || counted.at("allocated") != 0.0 || counted.at("available") != 9.0 {
+		t.Errorf("stock %s, want 9 on hand and available: 10 came, 3 left, 2 are back", counted.text)
+	}
+}

@@ -1,0 +1,185 @@
+package commandapi
+
+import (
+	"context"
+
+	"daybook/domain/order"
+	"daybook/domain/unit"
+)
+
+// OrderPath names an order.
+type OrderPath struct {
+	Headers
+	OrderID string `path:"order_id" maxLength:"64"`
+}
+
+func (p *OrderPath) id(bad *check) unit.OrderID {
+	return inPath(bad, "order_id", p.OrderID, unit.ParseOrderID)
+}
+
+// changeOrder carries out a command on an order and answers with the order as
+// it stands once what follows in stock is done.
+func (a *api) changeOrder(ctx context.Context, c call, bad *check, id unit.OrderID, command order.Command) (*answer[OrderState], error) {
+	if err := bad.err(); err != nil {
+		return nil, err
+	}
+	done, err := a.service.Order(ctx, c.Call, id, command)
+	if err != nil {
+		return nil, err
+	}
+	state, err := view(ctx, a.service.Orders, order.Stream(string(id)), orderState)
+	if err != nil {
+		return nil, err
+	}
+	return reply(state.Revision, done.Position, done.Replayed, state), nil
+}
+
+// plainly is the handler of a command that needs nothing but the order.
+func (a *api) plainly(command func() order.Command) func(context.Context, call, *OrderPath) (*answer[OrderState], error) {
+	return func(ctx context.Context, c call, in *OrderPath) (*answer[OrderState], error) {
+		var bad check
+		return a.changeOrder(ctx, c, &bad, in.id(&bad), command())
+	}
+}
+
+func (a *api) confirm() order.Command     { return order.Confirm{Now: a.service.Now()} }
+func (a *api) expireOrder() order.Command { return order.Expire{Now: a.service.Now()} }
+func releaseHold() order.Command          { return order.ReleaseHold{} }
+func complete() order.Command             { return order.Complete{} }
+func retryAllocation() order.Command      { return order.RetryAllocation{} }
+func archive() order.Command              { return order.Archive{} }
+func unarchive() order.Command            { return order.Unarchive{} }
+
+type holdInput struct {
+	OrderPath
+	Body struct {
+		Reason string `json:"reason" minLength:"1" maxLength:"500"`
+	}
+}
+
+func (a *api) holdOrder(ctx context.Context, c call, in *holdInput) (*answer[OrderState], error) {
+	var bad check
+	return a.changeOrder(ctx, c, &bad, in.id(&bad), order.Hold{Reason: in.Body.Reason})
+}
+
+// LineQuantityInput is some units of a line.
+type LineQuantityInput struct {
+	Line     int   `json:"line" minimum:"1"`
+	Quantity int64 `json:"quantity" minimum:"1" maximum:"1000000000"`
+}
+
+func lineQuantities(bad *check, given []LineQuantityInput) []order.LineQuantity {
+	var wanted []order.LineQuantity
+	for i, l := range given {
+		quantity := inBody(bad, at("/lines", i)+"/quantity", l.Quantity, unit.ParseQuantity)
+		wanted = append(wanted, order.LineQuantity{Line: l.Line, Quantity: quantity})
+	}
+	return wanted
+}
+
+type cancelInput struct {
+	OrderPath
+	Body struct {
+		Lines  []LineQuantityInput `json:"lines,omitempty" maxItems:"2000" doc:"What to take off. Without, the whole order is canceled."`
+		Reason string              `json:"reason" minLength:"1" maxLength:"500"`
+	}
+}
+
+func (a *api) cancelOrder(ctx context.Context, c call, in *cancelInput) (*answer[OrderState], error) {
+	var bad check
+	id, taken := in.id(&bad), lineQuantities(&bad, in.Body.Lines)
+	if len(taken) == 0 {
+		return a.changeOrder(ctx, c, &bad, id, order.Cancel{Reason: in.Body.Reason})
+	}
+	return a.changeOrder(ctx, c, &bad, id, order.CancelLines{Lines: taken, Reason: in.Body.Reason})
+}
+
+type transactionInput struct {
+	OrderPath
+	Body struct {
+		TransactionID string     `json:"transaction_id,omitempty" maxLength:"64" doc:"Made here if you give none."`
+		Type          string     `json:"type" enum:"authorize,capture,void,refund,chargeback"`
+		State         string     `json:"state,omitempty" enum:"pending,succeeded,failed" default:"succeeded"`
+		Amount        MoneyInput `json:"amount"`
+		Parent        string     `json:"parent,omitempty" maxLength:"64" doc:"The authorization that a capture or void is of; the capture that a refund or chargeback is of."`
+		Provider      string     `json:"provider,omitempty" maxLength:"100"`
+		Reference     string     `json:"reference,omitempty" maxLength:"100" doc:"The provider's own."`
+	}
+}
+
+func (a *api) recordTransaction(ctx context.Context, c call, in *transactionInput) (*answer[OrderState], error) {
+	var bad check
+	record := order.RecordTransaction{
+		TransactionID: orElse(&bad, "/transaction_id", in.Body.TransactionID, unit.ParseTransactionID, c.derive("transaction")),
+		Type:          order.TransactionType(in.Body.Type), State: order.TransactionState(in.Body.State),
+		Amount:   money(&bad, "/amount", in.Body.Amount),
+		Parent:   optional(&bad, "/parent", in.Body.Parent, unit.ParseTransactionID),
+		Provider: in.Body.Provider, Reference: in.Body.Reference,
+	}
+	return a.changeOrder(ctx, c, &bad, in.id(&bad), record)
+}
+
+type settleInput struct {
+	OrderPath
+	TransactionID string `path:"transaction_id" maxLength:"64"`
+	Body          struct {
+		State     string `json:"state" enum:"succeeded,failed"`
+		Reference string `json:"reference,omitempty" maxLength:"100"`
+	}
+}
+
+func (a *api) settleTransaction(ctx context.Context, c call, in *settleInput) (*answer[OrderState], error) {
+	var bad check
+	return a.changeOrder(ctx, c, &bad, in.id(&bad), order.SettleTransaction{
+		TransactionID: inPath(&bad, "transaction_id", in.TransactionID, unit.ParseTransactionID),
+		State:         order.TransactionState(in.Body.State), Reference: in.Body.Reference,
+	})
+}
+
+type shipInput struct {
+	OrderPath
+	Body struct {
+		ShipmentID string              `json:"shipment_id,omitempty" maxLength:"64" doc:"Made here if you give none."`
+		Location   string              `json:"location,omitempty" maxLength:"64" default:"main"`
+		Lines      []LineQuantityInput `json:"lines,omitempty" maxItems:"2000" doc:"What is in the parcel. Without: everything still to ship from the location, and services."`
+		Carrier    string              `json:"carrier,omitempty" maxLength:"100"`
+		Tracking   string              `json:"tracking,omitempty" maxLength:"100"`
+		Force      bool                `json:"force,omitzero" doc:"Record a dispatch of goods the books do not have."`
+	}
+}
+
+// ShipmentState is a parcel and the order it is of.
+type ShipmentState struct {
+	ShipmentID unit.ShipmentID `json:"shipment_id"`
+	Order      OrderState      `json:"order"`
+}
+
+func (a *api) shipOrder(ctx context.Context, c call, in *shipInput) (*answer[ShipmentState], error) {
+	var bad check
+	ship := order.Ship{
+		ShipmentID: orElse(&bad, "/shipment_id", in.Body.ShipmentID, unit.ParseShipmentID, c.derive("shipment")),
+		Location:   inBody(&bad, "/location", in.Body.Location, unit.ParseLocationID),
+		Lines:      lineQuantities(&bad, in.Body.Lines),
+		Carrier:    in.Body.Carrier, Tracking: in.Body.Tracking, Force: in.Body.Force,
+	}
+	done, err := a.changeOrder(ctx, c, &bad, in.id(&bad), ship)
+	if err != nil {
+		return nil, err
+	}
+	return &answer[ShipmentState]{
+		ETag: done.ETag, Position: done.Position, Replayed: done.Replayed,
+		Body: ShipmentState{ShipmentID: ship.ShipmentID, Order: done.Body},
+	}, nil
+}
+
+type deliverInput struct {
+	OrderPath
+	ShipmentID string `path:"shipment_id" maxLength:"64"`
+}
+
+func (a *api) deliver(ctx context.Context, c call, in *deliverInput) (*answer[OrderState], error) {
+	var bad check
+	return a.changeOrder(ctx, c, &bad, in.id(&bad), order.Deliver{
+		ShipmentID: inPath(&bad, "shipment_id", in.ShipmentID, unit.ParseShipmentID),
+	})
+}

@@ -1,0 +1,157 @@
+package commandapi
+
+import (
+	"context"
+	"time"
+
+	"daybook/domain/stock"
+	"daybook/domain/unit"
+)
+
+type reserveInput struct {
+	StockPath
+	Body struct {
+		OrderID       string    `json:"order_id" minLength:"1" maxLength:"64" doc:"The owner. Asking twice for one order is the same reservation."`
+		ReservationID string    `json:"reservation_id,omitempty" maxLength:"64" doc:"By default derived from the order, the SKU and the location."`
+		Quantity      int64     `json:"quantity" minimum:"1" maximum:"1000000000"`
+		ExpiresAt     time.Time `json:"expires_at,omitzero" doc:"When it ends by itself. This, or hold_seconds."`
+		HoldSeconds   int64     `json:"hold_seconds,omitzero" minimum:"1" maximum:"2592000"`
+	}
+}
+
+// ReservationState is a reservation and the stock it is of.
+type ReservationState struct {
+	ReservationID unit.ReservationID `json:"reservation_id"`
+	Stock         StockState         `json:"stock"`
+}
+
+func (a *api) reserve(ctx context.Context, c call, in *reserveInput) (*answer[ReservationState], error) {
+	var bad check
+	key, quantity := in.key(&bad), inBody(&bad, "/quantity", in.Body.Quantity, unit.ParseQuantity)
+	owner := inBody(&bad, "/order_id", in.Body.OrderID, unit.ParseOrderID)
+	id := orElse(&bad, "/reservation_id", in.Body.ReservationID, parseReservation, string(stock.ReservationIDFor(owner, key.SKU, key.Location)))
+	until := a.deadline(&bad, in.Body.ExpiresAt, in.Body.HoldSeconds)
+	return a.movePromise(ctx, c, &bad, key, id, func(at stock.At) stock.Command {
+		return stock.Reserve{At: at, ReservationID: id, OrderID: owner, Quantity: quantity, ExpiresAt: until}
+	})
+}
+
+// ReservationPath names a reservation.
+type ReservationPath struct {
+	StockPath
+	ReservationID string `path:"reservation_id" maxLength:"64"`
+}
+
+func (in *ReservationPath) id(bad *check) unit.ReservationID {
+	return inPath(bad, "reservation_id", in.ReservationID, parseReservation)
+}
+
+type extendInput struct {
+	ReservationPath
+	Body struct {
+		ExpiresAt   time.Time `json:"expires_at,omitzero" doc:"The new deadline. This, or hold_seconds from now."`
+		HoldSeconds int64     `json:"hold_seconds,omitzero" minimum:"1" maximum:"2592000"`
+	}
+}
+
+func (a *api) extend(ctx context.Context, c call, in *extendInput) (*answer[ReservationState], error) {
+	var bad check
+	key, id := in.key(&bad), in.id(&bad)
+	until := a.deadline(&bad, in.Body.ExpiresAt, in.Body.HoldSeconds)
+	return a.movePromise(ctx, c, &bad, key, id, func(at stock.At) stock.Command {
+		return stock.Extend{At: at, ReservationID: id, ExpiresAt: until}
+	})
+}
+
+type releaseInput struct {
+	ReservationPath
+	Reason string `query:"reason" maxLength:"500"`
+}
+
+func (a *api) release(ctx context.Context, c call, in *releaseInput) (*answer[ReservationState], error) {
+	var bad check
+	key, id := in.key(&bad), in.id(&bad)
+	return a.movePromise(ctx, c, &bad, key, id, func(at stock.At) stock.Command {
+		return stock.Release{At: at, ReservationID: id, Reason: in.Reason}
+	})
+}
+
+func (a *api) commit(ctx context.Context, c call, in *ReservationPath) (*answer[ReservationState], error) {
+	var bad check
+	key, id := in.key(&bad), in.id(&bad)
+	return a.movePromise(ctx, c, &bad, key, id, func(at stock.At) stock.Command {
+		return stock.Commit{At: at, ReservationID: id}
+	})
+}
+
+func (a *api) movePromise(ctx context.Context, c call, bad *check, key stock.Key, id unit.ReservationID, command func(stock.At) stock.Command) (*answer[ReservationState], error) {
+	done, err := a.moveStock(ctx, c, bad, key, command)
+	if err != nil {
+		return nil, err
+	}
+	return &answer[ReservationState]{
+		ETag: done.ETag, Position: done.Position, Replayed: done.Replayed,
+		Body: ReservationState{ReservationID: id, Stock: done.Body},
+	}, nil
+}
+
+// parseReservation reads a reservation's id: it has the form of an order's.
+func parseReservation(text string) (unit.ReservationID, error) {
+	id, err := unit.ParseOrderID(text)
+	return unit.ReservationID(id), err
+}
+
+type allocateInput struct {
+	StockPath
+	Body struct {
+		OrderID  string `json:"order_id" minLength:"1" maxLength:"64"`
+		Quantity int64  `json:"quantity" minimum:"1" maximum:"1000000000" doc:"The order's whole allocation here; the same or less changes nothing."`
+	}
+}
+
+func (a *api) allocate(ctx context.Context, c call, in *allocateInput) (*answer[StockState], error) {
+	var bad check
+	key, quantity := in.key(&bad), inBody(&bad, "/quantity", in.Body.Quantity, unit.ParseQuantity)
+	owner := inBody(&bad, "/order_id", in.Body.OrderID, unit.ParseOrderID)
+	return a.moveStock(ctx, c, &bad, key, func(at stock.At) stock.Command {
+		return stock.Allocate{At: at, OrderID: owner, Quantity: quantity}
+	})
+}
+
+type deallocateInput struct {
+	StockPath
+	Body struct {
+		OrderID  string `json:"order_id" minLength:"1" maxLength:"64"`
+		Quantity int64  `json:"quantity" minimum:"1" maximum:"1000000000" doc:"Up to so many are taken back."`
+		Reason   string `json:"reason,omitempty" maxLength:"500"`
+	}
+}
+
+func (a *api) deallocate(ctx context.Context, c call, in *deallocateInput) (*answer[StockState], error) {
+	var bad check
+	key, quantity := in.key(&bad), inBody(&bad, "/quantity", in.Body.Quantity, unit.ParseQuantity)
+	owner := inBody(&bad, "/order_id", in.Body.OrderID, unit.ParseOrderID)
+	return a.moveStock(ctx, c, &bad, key, func(at stock.At) stock.Command {
+		return stock.Deallocate{At: at, OrderID: owner, Ref: c.derive("deallocation"), Quantity: quantity, Reason: in.Body.Reason}
+	})
+}
+
+type shipStockInput struct {
+	StockPath
+	Body struct {
+		OrderID    string `json:"order_id" minLength:"1" maxLength:"64"`
+		ShipmentID string `json:"shipment_id" minLength:"1" maxLength:"64"`
+		Quantity   int64  `json:"quantity" minimum:"1" maximum:"1000000000"`
+		Force      bool   `json:"force,omitzero" doc:"Record a dispatch of goods the books do not have."`
+	}
+}
+
+func (a *api) shipStock(ctx context.Context, c call, in *shipStockInput) (*answer[StockState], error) {
+	var bad check
+	key, quantity := in.key(&bad), inBody(&bad, "/quantity", in.Body.Quantity, unit.ParseQuantity)
+	owner := inBody(&bad, "/order_id", in.Body.OrderID, unit.ParseOrderID)
+	id := inBody(&bad, "/shipment_id", in.Body.ShipmentID, unit.ParseShipmentID)
+	return a.moveStock(ctx, c, &bad, key, func(at stock.At) stock.Command {
+		return stock.Ship{At: at, OrderID: owner, ShipmentID: id, Quantity: quantity, Force: in.Body.Force}
+	})
+}

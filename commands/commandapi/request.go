@@ -1,0 +1,200 @@
+package commandapi
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
+
+	"daybook/commands"
+	"daybook/domain/unit"
+	"daybook/eventstore"
+	"daybook/internal/problem"
+)
+
+const (
+	maxBodyBytes = 1 << 20
+	maxKey       = 255
+
+	headerKey   = "Idempotency-Key"
+	headerActor = "Daybook-Actor"
+)
+
+// Headers are what every write may say beside its body. Until there is access
+// control, who asks is who they say they are.
+type Headers struct {
+	Key         string `header:"Idempotency-Key" maxLength:"255" doc:"Makes repeating this request harmless: the same key with the same request gets the first answer again."`
+	IfMatch     string `header:"If-Match" maxLength:"32" example:"\"3\"" doc:"The ETag that must still hold; otherwise 412."`
+	Actor       string `header:"Daybook-Actor" maxLength:"128" default:"anonymous" example:"operator:ann" doc:"Who asks. It goes on every event."`
+	Channel     string `header:"Daybook-Channel" maxLength:"32" default:"api" example:"web" doc:"Where it comes from. It goes on every event."`
+	Correlation string `header:"X-Correlation-ID" maxLength:"128" doc:"Joins everything that follows from one request of yours. By default the trace id, or the request id."`
+	Trace       string `header:"Traceparent" maxLength:"128" doc:"A W3C trace context. It goes on every event."`
+	OccurredAt  string `header:"Daybook-Occurred-At" format:"date-time" doc:"When it took effect, if that is not now."`
+}
+
+func (h *Headers) common() *Headers { return h }
+
+// requiredKey documents the header where it is needed.
+var requiredKey = &huma.Param{
+	Name: headerKey, In: "header", Required: true,
+	Description: "Makes repeating this request harmless: the same key with the same request gets the first answer again. Needed here, for stock or money moves.",
+	Schema:      &huma.Schema{Type: huma.TypeString, MinLength: new(1), MaxLength: new(maxKey)},
+}
+
+// call is a request's identity: who asks, under which command id, on which
+// belief.
+type call struct {
+	commands.Call
+}
+
+func newCall(ctx context.Context, h *Headers) (call, error) {
+	var c check
+	meta := eventstore.Metadata{
+		Actor: visible(&c, headerActor, h.Actor), Channel: visible(&c, "Daybook-Channel", h.Channel),
+		CorrelationID: visible(&c, "X-Correlation-ID", h.Correlation), Trace: visible(&c, "Traceparent", h.Trace),
+	}
+	if meta.CorrelationID == "" {
+		meta.CorrelationID = traceID(meta.Trace)
+	}
+	if meta.CorrelationID == "" {
+		meta.CorrelationID = problem.RequestOf(ctx).ID
+	}
+	if h.OccurredAt != "" {
+		at, err := time.Parse(time.RFC3339Nano, h.OccurredAt)
+		if err != nil {
+			c.fault(problem.InParameter("header", "Daybook-Occurred-At", "want a time such as 2026-01-31T12:00:00Z"))
+		}
+		meta.OccurredAt = at.UTC()
+	}
+	revision := ifMatch(&c, h.IfMatch)
+	var err error
+	if meta.CommandID, err = commandID(h); err != nil {
+		return call{}, err
+	}
+	return call{commands.Call{Meta: meta, IfRevision: revision}}, c.err()
+}
+
+// commandID derives from the caller's key, so that a repeated request is the
+// same command, on any node and after any crash.
+func commandID(h *Headers) (uuid.UUID, error) {
+	if h.Key == "" {
+		return uuid.NewV7()
+	}
+	return uuid.UUID(unit.DeriveUUID("request", scopeOf(h.Actor), h.Key)), nil
+}
+
+// scopeOf is whose key it is.
+func scopeOf(actor string) string {
+	if actor == "" {
+		return "anonymous"
+	}
+	return actor
+}
+
+// ifMatch reads a strong ETag of ours.
+func ifMatch(c *check, header string) *int64 {
+	if header == "" {
+		return nil
+	}
+	text, opened := strings.CutPrefix(header, `"`)
+	text, closed := strings.CutSuffix(text, `"`)
+	revision, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || !opened || !closed {
+		c.fault(problem.InParameter("header", "If-Match", `want one ETag as it was given, such as "3"`))
+		return nil
+	}
+	return &revision
+}
+
+// visible refuses what would garble a log or a stream's metadata.
+func visible(c *check, header, text string) string {
+	for _, r := range text {
+		if r < ' ' || r > '~' {
+			c.fault(problem.InParameter("header", header, "only printable ASCII is allowed"))
+			return ""
+		}
+	}
+	return text
+}
+
+// traceID is the second field of a traceparent.
+func traceID(traceparent string) string {
+	_, rest, _ := strings.Cut(traceparent, "-")
+	id, _, _ := strings.Cut(rest, "-")
+	return id
+}
+
+// derive makes an id for something this request creates: the same each time the
+// request is repeated under its key.
+func (c call) derive(what string) string { return unit.DeriveID(what, c.Meta.CommandID.String()) }
+
+// then is the call of a further step of the same request.
+func (c call) then(step string) commands.Call {
+	next := commands.Call{Meta: c.Meta}
+	next.Meta.CommandID = uuid.UUID(unit.DeriveUUID("step", step, c.Meta.CommandID.String()))
+	next.Meta.CausationID = c.Meta.CommandID.String()
+	return next
+}
+
+// check collects what is wrong with a request.
+type check struct{ faults []problem.Invalid }
+
+func (c *check) fault(f problem.Invalid) { c.faults = append(c.faults, f) }
+
+func (c *check) err() error {
+	if len(c.faults) == 0 {
+		return nil
+	}
+	return problem.NotValid(c.faults...)
+}
+
+// inPath reads a path parameter.
+func inPath[T any](c *check, name, value string, parse func(string) (T, error)) T {
+	parsed, err := parse(value)
+	if err != nil {
+		c.fault(problem.InParameter("path", name, err.Error()))
+	}
+	return parsed
+}
+
+// inBody reads a member of the body; pointer is a JSON pointer.
+func inBody[V, T any](c *check, pointer string, value V, parse func(V) (T, error)) T {
+	parsed, err := parse(value)
+	if err != nil {
+		c.fault(problem.InBody(pointer, err.Error()))
+	}
+	return parsed
+}
+
+// optional reads a member that may be absent, as the zero value.
+func optional[T any](c *check, pointer, value string, parse func(string) (T, error)) T {
+	if value == "" {
+		var none T
+		return none
+	}
+	return inBody(c, pointer, value, parse)
+}
+
+// orElse reads an id that may be absent, and is then made for the caller.
+func orElse[T ~string](c *check, pointer, value string, parse func(string) (T, error), made string) T {
+	if value == "" {
+		return T(made)
+	}
+	return inBody(c, pointer, value, parse)
+}
+
+// money reads an amount.
+func money(c *check, pointer string, given MoneyInput) unit.Money {
+	currency := inBody(c, pointer+"/currency", given.Currency, unit.ParseCurrency)
+	amount := inBody(c, pointer+"/amount", given.Amount, unit.ParseAmount)
+	return unit.Money{Amount: amount, Currency: currency}
+}
+
+// MoneyInput is an amount as it is given.
+type MoneyInput struct {
+	Amount   string `json:"amount" maxLength:"26" example:"2.55" doc:"A plain decimal: at most 18 digits before and 6 after the point."`
+	Currency string `json:"currency" minLength:"3" maxLength:"3" example:"GBP" doc:"ISO 4217."`
+}

@@ -1,0 +1,222 @@
+package commandapi
+
+import (
+	"context"
+	"time"
+
+	"daybook/domain/stock"
+	"daybook/domain/unit"
+	"daybook/internal/problem"
+)
+
+// StockPath names one SKU at one location.
+type StockPath struct {
+	Headers
+	SKU      string `path:"sku" maxLength:"256" example:"85123A" doc:"Percent-encoded where it holds blanks or slashes."`
+	Location string `path:"location" maxLength:"64" example:"main"`
+}
+
+func (p *StockPath) key(bad *check) stock.Key {
+	return stock.Key{
+		SKU:      inPath(bad, "sku", p.SKU, unit.ParseSKU),
+		Location: inPath(bad, "location", p.Location, unit.ParseLocationID),
+	}
+}
+
+// moveStock carries out one command on a stock, whose key has been read with
+// the rest of the request, and answers with the stock as it stands.
+func (a *api) moveStock(ctx context.Context, c call, bad *check, key stock.Key, command func(stock.At) stock.Command) (*answer[StockState], error) {
+	if err := bad.err(); err != nil {
+		return nil, err
+	}
+	done, err := a.service.MoveStock(ctx, c.Call, key, command(a.service.At(key)))
+	if err != nil {
+		return nil, err
+	}
+	now := a.service.Now()
+	state, err := view(ctx, a.service.Stock, stock.Stream(key.SKU, key.Location), func(s stock.State, revision int64) StockState {
+		return stockState(key, s, now, revision)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return reply(state.Revision, done.Position, done.Replayed, state), nil
+}
+
+// QuantityBody is a number of units with its papers.
+type QuantityBody struct {
+	Quantity int64  `json:"quantity" minimum:"1" maximum:"1000000000"`
+	Document string `json:"document,omitempty" maxLength:"100" doc:"The number of the delivery note, the count sheet, ..."`
+	Note     string `json:"note,omitempty" maxLength:"500"`
+}
+
+type receiveInput struct {
+	StockPath
+	Body QuantityBody
+}
+
+func (a *api) receiveStock(ctx context.Context, c call, in *receiveInput) (*answer[StockState], error) {
+	var bad check
+	key, quantity := in.key(&bad), inBody(&bad, "/quantity", in.Body.Quantity, unit.ParseQuantity)
+	return a.moveStock(ctx, c, &bad, key, func(at stock.At) stock.Command {
+		return stock.Receive{At: at, Quantity: quantity, Document: in.Body.Document, Note: in.Body.Note}
+	})
+}
+
+type adjustInput struct {
+	StockPath
+	Body struct {
+		Change    int64  `json:"change" minimum:"-1000000000" maximum:"1000000000" doc:"Units found (more than 0) or missing (less)."`
+		Reason    string `json:"reason" enum:"correction,cycle_count,received,restock,damaged,shrinkage,promotion,other"`
+		Condition string `json:"condition,omitempty" enum:"available,damaged,quality_control,other" default:"available" doc:"Of the goods found or gone."`
+		Document  string `json:"document,omitempty" maxLength:"100"`
+		Note      string `json:"note,omitempty" maxLength:"500" doc:"Needed for the reason other."`
+	}
+}
+
+func (a *api) adjustStock(ctx context.Context, c call, in *adjustInput) (*answer[StockState], error) {
+	var bad check
+	key := in.key(&bad)
+	if in.Body.Change == 0 {
+		bad.fault(problem.InBody("/change", "a change of nothing is none"))
+	}
+	return a.moveStock(ctx, c, &bad, key, func(at stock.At) stock.Command {
+		return stock.Adjust{
+			At: at, Change: unit.Quantity(in.Body.Change), Reason: stock.Reason(in.Body.Reason),
+			Condition: stock.Condition(in.Body.Condition), Document: in.Body.Document, Note: in.Body.Note,
+		}
+	})
+}
+
+type countInput struct {
+	StockPath
+	Body struct {
+		Expected int64  `json:"expected" minimum:"-1000000000" maximum:"1000000000" doc:"On hand when the count began. If it has changed since, the count is refused with what it is now."`
+		Counted  int64  `json:"counted" minimum:"0" maximum:"1000000000"`
+		Document string `json:"document,omitempty" maxLength:"100"`
+		Note     string `json:"note,omitempty" maxLength:"500"`
+	}
+}
+
+func (a *api) countStock(ctx context.Context, c call, in *countInput) (*answer[StockState], error) {
+	var bad check
+	return a.moveStock(ctx, c, &bad, in.key(&bad), func(at stock.At) stock.Command {
+		return stock.Count{
+			At: at, Expected: unit.Quantity(in.Body.Expected), Counted: unit.Quantity(in.Body.Counted),
+			Document: in.Body.Document, Note: in.Body.Note,
+		}
+	})
+}
+
+type moveInput struct {
+	StockPath
+	Body struct {
+		From     string `json:"from" enum:"available,damaged,quality_control,other"`
+		To       string `json:"to" enum:"available,damaged,quality_control,other"`
+		Quantity int64  `json:"quantity" minimum:"1" maximum:"1000000000"`
+		Note     string `json:"note,omitempty" maxLength:"500"`
+	}
+}
+
+func (a *api) moveCondition(ctx context.Context, c call, in *moveInput) (*answer[StockState], error) {
+	var bad check
+	key, quantity := in.key(&bad), inBody(&bad, "/quantity", in.Body.Quantity, unit.ParseQuantity)
+	return a.moveStock(ctx, c, &bad, key, func(at stock.At) stock.Command {
+		return stock.Move{At: at, From: stock.Condition(in.Body.From), To: stock.Condition(in.Body.To), Quantity: quantity, Note: in.Body.Note}
+	})
+}
+
+type transferOutInput struct {
+	StockPath
+	Body struct {
+		TransferID string `json:"transfer_id,omitempty" maxLength:"64" doc:"Made here if you give none."`
+		To         string `json:"to" minLength:"1" maxLength:"64" doc:"The location it goes to."`
+		Quantity   int64  `json:"quantity" minimum:"1" maximum:"1000000000"`
+	}
+}
+
+func (a *api) transferOut(ctx context.Context, c call, in *transferOutInput) (*answer[StockState], error) {
+	var bad check
+	key, quantity := in.key(&bad), inBody(&bad, "/quantity", in.Body.Quantity, unit.ParseQuantity)
+	id := orElse(&bad, "/transfer_id", in.Body.TransferID, unit.ParseTransferID, c.derive("transfer"))
+	to := inBody(&bad, "/to", in.Body.To, unit.ParseLocationID)
+	return a.moveStock(ctx, c, &bad, key, func(at stock.At) stock.Command {
+		return stock.TransferOut{At: at, TransferID: id, To: to, Quantity: quantity}
+	})
+}
+
+type transferInInput struct {
+	StockPath
+	Body struct {
+		TransferID string `json:"transfer_id" minLength:"1" maxLength:"64" doc:"That of the transfer out."`
+		From       string `json:"from" minLength:"1" maxLength:"64" doc:"The location it comes from."`
+		Quantity   int64  `json:"quantity" minimum:"1" maximum:"1000000000" doc:"As it arrived; may be less than what left."`
+	}
+}
+
+func (a *api) transferIn(ctx context.Context, c call, in *transferInInput) (*answer[StockState], error) {
+	var bad check
+	key, quantity := in.key(&bad), inBody(&bad, "/quantity", in.Body.Quantity, unit.ParseQuantity)
+	id := inBody(&bad, "/transfer_id", in.Body.TransferID, unit.ParseTransferID)
+	from := inBody(&bad, "/from", in.Body.From, unit.ParseLocationID)
+	return a.moveStock(ctx, c, &bad, key, func(at stock.At) stock.Command {
+		return stock.TransferIn{At: at, TransferID: id, From: from, Quantity: quantity}
+	})
+}
+
+type setPolicyInput struct {
+	StockPath
+	Body struct {
+		SafetyStock    int64 `json:"safety_stock" minimum:"0" maximum:"1000000000" doc:"Kept back from sale."`
+		BackorderLimit int64 `json:"backorder_limit" minimum:"0" maximum:"1000000000" doc:"How much may be promised beyond what is there."`
+		ReorderPoint   int64 `json:"reorder_point" minimum:"0" maximum:"1000000000" doc:"An alert is raised when available falls to it; 0 is no alert."`
+	}
+}
+
+func (a *api) setPolicy(ctx context.Context, c call, in *setPolicyInput) (*answer[StockState], error) {
+	var bad check
+	return a.moveStock(ctx, c, &bad, in.key(&bad), func(at stock.At) stock.Command {
+		return stock.SetPolicy{At: at, Policy: stock.Policy{
+			SafetyStock: unit.Quantity(in.Body.SafetyStock), BackorderLimit: unit.Quantity(in.Body.BackorderLimit),
+			ReorderPoint: unit.Quantity(in.Body.ReorderPoint),
+		}}
+	})
+}
+
+type returnStockInput struct {
+	StockPath
+	Body struct {
+		ReturnID  string `json:"return_id" minLength:"1" maxLength:"64"`
+		Receipt   int    `json:"receipt,omitzero" minimum:"0" maximum:"1000000" doc:"Tells the arrivals of one return apart."`
+		OrderID   string `json:"order_id,omitempty" maxLength:"64"`
+		Quantity  int64  `json:"quantity" minimum:"1" maximum:"1000000000"`
+		Condition string `json:"condition" enum:"available,damaged,quality_control,other"`
+	}
+}
+
+func (a *api) returnStock(ctx context.Context, c call, in *returnStockInput) (*answer[StockState], error) {
+	var bad check
+	key, quantity := in.key(&bad), inBody(&bad, "/quantity", in.Body.Quantity, unit.ParseQuantity)
+	id := inBody(&bad, "/return_id", in.Body.ReturnID, unit.ParseReturnID)
+	orderID := optional(&bad, "/order_id", in.Body.OrderID, unit.ParseOrderID)
+	return a.moveStock(ctx, c, &bad, key, func(at stock.At) stock.Command {
+		return stock.TakeBack{At: at, ReturnID: id, Receipt: in.Body.Receipt, OrderID: orderID, Quantity: quantity, Condition: stock.Condition(in.Body.Condition)}
+	})
+}
+
+func (a *api) expireDue(ctx context.Context, c call, in *StockPath) (*answer[StockState], error) {
+	var bad check
+	return a.moveStock(ctx, c, &bad, in.key(&bad), func(at stock.At) stock.Command { return stock.ExpireDue{At: at} })
+}
+
+// deadline reads when a hold ends: at a time, or in so many seconds.
+func (a *api) deadline(bad *check, at time.Time, inSeconds int64) time.Time {
+	switch {
+	case at.IsZero() == (inSeconds == 0):
+		bad.fault(problem.InBody("/expires_at", "want either expires_at or hold_seconds"))
+		return time.Time{}
+	case inSeconds != 0:
+		return a.service.Now().Add(time.Duration(inSeconds) * time.Second)
+	}
+	return at.UTC()
+}
