@@ -464,7 +464,9 @@ func (s *shelf) Load(_ context.Context, stream string, foldVersion int) (*Snapsh
 func (s *shelf) Save(_ context.Context, snapshot Snapshot) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.saved[snapshot.Stream] = snapshot
+	if held := s.saved[snapshot.Stream]; held.FoldVersion != snapshot.FoldVersion || held.Revision < snapshot.Revision {
+		s.saved[snapshot.Stream] = snapshot // a slow one may come late
+	}
 	return nil
 }
 
