@@ -1,0 +1,130 @@
+package importer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"daybook/domain/stock"
+	"daybook/domain/unit"
+	"daybook/eventstore"
+	"daybook/internal/onlineretail"
+)
+
+// errPartly should never be seen: it means stock moved between the look at it
+// and the adjustment.
+var errPartly = errors.New("some lines of the adjustment are in, others were refused")
+
+// adjust corrects stock line by line. Lines of services move none; they are kept
+// in a credit note.
+func (r *run) adjust(ctx context.Context, j *job) (outcome, error) {
+	invoice := *j.invoice
+	if err := j.ticket.wait(ctx); err != nil {
+		return outcome{}, err
+	}
+	if r.wasRefused(j) {
+		return outcome{adjustmentsRefused: 1}, nil
+	}
+	var goods, services []onlineretail.Line
+	for _, line := range invoice.Lines {
+		if line.Kind == unit.Stocked {
+			goods = append(goods, line)
+		} else {
+			services = append(services, line)
+		}
+	}
+	// An adjustment of several lines is taken whole or not at all, over as many
+	// streams; see mayAdjust.
+	if len(goods) > 1 && invoice.Kind == onlineretail.AdjustOut {
+		may, err := r.mayAdjust(ctx, invoice.Number, goods)
+		if err != nil {
+			return outcome{}, err
+		}
+		if !may {
+			return r.refuse(ctx, j)
+		}
+	}
+	for i, line := range goods {
+		err := r.adjustLine(ctx, invoice, line)
+		switch {
+		case errors.Is(err, stock.ErrBelowZero) && i == 0:
+			return r.refuse(ctx, j)
+		case errors.Is(err, stock.ErrBelowZero):
+			return outcome{}, fmt.Errorf("%w: %w", errPartly, err)
+		case err != nil:
+			return outcome{}, fmt.Errorf("adjust %s: %w", line.SKU, err)
+		}
+	}
+	j.ticket.release()
+	if len(services) > 0 {
+		return outcome{}, r.noteCredit(ctx, j, "adjustment", services)
+	}
+	return outcome{}, nil
+}
+
+// refuse remembers a refusal before anyone behind in line can change what it was
+// decided on.
+func (r *run) refuse(ctx context.Context, j *job) (outcome, error) {
+	r.mu.Lock()
+	r.counts.Refused = append(r.counts.Refused, j.index)
+	r.mu.Unlock()
+	return outcome{adjustmentsRefused: 1}, r.saveNow(ctx)
+}
+
+func (r *run) wasRefused(j *job) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Contains(r.counts.Refused, j.index)
+}
+
+func (r *run) adjustLine(ctx context.Context, invoice onlineretail.Invoice, line onlineretail.Line) error {
+	at := key(line.SKU)
+	_, err := r.Service.MoveStock(ctx, call(invoice, "adjust", strconv.Itoa(line.Number)), at, stock.Adjust{
+		At: r.Service.At(at), Change: line.Quantity, Reason: reasonOf(line.Note, line.Quantity), Document: invoice.Number, Note: line.Note,
+	})
+	return err
+}
+
+// mayAdjust tells whether every SKU has what the lines take out, or a run before
+// this one had begun to take it.
+func (r *run) mayAdjust(ctx context.Context, document string, lines []onlineretail.Line) (bool, error) {
+	out := map[unit.SKU]unit.Quantity{}
+	for _, line := range lines {
+		out[line.SKU] -= line.Quantity
+	}
+	enough := true
+	for sku, quantity := range out {
+		err := r.Service.Stock.View(ctx, stock.Stream(sku, unit.DefaultLocation), func(state stock.State, _ int64) {
+			enough = enough && state.OnHand()-state.UnavailableTotal() >= quantity
+		})
+		if err != nil {
+			return false, err
+		}
+	}
+	if enough {
+		return true, nil
+	}
+	return r.begunToAdjust(ctx, document, lines[0].SKU)
+}
+
+// begunToAdjust looks for the first line of an adjustment in the log.
+func (r *run) begunToAdjust(ctx context.Context, document string, sku unit.SKU) (bool, error) {
+	for recorded, err := range r.Store.ReadStream(ctx, stock.Stream(sku, unit.DefaultLocation), 0, 0) {
+		if _, missing := errors.AsType[*eventstore.NotFoundError](err); missing {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		event, err := stock.Decode(recorded.Type, recorded.Data)
+		if err != nil {
+			return false, err
+		}
+		if adjusted, is := event.(stock.Adjusted); is && adjusted.Document == document {
+			return true, nil
+		}
+	}
+	return false, nil
+}

@@ -1,0 +1,144 @@
+package importer
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/go-json-experiment/json"
+	"github.com/shopspring/decimal"
+
+	"daybook/domain/unit"
+	"daybook/eventstore"
+	"daybook/internal/onlineretail"
+)
+
+// Counts are the totals of the invoices that are in, as the journal keeps them.
+type Counts struct {
+	// LogStart is where the log ended when the import began.
+	LogStart eventstore.Position `json:"log_start"`
+
+	Invoices           map[onlineretail.Kind]int `json:"invoices"`
+	OrdersTaken        int                       `json:"orders_taken"`
+	OrdersRefused      int                       `json:"orders_refused"`
+	LinesTaken         int                       `json:"lines_taken"` // of goods
+	LinesRefused       int                       `json:"lines_refused"`
+	UnitsTaken         int64                     `json:"units_taken"` // of goods
+	ValueTaken         decimal.Decimal           `json:"value_taken"` // exact, services included
+	AdjustmentsRefused int                       `json:"adjustments_refused"`
+	LinksKept          int                       `json:"links_kept"` // return lines tied to order lines
+	// LinksLost are those that matching found and whose order was refused.
+	LinksLost int `json:"links_lost"`
+
+	// Refused are the indexes of adjustments that were refused. The log does not
+	// tell of them, and asked again they might be taken.
+	Refused []int `json:"refused,omitempty"`
+
+	// Complete means that all invoices are in, and that the numbers below are
+	// known.
+	Complete     bool  `json:"complete"`
+	ClosingUnits int64 `json:"closing_units"`
+	Events       int64 `json:"events"`
+}
+
+// outcome is what one invoice adds to the counts.
+type outcome struct {
+	kind                     onlineretail.Kind
+	lines                    int // of the invoice, for progress
+	taken, refused           int // orders
+	linesTaken, linesRefused int
+	unitsTaken               int64
+	valueTaken               decimal.Decimal
+	adjustmentsRefused       int
+	linksKept, linksLost     int
+}
+
+func newCounts() Counts { return Counts{Invoices: map[onlineretail.Kind]int{}} }
+
+func (c *Counts) add(o outcome) {
+	c.Invoices[o.kind]++
+	c.OrdersTaken += o.taken
+	c.OrdersRefused += o.refused
+	c.LinesTaken += o.linesTaken
+	c.LinesRefused += o.linesRefused
+	c.UnitsTaken += o.unitsTaken
+	c.ValueTaken = c.ValueTaken.Add(o.valueTaken)
+	c.AdjustmentsRefused += o.adjustmentsRefused
+	c.LinksKept += o.linksKept
+	c.LinksLost += o.linksLost
+}
+
+func (c Counts) clone() Counts {
+	c.Invoices = maps.Clone(c.Invoices)
+	c.Refused = slices.Clone(c.Refused)
+	return c
+}
+
+func (c Counts) encode() ([]byte, error) {
+	data, err := json.Marshal(c)
+	if err != nil {
+		return nil, fmt.Errorf("encode the import's counts: %w", err)
+	}
+	return data, nil
+}
+
+func decodeCounts(data []byte) (Counts, error) {
+	counts := newCounts()
+	if err := json.Unmarshal(data, &counts); err != nil {
+		return counts, fmt.Errorf("the import's record cannot be read: %w", err)
+	}
+	return counts, nil
+}
+
+// Summary is what an import did, over all its runs.
+type Summary struct {
+	Rows               int                         `json:"rows"`
+	Quarantined        int                         `json:"quarantined"` // rows set aside
+	Invoices           map[onlineretail.Kind]int   `json:"invoices"`
+	OrdersTaken        int                         `json:"orders_taken"`
+	OrdersRefused      int                         `json:"orders_refused"`
+	LinesTaken         int                         `json:"lines_taken"`
+	LinesRefused       int                         `json:"lines_refused"`
+	UnitsTaken         int64                       `json:"units_taken"`
+	ValueTaken         string                      `json:"value_taken"`
+	AdjustmentsRefused int                         `json:"adjustments_refused"`
+	OpeningUnits       int64                       `json:"opening_units"`
+	ClosingUnits       int64                       `json:"closing_units"`
+	Matching           map[onlineretail.Match]tied `json:"cancellation_matching"`
+	LinksKept          int                         `json:"links_kept"`
+	LinksLost          int                         `json:"links_lost"`
+	Events             int64                       `json:"events"`
+	Complete           bool                        `json:"complete"`
+}
+
+type tied struct {
+	Lines  int    `json:"lines"`
+	Units  int64  `json:"units"`
+	Amount string `json:"amount"`
+}
+
+func newSummary(file *onlineretail.File, plan *plan, c Counts) Summary {
+	s := Summary{
+		Rows: file.Rows, Quarantined: len(file.Aside),
+		Invoices:    map[onlineretail.Kind]int{},
+		OrdersTaken: c.OrdersTaken, OrdersRefused: c.OrdersRefused, LinesTaken: c.LinesTaken, LinesRefused: c.LinesRefused,
+		UnitsTaken: c.UnitsTaken, ValueTaken: c.ValueTaken.StringFixed(priceDigits), AdjustmentsRefused: c.AdjustmentsRefused,
+		OpeningUnits: plan.openingUnits(), ClosingUnits: c.ClosingUnits, Matching: map[onlineretail.Match]tied{},
+		LinksKept: c.LinksKept, LinksLost: c.LinksLost, Events: c.Events, Complete: c.Complete,
+	}
+	for _, kind := range plan.options.Kinds {
+		s.Invoices[kind] = c.Invoices[kind]
+	}
+	for match, tally := range plan.matching.Tally {
+		s.Matching[match] = tied{Lines: tally.Lines, Units: tally.Units, Amount: tally.Amount.StringFixed(priceDigits)}
+	}
+	return s
+}
+
+// priceDigits is how many digits after the point amounts are shown with: the
+// layout's prices have at most three.
+const priceDigits = 3
+
+func money(amount decimal.Decimal) unit.Money {
+	return unit.Money{Amount: amount, Currency: onlineretail.Currency}
+}

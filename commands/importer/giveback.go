@@ -1,0 +1,137 @@
+package importer
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/shopspring/decimal"
+
+	"daybook/domain/order"
+	"daybook/domain/returns"
+	"daybook/domain/unit"
+	"daybook/internal/onlineretail"
+)
+
+// giveBack is a cancellation: a return of everything on it, restocked, its worth
+// refunded, tied to the sales it was matched to.
+func (r *run) giveBack(ctx context.Context, j *job) (outcome, error) {
+	invoice := *j.invoice
+	if err := j.ticket.wait(ctx); err != nil {
+		return outcome{}, err
+	}
+	result := outcome{}
+	request := returns.Request{
+		ReturnID: unit.ReturnID(invoice.Number), CustomerID: invoice.CustomerID, Reference: invoice.Number,
+		Currency: onlineretail.Currency, Country: invoice.Country, Reason: "cancellation",
+		Lines: make([]returns.Line, len(invoice.Lines)),
+	}
+	arrival := returns.Receive{Receipt: 1}
+	worth := decimal.Zero
+	for i, line := range invoice.Lines {
+		links, err := r.links(ctx, r.plan.matching.Links[j.index][i])
+		if err != nil {
+			return outcome{}, err
+		}
+		result.linksKept += len(links)
+		result.linksLost += len(r.plan.matching.Links[j.index][i]) - len(links)
+		request.Lines[i] = returns.Line{
+			SKU: line.SKU, SKUText: givenText(line), Title: line.Note, Kind: line.Kind,
+			Quantity: -line.Quantity, Price: money(line.Price), Links: links,
+		}
+		worth = worth.Sub(line.Amount())
+		if line.Kind == unit.Stocked {
+			arrival.Lines = append(arrival.Lines, returns.ReceivedLine{
+				Line: line.Number, Quantity: -line.Quantity, Disposition: returns.Restocked, Location: unit.DefaultLocation,
+			})
+		}
+	}
+	request.OrderID = soleOrder(request.Lines)
+
+	steps := []returns.Command{request, returns.Approve{}}
+	if len(arrival.Lines) > 0 {
+		steps = append(steps, arrival)
+	}
+	if refund := money(worth).Charge(); refund.Sign() > 0 {
+		steps = append(steps, returns.RecordRefund{
+			TransactionID: unit.TransactionID(invoice.Number + "-refund"), Amount: refund, Provider: "import", Reference: invoice.Number,
+		})
+	}
+	back := call(invoice, "return")
+	back.New = true
+	if _, err := r.Service.Return(ctx, back, request.ReturnID, append(steps, returns.Close{})...); err != nil {
+		return outcome{}, fmt.Errorf("return: %w", err)
+	}
+	return result, nil
+}
+
+// links ties units to order lines. A sale that was refused, or whose line was,
+// sold nothing that could come back.
+func (r *run) links(ctx context.Context, matched []onlineretail.Link) ([]returns.Link, error) {
+	var links []returns.Link
+	for _, match := range matched {
+		if err := r.after(ctx, match.Invoice); err != nil {
+			return nil, err
+		}
+		id := orderID(r.plan.invoices[match.Invoice])
+		sold := false
+		err := r.Service.Orders.View(ctx, order.Stream(string(id)), func(state order.State, _ int64) {
+			for _, line := range state.Lines {
+				sold = sold || line.Number == match.Line && line.Shipped >= match.Quantity
+			}
+		})
+		if err != nil {
+			return nil, fmt.Errorf("look at order %s: %w", id, err)
+		}
+		if sold {
+			links = append(links, returns.Link{OrderID: id, Line: match.Line, Quantity: match.Quantity})
+		}
+	}
+	return links, nil
+}
+
+// soleOrder is the order that all units of all lines are of, or none.
+func soleOrder(lines []returns.Line) unit.OrderID {
+	var sole unit.OrderID
+	for _, line := range lines {
+		var linked unit.Quantity
+		for _, link := range line.Links {
+			if sole != "" && link.OrderID != sole {
+				return ""
+			}
+			sole = link.OrderID
+			linked += link.Quantity
+		}
+		if linked != line.Quantity {
+			return ""
+		}
+	}
+	return sole
+}
+
+// givenText is the code as given, where it says more than the SKU.
+func givenText(line onlineretail.Line) string {
+	if line.SKUText == string(line.SKU) {
+		return ""
+	}
+	return line.SKUText
+}
+
+// noteCredit records lines that move no goods.
+func (r *run) noteCredit(ctx context.Context, j *job, reason string, lines []onlineretail.Line) error {
+	invoice := *j.invoice
+	note := returns.NoteCredit{
+		ReturnID: unit.ReturnID(invoice.Number), CustomerID: invoice.CustomerID, Reference: invoice.Number,
+		Currency: onlineretail.Currency, Country: invoice.Country, Reason: reason,
+	}
+	for _, line := range lines {
+		note.Lines = append(note.Lines, returns.CreditLine{
+			SKU: line.SKU, SKUText: givenText(line), Title: line.Note, Quantity: line.Quantity, Price: money(line.Price),
+		})
+	}
+	credit := call(invoice, "credit-note")
+	credit.New = true
+	if _, err := r.Service.Return(ctx, credit, note.ReturnID, note); err != nil {
+		return fmt.Errorf("credit note: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,152 @@
+package importer
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"daybook/commands"
+	"daybook/domain/stock"
+	"daybook/domain/unit"
+	"daybook/eventstore"
+	"daybook/eventstore/memory"
+	"daybook/internal/onlineretail"
+)
+
+// memoryJournal is a Journal that forgets when the test ends.
+type memoryJournal struct {
+	mu     sync.Mutex
+	name   string
+	done   int64
+	counts []byte
+}
+
+func (j *memoryJournal) Load(context.Context) (string, int64, []byte, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.name, j.done, j.counts, nil
+}
+
+func (j *memoryJournal) Save(_ context.Context, name string, done int64, counts []byte) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.name, j.done, j.counts = name, done, counts
+	return nil
+}
+
+// shop is a log and what imports leave beside it; every import into it is by a
+// program started anew.
+type shop struct {
+	store   eventstore.Store
+	journal *memoryJournal
+	watch   func(Progress)
+}
+
+func newShop() *shop { return &shop{store: memory.New(), journal: &memoryJournal{}} }
+
+func (s *shop) start() *Importer {
+	return &Importer{Service: serviceOver(s.store), Store: s.store, Journal: s.journal, Logger: slog.New(slog.DiscardHandler), Watch: s.watch}
+}
+
+func serviceOver(store eventstore.Store) *commands.Service {
+	return commands.NewService(store, commands.DefaultPolicy(), time.Now, commands.Options{})
+}
+
+func (s *shop) mustImport(t testing.TB, file *onlineretail.File, options Options) Summary {
+	t.Helper()
+	summary, err := s.start().Run(t.Context(), file, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return summary
+}
+
+// onHand folds every stock stream.
+func (s *shop) stock(t testing.TB) map[unit.SKU]stock.State {
+	t.Helper()
+	states := map[unit.SKU]stock.State{}
+	for recorded, err := range s.store.ReadAll(t.Context(), eventstore.Start, eventstore.Filter{StreamPrefixes: []string{"stock-"}}, 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, err := stock.ParseStream(recorded.Stream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		event, err := stock.Decode(recorded.Type, recorded.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		states[at.SKU] = stock.Evolve(states[at.SKU], event)
+	}
+	return states
+}
+
+// streams are all streams as text, without the times of recording.
+func (s *shop) streams(t testing.TB) map[string]string {
+	t.Helper()
+	streams := map[string]string{}
+	for recorded, err := range s.store.ReadAll(t.Context(), eventstore.Start, eventstore.Filter{}, 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		streams[recorded.Stream] += fmt.Sprintln(recorded.Revision, recorded.ID, recorded.Type)
+	}
+	return streams
+}
+
+const head = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
+
+func row(invoice, code, note string, quantity int, price, customer string) string {
+	return fmt.Sprintf("%s,%s,%s,%d,2010-12-01 08:26:00,%s,%s,United Kingdom\n", invoice, code, note, quantity, price, customer)
+}
+
+func read(t testing.TB, text string) *onlineretail.File {
+	t.Helper()
+	file, err := onlineretail.Read(strings.NewReader(text), onlineretail.Strict)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func dataFile(t testing.TB, name string) *os.File {
+	t.Helper()
+	dir := os.Getenv("DAYBOOK_DATA")
+	if dir == "" {
+		dir = filepath.Join("..", "..", "..", "shared", "data")
+	}
+	f, err := os.Open(filepath.Join(dir, name))
+	if os.IsNotExist(err) {
+		t.Skipf("no %s in %s: set DAYBOOK_DATA to the directory of the real data", name, dir)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+// firstRows are the real file's header and first rows.
+func firstRows(t testing.TB, rows int) *onlineretail.File {
+	t.Helper()
+	zipped, err := gzip.NewReader(dataFile(t, "online_retail.csv.gz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(io.LimitReader(zipped, int64(rows+1)*200))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bytes.SplitAfterN(text, []byte("\n"), rows+2)
+	return read(t, string(bytes.Join(lines[:rows+1], nil)))
+}

@@ -1,0 +1,119 @@
+package importer
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"daybook/commands"
+	"daybook/domain/product"
+	"daybook/domain/stock"
+	"daybook/domain/unit"
+	"daybook/eventstore"
+	"daybook/internal/onlineretail"
+)
+
+// atOnce is how many short commands on different streams run side by side.
+const atOnce = 256
+
+// openingDocument is the paper that opening stock is received on.
+const openingDocument = "opening"
+
+// openStock lists the products and receives the opening stock, as of the first
+// invoice. ctx stops it between two of them.
+func (r *run) openStock(ctx, working context.Context) error {
+	meta := func(step string, sku unit.SKU) commands.Call {
+		return commands.Call{New: true, Meta: eventstore.Metadata{
+			CommandID: commandID(step, string(sku)), CorrelationID: "import/" + openingDocument,
+			Actor: "system:import", Channel: "import", OccurredAt: r.plan.invoices[0].Time,
+		}}
+	}
+	err := each(ctx, r.plan.products, func(p onlineretail.Product) error {
+		_, err := r.Service.Product(working, meta("list", p.SKU), p.SKU, product.List{SKU: p.SKU, Title: p.Title, Kind: p.Kind})
+		if err != nil {
+			return fmt.Errorf("list product %s: %w", p.SKU, err)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return each(ctx, slices.Sorted(maps.Keys(r.plan.opening)), func(sku unit.SKU) error {
+		at := key(sku)
+		_, err := r.Service.MoveStock(working, meta("receive", sku), at, stock.Receive{
+			At: r.Service.At(at), Quantity: r.plan.opening[sku], Document: openingDocument,
+		})
+		if err != nil {
+			return fmt.Errorf("opening stock of %s: %w", sku, err)
+		}
+		return nil
+	})
+}
+
+// complete closes the import: it looks at what is on hand and at how much the
+// log grew.
+func (r *run) complete(ctx context.Context) error {
+	var mu sync.Mutex
+	var closing int64
+	err := each(ctx, r.plan.products, func(p onlineretail.Product) error {
+		if p.Kind != unit.Stocked {
+			return nil
+		}
+		return r.Service.Stock.View(ctx, stock.Stream(p.SKU, unit.DefaultLocation), func(state stock.State, _ int64) {
+			mu.Lock()
+			defer mu.Unlock()
+			closing += int64(state.OnHand())
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("look at the closing stock: %w", err)
+	}
+	head, err := r.Store.Head(ctx)
+	if err != nil {
+		return fmt.Errorf("import: %w", err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	// The engines imports are made for give contiguous positions.
+	last, _ := head.Pair()
+	first, _ := r.counts.LogStart.Pair()
+	r.counts.ClosingUnits, r.counts.Events, r.counts.Complete = closing, int64(last-first), true //nolint:gosec // a log has fewer than 2^63 events
+	return r.save(ctx, r.plan, r.done, r.counts)
+}
+
+// each runs do for every item, some at once, until all are done, ctx ends or one
+// fails.
+func each[T any](ctx context.Context, items []T, do func(T) error) error {
+	var group sync.WaitGroup
+	var mu sync.Mutex
+	var failed error
+	failure := func() error {
+		mu.Lock()
+		defer mu.Unlock()
+		return failed
+	}
+	slots := make(chan struct{}, atOnce)
+	for _, item := range items {
+		slots <- struct{}{}
+		if ctx.Err() != nil || failure() != nil {
+			break
+		}
+		group.Go(func() {
+			defer func() { <-slots }()
+			if err := do(item); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				if failed == nil {
+					failed = err
+				}
+			}
+		})
+	}
+	group.Wait()
+	if err := failure(); err != nil {
+		return err
+	}
+	return ctx.Err()
+}

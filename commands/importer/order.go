@@ -1,0 +1,109 @@
+package importer
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"daybook/commands"
+	"daybook/domain/cart"
+	"daybook/domain/order"
+	"daybook/domain/unit"
+	"daybook/internal/onlineretail"
+)
+
+// holdFor is how long an order that an interrupted import left unconfirmed
+// waits for the import to be continued.
+const holdFor = 365 * 24 * time.Hour
+
+func orderID(invoice onlineretail.Invoice) unit.OrderID { return unit.OrderID(invoice.Number) }
+
+// order sells: a cart with the lines as they stand, checkout, payment,
+// confirmation, one parcel.
+func (r *run) order(ctx context.Context, j *job) (outcome, error) {
+	invoice := *j.invoice
+	cartID := unit.CartID("import-" + invoice.Number)
+	add := call(invoice, "cart")
+	add.New = true
+	open := &cart.Open{CartID: cartID, CustomerID: invoice.CustomerID, Currency: onlineretail.Currency, Country: invoice.Country}
+	if _, err := r.Service.AddLines(ctx, add, cartID, open, wantedLines(invoice)); err != nil {
+		return outcome{}, fmt.Errorf("fill the cart: %w", err)
+	}
+	if err := j.ticket.wait(ctx); err != nil {
+		return outcome{}, err
+	}
+	result, err := r.Service.Checkout(ctx, call(invoice, "checkout"), commands.CheckoutRequest{
+		CartID: cartID, OrderID: orderID(invoice), Reference: invoice.Number,
+		Shortage: r.plan.options.Policy, HoldUntil: r.Service.Now().Add(holdFor),
+	})
+	if err != nil {
+		return outcome{}, fmt.Errorf("check out: %w", err)
+	}
+	j.ticket.release()
+	sold := sold(invoice, result)
+	if !result.Placed {
+		return sold, nil
+	}
+	return sold, r.deliver(ctx, invoice, sold.valueTaken)
+}
+
+// deliver is what follows for an order whose stock is held.
+func (r *run) deliver(ctx context.Context, invoice onlineretail.Invoice, value decimal.Decimal) error {
+	id := orderID(invoice)
+	steps := make([]order.Command, 0, 2)
+	if charge := money(value).Charge(); charge.Sign() > 0 {
+		steps = append(steps, order.RecordTransaction{
+			TransactionID: unit.TransactionID(invoice.Number + "-capture"), Type: order.Capture, State: order.Succeeded,
+			Amount: charge, Provider: "import", Reference: invoice.Number,
+		})
+	}
+	steps = append(steps, order.Confirm{Now: r.Service.Now()})
+	if _, err := r.Service.Order(ctx, call(invoice, "confirm"), id, steps...); err != nil {
+		return fmt.Errorf("pay and confirm: %w", err)
+	}
+	_, err := r.Service.Order(ctx, call(invoice, "ship"), id, order.Ship{
+		ShipmentID: unit.ShipmentID(invoice.Number + "-1"), Location: unit.DefaultLocation,
+	})
+	if err != nil {
+		return fmt.Errorf("ship: %w", err)
+	}
+	return nil
+}
+
+func wantedLines(invoice onlineretail.Invoice) []commands.WantedLine {
+	lines := make([]commands.WantedLine, len(invoice.Lines))
+	for i, line := range invoice.Lines {
+		lines[i] = commands.WantedLine{
+			SKU: line.SKU, SKUText: line.SKUText, Quantity: line.Quantity,
+			Override: &cart.Offer{Title: line.Note, Kind: line.Kind, Price: money(line.Price), Overridden: true},
+		}
+	}
+	return lines
+}
+
+// sold counts what a checkout took. An order's lines have the numbers of the
+// invoice's.
+func sold(invoice onlineretail.Invoice, result commands.CheckoutResult) outcome {
+	o := outcome{taken: 1}
+	if !result.Placed {
+		o = outcome{refused: 1}
+	}
+	for _, line := range invoice.Lines {
+		taken := result.Placed && !slices.Contains(result.Dropped, line.Number)
+		if taken {
+			o.valueTaken = o.valueTaken.Add(line.Amount())
+		}
+		switch {
+		case line.Kind != unit.Stocked:
+		case taken:
+			o.linesTaken++
+			o.unitsTaken += int64(line.Quantity)
+		default:
+			o.linesRefused++
+		}
+	}
+	return o
+}

@@ -1,0 +1,216 @@
+package importer
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"daybook/domain/cart"
+	"daybook/domain/unit"
+	"daybook/eventstore"
+	"daybook/internal/onlineretail"
+)
+
+// scarceFile is a shop of few SKUs and many invoices of every kind, so that
+// almost all of them get in each other's way.
+func scarceFile(t testing.TB, seed uint64, invoices int) *onlineretail.File {
+	t.Helper()
+	random := rand.New(rand.NewPCG(seed, 1))
+	var text strings.Builder
+	text.WriteString(head)
+	for n := range invoices {
+		number, customer, sign, price := fmt.Sprint(1000+n), fmt.Sprint(1+random.IntN(5)), 1, "1.25"
+		switch kind := random.IntN(20); {
+		case kind < 3:
+			number, sign = "C"+number, -1
+		case kind < 5:
+			customer, price = "", "0.0"
+		case kind < 7:
+			customer, price, sign = "", "0.0", -1
+		case kind == 7:
+			number, price = "A"+number, "-3.5"
+		case kind == 8:
+			price = "0.0"
+		}
+		lines := 1 + random.IntN(5)
+		for range lines {
+			sku := fmt.Sprintf("SKU%d", random.IntN(8))
+			if random.IntN(8) == 0 || number[0] == 'A' {
+				sku = "POST"
+			}
+			text.WriteString(row(number, sku, "a note", sign*(1+random.IntN(6)), price, customer))
+		}
+	}
+	return read(t, text.String())
+}
+
+// outcomes are what became of each invoice and each SKU, whatever the order of
+// events in between.
+func (s *shop) outcomes(t testing.TB) string {
+	t.Helper()
+	var text strings.Builder
+	for sku, state := range s.stock(t) {
+		if state.Held != 0 || state.Promised != 0 || state.OnHand() < 0 {
+			t.Errorf("%s: %d on hand, %d held, %d promised", sku, state.OnHand(), state.Held, state.Promised)
+		}
+	}
+	stocks := s.stock(t)
+	for _, sku := range sorted(stocks) {
+		fmt.Fprintln(&text, sku, stocks[sku].OnHand())
+	}
+	streams := s.streams(t)
+	for _, name := range sorted(streams) {
+		if !strings.HasPrefix(name, "stock-") {
+			fmt.Fprintln(&text, name, streams[name])
+		}
+	}
+	return text.String()
+}
+
+func sorted[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
+
+func TestManyWorkersDoWhatOneDoes(t *testing.T) {
+	for _, policy := range []cart.Policy{cart.AllOrNothing, cart.LineByLine} {
+		for seed := range uint64(2) {
+			file := scarceFile(t, seed, 250)
+			options := Options{Opening: "30", Policy: policy, Workers: 1}
+			one := newShop()
+			want := one.mustImport(t, file, options)
+			if want.OrdersTaken == 0 || want.OrdersRefused == 0 || want.AdjustmentsRefused == 0 || want.LinksKept == 0 {
+				t.Fatalf("%s, seed %d: the file is not scarce enough to prove anything: %+v", policy, seed, want)
+			}
+			options.Workers = 16
+			many := newShop()
+			got := many.mustImport(t, file, options)
+			if fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("%s, seed %d:\n16 workers %+v\none worker %+v", policy, seed, got, want)
+			}
+			if many.outcomes(t) != one.outcomes(t) {
+				t.Errorf("%s, seed %d: some invoice ended otherwise with 16 workers", policy, seed)
+			}
+		}
+	}
+}
+
+func TestInAnyOrderNothingIsOversold(t *testing.T) {
+	const opened = 30
+	file := scarceFile(t, 7, 400)
+	s := newShop()
+	summary := s.mustImport(t, file, Options{
+		Opening: "30", Order: AnyOrder, Workers: 16, Kinds: []onlineretail.Kind{onlineretail.Sale},
+	})
+	if summary.OrdersTaken+summary.OrdersRefused != summary.Invoices[onlineretail.Sale] || summary.OrdersRefused == 0 {
+		t.Errorf("got %+v", summary)
+	}
+	taken := map[unit.SKU]unit.Quantity{}
+	posted := s.postedInvoices(t)
+	for _, invoice := range file.Invoices {
+		if _, in := posted[invoice.Number]; !in {
+			continue
+		}
+		for _, line := range invoice.Lines {
+			if line.Kind == unit.Stocked {
+				taken[line.SKU] += line.Quantity
+			}
+		}
+	}
+	for sku, state := range s.stock(t) {
+		if state.OnHand() < 0 || state.OnHand()+taken[sku] != opened {
+			t.Errorf("%s: %d left, %d taken of %d", sku, state.OnHand(), taken[sku], opened)
+		}
+	}
+}
+
+func TestAReturnIsTiedToWhatWasReallySold(t *testing.T) {
+	file := read(t, head+
+		row("1", "LAMP", "", 5, "1.0", "7")+ // taken
+		row("2", "LAMP", "", 9, "1.0", "7")+ // refused: 1 of 6 is left
+		row("C3", "LAMP", "", -9, "1.0", "7")+ // of 2, which sold nothing
+		row("C4", "LAMP", "", -2, "1.0", "7")) // of 1
+	s := newShop()
+	summary := s.mustImport(t, file, Options{Opening: "6", Workers: 4})
+	if summary.OrdersRefused != 1 || summary.LinksKept != 1 || summary.LinksLost != 1 {
+		t.Errorf("got %+v", summary)
+	}
+	if got, want := s.stock(t)["LAMP"].OnHand(), unit.Quantity(6-5+9+2); got != want {
+		t.Errorf("%d on hand, want %d", got, want)
+	}
+}
+
+func TestAnAdjustmentIsTakenWholeOrNotAtAll(t *testing.T) {
+	file := read(t, head+
+		row("1", "LAMP", "check", -5, "0.0", "")+
+		row("1", "VASE", "check", -7, "0.0", "")+ // 6 are there
+		row("2", "LAMP", "check", -6, "0.0", "")+
+		row("3", "LAMP", "check", 1, "0.0", "")+
+		row("3", "M", "by hand", 4, "0.0", ""))
+	s := newShop()
+	summary := s.mustImport(t, file, Options{Opening: "6", Workers: 4})
+	stocks := s.stock(t)
+	if summary.AdjustmentsRefused != 1 || stocks["LAMP"].OnHand() != 1 || stocks["VASE"].OnHand() != 6 {
+		t.Errorf("got %+v, %d lamps, %d vases", summary, stocks["LAMP"].OnHand(), stocks["VASE"].OnHand())
+	}
+	if note := s.postedInvoices(t)["3"]; note.lines != 2 || note.units != 5 {
+		t.Errorf("the adjustment by hand was lost: %+v", note)
+	}
+}
+
+func TestAmpleStockNeverRunsShort(t *testing.T) {
+	file := read(t, head+row("1", "LAMP", "", 3_000_000, "1.0", "7")+row("2", "VASE", "", 1, "1.0", "7"))
+	s := newShop()
+	summary := s.mustImport(t, file, Options{Opening: OpeningAmple, Workers: 4})
+	if summary.OrdersTaken != 2 || summary.OpeningUnits != 2*10_000_000 || summary.ClosingUnits != 2*10_000_000-3_000_001 {
+		t.Errorf("got %+v", summary)
+	}
+}
+
+func TestOneUnitLessRunsShort(t *testing.T) {
+	file := firstRows(t, 500)
+	moved := onlineretail.Movements(file.Invoices)
+	p, err := newPlan(file, Options{Opening: OpeningExact})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for sku, m := range moved {
+		if p.opening[sku] != m.Needed {
+			t.Errorf("%s opens with %d, want %d", sku, p.opening[sku], m.Needed)
+		}
+	}
+	p.opening["85123A"]--
+	s := newShop()
+	importer := s.start()
+	counts, done, err := importer.begin(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRun(importer, p, counts, done)
+	if err := r.work(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if r.counts.OrdersRefused == 0 {
+		t.Error("no order was refused")
+	}
+}
+
+func TestEveryEventTellsWhoWhenAndWhy(t *testing.T) {
+	file := read(t, head+row("1", "LAMP", "a lamp", 5, "1.0", "7")+row("C2", "LAMP", "a lamp", -5, "1.0", "7"))
+	s := newShop()
+	s.mustImport(t, file, Options{Opening: OpeningExact, Workers: 2})
+	for recorded, err := range s.store.ReadAll(t.Context(), eventstore.Start, eventstore.Filter{}, 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		meta, err := eventstore.DecodeMetadata(recorded.Meta)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if meta.Actor != "system:import" || meta.Channel != "import" || !strings.HasPrefix(meta.CorrelationID, "import/") ||
+			!meta.OccurredAt.Equal(file.Invoices[0].Time) {
+			t.Errorf("%s of %s: %+v", recorded.Type, recorded.Stream, meta)
+		}
+	}
+}

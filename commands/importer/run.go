@@ -1,0 +1,187 @@
+package importer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/google/uuid"
+
+	"daybook/commands"
+	"daybook/domain/stock"
+	"daybook/domain/unit"
+	"daybook/eventstore"
+	"daybook/internal/onlineretail"
+)
+
+// run is one run of an import.
+type run struct {
+	*Importer
+	plan    *plan
+	tickets *tickets
+	saving  sync.Mutex
+
+	mu       sync.Mutex
+	stopped  bool
+	next     int             // the next invoice to begin
+	done     int             // all invoices before it are in
+	finished map[int]outcome // those in beyond done
+	counts   Counts          // of the invoices before done
+	lines    int             // in during this run, for progress
+	jobs     map[int]*job    // in flight
+}
+
+func newRun(i *Importer, plan *plan, counts Counts, done int) *run {
+	return &run{
+		Importer: i, plan: plan, tickets: newTickets(), jobs: map[int]*job{},
+		next: done, done: done, counts: counts, finished: map[int]outcome{},
+	}
+}
+
+// job is an invoice in flight.
+type job struct {
+	index   int
+	invoice *onlineretail.Invoice
+	ticket  *ticket
+	ended   chan struct{} // closed when the invoice is in
+}
+
+// errHalted ends the wait of invoices behind one that failed.
+var errHalted = errors.New("an invoice before this one failed")
+
+// workers runs invoices until all are in, ctx ends or one fails. Invoices in
+// flight go on under working.
+func (r *run) workers(ctx, working context.Context) error {
+	working, halt := context.WithCancelCause(working)
+	defer halt(nil)
+	stop := context.AfterFunc(ctx, r.stop)
+	defer stop()
+	errs := make([]error, r.plan.options.Workers)
+	var group sync.WaitGroup
+	for w := range errs {
+		group.Go(func() {
+			for j := r.begin(); j != nil; j = r.begin() {
+				result, err := r.invoice(working, j)
+				if err != nil {
+					r.stop()
+					if first := working.Err() == nil; first || !errors.Is(err, context.Canceled) && !errors.Is(err, errHalted) {
+						errs[w] = fmt.Errorf("invoice %s (row %d): %w", j.invoice.Number, j.invoice.Lines[0].Row, err)
+					}
+					halt(errHalted) // those behind it in line must not overtake it
+					return
+				}
+				r.end(j, result)
+			}
+		})
+	}
+	group.Wait()
+	return errors.Join(errs...)
+}
+
+func (r *run) stop() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stopped = true
+}
+
+// begin hands out the next invoice with its tickets; nil if there is none.
+func (r *run) begin() *job {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stopped || r.next == len(r.plan.invoices) {
+		return nil
+	}
+	j := &job{index: r.next, invoice: &r.plan.invoices[r.next], ended: make(chan struct{})}
+	r.next++
+	var skus []unit.SKU
+	if !r.plan.freely {
+		skus = stockedSKUs(*j.invoice)
+	}
+	j.ticket = r.tickets.take(skus, j.invoice.Kind == onlineretail.AdjustOut)
+	r.jobs[j.index] = j
+	return j
+}
+
+func stockedSKUs(invoice onlineretail.Invoice) []unit.SKU {
+	var skus []unit.SKU
+	seen := make(map[unit.SKU]bool, len(invoice.Lines))
+	for _, line := range invoice.Lines {
+		if onlineretail.StockChange(invoice.Kind, line) != 0 && !seen[line.SKU] {
+			seen[line.SKU] = true
+			skus = append(skus, line.SKU)
+		}
+	}
+	return skus
+}
+
+// end counts an invoice that is in.
+func (r *run) end(j *job, result outcome) {
+	j.ticket.finish()
+	close(j.ended)
+	result.kind, result.lines = j.invoice.Kind, len(j.invoice.Lines)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.jobs, j.index)
+	r.finished[j.index] = result
+	for {
+		next, in := r.finished[r.done]
+		if !in {
+			break
+		}
+		delete(r.finished, r.done)
+		r.counts.add(next)
+		r.done++
+	}
+	r.lines += result.lines
+	if r.Watch != nil {
+		r.Watch(Progress{Invoices: r.done + len(r.finished), InvoicesAll: len(r.plan.invoices), Lines: r.lines, LinesAll: r.plan.lines})
+	}
+}
+
+// after waits until an earlier invoice is in.
+func (r *run) after(ctx context.Context, index int) error {
+	r.mu.Lock()
+	earlier := r.jobs[index]
+	r.mu.Unlock()
+	if earlier == nil {
+		return nil
+	}
+	select {
+	case <-earlier.ended:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (r *run) invoice(ctx context.Context, j *job) (outcome, error) {
+	switch j.invoice.Kind {
+	case onlineretail.Sale, onlineretail.FreeOrder:
+		return r.order(ctx, j)
+	case onlineretail.Cancellation:
+		return r.giveBack(ctx, j)
+	case onlineretail.AdjustIn, onlineretail.AdjustOut:
+		return r.adjust(ctx, j)
+	case onlineretail.BadDebt:
+		return outcome{}, r.noteCredit(ctx, j, "bad_debt", j.invoice.Lines)
+	}
+	return outcome{}, fmt.Errorf("unknown kind %q", j.invoice.Kind)
+}
+
+// call is a step of an invoice. Its id is the same in every run.
+func call(invoice onlineretail.Invoice, step ...string) commands.Call {
+	return commands.Call{Meta: eventstore.Metadata{
+		CommandID:     commandID(append([]string{invoice.Number}, step...)...),
+		CorrelationID: "import/" + invoice.Number,
+		Actor:         "system:import",
+		Channel:       "import",
+		OccurredAt:    invoice.Time,
+	}}
+}
+
+func commandID(parts ...string) uuid.UUID {
+	return uuid.UUID(unit.DeriveUUID(append([]string{"import"}, parts...)...))
+}
+
+func key(sku unit.SKU) stock.Key { return stock.Key{SKU: sku, Location: unit.DefaultLocation} }
