@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -238,21 +240,49 @@ func TestTwoNodesThatBothThinkTheyOwnAViewApplyEachEventOnce(t *testing.T) {
 	}
 }
 
+// heard is a log that remembers what was said.
+type heard struct {
+	slog.Handler
+	mu       sync.Mutex
+	messages []string
+}
+
+func newHeard() *heard { return &heard{Handler: slog.DiscardHandler} }
+
+func (h *heard) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h *heard) WithAttrs([]slog.Attr) slog.Handler { return h }
+
+func (h *heard) Handle(_ context.Context, r slog.Record) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.messages = append(h.messages, r.Message)
+	return nil
+}
+
+func (h *heard) said(message string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Contains(h.messages, message)
+}
+
 func TestALeaseThatRunsOutIsTakenOverAndTheOldOwnerIsRefused(t *testing.T) {
 	b := newBench(t)
 	var hold atomic.Bool
 	held, release := make(chan struct{}), make(chan struct{})
-	// The first node stalls before its rows are written, as a paused process would.
+	// The first node stalls with an event in hand, as a paused process would.
 	stalls := tally(func(v *projections.View) {
-		v.Apply = func(ctx context.Context, tx pgx.Tx, batch []projections.Event) error {
-			if hold.Load() {
+		decode := v.Decode
+		v.Decode = func(eventType string, data []byte) (any, error) {
+			if hold.CompareAndSwap(true, false) {
 				close(held)
 				<-release
 			}
-			return addUp(ctx, tx, batch)
+			return decode(eventType, data)
 		}
 	})
-	one, _ := b.run(projections.Config{Views: []projections.View{stalls}, Owner: "one", LeaseTTL: time.Hour})
+	log := newHeard()
+	one, _ := b.run(projections.Config{Views: []projections.View{stalls}, Owner: "one", LeaseTTL: time.Hour, Log: slog.New(log)})
 	b.wait(one, b.append("number.v1", 10))
 	hold.Store(true)
 	head := b.append("number.v1", 10)
@@ -260,9 +290,9 @@ func TestALeaseThatRunsOutIsTakenOverAndTheOldOwnerIsRefused(t *testing.T) {
 	b.one(`WITH e AS (UPDATE projections.leases SET expires_at = '-infinity' RETURNING 1) SELECT count(*)::text FROM e`)
 	b.one(`WITH e AS (DELETE FROM projections.nodes RETURNING 1) SELECT count(*)::text FROM e`)
 	two, _ := b.run(projections.Config{Views: []projections.View{tally()}, Owner: "two", LeaseTTL: 100 * time.Millisecond})
-	b.until("lease taken over", func() bool { return b.one(`SELECT owner FROM projections.leases`) == "two" })
-	hold.Store(false)
+	b.until("lease taken over", func() bool { return b.one(`SELECT max(epoch)::text FROM projections.builds`) == "2" })
 	close(release)
+	b.until("old owner refused", func() bool { return log.said("projection taken over or switched") })
 	b.wait(two, head)
 	if got, want := b.one(total), strconv.Itoa(2*45); got != want {
 		t.Errorf("total %s, want %s", got, want)

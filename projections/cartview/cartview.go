@@ -184,7 +184,7 @@ func store(ctx context.Context, tx pgx.Tx, records []*record) error {
 		f := r.Fold
 		ids, phases, customers = append(ids, r.id), append(phases, string(f.Phase)), append(customers, string(f.CustomerID))
 		currencies, countries, channels = append(currencies, string(f.Currency)), append(countries, f.Country), append(channels, r.channel)
-		orders, counts, units = append(orders, string(f.OrderID)), append(counts, int32(len(r.lines()))), append(units, int64(sum)) //nolint:gosec // lines are few
+		orders, counts, units = append(orders, string(f.OrderID)), append(counts, int32(len(r.lines()))), append(units, int64(sum))
 		totals, short, states = append(totals, total.String()), append(short, len(r.Shortages) > 0), append(states, string(state))
 		opened, changed, recorded = append(opened, r.openedAt), append(changed, r.changedAt), append(recorded, r.recordedAt)
 		revisions = append(revisions, r.revision)

@@ -29,8 +29,10 @@ func opened(id, customer string) cart.Opened {
 }
 
 func line(number int, sku string, quantity unit.Quantity) cart.LineAdded {
-	return cart.LineAdded{Line: cart.Line{Number: number, SKU: unit.SKU(sku), Kind: unit.Stocked, Quantity: quantity,
-		Price: unit.Money{Amount: decimal.RequireFromString("2.55"), Currency: "GBP"}}}
+	return cart.LineAdded{Line: cart.Line{
+		Number: number, SKU: unit.SKU(sku), Kind: unit.Stocked, Quantity: quantity,
+		Price: unit.Money{Amount: decimal.RequireFromString("2.55"), Currency: "GBP"},
+	}}
 }
 
 func get(b *viewtest.Bench, id string) cartview.Cart {

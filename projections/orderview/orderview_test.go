@@ -41,8 +41,10 @@ func placed(id, reference, customer string) order.Placed {
 }
 
 func ship(id string, quantity unit.Quantity) order.Shipped {
-	return order.Shipped{ShipmentID: unit.ShipmentID(id), Location: "main", Carrier: "RM", Tracking: "T1",
-		Lines: []order.ShippedLine{{Line: 1, SKU: "85123A", Kind: unit.Stocked, Quantity: quantity}}}
+	return order.Shipped{
+		ShipmentID: unit.ShipmentID(id), Location: "main", Carrier: "RM", Tracking: "T1",
+		Lines: []order.ShippedLine{{Line: 1, SKU: "85123A", Kind: unit.Stocked, Quantity: quantity}},
+	}
 }
 
 func orderFact(b *viewtest.Bench, id string, meta eventstore.Metadata, events ...order.Event) {
@@ -56,7 +58,8 @@ func TestAnOrderShowsItsAxesItsPartsAndWhoDidWhat(t *testing.T) {
 	orderFact(b, "o-1", by("customer:7", day), placed("o-1", "536365", "7"))
 	b.CaughtUp() // each in a batch of its own, so that rows are read again and changed
 	orderFact(b, "o-1", by("psp", day.Add(time.Minute)), order.TransactionRecorded{
-		TransactionID: "t-1", Type: order.Capture, State: order.Pending, Amount: gbp("19.30"), Provider: "card"})
+		TransactionID: "t-1", Type: order.Capture, State: order.Pending, Amount: gbp("19.30"), Provider: "card",
+	})
 	b.CaughtUp()
 	orderFact(b, "o-1", by("psp", day.Add(2*time.Minute)), order.TransactionSettled{TransactionID: "t-1", State: order.Succeeded}, order.Confirmed{})
 	orderFact(b, "o-1", by("operator:ann", day.Add(3*time.Minute)), order.LinesCanceled{Lines: []order.LineQuantity{{Line: 1, Quantity: 1}}, Reason: "asked"})
@@ -111,8 +114,10 @@ func TestAReturnIsFoundByTheOrdersItsLinesWereSoldOn(t *testing.T) {
 	orderFact(b, "o-1", by("a", day), placed("o-1", "1", "7"))
 	viewtest.Fact(b, returns.Stream("r-1"), by("customer:7", day.Add(time.Hour)), returns.Encode, returns.Event(returns.Requested{
 		ReturnID: "r-1", CustomerID: "7", Reference: "C1", Currency: "GBP", Country: "EIRE", Reason: "too many",
-		Lines: []returns.Line{{Number: 1, SKU: "85123A", Kind: unit.Stocked, Quantity: 3, Price: gbp("2.55"),
-			Links: []returns.Link{{OrderID: "o-1", Line: 1, Quantity: 2}}}},
+		Lines: []returns.Line{{
+			Number: 1, SKU: "85123A", Kind: unit.Stocked, Quantity: 3, Price: gbp("2.55"),
+			Links: []returns.Link{{OrderID: "o-1", Line: 1, Quantity: 2}},
+		}},
 	}))
 	b.CaughtUp()
 	viewtest.Fact(b, returns.Stream("r-1"), by("operator:ann", day.Add(2*time.Hour)), returns.Encode, []returns.Event{

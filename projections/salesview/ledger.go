@@ -254,15 +254,15 @@ func (l *ledger) credited(n returns.CreditNoted, channel string, at time.Time) {
 	}
 	for _, line := range n.Lines {
 		var d *document
-		switch {
-		case n.Reason == "adjustment":
+		switch n.Reason {
+		case "adjustment":
 			kind := adjustment(line.Quantity)
 			name := n.Reference
 			if name == "" {
 				name = "note/" + string(n.ReturnID)
 			}
 			d = l.open(kind+"/"+name, kind, h, at)
-		case n.Reason == BadDebt:
+		case BadDebt:
 			d = l.open("credit/"+string(n.ReturnID), BadDebt, h, at)
 		default:
 			d = l.open("credit/"+string(n.ReturnID), Credit, h, at)

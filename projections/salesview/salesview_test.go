@@ -131,10 +131,14 @@ func TestEveryKindOfDocumentCountsWithItsSign(t *testing.T) {
 	adjust(b, day, "85123A", -4, "536589")
 	// One document with stock and with a service on it.
 	adjust(b, day, "22423", 5, "536600")
-	returnFact(b, day, "n-1", returns.CreditNoted{ReturnID: "n-1", Reference: "536600", Country: "United Kingdom", Reason: "adjustment",
-		Lines: []returns.CreditLine{{Number: 1, SKU: "GIFT_0001_10", Quantity: 30, Price: gbp("0")}}, Amount: gbp("0")})
-	returnFact(b, day, "n-2", returns.CreditNoted{ReturnID: "n-2", Reference: "A563186", Country: "United Kingdom", Reason: "bad_debt",
-		Lines: []returns.CreditLine{{Number: 1, SKU: "B", Quantity: 1, Price: gbp("-11062.06")}}, Amount: gbp("-11062.06")})
+	returnFact(b, day, "n-1", returns.CreditNoted{
+		ReturnID: "n-1", Reference: "536600", Country: "United Kingdom", Reason: "adjustment",
+		Lines: []returns.CreditLine{{Number: 1, SKU: "GIFT_0001_10", Quantity: 30, Price: gbp("0")}}, Amount: gbp("0"),
+	})
+	returnFact(b, day, "n-2", returns.CreditNoted{
+		ReturnID: "n-2", Reference: "A563186", Country: "United Kingdom", Reason: "bad_debt",
+		Lines: []returns.CreditLine{{Number: 1, SKU: "B", Quantity: 1, Price: gbp("-11062.06")}}, Amount: gbp("-11062.06"),
+	})
 	b.CaughtUp()
 	check(b, "by kind", lines(b, salesview.Filter{}, salesview.ByKind),
 		"adjust_in: 1 2 35 0", "adjust_out: 1 1 -4 0", "bad_debt: 1 1 1 -11062.06", "free_order: 1 1 10 0",
@@ -174,8 +178,10 @@ func TestWhatIsTakenOffAnOrderIsADocumentOfItsOwnDay(t *testing.T) {
 			step()
 			orderFact(b, at("2011-01-05 10:00"), "1", order.LinesCanceled{Lines: []order.LineQuantity{{Line: 1, Quantity: 2}}})
 			step()
-			orderFact(b, at("2011-01-06 10:00"), "1", order.Shipped{ShipmentID: "p", Location: "main",
-				Lines: []order.ShippedLine{{Line: 1, SKU: "A", Quantity: 3}, {Line: 3, SKU: "POST", Quantity: 1}}})
+			orderFact(b, at("2011-01-06 10:00"), "1", order.Shipped{
+				ShipmentID: "p", Location: "main",
+				Lines: []order.ShippedLine{{Line: 1, SKU: "A", Quantity: 3}, {Line: 3, SKU: "POST", Quantity: 1}},
+			})
 			step()
 			orderFact(b, at("2011-01-07 10:00"), "1", order.Canceled{})
 			place(b, at("2011-01-07 10:00"), "2", "EIRE", line(1, "A", 1, "2.00"))

@@ -95,7 +95,7 @@ func TestLevelsEqualTheDomainsOwnFoldAtAnyTime(t *testing.T) {
 	t.Parallel()
 	b := viewtest.New(t, stockview.View())
 	const seed = 20110418
-	r := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a repeatable walk
+	r := rand.New(rand.NewPCG(seed, 1))
 	shelves := []*shelf{
 		{Bench: b, key: stock.Key{SKU: "85123A", Location: "main"}, now: start},
 		{Bench: b, key: stock.Key{SKU: "85123A", Location: "back"}, now: start},

@@ -42,11 +42,15 @@ func BenchmarkLiveStock(b *testing.B) {
 }
 
 func recordOrders(v *viewtest.Bench, orders int) (events int) {
-	r := rand.New(rand.NewPCG(1, 1)) //nolint:gosec // a repeatable load
+	r := rand.New(rand.NewPCG(1, 1))
 	until := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	meta := eventstore.Metadata{Actor: "customer:7", Channel: "web"}
 	// Orders overlap: what one reserves, another ships in between.
-	var open []stock.Event
+	type later struct {
+		event stock.Event
+		key   stock.Key
+	}
+	var open []later
 	put := func(e stock.Event, key stock.Key) {
 		viewtest.Fact(v, stock.Stream(key.SKU, key.Location), meta, stock.Encode, e)
 		events++
@@ -56,15 +60,10 @@ func recordOrders(v *viewtest.Bench, orders int) (events int) {
 		order, id := unit.OrderID(fmt.Sprint("o-", i)), unit.ReservationID(fmt.Sprint("r-", i))
 		put(stock.Reserved{Key: key, ReservationID: id, OrderID: order, Quantity: 1, ExpiresAt: until}, key)
 		open = append(open,
-			stock.ReservationCommitted{Key: key, ReservationID: id, OrderID: order, Quantity: 1},
-			stock.Shipped{Key: key, OrderID: order, ShipmentID: "p", Quantity: 1})
+			later{stock.ReservationCommitted{Key: key, ReservationID: id, OrderID: order, Quantity: 1}, key},
+			later{stock.Shipped{Key: key, OrderID: order, ShipmentID: "p", Quantity: 1}, key})
 		for len(open) > 200 {
-			switch e := open[0].(type) {
-			case stock.ReservationCommitted:
-				put(e, e.Key)
-			case stock.Shipped:
-				put(e, e.Key)
-			}
+			put(open[0].event, open[0].key)
 			open = open[1:]
 		}
 	}
