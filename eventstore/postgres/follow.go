@@ -45,7 +45,7 @@ func (s *Store) publish(batch []*request, a *answer) uint64 {
 			events = append(events, eventstore.Recorded{
 				Event:      r.events[j],
 				Stream:     r.stream,
-				Revision:   a.revision[i] + 1 + int64(j),
+				Revision:   a.revision[i] - int64(len(r.events)-1-j),
 				Position:   eventstore.At(position),
 				RecordedAt: a.recordedAt,
 			})

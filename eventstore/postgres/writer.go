@@ -215,7 +215,7 @@ func (w *writer) deliver(batch []*request, a *answer) {
 		switch status {
 		case appended:
 			position += uint64(len(r.events))
-			r.answer(eventstore.Result{Revision: a.revision[i] + int64(len(r.events)), Position: eventstore.At(position)}, nil)
+			r.answer(eventstore.Result{Revision: a.revision[i], Position: eventstore.At(position)}, nil)
 		case replayed:
 			r.answer(eventstore.Result{Revision: a.revision[i], Position: eventstore.At(a.position[i]), Replayed: true}, nil)
 		case duplicate:
