@@ -224,20 +224,29 @@ func TestANodeGoesOnWhereTheLastOneStopped(t *testing.T) {
 func TestTwoNodesThatBothThinkTheyOwnAViewApplyEachEventOnce(t *testing.T) {
 	b := newBench(t)
 	views := []projections.View{tally()}
-	// Both nodes call themselves the same and so renew each other's lease: the
-	// lease is no protection here, only position and epoch are.
-	one, _ := b.run(projections.Config{Views: views, Owner: "twin", LeaseTTL: 30 * time.Millisecond})
-	two, _ := b.run(projections.Config{Views: views, Owner: "twin", LeaseTTL: 30 * time.Millisecond})
+	first, second := newHeard(), newHeard()
+	one, _ := b.run(projections.Config{Views: views, Owner: "twin", Log: slog.New(first)})
+	b.until("first started", func() bool { return first.said("projection started") })
+	// With the lease forgotten, the second node of that name gets the same epoch
+	// anew, and both renew it: position alone keeps them apart.
+	b.one(`WITH e AS (DELETE FROM projections.leases RETURNING 1) SELECT count(*)::text FROM e`)
+	two, _ := b.run(projections.Config{Views: views, Owner: "twin", Log: slog.New(second)})
+	b.until("second started", func() bool { return second.said("projection started") })
+	if got := b.one(`SELECT max(epoch)::text FROM projections.leases`); got != "1" {
+		t.Fatalf("epoch %s: the two can be told apart", got)
+	}
 	var head eventstore.Position
-	for range 10 {
-		head = b.append("number.v1", 300)
-		b.one(`WITH e AS (UPDATE projections.leases SET expires_at = '-infinity' RETURNING 1) SELECT count(*)::text FROM e`)
+	for range 20 {
+		head = b.append("number.v1", 100)
 	}
 	b.wait(one, head)
 	b.wait(two, head)
-	if got, want := b.one(total), strconv.Itoa(10*300*299/2); got != want {
+	if got, want := b.one(total), strconv.Itoa(20*100*99/2); got != want {
 		t.Errorf("total %s, want %s", got, want)
 	}
+	b.until("somebody refused", func() bool {
+		return first.said("projection taken over or switched") || second.said("projection taken over or switched")
+	})
 }
 
 // heard is a log that remembers what was said.
@@ -289,10 +298,21 @@ func TestALeaseThatRunsOutIsTakenOverAndTheOldOwnerIsRefused(t *testing.T) {
 	<-held
 	b.one(`WITH e AS (UPDATE projections.leases SET expires_at = '-infinity' RETURNING 1) SELECT count(*)::text FROM e`)
 	b.one(`WITH e AS (DELETE FROM projections.nodes RETURNING 1) SELECT count(*)::text FROM e`)
-	two, _ := b.run(projections.Config{Views: []projections.View{tally()}, Owner: "two", LeaseTTL: 100 * time.Millisecond})
+	// The second node does not get on either, so that the position is where the
+	// first left it and only the epoch tells the two apart.
+	refused := make(chan struct{})
+	waits := tally(func(v *projections.View) {
+		decode := v.Decode
+		v.Decode = func(eventType string, data []byte) (any, error) {
+			<-refused
+			return decode(eventType, data)
+		}
+	})
+	two, _ := b.run(projections.Config{Views: []projections.View{waits}, Owner: "two", LeaseTTL: 100 * time.Millisecond})
 	b.until("lease taken over", func() bool { return b.one(`SELECT max(epoch)::text FROM projections.builds`) == "2" })
 	close(release)
 	b.until("old owner refused", func() bool { return log.said("projection taken over or switched") })
+	close(refused)
 	b.wait(two, head)
 	if got, want := b.one(total), strconv.Itoa(2*45); got != want {
 		t.Errorf("total %s, want %s", got, want)
