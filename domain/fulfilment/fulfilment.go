@@ -8,14 +8,15 @@
 // no more moves, sends the Commands to the order, and begins again with the
 // order as it is then, until there is nothing to do:
 //
-//	confirmed   commit the reservations. Where one has ended meanwhile, allocate
-//	            directly; where that cannot be either, the allocation has failed,
-//	            a named state of the order with a remedy
+//	confirmed   commit the reservations. Where one has ended meanwhile, the
+//	            allocation has failed, a named state of the order, and is
+//	            retried once by itself
+//	retried     reserve what is missing, all or nothing. All of it: recovered,
+//	            commit. Else the allocation has failed, and the remedy is due
 //	canceled    release what is still reserved, deallocate what is allocated
 //	expired     release
 //	shipped     ship. The parcel has left: if stock does not have the goods on
 //	            its books, the dispatch is recorded by force
-//	retried     allocate what is missing
 //
 // The remedies: with RemedyVoidOrRefund an order whose allocation failed is
 // canceled, and authorizations to void and captures to refund are recorded as
@@ -25,7 +26,11 @@
 // is not refunded by itself: that is the merchant's decision.
 //
 // Any number of drivers may do this at the same time, and each may die
-// anywhere: moves are idempotent (see Move), and a step once settled is settled.
+// anywhere or come late: a move asked again is made once, and the order's stream
+// is the referee. The first end recorded of a step stands; a driver that comes
+// to another sends it in vain, looks again, and follows what is recorded. Only a
+// late retry can leave something behind, a reservation, which ends at its
+// deadline; nothing is allocated that is not first reserved under a recorded id.
 package fulfilment
 
 import (
@@ -59,9 +64,10 @@ type Process struct {
 }
 
 type asked struct {
-	move Move
-	step order.OpenStep
-	want order.Move
+	move  Move
+	step  order.OpenStep
+	want  order.Move
+	again bool // a commit, after its reservation was surely ended
 }
 
 // Begin looks at what an order has open. remedy is the merchant's policy for an
@@ -90,9 +96,27 @@ func (p *Process) ask(step order.OpenStep, want order.Move) {
 	p.asked = append(p.asked, asked{move: p.toStock(step, want), step: step, want: want})
 }
 
-// goOn turns to the other steps when nothing of the allocation is left to ask.
+// makeSure ends a reservation that could not be committed, and then asks to
+// commit it again. A refusal alone is not the end: it may be that the
+// reservation is due by this driver's clock and not yet by another's, who could
+// commit it still. When the second commit is refused, nobody can.
+func (p *Process) makeSure(a asked) {
+	a.again = true
+	if a.want.Action == order.ActCommit {
+		a.want.Action = order.ActRelease
+		a.move = p.toStock(a.step, a.want)
+	} else {
+		a.want.Action = order.ActCommit
+		a.move = p.toStock(a.step, a.want)
+		a.move.ID[0] = "commit again"
+	}
+	p.asked = append(p.asked, a)
+}
+
+// goOn turns to the other steps when nothing of the allocation is left to ask;
+// not when it failed, for that may change what they ask.
 func (p *Process) goOn() {
-	if len(p.asked) > 0 || p.reached {
+	if len(p.asked) > 0 || len(p.shortages) > 0 || p.reached {
 		return
 	}
 	p.reached = true
@@ -128,6 +152,8 @@ func (p Process) Answer(answers []Answer) Process {
 			panic("fulfilment: a move was not answered")
 		case refusal != nil:
 			p.refused(a, refusal)
+		case a.again && a.want.Action == order.ActRelease:
+			p.makeSure(a)
 		case a.want.Action == order.ActCommit:
 			if excess, is := a.excess(); is {
 				p.ask(a.step, excess)
@@ -155,14 +181,9 @@ func (a asked) excess() (order.Move, bool) {
 // refused finds another way, or notes that there is none.
 func (p *Process) refused(a asked, no *rule.Rejection) {
 	switch {
-	case a.want.Action == order.ActCommit:
-		direct := a.want
-		direct.Action, direct.ReservationID = order.ActAllocate, ""
-		if excess, is := a.excess(); is {
-			direct.Quantity -= excess.Quantity
-		}
-		p.ask(a.step, direct)
-	case a.want.Action == order.ActAllocate:
+	case a.want.Action == order.ActCommit && !a.again:
+		p.makeSure(a)
+	case a.want.Action == order.ActCommit, a.want.Action == order.ActReserve:
 		available, _ := no.Facts["available"].(unit.Quantity)
 		p.shortages = append(p.shortages, cart.Shortage{
 			SKU: a.want.SKU, Location: a.want.Location, Requested: a.want.Quantity, Available: available, Reason: no.Code,
@@ -179,9 +200,12 @@ func (p *Process) refused(a asked, no *rule.Rejection) {
 // of which stock refused a movement for which there is no other way (none is
 // known) is not among them: it stays open, where it can be seen.
 func (p Process) Commands() []order.Command {
+	if len(p.shortages) > 0 {
+		return p.failure()
+	}
 	var commands []order.Command
-	if p.allocating != nil {
-		commands = p.endOfAllocation(p.allocating.StepRef)
+	if p.allocating != nil && !slices.Contains(p.stuck, p.allocating.StepRef) {
+		commands = append(commands, order.SettleStock{Step: p.allocating.Step, Ref: p.allocating.Ref})
 	}
 	for _, step := range p.others {
 		if !slices.Contains(p.stuck, step.StepRef) {
@@ -191,15 +215,19 @@ func (p Process) Commands() []order.Command {
 	return append(commands, p.owed...)
 }
 
-func (p Process) endOfAllocation(ref order.StepRef) []order.Command {
-	if len(p.shortages) == 0 {
-		return []order.Command{order.SettleStock{Step: ref.Step, Ref: ref.Ref}}
+// failure ends an allocation that failed. The first failure leads to a retry,
+// for the stock may still be there; the next to the remedy.
+func (p Process) failure() []order.Command {
+	fail := order.FailAllocation{Ref: p.allocating.Ref, Shortages: p.shortages, Remedy: p.remedy}
+	switch {
+	case !p.mayEnd:
+		return []order.Command{fail}
+	case fail.Ref == "":
+		return []order.Command{fail, order.RetryAllocation{}}
+	case p.remedy == order.RemedyVoidOrRefund:
+		return []order.Command{fail, order.Cancel{Reason: stockLost}}
 	}
-	commands := []order.Command{order.FailAllocation{Ref: ref.Ref, Shortages: p.shortages, Remedy: p.remedy}}
-	if p.remedy == order.RemedyVoidOrRefund && p.mayEnd {
-		commands = append(commands, order.Cancel{Reason: stockLost})
-	}
-	return commands
+	return []order.Command{fail}
 }
 
 // stockLost is the reason of a cancel that is a remedy.
@@ -215,6 +243,8 @@ func (p Process) Key() string {
 			parts = append(parts, "settle "+string(c.Step)+"/"+c.Ref)
 		case order.FailAllocation:
 			parts = append(parts, "fail "+c.Ref)
+		case order.RetryAllocation:
+			parts = append(parts, "retry")
 		case order.Cancel:
 			parts = append(parts, "cancel")
 		case order.RecordTransaction:

@@ -9,6 +9,10 @@ import (
 	"daybook/domain/unit"
 )
 
+// retryHold is how long a retry's reservations last. They are committed as soon
+// as all are had; one whose driver died in between frees itself.
+const retryHold = 15 * time.Minute
+
 // Move is one movement to ask of stock.
 type Move struct {
 	// ID is the same whoever asks and however often: the command's id derives
@@ -27,8 +31,8 @@ func (m Move) Command(now time.Time) stock.Command {
 	case stock.Release:
 		c.Now = now
 		return c
-	case stock.Allocate:
-		c.Now = now
+	case stock.Reserve:
+		c.Now, c.ExpiresAt = now, now.Add(retryHold)
 		return c
 	case stock.Deallocate:
 		c.Now = now
@@ -51,9 +55,9 @@ type Answer struct {
 }
 
 // toStock makes the movement that a step of an order asks for. Each is made
-// once, however often it is asked: a commit and a release by the reservation's
-// one end, an allocation by the order's total, a shipment by its id, and a
-// deallocation by its ref.
+// once, however often and late it is asked: a reservation has one life and one
+// end, a shipment its id, and a deallocation, which is only asked for what is
+// allocated, its ref.
 func (p Process) toStock(step order.OpenStep, m order.Move) Move {
 	at := stock.At{Key: stock.Key{SKU: m.SKU, Location: m.Location}}
 	ref := string(step.Step)
@@ -72,8 +76,8 @@ func (p Process) toStock(step order.OpenStep, m order.Move) Move {
 		move.command = stock.Commit{At: at, ReservationID: m.ReservationID}
 	case order.ActRelease:
 		move.command = stock.Release{At: at, ReservationID: m.ReservationID, Reason: ref}
-	case order.ActAllocate:
-		move.command = stock.Allocate{At: at, OrderID: p.id, Quantity: m.Quantity}
+	case order.ActReserve:
+		move.command = stock.Reserve{At: at, ReservationID: m.ReservationID, OrderID: p.id, Quantity: m.Quantity}
 	case order.ActDeallocate:
 		move.command = stock.Deallocate{At: at, OrderID: p.id, Ref: ref, Quantity: m.Quantity, Reason: ref}
 	case order.ActShip:

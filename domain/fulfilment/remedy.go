@@ -19,7 +19,7 @@ func RemedyTransactionID(id unit.OrderID, of unit.TransactionID) unit.Transactio
 func remedies(s order.State) []order.Command {
 	failed := s.AllocationFailed && s.Remedy == order.RemedyVoidOrRefund
 	switch {
-	case failed && s.Status == order.StatusConfirmed && s.Backordered() && !retrying(s):
+	case failed && s.Status == order.StatusConfirmed && s.Backordered() && !allocating(s):
 		return []order.Command{order.Cancel{Reason: stockLost}}
 	case failed && s.Status == order.StatusCanceled:
 		return newPurse(s).excess()
@@ -27,7 +27,7 @@ func remedies(s order.State) []order.Command {
 	return newPurse(s).orphans()
 }
 
-func retrying(s order.State) bool {
+func allocating(s order.State) bool {
 	return slices.ContainsFunc(s.Unsettled, func(step order.OpenStep) bool { return step.Step == order.StepConfirm })
 }
 

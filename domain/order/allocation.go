@@ -2,6 +2,7 @@ package order
 
 import (
 	"slices"
+	"strconv"
 
 	"daybook/domain/cart"
 	"daybook/domain/rule"
@@ -18,9 +19,9 @@ var (
 type Action string
 
 const (
+	ActReserve    Action = "reserve"
 	ActCommit     Action = "commit"
 	ActRelease    Action = "release"
-	ActAllocate   Action = "allocate"
 	ActDeallocate Action = "deallocate"
 	ActShip       Action = "ship"
 )
@@ -30,7 +31,7 @@ type Move struct {
 	Action        Action             `json:"action"`
 	SKU           unit.SKU           `json:"sku"`
 	Location      unit.LocationID    `json:"location"`
-	ReservationID unit.ReservationID `json:"reservation_id,omitempty"` // of a commit or release
+	ReservationID unit.ReservationID `json:"reservation_id,omitempty"` // but of a deallocation or shipment
 	Quantity      unit.Quantity      `json:"quantity"`
 }
 
@@ -95,8 +96,9 @@ func merged(moves []Move) []Move {
 	return sum
 }
 
-// allocating finds the open step, the first or a retry, that turns the order's
-// reservations into allocations.
+// allocating finds the open step, if there is one, on which the order's
+// allocations depend: its confirmation, a retry's asking for reservations, or
+// the commit of those. There is never more than one.
 func (s State) allocating() (OpenStep, bool) {
 	for _, step := range s.Unsettled {
 		if step.Step == StepConfirm {
@@ -106,10 +108,9 @@ func (s State) allocating() (OpenStep, bool) {
 	return OpenStep{}, false
 }
 
-func (s State) retrying() bool {
-	step, open := s.allocating()
-	return open && step.Ref != ""
-}
+// reserving tells a retry that asks for reservations from a step that turns
+// reservations into allocations.
+func (o OpenStep) reserving() bool { return o.Moves[0].Action == ActReserve }
 
 // Backordered reports whether something still wanted has no stock behind it.
 func (s State) Backordered() bool {
@@ -119,10 +120,11 @@ func (s State) Backordered() bool {
 // settleStock closes a step. One that is not open has been closed before. The
 // end of a retry is told by AllocationRecovered.
 func settleStock(cmd SettleStock, s State) ([]Event, error) {
-	if _, open := s.Step(StepRef{Step: cmd.Step, Ref: cmd.Ref}); !open {
+	step, open := s.Step(StepRef{Step: cmd.Step, Ref: cmd.Ref})
+	switch {
+	case !open:
 		return nil, nil
-	}
-	if cmd.Step == StepConfirm && cmd.Ref != "" {
+	case step.reserving():
 		return []Event{AllocationRecovered{}}, nil
 	}
 	return []Event{StockSettled{Step: cmd.Step, Ref: cmd.Ref}}, nil
@@ -142,23 +144,52 @@ func failAllocation(cmd FailAllocation, s State) ([]Event, error) {
 	return []Event{AllocationFailed{Shortages: cmd.Shortages, Remedy: cmd.Remedy}}, nil
 }
 
-// allocationFailed marks what is short; all else of the step was allocated.
+// allocationFailed marks what is short. Of a retry, which has all or nothing,
+// the reservations it may have made are released; of a commit all else is
+// allocated, and nothing is to be given back of what never was.
 func (s *State) allocationFailed(e AllocationFailed) {
-	if step, open := s.allocating(); open {
-		for _, m := range step.Moves {
-			if i := s.holding(m.SKU, m.Location); i >= 0 {
-				s.Holdings[i].Missing = slices.ContainsFunc(e.Shortages, func(short cart.Shortage) bool {
-					return short.SKU == m.SKU && (short.Location == "" || short.Location == m.Location)
-				})
-			}
-		}
-		s.closeStep(step.StepRef)
-	}
 	s.AllocationFailed, s.Remedy = true, e.Remedy
+	step, open := s.allocating()
+	if !open {
+		return
+	}
+	s.closeStep(step.StepRef)
+	if step.reserving() {
+		s.openCancelStep(released(step.Moves))
+		return
+	}
+	for _, m := range step.Moves {
+		if i := s.holding(m.SKU, m.Location); i >= 0 {
+			s.Holdings[i].Missing = slices.ContainsFunc(e.Shortages, func(short cart.Shortage) bool {
+				return short.SKU == m.SKU && (short.Location == "" || short.Location == m.Location)
+			})
+		}
+	}
+	s.forgetGivingBack()
+}
+
+func released(reserved []Move) []Move {
+	moves := slices.Clone(reserved)
+	for i := range moves {
+		moves[i].Action = ActRelease
+	}
+	return moves
+}
+
+// forgetGivingBack takes deallocations of what is missing off the open steps:
+// they would find nothing now, and what is allocated later is not theirs.
+func (s *State) forgetGivingBack() {
+	for i := range s.Unsettled {
+		s.Unsettled[i].Moves = slices.DeleteFunc(slices.Clone(s.Unsettled[i].Moves), func(m Move) bool {
+			h := s.holding(m.SKU, m.Location)
+			return m.Action == ActDeallocate && h >= 0 && s.Holdings[h].Missing
+		})
+	}
+	s.Unsettled = slices.DeleteFunc(s.Unsettled, func(step OpenStep) bool { return len(step.Moves) == 0 })
 }
 
 // retryAllocation records the attempt before stock is asked, like every other
-// step, so that a cancel which comes meanwhile waits for its end.
+// step, so that all who drive it ask for the same, and its outcome is one.
 func retryAllocation(s State) ([]Event, error) {
 	if s.Status == StatusPending {
 		return nil, ErrNotConfirmed
@@ -166,7 +197,7 @@ func retryAllocation(s State) ([]Event, error) {
 	if no := s.ended(); no != nil {
 		return nil, no
 	}
-	if !s.Backordered() || s.retrying() {
+	if _, open := s.allocating(); open || !s.Backordered() {
 		return nil, nil
 	}
 	return []Event{AllocationRetried{Attempt: s.Retries + 1}}, nil
@@ -174,10 +205,14 @@ func retryAllocation(s State) ([]Event, error) {
 
 func (s *State) allocationRetried() {
 	s.Retries++
+	attempt := strconv.Itoa(s.Retries)
 	var moves []Move
 	for _, h := range s.Holdings {
 		if h.Missing && h.Remaining() > 0 {
-			moves = append(moves, Move{Action: ActAllocate, SKU: h.SKU, Location: h.Location, Quantity: h.Remaining()})
+			id := unit.DeriveID("reservation", string(s.OrderID), string(h.SKU), string(h.Location), "retry", attempt)
+			moves = append(moves, Move{
+				Action: ActReserve, SKU: h.SKU, Location: h.Location, ReservationID: unit.ReservationID(id), Quantity: h.Remaining(),
+			})
 		}
 	}
 	s.openStep(RetryStep(s.Retries), moves)
@@ -185,8 +220,9 @@ func (s *State) allocationRetried() {
 
 // recoverAllocation wants a retry under way: only that has asked stock.
 func recoverAllocation(s State) ([]Event, error) {
+	step, open := s.allocating()
 	switch {
-	case s.retrying():
+	case open && step.reserving():
 		return []Event{AllocationRecovered{}}, nil
 	case s.Backordered():
 		return nil, ErrAllocationFailed
@@ -194,12 +230,40 @@ func recoverAllocation(s State) ([]Event, error) {
 	return nil, nil
 }
 
+// allocationRecovered turns the retry's reservations into allocations, as far
+// as they are still wanted: units may have been canceled meanwhile.
 func (s *State) allocationRecovered() {
-	if step, open := s.allocating(); open {
-		s.closeStep(step.StepRef)
-	}
-	for i := range s.Holdings {
-		s.Holdings[i].Missing = false
-	}
 	s.AllocationFailed, s.Remedy = false, ""
+	step, open := s.allocating()
+	if !open {
+		return
+	}
+	s.closeStep(step.StepRef)
+	var moves []Move
+	for _, m := range step.Moves {
+		i := s.holding(m.SKU, m.Location)
+		if i < 0 {
+			continue
+		}
+		h := &s.Holdings[i]
+		h.Missing, h.ReservationID = false, m.ReservationID
+		if h.Remaining() == 0 {
+			m.Action = ActRelease
+			moves = append(moves, m)
+			continue
+		}
+		moves = append(moves, commits(m, m.Quantity-h.Remaining())...)
+	}
+	s.openStep(StepRef{Step: StepConfirm, Ref: "commit-" + strconv.Itoa(s.Retries)}, moves)
+}
+
+// commits turns a reservation into an allocation, and gives back at once what
+// was canceled of it before: a reservation cannot be made smaller.
+func commits(reserved Move, excess unit.Quantity) []Move {
+	reserved.Action = ActCommit
+	moves := []Move{reserved}
+	if excess > 0 {
+		moves = append(moves, Move{Action: ActDeallocate, SKU: reserved.SKU, Location: reserved.Location, Quantity: excess})
+	}
+	return moves
 }

@@ -149,11 +149,9 @@ func (s *State) giveBack(h *Holding, quantity unit.Quantity) []Move {
 	case s.Status == StatusPending:
 		h.Released = true
 		return []Move{{Action: ActRelease, SKU: h.SKU, Location: h.Location, ReservationID: h.ReservationID, Quantity: h.Quantity}}
-	case h.Missing && !s.retrying():
-		return nil
+	case h.Missing:
+		return nil // see allocationRecovered for what a retry finds
 	}
-	// While a retry is under way the allocation may yet succeed; if it does
-	// not, there is nothing to take back and stock takes nothing.
 	return []Move{{Action: ActDeallocate, SKU: h.SKU, Location: h.Location, Quantity: quantity}}
 }
 

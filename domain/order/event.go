@@ -149,7 +149,7 @@ const (
 type StockSettled struct {
 	Step Step `json:"step"`
 	// Ref tells steps of one kind apart: the shipment's id, for a cancel its
-	// number ("1", "2", ...), for a repeated confirm RetryStep.
+	// number ("1", "2", ...), for the commit after a retry "commit-1", ...
 	Ref string `json:"ref,omitempty"`
 }
 
@@ -172,8 +172,9 @@ type AllocationFailed struct {
 	Remedy    Remedy          `json:"remedy"`
 }
 
-// AllocationRetried asks stock once more for what is missing. It ends in
-// AllocationRecovered, or in AllocationFailed again.
+// AllocationRetried asks stock once more for what is missing: for reservations,
+// under ids of their own. It ends in AllocationRecovered, or in AllocationFailed
+// again.
 type AllocationRetried struct {
 	Attempt int `json:"attempt"` // 1, 2, ...
 }
@@ -183,7 +184,8 @@ func RetryStep(attempt int) StepRef {
 	return StepRef{Step: StepConfirm, Ref: "retry-" + strconv.Itoa(attempt)}
 }
 
-// AllocationRecovered ends AllocationFailed: the stock was found after all.
+// AllocationRecovered ends AllocationFailed: the stock was found after all, and
+// is reserved; what was reserved is then committed, as after Confirmed.
 type AllocationRecovered struct{}
 
 // PaymentOrphaned is the named state of money that came for an order that can

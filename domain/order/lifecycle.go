@@ -163,18 +163,14 @@ func confirm(cmd Confirm, s State) ([]Event, error) {
 	return []Event{Confirmed{}}, nil
 }
 
-// confirmed turns every reservation into an allocation. What was canceled of a
-// reservation before (one cannot be made smaller) is given back right after.
+// confirmed turns every reservation into an allocation.
 func (s *State) confirmed() {
 	s.Status = StatusConfirmed
 	moves := make([]Move, 0, len(s.Holdings))
 	for _, h := range s.Holdings {
-		if h.Released {
-			continue
-		}
-		moves = append(moves, Move{Action: ActCommit, SKU: h.SKU, Location: h.Location, ReservationID: h.ReservationID, Quantity: h.Quantity})
-		if h.Canceled > 0 {
-			moves = append(moves, Move{Action: ActDeallocate, SKU: h.SKU, Location: h.Location, Quantity: h.Canceled})
+		if !h.Released {
+			reserved := Move{SKU: h.SKU, Location: h.Location, ReservationID: h.ReservationID, Quantity: h.Quantity}
+			moves = append(moves, commits(reserved, h.Canceled)...)
 		}
 	}
 	s.openStep(StepRef{Step: StepConfirm}, moves)

@@ -245,7 +245,7 @@ var shipping = map[string]row{
 	"an expired order does not ship":                 {Given: given(Expired{}), When: Ship{ShipmentID: "p1"}, Refused: ErrExpired},
 	"a completed order does not ship":                {Given: binding(Completed{}), When: Ship{ShipmentID: "p1"}, Refused: ErrCompleted},
 	"a retry under way stops parcels until its end":  {Given: given(Confirmed{}, shortOfB, AllocationRetried{Attempt: 1}), When: Ship{ShipmentID: "p1", Location: "main"}, Refused: ErrStockUnsettled},
-	"after a retry that found the stock goods leave": {Given: given(Confirmed{}, shortOfB, AllocationRetried{Attempt: 1}, AllocationRecovered{}), When: Ship{ShipmentID: "p2", Location: "east"}, Then: []Event{Shipped{ShipmentID: "p2", Location: "east", Lines: []ShippedLine{{Line: 2, SKU: "B", Kind: unit.Stocked, Quantity: 1}, {Line: 5, SKU: "POST", Kind: unit.Service, Quantity: 1}}}}},
+	"after a retry that found the stock goods leave": {Given: given(Confirmed{}, shortOfB, AllocationRetried{Attempt: 1}, AllocationRecovered{}, StockSettled{Step: StepConfirm, Ref: "commit-1"}), When: Ship{ShipmentID: "p2", Location: "east"}, Then: []Event{Shipped{ShipmentID: "p2", Location: "east", Lines: []ShippedLine{{Line: 2, SKU: "B", Kind: unit.Stocked, Quantity: 1}, {Line: 5, SKU: "POST", Kind: unit.Service, Quantity: 1}}}}},
 }
 
 var settling = map[string]row{
@@ -271,6 +271,10 @@ var settling = map[string]row{
 	"a pending order has nothing to retry":              {Given: given(), When: RetryAllocation{}, Refused: ErrNotConfirmed},
 	"nor has a canceled one":                            {Given: given(Confirmed{}, shortOfB, Canceled{}), When: RetryAllocation{}, Refused: ErrCanceled},
 	"a retry that succeeds is a recovery":               {Given: given(Confirmed{}, shortOfB, AllocationRetried{Attempt: 1}), When: SettleStock{Step: StepConfirm, Ref: "retry-1"}, Then: []Event{AllocationRecovered{}}},
+	"what was found is then committed":                  {Given: given(Confirmed{}, shortOfB, AllocationRetried{Attempt: 1}, AllocationRecovered{}), When: SettleStock{Step: StepConfirm, Ref: "commit-1"}, Then: []Event{StockSettled{Step: StepConfirm, Ref: "commit-1"}}},
+	"and may be lost again":                             {Given: given(Confirmed{}, shortOfB, AllocationRetried{Attempt: 1}, AllocationRecovered{}), When: FailAllocation{Ref: "commit-1", Shortages: shortOfB.Shortages, Remedy: RemedyBackorder}, Then: []Event{shortOfB}},
+	"there is no retry while it is":                     {Given: given(Confirmed{}, shortOfB, AllocationRetried{Attempt: 1}, AllocationRecovered{}), When: RetryAllocation{}, Nothing: true},
+	"nor while it is, anything to recover":              {Given: given(Confirmed{}, shortOfB, AllocationRetried{Attempt: 1}, AllocationRecovered{}), When: RecoverAllocation{}, Nothing: true},
 	"it can be told in those words":                     {Given: given(Confirmed{}, shortOfB, AllocationRetried{Attempt: 1}), When: RecoverAllocation{}, Then: []Event{AllocationRecovered{}}},
 	"not without asking stock":                          {Given: given(Confirmed{}, shortOfB), When: RecoverAllocation{}, Refused: ErrAllocationFailed},
 	"an order that lost nothing is well":                {Given: binding(), When: RecoverAllocation{}, Nothing: true},

@@ -1,0 +1,323 @@
+package fulfilment
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"daybook/domain/cart"
+	"daybook/domain/order"
+	"daybook/domain/rule"
+	"daybook/domain/stock"
+	"daybook/domain/unit"
+)
+
+// world is one order and the stocks that hold it. Each decision is atomic, as in
+// the real one; between two of them anything may happen.
+type world struct {
+	t      testing.TB
+	name   string        // how to repeat it
+	pick   func(int) int // 0 to n-1
+	now    time.Time
+	order  order.State
+	stocks map[stock.Key]*stock.State
+	count  map[string]int // of events
+	remedy order.Remedy
+
+	shipped map[stock.Key]unit.Quantity // by stock, of the order
+}
+
+func (w *world) fatalf(format string, args ...any) {
+	w.t.Helper()
+	w.t.Fatalf(w.name+": "+format, args...)
+}
+
+func (w *world) tell(cmd order.Command) error {
+	events, err := order.Decide(cmd, w.order)
+	for _, e := range events {
+		w.order = order.Evolve(w.order, e)
+		w.count[fmt.Sprintf("%T", e)]++
+	}
+	return err
+}
+
+func (w *world) stock(key stock.Key, cmd stock.Command) *rule.Rejection {
+	if w.stocks[key] == nil {
+		w.stocks[key] = &stock.State{}
+	}
+	events, err := stock.Decide(cmd, *w.stocks[key])
+	for _, e := range events {
+		*w.stocks[key] = stock.Evolve(*w.stocks[key], e)
+		if left, ok := e.(stock.Shipped); ok {
+			w.shipped[key] += left.Quantity
+		}
+		w.count[fmt.Sprintf("%T", e)]++
+	}
+	no, refused := errors.AsType[*rule.Rejection](err)
+	if err != nil && !refused {
+		w.fatalf("%T: %v", cmd, err)
+	}
+	return no
+}
+
+// drive is a driver, whose clock may be slow. It pauses before each decision;
+// when pause says so, it is dead.
+func (w *world) drive(slow time.Duration, pause func() bool) bool {
+	for range 20 {
+		p := Begin(w.order, w.remedy)
+		for moves := p.Moves(); len(moves) > 0; moves = p.Moves() {
+			var answers []Answer
+			for len(moves) > 0 {
+				if !pause() {
+					return false
+				}
+				i := w.pick(len(moves))
+				m := moves[i]
+				moves = slices.Delete(moves, i, i+1)
+				answers = append(answers, Answer{Move: m, Refusal: w.stock(m.Key, m.Command(w.now.Add(-slow)))})
+			}
+			p = p.Answer(answers)
+		}
+		commands := p.Commands()
+		if len(commands) == 0 {
+			return true
+		}
+		if !pause() {
+			return false
+		}
+		w.allOrNone(commands)
+	}
+	w.fatalf("the process does not end")
+	return true
+}
+
+// allOrNone is how a driver sends its commands. The order may have gone on
+// since: then they may be refused, and the driver looks again.
+func (w *world) allOrNone(commands []order.Command) {
+	before := w.order.Clone()
+	for _, cmd := range commands {
+		if err := w.tell(cmd); err != nil {
+			w.order = before
+			return
+		}
+	}
+}
+
+var places = []unit.LocationID{"main", "east"}
+
+func (w *world) place() {
+	lines := []cart.Line{}
+	left := map[unit.SKU]unit.Quantity{}
+	for i := range 1 + w.pick(4) {
+		l := cart.Line{Number: i + 1, SKU: []unit.SKU{"A", "B", "A", "POST"}[w.pick(4)], Kind: unit.Stocked, Quantity: unit.Quantity(1 + w.pick(3)), Price: pounds("1")}
+		if l.SKU == "POST" {
+			l.Kind = unit.Service
+		} else {
+			left[l.SKU] += l.Quantity
+		}
+		lines = append(lines, l)
+	}
+	cmd := order.Place{OrderID: "o1", Currency: "GBP", Lines: lines, ConfirmBy: w.now.Add(time.Hour)}
+	for _, sku := range []unit.SKU{"A", "B"} {
+		for i, location := range places {
+			key := stock.Key{SKU: sku, Location: location}
+			q := unit.Quantity(w.pick(int(left[sku]) + 1))
+			if i == len(places)-1 {
+				q = left[sku]
+			}
+			left[sku] -= q
+			_ = w.stock(key, stock.Receive{At: stock.At{Key: key, Now: w.now}, Quantity: q + unit.Quantity(1+w.pick(2))})
+			if q == 0 {
+				continue
+			}
+			id := stock.ReservationIDFor("o1", sku, location)
+			if no := w.stock(key, stock.Reserve{At: stock.At{Key: key, Now: w.now}, ReservationID: id, OrderID: "o1", Quantity: q, ExpiresAt: cmd.ConfirmBy}); no != nil {
+				w.fatalf("%v", no)
+			}
+			cmd.Held = append(cmd.Held, cart.Held{ReservationID: id, SKU: sku, Location: location, Quantity: q})
+		}
+	}
+	if err := w.tell(cmd); err != nil {
+		w.fatalf("%v", err)
+	}
+}
+
+// people ask things of the order, and of the stock.
+func (w *world) happen(step int) {
+	key := stock.Key{SKU: []unit.SKU{"A", "B"}[w.pick(2)], Location: places[w.pick(2)]}
+	at := stock.At{Key: key, Now: w.now}
+	line := order.LineQuantity{Line: 1 + w.pick(4), Quantity: unit.Quantity(1 + w.pick(2))}
+	parcel := unit.ShipmentID(fmt.Sprint("p", step))
+	switch w.pick(13) {
+	case 0, 1, 2:
+		_ = w.tell(order.Confirm{Now: w.now})
+	case 3:
+		_ = w.tell(order.CancelLines{Lines: []order.LineQuantity{line}})
+	case 4:
+		if w.pick(3) == 0 {
+			_ = w.tell(order.Cancel{})
+		}
+	case 5:
+		_ = w.tell(order.Expire{Now: w.now})
+	case 6:
+		_ = w.tell(order.Ship{ShipmentID: parcel, Location: key.Location, Lines: []order.LineQuantity{line}})
+	case 7:
+		_ = w.tell(order.Ship{ShipmentID: parcel, Location: key.Location})
+	case 8, 12:
+		_ = w.stock(key, stock.Receive{At: at, Quantity: unit.Quantity(1 + w.pick(4))})
+		_ = w.tell(order.RetryAllocation{})
+	case 9:
+		w.buyAll(key, unit.OrderID(fmt.Sprint("other", step)))
+	case 10:
+		w.now = w.now.Add(time.Duration(w.pick(30)) * time.Minute)
+	case 11:
+		_ = w.stock(key, stock.Adjust{At: at, Change: unit.Quantity(w.pick(5) - 2), Reason: stock.Correction})
+	}
+}
+
+// loseTheStock lets the deadline pass between the confirmation and its commits,
+// while others buy.
+func (w *world) loseTheStock() {
+	w.now = w.now.Add(time.Hour - time.Second)
+	if err := w.tell(order.Confirm{Now: w.now}); err != nil {
+		w.fatalf("%v", err)
+	}
+	w.now = w.now.Add(time.Minute)
+	for _, h := range w.order.Holdings {
+		if w.pick(2) == 0 {
+			w.buyAll(stock.Key{SKU: h.SKU, Location: h.Location}, "other")
+		}
+	}
+}
+
+func (w *world) buyAll(key stock.Key, buyer unit.OrderID) {
+	if s := w.stocks[key]; s != nil && s.Sellable(w.now) > 0 {
+		_ = w.stock(key, stock.Allocate{At: stock.At{Key: key, Now: w.now}, OrderID: buyer, Quantity: s.Sellable(w.now)})
+	}
+}
+
+type worker struct {
+	next func() (struct{}, bool)
+	stop func()
+}
+
+func (w *world) start() *worker {
+	slow := time.Duration(w.pick(2)) * 2 * time.Minute
+	next, stop := iter.Pull(func(yield func(struct{}) bool) { w.drive(slow, func() bool { return yield(struct{}{}) }) })
+	return &worker{next, stop}
+}
+
+func (w *world) simulate() {
+	w.remedy = []order.Remedy{order.RemedyBackorder, order.RemedyVoidOrRefund}[w.pick(2)]
+	w.place()
+	switch w.pick(6) {
+	case 0, 1:
+		w.loseTheStock()
+	case 2:
+		w.now = w.now.Add(time.Hour) // too late to be confirmed
+	}
+	var workers []*worker
+	for step := range 20 + w.pick(80) {
+		switch w.pick(9) {
+		case 0:
+			workers = append(workers, w.start())
+		case 1:
+			if len(workers) > 0 { // a driver dies
+				i := w.pick(len(workers))
+				workers[i].stop()
+				workers = slices.Delete(workers, i, i+1)
+			}
+		case 2, 3:
+			w.happen(step)
+		default:
+			if len(workers) > 0 {
+				i := w.pick(len(workers))
+				if _, more := workers[i].next(); !more {
+					workers = slices.Delete(workers, i, i+1)
+				}
+			}
+		}
+	}
+	for _, each := range workers {
+		each.stop()
+	}
+	w.drive(0, func() bool { return true })
+	w.stockIsWhatTheOrderSays()
+}
+
+// stockIsWhatTheOrderSays wants every quantity of the order to stand in stock:
+// once settled, not a unit more or less is held, promised or shipped.
+func (w *world) stockIsWhatTheOrderSays() {
+	s := w.order
+	if len(s.Unsettled) > 0 {
+		w.fatalf("open: %+v", s.Unsettled)
+	}
+	if w.remedy == order.RemedyVoidOrRefund && s.Backordered() {
+		w.fatalf("a lost order is left without its remedy")
+	}
+	for _, h := range s.Holdings {
+		key := stock.Key{SKU: h.SKU, Location: h.Location}
+		var held, promised unit.Quantity // what stock should have
+		switch {
+		case s.Status == order.StatusPending && !h.Released:
+			held = h.Quantity
+		case s.Status == order.StatusConfirmed && !h.Missing:
+			promised = h.Remaining()
+		}
+		have := w.stocks[key]
+		if due := !w.now.Before(s.ConfirmBy); have.Holds[h.ReservationID].Quantity != held && !due {
+			w.fatalf("%s order, %+v: stock holds %d, want %d", s.Status, h, have.Holds[h.ReservationID].Quantity, held)
+		}
+		if open := have.Orders["o1"].Open; open != promised {
+			w.fatalf("%s order, %+v: stock has promised %d, want %d", s.Status, h, open, promised)
+		}
+		if left := have.Reserved(w.now.Add(24 * time.Hour)); left > 0 {
+			w.fatalf("%s order, %+v: %d are held for ever", s.Status, h, left)
+		}
+		if w.shipped[key] != h.Shipped {
+			w.fatalf("%s order, %+v: stock has shipped %d", s.Status, h, w.shipped[key])
+		}
+	}
+}
+
+var worlds = flag.Int("worlds", 5000, "how many simulated worlds to try")
+
+func newWorld(t testing.TB, name string, count map[string]int, pick func(int) int) *world {
+	return &world{
+		t: t, name: name, pick: pick, now: noon, stocks: map[stock.Key]*stock.State{}, count: count, shipped: map[stock.Key]unit.Quantity{},
+	}
+}
+
+func TestWhateverDriversDoStockIsWhatTheOrderSays(t *testing.T) {
+	count := map[string]int{}
+	for seed := range uint64(*worlds) {
+		newWorld(t, fmt.Sprintf("seed %d", seed), count, rand.New(rand.NewPCG(seed, 0)).IntN).simulate()
+	}
+	for _, rare := range []string{
+		"order.Canceled", "order.LinesCanceled", "order.Expired", "order.Shipped", "order.AllocationFailed", "order.AllocationRetried", "order.AllocationRecovered",
+		"stock.ReservationCommitted", "stock.ReservationReleased", "stock.Deallocated", "stock.Shipped", "stock.Allocated",
+	} {
+		if count[rare] < *worlds/100 {
+			t.Errorf("%s happened %d times: the worlds are too quiet to prove anything", rare, count[rare])
+		}
+	}
+}
+
+func FuzzDrivers(f *testing.F) {
+	f.Add([]byte("two drivers, and a death"))
+	f.Fuzz(func(t *testing.T, script []byte) {
+		newWorld(t, "script", map[string]int{}, func(n int) int {
+			if len(script) == 0 {
+				return n - 1 // then workers go on, and the world ends
+			}
+			next := int(script[0]) % n
+			script = script[1:]
+			return next
+		}).simulate()
+	})
+}
