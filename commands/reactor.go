@@ -60,7 +60,10 @@ type Reactor struct {
 
 	mu      sync.Mutex
 	tracker *tracker
-	begun   chan struct{} // a sign that there is work to watch
+	// checkpoint is the journal's. The tracker's own may be ahead of it: work
+	// that leaves no event at its end is taken off the list between pages.
+	checkpoint eventstore.Position
+	begun      chan struct{} // a sign that there is work to watch
 }
 
 const pageSize = 500
@@ -93,7 +96,7 @@ func (r *Reactor) lead(ctx context.Context) error {
 		return err
 	}
 	r.mu.Lock()
-	r.tracker = newTracker(checkpoint)
+	r.tracker, r.checkpoint = newTracker(checkpoint), checkpoint
 	r.begun = make(chan struct{}, 1)
 	r.mu.Unlock()
 
@@ -139,7 +142,6 @@ func (r *Reactor) lead(ctx context.Context) error {
 func (r *Reactor) react(ctx context.Context, page page) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	from := r.tracker.checkpoint()
 	for _, item := range page.items {
 		if err := r.tracker.observe(item); err != nil {
 			return err
@@ -148,10 +150,11 @@ func (r *Reactor) react(ctx context.Context, page page) error {
 	r.tracker.caughtUp = page.caughtUp
 	set, clear := r.tracker.timers()
 	to := r.tracker.checkpoint()
-	if to != from || len(set)+len(clear) > 0 {
-		if err := r.Journal.Advance(ctx, from, to, set, clear); err != nil {
+	if to != r.checkpoint || len(set)+len(clear) > 0 {
+		if err := r.Journal.Advance(ctx, r.checkpoint, to, set, clear); err != nil {
 			return err
 		}
+		r.checkpoint = to
 	}
 	if len(set) > 0 && r.Nudge != nil {
 		r.Nudge()

@@ -67,7 +67,9 @@ type Importer struct {
 // Progress is how far an import is.
 type Progress struct {
 	Invoices, InvoicesAll int
-	Lines, LinesAll       int // what time is proportional to
+	// Lines are what time is proportional to: of this run, of the runs before
+	// it, and of the whole file.
+	Lines, LinesBefore, LinesAll int
 }
 
 // InterruptedError means ctx ended before the file did. What was done is

@@ -29,12 +29,19 @@ type run struct {
 	finished map[int]outcome // those in beyond done
 	counts   Counts          // of the invoices before done
 	lines    int             // in during this run, for progress
-	jobs     map[int]*job    // in flight
+	// linesBefore are in from the runs before this one.
+	linesBefore int
+	jobs        map[int]*job // in flight
 }
 
 func newRun(i *Importer, plan *plan, counts Counts, done int) *run {
+	before := 0
+	for _, invoice := range plan.invoices[:done] {
+		before += len(invoice.Lines)
+	}
 	return &run{
-		Importer: i, plan: plan, tickets: newTickets(), jobs: map[int]*job{},
+		linesBefore: before,
+		Importer:    i, plan: plan, tickets: newTickets(), jobs: map[int]*job{},
 		next: done, done: done, counts: counts, finished: map[int]outcome{},
 	}
 }
@@ -135,7 +142,7 @@ func (r *run) end(j *job, result outcome) {
 	}
 	r.lines += result.lines
 	if r.Watch != nil {
-		r.Watch(Progress{Invoices: r.done + len(r.finished), InvoicesAll: len(r.plan.invoices), Lines: r.lines, LinesAll: r.plan.lines})
+		r.Watch(Progress{Invoices: r.done + len(r.finished), InvoicesAll: len(r.plan.invoices), Lines: r.lines, LinesBefore: r.linesBefore, LinesAll: r.plan.lines})
 	}
 }
 

@@ -1,0 +1,75 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Imports is the record of the import that a database holds; there is at most
+// one. It is held by one process at a time, for the order of invoices is kept
+// within a process.
+type Imports struct {
+	pool *pgxpool.Pool
+	held *pgxpool.Conn // has the session lock
+}
+
+// ErrImportRunning means that another process is importing into the database.
+var ErrImportRunning = errors.New("another process is importing into this database")
+
+// HoldImports takes the record; Close lets it go, as does the end of the process.
+func HoldImports(ctx context.Context, pool *pgxpool.Pool) (*Imports, error) {
+	conn, err := pool.Acquire(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("hold the import: %w", err)
+	}
+	var won bool
+	err = conn.QueryRow(ctx, `SELECT pg_try_advisory_lock(hashtextextended('daybook import', 0))`).Scan(&won)
+	if err != nil || !won {
+		conn.Release()
+		if err != nil {
+			return nil, fmt.Errorf("hold the import: %w", err)
+		}
+		return nil, ErrImportRunning
+	}
+	return &Imports{pool: pool, held: conn}, nil
+}
+
+// Close lets the record go.
+func (i *Imports) Close(ctx context.Context) error {
+	defer i.held.Release()
+	if _, err := i.held.Exec(ctx, `SELECT pg_advisory_unlock(hashtextextended('daybook import', 0))`); err != nil {
+		return errors.Join(err, i.held.Conn().Close(ctx)) // the lock goes with its session
+	}
+	return nil
+}
+
+// Load returns the import in the database; its name is empty if there is none.
+func (i *Imports) Load(ctx context.Context) (name string, done int64, counts []byte, err error) {
+	err = i.pool.QueryRow(ctx, `SELECT import, done_invoices, counts FROM commands.imports`).Scan(&name, &done, &counts)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return "", 0, nil, fmt.Errorf("load the import's record: %w", err)
+	}
+	return name, done, counts, nil
+}
+
+// Save records how far an import is. It never goes back, and never becomes
+// another import.
+func (i *Imports) Save(ctx context.Context, name string, done int64, counts []byte) error {
+	tag, err := i.pool.Exec(ctx, `
+		INSERT INTO commands.imports AS held (import, done_invoices, counts)
+		SELECT $1, $2, $3 WHERE NOT EXISTS (SELECT FROM commands.imports WHERE import <> $1)
+		ON CONFLICT (import) DO UPDATE
+		SET done_invoices = excluded.done_invoices, counts = excluded.counts, updated_at = clock_timestamp()
+		WHERE held.done_invoices <= excluded.done_invoices`, name, done, counts)
+	if err != nil {
+		return fmt.Errorf("save the import's record: %w", err)
+	}
+	if tag.RowsAffected() != 1 {
+		return errors.New("save the import's record: the database holds another import, or a later record of this one")
+	}
+	return nil
+}

@@ -1,0 +1,57 @@
+package commands
+
+import (
+	"context"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"daybook/domain/order"
+	"daybook/eventstore"
+)
+
+// strictJournal takes a checkpoint only from where it is, as the database does.
+type strictJournal struct {
+	Journal
+	t          *testing.T
+	checkpoint eventstore.Position
+}
+
+func (j *strictJournal) Advance(_ context.Context, from, to eventstore.Position, _ []Timer, _ []string) error {
+	if from != j.checkpoint {
+		j.t.Errorf("advance from %s, the checkpoint is at %s", from, j.checkpoint)
+		return ErrNotLeading
+	}
+	j.checkpoint = to
+	return nil
+}
+
+func TestWorkTakenOffTheListBetweenPagesMovesTheCheckpointWithTheNextPage(t *testing.T) {
+	journal := &strictJournal{t: t}
+	reactor := &Reactor{Journal: journal, tracker: newTracker(eventstore.Start), begun: make(chan struct{}, 1)}
+	turn := func(position uint64, event order.Event) {
+		t.Helper()
+		eventType, data, err := order.Encode(event)
+		if err != nil {
+			t.Fatal(err)
+		}
+		recorded := eventstore.Recorded{
+			Event:  eventstore.Event{ID: uuid.New(), Type: eventType, Data: data},
+			Stream: order.Stream("1"), Position: eventstore.At(position),
+		}
+		if err := reactor.react(t.Context(), page{items: []eventstore.Item{{Event: &recorded, Checkpoint: recorded.Position}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	turn(1, order.Confirmed{})
+	if journal.checkpoint != eventstore.Start {
+		t.Errorf("the checkpoint passed open work: %s", journal.checkpoint)
+	}
+	for work := range reactor.tracker.inOrder() {
+		reactor.tracker.handled(work)
+	}
+	turn(2, order.Delivered{ShipmentID: "1-1"})
+	if journal.checkpoint != eventstore.At(2) {
+		t.Errorf("the checkpoint is at %s, want 2", journal.checkpoint)
+	}
+}
