@@ -47,6 +47,9 @@ import (
 // single shortage says it better; its facts have the shortages.
 var ErrRefused = &rule.Rejection{Code: "checkout-refused", Detail: "The stock could not be held."}
 
+// Rejections are all refusals of this package.
+var Rejections = []*rule.Rejection{ErrRefused}
+
 // Process is where one driver's asking stands. It is a value: Answer gives a
 // new one.
 type Process struct {

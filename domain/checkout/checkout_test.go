@@ -107,7 +107,7 @@ func run(t *testing.T, start cart.CheckoutStarted, s *shelf) (rounds string, out
 func said(outcome cart.Command) string {
 	var words []string
 	var short []cart.Shortage
-	switch o := outcome.(type) {
+	switch o := any(outcome).(type) {
 	case cart.RefuseCheckout:
 		words, short = append(words, "refused"), o.Shortages
 	case cart.CompleteCheckout:
@@ -243,7 +243,8 @@ func TestOutcomes(t *testing.T) {
 			"6 A main; 6 A east; 6 A west; 3 A main", "3 A main; without [2]; short A 5/6 insufficient",
 		},
 		"a reservation that has ended is not asked for again": {
-			started(cart.AllOrNothing, preferred, goods(1, "A", 1)), shelf{gone: map[stock.Key]bool{at("A", "main"): true, at("A", "east"): true, at("A", "west"): true}},
+			started(cart.AllOrNothing, preferred, goods(1, "A", 1)),
+			shelf{gone: map[stock.Key]bool{at("A", "main"): true, at("A", "east"): true, at("A", "west"): true}},
 			"1 A main; 1 A east; 1 A west", "refused; short A 0/1 reservation-ended",
 		},
 	} {

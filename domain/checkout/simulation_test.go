@@ -323,7 +323,7 @@ func (w *world) simulate() {
 func (w *world) nothingIsHalfHeld(id unit.OrderID) {
 	started, outcome := w.checkout(id)
 	kept := map[stock.Key]unit.Quantity{}
-	switch outcome := outcome.(type) {
+	switch outcome := any(outcome).(type) {
 	case nil:
 		w.fatalf("%s has no outcome", id)
 	case cart.CheckoutRefused:

@@ -60,7 +60,7 @@ type Process struct {
 	asked     []asked
 	shortages []cart.Shortage
 	stuck     []order.StepRef
-	owed      []order.Command // what the state calls for without asking stock
+	owed      []turn // what the state calls for without asking stock
 }
 
 type asked struct {
@@ -196,64 +196,71 @@ func (p *Process) refused(a asked, no *rule.Rejection) {
 	}
 }
 
+// turn is a command to the order, and what tells it from every other that the
+// process ever sends to it.
+type turn struct {
+	key     string
+	command order.Command
+}
+
+func settle(ref order.StepRef) turn {
+	return turn{"settle " + string(ref.Step) + "/" + ref.Ref, order.SettleStock{Step: ref.Step, Ref: ref.Ref}}
+}
+
+// cancelLost is a remedy.
+var cancelLost = turn{"cancel", order.Cancel{Reason: "stock lost"}}
+
 // Commands are for the order, all or none, once there are no more Moves. A step
 // of which stock refused a movement for which there is no other way (none is
 // known) is not among them: it stays open, where it can be seen.
 func (p Process) Commands() []order.Command {
+	var commands []order.Command
+	for _, t := range p.turns() {
+		commands = append(commands, t.command)
+	}
+	return commands
+}
+
+// Key tells Commands from those of any other turn of the same order, and is the
+// same for every driver that comes to the same commands.
+func (p Process) Key() string {
+	var keys []string
+	for _, t := range p.turns() {
+		keys = append(keys, t.key)
+	}
+	return strings.Join(keys, ", ")
+}
+
+func (p Process) turns() []turn {
 	if len(p.shortages) > 0 {
 		return p.failure()
 	}
-	var commands []order.Command
+	var turns []turn
 	if p.allocating != nil && !slices.Contains(p.stuck, p.allocating.StepRef) {
-		commands = append(commands, order.SettleStock{Step: p.allocating.Step, Ref: p.allocating.Ref})
+		turns = append(turns, settle(p.allocating.StepRef))
 	}
 	for _, step := range p.others {
 		if !slices.Contains(p.stuck, step.StepRef) {
-			commands = append(commands, order.SettleStock{Step: step.Step, Ref: step.Ref})
+			turns = append(turns, settle(step.StepRef))
 		}
 	}
-	return append(commands, p.owed...)
+	return append(turns, p.owed...)
 }
 
 // failure ends an allocation that failed. The first failure leads to a retry,
 // for the stock may still be there; the next to the remedy.
-func (p Process) failure() []order.Command {
-	fail := order.FailAllocation{Ref: p.allocating.Ref, Shortages: p.shortages, Remedy: p.remedy}
+func (p Process) failure() []turn {
+	ref := p.allocating.Ref
+	fail := turn{"fail " + ref, order.FailAllocation{Ref: ref, Shortages: p.shortages, Remedy: p.remedy}}
 	switch {
 	case !p.mayEnd:
-		return []order.Command{fail}
-	case fail.Ref == "":
-		return []order.Command{fail, order.RetryAllocation{}}
+		return []turn{fail}
+	case ref == "":
+		return []turn{fail, {"retry", order.RetryAllocation{}}}
 	case p.remedy == order.RemedyVoidOrRefund:
-		return []order.Command{fail, order.Cancel{Reason: stockLost}}
+		return []turn{fail, cancelLost}
 	}
-	return []order.Command{fail}
-}
-
-// stockLost is the reason of a cancel that is a remedy.
-const stockLost = "stock lost"
-
-// Key tells the Commands of one turn from those of any other turn of the same
-// order, and is the same for every driver that comes to the same commands.
-func (p Process) Key() string {
-	var parts []string
-	for _, c := range p.Commands() {
-		switch c := c.(type) {
-		case order.SettleStock:
-			parts = append(parts, "settle "+string(c.Step)+"/"+c.Ref)
-		case order.FailAllocation:
-			parts = append(parts, "fail "+c.Ref)
-		case order.RetryAllocation:
-			parts = append(parts, "retry")
-		case order.Cancel:
-			parts = append(parts, "cancel")
-		case order.RecordTransaction:
-			parts = append(parts, "record "+string(c.TransactionID))
-		default:
-			panic("fulfilment: no such command")
-		}
-	}
-	return strings.Join(parts, ", ")
+	return []turn{fail}
 }
 
 // ShipmentMoves are the movements that shipping would ask of stock, or the

@@ -59,7 +59,7 @@ func off(pairs ...int) order.LinesCanceled {
 // told writes a command to stock in words.
 func told(m Move) string {
 	at := fmt.Sprintf("%s@%s", m.SKU, m.Location)
-	switch c := m.Command(noon).(type) {
+	switch c := any(m.Command(noon)).(type) {
 	case stock.Commit:
 		return fmt.Sprintf("commit %s %s", at, c.ReservationID)
 	case stock.Release:
@@ -130,7 +130,7 @@ func run(t *testing.T, s order.State, remedy order.Remedy, refuse refusals) (rou
 func inWords(commands []order.Command) string {
 	var words []string
 	for _, c := range commands {
-		switch c := c.(type) {
+		switch c := any(c).(type) {
 		case order.SettleStock:
 			words = append(words, strings.TrimSpace(fmt.Sprintf("settle %s %s", c.Step, c.Ref)))
 		case order.FailAllocation:
@@ -209,8 +209,16 @@ func TestStockFollowsTheOrder(t *testing.T) {
 			moves:  "deallocate A@east 1 cancel/1, deallocate A@main 4 cancel/1, deallocate B@main 1 cancel/1", commands: "settle cancel 1",
 		},
 		"exactly what remains": {
-			events: []order.Event{order.Confirmed{}, settled, off(1, 2), order.StockSettled{Step: order.StepCancel, Ref: "1"}, off(3, 1), order.StockSettled{Step: order.StepCancel, Ref: "2"},
-				order.Shipped{ShipmentID: "p9", Location: "main", Lines: []order.ShippedLine{{Line: 2, SKU: "A", Kind: unit.Stocked, Quantity: 1}}}, order.StockSettled{Step: order.StepShipment, Ref: "p9"}, order.Canceled{}},
+			events: []order.Event{
+				order.Confirmed{},
+				settled, off(1, 2),
+				order.StockSettled{Step: order.StepCancel, Ref: "1"},
+				off(3, 1),
+				order.StockSettled{Step: order.StepCancel, Ref: "2"},
+				order.Shipped{ShipmentID: "p9", Location: "main", Lines: []order.ShippedLine{{Line: 2, SKU: "A", Kind: unit.Stocked, Quantity: 1}}},
+				order.StockSettled{Step: order.StepShipment, Ref: "p9"},
+				order.Canceled{},
+			},
 			moves: "deallocate A@main 2 cancel/3", commands: "settle cancel 3",
 		},
 		"a cancel waits for the confirm before it": {
@@ -340,7 +348,7 @@ func TestMoneyIsGivenBackAsARemedy(t *testing.T) {
 				s = order.Evolve(s, e)
 			}
 		}
-		if commands := Begin(s, order.RemedyVoidOrRefund).owed; len(commands) > 0 && !strings.HasPrefix(c.want, "cancel") {
+		if commands := Begin(s, order.RemedyVoidOrRefund).Commands(); len(commands) > 0 && !strings.HasPrefix(c.want, "cancel") {
 			t.Errorf("%s: again %s", name, inWords(commands))
 		}
 	}
@@ -355,7 +363,9 @@ func TestARemedyKeepsWhatIsOwedForGoodsThatLeft(t *testing.T) {
 		order.StockSettled{Step: order.StepShipment, Ref: "p1"},
 		order.AllocationRetried{Attempt: 1},
 		order.AllocationFailed{Shortages: []cart.Shortage{{SKU: "B", Location: "main", Requested: 1}}, Remedy: order.RemedyVoidOrRefund},
-		order.StockSettled{Step: order.StepCancel, Ref: "1"}, order.Canceled{}, order.StockSettled{Step: order.StepCancel, Ref: "2"},
+		order.StockSettled{Step: order.StepCancel, Ref: "1"},
+		order.Canceled{},
+		order.StockSettled{Step: order.StepCancel, Ref: "2"},
 	}
 	for paid, want := range map[string]string{"10": "pending refund 7 of c", "3": "", "2": ""} {
 		_, commands := run(t, fold(append([]order.Event{tx("c", order.Capture, order.Succeeded, paid, "")}, lost...)...), order.RemedyVoidOrRefund, nil)
@@ -420,8 +430,10 @@ func TestReturnedGoodsGoBackIntoStock(t *testing.T) {
 	for _, e := range []returns.Event{
 		returns.Approved{},
 		returns.Received{Receipt: 1, Lines: []returns.ReceivedLine{
-			{Line: 1, Quantity: 1, Disposition: returns.Restocked, Location: "main"}, {Line: 1, Quantity: 2, Disposition: returns.Damaged, Location: "main"},
-			{Line: 1, Quantity: 1, Disposition: returns.Restocked, Location: "main"}, {Line: 2, Quantity: 1, Disposition: returns.Restocked, Location: "east"},
+			{Line: 1, Quantity: 1, Disposition: returns.Restocked, Location: "main"},
+			{Line: 1, Quantity: 2, Disposition: returns.Damaged, Location: "main"},
+			{Line: 1, Quantity: 1, Disposition: returns.Restocked, Location: "main"},
+			{Line: 2, Quantity: 1, Disposition: returns.Restocked, Location: "east"},
 		}},
 		returns.Received{Receipt: 2, Lines: []returns.ReceivedLine{
 			{Line: 1, Quantity: 1, Disposition: returns.Lost, Location: "main"}, {Line: 1, Quantity: 1, Disposition: returns.WrongItem, Location: "main"}, {Line: 1, Quantity: 1, Disposition: returns.WrittenOff, Location: "main"},

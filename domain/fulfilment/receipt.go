@@ -2,6 +2,7 @@ package fulfilment
 
 import (
 	"strconv"
+	"time"
 
 	"daybook/domain/returns"
 	"daybook/domain/stock"
@@ -36,14 +37,17 @@ func takeBack(back returns.Requested, receipt int, m returns.Move) Move {
 	if m.Disposition == returns.Damaged {
 		condition = stock.Damaged
 	}
-	at := stock.At{Key: stock.Key{SKU: m.SKU, Location: m.Location}}
+	key, orderID := stock.Key{SKU: m.SKU, Location: m.Location}, ownOrder(back, m.SKU)
 	return Move{
-		Key: at.Key,
+		Key: key,
 		ID: []string{
 			"take back", string(back.ReturnID), strconv.Itoa(receipt), string(m.SKU), string(m.Location), string(condition),
 		},
-		command: stock.TakeBack{
-			At: at, ReturnID: back.ReturnID, Receipt: receipt, OrderID: ownOrder(back, m.SKU), Quantity: m.Quantity, Condition: condition,
+		command: func(now time.Time) stock.Command {
+			return stock.TakeBack{
+				At:       stock.At{Key: key, Now: now},
+				ReturnID: back.ReturnID, Receipt: receipt, OrderID: orderID, Quantity: m.Quantity, Condition: condition,
+			}
 		},
 	}
 }

@@ -16,11 +16,11 @@ func RemedyTransactionID(id unit.OrderID, of unit.TransactionID) unit.Transactio
 
 // remedies are the commands that an order's state calls for without asking
 // stock: the cancel of one whose allocation failed, and money to be given back.
-func remedies(s order.State) []order.Command {
+func remedies(s order.State) []turn {
 	failed := s.AllocationFailed && s.Remedy == order.RemedyVoidOrRefund
 	switch {
 	case failed && s.Status == order.StatusConfirmed && s.Backordered() && !allocating(s):
-		return []order.Command{order.Cancel{Reason: stockLost}}
+		return []turn{cancelLost}
 	case failed && s.Status == order.StatusCanceled:
 		return newPurse(s).excess()
 	}
@@ -32,13 +32,13 @@ func allocating(s order.State) bool {
 }
 
 // purse counts what can still be voided or refunded of each transaction, and of
-// all together, while commands are made of it. Whatever is pending counts as
+// all together, while the commands are made. Whatever is pending counts as
 // done.
 type purse struct {
 	s          order.State
 	voidable   unit.Money
 	refundable unit.Money
-	commands   []order.Command
+	turns      []turn
 }
 
 func newPurse(s order.State) *purse {
@@ -69,7 +69,7 @@ func (p *purse) add(parent unit.TransactionID, typ order.TransactionType, counts
 }
 
 // excess gives back all that is more than what is owed for goods that shipped.
-func (p *purse) excess() []order.Command {
+func (p *purse) excess() []turn {
 	owed := p.s.Owed()
 	if p.refundable.Compare(owed) >= 0 {
 		for _, t := range p.s.Transactions {
@@ -83,17 +83,17 @@ func (p *purse) excess() []order.Command {
 			p.giveBack(t, p.refundable.Minus(owed))
 		}
 	}
-	return p.commands
+	return p.turns
 }
 
 // orphans gives back the money that came too late.
-func (p *purse) orphans() []order.Command {
+func (p *purse) orphans() []turn {
 	for _, orphan := range p.s.Orphans {
 		if t, found := p.s.Transaction(orphan.TransactionID); found {
 			p.giveBack(t, orphan.Amount)
 		}
 	}
-	return p.commands
+	return p.turns
 }
 
 // giveBack voids or refunds up to an amount of a transaction, once.
@@ -121,5 +121,5 @@ func (p *purse) giveBack(t order.Transaction, amount unit.Money) {
 	}
 	*all = all.Minus(amount)
 	cmd.Amount = amount
-	p.commands = append(p.commands, cmd)
+	p.turns = append(p.turns, turn{"record " + string(id), cmd})
 }

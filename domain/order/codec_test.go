@@ -13,11 +13,25 @@ func TestWireForm(t *testing.T) {
 	transaction := tx("c", Capture, Pending, "17.47", "a")
 	transaction.Provider, transaction.Reference = "stripe", "ch_1"
 	codec.Golden(t, []Event{
-		isPlaced, onlyPostage(), Confirmed{}, PutOnHold{Reason: "fraud?"}, HoldReleased{},
-		LinesCanceled{Lines: []LineQuantity{{1, 2}, {4, 1}}, Reason: "changed mind"}, Canceled{Reason: "fraud"}, Expired{},
-		transaction, authorized, TransactionSettled{TransactionID: "c", State: Succeeded, Reference: "ch_2"},
-		parcel, Delivered{ShipmentID: "p1"}, Completed{},
-		settledConfirm, StockSettled{Step: StepShipment, Ref: "p1"},
-		shortOfB, AllocationRetried{Attempt: 1}, AllocationRecovered{}, orphan("c", "3.99"), Archived{}, Unarchived{},
+		isPlaced, onlyPostage(),
+		Confirmed{},
+		PutOnHold{Reason: "fraud?"},
+		HoldReleased{},
+		LinesCanceled{Lines: []LineQuantity{{1, 2}, {4, 1}}, Reason: "changed mind"},
+		Canceled{Reason: "fraud"},
+		Expired{},
+		transaction, authorized,
+		TransactionSettled{TransactionID: "c", State: Succeeded, Reference: "ch_2"},
+		parcel,
+		Delivered{ShipmentID: "p1"},
+		Completed{},
+		settledConfirm,
+		StockSettled{Step: StepShipment, Ref: "p1"},
+		shortOfB,
+		AllocationRetried{Attempt: 1},
+		AllocationRecovered{},
+		orphan("c", "3.99"),
+		Archived{},
+		Unarchived{},
 	})
 }

@@ -98,7 +98,7 @@ func allowed(from, to Status, e Event) bool {
 	if from == to {
 		return true
 	}
-	switch e.(type) {
+	switch any(e).(type) {
 	case Placed:
 		return from == "" && to == StatusPending
 	case Confirmed:
@@ -209,7 +209,7 @@ func (m *machine) openUnits() unit.Quantity {
 }
 
 func (m *machine) checkMoney() {
-	sum := map[TransactionType]unit.Money{}
+	sum := make(map[TransactionType]unit.Money)
 	refunds := unit.Zero("GBP")
 	for _, typ := range []TransactionType{Authorize, Capture, Void, Refund, Chargeback} {
 		sum[typ] = unit.Zero("GBP")

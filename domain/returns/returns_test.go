@@ -184,8 +184,15 @@ func TestEveryRefusalHasARow(t *testing.T) {
 
 func TestWireForm(t *testing.T) {
 	decidertest.Codec[Event]{Encode: Encode, Decode: Decode}.Golden(t, []Event{
-		isRequested, Approved{}, Declined{Reason: "worn"}, Canceled{Reason: "keeps it"}, firstReceipt, lastReceipt,
-		refund("t", "21.47"), Closed{}, StockSettled{Receipt: 1}, isNoted,
+		isRequested,
+		Approved{},
+		Declined{Reason: "worn"},
+		Canceled{Reason: "keeps it"},
+		firstReceipt, lastReceipt,
+		refund("t", "21.47"),
+		Closed{},
+		StockSettled{Receipt: 1},
+		isNoted,
 	})
 }
 
