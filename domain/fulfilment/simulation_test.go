@@ -285,7 +285,7 @@ func (w *world) stockIsWhatTheOrderSays() {
 	}
 }
 
-var worlds = flag.Int("worlds", 5000, "how many simulated worlds to try")
+var worlds = flag.Int("worlds", 3000, "how many simulated worlds to try")
 
 func newWorld(t testing.TB, name string, count map[string]int, pick func(int) int) *world {
 	return &world{

@@ -394,7 +394,7 @@ func TestAnOrderAddsUpWhateverIsAsked(t *testing.T) {
 	count := map[string]int{}
 	rapid.Check(t, func(t *rapid.T) {
 		m := newMachine(t, count, func(n int) int { return rapid.SampledFrom(upTo(n)).Draw(t, "pick") })
-		for range 150 {
+		for range 70 {
 			m.step()
 		}
 	})
