@@ -396,7 +396,7 @@ func (m *machine) finish() {
 func TestAnOrderAddsUpWhateverIsAsked(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := newMachine(t, map[string]int{}, func(n int) int { return rapid.SampledFrom(upTo(n)).Draw(t, "pick") })
-		for range 40 {
+		for range 25 {
 			m.step()
 		}
 	})
@@ -405,7 +405,7 @@ func TestAnOrderAddsUpWhateverIsAsked(t *testing.T) {
 // The same from fixed seeds, so that it is sure what the machine reaches.
 func TestTheMachineMakesEveryEvent(t *testing.T) {
 	count := map[string]int{}
-	for seed := range uint64(60) {
+	for seed := range uint64(30) {
 		m := newMachine(t, count, rand.New(rand.NewPCG(seed, 0)).IntN)
 		for range 120 {
 			m.step()
