@@ -19,8 +19,8 @@ func TestTheDocumentDescribesEveryOperation(t *testing.T) {
 	var names []string
 	paths, _ := got.at("paths").(map[string]any)
 	for path, methods := range paths {
-		for method, value := range methods.(map[string]any) { //nolint:errcheck,forcetypeassert // panics on a broken document
-			operation := response{body: value.(map[string]any)} //nolint:errcheck,forcetypeassert // likewise
+		for method, value := range methods.(map[string]any) {
+			operation := response{body: value.(map[string]any)}
 			where := method + " " + path
 			name, _ := operation.at("operationId").(string)
 			if name == "" || slices.Contains(names, name) {
@@ -54,8 +54,8 @@ func TestTheDocumentSaysWhereAKeyIsNeeded(t *testing.T) {
 	s := open(t)
 	paths, _ := s.must("GET", "/openapi.json", "").at("paths").(map[string]any)
 	for path, methods := range paths {
-		for method, value := range methods.(map[string]any) { //nolint:errcheck,forcetypeassert // panics on a broken document
-			operation := response{body: value.(map[string]any)} //nolint:errcheck,forcetypeassert // likewise
+		for method, value := range methods.(map[string]any) {
+			operation := response{body: value.(map[string]any)}
 			documented, needed := false, false
 			parameters, _ := operation.at("parameters").([]any)
 			for i := range parameters {

@@ -38,6 +38,7 @@ var mayImport = map[string][]string{
 	"internal/bench":        {"domain", "eventstore", "commands", "projections"}, // the front doors, beside plain SQL
 	"internal/embeddedpg":   {},
 	"internal/httpapi":      {"internal/problem"},
+	"internal/live":         {"domain", "eventstore", "projections", "projections/*view", "projections/query", "readapi"}, // the running program, as readapi sees it
 	"internal/onlineretail": {"domain"},
 	"internal/pgtest":       {"internal/embeddedpg"},
 	"internal/problem":      {"domain", "eventstore"}, // their errors, as HTTP

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gorilla/mux"
@@ -29,25 +30,23 @@ var docsPage []byte
 const docsPolicy = "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; " +
 	"img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
-// serveDocs adds the OpenAPI document, generated once, its page, and the
-// catalogue of problems.
+// serveDocs adds the OpenAPI document, which is generated when it is first asked
+// for, its page, and the catalogue of problems.
 func serveDocs(router *mux.Router, document *huma.OpenAPI) error {
-	asJSON, err := json.Marshal(document)
-	if err != nil {
-		return fmt.Errorf("OpenAPI document: %w", err)
-	}
-	asYAML, err := document.YAML()
-	if err != nil {
-		return fmt.Errorf("OpenAPI document as YAML: %w", err)
-	}
-	serve := func(path, contentType string, body []byte) {
-		router.Path(path).Methods(http.MethodGet).HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	serve := func(path, contentType string, generate func() ([]byte, error)) {
+		once := sync.OnceValues(generate)
+		router.Path(path).Methods(http.MethodGet).HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, err := once()
+			if err != nil {
+				problem.Write(w, r, fmt.Errorf("OpenAPI document: %w", err))
+				return
+			}
 			w.Header().Set("Content-Type", contentType)
 			_, _ = w.Write(body) // the client may have gone
 		})
 	}
-	serve("/openapi.json", "application/openapi+json", asJSON)
-	serve("/openapi.yaml", "application/openapi+yaml", asYAML)
+	serve("/openapi.json", "application/openapi+json", func() ([]byte, error) { return json.Marshal(document) })
+	serve("/openapi.yaml", "application/openapi+yaml", document.YAML)
 	router.Path("/docs").Methods(http.MethodGet).HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Header().Set("Content-Security-Policy", docsPolicy)

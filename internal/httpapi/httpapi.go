@@ -14,8 +14,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"path"
 	"reflect"
+	"regexp"
 	"strings"
 	"time"
 
@@ -42,8 +42,8 @@ type Options struct {
 // Part registers routes: commandapi's or readapi's Register, with what they need.
 type Part func(api huma.API)
 
-// New is the handler of everything. It must be made once all parts are known,
-// for the document is generated here.
+// New is the handler of everything: of all parts, whose operations make one
+// document.
 func New(options Options, parts ...Part) (http.Handler, error) {
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
@@ -98,17 +98,41 @@ func config(version string) huma.Config {
 	return c
 }
 
+// ofView finds a view's type in a type's name: "…/orderview.Summary".
+var ofView = regexp.MustCompile(`[\w/.-]*/(\w+)view\.(\w+)`)
+
 // schemaName names types of the write side as they are and those of a view
-// after it, for both sides have an Order.
+// after it ("OrderSummary", "StockLevel"), for several have a Summary.
 func schemaName(t reflect.Type, hint string) string {
-	name := huma.DefaultSchemaNamer(t, hint)
 	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
 		t = t.Elem()
 	}
-	if room := path.Base(t.PkgPath()); strings.HasSuffix(room, "view") && t.Name() != "" {
-		return strings.ToUpper(room[:1]) + room[1:] + name
+	if t.Name() == "" {
+		return plainName(hint)
 	}
-	return name
+	if t == reflect.TypeFor[problem.Document]() {
+		return "Problem"
+	}
+	full := t.Name()
+	if !strings.Contains(full, "[") {
+		full = t.PkgPath() + "." + full
+	}
+	full = ofView.ReplaceAllStringFunc(full, func(found string) string {
+		parts := ofView.FindStringSubmatch(found)
+		view := strings.ToUpper(parts[1][:1]) + parts[1][1:]
+		return view + strings.TrimPrefix(parts[2], view)
+	})
+	return plainName(full)
+}
+
+// plainName drops packages, and makes one word of a generic type's name.
+func plainName(name string) string {
+	var plain strings.Builder
+	for part := range strings.FieldsFuncSeq(name, func(r rune) bool { return r == '[' || r == ']' || r == ',' || r == '-' }) {
+		part = part[strings.LastIndexAny(part, "./")+1:]
+		plain.WriteString(strings.ToUpper(part[:1]) + part[1:])
+	}
+	return plain.String()
 }
 
 // strictJSON refuses what a lax reader lets through: unknown and repeated

@@ -47,7 +47,7 @@ func table(err error) *Document {
 	if refusal, ok := errors.AsType[*rule.Rejection](err); ok {
 		d := New(StatusOfRule(refusal.Code), refusal.Code, refusal.Detail).With(refusal.Facts)
 		if errors.Is(refusal, order.ErrStockUnsettled) { // passes by itself
-			d.retryIn(retrySoon)
+			d = d.retryIn(retrySoon)
 		}
 		return d
 	}

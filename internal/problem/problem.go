@@ -98,7 +98,7 @@ func (d *Document) Error() string { return d.Type + ": " + d.Detail }
 // Unwrap gives the cause, for errors.Is and errors.As.
 func (d *Document) Unwrap() error { return d.cause }
 
-// GetStatus, GetHeaders and ContentType are what huma asks of an error.
+// GetStatus is one of three things that huma asks of an error.
 func (d *Document) GetStatus() int { return d.Status }
 
 // GetHeaders are the headers that belong to the problem.

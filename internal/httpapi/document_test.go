@@ -1,0 +1,135 @@
+package httpapi_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/go-json-experiment/json"
+
+	"daybook/commands"
+	"daybook/commands/commandapi"
+	"daybook/eventstore/memory"
+	"daybook/internal/httpapi"
+	"daybook/readapi"
+)
+
+// document is the OpenAPI document of both APIs, as it is served.
+func document(t *testing.T) map[string]any {
+	t.Helper()
+	service := commands.NewService(memory.New(), commands.DefaultPolicy(), time.Now, commands.Options{})
+	handler, err := httpapi.New(httpapi.Options{Version: "1.2.3"},
+		func(api huma.API) { commandapi.Register(api, service, commandapi.Options{}) },
+		func(api huma.API) { readapi.Register(api, readapi.Config{}) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/openapi.json", nil))
+	var got map[string]any
+	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != http.StatusOK {
+		t.Fatalf("document: %d, %v", w.Code, err)
+	}
+	yaml := httptest.NewRecorder()
+	handler.ServeHTTP(yaml, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/openapi.yaml", nil))
+	if !strings.Contains(yaml.Body.String(), "openapi: 3.1.0") {
+		t.Errorf("as YAML it is %d, %.60s", yaml.Code, yaml.Body)
+	}
+	return got
+}
+
+// object takes a member that has to be an object.
+func object(t *testing.T, in map[string]any, path ...string) map[string]any {
+	t.Helper()
+	for _, name := range path {
+		inner, ok := in[name].(map[string]any)
+		if !ok {
+			t.Fatalf("no object %s in %v", name, path)
+		}
+		in = inner
+	}
+	return in
+}
+
+func TestOneDocumentDescribesBothAPIs(t *testing.T) {
+	t.Parallel()
+	doc := document(t)
+	if doc["openapi"] != "3.1.0" || object(t, doc, "info")["version"] != "1.2.3" {
+		t.Errorf("document of OpenAPI %v, version %v", doc["openapi"], object(t, doc, "info")["version"])
+	}
+	var names []string
+	for path, methods := range object(t, doc, "paths") {
+		for method := range methods.(map[string]any) {
+			operation := object(t, doc, "paths", path, method)
+			name, _ := operation["operationId"].(string)
+			if name == "" || slices.Contains(names, name) {
+				t.Errorf("%s %s: operationId %q, want one of its own", method, path, name)
+			}
+			names = append(names, name)
+			if summary, _ := operation["summary"].(string); summary == "" || operation["tags"] == nil {
+				t.Errorf("%s %s: no summary or no tag", method, path)
+			}
+			for _, part := range strings.Split(path, "/") {
+				if name, parameter := strings.CutPrefix(part, "{"); parameter && !describes(operation, strings.TrimSuffix(name, "}")) {
+					t.Errorf("%s %s: the parameter %s is not described", method, path, name)
+				}
+			}
+		}
+	}
+	for _, want := range []string{"checkout-cart", "get-order", "list-stock", "follow-events", "is-ready"} {
+		if !slices.Contains(names, want) {
+			t.Errorf("%s is missing among %d operations", want, len(names))
+		}
+	}
+}
+
+func describes(operation map[string]any, name string) bool {
+	parameters, _ := operation["parameters"].([]any)
+	return slices.ContainsFunc(parameters, func(parameter any) bool {
+		described, _ := parameter.(map[string]any)
+		return described["name"] == name && described["in"] == "path" && described["required"] == true
+	})
+}
+
+func TestEveryReferenceOfTheDocumentLeadsSomewhere(t *testing.T) {
+	t.Parallel()
+	doc := document(t)
+	schemas := object(t, doc, "components", "schemas")
+	references := 0
+	var walk func(at string, value any)
+	walk = func(at string, value any) {
+		switch value := value.(type) {
+		case map[string]any:
+			if reference, ok := value["$ref"].(string); ok {
+				references++
+				name, ours := strings.CutPrefix(reference, "#/components/schemas/")
+				if _, found := schemas[name]; !ours || !found {
+					t.Errorf("%s refers to %s, which is nowhere", at, reference)
+				}
+			}
+			for name, inner := range value {
+				walk(at+"/"+name, inner)
+			}
+		case []any:
+			for _, inner := range value {
+				walk(at, inner)
+			}
+		}
+	}
+	walk("", doc)
+	if references < 100 {
+		t.Errorf("%d references, want those of all bodies", references)
+	}
+	for name, schema := range schemas {
+		if strings.ContainsAny(name, "/.[]-") {
+			t.Errorf("schema %q has no plain name", name)
+		}
+		if described, _ := schema.(map[string]any); described["type"] == nil && described["$ref"] == nil {
+			t.Errorf("schema %s says nothing", name)
+		}
+	}
+}

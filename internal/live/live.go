@@ -1,0 +1,169 @@
+// Package live lets the read API see the running program: how far the read
+// models are, what moved in a stock, and the event stream. It turns positions
+// into text and events into the form consumers know.
+//
+// It answers no request itself; that is readapi's business.
+package live
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"net/url"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
+
+	"daybook/domain/unit"
+	"daybook/eventstore"
+	"daybook/projections"
+	"daybook/projections/query"
+	"daybook/projections/stockview"
+	"daybook/readapi"
+)
+
+// Progress is readapi.Progress over the runner of this node.
+type Progress struct{ Runner *projections.Runner }
+
+// Position implements readapi.Progress.
+func (p Progress) Position(ctx context.Context, views ...string) (string, error) {
+	var least eventstore.Position
+	for i, view := range views {
+		at, err := p.Runner.Position(ctx, view)
+		if err != nil {
+			return "", err
+		}
+		if i == 0 || at.Before(least) {
+			least = at
+		}
+	}
+	return least.String(), nil
+}
+
+// Wait implements readapi.Progress.
+func (p Progress) Wait(ctx context.Context, position string, views ...string) error {
+	want, err := eventstore.ParsePosition(position)
+	if err != nil {
+		return &readapi.PositionError{In: "header", Name: "Daybook-Min-Position", Text: position}
+	}
+	began := time.Now()
+	err = p.Runner.WaitFor(ctx, want, views...)
+	if behind, ok := errors.AsType[*projections.LagError](err); ok {
+		return &readapi.BehindError{Want: position, Reached: behind.Position.String(), Waited: time.Since(began)}
+	}
+	return err
+}
+
+// Status implements readapi.Progress.
+func (p Progress) Status(ctx context.Context) ([]readapi.ProjectionStatus, error) {
+	builds, err := p.Runner.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]readapi.ProjectionStatus, 0, len(builds))
+	for _, b := range builds {
+		all = append(all, readapi.ProjectionStatus{
+			View: b.View, Build: b.Build, Version: b.Version, State: string(b.State), InUse: b.InUse,
+			Position: b.Position.String(), Head: b.Head.String(), Lag: b.Lag, AgeSeconds: b.AgeSeconds,
+			Events: b.Events, Owner: b.Owner, Error: b.Error,
+		})
+	}
+	return all, nil
+}
+
+// History is readapi.History over the log.
+type History struct{ Store eventstore.Store }
+
+// Movements implements readapi.History.
+func (h History) Movements(ctx context.Context, db query.DB, sku, location string, f stockview.MovementFilter, p query.Page) (query.List[stockview.Movement], error) {
+	return stockview.History{Log: h.Store}.Movements(ctx, db, unit.SKU(sku), unit.LocationID(location), f, p)
+}
+
+// Log is readapi.Log over an event store.
+type Log struct{ Store eventstore.Store }
+
+// Head implements readapi.Log.
+func (l Log) Head(ctx context.Context) (string, error) {
+	head, err := l.Store.Head(ctx)
+	return head.String(), err
+}
+
+// Page implements readapi.Log.
+func (l Log) Page(ctx context.Context, after string, types []string, limit int) iter.Seq2[readapi.Event, error] {
+	from, err := eventstore.ParsePosition(after)
+	if err != nil {
+		return fault(&readapi.PositionError{In: "query", Name: "after", Text: after})
+	}
+	return consumed(l.Store.ReadAll(ctx, from, eventstore.Filter{TypePrefixes: types}, limit))
+}
+
+// Stream implements readapi.Log.
+func (l Log) Stream(ctx context.Context, stream string, from int64, limit int) iter.Seq2[readapi.Event, error] {
+	return consumed(l.Store.ReadStream(ctx, stream, from, limit))
+}
+
+// Follow implements readapi.Log.
+func (l Log) Follow(ctx context.Context, after string, types []string) (iter.Seq2[readapi.Event, error], error) {
+	from, err := eventstore.ParsePosition(after)
+	if err != nil {
+		return nil, &readapi.PositionError{In: "query", Name: "after", Text: after}
+	}
+	return func(yield func(readapi.Event, error) bool) {
+		for item, err := range l.Store.Subscribe(ctx, from, eventstore.Filter{TypePrefixes: types}) {
+			var event readapi.Event
+			switch {
+			case err != nil:
+			case item.Event != nil:
+				event, err = consumer(*item.Event)
+			case item.CaughtUp:
+				event.Position = item.Checkpoint.String()
+			default:
+				continue // a mark of how far it looked
+			}
+			if !yield(event, err) || err != nil {
+				return
+			}
+		}
+	}, nil
+}
+
+func fault(err error) iter.Seq2[readapi.Event, error] {
+	return func(yield func(readapi.Event, error) bool) { yield(readapi.Event{}, err) }
+}
+
+func consumed(events iter.Seq2[eventstore.Recorded, error]) iter.Seq2[readapi.Event, error] {
+	return func(yield func(readapi.Event, error) bool) {
+		for recorded, err := range events {
+			var event readapi.Event
+			if _, missing := errors.AsType[*eventstore.NotFoundError](err); missing {
+				err = query.ErrNotFound
+			}
+			if err == nil {
+				event, err = consumer(recorded)
+			}
+			if !yield(event, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// consumer is a recorded event as a CloudEvent.
+func consumer(recorded eventstore.Recorded) (readapi.Event, error) {
+	meta, err := eventstore.DecodeMetadata(recorded.Meta)
+	if err != nil {
+		return readapi.Event{}, err
+	}
+	event := readapi.Event{
+		SpecVersion: "1.0", ID: recorded.ID.String(), Source: "/v1/streams/" + url.PathEscape(recorded.Stream), Type: recorded.Type, Subject: recorded.Stream,
+		Time: meta.EffectiveAt(recorded.RecordedAt), ContentType: "application/json",
+		Position: recorded.Position.String(), Revision: recorded.Revision, RecordedAt: recorded.RecordedAt,
+		CorrelationID: meta.CorrelationID, CausationID: meta.CausationID, Actor: meta.Actor, Channel: meta.Channel, Trace: meta.Trace,
+		Data: jsontext.Value(recorded.Data),
+	}
+	if meta.CommandID != uuid.Nil {
+		event.CommandID = meta.CommandID.String()
+	}
+	return event, nil
+}

@@ -1,0 +1,54 @@
+package readapi
+
+import (
+	"context"
+
+	"daybook/projections/cartview"
+	"daybook/projections/productview"
+	"daybook/projections/query"
+)
+
+type listProductsInput struct {
+	Reading
+	Paging
+	Kind    string `query:"kind" enum:"stocked,service"`
+	Retired string `query:"retired" enum:"true,false"`
+	Text    string `query:"q" maxLength:"100" doc:"SKU begins so, or the title has it, in any case."`
+}
+
+func (a *api) listProducts(ctx context.Context, in *listProductsInput) (query.List[productview.Product], error) {
+	return productview.List(ctx, a.DB, productview.Filter{Kind: in.Kind, Retired: yesOrNo(in.Retired), Text: in.Text}, in.page())
+}
+
+type productInput struct {
+	Reading
+	SKU string `path:"sku" maxLength:"256" doc:"Percent-encoded where it holds blanks or slashes."`
+}
+
+func (a *api) product(ctx context.Context, in *productInput) (productview.Product, error) {
+	return productview.Get(ctx, a.DB, sku(in.SKU))
+}
+
+type listCartsInput struct {
+	Reading
+	Paging
+	Period
+	Status     string `query:"status" enum:"open,completing,completed,expired,abandoned"`
+	CustomerID string `query:"customer_id" maxLength:"64"`
+	Short      bool   `query:"short" doc:"Only carts whose last checkout was refused, or took less than all."`
+}
+
+func (a *api) listCarts(ctx context.Context, in *listCartsInput) (query.List[cartview.Summary], error) {
+	return cartview.List(ctx, a.DB, cartview.Filter{
+		Phase: in.Status, CustomerID: in.CustomerID, Short: in.Short, From: in.From, To: in.To,
+	}, in.page())
+}
+
+type cartInput struct {
+	Reading
+	CartID string `path:"cart_id" maxLength:"64"`
+}
+
+func (a *api) cart(ctx context.Context, in *cartInput) (cartview.Cart, error) {
+	return cartview.Get(ctx, a.DB, in.CartID)
+}

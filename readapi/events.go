@@ -1,0 +1,247 @@
+package readapi
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humamux"
+	"github.com/go-json-experiment/json"
+
+	"daybook/internal/problem"
+)
+
+const (
+	// liveMax is how many live streams a node serves at once.
+	liveMax   = 500
+	keepAlive = 15 * time.Second
+	// writeMax is how long a live reader may take to accept an event.
+	writeMax = 30 * time.Second
+)
+
+type eventsInput struct {
+	After string   `query:"after" maxLength:"64" default:"0" doc:"The position to go on from: that of the last event seen."`
+	Limit int      `query:"limit" minimum:"1" maximum:"1000" default:"100"`
+	Types []string `query:"type" maxItems:"20" example:"order.,stock.received" doc:"Prefixes of event types, separated by commas. None is all."`
+}
+
+// eventsPage answers with events, one a line.
+type eventsPage struct {
+	ContentType string `header:"Content-Type"`
+	Position    string `header:"Daybook-Position" doc:"Of the last event here: where the next page goes on. Empty pages repeat what was asked."`
+	Count       int    `header:"Daybook-Event-Count"`
+	Body        []byte
+}
+
+const contentLines = "application/x-ndjson"
+
+func (a *api) events(ctx context.Context, in *eventsInput) (*eventsPage, error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	page := &eventsPage{ContentType: contentLines, Position: in.After}
+	return page, page.fill(ctx, a.Log.Page(ctx, in.After, in.Types, in.Limit))
+}
+
+type streamInput struct {
+	Stream string `path:"stream" maxLength:"256" example:"order-1001" doc:"Percent-encoded where it holds blanks or slashes."`
+	From   int64  `query:"from" minimum:"0" default:"0" doc:"The first revision."`
+	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
+}
+
+func (a *api) stream(ctx context.Context, in *streamInput) (*eventsPage, error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	page := &eventsPage{ContentType: contentLines}
+	return page, page.fill(ctx, a.Log.Stream(ctx, in.Stream, in.From, in.Limit))
+}
+
+// fill writes the page. It is read whole first, so that a fault is still a
+// problem document.
+func (p *eventsPage) fill(ctx context.Context, events iter.Seq2[Event, error]) error {
+	for event, err := range events {
+		if err != nil {
+			return problem.From(ctx, known(err))
+		}
+		line, err := json.Marshal(event)
+		if err != nil {
+			return problem.From(ctx, fmt.Errorf("event %s: %w", event.ID, err))
+		}
+		p.Body = append(append(p.Body, line...), '\n')
+		p.Position = event.Position
+		p.Count++
+	}
+	return nil
+}
+
+type liveInput struct {
+	After     string   `query:"after" maxLength:"64" doc:"The position to go on from; the head of the log by default, and 0 for its beginning."`
+	LastEvent string   `header:"Last-Event-ID" maxLength:"64" doc:"What a browser sends when it connects again; it comes before after."`
+	Types     []string `query:"type" maxItems:"20" doc:"Prefixes of event types, separated by commas. None is all."`
+}
+
+// followLive streams events as server-sent events: id is the position, event
+// the type, data the event. An event named caught_up says that nothing more is
+// known for now.
+func (a *api) followLive(ctx context.Context, in *liveInput) (*huma.StreamResponse, error) {
+	select {
+	case a.live <- struct{}{}:
+	default:
+		return nil, problem.From(ctx, problem.Overloaded(fmt.Errorf("%d live streams are open", liveMax)))
+	}
+	leave := func() { <-a.live }
+	after, err := a.startOf(ctx, in)
+	if err == nil {
+		// Whether the position is one is known before the answer begins.
+		_, err = a.Log.Follow(ctx, after, in.Types)
+	}
+	if err != nil {
+		leave()
+		return nil, problem.From(ctx, known(err))
+	}
+	return &huma.StreamResponse{Body: func(to huma.Context) {
+		defer leave()
+		_, w := humamux.Unwrap(to)
+		w.Header().Set("Content-Type", "text/event-stream")
+		w.Header().Set("X-Accel-Buffering", "no") // a proxy must not hold events back
+		s := &sender{w: w, control: http.NewResponseController(w)}
+		if err := s.comment("from " + after); err != nil {
+			return
+		}
+		err := a.pump(to.Context(), after, in.Types, s)
+		if err != nil && to.Context().Err() == nil {
+			problem.Note(to.Context(), err)
+			_ = s.send("error", "", []byte(`{"detail":"The stream broke off; connect again."}`)) // the client may have gone
+		}
+	}}, nil
+}
+
+// startOf is the position a live stream goes on from.
+func (a *api) startOf(ctx context.Context, in *liveInput) (string, error) {
+	switch {
+	case in.LastEvent != "":
+		return in.LastEvent, nil
+	case in.After != "":
+		return in.After, nil
+	}
+	return a.Log.Head(ctx)
+}
+
+// pump sends what is followed until the client or the server ends it.
+func (a *api) pump(ctx context.Context, after string, types []string, s *sender) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	follow, err := a.Log.Follow(ctx, after, types)
+	if err != nil {
+		return err
+	}
+	events, failed := make(chan Event), make(chan error, 1)
+	go func() { failed <- forward(ctx, follow, events) }()
+	ticker := time.NewTicker(keepAlive)
+	defer ticker.Stop()
+	for {
+		var err error
+		select {
+		case event := <-events:
+			err = s.event(event)
+		case <-ticker.C:
+			err = s.comment("alive")
+		case err = <-failed:
+			return err
+		case <-a.Stop:
+			return nil
+		case <-ctx.Done():
+			return nil
+		}
+		if err != nil {
+			return nil //nolint:nilerr // the client has gone, which is how such streams end
+		}
+	}
+}
+
+// forward turns a sequence into a channel, which can be waited for beside others.
+func forward(ctx context.Context, follow iter.Seq2[Event, error], events chan<- Event) error {
+	for event, err := range follow {
+		if err != nil {
+			return err
+		}
+		select {
+		case events <- event:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return nil
+}
+
+// sender writes server-sent events.
+type sender struct {
+	w       io.Writer
+	control *http.ResponseController
+}
+
+func (s *sender) event(e Event) error {
+	if e.ID == "" {
+		return s.send("caught_up", e.Position, []byte(`{"position":"`+e.Position+`"}`))
+	}
+	data, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("event %s: %w", e.ID, err)
+	}
+	return s.send(e.Type, e.Position, data)
+}
+
+func (s *sender) comment(text string) error { return s.write(": " + text + "\n\n") }
+
+func (s *sender) send(name, id string, data []byte) error {
+	var b strings.Builder
+	if id != "" {
+		b.WriteString("id: " + id + "\n")
+	}
+	b.WriteString("event: " + name + "\ndata: ")
+	b.Write(data) // JSON in one line
+	b.WriteString("\n\n")
+	return s.write(b.String())
+}
+
+func (s *sender) write(text string) error {
+	// A test's recorder has no connection whose deadline could be set.
+	_ = s.control.SetWriteDeadline(time.Now().Add(writeMax))
+	if _, err := io.WriteString(s.w, text); err != nil {
+		return err
+	}
+	return s.control.Flush()
+}
+
+// eventType is the schema of a line.
+var eventType = reflect.TypeFor[Event]()
+
+// registerEvents adds the routes of the log, whose answers are not one JSON
+// document each.
+func (a *api) registerEvents() {
+	lines := func(summary, about string) map[string]*huma.Response {
+		schema := a.huma.OpenAPI().Components.Schemas.Schema(eventType, true, "Event")
+		return map[string]*huma.Response{"200": {
+			Description: summary + about,
+			Content:     map[string]*huma.MediaType{contentLines: {Schema: schema}},
+		}}
+	}
+	register := func(id, path, summary, about string) huma.Operation {
+		return huma.Operation{
+			OperationID: id, Method: http.MethodGet, Path: path, Summary: summary, Description: about, Tags: []string{tagEvents},
+			Responses: lines("Events", ", each a CloudEvent on a line of its own."),
+			Errors:    []int{http.StatusNotFound, http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
+		}
+	}
+	huma.Register(a.huma, register("list-events", "/v1/events", "Read the log, page by page", "Events come in the log's order; none is ever missed or changed. Go on from the last one's position."), a.events)
+	huma.Register(a.huma, register("read-stream", "/v1/streams/{stream}", "Read the history of one aggregate", ""), a.stream)
+	live := register("follow-events", "/v1/events/live", "Follow the log live", "Server-sent events: `id` is the position, `event` the type, `data` a CloudEvent. `caught_up` says that nothing more is known for now. Reconnecting with `Last-Event-ID` misses nothing.")
+	live.Responses["200"].Description = "Events as they are recorded."
+	live.Responses["200"].Content = map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}}
+	huma.Register(a.huma, live, a.followLive)
+}

@@ -1,0 +1,126 @@
+package readapi_test
+
+import (
+	"bufio"
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+
+	"daybook/eventstore"
+	"daybook/readapi"
+)
+
+func eventsOf(t *testing.T, text string) []readapi.Event {
+	t.Helper()
+	var events []readapi.Event
+	for line := range strings.Lines(text) {
+		var event readapi.Event
+		if err := json.Unmarshal([]byte(line), &event); err != nil {
+			t.Fatalf("line %q: %v", line, err)
+		}
+		events = append(events, event)
+	}
+	return events
+}
+
+func TestTheLogIsReadPageByPage(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.sell("MUG", 10)
+	s.buy("o-1", "jane", "MUG", 3)
+	var all []readapi.Event
+	for after := "0"; ; {
+		page := s.get("/v1/events?limit=4&after=" + after)
+		if page.status != 200 || page.header.Get("Content-Type") != "application/x-ndjson" {
+			t.Fatalf("answer %d %s %s", page.status, page.header.Get("Content-Type"), page.text)
+		}
+		events := eventsOf(t, page.text)
+		if len(events) == 0 {
+			if got := page.header.Get("Daybook-Position"); got != after {
+				t.Errorf("an empty page after %s says %s", after, got)
+			}
+			break
+		}
+		all = append(all, events...)
+		after = page.header.Get("Daybook-Position")
+	}
+	var n int
+	for recorded, err := range s.Log.ReadAll(t.Context(), eventstore.Start, eventstore.Filter{}, 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n < len(all) && (all[n].ID != recorded.ID.String() || all[n].Position != recorded.Position.String() || all[n].Type != recorded.Type) {
+			t.Errorf("event %d is %+v, want %s at %s", n, all[n], recorded.Type, recorded.Position)
+		}
+		n++
+	}
+	if n != len(all) {
+		t.Errorf("%d events, want %d", len(all), n)
+	}
+	first := all[0]
+	if first.SpecVersion != "1.0" || first.Subject != "product-MUG" || first.Actor != "ann" || first.CommandID == "" {
+		t.Errorf("first event %+v, want a CloudEvent that says who did it", first)
+	}
+	if got := eventsOf(t, s.get("/v1/events?type=order.,cart.opened").text); len(got) < 3 || got[0].Type != "cart.opened.v1" || got[1].Type != "order.placed.v1" {
+		t.Errorf("by type: %+v", got)
+	}
+	if got := eventsOf(t, s.get("/v1/streams/product-MUG?from=1").text); len(got) != 1 || got[0].Type != "product.priced.v1" || got[0].Revision != 1 {
+		t.Errorf("stream: %+v, want its second event", got)
+	}
+}
+
+func TestTheLogIsFollowedLive(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.sell("MUG", 10)
+	server := httptest.NewServer(s.handler)
+	defer server.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/v1/events/live?after=1&type=product.,stock.", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if got := answer.Header.Get("Content-Type"); got != "text/event-stream" {
+		t.Fatalf("Content-Type %s, want text/event-stream", got)
+	}
+	lines := bufio.NewScanner(answer.Body)
+	next := func() (name, data string) {
+		for lines.Scan() {
+			switch line := lines.Text(); {
+			case strings.HasPrefix(line, "event: "):
+				name = strings.TrimPrefix(line, "event: ")
+			case strings.HasPrefix(line, "data: "):
+				data = strings.TrimPrefix(line, "data: ")
+			case line == "" && name != "":
+				return name, data
+			}
+		}
+		return "", ""
+	}
+	for _, want := range []string{"product.priced.v1", "stock.received.v1", "caught_up"} {
+		if name, data := next(); name != want {
+			t.Fatalf("event %q %s, want %s", name, data, want)
+		}
+	}
+	s.sell("CUP", 1)
+	name, data := next()
+	if name != "product.listed.v1" || !strings.Contains(data, `"subject":"product-CUP"`) {
+		t.Errorf("event %q %s, want what was just recorded", name, data)
+	}
+	close(s.stop)
+	for {
+		if name, _ := next(); name == "" {
+			return // the server ended it
+		}
+	}
+}

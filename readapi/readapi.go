@@ -1,0 +1,200 @@
+// Package readapi is HTTP for reading: it answers from the rows of the read
+// models, and says of each answer which position of the log it reflects.
+//
+// It changes nothing and knows neither commands nor the log; what it needs of
+// the running program beside the rows, it asks for by the small interfaces in
+// source.go. What the rows mean is the views' business.
+package readapi
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"daybook/internal/problem"
+	"daybook/projections/query"
+)
+
+// Config is what the API answers from.
+type Config struct {
+	DB       query.DB // the read models
+	Progress Progress
+	History  History // of stock
+	Log      Log     // the event stream
+	// Stop ends the live streams when it is closed: a server that shuts down
+	// waits for its other requests, and these have no end of their own.
+	Stop   <-chan struct{}
+	Logger *slog.Logger
+	// Now is the time at which levels and deadlines are looked at.
+	Now func() time.Time
+}
+
+// Bounds of a request.
+const (
+	queryTimeout = 10 * time.Second
+	waitDefault  = 2 * time.Second  // for Daybook-Min-Position
+	waitMax      = 10 * time.Second // with Prefer: wait=n
+)
+
+// The views by the runner's names.
+const (
+	orders   = "orders"
+	stock    = "stock"
+	carts    = "carts"
+	products = "products"
+	sales    = "sales"
+)
+
+type api struct {
+	Config
+	huma huma.API
+	live chan struct{} // a place for each live stream
+}
+
+// Register adds the routes of the read API.
+func Register(to huma.API, config Config) {
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	a := &api{Config: config, huma: to, live: make(chan struct{}, liveMax)}
+	a.routes()
+}
+
+// Reading is what every read may say: how fresh the answer has to be.
+type Reading struct {
+	MinPosition string `header:"Daybook-Min-Position" maxLength:"64" doc:"The answer has to reflect this position of the log, such as the one a write returned. It is waited for; if it is not reached, the problem says how far the read model is."`
+	Prefer      string `header:"Prefer" maxLength:"64" example:"wait=5" doc:"wait=n waits up to n seconds for Daybook-Min-Position (2 by default, 10 at most)."`
+}
+
+func (r *Reading) reading() *Reading { return r }
+
+// Paging asks for a part of a list.
+type Paging struct {
+	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"How many at most."`
+	Cursor string `query:"cursor" maxLength:"1000" doc:"What the last page gave as next."`
+}
+
+func (p Paging) page() query.Page { return query.Page{After: p.Cursor, Limit: p.Limit} }
+
+// output is what every read returns.
+type output[B any] struct {
+	ETag     string `header:"ETag" doc:"The revision of the aggregate, for If-Match on a write."`
+	Position string `header:"Daybook-Position" doc:"The position of the log that the answer reflects, at least."`
+	Body     B
+}
+
+// input is a request type: it embeds Reading.
+type input[I any] interface {
+	*I
+	reading() *Reading
+}
+
+// route describes a read.
+type route struct {
+	path, id, summary, about string
+	views                    []string // it reads
+}
+
+// get registers a read. revision tells what the ETag of the body is; nil is none.
+func get[I any, PI input[I], B any](a *api, tag string, r route, revision func(B) int64, read func(context.Context, PI) (B, error)) {
+	operation := huma.Operation{
+		OperationID: r.id, Method: http.MethodGet, Path: r.path, Summary: r.summary, Description: r.about, Tags: []string{tag},
+	}
+	huma.Register(a.huma, operation, func(ctx context.Context, in *I) (*output[B], error) {
+		ctx, cancel := context.WithTimeout(ctx, queryTimeout+waitMax)
+		defer cancel()
+		out := &output[B]{}
+		var err error
+		if out.Position, err = a.reach(ctx, PI(in).reading(), r.views); err != nil {
+			return nil, problem.From(ctx, known(err))
+		}
+		if out.Body, err = read(ctx, in); err != nil {
+			return nil, problem.From(ctx, known(err))
+		}
+		if revision != nil {
+			out.ETag = `"` + strconv.FormatInt(revision(out.Body), 10) + `"`
+		}
+		return out, nil
+	})
+}
+
+// reach waits until the views reflect what the reader asks for, and returns the
+// position they reflect before the query is made: the answer may show more, and
+// never less.
+func (a *api) reach(ctx context.Context, r *Reading, views []string) (string, error) {
+	if r.MinPosition != "" {
+		patience, err := patience(r.Prefer)
+		if err != nil {
+			return "", err
+		}
+		waiting, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		if err := a.Progress.Wait(waiting, r.MinPosition, views...); err != nil {
+			return "", err
+		}
+	}
+	return a.Progress.Position(ctx, views...)
+}
+
+// patience reads the wait preference of RFC 7240.
+func patience(prefer string) (time.Duration, error) {
+	for preference := range strings.SplitSeq(prefer, ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(preference), "=")
+		if !strings.EqualFold(name, "wait") {
+			continue
+		}
+		seconds, err := strconv.Atoi(value)
+		if err != nil || seconds < 0 {
+			return 0, problem.NotValid(problem.InParameter("header", "Prefer", "want wait=n, in seconds"))
+		}
+		return min(time.Duration(seconds)*time.Second, waitMax), nil
+	}
+	return waitDefault, nil
+}
+
+// known turns the errors of queries into problems.
+func known(err error) error {
+	if errors.Is(err, query.ErrNotFound) {
+		return problem.NotFound("The read model has no such thing, at the position it is at.")
+	}
+	if _, ok := errors.AsType[*query.CursorError](err); ok {
+		return problem.NotValid(problem.InParameter("query", "cursor", "not one that this list gave out"))
+	}
+	if behind, ok := errors.AsType[*BehindError](err); ok {
+		return problem.PositionNotReached(behind.Want, behind.Reached, behind.Waited)
+	}
+	if bad, ok := errors.AsType[*PositionError](err); ok {
+		return problem.NotValid(problem.InParameter(bad.In, bad.Name, "not a position of this log"))
+	}
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok || pgconn.Timeout(err) && !errors.Is(err, context.DeadlineExceeded) {
+		return problem.Unavailable(err)
+	}
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
+		switch refused.Code[:min(2, len(refused.Code))] {
+		case "08", "53", "57": // connection, resources, operator
+			return problem.Unavailable(err)
+		}
+	}
+	return err
+}
+
+// sku folds a code as the catalogue does.
+func sku(text string) string { return strings.ToUpper(strings.TrimSpace(text)) }
+
+// yesOrNo reads a filter that may be absent.
+func yesOrNo(text string) *bool {
+	if text == "" {
+		return nil
+	}
+	return new(text == "true")
+}

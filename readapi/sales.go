@@ -1,0 +1,93 @@
+package readapi
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"daybook/internal/problem"
+	"daybook/projections/query"
+	"daybook/projections/salesview"
+)
+
+// Days chooses by the merchant's days.
+type Days struct {
+	From string `query:"from" format:"date" example:"2010-12-01" doc:"The first day, included."`
+	To   string `query:"to" format:"date" example:"2010-12-31" doc:"The last day, included."`
+}
+
+type salesInput struct {
+	Reading
+	Days
+	By       []string `query:"by" maxItems:"4" default:"month" doc:"What to break the totals down by, separated by commas, in their order: day, month, sku, country, channel, kind, currency. Always also by currency."`
+	Kinds    []string `query:"kind" maxItems:"8" doc:"Only these kinds of document: sale, free_order, order_canceled, return, adjust_in, adjust_out, bad_debt, credit."`
+	SKU      string   `query:"sku" maxLength:"128"`
+	Country  string   `query:"country" maxLength:"100"`
+	Channel  string   `query:"channel" maxLength:"32"`
+	Currency string   `query:"currency" maxLength:"3"`
+}
+
+// SalesTotals are totals of what was sold.
+type SalesTotals struct {
+	Items []salesview.Total `json:"items"`
+}
+
+func (a *api) salesTotals(ctx context.Context, in *salesInput) (SalesTotals, error) {
+	var by []salesview.Dimension
+	for _, name := range in.By {
+		dimension := salesview.Dimension(name)
+		if !slices.Contains(salesview.Dimensions, dimension) {
+			return SalesTotals{}, problem.NotValid(problem.InParameter("query", "by", "want some of day, month, sku, country, channel, kind and currency"))
+		}
+		by = append(by, dimension)
+	}
+	totals, err := salesview.Totals(ctx, a.DB, salesview.Filter{
+		FromDay: in.From, ToDay: in.To, Kinds: in.Kinds, SKU: sku(in.SKU),
+		Country: in.Country, Channel: in.Channel, Currency: strings.ToUpper(in.Currency),
+	}, by...)
+	return SalesTotals{Items: totals}, err
+}
+
+type documentsInput struct {
+	Reading
+	Paging
+	Days
+	Kind       string `query:"kind" enum:"sale,free_order,order_canceled,return,adjust_in,adjust_out,bad_debt,credit"`
+	Reference  string `query:"reference" maxLength:"100"`
+	CustomerID string `query:"customer_id" maxLength:"64"`
+	Country    string `query:"country" maxLength:"100"`
+	Channel    string `query:"channel" maxLength:"32"`
+}
+
+func (a *api) salesDocuments(ctx context.Context, in *documentsInput) (query.List[salesview.Document], error) {
+	return salesview.Documents(ctx, a.DB, salesview.DocumentFilter{
+		FromDay: in.From, ToDay: in.To, Kind: in.Kind, Reference: in.Reference,
+		CustomerID: in.CustomerID, Country: in.Country, Channel: in.Channel,
+	}, in.page())
+}
+
+type customersInput struct {
+	Reading
+	Paging
+	Currency string `query:"currency" minLength:"3" maxLength:"3" required:"true" doc:"Amounts of different currencies cannot be ranked."`
+}
+
+func (a *api) customers(ctx context.Context, in *customersInput) (query.List[salesview.Customer], error) {
+	return salesview.TopCustomers(ctx, a.DB, strings.ToUpper(in.Currency), in.page())
+}
+
+type customerInput struct {
+	Reading
+	CustomerID string `path:"customer_id" maxLength:"64"`
+}
+
+// CustomerTotals is what a customer bought, by currency.
+type CustomerTotals struct {
+	CustomerID string               `json:"customer_id"`
+	Totals     []salesview.Customer `json:"totals"`
+}
+
+func (a *api) customer(ctx context.Context, in *customerInput) (CustomerTotals, error) {
+	totals, err := salesview.CustomerTotals(ctx, a.DB, in.CustomerID)
+	return CustomerTotals{CustomerID: in.CustomerID, Totals: totals}, err
+}

@@ -1,0 +1,96 @@
+package readapi
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"time"
+
+	"daybook/projections/query"
+	"daybook/projections/stockview"
+)
+
+// Progress tells how far the read models are. Positions are opaque text here.
+type Progress interface {
+	// Position is how far the least of the views has come.
+	Position(ctx context.Context, views ...string) (string, error)
+	// Wait returns when all views reflect a position; *BehindError when ctx ends
+	// first, *PositionError when the text is no position.
+	Wait(ctx context.Context, position string, views ...string) error
+	// Status tells how every build of every view stands.
+	Status(ctx context.Context) ([]ProjectionStatus, error)
+}
+
+// BehindError means a view was not as far as asked for in time.
+type BehindError struct {
+	Want, Reached string
+	Waited        time.Duration
+}
+
+func (e *BehindError) Error() string {
+	return fmt.Sprintf("at position %s, not yet at %s", e.Reached, e.Want)
+}
+
+// PositionError means that a parameter is not a position of this log.
+type PositionError struct{ In, Name, Text string }
+
+func (e *PositionError) Error() string { return fmt.Sprintf("%s: not a position: %q", e.Name, e.Text) }
+
+// ProjectionStatus tells how a build of a read model stands.
+type ProjectionStatus struct {
+	View       string  `json:"view"`
+	Build      int     `json:"build"`
+	Version    int     `json:"version"`
+	State      string  `json:"state" enum:"live,catching_up,rebuilding,failed,unowned,kept"`
+	InUse      bool    `json:"in_use" doc:"It is what reads are answered from."`
+	Position   string  `json:"position"`
+	Head       string  `json:"head" doc:"Of the log."`
+	Lag        uint64  `json:"lag" doc:"How many events of the log it has not looked at."`
+	AgeSeconds float64 `json:"age_seconds" doc:"How long ago the oldest of those was recorded."`
+	Events     int64   `json:"events" doc:"Applied since the first."`
+	Owner      string  `json:"owner,omitempty" doc:"The node that posts to it."`
+	Error      string  `json:"error,omitempty"`
+}
+
+// History answers what moved in a stock.
+type History interface {
+	Movements(ctx context.Context, db query.DB, sku, location string, f stockview.MovementFilter, p query.Page) (query.List[stockview.Movement], error)
+}
+
+// Log is the event stream as consumers see it.
+type Log interface {
+	// Page yields events after a position, at most limit; types are prefixes, none
+	// is all.
+	Page(ctx context.Context, after string, types []string, limit int) iter.Seq2[Event, error]
+	// Stream yields a stream's events from a revision on, at most limit. One that
+	// holds none yields query.ErrNotFound.
+	Stream(ctx context.Context, stream string, from int64, limit int) iter.Seq2[Event, error]
+	// Follow yields events after a position and then new ones, until ctx ends. An
+	// Event without an id marks that everything up to its Position was looked at
+	// and there is no more for now.
+	Follow(ctx context.Context, after string, types []string) (iter.Seq2[Event, error], error)
+	// Head is the position of the last event.
+	Head(ctx context.Context) (string, error)
+}
+
+// Event is a recorded event in the form of CloudEvents 1.0. Names of extension
+// attributes are its: lower case, no separators.
+type Event struct {
+	SpecVersion   string    `json:"specversion"`
+	ID            string    `json:"id"`
+	Source        string    `json:"source" doc:"/v1/streams/ and the stream."`
+	Type          string    `json:"type" doc:"The event's wire name, with its version."`
+	Subject       string    `json:"subject" doc:"The stream."`
+	Time          time.Time `json:"time" doc:"When it took effect."`
+	ContentType   string    `json:"datacontenttype"`
+	Position      string    `json:"position" doc:"In the log."`
+	Revision      int64     `json:"revision" doc:"In the stream."`
+	RecordedAt    time.Time `json:"recordedtime" doc:"When the log took it."`
+	CommandID     string    `json:"commandid,omitempty"`
+	CorrelationID string    `json:"correlationid,omitempty"`
+	CausationID   string    `json:"causationid,omitempty"`
+	Actor         string    `json:"actor,omitempty"`
+	Channel       string    `json:"channel,omitempty"`
+	Trace         string    `json:"traceparent,omitempty"`
+	Data          any       `json:"data" doc:"The event itself."`
+}

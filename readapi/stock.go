@@ -1,0 +1,99 @@
+package readapi
+
+import (
+	"context"
+
+	"daybook/projections/query"
+	"daybook/projections/stockview"
+)
+
+type listStockInput struct {
+	Reading
+	Paging
+	SKU          string `query:"sku" maxLength:"128"`
+	Prefix       string `query:"sku_prefix" maxLength:"128" doc:"Items whose SKU begins so."`
+	Location     string `query:"location" maxLength:"64"`
+	BelowReorder bool   `query:"below_reorder_point" doc:"Only items at or below their reorder point."`
+	Short        bool   `query:"short" doc:"Only items with promises no goods stand behind."`
+}
+
+func (a *api) listStock(ctx context.Context, in *listStockInput) (query.List[stockview.Level], error) {
+	return stockview.Levels(ctx, a.DB, stockview.Filter{
+		SKU: sku(in.SKU), SKUPrefix: sku(in.Prefix), Location: in.Location, BelowReorder: in.BelowReorder, Backordered: in.Short,
+	}, a.Now(), in.page())
+}
+
+type skuStockInput struct {
+	Reading
+	Paging
+	SKU string `path:"sku" maxLength:"256" doc:"Percent-encoded where it holds blanks or slashes."`
+}
+
+func (a *api) skuStock(ctx context.Context, in *skuStockInput) (query.List[stockview.Level], error) {
+	return stockview.Levels(ctx, a.DB, stockview.Filter{SKU: sku(in.SKU)}, a.Now(), in.page())
+}
+
+// ItemPath names one SKU at one location.
+type ItemPath struct {
+	Reading
+	SKU      string `path:"sku" maxLength:"256" doc:"Percent-encoded where it holds blanks or slashes."`
+	Location string `path:"location" maxLength:"64" example:"main"`
+}
+
+func (a *api) stockLevel(ctx context.Context, in *ItemPath) (stockview.Level, error) {
+	return stockview.LevelOf(ctx, a.DB, sku(in.SKU), in.Location, a.Now())
+}
+
+type movementsInput struct {
+	ItemPath
+	Paging
+	Kinds []string `query:"kind" maxItems:"30" doc:"Only these kinds, separated by commas: received, adjusted, counted, reserved, reservation_extended, reservation_released, reservation_expired, allocated, deallocated, shipped, returned, moved_state, transfer_out, transfer_in, policy_set, reorder_point_crossed."`
+	Sort  string   `query:"sort" enum:"revision,-revision" default:"-revision" doc:"The newest first by default."`
+}
+
+func (a *api) movements(ctx context.Context, in *movementsInput) (query.List[stockview.Movement], error) {
+	return a.History.Movements(ctx, a.DB, sku(in.SKU), in.Location,
+		stockview.MovementFilter{Kinds: in.Kinds, OldestFirst: in.Sort == "revision"}, in.page())
+}
+
+// Promises chooses reservations or allocations.
+type Promises struct {
+	SKU      string `query:"sku" maxLength:"128"`
+	Location string `query:"location" maxLength:"64"`
+	OrderID  string `query:"order_id" maxLength:"64"`
+}
+
+type reservationsInput struct {
+	Reading
+	Paging
+	Promises
+	Expired bool `query:"expired" doc:"Also those whose deadline has passed and whose end is not yet recorded. They hold nothing."`
+}
+
+func (a *api) reservations(ctx context.Context, in *reservationsInput) (query.List[stockview.Reservation], error) {
+	return stockview.Reservations(ctx, a.DB, stockview.PromiseFilter{
+		SKU: sku(in.SKU), Location: in.Location, OrderID: in.OrderID, Expired: in.Expired,
+	}, a.Now(), in.page())
+}
+
+type allocationsInput struct {
+	Reading
+	Paging
+	Promises
+}
+
+func (a *api) allocations(ctx context.Context, in *allocationsInput) (query.List[stockview.Allocation], error) {
+	return stockview.Allocations(ctx, a.DB, stockview.PromiseFilter{
+		SKU: sku(in.SKU), Location: in.Location, OrderID: in.OrderID,
+	}, in.page())
+}
+
+type alertsInput struct {
+	Reading
+	Paging
+	Location string `query:"location" maxLength:"64"`
+}
+
+func (a *api) reorderAlerts(ctx context.Context, in *alertsInput) (query.List[stockview.Alert], error) {
+	return stockview.Alerts(ctx, a.DB, in.Location, a.Now(), in.page())
+}
