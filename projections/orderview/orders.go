@@ -98,7 +98,7 @@ func (o *orders) apply(e *projections.Event, value order.Event) error {
 		r.Times[key] = at
 	}
 	r.changedAt, r.revision = e.RecordedAt, e.Revision
-	o.timeline.add(r.id, e, orderWords(value))
+	o.timeline.add(r.id, e, OrderWords(value))
 	return nil
 }
 

@@ -93,7 +93,7 @@ func (c *comebacks) apply(e *projections.Event, value returns.Event) error {
 		r.Times[word] = at // of several arrivals or refunds, the first
 	}
 	r.changedAt, r.revision = e.RecordedAt, e.Revision
-	c.timeline.add(r.id, e, returnWords(value))
+	c.timeline.add(r.id, e, ReturnWords(value))
 	return nil
 }
 

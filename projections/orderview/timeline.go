@@ -41,8 +41,8 @@ func (t *timeline) store(ctx context.Context, tx pgx.Tx, table, key string) erro
 	return copyRows(ctx, tx, table, []string{key, "revision", "entry", "type", "actor", "channel", "effective_at", "recorded_at", "position"}, t.rows)
 }
 
-// orderWords says what an event of an order means to whoever reads its history.
-func orderWords(e order.Event) string {
+// OrderWords says what an event of an order means to whoever reads its history.
+func OrderWords(e order.Event) string {
 	switch e := e.(type) {
 	case order.Placed:
 		return fmt.Sprintf("placed: %s for %s", count(len(e.Lines), "line"), e.Total)
@@ -94,7 +94,8 @@ func orderWords(e order.Event) string {
 	panic("orderview: unknown event of an order")
 }
 
-func returnWords(e returns.Event) string {
+// ReturnWords says what an event of a return means.
+func ReturnWords(e returns.Event) string {
 	switch e := e.(type) {
 	case returns.Requested:
 		return because("return of "+count(len(e.Lines), "line")+" requested", e.Reason)
