@@ -115,6 +115,7 @@ func (i *Importer) Run(ctx context.Context, file *onlineretail.File, options Opt
 	if done > len(plan.invoices) {
 		return Summary{}, fmt.Errorf("the import's record says %d invoices are in, of %d in the file", done, len(plan.invoices))
 	}
+	i.Logger.InfoContext(ctx, "import begins", "import", plan.name, "invoices", len(plan.invoices), "done", done)
 	r := newRun(i, plan, counts, done)
 	if done < len(plan.invoices) {
 		if err := r.work(ctx); err != nil {
