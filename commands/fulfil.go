@@ -21,6 +21,13 @@ import (
 // call returns.
 func (s *Service) Order(ctx context.Context, call Call, id unit.OrderID, commands ...order.Command) (Answer[order.Event], error) {
 	defer s.drive(workKey{kind: workOrder, id: string(id)})()
+	for _, command := range commands {
+		if ship, ok := command.(order.Ship); ok && !ship.Force {
+			if err := s.mayShip(ctx, id, ship); err != nil {
+				return Answer[order.Event]{}, err
+			}
+		}
+	}
 	answer, err := s.Orders.Handle(ctx, request(call, order.Stream(string(id)), commands))
 	if err != nil {
 		return answer, err
@@ -28,6 +35,28 @@ func (s *Service) Order(ctx context.Context, call Call, id unit.OrderID, command
 	last, err := s.fulfil(ctx, call.Meta, id)
 	answer.Revision, answer.Position = max(answer.Revision, last.Revision), later(answer.Position, last.Position)
 	return answer, err
+}
+
+// mayShip refuses a parcel that stock does not have on its books, while it can
+// still be refused. What changes between this look and the record is recorded
+// by force: the parcel has left.
+func (s *Service) mayShip(ctx context.Context, id unit.OrderID, ship order.Ship) error {
+	var moves []fulfilment.Move
+	err := s.Orders.View(ctx, order.Stream(string(id)), func(state order.State, _ int64) {
+		// The order's own refusals are its handler's to give, in their order.
+		moves, _ = fulfilment.ShipmentMoves(state, ship)
+	})
+	if err != nil {
+		return err
+	}
+	now := s.now()
+	return each(ctx, moves, func(ctx context.Context, _ int, move fulfilment.Move) error {
+		var refusal error
+		err := s.Stock.Glance(ctx, stock.Stream(move.SKU, move.Location), time.Second, func(state stock.State, _ int64) {
+			_, refusal = stock.Decide(move.Command(now), state)
+		})
+		return errors.Join(err, refusal)
+	})
 }
 
 func later(a, b eventstore.Position) eventstore.Position {

@@ -433,3 +433,60 @@ func recoverFrom(t *testing.T, s *shop) {
 		t.Fatal(err)
 	}
 }
+
+func TestAReservationMadeAfterItsCheckoutWasRefusedIsReleased(t *testing.T) {
+	t.Parallel()
+	s := open(t, memory.New(), DefaultPolicy())
+	s.sell("NONE", 0)
+	if err := s.cart("c1", map[unit.SKU]unit.Quantity{"NONE": 1}); err != nil {
+		t.Fatal(err)
+	}
+	if result, err := s.Checkout(t.Context(), call(), CheckoutRequest{CartID: "c1", OrderID: "o1"}); err != nil || result.Placed {
+		t.Fatalf("checkout: %+v, %v; want it refused", result, err)
+	}
+	s.receive("NONE", 1)
+	// A driver that was slow, on a node that then died.
+	_, err := s.MoveStock(t.Context(), call(), key("NONE"), stock.Reserve{
+		At: s.At(key("NONE")), ReservationID: stock.ReservationIDFor("o1", "NONE", unit.DefaultLocation),
+		OrderID: "o1", Quantity: 1, ExpiresAt: time.Now().Add(time.Hour),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	recoverFrom(t, s)
+	if got := s.available("NONE"); got != 1 {
+		t.Errorf("%d available, want the one that was held for nobody", got)
+	}
+	s.audit()
+}
+
+func TestAParcelThatStockDoesNotHaveIsRefusedUnlessForced(t *testing.T) {
+	t.Parallel()
+	s := open(t, memory.New(), DefaultPolicy())
+	s.sell("LATER", 0)
+	policy := stock.SetPolicy{At: s.At(key("LATER")), Policy: stock.Policy{BackorderLimit: 5}}
+	if _, err := s.MoveStock(t.Context(), call(), key("LATER"), policy); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.cart("c1", map[unit.SKU]unit.Quantity{"LATER": 3}); err != nil {
+		t.Fatal(err)
+	}
+	if result, err := s.Checkout(t.Context(), call(), CheckoutRequest{CartID: "c1", OrderID: "o1"}); err != nil || !result.Placed {
+		t.Fatalf("checkout of a backorder: %+v, %v", result, err)
+	}
+	if _, err := s.Order(t.Context(), call(), "o1", order.Confirm{Now: s.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	ship := order.Ship{ShipmentID: "s1", Location: unit.DefaultLocation}
+	if _, err := s.Order(t.Context(), call(), "o1", ship); !errors.Is(err, stock.ErrNotOnHand) {
+		t.Errorf("shipping what is not there: %v, want %v", err, stock.ErrNotOnHand)
+	}
+	if parcels := s.order("o1").Shipments; len(parcels) != 0 {
+		t.Errorf("a refused parcel was recorded: %+v", parcels)
+	}
+	ship.Force = true
+	if _, err := s.Order(t.Context(), call(), "o1", ship); err != nil {
+		t.Errorf("by force: %v", err)
+	}
+	s.audit()
+}

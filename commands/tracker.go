@@ -64,13 +64,24 @@ type tracker struct {
 	position eventstore.Position // looked at so far
 	caughtUp bool
 
+	// past are the carts of the latest checkouts that ended, by order: a driver
+	// that was slow may still reserve for one.
+	past     map[unit.OrderID]string
+	pastRing []unit.OrderID
+	pastNext int
+
 	set   map[string]Timer
 	clear map[string]bool
 }
 
+// rememberedCheckouts bounds how slow such a driver may be; what it reserves
+// later than that ends at its deadline.
+const rememberedCheckouts = 4096
+
 func newTracker(checkpoint eventstore.Position) *tracker {
 	return &tracker{
 		open:     map[workKey]*Work{},
+		past:     map[unit.OrderID]string{},
 		position: checkpoint,
 		set:      map[string]Timer{},
 		clear:    map[string]bool{},
@@ -185,8 +196,40 @@ func (t *tracker) cart(e eventstore.Recorded) error {
 
 func (t *tracker) endIfReleased(work *Work) {
 	if work.refused && work.held <= 0 {
-		delete(t.open, work.key)
+		t.endCheckout(unit.OrderID(work.ID))
 	}
+}
+
+func (t *tracker) endCheckout(id unit.OrderID) {
+	key := workKey{workCheckout, string(id), ""}
+	work := t.open[key]
+	if work == nil {
+		return
+	}
+	delete(t.open, key)
+	if _, again := t.past[id]; again {
+		return
+	}
+	if len(t.pastRing) < rememberedCheckouts {
+		t.pastRing = append(t.pastRing, id)
+	} else {
+		delete(t.past, t.pastRing[t.pastNext])
+		t.pastRing[t.pastNext] = id
+		t.pastNext = (t.pastNext + 1) % rememberedCheckouts
+	}
+	t.past[id] = work.Stream
+}
+
+// stray opens a checkout again for which something was reserved after its end:
+// what its outcome does not keep must be released.
+func (t *tracker) stray(id unit.OrderID, e eventstore.Recorded) {
+	stream, ended := t.past[id]
+	if !ended {
+		return
+	}
+	e.Stream = stream
+	t.begin(workCheckout, string(id), "", e)
+	t.open[workKey{workCheckout, string(id), ""}].refused = true
 }
 
 func (t *tracker) stock(e eventstore.Recorded) error {
@@ -197,6 +240,7 @@ func (t *tracker) stock(e eventstore.Recorded) error {
 	switch event := event.(type) {
 	case stock.Reserved:
 		t.setTimer(reservationTimer(event.ReservationID, e.Stream, event.ExpiresAt))
+		t.stray(event.OrderID, e)
 		t.holds(event.OrderID, 1)
 	case stock.ReservationExtended:
 		t.setTimer(reservationTimer(event.ReservationID, e.Stream, event.ExpiresAt))
@@ -239,18 +283,18 @@ func (t *tracker) orderEvent(e eventstore.Recorded) error {
 	id := unit.OrderID(strings.TrimPrefix(e.Stream, order.Stream("")))
 	switch event := event.(type) {
 	case order.Placed:
-		t.end(workCheckout, string(id), "")
+		t.endCheckout(id)
 		t.setTimer(Timer{Key: orderKey(id), Kind: OrderDeadline, Target: string(id), DueAt: event.ConfirmBy})
 	case order.Confirmed, order.Canceled, order.Expired:
 		t.clearTimer(orderKey(id))
 		t.stepOpened(id, e)
 	case order.LinesCanceled, order.Shipped, order.PaymentOrphaned, order.AllocationRetried:
 		t.stepOpened(id, e)
-	case order.StockSettled, order.AllocationRecovered:
+	case order.StockSettled:
 		t.stepSettled(id)
-	case order.AllocationFailed, order.TransactionRecorded, order.TransactionSettled:
-		// A failed allocation ends its step and calls for a remedy, so there is
-		// still something to do; see stepOpened for how that ends.
+	case order.AllocationFailed, order.AllocationRecovered, order.TransactionRecorded, order.TransactionSettled:
+		// A failed allocation ends its step and calls for a remedy, a recovered one
+		// for a commit: there is still something to do.
 	case order.PutOnHold, order.HoldReleased, order.Delivered, order.Completed, order.Archived, order.Unarchived:
 		// Nothing moves.
 	}
