@@ -322,11 +322,14 @@ func (l *lane[S, C, E]) answerDuplicate(ctx context.Context, jobs []*job[S, C, E
 			if e.ID != duplicate.ID {
 				continue
 			}
-			found, err := l.find(ctx, j.encoded)
+			found, here, err := l.find(ctx, j.encoded)
 			if err != nil {
 				return jobs, err
 			}
 			j.answer = found
+			if !here { // the command id was used for another stream
+				j.err = duplicate
+			}
 			close(j.done)
 			return without(jobs, j), nil
 		}
@@ -334,25 +337,26 @@ func (l *lane[S, C, E]) answerDuplicate(ctx context.Context, jobs []*job[S, C, E
 	return jobs, duplicate
 }
 
-// find looks a command's last event up in its stream.
-func (l *lane[S, C, E]) find(ctx context.Context, events []eventstore.Event) (Answer[E], error) {
-	answer := Answer[E]{Replayed: true, Revision: -1}
+// find looks a command's last event up in its stream, and tells whether it is
+// there.
+func (l *lane[S, C, E]) find(ctx context.Context, events []eventstore.Event) (answer Answer[E], here bool, err error) {
+	answer = Answer[E]{Replayed: true, Revision: -1}
 	ids := make(map[uuid.UUID]bool, len(events))
 	for _, e := range events {
 		ids[e.ID] = true
 	}
 	for recorded, err := range l.handler.store.ReadStream(ctx, l.stream, 0, 0) {
+		if _, empty := errors.AsType[*eventstore.NotFoundError](err); empty {
+			break
+		}
 		if err != nil {
-			return answer, err
+			return answer, false, err
 		}
 		if ids[recorded.ID] {
-			answer.Revision, answer.Position = recorded.Revision, recorded.Position
+			answer.Revision, answer.Position, here = recorded.Revision, recorded.Position, true
 		}
 	}
-	if answer.Revision < 0 {
-		return answer, fmt.Errorf("stream %s: event ids of the command are recorded in another stream", l.stream)
-	}
-	return answer, nil
+	return answer, here, nil
 }
 
 // without is the jobs but one, in order.

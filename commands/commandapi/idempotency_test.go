@@ -89,8 +89,15 @@ func TestARepetitionIsHarmlessWithoutTheAnswer(t *testing.T) {
 	if now, err := s.store.Head(t.Context()); err != nil || now != head {
 		t.Errorf("log at %s, %v, was at %s: a repetition recorded something", now, err, head)
 	}
-	reused := other.ask("POST", "/v1/carts", `{"currency":"GBP"}`, receiveKey, receive)
-	reused.problem(t, 422, problem.CodeKeyReused)
+	s.answers.lose()
+	for _, path := range []string{"/v1/carts", "/v1/credit-notes"} {
+		body := `{"currency":"GBP","reason":"x","lines":[{"sku":"MUG","quantity":1,"price":"1"}]}`
+		if path == "/v1/carts" {
+			body = `{"currency":"GBP"}`
+		}
+		other.ask("POST", path, body, receiveKey, receive).problem(t, 422, problem.CodeKeyReused)
+		s.answers.lose()
+	}
 }
 
 func TestOneKeyAtOnceIsOneRequest(t *testing.T) {
