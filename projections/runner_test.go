@@ -309,10 +309,12 @@ func TestALeaseThatRunsOutIsTakenOverAndTheOldOwnerIsRefused(t *testing.T) {
 		}
 	})
 	two, _ := b.run(projections.Config{Views: []projections.View{waits}, Owner: "two", LeaseTTL: 100 * time.Millisecond})
+	letGo := sync.OnceFunc(func() { close(refused) })
+	t.Cleanup(letGo)
 	b.until("lease taken over", func() bool { return b.one(`SELECT max(epoch)::text FROM projections.builds`) == "2" })
 	close(release)
 	b.until("old owner refused", func() bool { return log.said("projection taken over or switched") })
-	close(refused)
+	letGo()
 	b.wait(two, head)
 	if got, want := b.one(total), strconv.Itoa(2*45); got != want {
 		t.Errorf("total %s, want %s", got, want)
