@@ -1,0 +1,230 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/pprof"
+	"slices"
+	"strings"
+	"time"
+
+	"daybook/commands"
+	"daybook/eventstore"
+	"daybook/internal/bench"
+)
+
+type benchCommand struct {
+	Benchmarks []string `arg:"" optional:"" name:"benchmark" help:"Which to run: append, hot-sku, checkout, flash-sale. Default: all."`
+	Seconds    float64  `default:"5" placeholder:"N" help:"How long each measurement is counted. Default: ${default}."`
+	Flush      string   `enum:"fast,2ms,both" default:"both" help:"How commits are flushed: as fast as the disk does, made to wait 2 ms as by a cloud disk or a synchronous replica, or both in turn. 2ms needs a PostgreSQL of the program's own. One of ${enum}."`
+	CPUProfile string   `name:"cpuprofile" placeholder:"DIR" help:"Write a CPU profile of each measurement of Daybook into this folder."`
+	Force      bool     `help:"Run in a database that holds events already. What is measured is written among them, and stays."`
+}
+
+// benchResult is the table with what it was measured on.
+type benchResult struct {
+	Version  string      `json:"version"`
+	Go       string      `json:"go"`
+	Platform string      `json:"platform"`
+	CPUs     int         `json:"cpus"`
+	Postgres string      `json:"postgres"`
+	Seconds  float64     `json:"seconds"`
+	Rows     []bench.Row `json:"rows"`
+}
+
+// Run measures, in a new database that is removed at the end unless one is named.
+func (c *benchCommand) Run(ctx context.Context, p *program) (err error) {
+	wanted, flushes, err := c.selection(p)
+	if err != nil {
+		return err
+	}
+	if c.CPUProfile != "" {
+		if err := os.MkdirAll(c.CPUProfile, 0o755); err != nil {
+			return fmt.Errorf("folder of the profiles: %w", err)
+		}
+	}
+	database := p.database()
+	if database.URL == "" && database.DataDir == "" {
+		remove, err := temporaryData(&database)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, remove()) }()
+	}
+	version := thisBuild()
+	result := benchResult{Version: version.Version, Go: version.Go, Platform: version.Platform, CPUs: runtime.NumCPU(), Seconds: c.Seconds}
+	for i, flush := range flushes {
+		force := c.Force || i > 0 // what is there now is ours
+		if err := c.measure(ctx, p, database, flush, force, wanted, &result); err != nil {
+			return err
+		}
+	}
+	return p.print(result, func(out io.Writer) error { return printBench(out, result) })
+}
+
+// selection is what to run, and with which flushes.
+func (c *benchCommand) selection(p *program) ([]bench.Benchmark, []string, error) {
+	if c.Seconds <= 0 {
+		return nil, nil, usagef("--seconds must be more than nothing, not %v", c.Seconds)
+	}
+	var wanted []bench.Benchmark
+	var names []string
+	for _, b := range bench.Benchmarks {
+		names = append(names, b.Name)
+		if len(c.Benchmarks) == 0 || slices.Contains(c.Benchmarks, b.Name) {
+			wanted = append(wanted, b)
+		}
+	}
+	for _, name := range c.Benchmarks {
+		if !slices.Contains(names, name) {
+			return nil, nil, usagef("there is no benchmark %q, only %s", name, strings.Join(names, ", "))
+		}
+	}
+	flushes := []string{c.Flush}
+	switch {
+	case c.Flush == "both" && p.DatabaseURL != "":
+		flushes = []string{bench.FlushFast} // another's server is taken as it is
+	case c.Flush == "both":
+		flushes = []string{bench.FlushFast, bench.FlushSlow}
+	case c.Flush == bench.FlushSlow && p.DatabaseURL != "":
+		return nil, nil, usagef("--flush 2ms needs a PostgreSQL of the program's own, for it changes the server's settings")
+	}
+	return wanted, flushes, nil
+}
+
+// temporaryData makes a new data directory that a database run as another user
+// can reach.
+func temporaryData(database *databaseConfig) (remove func() error, err error) {
+	root, err := os.MkdirTemp("", "daybook-bench-")
+	if err != nil {
+		return nil, fmt.Errorf("temporary data directory: %w", err)
+	}
+	if err := os.Chmod(root, 0o711); err != nil {
+		return nil, errors.Join(fmt.Errorf("temporary data directory: %w", err), os.RemoveAll(root))
+	}
+	database.DataDir = filepath.Join(root, "data")
+	return func() error { return os.RemoveAll(root) }, nil
+}
+
+var (
+	// benchSettings admit the connections of the node and of its rivals at once.
+	benchSettings = map[string]string{"max_connections": "200"}
+	// slowSettings make every commit wait 2 ms before it is flushed.
+	slowSettings = map[string]string{"commit_delay": "2000", "commit_siblings": "0"}
+)
+
+const (
+	rivalConns = 64 // one for each caller of a baseline
+	nodeConns  = 60 // left to the node where connections are few
+	settleMax  = 5 * time.Minute
+)
+
+// measure runs a whole server, as serve does, and the benchmarks against it.
+func (c *benchCommand) measure(ctx context.Context, p *program, database databaseConfig, flush string, force bool, wanted []bench.Benchmark, result *benchResult) (err error) {
+	database.Settings = maps.Clone(benchSettings)
+	if flush == bench.FlushSlow {
+		maps.Copy(database.Settings, slowSettings)
+	}
+	s, err := openServer(ctx, "127.0.0.1:0", nodeConfig{Database: database, Policy: commands.DefaultPolicy(), Views: p.views()}, p.log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close(ctx)) }()
+	head, err := s.store.Head(ctx)
+	if err != nil {
+		return err
+	}
+	if eventstore.Start.Before(head) && !force {
+		return usagef("the database holds events already, and what is measured would stay among them: name another, or add --force")
+	}
+	var conns int
+	if err := s.logPool.QueryRow(ctx, `SELECT current_setting('server_version'), current_setting('max_connections')::int`).Scan(&result.Postgres, &conns); err != nil {
+		return fmt.Errorf("the database's settings: %w", err)
+	}
+	rivals, err := openPool(ctx, s.database.url, "bench baselines", int32(min(rivalConns, max(8, conns-nodeConns)))) //nolint:gosec // at most rivalConns
+	if err != nil {
+		return err
+	}
+	defer rivals.Close()
+	env := bench.Env{
+		Pool: rivals, Store: s.store, Service: s.service, BaseURL: s.url, Flush: flush, Seconds: c.Seconds,
+		Settle: s.settle, Profile: c.profile(flush),
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	go func() {
+		if err := s.wait(ctx); err != nil {
+			stop(err)
+		}
+	}()
+	for _, b := range wanted {
+		p.log.InfoContext(ctx, "measuring", "benchmark", b.Name, "flush", flush)
+		rows, err := b.Run(ctx, env)
+		if err != nil {
+			return errors.Join(err, context.Cause(ctx))
+		}
+		result.Rows = append(result.Rows, rows...)
+	}
+	return bench.Clean(ctx, env)
+}
+
+// settle waits until everything written is also projected, looked at by the
+// reactor, and all answers are kept.
+func (n *node) settle(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, settleMax)
+	defer cancel()
+	head, err := n.store.Head(ctx)
+	if err != nil {
+		return err
+	}
+	if err := n.projections.WaitFor(ctx, head); err != nil {
+		return err
+	}
+	if err := n.answers.Flush(ctx); err != nil {
+		return err
+	}
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		at, err := n.reactor.Journal.Checkpoint(ctx)
+		if err != nil {
+			return err
+		}
+		if !at.Before(head) {
+			return nil
+		}
+		select {
+		case <-poll.C:
+		case err := <-n.failed:
+			return err
+		case <-ctx.Done():
+			return fmt.Errorf("the reactor is at position %s, not yet at %s: %w", at, head, ctx.Err())
+		}
+	}
+}
+
+// profile writes each measurement's profile to a file of its own.
+func (c *benchCommand) profile(flush string) func(string) (func() error, error) {
+	if c.CPUProfile == "" {
+		return nil
+	}
+	return func(benchmark string) (func() error, error) {
+		file, err := os.Create(filepath.Join(c.CPUProfile, benchmark+"-"+flush+".pprof"))
+		if err != nil {
+			return nil, fmt.Errorf("profile: %w", err)
+		}
+		if err := pprof.StartCPUProfile(file); err != nil {
+			return nil, errors.Join(fmt.Errorf("profile: %w", err), file.Close())
+		}
+		return func() error {
+			pprof.StopCPUProfile()
+			return file.Close()
+		}, nil
+	}
+}

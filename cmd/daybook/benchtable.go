@@ -1,0 +1,78 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"daybook/internal/bench"
+)
+
+// printBench sets Daybook's rows over those of its baselines.
+func printBench(out io.Writer, result benchResult) error {
+	t := table.NewWriter()
+	t.SetStyle(table.StyleLight)
+	t.Style().Format.Header = text.FormatDefault
+	t.AppendHeader(table.Row{"benchmark", "flush", "what", "callers", "a second", "p50 ms", "p99 ms", "Daybook is", "target", "met"})
+	var right []table.ColumnConfig
+	for _, column := range []string{"callers", "a second", "p50 ms", "p99 ms", "Daybook is", "target"} {
+		right = append(right, table.ColumnConfig{Name: column, Align: text.AlignRight, AlignHeader: text.AlignRight})
+	}
+	t.SetColumnConfigs(right)
+	var last bench.Row
+	for _, row := range result.Rows {
+		if last.Benchmark != "" && (row.Benchmark != last.Benchmark || row.Flush != last.Flush) {
+			t.AppendSeparator()
+		}
+		last = row
+		t.AppendRow(table.Row{
+			row.Benchmark, row.Flush, row.Variant, row.Callers, grouped(row.PerSecond),
+			fmt.Sprintf("%.1f", row.P50Ms), fmt.Sprintf("%.1f", row.P99Ms), times(row.Ratio), target(row.Target), met(row),
+		})
+	}
+	_, err := fmt.Fprintf(out, "%s\ndaybook %s, %s, %s, %d CPUs, PostgreSQL %s; each measurement %g s or its number of attempts\n",
+		t.Render(), result.Version, result.Go, result.Platform, result.CPUs, result.Postgres, result.Seconds)
+	return err
+}
+
+func times(ratio float64) string {
+	switch {
+	case ratio == 0:
+		return ""
+	case ratio < 10:
+		return fmt.Sprintf("%.2f ×", ratio)
+	}
+	return fmt.Sprintf("%.0f ×", ratio)
+}
+
+func target(t *bench.Target) string {
+	switch {
+	case t == nil:
+		return ""
+	case t.P99Ms > 0:
+		return fmt.Sprintf("%s, p99 < %g", grouped(t.PerSecond), t.P99Ms)
+	}
+	return grouped(t.PerSecond)
+}
+
+func met(row bench.Row) string {
+	switch {
+	case row.Target == nil:
+		return ""
+	case row.Met:
+		return "yes"
+	}
+	return "no"
+}
+
+// grouped writes a whole number with its thousands set apart.
+func grouped(number float64) string {
+	digits := strconv.FormatFloat(number, 'f', 0, 64)
+	for at := len(digits) - 3; at > 0; at -= 3 {
+		digits = digits[:at] + "," + digits[at:]
+	}
+	return digits
+}

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// build makes the program's binary.
+func build(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "daybook")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, ".").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return path
+}
+
+// child is the real program in a process of its own.
+type child struct {
+	url string
+	cmd *exec.Cmd
+	log *logBuffer
+}
+
+// startChild starts a server and waits until it says that it is ready.
+func startChild(t *testing.T, path, dir string) *child {
+	t.Helper()
+	c := &child{log: &logBuffer{}}
+	c.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), path, "serve", "--json", "--listen", "127.0.0.1:0", "--data", dir)
+	c.cmd.Stderr = c.log
+	c.cmd.WaitDelay = 10 * time.Second // the database holds the log for a moment longer
+	out, err := c.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if c.cmd.ProcessState == nil {
+			c.kill(t)
+		}
+		if t.Failed() {
+			t.Logf("the server's log:\n%s", c.log.String())
+		}
+	})
+	var announced ready
+	if err := json.UnmarshalDecode(jsontext.NewDecoder(out), &announced); err != nil {
+		t.Fatalf("the server did not get ready: %v\n%s", err, c.log.String())
+	}
+	c.url = announced.URL
+	return c
+}
+
+// kill ends the process as a power cut would. That of its database is told by
+// the kernel.
+func (c *child) kill(t *testing.T) {
+	t.Helper()
+	if err := c.cmd.Process.Kill(); err != nil {
+		t.Errorf("kill: %v", err)
+	}
+	c.cmd.Wait() //nolint:errcheck // it was killed
+}
+
+// terminate asks the process to stop and returns its exit code.
+func (c *child) terminate(t *testing.T) int {
+	t.Helper()
+	if err := c.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	c.cmd.Wait() //nolint:errcheck // the exit code says it
+	return c.cmd.ProcessState.ExitCode()
+}
+
+// get reads an answer of the read API.
+func get[T any](t *testing.T, url string) T {
+	t.Helper()
+	var out T
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if response.StatusCode != http.StatusOK {
+		t.Fatalf("GET %s: %s: %s", url, response.Status, body)
+	}
+	if err := json.Unmarshal(body, &out); err != nil {
+		t.Fatalf("GET %s: %v: %s", url, err, body)
+	}
+	return out
+}
+
+// list reads all pages of a list.
+func list[T any](t *testing.T, url string) []T {
+	t.Helper()
+	var all []T
+	for cursor := ""; ; {
+		page := get[struct {
+			Items []T    `json:"items"`
+			Next  string `json:"next"`
+		}](t, url+cursor)
+		all = append(all, page.Items...)
+		if page.Next == "" {
+			return all
+		}
+		cursor = "&cursor=" + page.Next
+	}
+}
+
+// eventually waits for a condition.
+func eventually(t *testing.T, within time.Duration, what string, holds func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), within)
+	defer cancel()
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for !holds() {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("not within %s: %s", within, what)
+		case <-ticker.C:
+		}
+	}
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// commandLine is everything that can be asked of the program. A new subcommand
+// is a field here, of a type with the method
+//
+//	Run(ctx context.Context, p *program) error
+type commandLine struct {
+	options
+
+	Serve   serveCommand   `cmd:"" help:"Run the server."`
+	Demo    demoCommand    `cmd:"" help:"Run everything at once, with a sample catalogue and simulated shoppers."`
+	Import  importCommand  `cmd:"" help:"Take real invoices in: a CSV file in the Online Retail layout, through the commands of the API."`
+	Rebuild rebuildCommand `cmd:"" help:"Build a read model anew beside the one in use, then switch to it."`
+	Bench   benchCommand   `cmd:"" help:"Measure this program on this machine, each figure beside a baseline."`
+	Migrate migrateCommand `cmd:"" help:"Bring the database to this program's version, and do nothing else."`
+	Version versionCommand `cmd:"" help:"Print which build this is."`
+}
+
+// program is what a subcommand works with.
+type program struct {
+	options
+	getenv func(string) string
+	stdin  io.Reader
+	stdout io.Writer // results
+	stderr io.Writer // everything else
+	log    *slog.Logger
+}
+
+// Exit codes.
+const (
+	exitOK      = 0
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+// errReported is returned by a subcommand that failed and whose printed result
+// says all there is to say.
+var errReported = errors.New("see the result")
+
+// usageError is a mistake in how the program was called.
+type usageError struct{ message string }
+
+func (e *usageError) Error() string { return e.message }
+
+func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
+
+// run is the program but for the process around it: it returns the exit code.
+func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
+	var cli commandLine
+	exited := -1
+	parser, err := kong.New(&cli,
+		kong.Name("daybook"),
+		kong.Description(description),
+		kong.Vars{"views": strings.Join(viewNames(), ", ")},
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(code int) { exited = code }),
+		kong.ValueFormatter(helpWithEnvironment),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, WrapUpperBound: 120}),
+	)
+	if err != nil {
+		panic(err) // the definition above is wrong
+	}
+	selected, err := parser.Parse(args)
+	if exited >= 0 { // --help
+		return exited
+	}
+	if err == nil {
+		err = cli.settle(selected, getenv)
+	}
+	if err != nil {
+		return complain(stderr, &usageError{err.Error()})
+	}
+	p := &program{
+		options: cli.options, getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr, log: cli.logger(stderr),
+	}
+	if cli.PrintConfig {
+		err = p.printConfig(selected)
+	} else {
+		selected.BindTo(ctx, (*context.Context)(nil))
+		err = selected.Run(p)
+	}
+	if err != nil {
+		return complain(stderr, err)
+	}
+	return exitOK
+}
+
+const description = `An event-sourced order and inventory core.
+
+Data lives in PostgreSQL: in one that the program starts by itself under --data, or in any other by --database-url.
+A flag goes over its environment variable, and that over the default.`
+
+// complain tells what went wrong and returns the exit code for it.
+func complain(stderr io.Writer, err error) int {
+	if errors.Is(err, errReported) {
+		return exitFailure
+	}
+	if usage, wrong := errors.AsType[*usageError](err); wrong {
+		fmt.Fprintf(stderr, "daybook: %s\nUsage: daybook <command> [flags]; daybook --help lists the commands, daybook <command> --help its flags.\n", usage.message)
+		return exitUsage
+	}
+	fmt.Fprintf(stderr, "daybook: %v\n", err)
+	return exitFailure
+}
+
+// print writes a subcommand's one result to stdout: as JSON where asked for,
+// otherwise as text.
+func (p *program) print(result any, inWords func(out io.Writer) error) error {
+	if !p.JSON {
+		return inWords(p.stdout)
+	}
+	text, err := json.Marshal(result, json.Deterministic(true), jsontext.Multiline(true))
+	if err != nil {
+		return fmt.Errorf("print the result: %w", err)
+	}
+	_, err = p.stdout.Write(append(text, '\n'))
+	return err
+}

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+)
+
+// outcome is what a call of the program leaves behind.
+type outcome struct {
+	code           int
+	stdout, stderr string
+}
+
+// call runs the program to its end, with no environment but env.
+func call(t *testing.T, env map[string]string, args ...string) outcome {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	code := run(t.Context(), args, func(name string) string { return env[name] }, strings.NewReader(""), &stdout, &stderr)
+	return outcome{code, stdout.String(), stderr.String()}
+}
+
+func TestWrongCallsAreRefusedWithUsage(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		env  map[string]string
+		args string
+		says string
+	}{
+		"no command":               {args: "", says: `expected one of "serve"`},
+		"an unknown command":       {args: "serv", says: `did you mean "serve"?`},
+		"an unknown flag":          {args: "serve --lisen :0", says: `did you mean "--listen"?`},
+		"a flag without its value": {args: "serve --listen", says: "--listen"},
+		"a bad duration":           {args: "serve --hold-for soon", says: "--hold-for"},
+		"no time to hold stock":    {args: "serve --hold-for 0s", says: "--hold-for"},
+		"a bad log level":          {args: "serve --log-level loud", says: "--log-level must be one of"},
+		"two places for the data":  {args: "serve --data a --database-url postgres://h/d", says: "exclude each other"},
+		"a bad variable":           {env: map[string]string{"DAYBOOK_LOG_LEVEL": "loud"}, args: "version", says: "DAYBOOK_LOG_LEVEL"},
+		"a bad listen address":     {args: "serve --listen 8080", says: "want HOST:PORT"},
+		"all interfaces":           {args: "serve --listen :8080", says: "will not listen"},
+		"all interfaces, IPv4":     {args: "serve --listen 0.0.0.0:8080", says: "will not listen"},
+		"all interfaces, IPv6":     {args: "serve --listen [::]:8080", says: "will not listen"},
+		"another interface":        {args: "serve --listen 192.0.2.7:8080", says: "will not listen"},
+		"another interface, by its variable": {
+			env: map[string]string{"DAYBOOK_LISTEN": "192.0.2.7:8080"}, args: "serve", says: "will not listen",
+		},
+		"no view":         {args: "rebuild", says: "expected"},
+		"an unknown view": {args: "rebuild nonsense", says: "there is no read model"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := call(t, test.env, strings.Fields(test.args)...)
+			if got.code != exitUsage {
+				t.Errorf("exit code %d, want %d", got.code, exitUsage)
+			}
+			if !strings.Contains(got.stderr, test.says) || !strings.Contains(got.stderr, "Usage: daybook") {
+				t.Errorf("stderr %q; want %q and how to call the program", got.stderr, test.says)
+			}
+			if got.stdout != "" {
+				t.Errorf("stdout %q, want nothing", got.stdout)
+			}
+		})
+	}
+}
+
+func TestHelpNamesEveryCommand(t *testing.T) {
+	t.Parallel()
+	got := call(t, nil, "--help")
+	if got.code != exitOK {
+		t.Errorf("exit code %d, want %d", got.code, exitOK)
+	}
+	for _, command := range []string{"serve", "demo", "rebuild", "migrate", "version"} {
+		if !strings.Contains(got.stdout, "\n  "+command+" ") {
+			t.Errorf("help lacks %q:\n%s", command, got.stdout)
+		}
+	}
+}
+
+func TestVersionSaysWhichBuild(t *testing.T) {
+	t.Parallel()
+	got := call(t, nil, "version", "--json")
+	if got.code != exitOK {
+		t.Fatalf("exit code %d: %s", got.code, got.stderr)
+	}
+	var v buildVersion
+	if err := json.Unmarshal([]byte(got.stdout), &v); err != nil {
+		t.Fatalf("%q: %v", got.stdout, err)
+	}
+	if v.Version == "" || !strings.HasPrefix(v.Go, "go1.") || !strings.Contains(v.Platform, "/") {
+		t.Errorf("incomplete: %+v", v)
+	}
+	if text := call(t, nil, "version").stdout; !strings.Contains(text, v.Version) || !strings.Contains(text, v.Go) {
+		t.Errorf("the text %q lacks %q or %q", text, v.Version, v.Go)
+	}
+}
+
+func TestPrintConfig(t *testing.T) {
+	t.Parallel()
+	work, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := "postgres://ann:geheim@db.example/shop"
+	env := map[string]string{"DATABASE_URL": url, "DAYBOOK_LISTEN": "127.0.0.1:9", "DAYBOOK_LOG_LEVEL": "warn"}
+	for name, test := range map[string]struct {
+		env  map[string]string
+		args string
+		want map[string]any // some of the configuration
+	}{
+		"defaults": {args: "serve", want: map[string]any{
+			"data": filepath.Join(work, ".daybook"), "database-url": "", "listen": "127.0.0.1:8080", "hold-for": "15m0s", "log-level": "info",
+		}},
+		"the environment goes over the defaults": {env: env, args: "serve", want: map[string]any{
+			"data": "", "database-url": "postgres://ann:xxxxx@db.example/shop", "listen": "127.0.0.1:9", "log-level": "warn",
+		}},
+		"flags go over the environment": {env: env, args: "serve --listen [::1]:7 --log-level debug", want: map[string]any{
+			"listen": "[::1]:7", "log-level": "debug",
+		}},
+		"a given folder goes over the database of the environment": {env: env, args: "serve --data x", want: map[string]any{
+			"data": filepath.Join(work, "x"), "database-url": "",
+		}},
+		"a given database goes over the folder of the environment": {
+			env: map[string]string{"DAYBOOK_DATA_DIR": "x"}, args: "serve --database-url postgres://h/d",
+			want: map[string]any{"data": "", "database-url": "postgres://h/d"},
+		},
+		"the demo keeps away from the database of the environment": {env: env, args: "demo", want: map[string]any{
+			"data": "", "database-url": "",
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := call(t, test.env, append(strings.Fields(test.args), "--print-config", "--json")...)
+			if got.code != exitOK {
+				t.Fatalf("exit code %d: %s", got.code, got.stderr)
+			}
+			var config map[string]any
+			if err := json.Unmarshal([]byte(got.stdout), &config); err != nil {
+				t.Fatalf("%q: %v", got.stdout, err)
+			}
+			for name, want := range test.want {
+				if got := config[name]; got != want {
+					t.Errorf("%s = %q, want %q", name, got, want)
+				}
+			}
+			text := call(t, test.env, append(strings.Fields(test.args), "--print-config")...).stdout
+			if strings.Contains(got.stdout+text, "geheim") {
+				t.Errorf("the password is shown:\n%s%s", got.stdout, text)
+			}
+		})
+	}
+}
+
+func TestPasswordsAreHidden(t *testing.T) {
+	t.Parallel()
+	for connection, want := range map[string]string{
+		"postgres://ann:geheim@h:5/d?sslmode=require": "postgres://ann:xxxxx@h:5/d?sslmode=require",
+		"postgres://h/d?user=ann&password=geheim":     "postgres://h/d?password=xxxxx&user=ann",
+		"postgres://h/d?sslpassword=geheim":           "postgres://h/d?sslpassword=xxxxx",
+		"postgres://ann@h/d":                          "postgres://ann@h/d",
+		"postgres://ann:ge%heim@h/d":                  "xxxxx", // not a URL
+		"host=h password=geheim user=ann":             "host=h password=xxxxx user=ann",
+		`host=h password = 'ge\'h eim' user=ann`:      "host=h password = xxxxx user=ann",
+		"":                                            "",
+	} {
+		if got := hidePassword(connection); got != want {
+			t.Errorf("%q is shown as %q, want %q", connection, got, want)
+		}
+	}
+}
+
+func TestATakenPortIsToldBeforeAnythingStarts(t *testing.T) {
+	t.Parallel()
+	taken, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	dir := filepath.Join(t.TempDir(), "data")
+	got := call(t, nil, "serve", "--data", dir, "--listen", taken.Addr().String())
+	if got.code != exitFailure || !strings.Contains(got.stderr, "address already in use") {
+		t.Errorf("exit code %d, stderr %q; want %d and that the address is in use", got.code, got.stderr, exitFailure)
+	}
+	if _, err := os.Stat(dir); err == nil {
+		t.Error("the data directory was made all the same")
+	}
+}
+
+func TestALoopbackAddressIsAccepted(t *testing.T) {
+	t.Parallel()
+	for _, address := range []string{"127.0.0.1:0", "localhost:0"} {
+		listener, err := listen(context.Background(), address)
+		if err != nil {
+			t.Errorf("%s: %v", address, err)
+			continue
+		}
+		listener.Close()
+	}
+}

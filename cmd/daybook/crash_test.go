@@ -1,0 +1,312 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"daybook/cmd/daybook/shoppers"
+	"daybook/commands"
+	"daybook/internal/verify"
+)
+
+// attempt is one checkout as its buyer knows it.
+type attempt struct {
+	cart, key string
+	lines     []shoppers.Line
+	pay       bool // paid and confirmed at once; otherwise the order stays pending
+
+	order   string // acknowledged, or learned by asking again
+	refused bool   // acknowledged: the stock was short
+}
+
+// known: the server has answered.
+func (a *attempt) known() bool { return a.order != "" || a.refused }
+
+const (
+	crashBuyers   = 64
+	crashAnswers  = 150 // checkouts answered before the server is killed
+	crashRounds   = 2
+	crashScarce   = 60 // units of the product that sells out
+	crashPlenty   = 1_000_000
+	recoveryLimit = 30 * time.Second
+)
+
+var crashStock = []shoppers.Product{
+	{SKU: "PLENTY-A", Title: "A", Price: shoppers.Money{Amount: "1.25", Currency: "GBP"}, Opening: crashPlenty},
+	{SKU: "PLENTY-B", Title: "B", Price: shoppers.Money{Amount: "2.50", Currency: "GBP"}, Opening: crashPlenty},
+	{SKU: "SCARCE", Title: "C", Price: shoppers.Money{Amount: "9.99", Currency: "GBP"}, Opening: crashScarce},
+}
+
+// The program is killed twice in the midst of many checkouts, by a signal it
+// cannot see. Nothing that was acknowledged may be lost, nothing may stay held
+// by a checkout that died, and asking again must give the same answers.
+func TestKilledInTheMidstOfCheckouts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("kills a real server; not in short mode")
+	}
+	t.Parallel()
+	path, dir := build(t), dataDir(t)
+	server := startChild(t, path, dir)
+	client := shoppers.NewClient(server.url, crashBuyers)
+	if _, err := shoppers.Open(t.Context(), client, crashStock); err != nil {
+		t.Fatal(err)
+	}
+	var attempts []*attempt
+	for round := range crashRounds {
+		attempts = append(attempts, buyUntilKilled(t, server, client, round)...)
+		client.Close()
+		server = startChild(t, path, dir)
+		client = shoppers.NewClient(server.url, crashBuyers)
+	}
+	defer client.Close()
+	if unknown := countIf(attempts, func(a *attempt) bool { return !a.known() }); unknown == 0 {
+		t.Error("the server was not killed in the midst of anything: every checkout was answered")
+	}
+
+	eventually(t, recoveryLimit, "nothing is held by a dead checkout", func() bool { return recovered(t, server.url) })
+	for _, a := range attempts {
+		if a.order != "" {
+			expectOrder(t, server.url, a)
+		}
+	}
+	askAgain(t, client, attempts)
+	expectAll(t, server.url, attempts)
+
+	if code := server.terminate(t); code != exitOK {
+		t.Errorf("exit code %d, want %d", code, exitOK)
+	}
+	expectVerified(t, dir)
+}
+
+// buyUntilKilled lets all buyers check out, and kills the server when it has
+// answered so many of them.
+func buyUntilKilled(t *testing.T, server *child, client *shoppers.Client, round int) []*attempt {
+	t.Helper()
+	var (
+		mu       sync.Mutex
+		attempts []*attempt
+		answered atomic.Int64
+		kill     sync.Once
+		wait     sync.WaitGroup
+	)
+	for buyer := range crashBuyers {
+		wait.Go(func() {
+			for n := 0; ; n++ {
+				a := &attempt{key: uuid.NewString(), pay: (buyer+n)%3 > 0, lines: []shoppers.Line{
+					{SKU: "PLENTY-A", Quantity: 1}, {SKU: "PLENTY-B", Quantity: int64(1 + n%3)},
+				}}
+				if (buyer+n)%4 == 0 {
+					a.lines = append(a.lines, shoppers.Line{SKU: "SCARCE", Quantity: 1})
+				}
+				var err error
+				if a.cart, err = client.OpenCart(t.Context(), fmt.Sprintf("buyer-%d-%d", round, buyer), "GBP", "", a.lines); err != nil {
+					return // the server is gone
+				}
+				mu.Lock()
+				attempts = append(attempts, a)
+				mu.Unlock()
+				if !a.checkout(t, client) {
+					return
+				}
+				if answered.Add(1) >= crashAnswers {
+					kill.Do(func() { server.kill(t) })
+				}
+			}
+		})
+	}
+	wait.Wait()
+	return attempts
+}
+
+// checkout asks for the order and notes the answer; it is false if there was
+// none.
+func (a *attempt) checkout(t *testing.T, client *shoppers.Client) bool {
+	t.Helper()
+	order, _, err := client.Checkout(t.Context(), a.key, a.cart, a.pay)
+	switch {
+	case err == nil:
+		a.order = order.OrderID
+	case shoppers.IsShort(err):
+		a.refused = true
+	default:
+		return false
+	}
+	return true
+}
+
+// recovered tells whether the read models have caught up, no checkout is under
+// way, and every reservation is that of a placed, pending order.
+func recovered(t *testing.T, base string) bool {
+	t.Helper()
+	for _, p := range list[struct {
+		InUse bool   `json:"in_use"`
+		Lag   uint64 `json:"lag"`
+	}](t, base+"/v1/projections?") {
+		if p.InUse && p.Lag > 0 {
+			return false
+		}
+	}
+	if len(list[struct{}](t, base+"/v1/carts?status=completing&limit=500")) > 0 {
+		return false
+	}
+	pending := map[string]bool{}
+	for _, o := range list[orderRow](t, base+"/v1/orders?status=pending&limit=500") {
+		pending[o.OrderID] = true
+	}
+	return !slices.ContainsFunc(list[promise](t, base+"/v1/reservations?limit=500"), func(p promise) bool { return !pending[p.OrderID] })
+}
+
+type orderRow struct {
+	OrderID      string `json:"order_id"`
+	Status       string `json:"status"`
+	PaymentState string `json:"payment_state"`
+	CartID       string `json:"cart_id"`
+	Units        int64  `json:"units"`
+}
+
+type promise struct {
+	SKU      string `json:"sku"`
+	OrderID  string `json:"order_id"`
+	Quantity int64  `json:"quantity"`
+}
+
+// expectOrder checks that an order is as its buyer was told.
+func expectOrder(t *testing.T, base string, a *attempt) {
+	t.Helper()
+	got := get[orderRow](t, base+"/v1/orders/"+url.PathEscape(a.order))
+	want := orderRow{OrderID: a.order, Status: "pending", PaymentState: "unpaid", CartID: a.cart, Units: a.units("")}
+	if a.pay {
+		want.Status, want.PaymentState = "confirmed", "paid"
+	}
+	if got != want {
+		t.Errorf("order %+v, want %+v", got, want)
+	}
+}
+
+// units of a SKU in the attempt, of all with "".
+func (a *attempt) units(sku string) (sum int64) {
+	for _, line := range a.lines {
+		if sku == "" || line.SKU == sku {
+			sum += line.Quantity
+		}
+	}
+	return sum
+}
+
+// askAgain repeats every checkout under its key: what was answered is answered
+// the same, and what was not gets its one answer.
+func askAgain(t *testing.T, client *shoppers.Client, attempts []*attempt) {
+	t.Helper()
+	for _, a := range attempts {
+		before, known := *a, a.known()
+		a.order, a.refused = "", false
+		order, reply, err := client.Checkout(t.Context(), a.key, a.cart, a.pay)
+		switch {
+		case shoppers.IsShort(err):
+			a.refused = true
+		case err != nil:
+			t.Fatalf("asking again: %v", err)
+		default:
+			a.order = order.OrderID
+		}
+		if known && (a.order != before.order || a.refused != before.refused) {
+			t.Errorf("asked again, order %q refused %t; was order %q refused %t", a.order, a.refused, before.order, before.refused)
+		}
+		if known && err == nil && !reply.Replayed {
+			t.Errorf("order %s was answered again without saying that it was there before", a.order)
+		}
+	}
+}
+
+// expectAll counts: one order for each attempt that got one and no other, and
+// stock promised for exactly these.
+func expectAll(t *testing.T, base string, attempts []*attempt) {
+	t.Helper()
+	eventually(t, recoveryLimit, "the answers just given show, and all is settled", func() bool {
+		return recovered(t, base) && len(list[orderRow](t, base+"/v1/orders?status=confirmed&limit=500")) ==
+			countIf(attempts, func(a *attempt) bool { return a.order != "" && a.pay })
+	})
+	byCart := map[string]*attempt{}
+	for _, a := range attempts {
+		byCart[a.cart] = a
+	}
+	orders := list[orderRow](t, base+"/v1/orders?limit=500")
+	for _, o := range orders {
+		if a := byCart[o.CartID]; a == nil || a.order != o.OrderID {
+			t.Errorf("order %s of cart %s is nobody's", o.OrderID, o.CartID)
+		}
+	}
+	if want := countIf(attempts, func(a *attempt) bool { return a.order != "" }); len(orders) != want {
+		t.Errorf("%d orders, want %d", len(orders), want)
+	}
+	for _, a := range attempts {
+		if a.order != "" {
+			expectOrder(t, base, a)
+		}
+	}
+	for _, p := range crashStock {
+		var reserved, allocated int64
+		for _, a := range attempts {
+			switch {
+			case a.order == "":
+			case a.pay:
+				allocated += a.units(p.SKU)
+			default:
+				reserved += a.units(p.SKU)
+			}
+		}
+		got := get[shoppers.Stock](t, base+"/v1/stock/"+p.SKU+"/main")
+		want := shoppers.Stock{OnHand: p.Opening, Reserved: reserved, Allocated: allocated, Available: p.Opening - reserved - allocated}
+		if got != want || got.Available < 0 {
+			t.Errorf("%s: %+v, want %+v, none below zero", p.SKU, got, want)
+		}
+	}
+}
+
+// expectVerified folds the whole log of a server that has stopped.
+func expectVerified(t *testing.T, dir string) {
+	t.Helper()
+	p := &program{}
+	n, err := openNode(t.Context(), nodeConfig{
+		Database: databaseConfig{DataDir: dir}, Policy: commands.DefaultPolicy(), Views: p.views(),
+	}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := n.closeInTime(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	}()
+	_, report, err := verify.Log(t.Context(), n.store, time.Now(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, check := range report.Checks {
+		if check.Differences > 0 {
+			t.Errorf("verify: %s: %d differences: %s", check.Name, check.Differences, strings.Join(check.First, "; "))
+		}
+	}
+	if report.Events == 0 {
+		t.Error("verify saw no event")
+	}
+}
+
+func countIf(attempts []*attempt, is func(*attempt) bool) (n int) {
+	for _, a := range attempts {
+		if is(a) {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"path/filepath"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	commandspg "daybook/commands/postgres"
+	eventstorepg "daybook/eventstore/postgres"
+	"daybook/internal/embeddedpg"
+	"daybook/projections"
+)
+
+// databaseConfig says which PostgreSQL keeps the data.
+type databaseConfig struct {
+	URL      string            // another's; goes over DataDir
+	DataDir  string            // of an own one
+	Settings map[string]string // of an own one, over its defaults
+}
+
+// database is PostgreSQL, an own one or another's.
+type database struct {
+	url    string
+	server *embeddedpg.Server // nil: another's
+}
+
+// connectMax bounds the wait for another's server.
+const connectMax = 10 * time.Second
+
+func openDatabase(ctx context.Context, cfg databaseConfig, log *slog.Logger) (database, error) {
+	if cfg.URL != "" {
+		return database{url: cfg.URL}, reach(ctx, cfg.URL)
+	}
+	server, err := embeddedpg.Start(ctx, embeddedpg.Config{DataDir: cfg.DataDir, Logger: log, Settings: cfg.Settings})
+	if err != nil {
+		return database{}, err
+	}
+	return database{url: server.URL(), server: server}, nil
+}
+
+// reach makes a wrong address or password an error at once.
+func reach(ctx context.Context, connection string) error {
+	ctx, cancel := context.WithTimeout(ctx, connectMax)
+	defer cancel()
+	pool, err := openPool(ctx, connection, "start", 1)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	if err := pool.Ping(ctx); err != nil {
+		return fmt.Errorf("reach the database: %w", err)
+	}
+	return nil
+}
+
+// done is closed when an own server has ended; nil, so never, for another's.
+func (d database) done() <-chan struct{} {
+	if d.server == nil {
+		return nil
+	}
+	return d.server.Done()
+}
+
+func (d database) stop(ctx context.Context) error {
+	if d.server == nil {
+		return nil
+	}
+	return d.server.Stop(ctx)
+}
+
+// openPool makes a pool for one purpose. Its connections are opened when they
+// are first needed, and closed again when they are not for some time.
+func openPool(ctx context.Context, connection, purpose string, size int32) (*pgxpool.Pool, error) {
+	cfg, err := pgxpool.ParseConfig(connection)
+	if err != nil {
+		return nil, fmt.Errorf("the database's address: %w", err)
+	}
+	cfg.MaxConns = size
+	cfg.MinConns, cfg.MinIdleConns = 0, 0
+	cfg.MaxConnIdleTime = 5 * time.Minute
+	cfg.ConnConfig.RuntimeParams["application_name"] = "daybook " + purpose
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("open the database: %w", err)
+	}
+	return pool, nil
+}
+
+// migrate brings all tables to this program's version: the log's, the command
+// side's, the projections'.
+func migrate(ctx context.Context, pool *pgxpool.Pool) error {
+	if err := eventstorepg.Migrate(ctx, pool); err != nil {
+		return err
+	}
+	if err := commandspg.Migrate(ctx, pool); err != nil {
+		return err
+	}
+	return projections.Migrate(ctx, pool)
+}
+
+// explain adds to a refused data directory how to work beside the server that
+// uses it.
+func explain(err error) error {
+	inUse, busy := errors.AsType[*embeddedpg.InUseError](err)
+	if !busy {
+		return err
+	}
+	socket := url.QueryEscape(filepath.Join(inUse.DataDir, "run"))
+	return fmt.Errorf("%w. To work beside a running server: --database-url 'postgres:///daybook?host=%s&user=daybook'", err, socket)
+}

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"daybook/cmd/daybook/shoppers"
+	"daybook/commands"
+	"daybook/internal/verify"
+)
+
+type demoCommand struct {
+	For      time.Duration `default:"30s" placeholder:"TIME" help:"How long the shop is open; 0 is until Ctrl-C. Default: ${default}."`
+	Shoppers int           `default:"8" placeholder:"N" help:"How many shop at once. Default: ${default}."`
+	Keep     bool          `help:"Go on answering after the summary, until Ctrl-C."`
+	Listen   string        `default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Where to listen: a loopback address; port 0 takes a free one. Default: ${default}."`
+}
+
+// The flash sale begins when a third of the demo is over, at the latest after
+// flashLatest.
+const (
+	flashBuyers   = 64
+	flashAttempts = 1_000
+	flashLatest   = 10 * time.Second
+	demoConns     = 128
+)
+
+// demoResult is what the demo found when it closed.
+type demoResult struct {
+	Seconds       float64        `json:"seconds"`
+	Orders        int64          `json:"orders"`
+	Delivered     int64          `json:"delivered"`
+	Canceled      int64          `json:"canceled"`
+	UnitsReturned int64          `json:"units_returned"`
+	Refused       int64          `json:"refused"` // checkouts, for want of stock
+	UnitsSold     int64          `json:"units_sold"`
+	Revenue       shoppers.Money `json:"revenue"`
+	Flash         flashResult    `json:"flash_sale"`
+	Oversold      int64          `json:"oversold"` // units, of all products
+	Faults        int64          `json:"faults"`   // answers that should not have been
+	Fault         string         `json:"fault,omitempty"`
+	Verified      *verify.Report `json:"verified"`
+}
+
+type flashResult struct {
+	Units     int64   `json:"units"`
+	Buyers    int     `json:"buyers"`
+	Attempts  int64   `json:"attempts"`
+	Orders    int64   `json:"orders"`
+	PerSecond float64 `json:"attempts_per_second"`
+}
+
+func (c *demoCommand) Run(ctx context.Context, p *program) (err error) {
+	if c.For < 0 || c.Shoppers < 1 {
+		return usagef("--for must not be less than nothing, and --shoppers at least 1")
+	}
+	say := p.stdout
+	if p.JSON {
+		say = p.stderr // stdout holds the result and nothing else
+	}
+	cfg, dispose, err := p.demoDatabase(say)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, dispose()) }()
+	s, err := openServer(ctx, c.Listen, nodeConfig{Database: cfg, Policy: commands.DefaultPolicy(), Views: p.views()}, p.log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close(ctx)) }()
+	result, err := c.perform(ctx, s, say)
+	if err != nil {
+		return err
+	}
+	if err := p.print(result, result.table); err != nil {
+		return err
+	}
+	if c.Keep && ctx.Err() == nil {
+		fmt.Fprintf(say, "\nThe shop is closed; the server goes on answering at %s until Ctrl-C.\n", s.url)
+		if err := s.wait(ctx); err != nil {
+			return err
+		}
+	}
+	if !result.sound() {
+		return errReported
+	}
+	return nil
+}
+
+// demoDatabase is where the demo keeps its data: where it was told to, or in a
+// folder of its own, which dispose removes.
+func (p *program) demoDatabase(say io.Writer) (cfg databaseConfig, dispose func() error, err error) {
+	keep := func() error { return nil }
+	if p.DatabaseURL != "" {
+		fmt.Fprintf(say, "Data: in the database given; it stays there.\n")
+		return p.database(), keep, nil
+	}
+	if p.Data != "" {
+		fmt.Fprintf(say, "Data: %s; it stays there.\n", p.Data)
+		return p.database(), keep, nil
+	}
+	dir, err := os.MkdirTemp("", "daybook-demo-")
+	if err != nil {
+		return cfg, nil, fmt.Errorf("make a folder for the demo: %w", err)
+	}
+	// Run by root, the database is another user's and must be able to pass.
+	if err := os.Chmod(dir, 0o711); err != nil {
+		return cfg, nil, errors.Join(fmt.Errorf("make a folder for the demo: %w", err), os.RemoveAll(dir))
+	}
+	fmt.Fprintf(say, "Data: %s, removed at the end (--data DIR keeps it).\n", dir)
+	return databaseConfig{DataDir: filepath.Join(dir, "data")}, func() error { return os.RemoveAll(dir) }, nil
+}
+
+// perform opens the shop, lets people in, and closes the books.
+func (c *demoCommand) perform(ctx context.Context, s *server, say io.Writer) (demoResult, error) {
+	guarded, end := s.guard(ctx)
+	defer end()
+	client := shoppers.NewClient(s.url, demoConns)
+	defer client.Close()
+	tally := shoppers.NewTally()
+	flash := shoppers.FlashSale(time.Now().UTC().Format("20060102-150405"))
+	available, err := shoppers.Open(guarded, client, append(shoppers.Catalogue(), flash))
+	if err != nil {
+		return demoResult{}, because(guarded, err)
+	}
+	fmt.Fprintf(say, invitation, s.url)
+	began := time.Now()
+	rush, err := c.business(guarded, client, flash, tally, say)
+	// A Ctrl-C closes the shop early, and the books are closed all the same;
+	// the death of a part of the node leaves no books to close.
+	if guarded.Err() != nil && ctx.Err() == nil {
+		return demoResult{}, context.Cause(guarded)
+	}
+	if err != nil {
+		return demoResult{}, err
+	}
+	result := demoResult{Seconds: time.Since(began).Seconds(), Flash: flashResult{
+		Units: rush.Units, Buyers: rush.Buyers, Attempts: rush.Attempts, Orders: rush.Orders,
+		PerSecond: float64(rush.Attempts) / max(rush.Seconds, 0.001),
+	}}
+	result.count(tally, available)
+	return result, result.verify(ctx, s.node)
+}
+
+// because prefers the reason why a context ended to the errors that followed.
+func because(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+const invitation = `
+The shop is open at %[1]s. In another terminal:
+
+  curl -s %[1]s/v1/orders?limit=3
+  curl -s %[1]s/v1/stock/MUG-ENAMEL
+  curl -s -X POST %[1]s/v1/carts -H 'Content-Type: application/json' \
+       -d '{"currency":"GBP","lines":[{"sku":"MUG-ENAMEL","quantity":2}]}'
+
+All there is: %[1]s/docs
+
+`
+
+// business is the time the shop is open, the flash sale in it included.
+func (c *demoCommand) business(ctx context.Context, client *shoppers.Client, flash shoppers.Product, tally *shoppers.Tally, say io.Writer) (shoppers.Rush, error) {
+	open, closeShop := context.WithCancel(ctx)
+	if c.For > 0 {
+		open, closeShop = context.WithTimeout(ctx, c.For)
+	}
+	defer closeShop()
+	strolled := make(chan struct{})
+	go func() { shoppers.Stroll(open, client, c.Shoppers, tally); close(strolled) }()
+	defer func() { closeShop(); <-strolled }()
+
+	flashAt := time.NewTimer(min(flashLatest, cmp.Or(c.For/3, flashLatest)))
+	defer flashAt.Stop()
+	ticker := time.NewTicker(2 * time.Second)
+	defer ticker.Stop()
+	rush := shoppers.Rush{Units: flash.Opening, Buyers: flashBuyers}
+	for {
+		select {
+		case <-open.Done():
+			return rush, nil
+		case <-ticker.C:
+			tally.Look(func(t *shoppers.Tally) {
+				fmt.Fprintf(say, "%6d orders  %6d delivered  %4d canceled  %4d returned  %4d refused  %s GBP\n",
+					t.Orders, t.Delivered, t.Canceled, t.Returned, t.Refused, t.Revenue.StringFixed(2))
+			})
+		case <-flashAt.C:
+			fmt.Fprintf(say, "Flash sale: %d units of %s, %d buyers at once.\n", flash.Opening, flash.SKU, flashBuyers)
+			var err error
+			if rush, err = shoppers.Flash(ctx, client, flash, flashBuyers, flashAttempts, tally); err != nil {
+				return rush, because(ctx, err)
+			}
+			fmt.Fprintf(say, "Flash sale over: %d orders of %d attempts in %.1f s; %d units were there.\n", rush.Orders, rush.Attempts, rush.Seconds, rush.Units)
+		}
+	}
+}

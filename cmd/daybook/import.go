@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"daybook/commands"
+	"daybook/commands/importer"
+	commandspg "daybook/commands/postgres"
+	"daybook/domain/cart"
+	"daybook/internal/onlineretail"
+)
+
+type importCommand struct {
+	File       string   `arg:"" type:"existingfile" help:"CSV file in the Online Retail layout, or its gzip."`
+	Opening    string   `default:"exact" placeholder:"STOCK" help:"Stock before the first invoice: exact (the smallest with which no line is short in file order), ample, or a number of units of each SKU. Default: ${default}."`
+	Kinds      []string `placeholder:"KIND,..." help:"Kinds of invoice to take: sale, free-order, cancellation, adjust-in, adjust-out, bad-debt. Default: all."`
+	Policy     string   `enum:"all-or-nothing,line-by-line" default:"all-or-nothing" help:"What an order does when stock is short: ${enum}. Default: ${default}."`
+	Order      string   `enum:"file,any" default:"file" help:"file: each SKU sees the invoices in file order, whatever the number of workers. any: they race. Default: ${default}."`
+	Workers    int      `default:"48" placeholder:"N" help:"Invoices in work at once. Default: ${default}."`
+	Quarantine string   `placeholder:"FILE" help:"Set bad rows, each with its whole invoice, aside into this CSV file and take the rest. Without it, a bad row refuses the file."`
+}
+
+// importResult is what import prints.
+type importResult struct {
+	importer.Summary
+	Seconds float64 `json:"seconds"` // of this run, read models caught up
+}
+
+// Run imports a file. It is read and checked to its end before anything is
+// started.
+func (c *importCommand) Run(ctx context.Context, p *program) (err error) {
+	started := time.Now()
+	options, err := c.options()
+	if err != nil {
+		return err
+	}
+	file, err := c.read()
+	if err != nil {
+		return err
+	}
+	n, err := openNode(ctx, nodeConfig{Database: p.database(), Policy: commands.DefaultPolicy(), Views: p.views()}, p.log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, n.closeInTime(ctx)) }()
+	summary, err := n.importFile(ctx, file, options, p.stderr)
+	if err != nil {
+		return err
+	}
+	result := importResult{Summary: summary, Seconds: time.Since(started).Seconds()}
+	return p.print(result, func(out io.Writer) error { return c.tell(out, result) })
+}
+
+func (c *importCommand) options() (importer.Options, error) {
+	opening, err := importer.ParseOpening(c.Opening)
+	if err != nil {
+		return importer.Options{}, usagef("--opening: %v", err)
+	}
+	kinds, err := importer.ParseKinds(c.Kinds)
+	if err != nil {
+		return importer.Options{}, usagef("--kinds: %v", err)
+	}
+	if c.Workers < 1 || c.Workers > maxImportWorkers {
+		return importer.Options{}, usagef("--workers must be 1 to %d, not %d", maxImportWorkers, c.Workers)
+	}
+	return importer.Options{
+		Opening: opening, Kinds: kinds, Policy: cart.Policy(c.Policy), Order: importer.Order(c.Order), Workers: c.Workers,
+	}, nil
+}
+
+// maxImportWorkers bounds what would only wait for each other.
+const maxImportWorkers = 1000
+
+func (c *importCommand) read() (*onlineretail.File, error) {
+	f, err := os.Open(c.File)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // only read
+	mode := onlineretail.Strict
+	if c.Quarantine != "" {
+		mode = onlineretail.Quarantine
+	}
+	file, err := onlineretail.Read(f, mode)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.File, err)
+	}
+	if c.Quarantine == "" {
+		return file, nil
+	}
+	return file, setAside(c.Quarantine, file.Aside)
+}
+
+// setAside writes the rows that are not imported, whole or not at all.
+func setAside(path string, rows []onlineretail.SetAside) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".quarantine-*")
+	if err != nil {
+		return fmt.Errorf("quarantine: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("quarantine: %w", err), f.Close(), os.Remove(f.Name()))
+		}
+	}()
+	w := csv.NewWriter(f)
+	records := [][]string{{"row", "column", "invoice", "reason", "text"}}
+	for _, row := range rows {
+		column := ""
+		if row.Column > 0 {
+			column = strconv.Itoa(row.Column)
+		}
+		records = append(records, []string{strconv.Itoa(row.Row), column, row.Invoice, row.Reason, row.Text})
+	}
+	if err := w.WriteAll(records); err != nil {
+		return err
+	}
+	if err := f.Chmod(0o644); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// importFile takes the invoices in and waits until the read models have posted
+// them.
+func (n *node) importFile(ctx context.Context, file *onlineretail.File, options importer.Options, progress io.Writer) (_ importer.Summary, err error) {
+	journal, err := commandspg.HoldImports(ctx, n.commandPool)
+	if err != nil {
+		return importer.Summary{}, err
+	}
+	defer func() { err = errors.Join(err, journal.Close(context.WithoutCancel(ctx))) }()
+	n.start(ctx)
+	shown := showProgress(progress, len(file.Invoices))
+	defer shown.close()
+	i := importer.Importer{
+		Service: n.service, Store: n.store, Journal: journal, Logger: n.log, Watch: shown.invoices, Grace: importGrace,
+	}
+	summary, err := i.Run(ctx, file, options)
+	if err != nil {
+		return summary, err
+	}
+	head, err := n.store.Head(ctx)
+	if err != nil {
+		return summary, err
+	}
+	shown.posting()
+	return summary, n.projections.WaitFor(ctx, head)
+}
+
+// importGrace leaves the node time to close within a stop's ten seconds.
+const importGrace = 6 * time.Second
+
+// tell is the result in words.
+func (c *importCommand) tell(out io.Writer, r importResult) error {
+	w := &lineWriter{out: out}
+	w.printf("%s is in.\n\n", c.File)
+	if r.Quarantined > 0 {
+		w.printf("%10d rows set aside in %s, of %d\n", r.Quarantined, c.Quarantine, r.Rows)
+	}
+	for _, kind := range onlineretail.Kinds {
+		if count, asked := r.Invoices[kind]; asked {
+			w.printf("%10d %s\n", count, kindWords[kind])
+		}
+	}
+	w.printf("%10d orders taken, %d refused; %d lines of goods taken, %d not\n", r.OrdersTaken, r.OrdersRefused, r.LinesTaken, r.LinesRefused)
+	w.printf("%10d units sold, orders worth %s GBP\n", r.UnitsTaken, r.ValueTaken)
+	if r.AdjustmentsRefused > 0 {
+		w.printf("%10d adjustments refused: the goods were not there\n", r.AdjustmentsRefused)
+	}
+	w.printf("%10d units on hand at first, %d at last\n", r.OpeningUnits, r.ClosingUnits)
+	for _, match := range matchWords {
+		if tally := r.Matching[match.match]; tally.Lines > 0 {
+			w.printf("%10d canceled lines (%d units, %s GBP) %s\n", tally.Lines, tally.Units, tally.Amount, match.words)
+		}
+	}
+	w.printf("%10d events, in %.1f s\n", r.Events, r.Seconds)
+	return w.err
+}
+
+var kindWords = map[onlineretail.Kind]string{
+	onlineretail.Sale:         "sales",
+	onlineretail.FreeOrder:    "orders free of charge",
+	onlineretail.Cancellation: "cancellations",
+	onlineretail.AdjustIn:     "adjustments of stock upwards",
+	onlineretail.AdjustOut:    "adjustments of stock downwards",
+	onlineretail.BadDebt:      "bad debts",
+}
+
+var matchWords = []struct {
+	match onlineretail.Match
+	words string
+}{
+	{onlineretail.MatchExact, "are of an earlier line of that quantity and price"},
+	{onlineretail.MatchCovered, "are of what the customer had bought before"},
+	{onlineretail.MatchPartly, "are in part of what the customer had bought before"},
+	{onlineretail.MatchNoSale, "have no earlier sale in the file"},
+	{onlineretail.MatchNoCustomer, "name no customer"},
+	{onlineretail.MatchService, "are of services"},
+}
+
+// lineWriter keeps the first error of many writes.
+type lineWriter struct {
+	out io.Writer
+	err error
+}
+
+func (w *lineWriter) printf(format string, args ...any) {
+	if w.err == nil {
+		_, w.err = fmt.Fprintf(w.out, format, args...)
+	}
+}

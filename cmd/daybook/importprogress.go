@@ -1,0 +1,101 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/cwriter"
+	"github.com/vbauerster/mpb/v8/decor"
+
+	"daybook/commands/importer"
+)
+
+// importProgress shows how far an import is: as a bar on a terminal, elsewhere
+// as a line now and then.
+type importProgress struct {
+	out   io.Writer
+	bars  *mpb.Progress // nil: lines
+	bar   *mpb.Bar
+	began time.Time
+
+	mu     sync.Mutex
+	latest importer.Progress
+	told   time.Time
+}
+
+// tellEvery is how often lines are written.
+const tellEvery = 5 * time.Second
+
+func showProgress(out io.Writer, invoices int) *importProgress {
+	p := &importProgress{out: out, began: time.Now(), told: time.Now()}
+	if f, is := out.(*os.File); is && cwriter.IsTerminal(int(f.Fd())) {
+		p.bars = mpb.New(mpb.WithOutput(out), mpb.WithWidth(40), mpb.WithRefreshRate(200*time.Millisecond))
+		p.bar = p.bars.AddBar(int64(invoices),
+			mpb.PrependDecorators(decor.CountersNoUnit("%d of %d invoices ")),
+			mpb.AppendDecorators(decor.Percentage(), decor.Any(p.pace)),
+			mpb.BarRemoveOnComplete(),
+		)
+	}
+	return p
+}
+
+// invoices is told of every step. The rate is of lines, for that is what takes
+// time.
+func (p *importProgress) invoices(now importer.Progress) {
+	if line, due := p.take(now); due {
+		fmt.Fprintln(p.out, line)
+	}
+	// Not under the lock: the bar may be drawing, which takes it.
+	if p.bar != nil {
+		p.bar.SetCurrent(int64(now.Invoices))
+	}
+}
+
+// take keeps the newest, and says what to write if it is time to.
+func (p *importProgress) take(now importer.Progress) (line string, due bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.latest = now
+	if p.bars != nil || time.Since(p.told) < tellEvery {
+		return "", false
+	}
+	p.told = time.Now()
+	return fmt.Sprintf("%d of %d invoices (%.0f %%), %s", now.Invoices, now.InvoicesAll,
+		100*float64(now.Invoices)/float64(max(1, now.InvoicesAll)), p.paceLocked()), true
+}
+
+func (p *importProgress) pace(decor.Statistics) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return "  " + p.paceLocked()
+}
+
+func (p *importProgress) paceLocked() string {
+	elapsed := time.Since(p.began)
+	if p.latest.Lines == 0 || elapsed <= 0 {
+		return ""
+	}
+	perSecond := float64(p.latest.Lines) / elapsed.Seconds()
+	left := time.Duration(float64(p.latest.LinesAll-p.latest.LinesBefore-p.latest.Lines) / perSecond * float64(time.Second))
+	return fmt.Sprintf("%.0f lines/s, %s left", perSecond, left.Round(time.Second))
+}
+
+// posting says what the last wait is for.
+func (p *importProgress) posting() {
+	p.close()
+	fmt.Fprintln(p.out, "all invoices are in; the read models catch up")
+}
+
+// close takes the bar down; twice is once. No step is told of any more.
+func (p *importProgress) close() {
+	if p.bars == nil {
+		return
+	}
+	p.bar.Abort(true)
+	p.bars.Wait()
+	p.bars, p.bar = nil, nil
+}

@@ -1,0 +1,240 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"daybook/commands"
+	commandspg "daybook/commands/postgres"
+	eventstorepg "daybook/eventstore/postgres"
+	"daybook/projections"
+)
+
+// nodeConfig is what differs between the uses of a node.
+type nodeConfig struct {
+	Database databaseConfig
+	Policy   commands.Policy
+	Views    []projections.View // which the node posts to
+}
+
+// node is the whole program but for its way in: a database, the log in it, the
+// command side and the read models. openNode wires it, start sets it going,
+// close takes it down.
+type node struct {
+	log *slog.Logger
+
+	database database
+	// A pool for each purpose, so that none can starve another.
+	logPool, commandPool, viewPool, readPool *pgxpool.Pool
+
+	store       *eventstorepg.Store
+	answers     *commandspg.Answers // to requests with an idempotency key
+	service     *commands.Service
+	reactor     *commands.Reactor
+	clockwork   *commands.Clockwork
+	projections *projections.Runner
+
+	stopAnswers, stopReactor, stopClockwork, stopProjections func() // set by start
+	failed                                                   chan error
+}
+
+// Sizes of the pools. With the four connections the log keeps for itself they
+// come to half of PostgreSQL's usual hundred, so that two nodes fit.
+const (
+	logConns     = 8
+	commandConns = 12
+	viewConns    = 12
+	readConns    = 10
+)
+
+// How old unfinished work must be before the reactor takes it over. On an own
+// database there is no other node that could still be at it.
+const (
+	graceAlone  = 500 * time.Millisecond
+	graceShared = 5 * time.Second
+)
+
+// openNode opens the parts in the order of their dependencies. Nothing runs yet
+// but the database and the log's own connections.
+func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (_ *node, err error) {
+	n := &node{log: log, failed: make(chan error, 1)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.closeInTime(ctx))
+		}
+	}()
+	if n.database, err = openDatabase(ctx, cfg.Database, log); err != nil {
+		return nil, explain(err)
+	}
+	if err := n.openPools(ctx); err != nil {
+		return nil, err
+	}
+	if err := migrate(ctx, n.logPool); err != nil {
+		return nil, err
+	}
+	if n.store, err = eventstorepg.Open(ctx, n.logPool, eventstorepg.Options{Logger: log}); err != nil {
+		return nil, err
+	}
+	n.answers = commandspg.NewAnswers(n.commandPool, log)
+	n.service = commands.NewService(n.store, cfg.Policy, time.Now, commands.Options{
+		Logger: log, Snapshots: commandspg.Snapshots{Pool: n.commandPool},
+	})
+	n.clockwork = commands.NewClockwork(commandspg.Timers{Pool: n.commandPool}, n.service.FireTimer, log)
+	n.reactor = &commands.Reactor{
+		Store: n.store, Journal: commandspg.Journal{Pool: n.commandPool, Reader: "processes"},
+		Finisher: n.service, Logger: log, Grace: graceShared, Nudge: n.clockwork.Nudge,
+	}
+	if n.database.server != nil {
+		n.reactor.Grace = graceAlone
+	}
+	if n.database.server != nil {
+		// The database was not running, so no other node does.
+		if err := projections.ForgetNodes(ctx, n.viewPool); err != nil {
+			return nil, err
+		}
+	}
+	n.projections, err = projections.New(projections.Config{Store: n.store, Pool: n.viewPool, Views: cfg.Views, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	return n, n.projections.Prepare(ctx)
+}
+
+func (n *node) openPools(ctx context.Context) error {
+	for _, pool := range []struct {
+		to      **pgxpool.Pool
+		purpose string
+		size    int32
+	}{
+		{&n.logPool, "log", logConns},
+		{&n.commandPool, "commands", commandConns},
+		{&n.viewPool, "projections", viewConns},
+		{&n.readPool, "reads", readConns},
+	} {
+		var err error
+		if *pool.to, err = openPool(ctx, n.database.url, pool.purpose, pool.size); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// start sets going what works by itself: the reactor, the timers, the
+// projections, the sweeping of old answers. They run until close.
+func (n *node) start(ctx context.Context) {
+	ctx = context.WithoutCancel(ctx) // a signal is met by close, in order
+	n.stopAnswers = n.background(ctx, "answers", n.answers.Run)
+	n.stopReactor = n.background(ctx, "reactor", n.reactor.Run)
+	n.stopClockwork = n.background(ctx, "timers", n.clockwork.Run)
+	n.startProjections(ctx)
+}
+
+// startProjections sets going only the read models.
+func (n *node) startProjections(ctx context.Context) {
+	n.stopProjections = n.background(context.WithoutCancel(ctx), "projections", n.projections.Run)
+}
+
+// background runs a part until the function it returns is called, which waits
+// for the part's end. A part that ends before that takes the node down.
+func (n *node) background(ctx context.Context, name string, run func(context.Context) error) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	running.Go(func() {
+		err := run(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		select {
+		case n.failed <- fmt.Errorf("%s ended: %w", name, err):
+		default:
+		}
+	})
+	return func() {
+		cancel()
+		running.Wait()
+	}
+}
+
+// wait returns nil when ctx ends, or says which vital part ended by itself.
+func (n *node) wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-n.failed:
+		// Most likely the database died under it, which shows a moment later.
+		select {
+		case <-n.database.done():
+			return n.database.server.Err()
+		case <-time.After(time.Second):
+			return err
+		}
+	case <-n.database.done():
+		return n.database.server.Err()
+	}
+}
+
+// guard returns a context that also ends when a vital part of the node dies;
+// the context's cause is then why.
+func (n *node) guard(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, end := context.WithCancelCause(ctx)
+	go func() {
+		if err := n.wait(ctx); err != nil {
+			end(err)
+		}
+	}()
+	return ctx, func() { end(nil) }
+}
+
+// close takes the node down in the reverse order of its wiring. What was
+// acknowledged is in the log; what ctx leaves no time for is finished by the
+// next start. It works on a node that is only partly open.
+func (n *node) close(ctx context.Context) error {
+	for _, stop := range []func(){n.stopProjections, n.stopClockwork, n.stopReactor, n.stopAnswers} {
+		if stop != nil {
+			stop()
+		}
+	}
+	var errs []error
+	if n.service != nil {
+		errs = append(errs, n.service.Close(ctx))
+	}
+	if n.answers != nil {
+		errs = append(errs, n.answers.Flush(ctx))
+	}
+	if n.store != nil {
+		errs = append(errs, n.store.Close(ctx))
+	}
+	for _, pool := range []*pgxpool.Pool{n.readPool, n.viewPool, n.commandPool, n.logPool} {
+		errs = append(errs, closePool(ctx, pool))
+	}
+	return errors.Join(append(errs, n.database.stop(ctx))...)
+}
+
+// closeInTime closes within a stop's time, whatever became of ctx.
+func (n *node) closeInTime(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopMax)
+	defer cancel()
+	return n.close(ctx)
+}
+
+// closePool waits for the pool's connections to be given back, but not longer
+// than ctx.
+func closePool(ctx context.Context, pool *pgxpool.Pool) error {
+	if pool == nil {
+		return nil
+	}
+	closed := make(chan struct{})
+	go func() { pool.Close(); close(closed) }()
+	select {
+	case <-closed:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%d database connections still in use: %w", pool.Stat().AcquiredConns(), ctx.Err())
+	}
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"daybook/commands"
+	"daybook/eventstore"
+	"daybook/projections"
+)
+
+type rebuildCommand struct {
+	View string `arg:"" help:"Which read model: one of ${views}."`
+}
+
+// progressEvery is how often a long piece of work says how far it is.
+const progressEvery = time.Second
+
+type rebuildResult struct {
+	View     string              `json:"view"`
+	Build    int                 `json:"build"`
+	Position eventstore.Position `json:"position"`
+	Events   int64               `json:"events"`
+	Seconds  float64             `json:"seconds"`
+}
+
+func (c *rebuildCommand) Run(ctx context.Context, p *program) (err error) {
+	views := p.views()
+	at := slices.IndexFunc(views, func(v projections.View) bool { return v.Name == c.View })
+	if at < 0 {
+		return usagef("there is no read model %q; there are %s", c.View, strings.Join(viewNames(), ", "))
+	}
+	started := time.Now()
+	n, err := openNode(ctx, nodeConfig{
+		Database: p.database(), Policy: commands.DefaultPolicy(), Views: views[at : at+1],
+	}, p.log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, n.closeInTime(ctx)) }()
+	n.startProjections(ctx)
+	if err := n.rebuild(ctx, c.View, p.stderr); err != nil {
+		return err
+	}
+	status, err := n.activeBuild(ctx, c.View)
+	if err != nil {
+		return err
+	}
+	result := rebuildResult{
+		View: c.View, Build: status.Build, Position: status.Position, Events: status.Events, Seconds: time.Since(started).Seconds(),
+	}
+	return p.print(result, func(out io.Writer) error {
+		_, err := fmt.Fprintf(out, "%s was built anew from %d events and is in use as build %d, at position %s of the log (%.1f s).\nThe build before it is kept.\n",
+			result.View, result.Events, result.Build, result.Position, result.Seconds)
+		return err
+	})
+}
+
+// rebuild builds a view anew and says now and then how far it is.
+func (n *node) rebuild(ctx context.Context, view string, progress io.Writer) error {
+	ctx, end := n.guard(ctx)
+	defer end()
+	done := make(chan error, 1)
+	go func() { done <- n.projections.Rebuild(ctx, view) }()
+	ticker := time.NewTicker(progressEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case err := <-done:
+			if err != nil && ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return err
+		case <-ticker.C:
+			n.tellRebuild(ctx, view, progress)
+		}
+	}
+}
+
+// tellRebuild writes how far the build beside the one in use has come.
+func (n *node) tellRebuild(ctx context.Context, view string, progress io.Writer) {
+	all, err := n.projections.Status(ctx)
+	if err != nil {
+		n.log.WarnContext(ctx, "progress unknown", "error", err)
+		return
+	}
+	for _, s := range all {
+		if s.View != view || s.State != projections.Rebuilding {
+			continue
+		}
+		at, _ := s.Position.Pair()
+		end, _ := s.Head.Pair()
+		fmt.Fprintf(progress, "%s, build %d: at %d of %d (%.0f %%)\n", view, s.Build, at, end, 100*float64(at)/float64(max(end, 1)))
+	}
+}
+
+func (n *node) activeBuild(ctx context.Context, view string) (projections.Status, error) {
+	all, err := n.projections.Status(ctx)
+	if err != nil {
+		return projections.Status{}, err
+	}
+	at := slices.IndexFunc(all, func(s projections.Status) bool { return s.View == view && s.InUse })
+	if at < 0 {
+		return projections.Status{}, fmt.Errorf("read model %s is not in use", view)
+	}
+	return all[at], nil
+}
