@@ -21,7 +21,7 @@ import (
 // cart of three lines, checked out, paid and confirmed, over a log in memory.
 func BenchmarkOrder(b *testing.B) {
 	service := commands.NewService(memory.New(), commands.DefaultPolicy(), time.Now, commands.Options{})
-	defer service.Close(context.Background()) //nolint:errcheck // nothing is in flight
+	defer service.Close(context.Background())
 	handler, err := httpapi.New(httpapi.Options{}, func(api huma.API) {
 		commandapi.Register(api, service, commandapi.Options{Answers: &answers{kept: make(map[string]commands.StoredAnswer)}})
 	})
