@@ -1,199 +1,178 @@
 package verify
 
 import (
-	"compress/gzip"
-	"encoding/csv"
-	"errors"
+	"cmp"
 	"fmt"
-	"io"
-	"os"
+	"maps"
 	"slices"
-	"strconv"
 	"strings"
-
-	"github.com/shopspring/decimal"
+	"time"
 )
+
+// totals are documents and their sums, of the log or of a file, under the kinds
+// of the file.
+type totals struct {
+	documents map[string]*document  // by number
+	byDay     map[[2]string]*Sum    // kind, day of the document
+	bySKU     map[[2]string]*Sum    // kind, SKU
+	byCountry map[[2]string]*Sum    // kind, country; without adjustments
+	twice     map[string][]document // further documents of a number
+}
+
+func newTotals() *totals {
+	return &totals{
+		documents: map[string]*document{}, byDay: map[[2]string]*Sum{}, bySKU: map[[2]string]*Sum{},
+		byCountry: map[[2]string]*Sum{}, twice: map[string][]document{},
+	}
+}
+
+// cancellation is a file's word for a return.
+const cancellation = "cancellation"
+
+func fileKind(kind string) string {
+	if kind == comeback {
+		return cancellation
+	}
+	return kind
+}
+
+func isAdjustment(kind string) bool { return kind == adjustIn || kind == adjustOut }
 
 // Against compares what the log holds with an Online Retail file (CSV, plain or
 // gzip), by kind, month, day, SKU, country and invoice. The file is read here by
-// code that shares nothing with the importer. Adjustments have no country in
-// the log, so they are left out of that comparison; their amount is zero.
+// code that shares nothing with the importer. Adjustments have neither customer
+// nor country in the log, so those are not compared; their amount is zero.
 func (b *Book) Against(path string) ([]*Check, error) {
-	file, err := readLedger(path)
+	london, err := time.LoadLocation("Europe/London")
+	if err != nil {
+		return nil, fmt.Errorf("the file's time zone: %w", err)
+	}
+	file, err := readFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	log := b.Sales
-	noAdjustments := func(sums map[[2]string]*Sum) map[[2]string]*Sum {
-		kept := map[[2]string]*Sum{}
-		for k, s := range sums {
-			if k[0] != adjustIn && k[0] != adjustOut {
-				kept[k] = s
-			}
-		}
-		return kept
-	}
+	log := b.Sales.totals(london)
 	return []*Check{
 		compareSums("file: by kind", foldSums(log.byDay, byKind), foldSums(file.byDay, byKind)),
 		compareSums("file: by month", foldSums(log.byDay, byMonth), foldSums(file.byDay, byMonth)),
 		compareSums("file: by day", log.byDay, file.byDay),
 		compareSums("file: by SKU", log.bySKU, file.bySKU),
-		compareSums("file: by country", noAdjustments(log.byCountry), noAdjustments(file.byCountry)),
+		compareSums("file: by country", log.byCountry, file.byCountry),
 		compareDocuments(log, file),
 		b.compareStock(file),
 	}, nil
 }
 
-func compareDocuments(log, file *Ledger) *Check {
+// totals are the ledger's. A file's days are those of its documents, where the
+// shop was; the ledger's own may be another's.
+func (l *Ledger) totals(where *time.Location) *totals {
+	t := newTotals()
+	for _, name := range sorted(l.documents) {
+		d := *l.documents[name]
+		d.kind, d.day = fileKind(d.kind), d.at.In(where).Format(time.DateOnly)
+		at(t.byDay, [2]string{d.kind, d.day}).add(d.Sum)
+		number := d.number(name)
+		if t.documents[number] != nil {
+			t.twice[number] = append(t.twice[number], d)
+			continue
+		}
+		t.documents[number] = &d
+	}
+	for key, sum := range l.skus {
+		at(t.bySKU, [2]string{fileKind(key.kind), key.sku}).add(*sum)
+	}
+	for key, sum := range l.days {
+		if !isAdjustment(key.kind) {
+			at(t.byCountry, [2]string{fileKind(key.kind), key.country}).add(sum.Sum)
+		}
+	}
+	return t
+}
+
+func compareDocuments(log, file *totals) *Check {
 	check := &Check{Name: "file: by invoice"}
-	for number, want := range file.documents {
+	for _, number := range sorted(file.documents) {
 		check.Examined++
-		got := log.documents[number]
+		got, want := log.documents[number], file.documents[number]
 		switch {
 		case got == nil:
 			check.differ("invoice %s (%s) is not in the log", number, want.kind)
 		case got.kind != want.kind || got.day != want.day || !got.equal(want.Sum):
 			check.differ("invoice %s: %s on %s, %s; want %s on %s, %s", number, got.kind, got.day, got.Sum, want.kind, want.day, want.Sum)
-		case want.kind != adjustIn && want.kind != adjustOut && (got.customer != want.customer || got.country != want.country):
+		case !isAdjustment(want.kind) && (got.customer != want.customer || got.country != want.country):
 			check.differ("invoice %s: customer %q in %q, want %q in %q", number, got.customer, got.country, want.customer, want.country)
 		}
 	}
-	for number, got := range log.documents {
+	for _, number := range sorted(log.documents) {
 		if file.documents[number] == nil {
-			check.differ("%s %s is not in the file", got.kind, number)
+			check.differ("%s %s is not in the file", log.documents[number].kind, number)
+		}
+		for _, again := range log.twice[number] {
+			check.differ("%s %s of %s: a document of that number is in the log already", again.kind, number, again.day)
 		}
 	}
 	return check
 }
 
 // compareStock wants each SKU's stock to have moved by what the file's lines say.
-func (b *Book) compareStock(file *Ledger) *Check {
+func (b *Book) compareStock(file *totals) *Check {
 	check := &Check{Name: "file: stock moved by SKU"}
-	moved := map[string]int64{}
+	moved, want := map[string]int64{}, map[string]int64{}
 	for key, shelf := range b.Stock {
 		moved[string(key.SKU)] += int64(shelf.onHand - shelf.opened)
 	}
-	want := map[string]int64{}
 	for key, sum := range file.bySKU {
-		if !isGoods(key[1]) || key[0] == badDebt {
-			continue
-		}
-		if key[0] == adjustIn || key[0] == adjustOut {
+		switch {
+		case !isGoods(key[1]) || key[0] == badDebt:
+		case isAdjustment(key[0]):
 			want[key[1]] += sum.Units
-		} else {
+		default:
 			want[key[1]] -= sum.Units
 		}
 	}
-	for sku, change := range want {
+	for sku := range moved {
+		want[sku] += 0
+	}
+	for _, sku := range sorted(want) {
 		check.Examined++
-		if moved[sku] != change {
-			check.differ("%s: on hand changed by %d since it was opened, want %d", sku, moved[sku], change)
+		if moved[sku] != want[sku] {
+			check.differ("%s: on hand changed by %d since it was opened, want %d", sku, moved[sku], want[sku])
 		}
 	}
 	return check
 }
 
-// isGoods is the data set's own rule for what is held in stock.
-func isGoods(sku string) bool {
-	services := []string{"POST", "DOT", "M", "C2", "D", "S", "BANK CHARGES", "AMAZONFEE", "CRUK", "B"}
-	return !slices.Contains(services, sku) && !strings.HasPrefix(sku, "GIFT_")
+// compareSums holds two sets of sums against each other, both ways.
+func compareSums(name string, got, want map[[2]string]*Sum) *Check {
+	check := &Check{Name: name}
+	keys := maps.Clone(want)
+	maps.Copy(keys, got)
+	for _, key := range slices.SortedFunc(maps.Keys(keys), func(x, y [2]string) int {
+		return cmp.Or(strings.Compare(x[0], y[0]), strings.Compare(x[1], y[1]))
+	}) {
+		check.Examined++
+		var have, should Sum
+		if got[key] != nil {
+			have = *got[key]
+		}
+		if want[key] != nil {
+			should = *want[key]
+		}
+		if !have.equal(should) {
+			check.differ("%s: %s, want %s", strings.TrimSpace(key[0]+" "+key[1]), have, should)
+		}
+	}
+	return check
 }
 
-// row is a line of the file, by its columns.
-const (
-	colInvoice = iota
-	colSKU
-	_
-	colQuantity
-	colTime
-	colPrice
-	colCustomer
-	colCountry
-	columns
-)
-
-func readLedger(path string) (*Ledger, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
+// foldSums adds sums up under shorter keys.
+func foldSums(sums map[[2]string]*Sum, key func([2]string) [2]string) map[[2]string]*Sum {
+	folded := map[[2]string]*Sum{}
+	for k, s := range sums {
+		at(folded, key(k)).add(*s)
 	}
-	defer file.Close()
-	var input io.Reader = file
-	if strings.HasSuffix(path, ".gz") {
-		if input, err = gzip.NewReader(file); err != nil {
-			return nil, err
-		}
-	}
-	reader := csv.NewReader(input)
-	reader.FieldsPerRecord = columns
-	if _, err := reader.Read(); err != nil {
-		return nil, fmt.Errorf("header: %w", err)
-	}
-	invoices := map[string][][]string{}
-	var order []string
-	for {
-		row, err := reader.Read()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, err
-		}
-		if invoices[row[colInvoice]] == nil {
-			order = append(order, row[colInvoice])
-		}
-		invoices[row[colInvoice]] = append(invoices[row[colInvoice]], row)
-	}
-	ledger := newLedger()
-	for _, number := range order {
-		if err := ledger.invoice(number, invoices[number]); err != nil {
-			return nil, fmt.Errorf("invoice %s: %w", number, err)
-		}
-	}
-	return ledger, nil
+	return folded
 }
 
-func (l *Ledger) invoice(number string, rows [][]string) error {
-	kind, err := kindOf(number, rows)
-	if err != nil {
-		return err
-	}
-	for _, row := range rows {
-		units, err := strconv.ParseInt(row[colQuantity], 10, 64)
-		if err != nil {
-			return err
-		}
-		price, err := decimal.NewFromString(row[colPrice])
-		if err != nil {
-			return err
-		}
-		l.line(number, kind, row[colCustomer], row[colCountry], rows[0][colTime][:len("2006-01-02")],
-			strings.ToUpper(strings.TrimSpace(row[colSKU])), units, price.Mul(decimal.NewFromInt(units)))
-	}
-	return nil
-}
-
-// kindOf applies the rules of the data set, in their order.
-func kindOf(number string, rows [][]string) (string, error) {
-	switch {
-	case strings.HasPrefix(number, "C"):
-		return cancellation, nil
-	case strings.HasPrefix(number, "A"):
-		return badDebt, nil
-	case strings.HasPrefix(rows[0][colQuantity], "-"):
-		return adjustOut, nil
-	}
-	for _, row := range rows {
-		price, err := decimal.NewFromString(row[colPrice])
-		if err != nil {
-			return "", err
-		}
-		if price.Sign() > 0 {
-			return sale, nil
-		}
-	}
-	if rows[0][colCustomer] != "" {
-		return freeOrder, nil
-	}
-	return adjustIn, nil
-}
+func byKind(k [2]string) [2]string  { return [2]string{k[0], ""} }
+func byMonth(k [2]string) [2]string { return [2]string{k[0], k[1][:len("2006-01")]} }

@@ -1,8 +1,12 @@
 package verify
 
 import (
+	"fmt"
+	"hash/maphash"
 	"strings"
 	"time"
+
+	"github.com/shopspring/decimal"
 
 	"daybook/domain/cart"
 	"daybook/domain/order"
@@ -13,82 +17,151 @@ import (
 	"daybook/eventstore"
 )
 
-// Book is the whole log, folded.
+// Book is the log, folded.
 type Book struct {
 	Position eventstore.Position
 	Now      time.Time
-	Products map[unit.SKU]product.State
-	Carts    map[unit.CartID]cart.State
-	Orders   map[unit.OrderID]order.State
-	Returns  map[unit.ReturnID]returns.State
+	Products map[unit.SKU]*Product
+	Carts    map[unit.CartID]*Cart
+	Orders   map[unit.OrderID]*Order
+	Returns  map[unit.ReturnID]*Return
 	Stock    map[stock.Key]*Shelf
 	Sales    *Ledger
 
+	grace    time.Duration
 	refused  map[unit.OrderID]bool // checkouts that ended without an order
 	tookBack map[returned]unit.Quantity
 
-	events    int64
-	revisions map[string]int64
-	last      eventstore.Position
-	lastTime  time.Time
+	events   int64
+	streams  map[string]end
+	last     eventstore.Position
+	lastTime time.Time
+	words    map[string]string // one copy of each word that comes again and again
+	seed     maphash.Seed
 
 	order    *Check // of positions and revisions
 	promises *Check // of stock, at each promise
 	once     *Check // each reservation has one beginning and at most one end
 }
 
-// Shelf is the stock of a SKU at a location: the fold that decides, and the same
-// quantities added up here.
-type Shelf struct {
-	State stock.State
-
-	onHand      unit.Quantity
-	opened      unit.Quantity // received as opening stock
-	unavailable map[stock.Condition]unit.Quantity
-	holds       map[unit.ReservationID]hold
-	held        unit.Quantity // sum over holds
-	earliest    time.Time     // no hold's deadline is before it
-	allocated   map[unit.OrderID]unit.Quantity
-	promised    unit.Quantity // sum over allocated
-	policy      stock.Policy
-	forced      bool
-	ended       map[unit.ReservationID]string
+// end is a stream's last event.
+type end struct {
+	revision   int64
+	recordedAt time.Time
 }
 
-type hold struct {
-	order     unit.OrderID
-	quantity  unit.Quantity
-	expiresAt time.Time
+// Product is an entry of the catalogue, and when it came to be as it is.
+type Product struct {
+	product.State
+	listedAt time.Time // effective time of the last listing
+	end      end
 }
 
-func newBook(now time.Time) *Book {
+// Cart is a cart, with what its fold forgets.
+type Cart struct {
+	cart.State
+	channel   string
+	openedAt  time.Time // effective times
+	changedAt time.Time
+	end       end
+	left      []cart.Line // of a cart that ended without an order
+	shortages []cart.Shortage
+	dropped   []int
+	reason    string
+}
+
+// Order is an order, with what its fold has no use for.
+type Order struct {
+	order.State
+	channel     string
+	placedAt    time.Time // effective
+	placedTotal decimal.Decimal
+	lines       uint64               // hash of the lines as placed
+	times       map[string]time.Time // effective times, see timeOf
+	history     []entry
+	end         end
+}
+
+// Return is a return or a credit note, likewise.
+type Return struct {
+	returns.State
+	channel   string
+	createdAt time.Time // effective
+	times     map[string]time.Time
+	history   []entry
+	end       end
+}
+
+// entry is an event as whoever reads the history of an order is told of it.
+type entry struct {
+	revision       int64
+	eventType      string
+	actor, channel string
+	at, recordedAt time.Time
+	position       eventstore.Position
+	words          uint64 // hash
+}
+
+func newBook(now time.Time, grace time.Duration, shop Shop) *Book {
 	return &Book{
-		Now:       now,
-		Products:  map[unit.SKU]product.State{},
-		Carts:     map[unit.CartID]cart.State{},
-		Orders:    map[unit.OrderID]order.State{},
-		Returns:   map[unit.ReturnID]returns.State{},
-		Stock:     map[stock.Key]*Shelf{},
-		Sales:     newLedger(),
-		refused:   map[unit.OrderID]bool{},
-		tookBack:  map[returned]unit.Quantity{},
-		revisions: map[string]int64{},
-		order:     &Check{Name: "log: positions rise, revisions are dense, times never fall"},
-		promises:  &Check{Name: "stock: never promised beyond policy, never below zero"},
-		once:      &Check{Name: "reservations: one beginning, at most one end"},
+		Now:      now,
+		Products: map[unit.SKU]*Product{},
+		Carts:    map[unit.CartID]*Cart{},
+		Orders:   map[unit.OrderID]*Order{},
+		Returns:  map[unit.ReturnID]*Return{},
+		Stock:    map[stock.Key]*Shelf{},
+		Sales:    newLedger(shop),
+		grace:    grace,
+		refused:  map[unit.OrderID]bool{},
+		tookBack: map[returned]unit.Quantity{},
+		streams:  map[string]end{},
+		words:    map[string]string{},
+		seed:     maphash.MakeSeed(),
+		order:    &Check{Name: "log: positions rise, revisions are dense, times never fall"},
+		promises: &Check{Name: "stock: never promised beyond policy, never below zero"},
+		once:     &Check{Name: "reservations: one beginning, at most one end"},
 	}
 }
 
+// checks are those of the log by itself.
+func (b *Book) checks() []*Check {
+	return []*Check{b.order, b.promises, b.once, b.checkStock(), b.checkOrders(), b.checkHolds(), b.checkCarts(), b.checkReturns()}
+}
+
 // read folds one event.
-func (b *Book) read(e eventstore.Recorded) error {
+func (b *Book) read(e *event) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("%s cannot be folded: %v", e.Type, cause)
+		}
+	}()
+	b.place(e)
+	_, id, _ := strings.Cut(e.Stream, "-")
+	switch value := e.value.(type) {
+	case product.Event:
+		b.readProduct(e, unit.SKU(id), value)
+	case cart.Event:
+		b.readCart(e, unit.CartID(id), value)
+	case order.Event:
+		return b.readOrder(e, unit.OrderID(id), value)
+	case returns.Event:
+		b.readReturn(e, unit.ReturnID(id), value)
+	case stock.Event:
+		return b.readStock(e, value)
+	}
+	return nil
+}
+
+// place checks where an event stands.
+func (b *Book) place(e *event) {
 	b.events++
 	b.order.Examined++
 	if !b.last.Before(e.Position) {
 		b.order.differ("position %s comes after %s", e.Position, b.last)
 	}
 	next := int64(0)
-	if at, seen := b.revisions[e.Stream]; seen {
-		next = at + 1
+	if before, seen := b.streams[e.Stream]; seen {
+		next = before.revision + 1
 	}
 	if e.Revision != next {
 		b.order.differ("stream %s: revision %d, want %d", e.Stream, e.Revision, next)
@@ -96,85 +169,93 @@ func (b *Book) read(e eventstore.Recorded) error {
 	if e.RecordedAt.Before(b.lastTime) {
 		b.order.differ("position %s was recorded at %s, before the one before it", e.Position, e.RecordedAt)
 	}
-	b.last, b.lastTime, b.revisions[e.Stream] = e.Position, e.RecordedAt, e.Revision
-
-	category, id, _ := strings.Cut(e.Stream, "-")
-	switch category {
-	case product.Category:
-		return fold(b.Products, unit.SKU(id), e, product.Decode, product.Evolve, nil)
-	case cart.Category:
-		return fold(b.Carts, unit.CartID(id), e, cart.Decode, cart.Evolve, b.seeCart)
-	case order.Category:
-		return fold(b.Orders, unit.OrderID(id), e, order.Decode, order.Evolve, b.Sales.order)
-	case returns.Category:
-		return fold(b.Returns, unit.ReturnID(id), e, returns.Decode, returns.Evolve, b.Sales.returned)
-	case stock.Category:
-		return b.readStock(e)
-	}
-	return nil // a stream of someone else's
+	b.last, b.lastTime = e.Position, e.RecordedAt
+	b.streams[e.Stream] = end{e.Revision, e.RecordedAt}
 }
 
-// fold evolves one aggregate of a kind, and shows the event to see, with the
-// state before it.
-func fold[K comparable, S, E any](states map[K]S, key K, e eventstore.Recorded, decode func(string, []byte) (E, error), evolve func(S, E) S, see func(eventstore.Recorded, S, E) error) error {
-	event, err := decode(e.Type, e.Data)
-	if err != nil {
-		return err
+func (e *event) end() end { return end{e.Revision, e.RecordedAt} }
+
+// intern keeps one copy of a word.
+func (b *Book) intern(word string) string {
+	known, ok := b.words[word]
+	if !ok {
+		known = strings.Clone(word)
+		b.words[known] = known
 	}
-	if see != nil {
-		if err := see(e, states[key], event); err != nil {
-			return err
-		}
-	}
-	states[key] = evolve(states[key], event)
-	return nil
+	return known
 }
 
-func (b *Book) seeCart(_ eventstore.Recorded, _ cart.State, event cart.Event) error {
-	switch e := event.(type) {
+// underWay tells whether work that a stream's last event began may still be
+// going on.
+func (b *Book) underWay(last end) bool { return b.Now.Sub(last.recordedAt) < b.grace }
+
+func (b *Book) readProduct(e *event, sku unit.SKU, value product.Event) {
+	p := b.Products[sku]
+	if p == nil {
+		p = &Product{}
+		b.Products[sku] = p
+	}
+	if _, listed := value.(product.Listed); listed {
+		p.listedAt = e.at
+	}
+	p.State, p.end = product.Evolve(p.State, value), e.end()
+}
+
+func (b *Book) readCart(e *event, id unit.CartID, value cart.Event) {
+	c := b.Carts[id]
+	if c == nil {
+		c = &Cart{}
+		b.Carts[id] = c
+	}
+	switch value := value.(type) {
+	case cart.Opened:
+		c.channel, c.openedAt = b.intern(e.meta.Channel), e.at
+	case cart.CheckoutStarted:
+		c.shortages, c.dropped = nil, nil
 	case cart.CheckoutRefused:
-		b.refused[e.OrderID] = true
-	case cart.Opened, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CheckoutStarted, cart.CheckedOut, cart.Abandoned, cart.Expired:
+		b.refused[value.OrderID] = true
+		c.shortages = value.Shortages
+	case cart.CheckedOut:
+		c.shortages, c.dropped = value.Shortages, value.Dropped
+	case cart.Abandoned:
+		c.left, c.reason = c.Lines, value.Reason
+	case cart.Expired:
+		c.left = c.Lines
+	case cart.LineAdded, cart.QuantityChanged, cart.LineRemoved:
 	}
-	return nil
+	c.State = cart.Evolve(c.State, value)
+	c.changedAt, c.end = e.at, e.end()
 }
 
-func (b *Book) readStock(e eventstore.Recorded) error {
-	event, err := stock.Decode(e.Type, e.Data)
+func (b *Book) readStock(e *event, value stock.Event) error {
+	key, err := stock.ParseStream(e.Stream)
 	if err != nil {
 		return err
 	}
-	key := keyOf(e.Stream)
 	shelf := b.Stock[key]
 	if shelf == nil {
-		shelf = &Shelf{
-			unavailable: make(map[stock.Condition]unit.Quantity), holds: map[unit.ReservationID]hold{},
-			allocated: map[unit.OrderID]unit.Quantity{}, ended: map[unit.ReservationID]string{},
-		}
+		shelf = newShelf()
 		b.Stock[key] = shelf
 	}
-	if back, ok := event.(stock.Returned); ok {
+	if back, ok := value.(stock.Returned); ok {
 		b.tookBack[returned{back.ReturnID, key}] += back.Quantity
 	}
-	shelf.State = stock.Evolve(shelf.State, event)
-	if promise := shelf.add(event, b.once, e.Stream); promise {
+	shelf.State, shelf.end = stock.Evolve(shelf.State, value), e.end()
+	if promise := shelf.add(e, value, b.once, b.promises); promise {
 		b.promises.Examined++
-		if room := shelf.sellable(e.RecordedAt); room < 0 {
+		if room := shelf.sellable(e.RecordedAt.Add(clockSkew)); room < 0 {
 			b.promises.differ("%s, revision %d: promised %d more than there is", e.Stream, e.Revision, -room)
 		}
 	}
-	if shelf.onHand < 0 && !shelf.forced {
+	if shelf.onHand >= 0 {
+		shelf.forced = false // mended
+	} else if !shelf.forced {
 		b.promises.differ("%s, revision %d: %d on hand", e.Stream, e.Revision, shelf.onHand)
 	}
-	return b.Sales.stock(e, event)
+	b.Sales.stock(e, value)
+	return nil
 }
 
-// keyOf reads the name of a stock stream.
-func keyOf(stream string) stock.Key {
-	name := strings.TrimPrefix(stream, stock.Category+"-")
-	at := strings.LastIndexByte(name, '@')
-	if at < 0 {
-		return stock.Key{SKU: unit.SKU(name)}
-	}
-	return stock.Key{SKU: unit.SKU(name[:at]), Location: unit.LocationID(name[at+1:])}
-}
+// clockSkew is how far the clock of the node that decided may have been ahead of
+// the log's: a reservation that was due to the one was not yet to the other.
+const clockSkew = 2 * time.Second

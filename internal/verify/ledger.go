@@ -2,8 +2,7 @@ package verify
 
 import (
 	"fmt"
-	"maps"
-	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,18 +11,26 @@ import (
 	"daybook/domain/order"
 	"daybook/domain/returns"
 	"daybook/domain/stock"
-	"daybook/eventstore"
+	"daybook/domain/unit"
 )
 
 // The kinds of document that change sales or stock.
 const (
-	sale         = "sale"
-	freeOrder    = "free_order"
-	cancellation = "cancellation"
-	adjustIn     = "adjust_in"
-	adjustOut    = "adjust_out"
-	badDebt      = "bad_debt"
+	sale          = "sale"
+	freeOrder     = "free_order"
+	orderCanceled = "order_canceled" // what was taken off an order before it shipped
+	comeback      = "return"
+	adjustIn      = "adjust_in"
+	adjustOut     = "adjust_out"
+	badDebt       = "bad_debt"
+	credit        = "credit"
 )
+
+// Shop says where the merchant is, as the sales were made with it.
+type Shop struct {
+	Location          *time.Location // nil is UTC
+	Country, Currency string         // of stock adjustments, which name none
+}
 
 // Sum is what some lines come to.
 type Sum struct {
@@ -32,10 +39,10 @@ type Sum struct {
 	Amount decimal.Decimal
 }
 
-func (s *Sum) add(units int64, amount decimal.Decimal) {
-	s.Lines++
-	s.Units += units
-	s.Amount = s.Amount.Add(amount)
+func (s *Sum) add(other Sum) {
+	s.Lines += other.Lines
+	s.Units += other.Units
+	s.Amount = s.Amount.Add(other.Amount)
 }
 
 func (s Sum) String() string {
@@ -46,175 +53,262 @@ func (s Sum) equal(other Sum) bool {
 	return s.Lines == other.Lines && s.Units == other.Units && s.Amount.Equal(other.Amount)
 }
 
-// document is one invoice, or whatever stands for one.
+// party is what all lines of a document share.
+type party struct{ reference, customer, country, channel, currency string }
+
+// document is one paper of the merchant's: an order, what was canceled of one, a
+// return, an adjustment, a credit note.
 type document struct {
 	Sum
-	kind     string
-	customer string
-	country  string
-	day      string
+	party
+	kind string
+	day  string
+	at   time.Time // effective time of the first fact
 }
 
-// Ledger is the documents of the log, or of a file, and their sums.
+type dayKey struct{ day, kind, country, channel, currency string }
+
+type skuKey struct{ day, sku, kind, country, channel, currency string }
+
+type customerKey struct{ id, currency string }
+
+type daySum struct {
+	Sum
+	documents int64 // whose first fact is of this day
+}
+
+type customer struct {
+	orders, returns, units int64
+	ordered, amount        decimal.Decimal
+	firstAt, lastAt        *time.Time
+	lastID                 string
+}
+
+// Ledger is the documents of the log and their sums. Amounts and units have the
+// sign in which the merchant's sales change.
 type Ledger struct {
-	documents map[string]*document // by number
-	byDay     map[[2]string]*Sum   // kind, day
-	bySKU     map[[2]string]*Sum   // kind, SKU
-	byCountry map[[2]string]*Sum   // kind, country
-	location  *time.Location
+	shop      Shop
+	documents map[string]*document
+	days      map[dayKey]*daySum
+	skus      map[skuKey]*Sum
+	customers map[customerKey]*customer
 }
 
-func newLedger() *Ledger {
+func newLedger(shop Shop) *Ledger {
+	if shop.Location == nil {
+		shop.Location = time.UTC
+	}
 	return &Ledger{
-		documents: map[string]*document{}, byDay: map[[2]string]*Sum{}, bySKU: map[[2]string]*Sum{}, byCountry: map[[2]string]*Sum{},
-		location: time.UTC,
+		shop: shop, documents: map[string]*document{}, days: map[dayKey]*daySum{},
+		skus: map[skuKey]*Sum{}, customers: map[customerKey]*customer{},
 	}
 }
 
-// line books one line of a document.
-func (l *Ledger) line(number, kind, customer, country, day, sku string, units int64, amount decimal.Decimal) {
-	d := l.documents[number]
+// paper is where lines are booked.
+type paper struct {
+	name, kind string
+	party
+	at time.Time
+}
+
+// line books units of a SKU. lines counts them as a line of the document: 1, 0
+// where the line is on it already, -1 where it goes again.
+func (l *Ledger) line(on paper, sku unit.SKU, lines int64, units unit.Quantity, price unit.Money) {
+	sum := Sum{Lines: lines, Units: int64(units), Amount: times(price, units)}
+	day := on.at.In(l.shop.Location).Format(time.DateOnly)
+	d, opened := l.documents[on.name], false
 	if d == nil {
-		d = &document{kind: kind, customer: customer, country: country, day: day}
-		l.documents[number] = d
+		d, opened = &document{party: on.party, kind: on.kind, day: day, at: on.at}, true
+		l.documents[on.name] = d
 	}
-	d.add(units, amount)
-	at(l.byDay, kind, d.day).add(units, amount)
-	at(l.bySKU, kind, sku).add(units, amount)
-	at(l.byCountry, kind, country).add(units, amount)
+	d.add(sum)
+	days := at(l.days, dayKey{day, on.kind, on.country, on.channel, on.currency})
+	days.add(sum)
+	at(l.skus, skuKey{day, string(sku), on.kind, on.country, on.channel, on.currency}).add(sum)
+	if opened {
+		days.documents++
+	}
+	if on.customer == "" {
+		return
+	}
+	c := at(l.customers, customerKey{on.customer, on.currency})
+	c.units += sum.Units
+	c.amount = c.amount.Add(sum.Amount)
+	if opened && on.kind == comeback {
+		c.returns++
+	}
 }
 
-func at(sums map[[2]string]*Sum, kind, key string) *Sum {
-	k := [2]string{kind, key}
-	if sums[k] == nil {
-		sums[k] = &Sum{}
+func at[K comparable, V any](sums map[K]*V, key K) *V {
+	if sums[key] == nil {
+		sums[key] = new(V)
 	}
-	return sums[k]
+	return sums[key]
 }
 
-func (l *Ledger) day(e eventstore.Recorded) (string, error) {
-	meta, err := eventstore.DecodeMetadata(e.Meta)
-	if err != nil {
-		return "", err
+// order books an event of an order; o is the order before it.
+func (l *Ledger) order(e *event, o *Order, value order.Event) {
+	switch value := value.(type) {
+	case order.Placed:
+		l.placed(e, value)
+	case order.LinesCanceled:
+		for _, canceled := range value.Lines {
+			for i := range o.Lines {
+				if o.Lines[i].Number == canceled.Line {
+					l.takenOff(e, o, &o.Lines[i], canceled.Quantity)
+				}
+			}
+		}
+	case order.Canceled, order.Expired:
+		for i := range o.Lines {
+			l.takenOff(e, o, &o.Lines[i], o.Lines[i].Open())
+		}
+	case order.Confirmed, order.PutOnHold, order.HoldReleased, order.TransactionRecorded, order.TransactionSettled, order.Shipped,
+		order.Delivered, order.Completed, order.StockSettled, order.AllocationFailed, order.AllocationRetried,
+		order.AllocationRecovered, order.PaymentOrphaned, order.Archived, order.Unarchived:
 	}
-	return meta.EffectiveAt(e.RecordedAt).In(l.location).Format(time.DateOnly), nil
 }
 
-func (l *Ledger) order(e eventstore.Recorded, _ order.State, event order.Event) error {
-	placed, ok := event.(order.Placed)
-	if !ok {
-		return nil
+func (l *Ledger) placed(e *event, p order.Placed) {
+	on := paper{
+		name: "order/" + string(p.OrderID), kind: freeOrder, at: e.at,
+		party: party{p.Reference, string(p.CustomerID), p.Country, e.meta.Channel, string(p.Currency)},
 	}
-	day, err := l.day(e)
-	if err != nil {
-		return err
-	}
-	kind := freeOrder
-	for _, line := range placed.Lines {
-		if line.Price.Sign() > 0 {
-			kind = sale
+	for _, line := range p.Lines {
+		if line.Price.Sign() != 0 {
+			on.kind = sale
 		}
 	}
-	number := numberOr(placed.Reference, string(placed.OrderID))
-	for _, line := range placed.Lines {
-		l.line(number, kind, string(placed.CustomerID), placed.Country, day, string(line.SKU), int64(line.Quantity), line.Total().Amount)
+	if on.customer != "" {
+		c := at(l.customers, customerKey{on.customer, on.currency})
+		c.orders++
+		c.ordered = c.ordered.Add(p.Total.Amount)
+		if c.firstAt == nil || e.at.Before(*c.firstAt) {
+			c.firstAt = &e.at
+		}
+		if c.lastAt == nil || !e.at.Before(*c.lastAt) { // of two at one time, the later in the log
+			c.lastAt, c.lastID = &e.at, string(p.OrderID)
+		}
 	}
-	return nil
+	for _, line := range p.Lines {
+		l.line(on, line.SKU, 1, line.Quantity, line.Price)
+	}
 }
 
-func numberOr(reference, id string) string {
-	if reference != "" {
-		return reference
+func (l *Ledger) takenOff(e *event, o *Order, line *order.Line, units unit.Quantity) {
+	if units <= 0 {
+		return
 	}
+	on := paper{
+		name: "canceled/" + string(o.OrderID), kind: orderCanceled, at: e.at,
+		party: party{o.Reference, string(o.CustomerID), o.Country, o.channel, string(o.Currency())},
+	}
+	l.line(on, line.SKU, once(line.Canceled == 0), -units, line.Price)
+}
+
+// once is 1 for a line that was not counted before.
+func once(first bool) int64 {
+	if first {
+		return 1
+	}
+	return 0
+}
+
+// returned books an event of a return; r is the return before it. Services are
+// booked when the return is approved, goods when they come.
+func (l *Ledger) returned(e *event, r *Return, value returns.Event) {
+	switch value := value.(type) {
+	case returns.CreditNoted:
+		l.credited(e, value)
+	case returns.Approved:
+		l.services(e, r, 1)
+	case returns.Canceled:
+		if r.Status == returns.StatusOpen {
+			l.services(e, r, -1)
+		}
+	case returns.Received:
+		counted := map[int]bool{}
+		for _, received := range value.Lines {
+			if received.Line < 1 || received.Line > len(r.Lines) {
+				continue // told by checkReturns
+			}
+			line := r.Lines[received.Line-1]
+			first := once(line.Ended == 0 && !counted[received.Line])
+			counted[received.Line] = true
+			l.line(r.paper(e), line.SKU, first, -received.Quantity, line.Price)
+		}
+	case returns.Requested, returns.Declined, returns.Refunded, returns.Closed, returns.StockSettled:
+	}
+}
+
+func (r *Return) paper(e *event) paper {
+	q := r.Requested
+	return paper{
+		name: "return/" + string(q.ReturnID), kind: comeback, at: e.at,
+		party: party{q.Reference, string(q.CustomerID), q.Country, r.channel, string(q.Currency)},
+	}
+}
+
+// services books the services of a return, or takes that back.
+func (l *Ledger) services(e *event, r *Return, sign int64) {
+	for _, line := range r.Lines {
+		if line.Kind == unit.Service {
+			l.line(r.paper(e), line.SKU, sign, -unit.Quantity(sign)*line.Quantity, line.Price)
+		}
+	}
+}
+
+// credited books a credit note. A correction of the books is on the paper of the
+// stock adjustments with its reference.
+func (l *Ledger) credited(e *event, n returns.CreditNoted) {
+	on := paper{
+		name: "credit/" + string(n.ReturnID), kind: credit, at: e.at,
+		party: party{n.Reference, string(n.CustomerID), n.Country, e.meta.Channel, string(n.Amount.Currency)},
+	}
+	if n.Reason == badDebt {
+		on.kind = badDebt
+	}
+	for _, line := range n.Lines {
+		if n.Reason == "adjustment" {
+			on.kind = adjustment(line.Quantity)
+			on.name = on.kind + "/" + n.Reference
+			if n.Reference == "" {
+				on.name = on.kind + "/note/" + string(n.ReturnID)
+			}
+		}
+		l.line(on, line.SKU, 1, line.Quantity, line.Price)
+	}
+}
+
+func adjustment(change unit.Quantity) string {
+	if change < 0 {
+		return adjustOut
+	}
+	return adjustIn
+}
+
+// stock books adjustments. Without a document each is one of its own.
+func (l *Ledger) stock(e *event, value stock.Event) {
+	adjusted, ok := value.(stock.Adjusted)
+	if !ok {
+		return
+	}
+	on := paper{
+		kind: adjustment(adjusted.Change), at: e.at,
+		party: party{adjusted.Document, "", l.shop.Country, e.meta.Channel, l.shop.Currency},
+	}
+	on.name = on.kind + "/" + adjusted.Document
+	if adjusted.Document == "" {
+		on.name = on.kind + "/" + e.Stream + "/" + strconv.FormatInt(e.Revision, 10)
+	}
+	l.line(on, adjusted.SKU, 1, adjusted.Change, unit.Zero(unit.Currency(l.shop.Currency)))
+}
+
+// number is the document's own number, or the id of what it is of.
+func (d *document) number(name string) string {
+	if d.reference != "" {
+		return d.reference
+	}
+	_, id, _ := strings.Cut(name, "/")
 	return id
 }
-
-// returned books a return when its goods have come; lines of services with the
-// first arrival.
-func (l *Ledger) returned(e eventstore.Recorded, state returns.State, event returns.Event) error {
-	day, err := l.day(e)
-	if err != nil {
-		return err
-	}
-	switch event := event.(type) {
-	case returns.Received:
-		if event.Receipt != 1 {
-			return nil
-		}
-		r := state.Requested
-		for _, line := range r.Lines {
-			l.line(numberOr(r.Reference, string(r.ReturnID)), cancellation, string(r.CustomerID), r.Country, day,
-				string(line.SKU), -int64(line.Quantity), line.Price.Times(line.Quantity).Negated().Amount)
-		}
-	case returns.CreditNoted:
-		for _, line := range event.Lines {
-			kind := badDebt
-			switch {
-			case event.Reason == badDebt:
-			case line.Quantity > 0:
-				kind = adjustIn
-			default:
-				kind = adjustOut
-			}
-			l.line(numberOr(event.Reference, string(event.ReturnID)), kind, string(event.CustomerID), event.Country, day,
-				string(line.SKU), int64(line.Quantity), line.Price.Times(line.Quantity).Amount)
-		}
-	case returns.Requested, returns.Approved, returns.Declined, returns.Canceled, returns.Refunded, returns.Closed, returns.StockSettled:
-	}
-	return nil
-}
-
-// stock books adjustments that name a document.
-func (l *Ledger) stock(e eventstore.Recorded, event stock.Event) error {
-	adjusted, ok := event.(stock.Adjusted)
-	if !ok || adjusted.Document == "" {
-		return nil
-	}
-	day, err := l.day(e)
-	if err != nil {
-		return err
-	}
-	kind := adjustIn
-	if adjusted.Change < 0 {
-		kind = adjustOut
-	}
-	l.line(adjusted.Document, kind, "", "", day, string(adjusted.SKU), int64(adjusted.Change), decimal.Zero)
-	return nil
-}
-
-// compareSums holds two sets of sums against each other, both ways.
-func compareSums(name string, got, want map[[2]string]*Sum) *Check {
-	check := &Check{Name: name}
-	keys := maps.Clone(want)
-	maps.Copy(keys, got)
-	for _, key := range slices.SortedFunc(maps.Keys(keys), func(a, b [2]string) int { return strings.Compare(a[0]+a[1], b[0]+b[1]) }) {
-		check.Examined++
-		var have, should Sum
-		if got[key] != nil {
-			have = *got[key]
-		}
-		if want[key] != nil {
-			should = *want[key]
-		}
-		if !have.equal(should) {
-			check.differ("%s %s: %s, want %s", key[0], key[1], have, should)
-		}
-	}
-	return check
-}
-
-// foldSums adds sums up under shorter keys.
-func foldSums(sums map[[2]string]*Sum, key func([2]string) [2]string) map[[2]string]*Sum {
-	folded := map[[2]string]*Sum{}
-	for k, s := range sums {
-		short := key(k)
-		sum := at(folded, short[0], short[1])
-		sum.Lines += s.Lines
-		sum.Units += s.Units
-		sum.Amount = sum.Amount.Add(s.Amount)
-	}
-	return folded
-}
-
-func byKind(k [2]string) [2]string  { return [2]string{k[0], ""} }
-func byMonth(k [2]string) [2]string { return [2]string{k[0], k[1][:len("2006-01")]} }

@@ -1,6 +1,9 @@
 package verify
 
 import (
+	"cmp"
+	"maps"
+	"slices"
 	"time"
 
 	"daybook/domain/stock"
@@ -10,9 +13,44 @@ import (
 // OpeningDocument is the document under which opening stock is received.
 const OpeningDocument = "opening"
 
+// Shelf is the stock of a SKU at a location: the fold that decides, and the same
+// quantities added up here.
+type Shelf struct {
+	State stock.State
+
+	onHand      unit.Quantity
+	opened      unit.Quantity // received as opening stock
+	unavailable map[stock.Condition]unit.Quantity
+	holds       map[unit.ReservationID]hold
+	held        unit.Quantity // sum over holds
+	earliest    time.Time     // no hold's deadline is before it
+	allocated   map[unit.OrderID]unit.Quantity
+	promised    unit.Quantity // sum over allocated
+	policy      stock.Policy
+	forced      bool // goods left that the books did not have
+	ended       map[unit.ReservationID]stock.End
+	crossedAt   *time.Time // effective time of the last fall to the reorder point
+	end         end
+}
+
+type hold struct {
+	order      unit.OrderID
+	quantity   unit.Quantity
+	expiresAt  time.Time
+	reservedAt time.Time // effective
+}
+
+func newShelf() *Shelf {
+	return &Shelf{
+		unavailable: map[stock.Condition]unit.Quantity{}, holds: map[unit.ReservationID]hold{},
+		allocated: map[unit.OrderID]unit.Quantity{}, ended: map[unit.ReservationID]stock.End{},
+	}
+}
+
 // add books an event, and tells whether it promised something.
-func (s *Shelf) add(event stock.Event, once *Check, stream string) (promise bool) {
-	switch e := event.(type) {
+func (s *Shelf) add(recorded *event, value stock.Event, once, promises *Check) (promise bool) {
+	stream := recorded.Stream
+	switch e := value.(type) {
 	case stock.Received:
 		s.onHand += e.Quantity
 		if e.Document == OpeningDocument {
@@ -22,35 +60,44 @@ func (s *Shelf) add(event stock.Event, once *Check, stream string) (promise bool
 		s.onHand += e.Change
 		s.setApart(e.Condition, e.Change)
 	case stock.Counted:
+		if s.onHand != e.Expected {
+			promises.differ("%s: a count expected %d on hand, there were %d", stream, e.Expected, s.onHand)
+		}
 		s.onHand = e.Counted
 	case stock.Reserved:
 		once.Examined++
 		_, open := s.holds[e.ReservationID]
 		if end := s.ended[e.ReservationID]; open || end != "" {
-			once.differ("%s: reservation %s begins again (%s)", stream, e.ReservationID, end)
+			once.differ("%s: reservation %s begins again (%s)", stream, e.ReservationID, cmp.Or(string(end), "open"))
 		}
-		s.hold(e.ReservationID, hold{order: e.OrderID, quantity: e.Quantity, expiresAt: e.ExpiresAt})
+		s.hold(e.ReservationID, hold{order: e.OrderID, quantity: e.Quantity, expiresAt: e.ExpiresAt, reservedAt: recorded.at})
 		return true
 	case stock.ReservationExtended:
-		held := s.holds[e.ReservationID]
+		held, open := s.holds[e.ReservationID]
+		if !open {
+			once.differ("%s: reservation %s is extended and not open", stream, e.ReservationID)
+			return false
+		}
 		held.expiresAt = e.ExpiresAt
 		s.hold(e.ReservationID, held)
 	case stock.ReservationReleased:
-		s.end(e.ReservationID, e.Quantity, "released", once, stream)
+		s.ends(e.ReservationID, e.Quantity, stock.EndReleased, once, stream)
 	case stock.ReservationExpired:
-		s.end(e.ReservationID, e.Quantity, "expired", once, stream)
+		s.ends(e.ReservationID, e.Quantity, stock.EndExpired, once, stream)
 	case stock.ReservationCommitted:
-		s.end(e.ReservationID, e.Quantity, "committed", once, stream)
-		s.promise(e.OrderID, e.Quantity)
+		late := !s.holds[e.ReservationID].expiresAt.After(recorded.RecordedAt)
+		s.ends(e.ReservationID, e.Quantity, stock.EndCommitted, once, stream)
+		s.promise(e.OrderID, e.Quantity, promises, stream)
+		return late // what was held counted no more
 	case stock.Allocated:
-		s.promise(e.OrderID, e.Quantity)
+		s.promise(e.OrderID, e.Quantity, promises, stream)
 		return true
 	case stock.Deallocated:
-		s.promise(e.OrderID, -e.Quantity)
+		s.promise(e.OrderID, -e.Quantity, promises, stream)
 	case stock.Shipped:
 		s.onHand -= e.Quantity
 		s.forced = s.forced || e.Forced
-		s.promise(e.OrderID, -e.Quantity)
+		s.promise(e.OrderID, -e.Quantity, promises, stream)
 	case stock.Returned:
 		s.onHand += e.Quantity
 		s.setApart(e.Condition, e.Quantity)
@@ -64,6 +111,7 @@ func (s *Shelf) add(event stock.Event, once *Check, stream string) (promise bool
 	case stock.PolicySet:
 		s.policy = e.Policy
 	case stock.ReorderPointCrossed:
+		s.crossedAt = &recorded.at
 	}
 	return false
 }
@@ -74,7 +122,7 @@ func (s *Shelf) setApart(c stock.Condition, change unit.Quantity) {
 	}
 }
 
-func (s *Shelf) end(id unit.ReservationID, quantity unit.Quantity, how string, once *Check, stream string) {
+func (s *Shelf) ends(id unit.ReservationID, quantity unit.Quantity, how stock.End, once *Check, stream string) {
 	held, open := s.holds[id]
 	switch {
 	case !open:
@@ -110,10 +158,14 @@ func (s *Shelf) hold(id unit.ReservationID, h hold) {
 	s.holds[id] = h
 }
 
-func (s *Shelf) promise(id unit.OrderID, q unit.Quantity) {
+func (s *Shelf) promise(id unit.OrderID, q unit.Quantity, promises *Check, stream string) {
 	s.promised += q
-	if s.allocated[id] += q; s.allocated[id] == 0 {
+	s.allocated[id] += q
+	switch rest := s.allocated[id]; {
+	case rest == 0:
 		delete(s.allocated, id)
+	case rest < 0:
+		promises.differ("%s: %d more went to order %s than was promised to it", stream, -rest, id)
 	}
 }
 
@@ -128,10 +180,18 @@ func (s *Shelf) sellable(now time.Time) unit.Quantity {
 	return s.onHand - s.notForSale() - s.policy.SafetyStock - s.promised - s.reserved(now) + s.policy.BackorderLimit
 }
 
+// shelves are the keys of all stock, in their order.
+func (b *Book) shelves() []stock.Key { return slices.SortedFunc(maps.Keys(b.Stock), byKey) }
+
+func byKey(x, y stock.Key) int {
+	return cmp.Or(cmp.Compare(x.SKU, y.SKU), cmp.Compare(x.Location, y.Location))
+}
+
 // checkStock compares the folds that decide with the sums made here.
 func (b *Book) checkStock() *Check {
 	check := &Check{Name: "stock: every quantity is the sum of its events"}
-	for key, shelf := range b.Stock {
+	for _, key := range b.shelves() {
+		shelf := b.Stock[key]
 		name := string(key.SKU) + "@" + string(key.Location)
 		expect(check, shelf.State.OnHand(), shelf.onHand, "%s on hand", name)
 		expect(check, shelf.State.Reserved(b.Now), shelf.reserved(b.Now), "%s reserved", name)

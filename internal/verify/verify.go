@@ -2,17 +2,24 @@
 // checks what must hold of each aggregate and between them, and compares every
 // read model with the fold. It changes nothing and trusts nothing but the log.
 //
-// Quantities are added up here by code of their own, not by the folds that
-// decide, so that a mistake in one does not hide in the other. Mending what is
-// found is not its business.
+// Quantities and amounts are added up here by code of their own, not by the
+// folds that decide or the views that show, so that a mistake in one does not
+// hide in the other. Mending what is found is not its business.
 package verify
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"daybook/eventstore"
+	"daybook/projections"
 )
 
 // Check is one thing that was verified.
@@ -42,6 +49,10 @@ func expect[T comparable](c *Check, got, want T, what string, args ...any) {
 	}
 }
 
+// sorted are the keys of a map in their order, so that the first differences
+// are the same ones each time.
+func sorted[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
+
 // Report is the outcome of a verification.
 type Report struct {
 	Position    eventstore.Position `json:"position"` // of the log, up to which it was verified
@@ -59,31 +70,116 @@ func (r *Report) add(checks ...*Check) {
 	}
 }
 
-// Log folds the log up to its present head and checks it by itself. now is the
-// time at which deadlines are judged.
+// Config says what is verified.
+type Config struct {
+	Store eventstore.Store
+	// Now is the time at which deadlines are judged.
+	Now time.Time
+	// Grace is how long the work of a checkout, an order or a return may have
+	// been under way without counting as left undone. With nothing else running
+	// it is zero.
+	Grace time.Duration
+
+	// Pool is the database of the read models, Views are those to be compared,
+	// and Shop is what the sales were made with. Without a pool the log alone is
+	// verified.
+	Pool  *pgxpool.Pool
+	Views []projections.View
+	Shop  Shop
+	// UpTo is the position up to which every view must have posted; Start is the
+	// log's head. A server at work is always a little behind its head.
+	UpTo eventstore.Position
+
+	// Against is the path of an Online Retail file whose invoices, all of them
+	// and nothing else, the log must hold. Empty: none.
+	Against string
+
+	// Progress, where set, is told now and then how far the log is folded. It
+	// must be quick.
+	Progress func(at, of eventstore.Position, events int64)
+}
+
+// Run verifies.
+//
+// The read models are read as they stood at one moment, and each is compared
+// with the fold at its own checkpoint: other programs may write meanwhile.
+func Run(ctx context.Context, cfg Config) (report *Report, err error) {
+	if cfg.Pool == nil {
+		_, report, err = run(ctx, cfg, nil)
+		return report, err
+	}
+	err = pgx.BeginTxFunc(ctx, cfg.Pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		models, err := openModels(ctx, tx, cfg.Views)
+		if err != nil {
+			return err
+		}
+		_, report, err = run(ctx, cfg, models)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("verify: %w", err)
+	}
+	return report, nil
+}
+
+// Log verifies the log by itself, up to its present head, and returns what it
+// folded to.
 func Log(ctx context.Context, store eventstore.Store, now time.Time, progress func(events int64)) (*Book, *Report, error) {
-	head, err := store.Head(ctx)
+	cfg := Config{Store: store, Now: now}
+	if progress != nil {
+		cfg.Progress = func(_, _ eventstore.Position, events int64) { progress(events) }
+	}
+	book, report, err := run(ctx, cfg, nil)
 	if err != nil {
 		return nil, nil, fmt.Errorf("verify: %w", err)
 	}
-	book := newBook(now)
-	for recorded, err := range store.ReadAll(ctx, eventstore.Start, eventstore.Filter{}, 0) {
+	return book, report, nil
+}
+
+// progressEvery is a number of events.
+const progressEvery = 10_000
+
+// run folds the log, and compares each read model when the fold has come to
+// where the model stands.
+func run(ctx context.Context, cfg Config, m *models) (*Book, *Report, error) {
+	head, err := cfg.Store.Head(ctx) // after the models were opened: none can be ahead of it
+	if err != nil {
+		return nil, nil, err
+	}
+	if cfg.UpTo.IsStart() {
+		cfg.UpTo = head
+	}
+	book := newBook(cfg.Now, cfg.Grace, cfg.Shop)
+	for e, err := range decoded(ctx, cfg.Store) {
 		if err != nil {
-			return nil, nil, fmt.Errorf("verify: read the log: %w", err)
+			return nil, nil, err
 		}
-		if head.Before(recorded.Position) {
+		if head.Before(e.Position) {
 			break // written since
 		}
-		if err := book.read(recorded); err != nil {
-			return nil, nil, fmt.Errorf("verify: stream %s, revision %d: %w", recorded.Stream, recorded.Revision, err)
+		if err := m.comeTo(ctx, book, e, cfg.UpTo); err != nil {
+			return nil, nil, err
 		}
-		if progress != nil && book.events%10_000 == 0 {
-			progress(book.events)
+		if err := book.read(e); err != nil {
+			return nil, nil, fmt.Errorf("stream %s, revision %d: %w", e.Stream, e.Revision, err)
+		}
+		if cfg.Progress != nil && book.events%progressEvery == 0 {
+			cfg.Progress(e.Position, head, book.events)
 		}
 	}
+	if err := m.finish(ctx, book, head); err != nil {
+		return nil, nil, err
+	}
 	book.Position = head
-	report := &Report{Position: head, Events: book.events, Streams: len(book.revisions)}
-	report.add(book.order, book.promises, book.once)
-	report.add(book.checkStock(), book.checkOrders(), book.checkHolds(), book.checkCarts(), book.checkReturns())
+	report := &Report{Position: head, Events: book.events, Streams: len(book.streams)}
+	report.add(book.checks()...)
+	report.add(m.checks()...)
+	if cfg.Against != "" {
+		checks, err := book.Against(cfg.Against)
+		if err != nil {
+			return nil, nil, err
+		}
+		report.add(checks...)
+	}
 	return book, report, nil
 }

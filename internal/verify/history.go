@@ -1,0 +1,86 @@
+package verify
+
+import (
+	"fmt"
+	"hash/maphash"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"daybook/domain/order"
+	"daybook/domain/returns"
+	"daybook/domain/unit"
+	"daybook/projections/orderview"
+)
+
+func (b *Book) readOrder(e *event, id unit.OrderID, value order.Event) error {
+	o := b.Orders[id]
+	if o == nil {
+		o = &Order{times: map[string]time.Time{}}
+		b.Orders[id] = o
+	}
+	if placed, ok := value.(order.Placed); ok {
+		lines, err := json.Marshal(placed.Lines)
+		if err != nil {
+			return fmt.Errorf("encode the lines: %w", err)
+		}
+		o.channel, o.placedAt, o.placedTotal = b.intern(e.meta.Channel), e.at, placed.Total.Amount
+		o.lines = maphash.Bytes(b.seed, lines)
+	}
+	b.Sales.order(e, o, value) // with the state before
+	o.State, o.end = order.Evolve(o.State, value), e.end()
+	if key := timeOf(e.Type, value); key != "" {
+		o.times[key] = e.at
+	}
+	o.history = append(o.history, b.entry(e, orderview.OrderWords(value)))
+	return nil
+}
+
+func (b *Book) readReturn(e *event, id unit.ReturnID, value returns.Event) {
+	r := b.Returns[id]
+	if r == nil {
+		r = &Return{times: map[string]time.Time{}, channel: b.intern(e.meta.Channel), createdAt: e.at}
+		b.Returns[id] = r
+	}
+	b.Sales.returned(e, r, value)
+	r.State, r.end = returns.Evolve(r.State, value), e.end()
+	if word := b.intern(word(e.Type)); r.times[word].IsZero() {
+		r.times[word] = e.at // of several arrivals or refunds, the first
+	}
+	r.history = append(r.history, b.entry(e, orderview.ReturnWords(value)))
+}
+
+// word is an event type's last word: "confirmed" of "order.confirmed.v1".
+func word(eventType string) string {
+	_, word, _ := strings.Cut(strings.TrimSuffix(eventType, ".v1"), ".")
+	return word
+}
+
+// timeOf is under which name an order's time is kept; empty: it is not.
+func timeOf(eventType string, value order.Event) string {
+	switch value := value.(type) {
+	case order.Confirmed, order.Canceled, order.Expired, order.Completed:
+		return word(eventType)
+	case order.TransactionRecorded:
+		return "recorded " + string(value.TransactionID)
+	case order.TransactionSettled:
+		return "settled " + string(value.TransactionID)
+	case order.Shipped:
+		return "shipped " + string(value.ShipmentID)
+	case order.Delivered:
+		return "delivered " + string(value.ShipmentID)
+	case order.Placed, order.PutOnHold, order.HoldReleased, order.LinesCanceled, order.StockSettled, order.AllocationFailed,
+		order.AllocationRetried, order.AllocationRecovered, order.PaymentOrphaned, order.Archived, order.Unarchived:
+	}
+	return ""
+}
+
+// entry notes an event for a history. What it says in words is presentation,
+// and the view's alone; here it is only held against what the rows say.
+func (b *Book) entry(e *event, words string) entry {
+	return entry{
+		revision: e.Revision, eventType: b.intern(e.Type), actor: b.intern(e.meta.Actor), channel: b.intern(e.meta.Channel),
+		at: e.at, recordedAt: e.RecordedAt, position: e.Position, words: maphash.String(b.seed, words),
+	}
+}

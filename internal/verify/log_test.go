@@ -1,0 +1,459 @@
+package verify_test
+
+import (
+	"context"
+	"iter"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"daybook/domain/cart"
+	"daybook/domain/order"
+	"daybook/domain/returns"
+	"daybook/domain/stock"
+	"daybook/domain/unit"
+	"daybook/eventstore"
+	"daybook/eventstore/memory"
+	"daybook/internal/verify"
+)
+
+// facts writes events that need not be possible.
+func facts[E any](t *testing.T, log eventstore.Store, stream string, encode func(E) (string, []byte, error), events ...E) {
+	t.Helper()
+	for _, event := range events {
+		name, data, err := encode(event)
+		if err == nil {
+			_, err = log.Append(t.Context(), stream, eventstore.Any, []eventstore.Event{{ID: uuid.New(), Type: name, Data: data}})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+const (
+	inOrder      = "log: positions rise, revisions are dense, times never fall"
+	promised     = "stock: never promised beyond policy, never below zero"
+	oneEnd       = "reservations: one beginning, at most one end"
+	sumsOfEvents = "stock: every quantity is the sum of its events"
+	ordersAddUp  = "orders: lines, holdings and totals add up; nothing is left undone"
+	bothWays     = "stock and orders: each promise has its order, each order its promise"
+	cartsAgree   = "carts and orders: each checkout that succeeded has its order"
+	returnsAgree = "returns: received, refunded and taken back agree"
+)
+
+var later = time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// faulty is a log of facts about one SKU and one order, of which some are wrong.
+type faulty struct {
+	t   *testing.T
+	log eventstore.Store
+}
+
+var mugs = stock.Key{SKU: "MUG", Location: unit.DefaultLocation}
+
+// held is the reservation that the checkout of order o1 makes.
+var held = stock.ReservationIDFor("o1", mugs.SKU, mugs.Location)
+
+func (f faulty) stock(events ...stock.Event) {
+	f.t.Helper()
+	facts(f.t, f.log, stock.Stream(mugs.SKU, mugs.Location), stock.Encode, events...)
+}
+
+func (f faulty) order(events ...order.Event) {
+	f.t.Helper()
+	facts(f.t, f.log, order.Stream("o1"), order.Encode, events...)
+}
+
+func (f faulty) cart(events ...cart.Event) {
+	f.t.Helper()
+	facts(f.t, f.log, cart.Stream("c1"), cart.Encode, events...)
+}
+
+func (f faulty) comeback(events ...returns.Event) {
+	f.t.Helper()
+	facts(f.t, f.log, returns.Stream("r1"), returns.Encode, events...)
+}
+
+func (f faulty) receive(units unit.Quantity) { f.stock(stock.Received{Key: mugs, Quantity: units}) }
+
+func (f faulty) reserve(units unit.Quantity) {
+	f.stock(stock.Reserved{Key: mugs, ReservationID: held, OrderID: "o1", Quantity: units, ExpiresAt: later})
+}
+
+func (f faulty) release(units unit.Quantity) {
+	f.stock(stock.ReservationReleased{Key: mugs, ReservationID: held, OrderID: "o1", Quantity: units})
+}
+
+func (f faulty) commit(units unit.Quantity) {
+	f.stock(stock.ReservationCommitted{Key: mugs, ReservationID: held, OrderID: "o1", Quantity: units})
+}
+
+// placed is order o1 of so many mugs at 2.50.
+func placed(units unit.Quantity) order.Placed {
+	total := gbp("2.50").Times(units)
+	return order.Placed{
+		OrderID: "o1", Currency: "GBP", ConfirmBy: later, Total: total, Charge: total.Charge(),
+		Lines: []cart.Line{{Number: 1, SKU: mugs.SKU, Kind: unit.Stocked, Quantity: units, Price: gbp("2.50")}},
+		Held:  []cart.Held{{ReservationID: held, SKU: mugs.SKU, Location: mugs.Location, Quantity: units}},
+	}
+}
+
+var settled = order.StockSettled{Step: order.StepConfirm}
+
+func opened() cart.Event { return cart.Opened{CartID: "c1", Currency: "GBP"} }
+
+func started() cart.Event {
+	return cart.CheckoutStarted{OrderID: "o1", CartID: "c1", Currency: "GBP", HoldUntil: later}
+}
+
+func requested(units unit.Quantity) returns.Requested {
+	return returns.Requested{ReturnID: "r1", Currency: "GBP", Lines: []returns.Line{{
+		Number: 1, SKU: mugs.SKU, Kind: unit.Stocked, Quantity: units, Price: gbp("2.50"),
+	}}}
+}
+
+func received(units unit.Quantity) returns.Received {
+	return returns.Received{Receipt: 1, Lines: []returns.ReceivedLine{{
+		Line: 1, Quantity: units, Disposition: returns.Restocked, Location: mugs.Location,
+	}}}
+}
+
+func back(units unit.Quantity) stock.Returned {
+	return stock.Returned{Key: mugs, ReturnID: "r1", Receipt: 1, Quantity: units, Condition: stock.Available}
+}
+
+func TestEveryFaultOfTheLogIsFound(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		write func(f faulty)
+		check string // that finds it; empty: there is no fault
+		words string
+	}{
+		"nothing at all": {write: func(faulty) {}},
+		"an order that is as it should be": {write: func(f faulty) {
+			f.receive(5)
+			f.reserve(2)
+			f.order(placed(2), order.Confirmed{})
+			f.commit(2)
+			f.order(settled)
+		}},
+		"a stream of someone else's": {write: func(f faulty) {
+			facts(f.t, f.log, "weather-london", func(text string) (string, []byte, error) { return "rained", []byte(text), nil }, `{}`)
+		}},
+
+		"a reservation ended twice": {check: oneEnd, words: `is expired, and was "released" before`, write: func(f faulty) {
+			f.receive(5)
+			f.reserve(2)
+			f.release(2)
+			f.stock(stock.ReservationExpired{Key: mugs, ReservationID: held, OrderID: "o1", Quantity: 2})
+		}},
+		"an end without a beginning": {check: oneEnd, words: `is released, and was "" before`, write: func(f faulty) { f.release(2) }},
+		"a reservation begun again": {check: oneEnd, words: "begins again (released)", write: func(f faulty) {
+			f.receive(5)
+			f.reserve(2)
+			f.release(2)
+			f.reserve(2)
+			f.release(2)
+		}},
+		"more released than was held": {check: oneEnd, words: "held 2, 3 were released", write: func(f faulty) {
+			f.receive(5)
+			f.reserve(2)
+			f.release(3)
+		}},
+		"an extension of nothing": {check: oneEnd, words: "is extended and not open", write: func(f faulty) {
+			f.stock(stock.ReservationExtended{Key: mugs, ReservationID: held, ExpiresAt: later})
+		}},
+
+		"oversold stock": {check: promised, words: "promised 1 more than there is", write: func(f faulty) {
+			f.receive(5)
+			f.stock(stock.PolicySet{Key: mugs, Policy: stock.Policy{SafetyStock: 1}})
+			f.stock(stock.Allocated{Key: mugs, OrderID: "outside", Quantity: 5})
+		}},
+		"a backorder is not oversold": {write: func(f faulty) {
+			f.stock(stock.PolicySet{Key: mugs, Policy: stock.Policy{BackorderLimit: 1}})
+			f.stock(stock.Allocated{Key: mugs, OrderID: "outside", Quantity: 1})
+		}},
+		"a reservation committed when it was over, and its goods sold": {check: promised, words: "promised 5 more than there is", write: func(f faulty) {
+			f.receive(5)
+			f.stock(stock.Reserved{Key: mugs, ReservationID: "x", OrderID: "outside", Quantity: 5, ExpiresAt: time.Unix(0, 0)},
+				stock.Allocated{Key: mugs, OrderID: "other", Quantity: 5},
+				stock.ReservationCommitted{Key: mugs, ReservationID: "x", OrderID: "outside", Quantity: 5})
+		}},
+		"less than nothing": {check: promised, words: "-1 on hand", write: func(f faulty) {
+			f.receive(1)
+			f.stock(stock.TransferredOut{Key: mugs, TransferID: "x", To: "north", Quantity: 2})
+		}},
+		"goods for an order that was promised none": {check: promised, words: "2 more went to order outside than was promised", write: func(f faulty) {
+			f.receive(5)
+			f.stock(stock.Allocated{Key: mugs, OrderID: "other", Quantity: 1},
+				stock.Shipped{Key: mugs, OrderID: "outside", ShipmentID: "p", Quantity: 2})
+		}},
+		"a count of other goods than were there": {check: promised, words: "expected 4 on hand, there were 5", write: func(f faulty) {
+			f.receive(5)
+			f.stock(stock.Counted{Key: mugs, Expected: 4, Counted: 4})
+		}},
+		"goods in a condition that no rule counts": {check: sumsOfEvents, words: "unavailable: 0, want 2", write: func(f faulty) {
+			f.receive(5)
+			f.stock(stock.Moved{Key: mugs, From: stock.Available, To: "stolen", Quantity: 2})
+		}},
+
+		"a total that is not of the lines": {check: ordersAddUp, words: "total 7, its lines make 5", write: func(f faulty) {
+			f.receive(5)
+			f.reserve(2)
+			wrong := placed(2)
+			wrong.Total = gbp("7.00")
+			f.order(wrong)
+		}},
+		"lines that nothing is held for": {check: ordersAddUp, words: "MUG: 2 units open beyond what is held", write: func(f faulty) {
+			f.receive(5)
+			wrong := placed(2)
+			wrong.Held = nil
+			f.order(wrong)
+		}},
+		"more shipped than ordered": {check: ordersAddUp, words: "line 1: 0 of 2 canceled, 3 shipped", write: func(f faulty) {
+			f.receive(5)
+			f.reserve(2)
+			f.order(placed(2), order.Confirmed{})
+			f.commit(2)
+			f.order(settled, order.Shipped{ShipmentID: "p", Location: mugs.Location, Lines: []order.ShippedLine{{Line: 1, SKU: mugs.SKU, Kind: unit.Service, Quantity: 3}}})
+		}},
+		"a step whose stock was never settled": {check: ordersAddUp, words: "the stock of step confirm  is not settled", write: func(f faulty) {
+			f.receive(5)
+			f.reserve(2)
+			f.order(placed(2), order.Confirmed{})
+			f.commit(2)
+		}},
+
+		"a pending order that holds nothing": {check: bothWays, words: "order o1 is pending on 2 of MUG@main", write: func(f faulty) {
+			f.receive(5)
+			f.order(placed(2))
+		}},
+		"a pending order that holds less": {check: bothWays, words: "holds 1 (no end)", write: func(f faulty) {
+			f.receive(5)
+			f.reserve(1)
+			f.order(placed(2))
+		}},
+		"a confirmed order that was allocated nothing": {check: bothWays, words: "order o1 counts on 2 of MUG@main", write: func(f faulty) {
+			f.receive(5)
+			f.reserve(2)
+			f.order(placed(2))
+			f.release(2)
+			f.order(order.Confirmed{}, settled)
+		}},
+		"more allocated than the order is of": {check: bothWays, words: "allocated to order o1: 3, want 2", write: func(f faulty) {
+			f.receive(5)
+			f.reserve(2)
+			f.order(placed(2), order.Confirmed{})
+			f.commit(2)
+			f.order(settled)
+			f.stock(stock.Allocated{Key: mugs, OrderID: "o1", Quantity: 1})
+		}},
+		"a hold for an order that is canceled": {check: bothWays, words: "holds 2 for order o1, which is canceled", write: func(f faulty) {
+			f.receive(5)
+			f.reserve(2)
+			f.order(placed(2), order.Canceled{}, order.StockSettled{Step: order.StepCancel, Ref: "1"})
+		}},
+		"a hold for a checkout that was refused": {check: bothWays, words: "whose checkout was refused", write: func(f faulty) {
+			f.receive(5)
+			f.cart(opened(), started())
+			f.reserve(2)
+			f.cart(cart.CheckoutRefused{OrderID: "o1"})
+		}},
+
+		"a checkout without its order": {check: cartsAgree, words: "order o1 was not placed", write: func(f faulty) {
+			f.cart(opened(), started(), cart.CheckedOut{OrderID: "o1"})
+		}},
+		"a checkout that never ended": {check: cartsAgree, words: "checkout of order o1 has not ended", write: func(f faulty) {
+			f.cart(opened(), started())
+		}},
+		"an order of a cart that knows nothing of it": {check: cartsAgree, words: "order o1 is of cart c1, which was not checked out for it", write: func(f faulty) {
+			f.receive(5)
+			f.reserve(2)
+			f.cart(opened())
+			wrong := placed(2)
+			wrong.CartID = "c1"
+			f.order(wrong)
+		}},
+		"an order of another cart": {check: cartsAgree, words: "checked out as order o1, which is of cart ", write: func(f faulty) {
+			f.receive(5)
+			f.reserve(2)
+			f.cart(opened(), started(), cart.CheckedOut{OrderID: "o1"})
+			f.order(placed(2))
+		}},
+
+		"more received than requested": {check: returnsAgree, words: "line 1: 3 of 2 received", write: func(f faulty) {
+			f.comeback(requested(2), returns.Approved{}, received(3))
+			f.stock(back(3))
+			f.comeback(returns.StockSettled{Receipt: 1})
+		}},
+		"more refunded than received": {check: returnsAgree, words: "5.01 refunded, what was received is worth 5", write: func(f faulty) {
+			f.comeback(requested(2), returns.Approved{}, received(2), returns.Refunded{TransactionID: "t", Amount: gbp("5.01")})
+			f.stock(back(2))
+			f.comeback(returns.StockSettled{Receipt: 1})
+		}},
+		"less taken back than received": {check: returnsAgree, words: "took back 1, 2 were received", write: func(f faulty) {
+			f.comeback(requested(2), returns.Approved{}, received(2))
+			f.stock(back(1))
+			f.comeback(returns.StockSettled{Receipt: 1})
+		}},
+		"taken back and never received": {check: returnsAgree, words: "took back 1, 0 were received", write: func(f faulty) {
+			f.comeback(requested(2), returns.Approved{})
+			f.stock(back(1))
+		}},
+		"a receipt whose stock was never settled": {check: returnsAgree, words: "the stock of receipt 1 is not settled", write: func(f faulty) {
+			f.comeback(requested(2), returns.Approved{}, received(2))
+			f.stock(back(2))
+		}},
+		"a receipt of a line that is not there": {check: returnsAgree, words: "receipt 1 is of line 7, which is not there", write: func(f faulty) {
+			f.comeback(requested(2), returns.Approved{})
+			wrong := received(1)
+			wrong.Lines[0].Line = 7
+			f.comeback(wrong)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := faulty{t: t, log: memory.New()}
+			test.write(f)
+			_, report, err := verify.Log(t.Context(), f.log, time.Now(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if test.check == "" {
+				if found := differences(report); len(found) != 0 {
+					t.Errorf("found %q, want nothing", found)
+				}
+				return
+			}
+			wantOnly(t, report, test.check, test.words)
+		})
+	}
+}
+
+// twisted is a log whose events come out other than they went in.
+type twisted struct {
+	eventstore.Store
+	twist func(n int, e eventstore.Recorded) (_ eventstore.Recorded, keep bool)
+}
+
+func (w twisted) ReadAll(ctx context.Context, after eventstore.Position, filter eventstore.Filter, limit int) iter.Seq2[eventstore.Recorded, error] {
+	return func(yield func(eventstore.Recorded, error) bool) {
+		n := 0
+		for e, err := range w.Store.ReadAll(ctx, after, filter, limit) {
+			n++
+			e, keep := w.twist(n, e)
+			if keep && !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+func TestEveryFaultOfTheOrderIsFound(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		twist func(n int, e eventstore.Recorded) (eventstore.Recorded, bool)
+		words string
+	}{
+		"an event that was taken out": {words: "stream stock-MUG@main: revision 2, want 1", twist: func(n int, e eventstore.Recorded) (eventstore.Recorded, bool) {
+			return e, n != 2
+		}},
+		"a stream without its beginning": {words: "stream stock-MUG@main: revision 1, want 0", twist: func(n int, e eventstore.Recorded) (eventstore.Recorded, bool) {
+			return e, n != 1
+		}},
+		"a position that comes twice": {words: "position 1 comes after 1", twist: func(n int, e eventstore.Recorded) (eventstore.Recorded, bool) {
+			if n == 2 {
+				e.Position = eventstore.At(1)
+			}
+			return e, true
+		}},
+		"a time that falls": {words: "position 2 was recorded at", twist: func(n int, e eventstore.Recorded) (eventstore.Recorded, bool) {
+			if n == 2 {
+				e.RecordedAt = e.RecordedAt.Add(-time.Second)
+			}
+			return e, true
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := faulty{t: t, log: memory.New()}
+			f.receive(1)
+			f.receive(2)
+			f.receive(3)
+			_, report, err := verify.Log(t.Context(), twisted{f.log, test.twist}, time.Now(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantOnly(t, report, inOrder, test.words)
+		})
+	}
+}
+
+func TestAnEventThatCannotBeReadIsNamed(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		write func(f faulty)
+		want  string
+	}{
+		"an unknown type": {want: `stream stock-MUG@main, revision 1: unknown event type "stock.vanished.v1"`, write: func(f faulty) {
+			facts(f.t, f.log, "stock-MUG@main", func(s string) (string, []byte, error) { return "stock.vanished.v1", []byte(s), nil }, "{}")
+		}},
+		"a stream of no place": {want: "stream stock-MUG, revision 0", write: func(f faulty) {
+			facts(f.t, f.log, "stock-MUG", stock.Encode, stock.Event(stock.Received{Key: mugs, Quantity: 1}))
+		}},
+		"an event that no fold can take": {want: "stream stock-MUG@main, revision 1: stock.shipped.v1 cannot be folded", write: func(f faulty) {
+			f.stock(stock.Shipped{Key: mugs, OrderID: "outside", ShipmentID: "p", Quantity: 2}) // Evolve never sees one before a promise
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := faulty{t: t, log: memory.New()}
+			f.receive(1)
+			test.write(f)
+			if _, _, err := verify.Log(t.Context(), f.log, time.Now(), nil); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v, want %q", err, test.want)
+			}
+		})
+	}
+}
+
+func TestWorkUnderWayIsNotLeftUndone(t *testing.T) {
+	t.Parallel()
+	f := faulty{t: t, log: memory.New()}
+	f.cart(opened(), started())
+	f.receive(5)
+	f.reserve(2)
+	f.comeback(requested(2), returns.Approved{}, received(2))
+	now := time.Now()
+	for after, want := range map[time.Duration]int64{time.Second: 0, time.Hour: 2} {
+		report, err := verify.Run(t.Context(), verify.Config{Store: f.log, Now: now.Add(after), Grace: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if report.Differences != want {
+			t.Errorf("after %s: %d differences, want %d: %q", after, report.Differences, want, differences(report))
+		}
+	}
+}
+
+func TestVerifyingStopsWhenAsked(t *testing.T) {
+	t.Parallel()
+	f := faulty{t: t, log: memory.New()}
+	for range 2_000 {
+		f.receive(1)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	n := 0
+	log := twisted{f.log, func(_ int, e eventstore.Recorded) (eventstore.Recorded, bool) {
+		if n++; n == 1_000 {
+			stop()
+		}
+		return e, true
+	}}
+	if _, _, err := verify.Log(ctx, log, time.Now(), nil); err == nil || !strings.Contains(err.Error(), context.Canceled.Error()) {
+		t.Errorf("got %v, want that it was canceled", err)
+	}
+}

@@ -1,0 +1,155 @@
+package verify
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"daybook/eventstore"
+	"daybook/projections"
+)
+
+// models are the read models of one database at one moment.
+type models struct {
+	tx      pgx.Tx
+	waiting []*model // not compared yet, by where they stand
+	posted  *Check   // how far they are
+	rows    []*Check
+}
+
+// model is the build of a view that is in use.
+type model struct {
+	view     projections.View
+	schema   string
+	position eventstore.Position
+	behind   int64 // events of the log that it has not posted, and should have
+	compared bool
+}
+
+// comparers compare the tables of each view with the fold.
+var comparers = map[string]func(context.Context, *Book, source) ([]*Check, error){
+	"orders":   compareOrders,
+	"stock":    compareStock,
+	"carts":    compareCarts,
+	"products": compareProducts,
+	"sales":    compareSales,
+}
+
+// openModels finds the builds in use. It begins what the transaction sees.
+func openModels(ctx context.Context, tx pgx.Tx, views []projections.View) (*models, error) {
+	m := &models{tx: tx, posted: &Check{Name: "views: each is in use and has posted the log"}}
+	rows, err := tx.Query(ctx, `SELECT view, schema_name, version, setting, position, error FROM projections.builds WHERE state = 'active'`)
+	if err != nil {
+		return nil, fmt.Errorf("read builds: %w", err)
+	}
+	builds := map[string]projection{}
+	var b projection
+	_, err = pgx.ForEachRow(rows, []any{&b.view, &b.schema, &b.version, &b.setting, &b.position, &b.failure}, func() error {
+		builds[b.view] = b
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read builds: %w", err)
+	}
+	for _, view := range views {
+		if comparers[view.Name] == nil {
+			return nil, fmt.Errorf("nothing is known of view %s", view.Name)
+		}
+		m.posted.Examined++
+		b, used := builds[view.Name]
+		switch {
+		case !used:
+			m.posted.differ("view %s: no build of it is in use", view.Name)
+			continue
+		case b.version != view.Version || b.setting != view.Setting:
+			m.posted.differ("view %s was made by version %d with %q; this program's is version %d with %q", view.Name, b.version, b.setting, view.Version, view.Setting)
+			continue
+		case b.failure != "":
+			m.posted.differ("view %s stopped at position %s: %s", view.Name, b.position, b.failure)
+		}
+		position, err := eventstore.ParsePosition(b.position)
+		if err != nil {
+			return nil, fmt.Errorf("checkpoint of view %s: %w", view.Name, err)
+		}
+		m.waiting = append(m.waiting, &model{view: view, schema: b.schema, position: position})
+	}
+	slices.SortStableFunc(m.waiting, func(x, y *model) int { return x.position.Compare(y.position) })
+	return m, nil
+}
+
+// projection is a row of projections.builds.
+type projection struct {
+	view, schema, setting, position, failure string
+	version                                  int
+}
+
+// comeTo compares the models that stand before an event: the book holds what
+// they do.
+func (m *models) comeTo(ctx context.Context, b *Book, e *event, upTo eventstore.Position) error {
+	if m == nil {
+		return nil
+	}
+	for _, waiting := range m.waiting {
+		if !waiting.position.Before(e.Position) {
+			return nil // and so do the others
+		}
+		if err := m.compare(ctx, b, waiting); err != nil {
+			return err
+		}
+		claimed := eventstore.Filter{TypePrefixes: waiting.view.Claims}
+		if !upTo.Before(e.Position) && claimed.Selects(e.Type, e.Stream) {
+			waiting.behind++
+		}
+	}
+	return nil
+}
+
+// finish compares the models that stand at the end of the log.
+func (m *models) finish(ctx context.Context, b *Book, head eventstore.Position) error {
+	if m == nil {
+		return nil
+	}
+	for _, waiting := range m.waiting {
+		if err := m.compare(ctx, b, waiting); err != nil {
+			return err
+		}
+		if waiting.behind > 0 {
+			m.posted.differ("view %s is at position %s, %d events behind", waiting.view.Name, waiting.position, waiting.behind)
+		}
+		if head.Before(waiting.position) {
+			m.posted.differ("view %s is at position %s, and the log ends at %s: it was made from another log", waiting.view.Name, waiting.position, head)
+		}
+	}
+	return nil
+}
+
+// compare compares a model, once. Facts that no program of ours can have written
+// may be more than a fold's questions can bear: that is an error, not a crash.
+func (m *models) compare(ctx context.Context, b *Book, waiting *model) (err error) {
+	if waiting.compared {
+		return nil
+	}
+	waiting.compared = true
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("view %s cannot be compared: %v", waiting.view.Name, cause)
+		}
+	}()
+	checks, err := comparers[waiting.view.Name](ctx, b, source{tx: m.tx, schema: waiting.schema})
+	if err != nil {
+		return fmt.Errorf("view %s: %w", waiting.view.Name, err)
+	}
+	m.rows = append(m.rows, checks...)
+	return nil
+}
+
+func (m *models) checks() []*Check {
+	if m == nil {
+		return nil
+	}
+	slices.SortFunc(m.rows, func(x, y *Check) int { return cmp.Compare(x.Name, y.Name) })
+	return append([]*Check{m.posted}, m.rows...)
+}

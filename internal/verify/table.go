@@ -1,0 +1,136 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/shopspring/decimal"
+)
+
+// source is where the tables of a build are.
+type source struct {
+	tx     pgx.Tx
+	schema string
+}
+
+// row is one row of a table while it is compared; every row of the table is
+// scanned into the same one.
+type row[K comparable, V any] interface {
+	// into gives where the columns go, in the order of the table's list.
+	into() []any
+	key() K
+	compare(want V, d *deviation)
+}
+
+// deviation collects what is wrong with one row.
+type deviation struct{ columns []string }
+
+// column compares one column. Times count to the microsecond, as Postgres keeps
+// them; amounts by their worth.
+func (d *deviation) column(name string, got, want any) {
+	if !same(got, want) {
+		d.columns = append(d.columns, fmt.Sprintf("%s is %v, want %v", name, shown(got), shown(want)))
+	}
+}
+
+func same(got, want any) bool {
+	switch got := got.(type) {
+	case time.Time:
+		want, ok := want.(time.Time)
+		return ok && got.Equal(want.Truncate(time.Microsecond))
+	case *time.Time:
+		want, ok := want.(*time.Time)
+		return ok && (got == nil) == (want == nil) && (got == nil || same(*got, *want))
+	case decimal.Decimal:
+		want, ok := want.(decimal.Decimal)
+		return ok && got.Equal(want)
+	case []string:
+		want, ok := want.([]string)
+		return ok && slices.Equal(got, want)
+	}
+	return got == want
+}
+
+func shown(value any) any {
+	switch value := value.(type) {
+	case time.Time:
+		return value.UTC().Format(time.RFC3339Nano)
+	case *time.Time:
+		if value == nil {
+			return "none"
+		}
+		return shown(*value)
+	case string:
+		return fmt.Sprintf("%q", value)
+	}
+	return value
+}
+
+// document compares a JSON document with what it must be, byte for byte.
+func (d *deviation) document(name string, got, want []byte) {
+	if string(got) == string(want) {
+		return
+	}
+	at := 0
+	for at < min(len(got), len(want)) && got[at] == want[at] {
+		at++
+	}
+	d.columns = append(d.columns, fmt.Sprintf("%s has %q, want %q", name, around(got, at), around(want, at)))
+}
+
+// around is the text at a place, with a little of what stands before it.
+func around(text []byte, at int) string {
+	const before, after = 20, 40
+	return string(text[max(0, at-before):min(len(text), at+after)])
+}
+
+// compareTable holds a table against what the log says is in it: every row, and
+// every row that should be there. The rows stream by.
+func compareTable[K comparable, V any](ctx context.Context, from source, table, columns string, want map[K]V, r row[K, V]) (*Check, error) {
+	check := &Check{Name: "read." + table}
+	rows, err := from.tx.Query(ctx, `SELECT `+columns+` FROM `+pgx.Identifier{from.schema, table}.Sanitize())
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", table, err)
+	}
+	seen := make(map[K]struct{}, len(want))
+	var surplus, wrong []string
+	_, err = pgx.ForEachRow(rows, r.into(), func() error {
+		check.Examined++
+		key := r.key()
+		should, known := want[key]
+		if !known {
+			surplus = append(surplus, fmt.Sprintf("%v is there, and nothing in the log makes it", key))
+			return nil
+		}
+		seen[key] = struct{}{}
+		var d deviation
+		r.compare(should, &d)
+		if len(d.columns) > 0 {
+			wrong = append(wrong, fmt.Sprintf("%v: %s", key, strings.Join(d.columns, "; ")))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", table, err)
+	}
+	var missing []string
+	if len(seen) < len(want) {
+		for key := range want {
+			if _, ok := seen[key]; !ok {
+				check.Examined++
+				missing = append(missing, fmt.Sprintf("%v is missing", key))
+			}
+		}
+	}
+	for _, differences := range [][]string{missing, surplus, wrong} {
+		slices.Sort(differences)
+		for _, difference := range differences {
+			check.differ("%s", difference)
+		}
+	}
+	return check, nil
+}
