@@ -109,7 +109,8 @@ func BenchmarkAppend(b *testing.B) {
 		{1, 1, true}, {16, 1, true}, {64, 1, true}, {256, 1, true}, {256, 1, false}, {1024, 1, true}, {32, 30, true}, {32, 30, false}, {64, 1000, false},
 	} {
 		b.Run(fmt.Sprintf("callers=%d/events=%d/known=%t", c.callers, c.events, c.known), func(b *testing.B) {
-			store := open(b, migrated(b))
+			pool := migrated(b)
+			store := open(b, pool)
 			const streams = 32 // per caller
 			revisions := make([][streams]int64, c.callers)
 			turns := make([]int, c.callers)
@@ -131,6 +132,11 @@ func BenchmarkAppend(b *testing.B) {
 				*revision = result.Revision
 				return err
 			})
+			var perCommit float64
+			if err := pool.QueryRow(b.Context(), "SELECT count(*)::float / count(DISTINCT recorded_at) FROM eventstore.events").Scan(&perCommit); err != nil {
+				b.Fatal(err)
+			}
+			b.ReportMetric(perCommit, "events/commit")
 		})
 	}
 }

@@ -20,9 +20,14 @@ const sessionSQL = `SELECT
 	set_config('client_min_messages', 'warning', false),
 	set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false)`
 
-// connect opens one of the engine's own connections.
+// connect opens one of the engine's own connections, to where the pool's lead.
 func (s *Store) connect(ctx context.Context, role string) (*pgx.Conn, error) {
-	config := s.config.Copy()
+	config := s.config.ConnConfig.Copy()
+	if s.config.BeforeConnect != nil { // credentials that change come from there
+		if err := s.config.BeforeConnect(ctx, config); err != nil {
+			return nil, fmt.Errorf("connect %s: %w", role, err)
+		}
+	}
 	config.RuntimeParams["application_name"] = "daybook event store " + role
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {

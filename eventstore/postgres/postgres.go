@@ -13,7 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/semaphore"
 
@@ -46,7 +45,7 @@ const (
 // the pool's address must not lead through a transaction pooler.
 type Store struct {
 	pool   *pgxpool.Pool
-	config *pgx.ConnConfig
+	config *pgxpool.Config
 	logger *slog.Logger
 	wait   time.Duration
 	room   *semaphore.Weighted // bytes in the queue
@@ -82,7 +81,7 @@ func Open(ctx context.Context, pool *pgxpool.Pool, options Options) (*Store, err
 	}
 	s := &Store{
 		pool:   pool,
-		config: pool.Config().ConnConfig,
+		config: pool.Config(),
 		logger: options.Logger,
 		wait:   options.QueueWait,
 		room:   semaphore.NewWeighted(max(options.QueueBytes, eventstore.MaxAppendBytes+appendOverhead)),

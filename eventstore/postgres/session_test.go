@@ -21,7 +21,7 @@ func TestSessionSettings(t *testing.T) {
 		if _, err := pool.Exec(t.Context(), "ALTER DATABASE "+pool.Config().ConnConfig.Database+" SET synchronous_commit = "+given); err != nil {
 			t.Fatal(err)
 		}
-		store := &Store{config: pool.Config().ConnConfig}
+		store := &Store{config: pool.Config()}
 		conn, err := store.connect(t.Context(), "writer")
 		if err != nil {
 			t.Fatal(err)

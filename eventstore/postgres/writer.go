@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -52,6 +53,9 @@ func (w *writer) run(ctx context.Context) {
 		slices.SortFunc(batch, func(a, b *request) int { return strings.Compare(a.stream, b.stream) })
 		w.record(ctx, w.store.queue.seal(batch), false)
 		w.store.queue.release(batch)
+		// Let the callers just answered come back with their next appends: taken
+		// at once, the next batch would be a third smaller (64 callers).
+		runtime.Gosched()
 	}
 }
 

@@ -31,9 +31,6 @@ CREATE TABLE eventstore.events (
     CONSTRAINT events_id_key UNIQUE (event_id)
 );
 
--- The log only grows, so most vacuuming of it is for the visibility map alone.
-ALTER TABLE eventstore.events SET (autovacuum_analyze_scale_factor = 0.02);
-
 -- The head: one row, the position of the last event. An append takes it last
 -- and keeps it until commit, which is what makes positions follow each other
 -- without gaps and become visible in order. It is updated by every batch, so
