@@ -150,6 +150,9 @@ func (n *node) background(ctx context.Context, name string, run func(context.Con
 		if ctx.Err() != nil {
 			return
 		}
+		if err == nil {
+			err = errors.New("it had no reason to")
+		}
 		select {
 		case n.failed <- fmt.Errorf("%s ended: %w", name, err):
 		default:

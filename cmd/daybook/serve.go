@@ -113,11 +113,12 @@ func (s *server) close(ctx context.Context) error {
 	began := time.Now()
 	requests, done := context.WithTimeout(ctx, httpStopMax)
 	defer done()
-	err := s.http.Shutdown(requests)
-	if err != nil {
-		err = errors.Join(fmt.Errorf("requests still under way: %w", err), s.http.Close())
+	if err := s.http.Shutdown(requests); err != nil {
+		// A client that does not come to an end must not keep the others waiting.
+		s.log.WarnContext(ctx, "requests still under way are cut off", "error", err)
+		s.http.Close() //nolint:errcheck // the listener is closed already
 	}
-	err = errors.Join(err, s.node.close(ctx))
+	err := s.node.close(ctx)
 	s.log.InfoContext(ctx, "stopped", "seconds", time.Since(began).Seconds())
 	return err
 }

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"bufio"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// hang begins a request and does not end it.
+func hang(t *testing.T, url string) {
+	t.Helper()
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	if _, err := conn.Write([]byte("POST /v1/carts HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	// The server asks for the body once it has begun with the request.
+	line, err := bufio.NewReader(conn).ReadString('\n')
+	if err != nil || !strings.Contains(line, "100") {
+		t.Fatalf("%q, %v; want to be asked for the body", line, err)
+	}
+}
+
+func TestASignalStopsTheServerInTimeThoughAClientHangs(t *testing.T) {
+	t.Parallel()
+	dir := dataDir(t)
+	server := startChild(t, build(t), dir)
+	hang(t, server.url)
+	began := time.Now()
+	if code := server.terminate(t); code != exitOK {
+		t.Errorf("exit code %d, want %d", code, exitOK)
+	}
+	if took := time.Since(began); took > stopMax+time.Second {
+		t.Errorf("it took %s to stop", took)
+	}
+	if pid := postmaster(t, dir); pid != 0 {
+		t.Errorf("the database still runs, as process %d", pid)
+	}
+}
+
+func TestASecondSignalEndsTheServerAtOnce(t *testing.T) {
+	t.Parallel()
+	dir := dataDir(t)
+	server := startChild(t, build(t), dir)
+	hang(t, server.url)
+	if err := server.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, httpStopMax/2, "the server begins to stop", func() bool { return strings.Contains(server.log.String(), "stopping") })
+	server.terminate(t)
+	status, ok := server.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if !ok || !status.Signaled() || status.Signal() != syscall.SIGTERM {
+		t.Errorf("the process ended by %s, want by the second signal", server.cmd.ProcessState)
+	}
+	// The database sees its parent's end and stops too; the next start waits for it.
+	if code := startChild(t, build(t), dir).terminate(t); code != exitOK {
+		t.Errorf("exit code %d after the next start, want %d", code, exitOK)
+	}
+}
