@@ -41,7 +41,7 @@ func WithClock(now func() time.Time) Option {
 // New makes an empty log.
 func New(options ...Option) *Store {
 	s := &Store{
-		now:     time.Now, //nolint:forbidigo // the default of the clock that is otherwise given
+		now:     time.Now,
 		streams: make(map[string][]int),
 		ids:     make(map[uuid.UUID]int),
 		changed: make(chan struct{}),
@@ -73,13 +73,9 @@ func (s *Store) Append(ctx context.Context, stream string, expected eventstore.E
 }
 
 func matches(expected eventstore.Expected, revision int64) bool {
-	switch expected {
-	case eventstore.Any:
-		return true
-	case eventstore.StreamExists:
-		return revision >= 0
-	}
-	return revision == int64(expected)
+	return expected == eventstore.Any ||
+		expected == eventstore.StreamExists && revision >= 0 ||
+		int64(expected) == revision
 }
 
 // recordedBefore answers an append of ids that the log knows already: all of

@@ -60,7 +60,7 @@ func (s *Store) Head(ctx context.Context) (eventstore.Position, error) {
 
 func (s *Store) head(ctx context.Context) (head uint64, err error) {
 	err = s.pool.QueryRow(ctx, headSQL).Scan(&head)
-	return head, err //nolint:wrapcheck // wrapped by its callers, which know for whom it was
+	return head, err // wrapped by its callers, which know for whom it was
 }
 
 // ReadStream implements eventstore.Store.
@@ -176,7 +176,7 @@ func (p *pager) page(ctx context.Context, pool *pgxpool.Pool, after, upTo uint64
 		upTo = min(upTo, after+filteredPage)
 		page, full, err = readPage(ctx, pool, filteredSQL, after, upTo, rows, p.types, p.streams)
 	} else {
-		upTo = min(upTo, after+uint64(rows)) //nolint:gosec // positive
+		upTo = min(upTo, after+uint64(rows))
 		page, full, err = readPage(ctx, pool, logSQL, after, upTo, rows)
 	}
 	if err != nil {
@@ -208,7 +208,7 @@ func (s *sizer) adapt(got int, full bool) {
 func readPage(ctx context.Context, pool *pgxpool.Pool, query string, args ...any) (page []eventstore.Recorded, full bool, err error) {
 	rows, err := pool.Query(ctx, query, append([]any{pgx.QueryResultFormats{pgx.BinaryFormatCode}}, args...)...)
 	if err != nil {
-		return nil, false, err //nolint:wrapcheck // wrapped by readError
+		return nil, false, err // wrapped by readError
 	}
 	defer rows.Close()
 	names := make(map[string]string, 16)
@@ -224,7 +224,7 @@ func readPage(ctx context.Context, pool *pgxpool.Pool, query string, args ...any
 		}
 	}
 	rows.Close()
-	return page, full, rows.Err() //nolint:wrapcheck // wrapped by readError
+	return page, full, rows.Err() // wrapped by readError
 }
 
 var errRow = errors.New("a row of eventstore.events has an unknown form")

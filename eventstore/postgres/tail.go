@@ -217,7 +217,7 @@ func (t *tail) read(after uint64) view {
 	}
 	v.events = make([]eventstore.Recorded, min(fromTail, t.last-after))
 	for i := range v.events {
-		v.events[i] = t.events[(after+1+uint64(i))%tailEvents] //nolint:gosec // never negative
+		v.events[i] = t.events[(after+1+uint64(i))%tailEvents]
 	}
 	return v
 }

@@ -31,17 +31,17 @@ func (a *array) reset(element uint32) {
 
 func (a *array) begin(size int) {
 	a.size++
-	a.bytes = binary.BigEndian.AppendUint32(a.bytes, uint32(size)) //nolint:gosec // bounded by eventstore.CheckAppend
+	a.bytes = binary.BigEndian.AppendUint32(a.bytes, uint32(size))
 }
 
 func (a *array) addInt4(n int) {
 	a.begin(4)
-	a.bytes = binary.BigEndian.AppendUint32(a.bytes, uint32(n)) //nolint:gosec // counts the events of one batch
+	a.bytes = binary.BigEndian.AppendUint32(a.bytes, uint32(n))
 }
 
 func (a *array) addInt8(n int64) {
 	a.begin(8)
-	a.bytes = binary.BigEndian.AppendUint64(a.bytes, uint64(n)) //nolint:gosec // two's complement is wanted
+	a.bytes = binary.BigEndian.AppendUint64(a.bytes, uint64(n))
 }
 
 func (a *array) addText(s string) {
@@ -179,7 +179,7 @@ func decodeArray[T any](column []byte, length, width int, read func([]byte) T) (
 		if len(rest) < 4 {
 			return nil, errAnswer
 		}
-		size := int32(binary.BigEndian.Uint32(rest)) //nolint:gosec // -1 is null
+		size := int32(binary.BigEndian.Uint32(rest))
 		rest = rest[4:]
 		if size < 0 {
 			continue
@@ -193,8 +193,8 @@ func decodeArray[T any](column []byte, length, width int, read func([]byte) T) (
 	return values, nil
 }
 
-func int8Of(b []byte) int64   { return int64(binary.BigEndian.Uint64(b)) } //nolint:gosec // two's complement
-func int2Of(b []byte) int16   { return int16(binary.BigEndian.Uint16(b)) } //nolint:gosec // two's complement
+func int8Of(b []byte) int64   { return int64(binary.BigEndian.Uint64(b)) }
+func int2Of(b []byte) int16   { return int16(binary.BigEndian.Uint16(b)) }
 func idOf(b []byte) uuid.UUID { return uuid.UUID(b) }
 
 // epoch is Postgres's, in microseconds of Unix time: 2000-01-01.

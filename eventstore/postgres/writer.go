@@ -64,7 +64,7 @@ func (w *writer) run(ctx context.Context) {
 func (w *writer) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, connectTime)
 	defer cancel()
-	now := time.Now() //nolint:forbidigo // the idle time of a connection is real time
+	now := time.Now()
 	if w.conn != nil && (w.conn.IsClosed() || now.Sub(w.used) > idleTrusted && w.conn.Ping(ctx) != nil) {
 		w.disconnect()
 	}
@@ -170,7 +170,7 @@ func (w *writer) call(ctx context.Context, batch []*request, checkIDs bool) (ans
 		a, decoded = decodeAnswer(reader.Values(), len(batch))
 	}
 	if _, err := reader.Close(); err != nil {
-		return answer{}, err //nolint:wrapcheck // judged by its caller, wrapped in translate
+		return answer{}, err // judged by its caller, wrapped in translate
 	}
 	return a, decoded
 }

@@ -23,7 +23,7 @@ func TestSuiteCatchesBrokenEngines(t *testing.T) {
 			t.Parallel()
 			rule := strings.ReplaceAll(broken.caughtBy, " ", "_")
 			run := "^TestBrokenEngine$/^" + regexp.QuoteMeta(rule) + "$"
-			child := exec.CommandContext(t.Context(), os.Args[0], "-test.v", "-test.run", run) //nolint:gosec // this test binary itself
+			child := exec.CommandContext(t.Context(), os.Args[0], "-test.v", "-test.run", run)
 			child.Env = append(os.Environ(), brokenEnv+"="+name)
 			output, err := child.CombinedOutput()
 			if err == nil || !strings.Contains(string(output), "--- FAIL: TestBrokenEngine/"+rule) {

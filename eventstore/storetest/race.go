@@ -235,7 +235,7 @@ func contextEndsOnTheWay(l *log) {
 			again, err := l.Append(l.ctx, stream, eventstore.NoStream, events)
 			switch {
 			case err != nil:
-				return fmt.Errorf("repeated after %v: %w", firstErr, err)
+				return fmt.Errorf("repeated after %w: %w", firstErr, err)
 			case firstErr == nil && (!again.Replayed || again.Revision != first.Revision || again.Position != first.Position):
 				return fmt.Errorf("appended as %+v, repeated as %+v", first, again)
 			case firstErr != nil && !unknown && again.Replayed:

@@ -28,8 +28,17 @@ func streamPages(l *log) {
 		limit       int
 		first, last int // of whole, half open
 	}{
-		{0, 0, 0, n}, {0, 1, 0, 1}, {0, n, 0, n}, {0, n + 1, 0, n}, {7, 0, 7, n}, {7, 5, 7, 12},
-		{n - 1, 0, n - 1, n}, {n - 1, 9, n - 1, n}, {n, 0, n, n}, {n, 3, n, n}, {n + 1000, 0, n, n},
+		{0, 0, 0, n},
+		{0, 1, 0, 1},
+		{0, n, 0, n},
+		{0, n + 1, 0, n},
+		{7, 0, 7, n},
+		{7, 5, 7, 12},
+		{n - 1, 0, n - 1, n},
+		{n - 1, 9, n - 1, n},
+		{n, 0, n, n},
+		{n, 3, n, n},
+		{n + 1000, 0, n, n},
 	} {
 		var got []eventstore.Recorded
 		for e, err := range l.ReadStream(l.ctx, stream, c.from, c.limit) {
