@@ -119,7 +119,8 @@ func (l *lane[S, C, E]) loadSnapshot(ctx context.Context) error {
 		l.handler.options.Logger.Warn("snapshot unreadable, folding from the start", "stream", l.stream, "error", err)
 		return nil
 	}
-	l.state, l.revision, l.position, l.saved = body.State, snapshot.Revision, body.Position, snapshot.Revision
+	l.state, l.revision, l.position = body.State, snapshot.Revision, body.Position
+	l.saved, l.savedSize = snapshot.Revision, int64(len(snapshot.Data))
 	for _, r := range body.Done {
 		l.done.add(r)
 	}
@@ -171,11 +172,16 @@ func (l *lane[S, C, E]) remember(tail []eventstore.Recorded) error {
 	return nil
 }
 
+// snapshotBytes is how much of a snapshot an event may cost. Without it a state
+// that grows with its stream (an SKU's open reservations) would be written whole
+// so often that the snapshots outweigh the log.
+const snapshotBytes = 256
+
 // snapshot keeps the state when enough has happened since the last one. The
 // state is encoded now, for it goes on changing; saving it need not be waited for.
 func (l *lane[S, C, E]) snapshot() {
 	every, snapshots := l.handler.aggregate.SnapshotEvery, l.handler.options.Snapshots
-	if every == 0 || snapshots == nil || l.revision-max(l.saved, -1) < every {
+	if every == 0 || snapshots == nil || l.revision-max(l.saved, -1) < max(every, l.savedSize/snapshotBytes) {
 		return
 	}
 	l.saved = l.revision
@@ -184,6 +190,7 @@ func (l *lane[S, C, E]) snapshot() {
 		l.handler.options.Logger.Error("state cannot be encoded as a snapshot", "stream", l.stream, "error", err)
 		return
 	}
+	l.savedSize = int64(len(data))
 	snapshot := Snapshot{Stream: l.stream, FoldVersion: l.handler.aggregate.FoldVersion, Revision: l.revision, Data: data}
 	l.handler.work.Add(1)
 	go func() {

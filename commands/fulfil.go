@@ -32,7 +32,7 @@ func (s *Service) Order(ctx context.Context, call Call, id unit.OrderID, command
 	if err != nil {
 		return answer, err
 	}
-	last, err := s.fulfil(ctx, call.Meta, id)
+	last, err := s.fulfil(ctx, call.Meta, id, justSeen)
 	answer.Revision, answer.Position = max(answer.Revision, last.Revision), later(answer.Position, last.Position)
 	return answer, err
 }
@@ -73,7 +73,7 @@ func (s *Service) FinishOrder(ctx context.Context, work Work) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.fulfil(ctx, meta, unit.OrderID(work.ID))
+	_, err = s.fulfil(ctx, meta, unit.OrderID(work.ID), 0)
 	return err
 }
 
@@ -81,13 +81,17 @@ func (s *Service) FinishOrder(ctx context.Context, work Work) error {
 // failed allocation to a cancel, the cancel to a refund).
 const maxFulfilRounds = 10
 
+// justSeen is how old the state of an order may be that was recorded or read in
+// the same call. What another node has added since is that node's to follow up.
+const justSeen = time.Second
+
 // fulfil carries out what is left of an order's process, and returns the answer
-// to its last command.
-func (s *Service) fulfil(ctx context.Context, meta eventstore.Metadata, id unit.OrderID) (Answer[order.Event], error) {
+// to its last command. The order's state may be as old as maxAge.
+func (s *Service) fulfil(ctx context.Context, meta eventstore.Metadata, id unit.OrderID, maxAge time.Duration) (Answer[order.Event], error) {
 	var last Answer[order.Event]
 	for range maxFulfilRounds {
 		var process fulfilment.Process
-		err := s.Orders.View(ctx, order.Stream(string(id)), func(state order.State, _ int64) {
+		err := s.Orders.Glance(ctx, order.Stream(string(id)), maxAge, func(state order.State, _ int64) {
 			process = fulfilment.Begin(state, s.policy.Remedy)
 		})
 		if err != nil {

@@ -505,6 +505,54 @@ func TestALongStreamIsFoldedFromItsSnapshot(t *testing.T) {
 	}
 }
 
+// scales weighs the snapshots it is given, and keeps none.
+type scales struct {
+	mu              sync.Mutex
+	total, heaviest int
+}
+
+func (s *scales) Load(context.Context, string, int) (*Snapshot, error) { return nil, nil }
+
+func (s *scales) Save(_ context.Context, snapshot Snapshot) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.total += len(snapshot.Data)
+	s.heaviest = max(s.heaviest, len(snapshot.Data))
+	return nil
+}
+
+func TestSnapshotsOfAGrowingStateDoNotOutweighTheLog(t *testing.T) {
+	t.Parallel()
+	diaries := Aggregate[string, string, string]{
+		Category: "diary", FoldVersion: 1, SnapshotEvery: 1,
+		Decide: func(page, _ string) ([]string, error) { return []string{page}, nil },
+		Evolve: func(diary, page string) string { return diary + page },
+		Encode: func(page string) (string, []byte, error) { return "diary.written.v1", []byte(`{"page":"` + page + `"}`), nil },
+		Decode: func(string, []byte) (string, error) { return "", errors.New("nothing is read back here") },
+	}
+	scales := &scales{}
+	handler := NewHandler(memory.New(), diaries, Options{Snapshots: scales})
+	const pages = 500
+	page := strings.Repeat("x", 1000)
+	for range pages {
+		_, err := handler.Handle(t.Context(), Request[string]{
+			Stream: "diary-1", Meta: eventstore.Metadata{CommandID: uuid.New()}, Commands: []string{page},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := handler.Close(t.Context()); err != nil { // waits for the snapshots
+		t.Fatal(err)
+	}
+	if scales.heaviest < 100*len(page) {
+		t.Errorf("the heaviest snapshot has %d bytes: none was taken of the grown state", scales.heaviest)
+	}
+	if before := scales.total - scales.heaviest; before > pages*snapshotBytes {
+		t.Errorf("snapshots of %d bytes for %d events, want at most %d for each before the last", before, pages, snapshotBytes)
+	}
+}
+
 func TestIdleStreamsAreForgotten(t *testing.T) {
 	t.Parallel()
 	store := memory.New()

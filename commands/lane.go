@@ -63,13 +63,14 @@ type lane[S, C, E any] struct {
 	queue   []*job[S, C, E]
 	running bool
 
-	loaded   bool
-	state    S
-	revision int64
-	position eventstore.Position
-	done     receipts
-	saved    int64     // revision of the newest snapshot
-	checked  time.Time // when the state was last known to be the log's
+	loaded    bool
+	state     S
+	revision  int64
+	position  eventstore.Position
+	done      receipts
+	saved     int64     // revision of the newest snapshot
+	savedSize int64     // bytes of it
+	checked   time.Time // when the state was last known to be the log's
 }
 
 func (l *lane[S, C, E]) run() {
