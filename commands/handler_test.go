@@ -527,7 +527,9 @@ func TestSnapshotsOfAGrowingStateDoNotOutweighTheLog(t *testing.T) {
 		Category: "diary", FoldVersion: 1, SnapshotEvery: 1,
 		Decide: func(page, _ string) ([]string, error) { return []string{page}, nil },
 		Evolve: func(diary, page string) string { return diary + page },
-		Encode: func(page string) (string, []byte, error) { return "diary.written.v1", []byte(`{"page":"` + page + `"}`), nil },
+		Encode: func(page string) (string, []byte, error) {
+			return "diary.written.v1", []byte(`{"page":"` + page + `"}`), nil
+		},
 		Decode: func(string, []byte) (string, error) { return "", errors.New("nothing is read back here") },
 	}
 	scales := &scales{}
