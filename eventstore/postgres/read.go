@@ -37,6 +37,7 @@ const (
 	firstPage    = 500
 	largestPage  = 5000
 	smallestPage = 16
+	shortStream  = 16 // events that most streams do not exceed
 	pageBytes    = 4 << 20
 	// filteredPage is the number of events examined at a time: so many, at most,
 	// lie between two marks of a subscription.
@@ -82,7 +83,7 @@ func (s *Store) readStream(ctx context.Context, stream string, from int64, limit
 		if limit > 0 {
 			rows = min(rows, limit-given)
 		}
-		page, full, err := readPage(ctx, s.pool, streamSQL, stream, from, rows)
+		page, full, err := readPage(ctx, s.pool, shortStream, streamSQL, stream, from, rows)
 		if err != nil {
 			return readError(ctx, "read stream "+stream, err)
 		}
@@ -174,10 +175,10 @@ func (p *pager) page(ctx context.Context, pool *pgxpool.Pool, after, upTo uint64
 	var full bool
 	if p.filtered {
 		upTo = min(upTo, after+filteredPage)
-		page, full, err = readPage(ctx, pool, filteredSQL, after, upTo, rows, p.types, p.streams)
+		page, full, err = readPage(ctx, pool, 0, filteredSQL, after, upTo, rows, p.types, p.streams)
 	} else {
 		upTo = min(upTo, after+uint64(rows))
-		page, full, err = readPage(ctx, pool, logSQL, after, upTo, rows)
+		page, full, err = readPage(ctx, pool, int(upTo-after), logSQL, after, upTo, rows)
 	}
 	if err != nil {
 		return nil, after, err
@@ -204,13 +205,15 @@ func (s *sizer) adapt(got int, full bool) {
 	}
 }
 
-// readPage reads rows until there are no more or pageBytes are full.
-func readPage(ctx context.Context, pool *pgxpool.Pool, query string, args ...any) (page []eventstore.Recorded, full bool, err error) {
+// readPage reads rows until there are no more or pageBytes are full. It makes
+// room for the number that is likely.
+func readPage(ctx context.Context, pool *pgxpool.Pool, likely int, query string, args ...any) (page []eventstore.Recorded, full bool, err error) {
 	rows, err := pool.Query(ctx, query, append([]any{pgx.QueryResultFormats{pgx.BinaryFormatCode}}, args...)...)
 	if err != nil {
 		return nil, false, err // wrapped by readError
 	}
 	defer rows.Close()
+	page = make([]eventstore.Recorded, 0, likely)
 	names := make(map[string]string, 16)
 	for bytes := 0; rows.Next(); {
 		e, err := recorded(rows.RawValues(), names)
