@@ -3,13 +3,16 @@ package readapi_test
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-json-experiment/json"
 
+	"daybook/domain/unit"
 	"daybook/eventstore"
 	"daybook/readapi"
 )
@@ -77,7 +80,10 @@ func TestTheLogIsFollowedLive(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	s.sell("MUG", 10)
-	server := httptest.NewServer(s.handler)
+	server := httptest.NewUnstartedServer(s.handler)
+	const limit = 100 * time.Millisecond // of other requests
+	server.Config.ReadTimeout, server.Config.WriteTimeout = limit, limit
+	server.Start()
 	defer server.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -116,6 +122,20 @@ func TestTheLogIsFollowedLive(t *testing.T) {
 	name, data := next()
 	if name != "product.listed.v1" || !strings.Contains(data, `"subject":"product-CUP"`) {
 		t.Errorf("event %q %s, want what was just recorded", name, data)
+	}
+	for !strings.Contains(data, "stock-CUP") {
+		_, data = next()
+	}
+	for began, n := time.Now(), 0; time.Since(began) < 5*limit; n++ {
+		s.sell(unit.SKU(fmt.Sprint("SKU", n)), 1)
+		for range 3 {
+			if name, data = next(); name == "caught_up" {
+				name, data = next()
+			}
+			if !strings.Contains(data, fmt.Sprint("SKU", n)) {
+				t.Fatalf("event %q %s after %s, want one of SKU%d", name, data, time.Since(began), n)
+			}
+		}
 	}
 	close(s.stop)
 	for {

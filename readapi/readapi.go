@@ -180,6 +180,9 @@ func known(err error) error {
 		return problem.Unavailable(err)
 	}
 	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
+		if refused.Code == "22021" { // character_not_in_repertoire
+			return problem.NotValid(problem.Invalid{Detail: "a parameter holds what is not text", In: "query"})
+		}
 		switch refused.Code[:min(2, len(refused.Code))] {
 		case "08", "53", "57": // connection, resources, operator
 			return problem.Unavailable(err)

@@ -42,6 +42,9 @@ func (k *keys) middleware(required bool) func(huma.Context, func(huma.Context)) 
 			next(ctx)
 		case len(key) > maxKey:
 			problem.Write(w, r, problem.NotValid(problem.InParameter("header", headerKey, "want at most 255 characters")))
+		case !printable(key) || !printable(r.Header.Get(headerActor)):
+			// They name a row, and are looked up together with those of others.
+			problem.Write(w, r, problem.NotValid(problem.InParameter("header", headerKey, "only printable ASCII is allowed, in Daybook-Actor too")))
 		default:
 			if err := k.serve(ctx, scopedKey{scopeOf(r.Header.Get(headerActor)), key}, next); err != nil {
 				problem.Write(w, r, err)

@@ -6,7 +6,6 @@ import (
 	"daybook/commands"
 	"daybook/domain/product"
 	"daybook/domain/unit"
-	"daybook/internal/problem"
 )
 
 // ProductPath names a product.
@@ -64,13 +63,11 @@ type retireInput struct {
 func (a *api) retireProduct(ctx context.Context, c call, in *retireInput) (*answer[ProductState], error) {
 	var bad check
 	sku := inPath(&bad, "sku", in.SKU, unit.ParseSKU)
-	if !unit.Fits(in.Reason, unit.MaxNote) {
-		bad.fault(problem.InParameter("query", "reason", "want at most 500 characters of text"))
-	}
+	reason := note(&bad, "reason", in.Reason)
 	if err := bad.err(); err != nil {
 		return nil, err
 	}
-	return a.changeProduct(ctx, c, sku, product.Retire{Reason: in.Reason})
+	return a.changeProduct(ctx, c, sku, product.Retire{Reason: reason})
 }
 
 func (a *api) changeProduct(ctx context.Context, c call, sku unit.SKU, wanted ...product.Command) (*answer[ProductState], error) {

@@ -71,8 +71,9 @@ type releaseInput struct {
 func (a *api) release(ctx context.Context, c call, in *releaseInput) (*answer[ReservationState], error) {
 	var bad check
 	key, id := in.key(&bad), in.id(&bad)
+	reason := note(&bad, "reason", in.Reason)
 	return a.movePromise(ctx, c, &bad, key, id, func(at stock.At) stock.Command {
-		return stock.Release{At: at, ReservationID: id, Reason: in.Reason}
+		return stock.Release{At: at, ReservationID: id, Reason: reason}
 	})
 }
 

@@ -86,6 +86,7 @@ func TestWhatIsNotValidIsPointedAt(t *testing.T) {
 		"an actor in two lines": {"PUT", "/v1/products/A", `{"title":"A"}`, "Daybook-Actor=ann\u00e9", []string{`"parameter":"Daybook-Actor"`}},
 		"a count of no belief":  {"POST", "/v1/stock/A/main/counts", `{"counted":3}`, "Idempotency-Key=c1", []string{`"#/expected"`}},
 		"two deadlines":         {"POST", "/v1/stock/A/main/reservations", `{"order_id":"1","quantity":1,"hold_seconds":5,"expires_at":"2030-01-01T00:00:00Z"}`, "Idempotency-Key=c2", []string{`"#/expires_at"`}},
+		"a key of no letters":   {"PUT", "/v1/products/A", `{"title":"A"}`, "Idempotency-Key=\xff", []string{`"parameter":"Idempotency-Key"`}},
 		"a key too long":        {"PUT", "/v1/products/A", `{"title":"A"}`, "Idempotency-Key=" + strings.Repeat("k", 256), []string{`"parameter":"Idempotency-Key"`}},
 	} {
 		t.Run(name, func(t *testing.T) {

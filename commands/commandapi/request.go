@@ -111,11 +111,21 @@ func ifMatch(c *check, header string) *int64 {
 
 // visible refuses what would garble a log or a stream's metadata.
 func visible(c *check, header, text string) string {
-	for _, r := range text {
-		if r < ' ' || r > '~' {
-			c.fault(problem.InParameter("header", header, "only printable ASCII is allowed"))
-			return ""
-		}
+	if !printable(text) {
+		c.fault(problem.InParameter("header", header, "only printable ASCII is allowed"))
+		return ""
+	}
+	return text
+}
+
+func printable(text string) bool {
+	return strings.IndexFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) < 0
+}
+
+// note reads a free text from the query.
+func note(c *check, name, text string) string {
+	if !unit.Fits(text, unit.MaxNote) {
+		c.fault(problem.InParameter("query", name, "want at most 500 characters of text"))
 	}
 	return text
 }

@@ -9,6 +9,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +23,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humamux"
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gorilla/mux"
 
 	"daybook/internal/problem"
@@ -146,6 +148,9 @@ var strictJSON = huma.Format{
 		return err
 	},
 	Unmarshal: func(data []byte, v any) error {
+		if bytes.Contains(data, []byte(`\u0000`)) && holdsNUL(data) {
+			return errNUL
+		}
 		err := json.Unmarshal(data, v, json.RejectUnknownMembers(true))
 		if wrong, ok := errors.AsType[*json.SemanticError](err); ok {
 			// Its own text names Go types. What the schema says has been checked
@@ -154,6 +159,23 @@ var strictJSON = huma.Format{
 		}
 		return err
 	},
+}
+
+// errNUL refuses the one character that databases take in no text. A log that
+// held it could not be posted to any read model.
+var errNUL = errors.New("a text holds the character U+0000")
+
+func holdsNUL(data []byte) bool {
+	decoder := jsontext.NewDecoder(bytes.NewReader(data))
+	for {
+		token, err := decoder.ReadToken()
+		if err != nil {
+			return false // its end, or a fault that is found elsewhere
+		}
+		if token.Kind() == '"' && strings.Contains(token.String(), "\x00") {
+			return true
+		}
+	}
 }
 
 const description = `Daybook is the order and inventory core of a shop. Every write appends to a log that is never altered; reads come from read models that follow it.

@@ -89,6 +89,7 @@ func TestWhatIsWrongIsAProblem(t *testing.T) {
 		"a parameter too large":  {"POST", "/echo/a?limit=11", "", 422, problem.CodeInvalid, `"parameter":"limit"`},
 		"an unknown parameter":   {"POST", "/echo/a?limti=1", "", 422, problem.CodeInvalid, `"parameter":"limti"`},
 		"a body too large":       {"POST", "/echo/a", `{"text":"` + strings.Repeat("a", MaxBodyBytes) + `"}`, 413, problem.CodeTooLarge, ""},
+		"a text no row can hold": {"POST", "/echo/a", `{"text":"a\u0000"}`, 400, problem.CodeMalformed, "U+0000"},
 		"an unknown problem":     {"GET", "/problems/nothing", "", 404, problem.CodeNotFound, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
