@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"daybook/domain/cart"
@@ -23,6 +24,10 @@ type CheckoutRequest struct {
 	Sourcing  *cart.Sourcing
 	Shortage  cart.Policy
 	HoldUntil time.Time
+	// Held, where set, is called as soon as all stock is held at the first
+	// asking: from there on the checkout can only end in an order, and asks
+	// stock for nothing more and gives nothing back. It may not be called.
+	Held func()
 }
 
 // CheckoutResult is how a checkout ended.
@@ -75,7 +80,7 @@ func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) 
 	}
 	for _, event := range answer.Events {
 		if started, ok := event.(cart.CheckoutStarted); ok {
-			return s.finishCheckout(ctx, call.Meta, started, nil)
+			return s.finishCheckout(ctx, call.Meta, started, nil, ask.Held)
 		}
 	}
 	// Asked before: go on where it stands.
@@ -83,7 +88,7 @@ func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) 
 	if err != nil {
 		return CheckoutResult{}, err
 	}
-	return s.finishCheckout(ctx, call.Meta, past.started, past.outcome)
+	return s.finishCheckout(ctx, call.Meta, past.started, past.outcome, ask.Held)
 }
 
 // FinishCheckout ends a checkout the log shows as begun.
@@ -94,18 +99,18 @@ func (s *Service) FinishCheckout(ctx context.Context, work Work) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.finishCheckout(ctx, past.meta, past.started, past.outcome)
+	_, err = s.finishCheckout(ctx, past.meta, past.started, past.outcome, nil)
 	return err
 }
 
 // finishCheckout is the process: ask for the stock, let the cart's stream
 // record one outcome, follow what is recorded. Any number of drivers may do it
 // at once and stop anywhere.
-func (s *Service) finishCheckout(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted, outcome cart.Event) (CheckoutResult, error) {
+func (s *Service) finishCheckout(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted, outcome cart.Event, held func()) (CheckoutResult, error) {
 	result := CheckoutResult{OrderID: started.OrderID}
 	if outcome == nil {
 		var err error
-		if outcome, result.Cart, err = s.decideCheckout(ctx, meta, started); err != nil {
+		if outcome, result.Cart, err = s.decideCheckout(ctx, meta, started, held); err != nil {
 			return result, err
 		}
 	}
@@ -132,8 +137,9 @@ func (s *Service) finishCheckout(ctx context.Context, meta eventstore.Metadata, 
 
 // decideCheckout asks for the stock and records the outcome; it returns the one
 // that stands, which may be another driver's.
-func (s *Service) decideCheckout(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted) (cart.Event, Answer[cart.Event], error) {
+func (s *Service) decideCheckout(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted, held func()) (cart.Event, Answer[cart.Event], error) {
 	process := checkout.Begin(started)
+	smooth := true
 	for asks := process.Asks(); len(asks) > 0; asks = process.Asks() {
 		answers := make([]checkout.Answer, len(asks))
 		err := each(ctx, asks, func(ctx context.Context, i int, ask checkout.Ask) error {
@@ -152,9 +158,13 @@ func (s *Service) decideCheckout(ctx context.Context, meta eventstore.Metadata, 
 		if err != nil {
 			return nil, Answer[cart.Event]{}, err
 		}
+		smooth = smooth && !slices.ContainsFunc(answers, func(a checkout.Answer) bool { return a.Err != nil })
 		process = process.Answer(answers)
 	}
 	decision, _ := process.Outcome()
+	if smooth && held != nil {
+		held()
+	}
 	answer, err := s.Carts.Handle(ctx, Request[cart.Command]{
 		Stream: cart.Stream(started.CartID), Meta: follow(meta, "outcome", string(started.OrderID)),
 		Commands: []cart.Command{decision}, Redecide: true,

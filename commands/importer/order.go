@@ -38,11 +38,12 @@ func (r *run) order(ctx context.Context, j *job) (outcome, error) {
 	result, err := r.Service.Checkout(ctx, call(invoice, "checkout"), commands.CheckoutRequest{
 		CartID: cartID, OrderID: orderID(invoice), Reference: invoice.Number,
 		Shortage: r.plan.options.Policy, HoldUntil: r.Service.Now().Add(holdFor),
+		Held: j.ticket.release,
 	})
 	if err != nil {
 		return outcome{}, fmt.Errorf("check out: %w", err)
 	}
-	j.ticket.release()
+	j.ticket.release() // if it was not when all was held
 	sold := sold(invoice, result)
 	if !result.Placed {
 		return sold, nil
