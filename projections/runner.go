@@ -44,6 +44,7 @@ type Runner struct {
 	log      *slog.Logger
 	kick     chan struct{} // wakes the manager
 	progress map[string]*progress
+	workers  sync.WaitGroup
 
 	mu     sync.Mutex
 	errors map[buildKey]error // the last trouble of this node's workers
@@ -153,23 +154,28 @@ func (r *Runner) manage(ctx context.Context) error {
 	return errors.Join(err, r.reconcile(ctx))
 }
 
-// reconcile starts workers for the builds that should be posted to, and clears
-// away those that have ended.
+// reconcile sees that each build that should be posted to has a worker which
+// knows it as it is, and no other build has one. A worker that has to go says
+// so by a kick when it has gone; only then is it replaced.
 func (r *Runner) reconcile(ctx context.Context) error {
 	for _, o := range r.owned {
-		for number, w := range o.workers {
-			select {
-			case <-w.done:
-				delete(o.workers, number)
-			default:
-			}
-		}
 		builds, err := queryBuilds(ctx, r.pool, `WHERE view = $1 AND state <> 'old' AND error = '' AND epoch <= $2`, o.view.Name, o.epoch)
 		if err != nil {
 			return err
 		}
+		builds = slices.DeleteFunc(builds, func(b build) bool { return !o.view.made(b) })
+		for number, w := range o.workers {
+			if w.ended() {
+				delete(o.workers, number)
+				continue
+			}
+			fits := func(b build) bool { return b.number == number && b.state == *w.role.Load() }
+			if !slices.ContainsFunc(builds, fits) {
+				w.stop()
+			}
+		}
 		for _, b := range builds {
-			if _, running := o.workers[b.number]; running || !o.view.made(b) {
+			if o.workers[b.number] != nil {
 				continue
 			}
 			if err := r.start(ctx, o, b); err != nil {
@@ -196,32 +202,30 @@ func (r *Runner) start(ctx context.Context, o *owned, b build) error {
 		Runner: r, view: o.view, epoch: o.epoch, build: b, stop: stop, done: make(chan struct{}),
 		log: r.log.With("view", o.view.Name, "version", b.version, "build", b.number),
 	}
+	w.role.Store(&b.state)
 	o.workers[b.number] = w
 	w.log.InfoContext(ctx, "projection started", "state", b.state, "position", b.position, "epoch", o.epoch)
-	go w.supervise(workerCtx)
+	r.workers.Go(func() { w.supervise(workerCtx) })
 	return nil
 }
 
+// stop asks the workers of a view to end; that they write no more is for the
+// epoch to ensure.
 func (o *owned) stop() {
 	for _, w := range o.workers {
 		w.stop()
-	}
-	for _, w := range o.workers {
-		<-w.done
 	}
 }
 
 // leave stops the workers and frees the leases.
 func (r *Runner) leave(ctx context.Context) {
+	for _, o := range r.owned {
+		o.stop()
+	}
+	r.workers.Wait()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
-	for _, o := range r.owned {
-		for _, w := range o.workers {
-			w.stop()
-		}
-	}
 	for name, o := range r.owned {
-		o.stop()
 		r.drop(name)
 		if err := r.release(ctx, o); err != nil {
 			r.log.WarnContext(ctx, "projection lease not freed; it will run out", "view", name, "error", err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -22,16 +23,30 @@ type worker struct {
 	*Runner
 	view  View
 	epoch int64
-	build build // as of the last commit; only the worker's goroutine changes it
+	build build                  // as of the last commit; for the worker's goroutine only
+	role  atomic.Pointer[string] // build.state, for the manager
 	log   *slog.Logger
 	stop  context.CancelFunc
 	done  chan struct{} // closed when the worker has ended
 }
 
+func (w *worker) ended() bool {
+	select {
+	case <-w.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // supervise runs until ctx ends, the build is lost, or the view fails. Passing
 // errors are tried again from the last commit.
 func (w *worker) supervise(ctx context.Context) {
-	defer close(w.done)
+	defer func() {
+		w.stop()
+		close(w.done)
+		signal(w.kick)
+	}()
 	for attempt := 0; ; attempt++ {
 		before := w.build.position
 		err := w.run(ctx)
@@ -41,7 +56,6 @@ func (w *worker) supervise(ctx context.Context) {
 			return
 		case errors.Is(err, errLost):
 			w.log.InfoContext(ctx, "projection taken over or switched", "position", w.build.position)
-			signal(w.kick)
 			return
 		case errors.As(err, &bug):
 			w.log.ErrorContext(ctx, "projection stopped: it cannot apply an event", "error", err, "position", w.build.position)
@@ -72,6 +86,7 @@ func (w *worker) run(ctx context.Context) error {
 		return err
 	}
 	w.build = current
+	w.role.Store(&current.state)
 	ctx, stop := context.WithCancel(ctx)
 	q := newQueue(current.position)
 	read := make(chan struct{})
@@ -235,6 +250,8 @@ func (w *worker) finish(ctx context.Context, upTo eventstore.Position) error {
 		return err
 	}
 	w.build.state, w.build.ready = stateActive, false
+	role := stateActive
+	w.role.Store(&role)
 	w.log.InfoContext(ctx, "projection switched", "position", w.build.position)
 	w.advance(w.build.position)
 	signal(w.kick)
