@@ -19,6 +19,9 @@ type front struct {
 	next   http.Handler
 	logger *slog.Logger
 	slow   time.Duration
+	// origin keeps pages of other sites from writing through the browser of
+	// somebody who can reach this server.
+	origin *http.CrossOriginProtection
 }
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -42,6 +45,10 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		f.log(answer, r, record, time.Since(started))
 	}()
+	if err := f.origin.Check(r); err != nil {
+		problem.Write(answer, r, problem.CrossOrigin(err))
+		return
+	}
 	f.next.ServeHTTP(answer, r)
 }
 

@@ -71,7 +71,7 @@ func New(options Options, parts ...Part) (http.Handler, error) {
 	if err := serveDocs(router, api.OpenAPI()); err != nil {
 		return nil, err
 	}
-	front := &front{next: router, logger: options.Logger, slow: options.Slow}
+	front := &front{next: router, logger: options.Logger, slow: options.Slow, origin: http.NewCrossOriginProtection()}
 	return front, nil
 }
 

@@ -150,6 +150,29 @@ func TestAPanicIsAnError(t *testing.T) {
 	}
 }
 
+func TestPagesOfOtherSitesMayNotWrite(t *testing.T) {
+	t.Parallel()
+	handler := newTestHandler(t, io.Discard)
+	for name, test := range map[string]struct {
+		method, header, value string
+		status                int
+	}{
+		"a program":            {"POST", "", "", 200},
+		"a page of its own":    {"POST", "Sec-Fetch-Site", "same-origin", 200},
+		"a page of another":    {"POST", "Sec-Fetch-Site", "cross-site", 403},
+		"an older browser":     {"POST", "Origin", "https://elsewhere.example", 403},
+		"another one, reading": {"GET", "Sec-Fetch-Site", "cross-site", 405},
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), test.method, "/echo/a", http.NoBody)
+		r.Header.Set(test.header, test.value)
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		if w.Code != test.status {
+			t.Errorf("%s: answer %d %s, want %d", name, w.Code, w.Body, test.status)
+		}
+	}
+}
+
 func TestARequestKeepsItsID(t *testing.T) {
 	t.Parallel()
 	handler := newTestHandler(t, io.Discard)

@@ -29,6 +29,7 @@ func Catalogue() []Entry {
 	entries := []Entry{
 		entry(http.StatusBadRequest, CodeMalformed, "The body is not JSON, or is missing."),
 		entry(http.StatusBadRequest, CodeKeyRequired, "The request moves stock or money and has no Idempotency-Key."),
+		entry(http.StatusForbidden, CodeCrossOrigin, "A page of another site made a browser send the request."),
 		entry(http.StatusNotFound, CodeNotFound, "There is nothing at this address, or nothing by this name in the read model."),
 		entry(http.StatusMethodNotAllowed, CodeMethod, "The address knows other methods; see Allow."),
 		entry(http.StatusNotAcceptable, CodeNotAcceptable, "Only JSON is to be had."),

@@ -22,6 +22,7 @@ var installed sync.Once
 func Install() {
 	installed.Do(func() {
 		huma.ValidateStrictCasing = true
+		huma.DefaultArrayNullable = false // no list here is ever null
 		huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
 			return fromHuma(context.Background(), status, message, errs)
 		}

@@ -18,6 +18,7 @@ const (
 	CodeSlow           = "request-too-slow"
 	CodeNotFound       = "not-found"
 	CodeMethod         = "method-not-allowed"
+	CodeCrossOrigin    = "cross-origin"
 	CodeKeyRequired    = "idempotency-key-required"
 	CodeKeyReused      = "idempotency-key-reused"
 	CodeStale          = "revision-stale"
@@ -80,6 +81,11 @@ func MethodNotAllowed(method string, allowed []string) *Document {
 	d := New(http.StatusMethodNotAllowed, CodeMethod, method+" is not for this address.")
 	d.allow = strings.Join(allowed, ", ")
 	return d
+}
+
+// CrossOrigin means that a page of another site made a browser send the request.
+func CrossOrigin(cause error) *Document {
+	return New(http.StatusForbidden, CodeCrossOrigin, "Pages of other sites may not write here.").because(cause)
 }
 
 // KeyRequired means a write that moves stock or money came without an
