@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"strings"
+	"sync/atomic"
 
 	"daybook/eventstore"
 )
@@ -34,18 +35,16 @@ func commitsLate(e *engine) {
 	}
 }
 
-// live changes what a subscription yields after it caught up once: each event
-// is replaced by those that change returns.
-func live(subscribe subscribeFunc, change func(eventstore.Item) []eventstore.Item) subscribeFunc {
+// yielding changes what a subscription yields: each event is replaced by those
+// that change returns.
+func yielding(subscribe subscribeFunc, change func(eventstore.Item) []eventstore.Item) subscribeFunc {
 	return func(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Item, error] {
 		return func(yield func(eventstore.Item, error) bool) {
-			isLive := false
 			for item, err := range subscribe(ctx, after, filter) {
 				items := []eventstore.Item{item}
-				if isLive && item.Event != nil {
+				if item.Event != nil {
 					items = change(item)
 				}
-				isLive = isLive || item.CaughtUp
 				for _, item := range items {
 					if !yield(item, err) {
 						return
@@ -56,8 +55,8 @@ func live(subscribe subscribeFunc, change func(eventstore.Item) []eventstore.Ite
 	}
 }
 
-func losesLive(e *engine) {
-	e.subscribe = live(e.sound.Subscribe, func(item eventstore.Item) []eventstore.Item {
+func losesOne(e *engine) {
+	e.subscribe = yielding(e.sound.Subscribe, func(item eventstore.Item) []eventstore.Item {
 		if number(item.Checkpoint)%50 == 0 {
 			return nil
 		}
@@ -65,8 +64,8 @@ func losesLive(e *engine) {
 	})
 }
 
-func repeatsLive(e *engine) {
-	e.subscribe = live(e.sound.Subscribe, func(item eventstore.Item) []eventstore.Item {
+func repeatsOne(e *engine) {
+	e.subscribe = yielding(e.sound.Subscribe, func(item eventstore.Item) []eventstore.Item {
 		if number(item.Checkpoint)%50 == 0 {
 			return []eventstore.Item{item, item}
 		}
@@ -77,7 +76,7 @@ func repeatsLive(e *engine) {
 func turnsRound(e *engine) {
 	e.subscribe = func(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Item, error] {
 		var held *eventstore.Item
-		return live(e.sound.Subscribe, func(item eventstore.Item) []eventstore.Item {
+		return yielding(e.sound.Subscribe, func(item eventstore.Item) []eventstore.Item {
 			if number(item.Checkpoint)%50 == 0 {
 				held = &item
 				return nil
@@ -165,6 +164,23 @@ func yieldsNothing(e *engine) {
 				}
 			}
 		}
+	}
+}
+
+// lags: every third read does not see the latest event.
+func lags(e *engine) {
+	var reads atomic.Int64
+	e.readStream = func(ctx context.Context, stream string, from int64, _ int) iter.Seq2[eventstore.Recorded, error] {
+		events := 0
+		for _, err := range e.sound.ReadStream(ctx, stream, from, 0) {
+			if err == nil {
+				events++
+			}
+		}
+		if reads.Add(1)%3 == 0 && events > 1 {
+			return e.sound.ReadStream(ctx, stream, from, events-1)
+		}
+		return e.sound.ReadStream(ctx, stream, from, 0)
 	}
 }
 

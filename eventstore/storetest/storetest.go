@@ -63,7 +63,7 @@ type rule struct {
 
 func rules() []rule {
 	var all []rule
-	for _, part := range [][]rule{appendRules, replayRules, refusalRules, raceRules, readRules, subscribeRules} {
+	for _, part := range [][]rule{appendRules, replayRules, refusalRules, raceRules, linearRules, readRules, subscribeRules} {
 		all = append(all, part...)
 	}
 	return all
