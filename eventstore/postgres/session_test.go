@@ -1,11 +1,13 @@
 package postgres
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"daybook/eventstore"
@@ -35,6 +37,25 @@ func TestSessionSettings(t *testing.T) {
 		if commit != want || lock != "5s" || statement != "20s" || idle != "10s" {
 			t.Errorf("database has %s: commit %s, lock %s, statement %s, idle %s", given, commit, lock, statement, idle)
 		}
+	}
+}
+
+// Credentials that change come from the pool's own hook.
+func TestConnectAsThePoolDoes(t *testing.T) {
+	t.Parallel()
+	config := pgtest.New(t).Config()
+	config.BeforeConnect = func(_ context.Context, config *pgx.ConnConfig) error {
+		config.RuntimeParams["search_path"] = "asked"
+		return nil
+	}
+	conn, err := (&Store{config: config}).connect(t.Context(), "writer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeQuietly(conn)
+	var path string
+	if err := conn.QueryRow(t.Context(), "SHOW search_path").Scan(&path); err != nil || path != "asked" {
+		t.Errorf("search_path %q (error %v): the hook was not asked", path, err)
 	}
 }
 
