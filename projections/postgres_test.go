@@ -1,0 +1,87 @@
+package projections_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"daybook/eventstore"
+	"daybook/eventstore/postgres"
+	"daybook/internal/pgtest"
+	"daybook/projections"
+)
+
+// What all other tests show over the log in memory holds over the one that
+// shares its server with the read models: wake-ups, marks and positions are
+// the engine's own there.
+func TestAViewFollowsTheLogInPostgres(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t)
+	if err := postgres.Migrate(t.Context(), pool); err != nil {
+		t.Fatal(err)
+	}
+	if err := projections.Migrate(t.Context(), pool); err != nil {
+		t.Fatal(err)
+	}
+	log, err := postgres.Open(t.Context(), pool, postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = log.Close(context.WithoutCancel(t.Context())) })
+	r, err := projections.New(projections.Config{Store: log, Pool: pool, Views: []projections.View{tally()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	done := make(chan error, 1)
+	running, stop := context.WithCancel(ctx)
+	go func() { done <- r.Run(running) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+
+	want := 0
+	for round := range 4 {
+		var head eventstore.Position
+		for stream := range 5 {
+			batch := make([]eventstore.Event, 400)
+			for i := range batch {
+				batch[i] = eventstore.Event{ID: uuid.New(), Type: "number.v1", Data: fmt.Appendf(nil, `{"n":%d}`, i), Meta: []byte(`{}`)}
+				if stream == 4 {
+					batch[i].Type = "other.v1" // the last of each round are not the view's
+					continue
+				}
+				want += i
+			}
+			result, err := log.Append(ctx, fmt.Sprintf("s-%d", stream), eventstore.AtRevision(int64(400*round)-1), batch)
+			if err != nil {
+				t.Fatal(err)
+			}
+			head = result.Position
+		}
+		if err := r.WaitFor(ctx, head); err != nil {
+			t.Fatal(err)
+		}
+		var got int
+		if err := pool.QueryRow(ctx, total).Scan(&got); err != nil || got != want {
+			t.Fatalf("total %d, want %d (%v)", got, want, err)
+		}
+	}
+	before, _, err := r.Fingerprint(ctx, "tally", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Rebuild(ctx, "tally"); err != nil {
+		t.Fatal(err)
+	}
+	if after, _, err := r.Fingerprint(ctx, "tally", 0); err != nil || after != before {
+		t.Errorf("rebuilt %q, live %q (%v)", after, before, err)
+	}
+}
