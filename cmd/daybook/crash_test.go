@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
 	"net/url"
 	"slices"
 	"strings"
@@ -12,10 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
 
 	"daybook/cmd/daybook/shoppers"
-	"daybook/commands"
 	"daybook/internal/verify"
 )
 
@@ -273,32 +271,22 @@ func expectAll(t *testing.T, base string, attempts []*attempt) {
 	}
 }
 
-// expectVerified folds the whole log of a server that has stopped.
+// expectVerified folds the whole log of a server that has stopped, and compares
+// the read models with it.
 func expectVerified(t *testing.T, dir string) {
 	t.Helper()
-	p := &program{}
-	n, err := openNode(t.Context(), nodeConfig{
-		Database: databaseConfig{DataDir: dir}, Policy: commands.DefaultPolicy(), Views: p.views(),
-	}, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := n.closeInTime(context.WithoutCancel(t.Context())); err != nil {
-			t.Error(err)
-		}
-	}()
-	_, report, err := verify.Log(t.Context(), n.store, time.Now(), nil)
-	if err != nil {
-		t.Fatal(err)
+	got := call(t, nil, "verify", "--data", dir, "--json")
+	var report verify.Report
+	if err := json.Unmarshal([]byte(got.stdout), &report); err != nil {
+		t.Fatalf("verify: exit code %d, %v: %s", got.code, err, got.stderr)
 	}
 	for _, check := range report.Checks {
 		if check.Differences > 0 {
 			t.Errorf("verify: %s: %d differences: %s", check.Name, check.Differences, strings.Join(check.First, "; "))
 		}
 	}
-	if report.Events == 0 {
-		t.Error("verify saw no event")
+	if got.code != exitOK || report.Events == 0 {
+		t.Errorf("verify: exit code %d, %d events: %s", got.code, report.Events, got.stderr)
 	}
 }
 

@@ -74,7 +74,7 @@ func (c *demoCommand) Run(ctx context.Context, p *program) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close(ctx)) }()
-	result, err := c.perform(ctx, s, say)
+	result, err := c.perform(ctx, s, p.verification(), say)
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func (p *program) demoDatabase(say io.Writer) (cfg databaseConfig, dispose func(
 }
 
 // perform opens the shop, lets people in, and closes the books.
-func (c *demoCommand) perform(ctx context.Context, s *server, say io.Writer) (demoResult, error) {
+func (c *demoCommand) perform(ctx context.Context, s *server, books verify.Config, say io.Writer) (demoResult, error) {
 	guarded, end := s.guard(ctx)
 	defer end()
 	client := shoppers.NewClient(s.url, demoConns)
@@ -145,7 +145,7 @@ func (c *demoCommand) perform(ctx context.Context, s *server, say io.Writer) (de
 		PerSecond: float64(rush.Attempts) / max(rush.Seconds, 0.001),
 	}}
 	result.count(tally, available)
-	return result, result.verify(ctx, s.node)
+	return result, result.close(ctx, s.node, books, say)
 }
 
 // because prefers the reason why a context ended to the errors that followed.

@@ -116,7 +116,7 @@ func (s *server) close(ctx context.Context) error {
 	if err := s.http.Shutdown(requests); err != nil {
 		// A client that does not come to an end must not keep the others waiting.
 		s.log.WarnContext(ctx, "requests still under way are cut off", "error", err)
-		s.http.Close() //nolint:errcheck // the listener is closed already
+		s.http.Close()
 	}
 	err := s.node.close(ctx)
 	s.log.InfoContext(ctx, "stopped", "seconds", time.Since(began).Seconds())

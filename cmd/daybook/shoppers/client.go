@@ -83,7 +83,7 @@ func (c *Client) ask(ctx context.Context, method, path, key string, body, out an
 	if err != nil {
 		return Reply{}, err // names method and address
 	}
-	defer response.Body.Close() //nolint:errcheck // read to its end
+	defer response.Body.Close()
 	answer, err := io.ReadAll(response.Body)
 	if err != nil {
 		return Reply{}, fmt.Errorf("%s %s: %w", method, path, err)

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"daybook/commands"
+	"daybook/eventstore"
+	"daybook/internal/verify"
+	"daybook/projections"
+)
+
+type verifyCommand struct {
+	Against string `type:"existingfile" placeholder:"FILE" help:"Compare with this Online Retail file (CSV, or its gzip), too: the log must hold all its invoices and nothing else."`
+}
+
+// verifyGrace is how long, on a database where others may be at work, something
+// may be under way without counting as left undone.
+const verifyGrace = time.Minute
+
+// Run verifies the log and all read models. Nothing but the read models works
+// meanwhile: they catch up, and what is left undone is found and not finished.
+func (c *verifyCommand) Run(ctx context.Context, p *program) (err error) {
+	started := time.Now()
+	if err := p.mustHaveData(); err != nil {
+		return err
+	}
+	n, err := openNode(ctx, nodeConfig{Database: p.database(), Policy: commands.DefaultPolicy(), Views: p.views()}, p.log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, n.closeInTime(ctx)) }()
+	n.startProjections(ctx)
+	books := p.verification()
+	books.Against = c.Against
+	report, err := n.verify(ctx, books, p.stderr)
+	if err != nil {
+		return err
+	}
+	report.Seconds = time.Since(started).Seconds()
+	if err := p.print(report, func(out io.Writer) error { return printReport(out, report) }); err != nil {
+		return err
+	}
+	if report.Differences > 0 {
+		return errReported
+	}
+	return nil
+}
+
+// mustHaveData keeps a mistyped folder from becoming an empty database in which
+// nothing is wrong.
+func (o options) mustHaveData() error {
+	if o.Data == "" {
+		return nil
+	}
+	if _, err := os.Stat(o.Data); err != nil {
+		return fmt.Errorf("there is nothing to verify: %w", err)
+	}
+	return nil
+}
+
+// verification is what is compared: everything the program keeps.
+func (o options) verification() verify.Config {
+	return verify.Config{Views: o.views(), Shop: verify.Shop{Location: o.location, Country: o.Country, Currency: o.Currency}}
+}
+
+// verify waits for the read models and compares. cfg says what is to be
+// compared; the node adds with what.
+func (n *node) verify(ctx context.Context, cfg verify.Config, progress io.Writer) (*verify.Report, error) {
+	ctx, end := n.guard(ctx)
+	defer end()
+	head, err := n.store.Head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := n.catchUp(ctx, head, progress); err != nil {
+		return nil, err
+	}
+	cfg.Store, cfg.Pool, cfg.UpTo, cfg.Now = n.store, n.readPool, head, time.Now()
+	if n.database.server == nil {
+		cfg.Grace = verifyGrace
+	}
+	told := time.Now()
+	cfg.Progress = func(at, of eventstore.Position, events int64) {
+		if time.Since(told) >= progressEvery {
+			told = time.Now()
+			fmt.Fprintf(progress, "%s of the log, %d events\n", share(at, of), events)
+		}
+	}
+	report, err := verify.Run(ctx, cfg)
+	if err != nil && ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return report, err
+}
+
+// catchUp returns when the read models have posted up to a position, or when one
+// of them has stopped for good: that is for the verification to tell.
+func (n *node) catchUp(ctx context.Context, to eventstore.Position, progress io.Writer) error {
+	waiting, stop := context.WithCancel(ctx)
+	defer stop()
+	done := make(chan error, 1)
+	go func() { done <- n.projections.WaitFor(waiting, to) }()
+	ticker := time.NewTicker(progressEvery)
+	defer ticker.Stop()
+	for {
+		posted := false
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case err := <-done:
+			if err != nil {
+				return err
+			}
+			posted, done = true, nil
+		case <-ticker.C:
+			posted = done == nil
+		}
+		all, err := n.projections.Status(ctx)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(all, func(s projections.Status) bool { return s.InUse && s.State == projections.Failed }) {
+			return nil
+		}
+		// A build of this program's shape may be under way beside another's.
+		building := slices.ContainsFunc(all, func(s projections.Status) bool { return s.Mine && s.State == projections.Rebuilding })
+		if posted && !building {
+			return nil
+		}
+		tellViews(progress, all)
+	}
+}
+
+// tellViews writes how far the builds that are behind have come.
+func tellViews(progress io.Writer, all []projections.Status) {
+	var behind []string
+	for _, s := range all {
+		if s.State == projections.CatchingUp || s.State == projections.Rebuilding || s.State == projections.Unowned {
+			behind = append(behind, s.View+" "+share(s.Position, s.Head))
+		}
+	}
+	if len(behind) > 0 {
+		fmt.Fprintf(progress, "the read models catch up: %s\n", strings.Join(behind, ", "))
+	}
+}
+
+// share is how much of the log lies up to a position.
+func share(at, of eventstore.Position) string {
+	here, _ := at.Pair()
+	end, _ := of.Pair()
+	return fmt.Sprintf("%.0f %%", 100*float64(here)/float64(max(end, 1)))
+}
+
+// printReport is the table of checks, and under it the first differences of
+// each.
+func printReport(out io.Writer, report *verify.Report) error {
+	t := table.NewWriter()
+	t.SetStyle(table.StyleLight)
+	t.Style().Format.Header = text.FormatDefault
+	t.AppendHeader(table.Row{"check", "examined", "differences"})
+	t.SetColumnConfigs([]table.ColumnConfig{
+		{Name: "examined", Align: text.AlignRight, AlignHeader: text.AlignRight},
+		{Name: "differences", Align: text.AlignRight, AlignHeader: text.AlignRight},
+	})
+	for _, check := range report.Checks {
+		t.AppendRow(table.Row{check.Name, check.Examined, check.Differences})
+	}
+	w := &lineWriter{out: out}
+	w.printf("%s\n", t.Render())
+	for _, check := range report.Checks {
+		if check.Differences == 0 {
+			continue
+		}
+		w.printf("\n%s:\n", check.Name)
+		for _, first := range check.First {
+			w.printf("  %s\n", first)
+		}
+		if more := check.Differences - int64(len(check.First)); more > 0 {
+			w.printf("  and %d more\n", more)
+		}
+	}
+	verdict := "Nothing is off"
+	if report.Differences > 0 {
+		verdict = fmt.Sprintf("\n%d differences", report.Differences)
+	}
+	w.printf("%s: %d events of %d streams, up to position %s of the log (%.1f s).\n",
+		verdict, report.Events, report.Streams, report.Position, report.Seconds)
+	return w.err
+}
