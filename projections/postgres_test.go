@@ -3,6 +3,7 @@ package projections_test
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -69,9 +70,9 @@ func TestAViewFollowsTheLogInPostgres(t *testing.T) {
 		if err := r.WaitFor(ctx, head); err != nil {
 			t.Fatal(err)
 		}
-		var got int
-		if err := pool.QueryRow(ctx, total).Scan(&got); err != nil || got != want {
-			t.Fatalf("total %d, want %d (%v)", got, want, err)
+		var got string
+		if err := pool.QueryRow(ctx, total).Scan(&got); err != nil || got != strconv.Itoa(want) {
+			t.Fatalf("total %s, want %d (%v)", got, want, err)
 		}
 	}
 	before, _, err := r.Fingerprint(ctx, "tally", 0)
