@@ -147,6 +147,15 @@ func (a *api) abandonCart(ctx context.Context, c call, in *abandonInput) (*answe
 	return a.changeCart(ctx, c, id, abandon)
 }
 
+func (a *api) expireCart(ctx context.Context, c call, in *CartPath) (*answer[CartState], error) {
+	var bad check
+	id := inPath(&bad, "cart_id", in.CartID, unit.ParseCartID)
+	if err := bad.err(); err != nil {
+		return nil, err
+	}
+	return a.changeCart(ctx, c, id, cart.Expire{})
+}
+
 func (a *api) changeCart(ctx context.Context, c call, id unit.CartID, wanted ...cart.Command) (*answer[CartState], error) {
 	done, err := a.service.Cart(ctx, c.Call, id, wanted...)
 	if err != nil {

@@ -80,7 +80,7 @@ func TestARepetitionIsHarmlessWithoutTheAnswer(t *testing.T) {
 		t.Errorf("stock %s, replayed %q; want 15 on hand", stock.text, stock.header.Get("Idempotency-Replayed"))
 	}
 	again := other.must("POST", "/v1/carts/"+cart+"/checkout", `{"payment":{},"confirm":true}`, checkoutKey, checkout)
-	if again.at("order", "order_id") != first.at("order", "order_id") || again.at("order", "payment_status") != "paid" {
+	if again.at("order", "order_id") != first.at("order", "order_id") || again.at("order", "payment_state") != "paid" {
 		t.Errorf("again %s, first %s", again.text, first.text)
 	}
 	if again.header.Get("Idempotency-Replayed") != "true" {

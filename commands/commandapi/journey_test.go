@@ -21,7 +21,7 @@ func TestFromCartToDeliveredAndReturned(t *testing.T) {
 	name, value := key()
 	placed := s.must("POST", "/v1/carts/"+id+"/checkout", `{"reference":"536365","payment":{"provider":"test"},"confirm":true}`, name, value)
 	order, _ := placed.at("order", "order_id").(string)
-	if placed.at("order", "status") != "confirmed" || placed.at("order", "payment_status") != "paid" {
+	if placed.at("order", "status") != "confirmed" || placed.at("order", "payment_state") != "paid" {
 		t.Fatalf("order %s, want confirmed and paid", placed.text)
 	}
 	if got, want := placed.header.Get("Location"), "/v1/orders/"+order; got != want {
@@ -34,7 +34,7 @@ func TestFromCartToDeliveredAndReturned(t *testing.T) {
 	}
 	parcel, _ := shipped.at("shipment_id").(string)
 	delivered := s.must("POST", "/v1/orders/"+order+"/shipments/"+parcel+"/deliver", "")
-	if delivered.at("fulfillment_status") != "delivered" {
+	if delivered.at("fulfillment_state") != "delivered" {
 		t.Errorf("order %s, want delivered", delivered.text)
 	}
 	if got := s.must("POST", "/v1/orders/"+order+"/complete", ""); got.at("status") != "completed" {
@@ -57,5 +57,17 @@ func TestFromCartToDeliveredAndReturned(t *testing.T) {
 	counted := s.must("POST", "/v1/stock/MUG/main/counts", `{"expected":9,"counted":9}`, name, value)
 	if counted.at("on_hand") != 9.0 || counted.at("allocated") != 0.0 || counted.at("available") != 9.0 {
 		t.Errorf("stock %s, want 9 on hand and available: 10 came, 3 left, 2 are back", counted.text)
+	}
+}
+
+func TestACartThatWasLeftIsEnded(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.sell("MUG", 1)
+	s.must("POST", "/v1/carts", `{"cart_id":"left","currency":"GBP","lines":[{"sku":"mug","quantity":1}]}`)
+	for range 2 { // the second time it is so already
+		if got := s.must("POST", "/v1/carts/left/expire", ""); got.at("status") != "expired" {
+			t.Errorf("cart %s, want expired", got.text)
+		}
 	}
 }

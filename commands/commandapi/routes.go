@@ -41,6 +41,7 @@ func (a *api) routes() {
 	add(a, tagCarts, op{method: remove, path: cart + "/lines/{line}", id: "remove-cart-line", summary: "Take a line out of a cart"}, a.removeLine)
 	add(a, tagCarts, op{method: post, path: cart + "/checkout", id: "checkout-cart", summary: "Turn a cart into an order", created: true, key: true, about: aboutCheckout}, a.checkout)
 	add(a, tagCarts, op{method: post, path: cart + "/abandon", id: "abandon-cart", summary: "Give a cart up"}, a.abandonCart)
+	add(a, tagCarts, op{method: post, path: cart + "/expire", id: "expire-cart", summary: "End an open cart that nobody has touched for as long as the shop allows"}, a.expireCart)
 
 	add(a, tagStock, op{method: post, path: stock + "/receipts", id: "receive-stock", summary: "Receive goods", key: true}, a.receiveStock)
 	add(a, tagStock, op{method: post, path: stock + "/adjustments", id: "adjust-stock", summary: "Correct what is on hand", key: true}, a.adjustStock)

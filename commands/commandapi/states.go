@@ -75,22 +75,22 @@ func cartState(s cart.State, revision int64) CartState {
 
 // OrderState is an order.
 type OrderState struct {
-	OrderID           unit.OrderID     `json:"order_id"`
-	CartID            unit.CartID      `json:"cart_id,omitempty"`
-	CustomerID        unit.CustomerID  `json:"customer_id,omitempty"`
-	Reference         string           `json:"reference,omitempty"`
-	Status            string           `json:"status" enum:"pending,confirmed,completed,canceled,expired"`
-	PaymentStatus     string           `json:"payment_status" enum:"unpaid,authorized,partially_authorized,partially_paid,paid,partially_refunded,refunded,overcharged,voided"`
-	FulfillmentStatus string           `json:"fulfillment_status" enum:"unfulfilled,partially_fulfilled,fulfilled,partially_delivered,delivered,backordered,not_required"`
-	OnHold            bool             `json:"on_hold,omitzero"`
-	HoldReason        string           `json:"hold_reason,omitempty"`
-	Archived          bool             `json:"archived,omitzero"`
-	AllocationFailed  bool             `json:"allocation_failed,omitzero" doc:"Its stock was lost after it was confirmed."`
-	ConfirmBy         time.Time        `json:"confirm_by,omitzero" doc:"When it expires if it is still pending."`
-	Total             unit.Money       `json:"total" doc:"Exact sum of what was not taken off."`
-	Charge            unit.Money       `json:"charge" doc:"What the customer owes for it: the total, rounded."`
-	Lines             []OrderLineState `json:"lines"`
-	Revision          int64            `json:"revision"`
+	OrderID          unit.OrderID     `json:"order_id"`
+	CartID           unit.CartID      `json:"cart_id,omitempty"`
+	CustomerID       unit.CustomerID  `json:"customer_id,omitempty"`
+	Reference        string           `json:"reference,omitempty"`
+	Status           string           `json:"status" enum:"pending,confirmed,completed,canceled,expired"`
+	PaymentState     string           `json:"payment_state" enum:"unpaid,authorized,partially_authorized,partially_paid,paid,partially_refunded,refunded,overcharged,voided"`
+	FulfillmentState string           `json:"fulfillment_state" enum:"unfulfilled,partially_fulfilled,fulfilled,partially_delivered,delivered,backordered,not_required"`
+	OnHold           bool             `json:"on_hold,omitzero"`
+	HoldReason       string           `json:"hold_reason,omitempty"`
+	Archived         bool             `json:"archived,omitzero"`
+	AllocationFailed bool             `json:"allocation_failed,omitzero" doc:"Its stock was lost after it was confirmed."`
+	ConfirmBy        time.Time        `json:"confirm_by,omitzero" doc:"When it expires if it is still pending."`
+	Total            unit.Money       `json:"total" doc:"Exact sum of what was not taken off."`
+	Charge           unit.Money       `json:"charge" doc:"What the customer owes for it: the total, rounded."`
+	Lines            []OrderLineState `json:"lines"`
+	Revision         int64            `json:"revision"`
 }
 
 // OrderLineState is a line of an order, by units.
@@ -115,7 +115,7 @@ func orderState(s order.State, revision int64) OrderState {
 	}
 	return OrderState{
 		OrderID: s.OrderID, CartID: s.CartID, CustomerID: s.CustomerID, Reference: s.Reference,
-		Status: string(s.Status), PaymentStatus: string(s.PaymentState()), FulfillmentStatus: string(s.FulfillmentState()),
+		Status: string(s.Status), PaymentState: string(s.PaymentState()), FulfillmentState: string(s.FulfillmentState()),
 		OnHold: s.OnHold, HoldReason: s.HoldReason, Archived: s.Archived, AllocationFailed: s.AllocationFailed,
 		ConfirmBy: s.ConfirmBy, Total: s.Total, Charge: s.Owed(), Lines: lines, Revision: revision,
 	}
