@@ -77,6 +77,26 @@ func encode(t *testing.T, v any) []byte {
 	return data
 }
 
+func TestWrongImportsAreRefusedWithUsage(t *testing.T) {
+	t.Parallel()
+	file := writeFile(t, "invoices.csv", someInvoices)
+	for args, says := range map[string]string{
+		"":                              "expected",
+		"no-such-file.csv":              "no-such-file.csv",
+		file + " --opening lots":        `--opening: opening stock "lots": want exact, ample, or 0 to`,
+		file + " --opening=-1":          `--opening: opening stock "-1"`,
+		file + " --kinds sale,gift":     `--kinds: kind of invoice "gift": want some of [SALE FREE_ORDER`,
+		file + " --policy some-of-them": "--policy",
+		file + " --order backwards":     "--order",
+		file + " --workers 0":           "--workers must be 1 to 1000, not 0",
+	} {
+		got := call(t, nil, strings.Fields("import "+args)...)
+		if got.code != exitUsage || !strings.Contains(got.stderr, says) {
+			t.Errorf("import %s: exit code %d, %s; want %q", args, got.code, got.stderr, says)
+		}
+	}
+}
+
 func TestBadFilesAreRefusedBeforeAnythingIsStarted(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ text, says string }{
