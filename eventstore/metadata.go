@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 )
 
@@ -30,42 +29,13 @@ type Metadata struct {
 	Trace string `json:"trace,omitempty"`
 }
 
-// Encode writes the metadata as JSON. It stands on every event, so it is written
-// by hand; a test holds it to the struct's own form.
+// Encode writes the metadata as JSON.
 func (m Metadata) Encode() ([]byte, error) {
-	data := append(make([]byte, 0, 320), '{')
-	if m.CommandID != uuid.Nil {
-		data = append(data, `"command_id":"`...)
-		data = append(append(data, m.CommandID.String()...), '"')
+	data, err := json.Marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("encode metadata: %w", err)
 	}
-	var err error
-	for _, member := range []struct{ name, value string }{
-		{`"$correlationId":`, m.CorrelationID},
-		{`"$causationId":`, m.CausationID},
-		{`"actor":`, m.Actor},
-		{`"channel":`, m.Channel},
-		{`"occurred_at":`, timeText(m.OccurredAt)},
-		{`"trace":`, m.Trace},
-	} {
-		if member.value == "" {
-			continue
-		}
-		if len(data) > 1 {
-			data = append(data, ',')
-		}
-		data = append(data, member.name...)
-		if data, err = jsontext.AppendQuote(data, member.value); err != nil {
-			return nil, fmt.Errorf("encode metadata, %s %w", member.name, err)
-		}
-	}
-	return append(data, '}'), nil
-}
-
-func timeText(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.Format(time.RFC3339Nano)
+	return data, nil
 }
 
 // DecodeMetadata reads metadata; unknown members are ignored, for events of
