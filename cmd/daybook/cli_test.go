@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"net"
 	"os"
@@ -21,7 +20,7 @@ type outcome struct {
 // call runs the program to its end, with no environment but env.
 func call(t *testing.T, env map[string]string, args ...string) outcome {
 	t.Helper()
-	var stdout, stderr bytes.Buffer
+	var stdout, stderr logBuffer // the reactor's router may write a last line after the end
 	code := run(t.Context(), args, func(name string) string { return env[name] }, strings.NewReader(""), &stdout, &stderr)
 	return outcome{code, stdout.String(), stderr.String()}
 }
