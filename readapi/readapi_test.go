@@ -46,7 +46,7 @@ func TestWhatWasWrittenIsRead(t *testing.T) {
 		"/v1/allocations?order_id=o-1":                         {"items", 0, "quantity", 3.0},
 		"/v1/reservations?order_id=o-1":                        {"items", 0, nil},
 		"/v1/reorder-alerts":                                   {"items", 0, nil},
-		"/v1/carts/cart-of-o-1":                                {"phase", "completed"},
+		"/v1/carts/cart-of-o-1":                                {"status", "completed"},
 		"/v1/carts?status=completed":                           {"items", 0, "order_id", "o-1"},
 		"/v1/products/mug":                                     {"prices", 0, "amount", "2.5"},
 		"/v1/products?q=mug&retired=false":                     {"items", 0, "title", "A MUG"},

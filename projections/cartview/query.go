@@ -15,7 +15,7 @@ import (
 // Summary is a cart as lists show it.
 type Summary struct {
 	CartID     string          `json:"cart_id"`
-	Phase      string          `json:"phase"` // open, completing, completed, abandoned, expired
+	Phase      string          `json:"status"` // open, completing, completed, abandoned, expired
 	CustomerID string          `json:"customer_id,omitempty"`
 	Currency   string          `json:"currency"`
 	Country    string          `json:"country,omitempty"`
