@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -27,6 +28,10 @@ type verifyCommand struct {
 // may be under way without counting as left undone.
 const verifyGrace = time.Minute
 
+// verifyGC makes garbage of three quarters of what is in use worth a collection.
+// The folded log is most of that, and stays to the end.
+const verifyGC = 75
+
 // Run verifies the log and all read models. Nothing but the read models works
 // meanwhile: they catch up, and what is left undone is found and not finished.
 func (c *verifyCommand) Run(ctx context.Context, p *program) (err error) {
@@ -34,6 +39,7 @@ func (c *verifyCommand) Run(ctx context.Context, p *program) (err error) {
 	if err := p.mustHaveData(); err != nil {
 		return err
 	}
+	defer debug.SetGCPercent(debug.SetGCPercent(verifyGC))
 	n, err := openNode(ctx, nodeConfig{Database: p.database(), Policy: commands.DefaultPolicy(), Views: p.views()}, p.log)
 	if err != nil {
 		return err

@@ -49,6 +49,7 @@ func decode(recorded eventstore.Recorded) (e event, err error) {
 		return e, fmt.Errorf("stream %s, revision %d: %w", recorded.Stream, recorded.Revision, err)
 	}
 	e.at = e.meta.EffectiveAt(recorded.RecordedAt)
+	e.Data, e.Meta = nil, nil // who keeps a piece of the event must not keep these
 	return e, nil
 }
 

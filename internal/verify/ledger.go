@@ -183,11 +183,12 @@ func (l *Ledger) placed(e *event, p order.Placed) {
 		c := at(l.customers, customerKey{on.customer, on.currency})
 		c.orders++
 		c.ordered = c.ordered.Add(p.Total.Amount)
-		if c.firstAt == nil || e.at.Before(*c.firstAt) {
-			c.firstAt = &e.at
+		when := e.at // not a pointer into the event, which would live as long
+		if c.firstAt == nil || when.Before(*c.firstAt) {
+			c.firstAt = &when
 		}
-		if c.lastAt == nil || !e.at.Before(*c.lastAt) { // of two at one time, the later in the log
-			c.lastAt, c.lastID = &e.at, string(p.OrderID)
+		if c.lastAt == nil || !when.Before(*c.lastAt) { // of two at one time, the later in the log
+			c.lastAt, c.lastID = &when, string(p.OrderID)
 		}
 	}
 	for _, line := range p.Lines {

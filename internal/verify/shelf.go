@@ -111,7 +111,8 @@ func (s *Shelf) add(recorded *event, value stock.Event, once, promises *Check) (
 	case stock.PolicySet:
 		s.policy = e.Policy
 	case stock.ReorderPointCrossed:
-		s.crossedAt = &recorded.at
+		when := recorded.at
+		s.crossedAt = &when
 	}
 	return false
 }

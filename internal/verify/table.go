@@ -92,39 +92,36 @@ func around(text []byte, at int) string {
 // every row that should be there. The rows stream by.
 func compareTable[K comparable, V any](ctx context.Context, from source, table, columns string, want map[K]V, r row[K, V]) (*Check, error) {
 	check := &Check{Name: "read." + table}
-	rows, err := from.tx.Query(ctx, `SELECT `+columns+` FROM `+pgx.Identifier{from.schema, table}.Sanitize())
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", table, err)
-	}
-	seen := make(map[K]struct{}, len(want))
-	var surplus, wrong []string
-	_, err = pgx.ForEachRow(rows, r.into(), func() error {
+	query := `SELECT ` + columns + ` FROM ` + pgx.Identifier{from.schema, table}.Sanitize()
+	matched := 0
+	var missing, surplus, wrong []string
+	err := from.each(ctx, query, r.into(), func() {
 		check.Examined++
 		key := r.key()
 		should, known := want[key]
 		if !known {
 			surplus = append(surplus, fmt.Sprintf("%v is there, and nothing in the log makes it", key))
-			return nil
+			return
 		}
-		seen[key] = struct{}{}
+		matched++
 		var d deviation
 		r.compare(should, &d)
 		if len(d.columns) > 0 {
 			wrong = append(wrong, fmt.Sprintf("%v: %s", key, strings.Join(d.columns, "; ")))
 		}
-		return nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", table, err)
-	}
-	var missing []string
-	if len(seen) < len(want) {
+	if err == nil && matched < len(want) { // as keys are unique; only then is it worth the memory to find which
+		seen := make(map[K]struct{}, len(want))
+		err = from.each(ctx, query, r.into(), func() { seen[r.key()] = struct{}{} })
 		for key := range want {
-			if _, ok := seen[key]; !ok {
+			if _, there := seen[key]; !there {
 				check.Examined++
 				missing = append(missing, fmt.Sprintf("%v is missing", key))
 			}
 		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", table, err)
 	}
 	for _, differences := range [][]string{missing, surplus, wrong} {
 		slices.Sort(differences)
@@ -133,4 +130,14 @@ func compareTable[K comparable, V any](ctx context.Context, from source, table, 
 		}
 	}
 	return check, nil
+}
+
+// each scans every row of a query.
+func (s source) each(ctx context.Context, query string, into []any, do func()) error {
+	rows, err := s.tx.Query(ctx, query)
+	if err != nil {
+		return err
+	}
+	_, err = pgx.ForEachRow(rows, into, func() error { do(); return nil })
+	return err
 }

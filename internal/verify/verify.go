@@ -106,8 +106,17 @@ type Config struct {
 func Run(ctx context.Context, cfg Config) (report *Report, err error) {
 	if cfg.Pool == nil {
 		_, report, err = run(ctx, cfg, nil)
-		return report, err
+	} else {
+		report, err = runAll(ctx, cfg)
 	}
+	if err != nil {
+		return nil, fmt.Errorf("verify: %w", err)
+	}
+	return report, nil
+}
+
+// runAll verifies the log and the read models of one moment.
+func runAll(ctx context.Context, cfg Config) (report *Report, err error) {
 	err = pgx.BeginTxFunc(ctx, cfg.Pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		models, err := openModels(ctx, tx, cfg.Views)
 		if err != nil {
@@ -116,10 +125,7 @@ func Run(ctx context.Context, cfg Config) (report *Report, err error) {
 		_, report, err = run(ctx, cfg, models)
 		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("verify: %w", err)
-	}
-	return report, nil
+	return report, err
 }
 
 // Log verifies the log by itself, up to its present head, and returns what it

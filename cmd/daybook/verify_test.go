@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+
+	"daybook/internal/verify"
+)
+
+// verifyJSON wants an exit code, and gives the report.
+func verifyJSON(t *testing.T, code int, args ...string) verify.Report {
+	t.Helper()
+	got := call(t, nil, append([]string{"verify", "--json"}, args...)...)
+	if got.code != code {
+		t.Fatalf("exit code %d, want %d: %s%s", got.code, code, got.stdout, got.stderr)
+	}
+	var report verify.Report
+	if err := json.Unmarshal([]byte(got.stdout), &report); err != nil {
+		t.Fatalf("%v in %s", err, got.stdout)
+	}
+	return report
+}
+
+// differ names the checks that found something.
+func differ(report verify.Report) string {
+	var names []string
+	for _, check := range report.Checks {
+		if check.Differences > 0 {
+			names = append(names, check.Name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+func TestVerifyProvesAnImportAndFindsWhatIsOff(t *testing.T) {
+	t.Parallel()
+	file, dir := writeFile(t, "invoices.csv", someInvoices), dataDir(t)
+	imported := importJSON(t, file, "--data", dir)
+
+	report := verifyJSON(t, exitOK, "--data", dir, "--against", file)
+	if report.Differences != 0 || report.Events != imported.Events || report.Streams == 0 || report.Seconds <= 0 || report.Position.IsStart() {
+		t.Errorf("%+v, %s; want all %d events and nothing off", report, differ(report), imported.Events)
+	}
+	if got := call(t, nil, "verify", "--data", dir); got.code != exitOK || !strings.Contains(got.stdout, "read.sales_documents") || !strings.Contains(got.stdout, "Nothing is off: ") {
+		t.Errorf("exit code %d: %s%s", got.code, got.stdout, got.stderr)
+	}
+	// Other days for the sales are another build, which is made first.
+	if report := verifyJSON(t, exitOK, "--data", dir, "--timezone", "Asia/Tokyo", "--against", file); report.Differences != 0 {
+		t.Errorf("in another zone: %s", differ(report))
+	}
+
+	fewer := writeFile(t, "fewer.csv", strings.Join(strings.SplitAfter(someInvoices, "\n")[:5], ""))
+	if report := verifyJSON(t, exitFailure, "--data", dir, "--against", fewer); !strings.Contains(differ(report), "file: by invoice") {
+		t.Errorf("against a file without the last invoice: %s", differ(report))
+	}
+
+	query(t, dir, `UPDATE read.sales_documents SET units = units + 1 WHERE reference = '536365'`)
+	got := call(t, nil, "verify", "--data", dir)
+	if got.code != exitFailure || !strings.Contains(got.stdout, "order/536365: units is 10, want 9") || !strings.Contains(got.stdout, "1 differences: ") {
+		t.Errorf("exit code %d: %s%s", got.code, got.stdout, got.stderr)
+	}
+	if report := verifyJSON(t, exitFailure, "--data", dir); report.Differences != 1 || differ(report) != "read.sales_documents" {
+		t.Errorf("%d differences: %s", report.Differences, differ(report))
+	}
+}
+
+// query changes the database of a data directory that nothing uses.
+func query(t *testing.T, dir, sql string) {
+	t.Helper()
+	db, err := openDatabase(t.Context(), databaseConfig{DataDir: dir}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := db.stop(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	}()
+	pool, err := openPool(t.Context(), db.url, "test", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	if done, err := pool.Exec(t.Context(), sql); err != nil || done.RowsAffected() == 0 {
+		t.Fatalf("%s: %v, %v", sql, done, err)
+	}
+}
+
+func TestAViewThatHasStoppedIsTold(t *testing.T) {
+	t.Parallel()
+	file, dir := writeFile(t, "invoices.csv", someInvoices), dataDir(t)
+	importJSON(t, file, "--data", dir)
+	// A payment in another currency than its order's: no program of ours writes
+	// one, and the view of orders stops at it.
+	query(t, dir, `SELECT eventstore.append(ARRAY['order-536365'], ARRAY[-2::bigint], ARRAY[1], ARRAY[1], ARRAY[1], ARRAY[gen_random_uuid()],
+		ARRAY['order.transaction_recorded.v1'],
+		ARRAY['{"transaction_id":"x","type":"capture","state":"succeeded","amount":{"amount":"1","currency":"EUR"}}'::json], ARRAY['{}'::json], true)`)
+	report := verifyJSON(t, exitFailure, "--data", dir)
+	for _, check := range report.Checks {
+		if strings.HasPrefix(check.Name, "views: ") && strings.Contains(strings.Join(check.First, "\n"), "view orders stopped at position") {
+			return
+		}
+	}
+	t.Errorf("found %s; want that the view of orders has stopped", differ(report))
+}
+
+func TestThereMustBeSomethingToVerify(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "mistyped")
+	got := call(t, nil, "verify", "--data", dir)
+	if got.code != exitFailure || !strings.Contains(got.stderr, "there is nothing to verify") || !strings.Contains(got.stderr, dir) {
+		t.Errorf("exit code %d: %s", got.code, got.stderr)
+	}
+	if _, err := os.Stat(dir); !os.IsNotExist(err) {
+		t.Errorf("the folder was made: %v", err)
+	}
+}
+
+func TestARunningServerIsVerifiedBesideIt(t *testing.T) {
+	t.Parallel()
+	dir := dataDir(t)
+	serve(t, "--data", dir)
+	refused := call(t, nil, "verify", "--data", dir)
+	if refused.code != exitFailure {
+		t.Errorf("exit code %d: %s", refused.code, refused.stderr)
+	}
+	_, address, found := strings.Cut(refused.stderr, "--database-url '")
+	if address, _, _ = strings.Cut(address, "'"); !found {
+		t.Fatalf("no address is told: %s", refused.stderr)
+	}
+	if report := verifyJSON(t, exitOK, "--database-url", address); report.Differences != 0 {
+		t.Errorf("found %s", differ(report))
+	}
+}

@@ -1,0 +1,256 @@
+package verify_test
+
+import (
+	"bufio"
+	"compress/gzip"
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"daybook/commands"
+	"daybook/commands/importer"
+	"daybook/domain/stock"
+	"daybook/eventstore"
+	"daybook/eventstore/memory"
+	"daybook/internal/onlineretail"
+	"daybook/internal/verify"
+)
+
+// forgetful is an import's journal that remembers nothing.
+type forgetful struct{}
+
+func (forgetful) Load(context.Context) (string, int64, []byte, error) { return "", 0, nil, nil }
+func (forgetful) Save(context.Context, string, int64, []byte) error   { return nil }
+
+func serviceOver(log eventstore.Store) *commands.Service {
+	return commands.NewService(log, commands.DefaultPolicy(), time.Now, commands.Options{})
+}
+
+// importText takes invoices in, with exactly the stock they need.
+func importText(t *testing.T, log eventstore.Store, text string) {
+	t.Helper()
+	file, err := onlineretail.Read(strings.NewReader(text), onlineretail.Strict)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := importer.Importer{Service: serviceOver(log), Store: log, Journal: forgetful{}, Logger: slog.New(slog.DiscardHandler)}
+	opening, err := importer.ParseOpening("exact")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := i.Run(t.Context(), file, importer.Options{Opening: opening, Policy: "all-or-nothing", Order: importer.FileOrder, Workers: 8}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// against is the differences from a file of this text, plain or as a gzip.
+func against(t *testing.T, log eventstore.Store, name, text string) map[string][]string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if strings.HasSuffix(name, ".gz") {
+		var packed strings.Builder
+		w := gzip.NewWriter(&packed)
+		if _, err := w.Write([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		text = packed.String()
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	report, err := verify.Run(t.Context(), verify.Config{Store: log, Now: time.Now(), Against: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return differences(report)
+}
+
+// everyKind is an invoice of each kind, a code in two cases, postage, and an hour
+// of summer in which the day is another by Greenwich.
+const everyKind = `InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country
+536365,85123a,HOLDER,6,2010-12-01 08:26:00,2.55,17850,EIRE
+536365,85123A,HOLDER,2,2010-12-01 08:26:00,2.95,17850,EIRE
+536365,POST,POSTAGE,1,2010-12-01 08:26:00,18.0,17850,EIRE
+C536366,85123A,HOLDER,-2,2010-12-02 09:00:00,2.95,17850,EIRE
+C536367,POST,POSTAGE,-1,2010-12-02 09:01:00,18.0,17850,EIRE
+536368,22139,found,56,2010-12-02 10:00:00,0.0,,United Kingdom
+536369,22139,damages,-6,2010-12-03 10:00:00,0.0,,United Kingdom
+536370,22139,GIFT,1,2010-12-03 11:00:00,0.0,12345,United Kingdom
+A536371,B,Adjust bad debt,1,2011-08-12 14:50:00,-11062.06,,United Kingdom
+536372,22139,TEA,3,2011-06-30 00:30:00,0.85,12345,United Kingdom
+`
+
+func TestAFileAndItsImportAgree(t *testing.T) {
+	t.Parallel()
+	log := memory.New()
+	importText(t, log, everyKind)
+	for _, name := range []string{"invoices.csv", "invoices.csv.gz"} {
+		if found := against(t, log, name, everyKind); len(found) != 0 {
+			t.Errorf("%s: %q", name, found)
+		}
+	}
+}
+
+func TestEveryDeviationFromTheFileIsFound(t *testing.T) {
+	t.Parallel()
+	log := memory.New()
+	importText(t, log, everyKind)
+	const total, month, day, sku, country, invoice, moved = "file: by kind", "file: by month", "file: by day", "file: by SKU", "file: by country", "file: by invoice", "file: stock moved by SKU"
+	for name, test := range map[string]struct {
+		old, new string
+		words    map[string]string // by check
+	}{
+		"another quantity": {old: "HOLDER,6,", new: "HOLDER,7,", words: map[string]string{
+			total: "sale: 4 lines, 12 units, 41.75, want 4 lines, 13 units, 44.3", month: "sale 2010-12", day: "sale 2010-12-01", sku: "sale 85123A",
+			country: "sale EIRE", invoice: "invoice 536365: sale on 2010-12-01, 3 lines, 9 units, 39.2; want", moved: "85123A: on hand changed by -6 since it was opened, want -7",
+		}},
+		"another price": {old: ",0.85,", new: ",0.86,", words: map[string]string{
+			total: "sale: ", month: "sale 2011-06", day: "sale 2011-06-30", sku: "sale 22139", country: "sale United Kingdom", invoice: "invoice 536372",
+		}},
+		"another SKU": {old: "536369,22139", new: "536369,22140", words: map[string]string{
+			sku: "adjust_out 22139", moved: "22140: on hand changed by 0 since it was opened, want -6",
+		}},
+		"another day": {old: "2011-06-30 00:30", new: "2011-06-29 23:30", words: map[string]string{
+			day: "sale 2011-06-29: 0 lines", invoice: "invoice 536372: sale on 2011-06-30",
+		}},
+		"another month": {old: "2011-08-12", new: "2011-09-12", words: map[string]string{
+			month: "bad_debt 2011-08", day: "bad_debt 2011-08-12", invoice: "invoice A536371",
+		}},
+		"another customer": {old: "0.85,12345,", new: "0.85,12346,", words: map[string]string{
+			invoice: `customer "12345" in "United Kingdom", want "12346"`,
+		}},
+		"another country": {old: "0.85,12345,United Kingdom", new: "0.85,12345,France", words: map[string]string{
+			country: "sale France: 0 lines", invoice: `in "United Kingdom", want "12345" in "France"`,
+		}},
+		"another kind": {old: "536370,22139,GIFT,1,2010-12-03 11:00:00,0.0,12345", new: "536370,22139,GIFT,1,2010-12-03 11:00:00,0.0,", words: map[string]string{
+			total: "free_order: 1 lines, 1 units, 0, want 0 lines", month: "free_order", day: "free_order", sku: "free_order", country: "free_order",
+			invoice: "invoice 536370: free_order on 2010-12-03", moved: "22139",
+		}},
+		"an invoice that was not imported": {old: "536372,", new: "536373,22139,TEA,1,2011-07-01 08:00:00,1.0,12345,France\n536372,", words: map[string]string{
+			total: "sale", month: "sale 2011-07", day: "sale 2011-07-01", sku: "sale 22139", country: "sale France", invoice: "invoice 536373 (sale) is not in the log", moved: "22139",
+		}},
+		"an invoice of somewhere else": {old: "536368,22139,found,56,2010-12-02 10:00:00,0.0,,United Kingdom\n", new: "", words: map[string]string{
+			total: "adjust_in", month: "adjust_in", day: "adjust_in", sku: "adjust_in", invoice: "adjust_in 536368 is not in the file", moved: "22139",
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if strings.Count(everyKind, test.old) != 1 {
+				t.Fatalf("%q is not once in the file", test.old)
+			}
+			found := against(t, log, "invoices.csv", strings.Replace(everyKind, test.old, test.new, 1))
+			for check, words := range test.words {
+				if first := strings.Join(found[check], "\n"); !strings.Contains(first, words) {
+					t.Errorf("%q has %q, want %q", check, first, words)
+				}
+			}
+			for check, first := range found {
+				if _, expected := test.words[check]; !expected {
+					t.Errorf("%q has %q, too", check, first)
+				}
+			}
+		})
+	}
+}
+
+// Two documents of one number are not one: what was imported twice is found.
+func TestADocumentThatIsInTheLogTwiceIsFound(t *testing.T) {
+	t.Parallel()
+	log := memory.New()
+	importText(t, log, everyKind)
+	service := serviceOver(log)
+	again := stock.Adjust{At: service.At(key("22139")), Change: 1, Reason: stock.Correction, Document: "536369"}
+	if _, err := service.MoveStock(t.Context(), call(spring), key("22139"), again); err != nil {
+		t.Fatal(err)
+	}
+	found := against(t, log, "invoices.csv", everyKind)["file: by invoice"]
+	if !strings.Contains(strings.Join(found, "\n"), "536369 of 2010-12-03: a document of that number is in the log already") {
+		t.Errorf("found %q", found)
+	}
+}
+
+func TestAFileThatCannotBeReadIsAnError(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ old, new, says string }{
+		"a number of units": {"HOLDER,6,", "HOLDER,six,", "invoice 536365"},
+		"a price":           {",0.85,", ",cheap,", "invoice 536372"},
+		"a time":            {"2011-06-30 00:30:00", "soon", `invoice 536372: time "soon"`},
+		"a row":             {",EIRE\nC536366", "\nC536366", "wrong number of fields"},
+		"everything":        {everyKind, "", "header: EOF"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "invoices.csv")
+			if err := os.WriteFile(path, []byte(strings.Replace(everyKind, test.old, test.new, 1)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err := verify.Run(t.Context(), verify.Config{Store: memory.New(), Now: time.Now(), Against: path})
+			if err == nil || !strings.Contains(err.Error(), test.says) || !strings.Contains(err.Error(), path) {
+				t.Errorf("got %v, want %q", err, test.says)
+			}
+		})
+	}
+}
+
+// dataFile is the path of a file of the real data.
+func dataFile(t *testing.T, name string) string {
+	t.Helper()
+	folder := os.Getenv("DAYBOOK_DATA")
+	if folder == "" {
+		folder = filepath.Join("..", "..", "..", "shared", "data")
+	}
+	path := filepath.Join(folder, name)
+	if _, err := os.Stat(path); err != nil {
+		t.Skipf("the real data is not here (set DAYBOOK_DATA): %v", err)
+	}
+	return path
+}
+
+// The first day of real invoices, imported, posted by every view, and verified in
+// every way at once.
+func TestADayOfRealInvoices(t *testing.T) {
+	const rows = 3108
+	file, err := os.Open(dataFile(t, "online_retail.csv.gz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	packed, err := gzip.NewReader(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	lines := bufio.NewScanner(packed)
+	for range rows + 1 {
+		if !lines.Scan() {
+			t.Fatal(lines.Err())
+		}
+		text.WriteString(lines.Text() + "\n")
+	}
+	s := newShop(t)
+	importText(t, s.Log, text.String())
+	s.caughtUp()
+	path := filepath.Join(t.TempDir(), "day.csv")
+	if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config := s.config()
+	config.Against = path
+	report, err := verify.Run(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.wantClean(report)
+	for _, check := range report.Checks {
+		if check.Name == "file: by invoice" && check.Examined != 143 {
+			t.Errorf("%d invoices were compared, want 143", check.Examined)
+		}
+	}
+}

@@ -1,0 +1,83 @@
+package verify
+
+import (
+	"compress/gzip"
+	"encoding/csv"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/shopspring/decimal"
+)
+
+// The reading of the file is held against totals that others computed from it,
+// in other languages: what it says the log must hold is then right.
+func TestTheRealFileIsReadAsOthersReadIt(t *testing.T) {
+	t.Parallel()
+	folder := os.Getenv("DAYBOOK_DATA")
+	if folder == "" {
+		folder = filepath.Join("..", "..", "..", "shared", "data")
+	}
+	if _, err := os.Stat(folder); err != nil {
+		t.Skipf("the real data is not here (set DAYBOOK_DATA): %v", err)
+	}
+	file, err := readFile(filepath.Join(folder, "online_retail.csv.gz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for number, d := range file.documents {
+		got[number] = fmt.Sprint(strings.ToUpper(d.kind), " ", d.customer, " ", d.country, " ", d.day, " ", d.Lines, d.Units, " ", mills(d.Amount))
+	}
+	for _, row := range rowsOf(t, filepath.Join(folder, "online_retail.expected_by_invoice.csv.gz")) {
+		want := strings.Join([]string{row[1], row[2], row[3], row[4][:10], row[5], row[6], row[7]}, " ")
+		if got[row[0]] != want {
+			t.Errorf("invoice %s: %q, want %q", row[0], got[row[0]], want)
+		}
+		delete(got, row[0])
+	}
+	if len(got) != 0 {
+		t.Errorf("%d invoices that others do not see", len(got))
+	}
+	days := foldSums(file.byDay, func(k [2]string) [2]string { return [2]string{"", k[1]} })
+	for _, row := range rowsOf(t, filepath.Join(folder, "online_retail.expected_by_day.csv")) {
+		sum := at(days, [2]string{"", row[0]})
+		if got, want := fmt.Sprint(sum.Lines, sum.Units, " ", mills(sum.Amount)), strings.Join(row[2:5], " "); got != want {
+			t.Errorf("%s: %s, want %s", row[0], got, want)
+		}
+	}
+	for _, row := range rowsOf(t, filepath.Join(folder, "online_retail.expected_by_sku.csv")) {
+		units := func(kind string) int64 { return at(file.bySKU, [2]string{kind, row[0]}).Units }
+		got := fmt.Sprint(isGoods(row[0]), units(sale), units(freeOrder), units(cancellation), units(adjustIn), units(adjustOut))
+		want := fmt.Sprint(row[1] == "1") + " " + strings.Join(row[3:8], " ")
+		if got != want {
+			t.Errorf("SKU %s: %s, want %s", row[0], got, want)
+		}
+	}
+}
+
+func mills(amount decimal.Decimal) string { return amount.Shift(3).String() }
+
+// rowsOf reads a CSV file, gzipped or not, without its header.
+func rowsOf(t *testing.T, path string) [][]string {
+	t.Helper()
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	var in io.Reader = file
+	if strings.HasSuffix(path, ".gz") {
+		if in, err = gzip.NewReader(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := csv.NewReader(in).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all[1:]
+}
