@@ -51,11 +51,12 @@ func (c *benchCommand) Run(ctx context.Context, p *program) (err error) {
 	}
 	database := p.database()
 	if database.URL == "" && database.DataDir == "" {
-		remove, err := temporaryData(&database)
-		if err != nil {
-			return err
+		dir, remove, failed := temporaryData("bench")
+		if failed != nil {
+			return failed
 		}
 		defer func() { err = errors.Join(err, remove()) }()
+		database.DataDir = dir
 	}
 	version := thisBuild()
 	result := benchResult{Version: version.Version, Go: version.Go, Platform: version.Platform, CPUs: runtime.NumCPU(), Seconds: c.Seconds}
@@ -96,20 +97,6 @@ func (c *benchCommand) selection(p *program) ([]bench.Benchmark, []string, error
 		return nil, nil, usagef("--flush 2ms needs a PostgreSQL of the program's own, for it changes the server's settings")
 	}
 	return wanted, flushes, nil
-}
-
-// temporaryData makes a new data directory that a database run as another user
-// can reach.
-func temporaryData(database *databaseConfig) (remove func() error, err error) {
-	root, err := os.MkdirTemp("", "daybook-bench-")
-	if err != nil {
-		return nil, fmt.Errorf("temporary data directory: %w", err)
-	}
-	if err := os.Chmod(root, 0o711); err != nil {
-		return nil, errors.Join(fmt.Errorf("temporary data directory: %w", err), os.RemoveAll(root))
-	}
-	database.DataDir = filepath.Join(root, "data")
-	return func() error { return os.RemoveAll(root) }, nil
 }
 
 var (
@@ -154,24 +141,22 @@ func (c *benchCommand) measure(ctx context.Context, p *program, database databas
 	defer rivals.Close()
 	env := bench.Env{
 		Pool: rivals, Store: s.store, Service: s.service, BaseURL: s.url, Flush: flush, Seconds: c.Seconds,
-		Settle: s.settle, Profile: c.profile(flush),
+		Settle: s.settle, CPU: s.database.cpu, Profile: c.profile(flush),
 	}
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	go func() {
-		if err := s.wait(ctx); err != nil {
-			stop(err)
-		}
-	}()
+	guarded, end := s.guard(ctx)
+	defer end()
 	for _, b := range wanted {
 		p.log.InfoContext(ctx, "measuring", "benchmark", b.Name, "flush", flush)
-		rows, err := b.Run(ctx, env)
+		rows, err := b.Run(guarded, env)
 		if err != nil {
-			return errors.Join(err, context.Cause(ctx))
+			if cause := context.Cause(guarded); cause != nil {
+				return cause // says more than what broke off because of it
+			}
+			return err
 		}
 		result.Rows = append(result.Rows, rows...)
 	}
-	return bench.Clean(ctx, env)
+	return bench.Clean(guarded, env)
 }
 
 // settle waits until everything written is also projected, looked at by the

@@ -16,9 +16,9 @@ func printBench(out io.Writer, result benchResult) error {
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
 	t.Style().Format.Header = text.FormatDefault
-	t.AppendHeader(table.Row{"benchmark", "flush", "what", "callers", "a second", "p50 ms", "p99 ms", "Daybook is", "target", "met"})
+	t.AppendHeader(table.Row{"benchmark", "flush", "what", "callers", "a second", "p50 ms", "p99 ms", "CPU µs", "Daybook is", "target", "met"})
 	var right []table.ColumnConfig
-	for _, column := range []string{"callers", "a second", "p50 ms", "p99 ms", "Daybook is", "target"} {
+	for _, column := range []string{"callers", "a second", "p50 ms", "p99 ms", "CPU µs", "Daybook is", "target"} {
 		right = append(right, table.ColumnConfig{Name: column, Align: text.AlignRight, AlignHeader: text.AlignRight})
 	}
 	t.SetColumnConfigs(right)
@@ -30,12 +30,20 @@ func printBench(out io.Writer, result benchResult) error {
 		last = row
 		t.AppendRow(table.Row{
 			row.Benchmark, row.Flush, row.Variant, row.Callers, grouped(row.PerSecond),
-			fmt.Sprintf("%.1f", row.P50Ms), fmt.Sprintf("%.1f", row.P99Ms), times(row.Ratio), target(row.Target), met(row),
+			fmt.Sprintf("%.1f", row.P50Ms), fmt.Sprintf("%.1f", row.P99Ms), micros(row.CPUMicros), times(row.Ratio), target(row.Target), met(row),
 		})
 	}
-	_, err := fmt.Fprintf(out, "%s\ndaybook %s, %s, %s, %d CPUs, PostgreSQL %s; each measurement %g s or its number of attempts\n",
+	_, err := fmt.Fprintf(out, "%s\ndaybook %s, %s, %s, %d CPUs, PostgreSQL %s; each measurement %g s or its number of attempts.\n"+
+		"CPU µs: processor time an operation, callers, program and database together. Daybook is: its rate over the baseline's.\n",
 		t.Render(), result.Version, result.Go, result.Platform, result.CPUs, result.Postgres, result.Seconds)
 	return err
+}
+
+func micros(cpu float64) string {
+	if cpu == 0 {
+		return ""
+	}
+	return grouped(cpu)
 }
 
 func times(ratio float64) string {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -42,6 +43,20 @@ func openDatabase(ctx context.Context, cfg databaseConfig, log *slog.Logger) (da
 		return database{}, err
 	}
 	return database{url: server.URL(), server: server}, nil
+}
+
+// temporaryData names a data directory that is not kept: remove takes it away.
+func temporaryData(purpose string) (dir string, remove func() error, err error) {
+	root, err := os.MkdirTemp("", "daybook-"+purpose+"-")
+	if err != nil {
+		return "", nil, fmt.Errorf("make a temporary data directory: %w", err)
+	}
+	remove = func() error { return os.RemoveAll(root) }
+	// Run by root, the database is another user's and must be able to pass.
+	if err := os.Chmod(root, 0o711); err != nil {
+		return "", nil, errors.Join(fmt.Errorf("make a temporary data directory: %w", err), remove())
+	}
+	return filepath.Join(root, "data"), remove, nil
 }
 
 // reach makes a wrong address or password an error at once.

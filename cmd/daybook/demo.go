@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"time"
 
 	"daybook/cmd/daybook/shoppers"
@@ -105,16 +103,12 @@ func (p *program) demoDatabase(say io.Writer) (cfg databaseConfig, dispose func(
 		fmt.Fprintf(say, "Data: %s; it stays there.\n", p.Data)
 		return p.database(), keep, nil
 	}
-	dir, err := os.MkdirTemp("", "daybook-demo-")
+	dir, dispose, err := temporaryData("demo")
 	if err != nil {
-		return cfg, nil, fmt.Errorf("make a folder for the demo: %w", err)
-	}
-	// Run by root, the database is another user's and must be able to pass.
-	if err := os.Chmod(dir, 0o711); err != nil {
-		return cfg, nil, errors.Join(fmt.Errorf("make a folder for the demo: %w", err), os.RemoveAll(dir))
+		return cfg, nil, err
 	}
 	fmt.Fprintf(say, "Data: %s, removed at the end (--data DIR keeps it).\n", dir)
-	return databaseConfig{DataDir: filepath.Join(dir, "data")}, func() error { return os.RemoveAll(dir) }, nil
+	return databaseConfig{DataDir: dir}, dispose, nil
 }
 
 // perform opens the shop, lets people in, and closes the books.

@@ -64,10 +64,11 @@ func rawInserts(ctx context.Context, env Env) (Row, error) {
 	var position atomic.Int64
 	row, err := load{callers: insertCallers, seconds: env.Seconds, operate: func(ctx context.Context, caller int, n int64) error {
 		return insertMany(ctx, env.Pool, caller, n, position.Add(insertRows)-insertRows)
-	}}.run(ctx)
+	}}.measure(ctx, env)
 	row.Variant, row.Note = "raw inserts of 1,000 rows", "rows a second; latency is a statement's"
 	row.Operations *= insertRows
 	row.PerSecond *= insertRows
+	row.CPUMicros /= insertRows
 	return row, err
 }
 

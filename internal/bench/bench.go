@@ -31,6 +31,9 @@ type Env struct {
 	// Settle waits until the node has nothing left to do: it is what lies
 	// between two measurements.
 	Settle func(ctx context.Context) error
+	// CPU, where it can be told, is the processor time in seconds that this
+	// process and the database's have taken so far.
+	CPU func() (float64, bool)
 	// Profile, where set, is called as a measurement of Daybook begins; what it
 	// returns is called at its end.
 	Profile func(benchmark string) (stop func() error, err error)
@@ -54,6 +57,10 @@ type Row struct {
 	PerSecond  float64 `json:"per_second"`
 	P50Ms      float64 `json:"p50_ms"`
 	P99Ms      float64 `json:"p99_ms"`
+	// CPUMicros is the processor time an operation took, in microseconds: that
+	// of the callers, of the program and of the database. It says what bounds
+	// the rate, also on a machine that has other things to do; 0 is not known.
+	CPUMicros float64 `json:"cpu_us,omitzero"`
 	// Ratio is Daybook's rate over this baseline's; 0 in Daybook's own rows.
 	Ratio float64 `json:"ratio,omitzero"`
 	// Target is what Daybook is to reach, where there is one for this row.
@@ -132,7 +139,7 @@ func daybook(ctx context.Context, env Env, benchmark string, l load) (row Row, e
 			return Row{}, err
 		}
 	}
-	row, err = l.run(ctx)
+	row, err = l.measure(ctx, env)
 	if stopped := stop(); err == nil {
 		err = stopped
 	}

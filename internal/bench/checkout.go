@@ -80,7 +80,7 @@ type line struct {
 func fillCart(among int) [cartLines]line {
 	var lines [cartLines]line
 	for i := range lines {
-		lines[i] = line{product: rand.IntN(among), units: 1 + rand.Int64N(maxOfALine)} //nolint:forbidigo // a shopper, not a decision
+		lines[i] = line{product: rand.IntN(among), units: 1 + rand.Int64N(maxOfALine)}
 		for j := range i {
 			if lines[j].product == lines[i].product {
 				return fillCart(among)

@@ -67,7 +67,7 @@ func crudCheckout(ctx context.Context, env Env) (row Row, err error) {
 			return err
 		}
 		return shoppers[caller].created(ctx, "/", "", string(body))
-	}}.run(ctx)
+	}}.measure(ctx, env)
 	if err != nil {
 		return Row{}, fmt.Errorf("CRUD: %w", err)
 	}

@@ -35,7 +35,7 @@ func flashSale(ctx context.Context, env Env) (ours, baselines []Row, err error) 
 	}
 	defer func() { err = errors.Join(err, hangUp(buyers)) }()
 	for _, newCarts := range []bool{false, true} {
-		row, err := rush(ctx, env, buyers, newCarts)
+		row, err := rush(ctx, env, buyers, saleAttempts, newCarts)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -57,7 +57,7 @@ type buyer struct {
 	cart string // empty: needs one
 }
 
-func rush(ctx context.Context, env Env, connections []*client, newCarts bool) (Row, error) {
+func rush(ctx context.Context, env Env, connections []*client, attempts int64, newCarts bool) (Row, error) {
 	goods, err := listGoods(ctx, env, 1, saleUnits)
 	if err != nil {
 		return Row{}, err
@@ -76,7 +76,7 @@ func rush(ctx context.Context, env Env, connections []*client, newCarts bool) (R
 	if newCarts {
 		name += "-new-carts"
 	}
-	row, err := daybook(ctx, env, name, load{callers: clients, limit: saleAttempts, operate: func(ctx context.Context, caller int, n int64) error {
+	row, err := daybook(ctx, env, name, load{callers: clients, limit: attempts, operate: func(ctx context.Context, caller int, n int64) error {
 		b := &buyers[caller]
 		if newCarts {
 			b.cart = ""
@@ -160,7 +160,7 @@ func saleBaseline(ctx context.Context, env Env, way sellWay) (row Row, err error
 			return fmt.Errorf("the baseline answers %d %s", status, answer)
 		}
 		return nil
-	}}.run(ctx)
+	}}.measure(ctx, env)
 	if err != nil {
 		return Row{}, err
 	}

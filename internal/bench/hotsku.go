@@ -69,7 +69,7 @@ func hotBaseline(ctx context.Context, env Env, way sellWay) (Row, error) {
 			err = errors.New("sold out")
 		}
 		return err
-	}}.run(ctx)
+	}}.measure(ctx, env)
 	if err != nil {
 		return Row{}, err
 	}

@@ -23,6 +23,16 @@ type load struct {
 // warmUp opens connections, fills caches and lets batches find their size.
 const warmUp = 500 * time.Millisecond
 
+// measure runs the load and takes its processor time.
+func (l load) measure(ctx context.Context, env Env) (Row, error) {
+	before, known := env.CPU()
+	row, err := l.run(ctx)
+	if after, still := env.CPU(); err == nil && known && still {
+		row.CPUMicros = (after - before) * 1e6 / float64(max(1, row.done))
+	}
+	return row, err
+}
+
 func (l load) run(ctx context.Context) (Row, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// ticksPerSecond is the unit of /proc/PID/stat on all of Go's Linux platforms.
+const ticksPerSecond = 100
+
+// cpu is the processor time in seconds that this process and an own server have
+// taken. Another's server cannot be told.
+func (d database) cpu() (seconds float64, known bool) {
+	if d.server == nil {
+		return 0, false
+	}
+	var own syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &own); err != nil {
+		return 0, false
+	}
+	seconds = float64(own.Utime.Nano()+own.Stime.Nano()) / 1e9
+	self := strconv.Itoa(os.Getpid())
+	stats := processStats()
+	for pid, server := range stats {
+		if server.parent != self || server.name != "postgres" {
+			continue
+		}
+		seconds += server.seconds + server.ended
+		for _, backend := range stats {
+			if backend.parent == pid {
+				seconds += backend.seconds
+			}
+		}
+	}
+	return seconds, true
+}
+
+type processStat struct {
+	name, parent string
+	seconds      float64
+	ended        float64 // of its children that have ended
+}
+
+// processStats reads what /proc tells of every process, by its id.
+func processStats() map[string]processStat {
+	files, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return nil // the pattern is right
+	}
+	stats := make(map[string]processStat, len(files))
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has ended
+		}
+		// 12 (name) S 1 ...: the name may hold anything, so its end is the last ')'.
+		before, after, _ := cutLast(string(text), ") ")
+		_, name, _ := strings.Cut(before, "(")
+		fields := strings.Fields(after)
+		if len(fields) < 15 {
+			continue
+		}
+		stats[filepath.Base(filepath.Dir(file))] = processStat{
+			name: name, parent: fields[1], seconds: ticks(fields[11], fields[12]), ended: ticks(fields[13], fields[14]),
+		}
+	}
+	return stats
+}
+
+func cutLast(text, separator string) (before, after string, found bool) {
+	at := strings.LastIndex(text, separator)
+	if at < 0 {
+		return text, "", false
+	}
+	return text[:at], text[at+len(separator):], true
+}
+
+func ticks(texts ...string) (seconds float64) {
+	for _, text := range texts {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err == nil {
+			seconds += float64(n) / ticksPerSecond
+		}
+	}
+	return seconds
+}

@@ -1,0 +1,168 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"daybook/commands"
+	"daybook/commands/commandapi"
+	"daybook/eventstore/memory"
+	"daybook/internal/httpapi"
+)
+
+// forgetful keeps no answers; nothing here is asked twice.
+type forgetful struct{}
+
+func (forgetful) Find(context.Context, string, string) (*commands.StoredAnswer, error) {
+	return nil, nil
+}
+func (forgetful) Keep(commands.StoredAnswer) {}
+
+// open is a node over a log in memory; around stands between it and its clients.
+func open(t *testing.T, around func(http.Handler) http.Handler) Env {
+	t.Helper()
+	store := memory.New()
+	service := commands.NewService(store, commands.DefaultPolicy(), time.Now, commands.Options{})
+	handler, err := httpapi.New(httpapi.Options{Version: "test"}, func(api huma.API) {
+		commandapi.Register(api, service, commandapi.Options{Answers: forgetful{}})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(around(handler))
+	t.Cleanup(server.Close)
+	return Env{
+		Store: store, Service: service, BaseURL: server.URL, Flush: FlushFast, Seconds: 0.1,
+		Settle: func(context.Context) error { return nil },
+		CPU:    func() (float64, bool) { return 0, false },
+	}
+}
+
+func plainly(handler http.Handler) http.Handler { return handler }
+
+func sale(t *testing.T, env Env, newCarts bool) (Row, error) {
+	t.Helper()
+	buyers, err := dial(t.Context(), env.BaseURL, clients)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := hangUp(buyers); err != nil {
+			t.Error(err)
+		}
+	})
+	return rush(t.Context(), env, buyers, 2*saleUnits, newCarts)
+}
+
+func TestAFlashSaleSellsEveryUnitOnce(t *testing.T) {
+	t.Parallel()
+	for name, newCarts := range map[string]bool{"with the same cart again": false, "with a new cart each": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			row, err := sale(t, open(t, plainly), newCarts)
+			if err != nil || row.Operations != 2*saleUnits {
+				t.Errorf("%d attempts, %v; want %d and no fault", row.Operations, err, 2*saleUnits)
+			}
+		})
+	}
+}
+
+// An API that says sold to one buyer too many must not pass for a fast one.
+func TestASaleThatIsAcknowledgedAndNotRecordedIsAFault(t *testing.T) {
+	t.Parallel()
+	var lies atomic.Int64
+	_, err := sale(t, open(t, func(honest http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/checkout") && lies.Add(1) == 1 {
+				w.WriteHeader(http.StatusCreated)
+				return
+			}
+			honest.ServeHTTP(w, r)
+		})
+	}), true)
+	if err == nil || !strings.Contains(err.Error(), "201 orders of 200 units") {
+		t.Errorf("got %v, want 201 orders of 200 units", err)
+	}
+}
+
+func TestAnAnswerThatIsNoneEndsTheRun(t *testing.T) {
+	t.Parallel()
+	_, err := sale(t, open(t, func(http.Handler) http.Handler { return http.NotFoundHandler() }), true)
+	if err == nil || !strings.Contains(err.Error(), "answers 404") {
+		t.Errorf("got %v, want the answer 404", err)
+	}
+}
+
+func TestLoadCountsWhatItDid(t *testing.T) {
+	t.Parallel()
+	var done atomic.Int64
+	row, err := load{callers: 7, limit: 100, operate: func(context.Context, int, int64) error {
+		done.Add(1)
+		return nil
+	}}.run(t.Context())
+	if err != nil || done.Load() != 100 || row.Operations != 100 || row.done != 100 || row.Callers != 7 {
+		t.Errorf("%d done, %+v, %v; want 100 by 7 callers", done.Load(), row, err)
+	}
+	done.Store(0)
+	row, err = load{callers: 3, seconds: 0.05, operate: func(context.Context, int, int64) error {
+		done.Add(1)
+		return nil
+	}}.run(t.Context())
+	if err != nil || row.done != done.Load() || row.Operations >= row.done {
+		t.Errorf("%d done, %+v, %v; want all done and those of the warming up not counted", done.Load(), row, err)
+	}
+}
+
+func TestAFaultEndsTheLoad(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("broken")
+	_, err := load{callers: 3, seconds: 3600, operate: func(_ context.Context, _ int, n int64) error {
+		if n == 10 {
+			return broken
+		}
+		return nil
+	}}.run(t.Context())
+	if !errors.Is(err, broken) {
+		t.Errorf("got %v, want it broken", err)
+	}
+}
+
+func TestATargetIsARateAndALatency(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		row  Row
+		want bool
+	}{
+		{Row{PerSecond: 1000, P99Ms: 149.9}, true},
+		{Row{PerSecond: 999, P99Ms: 1}, false},
+		{Row{PerSecond: 5000, P99Ms: 150}, false},
+	} {
+		if got := (Target{PerSecond: 1000, P99Ms: 150}).met(test.row); got != test.want {
+			t.Errorf("%+v: met is %v, want %v", test.row, got, test.want)
+		}
+	}
+	if !(Target{PerSecond: 10}).met(Row{PerSecond: 10, P99Ms: 9999}) {
+		t.Error("without a latency in the target, any will do")
+	}
+}
+
+func TestBaselinesAreComparedWithTheFirstRow(t *testing.T) {
+	t.Parallel()
+	rows, err := Benchmark{Name: "append", run: func(context.Context, Env) ([]Row, []Row, error) {
+		return []Row{{PerSecond: 50_000, P99Ms: 20}, {PerSecond: 1}}, []Row{{PerSecond: 100_000}, {}}, nil
+	}}.Run(t.Context(), Env{Flush: FlushFast})
+	if err != nil || len(rows) != 4 {
+		t.Fatalf("%d rows, %v; want 4", len(rows), err)
+	}
+	if !rows[0].Met || rows[1].Target != nil || rows[2].Ratio != 0.5 || rows[3].Ratio != 0 || rows[3].Benchmark != "append" {
+		t.Errorf("rows %+v", rows)
+	}
+}
