@@ -57,7 +57,7 @@ func (r *run) adjust(ctx context.Context, j *job) (outcome, error) {
 			return outcome{}, fmt.Errorf("adjust %s: %w", line.SKU, err)
 		}
 	}
-	j.ticket.release()
+	j.ticket.releaseAll()
 	if len(services) > 0 {
 		return outcome{}, r.noteCredit(ctx, j, "adjustment", services)
 	}

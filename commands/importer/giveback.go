@@ -61,6 +61,7 @@ func (r *run) giveBack(ctx context.Context, j *job) (outcome, error) {
 	if _, err := r.Service.Return(ctx, back, request.ReturnID, append(steps, returns.Close{})...); err != nil {
 		return outcome{}, fmt.Errorf("return: %w", err)
 	}
+	j.ticket.releaseAll()
 	return result, nil
 }
 

@@ -23,9 +23,8 @@ import (
 type Order string
 
 const (
-	// FileOrder lets an invoice touch a SKU only when every invoice before it
-	// in the file has decided what it does to that SKU. The result is that of
-	// one invoice after the other, whatever the number of workers.
+	// FileOrder has the result of one invoice after the other, whatever the
+	// number of workers; see tickets.
 	FileOrder Order = "file"
 	// AnyOrder lets workers race. Which orders are refused is then chance; what
 	// stock promises (never below zero) is not.
@@ -108,7 +107,7 @@ func (i *Importer) Run(ctx context.Context, file *onlineretail.File, options Opt
 	if err != nil {
 		return Summary{}, err
 	}
-	counts, done, err := i.begin(ctx, plan)
+	counts, done, fresh, err := i.begin(ctx, plan)
 	if err != nil {
 		return Summary{}, err
 	}
@@ -116,7 +115,7 @@ func (i *Importer) Run(ctx context.Context, file *onlineretail.File, options Opt
 		return Summary{}, fmt.Errorf("the import's record says %d invoices are in, of %d in the file", done, len(plan.invoices))
 	}
 	i.Logger.InfoContext(ctx, "import begins", "import", plan.name, "invoices", len(plan.invoices), "done", done)
-	r := newRun(i, plan, counts, done)
+	r := newRun(i, plan, counts, done, fresh)
 	if done < len(plan.invoices) {
 		if err := r.work(ctx); err != nil {
 			return newSummary(file, plan, r.counts), err
@@ -131,23 +130,23 @@ func (i *Importer) Run(ctx context.Context, file *onlineretail.File, options Opt
 }
 
 // begin finds out where the import stands, and records that it has begun before
-// anything else is recorded.
-func (i *Importer) begin(ctx context.Context, plan *plan) (Counts, int, error) {
-	name, done, saved, err := i.Journal.Load(ctx)
+// anything else is recorded; fresh says that it had not.
+func (i *Importer) begin(ctx context.Context, plan *plan) (_ Counts, done int, fresh bool, err error) {
+	name, in, saved, err := i.Journal.Load(ctx)
 	switch {
 	case err != nil:
-		return Counts{}, 0, err
+		return Counts{}, 0, false, err
 	case name == plan.name:
 		counts, err := decodeCounts(saved)
-		return counts, int(done), err
+		return counts, int(in), false, err
 	case name != "":
-		return Counts{}, 0, &OtherImportError{Held: name, Asked: plan.name}
+		return Counts{}, 0, false, &OtherImportError{Held: name, Asked: plan.name}
 	}
 	counts := newCounts()
 	if counts.LogStart, err = i.Store.Head(ctx); err != nil {
-		return Counts{}, 0, fmt.Errorf("import: %w", err)
+		return Counts{}, 0, false, fmt.Errorf("import: %w", err)
 	}
-	return counts, 0, i.save(ctx, plan, 0, counts)
+	return counts, 0, true, i.save(ctx, plan, 0, counts)
 }
 
 func (i *Importer) save(ctx context.Context, plan *plan, done int, counts Counts) error {
@@ -175,10 +174,15 @@ func (r *run) work(ctx context.Context) error {
 			return r.interrupted(ctx, err)
 		}
 	}
+	left, err := r.stockLeft(working)
+	if err != nil {
+		return r.interrupted(ctx, err)
+	}
+	r.tickets = newTickets(left, r.fresh)
 	saving, stopSaving := context.WithCancel(working)
 	saved := make(chan struct{})
 	go func() { defer close(saved); r.keepSaving(saving) }()
-	err := r.workers(ctx, working)
+	err = r.workers(ctx, working)
 	stopSaving()
 	<-saved
 	return errors.Join(r.interrupted(ctx, err), r.saveNow(context.WithoutCancel(ctx)))

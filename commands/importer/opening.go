@@ -52,20 +52,41 @@ func (r *run) openStock(ctx, working context.Context) error {
 	})
 }
 
+// stockLeft is what is available of every stocked SKU.
+func (r *run) stockLeft(ctx context.Context) (map[unit.SKU]unit.Quantity, error) {
+	now := r.Service.Now()
+	var mu sync.Mutex
+	left := make(map[unit.SKU]unit.Quantity, len(r.plan.opening))
+	err := r.eachStock(ctx, func(sku unit.SKU, state stock.State) {
+		mu.Lock()
+		defer mu.Unlock()
+		left[sku] = state.Available(now)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look at the stock: %w", err)
+	}
+	return left, nil
+}
+
+// eachStock looks at every stocked SKU, at several at once.
+func (r *run) eachStock(ctx context.Context, look func(unit.SKU, stock.State)) error {
+	return each(ctx, r.plan.products, func(p onlineretail.Product) error {
+		if p.Kind != unit.Stocked {
+			return nil
+		}
+		return r.Service.Stock.View(ctx, stock.Stream(p.SKU, unit.DefaultLocation), func(state stock.State, _ int64) { look(p.SKU, state) })
+	})
+}
+
 // complete closes the import: it looks at what is on hand and at how much the
 // log grew.
 func (r *run) complete(ctx context.Context) error {
 	var mu sync.Mutex
 	var closing int64
-	err := each(ctx, r.plan.products, func(p onlineretail.Product) error {
-		if p.Kind != unit.Stocked {
-			return nil
-		}
-		return r.Service.Stock.View(ctx, stock.Stream(p.SKU, unit.DefaultLocation), func(state stock.State, _ int64) {
-			mu.Lock()
-			defer mu.Unlock()
-			closing += int64(state.OnHand())
-		})
+	err := r.eachStock(ctx, func(_ unit.SKU, state stock.State) {
+		mu.Lock()
+		defer mu.Unlock()
+		closing += int64(state.OnHand())
 	})
 	if err != nil {
 		return fmt.Errorf("look at the closing stock: %w", err)

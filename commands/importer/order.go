@@ -38,12 +38,12 @@ func (r *run) order(ctx context.Context, j *job) (outcome, error) {
 	result, err := r.Service.Checkout(ctx, call(invoice, "checkout"), commands.CheckoutRequest{
 		CartID: cartID, OrderID: orderID(invoice), Reference: invoice.Number,
 		Shortage: r.plan.options.Policy, HoldUntil: r.Service.Now().Add(holdFor),
-		Held: j.ticket.release,
+		Held: j.ticket.releaseAll,
 	})
 	if err != nil {
 		return outcome{}, fmt.Errorf("check out: %w", err)
 	}
-	j.ticket.release() // if it was not when all was held
+	j.ticket.release(takenOf(invoice, result)) // if it was not when all was held
 	sold := sold(invoice, result)
 	if !result.Placed {
 		return sold, nil
@@ -83,6 +83,22 @@ func wantedLines(invoice onlineretail.Invoice) []commands.WantedLine {
 		}
 	}
 	return lines
+}
+
+// takenOf tells how much of each SKU a checkout took.
+func takenOf(invoice onlineretail.Invoice, result commands.CheckoutResult) took {
+	if !result.Placed {
+		return tookNothing
+	}
+	return func(sku unit.SKU) unit.Quantity {
+		var taken unit.Quantity
+		for _, line := range invoice.Lines {
+			if line.SKU == sku && !slices.Contains(result.Dropped, line.Number) {
+				taken += line.Quantity
+			}
+		}
+		return taken
+	}
 }
 
 // sold counts what a checkout took. An order's lines have the numbers of the

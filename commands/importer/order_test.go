@@ -183,11 +183,11 @@ func TestOneUnitLessRunsShort(t *testing.T) {
 	p.opening["85123A"]--
 	s := newShop()
 	importer := s.start()
-	counts, done, err := importer.begin(t.Context(), p)
+	counts, done, fresh, err := importer.begin(t.Context(), p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := newRun(importer, p, counts, done)
+	r := newRun(importer, p, counts, done, fresh)
 	if err := r.work(t.Context()); err != nil {
 		t.Fatal(err)
 	}

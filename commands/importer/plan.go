@@ -58,8 +58,6 @@ type plan struct {
 	products []onlineretail.Product
 	opening  map[unit.SKU]unit.Quantity // > 0
 	matching onlineretail.Matching
-	// freely means that no outcome depends on the order of invoices.
-	freely bool
 }
 
 func newPlan(file *onlineretail.File, options Options) (*plan, error) {
@@ -88,7 +86,6 @@ func newPlan(file *onlineretail.File, options Options) (*plan, error) {
 	p.name = p.identity(file.SHA256)
 	p.products = onlineretail.Products(p.invoices)
 	p.matching = onlineretail.MatchCancellations(p.invoices)
-	p.freely = options.Order == AnyOrder || options.Opening == OpeningAmple
 	return p, p.open()
 }
 

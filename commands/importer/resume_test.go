@@ -112,7 +112,7 @@ func TestStoppedAndContinuedItEndsTheSame(t *testing.T) {
 	file := scarceFile(t, 5, 300)
 	options := Options{Opening: "30", Workers: 8}
 	_, whole, want := appends(t, file, options)
-	for _, at := range []int{1, 17, 150, 290} {
+	for _, at := range []int{1, 17, 150, 250} {
 		s := newShop()
 		ctx, stop := context.WithCancel(t.Context())
 		s.watch = func(p Progress) {
@@ -148,11 +148,11 @@ func TestStoppedBeforeItBeganItCanBeContinued(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	counts, done, err := importer.begin(t.Context(), p)
+	counts, done, fresh, err := importer.begin(t.Context(), p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = newRun(importer, p, counts, done).work(ctx)
+	err = newRun(importer, p, counts, done, fresh).work(ctx)
 	if _, is := errors.AsType[*InterruptedError](err); !is {
 		t.Fatalf("got %v", err)
 	}

@@ -19,6 +19,7 @@ import (
 type run struct {
 	*Importer
 	plan    *plan
+	fresh   bool // nothing of the import was in before
 	tickets *tickets
 	saving  sync.Mutex
 
@@ -34,14 +35,13 @@ type run struct {
 	jobs        map[int]*job // in flight
 }
 
-func newRun(i *Importer, plan *plan, counts Counts, done int) *run {
+func newRun(i *Importer, plan *plan, counts Counts, done int, fresh bool) *run {
 	before := 0
 	for _, invoice := range plan.invoices[:done] {
 		before += len(invoice.Lines)
 	}
 	return &run{
-		linesBefore: before,
-		Importer:    i, plan: plan, tickets: newTickets(), jobs: map[int]*job{},
+		Importer: i, plan: plan, fresh: fresh, linesBefore: before, jobs: map[int]*job{},
 		next: done, done: done, counts: counts, finished: map[int]outcome{},
 	}
 }
@@ -101,25 +101,25 @@ func (r *run) begin() *job {
 	}
 	j := &job{index: r.next, invoice: &r.plan.invoices[r.next], ended: make(chan struct{})}
 	r.next++
-	var skus []unit.SKU
-	if !r.plan.freely {
-		skus = stockedSKUs(*j.invoice)
+	var changes map[unit.SKU]unit.Quantity
+	if r.plan.options.Order != AnyOrder {
+		changes = stockChanges(*j.invoice)
 	}
-	j.ticket = r.tickets.take(skus, j.invoice.Kind == onlineretail.AdjustOut)
+	j.ticket = r.tickets.take(changes, j.invoice.Kind == onlineretail.AdjustOut)
 	r.jobs[j.index] = j
 	return j
 }
 
-func stockedSKUs(invoice onlineretail.Invoice) []unit.SKU {
-	var skus []unit.SKU
-	seen := make(map[unit.SKU]bool, len(invoice.Lines))
+// stockChanges is what an invoice does to the stock of each SKU, if all of it is
+// taken.
+func stockChanges(invoice onlineretail.Invoice) map[unit.SKU]unit.Quantity {
+	changes := make(map[unit.SKU]unit.Quantity, len(invoice.Lines))
 	for _, line := range invoice.Lines {
-		if onlineretail.StockChange(invoice.Kind, line) != 0 && !seen[line.SKU] {
-			seen[line.SKU] = true
-			skus = append(skus, line.SKU)
+		if change := onlineretail.StockChange(invoice.Kind, line); change != 0 {
+			changes[line.SKU] += change
 		}
 	}
-	return skus
+	return changes
 }
 
 // end counts an invoice that is in.

@@ -17,74 +17,103 @@ func hasTurn(t *ticket) bool {
 	}
 }
 
-func TestTicketsGiveTurnsInOrder(t *testing.T) {
-	all := newTickets()
-	first := all.take([]unit.SKU{"A", "B"}, false)
-	second := all.take([]unit.SKU{"B", "C"}, false)
-	third := all.take([]unit.SKU{"D"}, false)
-	fourth := all.take([]unit.SKU{"A", "C"}, false)
-	none := all.take(nil, false)
-
-	want := func(step string, turns ...*ticket) {
-		t.Helper()
-		for i, ticket := range []*ticket{first, second, third, fourth, none} {
-			should := false
-			for _, turn := range turns {
-				should = should || turn == ticket
-			}
-			if hasTurn(ticket) != should {
-				t.Errorf("%s: ticket %d has its turn: %v", step, i+1, !should)
-			}
+// expectTurns says which of all tickets have their turn.
+func expectTurns(t *testing.T, when string, all []*ticket, turns ...int) {
+	t.Helper()
+	want := map[int]bool{}
+	for _, n := range turns {
+		want[n] = true
+	}
+	for n, ticket := range all {
+		if hasTurn(ticket) != want[n] {
+			t.Errorf("%s: ticket %d has its turn: %v", when, n, hasTurn(ticket))
 		}
-	}
-	want("at first", first, third, none)
-	first.release()
-	first.release() // twice is once
-	want("the first released", first, second, third, none)
-	second.finish()
-	second.finish()
-	want("the second finished", first, second, third, fourth, none)
-	for _, ticket := range []*ticket{first, third, fourth, none} {
-		ticket.finish()
-	}
-	if len(all.queues) != 0 {
-		t.Errorf("%d queues are left", len(all.queues))
 	}
 }
 
+type changes = map[unit.SKU]unit.Quantity
+
+func TestWithNothingLeftTurnsAreInOrder(t *testing.T) {
+	line := newTickets(nil, true)
+	all := []*ticket{
+		line.take(changes{"A": -1, "B": -1}, false),
+		line.take(changes{"B": -1, "C": -1}, false),
+		line.take(changes{"D": 5}, false),
+		line.take(changes{"A": -1, "C": -1}, false),
+		line.take(nil, false),
+	}
+	expectTurns(t, "at first", all, 0, 2, 4)
+	all[0].release(tookNothing)
+	all[0].releaseAll() // only the first time counts
+	expectTurns(t, "the first was refused", all, 0, 1, 2, 4)
+	all[1].finish()
+	all[1].finish()
+	expectTurns(t, "the second is finished", all, 0, 1, 2, 3, 4)
+}
+
+func TestWhoCannotBeShortNeedNotWait(t *testing.T) {
+	line := newTickets(changes{"A": 10}, true)
+	all := []*ticket{
+		line.take(changes{"A": -4}, false),
+		line.take(changes{"A": -6}, false),
+		line.take(changes{"A": -1}, false), // 11 are wanted by here
+		line.take(changes{"A": 3}, false),  // brings: those before might need it, and must not have it
+	}
+	expectTurns(t, "10 left", all, 0, 1)
+	all[1].releaseAll()
+	expectTurns(t, "4 left, 5 wanted", all, 0, 1)
+	all[0].release(tookNothing)
+	expectTurns(t, "4 left, 1 wanted", all, 0, 1, 2, 3)
+	all[3].releaseAll()
+	if got := line.queues["A"].left; got != 7 {
+		t.Errorf("%d left, want 7", got)
+	}
+	all[2].releaseAll()
+	last := line.take(changes{"A": -6}, false)
+	over := line.take(changes{"A": -1}, false)
+	expectTurns(t, "6 left", []*ticket{last, over}, 0)
+}
+
+func TestWhatMayBeBackAlreadyDoesNotCount(t *testing.T) {
+	line := newTickets(changes{"A": 1}, false)
+	line.take(changes{"A": 5}, false).releaseAll()
+	all := []*ticket{line.take(changes{"A": -1}, false), line.take(changes{"A": -1}, false)}
+	expectTurns(t, "1 left for certain", all, 0)
+}
+
 func TestATicketAloneWaitsForThoseBeforeToFinish(t *testing.T) {
-	all := newTickets()
-	first := all.take([]unit.SKU{"A"}, false)
-	second := all.take([]unit.SKU{"A"}, false)
-	alone := all.take([]unit.SKU{"A", "B"}, true)
-	last := all.take([]unit.SKU{"A"}, false)
-	first.release()
-	second.release()
-	second.finish()
-	if hasTurn(alone) {
-		t.Error("it has its turn while the first is at work")
+	line := newTickets(nil, true)
+	all := []*ticket{
+		line.take(changes{"A": -1}, false),
+		line.take(changes{"A": -1}, false),
+		line.take(changes{"A": -1, "B": -1}, true),
+		line.take(changes{"A": -1}, false),
+		line.take(changes{"B": -1}, true),
 	}
-	first.finish()
-	if !hasTurn(alone) || hasTurn(last) {
-		t.Error("its turn has come, and only its")
-	}
-	late := all.take([]unit.SKU{"B"}, true)
-	alone.release()
-	if !hasTurn(last) || hasTurn(late) {
-		t.Error("the last has its turn; the late one waits for the end")
-	}
-	alone.finish()
-	if !hasTurn(late) {
-		t.Error("the late one has its turn")
+	all[0].releaseAll()
+	all[1].releaseAll()
+	all[1].finish()
+	expectTurns(t, "the first is at work", all, 0, 1)
+	all[0].finish()
+	expectTurns(t, "all before are finished", all, 0, 1, 2)
+	all[2].releaseAll()
+	expectTurns(t, "it is released", all, 0, 1, 2, 3)
+	all[2].finish()
+	expectTurns(t, "it is finished", all, 0, 1, 2, 3, 4)
+	covered := newTickets(changes{"A": 2}, true)
+	before := covered.take(changes{"A": -1}, false)
+	before.releaseAll()
+	if !hasTurn(covered.take(changes{"A": -1}, true)) {
+		t.Error("it waits although it cannot be short")
 	}
 }
 
 func TestWaitingForATurnEndsWithTheContext(t *testing.T) {
-	all := newTickets()
-	all.take([]unit.SKU{"A"}, false)
+	line := newTickets(nil, true)
+	line.take(changes{"A": -1}, false)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errHalted)
-	if err := all.take([]unit.SKU{"A"}, false).wait(ctx); !errors.Is(err, errHalted) {
+	if err := line.take(changes{"A": -1}, false).wait(ctx); !errors.Is(err, errHalted) {
 		t.Errorf("got %v", err)
 	}
 }
