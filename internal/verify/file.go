@@ -38,7 +38,7 @@ func readFile(path string) (*totals, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close() //nolint:errcheck // it was only read
+	defer file.Close()
 	var input io.Reader = file
 	if strings.HasSuffix(path, ".gz") {
 		if input, err = gzip.NewReader(file); err != nil {

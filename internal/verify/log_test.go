@@ -428,13 +428,16 @@ func TestWorkUnderWayIsNotLeftUndone(t *testing.T) {
 	f.reserve(2)
 	f.comeback(requested(2), returns.Approved{}, received(2))
 	now := time.Now()
-	for after, want := range map[time.Duration]int64{time.Second: 0, time.Hour: 2} {
-		report, err := verify.Run(t.Context(), verify.Config{Store: f.log, Now: now.Add(after), Grace: time.Minute})
+	for _, test := range []struct {
+		after time.Duration
+		want  int64
+	}{{time.Second, 0}, {time.Hour, 2}} {
+		report, err := verify.Run(t.Context(), verify.Config{Store: f.log, Now: now.Add(test.after), Grace: time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if report.Differences != want {
-			t.Errorf("after %s: %d differences, want %d: %q", after, report.Differences, want, differences(report))
+		if report.Differences != test.want {
+			t.Errorf("after %s: %d differences, want %d: %q", test.after, report.Differences, test.want, differences(report))
 		}
 	}
 }

@@ -42,8 +42,8 @@ type hold struct {
 
 func newShelf() *Shelf {
 	return &Shelf{
-		unavailable: map[stock.Condition]unit.Quantity{}, holds: map[unit.ReservationID]hold{},
-		allocated: map[unit.OrderID]unit.Quantity{}, ended: map[unit.ReservationID]stock.End{},
+		unavailable: make(map[stock.Condition]unit.Quantity), holds: make(map[unit.ReservationID]hold),
+		allocated: make(map[unit.OrderID]unit.Quantity), ended: make(map[unit.ReservationID]stock.End),
 	}
 }
 
