@@ -179,3 +179,49 @@ func closingStockFollows(t *testing.T, s *shop, file *onlineretail.File, summary
 			len(states), summary.OpeningUnits, summary.ClosingUnits, len(moved), opening, closing)
 	}
 }
+
+// Orders taken one after the other by plain arithmetic: the import must take
+// the same ones, whatever the number of workers.
+func TestScarcityIsThatOfOneOrderAfterTheOther(t *testing.T) {
+	const opened = 40
+	file := firstRows(t, twoDays)
+	gone := map[unit.SKU]unit.Quantity{}
+	wanted := func(invoice onlineretail.Invoice) map[unit.SKU]unit.Quantity {
+		sum := map[unit.SKU]unit.Quantity{}
+		for _, line := range invoice.Lines {
+			if line.Kind == unit.Stocked {
+				sum[line.SKU] += line.Quantity
+			}
+		}
+		return sum
+	}
+	taken, refused, value := 0, 0, decimal.Zero
+	for _, invoice := range file.Invoices {
+		if invoice.Kind != onlineretail.Sale {
+			continue
+		}
+		want, enough := wanted(invoice), true
+		for sku, quantity := range want {
+			enough = enough && quantity <= opened-gone[sku]
+		}
+		if !enough {
+			refused++
+			continue
+		}
+		taken++
+		for sku, quantity := range want {
+			gone[sku] += quantity
+		}
+		for _, line := range invoice.Lines {
+			value = value.Add(line.Amount())
+		}
+	}
+	if taken == 0 || refused == 0 {
+		t.Fatalf("%d taken, %d refused: that proves nothing", taken, refused)
+	}
+	got := newShop().mustImport(t, file, Options{Opening: "40", Workers: 32, Kinds: []onlineretail.Kind{onlineretail.Sale}})
+	if got.OrdersTaken != taken || got.OrdersRefused != refused || got.ValueTaken != value.StringFixed(priceDigits) {
+		t.Errorf("%d taken, %d refused, worth %s; want %d, %d, %s",
+			got.OrdersTaken, got.OrdersRefused, got.ValueTaken, taken, refused, value.StringFixed(priceDigits))
+	}
+}
