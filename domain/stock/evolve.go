@@ -120,6 +120,9 @@ func (s *State) promise(id unit.OrderID, more unit.Quantity, direct bool) {
 
 // take reduces an order's open promise, by what shipped or was taken back.
 func (s *State) take(id unit.OrderID, quantity, shipped unit.Quantity) {
+	if s.Orders == nil { // no decision of ours, but a fact all the same
+		s.Orders = map[unit.OrderID]Promise{}
+	}
 	p := s.Orders[id]
 	p.Open -= quantity
 	p.Shipped += shipped
