@@ -58,6 +58,9 @@ func (c *benchCommand) Run(ctx context.Context, p *program) (err error) {
 		defer func() { err = errors.Join(err, remove()) }()
 		database.DataDir = dir
 	}
+	if inMemory(database) {
+		p.log.WarnContext(ctx, "the data directory is in memory, so nothing is durable and the figures are flattered: name one on a disk with --data", "data", database.DataDir)
+	}
 	version := thisBuild()
 	result := benchResult{Version: version.Version, Go: version.Go, Platform: version.Platform, CPUs: runtime.NumCPU(), Seconds: c.Seconds}
 	for i, flush := range flushes {

@@ -87,3 +87,19 @@ func ticks(texts ...string) (seconds float64) {
 	}
 	return seconds
 }
+
+// inMemory tells of a data directory, perhaps yet to be made, that no disk is
+// behind.
+func inMemory(cfg databaseConfig) bool {
+	const tmpfs, ramfs = 0x01021994, 0x858458f6
+	for dir := cfg.DataDir; cfg.URL == "" && dir != ""; dir = filepath.Dir(dir) {
+		var found syscall.Statfs_t
+		if err := syscall.Statfs(dir, &found); err == nil {
+			return int64(found.Type) == tmpfs || int64(found.Type) == ramfs //nolint:unconvert // narrower on some platforms
+		}
+		if dir == filepath.Dir(dir) {
+			return false
+		}
+	}
+	return false
+}
