@@ -56,14 +56,17 @@ func TestImportIsDoneOnceHoweverOftenItRuns(t *testing.T) {
 		t.Errorf("got %+v", first)
 	}
 	second := importJSON(t, file, "--data", data)
-	second.Seconds = first.Seconds
+	if first.AlreadyIn != 0 || second.AlreadyIn != 3 {
+		t.Errorf("%d and %d invoices were in before, want 0 and 3", first.AlreadyIn, second.AlreadyIn)
+	}
+	second.Seconds, second.AlreadyIn = first.Seconds, 0
 	if a, b := encode(t, first), encode(t, second); !bytes.Equal(a, b) {
 		t.Errorf("the second time:\n%s\nthe first time:\n%s", b, a)
 	}
 	if got := call(t, nil, "import", file, "--data", data, "--opening", "7"); got.code != exitFailure || !strings.Contains(got.stderr, "the database holds another import") {
 		t.Errorf("other options: exit code %d, %s", got.code, got.stderr)
 	}
-	if got := call(t, nil, "import", file, "--data", data); got.code != exitOK || !strings.Contains(got.stdout, "1 orders taken, 0 refused") {
+	if got := call(t, nil, "import", file, "--data", data); got.code != exitOK || !strings.Contains(got.stdout, "1 orders taken, 0 refused") || !strings.Contains(got.stdout, "is in. It was before; nothing has changed.") {
 		t.Errorf("in words: exit code %d\n%s%s", got.code, got.stdout, got.stderr)
 	}
 }

@@ -21,6 +21,9 @@ type nodeConfig struct {
 	Database databaseConfig
 	Policy   commands.Policy
 	Views    []projections.View // which the node posts to
+	// CacheStreams bounds the folded streams kept in memory, of each kind of
+	// aggregate; 0: the default.
+	CacheStreams int
 }
 
 // node is the whole program but for its way in: a database, the log in it, the
@@ -83,7 +86,7 @@ func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (_ *node, e
 	}
 	n.answers = commandspg.NewAnswers(n.commandPool, log)
 	n.service = commands.NewService(n.store, cfg.Policy, time.Now, commands.Options{
-		Logger: log, Snapshots: commandspg.Snapshots{Pool: n.commandPool},
+		Logger: log, Snapshots: commandspg.Snapshots{Pool: n.commandPool}, CacheStreams: cfg.CacheStreams,
 	})
 	n.clockwork = commands.NewClockwork(commandspg.Timers{Pool: n.commandPool}, n.service.FireTimer, log)
 	n.reactor = &commands.Reactor{

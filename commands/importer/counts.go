@@ -109,6 +109,7 @@ type Summary struct {
 	LinksLost          int                         `json:"links_lost"`
 	Events             int64                       `json:"events"`
 	Complete           bool                        `json:"complete"`
+	AlreadyIn          int                         `json:"already_in"` // invoices, before this run
 }
 
 type tied struct {
@@ -117,14 +118,14 @@ type tied struct {
 	Amount string `json:"amount"`
 }
 
-func newSummary(file *onlineretail.File, plan *plan, c Counts) Summary {
+func newSummary(file *onlineretail.File, plan *plan, c Counts, before int) Summary {
 	s := Summary{
 		Rows: file.Rows, Quarantined: len(file.Aside),
 		Invoices:    map[onlineretail.Kind]int{},
 		OrdersTaken: c.OrdersTaken, OrdersRefused: c.OrdersRefused, LinesTaken: c.LinesTaken, LinesRefused: c.LinesRefused,
 		UnitsTaken: c.UnitsTaken, ValueTaken: c.ValueTaken.StringFixed(priceDigits), AdjustmentsRefused: c.AdjustmentsRefused,
 		OpeningUnits: plan.openingUnits(), ClosingUnits: c.ClosingUnits, Matching: map[onlineretail.Match]tied{},
-		LinksKept: c.LinksKept, LinksLost: c.LinksLost, Events: c.Events, Complete: c.Complete,
+		LinksKept: c.LinksKept, LinksLost: c.LinksLost, Events: c.Events, Complete: c.Complete, AlreadyIn: before,
 	}
 	for _, kind := range plan.options.Kinds {
 		s.Invoices[kind] = c.Invoices[kind]

@@ -118,15 +118,15 @@ func (i *Importer) Run(ctx context.Context, file *onlineretail.File, options Opt
 	r := newRun(i, plan, counts, done, fresh)
 	if done < len(plan.invoices) {
 		if err := r.work(ctx); err != nil {
-			return newSummary(file, plan, r.counts), err
+			return newSummary(file, plan, r.counts, done), err
 		}
 	}
 	if !r.counts.Complete {
 		if err := r.complete(context.WithoutCancel(ctx)); err != nil { // it takes a moment, and all is in
-			return newSummary(file, plan, r.counts), err
+			return newSummary(file, plan, r.counts, done), err
 		}
 	}
-	return newSummary(file, plan, r.counts), nil
+	return newSummary(file, plan, r.counts, done), nil
 }
 
 // begin finds out where the import stands, and records that it has begun before

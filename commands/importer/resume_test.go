@@ -21,6 +21,12 @@ type dying struct {
 	left int
 }
 
+// totals are a summary but for how it came about.
+func totals(s Summary) string {
+	s.AlreadyIn = 0
+	return fmt.Sprint(s)
+}
+
 var errKilled = &eventstore.UnavailableError{Cause: errors.New("killed")}
 
 func (d *dying) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
@@ -70,7 +76,7 @@ func TestKilledAnywhereAndRunAgainItEndsTheSame(t *testing.T) {
 				t.Fatalf("killed at append %d of %d: the import did not notice", kill, all)
 			}
 			got := s.mustImport(t, file, options)
-			if fmt.Sprint(got) != fmt.Sprint(want) {
+			if totals(got) != totals(want) {
 				t.Fatalf("killed at append %d of %d:\ngot  %+v\nwant %+v", kill, all, got, want)
 			}
 			streams := s.streams(t)
@@ -99,7 +105,7 @@ func TestKilledWithManyWorkersItEndsTheSame(t *testing.T) {
 		if _, err := first.Run(t.Context(), file, options); err == nil {
 			continue // with many workers the number of appends varies a little
 		}
-		if got := s.mustImport(t, file, options); fmt.Sprint(got) != fmt.Sprint(want) {
+		if got := s.mustImport(t, file, options); totals(got) != totals(want) {
 			t.Fatalf("killed at append %d of %d:\ngot  %+v\nwant %+v", kill, all, got, want)
 		}
 		if s.outcomes(t) != wanted {
@@ -129,7 +135,7 @@ func TestStoppedAndContinuedItEndsTheSame(t *testing.T) {
 			t.Errorf("stopped after %d: %d recorded, %d in", at, s.journal.done, interrupted.Done)
 		}
 		s.watch = nil
-		if got := s.mustImport(t, file, options); fmt.Sprint(got) != fmt.Sprint(want) {
+		if got := s.mustImport(t, file, options); totals(got) != totals(want) {
 			t.Errorf("stopped after %d:\ngot  %+v\nwant %+v", at, got, want)
 		}
 		if s.outcomes(t) != whole.outcomes(t) {
@@ -181,7 +187,7 @@ func TestRunTwiceItChangesNothing(t *testing.T) {
 			t.Errorf("%s: the log grew from %s to %s", again, head, now)
 		}
 		got.Events = want.Events // without its record, it counts from where it began anew
-		if fmt.Sprint(got) != fmt.Sprint(want) {
+		if totals(got) != totals(want) {
 			t.Errorf("%s:\ngot  %+v\nwant %+v", again, got, want)
 		}
 		s.journal = &memoryJournal{}
