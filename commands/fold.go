@@ -131,12 +131,17 @@ func (l *lane[S, C, E]) loadSnapshot(ctx context.Context) error {
 // there was anything.
 func (l *lane[S, C, E]) catchUp(ctx context.Context) (moved bool, err error) {
 	var tail []eventstore.Recorded // the last few, whose command ids are remembered
-	for recorded, err := range l.handler.store.ReadStream(ctx, l.stream, l.revision+1, 0) {
+	// From the last event known on: that there is one spares the engine the
+	// question whether the stream exists, when nothing new has come.
+	for recorded, err := range l.handler.store.ReadStream(ctx, l.stream, max(l.revision, 0), 0) {
 		if _, missing := errors.AsType[*eventstore.NotFoundError](err); missing {
 			break
 		}
 		if err != nil {
 			return moved, fmt.Errorf("stream %s: read: %w", l.stream, err)
+		}
+		if recorded.Revision <= l.revision {
+			continue
 		}
 		event, err := l.handler.aggregate.Decode(recorded.Type, recorded.Data)
 		if err != nil {

@@ -66,7 +66,11 @@ type Reactor struct {
 	begun      chan struct{} // a sign that there is work to watch
 }
 
-const pageSize = 500
+const (
+	pageSize = 500
+	// pageGap is far below any grace, so that nothing waits for it.
+	pageGap = 50 * time.Millisecond
+)
 
 // Run reacts until ctx ends. It returns nil at ctx's end; losing the lead or
 // the database is met by waiting and starting over from the checkpoint.
@@ -279,6 +283,9 @@ func (s *pageSubscriber) Subscribe(ctx context.Context, _ string) (<-chan *messa
 			case <-msg.Nacked(): // the handler never does; it reports and stops
 			case <-ctx.Done():
 				return
+			}
+			if len(p.items) < pageSize {
+				pause(ctx, pageGap) // under load the next page is then worth its transaction
 			}
 		}
 	}()

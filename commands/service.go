@@ -197,7 +197,7 @@ func (s *Service) cartCurrency(ctx context.Context, id unit.CartID) (unit.Curren
 
 // offerAge is how long after a price was changed on another node the old one may
 // still be offered.
-const offerAge = time.Second
+const offerAge = 5 * time.Second
 
 // offer is what the catalogue offers now.
 func (s *Service) offer(ctx context.Context, sku unit.SKU, currency unit.Currency) (cart.Offer, error) {

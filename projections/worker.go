@@ -136,8 +136,12 @@ func (w *worker) post(ctx context.Context, q *queue) error {
 		got := q.take()
 		switch {
 		case len(got.events) > 0:
+			next := time.Now().Add(liveGap)
 			if err := w.commit(ctx, got.events, got.upTo); err != nil {
 				return err
+			}
+			if len(got.events) < liveBatch {
+				wait(ctx, time.Until(next))
 			}
 			flush = nil
 			unwritten.Stop()
@@ -166,6 +170,24 @@ func (w *worker) post(ctx context.Context, q *queue) error {
 				return err
 			}
 		}
+	}
+}
+
+// liveGap is the least time between two transactions of a view that is up with
+// the log: the first event after a rest is posted at once, and under load a
+// transaction has some events to be worth its cost. It is a fifth of what a
+// reader may see a write late by.
+const liveGap = 10 * time.Millisecond
+
+func wait(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
 	}
 }
 
