@@ -107,7 +107,7 @@ func (c *importCommand) read() (*onlineretail.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	mode := onlineretail.Strict
 	if c.Quarantine != "" {
 		mode = onlineretail.Quarantine

@@ -85,7 +85,7 @@ func logLength(t *testing.T, url string) int64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(ctx) //nolint:errcheck // only read
+	defer conn.Close(ctx)
 	var made bool
 	var length int64
 	if err := conn.QueryRow(ctx, `SELECT to_regclass('eventstore.head') IS NOT NULL`).Scan(&made); err != nil {

@@ -53,7 +53,7 @@ type outcome struct {
 	linksKept, linksLost     int
 }
 
-func newCounts() Counts { return Counts{Invoices: map[onlineretail.Kind]int{}} }
+func newCounts() Counts { return Counts{Invoices: make(map[onlineretail.Kind]int)} }
 
 func (c *Counts) add(o outcome) {
 	c.Invoices[o.kind]++
@@ -121,10 +121,10 @@ type tied struct {
 func newSummary(file *onlineretail.File, plan *plan, c Counts, before int) Summary {
 	s := Summary{
 		Rows: file.Rows, Quarantined: len(file.Aside),
-		Invoices:    map[onlineretail.Kind]int{},
+		Invoices:    make(map[onlineretail.Kind]int),
 		OrdersTaken: c.OrdersTaken, OrdersRefused: c.OrdersRefused, LinesTaken: c.LinesTaken, LinesRefused: c.LinesRefused,
 		UnitsTaken: c.UnitsTaken, ValueTaken: c.ValueTaken.StringFixed(priceDigits), AdjustmentsRefused: c.AdjustmentsRefused,
-		OpeningUnits: plan.openingUnits(), ClosingUnits: c.ClosingUnits, Matching: map[onlineretail.Match]tied{},
+		OpeningUnits: plan.openingUnits(), ClosingUnits: c.ClosingUnits, Matching: make(map[onlineretail.Match]tied),
 		LinksKept: c.LinksKept, LinksLost: c.LinksLost, Events: c.Events, Complete: c.Complete, AlreadyIn: before,
 	}
 	for _, kind := range plan.options.Kinds {

@@ -12,7 +12,7 @@ func TestTheRecordOfAnImportGoesForward(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer imports.Close(t.Context()) //nolint:errcheck // another test's business
+	defer imports.Close(t.Context())
 	want := func(name string, done int64, counts string) {
 		t.Helper()
 		gotName, gotDone, gotCounts, err := imports.Load(t.Context())

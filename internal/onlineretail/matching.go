@@ -46,7 +46,7 @@ type Matching struct {
 // is one, otherwise what the customer still holds; both times the newest sale
 // first. A sale's units are taken back once.
 func MatchCancellations(invoices []Invoice) Matching {
-	m := Matching{Links: map[int][][]Link{}, Tally: map[Match]Tally{}}
+	m := Matching{Links: map[int][][]Link{}, Tally: make(map[Match]Tally)}
 	held := map[holder][]lot{}
 	for i, invoice := range invoices {
 		switch {

@@ -82,8 +82,10 @@ func TestBadInputIsRefusedWithRowAndColumn(t *testing.T) {
 		"no price":                 {head + row1("536366", "85123A", "A", "6", "", ""), "row 2, column 6 (UnitPrice): "},
 		"a price with a comma":     {head + row1("536366", "85123A", "A", "6", `"2,55"`, ""), `row 2, column 6 (UnitPrice): amount "2,55"`},
 		"a price with an exponent": {head + row1("536366", "85123A", "A", "6", "1e99", ""), `row 2, column 6 (UnitPrice): amount "1e99"`},
-		"a price that is no number": {head + row1("536366", "85123A", "A", "6", "NaN", ""),
-			`row 2, column 6 (UnitPrice): amount "NaN"`},
+		"a price that is no number": {
+			head + row1("536366", "85123A", "A", "6", "NaN", ""),
+			`row 2, column 6 (UnitPrice): amount "NaN"`,
+		},
 		"another date form":       {head + strings.Replace(sale("536365"), "2010-12-01 08:26:00", "12/1/2010 8:26", 1), `row 2, column 5 (InvoiceDate): "12/1/2010 8:26" is not a date: want one like 2010-12-01 08:26:00`},
 		"a date that is none":     {head + strings.Replace(sale("536365"), "2010-12-01", "2011-02-29", 1), `row 2, column 5 (InvoiceDate): "2011-02-29 08:26:00" is not a date`},
 		"an hour that is skipped": {head + strings.Replace(sale("536365"), "2010-12-01 08:26", "2011-03-27 01:30", 1), "row 2, column 5 (InvoiceDate): 2011-03-27 01:30:00 did not exist in Europe/London"},

@@ -133,8 +133,8 @@ func TestRealFileHasTheKnownTotals(t *testing.T) {
 		stocked         int64
 		stockedLines    int
 	}
-	got, sum, customers := map[Kind]total{}, decimal.Zero, map[unit.CustomerID]bool{}
-	amounts := map[Kind]decimal.Decimal{}
+	got, sum, customers := make(map[Kind]total), decimal.Zero, map[unit.CustomerID]bool{}
+	amounts := make(map[Kind]decimal.Decimal)
 	for _, invoice := range file.Invoices {
 		total := got[invoice.Kind]
 		total.invoices++
