@@ -205,10 +205,12 @@ func (l *lane[S, C, E]) decideOne(j *job[S, C, E]) (err error) {
 	if j.look != nil {
 		return nil // looks at the state once the batch is recorded
 	}
-	if known, ok := l.done.find(j.request.Meta.CommandID); ok && !j.request.Redecide {
-		j.answer = Answer[E]{Revision: known.Revision, Position: known.Position, Replayed: true}
-		j.settled = true
-		return nil
+	if !j.request.Redecide {
+		if known, ok := l.done.find(j.request.Meta.CommandID); ok {
+			j.answer = Answer[E]{Revision: known.Revision, Position: known.Position, Replayed: true}
+			j.settled = true
+			return nil
+		}
 	}
 	if want := j.request.IfRevision; want != nil && *want != l.revision {
 		return &StaleError{Stream: l.stream, Expected: *want, Actual: l.revision}
