@@ -269,7 +269,7 @@ func (l *lane[S, C, E]) answerWithoutAppend(ctx context.Context, jobs []*job[S, 
 		}
 	}
 	for _, j := range jobs {
-		l.answer(j, l.revision, l.position, false)
+		l.answer(j, l.revision, l.position)
 	}
 	return nil, nil
 }
@@ -288,17 +288,17 @@ func (l *lane[S, C, E]) recorded(jobs []*job[S, C, E], base int64, result events
 		if len(j.encoded) > 0 {
 			l.done.add(receipt{Command: j.request.Meta.CommandID, Revision: at, Position: result.Position})
 		}
-		l.answer(j, at, result.Position, result.Replayed && len(j.encoded) > 0)
+		l.answer(j, at, result.Position)
 	}
 	l.snapshot()
 }
 
-func (l *lane[S, C, E]) answer(j *job[S, C, E], revision int64, position eventstore.Position, replayed bool) {
+func (l *lane[S, C, E]) answer(j *job[S, C, E], revision int64, position eventstore.Position) {
 	switch {
 	case j.look != nil:
 		j.look(l.state, l.revision)
 	case j.err == nil && !j.settled:
-		j.answer = Answer[E]{Revision: revision, Position: position, Events: j.events, Replayed: replayed}
+		j.answer = Answer[E]{Revision: revision, Position: position, Events: j.events}
 	}
 	close(j.done)
 }
