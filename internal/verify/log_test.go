@@ -404,8 +404,10 @@ func TestAnEventThatCannotBeReadIsNamed(t *testing.T) {
 		"a stream of no place": {want: "stream stock-MUG, revision 0", write: func(f faulty) {
 			facts(f.t, f.log, "stock-MUG", stock.Encode, stock.Event(stock.Received{Key: mugs, Quantity: 1}))
 		}},
-		"an event that no fold can take": {want: "stream stock-MUG@main, revision 1: stock.shipped.v1 cannot be folded", write: func(f faulty) {
-			f.stock(stock.Shipped{Key: mugs, OrderID: "outside", ShipmentID: "p", Quantity: 2}) // Evolve never sees one before a promise
+		"an event that no fold can take": {want: "stream order-mixed, revision 1: order.canceled.v1 cannot be folded: amounts of different currencies", write: func(f faulty) {
+			line := cart.Line{Number: 1, SKU: "FEE", Kind: unit.Service, Quantity: 1, Price: unit.Money{Currency: "EUR"}}
+			placed := order.Placed{OrderID: "mixed", Currency: "GBP", Lines: []cart.Line{line}, Total: unit.Zero("GBP"), Charge: unit.Zero("GBP")}
+			facts(f.t, f.log, "order-mixed", order.Encode, order.Event(placed), order.Event(order.Canceled{Reason: "mixed"}))
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
