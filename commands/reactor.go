@@ -107,7 +107,9 @@ func (r *Reactor) lead(ctx context.Context) error {
 	ctx, stop := context.WithCancel(leading)
 	defer stop()
 	// What the router has to tell is of no use to an operator unless it fails.
-	logger := watermill.NewSlogLoggerWithLevelMapping(r.Logger, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug})
+	logger := watermill.NewSlogLoggerWithLevelMapping(r.Logger, map[slog.Level]slog.Level{
+		slog.LevelDebug: slog.LevelDebug, slog.LevelInfo: slog.LevelDebug, slog.LevelWarn: slog.LevelWarn, slog.LevelError: slog.LevelError,
+	})
 	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: 5 * time.Second}, logger)
 	if err != nil {
 		return fmt.Errorf("reactor: %w", err)
