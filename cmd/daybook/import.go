@@ -111,6 +111,9 @@ func (c *importCommand) read() (*onlineretail.File, error) {
 	mode := onlineretail.Strict
 	if c.Quarantine != "" {
 		mode = onlineretail.Quarantine
+		if err := notTheInput(f, c.Quarantine); err != nil {
+			return nil, err
+		}
 	}
 	file, err := onlineretail.Read(f, mode)
 	if err != nil {
@@ -120,6 +123,19 @@ func (c *importCommand) read() (*onlineretail.File, error) {
 		return file, nil
 	}
 	return file, setAside(c.Quarantine, file.Aside)
+}
+
+// notTheInput refuses to write the quarantine over the file that is read, under
+// whatever name.
+func notTheInput(input *os.File, path string) error {
+	from, err := input.Stat()
+	if err != nil {
+		return err
+	}
+	if to, err := os.Stat(path); err == nil && os.SameFile(from, to) {
+		return usagef("--quarantine names the file that is imported: %s", path)
+	}
+	return nil
 }
 
 // setAside writes the rows that are not imported, whole or not at all.

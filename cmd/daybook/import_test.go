@@ -141,6 +141,24 @@ func TestBadRowsGoToQuarantineWithTheirInvoice(t *testing.T) {
 	}
 }
 
+func TestTheQuarantineIsNotWrittenOverTheInput(t *testing.T) {
+	t.Parallel()
+	file := writeFile(t, "invoices.csv", someInvoices)
+	link := filepath.Join(t.TempDir(), "alias.csv")
+	if err := os.Symlink(file, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, aside := range []string{file, link} {
+		got := call(t, nil, "import", file, "--data", dataDir(t), "--quarantine", aside)
+		if got.code != exitUsage || !strings.Contains(got.stderr, "names the file that is imported") {
+			t.Errorf("exit code %d: %s", got.code, got.stderr)
+		}
+	}
+	if text, err := os.ReadFile(file); err != nil || string(text) != someInvoices {
+		t.Errorf("the input is now %q (%v)", text, err)
+	}
+}
+
 func TestAnInterruptedImportSaysHowToGoOn(t *testing.T) {
 	t.Parallel()
 	file, data := writeFile(t, "invoices.csv", someInvoices), dataDir(t)

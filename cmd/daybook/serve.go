@@ -13,12 +13,14 @@ import (
 	"time"
 
 	"daybook/commands"
+	"daybook/domain/order"
 	"daybook/internal/httpapi"
 )
 
 type serveCommand struct {
 	Listen  string        `default:"127.0.0.1:8080" placeholder:"HOST:PORT" from:"DAYBOOK_LISTEN" help:"Where to listen: a loopback address; port 0 takes a free one. Default: ${default}."`
 	HoldFor time.Duration `default:"15m" placeholder:"TIME" from:"DAYBOOK_HOLD_FOR" help:"How long stock is held for an order that is not confirmed. Default: ${default}."`
+	Remedy  string        `enum:"void_or_refund,backorder" default:"void_or_refund" from:"DAYBOOK_REMEDY" help:"What is done about a confirmed order whose stock was lost: ${enum}. Default: ${default}."`
 }
 
 // ready is what serve prints once it answers.
@@ -35,7 +37,7 @@ func (c *serveCommand) Run(ctx context.Context, p *program) (err error) {
 		return usagef("--hold-for must be more than nothing, not %s", c.HoldFor)
 	}
 	policy := commands.DefaultPolicy()
-	policy.HoldFor = c.HoldFor
+	policy.HoldFor, policy.Remedy = c.HoldFor, order.Remedy(c.Remedy)
 	s, err := openServer(ctx, c.Listen, nodeConfig{Database: p.database(), Policy: policy, Views: p.views()}, p.log)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package commandapi_test
 
 import (
+	"strings"
 	"testing"
 )
 
@@ -69,5 +70,18 @@ func TestACartThatWasLeftIsEnded(t *testing.T) {
 		if got := s.must("POST", "/v1/carts/left/expire", ""); got.at("status") != "expired" {
 			t.Errorf("cart %s, want expired", got.text)
 		}
+	}
+}
+
+func TestAReturnThatNamesAnOrderIsOfItsLines(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.sell("MUG", 1)
+	s.must("POST", "/v1/carts", `{"cart_id":"c","currency":"GBP","lines":[{"sku":"mug","quantity":1}]}`)
+	name, value := key()
+	s.must("POST", "/v1/carts/c/checkout", `{"order_id":"o","payment":{"provider":"test"},"confirm":true}`, name, value)
+	got := s.ask("POST", "/v1/returns", `{"order_id":"o","lines":[{"sku":"ghost","quantity":50,"price":"99"}]}`)
+	if got.status != 422 || !strings.Contains(got.text, "/lines/0/order_line") {
+		t.Errorf("answer %d %s, want 422 at the line", got.status, got.text)
 	}
 }

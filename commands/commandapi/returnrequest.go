@@ -104,6 +104,10 @@ func (a *api) returnLine(ctx context.Context, bad *check, pointer string, given 
 		ofOrder(bad, pointer, &line, given, sold)
 		return line, nil
 	}
+	if sold.Exists() {
+		bad.fault(problem.InBody(pointer+"/order_line", "required, for the return names an order"))
+		return line, nil
+	}
 	line.SKU = inBody(bad, pointer+"/sku", given.SKU, unit.ParseSKU)
 	if string(line.SKU) != given.SKU {
 		line.SKUText = given.SKU
