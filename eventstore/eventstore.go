@@ -10,6 +10,7 @@ package eventstore
 import (
 	"context"
 	"iter"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -26,6 +27,15 @@ const (
 	MaxStreamName   = 256 // bytes
 	MaxTypeName     = 128 // bytes
 )
+
+// LastRevision is where ReadStreamBackwards begins at a stream's last event.
+const LastRevision int64 = math.MaxInt64
+
+// TombstoneType is the type of the event that ends its stream for good, as in
+// EventStoreDB. It must be the last of its append. After it the stream takes no
+// more events, and neither appends to it nor reads of it do anything but fail
+// with *DeletedError; what it holds stays in the log and is read there.
+const TombstoneType = "$streamDeleted"
 
 // Event is a fact to be appended. The id is given by the writer and makes an
 // append repeatable: the same ids at the same place are recorded once.
@@ -103,7 +113,9 @@ type Store interface {
 	// Append adds events to the end of one stream, all or none, if the stream
 	// is as expected. Appending the same ids again, with the same expectation,
 	// changes nothing and returns the first result with Replayed set. An id that
-	// is recorded anywhere else is refused.
+	// is recorded elsewhere in the stream, or some ids of an append that is
+	// otherwise new, are refused; by an engine that knows the ids of the whole log
+	// (all but KurrentDB do) also an id that is recorded in another stream.
 	//
 	// The engine may go on using events after Append returns, and may hand their
 	// bytes to readers: they must not be changed any more.
@@ -122,6 +134,17 @@ type Store interface {
 	// of them (0: up to the head at the time of the call). It never yields an
 	// event while one that sorts before it can still appear.
 	ReadAll(ctx context.Context, after Position, filter Filter, limit int) iter.Seq2[Recorded, error]
+
+	// ReadStreamBackwards yields a stream's events from a revision down to its
+	// first, at most limit of them (0: all). From beyond the stream's end, as from
+	// LastRevision, it begins with the last event. A stream that holds no event
+	// yields *NotFoundError.
+	ReadStreamBackwards(ctx context.Context, stream string, from int64, limit int) iter.Seq2[Recorded, error]
+
+	// ReadAllBackwards yields the log's events before a position, the latest
+	// first, at most limit of them (0: down to the first). From End it begins with
+	// the last event of the log.
+	ReadAllBackwards(ctx context.Context, before Position, filter Filter, limit int) iter.Seq2[Recorded, error]
 
 	// Subscribe yields the log's events after a position, then waits for new
 	// ones, until ctx ends or the consumer stops. Each event is yielded once

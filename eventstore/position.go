@@ -3,6 +3,7 @@ package eventstore
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -16,6 +17,9 @@ type Position struct {
 
 // Start is before the first event.
 var Start Position
+
+// End is after every event.
+var End = Position{commit: math.MaxUint64, prepare: math.MaxUint64}
 
 // At is the position an engine with one counter gives; n is at least 1 for an
 // event.

@@ -33,6 +33,9 @@ func CheckAppend(stream string, expected Expected, events []Event) error {
 		if err := checkEvent(i, &events[i]); err != nil {
 			return err
 		}
+		if events[i].Type == TombstoneType && i < len(events)-1 {
+			return &InvalidError{Reason: fmt.Sprintf("event %d ends the stream, yet others follow it", i)}
+		}
 		size += events[i].Size()
 	}
 	if size > MaxAppendBytes {

@@ -62,6 +62,9 @@ func (s *Store) Append(ctx context.Context, stream string, expected eventstore.E
 	if err := ctx.Err(); err != nil {
 		return eventstore.Result{}, fmt.Errorf("append to %s: %w", stream, err)
 	}
+	if s.ended(stream) {
+		return eventstore.Result{}, &eventstore.DeletedError{Stream: stream}
+	}
 	if result, known, err := s.recordedBefore(stream, expected, events); known {
 		return result, err
 	}
@@ -70,6 +73,12 @@ func (s *Store) Append(ctx context.Context, stream string, expected eventstore.E
 		return eventstore.Result{}, &eventstore.ConflictError{Stream: stream, Expected: expected, Actual: revision}
 	}
 	return s.add(stream, events), nil
+}
+
+// ended tells whether the stream's last event is a tombstone.
+func (s *Store) ended(stream string) bool {
+	places := s.streams[stream]
+	return len(places) > 0 && s.log[places[len(places)-1]].Type == eventstore.TombstoneType
 }
 
 func matches(expected eventstore.Expected, revision int64) bool {

@@ -27,14 +27,10 @@ func (s *Store) Head(ctx context.Context) (eventstore.Position, error) {
 func (s *Store) ReadStream(ctx context.Context, stream string, from int64, limit int) iter.Seq2[eventstore.Recorded, error] {
 	return func(yield func(eventstore.Recorded, error) bool) {
 		s.mu.Lock()
-		places := s.streams[stream] // only ever appended to: this view stays as it is
+		places, ended := s.streams[stream], s.ended(stream) // only ever appended to: this view stays as it is
 		s.mu.Unlock()
-		if err := ctx.Err(); err != nil {
-			yield(eventstore.Recorded{}, fmt.Errorf("read stream %s: %w", stream, err))
-			return
-		}
-		if len(places) == 0 {
-			yield(eventstore.Recorded{}, &eventstore.NotFoundError{Stream: stream})
+		if err := readable(ctx, stream, len(places), ended); err != nil {
+			yield(eventstore.Recorded{}, err)
 			return
 		}
 		places = places[min(max(from, 0), int64(len(places))):]
@@ -51,6 +47,45 @@ func (s *Store) ReadStream(ctx context.Context, stream string, from int64, limit
 			}
 		}
 	}
+}
+
+// ReadStreamBackwards implements eventstore.Store.
+func (s *Store) ReadStreamBackwards(ctx context.Context, stream string, from int64, limit int) iter.Seq2[eventstore.Recorded, error] {
+	return func(yield func(eventstore.Recorded, error) bool) {
+		s.mu.Lock()
+		places, ended := s.streams[stream], s.ended(stream)
+		s.mu.Unlock()
+		if err := readable(ctx, stream, len(places), ended); err != nil {
+			yield(eventstore.Recorded{}, err)
+			return
+		}
+		given := 0
+		for revision := min(from, int64(len(places))-1); revision >= 0; revision-- {
+			if err := ctx.Err(); err != nil {
+				yield(eventstore.Recorded{}, fmt.Errorf("read stream %s: %w", stream, err))
+				return
+			}
+			if !yield(s.at(places[revision]), nil) {
+				return
+			}
+			if given++; given == limit {
+				return
+			}
+		}
+	}
+}
+
+// readable is the error of a stream that cannot be read.
+func readable(ctx context.Context, stream string, events int, ended bool) error {
+	switch err := ctx.Err(); {
+	case err != nil:
+		return fmt.Errorf("read stream %s: %w", stream, err)
+	case ended:
+		return &eventstore.DeletedError{Stream: stream}
+	case events == 0:
+		return &eventstore.NotFoundError{Stream: stream}
+	}
+	return nil
 }
 
 func (s *Store) at(index int) eventstore.Recorded {
@@ -88,6 +123,34 @@ func (s *Store) ReadAll(ctx context.Context, after eventstore.Position, filter e
 				if given++; given == limit {
 					return
 				}
+			}
+		}
+	}
+}
+
+// ReadAllBackwards implements eventstore.Store.
+func (s *Store) ReadAllBackwards(ctx context.Context, before eventstore.Position, filter eventstore.Filter, limit int) iter.Seq2[eventstore.Recorded, error] {
+	return func(yield func(eventstore.Recorded, error) bool) {
+		s.mu.Lock()
+		log := s.log // only ever appended to
+		s.mu.Unlock()
+		if n, _ := before.Pair(); n <= uint64(len(log)) {
+			log = log[:max(n, 1)-1]
+		}
+		given := 0
+		for i := len(log) - 1; i >= 0; i-- {
+			if err := ctx.Err(); err != nil {
+				yield(eventstore.Recorded{}, fmt.Errorf("read log: %w", err))
+				return
+			}
+			if !filter.Selects(log[i].Type, log[i].Stream) {
+				continue
+			}
+			if !yield(log[i], nil) {
+				return
+			}
+			if given++; given == limit {
+				return
 			}
 		}
 	}

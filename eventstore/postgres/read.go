@@ -28,6 +28,9 @@ const (
 	streamSQL = columnsSQL + `WHERE stream_id = (SELECT stream_id FROM eventstore.streams WHERE stream = $1)
 		AND revision >= $2 ORDER BY revision LIMIT $3`
 
+	streamBackwardsSQL = columnsSQL + `WHERE stream_id = (SELECT stream_id FROM eventstore.streams WHERE stream = $1)
+		AND revision <= $2 ORDER BY revision DESC LIMIT $3`
+
 	existsSQL = `SELECT EXISTS (SELECT FROM eventstore.streams WHERE stream = $1 AND revision >= 0)`
 )
 
@@ -67,13 +70,24 @@ func (s *Store) head(ctx context.Context) (head uint64, err error) {
 // ReadStream implements eventstore.Store.
 func (s *Store) ReadStream(ctx context.Context, stream string, from int64, limit int) iter.Seq2[eventstore.Recorded, error] {
 	return func(yield func(eventstore.Recorded, error) bool) {
-		if err := s.readStream(ctx, stream, max(from, 0), limit, yield); err != nil {
+		if err := s.readStream(ctx, forwards, stream, max(from, 0), limit, yield); err != nil {
 			yield(eventstore.Recorded{}, err)
 		}
 	}
 }
 
-func (s *Store) readStream(ctx context.Context, stream string, from int64, limit int, yield func(eventstore.Recorded, error) bool) error {
+// direction is the way a stream is read.
+type direction struct {
+	query string
+	step  int64 // from a revision to the one that is read next
+}
+
+var (
+	forwards  = direction{streamSQL, 1}
+	backwards = direction{streamBackwardsSQL, -1}
+)
+
+func (s *Store) readStream(ctx context.Context, way direction, stream string, from int64, limit int, yield func(eventstore.Recorded, error) bool) error {
 	if !utf8.ValidString(stream) || strings.Contains(stream, "\x00") {
 		return &eventstore.NotFoundError{Stream: stream} // no such name was ever taken
 	}
@@ -83,7 +97,7 @@ func (s *Store) readStream(ctx context.Context, stream string, from int64, limit
 		if limit > 0 {
 			rows = min(rows, limit-given)
 		}
-		page, full, err := readPage(ctx, s.pool, shortStream, streamSQL, stream, from, rows)
+		page, full, err := readPage(ctx, s.pool, shortStream, way.query, stream, from, rows)
 		if err != nil {
 			return readError(ctx, "read stream "+stream, err)
 		}
@@ -98,7 +112,7 @@ func (s *Store) readStream(ctx context.Context, stream string, from int64, limit
 		if given += len(page); !full && len(page) < rows {
 			return nil
 		}
-		from = page[len(page)-1].Revision + 1
+		from = page[len(page)-1].Revision + way.step
 		size.adapt(len(page), full)
 	}
 	return nil

@@ -25,11 +25,13 @@ type (
 
 // engine is a sound engine with methods replaced.
 type engine struct {
-	sound      *memory.Store
-	append     appendFunc
-	readStream readStreamFunc
-	readAll    readAllFunc
-	subscribe  subscribeFunc
+	sound               *memory.Store
+	append              appendFunc
+	readStream          readStreamFunc
+	readStreamBackwards readStreamFunc
+	readAll             readAllFunc
+	readAllBackwards    readAllFunc
+	subscribe           subscribeFunc
 }
 
 func (e *engine) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
@@ -38,6 +40,14 @@ func (e *engine) Append(ctx context.Context, stream string, expected eventstore.
 
 func (e *engine) ReadStream(ctx context.Context, stream string, from int64, limit int) iter.Seq2[eventstore.Recorded, error] {
 	return e.readStream(ctx, stream, from, limit)
+}
+
+func (e *engine) ReadStreamBackwards(ctx context.Context, stream string, from int64, limit int) iter.Seq2[eventstore.Recorded, error] {
+	return e.readStreamBackwards(ctx, stream, from, limit)
+}
+
+func (e *engine) ReadAllBackwards(ctx context.Context, before eventstore.Position, filter eventstore.Filter, limit int) iter.Seq2[eventstore.Recorded, error] {
+	return e.readAllBackwards(ctx, before, filter, limit)
 }
 
 func (e *engine) ReadAll(ctx context.Context, after eventstore.Position, filter eventstore.Filter, limit int) iter.Seq2[eventstore.Recorded, error] {
@@ -57,7 +67,11 @@ type brokenEngine struct {
 
 func (b brokenEngine) open() eventstore.Store {
 	sound := memory.New()
-	e := &engine{sound: sound, append: sound.Append, readStream: sound.ReadStream, readAll: sound.ReadAll, subscribe: sound.Subscribe}
+	e := &engine{
+		sound: sound, append: sound.Append, subscribe: sound.Subscribe,
+		readStream: sound.ReadStream, readStreamBackwards: sound.ReadStreamBackwards,
+		readAll: sound.ReadAll, readAllBackwards: sound.ReadAllBackwards,
+	}
 	b.breaks(e)
 	return e
 }

@@ -1,0 +1,129 @@
+package gateway
+
+import (
+	"bufio"
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/crypto/bcrypt"
+	"golang.org/x/sync/semaphore"
+)
+
+// ErrBadCredentials means that there is no such user, or that it is not the
+// user's password. Which of the two is not told.
+var ErrBadCredentials = errors.New("unknown user or wrong password")
+
+// PasswordFile is a list of users as Apache's htpasswd writes it, with bcrypt,
+// and with the user's groups after another colon:
+//
+//	ann:$2y$10$...:$admins
+//	report:$2y$10$...
+type PasswordFile struct {
+	users map[string]listedUser
+	// A hash is slow on purpose, and a client sends its password with each call:
+	// the last one that was right is known by a quick keyed digest.
+	key     []byte
+	mu      sync.Mutex
+	proven  map[string][]byte
+	hashing *semaphore.Weighted // guessing passwords must not take the whole machine
+}
+
+type listedUser struct {
+	User
+	hash []byte
+}
+
+// ReadPasswordFile reads the list; an error names the line.
+func ReadPasswordFile(r io.Reader) (*PasswordFile, error) {
+	f := &PasswordFile{
+		users: make(map[string]listedUser), proven: make(map[string][]byte),
+		key: make([]byte, sha256.Size), hashing: semaphore.NewWeighted(1),
+	}
+	rand.Read(f.key)
+	lines := bufio.NewScanner(r)
+	for number := 1; lines.Scan(); number++ {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		user, err := parseUser(line)
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", number, err)
+		}
+		if _, twice := f.users[user.Name]; twice {
+			return nil, fmt.Errorf("line %d: user %s is named twice", number, user.Name)
+		}
+		f.users[user.Name] = user
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("users: %w", err)
+	}
+	if len(f.users) == 0 {
+		return nil, errors.New("no user is named, so nobody could call")
+	}
+	return f, nil
+}
+
+func parseUser(line string) (listedUser, error) {
+	name, rest, _ := strings.Cut(line, ":")
+	hash, groups, _ := strings.Cut(rest, ":")
+	if name == "" {
+		return listedUser{}, errors.New("want name:hash, and groups after another colon")
+	}
+	if _, err := bcrypt.Cost([]byte(hash)); err != nil {
+		return listedUser{}, fmt.Errorf("user %s: the password is not hashed by bcrypt (htpasswd -B)", name)
+	}
+	user := listedUser{User: User{Name: name}, hash: []byte(hash)}
+	for group := range strings.SplitSeq(groups, ",") {
+		if group = strings.TrimSpace(group); group != "" {
+			user.Groups = append(user.Groups, group)
+		}
+	}
+	return user, nil
+}
+
+// Names are the users', sorted.
+func (f *PasswordFile) Names() []string { return slices.Sorted(maps.Keys(f.users)) }
+
+// Authenticate implements Users.
+func (f *PasswordFile) Authenticate(ctx context.Context, name, password string) (User, error) {
+	user, known := f.users[name]
+	if !known {
+		return User{}, ErrBadCredentials
+	}
+	mac := hmac.New(sha256.New, f.key)
+	io.WriteString(mac, name+"\x00"+password) //nolint:errcheck // a hash takes everything
+	digest := mac.Sum(nil)
+	if f.isProven(name, digest) {
+		return user.User, nil
+	}
+	if err := f.hashing.Acquire(ctx, 1); err != nil {
+		return User{}, fmt.Errorf("authenticate %s: %w", name, err)
+	}
+	defer f.hashing.Release(1)
+	if f.isProven(name, digest) { // in the meantime
+		return user.User, nil
+	}
+	if bcrypt.CompareHashAndPassword(user.hash, []byte(password)) != nil {
+		return User{}, ErrBadCredentials
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.proven[name] = digest
+	return user.User, nil
+}
+
+func (f *PasswordFile) isProven(name string, digest []byte) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return hmac.Equal(f.proven[name], digest)
+}
