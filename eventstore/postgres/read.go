@@ -25,13 +25,15 @@ const (
 	filteredSQL = columnsSQL + `WHERE position > $1 AND position <= $2
 		AND (type ^@ ANY ($4::text[]) OR stream ^@ ANY ($5::text[])) ORDER BY position LIMIT $3`
 
-	streamSQL = columnsSQL + `WHERE stream_id = (SELECT stream_id FROM eventstore.streams WHERE stream = $1)
-		AND revision >= $2 ORDER BY revision LIMIT $3`
+	// Whether the stream has ended is looked at by each page, in the page's own
+	// snapshot: so a tombstone is never read as one of the stream's events.
+	inStreamSQL = `WHERE stream_id = (SELECT stream_id FROM eventstore.streams WHERE stream = $1 AND NOT ended) `
 
-	streamBackwardsSQL = columnsSQL + `WHERE stream_id = (SELECT stream_id FROM eventstore.streams WHERE stream = $1)
-		AND revision <= $2 ORDER BY revision DESC LIMIT $3`
+	streamSQL = columnsSQL + inStreamSQL + `AND revision >= $2 ORDER BY revision LIMIT $3`
 
-	existsSQL = `SELECT EXISTS (SELECT FROM eventstore.streams WHERE stream = $1 AND revision >= 0)`
+	streamBackwardsSQL = columnsSQL + inStreamSQL + `AND revision <= $2 ORDER BY revision DESC LIMIT $3`
+
+	endedSQL = `SELECT ended FROM eventstore.streams WHERE stream = $1 AND revision >= 0`
 )
 
 // A page of events is read at a time, and no connection is held while its
@@ -101,8 +103,8 @@ func (s *Store) readStream(ctx context.Context, way direction, stream string, fr
 		if err != nil {
 			return readError(ctx, "read stream "+stream, err)
 		}
-		if len(page) == 0 && given == 0 {
-			return s.mustExist(ctx, stream)
+		if len(page) == 0 {
+			return s.whyEmpty(ctx, stream)
 		}
 		for i := range page {
 			if !yield(page[i], nil) {
@@ -118,14 +120,18 @@ func (s *Store) readStream(ctx context.Context, way direction, stream string, fr
 	return nil
 }
 
-// mustExist tells reading past the end of a stream from reading no stream.
-func (s *Store) mustExist(ctx context.Context, stream string) error {
-	var exists bool
-	if err := s.pool.QueryRow(ctx, existsSQL, stream).Scan(&exists); err != nil {
-		return readError(ctx, "read stream "+stream, err)
-	}
-	if !exists {
+// whyEmpty tells reading past the end of a stream, which is no error, from
+// reading one that has ended or does not exist.
+func (s *Store) whyEmpty(ctx context.Context, stream string) error {
+	var deleted bool
+	err := s.pool.QueryRow(ctx, endedSQL, stream).Scan(&deleted)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
 		return &eventstore.NotFoundError{Stream: stream}
+	case err != nil:
+		return readError(ctx, "read stream "+stream, err)
+	case deleted:
+		return &eventstore.DeletedError{Stream: stream}
 	}
 	return nil
 }

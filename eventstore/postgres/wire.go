@@ -126,6 +126,7 @@ const (
 	replayed  = 1
 	conflict  = 2
 	duplicate = 3
+	ended     = 4
 )
 
 // answer is the result of eventstore.append.

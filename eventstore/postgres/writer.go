@@ -224,6 +224,8 @@ func (w *writer) deliver(batch []*request, a *answer) {
 			r.answer(eventstore.Result{Revision: a.revision[i], Position: eventstore.At(a.position[i]), Replayed: true}, nil)
 		case duplicate:
 			r.answer(eventstore.Result{}, &eventstore.DuplicateEventError{Stream: r.stream, ID: a.duplicate[i]})
+		case ended:
+			r.answer(eventstore.Result{}, &eventstore.DeletedError{Stream: r.stream})
 		default:
 			r.answer(eventstore.Result{}, &eventstore.ConflictError{Stream: r.stream, Expected: r.expected, Actual: a.revision[i]})
 		}
