@@ -55,6 +55,7 @@ type Journal interface {
 type Importer struct {
 	Service *commands.Service
 	Store   eventstore.Store // the service's own, to count what was recorded
+	Sparse  bool             // its positions have gaps, so that events are counted one by one
 	Journal Journal
 	Logger  *slog.Logger
 	// Watch, where set, is told of every step forward. It must be quick.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -149,4 +150,31 @@ func firstRows(t testing.TB, rows int) *onlineretail.File {
 	}
 	lines := bytes.SplitAfterN(text, []byte("\n"), rows+2)
 	return read(t, string(bytes.Join(lines[:rows+1], nil)))
+}
+
+// stretched gives a log positions with gaps, as KurrentDB's are: places in a file.
+type stretched struct{ eventstore.Store }
+
+func (s stretched) Head(ctx context.Context) (eventstore.Position, error) {
+	head, err := s.Store.Head(ctx)
+	n, _ := head.Pair()
+	return eventstore.At(n * 100), err
+}
+
+func (s stretched) ReadAll(ctx context.Context, after eventstore.Position, filter eventstore.Filter, limit int) iter.Seq2[eventstore.Recorded, error] {
+	n, _ := after.Pair()
+	return s.Store.ReadAll(ctx, eventstore.At(n/100), filter, limit)
+}
+
+func TestEventsAreCountedWherePositionsHaveGaps(t *testing.T) {
+	t.Parallel()
+	file := read(t, head+row("1", "A", "THING", 3, "1.00", "7"))
+	dense, sparse := newShop(), newShop()
+	want := dense.mustImport(t, file, Options{Opening: OpeningAmple, Workers: 1}).Events
+	importer := sparse.start()
+	importer.Store, importer.Sparse = stretched{sparse.store}, true
+	got, err := importer.Run(t.Context(), file, Options{Opening: OpeningAmple, Workers: 1})
+	if err != nil || got.Events != want || want == 0 {
+		t.Errorf("%d events are counted, want %d; error %v", got.Events, want, err)
+	}
 }

@@ -91,17 +91,34 @@ func (r *run) complete(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("look at the closing stock: %w", err)
 	}
-	head, err := r.Store.Head(ctx)
+	events, err := r.grown(ctx)
 	if err != nil {
-		return fmt.Errorf("import: %w", err)
+		return fmt.Errorf("count what was recorded: %w", err)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	// The engines imports are made for give contiguous positions.
+	r.counts.ClosingUnits, r.counts.Events, r.counts.Complete = closing, events, true
+	return r.save(ctx, r.plan, r.done, r.counts)
+}
+
+// grown is by how many events the log grew since the import began.
+func (r *run) grown(ctx context.Context) (events int64, err error) {
+	if r.Sparse {
+		for _, err := range r.Store.ReadAll(ctx, r.counts.LogStart, eventstore.Filter{}, 0) {
+			if err != nil {
+				return 0, err
+			}
+			events++
+		}
+		return events, nil
+	}
+	head, err := r.Store.Head(ctx)
+	if err != nil {
+		return 0, err
+	}
 	last, _ := head.Pair()
 	first, _ := r.counts.LogStart.Pair()
-	r.counts.ClosingUnits, r.counts.Events, r.counts.Complete = closing, int64(last-first), true //nolint:gosec // a log has fewer than 2^63 events
-	return r.save(ctx, r.plan, r.done, r.counts)
+	return int64(last - first), nil //nolint:gosec // a log has fewer than 2^63 events
 }
 
 // each runs do for every item, some at once, until all are done, ctx ends or one

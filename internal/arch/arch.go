@@ -73,11 +73,11 @@ var onlyIn = map[string][]string{
 	"github.com/jackc/pgx/v5":                       sqlRooms,
 	"github.com/pressly/goose/v3":                   sqlRooms,
 	"database/sql":                                  sqlRooms,
-	"github.com/EventStore/EventStore-Client-Go/v4": {"eventstore/kurrentdb", "eventstore/gateway", "cmd"},
+	"github.com/EventStore/EventStore-Client-Go/v4": {"eventstore/kurrentdb", "eventstore/gateway", "internal/bench", "cmd"},
 }
 
 var sqlRooms = []string{
-	"eventstore/postgres", "commands/postgres", "projections", "readapi",
+	"eventstore/postgres", "eventstore/gateway/postgres", "commands/postgres", "projections", "readapi",
 	"internal/bench", "internal/embeddedpg", "internal/pgtest", "internal/verify", "cmd",
 }
 

@@ -1,0 +1,32 @@
+package commands
+
+import (
+	"slices"
+	"strings"
+
+	"daybook/domain/cart"
+	"daybook/domain/order"
+	"daybook/domain/product"
+	"daybook/domain/returns"
+	"daybook/domain/stock"
+)
+
+var categories = []string{product.Category, cart.Category, stock.Category, order.Category, returns.Category}
+
+// StreamPrefixes begin the names of all streams that aggregates decide about.
+func StreamPrefixes() []string {
+	prefixes := make([]string, len(categories))
+	for i, category := range categories {
+		prefixes[i] = category + "-"
+	}
+	return prefixes
+}
+
+// Owns tells whether an event of this type in this stream would count as a fact
+// of the domain, so that nobody may write it but the aggregates: read models
+// know their events by type, handlers by stream.
+func Owns(stream, eventType string) bool {
+	return slices.ContainsFunc(categories, func(category string) bool {
+		return strings.HasPrefix(stream, category+"-") || strings.HasPrefix(eventType, category+".")
+	})
+}

@@ -1,0 +1,30 @@
+package commands
+
+import "testing"
+
+func TestWhatIsTheDomainsOwn(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		stream, eventType string
+		want              bool
+	}{
+		{"stock-A@MAIN", "anything", true},
+		{"notes-1", "stock.received.v1", true},
+		{"order-1", "order.placed.v1", true},
+		{"returns", "note.taken.v1", false},
+		{"stocks-1", "stocks.v1", false},
+		{"$$order-1", "$metadata", false}, // whoever asks strips what makes it a metadata stream
+		{"", "", false},
+	} {
+		if got := Owns(test.stream, test.eventType); got != test.want {
+			t.Errorf("stream %q, type %q: %t, want %t", test.stream, test.eventType, got, test.want)
+		}
+	}
+	// Every aggregate's stream, by its own name for it.
+	s := NewService(nil, DefaultPolicy(), nil, Options{})
+	for _, category := range []string{s.Products.aggregate.Category, s.Carts.aggregate.Category, s.Stock.aggregate.Category, s.Orders.aggregate.Category, s.Returns.aggregate.Category} {
+		if !Owns(category+"-1", "") {
+			t.Errorf("streams of category %q are not the domain's", category)
+		}
+	}
+}
