@@ -1,0 +1,171 @@
+package gateway
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"daybook/eventstore"
+)
+
+// administrators is the group whose members may do everything.
+const administrators = "$admins"
+
+// operation is what is done to a stream; its text is the member of an $acl that
+// lists who may.
+type operation string
+
+const (
+	toRead      operation = "$r"
+	toWrite     operation = "$w"
+	toDelete    operation = "$d"
+	toReadMeta  operation = "$mr"
+	toWriteMeta operation = "$mw"
+)
+
+// onMetadata is what it takes to do this to a stream's metadata.
+func (op operation) onMetadata() operation {
+	if op == toRead {
+		return toReadMeta
+	}
+	return toWriteMeta
+}
+
+var operations = []operation{toRead, toWrite, toDelete, toReadMeta, toWriteMeta}
+
+// Roles of an $acl that are no user and no group of ours, and the names of the
+// two lists that hold where a stream has none.
+const (
+	everybody  = "$all"
+	userACL    = "$userStreamAcl"
+	systemACL  = "$systemStreamAcl"
+	systemMark = "$" // what the names of system streams begin with
+)
+
+// acl lists who may do what: names of users and groups, or $all. An operation
+// that is missing is for the default to say; an empty list is nobody.
+type acl struct {
+	roles map[operation][]string
+	// like names the default to use, where a stream chose one by name.
+	like string
+}
+
+// parseACL reads the value of $acl. What is not of its form says nothing.
+func parseACL(value jsontext.Value) acl {
+	var name string
+	if json.Unmarshal(value, &name) == nil {
+		return acl{like: name}
+	}
+	var lists map[string]jsontext.Value
+	if json.Unmarshal(value, &lists) != nil {
+		return acl{}
+	}
+	parsed := acl{roles: make(map[operation][]string)}
+	for _, op := range operations {
+		if roles, ok := parseRoles(lists[string(op)]); ok {
+			parsed.roles[op] = roles
+		}
+	}
+	return parsed
+}
+
+// parseRoles reads one role or a list of them.
+func parseRoles(value jsontext.Value) (roles []string, ok bool) {
+	var role string
+	if json.Unmarshal(value, &role) == nil && value.Kind() == '"' {
+		return []string{role}, true
+	}
+	if json.Unmarshal(value, &roles) == nil && value.Kind() == '[' {
+		return roles, true
+	}
+	return nil, false
+}
+
+// may tells whether one of the roles is the user's.
+func (u User) may(roles []string) bool {
+	return slices.ContainsFunc(roles, func(role string) bool {
+		return role == everybody || role == u.Name || slices.Contains(u.Groups, role)
+	})
+}
+
+// authorize is nil if the caller may do this to the stream, and else a refusal.
+func (s *Server) authorize(ctx context.Context, stream string, op operation) error {
+	if s.options.Users == nil {
+		return nil
+	}
+	user, known := userOf(ctx)
+	if known && slices.Contains(user.Groups, administrators) {
+		return nil
+	}
+	if of, ok := isMetastream(stream); ok {
+		stream, op = of, op.onMetadata()
+	}
+	roles, err := s.roles(ctx, stream, op)
+	if err != nil {
+		return err
+	}
+	if !known || !user.may(roles) {
+		return denied("%s on stream %s", op, stream)
+	}
+	return nil
+}
+
+// roles lists who may do this to the stream: by its own list, or by the default.
+func (s *Server) roles(ctx context.Context, stream string, op operation) ([]string, error) {
+	m, err := s.metadata(ctx, stream)
+	if err != nil {
+		return nil, err
+	}
+	if roles, ok := m.acl.roles[op]; ok {
+		return roles, nil
+	}
+	name := userACL
+	if m.acl.like == systemACL || m.acl.like == "" && strings.HasPrefix(stream, systemMark) {
+		name = systemACL
+	}
+	settings, err := s.cached.get(settingsKey, func() (streamMetadata, error) { return s.readMetadata(ctx, settingsStream) })
+	if err != nil {
+		return nil, err
+	}
+	if roles, ok := parseACL(settings.members[name]).roles[op]; ok {
+		return roles, nil
+	}
+	if name == systemACL {
+		return []string{administrators}, nil
+	}
+	return []string{everybody}, nil
+}
+
+// mayWrite is nil if the caller may append events of these types to the stream.
+func (s *Server) mayWrite(ctx context.Context, stream string, events []eventstore.Event) error {
+	if err := s.protected(stream, ""); err != nil {
+		return err
+	}
+	for i := range events {
+		if err := s.protected(stream, events[i].Type); err != nil {
+			return err
+		}
+		if events[i].Type == eventstore.TombstoneType {
+			if err := s.authorize(ctx, stream, toDelete); err != nil {
+				return err
+			}
+		}
+	}
+	return s.authorize(ctx, stream, toWrite)
+}
+
+// protected refuses writes that only the program itself may make: to its
+// streams, to their metadata, and of its types. $all is nobody's to write.
+func (s *Server) protected(stream, eventType string) error {
+	if stream == allStream {
+		return denied("%s is not written itself", allStream)
+	}
+	of, _ := isMetastream(stream)
+	if s.options.Protected != nil && s.options.Protected(of, eventType) {
+		return denied("stream %s, type %q: only the program itself writes them", stream, eventType)
+	}
+	return nil
+}

@@ -1,0 +1,140 @@
+package gateway
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strings"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+)
+
+// anonymous are the services that answer whoever asks: clients send them no
+// credentials.
+var anonymous = []string{"/event_store.client.gossip.Gossip/", "/event_store.client.server_features.ServerFeatures/"}
+
+type userKey struct{}
+
+// userOf is the caller; known is false if nobody was authenticated.
+func userOf(ctx context.Context) (user User, known bool) {
+	user, known = ctx.Value(userKey{}).(User)
+	return user, known
+}
+
+func (s *Server) unaryCall(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (resp any, err error) {
+	defer func() { err = s.finish(ctx, info.FullMethod, recover(), err) }()
+	caller, err := s.admit(ctx, info.FullMethod)
+	if err != nil {
+		return nil, err
+	}
+	return handle(caller, req)
+}
+
+func (s *Server) streamCall(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) (err error) {
+	ctx := stream.Context()
+	defer func() { err = s.finish(ctx, info.FullMethod, recover(), err) }()
+	caller, err := s.admit(ctx, info.FullMethod)
+	if err != nil {
+		return err
+	}
+	if caller != ctx {
+		stream = callerStream{stream, caller}
+	}
+	return handle(srv, stream)
+}
+
+// callerStream is a stream whose context knows the caller.
+type callerStream struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+func (s callerStream) Context() context.Context { return s.ctx }
+
+// admit authenticates the caller and returns the context of the call.
+func (s *Server) admit(ctx context.Context, method string) (context.Context, error) {
+	if s.options.Users == nil || isAnonymous(method) {
+		return ctx, nil
+	}
+	name, password, ok := credentialsOf(ctx)
+	if !ok {
+		return nil, fail(codes.Unauthenticated, "credentials are missing")
+	}
+	user, err := s.options.Users.Authenticate(ctx, name, password)
+	switch {
+	case err == nil:
+		return context.WithValue(ctx, userKey{}, user), nil
+	case isUnavailable(err) || ctx.Err() != nil:
+		return nil, err
+	}
+	s.logger.WarnContext(ctx, "gateway: a caller was refused", "method", method, "user", name, "error", err)
+	return nil, fail(codes.Unauthenticated, "unknown user or wrong password")
+}
+
+func isAnonymous(method string) bool {
+	for _, service := range anonymous {
+		if strings.HasPrefix(method, service) {
+			return true
+		}
+	}
+	return false
+}
+
+// credentialsOf reads the header of HTTP's basic authentication.
+func credentialsOf(ctx context.Context) (name, password string, ok bool) {
+	scheme, encoded, _ := strings.Cut(header(ctx, "authorization"), " ")
+	decoded, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil || !strings.EqualFold(scheme, "Basic") {
+		return "", "", false
+	}
+	return strings.Cut(string(decoded), ":")
+}
+
+// header is the first value of a request header, empty if there is none.
+func header(ctx context.Context, name string) string {
+	if values := metadata.ValueFromIncomingContext(ctx, name); len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
+// finish makes of a call's error what the client is told, trailers too. A panic
+// is the end of the call, not of the server.
+func (s *Server) finish(ctx context.Context, method string, panicked any, err error) error {
+	if panicked != nil {
+		err = fmt.Errorf("panic: %v", panicked)
+		s.logger.ErrorContext(ctx, "gateway: a call panicked", "method", method, "connection", header(ctx, "connection-name"),
+			"panic", panicked, "stack", string(debug.Stack()))
+	}
+	if err == nil {
+		return nil
+	}
+	told := failureOf(err)
+	if s.closing.Err() != nil && ctx.Err() == nil && errors.Is(err, context.Canceled) {
+		told = fail(codes.Unavailable, "the server is closing")
+	}
+	level := slog.LevelDebug
+	if told.status.Code() == codes.Internal {
+		level = slog.LevelError
+	}
+	s.logger.Log(ctx, level, "gateway: a call failed", "method", method, "connection", header(ctx, "connection-name"), "error", err)
+	if len(told.trailers) > 0 {
+		if err := grpc.SetTrailer(ctx, told.trailers); err != nil {
+			s.logger.ErrorContext(ctx, "gateway: trailers were not set", "method", method, "error", err)
+		}
+	}
+	return told
+}
+
+// untilClosing is a context that ends with the call and when the server is to
+// close: for what would go on for ever.
+func (s *Server) untilClosing(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(s.closing, cancel)
+	return ctx, func() { stop(); cancel() }
+}

@@ -1,0 +1,145 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"daybook/eventstore"
+)
+
+// Names of trailers, and values of the one by which clients tell errors apart.
+const (
+	trailerException = "exception"
+	trailerStream    = "stream-name"
+	trailerExpected  = "expected-version"
+	trailerActual    = "actual-version"
+	trailerMaxAppend = "maximum-append-size"
+	trailerRequired  = "required-metadata-properties"
+
+	accessDenied    = "access-denied"
+	streamDeleted   = "stream-deleted"
+	wrongVersion    = "wrong-expected-version"
+	appendTooLarge  = "maximum-append-size-exceeded"
+	missingProperty = "missing-required-metadata-property"
+)
+
+// reasonDuplicate is the reason, in the details of ALREADY_EXISTS, of an append
+// that was refused for an event id that is recorded elsewhere.
+const reasonDuplicate = "duplicate-event-id"
+
+// failure is an error as the protocol has it: a status, and trailers. It is sent
+// as it is; all other errors are turned into one first.
+type failure struct {
+	status   *status.Status
+	trailers metadata.MD // each key once: a client takes a doubled one for another
+}
+
+func (f *failure) Error() string              { return f.status.Message() }
+func (f *failure) GRPCStatus() *status.Status { return f.status }
+
+// fail makes a failure; trailers are names and values in turn.
+func fail(code codes.Code, message string, trailers ...string) *failure {
+	return &failure{status: status.New(code, message), trailers: metadata.Pairs(trailers...)}
+}
+
+func invalid(format string, args ...any) *failure {
+	return fail(codes.InvalidArgument, fmt.Sprintf(format, args...))
+}
+
+func denied(format string, args ...any) *failure {
+	return fail(codes.PermissionDenied, "access denied: "+fmt.Sprintf(format, args...), trailerException, accessDenied)
+}
+
+func deleted(stream string) *failure {
+	return fail(codes.FailedPrecondition, fmt.Sprintf("stream %s is deleted", stream),
+		trailerException, streamDeleted, trailerStream, trailerText(stream))
+}
+
+// trailerText makes a name fit a trailer, in which only printable ASCII arrives.
+func trailerText(name string) string {
+	text := []byte(name)
+	for i, b := range text {
+		if b < ' ' || b > '~' {
+			text[i] = '?'
+		}
+	}
+	return string(text)
+}
+
+// failureOf says an error of the store in the protocol's terms. What it cannot
+// say is INTERNAL, without the text, which may tell of the database.
+func failureOf(err error) *failure {
+	if f, ok := errors.AsType[*failure](err); ok {
+		return f
+	}
+	if f := failureOfAppend(err); f != nil {
+		return f
+	}
+	if e, ok := errors.AsType[*eventstore.NotFoundError](err); ok {
+		return fail(codes.NotFound, e.Error())
+	}
+	if e, ok := errors.AsType[*eventstore.DeletedError](err); ok {
+		return deleted(e.Stream)
+	}
+	if e, ok := errors.AsType[*eventstore.OutcomeUnknownError](err); ok {
+		if errors.Is(e.Cause, context.DeadlineExceeded) {
+			return fail(codes.DeadlineExceeded, e.Error())
+		}
+		return fail(codes.Aborted, "write timed out, its outcome is unknown: repeat it with the same event ids")
+	}
+	switch {
+	case isUnavailable(err):
+		return fail(codes.Unavailable, "the log is not available")
+	case errors.Is(err, context.DeadlineExceeded):
+		return fail(codes.DeadlineExceeded, "deadline exceeded")
+	case errors.Is(err, context.Canceled):
+		return fail(codes.Canceled, "canceled")
+	}
+	if known, ok := status.FromError(err); ok { // of grpc itself
+		return &failure{status: known}
+	}
+	return fail(codes.Internal, "internal error")
+}
+
+func isUnavailable(err error) bool {
+	_, ok := errors.AsType[*eventstore.UnavailableError](err)
+	return ok
+}
+
+// failureOfAppend says why an append was refused; nil if it was not for what it holds.
+func failureOfAppend(err error) *failure {
+	if e, ok := errors.AsType[*eventstore.ConflictError](err); ok {
+		return fail(codes.FailedPrecondition, e.Error(),
+			trailerException, wrongVersion, trailerStream, trailerText(e.Stream),
+			trailerExpected, strconv.FormatInt(int64(e.Expected), 10), trailerActual, strconv.FormatInt(e.Actual, 10))
+	}
+	if e, ok := errors.AsType[*eventstore.DuplicateEventError](err); ok {
+		return duplicate(e)
+	}
+	if e, ok := errors.AsType[*eventstore.TooLargeError](err); ok {
+		if e.What == "bytes" || e.What == "events" {
+			return fail(codes.InvalidArgument, e.Error(), trailerException, appendTooLarge, trailerMaxAppend, strconv.Itoa(e.Limit))
+		}
+		return fail(codes.InvalidArgument, e.Error())
+	}
+	if e, ok := errors.AsType[*eventstore.InvalidError](err); ok {
+		return fail(codes.InvalidArgument, e.Error())
+	}
+	return nil
+}
+
+func duplicate(e *eventstore.DuplicateEventError) *failure {
+	f := fail(codes.AlreadyExists, e.Error())
+	info := &errdetails.ErrorInfo{Reason: reasonDuplicate, Metadata: map[string]string{"event-id": e.ID.String()}}
+	if detailed, err := f.status.WithDetails(info); err == nil {
+		f.status = detailed
+	}
+	return f
+}

@@ -1,0 +1,185 @@
+// Package gateway serves the EventStoreDB gRPC protocol over any engine of the
+// log, so that the official clients of EventStoreDB and KurrentDB, of whatever
+// language, can read it, follow it and write their own streams into it.
+//
+// What an event means is not its business, nor which streams are whose: its
+// owner says what only the program itself may write. It holds no state but what
+// it can read again.
+//
+// What differs from the servers it speaks for: regular expressions are RE2's;
+// content that is not a JSON object takes a third more of an append's limit; a
+// soft delete is not one step with its check of the revision.
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/serverfeatures"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"github.com/google/uuid"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
+
+	"daybook/eventstore"
+)
+
+const (
+	maxMessage     = 17 << 20 // bytes received; Node packs batches of 3 MiB, the client's own limit is this
+	maxCalls       = 1000     // at a time on one connection
+	transportBytes = 128 << 10
+
+	// Clients ping idle connections every ten seconds; who pings more often than
+	// this is cut off.
+	minClientPing = 5 * time.Second
+	serverPing    = 10 * time.Second
+	pingTimeout   = 10 * time.Second
+)
+
+// Options say who may do what, and what clients are told of the node. The zero
+// Options let everybody do everything, in plain text.
+type Options struct {
+	Logger *slog.Logger
+	// TLS is nil for plain text, over which clients send no credentials.
+	TLS *tls.Config
+	// Users is nil if everybody is an administrator.
+	Users Users
+	// Protected tells what only the program itself may write, by stream and event
+	// type; the type is empty where the stream as a whole is asked for. nil
+	// protects nothing.
+	Protected func(stream, eventType string) bool
+	// Cluster is nil if this node is alone.
+	Cluster Cluster
+}
+
+// Users tells who a caller is.
+type Users interface {
+	// Authenticate is called with each call. An error that wraps
+	// *eventstore.UnavailableError or the context's own means that it could not be
+	// told; any other refuses the caller.
+	Authenticate(ctx context.Context, name, password string) (User, error)
+}
+
+// User is a caller. The group $admins may do everything.
+type User struct {
+	Name   string
+	Groups []string
+}
+
+// Cluster knows the nodes that clients may be told of.
+type Cluster interface {
+	Members(ctx context.Context) ([]Member, error)
+}
+
+// Member is a node. Every node takes writes; clients that ask for the leader go
+// to the one that is marked.
+type Member struct {
+	ID     uuid.UUID
+	Host   string // as clients reach it, and as its certificate names it
+	Port   int
+	Leader bool
+	Alive  bool
+	SeenAt time.Time
+}
+
+// Server serves the protocol.
+type Server struct {
+	store   eventstore.Store
+	options Options
+	logger  *slog.Logger
+	now     func() time.Time
+	id      uuid.UUID // of this node, while it runs
+	cached  cache
+	grpc    *grpc.Server
+
+	closing    context.Context // ends when the server is to close
+	close      context.CancelFunc
+	watching   sync.Once
+	background sync.WaitGroup
+
+	streams.UnimplementedStreamsServer
+	serverfeatures.UnimplementedServerFeaturesServer
+}
+
+// New makes a server over a log; Serve starts it.
+func New(store eventstore.Store, options Options) (*Server, error) {
+	return newServer(store, options, minClientPing)
+}
+
+func newServer(store eventstore.Store, options Options, minPing time.Duration) (*Server, error) {
+	if store == nil {
+		return nil, errors.New("gateway: no log to serve")
+	}
+	if options.Users != nil && options.TLS == nil {
+		return nil, errors.New("gateway: users need TLS, clients send no credentials over plain text")
+	}
+	s := &Server{store: store, options: options, logger: options.Logger, now: time.Now, id: uuid.New()}
+	if s.logger == nil {
+		s.logger = slog.New(slog.DiscardHandler)
+	}
+	s.closing, s.close = context.WithCancel(context.Background())
+	s.grpc = grpc.NewServer(s.transport(minPing)...)
+	streams.RegisterStreamsServer(s.grpc, s)
+	gossip.RegisterGossipServer(s.grpc, gossipServer{server: s})
+	serverfeatures.RegisterServerFeaturesServer(s.grpc, s)
+	return s, nil
+}
+
+func (s *Server) transport(minPing time.Duration) []grpc.ServerOption {
+	settings := []grpc.ServerOption{
+		grpc.MaxRecvMsgSize(maxMessage),
+		grpc.MaxConcurrentStreams(maxCalls),
+		grpc.ReadBufferSize(transportBytes),
+		grpc.WriteBufferSize(transportBytes),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: serverPing, Timeout: pingTimeout}),
+		grpc.UnaryInterceptor(s.unaryCall),
+		grpc.StreamInterceptor(s.streamCall),
+		grpc.WaitForHandlers(true),
+	}
+	if s.options.TLS != nil {
+		settings = append(settings, grpc.Creds(credentials.NewTLS(s.options.TLS)))
+	}
+	return settings
+}
+
+// Serve takes connections until Close, and is then nil. The listener is closed.
+func (s *Server) Serve(listener net.Listener) error {
+	s.watching.Do(func() {
+		s.background.Go(func() { s.watch(s.closing) })
+	})
+	if err := s.grpc.Serve(listener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+		return fmt.Errorf("gateway: %w", err)
+	}
+	return nil
+}
+
+// Close ends subscriptions in such a way that clients reconnect, and lets what
+// else is under way finish. What has not when ctx ends is cut off, and ctx's
+// error returned.
+func (s *Server) Close(ctx context.Context) error {
+	s.close()
+	finished := make(chan struct{})
+	go func() {
+		defer close(finished)
+		s.grpc.GracefulStop()
+	}()
+	var err error
+	select {
+	case <-finished:
+	case <-ctx.Done():
+		err = fmt.Errorf("gateway: calls were cut off: %w", context.Cause(ctx))
+		s.grpc.Stop()
+		<-finished
+	}
+	s.background.Wait()
+	return err
+}

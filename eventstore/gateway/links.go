@@ -1,0 +1,77 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"math"
+	"strconv"
+	"strings"
+
+	"daybook/eventstore"
+)
+
+// linkType is the type of an event that stands for another one, which its data
+// names: revision@stream.
+const linkType = "$>"
+
+// resolved is an event as it is read: itself, or what it links to and the link.
+// Event is nil if the link leads nowhere.
+type resolved struct {
+	Event, Link *eventstore.Recorded
+}
+
+// Original is the event that stands where the reader looked.
+func (r resolved) Original() *eventstore.Recorded {
+	if r.Link != nil {
+		return r.Link
+	}
+	return r.Event
+}
+
+// resolve follows a link. Its target is shown only to those who could read it
+// themselves, and as long as its stream shows it.
+func (s *Server) resolve(ctx context.Context, e *eventstore.Recorded) (resolved, error) {
+	if e.Type != linkType {
+		return resolved{Event: e}, nil
+	}
+	target, err := s.target(ctx, e)
+	if err != nil {
+		return resolved{}, err
+	}
+	return resolved{Event: target, Link: e}, nil
+}
+
+// target reads the event a link leads to; nil is none.
+func (s *Server) target(ctx context.Context, link *eventstore.Recorded) (*eventstore.Recorded, error) {
+	stream, at, ok := parseLink(eventstore.Unwrap(link.Event).Data)
+	if !ok {
+		return nil, nil
+	}
+	err := s.authorize(ctx, stream, toRead)
+	if err == nil {
+		for e, failed := range s.readStream(ctx, stream, at, 1) {
+			if err = failed; err == nil && e.Revision == at {
+				return &e, nil
+			}
+		}
+	}
+	if isGone(err) {
+		return nil, nil
+	}
+	return nil, err
+}
+
+// isGone tells whether an event is not to be had, for whatever lasting reason;
+// nil is one: its place in the stream is empty or hidden.
+func isGone(err error) bool {
+	_, missing := errors.AsType[*eventstore.NotFoundError](err)
+	_, ended := errors.AsType[*eventstore.DeletedError](err)
+	_, refused := errors.AsType[*failure](err)
+	return err == nil || missing || ended || refused
+}
+
+func parseLink(data []byte) (stream string, at int64, ok bool) {
+	number, stream, found := strings.Cut(string(data), "@")
+	at, err := strconv.ParseInt(number, 10, 64)
+	return stream, at, found && err == nil && at >= 0 && at < math.MaxInt64 && stream != ""
+}

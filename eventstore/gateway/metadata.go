@@ -1,0 +1,135 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"daybook/eventstore"
+)
+
+const (
+	metastreamPrefix = "$$"
+	metadataType     = "$metadata"
+	settingsStream   = "$settings"
+	allStream        = "$all"
+
+	memberTruncateBefore = "$tb"
+
+	// softDeleted is the $tb of a stream that was deleted and may be begun again.
+	softDeleted = math.MaxInt64
+)
+
+// metadata is what a stream's own stream, $$name, says of it. The zero metadata
+// says nothing.
+type streamMetadata struct {
+	// Revision is that of the event it was read from; -1 if there is none.
+	revision       int64
+	maxCount       int64         // events shown at the end of the stream; 0: all
+	maxAge         time.Duration // of events shown; 0: any
+	truncateBefore int64         // first revision shown
+	acl            acl
+	// members is the whole document, so that one member can be changed.
+	members map[string]jsontext.Value
+	size    int // bytes of the document
+}
+
+// ofMetastream is the metadata of every stream of metadata: it shows its newest
+// event only.
+var ofMetastream = streamMetadata{revision: -1, maxCount: 1}
+
+func (m streamMetadata) isDeleted() bool { return m.truncateBefore == softDeleted }
+
+// isMetastream tells whether a stream holds the metadata of another, and of which.
+func isMetastream(stream string) (of string, ok bool) {
+	return strings.CutPrefix(stream, metastreamPrefix)
+}
+
+// parseMetadata reads a document. One that cannot be read says nothing, as does a
+// member that is not of its kind: whoever wrote it must not lock the stream.
+func parseMetadata(revision int64, document []byte) streamMetadata {
+	m := streamMetadata{revision: revision, size: len(document)}
+	if json.Unmarshal(document, &m.members) != nil {
+		m.members = nil
+		return m
+	}
+	m.maxCount = max(m.number("$maxCount"), 0)
+	m.truncateBefore = max(m.number(memberTruncateBefore), 0)
+	if seconds := m.number("$maxAge"); seconds > 0 {
+		m.maxAge = time.Duration(min(seconds, int64(math.MaxInt64/time.Second))) * time.Second
+	}
+	m.acl = parseACL(m.members["$acl"])
+	return m
+}
+
+func (m streamMetadata) number(member string) (n int64) {
+	value, ok := m.members[member]
+	if !ok || json.Unmarshal(value, &n) != nil {
+		return 0
+	}
+	return n
+}
+
+// withTruncateBefore is the document with another $tb and all else as it is.
+func (m streamMetadata) withTruncateBefore(first int64) ([]byte, error) {
+	members := make(map[string]jsontext.Value, len(m.members)+1)
+	for name, value := range m.members {
+		members[name] = value
+	}
+	value, err := json.Marshal(first)
+	if err != nil {
+		return nil, err
+	}
+	members[memberTruncateBefore] = value
+	return json.Marshal(members, json.Deterministic(true))
+}
+
+// metadata is what a stream's metadata says now, or said a moment ago if another
+// node has changed it.
+func (s *Server) metadata(ctx context.Context, stream string) (streamMetadata, error) {
+	if _, ok := isMetastream(stream); ok {
+		return ofMetastream, nil
+	}
+	return s.cached.get(stream, func() (streamMetadata, error) { return s.readMetadata(ctx, metastreamPrefix+stream) })
+}
+
+// readMetadata reads the newest document of a stream of documents.
+func (s *Server) readMetadata(ctx context.Context, metastream string) (streamMetadata, error) {
+	e, err := s.lastEvent(ctx, metastream)
+	if isGoneStream(err) {
+		return streamMetadata{revision: -1}, nil
+	}
+	if err != nil {
+		return streamMetadata{}, err
+	}
+	return parseMetadata(e.Revision, eventstore.Unwrap(e.Event).Data), nil
+}
+
+// isGoneStream tells whether a stream was not found, or deleted for good.
+func isGoneStream(err error) bool {
+	_, missing := errors.AsType[*eventstore.NotFoundError](err)
+	_, ended := errors.AsType[*eventstore.DeletedError](err)
+	return missing || ended
+}
+
+// lastEvent is a stream's last event, shown or not.
+func (s *Server) lastEvent(ctx context.Context, stream string) (eventstore.Recorded, error) {
+	for e, err := range s.store.ReadStreamBackwards(ctx, stream, eventstore.LastRevision, 1) {
+		return e, err
+	}
+	return eventstore.Recorded{}, &eventstore.NotFoundError{Stream: stream}
+}
+
+// lastRevision is the revision of a stream's last event, -1 if there is none.
+func (s *Server) lastRevision(ctx context.Context, stream string) (int64, error) {
+	e, err := s.lastEvent(ctx, stream)
+	if _, missing := errors.AsType[*eventstore.NotFoundError](err); missing {
+		return -1, nil
+	}
+	return e.Revision, err
+}
