@@ -12,12 +12,12 @@ import (
 )
 
 func TestStore(t *testing.T) {
-	storetest.Run(t, func(*testing.T) eventstore.Store { return memory.New() }, storetest.Contiguous())
+	storetest.Run(t, func(*testing.T) eventstore.Store { return memory.New() }, storetest.Contiguous(), storetest.LogWideIDs())
 }
 
 func TestSharedStore(t *testing.T) {
 	store := memory.New()
-	storetest.Run(t, func(*testing.T) eventstore.Store { return store }, storetest.Contiguous())
+	storetest.Run(t, func(*testing.T) eventstore.Store { return store }, storetest.Contiguous(), storetest.LogWideIDs())
 }
 
 // A clock that goes backwards, as clocks do, must not make recorded times fall.

@@ -177,8 +177,14 @@ func noTrace(l *log) {
 		if _, err := l.Append(l.ctx, empty, eventstore.AtRevision(4), newEvents(3)); err == nil {
 			l.Fatal("an append beyond an empty stream was taken")
 		}
+		if _, err := l.Append(l.ctx, stream, eventstore.NoStream, append(events[:1:1], newEvents(1)...)); err == nil {
+			l.Fatal("an append of which a part is recorded was taken")
+		}
+		if !l.logWideIDs {
+			continue
+		}
 		if _, err := l.Append(l.ctx, empty, eventstore.Any, append(newEvents(1), events[1])); err == nil {
-			l.Fatal("an append with a recorded id was taken")
+			l.Fatal("an append with an id of another stream was taken")
 		}
 	}
 	if after, err := l.Head(l.ctx); err != nil || after != head {
@@ -217,8 +223,14 @@ func endedContext(l *log) {
 	for _, err := range l.ReadStream(ended, stream, 0, 0) {
 		wantEnded("read stream", err)
 	}
+	for _, err := range l.ReadStreamBackwards(ended, stream, eventstore.LastRevision, 0) {
+		wantEnded("read stream backwards", err)
+	}
 	for _, err := range l.ReadAll(ended, l.start, eventstore.Filter{}, 0) {
 		wantEnded("read log", err)
+	}
+	for _, err := range l.ReadAllBackwards(ended, eventstore.End, eventstore.Filter{}, 0) {
+		wantEnded("read log backwards", err)
 	}
 	for _, err := range l.Subscribe(ended, l.start, eventstore.Filter{}) {
 		wantEnded("subscribe", err)

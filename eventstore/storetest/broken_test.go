@@ -32,6 +32,7 @@ type engine struct {
 	readAll             readAllFunc
 	readAllBackwards    readAllFunc
 	subscribe           subscribeFunc
+	head                func(context.Context) (eventstore.Position, error)
 }
 
 func (e *engine) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
@@ -58,21 +59,24 @@ func (e *engine) Subscribe(ctx context.Context, after eventstore.Position, filte
 	return e.subscribe(ctx, after, filter)
 }
 
-func (e *engine) Head(ctx context.Context) (eventstore.Position, error) { return e.sound.Head(ctx) }
+func (e *engine) Head(ctx context.Context) (eventstore.Position, error) { return e.head(ctx) }
 
 type brokenEngine struct {
 	caughtBy string // the rule that must fail
 	breaks   func(*engine)
 }
 
-func (b brokenEngine) open() eventstore.Store {
+func (b brokenEngine) open() eventstore.Store { return altered(b.breaks) }
+
+// altered is a sound engine with methods replaced by change.
+func altered(change func(*engine)) eventstore.Store {
 	sound := memory.New()
 	e := &engine{
-		sound: sound, append: sound.Append, subscribe: sound.Subscribe,
+		sound: sound, append: sound.Append, subscribe: sound.Subscribe, head: sound.Head,
 		readStream: sound.ReadStream, readStreamBackwards: sound.ReadStreamBackwards,
 		readAll: sound.ReadAll, readAllBackwards: sound.ReadAllBackwards,
 	}
-	b.breaks(e)
+	change(e)
 	return e
 }
 
@@ -91,7 +95,8 @@ var brokenEngines = map[string]brokenEngine{
 	"records a retry again":             {"the same ids at the same place are recorded once", recordsAgain},
 	"answers a retry with the head":     {"the same ids at the same place are recorded once", answersHead},
 	"lets retries race":                 {"retries that race are recorded once and answered alike", racyRetries},
-	"takes ids known elsewhere":         {"an id recorded elsewhere is refused", renamesDuplicates},
+	"takes ids known elsewhere":         {"an id recorded in another stream is refused", renamesDuplicates},
+	"takes ids known in the stream":     {"an id recorded elsewhere in its stream is refused", renamesDuplicates},
 	"takes what is new of an append":    {"an append of which a part is recorded is refused", takesTheNew},
 	"keeps a part of a refused append":  {"a refused append leaves no trace", keepsFirst},
 	"writes JSON anew":                  {"bytes are kept exactly", compactsJSON},
@@ -116,6 +121,33 @@ var brokenEngines = map[string]brokenEngine{
 	"counts revisions from one":         {"a stream is read from a revision, up to a limit", fromOne},
 	"leaves a goroutine behind":         {"a reader that stops early leaves nothing behind", leaks},
 	"ends without an error":             {"a subscription ends with its context", endsSilently},
+
+	"takes events after a tombstone":      {"a stream that has ended refuses appends and reads", takesAfterEnd},
+	"replays what an ended stream held":   {"a stream that has ended refuses appends and reads", replaysEnded},
+	"forgets a stream that has ended":     {"a stream that has ended refuses appends and reads", forgetsEnded},
+	"tells one way only that it ended":    {"a stream that has ended refuses appends and reads", emptyEnded},
+	"deletes what an ended stream held":   {"what an ended stream held stays in the log", hidesEnded},
+	"has no tombstones in the log":        {"what an ended stream held stays in the log", hidesTombstones},
+	"ends a stream whatever is expected":  {"a tombstone needs the stream as expected", endsAnyway},
+	"takes a tombstone between events":    {"a tombstone is the last of its append", dropsTombstone},
+	"ends a stream a moment later":        {"nothing lands after a tombstone that races appends", endsLater},
+	"ends a stream as often as asked":     {"nothing lands after a tombstone that races appends", endsTwice},
+	"needs the exact revision backwards":  {"a stream is read backwards from a revision, up to a limit", nothingBeyond},
+	"leaves out where it begins":          {"a stream is read backwards from a revision, up to a limit", leavesOutFirst},
+	"reads a stream forwards":             {"a stream is read backwards from a revision, up to a limit", forwardsAnyway},
+	"yields nothing for no stream, back":  {"a stream without events is not found", yieldsNothingBackwards},
+	"reads backwards at the position":     {"the log is read backwards before a position, up to a limit", startsAtBackwards},
+	"reads backwards past the limit":      {"the log is read backwards before a position, up to a limit", noLimitBackwards},
+	"takes End for a place":               {"the log is read backwards before a position, up to a limit", nothingFromEnd},
+	"never reaches the first event":       {"the log is read backwards down to its first event", stopsAtSecond},
+	"loses an event between two pages":    {"a long read backwards is a long read turned round", losesPageEdge},
+	"looks no further than a page":        {"a filter finds what is far back", onePage},
+	"filters by substring backwards":      {"a filter selects by type or by stream", bySubstringBackwards},
+	"commits late, seen backwards":        {"reading backwards during writes leaves nothing out", commitsLateBackwards},
+	"reads backwards from a replica":      {"reading backwards during writes leaves nothing out", lagsBackwards},
+	"takes the end of a context for ends": {"a read whose context ends is complete or says so", truncates},
+	"reads backwards without the context": {"a context that has ended appends nothing", ignoresContextBackwards},
+	"leaves a goroutine behind backwards": {"a reader that stops early leaves nothing behind", leaksBackwards},
 }
 
 func twoWinners(e *engine) {

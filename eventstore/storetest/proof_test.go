@@ -36,10 +36,15 @@ func TestSuiteCatchesBrokenEngines(t *testing.T) {
 	}
 }
 
+// And it asks for no more than the contract says.
+func TestSuiteTakesAnEngineLikeEventStoreDB(t *testing.T) {
+	storetest.Run(t, func(*testing.T) eventstore.Store { return altered(likeEventStoreDB) })
+}
+
 func TestBrokenEngine(t *testing.T) {
 	broken, chosen := brokenEngines[os.Getenv(brokenEnv)]
 	if !chosen {
 		t.Skip("run by TestSuiteCatchesBrokenEngines, one broken engine at a time")
 	}
-	storetest.Run(t, func(*testing.T) eventstore.Store { return broken.open() }, storetest.Contiguous(), storetest.Patience(3*time.Second))
+	storetest.Run(t, func(*testing.T) eventstore.Store { return broken.open() }, storetest.Contiguous(), storetest.LogWideIDs(), storetest.Patience(3*time.Second))
 }

@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"iter"
 
 	"go.uber.org/goleak"
 
@@ -40,13 +41,7 @@ func streamPages(l *log) {
 		{n, 3, n, n},
 		{n + 1000, 0, n, n},
 	} {
-		var got []eventstore.Recorded
-		for e, err := range l.ReadStream(l.ctx, stream, c.from, c.limit) {
-			if err != nil {
-				l.Fatalf("from %d limit %d: %v", c.from, c.limit, err)
-			}
-			got = append(got, e)
-		}
+		got := l.collect(l.ReadStream(l.ctx, stream, c.from, c.limit))
 		if err := same(got, whole[c.first:c.last]); err != nil {
 			l.Errorf("from %d limit %d: %v", c.from, c.limit, err)
 		}
@@ -56,19 +51,25 @@ func streamPages(l *log) {
 func streamNotFound(l *log) {
 	l.append(l.stream("a"), eventstore.NoStream, newEvents(1))
 	for _, stream := range []string{l.stream("b"), l.stream("A"), l.stream("a "), l.stream(""), "a\x00", "\xff", ""} {
-		for _, from := range []int64{0, 5} {
-			yielded := 0
-			for _, err := range l.ReadStream(l.ctx, stream, from, 0) {
-				yielded++
-				missing, ok := errors.AsType[*eventstore.NotFoundError](err)
-				if !ok || missing.Stream != stream {
-					l.Errorf("stream %q: error %v, want a NotFoundError", stream, err)
-				}
-			}
-			if yielded != 1 {
-				l.Errorf("stream %q from %d: %d items, want one error", stream, from, yielded)
-			}
+		for _, from := range []int64{0, 5, eventstore.LastRevision} {
+			l.isNotFound(stream, l.ReadStream(l.ctx, stream, from, 0))
+			l.isNotFound(stream, l.ReadStreamBackwards(l.ctx, stream, from, 0))
 		}
+	}
+}
+
+func (l *log) isNotFound(stream string, read iter.Seq2[eventstore.Recorded, error]) {
+	l.Helper()
+	yielded := 0
+	for _, err := range read {
+		yielded++
+		missing, ok := errors.AsType[*eventstore.NotFoundError](err)
+		if !ok || missing.Stream != stream {
+			l.Errorf("stream %q: error %v, want a NotFoundError", stream, err)
+		}
+	}
+	if yielded != 1 {
+		l.Errorf("stream %q: %d items, want one error", stream, yielded)
 	}
 }
 
@@ -133,6 +134,11 @@ func filters(l *log) {
 		if err := same(l.readFiltered(l.start, filter, 4), limited); err != nil {
 			l.Errorf("%s, limit 4: %v", name, err)
 		}
+		for _, limit := range []int{0, 4} {
+			if err := same(l.readBackwards(eventstore.End, filter, limit), latest(want, limit)); err != nil {
+				l.Errorf("%s, backwards, limit %d: %v", name, limit, err)
+			}
+		}
 		got, err := l.subscribe(l.start, filter, len(want))
 		if err != nil {
 			l.Fatalf("%s: %v", name, err)
@@ -159,15 +165,17 @@ func stopsEarly(l *log) {
 	}
 	stop := func(n int) {
 		seen := 0
-		for _, err := range l.ReadStream(l.ctx, stream, 0, 0) {
-			if seen++; seen == n || err != nil {
-				break
-			}
-		}
-		seen = 0
-		for _, err := range l.ReadAll(l.ctx, l.start, eventstore.Filter{}, 0) {
-			if seen++; seen == n || err != nil {
-				break
+		for _, read := range []iter.Seq2[eventstore.Recorded, error]{
+			l.ReadStream(l.ctx, stream, 0, 0),
+			l.ReadStreamBackwards(l.ctx, stream, eventstore.LastRevision, 0),
+			l.ReadAll(l.ctx, l.start, eventstore.Filter{}, 0),
+			l.ReadAllBackwards(l.ctx, eventstore.End, eventstore.Filter{}, 0),
+		} {
+			seen = 0
+			for _, err := range read {
+				if seen++; seen == n || err != nil {
+					break
+				}
 			}
 		}
 		seen = 0
