@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/persistent"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/serverfeatures"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/google/uuid"
@@ -30,6 +31,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	"daybook/eventstore"
+	"daybook/eventstore/gateway/groups"
 )
 
 const (
@@ -58,6 +60,10 @@ type Options struct {
 	Protected func(stream, eventType string) bool
 	// Cluster is nil if this node is alone.
 	Cluster Cluster
+	// Groups holds the state of groups of consumers, and Node tells whether this
+	// node serves them. Both are nil if the node is alone and may forget them.
+	Groups groups.Store
+	Node   groups.Node
 }
 
 // Users tells who a caller is.
@@ -99,6 +105,7 @@ type Server struct {
 	id      uuid.UUID // of this node, while it runs
 	cached  cache
 	grpc    *grpc.Server
+	groups  *groups.Service
 
 	closing    context.Context // ends when the server is to close
 	close      context.CancelFunc
@@ -125,11 +132,20 @@ func newServer(store eventstore.Store, options Options, minPing time.Duration) (
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
 	}
+	if (options.Groups == nil) != (options.Node == nil) {
+		return nil, errors.New("gateway: the state of groups and the node that serves them go together")
+	}
+	if options.Groups == nil {
+		memory := groups.NewMemory()
+		options.Groups, options.Node = memory, memory
+	}
+	s.groups = groups.New(groupLog{server: s}, options.Groups, options.Node, s.logger)
 	s.closing, s.close = context.WithCancel(context.Background())
 	s.grpc = grpc.NewServer(s.transport(minPing)...)
 	streams.RegisterStreamsServer(s.grpc, s)
 	gossip.RegisterGossipServer(s.grpc, gossipServer{server: s})
 	serverfeatures.RegisterServerFeaturesServer(s.grpc, s)
+	persistent.RegisterPersistentSubscriptionsServer(s.grpc, persistentServer{server: s})
 	return s, nil
 }
 
@@ -155,6 +171,7 @@ func (s *Server) transport(minPing time.Duration) []grpc.ServerOption {
 func (s *Server) Serve(listener net.Listener) error {
 	s.watching.Do(func() {
 		s.background.Go(func() { s.watch(s.closing) })
+		s.background.Go(func() { s.groups.Run(s.closing) })
 	})
 	if err := s.grpc.Serve(listener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 		return fmt.Errorf("gateway: %w", err)

@@ -1,0 +1,506 @@
+package groups
+
+import (
+	"container/list"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// maxBytes bounds the events a group holds, in its buffers and with its
+// consumers. Counted is also some overhead for each, so that many small ones
+// are bounded too.
+const (
+	maxBytes = 64 << 20
+	overhead = 1 << 10
+)
+
+// group is the rules of one group: what comes in are events, acknowledgements
+// and time, what goes out is collected in deliveries and drops, and in changes
+// to be saved. It has no clock, no lock and does no I/O.
+//
+// An event is held from when it is read until it is handled: acknowledged,
+// skipped, or parked and saved. Everything before the first event that is held,
+// and so not handled, is behind the checkpoint.
+type group struct {
+	settings  Settings
+	consumers []*consumer // in the order they came
+	came      uint64      // consumers so far
+	turn      int         // of RoundRobin
+	stats     stats
+
+	// Messages that wait for a consumer. They are handed out in this order.
+	retry    []*message // were handed out before; by place
+	replayed []*message // were parked before; by number
+	buffer   []*message // new; by place
+
+	sent     list.List          // messages with a consumer; by deadline
+	tracked  list.List          // messages read from the source and not handled; by place
+	held     map[Place]*message // all messages
+	heldSize int                // bytes
+
+	readTo   Place              // up to where the source was read
+	readSeq  int64              // number of the last event read, counted from this life's first
+	caughtUp bool               // everything up to the head was read
+	ahead    map[Place]struct{} // parked in an earlier life and not yet met in the source
+
+	checkpoint    Place // saved last
+	checkpointSeq int64
+	checkpointAt  time.Time
+
+	parks   []*message // to be saved as parked
+	unparks []int64    // to be saved as no longer parked
+	saving  *saving
+
+	replayedTo   int64 // number of the last parked event that was given to replay
+	asked, begun int   // replays asked for, and of these how many found all they look for
+
+	out []effect // since the last call of effects
+}
+
+// message is an event on its way through a group.
+type message struct {
+	Event
+	size    int
+	pin     uint64 // what the pinned strategies go by
+	retries int
+	number  int64 // among the parked, -1 if it is not there
+
+	holder   *consumer     // who works on it
+	sent     *list.Element // in group.sent
+	sentAt   time.Time
+	deadline time.Time // zero: never
+	parking  bool
+	reason   string // why it is parked
+
+	tracked *list.Element // in group.tracked, nil if it is there only by replay
+	prev    Place         // the source was read up to here before it
+	seq     int64
+}
+
+// consumer is one of those who compete.
+type consumer struct {
+	slots    int
+	inFlight map[uuid.UUID]*message
+	salt     uint64 // its own, for the pinned strategies
+	stats    stats
+}
+
+func (c *consumer) free() int { return max(c.slots-len(c.inFlight), 0) }
+
+// takes tells whether the consumer can be given a message: it has a free slot
+// and no message with this id, which it could not tell from this one.
+func (c *consumer) takes(m *message) bool {
+	return c.free() > 0 && c.inFlight[m.Original.ID] == nil
+}
+
+// effect is something that goes to a consumer.
+type effect struct {
+	to       *consumer
+	kind     effectKind
+	delivery Delivery
+}
+
+type effectKind int
+
+const (
+	deliver effectKind = iota
+	recall             // a delivery is void, if it is not gone yet
+	dropped            // the consumer is served no more
+)
+
+// Delivery is an event for a consumer.
+type Delivery struct {
+	Event
+	Retries int
+}
+
+// saving is what is being saved.
+type saving struct {
+	parks   []*message
+	unparks []int64
+	place   Place
+	seq     int64
+}
+
+// newGroup begins a life of a group, after a checkpoint if there is one. Parked
+// are the places, after the checkpoint, of events that are parked.
+func newGroup(settings Settings, checkpoint *Place, parked []Place, now time.Time) *group {
+	g := &group{
+		settings:     settings,
+		held:         make(map[Place]*message),
+		ahead:        make(map[Place]struct{}, len(parked)),
+		readTo:       before(settings.StartFrom),
+		checkpointAt: now,
+		replayedTo:   -1,
+		asked:        1, // there may be one that a crash cut off
+		stats:        newStats(now),
+	}
+	if checkpoint != nil {
+		g.readTo, g.checkpoint = *checkpoint, *checkpoint
+	}
+	for _, place := range parked {
+		g.ahead[place] = struct{}{}
+	}
+	return g
+}
+
+// connect adds a consumer that works on at most slots messages at a time.
+func (g *group) connect(slots int, now time.Time) *consumer {
+	g.came++
+	c := &consumer{slots: slots, inFlight: make(map[uuid.UUID]*message), salt: mix(g.came), stats: newStats(now)}
+	g.consumers = append(g.consumers, c)
+	g.dispatch(now)
+	return c
+}
+
+// full tells whether no more consumers may connect.
+func (g *group) full() bool {
+	return g.settings.MaxSubscriberCount > 0 && len(g.consumers) >= g.settings.MaxSubscriberCount
+}
+
+// disconnect takes a consumer away; what it worked on goes back first, as
+// retried, but is not parked for that.
+func (g *group) disconnect(c *consumer, now time.Time) {
+	at := slices.Index(g.consumers, c)
+	if at < 0 {
+		return
+	}
+	g.consumers = slices.Delete(g.consumers, at, at+1)
+	for _, m := range c.inFlight {
+		g.release(m)
+		m.retries++
+		g.enqueue(m)
+	}
+	g.dispatch(now)
+}
+
+// drop disconnects a consumer from this side.
+func (g *group) drop(c *consumer, now time.Time) {
+	g.out = append(g.out, effect{to: c, kind: dropped})
+	g.disconnect(c, now)
+}
+
+// wants tells whether the source is to be read: there are consumers, and there
+// is room. Reading that was stopped waits for room for a batch.
+func (g *group) wants(reading bool) bool {
+	room := g.settings.HistoryBufferSize
+	if g.caughtUp {
+		room = g.settings.LiveBufferSize
+	}
+	room -= len(g.buffer) + len(g.retry) + len(g.replayed) + len(g.parks)
+	if g.saving != nil {
+		room -= len(g.saving.parks)
+	}
+	need := 1
+	if !reading {
+		need = min(g.settings.ReadBatchSize, g.settings.LiveBufferSize)
+	}
+	return len(g.consumers) > 0 && room >= need && g.heldSize < maxBytes
+}
+
+// read takes the next item of the source.
+func (g *group) read(item Item, now time.Time) {
+	if item.Place.Compare(g.readTo) <= 0 { // a mark that tells nothing new
+		g.caughtUp = item.CaughtUp
+		return
+	}
+	prev := g.readTo
+	g.readTo, g.caughtUp = item.Place, item.CaughtUp || g.caughtUp
+	if item.Event == nil {
+		// Nobody is told of what is skipped, but it is worth a checkpoint.
+		g.readSeq += int64(max(g.settings.MinCheckpointCount, 1))
+		return
+	}
+	g.readSeq++
+	if _, parked := g.ahead[item.Place]; parked { // handled in an earlier life
+		delete(g.ahead, item.Place)
+		return
+	}
+	m, replaying := g.held[item.Place]
+	if !replaying {
+		m = g.hold(*item.Event)
+		g.buffer = append(g.buffer, m)
+	}
+	m.prev, m.seq = prev, g.readSeq
+	m.tracked = g.tracked.PushBack(m)
+	g.dispatch(now)
+}
+
+// behind notes that there is more to read than was read.
+func (g *group) behind() { g.caughtUp = false }
+
+// wantsReplay tells whether parked events that are marked are to be read.
+func (g *group) wantsReplay() bool {
+	return g.asked > g.begun && len(g.consumers) > 0 && len(g.replayed) < g.settings.ReadBatchSize && g.heldSize < maxBytes
+}
+
+// replay takes an event that was parked.
+func (g *group) replay(number int64, e Event, now time.Time) {
+	g.replayedTo = max(g.replayedTo, number)
+	if m, held := g.held[e.Place]; held { // also read from the source
+		m.number = number
+		return
+	}
+	m := g.hold(e)
+	m.number = number
+	g.enqueue(m)
+	g.dispatch(now)
+}
+
+// gone takes a parked event that cannot be read any more.
+func (g *group) gone(number int64) {
+	g.replayedTo = max(g.replayedTo, number)
+	g.unparks = append(g.unparks, number)
+}
+
+func (g *group) hold(e Event) *message {
+	m := &message{Event: e, size: overhead + e.Original.Size(), number: -1, pin: pin(g.settings.Strategy, e)}
+	if e.Resolved != nil {
+		m.size += e.Resolved.Size()
+	}
+	g.held[e.Place] = m
+	g.heldSize += m.size
+	return m
+}
+
+// enqueue puts a message where it waits to be handed out again.
+func (g *group) enqueue(m *message) {
+	queue, compare := &g.replayed, compareNumbers
+	if m.tracked != nil {
+		queue, compare = &g.retry, comparePlaces
+	}
+	at, _ := slices.BinarySearchFunc(*queue, m, compare)
+	*queue = slices.Insert(*queue, at, m)
+}
+
+// ack takes that a consumer is done with events.
+func (g *group) ack(c *consumer, ids []uuid.UUID, now time.Time) {
+	for _, id := range ids {
+		m := c.inFlight[id]
+		if m != nil {
+			c.stats.handled(now.Sub(m.sentAt))
+		} else if m = g.late(id); m == nil {
+			continue
+		}
+		g.release(m)
+		g.finish(m)
+	}
+	g.dispatch(now)
+}
+
+// late finds a message that a consumer may be done with after it was taken from
+// it: with another consumer, or waiting for one.
+func (g *group) late(id uuid.UUID) *message {
+	for _, c := range g.consumers {
+		if m := c.inFlight[id]; m != nil {
+			return m
+		}
+	}
+	for _, queue := range []*[]*message{&g.retry, &g.replayed} {
+		for at, m := range *queue {
+			if m.Original.ID == id && m.retries > 0 {
+				*queue = slices.Delete(*queue, at, at+1)
+				return m
+			}
+		}
+	}
+	return nil
+}
+
+// Action is what a consumer wants done with events it could not handle.
+type Action int
+
+// The actions. Unknown leaves it to the group, which retries.
+const (
+	Unknown Action = iota
+	Park
+	Retry
+	Skip
+	Stop // the consumer is dropped
+)
+
+// nack takes that a consumer could not handle events.
+func (g *group) nack(c *consumer, ids []uuid.UUID, action Action, reason string, now time.Time) {
+	if action == Stop {
+		g.drop(c, now)
+		return
+	}
+	for _, id := range ids {
+		m := c.inFlight[id]
+		if m == nil {
+			continue
+		}
+		c.stats.handled(now.Sub(m.sentAt))
+		g.release(m)
+		switch action {
+		case Park:
+			g.park(m, "Client explicitly NAK'ed message.\n"+reason)
+		case Skip:
+			g.finish(m)
+		default:
+			g.retryOrPark(m)
+		}
+	}
+	g.dispatch(now)
+}
+
+// tick takes the time: messages whose time is up come back.
+func (g *group) tick(now time.Time) {
+	for front := g.sent.Front(); front != nil; front = g.sent.Front() {
+		m := front.Value.(*message)
+		if m.deadline.After(now) {
+			break
+		}
+		g.release(m)
+		g.retryOrPark(m)
+	}
+	g.dispatch(now)
+}
+
+// next is when tick or take should be called at the latest, zero if only after
+// something happened.
+func (g *group) next() time.Time {
+	var next time.Time
+	if front := g.sent.Front(); front != nil {
+		next = front.Value.(*message).deadline
+	}
+	place, seq := g.handledTo()
+	if g.settings.CheckpointAfter > 0 && place != g.checkpoint && seq-g.checkpointSeq >= int64(g.settings.MinCheckpointCount) {
+		if at := g.checkpointAt.Add(g.settings.CheckpointAfter); next.IsZero() || at.Before(next) {
+			next = at
+		}
+	}
+	return next
+}
+
+func (g *group) retryOrPark(m *message) {
+	if m.retries >= g.settings.MaxRetryCount {
+		g.park(m, fmt.Sprintf("Reached retry count of %d", g.settings.MaxRetryCount))
+		return
+	}
+	m.retries++
+	g.enqueue(m)
+}
+
+func (g *group) park(m *message, reason string) {
+	m.parking, m.reason = true, reason
+	g.parks = append(g.parks, m)
+}
+
+// release takes a message from the consumer that works on it, if any does.
+func (g *group) release(m *message) {
+	if m.holder == nil {
+		return
+	}
+	delete(m.holder.inFlight, m.Original.ID)
+	g.out = append(g.out, effect{to: m.holder, kind: recall, delivery: Delivery{Event: m.Event}})
+	m.holder = nil
+	if m.sent != nil {
+		g.sent.Remove(m.sent)
+		m.sent = nil
+	}
+}
+
+// finish lets go of a message that is handled.
+func (g *group) finish(m *message) {
+	delete(g.held, m.Place)
+	g.heldSize -= m.size
+	if m.tracked != nil {
+		g.tracked.Remove(m.tracked)
+	}
+	if m.number >= 0 {
+		g.unparks = append(g.unparks, m.number)
+	}
+}
+
+// handledTo is the place up to which everything is handled, and the number of
+// events read up to there.
+func (g *group) handledTo() (Place, int64) {
+	if front := g.tracked.Front(); front != nil {
+		m := front.Value.(*message)
+		return m.prev, m.seq - 1
+	}
+	return g.readTo, g.readSeq
+}
+
+// checkpointDue tells whether it is time to write a checkpoint.
+func (g *group) checkpointDue(place Place, seq int64, now time.Time) bool {
+	handled := seq - g.checkpointSeq
+	if place.Compare(g.checkpoint) <= 0 {
+		return false
+	}
+	if handled >= int64(max(g.settings.MaxCheckpointCount, 1)) {
+		return true
+	}
+	return g.settings.CheckpointAfter > 0 && handled >= int64(g.settings.MinCheckpointCount) &&
+		now.Sub(g.checkpointAt) >= g.settings.CheckpointAfter
+}
+
+// take is what is to be saved now, nil if nothing is, or if what was taken is
+// not yet saved. The last time, all that is handled is saved.
+func (g *group) take(last bool, now time.Time) *Changes {
+	if g.saving != nil {
+		return nil
+	}
+	place, seq := g.handledTo()
+	checkpoint := g.checkpointDue(place, seq, now) || last && g.checkpoint.Before(place)
+	if len(g.parks) == 0 && len(g.unparks) == 0 && !checkpoint {
+		return nil
+	}
+	g.saving = &saving{parks: g.parks, unparks: g.unparks, place: g.checkpoint, seq: g.checkpointSeq}
+	g.parks, g.unparks = nil, nil
+	changes := &Changes{Unpark: g.saving.unparks}
+	for _, m := range g.saving.parks {
+		changes.Park = append(changes.Park, Parked{Place: m.Place, ID: m.Original.ID, Reason: m.reason})
+	}
+	if checkpoint {
+		g.saving.place, g.saving.seq = place, seq
+		changes.Checkpoint = &place
+	}
+	return changes
+}
+
+// saved takes that what was taken is saved. Only now is what was parked handled.
+func (g *group) saved(now time.Time) {
+	for _, m := range g.saving.parks {
+		m.number = -1 // it stands at the end of the row, as parked now
+		g.finish(m)
+	}
+	if g.checkpoint != g.saving.place {
+		g.checkpointAt = now
+	}
+	g.checkpoint, g.checkpointSeq = g.saving.place, g.saving.seq
+	g.saving = nil
+	g.dispatch(now)
+}
+
+// urgent tells whether there is something to save now.
+func (g *group) urgent(now time.Time) bool {
+	place, seq := g.handledTo()
+	return g.saving == nil && (len(g.parks) > 0 || len(g.unparks) > 0 || g.checkpointDue(place, seq, now))
+}
+
+// effects returns what was decided since the last call.
+func (g *group) effects() []effect {
+	out := g.out
+	g.out = nil
+	return out
+}
+
+// status is the group's state in the protocol's words.
+func (g *group) status() string {
+	status := "Behind"
+	switch {
+	case len(g.consumers) == 0:
+		return "Paused"
+	case g.caughtUp:
+		status = "Live"
+	}
+	if len(g.replayed) > 0 || g.asked > max(g.begun, 1) {
+		status += ", ReplayingParkedMessages"
+	}
+	return status
+}

@@ -1,0 +1,272 @@
+// Package groups is competing consumers over a log: what the EventStoreDB
+// protocol calls persistent subscriptions. A group remembers how far its
+// consumers have come, hands each event to one of them, again until somebody
+// says it is done, and parks what cannot be done.
+//
+// group.go is the rules, as a state machine without clock, lock or I/O; run.go
+// runs one group over a log and a store; service.go runs all of them on the
+// node that leads. The wire is not its business, nor is SQL.
+package groups
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"iter"
+	"regexp"
+	"time"
+
+	"github.com/google/uuid"
+
+	"daybook/eventstore"
+)
+
+// All is the source of a group that reads the whole log.
+const All = "$all"
+
+// Place is where an event stands in what its group reads: on $all its position,
+// on a stream the position At(revision + 1). So places of one source are
+// ordered, and the zero Place, None, is before the first event.
+type Place = eventstore.Position
+
+// None is before every event.
+var None Place
+
+// InStream is the place of a revision in a stream; of -1 it is None.
+func InStream(revision int64) Place { return eventstore.At(uint64(revision + 1)) }
+
+// RevisionOf is the revision that stands at a place in a stream.
+func RevisionOf(p Place) int64 {
+	n, _ := p.Pair()
+	return int64(n) - 1
+}
+
+// before is a place that lies before p and not before any event that is before p.
+func before(p Place) Place {
+	commit, prepare := p.Pair()
+	switch {
+	case p == None:
+		return None
+	case commit == prepare:
+		return eventstore.At(commit - 1)
+	default:
+		return eventstore.AtPair(commit, max(prepare, 1)-1)
+	}
+}
+
+// Key names a group.
+type Key struct {
+	Source string // a stream, or All
+	Name   string
+}
+
+func (k Key) String() string { return k.Source + "::" + k.Name }
+
+// OnAll tells whether the group reads the whole log.
+func (k Key) OnAll() bool { return k.Source == All }
+
+// Filter selects events of $all by the name of their stream or by their type:
+// by prefixes or by a regular expression. The zero Filter selects all.
+type Filter struct {
+	ByStream bool     `json:"by_stream,omitzero"` // else by type
+	Prefixes []string `json:"prefixes,omitempty"`
+	Regex    string   `json:"regex,omitempty"` // RE2
+}
+
+// Strategy says which consumer gets an event.
+type Strategy string
+
+// The strategies, by their names in the protocol.
+const (
+	RoundRobin          Strategy = "RoundRobin"          // the next that has a free slot
+	DispatchToSingle    Strategy = "DispatchToSingle"    // the first that has a free slot
+	Pinned              Strategy = "Pinned"              // by stream always the same
+	PinnedByCorrelation Strategy = "PinnedByCorrelation" // by $correlationId always the same, without one by stream
+)
+
+// Settings of a group. They can be updated, all but the filter.
+type Settings struct {
+	// StartFrom is the first place to hand out; eventstore.End is what comes
+	// after the group was made. It is not looked at once there is a checkpoint.
+	StartFrom       Place `json:"start_from"`
+	ResolveLinks    bool  `json:"resolve_links"`
+	ExtraStatistics bool  `json:"extra_statistics"` // measure how long consumers take
+	// MessageTimeout is how long a consumer may take, before an event is handed
+	// out again; 0 is for ever.
+	MessageTimeout time.Duration `json:"message_timeout,format:milli"`
+	MaxRetryCount  int           `json:"max_retry_count"` // an event that comes back after so many retries is parked
+	// A checkpoint is written CheckpointAfter the last one (0: never for the
+	// time) if MinCheckpointCount events are handled since, and always after
+	// MaxCheckpointCount.
+	CheckpointAfter    time.Duration `json:"checkpoint_after,format:milli"`
+	MinCheckpointCount int           `json:"min_checkpoint_count"`
+	MaxCheckpointCount int           `json:"max_checkpoint_count"`
+	MaxSubscriberCount int           `json:"max_subscriber_count"` // 0: any number
+	// Events that wait for a consumer: at most LiveBufferSize at the head of the
+	// log, HistoryBufferSize behind it. Reading stops at the limit and goes on
+	// when there is room for ReadBatchSize.
+	LiveBufferSize    int      `json:"live_buffer_size"`
+	HistoryBufferSize int      `json:"history_buffer_size"`
+	ReadBatchSize     int      `json:"read_batch_size"`
+	Strategy          Strategy `json:"strategy"`
+}
+
+// Defaults are those of the protocol's clients.
+func Defaults() Settings {
+	return Settings{
+		MessageTimeout:     30 * time.Second,
+		MaxRetryCount:      10,
+		CheckpointAfter:    2 * time.Second,
+		MinCheckpointCount: 10,
+		MaxCheckpointCount: 1000,
+		LiveBufferSize:     500,
+		HistoryBufferSize:  500,
+		ReadBatchSize:      20,
+		Strategy:           RoundRobin,
+	}
+}
+
+// check returns what is wrong with the settings, or nothing.
+func (s Settings) check() string {
+	switch s.Strategy {
+	case RoundRobin, DispatchToSingle, Pinned, PinnedByCorrelation:
+	default:
+		return fmt.Sprintf("Consumer strategy %s does not exist.", s.Strategy)
+	}
+	switch {
+	case s.ReadBatchSize <= 0 || s.HistoryBufferSize <= 0 || s.LiveBufferSize <= 0:
+		return "Buffer sizes and the read batch size must be positive."
+	case s.ReadBatchSize >= s.HistoryBufferSize:
+		return "The read batch size must be less than the history buffer size."
+	case s.MaxRetryCount < 0 || s.MaxSubscriberCount < 0 || s.MinCheckpointCount < 0 || s.MaxCheckpointCount < 0:
+		return "Counts must not be negative."
+	case s.MessageTimeout < 0 || s.CheckpointAfter < 0:
+		return "Times must not be negative."
+	}
+	return ""
+}
+
+// Definition is what a group is made of.
+type Definition struct {
+	Key
+	Filter   Filter // only on All
+	Settings Settings
+}
+
+// check returns what is wrong with the definition, or nothing.
+func (d Definition) check() string {
+	switch {
+	case d.Source == "":
+		return "Bad stream name."
+	case d.Name == "":
+		return "Bad group name."
+	case !d.OnAll() && (len(d.Filter.Prefixes) > 0 || d.Filter.Regex != ""):
+		return "Only a group on $all can have a filter."
+	}
+	if _, err := regexp.Compile(d.Filter.Regex); err != nil {
+		return err.Error()
+	}
+	return d.Settings.check()
+}
+
+// Event is an event as a group hands it out.
+type Event struct {
+	Place Place
+	// Original is the event of the source: it is what is acknowledged.
+	Original *eventstore.Recorded
+	// IsLink means that Original is a link that was to be resolved. Resolved is
+	// then the event it points to, nil if that is gone.
+	IsLink   bool
+	Resolved *eventstore.Recorded
+}
+
+// Item is what reading a source yields: an event, or a mark.
+type Item struct {
+	Event *Event // nil: a mark
+	// Place is up to where the source was read: of the event, or of the last
+	// event that was looked at and not selected.
+	Place    Place
+	CaughtUp bool // a mark: there is nothing more at the moment
+}
+
+// Log is what groups read. Its implementation resolves links and filters.
+type Log interface {
+	// Follow yields a group's events after a place, then waits for new ones,
+	// until ctx ends or the consumer stops.
+	Follow(ctx context.Context, group Definition, after Place) iter.Seq2[Item, error]
+	// Read reads the event at a place, nil if it is gone.
+	Read(ctx context.Context, group Definition, at Place) (*Event, error)
+	// Last is the place of a source's last event, None if it has none.
+	Last(ctx context.Context, source string) (Place, error)
+}
+
+// Parked is an event that could not be handled, put aside until it is replayed.
+type Parked struct {
+	Number int64 // place in the group's row of parked events, from 0
+	Place  Place
+	ID     uuid.UUID // of the original event
+	Reason string
+}
+
+// Changes of a group's durable state, made together or not at all.
+type Changes struct {
+	// Park puts events aside, in order, after those that are there; one that is
+	// there already moves to the end. The numbers are the store's to give.
+	Park []Parked
+	// Unpark forgets parked events, by number.
+	Unpark []int64
+	// Checkpoint is the place up to which everything is handled, or nil.
+	Checkpoint *Place
+}
+
+// Group is a group's durable state.
+type Group struct {
+	Definition
+	Checkpoint *Place // nil: none yet
+}
+
+// Store holds the durable state of groups. Every change is made under an epoch
+// and fails with ErrFenced, without effect, if that is not the current one.
+type Store interface {
+	// Groups are all groups, sorted by source and name.
+	Groups(ctx context.Context) ([]Group, error)
+	// Put makes a group or, if it is there, changes its settings and keeps the
+	// rest; a checkpoint that is not nil is set.
+	Put(ctx context.Context, epoch int64, group Group) error
+	// Delete removes a group and all that is kept of it.
+	Delete(ctx context.Context, epoch int64, key Key) error
+	// Save makes changes. Repeating it is harmless.
+	Save(ctx context.Context, epoch int64, key Key, changes Changes) error
+	// Replay marks the parked events with numbers below stopAt to be handed out
+	// again.
+	Replay(ctx context.Context, epoch int64, key Key, stopAt int64) error
+	// Replaying are the marked events with numbers after one, in order.
+	Replaying(ctx context.Context, key Key, after int64, limit int) ([]Parked, error)
+	// ParkedAfter are the places after one of all parked events, marked or not,
+	// at most limit of them.
+	ParkedAfter(ctx context.Context, key Key, after Place, limit int) ([]Place, error)
+	// CountParked counts the parked events that are not marked.
+	CountParked(ctx context.Context, key Key) (int64, error)
+}
+
+// Leadership tells which node serves the groups.
+type Leadership struct {
+	// Epoch is positive on the node that leads, and grows with each change of
+	// the leader.
+	Epoch int64
+	// Host and Port are where clients find the leader; empty if there is none.
+	Host string
+	Port int
+}
+
+// Node is this node's part in choosing the one that leads.
+type Node interface {
+	// Leadership is how it is now, and a channel that is closed when it changes.
+	Leadership() (Leadership, <-chan struct{})
+}
+
+// comparePlaces orders messages by place.
+func comparePlaces(a, b *message) int { return a.Place.Compare(b.Place) }
+
+// compareNumbers orders messages by their numbers among the parked.
+func compareNumbers(a, b *message) int { return cmp.Compare(a.number, b.number) }

@@ -1,0 +1,487 @@
+package groups
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	backoff     = 200 * time.Millisecond // before what failed is tried again
+	saveMax     = 5 * time.Second        // for one save
+	replayBatch = 100                    // parked events read at a time
+	maxAhead    = 10_000                 // parked events, after the checkpoint, that are remembered
+	maxSlots    = 1 << 16                // of a consumer, whatever it asks for
+)
+
+// running is a group at work: one goroutine reads the source, one reads what is
+// to be replayed, one saves and watches the time. All share the rules under mu.
+type running struct {
+	definition Definition
+	log        Log
+	store      Store
+	epoch      int64
+	logger     *slog.Logger
+
+	mu    sync.Mutex
+	rules *group
+	// boxes are the consumers' ends of the deliveries.
+	boxes   map[*consumer]*Consumer
+	stopped error // why no consumer is served any more
+	// unfollow ends the reading of the source, if that goes on.
+	unfollow context.CancelFunc
+	wakeAt   time.Time // until when save waits, zero: for a token only
+	stored   *Place    // the checkpoint in the store
+
+	// Each holds a token when there may be something to do.
+	readable, savable, replayable chan struct{}
+
+	stop   context.CancelFunc
+	ended  chan struct{}
+	fenced func() // told when another node has taken over
+}
+
+// start brings a group to life with what the store holds of it.
+func start(ctx context.Context, s *Service, epoch int64, g Group) (*running, error) {
+	after := None
+	if g.Checkpoint != nil {
+		after = *g.Checkpoint
+	}
+	parked, err := s.store.ParkedAfter(ctx, g.Key, after, maxAhead)
+	if err != nil {
+		return nil, err
+	}
+	r := &running{
+		definition: g.Definition,
+		log:        s.log,
+		store:      s.store,
+		epoch:      epoch,
+		logger:     s.logger.With("group", g.Name, "source", g.Source),
+		rules:      newGroup(g.Settings, g.Checkpoint, parked, time.Now()),
+		boxes:      make(map[*consumer]*Consumer),
+		stored:     g.Checkpoint,
+		readable:   make(chan struct{}, 1),
+		savable:    make(chan struct{}, 1),
+		replayable: make(chan struct{}, 1),
+		ended:      make(chan struct{}),
+		fenced:     s.fencedAt(epoch),
+	}
+	life, stop := context.WithCancel(context.WithoutCancel(ctx))
+	r.stop = stop
+	go r.run(life)
+	return r, nil
+}
+
+func (r *running) run(ctx context.Context) {
+	defer close(r.ended)
+	var work errgroup.Group
+	work.Go(func() error { return r.read(ctx) })
+	work.Go(func() error { return r.replay(ctx) })
+	work.Go(func() error { return r.save(ctx) })
+	_ = work.Wait() // each ends with ctx, after it logged what went wrong
+}
+
+// signal leaves a token.
+func signal(to chan<- struct{}) {
+	select {
+	case to <- struct{}{}:
+	default:
+	}
+}
+
+// wait waits for a token, a moment (if it is not zero), or the end.
+func wait(ctx context.Context, token <-chan struct{}, until time.Time) error {
+	var due <-chan time.Time
+	if !until.IsZero() {
+		timer := time.NewTimer(time.Until(until))
+		defer timer.Stop()
+		due = timer.C
+	}
+	select {
+	case <-token:
+	case <-due:
+	case <-ctx.Done():
+	}
+	return ctx.Err()
+}
+
+func pause(ctx context.Context) error { return wait(ctx, nil, time.Now().Add(backoff)) }
+
+// with applies something to the rules and passes on what follows.
+func (r *running) with(apply func(g *group, now time.Time)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	apply(r.rules, now)
+	for _, e := range r.rules.effects() {
+		box := r.boxes[e.to]
+		if box == nil {
+			continue
+		}
+		switch e.kind {
+		case deliver:
+			box.put(e.delivery)
+		case recall:
+			box.recall(e.delivery.Place)
+		case dropped:
+			box.end(&DroppedError{Key: r.definition.Key})
+			delete(r.boxes, e.to)
+		}
+	}
+	if len(r.rules.consumers) == 0 && r.unfollow != nil {
+		r.unfollow()
+	}
+	if r.rules.wants(false) {
+		signal(r.readable)
+	}
+	if r.rules.wantsReplay() {
+		signal(r.replayable)
+	}
+	if next := r.rules.next(); r.rules.urgent(now) || !next.IsZero() && (r.wakeAt.IsZero() || next.Before(r.wakeAt)) {
+		signal(r.savable)
+	}
+}
+
+// read reads the source while there are consumers and room, and resumes by
+// place.
+func (r *running) read(ctx context.Context) error {
+	for {
+		if err := r.until(ctx, r.readable, func(g *group) bool { return g.wants(false) }); err != nil {
+			return err
+		}
+		if err := r.follow(ctx); err != nil && ctx.Err() == nil {
+			r.logger.WarnContext(ctx, "a group cannot read its source and tries again", "error", err)
+			if pause(ctx) != nil {
+				return ctx.Err()
+			}
+		}
+	}
+}
+
+// follow reads until it fails or there are no consumers. Where there is no room
+// it stops in the middle and goes on there; the log is not read meanwhile.
+func (r *running) follow(ctx context.Context) error {
+	following, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r.mu.Lock()
+	after := r.rules.readTo
+	r.unfollow = cancel
+	r.mu.Unlock()
+	r.with(func(*group, time.Time) {}) // the consumers may have left before it could be ended
+	for item, err := range r.log.Follow(following, r.definition, after) {
+		if err == nil {
+			err = r.took(following, item)
+		}
+		if following.Err() != nil {
+			break
+		}
+		if err != nil {
+			return err
+		}
+	}
+	r.with(func(g *group, _ time.Time) { g.behind() })
+	return ctx.Err()
+}
+
+// took gives an item to the rules and waits until they want another.
+func (r *running) took(ctx context.Context, item Item) error {
+	r.with(func(g *group, now time.Time) { g.read(item, now) })
+	if r.is(func(g *group) bool { return g.wants(true) }) {
+		return nil
+	}
+	r.with(func(g *group, _ time.Time) { g.behind() })
+	return r.until(ctx, r.readable, func(g *group) bool { return g.wants(false) })
+}
+
+// is asks the rules.
+func (r *running) is(question func(*group) bool) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return question(r.rules)
+}
+
+// until waits for the rules to say yes.
+func (r *running) until(ctx context.Context, token <-chan struct{}, yes func(*group) bool) error {
+	for !r.is(yes) {
+		if err := wait(ctx, token, time.Time{}); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// replay hands out parked events that are marked, as there is room.
+func (r *running) replay(ctx context.Context) error {
+	for {
+		if err := r.until(ctx, r.replayable, (*group).wantsReplay); err != nil {
+			return err
+		}
+		if err := r.replaySome(ctx); err != nil && ctx.Err() == nil {
+			r.logger.WarnContext(ctx, "a group cannot read what is to be replayed and tries again", "error", err)
+			if pause(ctx) != nil {
+				return ctx.Err()
+			}
+		}
+	}
+}
+
+func (r *running) replaySome(ctx context.Context) error {
+	r.mu.Lock()
+	after, asked := r.rules.replayedTo, r.rules.asked
+	r.mu.Unlock()
+	parked, err := r.store.Replaying(ctx, r.definition.Key, after, min(r.definition.Settings.ReadBatchSize, replayBatch))
+	if err != nil {
+		return err
+	}
+	for _, p := range parked {
+		event, err := r.log.Read(ctx, r.definition, p.Place)
+		if err != nil {
+			return err
+		}
+		r.with(func(g *group, now time.Time) {
+			if event == nil {
+				g.gone(p.Number)
+				return
+			}
+			g.replay(p.Number, *event, now)
+		})
+	}
+	if len(parked) == 0 {
+		r.with(func(g *group, _ time.Time) { g.begun = asked })
+	}
+	return nil
+}
+
+// save saves what is to be saved, and watches the time.
+func (r *running) save(ctx context.Context) error {
+	for {
+		var changes *Changes
+		var next time.Time
+		r.with(func(g *group, now time.Time) {
+			g.tick(now)
+			changes, next = g.take(false, now), g.next()
+			r.wakeAt = next
+		})
+		if changes != nil {
+			if err := r.saveChanges(ctx, *changes); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := wait(ctx, r.savable, next); err != nil {
+			return r.saveLast(ctx)
+		}
+	}
+}
+
+// saveChanges tries until the changes are saved, the group is taken over or
+// stopped.
+func (r *running) saveChanges(ctx context.Context, changes Changes) error {
+	for {
+		err := r.saveOnce(ctx, changes)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, ErrFenced):
+			r.fenced()
+			<-ctx.Done()
+			return err
+		}
+		r.logger.WarnContext(ctx, "the state of a group is not saved; it is tried again", "error", err)
+		if pause(ctx) != nil {
+			return err
+		}
+	}
+}
+
+// saveOnce is not cut off when the group is stopped, but ends in bounded time.
+func (r *running) saveOnce(ctx context.Context, changes Changes) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveMax)
+	defer cancel()
+	if err := r.store.Save(ctx, r.epoch, r.definition.Key, changes); err != nil {
+		return err
+	}
+	r.with(func(g *group, now time.Time) {
+		g.saved(now)
+		if changes.Checkpoint != nil {
+			r.stored = changes.Checkpoint
+		}
+	})
+	return nil
+}
+
+// saveLast saves what is handled when a group stops; what it cannot save comes
+// again.
+func (r *running) saveLast(ctx context.Context) error {
+	for {
+		var changes *Changes
+		r.with(func(g *group, now time.Time) { changes = g.take(true, now) })
+		if changes == nil {
+			return nil
+		}
+		if err := r.saveOnce(ctx, *changes); err != nil {
+			if !errors.Is(err, ErrFenced) {
+				r.logger.WarnContext(ctx, "the last state of a group is not saved; some events come again", "error", err)
+			}
+			return err
+		}
+	}
+}
+
+// close ends the group and its consumers, and waits until all it does is done.
+func (r *running) close(why error) {
+	r.mu.Lock()
+	r.stopped = why
+	for c, box := range r.boxes {
+		box.end(why)
+		delete(r.boxes, c)
+	}
+	r.mu.Unlock()
+	r.stop()
+	<-r.ended
+}
+
+// connect adds a consumer.
+func (r *running) connect(who Connection, slots int) (box *Consumer, err error) {
+	r.with(func(g *group, now time.Time) {
+		switch {
+		case r.stopped != nil:
+			err = r.stopped
+		case g.full():
+			err = &FullError{Key: r.definition.Key}
+		default:
+			c := g.connect(min(slots, maxSlots), now)
+			box = &Consumer{of: r, is: c, who: who, filled: make(chan struct{}, 1)}
+			r.boxes[c] = box
+		}
+	})
+	return box, err
+}
+
+// checkpoint is the one in the store, nil if there is none.
+func (r *running) checkpoint() *Place {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.stored
+}
+
+// info looks at the group; what only the store and the log know is not in it.
+func (r *running) info() Info {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	g, now := r.rules, time.Now()
+	info := Info{
+		Definition:  r.definition,
+		Status:      g.status(),
+		Total:       g.stats.total,
+		Checkpoint:  g.checkpoint,
+		RetryBuffer: len(g.retry) + len(g.replayed),
+		Outstanding: len(g.held) - len(g.buffer) - len(g.retry) - len(g.replayed),
+	}
+	info.SinceLook, info.PerSecond = g.stats.look(now)
+	if g.caughtUp {
+		info.LiveBuffer = len(g.buffer)
+	} else {
+		info.ReadBuffer = len(g.buffer)
+	}
+	for _, c := range g.consumers {
+		box := r.boxes[c]
+		if box == nil {
+			continue
+		}
+		of := ConsumerInfo{Connection: box.who, Total: c.stats.total, FreeSlots: c.free(), InFlight: len(c.inFlight)}
+		of.SinceLook, of.PerSecond = c.stats.look(now)
+		if g.settings.ExtraStatistics {
+			of.Measurements = c.stats.measurements()
+		}
+		info.InFlight += of.InFlight
+		info.Consumers = append(info.Consumers, of)
+	}
+	return info
+}
+
+// Connection is who a consumer is, for those who look at the group.
+type Connection struct {
+	From     string // network address
+	Username string
+	Name     string
+}
+
+// Consumer is one end of a connection to a group. Its methods are safe for
+// concurrent use.
+type Consumer struct {
+	of  *running
+	is  *consumer
+	who Connection
+
+	mu      sync.Mutex
+	waiting []Delivery // at most as many as the consumer has slots
+	over    error
+	filled  chan struct{}
+}
+
+func (c *Consumer) put(d Delivery) {
+	c.mu.Lock()
+	c.waiting = append(c.waiting, d)
+	c.mu.Unlock()
+	signal(c.filled)
+}
+
+// recall takes back what Next has not returned yet, so that what waits is
+// always a part of what is in flight.
+func (c *Consumer) recall(at Place) {
+	c.mu.Lock()
+	c.waiting = slices.DeleteFunc(c.waiting, func(d Delivery) bool { return d.Place == at })
+	c.mu.Unlock()
+}
+
+func (c *Consumer) end(why error) {
+	c.mu.Lock()
+	c.over = why
+	c.mu.Unlock()
+	signal(c.filled)
+}
+
+// Next waits for events. It fails with *DroppedError, *NotLeaderError or
+// ErrNotReady when the group serves this consumer no more.
+func (c *Consumer) Next(ctx context.Context) ([]Delivery, error) {
+	for {
+		c.mu.Lock()
+		deliveries, over := c.waiting, c.over
+		c.waiting = nil
+		c.mu.Unlock()
+		switch {
+		case over != nil:
+			return nil, over
+		case len(deliveries) > 0:
+			return deliveries, nil
+		}
+		if err := wait(ctx, c.filled, time.Time{}); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// Ack says that the consumer is done with events.
+func (c *Consumer) Ack(ids []uuid.UUID) {
+	c.of.with(func(g *group, now time.Time) { g.ack(c.is, ids, now) })
+}
+
+// Nack says that the consumer could not handle events.
+func (c *Consumer) Nack(ids []uuid.UUID, action Action, reason string) {
+	c.of.with(func(g *group, now time.Time) { g.nack(c.is, ids, action, reason, now) })
+}
+
+// Close ends the connection; what the consumer had goes to others.
+func (c *Consumer) Close() {
+	c.of.mu.Lock()
+	delete(c.of.boxes, c.is)
+	c.of.mu.Unlock()
+	c.of.with(func(g *group, now time.Time) { g.disconnect(c.is, now) })
+}

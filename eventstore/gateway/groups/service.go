@@ -1,0 +1,433 @@
+package groups
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	"daybook/eventstore"
+)
+
+// settleMax bounds how long a request waits for groups that are just being
+// loaded.
+const settleMax = 5 * time.Second
+
+// Service serves all groups on the node that leads, and says on others who does.
+type Service struct {
+	log    Log
+	store  Store
+	node   Node
+	logger *slog.Logger
+
+	admin sync.Mutex // held by what changes the list of groups
+
+	mu      sync.Mutex
+	epoch   int64            // under which groups are served; 0: none are
+	lost    int64            // an epoch under which they were, and will not be again
+	groups  map[Key]*running // while they are served
+	settled chan struct{}    // closed when it is known who serves
+	restart chan struct{}
+}
+
+// New makes a service; Run makes it serve.
+func New(log Log, store Store, node Node, logger *slog.Logger) *Service {
+	return &Service{
+		log: log, store: store, node: node, logger: logger,
+		settled: make(chan struct{}), restart: make(chan struct{}, 1),
+	}
+}
+
+// Run serves groups whenever this node leads, until ctx ends. Then it saves what
+// is handled.
+func (s *Service) Run(ctx context.Context) {
+	defer s.halt(ErrNotReady)
+	for ctx.Err() == nil {
+		lead, changed := s.node.Leadership()
+		var again <-chan time.Time
+		if err := s.follow(ctx, lead); err != nil && ctx.Err() == nil {
+			s.logger.WarnContext(ctx, "the groups cannot be loaded; it is tried again", "error", err)
+			again = time.After(backoff)
+		}
+		select {
+		case <-ctx.Done():
+		case <-changed:
+		case <-s.restart: // an epoch is over before the node knows
+		case <-again:
+		}
+	}
+}
+
+// follow makes the service do what its node is to do.
+func (s *Service) follow(ctx context.Context, lead Leadership) error {
+	s.mu.Lock()
+	serving, lost := s.epoch, s.lost
+	s.mu.Unlock()
+	if serving != 0 && (serving != lead.Epoch || serving == lost) {
+		s.halt(refusal(lead))
+	}
+	switch {
+	case lead.Epoch == 0:
+		s.settle(lead.Host != "")
+		return nil
+	case lead.Epoch == serving && serving != lost, lead.Epoch == lost:
+		return nil
+	}
+	s.admin.Lock()
+	defer s.admin.Unlock()
+	return s.load(ctx, lead.Epoch)
+}
+
+// refusal is the answer of a node that does not lead.
+func refusal(lead Leadership) error {
+	if lead.Epoch == 0 && lead.Host != "" {
+		return &NotLeaderError{Host: lead.Host, Port: lead.Port}
+	}
+	return ErrNotReady
+}
+
+// load starts all groups; it is called with admin held.
+func (s *Service) load(ctx context.Context, epoch int64) error {
+	stored, err := s.store.Groups(ctx)
+	if err != nil {
+		return err
+	}
+	started := make(map[Key]*running, len(stored))
+	for _, g := range stored {
+		r, err := start(ctx, s, epoch, g)
+		if err != nil {
+			stopAll(started, ErrNotReady)
+			return err
+		}
+		started[g.Key] = r
+	}
+	s.mu.Lock()
+	s.epoch, s.groups = epoch, started
+	s.mu.Unlock()
+	s.settle(true)
+	s.logger.InfoContext(ctx, "this node serves the groups of consumers", "epoch", epoch, "groups", len(started))
+	return nil
+}
+
+// settle lets requests in, or makes them wait.
+func (s *Service) settle(known bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.settled:
+		if !known {
+			s.settled = make(chan struct{})
+		}
+	default:
+		if known {
+			close(s.settled)
+		}
+	}
+}
+
+// halt stops all groups and tells their consumers why.
+func (s *Service) halt(why error) {
+	s.admin.Lock()
+	defer s.admin.Unlock()
+	s.unload(why)
+}
+
+// unload is halt with admin held.
+func (s *Service) unload(why error) {
+	s.mu.Lock()
+	running := s.groups
+	s.epoch, s.groups = 0, nil
+	s.mu.Unlock()
+	s.settle(false)
+	stopAll(running, why)
+}
+
+func stopAll(groups map[Key]*running, why error) {
+	var stopping sync.WaitGroup
+	for _, r := range groups {
+		stopping.Go(func() { r.close(why) })
+	}
+	stopping.Wait()
+}
+
+// fencedAt is what a group calls when another node has taken over.
+func (s *Service) fencedAt(epoch int64) func() {
+	return func() {
+		s.mu.Lock()
+		s.lost = max(s.lost, epoch)
+		s.mu.Unlock()
+		signal(s.restart)
+	}
+}
+
+// serving waits, not for long, until it is known who serves, and returns the
+// epoch if this node does.
+func (s *Service) serving(ctx context.Context) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, settleMax)
+	defer cancel()
+	for {
+		s.mu.Lock()
+		epoch, settled := s.epoch, s.settled
+		s.mu.Unlock()
+		if epoch != 0 {
+			return epoch, nil
+		}
+		select {
+		case <-settled:
+			lead, _ := s.node.Leadership()
+			return 0, refusal(lead)
+		case <-ctx.Done():
+			return 0, ErrNotReady
+		}
+	}
+}
+
+// find returns a group that is served here.
+func (s *Service) find(ctx context.Context, key Key) (*running, error) {
+	if _, err := s.serving(ctx); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.epoch == 0 {
+		return nil, ErrNotReady
+	}
+	r := s.groups[key]
+	if r == nil {
+		return nil, &NotFoundError{Key: key}
+	}
+	return r, nil
+}
+
+// change runs what changes the list of groups, one at a time, on the leader.
+func (s *Service) change(ctx context.Context, do func(epoch int64) error) error {
+	if _, err := s.serving(ctx); err != nil {
+		return err
+	}
+	s.admin.Lock()
+	defer s.admin.Unlock()
+	s.mu.Lock()
+	epoch := s.epoch
+	s.mu.Unlock()
+	if epoch == 0 {
+		return ErrNotReady
+	}
+	err := do(epoch)
+	if errors.Is(err, ErrFenced) {
+		s.fencedAt(epoch)()
+		return ErrNotReady
+	}
+	return err
+}
+
+// place starts a group, in place of one that was stopped. If that fails, all are
+// loaded anew as soon as that is possible.
+func (s *Service) place(ctx context.Context, epoch int64, g Group) error {
+	r, err := start(ctx, s, epoch, g)
+	if err != nil {
+		s.unload(ErrNotReady)
+		signal(s.restart)
+		return err
+	}
+	s.mu.Lock()
+	s.groups[g.Key] = r
+	s.mu.Unlock()
+	return nil
+}
+
+// Create makes a group. One from the end begins with a checkpoint there, so that
+// what comes before its first consumer is not lost, nor by a restart or update.
+//
+// Errors: *ExistsError, *InvalidError, *NotLeaderError, ErrNotReady.
+func (s *Service) Create(ctx context.Context, d Definition) error {
+	return s.change(ctx, func(epoch int64) error {
+		s.mu.Lock()
+		_, exists := s.groups[d.Key]
+		s.mu.Unlock()
+		if exists {
+			return &ExistsError{Key: d.Key}
+		}
+		if reason := d.check(); reason != "" {
+			return &InvalidError{Key: d.Key, Reason: reason}
+		}
+		g := Group{Definition: d}
+		if err := s.begin(ctx, &g); err != nil {
+			return err
+		}
+		if err := s.store.Put(ctx, epoch, g); err != nil {
+			return err
+		}
+		return s.place(ctx, epoch, g)
+	})
+}
+
+// begin gives a group that starts from the end its checkpoint there.
+func (s *Service) begin(ctx context.Context, g *Group) error {
+	if g.Settings.StartFrom != eventstore.End || g.Checkpoint != nil {
+		return nil
+	}
+	last, err := s.log.Last(ctx, g.Source)
+	if err == nil {
+		g.Checkpoint = &last
+	}
+	return err
+}
+
+// Update changes a group's settings and drops its consumers. Its checkpoint
+// stays, and where it has one the group goes on from there, whatever StartFrom
+// now says.
+//
+// Errors: *NotFoundError, *InvalidError, *NotLeaderError, ErrNotReady.
+func (s *Service) Update(ctx context.Context, key Key, settings Settings) error {
+	return s.change(ctx, func(epoch int64) error {
+		s.mu.Lock()
+		old := s.groups[key]
+		s.mu.Unlock()
+		if old == nil {
+			return &NotFoundError{Key: key}
+		}
+		definition := old.definition
+		definition.Settings = settings
+		if reason := definition.check(); reason != "" {
+			return &InvalidError{Key: key, Reason: reason}
+		}
+		old.close(&DroppedError{Key: key})
+		g := Group{Definition: definition, Checkpoint: old.checkpoint()}
+		err := s.begin(ctx, &g)
+		if err == nil {
+			err = s.store.Put(ctx, epoch, g)
+		}
+		if err != nil { // as it was
+			g = Group{Definition: old.definition, Checkpoint: old.checkpoint()}
+		}
+		return errors.Join(err, s.place(ctx, epoch, g))
+	})
+}
+
+// Delete removes a group with all that is kept of it, and drops its consumers.
+//
+// Errors: *NotFoundError, *NotLeaderError, ErrNotReady.
+func (s *Service) Delete(ctx context.Context, key Key) error {
+	return s.change(ctx, func(epoch int64) error {
+		s.mu.Lock()
+		r := s.groups[key]
+		s.mu.Unlock()
+		if r == nil {
+			return &NotFoundError{Key: key}
+		}
+		if err := s.store.Delete(ctx, epoch, key); err != nil {
+			return err
+		}
+		s.mu.Lock()
+		delete(s.groups, key)
+		s.mu.Unlock()
+		r.close(&DroppedError{Key: key})
+		return nil
+	})
+}
+
+// Connect adds a consumer to a group; it works on at most slots events at a
+// time.
+//
+// Errors: *NotFoundError, *FullError, *NotLeaderError, ErrNotReady.
+func (s *Service) Connect(ctx context.Context, key Key, who Connection, slots int) (*Consumer, error) {
+	r, err := s.find(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return r.connect(who, slots)
+}
+
+// Replay hands parked events out again: those with numbers below stopAt, all if
+// it is negative. They are marked durably before it returns.
+//
+// Errors: *NotFoundError, *NotLeaderError, ErrNotReady.
+func (s *Service) Replay(ctx context.Context, key Key, stopAt int64) error {
+	if stopAt < 0 {
+		stopAt = math.MaxInt64
+	}
+	return s.change(ctx, func(epoch int64) error {
+		r, err := s.find(ctx, key)
+		if err != nil {
+			return err
+		}
+		if err := s.store.Replay(ctx, epoch, key, stopAt); err != nil {
+			return err
+		}
+		r.with(func(g *group, _ time.Time) { g.asked++ })
+		return nil
+	})
+}
+
+// Restart stops all groups, drops their consumers and loads the groups anew.
+func (s *Service) Restart(ctx context.Context) error {
+	return s.change(ctx, func(epoch int64) error {
+		s.mu.Lock()
+		running := slices.Collect(maps.Values(s.groups))
+		s.mu.Unlock()
+		for _, r := range running {
+			r.close(&DroppedError{Key: r.definition.Key})
+		}
+		err := s.load(ctx, epoch)
+		if err != nil {
+			s.unload(ErrNotReady)
+			signal(s.restart)
+		}
+		return err
+	})
+}
+
+// Info looks at one group.
+//
+// Errors: *NotFoundError, *NotLeaderError, ErrNotReady.
+func (s *Service) Info(ctx context.Context, key Key) (Info, error) {
+	r, err := s.find(ctx, key)
+	if err != nil {
+		return Info{}, err
+	}
+	return s.look(ctx, r)
+}
+
+func (s *Service) look(ctx context.Context, r *running) (Info, error) {
+	info := r.info()
+	var err error
+	if info.ParkedEvents, err = s.store.CountParked(ctx, info.Key); err != nil {
+		return Info{}, err
+	}
+	info.Last, err = s.log.Last(ctx, info.Source)
+	return info, err
+}
+
+// List looks at all groups of a source, of all sources if it is empty, sorted by
+// source and name. A source without groups is *NotFoundError.
+func (s *Service) List(ctx context.Context, source string) ([]Info, error) {
+	if _, err := s.serving(ctx); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	all := slices.Collect(maps.Values(s.groups))
+	s.mu.Unlock()
+	slices.SortFunc(all, func(a, b *running) int {
+		return cmp.Or(cmp.Compare(a.definition.Source, b.definition.Source), cmp.Compare(a.definition.Name, b.definition.Name))
+	})
+	var infos []Info
+	for _, r := range all {
+		if source != "" && r.definition.Source != source {
+			continue
+		}
+		info, err := s.look(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		infos = append(infos, info)
+	}
+	if source != "" && len(infos) == 0 {
+		return nil, &NotFoundError{Key: Key{Source: source}}
+	}
+	return infos, nil
+}

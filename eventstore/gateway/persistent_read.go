@@ -1,0 +1,175 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/persistent"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+	"github.com/google/uuid"
+	"google.golang.org/grpc/peer"
+
+	"daybook/eventstore/gateway/groups"
+)
+
+type persistentStream = persistent.PersistentSubscriptions_ReadServer
+
+// Read serves one consumer of a group: it sends events and takes what the
+// consumer says of them.
+func (p persistentServer) Read(stream persistentStream) error {
+	req, err := stream.Recv()
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	options := req.GetOptions()
+	if options == nil {
+		return invalid("the first message of a read must be its options")
+	}
+	ctx, stop := p.server.untilClosing(stream.Context())
+	defer stop()
+	consumer, key, err := p.connect(ctx, options)
+	if err != nil {
+		return groupFailure(err)
+	}
+	defer consumer.Close()
+	confirmation := &persistent.ReadResp_SubscriptionConfirmation{SubscriptionId: key.String()}
+	if err := stream.Send(&persistent.ReadResp{Content: &persistent.ReadResp_SubscriptionConfirmation_{SubscriptionConfirmation: confirmation}}); err != nil {
+		return err
+	}
+	ctx, broken := context.WithCancelCause(ctx)
+	defer broken(nil)
+	go func() {
+		if err := answers(stream, consumer); err != nil {
+			broken(err)
+		}
+	}()
+	form := idStructured
+	if options.GetUuidOption().GetString_() != nil {
+		form = idText
+	}
+	err = deliveries(ctx, stream, consumer, form)
+	if cause := context.Cause(ctx); cause != nil && ctx.Err() != nil {
+		err = cause
+	}
+	return groupFailure(err)
+}
+
+// connect makes the caller a consumer of the group it names.
+func (p persistentServer) connect(ctx context.Context, options *persistent.ReadReq_Options) (*groups.Consumer, groups.Key, error) {
+	from, err := source(options)
+	if err != nil {
+		return nil, groups.Key{}, err
+	}
+	if options.GetBufferSize() <= 0 {
+		return nil, groups.Key{}, invalid("a consumer's buffer size of %d is not positive", options.GetBufferSize())
+	}
+	if err := p.server.authorize(ctx, from, toRead); err != nil {
+		return nil, groups.Key{}, err
+	}
+	key := groups.Key{Source: from, Name: options.GetGroupName()}
+	consumer, err := p.server.groups.Connect(ctx, key, connectionOf(ctx), int(options.GetBufferSize()))
+	return consumer, key, err
+}
+
+// connectionOf is who calls, for those who look at the group.
+func connectionOf(ctx context.Context) groups.Connection {
+	who := groups.Connection{Username: "anonymous", Name: header(ctx, "connection-name")}
+	if p, ok := peer.FromContext(ctx); ok && p.Addr != nil {
+		who.From = p.Addr.String()
+	}
+	if user, known := userOf(ctx); known {
+		who.Username = user.Name
+	}
+	if who.Name == "" {
+		who.Name = "<unknown>"
+	}
+	return who
+}
+
+// deliveries sends the consumer's events until that ends.
+func deliveries(ctx context.Context, stream persistentStream, consumer *groups.Consumer, form idForm) error {
+	for {
+		batch, err := consumer.Next(ctx)
+		if err != nil {
+			return err
+		}
+		for i := range batch {
+			if err := stream.Send(&persistent.ReadResp{Content: &persistent.ReadResp_Event{Event: form.delivery(&batch[i])}}); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// delivery is an event for a consumer on the wire: of a link that leads nowhere,
+// the link only.
+func (form idForm) delivery(d *groups.Delivery) *persistent.ReadResp_ReadEvent {
+	event := &persistent.ReadResp_ReadEvent{Count: &persistent.ReadResp_ReadEvent_RetryCount{RetryCount: int32(d.Retries)}}
+	if d.IsLink {
+		event.Link, event.Event = form.persistentEvent(d.Original), form.persistentEvent(d.Resolved)
+	} else {
+		event.Event = form.persistentEvent(d.Original)
+	}
+	commit, _ := d.Original.Position.Pair()
+	event.Position = &persistent.ReadResp_ReadEvent_CommitPosition{CommitPosition: commit}
+	return event
+}
+
+// answers takes what the consumer says, until it says no more. Its error is of a
+// consumer that cannot be understood.
+func answers(stream persistentStream, consumer *groups.Consumer) error {
+	for {
+		req, err := stream.Recv()
+		if err != nil {
+			return nil // that the stream is broken, its sender learns too
+		}
+		switch content := req.GetContent().(type) {
+		case *persistent.ReadReq_Ack_:
+			ids, err := parseIDs(content.Ack)
+			if err != nil {
+				return err
+			}
+			consumer.Ack(ids)
+		case *persistent.ReadReq_Nack_:
+			ids, err := parseIDs(content.Nack)
+			if err != nil {
+				return err
+			}
+			consumer.Nack(ids, action(content.Nack.GetAction()), content.Nack.GetReason())
+		default:
+			return invalid("after its options a read takes acknowledgements only")
+		}
+	}
+}
+
+func parseIDs(from interface{ GetIds() []*shared.UUID }) ([]uuid.UUID, error) {
+	ids := make([]uuid.UUID, len(from.GetIds()))
+	for i, id := range from.GetIds() {
+		var err error
+		if ids[i], err = parseID(id); err != nil {
+			return nil, err
+		}
+	}
+	return ids, nil
+}
+
+// action is what a consumer wants done with what it could not handle. What it
+// says and is not known is for the group to decide.
+func action(on persistent.ReadReq_Nack_Action) groups.Action {
+	switch on {
+	case persistent.ReadReq_Nack_Park:
+		return groups.Park
+	case persistent.ReadReq_Nack_Retry:
+		return groups.Retry
+	case persistent.ReadReq_Nack_Skip:
+		return groups.Skip
+	case persistent.ReadReq_Nack_Stop:
+		return groups.Stop
+	default:
+		return groups.Unknown
+	}
+}

@@ -1,0 +1,165 @@
+package gateway
+
+import (
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/persistent"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+
+	"daybook/eventstore"
+	"daybook/eventstore/gateway/groups"
+)
+
+// Create and Update have the same settings in messages of different types.
+type wireSettings interface {
+	GetResolveLinks() bool
+	GetExtraStatistics() bool
+	GetMaxRetryCount() int32
+	GetMinCheckpointCount() int32
+	GetMaxCheckpointCount() int32
+	GetMaxSubscriberCount() int32
+	GetLiveBufferSize() int32
+	GetReadBatchSize() int32
+	GetHistoryBufferSize() int32
+	GetMessageTimeoutTicks() int64
+	GetMessageTimeoutMs() int32
+	GetCheckpointAfterTicks() int64
+	GetCheckpointAfterMs() int32
+	GetRevision() uint64
+}
+
+// common reads all settings but the start and the strategy. Of the two forms of
+// a time, the one that is not used is zero.
+func common(s wireSettings) groups.Settings {
+	return groups.Settings{
+		ResolveLinks:       s.GetResolveLinks(),
+		ExtraStatistics:    s.GetExtraStatistics(),
+		MessageTimeout:     time.Duration(s.GetMessageTimeoutTicks())*tick + time.Duration(s.GetMessageTimeoutMs())*time.Millisecond,
+		MaxRetryCount:      int(s.GetMaxRetryCount()),
+		CheckpointAfter:    time.Duration(s.GetCheckpointAfterTicks())*tick + time.Duration(s.GetCheckpointAfterMs())*time.Millisecond,
+		MinCheckpointCount: int(s.GetMinCheckpointCount()),
+		MaxCheckpointCount: int(s.GetMaxCheckpointCount()),
+		MaxSubscriberCount: int(s.GetMaxSubscriberCount()),
+		LiveBufferSize:     int(s.GetLiveBufferSize()),
+		HistoryBufferSize:  int(s.GetHistoryBufferSize()),
+		ReadBatchSize:      int(s.GetReadBatchSize()),
+	}
+}
+
+// The places to start from, of either request, come as one of three.
+type wireStream interface {
+	GetStreamIdentifier() *shared.StreamIdentifier
+	GetRevision() uint64
+	GetStart() *shared.Empty
+	GetEnd() *shared.Empty
+}
+
+type wirePosition interface {
+	GetCommitPosition() uint64
+	GetPreparePosition() uint64
+}
+
+// atRevision is the place of a revision; the highest is the end.
+func atRevision(revision uint64) groups.Place {
+	if revision >= 1<<63-1 {
+		return eventstore.End
+	}
+	return groups.InStream(int64(revision))
+}
+
+// onStream is the start in a stream; without one it is the revision, 0.
+func onStream(from wireStream) groups.Place {
+	if from.GetEnd() != nil {
+		return eventstore.End
+	}
+	return atRevision(from.GetRevision())
+}
+
+// onAll is the start in $all.
+func onAll(at wirePosition, end *shared.Empty) groups.Place {
+	if end != nil || at.GetCommitPosition() >= 1<<63-1 {
+		return eventstore.End
+	}
+	return position(at.GetCommitPosition(), at.GetPreparePosition())
+}
+
+// newDefinition reads a request to make a group. Older clients, and both of
+// Node's, name the stream in the options and start by the settings.
+func newDefinition(options *persistent.CreateReq_Options) (groups.Definition, error) {
+	settings := options.GetSettings()
+	if settings == nil {
+		return groups.Definition{}, invalid("a group needs settings")
+	}
+	d := groups.Definition{Settings: common(settings)}
+	d.Name = options.GetGroupName()
+	d.Settings.Strategy = groups.Strategy(settings.GetConsumerStrategy())
+	if d.Settings.Strategy == "" {
+		d.Settings.Strategy = groups.Strategy(settings.GetNamedConsumerStrategy().String()) //nolint:staticcheck // older clients set it
+	}
+	var err error
+	switch from := options.GetStreamOption().(type) {
+	case *persistent.CreateReq_Options_All:
+		d.Source = groups.All
+		d.Settings.StartFrom = onAll(from.All.GetPosition(), from.All.GetEnd())
+		d.Filter, err = newGroupFilter(from.All.GetFilter())
+	case *persistent.CreateReq_Options_Stream:
+		d.Source, err = streamOfGroup(from.Stream.GetStreamIdentifier())
+		d.Settings.StartFrom = onStream(from.Stream)
+	default:
+		d.Source, err = streamOfGroup(options.GetStreamIdentifier()) //nolint:staticcheck // older clients set it
+		d.Settings.StartFrom = atRevision(settings.GetRevision())    //nolint:staticcheck // older clients set it
+	}
+	return d, err
+}
+
+// newSettings reads a request to change a group.
+func newSettings(options *persistent.UpdateReq_Options) (groups.Key, groups.Settings, error) {
+	wire := options.GetSettings()
+	if wire == nil {
+		return groups.Key{}, groups.Settings{}, invalid("a group needs settings")
+	}
+	key := groups.Key{Name: options.GetGroupName()}
+	settings := common(wire)
+	settings.Strategy = groups.Strategy(wire.GetNamedConsumerStrategy().String())
+	var err error
+	switch from := options.GetStreamOption().(type) {
+	case *persistent.UpdateReq_Options_All:
+		key.Source = groups.All
+		settings.StartFrom = onAll(from.All.GetPosition(), from.All.GetEnd())
+	case *persistent.UpdateReq_Options_Stream:
+		key.Source, err = streamOfGroup(from.Stream.GetStreamIdentifier())
+		settings.StartFrom = onStream(from.Stream)
+	default:
+		key.Source, err = streamOfGroup(options.GetStreamIdentifier()) //nolint:staticcheck // older clients set it
+		settings.StartFrom = atRevision(wire.GetRevision())            //nolint:staticcheck // older clients set it
+	}
+	return key, settings, err
+}
+
+// streamOfGroup reads the stream of a group; $all has an option of its own.
+func streamOfGroup(id *shared.StreamIdentifier) (string, error) {
+	stream, err := parseStream(id)
+	if err == nil && stream == groups.All {
+		err = invalid("a group on %s is made by the option all", groups.All)
+	}
+	return stream, err
+}
+
+func newGroupFilter(wire *persistent.CreateReq_AllOptions_FilterOptions) (groups.Filter, error) {
+	var by *persistent.CreateReq_AllOptions_FilterOptions_Expression
+	f := groups.Filter{}
+	switch selects := wire.GetFilter().(type) {
+	case *persistent.CreateReq_AllOptions_FilterOptions_EventType:
+		by = selects.EventType
+	case *persistent.CreateReq_AllOptions_FilterOptions_StreamIdentifier:
+		f.ByStream, by = true, selects.StreamIdentifier
+	default:
+		if wire != nil {
+			return f, invalid("a filter needs a regular expression or prefixes")
+		}
+		return f, nil
+	}
+	f.Prefixes, f.Regex = by.GetPrefix(), by.GetRegex()
+	_, err := newFilter(!f.ByStream, by, storeMarks, 1)
+	return f, err
+}
