@@ -1,0 +1,186 @@
+package kurrentdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+
+	"daybook/eventstore"
+)
+
+// Append implements eventstore.Store. A tombstone must be its append's only
+// event: the server writes it itself, so its id and its bytes are not kept, and
+// its revision is the highest there is.
+//
+// Replayed is right whenever it matters: false means that the log holds at this
+// place what was given, byte for byte. Only where two writers give the same
+// bytes under the same ids at the same moment, both may be told that they added
+// them.
+func (s *Store) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+	if err := eventstore.CheckAppend(stream, expected, events); err != nil {
+		return eventstore.Result{}, err
+	}
+	if err := ctx.Err(); err != nil {
+		return eventstore.Result{}, fmt.Errorf("append to %s: %w", stream, err)
+	}
+	op, err := s.appending(stream, expected, events)
+	if err != nil {
+		return eventstore.Result{}, err
+	}
+	if s.known.clear() { // what an earlier append left unknown may be in the log by now
+		if _, err := s.readHead(ctx); err != nil {
+			s.known.blur()
+			return eventstore.Result{}, appendError(ctx, stream, expected, events, &unsent{err})
+		}
+	}
+	known := s.known.get()
+	result, err := s.send(ctx, op)
+	if err != nil {
+		err = appendError(ctx, stream, expected, events, err)
+		if _, unknown := errors.AsType[*eventstore.OutcomeUnknownError](err); unknown {
+			s.known.blur()
+		}
+		return eventstore.Result{}, err
+	}
+	if !known.Before(result.Position) { // it was in the log before it was sent
+		result.Replayed = true
+	}
+	s.appended(stream, events, result)
+	return result, nil
+}
+
+// appended tells the subscriptions how far the log reaches.
+func (s *Store) appended(stream string, events []eventstore.Event, result eventstore.Result) {
+	s.known.reach(result.Position)
+	if !isSystem(events[len(events)-1].Type, stream) {
+		s.live.prove(result.Position)
+	}
+}
+
+// send repeats an append that surely was not done, while there is time to wait.
+func (s *Store) send(ctx context.Context, op operation[eventstore.Result]) (eventstore.Result, error) {
+	until := time.Now().Add(s.supervisor.wait)
+	for backoff := minBackoff; ; backoff *= 2 {
+		result, err := call(ctx, s.supervisor, op)
+		if err == nil {
+			return result, nil
+		}
+		_, tried := errors.AsType[*unsent](err) // that has waited already
+		if fate := judge(err); tried || fate != notSent && fate != elsewhere && fate != moved ||
+			time.Now().Add(backoff).After(until) || ctx.Err() != nil {
+			return eventstore.Result{}, err
+		}
+		pause(ctx, backoff)
+	}
+}
+
+func (s *Store) appending(stream string, expected eventstore.Expected, events []eventstore.Event) (operation[eventstore.Result], error) {
+	if events[len(events)-1].Type == eventstore.TombstoneType {
+		if len(events) > 1 {
+			return nil, &eventstore.InvalidError{Reason: "KurrentDB ends a stream by an append of its own: the tombstone must be the only event"}
+		}
+		return ending(stream, expected), nil
+	}
+	sent := make([]esdb.EventData, len(events))
+	for i := range events {
+		var err error
+		if sent[i], err = outgoing(i, &events[i]); err != nil {
+			return nil, err
+		}
+	}
+	return adding(stream, expected, sent), nil
+}
+
+func ending(stream string, expected eventstore.Expected) operation[eventstore.Result] {
+	return func(ctx context.Context, client *esdb.Client) (eventstore.Result, error) {
+		ended, err := client.TombstoneStream(ctx, stream, esdb.TombstoneStreamOptions{ExpectedRevision: revision(expected)})
+		if err != nil {
+			return eventstore.Result{}, err
+		}
+		return eventstore.Result{
+			Revision: math.MaxInt64,
+			Position: eventstore.AtPair(ended.Position.Commit, ended.Position.Prepare),
+		}, nil
+	}
+}
+
+// adding appends, and reads back what the log then holds there. For the server
+// answers an append that it knows by its ids just as a new one, even if the
+// bytes it holds under them are others: of another writer who decided otherwise.
+func adding(stream string, expected eventstore.Expected, sent []esdb.EventData) operation[eventstore.Result] {
+	return func(ctx context.Context, client *esdb.Client) (eventstore.Result, error) {
+		written, err := client.AppendToStream(ctx, stream, esdb.AppendToStreamOptions{ExpectedRevision: revision(expected)}, sent...)
+		if err != nil {
+			return eventstore.Result{}, err
+		}
+		result, err := readBack(ctx, client, stream, written.NextExpectedVersion, sent)
+		if err != nil {
+			return eventstore.Result{}, &notRead{err}
+		}
+		return result, nil
+	}
+}
+
+// notRead means that an append was recorded, now or before, but could not be
+// looked at; repeating it tells. Its cause says nothing about the append.
+type notRead struct{ cause error }
+
+func (e *notRead) Error() string { return fmt.Sprintf("read back what was appended: %v", e.cause) }
+
+func readBack(ctx context.Context, client *esdb.Client, stream string, last uint64, sent []esdb.EventData) (eventstore.Result, error) {
+	count := uint64(len(sent))
+	if last+1 < count {
+		return eventstore.Result{}, fmt.Errorf("%d events end at revision %d", count, last)
+	}
+	first := last + 1 - count
+	options := esdb.ReadStreamOptions{Direction: esdb.Forwards, From: esdb.Revision(first)}
+	events, err := client.ReadStream(ctx, stream, options, count)
+	if err != nil {
+		return eventstore.Result{}, err
+	}
+	defer events.Close()
+	result := eventstore.Result{Revision: int64(last)} //nolint:gosec // the server's revisions are below int64's end
+	found := uint64(0)
+	for ; ; found++ {
+		event, err := events.Recv()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return eventstore.Result{}, err
+		}
+		e := event.OriginalEvent()
+		if found >= count || e.EventNumber != first+found {
+			return eventstore.Result{}, fmt.Errorf("revision %d where %d should be", e.EventNumber, first+found)
+		}
+		if !same(&sent[found], e) {
+			result.Replayed = true
+		}
+		if e.Position.Commit == math.MaxUint64 {
+			return eventstore.Result{}, errNoPosition
+		}
+		result.Position = eventstore.AtPair(e.Position.Commit, e.Position.Prepare)
+	}
+	if found < count {
+		return eventstore.Result{}, fmt.Errorf("%d events where %d should be", found, count)
+	}
+	return result, nil
+}
+
+func revision(expected eventstore.Expected) esdb.ExpectedRevision {
+	switch expected {
+	case eventstore.Any:
+		return esdb.Any{}
+	case eventstore.NoStream:
+		return esdb.NoStream{}
+	case eventstore.StreamExists:
+		return esdb.StreamExists{}
+	default:
+		return esdb.Revision(uint64(expected)) //nolint:gosec // CheckAppend lets no other negative through
+	}
+}

@@ -1,0 +1,132 @@
+package kurrentdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+)
+
+// operation is what is done with a client. Its context ends with the caller's,
+// with the call's time, and with the connection.
+type operation[T any] func(context.Context, *esdb.Client) (T, error)
+
+// unsent means that nothing reached the server.
+type unsent struct{ cause error }
+
+func (e *unsent) Error() string { return e.cause.Error() }
+func (e *unsent) Unwrap() error { return e.cause }
+
+// noAnswer means that a call was given up without the server's answer.
+type noAnswer struct{ cause error }
+
+func (e *noAnswer) Error() string { return fmt.Sprintf("no answer: %v", e.cause) }
+func (e *noAnswer) Unwrap() error { return e.cause }
+
+var errTimeout = errors.New("the call's time is over")
+
+// call does something on the connection in use and returns in time, whatever
+// the client does.
+func call[T any](ctx context.Context, s *supervisor, op operation[T]) (T, error) {
+	var none T
+	if !s.calls.enter() {
+		return none, &unsent{errClosed}
+	}
+	defer s.calls.leave()
+	c, err := s.take(ctx)
+	if err != nil {
+		return none, &unsent{err}
+	}
+	answer, err := start(ctx, c, s, op)
+	if err != nil {
+		c.learn(err)
+	}
+	return answer, err
+}
+
+func start[T any](ctx context.Context, c *connection, s *supervisor, op operation[T]) (T, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, errTimeout)
+	defer cancel()
+	defer context.AfterFunc(c.ctx, cancel)()
+	return run(ctx, c, func() { <-c.slots }, op)
+}
+
+// guard is call on a given connection, without a slot.
+func guard[T any](ctx context.Context, c *connection, op operation[T]) (T, error) {
+	if !c.inside.enter() {
+		var none T
+		return none, &unsent{errReplaced}
+	}
+	return run(ctx, c, func() {}, op)
+}
+
+// run has an operation done in a goroutine of its own, from which the caller
+// walks away when ctx ends. The goroutine then keeps its slot, so that there are
+// never more of them on a connection than slots; all end with the connection.
+func run[T any](ctx context.Context, c *connection, release func(), op operation[T]) (T, error) {
+	type answer struct {
+		value T
+		err   error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		defer c.inside.leave()
+		defer release()
+		value, err := recovered(func() (T, error) { return op(ctx, c.client) })
+		answers <- answer{value, err}
+	}()
+	select {
+	case a := <-answers:
+		return a.value, a.err
+	case <-ctx.Done():
+	}
+	select { // it may have come all the same
+	case a := <-answers:
+		return a.value, a.err
+	default:
+		var none T
+		return none, &noAnswer{why(ctx, c)}
+	}
+}
+
+// why tells why a call's context has ended.
+func why(ctx context.Context, c *connection) error {
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) || c.ctx.Err() == nil {
+		return cause
+	}
+	return context.Cause(c.ctx)
+}
+
+// recovered makes an error of a panic: of the one that breaks a call off, and of
+// the client's own at messages it does not know.
+func recovered[T any](f func() (T, error)) (value T, err error) {
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case *brokenOff:
+			err = p
+		default:
+			err = &clientPanic{value: p}
+		}
+	}()
+	return f()
+}
+
+// clientPanic is a panic of the client.
+type clientPanic struct{ value any }
+
+func (p *clientPanic) Error() string { return fmt.Sprintf("the client panicked: %v", p.value) }
+
+// learn gives the connection up, or has it looked at, if an error says that it
+// is no good.
+func (c *connection) learn(err error) {
+	switch judge(err) {
+	case lost, moved:
+		c.drop(err)
+	case unknown:
+		if !errors.Is(err, context.Canceled) { // by the caller, who just did not wait
+			c.suspect()
+		}
+	}
+}

@@ -1,0 +1,161 @@
+package kurrentdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// What the client logs where it would heal itself. Its version is the last of
+// its module, so these texts do not change; tests fail if they do.
+const (
+	saysFailed     = "unexpected exception: %v"
+	saysNoLeader   = "exception when connecting to suggested node %s"
+	saysNoFeatures = "exception when fetching server features from suggested node %s: %v"
+)
+
+// connection is one client and the one gRPC connection it has. It is used until
+// the first sign of trouble and then replaced as a whole.
+//
+// For the client does not survive trouble. On Unavailable, each call tells the
+// client's one goroutine to look for a server again. That goroutine forgets the
+// old gRPC connection without closing it, ends for good after some tries, and
+// whoever then talks to it blocks for ever. So no call gets to tell it: the
+// client logs the error first, and there the call is broken off by a panic that
+// its guard recovers.
+type connection struct {
+	client *esdb.Client
+	logger *slog.Logger
+
+	ctx  context.Context // ends when the connection is given up; its cause says why
+	drop context.CancelCauseFunc
+
+	slots  chan struct{} // taken by calls in flight
+	inside gate          // goroutines that are in the client
+	doubt  chan struct{} // holds one signal: a call got no answer
+}
+
+// dial makes a client and waits until it has found a server. The client ignores
+// contexts while it looks.
+func dial(ctx context.Context, config esdb.Configuration, inFlight int, logger *slog.Logger) (*connection, error) {
+	c := &connection{
+		logger: logger,
+		slots:  make(chan struct{}, inFlight),
+		doubt:  make(chan struct{}, 1),
+	}
+	c.ctx, c.drop = context.WithCancelCause(context.Background())
+	config.Logger = c.hear
+	client, err := esdb.NewClient(&config)
+	if err != nil {
+		return nil, err
+	}
+	c.client = client
+	found := make(chan error, 1)
+	go func() {
+		_, err := recovered(func() (*esdb.ServerVersion, error) { return client.GetServerVersion() })
+		found <- err
+	}()
+	select {
+	case err := <-found:
+		if err != nil {
+			return nil, errors.Join(err, client.Close())
+		}
+		return c, nil
+	case <-ctx.Done():
+		go func() { // bounded by the gossip timeout and the number of seeds
+			<-found
+			_ = client.Close() // never fails
+		}()
+		return nil, context.Cause(ctx)
+	}
+}
+
+// brokenOff is what the client met when it was kept from healing itself.
+type brokenOff struct{ cause error }
+
+func (b *brokenOff) Error() string { return b.cause.Error() }
+func (b *brokenOff) Unwrap() error { return b.cause }
+
+// hear is the client's logger, called in the goroutine of the call or, for what
+// concerns the node, in the client's own.
+func (c *connection) hear(level esdb.LogLevel, format string, args ...any) {
+	switch format {
+	case saysFailed:
+		if len(args) == 1 {
+			if err, ok := args[0].(error); ok && status.Code(err) == codes.Unavailable {
+				panic(&brokenOff{cause: err})
+			}
+		}
+	case saysNoLeader, saysNoFeatures:
+		c.drop(fmt.Errorf("the leader that the server named: "+format, args...))
+	}
+	switch level {
+	case esdb.LogError, esdb.LogWarn:
+		c.logger.Debug("client: "+fmt.Sprintf(format, args...), "client_level", level)
+	}
+}
+
+// close ends the client when nobody is in it any more. Until then closing would
+// be a race: it closes a channel that calls send on. The grace is for calls that
+// block all the same; they end when that channel is closed.
+func (c *connection) close(grace time.Duration) {
+	c.drop(errReplaced)
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	if err := c.inside.shut(ctx); err != nil {
+		c.logger.Warn("calls of a client that is given up did not end", "error", err)
+	}
+	_ = c.client.Close() // never fails
+}
+
+// suspect asks for a look at whether the server still answers.
+func (c *connection) suspect() {
+	select {
+	case c.doubt <- struct{}{}:
+	default:
+	}
+}
+
+// gate counts who is inside, and can be shut.
+type gate struct {
+	mu     sync.Mutex
+	closed bool
+	inside sync.WaitGroup
+}
+
+func (g *gate) enter() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return false
+	}
+	g.inside.Add(1)
+	return true
+}
+
+func (g *gate) leave() { g.inside.Done() }
+
+// shut lets nobody in any more, and waits until all are out or ctx ends.
+func (g *gate) shut(ctx context.Context) error {
+	g.mu.Lock()
+	g.closed = true
+	g.mu.Unlock()
+	empty := make(chan struct{})
+	go func() {
+		g.inside.Wait()
+		close(empty)
+	}()
+	select {
+	case <-empty:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

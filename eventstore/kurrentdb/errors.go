@@ -1,0 +1,177 @@
+package kurrentdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/google/uuid"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"daybook/eventstore"
+)
+
+// fate is what an error says about a call.
+type fate int
+
+const (
+	unknown   fate = iota // no answer, or none that tells: it may have been done
+	lost                  // as unknown, and the connection is no good
+	notSent               // nothing was sent
+	elsewhere             // not done: another node is the leader, and the client goes there
+	moved                 // not done: another node is the leader, and it was not named
+	busy                  // not done: the server is not able to
+	conflict              // not done: the stream is not as expected
+	missing               // not done: there is no such stream
+	deleted               // not done: the stream has ended
+	duplicate             // not done: an event id is recorded already
+	denied                // not done: no right to
+	refused               // not done, and never will be
+)
+
+// judge is the one place that knows what the client's and the server's errors
+// say. The client's own way of finding its errors (esdb.FromError) sees only
+// those that nothing is wrapped around.
+func judge(err error) fate {
+	if _, ok := errors.AsType[*unsent](err); ok {
+		return notSent
+	}
+	if _, ok := errors.AsType[*clientPanic](err); ok {
+		return refused
+	}
+	if _, ok := errors.AsType[*noAnswer](err); ok {
+		return unknown
+	}
+	reply, typed := status.FromError(err)
+	if own, ok := errors.AsType[*esdb.Error](err); ok {
+		switch own.Code() {
+		case esdb.ErrorCodeConnectionClosed:
+			return notSent
+		case esdb.ErrorCodeNotLeader:
+			return elsewhere
+		case esdb.ErrorCodeWrongExpectedVersion:
+			return conflict
+		case esdb.ErrorCodeStreamDeleted:
+			return deleted
+		case esdb.ErrorCodeResourceNotFound:
+			if !typed { // the answer to a read, not an error of the protocol
+				return missing
+			}
+		}
+	}
+	switch {
+	case typed:
+		return judgeCode(reply.Code())
+	case errors.Is(err, io.EOF): // the server ended the call early, and the client lost its reason
+		return lost
+	default:
+		return unknown
+	}
+}
+
+func judgeCode(code codes.Code) fate {
+	switch code {
+	case codes.Unavailable:
+		return lost
+	case codes.NotFound:
+		return moved
+	case codes.FailedPrecondition: // deletions say so what appends say by a message
+		return conflict
+	case codes.AlreadyExists:
+		return duplicate
+	case codes.Unauthenticated, codes.PermissionDenied:
+		return denied
+	case codes.ResourceExhausted:
+		return busy
+	case codes.InvalidArgument, codes.OutOfRange, codes.Unimplemented:
+		return refused
+	default: // Canceled, DeadlineExceeded, Aborted (a write that timed out), Internal, Unknown, DataLoss
+		return unknown
+	}
+}
+
+// appendError makes the contract's error of an append's.
+func appendError(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event, err error) error {
+	switch judge(err) {
+	case notSent:
+		if ctx.Err() != nil {
+			return fmt.Errorf("append to %s: %w", stream, ctx.Err())
+		}
+		return &eventstore.UnavailableError{Cause: err}
+	case elsewhere, moved, busy:
+		return &eventstore.UnavailableError{Cause: err}
+	case conflict:
+		return &eventstore.ConflictError{Stream: stream, Expected: expected, Actual: eventstore.UnknownRevision}
+	case deleted:
+		return &eventstore.DeletedError{Stream: stream}
+	case duplicate:
+		return &eventstore.DuplicateEventError{Stream: stream, ID: duplicateID(err, events)}
+	case denied:
+		return deniedError("append to "+stream, err)
+	case refused:
+		return refusedError(err)
+	default:
+		return &eventstore.OutcomeUnknownError{Cause: err}
+	}
+}
+
+// refusedError is of a client that does not go on, or of a server that says no
+// for reasons the contract does not know, such as a lower limit than ours.
+func refusedError(err error) error {
+	if _, ok := errors.AsType[*clientPanic](err); ok {
+		return &eventstore.OutcomeUnknownError{Cause: err}
+	}
+	return &eventstore.InvalidError{Reason: fmt.Sprintf("the server refuses it: %s", status.Convert(err).Message())}
+}
+
+// duplicateID is the id that the server names, as the gateway does, or else the
+// first of the append.
+func duplicateID(err error, events []eventstore.Event) uuid.UUID {
+	for _, detail := range status.Convert(err).Details() {
+		info, ok := detail.(*errdetails.ErrorInfo)
+		if !ok {
+			continue
+		}
+		if id, err := uuid.Parse(info.GetMetadata()["event-id"]); err == nil {
+			return id
+		}
+	}
+	return events[0].ID
+}
+
+// deniedError says what can be done about it.
+func deniedError(what string, err error) error {
+	if status.Code(err) == codes.Unauthenticated {
+		return fmt.Errorf("%s: the server does not take these credentials (without TLS none are sent): %w", what, err)
+	}
+	return fmt.Errorf("%s: this user has no right to; $all is readable for $admins only, unless its $acl says otherwise: %w", what, err)
+}
+
+// readError makes the contract's error of a read's that is not to be repeated.
+func readError(ctx context.Context, what string, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("%s: %w", what, ctx.Err())
+	}
+	switch judge(err) {
+	case denied:
+		return deniedError(what, err)
+	case refused, conflict, duplicate, missing, deleted:
+		return fmt.Errorf("%s: %w", what, err)
+	default:
+		return &eventstore.UnavailableError{Cause: fmt.Errorf("%s: %w", what, err)}
+	}
+}
+
+// passes tells whether a read that failed can succeed when it is repeated.
+func passes(err error) bool {
+	switch judge(err) {
+	case unknown, lost, notSent, elsewhere, moved, busy:
+		return true
+	default:
+		return false
+	}
+}

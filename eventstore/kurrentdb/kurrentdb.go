@@ -1,0 +1,190 @@
+// Package kurrentdb is the log in KurrentDB or EventStoreDB, or in whatever else
+// serves their gRPC protocol, by their official client. README.md tells what of
+// that client is absorbed where.
+//
+// What the server is set up for is not its business: cluster, certificates,
+// users and rights are there before it is opened.
+package kurrentdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+
+	"daybook/eventstore"
+)
+
+// Options of a store; the zero value of each is its default.
+type Options struct {
+	Logger *slog.Logger // default: discards
+	// InFlight bounds the calls that are under way at once; default 512.
+	InFlight int
+	// Wait bounds how long a call waits for a connection and for its turn before
+	// it is refused as unavailable, and how long Open waits for a server; default
+	// 5 s.
+	Wait time.Duration
+}
+
+const (
+	defaultInFlight = 512
+	defaultWait     = 5 * time.Second
+	// defaultTimeout bounds a call to the server where the connection string has
+	// no defaultDeadline. It must exceed the server's own write timeout.
+	defaultTimeout = 10 * time.Second
+	// patience is how long a read outlasts a server that is away.
+	patience = 10 * time.Second
+)
+
+// Store is the log on one server or cluster. Several programs may use the same.
+type Store struct {
+	logger     *slog.Logger
+	supervisor *supervisor
+	live       live
+	known      horizon
+	closed     chan struct{} // ends subscriptions
+	close      sync.Once
+}
+
+var _ eventstore.Store = (*Store)(nil)
+
+// Open connects by a connection string, such as
+// esdb://user:password@host1:2113,host2:2113?tlsCaFile=/etc/ca.crt, and makes
+// sure that the server answers and lets this user read the log.
+//
+// Without TLS (?tls=false) no credentials are sent. defaultDeadline bounds each
+// call, in milliseconds; it is 10,000 if not set. nodePreference is leader and
+// cannot be changed. maxDiscoverAttempts and discoveryInterval have no effect:
+// the store looks for a server until it is closed.
+func Open(ctx context.Context, address string, options Options) (*Store, error) {
+	if options.Logger == nil {
+		options.Logger = slog.New(slog.DiscardHandler)
+	}
+	if options.InFlight <= 0 {
+		options.InFlight = defaultInFlight
+	}
+	if options.Wait <= 0 {
+		options.Wait = defaultWait
+	}
+	config, err := parse(address)
+	if err != nil {
+		return nil, fmt.Errorf("connection string: %w", err)
+	}
+	if config.Username != "" && config.DisableTLS {
+		options.Logger.WarnContext(ctx, "credentials are not sent without TLS")
+	}
+	s := &Store{
+		logger:     options.Logger,
+		supervisor: newSupervisor(*config, options),
+		closed:     make(chan struct{}),
+	}
+	s.live.store = s
+	go s.supervisor.run()
+	if err := s.check(ctx); err != nil {
+		done, cancel := context.WithCancel(ctx)
+		cancel() // there is nothing to wait for
+		return nil, errors.Join(fmt.Errorf("open the event store: %w", err), ignoreContext(s.Close(done)))
+	}
+	return s, nil
+}
+
+// check waits until a server answers, or is known not to.
+func (s *Store) check(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.supervisor.wait)
+	defer cancel()
+	if err := s.supervisor.first(ctx); err != nil {
+		hint, _ := diagnosis(err)
+		return fmt.Errorf("%s: %w", hint, err)
+	}
+	if _, err := s.Head(ctx); err != nil {
+		return err
+	}
+	return nil
+}
+
+// diagnosis says what is wrong, and whether waiting can help.
+func diagnosis(err error) (hint string, hopeless bool) {
+	text := err.Error()
+	for _, known := range []struct {
+		text, hint string
+		hopeless   bool
+	}{
+		{"first record does not look like a TLS handshake", "the server speaks plain text, and the connection string asks for TLS (tls=false turns it off)", true},
+		{"x509:", "the server's certificate is not trusted (tlsCaFile names the authority's)", true},
+		{"invalid EventStoreDB server version", "the server's version is not one the client can read", true},
+		{"error reading server preface", "what answers there does not speak the protocol in plain text; it may want TLS", false},
+	} {
+		if strings.Contains(text, known.text) {
+			return known.hint, known.hopeless
+		}
+	}
+	return "no server answers", judge(err) == denied
+}
+
+// Close takes no more calls, lets those under way finish, and ends
+// subscriptions. What has not finished when ctx ends is cut off.
+func (s *Store) Close(ctx context.Context) error {
+	var err error
+	s.close.Do(func() {
+		close(s.closed)
+		s.live.close()
+		if cut := s.supervisor.close(ctx); cut != nil {
+			err = fmt.Errorf("close the event store: %w", cut)
+		}
+	})
+	return err
+}
+
+func ignoreContext(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// horizon is the latest position of which the store knows that it is in the log.
+type horizon struct {
+	mu      sync.Mutex
+	at      eventstore.Position
+	blurred bool
+}
+
+func (h *horizon) reach(position eventstore.Position) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.at.Before(position) {
+		h.at = position
+	}
+}
+
+// blur notes that an append may have gone beyond it unseen.
+func (h *horizon) blur() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.blurred = true
+}
+
+// clear takes the note back, and tells whether there was one.
+func (h *horizon) clear() (blurred bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	blurred, h.blurred = h.blurred, false
+	return blurred
+}
+
+func (h *horizon) get() eventstore.Position {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.at
+}
+
+// place is a position as the client has it.
+func place(p eventstore.Position) esdb.Position {
+	commit, prepare := p.Pair()
+	return esdb.Position{Commit: commit, Prepare: prepare}
+}

@@ -1,0 +1,309 @@
+package kurrentdb
+
+import (
+	"context"
+	"errors"
+	"sort"
+	"sync"
+	"time"
+
+	"daybook/eventstore"
+)
+
+// Bounds of the recent events that are kept for subscriptions.
+const (
+	ringEvents = 8192
+	ringBytes  = 16 << 20
+	ringPage   = 256 // events handed out at a time
+)
+
+// lookEvery paces the looks at the head that tell whether the ring's end is it.
+const lookEvery = 10 * time.Millisecond
+
+// live is the store's one subscription to everything, shared by all who have
+// come to the log's end. It is there while somebody subscribes.
+type live struct {
+	store *Store
+
+	mu      sync.Mutex
+	readers int
+	ring    *ring
+	stop    context.CancelFunc // of what fills it
+	closed  bool
+	feeding sync.WaitGroup
+}
+
+// join counts a subscription in.
+func (l *live) join() *ring {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.readers++; l.ring == nil {
+		l.ring = newRing()
+		if l.closed {
+			l.ring.fail(&eventstore.UnavailableError{Cause: errClosed})
+			return l.ring
+		}
+		ctx, stop := context.WithCancel(context.Background())
+		l.stop = stop
+		r := l.ring
+		l.feeding.Go(func() { l.store.feed(ctx, r) })
+		l.feeding.Go(func() { l.store.lookout(ctx, r) })
+	}
+	return l.ring
+}
+
+func (l *live) leave() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.readers--; l.readers == 0 {
+		l.end()
+	}
+}
+
+// end forgets the ring; l is locked.
+func (l *live) end() {
+	if l.stop != nil {
+		l.stop()
+	}
+	l.ring, l.stop = nil, nil
+}
+
+// close ends what fills the ring. Readers find out by themselves.
+func (l *live) close() {
+	l.mu.Lock()
+	l.closed = true
+	l.end()
+	l.mu.Unlock()
+	l.feeding.Wait()
+}
+
+// prove notes that a position is in the log.
+func (l *live) prove(position eventstore.Position) {
+	l.mu.Lock()
+	r := l.ring
+	l.mu.Unlock()
+	if r != nil {
+		r.prove(position)
+	}
+}
+
+// ring is the end of the log in memory: all events after base, in order.
+type ring struct {
+	mu     sync.Mutex
+	known  bool // base and last are set
+	base   eventstore.Position
+	last   eventstore.Position
+	proven eventstore.Position // the latest position of which it is known that it is in the log
+	events []eventstore.Recorded
+	first  int // of events, the oldest
+	count  int
+	bytes  int
+	broken error // why no subscription can go on
+
+	waiting bool          // somebody has changed
+	changed chan struct{} // closed when the ring changes
+	look    chan struct{} // holds one signal: is the ring's end the head?
+}
+
+func newRing() *ring {
+	return &ring{events: make([]eventstore.Recorded, ringEvents), changed: make(chan struct{}), look: make(chan struct{}, 1)}
+}
+
+// begin lets the ring start after the head.
+func (r *ring) begin(head eventstore.Position) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.known, r.base, r.last = true, head, head
+	if r.proven.Before(head) {
+		r.proven = head
+	}
+	r.announce()
+}
+
+// end is where the ring ends; known is false if it has not begun.
+func (r *ring) end() (last eventstore.Position, known bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.last, r.known
+}
+
+// push adds the next event, and forgets the oldest beyond the bounds.
+func (r *ring) push(e eventstore.Recorded) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.last.Before(e.Position) {
+		return // known from before the subscription was opened anew
+	}
+	for r.count == ringEvents || r.count > 0 && r.bytes+e.Size() > ringBytes {
+		oldest := &r.events[r.first]
+		r.base = oldest.Position
+		r.bytes -= oldest.Size()
+		*oldest = eventstore.Recorded{}
+		r.first = (r.first + 1) % ringEvents
+		r.count--
+	}
+	r.events[(r.first+r.count)%ringEvents] = e
+	r.count++
+	r.bytes += e.Size()
+	r.last = e.Position
+	r.announce()
+}
+
+func (r *ring) prove(position eventstore.Position) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.proven.Before(position) {
+		r.proven = position
+		r.announce()
+	}
+}
+
+// unproven tells whether the ring ends beyond what is known to be the log's.
+// The event it ends with may then be in the middle of an append.
+func (r *ring) unproven() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.known && r.proven.Before(r.last)
+}
+
+func (r *ring) fail(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.broken = err
+	r.announce()
+}
+
+// announce wakes whoever waits for a change.
+func (r *ring) announce() {
+	if r.waiting {
+		r.waiting = false
+		close(r.changed)
+		r.changed = make(chan struct{})
+	}
+}
+
+// view is what the ring has for a reader.
+type view struct {
+	events  []eventstore.Recorded // the reader's own
+	known   bool                  // the ring has begun
+	covered bool                  // nothing is missing between the reader and the ring
+	head    bool                  // the reader is at the head
+	changed <-chan struct{}
+	err     error
+}
+
+// read returns events after a position.
+func (r *ring) read(after eventstore.Position) view {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.waiting = true
+	v := view{known: r.known, covered: r.known && !after.Before(r.base), changed: r.changed, err: r.broken}
+	if !v.covered {
+		return v
+	}
+	skip := sort.Search(r.count, func(i int) bool { return after.Before(r.at(i).Position) })
+	v.events = make([]eventstore.Recorded, min(ringPage, r.count-skip))
+	for i := range v.events {
+		v.events[i] = *r.at(skip + i)
+	}
+	if len(v.events) == 0 {
+		v.head = r.proven == r.last
+		if r.proven.Before(r.last) {
+			select {
+			case r.look <- struct{}{}:
+			default:
+			}
+		}
+	}
+	return v
+}
+
+func (r *ring) at(i int) *eventstore.Recorded { return &r.events[(r.first+i)%ringEvents] }
+
+// covers tells whether a reader can go on from the ring.
+func (r *ring) covers(after eventstore.Position) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.known && !after.Before(r.base)
+}
+
+// feed fills a ring for as long as ctx lives.
+func (s *Store) feed(ctx context.Context, r *ring) {
+	var behind time.Time // since when the log has been shorter than the ring
+	for backoff := minBackoff; ctx.Err() == nil; backoff = min(2*backoff, maxBackoff) {
+		began := time.Now()
+		err := s.feedOnce(ctx, r)
+		if ctx.Err() != nil {
+			return
+		}
+		_, beyond := errors.AsType[*beyondError](err)
+		switch {
+		case !beyond:
+			behind = time.Time{}
+		case behind.IsZero():
+			behind = began
+		}
+		// A node that has just become the leader may need a moment.
+		if beyond && time.Since(behind) > patience || !beyond && !passes(err) {
+			r.fail(subscribeError(ctx, err))
+			return
+		}
+		if time.Since(began) > maxBackoff {
+			backoff = minBackoff
+		}
+		s.logger.Warn("the subscription is opened anew", "error", err)
+		pause(ctx, backoff)
+	}
+}
+
+// feedOnce fills a ring until its subscription drops.
+func (s *Store) feedOnce(ctx context.Context, r *ring) error {
+	head, err := s.readHead(ctx)
+	if err != nil {
+		return err
+	}
+	last, known := r.end()
+	if known && head.Before(last) {
+		return &beyondError{position: last, head: head}
+	}
+	if !known {
+		last = head
+	}
+	stream, err := s.stream(ctx, last, newSelection(eventstore.Filter{}))
+	if err != nil {
+		return err
+	}
+	defer stream.close()
+	if !known {
+		r.begin(head)
+	}
+	r.prove(head)
+	for {
+		message, err := stream.next()
+		if err != nil {
+			return err
+		}
+		if e := message.event; e != nil && !isSystem(e.Type, e.Stream) {
+			s.known.reach(e.Position)
+			r.push(*e)
+		}
+	}
+}
+
+// lookout reads the head when a reader at the ring's end cannot be told whether
+// that is the head.
+func (s *Store) lookout(ctx context.Context, r *ring) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.look:
+		}
+		for r.unproven() && ctx.Err() == nil {
+			if head, err := s.readHead(ctx); err == nil {
+				r.prove(head)
+			}
+			pause(ctx, lookEvery)
+		}
+	}
+}

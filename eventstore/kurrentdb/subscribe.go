@@ -1,0 +1,351 @@
+package kurrentdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+
+	"daybook/eventstore"
+)
+
+const (
+	// markEvery bounds the events examined and not selected between two marks.
+	markEvery = 1000
+	// searchWindow is after how many events the server says how far it is. One
+	// such message is held back until the next, and both are within markEvery.
+	searchWindow = markEvery / 2
+)
+
+// errStopped means the consumer wants no more.
+var errStopped = errors.New("the consumer stopped")
+
+// beyondError is of a position that no event of this log has.
+type beyondError struct{ position, head eventstore.Position }
+
+func (e *beyondError) Error() string {
+	return fmt.Sprintf("position %s is beyond the head %s: it is of another log", e.position, e.head)
+}
+
+// Subscribe implements eventstore.Store. It runs in the goroutine of its
+// consumer. One whose filter asks for the server's own events is told only once
+// that it has caught up.
+func (s *Store) Subscribe(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Item, error] {
+	return func(yield func(eventstore.Item, error) bool) {
+		sub := &subscription{
+			store:     s,
+			selection: newSelection(filter),
+			after:     after,
+			yield:     func(item eventstore.Item) bool { return yield(item, nil) },
+		}
+		if err := sub.run(ctx); err != nil && !errors.Is(err, errStopped) {
+			yield(eventstore.Item{}, err)
+		}
+	}
+}
+
+// subscription is one reader's place in the log. Its only state is the position
+// it has come to; whether it is catching up or live is asked of the ring.
+type subscription struct {
+	store     *Store
+	selection selection
+	yield     func(eventstore.Item) bool
+	after     eventstore.Position
+	skipped   int // events not selected since the last item
+}
+
+func (s *subscription) run(ctx context.Context) error {
+	if err := s.ended(ctx); err != nil {
+		return err
+	}
+	r := s.store.live.join()
+	defer s.store.live.leave()
+	ctx, stop := s.store.untilClosed(ctx)
+	defer stop()
+	if err := s.outlast(ctx, s.begin); err != nil {
+		return err
+	}
+	for {
+		if err := s.outlast(ctx, func(ctx context.Context) error { return s.catchUp(ctx, r) }); err != nil {
+			return err
+		}
+		if err := s.fromRing(ctx, r); err != nil {
+			return err
+		}
+	}
+}
+
+// begin refuses a position of another log.
+func (s *subscription) begin(ctx context.Context) error {
+	head, err := s.store.readHead(ctx)
+	if err != nil || !head.Before(s.after) {
+		return err
+	}
+	// A checkpoint may be the position of an event of the server's own.
+	end, err := call(ctx, s.store.supervisor, endOfLog)
+	if err == nil && end.Before(s.after) {
+		err = &beyondError{position: s.after, head: end}
+	}
+	return err
+}
+
+// outlast repeats what a server that is away has cut off.
+func (s *subscription) outlast(ctx context.Context, what func(context.Context) error) error {
+	for backoff := minBackoff; ; backoff = min(2*backoff, maxBackoff) {
+		before, began := s.after, time.Now()
+		err := what(ctx)
+		if err == nil || errors.Is(err, errStopped) {
+			return err
+		}
+		if err := s.ended(ctx); err != nil {
+			return err
+		}
+		if _, beyond := errors.AsType[*beyondError](err); beyond || !passes(err) {
+			return subscribeError(ctx, err)
+		}
+		if before.Before(s.after) || time.Since(began) > maxBackoff {
+			backoff = minBackoff
+		}
+		s.store.logger.WarnContext(ctx, "a subscription waits for the event store", "after", s.after, "error", err)
+		pause(ctx, backoff)
+	}
+}
+
+// subscribeError is the error of a subscription that cannot go on.
+func subscribeError(ctx context.Context, err error) error {
+	if _, beyond := errors.AsType[*beyondError](err); beyond {
+		return fmt.Errorf("subscribe: %w", err)
+	}
+	return readError(ctx, "subscribe", err)
+}
+
+// ended is the error of a subscription that must end.
+func (s *subscription) ended(ctx context.Context) error {
+	select {
+	case <-s.store.closed:
+		return &eventstore.UnavailableError{Cause: errClosed}
+	default:
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("subscribe: %w", ctx.Err())
+	}
+	return nil
+}
+
+// catchUp reads by a subscription of its own until it is in the ring's reach or
+// the server says that it has caught up, whichever comes first.
+func (s *subscription) catchUp(ctx context.Context, r *ring) error {
+	if err := s.awaitRing(ctx, r); err != nil || s.live(r) {
+		return err
+	}
+	head, err := s.store.readHead(ctx)
+	if err != nil {
+		return err
+	}
+	stream, err := s.store.stream(ctx, s.after, s.selection)
+	if err != nil {
+		return err
+	}
+	defer stream.close()
+	var said eventstore.Position // how far the server says it is; believed when more comes after it
+	for !s.live(r) {
+		m, err := stream.next()
+		if err != nil {
+			return err
+		}
+		switch {
+		case m.event != nil:
+			said = eventstore.Start
+			err = s.examine(m.event)
+		case m.caughtUp:
+			s.pass(head) // all there was when the head was read has been sent
+			if !s.selection.system {
+				return nil
+			}
+			err = s.mark(true)
+		default:
+			if s.after.Before(said) {
+				s.pass(said)
+				err = s.mark(false)
+			}
+			said = m.checkpoint
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// live tells whether this subscription can be served from the ring. One that
+// wants the server's own events, which the ring does not have, cannot.
+func (s *subscription) live(r *ring) bool { return !s.selection.system && r.covers(s.after) }
+
+// awaitRing waits until the ring has begun, so that it cannot begin unnoticed
+// behind a subscription that has caught up.
+func (s *subscription) awaitRing(ctx context.Context, r *ring) error {
+	for {
+		v := r.read(s.after)
+		if v.known || v.err != nil {
+			return v.err
+		}
+		select {
+		case <-v.changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (s *subscription) pass(position eventstore.Position) {
+	if s.after.Before(position) {
+		s.after = position
+	}
+}
+
+// fromRing reads and waits for more, until the ring no longer reaches back to
+// where this subscription is.
+func (s *subscription) fromRing(ctx context.Context, r *ring) error {
+	for told := false; ; {
+		if err := s.ended(ctx); err != nil {
+			return err
+		}
+		v := r.read(s.after)
+		switch {
+		case v.err != nil:
+			return v.err
+		case !v.covered || s.selection.system:
+			return nil
+		case len(v.events) > 0:
+			told = false
+			for i := range v.events {
+				if err := s.examine(&v.events[i]); err != nil {
+					return err
+				}
+			}
+			continue
+		case v.head && !told:
+			told = true
+			if err := s.mark(true); err != nil {
+				return err
+			}
+			continue
+		}
+		select {
+		case <-ctx.Done():
+		case <-v.changed:
+		}
+	}
+}
+
+// examine yields an event if it is selected.
+func (s *subscription) examine(e *eventstore.Recorded) error {
+	s.pass(e.Position)
+	if !s.selection.selects(e) {
+		if s.skipped++; s.skipped >= markEvery {
+			return s.mark(false)
+		}
+		return nil
+	}
+	s.skipped = 0
+	if !s.yield(eventstore.Item{Event: e, Checkpoint: e.Position}) {
+		return errStopped
+	}
+	return nil
+}
+
+func (s *subscription) mark(caughtUp bool) error {
+	s.skipped = 0
+	if !s.yield(eventstore.Item{Checkpoint: s.after, CaughtUp: caughtUp}) {
+		return errStopped
+	}
+	return nil
+}
+
+// untilClosed ends with ctx, or when the store is closed.
+func (s *Store) untilClosed(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-s.closed:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
+// stream is a subscription of the client's.
+type stream struct {
+	inner *esdb.Subscription
+	stop  func()
+}
+
+// message is what a stream yields: an event, a position the server has come to,
+// or the word that the head is reached.
+type message struct {
+	event      *eventstore.Recorded
+	checkpoint eventstore.Position
+	caughtUp   bool
+}
+
+// stream opens a subscription after a position. It lives as long as ctx and the
+// connection it is opened on.
+func (s *Store) stream(ctx context.Context, after eventstore.Position, selected selection) (*stream, error) {
+	options := esdb.SubscribeToAllOptions{
+		From:               esdb.Start{}, // not set, it would be the end
+		MaxSearchWindow:    searchWindow,
+		CheckpointInterval: 1,
+		Filter:             selected.serverFilter(),
+	}
+	if !after.IsStart() {
+		options.From = place(after)
+	}
+	living, stop := context.WithCancel(ctx)
+	inner, err := call(ctx, s.supervisor, func(_ context.Context, client *esdb.Client) (*esdb.Subscription, error) {
+		return client.SubscribeToAll(living, options)
+	})
+	if err != nil {
+		stop()
+		return nil, err
+	}
+	return &stream{inner: inner, stop: stop}, nil
+}
+
+func (s *stream) close() {
+	_ = s.inner.Close() // never fails
+	s.stop()
+}
+
+// next waits for a message.
+func (s *stream) next() (message, error) {
+	return recovered(func() (message, error) {
+		for {
+			switch e := s.inner.Recv(); {
+			case e.SubscriptionDropped != nil:
+				return message{}, dropped(e.SubscriptionDropped.Error)
+			case e.EventAppeared != nil:
+				event, err := incoming(e.EventAppeared.OriginalEvent())
+				return message{event: &event}, err
+			case e.CheckPointReached != nil:
+				return message{checkpoint: eventstore.AtPair(e.CheckPointReached.Commit, e.CheckPointReached.Prepare)}, nil
+			case e.CaughtUp != nil:
+				return message{caughtUp: true}, nil
+			}
+		}
+	})
+}
+
+// errDropped is of a server that ends a subscription without a reason.
+var errDropped = errors.New("the server ended the subscription")
+
+func dropped(err error) error {
+	if errors.Is(err, io.EOF) {
+		return errDropped
+	}
+	return err
+}

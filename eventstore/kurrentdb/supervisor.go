@@ -1,0 +1,209 @@
+package kurrentdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+)
+
+const (
+	minBackoff   = 50 * time.Millisecond
+	maxBackoff   = time.Second
+	probeTimeout = 2 * time.Second
+	closeGrace   = 30 * time.Second
+)
+
+var (
+	errClosed   = errors.New("the store is closed")
+	errReplaced = errors.New("the connection was replaced")
+	errBusy     = errors.New("too many calls in flight")
+	errLooking  = errors.New("no connection yet")
+)
+
+// supervisor keeps one connection in use and replaces it when it is given up.
+type supervisor struct {
+	config   esdb.Configuration
+	logger   *slog.Logger
+	inFlight int
+	wait     time.Duration // for a connection and a slot
+	timeout  time.Duration // of a call
+
+	ctx   context.Context // ends when the store is closed
+	stop  context.CancelFunc
+	ended chan struct{}  // closed when run has returned
+	old   sync.WaitGroup // connections on their way out
+	calls gate           // open until the store is closed
+
+	mu      sync.Mutex
+	current *connection   // nil while there is none
+	lack    error         // why there is none
+	changed chan struct{} // closed when one of them changes
+}
+
+func newSupervisor(config esdb.Configuration, options Options) *supervisor {
+	s := &supervisor{
+		config:   config,
+		logger:   options.Logger,
+		inFlight: options.InFlight,
+		wait:     options.Wait,
+		timeout:  defaultTimeout,
+		ended:    make(chan struct{}),
+		lack:     errLooking,
+		changed:  make(chan struct{}),
+	}
+	if config.DefaultDeadline != nil {
+		s.timeout = *config.DefaultDeadline
+	}
+	// The supervisor tries again and again, with its own pauses.
+	s.config.MaxDiscoverAttempts, s.config.DiscoveryInterval = 1, 0
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	return s
+}
+
+// run is the only one who connects, so there is never more than one attempt.
+func (s *supervisor) run() {
+	defer close(s.ended)
+	defer s.old.Wait()
+	for backoff := minBackoff; ; backoff = min(2*backoff, maxBackoff) {
+		began := time.Now()
+		c, err := dial(s.ctx, s.config, s.inFlight, s.logger)
+		if err == nil {
+			s.publish(c, nil)
+			err = s.watch(c)
+			s.old.Go(func() { c.close(closeGrace) })
+		}
+		if s.ctx.Err() != nil {
+			s.publish(nil, errClosed)
+			return
+		}
+		s.publish(nil, err)
+		if time.Since(began) > maxBackoff {
+			backoff = minBackoff
+		}
+		s.logger.Warn("no connection to the event store", "error", err)
+		pause(s.ctx, backoff/2+rand.N(backoff))
+	}
+}
+
+func (s *supervisor) publish(c *connection, lack error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.current, s.lack = c, lack
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// watch returns why a connection is given up. One on which calls got no answer
+// is asked a small question; a connection that is cut silently is found out so,
+// long before its keepalive is.
+func (s *supervisor) watch(c *connection) error {
+	for {
+		select {
+		case <-c.ctx.Done():
+			return context.Cause(c.ctx)
+		case <-s.ctx.Done():
+			return errClosed
+		case <-c.doubt:
+			ctx, cancel := context.WithTimeout(c.ctx, probeTimeout)
+			_, err := guard(ctx, c, endOfLog)
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				c.drop(fmt.Errorf("no answer within %s: %w", probeTimeout, err))
+			}
+			cancel()
+		}
+	}
+}
+
+// take returns a connection with a slot in it, or the reason why there is none
+// in time.
+func (s *supervisor) take(ctx context.Context) (*connection, error) {
+	timer := time.NewTimer(s.wait)
+	defer timer.Stop()
+	for {
+		s.mu.Lock()
+		c, lack, changed := s.current, s.lack, s.changed
+		s.mu.Unlock()
+		if c == nil {
+			select {
+			case <-changed:
+				continue
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			case <-s.ctx.Done():
+				return nil, errClosed
+			case <-timer.C:
+				return nil, lack
+			}
+		}
+		select {
+		case c.slots <- struct{}{}:
+			if c.ctx.Err() == nil && c.inside.enter() {
+				return c, nil
+			}
+			<-c.slots
+		case <-c.ctx.Done():
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-timer.C:
+			return nil, errBusy
+		}
+		select { // given up: wait for the next one
+		case <-changed:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-timer.C:
+			return nil, lack
+		}
+	}
+}
+
+// first waits for the first connection, or for the reason why there will be none.
+func (s *supervisor) first(ctx context.Context) error {
+	for {
+		s.mu.Lock()
+		c, lack, changed := s.current, s.lack, s.changed
+		s.mu.Unlock()
+		if c != nil {
+			return nil
+		}
+		if _, hopeless := diagnosis(lack); hopeless {
+			return lack
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return lack
+		}
+	}
+}
+
+// close lets calls finish until ctx ends, and cuts off those that have not.
+func (s *supervisor) close(ctx context.Context) error {
+	if err := s.calls.shut(ctx); err != nil {
+		s.stop()
+		return err
+	}
+	s.stop()
+	select {
+	case <-s.ended:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// pause waits; it is over early when ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
