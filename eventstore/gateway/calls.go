@@ -107,9 +107,7 @@ func header(ctx context.Context, name string) string {
 // is the end of the call, not of the server.
 func (s *Server) finish(ctx context.Context, method string, panicked any, err error) error {
 	if panicked != nil {
-		err = fmt.Errorf("panic: %v", panicked)
-		s.logger.ErrorContext(ctx, "gateway: a call panicked", "method", method, "connection", header(ctx, "connection-name"),
-			"panic", panicked, "stack", string(debug.Stack()))
+		err = s.panicked(ctx, method, panicked)
 	}
 	if err == nil {
 		return nil
@@ -129,6 +127,14 @@ func (s *Server) finish(ctx context.Context, method string, panicked any, err er
 		}
 	}
 	return told
+}
+
+// panicked logs a panic, with the stack of the goroutine it is called on, and is
+// the error of its call.
+func (s *Server) panicked(ctx context.Context, method string, value any) error {
+	s.logger.ErrorContext(ctx, "gateway: a call panicked", "method", method, "connection", header(ctx, "connection-name"),
+		"panic", value, "stack", string(debug.Stack()))
+	return fmt.Errorf("panic: %v", value)
 }
 
 // untilClosing is a context that ends with the call and when the server is to

@@ -124,7 +124,7 @@ func failureOfAppend(err error) *failure {
 		return duplicate(e)
 	}
 	if e, ok := errors.AsType[*eventstore.TooLargeError](err); ok {
-		if e.What == "bytes" || e.What == "events" {
+		if isOfAppend(e) {
 			return fail(codes.InvalidArgument, e.Error(), trailerException, appendTooLarge, trailerMaxAppend, strconv.Itoa(e.Limit))
 		}
 		return fail(codes.InvalidArgument, e.Error())
@@ -135,6 +135,9 @@ func failureOfAppend(err error) *failure {
 	return nil
 }
 
+// isOfAppend tells whether the append as a whole is too large, not a name in it.
+func isOfAppend(e *eventstore.TooLargeError) bool { return e.What == "bytes" || e.What == "events" }
+
 func duplicate(e *eventstore.DuplicateEventError) *failure {
 	f := fail(codes.AlreadyExists, e.Error())
 	info := &errdetails.ErrorInfo{Reason: reasonDuplicate, Metadata: map[string]string{"event-id": e.ID.String()}}
@@ -142,4 +145,9 @@ func duplicate(e *eventstore.DuplicateEventError) *failure {
 		f.status = detailed
 	}
 	return f
+}
+
+func missingMetadata() *failure {
+	return fail(codes.InvalidArgument, "an event needs a type and a content type",
+		trailerException, missingProperty, trailerRequired, metaType+","+metaContentType)
 }

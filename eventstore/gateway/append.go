@@ -1,0 +1,335 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"github.com/google/uuid"
+
+	"daybook/eventstore"
+)
+
+// Append implements Streams. It answers only when it has the whole request: a
+// client that is answered earlier loses the answer.
+func (s *Server) Append(stream streams.Streams_AppendServer) error {
+	var asked appendRequest
+	var refused error
+	for first := true; ; first = false {
+		req, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if refused == nil {
+			refused = asked.take(req, first)
+		}
+		if refused != nil {
+			asked.events = nil // what else comes is thrown away
+		}
+	}
+	if refused != nil {
+		return refused
+	}
+	if asked.stream == "" {
+		return invalid("the append has no options")
+	}
+	result, err := s.append(stream.Context(), asked)
+	if conflict, ok := errors.AsType[*eventstore.ConflictError](err); ok {
+		return stream.SendAndClose(conflicted(asked.expected, conflict.Actual))
+	}
+	if err != nil {
+		return err
+	}
+	return stream.SendAndClose(appended(result))
+}
+
+// appendRequest is an append as it comes in.
+type appendRequest struct {
+	stream   string
+	expected eventstore.Expected
+	events   []eventstore.Event
+	size     int
+}
+
+func (a *appendRequest) take(req *streams.AppendReq, first bool) (err error) {
+	switch content := req.GetContent().(type) {
+	case *streams.AppendReq_Options_:
+		if !first {
+			return invalid("the options of an append come once, and first")
+		}
+		if a.stream, err = parseStream(content.Options.GetStreamIdentifier()); err != nil {
+			return err
+		}
+		a.expected, err = parseExpected(content.Options.GetExpectedStreamRevision())
+		return err
+	case *streams.AppendReq_ProposedMessage_:
+		return a.add(content.ProposedMessage)
+	default:
+		return invalid("neither options nor an event")
+	}
+}
+
+// proposed is an event to append, on any method.
+type proposed interface {
+	GetId() *shared.UUID
+	GetMetadata() map[string]string
+	GetCustomMetadata() []byte
+	GetData() []byte
+}
+
+// add takes one event, unless the append is over a limit with it: then it need
+// not be held.
+func (a *appendRequest) add(message proposed) error {
+	e, err := parseEvent(message)
+	if err != nil {
+		return err
+	}
+	a.events = append(a.events, e)
+	a.size += e.Size()
+	if a.size > eventstore.MaxAppendBytes {
+		return &eventstore.TooLargeError{What: "bytes", Size: a.size, Limit: eventstore.MaxAppendBytes}
+	}
+	if len(a.events) > eventstore.MaxAppendEvents {
+		return &eventstore.TooLargeError{What: "events", Size: len(a.events), Limit: eventstore.MaxAppendEvents}
+	}
+	return nil
+}
+
+func parseEvent(message proposed) (e eventstore.Event, err error) {
+	if e.ID, err = parseID(message.GetId()); err != nil {
+		return e, err
+	}
+	content := eventstore.Content{Data: message.GetData(), Meta: message.GetCustomMetadata()}
+	var typed, named bool
+	e.Type, named = message.GetMetadata()[metaType]
+	content.Type, typed = message.GetMetadata()[metaContentType]
+	if !named || !typed {
+		return e, missingMetadata()
+	}
+	if e.Data, e.Meta, err = eventstore.Wrap(content); err != nil {
+		return e, invalid("content of type %q: %v", content.Type, err)
+	}
+	return e, nil
+}
+
+// parseExpected reads what a writer expects of the stream, on any method.
+func parseExpected(option any) (eventstore.Expected, error) {
+	switch option := option.(type) {
+	case *streams.AppendReq_Options_Revision:
+		return exactly(option.Revision)
+	case *streams.DeleteReq_Options_Revision:
+		return exactly(option.Revision)
+	case *streams.TombstoneReq_Options_Revision:
+		return exactly(option.Revision)
+	case *streams.BatchAppendReq_Options_StreamPosition:
+		return exactly(option.StreamPosition)
+	case *streams.AppendReq_Options_NoStream, *streams.DeleteReq_Options_NoStream,
+		*streams.TombstoneReq_Options_NoStream, *streams.BatchAppendReq_Options_NoStream:
+		return eventstore.NoStream, nil
+	case *streams.AppendReq_Options_Any, *streams.DeleteReq_Options_Any,
+		*streams.TombstoneReq_Options_Any, *streams.BatchAppendReq_Options_Any:
+		return eventstore.Any, nil
+	case *streams.AppendReq_Options_StreamExists, *streams.DeleteReq_Options_StreamExists,
+		*streams.TombstoneReq_Options_StreamExists, *streams.BatchAppendReq_Options_StreamExists:
+		return eventstore.StreamExists, nil
+	default:
+		return 0, invalid("the expected revision is missing")
+	}
+}
+
+func exactly(revision uint64) (eventstore.Expected, error) {
+	switch {
+	case revision == endRevision:
+		return eventstore.NoStream, nil
+	case revision > math.MaxInt64:
+		return 0, invalid("expected revision %d", revision)
+	}
+	return eventstore.AtRevision(int64(revision)), nil
+}
+
+// append appends what the caller may append. A result without a position is of
+// an append of nothing to a stream without events.
+func (s *Server) append(ctx context.Context, a appendRequest) (eventstore.Result, error) {
+	if err := s.mayWrite(ctx, a.stream, a.events); err != nil {
+		return eventstore.Result{}, err
+	}
+	m, err := s.metadata(ctx, a.stream)
+	if err != nil {
+		return eventstore.Result{}, err
+	}
+	switch {
+	case len(a.events) == 0:
+		return s.appendNothing(ctx, a, m)
+	case m.isDeleted():
+		return s.appendAnew(ctx, a)
+	}
+	result, err := s.store.Append(ctx, a.stream, a.expected, a.events)
+	if a.expected == eventstore.NoStream && m.truncateBefore > 0 && isRefused(err) {
+		return s.begunAnew(ctx, a, m.truncateBefore, err)
+	}
+	if err == nil {
+		s.cached.changed(a.stream)
+	}
+	return result, s.withActual(ctx, a.stream, err)
+}
+
+// appendNothing succeeds if the expectation holds.
+func (s *Server) appendNothing(ctx context.Context, a appendRequest, m streamMetadata) (eventstore.Result, error) {
+	last, err := s.checkExpected(ctx, a.stream, a.expected, m)
+	return eventstore.Result{Revision: last.Revision, Position: last.Position}, err
+}
+
+// checkExpected is nil if a stream is as expected, and returns its last event,
+// with revision -1 if there is none. A stream that was deleted is no stream; if
+// its revision is known, that is as good.
+func (s *Server) checkExpected(ctx context.Context, stream string, expected eventstore.Expected, m streamMetadata) (eventstore.Recorded, error) {
+	last, err := s.lastEvent(ctx, stream)
+	if _, missing := errors.AsType[*eventstore.NotFoundError](err); missing {
+		last, err = eventstore.Recorded{Revision: -1}, nil
+	}
+	switch {
+	case err != nil:
+		return last, err
+	case m.isDeleted() && expected == eventstore.StreamExists:
+		return last, &eventstore.DeletedError{Stream: stream}
+	case expected == eventstore.Any || int64(expected) == last.Revision,
+		expected == eventstore.StreamExists && last.Revision >= 0,
+		expected == eventstore.NoStream && m.isDeleted():
+		return last, nil
+	}
+	return last, &eventstore.ConflictError{Stream: stream, Expected: expected, Actual: last.Revision}
+}
+
+// anewAttempts bounds how often a deleted stream is begun anew when others do so
+// at the same time.
+const anewAttempts = 5
+
+// appendAnew appends to a stream that was deleted: it goes on with its old
+// numbers, and shows what is new.
+func (s *Server) appendAnew(ctx context.Context, a appendRequest) (eventstore.Result, error) {
+	var conflict *eventstore.ConflictError
+	for range anewAttempts {
+		m, err := s.readMetadata(ctx, metastreamPrefix+a.stream)
+		if err != nil {
+			return eventstore.Result{}, err
+		}
+		s.cached.drop(a.stream)
+		if !m.isDeleted() {
+			return s.append(ctx, a)
+		}
+		last, err := s.checkExpected(ctx, a.stream, a.expected, m)
+		if err != nil {
+			return eventstore.Result{}, err
+		}
+		_, err = s.writeTruncateBefore(ctx, a.stream, m, last.Revision+1, a.beginning())
+		if err == nil {
+			expected := a.expected
+			if expected == eventstore.NoStream {
+				expected = eventstore.AtRevision(last.Revision)
+			}
+			result, err := s.store.Append(ctx, a.stream, expected, a.events)
+			return result, s.withActual(ctx, a.stream, err)
+		}
+		if !errors.As(err, &conflict) {
+			return eventstore.Result{}, err
+		}
+	}
+	return eventstore.Result{}, fmt.Errorf("begin %s anew: %w", a.stream, &eventstore.UnavailableError{Cause: conflict})
+}
+
+// beginning is the id of the metadata by which the append begins its stream anew.
+func (a appendRequest) beginning() uuid.UUID {
+	return uuid.NewSHA1(a.events[0].ID, []byte(metadataType))
+}
+
+// begunAnew answers an append that was refused with this error, if it was the one
+// that began the stream anew, at this revision: it is recorded, or was cut off
+// after the metadata.
+func (s *Server) begunAnew(ctx context.Context, a appendRequest, at int64, refused error) (eventstore.Result, error) {
+	i, result := 0, eventstore.Result{Replayed: true}
+	for e, err := range s.store.ReadStream(ctx, a.stream, at, len(a.events)) {
+		if err != nil || e.ID != a.events[i].ID {
+			return eventstore.Result{}, refused
+		}
+		i, result.Revision, result.Position = i+1, e.Revision, e.Position
+	}
+	if i == len(a.events) {
+		return result, nil
+	}
+	if e, err := s.lastEvent(ctx, metastreamPrefix+a.stream); i > 0 || err != nil || e.ID != a.beginning() {
+		return eventstore.Result{}, refused
+	}
+	return s.store.Append(ctx, a.stream, eventstore.AtRevision(at-1), a.events)
+}
+
+// isRefused tells whether an append was refused for what the stream holds.
+func isRefused(err error) bool {
+	_, conflict := errors.AsType[*eventstore.ConflictError](err)
+	_, duplicate := errors.AsType[*eventstore.DuplicateEventError](err)
+	return conflict || duplicate
+}
+
+// withActual adds the stream's revision to a conflict where the engine does not tell.
+func (s *Server) withActual(ctx context.Context, stream string, err error) error {
+	conflict, ok := errors.AsType[*eventstore.ConflictError](err)
+	if !ok || conflict.Actual != eventstore.UnknownRevision {
+		return err
+	}
+	last, readErr := s.lastRevision(ctx, stream)
+	if readErr != nil {
+		return errors.Join(err, readErr)
+	}
+	return &eventstore.ConflictError{Stream: conflict.Stream, Expected: conflict.Expected, Actual: last}
+}
+
+// appended is the answer of an append that succeeded.
+func appended(result eventstore.Result) *streams.AppendResp {
+	success := &streams.AppendResp_Success{}
+	if result.Position.IsStart() {
+		success.CurrentRevisionOption = &streams.AppendResp_Success_NoStream{NoStream: &shared.Empty{}}
+		success.PositionOption = &streams.AppendResp_Success_NoPosition{NoPosition: &shared.Empty{}}
+	} else {
+		commit, prepare := result.Position.Pair()
+		success.CurrentRevisionOption = &streams.AppendResp_Success_CurrentRevision{CurrentRevision: uint64(result.Revision)}
+		success.PositionOption = &streams.AppendResp_Success_Position{
+			Position: &streams.AppendResp_Position{CommitPosition: commit, PreparePosition: prepare},
+		}
+	}
+	return &streams.AppendResp{Result: &streams.AppendResp_Success_{Success: success}}
+}
+
+// conflicted is the answer of an append to a stream that was not as expected, in
+// the fields of old clients too.
+func conflicted(expected eventstore.Expected, actual int64) *streams.AppendResp {
+	empty := &shared.Empty{}
+	wrong := &streams.AppendResp_WrongExpectedVersion{
+		CurrentRevisionOption_20_6_0: &streams.AppendResp_WrongExpectedVersion_CurrentRevision_20_6_0{CurrentRevision_20_6_0: uint64(actual)},
+		CurrentRevisionOption:        &streams.AppendResp_WrongExpectedVersion_CurrentRevision{CurrentRevision: uint64(actual)},
+	}
+	if actual < 0 {
+		wrong.CurrentRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_NoStream_20_6_0{NoStream_20_6_0: empty}
+		wrong.CurrentRevisionOption = &streams.AppendResp_WrongExpectedVersion_CurrentNoStream{CurrentNoStream: empty}
+	}
+	switch expected {
+	case eventstore.Any:
+		wrong.ExpectedRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_Any_20_6_0{Any_20_6_0: empty}
+		wrong.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedAny{ExpectedAny: empty}
+	case eventstore.StreamExists:
+		wrong.ExpectedRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_StreamExists_20_6_0{StreamExists_20_6_0: empty}
+		wrong.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedStreamExists{ExpectedStreamExists: empty}
+	case eventstore.NoStream: // for which old clients have the number -1 only
+		wrong.ExpectedRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_ExpectedRevision_20_6_0{ExpectedRevision_20_6_0: endRevision}
+		wrong.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedNoStream{ExpectedNoStream: empty}
+	default:
+		wrong.ExpectedRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_ExpectedRevision_20_6_0{ExpectedRevision_20_6_0: uint64(expected)}
+		wrong.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedRevision{ExpectedRevision: uint64(expected)}
+	}
+	return &streams.AppendResp{Result: &streams.AppendResp_WrongExpectedVersion_{WrongExpectedVersion: wrong}}
+}

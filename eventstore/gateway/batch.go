@@ -1,0 +1,237 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"github.com/google/uuid"
+	"golang.org/x/sync/semaphore"
+	"google.golang.org/grpc/codes"
+
+	"daybook/eventstore"
+)
+
+const (
+	// What one call may have under way: appends whose last frame is still to come,
+	// and bytes that were handed to the log. With more of the first the call is
+	// ended, with more of the second it is read no further for the time being.
+	batchUnfinished = 32
+	batchInFlight   = 16 << 20
+	batchAppendCost = 64 << 10 // bytes that the smallest append counts
+
+	// batchDeadline is how long an append may take whose client does not say.
+	batchDeadline = 10 * time.Second
+)
+
+// BatchAppend implements Streams: many appends over one call, each answered when
+// it is done, in whatever order.
+func (s *Server) BatchAppend(stream streams.Streams_BatchAppendServer) error {
+	ctx, cancel := s.untilClosing(stream.Context())
+	defer cancel()
+	b := &batch{
+		server:     s,
+		stream:     stream,
+		unfinished: make(map[uuid.UUID]*batchAppend),
+		expired:    make(chan uuid.UUID),
+		inFlight:   semaphore.NewWeighted(batchInFlight),
+	}
+	err := b.run(ctx)
+	for id, a := range b.unfinished {
+		b.forget(id, a)
+	}
+	b.appends.Wait()
+	return err
+}
+
+// batch is one call of BatchAppend. Frames are handled by one goroutine, which
+// alone knows the unfinished appends.
+type batch struct {
+	server     *Server
+	stream     streams.Streams_BatchAppendServer
+	unfinished map[uuid.UUID]*batchAppend
+	expired    chan uuid.UUID // unfinished appends whose deadline has passed
+
+	inFlight *semaphore.Weighted
+	appends  sync.WaitGroup
+	sending  sync.Mutex
+}
+
+// batchAppend is an append as its frames come in. One that was answered already
+// is kept until its last frame, and what comes of it is thrown away.
+type batchAppend struct {
+	appendRequest
+	correlation *shared.UUID
+	options     *streams.BatchAppendReq_Options
+	deadline    time.Time
+	timer       *time.Timer // nil unless it waits for more frames
+	answered    bool
+}
+
+// run takes frames until the client has sent its last.
+func (b *batch) run(ctx context.Context) error {
+	frames, ended := make(chan *streams.BatchAppendReq), make(chan error, 1)
+	go func() {
+		for {
+			frame, err := b.stream.Recv()
+			if err != nil {
+				ended <- err
+				return
+			}
+			select {
+			case frames <- frame:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	for {
+		select {
+		case frame := <-frames:
+			if err := b.take(ctx, frame); err != nil {
+				return err
+			}
+		case id := <-b.expired:
+			if a, ok := b.unfinished[id]; ok {
+				b.refuse(a, context.DeadlineExceeded)
+			}
+		case err := <-ended:
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// take handles a frame; an error ends the call.
+func (b *batch) take(ctx context.Context, frame *streams.BatchAppendReq) error {
+	id, err := parseID(frame.GetCorrelationId())
+	if err != nil {
+		return err // there is nobody to answer
+	}
+	a, known := b.unfinished[id]
+	if !known {
+		a = b.begin(frame)
+	}
+	for _, message := range frame.GetProposedMessages() {
+		if a.answered {
+			break
+		}
+		if err := a.add(message); err != nil {
+			b.refuse(a, err)
+		}
+	}
+	if !frame.GetIsFinal() {
+		return b.keep(ctx, id, a)
+	}
+	b.forget(id, a)
+	if a.answered {
+		return nil
+	}
+	return b.start(ctx, a)
+}
+
+func (b *batch) begin(frame *streams.BatchAppendReq) *batchAppend {
+	options := frame.GetOptions()
+	a := &batchAppend{correlation: frame.GetCorrelationId(), options: options, deadline: b.deadline(options)}
+	var err error
+	if a.stream, err = parseStream(options.GetStreamIdentifier()); err == nil {
+		a.expected, err = parseExpected(options.GetExpectedStreamPosition())
+	}
+	if err != nil {
+		b.refuse(a, err)
+	}
+	return a
+}
+
+func (b *batch) deadline(options *streams.BatchAppendReq_Options) time.Time {
+	switch deadline := options.GetDeadlineOption().(type) {
+	case *streams.BatchAppendReq_Options_Deadline:
+		return b.server.now().Add(deadline.Deadline.AsDuration())
+	case *streams.BatchAppendReq_Options_Deadline_21_10_0:
+		return deadline.Deadline_21_10_0.AsTime()
+	default:
+		return b.server.now().Add(batchDeadline)
+	}
+}
+
+// keep waits for more frames of an append, until its deadline.
+func (b *batch) keep(ctx context.Context, id uuid.UUID, a *batchAppend) error {
+	if _, known := b.unfinished[id]; known {
+		return nil
+	}
+	if len(b.unfinished) == batchUnfinished {
+		return fail(codes.ResourceExhausted, "too many appends whose last frame is missing")
+	}
+	b.unfinished[id] = a
+	a.timer = time.AfterFunc(a.deadline.Sub(b.server.now()), func() {
+		select {
+		case b.expired <- id:
+		case <-ctx.Done():
+		}
+	})
+	return nil
+}
+
+func (b *batch) forget(id uuid.UUID, a *batchAppend) {
+	delete(b.unfinished, id)
+	if a.timer != nil {
+		a.timer.Stop()
+	}
+}
+
+// refuse answers an append that was not handed to the log.
+func (b *batch) refuse(a *batchAppend, err error) {
+	if a.answered {
+		return
+	}
+	a.answered, a.events = true, nil
+	b.answer(a, eventstore.Result{}, err)
+}
+
+// start hands an append to the log, as soon as there is room for it.
+func (b *batch) start(ctx context.Context, a *batchAppend) error {
+	cost := int64(max(a.size, batchAppendCost))
+	if err := b.inFlight.Acquire(ctx, cost); err != nil {
+		return err
+	}
+	b.appends.Go(func() {
+		defer b.inFlight.Release(cost)
+		// Not the context that ends with closing: what was begun is finished.
+		ctx, cancel := context.WithDeadline(b.stream.Context(), a.deadline)
+		defer cancel()
+		result, err := b.append(ctx, a)
+		b.answer(a, result, err)
+	})
+	return nil
+}
+
+func (b *batch) append(ctx context.Context, a *batchAppend) (result eventstore.Result, err error) {
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			err = b.server.panicked(ctx, streams.Streams_BatchAppend_FullMethodName, panicked)
+		}
+	}()
+	return b.server.append(ctx, a.appendRequest)
+}
+
+func (b *batch) answer(a *batchAppend, result eventstore.Result, err error) {
+	resp := &streams.BatchAppendResp{CorrelationId: a.correlation, StreamIdentifier: a.options.GetStreamIdentifier()}
+	repeatExpected(resp, a.options)
+	if err == nil {
+		resp.Result = &streams.BatchAppendResp_Success_{Success: batchSuccess(result)}
+	} else {
+		resp.Result = &streams.BatchAppendResp_Error{Error: batchError(a.stream, err)}
+		b.server.logger.Debug("gateway: an append failed", "stream", a.stream, "error", err)
+	}
+	b.sending.Lock()
+	defer b.sending.Unlock()
+	_ = b.stream.Send(resp) // fails only if the call has ended, which run hears of
+}

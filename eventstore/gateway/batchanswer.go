@@ -1,0 +1,96 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/emptypb"
+
+	"daybook/eventstore"
+)
+
+// repeatExpected repeats in the answer what the append expected.
+func repeatExpected(resp *streams.BatchAppendResp, options *streams.BatchAppendReq_Options) {
+	switch expected := options.GetExpectedStreamPosition().(type) {
+	case *streams.BatchAppendReq_Options_StreamPosition:
+		resp.ExpectedStreamPosition = &streams.BatchAppendResp_StreamPosition{StreamPosition: expected.StreamPosition}
+	case *streams.BatchAppendReq_Options_NoStream:
+		resp.ExpectedStreamPosition = &streams.BatchAppendResp_NoStream{NoStream: &emptypb.Empty{}}
+	case *streams.BatchAppendReq_Options_Any:
+		resp.ExpectedStreamPosition = &streams.BatchAppendResp_Any{Any: &emptypb.Empty{}}
+	case *streams.BatchAppendReq_Options_StreamExists:
+		resp.ExpectedStreamPosition = &streams.BatchAppendResp_StreamExists{StreamExists: &emptypb.Empty{}}
+	}
+}
+
+func batchSuccess(result eventstore.Result) *streams.BatchAppendResp_Success {
+	if result.Position.IsStart() {
+		return &streams.BatchAppendResp_Success{
+			CurrentRevisionOption: &streams.BatchAppendResp_Success_NoStream{NoStream: &emptypb.Empty{}},
+			PositionOption:        &streams.BatchAppendResp_Success_NoPosition{NoPosition: &emptypb.Empty{}},
+		}
+	}
+	commit, prepare := result.Position.Pair()
+	return &streams.BatchAppendResp_Success{
+		CurrentRevisionOption: &streams.BatchAppendResp_Success_CurrentRevision{CurrentRevision: uint64(result.Revision)},
+		PositionOption: &streams.BatchAppendResp_Success_Position{
+			Position: &shared.AllStreamPosition{CommitPosition: commit, PreparePosition: prepare},
+		},
+	}
+}
+
+// batchError says an error in the terms of this method, where the detail is what
+// clients tell errors apart by.
+func batchError(stream string, err error) *rpcstatus.Status {
+	told := failureOf(err)
+	code, detail := told.status.Code(), proto.Message(&shared.Unknown{})
+	conflict, isConflict := errors.AsType[*eventstore.ConflictError](err)
+	tooLarge, isTooLarge := errors.AsType[*eventstore.TooLargeError](err)
+	_, isDeleted := errors.AsType[*eventstore.DeletedError](err)
+	_, isUnknown := errors.AsType[*eventstore.OutcomeUnknownError](err)
+	switch {
+	case isConflict:
+		code, detail = codes.AlreadyExists, wrongVersionDetail(conflict)
+	case isDeleted:
+		code, detail = codes.NotFound, &shared.StreamDeleted{StreamIdentifier: streamID(stream)}
+	case isTooLarge && isOfAppend(tooLarge):
+		detail = &shared.MaximumAppendSizeExceeded{MaxAppendSize: uint32(tooLarge.Limit)}
+	case code == codes.PermissionDenied:
+		detail = &shared.AccessDenied{}
+	case isUnknown || errors.Is(err, context.DeadlineExceeded):
+		code, detail = codes.DeadlineExceeded, &shared.Timeout{}
+	case code == codes.InvalidArgument || code == codes.AlreadyExists:
+		detail = &shared.BadRequest{Message: told.Error()}
+	}
+	answer := &rpcstatus.Status{Code: int32(code), Message: told.Error()}
+	if packed, err := anypb.New(detail); err == nil {
+		answer.Details = []*anypb.Any{packed}
+	}
+	return answer
+}
+
+func wrongVersionDetail(conflict *eventstore.ConflictError) *shared.WrongExpectedVersion {
+	detail := &shared.WrongExpectedVersion{
+		CurrentStreamRevisionOption: &shared.WrongExpectedVersion_CurrentStreamRevision{CurrentStreamRevision: uint64(conflict.Actual)},
+	}
+	if conflict.Actual < 0 {
+		detail.CurrentStreamRevisionOption = &shared.WrongExpectedVersion_CurrentNoStream{CurrentNoStream: &emptypb.Empty{}}
+	}
+	switch conflict.Expected {
+	case eventstore.Any:
+		detail.ExpectedStreamPositionOption = &shared.WrongExpectedVersion_ExpectedAny{ExpectedAny: &emptypb.Empty{}}
+	case eventstore.StreamExists:
+		detail.ExpectedStreamPositionOption = &shared.WrongExpectedVersion_ExpectedStreamExists{ExpectedStreamExists: &emptypb.Empty{}}
+	case eventstore.NoStream:
+		detail.ExpectedStreamPositionOption = &shared.WrongExpectedVersion_ExpectedNoStream{ExpectedNoStream: &emptypb.Empty{}}
+	default:
+		detail.ExpectedStreamPositionOption = &shared.WrongExpectedVersion_ExpectedStreamPosition{ExpectedStreamPosition: uint64(conflict.Expected)}
+	}
+	return detail
+}

@@ -1,0 +1,128 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"github.com/google/uuid"
+
+	"daybook/eventstore"
+)
+
+// deleteAttempts bounds how often the metadata is written anew when others write
+// it at the same time.
+const deleteAttempts = 5
+
+// Delete implements Streams: the stream is shown no more, and may be begun anew.
+func (s *Server) Delete(ctx context.Context, req *streams.DeleteReq) (*streams.DeleteResp, error) {
+	options := req.GetOptions()
+	stream, expected, err := parseDelete(options.GetStreamIdentifier(), options.GetExpectedStreamRevision())
+	if err != nil {
+		return nil, err
+	}
+	if err := s.mayDelete(ctx, stream); err != nil {
+		return nil, err
+	}
+	if _, ok := isMetastream(stream); ok {
+		return nil, invalid("stream %s: metadata is not deleted, it is written anew", stream)
+	}
+	at, err := s.softDelete(ctx, stream, expected)
+	if err != nil {
+		return nil, err
+	}
+	commit, prepare := at.Pair()
+	return &streams.DeleteResp{PositionOption: &streams.DeleteResp_Position_{
+		Position: &streams.DeleteResp_Position{CommitPosition: commit, PreparePosition: prepare},
+	}}, nil
+}
+
+// Tombstone implements Streams: the stream is ended for good.
+func (s *Server) Tombstone(ctx context.Context, req *streams.TombstoneReq) (*streams.TombstoneResp, error) {
+	options := req.GetOptions()
+	stream, expected, err := parseDelete(options.GetStreamIdentifier(), options.GetExpectedStreamRevision())
+	if err != nil {
+		return nil, err
+	}
+	if err := s.mayDelete(ctx, stream); err != nil {
+		return nil, err
+	}
+	at, err := s.tombstone(ctx, stream, expected)
+	if err != nil {
+		return nil, err
+	}
+	commit, prepare := at.Pair()
+	return &streams.TombstoneResp{PositionOption: &streams.TombstoneResp_Position_{
+		Position: &streams.TombstoneResp_Position{CommitPosition: commit, PreparePosition: prepare},
+	}}, nil
+}
+
+func parseDelete(id *shared.StreamIdentifier, option any) (stream string, expected eventstore.Expected, err error) {
+	if stream, err = parseStream(id); err != nil {
+		return "", 0, err
+	}
+	expected, err = parseExpected(option)
+	return stream, expected, err
+}
+
+// mayDelete is nil if the caller may delete the stream.
+func (s *Server) mayDelete(ctx context.Context, stream string) error {
+	if err := s.protected(stream, ""); err != nil {
+		return err
+	}
+	return s.authorize(ctx, stream, toDelete)
+}
+
+// softDelete hides all of a stream. An append between the check of its revision
+// and the writing of its metadata is hidden with the rest.
+func (s *Server) softDelete(ctx context.Context, stream string, expected eventstore.Expected) (eventstore.Position, error) {
+	var conflict *eventstore.ConflictError
+	for range deleteAttempts {
+		m, err := s.readMetadata(ctx, metastreamPrefix+stream)
+		if err != nil {
+			return eventstore.Start, err
+		}
+		if _, err := s.checkExpected(ctx, stream, expected, m); err != nil {
+			return eventstore.Start, err
+		}
+		result, err := s.writeTruncateBefore(ctx, stream, m, softDeleted, uuid.New())
+		if !errors.As(err, &conflict) {
+			return result.Position, err
+		}
+	}
+	return eventstore.Start, fmt.Errorf("delete %s: %w", stream, &eventstore.UnavailableError{Cause: conflict})
+}
+
+// writeTruncateBefore writes a stream's metadata with another $tb.
+func (s *Server) writeTruncateBefore(ctx context.Context, stream string, m streamMetadata, first int64, id uuid.UUID) (eventstore.Result, error) {
+	document, err := m.withTruncateBefore(first)
+	if err != nil {
+		return eventstore.Result{}, fmt.Errorf("metadata of %s: %w", stream, err)
+	}
+	event := eventstore.Event{ID: id, Type: metadataType, Data: document}
+	result, err := s.store.Append(ctx, metastreamPrefix+stream, eventstore.AtRevision(m.revision), []eventstore.Event{event})
+	s.cached.drop(stream)
+	return result, err
+}
+
+func (s *Server) tombstone(ctx context.Context, stream string, expected eventstore.Expected) (eventstore.Position, error) {
+	m, err := s.metadata(ctx, stream)
+	if err != nil {
+		return eventstore.Start, err
+	}
+	if m.isDeleted() {
+		last, err := s.checkExpected(ctx, stream, expected, m)
+		if err != nil {
+			return eventstore.Start, err
+		}
+		if expected == eventstore.NoStream {
+			expected = eventstore.AtRevision(last.Revision)
+		}
+	}
+	event := eventstore.Event{ID: uuid.New(), Type: eventstore.TombstoneType, Data: []byte(`{}`)}
+	result, err := s.store.Append(ctx, stream, expected, []eventstore.Event{event})
+	s.cached.changed(stream)
+	return result.Position, s.withActual(ctx, stream, err)
+}
