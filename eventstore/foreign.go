@@ -23,10 +23,11 @@ type envelope struct {
 	Foreign foreign `json:"$foreign"`
 }
 
+// foreign tells a member that is missing, and so no envelope, from an empty one.
 type foreign struct {
-	Type string `json:"content_type"`
-	Data []byte `json:"data"` // base64
-	Meta []byte `json:"metadata,omitempty"`
+	Type *string `json:"content_type"`
+	Data *[]byte `json:"data"` // base64
+	Meta []byte  `json:"metadata,omitempty"`
 }
 
 var envelopeStart = []byte(`{"$foreign":`)
@@ -39,19 +40,21 @@ func Wrap(c Content) (data, meta []byte, err error) {
 	if plain && !bytes.HasPrefix(c.Data, envelopeStart) {
 		return c.Data, c.Meta, nil
 	}
-	data, err = json.Marshal(envelope{foreign{Type: c.Type, Data: c.Data, Meta: c.Meta}})
+	data, err = json.Marshal(envelope{foreign{Type: &c.Type, Data: &c.Data, Meta: c.Meta}})
 	if err != nil {
 		return nil, nil, fmt.Errorf("wrap content of type %q: %w", c.Type, err)
 	}
 	return data, nil, nil
 }
 
-// Unwrap returns the content that Wrap was given, byte for byte.
+// Unwrap returns the content that Wrap was given, byte for byte. An event that
+// Wrap did not make is content itself, whatever it looks like.
 func Unwrap(e Event) Content {
-	if bytes.HasPrefix(e.Data, envelopeStart) {
+	if bytes.HasPrefix(e.Data, envelopeStart) && len(e.Meta) == 0 {
 		var held envelope
-		if err := json.Unmarshal(e.Data, &held, json.RejectUnknownMembers(true)); err == nil {
-			return Content{Type: held.Foreign.Type, Data: held.Foreign.Data, Meta: held.Foreign.Meta}
+		err := json.Unmarshal(e.Data, &held, json.RejectUnknownMembers(true))
+		if in := held.Foreign; err == nil && in.Type != nil && in.Data != nil {
+			return Content{Type: *in.Type, Data: *in.Data, Meta: in.Meta}
 		}
 	}
 	return Content{Type: JSONContent, Data: e.Data, Meta: e.Meta}
