@@ -124,8 +124,13 @@ func longBackwards(l *log) {
 		if err := same(l.collect(l.ReadStreamBackwards(l.ctx, stream, eventstore.LastRevision, limit)), want); err != nil {
 			l.Errorf("the stream, limit %d: %v", limit, err)
 		}
-		if err := same(l.readBackwards(eventstore.End, eventstore.Filter{}, limit), want); err != nil {
-			l.Errorf("the log, limit %d: %v", limit, err)
+		for _, filter := range []eventstore.Filter{{}, {TypePrefixes: []string{"suite."}}} {
+			if err := same(l.readBackwards(eventstore.End, filter, limit), want); err != nil {
+				l.Errorf("the log, filter %v, limit %d: %v", filter, limit, err)
+			}
+			if err := same(latest(l.readFiltered(l.start, filter, 0), limit), want); err != nil {
+				l.Errorf("the log forwards, filter %v: %v", filter, err)
+			}
 		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"iter"
 	"strings"
-	"sync/atomic"
 
 	"daybook/eventstore"
 )
@@ -113,11 +112,10 @@ func commitsLateBackwards(e *engine) {
 	}
 }
 
-// lagsBackwards: every third read does not see the latest event.
+// lagsBackwards: no read sees the latest event.
 func lagsBackwards(e *engine) {
-	var reads atomic.Int64
 	e.readAllBackwards = func(ctx context.Context, before eventstore.Position, filter eventstore.Filter, limit int) iter.Seq2[eventstore.Recorded, error] {
-		if head, _ := e.sound.Head(ctx); reads.Add(1)%3 == 0 && before == eventstore.End {
+		if head, _ := e.sound.Head(ctx); before == eventstore.End {
 			before = head
 		}
 		return e.sound.ReadAllBackwards(ctx, before, filter, limit)
