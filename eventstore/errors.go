@@ -37,7 +37,9 @@ type NotFoundError struct{ Stream string }
 
 func (e *NotFoundError) Error() string { return fmt.Sprintf("stream %s: not found", e.Stream) }
 
-// DeletedError means the stream was deleted for good and takes no more events.
+// DeletedError means a tombstone ended the stream for good: it takes no more
+// events, and is read in the log only. An append that was recorded before is
+// answered so too.
 type DeletedError struct{ Stream string }
 
 func (e *DeletedError) Error() string { return fmt.Sprintf("stream %s: deleted", e.Stream) }
@@ -54,7 +56,7 @@ func (e *TooLargeError) Error() string {
 
 // InvalidError means an append can never be accepted as it is: no events, an
 // empty stream or type name, a nil id, the same id twice, bytes that are not
-// JSON. Nothing was appended.
+// JSON, events after a tombstone. Nothing was appended.
 type InvalidError struct{ Reason string }
 
 func (e *InvalidError) Error() string { return "append refused: " + e.Reason }
