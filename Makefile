@@ -12,7 +12,7 @@ CC_FOUND := $(shell command -v $$(go env CC 2>/dev/null) 2>/dev/null)
 RACE     := $(if $(CC_FOUND),-race,)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test check fmt bench import clean
+.PHONY: help demo build test interop check fmt bench import clean
 
 help: ## list these targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,12 @@ build: ## build bin/daybook
 test: ## run all tests, with the race detector where there is a C compiler
 	@$(if $(RACE),:,echo "no C compiler found: running without the race detector")
 	$(if $(RACE),CGO_ENABLED=1 )go test $(RACE) -timeout 4m ./...
+
+interop: ## test the gateway with the official clients, for Go and Node.js; installs them first
+	@command -v node >/dev/null && command -v npm >/dev/null || { echo "install Node.js 20 or newer, with npm, first"; exit 1; }
+	cd eventstore/gateway/interop/kurrentdb && go mod download
+	cd eventstore/gateway/interop/node && npm ci --ignore-scripts --no-audit --no-fund
+	DAYBOOK_INTEROP=all go test ./eventstore/gateway/interop/ -v -count=1 -timeout 15m
 
 check: ## lint, vet, format and modules; the first run builds the linter
 	@unformatted=$$(gofmt -l .) && if [ -n "$$unformatted" ]; then echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; fi

@@ -1,0 +1,212 @@
+// Package interop_test has the official clients of EventStoreDB and KurrentDB
+// work with the gateway as their users do.
+//
+// Each client runs the same scenarios, told apart by name: the EventStoreDB
+// client for Go in this process, the KurrentDB client for Go from the module in
+// kurrentdb, and the two for Node.js from node. What is not installed is
+// skipped; make interop installs it, and with DAYBOOK_INTEROP=all its absence is
+// a failure. What the gateway must do beyond what clients can see is tested in
+// its own package.
+package interop_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"daybook/eventstore"
+	"daybook/eventstore/memory"
+	"daybook/eventstore/postgres"
+	"daybook/internal/pgtest"
+)
+
+// wanted are the scenarios that each client must pass. The list is written out
+// so that none can be lost unnoticed, in any of the three languages.
+var wanted = strings.Fields(`
+	append-any append-no-stream append-stream-exists append-exact-revision append-wrong-revision
+	append-repeated append-json-and-binary append-many append-too-large
+	read-forwards read-backwards read-missing read-all-forwards read-all-backwards read-links
+	delete-and-append-again delete-wrong-revision tombstone
+	metadata metadata-max-count metadata-max-age metadata-truncate-before
+	subscribe-from-start subscribe-from-revision subscribe-from-end subscribe-missing subscribe-links
+	subscribe-deleted subscribe-all subscribe-all-type-prefix subscribe-all-type-regex
+	subscribe-all-stream-prefix subscribe-all-stream-regex
+	persistent-ack persistent-retry-and-skip persistent-park-and-replay persistent-consumers
+	persistent-links persistent-all persistent-manage persistent-errors
+	connect-seeds connect-discover credentials credentials-of-a-call credentials-wrong credentials-none
+	access-by-list access-denied
+`)
+
+// wantedOfKurrentDB are those that only the newer clients can know.
+var wantedOfKurrentDB = append(slices.Clone(wanted), "caught-up-says-where")
+
+// clientMax is how long one client may take for all its scenarios. Each program
+// has a limit for each scenario, and names the one that goes over it.
+const clientMax = 3 * time.Minute
+
+func TestOfficialClients(t *testing.T) {
+	t.Parallel()
+	clients := map[string]func(*testing.T, addresses){
+		"go-v4":           runHere,
+		"go-kurrentdb":    runGoKurrentDB,
+		"node-eventstore": func(t *testing.T, at addresses) { runNode(t, at, "eventstore", wanted) },
+		"node-kurrentdb":  func(t *testing.T, at addresses) { runNode(t, at, "kurrentdb", wantedOfKurrentDB) },
+	}
+	engines := map[string]func(*testing.T) eventstore.Store{"memory": inMemory, "postgres": inPostgres}
+	for engine, open := range engines {
+		for client, run := range clients {
+			t.Run(engine+"/"+client, func(t *testing.T) {
+				t.Parallel()
+				run(t, serve(t, open(t)))
+			})
+		}
+	}
+}
+
+func inMemory(*testing.T) eventstore.Store { return memory.New() }
+
+func inPostgres(t *testing.T) eventstore.Store {
+	t.Helper()
+	pool := pgtest.New(t)
+	if err := postgres.Migrate(t.Context(), pool); err != nil {
+		t.Fatal(err)
+	}
+	store, err := postgres.Open(t.Context(), pool, postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 10*time.Second)
+		defer cancel()
+		if err := store.Close(ctx); err != nil {
+			t.Errorf("close the store: %v", err)
+		}
+	})
+	return store
+}
+
+// runHere runs the client that this test is linked with.
+func runHere(t *testing.T, at addresses) {
+	list := scenarios()
+	names := make([]string, len(list))
+	for i, s := range list {
+		names[i] = s.name
+	}
+	if !slices.Equal(names, wanted) {
+		t.Errorf("the scenarios are %q, want %q", names, wanted)
+	}
+	runScenarios(t, at, list)
+}
+
+func runGoKurrentDB(t *testing.T, at addresses) {
+	program := filepath.Join(t.TempDir(), "kurrentdb.test")
+	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-o", program, ".")
+	build.Dir = "kurrentdb"
+	build.Env = append(os.Environ(), "GOPROXY=off", "GOWORK=off") // installing is for make interop
+	if out, err := build.CombinedOutput(); err != nil {
+		if bytes.Contains(out, []byte("GOPROXY=off")) {
+			missing(t, "the Go modules of the KurrentDB client")
+		}
+		t.Fatalf("build the scenarios: %v\n%s", err, out)
+	}
+	runProgram(t, at, wantedOfKurrentDB, exec.CommandContext(t.Context(), program, "-test.v", "-test.run", "^TestScenarios$"))
+}
+
+func runNode(t *testing.T, at addresses, client string, want []string) {
+	node, err := exec.LookPath("node")
+	if err != nil {
+		missing(t, "Node.js")
+	}
+	if _, err := os.Stat("node/node_modules/.package-lock.json"); err != nil {
+		missing(t, "the npm packages of the clients")
+	}
+	run := exec.CommandContext(t.Context(), node, "--test-reporter=tap", "--test-force-exit", "run.js")
+	run.Dir = "node"
+	run.Env = append(os.Environ(), "CLIENT="+client)
+	runProgram(t, at, want, run)
+}
+
+// missing ends the test of a client that is not there.
+func missing(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("DAYBOOK_INTEROP") == "all" {
+		t.Fatalf("not installed: %s; DAYBOOK_INTEROP=all wants every client", what)
+	}
+	t.Skipf("not installed: %s; make interop installs it and runs this test", what)
+}
+
+// runProgram runs another process with a client in it, and wants of it a line
+// that tells of success for each scenario.
+func runProgram(t *testing.T, at addresses, want []string, program *exec.Cmd) {
+	t.Helper()
+	if program.Env == nil {
+		program.Env = os.Environ()
+	}
+	program.Env = append(program.Env,
+		"GATEWAY="+at.Plain, "GATEWAY_SEEDS="+at.Seeds, "GATEWAY_DISCOVER="+at.Discover, "GATEWAY_SECURE="+at.Secure,
+	)
+	var out bytes.Buffer
+	program.Stdout, program.Stderr = &out, &out
+	program.WaitDelay = 5 * time.Second
+	if err := program.Start(); err != nil {
+		t.Fatalf("start the client: %v", err)
+	}
+	overdue := time.AfterFunc(clientMax, func() { _ = program.Process.Kill() })
+	ended := program.Wait()
+	overdue.Stop()
+
+	passed := passedIn(out.String())
+	for _, name := range want {
+		t.Run(name, func(t *testing.T) {
+			if !slices.Contains(passed, name) {
+				t.Error("not passed, or not run; see what the client printed")
+			}
+		})
+	}
+	for _, name := range passed {
+		if !slices.Contains(want, name) {
+			t.Errorf("scenario %s is not in the list", name)
+		}
+	}
+	if ended != nil || t.Failed() {
+		t.Errorf("the client ended with %v and printed:\n%s", ended, out.String())
+	}
+}
+
+// passLine is what go test -v and the test runner of Node.js print of a scenario
+// that has passed; what was skipped has not.
+var passLine = regexp.MustCompile(`(?m)^(?:    --- PASS: TestScenarios/(\S+) \(.*\)|ok \d+ - (\S+))$`)
+
+func passedIn(output string) []string {
+	var names []string
+	for _, match := range passLine.FindAllStringSubmatch(output, -1) {
+		names = append(names, match[1]+match[2])
+	}
+	return names
+}
+
+func TestOnlyWhatPassedIsTakenAsPassed(t *testing.T) {
+	t.Parallel()
+	got := passedIn(`=== RUN   TestScenarios/a
+    --- PASS: TestScenarios/a (0.01s)
+    --- FAIL: TestScenarios/b (0.01s)
+    --- SKIP: TestScenarios/c (0.00s)
+--- FAIL: TestScenarios (0.02s)
+TAP version 13
+# Subtest: d
+ok 1 - d
+not ok 2 - e
+ok 3 - f # SKIP
+# ok 4 - g
+`)
+	if want := []string{"a", "d"}; !slices.Equal(got, want) {
+		t.Errorf("passed %q, want %q", got, want)
+	}
+}

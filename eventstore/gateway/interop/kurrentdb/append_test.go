@@ -1,0 +1,174 @@
+// Code generated from ../append_test.go by go test -update. DO NOT EDIT.
+
+package kurrentdb_test
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/kurrent-io/KurrentDB-Client-Go/kurrentdb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+func appending() []scenario {
+	return []scenario{
+		{"append-any", appendAny},
+		{"append-no-stream", appendNoStream},
+		{"append-stream-exists", appendStreamExists},
+		{"append-exact-revision", appendExactRevision},
+		{"append-wrong-revision", appendWrongRevision},
+		{"append-repeated", appendRepeated},
+		{"append-json-and-binary", appendJSONAndBinary},
+		{"append-many", appendMany},
+		{"append-too-large", appendTooLarge},
+	}
+}
+
+func appendAny(t *testing.T, s *session) {
+	wantWritten(t, s.append(t, s.name, kurrentdb.Any{}, events("a", 1)...), 0)
+	wantWritten(t, s.append(t, s.name, kurrentdb.Any{}, events("a", 2)...), 2)
+}
+
+func appendNoStream(t *testing.T, s *session) {
+	wantWritten(t, s.append(t, s.name, kurrentdb.NoStream{}, events("a", 2)...), 1)
+}
+
+func appendStreamExists(t *testing.T, s *session) {
+	s.append(t, s.name, kurrentdb.NoStream{}, events("a", 1)...)
+	wantWritten(t, s.append(t, s.name, kurrentdb.StreamExists{}, events("a", 1)...), 1)
+}
+
+func appendExactRevision(t *testing.T, s *session) {
+	s.append(t, s.name, kurrentdb.NoStream{}, events("a", 1)...)
+	wantWritten(t, s.append(t, s.name, kurrentdb.Revision(0), events("a", 2)...), 2)
+	wantWritten(t, s.append(t, s.name, kurrentdb.Revision(2), events("a", 1)...), 3)
+}
+
+func appendWrongRevision(t *testing.T, s *session) {
+	s.append(t, s.name, kurrentdb.NoStream{}, events("a", 1)...)
+	for _, test := range []struct {
+		stream   string
+		expected kurrentdb.StreamState
+		says     string
+	}{
+		{s.name, kurrentdb.NoStream{}, "expecting 'no_stream' but got '0'"},
+		{s.name, kurrentdb.Revision(7), "expecting '7' but got '0'"},
+		{s.name + "-missing", kurrentdb.Revision(0), "expecting '0' but got 'no_stream'"},
+		{s.name + "-missing", kurrentdb.StreamExists{}, "expecting 'stream_exists' but got 'no_stream'"},
+	} {
+		options := kurrentdb.AppendToStreamOptions{StreamState: test.expected}
+		_, err := s.AppendToStream(s.ctx, test.stream, options, events("a", 1)...)
+		wantCode(t, test.says, err, kurrentdb.ErrorCodeWrongExpectedVersion)
+		if !strings.Contains(err.Error(), test.says) {
+			t.Errorf("append expecting %#v: %v, want one that says %s", test.expected, err, test.says)
+		}
+	}
+	wantRevisions(t, s.read(t, s.name, kurrentdb.ReadStreamOptions{}, everything), 0)
+}
+
+// appendRepeated appends the same events again, as after a lost answer.
+func appendRepeated(t *testing.T, s *session) {
+	first, second := events("a", 2), events("a", 2)
+	for _, step := range []struct {
+		expected kurrentdb.StreamState
+		events   []kurrentdb.EventData
+		last     uint64
+	}{
+		{kurrentdb.NoStream{}, first, 1},
+		{kurrentdb.Revision(1), second, 3},
+		{kurrentdb.NoStream{}, first, 1}, // and now in the past
+		{kurrentdb.Any{}, second, 3},
+	} {
+		wantWritten(t, s.append(t, s.name, step.expected, step.events...), step.last)
+		wantWritten(t, s.append(t, s.name, step.expected, step.events...), step.last)
+	}
+	wantRevisions(t, s.read(t, s.name, kurrentdb.ReadStreamOptions{}, everything), 0, 1, 2, 3)
+}
+
+func appendJSONAndBinary(t *testing.T, s *session) {
+	sent := []kurrentdb.EventData{
+		{ContentType: kurrentdb.ContentTypeJson, Data: []byte(`{"b": 1,  "a": [2]}`), Metadata: []byte(`{"who": "me"}`)},
+		{ContentType: kurrentdb.ContentTypeJson, Data: []byte(`{"no": "metadata"}`)},
+		{ContentType: kurrentdb.ContentTypeJson, Data: []byte(`[1, "two"]`), Metadata: []byte(`{"not": "an object"}`)},
+		{ContentType: kurrentdb.ContentTypeBinary, Data: []byte{0, 1, 0xfe, 0xff}, Metadata: []byte{0xff, 0}},
+		{ContentType: kurrentdb.ContentTypeBinary, Data: []byte(`{"binary": "nevertheless"}`)},
+		{ContentType: kurrentdb.ContentTypeBinary},
+	}
+	for i := range sent {
+		sent[i].EventID, sent[i].EventType = uuid.New(), "content"
+	}
+	written := s.append(t, s.name, kurrentdb.NoStream{}, sent...)
+
+	got := s.read(t, s.name, kurrentdb.ReadStreamOptions{}, everything)
+	if len(got) != len(sent) {
+		t.Fatalf("%d events, want %d", len(got), len(sent))
+	}
+	for i, resolved := range got {
+		wantRecorded(t, s.name, resolved.Event, sent[i])
+	}
+	if last := got[len(got)-1].Event.Position; last != position(written) {
+		t.Errorf("last event at %v, the append said %v", last, position(written))
+	}
+}
+
+func wantRecorded(t *testing.T, stream string, got *kurrentdb.RecordedEvent, sent kurrentdb.EventData) {
+	t.Helper()
+	contentType := map[kurrentdb.ContentType]string{
+		kurrentdb.ContentTypeJson:   "application/json",
+		kurrentdb.ContentTypeBinary: "application/octet-stream",
+	}[sent.ContentType]
+	if got.StreamID != stream || got.EventID != sent.EventID || got.EventType != sent.EventType || got.ContentType != contentType {
+		t.Errorf("got %+v, want %+v in %s", got, sent, stream)
+	}
+	if !bytes.Equal(got.Data, sent.Data) || !bytes.Equal(got.UserMetadata, sent.Metadata) {
+		t.Errorf("got data %q, metadata %q, want %q, %q", got.Data, got.UserMetadata, sent.Data, sent.Metadata)
+	}
+	if got.CreatedDate.Year() < 2020 {
+		t.Errorf("created %v", got.CreatedDate)
+	}
+}
+
+func appendMany(t *testing.T, s *session) {
+	sent := events("many", 2_000)
+	for i := range sent {
+		sent[i].Metadata = []byte(`{"filler": "` + strings.Repeat("x", 300) + `"}`)
+	}
+	wantWritten(t, s.append(t, s.name, kurrentdb.NoStream{}, sent...), 1_999)
+	for i, got := range s.read(t, s.name, kurrentdb.ReadStreamOptions{}, everything) {
+		if got.Event.EventID != sent[i].EventID || got.Event.EventNumber != uint64(i) {
+			t.Fatalf("event %d is %s at %d, want %s", i, got.Event.EventID, got.Event.EventNumber, sent[i].EventID)
+		}
+	}
+}
+
+// appendTooLarge goes over the limit with one event, and with several.
+func appendTooLarge(t *testing.T, s *session) {
+	large := func(size int) kurrentdb.EventData {
+		return kurrentdb.EventData{EventID: uuid.New(), EventType: "large", ContentType: kurrentdb.ContentTypeBinary, Data: make([]byte, size)}
+	}
+	for _, sent := range [][]kurrentdb.EventData{
+		{large(2 << 20)},
+		{large(600 << 10), large(600 << 10)},
+	} {
+		_, err := s.AppendToStream(s.ctx, s.name, kurrentdb.AppendToStreamOptions{StreamState: kurrentdb.Any{}}, sent...)
+		found, ok := errors.AsType[*kurrentdb.Error](err)
+		if !ok || status.Code(found.Err()) != codes.InvalidArgument {
+			t.Fatalf("append of %d events that are too large: %v, want an invalid argument", len(sent), err)
+		}
+	}
+	wantWritten(t, s.append(t, s.name, kurrentdb.NoStream{}, events("small", 1)...), 0)
+}
+
+func wantWritten(t *testing.T, got *kurrentdb.WriteResult, revision uint64) {
+	t.Helper()
+	if got.NextExpectedVersion != revision {
+		t.Errorf("append ends at revision %d, want %d", got.NextExpectedVersion, revision)
+	}
+	if got.CommitPosition == 0 || got.PreparePosition == 0 {
+		t.Errorf("append without a position: %+v", got)
+	}
+}

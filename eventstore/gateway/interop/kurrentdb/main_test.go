@@ -1,0 +1,45 @@
+// Package kurrentdb_test runs the scenarios of the interop test with the
+// KurrentDB client, in a module of its own: it cannot be linked into one binary
+// with the EventStoreDB client. It is started by the test of the folder above,
+// which has a gateway for it.
+package kurrentdb_test
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"github.com/kurrent-io/KurrentDB-Client-Go/kurrentdb"
+)
+
+func TestScenarios(t *testing.T) {
+	at := addresses{
+		Plain:    os.Getenv("GATEWAY"),
+		Seeds:    os.Getenv("GATEWAY_SEEDS"),
+		Discover: os.Getenv("GATEWAY_DISCOVER"),
+		Secure:   os.Getenv("GATEWAY_SECURE"),
+	}
+	if at.Plain == "" {
+		t.Skip("no GATEWAY: this is run by the test of the folder above")
+	}
+	runScenarios(t, at, append(scenarios(), scenario{"caught-up-says-where", caughtUpSaysWhere}))
+}
+
+// caughtUpSaysWhere is about what the clients before KurrentDB do not tell.
+func caughtUpSaysWhere(t *testing.T, s *session) {
+	last := s.append(t, s.name, kurrentdb.NoStream{}, events("a", 3)...)
+	isCaughtUp := func(e *kurrentdb.SubscriptionEvent) bool { return e.CaughtUp != nil }
+
+	sub := s.subscribe(t, kurrentdb.SubscribeToStreamOptions{From: kurrentdb.Revision(1)})
+	wantNext(t, sub, place{s.name, 2})
+	mark := next(t, sub, "being caught up", isCaughtUp).CaughtUp
+	if mark.StreamRevision == nil || *mark.StreamRevision != 2 || time.Since(mark.Date).Abs() > time.Hour {
+		t.Errorf("caught up with the stream: %+v, want revision 2 and the time", mark)
+	}
+
+	all := s.subscribeToAll(t, kurrentdb.SubscribeToAllOptions{From: kurrentdb.End{}})
+	mark = next(t, all, "being caught up", isCaughtUp).CaughtUp
+	if mark.Position == nil || mark.Position.Commit < last.CommitPosition || time.Since(mark.Date).Abs() > time.Hour {
+		t.Errorf("caught up with $all: %+v, want a position from %v on, and the time", mark, position(last))
+	}
+}
