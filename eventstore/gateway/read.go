@@ -211,7 +211,7 @@ func (s *Server) sendWithBounds(ctx context.Context, r readRequest, w *eventWrit
 func (s *Server) subscribe(ctx context.Context, r readRequest, w *eventWriter) error {
 	ctx, cancel := s.untilClosing(ctx)
 	defer cancel()
-	items, err := s.items(ctx, r)
+	items, err := s.items(ctx, &r)
 	if err != nil {
 		return err
 	}
@@ -233,8 +233,9 @@ func (s *Server) subscribe(ctx context.Context, r readRequest, w *eventWriter) e
 	return ctx.Err()
 }
 
-// items is what a subscription yields, once it is known that it can begin.
-func (s *Server) items(ctx context.Context, r readRequest) (_ iter.Seq2[eventstore.Item, error], err error) {
+// items is what a subscription yields, once it is known that it can begin; the
+// end it may begin at is put into the request.
+func (s *Server) items(ctx context.Context, r *readRequest) (_ iter.Seq2[eventstore.Item, error], err error) {
 	if r.stream != "" {
 		last, err := s.lastRevision(ctx, r.stream)
 		if err != nil {
