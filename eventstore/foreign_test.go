@@ -52,7 +52,8 @@ func foreignBytes() *rapid.Generator[[]byte] {
 		rapid.SliceOfN(rapid.Byte(), 0, 200),
 		object,
 		rapid.SampledFrom([][]byte{
-			{}, []byte(" "), []byte("null"), []byte("[]"), []byte(`"text"`), []byte("{"), []byte("{}"), []byte(" {}\n"), []byte("{} {}"),
+			{},
+			[]byte(" "), []byte("null"), []byte("[]"), []byte(`"text"`), []byte("{"), []byte("{}"), []byte(" {}\n"), []byte("{} {}"),
 			[]byte(`{"$foreign":`), []byte(`{"$foreign":1}`), []byte(`{"$foreign":{}}`), []byte(` {"$foreign":{}}`), []byte(`{"$foreign" :{}}`),
 			[]byte(`{"$foreign":{"content_type":"a","data":"AA=="}}`), []byte(`{"$foreign":{"content_type":"a","data":"AA=="},"more":1}`),
 			[]byte(`{"a":1,"a":2}`), []byte(`{"a":"\ud800"}`), []byte("{\"a\":\"\xff\"}"), []byte("\xef\xbb\xbf{}"),

@@ -146,7 +146,10 @@ func leaksBackwards(e *engine) {
 			events := make(chan eventstore.Recorded)
 			go func() {
 				defer close(events)
-				for r := range e.sound.ReadAllBackwards(ctx, before, filter, limit) {
+				for r, err := range e.sound.ReadAllBackwards(ctx, before, filter, limit) {
+					if err != nil {
+						return
+					}
 					events <- r
 				}
 			}()
