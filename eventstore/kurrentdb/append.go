@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"sync"
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/google/uuid"
 
 	"daybook/eventstore"
 )
@@ -18,7 +20,7 @@ import (
 // its revision is the highest there is.
 //
 // Replayed is right whenever it matters: false means that the log holds at this
-// place what was given, byte for byte. Only where two writers give the same
+// place what was given, byte for byte. Only where two programs give the same
 // bytes under the same ids at the same moment, both may be told that they added
 // them.
 func (s *Store) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
@@ -32,6 +34,11 @@ func (s *Store) Append(ctx context.Context, stream string, expected eventstore.E
 	if err != nil {
 		return eventstore.Result{}, err
 	}
+	done, err := s.turns.take(ctx, events[0].ID)
+	if err != nil {
+		return eventstore.Result{}, fmt.Errorf("append to %s: %w", stream, err)
+	}
+	defer done()
 	if s.known.clear() { // what an earlier append left unknown may be in the log by now
 		if _, err := s.readHead(ctx); err != nil {
 			s.known.blur()
@@ -119,10 +126,17 @@ func adding(stream string, expected eventstore.Expected, sent []esdb.EventData) 
 			return eventstore.Result{}, err
 		}
 		result, err := readBack(ctx, client, stream, written.NextExpectedVersion, sent)
-		if err != nil {
+		switch {
+		case err == nil:
+			return result, nil
+		case judge(err) == deleted || judge(err) == missing: // meanwhile; nobody will decide on it any more
+			return eventstore.Result{
+				Revision: int64(written.NextExpectedVersion), //nolint:gosec // the server's revisions are below int64's end
+				Position: eventstore.AtPair(written.CommitPosition, written.PreparePosition),
+			}, nil
+		default:
 			return eventstore.Result{}, &notRead{err}
 		}
-		return result, nil
 	}
 }
 
@@ -182,5 +196,37 @@ func revision(expected eventstore.Expected) esdb.ExpectedRevision {
 		return esdb.StreamExists{}
 	default:
 		return esdb.Revision(uint64(expected)) //nolint:gosec // CheckAppend lets no other negative through
+	}
+}
+
+// turns lets appends that begin with the same event id go one after the other,
+// so that the later ones know what the first has done.
+type turns struct {
+	mu    sync.Mutex
+	taken map[uuid.UUID]chan struct{} // closed when the turn is over
+}
+
+// take waits for a turn, and returns what ends it.
+func (t *turns) take(ctx context.Context, id uuid.UUID) (done func(), err error) {
+	for {
+		t.mu.Lock()
+		before, taken := t.taken[id]
+		if !taken {
+			mine := make(chan struct{})
+			t.taken[id] = mine
+			t.mu.Unlock()
+			return func() {
+				t.mu.Lock()
+				delete(t.taken, id)
+				t.mu.Unlock()
+				close(mine)
+			}, nil
+		}
+		t.mu.Unlock()
+		select {
+		case <-before:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
 }

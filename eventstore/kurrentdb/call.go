@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 )
@@ -23,6 +25,9 @@ type noAnswer struct{ cause error }
 
 func (e *noAnswer) Error() string { return fmt.Sprintf("no answer: %v", e.cause) }
 func (e *noAnswer) Unwrap() error { return e.cause }
+
+// clockSkew is how much earlier than here a deadline may be over at the server.
+const clockSkew = 50 * time.Millisecond
 
 var errTimeout = errors.New("the call's time is over")
 
@@ -74,6 +79,9 @@ func run[T any](ctx context.Context, c *connection, release func(), op operation
 		defer c.inside.leave()
 		defer release()
 		value, err := recovered(func() (T, error) { return op(ctx, c.client) })
+		if errors.Is(err, io.EOF) && overdue(ctx) { // it was not the server that ended it
+			err = &noAnswer{why(ctx, c)}
+		}
 		answers <- answer{value, err}
 	}()
 	select {
@@ -90,12 +98,23 @@ func run[T any](ctx context.Context, c *connection, release func(), op operation
 	}
 }
 
+// overdue tells whether a context has ended, or does so any moment: the server
+// knows its deadline and may be the first to act on it.
+func overdue(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && time.Until(deadline) < clockSkew
+}
+
 // why tells why a call's context has ended.
 func why(ctx context.Context, c *connection) error {
-	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) || c.ctx.Err() == nil {
+	switch cause := context.Cause(ctx); {
+	case cause == nil:
+		return context.DeadlineExceeded
+	case errors.Is(cause, context.Canceled) && c.ctx.Err() != nil:
+		return context.Cause(c.ctx)
+	default:
 		return cause
 	}
-	return context.Cause(c.ctx)
 }
 
 // recovered makes an error of a panic: of the one that breaks a call off, and of

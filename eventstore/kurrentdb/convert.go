@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 
@@ -94,16 +95,20 @@ func (s selection) selects(e *eventstore.Recorded) bool {
 }
 
 // serverFilter is the selection as the server is asked for it. It may let more
-// through; selects is asked again of what comes.
+// through; selects is asked again of what comes. The server takes no empty
+// prefix, and none that is not text, which no name can have.
 func (s selection) serverFilter() *esdb.SubscriptionFilter {
+	kind, prefixes := esdb.EventFilterType, s.filter.TypePrefixes
+	if len(s.filter.StreamPrefixes) > 0 {
+		kind, prefixes = esdb.StreamFilterType, s.filter.StreamPrefixes
+	}
+	prefixes = slices.DeleteFunc(slices.Clone(prefixes), func(p string) bool { return !utf8.ValidString(p) })
 	switch {
-	case slices.Contains(s.filter.TypePrefixes, "") || slices.Contains(s.filter.StreamPrefixes, ""):
-		return &esdb.SubscriptionFilter{Type: esdb.EventFilterType, Regex: "."} // the server takes no empty prefix
-	case len(s.filter.TypePrefixes) > 0:
-		return &esdb.SubscriptionFilter{Type: esdb.EventFilterType, Prefixes: s.filter.TypePrefixes}
-	case len(s.filter.StreamPrefixes) > 0:
-		return &esdb.SubscriptionFilter{Type: esdb.StreamFilterType, Prefixes: s.filter.StreamPrefixes}
-	default:
+	case slices.Contains(prefixes, "") && s.system:
+		return &esdb.SubscriptionFilter{Type: esdb.EventFilterType, Regex: "."}
+	case slices.Contains(prefixes, "") || len(prefixes) == 0:
 		return &esdb.SubscriptionFilter{Type: esdb.EventFilterType, Regex: `^([^$]|\$streamDeleted$)`}
+	default:
+		return &esdb.SubscriptionFilter{Type: kind, Prefixes: prefixes}
 	}
 }

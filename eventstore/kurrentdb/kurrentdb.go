@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/google/uuid"
 
 	"daybook/eventstore"
 )
@@ -47,6 +48,7 @@ type Store struct {
 	supervisor *supervisor
 	live       live
 	known      horizon
+	turns      turns
 	closed     chan struct{} // ends subscriptions
 	close      sync.Once
 }
@@ -81,6 +83,7 @@ func Open(ctx context.Context, address string, options Options) (*Store, error) 
 	s := &Store{
 		logger:     options.Logger,
 		supervisor: newSupervisor(*config, options),
+		turns:      turns{taken: make(map[uuid.UUID]chan struct{})},
 		closed:     make(chan struct{}),
 	}
 	s.live.store = s

@@ -26,6 +26,7 @@ type Option func(*promises)
 type promises struct {
 	contiguous bool
 	logWideIDs bool
+	loneEnds   bool
 	patience   time.Duration
 }
 
@@ -36,6 +37,10 @@ func Contiguous() Option { return func(p *promises) { p.contiguous = true } }
 // refuse one that is recorded in another stream. EventStoreDB knows those of the
 // stream only.
 func LogWideIDs() Option { return func(p *promises) { p.logWideIDs = true } }
+
+// LoneTombstones is for engines that end a stream only by an append of nothing
+// else, as EventStoreDB does.
+func LoneTombstones() Option { return func(p *promises) { p.loneEnds = true } }
 
 // Patience bounds each rule, so that an engine that hangs fails instead; it is
 // a minute where nothing is said.

@@ -1,0 +1,113 @@
+package kurrentdb_test
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	"daybook/eventstore"
+	"daybook/eventstore/gateway"
+	"daybook/eventstore/kurrentdb"
+	"daybook/eventstore/memory"
+	"daybook/eventstore/postgres"
+	"daybook/eventstore/storetest"
+	"daybook/internal/pgtest"
+)
+
+func TestOverMemory(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) eventstore.Store {
+		return open(t, address(serve(t, memory.New(), "127.0.0.1:0")))
+	}, storetest.Contiguous(), storetest.LogWideIDs(), storetest.LoneTombstones())
+}
+
+func TestOverPostgres(t *testing.T) {
+	pool := pgtest.New(t)
+	if err := postgres.Migrate(t.Context(), pool); err != nil {
+		t.Fatal(err)
+	}
+	log, err := postgres.Open(t.Context(), pool, postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeIn(t, log.Close) })
+	store := open(t, address(serve(t, log, "127.0.0.1:0")))
+	storetest.Run(t, func(*testing.T) eventstore.Store { return store }, storetest.Contiguous(), storetest.LogWideIDs(), storetest.LoneTombstones())
+}
+
+// A server of one's own choice: EventStoreDB, KurrentDB, with TLS and users or
+// without. Nobody else may write to it meanwhile.
+func TestOverServer(t *testing.T) {
+	url := os.Getenv("KURRENTDB_URL")
+	if url == "" {
+		t.Skip("KURRENTDB_URL names no server, such as esdb://admin:changeit@localhost:2113?tlsVerifyCert=false")
+	}
+	store := open(t, url)
+	storetest.Run(t, func(*testing.T) eventstore.Store { return store }, storetest.LoneTombstones())
+}
+
+// serve has a gateway over a log until the test ends.
+func serve(t *testing.T, log eventstore.Store, at string) *node {
+	t.Helper()
+	n := &node{t: t, log: log, at: at}
+	n.start()
+	t.Cleanup(n.kill)
+	return n
+}
+
+// node is a gateway that can be killed and started again at the same place.
+type node struct {
+	t       *testing.T
+	log     eventstore.Store
+	at      string
+	gateway *gateway.Server
+}
+
+func (n *node) start() {
+	n.t.Helper()
+	server, err := gateway.New(n.log, gateway.Options{})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	listener, err := (&net.ListenConfig{}).Listen(context.WithoutCancel(n.t.Context()), "tcp", n.at)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	n.gateway, n.at = server, listener.Addr().String()
+	go server.Serve(listener) //nolint:errcheck // its clients tell
+}
+
+// kill cuts everything off.
+func (n *node) kill() {
+	if n.gateway == nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	n.gateway.Close(ctx) //nolint:errcheck // it says that calls were cut off
+	n.gateway = nil
+}
+
+func address(n *node) string { return "esdb://" + n.at + "?tls=false" }
+
+func open(t *testing.T, url string) *kurrentdb.Store {
+	t.Helper()
+	store, err := kurrentdb.Open(t.Context(), url, kurrentdb.Options{Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeIn(t, store.Close) })
+	return store
+}
+
+// closeIn closes something, in time.
+func closeIn(t *testing.T, end func(context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 10*time.Second)
+	defer cancel()
+	if err := end(ctx); err != nil {
+		t.Error(err)
+	}
+}
