@@ -56,6 +56,7 @@ type group struct {
 
 	replayedTo   int64 // number of the last parked event that was given to replay
 	asked, begun int   // replays asked for, and of these how many found all they look for
+	blocked      bool  // what is to be replayed next is just being parked
 
 	out []effect // since the last call of effects
 }
@@ -234,20 +235,27 @@ func (g *group) behind() { g.caughtUp = false }
 
 // wantsReplay tells whether parked events that are marked are to be read.
 func (g *group) wantsReplay() bool {
-	return g.asked > g.begun && len(g.consumers) > 0 && len(g.replayed) < g.settings.ReadBatchSize && g.heldSize < maxBytes
+	return g.asked > g.begun && !g.blocked && len(g.consumers) > 0 && len(g.replayed) < g.settings.ReadBatchSize && g.heldSize < maxBytes
 }
 
-// replay takes an event that was parked.
-func (g *group) replay(number int64, e Event, now time.Time) {
-	g.replayedTo = max(g.replayedTo, number)
-	if m, held := g.held[e.Place]; held { // also read from the source
-		m.number = number
-		return
+// replay takes an event that was parked. It refuses one of which it is not known
+// yet that it is: that must be read again, with all after it.
+func (g *group) replay(number int64, e Event, now time.Time) bool {
+	m, held := g.held[e.Place]
+	if held && m.parking {
+		g.blocked = true
+		return false
 	}
-	m := g.hold(e)
-	m.number = number
-	g.enqueue(m)
-	g.dispatch(now)
+	if !held {
+		m = g.hold(e)
+	}
+	m.number = number // it may also have been read from the source
+	g.replayedTo = max(g.replayedTo, number)
+	if !held {
+		g.enqueue(m)
+		g.dispatch(now)
+	}
+	return true
 }
 
 // gone takes a parked event that cannot be read any more.
@@ -301,7 +309,7 @@ func (g *group) late(id uuid.UUID) *message {
 	}
 	for _, queue := range []*[]*message{&g.retry, &g.replayed} {
 		for at, m := range *queue {
-			if m.Original.ID == id && m.retries > 0 {
+			if m.Original.ID == id {
 				*queue = slices.Delete(*queue, at, at+1)
 				return m
 			}
@@ -466,14 +474,14 @@ func (g *group) take(last bool, now time.Time) *Changes {
 // saved takes that what was taken is saved. Only now is what was parked handled.
 func (g *group) saved(now time.Time) {
 	for _, m := range g.saving.parks {
-		m.number = -1 // it stands at the end of the row, as parked now
+		m.number = -1 // it has another now
 		g.finish(m)
 	}
 	if g.checkpoint != g.saving.place {
 		g.checkpointAt = now
 	}
 	g.checkpoint, g.checkpointSeq = g.saving.place, g.saving.seq
-	g.saving = nil
+	g.saving, g.blocked = nil, false
 	g.dispatch(now)
 }
 

@@ -93,12 +93,12 @@ type Settings struct {
 	ExtraStatistics bool  `json:"extra_statistics"` // measure how long consumers take
 	// MessageTimeout is how long a consumer may take, before an event is handed
 	// out again; 0 is for ever.
-	MessageTimeout time.Duration `json:"message_timeout,format:milli"`
+	MessageTimeout time.Duration `json:"message_timeout"`
 	MaxRetryCount  int           `json:"max_retry_count"` // an event that comes back after so many retries is parked
 	// A checkpoint is written CheckpointAfter the last one (0: never for the
 	// time) if MinCheckpointCount events are handled since, and always after
 	// MaxCheckpointCount.
-	CheckpointAfter    time.Duration `json:"checkpoint_after,format:milli"`
+	CheckpointAfter    time.Duration `json:"checkpoint_after"`
 	MinCheckpointCount int           `json:"min_checkpoint_count"`
 	MaxCheckpointCount int           `json:"max_checkpoint_count"`
 	MaxSubscriberCount int           `json:"max_subscriber_count"` // 0: any number

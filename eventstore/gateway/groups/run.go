@@ -244,13 +244,17 @@ func (r *running) replaySome(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		taken := true
 		r.with(func(g *group, now time.Time) {
 			if event == nil {
 				g.gone(p.Number)
 				return
 			}
-			g.replay(p.Number, *event, now)
+			taken = g.replay(p.Number, *event, now)
 		})
+		if !taken {
+			return nil
+		}
 	}
 	if len(parked) == 0 {
 		r.with(func(g *group, _ time.Time) { g.begun = asked })

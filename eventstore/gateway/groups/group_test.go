@@ -1,0 +1,414 @@
+package groups
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"pgregory.net/rapid"
+
+	"daybook/eventstore"
+)
+
+// model is a group with everything around it: a source that grows, consumers
+// that do what they like, and a store that outlives crashes. It knows of each
+// event what became of it.
+type model struct {
+	*rapid.T
+	now      time.Time
+	settings Settings
+	key      Key
+	store    *Memory
+	group    *group
+	source   []Item // in order; an item without event is one that was not selected
+
+	clients []*client
+	slots   int // of all clients there ever were, which bounds what comes back
+
+	handled map[Place]bool // acknowledged, skipped or durably parked, in any life
+	acked   map[Place]bool // in this life
+	newest  map[uint64]Place
+	lost    *Changes // saved, but the group has not heard of it
+}
+
+type client struct {
+	is    *consumer
+	hands map[uuid.UUID]Event // what it was given and has not answered
+}
+
+var testStart = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func newModel(t *rapid.T) *model {
+	history := rapid.IntRange(4, 20).Draw(t, "history")
+	m := &model{
+		T: t, now: testStart, store: NewMemory(), key: Key{Source: "s", Name: "g"},
+		handled: make(map[Place]bool),
+		settings: Settings{
+			StartFrom:          InStream(0),
+			MessageTimeout:     time.Duration(rapid.IntRange(0, 3).Draw(t, "timeout")) * time.Second,
+			MaxRetryCount:      rapid.IntRange(0, 3).Draw(t, "retries"),
+			CheckpointAfter:    time.Duration(rapid.IntRange(0, 2).Draw(t, "after")) * time.Second,
+			MinCheckpointCount: rapid.IntRange(0, 5).Draw(t, "min"),
+			MaxCheckpointCount: rapid.IntRange(0, 10).Draw(t, "max"),
+			LiveBufferSize:     rapid.IntRange(2, 20).Draw(t, "live"),
+			HistoryBufferSize:  history,
+			ReadBatchSize:      rapid.IntRange(1, history-1).Draw(t, "batch"),
+			Strategy:           rapid.SampledFrom([]Strategy{RoundRobin, DispatchToSingle, Pinned, PinnedByCorrelation}).Draw(t, "strategy"),
+		},
+	}
+	if err := m.store.Put(context.Background(), 1, Group{Definition: Definition{Key: m.key, Settings: m.settings}}); err != nil {
+		t.Fatal(err)
+	}
+	m.begin()
+	return m
+}
+
+// begin is the start of a life, from what the store holds.
+func (m *model) begin() {
+	stored, err := m.store.Groups(context.Background())
+	if err != nil {
+		m.Fatal(err)
+	}
+	after := None
+	if stored[0].Checkpoint != nil {
+		after = *stored[0].Checkpoint
+	}
+	parked, err := m.store.ParkedAfter(context.Background(), m.key, after, 1000)
+	if err != nil {
+		m.Fatal(err)
+	}
+	m.group = newGroup(m.settings, stored[0].Checkpoint, parked, m.now)
+	m.clients, m.acked, m.newest, m.lost, m.slots = nil, make(map[Place]bool), make(map[uint64]Place), nil, 0
+}
+
+func testEvent(n int, stream string) Event {
+	var id uuid.UUID
+	binary.BigEndian.PutUint64(id[8:], uint64(n)+1)
+	e := eventstore.Recorded{Event: eventstore.Event{ID: id, Type: "t", Data: []byte(`{}`)}, Stream: stream, Revision: int64(n)}
+	return Event{Place: InStream(int64(n)), Original: &e}
+}
+
+func (m *model) Append(t *rapid.T) {
+	for range rapid.IntRange(1, 8).Draw(t, "events") {
+		n := len(m.source)
+		item := Item{Place: InStream(int64(n))}
+		if rapid.IntRange(0, 4).Draw(t, "selected") > 0 {
+			e := testEvent(n, fmt.Sprint("stream", rapid.IntRange(0, 3).Draw(t, "stream")))
+			item.Event = &e
+		}
+		m.source = append(m.source, item)
+	}
+}
+
+func (m *model) Read(t *rapid.T) {
+	reading := false
+	for range rapid.IntRange(1, 30).Draw(t, "reads") {
+		if !m.group.wants(reading) {
+			return
+		}
+		reading = true
+		m.readOne()
+	}
+}
+
+func (m *model) readOne() {
+	next := int(RevisionOf(m.group.readTo)) + 1
+	if next < len(m.source) {
+		m.group.read(m.source[next], m.now)
+	} else {
+		m.group.read(Item{Place: m.group.readTo, CaughtUp: true}, m.now)
+	}
+	m.effects()
+}
+
+func (m *model) Connect(t *rapid.T) { m.connect(rapid.IntRange(1, 5).Draw(t, "slots")) }
+
+func (m *model) connect(slots int) *client {
+	c := &client{hands: make(map[uuid.UUID]Event)}
+	// The first deliveries come with connect itself.
+	c.is = m.group.connect(slots, m.now)
+	m.clients = append(m.clients, c)
+	m.slots += slots
+	m.effects()
+	return c
+}
+
+// one is a client that is connected, or the test skips.
+func (m *model) one(t *rapid.T) *client {
+	if len(m.clients) == 0 {
+		t.Skip("no consumer")
+	}
+	return rapid.SampledFrom(m.clients).Draw(t, "client")
+}
+
+func (m *model) Disconnect(t *rapid.T) {
+	c := m.one(t)
+	m.clients = slices.DeleteFunc(m.clients, func(other *client) bool { return other == c })
+	m.group.disconnect(c.is, m.now)
+	m.effects()
+}
+
+// some of what a client has in its hands, which may have been taken from it.
+func (m *model) some(t *rapid.T, c *client) []uuid.UUID {
+	ids := slices.SortedFunc(maps.Keys(c.hands), func(a, b uuid.UUID) int { return slices.Compare(a[:], b[:]) })
+	if len(ids) == 0 {
+		t.Skip("nothing in hand")
+	}
+	chosen := ids[:0]
+	for _, id := range ids {
+		if rapid.Bool().Draw(t, "this") {
+			chosen = append(chosen, id)
+		}
+	}
+	return chosen
+}
+
+func (m *model) Ack(t *rapid.T) {
+	c := m.one(t)
+	m.ack(c, m.some(t, c))
+}
+
+func (m *model) ack(c *client, ids []uuid.UUID) {
+	for _, id := range ids {
+		e := c.hands[id]
+		if held := m.group.held[e.Place]; held != nil && !held.parking {
+			m.handled[e.Place], m.acked[e.Place] = true, true
+		}
+		delete(c.hands, id)
+	}
+	m.group.ack(c.is, ids, m.now)
+	m.effects()
+}
+
+func (m *model) Nack(t *rapid.T) {
+	c := m.one(t)
+	action := rapid.SampledFrom([]Action{Unknown, Park, Retry, Skip, Stop, Action(99)}).Draw(t, "action")
+	ids := m.some(t, c)
+	for _, id := range ids {
+		if e := c.hands[id]; action == Skip && c.is.inFlight[id] != nil {
+			m.handled[e.Place], m.acked[e.Place] = true, true
+		}
+		delete(c.hands, id)
+	}
+	m.group.nack(c.is, ids, action, "because", m.now)
+	m.effects()
+}
+
+func (m *model) Wait(t *rapid.T) {
+	m.now = m.now.Add(time.Duration(rapid.IntRange(0, 4000).Draw(t, "ms")) * time.Millisecond)
+	m.group.tick(m.now)
+	m.effects()
+}
+
+// Save begins to save, and may be answered later, or never.
+func (m *model) Save(t *rapid.T) {
+	if m.lost == nil {
+		changes := m.group.take(false, m.now)
+		if changes == nil {
+			return
+		}
+		m.write(*changes)
+		m.lost = changes
+	}
+	if rapid.Bool().Draw(t, "answered") {
+		m.answer()
+	}
+}
+
+func (m *model) write(changes Changes) {
+	if err := m.store.Save(context.Background(), 1, m.key, changes); err != nil {
+		m.Fatal(err)
+	}
+	for _, p := range changes.Park {
+		m.handled[p.Place] = true
+	}
+	if changes.Checkpoint == nil {
+		return
+	}
+	for _, item := range m.source {
+		if item.Event != nil && item.Place.Compare(*changes.Checkpoint) <= 0 && !m.handled[item.Place] {
+			m.Fatalf("checkpoint %s passes event %s, which is not handled", *changes.Checkpoint, item.Place)
+		}
+	}
+}
+
+func (m *model) answer() {
+	m.group.saved(m.now)
+	m.lost = nil
+	m.effects()
+}
+
+func (m *model) Crash(*rapid.T) { m.begin() }
+
+func (m *model) Replay(t *rapid.T) {
+	if err := m.store.Replay(context.Background(), 1, m.key, int64(rapid.IntRange(0, 50).Draw(t, "below"))); err != nil {
+		t.Fatal(err)
+	}
+	m.group.asked++
+}
+
+func (m *model) ReadReplayed(*rapid.T) {
+	if !m.group.wantsReplay() {
+		return
+	}
+	parked, err := m.store.Replaying(context.Background(), m.key, m.group.replayedTo, 3)
+	if err != nil {
+		m.Fatal(err)
+	}
+	for _, p := range parked {
+		if !m.group.replay(p.Number, *m.source[RevisionOf(p.Place)].Event, m.now) {
+			break
+		}
+		delete(m.acked, p.Place) // it is to come again
+	}
+	if len(parked) == 0 {
+		m.group.begun = m.group.asked
+	}
+	m.effects()
+}
+
+// effects gives out what the group decided, and looks at each delivery.
+func (m *model) effects() {
+	for _, e := range m.group.effects() {
+		at := slices.IndexFunc(m.clients, func(c *client) bool { return c.is == e.to })
+		switch {
+		case at < 0 && e.kind == deliver:
+			m.Fatalf("event %s goes to a consumer that is gone", e.delivery.Place)
+		case at < 0 || e.kind == recall: // a real consumer may have it already
+		case e.kind == dropped:
+			m.clients = slices.Delete(m.clients, at, at+1)
+		default:
+			m.delivered(m.clients[at], e.delivery)
+		}
+	}
+}
+
+func (m *model) delivered(c *client, d Delivery) {
+	if m.acked[d.Place] {
+		m.Fatalf("event %s comes again after it was acknowledged", d.Place)
+	}
+	c.hands[d.Original.ID] = d.Event
+	held := m.group.held[d.Place]
+	if d.Retries > 0 || held != nil && held.number >= 0 {
+		return
+	}
+	// New events come in order; those that are pinned, in order by what they are
+	// pinned by.
+	pin := pin(m.settings.Strategy, d.Event)
+	if last, seen := m.newest[pin]; seen && d.Place.Compare(last) <= 0 {
+		m.Fatalf("new event %s comes after %s", d.Place, last)
+	}
+	m.newest[pin] = d.Place
+}
+
+// Check looks at the group after each step.
+func (m *model) Check(*rapid.T) {
+	g := m.group
+	waiting := len(g.buffer) + len(g.retry) + len(g.replayed) + len(g.parks)
+	if bound := max(m.settings.HistoryBufferSize, m.settings.LiveBufferSize) + m.slots + m.settings.ReadBatchSize + 3; waiting > bound {
+		m.Fatalf("%d events wait, at most %d may", waiting, bound)
+	}
+	free, size := 0, 0
+	for _, c := range g.consumers {
+		if len(c.inFlight) > c.slots {
+			m.Fatalf("%d events in flight with a consumer of %d slots", len(c.inFlight), c.slots)
+		}
+		free += c.free()
+	}
+	pinned := m.settings.Strategy == Pinned || m.settings.Strategy == PinnedByCorrelation
+	if queued := len(g.buffer) + len(g.retry) + len(g.replayed); !pinned && free > 0 && queued > 0 {
+		m.Fatalf("%d events wait while consumers have %d free slots", queued, free)
+	}
+	for _, held := range g.held {
+		size += held.size
+	}
+	if size != g.heldSize {
+		m.Fatalf("events of %d bytes are held, counted are %d", size, g.heldSize)
+	}
+	if !slices.IsSortedFunc(g.retry, comparePlaces) || !slices.IsSortedFunc(g.replayed, compareNumbers) || !slices.IsSortedFunc(g.buffer, comparePlaces) {
+		m.Fatal("what waits is out of order")
+	}
+	if len(g.held) == 0 && g.tracked.Len() != 0 || g.sent.Len() > len(g.held) {
+		m.Fatal("what is let go of is still listed")
+	}
+}
+
+// finish has one diligent consumer work until all is done: then nothing was
+// lost.
+func (m *model) finish() {
+	if m.lost != nil {
+		m.answer()
+	}
+	if err := m.store.Replay(context.Background(), 1, m.key, 1<<40); err != nil {
+		m.Fatal(err)
+	}
+	m.group.asked++
+	for len(m.clients) > 0 {
+		c := m.clients[0]
+		m.clients = m.clients[1:]
+		m.group.disconnect(c.is, m.now)
+		m.effects()
+	}
+	c := m.connect(10)
+	for round := 0; ; round++ {
+		if round > 10_000 {
+			m.Fatal("the work never ends")
+		}
+		ids := slices.Collect(maps.Keys(c.hands))
+		m.ack(c, ids)
+		if changes := m.group.take(true, m.now); changes != nil {
+			m.write(*changes)
+			m.answer()
+			if len(changes.Park) > 0 {
+				if err := m.store.Replay(context.Background(), 1, m.key, 1<<40); err != nil {
+					m.Fatal(err)
+				}
+				m.group.asked++
+			}
+		}
+		m.ReadReplayed(nil)
+		if m.group.wants(false) {
+			m.readOne()
+		}
+		m.Check(nil)
+		if m.group.caughtUp && len(m.group.held) == 0 && m.group.begun == m.group.asked && int(RevisionOf(m.group.readTo)) == len(m.source)-1 {
+			break
+		}
+	}
+	if changes := m.group.take(true, m.now); changes != nil {
+		m.write(*changes)
+		m.answer()
+	}
+	for _, item := range m.source {
+		if item.Event != nil && !m.handled[item.Place] {
+			m.Fatalf("event %s was never handled", item.Place)
+		}
+	}
+	if n := len(m.store.groups[m.key].parked); n > 0 {
+		m.Fatalf("%d events stay parked after all were replayed and acknowledged", n)
+	}
+	if len(m.source) > 0 && m.group.checkpoint != m.source[len(m.source)-1].Place {
+		m.Fatalf("all is handled, the checkpoint is %s of %d", m.group.checkpoint, len(m.source))
+	}
+}
+
+func TestGroup(t *testing.T) {
+	t.Parallel()
+	for range 30 { // a check is a hundred scripts, and some faults need thousands
+		rapid.Check(t, func(t *rapid.T) {
+			m := newModel(t)
+			t.Repeat(map[string]func(*rapid.T){
+				"append": m.Append, "read": m.Read, "read more": m.Read, "connect": m.Connect, "disconnect": m.Disconnect,
+				"ack": m.Ack, "ack more": m.Ack, "nack": m.Nack, "wait": m.Wait, "save": m.Save, "save more": m.Save,
+				"crash": m.Crash, "replay": m.Replay, "read replayed": m.ReadReplayed,
+				"": m.Check,
+			})
+			m.finish()
+		})
+	}
+}
