@@ -32,9 +32,10 @@ const (
 const LastRevision int64 = math.MaxInt64
 
 // TombstoneType is the type of the event that ends its stream for good, as in
-// EventStoreDB. It must be the last of its append. After it the stream takes no
-// more events, and neither appends to it nor reads of it do anything but fail
-// with *DeletedError; what it holds stays in the log and is read there.
+// EventStoreDB. It must be the last of its append, and in KurrentDB the only
+// one. After it the stream takes no more events, and neither appends to it nor
+// reads of it do anything but fail with *DeletedError; what it holds stays in the
+// log and is read there.
 const TombstoneType = "$streamDeleted"
 
 // Event is a fact to be appended. The id is given by the writer and makes an

@@ -43,13 +43,17 @@ func settle(ctx context.Context, store eventstore.Store, stream string, expected
 }
 
 // readAll returns the log and fails unless positions are contiguous from 1,
-// revisions dense and ids unique.
+// revisions dense and ids unique. It begins again where an outage left the pool
+// with dead connections.
 func readAll(t *testing.T, store eventstore.Store) []eventstore.Recorded {
 	t.Helper()
 	var events []eventstore.Recorded
 	next := make(map[string]int64)
 	seen := make(map[uuid.UUID]bool)
 	for e, err := range store.ReadAll(t.Context(), eventstore.Start, eventstore.Filter{}, 0) {
+		if _, away := errors.AsType[*eventstore.UnavailableError](err); away && t.Context().Err() == nil {
+			return readAll(t, store)
+		}
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -38,7 +38,7 @@ func TestSuiteCatchesBrokenEngines(t *testing.T) {
 
 // And it asks for no more than the contract says.
 func TestSuiteTakesAnEngineLikeEventStoreDB(t *testing.T) {
-	storetest.Run(t, func(*testing.T) eventstore.Store { return altered(likeEventStoreDB) })
+	storetest.Run(t, func(*testing.T) eventstore.Store { return altered(likeEventStoreDB) }, storetest.LoneTombstones())
 }
 
 func TestBrokenEngine(t *testing.T) {

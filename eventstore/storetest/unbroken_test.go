@@ -14,8 +14,8 @@ import (
 
 // likeEventStoreDB is sound and promises what the contract says and no more: it
 // knows the ids of one stream at a time, tells no actual revision, calls an id
-// that is known a conflict, gives tombstones the highest revision and an id of
-// their own, and has positions of two counters with gaps.
+// that is known a conflict, takes a tombstone only alone, gives it the highest
+// revision and an id of its own, and has positions of two counters with gaps.
 func likeEventStoreDB(e *engine) {
 	given := &idsByStream{own: make(map[uuid.UUID]uuid.UUID)}
 	out := func(r *eventstore.Recorded) bool {
@@ -27,6 +27,9 @@ func likeEventStoreDB(e *engine) {
 		return true
 	}
 	e.append = func(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+		if len(events) > 1 && endsStream(events) {
+			return eventstore.Result{}, &eventstore.InvalidError{Reason: "a tombstone among others"}
+		}
 		own := given.in(stream, events)
 		result, err := e.sound.Append(ctx, stream, expected, own)
 		if _, duplicate := errors.AsType[*eventstore.DuplicateEventError](err); duplicate {
