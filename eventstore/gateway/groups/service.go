@@ -31,7 +31,8 @@ type Service struct {
 	epoch   int64            // under which groups are served; 0: none are
 	lost    int64            // an epoch under which they were, and will not be again
 	groups  map[Key]*running // while they are served
-	settled chan struct{}    // closed when it is known who serves
+	known   bool             // who serves
+	settled chan struct{}    // closed when it is known
 	restart chan struct{}
 }
 
@@ -118,16 +119,13 @@ func (s *Service) load(ctx context.Context, epoch int64) error {
 func (s *Service) settle(known bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	select {
-	case <-s.settled:
-		if !known {
-			s.settled = make(chan struct{})
-		}
-	default:
-		if known {
-			close(s.settled)
-		}
+	if known && !s.known {
+		close(s.settled)
 	}
+	if !known && s.known {
+		s.settled = make(chan struct{})
+	}
+	s.known = known
 }
 
 // halt stops all groups and tells their consumers why.
@@ -172,16 +170,16 @@ func (s *Service) serving(ctx context.Context) (int64, error) {
 	defer cancel()
 	for {
 		s.mu.Lock()
-		epoch, settled := s.epoch, s.settled
+		epoch, settled, known := s.epoch, s.settled, s.known
 		s.mu.Unlock()
-		if epoch != 0 {
+		switch {
+		case epoch != 0:
 			return epoch, nil
-		}
-		select {
-		case <-settled:
+		case known:
 			lead, _ := s.node.Leadership()
 			return 0, refusal(lead)
-		case <-ctx.Done():
+		}
+		if wait(ctx, settled, time.Time{}) != nil {
 			return 0, ErrNotReady
 		}
 	}

@@ -1,0 +1,576 @@
+package groups
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+
+	"daybook/eventstore"
+)
+
+// tape is a source that grows, and counts what is read of it.
+type tape struct {
+	mu     sync.Mutex
+	length int
+	reads  int  // events given
+	open   int  // followers
+	broken bool // reading fails
+	grown  chan struct{}
+}
+
+func newTape() *tape { return &tape{grown: make(chan struct{})} }
+
+func (l *tape) grow(by int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.length += by
+	close(l.grown)
+	l.grown = make(chan struct{})
+}
+
+func (l *tape) look() (reads, open int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.reads, l.open
+}
+
+func (l *tape) Follow(ctx context.Context, _ Definition, after Place) iter.Seq2[Item, error] {
+	return func(yield func(Item, error) bool) {
+		l.mu.Lock()
+		l.open++
+		l.mu.Unlock()
+		defer func() { l.mu.Lock(); l.open--; l.mu.Unlock() }()
+		for next := int(RevisionOf(after)) + 1; ; {
+			l.mu.Lock()
+			length, grown, broken := l.length, l.grown, l.broken
+			if next < length {
+				l.reads++
+			}
+			l.mu.Unlock()
+			switch {
+			case broken:
+				yield(Item{}, errors.New("the tape is broken"))
+				return
+			case next < length:
+				e := testEvent(next, "s")
+				if !yield(Item{Event: &e, Place: e.Place}, nil) {
+					return
+				}
+				next++
+				continue
+			}
+			if !yield(Item{Place: InStream(int64(next) - 1), CaughtUp: true}, nil) {
+				return
+			}
+			select {
+			case <-ctx.Done():
+				yield(Item{}, ctx.Err())
+				return
+			case <-grown:
+			}
+		}
+	}
+}
+
+func (l *tape) Read(_ context.Context, _ Definition, at Place) (*Event, error) {
+	e := testEvent(int(RevisionOf(at)), "s")
+	return &e, nil
+}
+
+func (l *tape) Last(context.Context, string) (Place, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return InStream(int64(l.length) - 1), nil
+}
+
+// fragile is a store that can be out of order.
+type fragile struct {
+	*Memory
+	mu   sync.Mutex
+	fail error
+}
+
+func (f *fragile) set(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fail = err
+}
+
+func (f *fragile) Save(ctx context.Context, epoch int64, key Key, changes Changes) error {
+	f.mu.Lock()
+	fail := f.fail
+	f.mu.Unlock()
+	if fail != nil {
+		return fail
+	}
+	return f.Memory.Save(ctx, epoch, key, changes)
+}
+
+// turn is a node whose leadership the test decides.
+type turn struct {
+	mu      sync.Mutex
+	now     Leadership
+	changed chan struct{}
+}
+
+func newTurn(lead Leadership) *turn { return &turn{now: lead, changed: make(chan struct{})} }
+
+func (n *turn) Leadership() (Leadership, <-chan struct{}) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.now, n.changed
+}
+
+func (n *turn) set(lead Leadership) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.now = lead
+	close(n.changed)
+	n.changed = make(chan struct{})
+}
+
+// bench is a service with a group over a tape.
+type bench struct {
+	*Service
+	*testing.T
+	tape  *tape
+	store *fragile
+	node  *turn
+	key   Key
+}
+
+// inBubble runs a test of a service in a bubble, where time passes when nothing
+// else can happen.
+func inBubble(t *testing.T, settings func(*Settings), test func(*bench)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		b := &bench{T: t, tape: newTape(), store: &fragile{Memory: NewMemory()}, node: newTurn(Leadership{Epoch: 1}), key: Key{Source: "s", Name: "g"}}
+		b.Service = New(b.tape, b.store, b.node, slog.New(slog.NewTextHandler(t.Output(), nil)))
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); b.Service.Run(ctx) }()
+		defer func() { cancel(); <-done }()
+		d := Definition{Key: b.key, Settings: Defaults()}
+		d.Settings.StartFrom = InStream(0)
+		if settings != nil {
+			settings(&d.Settings)
+		}
+		b.must(b.Create(ctx, d))
+		test(b)
+	})
+}
+
+func (b *bench) must(err error) {
+	b.Helper()
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+func (b *bench) connect(slots int) *Consumer {
+	b.Helper()
+	c, err := b.Connect(b.Context(), b.key, Connection{From: "here", Username: "u", Name: "n"}, slots)
+	b.must(err)
+	return c
+}
+
+func (b *bench) info() Info {
+	b.Helper()
+	info, err := b.Info(b.Context(), b.key)
+	b.must(err)
+	return info
+}
+
+// got is what a consumer has by now, as revision and retries.
+func (b *bench) got(c *Consumer) (got []string, ids []uuid.UUID) {
+	b.Helper()
+	synctest.Wait()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, d := range c.waiting {
+		got = append(got, fmt.Sprintf("%d/%d", RevisionOf(d.Place), d.Retries))
+		ids = append(ids, d.Original.ID)
+	}
+	c.waiting = nil
+	return got, ids
+}
+
+func (b *bench) want(c *Consumer, want ...string) []uuid.UUID {
+	b.Helper()
+	got, ids := b.got(c)
+	if !slices.Equal(got, want) {
+		b.Fatalf("the consumer has %q, want %q", got, want)
+	}
+	return ids
+}
+
+func (b *bench) wantOver(c *Consumer, over error) {
+	b.Helper()
+	if _, err := c.Next(b.Context()); err == nil || err.Error() != over.Error() {
+		b.Fatalf("the consumer ends with %v, want %v", err, over)
+	}
+}
+
+func TestAMessageThatIsNotAnsweredComesAgainAndIsParked(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *Settings) { s.MessageTimeout, s.MaxRetryCount = 10*time.Second, 2 }, func(b *bench) {
+		b.tape.grow(2)
+		c := b.connect(5)
+		b.want(c, "0/0", "1/0")
+		time.Sleep(9 * time.Second)
+		b.want(c)
+		time.Sleep(time.Second)
+		b.want(c, "0/1", "1/1")
+		time.Sleep(10 * time.Second)
+		b.want(c, "0/2", "1/2")
+		if info := b.info(); info.ParkedEvents != 0 || info.InFlight != 2 {
+			b.Fatalf("before the last timeout %+v", info)
+		}
+		time.Sleep(10 * time.Second)
+		b.want(c)
+		if info := b.info(); info.ParkedEvents != 2 || info.InFlight != 0 || info.Outstanding != 0 {
+			b.Fatalf("after the last timeout %+v", info)
+		}
+	})
+}
+
+func TestWithoutATimeoutAMessageIsWaitedForForEver(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *Settings) { s.MessageTimeout = 0 }, func(b *bench) {
+		b.tape.grow(1)
+		c := b.connect(5)
+		b.want(c, "0/0")
+		time.Sleep(1000 * time.Hour)
+		b.want(c)
+	})
+}
+
+// A consumer that reads nothing has at most as much waiting as it has slots,
+// however often that times out.
+func TestWhatIsNotReadIsTakenBack(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *Settings) { s.MessageTimeout, s.MaxRetryCount = time.Second, 1 }, func(b *bench) {
+		b.tape.grow(100)
+		c := b.connect(3)
+		time.Sleep(20*time.Second + time.Millisecond)
+		if got, _ := b.got(c); len(got) != 3 {
+			b.Fatalf("%d events wait for a consumer of 3 slots: %q", len(got), got)
+		}
+		if info := b.info(); info.ParkedEvents != 30 {
+			b.Fatalf("%d events are parked, want three each two seconds", info.ParkedEvents)
+		}
+	})
+}
+
+func TestNobodyReadsForNobody(t *testing.T) {
+	t.Parallel()
+	inBubble(t, nil, func(b *bench) {
+		b.tape.grow(10)
+		time.Sleep(time.Minute)
+		if reads, open := b.tape.look(); reads != 0 || open != 0 {
+			b.Fatalf("without consumers %d events were read, %d readers", reads, open)
+		}
+		if status := b.info().Status; status != "Paused" {
+			b.Fatalf("status %s", status)
+		}
+		c := b.connect(20)
+		b.want(c, "0/0", "1/0", "2/0", "3/0", "4/0", "5/0", "6/0", "7/0", "8/0", "9/0")
+		if status := b.info().Status; status != "Live" {
+			b.Fatalf("status %s", status)
+		}
+		c.Close()
+		synctest.Wait()
+		b.tape.grow(10)
+		time.Sleep(time.Minute)
+		if reads, open := b.tape.look(); reads != 10 || open != 0 {
+			b.Fatalf("after the last consumer left %d events were read, %d readers", reads, open)
+		}
+	})
+}
+
+// What a group holds is bounded, whatever its consumers do; then it goes on where
+// it was.
+func TestReadingStopsWhenTheBufferIsFull(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *Settings) { s.HistoryBufferSize, s.LiveBufferSize, s.ReadBatchSize = 10, 10, 4 }, func(b *bench) {
+		b.tape.grow(1000)
+		c := b.connect(2)
+		first := b.want(c, "0/0", "1/0")
+		if reads, _ := b.tape.look(); reads != 12 {
+			b.Fatalf("%d events were read, want the buffer of 10 and what is in flight", reads)
+		}
+		info := b.info()
+		if info.ReadBuffer != 10 || info.Status != "Behind" || info.InFlight != 2 {
+			b.Fatalf("a full group: %+v", info)
+		}
+		c.Ack(first)
+		next := b.want(c, "2/0", "3/0")
+		if reads, _ := b.tape.look(); reads != 12 {
+			b.Fatalf("%d events were read before there was room for a batch", reads)
+		}
+		c.Ack(next)
+		for revision := 4; revision < 1000; revision += 2 {
+			c.Ack(b.want(c, fmt.Sprint(revision, "/0"), fmt.Sprint(revision+1, "/0")))
+		}
+		b.want(c)
+		if info := b.info(); info.Status != "Live" || info.Total != 1000 {
+			b.Fatalf("at the end: %+v", info)
+		}
+	})
+}
+
+func TestEventsOfAConsumerThatLeavesComeFirst(t *testing.T) {
+	t.Parallel()
+	inBubble(t, nil, func(b *bench) {
+		b.tape.grow(6)
+		gone, stays := b.connect(2), b.connect(1)
+		synctest.Wait()
+		ids := b.want(stays, "1/0")
+		gone.Close()
+		synctest.Wait()
+		stays.Ack(ids)
+		for _, want := range []string{"0/1", "2/1", "3/0", "4/0", "5/0"} {
+			stays.Ack(b.want(stays, want))
+		}
+	})
+}
+
+func TestNoMoreConsumersThanTheSettingsAllow(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *Settings) { s.MaxSubscriberCount = 1 }, func(b *bench) {
+		c := b.connect(1)
+		if _, err := b.Connect(b.Context(), b.key, Connection{}, 1); !isA[*FullError](err) {
+			b.Fatalf("a second consumer: %v", err)
+		}
+		c.Close()
+		b.connect(1)
+	})
+}
+
+func isA[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}
+
+func TestCheckpointsAreWrittenByTimeAndByCount(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *Settings) {
+		s.CheckpointAfter, s.MinCheckpointCount, s.MaxCheckpointCount = 2*time.Second, 2, 4
+	}, func(b *bench) {
+		b.tape.grow(20)
+		c := b.connect(20)
+		_, ids := b.got(c)
+		steps := []struct {
+			what string
+			do   func()
+			want Place
+		}{
+			{"one is too few", func() { c.Ack(ids[:1]); time.Sleep(time.Minute) }, None},
+			{"two are enough by time", func() { c.Ack(ids[1:2]) }, InStream(1)},
+			{"two more have to wait", func() { c.Ack(ids[2:4]); time.Sleep(time.Second) }, InStream(1)},
+			{"until it is time", func() { time.Sleep(time.Second) }, InStream(3)},
+			{"four are enough at once", func() { c.Ack(ids[4:8]) }, InStream(7)},
+			{"a gap holds it back", func() { c.Ack(ids[9:20]); time.Sleep(time.Minute) }, InStream(7)},
+			{"until it is closed", func() { c.Ack(ids[8:9]) }, InStream(19)},
+		}
+		for _, step := range steps {
+			step.do()
+			synctest.Wait()
+			if got := b.info().Checkpoint; got != step.want {
+				b.Fatalf("%s: checkpoint %s, want %s", step.what, got, step.want)
+			}
+		}
+	})
+}
+
+// What is parked is handled only when it is saved; meanwhile nothing is lost.
+func TestWhatCannotBeSavedIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *Settings) { s.MaxCheckpointCount = 1 }, func(b *bench) {
+		b.store.set(errors.New("no database"))
+		b.tape.grow(2)
+		c := b.connect(2)
+		ids := b.want(c, "0/0", "1/0")
+		c.Nack(ids[:1], Park, "broken")
+		c.Ack(ids[1:])
+		time.Sleep(time.Minute)
+		if info := b.info(); info.ParkedEvents != 0 || info.Outstanding != 1 || info.Checkpoint != None {
+			b.Fatalf("while the store is away: %+v", info)
+		}
+		b.store.set(nil)
+		time.Sleep(time.Second)
+		if info := b.info(); info.ParkedEvents != 1 || info.Outstanding != 0 || info.Checkpoint != InStream(1) {
+			b.Fatalf("when the store is back: %+v", info)
+		}
+		b.must(b.Replay(b.Context(), b.key, -1))
+		c.Ack(b.want(c, "0/0"))
+		synctest.Wait()
+		if n := len(b.store.groups[b.key].parked); n != 0 {
+			b.Fatalf("%d events stay parked", n)
+		}
+	})
+}
+
+func TestReadingIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	inBubble(t, nil, func(b *bench) {
+		b.tape.grow(1)
+		b.tape.broken = true
+		c := b.connect(2)
+		time.Sleep(time.Minute)
+		b.want(c)
+		b.tape.mu.Lock()
+		b.tape.broken = false
+		b.tape.mu.Unlock()
+		time.Sleep(time.Second)
+		b.want(c, "0/0")
+	})
+}
+
+func TestAnUpdateKeepsTheCheckpoint(t *testing.T) {
+	t.Parallel()
+	inBubble(t, nil, func(b *bench) {
+		b.tape.grow(5)
+		c := b.connect(5)
+		_, ids := b.got(c)
+		c.Ack(ids[:3]) // too few for a checkpoint by the settings
+		settings := Defaults()
+		settings.StartFrom = InStream(0) // as the Go client sends it, asked or not
+		b.must(b.Update(b.Context(), b.key, settings))
+		b.wantOver(c, &DroppedError{Key: b.key})
+		b.want(b.connect(5), "3/0", "4/0")
+	})
+}
+
+func TestAGroupFromTheEndLosesNothing(t *testing.T) {
+	t.Parallel()
+	inBubble(t, nil, func(b *bench) {
+		b.tape.grow(5)
+		d := Definition{Key: Key{Source: "s", Name: "end"}, Settings: Defaults()}
+		d.Settings.StartFrom = eventstore.End
+		b.must(b.Create(b.Context(), d))
+		b.tape.grow(1)
+		b.must(b.Restart(b.Context()))
+		d.Settings.StartFrom = InStream(0)
+		b.must(b.Update(b.Context(), d.Key, d.Settings))
+		c, err := b.Connect(b.Context(), d.Key, Connection{}, 5)
+		b.must(err)
+		b.want(c, "5/0")
+	})
+}
+
+// Another node leads: consumers are told where, and when this one leads again, it
+// goes on where the groups are.
+func TestGroupsFollowTheLeader(t *testing.T) {
+	t.Parallel()
+	inBubble(t, nil, func(b *bench) {
+		b.tape.grow(3)
+		c := b.connect(2)
+		c.Ack(b.want(c, "0/0", "1/0"))
+		b.want(c, "2/0")
+		other := &NotLeaderError{Host: "other", Port: 7}
+		b.node.set(Leadership{Host: "other", Port: 7})
+		b.wantOver(c, other)
+		if _, err := b.Connect(b.Context(), b.key, Connection{}, 1); !isA[*NotLeaderError](err) {
+			b.Fatalf("connect on a node that does not lead: %v", err)
+		}
+		if err := b.Delete(b.Context(), b.key); !isA[*NotLeaderError](err) {
+			b.Fatalf("delete on a node that does not lead: %v", err)
+		}
+		if _, open := b.tape.look(); open != 0 {
+			b.Fatal("a node that does not lead reads")
+		}
+		b.node.set(Leadership{})
+		synctest.Wait()
+		if _, err := b.Connect(b.Context(), b.key, Connection{}, 1); !errors.Is(err, ErrNotReady) {
+			b.Fatalf("connect while nobody leads: %v", err)
+		}
+		b.node.set(Leadership{Epoch: 3})
+		synctest.Wait()
+		b.want(b.connect(2), "2/0")
+	})
+}
+
+// A node that learns from the store that it was overtaken serves nobody until it
+// leads again.
+func TestAFencedNodeStopsServing(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *Settings) { s.MaxCheckpointCount = 1 }, func(b *bench) {
+		b.tape.grow(2)
+		c := b.connect(1)
+		ids := b.want(c, "0/0")
+		b.store.set(fmt.Errorf("save: %w", ErrFenced))
+		c.Ack(ids)
+		synctest.Wait()
+		b.wantOver(c, ErrNotReady)
+		if _, err := b.Connect(b.Context(), b.key, Connection{}, 1); !errors.Is(err, ErrNotReady) {
+			b.Fatalf("connect on a fenced node: %v", err)
+		}
+		b.store.set(nil)
+		b.node.set(Leadership{Epoch: 2})
+		synctest.Wait()
+		b.want(b.connect(1), "0/0") // it was not saved, so it comes again
+	})
+}
+
+func TestInfoCounts(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *Settings) { s.ExtraStatistics = true }, func(b *bench) {
+		b.tape.grow(12)
+		c := b.connect(10)
+		_, ids := b.got(c)
+		time.Sleep(2 * time.Second)
+		c.Ack(ids[:4])
+		synctest.Wait()
+		info := b.info()
+		if info.Total != 12 || info.SinceLook != 12 || info.PerSecond != 6 || info.InFlight != 8 || info.Last != InStream(11) {
+			b.Errorf("info %+v", info)
+		}
+		of := info.Consumers[0]
+		if of.From != "here" || of.Username != "u" || of.Name != "n" || of.InFlight != 8 || of.FreeSlots != 2 || of.Total != 12 || of.PerSecond != 6 {
+			b.Errorf("consumer %+v", of)
+		}
+		if of.Measurements[0] != (Measurement{"Mean", 2000}) || of.Measurements[13] != (Measurement{"Highest", 2000}) {
+			b.Errorf("measurements %+v", of.Measurements)
+		}
+		if again := b.info(); again.SinceLook != 0 || again.Consumers[0].SinceLook != 0 {
+			b.Errorf("a second look %+v", again)
+		}
+	})
+}
+
+func TestGroupsThatCannotBe(t *testing.T) {
+	t.Parallel()
+	inBubble(t, nil, func(b *bench) {
+		wrong := map[string]func(*Definition){
+			"a strategy that is unknown":   func(d *Definition) { d.Settings.Strategy = "Best" },
+			"a batch as large as a buffer": func(d *Definition) { d.Settings.ReadBatchSize = d.Settings.HistoryBufferSize },
+			"no batch":                     func(d *Definition) { d.Settings.ReadBatchSize = 0 },
+			"negative retries":             func(d *Definition) { d.Settings.MaxRetryCount = -1 },
+			"a negative timeout":           func(d *Definition) { d.Settings.MessageTimeout = -1 },
+			"no source":                    func(d *Definition) { d.Source = "" },
+			"no name":                      func(d *Definition) { d.Name = "" },
+			"a filter on a stream":         func(d *Definition) { d.Filter.Regex = "a" },
+		}
+		for what, spoil := range wrong {
+			d := Definition{Key: Key{Source: "s", Name: "x"}, Settings: Defaults()}
+			spoil(&d)
+			if err := b.Create(b.Context(), d); !isA[*InvalidError](err) {
+				b.Errorf("%s: %v, want *InvalidError", what, err)
+			}
+		}
+		d := Definition{Key: b.key, Settings: Defaults()}
+		if err := b.Create(b.Context(), d); !isA[*ExistsError](err) {
+			b.Errorf("a group twice: %v", err)
+		}
+	})
+}
