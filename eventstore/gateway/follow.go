@@ -11,13 +11,17 @@ import (
 )
 
 // firstShown is the revision from which on a stream is shown to readers, which
-// may be beyond its end. A stream that was deleted is not found.
+// may be beyond its end. A stream that was deleted is not found, unless it has
+// been ended since.
 func (s *Server) firstShown(ctx context.Context, stream string) (int64, error) {
 	m, err := s.metadata(ctx, stream)
 	switch {
 	case err != nil:
 		return 0, err
 	case m.isDeleted():
+		if _, err := s.lastEvent(ctx, stream); err != nil {
+			return 0, err
+		}
 		return 0, &eventstore.NotFoundError{Stream: stream}
 	case m.maxCount == 0 && m.maxAge == 0:
 		return m.truncateBefore, nil

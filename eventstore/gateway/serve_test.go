@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
 	"net"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -527,4 +529,35 @@ func (s *served) mustTombstone(stream string) {
 func (s *served) setMetadata(stream, document string) {
 	s.tb.Helper()
 	s.mustAppend("$$"+stream, anyRevision, eventstore.Event{ID: uuid.New(), Type: "$metadata", Data: []byte(document)})
+}
+
+// pulled counts the events that subscriptions pull.
+type pulled struct {
+	eventstore.Store
+	count atomic.Int64
+}
+
+func (p *pulled) Subscribe(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Item, error] {
+	return func(yield func(eventstore.Item, error) bool) {
+		for item, err := range p.Store.Subscribe(ctx, after, filter) {
+			if item.Event != nil {
+				p.count.Add(1)
+			}
+			if !yield(item, err) {
+				return
+			}
+		}
+	}
+}
+
+// settled holds when a count has not changed for a hundred questions.
+func settled(count *atomic.Int64) func() bool {
+	last, same := int64(-1), 0
+	return func() bool {
+		if now := count.Load(); now != last {
+			last, same = now, 0
+		}
+		same++
+		return same > 100
+	}
 }

@@ -1,0 +1,320 @@
+package gateway_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"errors"
+	"math/big"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/serverfeatures"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"daybook/eventstore"
+	"daybook/eventstore/gateway"
+	"daybook/eventstore/memory"
+)
+
+// members of the test's club: each one's password is the name.
+type members map[string][]string
+
+func (m members) Authenticate(_ context.Context, name, password string) (gateway.User, error) {
+	groups, known := m[name]
+	switch {
+	case name == "unlucky":
+		return gateway.User{}, &eventstore.UnavailableError{Cause: errors.New("no database")}
+	case !known || password != name:
+		return gateway.User{}, errors.New("no such member")
+	}
+	return gateway.User{Name: name, Groups: groups}, nil
+}
+
+// certificate is for 127.0.0.1, signed by itself.
+func certificate(t *testing.T) (server *tls.Config, client *tls.Config) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "gateway"}, DNSNames: []string{"localhost"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(parsed)
+	pair := tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12},
+		&tls.Config{RootCAs: pool, ServerName: "localhost", MinVersion: tls.VersionTLS12}
+}
+
+// basic sends credentials with each call.
+type basic string
+
+func (b basic) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
+	return map[string]string{"authorization": string(b)}, nil
+}
+func (basic) RequireTransportSecurity() bool { return true }
+
+func as(name string) basic {
+	return basic("Basic " + base64.StdEncoding.EncodeToString([]byte(name+":"+name)))
+}
+
+// club is a gateway with members.
+type club struct {
+	*served
+	trust *tls.Config
+}
+
+func openClub(t *testing.T, options gateway.Options) club {
+	t.Helper()
+	var c club
+	options.TLS, c.trust = certificate(t)
+	options.Users = members{"root": {"$admins"}, "ann": {"auditors"}, "bob": nil}
+	c.served = serve(t, memory.New(), options)
+	return c
+}
+
+// for returns the gateway as a member sees it; no credentials for nobody.
+func (c club) as(t *testing.T, credential basic) *served {
+	t.Helper()
+	options := []grpc.DialOption{grpc.WithTransportCredentials(credentials.NewTLS(c.trust))}
+	if credential != "" {
+		options = append(options, grpc.WithPerRPCCredentials(credential))
+	}
+	member := *c.served
+	member.conn = member.dial(options...)
+	member.raw = streams.NewStreamsClient(member.conn)
+	return &member
+}
+
+func TestCredentials(t *testing.T) {
+	t.Parallel()
+	c := openClub(t, gateway.Options{})
+	c.write("a", event())
+	cases := map[string]struct {
+		credential basic
+		want       codes.Code
+	}{
+		"a member":          {as("bob"), codes.OK},
+		"nobody":            {"", codes.Unauthenticated},
+		"a stranger":        {as("eve"), codes.Unauthenticated},
+		"a wrong password":  {basic("Basic " + base64.StdEncoding.EncodeToString([]byte("bob:x"))), codes.Unauthenticated},
+		"another scheme":    {basic("Bearer Ym9iOmJvYg=="), codes.Unauthenticated},
+		"no colon":          {basic("Basic Ym9i"), codes.Unauthenticated},
+		"not base64":        {basic("Basic ???"), codes.Unauthenticated},
+		"a small letter":    {basic(strings.Replace(string(as("bob")), "B", "b", 1)), codes.OK},
+		"it cannot be told": {as("unlucky"), codes.Unavailable},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			s := c.as(t, tc.credential)
+			a := s.read(ofStream("a"))
+			checkRefused(t, a.err, a.trailers, refusal{code: tc.want})
+			if _, _, err := s.delete("none", streamExists); tc.want != codes.OK && status.Code(err) != tc.want {
+				t.Errorf("delete: %v, want %s", err, tc.want)
+			}
+			// Clients ask these without credentials.
+			if _, err := gossip.NewGossipClient(s.conn).Read(s.ctx, empty); err != nil {
+				t.Errorf("gossip: %v", err)
+			}
+			if _, err := serverfeatures.NewServerFeaturesClient(s.conn).GetSupportedMethods(s.ctx, empty); err != nil {
+				t.Errorf("server features: %v", err)
+			}
+		})
+	}
+}
+
+func TestUsersNeedTLS(t *testing.T) {
+	t.Parallel()
+	if _, err := gateway.New(memory.New(), gateway.Options{Users: members{}}); err == nil {
+		t.Error("users were taken without TLS")
+	}
+	if _, err := gateway.New(nil, gateway.Options{}); err == nil {
+		t.Error("no log was taken")
+	}
+}
+
+// rights of a member on a stream, as letters: read, write, delete, metadata read, metadata write.
+func (c club) rights(t *testing.T, name, stream string) string {
+	t.Helper()
+	s := c.as(t, as(name))
+	tell := func(letter string, err error) string {
+		switch status.Code(err) {
+		case codes.OK:
+			return letter
+		case codes.PermissionDenied:
+			return "-"
+		default:
+			t.Errorf("%s %s %s: %v", name, letter, stream, err)
+			return "?"
+		}
+	}
+	rights := ""
+	if stream == "$all" {
+		return tell("r", s.read(ofAll()).err)
+	}
+	rights += tell("r", s.read(ofStream(stream)).err)
+	_, _, err := s.appendTo(stream, anyRevision)
+	rights += tell("w", err)
+	_, _, err = s.tombstone(stream, exact(1<<40)) // would be a wrong revision
+	if status.Code(err) == codes.FailedPrecondition {
+		err = nil
+	}
+	rights += tell("d", err)
+	rights += tell("r", s.read(ofStream("$$"+stream)).err)
+	_, _, err = s.appendTo("$$"+stream, anyRevision)
+	return rights + tell("w", err)
+}
+
+func TestAccess(t *testing.T) {
+	t.Parallel()
+	c := openClub(t, gateway.Options{})
+	root := c.as(t, as("root"))
+	documents := map[string]string{
+		"plain":       ``,
+		"by-user":     `{"$acl":{"$r":"ann","$w":"ann","$d":"ann","$mr":"ann","$mw":"ann"}}`,
+		"by-group":    `{"$acl":{"$r":["nobody","auditors"],"$w":["$admins"]}}`,
+		"for-nobody":  `{"$acl":{"$r":[],"$w":[],"$d":[],"$mr":[],"$mw":[]}}`,
+		"for-all":     `{"$acl":{"$r":"$all"}}`,
+		"like-system": `{"$acl":"$systemStreamAcl"}`,
+		"malformed":   `{"$acl":{"$r":7,"$w":null}}`,
+		"$system":     ``,
+		"$opened":     `{"$acl":{"$r":"$all"}}`,
+		"$like-user":  `{"$acl":"$userStreamAcl"}`,
+	}
+	for stream, document := range documents {
+		root.mustAppend(stream, noStream, event())
+		if document != "" {
+			root.setMetadata(stream, document)
+		}
+	}
+	const all, none = "rwdrw", "-----"
+	cases := map[string]struct{ ann, bob string }{
+		"plain":       {all, all},
+		"by-user":     {all, none},
+		"by-group":    {"r-drw", "--drw"},
+		"for-nobody":  {none, none},
+		"for-all":     {all, all},
+		"like-system": {none, none},
+		"malformed":   {all, all},
+		"$system":     {none, none},
+		"$opened":     {"r----", "r----"},
+		"$like-user":  {all, all},
+		"$all":        {"-", "-"},
+	}
+	for stream, want := range cases {
+		t.Run(stream, func(t *testing.T) {
+			if got := c.rights(t, "ann", stream); got != want.ann {
+				t.Errorf("ann may %s, want %s", got, want.ann)
+			}
+			if got := c.rights(t, "bob", stream); got != want.bob {
+				t.Errorf("bob may %s, want %s", got, want.bob)
+			}
+			if got := c.rights(t, "root", stream); got != all && got != "r" {
+				t.Errorf("an administrator may %s", got)
+			}
+		})
+	}
+	refused := c.as(t, as("bob")).read(ofStream("$system"))
+	checkRefused(t, refused.err, refused.trailers, refusal{codes.PermissionDenied, map[string]string{"exception": "access-denied"}})
+
+	root.setMetadata("$all", `{"$acl":{"$r":"auditors"}}`)
+	if ann, bob := c.rights(t, "ann", "$all"), c.rights(t, "bob", "$all"); ann != "r" || bob != "-" {
+		t.Errorf("$all: ann may %s, bob %s", ann, bob)
+	}
+	settings := typed("settings")
+	settings.Data = []byte(`{"$userStreamAcl":{"$w":"$admins"},"$systemStreamAcl":{"$r":["$all"]}}`)
+	root.mustAppend("$settings", anyRevision, settings)
+	if plain, system := c.rights(t, "bob", "plain"), c.rights(t, "bob", "$system"); plain != "r-drw" || system != "r----" {
+		t.Errorf("with other defaults bob may %s and %s", plain, system)
+	}
+}
+
+// Following needs the right to read, a tombstone by append that to delete, and a
+// link leads only where its reader may go.
+func TestAccessByOtherWays(t *testing.T) {
+	t.Parallel()
+	c := openClub(t, gateway.Options{})
+	root, bob := c.as(t, as("root")), c.as(t, as("bob"))
+	root.mustAppend("secret", noStream, event())
+	root.setMetadata("secret", `{"$acl":{"$r":"$admins","$d":"$admins"}}`)
+	denial := refusal{codes.PermissionDenied, map[string]string{"exception": "access-denied"}}
+
+	a := bob.read(following(ofStream("secret")))
+	checkRefused(t, a.err, a.trailers, denial)
+	a = bob.read(following(ofAll()))
+	checkRefused(t, a.err, a.trailers, denial)
+	_, trailers, err := bob.appendTo("secret", anyRevision, typed("$streamDeleted"))
+	checkRefused(t, err, trailers, denial)
+
+	link := proposal(typed("$>"))
+	link.Metadata["content-type"], link.Data = "application/octet-stream", []byte("0@secret")
+	if _, _, err := bob.propose("links", noStream, link); err != nil {
+		t.Fatal(err)
+	}
+	bob.read(resolving(ofStream("links"))).wants(t, "broken link")
+	root.read(resolving(ofStream("links"))).wants(t, "secret/0 by links/0")
+}
+
+// What is the program's own nobody else writes, in whatever way.
+func TestProtectedStreams(t *testing.T) {
+	t.Parallel()
+	engines(t, func(t *testing.T, store eventstore.Store) {
+		s := serve(t, store, gateway.Options{Protected: func(stream, eventType string) bool {
+			return strings.HasPrefix(stream, "order-") || strings.HasPrefix(eventType, "order.")
+		}})
+		s.write("order-1", typed("order.placed.v1"))
+		before, err := store.Head(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		denial := refusal{codes.PermissionDenied, map[string]string{"exception": "access-denied"}}
+		check := func(trailers metadata.MD, err error) {
+			t.Helper()
+			checkRefused(t, err, trailers, denial)
+		}
+		_, trailers, err := s.appendTo("order-1", anyRevision, event())
+		check(trailers, err)
+		_, trailers, err = s.appendTo("order-1", anyRevision)
+		check(trailers, err)
+		_, trailers, err = s.appendTo("foreign", anyRevision, event(), typed("order.placed.v1"))
+		check(trailers, err)
+		_, trailers, err = s.appendTo("$$order-1", anyRevision, typed("$metadata"))
+		check(trailers, err)
+		_, trailers, err = s.delete("order-1", anyRevision)
+		check(trailers, err)
+		_, trailers, err = s.tombstone("order-1", anyRevision)
+		check(trailers, err)
+		_, trailers, err = s.tombstone("$$order-1", anyRevision)
+		check(trailers, err)
+		after, err := store.Head(t.Context())
+		if err != nil || after != before {
+			t.Errorf("the log went from %s to %s, %v", before, after, err)
+		}
+		s.mustAppend("foreign", noStream, event())
+		s.read(ofStream("order-1")).wants(t, "order-1/0")
+	})
+}
