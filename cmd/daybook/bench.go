@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -121,7 +122,7 @@ func (c *benchCommand) measure(ctx context.Context, p *program, database databas
 	if flush == bench.FlushSlow {
 		maps.Copy(database.Settings, slowSettings)
 	}
-	s, err := openServer(ctx, "127.0.0.1:0", nodeConfig{Database: database, Policy: commands.DefaultPolicy(), Views: p.views()}, p.log)
+	s, err := openServer(ctx, "127.0.0.1:0", c.gateway(p), nodeConfig{Database: database, KurrentDB: p.KurrentDB, Policy: commands.DefaultPolicy(), Views: p.views()}, p.log)
 	if err != nil {
 		return err
 	}
@@ -143,7 +144,7 @@ func (c *benchCommand) measure(ctx context.Context, p *program, database databas
 	}
 	defer rivals.Close()
 	env := bench.Env{
-		Pool: rivals, Store: s.store, Service: s.service, BaseURL: s.url, Flush: flush, Seconds: c.Seconds,
+		Pool: rivals, Store: s.store, Service: s.service, BaseURL: s.url, Gateway: cmp.Or(p.KurrentDB, s.gateway.url()), Flush: flush, Seconds: c.Seconds,
 		Settle: s.settle, CPU: s.database.cpu, Profile: c.profile(flush),
 	}
 	guarded, end := s.guard(ctx)
@@ -160,6 +161,14 @@ func (c *benchCommand) measure(ctx context.Context, p *program, database databas
 		result.Rows = append(result.Rows, rows...)
 	}
 	return bench.Clean(guarded, env)
+}
+
+// gateway is opened where the log is ours; a KurrentDB needs none.
+func (c *benchCommand) gateway(p *program) gatewayConfig {
+	if p.KurrentDB != "" {
+		return gatewayConfig{}
+	}
+	return gatewayConfig{address: "127.0.0.1:0"}
 }
 
 // settle waits until everything written is also projected, looked at by the

@@ -32,10 +32,11 @@ type child struct {
 }
 
 // startChild starts a server and waits until it says that it is ready.
-func startChild(t *testing.T, path, dir string) *child {
+func startChild(t *testing.T, path, dir string, flags ...string) *child {
 	t.Helper()
 	c := &child{log: &logBuffer{}}
-	c.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), path, "serve", "--json", "--listen", "127.0.0.1:0", "--data", dir)
+	args := append([]string{"serve", "--json", "--listen", "127.0.0.1:0", "--data", dir}, flags...)
+	c.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), path, args...)
 	c.cmd.Stderr = c.log
 	c.cmd.WaitDelay = 10 * time.Second // the database holds the log for a moment longer
 	out, err := c.cmd.StdoutPipe()

@@ -49,6 +49,17 @@ func TestWrongCallsAreRefusedWithUsage(t *testing.T) {
 		"another interface, by its variable": {
 			env: map[string]string{"DAYBOOK_LISTEN": "192.0.2.7:8080"}, args: "serve", says: "will not listen",
 		},
+		"a log nowhere":           {args: "serve --store kurrentdb", says: "needs --kurrentdb-url"},
+		"a log of no kind":        {args: "serve --store etcd", says: "--store must be one of"},
+		"an address for nothing":  {args: "serve --kurrentdb-url esdb://h", says: "--kurrentdb-url is for --store kurrentdb"},
+		"a gateway to a gateway":  {args: "serve --store kurrentdb --kurrentdb-url esdb://h --gateway 127.0.0.1:0", says: "to which its clients speak directly"},
+		"a gateway on no address": {args: "serve --gateway 2113", says: "--gateway 2113: want HOST:PORT"},
+		"a gateway to everybody":  {args: "serve --gateway 0.0.0.0:2113", says: "--gateway: will not listen"},
+		"flags of no gateway":     {args: "serve --gateway-open", says: "need --gateway HOST:PORT"},
+		"half a certificate":      {args: "serve --gateway 127.0.0.1:0 --gateway-cert x", says: "go together"},
+		"passwords in plain text": {args: "serve --gateway 127.0.0.1:0 --gateway-users x", says: "needs --gateway-cert"},
+		"a bad advertised name":   {args: "serve --gateway 127.0.0.1:0 --gateway-advertise shop", says: "--gateway-advertise shop: want HOST:PORT"},
+
 		"no view":         {args: "rebuild", says: "expected"},
 		"an unknown view": {args: "rebuild nonsense", says: "there is no read model"},
 	} {
@@ -131,6 +142,18 @@ func TestPrintConfig(t *testing.T) {
 		"the demo keeps away from the database of the environment": {env: env, args: "demo", want: map[string]any{
 			"data": "", "database-url": "",
 		}},
+		"the log is in a cluster": {
+			env: map[string]string{"KURRENTDB_URL": "esdb://ann:geheim@n1:2113,n2:2113?nodePreference=leader"}, args: "serve --store kurrentdb",
+			want: map[string]any{"store": "kurrentdb", "kurrentdb-url": "esdb://ann:xxxxx@n1:2113,n2:2113?nodePreference=leader"},
+		},
+		"an address in the environment alone is not used": {
+			env: map[string]string{"KURRENTDB_URL": "esdb://ann:geheim@n1:2113"}, args: "serve",
+			want: map[string]any{"store": "postgres", "kurrentdb-url": ""},
+		},
+		"the demo keeps away from the log of the environment": {
+			env: map[string]string{"DAYBOOK_STORE": "kurrentdb", "KURRENTDB_URL": "esdb://ann:geheim@n1:2113"}, args: "demo",
+			want: map[string]any{"store": "postgres", "kurrentdb-url": ""},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -162,6 +185,10 @@ func TestPasswordsAreHidden(t *testing.T) {
 		"postgres://h/d?user=ann&password=geheim":     "postgres://h/d?password=xxxxx&user=ann",
 		"postgres://h/d?sslpassword=geheim":           "postgres://h/d?sslpassword=xxxxx",
 		"postgres://ann@h/d":                          "postgres://ann@h/d",
+		"esdb://ann:geheim@h:2113?tls=true":           "esdb://ann:xxxxx@h:2113?tls=true",
+		"esdb://ann:geheim@h:1,i:2,j:3":               "esdb://ann:xxxxx@h:1,i:2,j:3",
+		"esdb+discover://ann:geheim@h":                "esdb+discover://ann:xxxxx@h",
+		"esdb://h:1,i:2?tls=false":                    "esdb://h:1,i:2?tls=false",
 		"postgres://ann:ge%heim@h/d":                  "xxxxx", // not a URL
 		"host=h password=geheim user=ann":             "host=h password=xxxxx user=ann",
 		`host=h password = 'ge\'h eim' user=ann`:      "host=h password = xxxxx user=ann",
@@ -193,7 +220,7 @@ func TestATakenPortIsToldBeforeAnythingStarts(t *testing.T) {
 func TestALoopbackAddressIsAccepted(t *testing.T) {
 	t.Parallel()
 	for _, address := range []string{"127.0.0.1:0", "localhost:0"} {
-		listener, err := listen(context.Background(), address)
+		listener, err := listen(context.Background(), "--listen", address)
 		if err != nil {
 			t.Errorf("%s: %v", address, err)
 			continue

@@ -53,8 +53,14 @@ func TestKilledInTheMidstOfCheckouts(t *testing.T) {
 		t.Skip("kills a real server; not in short mode")
 	}
 	t.Parallel()
-	path, dir := build(t), dataDir(t)
-	server := startChild(t, path, dir)
+	path := build(t)
+	onEachEngine(t, func(t *testing.T, log []string) { killAmidCheckouts(t, path, log) })
+}
+
+func killAmidCheckouts(t *testing.T, path string, log []string) {
+	t.Helper()
+	dir := dataDir(t)
+	server := startChild(t, path, dir, log...)
 	client := shoppers.NewClient(server.url, crashBuyers)
 	if _, err := shoppers.Open(t.Context(), client, crashStock); err != nil {
 		t.Fatal(err)
@@ -63,7 +69,7 @@ func TestKilledInTheMidstOfCheckouts(t *testing.T) {
 	for round := range crashRounds {
 		attempts = append(attempts, buyUntilKilled(t, server, client, round)...)
 		client.Close()
-		server = startChild(t, path, dir)
+		server = startChild(t, path, dir, log...)
 		client = shoppers.NewClient(server.url, crashBuyers)
 	}
 	defer client.Close()
@@ -83,7 +89,7 @@ func TestKilledInTheMidstOfCheckouts(t *testing.T) {
 	if code := server.terminate(t); code != exitOK {
 		t.Errorf("exit code %d, want %d", code, exitOK)
 	}
-	expectVerified(t, dir)
+	expectVerified(t, dir, log...)
 }
 
 // buyUntilKilled lets all buyers check out, and kills the server when it has
@@ -273,9 +279,9 @@ func expectAll(t *testing.T, base string, attempts []*attempt) {
 
 // expectVerified folds the whole log of a server that has stopped, and compares
 // the read models with it.
-func expectVerified(t *testing.T, dir string) {
+func expectVerified(t *testing.T, dir string, flags ...string) {
 	t.Helper()
-	got := call(t, nil, "verify", "--data", dir, "--json")
+	got := call(t, nil, append([]string{"verify", "--data", dir, "--json"}, flags...)...)
 	var report verify.Report
 	if err := json.Unmarshal([]byte(got.stdout), &report); err != nil {
 		t.Fatalf("verify: exit code %d, %v: %s", got.code, err, got.stderr)

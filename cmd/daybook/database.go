@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	commandspg "daybook/commands/postgres"
+	gatewaypg "daybook/eventstore/gateway/postgres"
 	eventstorepg "daybook/eventstore/postgres"
 	"daybook/internal/embeddedpg"
 	"daybook/projections"
@@ -107,10 +108,13 @@ func openPool(ctx context.Context, connection, purpose string, size int32) (*pgx
 	return pool, nil
 }
 
-// migrate brings all tables to this program's version: the log's, the command
-// side's, the projections'.
+// migrate brings all tables to this program's version: the log's, the gateway's,
+// the command side's, the projections'.
 func migrate(ctx context.Context, pool *pgxpool.Pool) error {
 	if err := eventstorepg.Migrate(ctx, pool); err != nil {
+		return err
+	}
+	if err := gatewaypg.Migrate(ctx, pool); err != nil {
 		return err
 	}
 	if err := commandspg.Migrate(ctx, pool); err != nil {

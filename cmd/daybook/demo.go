@@ -67,7 +67,7 @@ func (c *demoCommand) Run(ctx context.Context, p *program) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, dispose()) }()
-	s, err := openServer(ctx, c.Listen, nodeConfig{Database: cfg, Policy: commands.DefaultPolicy(), Views: p.views()}, p.log)
+	s, err := openServer(ctx, c.Listen, gatewayConfig{}, nodeConfig{Database: cfg, KurrentDB: p.KurrentDB, Policy: commands.DefaultPolicy(), Views: p.views()}, p.log)
 	if err != nil {
 		return err
 	}

@@ -60,7 +60,7 @@ func (c *importCommand) Run(ctx context.Context, p *program) (err error) {
 		return err
 	}
 	n, err := openNode(ctx, nodeConfig{
-		Database: p.database(), Policy: commands.DefaultPolicy(), Views: p.views(), CacheStreams: importCacheStreams,
+		Database: p.database(), KurrentDB: p.KurrentDB, Policy: commands.DefaultPolicy(), Views: p.views(), CacheStreams: importCacheStreams,
 	}, p.log)
 	if err != nil {
 		return err
@@ -182,7 +182,7 @@ func (n *node) importFile(ctx context.Context, file *onlineretail.File, options 
 	shown := showProgress(progress, len(file.Invoices))
 	defer shown.close()
 	i := importer.Importer{
-		Service: n.service, Store: n.store, Journal: journal, Logger: n.log, Watch: shown.invoices, Grace: importGrace,
+		Service: n.service, Store: n.store, Sparse: n.sparse, Journal: journal, Logger: n.log, Watch: shown.invoices, Grace: importGrace,
 	}
 	summary, err := i.Run(ctx, file, options)
 	if err != nil {

@@ -12,15 +12,15 @@ import (
 
 	"daybook/commands"
 	commandspg "daybook/commands/postgres"
-	eventstorepg "daybook/eventstore/postgres"
 	"daybook/projections"
 )
 
 // nodeConfig is what differs between the uses of a node.
 type nodeConfig struct {
-	Database databaseConfig
-	Policy   commands.Policy
-	Views    []projections.View // which the node posts to
+	Database  databaseConfig
+	KurrentDB string // where the log is; empty: in the database
+	Policy    commands.Policy
+	Views     []projections.View // which the node posts to
 	// CacheStreams bounds the folded streams kept in memory, of each kind of
 	// aggregate; 0: the default.
 	CacheStreams int
@@ -36,7 +36,8 @@ type node struct {
 	// A pool for each purpose, so that none can starve another.
 	logPool, commandPool, viewPool, readPool *pgxpool.Pool
 
-	store       *eventstorepg.Store
+	store       logStore
+	sparse      bool                // the log's positions have gaps
 	answers     *commandspg.Answers // to requests with an idempotency key
 	service     *commands.Service
 	reactor     *commands.Reactor
@@ -66,7 +67,7 @@ const (
 // openNode opens the parts in the order of their dependencies. Nothing runs yet
 // but the database and the log's own connections.
 func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (_ *node, err error) {
-	n := &node{log: log, failed: make(chan error, 1)}
+	n := &node{log: log, sparse: cfg.KurrentDB != "", failed: make(chan error, 1)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.closeInTime(ctx))
@@ -81,7 +82,7 @@ func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (_ *node, e
 	if err := migrate(ctx, n.logPool); err != nil {
 		return nil, err
 	}
-	if n.store, err = eventstorepg.Open(ctx, n.logPool, eventstorepg.Options{Logger: log}); err != nil {
+	if n.store, err = openLog(ctx, n.logPool, cfg.KurrentDB, log); err != nil {
 		return nil, err
 	}
 	n.answers = commandspg.NewAnswers(n.commandPool, log)

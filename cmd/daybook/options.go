@@ -21,6 +21,8 @@ import (
 type options struct {
 	Data        string `placeholder:"DIR" from:"DAYBOOK_DATA_DIR" help:"Data directory; the program runs its own PostgreSQL in it. Default: ./.daybook (demo, bench: a temporary one)."`
 	DatabaseURL string `name:"database-url" placeholder:"URL" from:"DATABASE_URL" secret:"" help:"Use this PostgreSQL instead of an own one. --data goes over the variable."`
+	Store       string `enum:"postgres,kurrentdb" default:"postgres" from:"DAYBOOK_STORE" help:"Where the log is: ${enum}. Read models, timers and answers are in PostgreSQL either way. Default: ${default}."`
+	KurrentDB   string `name:"kurrentdb-url" placeholder:"URL" from:"KURRENTDB_URL" secret:"" help:"Connection string of the log with --store kurrentdb, such as esdb://user:password@host:2113."`
 	JSON        bool   `name:"json" help:"Print the result as JSON."`
 	LogLevel    string `enum:"debug,info,warn,error" default:"info" from:"DAYBOOK_LOG_LEVEL" help:"Least level to log: ${enum}."`
 	LogFormat   string `enum:"text,json" default:"text" from:"DAYBOOK_LOG_FORMAT" help:"Form of the log on stderr: ${enum}."`
@@ -48,7 +50,8 @@ func (o *options) settle(selected *kong.Context, getenv func(string) string) err
 	placed := given("data") || given("database-url") || ownsData(selected.Command())
 	for _, flag := range selected.Flags() {
 		name := flag.Tag.Get("from")
-		if name == "" || given(flag.Name) || placed && (flag.Name == "data" || flag.Name == "database-url") {
+		if name == "" || given(flag.Name) || placed && (flag.Name == "data" || flag.Name == "database-url") ||
+			ownsData(selected.Command()) && (flag.Name == "store" || flag.Name == "kurrentdb-url") {
 			continue
 		}
 		value := getenv(name)
@@ -65,11 +68,27 @@ func (o *options) settle(selected *kong.Context, getenv func(string) string) err
 	if selected.Command() == "demo" && !given("log-level") && getenv("DAYBOOK_LOG_LEVEL") == "" {
 		o.LogLevel = "warn" // what the demo says should not be drowned
 	}
+	if err := o.settleStore(given("kurrentdb-url")); err != nil {
+		return err
+	}
 	var err error
 	if o.location, err = time.LoadLocation(o.Timezone); err != nil {
 		return usagef("--timezone: %v", err)
 	}
 	return o.settleData(selected.Command())
+}
+
+// settleStore leaves an address of a KurrentDB only where it is used.
+func (o *options) settleStore(addressed bool) error {
+	switch {
+	case o.Store == storeKurrentDB && o.KurrentDB == "":
+		return usagef("--store %s needs --kurrentdb-url, such as esdb://127.0.0.1:2113?tls=false", o.Store)
+	case o.Store == storePostgres && addressed:
+		return usagef("--kurrentdb-url is for --store %s only", storeKurrentDB)
+	case o.Store == storePostgres:
+		o.KurrentDB = ""
+	}
+	return nil
 }
 
 // ownsData tells of a subcommand that makes a data directory for itself, and
@@ -160,10 +179,11 @@ func hidePassword(connection string) string {
 	if !strings.Contains(connection, "://") {
 		return passwordPair.ReplaceAllString(connection, "${1}"+hidden)
 	}
-	u, err := url.Parse(connection)
+	u, err := url.Parse(oneHost(connection))
 	if err != nil {
 		return hidden
 	}
+	u.Host = hostsOf(connection, u.Host)
 	query := u.Query()
 	for key := range query {
 		if strings.Contains(strings.ToLower(key), "password") {
@@ -172,4 +192,19 @@ func hidePassword(connection string) string {
 		}
 	}
 	return u.Redacted()
+}
+
+// A cluster's connection string names several hosts, which a URL cannot:
+// oneHost puts a single one in their place, and hostsOf gives them back.
+var severalHosts = regexp.MustCompile(`^([^/]*//(?:[^/?#@]*@)?)([^/?#@,]+(?:,[^/?#@,]+)+)`)
+
+func oneHost(connection string) string {
+	return severalHosts.ReplaceAllString(connection, "${1}cluster")
+}
+
+func hostsOf(connection, host string) string {
+	if found := severalHosts.FindStringSubmatch(connection); found != nil {
+		return found[2]
+	}
+	return host
 }

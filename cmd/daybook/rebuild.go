@@ -37,7 +37,7 @@ func (c *rebuildCommand) Run(ctx context.Context, p *program) (err error) {
 	}
 	started := time.Now()
 	n, err := openNode(ctx, nodeConfig{
-		Database: p.database(), Policy: commands.DefaultPolicy(), Views: views[at : at+1],
+		Database: p.database(), KurrentDB: p.KurrentDB, Policy: commands.DefaultPolicy(), Views: views[at : at+1],
 	}, p.log)
 	if err != nil {
 		return err

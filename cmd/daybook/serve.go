@@ -20,12 +20,14 @@ import (
 type serveCommand struct {
 	Listen  string        `default:"127.0.0.1:8080" placeholder:"HOST:PORT" from:"DAYBOOK_LISTEN" help:"Where to listen: a loopback address; port 0 takes a free one. Default: ${default}."`
 	HoldFor time.Duration `default:"15m" placeholder:"TIME" from:"DAYBOOK_HOLD_FOR" help:"How long stock is held for an order that is not confirmed. Default: ${default}."`
+	Gateway gatewayFlags  `embed:""`
 	Remedy  string        `enum:"void_or_refund,backorder" default:"void_or_refund" from:"DAYBOOK_REMEDY" help:"What is done about a confirmed order whose stock was lost: ${enum}. Default: ${default}."`
 }
 
 // ready is what serve prints once it answers.
 type ready struct {
 	URL     string  `json:"url"`
+	Gateway string  `json:"gateway,omitempty"` // connection string for clients of EventStoreDB
 	PID     int     `json:"pid"`
 	Seconds float64 `json:"seconds"` // from the start to here
 }
@@ -38,28 +40,38 @@ func (c *serveCommand) Run(ctx context.Context, p *program) (err error) {
 	}
 	policy := commands.DefaultPolicy()
 	policy.HoldFor, policy.Remedy = c.HoldFor, order.Remedy(c.Remedy)
-	s, err := openServer(ctx, c.Listen, nodeConfig{Database: p.database(), Policy: policy, Views: p.views()}, p.log)
+	gateway, err := c.Gateway.config(p.Store)
+	if err != nil {
+		return err
+	}
+	s, err := openServer(ctx, c.Listen, gateway, nodeConfig{Database: p.database(), KurrentDB: p.KurrentDB, Policy: policy, Views: p.views()}, p.log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close(ctx)) }()
-	announcement := ready{URL: s.url, PID: os.Getpid(), Seconds: time.Since(started).Seconds()}
-	p.log.InfoContext(ctx, "ready", "url", s.url, "seconds", announcement.Seconds)
+	announcement := ready{URL: s.url, Gateway: s.gateway.url(), PID: os.Getpid(), Seconds: time.Since(started).Seconds()}
+	p.log.InfoContext(ctx, "ready", "url", s.url, "gateway", announcement.Gateway, "seconds", announcement.Seconds)
 	if err := p.print(announcement, func(out io.Writer) error {
-		_, err := fmt.Fprintf(out, "Daybook answers at %s (API: %s/docs). Ctrl-C stops it.\n", s.url, s.url)
-		return err
+		w := &lineWriter{out: out}
+		w.printf("Daybook answers at %s (API: %s/docs). Ctrl-C stops it.\n", s.url, s.url)
+		if announcement.Gateway != "" {
+			w.printf("Clients of EventStoreDB connect to %s\n", announcement.Gateway)
+		}
+		return w.err
 	}); err != nil {
 		return err
 	}
 	return s.wait(ctx)
 }
 
-// server is a node with its way in: the HTTP API.
+// server is a node with its ways in: the HTTP API and, where asked for, the
+// gateway.
 type server struct {
 	*node
-	url    string
-	http   *http.Server
-	served chan error // why it stopped accepting
+	url     string
+	http    *http.Server
+	gateway *openGateway
+	served  chan error // why one of them stopped accepting
 }
 
 // A server spends memory on collecting garbage less often, which under load took
@@ -81,27 +93,37 @@ func spendMemory(getenv func(string) string) {
 
 // openServer listens first, so that a taken port is known before anything is
 // started, then opens the node, and then answers.
-func openServer(ctx context.Context, address string, cfg nodeConfig, log *slog.Logger) (*server, error) {
+func openServer(ctx context.Context, address string, door gatewayConfig, cfg nodeConfig, log *slog.Logger) (_ *server, err error) {
 	spendMemory(os.Getenv)
-	listener, err := listen(ctx, address)
+	listener, err := listen(ctx, "--listen", address)
 	if err != nil {
 		return nil, err
 	}
-	n, err := openNode(ctx, cfg, log)
-	if err != nil {
-		return nil, errors.Join(err, listener.Close())
+	s := &server{url: "http://" + listener.Addr().String(), served: make(chan error, 2)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, listener.Close(), s.gateway.abandon())
+		}
+	}()
+	if s.gateway, err = door.listen(ctx); err != nil {
+		return nil, err
+	}
+	if s.node, err = openNode(ctx, cfg, log); err != nil {
+		return nil, err
 	}
 	stop := make(chan struct{})
-	handler, err := n.handler(stop)
+	handler, err := s.node.handler(stop)
+	if err == nil {
+		err = s.gateway.open(ctx, s.node)
+	}
 	if err != nil {
-		return nil, errors.Join(err, listener.Close(), n.closeInTime(ctx))
+		return nil, errors.Join(err, s.node.closeInTime(ctx))
 	}
-	s := &server{
-		node: n, url: "http://" + listener.Addr().String(), served: make(chan error, 1), http: httpapi.NewServer(handler, log),
-	}
+	s.http = httpapi.NewServer(handler, log)
 	s.http.RegisterOnShutdown(func() { close(stop) })
-	n.start(ctx)
+	s.node.start(ctx)
 	go func() { s.served <- s.http.Serve(listener) }()
+	go s.gateway.serve(s.served)
 	return s, nil
 }
 
@@ -139,6 +161,9 @@ func (s *server) close(ctx context.Context) error {
 		s.log.WarnContext(ctx, "requests still under way are cut off", "error", err)
 		s.http.Close()
 	}
+	if err := s.gateway.close(requests); err != nil {
+		s.log.WarnContext(ctx, "calls of the gateway still under way are cut off", "error", err)
+	}
 	err := s.node.close(ctx)
 	s.log.InfoContext(ctx, "stopped", "seconds", time.Since(began).Seconds())
 	return err
@@ -146,12 +171,12 @@ func (s *server) close(ctx context.Context) error {
 
 // listen opens a loopback address. Others are refused as long as anybody who
 // reaches the server may do anything.
-func listen(ctx context.Context, address string) (net.Listener, error) {
+func listen(ctx context.Context, flag, address string) (net.Listener, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
-		return nil, usagef("--listen %s: want HOST:PORT, such as 127.0.0.1:8080", address)
+		return nil, usagef("%s %s: want HOST:PORT, such as 127.0.0.1:8080", flag, address)
 	}
-	ip, err := loopback(ctx, host)
+	ip, err := loopback(ctx, flag, host)
 	if err != nil {
 		return nil, err
 	}
@@ -163,8 +188,8 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 }
 
 // loopback is the address of a host, if it is this machine's own.
-func loopback(ctx context.Context, host string) (net.IP, error) {
-	refused := usagef("will not listen on %q: whoever reaches the server may do anything, so it serves only its own machine (127.0.0.1, ::1 or localhost)", host)
+func loopback(ctx context.Context, flag, host string) (net.IP, error) {
+	refused := usagef("%s: will not listen on %q: whoever reaches the server may do anything, so it serves only its own machine (127.0.0.1, ::1 or localhost)", flag, host)
 	if host == "" {
 		return nil, refused
 	}
@@ -176,7 +201,7 @@ func loopback(ctx context.Context, host string) (net.IP, error) {
 	}
 	found, err := net.DefaultResolver.LookupIP(ctx, "ip", host)
 	if err != nil {
-		return nil, usagef("--listen: %v", err)
+		return nil, usagef("%s: %v", flag, err)
 	}
 	for _, ip := range found {
 		if !ip.IsLoopback() {

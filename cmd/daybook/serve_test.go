@@ -21,10 +21,11 @@ import (
 
 // running is a server in this process.
 type running struct {
-	url  string
-	stop context.CancelFunc
-	code <-chan int // its exit code, once it has ended
-	log  *logBuffer
+	url     string
+	gateway string // connection string
+	stop    context.CancelFunc
+	code    <-chan int // its exit code, once it has ended
+	log     *logBuffer
 }
 
 // serve starts a server and waits until it says that it is ready. It is stopped
@@ -53,7 +54,7 @@ func serve(t *testing.T, args ...string) running {
 		t.Fatalf("the server did not get ready: %v\n%s", err, log.String())
 	}
 	go io.Copy(io.Discard, out) //nolint:errcheck // the rest is of no interest
-	return running{announced.URL, stop, code, log}
+	return running{announced.URL, announced.Gateway, stop, code, log}
 }
 
 // logBuffer is a log that is read while it is written.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -17,24 +18,29 @@ import (
 // than the one it is to be used with: read models, timers and snapshots of
 // events that are not in it.
 type AnotherLogError struct {
-	Stream   string // of the event by which the log is known
-	Revision int64
-	ID       uuid.UUID
+	Stream     string // of the event by which the log is known
+	Revision   int64
+	ID         uuid.UUID
+	RecordedAt time.Time
 }
 
 func (e *AnotherLogError) Error() string {
-	return fmt.Sprintf("this database follows another log: one whose event %d of %s has the id %s", e.Revision, e.Stream, e.ID)
+	return fmt.Sprintf("this database follows another log: one whose event %d of %s has the id %s and was recorded at %s",
+		e.Revision, e.Stream, e.ID, e.RecordedAt.UTC().Format(time.RFC3339Nano))
 }
 
 // Origin ties a database to one log. Events are never changed, so a log is known
 // by any of them; it is one of ours, for others may share a log and delete theirs.
+// An id alone does not tell two logs apart: the same file imported twice gives
+// the same ids.
 type Origin struct{ Pool *pgxpool.Pool }
 
 // Check returns *AnotherLogError if the database was tied to another log. One
 // that was tied to none is tied to this, if it holds an event to be known by.
 func (o Origin) Check(ctx context.Context, log eventstore.Store) error {
 	var known AnotherLogError
-	err := o.Pool.QueryRow(ctx, `SELECT stream, revision, event_id FROM commands.origin`).Scan(&known.Stream, &known.Revision, &known.ID)
+	err := o.Pool.QueryRow(ctx, `SELECT stream, revision, event_id, recorded_at FROM commands.origin`).
+		Scan(&known.Stream, &known.Revision, &known.ID, &known.RecordedAt)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return o.tie(ctx, log)
@@ -48,7 +54,7 @@ func (o Origin) Check(ctx context.Context, log eventstore.Store) error {
 		if err != nil {
 			return fmt.Errorf("origin of the database: %w", err)
 		}
-		if e.ID == known.ID {
+		if e.ID == known.ID && e.RecordedAt.Equal(known.RecordedAt) {
 			return nil
 		}
 	}
@@ -61,8 +67,8 @@ func (o Origin) tie(ctx context.Context, log eventstore.Store) error {
 		if err != nil {
 			return fmt.Errorf("origin of the database: %w", err)
 		}
-		const insert = `INSERT INTO commands.origin (stream, revision, event_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`
-		if _, err := o.Pool.Exec(ctx, insert, e.Stream, e.Revision, e.ID); err != nil {
+		const insert = `INSERT INTO commands.origin (stream, revision, event_id, recorded_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`
+		if _, err := o.Pool.Exec(ctx, insert, e.Stream, e.Revision, e.ID, e.RecordedAt); err != nil {
 			return fmt.Errorf("origin of the database: %w", err)
 		}
 	}

@@ -47,12 +47,12 @@ func TestBadPasswordFilesAreRefused(t *testing.T) {
 	t.Parallel()
 	good := "ann:" + hashed(t, "right")
 	for text, want := range map[string]string{
-		"":                           "no user",
-		"# nobody":                   "no user",
-		good + "\nbob":               "line 2: user bob: the password is not hashed",
+		"":                            "no user",
+		"# nobody":                    "no user",
+		good + "\nbob":                "line 2: user bob: the password is not hashed",
 		good + "\nbob:secret:$admins": "line 2: user bob: the password is not hashed",
-		":" + hashed(t, "x"):         "line 1: want name:hash",
-		good + "\n\n" + good:         "line 3: user ann is named twice",
+		":" + hashed(t, "x"):          "line 1: want name:hash",
+		good + "\n\n" + good:          "line 3: user ann is named twice",
 	} {
 		_, err := gateway.ReadPasswordFile(strings.NewReader(text))
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {

@@ -28,17 +28,8 @@ func appends(ctx context.Context, env Env) (ours, baselines []Row, err error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("head: %w", err)
 	}
-	revisions := make([]int64, appendCallers)
-	for i := range revisions {
-		revisions[i] = -1
-	}
 	prefix := "bench-" + uuid.NewString() + "-"
-	row, err := daybook(ctx, env, "append", load{callers: appendCallers, seconds: env.Seconds, operate: func(ctx context.Context, caller int, _ int64) error {
-		result, err := env.Store.Append(ctx, fmt.Sprint(prefix, caller), eventstore.AtRevision(revisions[caller]),
-			[]eventstore.Event{{ID: uuid.New(), Type: "bench.appended.v1", Data: eventBody, Meta: []byte(`{}`)}})
-		revisions[caller] = result.Revision
-		return err
-	}})
+	row, err := daybook(ctx, env, "append", appendLoad(env, prefix, appendCallers))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -51,6 +42,20 @@ func appends(ctx context.Context, env Env) (ours, baselines []Row, err error) {
 	}
 	raw, err := rawInserts(ctx, env)
 	return []Row{row}, []Row{raw}, err
+}
+
+// appendLoad is callers that append one event each time.
+func appendLoad(env Env, prefix string, callers int) load {
+	revisions := make([]int64, callers)
+	for i := range revisions {
+		revisions[i] = -1
+	}
+	return load{callers: callers, seconds: env.Seconds, operate: func(ctx context.Context, caller int, _ int64) error {
+		result, err := env.Store.Append(ctx, fmt.Sprint(prefix, caller), eventstore.AtRevision(revisions[caller]),
+			[]eventstore.Event{{ID: uuid.New(), Type: "bench.appended.v1", Data: eventBody, Meta: []byte(`{}`)}})
+		revisions[caller] = result.Revision
+		return err
+	}}
 }
 
 func rawInserts(ctx context.Context, env Env) (Row, error) {

@@ -24,6 +24,7 @@ type Env struct {
 	Store   eventstore.Store
 	Service *commands.Service
 	BaseURL string // of the node's HTTP API
+	Gateway string // connection string of its gateway
 	Flush   string // how a commit is flushed: FlushFast or FlushSlow
 	// Seconds is how long each measurement without a fixed number of operations
 	// is counted, after a short time of warming up.
@@ -89,6 +90,10 @@ var targets = map[[2]string]Target{
 	{"hot-sku", FlushSlow}:    {PerSecond: 10_000},
 	{"checkout", FlushFast}:   {PerSecond: 1_000, P99Ms: 150},
 	{"flash-sale", FlushFast}: {PerSecond: 3_000},
+
+	{"gateway-append", FlushFast}: {PerSecond: 15_000},
+	{"gateway-read", FlushFast}:   {PerSecond: 80_000},
+	{"gateway-live", FlushFast}:   {P99Ms: 10},
 }
 
 // Benchmark is a measurement of Daybook and of its baselines.
@@ -104,6 +109,9 @@ var Benchmarks = []Benchmark{
 	{"hot-sku", "one SKU reserved by 256 callers, through the handler", hotSKU},
 	{"checkout", "a cart of 3 lines to a confirmed order by HTTP, 64 clients", checkout},
 	{"flash-sale", "200 units, 64 buyers, 10,000 attempts by HTTP", flashSale},
+	{"gateway-append", "events appended one by one by 64 callers, by the Go client of EventStoreDB", gatewayAppends},
+	{"gateway-read", "the whole log read by the Go client of EventStoreDB", gatewayRead},
+	{"gateway-live", "from an append to its arrival at a subscriber, by the Go client of EventStoreDB", gatewayLive},
 }
 
 // Run measures, and sets the rows side by side: Daybook's first.

@@ -1,0 +1,276 @@
+package main
+
+import (
+	"bufio"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"daybook/cmd/daybook/shoppers"
+	"daybook/eventstore/gateway"
+	"daybook/eventstore/kurrentdb"
+	eventstorepg "daybook/eventstore/postgres"
+	"daybook/internal/pgtest"
+)
+
+// onEachEngine runs a test with the log in each place it can be. The test gets
+// the flags that say so; the log is empty.
+//
+// The KurrentDB is our own gateway over a log of its own, so what is between is
+// the real client and real gRPC; KURRENTDB_URL names another server. That one
+// must be empty, so it does for one test at a time.
+func onEachEngine(t *testing.T, test func(t *testing.T, log []string)) {
+	t.Helper()
+	t.Run(storePostgres, func(t *testing.T) {
+		t.Parallel()
+		test(t, nil)
+	})
+	t.Run(storeKurrentDB, func(t *testing.T) {
+		t.Parallel()
+		connection := os.Getenv("KURRENTDB_URL")
+		if connection == "" {
+			connection = openGatewayOver(t, pgtest.URL(t))
+		}
+		mustBeEmpty(t, connection)
+		test(t, []string{"--store", storeKurrentDB, "--kurrentdb-url", connection})
+	})
+}
+
+// openGatewayOver serves a log in a fresh database to clients of EventStoreDB,
+// and lets them write everything. It returns the connection string.
+func openGatewayOver(t *testing.T, database string) string {
+	t.Helper()
+	pool, err := openPool(t.Context(), database, "gateway", 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	if err := eventstorepg.Migrate(t.Context(), pool); err != nil {
+		t.Fatal(err)
+	}
+	store, err := eventstorepg.Open(t.Context(), pool, eventstorepg.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ending := context.WithoutCancel(t.Context())
+	t.Cleanup(func() { store.Close(ending) }) //nolint:errcheck // nothing depends on it
+	server, err := gateway.New(store, gateway.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	t.Cleanup(func() {
+		if err := server.Close(ending); err != nil {
+			t.Errorf("close the gateway: %v", err)
+		}
+		if err := <-served; err != nil {
+			t.Errorf("the gateway: %v", err)
+		}
+	})
+	return "esdb://" + listener.Addr().String() + "?tls=false"
+}
+
+// mustBeEmpty skips on a server that holds something: what the tests count would
+// be wrong.
+func mustBeEmpty(t *testing.T, connection string) {
+	t.Helper()
+	log, err := kurrentdb.Open(t.Context(), connection, kurrentdb.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close(t.Context()) //nolint:errcheck // it was only read
+	head, err := log.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !head.IsStart() {
+		t.Skipf("the log in KURRENTDB_URL is not empty (its head is %s): run one test at a time, each on a new server", head)
+	}
+}
+
+// A checkout through the real server, from the goods' arrival to an order that
+// is sent and of which a unit comes back, and what its readers then see.
+func TestACheckoutFromShelfToShelf(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, log []string) {
+		dir := dataDir(t)
+		server := serve(t, append([]string{"--data", dir}, log...)...)
+		client := shoppers.NewClient(server.url, 4)
+		defer client.Close()
+		goods := shoppers.Product{SKU: "SHELF-1", Title: "A", Price: shoppers.Money{Amount: "3.10", Currency: "GBP"}, Opening: 10}
+		if _, err := shoppers.Open(t.Context(), client, []shoppers.Product{goods}); err != nil {
+			t.Fatal(err)
+		}
+		cart, err := client.OpenCart(t.Context(), "ann", "GBP", "", []shoppers.Line{{SKU: goods.SKU, Quantity: 4}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		order, _, err := client.Checkout(t.Context(), uuid.NewString(), cart, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := client.Deliver(t.Context(), order.OrderID); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, recoveryLimit, "the goods have left the shelf", func() bool {
+			return get[shoppers.Stock](t, server.url+"/v1/stock/SHELF-1/main") == shoppers.Stock{OnHand: 6, Available: 6}
+		})
+		got := get[orderRow](t, server.url+"/v1/orders/"+url.PathEscape(order.OrderID))
+		if got.CartID != cart || got.Units != 4 || got.PaymentState != "paid" {
+			t.Errorf("order %+v", got)
+		}
+		if err := client.Return(t.Context(), order); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, recoveryLimit, "the unit that came back is there", func() bool {
+			return get[shoppers.Stock](t, server.url+"/v1/stock/SHELF-1/main") == shoppers.Stock{OnHand: 7, Available: 7}
+		})
+		server.stop()
+		if code := server.exit(t); code != exitOK {
+			t.Errorf("exit code %d", code)
+		}
+		expectVerified(t, dir, log...)
+	})
+}
+
+// Many buyers ask for the last units at once, each for one.
+func TestTheLastUnitsAreSoldOnce(t *testing.T) {
+	t.Parallel()
+	const buyers, units = 32, 3
+	onEachEngine(t, func(t *testing.T, log []string) {
+		dir := dataDir(t)
+		server := serve(t, append([]string{"--data", dir}, log...)...)
+		client := shoppers.NewClient(server.url, buyers)
+		defer client.Close()
+		goods := shoppers.Product{SKU: "LAST", Title: "A", Price: shoppers.Money{Amount: "1.00", Currency: "GBP"}, Opening: units}
+		if _, err := shoppers.Open(t.Context(), client, []shoppers.Product{goods}); err != nil {
+			t.Fatal(err)
+		}
+		carts := make([]string, buyers)
+		for i := range carts {
+			var err error
+			if carts[i], err = client.OpenCart(t.Context(), fmt.Sprint("buyer-", i), "GBP", "", []shoppers.Line{{SKU: "LAST", Quantity: 1}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var sold, refused atomic.Int64
+		var wait sync.WaitGroup
+		for _, cart := range carts {
+			wait.Go(func() {
+				_, _, err := client.Checkout(t.Context(), uuid.NewString(), cart, true)
+				switch {
+				case err == nil:
+					sold.Add(1)
+				case shoppers.IsShort(err):
+					refused.Add(1)
+				default:
+					t.Errorf("checkout: %v", err)
+				}
+			})
+		}
+		wait.Wait()
+		if sold.Load() != units || refused.Load() != buyers-units {
+			t.Errorf("%d sold, %d refused, of %d units and %d buyers", sold.Load(), refused.Load(), units, buyers)
+		}
+		eventually(t, recoveryLimit, "the stock shows it", func() bool {
+			return get[shoppers.Stock](t, server.url+"/v1/stock/LAST/main") == shoppers.Stock{OnHand: units, Allocated: units}
+		})
+		server.stop()
+		if code := server.exit(t); code != exitOK {
+			t.Errorf("exit code %d", code)
+		}
+		expectVerified(t, dir, log...)
+	})
+}
+
+// One day of real invoices, taken in and compared with the file.
+func TestADayOfInvoicesIsVerified(t *testing.T) {
+	t.Parallel()
+	file := writeFile(t, "day.csv", firstDay(t))
+	onEachEngine(t, func(t *testing.T, log []string) {
+		dir := dataDir(t)
+		imported := importJSON(t, append([]string{file, "--opening", "exact", "--data", dir}, log...)...)
+		if !imported.Complete || imported.OrdersTaken < 100 || imported.OrdersRefused > 0 {
+			t.Errorf("imported: %+v", imported)
+		}
+		report := verifyJSON(t, exitOK, append([]string{"--against", file, "--data", dir}, log...)...)
+		if found := differ(report); found != "" || report.Events != imported.Events {
+			t.Errorf("verify: differences in %q, %d events, %d imported", found, report.Events, imported.Events)
+		}
+	})
+}
+
+// firstDay is the real file up to the end of its first day.
+func firstDay(t *testing.T) string {
+	t.Helper()
+	folder := os.Getenv("DAYBOOK_DATA")
+	if folder == "" {
+		folder = filepath.Join("..", "..", "..", "shared", "data")
+	}
+	packed, err := os.Open(filepath.Join(folder, "online_retail.csv.gz"))
+	if os.IsNotExist(err) {
+		t.Skipf("the real invoices are not in %s: set DAYBOOK_DATA to their folder", folder)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer packed.Close()
+	unpacked, err := gzip.NewReader(packed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	lines := bufio.NewScanner(unpacked)
+	for n := 0; lines.Scan(); n++ {
+		if n > 0 && !strings.Contains(lines.Text(), ",2010-12-01 ") {
+			break
+		}
+		text.WriteString(lines.Text() + "\n")
+	}
+	if err := lines.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return text.String()
+}
+
+// A database stays with the log it follows.
+func TestADatabaseIsNotUsedWithAnotherLog(t *testing.T) {
+	t.Parallel()
+	file := writeFile(t, "invoices.csv", someInvoices)
+	first, second := openGatewayOver(t, pgtest.URL(t)), openGatewayOver(t, pgtest.URL(t))
+	local, followed := pgtest.URL(t), pgtest.URL(t)
+	importJSON(t, file, "--database-url", local)
+	for _, log := range []string{first, second} {
+		importJSON(t, file, "--database-url", pgtest.URL(t), "--store", storeKurrentDB, "--kurrentdb-url", log)
+	}
+	verifyJSON(t, exitOK, "--database-url", followed, "--store", storeKurrentDB, "--kurrentdb-url", first)
+	for name, test := range map[string]struct {
+		args []string
+		says string
+	}{
+		"a database with a log of its own": {[]string{"--database-url", local, "--store", storeKurrentDB, "--kurrentdb-url", first}, "holds a log of its own"},
+		"another KurrentDB":                {[]string{"--database-url", followed, "--store", storeKurrentDB, "--kurrentdb-url", second}, "follows another log"},
+		"its own log, which is empty":      {[]string{"--database-url", followed}, "follows another log"},
+	} {
+		got := call(t, nil, append([]string{"verify"}, test.args...)...)
+		if got.code == exitOK || !strings.Contains(got.stderr, test.says) {
+			t.Errorf("%s: exit code %d, %q; want %q", name, got.code, got.stderr, test.says)
+		}
+	}
+	verifyJSON(t, exitOK, "--database-url", followed, "--store", storeKurrentDB, "--kurrentdb-url", first)
+}

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"daybook/commands"
+	"daybook/eventstore/gateway"
+	gatewaypg "daybook/eventstore/gateway/postgres"
+)
+
+// gatewayFlags say whether clients of EventStoreDB are let in, and which.
+type gatewayFlags struct {
+	Address   string `name:"gateway" placeholder:"HOST:PORT" from:"DAYBOOK_GATEWAY" help:"Also serve the log to clients of EventStoreDB and KurrentDB here. A loopback address, unless with TLS and users."`
+	Open      bool   `name:"gateway-open" from:"DAYBOOK_GATEWAY_OPEN" help:"Let them write the shop's own streams too, past every rule: for a Daybook that has its log here."`
+	Cert      string `name:"gateway-cert" placeholder:"FILE" from:"DAYBOOK_GATEWAY_CERT" help:"Certificate (PEM, with its chain) for TLS; needs --gateway-key."`
+	Key       string `name:"gateway-key" placeholder:"FILE" from:"DAYBOOK_GATEWAY_KEY" help:"Private key (PEM) of the certificate."`
+	Users     string `name:"gateway-users" placeholder:"FILE" from:"DAYBOOK_GATEWAY_USERS" help:"Who may call: lines of htpasswd -B, with groups after another colon (name:hash:$$admins). Needs TLS."`
+	Advertise string `name:"gateway-advertise" placeholder:"HOST:PORT" from:"DAYBOOK_GATEWAY_ADVERTISE" help:"Address that clients are told for this node. Default: where it listens."`
+}
+
+// gatewayConfig is what a server needs to open its gateway.
+type gatewayConfig struct {
+	address   string // empty: no gateway
+	advertise string
+	tls       *tls.Config
+	users     gateway.Users
+	anyStream bool // the shop's own streams may be written too
+}
+
+// config reads the files the flags name, so that what is wrong with them is
+// known before anything is started.
+func (f gatewayFlags) config(store string) (gatewayConfig, error) {
+	if f.Address == "" {
+		if f != (gatewayFlags{}) {
+			return gatewayConfig{}, usagef("the flags of the gateway need --gateway HOST:PORT")
+		}
+		return gatewayConfig{}, nil
+	}
+	if store == storeKurrentDB {
+		return gatewayConfig{}, usagef("--gateway: the log is in a KurrentDB, to which its clients speak directly")
+	}
+	cfg := gatewayConfig{address: f.Address, advertise: f.Advertise, anyStream: f.Open}
+	if f.Advertise != "" {
+		if _, _, err := splitPort(f.Advertise); err != nil {
+			return gatewayConfig{}, usagef("--gateway-advertise %s: %v", f.Advertise, err)
+		}
+	}
+	if (f.Cert == "") != (f.Key == "") {
+		return gatewayConfig{}, usagef("--gateway-cert and --gateway-key go together")
+	}
+	if f.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(f.Cert, f.Key)
+		if err != nil {
+			return gatewayConfig{}, fmt.Errorf("the gateway's certificate: %w", err)
+		}
+		cfg.tls = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	}
+	if f.Users == "" {
+		return cfg, nil
+	}
+	if cfg.tls == nil {
+		return gatewayConfig{}, usagef("--gateway-users needs --gateway-cert: clients send passwords over TLS only")
+	}
+	users, err := readUsers(f.Users)
+	if err != nil {
+		return gatewayConfig{}, fmt.Errorf("--gateway-users %s: %w", f.Users, err)
+	}
+	cfg.users = users
+	return cfg, nil
+}
+
+func readUsers(path string) (*gateway.PasswordFile, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return gateway.ReadPasswordFile(file)
+}
+
+// openGateway is the gateway of a server; nil is none, and does nothing.
+type openGateway struct {
+	gatewayConfig
+	listener net.Listener
+	pool     *pgxpool.Pool // of the state of persistent subscriptions
+	server   *gateway.Server
+	leave    func() // ends this node's part among the nodes
+}
+
+// listen opens the gateway's address. Without users it must be this machine's
+// own, for then whoever reaches it may do anything.
+func (c gatewayConfig) listen(ctx context.Context) (_ *openGateway, err error) {
+	if c.address == "" {
+		return nil, nil
+	}
+	g := &openGateway{gatewayConfig: c}
+	if c.users == nil {
+		g.listener, err = listen(ctx, "--gateway", c.address)
+		return g, err
+	}
+	if _, _, err := splitPort(c.address); err != nil {
+		return nil, usagef("--gateway %s: %v", c.address, err)
+	}
+	if g.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.address); err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	return g, nil
+}
+
+// url is the connection string for clients on this machine.
+func (g *openGateway) url() string {
+	if g == nil {
+		return ""
+	}
+	return fmt.Sprintf("esdb://%s?tls=%t", g.advertised(), g.tls != nil)
+}
+
+// advertised is this node's address as clients are told of it.
+func (g *openGateway) advertised() string {
+	if g.advertise != "" {
+		return g.advertise
+	}
+	return g.listener.Addr().String()
+}
+
+// open makes the gateway over a node that is open.
+func (g *openGateway) open(ctx context.Context, n *node) error {
+	if g == nil {
+		return nil
+	}
+	host, port, err := splitPort(g.advertised())
+	if err != nil {
+		return err
+	}
+	if g.pool, err = openPool(ctx, n.database.url, "gateway", gatewayConns); err != nil {
+		return err
+	}
+	node := gatewaypg.NewNode(g.pool, host, port, 0, n.log)
+	options := gateway.Options{
+		Logger: n.log, TLS: g.tls, Users: g.users, Cluster: node, Groups: gatewaypg.Open(g.pool), Node: node,
+	}
+	if !g.anyStream {
+		options.Protected = commands.Owns
+	}
+	if g.server, err = gateway.New(n.store, options); err != nil {
+		return errors.Join(err, closePool(ctx, g.pool))
+	}
+	g.leave = n.background(context.WithoutCancel(ctx), "the gateway's part among the nodes", func(ctx context.Context) error {
+		node.Run(ctx)
+		return ctx.Err()
+	})
+	return nil
+}
+
+// gatewayConns are for what is noted of persistent subscriptions: seldom, and
+// many at once.
+const gatewayConns = 4
+
+// serve answers until close, and tells why it ended.
+func (g *openGateway) serve(ended chan<- error) {
+	if g != nil {
+		ended <- g.server.Serve(g.listener)
+	}
+}
+
+// close lets calls under way finish and ends subscriptions, until ctx ends.
+func (g *openGateway) close(ctx context.Context) error {
+	if g == nil {
+		return nil
+	}
+	err := g.server.Close(ctx)
+	g.leave() // after its groups are at rest: what they still noted would be refused
+	return errors.Join(err, closePool(ctx, g.pool))
+}
+
+// abandon gives up a gateway that never served.
+func (g *openGateway) abandon() error {
+	if g == nil || g.listener == nil {
+		return nil
+	}
+	return g.listener.Close()
+}
+
+var errHostPort = errors.New("want HOST:PORT, such as 127.0.0.1:2113")
+
+func splitPort(address string) (host string, port int, err error) {
+	host, text, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", 0, errHostPort
+	}
+	if port, err = strconv.Atoi(text); err != nil || port < 0 || port > 65535 {
+		return "", 0, errHostPort
+	}
+	return host, port, nil
+}
