@@ -114,9 +114,8 @@ type Store interface {
 	// Append adds events to the end of one stream, all or none, if the stream
 	// is as expected. Appending the same ids again, with the same expectation,
 	// changes nothing and returns the first result with Replayed set. An id that
-	// is recorded elsewhere in the stream, or some ids of an append that is
-	// otherwise new, are refused; by an engine that knows the ids of the whole log
-	// (all but KurrentDB do) also an id that is recorded in another stream.
+	// is recorded at another place of the log is refused by an engine that knows
+	// the ids of the whole log, which all do but KurrentDB.
 	//
 	// The engine may go on using events after Append returns, and may hand their
 	// bytes to readers: they must not be changed any more.

@@ -149,7 +149,7 @@ func racingRetries(l *log) {
 
 func racingIDs(l *log) {
 	if !l.logWideIDs {
-		l.Skip("the engine knows the ids of one stream at a time")
+		l.Skip("the engine compares ids only with those at the place expected")
 	}
 	const streams = 6
 	for round := range 5 {

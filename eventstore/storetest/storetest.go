@@ -34,8 +34,8 @@ type promises struct {
 func Contiguous() Option { return func(p *promises) { p.contiguous = true } }
 
 // LogWideIDs is for engines that know the event ids of the whole log, and so
-// refuse one that is recorded in another stream. EventStoreDB knows those of the
-// stream only.
+// refuse one that is recorded anywhere else. EventStoreDB compares ids only with
+// those at the place an append expects; at the stream's end it takes any.
 func LogWideIDs() Option { return func(p *promises) { p.logWideIDs = true } }
 
 // LoneTombstones is for engines that end a stream only by an append of nothing
