@@ -79,8 +79,8 @@ func run[T any](ctx context.Context, c *connection, release func(), op operation
 		defer c.inside.leave()
 		defer release()
 		value, err := recovered(func() (T, error) { return op(ctx, c.client) })
-		if errors.Is(err, io.EOF) && overdue(ctx) { // it was not the server that ended it
-			err = &noAnswer{why(ctx, c)}
+		if err != nil && overdue(ctx) && (judge(err) == unknown || errors.Is(err, io.EOF)) {
+			err = &noAnswer{why(ctx, c)} // the client tells it in many ways
 		}
 		answers <- answer{value, err}
 	}()

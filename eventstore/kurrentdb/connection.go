@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync"
 	"time"
 
@@ -16,9 +17,8 @@ import (
 // What the client logs where it would heal itself. Its version is the last of
 // its module, so these texts do not change; tests fail if they do.
 const (
-	saysFailed     = "unexpected exception: %v"
-	saysNoLeader   = "exception when connecting to suggested node %s"
-	saysNoFeatures = "exception when fetching server features from suggested node %s: %v"
+	saysFailed = "unexpected exception: %v"
+	saysLeader = "Connecting to leader node %s ..."
 )
 
 // connection is one client and the one gRPC connection it has. It is used until
@@ -30,7 +30,10 @@ const (
 // whoever then talks to it blocks for ever. So no call gets to tell it: the
 // client logs the error first, and there the call is broken off by a panic that
 // its guard recovers.
+//
+// To another leader the client goes by itself, as long as that one answers.
 type connection struct {
+	config esdb.Configuration
 	client *esdb.Client
 	logger *slog.Logger
 
@@ -46,6 +49,7 @@ type connection struct {
 // contexts while it looks.
 func dial(ctx context.Context, config esdb.Configuration, inFlight int, logger *slog.Logger) (*connection, error) {
 	c := &connection{
+		config: config,
 		logger: logger,
 		slots:  make(chan struct{}, inFlight),
 		doubt:  make(chan struct{}, 1),
@@ -93,13 +97,27 @@ func (c *connection) hear(level esdb.LogLevel, format string, args ...any) {
 				panic(&brokenOff{cause: err})
 			}
 		}
-	case saysNoLeader, saysNoFeatures:
-		c.drop(fmt.Errorf("the leader that the server named: "+format, args...))
+	case saysLeader:
+		c.checkLeader(fmt.Sprint(args...))
 	}
 	switch level {
 	case esdb.LogError, esdb.LogWarn:
 		c.logger.Debug("client: "+fmt.Sprintf(format, args...), "client_level", level)
 	}
+}
+
+// checkLeader makes sure that the leader the server named answers, before the
+// client goes there: if it does not, the client forgets to close its connection
+// to it. It has closed the old one, so its goroutine can be ended here.
+func (c *connection) checkLeader(address string) {
+	config := c.config
+	config.Address, config.GossipSeeds, config.DnsDiscover = address, nil, false
+	leader, err := dial(c.ctx, config, 0, c.logger)
+	if err != nil {
+		c.drop(fmt.Errorf("the leader that the server named, %s: %w", address, err))
+		runtime.Goexit()
+	}
+	leader.close(closeGrace)
 }
 
 // close ends the client when nobody is in it any more. Until then closing would

@@ -16,7 +16,7 @@ const (
 	minBackoff   = 50 * time.Millisecond
 	maxBackoff   = time.Second
 	probeTimeout = 2 * time.Second
-	closeGrace   = 30 * time.Second
+	closeGrace   = 10 * time.Second
 )
 
 var (

@@ -1,0 +1,340 @@
+package kurrentdb_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"github.com/google/uuid"
+	"go.uber.org/goleak"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"daybook/eventstore"
+	"daybook/eventstore/kurrentdb"
+	"daybook/eventstore/memory"
+)
+
+func newEvents(n int) []eventstore.Event {
+	events := make([]eventstore.Event, n)
+	for i := range events {
+		events[i] = eventstore.Event{ID: uuid.New(), Type: "test.v1", Data: []byte(`{"n":1}`)}
+	}
+	return events
+}
+
+func within(t *testing.T, d time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func TestAppendFollowsTheLeader(t *testing.T) {
+	log := memory.New()
+	leader := serve(t, log, "127.0.0.1:0")
+	host, port := hostPort(t, leader.at)
+	store := open(t, (&fake{append: notLeader(host, port)}).url(t))
+	events := newEvents(2)
+	result, err := store.Append(within(t, 10*time.Second), "a", eventstore.NoStream, events)
+	if err != nil || result.Revision != 1 {
+		t.Fatalf("%+v, error %v; want revision 1 at the leader", result, err)
+	}
+	holds(t, log, "a", events)
+}
+
+// A leader that is named and does not answer must not keep the store from the
+// server that named it, and leaves nothing behind.
+func TestALeaderThatDoesNotAnswerIsForgotten(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	t.Run("named", func(t *testing.T) {
+		log := memory.New()
+		leader := &node{t: t, log: log, at: freePort(t)}
+		t.Cleanup(leader.kill)
+		host, port := hostPort(t, leader.at)
+		store := open(t, (&fake{append: notLeader(host, port)}).url(t))
+		_, err := store.Append(within(t, time.Second), "a", eventstore.NoStream, newEvents(1))
+		if err == nil {
+			t.Fatal("an append without a leader succeeds")
+		}
+		leader.start()
+		events := newEvents(1)
+		settle(t, store, "a", eventstore.NoStream, events)
+		holds(t, log, "a", events)
+	})
+	if err := goleak.Find(before); err != nil {
+		t.Error(err)
+	}
+}
+
+// A server that ends an append before it has read it makes the client lose the
+// reason. The append may be repeated; nobody else is held up.
+func TestAppendEndedEarlyIsNotTheEnd(t *testing.T) {
+	var appends atomic.Int64
+	f := &fake{append: func(call streams.Streams_AppendServer) error {
+		if appends.Add(1) <= 3 {
+			return status.Error(codes.PermissionDenied, "before it was read")
+		}
+		return drain(call)
+	}}
+	store := open(t, f.url(t))
+	for range 3 {
+		_, err := store.Append(within(t, 10*time.Second), "a", eventstore.Any, newEvents(200))
+		_, unknown := errors.AsType[*eventstore.OutcomeUnknownError](err)
+		if !unknown && status.Code(err) != codes.PermissionDenied {
+			t.Errorf("error %v, want an OutcomeUnknownError or the server's", err)
+		}
+	}
+	if _, err := store.Head(within(t, 10*time.Second)); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// The client panics at messages it does not know.
+func TestUnknownMessageIsAnError(t *testing.T) {
+	f := &fake{read: func(options *streams.ReadReq_Options, call streams.Streams_ReadServer) error {
+		if options.GetStream() == nil {
+			return nil
+		}
+		return call.Send(&streams.ReadResp{Content: &streams.ReadResp_FirstStreamPosition{FirstStreamPosition: 1}})
+	}}
+	store := open(t, f.url(t))
+	yielded := 0
+	for _, err := range store.ReadStream(within(t, 10*time.Second), "a", 0, 0) {
+		if yielded++; err == nil {
+			t.Error("no error")
+		}
+	}
+	if yielded != 1 {
+		t.Errorf("%d items, want one error", yielded)
+	}
+	if _, err := store.Head(within(t, 10*time.Second)); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// Calls on a server that takes them and never answers return with their
+// contexts, and are gone when the server is.
+func TestAServerThatHangsHoldsUpNobody(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	t.Run("hangs", func(t *testing.T) {
+		f := &fake{append: func(call streams.Streams_AppendServer) error {
+			<-call.Context().Done()
+			return call.Context().Err()
+		}}
+		store := open(t, f.url(t))
+		ctx := within(t, 500*time.Millisecond)
+		var group sync.WaitGroup
+		for range 64 {
+			group.Go(func() {
+				_, err := store.Append(ctx, "a", eventstore.Any, newEvents(1))
+				if _, unknown := errors.AsType[*eventstore.OutcomeUnknownError](err); !unknown || !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("error %v, want an OutcomeUnknownError of the deadline", err)
+				}
+			})
+		}
+		inTime(t, &group, 10*time.Second)
+	})
+	if err := goleak.Find(before); err != nil {
+		t.Error(err)
+	}
+}
+
+// More calls than may be in flight wait for their turn, and then are refused.
+func TestCallsInFlightAreBounded(t *testing.T) {
+	entered := make(chan struct{}, 100)
+	f := &fake{append: func(call streams.Streams_AppendServer) error {
+		entered <- struct{}{}
+		<-call.Context().Done()
+		return call.Context().Err()
+	}}
+	store, err := kurrentdb.Open(t.Context(), f.url(t), kurrentdb.Options{InFlight: 2, Wait: 300 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeIn(t, store.Close)
+	ctx, cancel := context.WithCancel(within(t, 10*time.Second))
+	defer cancel()
+	var group sync.WaitGroup
+	for range 2 {
+		group.Go(func() {
+			if _, err := store.Append(ctx, "a", eventstore.Any, newEvents(1)); err == nil {
+				t.Error("a hanging append succeeds")
+			}
+		})
+	}
+	<-entered
+	<-entered
+	_, err = store.Append(ctx, "a", eventstore.Any, newEvents(1))
+	if _, unavailable := errors.AsType[*eventstore.UnavailableError](err); !unavailable {
+		t.Errorf("error %v, want an UnavailableError", err)
+	}
+	select {
+	case <-entered:
+		t.Error("a third append reached the server")
+	default:
+	}
+	cancel()
+	inTime(t, &group, 10*time.Second)
+}
+
+// A checkpoint that a server sends ahead of events it has not sent yet, as
+// servers before 24.10.5 did, must not make a reader skip them.
+func TestCheckpointAheadOfItsEventsIsNotBelieved(t *testing.T) {
+	var subscriptions atomic.Int64
+	f := &fake{read: func(options *streams.ReadReq_Options, call streams.Streams_ReadServer) error {
+		switch {
+		case !isSubscription(options): // the log's end
+			return call.Send(event("wanted.v1", 100))
+		case len(options.GetFilter().GetEventType().GetPrefix()) == 0: // the ring's
+			if err := call.Send(confirmed()); err != nil {
+				return err
+			}
+			<-call.Context().Done()
+			return nil
+		}
+		if subscriptions.Add(1) == 1 {
+			if err := sendAll(call, confirmed(), checkpoint(90)); err != nil {
+				return err
+			}
+			return status.Error(codes.Internal, "cut off before event 50 was sent")
+		}
+		if at := options.GetAll().GetPosition().GetCommitPosition(); at != 10 {
+			t.Errorf("subscribed again after %d, want 10", at)
+		}
+		if err := sendAll(call, confirmed(), event("wanted.v1", 50), checkpoint(60), checkpoint(70), event("wanted.v1", 100), caughtUp()); err != nil {
+			return err
+		}
+		<-call.Context().Done()
+		return nil
+	}}
+	store := open(t, f.url(t))
+	var got []uint64
+	for item, err := range store.Subscribe(within(t, 10*time.Second), eventstore.At(10), eventstore.Filter{TypePrefixes: []string{"wanted."}}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, _ := item.Checkpoint.Pair()
+		if got = append(got, at); item.CaughtUp {
+			break
+		}
+	}
+	// 70 is held back until 100 comes, which says more.
+	if want := []uint64{50, 60, 100, 100}; !equal(got, want) {
+		t.Errorf("checkpoints %v, want %v", got, want)
+	}
+}
+
+func equal(a, b []uint64) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// Another program that decided otherwise under the same ids was faster: the
+// server answers as if these events had been added.
+func TestOtherBytesUnderTheSameIDsAreNotBelieved(t *testing.T) {
+	log := memory.New()
+	at := address(serve(t, log, "127.0.0.1:0"))
+	one, other := open(t, at), open(t, at)
+	events := newEvents(2)
+	first, err := one.Append(t.Context(), "a", eventstore.NoStream, events)
+	if err != nil || first.Replayed {
+		t.Fatalf("%+v, error %v; want a new append", first, err)
+	}
+	different := append(events[:0:0], events...)
+	different[0].Data = []byte(`{"n":2}`)
+	second, err := other.Append(t.Context(), "a", eventstore.NoStream, different)
+	if err != nil || !second.Replayed || second.Position != first.Position || second.Revision != first.Revision {
+		t.Errorf("%+v, error %v; want a replay of %+v", second, err, first)
+	}
+	holds(t, log, "a", events)
+}
+
+// holds fails unless a stream holds exactly these events.
+func holds(t *testing.T, log eventstore.Store, stream string, want []eventstore.Event) {
+	t.Helper()
+	var got []uuid.UUID
+	for e, err := range log.ReadStream(t.Context(), stream, 0, 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, e.ID)
+	}
+	if len(got) != len(want) {
+		t.Fatalf("stream %s holds %d events, want %d", stream, len(got), len(want))
+	}
+	for i := range want {
+		if got[i] != want[i].ID {
+			t.Errorf("stream %s: event %d is %s, want %s", stream, i, got[i], want[i].ID)
+		}
+	}
+}
+
+// settle repeats an append until it is answered.
+func settle(t *testing.T, store eventstore.Store, stream string, expected eventstore.Expected, events []eventstore.Event) {
+	t.Helper()
+	ctx := within(t, 30*time.Second)
+	for {
+		_, err := store.Append(ctx, stream, expected, events)
+		if err == nil {
+			return
+		}
+		_, unknown := errors.AsType[*eventstore.OutcomeUnknownError](err)
+		_, unavailable := errors.AsType[*eventstore.UnavailableError](err)
+		if !unknown && !unavailable || ctx.Err() != nil {
+			t.Errorf("append to %s: %v", stream, err)
+			return
+		}
+	}
+}
+
+func inTime(t *testing.T, group *sync.WaitGroup, limit time.Duration) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		group.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(limit):
+		t.Fatalf("callers have not returned after %s", limit)
+	}
+}
+
+// freePort is an address that nobody answers at.
+func freePort(t *testing.T) string {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close() //nolint:errcheck // it was only for the port
+	return listener.Addr().String()
+}
+
+func hostPort(t *testing.T, at string) (string, int) {
+	t.Helper()
+	host, text, err := net.SplitHostPort(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return host, port
+}
