@@ -14,9 +14,9 @@ import (
 	"daybook/eventstore"
 )
 
-// settleMax bounds how long a request waits for groups that are just being
+// loadMax bounds how long a request waits for groups that are just being
 // loaded.
-const settleMax = 5 * time.Second
+const loadMax = 5 * time.Second
 
 // Service serves all groups on the node that leads, and says on others who does.
 type Service struct {
@@ -31,8 +31,7 @@ type Service struct {
 	epoch   int64            // under which groups are served; 0: none are
 	lost    int64            // an epoch under which they were, and will not be again
 	groups  map[Key]*running // while they are served
-	known   bool             // who serves
-	settled chan struct{}    // closed when it is known
+	loaded  chan struct{}    // closed when they are served
 	restart chan struct{}
 }
 
@@ -40,7 +39,7 @@ type Service struct {
 func New(log Log, store Store, node Node, logger *slog.Logger) *Service {
 	return &Service{
 		log: log, store: store, node: node, logger: logger,
-		settled: make(chan struct{}), restart: make(chan struct{}, 1),
+		loaded: make(chan struct{}), restart: make(chan struct{}, 1),
 	}
 }
 
@@ -72,11 +71,7 @@ func (s *Service) follow(ctx context.Context, lead Leadership) error {
 	if serving != 0 && (serving != lead.Epoch || serving == lost) {
 		s.halt(refusal(lead))
 	}
-	switch {
-	case lead.Epoch == 0:
-		s.settle(lead.Host != "")
-		return nil
-	case lead.Epoch == serving && serving != lost, lead.Epoch == lost:
+	if lead.Epoch == 0 || lead.Epoch == serving && serving != lost || lead.Epoch == lost {
 		return nil
 	}
 	s.admin.Lock()
@@ -108,24 +103,13 @@ func (s *Service) load(ctx context.Context, epoch int64) error {
 		started[g.Key] = r
 	}
 	s.mu.Lock()
+	if s.epoch == 0 {
+		close(s.loaded)
+	}
 	s.epoch, s.groups = epoch, started
 	s.mu.Unlock()
-	s.settle(true)
 	s.logger.InfoContext(ctx, "this node serves the groups of consumers", "epoch", epoch, "groups", len(started))
 	return nil
-}
-
-// settle lets requests in, or makes them wait.
-func (s *Service) settle(known bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if known && !s.known {
-		close(s.settled)
-	}
-	if !known && s.known {
-		s.settled = make(chan struct{})
-	}
-	s.known = known
 }
 
 // halt stops all groups and tells their consumers why.
@@ -139,9 +123,11 @@ func (s *Service) halt(why error) {
 func (s *Service) unload(why error) {
 	s.mu.Lock()
 	running := s.groups
+	if s.epoch != 0 {
+		s.loaded = make(chan struct{})
+	}
 	s.epoch, s.groups = 0, nil
 	s.mu.Unlock()
-	s.settle(false)
 	stopAll(running, why)
 }
 
@@ -163,23 +149,26 @@ func (s *Service) fencedAt(epoch int64) func() {
 	}
 }
 
-// serving waits, not for long, until it is known who serves, and returns the
-// epoch if this node does.
+// serving returns the epoch under which this node serves the groups. While that
+// is about to change it waits, but not for long.
 func (s *Service) serving(ctx context.Context) (int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, settleMax)
+	ctx, cancel := context.WithTimeout(ctx, loadMax)
 	defer cancel()
 	for {
+		lead, changed := s.node.Leadership()
 		s.mu.Lock()
-		epoch, settled, known := s.epoch, s.settled, s.known
+		epoch, loaded := s.epoch, s.loaded
 		s.mu.Unlock()
-		switch {
-		case epoch != 0:
+		if epoch != 0 {
 			return epoch, nil
-		case known:
-			lead, _ := s.node.Leadership()
-			return 0, refusal(lead)
 		}
-		if wait(ctx, settled, time.Time{}) != nil {
+		if err := refusal(lead); !errors.Is(err, ErrNotReady) {
+			return 0, err
+		}
+		select {
+		case <-changed:
+		case <-loaded:
+		case <-ctx.Done():
 			return 0, ErrNotReady
 		}
 	}

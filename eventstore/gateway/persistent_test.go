@@ -1,0 +1,481 @@
+package gateway_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/persistent"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+	"github.com/google/uuid"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"daybook/eventstore"
+	"daybook/eventstore/gateway"
+	"daybook/eventstore/memory"
+)
+
+// grouped is a gateway with the official client and generated stubs.
+type grouped struct {
+	*served
+	*esdb.Client
+	stubs persistent.PersistentSubscriptionsClient
+}
+
+func serveGroups(t *testing.T) *grouped {
+	t.Helper()
+	s := serve(t, memory.New(), gateway.Options{})
+	return &grouped{served: s, Client: s.client(), stubs: persistent.NewPersistentSubscriptionsClient(s.conn)}
+}
+
+const group = "readers"
+
+func fromStart(change func(*esdb.PersistentSubscriptionSettings)) esdb.PersistentStreamSubscriptionOptions {
+	settings := esdb.SubscriptionSettingsDefault()
+	if change != nil {
+		change(&settings)
+	}
+	return esdb.PersistentStreamSubscriptionOptions{StartFrom: esdb.Start{}, Settings: &settings}
+}
+
+func mustDo(t *testing.T, what string, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatalf("%s: %v", what, err)
+	}
+}
+
+func (g *grouped) create(t *testing.T, stream string, options esdb.PersistentStreamSubscriptionOptions) {
+	t.Helper()
+	mustDo(t, "create the group", g.CreatePersistentSubscription(g.ctx, stream, group, options))
+}
+
+func (g *grouped) join(t *testing.T, stream string, slots uint32) *esdb.PersistentSubscription {
+	t.Helper()
+	return joinBy(g.ctx, t, g.Client, stream, slots)
+}
+
+func joinBy(ctx context.Context, t *testing.T, client *esdb.Client, stream string, slots uint32) *esdb.PersistentSubscription {
+	t.Helper()
+	sub, err := client.SubscribeToPersistentSubscription(ctx, stream, group, esdb.SubscribeToPersistentSubscriptionOptions{BufferSize: slots})
+	mustDo(t, "join the group", err)
+	t.Cleanup(func() { sub.Close() })
+	return sub
+}
+
+// takes receives what must come, as revision/retries, and returns the events.
+func takes(t *testing.T, sub *esdb.PersistentSubscription, want ...string) []*esdb.ResolvedEvent {
+	t.Helper()
+	var got []string
+	var events []*esdb.ResolvedEvent
+	for range want {
+		item := sub.Recv()
+		if item.SubscriptionDropped != nil {
+			t.Fatalf("after %q the consumer was dropped: %v; want %q", got, item.SubscriptionDropped.Error, want)
+		}
+		got = append(got, fmt.Sprintf("%d/%d", item.EventAppeared.Event.OriginalEvent().EventNumber, item.EventAppeared.RetryCount))
+		events = append(events, item.EventAppeared.Event)
+	}
+	if !slices.Equal(got, want) {
+		t.Fatalf("the consumer got %q, want %q", got, want)
+	}
+	return events
+}
+
+// wantDropped is the end of a consumer.
+func wantDropped(t *testing.T, sub *esdb.PersistentSubscription, code codes.Code) {
+	t.Helper()
+	for {
+		item := sub.Recv()
+		if item.EventAppeared != nil {
+			continue
+		}
+		if got := status.Code(item.SubscriptionDropped.Error); got != code {
+			t.Fatalf("the consumer ends with %v, want %s", item.SubscriptionDropped.Error, code)
+		}
+		return
+	}
+}
+
+func (g *grouped) info(t *testing.T, stream string) *persistent.SubscriptionInfo {
+	t.Helper()
+	req := &persistent.GetInfoReq{Options: &persistent.GetInfoReq_Options{
+		GroupName: group, StreamOption: &persistent.GetInfoReq_Options_StreamIdentifier{StreamIdentifier: named(stream)},
+	}}
+	if stream == "$all" {
+		req.Options.StreamOption = &persistent.GetInfoReq_Options_All{All: empty}
+	}
+	resp, err := g.stubs.GetInfo(g.ctx, req)
+	mustDo(t, "info", err)
+	return resp.SubscriptionInfo
+}
+
+// A consumer may say of an event that it is to be tried again, put aside,
+// forgotten, or that it wants no more itself.
+func TestEachAnswerOfAConsumer(t *testing.T) {
+	t.Parallel()
+	g := serveGroups(t)
+	g.write("s", several(5, "t")...)
+	g.create(t, "s", fromStart(nil))
+	sub := g.join(t, "s", 5)
+	e := takes(t, sub, "0/0", "1/0", "2/0", "3/0", "4/0")
+	sub.Ack(e[0])
+	sub.Nack("no", esdb.NackActionSkip, e[1])
+	sub.Nack("no", esdb.NackActionPark, e[2])
+	sub.Nack("no", esdb.NackActionRetry, e[3])
+	sub.Nack("no", esdb.NackActionUnknown, e[4])
+	e = takes(t, sub, "3/1", "4/1")
+	sub.Ack(e[0])
+	until(t, func() bool { i := g.info(t, "s"); return i.ParkedMessageCount == 1 && i.TotalInFlightMessages == 1 })
+	other := g.join(t, "s", 5)
+	sub.Nack("no more", esdb.NackActionStop, e[1])
+	wantDropped(t, sub, codes.Canceled)
+	other.Ack(takes(t, other, "4/2")...)
+	until(t, func() bool { i := g.info(t, "s"); return i.OutstandingMessagesCount == 0 && len(i.Connections) == 1 })
+}
+
+func TestReplayIsBoundedByItsStop(t *testing.T) {
+	t.Parallel()
+	g := serveGroups(t)
+	g.write("s", several(4, "t")...)
+	g.create(t, "s", fromStart(nil))
+	sub := g.join(t, "s", 10)
+	for _, e := range takes(t, sub, "0/0", "1/0", "2/0", "3/0") {
+		sub.Nack("no", esdb.NackActionPark, e)
+	}
+	until(t, func() bool { return g.info(t, "s").ParkedMessageCount == 4 })
+	replay := func(stopAt int) error {
+		return g.ReplayParkedMessages(g.ctx, "s", group, esdb.ReplayParkedMessagesOptions{StopAt: stopAt})
+	}
+	mustDo(t, "replay the first three", replay(3))
+	e := takes(t, sub, "0/0", "1/0", "2/0")
+	sub.Ack(e[0], e[2])
+	sub.Nack("again", esdb.NackActionPark, e[1]) // it stands after 3 now
+	until(t, func() bool { return g.info(t, "s").ParkedMessageCount == 2 })
+	mustDo(t, "replay all", replay(0)) // the client's way to say all
+	sub.Ack(takes(t, sub, "3/0", "1/0")...)
+	until(t, func() bool { i := g.info(t, "s"); return i.ParkedMessageCount == 0 && i.OutstandingMessagesCount == 0 })
+}
+
+func TestAnEventThatTimesOutComesAgainAndIsParkedInTheEnd(t *testing.T) {
+	t.Parallel()
+	g := serveGroups(t)
+	g.write("s", event())
+	g.create(t, "s", fromStart(func(s *esdb.PersistentSubscriptionSettings) { s.MessageTimeout, s.MaxRetryCount = 50, 2 }))
+	sub := g.join(t, "s", 10)
+	takes(t, sub, "0/0", "0/1", "0/2")
+	until(t, func() bool { return g.info(t, "s").ParkedMessageCount == 1 })
+}
+
+func TestWhereAGroupStarts(t *testing.T) {
+	t.Parallel()
+	g := serveGroups(t)
+	g.write("other", several(3, "t")...)
+	g.write("s", several(5, "t")...)
+	tests := map[string]struct {
+		from esdb.StreamPosition
+		text string
+		want []string
+	}{
+		"start":       {esdb.Start{}, "0", []string{"0/0", "1/0"}},
+		"revision":    {esdb.Revision(3), "3", []string{"3/0", "4/0", "5/0"}},
+		"end":         {esdb.End{}, "-1", []string{"5/0"}},
+		"not yet had": {esdb.Revision(6), "6", []string{"6/0"}},
+	}
+	for name, test := range tests {
+		mustDo(t, name, g.CreatePersistentSubscription(g.ctx, "s", name, esdb.PersistentStreamSubscriptionOptions{StartFrom: test.from}))
+	}
+	g.write("s", several(2, "t")...)
+	for name, test := range tests {
+		sub, err := g.SubscribeToPersistentSubscription(g.ctx, "s", name, esdb.SubscribeToPersistentSubscriptionOptions{})
+		mustDo(t, name, err)
+		takes(t, sub, test.want...)
+		sub.Close()
+	}
+	list, err := g.stubs.List(g.ctx, &persistent.ListReq{Options: &persistent.ListReq_Options{ListOption: &persistent.ListReq_Options_ListAllSubscriptions{ListAllSubscriptions: empty}}})
+	mustDo(t, "list", err)
+	if len(list.Subscriptions) != len(tests) {
+		t.Errorf("%d groups are listed, want %d", len(list.Subscriptions), len(tests))
+	}
+	for _, i := range list.Subscriptions {
+		if want := tests[i.GroupName].text; i.StartFrom != want || i.LastKnownEventPosition != "6" {
+			t.Errorf("group %s starts from %q, want %q; last known %q", i.GroupName, i.StartFrom, want, i.LastKnownEventPosition)
+		}
+	}
+}
+
+func TestAGroupOnAllWithAFilter(t *testing.T) {
+	t.Parallel()
+	filters := map[string]*esdb.SubscriptionFilter{
+		"type prefix":   {Type: esdb.EventFilterType, Prefixes: []string{"wanted"}},
+		"type regex":    {Type: esdb.EventFilterType, Regex: "^want.d$"},
+		"stream prefix": {Type: esdb.StreamFilterType, Prefixes: []string{"of"}},
+		"stream regex":  {Type: esdb.StreamFilterType, Regex: "^of-[a-z]+$"},
+	}
+	for name, filter := range filters {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := serveGroups(t)
+			g.write("of-one", typed("wanted"))
+			from := g.write("not", several(3000, "t")...)
+			g.write("of-two", typed("wanted"))
+			last := g.write("not", several(5, "t")...)
+			commit, prepare := from.Position.Pair()
+			settings := esdb.SubscriptionSettingsDefault()
+			settings.CheckpointLowerBound, settings.CheckpointUpperBound = 1, 1
+			mustDo(t, "create", g.CreatePersistentSubscriptionToAll(g.ctx, group, esdb.PersistentAllSubscriptionOptions{
+				StartFrom: esdb.Position{Commit: commit, Prepare: prepare}, Filter: filter, Settings: &settings,
+			}))
+			sub, err := g.SubscribeToPersistentSubscriptionToAll(g.ctx, group, esdb.SubscribeToPersistentSubscriptionOptions{})
+			mustDo(t, "join", err)
+			t.Cleanup(func() { sub.Close() })
+			e := takes(t, sub, "0/0")
+			if e[0].Event.StreamID != "of-two" || e[0].Event.Position.Commit != commit+1 || *e[0].Commit != commit+1 {
+				t.Fatalf("the event is %+v", e[0].Event)
+			}
+			sub.Ack(e...)
+			commit, _ = last.Position.Pair()
+			want := fmt.Sprintf("C:%d/P:%d", commit, commit)
+			until(t, func() bool { return g.info(t, "$all").LastCheckpointedEventPosition == want }) // what is skipped counts
+			i := g.info(t, "$all")
+			if i.StartFrom != fmt.Sprintf("C:%d/P:%d", commit-6, commit-6) || i.LastKnownEventPosition != want || i.Status != "Live" {
+				t.Errorf("info %v", i)
+			}
+		})
+	}
+}
+
+// Consumers acknowledge by the link; one whose target is gone comes alone.
+func TestAGroupResolvesLinks(t *testing.T) {
+	t.Parallel()
+	g := serveGroups(t)
+	g.write("target", event())
+	linkTo := func(where string) eventstore.Event {
+		data, meta, err := eventstore.Wrap(eventstore.Content{Type: "text/plain", Data: []byte(where)})
+		mustDo(t, "wrap", err)
+		return eventstore.Event{ID: uuid.New(), Type: "$>", Data: data, Meta: meta}
+	}
+	g.write("s", linkTo("0@target"), linkTo("9@target"))
+	g.create(t, "s", fromStart(func(s *esdb.PersistentSubscriptionSettings) { s.ResolveLinkTos = true }))
+	sub := g.join(t, "s", 5)
+	e := takes(t, sub, "0/0", "1/0")
+	if e[0].Event.StreamID != "target" || e[0].Link.StreamID != "s" || e[1].Event != nil || e[1].Link == nil {
+		t.Fatalf("resolved %+v and %+v", e[0], e[1])
+	}
+	sub.Ack(e...)
+	until(t, func() bool { return g.info(t, "s").OutstandingMessagesCount == 0 })
+}
+
+func TestAnUpdateDropsConsumersAndKeepsTheCheckpoint(t *testing.T) {
+	t.Parallel()
+	g := serveGroups(t)
+	g.write("s", several(4, "t")...)
+	g.create(t, "s", fromStart(nil))
+	sub := g.join(t, "s", 10)
+	e := takes(t, sub, "0/0", "1/0", "2/0", "3/0")
+	sub.Ack(e[:2]...)
+	until(t, func() bool { return g.info(t, "s").OutstandingMessagesCount == 2 })
+	options := fromStart(func(s *esdb.PersistentSubscriptionSettings) { s.MaxRetryCount = 77 })
+	options.StartFrom = esdb.End{} // for which this client sends the start
+	mustDo(t, "update", g.UpdatePersistentSubscription(g.ctx, "s", group, options))
+	wantDropped(t, sub, codes.Canceled)
+	if i := g.info(t, "s"); i.MaxRetryCount != 77 || i.LastCheckpointedEventPosition != "1" || len(i.Connections) != 0 {
+		t.Errorf("info after an update: %v", i)
+	}
+	again := g.join(t, "s", 10)
+	takes(t, again, "2/0", "3/0")
+	mustDo(t, "delete", g.DeletePersistentSubscription(g.ctx, "s", group, esdb.DeletePersistentSubscriptionOptions{}))
+	wantDropped(t, again, codes.Canceled)
+	g.create(t, "s", fromStart(nil))
+	takes(t, g.join(t, "s", 1), "0/0") // nothing is left of the old one
+	mustDo(t, "restart", g.RestartPersistentSubscriptionSubsystem(g.ctx, esdb.RestartPersistentSubscriptionSubsystemOptions{}))
+	takes(t, g.join(t, "s", 1), "0/0")
+}
+
+func TestInfoOfAGroup(t *testing.T) {
+	t.Parallel()
+	g := serveGroups(t)
+	g.write("s", several(30, "t")...)
+	options := fromStart(func(s *esdb.PersistentSubscriptionSettings) {
+		s.ConsumerStrategyName = esdb.ConsumerStrategyPinned
+		s.MaxSubscriberCount, s.ReadBatchSize, s.HistoryBufferSize, s.LiveBufferSize = 3, 5, 11, 12
+		s.MessageTimeout, s.CheckpointAfter = 60_000, 70_000
+		s.ExtraStatistics = true
+	})
+	g.create(t, "s", options)
+	sub := joinBy(metadata.AppendToOutgoingContext(g.ctx, "connection-name", "tester"), t, g.Client, "s", 4)
+	e := takes(t, sub, "0/0", "1/0", "2/0", "3/0")
+	sub.Ack(e[0])
+	takes(t, sub, "4/0")
+	until(t, func() bool { return g.info(t, "s").ReadBufferCount == 10 })
+	i := g.info(t, "s")
+	c := i.Connections[0]
+	if c.ConnectionName != "tester" || c.From == "" || c.Username != "anonymous" {
+		t.Errorf("connection %v", c)
+	}
+	if c.AvailableSlots != 0 || c.InFlightMessages != 4 || c.TotalItems != 5 || len(c.ObservedMeasurements) == 0 {
+		t.Errorf("connection %v", c)
+	}
+	i.Connections = nil
+	i.AveragePerSecond, i.CountSinceLastMeasurement = 0, 0
+	want := &persistent.SubscriptionInfo{
+		EventSource: "s", GroupName: group, Status: "Behind", TotalItems: 5, LastKnownEventPosition: "29", StartFrom: "0",
+		MessageTimeoutMilliseconds: 60_000, ExtraStatistics: true, MaxRetryCount: 10, LiveBufferSize: 12, BufferSize: 11, ReadBatchSize: 5,
+		CheckPointAfterMilliseconds: 70_000, MinCheckPointCount: 10, MaxCheckPointCount: 1000, ReadBufferCount: 10,
+		TotalInFlightMessages: 4, OutstandingMessagesCount: 4, NamedConsumerStrategy: "Pinned", MaxSubscriberCount: 3,
+	}
+	if got := i.String(); got != want.String() {
+		t.Errorf("info\n%s, want\n%s", got, want)
+	}
+	info, err := g.GetPersistentSubscriptionInfo(g.ctx, "s", group, esdb.GetPersistentSubscriptionOptions{})
+	mustDo(t, "info by the client", err)
+	if info.Settings.StartFrom != (esdb.Start{}) || info.Stats.LastCheckpointedEventRevision != nil || *info.Stats.LastKnownEventRevision != 29 {
+		t.Errorf("info by the client %+v %+v", info.Settings, info.Stats)
+	}
+}
+
+// Each failure has its status and its trailers, each of these once.
+func TestErrorsOfGroups(t *testing.T) {
+	t.Parallel()
+	g := serveGroups(t)
+	g.write("s", event())
+	g.create(t, "s", fromStart(func(s *esdb.PersistentSubscriptionSettings) { s.MaxSubscriberCount = 1 }))
+	sub := g.join(t, "s", 1)
+	takes(t, sub, "0/0")
+
+	create := func(change func(*persistent.CreateReq_Options)) func(...grpc.CallOption) error {
+		return func(options ...grpc.CallOption) error {
+			req := &persistent.CreateReq_Options{
+				GroupName: "x",
+				StreamOption: &persistent.CreateReq_Options_Stream{Stream: &persistent.CreateReq_StreamOptions{
+					StreamIdentifier: named("s"), RevisionOption: &persistent.CreateReq_StreamOptions_Start{Start: empty},
+				}},
+				Settings: &persistent.CreateReq_Settings{ReadBatchSize: 1, HistoryBufferSize: 10, LiveBufferSize: 10, ConsumerStrategy: "RoundRobin"},
+			}
+			change(req)
+			_, err := g.stubs.Create(g.ctx, &persistent.CreateReq{Options: req}, options...)
+			return err
+		}
+	}
+	read := func(stream, name string, slots int32) func(...grpc.CallOption) error {
+		return func(options ...grpc.CallOption) error {
+			return g.readOnce(stream, name, slots, options...)
+		}
+	}
+	none := func() []string { return nil }
+	about := func(exception, name string) func() []string {
+		return func() []string { return []string{"exception", exception, "stream-name", "s", "group-name", name} }
+	}
+	tests := map[string]struct {
+		call     func(...grpc.CallOption) error
+		code     codes.Code
+		trailers func() []string
+	}{
+		"join a group that is missing": {read("s", "x", 1), codes.NotFound, about("persistent-subscription-does-not-exist", "x")},
+		"join a group that is full":    {read("s", group, 1), codes.FailedPrecondition, about("maximum-subscribers-reached", group)},
+		"join without slots":           {read("s", group, 0), codes.InvalidArgument, none},
+		"create it twice":              {create(func(o *persistent.CreateReq_Options) { o.GroupName = group }), codes.AlreadyExists, about("persistent-subscription-exists", group)},
+		"an unknown strategy": {create(func(o *persistent.CreateReq_Options) { o.Settings.ConsumerStrategy = "Best" }), codes.Internal, func() []string {
+			return append(about("persistent-subscription-failed", "x")(), "reason", "Consumer strategy Best does not exist.")
+		}},
+		"no settings":  {create(func(o *persistent.CreateReq_Options) { o.Settings = nil }), codes.InvalidArgument, none},
+		"no stream":    {create(func(o *persistent.CreateReq_Options) { o.StreamOption = nil }), codes.InvalidArgument, none},
+		"$all by name": {create(func(o *persistent.CreateReq_Options) { o.GetStream().StreamIdentifier = named("$all") }), codes.InvalidArgument, none},
+		"a regular expression that is none": {create(func(o *persistent.CreateReq_Options) {
+			o.StreamOption = &persistent.CreateReq_Options_All{All: &persistent.CreateReq_AllOptions{FilterOption: &persistent.CreateReq_AllOptions_Filter{
+				Filter: &persistent.CreateReq_AllOptions_FilterOptions{Filter: &persistent.CreateReq_AllOptions_FilterOptions_EventType{
+					EventType: &persistent.CreateReq_AllOptions_FilterOptions_Expression{Regex: "("},
+				}},
+			}}}
+		}), codes.InvalidArgument, none},
+		"a negative stop": {func(options ...grpc.CallOption) error {
+			_, err := g.stubs.ReplayParked(g.ctx, &persistent.ReplayParkedReq{Options: &persistent.ReplayParkedReq_Options{
+				GroupName: group, StreamOption: &persistent.ReplayParkedReq_Options_StreamIdentifier{StreamIdentifier: named("s")},
+				StopAtOption: &persistent.ReplayParkedReq_Options_StopAt{StopAt: -2},
+			}}, options...)
+			return err
+		}, codes.Internal, func() []string {
+			return append(about("persistent-subscription-failed", group)(), "reason", "Cannot stop replaying parked message at a negative version.")
+		}},
+		"list of a stream without groups": {func(options ...grpc.CallOption) error {
+			_, err := g.stubs.List(g.ctx, &persistent.ListReq{Options: &persistent.ListReq_Options{ListOption: &persistent.ListReq_Options_ListForStream{
+				ListForStream: &persistent.ListReq_StreamOption{StreamOption: &persistent.ListReq_StreamOption_Stream{Stream: named("nothing")}},
+			}}}, options...)
+			return err
+		}, codes.NotFound, func() []string {
+			return []string{"exception", "persistent-subscription-does-not-exist", "stream-name", "nothing", "group-name", ""}
+		}},
+	}
+	for what, test := range tests {
+		var trailers metadata.MD
+		err := test.call(grpc.Trailer(&trailers))
+		if got := status.Code(err); got != test.code {
+			t.Errorf("%s: %v, want %s", what, err, test.code)
+		}
+		delete(trailers, "content-type") // of a response that is trailers only
+		if got, want := fmt.Sprint(trailers), fmt.Sprint(metadata.Pairs(test.trailers()...)); got != want {
+			t.Errorf("%s: trailers %s, want %s", what, got, want)
+		}
+	}
+}
+
+// readOnce joins a group and returns how that ends, if it does at once.
+func (g *grouped) readOnce(stream, name string, slots int32, options ...grpc.CallOption) error {
+	call, err := g.stubs.Read(g.ctx, options...)
+	if err != nil {
+		return err
+	}
+	err = call.Send(&persistent.ReadReq{Content: &persistent.ReadReq_Options_{Options: &persistent.ReadReq_Options{
+		StreamOption: &persistent.ReadReq_Options_StreamIdentifier{StreamIdentifier: named(stream)}, GroupName: name, BufferSize: slots,
+	}}})
+	if err == nil {
+		_, err = call.Recv()
+	}
+	return err
+}
+
+// Older clients, and both of Node's, name the stream and the start elsewhere, and
+// write ids as text.
+func TestTheOlderFormOfAGroup(t *testing.T) {
+	t.Parallel()
+	g := serveGroups(t)
+	g.write("s", several(3, "t")...)
+	settings := &persistent.CreateReq_Settings{
+		Revision: 1, ReadBatchSize: 20, HistoryBufferSize: 500, LiveBufferSize: 500, MaxRetryCount: 10, NamedConsumerStrategy: persistent.CreateReq_Pinned,
+		MessageTimeout: &persistent.CreateReq_Settings_MessageTimeoutTicks{MessageTimeoutTicks: 50_000},
+	}
+	_, err := g.stubs.Create(g.ctx, &persistent.CreateReq{Options: &persistent.CreateReq_Options{StreamIdentifier: named("s"), GroupName: group, Settings: settings}})
+	mustDo(t, "create", err)
+	i := g.info(t, "s")
+	if i.StartFrom != "1" || i.NamedConsumerStrategy != "Pinned" || i.MessageTimeoutMilliseconds != 5 {
+		t.Errorf("info %v", i)
+	}
+	update := &persistent.UpdateReq_Settings{Revision: 1, ReadBatchSize: 20, HistoryBufferSize: 500, LiveBufferSize: 500, NamedConsumerStrategy: persistent.UpdateReq_RoundRobin}
+	_, err = g.stubs.Update(g.ctx, &persistent.UpdateReq{Options: &persistent.UpdateReq_Options{StreamIdentifier: named("s"), GroupName: group, Settings: update}})
+	mustDo(t, "update", err)
+	call, err := g.stubs.Read(g.ctx)
+	mustDo(t, "read", err)
+	mustDo(t, "options", call.Send(&persistent.ReadReq{Content: &persistent.ReadReq_Options_{Options: &persistent.ReadReq_Options{
+		StreamOption: &persistent.ReadReq_Options_StreamIdentifier{StreamIdentifier: named("s")}, GroupName: group, BufferSize: 1,
+		UuidOption: &persistent.ReadReq_Options_UUIDOption{Content: &persistent.ReadReq_Options_UUIDOption_String_{String_: empty}},
+	}}}))
+	confirmed, err := call.Recv()
+	mustDo(t, "confirmation", err)
+	if id := confirmed.GetSubscriptionConfirmation().GetSubscriptionId(); id != "s::"+group {
+		t.Errorf("subscription %q", id)
+	}
+	for revision := uint64(1); revision <= 2; revision++ {
+		resp, err := call.Recv()
+		mustDo(t, "event", err)
+		e := resp.GetEvent().GetEvent()
+		if e.GetStreamRevision() != revision || e.GetId().GetString_() == "" || e.GetMetadata()["created"] == "" {
+			t.Fatalf("event %v", resp)
+		}
+		mustDo(t, "ack", call.Send(&persistent.ReadReq{Content: &persistent.ReadReq_Ack_{Ack: &persistent.ReadReq_Ack{Ids: []*shared.UUID{e.Id}}}}))
+	}
+}
