@@ -150,8 +150,8 @@ func TestAGroupGoesOnAfterARestart(t *testing.T) {
 	mustDo(t, "create", client.CreatePersistentSubscription(c.ctx, "s", group, fromStart(nil)))
 	sub := joinBy(c.ctx, t, client, "s", 4)
 	e := takes(t, sub, "0/0", "1/0", "2/0", "3/0")
-	sub.Ack(e[0], e[2])
-	sub.Nack("no", esdb.NackActionPark, e[1])
+	ack(t, sub, e[0], e[2])
+	nack(t, sub, esdb.NackActionPark, e[1])
 	takes(t, sub, "4/0", "5/0")
 	until(t, func() bool {
 		i := c.infoBy(client).Stats
@@ -163,13 +163,13 @@ func TestAGroupGoesOnAfterARestart(t *testing.T) {
 	node = c.start()
 	client = node.dial()
 	sub = joinBy(c.ctx, t, client, "s", 10)
-	sub.Ack(takes(t, sub, "3/0", "4/0", "5/0")...)
+	ack(t, sub, takes(t, sub, "3/0", "4/0", "5/0")...)
 	info := c.infoBy(client)
 	if info.Stats.ParkedMessagesCount != 1 || *info.Stats.LastCheckpointedEventRevision != 2 {
 		t.Fatalf("after a restart %+v", info.Stats)
 	}
 	mustDo(t, "replay", client.ReplayParkedMessages(c.ctx, "s", group, esdb.ReplayParkedMessagesOptions{}))
-	sub.Ack(takes(t, sub, "1/0")...)
+	ack(t, sub, takes(t, sub, "1/0")...)
 	until(t, func() bool {
 		i := c.infoBy(client).Stats
 		return i.ParkedMessagesCount == 0 && i.OutstandingMessagesCount == 0
@@ -188,8 +188,8 @@ func TestAGroupLosesNothingInACrash(t *testing.T) {
 	mustDo(t, "create", client.CreatePersistentSubscription(c.ctx, "s", group, fromStart(nil)))
 	sub := joinBy(c.ctx, t, client, "s", 10)
 	e := takes(t, sub, "0/0", "1/0", "2/0", "3/0")
-	sub.Ack(e[0])
-	sub.Nack("no", esdb.NackActionPark, e[1], e[2])
+	ack(t, sub, e[0])
+	nack(t, sub, esdb.NackActionPark, e[1], e[2])
 	until(t, func() bool {
 		i := c.infoBy(client).Stats
 		return i.ParkedMessagesCount == 2 && i.OutstandingMessagesCount == 1
@@ -201,8 +201,8 @@ func TestAGroupLosesNothingInACrash(t *testing.T) {
 	sub = joinBy(c.ctx, t, client, "s", 10)
 	e = takes(t, sub, "0/0", "3/0")
 	mustDo(t, "replay", client.ReplayParkedMessages(c.ctx, "s", group, esdb.ReplayParkedMessagesOptions{}))
-	sub.Ack(takes(t, sub, "1/0", "2/0")[0])
-	sub.Ack(e...)
+	ack(t, sub, takes(t, sub, "1/0", "2/0")[0])
+	ack(t, sub, e...)
 	until(t, func() bool { return c.infoBy(client).Stats.OutstandingMessagesCount == 1 })
 	until(t, func() bool {
 		var left int
@@ -220,7 +220,7 @@ func TestAGroupLosesNothingInACrash(t *testing.T) {
 			t.Fatalf("dropped after %v: %v", comes, item.SubscriptionDropped.Error)
 		}
 		comes[item.EventAppeared.Event.OriginalEvent().EventNumber]++
-		sub.Ack(item.EventAppeared.Event)
+		ack(t, sub, item.EventAppeared.Event)
 	}
 	// 2 was replayed and not acknowledged; the others are behind the checkpoint.
 	if comes[0] != 1 || comes[1] != 1 || comes[2] != 1 || comes[3] != 1 {
@@ -257,14 +257,14 @@ func TestOnlyTheLeaderServesGroups(t *testing.T) {
 	}
 	sub := joinBy(c.ctx, t, wandering, "s", 10)
 	e := takes(t, sub, "0/0", "1/0", "2/0")
-	sub.Ack(e[:2]...)
+	ack(t, sub, e[:2]...)
 	until(t, func() bool { return c.infoBy(client).Stats.OutstandingMessagesCount == 1 })
 
 	first.close()
 	wantDropped(t, sub, codes.Unavailable)
 	until(t, second.leads)
 	sub = joinBy(c.ctx, t, second.dial(), "s", 10)
-	sub.Ack(takes(t, sub, "2/0")...)
+	ack(t, sub, takes(t, sub, "2/0")...)
 	members, err := second.Members(c.ctx)
 	mustDo(t, "members", err)
 	if len(members) != 1 || members[0].Port != second.port || !members[0].Leader {

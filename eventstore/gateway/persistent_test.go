@@ -87,6 +87,16 @@ func takes(t *testing.T, sub *esdb.PersistentSubscription, want ...string) []*es
 	return events
 }
 
+func ack(t *testing.T, sub *esdb.PersistentSubscription, events ...*esdb.ResolvedEvent) {
+	t.Helper()
+	mustDo(t, "acknowledge", sub.Ack(events...))
+}
+
+func nack(t *testing.T, sub *esdb.PersistentSubscription, action esdb.NackAction, events ...*esdb.ResolvedEvent) {
+	t.Helper()
+	mustDo(t, "refuse", sub.Nack("no", action, events...))
+}
+
 // wantDropped is the end of a consumer.
 func wantDropped(t *testing.T, sub *esdb.PersistentSubscription, code codes.Code) {
 	t.Helper()
@@ -124,18 +134,18 @@ func TestEachAnswerOfAConsumer(t *testing.T) {
 	g.create(t, "s", fromStart(nil))
 	sub := g.join(t, "s", 5)
 	e := takes(t, sub, "0/0", "1/0", "2/0", "3/0", "4/0")
-	sub.Ack(e[0])
-	sub.Nack("no", esdb.NackActionSkip, e[1])
-	sub.Nack("no", esdb.NackActionPark, e[2])
-	sub.Nack("no", esdb.NackActionRetry, e[3])
-	sub.Nack("no", esdb.NackActionUnknown, e[4])
+	ack(t, sub, e[0])
+	nack(t, sub, esdb.NackActionSkip, e[1])
+	nack(t, sub, esdb.NackActionPark, e[2])
+	nack(t, sub, esdb.NackActionRetry, e[3])
+	nack(t, sub, esdb.NackActionUnknown, e[4])
 	e = takes(t, sub, "3/1", "4/1")
-	sub.Ack(e[0])
+	ack(t, sub, e[0])
 	until(t, func() bool { i := g.info(t, "s"); return i.ParkedMessageCount == 1 && i.TotalInFlightMessages == 1 })
 	other := g.join(t, "s", 5)
-	sub.Nack("no more", esdb.NackActionStop, e[1])
+	nack(t, sub, esdb.NackActionStop, e[1])
 	wantDropped(t, sub, codes.Canceled)
-	other.Ack(takes(t, other, "4/2")...)
+	ack(t, other, takes(t, other, "4/2")...)
 	until(t, func() bool { i := g.info(t, "s"); return i.OutstandingMessagesCount == 0 && len(i.Connections) == 1 })
 }
 
@@ -146,7 +156,7 @@ func TestReplayIsBoundedByItsStop(t *testing.T) {
 	g.create(t, "s", fromStart(nil))
 	sub := g.join(t, "s", 10)
 	for _, e := range takes(t, sub, "0/0", "1/0", "2/0", "3/0") {
-		sub.Nack("no", esdb.NackActionPark, e)
+		nack(t, sub, esdb.NackActionPark, e)
 	}
 	until(t, func() bool { return g.info(t, "s").ParkedMessageCount == 4 })
 	replay := func(stopAt int) error {
@@ -154,11 +164,11 @@ func TestReplayIsBoundedByItsStop(t *testing.T) {
 	}
 	mustDo(t, "replay the first three", replay(3))
 	e := takes(t, sub, "0/0", "1/0", "2/0")
-	sub.Ack(e[0], e[2])
-	sub.Nack("again", esdb.NackActionPark, e[1]) // it stands after 3 now
+	ack(t, sub, e[0], e[2])
+	nack(t, sub, esdb.NackActionPark, e[1]) // it stands after 3 now
 	until(t, func() bool { return g.info(t, "s").ParkedMessageCount == 2 })
 	mustDo(t, "replay all", replay(0)) // the client's way to say all
-	sub.Ack(takes(t, sub, "3/0", "1/0")...)
+	ack(t, sub, takes(t, sub, "3/0", "1/0")...)
 	until(t, func() bool { i := g.info(t, "s"); return i.ParkedMessageCount == 0 && i.OutstandingMessagesCount == 0 })
 }
 
@@ -238,7 +248,7 @@ func TestAGroupOnAllWithAFilter(t *testing.T) {
 			if e[0].Event.StreamID != "of-two" || e[0].Event.Position.Commit != commit+1 || *e[0].Commit != commit+1 {
 				t.Fatalf("the event is %+v", e[0].Event)
 			}
-			sub.Ack(e...)
+			ack(t, sub, e...)
 			commit, _ = last.Position.Pair()
 			want := fmt.Sprintf("C:%d/P:%d", commit, commit)
 			until(t, func() bool { return g.info(t, "$all").LastCheckpointedEventPosition == want }) // what is skipped counts
@@ -267,7 +277,7 @@ func TestAGroupResolvesLinks(t *testing.T) {
 	if e[0].Event.StreamID != "target" || e[0].Link.StreamID != "s" || e[1].Event != nil || e[1].Link == nil {
 		t.Fatalf("resolved %+v and %+v", e[0], e[1])
 	}
-	sub.Ack(e...)
+	ack(t, sub, e...)
 	until(t, func() bool { return g.info(t, "s").OutstandingMessagesCount == 0 })
 }
 
@@ -278,7 +288,7 @@ func TestAnUpdateDropsConsumersAndKeepsTheCheckpoint(t *testing.T) {
 	g.create(t, "s", fromStart(nil))
 	sub := g.join(t, "s", 10)
 	e := takes(t, sub, "0/0", "1/0", "2/0", "3/0")
-	sub.Ack(e[:2]...)
+	ack(t, sub, e[:2]...)
 	until(t, func() bool { return g.info(t, "s").OutstandingMessagesCount == 2 })
 	options := fromStart(func(s *esdb.PersistentSubscriptionSettings) { s.MaxRetryCount = 77 })
 	options.StartFrom = esdb.End{} // for which this client sends the start
@@ -310,7 +320,7 @@ func TestInfoOfAGroup(t *testing.T) {
 	g.create(t, "s", options)
 	sub := joinBy(metadata.AppendToOutgoingContext(g.ctx, "connection-name", "tester"), t, g.Client, "s", 4)
 	e := takes(t, sub, "0/0", "1/0", "2/0", "3/0")
-	sub.Ack(e[0])
+	ack(t, sub, e[0])
 	takes(t, sub, "4/0")
 	until(t, func() bool { return g.info(t, "s").ReadBufferCount == 10 })
 	i := g.info(t, "s")
@@ -446,17 +456,17 @@ func TestTheOlderFormOfAGroup(t *testing.T) {
 	g := serveGroups(t)
 	g.write("s", several(3, "t")...)
 	settings := &persistent.CreateReq_Settings{
-		Revision: 1, ReadBatchSize: 20, HistoryBufferSize: 500, LiveBufferSize: 500, MaxRetryCount: 10, NamedConsumerStrategy: persistent.CreateReq_Pinned,
+		Revision: 1, ReadBatchSize: 20, HistoryBufferSize: 500, LiveBufferSize: 500, MaxRetryCount: 10, NamedConsumerStrategy: persistent.CreateReq_Pinned, //nolint:staticcheck // as older clients send it
 		MessageTimeout: &persistent.CreateReq_Settings_MessageTimeoutTicks{MessageTimeoutTicks: 50_000},
 	}
-	_, err := g.stubs.Create(g.ctx, &persistent.CreateReq{Options: &persistent.CreateReq_Options{StreamIdentifier: named("s"), GroupName: group, Settings: settings}})
+	_, err := g.stubs.Create(g.ctx, &persistent.CreateReq{Options: &persistent.CreateReq_Options{StreamIdentifier: named("s"), GroupName: group, Settings: settings}}) //nolint:staticcheck // as older clients send it
 	mustDo(t, "create", err)
 	i := g.info(t, "s")
 	if i.StartFrom != "1" || i.NamedConsumerStrategy != "Pinned" || i.MessageTimeoutMilliseconds != 5 {
 		t.Errorf("info %v", i)
 	}
-	update := &persistent.UpdateReq_Settings{Revision: 1, ReadBatchSize: 20, HistoryBufferSize: 500, LiveBufferSize: 500, NamedConsumerStrategy: persistent.UpdateReq_RoundRobin}
-	_, err = g.stubs.Update(g.ctx, &persistent.UpdateReq{Options: &persistent.UpdateReq_Options{StreamIdentifier: named("s"), GroupName: group, Settings: update}})
+	update := &persistent.UpdateReq_Settings{Revision: 1, ReadBatchSize: 20, HistoryBufferSize: 500, LiveBufferSize: 500, NamedConsumerStrategy: persistent.UpdateReq_RoundRobin} //nolint:staticcheck // as older clients send it
+	_, err = g.stubs.Update(g.ctx, &persistent.UpdateReq{Options: &persistent.UpdateReq_Options{StreamIdentifier: named("s"), GroupName: group, Settings: update}})               //nolint:staticcheck // as older clients send it
 	mustDo(t, "update", err)
 	call, err := g.stubs.Read(g.ctx)
 	mustDo(t, "read", err)

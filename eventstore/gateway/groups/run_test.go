@@ -176,6 +176,9 @@ func (b *bench) must(err error) {
 	}
 }
 
+// pass lets time pass; in a bubble that takes none.
+func (b *bench) pass(d time.Duration) { <-time.After(d) }
+
 func (b *bench) connect(slots int) *Consumer {
 	b.Helper()
 	c, err := b.Connect(b.Context(), b.key, Connection{From: "here", Username: "u", Name: "n"}, slots)
@@ -226,16 +229,16 @@ func TestAMessageThatIsNotAnsweredComesAgainAndIsParked(t *testing.T) {
 		b.tape.grow(2)
 		c := b.connect(5)
 		b.want(c, "0/0", "1/0")
-		time.Sleep(9 * time.Second)
+		b.pass(9 * time.Second)
 		b.want(c)
-		time.Sleep(time.Second)
+		b.pass(time.Second)
 		b.want(c, "0/1", "1/1")
-		time.Sleep(10 * time.Second)
+		b.pass(10 * time.Second)
 		b.want(c, "0/2", "1/2")
 		if info := b.info(); info.ParkedEvents != 0 || info.InFlight != 2 {
 			b.Fatalf("before the last timeout %+v", info)
 		}
-		time.Sleep(10 * time.Second)
+		b.pass(10 * time.Second)
 		b.want(c)
 		if info := b.info(); info.ParkedEvents != 2 || info.InFlight != 0 || info.Outstanding != 0 {
 			b.Fatalf("after the last timeout %+v", info)
@@ -249,7 +252,7 @@ func TestWithoutATimeoutAMessageIsWaitedForForEver(t *testing.T) {
 		b.tape.grow(1)
 		c := b.connect(5)
 		b.want(c, "0/0")
-		time.Sleep(1000 * time.Hour)
+		b.pass(1000 * time.Hour)
 		b.want(c)
 	})
 }
@@ -261,7 +264,7 @@ func TestWhatIsNotReadIsTakenBack(t *testing.T) {
 	inBubble(t, func(s *Settings) { s.MessageTimeout, s.MaxRetryCount = time.Second, 1 }, func(b *bench) {
 		b.tape.grow(100)
 		c := b.connect(3)
-		time.Sleep(20*time.Second + time.Millisecond)
+		b.pass(20*time.Second + time.Millisecond)
 		if got, _ := b.got(c); len(got) != 3 {
 			b.Fatalf("%d events wait for a consumer of 3 slots: %q", len(got), got)
 		}
@@ -275,7 +278,7 @@ func TestNobodyReadsForNobody(t *testing.T) {
 	t.Parallel()
 	inBubble(t, nil, func(b *bench) {
 		b.tape.grow(10)
-		time.Sleep(time.Minute)
+		b.pass(time.Minute)
 		if reads, open := b.tape.look(); reads != 0 || open != 0 {
 			b.Fatalf("without consumers %d events were read, %d readers", reads, open)
 		}
@@ -290,7 +293,7 @@ func TestNobodyReadsForNobody(t *testing.T) {
 		c.Close()
 		synctest.Wait()
 		b.tape.grow(10)
-		time.Sleep(time.Minute)
+		b.pass(time.Minute)
 		if reads, open := b.tape.look(); reads != 10 || open != 0 {
 			b.Fatalf("after the last consumer left %d events were read, %d readers", reads, open)
 		}
@@ -374,12 +377,12 @@ func TestCheckpointsAreWrittenByTimeAndByCount(t *testing.T) {
 			do   func()
 			want Place
 		}{
-			{"one is too few", func() { c.Ack(ids[:1]); time.Sleep(time.Minute) }, None},
+			{"one is too few", func() { c.Ack(ids[:1]); b.pass(time.Minute) }, None},
 			{"two are enough by time", func() { c.Ack(ids[1:2]) }, InStream(1)},
-			{"two more have to wait", func() { c.Ack(ids[2:4]); time.Sleep(time.Second) }, InStream(1)},
-			{"until it is time", func() { time.Sleep(time.Second) }, InStream(3)},
+			{"two more have to wait", func() { c.Ack(ids[2:4]); b.pass(time.Second) }, InStream(1)},
+			{"until it is time", func() { b.pass(time.Second) }, InStream(3)},
 			{"four are enough at once", func() { c.Ack(ids[4:8]) }, InStream(7)},
-			{"a gap holds it back", func() { c.Ack(ids[9:20]); time.Sleep(time.Minute) }, InStream(7)},
+			{"a gap holds it back", func() { c.Ack(ids[9:20]); b.pass(time.Minute) }, InStream(7)},
 			{"until it is closed", func() { c.Ack(ids[8:9]) }, InStream(19)},
 		}
 		for _, step := range steps {
@@ -402,12 +405,12 @@ func TestWhatCannotBeSavedIsTriedAgain(t *testing.T) {
 		ids := b.want(c, "0/0", "1/0")
 		c.Nack(ids[:1], Park, "broken")
 		c.Ack(ids[1:])
-		time.Sleep(time.Minute)
+		b.pass(time.Minute)
 		if info := b.info(); info.ParkedEvents != 0 || info.Outstanding != 1 || info.Checkpoint != None {
 			b.Fatalf("while the store is away: %+v", info)
 		}
 		b.store.set(nil)
-		time.Sleep(time.Second)
+		b.pass(time.Second)
 		if info := b.info(); info.ParkedEvents != 1 || info.Outstanding != 0 || info.Checkpoint != InStream(1) {
 			b.Fatalf("when the store is back: %+v", info)
 		}
@@ -426,12 +429,12 @@ func TestReadingIsTriedAgain(t *testing.T) {
 		b.tape.grow(1)
 		b.tape.broken = true
 		c := b.connect(2)
-		time.Sleep(time.Minute)
+		b.pass(time.Minute)
 		b.want(c)
 		b.tape.mu.Lock()
 		b.tape.broken = false
 		b.tape.mu.Unlock()
-		time.Sleep(time.Second)
+		b.pass(time.Second)
 		b.want(c, "0/0")
 	})
 }
@@ -480,6 +483,7 @@ func TestGroupsFollowTheLeader(t *testing.T) {
 		other := &NotLeaderError{Host: "other", Port: 7}
 		b.node.set(Leadership{Host: "other", Port: 7})
 		b.wantOver(c, other)
+		synctest.Wait()
 		if _, err := b.Connect(b.Context(), b.key, Connection{}, 1); !isA[*NotLeaderError](err) {
 			b.Fatalf("connect on a node that does not lead: %v", err)
 		}
@@ -528,7 +532,7 @@ func TestInfoCounts(t *testing.T) {
 		b.tape.grow(12)
 		c := b.connect(10)
 		_, ids := b.got(c)
-		time.Sleep(2 * time.Second)
+		b.pass(2 * time.Second)
 		c.Ack(ids[:4])
 		synctest.Wait()
 		info := b.info()
