@@ -92,6 +92,14 @@ func notLeader(host string, port int) func(streams.Streams_AppendServer) error {
 	}
 }
 
+// wrongVersion is the answer to an append to a stream that is not as expected.
+func wrongVersion() *streams.AppendResp {
+	return &streams.AppendResp{Result: &streams.AppendResp_WrongExpectedVersion_{WrongExpectedVersion: &streams.AppendResp_WrongExpectedVersion{
+		CurrentRevisionOption:  &streams.AppendResp_WrongExpectedVersion_CurrentRevision{CurrentRevision: 7},
+		ExpectedRevisionOption: &streams.AppendResp_WrongExpectedVersion_ExpectedNoStream{ExpectedNoStream: &shared.Empty{}},
+	}}}
+}
+
 // confirmed is the first word of a subscription.
 func confirmed() *streams.ReadResp {
 	return &streams.ReadResp{Content: &streams.ReadResp_Confirmation{

@@ -71,10 +71,7 @@ func (n *node) start() {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	listener, err := (&net.ListenConfig{}).Listen(context.WithoutCancel(n.t.Context()), "tcp", n.at)
-	if err != nil {
-		n.t.Fatal(err)
-	}
+	listener := listen(n.t, n.at)
 	n.gateway, n.at = server, listener.Addr().String()
 	go server.Serve(listener) //nolint:errcheck // its clients tell
 }
@@ -103,11 +100,20 @@ func open(t *testing.T, url string) *kurrentdb.Store {
 }
 
 // closeIn closes something, in time.
-func closeIn(t *testing.T, end func(context.Context) error) {
+func closeIn(t testing.TB, end func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 10*time.Second)
 	defer cancel()
 	if err := end(ctx); err != nil {
 		t.Error(err)
 	}
+}
+
+func listen(t testing.TB, at string) net.Listener {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(context.WithoutCancel(t.Context()), "tcp", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return listener
 }

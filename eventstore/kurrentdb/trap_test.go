@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"go.uber.org/goleak"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	"daybook/eventstore"
@@ -143,6 +144,49 @@ func TestAServerThatHangsHoldsUpNobody(t *testing.T) {
 	})
 	if err := goleak.Find(before); err != nil {
 		t.Error(err)
+	}
+}
+
+// A connection that goes silent without being closed is found out by the calls
+// that got no answer, and given up long before its keepalive ends it.
+func TestASilentConnectionIsReplaced(t *testing.T) {
+	var mu sync.Mutex
+	silent := make(map[string]bool) // connections, by the client's address
+	hush := false
+	listen := func(ctx context.Context) error {
+		from, _ := peer.FromContext(ctx)
+		mu.Lock()
+		if hush {
+			silent[from.Addr.String()], hush = true, false
+		}
+		quiet := silent[from.Addr.String()]
+		mu.Unlock()
+		if quiet {
+			<-ctx.Done()
+		}
+		return ctx.Err()
+	}
+	f := &fake{
+		append: func(call streams.Streams_AppendServer) error {
+			if err := listen(call.Context()); err != nil {
+				return err
+			}
+			return errors.Join(drain(call), call.SendAndClose(wrongVersion()))
+		},
+		read: func(_ *streams.ReadReq_Options, call streams.Streams_ReadServer) error { return listen(call.Context()) },
+	}
+	store := open(t, f.url(t))
+	mu.Lock()
+	hush = true
+	mu.Unlock()
+	for limit := within(t, 15*time.Second); ; {
+		_, err := store.Append(within(t, 300*time.Millisecond), "a", eventstore.NoStream, newEvents(1))
+		if _, conflict := errors.AsType[*eventstore.ConflictError](err); conflict {
+			return // an answer
+		}
+		if limit.Err() != nil {
+			t.Fatalf("still no answer: %v", err)
+		}
 	}
 }
 

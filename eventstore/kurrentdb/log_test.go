@@ -1,0 +1,199 @@
+package kurrentdb_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"daybook/eventstore"
+	"daybook/eventstore/memory"
+)
+
+// The server's own events are no part of the log, unless a filter asks for them.
+func TestSystemEventsAreLeftOut(t *testing.T) {
+	log := memory.New()
+	store := open(t, address(serve(t, log, "127.0.0.1:0")))
+	add := func(stream, eventType string) {
+		t.Helper()
+		events := []eventstore.Event{{ID: uuid.New(), Type: eventType, Data: []byte(`{}`)}}
+		if _, err := log.Append(t.Context(), stream, eventstore.Any, events); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add("$settings", "update")
+	add("a", "test.v1") // 2
+	add("$$a", "$metadata")
+	add("a", eventstore.TombstoneType) // 4
+	for range 100 {
+		add("$stats-0.0.0.0:2113", "$statsCollected")
+	}
+	ctx := within(t, 10*time.Second)
+	if head, err := store.Head(ctx); err != nil || head != eventstore.At(4) {
+		t.Errorf("the head is %s (error %v), want 4", head, err)
+	}
+	for name, c := range map[string]struct {
+		filter eventstore.Filter
+		want   int
+	}{
+		"no filter":        {eventstore.Filter{}, 2},
+		"a type":           {eventstore.Filter{TypePrefixes: []string{"test."}}, 1},
+		"every type":       {eventstore.Filter{TypePrefixes: []string{""}}, 2},
+		"a stream":         {eventstore.Filter{StreamPrefixes: []string{"a"}}, 2},
+		"the end":          {eventstore.Filter{TypePrefixes: []string{"$streamDeleted"}}, 1},
+		"system types":     {eventstore.Filter{TypePrefixes: []string{"$m", "$streamD"}}, 2},
+		"a system stream":  {eventstore.Filter{StreamPrefixes: []string{"$settings"}}, 1},
+		"a name not there": {eventstore.Filter{StreamPrefixes: []string{"\xff"}}, 0},
+	} {
+		read, backwards, subscribed := 0, 0, 0
+		for _, err := range store.ReadAll(ctx, eventstore.Start, c.filter, 0) {
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			read++
+		}
+		for _, err := range store.ReadAllBackwards(ctx, eventstore.End, c.filter, 0) {
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			backwards++
+		}
+		for item, err := range store.Subscribe(ctx, eventstore.Start, c.filter) {
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if item.CaughtUp {
+				break
+			}
+			if item.Event != nil {
+				subscribed++
+			}
+		}
+		if read != c.want || backwards != c.want || subscribed != c.want {
+			t.Errorf("%s: %d read, %d backwards, %d subscribed; want %d", name, read, backwards, subscribed, c.want)
+		}
+	}
+}
+
+// What is in an envelope goes to the server as what it holds, and comes back in
+// the same envelope.
+func TestForeignContentKeepsItsForm(t *testing.T) {
+	store := open(t, address(serve(t, memory.New(), "127.0.0.1:0")))
+	for name, content := range map[string]eventstore.Content{
+		"bytes":                {Type: "application/octet-stream", Data: []byte{0, 1, 255}, Meta: []byte("m")},
+		"no bytes":             {Type: "application/octet-stream"},
+		"JSON that is a list":  {Type: eventstore.JSONContent, Data: []byte(`[1]`)},
+		"JSON that is nothing": {Type: eventstore.JSONContent, Data: []byte(`x`)},
+		"an object":            {Type: eventstore.JSONContent, Data: []byte(`{ "a":1}`), Meta: []byte(`{}`)},
+		"looks like one":       {Type: eventstore.JSONContent, Data: []byte(`{"$foreign":1}`)},
+	} {
+		data, meta, err := eventstore.Wrap(content)
+		if err != nil {
+			t.Fatal(err)
+		}
+		event := eventstore.Event{ID: uuid.New(), Type: "test.v1", Data: data, Meta: meta}
+		first, err := store.Append(t.Context(), name, eventstore.NoStream, []eventstore.Event{event})
+		if err != nil || first.Replayed {
+			t.Errorf("%s: %+v, error %v; want a new append", name, first, err)
+		}
+		for e, err := range store.ReadStream(t.Context(), name, 0, 0) {
+			if err != nil || !bytes.Equal(e.Data, data) || !bytes.Equal(e.Meta, meta) {
+				t.Errorf("%s: %q and %q (error %v), want %q and %q", name, e.Data, e.Meta, err, data, meta)
+			}
+		}
+	}
+	data, _, err := eventstore.Wrap(eventstore.Content{Type: "text/plain", Data: []byte("x")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = store.Append(t.Context(), "text", eventstore.NoStream, []eventstore.Event{{ID: uuid.New(), Type: "test.v1", Data: data}})
+	if _, invalid := errors.AsType[*eventstore.InvalidError](err); !invalid {
+		t.Errorf("a type the client cannot send: error %v, want an InvalidError", err)
+	}
+}
+
+// A subscriber that falls far behind is served from the log again, and neither
+// misses an event nor sees one twice; nobody waits for it.
+func TestASubscriberThatFallsOutOfTheRing(t *testing.T) {
+	log := memory.New()
+	store := open(t, address(serve(t, log, "127.0.0.1:0")))
+	const batch, batches = 4000, 5
+	blocked, resume := make(chan struct{}), make(chan struct{})
+	type outcome struct {
+		events int
+		err    error
+	}
+	follow := func(hold bool) outcome {
+		n := 0
+		for item, err := range store.Subscribe(within(t, 60*time.Second), eventstore.Start, eventstore.Filter{}) {
+			if err != nil {
+				return outcome{n, err}
+			}
+			if item.CaughtUp && n == 0 && hold {
+				close(blocked)
+				<-resume
+			}
+			if item.Event == nil {
+				continue
+			}
+			if n++; item.Event.Position != eventstore.At(uint64(n)) {
+				return outcome{n, fmt.Errorf("event %d stands at %s", n, item.Event.Position)}
+			}
+			if n == batch*batches {
+				return outcome{n, nil}
+			}
+		}
+		return outcome{n, errors.New("the subscription ended")}
+	}
+	slow, quick := make(chan outcome, 1), make(chan outcome, 1)
+	go func() { slow <- follow(true) }()
+	<-blocked
+	go func() { quick <- follow(false) }()
+	for range batches {
+		if _, err := log.Append(t.Context(), "a", eventstore.Any, newEvents(batch)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := <-quick; got.err != nil {
+		t.Errorf("the quick one, after %d events: %v", got.events, got.err)
+	}
+	close(resume)
+	if got := <-slow; got.err != nil {
+		t.Errorf("the slow one, after %d events: %v", got.events, got.err)
+	}
+}
+
+func TestSubscribeBeyondTheHead(t *testing.T) {
+	log := memory.New()
+	store := open(t, address(serve(t, log, "127.0.0.1:0")))
+	if _, err := log.Append(t.Context(), "a", eventstore.NoStream, newEvents(3)); err != nil {
+		t.Fatal(err)
+	}
+	items := 0
+	for _, err := range store.Subscribe(within(t, 10*time.Second), eventstore.At(4), eventstore.Filter{}) {
+		if items++; err == nil || errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("error %v, want one that names another log", err)
+			break
+		}
+	}
+	if items != 1 {
+		t.Errorf("%d items, want one error", items)
+	}
+}
+
+func TestTombstoneMustBeAlone(t *testing.T) {
+	store := open(t, address(serve(t, memory.New(), "127.0.0.1:0")))
+	events := newEvents(2)
+	events[1].Type = eventstore.TombstoneType
+	_, err := store.Append(t.Context(), "a", eventstore.NoStream, events)
+	if _, invalid := errors.AsType[*eventstore.InvalidError](err); !invalid {
+		t.Errorf("error %v, want an InvalidError", err)
+	}
+	if head, err := store.Head(t.Context()); err != nil || !head.IsStart() {
+		t.Errorf("the head is %s (error %v), want nothing appended", head, err)
+	}
+}
