@@ -211,10 +211,11 @@ func (s *Server) checkExpected(ctx context.Context, stream string, expected even
 // at the same time.
 const anewAttempts = 5
 
-// appendAnew appends to a stream that was deleted: it goes on with its old
-// numbers, and shows what is new.
+// errRaced means that somebody else wrote a stream's metadata at the same time.
+var errRaced = errors.New("its metadata is being written by others")
+
+// appendAnew appends to a stream that was deleted.
 func (s *Server) appendAnew(ctx context.Context, a appendRequest) (eventstore.Result, error) {
-	var conflict *eventstore.ConflictError
 	for range anewAttempts {
 		m, err := s.readMetadata(ctx, metastreamPrefix+a.stream)
 		if err != nil {
@@ -224,24 +225,36 @@ func (s *Server) appendAnew(ctx context.Context, a appendRequest) (eventstore.Re
 		if !m.isDeleted() {
 			return s.append(ctx, a)
 		}
-		last, err := s.checkExpected(ctx, a.stream, a.expected, m)
-		if err != nil {
-			return eventstore.Result{}, err
-		}
-		_, err = s.writeTruncateBefore(ctx, a.stream, m, last.Revision+1, a.beginning())
-		if err == nil {
-			expected := a.expected
-			if expected == eventstore.NoStream {
-				expected = eventstore.AtRevision(last.Revision)
-			}
-			result, err := s.store.Append(ctx, a.stream, expected, a.events)
+		result, err := s.beginAnew(ctx, a, m)
+		if !errors.Is(err, errRaced) {
 			return result, s.withActual(ctx, a.stream, err)
 		}
-		if !errors.As(err, &conflict) {
-			return eventstore.Result{}, err
-		}
 	}
-	return eventstore.Result{}, fmt.Errorf("begin %s anew: %w", a.stream, &eventstore.UnavailableError{Cause: conflict})
+	return eventstore.Result{}, fmt.Errorf("begin %s anew: %w", a.stream, &eventstore.UnavailableError{Cause: errRaced})
+}
+
+// beginAnew lets a deleted stream go on with its old numbers, and show what is
+// new. An append that was recorded before the stream was deleted begins nothing.
+func (s *Server) beginAnew(ctx context.Context, a appendRequest, m streamMetadata) (eventstore.Result, error) {
+	last, err := s.checkExpected(ctx, a.stream, a.expected, m)
+	if isRefused(err) { // by the engine too, unless it was recorded before
+		return s.store.Append(ctx, a.stream, a.expected, a.events)
+	}
+	if err != nil {
+		return eventstore.Result{}, err
+	}
+	expected := a.expected
+	if expected == eventstore.NoStream && last.Revision >= 0 {
+		result, err := s.store.Append(ctx, a.stream, expected, a.events)
+		if _, conflict := errors.AsType[*eventstore.ConflictError](err); !conflict {
+			return result, err
+		}
+		expected = eventstore.AtRevision(last.Revision)
+	}
+	if _, err := s.writeTruncateBefore(ctx, a.stream, m, last.Revision+1, a.beginning()); err != nil {
+		return eventstore.Result{}, err
+	}
+	return s.store.Append(ctx, a.stream, expected, a.events)
 }
 
 // beginning is the id of the metadata by which the append begins its stream anew.

@@ -173,6 +173,20 @@ func TestAnAppendRepeated(t *testing.T) {
 				t.Errorf("%s: got %v, %v, want %v", name, again, err, first)
 			}
 		}
+		// An append that was recorded before its stream was deleted begins nothing anew.
+		for name, expected := range map[string]expectation{"deleted-since": noStream, "deleted-since-1": exact(0)} {
+			events := several(2, "t.v1")
+			if name == "deleted-since-1" {
+				s.write(name, event())
+			}
+			revision := s.mustAppend(name, expected, events...)
+			s.write(name, event())
+			s.mustDelete(name)
+			if again := s.mustAppend(name, expected, events...); again != revision {
+				t.Errorf("%s: revision %d, want %d", name, again, revision)
+			}
+			s.read(ofStream(name)).wants(t, "not found "+name)
+		}
 		// A stream begun anew knows what it was begun with.
 		for _, cut := range []bool{false, true} {
 			stream := fmt.Sprintf("anew-%t", cut)

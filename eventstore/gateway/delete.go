@@ -78,7 +78,6 @@ func (s *Server) mayDelete(ctx context.Context, stream string) error {
 // softDelete hides all of a stream. An append between the check of its revision
 // and the writing of its metadata is hidden with the rest.
 func (s *Server) softDelete(ctx context.Context, stream string, expected eventstore.Expected) (eventstore.Position, error) {
-	var conflict *eventstore.ConflictError
 	for range deleteAttempts {
 		m, err := s.readMetadata(ctx, metastreamPrefix+stream)
 		if err != nil {
@@ -88,14 +87,15 @@ func (s *Server) softDelete(ctx context.Context, stream string, expected eventst
 			return eventstore.Start, err
 		}
 		result, err := s.writeTruncateBefore(ctx, stream, m, softDeleted, uuid.New())
-		if !errors.As(err, &conflict) {
+		if !errors.Is(err, errRaced) {
 			return result.Position, err
 		}
 	}
-	return eventstore.Start, fmt.Errorf("delete %s: %w", stream, &eventstore.UnavailableError{Cause: conflict})
+	return eventstore.Start, fmt.Errorf("delete %s: %w", stream, &eventstore.UnavailableError{Cause: errRaced})
 }
 
-// writeTruncateBefore writes a stream's metadata with another $tb.
+// writeTruncateBefore writes a stream's metadata with another $tb, unless others
+// have written it since m was read: then it is errRaced.
 func (s *Server) writeTruncateBefore(ctx context.Context, stream string, m streamMetadata, first int64, id uuid.UUID) (eventstore.Result, error) {
 	document, err := m.withTruncateBefore(first)
 	if err != nil {
@@ -104,6 +104,9 @@ func (s *Server) writeTruncateBefore(ctx context.Context, stream string, m strea
 	event := eventstore.Event{ID: id, Type: metadataType, Data: document}
 	result, err := s.store.Append(ctx, metastreamPrefix+stream, eventstore.AtRevision(m.revision), []eventstore.Event{event})
 	s.cached.drop(stream)
+	if _, conflict := errors.AsType[*eventstore.ConflictError](err); conflict {
+		return result, errRaced
+	}
 	return result, err
 }
 

@@ -14,7 +14,9 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/serverfeatures"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/google/uuid"
+	"go.uber.org/goleak"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
@@ -298,6 +300,25 @@ func TestACallWithoutARequest(t *testing.T) {
 	s := serve(t, memory.New(), gateway.Options{})
 	b := s.batch(t)
 	if err := b.close(); err != nil && !errors.Is(err, io.EOF) {
+		t.Error(err)
+	}
+}
+
+// It runs alone: what others have running would be taken for its own.
+func TestClosingLeavesNothingBehind(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	t.Run("while much is going on", func(t *testing.T) {
+		s := serve(t, memory.New(), gateway.Options{})
+		s.write("a", several(3, "t.v1")...)
+		for _, options := range []*streams.ReadReq_Options{ofAll(), ofStream("a"), filtered(ofAll(), onType(10, regex("x")))} {
+			s.subscribe(t, options).wants("confirmation")
+		}
+		b := s.batch(t)
+		b.send(b.frame("a", anyRevision, true, event()), b.frame("b", anyRevision, false, event()))
+		b.next()
+		s.mustDelete("a")
+	})
+	if err := goleak.Find(before); err != nil {
 		t.Error(err)
 	}
 }
