@@ -51,7 +51,7 @@ func (p persistentServer) Read(stream persistentStream) error {
 	if options.GetUuidOption().GetString_() != nil {
 		form = idText
 	}
-	err = deliveries(ctx, stream, consumer, form)
+	err = p.deliveries(ctx, stream, consumer, form)
 	if cause := context.Cause(ctx); cause != nil && ctx.Err() != nil {
 		err = cause
 	}
@@ -91,18 +91,34 @@ func connectionOf(ctx context.Context) groups.Connection {
 }
 
 // deliveries sends the consumer's events until that ends.
-func deliveries(ctx context.Context, stream persistentStream, consumer *groups.Consumer, form idForm) error {
+func (p persistentServer) deliveries(ctx context.Context, stream persistentStream, consumer *groups.Consumer, form idForm) error {
 	for {
 		batch, err := consumer.Next(ctx)
 		if err != nil {
 			return err
 		}
 		for i := range batch {
+			if err := p.hide(ctx, &batch[i]); err != nil {
+				return err
+			}
 			if err := stream.Send(&persistent.ReadResp{Content: &persistent.ReadResp_Event{Event: form.delivery(&batch[i])}}); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// hide takes the target of a link away from a consumer who could not read it
+// itself.
+func (p persistentServer) hide(ctx context.Context, d *groups.Delivery) error {
+	if d.Resolved == nil {
+		return nil
+	}
+	err := p.server.authorize(ctx, d.Resolved.Stream, toRead)
+	if _, refused := errors.AsType[*failure](err); refused {
+		d.Resolved, err = nil, nil
+	}
+	return err
 }
 
 // delivery is an event for a consumer on the wire: of a link that leads nowhere,

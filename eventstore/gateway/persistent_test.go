@@ -489,3 +489,65 @@ func TestTheOlderFormOfAGroup(t *testing.T) {
 		mustDo(t, "ack", call.Send(&persistent.ReadReq{Content: &persistent.ReadReq_Ack_{Ack: &persistent.ReadReq_Ack{Ids: []*shared.UUID{e.Id}}}}))
 	}
 }
+
+// Administrators manage groups; whoever may read the source may take part. What a
+// link leads to is shown to those who may read it.
+func TestWhoMayDoWhatWithGroups(t *testing.T) {
+	t.Parallel()
+	c := openClub(t, gateway.Options{})
+	c.write("secret", event())
+	c.write("$$secret", eventstore.Event{ID: uuid.New(), Type: "$metadata", Data: []byte(`{"$acl":{"$r":["ann"]}}`)})
+	data, meta, err := eventstore.Wrap(eventstore.Content{Type: "text/plain", Data: []byte("0@secret")})
+	mustDo(t, "wrap", err)
+	c.write("s", eventstore.Event{ID: uuid.New(), Type: "$>", Data: data, Meta: meta})
+	by := func(name string) *grouped {
+		s := c.as(t, as(name))
+		return &grouped{served: s, stubs: persistent.NewPersistentSubscriptionsClient(s.conn)}
+	}
+	root, ann, bob := by("root"), by("ann"), by("bob")
+	settings := &persistent.CreateReq_Settings{ResolveLinks: true, ReadBatchSize: 1, HistoryBufferSize: 9, LiveBufferSize: 9}
+	create := &persistent.CreateReq{Options: &persistent.CreateReq_Options{GroupName: group, Settings: settings, StreamOption: &persistent.CreateReq_Options_Stream{
+		Stream: &persistent.CreateReq_StreamOptions{StreamIdentifier: named("s"), RevisionOption: &persistent.CreateReq_StreamOptions_Start{Start: empty}},
+	}}}
+	attempts := map[string]func(*grouped) error{
+		"create": func(g *grouped) error { _, err := g.stubs.Create(g.ctx, create); return err },
+		"update": func(g *grouped) error { _, err := g.stubs.Update(g.ctx, &persistent.UpdateReq{}); return err },
+		"delete": func(g *grouped) error { _, err := g.stubs.Delete(g.ctx, &persistent.DeleteReq{}); return err },
+		"replay": func(g *grouped) error {
+			_, err := g.stubs.ReplayParked(g.ctx, &persistent.ReplayParkedReq{})
+			return err
+		},
+		"restart": func(g *grouped) error { _, err := g.stubs.RestartSubsystem(g.ctx, empty); return err },
+		"read":    func(g *grouped) error { return g.readOnce("secret", group, 1) },
+	}
+	for what, attempt := range attempts {
+		if err := attempt(bob); status.Code(err) != codes.PermissionDenied {
+			t.Errorf("%s by bob: %v, want PERMISSION_DENIED", what, err)
+		}
+		if err := attempt(root); status.Code(err) == codes.PermissionDenied {
+			t.Errorf("%s by root: %v", what, err)
+		}
+	}
+	for member, shown := range map[*grouped]bool{ann: true, bob: false} {
+		call, err := member.stubs.Read(member.ctx)
+		mustDo(t, "read", err)
+		mustDo(t, "options", call.Send(&persistent.ReadReq{Content: &persistent.ReadReq_Options_{Options: &persistent.ReadReq_Options{
+			StreamOption: &persistent.ReadReq_Options_StreamIdentifier{StreamIdentifier: named("s")}, GroupName: group, BufferSize: 1,
+		}}}))
+		_, err = call.Recv()
+		mustDo(t, "confirmation", err)
+		resp, err := call.Recv()
+		mustDo(t, "event", err)
+		if e := resp.GetEvent(); e.GetLink() == nil || (e.GetEvent() != nil) != shown {
+			t.Errorf("the target is shown: %t, want %t", e.GetEvent() != nil, shown)
+		}
+		mustDo(t, "stop", call.Send(&persistent.ReadReq{Content: &persistent.ReadReq_Nack_{Nack: &persistent.ReadReq_Nack{Action: persistent.ReadReq_Nack_Stop}}}))
+		_, err = call.Recv()
+		if status.Code(err) != codes.Canceled {
+			t.Errorf("after a stop: %v", err)
+		}
+	}
+	if info := bob.info(t, "s"); info.GroupName != group {
+		t.Errorf("info for bob: %v", info)
+	}
+}

@@ -412,3 +412,79 @@ func TestGroup(t *testing.T) {
 		})
 	}
 }
+
+// However few events a group may hold, large ones stop it earlier.
+func TestLargeEventsStopTheReading(t *testing.T) {
+	t.Parallel()
+	settings := Defaults()
+	settings.StartFrom = InStream(0)
+	g := newGroup(settings, nil, nil, testStart)
+	c := g.connect(1000, testStart)
+	read := 0
+	for ; g.wants(true); read++ {
+		e := testEvent(read, "s")
+		e.Original.Data = make([]byte, 1<<20)
+		g.read(Item{Event: &e, Place: e.Place}, testStart)
+	}
+	if read > maxBytes>>20 {
+		t.Fatalf("%d MiB were read", read)
+	}
+	g.ack(c, []uuid.UUID{testEvent(0, "s").Original.ID}, testStart)
+	if !g.wants(false) {
+		t.Fatal("reading does not go on")
+	}
+}
+
+func TestWhatEventsArePinnedBy(t *testing.T) {
+	t.Parallel()
+	event := func(stream, eventType, data, meta string) *eventstore.Recorded {
+		return &eventstore.Recorded{Event: eventstore.Event{Type: eventType, Data: []byte(data), Meta: []byte(meta)}, Stream: stream}
+	}
+	link := event("links", "$>", "3@target", "")
+	cases := map[string]struct {
+		event               Event
+		stream, correlation string
+	}{
+		"an event":               {Event{Original: event("s", "t", "{}", "")}, "s", ""},
+		"one with a correlation": {Event{Original: event("s", "t", "{}", `{"$correlationId":"c"}`)}, "s", "c"},
+		"metadata of a stranger": {Event{Original: event("s", "t", "{}", `{"$correlationId":7}`)}, "s", ""},
+		"a resolved link":        {Event{IsLink: true, Original: link, Resolved: event("target", "t", "{}", `{"$correlationId":"c"}`)}, "target", "c"},
+		"a link to nowhere":      {Event{IsLink: true, Original: link}, "target", ""},
+	}
+	for what, c := range cases {
+		if got := streamOf(c.event); got != c.stream {
+			t.Errorf("%s: stream %q, want %q", what, got, c.stream)
+		}
+		if got := correlationOf(c.event); got != c.correlation {
+			t.Errorf("%s: correlation %q, want %q", what, got, c.correlation)
+		}
+	}
+}
+
+// Consumers that come and go move no more than their own share.
+func TestPinsStay(t *testing.T) {
+	t.Parallel()
+	settings := Defaults()
+	settings.Strategy = Pinned
+	g := newGroup(settings, nil, nil, testStart)
+	g.connect(1, testStart)
+	g.connect(1, testStart)
+	const keys = 10_000
+	before := make([]*consumer, keys)
+	for key := range before {
+		before[key] = g.pinnedTo(mix(uint64(key)))
+	}
+	newcomer := g.connect(1, testStart)
+	moved := 0
+	for key, old := range before {
+		if now := g.pinnedTo(mix(uint64(key))); now != old {
+			moved++
+			if now != newcomer {
+				t.Fatal("a key moves between consumers that were there")
+			}
+		}
+	}
+	if moved < keys/4 || moved > keys/2 {
+		t.Fatalf("%d of %d keys move to the third consumer", moved, keys)
+	}
+}

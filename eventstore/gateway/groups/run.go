@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	backoff     = 200 * time.Millisecond // before what failed is tried again
+	backoff     = 100 * time.Millisecond // before what failed is tried again,
+	longest     = 5 * time.Second        // doubled each time up to this
 	saveMax     = 5 * time.Second        // for one save
 	replayBatch = 100                    // parked events read at a time
 	maxAhead    = 10_000                 // parked events, after the checkpoint, that are remembered
@@ -72,7 +73,7 @@ func start(ctx context.Context, s *Service, epoch int64, g Group) (*running, err
 		ended:      make(chan struct{}),
 		fenced:     s.fencedAt(epoch),
 	}
-	life, stop := context.WithCancel(context.WithoutCancel(ctx))
+	life, stop := context.WithCancel(context.Background()) // longer than the request that made it
 	r.stop = stop
 	go r.run(life)
 	return r, nil
@@ -111,7 +112,10 @@ func wait(ctx context.Context, token <-chan struct{}, until time.Time) error {
 	return ctx.Err()
 }
 
-func pause(ctx context.Context) error { return wait(ctx, nil, time.Now().Add(backoff)) }
+// pause waits before what has failed so many times in a row is tried again.
+func pause(ctx context.Context, failed int) error {
+	return wait(ctx, nil, time.Now().Add(min(backoff<<min(failed-1, 10), longest)))
+}
 
 // with applies something to the rules and passes on what follows.
 func (r *running) with(apply func(g *group, now time.Time)) {
@@ -151,15 +155,20 @@ func (r *running) with(apply func(g *group, now time.Time)) {
 // read reads the source while there are consumers and room, and resumes by
 // place.
 func (r *running) read(ctx context.Context) error {
-	for {
+	for failed := 0; ; {
 		if err := r.until(ctx, r.readable, func(g *group) bool { return g.wants(false) }); err != nil {
 			return err
 		}
-		if err := r.follow(ctx); err != nil && ctx.Err() == nil {
+		err := r.follow(ctx)
+		if failed++; err == nil {
+			failed = 0
+			continue
+		}
+		if ctx.Err() == nil {
 			r.logger.WarnContext(ctx, "a group cannot read its source and tries again", "error", err)
-			if pause(ctx) != nil {
-				return ctx.Err()
-			}
+		}
+		if err := pause(ctx, failed); err != nil {
+			return err
 		}
 	}
 }
@@ -218,15 +227,20 @@ func (r *running) until(ctx context.Context, token <-chan struct{}, yes func(*gr
 
 // replay hands out parked events that are marked, as there is room.
 func (r *running) replay(ctx context.Context) error {
-	for {
+	for failed := 0; ; {
 		if err := r.until(ctx, r.replayable, (*group).wantsReplay); err != nil {
 			return err
 		}
-		if err := r.replaySome(ctx); err != nil && ctx.Err() == nil {
+		err := r.replaySome(ctx)
+		if failed++; err == nil {
+			failed = 0
+			continue
+		}
+		if ctx.Err() == nil {
 			r.logger.WarnContext(ctx, "a group cannot read what is to be replayed and tries again", "error", err)
-			if pause(ctx) != nil {
-				return ctx.Err()
-			}
+		}
+		if err := pause(ctx, failed); err != nil {
+			return err
 		}
 	}
 }
@@ -287,7 +301,7 @@ func (r *running) save(ctx context.Context) error {
 // saveChanges tries until the changes are saved, the group is taken over or
 // stopped.
 func (r *running) saveChanges(ctx context.Context, changes Changes) error {
-	for {
+	for failed := 1; ; failed++ {
 		err := r.saveOnce(ctx, changes)
 		switch {
 		case err == nil:
@@ -298,7 +312,7 @@ func (r *running) saveChanges(ctx context.Context, changes Changes) error {
 			return err
 		}
 		r.logger.WarnContext(ctx, "the state of a group is not saved; it is tried again", "error", err)
-		if pause(ctx) != nil {
+		if pause(ctx, failed) != nil {
 			return err
 		}
 	}

@@ -410,7 +410,7 @@ func TestWhatCannotBeSavedIsTriedAgain(t *testing.T) {
 			b.Fatalf("while the store is away: %+v", info)
 		}
 		b.store.set(nil)
-		b.pass(time.Second)
+		b.pass(longest)
 		if info := b.info(); info.ParkedEvents != 1 || info.Outstanding != 0 || info.Checkpoint != InStream(1) {
 			b.Fatalf("when the store is back: %+v", info)
 		}
@@ -434,7 +434,7 @@ func TestReadingIsTriedAgain(t *testing.T) {
 		b.tape.mu.Lock()
 		b.tape.broken = false
 		b.tape.mu.Unlock()
-		b.pass(time.Second)
+		b.pass(longest)
 		b.want(c, "0/0")
 	})
 }

@@ -14,9 +14,10 @@ import (
 	"daybook/eventstore"
 )
 
-// loadMax bounds how long a request waits for groups that are just being
-// loaded.
-const loadMax = 5 * time.Second
+const (
+	loadMax   = 5 * time.Second  // a request waits for groups that are just being loaded
+	changeMax = 20 * time.Second // for one change of the list of groups
+)
 
 // Service serves all groups on the node that leads, and says on others who does.
 type Service struct {
@@ -191,11 +192,14 @@ func (s *Service) find(ctx context.Context, key Key) (*running, error) {
 	return r, nil
 }
 
-// change runs what changes the list of groups, one at a time, on the leader.
-func (s *Service) change(ctx context.Context, do func(epoch int64) error) error {
+// change runs what changes the list of groups, one at a time, on the leader. Once
+// begun it is not cut off in the middle, for what is changed are several things.
+func (s *Service) change(ctx context.Context, do func(ctx context.Context, epoch int64) error) error {
 	if _, err := s.serving(ctx); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), changeMax)
+	defer cancel()
 	s.admin.Lock()
 	defer s.admin.Unlock()
 	s.mu.Lock()
@@ -204,7 +208,7 @@ func (s *Service) change(ctx context.Context, do func(epoch int64) error) error 
 	if epoch == 0 {
 		return ErrNotReady
 	}
-	err := do(epoch)
+	err := do(ctx, epoch)
 	if errors.Is(err, ErrFenced) {
 		s.fencedAt(epoch)()
 		return ErrNotReady
@@ -232,7 +236,7 @@ func (s *Service) place(ctx context.Context, epoch int64, g Group) error {
 //
 // Errors: *ExistsError, *InvalidError, *NotLeaderError, ErrNotReady.
 func (s *Service) Create(ctx context.Context, d Definition) error {
-	return s.change(ctx, func(epoch int64) error {
+	return s.change(ctx, func(ctx context.Context, epoch int64) error {
 		s.mu.Lock()
 		_, exists := s.groups[d.Key]
 		s.mu.Unlock()
@@ -271,7 +275,7 @@ func (s *Service) begin(ctx context.Context, g *Group) error {
 //
 // Errors: *NotFoundError, *InvalidError, *NotLeaderError, ErrNotReady.
 func (s *Service) Update(ctx context.Context, key Key, settings Settings) error {
-	return s.change(ctx, func(epoch int64) error {
+	return s.change(ctx, func(ctx context.Context, epoch int64) error {
 		s.mu.Lock()
 		old := s.groups[key]
 		s.mu.Unlock()
@@ -300,7 +304,7 @@ func (s *Service) Update(ctx context.Context, key Key, settings Settings) error 
 //
 // Errors: *NotFoundError, *NotLeaderError, ErrNotReady.
 func (s *Service) Delete(ctx context.Context, key Key) error {
-	return s.change(ctx, func(epoch int64) error {
+	return s.change(ctx, func(ctx context.Context, epoch int64) error {
 		s.mu.Lock()
 		r := s.groups[key]
 		s.mu.Unlock()
@@ -338,7 +342,7 @@ func (s *Service) Replay(ctx context.Context, key Key, stopAt int64) error {
 	if stopAt < 0 {
 		stopAt = math.MaxInt64
 	}
-	return s.change(ctx, func(epoch int64) error {
+	return s.change(ctx, func(ctx context.Context, epoch int64) error {
 		r, err := s.find(ctx, key)
 		if err != nil {
 			return err
@@ -353,7 +357,7 @@ func (s *Service) Replay(ctx context.Context, key Key, stopAt int64) error {
 
 // Restart stops all groups, drops their consumers and loads the groups anew.
 func (s *Service) Restart(ctx context.Context) error {
-	return s.change(ctx, func(epoch int64) error {
+	return s.change(ctx, func(ctx context.Context, epoch int64) error {
 		s.mu.Lock()
 		running := slices.Collect(maps.Values(s.groups))
 		s.mu.Unlock()
