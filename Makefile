@@ -28,8 +28,8 @@ test: ## run all tests, with the race detector where there is a C compiler
 	$(if $(RACE),CGO_ENABLED=1 )go test $(RACE) -timeout 4m ./...
 
 interop: ## test the gateway with the official clients, for Go and Node.js; installs them first
-	@command -v node >/dev/null && command -v npm >/dev/null || { echo "install Node.js 20 or newer, with npm, first"; exit 1; }
-	cd eventstore/gateway/interop/kurrentdb && go mod download
+	@node --test-force-exit --version >/dev/null 2>&1 && command -v npm >/dev/null || { echo "install Node.js 20.14 or newer, with npm, first"; exit 1; }
+	cd eventstore/gateway/interop/kurrentdb && go test -c -o /dev/null .
 	cd eventstore/gateway/interop/node && npm ci --ignore-scripts --no-audit --no-fund
 	DAYBOOK_INTEROP=all go test ./eventstore/gateway/interop/ -v -count=1 -timeout 15m
 

@@ -15,7 +15,7 @@ import (
 
 // scenarioMax is how long a scenario may take; all of them together take a few
 // seconds.
-const scenarioMax = 30 * time.Second
+const scenarioMax = 20 * time.Second
 
 // everything is the count of a read that has no limit.
 const everything = math.MaxInt64
@@ -45,8 +45,10 @@ func scenarios() []scenario {
 	return all
 }
 
-func runScenarios(t *testing.T, at addresses, list []scenario) {
-	for _, s := range list {
+// runScenarios prints a line, as TAP has it, for each scenario that has passed,
+// and returns their names.
+func runScenarios(t *testing.T, at addresses, list []scenario) (passed []string) {
+	for i, s := range list {
 		t.Run(s.name, func(t *testing.T) {
 			watchdog := time.AfterFunc(scenarioMax+5*time.Second, func() {
 				panic(fmt.Sprintf("the client hangs in scenario %s", s.name))
@@ -57,8 +59,13 @@ func runScenarios(t *testing.T, at addresses, list []scenario) {
 			own := &session{ctx: ctx, at: at, name: s.name + "-" + uuid.NewString()[:8]}
 			own.Client = own.dial(t, at.Plain)
 			s.run(t, own)
+			if !t.Failed() {
+				passed = append(passed, s.name)
+				fmt.Printf("ok %d - %s\n", i+1, s.name)
+			}
 		})
 	}
+	return passed
 }
 
 // session is what a scenario works with: a client of its own and a name that
@@ -176,6 +183,9 @@ func wantRevisions(t *testing.T, got []*esdb.ResolvedEvent, want ...uint64) {
 	t.Helper()
 	revisions := make([]uint64, len(got))
 	for i, event := range got {
+		if event.OriginalEvent() == nil {
+			t.Fatalf("event %d of %d holds nothing", i, len(got))
+		}
 		revisions[i] = event.OriginalEvent().EventNumber
 	}
 	if fmt.Sprint(revisions) != fmt.Sprint(want) {

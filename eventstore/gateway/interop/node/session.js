@@ -9,7 +9,7 @@ const { after, test } = require("node:test");
 
 // scenarioMax is how long a scenario may take, in ms; all of them together take
 // a few seconds. The runner names the one that takes longer.
-const scenarioMax = 30_000;
+const scenarioMax = 20_000;
 
 // The two clients are one, under two names and with few differences.
 const isKurrentDB = process.env.CLIENT === "kurrentdb";
