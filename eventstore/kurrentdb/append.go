@@ -122,6 +122,9 @@ func ending(stream string, expected eventstore.Expected) operation[eventstore.Re
 func adding(stream string, expected eventstore.Expected, sent []esdb.EventData) operation[eventstore.Result] {
 	return func(ctx context.Context, client *esdb.Client) (eventstore.Result, error) {
 		written, err := client.AppendToStream(ctx, stream, esdb.AppendToStreamOptions{ExpectedRevision: revision(expected)}, sent...)
+		if judge(err) == conflict && isAt(ctx, client, stream, expected) {
+			return eventstore.Result{}, &behind{err}
+		}
 		if err != nil {
 			return eventstore.Result{}, err
 		}
@@ -129,15 +132,34 @@ func adding(stream string, expected eventstore.Expected, sent []esdb.EventData) 
 		switch {
 		case err == nil:
 			return result, nil
-		case judge(err) == deleted || judge(err) == missing: // meanwhile; nobody will decide on it any more
+		case judge(err) == deleted: // meanwhile; nobody will decide on it any more
 			return eventstore.Result{
 				Revision: int64(written.NextExpectedVersion), //nolint:gosec // the server's revisions are below int64's end
 				Position: eventstore.AtPair(written.CommitPosition, written.PreparePosition),
 			}, nil
+		case judge(err) == missing || errors.Is(err, errNotThere):
+			return eventstore.Result{}, &behind{&notRead{err}}
 		default:
 			return eventstore.Result{}, &notRead{err}
 		}
 	}
+}
+
+// behind is of a node that does not have what the leader has: it was the leader
+// once, forwards appends, and answers reads from what it knows.
+type behind struct{ cause error }
+
+func (e *behind) Error() string { return fmt.Sprintf("the node is behind its leader: %v", e.cause) }
+func (e *behind) Unwrap() error { return e.cause }
+
+// isAt tells whether a stream still looks as an append expected it that was
+// refused because it does not.
+func isAt(ctx context.Context, client *esdb.Client, stream string, expected eventstore.Expected) bool {
+	if expected < 0 {
+		return false
+	}
+	last, err := readPage(streamFrom(stream, esdb.Backwards, esdb.End{}), 1)(ctx, client)
+	return err == nil && len(last.events) == 1 && last.events[0].Revision == int64(expected)
 }
 
 // notRead means that an append was recorded, now or before, but could not be
@@ -146,6 +168,10 @@ type notRead struct{ cause error }
 
 func (e *notRead) Error() string { return fmt.Sprintf("read back what was appended: %v", e.cause) }
 
+var errNotThere = errors.New("it is not there")
+
+// readBack compares the events up to a revision with those that were sent. The
+// stream's limits may hide the first ones already.
 func readBack(ctx context.Context, client *esdb.Client, stream string, last uint64, sent []esdb.EventData) (eventstore.Result, error) {
 	count := uint64(len(sent))
 	if last+1 < count {
@@ -158,9 +184,8 @@ func readBack(ctx context.Context, client *esdb.Client, stream string, last uint
 		return eventstore.Result{}, err
 	}
 	defer events.Close()
-	result := eventstore.Result{Revision: int64(last)} //nolint:gosec // the server's revisions are below int64's end
-	found := uint64(0)
-	for ; ; found++ {
+	result := eventstore.Result{Revision: -1}
+	for {
 		event, err := events.Recv()
 		if errors.Is(err, io.EOF) {
 			break
@@ -169,19 +194,19 @@ func readBack(ctx context.Context, client *esdb.Client, stream string, last uint
 			return eventstore.Result{}, err
 		}
 		e := event.OriginalEvent()
-		if found >= count || e.EventNumber != first+found {
-			return eventstore.Result{}, fmt.Errorf("revision %d where %d should be", e.EventNumber, first+found)
-		}
-		if !same(&sent[found], e) {
+		switch {
+		case e.EventNumber < first || e.EventNumber > last: // the stream begins later by now
+			continue
+		case e.Position.Commit == math.MaxUint64:
+			return eventstore.Result{}, errNoPosition
+		case !same(&sent[e.EventNumber-first], e):
 			result.Replayed = true
 		}
-		if e.Position.Commit == math.MaxUint64 {
-			return eventstore.Result{}, errNoPosition
-		}
+		result.Revision = int64(e.EventNumber) //nolint:gosec // not above last
 		result.Position = eventstore.AtPair(e.Position.Commit, e.Position.Prepare)
 	}
-	if found < count {
-		return eventstore.Result{}, fmt.Errorf("%d events where %d should be", found, count)
+	if result.Revision != int64(last) { //nolint:gosec // the server's revisions are below int64's end
+		return eventstore.Result{}, errNotThere
 	}
 	return result, nil
 }

@@ -140,6 +140,9 @@ func (p *clientPanic) Error() string { return fmt.Sprintf("the client panicked: 
 // learn gives the connection up, or has it looked at, if an error says that it
 // is no good.
 func (c *connection) learn(err error) {
+	if _, ok := errors.AsType[*behind](err); ok {
+		c.drop(err)
+	}
 	switch judge(err) {
 	case lost, moved:
 		c.drop(err)

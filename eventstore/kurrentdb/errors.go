@@ -46,6 +46,9 @@ func judge(err error) fate {
 	if _, ok := errors.AsType[*noAnswer](err); ok {
 		return unknown
 	}
+	if _, ok := errors.AsType[*notRead](err); ok {
+		return unknown
+	}
 	reply, typed := status.FromError(err)
 	if own, ok := errors.AsType[*esdb.Error](err); ok {
 		switch own.Code() {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/serverfeatures"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
@@ -24,6 +25,7 @@ import (
 type fake struct {
 	append func(streams.Streams_AppendServer) error
 	read   func(*streams.ReadReq_Options, streams.Streams_ReadServer) error
+	gossip func() *gossip.ClusterInfo
 
 	streams.UnimplementedStreamsServer
 	serverfeatures.UnimplementedServerFeaturesServer
@@ -38,6 +40,7 @@ func (f *fake) serve(t *testing.T) (host string, port int) {
 	server := grpc.NewServer()
 	streams.RegisterStreamsServer(server, f)
 	serverfeatures.RegisterServerFeaturesServer(server, f)
+	gossip.RegisterGossipServer(server, gossiping{fake: f})
 	go server.Serve(listener) //nolint:errcheck // its clients tell
 	t.Cleanup(server.Stop)
 	at := listener.Addr().(*net.TCPAddr)
@@ -53,6 +56,16 @@ func (f *fake) url(t *testing.T) string {
 
 func (f *fake) GetSupportedMethods(context.Context, *shared.Empty) (*serverfeatures.SupportedMethods, error) {
 	return &serverfeatures.SupportedMethods{EventStoreServerVersion: "24.10.0"}, nil
+}
+
+// gossiping is a fake's other service with a method called Read.
+type gossiping struct {
+	gossip.UnimplementedGossipServer
+	fake *fake
+}
+
+func (g gossiping) Read(context.Context, *shared.Empty) (*gossip.ClusterInfo, error) {
+	return g.fake.gossip(), nil
 }
 
 func (f *fake) Append(call streams.Streams_AppendServer) error {

@@ -16,7 +16,10 @@ import (
 	"daybook/eventstore"
 )
 
+// Pages grow while a reader goes on, for most want little.
 const (
+	firstPage  = 64
+	pageGrowth = 4
 	pageEvents = 1000
 	pageBytes  = 4 << 20
 )
@@ -255,6 +258,7 @@ type reading struct {
 	selection selection // of the whole log
 	limit     int       // 0: none
 	given     int
+	count     int // of the last page
 }
 
 // page gets the next one, of no more events than are still wanted and extra
@@ -264,7 +268,8 @@ func (r *reading) page(open opening, extra int) (page, bool) {
 		r.fail(&eventstore.NotFoundError{Stream: r.stream})
 		return page{}, false
 	}
-	count := pageEvents
+	r.count = min(max(r.count*pageGrowth, firstPage), pageEvents)
+	count := r.count
 	everything := !r.log || len(r.selection.filter.TypePrefixes)+len(r.selection.filter.StreamPrefixes) == 0
 	if r.limit > 0 && everything {
 		count = min(count, r.limit-r.given+extra)

@@ -1,0 +1,164 @@
+package kurrentdb_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"daybook/eventstore"
+	"daybook/eventstore/memory"
+)
+
+// cluster is two servers over one log, of which one leads.
+type cluster struct {
+	log    streams.StreamsClient
+	leader atomic.Int32
+	host   [2]string
+	port   [2]int
+}
+
+// server takes appends if it leads, and else names who does.
+func (c *cluster) server(which int32) *fake {
+	return &fake{
+		append: func(call streams.Streams_AppendServer) error {
+			leader := c.leader.Load()
+			if leader != which {
+				return notLeader(c.host[leader], c.port[leader])(call)
+			}
+			return c.append(call)
+		},
+		read: c.read,
+	}
+}
+
+func (c *cluster) append(call streams.Streams_AppendServer) error {
+	onward, err := c.log.Append(call.Context())
+	if err != nil {
+		return err
+	}
+	for {
+		req, err := call.Recv()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if err := onward.Send(req); err != nil {
+			return err
+		}
+	}
+	resp, err := onward.CloseAndRecv()
+	if err != nil {
+		return err
+	}
+	return call.SendAndClose(resp)
+}
+
+func (c *cluster) read(options *streams.ReadReq_Options, call streams.Streams_ReadServer) error {
+	onward, err := c.log.Read(call.Context(), &streams.ReadReq{Options: options})
+	if err != nil {
+		return err
+	}
+	for {
+		resp, err := onward.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := call.Send(resp); err != nil {
+			return err
+		}
+	}
+}
+
+// The leader changes again and again under load.
+func TestLeaderChanges(t *testing.T) {
+	log := memory.New()
+	conn, err := grpc.NewClient(serve(t, log, "127.0.0.1:0").at, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() }) //nolint:errcheck // nothing depends on it
+	c := &cluster{log: streams.NewStreamsClient(conn)}
+	for i := range c.host {
+		c.host[i], c.port[i] = c.server(int32(i)).serve(t)
+	}
+	store := open(t, (&fake{append: c.server(0).append, read: c.read}).url(t))
+	l := begin(t, store, 5*time.Millisecond)
+	for i := range 6 {
+		l.moreAnswers(2 * callers)
+		c.leader.Store(int32(1 - i%2))
+	}
+	l.moreAnswers(2 * callers)
+	l.finish(log)
+}
+
+// A node that led once and is behind forwards appends and answers reads from
+// what it has: whoever reads, decides and appends there never gets on.
+func TestANodeThatIsBehindIsLeft(t *testing.T) {
+	log := memory.New()
+	events := newEvents(2)
+	if _, err := log.Append(t.Context(), "a", eventstore.NoStream, events); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := grpc.NewClient(serve(t, log, "127.0.0.1:0").at, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() }) //nolint:errcheck // nothing depends on it
+	c := &cluster{log: streams.NewStreamsClient(conn)}
+	asked := atomic.Int32{}
+	members := func() *gossip.ClusterInfo {
+		info := &gossip.ClusterInfo{}
+		leader := min(asked.Add(1)-1, 1) // the first one leads when the client comes, then the other
+		for i := range c.host {
+			state := gossip.MemberInfo_Follower
+			if int32(i) == leader {
+				state = gossip.MemberInfo_Leader
+			}
+			info.Members = append(info.Members, &gossip.MemberInfo{
+				State: state, IsAlive: true, HttpEndPoint: &gossip.EndPoint{Address: c.host[i], Port: uint32(c.port[i])},
+			})
+		}
+		return info
+	}
+	old := &fake{append: c.append, gossip: members, read: func(options *streams.ReadReq_Options, call streams.Streams_ReadServer) error {
+		if options.GetStream() == nil {
+			return nil
+		}
+		return call.Send(event("test.v1", 1)) // revision 0 is all it knows of
+	}}
+	c.host[0], c.port[0] = old.serve(t)
+	c.host[1], c.port[1] = (&fake{append: c.append, gossip: members, read: c.read}).serve(t)
+	store := open(t, fmt.Sprintf("esdb://%s:%d,%s:%d?tls=false", c.host[0], c.port[0], c.host[1], c.port[1]))
+
+	// Nobody gets here by what the old node knows.
+	_, err = store.Append(t.Context(), "a", eventstore.AtRevision(0), newEvents(1))
+	if _, conflict := errors.AsType[*eventstore.ConflictError](err); !conflict {
+		t.Errorf("error %v, want a ConflictError", err)
+	}
+	more := newEvents(1)
+	settle(t, store, "a", eventstore.AtRevision(1), more)
+	read := 0
+	for _, err := range store.ReadStream(t.Context(), "a", 0, 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		read++
+	}
+	if read != 3 {
+		t.Errorf("the stream is read with %d events, want the leader's 3", read)
+	}
+	holds(t, log, "a", append(events, more...))
+}
