@@ -3,8 +3,9 @@
 // language, can read it, follow it and write their own streams into it.
 //
 // What an event means is not its business, nor which streams are whose: its
-// owner says what only the program itself may write. It holds no state but what
-// it can read again.
+// owner says what only the program itself may write. Its only state that
+// cannot be read again is that of groups of consumers, which is in a store of its
+// own.
 //
 // What differs from the servers it speaks for: regular expressions are RE2's;
 // content that is not a JSON object takes a third more of an append's limit; a

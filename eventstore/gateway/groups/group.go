@@ -2,7 +2,6 @@ package groups
 
 import (
 	"container/list"
-	"fmt"
 	"slices"
 	"time"
 
@@ -116,14 +115,6 @@ const (
 type Delivery struct {
 	Event
 	Retries int
-}
-
-// saving is what is being saved.
-type saving struct {
-	parks   []*message
-	unparks []int64
-	place   Place
-	seq     int64
 }
 
 // newGroup begins a life of a group, after a checkpoint if there is one. Parked
@@ -284,77 +275,6 @@ func (g *group) enqueue(m *message) {
 	*queue = slices.Insert(*queue, at, m)
 }
 
-// ack takes that a consumer is done with events.
-func (g *group) ack(c *consumer, ids []uuid.UUID, now time.Time) {
-	for _, id := range ids {
-		m := c.inFlight[id]
-		if m != nil {
-			c.stats.handled(now.Sub(m.sentAt))
-		} else if m = g.late(id); m == nil {
-			continue
-		}
-		g.release(m)
-		g.finish(m)
-	}
-	g.dispatch(now)
-}
-
-// late finds a message that a consumer may be done with after it was taken from
-// it: with another consumer, or waiting for one.
-func (g *group) late(id uuid.UUID) *message {
-	for _, c := range g.consumers {
-		if m := c.inFlight[id]; m != nil {
-			return m
-		}
-	}
-	for _, queue := range []*[]*message{&g.retry, &g.replayed} {
-		for at, m := range *queue {
-			if m.Original.ID == id {
-				*queue = slices.Delete(*queue, at, at+1)
-				return m
-			}
-		}
-	}
-	return nil
-}
-
-// Action is what a consumer wants done with events it could not handle.
-type Action int
-
-// The actions. Unknown leaves it to the group, which retries.
-const (
-	Unknown Action = iota
-	Park
-	Retry
-	Skip
-	Stop // the consumer is dropped
-)
-
-// nack takes that a consumer could not handle events.
-func (g *group) nack(c *consumer, ids []uuid.UUID, action Action, reason string, now time.Time) {
-	if action == Stop {
-		g.drop(c, now)
-		return
-	}
-	for _, id := range ids {
-		m := c.inFlight[id]
-		if m == nil {
-			continue
-		}
-		c.stats.handled(now.Sub(m.sentAt))
-		g.release(m)
-		switch action {
-		case Park:
-			g.park(m, "Client explicitly NAK'ed message.\n"+reason)
-		case Skip:
-			g.finish(m)
-		default:
-			g.retryOrPark(m)
-		}
-	}
-	g.dispatch(now)
-}
-
 // tick takes the time: messages whose time is up come back.
 func (g *group) tick(now time.Time) {
 	for front := g.sent.Front(); front != nil; front = g.sent.Front() {
@@ -384,20 +304,6 @@ func (g *group) next() time.Time {
 	return next
 }
 
-func (g *group) retryOrPark(m *message) {
-	if m.retries >= g.settings.MaxRetryCount {
-		g.park(m, fmt.Sprintf("Reached retry count of %d", g.settings.MaxRetryCount))
-		return
-	}
-	m.retries++
-	g.enqueue(m)
-}
-
-func (g *group) park(m *message, reason string) {
-	m.parking, m.reason = true, reason
-	g.parks = append(g.parks, m)
-}
-
 // release takes a message from the consumer that works on it, if any does.
 func (g *group) release(m *message) {
 	if m.holder == nil {
@@ -422,73 +328,6 @@ func (g *group) finish(m *message) {
 	if m.number >= 0 {
 		g.unparks = append(g.unparks, m.number)
 	}
-}
-
-// handledTo is the place up to which everything is handled, and the number of
-// events read up to there.
-func (g *group) handledTo() (Place, int64) {
-	if front := g.tracked.Front(); front != nil {
-		m := front.Value.(*message)
-		return m.prev, m.seq - 1
-	}
-	return g.readTo, g.readSeq
-}
-
-// checkpointDue tells whether it is time to write a checkpoint.
-func (g *group) checkpointDue(place Place, seq int64, now time.Time) bool {
-	handled := seq - g.checkpointSeq
-	if place.Compare(g.checkpoint) <= 0 {
-		return false
-	}
-	if handled >= int64(max(g.settings.MaxCheckpointCount, 1)) {
-		return true
-	}
-	return g.settings.CheckpointAfter > 0 && handled >= int64(g.settings.MinCheckpointCount) &&
-		now.Sub(g.checkpointAt) >= g.settings.CheckpointAfter
-}
-
-// take is what is to be saved now, nil if nothing is, or if what was taken is
-// not yet saved. The last time, all that is handled is saved.
-func (g *group) take(last bool, now time.Time) *Changes {
-	if g.saving != nil {
-		return nil
-	}
-	place, seq := g.handledTo()
-	checkpoint := g.checkpointDue(place, seq, now) || last && g.checkpoint.Before(place)
-	if len(g.parks) == 0 && len(g.unparks) == 0 && !checkpoint {
-		return nil
-	}
-	g.saving = &saving{parks: g.parks, unparks: g.unparks, place: g.checkpoint, seq: g.checkpointSeq}
-	g.parks, g.unparks = nil, nil
-	changes := &Changes{Unpark: g.saving.unparks}
-	for _, m := range g.saving.parks {
-		changes.Park = append(changes.Park, Parked{Place: m.Place, ID: m.Original.ID, Reason: m.reason})
-	}
-	if checkpoint {
-		g.saving.place, g.saving.seq = place, seq
-		changes.Checkpoint = &place
-	}
-	return changes
-}
-
-// saved takes that what was taken is saved. Only now is what was parked handled.
-func (g *group) saved(now time.Time) {
-	for _, m := range g.saving.parks {
-		m.number = -1 // it has another now
-		g.finish(m)
-	}
-	if g.checkpoint != g.saving.place {
-		g.checkpointAt = now
-	}
-	g.checkpoint, g.checkpointSeq = g.saving.place, g.saving.seq
-	g.saving, g.blocked = nil, false
-	g.dispatch(now)
-}
-
-// urgent tells whether there is something to save now.
-func (g *group) urgent(now time.Time) bool {
-	place, seq := g.handledTo()
-	return g.saving == nil && (len(g.parks) > 0 || len(g.unparks) > 0 || g.checkpointDue(place, seq, now))
 }
 
 // effects returns what was decided since the last call.

@@ -3,7 +3,8 @@
 // consumers have come, hands each event to one of them, again until somebody
 // says it is done, and parks what cannot be done.
 //
-// group.go is the rules, as a state machine without clock, lock or I/O; run.go
+// group.go is the rules, as a state machine without clock, lock or I/O (answers.go
+// and progress.go what comes back and what is saved, dispatch.go who gets what); run.go
 // runs one group over a log and a store; service.go runs all of them on the
 // node that leads. The wire is not its business, nor is SQL.
 package groups

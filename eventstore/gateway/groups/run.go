@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -387,119 +385,4 @@ func (r *running) checkpoint() *Place {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.stored
-}
-
-// info looks at the group; what only the store and the log know is not in it.
-func (r *running) info() Info {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	g, now := r.rules, time.Now()
-	info := Info{
-		Definition:  r.definition,
-		Status:      g.status(),
-		Total:       g.stats.total,
-		Checkpoint:  g.checkpoint,
-		RetryBuffer: len(g.retry) + len(g.replayed),
-		Outstanding: len(g.held) - len(g.buffer) - len(g.retry) - len(g.replayed),
-	}
-	info.SinceLook, info.PerSecond = g.stats.look(now)
-	if g.caughtUp {
-		info.LiveBuffer = len(g.buffer)
-	} else {
-		info.ReadBuffer = len(g.buffer)
-	}
-	for _, c := range g.consumers {
-		box := r.boxes[c]
-		if box == nil {
-			continue
-		}
-		of := ConsumerInfo{Connection: box.who, Total: c.stats.total, FreeSlots: c.free(), InFlight: len(c.inFlight)}
-		of.SinceLook, of.PerSecond = c.stats.look(now)
-		if g.settings.ExtraStatistics {
-			of.Measurements = c.stats.measurements()
-		}
-		info.InFlight += of.InFlight
-		info.Consumers = append(info.Consumers, of)
-	}
-	return info
-}
-
-// Connection is who a consumer is, for those who look at the group.
-type Connection struct {
-	From     string // network address
-	Username string
-	Name     string
-}
-
-// Consumer is one end of a connection to a group. Its methods are safe for
-// concurrent use.
-type Consumer struct {
-	of  *running
-	is  *consumer
-	who Connection
-
-	mu      sync.Mutex
-	waiting []Delivery // at most as many as the consumer has slots
-	over    error
-	filled  chan struct{}
-}
-
-func (c *Consumer) put(d Delivery) {
-	c.mu.Lock()
-	c.waiting = append(c.waiting, d)
-	c.mu.Unlock()
-	signal(c.filled)
-}
-
-// recall takes back what Next has not returned yet, so that what waits is
-// always a part of what is in flight.
-func (c *Consumer) recall(at Place) {
-	c.mu.Lock()
-	c.waiting = slices.DeleteFunc(c.waiting, func(d Delivery) bool { return d.Place == at })
-	c.mu.Unlock()
-}
-
-func (c *Consumer) end(why error) {
-	c.mu.Lock()
-	c.over = why
-	c.mu.Unlock()
-	signal(c.filled)
-}
-
-// Next waits for events. It fails with *DroppedError, *NotLeaderError or
-// ErrNotReady when the group serves this consumer no more.
-func (c *Consumer) Next(ctx context.Context) ([]Delivery, error) {
-	for {
-		c.mu.Lock()
-		deliveries, over := c.waiting, c.over
-		c.waiting = nil
-		c.mu.Unlock()
-		switch {
-		case over != nil:
-			return nil, over
-		case len(deliveries) > 0:
-			return deliveries, nil
-		}
-		if err := wait(ctx, c.filled, time.Time{}); err != nil {
-			return nil, err
-		}
-	}
-}
-
-// Ack says that the consumer is done with events.
-func (c *Consumer) Ack(ids []uuid.UUID) {
-	c.of.with(func(g *group, now time.Time) { g.ack(c.is, ids, now) })
-}
-
-// Nack says that the consumer could not handle events.
-func (c *Consumer) Nack(ids []uuid.UUID, action Action, reason string) {
-	c.of.with(func(g *group, now time.Time) { g.nack(c.is, ids, action, reason, now) })
-}
-
-// Close ends the connection; what the consumer had goes to others.
-func (c *Consumer) Close() {
-	c.of.mu.Lock()
-	delete(c.of.boxes, c.is)
-	c.of.mu.Unlock()
-	c.of.with(func(g *group, now time.Time) { g.disconnect(c.is, now) })
 }

@@ -328,6 +328,16 @@ func TestReadingStopsWhenTheBufferIsFull(t *testing.T) {
 		if info := b.info(); info.Status != "Live" || info.Total != 1000 {
 			b.Fatalf("at the end: %+v", info)
 		}
+		b.tape.grow(5)
+		b.want(c, "1000/0", "1001/0")
+		if info := b.info(); info.Status != "Live" || info.LiveBuffer != 3 || info.ReadBuffer != 0 {
+			b.Fatalf("at the head: %+v", info)
+		}
+		b.tape.grow(100)
+		synctest.Wait()
+		if info := b.info(); info.Status != "Behind" || info.ReadBuffer != 10 {
+			b.Fatalf("fallen behind: %+v", info)
+		}
 	})
 }
 

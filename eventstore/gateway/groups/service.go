@@ -1,7 +1,6 @@
 package groups
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -371,54 +370,4 @@ func (s *Service) Restart(ctx context.Context) error {
 		}
 		return err
 	})
-}
-
-// Info looks at one group.
-//
-// Errors: *NotFoundError, *NotLeaderError, ErrNotReady.
-func (s *Service) Info(ctx context.Context, key Key) (Info, error) {
-	r, err := s.find(ctx, key)
-	if err != nil {
-		return Info{}, err
-	}
-	return s.look(ctx, r)
-}
-
-func (s *Service) look(ctx context.Context, r *running) (Info, error) {
-	info := r.info()
-	var err error
-	if info.ParkedEvents, err = s.store.CountParked(ctx, info.Key); err != nil {
-		return Info{}, err
-	}
-	info.Last, err = s.log.Last(ctx, info.Source)
-	return info, err
-}
-
-// List looks at all groups of a source, of all sources if it is empty, sorted by
-// source and name. A source without groups is *NotFoundError.
-func (s *Service) List(ctx context.Context, source string) ([]Info, error) {
-	if _, err := s.serving(ctx); err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	all := slices.Collect(maps.Values(s.groups))
-	s.mu.Unlock()
-	slices.SortFunc(all, func(a, b *running) int {
-		return cmp.Or(cmp.Compare(a.definition.Source, b.definition.Source), cmp.Compare(a.definition.Name, b.definition.Name))
-	})
-	var infos []Info
-	for _, r := range all {
-		if source != "" && r.definition.Source != source {
-			continue
-		}
-		info, err := s.look(ctx, r)
-		if err != nil {
-			return nil, err
-		}
-		infos = append(infos, info)
-	}
-	if source != "" && len(infos) == 0 {
-		return nil, &NotFoundError{Key: Key{Source: source}}
-	}
-	return infos, nil
 }

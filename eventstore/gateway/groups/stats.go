@@ -76,32 +76,3 @@ func (s *stats) measurements() []Measurement {
 		{"Highest", at(100)},
 	}
 }
-
-// ConsumerInfo is how a consumer of a group does.
-type ConsumerInfo struct {
-	Connection
-	Total        int64 // events given to it
-	SinceLook    int64 // of these, since the last look
-	PerSecond    int   // on average since the last look
-	FreeSlots    int
-	InFlight     int
-	Measurements []Measurement // if the settings ask for extra statistics
-}
-
-// Info is how a group does.
-type Info struct {
-	Definition
-	Status       string
-	Consumers    []ConsumerInfo
-	Total        int64 // events handed out
-	SinceLook    int64 // of these, since the last look
-	PerSecond    int   // on average since the last look
-	Checkpoint   Place // None: no checkpoint yet
-	Last         Place // of the source's last event, None if it has none
-	ReadBuffer   int   // events that wait, read behind the head
-	LiveBuffer   int   // events that wait, read at the head
-	RetryBuffer  int   // events that wait to be handed out again
-	InFlight     int   // events that consumers work on
-	Outstanding  int   // events not handled: those in flight and those being parked
-	ParkedEvents int64
-}

@@ -309,6 +309,11 @@ func TestOneOfTheNodesLeads(t *testing.T) {
 
 	was, changed := second.Leadership()
 	first.leave()
+	var held bool
+	must(t, pool.QueryRow(t.Context(), `SELECT expires_at > clock_timestamp() AND node_id NOT IN (SELECT node_id FROM gateway.nodes) FROM gateway.lease`).Scan(&held))
+	if held {
+		t.Fatal("a node that left keeps the lease")
+	}
 	<-changed
 	eventually(t, "the second node leads", second.leads)
 	if lead, _ := second.Leadership(); lead.Epoch <= was.Epoch || lead.Epoch < 2 {

@@ -1,0 +1,123 @@
+package groups
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"time"
+)
+
+// ConsumerInfo is how a consumer of a group does.
+type ConsumerInfo struct {
+	Connection
+	Total        int64 // events given to it
+	SinceLook    int64 // of these, since the last look
+	PerSecond    int   // on average since the last look
+	FreeSlots    int
+	InFlight     int
+	Measurements []Measurement // if the settings ask for extra statistics
+}
+
+// Info is how a group does.
+type Info struct {
+	Definition
+	Status       string
+	Consumers    []ConsumerInfo
+	Total        int64 // events handed out
+	SinceLook    int64 // of these, since the last look
+	PerSecond    int   // on average since the last look
+	Checkpoint   Place // None: no checkpoint yet
+	Last         Place // of the source's last event, None if it has none
+	ReadBuffer   int   // events that wait, read behind the head
+	LiveBuffer   int   // events that wait, read at the head
+	RetryBuffer  int   // events that wait to be handed out again
+	InFlight     int   // events that consumers work on
+	Outstanding  int   // events not handled: those in flight and those being parked
+	ParkedEvents int64
+}
+
+// info looks at the group; what only the store and the log know is not in it.
+func (r *running) info() Info {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	g, now := r.rules, time.Now()
+	info := Info{
+		Definition:  r.definition,
+		Status:      g.status(),
+		Total:       g.stats.total,
+		Checkpoint:  g.checkpoint,
+		RetryBuffer: len(g.retry) + len(g.replayed),
+		Outstanding: len(g.held) - len(g.buffer) - len(g.retry) - len(g.replayed),
+	}
+	info.SinceLook, info.PerSecond = g.stats.look(now)
+	if g.caughtUp {
+		info.LiveBuffer = len(g.buffer)
+	} else {
+		info.ReadBuffer = len(g.buffer)
+	}
+	for _, c := range g.consumers {
+		box := r.boxes[c]
+		if box == nil {
+			continue
+		}
+		of := ConsumerInfo{Connection: box.who, Total: c.stats.total, FreeSlots: c.free(), InFlight: len(c.inFlight)}
+		of.SinceLook, of.PerSecond = c.stats.look(now)
+		if g.settings.ExtraStatistics {
+			of.Measurements = c.stats.measurements()
+		}
+		info.InFlight += of.InFlight
+		info.Consumers = append(info.Consumers, of)
+	}
+	return info
+}
+
+// Info looks at one group.
+//
+// Errors: *NotFoundError, *NotLeaderError, ErrNotReady.
+func (s *Service) Info(ctx context.Context, key Key) (Info, error) {
+	r, err := s.find(ctx, key)
+	if err != nil {
+		return Info{}, err
+	}
+	return s.look(ctx, r)
+}
+
+func (s *Service) look(ctx context.Context, r *running) (Info, error) {
+	info := r.info()
+	var err error
+	if info.ParkedEvents, err = s.store.CountParked(ctx, info.Key); err != nil {
+		return Info{}, err
+	}
+	info.Last, err = s.log.Last(ctx, info.Source)
+	return info, err
+}
+
+// List looks at all groups of a source, of all sources if it is empty, sorted by
+// source and name. A source without groups is *NotFoundError.
+func (s *Service) List(ctx context.Context, source string) ([]Info, error) {
+	if _, err := s.serving(ctx); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	all := slices.Collect(maps.Values(s.groups))
+	s.mu.Unlock()
+	slices.SortFunc(all, func(a, b *running) int {
+		return cmp.Or(cmp.Compare(a.definition.Source, b.definition.Source), cmp.Compare(a.definition.Name, b.definition.Name))
+	})
+	var infos []Info
+	for _, r := range all {
+		if source != "" && r.definition.Source != source {
+			continue
+		}
+		info, err := s.look(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		infos = append(infos, info)
+	}
+	if source != "" && len(infos) == 0 {
+		return nil, &NotFoundError{Key: Key{Source: source}}
+	}
+	return infos, nil
+}
