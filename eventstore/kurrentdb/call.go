@@ -150,5 +150,6 @@ func (c *connection) learn(err error) {
 		if !errors.Is(err, context.Canceled) { // by the caller, who just did not wait
 			c.suspect()
 		}
+	default: // the connection is as good as it was
 	}
 }

@@ -61,20 +61,21 @@ func dial(ctx context.Context, config esdb.Configuration, inFlight int, logger *
 		return nil, err
 	}
 	c.client = client
-	found := make(chan error, 1)
+	looked := make(chan struct{})
+	var failed error
 	go func() {
-		_, err := recovered(func() (*esdb.ServerVersion, error) { return client.GetServerVersion() })
-		found <- err
+		defer close(looked)
+		_, failed = recovered(client.GetServerVersion)
 	}()
 	select {
-	case err := <-found:
-		if err != nil {
-			return nil, errors.Join(err, client.Close())
+	case <-looked:
+		if failed != nil {
+			return nil, errors.Join(failed, client.Close())
 		}
 		return c, nil
 	case <-ctx.Done():
 		go func() { // bounded by the gossip timeout and the number of seeds
-			<-found
+			<-looked
 			_ = client.Close() // never fails
 		}()
 		return nil, context.Cause(ctx)

@@ -64,6 +64,7 @@ func judge(err error) fate {
 			if !typed { // the answer to a read, not an error of the protocol
 				return missing
 			}
+		default: // what is beneath says it
 		}
 	}
 	switch {

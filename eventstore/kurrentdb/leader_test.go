@@ -89,7 +89,7 @@ func TestLeaderChanges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { conn.Close() }) //nolint:errcheck // nothing depends on it
+	t.Cleanup(func() { conn.Close() })
 	c := &cluster{log: streams.NewStreamsClient(conn)}
 	for i := range c.host {
 		c.host[i], c.port[i] = c.server(int32(i)).serve(t)
@@ -116,7 +116,7 @@ func TestANodeThatIsBehindIsLeft(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { conn.Close() }) //nolint:errcheck // nothing depends on it
+	t.Cleanup(func() { conn.Close() })
 	c := &cluster{log: streams.NewStreamsClient(conn)}
 	asked := atomic.Int32{}
 	members := func() *gossip.ClusterInfo {

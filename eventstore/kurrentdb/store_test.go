@@ -83,7 +83,7 @@ func (n *node) kill() {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	n.gateway.Close(ctx) //nolint:errcheck // it says that calls were cut off
+	n.gateway.Close(ctx) // it says that calls were cut off
 	n.gateway = nil
 }
 

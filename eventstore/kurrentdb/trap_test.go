@@ -366,7 +366,7 @@ func freePort(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close() //nolint:errcheck // it was only for the port
+	defer listener.Close()
 	return listener.Addr().String()
 }
 

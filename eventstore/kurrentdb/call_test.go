@@ -1,0 +1,59 @@
+package kurrentdb
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+)
+
+// A client that blocks for ever, as it does when its own goroutine has ended,
+// holds a slot and nobody else.
+func TestACallThatBlocksForEverIsLeft(t *testing.T) {
+	c := &connection{logger: slog.New(slog.DiscardHandler), slots: make(chan struct{}, 1), doubt: make(chan struct{}, 1)}
+	c.ctx, c.drop = context.WithCancelCause(context.Background())
+	s := &supervisor{current: c, timeout: time.Minute, wait: time.Minute, changed: make(chan struct{}), ctx: context.Background()}
+	release := make(chan struct{})
+	blocks := func(context.Context, *esdb.Client) (int, error) {
+		<-release
+		return 1, nil
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := call(ctx, s, blocks); !errors.Is(err, context.DeadlineExceeded) || judge(err) != unknown {
+		t.Errorf("error %v, want no answer and the deadline", err)
+	}
+	if len(c.slots) != 1 || len(c.doubt) != 1 {
+		t.Errorf("%d slots taken, %d doubts; want 1 each", len(c.slots), len(c.doubt))
+	}
+	if _, err := call(ctx, s, blocks); judge(err) != notSent {
+		t.Errorf("error %v, want that nothing was sent", err)
+	}
+
+	// The connection ends under a call whose own context goes on.
+	close(release)
+	release = make(chan struct{})
+	defer close(release)
+	began := make(chan struct{})
+	go func() {
+		<-began
+		c.drop(errReplaced)
+	}()
+	_, err := call(t.Context(), s, func(ctx context.Context, client *esdb.Client) (int, error) {
+		close(began)
+		return blocks(ctx, client)
+	})
+	if !errors.Is(err, errReplaced) {
+		t.Errorf("error %v, want that the connection was replaced", err)
+	}
+}
+
+func TestAPanicOfTheClientIsAnError(t *testing.T) {
+	_, err := recovered(func() (int, error) { panic("unreachable code") })
+	if _, ok := errors.AsType[*clientPanic](err); !ok {
+		t.Errorf("error %v, want a clientPanic", err)
+	}
+}
