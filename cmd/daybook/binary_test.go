@@ -26,9 +26,10 @@ func build(t *testing.T) string {
 
 // child is the real program in a process of its own.
 type child struct {
-	url string
-	cmd *exec.Cmd
-	log *logBuffer
+	url     string
+	gateway string // connection string
+	cmd     *exec.Cmd
+	log     *logBuffer
 }
 
 // startChild starts a server and waits until it says that it is ready.
@@ -58,7 +59,7 @@ func startChild(t *testing.T, path, dir string, flags ...string) *child {
 	if err := json.UnmarshalDecode(jsontext.NewDecoder(out), &announced); err != nil {
 		t.Fatalf("the server did not get ready: %v\n%s", err, c.log.String())
 	}
-	c.url = announced.URL
+	c.url, c.gateway = announced.URL, announced.Gateway
 	return c
 }
 
