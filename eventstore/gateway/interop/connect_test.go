@@ -36,9 +36,14 @@ func connectSeeds(t *testing.T, s *session) {
 	s.wantWorking(t)
 }
 
+// connectDiscover asks for the cluster, with TLS too, where it has no credentials
+// for that question.
 func connectDiscover(t *testing.T, s *session) {
-	s.Client = s.dial(t, s.at.Discover)
-	s.wantWorking(t)
+	for _, address := range []string{s.at.Discover, "esdb+discover://" + writer + ":" + password + "@" + s.at.Secure} {
+		s.Client = s.dial(t, address)
+		s.name += "-again"
+		s.wantWorking(t)
+	}
 }
 
 func credentials(t *testing.T, s *session) {

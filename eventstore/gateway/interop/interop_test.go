@@ -31,7 +31,7 @@ import (
 // so that none can be lost unnoticed, in any of the three languages.
 var wanted = strings.Fields(`
 	append-any append-no-stream append-stream-exists append-exact-revision append-wrong-revision
-	append-repeated append-json-and-binary append-many append-too-large
+	append-repeated append-json-and-binary append-many append-at-once append-too-large
 	read-forwards read-backwards read-missing read-all-forwards read-all-backwards read-links
 	delete-and-append-again delete-wrong-revision tombstone
 	metadata metadata-max-count metadata-max-age metadata-truncate-before

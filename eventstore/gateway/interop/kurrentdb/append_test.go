@@ -24,6 +24,7 @@ func appending() []scenario {
 		{"append-repeated", appendRepeated},
 		{"append-json-and-binary", appendJSONAndBinary},
 		{"append-many", appendMany},
+		{"append-at-once", appendAtOnce},
 		{"append-too-large", appendTooLarge},
 	}
 }
@@ -142,6 +143,33 @@ func appendMany(t *testing.T, s *session) {
 		if got.Event.EventID != sent[i].EventID || got.Event.EventNumber != uint64(i) {
 			t.Fatalf("event %d is %s at %d, want %s", i, got.Event.EventID, got.Event.EventNumber, sent[i].EventID)
 		}
+	}
+}
+
+// appendAtOnce has many appends to one stream under way at the same time.
+func appendAtOnce(t *testing.T, s *session) {
+	const count = 50
+	type outcome struct {
+		result *kurrentdb.WriteResult
+		err    error
+	}
+	outcomes := make(chan outcome, count)
+	for range count {
+		go func() {
+			result, err := s.AppendToStream(s.ctx, s.name, kurrentdb.AppendToStreamOptions{StreamState: kurrentdb.Any{}}, events("a", 1)...)
+			outcomes <- outcome{result, err}
+		}()
+	}
+	answered := make(map[uint64]bool)
+	for range count {
+		got := <-outcomes
+		if got.err != nil {
+			t.Fatalf("append: %v", got.err)
+		}
+		answered[got.result.NextExpectedVersion] = true
+	}
+	if got := s.read(t, s.name, kurrentdb.ReadStreamOptions{}, everything); len(got) != count || len(answered) != count {
+		t.Errorf("%d events, and %d revisions in the answers, want %d", len(got), len(answered), count)
 	}
 }
 

@@ -109,6 +109,14 @@ appending("append-many", async ({ client, append, stream }) => {
   assert.deepEqual(revisions(got), sent.map((_, i) => i));
 });
 
+// Many appends to one stream are under way at the same time.
+appending("append-at-once", async ({ client, append, stream }) => {
+  const count = 50;
+  const results = await Promise.all(Array.from({ length: count }, () => append(stream, ANY, events("a", 1))));
+  assert.equal(new Set(results.map(({ nextExpectedRevision }) => nextExpectedRevision)).size, count);
+  assert.equal((await collect(client.readStream(stream))).length, count);
+});
+
 appending("append-too-large", async ({ append, stream }) => {
   const large = (size) => db.binaryEvent({ id: randomUUID(), type: "large", data: Buffer.alloc(size) });
   for (const sent of [[large(2 << 20)], [large(600 << 10), large(600 << 10)]]) {

@@ -30,7 +30,12 @@ async function wantWorking(client, name) {
 // Several addresses; that one of them is dead does not matter.
 scenario("connect-seeds", ({ name }) => withClient(GATEWAY_SEEDS, (client) => wantWorking(client, name)));
 
-scenario("connect-discover", ({ name }) => withClient(GATEWAY_DISCOVER, (client) => wantWorking(client, name)));
+// Asks for the cluster, with TLS too, where it has no credentials for that question.
+scenario("connect-discover", async ({ name }) => {
+  await withClient(GATEWAY_DISCOVER, (client) => wantWorking(client, name));
+  const withTLS = as(writer).replace("esdb:", "esdb+discover:");
+  await withClient(withTLS, (client) => wantWorking(client, `${name}-again`));
+});
 
 scenario("credentials", ({ name }) => withClient(as(writer), (client) => wantWorking(client, name)));
 
