@@ -170,6 +170,50 @@ func TestMetadataIsCached(t *testing.T) {
 	})
 }
 
+// deaf is a log whose watchers are told that they are at the head, and then nothing.
+type deaf struct {
+	eventstore.Store
+	watching atomic.Int64
+}
+
+func (d *deaf) Subscribe(ctx context.Context, after eventstore.Position, _ eventstore.Filter) iter.Seq2[eventstore.Item, error] {
+	return func(yield func(eventstore.Item, error) bool) {
+		if yield(eventstore.Item{Checkpoint: after, CaughtUp: true}, nil) {
+			d.watching.Add(1)
+			<-ctx.Done()
+			yield(eventstore.Item{}, ctx.Err())
+		}
+	}
+}
+
+// What a node writes itself it knows at once, not when it hears of it.
+func TestANodeKnowsWhatItWrote(t *testing.T) {
+	t.Parallel()
+	engines(t, func(t *testing.T, store eventstore.Store) {
+		log := &deaf{Store: store}
+		s := serve(t, log, gateway.Options{})
+		until(t, func() bool { return log.watching.Load() > 0 })
+		s.write("a", several(3, "t.v1")...)
+		s.read(ofStream("a")).wants(t, "a/0", "a/1", "a/2")
+		s.setMetadata("a", `{"$maxCount":1}`)
+		s.read(ofStream("a")).wants(t, "a/2")
+		s.mustDelete("a")
+		s.read(ofStream("a")).wants(t, "not found a")
+		s.mustAppend("a", noStream, event())
+		s.read(ofStream("a")).wants(t, "a/3")
+		b := s.batch(t)
+		metadata := typed("$metadata")
+		metadata.Data = []byte(`{}`)
+		b.send(b.frame("$$a", anyRevision, true, metadata))
+		b.next()
+		s.read(ofStream("a")).wants(t, "a/0", "a/1", "a/2", "a/3")
+		s.mustDelete("a")
+		s.read(ofStream("a")).wants(t, "not found a")
+		s.mustTombstone("$$a")
+		s.read(ofStream("a")).wants(t, "a/0", "a/1", "a/2", "a/3")
+	})
+}
+
 func TestMetadataThatCannotBeWatchedIsNotCached(t *testing.T) {
 	t.Parallel()
 	log := &counting{Store: memory.New(), broken: make(chan struct{})}

@@ -215,8 +215,7 @@ func (s *Server) subscribe(ctx context.Context, r readRequest, w *eventWriter) e
 	if err != nil {
 		return err
 	}
-	w.filtered, w.ofStream = r.filter != nil, r.stream != ""
-	w.last = r.revision
+	w.ofStream, w.last = r.stream != "", r.revision
 	s.logger.DebugContext(ctx, "gateway: subscription", "stream", r.stream, "connection", header(ctx, "connection-name"))
 	confirmation := &streams.ReadResp_SubscriptionConfirmation{SubscriptionId: uuid.NewString()}
 	if err := w.send(&streams.ReadResp{Content: &streams.ReadResp_Confirmation{Confirmation: confirmation}}); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ import (
 
 	"daybook/eventstore"
 	"daybook/eventstore/gateway"
+	"daybook/eventstore/memory"
 )
 
 // subscription is what a subscriber has been sent so far.
@@ -79,7 +81,7 @@ func TestSubscriptionsToAStream(t *testing.T) {
 		future := s.subscribe(t, fromRevision("a", 3))
 		future.wants("confirmation", "caught up")
 
-		s.write("ab", event())
+		s.write("ab", several(9, "t.v1")...) // another, whose name begins alike
 		s.write("a", event())
 		s.write("a", event())
 		s.write("later", event())
@@ -274,6 +276,38 @@ func TestAStreamDeletedWhileItIsFollowed(t *testing.T) {
 			t.Errorf("the tombstone is %v", got)
 		}
 	})
+}
+
+// repeating is a log that tells twice that its head is reached.
+type repeating struct{ eventstore.Store }
+
+func (r repeating) Subscribe(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Item, error] {
+	return func(yield func(eventstore.Item, error) bool) {
+		for item, err := range r.Store.Subscribe(ctx, after, filter) {
+			if !yield(item, err) || item.CaughtUp && !yield(item, err) {
+				return
+			}
+		}
+	}
+}
+
+func TestCaughtUpIsToldOnce(t *testing.T) {
+	t.Parallel()
+	s := serve(t, repeating{memory.New()}, gateway.Options{})
+	open := []*subscription{
+		s.subscribe(t, ofAll()), s.subscribe(t, ofStream("a")), s.subscribe(t, filtered(ofAll(), onStream(32, regex("^a$")))),
+	}
+	for _, sub := range open {
+		sub.wants("confirmation", "caught up")
+	}
+	s.write("a", event())
+	open[0].wants("a/0", "caught up")
+	open[1].wants("a/0", "caught up")
+	open[2].wants("a/0", "checkpoint 1", "caught up")
+	s.write("a", event())
+	open[0].wants("a/1", "caught up")
+	open[1].wants("a/1", "caught up")
+	open[2].wants("a/1", "checkpoint 2", "caught up")
 }
 
 func TestFollowingResolvesLinks(t *testing.T) {

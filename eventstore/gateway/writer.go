@@ -20,9 +20,8 @@ type eventWriter struct {
 	ids    idForm
 	links  bool // are resolved
 
-	filtered bool
-	ofStream bool
-	last     int64 // revision, of a subscription to a stream
+	ofStream bool  // is a subscription to a stream
+	last     int64 // revision of it
 }
 
 func (w *eventWriter) send(resp *streams.ReadResp) error { return w.stream.Send(resp) }
@@ -64,12 +63,11 @@ func (w *eventWriter) item(ctx context.Context, item eventstore.Item) error {
 		return w.event(ctx, item.Event)
 	case item.CaughtUp:
 		return w.caughtUp(item.Checkpoint)
-	case w.filtered:
+	default:
 		commit, prepare := item.Checkpoint.Pair()
 		checkpoint := &streams.ReadResp_Checkpoint{CommitPosition: commit, PreparePosition: prepare}
 		return w.send(&streams.ReadResp{Content: &streams.ReadResp_Checkpoint_{Checkpoint: checkpoint}})
 	}
-	return nil
 }
 
 // Fields of CaughtUp since 24.10.5, which this schema does not have yet.
