@@ -46,6 +46,18 @@ func connectDiscover(t *testing.T, s *session) {
 	}
 }
 
+// notLeader asks a node for what only the leader does: the client goes there.
+func notLeader(t *testing.T, s *session) {
+	s.Client = s.dial(t, s.at.Follower)
+	s.wantWorking(t)
+	options := esdb.PersistentStreamSubscriptionOptions{StartFrom: esdb.Start{}}
+	wantCode(t, "create a group elsewhere", s.CreatePersistentSubscription(s.ctx, s.name, group, options), esdb.ErrorCodeNotLeader)
+	s.createGroup(t, esdb.SubscriptionSettingsDefault())
+	sub := s.join(t)
+	ack(t, sub, wantDelivered(t, sub, 0, 0, 1)...)
+	s.wantInFlight(t, 0)
+}
+
 func credentials(t *testing.T, s *session) {
 	s.Client = s.dial(t, s.as(writer))
 	s.wantWorking(t)

@@ -11,7 +11,6 @@ package interop_test
 
 import (
 	"bytes"
-	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,16 +19,11 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"daybook/eventstore"
-	"daybook/eventstore/memory"
-	"daybook/eventstore/postgres"
-	"daybook/internal/pgtest"
 )
 
-// wanted are the scenarios that each client must pass. The list is written out
-// so that none can be lost unnoticed, in any of the three languages.
-var wanted = strings.Fields(`
+// wantedOfAll are the scenarios that each client must pass. The list is written
+// out so that none can be lost unnoticed, in any of the programs.
+var wantedOfAll = strings.Fields(`
 	append-any append-no-stream append-stream-exists append-exact-revision append-wrong-revision
 	append-repeated append-json-and-binary append-many append-at-once append-too-large
 	read-forwards read-backwards read-missing read-all-forwards read-all-backwards read-links
@@ -44,8 +38,16 @@ var wanted = strings.Fields(`
 	access-by-list access-denied
 `)
 
-// wantedOfKurrentDB are those that only the newer clients can know.
-var wantedOfKurrentDB = append(slices.Clone(wanted), "caught-up-says-where")
+// wanted adds what only a cluster has, and what only newer clients can know.
+func wanted(at addresses, more ...string) []string {
+	names := slices.Clone(wantedOfAll)
+	if at.Follower != "" {
+		names = append(names, "not-leader")
+	}
+	return append(names, more...)
+}
+
+const ofKurrentDB = "caught-up-says-where"
 
 // clientMax is how long one client may take for all its scenarios. Each program
 // has a limit for each scenario, and names the one that goes over it.
@@ -56,10 +58,10 @@ func TestOfficialClients(t *testing.T) {
 	clients := map[string]func(*testing.T, addresses){
 		"go-v4":           runHere,
 		"go-kurrentdb":    runGoKurrentDB,
-		"node-eventstore": func(t *testing.T, at addresses) { runNode(t, at, "eventstore", wanted) },
-		"node-kurrentdb":  func(t *testing.T, at addresses) { runNode(t, at, "kurrentdb", wantedOfKurrentDB) },
+		"node-eventstore": func(t *testing.T, at addresses) { runNode(t, at, "eventstore", wanted(at)) },
+		"node-kurrentdb":  func(t *testing.T, at addresses) { runNode(t, at, "kurrentdb", wanted(at, ofKurrentDB)) },
 	}
-	engines := map[string]func(*testing.T) eventstore.Store{"memory": inMemory, "postgres": inPostgres}
+	engines := map[string]func(*testing.T) engine{"memory": inMemory, "postgres": inPostgres}
 	for engine, open := range engines {
 		for client, run := range clients {
 			t.Run(engine+"/"+client, func(t *testing.T) {
@@ -70,32 +72,10 @@ func TestOfficialClients(t *testing.T) {
 	}
 }
 
-func inMemory(*testing.T) eventstore.Store { return memory.New() }
-
-func inPostgres(t *testing.T) eventstore.Store {
-	t.Helper()
-	pool := pgtest.New(t)
-	if err := postgres.Migrate(t.Context(), pool); err != nil {
-		t.Fatal(err)
-	}
-	store, err := postgres.Open(t.Context(), pool, postgres.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 10*time.Second)
-		defer cancel()
-		if err := store.Close(ctx); err != nil {
-			t.Errorf("close the store: %v", err)
-		}
-	})
-	return store
-}
-
 // runHere runs the client that this test is linked with.
 func runHere(t *testing.T, at addresses) {
-	if passed := runScenarios(t, at, scenarios()); !slices.Equal(passed, wanted) {
-		t.Errorf("passed %q, want %q", passed, wanted)
+	if passed, want := runScenarios(t, at, scenarios(at)), wanted(at); !slices.Equal(passed, want) {
+		t.Errorf("passed %q, want %q", passed, want)
 	}
 }
 
@@ -110,7 +90,7 @@ func runGoKurrentDB(t *testing.T, at addresses) {
 		}
 		t.Fatalf("build the scenarios: %v\n%s", err, out)
 	}
-	runProgram(t, at, wantedOfKurrentDB, exec.CommandContext(t.Context(), program, "-test.v", "-test.run", "^TestScenarios$"))
+	runProgram(t, at, wanted(at, ofKurrentDB), exec.CommandContext(t.Context(), program, "-test.v", "-test.run", "^TestScenarios$"))
 }
 
 func runNode(t *testing.T, at addresses, client string, want []string) {
@@ -143,7 +123,8 @@ func runProgram(t *testing.T, at addresses, want []string, program *exec.Cmd) {
 		program.Env = os.Environ()
 	}
 	program.Env = append(program.Env,
-		"GATEWAY="+at.Plain, "GATEWAY_SEEDS="+at.Seeds, "GATEWAY_DISCOVER="+at.Discover, "GATEWAY_SECURE="+at.Secure,
+		"GATEWAY="+at.Plain, "GATEWAY_FOLLOWER="+at.Follower, "GATEWAY_SEEDS="+at.Seeds,
+		"GATEWAY_DISCOVER="+at.Discover, "GATEWAY_SECURE="+at.Secure,
 	)
 	var out bytes.Buffer
 	program.Stdout, program.Stderr = &out, &out

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/url"
@@ -18,50 +19,124 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"daybook/commands"
 	"daybook/eventstore"
 	"daybook/eventstore/gateway"
+	gatewaypg "daybook/eventstore/gateway/postgres"
+	"daybook/eventstore/memory"
+	"daybook/eventstore/postgres"
+	"daybook/internal/pgtest"
 )
 
-// serve has two gateways over one log until the test ends: one in plain text,
-// where everybody may do everything but write to the domain, and one with TLS
-// and users.
-func serve(t *testing.T, store eventstore.Store) addresses {
+// engine is a log for gateways to serve.
+type engine struct {
+	eventstore.Store
+	pool *pgxpool.Pool // where several nodes meet; nil if a node must be alone
+}
+
+func inMemory(*testing.T) engine { return engine{Store: memory.New()} }
+
+func inPostgres(t *testing.T) engine {
 	t.Helper()
-	_, err := store.Append(t.Context(), protectedStream, eventstore.NoStream, []eventstore.Event{
+	pool := pgtest.New(t)
+	for _, migrate := range []func(context.Context, *pgxpool.Pool) error{postgres.Migrate, gatewaypg.Migrate} {
+		if err := migrate(t.Context(), pool); err != nil {
+			t.Fatal(err)
+		}
+	}
+	store, err := postgres.Open(t.Context(), pool, postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := ending(t)
+		defer cancel()
+		if err := store.Close(ctx); err != nil {
+			t.Errorf("close the store: %v", err)
+		}
+	})
+	return engine{Store: store, pool: pool}
+}
+
+// serve has gateways over one log until the test ends: nodes in plain text,
+// where everybody may do everything but write to the domain, and one with TLS
+// and users. Where nodes can meet, there are two in plain text, and the first leads.
+func serve(t *testing.T, log engine) addresses {
+	t.Helper()
+	_, err := log.Append(t.Context(), protectedStream, eventstore.NoStream, []eventstore.Event{
 		{ID: uuid.New(), Type: "order.placed.v1", Data: []byte("{}")},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	plain := start(t, store, gateway.Options{Protected: commands.Owns})
 	certificate, authority := certify(t)
-	secure := start(t, store, gateway.Options{
-		Protected: commands.Owns,
-		Users:     twoUsers{},
-		TLS:       &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
+	secure := start(t, log, listen(t), gateway.Options{
+		Users: twoUsers{},
+		TLS:   &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
 	})
-	return addresses{
+	plain := startNode(t, log)
+	at := addresses{
 		Plain:    "esdb://" + plain + "?tls=false",
 		Seeds:    "esdb://" + deadAddress(t) + "," + plain + "?tls=false",
 		Discover: "esdb+discover://" + plain + "?tls=false",
 		Secure:   secure + "?tlsCAFile=" + url.QueryEscape(authority),
 	}
+	if log.pool != nil {
+		follower := startNode(t, log)
+		at.Follower = "esdb://" + follower + "?tls=false"
+		at.Seeds = "esdb://" + deadAddress(t) + "," + follower + "," + plain + "?tls=false"
+		at.Discover = "esdb+discover://" + follower + "?tls=false"
+	}
+	return at
 }
 
-// start serves a log at a free port and returns the address.
-func start(t *testing.T, store eventstore.Store, options gateway.Options) string {
+// startNode serves in plain text, as one of several nodes where they can meet.
+func startNode(t *testing.T, log engine) string {
 	t.Helper()
-	server, err := gateway.New(store, options)
+	listener := listen(t)
+	if log.pool == nil {
+		return start(t, log, listener, gateway.Options{})
+	}
+	address, ok := listener.Addr().(*net.TCPAddr)
+	if !ok {
+		t.Fatalf("listening at %v", listener.Addr())
+	}
+	node := gatewaypg.NewNode(log.pool, address.IP.String(), address.Port, 0, slog.New(slog.DiscardHandler))
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		node.Run(ctx)
+	}()
+	t.Cleanup(func() { // after the gateway is closed
+		stop()
+		<-ended
+	})
+	for leader, changed := node.Leadership(); leader.Host == ""; leader, changed = node.Leadership() {
+		select {
+		case <-changed:
+		case <-t.Context().Done():
+			t.Fatal("no node leads")
+		}
+	}
+	return start(t, log, listener, gateway.Options{Groups: gatewaypg.Open(log.pool), Node: node, Cluster: node})
+}
+
+// start serves a log, of which nobody but the program writes the domain, and
+// returns the address.
+func start(t *testing.T, log engine, listener net.Listener, options gateway.Options) string {
+	t.Helper()
+	options.Protected = commands.Owns
+	server, err := gateway.New(log.Store, options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener := listen(t)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 10*time.Second)
+		ctx, cancel := ending(t)
 		defer cancel()
 		if err := server.Close(ctx); err != nil {
 			t.Errorf("close the gateway: %v", err)
@@ -71,6 +146,11 @@ func start(t *testing.T, store eventstore.Store, options gateway.Options) string
 		}
 	})
 	return listener.Addr().String()
+}
+
+// ending is a context for cleaning up, when the test's own has ended.
+func ending(t *testing.T) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(t.Context()), 10*time.Second)
 }
 
 func listen(t *testing.T) net.Listener {

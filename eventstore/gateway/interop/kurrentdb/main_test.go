@@ -15,6 +15,7 @@ import (
 func TestScenarios(t *testing.T) {
 	at := addresses{
 		Plain:    os.Getenv("GATEWAY"),
+		Follower: os.Getenv("GATEWAY_FOLLOWER"),
 		Seeds:    os.Getenv("GATEWAY_SEEDS"),
 		Discover: os.Getenv("GATEWAY_DISCOVER"),
 		Secure:   os.Getenv("GATEWAY_SECURE"),
@@ -22,7 +23,7 @@ func TestScenarios(t *testing.T) {
 	if at.Plain == "" {
 		t.Skip("no GATEWAY: this is run by the test of the folder above")
 	}
-	runScenarios(t, at, append(scenarios(), scenario{"caught-up-says-where", caughtUpSaysWhere}))
+	runScenarios(t, at, append(scenarios(at), scenario{"caught-up-says-where", caughtUpSaysWhere}))
 }
 
 // caughtUpSaysWhere is about what the clients before KurrentDB do not tell.

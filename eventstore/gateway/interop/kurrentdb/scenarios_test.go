@@ -24,9 +24,10 @@ const everything = math.MaxInt64
 
 // addresses are where the gateways of the test are, as connection strings.
 type addresses struct {
-	Plain    string // one node, no TLS, so no credentials
-	Seeds    string // the same node among several seeds, one of which is dead
-	Discover string // the same node, to be asked for its cluster
+	Plain    string // a node that leads, no TLS, so no credentials
+	Follower string // another node of its cluster; empty if there is none
+	Seeds    string // both among several, one of which is dead
+	Discover string // a node, to be asked for its cluster
 	// Secure is a host, a port and parameters: credentials@ may go before it.
 	Secure string
 }
@@ -37,12 +38,15 @@ type scenario struct {
 	run  func(*testing.T, *session)
 }
 
-func scenarios() []scenario {
+func scenarios(at addresses) []scenario {
 	var all []scenario
 	for _, group := range [][]scenario{
 		appending(), reading(), deleting(), keeping(), subscribing(), persisting(), connecting(),
 	} {
 		all = append(all, group...)
+	}
+	if at.Follower != "" {
+		all = append(all, scenario{"not-leader", notLeader})
 	}
 	return all
 }

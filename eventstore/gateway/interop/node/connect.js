@@ -1,9 +1,9 @@
 "use strict";
 
-const { assert, collect, db, dial, events, expecting, Feed, place, reader, revisions, scenario, writer } = require("./session");
+const { assert, collect, db, dial, events, eventually, expecting, Feed, place, reader, revisions, scenario, writer } = require("./session");
 const { ANY, NO_STREAM, START } = db;
 
-const { GATEWAY_DISCOVER, GATEWAY_SECURE, GATEWAY_SEEDS } = process.env;
+const { GATEWAY_DISCOVER, GATEWAY_FOLLOWER, GATEWAY_SECURE, GATEWAY_SEEDS } = process.env;
 
 // protectedStream is one of the domain's, which foreigners only read.
 const protectedStream = "order-interop";
@@ -76,6 +76,31 @@ scenario("access-denied", () =>
     assert.deepEqual(await read(), [0]);
     await assert.rejects(collect(client.readAll({ maxCount: 1 })), db.AccessDeniedError); // is for administrators
   }));
+
+// What only the leader does, asked of another node: the client goes there. It
+// does so beside its answer, so the first calls may still come to the same node.
+if (GATEWAY_FOLLOWER) {
+  scenario("not-leader", ({ name }) =>
+    withClient(GATEWAY_FOLLOWER, async (client) => {
+      await wantWorking(client, name);
+      const group = "readers";
+      const settings = db.persistentSubscriptionToStreamSettingsFromDefaults({ startFrom: START });
+      const create = () => client.createPersistentSubscriptionToStream(name, group, settings);
+      await assert.rejects(create, (error) => {
+        assert.ok(error instanceof db.NotLeaderError, error);
+        assert.match(process.env.GATEWAY, new RegExp(`//${error.leader.address}:${error.leader.port}\\?`));
+        return true;
+      });
+      await eventually(() =>
+        create().then(
+          () => true,
+          (error) => assert.ok(error instanceof db.NotLeaderError, error),
+        ),
+      );
+      const feed = new Feed(() => client.subscribeToPersistentSubscriptionToStream(name, group));
+      await feed.subscription.ack(...(await feed.next(2)));
+    }));
+}
 
 async function wantRefused(client, name) {
   await assert.rejects(collect(client.readStream(name)), db.AccessDeniedError);
