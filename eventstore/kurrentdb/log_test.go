@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"testing"
 	"time"
 
@@ -195,5 +196,41 @@ func TestTombstoneMustBeAlone(t *testing.T) {
 	}
 	if head, err := store.Head(t.Context()); err != nil || !head.IsStart() {
 		t.Errorf("the head is %s (error %v), want nothing appended", head, err)
+	}
+}
+
+// A read that meets an outage goes on where it was.
+func TestAReadOutlastsAnOutage(t *testing.T) {
+	log := memory.New()
+	n := serve(t, log, "127.0.0.1:0")
+	store := open(t, address(n))
+	const total = 3000
+	if _, err := log.Append(t.Context(), "a", eventstore.NoStream, newEvents(total)); err != nil {
+		t.Fatal(err)
+	}
+	for name, read := range map[string]iter.Seq2[eventstore.Recorded, error]{
+		"the log":               store.ReadAll(t.Context(), eventstore.Start, eventstore.Filter{}, 0),
+		"the log, backwards":    store.ReadAllBackwards(t.Context(), eventstore.End, eventstore.Filter{}, 0),
+		"the stream":            store.ReadStream(t.Context(), "a", 0, 0),
+		"the stream, backwards": store.ReadStreamBackwards(t.Context(), "a", eventstore.LastRevision, 0),
+	} {
+		got := make(map[int64]int)
+		for e, err := range read {
+			if err != nil {
+				t.Fatalf("%s, after %d events: %v", name, len(got), err)
+			}
+			if got[e.Revision]++; len(got) == 10 {
+				n.kill()
+				n.start()
+			}
+		}
+		if len(got) != total {
+			t.Errorf("%s: %d events, want %d", name, len(got), total)
+		}
+		for revision, times := range got {
+			if times != 1 {
+				t.Errorf("%s: revision %d came %d times", name, revision, times)
+			}
+		}
 	}
 }

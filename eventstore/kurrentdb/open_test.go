@@ -1,6 +1,7 @@
 package kurrentdb_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -10,10 +11,12 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"iter"
 	"math/big"
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -107,6 +110,27 @@ func TestACallAfterCloseIsRefused(t *testing.T) {
 		}
 	}
 	closeIn(t, store.Close) // again is fine
+}
+
+// Close does not wait for consumers, and leaves nothing running for them.
+func TestCloseEndsWhatFeedsSubscriptions(t *testing.T) {
+	store, err := kurrentdb.Open(t.Context(), address(serve(t, memory.New(), "127.0.0.1:0")), kurrentdb.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, stop := iter.Pull2(store.Subscribe(t.Context(), eventstore.Start, eventstore.Filter{}))
+	defer stop()
+	if item, err, _ := next(); err != nil || !item.CaughtUp {
+		t.Fatalf("%+v, error %v; want a caught-up mark", item, err)
+	}
+	closeIn(t, store.Close)
+	eventually(t, "end of what feeds the subscription", func() bool {
+		all := make([]byte, 8<<20)
+		return !bytes.Contains(all[:runtime.Stack(all, true)], []byte("kurrentdb.(*Store).feed("))
+	})
+	if _, err, _ := next(); err == nil {
+		t.Error("a subscription of a closed store goes on")
+	}
 }
 
 // users of the secure gateway.

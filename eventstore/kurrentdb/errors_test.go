@@ -1,0 +1,87 @@
+package kurrentdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+
+	"github.com/google/uuid"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"daybook/eventstore"
+)
+
+// Whatever an error is wrapped in, what it says about an append stays the same.
+func TestAppendErrors(t *testing.T) {
+	code := func(c codes.Code) error { return status.Error(c, "said by the server") }
+	for name, c := range map[string]struct {
+		err  error
+		want string
+	}{
+		"nothing was sent":         {&unsent{errBusy}, "*eventstore.UnavailableError"},
+		"the connection was lost":  {&brokenOff{code(codes.Unavailable)}, "*eventstore.OutcomeUnknownError"},
+		"the reason was lost":      {io.EOF, "*eventstore.OutcomeUnknownError"},
+		"no answer":                {&noAnswer{errTimeout}, "*eventstore.OutcomeUnknownError"},
+		"recorded, not looked at":  {&notRead{&unsent{errBusy}}, "*eventstore.OutcomeUnknownError"},
+		"the client panicked":      {&clientPanic{"x"}, "*eventstore.OutcomeUnknownError"},
+		"a write that timed out":   {code(codes.Aborted), "*eventstore.OutcomeUnknownError"},
+		"canceled":                 {code(codes.Canceled), "*eventstore.OutcomeUnknownError"},
+		"too late":                 {code(codes.DeadlineExceeded), "*eventstore.OutcomeUnknownError"},
+		"anything else":            {errors.New("x"), "*eventstore.OutcomeUnknownError"},
+		"a leader not named":       {code(codes.NotFound), "*eventstore.UnavailableError"},
+		"overloaded":               {code(codes.ResourceExhausted), "*eventstore.UnavailableError"},
+		"another revision":         {code(codes.FailedPrecondition), "*eventstore.ConflictError"},
+		"a stale node's refusal":   {&behind{code(codes.FailedPrecondition)}, "*eventstore.ConflictError"},
+		"an id recorded elsewhere": {code(codes.AlreadyExists), "*eventstore.DuplicateEventError"},
+		"not taken":                {code(codes.InvalidArgument), "*eventstore.InvalidError"},
+	} {
+		for _, err := range []error{c.err, fmt.Errorf("wrapped: %w", fmt.Errorf("twice: %w", c.err))} {
+			got := appendError(t.Context(), "a", eventstore.NoStream, []eventstore.Event{{ID: uuid.New()}}, err)
+			if kind := fmt.Sprintf("%T", got); kind != c.want {
+				t.Errorf("%s: %s (%v), want %s", name, kind, got, c.want)
+			}
+		}
+	}
+}
+
+// Errors after which the connection is no good.
+func TestErrorsThatEndAConnection(t *testing.T) {
+	for name, c := range map[string]struct {
+		err  error
+		gone bool
+	}{
+		"unavailable":    {&brokenOff{status.Error(codes.Unavailable, "")}, true},
+		"an early end":   {fmt.Errorf("send: %w", io.EOF), true},
+		"behind":         {&behind{errNotThere}, true},
+		"not the leader": {status.Error(codes.NotFound, ""), true},
+		"a conflict":     {status.Error(codes.FailedPrecondition, ""), false},
+		"no answer":      {&noAnswer{errTimeout}, false}, // that is looked into
+		"no right":       {status.Error(codes.PermissionDenied, ""), false},
+	} {
+		conn := &connection{doubt: make(chan struct{}, 1)}
+		conn.ctx, conn.drop = context.WithCancelCause(t.Context())
+		conn.learn(c.err)
+		if gone := conn.ctx.Err() != nil; gone != c.gone {
+			t.Errorf("%s: given up: %t, want %t", name, gone, c.gone)
+		}
+		conn.drop(nil)
+	}
+}
+
+func TestDuplicateNamesTheEvent(t *testing.T) {
+	id := uuid.New()
+	reply, err := status.New(codes.AlreadyExists, "x").WithDetails(&errdetails.ErrorInfo{
+		Reason: "duplicate-event-id", Metadata: map[string]string{"event-id": id.String()},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := appendError(t.Context(), "a", eventstore.NoStream, []eventstore.Event{{ID: uuid.New()}, {ID: id}}, reply.Err())
+	if duplicate, ok := errors.AsType[*eventstore.DuplicateEventError](got); !ok || duplicate.ID != id || duplicate.Stream != "a" {
+		t.Errorf("error %v, want a DuplicateEventError of %s", got, id)
+	}
+}
