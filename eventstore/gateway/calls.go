@@ -9,9 +9,12 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+
+	"daybook/eventstore"
 )
 
 // anonymous are the services that answer whoever asks: clients send them no
@@ -40,12 +43,26 @@ func (s *Server) streamCall(srv any, stream grpc.ServerStream, info *grpc.Stream
 	defer func() { err = s.finish(ctx, info.FullMethod, recover(), err) }()
 	caller, err := s.admit(ctx, info.FullMethod)
 	if err != nil {
+		if info.IsClientStream && !info.IsServerStream {
+			hearOut(stream)
+		}
 		return err
 	}
 	if caller != ctx {
 		stream = callerStream{stream, caller}
 	}
 	return handle(srv, stream)
+}
+
+// hearOut takes what the caller of an append still has to say, up to the most an
+// append may be: told any earlier, the Go clients take the refusal for the end of
+// the connection.
+func hearOut(stream grpc.ServerStream) {
+	for range eventstore.MaxAppendEvents + 2 { // the options before them, and the end after
+		if stream.RecvMsg(&shared.Empty{}) != nil { // which keeps nothing of what it reads
+			return
+		}
+	}
 }
 
 // callerStream is a stream whose context knows the caller.
