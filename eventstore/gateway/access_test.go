@@ -136,6 +136,11 @@ func TestCredentials(t *testing.T) {
 			if _, _, err := s.delete("none", streamExists); tc.want != codes.OK && status.Code(err) != tc.want {
 				t.Errorf("delete: %v, want %s", err, tc.want)
 			}
+			large := event() // is sent in several frames, which are heard out
+			large.Data = []byte(`{"x":"` + strings.Repeat("x", 1<<19) + `"}`)
+			if _, _, err := s.appendTo("b", anyRevision, event(), large, event()); status.Code(err) != tc.want && tc.want != codes.OK {
+				t.Errorf("append: %v, want %s", err, tc.want)
+			}
 			// Clients ask these without credentials.
 			if _, err := gossip.NewGossipClient(s.conn).Read(s.ctx, empty); err != nil {
 				t.Errorf("gossip: %v", err)

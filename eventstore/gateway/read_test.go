@@ -216,7 +216,9 @@ func TestLinksAreResolved(t *testing.T) {
 		s.write("a@b", event())
 		s.write("hidden", event())
 		s.write("ended", event())
-		for _, target := range []string{"1@a", "0@a@b", "7@a", "0@nobody", "0@hidden", "0@ended", "x@a", "-1@a", "@a", "1@", ""} {
+		s.write("cut", several(2, "t.v1")...)
+		s.setMetadata("cut", `{"$tb":1}`)
+		for _, target := range []string{"1@a", "0@a@b", "7@a", "0@nobody", "0@hidden", "0@ended", "0@cut", "x@a", "-1@a", "@a", "1@", ""} {
 			link := proposal(typed("$>"))
 			link.Metadata["content-type"], link.Data = "application/octet-stream", []byte(target)
 			if _, _, err := s.propose("links", anyRevision, link); err != nil {
@@ -226,7 +228,7 @@ func TestLinksAreResolved(t *testing.T) {
 		s.mustDelete("hidden")
 		s.mustTombstone("ended")
 		broken := "broken link"
-		want := []string{"a/1 by links/0", "a@b/0 by links/1", broken, broken, broken, broken, broken, broken, broken, broken, broken}
+		want := []string{"a/1 by links/0", "a@b/0 by links/1", broken, broken, broken, broken, broken, broken, broken, broken, broken, broken}
 		s.read(resolving(ofStream("links"))).wants(t, want...)
 		s.read(resolving(filtered(ofAll(), onStream(32, prefixes("links"))))).wants(t, want...)
 		s.read(atMost(2, ofStream("links"))).wants(t, "links/0", "links/1")
