@@ -63,7 +63,7 @@ func openGatewayOver(t *testing.T, database string) string {
 		t.Fatal(err)
 	}
 	ending := context.WithoutCancel(t.Context())
-	t.Cleanup(func() { store.Close(ending) }) //nolint:errcheck // nothing depends on it
+	t.Cleanup(func() { store.Close(ending) })
 	server, err := gateway.New(store, gateway.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -93,7 +93,7 @@ func mustBeEmpty(t *testing.T, connection string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer log.Close(t.Context()) //nolint:errcheck // it was only read
+	defer log.Close(t.Context())
 	head, err := log.Head(t.Context())
 	if err != nil {
 		t.Fatal(err)

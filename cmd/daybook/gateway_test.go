@@ -32,7 +32,7 @@ func dialGateway(t *testing.T, connection string) *esdb.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { client.Close() }) //nolint:errcheck // always nil
+	t.Cleanup(func() { client.Close() })
 	return client
 }
 
@@ -119,7 +119,7 @@ func take(t *testing.T, client *esdb.Client, group string, count int) (revisions
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer subscription.Close() //nolint:errcheck // always nil
+	defer subscription.Close()
 	for len(revisions) < count {
 		message := subscription.Recv()
 		if message.SubscriptionDropped != nil {

@@ -57,7 +57,7 @@ func TestTheGatewayIsKilledThreeTimesUnderLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	ending := context.WithoutCancel(t.Context())
-	t.Cleanup(func() { store.Close(ending) }) //nolint:errcheck // the log tells
+	t.Cleanup(func() { store.Close(ending) })
 
 	w := &writers{t: t, store: store, prefix: "w" + uuid.NewString()[:8] + "-", last: uuid.New(), stop: make(chan struct{})}
 	seen := make(chan []eventstore.Recorded, 1)

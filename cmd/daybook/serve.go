@@ -112,16 +112,16 @@ func openServer(ctx context.Context, address string, door gatewayConfig, cfg nod
 		return nil, err
 	}
 	stop := make(chan struct{})
-	handler, err := s.node.handler(stop)
+	handler, err := s.handler(stop)
 	if err == nil {
 		err = s.gateway.open(ctx, s.node)
 	}
 	if err != nil {
-		return nil, errors.Join(err, s.node.closeInTime(ctx))
+		return nil, errors.Join(err, s.closeInTime(ctx))
 	}
 	s.http = httpapi.NewServer(handler, log)
 	s.http.RegisterOnShutdown(func() { close(stop) })
-	s.node.start(ctx)
+	s.start(ctx)
 	go func() { s.served <- s.http.Serve(listener) }()
 	go s.gateway.serve(s.served)
 	return s, nil

@@ -45,7 +45,7 @@ func endure(t *testing.T) (eventstore.Store, *esdb.Client) {
 		t.Fatal(err)
 	}
 	ending := context.WithoutCancel(t.Context())
-	t.Cleanup(func() { store.Close(ending) }) //nolint:errcheck // nothing depends on it
+	t.Cleanup(func() { store.Close(ending) })
 	server, err := gateway.New(store, gateway.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -54,8 +54,8 @@ func endure(t *testing.T) (eventstore.Store, *esdb.Client) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	go server.Serve(listener)                  //nolint:errcheck // the client tells
-	t.Cleanup(func() { server.Close(ending) }) //nolint:errcheck // nothing depends on it
+	go server.Serve(listener) //nolint:errcheck // the client tells
+	t.Cleanup(func() { server.Close(ending) })
 	config, err := esdb.ParseConnectionString("esdb://" + listener.Addr().String() + "?tls=false")
 	if err != nil {
 		t.Fatal(err)
@@ -65,7 +65,7 @@ func endure(t *testing.T) (eventstore.Store, *esdb.Client) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { client.Close() }) //nolint:errcheck // always nil
+	t.Cleanup(func() { client.Close() })
 	return store, client
 }
 
@@ -83,7 +83,7 @@ func TestAnIdleSubscriptionLives(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer subscription.Close() //nolint:errcheck // always nil
+	defer subscription.Close()
 	for caughtUp := false; !caughtUp; {
 		message := subscription.Recv()
 		if message.SubscriptionDropped != nil {
@@ -116,7 +116,7 @@ func TestASubscriberThatDoesNotReadCostsBoundedMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer subscription.Close() //nolint:errcheck // always nil
+	defer subscription.Close()
 	before := heap()
 	data := fmt.Appendf(nil, `{"text":"%0500d"}`, 0)
 	for n := 0; n < events; n += batch {

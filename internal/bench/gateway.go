@@ -47,7 +47,7 @@ func gatewayAppends(ctx context.Context, env Env) (ours, baselines []Row, err er
 	if err != nil {
 		return nil, nil, err
 	}
-	defer client.Close() //nolint:errcheck // it always returns nil
+	defer client.Close()
 	start, err := env.Store.Head(ctx)
 	if err != nil {
 		return nil, nil, fmt.Errorf("head: %w", err)
@@ -92,7 +92,7 @@ func gatewayRead(ctx context.Context, env Env) (ours, baselines []Row, err error
 	if err != nil {
 		return nil, nil, err
 	}
-	defer client.Close() //nolint:errcheck // it always returns nil
+	defer client.Close()
 	start, err := fill(ctx, env)
 	if err != nil {
 		return nil, nil, err
@@ -180,7 +180,7 @@ func gatewayLive(ctx context.Context, env Env) (ours, baselines []Row, err error
 	if err != nil {
 		return nil, nil, err
 	}
-	defer client.Close() //nolint:errcheck // it always returns nil
+	defer client.Close()
 	row, err := deliveries(ctx, env, follower{
 		follow: func(ctx context.Context, begun func(), arrived func(uuid.UUID)) error {
 			return followByClient(ctx, client, begun, arrived)
@@ -270,7 +270,7 @@ func followByClient(ctx context.Context, client *esdb.Client, begun func(), arri
 	if err != nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}
-	defer subscription.Close() //nolint:errcheck // it always returns nil
+	defer subscription.Close()
 	begun()
 	for {
 		switch message := subscription.Recv(); {
