@@ -10,13 +10,20 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 )
 
-// A client that blocks for ever, as it does when its own goroutine has ended,
-// holds a slot and nobody else.
-func TestACallThatBlocksForEverIsLeft(t *testing.T) {
+// alone is a supervisor with one connection that has one slot.
+func alone() (*supervisor, *connection) {
 	c := &connection{logger: slog.New(slog.DiscardHandler), slots: make(chan struct{}, 1), doubt: make(chan struct{}, 1)}
 	c.ctx, c.drop = context.WithCancelCause(context.Background())
 	s := &supervisor{current: c, timeout: time.Minute, wait: time.Minute, changed: make(chan struct{}), ctx: context.Background()}
+	return s, c
+}
+
+// A client that blocks for ever, as it does when its own goroutine has ended,
+// holds a slot and nobody else.
+func TestACallThatBlocksForEverIsLeft(t *testing.T) {
+	s, c := alone()
 	release := make(chan struct{})
+	defer close(release)
 	blocks := func(context.Context, *esdb.Client) (int, error) {
 		<-release
 		return 1, nil
@@ -32,22 +39,20 @@ func TestACallThatBlocksForEverIsLeft(t *testing.T) {
 	if _, err := call(ctx, s, blocks); judge(err) != notSent {
 		t.Errorf("error %v, want that nothing was sent", err)
 	}
+}
 
-	// The connection ends under a call whose own context goes on.
-	close(release)
-	release = make(chan struct{})
+// A connection may end under a call whose own context goes on.
+func TestACallEndsWithItsConnection(t *testing.T) {
+	s, c := alone()
+	release := make(chan struct{})
 	defer close(release)
-	began := make(chan struct{})
-	go func() {
-		<-began
+	_, err := call(t.Context(), s, func(context.Context, *esdb.Client) (int, error) {
 		c.drop(errReplaced)
-	}()
-	_, err := call(t.Context(), s, func(ctx context.Context, client *esdb.Client) (int, error) {
-		close(began)
-		return blocks(ctx, client)
+		<-release
+		return 1, nil
 	})
-	if !errors.Is(err, errReplaced) {
-		t.Errorf("error %v, want that the connection was replaced", err)
+	if !errors.Is(err, errReplaced) || judge(err) != unknown {
+		t.Errorf("error %v, want no answer, for the connection was replaced", err)
 	}
 }
 
