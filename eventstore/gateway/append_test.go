@@ -92,11 +92,12 @@ func TestExpectedRevisions(t *testing.T) {
 			t.Run(c.state+", expected "+c.name, func(t *testing.T) {
 				stream := fmt.Sprintf("s-%d", i)
 				states[c.state](stream)
-				resp, trailers, err := s.appendTo(stream, c.expected)
+				resp, _, err := s.appendTo(stream, c.expected)
 				if got := outcome(resp, err); got != c.nothing {
 					t.Errorf("of nothing: %s, want %s", got, c.nothing)
 				}
-				if resp, trailers, err = s.appendTo(stream, c.expected, event()); outcome(resp, err) != c.want {
+				resp, trailers, err := s.appendTo(stream, c.expected, event())
+				if outcome(resp, err) != c.want {
 					t.Errorf("of an event: %s, want %s", outcome(resp, err), c.want)
 				}
 				if c.want == ended {

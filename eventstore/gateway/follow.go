@@ -150,8 +150,10 @@ func (s *Server) readAllBackwards(ctx context.Context, before eventstore.Positio
 // ends with *DeletedError if the stream is deleted for good.
 func (s *Server) followStream(ctx context.Context, stream string, after int64) iter.Seq2[eventstore.Item, error] {
 	return func(yield func(eventstore.Item, error) bool) {
-		f := &streamFollower{server: s, stream: stream, last: after, behind: true,
-			yield: func(item eventstore.Item) bool { return yield(item, nil) }}
+		f := &streamFollower{
+			server: s, stream: stream, last: after, behind: true,
+			yield: func(item eventstore.Item) bool { return yield(item, nil) },
+		}
 		if err := f.run(ctx); err != nil && !errors.Is(err, errStopped) {
 			yield(eventstore.Item{}, err)
 		}
@@ -217,7 +219,7 @@ func (f *streamFollower) live(ctx context.Context, head eventstore.Position) err
 // give yields what is new of the stream, and one mark after it.
 func (f *streamFollower) give(item eventstore.Item) error {
 	switch e := item.Event; {
-	case e == nil && !(item.CaughtUp && f.behind):
+	case e == nil && (!item.CaughtUp || !f.behind):
 		return nil
 	case e == nil:
 		f.behind = false
@@ -240,8 +242,10 @@ func (f *streamFollower) give(item eventstore.Item) error {
 // mark's checkpoint is never beyond what was examined.
 func (s *Server) followAll(ctx context.Context, after eventstore.Position, f *filter) iter.Seq2[eventstore.Item, error] {
 	return func(yield func(eventstore.Item, error) bool) {
-		a := &allFollower{filter: f, seen: after, marked: after,
-			yield: func(item eventstore.Item) bool { return yield(item, nil) }}
+		a := &allFollower{
+			filter: f, seen: after, marked: after,
+			yield: func(item eventstore.Item) bool { return yield(item, nil) },
+		}
 		for item, err := range s.store.Subscribe(ctx, after, f.whenFollowing()) {
 			if err != nil {
 				yield(item, err)

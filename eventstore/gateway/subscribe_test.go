@@ -220,7 +220,7 @@ func TestCaughtUpTellsWhere(t *testing.T) {
 			for short(message) != "caught up" {
 				message = sub.next()
 			}
-			seen := map[protowire.Number][]byte{}
+			seen := make(map[protowire.Number][]byte)
 			for rest := message.GetCaughtUp().ProtoReflect().GetUnknown(); len(rest) > 0; {
 				number, kind, n := protowire.ConsumeTag(rest)
 				size := protowire.ConsumeFieldValue(number, kind, rest[n:])
