@@ -16,6 +16,7 @@ import (
 
 	"daybook/eventstore"
 	"daybook/eventstore/gateway"
+	"daybook/eventstore/memory"
 )
 
 // Each benchmark has its baseline in the same run: the same on the log itself.
@@ -97,8 +98,7 @@ func reportEvents(b *testing.B, each int) {
 
 func serveBench(b *testing.B, store eventstore.Store) *esdb.Client {
 	b.Helper()
-	server, address := start(b, store, gateway.Options{})
-	_ = server
+	_, address := start(b, store, gateway.Options{})
 	config, err := esdb.ParseConnectionString("esdb://" + address + "?tls=false")
 	if err != nil {
 		b.Fatal(err)
@@ -114,15 +114,18 @@ func serveBench(b *testing.B, store eventstore.Store) *esdb.Client {
 
 func BenchmarkAppend(b *testing.B) {
 	store := onPostgres(b)
-	client := serveBench(b, store)
-	b.Run("gateway, 64 callers", func(b *testing.B) {
-		callers(b, func(ctx context.Context, stream string) error {
+	through := func(client *esdb.Client) func(context.Context, string) error {
+		return func(ctx context.Context, stream string) error {
 			e := benchEvent()
 			_, err := client.AppendToStream(ctx, stream, esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}},
 				esdb.EventData{EventID: e.ID, EventType: e.Type, ContentType: esdb.ContentTypeJson, Data: e.Data, Metadata: e.Meta})
 			return err
-		})
-	})
+		}
+	}
+	onDisk, inMemory := serveBench(b, store), serveBench(b, memory.New())
+	b.Run("gateway, 64 callers", func(b *testing.B) { callers(b, through(onDisk)) })
+	// What the protocol alone costs, on both sides of it.
+	b.Run("gateway over memory, 64 callers", func(b *testing.B) { callers(b, through(inMemory)) })
 	b.Run("log itself, 64 callers", func(b *testing.B) {
 		callers(b, func(ctx context.Context, stream string) error {
 			_, err := store.Append(ctx, stream, eventstore.Any, []eventstore.Event{benchEvent()})

@@ -9,7 +9,8 @@
 //
 // What differs from the servers it speaks for: regular expressions are RE2's;
 // content that is not a JSON object takes a third more of an append's limit; a
-// soft delete is not one step with its check of the revision.
+// soft delete is not one step with its check of the revision; and what one node
+// writes of a stream's metadata, a delete too, another node hears of a moment later.
 package gateway
 
 import (
