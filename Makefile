@@ -25,7 +25,7 @@ build: ## build bin/daybook
 
 test: ## run all tests, with the race detector where there is a C compiler
 	@$(if $(RACE),:,echo "no C compiler found: running without the race detector")
-	$(if $(RACE),CGO_ENABLED=1 )go test $(RACE) -timeout 4m ./...
+	$(if $(RACE),CGO_ENABLED=1 )go test $(RACE) -timeout 10m ./...
 
 interop: ## test the gateway with the official clients, for Go and Node.js; installs them first
 	@node --test-force-exit --version >/dev/null 2>&1 && command -v npm >/dev/null || { echo "install Node.js 20.14 or newer, with npm, first"; exit 1; }
