@@ -186,6 +186,7 @@ func (s *Server) Serve(listener net.Listener) error {
 // error returned.
 func (s *Server) Close(ctx context.Context) error {
 	s.close()
+	s.watching.Do(func() {}) // a Serve that comes late starts nothing to wait for
 	finished := make(chan struct{})
 	go func() {
 		defer close(finished)
