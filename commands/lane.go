@@ -248,11 +248,14 @@ func (l *lane[S, C, E]) decideOne(j *job[S, C, E]) (err error) {
 }
 
 // EventID is the id of a command's nth event. It is the same each time the
-// command is decided, so the log records it once.
+// command is decided, so the log records it once. It can be foretold from public
+// names, so it is of a kind of its own, which others may not use: see OwnsID.
 func EventID(command uuid.UUID, n int) uuid.UUID {
 	var index [4]byte
 	binary.BigEndian.PutUint32(index[:], uint32(n)) //nolint:gosec // bounded by MaxAppendEvents
-	return uuid.NewSHA1(command, index[:])
+	id := uuid.NewSHA1(command, index[:])
+	id[6] = id[6]&0x0f | ownVersion<<4
+	return id
 }
 
 // answerWithoutAppend settles a batch that records nothing. What it was refused

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/product"
@@ -30,3 +32,12 @@ func Owns(stream, eventType string) bool {
 		return strings.HasPrefix(stream, category+"-") || strings.HasPrefix(eventType, category+".")
 	})
 }
+
+// ownVersion is the version of the UUIDs that events of the domain have: that
+// for uses of one's own (RFC 9562, section 5.8).
+const ownVersion = 8
+
+// OwnsID tells whether an event id is of the kind that only the domain's events
+// have. Whoever else recorded one could keep a command out of the log for good,
+// for ids are unique there.
+func OwnsID(id uuid.UUID) bool { return id.Version() == ownVersion }

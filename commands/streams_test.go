@@ -1,6 +1,10 @@
 package commands
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/google/uuid"
+)
 
 func TestWhatIsTheDomainsOwn(t *testing.T) {
 	t.Parallel()
@@ -26,5 +30,21 @@ func TestWhatIsTheDomainsOwn(t *testing.T) {
 		if !Owns(category+"-1", "") {
 			t.Errorf("streams of category %q are not the domain's", category)
 		}
+	}
+}
+
+func TestEventIDsAreOfAKindOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	command := uuid.New()
+	seen := map[uuid.UUID]bool{}
+	for n := range 20 {
+		id := EventID(command, n)
+		if !OwnsID(id) || id.Variant() != uuid.RFC4122 || id != EventID(command, n) || seen[id] {
+			t.Errorf("event %d of a command has the id %s", n, id)
+		}
+		seen[id] = true
+	}
+	if OwnsID(uuid.New()) || OwnsID(uuid.NewSHA1(command, nil)) || OwnsID(uuid.Nil) {
+		t.Error("ids of others are taken for ours")
 	}
 }

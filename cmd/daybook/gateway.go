@@ -148,7 +148,7 @@ func (g *openGateway) open(ctx context.Context, n *node) error {
 		Logger: n.log, TLS: g.tls, Users: g.users, Cluster: node, Groups: gatewaypg.Open(g.pool), Node: node,
 	}
 	if !g.anyStream {
-		options.Protected = commands.Owns
+		options.Protected, options.ReservedID = commands.Owns, commands.OwnsID
 	}
 	if g.server, err = gateway.New(n.store, options); err != nil {
 		return errors.Join(err, closePool(ctx, g.pool))

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"daybook/cmd/daybook/shoppers"
+	"daybook/commands"
 )
 
 func dialGateway(t *testing.T, connection string) *esdb.Client {
@@ -82,6 +83,12 @@ func TestTheGatewayOfAServer(t *testing.T) {
 	forged.EventType = "stock.received.v1"
 	_, err = client.AppendToStream(ctx, "notes", esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, forged)
 	wantCode(t, "a fact of the shop in another stream", err, esdb.ErrorCodeAccessDenied)
+
+	// The id that an order to come will have: recorded before, it would keep the order out.
+	squatting := note(1)
+	squatting.EventID = commands.EventID(uuid.New(), 0)
+	_, err = client.AppendToStream(ctx, "notes", esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, squatting)
+	wantCode(t, "an id of the shop's kind", err, esdb.ErrorCodeAccessDenied)
 
 	const group = "readers"
 	if err := client.CreatePersistentSubscription(ctx, "notes", group, esdb.PersistentStreamSubscriptionOptions{StartFrom: esdb.Start{}}); err != nil {

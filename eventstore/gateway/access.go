@@ -148,6 +148,9 @@ func (s *Server) mayWrite(ctx context.Context, stream string, events []eventstor
 		if err := s.protected(stream, events[i].Type); err != nil {
 			return err
 		}
+		if reserved := s.options.ReservedID; reserved != nil && reserved(events[i].ID) {
+			return denied("event id %s: its kind is kept for the program itself", events[i].ID)
+		}
 		if events[i].Type == eventstore.TombstoneType {
 			if err := s.authorize(ctx, stream, toDelete); err != nil {
 				return err

@@ -60,6 +60,9 @@ type Options struct {
 	// type; the type is empty where the stream as a whole is asked for. nil
 	// protects nothing.
 	Protected func(stream, eventType string) bool
+	// ReservedID tells which event ids only the program itself may give; nil
+	// reserves none.
+	ReservedID func(id uuid.UUID) bool
 	// Cluster is nil if this node is alone.
 	Cluster Cluster
 	// Groups holds the state of groups of consumers, and Node tells whether this
