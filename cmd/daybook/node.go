@@ -44,7 +44,7 @@ type node struct {
 	clockwork   *commands.Clockwork
 	projections *projections.Runner
 
-	stopAnswers, stopReactor, stopClockwork, stopProjections func() // set by start
+	stopOrigin, stopAnswers, stopReactor, stopClockwork, stopProjections func() // set by start
 	failed                                                   chan error
 }
 
@@ -130,9 +130,12 @@ func (n *node) openPools(ctx context.Context) error {
 }
 
 // start sets going what works by itself: the reactor, the timers, the
-// projections, the sweeping of old answers. They run until close.
+// projections, the sweeping of old answers, the noting of the log's origin. They run until close.
 func (n *node) start(ctx context.Context) {
 	ctx = context.WithoutCancel(ctx) // a signal is met by close, in order
+	n.stopOrigin = n.background(ctx, "the log's origin", func(ctx context.Context) error {
+		return commandspg.Origin{Pool: n.commandPool}.Run(ctx, n.store)
+	})
 	n.stopAnswers = n.background(ctx, "answers", n.answers.Run)
 	n.stopReactor = n.background(ctx, "reactor", n.reactor.Run)
 	n.stopClockwork = n.background(ctx, "timers", n.clockwork.Run)
@@ -202,7 +205,7 @@ func (n *node) guard(ctx context.Context) (context.Context, context.CancelFunc) 
 // acknowledged is in the log; what ctx leaves no time for is finished by the
 // next start. It works on a node that is only partly open.
 func (n *node) close(ctx context.Context) error {
-	for _, stop := range []func(){n.stopProjections, n.stopClockwork, n.stopReactor, n.stopAnswers} {
+	for _, stop := range []func(){n.stopProjections, n.stopClockwork, n.stopReactor, n.stopAnswers, n.stopOrigin} {
 		if stop != nil {
 			stop()
 		}

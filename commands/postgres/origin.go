@@ -38,14 +38,18 @@ type Origin struct{ Pool *pgxpool.Pool }
 // Check returns *AnotherLogError if the database was tied to another log. One
 // that was tied to none is tied to this, if it holds an event to be known by.
 func (o Origin) Check(ctx context.Context, log eventstore.Store) error {
-	var known AnotherLogError
-	err := o.Pool.QueryRow(ctx, `SELECT stream, revision, event_id, recorded_at FROM commands.origin`).
-		Scan(&known.Stream, &known.Revision, &known.ID, &known.RecordedAt)
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return o.tie(ctx, log)
-	case err != nil:
-		return fmt.Errorf("origin of the database: %w", err)
+	known, tied, err := o.known(ctx)
+	if err != nil {
+		return err
+	}
+	if !tied {
+		for e, err := range log.ReadAll(ctx, eventstore.Start, ours(), 1) {
+			if err != nil {
+				return fmt.Errorf("origin of the database: %w", err)
+			}
+			return o.tie(ctx, &e)
+		}
+		return nil
 	}
 	for e, err := range log.ReadStream(ctx, known.Stream, known.Revision, 1) {
 		if _, missing := errors.AsType[*eventstore.NotFoundError](err); missing {
@@ -61,16 +65,52 @@ func (o Origin) Check(ctx context.Context, log eventstore.Store) error {
 	return &known
 }
 
-// tie notes the log's first event of ours, if there is one.
-func (o Origin) tie(ctx context.Context, log eventstore.Store) error {
-	for e, err := range log.ReadAll(ctx, eventstore.Start, eventstore.Filter{StreamPrefixes: commands.StreamPrefixes()}, 1) {
+// Run ties the database to the log as soon as that gets an event of ours, if it
+// is tied to none, and returns when ctx ends: a program that began on an empty
+// log must know it at its next start.
+func (o Origin) Run(ctx context.Context, log eventstore.Store) error {
+	if err := o.await(ctx, log); err != nil && ctx.Err() == nil {
+		return err
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (o Origin) await(ctx context.Context, log eventstore.Store) error {
+	if _, tied, err := o.known(ctx); tied || err != nil {
+		return err
+	}
+	for item, err := range log.Subscribe(ctx, eventstore.Start, ours()) {
 		if err != nil {
 			return fmt.Errorf("origin of the database: %w", err)
 		}
-		const insert = `INSERT INTO commands.origin (stream, revision, event_id, recorded_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`
-		if _, err := o.Pool.Exec(ctx, insert, e.Stream, e.Revision, e.ID, e.RecordedAt); err != nil {
-			return fmt.Errorf("origin of the database: %w", err)
+		if item.Event != nil {
+			return o.tie(ctx, item.Event)
 		}
+	}
+	return nil
+}
+
+func ours() eventstore.Filter { return eventstore.Filter{StreamPrefixes: commands.StreamPrefixes()} }
+
+// known is the event by which the database knows its log; tied is false if there
+// is none yet.
+func (o Origin) known(ctx context.Context) (known AnotherLogError, tied bool, err error) {
+	err = o.Pool.QueryRow(ctx, `SELECT stream, revision, event_id, recorded_at FROM commands.origin`).
+		Scan(&known.Stream, &known.Revision, &known.ID, &known.RecordedAt)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return known, false, nil
+	}
+	if err != nil {
+		return known, false, fmt.Errorf("origin of the database: %w", err)
+	}
+	return known, true, nil
+}
+
+func (o Origin) tie(ctx context.Context, e *eventstore.Recorded) error {
+	const insert = `INSERT INTO commands.origin (stream, revision, event_id, recorded_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`
+	if _, err := o.Pool.Exec(ctx, insert, e.Stream, e.Revision, e.ID, e.RecordedAt); err != nil {
+		return fmt.Errorf("origin of the database: %w", err)
 	}
 	return nil
 }

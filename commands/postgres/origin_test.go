@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -35,10 +36,8 @@ func TestADatabaseStaysWithItsLog(t *testing.T) {
 			}
 		}
 	}
-	for range 2 {
-		if err := origin.Check(t.Context(), mine); err != nil {
-			t.Fatal(err)
-		}
+	if err := origin.Check(t.Context(), mine); err != nil {
+		t.Fatal(err)
 	}
 	for name, log := range map[string]*memory.Store{"another log": other, "an empty log": empty} {
 		err := origin.Check(t.Context(), log)
@@ -48,5 +47,34 @@ func TestADatabaseStaysWithItsLog(t *testing.T) {
 	}
 	if err := origin.Check(t.Context(), mine); err != nil {
 		t.Errorf("after others were refused: %v", err)
+	}
+}
+
+// A program that began on an empty log must not be fooled at its next start.
+func TestADatabaseIsTiedWhileTheProgramRuns(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t)
+	if err := postgres.Migrate(t.Context(), pool); err != nil {
+		t.Fatal(err)
+	}
+	origin, mine := postgres.Origin{Pool: pool}, memory.New()
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- origin.Run(ctx, mine) }()
+	events := []eventstore.Event{{ID: uuid.New(), Type: "t.v1", Data: []byte(`{}`)}}
+	if _, err := mine.Append(ctx, "stock-a", eventstore.NoStream, events); err != nil {
+		t.Fatal(err)
+	}
+	for tied := 0; tied == 0; { // no longer than the test may take
+		if err := pool.QueryRow(t.Context(), `SELECT count(*) FROM commands.origin`).Scan(&tied); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stop()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("it ended with %v", err)
+	}
+	if _, refused := errors.AsType[*postgres.AnotherLogError](origin.Check(t.Context(), memory.New())); !refused {
+		t.Error("another log was taken, though the program has run on its own")
 	}
 }
