@@ -45,7 +45,7 @@ type node struct {
 	projections *projections.Runner
 
 	stopOrigin, stopAnswers, stopReactor, stopClockwork, stopProjections func() // set by start
-	failed                                                   chan error
+	failed                                                               chan error
 }
 
 // Sizes of the pools. With the four connections the log keeps for itself they
