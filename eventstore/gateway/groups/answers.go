@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 )
@@ -54,12 +55,17 @@ const (
 	Stop // the consumer is dropped
 )
 
+// maxReason is how much of a consumer's reason is kept, in bytes: it is held,
+// and saved, with each event.
+const maxReason = 1 << 10
+
 // nack takes that a consumer could not handle events.
 func (g *group) nack(c *consumer, ids []uuid.UUID, action Action, reason string, now time.Time) {
 	if action == Stop {
 		g.drop(c, now)
 		return
 	}
+	reason = "Client explicitly NAK'ed message.\n" + shortened(reason)
 	for _, id := range ids {
 		m := c.inFlight[id]
 		if m == nil {
@@ -69,7 +75,7 @@ func (g *group) nack(c *consumer, ids []uuid.UUID, action Action, reason string,
 		g.release(m)
 		switch action {
 		case Park:
-			g.park(m, "Client explicitly NAK'ed message.\n"+reason)
+			g.park(m, reason)
 		case Skip:
 			g.finish(m)
 		default:
@@ -77,6 +83,18 @@ func (g *group) nack(c *consumer, ids []uuid.UUID, action Action, reason string,
 		}
 	}
 	g.dispatch(now)
+}
+
+// shortened cuts a consumer's reason to what is kept of it, between two runes.
+func shortened(reason string) string {
+	if len(reason) <= maxReason {
+		return reason
+	}
+	end := maxReason
+	for end > 0 && !utf8.RuneStart(reason[end]) {
+		end--
+	}
+	return reason[:end]
 }
 
 func (g *group) retryOrPark(m *message) {

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/google/uuid"
 	"pgregory.net/rapid"
@@ -486,5 +488,35 @@ func TestPinsStay(t *testing.T) {
 	}
 	if moved < keys/4 || moved > keys/2 {
 		t.Fatalf("%d of %d keys move to the third consumer", moved, keys)
+	}
+}
+
+// A reason is cut between two runes; the events of one answer share it.
+func TestALongReasonIsCut(t *testing.T) {
+	t.Parallel()
+	const prefix = "Client explicitly NAK'ed message.\n"
+	tests := map[string]struct{ reason, want string }{
+		"short":         {"no", "no"},
+		"just so long":  {strings.Repeat("x", maxReason), strings.Repeat("x", maxReason)},
+		"too long":      {strings.Repeat("x", 8<<20), strings.Repeat("x", maxReason)},
+		"between runes": {"x" + strings.Repeat("é", maxReason), "x" + strings.Repeat("é", maxReason/2-1)},
+	}
+	for name, test := range tests {
+		g := newGroup(Defaults(), nil, nil, testStart)
+		c := g.connect(2, testStart)
+		var ids []uuid.UUID
+		for n := range 2 {
+			e := testEvent(n, "s")
+			g.read(Item{Event: &e, Place: e.Place}, testStart)
+			ids = append(ids, e.Original.ID)
+		}
+		g.nack(c, ids, Park, test.reason, testStart)
+		parked := g.take(true, testStart).Park
+		if got := parked[0].Reason; got != prefix+test.want {
+			t.Errorf("%s: a reason of %d bytes is kept with %d, want %d", name, len(test.reason), len(got)-len(prefix), len(test.want))
+		}
+		if unsafe.StringData(parked[0].Reason) != unsafe.StringData(parked[1].Reason) {
+			t.Errorf("%s: each event has a copy of the reason", name)
+		}
 	}
 }
