@@ -126,17 +126,32 @@ func (s *Server) roles(ctx context.Context, stream string, op operation) ([]stri
 	if m.acl.like == systemACL || m.acl.like == "" && strings.HasPrefix(stream, systemMark) {
 		name = systemACL
 	}
-	settings, err := s.cached.get(settingsKey, func() (streamMetadata, error) { return s.readMetadata(ctx, settingsStream) })
+	defaults, err := s.cached.ofSettings(func() (defaultACLs, error) { return s.readDefaults(ctx) })
 	if err != nil {
 		return nil, err
 	}
-	if roles, ok := parseACL(settings.members[name]).roles[op]; ok {
+	if roles, ok := defaults[name].roles[op]; ok {
 		return roles, nil
 	}
 	if name == systemACL {
 		return []string{administrators}, nil
 	}
 	return []string{everybody}, nil
+}
+
+// defaultACLs are the lists of $settings by name.
+type defaultACLs map[string]acl
+
+func (s *Server) readDefaults(ctx context.Context) (defaultACLs, error) {
+	settings, err := s.readMetadata(ctx, settingsStream)
+	if err != nil {
+		return nil, err
+	}
+	lists := make(defaultACLs)
+	for _, name := range []string{userACL, systemACL} {
+		lists[name] = parseACL(settings.members[name])
+	}
+	return lists, nil
 }
 
 // mayWrite is nil if the caller may append events of these types to the stream.

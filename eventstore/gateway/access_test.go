@@ -258,6 +258,50 @@ func TestAccess(t *testing.T) {
 	}
 }
 
+// The lists of $settings are for who may write $settings only, whatever the name
+// of the stream that somebody writes or reads.
+func TestNobodyElseWritesTheDefaults(t *testing.T) {
+	t.Parallel()
+	c := openClub(t, gateway.Options{})
+	root, bob := c.as(t, as("root")), c.as(t, as("bob"))
+	root.mustAppend("$secret", noStream, event())
+	settings := typed("settings")
+	settings.Data = []byte(`{"$userStreamAcl":{"$r":"auditors","$w":"auditors"}}`)
+	root.mustAppend("$settings", noStream, settings)
+	opened := typed("$metadata")
+	opened.Data = []byte(`{"$systemStreamAcl":{"$r":"$all","$w":"$all","$mr":"$all","$mw":"$all"}}`)
+	c.write("$$", opened) // as if it had come from elsewhere
+	for _, stream := range []string{"$$", "$$$$", "$$$$a", "$$$settings"} {
+		want := codes.PermissionDenied
+		if stream == "$$" {
+			want = codes.InvalidArgument
+		}
+		if _, _, err := bob.appendTo(stream, anyRevision, opened); status.Code(err) != want {
+			t.Errorf("append to %s: %v, want %s", stream, err, want)
+		}
+		if err := bob.read(ofStream(stream)).err; status.Code(err) != want {
+			t.Errorf("read of %s: %v, want %s", stream, err, want)
+		}
+		if _, _, err := bob.tombstone(stream, anyRevision); status.Code(err) != want {
+			t.Errorf("end of %s: %v, want %s", stream, err, want)
+		}
+	}
+	link := proposal(typed("$>"))
+	link.Metadata["content-type"], link.Data = "application/octet-stream", []byte("0@$$")
+	if _, _, err := root.propose("links", noStream, link); err != nil {
+		t.Fatal(err)
+	}
+	root.read(resolving(ofStream("links"))).wants(t, "broken link")
+	if plain, secret, all := c.rights(t, "bob", "plain"), c.rights(t, "bob", "$secret"), c.rights(t, "bob", "$all"); plain != "--drw" || secret != "-----" || all != "-" {
+		t.Errorf("bob may %s, %s, and %s of $all", plain, secret, all)
+	}
+	// The metadata of metadata says nothing of anything.
+	root.setMetadata("$$a", string(opened.Data))
+	root.read(ofStream("$$$$a")).wants(t, "$$$$a/0")
+	root.setMetadata("a", `{"$maxCount":1}`)
+	root.read(ofStream("$$a")).wants(t, "$$a/0")
+}
+
 // Following needs the right to read, a tombstone by append that to delete, and a
 // link leads only where its reader may go.
 func TestAccessByOtherWays(t *testing.T) {

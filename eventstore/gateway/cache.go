@@ -12,9 +12,6 @@ const (
 	cacheSize     = 1 << 15 // streams in each of two halves
 	cacheDocument = 4 << 10 // bytes of a document that is kept
 	watchBackoff  = time.Second
-
-	// settingsKey is where the content of $settings is kept: the name of no stream.
-	settingsKey = ""
 )
 
 // cache holds the metadata of streams that were asked for lately. It is trusted
@@ -25,36 +22,60 @@ type cache struct {
 	changes uint64 // counts what was dropped, so that no load that began before is kept
 	// The younger half is filled; when it is full, the older is forgotten.
 	young, old map[string]streamMetadata
+	settings   defaultACLs // nil: not known
 }
 
-// get gives a stream's metadata, which load reads from the log.
-func (c *cache) get(stream string, load func() (streamMetadata, error)) (streamMetadata, error) {
+// cached gives what is found in the cache, or else loads it from the log and keeps
+// it. The lock is held by find and keep, and not by load.
+func cached[T any](c *cache, find func() (T, bool), keep func(T), load func() (T, error)) (T, error) {
 	c.mu.Lock()
-	m, known := c.young[stream]
-	if !known {
+	value, known := find()
+	changes := c.changes
+	c.mu.Unlock()
+	if known {
+		return value, nil
+	}
+	value, err := load()
+	if err != nil {
+		return value, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.live && c.changes == changes {
+		keep(value)
+	}
+	return value, nil
+}
+
+// ofStream gives a stream's metadata.
+func (c *cache) ofStream(stream string, load func() (streamMetadata, error)) (streamMetadata, error) {
+	return cached(c,
+		func() (streamMetadata, bool) { return c.find(stream) },
+		func(m streamMetadata) { c.keep(stream, m) }, load)
+}
+
+// ofSettings gives the lists of $settings.
+func (c *cache) ofSettings(load func() (defaultACLs, error)) (defaultACLs, error) {
+	return cached(c,
+		func() (defaultACLs, bool) { return c.settings, c.settings != nil },
+		func(lists defaultACLs) { c.settings = lists }, load)
+}
+
+// find remembers what is asked for; the lock is held.
+func (c *cache) find(stream string) (m streamMetadata, known bool) {
+	if m, known = c.young[stream]; !known {
 		if m, known = c.old[stream]; known {
 			c.keep(stream, m)
 		}
 	}
-	changes := c.changes
-	c.mu.Unlock()
-	if known {
-		return m, nil
-	}
-	m, err := load()
-	if err != nil {
-		return streamMetadata{}, err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.live && c.changes == changes && m.size <= cacheDocument {
-		c.keep(stream, m)
-	}
-	return m, nil
+	return m, known
 }
 
-// keep remembers; the lock is held.
+// keep remembers what is small; the lock is held.
 func (c *cache) keep(stream string, m streamMetadata) {
+	if m.size > cacheDocument {
+		return
+	}
 	if len(c.young) >= cacheSize {
 		c.old, c.young = c.young, nil
 	}
@@ -73,13 +94,20 @@ func (c *cache) drop(stream string) {
 	delete(c.old, stream)
 }
 
+func (c *cache) dropSettings() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.changes++
+	c.settings = nil
+}
+
 // trust tells whether changes are being heard of; if not, all is forgotten.
 func (c *cache) trust(live bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.live = live; !live {
 		c.changes++
-		c.young, c.old = nil, nil
+		c.young, c.old, c.settings = nil, nil, nil
 	}
 }
 
@@ -89,7 +117,7 @@ func (c *cache) changed(stream string) {
 		c.drop(of)
 	}
 	if stream == settingsStream {
-		c.drop(settingsKey)
+		c.dropSettings()
 	}
 }
 

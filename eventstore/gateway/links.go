@@ -73,5 +73,5 @@ func isGone(err error) bool {
 func parseLink(data []byte) (stream string, at int64, ok bool) {
 	number, stream, found := strings.Cut(string(data), "@")
 	at, err := strconv.ParseInt(number, 10, 64)
-	return stream, at, found && err == nil && at >= 0 && at < math.MaxInt64 && stream != ""
+	return stream, at, found && err == nil && at >= 0 && at < math.MaxInt64 && checkName(stream) == nil
 }

@@ -95,7 +95,7 @@ func (s *Server) metadata(ctx context.Context, stream string) (streamMetadata, e
 	if _, ok := isMetastream(stream); ok {
 		return ofMetastream, nil
 	}
-	return s.cached.get(stream, func() (streamMetadata, error) { return s.readMetadata(ctx, metastreamPrefix+stream) })
+	return s.cached.ofStream(stream, func() (streamMetadata, error) { return s.readMetadata(ctx, metastreamPrefix+stream) })
 }
 
 // readMetadata reads the newest document of a stream of documents.

@@ -96,10 +96,19 @@ func streamID(stream string) *shared.StreamIdentifier {
 
 // parseStream reads a stream's name.
 func parseStream(id *shared.StreamIdentifier) (string, error) {
-	if len(id.GetStreamName()) == 0 {
-		return "", invalid("the stream has no name")
+	stream := string(id.GetStreamName())
+	return stream, checkName(stream)
+}
+
+// checkName is nil if a stream may have this name.
+func checkName(stream string) error {
+	switch stream {
+	case "":
+		return invalid("the stream has no name")
+	case metastreamPrefix:
+		return invalid("stream %s would hold the metadata of a stream without a name", stream)
 	}
-	return string(id.GetStreamName()), nil
+	return nil
 }
 
 // recordedEvent is an event as Streams gives it; nil is none.
