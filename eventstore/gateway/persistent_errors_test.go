@@ -15,6 +15,7 @@ import (
 
 	"daybook/eventstore"
 	"daybook/eventstore/gateway"
+	"daybook/eventstore/gateway/groups"
 )
 
 // Each failure has its status and its trailers, each of these once.
@@ -217,5 +218,33 @@ func TestWhoMayDoWhatWithGroups(t *testing.T) {
 	}
 	if info := bob.info(t, "s"); info.GroupName != group {
 		t.Errorf("info for bob: %v", info)
+	}
+}
+
+// A consumer that answers for more events than it can have is cut off.
+func TestAnAnswerForTooManyEvents(t *testing.T) {
+	t.Parallel()
+	g := serveGroups(t)
+	g.create(t, "s", fromStart(nil))
+	ids := make([]*shared.UUID, groups.MaxSlots+1)
+	for i := range ids {
+		ids[i] = &shared.UUID{Value: &shared.UUID_Structured_{Structured: &shared.UUID_Structured{LeastSignificantBits: int64(i)}}}
+	}
+	answers := map[string]*persistent.ReadReq{
+		"ack":  {Content: &persistent.ReadReq_Ack_{Ack: &persistent.ReadReq_Ack{Ids: ids}}},
+		"nack": {Content: &persistent.ReadReq_Nack_{Nack: &persistent.ReadReq_Nack{Ids: ids}}},
+	}
+	for what, answer := range answers {
+		call, err := g.stubs.Read(g.ctx)
+		mustDo(t, "read", err)
+		mustDo(t, "options", call.Send(&persistent.ReadReq{Content: &persistent.ReadReq_Options_{Options: &persistent.ReadReq_Options{
+			StreamOption: &persistent.ReadReq_Options_StreamIdentifier{StreamIdentifier: named("s")}, GroupName: group, BufferSize: 1,
+		}}}))
+		_, err = call.Recv()
+		mustDo(t, "confirmation", err)
+		mustDo(t, what, call.Send(answer))
+		if _, err := call.Recv(); status.Code(err) != codes.InvalidArgument {
+			t.Errorf("%s: %v, want INVALID_ARGUMENT", what, err)
+		}
 	}
 }

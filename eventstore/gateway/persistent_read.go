@@ -162,7 +162,11 @@ func answers(stream persistentStream, consumer *groups.Consumer) error {
 	}
 }
 
+// parseIDs reads the events of one answer: not more than a consumer can have.
 func parseIDs(from interface{ GetIds() []*shared.UUID }) ([]uuid.UUID, error) {
+	if n := len(from.GetIds()); n > groups.MaxSlots {
+		return nil, invalid("%d events in one answer, at most %d can be", n, groups.MaxSlots)
+	}
 	ids := make([]uuid.UUID, len(from.GetIds()))
 	for i, id := range from.GetIds() {
 		var err error

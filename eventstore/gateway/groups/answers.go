@@ -11,6 +11,7 @@ import (
 
 // ack takes that a consumer is done with events.
 func (g *group) ack(c *consumer, ids []uuid.UUID, now time.Time) {
+	waited := false
 	for _, id := range ids {
 		m := c.inFlight[id]
 		if m != nil {
@@ -18,8 +19,14 @@ func (g *group) ack(c *consumer, ids []uuid.UUID, now time.Time) {
 		} else if m = g.late(id); m == nil {
 			continue
 		}
+		waited = waited || m.again
+		m.again = false
 		g.release(m)
 		g.finish(m)
+	}
+	if waited { // once for all of them: the queues may be long
+		done := func(m *message) bool { return !m.again }
+		g.retry, g.replayed = slices.DeleteFunc(g.retry, done), slices.DeleteFunc(g.replayed, done)
 	}
 	g.dispatch(now)
 }
@@ -27,17 +34,9 @@ func (g *group) ack(c *consumer, ids []uuid.UUID, now time.Time) {
 // late finds a message that a consumer may be done with after it was taken from
 // it: with another consumer, or waiting for one.
 func (g *group) late(id uuid.UUID) *message {
-	for _, c := range g.consumers {
-		if m := c.inFlight[id]; m != nil {
+	for _, m := range g.byID[id] {
+		if m.holder != nil || m.again {
 			return m
-		}
-	}
-	for _, queue := range []*[]*message{&g.retry, &g.replayed} {
-		for at, m := range *queue {
-			if m.Original.ID == id {
-				*queue = slices.Delete(*queue, at, at+1)
-				return m
-			}
 		}
 	}
 	return nil

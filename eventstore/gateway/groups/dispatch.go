@@ -94,7 +94,7 @@ func mix(x uint64) uint64 {
 }
 
 func (g *group) send(c *consumer, m *message, now time.Time) {
-	m.holder, m.sentAt = c, now
+	m.holder, m.sentAt, m.again = c, now, false
 	c.inFlight[m.Original.ID] = m
 	c.stats.total++
 	g.stats.total++

@@ -35,10 +35,11 @@ type group struct {
 	replayed []*message // were parked before; by number
 	buffer   []*message // new; by place
 
-	sent     list.List          // messages with a consumer; by deadline
-	tracked  list.List          // messages read from the source and not handled; by place
-	held     map[Place]*message // all messages
-	heldSize int                // bytes
+	sent     list.List                // messages with a consumer; by deadline
+	tracked  list.List                // messages read from the source and not handled; by place
+	held     map[Place]*message       // all messages
+	byID     map[uuid.UUID][]*message // the same, by the id of what is acknowledged; a foreign log may have one twice
+	heldSize int                      // bytes
 
 	readTo   Place              // up to where the source was read
 	readSeq  int64              // number of the last event read, counted from this life's first
@@ -69,6 +70,7 @@ type message struct {
 	number  int64 // among the parked, -1 if it is not there
 
 	holder   *consumer     // who works on it
+	again    bool          // it waits in retry or replayed
 	sent     *list.Element // in group.sent
 	sentAt   time.Time
 	deadline time.Time // zero: never
@@ -123,6 +125,7 @@ func newGroup(settings Settings, checkpoint *Place, parked []Place, now time.Tim
 	g := &group{
 		settings:     settings,
 		held:         make(map[Place]*message),
+		byID:         make(map[uuid.UUID][]*message),
 		ahead:        make(map[Place]struct{}, len(parked)),
 		readTo:       before(settings.StartFrom),
 		checkpointAt: now,
@@ -261,6 +264,7 @@ func (g *group) hold(e Event) *message {
 		m.size += e.Resolved.Size()
 	}
 	g.held[e.Place] = m
+	g.byID[e.Original.ID] = append(g.byID[e.Original.ID], m)
 	g.heldSize += m.size
 	return m
 }
@@ -271,6 +275,7 @@ func (g *group) enqueue(m *message) {
 	if m.tracked != nil {
 		queue, compare = &g.retry, comparePlaces
 	}
+	m.again = true
 	at, _ := slices.BinarySearchFunc(*queue, m, compare)
 	*queue = slices.Insert(*queue, at, m)
 }
@@ -321,6 +326,12 @@ func (g *group) release(m *message) {
 // finish lets go of a message that is handled.
 func (g *group) finish(m *message) {
 	delete(g.held, m.Place)
+	id := m.Original.ID
+	if same := slices.DeleteFunc(g.byID[id], func(other *message) bool { return other == m }); len(same) > 0 {
+		g.byID[id] = same
+	} else {
+		delete(g.byID, id)
+	}
 	g.heldSize -= m.size
 	if m.tracked != nil {
 		g.tracked.Remove(m.tracked)

@@ -328,6 +328,15 @@ func (m *model) Check(*rapid.T) {
 	}
 	for _, held := range g.held {
 		size += held.size
+		if !slices.Contains(g.byID[held.Original.ID], held) {
+			m.Fatalf("event %s is held and not found by its id", held.Place)
+		}
+		if queued := slices.Contains(g.retry, held) || slices.Contains(g.replayed, held); queued != held.again {
+			m.Fatalf("event %s waits to come again: %t, it is marked: %t", held.Place, queued, held.again)
+		}
+	}
+	if len(g.byID) != len(g.held) { // each event of the model has an id of its own
+		m.Fatalf("%d events are held, %d are found by id", len(g.held), len(g.byID))
 	}
 	if size != g.heldSize {
 		m.Fatalf("events of %d bytes are held, counted are %d", size, g.heldSize)
@@ -518,5 +527,47 @@ func TestALongReasonIsCut(t *testing.T) {
 		if unsafe.StringData(parked[0].Reason) != unsafe.StringData(parked[1].Reason) {
 			t.Errorf("%s: each event has a copy of the reason", name)
 		}
+	}
+}
+
+// Consumers may be done with what was taken from them, however much that is; what
+// nobody has answered stays, in order, and ids that nobody knows change nothing.
+func TestLateAcknowledgements(t *testing.T) {
+	t.Parallel()
+	settings := Defaults()
+	settings.MaxRetryCount = 1
+	g := newGroup(settings, nil, nil, testStart)
+	c := g.connect(6, testStart)
+	var ids []uuid.UUID
+	for n := range 8 {
+		e := testEvent(n, "s")
+		if n == 5 { // as a foreign log may have it
+			e.Original.ID = ids[1]
+		}
+		g.read(Item{Event: &e, Place: e.Place}, testStart)
+		ids = append(ids, e.Original.ID)
+	}
+	other := g.connect(1, testStart)
+	g.disconnect(c, testStart)
+	g.effects()
+	// 5 went to the other, as the first had one with this id, and 7 to nobody.
+	// The rest waits to come again.
+	for range 1000 {
+		ids = append(ids, uuid.New())
+	}
+	g.ack(other, append(ids[7:], ids[0], ids[1], ids[3], ids[3]), testStart)
+	var rest []int64
+	for _, m := range slices.Concat(g.retry, g.buffer) {
+		rest = append(rest, RevisionOf(m.Place))
+	}
+	if want := []int64{2, 4, 6, 7}; !slices.Equal(rest, want) {
+		t.Fatalf("%d wait, want %d", rest, want)
+	}
+	if len(g.held) != 5 || len(other.inFlight) != 1 {
+		t.Fatalf("%d events are held, %d in flight", len(g.held), len(other.inFlight))
+	}
+	g.ack(other, ids[1:2], testStart) // 1, which has come next
+	if len(g.held) != 4 || len(g.byID[ids[1]]) != 0 {
+		t.Fatalf("%d events are held, %d with the id that was there twice", len(g.held), len(g.byID[ids[1]]))
 	}
 }

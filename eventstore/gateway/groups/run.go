@@ -16,8 +16,10 @@ const (
 	saveMax     = 5 * time.Second        // for one save
 	replayBatch = 100                    // parked events read at a time
 	maxAhead    = 10_000                 // parked events, after the checkpoint, that are remembered
-	maxSlots    = 1 << 16                // of a consumer, whatever it asks for
 )
+
+// MaxSlots is how many events a consumer works on at most, whatever it asks for.
+const MaxSlots = 1 << 16
 
 // running is a group at work: one goroutine reads the source, one reads what is
 // to be replayed, one saves and watches the time. All share the rules under mu.
@@ -372,7 +374,7 @@ func (r *running) connect(who Connection, slots int) (box *Consumer, err error) 
 		case g.full():
 			err = &FullError{Key: r.definition.Key}
 		default:
-			c := g.connect(min(slots, maxSlots), now)
+			c := g.connect(min(slots, MaxSlots), now)
 			box = &Consumer{of: r, is: c, who: who, filled: make(chan struct{}, 1)}
 			r.boxes[c] = box
 		}
