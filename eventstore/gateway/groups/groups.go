@@ -231,8 +231,8 @@ type Group struct {
 type Store interface {
 	// Groups are all groups, sorted by source and name.
 	Groups(ctx context.Context) ([]Group, error)
-	// Put makes a group or, if it is there, changes its settings and keeps the
-	// rest; a checkpoint that is not nil is set.
+	// Put makes a group or, if it is there, changes its filter and settings and
+	// keeps the rest; a checkpoint that is not nil is set.
 	Put(ctx context.Context, epoch int64, group Group) error
 	// Delete removes a group and all that is kept of it.
 	Delete(ctx context.Context, epoch int64, key Key) error

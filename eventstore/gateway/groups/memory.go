@@ -55,7 +55,7 @@ func (m *Memory) Put(_ context.Context, _ int64, group Group) error {
 		m.groups[group.Key] = &remembered{Group: group}
 		return nil
 	}
-	known.Settings = group.Settings
+	known.Definition = group.Definition
 	if group.Checkpoint != nil {
 		known.Checkpoint = group.Checkpoint
 	}

@@ -115,6 +115,29 @@ func (f *fragile) Save(ctx context.Context, epoch int64, key Key, changes Change
 	return f.Memory.Save(ctx, epoch, key, changes)
 }
 
+// Put makes the group, and when the store is out of order its answer is lost.
+func (f *fragile) Put(ctx context.Context, epoch int64, group Group) error {
+	f.mu.Lock()
+	fail := f.fail
+	f.mu.Unlock()
+	return errors.Join(f.Memory.Put(ctx, epoch, group), fail)
+}
+
+// Delete fails for what is not there, as a database tells it; when the store is
+// out of order its answer is lost.
+func (f *fragile) Delete(ctx context.Context, epoch int64, key Key) error {
+	f.mu.Lock()
+	fail := f.fail
+	f.mu.Unlock()
+	f.Memory.mu.Lock()
+	missing := f.groups[key] == nil
+	f.Memory.mu.Unlock()
+	if missing {
+		return &NotFoundError{Key: key}
+	}
+	return errors.Join(f.Memory.Delete(ctx, epoch, key), fail)
+}
+
 // turn is a node whose leadership the test decides.
 type turn struct {
 	mu      sync.Mutex
@@ -586,5 +609,49 @@ func TestGroupsThatCannotBe(t *testing.T) {
 		if err := b.Create(b.Context(), d); !isA[*ExistsError](err) {
 			b.Errorf("a group twice: %v", err)
 		}
+	})
+}
+
+// A group whose maker was not told is there when it is made again, as it was made.
+func TestAGroupMadeAgainAfterALostAnswerIsAsItWas(t *testing.T) {
+	t.Parallel()
+	inBubble(t, nil, func(b *bench) {
+		d := Definition{Key: Key{Source: All, Name: "x"}, Filter: Filter{Prefixes: []string{"first"}}, Settings: Defaults()}
+		lost := errors.New("the answer is lost")
+		b.store.set(lost)
+		if err := b.Create(b.Context(), d); !errors.Is(err, lost) {
+			b.Fatalf("create: %v, want %v", err, lost)
+		}
+		b.store.set(nil)
+		again := d
+		again.Filter.Prefixes = []string{"second"}
+		if err := b.Create(b.Context(), again); !isA[*ExistsError](err) {
+			b.Fatalf("create again: %v, want *ExistsError", err)
+		}
+		for _, when := range []string{"now", "after a restart"} {
+			info, err := b.Info(b.Context(), d.Key)
+			b.must(err)
+			if got := info.Filter.Prefixes; !slices.Equal(got, d.Filter.Prefixes) {
+				b.Errorf("%s the group selects %q, want %q", when, got, d.Filter.Prefixes)
+			}
+			b.must(b.Restart(b.Context()))
+		}
+	})
+}
+
+func TestAGroupDeletedAgainAfterALostAnswerIsServedNoMore(t *testing.T) {
+	t.Parallel()
+	inBubble(t, nil, func(b *bench) {
+		c := b.connect(1)
+		lost := errors.New("the answer is lost")
+		b.store.set(lost)
+		if err := b.Delete(b.Context(), b.key); !errors.Is(err, lost) {
+			b.Fatalf("delete: %v, want %v", err, lost)
+		}
+		b.store.set(nil)
+		if err := b.Delete(b.Context(), b.key); !isA[*NotFoundError](err) {
+			b.Fatalf("delete again: %v, want *NotFoundError", err)
+		}
+		b.wantOver(c, &DroppedError{Key: b.key})
 	})
 }

@@ -245,6 +245,9 @@ func (s *Service) Create(ctx context.Context, d Definition) error {
 		if reason := d.check(); reason != "" {
 			return &InvalidError{Key: d.Key, Reason: reason}
 		}
+		if err := s.adopt(ctx, epoch, d.Key); err != nil {
+			return err
+		}
 		g := Group{Definition: d}
 		if err := s.begin(ctx, &g); err != nil {
 			return err
@@ -254,6 +257,23 @@ func (s *Service) Create(ctx context.Context, d Definition) error {
 		}
 		return s.place(ctx, epoch, g)
 	})
+}
+
+// adopt serves a group that is stored and not served: it was made by a Create
+// that failed and was done all the same. It is *ExistsError then.
+func (s *Service) adopt(ctx context.Context, epoch int64, key Key) error {
+	stored, err := s.store.Groups(ctx)
+	if err != nil {
+		return err
+	}
+	at := slices.IndexFunc(stored, func(g Group) bool { return g.Key == key })
+	if at < 0 {
+		return nil
+	}
+	if err := s.place(ctx, epoch, stored[at]); err != nil {
+		return err
+	}
+	return &ExistsError{Key: key}
 }
 
 // begin gives a group that starts from the end its checkpoint there.
@@ -310,14 +330,17 @@ func (s *Service) Delete(ctx context.Context, key Key) error {
 		if r == nil {
 			return &NotFoundError{Key: key}
 		}
-		if err := s.store.Delete(ctx, epoch, key); err != nil {
+		err := s.store.Delete(ctx, epoch, key)
+		// What the store does not have is to be served no more either: a Delete
+		// that failed may have been done all the same.
+		if _, gone := errors.AsType[*NotFoundError](err); err != nil && !gone {
 			return err
 		}
 		s.mu.Lock()
 		delete(s.groups, key)
 		s.mu.Unlock()
 		r.close(&DroppedError{Key: key})
-		return nil
+		return err
 	})
 }
 

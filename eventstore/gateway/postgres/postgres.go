@@ -33,7 +33,7 @@ const (
 	putSQL = fenced + `, put AS (
 		INSERT INTO gateway.groups AS g (source, name, filter, settings, checkpoint_commit, checkpoint_prepare)
 		SELECT $2, $3, $4, $5, $6, $7 FROM fence
-		ON CONFLICT (source, name) DO UPDATE SET settings = excluded.settings,
+		ON CONFLICT (source, name) DO UPDATE SET filter = excluded.filter, settings = excluded.settings,
 			checkpoint_commit = coalesce(excluded.checkpoint_commit, g.checkpoint_commit),
 			checkpoint_prepare = coalesce(excluded.checkpoint_prepare, g.checkpoint_prepare)
 		RETURNING group_id)

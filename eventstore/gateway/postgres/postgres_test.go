@@ -96,6 +96,7 @@ func asItWas(t *testing.T, store groups.Store) {
 
 	// An update keeps the checkpoint.
 	first.Settings.MaxRetryCount = 99
+	first.Filter = groups.Filter{Regex: "^a"}
 	must(t, store.Put(t.Context(), 1, groups.Group{Definition: first.Definition}))
 	got, err = store.Groups(t.Context())
 	must(t, err)
