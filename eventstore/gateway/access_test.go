@@ -302,6 +302,41 @@ func TestNobodyElseWritesTheDefaults(t *testing.T) {
 	root.read(ofStream("$$a")).wants(t, "$$a/0")
 }
 
+// What can be written can have metadata, and be deleted. A longer name is refused
+// for what it is, and kept nowhere.
+func TestLongNames(t *testing.T) {
+	t.Parallel()
+	engines(t, func(t *testing.T, store eventstore.Store) {
+		s := serve(t, store, gateway.Options{})
+		name := strings.Repeat("n", 254)
+		s.mustAppend(name, noStream, event())
+		s.setMetadata(name, `{"$maxCount":1}`)
+		s.mustDelete(name)
+		s.read(ofStream(name)).wants(t, "not found "+name)
+
+		for _, long := range []string{name + "n", "$$" + name + "n", name + "nn", "$$" + name + "nn"} {
+			s.read(ofStream(long)).wants(t, "not found "+long)
+			_, trailers, err := s.appendTo(long, anyRevision, event())
+			checkRefused(t, err, trailers, refusal{code: codes.InvalidArgument})
+			if !strings.Contains(status.Convert(err).Message(), "limit of 254") {
+				t.Errorf("it is told %v", err)
+			}
+		}
+		s.write(name+"nn", event()) // by the program itself
+		s.read(ofStream(name+"nn")).wants(t, name+"nn/0")
+		s.mustTombstone(name + "nn")
+
+		longest := "$$" + name + "nnn"
+		a := s.read(ofStream(longest))
+		checkRefused(t, a.err, a.trailers, refusal{code: codes.InvalidArgument})
+		if !strings.Contains(status.Convert(a.err).Message(), "limit of 258") {
+			t.Errorf("it is told %v", a.err)
+		}
+		_, trailers, err := s.tombstone(longest, anyRevision)
+		checkRefused(t, err, trailers, refusal{code: codes.InvalidArgument})
+	})
+}
+
 // Following needs the right to read, a tombstone by append that to delete, and a
 // link leads only where its reader may go.
 func TestAccessByOtherWays(t *testing.T) {
