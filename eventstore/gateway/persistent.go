@@ -76,13 +76,14 @@ func groupFailure(err error) error {
 	return err
 }
 
-// manages is nil if the caller may make and change groups.
+// manages is nil if the caller may make and change groups, and look at them:
+// that shows who consumes what, and from where.
 func (s *Server) manages(ctx context.Context) error {
 	user, known := userOf(ctx)
 	if s.options.Users == nil || known && (slices.Contains(user.Groups, administrators) || slices.Contains(user.Groups, operators)) {
 		return nil
 	}
-	return denied("groups of consumers are managed by %s and %s", administrators, operators)
+	return denied("groups of consumers are managed and looked at by %s and %s", administrators, operators)
 }
 
 // sourced is a message that names a stream or $all.

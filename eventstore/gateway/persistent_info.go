@@ -15,6 +15,9 @@ import (
 
 // GetInfo tells how a group does.
 func (p persistentServer) GetInfo(ctx context.Context, req *persistent.GetInfoReq) (*persistent.GetInfoResp, error) {
+	if err := p.server.manages(ctx); err != nil {
+		return nil, err
+	}
 	from, err := source(req.GetOptions())
 	if err != nil {
 		return nil, err
@@ -28,6 +31,9 @@ func (p persistentServer) GetInfo(ctx context.Context, req *persistent.GetInfoRe
 
 // List tells how the groups of a stream, of $all or all groups do.
 func (p persistentServer) List(ctx context.Context, req *persistent.ListReq) (*persistent.ListResp, error) {
+	if err := p.server.manages(ctx); err != nil {
+		return nil, err
+	}
 	var from string
 	if of := req.GetOptions().GetListForStream(); of != nil {
 		var err error
