@@ -29,7 +29,8 @@ const (
 )
 
 // BatchAppend implements Streams: many appends over one call, each answered when
-// it is done, in whatever order.
+// it is done. Those to one stream are appended, and answered, in the order in
+// which they became complete; those to different streams in whatever order.
 func (s *Server) BatchAppend(stream streams.Streams_BatchAppendServer) error {
 	ctx, cancel := s.untilClosing(stream.Context())
 	defer cancel()
@@ -39,6 +40,7 @@ func (s *Server) BatchAppend(stream streams.Streams_BatchAppendServer) error {
 		unfinished: make(map[uuid.UUID]*batchAppend),
 		expired:    make(chan uuid.UUID),
 		inFlight:   semaphore.NewWeighted(batchInFlight),
+		last:       make(map[string]chan struct{}),
 	}
 	err := b.run(ctx)
 	for id, a := range b.unfinished {
@@ -59,6 +61,9 @@ type batch struct {
 	inFlight *semaphore.Weighted
 	appends  sync.WaitGroup
 	sending  sync.Mutex
+
+	queueing sync.Mutex
+	last     map[string]chan struct{} // of each stream's last append in flight, closed when that is over
 }
 
 // batchAppend is an append as its frames come in. One that was answered already
@@ -196,21 +201,55 @@ func (b *batch) refuse(a *batchAppend, err error) {
 	b.answer(a, eventstore.Result{}, err)
 }
 
-// start hands an append to the log, as soon as there is room for it.
+// start hands an append to the log, as soon as there is room for it and those
+// before it to the same stream are over. Room is given in the order of the
+// appends: who waits for another never holds what that one still needs.
 func (b *batch) start(ctx context.Context, a *batchAppend) error {
 	cost := int64(max(a.size, batchAppendCost))
 	if err := b.inFlight.Acquire(ctx, cost); err != nil {
 		return err
 	}
+	before, over := b.enqueue(a.stream)
 	b.appends.Go(func() {
 		defer b.inFlight.Release(cost)
+		defer over()
 		// Not the context that ends with closing: what was begun is finished.
 		ctx, cancel := context.WithDeadline(b.stream.Context(), a.deadline)
 		defer cancel()
+		select {
+		case <-before:
+		case <-ctx.Done():
+		}
+		if err := ctx.Err(); err != nil {
+			b.answer(a, eventstore.Result{}, err)
+			<-before // whoever comes next waits for those before this one too
+			return
+		}
 		result, err := b.append(ctx, a)
 		b.answer(a, result, err)
 	})
 	return nil
+}
+
+// enqueue gives an append its place among those to the same stream: before is
+// closed when its turn has come, and over ends its turn.
+func (b *batch) enqueue(stream string) (before <-chan struct{}, over func()) {
+	b.queueing.Lock()
+	defer b.queueing.Unlock()
+	last, done := b.last[stream], make(chan struct{})
+	if last == nil {
+		last = make(chan struct{})
+		close(last)
+	}
+	b.last[stream] = done
+	return last, func() {
+		b.queueing.Lock()
+		defer b.queueing.Unlock()
+		if b.last[stream] == done {
+			delete(b.last, stream)
+		}
+		close(done)
+	}
 }
 
 func (b *batch) append(ctx context.Context, a *batchAppend) (result eventstore.Result, err error) {

@@ -328,7 +328,7 @@ func TestBatchAppendOfADeadClient(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := &batched{t, call}
-	b.send(b.frame("a", noStream, true, event()), b.frame("b", noStream, false, event()))
+	b.send(b.frame("a", noStream, true, event()), b.frame("a", exact(0), true, event()), b.frame("b", noStream, false, event()))
 	<-log.begun
 	cancel()
 	// Closing waits for handlers: it is over only if the append has ended.
@@ -337,4 +337,95 @@ func TestBatchAppendOfADeadClient(t *testing.T) {
 	if err := s.server.Close(closing); err != nil {
 		t.Error(err)
 	}
+	if n := len(log.begun); n > 0 {
+		t.Errorf("%d more appends were begun", n)
+	}
+}
+
+// Appends to one stream land in the order in which they were sent, so that those
+// sent ahead may expect what the ones before them leave.
+func TestBatchAppendKeepsTheOrderOfAStream(t *testing.T) {
+	t.Parallel()
+	engines(t, func(t *testing.T, store eventstore.Store) {
+		s := serve(t, store, gateway.Options{})
+		b := s.batch(t)
+		const appends = 200
+		events, expected := several(2*appends, "t.v1"), noStream
+		for i := range appends {
+			b.send(b.frame("any", anyRevision, true, events[2*i]), b.frame("chained", expected, true, events[2*i+1]))
+			expected = exact(uint64(i))
+		}
+		answered := map[string]uint64{}
+		for range 2 * appends {
+			got := b.next()
+			stream := string(got.GetStreamIdentifier().GetStreamName())
+			if got.GetSuccess() == nil || got.GetSuccess().GetCurrentRevision() != answered[stream] {
+				t.Fatalf("answer %d of stream %s: %v", answered[stream], stream, got)
+			}
+			answered[stream]++
+		}
+		for i, stream := range []string{"any", "chained"} {
+			for e, err := range store.ReadStream(s.ctx, stream, 0, 0) {
+				if err != nil || e.ID != events[2*e.Revision+int64(i)].ID {
+					t.Fatalf("stream %s: event %d is another, %v", stream, e.Revision, err)
+				}
+			}
+		}
+		if err := b.close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// holding is a log in which appends to one stream wait.
+type holding struct {
+	eventstore.Store
+	stream string
+	held   blocking
+}
+
+func (h *holding) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+	if stream == h.stream {
+		return h.held.Append(ctx, stream, expected, events)
+	}
+	return h.Store.Append(ctx, stream, expected, events)
+}
+
+// An append that waits for those before it holds up no other stream, is answered
+// at its deadline without having been appended, and lets nobody pass.
+func TestABatchedAppendThatWaitsForItsTurn(t *testing.T) {
+	t.Parallel()
+	store := memory.New()
+	log := &holding{Store: store, stream: "slow", held: blocking{Store: store, begun: make(chan struct{}, 8), release: make(chan struct{})}}
+	s := serve(t, log, gateway.Options{})
+	b := s.batch(t)
+	first, hasty, third := b.frame("slow", noStream, true, event()), b.frame("slow", anyRevision, true, event()), b.frame("slow", exact(0), true, event())
+	hasty.Options.DeadlineOption = &streams.BatchAppendReq_Options_Deadline{Deadline: durationpb.New(50 * time.Millisecond)}
+	for _, frame := range []*streams.BatchAppendReq{first, third} {
+		frame.Options.DeadlineOption = &streams.BatchAppendReq_Options_Deadline{Deadline: durationpb.New(patience)}
+	}
+	b.send(first)
+	<-log.held.begun
+	b.send(hasty)
+	if got := b.next(); !proto.Equal(got.GetCorrelationId(), hasty.GetCorrelationId()) || codes.Code(got.GetError().GetCode()) != codes.DeadlineExceeded {
+		t.Errorf("the one in a hurry: %v", got)
+	}
+	other := b.frame("other", noStream, true, event())
+	b.send(third, other)
+	if got := b.next(); !proto.Equal(got.GetCorrelationId(), other.GetCorrelationId()) || got.GetSuccess() == nil {
+		t.Errorf("to another stream: %v", got)
+	}
+	if n := len(log.held.begun); n > 0 {
+		t.Errorf("%d more appends were begun", n)
+	}
+	close(log.held.release)
+	for i, frame := range []*streams.BatchAppendReq{first, third} {
+		if got := b.next(); !proto.Equal(got.GetCorrelationId(), frame.GetCorrelationId()) || got.GetSuccess().GetCurrentRevision() != uint64(i) {
+			t.Errorf("number %d: %v", i, got)
+		}
+	}
+	if err := b.close(); err != nil {
+		t.Error(err)
+	}
+	s.read(ofStream("slow")).wants(t, "slow/0", "slow/1")
 }
