@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strings"
 	"testing"
 	"time"
 
@@ -232,5 +233,46 @@ func TestAReadOutlastsAnOutage(t *testing.T) {
 				t.Errorf("%s: revision %d came %d times", name, revision, times)
 			}
 		}
+	}
+}
+
+// oversized is a log whose events of type "big.v1" are larger than a page: of a server
+// with a larger limit than ours.
+type oversized struct{ eventstore.Store }
+
+func (o oversized) ReadAll(ctx context.Context, after eventstore.Position, filter eventstore.Filter, limit int) iter.Seq2[eventstore.Recorded, error] {
+	return func(yield func(eventstore.Recorded, error) bool) {
+		for e, err := range o.Store.ReadAll(ctx, after, filter, limit) {
+			if e.Type == "big.v1" {
+				e.Data = []byte(`{"x":"` + strings.Repeat("x", 5<<20) + `"}`)
+			}
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+// A page begins with the event that the one before ended with; one that fills a
+// page alone must not be all that is ever read.
+func TestAnEventLargerThanAPageIsPassed(t *testing.T) {
+	log := oversized{memory.New()}
+	for _, eventType := range []string{"test.v1", "big.v1", "big.v1", "test.v1"} {
+		events := newEvents(1)
+		events[0].Type = eventType
+		if _, err := log.Append(t.Context(), "a", eventstore.Any, events); err != nil {
+			t.Fatal(err)
+		}
+	}
+	store := open(t, address(serve(t, log, "127.0.0.1:0")))
+	read := 0
+	for _, err := range store.ReadAll(within(t, 20*time.Second), eventstore.Start, eventstore.Filter{}, 0) {
+		if err != nil {
+			t.Fatalf("after %d events: %v", read, err)
+		}
+		read++
+	}
+	if read != 4 {
+		t.Errorf("%d events, want 4", read)
 	}
 }

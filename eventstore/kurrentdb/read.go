@@ -43,7 +43,7 @@ func readPage(open opening, count int) operation[page] {
 		}
 		defer events.Close()
 		var p page
-		for size := 0; size < pageBytes; {
+		for size := 0; size < pageBytes || len(p.events) < 2; { // a page may begin with what is known already
 			event, err := events.Recv()
 			if errors.Is(err, io.EOF) {
 				p.ended = len(p.events) < count
