@@ -109,7 +109,8 @@ func newRing() *ring {
 	return &ring{events: make([]eventstore.Recorded, ringEvents), changed: make(chan struct{}), look: make(chan struct{}, 1)}
 }
 
-// begin lets the ring start after the head.
+// begin lets the ring start after the head, of which nothing is believed but that
+// its subscription was opened after it.
 func (r *ring) begin(head eventstore.Position) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

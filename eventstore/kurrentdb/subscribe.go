@@ -136,14 +136,15 @@ func (s *subscription) ended(ctx context.Context) error {
 	return nil
 }
 
-// catchUp reads by a subscription of its own until it is in the ring's reach or
-// the server says that it has caught up, whichever comes first.
+// catchUp reads by a subscription of its own until it is in the ring's reach.
+//
+// How far it has come is what its own stream has shown, and nothing else. A head
+// read beside it is no proof: it may be another node's, and the one that serves
+// the stream may say that it has caught up before it has come as far. So when the
+// server has no more, and the last event selected lies before the ring, the way
+// from here to there is read whole.
 func (s *subscription) catchUp(ctx context.Context, r *ring) error {
 	if err := s.awaitRing(ctx, r); err != nil || s.live(r) {
-		return err
-	}
-	head, err := s.store.readHead(ctx)
-	if err != nil {
 		return err
 	}
 	stream, err := s.store.stream(ctx, s.after, s.selection)
@@ -161,12 +162,10 @@ func (s *subscription) catchUp(ctx context.Context, r *ring) error {
 		case m.event != nil:
 			said = eventstore.Start
 			err = s.examine(m.event)
-		case m.caughtUp:
-			s.pass(head) // all there was when the head was read has been sent
-			if !s.selection.system {
-				return nil
-			}
+		case m.caughtUp && s.selection.system:
 			err = s.mark(true)
+		case m.caughtUp:
+			return s.bridge(ctx, r)
 		default:
 			if s.after.Before(said) {
 				s.pass(said)
@@ -176,6 +175,35 @@ func (s *subscription) catchUp(ctx context.Context, r *ring) error {
 		}
 		if err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// errBehind is of a node that has less than another one had.
+var errBehind = errors.New("the node is not as far as the log was")
+
+// bridge reads everything from here until the ring is in reach. The server says
+// how far it has looked as it filters, so this is not far.
+func (s *subscription) bridge(ctx context.Context, r *ring) error {
+	for count := firstPage; !s.live(r); count = min(count*pageGrowth, pageEvents) {
+		var from esdb.AllPosition = esdb.Start{}
+		if !s.after.IsStart() {
+			from = place(s.after)
+		}
+		p, err := s.store.read(ctx, forwardsFrom(from), count)
+		if err != nil {
+			return err
+		}
+		for i := range p.events {
+			if e := &p.events[i]; s.after.Before(e.Position) {
+				if err := s.examine(e); err != nil {
+					return err
+				}
+			}
+		}
+		if p.ended && !s.live(r) {
+			return errBehind
 		}
 	}
 	return nil
