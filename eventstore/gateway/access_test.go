@@ -351,6 +351,8 @@ func TestAccessByOtherWays(t *testing.T) {
 	checkRefused(t, a.err, a.trailers, denial)
 	a = bob.read(following(ofAll()))
 	checkRefused(t, a.err, a.trailers, denial)
+	a = bob.read(filtered(ofAll(), onType(32, regex(`(`)))) // which is not looked at
+	checkRefused(t, a.err, a.trailers, denial)
 	_, trailers, err := bob.appendTo("secret", anyRevision, typed("$streamDeleted"))
 	checkRefused(t, err, trailers, denial)
 

@@ -2,16 +2,27 @@ package gateway
 
 import (
 	"regexp"
+	"regexp/syntax"
+	"strings"
+	"unicode/utf8"
 
 	"daybook/eventstore"
 )
 
 const (
-	defaultWindow = 32   // events examined between checkpoints, where a client does not say
-	maxExpression = 4096 // bytes of a regular expression
+	defaultWindow = 32 // events examined between checkpoints, where a client does not say
 	// storeMarks is how many events the store may examine between two marks. A
 	// shorter checkpoint interval is kept by examining each event here.
 	storeMarks = 1000
+)
+
+// Limits of a regular expression, which keep what it takes to compile and to match
+// it small, however it is written: with repeats in repeats, or with classes of
+// thousands of characters each.
+const (
+	maxExpression = 1 << 10 // bytes
+	maxSteps      = 1000    // with repeats written out
+	maxClasses    = 4       // Unicode's classes, and ranges that end beyond ASCII
 )
 
 // filter selects events of $all, by prefixes or by a regular expression.
@@ -54,14 +65,56 @@ func newFilter(onType bool, by expression, window, multiplier uint32) (*filter, 
 
 // matching makes f select names in which the pattern is found. What it says is
 // RE2's, which lacks some of what .NET's has.
-func (f *filter) matching(pattern string) (_ *filter, err error) {
+func (f *filter) matching(pattern string) (*filter, error) {
 	if len(pattern) > maxExpression {
 		return nil, invalid("regular expression of %d bytes is over the limit of %d", len(pattern), maxExpression)
+	}
+	if n := classes(pattern); n > maxClasses {
+		return nil, invalid("regular expression with %d classes and ranges beyond ASCII is over the limit of %d", n, maxClasses)
+	}
+	parsed, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return nil, invalid("regular expression: %v", err)
+	}
+	if n := steps(parsed); n > maxSteps {
+		return nil, invalid("regular expression with %d steps, repeats written out, is over the limit of %d", n, maxSteps)
 	}
 	if f.pattern, err = regexp.Compile(pattern); err != nil {
 		return nil, invalid("regular expression: %v", err)
 	}
 	return f, nil
+}
+
+// classes is how many classes and ranges with characters beyond ASCII a pattern
+// may have, at most. Parsing them is dear, most of all where case is ignored, so
+// they are counted in the text.
+func classes(pattern string) (n int) {
+	for _, mark := range []string{`\p`, `\P`, `-\x{`} {
+		n += strings.Count(pattern, mark)
+	}
+	for i := 1; i < len(pattern); i++ {
+		if pattern[i-1] == '-' && pattern[i] >= utf8.RuneSelf {
+			n++
+		}
+	}
+	return n
+}
+
+// steps is about the length of the program an expression is compiled to. The parser
+// sees to it that repeats within each other are no more than a thousand.
+func steps(re *syntax.Regexp) int {
+	n := 0
+	for _, sub := range re.Sub {
+		n += steps(sub)
+	}
+	switch re.Op {
+	case syntax.OpLiteral:
+		return len(re.Rune)
+	case syntax.OpRepeat:
+		return n * max(re.Min, re.Max, 1)
+	default:
+		return n + 1
+	}
 }
 
 // lets tells whether f, which may be nil, lets an event through.

@@ -29,7 +29,8 @@ type readRequest struct {
 
 // Read implements Streams: reads of a stream or of $all, and subscriptions.
 func (s *Server) Read(req *streams.ReadReq, stream streams.Streams_ReadServer) error {
-	r, err := parseRead(req.GetOptions())
+	options := req.GetOptions()
+	r, err := parseRead(options)
 	if err != nil {
 		return err
 	}
@@ -39,6 +40,9 @@ func (s *Server) Read(req *streams.ReadReq, stream streams.Streams_ReadServer) e
 		name = allStream
 	}
 	if err := s.authorize(ctx, name, toRead); err != nil {
+		return err
+	}
+	if err := r.parseFilter(options.GetFilter()); err != nil {
 		return err
 	}
 	w := &eventWriter{server: s, stream: stream, ids: r.ids, links: r.links}
@@ -52,6 +56,7 @@ func (s *Server) Read(req *streams.ReadReq, stream streams.Streams_ReadServer) e
 	}
 }
 
+// parseRead reads all but the filter, which is work only for who may read.
 func parseRead(options *streams.ReadReq_Options) (r readRequest, err error) {
 	if options.GetUuidOption() == nil {
 		return r, invalid("the form of ids (uuid_option) is missing")
@@ -79,9 +84,6 @@ func parseRead(options *streams.ReadReq_Options) (r readRequest, err error) {
 		err = r.parseAll(from.All)
 	default:
 		err = invalid("neither a stream nor $all is asked for")
-	}
-	if err == nil {
-		err = r.parseFilter(options.GetFilter())
 	}
 	return r, err
 }
