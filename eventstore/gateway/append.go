@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strconv"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
@@ -234,32 +235,52 @@ func (s *Server) appendAnew(ctx context.Context, a appendRequest) (eventstore.Re
 }
 
 // beginAnew lets a deleted stream go on with its old numbers, and show what is
-// new. An append that was recorded before the stream was deleted begins nothing.
+// new. An append that was recorded before begins nothing: it is answered as it
+// was then.
 func (s *Server) beginAnew(ctx context.Context, a appendRequest, m streamMetadata) (eventstore.Result, error) {
-	last, err := s.checkExpected(ctx, a.stream, a.expected, m)
-	if isRefused(err) { // by the engine too, unless it was recorded before
-		return s.store.Append(ctx, a.stream, a.expected, a.events)
-	}
+	recorded, err := s.isRecorded(ctx, a)
 	if err != nil {
 		return eventstore.Result{}, err
 	}
 	expected := a.expected
-	if expected == eventstore.NoStream && last.Revision >= 0 {
-		result, err := s.store.Append(ctx, a.stream, expected, a.events)
-		if _, conflict := errors.AsType[*eventstore.ConflictError](err); !conflict {
-			return result, err
+	if recorded {
+		if expected == eventstore.NoStream { // it may itself have begun the stream anew, at any revision
+			expected = eventstore.Any
 		}
+		return s.store.Append(ctx, a.stream, expected, a.events)
+	}
+	last, err := s.checkExpected(ctx, a.stream, expected, m)
+	if err != nil {
+		return eventstore.Result{}, err
+	}
+	if expected == eventstore.NoStream {
 		expected = eventstore.AtRevision(last.Revision)
 	}
-	if _, err := s.writeTruncateBefore(ctx, a.stream, m, last.Revision+1, a.beginning()); err != nil {
+	if _, err := s.writeTruncateBefore(ctx, a.stream, m, last.Revision+1, a.beginning(m.revision+1)); err != nil {
 		return eventstore.Result{}, err
 	}
 	return s.store.Append(ctx, a.stream, expected, a.events)
 }
 
-// beginning is the id of the metadata by which the append begins its stream anew.
-func (a appendRequest) beginning() uuid.UUID {
-	return uuid.NewSHA1(a.events[0].ID, []byte(metadataType))
+// isRecorded tells whether the log knows an id of the append; if so the append
+// adds nothing, whatever it expects. The log is asked by expecting what never is:
+// what it does not know it refuses as a conflict.
+func (s *Server) isRecorded(ctx context.Context, a appendRequest) (bool, error) {
+	const never = math.MaxInt64 / 2
+	_, err := s.store.Append(ctx, a.stream, eventstore.AtRevision(never), a.events)
+	if _, duplicate := errors.AsType[*eventstore.DuplicateEventError](err); duplicate {
+		return true, nil
+	}
+	if _, conflict := errors.AsType[*eventstore.ConflictError](err); conflict {
+		return false, nil
+	}
+	return false, err
+}
+
+// beginning is the id of the metadata, at a revision, by which the append begins
+// its stream anew.
+func (a appendRequest) beginning(revision int64) uuid.UUID {
+	return uuid.NewSHA1(a.events[0].ID, strconv.AppendInt([]byte(metadataType), revision, 10))
 }
 
 // begunAnew answers an append that was refused with this error, if it was the one
@@ -276,7 +297,7 @@ func (s *Server) begunAnew(ctx context.Context, a appendRequest, at int64, refus
 	if i == len(a.events) {
 		return result, nil
 	}
-	if e, err := s.lastEvent(ctx, metastreamPrefix+a.stream); i > 0 || err != nil || e.ID != a.beginning() {
+	if e, err := s.lastEvent(ctx, metastreamPrefix+a.stream); i > 0 || err != nil || e.ID != a.beginning(e.Revision) {
 		return eventstore.Result{}, refused
 	}
 	return s.store.Append(ctx, a.stream, eventstore.AtRevision(at-1), a.events)

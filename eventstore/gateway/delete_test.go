@@ -1,7 +1,9 @@
 package gateway_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -116,6 +118,87 @@ func TestADeleteKeepsTheMetadata(t *testing.T) {
 		wants("3")
 		s.read(ofStream("a")).wants(t, "a/3")
 		s.read(backwards(fromEnd(ofStream("a")))).wants(t, "a/3")
+	})
+}
+
+// An append that was recorded before its stream was deleted is answered as it was
+// then, however often it comes, and the stream stays deleted; also if it was the
+// one that had begun the stream anew.
+func TestARepeatedAppendLeavesItsStreamDeleted(t *testing.T) {
+	t.Parallel()
+	engines(t, func(t *testing.T, store eventstore.Store) {
+		s := serve(t, store, gateway.Options{})
+		for name, expected := range map[string]expectation{
+			"any": anyRevision, "no-stream": noStream, "exists": streamExists, "exact": exact(0),
+		} {
+			for _, anew := range []bool{false, true} {
+				stream := fmt.Sprintf("%s-%t", name, anew)
+				if name != "no-stream" || anew {
+					s.write(stream, event())
+				}
+				if anew && name != "exists" { // which a deleted stream does not
+					s.mustDelete(stream)
+				}
+				events := several(2, "t.v1")
+				revision := s.mustAppend(stream, expected, events...)
+				for range 2 {
+					s.mustDelete(stream)
+					if again := s.mustAppend(stream, expected, events...); again != revision {
+						t.Errorf("%s: revision %d, want %d", stream, again, revision)
+					}
+					s.read(ofStream(stream)).wants(t, "not found "+stream)
+				}
+				// One of its events in another append is still refused, and shows nothing.
+				resp, _, err := s.appendTo(stream, anyRevision, events[1], event())
+				if outcome(resp, err) != "AlreadyExists" {
+					t.Errorf("%s: an event in another append: %s", stream, outcome(resp, err))
+				}
+				s.read(ofStream(stream)).wants(t, "not found "+stream)
+				s.mustAppend(stream, anyRevision, event())
+				s.read(ofStream(stream)).wants(t, fmt.Sprintf("%s/%d", stream, revision+1))
+			}
+		}
+	})
+}
+
+// cutOff is a log that is lost just after it has recorded metadata.
+type cutOff struct {
+	eventstore.Store
+	metadata, lost bool
+}
+
+func (c *cutOff) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+	if c.lost {
+		c.lost = false
+		return eventstore.Result{}, &eventstore.UnavailableError{Cause: errors.New("lost")}
+	}
+	c.lost = c.metadata && stream == "$$a"
+	return c.Store.Append(ctx, stream, expected, events)
+}
+
+// An append that was cut off while it began its stream anew begins it when it is
+// repeated, even if the stream was deleted once more in the meantime.
+func TestAnAppendCutOffAsItBeginsAStreamAnew(t *testing.T) {
+	t.Parallel()
+	engines(t, func(t *testing.T, store eventstore.Store) {
+		log := &cutOff{Store: store}
+		s := serve(t, log, gateway.Options{})
+		s.write("a", several(3, "t.v1")...)
+		events := several(2, "t.v1")
+		for range 2 {
+			s.mustDelete("a")
+			log.metadata = true
+			if resp, _, err := s.appendTo("a", noStream, events...); outcome(resp, err) != "Unavailable" {
+				t.Fatalf("the log was lost: %s", outcome(resp, err))
+			}
+			log.metadata = false
+		}
+		for range 2 {
+			if revision := s.mustAppend("a", noStream, events...); revision != 4 {
+				t.Errorf("revision %d, want 4", revision)
+			}
+		}
+		s.read(ofStream("a")).wants(t, "a/3", "a/4")
 	})
 }
 
