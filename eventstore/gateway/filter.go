@@ -25,6 +25,12 @@ const (
 	maxClasses    = 4       // Unicode's classes, and ranges that end beyond ASCII
 )
 
+// Limits of prefixes, all of which each event may be compared with.
+const (
+	maxPrefixes    = 256
+	maxPrefixBytes = 64 << 10 // of all
+)
+
 // filter selects events of $all, by prefixes or by a regular expression.
 type filter struct {
 	prefixes eventstore.Filter
@@ -55,12 +61,24 @@ func newFilter(onType bool, by expression, window, multiplier uint32) (*filter, 
 		return f.matching(pattern)
 	case len(prefixes) == 0:
 		return nil, invalid("a filter needs a regular expression or prefixes")
+	case len(prefixes) > maxPrefixes:
+		return nil, invalid("filter of %d prefixes is over the limit of %d", len(prefixes), maxPrefixes)
+	case size(prefixes) > maxPrefixBytes:
+		return nil, invalid("prefixes of %d bytes are over the limit of %d", size(prefixes), maxPrefixBytes)
 	case onType:
 		f.prefixes.TypePrefixes = prefixes
 	default:
 		f.prefixes.StreamPrefixes = prefixes
 	}
 	return f, nil
+}
+
+// size is how many bytes the prefixes have together.
+func size(prefixes []string) (bytes int) {
+	for _, prefix := range prefixes {
+		bytes += len(prefix)
+	}
+	return bytes
 }
 
 // matching makes f select names in which the pattern is found. What it says is

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -97,6 +98,8 @@ func TestReadsOfAll(t *testing.T) {
 			"filtered, so many":                   {atMost(2, filtered(ofAll(), onStream(32, regex("^a")))), []string{"a-1/0", "a-1/1"}},
 			"filtered backwards, so many":         {atMost(2, backwards(filtered(fromEnd(ofAll()), onStream(32, regex("^b"))))), []string{"b-1/1", "b-1/0"}},
 			"prefixes backwards, from a position": {atMost(1, backwards(filtered(fromPosition(at[4]), onStream(32, prefixes("b"))))), []string{"b-1/0"}},
+			"as many prefixes as may be":          {filtered(ofAll(), onStream(32, prefixes(slices.Repeat([]string{"c-"}, 256)...))), []string{"c-1/0"}},
+			"as long prefixes as may be":          {filtered(ofAll(), onStream(32, prefixes("c-", strings.Repeat("x", 1<<16-2)))), []string{"c-1/0"}},
 			"filtered, none":                      {filtered(ofAll(), onStream(32, regex("^x"))), nil},
 		}
 		for name, c := range cases {
@@ -141,6 +144,8 @@ func TestReadsThatCannotBe(t *testing.T) {
 			"what RE2 does not have":         {filtered(ofAll(), onType(32, regex(`(?=x)y`))), wrong},
 			"an expression too long":         {filtered(ofAll(), onType(32, regex(strings.Repeat("[x]", 342)))), wrong},
 			"an expression too wide":         {filtered(ofAll(), onType(32, regex(strings.Repeat(`\pL`, 5)))), wrong},
+			"prefixes too many":              {filtered(ofAll(), onType(32, prefixes(slices.Repeat([]string{"x"}, 257)...))), wrong},
+			"prefixes too long":              {filtered(ofAll(), onType(32, prefixes(strings.Repeat("x", 1<<15), strings.Repeat("y", 1<<15+1)))), wrong},
 			"an expression that repeats":     {filtered(ofAll(), onType(32, regex(`(.{500}){2}x{1000}`))), wrong},
 			"a tombstoned stream":            {ofStream("gone"), ended},
 			"a tombstoned stream backwards":  {backwards(fromEnd(ofStream("gone"))), ended},
