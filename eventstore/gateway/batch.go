@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"sync"
 	"time"
@@ -34,9 +35,12 @@ const (
 func (s *Server) BatchAppend(stream streams.Streams_BatchAppendServer) error {
 	ctx, cancel := s.untilClosing(stream.Context())
 	defer cancel()
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
 	b := &batch{
 		server:     s,
 		stream:     stream,
+		end:        end,
 		unfinished: make(map[uuid.UUID]*batchAppend),
 		expired:    make(chan uuid.UUID),
 		inFlight:   semaphore.NewWeighted(batchInFlight),
@@ -47,6 +51,9 @@ func (s *Server) BatchAppend(stream streams.Streams_BatchAppendServer) error {
 		b.forget(id, a)
 	}
 	b.appends.Wait()
+	if err == nil {
+		err = b.unsent
+	}
 	return err
 }
 
@@ -61,6 +68,8 @@ type batch struct {
 	inFlight *semaphore.Weighted
 	appends  sync.WaitGroup
 	sending  sync.Mutex
+	unsent   error                   // why an answer could not be sent
+	end      context.CancelCauseFunc // of the call
 
 	queueing sync.Mutex
 	last     map[string]chan struct{} // of each stream's last append in flight, closed when that is over
@@ -110,7 +119,7 @@ func (b *batch) run(ctx context.Context) error {
 			}
 			return err
 		case <-ctx.Done():
-			return ctx.Err()
+			return context.Cause(ctx)
 		}
 	}
 }
@@ -206,8 +215,8 @@ func (b *batch) refuse(a *batchAppend, err error) {
 // appends: who waits for another never holds what that one still needs.
 func (b *batch) start(ctx context.Context, a *batchAppend) error {
 	cost := int64(max(a.size, batchAppendCost))
-	if err := b.inFlight.Acquire(ctx, cost); err != nil {
-		return err
+	if b.inFlight.Acquire(ctx, cost) != nil {
+		return context.Cause(ctx)
 	}
 	before, over := b.enqueue(a.stream)
 	b.appends.Go(func() {
@@ -272,5 +281,8 @@ func (b *batch) answer(a *batchAppend, result eventstore.Result, err error) {
 	}
 	b.sending.Lock()
 	defer b.sending.Unlock()
-	_ = b.stream.Send(resp) // fails only if the call has ended, which run hears of
+	if err := b.stream.Send(resp); err != nil && b.unsent == nil {
+		b.unsent = fmt.Errorf("answer an append to %s: %w", a.stream, err)
+		b.end(b.unsent)
+	}
 }

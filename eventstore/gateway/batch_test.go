@@ -203,6 +203,25 @@ func TestBatchAppend(t *testing.T) {
 	})
 }
 
+// What is refused for a name that is no text is told so, and ends nothing else.
+func TestABatchedAppendToANameThatIsNoText(t *testing.T) {
+	t.Parallel()
+	s := serve(t, memory.New(), gateway.Options{Protected: func(stream, _ string) bool { return strings.HasPrefix(stream, "cart-") }})
+	b := s.batch(t)
+	for stream, want := range map[string]codes.Code{
+		"cart-\xff": codes.PermissionDenied, "other-\xff": codes.InvalidArgument, "text": codes.OK,
+	} {
+		b.send(b.frame(stream, anyRevision, true, event()))
+		got := b.next()
+		if codes.Code(got.GetError().GetCode()) != want || string(got.GetStreamIdentifier().GetStreamName()) != stream {
+			t.Errorf("stream %q: %v, want %s", stream, got, want)
+		}
+	}
+	if err := b.close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // The frames of several appends come in mixed.
 func TestBatchAppendInFrames(t *testing.T) {
 	t.Parallel()

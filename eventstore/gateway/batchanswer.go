@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
@@ -49,6 +50,7 @@ func batchSuccess(result eventstore.Result) *streams.BatchAppendResp_Success {
 // clients tell errors apart by.
 func batchError(stream string, err error) *rpcstatus.Status {
 	told := failureOf(err)
+	message := strings.ToValidUTF8(told.Error(), "?") // it may hold names, which are bytes
 	code, detail := told.status.Code(), proto.Message(&shared.Unknown{})
 	conflict, isConflict := errors.AsType[*eventstore.ConflictError](err)
 	tooLarge, isTooLarge := errors.AsType[*eventstore.TooLargeError](err)
@@ -66,9 +68,9 @@ func batchError(stream string, err error) *rpcstatus.Status {
 	case isUnknown || errors.Is(err, context.DeadlineExceeded):
 		code, detail = codes.DeadlineExceeded, &shared.Timeout{}
 	case code == codes.InvalidArgument || code == codes.AlreadyExists:
-		detail = &shared.BadRequest{Message: told.Error()}
+		detail = &shared.BadRequest{Message: message}
 	}
-	answer := &rpcstatus.Status{Code: int32(code), Message: told.Error()}
+	answer := &rpcstatus.Status{Code: int32(code), Message: message}
 	if packed, err := anypb.New(detail); err == nil {
 		answer.Details = []*anypb.Any{packed}
 	}
