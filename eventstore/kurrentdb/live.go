@@ -33,10 +33,14 @@ type live struct {
 	feeding sync.WaitGroup
 }
 
-// join counts a subscription in.
+// join counts a subscription in. A ring that has failed is left to those who are
+// still in it.
 func (l *live) join() *ring {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.ring != nil && l.ring.failed() {
+		l.end()
+	}
 	if l.readers++; l.ring == nil {
 		l.ring = newRing()
 		if l.closed {
@@ -172,6 +176,12 @@ func (r *ring) fail(err error) {
 	defer r.mu.Unlock()
 	r.broken = err
 	r.announce()
+}
+
+func (r *ring) failed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.broken != nil
 }
 
 // announce wakes whoever waits for a change.

@@ -3,6 +3,7 @@ package kurrentdb_test
 import (
 	"context"
 	"errors"
+	"iter"
 	"net"
 	"strconv"
 	"sync"
@@ -272,6 +273,50 @@ func TestCheckpointAheadOfItsEventsIsNotBelieved(t *testing.T) {
 	// 70 is held back until 100 comes, which says more.
 	if want := []uint64{50, 60, 100, 100}; !equal(got, want) {
 		t.Errorf("checkpoints %v, want %v", got, want)
+	}
+}
+
+// A server that refuses the shared subscription once ends those who had it, and
+// nobody who comes after, however long one of them takes to find out.
+func TestARefusalEndsOnlyWhoWasThere(t *testing.T) {
+	var subscriptions atomic.Int64
+	refuse := make(chan struct{})
+	f := &fake{read: func(options *streams.ReadReq_Options, call streams.Streams_ReadServer) error {
+		if !isSubscription(options) {
+			return call.Send(event("test.v1", 1))
+		}
+		first := subscriptions.Add(1) == 1
+		if err := sendAll(call, confirmed(), caughtUp()); err != nil {
+			return err
+		}
+		select {
+		case <-refuse:
+			if first {
+				return status.Error(codes.PermissionDenied, "not any more")
+			}
+			<-call.Context().Done()
+		case <-call.Context().Done():
+		}
+		return nil
+	}}
+	store := open(t, f.url(t))
+	subscribe := func() iter.Seq2[eventstore.Item, error] {
+		return store.Subscribe(within(t, 60*time.Second), eventstore.At(1), eventstore.Filter{}) // at the ring's beginning
+	}
+	slow, stop := iter.Pull2(subscribe())
+	defer stop()
+	if item, err, _ := slow(); err != nil || !item.CaughtUp {
+		t.Fatalf("%+v, error %v; want a caught-up mark", item, err)
+	}
+	close(refuse)
+	eventually(t, "subscription that begins afresh", func() bool {
+		for _, err := range subscribe() {
+			return err == nil && subscriptions.Load() == 2
+		}
+		return false
+	})
+	if _, err, _ := slow(); status.Code(err) != codes.PermissionDenied {
+		t.Errorf("error %v, want the server's refusal", err)
 	}
 }
 
