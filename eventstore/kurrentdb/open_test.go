@@ -81,6 +81,18 @@ func TestPasswordIsDecoded(t *testing.T) {
 	open(t, "esdb://odd:a%2Fb%40c%3A%2Cd@"+at+"?tlsCaFile="+authority)
 }
 
+// KurrentDB's documentation writes other schemes than EventStoreDB's; they mean
+// the same.
+func TestSchemes(t *testing.T) {
+	at := serve(t, memory.New(), "127.0.0.1:0").at
+	for _, scheme := range []string{"esdb", "kurrentdb", "kurrent", "kdb"} {
+		open(t, scheme+"://"+at+"?tls=false")
+		if _, err := kurrentdb.Open(within(t, 10*time.Second), scheme+"+discover://"+at+"?tls=false&defaultDeadline=0", kurrentdb.Options{}); err == nil || !strings.Contains(err.Error(), "defaultDeadline") {
+			t.Errorf("%s+discover: error %v, want one that comes after the scheme", scheme, err)
+		}
+	}
+}
+
 func TestACallAfterCloseIsRefused(t *testing.T) {
 	at := address(serve(t, memory.New(), "127.0.0.1:0"))
 	store, err := kurrentdb.Open(t.Context(), at, kurrentdb.Options{})

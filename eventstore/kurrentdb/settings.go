@@ -18,7 +18,7 @@ const settings = "discoveryInterval gossipTimeout maxDiscoverAttempts nodePrefer
 // client's parser, whose errors quote what they do not understand, never sees
 // them.
 func parse(address string) (*esdb.Configuration, error) {
-	rest, user, err := cutUser(address)
+	rest, user, err := cutUser(inOldScheme(address))
 	if err != nil {
 		return nil, err
 	}
@@ -47,11 +47,25 @@ func parse(address string) (*esdb.Configuration, error) {
 	return config, nil
 }
 
+// inOldScheme writes a connection string as the client knows it: KurrentDB's own
+// schemes mean the same as esdb.
+func inOldScheme(address string) string {
+	scheme, after, found := strings.Cut(address, "://")
+	name, discover, _ := strings.Cut(scheme, "+")
+	if !found || name != "kurrentdb" && name != "kurrent" && name != "kdb" {
+		return address
+	}
+	if discover != "" {
+		discover = "+" + discover
+	}
+	return "esdb" + discover + "://" + after
+}
+
 // cutUser takes user and password out of a connection string.
 func cutUser(address string) (rest string, user *url.Userinfo, err error) {
 	scheme, after, found := strings.Cut(address, "://")
 	if !found {
-		return "", nil, errors.New("it must begin with esdb:// or esdb+discover://")
+		return "", nil, errors.New("it must begin with esdb:// or kurrentdb://, or either with +discover")
 	}
 	end := strings.IndexAny(after, "/?#")
 	if end < 0 {
