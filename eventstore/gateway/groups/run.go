@@ -14,6 +14,7 @@ const (
 	backoff     = 100 * time.Millisecond // before what failed is tried again,
 	longest     = 5 * time.Second        // doubled each time up to this
 	saveMax     = 5 * time.Second        // for one save
+	endMax      = time.Second            // for what is under way when a group or the service ends
 	replayBatch = 100                    // parked events read at a time
 	maxAhead    = 10_000                 // parked events, after the checkpoint, that are remembered
 )
@@ -318,9 +319,23 @@ func (r *running) saveChanges(ctx context.Context, changes Changes) error {
 	}
 }
 
-// saveOnce is not cut off when the group is stopped, but ends in bounded time.
+// outlive is a context that lasts for most, but not much longer than ctx: so what
+// is begun can be finished, and its end is not held up.
+func outlive(ctx context.Context, most time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithTimeout(context.WithoutCancel(ctx), most)
+	stop := context.AfterFunc(ctx, func() {
+		_ = wait(longer, nil, time.Now().Add(endMax)) // either way it is over
+		cancel()
+	})
+	return longer, func() { stop(); cancel() }
+}
+
+// saveOnce is not cut off at once when the group is stopped, but soon. What then
+// is not saved, or is without our knowing, comes again at worst: the group's next
+// life begins with what the store holds, and on another node with an epoch that
+// refuses what is still on its way from here.
 func (r *running) saveOnce(ctx context.Context, changes Changes) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveMax)
+	ctx, cancel := outlive(ctx, saveMax)
 	defer cancel()
 	if err := r.store.Save(ctx, r.epoch, r.definition.Key, changes); err != nil {
 		return err

@@ -105,37 +105,42 @@ func (f *fragile) set(err error) {
 	f.fail = err
 }
 
-func (f *fragile) Save(ctx context.Context, epoch int64, key Key, changes Changes) error {
+// errHangs is of a store that does not answer.
+var errHangs = errors.New("no answer")
+
+func (f *fragile) trouble(ctx context.Context) error {
 	f.mu.Lock()
 	fail := f.fail
 	f.mu.Unlock()
-	if fail != nil {
-		return fail
+	if fail == errHangs {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return fail
+}
+
+func (f *fragile) Save(ctx context.Context, epoch int64, key Key, changes Changes) error {
+	if err := f.trouble(ctx); err != nil {
+		return err
 	}
 	return f.Memory.Save(ctx, epoch, key, changes)
 }
 
 // Put makes the group, and when the store is out of order its answer is lost.
 func (f *fragile) Put(ctx context.Context, epoch int64, group Group) error {
-	f.mu.Lock()
-	fail := f.fail
-	f.mu.Unlock()
-	return errors.Join(f.Memory.Put(ctx, epoch, group), fail)
+	return errors.Join(f.Memory.Put(ctx, epoch, group), f.trouble(ctx))
 }
 
 // Delete fails for what is not there, as a database tells it; when the store is
 // out of order its answer is lost.
 func (f *fragile) Delete(ctx context.Context, epoch int64, key Key) error {
-	f.mu.Lock()
-	fail := f.fail
-	f.mu.Unlock()
 	f.Memory.mu.Lock()
 	missing := f.groups[key] == nil
 	f.Memory.mu.Unlock()
 	if missing {
 		return &NotFoundError{Key: key}
 	}
-	return errors.Join(f.Memory.Delete(ctx, epoch, key), fail)
+	return errors.Join(f.Memory.Delete(ctx, epoch, key), f.trouble(ctx))
 }
 
 // turn is a node whose leadership the test decides.
@@ -169,6 +174,7 @@ type bench struct {
 	store *fragile
 	node  *turn
 	key   Key
+	end   func() // of the service
 }
 
 // inBubble runs a test of a service in a bubble, where time passes when nothing
@@ -181,7 +187,8 @@ func inBubble(t *testing.T, settings func(*Settings), test func(*bench)) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { defer close(done); b.Service.Run(ctx) }()
-		defer func() { cancel(); <-done }()
+		b.end = func() { cancel(); <-done }
+		defer b.end()
 		d := Definition{Key: b.key, Settings: Defaults()}
 		d.Settings.StartFrom = InStream(0)
 		if settings != nil {
@@ -653,5 +660,54 @@ func TestAGroupDeletedAgainAfterALostAnswerIsServedNoMore(t *testing.T) {
 			b.Fatalf("delete again: %v, want *NotFoundError", err)
 		}
 		b.wantOver(c, &DroppedError{Key: b.key})
+	})
+}
+
+// When the service ends, what is under way and does not get on is soon cut off.
+func TestTheEndIsNotHeldUp(t *testing.T) {
+	t.Parallel()
+	definition := Definition{Key: Key{Source: "s", Name: "x"}, Settings: Defaults()}
+	tests := map[string]func(*bench) error{
+		"create": func(b *bench) error { return b.Create(b.Context(), definition) },
+		"update": func(b *bench) error { return b.Update(b.Context(), b.key, Defaults()) },
+		"delete": func(b *bench) error { return b.Delete(b.Context(), b.key) },
+	}
+	for name, change := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, nil, func(b *bench) {
+				b.store.set(errHangs)
+				changed := make(chan error, 1)
+				go func() { changed <- change(b) }()
+				b.pass(changeMax / 2)
+				if len(changed) != 0 {
+					b.Fatalf("the change is over: %v", <-changed)
+				}
+				began := time.Now()
+				b.end()
+				if took := time.Since(began); took != endMax {
+					b.Errorf("the end took %s, want %s", took, endMax)
+				}
+				if err := <-changed; err == nil {
+					b.Error("what was cut off is told to be done")
+				}
+			})
+		})
+	}
+	t.Run("save", func(t *testing.T) {
+		t.Parallel()
+		inBubble(t, func(s *Settings) { s.MaxCheckpointCount = 1 }, func(b *bench) {
+			b.tape.grow(1)
+			c := b.connect(1)
+			ids := b.want(c, "0/0")
+			b.store.set(errHangs)
+			c.Ack(ids)
+			b.pass(time.Second)
+			began := time.Now()
+			b.end()
+			if took := time.Since(began); took != endMax {
+				b.Errorf("the end took %s, want %s", took, endMax)
+			}
+		})
 	})
 }

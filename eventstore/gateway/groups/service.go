@@ -25,9 +25,10 @@ type Service struct {
 	node   Node
 	logger *slog.Logger
 
-	admin sync.Mutex // held by what changes the list of groups
+	admin chan struct{} // has a token while something changes the list of groups
 
 	mu      sync.Mutex
+	life    context.Context  // of Run
 	epoch   int64            // under which groups are served; 0: none are
 	lost    int64            // an epoch under which they were, and will not be again
 	groups  map[Key]*running // while they are served
@@ -39,6 +40,7 @@ type Service struct {
 func New(log Log, store Store, node Node, logger *slog.Logger) *Service {
 	return &Service{
 		log: log, store: store, node: node, logger: logger,
+		admin:  make(chan struct{}, 1),
 		loaded: make(chan struct{}), restart: make(chan struct{}, 1),
 	}
 }
@@ -46,6 +48,9 @@ func New(log Log, store Store, node Node, logger *slog.Logger) *Service {
 // Run serves groups whenever this node leads, until ctx ends. Then it saves what
 // is handled.
 func (s *Service) Run(ctx context.Context) {
+	s.mu.Lock()
+	s.life = ctx
+	s.mu.Unlock()
 	defer s.halt(ErrNotReady)
 	for ctx.Err() == nil {
 		lead, changed := s.node.Leadership()
@@ -74,8 +79,8 @@ func (s *Service) follow(ctx context.Context, lead Leadership) error {
 	if lead.Epoch == 0 || lead.Epoch == serving && serving != lost || lead.Epoch == lost {
 		return nil
 	}
-	s.admin.Lock()
-	defer s.admin.Unlock()
+	s.admin <- struct{}{}
+	defer func() { <-s.admin }()
 	return s.load(ctx, lead.Epoch)
 }
 
@@ -114,8 +119,8 @@ func (s *Service) load(ctx context.Context, epoch int64) error {
 
 // halt stops all groups and tells their consumers why.
 func (s *Service) halt(why error) {
-	s.admin.Lock()
-	defer s.admin.Unlock()
+	s.admin <- struct{}{}
+	defer func() { <-s.admin }()
 	s.unload(why)
 }
 
@@ -192,19 +197,29 @@ func (s *Service) find(ctx context.Context, key Key) (*running, error) {
 }
 
 // change runs what changes the list of groups, one at a time, on the leader. Once
-// begun it is not cut off in the middle, for what is changed are several things.
+// begun it is not cut off in the middle, for what is changed are several things;
+// only at the service's end it is, soon. That is safe: no group is served any
+// more, whoever leads next begins with what the store holds, and the store refuses
+// what comes late from this epoch.
 func (s *Service) change(ctx context.Context, do func(ctx context.Context, epoch int64) error) error {
 	if _, err := s.serving(ctx); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), changeMax)
+	s.mu.Lock()
+	life := s.life
+	s.mu.Unlock()
+	ctx, cancel := outlive(life, changeMax)
 	defer cancel()
-	s.admin.Lock()
-	defer s.admin.Unlock()
+	select {
+	case s.admin <- struct{}{}:
+		defer func() { <-s.admin }()
+	case <-ctx.Done():
+		return ErrNotReady
+	}
 	s.mu.Lock()
 	epoch := s.epoch
 	s.mu.Unlock()
-	if epoch == 0 {
+	if epoch == 0 || ctx.Err() != nil {
 		return ErrNotReady
 	}
 	err := do(ctx, epoch)

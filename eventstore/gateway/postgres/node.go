@@ -47,7 +47,7 @@ const (
 	// LeaseTime is how long a leader that is gone is waited for.
 	LeaseTime  = 5 * time.Second
 	renewals   = 4 // tries to renew in the time of a lease
-	leaveMax   = 5 * time.Second
+	leaveMax   = 2 * time.Second
 	aliveTimes = 2 // times the lease after which a node that was not seen is not alive
 )
 
