@@ -14,6 +14,9 @@ const (
 	// storeMarks is how many events the store may examine between two marks. A
 	// shorter checkpoint interval is kept by examining each event here.
 	storeMarks = 1000
+	// examinedAtOnce is how many events a read with a regular expression asks the
+	// store for, at least.
+	examinedAtOnce = 500
 )
 
 // Limits of a regular expression, which keep what it takes to compile and to match
@@ -155,6 +158,15 @@ func (f *filter) whenReading() eventstore.Filter {
 		return eventstore.Filter{}
 	}
 	return f.prefixes
+}
+
+// atOnce is how many events to ask the store for, to find at most limit (0: all):
+// of those that lets examines, only few may be let through.
+func (f *filter) atOnce(limit int) int {
+	if limit == 0 || f == nil || f.pattern == nil {
+		return limit
+	}
+	return max(limit, examinedAtOnce)
 }
 
 // whenFollowing is the same in a subscription, which must know how many events

@@ -87,8 +87,8 @@ func (s *Server) readStreamBackwards(ctx context.Context, stream string, from in
 func (s *Server) readAll(ctx context.Context, from eventstore.Position, f *filter, limit int) iter.Seq2[eventstore.Recorded, error] {
 	return func(yield func(eventstore.Recorded, error) bool) {
 		for after := justBefore(from); ; {
-			seen, given := 0, 0
-			for e, err := range s.store.ReadAll(ctx, after, f.whenReading(), limit) {
+			asked, seen, given := f.atOnce(limit), 0, 0
+			for e, err := range s.store.ReadAll(ctx, after, f.whenReading(), asked) {
 				if err != nil {
 					yield(e, err)
 					return
@@ -97,12 +97,12 @@ func (s *Server) readAll(ctx context.Context, from eventstore.Position, f *filte
 				if seen++; e.Position.Before(from) || !f.lets(&e) {
 					continue
 				}
-				if given++; !yield(e, nil) {
+				if given++; !yield(e, nil) || given == limit {
 					return
 				}
 			}
 			// What was left out here counts towards the limit of the store only.
-			if limit == 0 || seen < limit || given == limit {
+			if asked == 0 || seen < asked {
 				return
 			}
 			limit -= given
@@ -122,8 +122,8 @@ func justBefore(p eventstore.Position) eventstore.Position {
 func (s *Server) readAllBackwards(ctx context.Context, before eventstore.Position, f *filter, limit int) iter.Seq2[eventstore.Recorded, error] {
 	return func(yield func(eventstore.Recorded, error) bool) {
 		for {
-			seen, given := 0, 0
-			for e, err := range s.store.ReadAllBackwards(ctx, before, f.whenReading(), limit) {
+			asked, seen, given := f.atOnce(limit), 0, 0
+			for e, err := range s.store.ReadAllBackwards(ctx, before, f.whenReading(), asked) {
 				if err != nil {
 					yield(e, err)
 					return
@@ -132,11 +132,11 @@ func (s *Server) readAllBackwards(ctx context.Context, before eventstore.Positio
 				if seen++; !f.lets(&e) {
 					continue
 				}
-				if given++; !yield(e, nil) {
+				if given++; !yield(e, nil) || given == limit {
 					return
 				}
 			}
-			if limit == 0 || seen < limit || given == limit {
+			if asked == 0 || seen < asked {
 				return
 			}
 			limit -= given

@@ -2,13 +2,16 @@ package gateway_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
@@ -18,6 +21,7 @@ import (
 
 	"daybook/eventstore"
 	"daybook/eventstore/gateway"
+	"daybook/eventstore/memory"
 )
 
 func TestReadsOfAStream(t *testing.T) {
@@ -106,6 +110,47 @@ func TestReadsOfAll(t *testing.T) {
 			t.Run(name, func(t *testing.T) { s.read(c.options).wants(t, c.want...) })
 		}
 	})
+}
+
+// queried counts reads of $all.
+type queried struct {
+	eventstore.Store
+	reads atomic.Int64
+}
+
+func (q *queried) ReadAll(ctx context.Context, after eventstore.Position, filter eventstore.Filter, limit int) iter.Seq2[eventstore.Recorded, error] {
+	q.reads.Add(1)
+	return q.Store.ReadAll(ctx, after, filter, limit)
+}
+
+func (q *queried) ReadAllBackwards(ctx context.Context, before eventstore.Position, filter eventstore.Filter, limit int) iter.Seq2[eventstore.Recorded, error] {
+	q.reads.Add(1)
+	return q.Store.ReadAllBackwards(ctx, before, filter, limit)
+}
+
+// A read of few events that the gateway itself selects asks the log for many at once.
+func TestAReadOfFewEventsExaminesManyAtOnce(t *testing.T) {
+	t.Parallel()
+	log := &queried{Store: memory.New()}
+	s := serve(t, log, gateway.Options{})
+	s.write("a", several(1100, "t.v1")...)
+	s.write("b", several(2, "t.v1")...)
+	s.write("a", several(1100, "t.v1")...)
+	check := func(reads int64, options *streams.ReadReq_Options, want ...string) {
+		t.Helper()
+		log.reads.Store(0)
+		s.read(options).wants(t, want...)
+		if n := log.reads.Load(); n != reads {
+			t.Errorf("%d reads of the log, want %d", n, reads)
+		}
+	}
+	b := onStream(32, regex("^b"))
+	check(3, filtered(atMost(1, ofAll()), b), "b/0")
+	check(3, filtered(atMost(2, ofAll()), b), "b/0", "b/1")
+	check(5, filtered(atMost(3, ofAll()), b), "b/0", "b/1")
+	check(3, filtered(atMost(1, backwards(fromEnd(ofAll()))), b), "b/1")
+	check(5, filtered(atMost(3, backwards(fromEnd(ofAll()))), b), "b/1", "b/0")
+	check(1, filtered(atMost(1, ofAll()), onStream(32, prefixes("b"))), "b/0")
 }
 
 func TestReadsThatCannotBe(t *testing.T) {
