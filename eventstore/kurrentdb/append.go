@@ -19,10 +19,13 @@ import (
 // event: the server writes it itself, so its id and its bytes are not kept, and
 // its revision is the highest there is.
 //
-// Replayed is right whenever it matters: false means that the log holds at this
-// place what was given, byte for byte. Only where two programs give the same
-// bytes under the same ids at the same moment, both may be told that they added
-// them.
+// Replayed false means that the log holds at this place what was given, byte for
+// byte, and did not when this store last knew where the head was: while somebody
+// subscribes, from what comes by the subscription, else from a look at the head
+// before each append. Replayed is true if the log holds other bytes there under
+// the same ids, and if it held the events before that. So only where two programs
+// give the same bytes under the same ids at the same moment, both may be told
+// that they added them.
 func (s *Store) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
 	if err := eventstore.CheckAppend(stream, expected, events); err != nil {
 		return eventstore.Result{}, err
@@ -39,11 +42,8 @@ func (s *Store) Append(ctx context.Context, stream string, expected eventstore.E
 		return eventstore.Result{}, fmt.Errorf("append to %s: %w", stream, err)
 	}
 	defer done()
-	if s.known.clear() { // what an earlier append left unknown may be in the log by now
-		if _, err := s.readHead(ctx); err != nil {
-			s.known.blur()
-			return eventstore.Result{}, appendError(ctx, stream, expected, events, &unsent{err})
-		}
+	if err := s.look(ctx); err != nil {
+		return eventstore.Result{}, appendError(ctx, stream, expected, events, &unsent{err})
 	}
 	known := s.known.get()
 	result, err := s.send(ctx, op)
@@ -59,6 +59,22 @@ func (s *Store) Append(ctx context.Context, stream string, expected eventstore.E
 	}
 	s.appended(stream, events, result)
 	return result, nil
+}
+
+// look reads the head if it may have moved unseen: by an append that left its
+// outcome unknown, or by anybody's while no subscription tells.
+func (s *Store) look(ctx context.Context) error {
+	blurs, blurred := s.known.blurred()
+	if !blurred && s.live.flows() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.supervisor.wait)
+	defer cancel()
+	if _, err := s.readHead(ctx); err != nil {
+		return err
+	}
+	s.known.sharpen(blurs)
+	return nil
 }
 
 // appended tells the subscriptions how far the log reaches.

@@ -152,9 +152,10 @@ func ignoreContext(err error) error {
 
 // horizon is the latest position of which the store knows that it is in the log.
 type horizon struct {
-	mu      sync.Mutex
-	at      eventstore.Position
-	blurred bool
+	mu     sync.Mutex
+	at     eventstore.Position
+	blurs  int // appends that may have gone beyond it unseen
+	looked int // of them, those after which the head was read
 }
 
 func (h *horizon) reach(position eventstore.Position) {
@@ -169,15 +170,21 @@ func (h *horizon) reach(position eventstore.Position) {
 func (h *horizon) blur() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.blurred = true
+	h.blurs++
 }
 
-// clear takes the note back, and tells whether there was one.
-func (h *horizon) clear() (blurred bool) {
+// blurred tells whether the head must be read, and what sharpen then takes.
+func (h *horizon) blurred() (blurs int, blurred bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	blurred, h.blurred = h.blurred, false
-	return blurred
+	return h.blurs, h.blurs > h.looked
+}
+
+// sharpen notes that the head was read after so many blurs, and is reached.
+func (h *horizon) sharpen(blurs int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.looked = max(h.looked, blurs)
 }
 
 func (h *horizon) get() eventstore.Position {

@@ -91,10 +91,24 @@ func (l *live) prove(position eventstore.Position) {
 	}
 }
 
+// flows tells whether a subscription follows the log.
+func (l *live) flows() bool {
+	l.mu.Lock()
+	r := l.ring
+	l.mu.Unlock()
+	if r == nil {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.flows
+}
+
 // ring is the end of the log in memory: all events after base, in order.
 type ring struct {
 	mu     sync.Mutex
 	known  bool // base and last are set
+	flows  bool // its subscription is open and has caught up
 	base   eventstore.Position
 	last   eventstore.Position
 	proven eventstore.Position // the latest position of which it is known that it is in the log
@@ -123,6 +137,12 @@ func (r *ring) begin(head eventstore.Position) {
 		r.proven = head
 	}
 	r.announce()
+}
+
+func (r *ring) flow(open bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.flows = open
 }
 
 // end is where the ring ends; known is false if it has not begun.
@@ -289,10 +309,14 @@ func (s *Store) feedOnce(ctx context.Context, r *ring) error {
 		r.begin(head)
 	}
 	r.prove(head)
+	defer r.flow(false)
 	for {
 		message, err := stream.next()
 		if err != nil {
 			return err
+		}
+		if message.caughtUp {
+			r.flow(true)
 		}
 		if e := message.event; e != nil && !isSystem(e.Type, e.Stream) {
 			s.known.reach(e.Position)

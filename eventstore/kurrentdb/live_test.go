@@ -109,3 +109,25 @@ func TestRingWakesWhoWaits(t *testing.T) {
 		}
 	}
 }
+
+// Whoever appends while it is not known what an earlier append did looks at the
+// head, also if another looks already; a look begun too early does not count.
+func TestHorizonStaysBlurredUntilTheHeadIsRead(t *testing.T) {
+	var h horizon
+	h.blur()
+	first, _ := h.blurred()
+	if _, blurred := h.blurred(); !blurred {
+		t.Error("nobody has read the head, and one who comes second need not")
+	}
+	h.blur()
+	h.sharpen(first)
+	second, blurred := h.blurred()
+	if !blurred {
+		t.Error("the head was read before the second append")
+	}
+	h.sharpen(second)
+	h.sharpen(first) // late
+	if _, blurred := h.blurred(); blurred {
+		t.Error("the head was read after both")
+	}
+}

@@ -352,6 +352,38 @@ func TestOtherBytesUnderTheSameIDsAreNotBelieved(t *testing.T) {
 	holds(t, log, "a", events)
 }
 
+// What another program appended before is a replay, whether this one follows the
+// log or not.
+func TestWhatAnotherProgramAppendedIsAReplay(t *testing.T) {
+	for name, follows := range map[string]bool{"alone": false, "with a subscription": true} {
+		t.Run(name, func(t *testing.T) {
+			at := address(serve(t, memory.New(), "127.0.0.1:0"))
+			one, other := open(t, at), open(t, at)
+			next, stop := iter.Pull2(other.Subscribe(within(t, 20*time.Second), eventstore.Start, eventstore.Filter{}))
+			defer stop()
+			if follows {
+				if item, err, _ := next(); err != nil || !item.CaughtUp {
+					t.Fatalf("%+v, error %v; want a caught-up mark", item, err)
+				}
+			}
+			events := newEvents(2)
+			first, err := one.Append(t.Context(), "a", eventstore.NoStream, events)
+			if err != nil || first.Replayed {
+				t.Fatalf("%+v, error %v; want a new append", first, err)
+			}
+			for item := (eventstore.Item{}); follows && item.Checkpoint != first.Position; {
+				if item, err, _ = next(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			second, err := other.Append(t.Context(), "a", eventstore.NoStream, events)
+			if want := (eventstore.Result{Revision: 1, Position: first.Position, Replayed: true}); err != nil || second != want {
+				t.Errorf("%+v, error %v; want %+v", second, err, want)
+			}
+		})
+	}
+}
+
 // holds fails unless a stream holds exactly these events.
 func holds(t *testing.T, log eventstore.Store, stream string, want []eventstore.Event) {
 	t.Helper()
