@@ -154,19 +154,22 @@ func (r *running) with(apply func(g *group, now time.Time)) {
 }
 
 // read reads the source while there are consumers and room, and resumes by
-// place.
+// place. It tells once that it cannot: a group may begin at a place that the log
+// does not have for long.
 func (r *running) read(ctx context.Context) error {
 	for failed := 0; ; {
 		if err := r.until(ctx, r.readable, func(g *group) bool { return g.wants(false) }); err != nil {
 			return err
 		}
-		err := r.follow(ctx)
-		if failed++; err == nil {
+		read, err := r.follow(ctx)
+		if read || err == nil {
 			failed = 0
+		}
+		if err == nil {
 			continue
 		}
-		if ctx.Err() == nil {
-			r.logger.WarnContext(ctx, "a group cannot read its source and tries again", "error", err)
+		if failed++; failed == 1 && ctx.Err() == nil {
+			r.logger.WarnContext(ctx, "a group cannot read its source; it is tried until it can", "error", err)
 		}
 		if err := pause(ctx, failed); err != nil {
 			return err
@@ -175,8 +178,9 @@ func (r *running) read(ctx context.Context) error {
 }
 
 // follow reads until it fails or there are no consumers. Where there is no room
-// it stops in the middle and goes on there; the log is not read meanwhile.
-func (r *running) follow(ctx context.Context) error {
+// it stops in the middle and goes on there; the log is not read meanwhile. It
+// tells whether it has read anything, be it that there is nothing new.
+func (r *running) follow(ctx context.Context) (read bool, err error) {
 	following, cancel := context.WithCancel(ctx)
 	defer cancel()
 	r.mu.Lock()
@@ -186,17 +190,18 @@ func (r *running) follow(ctx context.Context) error {
 	r.with(func(*group, time.Time) {}) // the consumers may have left before it could be ended
 	for item, err := range r.log.Follow(following, r.definition, after) {
 		if err == nil {
+			read = true
 			err = r.took(following, item)
 		}
 		if following.Err() != nil {
 			break
 		}
 		if err != nil {
-			return err
+			return read, err
 		}
 	}
 	r.with(func(g *group, _ time.Time) { g.behind() })
-	return ctx.Err()
+	return read, ctx.Err()
 }
 
 // took gives an item to the rules and waits until they want another.

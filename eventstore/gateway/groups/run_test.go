@@ -1,12 +1,15 @@
 package groups
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -35,6 +38,12 @@ func (l *tape) grow(by int) {
 	l.length += by
 	close(l.grown)
 	l.grown = make(chan struct{})
+}
+
+func (l *tape) breaks(broken bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.broken = broken
 }
 
 func (l *tape) look() (reads, open int) {
@@ -174,7 +183,8 @@ type bench struct {
 	store *fragile
 	node  *turn
 	key   Key
-	end   func() // of the service
+	end   func()       // of the service
+	logs  bytes.Buffer // what it logged
 }
 
 // inBubble runs a test of a service in a bubble, where time passes when nothing
@@ -183,7 +193,7 @@ func inBubble(t *testing.T, settings func(*Settings), test func(*bench)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		b := &bench{T: t, tape: newTape(), store: &fragile{Memory: NewMemory()}, node: newTurn(Leadership{Epoch: 1}), key: Key{Source: "s", Name: "g"}}
-		b.Service = New(b.tape, b.store, b.node, slog.New(slog.NewTextHandler(t.Output(), nil)))
+		b.Service = New(b.tape, b.store, b.node, slog.New(slog.NewTextHandler(io.MultiWriter(t.Output(), &b.logs), nil)))
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { defer close(done); b.Service.Run(ctx) }()
@@ -250,6 +260,14 @@ func (b *bench) wantOver(c *Consumer, over error) {
 	b.Helper()
 	if _, err := c.Next(b.Context()); err == nil || err.Error() != over.Error() {
 		b.Fatalf("the consumer ends with %v, want %v", err, over)
+	}
+}
+
+func (b *bench) wantLogged(what string, times int) {
+	b.Helper()
+	synctest.Wait()
+	if n := strings.Count(b.logs.String(), what); n != times {
+		b.Fatalf("%q was logged %d times, want %d", what, n, times)
 	}
 }
 
@@ -467,15 +485,18 @@ func TestReadingIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	inBubble(t, nil, func(b *bench) {
 		b.tape.grow(1)
-		b.tape.broken = true
-		c := b.connect(2)
+		b.tape.breaks(true)
+		c := b.connect(3)
 		b.pass(time.Minute)
 		b.want(c)
-		b.tape.mu.Lock()
-		b.tape.broken = false
-		b.tape.mu.Unlock()
+		b.tape.breaks(false)
 		b.pass(longest)
 		b.want(c, "0/0")
+		b.wantLogged("cannot read its source", 1)
+		b.tape.breaks(true)
+		b.tape.grow(1)
+		b.pass(time.Minute)
+		b.wantLogged("cannot read its source", 2) // it could meanwhile
 	})
 }
 
