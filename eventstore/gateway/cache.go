@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	cacheSize     = 1 << 15 // streams in each of two halves
-	cacheDocument = 4 << 10 // bytes of a document that is kept
-	watchBackoff  = time.Second
+	cacheBytes   = 16 << 20 // in two halves
+	cacheLargest = 32 << 10 // bytes of a stream that is kept
+	watchBackoff = time.Second
 )
 
 // cache holds the metadata of streams that were asked for lately. It is trusted
@@ -21,8 +21,44 @@ type cache struct {
 	live    bool
 	changes uint64 // counts what was dropped, so that no load that began before is kept
 	// The younger half is filled; when it is full, the older is forgotten.
-	young, old map[string]streamMetadata
+	young, old half
 	settings   defaultACLs // nil: not known
+}
+
+// half of a cache, and the bytes it takes.
+type half struct {
+	streams map[string]streamMetadata
+	bytes   int
+}
+
+// cost is about how many bytes it takes to keep this of a stream: more than are
+// in use, as maps and lists have room to grow.
+func cost(stream string, m streamMetadata) int {
+	const entry, list, role = 512, 128, 32
+	bytes := entry + len(stream) + len(m.acl.like)
+	for _, roles := range m.acl.roles {
+		bytes += list
+		for _, name := range roles {
+			bytes += role + len(name)
+		}
+	}
+	return bytes
+}
+
+func (h *half) put(stream string, m streamMetadata) {
+	h.remove(stream)
+	if h.streams == nil {
+		h.streams = make(map[string]streamMetadata)
+	}
+	h.streams[stream] = m
+	h.bytes += cost(stream, m)
+}
+
+func (h *half) remove(stream string) {
+	if m, known := h.streams[stream]; known {
+		delete(h.streams, stream)
+		h.bytes -= cost(stream, m)
+	}
 }
 
 // cached gives what is found in the cache, or else loads it from the log and keeps
@@ -63,8 +99,8 @@ func (c *cache) ofSettings(load func() (defaultACLs, error)) (defaultACLs, error
 
 // find remembers what is asked for; the lock is held.
 func (c *cache) find(stream string) (m streamMetadata, known bool) {
-	if m, known = c.young[stream]; !known {
-		if m, known = c.old[stream]; known {
+	if m, known = c.young.streams[stream]; !known {
+		if m, known = c.old.streams[stream]; known {
 			c.keep(stream, m)
 		}
 	}
@@ -73,16 +109,15 @@ func (c *cache) find(stream string) (m streamMetadata, known bool) {
 
 // keep remembers what is small; the lock is held.
 func (c *cache) keep(stream string, m streamMetadata) {
-	if m.size > cacheDocument {
+	m.members = nil // they are many times as large as the rest
+	bytes := cost(stream, m)
+	if bytes > cacheLargest {
 		return
 	}
-	if len(c.young) >= cacheSize {
-		c.old, c.young = c.young, nil
+	if c.young.bytes+bytes > cacheBytes/2 {
+		c.old, c.young = c.young, half{}
 	}
-	if c.young == nil {
-		c.young = make(map[string]streamMetadata)
-	}
-	c.young[stream] = m
+	c.young.put(stream, m)
 }
 
 // drop forgets a stream whose metadata has changed.
@@ -90,8 +125,8 @@ func (c *cache) drop(stream string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.changes++
-	delete(c.young, stream)
-	delete(c.old, stream)
+	c.young.remove(stream)
+	c.old.remove(stream)
 }
 
 func (c *cache) dropSettings() {
@@ -107,7 +142,7 @@ func (c *cache) trust(live bool) {
 	defer c.mu.Unlock()
 	if c.live = live; !live {
 		c.changes++
-		c.young, c.old, c.settings = nil, nil, nil
+		c.young, c.old, c.settings = half{}, half{}, nil
 	}
 }
 

@@ -34,9 +34,9 @@ type streamMetadata struct {
 	maxAge         time.Duration // of events shown; 0: any
 	truncateBefore int64         // first revision shown
 	acl            acl
-	// members is the whole document, so that one member can be changed.
+	// members is the whole document, so that one member can be changed; nil if it
+	// was not just read from the log.
 	members map[string]jsontext.Value
-	size    int // bytes of the document
 }
 
 // ofMetastream is the metadata of every stream of metadata: it shows its newest
@@ -53,7 +53,7 @@ func isMetastream(stream string) (of string, ok bool) {
 // parseMetadata reads a document. One that cannot be read says nothing, as does a
 // member that is not of its kind: whoever wrote it must not lock the stream.
 func parseMetadata(revision int64, document []byte) streamMetadata {
-	m := streamMetadata{revision: revision, size: len(document)}
+	m := streamMetadata{revision: revision}
 	if json.Unmarshal(document, &m.members) != nil {
 		m.members = nil
 		return m

@@ -1,0 +1,85 @@
+package gateway
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+func used() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// What the cache holds is bounded in bytes, whatever is said of whatever streams.
+// It runs alone: what others hold would be counted.
+func TestTheCacheIsBounded(t *testing.T) {
+	roles := strings.Repeat(`"r",`, 200) + `"r"`
+	var members strings.Builder
+	for i := range 60 {
+		fmt.Fprintf(&members, `,"%x":1`, i)
+	}
+	documents := map[string]string{
+		"nothing":      `{}`,
+		"long roles":   fmt.Sprintf(`{"$acl":{"$r":"%01000d","$w":"%01000d"}}`, 0, 0),
+		"many roles":   fmt.Sprintf(`{"$acl":{"$r":[%s],"$w":[%s]}}`, roles, roles),
+		"empty lists":  `{"$acl":{"$r":[],"$w":[],"$d":[],"$mr":[],"$mw":[]}}`,
+		"empty roles":  `{"$acl":{"$r":[` + strings.Repeat(`"",`, 800) + `""]}}`,
+		"a long name":  fmt.Sprintf(`{"$acl":"%01000d"}`, 0),
+		"own members":  `{"a":1` + members.String() + `}`,
+		"far too much": fmt.Sprintf(`{"$acl":{"$r":"%0100000d"}}`, 0),
+	}
+	for name, document := range documents {
+		t.Run(name, func(t *testing.T) {
+			before := used()
+			c := &cache{live: true}
+			last := ""
+			for i, costs := 0, 0; costs < 2*cacheBytes; i++ {
+				last = fmt.Sprintf("%d%0200d", i, 0)
+				m, err := c.ofStream(last, func() (streamMetadata, error) {
+					return parseMetadata(0, []byte(document)), nil
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				costs += cost(last, m)
+			}
+			if now := used(); now > before+cacheBytes {
+				t.Errorf("it takes %d bytes, want at most %d", now-before, cacheBytes)
+			}
+			_, known := c.find(last)
+			if small := name != "far too much"; known != small {
+				t.Errorf("the last stream is kept: %t", known)
+			}
+			runtime.KeepAlive(c)
+		})
+	}
+}
+
+// What is dropped counts no more, or the cache would become smaller and smaller.
+func TestTheCacheCountsWhatItHolds(t *testing.T) {
+	t.Parallel()
+	c := &cache{live: true}
+	keep := func(stream, document string) {
+		t.Helper()
+		if _, err := c.ofStream(stream, func() (streamMetadata, error) { return parseMetadata(0, []byte(document)), nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		keep("a", `{"$acl":{"$r":["x","y"]}}`)
+		keep("b", `{}`)
+		c.old, c.young = c.young, half{} // its turn
+		keep("a", ``)
+		c.drop("a")
+		c.drop("b")
+		c.drop("b")
+	}
+	if c.young.bytes != 0 || c.old.bytes != 0 {
+		t.Errorf("the empty cache counts %d and %d bytes", c.young.bytes, c.old.bytes)
+	}
+}
