@@ -46,6 +46,8 @@ const (
 	minClientPing = 5 * time.Second
 	serverPing    = 10 * time.Second
 	pingTimeout   = 10 * time.Second
+
+	closeGrace = 500 * time.Millisecond // for what was cut off to end
 )
 
 // Options say who may do what, and what clients are told of the node. The zero
@@ -185,24 +187,46 @@ func (s *Server) Serve(listener net.Listener) error {
 }
 
 // Close ends subscriptions in such a way that clients reconnect, and lets what
-// else is under way finish. What has not when ctx ends is cut off, and ctx's
-// error returned.
+// else is under way finish. What has not when ctx ends is cut off; what does not
+// end then either, closeGrace later, as when the log hangs, is left to itself. Both
+// are errors.
 func (s *Server) Close(ctx context.Context) error {
 	s.close()
 	s.watching.Do(func() {}) // a Serve that comes late starts nothing to wait for
-	finished := make(chan struct{})
+	calls, all := make(chan struct{}), make(chan struct{})
 	go func() {
-		defer close(finished)
 		s.grpc.GracefulStop()
+		close(calls)
+		s.background.Wait()
+		close(all)
 	}()
-	var err error
 	select {
-	case <-finished:
+	case <-all:
+		return nil
 	case <-ctx.Done():
-		err = fmt.Errorf("gateway: calls were cut off: %w", context.Cause(ctx))
-		s.grpc.Stop()
-		<-finished
 	}
-	s.background.Wait()
-	return err
+	var err error
+	if !isClosed(calls) {
+		err = fmt.Errorf("gateway: calls were cut off: %w", context.Cause(ctx))
+		go s.grpc.Stop() // it waits for them, as GracefulStop does, which then ends
+	}
+	select {
+	case <-all:
+		return err
+	case <-time.After(closeGrace):
+	}
+	left := "groups of consumers, or the watch over metadata,"
+	if !isClosed(calls) {
+		left = "calls"
+	}
+	return errors.Join(err, fmt.Errorf("gateway: %s did not end %s after being cut off, and were left behind", left, closeGrace))
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 
 	"daybook/eventstore"
 	"daybook/eventstore/gateway"
+	"daybook/eventstore/gateway/groups"
 	"daybook/eventstore/memory"
 )
 
@@ -233,6 +235,73 @@ func TestClosingCutsOffWhatDoesNotEnd(t *testing.T) {
 	}
 	if err := <-failed; status.Code(err) != codes.Unavailable {
 		t.Errorf("the append: %v", err)
+	}
+}
+
+// stuck is a log, and the state of groups, that answer nothing before release.
+type stuck struct {
+	eventstore.Store
+	*groups.Memory
+	begun   chan struct{}
+	release chan struct{}
+}
+
+func (s *stuck) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+	s.begun <- struct{}{}
+	<-s.release
+	return s.Store.Append(ctx, stream, expected, events)
+}
+
+func (s *stuck) Groups(ctx context.Context) ([]groups.Group, error) {
+	s.begun <- struct{}{}
+	<-s.release
+	return s.Memory.Groups(ctx)
+}
+
+// Closing is bounded, whatever the database does: what does not end is told.
+func TestClosingLeavesWhatHangs(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, want string
+		options    func(*stuck) gateway.Options
+		hang       func(*served)
+	}{
+		{
+			"a call", "calls did not end",
+			func(*stuck) gateway.Options { return gateway.Options{} },
+			func(s *served) {
+				_, _, err := s.appendTo("a", noStream, event())
+				s.tb.Log("the append ended with", err)
+			},
+		},
+		{
+			"the groups", "groups of consumers",
+			func(log *stuck) gateway.Options { return gateway.Options{Groups: log, Node: log.Memory} },
+			func(*served) {},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			log := &stuck{Store: memory.New(), Memory: groups.NewMemory(), begun: make(chan struct{}, 8), release: make(chan struct{})}
+			s := serve(t, log, c.options(log))
+			var hanging sync.WaitGroup
+			hanging.Go(func() { c.hang(s) })
+			<-log.begun
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			closed := make(chan error, 1)
+			go func() { closed <- s.server.Close(ctx) }()
+			select {
+			case err := <-closed:
+				if err == nil || !strings.Contains(err.Error(), c.want) {
+					t.Errorf("closing: %v, want %s", err, c.want)
+				}
+			case <-time.After(patience):
+				t.Error("closing hangs")
+			}
+			close(log.release)
+			hanging.Wait()
+		})
 	}
 }
 
