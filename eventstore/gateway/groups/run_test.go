@@ -121,7 +121,7 @@ func (f *fragile) trouble(ctx context.Context) error {
 	f.mu.Lock()
 	fail := f.fail
 	f.mu.Unlock()
-	if fail == errHangs {
+	if errors.Is(fail, errHangs) {
 		<-ctx.Done()
 		return ctx.Err()
 	}
