@@ -29,6 +29,9 @@ var ErrBadCredentials = errors.New("unknown user or wrong password")
 //	report:$2y$10$...
 type PasswordFile struct {
 	users map[string]listedUser
+	// stranger is compared with for names that are not listed: a quick refusal would
+	// tell which are. Nobody has its password.
+	stranger listedUser
 	// A hash is slow on purpose, and a client sends its password with each call:
 	// the last one that was right is known by a quick keyed digest.
 	key     []byte
@@ -70,7 +73,21 @@ func ReadPasswordFile(r io.Reader) (*PasswordFile, error) {
 	if len(f.users) == 0 {
 		return nil, errors.New("no user is named, so nobody could call")
 	}
+	var err error
+	if f.stranger.hash, err = bcrypt.GenerateFromPassword([]byte(rand.Text()), f.cost()); err != nil {
+		return nil, fmt.Errorf("users: %w", err)
+	}
 	return f, nil
+}
+
+// cost is the highest of the users' hashes, which are usually all alike.
+func (f *PasswordFile) cost() (highest int) {
+	for _, user := range f.users {
+		if cost, err := bcrypt.Cost(user.hash); err == nil {
+			highest = max(highest, cost)
+		}
+	}
+	return highest
 }
 
 func parseUser(line string) (listedUser, error) {
@@ -98,22 +115,22 @@ func (f *PasswordFile) Names() []string { return slices.Sorted(maps.Keys(f.users
 func (f *PasswordFile) Authenticate(ctx context.Context, name, password string) (User, error) {
 	user, known := f.users[name]
 	if !known {
-		return User{}, ErrBadCredentials
+		user = f.stranger
 	}
 	mac := hmac.New(sha256.New, f.key)
 	io.WriteString(mac, name+"\x00"+password) //nolint:errcheck // a hash takes everything
 	digest := mac.Sum(nil)
-	if f.isProven(name, digest) {
+	if known && f.isProven(name, digest) {
 		return user.User, nil
 	}
 	if err := f.hashing.Acquire(ctx, 1); err != nil {
 		return User{}, fmt.Errorf("authenticate %s: %w", name, err)
 	}
 	defer f.hashing.Release(1)
-	if f.isProven(name, digest) { // in the meantime
+	if known && f.isProven(name, digest) { // in the meantime
 		return user.User, nil
 	}
-	if bcrypt.CompareHashAndPassword(user.hash, []byte(password)) != nil {
+	if bcrypt.CompareHashAndPassword(user.hash, []byte(password)) != nil || !known {
 		return User{}, ErrBadCredentials
 	}
 	f.mu.Lock()
