@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"daybook/commands"
@@ -141,10 +142,11 @@ func (s *server) wait(ctx context.Context) error {
 	}
 }
 
-// A stop is over within stopMax; requests under way get httpStopMax of it.
+// A stop is over within stopMax; requests, and calls of the gateway, that are
+// under way get waysStopMax of it.
 const (
 	stopMax     = 9 * time.Second
-	httpStopMax = 4 * time.Second
+	waysStopMax = 4 * time.Second
 )
 
 // close stops accepting, lets requests under way finish, and takes the node
@@ -154,19 +156,30 @@ func (s *server) close(ctx context.Context) error {
 	defer cancel()
 	s.log.InfoContext(ctx, "stopping")
 	began := time.Now()
-	requests, done := context.WithTimeout(ctx, httpStopMax)
-	defer done()
-	if err := s.http.Shutdown(requests); err != nil {
-		// A client that does not come to an end must not keep the others waiting.
-		s.log.WarnContext(ctx, "requests still under way are cut off", "error", err)
-		s.http.Close()
-	}
-	if err := s.gateway.close(requests); err != nil {
-		s.log.WarnContext(ctx, "calls of the gateway still under way are cut off", "error", err)
-	}
+	s.closeWays(ctx)
 	err := s.node.close(ctx)
 	s.log.InfoContext(ctx, "stopped", "seconds", time.Since(began).Seconds())
 	return err
+}
+
+// closeWays closes the ways in, at the same time: a client that does not come to
+// an end on one must not keep those on the other waiting, nor cost them their time.
+func (s *server) closeWays(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, waysStopMax)
+	defer cancel()
+	var closing sync.WaitGroup
+	closing.Go(func() {
+		if err := s.http.Shutdown(ctx); err != nil {
+			s.log.WarnContext(ctx, "requests still under way are cut off", "error", err)
+			s.http.Close()
+		}
+	})
+	closing.Go(func() {
+		if err := s.gateway.close(ctx); err != nil {
+			s.log.WarnContext(ctx, "calls of the gateway still under way are cut off", "error", err)
+		}
+	})
+	closing.Wait()
 }
 
 // listen opens a loopback address. Others are refused as long as anybody who

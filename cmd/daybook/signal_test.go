@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 )
 
 // hang begins a request and does not end it.
@@ -27,17 +29,32 @@ func hang(t *testing.T, url string) {
 	}
 }
 
+// A client that hangs on one way in costs those on the other no time.
 func TestASignalStopsTheServerInTimeThoughAClientHangs(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
-	server := startChild(t, build(t), dir)
+	server := startChild(t, build(t), dir, "--gateway", "127.0.0.1:0")
 	hang(t, server.url)
+	sub, err := dialGateway(t, server.gateway).SubscribeToAll(t.Context(), esdb.SubscribeToAllOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Close()
+	logged := make(chan string, 1) // when the subscription ended
+	go func() {
+		for sub.Recv().SubscriptionDropped == nil {
+		}
+		logged <- server.log.String()
+	}()
 	began := time.Now()
 	if code := server.terminate(t); code != exitOK {
 		t.Errorf("exit code %d, want %d", code, exitOK)
 	}
 	if took := time.Since(began); took > stopMax+time.Second {
 		t.Errorf("it took %s to stop", took)
+	}
+	if text := <-logged; strings.Contains(text, "cut off") {
+		t.Errorf("when the gateway's subscription ended, this was logged:\n%s", text)
 	}
 	if pid := postmaster(t, dir); pid != 0 {
 		t.Errorf("the database still runs, as process %d", pid)
@@ -52,7 +69,7 @@ func TestASecondSignalEndsTheServerAtOnce(t *testing.T) {
 	if err := server.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, httpStopMax/2, "the server begins to stop", func() bool { return strings.Contains(server.log.String(), "stopping") })
+	eventually(t, waysStopMax/2, "the server begins to stop", func() bool { return strings.Contains(server.log.String(), "stopping") })
 	server.terminate(t)
 	status, ok := server.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	if !ok || !status.Signaled() || status.Signal() != syscall.SIGTERM {
