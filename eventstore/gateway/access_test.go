@@ -363,6 +363,12 @@ func TestAccessByOtherWays(t *testing.T) {
 	}
 	bob.read(resolving(ofStream("links"))).wants(t, "broken link")
 	root.read(resolving(ofStream("links"))).wants(t, "secret/0 by links/0")
+	bob.subscribe(t, resolving(ofStream("links"))).wants("confirmation", "broken link", "caught up")
+	root.subscribe(t, resolving(ofStream("links"))).wants("confirmation", "secret/0 by links/0", "caught up")
+	root.setMetadata("$all", `{"$acl":{"$r":"bob"}}`)
+	everything := filtered(ofAll(), onStream(32, prefixes("links")))
+	bob.read(resolving(everything)).wants(t, "broken link")
+	bob.read(resolving(backwards(fromEnd(everything)))).wants(t, "broken link")
 }
 
 // What is the program's own nobody else writes, in whatever way.

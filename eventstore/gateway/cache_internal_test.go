@@ -30,7 +30,7 @@ func TestTheCacheIsBounded(t *testing.T) {
 		"empty lists":  `{"$acl":{"$r":[],"$w":[],"$d":[],"$mr":[],"$mw":[]}}`,
 		"empty roles":  `{"$acl":{"$r":[` + strings.Repeat(`"",`, 800) + `""]}}`,
 		"a long name":  fmt.Sprintf(`{"$acl":"%01000d"}`, 0),
-		"own members":  `{"a":1` + members.String() + `}`,
+		"own members":  `{"own":1` + members.String() + `}`,
 		"far too much": fmt.Sprintf(`{"$acl":{"$r":"%0100000d"}}`, 0),
 	}
 	for name, document := range documents {
