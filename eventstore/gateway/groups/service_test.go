@@ -1,0 +1,101 @@
+package groups
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+)
+
+// A group whose maker was not told is there when it is made again, as it was made.
+func TestAGroupMadeAgainAfterALostAnswerIsAsItWas(t *testing.T) {
+	t.Parallel()
+	inBubble(t, nil, func(b *bench) {
+		d := Definition{Key: Key{Source: All, Name: "x"}, Filter: Filter{Prefixes: []string{"first"}}, Settings: Defaults()}
+		lost := errors.New("the answer is lost")
+		b.store.set(lost)
+		if err := b.Create(b.Context(), d); !errors.Is(err, lost) {
+			b.Fatalf("create: %v, want %v", err, lost)
+		}
+		b.store.set(nil)
+		again := d
+		again.Filter.Prefixes = []string{"second"}
+		if err := b.Create(b.Context(), again); !isA[*ExistsError](err) {
+			b.Fatalf("create again: %v, want *ExistsError", err)
+		}
+		for _, when := range []string{"now", "after a restart"} {
+			info, err := b.Info(b.Context(), d.Key)
+			b.must(err)
+			if got := info.Filter.Prefixes; !slices.Equal(got, d.Filter.Prefixes) {
+				b.Errorf("%s the group selects %q, want %q", when, got, d.Filter.Prefixes)
+			}
+			b.must(b.Restart(b.Context()))
+		}
+	})
+}
+
+func TestAGroupDeletedAgainAfterALostAnswerIsServedNoMore(t *testing.T) {
+	t.Parallel()
+	inBubble(t, nil, func(b *bench) {
+		c := b.connect(1)
+		lost := errors.New("the answer is lost")
+		b.store.set(lost)
+		if err := b.Delete(b.Context(), b.key); !errors.Is(err, lost) {
+			b.Fatalf("delete: %v, want %v", err, lost)
+		}
+		b.store.set(nil)
+		if err := b.Delete(b.Context(), b.key); !isA[*NotFoundError](err) {
+			b.Fatalf("delete again: %v, want *NotFoundError", err)
+		}
+		b.wantOver(c, &DroppedError{Key: b.key})
+	})
+}
+
+// When the service ends, what is under way and does not get on is soon cut off.
+func TestTheEndIsNotHeldUp(t *testing.T) {
+	t.Parallel()
+	definition := Definition{Key: Key{Source: "s", Name: "x"}, Settings: Defaults()}
+	tests := map[string]func(*bench) error{
+		"create": func(b *bench) error { return b.Create(b.Context(), definition) },
+		"update": func(b *bench) error { return b.Update(b.Context(), b.key, Defaults()) },
+		"delete": func(b *bench) error { return b.Delete(b.Context(), b.key) },
+	}
+	for name, change := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, nil, func(b *bench) {
+				b.store.set(errHangs)
+				changed := make(chan error, 1)
+				go func() { changed <- change(b) }()
+				b.pass(changeMax / 2)
+				if len(changed) != 0 {
+					b.Fatalf("the change is over: %v", <-changed)
+				}
+				began := time.Now()
+				b.end()
+				if took := time.Since(began); took != endMax {
+					b.Errorf("the end took %s, want %s", took, endMax)
+				}
+				if err := <-changed; err == nil {
+					b.Error("what was cut off is told to be done")
+				}
+			})
+		})
+	}
+	t.Run("save", func(t *testing.T) {
+		t.Parallel()
+		inBubble(t, func(s *Settings) { s.MaxCheckpointCount = 1 }, func(b *bench) {
+			b.tape.grow(1)
+			c := b.connect(1)
+			ids := b.want(c, "0/0")
+			b.store.set(errHangs)
+			c.Ack(ids)
+			b.pass(time.Second)
+			began := time.Now()
+			b.end()
+			if took := time.Since(began); took != endMax {
+				b.Errorf("the end took %s, want %s", took, endMax)
+			}
+		})
+	})
+}
