@@ -23,18 +23,20 @@ func TestOverMemory(t *testing.T) {
 	}, storetest.Contiguous(), storetest.LogWideIDs(), storetest.LoneTombstones())
 }
 
+// Each rule has a log of its own, for several read it whole.
 func TestOverPostgres(t *testing.T) {
-	pool := pgtest.New(t)
-	if err := postgres.Migrate(t.Context(), pool); err != nil {
-		t.Fatal(err)
-	}
-	log, err := postgres.Open(t.Context(), pool, postgres.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { closeIn(t, log.Close) })
-	store := open(t, address(serve(t, log, "127.0.0.1:0")))
-	storetest.Run(t, func(*testing.T) eventstore.Store { return store }, storetest.Contiguous(), storetest.LogWideIDs(), storetest.LoneTombstones())
+	storetest.Run(t, func(t *testing.T) eventstore.Store {
+		pool := pgtest.New(t)
+		if err := postgres.Migrate(t.Context(), pool); err != nil {
+			t.Fatal(err)
+		}
+		log, err := postgres.Open(t.Context(), pool, postgres.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { closeIn(t, log.Close) })
+		return open(t, address(serve(t, log, "127.0.0.1:0")))
+	}, storetest.Contiguous(), storetest.LogWideIDs(), storetest.LoneTombstones())
 }
 
 // A server of one's own choice: EventStoreDB, KurrentDB, with TLS and users or
