@@ -45,7 +45,7 @@ fmt: ## format the code
 
 bench: build ## measure the program on this machine, each figure beside a baseline
 	@data=$$(mktemp -d) && trap 'rm -rf "$$data"' EXIT && chmod 711 "$$data" && \
-	for name in append hot-sku checkout flash-sale; do bin/daybook bench $$name --data "$$data/$$name" || exit 1; done
+	for name in append hot-sku checkout flash-sale gateway-append gateway-read gateway-live; do bin/daybook bench $$name --data "$$data/$$name" || exit 1; done
 
 import: build ## import all real invoices, if they are there, and verify every total
 	@test -f "$(DATA)/online_retail.csv.gz" || { echo "no invoices at $(DATA)/online_retail.csv.gz: name their folder by DATA=..."; exit 1; }

@@ -177,13 +177,20 @@ func (r *Reactor) react(ctx context.Context, page page) error {
 
 // finishOld carries out work that stayed open longer than the grace.
 func (r *Reactor) finishOld(ctx context.Context) {
-	failures := map[workKey]int{}
+	failures := map[workKey]failure{}
 	for {
 		due, wait := r.due()
+		if len(due) == 0 {
+			clear(failures) // others may have finished it
+		}
 		for _, work := range due {
+			failed := failures[work.key]
+			if time.Now().Before(failed.again) {
+				continue
+			}
 			if err := r.finish(ctx, work); err != nil {
-				failures[work.key]++
-				r.Logger.Warn("process not finished, trying again", "work", work.key.String(), "tries", failures[work.key], "error", err)
+				failures[work.key] = failed.next(wait)
+				r.Logger.Warn("process not finished, trying again", "work", work.key.String(), "tries", failed.tries+1, "error", err)
 				continue
 			}
 			delete(failures, work.key)
@@ -203,6 +210,18 @@ func (r *Reactor) finishOld(ctx context.Context) {
 		}
 		pause(ctx, wait)
 	}
+}
+
+// failure is work that could not be finished.
+type failure struct {
+	tries int
+	again time.Time // not tried before
+}
+
+const finishBackoff = time.Minute // at most, between two tries of the same work
+
+func (f failure) next(wait time.Duration) failure {
+	return failure{tries: f.tries + 1, again: time.Now().Add(min(wait<<min(f.tries, 16), finishBackoff))}
 }
 
 // due lists the open work that is old enough, and says when to look again; 0 is

@@ -15,6 +15,7 @@ import (
 	"daybook/domain/returns"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
+	"daybook/domain/wire"
 	"daybook/eventstore"
 )
 
@@ -150,6 +151,9 @@ func (t *tracker) observe(item eventstore.Item) error {
 }
 
 func (t *tracker) event(e eventstore.Recorded) error {
+	if !wire.InItsStream(e.Stream, e.Type) {
+		return nil // somebody else's
+	}
 	category, _, _ := strings.Cut(e.Type, ".")
 	switch category {
 	case cart.Category:
@@ -161,7 +165,7 @@ func (t *tracker) event(e eventstore.Recorded) error {
 	case stock.Category:
 		return t.stock(e)
 	}
-	return nil // a foreign stream whose event types begin like ours
+	return nil // of a kind that begins no work
 }
 
 func (t *tracker) begin(kind workKind, id, step string, e eventstore.Recorded) {

@@ -68,6 +68,14 @@ type UnavailableError struct{ Cause error }
 func (e *UnavailableError) Error() string { return fmt.Sprintf("event store unavailable: %v", e.Cause) }
 func (e *UnavailableError) Unwrap() error { return e.Cause }
 
+// DeniedError means that the engine's server does not let this program do what it
+// asked for, with the credentials it has. Nothing was done, and asking again
+// helps only after somebody has changed that.
+type DeniedError struct{ Cause error }
+
+func (e *DeniedError) Error() string { return fmt.Sprintf("event store: not allowed: %v", e.Cause) }
+func (e *DeniedError) Unwrap() error { return e.Cause }
+
 // OutcomeUnknownError means the request was sent and no answer came: the events
 // may be recorded or not. Repeating it with the same ids and the same
 // expectation settles it.

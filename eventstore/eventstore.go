@@ -122,7 +122,7 @@ type Store interface {
 	//
 	// Errors: *ConflictError, *DuplicateEventError, *TooLargeError,
 	// *DeletedError, *UnavailableError, *OutcomeUnknownError (repeat with the
-	// same ids and the same expectation), *InvalidError.
+	// same ids and the same expectation), *InvalidError, *DeniedError.
 	Append(ctx context.Context, stream string, expected Expected, events []Event) (Result, error)
 
 	// ReadStream yields a stream's events from a revision on, in order, at most

@@ -21,7 +21,7 @@ import (
 )
 
 type benchCommand struct {
-	Benchmarks []string `arg:"" optional:"" name:"benchmark" help:"Which to run: append, hot-sku, checkout, flash-sale. Default: all."`
+	Benchmarks []string `arg:"" optional:"" name:"benchmark" help:"Which to run: ${benchmarks}. Default: all."`
 	Seconds    float64  `default:"5" placeholder:"N" help:"How long each measurement is counted. Default: ${default}."`
 	Flush      string   `enum:"fast,2ms,both" default:"both" help:"How commits are flushed: as fast as the disk does, made to wait 2 ms as by a cloud disk or a synchronous replica, or both in turn. 2ms needs a PostgreSQL of the program's own. One of ${enum}."`
 	CPUProfile string   `name:"cpuprofile" placeholder:"DIR" help:"Write a CPU profile of each measurement of Daybook into this folder."`
@@ -73,15 +73,22 @@ func (c *benchCommand) Run(ctx context.Context, p *program) (err error) {
 	return p.print(result, func(out io.Writer) error { return printBench(out, result) })
 }
 
+func benchmarkNames() []string {
+	var names []string
+	for _, b := range bench.Benchmarks {
+		names = append(names, b.Name)
+	}
+	return names
+}
+
 // selection is what to run, and with which flushes.
 func (c *benchCommand) selection(p *program) ([]bench.Benchmark, []string, error) {
 	if c.Seconds <= 0 {
 		return nil, nil, usagef("--seconds must be more than nothing, not %v", c.Seconds)
 	}
 	var wanted []bench.Benchmark
-	var names []string
+	names := benchmarkNames()
 	for _, b := range bench.Benchmarks {
-		names = append(names, b.Name)
 		if len(c.Benchmarks) == 0 || slices.Contains(c.Benchmarks, b.Name) {
 			wanted = append(wanted, b)
 		}

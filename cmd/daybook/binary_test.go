@@ -87,6 +87,15 @@ func (c *child) terminate(t *testing.T) int {
 func get[T any](t *testing.T, url string) T {
 	t.Helper()
 	var out T
+	if err := json.Unmarshal([]byte(body(t, url)), &out); err != nil {
+		t.Fatalf("GET %s: %v", url, err)
+	}
+	return out
+}
+
+// body reads an answer as it is.
+func body(t *testing.T, url string) string {
+	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
@@ -96,17 +105,14 @@ func get[T any](t *testing.T, url string) T {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
+	got, err := io.ReadAll(response.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if response.StatusCode != http.StatusOK {
-		t.Fatalf("GET %s: %s: %s", url, response.Status, body)
+		t.Fatalf("GET %s: %s: %s", url, response.Status, got)
 	}
-	if err := json.Unmarshal(body, &out); err != nil {
-		t.Fatalf("GET %s: %v: %s", url, err, body)
-	}
-	return out
+	return string(got)
 }
 
 // list reads all pages of a list.

@@ -65,7 +65,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 	parser, err := kong.New(&cli,
 		kong.Name("daybook"),
 		kong.Description(description),
-		kong.Vars{"views": strings.Join(viewNames(), ", ")},
+		kong.Vars{"views": strings.Join(viewNames(), ", "), "benchmarks": strings.Join(benchmarkNames(), ", ")},
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { exited = code }),
 		kong.ValueFormatter(helpWithEnvironment),

@@ -48,10 +48,8 @@ func (f gatewayFlags) config(store string) (gatewayConfig, error) {
 		return gatewayConfig{}, usagef("--gateway: the log is in a KurrentDB, to which its clients speak directly")
 	}
 	cfg := gatewayConfig{address: f.Address, advertise: f.Advertise, anyStream: f.Open}
-	if f.Advertise != "" {
-		if _, _, err := splitPort(f.Advertise); err != nil {
-			return gatewayConfig{}, usagef("--gateway-advertise %s: %v", f.Advertise, err)
-		}
+	if err := f.checkAddresses(); err != nil {
+		return gatewayConfig{}, err
 	}
 	if (f.Cert == "") != (f.Key == "") {
 		return gatewayConfig{}, usagef("--gateway-cert and --gateway-key go together")
@@ -75,6 +73,24 @@ func (f gatewayFlags) config(store string) (gatewayConfig, error) {
 	}
 	cfg.users = users
 	return cfg, nil
+}
+
+// checkAddresses makes sure that clients are told an address they can reach.
+func (f gatewayFlags) checkAddresses() error {
+	if f.Advertise != "" {
+		if host, _, err := splitPort(f.Advertise); err != nil || host == "" {
+			return usagef("--gateway-advertise %s: %v", f.Advertise, errHostPort)
+		}
+		return nil
+	}
+	host, _, err := splitPort(f.Address)
+	if err != nil {
+		return usagef("--gateway %s: %v", f.Address, err)
+	}
+	if ip := net.ParseIP(host); f.Users != "" && (host == "" || ip != nil && ip.IsUnspecified()) {
+		return usagef("--gateway %s listens on every address, so it needs --gateway-advertise HOST:PORT: the one that clients are told", f.Address)
+	}
+	return nil
 }
 
 func readUsers(path string) (*gateway.PasswordFile, error) {

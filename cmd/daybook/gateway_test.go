@@ -11,6 +11,7 @@ import (
 	"math/big"
 	"net"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -83,6 +84,18 @@ func TestTheGatewayOfAServer(t *testing.T) {
 	forged.EventType = "stock.received.v1"
 	_, err = client.AppendToStream(ctx, "notes", esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, forged)
 	wantCode(t, "a fact of the shop in another stream", err, esdb.ErrorCodeAccessDenied)
+
+	// What only looks like the shop's is somebody else's, and no fault of the books.
+	for _, name := range []string{"product", "orders-1", "$$notes"} {
+		odd := note(1)
+		odd.Metadata = []byte(`{"actor":{"id":1}}`)
+		if _, err := client.AppendToStream(ctx, name, esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, odd); err != nil {
+			t.Errorf("append to %s: %v", name, err)
+		}
+	}
+	if page := body(t, server.url+"/v1/events?limit=500"); !strings.Contains(page, "/v1/streams/orders-1") {
+		t.Errorf("the log is shown as %s", page)
+	}
 
 	// The id that an order to come will have: recorded before, it would keep the order out.
 	squatting := note(1)

@@ -307,7 +307,7 @@ func TestNobodyElseWritesTheDefaults(t *testing.T) {
 func TestLongNames(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {
-		s := serve(t, store, gateway.Options{})
+		s := serve(t, store, gateway.Options{Protected: func(string, string) bool { return false }})
 		name := strings.Repeat("n", 254)
 		s.mustAppend(name, noStream, event())
 		s.setMetadata(name, `{"$maxCount":1}`)

@@ -209,7 +209,7 @@ func TestAppendsThatCannotBe(t *testing.T) {
 		huge := change(func(m *streams.AppendReq_ProposedMessage) { m.Data = bytes.Repeat([]byte("x"), 16<<20) })
 		wrong := refusal{code: codes.InvalidArgument}
 		tooLarge := refusal{codes.InvalidArgument, map[string]string{"exception": "maximum-append-size-exceeded", "maximum-append-size": "1048576"}}
-		tooMany := refusal{codes.InvalidArgument, map[string]string{"exception": "maximum-append-size-exceeded", "maximum-append-size": "4096"}}
+		tooMany := refusal{codes.InvalidArgument, map[string]string{"exception": "maximum-append-size-exceeded", "maximum-append-size": "1048576"}}
 		missing := refusal{codes.InvalidArgument, map[string]string{
 			"exception": "missing-required-metadata-property", "required-metadata-properties": "type,content-type",
 		}}

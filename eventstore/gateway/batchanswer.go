@@ -62,7 +62,7 @@ func batchError(stream string, err error) *rpcstatus.Status {
 	case isDeleted:
 		code, detail = codes.NotFound, &shared.StreamDeleted{StreamIdentifier: streamID(stream)}
 	case isTooLarge && isOfAppend(tooLarge):
-		detail = &shared.MaximumAppendSizeExceeded{MaxAppendSize: uint32(tooLarge.Limit)}
+		detail = &shared.MaximumAppendSizeExceeded{MaxAppendSize: eventstore.MaxAppendBytes}
 	case code == codes.PermissionDenied:
 		detail = &shared.AccessDenied{}
 	case isUnknown || errors.Is(err, context.DeadlineExceeded):

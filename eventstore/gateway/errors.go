@@ -125,7 +125,8 @@ func failureOfAppend(err error) *failure {
 	}
 	if e, ok := errors.AsType[*eventstore.TooLargeError](err); ok {
 		if isOfAppend(e) {
-			return fail(codes.InvalidArgument, e.Error(), trailerException, appendTooLarge, trailerMaxAppend, strconv.Itoa(e.Limit))
+			// Clients take the limit for bytes; that it is of events is in the text.
+			return fail(codes.InvalidArgument, e.Error(), trailerException, appendTooLarge, trailerMaxAppend, strconv.Itoa(eventstore.MaxAppendBytes))
 		}
 		return fail(codes.InvalidArgument, e.Error())
 	}

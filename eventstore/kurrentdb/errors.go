@@ -149,10 +149,11 @@ func duplicateID(err error, events []eventstore.Event) uuid.UUID {
 
 // deniedError says what can be done about it.
 func deniedError(what string, err error) error {
+	reason := "this user has no right to (for an append, to the stream; for reading everything, to $all)"
 	if status.Code(err) == codes.Unauthenticated {
-		return fmt.Errorf("%s: the server does not take these credentials (without TLS none are sent): %w", what, err)
+		reason = "the server does not take these credentials (without TLS none are sent)"
 	}
-	return fmt.Errorf("%s: this user has no right to; $all is readable for $admins only, unless its $acl says otherwise: %w", what, err)
+	return &eventstore.DeniedError{Cause: fmt.Errorf("%s: %s: %w", what, reason, err)}
 }
 
 // readError makes the contract's error of a read's that is not to be repeated.

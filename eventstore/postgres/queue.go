@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"sync"
+	"time"
 
 	"daybook/eventstore"
 )
@@ -10,6 +11,11 @@ import (
 const (
 	maxBatchAppends = 500
 	maxBatchBytes   = 1 << 20
+	// So many appends are worth a transaction beside another one's; fewer wait for
+	// that to end, for with 64 callers small batches cost a tenth more. But not for
+	// long: it may be one that hangs.
+	besideAppends = 32
+	besideWait    = 5 * time.Millisecond
 )
 
 // request is one append on its way.
@@ -58,8 +64,12 @@ type queue struct {
 	mu     sync.Mutex
 	filled sync.Cond
 	ready  []*request
-	behind map[string][]*request // by stream that is ready or in flight
-	closed bool
+	flying int // batches taken and not released
+	// What is ready has waited for a batch in flight for long enough, and whether
+	// somebody will say so.
+	overdue, armed bool
+	behind         map[string][]*request // by stream that is ready or in flight
+	closed         bool
 }
 
 func newQueue() *queue {
@@ -86,17 +96,36 @@ func (q *queue) put(r *request) bool {
 }
 
 // take waits for requests and takes those that are ready, up to the bounds of a
-// batch. It returns none when the queue is closed and empty.
+// batch. While another batch is in flight it waits a little for more of them. It
+// returns none when the queue is closed and empty.
 func (q *queue) take() []*request {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for {
-		batch := q.takeReady()
-		if len(batch) > 0 || q.closed {
-			return batch
+		if q.flying == 0 || q.overdue || q.closed || len(q.ready) >= besideAppends {
+			batch := q.takeReady()
+			if len(batch) > 0 {
+				q.flying++
+				q.overdue = false
+			}
+			if len(batch) > 0 || q.closed {
+				return batch
+			}
+		}
+		if len(q.ready) > 0 && !q.armed {
+			q.armed = true
+			time.AfterFunc(besideWait, q.lapse)
 		}
 		q.filled.Wait()
 	}
+}
+
+// lapse says that what is ready has waited for long enough.
+func (q *queue) lapse() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.armed, q.overdue = false, len(q.ready) > 0
+	q.filled.Broadcast()
 }
 
 func (q *queue) takeReady() []*request {
@@ -135,11 +164,12 @@ func (q *queue) seal(batch []*request) []*request {
 func (q *queue) release(batch []*request) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.flying--
 	for _, r := range batch {
 		q.next(r.stream)
 	}
 	if len(q.ready) > 0 || q.closed {
-		q.filled.Signal()
+		q.filled.Broadcast()
 	}
 }
 

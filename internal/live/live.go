@@ -115,7 +115,7 @@ func (l Log) Follow(ctx context.Context, after string, types []string) (iter.Seq
 			switch {
 			case err != nil:
 			case item.Event != nil:
-				event, err = consumer(*item.Event)
+				event = consumer(*item.Event)
 			case item.CaughtUp:
 				event.Position = item.Checkpoint.String()
 			default:
@@ -140,7 +140,7 @@ func consumed(events iter.Seq2[eventstore.Recorded, error]) iter.Seq2[readapi.Ev
 				err = query.ErrNotFound
 			}
 			if err == nil {
-				event, err = consumer(recorded)
+				event = consumer(recorded)
 			}
 			if !yield(event, err) || err != nil {
 				return
@@ -149,21 +149,29 @@ func consumed(events iter.Seq2[eventstore.Recorded, error]) iter.Seq2[readapi.Ev
 	}
 }
 
-// consumer is a recorded event as a CloudEvent.
-func consumer(recorded eventstore.Recorded) (readapi.Event, error) {
+// consumer is a recorded event as a CloudEvent. A foreign writer's event may be
+// odd, and must not hide those after it: metadata that cannot be read as ours is
+// left out, and data that cannot be quoted stands in an envelope.
+func consumer(recorded eventstore.Recorded) readapi.Event {
 	meta, err := eventstore.DecodeMetadata(recorded.Meta)
 	if err != nil {
-		return readapi.Event{}, err
+		meta = eventstore.Metadata{}
+	}
+	data := recorded.Data
+	if !jsontext.Value(data).IsValid() { // an object that names a member twice, which JSON cannot quote
+		if wrapped, _, err := eventstore.Wrap(eventstore.Content{Type: "application/octet-stream", Data: data}); err == nil {
+			data = wrapped
+		}
 	}
 	event := readapi.Event{
 		SpecVersion: "1.0", ID: recorded.ID.String(), Source: "/v1/streams/" + url.PathEscape(recorded.Stream), Type: recorded.Type, Subject: recorded.Stream,
 		Time: meta.EffectiveAt(recorded.RecordedAt), ContentType: "application/json",
 		Position: recorded.Position.String(), Revision: recorded.Revision, RecordedAt: recorded.RecordedAt,
 		CorrelationID: meta.CorrelationID, CausationID: meta.CausationID, Actor: meta.Actor, Channel: meta.Channel, Trace: meta.Trace,
-		Data: jsontext.Value(recorded.Data),
+		Data: jsontext.Value(data),
 	}
 	if meta.CommandID != uuid.Nil {
 		event.CommandID = meta.CommandID.String()
 	}
-	return event, nil
+	return event
 }

@@ -23,6 +23,7 @@ import (
 //	*eventstore.DeletedError           409 stream-deleted
 //	*eventstore.OutcomeUnknownError    503 outcome-unknown
 //	*eventstore.UnavailableError       503 unavailable
+//	*eventstore.DeniedError            503 unavailable: its operator must act
 //	an ended context                   503 timeout
 //	anything else                      500 about:blank, its text in the log only
 //
@@ -74,6 +75,9 @@ func table(err error) *Document {
 			retryIn(retrySoon).because(err)
 	}
 	if _, ok := errors.AsType[*eventstore.UnavailableError](err); ok {
+		return Unavailable(err)
+	}
+	if _, ok := errors.AsType[*eventstore.DeniedError](err); ok {
 		return Unavailable(err)
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {

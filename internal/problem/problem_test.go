@@ -40,6 +40,7 @@ func TestErrorsHaveTheirStatus(t *testing.T) {
 		"an append over the limit":     {&eventstore.TooLargeError{What: "bytes", Size: 9, Limit: 8}, 413, problem.CodeTooLarge, ""},
 		"an empty stream":              {&eventstore.NotFoundError{Stream: "cart-1"}, 404, problem.CodeNotFound, ""},
 		"a deleted stream":             {&eventstore.DeletedError{Stream: "cart-1"}, 409, problem.CodeGone, ""},
+		"a store that says no":         {&eventstore.DeniedError{Cause: errDown}, 503, problem.CodeUnavailable, "2"},
 		"a store that is away":         {&eventstore.UnavailableError{Cause: errDown}, 503, problem.CodeUnavailable, "2"},
 		"an unknown outcome":           {&eventstore.OutcomeUnknownError{Cause: context.DeadlineExceeded}, 503, problem.CodeOutcomeUnknown, "1"},
 		"too much waiting":             {problem.Overloaded(errDown), 503, problem.CodeOverloaded, "1"},

@@ -27,7 +27,10 @@ type event struct {
 
 func decode(recorded eventstore.Recorded) (e event, err error) {
 	e.Recorded = recorded
-	category, _, _ := strings.Cut(recorded.Stream, "-")
+	category, _, named := strings.Cut(recorded.Stream, "-")
+	if !named {
+		return e, nil // "order" is no order
+	}
 	switch category {
 	case product.Category:
 		e.value, err = product.Decode(recorded.Type, recorded.Data)
