@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -53,5 +54,39 @@ func TestWorkTakenOffTheListBetweenPagesMovesTheCheckpointWithTheNextPage(t *tes
 	turn(2, order.Delivered{ShipmentID: "1-1"})
 	if journal.checkpoint != eventstore.At(2) {
 		t.Errorf("the checkpoint is at %s, want 2", journal.checkpoint)
+	}
+}
+
+func TestTheReactorPassesOverWhatOthersWrote(t *testing.T) {
+	tracker := newTracker(eventstore.Start)
+	for position, stream := range []string{"notes", "order", "cart-1"} {
+		odd := eventstore.Recorded{
+			Event:  eventstore.Event{ID: uuid.New(), Type: "order.placed.v1", Data: []byte(`{"odd":true}`)},
+			Stream: stream, Position: eventstore.At(uint64(position + 1)),
+		}
+		if err := tracker.observe(eventstore.Item{Event: &odd, Checkpoint: odd.Position}); err != nil {
+			t.Errorf("an order's event in %s: %v", stream, err)
+		}
+	}
+	if len(tracker.open) > 0 || tracker.position != eventstore.At(3) {
+		t.Errorf("it made work of them: %v, at %s", tracker.open, tracker.position)
+	}
+}
+
+func TestWorkThatFailsIsTriedLessAndLessOften(t *testing.T) {
+	const wait = 100 * time.Millisecond
+	var failed failure
+	for n, want := range []time.Duration{wait, 2 * wait, 4 * wait, 8 * wait} {
+		before := time.Now()
+		failed = failed.next(wait)
+		if pause := failed.again.Sub(before); pause < want || pause > want+wait || failed.tries != n+1 {
+			t.Errorf("after %d failures the next try is in %s, want %s", failed.tries, pause, want)
+		}
+	}
+	for range 100 {
+		failed = failed.next(wait)
+	}
+	if pause := time.Until(failed.again); pause > finishBackoff || pause < finishBackoff/2 {
+		t.Errorf("after %d failures the next try is in %s, want %s", failed.tries, pause, finishBackoff)
 	}
 }
