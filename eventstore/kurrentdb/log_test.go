@@ -6,13 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 
 	"daybook/eventstore"
+	"daybook/eventstore/kurrentdb"
 	"daybook/eventstore/memory"
 )
 
@@ -186,6 +189,56 @@ func TestSubscribeBeyondTheHead(t *testing.T) {
 		t.Errorf("%d items, want one error", items)
 	}
 }
+
+// A leader may be a moment behind what was acknowledged when the subscriber's
+// checkpoint was made.
+func TestASubscriberWaitsForALeaderThatIsBehind(t *testing.T) {
+	log := memory.New()
+	waits := make(chan struct{})
+	var told sync.Once
+	logger := slog.New(tellTale(func() { told.Do(func() { close(waits) }) }))
+	store, err := kurrentdb.Open(t.Context(), address(serve(t, log, "127.0.0.1:0")), kurrentdb.Options{Logger: logger})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ending := context.WithoutCancel(t.Context())
+	t.Cleanup(func() { store.Close(ending) })
+	if _, err := log.Append(t.Context(), "a", eventstore.NoStream, newEvents(3)); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		<-waits
+		if _, err := log.Append(ending, "a", eventstore.AtRevision(2), newEvents(2)); err != nil {
+			t.Error(err)
+		}
+	}()
+	for item, err := range store.Subscribe(within(t, 10*time.Second), eventstore.At(4), eventstore.Filter{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if item.Event != nil {
+			if item.Event.Revision != 4 {
+				t.Errorf("it begins with revision %d, want 4", item.Event.Revision)
+			}
+			break
+		}
+	}
+}
+
+// tellTale is a log that says when a subscription waits.
+type tellTale func()
+
+func (tellTale) Enabled(context.Context, slog.Level) bool { return true }
+
+func (f tellTale) Handle(_ context.Context, r slog.Record) error {
+	if r.Message == "a subscription waits for the event store" {
+		f()
+	}
+	return nil
+}
+
+func (f tellTale) WithAttrs([]slog.Attr) slog.Handler { return f }
+func (f tellTale) WithGroup(string) slog.Handler      { return f }
 
 func TestTombstoneMustBeAlone(t *testing.T) {
 	store := open(t, address(serve(t, memory.New(), "127.0.0.1:0")))

@@ -93,8 +93,13 @@ func (s *subscription) begin(ctx context.Context) error {
 	return err
 }
 
+// settling is how long a node that has just become the leader may need until it
+// has all that was acknowledged.
+const settling = 2 * time.Second
+
 // outlast repeats what a server that is away has cut off.
 func (s *subscription) outlast(ctx context.Context, what func(context.Context) error) error {
+	first := time.Now()
 	for backoff := minBackoff; ; backoff = min(2*backoff, maxBackoff) {
 		before, began := s.after, time.Now()
 		err := what(ctx)
@@ -104,7 +109,8 @@ func (s *subscription) outlast(ctx context.Context, what func(context.Context) e
 		if err := s.ended(ctx); err != nil {
 			return err
 		}
-		if _, beyond := errors.AsType[*beyondError](err); beyond || !passes(err) {
+		_, beyond := errors.AsType[*beyondError](err)
+		if beyond && time.Since(first) > settling || !beyond && !passes(err) {
 			return subscribeError(ctx, err)
 		}
 		if before.Before(s.after) || time.Since(began) > maxBackoff {
