@@ -15,7 +15,6 @@ import (
 	"daybook/domain/returns"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
-	"daybook/domain/wire"
 	"daybook/eventstore"
 )
 
@@ -151,10 +150,10 @@ func (t *tracker) observe(item eventstore.Item) error {
 }
 
 func (t *tracker) event(e eventstore.Recorded) error {
-	if !wire.InItsStream(e.Stream, e.Type) {
+	category, _, _ := strings.Cut(e.Type, ".")
+	if !strings.HasPrefix(e.Stream, category+"-") {
 		return nil // somebody else's
 	}
-	category, _, _ := strings.Cut(e.Type, ".")
 	switch category {
 	case cart.Category:
 		return t.cart(e)

@@ -5,7 +5,6 @@ package wire
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/go-json-experiment/json"
 )
@@ -16,14 +15,6 @@ import (
 type UnknownTypeError struct{ Type string }
 
 func (e *UnknownTypeError) Error() string { return fmt.Sprintf("unknown event type %q", e.Type) }
-
-// InItsStream tells whether a stream is of the kind that its event type names
-// ("stock.reserved.v1" in "stock-A@main"). An event that stands elsewhere was
-// written by somebody else, and is no fact of the domain.
-func InItsStream(stream, typ string) bool {
-	category, _, _ := strings.Cut(typ, ".")
-	return strings.HasPrefix(stream, category+"-")
-}
 
 // Decoders maps wire names, "stock.reserved.v1", to what reads them. A name
 // once written to a log stays here for ever.

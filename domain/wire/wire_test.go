@@ -39,21 +39,3 @@ func TestWrite(t *testing.T) {
 		t.Error("wrote what is not UTF-8")
 	}
 }
-
-func TestAnEventStandsInAStreamOfItsKind(t *testing.T) {
-	for _, test := range []struct {
-		stream, typ string
-		want        bool
-	}{
-		{"stock-A@main", "stock.reserved.v1", true},
-		{"order-1", "order.placed.v1", true},
-		{"order-1", "stock.reserved.v1", false},
-		{"stock", "stock.reserved.v1", false},
-		{"notes", "stock.reserved.v1", false},
-		{"stock-A@main", "stocks.v1", false},
-	} {
-		if got := InItsStream(test.stream, test.typ); got != test.want {
-			t.Errorf("%s in %s: %t, want %t", test.typ, test.stream, got, test.want)
-		}
-	}
-}
