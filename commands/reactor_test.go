@@ -61,7 +61,7 @@ func TestTheReactorPassesOverWhatOthersWrote(t *testing.T) {
 	tracker := newTracker(eventstore.Start)
 	for position, stream := range []string{"notes", "order", "cart-1"} {
 		odd := eventstore.Recorded{
-			Event:  eventstore.Event{ID: uuid.New(), Type: "order.placed.v1", Data: []byte(`{"odd":true}`)},
+			Event:  eventstore.Event{ID: uuid.New(), Type: "order.unheard_of.v1", Data: []byte(`{}`)},
 			Stream: stream, Position: eventstore.At(uint64(position + 1)),
 		}
 		if err := tracker.observe(eventstore.Item{Event: &odd, Checkpoint: odd.Position}); err != nil {
