@@ -14,6 +14,7 @@ import (
 func alone() (*supervisor, *connection) {
 	c := &connection{logger: slog.New(slog.DiscardHandler), slots: make(chan struct{}, 1), doubt: make(chan struct{}, 1)}
 	c.ctx, c.drop = context.WithCancelCause(context.Background())
+	c.uncut, c.cut = context.WithCancel(context.Background())
 	s := &supervisor{current: c, timeout: time.Minute, wait: time.Minute, changed: make(chan struct{}), ctx: context.Background()}
 	return s, c
 }
@@ -53,6 +54,39 @@ func TestACallEndsWithItsConnection(t *testing.T) {
 	})
 	if !errors.Is(err, errReplaced) || judge(err) != unknown {
 		t.Errorf("error %v, want no answer, for the connection was replaced", err)
+	}
+}
+
+// Neither the end of a caller's patience nor that of a connection is told to the
+// client while it may be sending; what it does then, it does for nobody.
+func TestACallThatIsLeftGoesOnUntilItIsCutOff(t *testing.T) {
+	s, c := alone()
+	began, cut := make(chan context.Context, 1), make(chan struct{})
+	ctx, leave := context.WithCancel(t.Context())
+	go func() {
+		inside := <-began
+		leave()
+		c.drop(errReplaced)
+		<-inside.Done()
+		close(cut)
+	}()
+	_, err := call(ctx, s, func(ctx context.Context, _ *esdb.Client) (int, error) {
+		began <- ctx
+		<-cut
+		return 0, ctx.Err()
+	})
+	if judge(err) != unknown {
+		t.Errorf("error %v, want that there was no answer", err)
+	}
+	if c.inside.shutWithin(time.Millisecond) == nil {
+		t.Error("the call has ended with its caller or with the connection")
+	}
+	c.cut()
+	if err := c.inside.shutWithin(time.Minute); err != nil {
+		t.Errorf("the call was cut off and goes on: %v", err)
+	}
+	if len(c.slots) != 0 {
+		t.Error("the call has ended and keeps its slot")
 	}
 }
 
