@@ -1,0 +1,180 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The README's tour has commands, in blocks of sh, and shows what they answer:
+// in comment lines among them, or in the plain block after. There … stands for
+// what is left out. Who buys the last mug is chance; the README shows bob.
+var (
+	codeBlock  = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$")
+	assignment = regexp.MustCompile(`(?m)^[a-z]+=.*$`)
+	oneCall    = regexp.MustCompile(`(?m)^curl `)
+	shownLine  = regexp.MustCompile(`(?m)^# (.*)$`)
+	leftOut    = regexp.MustCompile(`…|\n`)
+	placed     = regexp.MustCompile(`"order":{"order_id":"order-(\w+)"`)
+)
+
+// Each answer is printed whole, with its status, also of calls that run beside
+// each other.
+const printAnswers = `curl() { answer=$(command curl -sS -i "$@") || exit; printf '%s\n' "$answer"; }` + "\n"
+
+func TestTheReadmesTourIsWhatHappens(t *testing.T) {
+	t.Parallel()
+	for _, tool := range []string{"sh", "curl"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("the tour is run by %s, which is not installed", tool)
+		}
+	}
+	const api = "api=http://127.0.0.1:8080/"
+	_, tour, _ := strings.Cut(document(t, "README.md"), "\n## A tour\n")
+	tour, _, _ = strings.Cut(tour, "\n## ")
+	if strings.Count(tour, api) != 1 {
+		t.Fatalf("the README's tour does not say %q once", api)
+	}
+	server := serve(t, "--data", dataDir(t))
+	tour = strings.Replace(tour, api, "api="+server.url+"/", 1)
+
+	settings, buyer := printAnswers, "bob"
+	blocks := append(codeBlock.FindAllStringSubmatch(tour, -1), []string{"", "sh", ""})
+	for i, block := range blocks {
+		if block[1] != "sh" || !oneCall.MatchString(block[2]) {
+			continue // what is shown, or how to start the server
+		}
+		var shown []string
+		for _, line := range shownLine.FindAllStringSubmatch(block[2], -1) {
+			shown = append(shown, line[1])
+		}
+		if after := blocks[i+1]; after[1] == "" {
+			shown = append(shown, strings.Split(after[2], "\n\n")...)
+		}
+		commands := strings.ReplaceAll(block[2], "bob", buyer)
+		answers := answersTo(t, settings+commands)
+		if calls := len(oneCall.FindAllString(commands, -1)); len(answers) != calls {
+			t.Fatalf("%d answers to %d calls:\n%s\n%s", len(answers), calls, commands, strings.Join(answers, "\n"))
+		}
+		if bought := placed.FindStringSubmatch(strings.Join(answers, "\n")); bought != nil {
+			buyer = bought[1]
+		}
+		for j := range shown {
+			shown[j] = strings.ReplaceAll(shown[j], "bob", buyer)
+		}
+		compareShown(t, answers, shown)
+		settings += strings.Join(assignment.FindAllString(commands, -1), "\n") + "\n"
+	}
+}
+
+// answersTo runs commands and returns what each call of curl was answered.
+func answersTo(t *testing.T, commands string) []string {
+	t.Helper()
+	sh := exec.CommandContext(t.Context(), "sh", "-euc", commands)
+	sh.Dir = t.TempDir()
+	out, err := sh.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s\n%v:\n%s", commands, err, out)
+	}
+	return strings.Split(string(out), "HTTP/1.1 ")[1:]
+}
+
+// compareShown wants every answer to be a success, or shown as what it is; and
+// all that is shown to be among the answers.
+func compareShown(t *testing.T, answers, shown []string) {
+	t.Helper()
+	for _, answer := range answers {
+		told := slices.ContainsFunc(shown, func(text string) bool { return strings.HasPrefix(text, "HTTP/1.1") && reads(answer, text) })
+		if !strings.HasPrefix(answer, "2") && !told {
+			t.Errorf("this is not what the README shows:\n%s", answer)
+		}
+	}
+	for _, text := range shown {
+		if !slices.ContainsFunc(answers, func(answer string) bool { return reads(answer, text) }) {
+			t.Errorf("the README shows\n%s\nbut these are the answers:\n%s", text, strings.Join(answers, "\n"))
+		}
+	}
+}
+
+// reads tells whether an answer has what is shown, piece after piece.
+func reads(answer, shown string) bool {
+	for _, piece := range leftOut.Split(strings.TrimPrefix(shown, "HTTP/1.1 "), -1) {
+		_, rest, found := strings.Cut(answer, strings.Trim(piece, " ,"))
+		if !found {
+			return false
+		}
+		answer = rest
+	}
+	return true
+}
+
+var (
+	// A call of the program: in backticks, in an indented block, or of bin/.
+	programCall = regexp.MustCompile("(?m)(?:`|^    |\\bbin/)daybook ([^`#\n]+)")
+	subcommand  = regexp.MustCompile(`(?m)^  ([a-z]+) `)
+	aFlag       = regexp.MustCompile(`(?:^|[^-\w])(--[a-z][a-z-]*)`)
+)
+
+func TestTheDocumentsCallTheProgramAsItCanBeCalled(t *testing.T) {
+	t.Parallel()
+	help := call(t, nil, "--help").stdout
+	for _, name := range subcommand.FindAllStringSubmatch(help, -1) {
+		help += call(t, nil, name[1], "--help").stdout
+	}
+	var flags []string
+	for _, flag := range aFlag.FindAllStringSubmatch(help, -1) {
+		flags = append(flags, flag[1])
+	}
+	documents := []string{"README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"}
+	for _, folder := range []string{"docs", "docs/decisions"} {
+		found, err := filepath.Glob(filepath.Join("..", "..", folder, "*.md"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range found {
+			documents = append(documents, filepath.Join(folder, filepath.Base(path)))
+		}
+	}
+	invoices := filepath.Join(t.TempDir(), "online_retail.csv") // files that are read must be there
+	if err := os.WriteFile(invoices, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	calls := 0
+	for _, path := range documents {
+		text := strings.ReplaceAll(document(t, path), "\\\n", " ") // a long command is one line
+		for _, flag := range aFlag.FindAllStringSubmatch(text, -1) {
+			if !slices.Contains(flags, flag[1]) {
+				t.Errorf("%s names %s, which no subcommand has", path, flag[1])
+			}
+		}
+		for _, line := range programCall.FindAllStringSubmatch(text, -1) {
+			args := strings.Fields(strings.NewReplacer("'", "", "online_retail.csv.gz", invoices).Replace(line[1]))
+			if len(args) > 1 {
+				args = append(args, "--print-config") // which only reads the command line
+			} else {
+				args = append(args, "--help") // a subcommand spoken of
+			}
+			calls++
+			if got := call(t, nil, args...); got.code != exitOK {
+				t.Errorf("%s has the call %q: %s", path, line[0], got.stderr)
+			}
+		}
+	}
+	if calls < 10 {
+		t.Errorf("only %d calls of the program were found in the documents", calls)
+	}
+}
+
+// document reads one of the project's documents.
+func document(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
