@@ -5,39 +5,14 @@ package postgres
 
 import (
 	"context"
-	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/jackc/pgx/v5/stdlib"
-	"github.com/pressly/goose/v3"
 
 	"daybook/commands"
 )
-
-//go:embed migrations/*.sql
-var migrations embed.FS
-
-// Migrate brings the schema "commands" up to date.
-func Migrate(ctx context.Context, pool *pgxpool.Pool) error {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return fmt.Errorf("commands: migrations: %w", err)
-	}
-	db := stdlib.OpenDBFromPool(pool)
-	defer db.Close() // the wrapper, not the pool
-	provider, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithTableName("daybook_commands_version"))
-	if err != nil {
-		return fmt.Errorf("commands: migrations: %w", err)
-	}
-	if _, err := provider.Up(ctx); err != nil {
-		return fmt.Errorf("commands: migrate: %w", err)
-	}
-	return nil
-}
 
 // Snapshots implements commands.Snapshots.
 type Snapshots struct{ Pool *pgxpool.Pool }

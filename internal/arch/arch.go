@@ -20,13 +20,13 @@ const module = "daybook/"
 var mayImport = map[string][]string{
 	"domain": {}, // what may happen: pure
 
-	"eventstore": {}, // the log: the contract, its suite and its engines
+	"eventstore": {"internal/pgmigrate"}, // the log: the contract, its suite and its engines
 
-	"commands":            {"domain", "eventstore"},
+	"commands":            {"domain", "eventstore", "internal/pgmigrate"},
 	"commands/commandapi": {"domain", "eventstore", "commands", "internal/problem"},
 	"commands/importer":   {"domain", "eventstore", "commands", "internal/onlineretail"},
 
-	"projections":       {"domain", "eventstore"}, // the runner knows no view
+	"projections":       {"domain", "eventstore", "internal/pgmigrate"}, // the runner knows no view
 	"projections/query": {},                       // what the views' queries share
 	"projections/*view": {"domain", "eventstore", "projections", "projections/query"},
 	"projections/views": {"projections", "projections/*view"}, // the list of them
@@ -40,9 +40,9 @@ var mayImport = map[string][]string{
 	"internal/httpapi":      {"internal/problem"},
 	"internal/live":         {"domain", "eventstore", "projections", "projections/*view", "projections/query", "readapi"}, // the running program, as readapi sees it
 	"internal/onlineretail": {"domain"},
+	"internal/pgmigrate":    {},
 	"internal/pgtest":       {"internal/embeddedpg"},
 	"internal/problem":      {"domain", "eventstore"}, // their errors, as HTTP
-	"internal/simtest":      {"domain", "eventstore", "commands", "projections", "projections/*view"},
 	// Recomputes by code of its own: neither by the importer's nor by the handlers'.
 	"internal/verify": {"domain", "eventstore", "projections", "projections/*view", "projections/query"},
 
@@ -71,14 +71,14 @@ var pureLibraries = map[string]func(Package) bool{
 // onlyIn keeps a library, with all packages below it, in some rooms.
 var onlyIn = map[string][]string{
 	"github.com/jackc/pgx/v5":                       sqlRooms,
-	"github.com/pressly/goose/v3":                   sqlRooms,
+	"github.com/pressly/goose/v3":                   {"internal/pgmigrate"},
 	"database/sql":                                  sqlRooms,
 	"github.com/EventStore/EventStore-Client-Go/v4": {"eventstore/kurrentdb", "eventstore/gateway", "internal/bench", "cmd"},
 }
 
 var sqlRooms = []string{
 	"eventstore/postgres", "eventstore/gateway/postgres", "commands/postgres", "projections", "readapi",
-	"internal/bench", "internal/embeddedpg", "internal/pgtest", "internal/verify", "cmd",
+	"internal/bench", "internal/embeddedpg", "internal/pgmigrate", "internal/pgtest", "internal/verify", "cmd",
 }
 
 // notIn keeps a library out of single packages; the ones below may use it.

@@ -1,0 +1,23 @@
+package postgres
+
+import (
+	"context"
+	"embed"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"daybook/internal/pgmigrate"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Migrate brings the tables of the command side to the version of this program.
+// Nodes that start together wait for each other.
+func Migrate(ctx context.Context, pool *pgxpool.Pool) error {
+	if err := pgmigrate.Up(ctx, pool, migrations, "daybook_commands_version"); err != nil {
+		return fmt.Errorf("migrate the command side: %w", err)
+	}
+	return nil
+}
