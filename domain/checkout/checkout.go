@@ -24,11 +24,12 @@
 //   - what it does not keep is released by whoever follows it, and step 3 is
 //     repeated from the log until it is done;
 //   - a reservation made by a driver so slow that the outcome is followed
-//     already is found when its Reserved event is read (Stray); should nobody
-//     read it, it ends at its deadline like any other.
+//     already is found when its Reserved event is read, and the outcome followed
+//     once more; should nobody read it, it ends at its deadline like any other.
 //
 // So a driver from the log acts on three kinds of event: CheckoutStarted (do
-// all), CheckedOut and CheckoutRefused (step 3), and stock's Reserved (Stray).
+// all), CheckedOut and CheckoutRefused (step 3), and stock's Reserved after the
+// outcome (step 3).
 package checkout
 
 import (
@@ -46,9 +47,6 @@ import (
 // ErrRefused is what a caller is told of a checkout that was refused where no
 // single shortage says it better; its facts have the shortages.
 var ErrRefused = &rule.Rejection{Code: "checkout-refused", Detail: "The stock could not be held."}
-
-// Rejections are all refusals of this package.
-var Rejections = []*rule.Rejection{ErrRefused}
 
 // Process is where one driver's asking stands. It is a value: Answer gives a
 // new one.

@@ -317,25 +317,3 @@ func TestTheOrderIsWhatTheOutcomeKeeps(t *testing.T) {
 		t.Errorf("a refusal releases %d, want all 6", n)
 	}
 }
-
-func TestStray(t *testing.T) {
-	held := stock.Reserved{Key: at("A", "main"), ReservationID: "r1", OrderID: "o1"}
-	for name, c := range map[string]struct {
-		outcome cart.Event
-		want    bool
-	}{
-		"before the outcome nothing is":   {nil, false},
-		"what the outcome keeps is not":   {cart.CheckedOut{OrderID: "o1", Held: []cart.Held{{ReservationID: "r1"}}}, false},
-		"what it does not keep is":        {cart.CheckedOut{OrderID: "o1"}, true},
-		"after a refusal everything is":   {cart.CheckoutRefused{OrderID: "o1"}, true},
-		"another order's outcome is none": {cart.CheckoutRefused{OrderID: "o2"}, false},
-	} {
-		release, stray := Stray(held, c.outcome)
-		if stray != c.want {
-			t.Errorf("%s: %v", name, stray)
-		}
-		if stray && (release.Key != held.Key || release.ReservationID != "r1") {
-			t.Errorf("%s: %+v", name, release)
-		}
-	}
-}

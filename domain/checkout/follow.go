@@ -60,20 +60,3 @@ func Releases(started cart.CheckoutStarted, keep []cart.Held) []Release {
 	}
 	return releases
 }
-
-// Stray tells whether a reservation was made for a checkout whose recorded
-// outcome (CheckedOut, CheckoutRefused, or nil while there is none) does not
-// keep it, and what to release then. Before the outcome nothing is stray; what
-// was reserved before it is released by those who follow it.
-func Stray(reserved stock.Reserved, outcome cart.Event) (Release, bool) {
-	release := Release{Key: reserved.Key, ReservationID: reserved.ReservationID, Reason: notKept}
-	switch outcome := outcome.(type) {
-	case cart.CheckedOut:
-		kept := slices.ContainsFunc(outcome.Held, func(h cart.Held) bool { return h.ReservationID == reserved.ReservationID })
-		return release, outcome.OrderID == reserved.OrderID && !kept
-	case cart.CheckoutRefused:
-		return release, outcome.OrderID == reserved.OrderID
-	case cart.Opened, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CheckoutStarted, cart.Abandoned, cart.Expired:
-	}
-	return Release{}, false
-}

@@ -184,9 +184,8 @@ func (w *world) react(e any, pause func() bool) bool {
 		if w.alone {
 			return true
 		}
-		_, outcome := w.checkout(e.OrderID)
-		if release, stray := Stray(e, outcome); stray {
-			return pause() && w.stock(release.Key, release.Command(w.now)) == nil
+		if _, outcome := w.checkout(e.OrderID); outcome != nil {
+			return w.drive(e.OrderID, pause)
 		}
 	}
 	return true

@@ -153,14 +153,6 @@ const (
 	Service Kind = "service"
 )
 
-// ParseKind reads a kind's name.
-func ParseKind(text string) (Kind, error) {
-	if kind := Kind(text); kind.Known() {
-		return kind, nil
-	}
-	return "", fmt.Errorf("kind %q: want %q or %q", text, Stocked, Service)
-}
-
 // Known tells whether k is one of the kinds there are.
 func (k Kind) Known() bool { return k == Stocked || k == Service }
 

@@ -119,14 +119,6 @@ func TestParseQuantity(t *testing.T) {
 	}
 }
 
-func TestParseKind(t *testing.T) {
-	for text, valid := range map[string]bool{"stocked": true, "service": true, "": false, "Stocked": false} {
-		if got, err := ParseKind(text); (err == nil) != valid || valid && string(got) != text {
-			t.Errorf("%q: %q, %v", text, got, err)
-		}
-	}
-}
-
 func TestFits(t *testing.T) {
 	for text, want := range map[string]bool{"": true, "abc": true, "äöü": true, "a\nb": true, "abcd": false, "\xff": false, "\x00": false} {
 		if got := Fits(text, 3); got != want {

@@ -17,6 +17,21 @@ import (
 	"daybook/eventstore"
 )
 
+// defaults are those of the protocol's clients.
+func defaults() Settings {
+	return Settings{
+		MessageTimeout:     30 * time.Second,
+		MaxRetryCount:      10,
+		CheckpointAfter:    2 * time.Second,
+		MinCheckpointCount: 10,
+		MaxCheckpointCount: 1000,
+		LiveBufferSize:     500,
+		HistoryBufferSize:  500,
+		ReadBatchSize:      20,
+		Strategy:           RoundRobin,
+	}
+}
+
 // model is a group with everything around it: a source that grows, consumers
 // that do what they like, and a store that outlives crashes. It knows of each
 // event what became of it.
@@ -427,7 +442,7 @@ func TestGroup(t *testing.T) {
 // However few events a group may hold, large ones stop it earlier.
 func TestLargeEventsStopTheReading(t *testing.T) {
 	t.Parallel()
-	settings := Defaults()
+	settings := defaults()
 	settings.StartFrom = InStream(0)
 	g := newGroup(settings, nil, nil, testStart)
 	c := g.connect(1000, testStart)
@@ -475,7 +490,7 @@ func TestWhatEventsArePinnedBy(t *testing.T) {
 // Consumers that come and go move no more than their own share.
 func TestPinsStay(t *testing.T) {
 	t.Parallel()
-	settings := Defaults()
+	settings := defaults()
 	settings.Strategy = Pinned
 	g := newGroup(settings, nil, nil, testStart)
 	g.connect(1, testStart)
@@ -511,7 +526,7 @@ func TestALongReasonIsCut(t *testing.T) {
 		"between runes": {"x" + strings.Repeat("é", maxReason), "x" + strings.Repeat("é", maxReason/2-1)},
 	}
 	for name, test := range tests {
-		g := newGroup(Defaults(), nil, nil, testStart)
+		g := newGroup(defaults(), nil, nil, testStart)
 		c := g.connect(2, testStart)
 		var ids []uuid.UUID
 		for n := range 2 {
@@ -534,7 +549,7 @@ func TestALongReasonIsCut(t *testing.T) {
 // nobody has answered stays, in order, and ids that nobody knows change nothing.
 func TestLateAcknowledgements(t *testing.T) {
 	t.Parallel()
-	settings := Defaults()
+	settings := defaults()
 	settings.MaxRetryCount = 1
 	g := newGroup(settings, nil, nil, testStart)
 	c := g.connect(6, testStart)

@@ -112,21 +112,6 @@ type Settings struct {
 	Strategy          Strategy `json:"strategy"`
 }
 
-// Defaults are those of the protocol's clients.
-func Defaults() Settings {
-	return Settings{
-		MessageTimeout:     30 * time.Second,
-		MaxRetryCount:      10,
-		CheckpointAfter:    2 * time.Second,
-		MinCheckpointCount: 10,
-		MaxCheckpointCount: 1000,
-		LiveBufferSize:     500,
-		HistoryBufferSize:  500,
-		ReadBatchSize:      20,
-		Strategy:           RoundRobin,
-	}
-}
-
 // check returns what is wrong with the settings, or nothing.
 func (s Settings) check() string {
 	switch s.Strategy {

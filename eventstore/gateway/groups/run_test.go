@@ -199,7 +199,7 @@ func inBubble(t *testing.T, settings func(*Settings), test func(*bench)) {
 		go func() { defer close(done); b.Service.Run(ctx) }()
 		b.end = func() { cancel(); <-done }
 		defer b.end()
-		d := Definition{Key: b.key, Settings: Defaults()}
+		d := Definition{Key: b.key, Settings: defaults()}
 		d.Settings.StartFrom = InStream(0)
 		if settings != nil {
 			settings(&d.Settings)
@@ -507,7 +507,7 @@ func TestAnUpdateKeepsTheCheckpoint(t *testing.T) {
 		c := b.connect(5)
 		_, ids := b.got(c)
 		c.Ack(ids[:3]) // too few for a checkpoint by the settings
-		settings := Defaults()
+		settings := defaults()
 		settings.StartFrom = InStream(0) // as the Go client sends it, asked or not
 		b.must(b.Update(b.Context(), b.key, settings))
 		b.wantOver(c, &DroppedError{Key: b.key})
@@ -519,7 +519,7 @@ func TestAGroupFromTheEndLosesNothing(t *testing.T) {
 	t.Parallel()
 	inBubble(t, nil, func(b *bench) {
 		b.tape.grow(5)
-		d := Definition{Key: Key{Source: "s", Name: "end"}, Settings: Defaults()}
+		d := Definition{Key: Key{Source: "s", Name: "end"}, Settings: defaults()}
 		d.Settings.StartFrom = eventstore.End
 		b.must(b.Create(b.Context(), d))
 		b.tape.grow(1)
@@ -627,13 +627,13 @@ func TestGroupsThatCannotBe(t *testing.T) {
 			"a filter on a stream":         func(d *Definition) { d.Filter.Regex = "a" },
 		}
 		for what, spoil := range wrong {
-			d := Definition{Key: Key{Source: "s", Name: "x"}, Settings: Defaults()}
+			d := Definition{Key: Key{Source: "s", Name: "x"}, Settings: defaults()}
 			spoil(&d)
 			if err := b.Create(b.Context(), d); !isA[*InvalidError](err) {
 				b.Errorf("%s: %v, want *InvalidError", what, err)
 			}
 		}
-		d := Definition{Key: b.key, Settings: Defaults()}
+		d := Definition{Key: b.key, Settings: defaults()}
 		if err := b.Create(b.Context(), d); !isA[*ExistsError](err) {
 			b.Errorf("a group twice: %v", err)
 		}

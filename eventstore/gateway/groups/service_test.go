@@ -11,7 +11,7 @@ import (
 func TestAGroupMadeAgainAfterALostAnswerIsAsItWas(t *testing.T) {
 	t.Parallel()
 	inBubble(t, nil, func(b *bench) {
-		d := Definition{Key: Key{Source: All, Name: "x"}, Filter: Filter{Prefixes: []string{"first"}}, Settings: Defaults()}
+		d := Definition{Key: Key{Source: All, Name: "x"}, Filter: Filter{Prefixes: []string{"first"}}, Settings: defaults()}
 		lost := errors.New("the answer is lost")
 		b.store.set(lost)
 		if err := b.Create(b.Context(), d); !errors.Is(err, lost) {
@@ -54,10 +54,10 @@ func TestAGroupDeletedAgainAfterALostAnswerIsServedNoMore(t *testing.T) {
 // When the service ends, what is under way and does not get on is soon cut off.
 func TestTheEndIsNotHeldUp(t *testing.T) {
 	t.Parallel()
-	definition := Definition{Key: Key{Source: "s", Name: "x"}, Settings: Defaults()}
+	definition := Definition{Key: Key{Source: "s", Name: "x"}, Settings: defaults()}
 	tests := map[string]func(*bench) error{
 		"create": func(b *bench) error { return b.Create(b.Context(), definition) },
-		"update": func(b *bench) error { return b.Update(b.Context(), b.key, Defaults()) },
+		"update": func(b *bench) error { return b.Update(b.Context(), b.key, defaults()) },
 		"delete": func(b *bench) error { return b.Delete(b.Context(), b.key) },
 	}
 	for name, change := range tests {

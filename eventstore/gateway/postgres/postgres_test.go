@@ -46,7 +46,7 @@ func must(tb testing.TB, err error) {
 var key = groups.Key{Source: "orders", Name: "mail"}
 
 func definition() groups.Definition {
-	return groups.Definition{Key: key, Settings: groups.Defaults()}
+	return groups.Definition{Key: key, Settings: groups.Settings{MaxRetryCount: 10, ReadBatchSize: 20, Strategy: groups.RoundRobin}}
 }
 
 func parked(revisions ...int64) []groups.Parked {
@@ -80,7 +80,8 @@ func TestStores(t *testing.T) {
 }
 
 func asItWas(t *testing.T, store groups.Store) {
-	d := groups.Definition{Key: groups.Key{Source: groups.All, Name: "x"}, Settings: groups.Defaults()}
+	d := definition()
+	d.Key = groups.Key{Source: groups.All, Name: "x"}
 	d.Filter = groups.Filter{ByStream: true, Prefixes: []string{"a", "b"}}
 	d.Settings.StartFrom = eventstore.End
 	d.Settings.MessageTimeout = 1500 * time.Millisecond
@@ -247,7 +248,7 @@ func TestATakeoverAndAWriteComeOneAfterTheOther(t *testing.T) {
 // eventually waits for a condition, which the test's deadline bounds.
 func eventually(tb testing.TB, what string, holds func() bool) {
 	tb.Helper()
-	deadline, cancel := context.WithTimeout(tb.Context(), 20*time.Second)
+	deadline, cancel := context.WithTimeout(tb.Context(), 2*time.Minute)
 	defer cancel()
 	for !holds() {
 		pause, stop := context.WithTimeout(deadline, 5*time.Millisecond)
@@ -267,13 +268,18 @@ type member struct {
 	done chan struct{}
 }
 
-const shortLease = 400 * time.Millisecond
+const (
+	// shortLease is soon over.
+	shortLease = 400 * time.Millisecond
+	// longLease outlasts a machine that stands still.
+	longLease = 20 * time.Second
+)
 
-func join(t *testing.T, pool *pgxpool.Pool, port int) *member {
+func join(t *testing.T, pool *pgxpool.Pool, port int, lease time.Duration) *member {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	m := &member{
-		Node: postgres.NewNode(pool, "host", port, shortLease, slog.New(slog.NewTextHandler(t.Output(), nil))),
+		Node: postgres.NewNode(pool, "host", port, lease, slog.New(slog.NewTextHandler(t.Output(), nil))),
 		stop: stop, done: make(chan struct{}),
 	}
 	go func() {
@@ -297,9 +303,9 @@ func (m *member) leads() bool {
 func TestOneOfTheNodesLeads(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t, 0)
-	first := join(t, pool, 1)
+	first := join(t, pool, 1, longLease)
 	eventually(t, "the first node leads", first.leads)
-	second := join(t, pool, 2)
+	second := join(t, pool, 2, longLease)
 	want := groups.Leadership{Host: "host", Port: 1}
 	eventually(t, "the second node knows the leader", func() bool { lead, _ := second.Leadership(); return lead == want })
 	members, err := second.Members(t.Context())
@@ -335,7 +341,7 @@ func TestOneOfTheNodesLeads(t *testing.T) {
 func TestALeaderThatCannotRenewLeadsNoMore(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t, 0)
-	node := join(t, pool, 1)
+	node := join(t, pool, 1, shortLease)
 	eventually(t, "the node leads", node.leads)
 	before, _ := node.Leadership()
 	block, err := pool.Begin(t.Context())
