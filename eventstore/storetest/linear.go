@@ -60,7 +60,7 @@ func linearizable(l *log) {
 		Init: func() any { return "" },
 		Step: func(state, input, output any) (bool, any) { return step(state.(string), input.(call), output.(reply)) },
 	}
-	switch porcupine.CheckOperationsTimeout(model, history, l.patience/2) {
+	switch porcupine.CheckOperationsTimeout(model, history, l.patience) {
 	case porcupine.Ok:
 	case porcupine.Illegal:
 		l.Errorf("no order of the %d calls explains their answers", len(history))

@@ -46,5 +46,5 @@ func TestBrokenEngine(t *testing.T) {
 	if !chosen {
 		t.Skip("run by TestSuiteCatchesBrokenEngines, one broken engine at a time")
 	}
-	storetest.Run(t, func(*testing.T) eventstore.Store { return broken.open() }, storetest.Contiguous(), storetest.LogWideIDs(), storetest.Patience(3*time.Second))
+	storetest.Run(t, func(*testing.T) eventstore.Store { return broken.open() }, storetest.Contiguous(), storetest.LogWideIDs(), storetest.Patience(8*time.Second))
 }

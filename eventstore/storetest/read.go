@@ -187,13 +187,18 @@ func stopsEarly(l *log) {
 	}
 	stop(1) // whatever the engine keeps for good is there now
 	before := goleak.IgnoreCurrent()
-	for range 20 {
-		for _, n := range []int{1, 2, 100, 1999} {
+	for range 20 { // more than an engine has connections
+		for _, n := range []int{1, 2, 100} {
 			stop(n)
 		}
 	}
-	if err := goleak.Find(before); err != nil {
-		l.Errorf("after readers stopped early: %v", err)
+	stop(1999) // once: it reads nearly all
+	left := goleak.Find(before)
+	for left != nil && l.ctx.Err() == nil { // the machine may be busy
+		left = goleak.Find(before)
+	}
+	if left != nil {
+		l.Errorf("after readers stopped early: %v", left)
 	}
 	// If they held on to a connection or a lock, this would not come through.
 	l.append(stream, eventstore.AtRevision(1999), newEvents(1))

@@ -43,14 +43,14 @@ func LogWideIDs() Option { return func(p *promises) { p.logWideIDs = true } }
 func LoneTombstones() Option { return func(p *promises) { p.loneEnds = true } }
 
 // Patience bounds each rule, so that an engine that hangs fails instead; it is
-// a minute where nothing is said.
+// three minutes where nothing is said, for the machine may be busy.
 func Patience(d time.Duration) Option { return func(p *promises) { p.patience = d } }
 
 // Run holds an engine to the contract. open gives a log that nobody else writes
 // to; it need not be empty, and need not be another one each time.
 func Run(t *testing.T, open func(t *testing.T) eventstore.Store, options ...Option) {
 	t.Helper()
-	p := promises{patience: time.Minute}
+	p := promises{patience: 3 * time.Minute}
 	for _, option := range options {
 		option(&p)
 	}
