@@ -272,7 +272,7 @@ func (s *Store) feed(ctx context.Context, r *ring) {
 		case !beyond:
 			behind = time.Time{}
 		case behind.IsZero():
-			behind = began
+			behind = time.Now()
 		}
 		// A node that has just become the leader may need a moment.
 		if beyond && time.Since(behind) > patience || !beyond && !passes(err) {

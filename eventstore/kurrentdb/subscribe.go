@@ -94,12 +94,13 @@ func (s *subscription) begin(ctx context.Context) error {
 }
 
 // settling is how long a node that has just become the leader may need until it
-// has all that was acknowledged.
+// has all that was acknowledged, from when it is found to be behind: the outage
+// before may have been long.
 const settling = 2 * time.Second
 
 // outlast repeats what a server that is away has cut off.
 func (s *subscription) outlast(ctx context.Context, what func(context.Context) error) error {
-	first := time.Now()
+	var behind time.Time // since when the log has been shorter than what was seen of it
 	for backoff := minBackoff; ; backoff = min(2*backoff, maxBackoff) {
 		before, began := s.after, time.Now()
 		err := what(ctx)
@@ -110,7 +111,13 @@ func (s *subscription) outlast(ctx context.Context, what func(context.Context) e
 			return err
 		}
 		_, beyond := errors.AsType[*beyondError](err)
-		if beyond && time.Since(first) > settling || !beyond && !passes(err) {
+		switch {
+		case !beyond:
+			behind = time.Time{}
+		case behind.IsZero():
+			behind = time.Now()
+		}
+		if beyond && time.Since(behind) > settling || !beyond && !passes(err) {
 			return subscribeError(ctx, err)
 		}
 		if before.Before(s.after) || time.Since(began) > maxBackoff {
