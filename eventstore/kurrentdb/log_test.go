@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -37,7 +36,7 @@ func TestSystemEventsAreLeftOut(t *testing.T) {
 	for range 100 {
 		add("$stats-0.0.0.0:2113", "$statsCollected")
 	}
-	ctx := within(t, 10*time.Second)
+	ctx := within(t, patience)
 	if head, err := store.Head(ctx); err != nil || head != eventstore.At(4) {
 		t.Errorf("the head is %s (error %v), want 4", head, err)
 	}
@@ -134,7 +133,7 @@ func TestASubscriberThatFallsOutOfTheRing(t *testing.T) {
 	}
 	follow := func(hold bool) outcome {
 		n := 0
-		for item, err := range store.Subscribe(within(t, 60*time.Second), eventstore.Start, eventstore.Filter{}) {
+		for item, err := range store.Subscribe(within(t, patience), eventstore.Start, eventstore.Filter{}) {
 			if err != nil {
 				return outcome{n, err}
 			}
@@ -179,7 +178,7 @@ func TestSubscribeBeyondTheHead(t *testing.T) {
 		t.Fatal(err)
 	}
 	items := 0
-	for _, err := range store.Subscribe(within(t, 10*time.Second), eventstore.At(4), eventstore.Filter{}) {
+	for _, err := range store.Subscribe(within(t, patience), eventstore.At(4), eventstore.Filter{}) {
 		if items++; err == nil || errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("error %v, want one that names another log", err)
 			break
@@ -194,25 +193,24 @@ func TestSubscribeBeyondTheHead(t *testing.T) {
 // checkpoint was made.
 func TestASubscriberWaitsForALeaderThatIsBehind(t *testing.T) {
 	log := memory.New()
-	waits := make(chan struct{})
-	var told sync.Once
-	logger := slog.New(tellTale(func() { told.Do(func() { close(waits) }) }))
+	ending := context.WithoutCancel(t.Context())
+	var catchUp sync.Once
+	logger := slog.New(tellTale(func() {
+		catchUp.Do(func() {
+			if _, err := log.Append(ending, "a", eventstore.AtRevision(2), newEvents(2)); err != nil {
+				t.Error(err)
+			}
+		})
+	}))
 	store, err := kurrentdb.Open(t.Context(), address(serve(t, log, "127.0.0.1:0")), kurrentdb.Options{Logger: logger})
 	if err != nil {
 		t.Fatal(err)
 	}
-	ending := context.WithoutCancel(t.Context())
 	t.Cleanup(func() { store.Close(ending) })
 	if _, err := log.Append(t.Context(), "a", eventstore.NoStream, newEvents(3)); err != nil {
 		t.Fatal(err)
 	}
-	go func() {
-		<-waits
-		if _, err := log.Append(ending, "a", eventstore.AtRevision(2), newEvents(2)); err != nil {
-			t.Error(err)
-		}
-	}()
-	for item, err := range store.Subscribe(within(t, 10*time.Second), eventstore.At(4), eventstore.Filter{}) {
+	for item, err := range store.Subscribe(within(t, patience), eventstore.At(4), eventstore.Filter{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -319,7 +317,7 @@ func TestAnEventLargerThanAPageIsPassed(t *testing.T) {
 	}
 	store := open(t, address(serve(t, log, "127.0.0.1:0")))
 	read := 0
-	for _, err := range store.ReadAll(within(t, 20*time.Second), eventstore.Start, eventstore.Filter{}, 0) {
+	for _, err := range store.ReadAll(within(t, patience), eventstore.Start, eventstore.Filter{}, 0) {
 		if err != nil {
 			t.Fatalf("after %d events: %v", read, err)
 		}

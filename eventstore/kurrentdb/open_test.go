@@ -57,7 +57,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			store, err := kurrentdb.Open(within(t, 20*time.Second), c.url, kurrentdb.Options{Wait: time.Second})
+			store, err := kurrentdb.Open(within(t, patience), c.url, kurrentdb.Options{Wait: 5 * time.Second})
 			if err == nil {
 				closeIn(t, store.Close)
 				t.Fatal("it opened")
@@ -87,7 +87,7 @@ func TestSchemes(t *testing.T) {
 	at := serve(t, memory.New(), "127.0.0.1:0").at
 	for _, scheme := range []string{"esdb", "kurrentdb", "kurrent", "kdb"} {
 		open(t, scheme+"://"+at+"?tls=false")
-		if _, err := kurrentdb.Open(within(t, 10*time.Second), scheme+"+discover://"+at+"?tls=false&defaultDeadline=0", kurrentdb.Options{}); err == nil || !strings.Contains(err.Error(), "defaultDeadline") {
+		if _, err := kurrentdb.Open(within(t, patience), scheme+"+discover://"+at+"?tls=false&defaultDeadline=0", kurrentdb.Options{}); err == nil || !strings.Contains(err.Error(), "defaultDeadline") {
 			t.Errorf("%s+discover: error %v, want one that comes after the scheme", scheme, err)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 
@@ -57,7 +56,7 @@ func TestANodeThatIsBehindMakesNobodySkip(t *testing.T) {
 	l.shown.Store(5)
 	store := open(t, (&fake{read: l.read}).url(t))
 	var last uint64
-	for item, err := range store.Subscribe(within(t, 20*time.Second), eventstore.Start, eventstore.Filter{}) {
+	for item, err := range store.Subscribe(within(t, patience), eventstore.Start, eventstore.Filter{}) {
 		if err != nil {
 			t.Fatalf("after event %d: %v", last, err)
 		}

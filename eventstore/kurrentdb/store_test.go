@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"daybook/eventstore"
 	"daybook/eventstore/gateway"
 	"daybook/eventstore/kurrentdb"
@@ -17,9 +19,16 @@ import (
 	"daybook/internal/pgtest"
 )
 
+// patience is for what hangs. The machine may be busy, and stand still for some
+// seconds.
+const patience = 2 * time.Minute
+
+// unhurried lets a call take as long as a busy machine needs.
+const unhurried = "&defaultDeadline=120000"
+
 func TestOverMemory(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) eventstore.Store {
-		return open(t, address(serve(t, memory.New(), "127.0.0.1:0")))
+		return open(t, address(serve(t, memory.New(), "127.0.0.1:0"))+unhurried)
 	}, storetest.Contiguous(), storetest.LogWideIDs(), storetest.LoneTombstones())
 }
 
@@ -35,7 +44,7 @@ func TestOverPostgres(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { closeIn(t, log.Close) })
-		return open(t, address(serve(t, log, "127.0.0.1:0")))
+		return open(t, address(serve(t, log, "127.0.0.1:0"))+unhurried)
 	}, storetest.Contiguous(), storetest.LogWideIDs(), storetest.LoneTombstones())
 }
 
@@ -93,7 +102,7 @@ func address(n *node) string { return "esdb://" + n.at + "?tls=false" }
 
 func open(t *testing.T, url string) *kurrentdb.Store {
 	t.Helper()
-	store, err := kurrentdb.Open(t.Context(), url, kurrentdb.Options{Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	store, err := kurrentdb.Open(t.Context(), url, kurrentdb.Options{Logger: slog.New(slog.NewTextHandler(t.Output(), nil)), Wait: patience})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,10 +113,22 @@ func open(t *testing.T, url string) *kurrentdb.Store {
 // closeIn closes something, in time.
 func closeIn(t testing.TB, end func(context.Context) error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 	defer cancel()
 	if err := end(ctx); err != nil {
 		t.Error(err)
+	}
+}
+
+// nothingIsLeft waits for the end of the goroutines that were begun since before.
+func nothingIsLeft(t *testing.T, before goleak.Option) {
+	t.Helper()
+	left := goleak.Find(before)
+	for limit := within(t, patience); left != nil && limit.Err() == nil; {
+		left = goleak.Find(before)
+	}
+	if left != nil {
+		t.Error(left)
 	}
 }
 
