@@ -308,7 +308,9 @@ func TestBatchAppendsInFlightAreBounded(t *testing.T) {
 		for i := range appends {
 			e := event()
 			e.Data = []byte(`{"x":"` + strings.Repeat("x", 1_000_000) + `"}`)
-			err = errors.Join(err, b.call.Send(b.frame(fmt.Sprint(i), noStream, true, e)))
+			frame := b.frame(fmt.Sprint(i), noStream, true, e)
+			frame.Options.DeadlineOption = &streams.BatchAppendReq_Options_Deadline{Deadline: durationpb.New(patience)}
+			err = errors.Join(err, b.call.Send(frame))
 		}
 		sent <- err
 	}()

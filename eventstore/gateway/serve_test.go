@@ -23,8 +23,9 @@ import (
 	"daybook/internal/pgtest"
 )
 
-// patience bounds what a test waits for.
-const patience = 30 * time.Second
+// patience is for what hangs: the machine may be busy, and stand still for some
+// seconds.
+const patience = 2 * time.Minute
 
 // engines runs a test over each engine.
 func engines(t *testing.T, test func(t *testing.T, store eventstore.Store)) {
