@@ -22,7 +22,7 @@ func open(tb testing.TB, pool *pgxpool.Pool) *postgres.Store {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		defer cancel()
 		if err := store.Close(ctx); err != nil {
 			tb.Error(err)
