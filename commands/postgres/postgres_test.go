@@ -158,8 +158,24 @@ func TestATimerThatFailsComesBackLater(t *testing.T) {
 		}
 		return nil
 	}
-	for range 3 {
-		if _, next, err := (Timers{Pool: pool}).FireDue(t.Context(), fire); err != nil || next < 100*time.Millisecond {
+	var before time.Time
+	if err := pool.QueryRow(t.Context(), `SELECT clock_timestamp()`).Scan(&before); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := (Timers{Pool: pool}).FireDue(t.Context(), fire); err != nil {
+		t.Fatal(err)
+	}
+	// It waits for a second at least; for an hour more, so that a slow machine
+	// cannot sit that out.
+	var again time.Time
+	if err := pool.QueryRow(t.Context(), `SELECT due_at FROM commands.timers`).Scan(&again); err != nil || again.Before(before.Add(time.Second)) {
+		t.Errorf("it comes back at %s (%v), tried after %s", again, err, before)
+	}
+	if _, err := pool.Exec(t.Context(), `UPDATE commands.timers SET due_at = due_at + interval '1 hour'`); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, next, err := (Timers{Pool: pool}).FireDue(t.Context(), fire); err != nil || next < 59*time.Minute {
 			t.Errorf("next in %s (%v), want it to wait", next, err)
 		}
 	}
