@@ -400,7 +400,7 @@ func workUntilDeath(s *shop, skus []unit.SKU, random *rand.Rand) map[unit.OrderI
 // recoverFrom runs a reactor until it has nothing open.
 func recoverFrom(t *testing.T, s *shop) {
 	t.Helper()
-	ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, stop := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer stop()
 	head, err := s.store.Head(ctx)
 	if err != nil {
