@@ -81,7 +81,7 @@ func TestTheLogIsFollowedLive(t *testing.T) {
 	s := open(t)
 	s.sell("MUG", 10)
 	server := httptest.NewUnstartedServer(s.handler)
-	const limit = 100 * time.Millisecond // of other requests
+	const limit = time.Second // of other requests, and of this one until it is answered
 	server.Config.ReadTimeout, server.Config.WriteTimeout = limit, limit
 	server.Start()
 	defer server.Close()
@@ -92,6 +92,9 @@ func TestTheLogIsFollowedLive(t *testing.T) {
 		t.Fatal(err)
 	}
 	answer, err := http.DefaultClient.Do(r)
+	for try := 1; err != nil && try < 10; try++ { // a machine that stands still may let that pass
+		answer, err = http.DefaultClient.Do(r)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +129,7 @@ func TestTheLogIsFollowedLive(t *testing.T) {
 	for !strings.Contains(data, "stock-CUP") {
 		_, data = next()
 	}
-	for began, n := time.Now(), 0; time.Since(began) < 5*limit; n++ {
+	for began, n := time.Now(), 0; time.Since(began) < 2*limit; n++ {
 		s.sell(unit.SKU(fmt.Sprint("SKU", n)), 1)
 		for range 3 {
 			if name, data = next(); name == "caught_up" {

@@ -173,7 +173,7 @@ func TestASKUWithASlashIsRead(t *testing.T) {
 func TestReadinessFollowsTheReadModels(t *testing.T) {
 	t.Parallel()
 	s := open(t)
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	for s.get("/readyz").status != 200 {
 		select {
 		case <-deadline:

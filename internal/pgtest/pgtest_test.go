@@ -176,12 +176,12 @@ func await(t *testing.T, what string, condition func() bool) {
 	t.Helper()
 	poll := time.NewTicker(20 * time.Millisecond)
 	defer poll.Stop()
-	deadline := time.After(time.Minute)
+	deadline := time.After(dropMax)
 	for !condition() {
 		select {
 		case <-poll.C:
 		case <-deadline:
-			t.Fatalf("waited a minute for %s", what)
+			t.Fatalf("waited %s for %s", dropMax, what)
 		}
 	}
 }
