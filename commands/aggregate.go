@@ -25,11 +25,19 @@ type Aggregate[S, C, E any] struct {
 	// streams that stay short.
 	SnapshotEvery int64
 
+	// Guarded tells the events that the state itself keeps from being recorded
+	// twice, as it does with a reservation, however late their command is asked
+	// for again. Such commands are soon forgotten, so that a flood of them does not
+	// wash out the others. nil: there are none.
+	Guarded func(E) bool
+
 	Decide func(C, S) ([]E, error)
 	Evolve func(S, E) S
 	Encode func(E) (eventType string, data []byte, err error)
 	Decode func(eventType string, data []byte) (E, error)
 }
+
+func (a *Aggregate[S, C, E]) guards(event E) bool { return a.Guarded != nil && a.Guarded(event) }
 
 // Request asks an aggregate for something.
 type Request[C any] struct {

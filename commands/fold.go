@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
-	"github.com/google/uuid"
 
 	"daybook/eventstore"
 )
@@ -33,52 +31,13 @@ type snapshotBody[S any] struct {
 	State    S                   `json:"state"`
 	Position eventstore.Position `json:"position"`
 	Done     []receipt           `json:"done"`
-}
-
-// receipt remembers a command that was carried out.
-type receipt struct {
-	Command  uuid.UUID           `json:"command"`
-	Revision int64               `json:"revision"`
-	Position eventstore.Position `json:"position"`
-}
-
-// memoryLimit is how many commands of a stream are remembered, so that a retry
-// is known without asking the log. Beyond it the log's unique event ids answer.
-const memoryLimit = 256
-
-// receipts are the latest of a stream, in a ring once it is full.
-type receipts struct {
-	latest []receipt
-	next   int
-}
-
-func (m *receipts) add(r receipt) {
-	if len(m.latest) < memoryLimit {
-		m.latest = append(m.latest, r)
-		return
-	}
-	m.latest[m.next] = r
-	m.next = (m.next + 1) % memoryLimit
-}
-
-// inOrder is the receipts from the oldest to the latest.
-func (m *receipts) inOrder() []receipt {
-	return slices.Concat(m.latest[m.next:], m.latest[:m.next])
-}
-
-func (m *receipts) find(command uuid.UUID) (receipt, bool) {
-	for i := range m.latest {
-		if m.latest[i].Command == command {
-			return m.latest[i], true
-		}
-	}
-	return receipt{}, false
+	Guarded  []receipt           `json:"guarded,omitempty"`
 }
 
 // forget makes the lane fold its stream anew before it decides again.
 func (l *lane[S, C, E]) forget() {
 	var empty S
-	l.loaded, l.state, l.revision, l.position, l.done, l.saved, l.checked = false, empty, -1, eventstore.Start, receipts{}, -1, time.Time{}
+	l.loaded, l.state, l.revision, l.position, l.memory, l.saved, l.checked = false, empty, -1, eventstore.Start, commandMemory{}, -1, time.Time{}
 }
 
 // load folds the stream unless it is in memory. fresh tells that the state was
@@ -122,7 +81,10 @@ func (l *lane[S, C, E]) loadSnapshot(ctx context.Context) error {
 	l.state, l.revision, l.position = body.State, snapshot.Revision, body.Position
 	l.saved, l.savedSize = snapshot.Revision, int64(len(snapshot.Data))
 	for _, r := range body.Done {
-		l.done.add(r)
+		l.memory.add(r, false)
+	}
+	for _, r := range body.Guarded {
+		l.memory.add(r, true)
 	}
 	return nil
 }
@@ -130,7 +92,7 @@ func (l *lane[S, C, E]) loadSnapshot(ctx context.Context) error {
 // catchUp folds what the log holds beyond the lane's revision, and tells whether
 // there was anything.
 func (l *lane[S, C, E]) catchUp(ctx context.Context) (moved bool, err error) {
-	var tail []eventstore.Recorded // the last few, whose command ids are remembered
+	var read reading
 	// From the last event known on: that there is one spares the engine the
 	// question whether the stream exists, when nothing new has come.
 	for recorded, err := range l.handler.store.ReadStream(ctx, l.stream, max(l.revision, 0), 0) {
@@ -149,32 +111,13 @@ func (l *lane[S, C, E]) catchUp(ctx context.Context) (moved bool, err error) {
 		}
 		l.state = l.handler.aggregate.Evolve(l.state, event)
 		l.revision, l.position, moved = recorded.Revision, recorded.Position, true
-		tail = append(tail, recorded)
-		if len(tail) >= 2*memoryLimit {
-			tail = append(tail[:0], tail[memoryLimit:]...)
-		}
+		read.add(recorded, l.handler.aggregate.guards(event))
 	}
 	l.checked = time.Now()
-	return moved, l.remember(tail)
-}
-
-// remember takes the command ids of events that were read.
-func (l *lane[S, C, E]) remember(tail []eventstore.Recorded) error {
-	var last receipt
-	for _, recorded := range tail[max(0, len(tail)-memoryLimit):] {
-		meta, err := eventstore.DecodeMetadata(recorded.Meta)
-		if err != nil {
-			return fmt.Errorf("stream %s, revision %d: %w", l.stream, recorded.Revision, err)
-		}
-		if meta.CommandID != last.Command && last.Command != uuid.Nil {
-			l.done.add(last)
-		}
-		last = receipt{Command: meta.CommandID, Revision: recorded.Revision, Position: recorded.Position}
+	if err := read.into(&l.memory); err != nil {
+		return moved, fmt.Errorf("stream %s: %w", l.stream, err)
 	}
-	if last.Command != uuid.Nil {
-		l.done.add(last)
-	}
-	return nil
+	return moved, nil
 }
 
 // snapshotBytes is how much of a snapshot an event may cost. Without it a state
@@ -190,7 +133,9 @@ func (l *lane[S, C, E]) snapshot() {
 		return
 	}
 	l.saved = l.revision
-	data, err := json.Marshal(snapshotBody[S]{State: l.state, Position: l.position, Done: l.done.inOrder()})
+	data, err := json.Marshal(snapshotBody[S]{
+		State: l.state, Position: l.position, Done: l.memory.done.inOrder(), Guarded: l.memory.guarded.inOrder(),
+	})
 	if err != nil {
 		l.handler.options.Logger.Error("state cannot be encoded as a snapshot", "stream", l.stream, "error", err)
 		return

@@ -198,12 +198,14 @@ func TestARepeatedCommandIsAnsweredAsBefore(t *testing.T) {
 func TestACommandOlderThanTheMemoryIsStillKnownByTheLog(t *testing.T) {
 	t.Parallel()
 	store := memory.New()
-	handler := newTill(store)
+	aggregate := tills(0)
+	aggregate.Guarded = func(coined) bool { return true } // as far as the handler knows
+	handler := NewHandler(store, aggregate, Options{})
 	id := uuid.New()
 	if _, err := handler.Handle(t.Context(), put(id, 1)); err != nil {
 		t.Fatal(err)
 	}
-	for range memoryLimit + 10 {
+	for range guardedLimit + 10 {
 		if _, err := handler.Handle(t.Context(), put(uuid.New(), 1)); err != nil {
 			t.Fatal(err)
 		}
@@ -212,8 +214,8 @@ func TestACommandOlderThanTheMemoryIsStillKnownByTheLog(t *testing.T) {
 	if err != nil || !again.Replayed || again.Revision != 0 {
 		t.Errorf("an old command repeated: %+v, %v; want revision 0, replayed", again, err)
 	}
-	if total, _ := coinsIn(t, store, "till-1"); total != memoryLimit+11 {
-		t.Errorf("the till holds %d coins, want %d", total, memoryLimit+11)
+	if total, _ := coinsIn(t, store, "till-1"); total != guardedLimit+11 {
+		t.Errorf("the till holds %d coins, want %d", total, guardedLimit+11)
 	}
 }
 
@@ -472,36 +474,49 @@ func (s *shelf) Save(_ context.Context, snapshot Snapshot) error {
 
 func TestALongStreamIsFoldedFromItsSnapshot(t *testing.T) {
 	t.Parallel()
-	store := &spy{Store: memory.New()}
-	shelf := &shelf{saved: map[string]Snapshot{}}
-	first := NewHandler(store, tills(100), Options{Snapshots: shelf})
-	var last uuid.UUID
-	for range 450 {
-		last = uuid.New()
-		if _, err := first.Handle(t.Context(), put(last, 1)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := first.Close(t.Context()); err != nil { // waits for the snapshots
-		t.Fatal(err)
-	}
-	store.reads.Store(0)
-	second := NewHandler(store, tills(100), Options{Snapshots: shelf})
-	answer, err := second.Handle(t.Context(), put(uuid.New(), 1))
-	if err != nil || answer.Revision != 450 {
-		t.Errorf("after the snapshot: %+v, %v; want revision 450", answer, err)
-	}
-	if got := store.reads.Load(); got > 100 {
-		t.Errorf("%d events were read, want at most the 100 after the snapshot", got)
-	}
-	if again, err := second.Handle(t.Context(), put(last, 1)); err != nil || !again.Replayed {
-		t.Errorf("a command from before the snapshot: %+v, %v; want it replayed", again, err)
-	}
-	newer := tills(100)
-	newer.FoldVersion = 2
-	var coins int
-	if err := NewHandler(store, newer, Options{Snapshots: shelf}).View(t.Context(), "till-1", func(s till, _ int64) { coins = s.Coins }); err != nil || coins != 451 {
-		t.Errorf("another fold version sees %d coins (%v), want 451", coins, err)
+	for name, guarded := range map[string]bool{"guarded": true, "remembered": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			aggregate := tills(100)
+			aggregate.Guarded = func(coined) bool { return guarded }
+			store, shelf := &spy{Store: memory.New()}, &shelf{saved: map[string]Snapshot{}}
+			first := NewHandler(store, aggregate, Options{Snapshots: shelf})
+			const early = 350
+			var id uuid.UUID // of the command at that revision
+			for revision := range 450 {
+				request := put(uuid.New(), 1)
+				if revision == early {
+					id = request.Meta.CommandID
+				}
+				if _, err := first.Handle(t.Context(), request); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := first.Close(t.Context()); err != nil { // waits for the snapshots
+				t.Fatal(err)
+			}
+			if at := shelf.saved["till-1"].Revision; at < early {
+				t.Fatalf("the snapshot is at revision %d, want one after %d", at, early)
+			}
+			store.reads.Store(0)
+			second := NewHandler(unindexed{store}, aggregate, Options{Snapshots: shelf})
+			answer, err := second.Handle(t.Context(), put(uuid.New(), 1))
+			if err != nil || answer.Revision != 450 {
+				t.Errorf("after the snapshot: %+v, %v; want revision 450", answer, err)
+			}
+			if got := store.reads.Load(); got > 100 {
+				t.Errorf("%d events were read, want at most the 100 after the snapshot", got)
+			}
+			if again, err := second.Handle(t.Context(), put(id, 1)); err != nil || !again.Replayed || again.Revision != early {
+				t.Errorf("a command from before the snapshot: %+v, %v; want it replayed", again, err)
+			}
+			aggregate.FoldVersion = 2
+			var coins int
+			newer := NewHandler(store, aggregate, Options{Snapshots: shelf})
+			if err := newer.View(t.Context(), "till-1", func(s till, _ int64) { coins = s.Coins }); err != nil || coins != 451 {
+				t.Errorf("another fold version sees %d coins (%v), want 451", coins, err)
+			}
+		})
 	}
 }
 
@@ -588,16 +603,21 @@ func TestAClosedHandlerRefuses(t *testing.T) {
 }
 
 func BenchmarkHotStream(b *testing.B) {
-	handler := NewHandler(memory.New(), Aggregate[till, tillCmd, coined]{
-		Decide: func(tillCmd, till) ([]coined, error) { return []coined{{1}}, nil },
-		Evolve: tills(0).Evolve, Encode: tills(0).Encode, Decode: tills(0).Decode,
-	}, Options{})
-	b.SetParallelism(128)
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			if _, err := handler.Handle(b.Context(), put(uuid.New(), 1)); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
+	for name, guarded := range map[string]bool{"guarded": true, "remembered": false} {
+		b.Run(name, func(b *testing.B) {
+			handler := NewHandler(memory.New(), Aggregate[till, tillCmd, coined]{
+				Guarded: func(coined) bool { return guarded },
+				Decide:  func(tillCmd, till) ([]coined, error) { return []coined{{1}}, nil },
+				Evolve:  tills(0).Evolve, Encode: tills(0).Encode, Decode: tills(0).Decode,
+			}, Options{})
+			b.SetParallelism(128)
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if _, err := handler.Handle(b.Context(), put(uuid.New(), 1)); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		})
+	}
 }

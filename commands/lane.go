@@ -53,6 +53,12 @@ const (
 func (j *job[S, C, E]) begin() bool    { return j.stage.CompareAndSwap(waiting, begun) }
 func (j *job[S, C, E]) withdraw() bool { return j.stage.CompareAndSwap(waiting, withdrawn) }
 
+// replay answers with what the log holds of the command.
+func (j *job[S, C, E]) replay(known receipt) {
+	j.answer = Answer[E]{Revision: known.Revision, Position: known.Position, Replayed: true}
+	j.settled = true
+}
+
 // lane is one stream's queue, folded state and memory. Queue and running belong
 // to the handler's lock; the rest to the lane's own goroutine, of which there
 // is at most one.
@@ -67,7 +73,7 @@ type lane[S, C, E any] struct {
 	state     S
 	revision  int64
 	position  eventstore.Position
-	done      receipts
+	memory    commandMemory
 	saved     int64     // revision of the newest snapshot
 	savedSize int64     // bytes of it
 	checked   time.Time // when the state was last known to be the log's
@@ -205,12 +211,10 @@ func (l *lane[S, C, E]) decideOne(j *job[S, C, E]) (err error) {
 	if j.look != nil {
 		return nil // looks at the state once the batch is recorded
 	}
-	if !j.request.Redecide {
-		if known, ok := l.done.find(j.request.Meta.CommandID); ok {
-			j.answer = Answer[E]{Revision: known.Revision, Position: known.Position, Replayed: true}
-			j.settled = true
-			return nil
-		}
+	known, repeated := l.memory.find(j.request.Meta.CommandID)
+	if repeated && !j.request.Redecide {
+		j.replay(known)
+		return nil
 	}
 	if want := j.request.IfRevision; want != nil && *want != l.revision {
 		return &StaleError{Stream: l.stream, Expected: *want, Actual: l.revision}
@@ -230,6 +234,10 @@ func (l *lane[S, C, E]) decideOne(j *job[S, C, E]) (err error) {
 		decided, err := l.handler.aggregate.Decide(command, l.state)
 		if err != nil {
 			return err
+		}
+		if repeated && len(decided) > 0 { // its events' ids are taken: by what was recorded then
+			j.replay(known)
+			return nil
 		}
 		for _, event := range decided {
 			eventType, data, err := l.handler.aggregate.Encode(event)
@@ -289,11 +297,16 @@ func (l *lane[S, C, E]) recorded(jobs []*job[S, C, E], base int64, result events
 	for _, j := range jobs {
 		at += int64(len(j.encoded))
 		if len(j.encoded) > 0 {
-			l.done.add(receipt{Command: j.request.Meta.CommandID, Revision: at, Position: result.Position})
+			l.memory.add(receipt{Command: j.request.Meta.CommandID, Revision: at, Position: result.Position}, l.guarded(j.events))
 		}
 		l.answer(j, at, result.Position)
 	}
 	l.snapshot()
+}
+
+// guarded tells whether the state guards all events of a command.
+func (l *lane[S, C, E]) guarded(events []E) bool {
+	return !slices.ContainsFunc(events, func(e E) bool { return !l.handler.aggregate.guards(e) })
 }
 
 func (l *lane[S, C, E]) answer(j *job[S, C, E], revision int64, position eventstore.Position) {

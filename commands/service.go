@@ -87,7 +87,7 @@ func NewService(store eventstore.Store, policy Policy, now func() time.Time, opt
 			Decide: cart.Decide, Evolve: cart.Evolve, Encode: cart.Encode, Decode: cart.Decode,
 		}, options),
 		Stock: NewHandler(store, Aggregate[stock.State, stock.Command, stock.Event]{
-			Category: stock.Category, FoldVersion: stock.FoldVersion, SnapshotEvery: 500,
+			Category: stock.Category, FoldVersion: stock.FoldVersion, SnapshotEvery: 500, Guarded: stock.Guarded,
 			Decide: stock.Decide, Evolve: stock.Evolve, Encode: stock.Encode, Decode: stock.Decode,
 		}, options),
 		Orders: NewHandler(store, Aggregate[order.State, order.Command, order.Event]{

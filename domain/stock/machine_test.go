@@ -3,6 +3,7 @@ package stock
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -22,6 +23,8 @@ type machine struct {
 	now    time.Time
 	state  State
 	book   book
+	// guarded are commands that were answered by events of that kind alone.
+	guarded []Command
 }
 
 // book is the independent oracle.
@@ -206,6 +209,10 @@ func (m *machine) step() {
 		m.checkReorder(cmd, events, belowBefore)
 	}
 	m.checkRetry(cmd)
+	if len(events) > 0 && !slices.ContainsFunc(events, func(e Event) bool { return !Guarded(e) }) {
+		m.guarded = append(m.guarded, cmd)
+	}
+	m.checkGuarded()
 }
 
 func (m *machine) checkQuantities(cmd Command) {
@@ -284,6 +291,21 @@ func (m *machine) checkRetry(cmd Command) {
 	}
 	if again, err := Decide(cmd, m.state); err == nil && len(again) > 0 {
 		m.fatalf("%T asked twice happens twice: %v", cmd, again)
+	}
+}
+
+// checkGuarded: what State guards is not recorded twice, whatever has happened
+// since. Deadlines may move again, and other reservations be due.
+func (m *machine) checkGuarded() {
+	for _, cmd := range m.guarded {
+		switch cmd.(type) {
+		case Extend, ExpireDue:
+			continue
+		case Receive, Adjust, Count, Reserve, Release, Commit, Allocate, Deallocate, Ship, TakeBack, Move, TransferOut, TransferIn, SetPolicy:
+		}
+		if again, err := Decide(cmd, m.state); err == nil && len(again) > 0 {
+			m.fatalf("%T asked again later happens twice: %v", cmd, again)
+		}
 	}
 }
 

@@ -33,20 +33,35 @@ func ReservationIDFor(order unit.OrderID, sku unit.SKU, location unit.LocationID
 	return unit.ReservationID(unit.DeriveID("reservation", string(order), string(sku), string(location)))
 }
 
-// FoldVersion is that of State's shape and of Evolve; a snapshot of another
-// version is not used.
-const FoldVersion = 1
+// FoldVersion is that of State's shape, of Evolve and of Guarded; a snapshot of
+// another version is not used.
+const FoldVersion = 2
 
 // How much of the past a stock remembers, so that its state stays the same size
 // whatever has moved through it. What is remembered answers a retry with
 // nothing, or a reservation that has ended with its end. Beyond that, retries
 // are harmless for another reason: their events carry the ids of the first
-// time, and the log holds each id once.
+// time, and the log holds each id once, or who asks remembers the command.
 const (
 	rememberedEnds      = 4096
 	rememberedMovements = 1024
 	rememberedOrders    = 1024
 )
+
+// Guarded tells the events that State keeps from being recorded twice for long:
+// it knows a reservation while it holds and then by its end, and a shipment by
+// its id and by what is left to ship. A deadline that is moved again harms
+// nobody. They are nearly all that happens to a stock that sells.
+func Guarded(e Event) bool {
+	switch e.(type) {
+	case Reserved, ReservationExtended, ReservationReleased, ReservationExpired, ReservationCommitted, Shipped, ReorderPointCrossed:
+		return true
+	case Received, Adjusted, Counted, Allocated, Deallocated, Returned, Moved, TransferredOut, TransferredIn, PolicySet:
+		// Some of these have ids that State knows, but only until shipments wash
+		// them out; an allocation that was taken back would be made again.
+	}
+	return false
+}
 
 // State is what the rules need to know of a stock. The zero State has nothing
 // and promised nothing. Its quantities are read by the methods, which know the
