@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"math"
 	"strings"
 	"time"
 
@@ -105,6 +106,8 @@ func expectations(l *log) {
 		"revision -1 is no stream":     {0, eventstore.AtRevision(-1), false},
 		"revision -1, present":         {1, eventstore.AtRevision(-1), true},
 		"far beyond the last revision": {1, eventstore.AtRevision(7), true},
+		"the highest revision":         {1, eventstore.AtRevision(math.MaxInt64), true},
+		"the highest, absent":          {0, eventstore.AtRevision(math.MaxInt64), true},
 	} {
 		stream := l.stream(name)
 		var before []eventstore.Event

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"errors"
+	"math"
 	"slices"
 
 	"daybook/eventstore"
@@ -88,6 +89,9 @@ func idElsewhereInStream(l *log) {
 	}{
 		"later":                        {eventstore.AtRevision(2), events[:1]},
 		"in another order, any":        {eventstore.Any, []eventstore.Event{events[1], events[0]}},
+		"beyond the end":               {eventstore.AtRevision(7), events[:1]},
+		"as far beyond as there is":    {eventstore.AtRevision(math.MaxInt64), events},
+		"as far but for one":           {eventstore.AtRevision(math.MaxInt64 - 1), events[2:]},
 		"the end of it, then new ones": {eventstore.AtRevision(2), append(events[2:3:3], newEvents(1)...)},
 	} {
 		_, err := l.Append(l.ctx, stream, c.expected, c.events)
@@ -115,6 +119,7 @@ func idInAnotherStream(l *log) {
 		"exists":            {other, eventstore.StreamExists, events},
 		"a new stream":      {l.stream("c"), eventstore.NoStream, events},
 		"a new stream, any": {l.stream("d"), eventstore.Any, events[2:]},
+		"far beyond":        {other, eventstore.AtRevision(math.MaxInt64), events[:1]},
 		"among new ones":    {other, eventstore.AtRevision(1), append(newEvents(2), events[1])},
 	} {
 		_, err := l.Append(l.ctx, c.stream, c.expected, c.events)
