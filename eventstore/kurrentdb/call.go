@@ -10,8 +10,14 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 )
 
-// operation is what is done with a client. Its context ends with the caller's,
-// with the call's time, and with the connection.
+// operation is what is done with a client. Its context ends with the call's time,
+// or when the connection's calls are cut off, and not with the caller's.
+//
+// For an append whose stream fails while it sends is a data race in the client,
+// if its context ends at the same moment: it then reads the trailers that gRPC
+// writes. A caller's deadline may be at any moment, and a server that dies makes
+// the first who notices give up the connection of all; so neither ends a context
+// that the client was given. Callers walk away instead.
 type operation[T any] func(context.Context, *esdb.Client) (T, error)
 
 // unsent means that nothing reached the server.
@@ -51,10 +57,17 @@ func call[T any](ctx context.Context, s *supervisor, op operation[T]) (T, error)
 }
 
 func start[T any](ctx context.Context, c *connection, s *supervisor, op operation[T]) (T, error) {
+	work, done := context.WithTimeoutCause(context.WithoutCancel(ctx), s.timeout, errTimeout)
+	uncut := context.AfterFunc(c.uncut, done)
+	release := func() {
+		<-c.slots
+		uncut()
+		done()
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, errTimeout)
 	defer cancel()
 	defer context.AfterFunc(c.ctx, cancel)()
-	return run(ctx, c, func() { <-c.slots }, op)
+	return run(ctx, c, release, func(_ context.Context, client *esdb.Client) (T, error) { return op(work, client) })
 }
 
 // guard is call on a given connection, without a slot.

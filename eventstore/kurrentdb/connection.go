@@ -37,8 +37,10 @@ type connection struct {
 	client *esdb.Client
 	logger *slog.Logger
 
-	ctx  context.Context // ends when the connection is given up; its cause says why
-	drop context.CancelCauseFunc
+	ctx   context.Context // ends when the connection is given up; its cause says why
+	drop  context.CancelCauseFunc
+	uncut context.Context // ends when the calls that are still inside are cut off
+	cut   context.CancelFunc
 
 	slots  chan struct{} // taken by calls in flight
 	inside gate          // goroutines that are in the client
@@ -55,6 +57,7 @@ func dial(ctx context.Context, config esdb.Configuration, inFlight int, logger *
 		doubt:  make(chan struct{}, 1),
 	}
 	c.ctx, c.drop = context.WithCancelCause(context.Background())
+	c.uncut, c.cut = context.WithCancel(context.Background())
 	config.Logger = c.hear
 	client, err := esdb.NewClient(&config)
 	if err != nil {
@@ -121,15 +124,21 @@ func (c *connection) checkLeader(address string) {
 	leader.close(closeGrace)
 }
 
+// endOfCalls is what the calls of a lost connection have to fail by themselves
+// before they are cut off: they do so at once, unless the server just is silent.
+const endOfCalls = 250 * time.Millisecond
+
 // close ends the client when nobody is in it any more. Until then closing would
 // be a race: it closes a channel that calls send on. The grace is for calls that
 // block all the same; they end when that channel is closed.
 func (c *connection) close(grace time.Duration) {
 	c.drop(errReplaced)
-	ctx, cancel := context.WithTimeout(context.Background(), grace)
-	defer cancel()
-	if err := c.inside.shut(ctx); err != nil {
-		c.logger.Warn("calls of a client that is given up did not end", "error", err)
+	defer c.cut()
+	if c.inside.shutWithin(endOfCalls) != nil {
+		c.cut()
+		if err := c.inside.shutWithin(grace); err != nil {
+			c.logger.Warn("calls of a client that is given up did not end", "error", err)
+		}
 	}
 	_ = c.client.Close() // never fails
 }
@@ -177,4 +186,10 @@ func (g *gate) shut(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+func (g *gate) shutWithin(d time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	return g.shut(ctx)
 }
