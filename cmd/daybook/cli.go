@@ -24,7 +24,7 @@ type commandLine struct {
 	Demo    demoCommand    `cmd:"" help:"Run everything at once, with a sample catalogue and simulated shoppers."`
 	Import  importCommand  `cmd:"" help:"Take real invoices in: a CSV file in the Online Retail layout, through the commands of the API."`
 	Verify  verifyCommand  `cmd:"" help:"Prove the books: fold the log anew, check it, and compare every read model with it."`
-	Rebuild rebuildCommand `cmd:"" help:"Build a read model anew beside the one in use, then switch to it."`
+	Rebuild rebuildCommand `cmd:"" help:"Build a read model anew beside the one in use, then switch to it; or go back to the one before."`
 	Bench   benchCommand   `cmd:"" help:"Measure this program on this machine, each figure beside a baseline."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database to this program's version, and do nothing else."`
 	Version versionCommand `cmd:"" help:"Print which build this is."`

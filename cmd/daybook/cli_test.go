@@ -61,8 +61,9 @@ func TestWrongCallsAreRefusedWithUsage(t *testing.T) {
 		"a gateway of no name":    {args: "serve --gateway :2113 --gateway-cert x --gateway-key x --gateway-users x", says: "needs --gateway-advertise"},
 		"a bad advertised name":   {args: "serve --gateway 127.0.0.1:0 --gateway-advertise shop", says: "--gateway-advertise shop: want HOST:PORT"},
 
-		"no view":         {args: "rebuild", says: "expected"},
-		"an unknown view": {args: "rebuild nonsense", says: "there is no read model"},
+		"no view":          {args: "rebuild", says: "expected"},
+		"an unknown view":  {args: "rebuild nonsense", says: "there is no read model"},
+		"two ways at once": {args: "rebuild orders --rollback --drop-old", says: "can't be used together"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -15,7 +15,9 @@ import (
 )
 
 type rebuildCommand struct {
-	View string `arg:"" help:"Which read model: one of ${views}."`
+	View     string `arg:"" help:"Which read model: one of ${views}."`
+	Rollback bool   `xor:"way" help:"Build nothing: go back to the build that was in use before, once it is up to the log. The one in use now is kept."`
+	DropOld  bool   `xor:"way" help:"Build nothing: drop what is kept to go back to."`
 }
 
 // progressEvery is how often a long piece of work says how far it is.
@@ -43,8 +45,7 @@ func (c *rebuildCommand) Run(ctx context.Context, p *program) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, n.closeInTime(ctx)) }()
-	n.startProjections(ctx)
-	if err := n.rebuild(ctx, c.View, p.stderr); err != nil {
+	if err := c.carryOut(ctx, n, p.stderr); err != nil {
 		return err
 	}
 	status, err := n.activeBuild(ctx, c.View)
@@ -55,18 +56,40 @@ func (c *rebuildCommand) Run(ctx context.Context, p *program) (err error) {
 		View: c.View, Build: status.Build, Position: status.Position, Events: status.Events, Seconds: time.Since(started).Seconds(),
 	}
 	return p.print(result, func(out io.Writer) error {
-		_, err := fmt.Fprintf(out, "%s was built anew from %d events and is in use as build %d, at position %s of the log (%.1f s).\nThe build before it is kept.\n",
-			result.View, result.Events, result.Build, result.Position, result.Seconds)
-		return err
+		w := &lineWriter{out: out}
+		switch {
+		case c.DropOld:
+			w.printf("Of %s nothing is kept to go back to. Build %d is in use.\n", result.View, result.Build)
+			return w.err
+		case c.Rollback:
+			w.printf("%s is back at build %d, at position %s of the log (%.1f s).\n", result.View, result.Build, result.Position, result.Seconds)
+		default:
+			w.printf("%s was built anew from %d events and is in use as build %d, at position %s of the log (%.1f s).\n",
+				result.View, result.Events, result.Build, result.Position, result.Seconds)
+		}
+		w.printf("The build before it is kept: --rollback goes back to it, --drop-old drops it.\n")
+		return w.err
 	})
 }
 
-// rebuild builds a view anew and says now and then how far it is.
-func (n *node) rebuild(ctx context.Context, view string, progress io.Writer) error {
+func (c *rebuildCommand) carryOut(ctx context.Context, n *node, progress io.Writer) error {
+	if c.DropOld {
+		return n.projections.DropOld(ctx, c.View)
+	}
+	n.startProjections(ctx)
+	if c.Rollback {
+		return n.switchBuild(ctx, c.View, n.projections.Rollback, progress)
+	}
+	return n.switchBuild(ctx, c.View, n.projections.Rebuild, progress)
+}
+
+// switchBuild has another build of a view taken into use and says now and then
+// how far that one is.
+func (n *node) switchBuild(ctx context.Context, view string, switchTo func(context.Context, string) error, progress io.Writer) error {
 	ctx, end := n.guard(ctx)
 	defer end()
 	done := make(chan error, 1)
-	go func() { done <- n.projections.Rebuild(ctx, view) }()
+	go func() { done <- switchTo(ctx, view) }()
 	ticker := time.NewTicker(progressEvery)
 	defer ticker.Stop()
 	for {

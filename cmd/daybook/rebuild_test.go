@@ -1,11 +1,13 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/go-json-experiment/json"
 
 	"daybook/cmd/daybook/shoppers"
+	"daybook/internal/pgtest"
 )
 
 func TestRebuildSwitchesToANewBuildOfTheSameRows(t *testing.T) {
@@ -52,5 +54,46 @@ func TestRebuildSwitchesToANewBuildOfTheSameRows(t *testing.T) {
 		if after[i] != before[i] {
 			t.Errorf("row %d is %+v, was %+v", i, after[i], before[i])
 		}
+	}
+}
+
+// Beside a server that goes on answering and writing.
+func TestARebuildIsGoneBackOnUntilTheOldBuildIsDropped(t *testing.T) {
+	t.Parallel()
+	database := pgtest.URL(t)
+	server := serve(t, "--database-url", database)
+	client := shoppers.NewClient(server.url, 4)
+	defer client.Close()
+	stock := func(products []shoppers.Product) {
+		if _, err := shoppers.Open(t.Context(), client, products); err != nil {
+			t.Fatal(err)
+		}
+	}
+	inUse := func(build int, flags ...string) {
+		t.Helper()
+		got := call(t, nil, append([]string{"rebuild", "products", "--database-url", database, "--json"}, flags...)...)
+		var result rebuildResult
+		if err := json.Unmarshal([]byte(got.stdout), &result); err != nil || got.code != exitOK || result.Build != build {
+			t.Fatalf("rebuild %s: exit code %d, %+v, %s; want build %d in use", flags, got.code, result, got.stderr, build)
+		}
+	}
+	all := shoppers.Catalogue()
+	stock(all[:3])
+	inUse(2)
+	stock(all[3:])
+	shown := func() int { return len(list[struct{}](t, server.url+"/v1/products?limit=500")) }
+	eventually(t, recoveryLimit, "the catalogue shows", func() bool { return shown() == len(all) })
+	inUse(1, "--rollback")
+	if got := shown(); got != len(all) {
+		t.Errorf("%d products in the build gone back to, want what came meanwhile too: %d", got, len(all))
+	}
+	inUse(2, "--rollback") // and forth
+	inUse(2, "--drop-old")
+	got := call(t, nil, "rebuild", "products", "--database-url", database, "--rollback")
+	if got.code != exitFailure || !strings.Contains(got.stderr, "there is no earlier build") {
+		t.Errorf("exit code %d, %q; want that there is nothing to go back to", got.code, got.stderr)
+	}
+	if got := shown(); got != len(all) {
+		t.Errorf("%d products after the drop, want %d", got, len(all))
 	}
 }
