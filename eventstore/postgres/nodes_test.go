@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -70,6 +71,52 @@ func TestTwoNodes(t *testing.T) {
 	var deadlocks int
 	if err := pool.QueryRow(t.Context(), "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()").Scan(&deadlocks); err != nil || deadlocks > 0 {
 		t.Errorf("%d deadlocks (error %v), want none", deadlocks, err)
+	}
+}
+
+// What another node has recorded is known here by the head before it is read
+// into the tail. A subscription has not caught up before it has it.
+func TestCaughtUpWithAnotherNode(t *testing.T) {
+	t.Parallel()
+	pool := migrated(t)
+	here, there := open(t, pool), open(t, anotherPool(t, pool))
+	ctx, cancel := context.WithCancel(t.Context())
+	live := make(chan struct{})
+	var group errgroup.Group
+	group.Go(func() error { // keeps the tail
+		told := sync.OnceFunc(func() { close(live) })
+		for item, err := range here.Subscribe(ctx, eventstore.Start, eventstore.Filter{}) {
+			if err != nil && ctx.Err() == nil {
+				return err
+			}
+			if item.CaughtUp {
+				told()
+			}
+		}
+		return nil
+	})
+	<-live
+	for range 50 {
+		result, err := there.Append(t.Context(), "a", eventstore.Any, newEvents(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for item, err := range here.Subscribe(t.Context(), eventstore.Start, eventstore.Filter{}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !item.CaughtUp {
+				continue
+			}
+			if item.Checkpoint.Before(result.Position) {
+				t.Fatalf("caught up at %s after an append at %s was answered", item.Checkpoint, result.Position)
+			}
+			break
+		}
+	}
+	cancel()
+	if err := group.Wait(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -175,25 +176,30 @@ func (q *queue) release(batch []*request) {
 
 func (q *queue) next(stream string) {
 	line := q.behind[stream]
-	for len(line) > 0 && line[0].state == abandoned {
-		line = line[1:]
-	}
 	if len(line) == 0 {
 		delete(q.behind, stream)
 		return
 	}
 	q.ready = append(q.ready, line[0])
+	line[0] = nil // or the line would keep it when it is answered
 	q.behind[stream] = line[1:]
 }
 
-// abandon takes a request back, unless it was sent.
+// abandon takes a request back, unless it was sent. Nothing of it stays but in a
+// batch that was taken: its caller gives up the room that the queue's bound counts.
 func (q *queue) abandon(r *request) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if r.state == sent {
 		return false
 	}
-	r.state = abandoned
+	r.state, r.events = abandoned, nil
+	if at := slices.Index(q.ready, r); at >= 0 {
+		q.ready = slices.Delete(q.ready, at, at+1)
+		q.next(r.stream)
+	} else if at := slices.Index(q.behind[r.stream], r); at >= 0 {
+		q.behind[r.stream] = slices.Delete(q.behind[r.stream], at, at+1)
+	}
 	return true
 }
 
@@ -211,10 +217,8 @@ func (q *queue) fail(err error) {
 // failLine answers a request that is ready and those behind it.
 func (q *queue) failLine(r *request, err error) {
 	for _, r := range append([]*request{r}, q.behind[r.stream]...) {
-		if r.state == waiting {
-			r.state = sent
-			r.answer(eventstore.Result{}, err)
-		}
+		r.state = sent
+		r.answer(eventstore.Result{}, err)
 	}
 	delete(q.behind, r.stream)
 }

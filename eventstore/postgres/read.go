@@ -61,6 +61,7 @@ func (s *Store) Head(ctx context.Context) (eventstore.Position, error) {
 	if err != nil {
 		return eventstore.Start, readError(ctx, "head", err)
 	}
+	s.tail.prove(head) // no subscription here has caught up before that from now on
 	return eventstore.At(head), nil
 }
 

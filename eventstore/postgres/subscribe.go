@@ -53,8 +53,8 @@ func (s *subscription) run(ctx context.Context) error {
 	if s.after > head {
 		return notTheLog(eventstore.At(s.after), head)
 	}
-	s.store.tail.prove(head)
 	for {
+		s.store.tail.prove(head)
 		if err := s.fromDatabase(ctx, head); err != nil {
 			return err
 		}
@@ -116,7 +116,7 @@ func (s *subscription) fromTail(ctx context.Context) error {
 				}
 			}
 			continue
-		case !told:
+		case v.head && !told:
 			told = true
 			if err := s.mark(true); err != nil {
 				return err

@@ -91,7 +91,9 @@ func (t *tail) end() (last uint64, known bool) {
 func (t *tail) prove(position uint64) (highest uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.proven = max(t.proven, position)
+	if t.readers > 0 {
+		t.proven = max(t.proven, position)
+	}
 	return t.proven
 }
 
@@ -203,6 +205,7 @@ type view struct {
 	events  []eventstore.Recorded // the reader's own
 	known   bool                  // the tail has begun
 	covered bool                  // nothing is missing between the reader and the tail
+	head    bool                  // the reader is at the highest position known to be committed
 	changed <-chan struct{}
 	err     error
 }
@@ -212,7 +215,13 @@ func (t *tail) read(after uint64) view {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	v := view{known: t.known, covered: t.known && after+1 >= t.first, changed: t.changed, err: t.broken}
-	if !v.covered || after >= t.last {
+	if !v.covered {
+		return v
+	}
+	if after >= t.last {
+		if v.head = t.last >= t.proven; !v.head {
+			signal(t.look)
+		}
 		return v
 	}
 	v.events = make([]eventstore.Recorded, min(fromTail, t.last-after))

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"daybook/eventstore"
+	"daybook/internal/pgtest"
 )
 
 // made returns events at positions first to last.
@@ -75,6 +76,46 @@ func TestTailKeepsWhatCameBeforeItBegan(t *testing.T) {
 	}
 	tail.begin(10)
 	tail.holds(t, 10, 12)
+}
+
+// The head may be known before the events up to it: another node's, or this one's
+// whose commit came first and whose answer comes second.
+func TestTailEndsBeforeTheHeadIsReached(t *testing.T) {
+	tail := tailFrom(10)
+	if !tail.read(10).head {
+		t.Error("a reader at the head is not told")
+	}
+	tail.prove(12)
+	tail.add(made(11, 11))
+	<-tail.look // of join
+	if tail.read(11).head {
+		t.Error("a reader at 11 is told that it is at the head, which is 12")
+	}
+	select {
+	case <-tail.look:
+	default:
+		t.Error("nobody is told to read what is missing")
+	}
+	tail.add(made(12, 12))
+	if !tail.read(12).head {
+		t.Error("a reader that has come to the head is not told")
+	}
+}
+
+// What Head tells, a subscription that is told to have caught up has come to.
+func TestHeadIsKnownToTheTail(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t)
+	if err := Migrate(t.Context(), pool); err != nil {
+		t.Fatal(err)
+	}
+	store := &Store{pool: pool, tail: tailFrom(0)}
+	if _, err := pool.Exec(t.Context(), "UPDATE eventstore.head SET position = 2"); err != nil { // as another node does
+		t.Fatal(err)
+	}
+	if head, err := store.Head(t.Context()); err != nil || head != eventstore.At(2) || store.tail.read(0).head {
+		t.Errorf("head %s (error %v), and a reader at the start is at the head: %t", head, err, store.tail.read(0).head)
+	}
 }
 
 func TestTailReportsGap(t *testing.T) {

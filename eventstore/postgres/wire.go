@@ -3,6 +3,7 @@ package postgres
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/google/uuid"
@@ -85,7 +86,8 @@ func (a *arguments) encode(batch []*request, checkIDs bool) [][]byte {
 	events := 0
 	for i, r := range batch {
 		a.streams.addText(r.stream)
-		a.expected.addInt8(int64(r.expected))
+		// The server adds one. No stream has the highest revision, nor the one before.
+		a.expected.addInt8(min(int64(r.expected), math.MaxInt64-1))
 		a.counts.addInt4(len(r.events))
 		a.first.addInt4(events + 1)
 		events += len(r.events)
