@@ -42,32 +42,42 @@ func (o Origin) Check(ctx context.Context, log eventstore.Store) error {
 	if err != nil {
 		return err
 	}
-	if !tied {
-		for e, err := range log.ReadAll(ctx, eventstore.Start, ours(), 1) {
-			if err != nil {
-				return fmt.Errorf("origin of the database: %w", err)
-			}
-			return o.tie(ctx, &e)
-		}
-		return nil
+	if tied {
+		return known.in(ctx, log)
 	}
-	for e, err := range log.ReadStream(ctx, known.Stream, known.Revision, 1) {
+	for e, err := range log.ReadAll(ctx, eventstore.Start, ours(), 1) {
+		if err != nil {
+			return fmt.Errorf("origin of the database: %w", err)
+		}
+		return o.tie(ctx, log, &e)
+	}
+	return nil
+}
+
+// in returns e if a log does not hold the event that it names.
+func (e *AnotherLogError) in(ctx context.Context, log eventstore.Store) error {
+	for recorded, err := range log.ReadStream(ctx, e.Stream, e.Revision, 1) {
 		if _, missing := errors.AsType[*eventstore.NotFoundError](err); missing {
-			return &known
+			return e
 		}
 		if err != nil {
 			return fmt.Errorf("origin of the database: %w", err)
 		}
-		if e.ID == known.ID && e.RecordedAt.Equal(known.RecordedAt) {
+		if e.names(&recorded) {
 			return nil
 		}
 	}
-	return &known
+	return e
+}
+
+func (e *AnotherLogError) names(recorded *eventstore.Recorded) bool {
+	return e.Stream == recorded.Stream && e.Revision == recorded.Revision && e.ID == recorded.ID && e.RecordedAt.Equal(recorded.RecordedAt)
 }
 
 // Run ties the database to the log as soon as that gets an event of ours, if it
 // is tied to none, and returns when ctx ends: a program that began on an empty
-// log must know it at its next start.
+// log must know it at its next start. It returns *AnotherLogError if a node on
+// another log, empty at first as well, has tied the database in the meantime.
 func (o Origin) Run(ctx context.Context, log eventstore.Store) error {
 	if err := o.await(ctx, log); err != nil && ctx.Err() == nil {
 		return err
@@ -77,15 +87,19 @@ func (o Origin) Run(ctx context.Context, log eventstore.Store) error {
 }
 
 func (o Origin) await(ctx context.Context, log eventstore.Store) error {
-	if _, tied, err := o.known(ctx); tied || err != nil {
+	known, tied, err := o.known(ctx)
+	if err != nil {
 		return err
+	}
+	if tied {
+		return known.in(ctx, log)
 	}
 	for item, err := range log.Subscribe(ctx, eventstore.Start, ours()) {
 		if err != nil {
 			return fmt.Errorf("origin of the database: %w", err)
 		}
 		if item.Event != nil {
-			return o.tie(ctx, item.Event)
+			return o.tie(ctx, log, item.Event)
 		}
 	}
 	return nil
@@ -95,7 +109,8 @@ func ours() eventstore.Filter { return eventstore.Filter{StreamPrefixes: command
 
 // known is the event by which the database knows its log; tied is false if there
 // is none yet.
-func (o Origin) known(ctx context.Context) (known AnotherLogError, tied bool, err error) {
+func (o Origin) known(ctx context.Context) (known *AnotherLogError, tied bool, err error) {
+	known = new(AnotherLogError)
 	err = o.Pool.QueryRow(ctx, `SELECT stream, revision, event_id, recorded_at FROM commands.origin`).
 		Scan(&known.Stream, &known.Revision, &known.ID, &known.RecordedAt)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -107,10 +122,16 @@ func (o Origin) known(ctx context.Context) (known AnotherLogError, tied bool, er
 	return known, true, nil
 }
 
-func (o Origin) tie(ctx context.Context, e *eventstore.Recorded) error {
+// tie makes the database known by an event of a log, unless another node was
+// first; then that must be on the same log.
+func (o Origin) tie(ctx context.Context, log eventstore.Store, e *eventstore.Recorded) error {
 	const insert = `INSERT INTO commands.origin (stream, revision, event_id, recorded_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`
 	if _, err := o.Pool.Exec(ctx, insert, e.Stream, e.Revision, e.ID, e.RecordedAt); err != nil {
 		return fmt.Errorf("origin of the database: %w", err)
 	}
-	return nil
+	known, _, err := o.known(ctx)
+	if err != nil || known.names(e) {
+		return err
+	}
+	return known.in(ctx, log)
 }

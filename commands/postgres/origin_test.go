@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"testing"
 
 	"github.com/google/uuid"
@@ -77,4 +78,59 @@ func TestADatabaseIsTiedWhileTheProgramRuns(t *testing.T) {
 	if _, refused := errors.AsType[*postgres.AnotherLogError](origin.Check(t.Context(), memory.New())); !refused {
 		t.Error("another log was taken, though the program has run on its own")
 	}
+}
+
+// Two nodes that begin on empty logs see nothing amiss; the one whose log is the
+// second to get an event must not go on.
+func TestADatabaseIsTiedToOneOfTwoEmptyLogs(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t)
+	if err := postgres.Migrate(t.Context(), pool); err != nil {
+		t.Fatal(err)
+	}
+	origin := postgres.Origin{Pool: pool}
+	ctx, stop := context.WithCancel(t.Context())
+	run := func(log eventstore.Store) chan error {
+		if err := origin.Check(ctx, log); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- origin.Run(ctx, log) }()
+		return ended
+	}
+	first, second := follows{memory.New(), make(chan struct{})}, follows{memory.New(), make(chan struct{})}
+	one, two := run(first), run(second)
+	for _, log := range []follows{first, second} {
+		<-log.followed // Run has seen that the database is tied to none
+		events := []eventstore.Event{{ID: uuid.New(), Type: "t.v1", Data: []byte(`{}`)}}
+		if _, err := log.Append(ctx, "stock-a", eventstore.NoStream, events); err != nil {
+			t.Fatal(err)
+		}
+		for tied := 0; tied == 0; {
+			if err := pool.QueryRow(ctx, `SELECT count(*) FROM commands.origin`).Scan(&tied); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, refused := errors.AsType[*postgres.AnotherLogError](<-two); !refused {
+		t.Error("a second log was taken while the programs ran")
+	}
+	if _, refused := errors.AsType[*postgres.AnotherLogError](origin.Run(ctx, memory.New())); !refused {
+		t.Error("an empty log was taken between the look at the start and the run")
+	}
+	stop()
+	if err := <-one; !errors.Is(err, context.Canceled) {
+		t.Errorf("the first ended with %v", err)
+	}
+}
+
+// follows is a log that tells when it is followed.
+type follows struct {
+	eventstore.Store
+	followed chan struct{}
+}
+
+func (f follows) Subscribe(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Item, error] {
+	close(f.followed)
+	return f.Store.Subscribe(ctx, after, filter)
 }
