@@ -27,7 +27,7 @@ var mayImport = map[string][]string{
 	"commands/importer":   {"domain", "eventstore", "commands", "internal/onlineretail"},
 
 	"projections":       {"domain", "eventstore", "internal/pgmigrate"}, // the runner knows no view
-	"projections/query": {},                       // what the views' queries share
+	"projections/query": {},                                             // what the views' queries share
 	"projections/*view": {"domain", "eventstore", "projections", "projections/query"},
 	"projections/views": {"projections", "projections/*view"}, // the list of them
 
