@@ -135,30 +135,6 @@ func (s *Service) move(ctx context.Context, meta eventstore.Metadata, moves []fu
 	return answers, err
 }
 
-// Return carries out commands on a return, all or none, and then what follows
-// from them in stock.
-func (s *Service) Return(ctx context.Context, call Call, id unit.ReturnID, commands ...returns.Command) (Answer[returns.Event], error) {
-	defer s.drive(workKey{kind: workReturn, id: string(id)})()
-	answer, err := s.Returns.Handle(ctx, request(call, returns.Stream(string(id)), commands))
-	if err != nil {
-		return answer, err
-	}
-	last, err := s.takeBack(ctx, call.Meta, id)
-	answer.Revision, answer.Position = max(answer.Revision, last.Revision), later(answer.Position, last.Position)
-	return answer, err
-}
-
-// FinishReturn does what the log shows a return still has to have done.
-func (s *Service) FinishReturn(ctx context.Context, work Work) error {
-	defer s.drive(workKey{kind: workReturn, id: work.ID})()
-	meta, err := eventstore.DecodeMetadata(work.Meta)
-	if err != nil {
-		return err
-	}
-	_, err = s.takeBack(ctx, meta, unit.ReturnID(work.ID))
-	return err
-}
-
 func (s *Service) takeBack(ctx context.Context, meta eventstore.Metadata, id unit.ReturnID) (Answer[returns.Event], error) {
 	var last Answer[returns.Event]
 	var receipts []fulfilment.Receipt

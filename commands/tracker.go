@@ -29,12 +29,12 @@ const (
 	workReturn   workKind = "return"
 )
 
-// workKey names unfinished work: a checkout by its order, an order, a receipt of
-// a return.
+// workKey names unfinished work: a checkout by its order, an order, a step of a
+// return.
 type workKey struct {
 	kind workKind
 	id   string // of the order or the return
-	step string // of a return: the receipt
+	step string // of a return: the receipt, or what its orders are asked
 }
 
 func (k workKey) String() string { return string(k.kind) + " " + k.id + " " + k.step }
@@ -298,7 +298,8 @@ func (t *tracker) orderEvent(e eventstore.Recorded) error {
 	case order.AllocationFailed, order.AllocationRecovered, order.TransactionRecorded, order.TransactionSettled:
 		// A failed allocation ends its step and calls for a remedy, a recovered one
 		// for a commit: there is still something to do.
-	case order.PutOnHold, order.HoldReleased, order.Delivered, order.Completed, order.Archived, order.Unarchived:
+	case order.PutOnHold, order.HoldReleased, order.Delivered, order.Completed, order.ReturnAdmitted, order.ReturnReleased,
+		order.Archived, order.Unarchived:
 		// Nothing moves.
 	}
 	return nil
@@ -328,12 +329,36 @@ func (t *tracker) returnEvent(e eventstore.Recorded) error {
 	}
 	id := strings.TrimPrefix(e.Stream, returns.Stream(""))
 	switch event := event.(type) {
+	case returns.Requested:
+		if len(event.Admit) > 0 {
+			t.begin(workReturn, id, admission, e)
+		}
+	case returns.Admitted:
+		t.end(workReturn, id, admission)
+	case returns.AdmissionRefused, returns.Declined, returns.Canceled:
+		// Where no order was asked, the reactor finds nothing to release after the
+		// grace, and strikes it off.
+		t.end(workReturn, id, admission)
+		t.begin(workReturn, id, ordersStep(returns.StepRelease, ""), e)
+	case returns.Refunded:
+		if len(event.Shares) > 0 {
+			t.begin(workReturn, id, ordersStep(returns.StepRefund, event.TransactionID), e)
+		}
+	case returns.OrdersSettled:
+		t.end(workReturn, id, ordersStep(event.Step, event.Ref))
 	case returns.Received:
 		t.begin(workReturn, id, strconv.Itoa(event.Receipt), e)
 	case returns.StockSettled:
 		t.end(workReturn, id, strconv.Itoa(event.Receipt))
-	case returns.Requested, returns.Approved, returns.Declined, returns.Canceled, returns.Refunded, returns.Closed, returns.CreditNoted:
-		// No goods move.
+	case returns.Approved, returns.Closed, returns.CreditNoted:
+		// No goods move, and no order is asked.
 	}
 	return nil
+}
+
+// admission is the step of a return in which its orders admit what comes back.
+const admission = "admission"
+
+func ordersStep(step returns.OrderStep, ref unit.TransactionID) string {
+	return string(step) + " " + string(ref)
 }

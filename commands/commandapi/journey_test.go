@@ -53,6 +53,10 @@ func TestFromCartToDeliveredAndReturned(t *testing.T) {
 		t.Errorf("return %s, want 5 refunded", refunded.text)
 	}
 	s.must("POST", "/v1/returns/"+ret+"/close", "")
+	archived := s.must("POST", "/v1/orders/"+order+"/archive", "")
+	if archived.at("payment_state") != "partially_refunded" || archived.at("lines", 0, "returning") != 2.0 {
+		t.Errorf("order %s, want 2 of 3 back and paid back", archived.text)
+	}
 
 	name, value = key()
 	counted := s.must("POST", "/v1/stock/MUG/main/counts", `{"expected":9,"counted":9}`, name, value)
@@ -84,4 +88,26 @@ func TestAReturnThatNamesAnOrderIsOfItsLines(t *testing.T) {
 	if got.status != 422 || !strings.Contains(got.text, "/lines/0/order_line") {
 		t.Errorf("answer %d %s, want 422 at the line", got.status, got.text)
 	}
+}
+
+func TestAUnitIsReturnedOnce(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.sell("MUG", 2)
+	s.must("POST", "/v1/carts", `{"cart_id":"c","currency":"GBP","lines":[{"sku":"mug","quantity":2}]}`)
+	name, value := key()
+	s.must("POST", "/v1/carts/c/checkout", `{"order_id":"o","payment":{"provider":"test"},"confirm":true}`, name, value)
+	unshipped := s.ask("POST", "/v1/returns", `{"return_id":"r0","order_id":"o","lines":[{"order_line":1,"quantity":1}]}`)
+	unshipped.problem(t, 409, "return-exceeds-shipped")
+	name, value = key()
+	s.must("POST", "/v1/orders/o/shipments", `{"carrier":"post"}`, name, value)
+	s.must("POST", "/v1/returns", `{"return_id":"r1","order_id":"o","lines":[{"order_line":1,"quantity":1}]}`)
+	s.must("POST", "/v1/returns", `{"return_id":"r1","order_id":"o","lines":[{"order_line":1,"quantity":1}]}`)
+	twice := s.ask("POST", "/v1/returns", `{"return_id":"r2","order_id":"o","lines":[{"order_line":1,"quantity":1},{"order_line":1,"quantity":1}]}`)
+	twice.problem(t, 409, "return-exceeds-shipped")
+	if twice.at("returnable") != 1.0 || twice.at("requested") != 2.0 || twice.at("line") != 1.0 || twice.at("order_id") != "o" {
+		t.Errorf("refusal %s, want which line of which order, and what is left", twice.text)
+	}
+	s.must("POST", "/v1/returns/r1/cancel", "")
+	s.must("POST", "/v1/returns", `{"return_id":"r2","order_id":"o","lines":[{"order_line":1,"quantity":1},{"order_line":1,"quantity":1}]}`)
 }

@@ -72,7 +72,6 @@ func (a *api) requestReturn(ctx context.Context, c call, in *requestReturnInput)
 		}
 		ask.Lines = append(ask.Lines, line)
 	}
-	overSold(&bad, sold, ask.Lines)
 	c.New = true
 	done, err := a.changeReturn(ctx, c, &bad, ask.ReturnID, ask)
 	if err != nil {
@@ -146,19 +145,5 @@ func ofOrder(bad *check, pointer string, line *returns.Line, given ReturnLineInp
 		line.Price = of.Price
 	} else if line.Price.Currency == of.Price.Currency && line.Price.Compare(of.Price) > 0 {
 		bad.fault(problem.InBody(pointer+"/price", "more than the "+of.Price.String()+" it was sold for"))
-	}
-}
-
-// overSold refuses a return of more units than the order has shipped of a line.
-func overSold(bad *check, sold order.State, lines []returns.Line) {
-	back := make(map[int]unit.Quantity)
-	for i, line := range lines {
-		for _, link := range line.Links {
-			at := slices.IndexFunc(sold.Lines, func(l order.Line) bool { return l.Number == link.Line })
-			if back[link.Line] += link.Quantity; at >= 0 && back[link.Line] > sold.Lines[at].Shipped {
-				bad.fault(problem.InBody(fmt.Sprintf("/lines/%d/quantity", i),
-					fmt.Sprintf("only %d units of line %d have shipped", sold.Lines[at].Shipped, link.Line)))
-			}
-		}
 	}
 }

@@ -103,6 +103,7 @@ type OrderLineState struct {
 	Canceled  unit.Quantity `json:"canceled"`
 	Shipped   unit.Quantity `json:"shipped"`
 	Delivered unit.Quantity `json:"delivered"`
+	Returning unit.Quantity `json:"returning" doc:"Of those shipped, come back or to come back."`
 }
 
 func orderState(s order.State, revision int64) OrderState {
@@ -110,7 +111,7 @@ func orderState(s order.State, revision int64) OrderState {
 	for _, l := range s.Lines {
 		lines = append(lines, OrderLineState{
 			Line: l.Number, SKU: l.SKU, Kind: l.Kind, Quantity: l.Quantity, Price: l.Price,
-			Canceled: l.Canceled, Shipped: l.Shipped, Delivered: l.Delivered,
+			Canceled: l.Canceled, Shipped: l.Shipped, Delivered: l.Delivered, Returning: l.Returning,
 		})
 	}
 	return OrderState{

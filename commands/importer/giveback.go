@@ -47,7 +47,12 @@ func (r *run) giveBack(ctx context.Context, j *job) (outcome, error) {
 	}
 	request.OrderID = soleOrder(request.Lines)
 
-	steps := []returns.Command{request, returns.Approve{}}
+	asked := call(invoice, "return")
+	asked.New = true
+	if _, err := r.Service.Return(ctx, asked, request.ReturnID, request); err != nil {
+		return outcome{}, fmt.Errorf("return: %w", err)
+	}
+	steps := []returns.Command{returns.Approve{}}
 	if len(arrival.Lines) > 0 {
 		steps = append(steps, arrival)
 	}
@@ -56,10 +61,8 @@ func (r *run) giveBack(ctx context.Context, j *job) (outcome, error) {
 			TransactionID: unit.TransactionID(invoice.Number + "-refund"), Amount: refund, Provider: "import", Reference: invoice.Number,
 		})
 	}
-	back := call(invoice, "return")
-	back.New = true
-	if _, err := r.Service.Return(ctx, back, request.ReturnID, append(steps, returns.Close{})...); err != nil {
-		return outcome{}, fmt.Errorf("return: %w", err)
+	if _, err := r.Service.Return(ctx, call(invoice, "return", "goods"), request.ReturnID, append(steps, returns.Close{})...); err != nil {
+		return outcome{}, fmt.Errorf("take back: %w", err)
 	}
 	j.ticket.releaseAll()
 	return result, nil

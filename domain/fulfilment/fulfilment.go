@@ -25,6 +25,9 @@
 // (PaymentOrphaned) is given back likewise. An order canceled by someone's wish
 // is not refunded by itself: that is the merchant's decision.
 //
+// Of a return, Receipts are what stock takes in, and Comeback what its orders are
+// asked.
+//
 // Any number of drivers may do this at the same time, and each may die
 // anywhere or come late: a move asked again is made once, and the order's stream
 // is the referee. The first end recorded of a step stands; a driver that comes

@@ -22,6 +22,8 @@ const (
 	typeAllocationRetried   = "order.allocation_retried.v1"
 	typeAllocationRecovered = "order.allocation_recovered.v1"
 	typePaymentOrphaned     = "order.payment_orphaned.v1"
+	typeReturnAdmitted      = "order.return_admitted.v1"
+	typeReturnReleased      = "order.return_released.v1"
 	typeArchived            = "order.archived.v1"
 	typeUnarchived          = "order.unarchived.v1"
 )
@@ -44,6 +46,8 @@ var decoders = wire.Decoders[Event]{
 	typeAllocationRetried:   read[AllocationRetried],
 	typeAllocationRecovered: read[AllocationRecovered],
 	typePaymentOrphaned:     read[PaymentOrphaned],
+	typeReturnAdmitted:      read[ReturnAdmitted],
+	typeReturnReleased:      read[ReturnReleased],
 	typeArchived:            read[Archived],
 	typeUnarchived:          read[Unarchived],
 }
@@ -93,6 +97,10 @@ func typeOf(e Event) string {
 		return typeAllocationRecovered
 	case PaymentOrphaned:
 		return typePaymentOrphaned
+	case ReturnAdmitted:
+		return typeReturnAdmitted
+	case ReturnReleased:
+		return typeReturnReleased
 	case Archived:
 		return typeArchived
 	case Unarchived:

@@ -20,7 +20,7 @@ func TestWireForm(t *testing.T) {
 		LinesCanceled{Lines: []LineQuantity{{1, 2}, {4, 1}}, Reason: "changed mind"},
 		Canceled{Reason: "fraud"},
 		Expired{},
-		transaction, authorized,
+		transaction, authorized, paidBack,
 		TransactionSettled{TransactionID: "c", State: Succeeded, Reference: "ch_2"},
 		parcel,
 		Delivered{ShipmentID: "p1"},
@@ -31,6 +31,8 @@ func TestWireForm(t *testing.T) {
 		AllocationRetried{Attempt: 1},
 		AllocationRecovered{},
 		orphan("c", "3.99"),
+		twoOfA,
+		givenUp,
 		Archived{},
 		Unarchived{},
 	})

@@ -119,27 +119,55 @@ type RetryAllocation struct{}
 // a later one by mistake.
 type RecoverAllocation struct{}
 
+// AdmitReturn lets units come back by a return: at most what has shipped and
+// does not come back by another (return-exceeds-shipped). The same return is
+// admitted once.
+type AdmitReturn struct {
+	ReturnID unit.ReturnID
+	Currency unit.Currency  // of the return
+	Lines    []LineQuantity // by ascending line, each once
+}
+
+// ReleaseReturn gives up what was admitted for a return, and what might be yet.
+type ReleaseReturn struct {
+	ReturnID unit.ReturnID
+}
+
+// RecordReturnRefund notes what a return has recorded as given back for the
+// order. That is a fact: it is not held against what was captured. The same
+// refund may have been reported as a transaction of the order before.
+type RecordReturnRefund struct {
+	ReturnID      unit.ReturnID
+	TransactionID unit.TransactionID
+	Amount        unit.Money
+	Provider      string
+	Reference     string
+}
+
 // Archive and Unarchive hide and show a finished order.
 type Archive struct{}
 
 // Unarchive shows the order again.
 type Unarchive struct{}
 
-func (Place) orderCommand()             {}
-func (Confirm) orderCommand()           {}
-func (Hold) orderCommand()              {}
-func (ReleaseHold) orderCommand()       {}
-func (CancelLines) orderCommand()       {}
-func (Cancel) orderCommand()            {}
-func (Expire) orderCommand()            {}
-func (RecordTransaction) orderCommand() {}
-func (SettleTransaction) orderCommand() {}
-func (Ship) orderCommand()              {}
-func (Deliver) orderCommand()           {}
-func (Complete) orderCommand()          {}
-func (SettleStock) orderCommand()       {}
-func (FailAllocation) orderCommand()    {}
-func (RetryAllocation) orderCommand()   {}
-func (RecoverAllocation) orderCommand() {}
-func (Archive) orderCommand()           {}
-func (Unarchive) orderCommand()         {}
+func (Place) orderCommand()              {}
+func (Confirm) orderCommand()            {}
+func (Hold) orderCommand()               {}
+func (ReleaseHold) orderCommand()        {}
+func (CancelLines) orderCommand()        {}
+func (Cancel) orderCommand()             {}
+func (Expire) orderCommand()             {}
+func (RecordTransaction) orderCommand()  {}
+func (SettleTransaction) orderCommand()  {}
+func (Ship) orderCommand()               {}
+func (Deliver) orderCommand()            {}
+func (Complete) orderCommand()           {}
+func (SettleStock) orderCommand()        {}
+func (FailAllocation) orderCommand()     {}
+func (RetryAllocation) orderCommand()    {}
+func (RecoverAllocation) orderCommand()  {}
+func (AdmitReturn) orderCommand()        {}
+func (ReleaseReturn) orderCommand()      {}
+func (RecordReturnRefund) orderCommand() {}
+func (Archive) orderCommand()            {}
+func (Unarchive) orderCommand()          {}

@@ -99,6 +99,8 @@ type TransactionRecorded struct {
 	Parent    unit.TransactionID `json:"parent,omitempty"`
 	Provider  string             `json:"provider,omitempty"`
 	Reference string             `json:"reference,omitempty"` // the provider's own
+	// ReturnID is the return that recorded a refund.
+	ReturnID unit.ReturnID `json:"return_id,omitempty"`
 }
 
 // TransactionSettled gives a pending transaction its end.
@@ -196,6 +198,19 @@ type PaymentOrphaned struct {
 	Remedy        Remedy             `json:"remedy"`
 }
 
+// ReturnAdmitted says that units of the order are to come back by a return.
+// They count as returning from here on, and cannot come back by another.
+type ReturnAdmitted struct {
+	ReturnID unit.ReturnID  `json:"return_id"`
+	Lines    []LineQuantity `json:"lines"` // by ascending line, each once
+}
+
+// ReturnReleased says that nothing comes by a return after all. It is final: a
+// return that was released is not admitted any more.
+type ReturnReleased struct {
+	ReturnID unit.ReturnID `json:"return_id"`
+}
+
 // Archived hides a finished order from the lists of daily work.
 type Archived struct{}
 
@@ -219,5 +234,7 @@ func (AllocationFailed) orderEvent()    {}
 func (AllocationRetried) orderEvent()   {}
 func (AllocationRecovered) orderEvent() {}
 func (PaymentOrphaned) orderEvent()     {}
+func (ReturnAdmitted) orderEvent()      {}
+func (ReturnReleased) orderEvent()      {}
 func (Archived) orderEvent()            {}
 func (Unarchived) orderEvent()          {}

@@ -34,6 +34,8 @@ type book struct {
 	arrived  map[unit.ShipmentID]bool
 	payments map[unit.TransactionID]*TransactionRecorded
 	ended    map[unit.TransactionID]bool // has had its one end
+	backs    map[unit.ReturnID]*ReturnAdmitted
+	released map[unit.ReturnID]bool
 }
 
 type bookLine struct {
@@ -90,6 +92,16 @@ func (m *machine) enter(e Event) {
 		if t := b.payments[e.TransactionID]; t.State != Succeeded || e.Amount.Compare(t.Amount) > 0 || e.Amount.Sign() <= 0 {
 			m.fatalf("%s orphaned of %+v", e.Amount, t)
 		}
+	case ReturnAdmitted:
+		if b.backs[e.ReturnID] != nil || b.released[e.ReturnID] {
+			m.fatalf("return %s was admitted twice, or after its release", e.ReturnID)
+		}
+		b.backs[e.ReturnID] = &e
+	case ReturnReleased:
+		if b.released[e.ReturnID] {
+			m.fatalf("return %s was released twice", e.ReturnID)
+		}
+		b.released[e.ReturnID] = true
 	case Confirmed, PutOnHold, HoldReleased, Completed, StockSettled, AllocationFailed, AllocationRetried, AllocationRecovered, Archived, Unarchived:
 	}
 }
@@ -175,6 +187,9 @@ func (m *machine) check() {
 		if l.Quantity != b.Quantity || l.Canceled != b.canceled || l.Shipped != b.shipped || l.Delivered != b.delivered {
 			m.fatalf("line %+v, in the book %+v", l, *b)
 		}
+		if back := m.book.returning(l.Number); l.Returning != back || back < 0 || back > l.Shipped {
+			m.fatalf("line %+v, %d come back in the book", l, back)
+		}
 		if l.Canceled < 0 || l.Shipped < 0 || l.Open() < 0 || l.Delivered > l.Shipped {
 			m.fatalf("line %+v does not add up", l)
 		}
@@ -204,6 +219,17 @@ func (m *machine) check() {
 	m.checkSteps()
 }
 
+func (b *book) returning(line int) (units unit.Quantity) {
+	for id, back := range b.backs {
+		for _, l := range back.Lines {
+			if l.Line == line && !b.released[id] {
+				units += l.Quantity
+			}
+		}
+	}
+	return units
+}
+
 func (m *machine) openUnits() unit.Quantity {
 	_, open := m.state.units()
 	return open
@@ -222,7 +248,7 @@ func (m *machine) checkMoney() {
 		if t.State == Succeeded {
 			sum[t.Type] = sum[t.Type].Plus(t.Amount)
 		}
-		if t.Type == Refund && t.State != Failed {
+		if t.Type == Refund && t.State != Failed && t.ReturnID == "" { // what returns record is a fact
 			refunds = refunds.Plus(t.Amount)
 		}
 	}
@@ -279,6 +305,7 @@ func newMachine(t interface{ Fatalf(string, ...any) }, count map[string]int, pic
 	m := &machine{t: t, pick: pick, now: noon, count: count, book: book{
 		lines: map[int]*bookLine{}, parcels: map[unit.ShipmentID]Shipped{}, arrived: map[unit.ShipmentID]bool{},
 		payments: map[unit.TransactionID]*TransactionRecorded{}, ended: map[unit.TransactionID]bool{},
+		backs: map[unit.ReturnID]*ReturnAdmitted{}, released: map[unit.ReturnID]bool{},
 	}}
 	if pick(4) == 0 {
 		m.now = later // too late to be confirmed
@@ -328,7 +355,7 @@ func (m *machine) settleOldest() Command {
 func (m *machine) step() {
 	parcels := []unit.ShipmentID{"p1", "p2", "p3", "p4"}
 	places := []unit.LocationID{"main", "east", "west"}
-	switch m.pick(23) {
+	switch m.pick(26) {
 	case 0, 1:
 		m.ask(Confirm{Now: m.now})
 	case 2:
@@ -364,11 +391,24 @@ func (m *machine) step() {
 	case 21:
 		m.ask(RetryAllocation{})
 	case 22:
+		lines := m.lines()
+		slices.SortFunc(lines, func(a, b LineQuantity) int { return a.Line - b.Line })
+		m.ask(AdmitReturn{ReturnID: m.comeback(), Currency: "GBP", Lines: lines})
+	case 23:
+		m.ask(ReleaseReturn{ReturnID: m.comeback()})
+	case 24:
+		m.ask(RecordReturnRefund{
+			ReturnID: m.comeback(), Amount: pounds([]string{"5", "0.01"}[m.pick(2)]),
+			TransactionID: []unit.TransactionID{"t1", "t2", "b1", "b2"}[m.pick(4)],
+		})
+	case 25:
 		if m.pick(8) == 0 {
 			m.finish()
 		}
 	}
 }
+
+func (m *machine) comeback() unit.ReturnID { return []unit.ReturnID{"r1", "r2", "r3"}[m.pick(3)] }
 
 // finish does what brings an order to its end, if it can still have one.
 func (m *machine) finish() {

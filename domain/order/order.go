@@ -17,7 +17,7 @@ func Stream(id string) string { return Category + "-" + id }
 
 // FoldVersion names the shape of State: a snapshot of another version is not
 // read. Raise it with every change of State or Evolve.
-const FoldVersion = 1
+const FoldVersion = 2
 
 // Status is the first of an order's axes; hold and archive are flags beside it.
 // The empty status is an order that was never placed.
@@ -57,6 +57,9 @@ type State struct {
 	Holdings     []Holding     `json:"holdings,omitempty"`
 	Shipments    []Shipment    `json:"shipments,omitempty"`
 	Transactions []Transaction `json:"transactions,omitempty"`
+	// Returns are those that something of the order comes back by, and those
+	// that were released.
+	Returns []Return `json:"returns,omitempty"`
 
 	// AllocationFailed and Remedy are set from the event of that name until
 	// AllocationRecovered.
@@ -81,10 +84,14 @@ type Line struct {
 	Canceled  unit.Quantity `json:"canceled,omitzero"`
 	Shipped   unit.Quantity `json:"shipped,omitzero"`
 	Delivered unit.Quantity `json:"delivered,omitzero"` // of those shipped
+	Returning unit.Quantity `json:"returning,omitzero"` // of those shipped, come back or to come back
 }
 
 // Open is what can still be shipped or canceled.
 func (l Line) Open() unit.Quantity { return l.Quantity - l.Canceled - l.Shipped }
+
+// Returnable is what can still be asked to come back.
+func (l Line) Returnable() unit.Quantity { return l.Shipped - l.Returning }
 
 // Holding is the stock of one SKU promised to the order at one location.
 type Holding struct {
@@ -116,6 +123,7 @@ func (s State) Clone() State {
 	s.Holdings = slices.Clone(s.Holdings)
 	s.Shipments = slices.Clone(s.Shipments)
 	s.Transactions = slices.Clone(s.Transactions)
+	s.Returns = slices.Clone(s.Returns)
 	s.Orphans = slices.Clone(s.Orphans)
 	s.Unsettled = slices.Clone(s.Unsettled)
 	return s
@@ -188,6 +196,12 @@ func Decide(cmd Command, s State) ([]Event, error) {
 		return retryAllocation(s)
 	case RecoverAllocation:
 		return recoverAllocation(s)
+	case AdmitReturn:
+		return admitReturn(cmd, s)
+	case ReleaseReturn:
+		return releaseReturn(cmd, s)
+	case RecordReturnRefund:
+		return recordReturnRefund(cmd, s)
 	case Archive:
 		return archive(s)
 	case Unarchive:
@@ -218,7 +232,7 @@ func Evolve(s State, e Event) State {
 	case TransactionRecorded:
 		s.Transactions = append(s.Transactions, Transaction{
 			ID: e.TransactionID, Type: e.Type, State: e.State, RecordedState: e.State,
-			Amount: e.Amount, Parent: e.Parent, Provider: e.Provider, Reference: e.Reference,
+			Amount: e.Amount, Parent: e.Parent, Provider: e.Provider, Reference: e.Reference, ReturnID: e.ReturnID,
 		})
 	case TransactionSettled:
 		if i := s.transaction(e.TransactionID); i >= 0 {
@@ -240,6 +254,10 @@ func Evolve(s State, e Event) State {
 		s.allocationRecovered()
 	case PaymentOrphaned:
 		s.Orphans = append(s.Orphans, Orphan{TransactionID: e.TransactionID, Amount: e.Amount})
+	case ReturnAdmitted:
+		s.returnAdmitted(e)
+	case ReturnReleased:
+		s.returnReleased(e.ReturnID)
 	case Archived:
 		s.Archived = true
 	case Unarchived:
@@ -256,4 +274,5 @@ var Rejections = []*rule.Rejection{
 	ErrShipmentDiffers, ErrShipmentUnknown, ErrAllocationFailed,
 	ErrTransactionUnknown, ErrTransactionDiffers, ErrTransactionSettled, ErrTransactionInvalid, ErrParentMismatch,
 	ErrAmountInvalid, ErrAmountExceeded, ErrCurrencyDiffers,
+	ErrReturnExceeded, ErrReturnDiffers, ErrReturnReleased,
 }

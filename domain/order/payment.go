@@ -33,6 +33,7 @@ type Transaction struct {
 	Parent        unit.TransactionID `json:"parent,omitempty"`
 	Provider      string             `json:"provider,omitempty"`
 	Reference     string             `json:"reference,omitempty"`
+	ReturnID      unit.ReturnID      `json:"return_id,omitempty"`
 }
 
 // Orphan is money that came too late; see PaymentOrphaned.

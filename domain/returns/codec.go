@@ -5,27 +5,33 @@ import "daybook/domain/wire"
 // The wire names are storage format: a changed shape gets a new version beside
 // the old one, and a name once used is never removed or given another meaning.
 const (
-	typeRequested    = "return.requested.v1"
-	typeApproved     = "return.approved.v1"
-	typeDeclined     = "return.declined.v1"
-	typeCanceled     = "return.canceled.v1"
-	typeReceived     = "return.received.v1"
-	typeRefunded     = "return.refunded.v1"
-	typeClosed       = "return.closed.v1"
-	typeStockSettled = "return.stock_settled.v1"
-	typeCreditNoted  = "return.credit_noted.v1"
+	typeRequested        = "return.requested.v1"
+	typeAdmitted         = "return.admitted.v1"
+	typeAdmissionRefused = "return.admission_refused.v1"
+	typeApproved         = "return.approved.v1"
+	typeDeclined         = "return.declined.v1"
+	typeCanceled         = "return.canceled.v1"
+	typeReceived         = "return.received.v1"
+	typeRefunded         = "return.refunded.v1"
+	typeOrdersSettled    = "return.orders_settled.v1"
+	typeClosed           = "return.closed.v1"
+	typeStockSettled     = "return.stock_settled.v1"
+	typeCreditNoted      = "return.credit_noted.v1"
 )
 
 var decoders = wire.Decoders[Event]{
-	typeRequested:    read[Requested],
-	typeApproved:     read[Approved],
-	typeDeclined:     read[Declined],
-	typeCanceled:     read[Canceled],
-	typeReceived:     read[Received],
-	typeRefunded:     read[Refunded],
-	typeClosed:       read[Closed],
-	typeStockSettled: read[StockSettled],
-	typeCreditNoted:  read[CreditNoted],
+	typeRequested:        read[Requested],
+	typeAdmitted:         read[Admitted],
+	typeAdmissionRefused: read[AdmissionRefused],
+	typeApproved:         read[Approved],
+	typeDeclined:         read[Declined],
+	typeCanceled:         read[Canceled],
+	typeReceived:         read[Received],
+	typeRefunded:         read[Refunded],
+	typeOrdersSettled:    read[OrdersSettled],
+	typeClosed:           read[Closed],
+	typeStockSettled:     read[StockSettled],
+	typeCreditNoted:      read[CreditNoted],
 }
 
 func read[T Event](data []byte) (Event, error) { return wire.Read[T](data) }
@@ -41,6 +47,10 @@ func typeOf(e Event) string {
 	switch e.(type) {
 	case Requested:
 		return typeRequested
+	case Admitted:
+		return typeAdmitted
+	case AdmissionRefused:
+		return typeAdmissionRefused
 	case Approved:
 		return typeApproved
 	case Declined:
@@ -51,6 +61,8 @@ func typeOf(e Event) string {
 		return typeReceived
 	case Refunded:
 		return typeRefunded
+	case OrdersSettled:
+		return typeOrdersSettled
 	case Closed:
 		return typeClosed
 	case StockSettled:

@@ -8,7 +8,8 @@ import "daybook/domain/unit"
 type Command interface{ returnCommand() }
 
 // Request starts a return. Whether a linked order really sold what comes back
-// is checked by the caller, who can see the order.
+// is for the order to say: until it has (Admit, RefuseAdmission), the return
+// cannot be approved.
 type Request struct {
 	ReturnID   unit.ReturnID
 	OrderID    unit.OrderID
@@ -18,6 +19,20 @@ type Request struct {
 	Country    string
 	Lines      []Line // numbered 1, 2, ... by Decide
 	Reason     string
+}
+
+// Admit records that every linked order has admitted its units. The first
+// outcome stands: after a refusal, a decline or a cancel nothing happens.
+type Admit struct{}
+
+// RefuseAdmission records that an order has not, likewise.
+type RefuseAdmission struct {
+	OrderID    unit.OrderID
+	Code       string
+	Reason     string
+	Line       int
+	Returnable unit.Quantity
+	Requested  unit.Quantity
 }
 
 // Approve lets the goods be sent.
@@ -58,6 +73,12 @@ type SettleStock struct {
 	Receipt int
 }
 
+// SettleOrders records that the orders have done what a step asks of them.
+type SettleOrders struct {
+	Step OrderStep
+	Ref  unit.TransactionID
+}
+
 // NoteCredit creates a credit note.
 type NoteCredit struct {
 	ReturnID   unit.ReturnID
@@ -69,12 +90,15 @@ type NoteCredit struct {
 	Lines      []CreditLine
 }
 
-func (Request) returnCommand()      {}
-func (Approve) returnCommand()      {}
-func (Decline) returnCommand()      {}
-func (Cancel) returnCommand()       {}
-func (Receive) returnCommand()      {}
-func (RecordRefund) returnCommand() {}
-func (Close) returnCommand()        {}
-func (SettleStock) returnCommand()  {}
-func (NoteCredit) returnCommand()   {}
+func (Request) returnCommand()         {}
+func (Admit) returnCommand()           {}
+func (RefuseAdmission) returnCommand() {}
+func (Approve) returnCommand()         {}
+func (Decline) returnCommand()         {}
+func (Cancel) returnCommand()          {}
+func (Receive) returnCommand()         {}
+func (RecordRefund) returnCommand()    {}
+func (Close) returnCommand()           {}
+func (SettleStock) returnCommand()     {}
+func (SettleOrders) returnCommand()    {}
+func (NoteCredit) returnCommand()      {}

@@ -42,6 +42,35 @@ type Requested struct {
 	Country    string          `json:"country,omitempty"`
 	Lines      []Line          `json:"lines"`
 	Reason     string          `json:"reason,omitempty"`
+	// Admit is what must be admitted before the return can be approved, by each
+	// order that its lines are linked to. Returns older than this have none.
+	Admit []OrderUnits `json:"admit,omitempty"`
+}
+
+// OrderUnits is units that come back of an order, by its lines.
+type OrderUnits struct {
+	OrderID unit.OrderID `json:"order_id"`
+	Lines   []LineUnits  `json:"lines"` // by ascending line, each once
+}
+
+// LineUnits is units of one line of an order.
+type LineUnits struct {
+	Line     int           `json:"line"`
+	Quantity unit.Quantity `json:"quantity"`
+}
+
+// Admitted says that every order has admitted its units.
+type Admitted struct{}
+
+// AdmissionRefused declines the return, because an order did not admit its
+// units: they have not shipped, or come back by another return.
+type AdmissionRefused struct {
+	OrderID    unit.OrderID  `json:"order_id"`
+	Code       string        `json:"code"` // of the order's refusal
+	Reason     string        `json:"reason"`
+	Line       int           `json:"line,omitzero"`
+	Returnable unit.Quantity `json:"returnable,omitzero"`
+	Requested  unit.Quantity `json:"requested,omitzero"`
 }
 
 // Approved allows the goods to be sent; the return is open.
@@ -89,6 +118,30 @@ type Refunded struct {
 	Amount        unit.Money         `json:"amount"`
 	Provider      string             `json:"provider,omitempty"`
 	Reference     string             `json:"reference,omitempty"`
+	// Shares are what of it is of which order; what is of none has no share.
+	Shares []Share `json:"shares,omitempty"`
+}
+
+// Share is the part of a refund that is of an order.
+type Share struct {
+	OrderID unit.OrderID `json:"order_id"`
+	Amount  unit.Money   `json:"amount"` // > 0
+}
+
+// OrderStep names what a return asks of its orders.
+type OrderStep string
+
+const (
+	// StepRelease gives admitted units up, for nothing comes.
+	StepRelease OrderStep = "release"
+	// StepRefund has the shares of a refund recorded.
+	StepRefund OrderStep = "refund"
+)
+
+// OrdersSettled says that the orders have recorded what a step asks of them.
+type OrdersSettled struct {
+	Step OrderStep          `json:"step"`
+	Ref  unit.TransactionID `json:"ref,omitempty"` // of a refund
 }
 
 // Closed ends a received return.
@@ -125,12 +178,15 @@ type CreditLine struct {
 	Price    unit.Money    `json:"price"`
 }
 
-func (Requested) returnEvent()    {}
-func (Approved) returnEvent()     {}
-func (Declined) returnEvent()     {}
-func (Canceled) returnEvent()     {}
-func (Received) returnEvent()     {}
-func (Refunded) returnEvent()     {}
-func (Closed) returnEvent()       {}
-func (StockSettled) returnEvent() {}
-func (CreditNoted) returnEvent()  {}
+func (Requested) returnEvent()        {}
+func (Admitted) returnEvent()         {}
+func (AdmissionRefused) returnEvent() {}
+func (Approved) returnEvent()         {}
+func (Declined) returnEvent()         {}
+func (Canceled) returnEvent()         {}
+func (Received) returnEvent()         {}
+func (Refunded) returnEvent()         {}
+func (OrdersSettled) returnEvent()    {}
+func (Closed) returnEvent()           {}
+func (StockSettled) returnEvent()     {}
+func (CreditNoted) returnEvent()      {}

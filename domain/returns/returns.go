@@ -15,7 +15,7 @@ func Stream(id string) string { return Category + "-" + id }
 
 // FoldVersion names the shape of State: a snapshot of another version is not
 // read. Raise it with every change of State or Evolve.
-const FoldVersion = 1
+const FoldVersion = 2
 
 // Status is where a return stands. The empty status is one never requested.
 type Status string
@@ -40,6 +40,24 @@ type State struct {
 	Receipts  []Received    `json:"receipts,omitempty"`
 	Refunds   []Refunded    `json:"refunds,omitempty"`
 	Unsettled []OpenReceipt `json:"unsettled,omitempty"` // oldest first
+
+	// Admission is what the orders that Requested.Admit names have said; empty
+	// where none was asked.
+	Admission Admission        `json:"admission,omitempty"`
+	Refusal   AdmissionRefused `json:"refusal,omitzero"`
+	// OrdersUnsettled is what orders are not known to have recorded, oldest
+	// first: with an admission that is asked, the process's list of work there.
+	OrdersUnsettled []OpenOrders `json:"orders_unsettled,omitempty"`
+}
+
+// Clone shares nothing with s that Evolve changes.
+func (s State) Clone() State {
+	s.Lines = slices.Clone(s.Lines)
+	s.Receipts = slices.Clone(s.Receipts)
+	s.Refunds = slices.Clone(s.Refunds)
+	s.Unsettled = slices.Clone(s.Unsettled)
+	s.OrdersUnsettled = slices.Clone(s.OrdersUnsettled)
+	return s
 }
 
 // LineState is how a returned line stands. Units whose end is told are received
@@ -85,6 +103,7 @@ var (
 	ErrCurrencyMixed    = &rule.Rejection{Code: "return-currency-mixed", Detail: "Every line must be priced in the currency of the return."}
 	ErrLinkExceeded     = &rule.Rejection{Code: "return-link-exceeded", Detail: "A line is linked to more units than come back."}
 	ErrNotRequested     = &rule.Rejection{Code: "return-not-requested", Detail: "The return has been approved already."}
+	ErrNotAdmitted      = &rule.Rejection{Code: "return-not-admitted", Detail: "The order has not yet said whether it sold what comes back; try again."}
 	ErrNotApproved      = &rule.Rejection{Code: "return-not-approved", Detail: "The return is not approved yet."}
 	ErrDeclined         = &rule.Rejection{Code: "return-declined", Detail: "The return was declined."}
 	ErrCanceled         = &rule.Rejection{Code: "return-canceled", Detail: "The return was canceled."}
@@ -108,7 +127,7 @@ var (
 // Rejections are all the ways a return says no.
 var Rejections = []*rule.Rejection{
 	ErrNotFound, ErrExists, ErrEmpty, ErrCurrencyMixed, ErrLinkExceeded,
-	ErrNotRequested, ErrNotApproved, ErrDeclined, ErrCanceled, ErrReceived, ErrClosed, ErrCreditNote, ErrNotFinished,
+	ErrNotRequested, ErrNotAdmitted, ErrNotApproved, ErrDeclined, ErrCanceled, ErrReceived, ErrClosed, ErrCreditNote, ErrNotFinished,
 	ErrLineUnknown, ErrServiceLine, ErrQuantityInvalid, ErrQuantityExceeded, ErrDispositionWrong,
 	ErrReceiptDiffers, ErrReceiptOrder,
 	ErrRefundDiffers, ErrAmountInvalid, ErrAmountExceeded, ErrCurrencyDiffers,
@@ -125,7 +144,7 @@ func Decide(cmd Command, s State) ([]Event, error) {
 		return request(cmd, s)
 	case NoteCredit:
 		return noteCredit(cmd, s)
-	case Approve, Decline, Cancel, Receive, RecordRefund, Close, SettleStock:
+	case Admit, RefuseAdmission, Approve, Decline, Cancel, Receive, RecordRefund, Close, SettleStock, SettleOrders:
 	}
 	switch s.Status {
 	case "":
@@ -136,6 +155,10 @@ func Decide(cmd Command, s State) ([]Event, error) {
 	}
 	switch cmd := cmd.(type) {
 	case Request, NoteCredit: // answered above
+	case Admit:
+		return admit(s)
+	case RefuseAdmission:
+		return refuseAdmission(cmd, s)
 	case Approve:
 		return approve(s)
 	case Decline:
@@ -150,6 +173,8 @@ func Decide(cmd Command, s State) ([]Event, error) {
 		return closeReturn(s)
 	case SettleStock:
 		return settleStock(cmd, s)
+	case SettleOrders:
+		return settleOrders(cmd, s)
 	}
 	panic("returns: unknown command") // a programmer's error, never input
 }
@@ -164,16 +189,28 @@ func Evolve(s State, e Event) State {
 		for i, l := range e.Lines {
 			s.Lines[i] = LineState{SKU: l.SKU, Kind: l.Kind, Quantity: l.Quantity, Price: l.Price}
 		}
+		if len(e.Admit) > 0 {
+			s.Admission = AdmissionAsked
+		}
+	case Admitted:
+		s.Admission = AdmissionGiven
+	case AdmissionRefused:
+		s.Status, s.Admission, s.Refusal = StatusDeclined, AdmissionDenied, e
+		s.openRelease()
 	case Approved:
 		s.Status = StatusOpen
 	case Declined:
 		s.Status = StatusDeclined
+		s.openRelease()
 	case Canceled:
 		s.Status = StatusCanceled
+		s.openRelease()
 	case Received:
 		s.received(e)
 	case Refunded:
-		s.Refunds = append(s.Refunds, e)
+		s.refunded(e)
+	case OrdersSettled:
+		s.OrdersUnsettled = slices.DeleteFunc(s.OrdersUnsettled, func(open OpenOrders) bool { return open.Step == e.Step && open.Ref == e.Ref })
 	case Closed:
 		s.Status = StatusClosed
 	case StockSettled:

@@ -77,7 +77,7 @@ func arrived(receipt int, line int, quantity unit.Quantity, disposition Disposit
 func facts(r *rule.Rejection, facts map[string]any) *rule.Rejection { return r.With("", facts) }
 
 var asking = map[string]row{
-	"a return is requested, its lines numbered":  {When: ask, Then: []Event{isRequested}},
+	"a return is requested, its lines numbered":  {When: ask, Then: []Event{isAsked}},
 	"requesting it again changes nothing":        {Given: open(firstReceipt), When: ask, Nothing: true},
 	"another return under the id is refused":     {Given: given(), When: withLine(func(l *Line) { l.Quantity = 4 }), Refused: ErrExists},
 	"also where only a link differs":             {Given: given(), When: withLine(func(l *Line) { l.Links = nil }), Refused: ErrExists},
@@ -87,6 +87,7 @@ var asking = map[string]row{
 	"one currency a return":                      {When: withLine(func(l *Line) { l.Price.Currency = "EUR" }), Refused: ErrCurrencyMixed},
 	"no more are linked than come back":          {When: withLine(func(l *Line) { l.Quantity = 2 }), Refused: facts(ErrLinkExceeded, map[string]any{"line": 1, "linked": 3, "quantity": 2})},
 	"a return needs no order":                    {When: withLine(func(l *Line) { l.Links = nil }), Then: []Event{unlinked()}},
+	"one older than admissions needs none":       {Given: given(), When: Admit{}, Nothing: true},
 	"nothing can be asked of what was not asked": {When: Approve{}, Refused: ErrNotFound},
 	"a requested return is approved":             {Given: given(), When: Approve{}, Then: []Event{Approved{}}},
 	"once":                                       {Given: open(firstReceipt), When: Approve{}, Nothing: true},
@@ -145,13 +146,13 @@ func postageBack() Requested {
 }
 
 var refunding = map[string]row{
-	"services are refundable on approval":    {Given: open(), When: payBack(refund("t", "3.95")), Then: []Event{refund("t", "3.95")}},
+	"services are refundable on approval":    {Given: open(), When: payBack(refund("t", "3.95")), Then: []Event{ofO1("t", "3.95")}},
 	"goods are not":                          {Given: open(), When: payBack(refund("t", "3.96")), Refused: facts(ErrAmountExceeded, map[string]any{"refundable": pounds("3.95"), "requested": pounds("3.96")})},
-	"until they are received":                {Given: open(firstReceipt), When: payBack(refund("t", "8.96")), Then: []Event{refund("t", "8.96")}},                // 3.95 + 2 × 2.505
-	"the worth of all is rounded once":       {Given: open(firstReceipt, lastReceipt), When: payBack(refund("t", "21.47")), Then: []Event{refund("t", "21.47")}}, // 3.95 + 7.515 + 10
+	"until they are received":                {Given: open(firstReceipt), When: payBack(refund("t", "8.96")), Then: []Event{ofO1("t", "8.96")}},                // 3.95 + 2 × 2.505
+	"the worth of all is rounded once":       {Given: open(firstReceipt, lastReceipt), When: payBack(refund("t", "21.47")), Then: []Event{ofO1("t", "21.47")}}, // 3.95 + 7.515 + 10
 	"not a penny more":                       {Given: open(firstReceipt, lastReceipt), When: payBack(refund("t", "21.48")), Refused: ErrAmountExceeded},
 	"all refunds count together":             {Given: open(firstReceipt, lastReceipt, refund("t", "20")), When: payBack(refund("u", "1.48")), Refused: ErrAmountExceeded},
-	"a refund may follow the close":          {Given: open(firstReceipt, lastReceipt, Closed{}), When: payBack(refund("t", "1")), Then: []Event{refund("t", "1")}},
+	"a refund may follow the close":          {Given: open(firstReceipt, lastReceipt, Closed{}), When: payBack(refund("t", "1")), Then: []Event{ofO1("t", "1")}},
 	"the same refund again changes nothing":  {Given: open(refund("t", "1")), When: payBack(refund("t", "1.00")), Nothing: true},
 	"another under its id is refused":        {Given: open(refund("t", "1")), When: payBack(refund("t", "2")), Refused: ErrRefundDiffers},
 	"not before the approval":                {Given: given(), When: payBack(refund("t", "1")), Refused: ErrNotApproved},
@@ -179,17 +180,21 @@ func TestReceiving(t *testing.T) { backs.Run(t, receiving) }
 func TestRefunding(t *testing.T) { backs.Run(t, refunding) }
 
 func TestEveryRefusalHasARow(t *testing.T) {
-	backs.EveryRefusalHasARow(t, Rejections, asking, receiving, refunding)
+	backs.EveryRefusalHasARow(t, Rejections, asking, admitting, receiving, refunding, sharing)
 }
 
 func TestWireForm(t *testing.T) {
 	decidertest.Codec[Event]{Encode: Encode, Decode: Decode}.Golden(t, []Event{
-		isRequested,
+		isRequested, isAsked,
+		Admitted{},
+		denied, deniedUnheard,
 		Approved{},
 		Declined{Reason: "worn"},
 		Canceled{Reason: "keeps it"},
 		firstReceipt, lastReceipt,
-		refund("t", "21.47"),
+		refund("t", "21.47"), shared("t", "21.47", Share{"o1", pounds("21.47")}),
+		OrdersSettled{Step: StepRelease},
+		OrdersSettled{Step: StepRefund, Ref: "t"},
 		Closed{},
 		StockSettled{Receipt: 1},
 		isNoted,

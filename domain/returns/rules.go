@@ -11,6 +11,7 @@ func request(cmd Request, s State) ([]Event, error) {
 	e := Requested{
 		ReturnID: cmd.ReturnID, OrderID: cmd.OrderID, CustomerID: cmd.CustomerID, Reference: cmd.Reference,
 		Currency: cmd.Currency, Country: cmd.Country, Lines: numbered(cmd.Lines), Reason: cmd.Reason,
+		Admit: byOrder(cmd.Lines),
 	}
 	if s.Exists() {
 		if s.Status != StatusNoted && sameRequest(s.Requested, e) {
@@ -123,6 +124,9 @@ func approve(s State) ([]Event, error) {
 	}
 	if err := s.refusal(StatusRequested); err != nil {
 		return nil, err
+	}
+	if s.Admission == AdmissionAsked {
+		return nil, ErrNotAdmitted
 	}
 	return []Event{Approved{}}, nil
 }
@@ -275,6 +279,7 @@ func recordRefund(cmd RecordRefund, s State) ([]Event, error) {
 		return nil, ErrAmountExceeded.With("What was received is worth less than that.",
 			map[string]any{"refundable": left, "requested": e.Amount})
 	}
+	e.Shares = s.shares(e.Amount)
 	return []Event{e}, nil
 }
 

@@ -90,6 +90,7 @@ type Return struct {
 	times     map[string]time.Time
 	history   []entry
 	end       end
+	admitted  bool // by its orders
 }
 
 // entry is an event as whoever reads the history of an order is told of it.
@@ -125,7 +126,7 @@ func newBook(now time.Time, grace time.Duration, shop Shop) *Book {
 
 // checks are those of the log by itself.
 func (b *Book) checks() []*Check {
-	return []*Check{b.order, b.promises, b.once, b.checkStock(), b.checkOrders(), b.checkHolds(), b.checkCarts(), b.checkReturns()}
+	return []*Check{b.order, b.promises, b.once, b.checkStock(), b.checkOrders(), b.checkHolds(), b.checkCarts(), b.checkReturns(), b.checkComebacks()}
 }
 
 // read folds one event.

@@ -44,6 +44,9 @@ func (b *Book) readReturn(e *event, id unit.ReturnID, value returns.Event) {
 		b.Returns[id] = r
 	}
 	b.Sales.returned(e, r, value)
+	if _, admitted := value.(returns.Admitted); admitted {
+		r.admitted = true
+	}
 	r.State, r.end = returns.Evolve(r.State, value), e.end()
 	if word := b.intern(word(e.Type)); r.times[word].IsZero() {
 		r.times[word] = e.at // of several arrivals or refunds, the first
@@ -71,7 +74,8 @@ func timeOf(eventType string, value order.Event) string {
 	case order.Delivered:
 		return "delivered " + string(value.ShipmentID)
 	case order.Placed, order.PutOnHold, order.HoldReleased, order.LinesCanceled, order.StockSettled, order.AllocationFailed,
-		order.AllocationRetried, order.AllocationRecovered, order.PaymentOrphaned, order.Archived, order.Unarchived:
+		order.AllocationRetried, order.AllocationRecovered, order.PaymentOrphaned, order.ReturnAdmitted, order.ReturnReleased,
+		order.Archived, order.Unarchived:
 	}
 	return ""
 }

@@ -165,7 +165,7 @@ func (l *Ledger) order(e *event, o *Order, value order.Event) {
 		}
 	case order.Confirmed, order.PutOnHold, order.HoldReleased, order.TransactionRecorded, order.TransactionSettled, order.Shipped,
 		order.Delivered, order.Completed, order.StockSettled, order.AllocationFailed, order.AllocationRetried,
-		order.AllocationRecovered, order.PaymentOrphaned, order.Archived, order.Unarchived:
+		order.AllocationRecovered, order.PaymentOrphaned, order.ReturnAdmitted, order.ReturnReleased, order.Archived, order.Unarchived:
 	}
 }
 
@@ -238,7 +238,8 @@ func (l *Ledger) returned(e *event, r *Return, value returns.Event) {
 			counted[received.Line] = true
 			l.line(r.paper(e), line.SKU, first, -received.Quantity, line.Price)
 		}
-	case returns.Requested, returns.Declined, returns.Refunded, returns.Closed, returns.StockSettled:
+	case returns.Requested, returns.Admitted, returns.AdmissionRefused, returns.Declined, returns.Refunded, returns.OrdersSettled,
+		returns.Closed, returns.StockSettled:
 	}
 }
 

@@ -42,6 +42,7 @@ const (
 	bothWays     = "stock and orders: each promise has its order, each order its promise"
 	cartsAgree   = "carts and orders: each checkout that succeeded has its order"
 	returnsAgree = "returns: received, refunded and taken back agree"
+	ordersAgree  = "orders and returns: no unit comes back twice, refunds are on both"
 )
 
 var later = time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -119,6 +120,44 @@ func received(units unit.Quantity) returns.Received {
 	return returns.Received{Receipt: 1, Lines: []returns.ReceivedLine{{
 		Line: 1, Quantity: units, Disposition: returns.Restocked, Location: mugs.Location,
 	}}}
+}
+
+// engraved is order o1 of so many services at 2.50, of which all went out: what
+// comes back of it moves no stock.
+func (f faulty) engraved(units unit.Quantity) {
+	f.t.Helper()
+	total := gbp("2.50").Times(units)
+	f.order(order.Placed{
+		OrderID: "o1", Currency: "GBP", ConfirmBy: later, Total: total, Charge: total.Charge(),
+		Lines: []cart.Line{{Number: 1, SKU: "FEE", Kind: unit.Service, Quantity: units, Price: gbp("2.50")}},
+	}, order.Confirmed{}, order.Shipped{ShipmentID: "p", Location: mugs.Location, Lines: []order.ShippedLine{
+		{Line: 1, SKU: "FEE", Kind: unit.Service, Quantity: units},
+	}})
+}
+
+// linked is a return of so many of them, which order o1 is asked to admit.
+func (f faulty) linked(id unit.ReturnID, units unit.Quantity, events ...returns.Event) {
+	f.t.Helper()
+	asked := returns.Requested{
+		ReturnID: id, OrderID: "o1", Currency: "GBP",
+		Lines: []returns.Line{{
+			Number: 1, SKU: "FEE", Kind: unit.Service, Quantity: units, Price: gbp("2.50"),
+			Links: []returns.Link{{OrderID: "o1", Line: 1, Quantity: units}},
+		}},
+		Admit: []returns.OrderUnits{{OrderID: "o1", Lines: []returns.LineUnits{{Line: 1, Quantity: units}}}},
+	}
+	facts(f.t, f.log, returns.Stream(string(id)), returns.Encode, append([]returns.Event{asked}, events...)...)
+}
+
+func admitted(id unit.ReturnID, units unit.Quantity) order.Event {
+	return order.ReturnAdmitted{ReturnID: id, Lines: []order.LineQuantity{{Line: 1, Quantity: units}}}
+}
+
+// fiver is a refund of which order o1 has a share of 5.00.
+var fiver = returns.Refunded{TransactionID: "t", Amount: gbp("5.00"), Shares: []returns.Share{{OrderID: "o1", Amount: gbp("5.00")}}}
+
+func onOrder(amount string) order.Event {
+	return order.TransactionRecorded{TransactionID: "t", Type: order.Refund, State: order.Succeeded, Amount: gbp(amount), ReturnID: "r1"}
 }
 
 func back(units unit.Quantity) stock.Returned {
@@ -307,6 +346,71 @@ func TestEveryFaultOfTheLogIsFound(t *testing.T) {
 			f.comeback(requested(2), returns.Approved{}, received(2))
 			f.stock(back(2))
 		}},
+
+		"returns that are as they should be": {write: func(f faulty) {
+			f.engraved(3)
+			f.linked("r1", 2, returns.Admitted{}, returns.Approved{}, fiver, returns.OrdersSettled{Step: returns.StepRefund, Ref: "t"})
+			f.linked("r2", 1, returns.Admitted{}, returns.Canceled{}, returns.OrdersSettled{Step: returns.StepRelease})
+			f.linked("r3", 1, returns.Admitted{})
+			f.order(admitted("r1", 2), onOrder("5.00"), admitted("r2", 1), order.ReturnReleased{ReturnID: "r2"}, admitted("r3", 1))
+		}},
+		"returns older than admissions": {write: func(f faulty) {
+			f.engraved(1)
+			for _, id := range []unit.ReturnID{"r1", "r2"} {
+				facts(f.t, f.log, returns.Stream(string(id)), returns.Encode, []returns.Event{
+					returns.Requested{ReturnID: id, OrderID: "o1", Currency: "GBP", Lines: []returns.Line{{
+						Number: 1, SKU: "FEE", Kind: unit.Service, Quantity: 1, Price: gbp("2.50"), Links: []returns.Link{{OrderID: "o1", Line: 1, Quantity: 1}},
+					}}}, returns.Approved{}, returns.Refunded{TransactionID: "t", Amount: gbp("2.50")}, returns.Closed{},
+				}...)
+			}
+		}},
+		"a unit that comes back twice": {check: ordersAgree, words: "order o1, line 1: 4 come back, 3 have shipped", write: func(f faulty) {
+			f.engraved(3)
+			f.linked("r1", 2, returns.Admitted{})
+			f.linked("r2", 2, returns.Admitted{})
+			f.order(admitted("r1", 2), admitted("r2", 2))
+		}},
+		"a return that its order never admitted": {check: ordersAgree, words: "return r1: 2 more units of line 1 of order o1 than it has admitted", write: func(f faulty) {
+			f.engraved(3)
+			f.linked("r1", 2, returns.Admitted{})
+		}},
+		"a return admitted for other units": {check: ordersAgree, words: "return r1: 1 more units of line 1", write: func(f faulty) {
+			f.engraved(3)
+			f.linked("r1", 2, returns.Admitted{})
+			f.order(admitted("r1", 1))
+		}},
+		"a return that was released and stands": {check: ordersAgree, words: "return r1: 2 more units of line 1", write: func(f faulty) {
+			f.engraved(3)
+			f.linked("r1", 2, returns.Admitted{})
+			f.order(admitted("r1", 2), order.ReturnReleased{ReturnID: "r1"})
+		}},
+		"an admission of no return": {check: ordersAgree, words: "order o1 has admitted return r1, which does not stand", write: func(f faulty) {
+			f.engraved(3)
+			f.order(admitted("r1", 2))
+		}},
+		"an admission of a return that was canceled": {check: ordersAgree, words: "order o1 has admitted return r1, which does not stand", write: func(f faulty) {
+			f.engraved(3)
+			f.linked("r1", 2, returns.Admitted{}, returns.Canceled{}, returns.OrdersSettled{Step: returns.StepRelease})
+			f.order(admitted("r1", 2))
+		}},
+		"a return whose orders never answered": {check: ordersAgree, words: "return r1: its orders have not said whether they admit it", write: func(f faulty) {
+			f.engraved(3)
+			f.linked("r1", 2)
+		}},
+		"a release that was never settled": {check: ordersAgree, words: "return r1: its orders are not settled for release", write: func(f faulty) {
+			f.engraved(3)
+			f.linked("r1", 2, returns.Admitted{}, returns.Canceled{})
+		}},
+		"a refund that the order does not know": {check: ordersAgree, words: "return r1: refund t of 5 GBP is not on order o1", write: func(f faulty) {
+			f.engraved(3)
+			f.linked("r1", 2, returns.Admitted{}, returns.Approved{}, fiver, returns.OrdersSettled{Step: returns.StepRefund, Ref: "t"})
+			f.order(admitted("r1", 2))
+		}},
+		"a refund of other money on the order": {check: ordersAgree, words: "return r1: refund t of 5 GBP is a refund of 4 GBP on order o1, succeeded", write: func(f faulty) {
+			f.engraved(3)
+			f.linked("r1", 2, returns.Admitted{}, returns.Approved{}, fiver, returns.OrdersSettled{Step: returns.StepRefund, Ref: "t"})
+			f.order(admitted("r1", 2), onOrder("4.00"))
+		}},
 		"a receipt of a line that is not there": {check: returnsAgree, words: "receipt 1 is of line 7, which is not there", write: func(f faulty) {
 			f.comeback(requested(2), returns.Approved{})
 			wrong := received(1)
@@ -429,11 +533,12 @@ func TestWorkUnderWayIsNotLeftUndone(t *testing.T) {
 	f.receive(5)
 	f.reserve(2)
 	f.comeback(requested(2), returns.Approved{}, received(2))
+	f.linked("r2", 1)
 	now := time.Now()
 	for _, test := range []struct {
 		after time.Duration
 		want  int64
-	}{{time.Second, 0}, {time.Hour, 2}} {
+	}{{time.Second, 0}, {time.Hour, 3}} {
 		report, err := verify.Run(t.Context(), verify.Config{Store: f.log, Now: now.Add(test.after), Grace: time.Minute})
 		if err != nil {
 			t.Fatal(err)

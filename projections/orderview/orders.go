@@ -117,7 +117,8 @@ func timeKey(eventType string, e order.Event) string {
 	case order.Delivered:
 		return deliveredKey(e.ShipmentID)
 	case order.Placed, order.PutOnHold, order.HoldReleased, order.LinesCanceled, order.StockSettled, order.AllocationFailed,
-		order.AllocationRetried, order.AllocationRecovered, order.PaymentOrphaned, order.Archived, order.Unarchived:
+		order.AllocationRetried, order.AllocationRecovered, order.PaymentOrphaned, order.ReturnAdmitted, order.ReturnReleased,
+		order.Archived, order.Unarchived:
 	}
 	return ""
 }

@@ -153,6 +153,67 @@ func TestAReturnIsFoundByTheOrdersItsLinesWereSoldOn(t *testing.T) {
 	b.SameWhenRebuilt("orders")
 }
 
+func TestAnOrderShowsWhatComesBackAndIsPaidBack(t *testing.T) {
+	t.Parallel()
+	b := viewtest.New(t, orderview.View())
+	orderFact(b, "o-1", by("a", day), placed("o-1", "1", "7"),
+		order.TransactionRecorded{TransactionID: "t-1", Type: order.Capture, State: order.Succeeded, Amount: gbp("19.30")}, order.Confirmed{}, ship("p-1", 5))
+	viewtest.Fact(b, returns.Stream("r-1"), by("customer:7", day), returns.Encode, []returns.Event{
+		returns.Requested{
+			ReturnID: "r-1", OrderID: "o-1", Currency: "GBP",
+			Lines: []returns.Line{{Number: 1, SKU: "85123A", Kind: unit.Stocked, Quantity: 2, Price: gbp("2.55"), Links: []returns.Link{{OrderID: "o-1", Line: 1, Quantity: 2}}}},
+			Admit: []returns.OrderUnits{{OrderID: "o-1", Lines: []returns.LineUnits{{Line: 1, Quantity: 2}}}},
+		},
+		returns.Admitted{},
+		returns.OrdersSettled{Step: returns.StepRefund, Ref: "t-2"},
+		returns.OrdersSettled{Step: returns.StepRelease},
+	}...)
+	viewtest.Fact(b, returns.Stream("r-2"), by("customer:7", day), returns.Encode, []returns.Event{
+		returns.Requested{ReturnID: "r-2", OrderID: "o-1", Currency: "GBP"},
+		returns.AdmissionRefused{OrderID: "o-1", Code: "return-exceeds-shipped", Reason: "Fewer have shipped."},
+	}...)
+	b.CaughtUp()
+	orderFact(b, "o-1", by("operator:ann", day),
+		order.ReturnAdmitted{ReturnID: "r-1", Lines: []order.LineQuantity{{Line: 1, Quantity: 2}}},
+		order.ReturnAdmitted{ReturnID: "r-3", Lines: []order.LineQuantity{{Line: 1, Quantity: 1}}}, order.ReturnReleased{ReturnID: "r-3"},
+		order.TransactionRecorded{TransactionID: "t-2", Type: order.Refund, State: order.Succeeded, Amount: gbp("5.10"), ReturnID: "r-1"})
+	b.CaughtUp()
+
+	o, err := orderview.Get(t.Context(), b.Pool, "o-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l := o.Lines[0]; l.Returning != 2 || l.Returnable != 3 {
+		t.Errorf("line %+v, want 2 of 5 to come back", l)
+	}
+	if o.PaymentState != "partially_refunded" || o.Refunded.String() != "5.1" || o.Payments[1].ReturnID != "r-1" {
+		t.Errorf("the order is %s, payments %+v", o.PaymentState, o.Payments)
+	}
+	wantWords(t, o.Timeline[4:], "return r-1 admitted: 2 units", "return r-3 admitted: 1 unit", "return r-3 given up", "refund of 5.1 GBP succeeded")
+	r, err := orderview.GetReturn(t.Context(), b.Pool, "r-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantWords(t, r.Timeline[1:], "admitted by its orders", "refund t-2 recorded on its orders", "units given up on its orders")
+	refused, err := orderview.GetReturn(t.Context(), b.Pool, "r-2")
+	if err != nil || refused.Status != "declined" {
+		t.Fatalf("return %+v, %v", refused, err)
+	}
+	wantWords(t, refused.Timeline[1:], "refused by order o-1: Fewer have shipped.")
+	b.SameWhenRebuilt("orders")
+}
+
+func wantWords(t *testing.T, timeline []orderview.Entry, want ...string) {
+	t.Helper()
+	var words []string
+	for _, e := range timeline {
+		words = append(words, e.Entry)
+	}
+	if !slices.Equal(words, want) {
+		t.Errorf("timeline %q\nwant     %q", words, want)
+	}
+}
+
 func TestOrdersAreListedByFilterAndPage(t *testing.T) {
 	t.Parallel()
 	b := viewtest.New(t, orderview.View())

@@ -70,6 +70,10 @@ type Line struct {
 	Shipped   unit.Quantity   `json:"shipped"`
 	Delivered unit.Quantity   `json:"delivered"`
 	Open      unit.Quantity   `json:"open"`
+	// Returning units came back or are to, Returnable ones have shipped and may
+	// still be asked for.
+	Returning  unit.Quantity `json:"returning"`
+	Returnable unit.Quantity `json:"returnable"`
 }
 
 // Reservation is what stock promised the order.
@@ -90,7 +94,8 @@ type Payment struct {
 	Parent        string          `json:"parent,omitempty"`
 	Provider      string          `json:"provider,omitempty"`
 	Reference     string          `json:"reference,omitempty"`
-	RecordedAt    time.Time       `json:"at"` // effective time
+	ReturnID      string          `json:"return_id,omitempty"` // of a refund recorded on a return
+	RecordedAt    time.Time       `json:"at"`                  // effective time
 	SettledAt     time.Time       `json:"settled_at,omitzero"`
 }
 
@@ -149,6 +154,7 @@ func (o *Order) fill(lines []cart.Line, state stored) {
 		if i < len(f.Lines) {
 			s := f.Lines[i]
 			line.Canceled, line.Shipped, line.Delivered, line.Open = s.Canceled, s.Shipped, s.Delivered, s.Open()
+			line.Returning, line.Returnable = s.Returning, s.Returnable()
 		}
 		o.Lines = append(o.Lines, line)
 	}
@@ -162,7 +168,7 @@ func (o *Order) fill(lines []cart.Line, state stored) {
 	for _, t := range f.Transactions {
 		o.Payments = append(o.Payments, Payment{
 			TransactionID: string(t.ID), Type: string(t.Type), State: string(t.State), Amount: t.Amount.Amount, Parent: string(t.Parent),
-			Provider: t.Provider, Reference: t.Reference, RecordedAt: times[recordedKey(t.ID)], SettledAt: times[settledKey(t.ID)],
+			Provider: t.Provider, Reference: t.Reference, ReturnID: string(t.ReturnID), RecordedAt: times[recordedKey(t.ID)], SettledAt: times[settledKey(t.ID)],
 		})
 	}
 	o.Shipments = make([]Shipment, 0, len(f.Shipments))

@@ -53,11 +53,7 @@ func OrderWords(e order.Event) string {
 	case order.HoldReleased:
 		return "hold released"
 	case order.LinesCanceled:
-		var units unit.Quantity
-		for _, l := range e.Lines {
-			units += l.Quantity
-		}
-		return because(fmt.Sprintf("%s of %s canceled", count(int(units), "unit"), count(len(e.Lines), "line")), e.Reason)
+		return because(fmt.Sprintf("%s of %s canceled", count(int(inAll(e.Lines)), "unit"), count(len(e.Lines), "line")), e.Reason)
 	case order.Canceled:
 		return because("canceled", e.Reason)
 	case order.Expired:
@@ -86,6 +82,10 @@ func OrderWords(e order.Event) string {
 		return "stock found again"
 	case order.PaymentOrphaned:
 		return fmt.Sprintf("%s came too late and is owed back", e.Amount)
+	case order.ReturnAdmitted:
+		return fmt.Sprintf("return %s admitted: %s", e.ReturnID, count(int(inAll(e.Lines)), "unit"))
+	case order.ReturnReleased:
+		return fmt.Sprintf("return %s given up", e.ReturnID)
 	case order.Archived:
 		return "archived"
 	case order.Unarchived:
@@ -99,6 +99,10 @@ func ReturnWords(e returns.Event) string {
 	switch e := e.(type) {
 	case returns.Requested:
 		return because("return of "+count(len(e.Lines), "line")+" requested", e.Reason)
+	case returns.Admitted:
+		return "admitted by its orders"
+	case returns.AdmissionRefused:
+		return because(fmt.Sprintf("refused by order %s", e.OrderID), e.Reason)
 	case returns.Approved:
 		return "approved"
 	case returns.Declined:
@@ -113,6 +117,11 @@ func ReturnWords(e returns.Event) string {
 		return fmt.Sprintf("receipt %d: %s", e.Receipt, count(int(units), "unit"))
 	case returns.Refunded:
 		return fmt.Sprintf("refund of %s", e.Amount)
+	case returns.OrdersSettled:
+		if e.Step == returns.StepRefund {
+			return fmt.Sprintf("refund %s recorded on its orders", e.Ref)
+		}
+		return "units given up on its orders"
 	case returns.Closed:
 		return "closed"
 	case returns.StockSettled:
@@ -121,6 +130,14 @@ func ReturnWords(e returns.Event) string {
 		return because(fmt.Sprintf("credit note of %s", e.Amount), e.Reason)
 	}
 	panic("orderview: unknown event of a return")
+}
+
+func inAll(lines []order.LineQuantity) unit.Quantity {
+	var units unit.Quantity
+	for _, l := range lines {
+		units += l.Quantity
+	}
+	return units
 }
 
 func because(words, reason string) string {

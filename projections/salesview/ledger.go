@@ -178,7 +178,8 @@ func (l *ledger) comeback(o *open, e *projections.Event, event returns.Event, at
 	case returns.CreditNoted:
 		l.credited(event, e.Meta.Channel, at)
 		return
-	case returns.Approved, returns.Declined, returns.Canceled, returns.Received, returns.Refunded, returns.Closed, returns.StockSettled:
+	case returns.Admitted, returns.AdmissionRefused, returns.Approved, returns.Declined, returns.Canceled, returns.Received,
+		returns.Refunded, returns.OrdersSettled, returns.Closed, returns.StockSettled:
 	}
 	r := o.rests[e.Stream]
 	if r == nil {
@@ -203,9 +204,9 @@ func (l *ledger) comeback(o *open, e *projections.Event, event returns.Event, at
 	case returns.Canceled:
 		l.takenBack(r, name, at)
 		o.rests[e.Stream] = nil
-	case returns.Declined, returns.Closed:
+	case returns.AdmissionRefused, returns.Declined, returns.Closed:
 		o.rests[e.Stream] = nil
-	case returns.Requested, returns.CreditNoted, returns.Refunded, returns.StockSettled:
+	case returns.Requested, returns.Admitted, returns.CreditNoted, returns.Refunded, returns.OrdersSettled, returns.StockSettled:
 	}
 }
 

@@ -1,0 +1,145 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"daybook/domain/fulfilment"
+	"daybook/domain/order"
+	"daybook/domain/returns"
+	"daybook/domain/rule"
+	"daybook/domain/unit"
+	"daybook/eventstore"
+)
+
+// Return carries out commands on a return, all or none, and then what follows
+// from them: its orders admit what comes back or refuse it, know of refunds, and
+// stock takes in what came. A return with links to orders can be approved only
+// by a call after the one that requests it.
+//
+// A refusal by an order comes, as a rule, before anything is recorded. Where
+// several returns are after the same units at once it may come after; the
+// return is then there, declined.
+func (s *Service) Return(ctx context.Context, call Call, id unit.ReturnID, commands ...returns.Command) (Answer[returns.Event], error) {
+	defer s.drive(workKey{kind: workReturn, id: string(id)})()
+	if err := s.mayComeBack(ctx, id, commands); err != nil {
+		return Answer[returns.Event]{}, err
+	}
+	answer, err := s.Returns.Handle(ctx, request(call, returns.Stream(string(id)), commands))
+	if err != nil {
+		return answer, err
+	}
+	last, err := s.followReturn(ctx, call.Meta, id)
+	answer.Revision, answer.Position = max(answer.Revision, last.Revision), later(answer.Position, last.Position)
+	if err == nil && slices.ContainsFunc(commands, isRequest) {
+		err = s.admissionRefused(ctx, id)
+	}
+	return answer, err
+}
+
+func isRequest(command returns.Command) bool {
+	_, is := command.(returns.Request)
+	return is
+}
+
+// mayComeBack refuses what an order would refuse, while it can still be refused.
+func (s *Service) mayComeBack(ctx context.Context, id unit.ReturnID, commands []returns.Command) error {
+	asksOrders := func(command returns.Command) bool {
+		_, refund := command.(returns.RecordRefund)
+		return refund || isRequest(command)
+	}
+	if !slices.ContainsFunc(commands, asksOrders) {
+		return nil
+	}
+	var asks []fulfilment.Ask
+	err := s.Returns.View(ctx, returns.Stream(string(id)), func(state returns.State, _ int64) {
+		asks = fulfilment.ComebackAsks(state, commands)
+	})
+	if err != nil {
+		return err
+	}
+	for _, ask := range asks {
+		var refusal error
+		err := s.Orders.View(ctx, order.Stream(string(ask.OrderID)), func(state order.State, _ int64) {
+			_, refusal = order.Decide(ask.Command, state)
+		})
+		if err != nil {
+			return err
+		}
+		if no, refused := errors.AsType[*rule.Rejection](refusal); refused {
+			if no = ask.Stands(no); no != nil {
+				return no
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Service) admissionRefused(ctx context.Context, id unit.ReturnID) error {
+	var no *rule.Rejection
+	err := s.Returns.View(ctx, returns.Stream(string(id)), func(state returns.State, _ int64) { no = fulfilment.RefusedAdmission(state) })
+	if err == nil && no != nil {
+		return no
+	}
+	return err
+}
+
+// FinishReturn does what the log shows a return still has to have done.
+func (s *Service) FinishReturn(ctx context.Context, work Work) error {
+	defer s.drive(workKey{kind: workReturn, id: work.ID})()
+	meta, err := eventstore.DecodeMetadata(work.Meta)
+	if err != nil {
+		return err
+	}
+	_, err = s.followReturn(ctx, meta, unit.ReturnID(work.ID))
+	return err
+}
+
+// followReturn carries out what is left of a return's process, and returns the answer
+// to its last command.
+func (s *Service) followReturn(ctx context.Context, meta eventstore.Metadata, id unit.ReturnID) (Answer[returns.Event], error) {
+	last, err := s.askOrders(ctx, meta, id)
+	if err != nil {
+		return last, err
+	}
+	taken, err := s.takeBack(ctx, meta, id)
+	last.Revision, last.Position = max(last.Revision, taken.Revision), later(last.Position, taken.Position)
+	return last, err
+}
+
+// askOrders asks orders for all that a return has open with them, and records
+// what became of it.
+func (s *Service) askOrders(ctx context.Context, meta eventstore.Metadata, id unit.ReturnID) (Answer[returns.Event], error) {
+	var last Answer[returns.Event]
+	for {
+		var next fulfilment.Comeback
+		open := false
+		err := s.Returns.View(ctx, returns.Stream(string(id)), func(state returns.State, _ int64) { next, open = fulfilment.NextComeback(state) })
+		if err != nil || !open {
+			return last, err
+		}
+		replies := make([]fulfilment.Reply, len(next.Asks))
+		err = each(ctx, next.Asks, func(ctx context.Context, i int, ask fulfilment.Ask) error {
+			_, err := s.Orders.Handle(ctx, Request[order.Command]{
+				Stream: order.Stream(string(ask.OrderID)), Meta: follow(meta, ask.ID...), Commands: []order.Command{ask.Command}, Redecide: true,
+			})
+			replies[i] = fulfilment.Reply{Ask: ask}
+			if refusal, refused := errors.AsType[*rule.Rejection](err); refused {
+				replies[i].Refusal = refusal
+				return nil
+			}
+			return err
+		})
+		if err != nil {
+			return last, err
+		}
+		if last, err = s.Returns.Handle(ctx, Request[returns.Command]{
+			Stream: returns.Stream(string(id)), Meta: follow(meta, "comeback", string(id), next.Key()),
+			Commands: []returns.Command{next.Outcome(replies)}, Redecide: true,
+		}); err != nil {
+			return last, fmt.Errorf("return %s: %w", id, err)
+		}
+	}
+}

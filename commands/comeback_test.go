@@ -1,0 +1,365 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"daybook/domain/order"
+	"daybook/domain/returns"
+	"daybook/domain/rule"
+	"daybook/domain/unit"
+	"daybook/eventstore"
+	"daybook/eventstore/memory"
+	"daybook/eventstore/postgres"
+	"daybook/internal/pgtest"
+)
+
+// onEachStore runs a test over each engine that needs no other program.
+func onEachStore(t *testing.T, test func(t *testing.T, store eventstore.Store)) {
+	t.Helper()
+	t.Run("memory", func(t *testing.T) {
+		t.Parallel()
+		test(t, memory.New())
+	})
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		pool := pgtest.New(t)
+		if err := postgres.Migrate(t.Context(), pool); err != nil {
+			t.Fatal(err)
+		}
+		store, err := postgres.Open(t.Context(), pool, postgres.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ending := context.WithoutCancel(t.Context())
+		t.Cleanup(func() { store.Close(ending) })
+		test(t, store)
+	})
+}
+
+// deliver sells an order of mugs, paid, of which all have left.
+func (s *shop) deliver(id unit.OrderID, units unit.Quantity) {
+	s.t.Helper()
+	ctx := s.t.Context()
+	if err := s.cart(unit.CartID("c-"+id), map[unit.SKU]unit.Quantity{"MUG": units}); err != nil {
+		s.t.Fatal(err)
+	}
+	if result, err := s.Checkout(ctx, call(), CheckoutRequest{CartID: unit.CartID("c-" + id), OrderID: id}); err != nil || !result.Placed {
+		s.t.Fatalf("checkout: %+v, %v", result, err)
+	}
+	paid := order.RecordTransaction{TransactionID: "paid", Type: order.Capture, State: order.Succeeded, Amount: s.order(id).Owed()}
+	if _, err := s.Order(ctx, call(), id, paid, order.Confirm{Now: s.Now()}); err != nil {
+		s.t.Fatal(err)
+	}
+	if _, err := s.Order(ctx, call(), id, order.Ship{ShipmentID: "s1", Location: unit.DefaultLocation}); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func pounds(amount string) unit.Money {
+	money, err := unit.ParseMoney(amount, "GBP")
+	if err != nil {
+		panic(err)
+	}
+	return money
+}
+
+// mugsOf is a return of so many units of each order.
+func mugsOf(id unit.ReturnID, units unit.Quantity, orders ...unit.OrderID) returns.Request {
+	line := returns.Line{SKU: "MUG", Kind: unit.Stocked, Quantity: units * unit.Quantity(len(orders)), Price: pounds("2.50")}
+	for _, of := range orders {
+		line.Links = append(line.Links, returns.Link{OrderID: of, Line: 1, Quantity: units})
+	}
+	return returns.Request{ReturnID: id, Currency: "GBP", Lines: []returns.Line{line}}
+}
+
+func (s *shop) comeback(id unit.ReturnID) (state returns.State) {
+	s.t.Helper()
+	if err := s.Returns.View(s.t.Context(), returns.Stream(string(id)), func(now returns.State, _ int64) { state = now.Clone() }); err != nil {
+		s.t.Fatal(err)
+	}
+	return state
+}
+
+// giveBack receives all of a return and refunds some money.
+func giveBack(units unit.Quantity, refund string) []returns.Command {
+	return []returns.Command{
+		returns.Approve{},
+		returns.Receive{Receipt: 1, Lines: []returns.ReceivedLine{{Line: 1, Quantity: units, Disposition: returns.Restocked, Location: unit.DefaultLocation}}},
+		returns.RecordRefund{TransactionID: "re", Amount: pounds(refund), Provider: "stripe"},
+	}
+}
+
+func TestAUnitComesBackByOneReturn(t *testing.T) {
+	t.Parallel()
+	onEachStore(t, func(t *testing.T, store eventstore.Store) {
+		ctx := t.Context()
+		s := open(t, store, DefaultPolicy())
+		s.sell("MUG", 5)
+		s.deliver("o1", 2)
+		first := call()
+		for range 2 { // asked again, it is the same
+			if _, err := s.Return(ctx, first, "r1", mugsOf("r1", 1, "o1")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := s.order("o1")
+		_, err := s.Return(ctx, call(), "r2", mugsOf("r2", 2, "o1"))
+		no, refused := errors.AsType[*rule.Rejection](err)
+		if !refused || no.Code != "return-exceeds-shipped" || no.Facts["returnable"] != unit.Quantity(1) || no.Facts["order_id"] != unit.OrderID("o1") {
+			t.Errorf("two more of two: %+v (%v)", no, err)
+		}
+		if s.comeback("r2").Exists() || len(s.order("o1").Returns) != len(before.Returns) {
+			t.Error("a refusal was recorded")
+		}
+		if _, err := s.Return(ctx, call(), "r1", returns.Cancel{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Return(ctx, call(), "r2", mugsOf("r2", 2, "o1")); err != nil {
+			t.Errorf("once the first is canceled: %v", err)
+		}
+		if _, err := s.Return(ctx, call(), "r3", mugsOf("r3", 1, "nobodys")); !errors.Is(err, order.ErrNotFound) {
+			t.Errorf("of an order that is not there: %v", err)
+		}
+		s.audit()
+	})
+}
+
+func TestManyReturnsRaceForTheLastUnits(t *testing.T) {
+	t.Parallel()
+	onEachStore(t, func(t *testing.T, store eventstore.Store) {
+		const units, racers = 3, 24
+		nodes := []*shop{open(t, store, DefaultPolicy()), open(t, store, DefaultPolicy())}
+		nodes[0].sell("MUG", 10)
+		for _, id := range []unit.OrderID{"o1", "o2"} {
+			nodes[0].deliver(id, units)
+		}
+		var admitted atomic.Int64
+		var wait sync.WaitGroup
+		for i := range racers {
+			wait.Go(func() {
+				id := unit.ReturnID(fmt.Sprint("r", i))
+				// Both orders, in either turn.
+				orders := [][]unit.OrderID{{"o1", "o2"}, {"o2", "o1"}}[i%2]
+				_, err := nodes[i%2].Return(t.Context(), call(), id, mugsOf(id, 1, orders...))
+				switch {
+				case err == nil:
+					admitted.Add(1)
+				case !errors.Is(err, order.ErrReturnExceeded):
+					t.Errorf("%s: %v", id, err)
+				}
+			})
+		}
+		wait.Wait()
+		// That all that can be admitted is, cannot be said: two returns may each
+		// have the last unit of one of the orders.
+		if n := admitted.Load(); n > units {
+			t.Errorf("%d returns of %d units", n, units)
+		}
+		for _, id := range []unit.OrderID{"o1", "o2"} {
+			if back := nodes[1].order(id).Lines[0].Returning; back != unit.Quantity(admitted.Load()) {
+				t.Errorf("order %s counts %d, %d were admitted", id, back, admitted.Load())
+			}
+		}
+		nodes[0].audit()
+	})
+}
+
+// TestARefusalAfterTheRequestIsRecorded is the race that a look before cannot
+// see: the units go between the look and the asking.
+func TestARefusalAfterTheRequestIsRecorded(t *testing.T) {
+	t.Parallel()
+	log := memory.New()
+	s := open(t, log, DefaultPolicy())
+	s.sell("MUG", 5)
+	s.deliver("o1", 1)
+	ask := Request[returns.Command]{Stream: returns.Stream("late"), Meta: call().Meta, Commands: []returns.Command{mugsOf("late", 1, "o1")}}
+	if _, err := s.Returns.Handle(t.Context(), ask); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Return(t.Context(), call(), "early", mugsOf("early", 1, "o1")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Return(t.Context(), call(), "late", returns.Approve{}); !errors.Is(err, returns.ErrNotAdmitted) {
+		t.Errorf("approving what no order has admitted: %v", err)
+	}
+	for range 2 {
+		if _, err := s.Return(t.Context(), call(), "late", mugsOf("late", 1, "o1")); !errors.Is(err, order.ErrReturnExceeded) {
+			t.Errorf("the late one: %v", err)
+		}
+	}
+	if now := s.comeback("late"); now.Status != returns.StatusDeclined || len(now.OrdersUnsettled) > 0 {
+		t.Errorf("the late one is %s, open %+v", now.Status, now.OrdersUnsettled)
+	}
+	s.audit()
+}
+
+func TestARefundShowsInThePaymentStateOfItsOrder(t *testing.T) {
+	t.Parallel()
+	onEachStore(t, func(t *testing.T, store eventstore.Store) {
+		ctx := t.Context()
+		s := open(t, store, DefaultPolicy())
+		s.sell("MUG", 9)
+		s.deliver("o1", 1)
+		s.deliver("o2", 2)
+		if _, err := s.Return(ctx, call(), "r1", mugsOf("r1", 1, "o1", "o2")); err != nil {
+			t.Fatal(err)
+		}
+		refund := call()
+		for range 2 {
+			if _, err := s.Return(ctx, refund, "r1", giveBack(2, "5.00")...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for id, want := range map[unit.OrderID]order.PaymentState{"o1": order.Refunded, "o2": order.PartiallyRefunded} {
+			now := s.order(id)
+			if now.PaymentState() != want || !now.Returned().Equal(pounds("2.50")) {
+				t.Errorf("order %s is %s, %s returned; want it %s", id, now.PaymentState(), now.Returned(), want)
+			}
+		}
+		again := returns.RecordRefund{TransactionID: "paid", Amount: pounds("0.01")}
+		if _, err := s.Return(ctx, call(), "r2", mugsOf("r2", 1, "o2")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Return(ctx, call(), "r2", append(giveBack(1, "1.00"), again)...); !errors.Is(err, order.ErrTransactionDiffers) {
+			t.Errorf("a refund under the id of a payment: %v", err)
+		}
+		s.audit()
+	})
+}
+
+// TestACrashInAReturnAnywhereEndsInTheSameState lets a node die after each number
+// of appends, while returns race, are canceled and are paid back; then another
+// takes over with the reactor.
+func TestACrashInAReturnAnywhereEndsInTheSameState(t *testing.T) {
+	t.Parallel()
+	for left := range 40 {
+		t.Run(fmt.Sprint(left, " appends"), func(t *testing.T) {
+			t.Parallel()
+			log := memory.New()
+			before := open(t, log, DefaultPolicy())
+			before.sell("MUG", 9)
+			before.deliver("o1", 2)
+			before.deliver("o2", 2)
+			dying := open(t, &mortal{Store: log, left: left}, DefaultPolicy())
+			told := returnUntilDeath(dying, rand.New(rand.NewPCG(uint64(left), 2)))
+
+			after := open(t, log, DefaultPolicy())
+			recoverFrom(t, after)
+			after.audit()
+			for id, refused := range told {
+				if standing := after.comeback(id).Admission; refused != (standing == returns.AdmissionDenied) && standing != "" {
+					t.Errorf("return %s was told refused %t and is %q", id, refused, standing)
+				}
+			}
+		})
+	}
+}
+
+// returnUntilDeath says of each return that got an answer whether it was refused.
+func returnUntilDeath(s *shop, random *rand.Rand) map[unit.ReturnID]bool {
+	var mu sync.Mutex
+	told := map[unit.ReturnID]bool{}
+	var wait sync.WaitGroup
+	for i := range 5 {
+		end := random.IntN(3)
+		wait.Go(func() {
+			ctx, id := s.t.Context(), unit.ReturnID(fmt.Sprint("r", i))
+			_, err := s.Return(ctx, call(), id, mugsOf(id, 1, "o1", "o2"))
+			if err != nil && !errors.Is(err, order.ErrReturnExceeded) {
+				return
+			}
+			mu.Lock()
+			told[id] = err != nil
+			mu.Unlock()
+			switch {
+			case err != nil:
+			case end == 0:
+				_, _ = s.Return(ctx, call(), id, returns.Cancel{}) // it may be dead by now
+			case end == 1:
+				pay := giveBack(2, "5.00")
+				pay[2] = returns.RecordRefund{TransactionID: unit.TransactionID("re-" + id), Amount: pounds("5.00")}
+				_, _ = s.Return(ctx, call(), id, pay...)
+			}
+		})
+	}
+	wait.Wait()
+	return told
+}
+
+// What was recorded before orders admitted returns goes on as it did; only that
+// its refunds reach the order is new.
+func TestAReturnOlderThanAdmissionsGoesOn(t *testing.T) {
+	t.Parallel()
+	log := memory.New()
+	s := open(t, log, DefaultPolicy())
+	s.sell("MUG", 5)
+	s.deliver("o1", 1)
+	requested := returns.Requested{ReturnID: "old", OrderID: "o1", Currency: "GBP", Lines: mugsOf("old", 1, "o1").Lines}
+	kind, data, err := returns.Encode(requested)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := log.Append(t.Context(), returns.Stream("old"), eventstore.NoStream, []eventstore.Event{{ID: uuid.New(), Type: kind, Data: data}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Return(t.Context(), call(), "old", giveBack(1, "2.50")...); err != nil {
+		t.Fatal(err)
+	}
+	if now := s.order("o1"); now.PaymentState() != order.Refunded {
+		t.Errorf("the order is %s, want it refunded", now.PaymentState())
+	}
+	recoverFrom(t, s)
+	s.audit()
+}
+
+func TestTheReactorEndsWhatAReturnHasOpenWithItsOrders(t *testing.T) {
+	tracker := newTracker(eventstore.Start)
+	asked := returns.Requested{ReturnID: "1", Admit: []returns.OrderUnits{{OrderID: "o1"}}}
+	paid := returns.Refunded{TransactionID: "t", Shares: []returns.Share{{OrderID: "o1"}}}
+	position := uint64(0)
+	for _, turn := range []struct {
+		event returns.Event
+		open  int
+	}{
+		{returns.Requested{}, 0},
+		{asked, 1},
+		{returns.Admitted{}, 0},
+		{returns.Refunded{}, 0},
+		{paid, 1},
+		{returns.OrdersSettled{Step: returns.StepRefund, Ref: "u"}, 1},
+		{returns.OrdersSettled{Step: returns.StepRefund, Ref: "t"}, 0},
+		{asked, 1},
+		{returns.AdmissionRefused{}, 1},
+		{returns.OrdersSettled{Step: returns.StepRelease}, 0},
+		{asked, 1},
+		{returns.Canceled{}, 1},
+		{returns.OrdersSettled{Step: returns.StepRelease}, 0},
+		{returns.Declined{}, 1},
+		{returns.OrdersSettled{Step: returns.StepRelease}, 0},
+	} {
+		kind, data, err := returns.Encode(turn.event)
+		if err != nil {
+			t.Fatal(err)
+		}
+		position++
+		e := eventstore.Recorded{
+			Event:  eventstore.Event{ID: uuid.New(), Type: kind, Data: data},
+			Stream: returns.Stream("1"), Position: eventstore.At(position), RecordedAt: time.Now(),
+		}
+		if err := tracker.observe(eventstore.Item{Event: &e, Checkpoint: e.Position}); err != nil {
+			t.Fatal(err)
+		}
+		if len(tracker.open) != turn.open {
+			t.Errorf("after %s %d steps are open, want %d", kind, len(tracker.open), turn.open)
+		}
+	}
+}

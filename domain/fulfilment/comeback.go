@@ -1,0 +1,184 @@
+package fulfilment
+
+import (
+	"maps"
+
+	"daybook/domain/order"
+	"daybook/domain/returns"
+	"daybook/domain/rule"
+	"daybook/domain/unit"
+)
+
+// Ask is what a return asks of an order. Asking again changes nothing.
+type Ask struct {
+	// ID is the same whoever asks and however often: the command's id derives
+	// from it.
+	ID      []string
+	OrderID unit.OrderID
+	Command order.Command
+}
+
+// Reply is what an order said: done (Refusal is nil), or why not.
+type Reply struct {
+	Ask     Ask
+	Refusal *rule.Rejection
+}
+
+// Comeback is one thing that a return has open with its orders:
+//
+//	requested              each order admits the units linked to it, or refuses
+//	refused, declined,
+//	canceled               they are released, whoever admitted them
+//	refunded               its shares are recorded
+//
+// The return's stream is the referee: the first outcome of an admission stands,
+// and a driver that comes to another follows what is recorded. A release is
+// final at the order, so that a driver who comes late cannot have admitted what
+// nobody will release.
+type Comeback struct {
+	// Asks do not depend on each other, and name each order once.
+	Asks []Ask
+
+	step returns.OpenOrders // not of an admission
+}
+
+// NextComeback is the first that is open, and whether there is one.
+func NextComeback(s returns.State) (Comeback, bool) {
+	switch {
+	case s.Status == returns.StatusRequested && s.Admission == returns.AdmissionAsked:
+		return Comeback{Asks: admits(s.Requested)}, true
+	case len(s.OrdersUnsettled) > 0:
+		step := s.OrdersUnsettled[0]
+		return Comeback{Asks: follows(s, step), step: step}, true
+	}
+	return Comeback{}, false
+}
+
+func admits(back returns.Requested) []Ask {
+	asks := make([]Ask, 0, len(back.Admit))
+	for _, of := range back.Admit {
+		admit := order.AdmitReturn{ReturnID: back.ReturnID, Currency: back.Currency}
+		for _, l := range of.Lines {
+			admit.Lines = append(admit.Lines, order.LineQuantity{Line: l.Line, Quantity: l.Quantity})
+		}
+		asks = append(asks, Ask{ID: []string{"admit return", string(back.ReturnID), string(of.OrderID)}, OrderID: of.OrderID, Command: admit})
+	}
+	return asks
+}
+
+// follows is what a step asks of the orders.
+func follows(s returns.State, step returns.OpenOrders) []Ask {
+	var asks []Ask
+	id := s.Requested.ReturnID
+	switch step.Step {
+	case returns.StepRelease:
+		for _, of := range s.Requested.Admit {
+			asks = append(asks, Ask{
+				ID: []string{"release return", string(id), string(of.OrderID)}, OrderID: of.OrderID,
+				Command: order.ReleaseReturn{ReturnID: id},
+			})
+		}
+	case returns.StepRefund:
+		refund := refundOf(s, step.Ref)
+		for _, share := range step.Shares {
+			asks = append(asks, Ask{
+				ID: []string{"record return refund", string(id), string(share.OrderID), string(step.Ref)}, OrderID: share.OrderID,
+				Command: order.RecordReturnRefund{
+					ReturnID: id, TransactionID: step.Ref, Amount: share.Amount, Provider: refund.Provider, Reference: refund.Reference,
+				},
+			})
+		}
+	}
+	return asks
+}
+
+func refundOf(s returns.State, id unit.TransactionID) returns.Refunded {
+	for _, refund := range s.Refunds {
+		if refund.TransactionID == id {
+			return refund
+		}
+	}
+	return returns.Refunded{}
+}
+
+// Outcome is the command to the return, given the replies to all asks in their
+// order. What is to be released or recorded is settled whatever an order says:
+// one that is not there, or counts in other money, has nothing to release and
+// nowhere to record.
+func (c Comeback) Outcome(replies []Reply) returns.Command {
+	if c.step.Step != "" {
+		return returns.SettleOrders{Step: c.step.Step, Ref: c.step.Ref}
+	}
+	for _, reply := range replies {
+		if no := reply.Refusal; no != nil {
+			line, _ := no.Facts["line"].(int)
+			returnable, _ := no.Facts["returnable"].(unit.Quantity)
+			requested, _ := no.Facts["requested"].(unit.Quantity)
+			return returns.RefuseAdmission{
+				OrderID: reply.Ask.OrderID, Code: no.Code, Reason: no.Detail, Line: line, Returnable: returnable, Requested: requested,
+			}
+		}
+	}
+	return returns.Admit{}
+}
+
+// Key tells the outcome's command from that of any other step of the return.
+func (c Comeback) Key() string {
+	if c.step.Step == "" {
+		return "admission"
+	}
+	return string(c.step.Step) + " " + string(c.step.Ref)
+}
+
+// RefusedAdmission is why a return was not admitted, as the order said it, or
+// nil.
+func RefusedAdmission(s returns.State) *rule.Rejection {
+	if s.Admission != returns.AdmissionDenied {
+		return nil
+	}
+	no := &rule.Rejection{Code: s.Refusal.Code, Detail: s.Refusal.Reason}
+	facts := map[string]any{"order_id": s.Refusal.OrderID}
+	if s.Refusal.Line != 0 {
+		facts["line"], facts["returnable"], facts["requested"] = s.Refusal.Line, s.Refusal.Returnable, s.Refusal.Requested
+	}
+	return no.With(no.Detail, facts)
+}
+
+// Stands is an order's refusal as whoever asks the return is told it, or nil
+// where it does not stand in the way: an order that is not there, or counts in
+// other money, takes no share of a refund.
+func (a Ask) Stands(no *rule.Rejection) *rule.Rejection {
+	if _, refund := a.Command.(order.RecordReturnRefund); refund && no.Code != order.ErrTransactionDiffers.Code {
+		return nil
+	}
+	facts := map[string]any{"order_id": a.OrderID}
+	maps.Copy(facts, no.Facts)
+	return no.With(no.Detail, facts)
+}
+
+// ComebackAsks are what commands would ask of orders that these may refuse. A
+// driver tries them on the orders' present state before it sends the commands,
+// so that what cannot be is refused before anything is recorded; see Comeback
+// for what happens when it is too late.
+func ComebackAsks(s returns.State, commands []returns.Command) []Ask {
+	after := s.Clone()
+	var asks []Ask
+	for _, cmd := range commands {
+		events, err := returns.Decide(cmd, after)
+		if err != nil {
+			return asks // the return's own refusals are its handler's to give
+		}
+		for _, event := range events {
+			after = returns.Evolve(after, event)
+			switch event := event.(type) {
+			case returns.Requested:
+				asks = append(asks, admits(event)...)
+			case returns.Refunded:
+				asks = append(asks, follows(after, returns.OpenOrders{Step: returns.StepRefund, Ref: event.TransactionID, Shares: event.Shares})...)
+			case returns.Admitted, returns.AdmissionRefused, returns.Approved, returns.Declined, returns.Canceled, returns.Received,
+				returns.OrdersSettled, returns.Closed, returns.StockSettled, returns.CreditNoted:
+			}
+		}
+	}
+	return asks
+}

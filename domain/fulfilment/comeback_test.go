@@ -1,0 +1,366 @@
+package fulfilment
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"testing"
+
+	"daybook/domain/cart"
+	"daybook/domain/order"
+	"daybook/domain/returns"
+	"daybook/domain/rule"
+	"daybook/domain/unit"
+)
+
+func line(sku unit.SKU, quantity unit.Quantity, links ...returns.Link) returns.Line {
+	return returns.Line{SKU: sku, Kind: unit.Stocked, Quantity: quantity, Price: pounds("1"), Links: links}
+}
+
+func foldReturn(commands ...returns.Command) returns.State {
+	var s returns.State
+	for _, cmd := range commands {
+		events, err := returns.Decide(cmd, s)
+		if err != nil {
+			panic(err)
+		}
+		for _, e := range events {
+			s = returns.Evolve(s, e)
+		}
+	}
+	return s
+}
+
+// ofTwo comes back of two orders.
+var ofTwo = returns.Request{ReturnID: "r1", Currency: "GBP", Lines: []returns.Line{
+	line("A", 3, returns.Link{OrderID: "o2", Line: 1, Quantity: 2}, returns.Link{OrderID: "o1", Line: 1, Quantity: 1}),
+}}
+
+func asksOf(asks []Ask) (told []string) {
+	for _, a := range asks {
+		told = append(told, fmt.Sprintf("%s: %+v", a.OrderID, a.Command))
+	}
+	return told
+}
+
+func TestAReturnAsksItsOrders(t *testing.T) {
+	received := returns.Receive{Receipt: 1, Lines: []returns.ReceivedLine{{Line: 1, Quantity: 3, Disposition: returns.Lost, Location: "main"}}}
+	for name, test := range map[string]struct {
+		given []returns.Command
+		asks  []string
+		then  returns.Command // when all orders agree
+	}{
+		"to admit its units": {
+			given: []returns.Command{ofTwo},
+			asks: []string{
+				"o1: {ReturnID:r1 Currency:GBP Lines:[{Line:1 Quantity:1}]}",
+				"o2: {ReturnID:r1 Currency:GBP Lines:[{Line:1 Quantity:2}]}",
+			},
+			then: returns.Admit{},
+		},
+		"to release them": {
+			given: []returns.Command{ofTwo, returns.Admit{}, returns.Decline{}},
+			asks:  []string{"o1: {ReturnID:r1}", "o2: {ReturnID:r1}"},
+			then:  returns.SettleOrders{Step: returns.StepRelease},
+		},
+		"to record what is given back": {
+			given: []returns.Command{ofTwo, returns.Admit{}, returns.Approve{}, received, returns.RecordRefund{TransactionID: "t", Amount: pounds("3"), Reference: "re"}},
+			asks: []string{
+				"o2: {ReturnID:r1 TransactionID:t Amount:2 GBP Provider: Reference:re}",
+				"o1: {ReturnID:r1 TransactionID:t Amount:1 GBP Provider: Reference:re}",
+			},
+			then: returns.SettleOrders{Step: returns.StepRefund, Ref: "t"},
+		},
+		"nothing more": {given: []returns.Command{ofTwo, returns.Admit{}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			next, open := NextComeback(foldReturn(test.given...))
+			if open != (test.then != nil) || !slices.Equal(asksOf(next.Asks), test.asks) {
+				t.Fatalf("asks %q, want %q", asksOf(next.Asks), test.asks)
+			}
+			if got := next.Outcome(make([]Reply, len(next.Asks))); open && !reflect.DeepEqual(got, test.then) {
+				t.Errorf("outcome %+v, want %+v", got, test.then)
+			}
+		})
+	}
+}
+
+func TestOneRefusalOfAnOrderRefusesTheReturn(t *testing.T) {
+	s := foldReturn(ofTwo)
+	next, _ := NextComeback(s)
+	no := order.ErrReturnExceeded.With("Fewer.", map[string]any{"line": 1, "returnable": unit.Quantity(1), "requested": unit.Quantity(2)})
+	refuse := next.Outcome([]Reply{{Ask: next.Asks[0]}, {Ask: next.Asks[1], Refusal: no}})
+	want := returns.RefuseAdmission{OrderID: "o2", Code: "return-exceeds-shipped", Reason: "Fewer.", Line: 1, Returnable: 1, Requested: 2}
+	if refuse != want {
+		t.Errorf("outcome %+v, want %+v", refuse, want)
+	}
+	told := RefusedAdmission(foldReturn(ofTwo, refuse))
+	if !errors.Is(told, order.ErrReturnExceeded) || told.Detail != "Fewer." || told.Facts["order_id"] != unit.OrderID("o2") || told.Facts["returnable"] != unit.Quantity(1) {
+		t.Errorf("told %+v", told)
+	}
+	if RefusedAdmission(s) != nil {
+		t.Error("an open admission is told as refused")
+	}
+}
+
+func TestWhatAReturnWouldAskCanBeTriedFirst(t *testing.T) {
+	s := foldReturn(ofTwo, returns.Admit{}, returns.Approve{}, returns.Receive{Receipt: 1, Lines: []returns.ReceivedLine{{Line: 1, Quantity: 3, Disposition: returns.Lost, Location: "main"}}})
+	refund := returns.RecordRefund{TransactionID: "t", Amount: pounds("3")}
+	if asks := ComebackAsks(s, []returns.Command{refund, refund}); len(asks) != 2 || len(s.Refunds) != 0 {
+		t.Errorf("asks %q, refunds %+v", asksOf(asks), s.Refunds)
+	}
+	if asks := ComebackAsks(returns.State{}, []returns.Command{ofTwo}); len(asks) != 2 {
+		t.Errorf("asks %q", asksOf(asks))
+	}
+	if asks := ComebackAsks(s, []returns.Command{ofTwo, returns.Request{}, refund}); len(asks) != 0 {
+		t.Errorf("a return that is there, and another: asks %q", asksOf(asks))
+	}
+}
+
+func TestAnOrderThatCannotRecordARefundDoesNotStandInItsWay(t *testing.T) {
+	for no, stands := range map[*rule.Rejection]bool{order.ErrNotFound: false, order.ErrCurrencyDiffers: false, order.ErrTransactionDiffers: true} {
+		if told := (Ask{Command: order.RecordReturnRefund{}}).Stands(no); (told != nil) != stands {
+			t.Errorf("of a refund, %v stands: %v", no, told)
+		}
+		if told := (Ask{OrderID: "o1", Command: order.AdmitReturn{}}).Stands(no); !errors.Is(told, no) || told.Facts["order_id"] != unit.OrderID("o1") {
+			t.Errorf("of an admission, %v is told as %+v", no, told)
+		}
+	}
+}
+
+// market is some orders that have shipped, and returns that are after their
+// units. Each decision is atomic; between two of them anything may happen.
+type market struct {
+	t      testing.TB
+	name   string        // how to repeat it
+	pick   func(int) int // 0 to n-1
+	orders map[unit.OrderID]*order.State
+	backs  map[unit.ReturnID]*returns.State
+	count  map[string]int // of events
+}
+
+func (m *market) fatalf(format string, args ...any) {
+	m.t.Helper()
+	m.t.Fatalf(m.name+": "+format, args...)
+}
+
+// sell makes an order of two lines of which some has shipped.
+func (m *market) sell(id unit.OrderID) {
+	s := &order.State{}
+	m.orders[id] = s
+	for _, e := range []order.Event{
+		order.Placed{
+			OrderID: id, Currency: "GBP", Total: pounds("10"),
+			Lines: []cart.Line{
+				{Number: 1, SKU: "A", Kind: unit.Stocked, Quantity: 5, Price: pounds("1")},
+				{Number: 2, SKU: "B", Kind: unit.Stocked, Quantity: 5, Price: pounds("1")},
+			},
+		},
+		order.Confirmed{},
+		order.Shipped{ShipmentID: "p", Location: "main", Lines: []order.ShippedLine{
+			{Line: 1, SKU: "A", Kind: unit.Stocked, Quantity: unit.Quantity(1 + m.pick(3))},
+			{Line: 2, SKU: "B", Kind: unit.Stocked, Quantity: unit.Quantity(m.pick(3))},
+		}},
+	} {
+		*s = order.Evolve(*s, e)
+	}
+}
+
+func (m *market) tellOrder(id unit.OrderID, cmd order.Command) *rule.Rejection {
+	s := m.orders[id]
+	if s == nil {
+		return order.ErrNotFound
+	}
+	events, err := order.Decide(cmd, *s)
+	for _, e := range events {
+		*s = order.Evolve(*s, e)
+		m.count[fmt.Sprintf("%T", e)]++
+	}
+	for _, l := range s.Lines {
+		if l.Returning < 0 || l.Returning > l.Shipped {
+			m.fatalf("order %s, line %+v", id, l)
+		}
+	}
+	no, refused := errors.AsType[*rule.Rejection](err)
+	if err != nil && !refused {
+		m.fatalf("%T: %v", cmd, err)
+	}
+	return no
+}
+
+func (m *market) tell(id unit.ReturnID, cmd returns.Command) {
+	events, _ := returns.Decide(cmd, *m.backs[id])
+	for _, e := range events {
+		*m.backs[id] = returns.Evolve(*m.backs[id], e)
+		m.count[fmt.Sprintf("%T", e)]++
+	}
+}
+
+// drive is a driver of one return. It pauses before each decision; when pause
+// says so, it is dead.
+func (m *market) drive(id unit.ReturnID, pause func() bool) {
+	for range 20 {
+		next, open := NextComeback(*m.backs[id])
+		if !open {
+			return
+		}
+		var replies []Reply
+		for _, ask := range next.Asks {
+			if !pause() {
+				return
+			}
+			replies = append(replies, Reply{Ask: ask, Refusal: m.tellOrder(ask.OrderID, ask.Command)})
+		}
+		if !pause() {
+			return
+		}
+		m.tell(id, next.Outcome(replies))
+	}
+	m.fatalf("the process of return %s does not end", id)
+}
+
+func (m *market) start() *worker {
+	id := m.anyReturn()
+	next, stop := iter.Pull(func(yield func(struct{}) bool) { m.drive(id, func() bool { return yield(struct{}{}) }) })
+	return &worker{next, stop}
+}
+
+func (m *market) anyReturn() unit.ReturnID {
+	return []unit.ReturnID{"r1", "r2", "r3"}[m.pick(3)]
+}
+
+// happen is what people ask.
+func (m *market) happen(step int) {
+	id := m.anyReturn()
+	switch m.pick(7) {
+	case 0, 1:
+		m.tell(id, m.request(id))
+	case 2:
+		m.tell(id, returns.Approve{})
+	case 3:
+		m.tell(id, returns.Decline{})
+	case 4:
+		m.tell(id, returns.Cancel{})
+	default: // it comes, and some of it is paid back
+		m.tell(id, returns.Approve{})
+		if lines := m.backs[id].Lines; len(lines) > 0 {
+			m.tell(id, returns.Receive{Receipt: len(m.backs[id].Receipts) + 1, Lines: []returns.ReceivedLine{
+				{Line: 1, Quantity: unit.Quantity(1 + m.pick(4)), Disposition: returns.Restocked, Location: "main"},
+			}})
+		}
+		m.tell(id, returns.RecordRefund{TransactionID: unit.TransactionID(fmt.Sprint("t", step)), Amount: pounds("1")})
+	}
+}
+
+func (m *market) request(id unit.ReturnID) returns.Request {
+	var links []returns.Link
+	for range 1 + m.pick(3) {
+		of := []unit.OrderID{"o1", "o2", "o1", "o2", "nobody's"}[m.pick(5)]
+		links = append(links, returns.Link{OrderID: of, Line: 1 + m.pick(2), Quantity: unit.Quantity(1 + m.pick(2))})
+	}
+	return returns.Request{ReturnID: id, Currency: "GBP", Lines: []returns.Line{line("A", 9, links...)}}
+}
+
+func (m *market) simulate() {
+	m.sell("o1")
+	m.sell("o2")
+	for _, id := range []unit.ReturnID{"r1", "r2", "r3"} {
+		m.backs[id] = &returns.State{}
+		m.tell(id, m.request(id))
+	}
+	var workers []*worker
+	for step := range 20 + m.pick(80) {
+		switch m.pick(9) {
+		case 0, 1:
+			workers = append(workers, m.start())
+		case 2:
+			if len(workers) > 0 { // a driver dies
+				i := m.pick(len(workers))
+				workers[i].stop()
+				workers = slices.Delete(workers, i, i+1)
+			}
+		case 3:
+			m.happen(step)
+		default:
+			if len(workers) > 0 {
+				i := m.pick(len(workers))
+				if _, more := workers[i].next(); !more {
+					workers = slices.Delete(workers, i, i+1)
+				}
+			}
+		}
+	}
+	finish := func() {
+		for id := range m.backs {
+			m.drive(id, func() bool { return true })
+		}
+	}
+	if m.pick(2) == 0 { // others come late, when all is over
+		finish()
+		for _, late := range workers {
+			for more := true; more; {
+				_, more = late.next()
+			}
+		}
+	}
+	for _, each := range workers {
+		each.stop()
+	}
+	finish()
+	m.ordersAreWhatTheReturnsSay()
+}
+
+// ordersAreWhatTheReturnsSay wants each unit admitted to be of a return that
+// stands, and each such return admitted by all its orders.
+func (m *market) ordersAreWhatTheReturnsSay() {
+	for id, back := range m.backs {
+		stands := false
+		switch back.Status {
+		case returns.StatusRequested, returns.StatusOpen, returns.StatusReceived, returns.StatusClosed:
+			stands = true
+		case returns.StatusDeclined, returns.StatusCanceled, returns.StatusNoted:
+		}
+		if stands && back.Admission != returns.AdmissionGiven || len(back.OrdersUnsettled) > 0 {
+			m.fatalf("return %s is %s, its admission %s; open %+v", id, back.Status, back.Admission, back.OrdersUnsettled)
+		}
+		for _, of := range back.Requested.Admit {
+			s := m.orders[of.OrderID]
+			if s == nil && !stands {
+				continue
+			}
+			i := slices.IndexFunc(s.Returns, func(r order.Return) bool { return r.ID == id })
+			if i < 0 || s.Returns[i].Released == stands {
+				m.fatalf("return %s is %s, at order %s it is %+v", id, back.Status, of.OrderID, s.Returns)
+			}
+		}
+		for _, refund := range back.Refunds {
+			for _, share := range refund.Shares {
+				if t, found := m.orders[share.OrderID].Transaction(refund.TransactionID); !found || !t.Amount.Equal(share.Amount) || t.ReturnID != id {
+					m.fatalf("return %s: the share %+v of refund %s is %+v", id, share, refund.TransactionID, t)
+				}
+			}
+		}
+	}
+}
+
+func TestWhateverDriversDoOrdersAreWhatTheReturnsSay(t *testing.T) {
+	count := map[string]int{}
+	for seed := range uint64(*worlds) {
+		m := &market{
+			t: t, name: fmt.Sprintf("seed %d", seed), pick: rand.New(rand.NewPCG(seed, 0)).IntN, count: count,
+			orders: map[unit.OrderID]*order.State{}, backs: map[unit.ReturnID]*returns.State{},
+		}
+		m.simulate()
+	}
+	for _, rare := range []string{
+		"returns.Admitted", "returns.AdmissionRefused", "returns.Declined", "returns.Canceled", "returns.OrdersSettled", "returns.Refunded",
+		"order.ReturnAdmitted", "order.ReturnReleased", "order.TransactionRecorded",
+	} {
+		if count[rare] < *worlds/100 {
+			t.Errorf("%s happened %d times: the markets are too quiet to prove anything", rare, count[rare])
+		}
+	}
+}

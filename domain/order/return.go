@@ -1,0 +1,116 @@
+package order
+
+import (
+	"slices"
+	"strconv"
+
+	"daybook/domain/rule"
+	"daybook/domain/unit"
+)
+
+// The refusals about what comes back.
+var (
+	ErrReturnExceeded = &rule.Rejection{Code: "return-exceeds-shipped", Detail: "Fewer units of the line have shipped and do not come back already."}
+	ErrReturnDiffers  = &rule.Rejection{Code: "return-differs", Detail: "The order has admitted other units for that return."}
+	ErrReturnReleased = &rule.Rejection{Code: "return-released", Detail: "The return was given up before."}
+)
+
+// Return is what comes back of the order by one return.
+type Return struct {
+	ID       unit.ReturnID  `json:"id"`
+	Lines    []LineQuantity `json:"lines,omitempty"`
+	Released bool           `json:"released,omitzero"` // nothing comes
+}
+
+func (s State) comeback(id unit.ReturnID) int {
+	return slices.IndexFunc(s.Returns, func(r Return) bool { return r.ID == id })
+}
+
+// admitReturn does not ask for the order's status: what has shipped may come
+// back, whatever became of the rest.
+func admitReturn(cmd AdmitReturn, s State) ([]Event, error) {
+	if i := s.comeback(cmd.ReturnID); i >= 0 {
+		switch have := s.Returns[i]; {
+		case have.Released:
+			return nil, ErrReturnReleased
+		case !slices.Equal(have.Lines, cmd.Lines):
+			return nil, ErrReturnDiffers
+		}
+		return nil, nil
+	}
+	if cmd.Currency != s.Currency() {
+		return nil, ErrCurrencyDiffers
+	}
+	for n, asked := range cmd.Lines {
+		i, found := s.line(asked.Line)
+		switch {
+		case n > 0 && asked.Line <= cmd.Lines[n-1].Line:
+			return nil, ErrLinesDisordered
+		case asked.Quantity <= 0:
+			return nil, ErrLineQuantityInvalid
+		case !found:
+			return nil, ErrLineUnknown.With("The order has no line "+strconv.Itoa(asked.Line)+".", map[string]any{"line": asked.Line})
+		case asked.Quantity > s.Lines[i].Returnable():
+			return nil, ErrReturnExceeded.With("Fewer units of the line have shipped and do not come back already.",
+				map[string]any{"line": asked.Line, "returnable": s.Lines[i].Returnable(), "requested": asked.Quantity})
+		}
+	}
+	return []Event{ReturnAdmitted{ReturnID: cmd.ReturnID, Lines: cmd.Lines}}, nil
+}
+
+func (s *State) returnAdmitted(e ReturnAdmitted) {
+	s.Returns = append(s.Returns, Return{ID: e.ReturnID, Lines: e.Lines})
+	for _, l := range e.Lines {
+		if i, found := s.line(l.Line); found {
+			s.Lines[i].Returning += l.Quantity
+		}
+	}
+}
+
+// releaseReturn is recorded of a return that was never admitted, too: who comes
+// late to have it admitted is then refused, and no units are kept for nobody.
+func releaseReturn(cmd ReleaseReturn, s State) ([]Event, error) {
+	if i := s.comeback(cmd.ReturnID); i >= 0 && s.Returns[i].Released {
+		return nil, nil
+	}
+	return []Event{ReturnReleased{ReturnID: cmd.ReturnID}}, nil
+}
+
+func (s *State) returnReleased(id unit.ReturnID) {
+	at := s.comeback(id)
+	if at < 0 {
+		s.Returns = append(s.Returns, Return{ID: id, Released: true})
+		return
+	}
+	if s.Returns[at].Released {
+		return
+	}
+	s.Returns[at].Released = true
+	for _, l := range s.Returns[at].Lines {
+		if i, found := s.line(l.Line); found {
+			s.Lines[i].Returning -= l.Quantity
+		}
+	}
+}
+
+// recordReturnRefund finds a refund that the provider reported before, by its
+// id: then it is that one, which has now succeeded if it was pending.
+func recordReturnRefund(cmd RecordReturnRefund, s State) ([]Event, error) {
+	if cmd.Amount.Currency != s.Currency() {
+		return nil, ErrCurrencyDiffers
+	}
+	have, found := s.Transaction(cmd.TransactionID)
+	switch {
+	case !found:
+		return []Event{TransactionRecorded{
+			TransactionID: cmd.TransactionID, Type: Refund, State: Succeeded, Amount: cmd.Amount,
+			Provider: cmd.Provider, Reference: cmd.Reference, ReturnID: cmd.ReturnID,
+		}}, nil
+	case have.ReturnID != "" && have.ReturnID != cmd.ReturnID,
+		have.Type != Refund || have.State == Failed || !have.Amount.Equal(cmd.Amount):
+		return nil, ErrTransactionDiffers
+	case have.State == Pending:
+		return []Event{TransactionSettled{TransactionID: cmd.TransactionID, State: Succeeded, Reference: cmd.Reference}}, nil
+	}
+	return nil, nil
+}

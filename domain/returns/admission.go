@@ -1,0 +1,130 @@
+package returns
+
+import (
+	"cmp"
+	"slices"
+
+	"daybook/domain/unit"
+)
+
+// Admission is what the orders have said to what comes back of them.
+type Admission string
+
+const (
+	AdmissionAsked  Admission = "asked"
+	AdmissionGiven  Admission = "admitted"
+	AdmissionDenied Admission = "refused"
+)
+
+// OpenOrders is a step that orders are not known to have recorded.
+type OpenOrders struct {
+	Step   OrderStep          `json:"step"`
+	Ref    unit.TransactionID `json:"ref,omitempty"`
+	Shares []Share            `json:"shares,omitempty"` // of a refund; a release is of all that were asked to admit
+}
+
+// byOrder adds up the units that lines are linked to, by order and line, so
+// that what is asked of an order is one decision.
+func byOrder(lines []Line) []OrderUnits {
+	var all []OrderUnits
+	for _, l := range lines {
+		for _, link := range l.Links {
+			at, found := slices.BinarySearchFunc(all, link.OrderID, func(o OrderUnits, id unit.OrderID) int { return cmp.Compare(o.OrderID, id) })
+			if !found {
+				all = slices.Insert(all, at, OrderUnits{OrderID: link.OrderID})
+			}
+			of := &all[at]
+			i, found := slices.BinarySearchFunc(of.Lines, link.Line, func(l LineUnits, number int) int { return l.Line - number })
+			if !found {
+				of.Lines = slices.Insert(of.Lines, i, LineUnits{Line: link.Line})
+			}
+			of.Lines[i].Quantity += link.Quantity
+		}
+	}
+	return all
+}
+
+// undecided reports whether an outcome of the admission is still to be recorded.
+func (s State) undecided() bool { return s.Status == StatusRequested && s.Admission == AdmissionAsked }
+
+func admit(s State) ([]Event, error) {
+	if !s.undecided() {
+		return nil, nil
+	}
+	return []Event{Admitted{}}, nil
+}
+
+func refuseAdmission(cmd RefuseAdmission, s State) ([]Event, error) {
+	if !s.undecided() {
+		return nil, nil
+	}
+	return []Event{AdmissionRefused{
+		OrderID: cmd.OrderID, Code: cmd.Code, Reason: cmd.Reason,
+		Line: cmd.Line, Returnable: cmd.Returnable, Requested: cmd.Requested,
+	}}, nil
+}
+
+// openRelease follows the end of a return of which nothing came. Also one whose
+// admission is only asked may have been admitted by some.
+func (s *State) openRelease() {
+	if s.Admission != "" {
+		s.OrdersUnsettled = append(s.OrdersUnsettled, OpenOrders{Step: StepRelease})
+	}
+}
+
+func (s *State) refunded(e Refunded) {
+	s.Refunds = append(s.Refunds, e)
+	if len(e.Shares) > 0 {
+		s.OrdersUnsettled = append(s.OrdersUnsettled, OpenOrders{Step: StepRefund, Ref: e.TransactionID, Shares: e.Shares})
+	}
+}
+
+// shares says of which orders a refund is: of the one the return is of, or else
+// of each that its lines are linked to, one after the other, up to the worth of
+// the units linked to it. The rest is of none.
+func (s State) shares(amount unit.Money) []Share {
+	if id := s.Requested.OrderID; id != "" {
+		return []Share{{OrderID: id, Amount: amount}}
+	}
+	var orders []unit.OrderID // in the order of the lines
+	worth := map[unit.OrderID]unit.Money{}
+	for _, l := range s.Requested.Lines {
+		for _, link := range l.Links {
+			if !slices.Contains(orders, link.OrderID) {
+				orders = append(orders, link.OrderID)
+				worth[link.OrderID] = unit.Zero(s.Requested.Currency)
+			}
+			worth[link.OrderID] = worth[link.OrderID].Plus(l.Price.Times(link.Quantity))
+		}
+	}
+	var shares []Share
+	before := s.Refunded() // of what the orders can take, this is taken
+	for _, id := range orders {
+		room := worth[id].Charge()
+		if room.Sign() <= 0 {
+			continue
+		}
+		taken := lesser(room, before)
+		before = before.Minus(taken)
+		if part := lesser(room.Minus(taken), amount); part.Sign() > 0 {
+			amount = amount.Minus(part)
+			shares = append(shares, Share{OrderID: id, Amount: part})
+		}
+	}
+	return shares
+}
+
+func lesser(a, b unit.Money) unit.Money {
+	if a.Compare(b) < 0 {
+		return a
+	}
+	return b
+}
+
+func settleOrders(cmd SettleOrders, s State) ([]Event, error) {
+	open := slices.ContainsFunc(s.OrdersUnsettled, func(open OpenOrders) bool { return open.Step == cmd.Step && open.Ref == cmd.Ref })
+	if !open {
+		return nil, nil // settled before
+	}
+	return []Event{OrdersSettled{Step: cmd.Step, Ref: cmd.Ref}}, nil
+}

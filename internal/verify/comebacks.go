@@ -1,0 +1,136 @@
+package verify
+
+import (
+	"slices"
+
+	"daybook/domain/order"
+	"daybook/domain/returns"
+	"daybook/domain/unit"
+)
+
+// orderLine is a line of an order.
+type orderLine struct {
+	order unit.OrderID
+	line  int
+}
+
+// stands tells a return of which something came or may come.
+func (r *Return) stands() bool {
+	return r.Status != returns.StatusDeclined && r.Status != returns.StatusCanceled
+}
+
+// checkComebacks compares orders and returns: no more comes back of a line than
+// has shipped, what an order has admitted is of a return that stands, and each
+// refund is recorded on both. Returns that were requested before orders admitted
+// them name nothing to admit, and are not counted.
+func (b *Book) checkComebacks() *Check {
+	check := &Check{Name: "orders and returns: no unit comes back twice, refunds are on both"}
+	back := map[orderLine]unit.Quantity{}
+	for _, id := range sorted(b.Returns) {
+		r := b.Returns[id]
+		if r.Status == returns.StatusNoted {
+			continue
+		}
+		check.Examined++
+		if r.stands() && r.admitted {
+			for _, l := range r.Requested.Lines {
+				for _, link := range l.Links {
+					back[orderLine{link.OrderID, link.Line}] += link.Quantity
+				}
+			}
+		}
+		if b.underWay(r.end) {
+			continue
+		}
+		b.checkAdmission(check, id, r)
+		b.checkRefunds(check, id, r)
+	}
+	for _, id := range sorted(b.Orders) {
+		o := b.Orders[id]
+		for _, l := range o.Lines {
+			check.Examined++
+			if units := back[orderLine{id, l.Number}]; units > o.left(l.Number) {
+				check.differ("order %s, line %d: %d come back, %d have shipped", id, l.Number, units, o.left(l.Number))
+			}
+		}
+		for _, admitted := range o.Returns {
+			r := b.Returns[admitted.ID]
+			if r == nil || !admitted.Released && !r.stands() && !b.underWay(r.end) {
+				check.differ("order %s has admitted return %s, which does not stand", id, admitted.ID)
+			}
+		}
+	}
+	return check
+}
+
+// left is what of a line is in parcels.
+func (o *Order) left(line int) (units unit.Quantity) {
+	for _, parcel := range o.Shipments {
+		for _, l := range parcel.Lines {
+			if l.Line == line {
+				units += l.Quantity
+			}
+		}
+	}
+	return units
+}
+
+// checkAdmission wants each order that a return asked to have its units, and the
+// same ones.
+func (b *Book) checkAdmission(check *Check, id unit.ReturnID, r *Return) {
+	if r.stands() && len(r.Requested.Admit) > 0 && !r.admitted {
+		check.differ("return %s: its orders have not said whether they admit it", id)
+		return
+	}
+	for _, open := range r.OrdersUnsettled {
+		check.differ("return %s: its orders are not settled for %s %s", id, open.Step, open.Ref)
+	}
+	if !r.stands() || !r.admitted {
+		return
+	}
+	for _, of := range r.Requested.Admit {
+		want := map[int]unit.Quantity{}
+		for _, l := range r.Requested.Lines {
+			for _, link := range l.Links {
+				if link.OrderID == of.OrderID {
+					want[link.Line] += link.Quantity
+				}
+			}
+		}
+		var have []order.LineQuantity
+		if o := b.Orders[of.OrderID]; o != nil {
+			if i := slices.IndexFunc(o.Returns, func(back order.Return) bool { return back.ID == id && !back.Released }); i >= 0 {
+				have = o.Returns[i].Lines
+			}
+		}
+		for _, l := range have {
+			want[l.Line] -= l.Quantity
+		}
+		for _, line := range sorted(want) {
+			if want[line] != 0 {
+				check.differ("return %s: %d more units of line %d of order %s than it has admitted", id, want[line], line, of.OrderID)
+			}
+		}
+	}
+}
+
+// checkRefunds wants each share of a refund to be a transaction of its order. An
+// order that is not there, or counts in other money, takes none.
+func (b *Book) checkRefunds(check *Check, id unit.ReturnID, r *Return) {
+	for _, refund := range r.Refunds {
+		for _, share := range refund.Shares {
+			o := b.Orders[share.OrderID]
+			if o == nil || o.Currency() != share.Amount.Currency {
+				continue
+			}
+			check.Examined++
+			t, found := o.Transaction(refund.TransactionID)
+			switch {
+			case !found:
+				check.differ("return %s: refund %s of %s is not on order %s", id, refund.TransactionID, share.Amount, share.OrderID)
+			case t.Type != order.Refund || t.State != order.Succeeded || !t.Amount.Equal(share.Amount) || t.ReturnID != "" && t.ReturnID != id:
+				check.differ("return %s: refund %s of %s is a %s of %s on order %s, %s", id, refund.TransactionID, share.Amount, t.Type, t.Amount, share.OrderID, t.State)
+			}
+		}
+	}
+}
