@@ -14,6 +14,10 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
+// patience is for what hangs: the machine may be busy, and stand still for some
+// seconds.
+const patience = 2 * time.Minute
+
 // build makes the program's binary.
 func build(t *testing.T) string {
 	t.Helper()

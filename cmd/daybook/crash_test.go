@@ -8,7 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
@@ -36,7 +35,7 @@ const (
 	crashRounds   = 2
 	crashScarce   = 60 // units of the product that sells out
 	crashPlenty   = 1_000_000
-	recoveryLimit = 30 * time.Second
+	recoveryLimit = patience
 )
 
 var crashStock = []shoppers.Product{

@@ -154,7 +154,7 @@ func take(t *testing.T, client *esdb.Client, group string, count int) (revisions
 		}
 	}
 	// The acknowledgement is on its way; that it arrived shows in the group's state.
-	eventually(t, 10*time.Second, "nothing is in flight", func() bool {
+	eventually(t, patience, "nothing is in flight", func() bool {
 		info, err := client.GetPersistentSubscriptionInfo(t.Context(), "notes", group, esdb.GetPersistentSubscriptionOptions{})
 		return err == nil && info.Stats.TotalItems >= int64(count) && info.Stats.TotalInFlightMessages <= 1
 	})

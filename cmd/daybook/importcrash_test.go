@@ -1,13 +1,11 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"os/exec"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -52,19 +50,21 @@ func TestAnImportKilledInItsMidstEndsAsIfItWereNot(t *testing.T) {
 
 	path, url := build(t), pgtest.URL(t)
 	for _, events := range []int64{whole.Events / 4, whole.Events / 2} {
+		reached, letGo := halt(t, url, events)
 		command := exec.CommandContext(t.Context(), path, append([]string{"import"}, arguments(url)...)...)
 		log := &logBuffer{}
 		command.Stderr = log
 		if err := command.Start(); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, time.Minute, fmt.Sprintf("%d events are in the log", events), func() bool { return logLength(t, url) >= events })
+		eventually(t, patience, fmt.Sprintf("%d events are in the log", events), reached)
 		if err := command.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
 		if err := command.Wait(); err == nil {
 			t.Fatalf("the import was not killed in its midst\n%s", log.String())
 		}
+		letGo()
 	}
 	again := importJSON(t, arguments(url)...)
 	again.Seconds, again.AlreadyIn = whole.Seconds, 0
@@ -76,25 +76,47 @@ func TestAnImportKilledInItsMidstEndsAsIfItWereNot(t *testing.T) {
 	}
 }
 
-// logLength is the number of events in a log; 0 if there is none yet.
-func logLength(t *testing.T, url string) int64 {
+// halt keeps a log from growing beyond a number of events, so that a test that
+// stands still does not miss that. reached tells whether an append waits there;
+// letGo ends it.
+func halt(t *testing.T, url string, events int64) (reached func() bool, letGo func()) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	conn, err := pgx.Connect(ctx, url)
+	if got := call(t, nil, "migrate", "--database-url", url); got.code != exitOK {
+		t.Fatalf("migrate: exit code %d\n%s", got.code, got.stderr)
+	}
+	conn, err := pgx.Connect(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(ctx)
-	var made bool
-	var length int64
-	if err := conn.QueryRow(ctx, `SELECT to_regclass('eventstore.head') IS NOT NULL`).Scan(&made); err != nil {
-		t.Fatal(err)
-	}
-	if made {
-		if err := conn.QueryRow(ctx, `SELECT position FROM eventstore.head`).Scan(&length); err != nil {
-			t.Fatal(err)
+	exec := func(sql string) {
+		t.Helper()
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
 		}
 	}
-	return length
+	exec(fmt.Sprintf(`CREATE FUNCTION halt() RETURNS trigger LANGUAGE plpgsql AS $$
+		BEGIN
+			IF NEW.position >= %d THEN
+				PERFORM pg_advisory_xact_lock_shared(1);
+			END IF;
+			RETURN NEW;
+		END $$`, events))
+	exec(`CREATE TRIGGER halt BEFORE UPDATE ON eventstore.head FOR EACH ROW EXECUTE FUNCTION halt()`)
+	exec(`SELECT pg_advisory_lock(1)`)
+	reached = func() (waits bool) {
+		err := conn.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM pg_stat_activity
+			WHERE datname = current_database() AND wait_event_type = 'Lock' AND wait_event = 'advisory')`).Scan(&waits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return waits
+	}
+	letGo = func() {
+		exec(`SELECT pg_advisory_unlock(1)`)
+		exec(`DROP FUNCTION halt() CASCADE`)
+		if err := conn.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	return reached, letGo
 }

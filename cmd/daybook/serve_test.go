@@ -81,7 +81,7 @@ func (r running) exit(t *testing.T) int {
 	select {
 	case code := <-r.code:
 		return code
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		t.Fatalf("the server did not end\n%s", r.log.String())
 		return 0
 	}

