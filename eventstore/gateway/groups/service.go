@@ -28,11 +28,12 @@ type Service struct {
 	admin chan struct{} // has a token while something changes the list of groups
 
 	mu      sync.Mutex
-	life    context.Context  // of Run
-	epoch   int64            // under which groups are served; 0: none are
-	lost    int64            // an epoch under which they were, and will not be again
-	groups  map[Key]*running // while they are served
-	loaded  chan struct{}    // closed when they are served
+	life    context.Context    // of Run, but no longer than this node leads
+	retire  context.CancelFunc // ends life
+	epoch   int64              // under which groups are served; 0: none are
+	lost    int64              // an epoch under which they were, and will not be again
+	groups  map[Key]*running   // while they are served
+	loaded  chan struct{}      // closed when they are served
 	restart chan struct{}
 }
 
@@ -41,6 +42,7 @@ func New(log Log, store Store, node Node, logger *slog.Logger) *Service {
 	return &Service{
 		log: log, store: store, node: node, logger: logger,
 		admin:  make(chan struct{}, 1),
+		retire: func() {},
 		loaded: make(chan struct{}), restart: make(chan struct{}, 1),
 	}
 }
@@ -48,9 +50,7 @@ func New(log Log, store Store, node Node, logger *slog.Logger) *Service {
 // Run serves groups whenever this node leads, until ctx ends. Then it saves what
 // is handled.
 func (s *Service) Run(ctx context.Context) {
-	s.mu.Lock()
-	s.life = ctx
-	s.mu.Unlock()
+	s.live(ctx)
 	defer s.halt(ErrNotReady)
 	for ctx.Err() == nil {
 		lead, changed := s.node.Leadership()
@@ -68,12 +68,22 @@ func (s *Service) Run(ctx context.Context) {
 	}
 }
 
+// live begins a life, and soon ends what the one before has not got done: halt
+// waits for it.
+func (s *Service) live(ctx context.Context) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.retire()
+	s.life, s.retire = context.WithCancel(ctx)
+}
+
 // follow makes the service do what its node is to do.
 func (s *Service) follow(ctx context.Context, lead Leadership) error {
 	s.mu.Lock()
 	serving, lost := s.epoch, s.lost
 	s.mu.Unlock()
 	if serving != 0 && (serving != lead.Epoch || serving == lost) {
+		s.live(ctx)
 		s.halt(refusal(lead))
 	}
 	if lead.Epoch == 0 || lead.Epoch == serving && serving != lost || lead.Epoch == lost {
@@ -198,9 +208,9 @@ func (s *Service) find(ctx context.Context, key Key) (*running, error) {
 
 // change runs what changes the list of groups, one at a time, on the leader. Once
 // begun it is not cut off in the middle, for what is changed are several things;
-// only at the service's end it is, soon. That is safe: no group is served any
-// more, whoever leads next begins with what the store holds, and the store refuses
-// what comes late from this epoch.
+// only when the service ends or leads no more it is, soon. That is safe: no group
+// is served any more, whoever leads next begins with what the store holds, and the
+// store refuses what comes late from this epoch.
 func (s *Service) change(ctx context.Context, do func(ctx context.Context, epoch int64) error) error {
 	if _, err := s.serving(ctx); err != nil {
 		return err
