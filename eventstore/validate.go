@@ -17,7 +17,7 @@ func CheckAppend(stream string, expected Expected, events []Event) error {
 	switch {
 	case stream == "":
 		return &InvalidError{Reason: "empty stream name"}
-	case !isText(stream):
+	case !IsText(stream):
 		return &InvalidError{Reason: "stream name is not UTF-8 text"}
 	case len(stream) > MaxStreamName:
 		return &TooLargeError{What: "stream name bytes", Size: len(stream), Limit: MaxStreamName}
@@ -50,7 +50,7 @@ func checkEvent(i int, e *Event) error {
 		return &InvalidError{Reason: fmt.Sprintf("event %d has no id", i)}
 	case e.Type == "":
 		return &InvalidError{Reason: fmt.Sprintf("event %d has no type", i)}
-	case !isText(e.Type):
+	case !IsText(e.Type):
 		return &InvalidError{Reason: fmt.Sprintf("type name of event %d is not UTF-8 text", i)}
 	case len(e.Type) > MaxTypeName:
 		return &TooLargeError{What: "type name bytes", Size: len(e.Type), Limit: MaxTypeName}
@@ -78,9 +78,9 @@ func checkIDs(events []Event) error {
 	return nil
 }
 
-// isText tells whether a name can be stored and sent everywhere: valid UTF-8
+// IsText tells whether a name can be stored and sent everywhere: valid UTF-8
 // without the zero byte, which Postgres does not take.
-func isText(name string) bool {
+func IsText(name string) bool {
 	return utf8.ValidString(name) && strings.IndexByte(name, 0) < 0
 }
 

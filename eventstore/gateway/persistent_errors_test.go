@@ -2,6 +2,8 @@ package gateway_test
 
 import (
 	"fmt"
+	"math"
+	"strings"
 	"testing"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
@@ -62,6 +64,17 @@ func TestErrorsOfGroups(t *testing.T) {
 		"an unknown strategy": {create(func(o *persistent.CreateReq_Options) { o.Settings.ConsumerStrategy = "Best" }), codes.Internal, func() []string {
 			return append(about("persistent-subscription-failed", "x")(), "reason", "Consumer strategy Best does not exist.")
 		}},
+		"a group name with a zero": {create(func(o *persistent.CreateReq_Options) { o.GroupName = "x\x00" }), codes.InvalidArgument, none},
+		"a group name too long":    {create(func(o *persistent.CreateReq_Options) { o.GroupName = strings.Repeat("x", 1025) }), codes.InvalidArgument, none},
+		"a stream name not UTF-8":  {create(func(o *persistent.CreateReq_Options) { o.GetStream().StreamIdentifier = named("\xff") }), codes.InvalidArgument, none},
+		"a stream name with a zero": {create(func(o *persistent.CreateReq_Options) {
+			o.StreamOption, o.StreamIdentifier = nil, named("a\x00") //nolint:staticcheck // as older clients send it
+		}), codes.InvalidArgument, none},
+		"a time before the earliest": {create(func(o *persistent.CreateReq_Options) {
+			o.Settings.CheckpointAfter = &persistent.CreateReq_Settings_CheckpointAfterTicks{CheckpointAfterTicks: math.MinInt64}
+		}), codes.Internal, func() []string {
+			return append(about("persistent-subscription-failed", "x")(), "reason", "Times must not be negative.")
+		}},
 		"no settings":  {create(func(o *persistent.CreateReq_Options) { o.Settings = nil }), codes.InvalidArgument, none},
 		"no stream":    {create(func(o *persistent.CreateReq_Options) { o.StreamOption = nil }), codes.InvalidArgument, none},
 		"$all by name": {create(func(o *persistent.CreateReq_Options) { o.GetStream().StreamIdentifier = named("$all") }), codes.InvalidArgument, none},
@@ -116,6 +129,24 @@ func (g *grouped) readOnce(stream, name string, slots int32, options ...grpc.Cal
 		_, err = call.Recv()
 	}
 	return err
+}
+
+// In ticks a time can be longer than any that we can tell.
+func TestATimeoutInTicksIsAsLongAsCanBe(t *testing.T) {
+	t.Parallel()
+	g := serveGroups(t)
+	_, err := g.stubs.Create(g.ctx, &persistent.CreateReq{Options: &persistent.CreateReq_Options{
+		GroupName:    group,
+		StreamOption: &persistent.CreateReq_Options_Stream{Stream: &persistent.CreateReq_StreamOptions{StreamIdentifier: named("s")}},
+		Settings: &persistent.CreateReq_Settings{
+			ReadBatchSize: 1, HistoryBufferSize: 10, LiveBufferSize: 10, ConsumerStrategy: "RoundRobin",
+			MessageTimeout: &persistent.CreateReq_Settings_MessageTimeoutTicks{MessageTimeoutTicks: math.MaxInt64},
+		},
+	}})
+	mustDo(t, "create", err)
+	if i := g.info(t, "s"); i.MessageTimeoutMilliseconds != math.MaxInt32 {
+		t.Errorf("a timeout of %d ms, want the longest that can be told", i.MessageTimeoutMilliseconds)
+	}
 }
 
 // Older clients, and both of Node's, name the stream and the start elsewhere, and

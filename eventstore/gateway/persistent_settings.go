@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"math"
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/persistent"
@@ -28,15 +29,21 @@ type wireSettings interface {
 	GetRevision() uint64
 }
 
-// common reads all settings but the start and the strategy. Of the two forms of
-// a time, the one that is not used is zero.
+// duration reads a time in one of its two forms; the one that is not used is zero.
+// What is longer than can be told is as long as can be.
+func duration(ticks int64, ms int32) time.Duration {
+	const longest = math.MaxInt64 / int64(tick)
+	return time.Duration(min(max(ticks, -longest), longest))*tick + time.Duration(ms)*time.Millisecond
+}
+
+// common reads all settings but the start and the strategy.
 func common(s wireSettings) groups.Settings {
 	return groups.Settings{
 		ResolveLinks:       s.GetResolveLinks(),
 		ExtraStatistics:    s.GetExtraStatistics(),
-		MessageTimeout:     time.Duration(s.GetMessageTimeoutTicks())*tick + time.Duration(s.GetMessageTimeoutMs())*time.Millisecond,
+		MessageTimeout:     duration(s.GetMessageTimeoutTicks(), s.GetMessageTimeoutMs()),
 		MaxRetryCount:      int(s.GetMaxRetryCount()),
-		CheckpointAfter:    time.Duration(s.GetCheckpointAfterTicks())*tick + time.Duration(s.GetCheckpointAfterMs())*time.Millisecond,
+		CheckpointAfter:    duration(s.GetCheckpointAfterTicks(), s.GetCheckpointAfterMs()),
 		MinCheckpointCount: int(s.GetMinCheckpointCount()),
 		MaxCheckpointCount: int(s.GetMaxCheckpointCount()),
 		MaxSubscriberCount: int(s.GetMaxSubscriberCount()),
@@ -92,6 +99,9 @@ func newDefinition(options *persistent.CreateReq_Options) (groups.Definition, er
 	}
 	d := groups.Definition{Settings: common(settings)}
 	d.Name = options.GetGroupName()
+	if err := checkGroupName(d.Name); err != nil {
+		return d, err
+	}
 	d.Settings.Strategy = groups.Strategy(settings.GetConsumerStrategy())
 	if d.Settings.Strategy == "" {
 		d.Settings.Strategy = groups.Strategy(settings.GetNamedConsumerStrategy().String()) //nolint:staticcheck // older clients set it
@@ -139,10 +149,30 @@ func newSettings(options *persistent.UpdateReq_Options) (groups.Key, groups.Sett
 // streamOfGroup reads the stream of a group; $all has an option of its own.
 func streamOfGroup(id *shared.StreamIdentifier) (string, error) {
 	stream, err := parseStream(id)
-	if err == nil && stream == groups.All {
-		err = invalid("a group on %s is made by the option all", groups.All)
+	switch {
+	case err != nil:
+		return "", err
+	case stream == groups.All:
+		return "", invalid("a group on %s is made by the option all", groups.All)
+	case !eventstore.IsText(stream):
+		return "", invalid("the name of the stream is not UTF-8 text")
 	}
-	return stream, err
+	return stream, nil
+}
+
+// maxGroupName is in bytes: with its stream's, a name must fit into an index.
+const maxGroupName = 1024
+
+// checkGroupName is nil if a group may have this name. That it has one is for
+// groups to say, as other servers say it.
+func checkGroupName(name string) error {
+	switch {
+	case !eventstore.IsText(name):
+		return invalid("the name of the group is not UTF-8 text")
+	case len(name) > maxGroupName:
+		return invalid("the name of the group has %d bytes, over the limit of %d", len(name), maxGroupName)
+	}
+	return nil
 }
 
 func newGroupFilter(wire *persistent.CreateReq_AllOptions_FilterOptions) (groups.Filter, error) {

@@ -99,7 +99,7 @@ func (g *group) send(c *consumer, m *message, now time.Time) {
 	c.stats.total++
 	g.stats.total++
 	if g.settings.MessageTimeout > 0 {
-		m.deadline = now.Add(g.settings.MessageTimeout)
+		m.deadline = now.Add(max(g.settings.MessageTimeout, minTimeout))
 		m.sent = g.sent.PushBack(m)
 	}
 	g.out = append(g.out, effect{to: c, delivery: Delivery{Event: m.Event, Retries: m.retries}})

@@ -85,6 +85,9 @@ const (
 	PinnedByCorrelation Strategy = "PinnedByCorrelation" // by $correlationId always the same, without one by stream
 )
 
+// minTimeout keeps a group from doing nothing but handing the same out again.
+const minTimeout = time.Millisecond
+
 // Settings of a group. They can be updated, all but the filter.
 type Settings struct {
 	// StartFrom is the first place to hand out; eventstore.End is what comes
@@ -93,7 +96,7 @@ type Settings struct {
 	ResolveLinks    bool  `json:"resolve_links"`
 	ExtraStatistics bool  `json:"extra_statistics"` // measure how long consumers take
 	// MessageTimeout is how long a consumer may take, before an event is handed
-	// out again; 0 is for ever.
+	// out again; 0 is for ever, and less than minTimeout is that.
 	MessageTimeout time.Duration `json:"message_timeout"`
 	MaxRetryCount  int           `json:"max_retry_count"` // an event that comes back after so many retries is parked
 	// A checkpoint is written CheckpointAfter the last one (0: never for the

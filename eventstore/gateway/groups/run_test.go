@@ -305,6 +305,20 @@ func TestWithoutATimeoutAMessageIsWaitedForForEver(t *testing.T) {
 	})
 }
 
+// A timeout of a tick, the protocol's unit, must not make a node do nothing else.
+func TestATimeoutIsAMillisecondAtLeast(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *Settings) { s.MessageTimeout, s.MaxRetryCount = 100*time.Nanosecond, 1_000_000 }, func(b *bench) {
+		b.tape.grow(1)
+		c := b.connect(1)
+		b.want(c, "0/0")
+		b.pass(minTimeout - 1)
+		b.want(c)
+		b.pass(1)
+		b.want(c, "0/1")
+	})
+}
+
 // A consumer that reads nothing has at most as much waiting as it has slots,
 // however often that times out.
 func TestWhatIsNotReadIsTakenBack(t *testing.T) {
