@@ -142,7 +142,8 @@ func (s *server) wait(ctx context.Context) error {
 	}
 }
 
-// A stop is over within stopMax; requests, and calls of the gateway, that are
+// A stop is over within stopMax, or, where the embedded database is frozen and has
+// to be killed, a few seconds later; requests, and calls of the gateway, that are
 // under way get waysStopMax of it.
 const (
 	stopMax     = 9 * time.Second

@@ -53,6 +53,9 @@ type Server struct {
 const (
 	fastShutdownMax      = 60 * time.Second
 	immediateShutdownMax = 10 * time.Second
+	// killAfter is all that a child gets for an immediate shutdown, which waits
+	// for nothing: one that needs longer is frozen, and its Stop is late already.
+	killAfter = 2 * time.Second
 )
 
 // Start finds an installed server, initializes DataDir if it is new, starts
@@ -154,9 +157,10 @@ func (s *Server) Err() error {
 }
 
 // Stop ends the server, first by a fast shutdown, which leaves a clean data
-// directory; if ctx ends first, by an immediate one, from which the next start
-// recovers without loss. It returns when the server is gone and the data
-// directory is free for another process. Stopping twice is harmless.
+// directory; if ctx ends first, by an immediate one, and soon after by killing it:
+// from either the next start recovers without loss. It returns when the server is
+// gone and the data directory is free for another process, at most a few seconds
+// after ctx has ended. Stopping twice is harmless.
 func (s *Server) Stop(ctx context.Context) error {
 	err := s.end(ctx)
 	s.release()
@@ -177,7 +181,7 @@ func (s *Server) end(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	s.process.signal(syscall.SIGQUIT)
-	killed := time.AfterFunc(immediateShutdownMax, func() { s.process.signal(syscall.SIGKILL) })
+	killed := time.AfterFunc(killAfter, func() { s.process.signal(syscall.SIGKILL) })
 	defer killed.Stop()
 	<-s.process.done
 	return errors.New("PostgreSQL did not shut down in time and was stopped at once; it will recover at the next start")

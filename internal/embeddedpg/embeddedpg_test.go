@@ -186,6 +186,24 @@ func TestStopOutOfTimeStillEndsTheServer(t *testing.T) {
 	}
 }
 
+// A server that is frozen takes no signal but the one that kills.
+func TestStopEndsAFrozenServer(t *testing.T) {
+	t.Parallel()
+	dir := newDataDir(t)
+	server := start(t, Config{DataDir: dir})
+	query(t, server.URL(), "CREATE TABLE entries AS SELECT 'kept' AS text")
+	server.process.signal(syscall.SIGSTOP)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := server.Stop(ended); err == nil {
+		t.Error("Stop says that a frozen server has shut down")
+	}
+	server = start(t, Config{DataDir: dir})
+	if got, want := query(t, server.URL(), "SELECT text FROM entries"), "kept"; got != want {
+		t.Errorf("after the restart the row reads %q, want %q", got, want)
+	}
+}
+
 func TestStartThatFailsQuotesTheServerAndFreesTheData(t *testing.T) {
 	t.Parallel()
 	dir := newDataDir(t)
