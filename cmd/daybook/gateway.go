@@ -192,9 +192,18 @@ func (g *openGateway) close(ctx context.Context) error {
 	if g == nil {
 		return nil
 	}
-	err := g.server.Close(ctx)
-	g.leave() // after its groups are at rest: what they still noted would be refused
-	return errors.Join(err, closePool(ctx, g.pool))
+	closed := make(chan error, 1)
+	go func() { closed <- g.server.Close(ctx) }()
+	// After its groups are at rest, or what they still noted would be refused; but
+	// before its calls have ended, for another node is to serve the groups soon.
+	select {
+	case <-g.server.Halted():
+		g.leave()
+		return errors.Join(<-closed, closePool(ctx, g.pool))
+	case err := <-closed:
+		g.leave()
+		return errors.Join(err, closePool(ctx, g.pool))
+	}
 }
 
 // abandon gives up a gateway that never served.

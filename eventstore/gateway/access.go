@@ -171,7 +171,7 @@ func (s *Server) mayWrite(ctx context.Context, stream string, events []eventstor
 			return denied("event id %s: its kind is kept for the program itself", events[i].ID)
 		}
 		if events[i].Type == eventstore.TombstoneType {
-			if err := s.authorize(ctx, stream, toDelete); err != nil {
+			if err := s.mayDelete(ctx, stream); err != nil {
 				return err
 			}
 		}

@@ -19,7 +19,7 @@ const (
 type cache struct {
 	mu      sync.Mutex
 	live    bool
-	changes uint64 // counts what was dropped, so that no load that began before is kept
+	changes uint64 // counts what was dropped, and when the watch began, so that no load that began before is kept
 	// The younger half is filled; when it is full, the older is forgotten.
 	young, old half
 	settings   defaultACLs // nil: not known
@@ -140,8 +140,10 @@ func (c *cache) dropSettings() {
 func (c *cache) trust(live bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.live = live; !live {
+	if c.live != live {
 		c.changes++
+	}
+	if c.live = live; !live {
 		c.young, c.old, c.settings = half{}, half{}, nil
 	}
 }

@@ -83,3 +83,19 @@ func TestTheCacheCountsWhatItHolds(t *testing.T) {
 		t.Errorf("the empty cache counts %d and %d bytes", c.young.bytes, c.old.bytes)
 	}
 }
+
+// What was read before the changes were watched may be stale by the time they are.
+func TestWhatWasReadBeforeTheWatchIsNotKept(t *testing.T) {
+	t.Parallel()
+	c := &cache{}
+	read := func() (streamMetadata, error) {
+		c.trust(true)
+		return streamMetadata{}, nil
+	}
+	if _, err := c.ofStream("a", read); err != nil {
+		t.Fatal(err)
+	}
+	if _, known := c.find("a"); known {
+		t.Error("it is kept")
+	}
+}

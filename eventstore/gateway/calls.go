@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"google.golang.org/grpc"
@@ -16,6 +17,15 @@ import (
 
 	"daybook/eventstore"
 )
+
+const (
+	hearing = 4               // refused appends that are heard out at a time
+	hearMax = 2 * time.Second // what that may take of each
+)
+
+// errClosing answers calls that begin, or that would not end by themselves, while
+// the server closes.
+var errClosing = fail(codes.Unavailable, "the server is closing")
 
 // anonymous are the services that answer whoever asks: clients send them no
 // credentials.
@@ -44,37 +54,60 @@ func (s *Server) streamCall(srv any, stream grpc.ServerStream, info *grpc.Stream
 	caller, err := s.admit(ctx, info.FullMethod)
 	if err != nil {
 		if info.IsClientStream && !info.IsServerStream {
-			hearOut(stream)
+			s.hearOut(stream)
 		}
 		return err
 	}
-	if caller != ctx {
-		stream = callerStream{stream, caller}
-	}
-	return handle(srv, stream)
+	return handle(srv, openStream{stream, caller, s.closing})
 }
 
 // hearOut takes what the caller of an append still has to say, up to the most an
 // append may be: told any earlier, the Go clients take the refusal for the end of
-// the connection.
-func hearOut(stream grpc.ServerStream) {
+// the connection. That is for a few at a time, and not for long, as messages are
+// large and anybody may call.
+func (s *Server) hearOut(stream grpc.ServerStream) {
+	if !s.hearing.TryAcquire(1) {
+		return
+	}
+	defer s.hearing.Release(1)
+	ctx, cancel := context.WithTimeout(stream.Context(), hearMax)
+	defer cancel()
+	heard := openStream{stream, ctx, s.closing}
 	for range eventstore.MaxAppendEvents + 2 { // the options before them, and the end after
-		if stream.RecvMsg(&shared.Empty{}) != nil { // which keeps nothing of what it reads
+		if heard.RecvMsg(&shared.Empty{}) != nil {
 			return
 		}
 	}
 }
 
-// callerStream is a stream whose context knows the caller.
-type callerStream struct {
+// openStream is a stream whose context knows the caller. A caller that says
+// nothing is waited for no longer than that context and the server live.
+type openStream struct {
 	grpc.ServerStream
-	ctx context.Context
+	ctx     context.Context
+	closing context.Context
 }
 
-func (s callerStream) Context() context.Context { return s.ctx }
+func (s openStream) Context() context.Context { return s.ctx }
+
+func (s openStream) RecvMsg(message any) error {
+	received := make(chan error, 1)
+	go func() { received <- s.ServerStream.RecvMsg(message) }() // until the call is over
+	select {
+	case err := <-received:
+		return err
+	case <-s.ctx.Done():
+		return s.ctx.Err()
+	case <-s.closing.Done():
+		return errClosing
+	}
+}
 
 // admit authenticates the caller and returns the context of the call.
 func (s *Server) admit(ctx context.Context, method string) (context.Context, error) {
+	if s.closing.Err() != nil {
+		return nil, errClosing
+	}
 	if s.options.Users == nil || isAnonymous(method) {
 		return ctx, nil
 	}
@@ -86,6 +119,8 @@ func (s *Server) admit(ctx context.Context, method string) (context.Context, err
 	switch {
 	case err == nil:
 		return context.WithValue(ctx, userKey{}, user), nil
+	case errors.Is(err, ErrBusy):
+		return nil, fail(codes.ResourceExhausted, err.Error())
 	case isUnavailable(err) || ctx.Err() != nil:
 		return nil, err
 	}
@@ -131,7 +166,7 @@ func (s *Server) finish(ctx context.Context, method string, panicked any, err er
 	}
 	told := failureOf(err)
 	if s.closing.Err() != nil && ctx.Err() == nil && errors.Is(err, context.Canceled) {
-		told = fail(codes.Unavailable, "the server is closing")
+		told = errClosing
 	}
 	level := slog.LevelDebug
 	if told.status.Code() == codes.Internal {

@@ -26,9 +26,6 @@ func (s *Server) Delete(ctx context.Context, req *streams.DeleteReq) (*streams.D
 	if err := s.mayDelete(ctx, stream); err != nil {
 		return nil, err
 	}
-	if _, ok := isMetastream(stream); ok {
-		return nil, invalid("stream %s: metadata is not deleted, it is written anew", stream)
-	}
 	at, err := s.softDelete(ctx, stream, expected)
 	if err != nil {
 		return nil, err
@@ -67,12 +64,24 @@ func parseDelete(id *shared.StreamIdentifier, option any) (stream string, expect
 	return stream, expected, err
 }
 
-// mayDelete is nil if the caller may delete the stream.
+// mayDelete is nil if the caller may delete the stream, or end it.
 func (s *Server) mayDelete(ctx context.Context, stream string) error {
 	if err := s.protected(stream, ""); err != nil {
 		return err
 	}
-	return s.authorize(ctx, stream, toDelete)
+	if err := s.authorize(ctx, stream, toDelete); err != nil {
+		return err
+	}
+	return isDeletable(stream)
+}
+
+// isDeletable is nil but for streams of metadata: one that was ended could say
+// nothing of its stream for ever after, not even that it was deleted.
+func isDeletable(stream string) error {
+	if _, ok := isMetastream(stream); ok {
+		return invalid("stream %s: metadata is not deleted, it is written anew", stream)
+	}
+	return nil
 }
 
 // softDelete hides all of a stream. An append between the check of its revision

@@ -202,13 +202,22 @@ func TestAnAppendCutOffAsItBeginsAStreamAnew(t *testing.T) {
 	})
 }
 
+// Metadata that was ended would show a deleted stream again, and let nobody delete
+// it any more.
 func TestMetadataIsNotDeleted(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {
 		s := serve(t, store, gateway.Options{})
-		s.setMetadata("a", `{}`)
+		s.write("a", event())
+		s.mustDelete("a")
 		_, trailers, err := s.delete("$$a", anyRevision)
 		checkRefused(t, err, trailers, refusal{code: codes.InvalidArgument})
+		_, trailers, err = s.tombstone("$$a", anyRevision)
+		checkRefused(t, err, trailers, refusal{code: codes.InvalidArgument})
+		_, trailers, err = s.appendTo("$$a", anyRevision, typed("$streamDeleted"))
+		checkRefused(t, err, trailers, refusal{code: codes.InvalidArgument})
+		s.read(ofStream("a")).wants(t, "not found a")
+		s.mustDelete("a")
 		_, trailers, err = s.delete("", anyRevision)
 		checkRefused(t, err, trailers, refusal{code: codes.InvalidArgument})
 		_, trailers, err = s.tombstone("", anyRevision)

@@ -237,13 +237,15 @@ func (f *streamFollower) give(item eventstore.Item) error {
 }
 
 // followAll yields the events of the log after a position that f, which may be
-// nil, lets through, and then each new one. With a filter there is a mark after
-// f.interval examined events at the latest, and before each caught-up mark. A
-// mark's checkpoint is never beyond what was examined.
+// nil, lets through, and then each new one. There is a caught-up mark when the
+// head is reached for the first time, and when it is after an event that was let
+// through. With a filter there is a mark after f.interval examined events at the
+// latest, and before each caught-up mark. A mark's checkpoint is never beyond what
+// was examined.
 func (s *Server) followAll(ctx context.Context, after eventstore.Position, f *filter) iter.Seq2[eventstore.Item, error] {
 	return func(yield func(eventstore.Item, error) bool) {
 		a := &allFollower{
-			filter: f, seen: after, marked: after,
+			filter: f, seen: after, marked: after, behind: true,
 			yield: func(item eventstore.Item) bool { return yield(item, nil) },
 		}
 		for item, err := range s.store.Subscribe(ctx, after, f.whenFollowing()) {
@@ -264,28 +266,32 @@ type allFollower struct {
 	seen     eventstore.Position // what was examined
 	marked   eventstore.Position // by a checkpoint mark
 	examined uint64              // events since then
-	caughtUp bool                // nothing was examined since the last caught-up mark
+	behind   bool                // there was something since the last caught-up mark
 }
 
 // examine yields what an item of the store is worth to the reader.
 func (a *allFollower) examine(item eventstore.Item) bool {
 	if item.Checkpoint != a.seen {
 		a.examined += distance(a.seen, item)
-		a.seen, a.caughtUp = item.Checkpoint, false
+		a.seen = item.Checkpoint
 	}
-	if item.Event != nil && a.filter.lets(item.Event) && !a.yield(item) {
-		return false
+	if item.Event != nil && a.filter.lets(item.Event) {
+		a.behind = true
+		if !a.yield(item) {
+			return false
+		}
 	}
-	if a.filter != nil && a.seen != a.marked && (item.CaughtUp || a.examined >= a.filter.interval) {
+	caughtUp := item.CaughtUp && a.behind
+	if a.filter != nil && a.seen != a.marked && (caughtUp || a.examined >= a.filter.interval) {
 		a.marked, a.examined = a.seen, 0
 		if !a.yield(eventstore.Item{Checkpoint: a.seen}) {
 			return false
 		}
 	}
-	if !item.CaughtUp || a.caughtUp {
+	if !caughtUp {
 		return true
 	}
-	a.caughtUp = true
+	a.behind = false
 	return a.yield(eventstore.Item{Checkpoint: a.seen, CaughtUp: true})
 }
 

@@ -28,6 +28,7 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/serverfeatures"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/google/uuid"
+	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
@@ -46,6 +47,10 @@ const (
 	minClientPing = 5 * time.Second
 	serverPing    = 10 * time.Second
 	pingTimeout   = 10 * time.Second
+
+	// A connection that says nothing is no client; closing waits for those that have
+	// just come.
+	connectMax = 2 * time.Second
 
 	closeGrace = 500 * time.Millisecond // for what was cut off to end
 )
@@ -76,8 +81,8 @@ type Options struct {
 // Users tells who a caller is.
 type Users interface {
 	// Authenticate is called with each call. An error that wraps
-	// *eventstore.UnavailableError or the context's own means that it could not be
-	// told; any other refuses the caller.
+	// *eventstore.UnavailableError, ErrBusy or the context's own means that it could
+	// not be told; any other refuses the caller.
 	Authenticate(ctx context.Context, name, password string) (User, error)
 }
 
@@ -113,11 +118,13 @@ type Server struct {
 	cached  cache
 	grpc    *grpc.Server
 	groups  *groups.Service
+	hearing *semaphore.Weighted
 
 	closing    context.Context // ends when the server is to close
 	close      context.CancelFunc
 	watching   sync.Once
 	background sync.WaitGroup
+	halted     chan struct{} // closed when the groups that were served are at rest
 
 	streams.UnimplementedStreamsServer
 	serverfeatures.UnimplementedServerFeaturesServer
@@ -135,7 +142,10 @@ func newServer(store eventstore.Store, options Options, minPing time.Duration) (
 	if options.Users != nil && options.TLS == nil {
 		return nil, errors.New("gateway: users need TLS, clients send no credentials over plain text")
 	}
-	s := &Server{store: store, options: options, logger: options.Logger, now: time.Now, id: uuid.New()}
+	s := &Server{
+		store: store, options: options, logger: options.Logger, now: time.Now, id: uuid.New(),
+		hearing: semaphore.NewWeighted(hearing), halted: make(chan struct{}),
+	}
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
 	}
@@ -158,6 +168,7 @@ func newServer(store eventstore.Store, options Options, minPing time.Duration) (
 
 func (s *Server) transport(minPing time.Duration) []grpc.ServerOption {
 	settings := []grpc.ServerOption{
+		grpc.ConnectionTimeout(connectMax),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxConcurrentStreams(maxCalls),
 		grpc.ReadBufferSize(transportBytes),
@@ -178,7 +189,7 @@ func (s *Server) transport(minPing time.Duration) []grpc.ServerOption {
 func (s *Server) Serve(listener net.Listener) error {
 	s.watching.Do(func() {
 		s.background.Go(func() { s.watch(s.closing) })
-		s.background.Go(func() { s.groups.Run(s.closing) })
+		s.background.Go(func() { defer close(s.halted); s.groups.Run(s.closing) })
 	})
 	if err := s.grpc.Serve(listener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 		return fmt.Errorf("gateway: %w", err)
@@ -186,8 +197,13 @@ func (s *Server) Serve(listener net.Listener) error {
 	return nil
 }
 
-// Close ends subscriptions in such a way that clients reconnect, and lets what
-// else is under way finish. What has not when ctx ends is cut off; what does not
+// Halted is closed when Close has put the groups of consumers to rest, whatever
+// other calls still go on: from then on another node may serve them. Of a server
+// that never served it is not.
+func (s *Server) Halted() <-chan struct{} { return s.halted }
+
+// Close ends subscriptions in such a way that clients reconnect, takes no new
+// calls, and lets what else is under way finish. What has not when ctx ends is cut off; what does not
 // end then either, closeGrace later, as when the log hangs, is left to itself. Both
 // are errors.
 func (s *Server) Close(ctx context.Context) error {

@@ -209,8 +209,6 @@ func TestANodeKnowsWhatItWrote(t *testing.T) {
 		s.read(ofStream("a")).wants(t, "a/0", "a/1", "a/2", "a/3")
 		s.mustDelete("a")
 		s.read(ofStream("a")).wants(t, "not found a")
-		s.mustTombstone("$$a")
-		s.read(ofStream("a")).wants(t, "a/0", "a/1", "a/2", "a/3")
 	})
 }
 
@@ -265,8 +263,9 @@ func TestOddMetadata(t *testing.T) {
 	s.read(ofStream("a")).wants(t, "a/0", "a/1", "a/2")
 	s.mustDelete("a")
 	s.read(ofStream("a")).wants(t, "not found a")
-	s.mustTombstone("$$a") // the stream is shown again, with nothing said of it
-	s.read(ofStream("a")).wants(t, "a/0", "a/1", "a/2")
+	// Past the gateway metadata can be ended: then nothing is said of the stream any more.
+	s.write("$$a", typed(eventstore.TombstoneType))
+	until(t, func() bool { return len(s.read(ofStream("a")).messages) == 3 })
 	_, trailers, err := s.delete("a", anyRevision)
 	checkRefused(t, err, trailers, refusal{codes.FailedPrecondition, map[string]string{"exception": "stream-deleted", "stream-name": "$$a"}})
 }

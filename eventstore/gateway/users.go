@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 	"golang.org/x/sync/semaphore"
+	"golang.org/x/sync/singleflight"
 )
 
 // ErrBadCredentials means that there is no such user, or that it is not the
@@ -34,15 +35,22 @@ type PasswordFile struct {
 	stranger listedUser
 	// A hash is slow on purpose, and a client sends its password with each call:
 	// the last one that was right is known by a quick keyed digest.
-	key     []byte
-	mu      sync.Mutex
-	proven  map[string][]byte
-	hashing *semaphore.Weighted // guessing passwords must not take the whole machine
+	key       []byte
+	mu        sync.Mutex
+	proven    map[string][]byte
+	comparing singleflight.Group  // calls with the same password wait for one comparison
+	hashing   *semaphore.Weighted // guessing passwords must not take the whole machine
 }
+
+// guesses are how many passwords of one name may wait to be compared, so that
+// guessing keeps at most those out who have that name. Names that are not listed
+// are one in this: they are as many as somebody likes.
+const guesses = 8
 
 type listedUser struct {
 	User
-	hash []byte
+	hash    []byte
+	guesses *semaphore.Weighted
 }
 
 // ReadPasswordFile reads the list; an error names the line.
@@ -50,6 +58,7 @@ func ReadPasswordFile(r io.Reader) (*PasswordFile, error) {
 	f := &PasswordFile{
 		users: make(map[string]listedUser), proven: make(map[string][]byte),
 		key: make([]byte, sha256.Size), hashing: semaphore.NewWeighted(1),
+		stranger: listedUser{guesses: semaphore.NewWeighted(guesses)},
 	}
 	rand.Read(f.key)
 	lines := bufio.NewScanner(r)
@@ -99,7 +108,7 @@ func parseUser(line string) (listedUser, error) {
 	if _, err := bcrypt.Cost([]byte(hash)); err != nil {
 		return listedUser{}, fmt.Errorf("user %s: the password is not hashed by bcrypt (htpasswd -B)", name)
 	}
-	user := listedUser{User: User{Name: name}, hash: []byte(hash)}
+	user := listedUser{User: User{Name: name}, hash: []byte(hash), guesses: semaphore.NewWeighted(guesses)}
 	for group := range strings.SplitSeq(groups, ",") {
 		if group = strings.TrimSpace(group); group != "" {
 			user.Groups = append(user.Groups, group)
@@ -107,6 +116,9 @@ func parseUser(line string) (listedUser, error) {
 	}
 	return user, nil
 }
+
+// ErrBusy means that too many passwords of the name wait to be compared.
+var ErrBusy = errors.New("too many passwords are being tried")
 
 // Names are the users', sorted.
 func (f *PasswordFile) Names() []string { return slices.Sorted(maps.Keys(f.users)) }
@@ -123,20 +135,40 @@ func (f *PasswordFile) Authenticate(ctx context.Context, name, password string) 
 	if known && f.isProven(name, digest) {
 		return user.User, nil
 	}
-	if err := f.hashing.Acquire(ctx, 1); err != nil {
-		return User{}, fmt.Errorf("authenticate %s: %w", name, err)
+	compared := f.comparing.DoChan(string(digest), func() (any, error) {
+		return nil, f.compare(&user, password)
+	})
+	select {
+	case <-ctx.Done():
+		return User{}, fmt.Errorf("authenticate %s: %w", name, ctx.Err())
+	case result := <-compared:
+		if result.Err != nil {
+			return User{}, result.Err
+		}
 	}
-	defer f.hashing.Release(1)
-	if known && f.isProven(name, digest) { // in the meantime
-		return user.User, nil
-	}
-	if bcrypt.CompareHashAndPassword(user.hash, []byte(password)) != nil || !known {
+	if !known {
 		return User{}, ErrBadCredentials
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.proven[name] = digest
 	return user.User, nil
+}
+
+// compare compares one password at a time, in the order in which they came.
+func (f *PasswordFile) compare(user *listedUser, password string) error {
+	if !user.guesses.TryAcquire(1) {
+		return ErrBusy
+	}
+	defer user.guesses.Release(1)
+	if err := f.hashing.Acquire(context.Background(), 1); err != nil { // others may wait for it than who began it
+		return err
+	}
+	defer f.hashing.Release(1)
+	if bcrypt.CompareHashAndPassword(user.hash, []byte(password)) != nil {
+		return ErrBadCredentials
+	}
+	return nil
 }
 
 func (f *PasswordFile) isProven(name string, digest []byte) bool {

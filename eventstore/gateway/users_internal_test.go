@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -48,6 +49,59 @@ func TestAnUnknownNameTakesAsLong(t *testing.T) {
 	for range 2 {
 		if _, err := users.Authenticate(t.Context(), "eve", "known"); !errors.Is(err, ErrBadCredentials) {
 			t.Errorf("eve: %v", err)
+		}
+	}
+}
+
+// Who guesses keeps others out as little as may be: only so many passwords of a
+// name wait, and those of all names that are not listed count as one's.
+func TestGuessesThatWaitAreBounded(t *testing.T) {
+	t.Parallel()
+	hash, err := bcrypt.GenerateFromPassword([]byte("right"), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	users, err := ReadPasswordFile(strings.NewReader("ann:" + string(hash) + "\nbob:" + string(hash) + "\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := users.hashing.Acquire(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	guess := func(name func(i int) string, password func(i int) string, times int) <-chan error {
+		answers := make(chan error, times)
+		for i := range times {
+			go func() {
+				_, err := users.Authenticate(t.Context(), name(i), password(i))
+				answers <- err
+			}()
+		}
+		return answers
+	}
+	ann := func(int) string { return "ann" }
+	stranger := func(i int) string { return "eve-" + strconv.Itoa(i) }
+	const over = 3
+	bad := []<-chan error{guess(ann, strconv.Itoa, guesses+over), guess(stranger, strconv.Itoa, guesses+over)}
+	for _, answers := range bad {
+		for range over { // nobody else is answered yet
+			if err := <-answers; !errors.Is(err, ErrBusy) {
+				t.Errorf("one guess too many: %v", err)
+			}
+		}
+	}
+	// A client's many calls have one password; who has it is not kept out by others.
+	good := guess(func(int) string { return "bob" }, func(int) string { return "right" }, 10*guesses)
+	users.hashing.Release(1)
+	for range 10 * guesses {
+		if err := <-good; err != nil {
+			t.Errorf("the right password: %v", err)
+		}
+	}
+	for _, answers := range bad {
+		for range guesses {
+			if err := <-answers; !errors.Is(err, ErrBadCredentials) {
+				t.Errorf("a wrong password: %v", err)
+			}
 		}
 	}
 }
