@@ -38,7 +38,8 @@ func (s *Store) ReadAllBackwards(ctx context.Context, before eventstore.Position
 			yield(eventstore.Recorded{}, readError(ctx, "read log", err))
 			return
 		}
-		p := backwardsPager{pager: newPager(filter), window: filteredPage}
+		p := backwardsPager{pager: newPager(filter, s.large), window: filteredPage}
+		defer p.done()
 		for next, given := min(number(before), head+1), 0; next > 1 && (limit <= 0 || given < limit); {
 			page, reached, err := p.page(ctx, s.pool, next, max(limit-given, 0))
 			if err != nil {
@@ -71,10 +72,10 @@ func (p *backwardsPager) page(ctx context.Context, pool *pgxpool.Pool, before ui
 	var full bool
 	if p.filtered {
 		reached = before - min(p.window, before-1)
-		page, full, err = readPage(ctx, pool, 0, filteredBackwardsSQL, reached, before, rows, p.types, p.streams)
+		page, full, err = readPage(ctx, pool, &p.sizer, 0, filteredBackwardsSQL, reached, before, rows, p.types, p.streams)
 	} else {
 		reached = before - min(uint64(rows), before-1)
-		page, full, err = readPage(ctx, pool, int(before-reached), logBackwardsSQL, reached, before, rows)
+		page, full, err = readPage(ctx, pool, &p.sizer, int(before-reached), logBackwardsSQL, reached, before, rows)
 	}
 	if err != nil {
 		return nil, before, err

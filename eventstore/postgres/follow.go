@@ -93,7 +93,8 @@ func (s *Store) catchUp(ctx context.Context) error {
 		s.tail.fail(fmt.Errorf("the log held position %d and now ends at %d: the database has lost events", proven, head))
 		return nil
 	}
-	p := newPager(eventstore.Filter{})
+	p := newPager(eventstore.Filter{}, s.large)
+	defer p.done()
 	for last := s.tail.begin(head); last < head && s.tail.wanted(); {
 		page, reached, err := p.page(ctx, s.pool, last, head, 0)
 		if err != nil {

@@ -49,6 +49,7 @@ type Store struct {
 	logger *slog.Logger
 	wait   time.Duration
 	room   *semaphore.Weighted // bytes in the queue
+	large  *semaphore.Weighted // pages read that are large
 	queue  *queue
 	tail   *tail
 	notify *notifier
@@ -85,6 +86,7 @@ func Open(ctx context.Context, pool *pgxpool.Pool, options Options) (*Store, err
 		logger: options.Logger,
 		wait:   options.QueueWait,
 		room:   semaphore.NewWeighted(max(options.QueueBytes, eventstore.MaxAppendBytes+appendOverhead)),
+		large:  semaphore.NewWeighted(largePages),
 		queue:  newQueue(),
 		tail:   newTail(),
 		closed: make(chan struct{}),

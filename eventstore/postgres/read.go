@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/semaphore"
 
 	"daybook/eventstore"
 )
@@ -44,6 +45,10 @@ const (
 	smallestPage = 16
 	shortStream  = 16 // events that most streams do not exceed
 	pageBytes    = 4 << 20
+	// A consumer that does not go on keeps its page in memory. So only some readers
+	// at a time may have large pages; the pages of all others are full at smallBytes.
+	largePages = 16
+	smallBytes = 128 << 10
 	// filteredPage is the number of events examined at a time: so many, at most,
 	// lie between two marks of a subscription.
 	filteredPage = 1000
@@ -94,13 +99,14 @@ func (s *Store) readStream(ctx context.Context, way direction, stream string, fr
 	if !utf8.ValidString(stream) || strings.Contains(stream, "\x00") {
 		return &eventstore.NotFoundError{Stream: stream} // no such name was ever taken
 	}
-	size := sizer{rows: firstPage}
+	size := sizer{rows: firstPage, large: s.large}
+	defer size.done()
 	for given := 0; limit <= 0 || given < limit; {
 		rows := size.rows
 		if limit > 0 {
 			rows = min(rows, limit-given)
 		}
-		page, full, err := readPage(ctx, s.pool, shortStream, way.query, stream, from, rows)
+		page, full, err := readPage(ctx, s.pool, &size, shortStream, way.query, stream, from, rows)
 		if err != nil {
 			return readError(ctx, "read stream "+stream, err)
 		}
@@ -145,7 +151,8 @@ func (s *Store) ReadAll(ctx context.Context, after eventstore.Position, filter e
 			yield(eventstore.Recorded{}, readError(ctx, "read log", err))
 			return
 		}
-		p := newPager(filter)
+		p := newPager(filter, s.large)
+		defer p.done()
 		for last, given := number(after), 0; last < head && (limit <= 0 || given < limit); {
 			page, reached, err := p.page(ctx, s.pool, last, head, max(limit-given, 0))
 			if err != nil {
@@ -169,8 +176,8 @@ type pager struct {
 	types, streams []string
 }
 
-func newPager(filter eventstore.Filter) *pager {
-	p := &pager{sizer: sizer{rows: firstPage}, types: texts(filter.TypePrefixes), streams: texts(filter.StreamPrefixes)}
+func newPager(filter eventstore.Filter, large *semaphore.Weighted) *pager {
+	p := &pager{sizer: sizer{rows: firstPage, large: large}, types: texts(filter.TypePrefixes), streams: texts(filter.StreamPrefixes)}
 	p.filtered = len(filter.TypePrefixes)+len(filter.StreamPrefixes) > 0
 	return p
 }
@@ -196,10 +203,10 @@ func (p *pager) page(ctx context.Context, pool *pgxpool.Pool, after, upTo uint64
 	var full bool
 	if p.filtered {
 		upTo = min(upTo, after+filteredPage)
-		page, full, err = readPage(ctx, pool, 0, filteredSQL, after, upTo, rows, p.types, p.streams)
+		page, full, err = readPage(ctx, pool, &p.sizer, 0, filteredSQL, after, upTo, rows, p.types, p.streams)
 	} else {
 		upTo = min(upTo, after+uint64(rows))
-		page, full, err = readPage(ctx, pool, int(upTo-after), logSQL, after, upTo, rows)
+		page, full, err = readPage(ctx, pool, &p.sizer, int(upTo-after), logSQL, after, upTo, rows)
 	}
 	if err != nil {
 		return nil, after, err
@@ -215,7 +222,25 @@ func (p *pager) page(ctx context.Context, pool *pgxpool.Pool, after, upTo uint64
 
 // sizer chooses how many rows to ask for, so that a page of small events is
 // worth its round trip and one of large events fits in memory.
-type sizer struct{ rows int }
+type sizer struct {
+	rows  int
+	large *semaphore.Weighted // the store's large pages
+	holds bool                // one of them
+}
+
+// mayGrow tells whether the page may become a large one.
+func (s *sizer) mayGrow() bool {
+	s.holds = s.holds || s.large.TryAcquire(1)
+	return s.holds
+}
+
+// done gives a large page back.
+func (s *sizer) done() {
+	if s.holds {
+		s.holds = false
+		s.large.Release(1)
+	}
+}
 
 func (s *sizer) adapt(got int, full bool) {
 	switch {
@@ -226,9 +251,9 @@ func (s *sizer) adapt(got int, full bool) {
 	}
 }
 
-// readPage reads rows until there are no more or pageBytes are full. It makes
+// readPage reads rows until there are no more or the page is full. It makes
 // room for the number that is likely.
-func readPage(ctx context.Context, pool *pgxpool.Pool, likely int, query string, args ...any) (page []eventstore.Recorded, full bool, err error) {
+func readPage(ctx context.Context, pool *pgxpool.Pool, size *sizer, likely int, query string, args ...any) (page []eventstore.Recorded, full bool, err error) {
 	rows, err := pool.Query(ctx, query, append([]any{pgx.QueryResultFormats{pgx.BinaryFormatCode}}, args...)...)
 	if err != nil {
 		return nil, false, err // wrapped by readError
@@ -242,7 +267,7 @@ func readPage(ctx context.Context, pool *pgxpool.Pool, likely int, query string,
 			return nil, false, err
 		}
 		page = append(page, e)
-		if bytes += e.Size(); bytes >= pageBytes {
+		if bytes += e.Size(); bytes >= pageBytes || bytes >= smallBytes && !size.mayGrow() {
 			full = true
 			break
 		}

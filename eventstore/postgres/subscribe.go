@@ -19,7 +19,7 @@ func (s *Store) Subscribe(ctx context.Context, after eventstore.Position, filter
 		sub := &subscription{
 			store:  s,
 			filter: filter,
-			pager:  newPager(filter),
+			pager:  newPager(filter, s.large),
 			after:  number(after),
 			yield:  func(item eventstore.Item) bool { return yield(item, nil) },
 		}
@@ -69,6 +69,7 @@ func (s *subscription) run(ctx context.Context) error {
 
 // fromDatabase reads until it is in the tail's reach or at the head.
 func (s *subscription) fromDatabase(ctx context.Context, head uint64) error {
+	defer s.pager.done()
 	for s.after < head && !s.store.tail.covers(s.after) {
 		if err := s.ended(ctx); err != nil {
 			return err

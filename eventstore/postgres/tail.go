@@ -197,7 +197,7 @@ func (t *tail) hasGap() bool {
 	return len(t.ahead) > 0
 }
 
-// fromTail is how many events the tail hands out at a time.
+// fromTail is how many events the tail hands out at a time, if they are small.
 const fromTail = 256
 
 // view is what the tail has for a reader.
@@ -224,7 +224,11 @@ func (t *tail) read(after uint64) view {
 		}
 		return v
 	}
-	v.events = make([]eventstore.Recorded, min(fromTail, t.last-after))
+	n, bytes := uint64(0), 0
+	for ; n < min(fromTail, t.last-after) && bytes < smallBytes; n++ {
+		bytes += t.events[(after+1+n)%tailEvents].Size()
+	}
+	v.events = make([]eventstore.Recorded, n)
 	for i := range v.events {
 		v.events[i] = t.events[(after+1+uint64(i))%tailEvents]
 	}

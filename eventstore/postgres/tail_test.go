@@ -182,3 +182,17 @@ func TestTailIsBounded(t *testing.T) {
 		tail.holds(t, 20, 21)
 	})
 }
+
+// A subscriber that does not go on keeps what it was handed.
+func TestTheTailHandsOutFewLargeEvents(t *testing.T) {
+	tail := tailFrom(0)
+	large := made(1, 20)
+	for i := range large {
+		large[i].Data = make([]byte, smallBytes/2-1)
+	}
+	tail.add(large)
+	if n := len(tail.read(0).events); n != 3 {
+		t.Errorf("%d events are handed out, want 3", n)
+	}
+	tail.holds(t, 0, 20)
+}
