@@ -31,6 +31,7 @@ import (
 	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/keepalive"
 
 	"daybook/eventstore"
@@ -169,6 +170,7 @@ func newServer(store eventstore.Store, options Options, minPing time.Duration) (
 func (s *Server) transport(minPing time.Duration) []grpc.ServerOption {
 	settings := []grpc.ServerOption{
 		grpc.ConnectionTimeout(connectMax),
+		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2("proto")}),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxConcurrentStreams(maxCalls),
 		grpc.ReadBufferSize(transportBytes),
