@@ -7,7 +7,9 @@ import (
 
 	"github.com/google/uuid"
 
+	"daybook/domain/cart"
 	"daybook/domain/order"
+	"daybook/domain/stock"
 	"daybook/eventstore"
 )
 
@@ -54,6 +56,57 @@ func TestWorkTakenOffTheListBetweenPagesMovesTheCheckpointWithTheNextPage(t *tes
 	turn(2, order.Delivered{ShipmentID: "1-1"})
 	if journal.checkpoint != eventstore.At(2) {
 		t.Errorf("the checkpoint is at %s, want 2", journal.checkpoint)
+	}
+}
+
+// The driver that the reactor took over from may be slow rather than dead.
+func TestACheckoutThatTheReactorEndedIsOpenedAgainByALateReservation(t *testing.T) {
+	started, reserved := cart.CheckoutStarted{OrderID: "o", CartID: "1"}, stock.Reserved{ReservationID: "r", OrderID: "o", Quantity: 1}
+	position := uint64(0)
+	observe := func(by *tracker, stream, eventType string, data []byte, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		position++
+		event := eventstore.Recorded{
+			Event: eventstore.Event{ID: uuid.New(), Type: eventType, Data: data}, Stream: stream, Position: eventstore.At(position),
+		}
+		if err := by.observe(eventstore.Item{Event: &event, Checkpoint: event.Position}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	start := func(by *tracker) {
+		eventType, data, err := cart.Encode(started)
+		observe(by, cart.Stream("1"), eventType, data, err)
+	}
+	reserve := func(by *tracker) {
+		eventType, data, err := stock.Encode(reserved)
+		observe(by, stock.Stream("A", "main"), eventType, data, err)
+	}
+	drive := func(by *tracker, meanwhile func(*tracker)) {
+		for work := range by.inOrder() {
+			meanwhile(by)
+			by.handled(work)
+		}
+	}
+	for name, late := range map[string]func(*tracker){
+		"after the end was noted": func(by *tracker) {
+			drive(by, func(*tracker) {})
+			if len(by.open) != 0 {
+				t.Error("work that was driven to its end is still open")
+			}
+			reserve(by)
+		},
+		"while it is driven": func(by *tracker) { drive(by, reserve) },
+	} {
+		by := newTracker(eventstore.Start)
+		start(by)
+		late(by)
+		work := by.open[workKey{workCheckout, "o", ""}]
+		if work == nil || work.Stream != cart.Stream("1") || work.held != 1 {
+			t.Errorf("%s: open work %+v, want the checkout of the cart with one reservation", name, work)
+		}
 	}
 }
 

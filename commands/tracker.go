@@ -111,10 +111,16 @@ func (t *tracker) inOrder() iter.Seq[Work] {
 	}
 }
 
-// handled takes work off the list whose end leaves no event behind, unless there
-// is more of it by now.
+// handled takes work off the list that was driven to its end, which may leave no
+// event behind or one that is still to be read, unless there is more of it by now.
 func (t *tracker) handled(work Work) {
-	if now := t.open[work.key]; now != nil && now.order == work.order && now.steps == work.steps {
+	now := t.open[work.key]
+	switch {
+	case now == nil || now.order != work.order || now.steps != work.steps || now.held != work.held:
+		return
+	case work.key.kind == workCheckout:
+		t.endCheckout(unit.OrderID(work.ID)) // whoever was slower than the reactor may still reserve for it
+	default:
 		delete(t.open, work.key)
 	}
 }

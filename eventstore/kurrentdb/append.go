@@ -137,7 +137,7 @@ func ending(stream string, expected eventstore.Expected) operation[eventstore.Re
 // bytes it holds under them are others: of another writer who decided otherwise.
 func adding(stream string, expected eventstore.Expected, sent []esdb.EventData) operation[eventstore.Result] {
 	return func(ctx context.Context, client *esdb.Client) (eventstore.Result, error) {
-		written, err := client.AppendToStream(ctx, stream, esdb.AppendToStreamOptions{ExpectedRevision: revision(expected)}, sent...)
+		written, err := add(ctx, client, stream, expected, sent)
 		if judge(err) == conflict && isAt(ctx, client, stream, expected) {
 			return eventstore.Result{}, &behind{err}
 		}
@@ -158,6 +158,35 @@ func adding(stream string, expected eventstore.Expected, sent []esdb.EventData) 
 		default:
 			return eventstore.Result{}, &notRead{err}
 		}
+	}
+}
+
+func add(ctx context.Context, client *esdb.Client, stream string, expected eventstore.Expected, sent []esdb.EventData) (*esdb.WriteResult, error) {
+	ctx, end := lingering(ctx)
+	defer end()
+	return client.AppendToStream(ctx, stream, esdb.AppendToStreamOptions{ExpectedRevision: revision(expected)}, sent...)
+}
+
+// linger is how much longer than its caller an append goes on in the client.
+//
+// When an append's stream fails while it is sending, the client reads the
+// trailers that gRPC writes if the context ends at the same moment: a data race.
+// A caller's deadline may be at any moment, and of a server that dies the first
+// who notices gives up the connection of all. An append begins while its caller
+// is there and sends at once, so a moment later it has been sent, or has failed.
+const linger = 250 * time.Millisecond
+
+// lingering is a context that ends a moment after ctx, or when it is ended.
+func lingering(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, _ := ctx.Deadline() // every call has one, and the server is to know it
+	kept, end := context.WithDeadline(context.WithoutCancel(ctx), deadline.Add(linger))
+	stop := context.AfterFunc(ctx, func() {
+		pause(kept, linger)
+		end()
+	})
+	return kept, func() {
+		stop()
+		end()
 	}
 }
 

@@ -10,14 +10,8 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 )
 
-// operation is what is done with a client. Its context ends with the call's time,
-// or when the connection's calls are cut off, and not with the caller's.
-//
-// For an append whose stream fails while it sends is a data race in the client,
-// if its context ends at the same moment: it then reads the trailers that gRPC
-// writes. A caller's deadline may be at any moment, and a server that dies makes
-// the first who notices give up the connection of all; so neither ends a context
-// that the client was given. Callers walk away instead.
+// operation is what is done with a client. Its context ends with the caller's,
+// with the call's time, and with the connection.
 type operation[T any] func(context.Context, *esdb.Client) (T, error)
 
 // unsent means that nothing reached the server.
@@ -50,24 +44,22 @@ func call[T any](ctx context.Context, s *supervisor, op operation[T]) (T, error)
 		return none, &unsent{err}
 	}
 	answer, err := start(ctx, c, s, op)
-	if err != nil {
+	if _, left := errors.AsType[*noAnswer](err); left {
 		c.learn(err)
 	}
 	return answer, err
 }
 
 func start[T any](ctx context.Context, c *connection, s *supervisor, op operation[T]) (T, error) {
-	work, done := context.WithTimeoutCause(context.WithoutCancel(ctx), s.timeout, errTimeout)
-	uncut := context.AfterFunc(c.uncut, done)
-	release := func() {
-		<-c.slots
-		uncut()
-		done()
-	}
 	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, errTimeout)
 	defer cancel()
 	defer context.AfterFunc(c.ctx, cancel)()
-	return run(ctx, c, release, func(_ context.Context, client *esdb.Client) (T, error) { return op(work, client) })
+	return run(ctx, c, func(err error) {
+		<-c.slots
+		if err != nil {
+			c.learn(err)
+		}
+	}, op)
 }
 
 // guard is call on a given connection, without a slot.
@@ -76,13 +68,14 @@ func guard[T any](ctx context.Context, c *connection, op operation[T]) (T, error
 		var none T
 		return none, &unsent{errReplaced}
 	}
-	return run(ctx, c, func() {}, op)
+	return run(ctx, c, func(error) {}, op)
 }
 
 // run has an operation done in a goroutine of its own, from which the caller
 // walks away when ctx ends. The goroutine then keeps its slot, so that there are
 // never more of them on a connection than slots; all end with the connection.
-func run[T any](ctx context.Context, c *connection, release func(), op operation[T]) (T, error) {
+// ended hears how it ended, also when the caller has left.
+func run[T any](ctx context.Context, c *connection, ended func(error), op operation[T]) (T, error) {
 	type answer struct {
 		value T
 		err   error
@@ -90,11 +83,11 @@ func run[T any](ctx context.Context, c *connection, release func(), op operation
 	answers := make(chan answer, 1)
 	go func() {
 		defer c.inside.leave()
-		defer release()
 		value, err := recovered(func() (T, error) { return op(ctx, c.client) })
 		if err != nil && overdue(ctx) && (judge(err) == unknown || errors.Is(err, io.EOF)) {
 			err = &noAnswer{why(ctx, c)} // the client tells it in many ways
 		}
+		ended(err)
 		answers <- answer{value, err}
 	}()
 	select {
@@ -157,7 +150,7 @@ func (c *connection) learn(err error) {
 		c.drop(err)
 	}
 	switch judge(err) {
-	case lost, moved:
+	case lost, moved, notSent: // notSent: the client has ended itself
 		c.drop(err)
 	case unknown:
 		if !errors.Is(err, context.Canceled) { // by the caller, who just did not wait

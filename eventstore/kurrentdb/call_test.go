@@ -5,16 +5,18 @@ import (
 	"errors"
 	"log/slog"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // alone is a supervisor with one connection that has one slot.
 func alone() (*supervisor, *connection) {
 	c := &connection{logger: slog.New(slog.DiscardHandler), slots: make(chan struct{}, 1), doubt: make(chan struct{}, 1)}
 	c.ctx, c.drop = context.WithCancelCause(context.Background())
-	c.uncut, c.cut = context.WithCancel(context.Background())
 	s := &supervisor{current: c, timeout: time.Minute, wait: time.Minute, changed: make(chan struct{}), ctx: context.Background()}
 	return s, c
 }
@@ -57,37 +59,44 @@ func TestACallEndsWithItsConnection(t *testing.T) {
 	}
 }
 
-// Neither the end of a caller's patience nor that of a connection is told to the
-// client while it may be sending; what it does then, it does for nobody.
-func TestACallThatIsLeftGoesOnUntilItIsCutOff(t *testing.T) {
-	s, c := alone()
-	began, cut := make(chan context.Context, 1), make(chan struct{})
-	ctx, leave := context.WithCancel(t.Context())
-	go func() {
-		inside := <-began
+// An append outlives its caller for a moment, and does not outlive its call.
+func TestAnAppendLingers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, leave := context.WithTimeout(t.Context(), time.Minute)
+		kept, end := lingering(ctx)
+		defer end()
 		leave()
-		c.drop(errReplaced)
-		<-inside.Done()
-		close(cut)
-	}()
-	_, err := call(ctx, s, func(ctx context.Context, _ *esdb.Client) (int, error) {
-		began <- ctx
-		<-cut
-		return 0, ctx.Err()
+		time.Sleep(linger - time.Nanosecond)
+		synctest.Wait()
+		if kept.Err() != nil {
+			t.Error("it ends with its caller")
+		}
+		time.Sleep(time.Nanosecond)
+		synctest.Wait()
+		if kept.Err() == nil {
+			t.Error("it goes on when a moment is over")
+		}
+		if until, ok := kept.Deadline(); !ok || time.Until(until) > time.Minute+linger {
+			t.Error("the server is not told how long it may take")
+		}
 	})
-	if judge(err) != unknown {
-		t.Errorf("error %v, want that there was no answer", err)
+}
+
+// What a call meets after its caller has left is learned from all the same.
+func TestALateErrorEndsTheConnection(t *testing.T) {
+	s, c := alone()
+	ctx, leave := context.WithCancel(t.Context())
+	left := make(chan struct{})
+	_, err := call(ctx, s, func(context.Context, *esdb.Client) (int, error) {
+		leave()
+		<-left
+		return 0, &brokenOff{status.Error(codes.Unavailable, "")}
+	})
+	if !errors.Is(err, context.Canceled) || c.ctx.Err() != nil {
+		t.Fatalf("error %v, and the connection has ended: %v; want that the caller has left", err, c.ctx.Err())
 	}
-	if c.inside.shutWithin(time.Millisecond) == nil {
-		t.Error("the call has ended with its caller or with the connection")
-	}
-	c.cut()
-	if err := c.inside.shutWithin(time.Minute); err != nil {
-		t.Errorf("the call was cut off and goes on: %v", err)
-	}
-	if len(c.slots) != 0 {
-		t.Error("the call has ended and keeps its slot")
-	}
+	close(left)
+	<-c.ctx.Done()
 }
 
 func TestAPanicOfTheClientIsAnError(t *testing.T) {

@@ -14,11 +14,13 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// What the client logs where it would heal itself. Its version is the last of
-// its module, so these texts do not change; tests fail if they do.
+// What the client logs where it would heal itself, and what its errors say where
+// it has failed to. Its version is the last of its module, so these texts do not
+// change; tests fail if they do.
 const (
 	saysFailed = "unexpected exception: %v"
 	saysLeader = "Connecting to leader node %s ..."
+	saysNoNode = "maximum discovery attempt count reached"
 )
 
 // connection is one client and the one gRPC connection it has. It is used until
@@ -37,10 +39,8 @@ type connection struct {
 	client *esdb.Client
 	logger *slog.Logger
 
-	ctx   context.Context // ends when the connection is given up; its cause says why
-	drop  context.CancelCauseFunc
-	uncut context.Context // ends when the calls that are still inside are cut off
-	cut   context.CancelFunc
+	ctx  context.Context // ends when the connection is given up; its cause says why
+	drop context.CancelCauseFunc
 
 	slots  chan struct{} // taken by calls in flight
 	inside gate          // goroutines that are in the client
@@ -57,7 +57,9 @@ func dial(ctx context.Context, config esdb.Configuration, inFlight int, logger *
 		doubt:  make(chan struct{}, 1),
 	}
 	c.ctx, c.drop = context.WithCancelCause(context.Background())
-	c.uncut, c.cut = context.WithCancel(context.Background())
+	if err := locate(ctx, &config); err != nil {
+		return nil, err
+	}
 	config.Logger = c.hear
 	client, err := esdb.NewClient(&config)
 	if err != nil {
@@ -124,21 +126,15 @@ func (c *connection) checkLeader(address string) {
 	leader.close(closeGrace)
 }
 
-// endOfCalls is what the calls of a lost connection have to fail by themselves
-// before they are cut off: they do so at once, unless the server just is silent.
-const endOfCalls = 250 * time.Millisecond
-
 // close ends the client when nobody is in it any more. Until then closing would
 // be a race: it closes a channel that calls send on. The grace is for calls that
 // block all the same; they end when that channel is closed.
 func (c *connection) close(grace time.Duration) {
 	c.drop(errReplaced)
-	defer c.cut()
-	if c.inside.shutWithin(endOfCalls) != nil {
-		c.cut()
-		if err := c.inside.shutWithin(grace); err != nil {
-			c.logger.Warn("calls of a client that is given up did not end", "error", err)
-		}
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	if err := c.inside.shut(ctx); err != nil {
+		c.logger.Warn("calls of a client that is given up did not end", "error", err)
 	}
 	_ = c.client.Close() // never fails
 }
@@ -186,10 +182,4 @@ func (g *gate) shut(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-func (g *gate) shutWithin(d time.Duration) error {
-	ctx, cancel := context.WithTimeout(context.Background(), d)
-	defer cancel()
-	return g.shut(ctx)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/google/uuid"
@@ -32,6 +33,16 @@ const (
 	denied                // not done: no right to
 	refused               // not done, and never will be
 )
+
+// answers tells whether an error with this fate comes from a server that works.
+func answers(f fate) bool {
+	switch f {
+	case unknown, lost, notSent, elsewhere, moved:
+		return false
+	default:
+		return true
+	}
+}
 
 // judge is the one place that knows what the client's and the server's errors
 // say. The client's own way of finding its errors (esdb.FromError) sees only
@@ -68,6 +79,10 @@ func judge(err error) fate {
 		}
 	}
 	switch {
+	case typed && answers(judgeCode(reply.Code())):
+		return judgeCode(reply.Code())
+	case err != nil && strings.Contains(err.Error(), saysNoNode): // every call begins by asking for a node
+		return notSent
 	case typed:
 		return judgeCode(reply.Code())
 	case errors.Is(err, io.EOF): // the server ended the call early, and the client lost its reason

@@ -26,6 +26,8 @@ type fake struct {
 	append func(streams.Streams_AppendServer) error
 	read   func(*streams.ReadReq_Options, streams.Streams_ReadServer) error
 	gossip func() *gossip.ClusterInfo
+	// version is what a client is told when it connects; nil is one it can read.
+	version func() string
 
 	streams.UnimplementedStreamsServer
 	serverfeatures.UnimplementedServerFeaturesServer
@@ -55,7 +57,11 @@ func (f *fake) url(t *testing.T) string {
 }
 
 func (f *fake) GetSupportedMethods(context.Context, *shared.Empty) (*serverfeatures.SupportedMethods, error) {
-	return &serverfeatures.SupportedMethods{EventStoreServerVersion: "24.10.0"}, nil
+	version := "24.10.0"
+	if f.version != nil {
+		version = f.version()
+	}
+	return &serverfeatures.SupportedMethods{EventStoreServerVersion: version}, nil
 }
 
 // gossiping is a fake's other service with a method called Read.

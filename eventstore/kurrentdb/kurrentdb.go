@@ -27,8 +27,8 @@ type Options struct {
 	// InFlight bounds the calls that are under way at once; default 512.
 	InFlight int
 	// Wait bounds how long a call waits for a connection and for its turn before
-	// it is refused as unavailable, and how long Open waits for a server; default
-	// 5 s.
+	// it is refused as unavailable, and how long Open waits for a server, for that
+	// of a cluster a gossipTimeout longer; default 5 s.
 	Wait time.Duration
 }
 
@@ -98,7 +98,11 @@ func Open(ctx context.Context, address string, options Options) (*Store, error) 
 
 // check waits until a server answers, or is known not to.
 func (s *Store) check(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, s.supervisor.wait)
+	wait := s.supervisor.wait
+	if len(hosts(&s.supervisor.config)) > 0 { // the leader they name may have gone just now
+		wait += gossipTimeout(&s.supervisor.config)
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	if err := s.supervisor.first(ctx); err != nil {
 		hint, _ := diagnosis(err)
@@ -119,6 +123,7 @@ func diagnosis(err error) (hint string, hopeless bool) {
 	}{
 		{"first record does not look like a TLS handshake", "the server speaks plain text, and the connection string asks for TLS (tls=false turns it off)", true},
 		{"x509:", "the server's certificate is not trusted (tlsCaFile names the authority's)", true},
+		{errAddress.Error(), "a node advertises itself by an address that cannot be used", true},
 		{"invalid EventStoreDB server version", "the server's version is not one the client can read", true},
 		{"error reading server preface", "what answers there does not speak the protocol in plain text; it may want TLS", false},
 	} {

@@ -118,10 +118,9 @@ func TestANodeThatIsBehindIsLeft(t *testing.T) {
 	}
 	t.Cleanup(func() { conn.Close() })
 	c := &cluster{log: streams.NewStreamsClient(conn)}
-	asked := atomic.Int32{}
 	members := func() *gossip.ClusterInfo {
 		info := &gossip.ClusterInfo{}
-		leader := min(asked.Add(1)-1, 1) // the first one leads when the client comes, then the other
+		leader := c.leader.Load()
 		for i := range c.host {
 			state := gossip.MemberInfo_Follower
 			if int32(i) == leader {
@@ -142,6 +141,7 @@ func TestANodeThatIsBehindIsLeft(t *testing.T) {
 	c.host[0], c.port[0] = old.serve(t)
 	c.host[1], c.port[1] = (&fake{append: c.append, gossip: members, read: c.read}).serve(t)
 	store := open(t, fmt.Sprintf("esdb://%s:%d,%s:%d?tls=false", c.host[0], c.port[0], c.host[1], c.port[1]))
+	c.leader.Store(1)
 
 	// Nobody gets here by what the old node knows.
 	_, err = store.Append(t.Context(), "a", eventstore.AtRevision(0), newEvents(1))

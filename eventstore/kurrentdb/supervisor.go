@@ -112,10 +112,10 @@ func (s *supervisor) watch(c *connection) error {
 		case <-c.doubt:
 			ctx, cancel := context.WithTimeout(c.ctx, probeTimeout)
 			_, err := guard(ctx, c, endOfLog)
-			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				c.drop(fmt.Errorf("no answer within %s: %w", probeTimeout, err))
-			}
 			cancel()
+			if err != nil && !answers(judge(err)) {
+				c.drop(fmt.Errorf("the server does not answer: %w", err))
+			}
 		}
 	}
 }
