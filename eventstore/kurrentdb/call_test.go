@@ -66,12 +66,12 @@ func TestAnAppendLingers(t *testing.T) {
 		kept, end := lingering(ctx)
 		defer end()
 		leave()
-		time.Sleep(linger - time.Nanosecond)
+		time.Sleep(linger - time.Nanosecond) //nolint:forbidigo // time is the bubble's
 		synctest.Wait()
 		if kept.Err() != nil {
 			t.Error("it ends with its caller")
 		}
-		time.Sleep(time.Nanosecond)
+		time.Sleep(time.Nanosecond) //nolint:forbidigo // time is the bubble's
 		synctest.Wait()
 		if kept.Err() == nil {
 			t.Error("it goes on when a moment is over")
