@@ -155,6 +155,37 @@ func TestANewVersionIsBuiltBesideAndSwitchedTo(t *testing.T) {
 	}
 }
 
+func TestABuildIsPendingUntilItIsInUseAlsoBeforeAnybodyPostsToIt(t *testing.T) {
+	b := newBench(t)
+	first, stop := b.run(projections.Config{Views: []projections.View{tally()}})
+	b.wait(first, b.append("number.v1", 10))
+	stop()
+	pending := func(r *projections.Runner) bool {
+		t.Helper()
+		is, err := r.Pending(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return is
+	}
+	views := []projections.View{tally(func(v *projections.View) { v.Setting = "another" })}
+	idle, err := projections.New(projections.Config{Store: b.log, Pool: b.pool, Views: views})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := idle.Prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !pending(idle) || pending(first) {
+		t.Errorf("pending: %t, and for the program before: %t; want true and false", pending(idle), pending(first))
+	}
+	next, _ := b.run(projections.Config{Views: views})
+	b.until("not pending", func() bool { return !pending(next) })
+	if s := b.status(next, true); s.Build != 2 {
+		t.Errorf("build %d is in use, want the second", s.Build)
+	}
+}
+
 func TestAViewThatCannotApplyAnEventStopsAloneAndSaysSo(t *testing.T) {
 	b := newBench(t)
 	other := tally(func(v *projections.View) {

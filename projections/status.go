@@ -3,6 +3,7 @@ package projections
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -79,6 +80,19 @@ func (r *Runner) Status(ctx context.Context) ([]Status, error) {
 		all = append(all, status)
 	}
 	return all, nil
+}
+
+// Pending tells whether a build of this program's shape is still to come into
+// use, whoever posts to it, also before anybody does. Prepare or Run comes first.
+func (r *Runner) Pending(ctx context.Context) (bool, error) {
+	builds, err := queryBuilds(ctx, r.pool, `WHERE state = 'building' AND error = ''`)
+	if err != nil {
+		return false, fmt.Errorf("pending builds: %w", err)
+	}
+	return slices.ContainsFunc(builds, func(b build) bool {
+		view, err := r.view(b.view)
+		return err == nil && view.made(b)
+	}), nil
 }
 
 func (r *Runner) status(ctx context.Context, row statusRow, head eventstore.Position) (Status, error) {

@@ -139,8 +139,11 @@ func (n *node) catchUp(ctx context.Context, to eventstore.Position, progress io.
 			return nil
 		}
 		// A build of this program's shape may be under way beside another's.
-		building := slices.ContainsFunc(all, func(s projections.Status) bool { return s.Mine && s.State == projections.Rebuilding })
-		if posted && !building {
+		pending, err := n.projections.Pending(ctx)
+		if err != nil {
+			return err
+		}
+		if posted && !pending {
 			return nil
 		}
 		tellViews(progress, all)
