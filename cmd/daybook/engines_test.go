@@ -204,7 +204,7 @@ func TestADayOfInvoicesIsVerified(t *testing.T) {
 	file := writeFile(t, "day.csv", firstDay(t))
 	onEachEngine(t, func(t *testing.T, log []string) {
 		dir := dataDir(t)
-		imported := importJSON(t, append([]string{file, "--opening", "exact", "--data", dir}, log...)...)
+		imported := importJSON(t, append([]string{file, "--opening", "exact", "--workers", "16", "--data", dir}, log...)...)
 		if !imported.Complete || imported.OrdersTaken < 100 || imported.OrdersRefused > 0 {
 			t.Errorf("imported: %+v", imported)
 		}
