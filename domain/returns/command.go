@@ -43,7 +43,7 @@ type Decline struct {
 	Reason string
 }
 
-// Cancel ends the return before anything came.
+// Cancel ends the return before anything came or was given back.
 type Cancel struct {
 	Reason string
 }

@@ -108,6 +108,7 @@ var (
 	ErrDeclined         = &rule.Rejection{Code: "return-declined", Detail: "The return was declined."}
 	ErrCanceled         = &rule.Rejection{Code: "return-canceled", Detail: "The return was canceled."}
 	ErrReceived         = &rule.Rejection{Code: "return-received", Detail: "Goods of the return have been received."}
+	ErrRefunded         = &rule.Rejection{Code: "return-refunded", Detail: "Money of the return has been given back."}
 	ErrClosed           = &rule.Rejection{Code: "return-closed", Detail: "The return is closed."}
 	ErrCreditNote       = &rule.Rejection{Code: "return-is-credit-note", Detail: "A credit note stands alone."}
 	ErrNotFinished      = &rule.Rejection{Code: "return-not-finished", Detail: "Goods of the return are still awaited."}
@@ -127,7 +128,7 @@ var (
 // Rejections are all the ways a return says no.
 var Rejections = []*rule.Rejection{
 	ErrNotFound, ErrExists, ErrEmpty, ErrCurrencyMixed, ErrLinkExceeded,
-	ErrNotRequested, ErrNotAdmitted, ErrNotApproved, ErrDeclined, ErrCanceled, ErrReceived, ErrClosed, ErrCreditNote, ErrNotFinished,
+	ErrNotRequested, ErrNotAdmitted, ErrNotApproved, ErrDeclined, ErrCanceled, ErrReceived, ErrRefunded, ErrClosed, ErrCreditNote, ErrNotFinished,
 	ErrLineUnknown, ErrServiceLine, ErrQuantityInvalid, ErrQuantityExceeded, ErrDispositionWrong,
 	ErrReceiptDiffers, ErrReceiptOrder,
 	ErrRefundDiffers, ErrAmountInvalid, ErrAmountExceeded, ErrCurrencyDiffers,

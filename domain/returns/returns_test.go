@@ -99,6 +99,7 @@ var asking = map[string]row{
 	"also when approved":                         {Given: open(), When: Cancel{}, Then: []Event{Canceled{}}},
 	"canceling again changes nothing":            {Given: given(Canceled{}), When: Cancel{}, Nothing: true},
 	"not when something came":                    {Given: open(firstReceipt), When: Cancel{}, Refused: ErrReceived},
+	"nor when money was given back":              {Given: open(refund("t", "3.95")), When: Cancel{}, Refused: ErrRefunded},
 	"nor when it is closed":                      {Given: open(firstReceipt, lastReceipt, Closed{}), When: Cancel{}, Refused: ErrClosed},
 	"a canceled one is not approved":             {Given: given(Canceled{}), When: Approve{}, Refused: ErrCanceled},
 }

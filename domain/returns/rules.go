@@ -148,6 +148,9 @@ func cancel(cmd Cancel, s State) ([]Event, error) {
 	if err := s.refusal(StatusRequested, StatusOpen); err != nil {
 		return nil, err
 	}
+	if len(s.Refunds) > 0 {
+		return nil, ErrRefunded // services are, before anything comes: their units are not free to come back again
+	}
 	return []Event{Canceled{Reason: cmd.Reason}}, nil
 }
 

@@ -115,8 +115,12 @@ func (b *Book) checkAdmission(check *Check, id unit.ReturnID, r *Return) {
 }
 
 // checkRefunds wants each share of a refund to be a transaction of its order. An
-// order that is not there, or counts in other money, takes none.
+// order that is not there, or counts in other money, takes none. A return that
+// has refunds stands: the units of one that does not may come back again.
 func (b *Book) checkRefunds(check *Check, id unit.ReturnID, r *Return) {
+	if !r.stands() && len(r.Requested.Admit) > 0 && len(r.Refunds) > 0 {
+		check.differ("return %s: %d refunds, and it is %s", id, len(r.Refunds), r.Status)
+	}
 	for _, refund := range r.Refunds {
 		for _, share := range refund.Shares {
 			o := b.Orders[share.OrderID]

@@ -411,6 +411,12 @@ func TestEveryFaultOfTheLogIsFound(t *testing.T) {
 			f.linked("r1", 2, returns.Admitted{}, returns.Approved{}, fiver, returns.OrdersSettled{Step: returns.StepRefund, Ref: "t"})
 			f.order(admitted("r1", 2), onOrder("4.00"))
 		}},
+		"a refund on a return that was canceled": {check: ordersAgree, words: "return r1: 1 refunds, and it is canceled", write: func(f faulty) {
+			f.engraved(3)
+			f.linked("r1", 2, returns.Admitted{}, returns.Approved{}, fiver, returns.OrdersSettled{Step: returns.StepRefund, Ref: "t"},
+				returns.Canceled{}, returns.OrdersSettled{Step: returns.StepRelease})
+			f.order(admitted("r1", 2), onOrder("5.00"), order.ReturnReleased{ReturnID: "r1"})
+		}},
 		"a receipt of a line that is not there": {check: returnsAgree, words: "receipt 1 is of line 7, which is not there", write: func(f faulty) {
 			f.comeback(requested(2), returns.Approved{})
 			wrong := received(1)
