@@ -78,13 +78,30 @@ func (e *AnotherLogError) names(recorded *eventstore.Recorded) bool {
 // is tied to none, and returns when ctx ends: a program that began on an empty
 // log must know it at its next start. It returns *AnotherLogError if a node on
 // another log, empty at first as well, has tied the database in the meantime.
+//
+// A log that is away for a while is waited for.
 func (o Origin) Run(ctx context.Context, log eventstore.Store) error {
-	if err := o.await(ctx, log); err != nil && ctx.Err() == nil {
-		return err
+	for {
+		err := o.await(ctx, log)
+		if err == nil || ctx.Err() != nil {
+			break
+		}
+		if _, away := errors.AsType[*eventstore.UnavailableError](err); !away {
+			return err
+		}
+		timer := time.NewTimer(originRetry)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+		}
 	}
 	<-ctx.Done()
 	return ctx.Err()
 }
+
+// originRetry is the pause between looks at a log that is away.
+const originRetry = time.Second
 
 func (o Origin) await(ctx context.Context, log eventstore.Store) error {
 	known, tied, err := o.known(ctx)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"sync"
 	"testing"
 
 	"github.com/google/uuid"
@@ -133,4 +134,51 @@ type follows struct {
 func (f follows) Subscribe(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Item, error] {
 	close(f.followed)
 	return f.Store.Subscribe(ctx, after, filter)
+}
+
+// away answers the first reads as a log does while it elects a leader.
+type away struct {
+	*memory.Store
+	first chan struct{} // closed by the first read that is answered
+	once  sync.Once
+}
+
+func (a *away) ReadStream(ctx context.Context, stream string, from int64, limit int) iter.Seq2[eventstore.Recorded, error] {
+	outage := false
+	a.once.Do(func() { outage = true })
+	if !outage {
+		defer close(a.first)
+		return a.Store.ReadStream(ctx, stream, from, limit)
+	}
+	return func(yield func(eventstore.Recorded, error) bool) {
+		yield(eventstore.Recorded{}, &eventstore.UnavailableError{Cause: errors.New("no leader for a moment")})
+	}
+}
+
+func TestALogThatIsAwayForAMomentEndsNothing(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t)
+	if err := postgres.Migrate(t.Context(), pool); err != nil {
+		t.Fatal(err)
+	}
+	origin, log := postgres.Origin{Pool: pool}, memory.New()
+	if _, err := log.Append(t.Context(), "stock-a", eventstore.Any, []eventstore.Event{{ID: uuid.New(), Type: "t.v1", Data: []byte(`{}`)}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := origin.Check(t.Context(), log); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	back, ended := &away{Store: log, first: make(chan struct{})}, make(chan error, 1)
+	go func() { ended <- origin.Run(ctx, back) }()
+	select {
+	case err := <-ended:
+		t.Fatalf("it ended: %v", err)
+	case <-back.first:
+	}
+	stop()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want that it was stopped", err)
+	}
 }

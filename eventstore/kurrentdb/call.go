@@ -44,8 +44,8 @@ func call[T any](ctx context.Context, s *supervisor, op operation[T]) (T, error)
 		return none, &unsent{err}
 	}
 	answer, err := start(ctx, c, s, op)
-	if _, left := errors.AsType[*noAnswer](err); left {
-		c.learn(err)
+	if err != nil {
+		c.learn(err) // before it is tried again
 	}
 	return answer, err
 }
@@ -87,8 +87,8 @@ func run[T any](ctx context.Context, c *connection, ended func(error), op operat
 		if err != nil && overdue(ctx) && (judge(err) == unknown || errors.Is(err, io.EOF)) {
 			err = &noAnswer{why(ctx, c)} // the client tells it in many ways
 		}
+		answers <- answer{value, err} // first, for what is learned may end ctx
 		ended(err)
-		answers <- answer{value, err}
 	}()
 	select {
 	case a := <-answers:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -97,6 +98,35 @@ func TestALateErrorEndsTheConnection(t *testing.T) {
 	}
 	close(left)
 	<-c.ctx.Done()
+}
+
+// What the server has answered is not forgotten because the connection is given
+// up for it, however many others leave it at that moment.
+func TestAnAnswerThatEndsTheConnectionIsGiven(t *testing.T) {
+	const others = 500
+	for range 50 {
+		s, c := alone()
+		c.slots = make(chan struct{}, others+1)
+		var group, inside sync.WaitGroup
+		inside.Add(others)
+		for range others {
+			group.Go(func() {
+				_, _ = call(t.Context(), s, func(ctx context.Context, _ *esdb.Client) (int, error) {
+					inside.Done()
+					<-ctx.Done()
+					return 0, ctx.Err()
+				})
+			})
+		}
+		inside.Wait()
+		_, err := call(t.Context(), s, func(context.Context, *esdb.Client) (int, error) {
+			return 0, status.Error(codes.NotFound, "another node leads")
+		})
+		if judge(err) != moved {
+			t.Fatalf("error %v, want the server's", err)
+		}
+		group.Wait()
+	}
 }
 
 func TestAPanicOfTheClientIsAnError(t *testing.T) {

@@ -85,3 +85,51 @@ func TestDuplicateNamesTheEvent(t *testing.T) {
 		t.Errorf("error %v, want a DuplicateEventError of %s", got, id)
 	}
 }
+
+// With several hosts only what is wrong with all of them is hopeless.
+func TestOneBadHostIsNotHopeless(t *testing.T) {
+	bad, later := fmt.Errorf("%w: %q", errAddress, "fe80::1%eth0"), errNoLeader
+	for _, c := range []struct {
+		errs     refusals
+		hopeless bool
+	}{
+		{refusals{bad, bad}, true},
+		{refusals{bad, later}, false},
+		{refusals{later, bad}, false},
+		{refusals{later, later}, false},
+	} {
+		if hint, hopeless := diagnosis(c.errs); hopeless != c.hopeless || hint == "" {
+			t.Errorf("%v: %q, hopeless: %t, want %t", c.errs, hint, hopeless, c.hopeless)
+		}
+	}
+}
+
+// A cluster's one name is asked at each of its addresses.
+func TestTheHostsToAsk(t *testing.T) {
+	lookup := func(_ context.Context, name string) ([]string, error) {
+		if name != "cluster.example" {
+			return nil, errors.New("no such host")
+		}
+		return []string{"10.0.0.1", "::2"}, nil
+	}
+	for url, want := range map[string]string{
+		"esdb://a:1,b:2":                     "[a:1 b:2] ",
+		"esdb+discover://a:1,b:2":            "[a:1 b:2] ",
+		"esdb+discover://cluster.example:99": "[10.0.0.1:99 [::2]:99] cluster.example",
+		"esdb+discover://cluster.example":    "[10.0.0.1:2113 [::2]:2113] cluster.example",
+		"esdb+discover://other.example":      "the cluster's name: no such host",
+	} {
+		config, err := parse(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked, name, err := hosts(t.Context(), config, lookup)
+		got := fmt.Sprint(asked, " ", name)
+		if err != nil {
+			got = err.Error()
+		}
+		if got != want || !clustered(config) {
+			t.Errorf("%s: %s, want %s", url, got, want)
+		}
+	}
+}

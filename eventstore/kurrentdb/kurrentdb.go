@@ -99,7 +99,7 @@ func Open(ctx context.Context, address string, options Options) (*Store, error) 
 // check waits until a server answers, or is known not to.
 func (s *Store) check(ctx context.Context) error {
 	wait := s.supervisor.wait
-	if len(hosts(&s.supervisor.config)) > 0 { // the leader they name may have gone just now
+	if clustered(&s.supervisor.config) { // the leader they name may have gone just now
 		wait += gossipTimeout(&s.supervisor.config)
 	}
 	ctx, cancel := context.WithTimeout(ctx, wait)
@@ -116,6 +116,17 @@ func (s *Store) check(ctx context.Context) error {
 
 // diagnosis says what is wrong, and whether waiting can help.
 func diagnosis(err error) (hint string, hopeless bool) {
+	if all, of := errors.AsType[refusals](err); of {
+		hopeless = true
+		for _, one := range all { // another host may still come
+			also, never := diagnosis(one)
+			if hint == "" || never {
+				hint = also
+			}
+			hopeless = hopeless && never
+		}
+		return hint, hopeless
+	}
 	text := err.Error()
 	for _, known := range []struct {
 		text, hint string

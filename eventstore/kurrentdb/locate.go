@@ -22,35 +22,61 @@ var (
 	errAddress  = errors.New("an address that cannot be used")
 )
 
-// hosts are those to ask which node leads; none if the one host named is meant.
-func hosts(config *esdb.Configuration) []string {
-	if config.DnsDiscover {
-		return []string{config.Address}
-	}
-	seeds := make([]string, len(config.GossipSeeds))
-	for i, seed := range config.GossipSeeds {
-		seeds[i] = seed.String()
-	}
-	return seeds
+// clustered tells whether there is somebody to ask which node leads. A single
+// host is asked nothing: it is meant.
+func clustered(config *esdb.Configuration) bool {
+	return config.DnsDiscover || len(config.GossipSeeds) > 0
 }
+
+// hosts are those to ask. A name that stands for a cluster is asked at each of
+// its addresses, and their certificates must have the name.
+func hosts(ctx context.Context, config *esdb.Configuration, lookup func(context.Context, string) ([]string, error)) (addresses []string, name string, err error) {
+	for _, seed := range config.GossipSeeds {
+		addresses = append(addresses, seed.String())
+	}
+	if len(addresses) > 0 {
+		return addresses, "", nil
+	}
+	name, port, err := net.SplitHostPort(config.Address)
+	if err != nil {
+		return nil, "", fmt.Errorf("%w: %q: %w", errAddress, config.Address, err)
+	}
+	found, err := lookup(ctx, name)
+	if err != nil {
+		return nil, "", fmt.Errorf("the cluster's name: %w", err)
+	}
+	for _, address := range found {
+		addresses = append(addresses, net.JoinHostPort(address, port))
+	}
+	return addresses, name, nil
+}
+
+// refusals are why no host named a leader, one for each.
+type refusals []error
+
+func (r refusals) Error() string   { return errors.Join(r...).Error() }
+func (r refusals) Unwrap() []error { return r }
 
 func gossipTimeout(config *esdb.Configuration) time.Duration {
 	return time.Duration(config.GossipTimeout) * time.Second
 }
 
 // locate asks the hosts of a connection string which node leads, and makes a
-// connection string of that one. A single host is asked nothing: it is meant.
+// connection string of that one.
 //
 // The client would ask one host after the other, so that one that hangs holds up
 // what cannot be broken off; would take a node that does not lead; and ends the
 // process if a node's address cannot be read.
 func locate(ctx context.Context, config *esdb.Configuration) error {
-	asked := hosts(config)
-	if len(asked) == 0 {
+	if !clustered(config) {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, gossipTimeout(config))
 	defer cancel()
+	asked, name, err := hosts(ctx, config, net.DefaultResolver.LookupHost)
+	if err != nil {
+		return err
+	}
 	type answer struct {
 		leader string
 		err    error
@@ -58,11 +84,11 @@ func locate(ctx context.Context, config *esdb.Configuration) error {
 	answers := make(chan answer, len(asked))
 	for _, host := range asked {
 		go func() {
-			leader, err := askForLeader(ctx, config, host)
+			leader, err := askForLeader(ctx, config, host, name)
 			answers <- answer{leader, err}
 		}()
 	}
-	var errs []error
+	var errs refusals
 	for range asked {
 		a := <-answers
 		if a.err == nil {
@@ -71,11 +97,11 @@ func locate(ctx context.Context, config *esdb.Configuration) error {
 		}
 		errs = append(errs, a.err)
 	}
-	return errors.Join(errs...)
+	return errs
 }
 
-func askForLeader(ctx context.Context, config *esdb.Configuration, host string) (string, error) {
-	conn, err := newConn(config, host)
+func askForLeader(ctx context.Context, config *esdb.Configuration, host, name string) (string, error) {
+	conn, err := newConn(config, host, name)
 	if err != nil {
 		return "", err
 	}
@@ -90,7 +116,7 @@ func askForLeader(ctx context.Context, config *esdb.Configuration, host string) 
 		}
 		at := member.GetHttpEndPoint()
 		leader := net.JoinHostPort(at.GetAddress(), strconv.FormatUint(uint64(at.GetPort()), 10))
-		unused, err := newConn(config, leader)
+		unused, err := newConn(config, leader, "")
 		if err != nil {
 			return "", fmt.Errorf("the leader that %s names: %w", host, err)
 		}
@@ -100,12 +126,14 @@ func askForLeader(ctx context.Context, config *esdb.Configuration, host string) 
 }
 
 // newConn is a connection as the client makes it. It is opened when it is used.
-func newConn(config *esdb.Configuration, host string) (*grpc.ClientConn, error) {
+// name, if not empty, is whom the certificate must be of instead of the host.
+func newConn(config *esdb.Configuration, host, name string) (*grpc.ClientConn, error) {
 	transport := insecure.NewCredentials()
 	if !config.DisableTLS {
 		settings := &tls.Config{
 			InsecureSkipVerify: config.SkipCertificateVerification, //nolint:gosec // tlsVerifyCert=false asks for it
 			RootCAs:            config.RootCAs,
+			ServerName:         name,
 			MinVersion:         tls.VersionTLS12,
 		}
 		if config.UserCertFile != "" {

@@ -244,6 +244,8 @@ func (s *sizer) done() {
 
 func (s *sizer) adapt(got int, full bool) {
 	switch {
+	case full && !s.holds: // what does not fit is read for nothing
+		s.rows = max(got, 1)
 	case full:
 		s.rows = max(got, smallestPage)
 	case got == s.rows:
