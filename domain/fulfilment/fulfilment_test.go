@@ -373,6 +373,13 @@ func TestARemedyKeepsWhatIsOwedForGoodsThatLeft(t *testing.T) {
 			t.Errorf("paid %s: %s, want %s", paid, got, want)
 		}
 	}
+	back := order.TransactionRecorded{TransactionID: "re", Type: order.Refund, State: order.Succeeded, Amount: pounds("2"), ReturnID: "r1"}
+	for paid, want := range map[string]string{"10": "pending refund 7 of c", "3": ""} { // also when some of them came back
+		s := fold(append(append([]order.Event{tx("c", order.Capture, order.Succeeded, paid, "")}, lost...), back)...)
+		if _, commands := run(t, s, order.RemedyVoidOrRefund, nil); inWords(commands) != want {
+			t.Errorf("paid %s, 2 paid back: %s, want %s", paid, inWords(commands), want)
+		}
+	}
 	authorized := append([]order.Event{tx("a", order.Authorize, order.Succeeded, "10", "")}, lost...)
 	if _, commands := run(t, fold(authorized...), order.RemedyVoidOrRefund, nil); len(commands) > 0 {
 		t.Errorf("the authorization is still needed: %s", inWords(commands))

@@ -68,10 +68,11 @@ func (p *purse) add(parent unit.TransactionID, typ order.TransactionType, counts
 	return total
 }
 
-// excess gives back all that is more than what is owed for goods that shipped.
+// excess gives back all that is more than what is owed for goods that shipped,
+// as far as it was not given back for those that came back.
 func (p *purse) excess() []turn {
-	owed := p.s.Owed()
-	if p.refundable.Compare(owed) >= 0 {
+	keep := p.s.Owed().Minus(p.s.ReturnedForGoods())
+	if p.refundable.Compare(keep) >= 0 {
 		for _, t := range p.s.Transactions {
 			if t.Type == order.Authorize && t.State == order.Succeeded {
 				p.giveBack(t, t.Amount)
@@ -80,7 +81,7 @@ func (p *purse) excess() []turn {
 	}
 	for _, t := range slices.Backward(p.s.Transactions) {
 		if t.Type == order.Capture && t.State == order.Succeeded {
-			p.giveBack(t, p.refundable.Minus(owed))
+			p.giveBack(t, p.refundable.Minus(keep))
 		}
 	}
 	return p.turns

@@ -170,6 +170,7 @@ var life = map[string]row{
 		Refused: facts(ErrNotFinished, map[string]any{"payment": PartiallyPaid, "fulfillment": Arrived}),
 	},
 	"nor with money owed back":              {Given: shippedAll(Delivered{ShipmentID: "p1"}, Delivered{ShipmentID: "p2"}, captured("17.48")), When: Complete{}, Refused: ErrNotFinished},
+	"also when goods were paid back":        {Given: shippedAll(Delivered{ShipmentID: "p1"}, Delivered{ShipmentID: "p2"}, captured("17.48"), paidBack), When: Complete{}, Refused: ErrNotFinished},
 	"nor on hold to be completed":           {Given: binding(PutOnHold{Reason: "x"}), When: Complete{}, Refused: ErrOnHold},
 	"nor pending":                           {Given: given(), When: Complete{}, Refused: ErrNotConfirmed},
 	"nor canceled ":                         {Given: given(Canceled{}), When: Complete{}, Refused: ErrCanceled},

@@ -79,6 +79,12 @@ func (s State) Captured() unit.Money { return s.succeeded(Capture) }
 // Returned is the money that went out again, by refund or chargeback.
 func (s State) Returned() unit.Money { return s.succeeded(Refund, Chargeback) }
 
+// ReturnedForGoods is what of it went out for units that came back. They are
+// still owed for, so it gives back nothing of what was paid beyond that.
+func (s State) ReturnedForGoods() unit.Money {
+	return s.sum(func(t Transaction) bool { return t.Type == Refund && t.State == Succeeded && t.ReturnID != "" })
+}
+
 // Authorized is what is still authorized and neither captured nor voided.
 func (s State) Authorized() unit.Money {
 	return floor(s.succeeded(Authorize).Minus(s.succeeded(Capture, Void)))
@@ -133,7 +139,7 @@ func (s State) PaymentState() PaymentState {
 	switch {
 	case kept.Sign() <= 0:
 		return Refunded
-	case kept.Compare(owed) > 0:
+	case kept.Plus(s.ReturnedForGoods()).Compare(owed) > 0:
 		return Overcharged
 	case captured.Compare(owed) < 0:
 		return PartiallyPaid
@@ -285,7 +291,7 @@ func (s State) orphaned(t Transaction) []Event {
 	if t.Type == Authorize || t.Parent == "" {
 		excess = excess.Plus(s.Authorized())
 	}
-	excess = excess.Plus(s.Captured()).Minus(s.Returned()).Minus(s.Owed())
+	excess = excess.Plus(s.Captured()).Minus(s.Returned()).Plus(s.ReturnedForGoods()).Minus(s.Owed())
 	if excess.Compare(t.Amount) > 0 {
 		excess = t.Amount
 	}

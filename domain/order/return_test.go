@@ -17,6 +17,12 @@ var (
 	}
 )
 
+func paidBackOf(amount string) Event {
+	e := paidBack
+	e.Amount = pounds(amount)
+	return e
+}
+
 func admit(id unit.ReturnID, lines ...LineQuantity) AdmitReturn {
 	return AdmitReturn{ReturnID: id, Currency: "GBP", Lines: lines}
 }
@@ -61,12 +67,10 @@ var comingBack = map[string]row{
 func TestComingBack(t *testing.T) { orders.Run(t, comingBack) }
 
 func TestARefundOfAReturnShowsInThePaymentState(t *testing.T) {
-	whole := paidBack
-	whole.Amount = pounds("17.47")
 	for _, test := range []struct {
 		refunds []Event
 		want    PaymentState
-	}{{nil, Paid}, {[]Event{paidBack}, PartiallyRefunded}, {[]Event{whole}, Refunded}} {
+	}{{nil, Paid}, {[]Event{paidBack}, PartiallyRefunded}, {[]Event{paidBackOf("17.47")}, Refunded}} {
 		given := shippedAll(append([]Event{captured("17.47"), twoOfA}, test.refunds...)...)
 		if got := orders.Fold(given...).PaymentState(); got != test.want {
 			t.Errorf("%s, want %s", got, test.want)
