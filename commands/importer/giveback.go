@@ -27,8 +27,9 @@ func (r *run) giveBack(ctx context.Context, j *job) (outcome, error) {
 	}
 	arrival := returns.Receive{Receipt: 1}
 	worth := decimal.Zero
+	linked := map[soldLine]unit.Quantity{}
 	for i, line := range invoice.Lines {
-		links, err := r.links(ctx, r.plan.matching.Links[j.index][i])
+		links, err := r.links(ctx, request.ReturnID, r.plan.matching.Links[j.index][i], linked)
 		if err != nil {
 			return outcome{}, err
 		}
@@ -68,29 +69,55 @@ func (r *run) giveBack(ctx context.Context, j *job) (outcome, error) {
 	return result, nil
 }
 
-// links ties units to order lines. A sale that was refused, or whose line was,
-// sold nothing that could come back.
-func (r *run) links(ctx context.Context, matched []onlineretail.Link) ([]returns.Link, error) {
+// soldLine is a line of an order.
+type soldLine struct {
+	order unit.OrderID
+	line  int
+}
+
+// links ties units to order lines, and counts them in linked. A sale that was
+// refused, or whose line was, sold nothing that could come back; nor can what
+// others had come back by then. What the return has from before counts as its
+// own, so that an import that goes on links the same again.
+func (r *run) links(ctx context.Context, back unit.ReturnID, matched []onlineretail.Link, linked map[soldLine]unit.Quantity) ([]returns.Link, error) {
 	var links []returns.Link
 	for _, match := range matched {
 		if err := r.after(ctx, match.Invoice); err != nil {
 			return nil, err
 		}
-		id := orderID(r.plan.invoices[match.Invoice])
-		sold := false
-		err := r.Service.Orders.View(ctx, order.Stream(string(id)), func(state order.State, _ int64) {
-			for _, line := range state.Lines {
-				sold = sold || line.Number == match.Line && line.Shipped >= match.Quantity
-			}
-		})
+		of := soldLine{orderID(r.plan.invoices[match.Invoice]), match.Line}
+		var left unit.Quantity
+		err := r.Service.Orders.View(ctx, order.Stream(string(of.order)), func(state order.State, _ int64) { left = returnable(state, of.line, back) })
 		if err != nil {
-			return nil, fmt.Errorf("look at order %s: %w", id, err)
+			return nil, fmt.Errorf("look at order %s: %w", of.order, err)
 		}
-		if sold {
-			links = append(links, returns.Link{OrderID: id, Line: match.Line, Quantity: match.Quantity})
+		if left >= linked[of]+match.Quantity {
+			linked[of] += match.Quantity
+			links = append(links, returns.Link{OrderID: of.order, Line: of.line, Quantity: match.Quantity})
 		}
 	}
 	return links, nil
+}
+
+// returnable is how many units of a line may come back by one return, with those
+// that the order has admitted for it.
+func returnable(state order.State, number int, back unit.ReturnID) (units unit.Quantity) {
+	for _, line := range state.Lines {
+		if line.Number == number {
+			units += line.Returnable()
+		}
+	}
+	for _, have := range state.Returns {
+		if have.ID != back || have.Released {
+			continue
+		}
+		for _, line := range have.Lines {
+			if line.Line == number {
+				units += line.Quantity
+			}
+		}
+	}
+	return units
 }
 
 // soleOrder is the order that all units of all lines are of, or none.

@@ -9,7 +9,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
+	"github.com/shopspring/decimal"
+
+	"daybook/commands"
 	"daybook/domain/cart"
+	"daybook/domain/returns"
 	"daybook/domain/unit"
 	"daybook/eventstore"
 	"daybook/internal/onlineretail"
@@ -156,6 +161,33 @@ func TestAReturnIsTiedToWhatWasReallySold(t *testing.T) {
 	}
 	if got := s.streams(t)["order-1"]; !strings.Contains(got, "order.return_admitted.v1") || strings.Count(got, "order.transaction_recorded.v1") != 2 {
 		t.Errorf("order 1 is\n%swant what came back of it admitted, and refunded", got)
+	}
+}
+
+// TestAReturnByHandDoesNotStopAnImport: what came back meanwhile by a return of
+// another is a link less, and an import that goes on ties what is in as before.
+func TestAReturnByHandDoesNotStopAnImport(t *testing.T) {
+	file := read(t, head+
+		row("1", "LAMP", "", 5, "1.0", "7")+
+		row("C3", "LAMP", "", -1, "1.0", "7")+
+		row("C4", "LAMP", "", -2, "1.0", "7"))
+	s := newShop()
+	options := Options{Opening: "6", Workers: 1, Kinds: []onlineretail.Kind{onlineretail.Sale}}
+	s.mustImport(t, file, options)
+	byHand := returns.Request{ReturnID: "mine", OrderID: "1", Currency: "GBP", Lines: []returns.Line{{
+		SKU: "LAMP", Kind: unit.Stocked, Quantity: 4, Price: money(decimal.NewFromInt(1)),
+		Links: []returns.Link{{OrderID: "1", Line: 1, Quantity: 4}},
+	}}}
+	meta := eventstore.Metadata{CommandID: uuid.New()}
+	if _, err := serviceOver(s.store).Return(t.Context(), commands.Call{Meta: meta}, "mine", byHand); err != nil {
+		t.Fatal(err)
+	}
+	options.Kinds = nil
+	for _, turn := range []string{"first", "again"} {
+		s.journal = &memoryJournal{} // as if killed before it noted how far it was
+		if got := s.mustImport(t, file, options); got.LinksKept != 1 || got.LinksLost != 1 {
+			t.Errorf("%s: %d links kept, %d lost; want one of each", turn, got.LinksKept, got.LinksLost)
+		}
 	}
 }
 
