@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"daybook/domain/order"
+	"daybook/domain/returns"
 	"daybook/domain/rule"
 	"daybook/eventstore"
 )
@@ -47,7 +48,7 @@ func table(err error) *Document {
 	}
 	if refusal, ok := errors.AsType[*rule.Rejection](err); ok {
 		d := New(StatusOfRule(refusal.Code), refusal.Code, refusal.Detail).With(refusal.Facts)
-		if errors.Is(refusal, order.ErrStockUnsettled) { // passes by itself
+		if errors.Is(refusal, order.ErrStockUnsettled) || errors.Is(refusal, returns.ErrNotAdmitted) { // passes by itself
 			d = d.retryIn(retrySoon)
 		}
 		return d

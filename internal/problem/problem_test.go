@@ -13,6 +13,8 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
 
+	"daybook/domain/order"
+	"daybook/domain/returns"
 	"daybook/domain/rule"
 	"daybook/eventstore"
 	"daybook/internal/problem"
@@ -32,6 +34,8 @@ func TestErrorsHaveTheirStatus(t *testing.T) {
 		"a rule's refusal":             {short, 409, "stock-insufficient", ""},
 		"a refusal, wrapped":           {fmt.Errorf("checkout: %w", short), 409, "stock-insufficient", ""},
 		"a refusal, joined":            {errors.Join(nil, short), 409, "stock-insufficient", ""},
+		"stock that has yet to follow": {order.ErrStockUnsettled.With("Wait.", nil), 409, "order-stock-unsettled", "1"},
+		"orders that have yet to say":  {fmt.Errorf("approve: %w", returns.ErrNotAdmitted), 409, "return-not-admitted", "1"},
 		"a thing that is not there":    {&rule.Rejection{Code: "cart-not-found"}, 404, "cart-not-found", ""},
 		"a part that is not there":     {&rule.Rejection{Code: "line-unknown"}, 404, "line-unknown", ""},
 		"a stale If-Match":             {problem.Stale(3, 5), 412, problem.CodeStale, ""},
