@@ -305,7 +305,7 @@ func (t *tracker) orderEvent(e eventstore.Recorded) error {
 		// A failed allocation ends its step and calls for a remedy, a recovered one
 		// for a commit: there is still something to do.
 	case order.PutOnHold, order.HoldReleased, order.Delivered, order.Completed, order.ReturnAdmitted, order.ReturnReleased,
-		order.Archived, order.Unarchived:
+		order.RefundClaimed, order.Archived, order.Unarchived:
 		// Nothing moves.
 	}
 	return nil

@@ -24,6 +24,7 @@ const (
 	typePaymentOrphaned     = "order.payment_orphaned.v1"
 	typeReturnAdmitted      = "order.return_admitted.v1"
 	typeReturnReleased      = "order.return_released.v1"
+	typeRefundClaimed       = "order.refund_claimed.v1"
 	typeArchived            = "order.archived.v1"
 	typeUnarchived          = "order.unarchived.v1"
 )
@@ -48,6 +49,7 @@ var decoders = wire.Decoders[Event]{
 	typePaymentOrphaned:     read[PaymentOrphaned],
 	typeReturnAdmitted:      read[ReturnAdmitted],
 	typeReturnReleased:      read[ReturnReleased],
+	typeRefundClaimed:       read[RefundClaimed],
 	typeArchived:            read[Archived],
 	typeUnarchived:          read[Unarchived],
 }
@@ -101,6 +103,8 @@ func typeOf(e Event) string {
 		return typeReturnAdmitted
 	case ReturnReleased:
 		return typeReturnReleased
+	case RefundClaimed:
+		return typeRefundClaimed
 	case Archived:
 		return typeArchived
 	case Unarchived:

@@ -33,6 +33,7 @@ func TestWireForm(t *testing.T) {
 		orphan("c", "3.99"),
 		twoOfA,
 		givenUp,
+		claimed,
 		Archived{},
 		Unarchived{},
 	})

@@ -135,7 +135,8 @@ type ReleaseReturn struct {
 
 // RecordReturnRefund notes what a return has recorded as given back for the
 // order. That is a fact: it is not held against what was captured. The same
-// refund may have been reported as a transaction of the order before.
+// refund may have been reported as a transaction of the order before; then it is
+// claimed, by one return.
 type RecordReturnRefund struct {
 	ReturnID      unit.ReturnID
 	TransactionID unit.TransactionID

@@ -211,6 +211,13 @@ type ReturnReleased struct {
 	ReturnID unit.ReturnID `json:"return_id"`
 }
 
+// RefundClaimed names the return that a refund is of which the provider reported
+// before the return did. It is of that one only.
+type RefundClaimed struct {
+	TransactionID unit.TransactionID `json:"transaction_id"`
+	ReturnID      unit.ReturnID      `json:"return_id"`
+}
+
 // Archived hides a finished order from the lists of daily work.
 type Archived struct{}
 
@@ -236,5 +243,6 @@ func (AllocationRecovered) orderEvent() {}
 func (PaymentOrphaned) orderEvent()     {}
 func (ReturnAdmitted) orderEvent()      {}
 func (ReturnReleased) orderEvent()      {}
+func (RefundClaimed) orderEvent()       {}
 func (Archived) orderEvent()            {}
 func (Unarchived) orderEvent()          {}

@@ -1,6 +1,7 @@
 package order
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -34,6 +35,7 @@ type book struct {
 	arrived  map[unit.ShipmentID]bool
 	payments map[unit.TransactionID]*TransactionRecorded
 	ended    map[unit.TransactionID]bool // has had its one end
+	claimed  map[unit.TransactionID]unit.ReturnID
 	backs    map[unit.ReturnID]*ReturnAdmitted
 	released map[unit.ReturnID]bool
 }
@@ -102,6 +104,11 @@ func (m *machine) enter(e Event) {
 			m.fatalf("return %s was released twice", e.ReturnID)
 		}
 		b.released[e.ReturnID] = true
+	case RefundClaimed:
+		if t := b.payments[e.TransactionID]; b.claimed[e.TransactionID] != "" || t.ReturnID != "" || t.Type != Refund || t.State != Succeeded {
+			m.fatalf("%+v is claimed for return %s", t, e.ReturnID)
+		}
+		b.claimed[e.TransactionID] = e.ReturnID
 	case Confirmed, PutOnHold, HoldReleased, Completed, StockSettled, AllocationFailed, AllocationRetried, AllocationRecovered, Archived, Unarchived:
 	}
 }
@@ -242,7 +249,7 @@ func (m *machine) checkMoney() {
 		sum[typ] = unit.Zero("GBP")
 	}
 	for id, t := range m.book.payments {
-		if have, _ := m.state.Transaction(id); have.State != t.State || !have.Amount.Equal(t.Amount) {
+		if have, _ := m.state.Transaction(id); have.State != t.State || !have.Amount.Equal(t.Amount) || have.ReturnID != cmp.Or(m.book.claimed[id], t.ReturnID) {
 			m.fatalf("transaction %+v, in the book %+v", have, *t)
 		}
 		if t.State == Succeeded {
@@ -305,7 +312,7 @@ func newMachine(t interface{ Fatalf(string, ...any) }, count map[string]int, pic
 	m := &machine{t: t, pick: pick, now: noon, count: count, book: book{
 		lines: map[int]*bookLine{}, parcels: map[unit.ShipmentID]Shipped{}, arrived: map[unit.ShipmentID]bool{},
 		payments: map[unit.TransactionID]*TransactionRecorded{}, ended: map[unit.TransactionID]bool{},
-		backs: map[unit.ReturnID]*ReturnAdmitted{}, released: map[unit.ReturnID]bool{},
+		claimed: map[unit.TransactionID]unit.ReturnID{}, backs: map[unit.ReturnID]*ReturnAdmitted{}, released: map[unit.ReturnID]bool{},
 	}}
 	if pick(4) == 0 {
 		m.now = later // too late to be confirmed
@@ -335,6 +342,20 @@ func (m *machine) transaction() RecordTransaction {
 	}
 	if m.pick(2) == 0 {
 		cmd.Parent = ids[m.pick(len(ids))]
+	}
+	return cmd
+}
+
+// returnRefund is of a return, and may be one that the provider has reported.
+func (m *machine) returnRefund() RecordReturnRefund {
+	cmd := RecordReturnRefund{
+		ReturnID: m.comeback(), Amount: pounds([]string{"5", "0.01"}[m.pick(2)]),
+		TransactionID: []unit.TransactionID{"t1", "t2", "b1", "b2"}[m.pick(4)],
+	}
+	for _, t := range m.state.Transactions {
+		if t.Type == Refund && m.pick(2) == 0 {
+			cmd.TransactionID, cmd.Amount = t.ID, t.Amount
+		}
 	}
 	return cmd
 }
@@ -397,10 +418,7 @@ func (m *machine) step() {
 	case 23:
 		m.ask(ReleaseReturn{ReturnID: m.comeback()})
 	case 24:
-		m.ask(RecordReturnRefund{
-			ReturnID: m.comeback(), Amount: pounds([]string{"5", "0.01"}[m.pick(2)]),
-			TransactionID: []unit.TransactionID{"t1", "t2", "b1", "b2"}[m.pick(4)],
-		})
+		m.ask(m.returnRefund())
 	case 25:
 		if m.pick(8) == 0 {
 			m.finish()

@@ -17,7 +17,7 @@ func Stream(id string) string { return Category + "-" + id }
 
 // FoldVersion names the shape of State: a snapshot of another version is not
 // read. Raise it with every change of State or Evolve.
-const FoldVersion = 2
+const FoldVersion = 3
 
 // Status is the first of an order's axes; hold and archive are flags beside it.
 // The empty status is an order that was never placed.
@@ -258,6 +258,10 @@ func Evolve(s State, e Event) State {
 		s.returnAdmitted(e)
 	case ReturnReleased:
 		s.returnReleased(e.ReturnID)
+	case RefundClaimed:
+		if i := s.transaction(e.TransactionID); i >= 0 {
+			s.Transactions[i].ReturnID = e.ReturnID
+		}
 	case Archived:
 		s.Archived = true
 	case Unarchived:

@@ -94,12 +94,14 @@ func (s *State) returnReleased(id unit.ReturnID) {
 }
 
 // recordReturnRefund finds a refund that the provider reported before, by its
-// id: then it is that one, which has now succeeded if it was pending.
+// id: then it is that one, which has now succeeded if it was pending, and is of
+// no other return.
 func recordReturnRefund(cmd RecordReturnRefund, s State) ([]Event, error) {
 	if cmd.Amount.Currency != s.Currency() {
 		return nil, ErrCurrencyDiffers
 	}
 	have, found := s.Transaction(cmd.TransactionID)
+	claim := RefundClaimed{TransactionID: cmd.TransactionID, ReturnID: cmd.ReturnID}
 	switch {
 	case !found:
 		return []Event{TransactionRecorded{
@@ -109,8 +111,10 @@ func recordReturnRefund(cmd RecordReturnRefund, s State) ([]Event, error) {
 	case have.ReturnID != "" && have.ReturnID != cmd.ReturnID,
 		have.Type != Refund || have.State == Failed || !have.Amount.Equal(cmd.Amount):
 		return nil, ErrTransactionDiffers
+	case have.ReturnID != "":
+		return nil, nil
 	case have.State == Pending:
-		return []Event{TransactionSettled{TransactionID: cmd.TransactionID, State: Succeeded, Reference: cmd.Reference}}, nil
+		return []Event{TransactionSettled{TransactionID: cmd.TransactionID, State: Succeeded, Reference: cmd.Reference}, claim}, nil
 	}
-	return nil, nil
+	return []Event{claim}, nil
 }

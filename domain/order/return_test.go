@@ -10,6 +10,7 @@ import (
 var (
 	admitTwo = AdmitReturn{ReturnID: "r1", Currency: "GBP", Lines: []LineQuantity{{1, 2}, {5, 1}}}
 	twoOfA   = ReturnAdmitted{ReturnID: "r1", Lines: []LineQuantity{{1, 2}, {5, 1}}}
+	claimed  = RefundClaimed{TransactionID: "re", ReturnID: "r1"}
 	givenUp  = ReturnReleased{ReturnID: "r1"}
 	payBack  = RecordReturnRefund{ReturnID: "r1", TransactionID: "re", Amount: pounds("5"), Provider: "stripe", Reference: "re_1"}
 	paidBack = TransactionRecorded{
@@ -55,8 +56,10 @@ var comingBack = map[string]row{
 	"is recorded once":                             {Given: shippedAll(captured("17.47"), twoOfA, paidBack), When: payBack, Nothing: true},
 	"though nothing was captured":                  {Given: shippedAll(twoOfA), When: payBack, Then: []Event{paidBack}},
 	"in the order's money":                         {Given: shippedAll(), When: RecordReturnRefund{TransactionID: "re", Amount: unit.Money{Amount: pounds("5").Amount, Currency: "EUR"}}, Refused: ErrCurrencyDiffers},
-	"one that the provider reported is that":       {Given: shippedAll(captured("17.47"), reported(Succeeded)), When: payBack, Nothing: true},
-	"and has succeeded":                            {Given: shippedAll(captured("17.47"), reported(Pending)), When: payBack, Then: []Event{TransactionSettled{TransactionID: "re", State: Succeeded, Reference: "re_1"}}},
+	"one that the provider reported is that":       {Given: shippedAll(captured("17.47"), reported(Succeeded)), When: payBack, Then: []Event{claimed}},
+	"and has succeeded":                            {Given: shippedAll(captured("17.47"), reported(Pending)), When: payBack, Then: []Event{TransactionSettled{TransactionID: "re", State: Succeeded, Reference: "re_1"}, claimed}},
+	"and is claimed once":                          {Given: shippedAll(captured("17.47"), reported(Succeeded), claimed), When: payBack, Nothing: true},
+	"and of one return":                            {Given: shippedAll(captured("17.47"), reported(Succeeded), claimed), When: RecordReturnRefund{ReturnID: "r2", TransactionID: "re", Amount: pounds("5")}, Refused: ErrTransactionDiffers},
 	"not one that failed":                          {Given: shippedAll(captured("17.47"), reported(Failed)), When: payBack, Refused: ErrTransactionDiffers},
 	"nor one of another return":                    {Given: shippedAll(captured("17.47"), paidBack), When: RecordReturnRefund{ReturnID: "r2", TransactionID: "re", Amount: pounds("5")}, Refused: ErrTransactionDiffers},
 	"nor one of other money":                       {Given: shippedAll(captured("17.47"), paidBack), When: RecordReturnRefund{ReturnID: "r1", TransactionID: "re", Amount: pounds("6")}, Refused: ErrTransactionDiffers},

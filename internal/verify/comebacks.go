@@ -132,8 +132,9 @@ func (b *Book) checkRefunds(check *Check, id unit.ReturnID, r *Return) {
 			switch {
 			case !found:
 				check.differ("return %s: refund %s of %s is not on order %s", id, refund.TransactionID, share.Amount, share.OrderID)
-			case t.Type != order.Refund || t.State != order.Succeeded || !t.Amount.Equal(share.Amount) || t.ReturnID != "" && t.ReturnID != id:
-				check.differ("return %s: refund %s of %s is a %s of %s on order %s, %s", id, refund.TransactionID, share.Amount, t.Type, t.Amount, share.OrderID, t.State)
+			case t.Type != order.Refund || t.State != order.Succeeded || !t.Amount.Equal(share.Amount) || t.ReturnID != id:
+				check.differ("return %s: refund %s of %s is a %s of %s on order %s, %s, of return %q",
+					id, refund.TransactionID, share.Amount, t.Type, t.Amount, share.OrderID, t.State, t.ReturnID)
 			}
 		}
 	}

@@ -411,6 +411,11 @@ func TestEveryFaultOfTheLogIsFound(t *testing.T) {
 			f.linked("r1", 2, returns.Admitted{}, returns.Approved{}, fiver, returns.OrdersSettled{Step: returns.StepRefund, Ref: "t"})
 			f.order(admitted("r1", 2), onOrder("4.00"))
 		}},
+		"a refund on the order that no return has claimed": {check: ordersAgree, words: "return r1: refund t of 5 GBP is a refund of 5 GBP on order o1, succeeded, of return \"\"", write: func(f faulty) {
+			f.engraved(3)
+			f.linked("r1", 2, returns.Admitted{}, returns.Approved{}, fiver, returns.OrdersSettled{Step: returns.StepRefund, Ref: "t"})
+			f.order(admitted("r1", 2), order.TransactionRecorded{TransactionID: "t", Type: order.Refund, State: order.Succeeded, Amount: gbp("5.00")})
+		}},
 		"a refund on a return that was canceled": {check: ordersAgree, words: "return r1: 1 refunds, and it is canceled", write: func(f faulty) {
 			f.engraved(3)
 			f.linked("r1", 2, returns.Admitted{}, returns.Approved{}, fiver, returns.OrdersSettled{Step: returns.StepRefund, Ref: "t"},

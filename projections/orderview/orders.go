@@ -118,7 +118,7 @@ func timeKey(eventType string, e order.Event) string {
 		return deliveredKey(e.ShipmentID)
 	case order.Placed, order.PutOnHold, order.HoldReleased, order.LinesCanceled, order.StockSettled, order.AllocationFailed,
 		order.AllocationRetried, order.AllocationRecovered, order.PaymentOrphaned, order.ReturnAdmitted, order.ReturnReleased,
-		order.Archived, order.Unarchived:
+		order.RefundClaimed, order.Archived, order.Unarchived:
 	}
 	return ""
 }

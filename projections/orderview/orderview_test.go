@@ -176,7 +176,8 @@ func TestAnOrderShowsWhatComesBackAndIsPaidBack(t *testing.T) {
 	orderFact(b, "o-1", by("operator:ann", day),
 		order.ReturnAdmitted{ReturnID: "r-1", Lines: []order.LineQuantity{{Line: 1, Quantity: 2}}},
 		order.ReturnAdmitted{ReturnID: "r-3", Lines: []order.LineQuantity{{Line: 1, Quantity: 1}}}, order.ReturnReleased{ReturnID: "r-3"},
-		order.TransactionRecorded{TransactionID: "t-2", Type: order.Refund, State: order.Succeeded, Amount: gbp("5.10"), ReturnID: "r-1"})
+		order.TransactionRecorded{TransactionID: "t-2", Type: order.Refund, State: order.Succeeded, Amount: gbp("5.10")},
+		order.RefundClaimed{TransactionID: "t-2", ReturnID: "r-1"})
 	b.CaughtUp()
 
 	o, err := orderview.Get(t.Context(), b.Pool, "o-1")
@@ -189,7 +190,7 @@ func TestAnOrderShowsWhatComesBackAndIsPaidBack(t *testing.T) {
 	if o.PaymentState != "partially_refunded" || o.Refunded.String() != "5.1" || o.Payments[1].ReturnID != "r-1" {
 		t.Errorf("the order is %s, payments %+v", o.PaymentState, o.Payments)
 	}
-	wantWords(t, o.Timeline[4:], "return r-1 admitted: 2 units", "return r-3 admitted: 1 unit", "return r-3 given up", "refund of 5.1 GBP succeeded")
+	wantWords(t, o.Timeline[4:], "return r-1 admitted: 2 units", "return r-3 admitted: 1 unit", "return r-3 given up", "refund of 5.1 GBP succeeded", "refund t-2 is of return r-1")
 	r, err := orderview.GetReturn(t.Context(), b.Pool, "r-1")
 	if err != nil {
 		t.Fatal(err)

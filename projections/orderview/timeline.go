@@ -86,6 +86,8 @@ func OrderWords(e order.Event) string {
 		return fmt.Sprintf("return %s admitted: %s", e.ReturnID, count(int(inAll(e.Lines)), "unit"))
 	case order.ReturnReleased:
 		return fmt.Sprintf("return %s given up", e.ReturnID)
+	case order.RefundClaimed:
+		return fmt.Sprintf("refund %s is of return %s", e.TransactionID, e.ReturnID)
 	case order.Archived:
 		return "archived"
 	case order.Unarchived:
