@@ -60,7 +60,8 @@ type Expire struct {
 
 // RecordTransaction notes what the payment provider reported. The same
 // transaction id with the same content changes nothing; with other content it
-// is refused (transaction-differs).
+// is refused (transaction-differs). Of a refund that a return has recorded, its
+// amount is all that must be the same.
 type RecordTransaction struct {
 	TransactionID unit.TransactionID
 	Type          TransactionType

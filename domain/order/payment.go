@@ -183,7 +183,11 @@ func recordTransaction(cmd RecordTransaction, s State) ([]Event, error) {
 
 // sameAs allows the state it was recorded in and the one it is in now: a
 // provider may report the end of what it reported pending by the same request.
+// Of a return's refund it tells more than the return knew, and perhaps later.
 func (t Transaction) sameAs(cmd RecordTransaction) bool {
+	if t.ReturnID != "" {
+		return t.Type == cmd.Type && t.Amount.Equal(cmd.Amount) && (cmd.State == Pending || cmd.State == Succeeded)
+	}
 	return t.Type == cmd.Type && (cmd.State == t.State || cmd.State == t.RecordedState) && t.Amount.Equal(cmd.Amount) &&
 		t.Parent == cmd.Parent && t.Provider == cmd.Provider && t.Reference == cmd.Reference
 }
@@ -258,11 +262,15 @@ func (s State) suits(t Transaction) error {
 }
 
 // limit is the most t can be, of all the order's money, or of one parent's.
-// A chargeback is the bank's, who does not ask what was refunded before.
+// A chargeback is the bank's, who does not ask what was refunded before. What was
+// under way before a return's refund was recorded, which no limit held, has its
+// end all the same.
 func (s State) limit(t Transaction, parent unit.TransactionID) unit.Money {
+	_, underWay := s.Transaction(t.ID)
 	of := func(state func(TransactionState) bool, types ...TransactionType) unit.Money {
 		return s.sum(func(other Transaction) bool {
 			return other.ID != t.ID && state(other.State) && slices.Contains(types, other.Type) &&
+				(!underWay || other.ReturnID == "") &&
 				(parent == "" || other.Parent == parent || other.ID == parent)
 		})
 	}
