@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -65,16 +66,26 @@ func (s *Service) mayComeBack(ctx context.Context, id unit.ReturnID, commands []
 		err := s.Orders.View(ctx, order.Stream(string(ask.OrderID)), func(state order.State, _ int64) {
 			_, refusal = order.Decide(ask.Command, state)
 		})
-		if err != nil {
+		no, refused := refusedBy(cmp.Or(err, refusal))
+		if err != nil && !refused {
 			return err
 		}
-		if no, refused := errors.AsType[*rule.Rejection](refusal); refused {
+		if refused {
 			if no = ask.Stands(no); no != nil {
 				return no
 			}
 		}
 	}
 	return nil
+}
+
+// refusedBy is an order's refusal. An order whose history was deleted for good
+// is one that is not there.
+func refusedBy(err error) (*rule.Rejection, bool) {
+	if _, deleted := errors.AsType[*eventstore.DeletedError](err); deleted {
+		return order.ErrNotFound, true
+	}
+	return errors.AsType[*rule.Rejection](err)
 }
 
 func (s *Service) admissionRefused(ctx context.Context, id unit.ReturnID) error {
@@ -126,7 +137,7 @@ func (s *Service) askOrders(ctx context.Context, meta eventstore.Metadata, id un
 				Stream: order.Stream(string(ask.OrderID)), Meta: follow(meta, ask.ID...), Commands: []order.Command{ask.Command}, Redecide: true,
 			})
 			replies[i] = fulfilment.Reply{Ask: ask}
-			if refusal, refused := errors.AsType[*rule.Rejection](err); refused {
+			if refusal, refused := refusedBy(err); refused {
 				replies[i].Refusal = refusal
 				return nil
 			}

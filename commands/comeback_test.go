@@ -236,6 +236,51 @@ func TestARefundShowsInThePaymentStateOfItsOrder(t *testing.T) {
 	})
 }
 
+// TestADeletedOrderHoldsUpNoReturn: it admits nothing more; what it is to release
+// or to record is settled, for there is nowhere to.
+func TestADeletedOrderHoldsUpNoReturn(t *testing.T) {
+	t.Parallel()
+	ctx, log := t.Context(), memory.New()
+	s := open(t, log, DefaultPolicy())
+	s.sell("MUG", 9)
+	s.deliver("o1", 3)
+	s.deliver("gone", 3)
+	for _, id := range []unit.ReturnID{"canceled", "refunded"} {
+		if _, err := s.Return(ctx, call(), id, mugsOf(id, 1, "o1", "gone")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	late := Request[returns.Command]{Stream: returns.Stream("late"), Meta: call().Meta, Commands: []returns.Command{mugsOf("late", 1, "o1", "gone")}}
+	if _, err := s.Returns.Handle(ctx, late); err != nil {
+		t.Fatal(err)
+	}
+	tombstone := []eventstore.Event{{ID: uuid.New(), Type: eventstore.TombstoneType, Data: []byte("{}")}}
+	if _, err := log.Append(ctx, order.Stream("gone"), eventstore.Any, tombstone); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, log, DefaultPolicy())
+	if _, err := s.Return(ctx, call(), "new", mugsOf("new", 1, "gone")); !errors.Is(err, order.ErrNotFound) || s.comeback("new").Exists() {
+		t.Errorf("a return of it: %v", err)
+	}
+	if err := s.FinishReturn(ctx, Work{ID: "late", Meta: []byte("{}")}); err != nil {
+		t.Errorf("the reactor: %v", err)
+	}
+	if _, err := s.Return(ctx, call(), "canceled", returns.Cancel{}); err != nil {
+		t.Errorf("cancel: %v", err)
+	}
+	if _, err := s.Return(ctx, call(), "refunded", giveBack(2, "5.00")...); err != nil {
+		t.Errorf("refund: %v", err)
+	}
+	for id, status := range map[unit.ReturnID]returns.Status{"late": returns.StatusDeclined, "canceled": returns.StatusCanceled, "refunded": returns.StatusReceived} {
+		if now := s.comeback(id); now.Status != status || len(now.OrdersUnsettled) > 0 {
+			t.Errorf("%s is %s, open %+v; want it %s", id, now.Status, now.OrdersUnsettled, status)
+		}
+	}
+	if now := s.order("o1"); now.Lines[0].Returning != 1 || !now.Returned().Equal(pounds("2.50")) {
+		t.Errorf("the other order has %d come back and %s returned", now.Lines[0].Returning, now.Returned())
+	}
+}
+
 // TestACrashInAReturnAnywhereEndsInTheSameState lets a node die after each number
 // of appends, while returns race, are canceled and are paid back; then another
 // takes over with the reactor.
