@@ -25,7 +25,7 @@ import (
 // return is then there, declined.
 func (s *Service) Return(ctx context.Context, call Call, id unit.ReturnID, commands ...returns.Command) (Answer[returns.Event], error) {
 	defer s.drive(workKey{kind: workReturn, id: string(id)})()
-	if err := s.mayComeBack(ctx, id, commands); err != nil {
+	if err := s.mayComeBack(ctx, call, id, commands); err != nil {
 		return Answer[returns.Event]{}, err
 	}
 	answer, err := s.Returns.Handle(ctx, request(call, returns.Stream(string(id)), commands))
@@ -46,7 +46,7 @@ func isRequest(command returns.Command) bool {
 }
 
 // mayComeBack refuses what an order would refuse, while it can still be refused.
-func (s *Service) mayComeBack(ctx context.Context, id unit.ReturnID, commands []returns.Command) error {
+func (s *Service) mayComeBack(ctx context.Context, call Call, id unit.ReturnID, commands []returns.Command) error {
 	asksOrders := func(command returns.Command) bool {
 		_, refund := command.(returns.RecordRefund)
 		return refund || isRequest(command)
@@ -55,8 +55,10 @@ func (s *Service) mayComeBack(ctx context.Context, id unit.ReturnID, commands []
 		return nil
 	}
 	var asks []fulfilment.Ask
-	err := s.Returns.View(ctx, returns.Stream(string(id)), func(state returns.State, _ int64) {
-		asks = fulfilment.ComebackAsks(state, commands)
+	err := s.Returns.View(ctx, returns.Stream(string(id)), func(state returns.State, revision int64) {
+		if call.IfRevision == nil || *call.IfRevision == revision { // else the handler says that it is stale
+			asks = fulfilment.ComebackAsks(state, commands)
+		}
 	})
 	if err != nil {
 		return err

@@ -229,8 +229,15 @@ func TestARefundShowsInThePaymentStateOfItsOrder(t *testing.T) {
 		if _, err := s.Return(ctx, call(), "r2", mugsOf("r2", 1, "o2")); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Return(ctx, call(), "r2", append(giveBack(1, "1.00"), again)...); !errors.Is(err, order.ErrTransactionDiffers) {
+		pay := append(giveBack(1, "1.00"), again)
+		if _, err := s.Return(ctx, call(), "r2", pay...); !errors.Is(err, order.ErrTransactionDiffers) {
 			t.Errorf("a refund under the id of a payment: %v", err)
+		}
+		stale := call()
+		stale.IfRevision = new(int64(0))
+		_, err := s.Return(ctx, stale, "r2", pay...)
+		if _, is := errors.AsType[*StaleError](err); !is {
+			t.Errorf("the same by who saw an older return: %v, want it stale before all else", err)
 		}
 		s.audit()
 	})
