@@ -50,8 +50,10 @@ const (
 
 // Guarded tells the events that State keeps from being recorded twice for long:
 // it knows a reservation while it holds and then by its end, and a shipment by
-// its id and by what is left to ship. A deadline that is moved again harms
-// nobody. They are nearly all that happens to a stock that sells.
+// its id, for the last 1,024 movements, and then only by what is left to ship: of
+// an order that has more allocated there, it is made again where the log does not
+// know the ids of all events. A deadline that is moved again harms nobody. They
+// are nearly all that happens to a stock that sells.
 func Guarded(e Event) bool {
 	switch e.(type) {
 	case Reserved, ReservationExtended, ReservationReleased, ReservationExpired, ReservationCommitted, Shipped, ReorderPointCrossed:
