@@ -53,14 +53,36 @@ func (b *Book) checkComebacks() *Check {
 				check.differ("order %s, line %d: %d come back, %d have shipped", id, l.Number, units, o.left(l.Number))
 			}
 		}
-		for _, admitted := range o.Returns {
-			r := b.Returns[admitted.ID]
-			if r == nil || !admitted.Released && !r.stands() && !b.underWay(r.end) {
-				check.differ("order %s has admitted return %s, which does not stand", id, admitted.ID)
-			}
-		}
+		b.checkReturnsOf(check, id, o)
 	}
 	return check
+}
+
+// checkReturnsOf wants what an order knows of its returns to be known to them.
+func (b *Book) checkReturnsOf(check *Check, id unit.OrderID, o *Order) {
+	for _, admitted := range o.Returns {
+		r := b.Returns[admitted.ID]
+		switch {
+		case r == nil || !admitted.Released && !r.stands() && !b.underWay(r.end):
+			check.differ("order %s has admitted return %s, which does not stand", id, admitted.ID)
+		case !admitted.Released && !slices.ContainsFunc(r.Requested.Admit, func(of returns.OrderUnits) bool { return of.OrderID == id }):
+			check.differ("order %s has admitted return %s, which did not ask it to", id, admitted.ID)
+		}
+	}
+	for _, t := range o.Transactions {
+		if t.ReturnID == "" {
+			continue
+		}
+		check.Examined++
+		r := b.Returns[t.ReturnID]
+		known := r != nil && slices.ContainsFunc(r.Refunds, func(refund returns.Refunded) bool {
+			return refund.TransactionID == t.ID &&
+				slices.ContainsFunc(refund.Shares, func(share returns.Share) bool { return share.OrderID == id })
+		})
+		if !known {
+			check.differ("order %s: %s %s is of return %s, which does not know of it", id, t.Type, t.ID, t.ReturnID)
+		}
+	}
 }
 
 // left is what of a line is in parcels.

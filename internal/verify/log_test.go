@@ -416,6 +416,20 @@ func TestEveryFaultOfTheLogIsFound(t *testing.T) {
 			f.linked("r1", 2, returns.Admitted{}, returns.Approved{}, fiver, returns.OrdersSettled{Step: returns.StepRefund, Ref: "t"})
 			f.order(admitted("r1", 2), order.TransactionRecorded{TransactionID: "t", Type: order.Refund, State: order.Succeeded, Amount: gbp("5.00")})
 		}},
+		"a refund on the order that its return does not know": {check: ordersAgree, words: "order o1: refund t is of return r1, which does not know of it", write: func(f faulty) {
+			f.engraved(3)
+			f.linked("r1", 2, returns.Admitted{}, returns.Approved{})
+			f.order(admitted("r1", 2), onOrder("5.00"))
+		}},
+		"an admission that was not asked for": {check: ordersAgree, words: "order o1 has admitted return r1, which did not ask it to", write: func(f faulty) {
+			f.engraved(3)
+			facts(f.t, f.log, returns.Stream("r1"), returns.Encode, []returns.Event{
+				returns.Requested{ReturnID: "r1", Currency: "GBP", Lines: []returns.Line{
+					{Number: 1, SKU: "FEE", Kind: unit.Service, Quantity: 1, Price: gbp("2.50")},
+				}}, returns.Approved{},
+			}...)
+			f.order(admitted("r1", 3))
+		}},
 		"a refund on a return that was canceled": {check: ordersAgree, words: "return r1: 1 refunds, and it is canceled", write: func(f faulty) {
 			f.engraved(3)
 			f.linked("r1", 2, returns.Admitted{}, returns.Approved{}, fiver, returns.OrdersSettled{Step: returns.StepRefund, Ref: "t"},
