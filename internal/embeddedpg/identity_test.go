@@ -107,9 +107,14 @@ func TestPlainUserRunsTheServer(t *testing.T) {
 	}
 	stop(t, server)
 
-	if got, want := query(t, startServerProcess(t, asUser()), "SELECT text FROM entries"), "kept"; got != want {
+	child = asUser()
+	if got, want := query(t, startServerProcess(t, child), "SELECT text FROM entries"), "kept"; got != want {
 		t.Errorf("after root, the user reads %q, want %q", got, want)
 	}
+	// Its server outlives it for a moment, and the folder must not go before that
+	// is over; a start waits for it.
+	kill(t, child)
+	stop(t, start(t, Config{DataDir: dir}))
 }
 
 func TestPlainUserIsRefusedOthersData(t *testing.T) {
