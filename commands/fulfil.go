@@ -173,7 +173,7 @@ func (s *Service) FireTimer(ctx context.Context, timer Timer, now time.Time) err
 	case ReservationDeadline:
 		return s.expireReservations(ctx, timer, meta, now)
 	}
-	return fmt.Errorf("timer %s: unknown kind %q", timer.Key, timer.Kind)
+	return fmt.Errorf("timer %s: unknown kind %q", timer.Deadline, timer.Kind)
 }
 
 // expireReservations ends all that are due in a stream; one decision ends only so

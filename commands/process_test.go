@@ -229,7 +229,7 @@ func TestAnOrderNotConfirmedInTimeGivesItsStockBack(t *testing.T) {
 	if result, err := s.Checkout(t.Context(), call(), CheckoutRequest{CartID: "c1", OrderID: "o1", HoldUntil: deadline}); err != nil || !result.Placed {
 		t.Fatalf("checkout: %+v, %v", result, err)
 	}
-	timer := Timer{Key: "order/o1", Kind: OrderDeadline, Target: "o1", DueAt: deadline}
+	timer := Timer{Deadline: orderDeadline("o1"), DueAt: deadline}
 	if err := s.FireTimer(t.Context(), timer, deadline.Add(-time.Second)); err != nil || s.order("o1").Status != order.StatusPending {
 		t.Errorf("fired early: %v, the order is %s", err, s.order("o1").Status)
 	}
@@ -271,7 +271,7 @@ func (m *mortal) Append(ctx context.Context, stream string, expected eventstore.
 type logbook struct {
 	mu     sync.Mutex
 	at     eventstore.Position
-	timers map[string]Timer
+	timers map[Deadline]Timer
 }
 
 func (l *logbook) Lead(ctx context.Context) (context.Context, func(), error) {
@@ -284,7 +284,7 @@ func (l *logbook) Checkpoint(context.Context) (eventstore.Position, error) {
 	return l.at, nil
 }
 
-func (l *logbook) Advance(_ context.Context, from, to eventstore.Position, set []Timer, clear []string) error {
+func (l *logbook) Advance(_ context.Context, from, to eventstore.Position, set []Timer, clear []Deadline) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.at != from {
@@ -295,7 +295,7 @@ func (l *logbook) Advance(_ context.Context, from, to eventstore.Position, set [
 		delete(l.timers, key)
 	}
 	for _, timer := range set {
-		l.timers[timer.Key] = timer
+		l.timers[timer.Deadline] = timer
 	}
 	return nil
 }
@@ -406,7 +406,7 @@ func recoverFrom(t *testing.T, s *shop) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	book := &logbook{timers: map[string]Timer{}}
+	book := &logbook{timers: map[Deadline]Timer{}}
 	reactor := &Reactor{Store: s.store, Journal: book, Finisher: s.Service, Logger: slog.New(slog.DiscardHandler), Grace: time.Millisecond}
 	ended := make(chan error, 1)
 	go func() { ended <- reactor.Run(ctx) }()

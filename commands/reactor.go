@@ -25,7 +25,7 @@ type Journal interface {
 	Checkpoint(ctx context.Context) (eventstore.Position, error)
 	// Advance moves the checkpoint, and sets and clears timers with it, all or
 	// none. If the checkpoint is not at from, another node leads: ErrNotLeading.
-	Advance(ctx context.Context, from, to eventstore.Position, set []Timer, clear []string) error
+	Advance(ctx context.Context, from, to eventstore.Position, set []Timer, clear []Deadline) error
 }
 
 // ErrNotLeading means another node moved the reactor's checkpoint.

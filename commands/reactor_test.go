@@ -20,7 +20,7 @@ type strictJournal struct {
 	checkpoint eventstore.Position
 }
 
-func (j *strictJournal) Advance(_ context.Context, from, to eventstore.Position, _ []Timer, _ []string) error {
+func (j *strictJournal) Advance(_ context.Context, from, to eventstore.Position, _ []Timer, _ []Deadline) error {
 	if from != j.checkpoint {
 		j.t.Errorf("advance from %s, the checkpoint is at %s", from, j.checkpoint)
 		return ErrNotLeading

@@ -268,7 +268,7 @@ func each[T any](ctx context.Context, items []T, do func(ctx context.Context, i 
 // timerCommand is the id of what a timer's firing does: one for each deadline,
 // and round.
 func timerCommand(timer Timer, round int) uuid.UUID {
-	return uuid.UUID(unit.DeriveUUID("timer", timer.Key, timer.DueAt.UTC().Format(time.RFC3339Nano), strconv.Itoa(round)))
+	return uuid.UUID(unit.DeriveUUID("timer", string(timer.Kind), timer.Target, timer.Item, timer.DueAt.UTC().Format(time.RFC3339Nano), strconv.Itoa(round)))
 }
 
 // errNoCheckout means that a cart's stream does not hold the checkout asked for.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"time"
+
+	"daybook/domain/unit"
 )
 
 // TimerKind says what a timer's deadline is of.
@@ -12,17 +14,46 @@ type TimerKind string
 const (
 	// OrderDeadline: an order, its target, expires unless it was confirmed.
 	OrderDeadline TimerKind = "order"
-	// ReservationDeadline: a reservation in the stock stream that is its target
-	// expires.
+	// ReservationDeadline: a reservation, its item, in the stock stream that is
+	// its target expires.
 	ReservationDeadline TimerKind = "reservation"
 )
 
-// Timer is a deadline. Its key is its identity: setting it again moves it.
-type Timer struct {
-	Key    string
-	Kind   TimerKind
+// Deadline is the whole identity of a timer: two deadlines that differ in any
+// member are two timers. It is comparable, and the database's primary key is
+// made of the same members.
+type Deadline struct {
+	Kind TimerKind
+	// Target is what the timer is fired at: an order's id, or the name of a
+	// stream.
 	Target string
-	DueAt  time.Time
+	// Item is what has the deadline, where the target can have several: a
+	// reservation's id. It is empty where the target itself has the deadline.
+	Item string
+}
+
+func (d Deadline) String() string {
+	if d.Item == "" {
+		return string(d.Kind) + " " + d.Target
+	}
+	return string(d.Kind) + " " + d.Target + " " + d.Item
+}
+
+// orderDeadline is when an order expires that was not confirmed.
+func orderDeadline(id unit.OrderID) Deadline {
+	return Deadline{Kind: OrderDeadline, Target: string(id)}
+}
+
+// reservationDeadline is when a reservation in a stream of stock expires. The
+// same reservation id in another stream is another reservation.
+func reservationDeadline(stream string, id unit.ReservationID) Deadline {
+	return Deadline{Kind: ReservationDeadline, Target: stream, Item: string(id)}
+}
+
+// Timer is when a deadline is due. Setting it again moves it.
+type Timer struct {
+	Deadline
+	DueAt time.Time
 }
 
 // TimerQueue holds timers by the database's clock, shared by all nodes.

@@ -70,8 +70,8 @@ type tracker struct {
 	pastRing []unit.OrderID
 	pastNext int
 
-	set   map[string]Timer
-	clear map[string]bool
+	set   map[Deadline]Timer
+	clear map[Deadline]bool
 }
 
 // rememberedCheckouts bounds how slow such a driver may be; what it reserves
@@ -83,8 +83,8 @@ func newTracker(checkpoint eventstore.Position) *tracker {
 		open:     map[workKey]*Work{},
 		past:     map[unit.OrderID]string{},
 		position: checkpoint,
-		set:      map[string]Timer{},
-		clear:    map[string]bool{},
+		set:      map[Deadline]Timer{},
+		clear:    map[Deadline]bool{},
 	}
 }
 
@@ -127,22 +127,26 @@ func (t *tracker) handled(work Work) {
 
 // timers returns what to set and clear since the last call. A timer set and
 // cleared in between is neither.
-func (t *tracker) timers() (set []Timer, clear []string) {
-	set = slices.SortedFunc(maps.Values(t.set), func(a, b Timer) int { return cmp.Compare(a.Key, b.Key) })
-	clear = slices.Sorted(maps.Keys(t.clear))
-	t.set, t.clear = map[string]Timer{}, map[string]bool{}
+func (t *tracker) timers() (set []Timer, clear []Deadline) {
+	set = slices.SortedFunc(maps.Values(t.set), func(a, b Timer) int { return byIdentity(a.Deadline, b.Deadline) })
+	clear = slices.SortedFunc(maps.Keys(t.clear), byIdentity)
+	t.set, t.clear = map[Deadline]Timer{}, map[Deadline]bool{}
 	return set, clear
 }
 
-func (t *tracker) setTimer(timer Timer) {
-	t.set[timer.Key] = timer
-	delete(t.clear, timer.Key)
+func byIdentity(a, b Deadline) int {
+	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Target, b.Target), cmp.Compare(a.Item, b.Item))
 }
 
-func (t *tracker) clearTimer(key string) {
-	delete(t.set, key)
+func (t *tracker) setTimer(timer Timer) {
+	t.set[timer.Deadline] = timer
+	delete(t.clear, timer.Deadline)
+}
+
+func (t *tracker) clearTimer(deadline Deadline) {
+	delete(t.set, deadline)
 	// It may also stand from an earlier page, or from an earlier leader.
-	t.clear[key] = true
+	t.clear[deadline] = true
 }
 
 func (t *tracker) observe(item eventstore.Item) error {
@@ -248,19 +252,19 @@ func (t *tracker) stock(e eventstore.Recorded) error {
 	}
 	switch event := event.(type) {
 	case stock.Reserved:
-		t.setTimer(reservationTimer(event.ReservationID, e.Stream, event.ExpiresAt))
+		t.setTimer(Timer{Deadline: reservationDeadline(e.Stream, event.ReservationID), DueAt: event.ExpiresAt})
 		t.stray(event.OrderID, e)
 		t.holds(event.OrderID, 1)
 	case stock.ReservationExtended:
-		t.setTimer(reservationTimer(event.ReservationID, e.Stream, event.ExpiresAt))
+		t.setTimer(Timer{Deadline: reservationDeadline(e.Stream, event.ReservationID), DueAt: event.ExpiresAt})
 	case stock.ReservationReleased:
-		t.clearTimer(reservationKey(event.ReservationID))
+		t.clearTimer(reservationDeadline(e.Stream, event.ReservationID))
 		t.holds(event.OrderID, -1)
 	case stock.ReservationExpired:
-		t.clearTimer(reservationKey(event.ReservationID))
+		t.clearTimer(reservationDeadline(e.Stream, event.ReservationID))
 		t.holds(event.OrderID, -1)
 	case stock.ReservationCommitted:
-		t.clearTimer(reservationKey(event.ReservationID))
+		t.clearTimer(reservationDeadline(e.Stream, event.ReservationID))
 		t.holds(event.OrderID, -1)
 	case stock.Received, stock.Adjusted, stock.Counted, stock.Allocated, stock.Deallocated, stock.Shipped, stock.Returned,
 		stock.Moved, stock.TransferredOut, stock.TransferredIn, stock.PolicySet, stock.ReorderPointCrossed:
@@ -276,14 +280,6 @@ func (t *tracker) holds(id unit.OrderID, change int) {
 	}
 }
 
-func reservationKey(id unit.ReservationID) string { return "reservation/" + string(id) }
-
-func reservationTimer(id unit.ReservationID, stream string, due time.Time) Timer {
-	return Timer{Key: reservationKey(id), Kind: ReservationDeadline, Target: stream, DueAt: due}
-}
-
-func orderKey(id unit.OrderID) string { return "order/" + string(id) }
-
 func (t *tracker) orderEvent(e eventstore.Recorded) error {
 	event, err := order.Decode(e.Type, e.Data)
 	if err != nil {
@@ -293,9 +289,9 @@ func (t *tracker) orderEvent(e eventstore.Recorded) error {
 	switch event := event.(type) {
 	case order.Placed:
 		t.endCheckout(id)
-		t.setTimer(Timer{Key: orderKey(id), Kind: OrderDeadline, Target: string(id), DueAt: event.ConfirmBy})
+		t.setTimer(Timer{Deadline: orderDeadline(id), DueAt: event.ConfirmBy})
 	case order.Confirmed, order.Canceled, order.Expired:
-		t.clearTimer(orderKey(id))
+		t.clearTimer(orderDeadline(id))
 		t.stepOpened(id, e)
 	case order.LinesCanceled, order.Shipped, order.PaymentOrphaned, order.AllocationRetried:
 		t.stepOpened(id, e)

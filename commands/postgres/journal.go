@@ -102,7 +102,7 @@ func (j Journal) Checkpoint(ctx context.Context) (eventstore.Position, error) {
 }
 
 // Advance moves the checkpoint and changes timers in one transaction.
-func (j Journal) Advance(ctx context.Context, from, to eventstore.Position, set []commands.Timer, clear []string) error {
+func (j Journal) Advance(ctx context.Context, from, to eventstore.Position, set []commands.Timer, clear []commands.Deadline) error {
 	err := pgx.BeginFunc(ctx, j.Pool, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `
 			INSERT INTO commands.checkpoints AS held (reader, position) VALUES ($1, $3)
@@ -114,10 +114,8 @@ func (j Journal) Advance(ctx context.Context, from, to eventstore.Position, set 
 		if tag.RowsAffected() != 1 {
 			return commands.ErrNotLeading
 		}
-		if len(clear) > 0 {
-			if _, err := tx.Exec(ctx, `DELETE FROM commands.timers WHERE key = ANY($1)`, clear); err != nil {
-				return err
-			}
+		if err := clearTimers(ctx, tx, clear); err != nil {
+			return err
 		}
 		return setTimers(ctx, tx, set)
 	})
@@ -131,14 +129,33 @@ func setTimers(ctx context.Context, tx pgx.Tx, set []commands.Timer) error {
 	if len(set) == 0 {
 		return nil
 	}
-	var keys, kinds, targets []string
-	var due []time.Time
-	for _, t := range set {
-		keys, kinds, targets, due = append(keys, t.Key), append(kinds, string(t.Kind)), append(targets, t.Target), append(due, t.DueAt)
+	deadlines, due := make([]commands.Deadline, len(set)), make([]time.Time, len(set))
+	for i, t := range set {
+		deadlines[i], due[i] = t.Deadline, t.DueAt
 	}
+	kinds, targets, items := columns(deadlines)
 	_, err := tx.Exec(ctx, `
-		INSERT INTO commands.timers (key, kind, target, due_at)
+		INSERT INTO commands.timers (kind, target, item, due_at)
 		SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[])
-		ON CONFLICT (key) DO UPDATE SET due_at = excluded.due_at, failures = 0`, keys, kinds, targets, due)
+		ON CONFLICT (kind, target, item) DO UPDATE SET due_at = excluded.due_at, failures = 0`, kinds, targets, items, due)
 	return err
+}
+
+func clearTimers(ctx context.Context, tx pgx.Tx, clear []commands.Deadline) error {
+	if len(clear) == 0 {
+		return nil
+	}
+	kinds, targets, items := columns(clear)
+	_, err := tx.Exec(ctx, `
+		DELETE FROM commands.timers WHERE (kind, target, item) IN (SELECT * FROM unnest($1::text[], $2::text[], $3::text[]))`,
+		kinds, targets, items)
+	return err
+}
+
+// columns are deadlines as PostgreSQL takes them: a list for each member.
+func columns(deadlines []commands.Deadline) (kinds, targets, items []string) {
+	for _, d := range deadlines {
+		kinds, targets, items = append(kinds, string(d.Kind)), append(targets, d.Target), append(items, d.Item)
+	}
+	return kinds, targets, items
 }

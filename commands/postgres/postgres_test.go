@@ -63,12 +63,12 @@ func TestTheCheckpointMovesOnlyFromWhereItIs(t *testing.T) {
 	pool := migrated(t)
 	journal := Journal{Pool: pool, Reader: "reactor"}
 	due := time.Now().Add(time.Hour)
-	set := []commands.Timer{{Key: "order/1", Kind: commands.OrderDeadline, Target: "1", DueAt: due}}
+	set := []commands.Timer{{Deadline: commands.Deadline{Kind: commands.OrderDeadline, Target: "1"}, DueAt: due}}
 	if err := journal.Advance(t.Context(), eventstore.Start, eventstore.At(7), set, nil); err != nil {
 		t.Fatal(err)
 	}
-	other := []commands.Timer{{Key: "order/2", Kind: commands.OrderDeadline, Target: "2", DueAt: due}}
-	err := journal.Advance(t.Context(), eventstore.At(3), eventstore.At(9), other, []string{"order/1"})
+	other := []commands.Timer{{Deadline: commands.Deadline{Kind: commands.OrderDeadline, Target: "2"}, DueAt: due}}
+	err := journal.Advance(t.Context(), eventstore.At(3), eventstore.At(9), other, []commands.Deadline{set[0].Deadline})
 	if !errors.Is(err, commands.ErrNotLeading) {
 		t.Errorf("advanced from where it is not: %v", err)
 	}
@@ -77,7 +77,7 @@ func TestTheCheckpointMovesOnlyFromWhereItIs(t *testing.T) {
 		t.Errorf("the checkpoint is %s (%v), want 7", at, err)
 	}
 	var keys []string
-	if err := pool.QueryRow(t.Context(), `SELECT array_agg(key ORDER BY key) FROM commands.timers`).Scan(&keys); err != nil || fmt.Sprint(keys) != "[order/1]" {
+	if err := pool.QueryRow(t.Context(), `SELECT array_agg(target ORDER BY target) FROM commands.timers`).Scan(&keys); err != nil || fmt.Sprint(keys) != "[1]" {
 		t.Errorf("timers %v (%v), want that of the advance that was made", keys, err)
 	}
 	if fresh, err := (Journal{Pool: pool, Reader: "other"}).Checkpoint(t.Context()); err != nil || !fresh.IsStart() {
@@ -114,9 +114,9 @@ func TestOneNodeLeads(t *testing.T) {
 	resign()
 }
 
-func setTimer(t *testing.T, pool *pgxpool.Pool, key string, due time.Duration) {
+func setTimer(t *testing.T, pool *pgxpool.Pool, target string, due time.Duration) {
 	t.Helper()
-	_, err := pool.Exec(t.Context(), `INSERT INTO commands.timers (key, kind, target, due_at) VALUES ($1, 'order', $1, clock_timestamp() + $2)`, key, due)
+	_, err := pool.Exec(t.Context(), `INSERT INTO commands.timers (kind, target, due_at) VALUES ('order', $1, clock_timestamp() + $2)`, target, due)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,9 +130,9 @@ func TestOnlyDueTimersFireOnceAndByTheDatabasesClock(t *testing.T) {
 	var fired []string
 	fire := func(_ context.Context, timer commands.Timer, now time.Time) error {
 		if now.Before(timer.DueAt) {
-			t.Errorf("%s was fired at %s, before it was due at %s", timer.Key, now, timer.DueAt)
+			t.Errorf("%s was fired at %s, before it was due at %s", timer.Target, now, timer.DueAt)
 		}
-		fired = append(fired, timer.Key)
+		fired = append(fired, timer.Target)
 		return nil
 	}
 	for range 2 {
@@ -152,8 +152,8 @@ func TestATimerThatFailsComesBackLater(t *testing.T) {
 	setTimer(t, pool, "good", -time.Second)
 	tries := map[string]int{}
 	fire := func(_ context.Context, timer commands.Timer, _ time.Time) error {
-		tries[timer.Key]++
-		if timer.Key == "bad" {
+		tries[timer.Target]++
+		if timer.Target == "bad" {
 			return errors.New("not now")
 		}
 		return nil

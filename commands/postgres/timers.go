@@ -22,7 +22,7 @@ func (t Timers) FireDue(ctx context.Context, fire func(context.Context, commands
 	due := 0
 	err := pgx.BeginFunc(ctx, t.Pool, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
-			SELECT key, kind, target, due_at, clock_timestamp() AS now FROM commands.timers
+			SELECT kind, target, item, due_at, clock_timestamp() AS now FROM commands.timers
 			WHERE due_at <= clock_timestamp() ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED`, timersAtOnce)
 		if err != nil {
 			return err
@@ -33,29 +33,30 @@ func (t Timers) FireDue(ctx context.Context, fire func(context.Context, commands
 		}
 		timers, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (dueTimer, error) {
 			var d dueTimer
-			err := row.Scan(&d.Key, &d.Kind, &d.Target, &d.DueAt, &d.now)
+			err := row.Scan(&d.Kind, &d.Target, &d.Item, &d.DueAt, &d.now)
 			return d, err
 		})
 		if err != nil {
 			return err
 		}
 		due = len(timers)
-		var fired, failed []string
+		var fired, failed []commands.Deadline
 		for _, d := range timers {
 			if err := fire(ctx, d.Timer, d.now); err != nil {
-				failed = append(failed, d.Key)
+				failed = append(failed, d.Deadline)
 			} else {
-				fired = append(fired, d.Key)
+				fired = append(fired, d.Deadline)
 			}
 		}
-		if _, err := tx.Exec(ctx, `DELETE FROM commands.timers WHERE key = ANY($1)`, fired); err != nil {
+		if err := clearTimers(ctx, tx, fired); err != nil {
 			return err
 		}
 		// What fails comes back, first after a second and at last every five minutes.
+		kinds, targets, items := columns(failed)
 		_, err = tx.Exec(ctx, `
 			UPDATE commands.timers SET failures = failures + 1,
 			       due_at = clock_timestamp() + least(interval '1 second' * power(2, least(failures, 20)), interval '5 minutes')
-			WHERE key = ANY($1)`, failed)
+			WHERE (kind, target, item) IN (SELECT * FROM unnest($1::text[], $2::text[], $3::text[]))`, kinds, targets, items)
 		return err
 	})
 	if err != nil {

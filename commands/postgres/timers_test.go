@@ -1,0 +1,109 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"reflect"
+	"slices"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"daybook/commands"
+	"daybook/eventstore"
+	"daybook/internal/pgmigrate"
+	"daybook/internal/pgtest"
+)
+
+func TestDeadlinesThatDifferInAnyMemberAreTwoTimers(t *testing.T) {
+	t.Parallel()
+	pool := migrated(t)
+	journal := Journal{Pool: pool, Reader: "reactor"}
+	one := commands.Deadline{Kind: "kind", Target: "target", Item: "item"}
+	all := []commands.Deadline{one}
+	for i := range reflect.TypeFor[commands.Deadline]().NumField() {
+		other := one
+		reflect.ValueOf(&other).Elem().Field(i).SetString("another")
+		all = append(all, other)
+	}
+	var set []commands.Timer
+	for _, deadline := range all {
+		set = append(set, commands.Timer{Deadline: deadline, DueAt: time.Now().Add(-time.Hour)})
+	}
+	if err := journal.Advance(t.Context(), eventstore.Start, eventstore.At(1), set, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := journal.Advance(t.Context(), eventstore.At(1), eventstore.At(2), nil, []commands.Deadline{one}); err != nil {
+		t.Fatal(err)
+	}
+	fired := firedTimers(t, Timers{Pool: pool})
+	for _, deadline := range all[1:] {
+		if !slices.Contains(fired, deadline) {
+			t.Errorf("%+v was not fired", deadline)
+		}
+	}
+	if slices.Contains(fired, one) {
+		t.Errorf("%+v was cleared and fired", one)
+	}
+}
+
+func firedTimers(t *testing.T, timers Timers) (fired []commands.Deadline) {
+	t.Helper()
+	_, _, err := timers.FireDue(t.Context(), func(_ context.Context, timer commands.Timer, _ time.Time) error {
+		fired = append(fired, timer.Deadline)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fired
+}
+
+// before are the migrations up to one, as an older program has them.
+func before(t *testing.T, first string) fs.FS {
+	t.Helper()
+	names, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	older := fstest.MapFS{}
+	for _, name := range names {
+		if name >= "migrations/"+first {
+			continue
+		}
+		data, err := fs.ReadFile(migrations, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		older[name] = &fstest.MapFile{Data: data}
+	}
+	return older
+}
+
+func TestTimersOfAnOlderProgramFireAndAreCleared(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t)
+	if err := pgmigrate.Up(t.Context(), pool, before(t, "00003"), "daybook_commands_version"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pool.Exec(t.Context(), `
+		INSERT INTO commands.timers (key, kind, target, due_at) VALUES
+		('order/o1', 'order', 'o1', now() - interval '1 hour'),
+		('reservation/r1', 'reservation', 'stock-A@main', now() - interval '1 hour'),
+		('reservation/r2', 'reservation', 'stock-A@main', now() - interval '1 hour')`); err != nil {
+		t.Fatal(err)
+	}
+	if err := Migrate(t.Context(), pool); err != nil {
+		t.Fatal(err)
+	}
+	ended := []commands.Deadline{{Kind: commands.ReservationDeadline, Target: "stock-A@main", Item: "r2"}}
+	if err := (Journal{Pool: pool, Reader: "reactor"}).Advance(t.Context(), eventstore.Start, eventstore.At(1), nil, ended); err != nil {
+		t.Fatal(err)
+	}
+	fired := firedTimers(t, Timers{Pool: pool})
+	slices.SortFunc(fired, func(a, b commands.Deadline) int { return slices.Compare([]string{a.Target}, []string{b.Target}) })
+	if got, want := fmt.Sprint(fired), "[order o1 reservation stock-A@main r1]"; got != want {
+		t.Errorf("fired %s, want %s", got, want)
+	}
+}

@@ -1,0 +1,126 @@
+package commands
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"testing"
+	"time"
+
+	"daybook/domain/order"
+	"daybook/domain/stock"
+	"daybook/domain/unit"
+	"daybook/eventstore"
+	"daybook/eventstore/memory"
+)
+
+// timerKinds are the constants of TimerKind, read from the source, so that a new
+// one cannot be left out here.
+func timerKinds(t *testing.T) []string {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), "timers.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	ast.Inspect(file, func(node ast.Node) bool {
+		spec, is := node.(*ast.ValueSpec)
+		if !is {
+			return true
+		}
+		if typ, named := spec.Type.(*ast.Ident); named && typ.Name == "TimerKind" {
+			for _, name := range spec.Names {
+				names = append(names, name.Name)
+			}
+		}
+		return true
+	})
+	return names
+}
+
+func TestTwoTimersOfAKindThatDifferInOnePartBothFire(t *testing.T) {
+	t.Parallel()
+	deadline := time.Now().Add(time.Hour)
+	hold := func(s *shop, sku unit.SKU, location unit.LocationID, id unit.ReservationID) func() bool {
+		at := stock.Key{SKU: sku, Location: location}
+		stamp := stock.At{Key: at, Now: time.Now()}
+		if _, err := s.MoveStock(t.Context(), call(), at,
+			stock.Receive{At: stamp, Quantity: 5},
+			stock.Reserve{At: stamp, ReservationID: id, OrderID: "o1", Quantity: 1, ExpiresAt: deadline}); err != nil {
+			t.Fatal(err)
+		}
+		return func() bool {
+			ended := false
+			if err := s.Stock.View(t.Context(), stock.Stream(sku, location), func(state stock.State, _ int64) {
+				end, known := state.Ended.Get(string(id))
+				ended = known && end == stock.EndExpired
+			}); err != nil {
+				t.Fatal(err)
+			}
+			return ended
+		}
+	}
+	place := func(s *shop, sku unit.SKU, id unit.OrderID) func() bool {
+		s.sell(sku, 5)
+		if err := s.cart(unit.CartID("cart-"+id), map[unit.SKU]unit.Quantity{sku: 1}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Checkout(t.Context(), call(), CheckoutRequest{CartID: unit.CartID("cart-" + id), OrderID: id, HoldUntil: deadline}); err != nil {
+			t.Fatal(err)
+		}
+		return func() bool { return s.order(id).Status == order.StatusExpired }
+	}
+	// Each sets two timers, and returns how to see that both have fired.
+	twice := map[string]map[string]func(s *shop) (first, second func() bool){
+		"OrderDeadline": {
+			"two orders": func(s *shop) (func() bool, func() bool) { return place(s, "A", "o1"), place(s, "A", "o2") },
+		},
+		"ReservationDeadline": {
+			"two SKUs": func(s *shop) (func() bool, func() bool) { return hold(s, "A", "main", "r"), hold(s, "B", "main", "r") },
+			"two locations": func(s *shop) (func() bool, func() bool) {
+				return hold(s, "A", "main", "r"), hold(s, "A", "east", "r")
+			},
+			"two reservations": func(s *shop) (func() bool, func() bool) {
+				return hold(s, "A", "main", "r"), hold(s, "A", "main", "q")
+			},
+		},
+	}
+	for _, kind := range timerKinds(t) {
+		if len(twice[kind]) == 0 {
+			t.Errorf("%s: no test makes two timers of this kind", kind)
+		}
+	}
+	for kind, cases := range twice {
+		for name, set := range cases {
+			s := open(t, memory.New(), DefaultPolicy())
+			first, second := set(s)
+			for _, timer := range timersOf(t, s) {
+				if err := s.FireTimer(t.Context(), timer, deadline); err != nil {
+					t.Errorf("%s, %s: %s: %v", kind, name, timer.Deadline, err)
+				}
+			}
+			if !first() || !second() {
+				t.Errorf("%s, %s: the first fired: %t, the second: %t", kind, name, first(), second())
+			}
+			if left := timersOf(t, s); len(left) != 0 {
+				t.Errorf("%s, %s: what has ended still has timers: %v", kind, name, left)
+			}
+		}
+	}
+}
+
+// timersOf are the timers that the reactor keeps after reading the whole log.
+func timersOf(t *testing.T, s *shop) (timers []Timer) {
+	t.Helper()
+	tracker := newTracker(eventstore.Start)
+	for event, err := range s.store.ReadAll(t.Context(), eventstore.Start, reactorFilter, 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := tracker.observe(eventstore.Item{Event: &event, Checkpoint: event.Position}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	timers, _ = tracker.timers()
+	return timers
+}
