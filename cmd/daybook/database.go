@@ -95,7 +95,7 @@ func (d database) stop(ctx context.Context) error {
 func openPool(ctx context.Context, connection, purpose string, size int32) (*pgxpool.Pool, error) {
 	cfg, err := pgxpool.ParseConfig(connection)
 	if err != nil {
-		return nil, fmt.Errorf("the database's address: %w", err)
+		return nil, addressError(connection, err)
 	}
 	cfg.MaxConns = size
 	cfg.MinConns, cfg.MinIdleConns = 0, 0
@@ -106,6 +106,21 @@ func openPool(ctx context.Context, connection, purpose string, size int32) (*pgx
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
 	return pool, nil
+}
+
+// addressError says what is wrong with a connection string. The error of the
+// parser quotes parts of the string, so it is shown only of a string whose
+// password is known, and not otherwise.
+func addressError(connection string, err error) error {
+	shown := hidePassword(connection)
+	if shown == hidden {
+		return errors.New("the database's address is neither a URL nor key=value pairs; it is not shown, because it may hold a password. In a URL, characters such as @ / ? # in a password must be percent-encoded")
+	}
+	if cause := errors.Unwrap(err); cause != nil && shown == connection {
+		err = cause
+		return fmt.Errorf("the database's address %s: %w", shown, err)
+	}
+	return fmt.Errorf("the database's address %s cannot be used", shown)
 }
 
 // migrate brings all tables to this program's version: the log's, the gateway's,

@@ -4,32 +4,36 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/url"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 	_ "time/tzdata" // not every machine has the time zones
+	"unicode"
 
 	"github.com/alecthomas/kong"
+
+	"daybook/domain/unit"
 )
 
 // options are the flags that all subcommands have. The tag "from" names the
-// environment variable behind a flag, "secret" one whose value may hold a
-// password.
+// environment variable behind a flag. The tag "secret" marks a flag whose value
+// may hold a password; its companion with "-file" reads the value from a file,
+// because other users can see the command line of a process.
 type options struct {
-	Data        string `placeholder:"DIR" from:"DAYBOOK_DATA_DIR" help:"Data directory; the program runs its own PostgreSQL in it. Default: ./.daybook (demo, bench: a temporary one)."`
-	DatabaseURL string `name:"database-url" placeholder:"URL" from:"DATABASE_URL" secret:"" help:"Use this PostgreSQL instead of an own one. --data goes over the variable."`
-	Store       string `enum:"postgres,kurrentdb" default:"postgres" from:"DAYBOOK_STORE" help:"Where the log is: ${enum}. Read models, timers and answers are in PostgreSQL either way. Default: ${default}."`
-	KurrentDB   string `name:"kurrentdb-url" placeholder:"URL" from:"KURRENTDB_URL" secret:"" help:"Connection string of the log with --store kurrentdb, such as esdb://user:password@host:2113."`
-	JSON        bool   `name:"json" help:"Print the result as JSON."`
-	LogLevel    string `enum:"debug,info,warn,error" default:"info" from:"DAYBOOK_LOG_LEVEL" help:"Least level to log: ${enum}."`
-	LogFormat   string `enum:"text,json" default:"text" from:"DAYBOOK_LOG_FORMAT" help:"Form of the log on stderr: ${enum}."`
-	Timezone    string `default:"UTC" placeholder:"ZONE" from:"DAYBOOK_TIMEZONE" help:"Where the shop's days begin and end, such as Europe/London. Default: ${default}. A change builds the sales anew."`
-	Country     string `placeholder:"NAME" from:"DAYBOOK_COUNTRY" help:"The shop's own country, to which stock adjustments count in the sales."`
-	Currency    string `placeholder:"CODE" from:"DAYBOOK_CURRENCY" help:"The shop's own currency, in which they count."`
-	PrintConfig bool   `help:"Print the effective configuration, passwords hidden, and do nothing else."`
+	Data            string `placeholder:"DIR" from:"DAYBOOK_DATA_DIR" help:"Data directory; the program runs its own PostgreSQL in it. Default: ./.daybook (demo, bench: a temporary one)."`
+	DatabaseURL     string `name:"database-url" placeholder:"URL" from:"DATABASE_URL" secret:"" help:"Use this PostgreSQL instead of an own one. --data goes over the variable."`
+	DatabaseURLFile string `name:"database-url-file" placeholder:"FILE" from:"DATABASE_URL_FILE" help:"Read --database-url from this file, so that its password shows in no list of processes."`
+	Store           string `enum:"postgres,kurrentdb" default:"postgres" from:"DAYBOOK_STORE" help:"Where the log is: ${enum}. Read models, timers and answers are in PostgreSQL either way. Default: ${default}."`
+	KurrentDB       string `name:"kurrentdb-url" placeholder:"URL" from:"KURRENTDB_URL" secret:"" help:"Connection string of the log with --store kurrentdb, such as esdb://user:password@host:2113."`
+	KurrentDBFile   string `name:"kurrentdb-url-file" placeholder:"FILE" from:"KURRENTDB_URL_FILE" help:"Read --kurrentdb-url from this file."`
+	JSON            bool   `name:"json" help:"Print the result as JSON."`
+	LogLevel        string `enum:"debug,info,warn,error" default:"info" from:"DAYBOOK_LOG_LEVEL" help:"Least level to log: ${enum}."`
+	LogFormat       string `enum:"text,json" default:"text" from:"DAYBOOK_LOG_FORMAT" help:"Form of the log on stderr: ${enum}."`
+	Timezone        string `default:"UTC" placeholder:"ZONE" from:"DAYBOOK_TIMEZONE" help:"Where the shop's days begin and end, such as Europe/London. Default: ${default}. A change builds the sales anew."`
+	Country         string `placeholder:"NAME" from:"DAYBOOK_COUNTRY" help:"The shop's own country, to which stock adjustments count in the sales."`
+	Currency        string `placeholder:"CODE" from:"DAYBOOK_CURRENCY" help:"The shop's own currency, in which they count."`
+	PrintConfig     bool   `help:"Print the effective configuration, passwords hidden, and do nothing else."`
 
 	location *time.Location
 }
@@ -39,19 +43,17 @@ const defaultDataDir = ".daybook"
 // settle takes what was not given on the command line from the environment and
 // the defaults.
 func (o *options) settle(selected *kong.Context, getenv func(string) string) error {
-	given := func(name string) bool {
-		return slices.ContainsFunc(selected.Path, func(p *kong.Path) bool { return p.Flag != nil && p.Flag.Name == name })
+	given := func(names ...string) bool {
+		return slices.ContainsFunc(selected.Path, func(p *kong.Path) bool { return p.Flag != nil && slices.Contains(names, p.Flag.Name) })
 	}
-	if given("data") && given("database-url") {
-		return usagef("--data and --database-url exclude each other: data is kept in one place")
+	for _, group := range choices {
+		if err := group.checkFlags(given); err != nil {
+			return err
+		}
 	}
-	// The place of the data is one choice: a flag leaves nothing of it to the
-	// environment. The demo and the benchmarks never take a shared database by accident.
-	placed := given("data") || given("database-url") || ownsData(selected.Command())
 	for _, flag := range selected.Flags() {
 		name := flag.Tag.Get("from")
-		if name == "" || given(flag.Name) || placed && (flag.Name == "data" || flag.Name == "database-url") ||
-			ownsData(selected.Command()) && (flag.Name == "store" || flag.Name == "kurrentdb-url") {
+		if name == "" || given(flag.Name) || chosen(flag.Name, given) || ownsData(selected.Command()) && placesData(flag.Name) {
 			continue
 		}
 		value := getenv(name)
@@ -68,14 +70,72 @@ func (o *options) settle(selected *kong.Context, getenv func(string) string) err
 	if selected.Command() == "demo" && !given("log-level") && getenv("DAYBOOK_LOG_LEVEL") == "" {
 		o.LogLevel = "warn" // what the demo says should not be drowned
 	}
-	if err := o.settleStore(given("kurrentdb-url")); err != nil {
+	if err := o.readSecretFiles(); err != nil {
 		return err
 	}
-	var err error
-	if o.location, err = time.LoadLocation(o.Timezone); err != nil {
-		return usagef("--timezone: %v", err)
+	if err := o.settleStore(given("kurrentdb-url", "kurrentdb-url-file")); err != nil {
+		return err
+	}
+	if err := o.checkShop(); err != nil {
+		return err
 	}
 	return o.settleData(selected.Command())
+}
+
+// checkShop holds the settings of the shop to the rules that requests are held to,
+// because they are recorded and posted like what a request says.
+func (o *options) checkShop() (err error) {
+	if o.location, err = time.LoadLocation(o.Timezone); err != nil || o.Timezone == "Local" {
+		return usagef("--timezone %q ($DAYBOOK_TIMEZONE): want a name of the time zone database, such as Europe/London", o.Timezone)
+	}
+	if o.Currency != "" {
+		code, err := unit.ParseCurrency(o.Currency)
+		if err != nil {
+			return usagef("--currency ($DAYBOOK_CURRENCY): %v", err)
+		}
+		o.Currency = string(code)
+	}
+	if !unit.Fits(o.Country, unit.MaxReference) || strings.ContainsFunc(o.Country, unicode.IsControl) {
+		return usagef("--country %q ($DAYBOOK_COUNTRY): want at most %d characters, none of them a control character", o.Country, unit.MaxReference)
+	}
+	return nil
+}
+
+// choice names flags that give one thing in several ways, of which a command
+// line may use one. One that is used also goes over the environment variables of
+// the others.
+type choice struct {
+	flags []string
+	of    string
+}
+
+var choices = []choice{
+	{[]string{"data", "database-url", "database-url-file"}, "the place of the data"},
+	{[]string{"kurrentdb-url", "kurrentdb-url-file"}, "the address of the log"},
+}
+
+func (c choice) checkFlags(given func(...string) bool) error {
+	var used []string
+	for _, name := range c.flags {
+		if given(name) {
+			used = append(used, "--"+name)
+		}
+	}
+	if len(used) > 1 {
+		return usagef("%s exclude each other: each of them gives %s", strings.Join(used, " and "), c.of)
+	}
+	return nil
+}
+
+// chosen tells whether the command line gives what this flag gives.
+func chosen(flag string, given func(...string) bool) bool {
+	return slices.ContainsFunc(choices, func(c choice) bool { return slices.Contains(c.flags, flag) && given(c.flags...) })
+}
+
+// placesData tells of flags whose environment variables the demo and the
+// benchmarks leave alone, so that they never take a shared database by accident.
+func placesData(flag string) bool {
+	return flag == "store" || slices.ContainsFunc(choices, func(c choice) bool { return slices.Contains(c.flags, flag) })
 }
 
 // settleStore leaves an address of a KurrentDB only where it is used.
@@ -167,44 +227,4 @@ func (p *program) printConfig(selected *kong.Context) error {
 		}
 		return nil
 	})
-}
-
-const hidden = "xxxxx"
-
-var passwordPair = regexp.MustCompile(`(?i)((?:ssl)?password\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&]+)`)
-
-// hidePassword makes a connection string fit to be shown, be it a URL or
-// "key=value" pairs. What cannot be understood is not shown at all.
-func hidePassword(connection string) string {
-	if !strings.Contains(connection, "://") {
-		return passwordPair.ReplaceAllString(connection, "${1}"+hidden)
-	}
-	u, err := url.Parse(oneHost(connection))
-	if err != nil {
-		return hidden
-	}
-	u.Host = hostsOf(connection, u.Host)
-	query := u.Query()
-	for key := range query {
-		if strings.Contains(strings.ToLower(key), "password") {
-			query.Set(key, hidden)
-			u.RawQuery = query.Encode()
-		}
-	}
-	return u.Redacted()
-}
-
-// A cluster's connection string names several hosts, which a URL cannot:
-// oneHost puts a single one in their place, and hostsOf gives them back.
-var severalHosts = regexp.MustCompile(`^([^/]*//(?:[^/?#@]*@)?)([^/?#@,]+(?:,[^/?#@,]+)+)`)
-
-func oneHost(connection string) string {
-	return severalHosts.ReplaceAllString(connection, "${1}cluster")
-}
-
-func hostsOf(connection, host string) string {
-	if found := severalHosts.FindStringSubmatch(connection); found != nil {
-		return found[2]
-	}
-	return host
 }

@@ -25,6 +25,9 @@ type serveCommand struct {
 	Remedy  string        `enum:"void_or_refund,backorder" default:"void_or_refund" from:"DAYBOOK_REMEDY" help:"What is done about a confirmed order whose stock was lost: ${enum}. Default: ${default}."`
 }
 
+// maxHoldFor is the longest hold_seconds that a checkout may ask for, too.
+const maxHoldFor = 30 * 24 * time.Hour
+
 // ready is what serve prints once it answers.
 type ready struct {
 	URL     string  `json:"url"`
@@ -36,8 +39,8 @@ type ready struct {
 // Run serves until ctx ends or a vital part of the node dies.
 func (c *serveCommand) Run(ctx context.Context, p *program) (err error) {
 	started := time.Now()
-	if c.HoldFor <= 0 {
-		return usagef("--hold-for must be more than nothing, not %s", c.HoldFor)
+	if c.HoldFor < time.Second || c.HoldFor > maxHoldFor {
+		return usagef("--hold-for ($DAYBOOK_HOLD_FOR) must be from %s to %s, not %s", time.Second, maxHoldFor, c.HoldFor)
 	}
 	policy := commands.DefaultPolicy()
 	policy.HoldFor, policy.Remedy = c.HoldFor, order.Remedy(c.Remedy)

@@ -1,6 +1,8 @@
 package unit
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -10,22 +12,56 @@ import (
 	"github.com/shopspring/decimal"
 )
 
+// What the library lists and this program does not take, with the reason.
+var notToPayIn = map[string]string{
+	"BOV": "unit of account (Mvdol)",
+	"CHE": "complementary currency (WIR euro)",
+	"CHW": "complementary currency (WIR franc)",
+	"CLF": "unit of account (Unidad de Fomento)",
+	"COU": "unit of account (Unidad de Valor Real)",
+	"MXV": "unit of account (Unidad de Inversion)",
+	"USN": "US dollar, next day: a funds code of banks",
+	"UYI": "unit of account (Uruguay Peso en Unidades Indexadas)",
+	"UYW": "unit of account (Unidad Previsional)",
+	"XAD": "unit of account of the Arab Monetary Fund",
+}
+
 func TestCurrenciesAndDigitsAgreeWithAMaintainedLibrary(t *testing.T) {
-	known := 0
-	for _, code := range currency.GetCurrencyCodes() {
+	listed := currency.GetCurrencyCodes()
+	for _, code := range listed {
 		parsed, err := ParseCurrency(code)
-		if err != nil {
-			t.Logf("library knows %s, we do not", code)
+		if _, meant := notToPayIn[code]; meant {
+			if err == nil {
+				t.Errorf("%s is taken, although it is a %s", code, notToPayIn[code])
+			}
 			continue
 		}
-		known++
+		if err != nil {
+			t.Errorf("the library knows %s, and it is refused: %v", code, err)
+			continue
+		}
 		want, _ := currency.GetDigits(code)
 		if got := parsed.Digits(); got != int32(want) {
 			t.Errorf("%s: %d digits, want %d", code, got, want)
 		}
+		if strings.Contains(withdrawnCodes, " "+code+" ") {
+			t.Errorf("%s is active, and stands among the withdrawn currencies", code)
+		}
 	}
-	if listed := len(strings.Fields(currencyCodes)); known != listed {
-		t.Errorf("the library knows %d of our %d currencies", known, listed)
+	for code := range strings.FieldsSeq(currencyCodes) {
+		if !slices.Contains(listed, code) {
+			t.Errorf("the library does not know %s: has ISO 4217 withdrawn it?", code)
+		}
+	}
+	for code := range maps.Keys(notToPayIn) {
+		if !slices.Contains(listed, code) {
+			t.Errorf("the library does not know %s, so it needs no exception", code)
+		}
+	}
+	for code := range strings.FieldsSeq(withdrawnCodes) {
+		if parsed, err := ParseCurrency(code); err != nil || parsed.Digits() != 2 {
+			t.Errorf("the withdrawn %s: %v, %d digits; want it taken, with 2", code, err, parsed.Digits())
+		}
 	}
 }
 

@@ -1,12 +1,14 @@
 package embeddedpg
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -122,9 +124,43 @@ func (d dataDir) prepareCluster(ctx context.Context, install installation, who i
 		return err
 	}
 	if major > 0 {
-		return who.own(d.cluster)
+		if err := who.own(d.cluster); err != nil {
+			return err
+		}
+		return d.rejectHosts(who)
 	}
 	return d.initialize(ctx, install, who, settings["fsync"] == "off")
+}
+
+// trustedHost is a line with which initdb, as earlier versions of this program
+// called it, lets whoever reaches a port of the server in without a password.
+var trustedHost = regexp.MustCompile(`(?m)^(host +(?:all|replication) +all +(?:127\.0\.0\.1/32|::1/128) +)trust$`)
+
+// rejectHosts turns those lines of an older cluster into refusals. It leaves all
+// other lines as they are, and writes nothing where there is none.
+func (d dataDir) rejectHosts(who identity) error {
+	path := filepath.Join(d.cluster, "pg_hba.conf")
+	rules, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("read who may connect: %w", err)
+	}
+	rejecting := trustedHost.ReplaceAll(rules, []byte("${1}reject"))
+	if bytes.Equal(rules, rejecting) {
+		return nil
+	}
+	unfinished := path + ".unfinished"
+	if err := os.WriteFile(unfinished, rejecting, 0o600); err != nil {
+		return fmt.Errorf("write who may connect: %w", err)
+	}
+	if os.Geteuid() == 0 { // the server reads it as another user
+		if err := os.Lchown(unfinished, who.uid, who.gid); err != nil {
+			return fmt.Errorf("write who may connect: %w", err)
+		}
+	}
+	if err := os.Rename(unfinished, path); err != nil {
+		return fmt.Errorf("write who may connect: %w", err)
+	}
+	return nil
 }
 
 // initialize makes the cluster in a sibling folder and renames it when it is
@@ -144,7 +180,8 @@ func (d dataDir) initialize(ctx context.Context, install installation, who ident
 	}
 	args := []string{
 		"--pgdata=" + unfinished, "--username=" + userName, "--encoding=UTF8", "--locale=C", "--data-checksums",
-		"--auth=trust", // the way in is a socket in a folder that only its owner may enter
+		"--auth-local=trust", // the way in is a socket in a folder that only its owner may enter
+		"--auth-host=reject", // and there is no other, should the server ever listen on a port
 		"--no-instructions",
 	}
 	if unsafe {

@@ -88,6 +88,57 @@ func TestServerIsPrivateDurableAndSetAsAsked(t *testing.T) {
 	}
 }
 
+// Whoever can open the lock can hold it, and whoever reaches a port would be let
+// in; another user of the machine can do neither. Data of an earlier version is
+// mended when it is opened.
+func TestOtherUsersAreKeptOut(t *testing.T) {
+	t.Parallel()
+	dir := newDataDir(t)
+	server := start(t, Config{DataDir: dir})
+	checkPrivate(t, server, dir)
+	stop(t, server)
+
+	rules := filepath.Join(dir, clusterName, "pg_hba.conf")
+	text, err := os.ReadFile(rules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const own = "host shop ann 10.1.2.3/32 scram-sha-256" // an operator's
+	older := strings.ReplaceAll(string(text), " reject\n", " trust\n") + own + "\n"
+	if older == string(text) || os.WriteFile(rules, []byte(older), 0o600) != nil || os.Chmod(filepath.Join(dir, lockName), 0o644) != nil {
+		t.Fatal("the data of an earlier version could not be made")
+	}
+	server = start(t, Config{DataDir: dir})
+	checkPrivate(t, server, dir)
+	mended, err := os.ReadFile(rules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := string(text) + own + "\n"; string(mended) != want {
+		t.Errorf("the rules are now\n%s\nwant\n%s", mended, want)
+	}
+}
+
+func checkPrivate(t *testing.T, server *Server, dir string) {
+	t.Helper()
+	if got := query(t, server.URL(), "SELECT count(*) FROM pg_hba_file_rules WHERE type <> 'local' AND auth_method = 'trust'"); got != "0" {
+		t.Errorf("%s rules let in whoever reaches a port, want none", got)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		info, err := entry.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if others := info.Mode().Perm() & 0o077; others != 0 {
+			t.Errorf("%s has mode %v: others may use it", entry.Name(), info.Mode())
+		}
+	}
+}
+
 func TestSecondServerOnTheSameDataIsRefused(t *testing.T) {
 	t.Parallel()
 	dir := newDataDir(t)

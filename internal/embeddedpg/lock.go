@@ -32,10 +32,18 @@ type dirLock struct {
 	once sync.Once
 }
 
+// lockMode keeps other users from opening the file, because a lock needs no more
+// than that: one of them could keep the program from starting.
+const lockMode = 0o600
+
 func lockDataDir(root string) (*dirLock, error) {
-	file, err := os.OpenFile(filepath.Join(root, lockName), os.O_RDWR|os.O_CREATE, 0o644)
+	file, err := os.OpenFile(filepath.Join(root, lockName), os.O_RDWR|os.O_CREATE, lockMode)
 	if err != nil {
 		return nil, fmt.Errorf("the data directory cannot be written: %w", err)
+	}
+	// An earlier version made it readable, and whoever can open it can lock it.
+	if err := file.Chmod(lockMode); err != nil {
+		return nil, fmt.Errorf("lock the data directory: %w", errors.Join(err, file.Close()))
 	}
 	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
