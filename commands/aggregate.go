@@ -86,5 +86,9 @@ func (e *StaleError) Error() string {
 // should come back later.
 var ErrOverloaded = errors.New("too many commands are waiting for this stream")
 
+// ErrCommandReused means that the command id belongs to another request, which
+// has changed something.
+var ErrCommandReused = errors.New("the command id was used before, for another request")
+
 // ErrClosed means the handler is shutting down.
 var ErrClosed = errors.New("the command handler is closed")

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
+
 	"daybook/domain/cart"
 	"daybook/domain/checkout"
 	"daybook/domain/order"
@@ -18,8 +20,11 @@ import (
 // CheckoutRequest asks for an order from a cart. Zero values take the shop's
 // policy.
 type CheckoutRequest struct {
-	CartID    unit.CartID
-	OrderID   unit.OrderID // chosen by the caller, so that asking twice is asking once
+	CartID unit.CartID
+	// OrderID is chosen by the caller, so that asking twice is asking once. Empty:
+	// it is derived from the call's command id, and is another one after each
+	// refusal, so that the same call can succeed later.
+	OrderID   unit.OrderID
 	Reference string
 	Sourcing  *cart.Sourcing
 	Shortage  cart.Policy
@@ -35,7 +40,10 @@ type CheckoutResult struct {
 	OrderID unit.OrderID
 	// Placed means there is an order and all its stock is held; otherwise the
 	// cart is open again and nothing is held.
-	Placed    bool
+	Placed bool
+	// Spent means that the caller's order id belongs to a checkout that was
+	// refused before this call. Nothing was decided now: Shortages are from then.
+	Spent     bool
 	Shortages []cart.Shortage
 	Dropped   []int // lines left out under cart.LineByLine
 	Cart      Answer[cart.Event]
@@ -44,8 +52,11 @@ type CheckoutResult struct {
 
 // Refusal is the checkout's refusal as an error, or nil if it was placed.
 func (r CheckoutResult) Refusal() error {
-	if r.Placed {
+	switch {
+	case r.Placed:
 		return nil
+	case r.Spent:
+		return checkout.ErrOrderIDSpent.With(checkout.ErrOrderIDSpent.Detail, map[string]any{"order_id": r.OrderID})
 	}
 	for _, s := range r.Shortages {
 		if s.Reason != stock.ErrInsufficient.Code {
@@ -60,9 +71,45 @@ func (r CheckoutResult) Refusal() error {
 
 // Checkout turns a cart into an order, or says what was short. A refusal of the
 // cart itself (it is empty, not open, ...) is an error; a shortage is a result.
+//
+// A call that is repeated goes on where it stands. If its checkout was refused,
+// it is decided anew, under the next attempt's command id.
 func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) (CheckoutResult, error) {
+	start := s.startCheckout(call, ask)
+	defer s.drive(workKey{kind: workCheckout, id: string(start.OrderID)})()
+	answer, err := s.Carts.Handle(ctx, request(call, cart.Stream(ask.CartID), []cart.Command{start}))
+	if err != nil && !errors.Is(err, cart.ErrCheckoutDecided) {
+		return CheckoutResult{}, err
+	}
+	for _, event := range answer.Events {
+		if started, ok := event.(cart.CheckoutStarted); ok {
+			return s.finishCheckout(ctx, call.Meta, started, nil, ask.Held)
+		}
+	}
+	if answer.Replayed {
+		return s.repeatCheckout(ctx, call, ask)
+	}
+	// Asked before, by another call.
+	past, err := s.readCheckout(ctx, ask.CartID, start.OrderID)
+	if err != nil {
+		return CheckoutResult{}, err
+	}
+	if err := past.differsFrom(ask); err != nil {
+		return CheckoutResult{}, err
+	}
+	_, refused := past.outcome.(cart.CheckoutRefused)
+	result, err := s.finishCheckout(ctx, call.Meta, past.started, past.outcome, ask.Held)
+	result.Spent = refused && ask.OrderID != ""
+	return result, err
+}
+
+// startCheckout is the command that a call's attempt begins with.
+func (s *Service) startCheckout(call Call, ask CheckoutRequest) cart.StartCheckout {
 	start := cart.StartCheckout{
 		OrderID: ask.OrderID, Reference: ask.Reference, Sourcing: s.policy.Sourcing, Policy: ask.Shortage, HoldUntil: ask.HoldUntil,
+	}
+	if start.OrderID == "" {
+		start.OrderID = unit.OrderID(unit.DeriveID("order", call.Meta.CommandID.String()))
 	}
 	if ask.Sourcing != nil {
 		start.Sourcing = *ask.Sourcing
@@ -73,22 +120,47 @@ func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) 
 	if start.HoldUntil.IsZero() {
 		start.HoldUntil = s.now().Add(s.policy.HoldFor)
 	}
-	defer s.drive(workKey{kind: workCheckout, id: string(ask.OrderID)})()
-	answer, err := s.Carts.Handle(ctx, request(call, cart.Stream(ask.CartID), []cart.Command{start}))
-	if err != nil && !errors.Is(err, cart.ErrCheckoutDecided) {
-		return CheckoutResult{}, err
-	}
-	for _, event := range answer.Events {
-		if started, ok := event.(cart.CheckoutStarted); ok {
-			return s.finishCheckout(ctx, call.Meta, started, nil, ask.Held)
-		}
-	}
-	// Asked before: go on where it stands.
-	past, err := s.readCheckout(ctx, ask.CartID, ask.OrderID)
+	return start
+}
+
+// repeatCheckout carries on a call whose command id the cart knows: with the
+// checkout it began, or, where that was refused, with the next attempt.
+func (s *Service) repeatCheckout(ctx context.Context, call Call, ask CheckoutRequest) (CheckoutResult, error) {
+	checkouts, err := s.readCheckouts(ctx, ask.CartID)
 	if err != nil {
 		return CheckoutResult{}, err
 	}
-	return s.finishCheckout(ctx, call.Meta, past.started, past.outcome, ask.Held)
+	byCommand := make(map[uuid.UUID]pastCheckout, len(checkouts))
+	for _, past := range checkouts {
+		byCommand[past.meta.CommandID] = past
+	}
+	if _, ours := byCommand[call.Meta.CommandID]; !ours {
+		return CheckoutResult{}, ErrCommandReused
+	}
+	for {
+		past, begun := byCommand[call.Meta.CommandID]
+		_, refused := past.outcome.(cart.CheckoutRefused)
+		switch {
+		case !begun:
+			return s.Checkout(ctx, call, ask)
+		case refused:
+			call.Meta.CommandID = nextAttempt(call.Meta.CommandID)
+		case ask.OrderID != "" && ask.OrderID != past.started.OrderID:
+			return CheckoutResult{}, ErrCommandReused
+		default:
+			if err := past.differsFrom(ask); err != nil {
+				return CheckoutResult{}, err
+			}
+			defer s.drive(workKey{kind: workCheckout, id: string(past.started.OrderID)})()
+			return s.finishCheckout(ctx, call.Meta, past.started, past.outcome, ask.Held)
+		}
+	}
+}
+
+// nextAttempt is the command id of a call's checkout after the one under this id
+// was refused.
+func nextAttempt(command uuid.UUID) uuid.UUID {
+	return uuid.UUID(unit.DeriveUUID("checkout again", command.String()))
 }
 
 // FinishCheckout ends a checkout the log shows as begun.
@@ -203,38 +275,64 @@ type pastCheckout struct {
 	outcome cart.Event          // CheckedOut, CheckoutRefused, or nil
 }
 
-func (s *Service) readCheckout(ctx context.Context, id unit.CartID, orderID unit.OrderID) (pastCheckout, error) {
-	var past pastCheckout
-	found := false
-	for recorded, err := range s.store.ReadStream(ctx, cart.Stream(id), 0, 0) {
-		if err != nil {
-			return past, fmt.Errorf("cart %s: %w", id, err)
-		}
-		event, err := cart.Decode(recorded.Type, recorded.Data)
-		if err != nil {
-			return past, err
-		}
-		switch event := event.(type) {
-		case cart.CheckoutStarted:
-			if event.OrderID == orderID {
-				past.started, found = event, true
-				if past.meta, err = eventstore.DecodeMetadata(recorded.Meta); err != nil {
-					return past, err
-				}
-			}
-		case cart.CheckedOut:
-			if event.OrderID == orderID {
-				past.outcome = event
-			}
-		case cart.CheckoutRefused:
-			if event.OrderID == orderID {
-				past.outcome = event
-			}
-		case cart.Opened, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.Abandoned, cart.Expired:
-		}
+// differsFrom refuses a repeated request that asks for something else than the
+// checkout under its order id. What the request leaves to the shop is not
+// compared, nor is the deadline, which moves with the clock.
+func (p pastCheckout) differsFrom(ask CheckoutRequest) error {
+	if _, refused := p.outcome.(cart.CheckoutRefused); refused {
+		return nil // it is told that the order id is spent
 	}
+	same := ask.Reference == p.started.Reference && (ask.Shortage == "" || ask.Shortage == p.started.Policy)
+	if ask.Sourcing != nil {
+		same = same && ask.Sourcing.Split == p.started.Sourcing.Split && slices.Equal(cart.Distinct(ask.Sourcing.Locations), p.started.Sourcing.Locations)
+	}
+	if same {
+		return nil
+	}
+	return checkout.ErrDiffers.With(checkout.ErrDiffers.Detail, map[string]any{"order_id": p.started.OrderID})
+}
+
+func (s *Service) readCheckout(ctx context.Context, id unit.CartID, orderID unit.OrderID) (pastCheckout, error) {
+	checkouts, err := s.readCheckouts(ctx, id)
+	if err != nil {
+		return pastCheckout{}, err
+	}
+	past, found := checkouts[orderID]
 	if !found {
 		return past, errNoCheckout(id, orderID)
 	}
 	return past, nil
+}
+
+// readCheckouts reads all checkouts of a cart.
+func (s *Service) readCheckouts(ctx context.Context, id unit.CartID) (map[unit.OrderID]pastCheckout, error) {
+	checkouts := map[unit.OrderID]pastCheckout{}
+	ended := func(id unit.OrderID, outcome cart.Event) {
+		past := checkouts[id]
+		past.outcome = outcome
+		checkouts[id] = past
+	}
+	for recorded, err := range s.store.ReadStream(ctx, cart.Stream(id), 0, 0) {
+		if err != nil {
+			return nil, fmt.Errorf("cart %s: %w", id, err)
+		}
+		event, err := cart.Decode(recorded.Type, recorded.Data)
+		if err != nil {
+			return nil, err
+		}
+		switch event := event.(type) {
+		case cart.CheckoutStarted:
+			meta, err := eventstore.DecodeMetadata(recorded.Meta)
+			if err != nil {
+				return nil, err
+			}
+			checkouts[event.OrderID] = pastCheckout{started: event, meta: meta}
+		case cart.CheckedOut:
+			ended(event.OrderID, event)
+		case cart.CheckoutRefused:
+			ended(event.OrderID, event)
+		case cart.Opened, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.Abandoned, cart.Expired:
+		}
+	}
+	return checkouts, nil
 }

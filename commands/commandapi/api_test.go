@@ -16,6 +16,8 @@ import (
 
 	"daybook/commands"
 	"daybook/commands/commandapi"
+	"daybook/domain/stock"
+	"daybook/domain/unit"
 	"daybook/eventstore/memory"
 	"daybook/internal/httpapi"
 )
@@ -84,6 +86,18 @@ func (a *answers) lose() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	clear(a.kept)
+}
+
+// count tells how many answers are kept under a key, of all callers.
+func (a *answers) count(key string) (n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, answer := range a.kept {
+		if answer.Key == key {
+			n++
+		}
+	}
+	return n
 }
 
 // response is what came back.
@@ -175,9 +189,25 @@ func (s *shop) sell(sku string, units int) {
 	s.t.Helper()
 	s.must("PUT", "/v1/products/"+sku, `{"title":"A `+sku+`","prices":[{"amount":"2.50","currency":"GBP"}]}`)
 	if units > 0 {
-		name, value := key()
-		s.must("POST", "/v1/stock/"+sku+"/main/receipts", fmt.Sprintf(`{"quantity":%d}`, units), name, value)
+		s.receive(sku, units)
 	}
+}
+
+// receive puts units of a SKU on the shelf.
+func (s *shop) receive(sku string, units int) {
+	s.t.Helper()
+	name, value := key()
+	s.must("POST", "/v1/stock/"+sku+"/main/receipts", fmt.Sprintf(`{"quantity":%d}`, units), name, value)
+}
+
+// stock is the state of a SKU's stock at the default location.
+func (s *shop) stock(sku unit.SKU) (state stock.State) {
+	s.t.Helper()
+	err := s.service.Stock.View(s.t.Context(), stock.Stream(sku, unit.DefaultLocation), func(now stock.State, _ int64) { state = now })
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return state
 }
 
 // cart opens a cart with one line and returns its id.

@@ -167,11 +167,11 @@ func (a *api) changeCart(ctx context.Context, c call, id unit.CartID, wanted ...
 // cart answers with the cart as it stands.
 func (a *api) cart(ctx context.Context, id unit.CartID, done commands.Answer[cart.Event]) (*answer[CartState], error) {
 	if state, revision, whole := foldNew(cart.Evolve, done); whole {
-		return reply(revision, done.Position, done.Replayed, cartState(state, revision)), nil
+		return reply(revision, done, cartState(state, revision)), nil
 	}
 	state, err := view(ctx, a.service.Carts, cart.Stream(id), cartState)
 	if err != nil {
 		return nil, err
 	}
-	return reply(state.Revision, done.Position, done.Replayed, state), nil
+	return reply(state.Revision, done, state), nil
 }

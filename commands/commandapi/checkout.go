@@ -14,7 +14,7 @@ import (
 type checkoutInput struct {
 	CartPath
 	Body struct {
-		OrderID     string         `json:"order_id,omitempty" maxLength:"64" doc:"Chosen by you, or made here: the same for the same Idempotency-Key. An id whose checkout was refused stays refused."`
+		OrderID     string         `json:"order_id,omitempty" maxLength:"64" doc:"Chosen by you, or made here: the same for the same Idempotency-Key until a refusal, then another. An id of yours whose checkout was refused is spent (order-id-spent)."`
 		Reference   string         `json:"reference,omitempty" maxLength:"100" doc:"Your own number for the order."`
 		Sourcing    *SourcingInput `json:"sourcing,omitempty" doc:"Which locations may serve it; by default the shop's."`
 		Policy      string         `json:"policy,omitempty" enum:"all-or-nothing,line-by-line" doc:"What to do when stock is short: refuse, or leave out the lines that are. By default the shop's."`
@@ -51,7 +51,7 @@ func (a *api) checkout(ctx context.Context, c call, in *checkoutInput) (*answer[
 	var bad check
 	ask := commands.CheckoutRequest{
 		CartID:    inPath(&bad, "cart_id", in.CartID, unit.ParseCartID),
-		OrderID:   orElse(&bad, "/order_id", in.Body.OrderID, unit.ParseOrderID, c.derive("order")),
+		OrderID:   optional(&bad, "/order_id", in.Body.OrderID, unit.ParseOrderID),
 		Reference: in.Body.Reference, Shortage: cart.Policy(in.Body.Policy),
 	}
 	if given := in.Body.Sourcing; given != nil {
@@ -76,17 +76,21 @@ func (a *api) checkout(ctx context.Context, c call, in *checkoutInput) (*answer[
 	}
 	placed := result.Order
 	if pay != nil || in.Body.Confirm {
-		if placed, err = a.payAndConfirm(ctx, c, ask.OrderID, placed, pay, in.Body.Confirm); err != nil {
-			return nil, withOrder(ctx, err, ask.OrderID)
+		if placed, err = a.payAndConfirm(ctx, c, result.OrderID, placed, pay, in.Body.Confirm); err != nil {
+			return nil, withOrder(ctx, err, result.OrderID)
 		}
 	}
-	state, err := a.placedState(ctx, ask.OrderID, placed, in.Body.Confirm)
+	state, err := a.placedState(ctx, result.OrderID, placed, in.Body.Confirm)
 	if err != nil {
 		return nil, err
 	}
 	body := CheckoutState{Order: state, Dropped: result.Dropped, Shortages: result.Shortages}
-	replayed := result.Order.Replayed || len(result.Order.Events) == 0 // the order was there before
-	return reply(state.Revision, placed.Position, replayed, body).at("/v1/orders/" + string(ask.OrderID)), nil
+	if len(result.Order.Events) == 0 { // the order was there before
+		placed.Replayed = true
+	} else {
+		placed.Replayed = result.Order.Replayed
+	}
+	return reply(state.Revision, placed, body).at("/v1/orders/" + string(result.OrderID)), nil
 }
 
 // payment reads the payment of a checkout; an amount left out is set when the

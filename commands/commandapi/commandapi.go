@@ -18,7 +18,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"daybook/commands"
-	"daybook/eventstore"
 	"daybook/internal/problem"
 )
 
@@ -74,6 +73,8 @@ type answer[B any] struct {
 	Replayed string `header:"Idempotency-Replayed" doc:"true if this had been done before, under the same key."`
 	Location string `header:"Location" doc:"Where the read API will show what was made."`
 	Body     B
+
+	changed bool // something was recorded, now or when the request was first made
 }
 
 // input is a request type: it embeds Headers.
@@ -102,6 +103,9 @@ func add[I any, PI input[I], B any](a *api, tag string, o op, handle func(contex
 		if err == nil {
 			var out *answer[B]
 			if out, err = handle(ctx, c, in); err == nil {
+				if out.changed {
+					noteChange(ctx)
+				}
 				return out, nil
 			}
 		}
@@ -114,6 +118,9 @@ func known(err error) error {
 	if stale, ok := errors.AsType[*commands.StaleError](err); ok {
 		return problem.Stale(stale.Expected, stale.Actual)
 	}
+	if errors.Is(err, commands.ErrCommandReused) {
+		return problem.KeyReused()
+	}
 	if errors.Is(err, commands.ErrOverloaded) {
 		return problem.Overloaded(err)
 	}
@@ -124,12 +131,18 @@ func known(err error) error {
 }
 
 // reply is the answer of an aggregate at a revision.
-func reply[B any](revision int64, position eventstore.Position, replayed bool, body B) *answer[B] {
-	out := &answer[B]{ETag: etag(revision), Position: position.String(), Body: body}
-	if replayed {
+func reply[E, B any](revision int64, done commands.Answer[E], body B) *answer[B] {
+	out := &answer[B]{ETag: etag(revision), Position: done.Position.String(), Body: body}
+	if done.Replayed {
 		out.Replayed = "true"
 	}
+	out.changed = done.Replayed || len(done.Events) > 0
 	return out
+}
+
+// like is an answer with another body.
+func like[B, C any](o *answer[B], body C) *answer[C] {
+	return &answer[C]{ETag: o.ETag, Position: o.Position, Replayed: o.Replayed, Location: o.Location, Body: body, changed: o.changed}
 }
 
 func (o *answer[B]) at(location string) *answer[B] {

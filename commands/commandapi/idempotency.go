@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"mime"
 	"net/http"
 	"sync"
 	"time"
@@ -17,9 +18,14 @@ import (
 	"daybook/internal/problem"
 )
 
-// keys gives a repeated request its first answer. On one node, requests under
-// the same key go one after the other; between nodes, the command id, which
-// derives from the key, keeps the second from doing it again.
+// keys gives a repeated request its first answer, if that request changed
+// something. A refusal is not kept: the same request may be allowed later, and
+// a corrected one may use the key. On one node, requests under the same key go
+// one after the other; between nodes, the command id, which derives from the
+// key, keeps the second from doing it again.
+//
+// A checkout that placed its order and whose payment or confirmation was then
+// refused is not kept either. The same request carries on under the same ids.
 type keys struct {
 	answers commands.Answers
 	timeout time.Duration
@@ -74,14 +80,19 @@ func (k *keys) serve(ctx huma.Context, key scopedKey, next func(huma.Context)) e
 	if err != nil {
 		return problem.Unavailable(err)
 	}
-	if stored != nil {
-		return replay(w, stored, hash)
+	if stored != nil && stored.Status < http.StatusBadRequest { // earlier versions kept refusals
+		if !bytes.Equal(stored.RequestHash, hash) && !bytes.Equal(stored.RequestHash, hashBefore(r, body)) {
+			return problem.KeyReused()
+		}
+		replay(w, stored)
+		return nil
 	}
-	repeatable := r.WithContext(r.Context())
+	changed := false
+	repeatable := r.WithContext(context.WithValue(r.Context(), changedKey{}, &changed))
 	repeatable.Body = io.NopCloser(bytes.NewReader(body))
 	record := &recorder{header: make(http.Header), status: http.StatusOK}
 	next(humamux.NewContext(ctx.Operation(), repeatable, record))
-	if record.final() {
+	if changed && record.status < http.StatusBadRequest {
 		k.answers.Keep(record.answer(key, hash))
 	}
 	record.writeTo(w)
@@ -113,30 +124,58 @@ func (k *keys) enter(ctx context.Context, key scopedKey) (release func(), err er
 	}
 }
 
-// hashOf tells requests apart: what is asked of what, on which belief.
+// changedKey is where the context of a request with a key has a bool, which
+// says whether the request changed something.
+type changedKey struct{}
+
+// noteChange says that the request changed something, now or when it was first
+// made.
+func noteChange(ctx context.Context) {
+	if changed, ok := ctx.Value(changedKey{}).(*bool); ok {
+		*changed = true
+	}
+}
+
+// hashOf tells requests apart: what is asked of what, in which form, on which
+// belief. The order of the query's parameters does not matter, nor do the
+// parameters of the content type, such as a charset.
 func hashOf(r *http.Request, body []byte) []byte {
+	contentType := ""
+	if len(body) > 0 {
+		contentType = r.Header.Get("Content-Type")
+		if mediaType, _, err := mime.ParseMediaType(contentType); err == nil {
+			contentType = mediaType
+		}
+	}
+	return hashParts(body, r.Method, r.URL.EscapedPath(), r.URL.Query().Encode(), contentType,
+		r.Header.Get("If-Match"), r.Header.Get("Daybook-Occurred-At"))
+}
+
+// hashBefore is the hash of earlier versions, whose answers are kept for two
+// days.
+func hashBefore(r *http.Request, body []byte) []byte {
+	return hashParts(body, r.Method, r.URL.EscapedPath(), r.Header.Get("If-Match"), r.Header.Get("Daybook-Occurred-At"))
+}
+
+func hashParts(body []byte, parts ...string) []byte {
 	hash := sha256.New()
-	for _, part := range []string{r.Method, r.URL.EscapedPath(), r.Header.Get("If-Match"), r.Header.Get("Daybook-Occurred-At")} {
+	for _, part := range parts {
 		_, _ = io.WriteString(hash, part+"\x00")
 	}
 	_, _ = hash.Write(body)
 	return hash.Sum(nil)
 }
 
-func replay(w http.ResponseWriter, stored *commands.StoredAnswer, hash []byte) error {
-	if !bytes.Equal(stored.RequestHash, hash) {
-		return problem.KeyReused()
-	}
+func replay(w http.ResponseWriter, stored *commands.StoredAnswer) {
 	for name, value := range stored.Headers {
 		w.Header().Set(name, value)
 	}
 	w.Header().Set("Idempotency-Replayed", "true")
 	w.WriteHeader(stored.Status)
 	_, _ = w.Write(stored.Body) // the client may have gone
-	return nil
 }
 
-// recorder holds an answer back until it is kept.
+// recorder holds an answer back until it is known whether it is kept.
 type recorder struct {
 	header http.Header
 	status int
@@ -147,11 +186,6 @@ func (rec *recorder) Header() http.Header               { return rec.header }
 func (rec *recorder) WriteHeader(status int)            { rec.status = status }
 func (rec *recorder) Write(data []byte) (int, error)    { return rec.body.Write(data) }
 func (rec *recorder) SetReadDeadline(_ time.Time) error { return nil } // the body is here already
-
-// final tells an answer that stands from one that says to try again.
-func (rec *recorder) final() bool {
-	return rec.status < http.StatusInternalServerError && rec.header.Get("Retry-After") == ""
-}
 
 func (rec *recorder) answer(key scopedKey, hash []byte) commands.StoredAnswer {
 	headers := make(map[string]string, len(rec.header))

@@ -2,7 +2,9 @@ package commandapi_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 	"testing"
@@ -40,21 +42,223 @@ func TestARepeatedRequestGetsItsFirstAnswer(t *testing.T) {
 	}
 }
 
-func TestARefusalIsKeptToo(t *testing.T) {
+// Every refusal is decided anew under its key, whatever its status, and leaves
+// the key free for a corrected request.
+func TestARefusalIsDecidedAnewUnderItsKey(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		status          int
+		path, body      string
+		mend            func(s *shop) // what makes the same request possible; nil: only another body does
+		corrected       string
+		contentType     string
+		headers, wanted []string
+	}{
+		"a shortage": {
+			status: 409, path: "/v1/stock/CUP/main/reservations", body: `{"order_id":"o1","quantity":4,"hold_seconds":60}`,
+			mend:      func(s *shop) { s.receive("CUP", 5) },
+			corrected: `{"order_id":"o1","quantity":1,"hold_seconds":60}`,
+		},
+		"a shortage at a checkout": {
+			status: 409, path: "/v1/carts/c1/checkout", body: `{}`,
+			mend:      func(s *shop) { s.receive("MUG", 5) },
+			corrected: `{"policy":"line-by-line"}`,
+		},
+		"an unknown order":       {status: 404, path: "/v1/orders/none/cancel", body: `{"reason":"x"}`},
+		"a body that is no JSON": {status: 400, path: "/v1/stock/MUG/main/receipts", body: `{`, corrected: `{"quantity":1}`},
+		"a value that cannot be": {status: 422, path: "/v1/stock/MUG/main/receipts", body: `{"quantity":0}`, corrected: `{"quantity":1}`},
+		"a media type":           {status: 415, path: "/v1/stock/MUG/main/receipts", body: `{"quantity":1}`, contentType: "text/plain", corrected: `{"quantity":1}`},
+		"a stale belief":         {status: 412, path: "/v1/stock/MUG/main/receipts", body: `{"quantity":1}`, headers: []string{"If-Match", `"9"`}, corrected: `{"quantity":1}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			try := func(s *shop, value string) {
+				t.Helper()
+				headers := append([]string{"Idempotency-Key", value}, test.headers...)
+				if test.contentType != "" {
+					headers = append(headers, "Content-Type", test.contentType)
+				}
+				for range 2 {
+					if got := s.ask("POST", test.path, test.body, headers...); got.status != test.status || got.header.Get("Idempotency-Replayed") != "" {
+						t.Fatalf("answer %d %s, want a %d that is no replay", got.status, got.text, test.status)
+					}
+				}
+				if n := s.answers.count(value); n != 0 {
+					t.Errorf("%d answers are kept under the key of a refusal", n)
+				}
+			}
+			fresh := func() *shop {
+				s := open(t)
+				s.sell("MUG", 0)
+				s.sell("CUP", 2)
+				s.must("POST", "/v1/carts", `{"cart_id":"c1","currency":"GBP","lines":[{"sku":"MUG","quantity":3},{"sku":"CUP","quantity":1}]}`)
+				return s
+			}
+			_, value := key()
+			if test.mend != nil {
+				s := fresh()
+				try(s, value)
+				test.mend(s)
+				s.must("POST", test.path, test.body, "Idempotency-Key", value)
+			}
+			s := fresh()
+			try(s, value)
+			if test.corrected != "" {
+				s.must("POST", test.path, test.corrected, "Idempotency-Key", value)
+			}
+		})
+	}
+}
+
+// A request that changed nothing, though it was allowed, keeps no answer either.
+func TestOnlyWhatChangedSomethingIsKeptUnderItsKey(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.sell("MUG", 5)
+	_, first := key()
+	s.must("PUT", "/v1/stock/MUG/main/policy", `{"safety_stock":1,"backorder_limit":0,"reorder_point":0}`, "Idempotency-Key", first)
+	_, again := key()
+	s.must("PUT", "/v1/stock/MUG/main/policy", `{"safety_stock":1,"backorder_limit":0,"reorder_point":0}`, "Idempotency-Key", again)
+	if s.answers.count(first) != 1 || s.answers.count(again) != 0 {
+		t.Errorf("kept: %d of the change, %d of the request that changed nothing; want 1 and 0", s.answers.count(first), s.answers.count(again))
+	}
+}
+
+// Earlier versions kept refusals, and hashed less of a request.
+func TestAnswersOfEarlierVersions(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	s.sell("MUG", 0)
-	name, value := key()
-	cart := s.cart("MUG", 1)
-	refused := s.ask("POST", "/v1/carts/"+cart+"/checkout", `{}`, name, value)
-	refused.problem(t, 409, "stock-insufficient")
-	receive, fresh := key()
-	s.must("POST", "/v1/stock/MUG/main/receipts", `{"quantity":5}`, receive, fresh)
-	again := s.ask("POST", "/v1/carts/"+cart+"/checkout", `{}`, name, value)
-	again.problem(t, 409, "stock-insufficient")
-	if again.header.Get("Idempotency-Replayed") != "true" {
-		t.Errorf("again %s, want the kept answer", again.text)
+	s.answers.Keep(commands.StoredAnswer{Scope: "anonymous", Key: "old-refusal", RequestHash: []byte("other"), Status: 409, Body: []byte(`{"old":true}`)})
+	if got := s.must("POST", "/v1/stock/MUG/main/receipts", `{"quantity":2}`, "Idempotency-Key", "old-refusal"); got.at("on_hand") != 2.0 {
+		t.Errorf("answer %s, want the refusal kept before to be passed over", got.text)
 	}
+	body := `{"quantity":5}`
+	hash := sha256.Sum256([]byte("POST\x00/v1/stock/MUG/main/receipts\x00\x00\x00" + body))
+	s.answers.Keep(commands.StoredAnswer{Scope: "anonymous", Key: "old-receipt", RequestHash: hash[:], Status: 200, Body: []byte(`{"old":true}`)})
+	if got := s.must("POST", "/v1/stock/MUG/main/receipts", body, "Idempotency-Key", "old-receipt"); got.at("old") != true {
+		t.Errorf("answer %s, want the one kept before", got.text)
+	}
+	s.ask("POST", "/v1/stock/MUG/main/receipts", `{"quantity":6}`, "Idempotency-Key", "old-receipt").problem(t, 422, problem.CodeKeyReused)
+}
+
+// What is asked is more than the path and the body.
+func TestAKeyTellsRequestsApartByAllTheySay(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		path    string
+		headers []string
+		same    bool
+	}{
+		"the same":                   {path: "?reason=sold+out", same: true},
+		"the query in other escapes": {path: "?reason=sold%20out", same: true},
+		"a charset":                  {path: "?reason=sold+out", headers: []string{"Content-Type", "Application/JSON; charset=utf-8"}, same: true},
+		"another query":              {path: "?reason=broken"},
+		"no query":                   {path: ""},
+		"another media type":         {path: "?reason=sold+out", headers: []string{"Content-Type", "application/problem+json"}},
+		"another belief":             {path: "?reason=sold+out", headers: []string{"If-Match", `"0"`}},
+		"another effective time":     {path: "?reason=sold+out", headers: []string{"Daybook-Occurred-At", "2020-01-01T00:00:00Z"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t)
+			s.sell("MUG", 0)
+			s.must("DELETE", "/v1/products/MUG?reason=sold+out", "{}", "Idempotency-Key", "k")
+			got := s.ask("DELETE", "/v1/products/MUG"+test.path, "{}", append([]string{"Idempotency-Key", "k"}, test.headers...)...)
+			if !test.same {
+				got.problem(t, 422, problem.CodeKeyReused)
+			} else if got.status != 200 || got.header.Get("Idempotency-Replayed") != "true" {
+				t.Errorf("answer %d %s, want the first again", got.status, got.text)
+			}
+		})
+	}
+}
+
+// A checkout whose payment was refused has placed its order: the same request
+// carries on with that order, and the payment can be corrected.
+func TestACheckoutPartlyDoneCarriesOn(t *testing.T) {
+	t.Parallel()
+	const wrong = `{"payment":{"amount":{"amount":"1.00","currency":"EUR"}},"confirm":true}`
+	s := open(t)
+	s.sell("MUG", 10)
+	id := s.cart("MUG", 2)
+	_, value := key()
+	var orders []any
+	for range 2 {
+		got := s.ask("POST", "/v1/carts/"+id+"/checkout", wrong, "Idempotency-Key", value)
+		got.problem(t, 409, "currency-differs")
+		orders = append(orders, got.at("order_id"))
+	}
+	if orders[0] == nil || orders[0] != orders[1] {
+		t.Fatalf("orders %v, want the same one twice", orders)
+	}
+	_, corrected := key()
+	got := s.must("POST", "/v1/carts/"+id+"/checkout", fmt.Sprintf(`{"order_id":%q,"payment":{},"confirm":true}`, orders[0]), "Idempotency-Key", corrected)
+	if got.at("order", "order_id") != orders[0] || got.at("order", "payment_state") != "paid" || got.at("order", "status") != "confirmed" {
+		t.Errorf("answer %s, want order %v paid and confirmed", got.text, orders[0])
+	}
+	if n := s.answers.count(corrected); n != 1 {
+		t.Errorf("%d answers kept of the request that paid", n)
+	}
+}
+
+// The caller's order id has one checkout. After a refusal it is spent, and the
+// answer does not speak of a cart that has changed since.
+func TestASpentOrderIDSaysSo(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.sell("MUG", 5)
+	id := s.cart("MUG", 99)
+	_, first := key()
+	s.ask("POST", "/v1/carts/"+id+"/checkout", `{"order_id":"o-1"}`, "Idempotency-Key", first).problem(t, 409, "stock-insufficient")
+	s.must("PATCH", "/v1/carts/"+id+"/lines/1", `{"quantity":1}`)
+	_, second := key()
+	for _, value := range []string{first, second} {
+		got := s.ask("POST", "/v1/carts/"+id+"/checkout", `{"order_id":"o-1"}`, "Idempotency-Key", value)
+		got.problem(t, 409, "order-id-spent")
+		if got.at("order_id") != "o-1" || got.at("requested") != nil {
+			t.Errorf("answer %s, want it to name the order id and no shortage", got.text)
+		}
+	}
+	got := s.must("POST", "/v1/carts/"+id+"/checkout", `{"order_id":"o-2"}`, "Idempotency-Key", first)
+	if got.at("order", "order_id") != "o-2" {
+		t.Errorf("answer %s, want order o-2, under the key of the refusal", got.text)
+	}
+}
+
+// An order id made here is another one after each refusal, also on a node that
+// has none of the answers, and the same one after the order is placed.
+func TestAKeyCanSucceedAfterAnyNumberOfRefusals(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.sell("MUG", 0)
+	id := s.cart("MUG", 3)
+	_, value := key()
+	for range 5 {
+		s.ask("POST", "/v1/carts/"+id+"/checkout", `{"confirm":true}`, "Idempotency-Key", value).problem(t, 409, "stock-insufficient")
+		s = s.start()
+	}
+	s.receive("MUG", 3)
+	placed := s.must("POST", "/v1/carts/"+id+"/checkout", `{"confirm":true}`, "Idempotency-Key", value)
+	s.answers.lose()
+	again := s.start().must("POST", "/v1/carts/"+id+"/checkout", `{"confirm":true}`, "Idempotency-Key", value)
+	if again.at("order", "order_id") != placed.at("order", "order_id") || again.header.Get("Idempotency-Replayed") != "true" {
+		t.Errorf("again %s, first %s", again.text, placed.text)
+	}
+	if stock := s.stock("MUG"); stock.Allocated() != 3 || stock.OnHand() != 3 {
+		t.Errorf("%d of %d allocated, want 3 of 3", stock.Allocated(), stock.OnHand())
+	}
+}
+
+// A key used for one thing of a cart is not free for its checkout.
+func TestAKeyOfACartsLinesIsNotFreeForItsCheckout(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.sell("MUG", 5)
+	id := s.cart("MUG", 1)
+	s.must("POST", "/v1/carts/"+id+"/lines", `{"lines":[{"sku":"MUG","quantity":1}]}`, "Idempotency-Key", "k")
+	s.answers.lose()
+	s.ask("POST", "/v1/carts/"+id+"/checkout", `{}`, "Idempotency-Key", "k").problem(t, 422, problem.CodeKeyReused)
 }
 
 // A node that dies before it keeps its answer, or another node that has not

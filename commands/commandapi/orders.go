@@ -31,7 +31,7 @@ func (a *api) changeOrder(ctx context.Context, c call, bad *check, id unit.Order
 	if err != nil {
 		return nil, err
 	}
-	return reply(state.Revision, done.Position, done.Replayed, state), nil
+	return reply(state.Revision, done, state), nil
 }
 
 // plainly is the handler of a command that needs nothing but the order.
@@ -166,10 +166,7 @@ func (a *api) shipOrder(ctx context.Context, c call, in *shipInput) (*answer[Shi
 	if err != nil {
 		return nil, err
 	}
-	return &answer[ShipmentState]{
-		ETag: done.ETag, Position: done.Position, Replayed: done.Replayed,
-		Body: ShipmentState{ShipmentID: ship.ShipmentID, Order: done.Body},
-	}, nil
+	return like(done, ShipmentState{ShipmentID: ship.ShipmentID, Order: done.Body}), nil
 }
 
 type deliverInput struct {

@@ -81,7 +81,7 @@ func (a *api) changeProduct(ctx context.Context, c call, sku unit.SKU, wanted ..
 	if err != nil {
 		return nil, err
 	}
-	return reply(state.Revision, done.Position, done.Replayed, state), nil
+	return reply(state.Revision, done, state), nil
 }
 
 // view makes an answer's body from the state as it now stands.

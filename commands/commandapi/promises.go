@@ -90,10 +90,7 @@ func (a *api) movePromise(ctx context.Context, c call, bad *check, key stock.Key
 	if err != nil {
 		return nil, err
 	}
-	return &answer[ReservationState]{
-		ETag: done.ETag, Position: done.Position, Replayed: done.Replayed,
-		Body: ReservationState{ReservationID: id, Stock: done.Body},
-	}, nil
+	return like(done, ReservationState{ReservationID: id, Stock: done.Body}), nil
 }
 
 // parseReservation reads a reservation's id: it has the form of an order's.

@@ -31,7 +31,7 @@ func (a *api) changeReturn(ctx context.Context, c call, bad *check, id unit.Retu
 	if err != nil {
 		return nil, err
 	}
-	return reply(state.Revision, done.Position, done.Replayed, state), nil
+	return reply(state.Revision, done, state), nil
 }
 
 func (a *api) approveReturn(ctx context.Context, c call, in *ReturnPath) (*answer[ReturnState], error) {

@@ -40,7 +40,7 @@ func (a *api) moveStock(ctx context.Context, c call, bad *check, key stock.Key, 
 	if err != nil {
 		return nil, err
 	}
-	return reply(state.Revision, done.Position, done.Replayed, state), nil
+	return reply(state.Revision, done, state), nil
 }
 
 // QuantityBody is a number of units with its papers.

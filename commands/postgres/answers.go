@@ -209,7 +209,10 @@ func (a *Answers) saveAll(batch []commands.StoredAnswer) error {
 		_, err := tx.Exec(ctx, `
 			INSERT INTO commands.answers (scope, key, request_hash, status, headers, body)
 			SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::int[], $5::json[], $6::bytea[])
-			ON CONFLICT (scope, key) DO NOTHING`, scopes, keys, hashes, statuses, headers, bodies)
+			ON CONFLICT (scope, key) DO UPDATE SET
+				request_hash = excluded.request_hash, status = excluded.status, headers = excluded.headers, body = excluded.body,
+				answered_at = excluded.answered_at
+			WHERE answers.status >= 400`, scopes, keys, hashes, statuses, headers, bodies)
 		return err
 	})
 }

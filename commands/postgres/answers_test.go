@@ -92,6 +92,27 @@ func TestTheFirstAnswerStands(t *testing.T) {
 	}
 }
 
+// Earlier versions kept refusals; such a row must not keep the first real answer
+// out.
+func TestAKeptRefusalGivesWay(t *testing.T) {
+	t.Parallel()
+	pool := answersPool(t)
+	one := openAnswers(t, pool)
+	refusal := answerOf("ann", "k", "refused")
+	refusal.Status = 409
+	one.Keep(refusal)
+	if err := one.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	one.Keep(answerOf("ann", "k", "done"))
+	if err := one.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if found := mustFind(t, openAnswers(t, pool), "ann", "k"); found == nil || string(found.Body) != "done" || found.Status != 201 {
+		t.Errorf("found %+v, want the answer of what was done", found)
+	}
+}
+
 func TestManyAtOnceShareStatements(t *testing.T) {
 	t.Parallel()
 	answers := openAnswers(t, answersPool(t))

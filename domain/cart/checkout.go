@@ -36,7 +36,7 @@ func startCheckout(cmd StartCheckout, s State) ([]Event, error) {
 	return []Event{CheckoutStarted{
 		OrderID: cmd.OrderID, CartID: s.CartID, CustomerID: s.CustomerID, Currency: s.Currency, Country: s.Country,
 		Reference: cmd.Reference, Lines: slices.Clone(s.Lines),
-		Sourcing: Sourcing{Locations: distinct(cmd.Sourcing.Locations), Split: cmd.Sourcing.Split},
+		Sourcing: Sourcing{Locations: Distinct(cmd.Sourcing.Locations), Split: cmd.Sourcing.Split},
 		Policy:   cmd.Policy, HoldUntil: cmd.HoldUntil.UTC(),
 	}}, nil
 }

@@ -184,9 +184,9 @@ func tooLong(field string, limit int) error {
 	return ErrTextTooLong.With(ErrTextTooLong.Detail, map[string]any{"field": field, "max_characters": limit})
 }
 
-// distinct keeps the first of each location: a reservation is named after its
+// Distinct keeps the first of each location: a reservation is named after its
 // location, so one named twice would be asked for twice.
-func distinct(locations []unit.LocationID) []unit.LocationID {
+func Distinct(locations []unit.LocationID) []unit.LocationID {
 	kept := make([]unit.LocationID, 0, len(locations))
 	for _, l := range locations {
 		if !slices.Contains(kept, l) {

@@ -48,6 +48,17 @@ import (
 // single shortage says it better; its facts have the shortages.
 var ErrRefused = &rule.Rejection{Code: "checkout-refused", Detail: "The stock could not be held."}
 
+// ErrOrderIDSpent is what a caller is told who names the order id of a checkout
+// that was refused before: an order id has one checkout.
+var ErrOrderIDSpent = &rule.Rejection{Code: "order-id-spent", Detail: "The checkout under this order id was refused before. Ask again with another order id."}
+
+// ErrDiffers means that the order id belongs to a checkout of the cart which
+// asked for something else.
+var ErrDiffers = &rule.Rejection{Code: "checkout-differs", Detail: "The cart is checked out under this order id with another reference, policy or sourcing."}
+
+// Rejections are all refusals of this package.
+var Rejections = []*rule.Rejection{ErrRefused, ErrOrderIDSpent, ErrDiffers}
+
 // Process is where one driver's asking stands. It is a value: Answer gives a
 // new one.
 type Process struct {

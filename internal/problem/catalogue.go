@@ -48,7 +48,7 @@ func Catalogue() []Entry {
 		entry(http.StatusServiceUnavailable, CodePositionNotYet, "The read model is not as far as Daybook-Min-Position; the facts tell how far it is."),
 	}
 	for _, rejections := range [][]*rule.Rejection{
-		product.Rejections, cart.Rejections, stock.Rejections, order.Rejections, returns.Rejections, {checkout.ErrRefused},
+		product.Rejections, cart.Rejections, stock.Rejections, order.Rejections, returns.Rejections, checkout.Rejections,
 	} {
 		for _, r := range rejections {
 			entries = append(entries, entry(StatusOfRule(r.Code), r.Code, r.Detail))
