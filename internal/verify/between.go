@@ -130,8 +130,9 @@ func (b *Book) checkHold(check *Check, key stock.Key, id unit.ReservationID, h h
 		return // over, or made by hand
 	}
 	state := b.Orders[h.order]
+	refused, ended := b.refused[h.order]
 	switch {
-	case state == nil && b.refused[h.order]:
+	case state == nil && ended && !b.underWay(refused): // else it is being released
 		check.differ("%s@%s holds %d for order %s, whose checkout was refused", key.SKU, key.Location, h.quantity, h.order)
 	case state == nil || state.Status == order.StatusPending || len(state.Unsettled) > 0: // the last is reported there
 	default:

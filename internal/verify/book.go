@@ -29,7 +29,7 @@ type Book struct {
 	Sales    *Ledger
 
 	grace    time.Duration
-	refused  map[unit.OrderID]bool // checkouts that ended without an order
+	refused  map[unit.OrderID]end // checkouts that ended without an order, and when
 	tookBack map[returned]unit.Quantity
 
 	events   int64
@@ -113,7 +113,7 @@ func newBook(now time.Time, grace time.Duration, shop Shop) *Book {
 		Stock:    map[stock.Key]*Shelf{},
 		Sales:    newLedger(shop),
 		grace:    grace,
-		refused:  map[unit.OrderID]bool{},
+		refused:  map[unit.OrderID]end{},
 		tookBack: map[returned]unit.Quantity{},
 		streams:  map[string]end{},
 		words:    map[string]string{},
@@ -214,7 +214,7 @@ func (b *Book) readCart(e *event, id unit.CartID, value cart.Event) {
 	case cart.CheckoutStarted:
 		c.shortages, c.dropped = nil, nil
 	case cart.CheckoutRefused:
-		b.refused[value.OrderID] = true
+		b.refused[value.OrderID] = e.end()
 		c.shortages = value.Shortages
 	case cart.CheckedOut:
 		c.shortages, c.dropped = value.Shortages, value.Dropped

@@ -559,11 +559,17 @@ func TestWorkUnderWayIsNotLeftUndone(t *testing.T) {
 	f.reserve(2)
 	f.comeback(requested(2), returns.Approved{}, received(2))
 	f.linked("r2", 1)
+	// The checkout of order o2 was refused, and what it holds is not released yet.
+	facts(t, f.log, cart.Stream("c2"), cart.Encode,
+		cart.Event(cart.Opened{CartID: "c2", Currency: "GBP"}),
+		cart.Event(cart.CheckoutStarted{OrderID: "o2", CartID: "c2", Currency: "GBP", HoldUntil: later}))
+	f.stock(stock.Reserved{Key: mugs, ReservationID: stock.ReservationIDFor("o2", mugs.SKU, mugs.Location), OrderID: "o2", Quantity: 1, ExpiresAt: later})
+	facts(t, f.log, cart.Stream("c2"), cart.Encode, cart.Event(cart.CheckoutRefused{OrderID: "o2"}))
 	now := time.Now()
 	for _, test := range []struct {
 		after time.Duration
 		want  int64
-	}{{time.Second, 0}, {time.Hour, 3}} {
+	}{{time.Second, 0}, {time.Hour, 4}} {
 		report, err := verify.Run(t.Context(), verify.Config{Store: f.log, Now: now.Add(test.after), Grace: time.Minute})
 		if err != nil {
 			t.Fatal(err)
