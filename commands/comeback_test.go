@@ -374,7 +374,7 @@ func TestAReturnOlderThanAdmissionsGoesOn(t *testing.T) {
 }
 
 func TestTheReactorEndsWhatAReturnHasOpenWithItsOrders(t *testing.T) {
-	tracker := newTracker(eventstore.Start)
+	tracker := newTracker(eventstore.Start, DefaultPolicy().CartsExpireAfter)
 	asked := returns.Requested{ReturnID: "1", Admit: []returns.OrderUnits{{OrderID: "o1"}}}
 	paid := returns.Refunded{TransactionID: "t", Shares: []returns.Share{{OrderID: "o1"}}}
 	position := uint64(0)

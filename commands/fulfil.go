@@ -172,6 +172,8 @@ func (s *Service) FireTimer(ctx context.Context, timer Timer, now time.Time) err
 		return err
 	case ReservationDeadline:
 		return s.expireReservations(ctx, timer, meta, now)
+	case CartDeadline:
+		return s.expireCart(ctx, timer, meta, now)
 	}
 	return fmt.Errorf("timer %s: unknown kind %q", timer.Deadline, timer.Kind)
 }

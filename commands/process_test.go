@@ -272,6 +272,26 @@ type logbook struct {
 	mu     sync.Mutex
 	at     eventstore.Position
 	timers map[Deadline]Timer
+
+	cartsExpireAfter time.Duration
+	cartsKnown       int // how often the rule of the carts was kept
+}
+
+func (l *logbook) CartExpiry(context.Context) (time.Duration, bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.cartsExpireAfter, l.cartsKnown > 0, nil
+}
+
+func (l *logbook) KeepCartExpiry(_ context.Context, after time.Duration, set []Timer) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cartsExpireAfter = after
+	l.cartsKnown++
+	for _, timer := range set {
+		l.timers[timer.Deadline] = timer
+	}
+	return nil
 }
 
 func (l *logbook) Lead(ctx context.Context) (context.Context, func(), error) {

@@ -26,6 +26,11 @@ type Journal interface {
 	// Advance moves the checkpoint, and sets and clears timers with it, all or
 	// none. If the checkpoint is not at from, another node leads: ErrNotLeading.
 	Advance(ctx context.Context, from, to eventstore.Position, set []Timer, clear []Deadline) error
+	// CartExpiry is the rule by which the timers of open carts were last set: how
+	// long after a cart's last change. known is false where they never were.
+	CartExpiry(ctx context.Context) (after time.Duration, known bool, err error)
+	// KeepCartExpiry sets timers by a rule and notes the rule, all or none.
+	KeepCartExpiry(ctx context.Context, after time.Duration, set []Timer) error
 }
 
 // ErrNotLeading means another node moved the reactor's checkpoint.
@@ -55,6 +60,8 @@ type Reactor struct {
 	// Grace is how old unfinished work must be before it is taken over from an
 	// inline drive, perhaps another node's, that may still be at it.
 	Grace time.Duration
+	// CartsExpireAfter is the shop's, see Policy.
+	CartsExpireAfter time.Duration
 	// Nudge, where set, is called when timers were set.
 	Nudge func()
 
@@ -100,7 +107,7 @@ func (r *Reactor) lead(ctx context.Context) error {
 		return err
 	}
 	r.mu.Lock()
-	r.tracker, r.checkpoint = newTracker(checkpoint), checkpoint
+	r.tracker, r.checkpoint = newTracker(checkpoint, r.CartsExpireAfter), checkpoint
 	r.begun = make(chan struct{}, 1)
 	r.mu.Unlock()
 
@@ -134,6 +141,11 @@ func (r *Reactor) lead(ctx context.Context) error {
 
 	var work sync.WaitGroup
 	work.Go(func() { r.finishOld(ctx) })
+	work.Go(func() {
+		if err := r.adoptCarts(ctx, checkpoint); err != nil {
+			fail(err)
+		}
+	})
 	err = router.Run(ctx)
 	stop()
 	work.Wait()

@@ -31,7 +31,7 @@ func (j *strictJournal) Advance(_ context.Context, from, to eventstore.Position,
 
 func TestWorkTakenOffTheListBetweenPagesMovesTheCheckpointWithTheNextPage(t *testing.T) {
 	journal := &strictJournal{t: t}
-	reactor := &Reactor{Journal: journal, tracker: newTracker(eventstore.Start), begun: make(chan struct{}, 1)}
+	reactor := &Reactor{Journal: journal, tracker: newTracker(eventstore.Start, DefaultPolicy().CartsExpireAfter), begun: make(chan struct{}, 1)}
 	turn := func(position uint64, event order.Event) {
 		t.Helper()
 		eventType, data, err := order.Encode(event)
@@ -100,7 +100,7 @@ func TestACheckoutThatTheReactorEndedIsOpenedAgainByALateReservation(t *testing.
 		},
 		"while it is driven": func(by *tracker) { drive(by, reserve) },
 	} {
-		by := newTracker(eventstore.Start)
+		by := newTracker(eventstore.Start, DefaultPolicy().CartsExpireAfter)
 		start(by)
 		late(by)
 		work := by.open[workKey{workCheckout, "o", ""}]
@@ -111,7 +111,7 @@ func TestACheckoutThatTheReactorEndedIsOpenedAgainByALateReservation(t *testing.
 }
 
 func TestTheReactorPassesOverWhatOthersWrote(t *testing.T) {
-	tracker := newTracker(eventstore.Start)
+	tracker := newTracker(eventstore.Start, DefaultPolicy().CartsExpireAfter)
 	for position, stream := range []string{"notes", "order", "cart-1"} {
 		odd := eventstore.Recorded{
 			Event:  eventstore.Event{ID: uuid.New(), Type: "order.unheard_of.v1", Data: []byte(`{}`)},

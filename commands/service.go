@@ -34,6 +34,9 @@ type Policy struct {
 	// HoldFor is how long a checkout holds stock for an order that is not
 	// confirmed.
 	HoldFor time.Duration
+	// CartsExpireAfter is how long after its last change an open cart expires; 0 is
+	// never.
+	CartsExpireAfter time.Duration
 	// Sourcing is where stock is taken from, unless a checkout says otherwise.
 	Sourcing cart.Sourcing
 	// Shortage is what a checkout does when stock is short, unless it says
@@ -44,13 +47,15 @@ type Policy struct {
 }
 
 // DefaultPolicy holds stock for 15 minutes, takes it from the default location,
-// refuses a checkout that is short, and gives money back.
+// refuses a checkout that is short, gives money back, and lets carts expire after
+// 30 days.
 func DefaultPolicy() Policy {
 	return Policy{
-		HoldFor:  15 * time.Minute,
-		Sourcing: cart.Sourcing{Locations: []unit.LocationID{unit.DefaultLocation}},
-		Shortage: cart.AllOrNothing,
-		Remedy:   order.RemedyVoidOrRefund,
+		HoldFor:          15 * time.Minute,
+		CartsExpireAfter: 30 * 24 * time.Hour,
+		Sourcing:         cart.Sourcing{Locations: []unit.LocationID{unit.DefaultLocation}},
+		Shortage:         cart.AllOrNothing,
+		Remedy:           order.RemedyVoidOrRefund,
 	}
 }
 

@@ -17,6 +17,8 @@ const (
 	// ReservationDeadline: a reservation, its item, in the stock stream that is
 	// its target expires.
 	ReservationDeadline TimerKind = "reservation"
+	// CartDeadline: an open cart, its target, expires unless it was changed since.
+	CartDeadline TimerKind = "cart"
 )
 
 // Deadline is the whole identity of a timer: two deadlines that differ in any
@@ -44,6 +46,11 @@ func orderDeadline(id unit.OrderID) Deadline {
 	return Deadline{Kind: OrderDeadline, Target: string(id)}
 }
 
+// cartDeadline is when an open cart expires that nobody changed meanwhile.
+func cartDeadline(id unit.CartID) Deadline {
+	return Deadline{Kind: CartDeadline, Target: string(id)}
+}
+
 // reservationDeadline is when a reservation in a stream of stock expires. The
 // same reservation id in another stream is another reservation.
 func reservationDeadline(stream string, id unit.ReservationID) Deadline {
@@ -56,11 +63,20 @@ type Timer struct {
 	DueAt time.Time
 }
 
+// PostponedError is what firing a timer returns when its deadline has moved
+// since the timer was set. The timer stays, due at Until, and that is no failure.
+type PostponedError struct{ Until time.Time }
+
+func (e *PostponedError) Error() string {
+	return "postponed until " + e.Until.UTC().Format(time.RFC3339Nano)
+}
+
 // TimerQueue holds timers by the database's clock, shared by all nodes.
 type TimerQueue interface {
 	// FireDue calls fire for timers that are due, each with the database's time,
-	// and removes those for which it succeeded; the others come back later. A
-	// timer another node is firing is skipped. It returns how many were due and
+	// and removes those for which it succeeded. Those for which it returned a
+	// *PostponedError come back when that says, the others after a pause. A timer
+	// another node is firing is skipped. It returns how many were due and
 	// how long it is until the next one, 0 if none is set.
 	FireDue(ctx context.Context, fire func(ctx context.Context, timer Timer, now time.Time) error) (due int, next time.Duration, err error)
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
@@ -70,10 +71,22 @@ func TestTwoTimersOfAKindThatDifferInOnePartBothFire(t *testing.T) {
 		}
 		return func() bool { return s.order(id).Status == order.StatusExpired }
 	}
+	leave := func(s *shop, id unit.CartID) func() bool {
+		s.sell("A", 5)
+		if err := s.cart(id, map[unit.SKU]unit.Quantity{"A": 1}); err != nil {
+			t.Fatal(err)
+		}
+		return func() bool { return s.phase(id) == cart.IsExpired }
+	}
+	policy := DefaultPolicy()
+	policy.CartsExpireAfter = time.Minute
 	// Each sets two timers, and returns how to see that both have fired.
 	twice := map[string]map[string]func(s *shop) (first, second func() bool){
 		"OrderDeadline": {
 			"two orders": func(s *shop) (func() bool, func() bool) { return place(s, "A", "o1"), place(s, "A", "o2") },
+		},
+		"CartDeadline": {
+			"two carts": func(s *shop) (func() bool, func() bool) { return leave(s, "c1"), leave(s, "c2") },
 		},
 		"ReservationDeadline": {
 			"two SKUs": func(s *shop) (func() bool, func() bool) { return hold(s, "A", "main", "r"), hold(s, "B", "main", "r") },
@@ -92,7 +105,7 @@ func TestTwoTimersOfAKindThatDifferInOnePartBothFire(t *testing.T) {
 	}
 	for kind, cases := range twice {
 		for name, set := range cases {
-			s := open(t, memory.New(), DefaultPolicy())
+			s := open(t, memory.New(), policy)
 			first, second := set(s)
 			for _, timer := range timersOf(t, s) {
 				if err := s.FireTimer(t.Context(), timer, deadline); err != nil {
@@ -112,7 +125,7 @@ func TestTwoTimersOfAKindThatDifferInOnePartBothFire(t *testing.T) {
 // timersOf are the timers that the reactor keeps after reading the whole log.
 func timersOf(t *testing.T, s *shop) (timers []Timer) {
 	t.Helper()
-	tracker := newTracker(eventstore.Start)
+	tracker := newTracker(eventstore.Start, DefaultPolicy().CartsExpireAfter)
 	for event, err := range s.store.ReadAll(t.Context(), eventstore.Start, reactorFilter, 0) {
 		if err != nil {
 			t.Fatal(err)

@@ -19,7 +19,7 @@ import (
 )
 
 // reactorFilter selects what the tracker reads.
-var reactorFilter = eventstore.Filter{TypePrefixes: []string{"cart.checkout", "order.", "return.", "stock.reserv"}}
+var reactorFilter = eventstore.Filter{TypePrefixes: append(slices.Clone(cartLifeFilter.TypePrefixes), "order.", "return.", "stock.reserv")}
 
 type workKind string
 
@@ -70,6 +70,7 @@ type tracker struct {
 	pastRing []unit.OrderID
 	pastNext int
 
+	carts cartTimers
 	set   map[Deadline]Timer
 	clear map[Deadline]bool
 }
@@ -78,14 +79,16 @@ type tracker struct {
 // later than that ends at its deadline.
 const rememberedCheckouts = 4096
 
-func newTracker(checkpoint eventstore.Position) *tracker {
-	return &tracker{
+func newTracker(checkpoint eventstore.Position, cartsExpireAfter time.Duration) *tracker {
+	t := &tracker{
 		open:     map[workKey]*Work{},
 		past:     map[unit.OrderID]string{},
 		position: checkpoint,
 		set:      map[Deadline]Timer{},
 		clear:    map[Deadline]bool{},
 	}
+	t.carts = cartTimers{after: cartsExpireAfter, set: t.setTimer, clear: t.clearTimer}
+	return t
 }
 
 // checkpoint is as far as a new reader may skip: everything before it has ended.
@@ -193,6 +196,7 @@ func (t *tracker) cart(e eventstore.Recorded) error {
 	if err != nil {
 		return err
 	}
+	t.carts.observe(event, e)
 	switch event := event.(type) {
 	case cart.CheckoutStarted:
 		t.begin(workCheckout, string(event.OrderID), "", e)

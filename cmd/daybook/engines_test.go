@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
 
 	"daybook/cmd/daybook/shoppers"
@@ -273,4 +275,58 @@ func TestADatabaseIsNotUsedWithAnotherLog(t *testing.T) {
 		}
 	}
 	verifyJSON(t, exitOK, "--database-url", followed, "--store", storeKurrentDB, "--kurrentdb-url", first)
+}
+
+// A cart that nobody comes back to ends by itself, and a restart with another
+// setting finds the carts that are open.
+func TestACartExpiresByItself(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, log []string) {
+		dir := dataDir(t)
+		args := append([]string{"--data", dir}, log...)
+		// The read model may not have the cart yet.
+		status := func(address string) string {
+			var row struct {
+				Status string `json:"status"`
+			}
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer, err := http.DefaultClient.Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer answer.Body.Close()
+			if answer.StatusCode == http.StatusOK && json.UnmarshalRead(answer.Body, &row) != nil {
+				t.Errorf("GET %s: no JSON", address)
+			}
+			return row.Status
+		}
+		open := func(server running, customer string) string {
+			client := shoppers.NewClient(server.url, 1)
+			defer client.Close()
+			cart, err := client.OpenCart(t.Context(), customer, "GBP", "", []shoppers.Line{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return server.url + "/v1/carts/" + url.PathEscape(cart)
+		}
+		server := serve(t, append(args, "--carts-expire-after", "0")...)
+		kept := open(server, "ann")
+		eventually(t, recoveryLimit, "the cart is open", func() bool { return status(kept) == "open" })
+		path := strings.TrimPrefix(kept, server.url)
+		server.stop()
+		server.exit(t)
+
+		server = serve(t, append(args, "--carts-expire-after", "1s")...)
+		eventually(t, recoveryLimit, "the cart of the run before has expired", func() bool { return status(server.url+path) == "expired" })
+		left := open(server, "bob")
+		eventually(t, recoveryLimit, "the cart has expired", func() bool { return status(left) == "expired" })
+		server.stop()
+		if code := server.exit(t); code != exitOK {
+			t.Errorf("exit code %d", code)
+		}
+		expectVerified(t, dir, log...)
+	})
 }

@@ -92,7 +92,7 @@ func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (_ *node, e
 	n.clockwork = commands.NewClockwork(commandspg.Timers{Pool: n.commandPool}, n.service.FireTimer, log)
 	n.reactor = &commands.Reactor{
 		Store: n.store, Journal: commandspg.Journal{Pool: n.commandPool, Reader: "processes"},
-		Finisher: n.service, Logger: log, Grace: graceShared, Nudge: n.clockwork.Nudge,
+		Finisher: n.service, Logger: log, Grace: graceShared, CartsExpireAfter: cfg.Policy.CartsExpireAfter, Nudge: n.clockwork.Nudge,
 	}
 	if n.database.server != nil {
 		n.reactor.Grace = graceAlone

@@ -125,6 +125,35 @@ func (j Journal) Advance(ctx context.Context, from, to eventstore.Position, set 
 	return nil
 }
 
+// CartExpiry reads by which rule the timers of carts were set.
+func (j Journal) CartExpiry(ctx context.Context) (after time.Duration, known bool, err error) {
+	err = j.Pool.QueryRow(ctx, `SELECT expire_after FROM commands.cart_expiry`).Scan(&after)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, fmt.Errorf("reader %s: carts' timers: %w", j.Reader, err)
+	}
+	return after, true, nil
+}
+
+// KeepCartExpiry sets the timers of carts and notes the rule in one transaction.
+func (j Journal) KeepCartExpiry(ctx context.Context, after time.Duration, set []commands.Timer) error {
+	err := pgx.BeginFunc(ctx, j.Pool, func(tx pgx.Tx) error {
+		if err := setTimers(ctx, tx, set); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `
+			INSERT INTO commands.cart_expiry (expire_after) VALUES ($1)
+			ON CONFLICT (one_row) DO UPDATE SET expire_after = excluded.expire_after, noted_at = clock_timestamp()`, after)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("reader %s: carts' timers: %w", j.Reader, err)
+	}
+	return nil
+}
+
 func setTimers(ctx context.Context, tx pgx.Tx, set []commands.Timer) error {
 	if len(set) == 0 {
 		return nil

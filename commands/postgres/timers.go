@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -41,12 +42,19 @@ func (t Timers) FireDue(ctx context.Context, fire func(context.Context, commands
 		}
 		due = len(timers)
 		var fired, failed []commands.Deadline
+		var moved []commands.Timer
 		for _, d := range timers {
-			if err := fire(ctx, d.Timer, d.now); err != nil {
+			err := fire(ctx, d.Timer, d.now)
+			if postponed, is := errors.AsType[*commands.PostponedError](err); is {
+				moved = append(moved, commands.Timer{Deadline: d.Deadline, DueAt: postponed.Until})
+			} else if err != nil {
 				failed = append(failed, d.Deadline)
 			} else {
 				fired = append(fired, d.Deadline)
 			}
+		}
+		if err := setTimers(ctx, tx, moved); err != nil {
+			return err
 		}
 		if err := clearTimers(ctx, tx, fired); err != nil {
 			return err

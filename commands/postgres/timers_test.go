@@ -107,3 +107,52 @@ func TestTimersOfAnOlderProgramFireAndAreCleared(t *testing.T) {
 		t.Errorf("fired %s, want %s", got, want)
 	}
 }
+
+func TestAPostponedTimerComesBackWhenItSaysAndHasNotFailed(t *testing.T) {
+	t.Parallel()
+	pool := migrated(t)
+	journal, timers := Journal{Pool: pool, Reader: "reactor"}, Timers{Pool: pool}
+	timer := commands.Timer{Deadline: commands.Deadline{Kind: commands.CartDeadline, Target: "c"}, DueAt: time.Now().Add(-time.Hour)}
+	if err := journal.Advance(t.Context(), eventstore.Start, eventstore.At(1), []commands.Timer{timer}, nil); err != nil {
+		t.Fatal(err)
+	}
+	until := time.Now().Add(time.Hour).Truncate(time.Microsecond)
+	due, _, err := timers.FireDue(t.Context(), func(context.Context, commands.Timer, time.Time) error {
+		return fmt.Errorf("cart c: %w", &commands.PostponedError{Until: until})
+	})
+	if err != nil || due != 1 {
+		t.Fatalf("%d were due, %v; want 1", due, err)
+	}
+	if fired := firedTimers(t, timers); len(fired) != 0 {
+		t.Errorf("fired again at once: %v", fired)
+	}
+	var dueAt time.Time
+	var failures int
+	if err := pool.QueryRow(t.Context(), `SELECT due_at, failures FROM commands.timers`).Scan(&dueAt, &failures); err != nil {
+		t.Fatal(err)
+	}
+	if !dueAt.Equal(until) || failures != 0 {
+		t.Errorf("due at %s after %d failures, want %s and none", dueAt, failures, until)
+	}
+}
+
+func TestTheRuleOfTheCartsIsKeptWithTheirTimers(t *testing.T) {
+	t.Parallel()
+	pool := migrated(t)
+	journal := Journal{Pool: pool, Reader: "reactor"}
+	if _, known, err := journal.CartExpiry(t.Context()); known || err != nil {
+		t.Errorf("a new database knows a rule: %t, %v", known, err)
+	}
+	timer := commands.Timer{Deadline: commands.Deadline{Kind: commands.CartDeadline, Target: "c"}, DueAt: time.Now().Add(-time.Hour)}
+	for _, want := range []time.Duration{720 * time.Hour, 0, 90*time.Second + time.Microsecond} {
+		if err := journal.KeepCartExpiry(t.Context(), want, []commands.Timer{timer}); err != nil {
+			t.Fatal(err)
+		}
+		if got, known, err := journal.CartExpiry(t.Context()); got != want || !known || err != nil {
+			t.Errorf("the rule is %s (%t, %v), want %s", got, known, err, want)
+		}
+	}
+	if fired := firedTimers(t, Timers{Pool: pool}); !slices.Equal(fired, []commands.Deadline{timer.Deadline}) {
+		t.Errorf("fired %v, want %v", fired, timer.Deadline)
+	}
+}

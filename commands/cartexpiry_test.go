@@ -1,0 +1,215 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"daybook/domain/cart"
+	"daybook/domain/unit"
+	"daybook/eventstore"
+	"daybook/eventstore/memory"
+)
+
+func (s *shop) phase(id unit.CartID) (phase cart.Phase) {
+	s.t.Helper()
+	if err := s.Carts.View(s.t.Context(), cart.Stream(id), func(state cart.State, _ int64) { phase = state.Phase }); err != nil {
+		s.t.Fatal(err)
+	}
+	return phase
+}
+
+// cartsOfAllPhases fills a shop with a cart in each phase, and returns the ids of
+// those that expire.
+func cartsOfAllPhases(s *shop) (expiring []unit.CartID) {
+	s.t.Helper()
+	s.sell("MUG", 10)
+	for _, id := range []unit.CartID{"open", "refused", "completing", "ordered", "abandoned"} {
+		if err := s.cart(id, map[unit.SKU]unit.Quantity{"MUG": 1}); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	if _, err := s.Cart(s.t.Context(), call(), "refused", cart.ChangeQuantity{Line: 1, Quantity: 99}); err != nil {
+		s.t.Fatal(err)
+	}
+	for _, id := range []unit.CartID{"refused", "ordered"} {
+		if result, err := s.Checkout(s.t.Context(), call(), CheckoutRequest{CartID: id, OrderID: unit.OrderID(id)}); err != nil || result.Placed != (id == "ordered") {
+			s.t.Fatalf("checkout of %s: placed %t, %v", id, result.Placed, err)
+		}
+	}
+	if _, err := s.Cart(s.t.Context(), call(), "abandoned", cart.Abandon{}); err != nil {
+		s.t.Fatal(err)
+	}
+	if _, err := s.Cart(s.t.Context(), call(), "completing", cart.StartCheckout{OrderID: "later", HoldUntil: time.Now().Add(time.Hour)}); err != nil {
+		s.t.Fatal(err)
+	}
+	return []unit.CartID{"open", "refused"}
+}
+
+func TestACartExpiresWhenNobodyChangedItForAsLongAsTheShopAllows(t *testing.T) {
+	t.Parallel()
+	s := open(t, memory.New(), DefaultPolicy())
+	after := DefaultPolicy().CartsExpireAfter
+	want := cartsOfAllPhases(s)
+	var timed []unit.CartID
+	for _, timer := range timersOf(t, s) {
+		if timer.Kind == CartDeadline {
+			timed = append(timed, unit.CartID(timer.Target))
+		}
+	}
+	slices.Sort(timed)
+	if !slices.Equal(timed, want) {
+		t.Errorf("carts with a timer: %v, want %v", timed, want)
+	}
+
+	// Fired too early, a timer is postponed to the deadline that the last change
+	// has set.
+	first := lastEventOf(t, s, "open")
+	if _, err := s.Cart(t.Context(), call(), "open", cart.ChangeQuantity{Line: 1, Quantity: 2}); err != nil {
+		t.Fatal(err)
+	}
+	last := lastEventOf(t, s, "open")
+	timer := Timer{Deadline: cartDeadline("open"), DueAt: first.RecordedAt.Add(after)}
+	err := s.FireTimer(t.Context(), timer, last.RecordedAt.Add(after-time.Nanosecond))
+	if postponed, is := errors.AsType[*PostponedError](err); !is || !postponed.Until.Equal(last.RecordedAt.Add(after)) {
+		t.Errorf("fired before its time: %v, want it postponed to %s", err, last.RecordedAt.Add(after))
+	}
+	if got := s.phase("open"); got != cart.IsOpen {
+		t.Errorf("the cart is %s before its time", got)
+	}
+
+	// Fired in time, it ends each cart that is open, and no other.
+	for _, id := range []unit.CartID{"open", "refused", "completing", "ordered", "abandoned", "never-was"} {
+		before := s.phase(id)
+		for range 2 {
+			if err := s.FireTimer(t.Context(), Timer{Deadline: cartDeadline(id)}, time.Now().Add(after)); err != nil {
+				t.Errorf("%s: %v", id, err)
+			}
+		}
+		expected := before
+		if slices.Contains(want, id) {
+			expected = cart.IsExpired
+		}
+		if got := s.phase(id); got != expected {
+			t.Errorf("%s is %q, want %q", id, got, expected)
+		}
+	}
+}
+
+func lastEventOf(t *testing.T, s *shop, id unit.CartID) eventstore.Recorded {
+	t.Helper()
+	last, err := s.lastEvent(t.Context(), cart.Stream(id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return last
+}
+
+// returning is a store on which a customer changes the cart between the look at
+// it and its end.
+type returning struct {
+	eventstore.Store
+	change func()
+}
+
+func (r *returning) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+	if change := r.change; change != nil && events[0].Type == "cart.expired.v1" {
+		r.change = nil
+		change()
+	}
+	return r.Store.Append(ctx, stream, expected, events)
+}
+
+func TestACustomerWhoComesBackAtTheLastMomentKeepsTheCart(t *testing.T) {
+	t.Parallel()
+	log := memory.New()
+	s, other := open(t, log, DefaultPolicy()), &returning{Store: log}
+	s.sell("MUG", 10)
+	if err := s.cart("c", map[unit.SKU]unit.Quantity{"MUG": 1}); err != nil {
+		t.Fatal(err)
+	}
+	due := lastEventOf(t, s, "c").RecordedAt.Add(DefaultPolicy().CartsExpireAfter)
+	other.change = func() {
+		if _, err := s.Cart(t.Context(), call(), "c", cart.ChangeQuantity{Line: 1, Quantity: 2}); err != nil {
+			t.Error(err)
+		}
+	}
+	err := open(t, other, DefaultPolicy()).FireTimer(t.Context(), Timer{Deadline: cartDeadline("c"), DueAt: due}, due)
+	if _, postponed := errors.AsType[*PostponedError](err); !postponed {
+		t.Errorf("firing: %v, want it postponed", err)
+	}
+	if got := s.phase("c"); got != cart.IsOpen {
+		t.Errorf("the cart is %s", got)
+	}
+}
+
+func TestCartsNeverExpireWhereTheShopSaysSo(t *testing.T) {
+	t.Parallel()
+	never := DefaultPolicy()
+	never.CartsExpireAfter = 0
+	s := open(t, memory.New(), never)
+	cartsOfAllPhases(s)
+	// A timer of an earlier setting.
+	if err := s.FireTimer(t.Context(), Timer{Deadline: cartDeadline("open")}, time.Now().Add(1000*time.Hour)); err != nil {
+		t.Error(err)
+	}
+	if got := s.phase("open"); got != cart.IsOpen {
+		t.Errorf("the cart is %s", got)
+	}
+	if book := adopted(t, s, &logbook{timers: map[Deadline]Timer{}}, 0); len(cartsOf(book)) != 0 {
+		t.Errorf("timers: %v", book.timers)
+	}
+}
+
+// A log of before, and one whose shop changes its mind, get timers for the carts
+// that are open, once.
+func TestOpenCartsFollowTheRuleThatHoldsNow(t *testing.T) {
+	t.Parallel()
+	s := open(t, memory.New(), DefaultPolicy())
+	want := cartsOfAllPhases(s)
+	head, err := s.store.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	book := &logbook{at: head, timers: map[Deadline]Timer{}} // all of it was read before there were carts' timers
+	for i, after := range []time.Duration{time.Hour, time.Hour, 2 * time.Hour, 0, 3 * time.Hour} {
+		adopted(t, s, book, after)
+		if kept := []int{1, 1, 2, 3, 4}[i]; book.cartsKnown != kept {
+			t.Errorf("after %s: the rule was kept %d times, want %d", after, book.cartsKnown, kept)
+		}
+		if after == 0 {
+			continue
+		}
+		if got := cartsOf(book); !slices.Equal(got, want) {
+			t.Errorf("after %s: timers of %v, want %v", after, got, want)
+		}
+		timer := book.timers[cartDeadline("refused")]
+		if due := lastEventOf(t, s, "refused").RecordedAt.Add(after); !timer.DueAt.Equal(due) {
+			t.Errorf("after %s: due at %s, want %s", after, timer.DueAt, due)
+		}
+	}
+}
+
+// adopted lets a reactor that begins to lead see to the carts.
+func adopted(t *testing.T, s *shop, book *logbook, after time.Duration) *logbook {
+	t.Helper()
+	reactor := &Reactor{Store: s.store, Journal: book, Logger: slog.New(slog.DiscardHandler), CartsExpireAfter: after}
+	if err := reactor.adoptCarts(t.Context(), book.at); err != nil {
+		t.Fatal(err)
+	}
+	return book
+}
+
+func cartsOf(book *logbook) (ids []unit.CartID) {
+	for deadline := range maps.Keys(book.timers) {
+		if deadline.Kind == CartDeadline {
+			ids = append(ids, unit.CartID(deadline.Target))
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
