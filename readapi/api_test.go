@@ -44,7 +44,7 @@ func open(t *testing.T) *shop {
 		t.Fatal(err)
 	}
 	var err error
-	s.handler, err = httpapi.New(httpapi.Options{Version: "test"}, func(api huma.API) {
+	s.handler, err = httpapi.New(httpapi.Options{Version: "test", PublicHosts: []string{"example.com"}}, func(api huma.API) {
 		readapi.Register(api, readapi.Config{
 			DB: bench.Pool, Progress: live.Progress{Runner: bench.Runner}, History: live.History{Store: bench.Log},
 			Log: live.Log{Store: bench.Log}, Stop: s.stop,

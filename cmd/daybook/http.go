@@ -11,10 +11,32 @@ import (
 	"daybook/readapi"
 )
 
+// webFlags are the settings of the HTTP API.
+type webFlags struct {
+	PublicHost []string `placeholder:"NAME" from:"DAYBOOK_PUBLIC_HOST" help:"A name under which requests come, beside localhost and loopback addresses, such as that of a proxy on this machine: shop.example. Repeatable, or separated by commas. Requests for other names are refused (421)."`
+	BodyBudget int      `default:"32" placeholder:"MIB" from:"DAYBOOK_BODY_BUDGET" help:"How many MiB of request bodies are held at once; a request beyond that waits for 2 s and is then refused (503). Default: ${default}."`
+}
+
+func (f webFlags) check() error {
+	for _, name := range f.PublicHost {
+		if _, err := httpapi.ParsePublicHost(name); err != nil {
+			return usagef("--public-host: %v", err)
+		}
+	}
+	if f.BodyBudget < 1 || f.BodyBudget > 1<<20 {
+		return usagef("--body-budget must be 1 to %d MiB, not %d", 1<<20, f.BodyBudget)
+	}
+	return nil
+}
+
 // handler is the whole HTTP API over the node. The end of stop ends the live
 // streams, which have no end of their own.
 func (n *node) handler(stop <-chan struct{}) (http.Handler, error) {
-	return httpapi.New(httpapi.Options{Version: thisBuild().Version, Logger: n.log},
+	options := httpapi.Options{
+		Version: thisBuild().Version, Logger: n.log,
+		PublicHosts: n.web.PublicHost, BodyBudget: int64(n.web.BodyBudget) << 20,
+	}
+	return httpapi.New(options,
 		func(api huma.API) {
 			commandapi.Register(api, n.service, commandapi.Options{Answers: n.answers, Logger: n.log})
 		},

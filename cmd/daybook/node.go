@@ -24,6 +24,7 @@ type nodeConfig struct {
 	// CacheStreams bounds the folded streams kept in memory, of each kind of
 	// aggregate; 0: the default.
 	CacheStreams int
+	Web          webFlags // the zero value is the defaults
 }
 
 // node is the whole program but for its way in: a database, the log in it, the
@@ -31,6 +32,7 @@ type nodeConfig struct {
 // close takes it down.
 type node struct {
 	log *slog.Logger
+	web webFlags
 
 	database database
 	// A pool for each purpose, so that none can starve another.
@@ -67,7 +69,7 @@ const (
 // openNode opens the parts in the order of their dependencies. Nothing runs yet
 // but the database and the log's own connections.
 func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (_ *node, err error) {
-	n := &node{log: log, sparse: cfg.KurrentDB != "", failed: make(chan error, 1)}
+	n := &node{log: log, web: cfg.Web, sparse: cfg.KurrentDB != "", failed: make(chan error, 1)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.closeInTime(ctx))

@@ -23,6 +23,7 @@ type serveCommand struct {
 	HoldFor          time.Duration `default:"15m" placeholder:"TIME" from:"DAYBOOK_HOLD_FOR" help:"How long stock is held for an order that is not confirmed. Default: ${default}."`
 	CartsExpireAfter time.Duration `default:"720h" placeholder:"TIME" from:"DAYBOOK_CARTS_EXPIRE_AFTER" help:"How long after its last change an open cart expires; 0 is never. Default: ${default}, which is 30 days."`
 	Gateway          gatewayFlags  `embed:""`
+	Web              webFlags      `embed:""`
 	Remedy           string        `enum:"void_or_refund,backorder" default:"void_or_refund" from:"DAYBOOK_REMEDY" help:"What is done about a confirmed order whose stock was lost: ${enum}. Default: ${default}."`
 }
 
@@ -52,11 +53,14 @@ func (c *serveCommand) Run(ctx context.Context, p *program) (err error) {
 	policy := commands.DefaultPolicy()
 	policy.CartsExpireAfter = c.CartsExpireAfter
 	policy.HoldFor, policy.Remedy = c.HoldFor, order.Remedy(c.Remedy)
+	if err := c.Web.check(); err != nil {
+		return err
+	}
 	gateway, err := c.Gateway.config(p.Store)
 	if err != nil {
 		return err
 	}
-	s, err := openServer(ctx, c.Listen, gateway, nodeConfig{Database: p.database(), KurrentDB: p.KurrentDB, Policy: policy, Views: p.views()}, p.log)
+	s, err := openServer(ctx, c.Listen, gateway, nodeConfig{Database: p.database(), KurrentDB: p.KurrentDB, Policy: policy, Views: p.views(), Web: c.Web}, p.log)
 	if err != nil {
 		return err
 	}

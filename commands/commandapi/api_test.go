@@ -46,7 +46,7 @@ func (s shop) withAnswers(kept commands.Answers) *shop {
 	s.t.Helper()
 	s.service = commands.NewService(s.store, commands.DefaultPolicy(), time.Now, commands.Options{})
 	var err error
-	s.handler, err = httpapi.New(httpapi.Options{Version: "test"}, func(api huma.API) {
+	s.handler, err = httpapi.New(httpapi.Options{Version: "test", PublicHosts: []string{"example.com"}}, func(api huma.API) {
 		commandapi.Register(api, s.service, commandapi.Options{Answers: kept})
 	})
 	if err != nil {

@@ -22,7 +22,7 @@ import (
 func BenchmarkOrder(b *testing.B) {
 	service := commands.NewService(memory.New(), commands.DefaultPolicy(), time.Now, commands.Options{})
 	defer service.Close(context.Background())
-	handler, err := httpapi.New(httpapi.Options{}, func(api huma.API) {
+	handler, err := httpapi.New(httpapi.Options{PublicHosts: []string{"example.com"}}, func(api huma.API) {
 		commandapi.Register(api, service, commandapi.Options{Answers: &answers{kept: make(map[string]commands.StoredAnswer)}})
 	})
 	if err != nil {

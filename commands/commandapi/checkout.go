@@ -26,7 +26,7 @@ type checkoutInput struct {
 
 // SourcingInput says where stock may come from.
 type SourcingInput struct {
-	Locations []string `json:"locations" minItems:"1" maxItems:"20" doc:"In order of preference."`
+	Locations []string `json:"locations" minItems:"1" maxItems:"20" maxLength:"64" doc:"In order of preference."`
 	Split     bool     `json:"split,omitzero" doc:"Allow one SKU to come from several locations."`
 }
 

@@ -61,6 +61,8 @@ type op struct {
 	summary      string
 	about        string // more, in Markdown
 	created      bool   // answers 201
+	// lines means that the body holds a list of lines, so that it may be larger.
+	lines bool
 	// key means an Idempotency-Key is needed: doing it twice would move stock or
 	// money twice, or hold it twice.
 	key bool
@@ -89,6 +91,9 @@ func add[I any, PI input[I], B any](a *api, tag string, o op, handle func(contex
 		OperationID: o.id, Method: o.method, Path: o.path, Summary: o.summary, Description: o.about, Tags: []string{tag},
 		DefaultStatus: http.StatusOK, MaxBodyBytes: maxBodyBytes,
 		Middlewares: huma.Middlewares{a.keys.middleware(o.key)},
+	}
+	if o.lines {
+		operation.MaxBodyBytes = maxLinesBytes
 	}
 	if o.created {
 		operation.DefaultStatus = http.StatusCreated

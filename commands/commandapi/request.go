@@ -16,8 +16,9 @@ import (
 )
 
 const (
-	maxBodyBytes = 1 << 20
-	maxKey       = 255
+	maxBodyBytes  = 16 << 10
+	maxLinesBytes = 512 << 10 // of a body with lines
+	maxKey        = 255
 
 	headerKey   = "Idempotency-Key"
 	headerActor = "Daybook-Actor"

@@ -31,7 +31,7 @@ func open(t *testing.T, around func(http.Handler) http.Handler) Env {
 	t.Helper()
 	store := memory.New()
 	service := commands.NewService(store, commands.DefaultPolicy(), time.Now, commands.Options{})
-	handler, err := httpapi.New(httpapi.Options{Version: "test"}, func(api huma.API) {
+	handler, err := httpapi.New(httpapi.Options{Version: "test", PublicHosts: []string{"example.com"}}, func(api huma.API) {
 		commandapi.Register(api, service, commandapi.Options{Answers: forgetful{}})
 	})
 	if err != nil {

@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -18,16 +19,31 @@ import (
 	"daybook/readapi"
 )
 
-// document is the OpenAPI document of both APIs, as it is served.
-func document(t *testing.T) map[string]any {
+// forgetful keeps no answers.
+type forgetful struct{}
+
+func (forgetful) Find(context.Context, string, string) (*commands.StoredAnswer, error) {
+	return nil, nil
+}
+func (forgetful) Keep(commands.StoredAnswer) {}
+
+// both is a handler of both APIs, over an empty log.
+func both(t *testing.T) http.Handler {
 	t.Helper()
 	service := commands.NewService(memory.New(), commands.DefaultPolicy(), time.Now, commands.Options{})
-	handler, err := httpapi.New(httpapi.Options{Version: "1.2.3"},
-		func(api huma.API) { commandapi.Register(api, service, commandapi.Options{}) },
+	handler, err := httpapi.New(httpapi.Options{Version: "1.2.3", PublicHosts: []string{"example.com"}},
+		func(api huma.API) { commandapi.Register(api, service, commandapi.Options{Answers: forgetful{}}) },
 		func(api huma.API) { readapi.Register(api, readapi.Config{}) })
 	if err != nil {
 		t.Fatal(err)
 	}
+	return handler
+}
+
+// document is the OpenAPI document of both APIs, as it is served.
+func document(t *testing.T) map[string]any {
+	t.Helper()
+	handler := both(t)
 	w := httptest.NewRecorder()
 	handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/openapi.json", nil))
 	var got map[string]any

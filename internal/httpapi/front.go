@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -22,11 +23,12 @@ type front struct {
 	// origin keeps pages of other sites from writing through the browser of
 	// somebody who can reach this server.
 	origin *http.CrossOriginProtection
+	hosts  hosts
 }
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	started := time.Now()
-	record := &problem.Request{ID: requestID(r.Header.Get("X-Request-ID"))}
+	record := &problem.Request{ID: requestID(r.Header.Get("X-Request-ID")), Client: clientOf(r.RemoteAddr)}
 	r = r.WithContext(problem.NewContext(r.Context(), record))
 	if r.Method == http.MethodHead {
 		r.Method = http.MethodGet // the server leaves the body out
@@ -38,6 +40,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	headers.Set("X-Request-ID", record.ID)
 	headers.Set("X-Content-Type-Options", "nosniff")
 	headers.Set("Cache-Control", "no-cache")
+	headers.Set("Cross-Origin-Resource-Policy", "same-origin")
 	answer := &answer{ResponseWriter: w}
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -45,11 +48,26 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		f.log(answer, r, record, time.Since(started))
 	}()
-	if err := f.origin.Check(r); err != nil {
-		problem.Write(answer, r, problem.CrossOrigin(err))
+	if err := f.admit(r); err != nil {
+		problem.Write(answer, r, err)
 		return
 	}
 	f.next.ServeHTTP(answer, r)
+}
+
+// admit refuses what is not for this server, whatever its address, and what is
+// too long to be for any of its addresses.
+func (f *front) admit(r *http.Request) error {
+	if err := f.hosts.check(r); err != nil {
+		return err
+	}
+	if err := f.origin.Check(r); err != nil {
+		return problem.CrossOrigin(err)
+	}
+	if fromElsewhere(r) {
+		return problem.CrossOrigin(errors.New("a read for a page of another site"))
+	}
+	return checkHead(r)
 }
 
 func (f *front) panicked(w *answer, r *http.Request, record *problem.Request, cause any) {

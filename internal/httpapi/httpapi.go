@@ -9,7 +9,6 @@
 package httpapi
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -23,19 +22,24 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humamux"
 	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gorilla/mux"
 
 	"daybook/internal/problem"
 )
 
-// MaxBodyBytes bounds the body of any request.
-const MaxBodyBytes = 1 << 20
-
 // Options describe the API.
 type Options struct {
 	Version string // of the program, shown in the document
 	Logger  *slog.Logger
+	// PublicHosts are names under which the server answers beside loopback addresses
+	// and "localhost", such as that of a proxy before it; see ParsePublicHost.
+	// Requests for other hosts are refused (421).
+	PublicHosts []string
+	// BodyBudget bounds the bytes of bodies that are held at once, of all requests;
+	// 0 is DefaultBodyBudget. A request beyond it waits for BodyWait (0: 2 s), and is
+	// then refused with 503.
+	BodyBudget int64
+	BodyWait   time.Duration
 	// Slow is how long a request may take before the log says so; 0 is 1 s.
 	// Others are logged at the debug level only.
 	Slow time.Duration
@@ -53,6 +57,10 @@ func New(options Options, parts ...Part) (http.Handler, error) {
 	if options.Slow == 0 {
 		options.Slow = time.Second
 	}
+	served, err := newHosts(options.PublicHosts)
+	if err != nil {
+		return nil, err
+	}
 	problem.Install()
 	// The encoded path is matched, so that a SKU may hold a slash; it is not
 	// cleaned, for a redirect would turn a write into a read.
@@ -65,14 +73,20 @@ func New(options Options, parts ...Part) (http.Handler, error) {
 		problem.Write(w, r, problem.MethodNotAllowed(r.Method, allowedMethods(router, r)))
 	})
 	api := humamux.New(router, config(options.Version))
+	bodies := newBodies(options.BodyBudget, options.BodyWait)
+	api.UseMiddleware(bodies.middleware)
 	for _, register := range parts {
 		register(api)
+	}
+	if err := bodies.learn(api.OpenAPI()); err != nil {
+		return nil, err
 	}
 	if err := serveDocs(router, api.OpenAPI()); err != nil {
 		return nil, err
 	}
-	front := &front{next: router, logger: options.Logger, slow: options.Slow, origin: http.NewCrossOriginProtection()}
-	return front, nil
+	return &front{
+		next: router, logger: options.Logger, slow: options.Slow, origin: http.NewCrossOriginProtection(), hosts: served,
+	}, nil
 }
 
 // NewServer is an http.Server with the time limits of the API. An answer that
@@ -84,8 +98,10 @@ func NewServer(handler http.Handler, logger *slog.Logger) *http.Server {
 		ReadTimeout:       20 * time.Second,
 		WriteTimeout:      60 * time.Second,
 		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    32 << 10,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		MaxHeaderBytes:    maxHeaderBytes,
+		// Else net/http itself answers "OPTIONS *", whatever the host.
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
 }
 
@@ -97,6 +113,7 @@ func config(version string) huma.Config {
 	c.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
 	c.Formats = map[string]huma.Format{"application/json": strictJSON, "json": strictJSON}
 	c.RejectUnknownQueryParameters = true
+	c.OnAddOperation = append(c.OnAddOperation, limitBody)
 	return c
 }
 
@@ -148,9 +165,6 @@ var strictJSON = huma.Format{
 		return err
 	},
 	Unmarshal: func(data []byte, v any) error {
-		if bytes.Contains(data, []byte(`\u0000`)) && holdsNUL(data) {
-			return errNUL
-		}
 		err := json.Unmarshal(data, v, json.RejectUnknownMembers(true))
 		if wrong, ok := errors.AsType[*json.SemanticError](err); ok {
 			// Its own text names Go types. What the schema says has been checked
@@ -159,23 +173,6 @@ var strictJSON = huma.Format{
 		}
 		return err
 	},
-}
-
-// errNUL refuses the one character that databases take in no text. A log that
-// held it could not be posted to any read model.
-var errNUL = errors.New("a text holds the character U+0000")
-
-func holdsNUL(data []byte) bool {
-	decoder := jsontext.NewDecoder(bytes.NewReader(data))
-	for {
-		token, err := decoder.ReadToken()
-		if err != nil {
-			return false // its end, or a fault that is found elsewhere
-		}
-		if token.Kind() == '"' && strings.Contains(token.String(), "\x00") {
-			return true
-		}
-	}
 }
 
 const description = `Daybook is the order and inventory core of a shop. Every write appends to a log that is never altered; reads come from read models that follow it.

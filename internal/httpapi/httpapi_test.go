@@ -50,7 +50,7 @@ func echo(api huma.API) {
 
 func newTestHandler(t *testing.T, log io.Writer) http.Handler {
 	t.Helper()
-	handler, err := New(Options{Version: "test", Logger: slog.New(slog.NewTextHandler(log, nil))}, echo)
+	handler, err := New(Options{Version: "test", PublicHosts: []string{"example.com"}, Logger: slog.New(slog.NewTextHandler(log, nil))}, echo)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,9 @@ func TestPagesOfOtherSitesMayNotWrite(t *testing.T) {
 		"a page of its own":    {"POST", "Sec-Fetch-Site", "same-origin", 200},
 		"a page of another":    {"POST", "Sec-Fetch-Site", "cross-site", 403},
 		"an older browser":     {"POST", "Origin", "https://elsewhere.example", 403},
-		"another one, reading": {"GET", "Sec-Fetch-Site", "cross-site", 405},
+		"another one, reading": {"GET", "Sec-Fetch-Site", "cross-site", 403},
+		"one of another port":  {"GET", "Sec-Fetch-Site", "same-site", 403},
+		"an address typed in":  {"GET", "Sec-Fetch-Site", "none", 405},
 	} {
 		r := httptest.NewRequestWithContext(t.Context(), test.method, "/echo/a", http.NoBody)
 		r.Header.Set(test.header, test.value)

@@ -51,7 +51,7 @@ func fromHuma(ctx context.Context, status int, message string, errs []error) *Do
 	case http.StatusNotAcceptable:
 		return From(ctx, New(status, CodeNotAcceptable, "Only JSON is to be had here."))
 	case http.StatusRequestTimeout:
-		return From(ctx, New(status, CodeSlow, "The body came too slowly."))
+		return From(ctx, TooSlow())
 	}
 	if cause == nil {
 		cause = errors.New(message)

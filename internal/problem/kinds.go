@@ -3,6 +3,7 @@ package problem
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -19,6 +20,10 @@ const (
 	CodeNotFound       = "not-found"
 	CodeMethod         = "method-not-allowed"
 	CodeCrossOrigin    = "cross-origin"
+	CodeMisdirected    = "host-unknown-here"
+	CodeAddressLong    = "address-too-long"
+	CodeHeaderLong     = "headers-too-large"
+	CodeTooManyHere    = "too-many-at-once"
 	CodeKeyRequired    = "idempotency-key-required"
 	CodeKeyReused      = "idempotency-key-reused"
 	CodeStale          = "revision-stale"
@@ -43,12 +48,22 @@ func Malformed(detail string) *Document {
 	return New(http.StatusBadRequest, CodeMalformed, detail)
 }
 
-// NotValid means the request was understood and some of it cannot be.
+// maxFaults bounds how many faults of a request are told, so that an answer is not
+// larger than what it answers.
+const maxFaults = 20
+
+// NotValid means the request was understood and some of it cannot be. Of many
+// faults the first 20 are told, and how many there are.
 func NotValid(faults ...Invalid) *Document {
 	d := New(http.StatusUnprocessableEntity, CodeInvalid, "The request is not valid.")
 	d.Errors = faults
-	if len(faults) == 1 {
+	switch n := len(faults); {
+	case n == 1:
 		d.Detail = faults[0].Detail
+	case n > maxFaults:
+		d.Errors = slices.Clone(faults[:maxFaults])
+		d.Detail = fmt.Sprintf("The request is not valid. Of its %d faults the first %d are told.", n, maxFaults)
+		d = d.With(map[string]any{"faults": n})
 	}
 	return d
 }
@@ -71,6 +86,11 @@ func TooLarge(limit int64, what string) *Document {
 		fmt.Sprintf("The request is larger than %d %s.", limit, what)).With(map[string]any{"limit": limit})
 }
 
+// TooSlow means that the body did not arrive in time.
+func TooSlow() *Document {
+	return New(http.StatusRequestTimeout, CodeSlow, "The body came too slowly.")
+}
+
 // NotFound means there is nothing by that name; detail says what was looked for.
 func NotFound(detail string) *Document {
 	return New(http.StatusNotFound, CodeNotFound, detail)
@@ -85,7 +105,48 @@ func MethodNotAllowed(method string, allowed []string) *Document {
 
 // CrossOrigin means that a page of another site made a browser send the request.
 func CrossOrigin(cause error) *Document {
-	return New(http.StatusForbidden, CodeCrossOrigin, "Pages of other sites may not write here.").because(cause)
+	return New(http.StatusForbidden, CodeCrossOrigin, "Pages of other sites may not send requests here.").because(cause)
+}
+
+// Misdirected means that the request is for a host whose name this server does not
+// answer to. Its operator may not have named it, or a page of another site may have
+// led a browser here.
+func Misdirected(host string) *Document {
+	if host == "" {
+		return New(http.StatusMisdirectedRequest, CodeMisdirected, "The request names no host.")
+	}
+	return New(http.StatusMisdirectedRequest, CodeMisdirected, fmt.Sprintf(
+		"This server does not answer to the host %q. It answers to localhost, to loopback addresses, and to names given by --public-host.", cut(host)))
+}
+
+// AddressTooLong means that the path or the query is over a limit; what says which.
+func AddressTooLong(limit int, what string) *Document {
+	return New(http.StatusRequestURITooLong, CodeAddressLong,
+		fmt.Sprintf("The address has more than %d %s.", limit, what)).With(map[string]any{"limit": limit})
+}
+
+// HeadersTooLarge means that there are too many headers, or one is too long; what
+// says which.
+func HeadersTooLarge(limit int, what string) *Document {
+	return New(http.StatusRequestHeaderFieldsTooLarge, CodeHeaderLong,
+		fmt.Sprintf("The request has more than %d %s.", limit, what)).With(map[string]any{"limit": limit})
+}
+
+// TooManyAtOnce means that this client has as many of something open as one client
+// may; what says of what.
+func TooManyAtOnce(limit int, what string) *Document {
+	return New(http.StatusTooManyRequests, CodeTooManyHere,
+		fmt.Sprintf("%d %s are open from this address, which is as many as one may have; close one first.", limit, what)).
+		With(map[string]any{"limit": limit}).retryIn(retrySoon)
+}
+
+// cut bounds what of a request is quoted in an answer.
+func cut(text string) string {
+	const most = 80 // bytes
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
 }
 
 // KeyRequired means a write that moves stock or money came without an

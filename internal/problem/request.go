@@ -10,6 +10,10 @@ import (
 // why it failed. One goes with each request's context.
 type Request struct {
 	ID string
+	// Client is the address that the request came from, without its port: what
+	// bounds for each client go by. For IPv6 it is the network of 64 bits, of which
+	// a client has all addresses.
+	Client string
 
 	mu    sync.Mutex
 	cause error

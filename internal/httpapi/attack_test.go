@@ -1,0 +1,223 @@
+package httpapi_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+
+	"daybook/internal/httpapi"
+	"daybook/internal/problem"
+)
+
+// bodyRoute is a route that takes a body, as the document describes it.
+type bodyRoute struct {
+	method, path string
+	limit        int
+	list         string // the pointer to a list in the body; empty if there is none
+}
+
+func bodyRoutes(t *testing.T) []bodyRoute {
+	t.Helper()
+	doc := document(t)
+	var routes []bodyRoute
+	for path, methods := range object(t, doc, "paths") {
+		for method := range methods.(map[string]any) {
+			operation := object(t, doc, "paths", path, method)
+			if operation["requestBody"] == nil {
+				continue
+			}
+			limit, _ := operation["x-max-body-bytes"].(float64)
+			route := bodyRoute{method: strings.ToUpper(method), path: strings.NewReplacer("{line}", "1", "{", "", "}", "").Replace(path), limit: int(limit)}
+			schema := resolved(t, doc, object(t, operation, "requestBody", "content", "application/json", "schema"))
+			for name := range object(t, schema, "properties") {
+				member := resolved(t, doc, object(t, schema, "properties", name))
+				if member["type"] == "array" {
+					route.list = name
+				}
+			}
+			routes = append(routes, route)
+		}
+	}
+	if len(routes) < 30 {
+		t.Fatalf("%d routes take a body, want those of all commands", len(routes))
+	}
+	return routes
+}
+
+func resolved(t *testing.T, doc, schema map[string]any) map[string]any {
+	t.Helper()
+	if reference, ok := schema["$ref"].(string); ok {
+		return object(t, doc, "components", "schemas", strings.TrimPrefix(reference, "#/components/schemas/"))
+	}
+	return schema
+}
+
+func attack(t *testing.T, handler http.Handler, route bodyRoute, body string) (status int, answer []byte) {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), route.method, route.path, strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Idempotency-Key", "attack")
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, r)
+	return w.Code, w.Body.Bytes()
+}
+
+// Only a body with a list of lines may be large, and each route says how large.
+func TestEveryRouteBoundsItsBody(t *testing.T) {
+	t.Parallel()
+	handler := both(t)
+	for _, route := range bodyRoutes(t) {
+		want := httpapi.DefaultBodyBytes
+		if route.list == "lines" {
+			want = httpapi.MaxBodyBytes
+		}
+		if route.limit != want {
+			t.Errorf("%s %s: a body of %d bytes is documented, want %d", route.method, route.path, route.limit, want)
+		}
+		for _, size := range []int{want, want + 1, 2 * want, 10 << 20} {
+			body := `{"x":"` + strings.Repeat("a", size-len(`{"x":""}`)) + `"}`
+			for _, announced := range []bool{true, false} {
+				r := httptest.NewRequestWithContext(t.Context(), route.method, route.path, strings.NewReader(body))
+				r.Header.Set("Idempotency-Key", "size")
+				if !announced {
+					r.ContentLength = -1
+				}
+				w := httptest.NewRecorder()
+				handler.ServeHTTP(w, r)
+				if tooLarge := w.Code == http.StatusRequestEntityTooLarge; tooLarge != (size > want) {
+					t.Errorf("%s %s: %d bytes, announced: %t, answer %d %.200s", route.method, route.path, size, announced, w.Code, w.Body)
+				}
+			}
+		}
+	}
+}
+
+// attacks are bodies that are larger inside than they look. said is what the
+// refusal has to say; of lists in lists either their depth or their number.
+func attacks(route bodyRoute) map[string]struct{ body, said string } {
+	fill := func(unit string) string { return strings.Repeat(unit, (route.limit-100)/len(unit)) }
+	all := map[string]struct{ body, said string }{
+		"empty objects in a list that is unknown": {`{"x":[` + strings.TrimSuffix(fill(`{},`), ",") + `]}`, "more values"},
+		"an object of many members":               {"{" + strings.TrimSuffix(members(route.limit-100), ",") + "}", "more values"},
+		"a list instead of an object":             {`[` + strings.TrimSuffix(fill(`0,`), ",") + `]`, "more values"},
+		"lists in lists":                          {fill(`[`), ""},
+		"objects in objects":                      {strings.Repeat(`{"a":`, 1000) + `1` + strings.Repeat(`}`, 1000), ""},
+		"a long number":                           {`{"x":` + fill("9") + `}`, "a number of more than 64 characters"},
+		"a long name":                             {`{"` + fill("a") + `":1}`, "more than 128 bytes"},
+	}
+	if route.list != "" {
+		body := `{"` + route.list + `":[` + strings.TrimSuffix(fill(`{},`), ",") + `]}`
+		all["empty objects in its list"] = struct{ body, said string }{body, "items"}
+		all["empty objects in its list, its name escaped"] = struct{ body, said string }{
+			strings.Replace(body, route.list, fmt.Sprintf(`\u%04x`, route.list[0])+route.list[1:], 1), "items"}
+	}
+	return all
+}
+
+func members(bytes int) string {
+	var b strings.Builder
+	for i := 0; b.Len() < bytes-20; i++ {
+		fmt.Fprintf(&b, `"%x":{},`, i)
+	}
+	return b.String()
+}
+
+// A request may cost no more than a few times its size, and its answer is small,
+// however many faults it has.
+func TestNoBodyCostsOutOfProportion(t *testing.T) {
+	handler := both(t) // not parallel: it counts what is allocated
+	for _, route := range bodyRoutes(t) {
+		for name, attacked := range attacks(route) {
+			var status int
+			var answer []byte
+			spent := allocated(func() { status, answer = attack(t, handler, route, attacked.body) })
+			if status != http.StatusUnprocessableEntity || !strings.Contains(string(answer), attacked.said) {
+				t.Errorf("%s %s: %s: answer %d %.300s, want 422, %s", route.method, route.path, name, status, answer, attacked.said)
+			}
+			if len(answer) > 8<<10 {
+				t.Errorf("%s %s: %s: an answer of %d bytes to %d", route.method, route.path, name, len(answer), len(attacked.body))
+			}
+			if most := uint64(12*len(attacked.body) + 256<<10); spent > most {
+				t.Errorf("%s %s: %s: %d bytes were allocated for a body of %d", route.method, route.path, name, spent, len(attacked.body))
+			}
+		}
+	}
+}
+
+// allocated counts the bytes that a piece of work allocates. Processor time goes
+// with it, and it does not depend on the machine.
+func allocated(work func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	work()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+// The largest body that is valid in form, with a fault in every line.
+func TestOfManyFaultsTwentyAreTold(t *testing.T) {
+	t.Parallel()
+	route := bodyRoute{method: "POST", path: "/v1/carts"}
+	body := `{"currency":"GBP","lines":[` + strings.Repeat(`{},`, 1999) + `{}]}`
+	status, answer := attack(t, both(t), route, body)
+	var got problem.Document
+	if err := json.Unmarshal(answer, &got); err != nil {
+		t.Fatal(err)
+	}
+	if status != http.StatusUnprocessableEntity || len(got.Errors) != 20 || !strings.Contains(got.Detail, "Of its 4000 faults the first 20 are told") {
+		t.Errorf("answer %d, %d faults: %.400s", status, len(got.Errors), answer)
+	}
+	if len(answer) > 4<<10 {
+		t.Errorf("an answer of %d bytes", len(answer))
+	}
+}
+
+// Sixteen at once, each of the largest size: what stays in memory is bounded.
+func TestManyLargeBodiesAtOnceFitIntoMemory(t *testing.T) {
+	handler := both(t)
+	route := bodyRoute{method: "POST", path: "/v1/carts", limit: httpapi.MaxBodyBytes, list: "lines"}
+	body := attacks(route)["empty objects in its list"].body
+	spent := allocated(func() {
+		var all sync.WaitGroup
+		for range 16 {
+			all.Go(func() { attack(t, handler, route, body) })
+		}
+		all.Wait()
+	})
+	if most := uint64(16 * 8 * len(body)); spent > most {
+		t.Errorf("%d MiB were allocated in all, want at most %d", spent>>20, most>>20)
+	}
+}
+
+// Numbers and names that other readers stumble over.
+func TestOddBodiesAreProblems(t *testing.T) {
+	t.Parallel()
+	handler := both(t)
+	for body, want := range map[string]int{
+		`{"currency":"GBP","lines":[{"sku":"A","quantity":1e999999}]}`:    400,
+		`{"currency":"GBP","lines":[{"sku":"A","quantity":-1e999999}]}`:   400,
+		`{"currency":"GBP","lines":[{"sku":"A","quantity":1e-999999}]}`:   422,
+		`{"currency":"GBP","lines":[{"sku":"A","quantity":1e18}]}`:        422,
+		`{"currency":"GBP","lines":[{"sku":"A","sku":"B"}]}`:              400,
+		`{"currency":"GBP","currency":"GBP"}`:                             400,
+		`{"currency":"GBP","curr\u0065ncy":"GBP"}`:                        400,
+		"{\"currency\":\"\xff\"}":                                         400,
+		`{"currency":"\ud800"}`:                                           400,
+		`{"currency":"GBP"}{}`:                                            400,
+		`{"currency":"GBP","country":"\u0000"}`:                           400,
+		`{"currency":"GBP","country":"` + strings.Repeat("a", 101) + `"}`: 422,
+		`null`: 422, `[]`: 422, `"x"`: 422, `1e999999`: 400, `nul`: 400, `{`: 400, `}`: 400, `]`: 400, ``: 400,
+	} {
+		status, answer := attack(t, handler, bodyRoute{method: "POST", path: "/v1/carts"}, body)
+		var got problem.Document
+		if err := json.Unmarshal(answer, &got); err != nil || status != want || got.Status != want || len(answer) > 1000 {
+			t.Errorf("%.100s: answer %d %s, want %d", body, status, answer, want)
+		}
+	}
+}

@@ -1,0 +1,183 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humamux"
+	"golang.org/x/sync/semaphore"
+
+	"daybook/internal/problem"
+)
+
+// Bounds of bodies, in bytes.
+const (
+	// MaxBodyBytes bounds the body of any request. A route's own limit is
+	// huma.Operation.MaxBodyBytes, which the document shows as x-max-body-bytes.
+	MaxBodyBytes = 512 << 10
+	// DefaultBodyBytes is the limit of a route that states none.
+	DefaultBodyBytes = 16 << 10
+	// DefaultBodyBudget bounds the bodies that a node holds at once. With what they
+	// are decoded into, they take up to four times as much.
+	DefaultBodyBudget = 32 << 20
+
+	humaDefaultBodyBytes = 1 << 20 // what huma puts where a route states none
+	firstRead            = 4 << 10
+)
+
+const (
+	defaultBodyWait = 2 * time.Second // for the budget
+	bodyReadMax     = 5 * time.Second // from its first byte to its last
+)
+
+// bodies reads the body of every request before a route sees it: within the route's
+// limit and the node's budget, and refuses one whose size is out of proportion to
+// what the route can take.
+type bodies struct {
+	budget *semaphore.Weighted
+	total  int64
+	wait   time.Duration
+	routes map[*huma.Operation]*shape
+}
+
+func newBodies(budget int64, wait time.Duration) *bodies {
+	if budget == 0 {
+		budget = DefaultBodyBudget
+	}
+	if wait == 0 {
+		wait = defaultBodyWait
+	}
+	budget = max(budget, 2*(MaxBodyBytes+1)) // else the largest body could never be read
+	return &bodies{budget: semaphore.NewWeighted(budget), total: budget, wait: wait, routes: make(map[*huma.Operation]*shape)}
+}
+
+// limitBody gives a route the default limit where it states none, and shows its
+// limit in the document.
+func limitBody(_ *huma.OpenAPI, op *huma.Operation) {
+	if op.RequestBody == nil {
+		return
+	}
+	if op.MaxBodyBytes == humaDefaultBodyBytes {
+		op.MaxBodyBytes = DefaultBodyBytes
+	}
+	if op.Extensions == nil {
+		op.Extensions = make(map[string]any)
+	}
+	op.Extensions["x-max-body-bytes"] = op.MaxBodyBytes
+	op.MaxBodyBytes++ // huma refuses a body that has as many, and not only one that has more
+}
+
+// learn works out what each route's body may hold. It is an error if there is no
+// bound to that: a list without maxItems or a text without maxLength.
+func (b *bodies) learn(document *huma.OpenAPI) error {
+	for path, item := range document.Paths {
+		for _, op := range []*huma.Operation{item.Get, item.Put, item.Post, item.Delete, item.Patch} {
+			if op == nil {
+				continue
+			}
+			s := &shape{limit: DefaultBodyBytes, schemas: document.Components.Schemas}
+			if op.RequestBody != nil {
+				s.limit = op.MaxBodyBytes - 1
+				for _, content := range op.RequestBody.Content {
+					s.root = content.Schema
+				}
+				var err error
+				if s.values, err = s.count(s.root, "", 1); err != nil {
+					return fmt.Errorf("%s %s: %w", op.Method, path, err)
+				}
+			}
+			if s.limit > MaxBodyBytes {
+				return fmt.Errorf("%s %s: a body of %d bytes is over the limit of %d", op.Method, path, s.limit, MaxBodyBytes)
+			}
+			b.routes[op] = s
+		}
+	}
+	return nil
+}
+
+// middleware is run before those of the routes.
+func (b *bodies) middleware(ctx huma.Context, next func(huma.Context)) {
+	r, w := humamux.Unwrap(ctx)
+	route := b.routes[ctx.Operation()]
+	if r.Method == http.MethodGet || r.Body == nil || r.Body == http.NoBody || route == nil {
+		next(ctx)
+		return
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyReadMax)) // a test's recorder has none
+	body, held, err := b.read(r, route.limit)
+	defer func() { b.budget.Release(held) }()
+	if err == nil {
+		err = route.check(body)
+	}
+	if err != nil {
+		problem.Write(w, r, err)
+		return
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	next(ctx)
+}
+
+// read returns the body, and how much of the budget it holds, which the caller
+// gives back, also after an error. The budget is taken as the body arrives, so that
+// one who announces much and sends nothing holds little.
+func (b *bodies) read(r *http.Request, limit int64) (body []byte, held int64, err error) {
+	if r.ContentLength > limit {
+		return nil, 0, problem.TooLarge(limit, "bytes")
+	}
+	size := min(int64(firstRead), limit+1)
+	if r.ContentLength >= 0 {
+		size = min(size, r.ContentLength+1)
+	}
+	for {
+		if err := b.take(r.Context(), size-held); err != nil {
+			return nil, held, err
+		}
+		larger := make([]byte, len(body), size)
+		copy(larger, body)
+		body, held = larger, size
+		for len(body) < cap(body) {
+			n, err := r.Body.Read(body[len(body):cap(body)])
+			body = body[:len(body)+n]
+			if errors.Is(err, io.EOF) {
+				return body, held, nil
+			}
+			if err != nil {
+				return nil, held, unreadable(err)
+			}
+		}
+		if int64(len(body)) > limit {
+			return nil, held, problem.TooLarge(limit, "bytes")
+		}
+		size = min(2*size, limit+1)
+	}
+}
+
+// take waits for a part of the budget, but not long.
+func (b *bodies) take(ctx context.Context, size int64) error {
+	if b.budget.TryAcquire(size) {
+		return nil
+	}
+	waiting, cancel := context.WithTimeout(ctx, b.wait)
+	defer cancel()
+	if err := b.budget.Acquire(waiting, size); err != nil {
+		return problem.Overloaded(fmt.Errorf("bodies of %d bytes are being read and handled: %w", b.total, err))
+	}
+	return nil
+}
+
+func unreadable(err error) error {
+	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return problem.TooLarge(tooLarge.Limit, "bytes")
+	}
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+		return problem.TooSlow()
+	}
+	return problem.Malformed("The body could not be read to its end.")
+}

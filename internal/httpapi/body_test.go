@@ -1,0 +1,174 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"daybook/internal/problem"
+)
+
+type boundedInput struct {
+	Body struct {
+		Texts []string `json:"texts" maxItems:"100000" maxLength:"100"`
+	}
+}
+
+// waits is a part with a route that takes large bodies and answers when it is told
+// to.
+func waits(entered chan<- struct{}, leave <-chan struct{}) Part {
+	return func(api huma.API) {
+		huma.Register(api, huma.Operation{OperationID: "wait", Method: http.MethodPost, Path: "/wait", MaxBodyBytes: MaxBodyBytes},
+			func(context.Context, *boundedInput) (*struct{}, error) {
+				entered <- struct{}{}
+				<-leave
+				return nil, nil
+			})
+	}
+}
+
+// A node that holds as many bytes of bodies as it may lets a request wait, and
+// refuses it after a time; what was held is free again afterwards.
+func TestBodiesBeyondTheBudgetWaitAndAreRefused(t *testing.T) {
+	t.Parallel()
+	entered, leave := make(chan struct{}, 10), make(chan struct{})
+	handler, err := New(Options{PublicHosts: []string{"example.com"}, BodyBudget: 1, BodyWait: 50 * time.Millisecond}, waits(entered, leave))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := `{"texts":["` + strings.Repeat(strings.Repeat("a", 97)+`","`, MaxBodyBytes/100-1) + `"]}`
+	answered := make(chan int, 10)
+	begin := func() {
+		t.Helper()
+		go func() { answered <- send(t, handler, "POST", "/wait", body).Code }()
+		select {
+		case <-entered:
+		case status := <-answered:
+			t.Fatalf("a body within the budget: answer %d", status)
+		}
+	}
+	begin() // the least budget is that of two bodies
+	begin()
+	refused := send(t, handler, "POST", "/wait", body)
+	if refused.Code != http.StatusServiceUnavailable || refused.Header().Get("Retry-After") == "" || !strings.Contains(refused.Body.String(), problem.CodeOverloaded) {
+		t.Errorf("a body beyond the budget: answer %d %s, want 503 with Retry-After", refused.Code, refused.Body)
+	}
+	if w := send(t, handler, "GET", "/openapi.json", ""); w.Code != http.StatusOK {
+		t.Errorf("a request without a body: answer %d", w.Code)
+	}
+	leave <- struct{}{}
+	if status := <-answered; status != http.StatusNoContent {
+		t.Errorf("the first: answer %d", status)
+	}
+	begin()
+	close(leave)
+	for range 2 {
+		if status := <-answered; status != http.StatusNoContent {
+			t.Errorf("one after that: answer %d", status)
+		}
+	}
+}
+
+// One who announces much and sends little holds little, so that others are served.
+func TestBodiesThatDoNotComeHoldLittle(t *testing.T) {
+	t.Parallel()
+	handler, err := New(Options{BodyBudget: 1, BodyWait: 50 * time.Millisecond}, echo, waits(nil, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(handler)
+	defer server.Close()
+	address := server.Listener.Addr().String()
+	for range 100 { // each announces half of the budget
+		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := fmt.Fprintf(conn, "POST /wait HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n\r\n{", address, MaxBodyBytes); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if status, body := raw(t, address, "POST /echo/a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}"); status != http.StatusUnprocessableEntity {
+		t.Errorf("another client: answer %d %s, want it served", status, body)
+	}
+}
+
+func TestABodyIsReadInPieces(t *testing.T) {
+	t.Parallel()
+	b := newBodies(0, 0)
+	for _, size := range []int{0, 1, firstRead - 1, firstRead, firstRead + 1, 2 * firstRead, 9999, 10_000} {
+		for _, announced := range []bool{true, false} {
+			text := strings.Repeat("abc", size)[:size]
+			r := httptest.NewRequestWithContext(t.Context(), "POST", "/", io.MultiReader(strings.NewReader(text[:size/2]), strings.NewReader(text[size/2:])))
+			r.ContentLength = -1
+			if announced {
+				r.ContentLength = int64(size)
+			}
+			body, held, err := b.read(r, 10_000)
+			if err != nil || string(body) != text || held < int64(size) {
+				t.Errorf("%d bytes, announced: %t: %d are read, %d held, %v", size, announced, len(body), held, err)
+			}
+			b.budget.Release(held)
+		}
+	}
+	if !b.budget.TryAcquire(b.total) {
+		t.Error("not all of the budget was given back")
+	}
+}
+
+// A route whose body has no bound is a mistake that is found when the program
+// starts.
+func TestARouteWithoutBoundsIsRefused(t *testing.T) {
+	t.Parallel()
+	type list struct {
+		Body struct {
+			Items []struct {
+				N int `json:"n"`
+			} `json:"items"`
+		}
+	}
+	type text struct {
+		Body struct {
+			Inner *struct {
+				Text string `json:"text"`
+			} `json:"inner,omitempty"`
+		}
+	}
+	type listOfTexts struct {
+		Body struct {
+			Texts []string `json:"texts" maxItems:"3"`
+		}
+	}
+	type anything struct {
+		Body struct {
+			Facts map[string]int `json:"facts"`
+		}
+	}
+	for name, test := range map[string]struct {
+		part Part
+		says string
+	}{
+		"a list":           {route[list], "#/items is a list without maxItems"},
+		"a text in it":     {route[text], "#/inner/text is a text without maxLength"},
+		"a text in a list": {route[listOfTexts], "#/texts/0 is a text without maxLength"},
+		"any members":      {route[anything], "#/facts takes any members"},
+	} {
+		if _, err := New(Options{}, test.part); err == nil || !strings.Contains(err.Error(), test.says) {
+			t.Errorf("%s: %v, want %s", name, err, test.says)
+		}
+	}
+}
+
+func route[I any](api huma.API) {
+	huma.Register(api, huma.Operation{OperationID: "one", Method: http.MethodPost, Path: "/one"},
+		func(context.Context, *I) (*struct{}, error) { return nil, nil })
+}

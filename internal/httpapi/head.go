@@ -1,0 +1,67 @@
+package httpapi
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"daybook/internal/problem"
+)
+
+// Bounds of what precedes a body. net/http itself refuses more than
+// maxHeaderBytes of it, in plain text, before anything here sees the request.
+const (
+	maxHeaderBytes  = 32 << 10
+	maxPathBytes    = 4 << 10 // percent-encoded: a stream's name has up to 3 KiB
+	maxQueryBytes   = 8 << 10
+	maxQueryParams  = 64
+	maxHeaders      = 100
+	maxHeaderLength = 8 << 10 // bytes of one value
+)
+
+// checkHead refuses a path, a query or headers of which no route has a use.
+func checkHead(r *http.Request) error {
+	switch {
+	case len(r.URL.EscapedPath()) > maxPathBytes:
+		return problem.AddressTooLong(maxPathBytes, "bytes of path")
+	case len(r.URL.RawQuery) > maxQueryBytes:
+		return problem.AddressTooLong(maxQueryBytes, "bytes of query")
+	case strings.Count(r.URL.RawQuery, "&") >= maxQueryParams:
+		return problem.AddressTooLong(maxQueryParams, "parameters")
+	}
+	count := 0
+	for name, values := range r.Header {
+		count += len(values)
+		for _, value := range values {
+			if len(value) > maxHeaderLength {
+				return problem.HeadersTooLarge(maxHeaderLength, fmt.Sprintf("bytes in the header %.64s", name))
+			}
+		}
+	}
+	if count > maxHeaders {
+		return problem.HeadersTooLarge(maxHeaders, "headers")
+	}
+	return nil
+}
+
+// clientOf is whom a request counts for, by the address it came from.
+func clientOf(remote string) string {
+	host, _, err := net.SplitHostPort(remote)
+	if err != nil {
+		return remote
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return host
+	}
+	if ip = ip.Unmap().WithZone(""); ip.Is4() || ip.IsLoopback() {
+		return ip.String()
+	}
+	network, err := ip.Prefix(64)
+	if err != nil {
+		return ip.String()
+	}
+	return network.String()
+}
