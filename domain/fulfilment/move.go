@@ -54,7 +54,7 @@ func (p Process) toStock(step order.OpenStep, m order.Move) Move {
 		case order.ActReserve:
 			return stock.Reserve{At: at, ReservationID: m.ReservationID, OrderID: p.id, Quantity: m.Quantity, ExpiresAt: now.Add(retryHold)}
 		case order.ActCommit:
-			return stock.Commit{At: at, ReservationID: m.ReservationID}
+			return stock.Commit{At: at, ReservationID: m.ReservationID, OrderID: p.id, Quantity: m.Quantity}
 		case order.ActRelease:
 			return stock.Release{At: at, ReservationID: m.ReservationID, Reason: ref}
 		case order.ActDeallocate:

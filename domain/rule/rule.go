@@ -33,3 +33,13 @@ func (r *Rejection) Is(target error) bool {
 	other, ok := target.(*Rejection)
 	return ok && other.Code == r.Code
 }
+
+// ForgottenError is neither a refusal nor an answer: to decide, the rules need to know
+// what the stream's events say of something that the state has forgotten. Who
+// decides looks there, tells the state, and decides again.
+type ForgottenError struct {
+	// Name is what was forgotten, in the words of the aggregate: "reservation/r1".
+	Name string
+}
+
+func (e *ForgottenError) Error() string { return "the state has forgotten " + e.Name }

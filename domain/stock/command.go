@@ -91,6 +91,11 @@ type ExpireDue struct {
 type Commit struct {
 	At
 	ReservationID unit.ReservationID
+	// OrderID and Quantity are what the caller knows of the reservation; both may be
+	// empty. An old commitment is then told by the order's promise, without a look at
+	// the log.
+	OrderID  unit.OrderID
+	Quantity unit.Quantity
 }
 
 // Allocate promises goods to an order without a reservation; the same total

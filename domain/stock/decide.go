@@ -17,7 +17,8 @@ const (
 )
 
 // Decide answers a command: events, nothing because it is already so, or a
-// *rule.Rejection. It never changes s.
+// *rule.Rejection. It never changes s. A *rule.ForgottenError is no answer: the thing it names
+// must be looked up first (About, Recall).
 //
 // An answer of events also records the reservations that are due (at most a
 // thousand, the earliest first), and, last, that the reorder point was crossed.

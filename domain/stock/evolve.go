@@ -34,34 +34,30 @@ func Evolve(s State, e Event) State {
 		s.end(e.ReservationID, EndExpired)
 	case ReservationCommitted:
 		s.end(e.ReservationID, EndCommitted)
-		s.promise(e.OrderID, e.Quantity, false)
+		s.promise(e.OrderID, e.Quantity)
 	case Allocated:
-		s.promise(e.OrderID, e.Quantity, true)
+		s.promise(e.OrderID, e.Quantity)
 	case Deallocated:
 		s.take(e.OrderID, e.Quantity, 0)
-		if e.Ref != "" {
-			s.Movements.Put(deallocation(e.OrderID, e.Ref), e.Quantity, rememberedMovements)
-		}
 	case Shipped:
 		s.Goods -= e.Quantity
 		s.take(e.OrderID, e.Quantity, e.Quantity)
-		s.Movements.Put(shipment(e.OrderID, e.ShipmentID), e.Quantity, rememberedMovements)
 	case Returned:
 		s.Goods += e.Quantity
 		s.SetApart.add(e.Condition, e.Quantity)
-		s.Movements.Put(arrival(e.ReturnID, e.Receipt, e.Condition), e.Quantity, rememberedMovements)
 	case Moved:
 		s.SetApart.add(e.From, -e.Quantity)
 		s.SetApart.add(e.To, e.Quantity)
 	case TransferredOut:
 		s.Goods -= e.Quantity
-		s.Movements.Put(transfer("out", e.TransferID), e.Quantity, rememberedMovements)
 	case TransferredIn:
 		s.Goods += e.Quantity
-		s.Movements.Put(transfer("in", e.TransferID), e.Quantity, rememberedMovements)
 	case PolicySet:
 		s.Policy = e.Policy
 	case ReorderPointCrossed: // tells; changes no quantity
+	}
+	if name, quantity := movement(e); name != "" {
+		s.moved(name, quantity)
 	}
 	return s
 }
@@ -97,23 +93,31 @@ func (s *State) end(id unit.ReservationID, end End) {
 	delete(s.Holds, id)
 	s.Held -= h.Quantity
 	s.Deadlines = s.Deadlines.settled(s.Holds)
-	s.Ended.Put(string(id), end, rememberedEnds)
+	if oldest, full := s.Ended.Put(string(id), end, rememberedEnds); full {
+		s.Forgotten.Add(reservationName, oldest)
+	}
+}
+
+// moved notes a movement that is made once.
+func (s *State) moved(name string, quantity unit.Quantity) {
+	if oldest, full := s.Movements.Put(name, quantity, rememberedMovements); full {
+		s.Forgotten.Add(oldest)
+	}
 }
 
 func (s *State) watch(id unit.ReservationID, at time.Time) {
 	s.Deadlines = s.Deadlines.with(Deadline{At: at, ID: id}).settled(s.Holds)
 }
 
-func (s *State) promise(id unit.OrderID, more unit.Quantity, direct bool) {
+func (s *State) promise(id unit.OrderID, more unit.Quantity) {
 	if s.Orders == nil {
 		s.Orders = map[unit.OrderID]Promise{}
 	}
 	p, known := s.Orders[id]
-	if !known { // perhaps served before, and now promised more
-		p.Shipped, p.Direct = s.Served.Get(string(id))
+	if !known {
+		p.Resumed = s.Forgotten.Has(orderName, string(id))
 	}
 	p.Open += more
-	p.Direct = p.Direct || direct
 	s.Orders[id] = p
 	s.Promised += more
 }
@@ -132,12 +136,34 @@ func (s *State) take(id unit.OrderID, quantity, shipped unit.Quantity) {
 		return
 	}
 	delete(s.Orders, id)
-	if p.Direct && p.Shipped > 0 {
-		s.Served.Put(string(id), p.Shipped, rememberedOrders)
+	if p.Shipped > 0 {
+		s.Forgotten.Add(orderName, string(id))
 	}
 }
 
-// The keys of movements that are done once. Ids hold no '/'; a step's ref may,
+// movement is the name of a movement that is made once, and its quantity. Of other
+// events the name is empty.
+func movement(e Event) (name string, quantity unit.Quantity) {
+	switch e := e.(type) {
+	case Deallocated:
+		if e.Ref != "" {
+			return deallocation(e.OrderID, e.Ref), e.Quantity
+		}
+	case Shipped:
+		return shipment(e.OrderID, e.ShipmentID), e.Quantity
+	case Returned:
+		return arrival(e.ReturnID, e.Receipt, e.Condition), e.Quantity
+	case TransferredOut:
+		return transfer("out", e.TransferID), e.Quantity
+	case TransferredIn:
+		return transfer("in", e.TransferID), e.Quantity
+	case Received, Adjusted, Counted, Reserved, ReservationExtended, ReservationReleased, ReservationExpired, ReservationCommitted,
+		Allocated, Moved, PolicySet, ReorderPointCrossed:
+	}
+	return "", 0
+}
+
+// The names of movements that are made once. Ids hold no '/'; a step's ref may,
 // and stands last.
 func shipment(order unit.OrderID, id unit.ShipmentID) string {
 	return "ship/" + string(order) + "/" + string(id)

@@ -21,7 +21,8 @@ type machine struct {
 	fatalf func(format string, args ...any)
 	pick   func(name string, n int) int // 0 to n-1
 	now    time.Time
-	state  State
+	state  State // forgets all but the latest end and the latest two movements
+	whole  State // forgets nothing that soon
 	book   book
 	// guarded are commands that were answered by events of that kind alone.
 	guarded []Command
@@ -192,7 +193,10 @@ func (m *machine) step() {
 	m.now = m.now.Add(time.Duration(m.pick("clock", 6)-1) * 30 * time.Second)
 	cmd := m.command()
 	belowBefore := m.book.policy.ReorderPoint > 0 && m.book.available(m.now) <= m.book.policy.ReorderPoint
-	events, err := Decide(cmd, m.state)
+	events, err := m.decide(cmd)
+	if whole, wholeErr := stocks.Ask(cmd, m.whole, m.book.events); !slices.Equal(events, whole) || fmt.Sprint(err) != fmt.Sprint(wholeErr) {
+		m.fatalf("%+v: answered %v, %v; with a whole memory %v, %v", cmd, events, err, whole, wholeErr)
+	}
 	if err != nil {
 		if _, refused := errors.AsType[*rule.Rejection](err); !refused || len(events) > 0 {
 			m.fatalf("%T: error %v with %d events", cmd, err, len(events))
@@ -200,7 +204,7 @@ func (m *machine) step() {
 		return
 	}
 	for _, e := range events {
-		m.state = Evolve(m.state, e)
+		m.evolve(e)
 		m.book.enter(e)
 	}
 	m.checkQuantities(cmd)
@@ -213,6 +217,19 @@ func (m *machine) step() {
 		m.guarded = append(m.guarded, cmd)
 	}
 	m.checkGuarded()
+}
+
+// evolve folds an event into a forgetful state and into one with a whole memory.
+func (m *machine) evolve(e Event) {
+	m.whole = Evolve(m.whole, e)
+	ends, movements := rememberedEnds, rememberedMovements
+	defer func() { rememberedEnds, rememberedMovements = ends, movements }()
+	rememberedEnds, rememberedMovements = 1, 2
+	m.state = Evolve(m.state, e)
+}
+
+func (m *machine) decide(cmd Command) ([]Event, error) {
+	return stocks.Ask(cmd, m.state, m.book.events)
 }
 
 func (m *machine) checkQuantities(cmd Command) {
@@ -289,7 +306,7 @@ func (m *machine) checkRetry(cmd Command) {
 		}
 	case Reserve, Extend, Release, ExpireDue, Commit, Allocate, Ship, TakeBack, TransferOut, TransferIn, SetPolicy:
 	}
-	if again, err := Decide(cmd, m.state); err == nil && len(again) > 0 {
+	if again, err := m.decide(cmd); err == nil && len(again) > 0 {
 		m.fatalf("%T asked twice happens twice: %v", cmd, again)
 	}
 }
@@ -303,7 +320,7 @@ func (m *machine) checkGuarded() {
 			continue
 		case Receive, Adjust, Count, Reserve, Release, Commit, Allocate, Deallocate, Ship, TakeBack, Move, TransferOut, TransferIn, SetPolicy:
 		}
-		if again, err := Decide(cmd, m.state); err == nil && len(again) > 0 {
+		if again, err := m.decide(cmd); err == nil && len(again) > 0 {
 			m.fatalf("%T asked again later happens twice: %v", cmd, again)
 		}
 	}
@@ -337,7 +354,7 @@ func (m *machine) checkReplay() {
 		if err != nil {
 			m.fatalf("decode %s: %v", typ, err)
 		}
-		replayed.state = Evolve(replayed.state, decoded)
+		replayed.evolve(decoded)
 	}
 	if got, _ := replayed.snapshot(); got != want {
 		m.fatalf("replayed, the state is\n     %s\nand was %s", got, want)

@@ -145,15 +145,18 @@ func (d *decision) setPolicy(cmd SetPolicy) ([]Event, error) {
 
 // once tells whether a movement that happens once is done; with another
 // quantity it is another movement under the same name.
-func (d *decision) once(key string, quantity unit.Quantity) (done bool, err error) {
+func (d *decision) once(name string, quantity unit.Quantity) (done bool, err error) {
 	if !quantity.Valid() {
 		return false, ErrQuantityInvalid
 	}
-	recorded, done := d.Movements.Get(key)
-	if done && recorded != quantity {
+	recorded, err := d.made(name)
+	if err != nil || recorded == 0 {
+		return false, err
+	}
+	if recorded != quantity {
 		return false, movementDiffers(recorded, quantity)
 	}
-	return done, nil
+	return true, nil
 }
 
 func (c Condition) known() bool {

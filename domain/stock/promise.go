@@ -6,11 +6,11 @@ func (d *decision) allocate(cmd Allocate) ([]Event, error) {
 	if !cmd.Quantity.Valid() {
 		return nil, ErrQuantityInvalid
 	}
-	p, known := d.Orders[cmd.OrderID]
-	if !known {
-		p.Shipped, _ = d.Served.Get(string(cmd.OrderID))
+	shipped, err := d.shipped(cmd.OrderID)
+	if err != nil {
+		return nil, err
 	}
-	more := cmd.Quantity - p.Open - p.Shipped
+	more := cmd.Quantity - d.Orders[cmd.OrderID].Open - shipped
 	if more <= 0 {
 		return nil, nil
 	}
@@ -31,8 +31,8 @@ func (d *decision) deallocate(cmd Deallocate) ([]Event, error) {
 		return nil, ErrQuantityInvalid
 	}
 	if cmd.Ref != "" {
-		if _, done := d.Movements.Get(deallocation(cmd.OrderID, cmd.Ref)); done {
-			return nil, nil
+		if done, err := d.made(deallocation(cmd.OrderID, cmd.Ref)); err != nil || done > 0 {
+			return nil, err
 		}
 	}
 	back := min(cmd.Quantity, d.Orders[cmd.OrderID].Open)

@@ -24,23 +24,26 @@ func (r Recent[V]) Get(key string) (V, bool) {
 	return value, found
 }
 
-// Put remembers a key's value; a key put again keeps its age.
-func (r *Recent[V]) Put(key string, value V, limit int) {
+// Put remembers a key's value, and returns the key that is forgotten for it, if
+// one is. A key put again keeps its age.
+func (r *Recent[V]) Put(key string, value V, limit int) (forgotten string, full bool) {
 	if r.values == nil {
 		r.values = map[string]V{}
 	}
 	if _, known := r.values[key]; known {
 		r.values[key] = value
-		return
+		return "", false
 	}
 	r.values[key] = value
 	if len(r.ring) < limit {
 		r.ring = append(r.ring, key)
-		return
+		return "", false
 	}
-	delete(r.values, r.ring[r.next])
+	forgotten = r.ring[r.next]
+	delete(r.values, forgotten)
 	r.ring[r.next] = key
 	r.next = (r.next + 1) % len(r.ring)
+	return forgotten, true
 }
 
 // Len is how many keys are remembered.

@@ -1,13 +1,14 @@
 package stock
 
-import "daybook/domain/unit"
+import (
+	"cmp"
+
+	"daybook/domain/unit"
+)
 
 func (d *decision) reserve(cmd Reserve) ([]Event, error) {
 	if !cmd.Quantity.Valid() {
 		return nil, ErrQuantityInvalid
-	}
-	if end, known := d.Ended.Get(string(cmd.ReservationID)); known {
-		return nil, ended(cmd.ReservationID, end)
 	}
 	if h, held := d.Holds[cmd.ReservationID]; held {
 		switch {
@@ -18,6 +19,9 @@ func (d *decision) reserve(cmd Reserve) ([]Event, error) {
 				map[string]any{"reservation_id": cmd.ReservationID, "order_id": h.OrderID, "quantity": h.Quantity})
 		}
 		return nil, nil
+	}
+	if end, err := d.ended(cmd.ReservationID); err != nil || end != "" {
+		return nil, cmp.Or(err, ended(cmd.ReservationID, end))
 	}
 	if !cmd.ExpiresAt.After(cmd.Now) {
 		return nil, ErrDeadlinePassed
@@ -74,16 +78,30 @@ func (d *decision) expireDue() ([]Event, error) {
 }
 
 func (d *decision) commit(cmd Commit) ([]Event, error) {
-	if end, known := d.Ended.Get(string(cmd.ReservationID)); known && end == EndCommitted {
-		return nil, nil
+	h, held := d.Holds[cmd.ReservationID]
+	if !held {
+		if _, known := d.Ended.Get(string(cmd.ReservationID)); !known && d.keeps(cmd) {
+			return nil, nil
+		}
+		end, err := d.ended(cmd.ReservationID)
+		if err != nil || end == EndCommitted {
+			return nil, err
+		}
+		return nil, noHold(cmd.ReservationID, end)
 	}
-	h, err := d.active(cmd.ReservationID)
-	if err != nil {
-		return nil, err
+	if h.isExpired(d.Now) {
+		return nil, ended(cmd.ReservationID, EndExpired)
 	}
 	return []Event{ReservationCommitted{
 		Key: cmd.Key, ReservationID: cmd.ReservationID, OrderID: h.OrderID, Quantity: h.Quantity,
 	}}, nil
+}
+
+// keeps tells whether the order still has the promise that a commitment of the
+// forgotten reservation gave it.
+func (d *decision) keeps(cmd Commit) bool {
+	p, promised := d.Orders[cmd.OrderID]
+	return promised && cmd.Quantity > 0 && p.Open+p.Shipped >= cmd.Quantity && d.Forgotten.Has(reservationName, string(cmd.ReservationID))
 }
 
 // active is a reservation that holds, or the refusal that it does not.
@@ -94,8 +112,17 @@ func (d *decision) active(id unit.ReservationID) (Hold, error) {
 		}
 		return h, nil
 	}
-	if end, known := d.Ended.Get(string(id)); known {
-		return Hold{}, ended(id, end)
+	end, err := d.ended(id)
+	if err != nil {
+		return Hold{}, err
 	}
-	return Hold{}, ErrReservationUnknown.With(ErrReservationUnknown.Detail, map[string]any{"reservation_id": id})
+	return Hold{}, noHold(id, end)
+}
+
+// noHold refuses what needs a hold, of a reservation that has an end or never was.
+func noHold(id unit.ReservationID, end End) error {
+	if end != "" {
+		return ended(id, end)
+	}
+	return ErrReservationUnknown.With(ErrReservationUnknown.Detail, map[string]any{"reservation_id": id})
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"daybook/domain/bloom"
 	"daybook/domain/unit"
 )
 
@@ -35,32 +36,28 @@ func ReservationIDFor(order unit.OrderID, sku unit.SKU, location unit.LocationID
 
 // FoldVersion is that of State's shape, of Evolve and of Guarded; a snapshot of
 // another version is not used.
-const FoldVersion = 2
+const FoldVersion = 3
 
-// How much of the past a stock remembers, so that its state stays the same size
-// whatever has moved through it. What is remembered answers a retry with
-// nothing, or a reservation that has ended with its end. Beyond that, retries
-// are harmless for another reason: their events carry the ids of the first
-// time, and the log holds each id once, or who asks remembers the command.
-const (
+// How much of the past a stock remembers word for word, so that a repeated step is
+// answered at once. Of what is older it only remembers, in State.Forgotten, that it was;
+// what it was is then looked up in the stream's events: see Recall. (Variables, so
+// that a test can make a stock forget soon.)
+var (
 	rememberedEnds      = 4096
 	rememberedMovements = 1024
-	rememberedOrders    = 1024
 )
 
-// Guarded tells the events that State keeps from being recorded twice for long:
-// it knows a reservation while it holds and then by its end, and a shipment by
-// its id, for the last 1,024 movements, and then only by what is left to ship: of
-// an order that has more allocated there, it is made again where the log does not
-// know the ids of all events. A deadline that is moved again harms nobody. They
-// are nearly all that happens to a stock that sells.
+// Guarded tells the events that State keeps from being recorded twice, at any age:
+// it knows a reservation while it holds and then by its end, and a shipment by its id,
+// or knows that it has forgotten them. A deadline that is moved again harms
+// nobody. They are nearly all that happens to a stock that sells.
 func Guarded(e Event) bool {
 	switch e.(type) {
 	case Reserved, ReservationExtended, ReservationReleased, ReservationExpired, ReservationCommitted, Shipped, ReorderPointCrossed:
 		return true
 	case Received, Adjusted, Counted, Allocated, Deallocated, Returned, Moved, TransferredOut, TransferredIn, PolicySet:
-		// Some of these have ids that State knows, but only until shipments wash
-		// them out; an allocation that was taken back would be made again.
+		// Some of these have ids that State knows, and some of them only now and then;
+		// an allocation that was taken back would be made again.
 	}
 	return false
 }
@@ -83,8 +80,19 @@ type State struct {
 	Promised unit.Quantity            `json:"promised,omitzero"` // sum of Open over Orders
 
 	Ended     Recent[End]           `json:"ended,omitzero"`     // by reservation id
-	Served    Recent[unit.Quantity] `json:"served,omitzero"`    // by order id: a direct promise, all shipped
-	Movements Recent[unit.Quantity] `json:"movements,omitzero"` // by movement: see movementKey
+	Movements Recent[unit.Quantity] `json:"movements,omitzero"` // by name: see movement
+
+	// Forgotten has the names of what was known once: reservations that have left
+	// Ended, movements that have left Movements, and orders whose promise was all shipped. It
+	// is all of State that grows with the stream: by 5 to 10 bytes for each of these
+	// names, of which a sale (reserved, committed, shipped) has three. For a stock that
+	// sold a million times it holds 15 to 30 MB. It says of fewer than one name in two
+	// million that it was forgotten though it never was, which costs a look at the log.
+	Forgotten bloom.Filter `json:"forgotten,omitzero"`
+
+	// Recalled is what the log said of forgotten things, by name, for one Decide: see
+	// Recall. It is empty in a state that was folded.
+	Recalled map[string]Past `json:"recalled,omitempty"`
 }
 
 // SetApart counts goods on hand that are not for sale.
@@ -105,10 +113,9 @@ type Hold struct {
 type Promise struct {
 	Open    unit.Quantity `json:"open"`
 	Shipped unit.Quantity `json:"shipped,omitzero"`
-	// Direct means that some of it was allocated without a reservation. Only
-	// then can the order ask for its whole allocation again (Allocate), and is
-	// remembered once all is shipped.
-	Direct bool `json:"direct,omitzero"`
+	// Resumed means that the order was promised something before, all of which has
+	// shipped. That is not in Shipped.
+	Resumed bool `json:"resumed,omitzero"`
 }
 
 // End is how a reservation ended.

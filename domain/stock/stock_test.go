@@ -10,7 +10,9 @@ import (
 	"daybook/domain/unit"
 )
 
-var stocks = decidertest.Decider[Command, Event, State]{Decide: Decide, Evolve: Evolve}
+var stocks = decidertest.Decider[Command, Event, State]{
+	Decide: Decide, Evolve: Evolve, About: About, Recall: Recall,
+}
 
 type (
 	row   = decidertest.Case[Command, Event]

@@ -1,0 +1,99 @@
+package bloom
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"testing"
+)
+
+func TestWhatWasAddedIsNeverDenied(t *testing.T) {
+	t.Parallel()
+	var f Filter
+	if !f.IsZero() || f.Has("") {
+		t.Error("a new filter has a name")
+	}
+	const names = 100_000
+	for i := range names {
+		f.Add("name/", fmt.Sprint(i))
+	}
+	for i := range names {
+		if !f.Has(fmt.Sprint("name/", i)) { // in one piece: the same name
+			t.Fatalf("name %d was added and is denied", i)
+		}
+	}
+}
+
+func TestWhatWasNotAddedIsDeniedAllButAlways(t *testing.T) {
+	t.Parallel()
+	var f Filter
+	for i := range 100_000 {
+		f.Add("name/", fmt.Sprint(i))
+	}
+	wrong := 0
+	for i := range 1_000_000 {
+		if f.Has("other/", fmt.Sprint(i)) {
+			wrong++
+		}
+	}
+	if wrong > 2 { // 0.2 are expected at most
+		t.Errorf("%d of a million names that were not added are reported as seen", wrong)
+	}
+}
+
+func TestAFilterCostsAFewBytesAName(t *testing.T) {
+	t.Parallel()
+	var f Filter
+	for i := range 200_000 {
+		f.Add(fmt.Sprint(i))
+		f.Add(fmt.Sprint(i)) // known: costs nothing
+		size := 0
+		for _, part := range f.Parts {
+			size += len(part.Bits)
+		}
+		if limit := firstBytes + 11*(i+1); size > limit {
+			t.Fatalf("%d bytes for %d names, want at most %d", size, i+1, limit)
+		}
+	}
+}
+
+// A filter is part of snapshots: what is read back must answer and grow as if it
+// had never been written.
+func TestAFilterReadBackGoesOnAsBefore(t *testing.T) {
+	t.Parallel()
+	var f, back Filter
+	for i := range 5_000 {
+		f.Add(fmt.Sprint(i))
+	}
+	data, err := json.Marshal(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(data, &back); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 5_000 {
+		f.Add(fmt.Sprint("more ", i))
+		back.Add(fmt.Sprint("more ", i))
+	}
+	if !reflect.DeepEqual(f, back) {
+		t.Error("the filter that was read back is another one")
+	}
+}
+
+// The places of a name's bits are in stored snapshots and must not move.
+func TestThePlacesOfANameAreForEver(t *testing.T) {
+	t.Parallel()
+	var f Filter
+	f.Add("reservation/", "r1")
+	var at []int
+	for bit := range firstBytes * 8 {
+		if f.Parts[0].Bits[bit/8]&(1<<(bit%8)) != 0 {
+			at = append(at, bit)
+		}
+	}
+	if want := []int{0, 155, 207, 238, 253, 337, 383, 437, 457, 479, 561, 629, 692, 694, 969, 994}; !slices.Equal(at, want) {
+		t.Errorf("bits %d, want %d", at, want)
+	}
+}

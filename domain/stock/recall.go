@@ -1,0 +1,110 @@
+package stock
+
+import (
+	"maps"
+
+	"daybook/domain/rule"
+	"daybook/domain/unit"
+)
+
+// What the names of forgotten things begin with; those of movements are their own.
+const (
+	reservationName = "reservation/"
+	orderName       = "order/"
+)
+
+// About tells whether an event says something of a forgotten thing, which a
+// rule.ForgottenError of Decide has named. Read from the latest event on, no earlier one
+// need be looked at once it is enough.
+func About(name string, e Event) (about, enough bool) {
+	if moved, _ := movement(e); moved == name {
+		return true, true
+	}
+	if id, end := endOf(e); end != "" && name == reservationName+string(id) {
+		return true, true
+	}
+	if shipped, ok := e.(Shipped); ok && name == orderName+string(shipped.OrderID) {
+		return true, false
+	}
+	return false, false
+}
+
+// Past is what a stream's events say of a forgotten thing.
+type Past struct {
+	End      End           `json:"end,omitempty"`     // of a reservation
+	Quantity unit.Quantity `json:"quantity,omitzero"` // of a movement, or of all that has shipped to an order
+}
+
+// Recall is s with the knowledge of a forgotten thing: of all events of the stream that
+// About selects, none if there are none. It is for one Decide; s itself does not change,
+// and Evolve goes on from s.
+func Recall(s State, name string, events []Event) State {
+	var past Past
+	for _, e := range events {
+		_, moved := movement(e)
+		past.Quantity += moved
+		if _, end := endOf(e); end != "" {
+			past.End = end
+		}
+	}
+	s.Recalled = maps.Clone(s.Recalled)
+	if s.Recalled == nil {
+		s.Recalled = map[string]Past{}
+	}
+	s.Recalled[name] = past
+	return s
+}
+
+// recall is what the log holds of a thing that is not in the state, or the error that says
+// that it must be asked first.
+func (d *decision) recall(kind, name string) (Past, error) {
+	if !d.Forgotten.Has(kind, name) {
+		return Past{}, nil // it never was
+	}
+	if past, known := d.Recalled[kind+name]; known {
+		return past, nil
+	}
+	return Past{}, &rule.ForgottenError{Name: kind + name}
+}
+
+// ended is how a reservation that does not hold has ended; empty if it never was.
+func (d *decision) ended(id unit.ReservationID) (End, error) {
+	if end, known := d.Ended.Get(string(id)); known {
+		return end, nil
+	}
+	past, err := d.recall(reservationName, string(id))
+	return past.End, err
+}
+
+// made is the quantity of a movement that was made; 0 if it was not.
+func (d *decision) made(name string) (unit.Quantity, error) {
+	if quantity, known := d.Movements.Get(name); known {
+		return quantity, nil
+	}
+	past, err := d.recall("", name)
+	return past.Quantity, err
+}
+
+// shipped is how much an order has had from here.
+func (d *decision) shipped(id unit.OrderID) (unit.Quantity, error) {
+	if p, known := d.Orders[id]; known && !p.Resumed {
+		return p.Shipped, nil
+	}
+	past, err := d.recall(orderName, string(id))
+	return past.Quantity, err
+}
+
+// endOf is the end that an event gives a reservation; empty if it gives none.
+func endOf(e Event) (unit.ReservationID, End) {
+	switch e := e.(type) {
+	case ReservationReleased:
+		return e.ReservationID, EndReleased
+	case ReservationExpired:
+		return e.ReservationID, EndExpired
+	case ReservationCommitted:
+		return e.ReservationID, EndCommitted
+	case Received, Adjusted, Counted, Reserved, ReservationExtended, Allocated, Deallocated, Shipped, Returned, Moved,
+		TransferredOut, TransferredIn, PolicySet, ReorderPointCrossed:
+	}
+	return "", ""
+}
