@@ -31,6 +31,12 @@ type Aggregate[S, C, E any] struct {
 	// wash out the others. nil: there are none.
 	Guarded func(E) bool
 
+	// Decide may answer with a *rule.ForgottenError. The stream's events that About
+	// selects for its name are then given to Recall, the latest first, and Decide is asked
+	// again with the state that it returns. Both are nil where Decide forgets nothing.
+	About  func(name string, e E) (about, enough bool)
+	Recall func(s S, name string, about []E) S
+
 	Decide func(C, S) ([]E, error)
 	Evolve func(S, E) S
 	Encode func(E) (eventType string, data []byte, err error)
@@ -87,7 +93,8 @@ func (e *StaleError) Error() string {
 var ErrOverloaded = errors.New("too many commands are waiting for this stream")
 
 // ErrCommandReused means that the command id belongs to another request, which
-// has changed something.
+// has changed something: one of another kind, or with another content
+// (eventstore.Metadata.Request).
 var ErrCommandReused = errors.New("the command id was used before, for another request")
 
 // ErrClosed means the handler is shutting down.

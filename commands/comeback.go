@@ -26,7 +26,9 @@ import (
 func (s *Service) Return(ctx context.Context, call Call, id unit.ReturnID, commands ...returns.Command) (Answer[returns.Event], error) {
 	defer s.drive(workKey{kind: workReturn, id: string(id)})()
 	if err := s.mayComeBack(ctx, call, id, commands); err != nil {
-		return Answer[returns.Event]{}, err
+		if repeats, fault := s.Returns.Repeats(ctx, returns.Stream(string(id)), call.Meta); !repeats {
+			return Answer[returns.Event]{}, cmp.Or(fault, err)
+		}
 	}
 	answer, err := s.Returns.Handle(ctx, request(call, returns.Stream(string(id)), commands))
 	if err != nil {

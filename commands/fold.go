@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"daybook/domain/bloom"
 	"daybook/eventstore"
 )
 
@@ -32,6 +33,8 @@ type snapshotBody[S any] struct {
 	Position eventstore.Position `json:"position"`
 	Done     []receipt           `json:"done"`
 	Guarded  []receipt           `json:"guarded,omitempty"`
+
+	Forgotten bloom.Filter `json:"forgotten,omitzero"`
 }
 
 // forget makes the lane fold its stream anew before it decides again.
@@ -80,6 +83,7 @@ func (l *lane[S, C, E]) loadSnapshot(ctx context.Context) error {
 	}
 	l.state, l.revision, l.position = body.State, snapshot.Revision, body.Position
 	l.saved, l.savedSize = snapshot.Revision, int64(len(snapshot.Data))
+	l.memory.forgotten = body.Forgotten
 	for _, r := range body.Done {
 		l.memory.add(r, false)
 	}
@@ -92,7 +96,7 @@ func (l *lane[S, C, E]) loadSnapshot(ctx context.Context) error {
 // catchUp folds what the log holds beyond the lane's revision, and tells whether
 // there was anything.
 func (l *lane[S, C, E]) catchUp(ctx context.Context) (moved bool, err error) {
-	var read reading
+	read := reading{memory: &l.memory}
 	// From the last event known on: that there is one spares the engine the
 	// question whether the stream exists, when nothing new has come.
 	for recorded, err := range l.handler.store.ReadStream(ctx, l.stream, max(l.revision, 0), 0) {
@@ -114,7 +118,7 @@ func (l *lane[S, C, E]) catchUp(ctx context.Context) (moved bool, err error) {
 		read.add(recorded, l.handler.aggregate.guards(event))
 	}
 	l.checked = time.Now()
-	if err := read.into(&l.memory); err != nil {
+	if err := read.end(); err != nil {
 		return moved, fmt.Errorf("stream %s: %w", l.stream, err)
 	}
 	return moved, nil
@@ -135,6 +139,7 @@ func (l *lane[S, C, E]) snapshot() {
 	l.saved = l.revision
 	data, err := json.Marshal(snapshotBody[S]{
 		State: l.state, Position: l.position, Done: l.memory.done.inOrder(), Guarded: l.memory.guarded.inOrder(),
+		Forgotten: l.memory.forgotten,
 	})
 	if err != nil {
 		l.handler.options.Logger.Error("state cannot be encoded as a snapshot", "stream", l.stream, "error", err)

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,8 +24,12 @@ func (s *Service) Order(ctx context.Context, call Call, id unit.OrderID, command
 	defer s.drive(workKey{kind: workOrder, id: string(id)})()
 	for _, command := range commands {
 		if ship, ok := command.(order.Ship); ok && !ship.Force {
-			if err := s.mayShip(ctx, id, ship); err != nil {
-				return Answer[order.Event]{}, err
+			err := s.mayShip(ctx, id, ship)
+			if err == nil {
+				continue
+			}
+			if repeats, fault := s.Orders.Repeats(ctx, order.Stream(string(id)), call.Meta); !repeats {
+				return Answer[order.Event]{}, cmp.Or(fault, err)
 			}
 		}
 	}
@@ -55,6 +60,9 @@ func (s *Service) mayShip(ctx context.Context, id unit.OrderID, ship order.Ship)
 		err := s.Stock.Glance(ctx, stock.Stream(move.SKU, move.Location), time.Second, func(state stock.State, _ int64) {
 			_, refusal = stock.Decide(move.Command(now), state)
 		})
+		if _, forgotten := errors.AsType[*rule.ForgottenError](refusal); forgotten {
+			refusal = nil // the shipment was made before, as good as surely: stock will look
+		}
 		return errors.Join(err, refusal)
 	})
 }

@@ -27,6 +27,9 @@ type Options struct {
 	// AppendTimeout bounds one append, its repetitions on an unknown outcome
 	// included (20 s).
 	AppendTimeout time.Duration
+	// SearchTimeout bounds a search of a stream's events for what was forgotten
+	// (2 min).
+	SearchTimeout time.Duration
 }
 
 func (o Options) withDefaults() Options {
@@ -44,6 +47,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.AppendTimeout == 0 {
 		o.AppendTimeout = 20 * time.Second
+	}
+	if o.SearchTimeout == 0 {
+		o.SearchTimeout = 2 * time.Minute
 	}
 	return o
 }
@@ -66,6 +72,8 @@ type Handler[S, C, E any] struct {
 	recent *list.List // of *lane, the most recently used in front; only idle lanes leave
 	work   sync.WaitGroup
 	closed bool
+
+	searching chan struct{} // holds as many as search the log
 }
 
 // NewHandler makes a handler for one kind of aggregate over a store.
@@ -76,6 +84,7 @@ func NewHandler[S, C, E any](store eventstore.Store, aggregate Aggregate[S, C, E
 		options:   options.withDefaults(),
 		lanes:     make(map[string]*lane[S, C, E]),
 		recent:    list.New(),
+		searching: make(chan struct{}, searchesAtOnce),
 	}
 }
 
@@ -83,7 +92,7 @@ func NewHandler[S, C, E any](store eventstore.Store, aggregate Aggregate[S, C, E
 // OutcomeUnknownError if the request had begun, and ctx's error if not; asking
 // again with the same command id settles it.
 //
-// Errors: *rule.Rejection (nothing was recorded), *StaleError, ErrOverloaded,
+// Errors: *rule.Rejection (nothing was recorded), *StaleError, ErrCommandReused, ErrOverloaded,
 // ErrClosed, and those of eventstore.Store.Append.
 func (h *Handler[S, C, E]) Handle(ctx context.Context, request Request[C]) (Answer[E], error) {
 	if request.Meta.CommandID == uuid.Nil {
@@ -94,6 +103,16 @@ func (h *Handler[S, C, E]) Handle(ctx context.Context, request Request[C]) (Answ
 		return Answer[E]{}, err
 	}
 	return job.answer, job.err
+}
+
+// Repeats tells whether the request with this metadata was carried out before, in which
+// case Handle gives its answer again; a refusal that was found by looking ahead is then no
+// answer to it.
+//
+// Errors: those of Handle, ErrCommandReused among them.
+func (h *Handler[S, C, E]) Repeats(ctx context.Context, stream string, meta eventstore.Metadata) (bool, error) {
+	answer, err := h.Handle(ctx, Request[C]{Stream: stream, Meta: meta})
+	return answer.Replayed, err
 }
 
 // View calls look with the stream's state as of now; an empty stream has the
@@ -160,25 +179,45 @@ func (h *Handler[S, C, E]) enqueue(job *job[S, C, E]) error {
 	if h.closed {
 		return ErrClosed
 	}
-	l, found := h.lanes[job.request.Stream]
-	if !found {
-		l = &lane[S, C, E]{handler: h, stream: job.request.Stream}
-		h.lanes[job.request.Stream] = l
-		l.place = h.recent.PushFront(l)
-		h.evict()
-	} else {
-		h.recent.MoveToFront(l.place)
-	}
+	l := h.lane(job.request.Stream)
 	if len(l.queue) >= h.options.QueueLimit {
 		return ErrOverloaded
 	}
 	l.queue = append(l.queue, job)
+	h.start(l)
+	return nil
+}
+
+// resume puts a job in front of its stream's queue for which the log was searched.
+func (h *Handler[S, C, E]) resume(j *job[S, C, E]) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	l := h.lane(j.request.Stream)
+	l.queue = append([]*job[S, C, E]{j}, l.queue...)
+	h.start(l)
+}
+
+// lane is a stream's lane, which is now the most recently used; the lock is held.
+func (h *Handler[S, C, E]) lane(stream string) *lane[S, C, E] {
+	l, found := h.lanes[stream]
+	if found {
+		h.recent.MoveToFront(l.place)
+		return l
+	}
+	l = &lane[S, C, E]{handler: h, stream: stream}
+	h.lanes[stream] = l
+	l.place = h.recent.PushFront(l)
+	h.evict()
+	return l
+}
+
+// start sets an idle lane to work; the lock is held.
+func (h *Handler[S, C, E]) start(l *lane[S, C, E]) {
 	if !l.running {
 		l.running = true
 		h.work.Add(1)
 		go l.run()
 	}
-	return nil
 }
 
 // evict forgets the streams that were not used for longest. A lane at work

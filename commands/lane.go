@@ -42,6 +42,11 @@ type job[S, C, E any] struct {
 	encoded []eventstore.Event
 	events  []E
 	settled bool // the answer does not depend on the batch's append
+
+	// What was looked up in the log for it, by name; see search.
+	searches  map[string]*search[E]
+	wanted    *search[E]                      // must be looked up before it can be decided
+	duplicate *eventstore.DuplicateEventError // the log holds its ids, here or elsewhere
 }
 
 const (
@@ -77,6 +82,10 @@ type lane[S, C, E any] struct {
 	saved     int64     // revision of the newest snapshot
 	savedSize int64     // bytes of it
 	checked   time.Time // when the state was last known to be the log's
+
+	// While a batch is decided: the revisions at which it, and its present job, began.
+	recordedAt, begunAt int64
+	batched             map[uuid.UUID]bool // the commands of the batch that have events
 }
 
 func (l *lane[S, C, E]) run() {
@@ -126,17 +135,21 @@ func (l *lane[S, C, E]) process(batch []*job[S, C, E]) {
 // without an answer: none, or, when one of them turned out to be special, the
 // others.
 func (l *lane[S, C, E]) attempt(ctx context.Context, jobs []*job[S, C, E], mayGuess bool) ([]*job[S, C, E], error) {
-	fresh, err := l.load(ctx, mayGuess && jobs[0].request.New)
+	guess := mayGuess && jobs[0].request.New &&
+		!slices.ContainsFunc(jobs, func(j *job[S, C, E]) bool { return j.duplicate != nil }) // it is to be found there
+	fresh, err := l.load(ctx, guess)
 	if err != nil {
 		return jobs, err
 	}
 	base := l.revision
-	rest, spoiled := l.decide(jobs)
+	jobs, rest, spoiled := l.decide(ctx, jobs)
 	if spoiled != nil {
-		return l.setAside(jobs, spoiled, fresh), nil
+		return l.setAside(append(jobs, rest...), spoiled, fresh), nil
 	}
 	l.handler.putBack(l, rest)
-	jobs = jobs[:len(jobs)-len(rest)]
+	if len(jobs) == 0 {
+		return nil, nil
+	}
 	var events []eventstore.Event
 	for _, j := range jobs {
 		events = append(events, j.encoded...)
@@ -146,7 +159,7 @@ func (l *lane[S, C, E]) attempt(ctx context.Context, jobs []*job[S, C, E], mayGu
 	}
 	result, err := l.append(ctx, base, events)
 	if duplicate, ok := errors.AsType[*eventstore.DuplicateEventError](err); ok {
-		return l.answerDuplicate(ctx, jobs, duplicate)
+		return l.answerDuplicate(jobs, duplicate)
 	}
 	if err != nil {
 		return jobs, err
@@ -168,50 +181,80 @@ func (l *lane[S, C, E]) attempt(ctx context.Context, jobs []*job[S, C, E], mayGu
 // if it was decided on nothing but the log's present; until then it waits for
 // the others to be recorded.
 func (l *lane[S, C, E]) setAside(jobs []*job[S, C, E], spoiled *job[S, C, E], fresh bool) []*job[S, C, E] {
-	l.forget()
 	first := spoiled == jobs[0]
 	switch {
+	case errors.Is(spoiled.err, errSearch):
+		l.searchBeside(spoiled)
 	case first && fresh:
 		close(spoiled.done)
 	case first:
+		l.forget()
 		return jobs
 	default:
 		l.handler.putBack(l, []*job[S, C, E]{spoiled})
 	}
+	l.forget()
 	return without(jobs, spoiled)
 }
 
-// decide runs every job against the evolving state. It returns the jobs that no
-// longer fit the batch, or the one whose refusal spoiled the state.
-func (l *lane[S, C, E]) decide(jobs []*job[S, C, E]) (rest []*job[S, C, E], spoiled *job[S, C, E]) {
+// decide runs every job against the evolving state. It returns those that can be
+// appended and those that no longer fit the batch; what must wait for a search of
+// the log is in neither. If the refusal of one spoiled the state, none can be appended,
+// and that one stands among them.
+func (l *lane[S, C, E]) decide(ctx context.Context, jobs []*job[S, C, E]) (decided, rest []*job[S, C, E], spoiled *job[S, C, E]) {
 	events, size := 0, 0
+	l.recordedAt, l.batched = l.revision, nil
 	for i, j := range jobs {
 		if events > maxBatchEvents || size > maxBatchBytes {
-			return jobs[i:], nil
+			return decided, jobs[i:], nil
 		}
-		before := l.revision
-		if err := l.decideOne(j); err != nil {
-			j.err = err
-			if l.revision != before {
-				return nil, j
-			}
+		l.begunAt = l.revision
+		err := l.decideOne(ctx, j)
+		j.err = err
+		switch {
+		case l.revision != l.begunAt && err != nil:
+			return decided, jobs[i:], j
+		case errors.Is(err, errLater):
+			return decided, jobs[i:], nil
+		case errors.Is(err, errSearch):
+			l.searchBeside(j)
+			continue
 		}
+		decided = append(decided, j)
 		events += len(j.encoded)
 		for _, e := range j.encoded {
 			size += e.Size()
 		}
+		l.noteBatched(j)
 	}
-	return nil, nil
+	return decided, nil, nil
+}
+
+// noteBatched keeps a batch from holding the same command twice.
+func (l *lane[S, C, E]) noteBatched(j *job[S, C, E]) {
+	if len(j.encoded) == 0 {
+		return
+	}
+	if l.batched == nil {
+		l.batched = make(map[uuid.UUID]bool)
+	}
+	l.batched[j.request.Meta.CommandID] = true
 }
 
 // decideOne leaves the job with its encoded events, or with an answer that needs
 // none. The state has evolved by the job's events, even when it returns an error.
-func (l *lane[S, C, E]) decideOne(j *job[S, C, E]) (err error) {
+func (l *lane[S, C, E]) decideOne(ctx context.Context, j *job[S, C, E]) (err error) {
 	j.answer, j.err, j.encoded, j.events, j.settled = Answer[E]{}, nil, nil, nil, false
 	if j.look != nil {
 		return nil // looks at the state once the batch is recorded
 	}
-	known, repeated := l.memory.find(j.request.Meta.CommandID)
+	if l.batched[j.request.Meta.CommandID] {
+		return errLater // it is then known, or decided anew
+	}
+	known, repeated, err := l.known(ctx, j)
+	if err != nil {
+		return err
+	}
 	if repeated && !j.request.Redecide {
 		j.replay(known)
 		return nil
@@ -231,7 +274,7 @@ func (l *lane[S, C, E]) decideOne(j *job[S, C, E]) (err error) {
 		return err
 	}
 	for _, command := range j.request.Commands {
-		decided, err := l.handler.aggregate.Decide(command, l.state)
+		decided, err := l.ask(ctx, j, command)
 		if err != nil {
 			return err
 		}
@@ -297,7 +340,8 @@ func (l *lane[S, C, E]) recorded(jobs []*job[S, C, E], base int64, result events
 	for _, j := range jobs {
 		at += int64(len(j.encoded))
 		if len(j.encoded) > 0 {
-			l.memory.add(receipt{Command: j.request.Meta.CommandID, Revision: at, Position: result.Position}, l.guarded(j.events))
+			meta := j.request.Meta
+			l.memory.add(receipt{Command: meta.CommandID, Revision: at, Position: result.Position, Request: meta.Request}, l.guarded(j.events))
 		}
 		l.answer(j, at, result.Position)
 	}
@@ -332,50 +376,19 @@ func (l *lane[S, C, E]) append(ctx context.Context, base int64, events []eventst
 	}
 }
 
-// answerDuplicate settles the job whose events the log already holds, further
-// back than the lane remembers, and returns the others.
-func (l *lane[S, C, E]) answerDuplicate(ctx context.Context, jobs []*job[S, C, E], duplicate *eventstore.DuplicateEventError) ([]*job[S, C, E], error) {
+// answerDuplicate marks the job whose events the log already holds, further back
+// than the lane remembers or in another stream. All jobs are then decided again.
+func (l *lane[S, C, E]) answerDuplicate(jobs []*job[S, C, E], duplicate *eventstore.DuplicateEventError) ([]*job[S, C, E], error) {
 	l.forget()
 	for _, j := range jobs {
 		for _, e := range j.encoded {
-			if e.ID != duplicate.ID {
-				continue
+			if e.ID == duplicate.ID && j.duplicate == nil {
+				j.duplicate = duplicate
+				return jobs, nil
 			}
-			found, here, err := l.find(ctx, j.encoded)
-			if err != nil {
-				return jobs, err
-			}
-			j.answer = found
-			if !here { // the command id was used for another stream
-				j.err = duplicate
-			}
-			close(j.done)
-			return without(jobs, j), nil
 		}
 	}
 	return jobs, duplicate
-}
-
-// find looks a command's last event up in its stream, and tells whether it is
-// there.
-func (l *lane[S, C, E]) find(ctx context.Context, events []eventstore.Event) (answer Answer[E], here bool, err error) {
-	answer = Answer[E]{Replayed: true, Revision: -1}
-	ids := make(map[uuid.UUID]bool, len(events))
-	for _, e := range events {
-		ids[e.ID] = true
-	}
-	for recorded, err := range l.handler.store.ReadStream(ctx, l.stream, 0, 0) {
-		if _, empty := errors.AsType[*eventstore.NotFoundError](err); empty {
-			break
-		}
-		if err != nil {
-			return answer, false, err
-		}
-		if ids[recorded.ID] {
-			answer.Revision, answer.Position, here = recorded.Revision, recorded.Position, true
-		}
-	}
-	return answer, here, nil
 }
 
 // without is the jobs but one, in order.

@@ -7,12 +7,13 @@ import (
 
 	"github.com/google/uuid"
 
+	"daybook/domain/bloom"
 	"daybook/eventstore"
 )
 
-// How many commands of a stream are remembered. A log that keeps an index of
-// ids knows older ones too; one that does not (KurrentDB) has only this memory to
-// keep them from being recorded again.
+// How many commands of a stream are remembered word for word. Of those that were
+// forgotten it is known that they were (commandMemory.forgotten), and the stream's
+// events say the rest: see search.
 const (
 	memoryLimit  = 4096
 	guardedLimit = 256 // of those whose events the state guards: see Aggregate.Guarded
@@ -23,6 +24,11 @@ const (
 type commandMemory struct {
 	done    receipts
 	guarded receipts
+	// forgotten has the commands that have left the two lists, but for those whose events
+	// the state guards and which no request of a client made: their steps are a stock's
+	// daily life, and the state answers them at any age. It costs 5 to 10 bytes a
+	// command.
+	forgotten bloom.Filter
 }
 
 // receipt remembers a command that was carried out.
@@ -30,33 +36,75 @@ type receipt struct {
 	Command  uuid.UUID           `json:"command"`
 	Revision int64               `json:"revision"` // of its last event
 	Position eventstore.Position `json:"position"`
+	Request  string              `json:"request,omitempty"` // see eventstore.Metadata
 }
 
 func (m *commandMemory) add(r receipt, guarded bool) {
 	if guarded {
-		m.guarded.add(r, guardedLimit)
-	} else {
-		m.done.add(r, memoryLimit)
+		if oldest, full := m.guarded.add(r, guardedLimit); full && oldest.Request != "" {
+			m.forget(EventID(oldest.Command, 0))
+		}
+	} else if oldest, full := m.done.add(r, memoryLimit); full {
+		m.forget(EventID(oldest.Command, 0))
 	}
 }
 
 func (m *commandMemory) find(command uuid.UUID) (receipt, bool) {
-	if r, found := m.done.find(command); found {
+	if r, found := m.done.byID[command]; found {
 		return r, true
 	}
-	return m.guarded.find(command)
+	r, found := m.guarded.byID[command]
+	return r, found
+}
+
+// forget notes that a command was, by the id of its first event, which is read from
+// the log without its metadata being decoded. The id's version is left out, because
+// ids of older logs have another one.
+func (m *commandMemory) forget(first uuid.UUID) {
+	first[6] &= 0x0f
+	m.forgotten.Add(string(first[:]))
+}
+
+// hasForgotten tells whether a command that is not found was probably carried out.
+// It was not if the answer is no.
+func (m *commandMemory) hasForgotten(command uuid.UUID) bool {
+	if m.forgotten.IsZero() {
+		return false
+	}
+	first := EventID(command, 0)
+	first[6] &= 0x0f
+	return m.forgotten.Has(string(first[:]))
 }
 
 // receipts are the latest, up to a limit.
-type receipts struct{ ring[receipt] }
+type receipts struct {
+	byID  map[uuid.UUID]receipt
+	order ring[uuid.UUID]
+}
 
-func (m *receipts) find(command uuid.UUID) (receipt, bool) {
-	for i := range m.latest {
-		if m.latest[i].Command == command {
-			return m.latest[i], true
+// add returns the one that is forgotten for it, if one is.
+func (m *receipts) add(r receipt, limit int) (oldest receipt, full bool) {
+	if m.byID == nil {
+		m.byID = map[uuid.UUID]receipt{}
+	}
+	if _, twice := m.byID[r.Command]; !twice {
+		var id uuid.UUID
+		if id, full = m.order.add(r.Command, limit); full {
+			oldest = m.byID[id]
+			delete(m.byID, id)
 		}
 	}
-	return receipt{}, false
+	m.byID[r.Command] = r
+	return oldest, full
+}
+
+// inOrder is what is kept, from the oldest to the latest.
+func (m *receipts) inOrder() []receipt {
+	kept := make([]receipt, 0, len(m.byID))
+	for _, id := range m.order.inOrder() {
+		kept = append(kept, m.byID[id])
+	}
+	return kept
 }
 
 // ring keeps the latest that were added.
@@ -65,13 +113,16 @@ type ring[T any] struct {
 	next   int // where the oldest is, once it is full
 }
 
-func (r *ring[T]) add(item T, limit int) {
+// add returns the item that goes for it, if one does.
+func (r *ring[T]) add(item T, limit int) (oldest T, full bool) {
 	if len(r.latest) < limit {
 		r.latest = append(r.latest, item)
-		return
+		return oldest, false
 	}
+	oldest = r.latest[r.next]
 	r.latest[r.next] = item
 	r.next = (r.next + 1) % limit
+	return oldest, true
 }
 
 // inOrder is what is kept, from the oldest to the latest.
@@ -80,6 +131,7 @@ func (r *ring[T]) inOrder() []T { return slices.Concat(r.latest[r.next:], r.late
 // reading gathers the commands of events that are read, in order. Their
 // metadata is decoded at the end, of those that are to be remembered only.
 type reading struct {
+	memory  *commandMemory
 	last    written
 	done    ring[written]
 	guarded ring[written]
@@ -87,33 +139,43 @@ type reading struct {
 
 // written is a command as the log holds it.
 type written struct {
-	meta     []byte // the same on all its events
+	meta     []byte    // the same on all its events
+	first    uuid.UUID // its first event
 	revision int64
 	position eventstore.Position
 	guarded  bool // all its events are
 }
 
 func (r *reading) add(event eventstore.Recorded, guarded bool) {
+	first := event.ID
 	if r.last.meta != nil && bytes.Equal(r.last.meta, event.Meta) {
-		guarded = guarded && r.last.guarded
+		guarded, first = guarded && r.last.guarded, r.last.first
 	} else {
 		r.keep()
 	}
-	r.last = written{meta: event.Meta, revision: event.Revision, position: event.Position, guarded: guarded}
+	r.last = written{meta: event.Meta, first: first, revision: event.Revision, position: event.Position, guarded: guarded}
 }
+
+// requestMember is how the metadata of a command begins to tell what was requested.
+// Where it is by chance in a text, a command is kept in mind that need not be.
+var requestMember = []byte(`"request":`)
 
 func (r *reading) keep() {
 	switch {
 	case r.last.meta == nil:
 	case r.last.guarded:
-		r.guarded.add(r.last, guardedLimit)
+		if oldest, full := r.guarded.add(r.last, guardedLimit); full && bytes.Contains(oldest.meta, requestMember) {
+			r.memory.forget(oldest.first)
+		}
 	default:
-		r.done.add(r.last, memoryLimit)
+		if oldest, full := r.done.add(r.last, memoryLimit); full {
+			r.memory.forget(oldest.first)
+		}
 	}
 }
 
-// into adds what was gathered to a memory.
-func (r *reading) into(m *commandMemory) error {
+// end adds what was gathered to the memory.
+func (r *reading) end() error {
 	r.keep()
 	for _, w := range slices.Concat(r.done.inOrder(), r.guarded.inOrder()) {
 		meta, err := eventstore.DecodeMetadata(w.meta)
@@ -121,7 +183,7 @@ func (r *reading) into(m *commandMemory) error {
 			return fmt.Errorf("revision %d: %w", w.revision, err)
 		}
 		if meta.CommandID != uuid.Nil {
-			m.add(receipt{Command: meta.CommandID, Revision: w.revision, Position: w.position}, w.guarded)
+			r.memory.add(receipt{Command: meta.CommandID, Revision: w.revision, Position: w.position, Request: meta.Request}, w.guarded)
 		}
 	}
 	return nil

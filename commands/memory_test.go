@@ -38,7 +38,7 @@ func TestTheLatestCommandsOfEachKindAreRemembered(t *testing.T) {
 	t.Parallel()
 	const pairs = memoryLimit + 10
 	var here, folded commandMemory
-	var read reading
+	read := reading{memory: &folded}
 	var ids [2 * pairs]uuid.UUID
 	for i := range ids {
 		ids[i] = uuid.New()
@@ -48,9 +48,9 @@ func TestTheLatestCommandsOfEachKindAreRemembered(t *testing.T) {
 		}
 		guarded := i%2 == 1
 		here.add(receipt{Command: ids[i], Revision: int64(i)}, guarded)
-		read.add(eventstore.Recorded{Revision: int64(i), Event: eventstore.Event{Meta: meta}}, guarded)
+		read.add(eventstore.Recorded{Revision: int64(i), Event: eventstore.Event{ID: EventID(ids[i], 0), Meta: meta}}, guarded)
 	}
-	if err := read.into(&folded); err != nil {
+	if err := read.end(); err != nil {
 		t.Fatal(err)
 	}
 	for name, memory := range map[string]commandMemory{"carried out": here, "read": folded} {
@@ -58,6 +58,10 @@ func TestTheLatestCommandsOfEachKindAreRemembered(t *testing.T) {
 			want := i/2 >= pairs-memoryLimit
 			if i%2 == 1 {
 				want = i/2 >= pairs-guardedLimit
+			}
+			// What is not found is known to be forgotten, but for what the state guards.
+			if forgotten := memory.hasForgotten(id); forgotten != (!want && i%2 == 0) {
+				t.Fatalf("%s: command %d of %d: forgotten: %v", name, i, len(ids), forgotten)
 			}
 			if found, known := memory.find(id); known != want || known && found.Revision != int64(i) {
 				t.Fatalf("%s: command %d of %d: found %+v, %v; want %v", name, i, len(ids), found, known, want)
@@ -151,6 +155,9 @@ func TestWhatNoStateGuardsIsRecordedOnceWithoutAnIndexOfIDs(t *testing.T) {
 			}
 			for node, options := range map[string]Options{"from a snapshot": {Snapshots: snapshots}, "from the log": {}} {
 				again := ask(open(options), id, test.command)
+				if test.process && !again.Replayed && len(again.Events) == 0 {
+					continue // the state says that it is so
+				}
 				if !again.Replayed || again.Revision != was.Revision || again.Position != was.Position || len(again.Events) > 0 {
 					t.Errorf("%s: asked again, answered %+v; want revision %d replayed", node, again, was.Revision)
 				}

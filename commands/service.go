@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -93,6 +94,7 @@ func NewService(store eventstore.Store, policy Policy, now func() time.Time, opt
 		}, options),
 		Stock: NewHandler(store, Aggregate[stock.State, stock.Command, stock.Event]{
 			Category: stock.Category, FoldVersion: stock.FoldVersion, SnapshotEvery: 500, Guarded: stock.Guarded,
+			About: stock.About, Recall: stock.Recall,
 			Decide: stock.Decide, Evolve: stock.Evolve, Encode: stock.Encode, Decode: stock.Decode,
 		}, options),
 		Orders: NewHandler(store, Aggregate[order.State, order.Command, order.Event]{
@@ -165,6 +167,17 @@ type WantedLine struct {
 // Errors: product.ErrNotFound, product.ErrRetired, product.ErrNotPriced, and
 // those of the cart.
 func (s *Service) AddLines(ctx context.Context, call Call, id unit.CartID, open *cart.Open, lines []WantedLine) (Answer[cart.Event], error) {
+	commands, err := s.priced(ctx, id, open, lines)
+	if err != nil {
+		if repeats, fault := s.Carts.Repeats(ctx, cart.Stream(id), call.Meta); !repeats {
+			return Answer[cart.Event]{}, cmp.Or(fault, err)
+		}
+	}
+	return s.Carts.Handle(ctx, request(call, cart.Stream(id), commands))
+}
+
+// priced makes the commands that add lines, as the catalogue offers them now.
+func (s *Service) priced(ctx context.Context, id unit.CartID, open *cart.Open, lines []WantedLine) ([]cart.Command, error) {
 	commands := make([]cart.Command, 0, len(lines)+1)
 	var currency unit.Currency
 	if open != nil {
@@ -177,18 +190,18 @@ func (s *Service) AddLines(ctx context.Context, call Call, id unit.CartID, open 
 			if currency == "" {
 				var err error
 				if currency, err = s.cartCurrency(ctx, id); err != nil {
-					return Answer[cart.Event]{}, err
+					return nil, err
 				}
 			}
 			found, err := s.offer(ctx, line.SKU, currency)
 			if err != nil {
-				return Answer[cart.Event]{}, err
+				return nil, err
 			}
 			offer = &found
 		}
 		commands = append(commands, cart.AddLine{SKU: line.SKU, SKUText: line.SKUText, Quantity: line.Quantity, Offer: *offer})
 	}
-	return s.Carts.Handle(ctx, request(call, cart.Stream(id), commands))
+	return commands, nil
 }
 
 func (s *Service) cartCurrency(ctx context.Context, id unit.CartID) (unit.Currency, error) {
@@ -219,9 +232,11 @@ func (s *Service) offer(ctx context.Context, sku unit.SKU, currency unit.Currenc
 }
 
 // follow is the metadata of a command that follows from another: the same
-// request, actor and effective time, under an id that is the same each time.
+// correlation, actor and effective time, under an id that is the same each time. What
+// was requested stays behind: it is of the first command.
 func follow(meta eventstore.Metadata, id ...string) eventstore.Metadata {
 	next := meta
+	next.Request = ""
 	if meta.CommandID != uuid.Nil {
 		next.CausationID = meta.CommandID.String()
 	}

@@ -2,6 +2,7 @@ package eventstore
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -27,6 +28,18 @@ type Metadata struct {
 	OccurredAt time.Time `json:"occurred_at,omitzero"`
 	// Trace is a W3C traceparent.
 	Trace string `json:"trace,omitempty"`
+	// Request tells the content of the request apart from that of any other under the
+	// same command id: "1.", for the way in which it is computed, and a hash. Empty
+	// where nobody gave one, as in logs from before there was such a member. See SameRequest.
+	Request string `json:"request,omitempty"`
+}
+
+// SameRequest tells whether two values of Metadata.Request may be of the same
+// content: only two that were computed in the same way, and differ, are not.
+func SameRequest(a, b string) bool {
+	wayA, _, hashedA := strings.Cut(a, ".")
+	wayB, _, hashedB := strings.Cut(b, ".")
+	return a == b || !hashedA || !hashedB || wayA != wayB
 }
 
 // Encode writes the metadata as JSON.

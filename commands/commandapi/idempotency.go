@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"io"
 	"mime"
@@ -88,7 +89,8 @@ func (k *keys) serve(ctx huma.Context, key scopedKey, next func(huma.Context)) e
 		return nil
 	}
 	changed := false
-	repeatable := r.WithContext(context.WithValue(r.Context(), changedKey{}, &changed))
+	noted := context.WithValue(r.Context(), changedKey{}, &changed)
+	repeatable := r.WithContext(context.WithValue(noted, requestKey{}, requestText(hash)))
 	repeatable.Body = io.NopCloser(bytes.NewReader(body))
 	record := &recorder{header: make(http.Header), status: http.StatusOK}
 	next(humamux.NewContext(ctx.Operation(), repeatable, record))
@@ -164,6 +166,16 @@ func hashParts(body []byte, parts ...string) []byte {
 	}
 	_, _ = hash.Write(body)
 	return hash.Sum(nil)
+}
+
+// requestKey finds, in a context, what tells the request apart: it goes on the events
+// (eventstore.Metadata.Request), where it outlives the kept answer.
+type requestKey struct{}
+
+// requestText is the short form of a request's hash. The number before the point is
+// raised when hashOf changes, so that a request from before still counts as the same.
+func requestText(hash []byte) string {
+	return "1." + base64.RawURLEncoding.EncodeToString(hash[:16])
 }
 
 func replay(w http.ResponseWriter, stored *commands.StoredAnswer) {

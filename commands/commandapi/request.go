@@ -70,6 +70,7 @@ func newCall(ctx context.Context, h *Headers) (call, error) {
 		}
 		meta.OccurredAt = at.UTC()
 	}
+	meta.Request, _ = ctx.Value(requestKey{}).(string) // empty without a key
 	revision := ifMatch(&c, h.IfMatch)
 	var err error
 	if meta.CommandID, err = commandID(h); err != nil {
