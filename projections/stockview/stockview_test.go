@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"daybook/domain/decidertest"
 	"daybook/domain/rule"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
@@ -23,9 +24,14 @@ var start = time.Date(2011, 4, 18, 9, 0, 0, 0, time.UTC)
 // shelf is an item driven by the domain itself, beside the view.
 type shelf struct {
 	*viewtest.Bench
-	key   stock.Key
-	state stock.State
-	now   time.Time
+	key    stock.Key
+	state  stock.State
+	events []stock.Event
+	now    time.Time
+}
+
+var stocks = decidertest.Decider[stock.Command, stock.Event, stock.State]{
+	Decide: stock.Decide, Evolve: stock.Evolve, About: stock.About, Recall: stock.Recall,
 }
 
 func (s *shelf) at() stock.At { return stock.At{Key: s.key, Now: s.now} }
@@ -33,7 +39,7 @@ func (s *shelf) at() stock.At { return stock.At{Key: s.key, Now: s.now} }
 // do asks the domain and records what it decides; refusals record nothing.
 func (s *shelf) do(cmd stock.Command) {
 	s.Helper()
-	events, err := stock.Decide(cmd, s.state)
+	events, err := stocks.Ask(cmd, s.state, s.events)
 	if _, refused := errors.AsType[*rule.Rejection](err); err != nil && !refused {
 		s.Fatal(err)
 	}
@@ -43,6 +49,7 @@ func (s *shelf) do(cmd stock.Command) {
 	for _, e := range events {
 		s.state = stock.Evolve(s.state, e)
 	}
+	s.events = append(s.events, events...)
 	meta := eventstore.Metadata{Actor: "operator:ann", Channel: "api", OccurredAt: s.now}
 	viewtest.Fact(s.Bench, stock.Stream(s.key.SKU, s.key.Location), meta, stock.Encode, events...)
 }
