@@ -62,6 +62,9 @@ type Request[C any] struct {
 	// that are repeatable by nature and whose present answer matters (a process
 	// asking whether its reservation still stands).
 	Redecide bool
+	// AnyContent leaves it to the caller to refuse a known command id that comes with
+	// another Meta.Request.
+	AnyContent bool
 }
 
 // Answer tells what a request did.

@@ -77,7 +77,9 @@ func (r CheckoutResult) Refusal() error {
 func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) (CheckoutResult, error) {
 	start := s.startCheckout(call, ask)
 	defer s.drive(workKey{kind: workCheckout, id: string(start.OrderID)})()
-	answer, err := s.Carts.Handle(ctx, request(call, cart.Stream(ask.CartID), []cart.Command{start}))
+	begin := request(call, cart.Stream(ask.CartID), []cart.Command{start})
+	begin.AnyContent = true // after a refusal the call may ask for something else
+	answer, err := s.Carts.Handle(ctx, begin)
 	if err != nil && !errors.Is(err, cart.ErrCheckoutDecided) {
 		return CheckoutResult{}, err
 	}
@@ -145,7 +147,7 @@ func (s *Service) repeatCheckout(ctx context.Context, call Call, ask CheckoutReq
 			return s.Checkout(ctx, call, ask)
 		case refused:
 			call.Meta.CommandID = nextAttempt(call.Meta.CommandID)
-		case ask.OrderID != "" && ask.OrderID != past.started.OrderID:
+		case ask.OrderID != "" && ask.OrderID != past.started.OrderID, !eventstore.SameRequest(past.meta.Request, call.Meta.Request):
 			return CheckoutResult{}, ErrCommandReused
 		default:
 			if err := past.differsFrom(ask); err != nil {

@@ -79,7 +79,7 @@ func (l *lane[S, C, E]) known(ctx context.Context, j *job[S, C, E]) (known recei
 			return receipt{}, false, j.duplicate
 		}
 	}
-	if repeated && !eventstore.SameRequest(known.Request, j.request.Meta.Request) {
+	if repeated && !j.request.AnyContent && !eventstore.SameRequest(known.Request, j.request.Meta.Request) {
 		return receipt{}, false, fmt.Errorf("stream %s, command %s: %w", l.stream, command, ErrCommandReused)
 	}
 	return known, repeated, nil
