@@ -145,7 +145,7 @@ func (c *benchCommand) measure(ctx context.Context, p *program, database databas
 	if err := s.logPool.QueryRow(ctx, `SELECT current_setting('server_version'), current_setting('max_connections')::int`).Scan(&result.Postgres, &conns); err != nil {
 		return fmt.Errorf("the database's settings: %w", err)
 	}
-	rivals, err := openPool(ctx, s.database.url, "bench baselines", int32(min(rivalConns, max(8, conns-nodeConns)))) //nolint:gosec // at most rivalConns
+	rivals, err := openPool(ctx, s.database.url, "bench baselines", int32(min(rivalConns, max(8, conns-nodeConns))), p.log) //nolint:gosec // at most rivalConns
 	if err != nil {
 		return err
 	}

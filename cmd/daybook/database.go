@@ -16,6 +16,7 @@ import (
 	gatewaypg "daybook/eventstore/gateway/postgres"
 	eventstorepg "daybook/eventstore/postgres"
 	"daybook/internal/embeddedpg"
+	"daybook/internal/pgpool"
 	"daybook/projections"
 )
 
@@ -64,7 +65,7 @@ func temporaryData(purpose string) (dir string, remove func() error, err error) 
 func reach(ctx context.Context, connection string) error {
 	ctx, cancel := context.WithTimeout(ctx, connectMax)
 	defer cancel()
-	pool, err := openPool(ctx, connection, "start", 1)
+	pool, err := openPool(ctx, connection, "start", 1, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
@@ -92,20 +93,12 @@ func (d database) stop(ctx context.Context) error {
 
 // openPool makes a pool for one purpose. Its connections are opened when they
 // are first needed, and closed again when they are not for some time.
-func openPool(ctx context.Context, connection, purpose string, size int32) (*pgxpool.Pool, error) {
-	cfg, err := pgxpool.ParseConfig(connection)
-	if err != nil {
-		return nil, addressError(connection, err)
+func openPool(ctx context.Context, connection, purpose string, size int32, log *slog.Logger) (*pgxpool.Pool, error) {
+	pool, err := pgpool.Open(ctx, connection, pgpool.Options{Purpose: purpose, Size: size, Logger: log})
+	if address, wrong := errors.AsType[*pgpool.AddressError](err); wrong {
+		return nil, addressError(connection, address.Cause)
 	}
-	cfg.MaxConns = size
-	cfg.MinConns, cfg.MinIdleConns = 0, 0
-	cfg.MaxConnIdleTime = 5 * time.Minute
-	cfg.ConnConfig.RuntimeParams["application_name"] = "daybook " + purpose
-	pool, err := pgxpool.NewWithConfig(ctx, cfg)
-	if err != nil {
-		return nil, fmt.Errorf("open the database: %w", err)
-	}
-	return pool, nil
+	return pool, err
 }
 
 // addressError says what is wrong with a connection string. The error of the

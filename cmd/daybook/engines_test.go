@@ -52,7 +52,7 @@ func onEachEngine(t *testing.T, test func(t *testing.T, log []string)) {
 // and lets them write everything. It returns the connection string.
 func openGatewayOver(t *testing.T, database string) string {
 	t.Helper()
-	pool, err := openPool(t.Context(), database, "gateway", 8)
+	pool, err := openPool(t.Context(), database, "gateway", 8, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -156,7 +156,7 @@ func (g *openGateway) open(ctx context.Context, n *node) error {
 	if err != nil {
 		return err
 	}
-	if g.pool, err = openPool(ctx, n.database.url, "gateway", gatewayConns); err != nil {
+	if g.pool, err = openPool(ctx, n.database.url, "gateway", gatewayConns, n.log); err != nil {
 		return err
 	}
 	node := gatewaypg.NewNode(g.pool, host, port, 0, n.log)

@@ -18,7 +18,7 @@ func (migrateCommand) Run(ctx context.Context, p *program) (err error) {
 		return explain(err)
 	}
 	defer func() { err = errors.Join(err, db.stop(context.WithoutCancel(ctx))) }()
-	pool, err := openPool(ctx, db.url, "migrate", 2)
+	pool, err := openPool(ctx, db.url, "migrate", 2, p.log)
 	if err != nil {
 		return err
 	}

@@ -124,7 +124,7 @@ func (n *node) openPools(ctx context.Context) error {
 		{&n.readPool, "reads", readConns},
 	} {
 		var err error
-		if *pool.to, err = openPool(ctx, n.database.url, pool.purpose, pool.size); err != nil {
+		if *pool.to, err = openPool(ctx, n.database.url, pool.purpose, pool.size, n.log); err != nil {
 			return err
 		}
 	}

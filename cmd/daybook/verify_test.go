@@ -82,7 +82,7 @@ func query(t *testing.T, dir, sql string) {
 			t.Error(err)
 		}
 	}()
-	pool, err := openPool(t.Context(), db.url, "test", 1)
+	pool, err := openPool(t.Context(), db.url, "test", 1, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,15 +5,18 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+
+	"daybook/internal/pgpool"
 )
 
 // sessionSQL guards a session of the engine: a statement that hangs must not
-// hold the locks others wait for, and a commit is acknowledged when it is on
+// hold the locks others wait for, and ends before the connection's own limit, so
+// that its outcome is known; and a commit is acknowledged when it is on
 // disk, whatever the server's default is. A stronger default (remote_apply)
 // stays.
 const sessionSQL = `SELECT
 	set_config('lock_timeout', '5s', false),
-	set_config('statement_timeout', '20s', false),
+	set_config('statement_timeout', '9s', false),
 	set_config('idle_in_transaction_session_timeout', '10s', false),
 	set_config('default_transaction_isolation', 'read committed', false),
 	set_config('default_transaction_read_only', 'off', false),
@@ -29,7 +32,7 @@ func (s *Store) connect(ctx context.Context, role string) (*pgx.Conn, error) {
 		}
 	}
 	config.RuntimeParams["application_name"] = "daybook event store " + role
-	conn, err := pgx.ConnectConfig(ctx, config)
+	conn, err := pgpool.Connect(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("connect %s: %w", role, err)
 	}

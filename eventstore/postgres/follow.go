@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"daybook/eventstore"
+	"daybook/internal/pgpool"
 )
 
 const (
@@ -21,6 +23,12 @@ const (
 	// gapGrace is how long a gap may be another writer's of this node, whose
 	// commit came first and whose answer comes second.
 	gapGrace = 5 * time.Millisecond
+	// heartbeat is how long the listener hears nothing before it asks whether
+	// anything would come through.
+	heartbeat = 2 * time.Second
+	// lookMax is how long the head is waited for where it shows that the log is
+	// heard. A subscription is deaf for at most this and the time between two looks.
+	lookMax = 5 * time.Second
 )
 
 // publish hands what a batch recorded to the tail, and returns the position of
@@ -71,22 +79,55 @@ func (s *Store) follow(ctx context.Context, poll time.Duration) {
 		case <-s.tail.look:
 		case <-ticker.C:
 		}
-		if !s.tail.wanted() {
-			continue
+		began := time.Now()
+		err := s.catchUp(ctx)
+		if ctx.Err() != nil {
+			return
 		}
-		if err := s.catchUp(ctx); err != nil && ctx.Err() == nil {
-			s.logger.WarnContext(ctx, "event store cannot read the end of the log", "error", err)
+		s.hears(ctx, began, err)
+		if err != nil {
 			pause(ctx, maxBackoff)
 			signal(s.tail.look)
 		}
 	}
 }
 
+// pulse is how fresh the tail is.
+type pulse struct {
+	mu sync.Mutex
+	at eventstore.Pulse
+}
+
+// Pulse implements eventstore.Proving.
+func (s *Store) Pulse() eventstore.Pulse {
+	s.pulse.mu.Lock()
+	defer s.pulse.mu.Unlock()
+	return s.pulse.at
+}
+
+// hears notes how an attempt to read the log up to its head ended, and tells when
+// the log falls silent and when it is heard again.
+func (s *Store) hears(ctx context.Context, began time.Time, err error) {
+	s.pulse.mu.Lock()
+	before := s.pulse.at
+	if s.pulse.at.Trouble = err; err == nil {
+		s.pulse.at.Proven = began
+	}
+	s.pulse.mu.Unlock()
+	switch {
+	case err != nil:
+		s.logger.WarnContext(ctx, "event store cannot read the end of the log: subscriptions of this node bring nothing new",
+			"since", before.Proven, "error", err)
+	case before.Trouble != nil:
+		s.logger.InfoContext(ctx, "event store reads the end of the log again", "after", began.Sub(before.Proven))
+	}
+}
+
 // catchUp reads from the tail's end to the head.
 func (s *Store) catchUp(ctx context.Context) error {
 	proven := s.tail.prove(0) // before the head is read, which can only be higher
-	head, err := s.head(ctx)
-	if err != nil {
+	head, err := s.head(pgpool.Within(ctx, lookMax))
+	if err != nil || !s.tail.wanted() {
 		return err
 	}
 	if head < proven {
@@ -129,20 +170,38 @@ func (s *Store) listenOnce(ctx context.Context) (connected bool, err error) {
 		return false, err
 	}
 	defer closeQuietly(conn)
+	pgpool.Limit(conn, lookMax)
 	if _, err := conn.Exec(ctx, "LISTEN "+channel); err != nil {
 		return false, fmt.Errorf("listen: %w", err)
 	}
 	signal(s.tail.look)
 	for {
-		notification, err := conn.WaitForNotification(ctx)
+		head, err := hear(ctx, conn)
 		if err != nil {
 			return true, fmt.Errorf("listen: %w", err)
 		}
-		head, err := strconv.ParseUint(notification.Payload, 10, 64)
-		if last, known := s.tail.end(); err != nil || !known || head > last {
+		if last, known := s.tail.end(); !known || head > last {
 			signal(s.tail.look)
 		}
 	}
+}
+
+// hear waits for the head's position: another node's word of it or, when none
+// comes for a while, the database's answer. So a line that has fallen silent is
+// told from a log in which nothing happens.
+func hear(ctx context.Context, conn *pgx.Conn) (head uint64, err error) {
+	waiting, cancel := context.WithTimeout(ctx, heartbeat)
+	defer cancel()
+	notification, err := conn.WaitForNotification(waiting)
+	if err == nil {
+		if head, err = strconv.ParseUint(notification.Payload, 10, 64); err == nil {
+			return head, nil
+		}
+	} else if ctx.Err() != nil || waiting.Err() == nil || conn.IsClosed() {
+		return 0, err // wrapped by its caller
+	}
+	err = conn.QueryRow(ctx, headSQL).Scan(&head)
+	return head, err
 }
 
 func closeQuietly(conn *pgx.Conn) {
@@ -200,6 +259,7 @@ func (n *notifier) send(ctx context.Context, conn **pgx.Conn) (err error) {
 		if *conn, err = n.connect(ctx, "notifier"); err != nil {
 			return err
 		}
+		pgpool.Limit(*conn, lookMax)
 		// A lost notification costs a poll interval, not an event: no flush for it.
 		if _, err := (*conn).Exec(ctx, "SET synchronous_commit = off"); err != nil {
 			return fmt.Errorf("notify: %w", err)

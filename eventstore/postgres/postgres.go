@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"daybook/eventstore"
+	"daybook/internal/pgpool"
 )
 
 // Options of a store; the zero value of each is its default.
@@ -53,6 +54,7 @@ type Store struct {
 	queue  *queue
 	tail   *tail
 	notify *notifier
+	pulse  pulse
 
 	stop     context.CancelCauseFunc // ends everything that runs in the background
 	writing  sync.WaitGroup
@@ -66,7 +68,8 @@ var _ eventstore.Store = (*Store)(nil)
 var errClosed = errors.New("the store is closed")
 
 // Open starts an engine over a database that Migrate has prepared. The pool
-// stays the caller's, and must be open until Close returns.
+// stays the caller's, and must be open until Close returns; package pgpool makes
+// it, so that no query waits for ever.
 func Open(ctx context.Context, pool *pgxpool.Pool, options Options) (*Store, error) {
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
@@ -100,6 +103,9 @@ func Open(ctx context.Context, pool *pgxpool.Pool, options Options) (*Store, err
 
 // check refuses a database without the log, and warns of one that can lose it.
 func (s *Store) check(ctx context.Context) error {
+	if err := pgpool.CheckBounded(ctx, s.pool); err != nil {
+		return fmt.Errorf("open the event store: %w", err)
+	}
 	if _, err := s.head(ctx); err != nil {
 		return fmt.Errorf("open the event store (is the database migrated?): %w", err)
 	}

@@ -34,7 +34,7 @@ func TestSessionSettings(t *testing.T) {
 			current_setting('statement_timeout'), current_setting('idle_in_transaction_session_timeout')`).Scan(&commit, &lock, &statement, &idle); err != nil {
 			t.Fatal(err)
 		}
-		if commit != want || lock != "5s" || statement != "20s" || idle != "10s" {
+		if commit != want || lock != "5s" || statement != "9s" || idle != "10s" {
 			t.Errorf("database has %s: commit %s, lock %s, statement %s, idle %s", given, commit, lock, statement, idle)
 		}
 	}

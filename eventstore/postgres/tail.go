@@ -6,7 +6,8 @@ import (
 	"daybook/eventstore"
 )
 
-// Bounds of the recent events a node keeps for its subscriptions.
+// Bounds of the recent events a node keeps for its subscriptions, and of those
+// that came before the ones they follow.
 const (
 	tailEvents = 8192
 	tailBytes  = 16 << 20
@@ -28,6 +29,7 @@ type tail struct {
 	bytes   int
 	ahead   map[uint64][]eventstore.Recorded // by first position: came before those it follows
 	held    int                              // events in ahead
+	heldSum int                              // their bytes
 	broken  error                            // why no subscription can go on
 
 	changed chan struct{} // closed when the tail changes
@@ -120,6 +122,7 @@ func (t *tail) add(events []eventstore.Recorded) {
 	first := number(events[0].Position)
 	if old := t.ahead[first]; len(events) > len(old) {
 		t.held += len(events) - len(old)
+		t.heldSum += size(events) - size(old)
 		t.ahead[first] = events
 	}
 	if t.known && t.drain() {
@@ -130,7 +133,7 @@ func (t *tail) add(events []eventstore.Recorded) {
 	}
 	// What comes between is another writer's, and most likely on its way.
 	signal(t.gap)
-	if t.held > tailEvents {
+	if t.held > tailEvents || t.heldSum > tailBytes {
 		t.dropAhead()
 		signal(t.look)
 	}
@@ -146,6 +149,7 @@ func (t *tail) drain() (moved bool) {
 			}
 			delete(t.ahead, first)
 			t.held -= len(events)
+			t.heldSum -= size(events)
 			if known := t.last + 1 - first; known < uint64(len(events)) {
 				t.push(events[known:])
 				again, moved = true, true
@@ -157,7 +161,14 @@ func (t *tail) drain() (moved bool) {
 
 func (t *tail) dropAhead() {
 	clear(t.ahead)
-	t.held = 0
+	t.held, t.heldSum = 0, 0
+}
+
+func size(events []eventstore.Recorded) (bytes int) {
+	for i := range events {
+		bytes += events[i].Size()
+	}
+	return bytes
 }
 
 // push adds events that follow last, and forgets the oldest beyond the bounds.

@@ -22,7 +22,8 @@ const (
 	maxTries    = 5 // of a batch that surely was not committed
 	idleTrusted = time.Second
 	connectTime = 5 * time.Second
-	batchTime   = 30 * time.Second // above the server's own timeouts
+	pingTime    = 2 * time.Second  // so that connecting anew has time left
+	batchTime   = 12 * time.Second // above the server's own timeouts
 	maxBackoff  = time.Second
 )
 
@@ -65,7 +66,7 @@ func (w *writer) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, connectTime)
 	defer cancel()
 	now := time.Now()
-	if w.conn != nil && (w.conn.IsClosed() || now.Sub(w.used) > idleTrusted && w.conn.Ping(ctx) != nil) {
+	if w.conn != nil && (w.conn.IsClosed() || now.Sub(w.used) > idleTrusted && !w.answers(ctx)) {
 		w.disconnect()
 	}
 	w.used = now
@@ -83,6 +84,12 @@ func (w *writer) ready(ctx context.Context) error {
 	}
 	w.backoff = 0
 	return nil
+}
+
+func (w *writer) answers(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, pingTime)
+	defer cancel()
+	return w.conn.Ping(ctx) == nil
 }
 
 func (w *writer) disconnect() {

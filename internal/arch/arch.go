@@ -20,14 +20,14 @@ const module = "daybook/"
 var mayImport = map[string][]string{
 	"domain": {}, // what may happen: pure
 
-	"eventstore": {"internal/pgmigrate"}, // the log: the contract, its suite and its engines
+	"eventstore": {"internal/pgmigrate", "internal/pgpool"}, // the log: the contract, its suite and its engines
 
-	"commands":            {"domain", "eventstore", "internal/pgmigrate"},
+	"commands":            {"domain", "eventstore", "internal/pgmigrate", "internal/pgpool"},
 	"commands/commandapi": {"domain", "eventstore", "commands", "internal/problem"},
 	"commands/importer":   {"domain", "eventstore", "commands", "internal/onlineretail"},
 
-	"projections":       {"domain", "eventstore", "internal/pgmigrate"}, // the runner knows no view
-	"projections/query": {},                                             // what the views' queries share
+	"projections":       {"domain", "eventstore", "internal/pgmigrate", "internal/pgpool"}, // the runner knows no view
+	"projections/query": {},                                                                // what the views' queries share
 	"projections/*view": {"domain", "eventstore", "projections", "projections/query"},
 	"projections/views": {"projections", "projections/*view"}, // the list of them
 
@@ -36,15 +36,17 @@ var mayImport = map[string][]string{
 
 	"internal/arch":         {},
 	"internal/bench":        {"domain", "eventstore", "commands", "projections"}, // the front doors, beside plain SQL
-	"internal/embeddedpg":   {},
+	"internal/embeddedpg":   {"internal/pgpool"},
 	"internal/httpapi":      {"internal/problem"},
+	"internal/linetest":     {},
 	"internal/live":         {"domain", "eventstore", "projections", "projections/*view", "projections/query", "readapi"}, // the running program, as readapi sees it
 	"internal/onlineretail": {"domain"},
-	"internal/pgmigrate":    {},
-	"internal/pgtest":       {"internal/embeddedpg"},
+	"internal/pgmigrate":    {"internal/pgpool"},
+	"internal/pgpool":       {},
+	"internal/pgtest":       {"internal/embeddedpg", "internal/pgpool"},
 	"internal/problem":      {"domain", "eventstore"}, // their errors, as HTTP
 	// Recomputes by code of its own: neither by the importer's nor by the handlers'.
-	"internal/verify": {"domain", "eventstore", "projections", "projections/*view", "projections/query"},
+	"internal/verify": {"domain", "eventstore", "internal/pgpool", "projections", "projections/*view", "projections/query"},
 
 	"cmd": {everything},
 }
@@ -78,7 +80,7 @@ var onlyIn = map[string][]string{
 
 var sqlRooms = []string{
 	"eventstore/postgres", "eventstore/gateway/postgres", "commands/postgres", "projections", "readapi",
-	"internal/bench", "internal/embeddedpg", "internal/pgmigrate", "internal/pgtest", "internal/verify", "cmd",
+	"internal/bench", "internal/embeddedpg", "internal/pgmigrate", "internal/pgpool", "internal/pgtest", "internal/verify", "cmd",
 }
 
 // notIn keeps a library out of single packages; the ones below may use it.

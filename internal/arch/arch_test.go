@@ -45,7 +45,7 @@ func TestDisorderIsReported(t *testing.T) {
 		"the domain logs":                {Package{"daybook/domain/order", []string{"log/slog"}, nil}, "domain is pure"},
 		"decimals outside money":         {Package{"daybook/domain/order", []string{"github.com/shopspring/decimal"}, nil}, "domain is pure"},
 		"JSON outside a codec":           {Package{"daybook/domain/order", []string{"github.com/go-json-experiment/json"}, []string{"order.go"}}, "domain is pure"},
-		"the log knows the domain":       {Package{"daybook/eventstore/postgres", []string{"daybook/domain/order"}, nil}, "eventstore may import only internal/pgmigrate"},
+		"the log knows the domain":       {Package{"daybook/eventstore/postgres", []string{"daybook/domain/order"}, nil}, "eventstore may import only internal/pgmigrate, internal/pgpool"},
 		"the log's contract knows HTTP":  {Package{"daybook/eventstore", []string{"net/http"}, nil}, "not for this package"},
 		"commands know HTTP":             {Package{"daybook/commands", []string{"net/http"}, nil}, "not for this package"},
 		"commands know problems":         {Package{"daybook/commands", []string{"daybook/internal/problem"}, nil}, "commands may import only"},

@@ -10,8 +10,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"daybook/internal/pgpool"
 )
 
 const (
@@ -21,6 +22,10 @@ const (
 
 	pollInterval   = 5 * time.Millisecond
 	noticeInterval = 5 * time.Second
+
+	// statementMax is how long a statement may take: making the database copies
+	// some megabytes, on a disk that may be busy.
+	statementMax = time.Minute
 
 	// maxSocketPath is what fits into a Unix socket address on all systems.
 	maxSocketPath = 103
@@ -75,7 +80,7 @@ func (s *Server) tryDatabase(ctx context.Context) error {
 // execute runs one statement on a connection of its own; an empty one only
 // proves that the server takes statements.
 func execute(ctx context.Context, url, statement string) error {
-	conn, err := pgx.Connect(ctx, url)
+	conn, err := pgpool.Dial(ctx, url, pgpool.Options{Answer: statementMax})
 	if err != nil {
 		return err
 	}

@@ -7,17 +7,25 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
+
+	"daybook/internal/pgpool"
 )
+
+// scriptMax is how long one statement of a script may take: it may build an index
+// of a large table.
+const scriptMax = time.Hour
 
 // Up runs those of the scripts in the folder "migrations" that the database has
 // not had yet; versions is the table that tells them, and keeps them apart from
 // others in the same database. Nodes that start together wait for each other.
 func Up(ctx context.Context, pool *pgxpool.Pool, scripts fs.FS, versions string) (err error) {
+	ctx = pgpool.Within(ctx, scriptMax)
 	folder, err := fs.Sub(scripts, "migrations")
 	if err != nil {
 		return fmt.Errorf("migrations: %w", err)

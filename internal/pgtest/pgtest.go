@@ -27,6 +27,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"daybook/internal/embeddedpg"
+	"daybook/internal/pgpool"
 )
 
 // ServerEnv is the environment variable that names another server.
@@ -48,12 +49,7 @@ const (
 // ends. Its connection string is New(tb).Config().ConnString().
 func New(tb testing.TB) *pgxpool.Pool {
 	tb.Helper()
-	cfg, err := pgxpool.ParseConfig(URL(tb))
-	if err != nil {
-		tb.Fatalf("pgtest: %v", err)
-	}
-	cfg.MaxConns = poolConns
-	pool, err := pgxpool.NewWithConfig(tb.Context(), cfg)
+	pool, err := pgpool.Open(tb.Context(), URL(tb), pgpool.Options{Size: poolConns})
 	if err != nil {
 		tb.Fatalf("pgtest: %v", err)
 	}
@@ -165,12 +161,7 @@ func connect(base string) (*server, error) {
 	if err != nil || !strings.HasPrefix(parsed.Scheme, "postgres") {
 		return nil, fmt.Errorf("%s must be a URL such as postgres://user@host/database", ServerEnv)
 	}
-	cfg, err := pgxpool.ParseConfig(base)
-	if err != nil {
-		return nil, err
-	}
-	cfg.MaxConns = adminConns
-	admin, err := pgxpool.NewWithConfig(context.Background(), cfg)
+	admin, err := pgpool.Open(context.Background(), base, pgpool.Options{Size: adminConns, Answer: dropMax})
 	if err != nil {
 		return nil, err
 	}
@@ -181,6 +172,7 @@ func connect(base string) (*server, error) {
 // create makes a database from template0, which nobody can be connected to, so
 // that creating does not wait for anybody.
 func (s *server) create(ctx context.Context) (name string, err error) {
+	ctx = pgpool.Within(ctx, dropMax)
 	name = fmt.Sprintf("%s_%d", s.prefix, s.count.Add(1))
 	if _, err := s.admin.Exec(ctx, "CREATE DATABASE "+name+" TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"); err != nil {
 		return "", fmt.Errorf("create a database: %w", err)
@@ -189,6 +181,7 @@ func (s *server) create(ctx context.Context) (name string, err error) {
 }
 
 func (s *server) drop(ctx context.Context, name string) error {
+	ctx = pgpool.Within(ctx, dropMax)
 	if _, err := s.admin.Exec(ctx, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)"); err != nil {
 		return fmt.Errorf("drop a database: %w", err)
 	}

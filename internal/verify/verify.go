@@ -19,6 +19,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"daybook/eventstore"
+	"daybook/internal/pgpool"
 	"daybook/projections"
 )
 
@@ -115,9 +116,13 @@ func Run(ctx context.Context, cfg Config) (report *Report, err error) {
 	return report, nil
 }
 
+// modelsMax bounds how long the moment of the read models is held.
+const modelsMax = 6 * time.Hour
+
 // runAll verifies the log and the read models of one moment.
 func runAll(ctx context.Context, cfg Config) (report *Report, err error) {
-	err = pgx.BeginTxFunc(ctx, cfg.Pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+	// The transaction is open while the whole log is folded.
+	err = pgx.BeginTxFunc(pgpool.Within(ctx, modelsMax), cfg.Pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		models, err := openModels(ctx, tx, cfg.Views)
 		if err != nil {
 			return err

@@ -14,6 +14,7 @@ import (
 
 	"daybook/eventstore/gateway"
 	"daybook/eventstore/gateway/groups"
+	"daybook/internal/pgpool"
 )
 
 const (
@@ -186,7 +187,7 @@ func (n *Node) connect(ctx context.Context) (*pgx.Conn, error) {
 		}
 	}
 	config.ConnConfig.RuntimeParams["application_name"] = "daybook gateway node"
-	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
+	conn, err := pgpool.Connect(ctx, config.ConnConfig)
 	if err != nil {
 		return nil, fmt.Errorf("connect the node: %w", err)
 	}

@@ -1,0 +1,105 @@
+package arch
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// opens are the functions of the driver that open connections. What they open has
+// no time limits; package pgpool gives it them.
+var opens = map[string][]string{
+	"github.com/jackc/pgx/v5":         {"Connect", "ConnectConfig", "ConnectWithOptions"},
+	"github.com/jackc/pgx/v5/pgxpool": {"New", "NewWithConfig"},
+	"github.com/jackc/pgx/v5/pgconn":  {"Connect", "ConnectConfig", "ConnectWithOptions"},
+	"github.com/jackc/pgx/v5/stdlib":  {"OpenDB", "GetConnector", "GetDefaultDriver", "RegisterConnConfig"},
+	"database/sql":                    {"Open", "OpenDB"},
+}
+
+// A query that waits for ever needs a connection without limits: only package
+// pgpool may open one.
+func TestOnlyOnePackageOpensConnectionsToPostgres(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join("..", "..")
+	files, opened := 0, 0
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		source, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			return err
+		}
+		files++
+		for _, call := range openings(source) {
+			if filepath.Dir(path) == filepath.Join(root, "internal", "pgpool") {
+				opened++
+				continue
+			}
+			t.Errorf("%s uses %s: open connections by package pgpool, so that no query waits for ever", path, call)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files == 0 || opened == 0 {
+		t.Errorf("%d files and %d openings in pgpool were looked at; there are more", files, opened)
+	}
+}
+
+// openings are the uses of functions that open connections, as in pgxpool.New.
+func openings(source *ast.File) (found []string) {
+	names := map[string][]string{} // by the name of the import
+	for _, imported := range source.Imports {
+		path, err := strconv.Unquote(imported.Path.Value)
+		if err != nil || opens[path] == nil {
+			continue
+		}
+		name := filepath.Base(strings.TrimSuffix(path, "/v5"))
+		if imported.Name != nil {
+			name = imported.Name.Name
+		}
+		names[name] = opens[path]
+	}
+	ast.Inspect(source, func(node ast.Node) bool {
+		selector, ok := node.(*ast.SelectorExpr)
+		if !ok {
+			return true
+		}
+		if of, ok := selector.X.(*ast.Ident); ok && slices.Contains(names[of.Name], selector.Sel.Name) {
+			found = append(found, of.Name+"."+selector.Sel.Name)
+		}
+		return true
+	})
+	return found
+}
+
+func TestAnOpenedConnectionIsReported(t *testing.T) {
+	t.Parallel()
+	const text = `package x
+import (
+	"database/sql"
+	driver "github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+var _, _ = pgxpool.New(ctx, url)
+var open = driver.ConnectConfig
+func f(db *sql.DB, pool *pgxpool.Pool) { sql.Open("pgx", url); pool.Close() }`
+	source, err := parser.ParseFile(token.NewFileSet(), "x.go", text, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(openings(source), " "); got != "pgxpool.New driver.ConnectConfig sql.Open" {
+		t.Errorf("reported: %s", got)
+	}
+}

@@ -1,0 +1,25 @@
+package pgpool
+
+import (
+	"strings"
+	"syscall"
+)
+
+// tcpUserTimeout is TCP_USER_TIMEOUT, which package syscall does not name.
+const tcpUserTimeout = 18
+
+// control has the system end a connection when what was sent is not
+// acknowledged in time.
+func control(network, _ string, raw syscall.RawConn) error {
+	if !strings.HasPrefix(network, "tcp") {
+		return nil
+	}
+	var set error
+	err := raw.Control(func(fd uintptr) {
+		set = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpUserTimeout, int(AnswerMax.Milliseconds()))
+	})
+	if err != nil {
+		return err
+	}
+	return set
+}

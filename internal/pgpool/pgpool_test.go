@@ -1,0 +1,236 @@
+package pgpool_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"daybook/internal/linetest"
+	"daybook/internal/pgpool"
+	"daybook/internal/pgtest"
+)
+
+// answer is the limit of these tests' pools: they wait for silence often.
+const answer = 2 * time.Second
+
+// late is what a wait may take beyond its bound on a busy machine.
+const late = 15 * time.Second
+
+func overLine(t *testing.T, size int32, logger *slog.Logger) (*linetest.Line, *pgxpool.Pool) {
+	t.Helper()
+	line, url := linetest.ToPostgres(t, pgtest.URL(t))
+	pool, err := pgpool.Open(t.Context(), url, pgpool.Options{Purpose: "test", Size: size, Answer: answer, Logger: logger})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return line, pool
+}
+
+// hold fills a pool with open connections that are all in its hands again.
+func hold(t *testing.T, pool *pgxpool.Pool, n int) {
+	t.Helper()
+	var held []*pgxpool.Conn
+	for range n {
+		conn, err := pool.Acquire(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, conn)
+	}
+	for _, conn := range held {
+		conn.Release()
+	}
+}
+
+// Whatever is asked of a connection that falls silent ends in time, though the
+// caller sets no time for it, and the pool has a new connection for the next one.
+func TestNoQueryOutlastsASilentConnection(t *testing.T) {
+	t.Parallel()
+	for name, ask := range map[string]func(context.Context, *pgxpool.Conn) error{
+		"a query": func(ctx context.Context, conn *pgxpool.Conn) error {
+			rows, _ := conn.Query(ctx, "SELECT 1")
+			_, err := pgx.CollectRows(rows, pgx.RowTo[int])
+			return err
+		},
+		"a statement": func(ctx context.Context, conn *pgxpool.Conn) error {
+			_, err := conn.Exec(ctx, "SELECT 1")
+			return err
+		},
+		"a transaction": func(ctx context.Context, conn *pgxpool.Conn) error {
+			return pgx.BeginFunc(ctx, conn, func(pgx.Tx) error { return nil })
+		},
+		"a batch": func(ctx context.Context, conn *pgxpool.Conn) error {
+			var batch pgx.Batch
+			batch.Queue("SELECT 1")
+			return conn.SendBatch(ctx, &batch).Close()
+		},
+		"a ping": func(ctx context.Context, conn *pgxpool.Conn) error { return conn.Ping(ctx) },
+		"more than the system's buffers take": func(ctx context.Context, conn *pgxpool.Conn) error {
+			_, err := conn.Exec(ctx, "SELECT length($1)", strings.Repeat("x", 64<<20))
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			line, pool := overLine(t, 1, nil)
+			conn, err := pool.Acquire(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			line.Silence()
+			began := time.Now()
+			err = ask(t.Context(), conn)
+			took := time.Since(began)
+			conn.Release()
+			if silent, ok := errors.AsType[*pgpool.SilentError](err); !ok || silent.Waited < answer {
+				t.Errorf("error %v, want a SilentError after %s", err, answer)
+			}
+			if took > answer+late {
+				t.Errorf("it took %s", took)
+			}
+			if err := pool.Ping(t.Context()); err != nil {
+				t.Errorf("the next query: %v", err)
+			}
+			if took := time.Since(began); took > answer+late {
+				t.Errorf("the pool's only connection was replaced after %s", took)
+			}
+		})
+	}
+}
+
+// One connection that is found silent gives the others away: a caller does not
+// meet one dead connection after the other.
+func TestAPoolLeavesAllConnectionsWhenOneIsSilent(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var log bytes.Buffer
+	line, pool := overLine(t, 8, slog.New(slog.NewTextHandler(writerFunc(func(p []byte) (int, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		return log.Write(p)
+	}), nil)))
+	hold(t, pool, 8)
+	line.Silence()
+	began := time.Now()
+	for range 8 {
+		_ = pool.Ping(t.Context()) // the first ones fail
+	}
+	if err := pool.Ping(t.Context()); err != nil {
+		t.Errorf("after eight others: %v", err)
+	}
+	if took := time.Since(began); took > 2*answer+late {
+		t.Errorf("it took %s to have a connection that works", took)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if text := log.String(); !strings.Contains(text, "does not answer") || !strings.Contains(text, "connections=test") || !strings.Contains(text, "silent_since=") {
+		t.Errorf("it was not told: %q", text)
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// Where new connections are silent, too, connecting ends in time, and so does
+// waiting for a pool that is used up by those who wait.
+func TestNobodyWaitsForEverForAConnection(t *testing.T) {
+	t.Parallel()
+	line, pool := overLine(t, 1, nil)
+	hold(t, pool, 1)
+	line.SilenceAll()
+	began := time.Now()
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			if err := pool.Ping(t.Context()); err == nil {
+				t.Error("a silent server answered")
+			}
+		})
+	}
+	group.Wait()
+	if took := time.Since(began); took > 30*time.Second+late {
+		t.Errorf("they waited %s", took)
+	}
+	line.Restore()
+	if err := pool.Ping(t.Context()); err != nil {
+		t.Errorf("after the line was restored: %v", err)
+	}
+}
+
+// What may run long says so, and is then not cut off, by the server neither.
+func TestALongStatementIsWaitedForWhereItIsAskedFor(t *testing.T) {
+	t.Parallel()
+	pool, err := pgpool.Open(t.Context(), pgtest.URL(t), pgpool.Options{Size: 1, Answer: 100 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	const long = "SELECT pg_sleep(0.5)"
+	for range 2 {
+		if _, err := pool.Exec(t.Context(), long); err == nil {
+			t.Error("a long statement was waited for without being asked to")
+		}
+		if _, err := pool.Exec(pgpool.Within(t.Context(), time.Minute), long); err != nil {
+			t.Errorf("asked to wait: %v", err)
+		}
+		var timeouts string
+		const show = "SELECT current_setting('statement_timeout') || ' ' || current_setting('idle_in_transaction_session_timeout')"
+		if err := pool.QueryRow(pgpool.Within(t.Context(), time.Minute), show).Scan(&timeouts); err != nil || timeouts != "1min 1min" {
+			t.Errorf("the server's own timeouts are %q (error %v), want a minute each", timeouts, err)
+		}
+		if err := pool.QueryRow(t.Context(), show).Scan(&timeouts); err != nil || timeouts != "9s 20s" {
+			t.Errorf("afterwards they are %q (error %v), want 9s 20s", timeouts, err)
+		}
+	}
+}
+
+// What the connection string says of timeouts goes over the defaults.
+func TestTimeoutsOfTheConnectionStringAreKept(t *testing.T) {
+	t.Parallel()
+	pool, err := pgpool.Open(t.Context(), pgtest.URL(t)+"&statement_timeout=4321&connect_timeout=7", pgpool.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	var timeout string
+	if err := pool.QueryRow(t.Context(), "SHOW statement_timeout").Scan(&timeout); err != nil || timeout != "4321ms" {
+		t.Errorf("statement_timeout %q (error %v), want 4321ms", timeout, err)
+	}
+	if limit := pool.Config().ConnConfig.ConnectTimeout; limit != 7*time.Second {
+		t.Errorf("connect timeout %s, want 7s", limit)
+	}
+}
+
+// A context that ends cuts a query off at once, and the connection is gone soon,
+// so that it does not keep its place in the pool.
+func TestAContextEndsAQueryOnASilentConnection(t *testing.T) {
+	t.Parallel()
+	line, pool := overLine(t, 1, nil)
+	hold(t, pool, 1)
+	line.Silence()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	if err := pool.Ping(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("error %v, want that of the context", err)
+	}
+	if took := time.Since(began); took > late {
+		t.Errorf("it took %s", took)
+	}
+	if err := pool.Ping(t.Context()); err != nil {
+		t.Errorf("the next query: %v", err)
+	}
+	if took := time.Since(began); took > answer+late {
+		t.Errorf("the pool's only connection was replaced after %s", took)
+	}
+}
