@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"daybook/eventstore"
+	"daybook/internal/pgpool"
 )
 
 // The states of a build.
@@ -90,7 +91,7 @@ func lockView(ctx context.Context, tx pgx.Tx, view string) error {
 // Run does it too; call it where queries may come before.
 func (r *Runner) Prepare(ctx context.Context) error {
 	for _, view := range r.views {
-		err := pgx.BeginFunc(ctx, r.pool, func(tx pgx.Tx) error { return prepare(ctx, tx, view) })
+		err := pgx.BeginFunc(pgpool.Within(ctx, buildMax), r.pool, func(tx pgx.Tx) error { return prepare(ctx, tx, view) })
 		if err != nil {
 			return fmt.Errorf("prepare view %s: %w", view.Name, err)
 		}
@@ -244,7 +245,7 @@ func show(ctx context.Context, tx pgx.Tx, name, schema string) error {
 
 // index makes what only readers need, after the load.
 func (w *worker) index(ctx context.Context) error {
-	err := pgx.BeginFunc(ctx, w.pool, func(tx pgx.Tx) error {
+	err := pgx.BeginFunc(pgpool.Within(ctx, buildMax), w.pool, func(tx pgx.Tx) error {
 		if err := execIn(ctx, tx, w.build.schema, w.view.Indexes); err != nil {
 			return err
 		}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"daybook/internal/pgpool"
 )
 
 // ErrNoEarlierBuild means there is nothing to roll back to.
@@ -25,6 +27,10 @@ func (e *FailedError) Error() string {
 	return "build " + strconv.Itoa(e.Build) + " of view " + e.View + " failed: " + e.Reason
 }
 
+// buildMax bounds one statement of those that make, index, compare and drop whole
+// builds, and how long one waits for another of them.
+const buildMax = time.Hour
+
 // Rebuild builds a view anew from event 0, beside the one in use, and returns
 // when readers have been switched to it. What was in use before is kept for
 // Rollback; builds older than that are dropped. A rebuild that is under way is
@@ -36,7 +42,7 @@ func (r *Runner) Rebuild(ctx context.Context, name string) error {
 		return err
 	}
 	var number int
-	err = pgx.BeginFunc(ctx, r.pool, func(tx pgx.Tx) error {
+	err = pgx.BeginFunc(pgpool.Within(ctx, buildMax), r.pool, func(tx pgx.Tx) error {
 		if err := prepare(ctx, tx, view); err != nil {
 			return err
 		}
@@ -70,7 +76,7 @@ func (r *Runner) Rollback(ctx context.Context, name string) error {
 		return err
 	}
 	var number int
-	err = pgx.BeginFunc(ctx, r.pool, func(tx pgx.Tx) error {
+	err = pgx.BeginFunc(pgpool.Within(ctx, buildMax), r.pool, func(tx pgx.Tx) error {
 		if err := lockView(ctx, tx, name); err != nil {
 			return err
 		}
@@ -127,7 +133,7 @@ func (r *Runner) DropOld(ctx context.Context, name string) error {
 	if _, err := r.view(name); err != nil {
 		return err
 	}
-	err := pgx.BeginFunc(ctx, r.pool, func(tx pgx.Tx) error {
+	err := pgx.BeginFunc(pgpool.Within(ctx, buildMax), r.pool, func(tx pgx.Tx) error {
 		if err := lockView(ctx, tx, name); err != nil {
 			return err
 		}
@@ -160,7 +166,7 @@ func dropOld(ctx context.Context, tx pgx.Tx, name string) error {
 // fingerprint if and, as far as hashes go, only if their rows are the same. It
 // also says at which position it was taken.
 func (r *Runner) Fingerprint(ctx context.Context, name string, number int) (content, position string, err error) {
-	err = pgx.BeginTxFunc(ctx, r.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+	err = pgx.BeginTxFunc(pgpool.Within(ctx, buildMax), r.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		builds, err := queryBuilds(ctx, tx, `WHERE view = $1 AND (build = $2 OR $2 = 0 AND state = 'active')`, name, number)
 		if err != nil {
 			return err

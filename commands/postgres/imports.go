@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -13,7 +14,7 @@ import (
 // one. It is held by one process at a time, for the order of invoices is kept
 // within a process.
 type Imports struct {
-	pool *pgxpool.Pool
+	mu   sync.Mutex
 	held *pgxpool.Conn // has the session lock
 }
 
@@ -35,11 +36,13 @@ func HoldImports(ctx context.Context, pool *pgxpool.Pool) (*Imports, error) {
 		}
 		return nil, ErrImportRunning
 	}
-	return &Imports{pool: pool, held: conn}, nil
+	return &Imports{held: conn}, nil
 }
 
 // Close lets the record go.
 func (i *Imports) Close(ctx context.Context) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
 	defer i.held.Release()
 	if _, err := i.held.Exec(ctx, `SELECT pg_advisory_unlock(hashtextextended('daybook import', 0))`); err != nil {
 		return errors.Join(err, i.held.Conn().Close(ctx)) // the lock goes with its session
@@ -49,7 +52,9 @@ func (i *Imports) Close(ctx context.Context) error {
 
 // Load returns the import in the database; its name is empty if there is none.
 func (i *Imports) Load(ctx context.Context) (name string, done int64, counts []byte, err error) {
-	err = i.pool.QueryRow(ctx, `SELECT import, done_invoices, counts FROM commands.imports`).Scan(&name, &done, &counts)
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	err = i.held.QueryRow(ctx, `SELECT import, done_invoices, counts FROM commands.imports`).Scan(&name, &done, &counts)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return "", 0, nil, fmt.Errorf("load the import's record: %w", err)
 	}
@@ -57,9 +62,12 @@ func (i *Imports) Load(ctx context.Context) (name string, done int64, counts []b
 }
 
 // Save records how far an import is. It never goes back, and never becomes
-// another import.
+// another import. It fails when the session that holds the record is lost, because
+// another process may hold it then.
 func (i *Imports) Save(ctx context.Context, name string, done int64, counts []byte) error {
-	tag, err := i.pool.Exec(ctx, `
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	tag, err := i.held.Exec(ctx, `
 		INSERT INTO commands.imports AS held (import, done_invoices, counts)
 		SELECT $1, $2, $3 WHERE NOT EXISTS (SELECT FROM commands.imports WHERE import <> $1)
 		ON CONFLICT (import) DO UPDATE

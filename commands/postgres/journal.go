@@ -11,6 +11,7 @@ import (
 
 	"daybook/commands"
 	"daybook/eventstore"
+	"daybook/internal/pgpool"
 )
 
 // Journal implements commands.Journal for one named reader of the log.
@@ -21,7 +22,15 @@ type Journal struct {
 
 const (
 	leadRetry = 2 * time.Second // between tries to become the leader
-	leadCheck = 5 * time.Second // between looks at whether the leader's session lives
+	// leadCheck is the time between looks at whether the leader's session lives,
+	// and how long the answer is waited for: a leader whose line is silent knows it
+	// after twice as long. The server gives its session up a little later, and
+	// another node leads.
+	leadCheck = 3 * time.Second
+	// The setting is in PostgreSQL from version 14 on.
+	leadSQL = `SELECT CASE WHEN pg_try_advisory_lock(hashtextextended('daybook reader ' || $1, 0))
+		THEN (SELECT count(set_config(name, '10s', false)) >= 0 FROM pg_settings WHERE name = 'idle_session_timeout')
+		ELSE false END`
 )
 
 // Lead holds a session lock on a connection of its own for as long as the node
@@ -61,7 +70,7 @@ func (j Journal) tryLead(ctx context.Context) (*pgxpool.Conn, error) {
 		return nil, fmt.Errorf("lead: %w", err)
 	}
 	var won bool
-	err = conn.QueryRow(ctx, `SELECT pg_try_advisory_lock(hashtextextended('daybook reader ' || $1, 0))`, j.Reader).Scan(&won)
+	err = conn.QueryRow(ctx, leadSQL, j.Reader).Scan(&won)
 	if err != nil || !won {
 		conn.Release()
 		if err != nil {
@@ -69,6 +78,7 @@ func (j Journal) tryLead(ctx context.Context) (*pgxpool.Conn, error) {
 		}
 		return nil, nil
 	}
+	pgpool.Limit(conn.Conn(), leadCheck)
 	return conn, nil
 }
 

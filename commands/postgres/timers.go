@@ -15,7 +15,14 @@ import (
 // Timers implements commands.TimerQueue.
 type Timers struct{ Pool *pgxpool.Pool }
 
-const timersAtOnce = 100
+const (
+	timersAtOnce = 100
+	// So long timers are fired under the locks of one transaction, which the server
+	// would end if it heard nothing of it for too long; the others are left for the
+	// next one.
+	firingMax = 5 * time.Second
+	fireMax   = 10 * time.Second // for the last one begun
+)
 
 // FireDue fires under the rows' locks, so that no other node fires the same
 // timer meanwhile. A node that dies lets them go with its session.
@@ -43,8 +50,12 @@ func (t Timers) FireDue(ctx context.Context, fire func(context.Context, commands
 		due = len(timers)
 		var fired, failed []commands.Deadline
 		var moved []commands.Timer
+		began := time.Now()
 		for _, d := range timers {
-			err := fire(ctx, d.Timer, d.now)
+			if time.Since(began) > firingMax {
+				break
+			}
+			err := fireInTime(ctx, fire, d.Timer, d.now)
 			if postponed, is := errors.AsType[*commands.PostponedError](err); is {
 				moved = append(moved, commands.Timer{Deadline: d.Deadline, DueAt: postponed.Until})
 			} else if err != nil {
@@ -72,6 +83,12 @@ func (t Timers) FireDue(ctx context.Context, fire func(context.Context, commands
 	}
 	next, err := t.next(ctx)
 	return due, next, err
+}
+
+func fireInTime(ctx context.Context, fire func(context.Context, commands.Timer, time.Time) error, timer commands.Timer, now time.Time) error {
+	ctx, cancel := context.WithTimeout(ctx, fireMax)
+	defer cancel()
+	return fire(ctx, timer, now)
 }
 
 func (t Timers) next(ctx context.Context) (time.Duration, error) {
