@@ -168,6 +168,31 @@ func TestTailIsBounded(t *testing.T) {
 		tail.add(made(1, tailEvents+200)) // as follow reads it
 		tail.holds(t, tailEvents, tailEvents+200)
 	})
+	t.Run("ahead of a gap, by bytes", func(t *testing.T) {
+		tail := tailFrom(0)
+		for n := uint64(2); n <= 2000; n++ {
+			large := made(n, n)
+			large[0].Data = make([]byte, 256<<10)
+			tail.add(large)
+			held := 0
+			for _, events := range tail.ahead {
+				held += size(events)
+			}
+			if held > tailBytes || held != tail.heldSum {
+				t.Fatalf("after %d events %d bytes are held ahead, counted as %d; the bound is %d", n-1, held, tail.heldSum, tailBytes)
+			}
+		}
+		select {
+		case <-tail.look:
+		default:
+			t.Error("nobody is told to read what was dropped")
+		}
+		tail.add(made(1, 2000)) // as follow reads it
+		tail.holds(t, 0, 2000)
+		if tail.heldSum != 0 {
+			t.Errorf("%d bytes count as held after all was taken over", tail.heldSum)
+		}
+	})
 	t.Run("without readers", func(t *testing.T) {
 		tail := tailFrom(0)
 		tail.add(made(1, 10))
