@@ -63,7 +63,7 @@ func export(t *testing.T, dir, file string) {
 		t.Fatal(err)
 	}
 	defer db.stop(ctx) //nolint:errcheck // it is thrown away
-	pool, err := openPool(ctx, db.url, "export", 4)
+	pool, err := openPool(ctx, db.url, "export", 4, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
