@@ -119,7 +119,7 @@ func TestCredentials(t *testing.T) {
 		want       codes.Code
 	}{
 		"a member":          {as("bob"), codes.OK},
-		"nobody":            {"", codes.Unauthenticated},
+		"nobody":            {"", codes.PermissionDenied},
 		"a stranger":        {as("eve"), codes.Unauthenticated},
 		"a wrong password":  {basic("Basic " + base64.StdEncoding.EncodeToString([]byte("bob:x"))), codes.Unauthenticated},
 		"another scheme":    {basic("Bearer Ym9iOmJvYg=="), codes.Unauthenticated},
@@ -132,7 +132,11 @@ func TestCredentials(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := c.as(t, tc.credential)
 			a := s.read(ofStream("a"))
-			checkRefused(t, a.err, a.trailers, refusal{code: tc.want})
+			want := refusal{code: tc.want}
+			if tc.want == codes.PermissionDenied { // by which clients tell it
+				want.trailers = map[string]string{"exception": "access-denied"}
+			}
+			checkRefused(t, a.err, a.trailers, want)
 			if _, _, err := s.delete("none", streamExists); tc.want != codes.OK && status.Code(err) != tc.want {
 				t.Errorf("delete: %v, want %s", err, tc.want)
 			}

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,20 +21,26 @@ import (
 func (s *Server) Append(stream streams.Streams_AppendServer) error {
 	var asked appendRequest
 	var refused error
+	defer func() { s.received.Release(asked.held) }()
 	for first := true; ; first = false {
 		req, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		if err != nil {
+		if large, ok := errors.AsType[*tooLargeError](err); ok && large.size <= skipMax {
+			// It was read past, so the client has the time to see why.
+			refused = cmp.Or[error](refused, &eventstore.TooLargeError{What: "bytes", Size: large.size, Limit: eventstore.MaxAppendBytes})
+		} else if err != nil {
 			return err
-		}
-		if refused == nil {
+		} else if refused == nil {
 			refused = asked.take(req, first)
 		}
 		if refused != nil {
-			asked.events = nil // what else comes is thrown away
+			s.received.Release(asked.held)
+			asked.events, asked.held = nil, 0 // what else comes is thrown away
+			continue
 		}
+		asked.held += kept(stream.Context())
 	}
 	if refused != nil {
 		return refused
@@ -57,6 +64,7 @@ type appendRequest struct {
 	expected eventstore.Expected
 	events   []eventstore.Event
 	size     int
+	held     int64 // bytes of its messages that the budget of received bytes counts
 }
 
 func (a *appendRequest) take(req *streams.AppendReq, first bool) (err error) {

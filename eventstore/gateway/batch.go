@@ -88,7 +88,11 @@ type batchAppend struct {
 
 // run takes frames until the client has sent its last.
 func (b *batch) run(ctx context.Context) error {
-	frames, ended := make(chan *streams.BatchAppendReq), make(chan error, 1)
+	type received struct {
+		frame *streams.BatchAppendReq
+		held  int64
+	}
+	frames, ended := make(chan received), make(chan error, 1)
 	go func() {
 		for {
 			frame, err := b.stream.Recv()
@@ -96,17 +100,19 @@ func (b *batch) run(ctx context.Context) error {
 				ended <- err
 				return
 			}
+			held := kept(b.stream.Context())
 			select {
-			case frames <- frame:
+			case frames <- received{frame, held}:
 			case <-ctx.Done():
+				b.server.received.Release(held)
 				return
 			}
 		}
 	}()
 	for {
 		select {
-		case frame := <-frames:
-			if err := b.take(ctx, frame); err != nil {
+		case got := <-frames:
+			if err := b.take(ctx, got.frame, got.held); err != nil {
 				return err
 			}
 		case id := <-b.expired:
@@ -124,16 +130,19 @@ func (b *batch) run(ctx context.Context) error {
 	}
 }
 
-// take handles a frame; an error ends the call.
-func (b *batch) take(ctx context.Context, frame *streams.BatchAppendReq) error {
+// take handles a frame, for which the budget of received bytes counts held; an
+// error ends the call.
+func (b *batch) take(ctx context.Context, frame *streams.BatchAppendReq, held int64) error {
 	id, err := parseID(frame.GetCorrelationId())
 	if err != nil {
+		b.server.received.Release(held)
 		return err // there is nobody to answer
 	}
 	a, known := b.unfinished[id]
 	if !known {
 		a = b.begin(frame)
 	}
+	a.held += held
 	for _, message := range frame.GetProposedMessages() {
 		if a.answered {
 			break
@@ -142,10 +151,18 @@ func (b *batch) take(ctx context.Context, frame *streams.BatchAppendReq) error {
 			b.refuse(a, err)
 		}
 	}
-	if !frame.GetIsFinal() {
-		return b.keep(ctx, id, a)
+	if a.answered {
+		b.release(a)
 	}
-	b.forget(id, a)
+	if !frame.GetIsFinal() {
+		err := b.keep(ctx, id, a)
+		if err != nil {
+			b.release(a)
+		}
+		return err
+	}
+	delete(b.unfinished, id)
+	a.stopTimer()
 	if a.answered {
 		return nil
 	}
@@ -194,11 +211,23 @@ func (b *batch) keep(ctx context.Context, id uuid.UUID, a *batchAppend) error {
 	return nil
 }
 
+// forget gives up an append whose last frame has not come.
 func (b *batch) forget(id uuid.UUID, a *batchAppend) {
 	delete(b.unfinished, id)
+	a.stopTimer()
+	b.release(a)
+}
+
+func (a *batchAppend) stopTimer() {
 	if a.timer != nil {
 		a.timer.Stop()
 	}
+}
+
+// release gives back what the budget of received bytes counts for an append.
+func (b *batch) release(a *batchAppend) {
+	b.server.received.Release(a.held)
+	a.held = 0
 }
 
 // refuse answers an append that was not handed to the log.
@@ -207,6 +236,7 @@ func (b *batch) refuse(a *batchAppend, err error) {
 		return
 	}
 	a.answered, a.events = true, nil
+	b.release(a)
 	b.answer(a, eventstore.Result{}, err)
 }
 
@@ -216,11 +246,13 @@ func (b *batch) refuse(a *batchAppend, err error) {
 func (b *batch) start(ctx context.Context, a *batchAppend) error {
 	cost := int64(max(a.size, batchAppendCost))
 	if b.inFlight.Acquire(ctx, cost) != nil {
+		b.release(a)
 		return context.Cause(ctx)
 	}
 	before, over := b.enqueue(a.stream)
 	b.appends.Go(func() {
 		defer b.inFlight.Release(cost)
+		defer b.release(a)
 		defer over()
 		// Not the context that ends with closing: what was begun is finished.
 		ctx, cancel := context.WithDeadline(b.stream.Context(), a.deadline)

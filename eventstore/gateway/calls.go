@@ -10,16 +10,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
-
-	"daybook/eventstore"
 )
 
 const (
-	hearing = 4               // refused appends that are heard out at a time
+	hearing = 16              // refused appends that are heard out at a time
 	hearMax = 2 * time.Second // what that may take of each
 )
 
@@ -29,6 +26,7 @@ var errClosing = fail(codes.Unavailable, "the server is closing")
 
 // anonymous are the services that answer whoever asks: clients send them no
 // credentials.
+// Their requests are empty messages, and are not read.
 var anonymous = []string{"/event_store.client.gossip.Gossip/", "/event_store.client.server_features.ServerFeatures/"}
 
 type userKey struct{}
@@ -39,68 +37,26 @@ func userOf(ctx context.Context) (user User, known bool) {
 	return user, known
 }
 
-func (s *Server) unaryCall(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (resp any, err error) {
-	defer func() { err = s.finish(ctx, info.FullMethod, recover(), err) }()
-	caller, err := s.admit(ctx, info.FullMethod)
-	if err != nil {
-		return nil, err
-	}
-	return handle(caller, req)
-}
-
-func (s *Server) streamCall(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) (err error) {
+// serveCall is around every call. Nothing of what the caller sends is read before
+// it is known who calls.
+func (s *Server) serveCall(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) (err error) {
 	ctx := stream.Context()
 	defer func() { err = s.finish(ctx, info.FullMethod, recover(), err) }()
 	caller, err := s.admit(ctx, info.FullMethod)
-	if err != nil {
-		if info.IsClientStream && !info.IsServerStream {
+	appends := info.IsClientStream && !info.IsServerStream
+	switch {
+	case err != nil:
+		if appends {
 			s.hearOut(stream)
 		}
 		return err
+	case isAnonymous(info.FullMethod):
+		return handle(srv, unasked{stream})
 	}
-	return handle(srv, openStream{stream, caller, s.closing})
-}
-
-// hearOut takes what the caller of an append still has to say, up to the most an
-// append may be: told any earlier, the Go clients take the refusal for the end of
-// the connection. That is for a few at a time, and not for long, as messages are
-// large and anybody may call.
-func (s *Server) hearOut(stream grpc.ServerStream) {
-	if !s.hearing.TryAcquire(1) {
-		return
-	}
-	defer s.hearing.Release(1)
-	ctx, cancel := context.WithTimeout(stream.Context(), hearMax)
-	defer cancel()
-	heard := openStream{stream, ctx, s.closing}
-	for range eventstore.MaxAppendEvents + 2 { // the options before them, and the end after
-		if heard.RecvMsg(&shared.Empty{}) != nil {
-			return
-		}
-	}
-}
-
-// openStream is a stream whose context knows the caller. A caller that says
-// nothing is waited for no longer than that context and the server live.
-type openStream struct {
-	grpc.ServerStream
-	ctx     context.Context
-	closing context.Context
-}
-
-func (s openStream) Context() context.Context { return s.ctx }
-
-func (s openStream) RecvMsg(message any) error {
-	received := make(chan error, 1)
-	go func() { received <- s.ServerStream.RecvMsg(message) }() // until the call is over
-	select {
-	case err := <-received:
-		return err
-	case <-s.ctx.Done():
-		return s.ctx.Err()
-	case <-s.closing.Done():
-		return errClosing
-	}
+	under := &call{room: s.received, roomTime: s.limits.RoomTime}
+	defer under.end()
+	caller = context.WithValue(caller, callKey{}, under)
+	return handle(srv, &openStream{ServerStream: stream, ctx: caller, server: s, call: under, skips: appends})
 }
 
 // admit authenticates the caller and returns the context of the call.
@@ -111,13 +67,18 @@ func (s *Server) admit(ctx context.Context, method string) (context.Context, err
 	if s.options.Users == nil || isAnonymous(method) {
 		return ctx, nil
 	}
-	name, password, ok := credentialsOf(ctx)
+	authorization := header(ctx, headerAuthorization)
+	if authorization == "" {
+		return nil, denied("credentials are missing")
+	}
+	name, password, ok := parseCredentials(authorization)
 	if !ok {
-		return nil, fail(codes.Unauthenticated, "credentials are missing")
+		return nil, fail(codes.Unauthenticated, "the credentials are not of HTTP's basic authentication")
 	}
 	user, err := s.options.Users.Authenticate(ctx, name, password)
 	switch {
 	case err == nil:
+		proven(ctx)
 		return context.WithValue(ctx, userKey{}, user), nil
 	case errors.Is(err, ErrBusy):
 		return nil, fail(codes.ResourceExhausted, err.Error())
@@ -137,9 +98,11 @@ func isAnonymous(method string) bool {
 	return false
 }
 
-// credentialsOf reads the header of HTTP's basic authentication.
-func credentialsOf(ctx context.Context) (name, password string, ok bool) {
-	scheme, encoded, _ := strings.Cut(header(ctx, "authorization"), " ")
+const headerAuthorization = "authorization"
+
+// parseCredentials reads the header of HTTP's basic authentication.
+func parseCredentials(authorization string) (name, password string, ok bool) {
+	scheme, encoded, _ := strings.Cut(authorization, " ")
 	decoded, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil || !strings.EqualFold(scheme, "Basic") {
 		return "", "", false

@@ -122,7 +122,7 @@ func TestARefusedAppendIsToldInTheEnd(t *testing.T) {
 		go func() { ended <- call.RecvMsg(&streams.AppendResp{}) }()
 	}
 	for range calls {
-		if err := <-ended; status.Code(err) != codes.Unauthenticated {
+		if err := <-ended; status.Code(err) != codes.PermissionDenied {
 			t.Errorf("it ended with %v", err)
 		}
 	}

@@ -94,6 +94,9 @@ func failureOf(err error) *failure {
 		}
 		return fail(codes.Aborted, "write timed out, its outcome is unknown: repeat it with the same event ids")
 	}
+	if e, ok := errors.AsType[*tooLargeError](err); ok {
+		return fail(codes.ResourceExhausted, e.Error())
+	}
 	switch {
 	case isUnavailable(err):
 		return fail(codes.Unavailable, "the log is not available")

@@ -39,19 +39,18 @@ import (
 )
 
 const (
-	maxMessage     = 17 << 20 // bytes received; Node packs batches of 3 MiB, the client's own limit is this
-	maxCalls       = 1000     // at a time on one connection
-	transportBytes = 128 << 10
+	maxCalls      = 1000     // at a time on one connection
+	maxHeaders    = 16 << 10 // bytes of a call's headers
+	readBuffer    = 32 << 10 // of each connection
+	writeBuffer   = 128 << 10
+	streamWindow  = 64 << 10 // bytes of a call that come before they are asked for
+	connectWindow = 1 << 20  // bytes that are on the way, for all calls of a connection
 
 	// Clients ping idle connections every ten seconds; who pings more often than
 	// this is cut off.
 	minClientPing = 5 * time.Second
 	serverPing    = 10 * time.Second
 	pingTimeout   = 10 * time.Second
-
-	// A connection that says nothing is no client; closing waits for those that have
-	// just come.
-	connectMax = 2 * time.Second
 
 	closeGrace = 500 * time.Millisecond // for what was cut off to end
 )
@@ -77,6 +76,8 @@ type Options struct {
 	// node serves them. Both are nil if the node is alone and may forget them.
 	Groups groups.Store
 	Node   groups.Node
+	// Limits bound what callers may make the node hold.
+	Limits Limits
 }
 
 // Users tells who a caller is.
@@ -119,7 +120,11 @@ type Server struct {
 	cached  cache
 	grpc    *grpc.Server
 	groups  *groups.Service
+	limits  Limits
 	hearing *semaphore.Weighted
+	// received is the budget of bytes of what was received and is not done with.
+	received *semaphore.Weighted
+	door     *door
 
 	closing    context.Context // ends when the server is to close
 	close      context.CancelFunc
@@ -143,13 +148,15 @@ func newServer(store eventstore.Store, options Options, minPing time.Duration) (
 	if options.Users != nil && options.TLS == nil {
 		return nil, errors.New("gateway: users need TLS, clients send no credentials over plain text")
 	}
+	limits := options.Limits.withDefaults(options.Users != nil)
 	s := &Server{
-		store: store, options: options, logger: options.Logger, now: time.Now, id: uuid.New(),
-		hearing: semaphore.NewWeighted(hearing), halted: make(chan struct{}),
+		store: store, options: options, logger: options.Logger, now: time.Now, id: uuid.New(), limits: limits,
+		hearing: semaphore.NewWeighted(hearing), received: semaphore.NewWeighted(limits.MaxReceived), halted: make(chan struct{}),
 	}
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
 	}
+	s.door = newDoor(limits, options.Users != nil, s.logger)
 	if (options.Groups == nil) != (options.Node == nil) {
 		return nil, errors.New("gateway: the state of groups and the node that serves them go together")
 	}
@@ -160,29 +167,32 @@ func newServer(store eventstore.Store, options Options, minPing time.Duration) (
 	s.groups = groups.New(groupLog{server: s}, options.Groups, options.Node, s.logger)
 	s.closing, s.close = context.WithCancel(context.Background())
 	s.grpc = grpc.NewServer(s.transport(minPing)...)
-	streams.RegisterStreamsServer(s.grpc, s)
-	gossip.RegisterGossipServer(s.grpc, gossipServer{server: s})
-	serverfeatures.RegisterServerFeaturesServer(s.grpc, s)
-	persistent.RegisterPersistentSubscriptionsServer(s.grpc, persistentServer{server: s})
+	s.grpc.RegisterService(streamed(streams.Streams_ServiceDesc), s)
+	s.grpc.RegisterService(streamed(gossip.Gossip_ServiceDesc), gossipServer{server: s})
+	s.grpc.RegisterService(streamed(serverfeatures.ServerFeatures_ServiceDesc), s)
+	s.grpc.RegisterService(streamed(persistent.PersistentSubscriptions_ServiceDesc), persistentServer{server: s})
 	return s, nil
 }
 
 func (s *Server) transport(minPing time.Duration) []grpc.ServerOption {
 	settings := []grpc.ServerOption{
-		grpc.ConnectionTimeout(connectMax),
+		grpc.ConnectionTimeout(s.limits.HandshakeTime),
 		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2("proto")}),
-		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxConcurrentStreams(maxCalls),
-		grpc.ReadBufferSize(transportBytes),
-		grpc.WriteBufferSize(transportBytes),
+		grpc.MaxHeaderListSize(maxHeaders),
+		grpc.ReadBufferSize(readBuffer),
+		grpc.WriteBufferSize(writeBuffer),
+		grpc.SharedWriteBuffer(true),
+		// Windows that grow by themselves would let each call leave mebibytes unread.
+		grpc.StaticStreamWindowSize(streamWindow),
+		grpc.StaticConnWindowSize(connectWindow),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: serverPing, Timeout: pingTimeout}),
-		grpc.UnaryInterceptor(s.unaryCall),
-		grpc.StreamInterceptor(s.streamCall),
+		grpc.StreamInterceptor(s.serveCall),
 		grpc.WaitForHandlers(true),
 	}
 	if s.options.TLS != nil {
-		settings = append(settings, grpc.Creds(credentials.NewTLS(s.options.TLS)))
+		settings = append(settings, grpc.Creds(staged{credentials.NewTLS(s.options.TLS), s.limits.HandshakeTime}))
 	}
 	return settings
 }
@@ -193,7 +203,7 @@ func (s *Server) Serve(listener net.Listener) error {
 		s.background.Go(func() { s.watch(s.closing) })
 		s.background.Go(func() { defer close(s.halted); s.groups.Run(s.closing) })
 	})
-	if err := s.grpc.Serve(listener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+	if err := s.grpc.Serve(s.door.of(listener)); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 		return fmt.Errorf("gateway: %w", err)
 	}
 	return nil
@@ -210,6 +220,7 @@ func (s *Server) Halted() <-chan struct{} { return s.halted }
 // are errors.
 func (s *Server) Close(ctx context.Context) error {
 	s.close()
+	s.door.shut()
 	s.watching.Do(func() {}) // a Serve that comes late starts nothing to wait for
 	calls, all := make(chan struct{}), make(chan struct{})
 	go func() {

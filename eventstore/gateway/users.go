@@ -39,6 +39,7 @@ type PasswordFile struct {
 	mu        sync.Mutex
 	proven    map[string][]byte
 	comparing singleflight.Group  // calls with the same password wait for one comparison
+	waiting   *semaphore.Weighted // calls
 	hashing   *semaphore.Weighted // guessing passwords must not take the whole machine
 }
 
@@ -46,6 +47,10 @@ type PasswordFile struct {
 // guessing keeps at most those out who have that name. Names that are not listed
 // are one in this: they are as many as somebody likes.
 const guesses = 8
+
+// waiting are how many calls may wait until their passwords are compared, because
+// each of them may have sent something that nobody reads meanwhile.
+const waiting = 256
 
 type listedUser struct {
 	User
@@ -58,6 +63,7 @@ func ReadPasswordFile(r io.Reader) (*PasswordFile, error) {
 	f := &PasswordFile{
 		users: make(map[string]listedUser), proven: make(map[string][]byte),
 		key: make([]byte, sha256.Size), hashing: semaphore.NewWeighted(1),
+		waiting:  semaphore.NewWeighted(waiting),
 		stranger: listedUser{guesses: semaphore.NewWeighted(guesses)},
 	}
 	rand.Read(f.key)
@@ -135,6 +141,10 @@ func (f *PasswordFile) Authenticate(ctx context.Context, name, password string) 
 	if known && f.isProven(name, digest) {
 		return user.User, nil
 	}
+	if !f.waiting.TryAcquire(1) {
+		return User{}, ErrBusy
+	}
+	defer f.waiting.Release(1)
 	compared := f.comparing.DoChan(string(digest), func() (any, error) {
 		return nil, f.compare(&user, password)
 	})

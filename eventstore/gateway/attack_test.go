@@ -1,0 +1,446 @@
+package gateway_test
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/persistent"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/serverfeatures"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"golang.org/x/net/http2"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"daybook/eventstore"
+	"daybook/eventstore/gateway"
+	"daybook/eventstore/memory"
+)
+
+// methods are all that the gateway serves; those that answer whoever asks are
+// anonymous.
+func methods() (all, anonymous []string) {
+	for _, service := range []grpc.ServiceDesc{
+		streams.Streams_ServiceDesc, persistent.PersistentSubscriptions_ServiceDesc,
+		gossip.Gossip_ServiceDesc, serverfeatures.ServerFeatures_ServiceDesc,
+	} {
+		var names []string
+		for _, m := range service.Methods {
+			names = append(names, "/"+service.ServiceName+"/"+m.MethodName)
+		}
+		for _, m := range service.Streams {
+			names = append(names, "/"+service.ServiceName+"/"+m.StreamName)
+		}
+		if all = append(all, names...); len(service.Streams) == 0 {
+			anonymous = append(anonymous, names...)
+		}
+	}
+	return all, anonymous
+}
+
+// waiters are users whose passwords take as long to compare as the test says.
+type waiters struct {
+	members
+	asked   atomic.Int64
+	release chan struct{}
+}
+
+func (w *waiters) Authenticate(ctx context.Context, name, password string) (gateway.User, error) {
+	if password != name {
+		w.asked.Add(1)
+		select {
+		case <-w.release:
+		case <-ctx.Done():
+			return gateway.User{}, ctx.Err()
+		}
+	}
+	return w.members.Authenticate(ctx, name, password)
+}
+
+// It runs alone: what others hold would be counted. Calls of nobody, whatever their
+// method, cost no memory for what they send; nor do those with a wrong password,
+// while it is looked at and after.
+func TestStalledCallsOfStrangersCostLittle(t *testing.T) {
+	const allowed = 48 << 20
+	all, _ := methods()
+	for _, calls := range []int{60, 500} {
+		for name, credential := range map[string]basic{
+			"nobody":         "",
+			"wrong password": basic("Basic " + base64.StdEncoding.EncodeToString([]byte("bob:x"))),
+		} {
+			t.Run(fmt.Sprint(calls, " of ", name), func(t *testing.T) {
+				users := &waiters{members: members{"root": {"$admins"}}, release: make(chan struct{})}
+				c := club{}
+				options := gateway.Options{Users: users}
+				options.TLS, c.trust = certificate(t)
+				c.served = serve(t, memory.New(), options)
+				good := c.as(t, as("root"))
+				good.mustAppend("a", noStream, event())
+				strangers := []*attacker{attack(t, "127.0.0.2", c.address, c.trust), attack(t, "127.0.0.3", c.address, c.trust)}
+				before := heap()
+				var sending sync.WaitGroup
+				begun := map[uint32]*attacker{}
+				for i := range calls {
+					by := strangers[i%len(strangers)]
+					id := by.call(all[i/2%len(all)], string(credential))
+					begun[id] = by
+					sending.Go(func() { by.begin(id, 4<<20-1, 4<<20-2) })
+				}
+				until(t, func() bool { return credential == "" || users.asked.Load() > int64(calls*3/4) })
+				// They have sent what they can: the windows do not open further.
+				began := time.Now()
+				good.mustAppend("a", exact(0), event())
+				if took := time.Since(began); took > 10*time.Second {
+					t.Errorf("a good client waited %s", took)
+				}
+				if grown := heap() - before; grown > allowed {
+					t.Errorf("the heap grew by %d MiB for %d calls", grown>>20, calls)
+				}
+				close(users.release)
+				sending.Wait()
+				good.read(ofStream("a")).wants(t, "a/0", "a/1")
+				if grown := heap() - before; grown > allowed {
+					t.Errorf("the heap has grown by %d MiB afterwards", grown>>20)
+				}
+			})
+		}
+	}
+}
+
+// Nobody is told what was wrong with what they send before it is known who they
+// are, and nothing of it is needed to refuse them: each method, without a message.
+func TestStrangersAreRefusedBeforeTheyHaveSaidAnything(t *testing.T) {
+	t.Parallel()
+	c := openClub(t, gateway.Options{})
+	all, anonymous := methods()
+	for _, method := range all {
+		stranger := attack(t, "127.0.0.1", c.address, c.trust)
+		want := codes.PermissionDenied
+		if slices.Contains(anonymous, method) {
+			want = codes.OK
+		}
+		if got := stranger.answer(stranger.call(method, "")); got != want {
+			t.Errorf("%s without credentials: %s, want %s", method, got, want)
+		}
+		if want != codes.OK {
+			if got := stranger.answer(stranger.call(method, string(as("eve")))); got != codes.Unauthenticated {
+				t.Errorf("%s of a stranger: %s", method, got)
+			}
+		}
+	}
+}
+
+// A caller who is known and says nothing, or does not finish what it began, is
+// waited for in bounded time, whatever the method; and what it held is free then.
+func TestNobodyIsWaitedForForEver(t *testing.T) {
+	t.Parallel()
+	all, anonymous := methods()
+	limits := gateway.Limits{FirstMessageTime: 200 * time.Millisecond, MessageTime: 200 * time.Millisecond}
+	s := serve(t, memory.New(), gateway.Options{Limits: limits})
+	for _, method := range all {
+		if slices.Contains(anonymous, method) {
+			continue
+		}
+		a := attack(t, "127.0.0.1", s.address, nil)
+		if got := a.answer(a.call(method, "")); got != codes.DeadlineExceeded {
+			t.Errorf("%s without a message: %s", method, got)
+		}
+		id := a.call(method, "")
+		a.begin(id, 1<<20, 1<<19)
+		if got := a.answer(id); got != codes.DeadlineExceeded {
+			t.Errorf("%s with half a message: %s", method, got)
+		}
+	}
+	until(t, s.server.ReceivedIsDone)
+	// Between its messages a call may be silent for as long as it likes.
+	b := s.batch(t)
+	b.send(b.frame("a", noStream, true, event()))
+	b.next()
+	sub := s.subscribe(t, ofAll())
+	sub.wants("confirmation", "a/0", "caught up")
+	<-time.After(2 * limits.FirstMessageTime)
+	b.send(b.frame("a", exact(0), true, event()))
+	if got := b.next(); got.GetSuccess() == nil {
+		t.Error(got)
+	}
+	sub.wants("a/1")
+}
+
+// A message over the limit is refused for what it is, and holds nothing.
+func TestLargeMessages(t *testing.T) {
+	t.Parallel()
+	s := serve(t, memory.New(), gateway.Options{})
+	all, anonymous := methods()
+	for _, method := range all {
+		if slices.Contains(anonymous, method) || method == streams.Streams_Append_FullMethodName {
+			continue
+		}
+		a := attack(t, "127.0.0.1", s.address, nil)
+		id := a.call(method, "")
+		a.begin(id, 5<<20, 0)
+		if got := a.answer(id); got != codes.ResourceExhausted {
+			t.Errorf("%s with a message of 5 MiB: %s", method, got)
+		}
+	}
+	huge := esdb.EventData{ContentType: esdb.ContentTypeJson, EventType: "t.v1", Data: []byte(`{"x":"` + strings.Repeat("x", 5<<20) + `"}`)}
+	_, err := s.client().AppendToStream(s.ctx, "a", esdb.AppendToStreamOptions{}, huge)
+	if !strings.Contains(fmt.Sprint(err), "bytes is over the limit of 1048576") {
+		t.Errorf("a client with an event of 5 MiB is told %v", err)
+	}
+	// Node sends batches of up to 3 MiB as one message.
+	b := s.batch(t)
+	for i := range 3 {
+		e := event()
+		e.Data = []byte(`{"x":"` + strings.Repeat("x", 1_000_000) + `"}`)
+		b.send(b.frame(fmt.Sprint("b", i), noStream, true, e))
+	}
+	for range 3 {
+		if got := b.next(); got.GetSuccess() == nil {
+			t.Error(got)
+		}
+	}
+	until(t, s.server.ReceivedIsDone)
+}
+
+// What all calls together hold is bounded: over it they wait, and are then told to
+// come again. Whoever is done gives its room to the next.
+func TestTheBudgetOfReceivedBytes(t *testing.T) {
+	t.Parallel()
+	log := &blocking{Store: memory.New(), begun: make(chan struct{}, 100), release: make(chan struct{})}
+	limits := gateway.Limits{MaxMessage: 2 << 20, MaxReceived: 4 << 20, RoomTime: 300 * time.Millisecond}
+	s := serve(t, log, gateway.Options{Limits: limits})
+	large := func() eventstore.Event {
+		e := event()
+		e.Data = []byte(`{"x":"` + strings.Repeat("x", 1_000_000) + `"}`)
+		return e
+	}
+	outcomes := make(chan error, 8)
+	for i := range 4 {
+		go func() {
+			_, _, err := s.appendTo(fmt.Sprint(i), noStream, large())
+			outcomes <- err
+		}()
+		<-log.begun
+	}
+	if _, _, err := s.appendTo("more", noStream, large()); status.Code(err) != codes.Unavailable {
+		t.Errorf("an append over the budget: %v", err)
+	}
+	b := s.batch(t)
+	b.send(b.frame("more", noStream, true, large()))
+	if _, err := b.call.Recv(); status.Code(err) != codes.Unavailable {
+		t.Errorf("a batched append over the budget: %v", err)
+	}
+	close(log.release)
+	for range 4 {
+		if err := <-outcomes; err != nil {
+			t.Error(err)
+		}
+	}
+	until(t, s.server.ReceivedIsDone)
+	s.mustAppend("more", noStream, large())
+}
+
+// Whatever becomes of calls, nothing of them stays in the budget.
+func TestTheBudgetIsGivenBack(t *testing.T) {
+	t.Parallel()
+	s := serve(t, memory.New(), gateway.Options{})
+	s.mustAppend("a", noStream, event())
+	if _, _, err := s.appendTo("a", exact(7), event()); err != nil {
+		t.Log("a conflict:", err)
+	}
+	tooMuch := event()
+	tooMuch.Data = []byte(`{"x":"` + strings.Repeat("x", 2<<20) + `"}`)
+	if _, _, err := s.appendTo("a", anyRevision, tooMuch, event()); status.Code(err) != codes.InvalidArgument {
+		t.Errorf("too much: %v", err)
+	}
+	b := s.batch(t)
+	b.send(b.frame("b", noStream, false, event()), b.frame("c", noStream, true, tooMuch), b.frame("a", exact(9), true, event()))
+	b.next()
+	b.next()
+	for range 40 { // more than may be unfinished: the call ends
+		if b.call.Send(b.frame("d", noStream, false, event())) != nil {
+			break
+		}
+	}
+	_ = b.close() // it says that there were too many
+	ctx, cancel := context.WithCancel(s.ctx)
+	gone, err := s.raw.BatchAppend(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lost := &batched{t, gone}
+	lost.send(lost.frame("e", noStream, false, event()))
+	cancel()
+	s.mustTombstone("a")
+	until(t, s.server.ReceivedIsDone)
+}
+
+// isOpen tells whether a connection still lives, after what the server says first.
+func isOpen(conn net.Conn) bool {
+	if err := conn.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
+		return false
+	}
+	_, err := io.Copy(io.Discard, conn)
+	timeout, ok := err.(net.Error) //nolint:errorlint // as net gives it
+	return ok && timeout.Timeout()
+}
+
+// One address cannot take all connections, nor keep others from coming; and who is
+// there stays.
+func TestManyConnectionsOfOneAddress(t *testing.T) {
+	t.Parallel()
+	users := members{"root": {"$admins"}}
+	c := club{}
+	options := gateway.Options{Users: users}
+	options.TLS, c.trust = certificate(t)
+	c.served = serve(t, memory.New(), options)
+	idle := c.as(t, as("root"))
+	idle.mustAppend("a", noStream, event())
+	sub := idle.subscribe(t, ofAll())
+	sub.wants("confirmation", "a/0", "caught up")
+	var silent []net.Conn
+	for range 600 { // none of which says anything
+		silent = append(silent, dialFrom(t, "127.0.0.2", c.address))
+	}
+	c.as(t, as("root")).mustAppend("a", exact(0), event()) // a new connection from elsewhere
+	sub.wants("a/1")
+	open := func() (n int) {
+		for _, conn := range silent {
+			if isOpen(conn) {
+				n++
+			}
+		}
+		return n
+	}
+	until(t, func() bool { return open() <= 100 })
+}
+
+// Where there are too many connections, those on which nobody has authenticated
+// make room, the oldest first, when they have had the time to.
+func TestStrangersMakeRoom(t *testing.T) {
+	t.Parallel()
+	c := club{}
+	options := gateway.Options{Users: members{"root": {"$admins"}}, Limits: gateway.Limits{MaxConnections: 8, HandshakeTime: time.Second}}
+	options.TLS, c.trust = certificate(t)
+	c.served = serve(t, memory.New(), options)
+	good := c.as(t, as("root"))
+	good.mustAppend("a", noStream, event())
+	sub := good.subscribe(t, ofAll())
+	sub.wants("confirmation", "a/0", "caught up")
+	var strangers []*attacker
+	for range 7 {
+		a := attack(t, "127.0.0.2", c.address, c.trust)
+		if got := a.answer(a.call(gossip.Gossip_Read_FullMethodName, "")); got != codes.OK {
+			t.Fatal(got)
+		}
+		strangers = append(strangers, a)
+	}
+	// A client that is turned away at first tries again by itself.
+	late := c.as(t, as("root"))
+	if _, err := late.raw.Append(late.ctx, grpc.WaitForReady(true)); err != nil {
+		t.Fatal(err)
+	}
+	late.mustAppend("a", exact(0), event())
+	sub.wants("a/1")
+	strangers[0].mu.Lock()
+	for strangers[0].gone == nil {
+		strangers[0].changed.Wait()
+	}
+	strangers[0].mu.Unlock()
+}
+
+// A handshake may take its time, but not for ever, however it goes on; and few may
+// be in it at once.
+func TestHandshakes(t *testing.T) {
+	t.Parallel()
+	server, trust := certificate(t)
+	open := func(limits gateway.Limits) *served {
+		return serve(t, memory.New(), gateway.Options{TLS: server, Limits: limits})
+	}
+	t.Run("a slow one is served", func(t *testing.T) {
+		t.Parallel()
+		s := open(gateway.Limits{})
+		conn := dialFrom(t, "127.0.0.1", s.address)
+		<-time.After(2500 * time.Millisecond) // more than clients of gRPC ever need
+		secure := tls.Client(conn, alpn(trust))
+		if err := secure.Handshake(); err != nil {
+			t.Fatal(err)
+		}
+		a := attackOver(t, secure)
+		if got := a.answer(a.call(gossip.Gossip_Read_FullMethodName, "")); got != codes.OK {
+			t.Error(got)
+		}
+	})
+	for name, begin := range map[string]func(net.Conn) net.Conn{
+		"TLS":    func(conn net.Conn) net.Conn { return conn },
+		"HTTP/2": func(conn net.Conn) net.Conn { return tls.Client(conn, alpn(trust)) },
+	} {
+		t.Run("one that dribbles is cut off, in "+name, func(t *testing.T) {
+			t.Parallel()
+			s := open(gateway.Limits{HandshakeTime: 500 * time.Millisecond})
+			conn := begin(dialFrom(t, "127.0.0.1", s.address))
+			hello := []byte(http2.ClientPreface)
+			if name == "TLS" {
+				hello = []byte{22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+			}
+			ended := make(chan error, 1)
+			go func() {
+				if name != "TLS" {
+					if err := conn.(*tls.Conn).Handshake(); err != nil {
+						ended <- err
+						return
+					}
+				}
+				_, err := io.Copy(io.Discard, conn)
+				ended <- err
+			}()
+			ticks := time.NewTicker(100 * time.Millisecond)
+			defer ticks.Stop()
+			for i := 0; ; i++ {
+				select {
+				case <-ended:
+					if i > 20 {
+						t.Errorf("it was cut off after %d bytes", i)
+					}
+					return
+				case <-ticks.C:
+					if i == len(hello)-1 {
+						t.Fatal("it was not cut off")
+					}
+					_, _ = conn.Write(hello[i : i+1]) // its end is told by the reader
+				}
+			}
+		})
+	}
+	t.Run("they do not hold up closing", func(t *testing.T) {
+		t.Parallel()
+		s := open(gateway.Limits{HandshakeTime: time.Hour})
+		conn := dialFrom(t, "127.0.0.1", s.address)
+		<-time.After(100 * time.Millisecond) // until it has been taken
+		closed := closes(t, s)
+		if _, err := io.Copy(io.Discard, conn); err != nil {
+			t.Log("it ended with", err)
+		}
+		if err := <-closed; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func alpn(trust *tls.Config) *tls.Config {
+	trust = trust.Clone()
+	trust.NextProtos = []string{"h2"}
+	return trust
+}

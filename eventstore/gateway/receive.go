@@ -1,0 +1,245 @@
+package gateway
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/mem"
+)
+
+const (
+	messageHeader = 5       // bytes: a flag, and the length of what follows
+	messageCost   = 1 << 10 // bytes that the smallest message counts towards the budget
+	skipPiece     = 32 << 10
+	// A message that is too large for an append is read past if it is not larger than
+	// this, because the Go clients show a refusal only when all was taken from them.
+	skipMax = 17 << 20
+)
+
+// wire is where a call's messages are read from. The streams of gRPC's transport
+// have these methods. RecvMsg of gRPC reads a message whole before anybody can ask
+// whether there is room for it, so it is not used here.
+type wire interface {
+	ReadMessageHeader(header []byte) error
+	Read(n int) (mem.BufferSlice, error)
+}
+
+var errNoWire = errors.New("this version of gRPC does not let its messages be read")
+
+// tooLargeError means that a message is over the limit; it was not kept.
+type tooLargeError struct{ size, limit int }
+
+func (e *tooLargeError) Error() string {
+	return fmt.Sprintf("a message of %d bytes is over the limit of %d", e.size, e.limit)
+}
+
+// call is what the node holds of one call.
+type call struct {
+	room     *semaphore.Weighted // of the node: bytes received and not done with
+	roomTime time.Duration
+	mu       sync.Mutex
+	held     int64 // bytes of the last message
+	over     bool
+}
+
+type callKey struct{}
+
+// kept is how many bytes the budget counts for the last message of the call of
+// ctx. They are its caller's to release from then on; otherwise they are released
+// when the next message is received, or when the call is over.
+func kept(ctx context.Context) int64 {
+	c, ok := ctx.Value(callKey{}).(*call)
+	if !ok {
+		return 0
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	bytes := c.held
+	c.held = 0
+	return bytes
+}
+
+// hold waits for room for a message.
+func (c *call) hold(ctx context.Context, bytes int64) error {
+	if !c.room.TryAcquire(bytes) {
+		waiting, cancel := context.WithTimeout(ctx, c.roomTime)
+		defer cancel()
+		if c.room.Acquire(waiting, bytes) != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return fail(codes.Unavailable, "the node has received as much as it may hold: try again")
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over { // the message comes too late for its call
+		c.room.Release(bytes)
+		return context.Canceled
+	}
+	c.held += bytes
+	return nil
+}
+
+// letGo releases what the last message held.
+func (c *call) letGo() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.room.Release(c.held)
+	c.held = 0
+}
+
+func (c *call) end() {
+	c.letGo()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.over = true
+}
+
+// openStream is a stream whose context knows the caller. Nobody is waited for
+// longer than that context and the server live, and what is received is bounded.
+type openStream struct {
+	grpc.ServerStream
+	ctx    context.Context
+	server *Server
+	call   *call
+	// skips tells to read past messages that are too large.
+	skips   bool
+	started bool // the first message has begun
+}
+
+func (s *openStream) Context() context.Context { return s.ctx }
+
+// RecvMsg receives a message, in bounded time if it is the first or has begun.
+func (s *openStream) RecvMsg(message any) error {
+	s.call.letGo()
+	received := make(chan error, 3) // an answer, and twice that it took too long
+	var late *time.Timer
+	if !s.started {
+		s.started = true
+		within := s.server.limits.FirstMessageTime
+		late = time.AfterFunc(within, func() {
+			received <- fail(codes.DeadlineExceeded, fmt.Sprintf("the first message did not come within %s", within))
+		})
+	}
+	go func() { received <- s.receive(message, late, received) }() // until the call is over
+	select {
+	case err := <-received:
+		return err
+	case <-s.ctx.Done():
+		return s.ctx.Err()
+	case <-s.server.closing.Done():
+		return errClosing
+	}
+}
+
+// receive reads the header of a message, waits for room, and reads the rest.
+func (s *openStream) receive(message any, late *time.Timer, failed chan<- error) error {
+	from, length, err := s.begin()
+	if late != nil {
+		late.Stop()
+	}
+	if err != nil {
+		return err
+	}
+	within := s.server.limits.MessageTime
+	slow := time.AfterFunc(within, func() {
+		failed <- fail(codes.DeadlineExceeded, fmt.Sprintf("a message did not come whole within %s", within))
+	})
+	defer slow.Stop()
+	if limit := s.server.limits.MaxMessage; length > limit {
+		if s.skips && length <= skipMax {
+			err = skip(from, length)
+		}
+		return errors.Join(err, &tooLargeError{size: length, limit: limit})
+	}
+	if err := s.call.hold(s.ctx, int64(length)+messageCost); err != nil {
+		return err
+	}
+	data, err := from.Read(length)
+	if err != nil {
+		return cutShort(err)
+	}
+	defer data.Free()
+	if err := encoding.GetCodecV2("proto").Unmarshal(data, message); err != nil {
+		return fail(codes.InvalidArgument, fmt.Sprintf("the message is not of its form: %v", err))
+	}
+	return nil
+}
+
+// begin reads the header of the next message, and tells its length. io.EOF is the
+// end of what the caller has to say.
+func (s *openStream) begin() (wire, int, error) {
+	from, ok := grpc.ServerTransportStreamFromContext(s.ctx).(wire)
+	if !ok {
+		return nil, 0, errNoWire
+	}
+	var header [messageHeader]byte
+	if err := from.ReadMessageHeader(header[:]); err != nil {
+		return nil, 0, err
+	}
+	if header[0] != 0 {
+		return nil, 0, fail(codes.Unimplemented, "compressed messages are not taken")
+	}
+	return from, int(binary.BigEndian.Uint32(header[1:])), nil
+}
+
+// skip reads past a message, of which it holds a piece at a time.
+func skip(from wire, length int) error {
+	for length > 0 {
+		piece := min(length, skipPiece)
+		data, err := from.Read(piece)
+		if err != nil {
+			return cutShort(err)
+		}
+		data.Free()
+		length -= piece
+	}
+	return nil
+}
+
+// cutShort is the error of a message that ended before its length.
+func cutShort(err error) error {
+	if errors.Is(err, io.EOF) {
+		return fail(codes.Internal, "a message was cut short")
+	}
+	return err
+}
+
+// hearOut takes what the caller of an append still has to say, and keeps none of
+// it: told any earlier, the Go clients take the refusal for the end of the
+// connection. That is for a few at a time, and not for long, because anybody may
+// call.
+func (s *Server) hearOut(stream grpc.ServerStream) {
+	if !s.hearing.TryAcquire(1) {
+		return
+	}
+	defer s.hearing.Release(1)
+	heard := make(chan struct{})
+	go func() { // until the call is over
+		defer close(heard)
+		caller := &openStream{ServerStream: stream, ctx: stream.Context(), server: s}
+		for left := skipMax; left > 0; {
+			from, length, err := caller.begin()
+			if left -= length + messageHeader; err != nil || left < 0 || skip(from, length) != nil {
+				return
+			}
+		}
+	}()
+	limit := time.NewTimer(hearMax)
+	defer limit.Stop()
+	select {
+	case <-heard:
+	case <-limit.C:
+	case <-s.closing.Done():
+	}
+}

@@ -1,0 +1,40 @@
+package gateway
+
+import (
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+)
+
+// streamed is a service whose methods are all served as streams. gRPC reads the
+// request of a plain method before anybody can ask who calls; of a stream it reads
+// nothing before it is asked to. Clients see no difference.
+func streamed(service grpc.ServiceDesc) *grpc.ServiceDesc {
+	all := make([]grpc.StreamDesc, 0, len(service.Streams)+len(service.Methods))
+	all = append(all, service.Streams...)
+	for _, method := range service.Methods {
+		all = append(all, grpc.StreamDesc{StreamName: method.MethodName, Handler: asStream(method)})
+	}
+	service.Methods, service.Streams = nil, all
+	return &service
+}
+
+func asStream(method grpc.MethodDesc) grpc.StreamHandler {
+	return func(server any, stream grpc.ServerStream) error {
+		answer, err := method.Handler(server, stream.Context(), stream.RecvMsg, nil)
+		if err != nil {
+			return err
+		}
+		return stream.SendMsg(answer)
+	}
+}
+
+// unasked is a stream of which nothing is read: its request is an empty message.
+type unasked struct{ grpc.ServerStream }
+
+// RecvMsg implements grpc.ServerStream.
+func (unasked) RecvMsg(message any) error {
+	if m, ok := message.(proto.Message); ok {
+		proto.Reset(m)
+	}
+	return nil
+}
