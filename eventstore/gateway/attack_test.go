@@ -303,7 +303,7 @@ func TestManyConnectionsOfOneAddress(t *testing.T) {
 	t.Parallel()
 	users := members{"root": {"$admins"}}
 	c := club{}
-	options := gateway.Options{Users: users}
+	options := gateway.Options{Users: users, Limits: gateway.Limits{HandshakeTime: time.Hour}}
 	options.TLS, c.trust = certificate(t)
 	c.served = serve(t, memory.New(), options)
 	idle := c.as(t, as("root"))
@@ -332,7 +332,7 @@ func TestManyConnectionsOfOneAddress(t *testing.T) {
 func TestStrangersMakeRoom(t *testing.T) {
 	t.Parallel()
 	c := club{}
-	options := gateway.Options{Users: members{"root": {"$admins"}}, Limits: gateway.Limits{MaxConnections: 8, HandshakeTime: time.Second}}
+	options := gateway.Options{Users: members{"root": {"$admins"}}, Limits: gateway.Limits{MaxConnections: 8, HandshakeTime: 2 * time.Second}}
 	options.TLS, c.trust = certificate(t)
 	c.served = serve(t, memory.New(), options)
 	good := c.as(t, as("root"))
@@ -349,6 +349,9 @@ func TestStrangersMakeRoom(t *testing.T) {
 	}
 	// A client that is turned away at first tries again by itself.
 	late := c.as(t, as("root"))
+	hangs, cancel := context.WithTimeout(late.ctx, time.Minute)
+	defer cancel()
+	late.ctx = hangs
 	if _, err := late.raw.Append(late.ctx, grpc.WaitForReady(true)); err != nil {
 		t.Fatal(err)
 	}

@@ -79,6 +79,10 @@ func (a *attacker) listen() {
 		frame, err := a.framer.ReadFrame()
 		a.mu.Lock()
 		switch frame := frame.(type) {
+		case *http2.PingFrame:
+			if !frame.IsAck() {
+				_ = a.framer.WritePing(true, frame.Data) // the next read tells
+			}
 		case *http2.WindowUpdateFrame:
 			if frame.StreamID == 0 {
 				a.window += int(frame.Increment)
