@@ -84,6 +84,8 @@ func TestWrongCallsAreRefusedWithUsage(t *testing.T) {
 		"flags of no gateway":     {args: "serve --gateway-open", says: "need --gateway HOST:PORT"},
 		"half a certificate":      {args: "serve --gateway 127.0.0.1:0 --gateway-cert x", says: "go together"},
 		"passwords in plain text": {args: "serve --gateway 127.0.0.1:0 --gateway-users x", says: "needs --gateway-cert"},
+		"messages of no size":     {args: "serve --gateway 127.0.0.1:0 --gateway-max-message 100", says: "want at least 65536"},
+		"connections below zero":  {args: "serve --gateway 127.0.0.1:0 --gateway-max-connections=-1", says: "want at least 1"},
 		"a gateway of no name":    {args: "serve --gateway :2113 --gateway-cert x --gateway-key x --gateway-users x", says: "needs --gateway-advertise"},
 		"a bad advertised name":   {args: "serve --gateway 127.0.0.1:0 --gateway-advertise shop", says: "--gateway-advertise shop: want HOST:PORT"},
 

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"strconv"
@@ -24,6 +25,11 @@ type gatewayFlags struct {
 	Key       string `name:"gateway-key" placeholder:"FILE" from:"DAYBOOK_GATEWAY_KEY" help:"Private key (PEM) of the certificate."`
 	Users     string `name:"gateway-users" placeholder:"FILE" from:"DAYBOOK_GATEWAY_USERS" help:"Who may call: lines of htpasswd -B, with groups after another colon (name:hash:$$admins). Needs TLS."`
 	Advertise string `name:"gateway-advertise" placeholder:"HOST:PORT" from:"DAYBOOK_GATEWAY_ADVERTISE" help:"Address that clients are told for this node. Default: where it listens."`
+
+	MaxMessage     int   `name:"gateway-max-message" placeholder:"BYTES" from:"DAYBOOK_GATEWAY_MAX_MESSAGE" help:"Largest message that is received. Default: 4 MiB; Node's batches have up to 3 MiB."`
+	MaxReceived    int64 `name:"gateway-max-received" placeholder:"BYTES" from:"DAYBOOK_GATEWAY_MAX_RECEIVED" help:"Bytes received and not recorded yet, of all calls; over it calls wait. Default: 64 MiB."`
+	MaxConnections int   `name:"gateway-max-connections" placeholder:"N" from:"DAYBOOK_GATEWAY_MAX_CONNECTIONS" help:"Connections of all clients. Default: 1000."`
+	MaxPerAddress  int   `name:"gateway-max-connections-per-address" placeholder:"N" from:"DAYBOOK_GATEWAY_MAX_CONNECTIONS_PER_ADDRESS" help:"Connections of one IP address. Default: 250; without users as many as in all."`
 }
 
 // gatewayConfig is what a server needs to open its gateway.
@@ -33,6 +39,7 @@ type gatewayConfig struct {
 	tls       *tls.Config
 	users     gateway.Users
 	anyStream bool // the shop's own streams may be written too
+	limits    gateway.Limits
 }
 
 // config reads the files the flags name, so that what is wrong with them is
@@ -50,6 +57,13 @@ func (f gatewayFlags) config(store string) (gatewayConfig, error) {
 	cfg := gatewayConfig{address: f.Address, advertise: f.Advertise, anyStream: f.Open}
 	if err := f.checkAddresses(); err != nil {
 		return gatewayConfig{}, err
+	}
+	if err := f.checkLimits(); err != nil {
+		return gatewayConfig{}, err
+	}
+	cfg.limits = gateway.Limits{
+		MaxMessage: f.MaxMessage, MaxReceived: f.MaxReceived,
+		MaxConnections: f.MaxConnections, MaxConnectionsPerAddress: f.MaxPerAddress,
 	}
 	if (f.Cert == "") != (f.Key == "") {
 		return gatewayConfig{}, usagef("--gateway-cert and --gateway-key go together")
@@ -73,6 +87,28 @@ func (f gatewayFlags) config(store string) (gatewayConfig, error) {
 	}
 	cfg.users = users
 	return cfg, nil
+}
+
+// checkLimits refuses limits with which nothing would work. Zero is the default.
+func (f gatewayFlags) checkLimits() error {
+	const least = 64 << 10 // bytes
+	for _, limit := range []struct {
+		flag         string
+		value, least int64
+	}{
+		{"--gateway-max-message", int64(f.MaxMessage), least},
+		{"--gateway-max-received", f.MaxReceived, least},
+		{"--gateway-max-connections", int64(f.MaxConnections), 1},
+		{"--gateway-max-connections-per-address", int64(f.MaxPerAddress), 1},
+	} {
+		if limit.value != 0 && limit.value < limit.least {
+			return usagef("%s %d: want at least %d", limit.flag, limit.value, limit.least)
+		}
+	}
+	if f.MaxMessage > math.MaxInt32 {
+		return usagef("--gateway-max-message %d: want at most %d", f.MaxMessage, math.MaxInt32)
+	}
+	return nil
 }
 
 // checkAddresses makes sure that clients are told an address they can reach.
@@ -162,6 +198,7 @@ func (g *openGateway) open(ctx context.Context, n *node) error {
 	node := gatewaypg.NewNode(g.pool, host, port, 0, n.log)
 	options := gateway.Options{
 		Logger: n.log, TLS: g.tls, Users: g.users, Cluster: node, Groups: gatewaypg.Open(g.pool), Node: node,
+		Limits: g.limits,
 	}
 	if !g.anyStream {
 		options.Protected, options.ReservedID = commands.Owns, commands.OwnsID

@@ -195,6 +195,13 @@ func TestTheGatewayLetsInWhoItKnows(t *testing.T) {
 	wantCode(t, "a user reads everything", readAll(bob), esdb.ErrorCodeAccessDenied)
 	wantCode(t, "a wrong password", readAll(as("ann", "wrong")), esdb.ErrorCodeUnauthenticated)
 	wantCode(t, "nobody we know", readAll(as("eve", "right")), esdb.ErrorCodeUnauthenticated)
+
+	unnamed := dialGateway(t, server.gateway+"&tlsCAFile="+cert)
+	wantCode(t, "a caller without credentials reads", readAll(unnamed), esdb.ErrorCodeAccessDenied)
+	_, err := unnamed.AppendToStream(t.Context(), "notes", esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, note(2))
+	wantCode(t, "a caller without credentials appends", err, esdb.ErrorCodeAccessDenied)
+	_, err = unnamed.DeleteStream(t.Context(), "notes", esdb.DeleteStreamOptions{ExpectedRevision: esdb.Any{}})
+	wantCode(t, "a caller without credentials deletes", err, esdb.ErrorCodeAccessDenied)
 }
 
 func hashed(t *testing.T, password string) string {
