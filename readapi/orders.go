@@ -24,7 +24,7 @@ type listOrdersInput struct {
 	CustomerID     string `query:"customer_id" maxLength:"64"`
 	Reference      string `query:"reference" maxLength:"100" doc:"The caller's own number."`
 	CartID         string `query:"cart_id" maxLength:"64"`
-	SKU            string `query:"sku" maxLength:"128" doc:"Orders with a line of it."`
+	SKU            string `query:"sku" maxLength:"64" doc:"Orders with a line of it."`
 	Country        string `query:"country" maxLength:"100"`
 	Channel        string `query:"channel" maxLength:"32"`
 	OnHold         string `query:"on_hold" enum:"true,false"`

@@ -191,8 +191,8 @@ func known(err error) error {
 	return err
 }
 
-// sku folds a code as the catalogue does.
-func sku(text string) string { return strings.ToUpper(strings.TrimSpace(text)) }
+// sku writes a code as the catalogue does.
+func sku(text string) string { return query.SKU(text) }
 
 // yesOrNo reads a filter that may be absent.
 func yesOrNo(text string) *bool {

@@ -21,7 +21,7 @@ type salesInput struct {
 	Days
 	By       []string `query:"by" maxItems:"4" default:"month" doc:"What to break the totals down by, separated by commas, in their order: day, month, sku, country, channel, kind, currency. Always also by currency."`
 	Kinds    []string `query:"kind" maxItems:"8" doc:"Only these kinds of document: sale, free_order, order_canceled, return, adjust_in, adjust_out, bad_debt, credit."`
-	SKU      string   `query:"sku" maxLength:"128"`
+	SKU      string   `query:"sku" maxLength:"64"`
 	Country  string   `query:"country" maxLength:"100"`
 	Channel  string   `query:"channel" maxLength:"32"`
 	Currency string   `query:"currency" maxLength:"3"`

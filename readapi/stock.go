@@ -10,8 +10,8 @@ import (
 type listStockInput struct {
 	Reading
 	Paging
-	SKU          string `query:"sku" maxLength:"128"`
-	Prefix       string `query:"sku_prefix" maxLength:"128" doc:"Items whose SKU begins so."`
+	SKU          string `query:"sku" maxLength:"64"`
+	Prefix       string `query:"sku_prefix" maxLength:"64" doc:"Items whose SKU begins so."`
 	Location     string `query:"location" maxLength:"64"`
 	BelowReorder bool   `query:"below_reorder_point" doc:"Only items at or below their reorder point."`
 	Short        bool   `query:"short" doc:"Only items with promises no goods stand behind."`
@@ -26,7 +26,7 @@ func (a *api) listStock(ctx context.Context, in *listStockInput) (query.List[sto
 type skuStockInput struct {
 	Reading
 	Paging
-	SKU string `path:"sku" maxLength:"256" doc:"Percent-encoded where it holds blanks or slashes."`
+	SKU string `path:"sku" maxLength:"64" doc:"Percent-encoded where it holds blanks or slashes."`
 }
 
 func (a *api) skuStock(ctx context.Context, in *skuStockInput) (query.List[stockview.Level], error) {
@@ -36,7 +36,7 @@ func (a *api) skuStock(ctx context.Context, in *skuStockInput) (query.List[stock
 // ItemPath names one SKU at one location.
 type ItemPath struct {
 	Reading
-	SKU      string `path:"sku" maxLength:"256" doc:"Percent-encoded where it holds blanks or slashes."`
+	SKU      string `path:"sku" maxLength:"64" doc:"Percent-encoded where it holds blanks or slashes."`
 	Location string `path:"location" maxLength:"64" example:"main"`
 }
 
@@ -58,7 +58,7 @@ func (a *api) movements(ctx context.Context, in *movementsInput) (query.List[sto
 
 // Promises chooses reservations or allocations.
 type Promises struct {
-	SKU      string `query:"sku" maxLength:"128"`
+	SKU      string `query:"sku" maxLength:"64"`
 	Location string `query:"location" maxLength:"64"`
 	OrderID  string `query:"order_id" maxLength:"64"`
 }

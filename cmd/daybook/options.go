@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 	_ "time/tzdata" // not every machine has the time zones
-	"unicode"
 
 	"github.com/alecthomas/kong"
 
@@ -95,8 +94,8 @@ func (o *options) checkShop() (err error) {
 		}
 		o.Currency = string(code)
 	}
-	if !unit.Fits(o.Country, unit.MaxReference) || strings.ContainsFunc(o.Country, unicode.IsControl) {
-		return usagef("--country %q ($DAYBOOK_COUNTRY): want at most %d characters, none of them a control character", o.Country, unit.MaxReference)
+	if o.Country != "" && !unit.FitsLine(o.Country, unit.MaxReference) {
+		return usagef("--country %q ($DAYBOOK_COUNTRY): want one line of at most %d characters", o.Country, unit.MaxReference)
 	}
 	return nil
 }

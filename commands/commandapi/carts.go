@@ -15,7 +15,7 @@ func at(list string, i int) string { return list + "/" + strconv.Itoa(i) }
 // LineInput is a line as a customer asks for it. It has no price: that is the
 // catalogue's.
 type LineInput struct {
-	SKU      string `json:"sku" minLength:"1" maxLength:"128" example:"85123A"`
+	SKU      string `json:"sku" minLength:"1" maxLength:"64" example:"85123A"`
 	Quantity int64  `json:"quantity" minimum:"1" maximum:"1000000000" example:"2"`
 }
 

@@ -29,7 +29,7 @@ type requestReturnInput struct {
 // ReturnLineInput is what comes back: units of an order's line, or of a SKU.
 type ReturnLineInput struct {
 	OrderLine int    `json:"order_line,omitzero" minimum:"1" doc:"Which line of the order. SKU, kind and price are then the order's."`
-	SKU       string `json:"sku,omitempty" maxLength:"128" doc:"Without an order line."`
+	SKU       string `json:"sku,omitempty" maxLength:"64" doc:"Without an order line."`
 	Quantity  int64  `json:"quantity" minimum:"1" maximum:"1000000000"`
 	Price     string `json:"price,omitempty" maxLength:"26" doc:"Credited for one unit. By default, and at most, what it was sold for; without an order line it is needed."`
 }

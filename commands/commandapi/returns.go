@@ -134,7 +134,7 @@ func (a *api) refundReturn(ctx context.Context, c call, in *refundInput) (*answe
 // CreditLineInput is a line of a credit note. Quantity times price is the change
 // of the shop's sales.
 type CreditLineInput struct {
-	SKU      string `json:"sku" minLength:"1" maxLength:"128"`
+	SKU      string `json:"sku" minLength:"1" maxLength:"64"`
 	Title    string `json:"title,omitempty" maxLength:"200"`
 	Quantity int64  `json:"quantity" minimum:"-1000000000" maximum:"1000000000"`
 	Price    string `json:"price" maxLength:"26" doc:"Of one unit. Quantity times price is the change of the shop's sales: below zero is a credit to the customer."`

@@ -12,7 +12,7 @@ import (
 // StockPath names one SKU at one location.
 type StockPath struct {
 	Headers
-	SKU      string `path:"sku" maxLength:"256" example:"85123A" doc:"Percent-encoded where it holds blanks or slashes."`
+	SKU      string `path:"sku" maxLength:"64" example:"85123A" doc:"Percent-encoded where it holds blanks or slashes."`
 	Location string `path:"location" maxLength:"64" example:"main"`
 }
 

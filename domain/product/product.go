@@ -40,7 +40,7 @@ var (
 	ErrNotPriced     = &rule.Rejection{Code: "product-not-priced", Detail: "The product has no price in this currency."}
 	ErrKindFixed     = &rule.Rejection{Code: "product-kind-fixed", Detail: "A listed product keeps its kind: stock may hold it."}
 	ErrKindUnknown   = &rule.Rejection{Code: "product-kind-unknown", Detail: "A product is stocked or a service."}
-	ErrTitleInvalid  = &rule.Rejection{Code: "product-title-invalid", Detail: "A title has 1 to 200 characters."}
+	ErrTitleInvalid  = &rule.Rejection{Code: "product-title-invalid", Detail: "A title is one line of 1 to 200 characters that can be seen."}
 	ErrTextTooLong   = &rule.Rejection{Code: "product-text-too-long", Detail: "A reason has at most 500 characters."}
 	ErrPriceNegative = &rule.Rejection{Code: "price-negative", Detail: "Only a service may have a negative price."}
 )
@@ -66,7 +66,7 @@ func Decide(cmd Command, s State) ([]Event, error) {
 
 func list(cmd List, s State) ([]Event, error) {
 	switch {
-	case cmd.Title == "" || !unit.Fits(cmd.Title, unit.MaxTitle):
+	case !unit.FitsLine(cmd.Title, unit.MaxTitle):
 		return nil, ErrTitleInvalid
 	case !cmd.Kind.Known():
 		return nil, ErrKindUnknown.With(ErrKindUnknown.Detail, map[string]any{"kind": cmd.Kind})

@@ -31,7 +31,7 @@ func (d *decision) adjust(cmd Adjust) ([]Event, error) {
 		return nil, ErrQuantityInvalid
 	case !slices.Contains(reasons, cmd.Reason):
 		return nil, ErrReasonUnknown.With(ErrReasonUnknown.Detail, map[string]any{"reason": cmd.Reason, "known": reasons})
-	case cmd.Reason == OtherReason && cmd.Note == "":
+	case cmd.Reason == OtherReason && unit.Blank(cmd.Note):
 		return nil, ErrNoteMissing
 	case !cmd.Condition.known():
 		return nil, conditionUnknown(cmd.Condition)

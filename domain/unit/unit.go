@@ -12,34 +12,6 @@ import (
 	"unicode/utf8"
 )
 
-// SKU identifies a thing that can be sold: trimmed and upper-cased, for real
-// catalogues hold one code in two cases.
-type SKU string
-
-// maxSKUBytes keeps the name of a stock stream, SKU and location, below what a
-// log can hold.
-const maxSKUBytes = 128
-
-// ParseSKU folds a code as given: outer blanks cut, upper case. It must be 1 to
-// 64 printable characters (128 bytes) without '@', which parts SKU and location
-// in the name of a stock stream.
-func ParseSKU(text string) (SKU, error) {
-	if !utf8.ValidString(text) { // ToUpper would hide it
-		return "", fmt.Errorf("SKU %q: not valid UTF-8", text)
-	}
-	code := strings.ToUpper(strings.TrimSpace(text))
-	if err := printable("SKU", code, 64); err != nil {
-		return "", err
-	}
-	if len(code) > maxSKUBytes {
-		return "", fmt.Errorf("SKU %q: longer than %d bytes", text, maxSKUBytes)
-	}
-	if strings.Contains(code, "@") {
-		return "", fmt.Errorf("SKU %q: '@' is not allowed", text)
-	}
-	return SKU(code), nil
-}
-
 // LocationID names a place that holds stock: "main".
 type LocationID string
 
@@ -101,8 +73,8 @@ func ParseCustomerID(text string) (CustomerID, error) {
 // 1 to 64 letters, digits, '.', '_' or '-', and not only dots, which are
 // directions in a path.
 func parseName[T ~string](what, text string) (T, error) {
-	if text == "" || len(text) > 64 {
-		return "", fmt.Errorf("%s %q: want 1 to 64 characters", what, text)
+	if text == "" || len(text) > MaxName {
+		return "", fmt.Errorf("%s %q: want 1 to %d characters", what, text, MaxName)
 	}
 	if strings.Trim(text, ".") == "" {
 		return "", fmt.Errorf("%s %q: only dots", what, text)
@@ -114,18 +86,6 @@ func parseName[T ~string](what, text string) (T, error) {
 		}
 	}
 	return T(text), nil
-}
-
-func printable(what, text string, maxRunes int) error {
-	if n := utf8.RuneCountInString(text); n == 0 || n > maxRunes {
-		return fmt.Errorf("%s %q: want 1 to %d characters", what, text, maxRunes)
-	}
-	for _, r := range text {
-		if !unicode.IsPrint(r) {
-			return fmt.Errorf("%s %q: %q is not printable", what, text, r)
-		}
-	}
-	return nil
 }
 
 // Quantity counts whole units. Where it is a demand it is > 0; where it is a
@@ -156,8 +116,9 @@ const (
 // Known tells whether k is one of the kinds there are.
 func (k Kind) Known() bool { return k == Stocked || k == Service }
 
-// Limits of free text, in characters.
+// Limits of texts, in characters.
 const (
+	MaxName      = 64  // an id, or the name of a location
 	MaxTitle     = 200 // what a thing is called
 	MaxNote      = 500 // a note or a reason
 	MaxReference = 100 // a document's number, a country, a code as given
@@ -167,6 +128,21 @@ const (
 // valid UTF-8 without NUL, which databases do not take.
 func Fits(text string, maxRunes int) bool {
 	return utf8.ValidString(text) && utf8.RuneCountInString(text) <= maxRunes && !strings.Contains(text, "\x00")
+}
+
+// Blank tells whether a person sees nothing of a text: it is empty, or all of it
+// is white space or characters that are not drawn.
+func Blank(text string) bool {
+	return strings.IndexFunc(text, func(r rune) bool { return !unseen(r) }) < 0
+}
+
+// FitsLine is Fits for a text of one line that must say something, such as a
+// title: it is not blank, and holds no control character and none that changes
+// the direction of the text around it.
+func FitsLine(text string, maxRunes int) bool {
+	return Fits(text, maxRunes) && !Blank(text) && !strings.ContainsFunc(text, func(r rune) bool {
+		return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029'
+	})
 }
 
 // Valid tells whether q is a demand ParseQuantity would have let in.

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/bojanz/currency"
 	"github.com/google/uuid"
@@ -76,44 +75,6 @@ func TestParseCurrency(t *testing.T) {
 			t.Errorf("%q is taken for %q", text, got)
 		}
 	}
-}
-
-func TestParseSKU(t *testing.T) {
-	for text, want := range map[string]SKU{
-		"85123a": "85123A", " 85123A ": "85123A", "BANK CHARGES": "BANK CHARGES", "gift_0001_10": "GIFT_0001_10", "dcgs/é": "DCGS/É",
-		strings.Repeat("x", 64): SKU(strings.Repeat("X", 64)), strings.Repeat("é", 64): SKU(strings.Repeat("É", 64)),
-	} {
-		if got, err := ParseSKU(text); err != nil || got != want {
-			t.Errorf("%q: %q, %v", text, got, err)
-		}
-	}
-	for name, text := range map[string]string{
-		"empty": "", "blank": " \t", "too long": strings.Repeat("x", 65), "too many bytes": strings.Repeat("世", 43),
-		"at sign": "a@b", "line end": "a\nb", "NUL": "a\x00b", "not UTF-8": "a\xffb", "other blank": "a\u00a0b",
-	} {
-		if got, err := ParseSKU(text); err == nil {
-			t.Errorf("%s is taken for %q", name, got)
-		}
-	}
-}
-
-// Whatever is a SKU is the same SKU when read again, and fits a stream's name.
-func FuzzParseSKU(f *testing.F) {
-	for _, text := range []string{"85123a", " M ", "gift_0001_10", "ß", "ŉ", "ǰ", "İ", "ﬁ", "a@b", "\xff", strings.Repeat("ΐ", 64)} {
-		f.Add(text)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		sku, err := ParseSKU(text)
-		if err != nil {
-			return
-		}
-		if again, err := ParseSKU(string(sku)); err != nil || again != sku {
-			t.Errorf("%q gives %q, that gives %q, %v", text, sku, again, err)
-		}
-		if len(sku) == 0 || len(sku) > maxSKUBytes || !utf8.ValidString(string(sku)) || strings.ContainsAny(string(sku), "@\x00\n") {
-			t.Errorf("%q gives %q", text, sku)
-		}
-	})
 }
 
 func TestParseNames(t *testing.T) {

@@ -27,7 +27,7 @@ var mayImport = map[string][]string{
 	"commands/importer":   {"domain", "eventstore", "commands", "internal/onlineretail"},
 
 	"projections":       {"domain", "eventstore", "internal/pgmigrate", "internal/pgpool"}, // the runner knows no view
-	"projections/query": {},                                                                // what the views' queries share
+	"projections/query": {"domain"},                                                        // what the views' queries share
 	"projections/*view": {"domain", "eventstore", "projections", "projections/query"},
 	"projections/views": {"projections", "projections/*view"}, // the list of them
 
@@ -66,6 +66,7 @@ var pureStandard = []string{
 var pureLibraries = map[string]func(Package) bool{
 	"github.com/shopspring/decimal":               in("domain/unit"),
 	"github.com/bojanz/currency":                  in("domain/unit"), // which currencies there are, and their digits
+	"golang.org/x/text/unicode/norm":              in("domain/unit"), // which texts are the same to a person
 	"github.com/go-json-experiment/json":          isCodec,
 	"github.com/go-json-experiment/json/jsontext": isCodec,
 }

@@ -14,6 +14,7 @@ import (
 
 	"daybook/commands"
 	"daybook/commands/commandapi"
+	"daybook/domain/unit"
 	"daybook/eventstore/memory"
 	"daybook/internal/httpapi"
 	"daybook/readapi"
@@ -147,5 +148,80 @@ func TestEveryReferenceOfTheDocumentLeadsSomewhere(t *testing.T) {
 		if described, _ := schema.(map[string]any); described["type"] == nil && described["$ref"] == nil {
 			t.Errorf("schema %s says nothing", name)
 		}
+	}
+}
+
+// lengths says how long the server lets a text be, by its name in requests.
+var lengths = map[string]int{
+	"sku": unit.MaxSKU, "sku_prefix": unit.MaxSKU,
+	"title": unit.MaxTitle,
+	"note":  unit.MaxNote, "reason": unit.MaxNote,
+	"reference": unit.MaxReference, "document": unit.MaxReference, "country": unit.MaxReference,
+	"location": unit.MaxName, "from": unit.MaxName, "to": unit.MaxName,
+	"cart_id": unit.MaxName, "order_id": unit.MaxName, "return_id": unit.MaxName, "shipment_id": unit.MaxName, "transaction_id": unit.MaxName,
+	"transfer_id": unit.MaxName, "customer_id": unit.MaxName, "reservation_id": unit.MaxName, "parent": unit.MaxName,
+	"currency": len("GBP"),
+}
+
+// A client that keeps to the document's lengths is not refused by the server's,
+// and the other way round.
+func TestTheDocumentSaysTheLengthsOfTheServer(t *testing.T) {
+	t.Parallel()
+	doc := document(t)
+	seen := map[string]bool{}
+	check := func(where, name string, schema map[string]any) {
+		want, known := lengths[name]
+		if schema["type"] != "string" && !isNullable(schema["type"]) || schema["enum"] != nil || schema["format"] == "date" || schema["format"] == "date-time" || !known {
+			return
+		}
+		seen[name] = true
+		if got, _ := schema["maxLength"].(float64); int(got) != want {
+			t.Errorf("%s: %s has maxLength %v, want %d", where, name, schema["maxLength"], want)
+		}
+	}
+	for path, methods := range object(t, doc, "paths") {
+		for method := range methods.(map[string]any) {
+			operation := object(t, doc, "paths", path, method)
+			where := strings.ToUpper(method) + " " + path
+			parameters, _ := operation["parameters"].([]any)
+			for _, parameter := range parameters {
+				parameter, _ := parameter.(map[string]any)
+				name, _ := parameter["name"].(string)
+				check(where, name, object(t, parameter, "schema"))
+			}
+			if operation["requestBody"] == nil {
+				continue
+			}
+			for kind := range object(t, operation, "requestBody", "content") {
+				walkMembers(t, doc, object(t, operation, "requestBody", "content", kind, "schema"), func(name string, schema map[string]any) { check(where, name, schema) })
+			}
+		}
+	}
+	for name := range lengths {
+		if !seen[name] {
+			t.Errorf("no request has a text called %s", name)
+		}
+	}
+}
+
+func isNullable(kind any) bool {
+	kinds, _ := kind.([]any)
+	return slices.Contains(kinds, any("string"))
+}
+
+// walkMembers visits every member of a schema, and of the schemas it refers to.
+func walkMembers(t *testing.T, doc, schema map[string]any, visit func(name string, schema map[string]any)) {
+	t.Helper()
+	if ref, refers := schema["$ref"].(string); refers {
+		schema = object(t, doc, strings.Split(strings.TrimPrefix(ref, "#/"), "/")...)
+	}
+	if items, is := schema["items"].(map[string]any); is {
+		walkMembers(t, doc, items, visit)
+	}
+	members, _ := schema["properties"].(map[string]any)
+	for name, member := range members {
+		member, _ := member.(map[string]any)
+		visit(name, member)
+		walkMembers(t, doc, member, visit)
 	}
 }

@@ -60,7 +60,7 @@ func List(ctx context.Context, db query.DB, f Filter, p query.Page) (query.List[
 		w.Add("retired = ?", *f.Retired)
 	}
 	if f.Text != "" {
-		w.Add("(starts_with(sku, upper(?::text)) OR strpos(lower(title), lower(?::text)) > 0)", f.Text, f.Text)
+		w.Add("(starts_with(sku, ?::text) OR strpos(lower(title), lower(?::text)) > 0)", query.SKU(f.Text), f.Text)
 	}
 	if p.After != "" {
 		key, err := query.Uncursor(p.After, 1)

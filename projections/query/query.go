@@ -15,7 +15,12 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"daybook/domain/unit"
 )
+
+// SKU writes a code, or the beginning of one, as read models hold it.
+func SKU(text string) string { return unit.FoldSKU(text) }
 
 // DB is what queries need of a pool, a connection or a transaction.
 type DB interface {
