@@ -6,7 +6,24 @@ import (
 
 	"daybook/domain/stock"
 	"daybook/domain/unit"
+	"daybook/internal/problem"
 )
+
+// direct marks what is asked of stock by itself, not by the process of an order.
+var direct = stock.Origin{Direct: true}
+
+// forcing is direct, with the reason for which it may act on what belongs to an
+// order.
+func forcing(bad *check, force bool, reason string) stock.Origin {
+	from := direct
+	switch {
+	case force && reason == "":
+		bad.fault(problem.InBody("/reason", "required with force"))
+	case force:
+		from.Override = reason
+	}
+	return from
+}
 
 type reserveInput struct {
 	StockPath
@@ -29,10 +46,10 @@ func (a *api) reserve(ctx context.Context, c call, in *reserveInput) (*answer[Re
 	var bad check
 	key, quantity := in.key(&bad), inBody(&bad, "/quantity", in.Body.Quantity, unit.ParseQuantity)
 	owner := inBody(&bad, "/order_id", in.Body.OrderID, unit.ParseOrderID)
-	id := orElse(&bad, "/reservation_id", in.Body.ReservationID, parseReservation, string(stock.ReservationIDFor(owner, key.SKU, key.Location)))
+	id := orElse(&bad, "/reservation_id", in.Body.ReservationID, parseReservation, string(stock.DirectReservationIDFor(owner, key.SKU, key.Location)))
 	until := a.deadline(&bad, in.Body.ExpiresAt, in.Body.HoldSeconds)
 	return a.movePromise(ctx, c, &bad, key, id, func(at stock.At) stock.Command {
-		return stock.Reserve{At: at, ReservationID: id, OrderID: owner, Quantity: quantity, ExpiresAt: until}
+		return stock.Reserve{At: at, Origin: direct, ReservationID: id, OrderID: owner, Quantity: quantity, ExpiresAt: until}
 	})
 }
 
@@ -51,6 +68,8 @@ type extendInput struct {
 	Body struct {
 		ExpiresAt   time.Time `json:"expires_at,omitzero" doc:"The new deadline. This, or hold_seconds from now."`
 		HoldSeconds int64     `json:"hold_seconds,omitzero" minimum:"1" maximum:"2592000"`
+		Force       bool      `json:"force,omitzero" doc:"Move the deadline though it belongs to an order's checkout. Needs a reason."`
+		Reason      string    `json:"reason,omitempty" maxLength:"500" doc:"Why it is forced."`
 	}
 }
 
@@ -58,22 +77,30 @@ func (a *api) extend(ctx context.Context, c call, in *extendInput) (*answer[Rese
 	var bad check
 	key, id := in.key(&bad), in.id(&bad)
 	until := a.deadline(&bad, in.Body.ExpiresAt, in.Body.HoldSeconds)
+	from := forcing(&bad, in.Body.Force, in.Body.Reason)
 	return a.movePromise(ctx, c, &bad, key, id, func(at stock.At) stock.Command {
-		return stock.Extend{At: at, ReservationID: id, ExpiresAt: until}
+		return stock.Extend{At: at, Origin: from, ReservationID: id, ExpiresAt: until}
 	})
 }
 
 type releaseInput struct {
 	ReservationPath
 	Reason string `query:"reason" maxLength:"500"`
+	Force  bool   `query:"force" doc:"Release it though it belongs to an order's checkout. Needs a reason."`
 }
 
 func (a *api) release(ctx context.Context, c call, in *releaseInput) (*answer[ReservationState], error) {
 	var bad check
 	key, id := in.key(&bad), in.id(&bad)
 	reason := note(&bad, "reason", in.Reason)
+	from := direct
+	if in.Force && reason == "" {
+		bad.fault(problem.InParameter("query", "reason", "required with force"))
+	} else if in.Force {
+		from.Override = reason
+	}
 	return a.movePromise(ctx, c, &bad, key, id, func(at stock.At) stock.Command {
-		return stock.Release{At: at, ReservationID: id, Reason: reason}
+		return stock.Release{At: at, Origin: from, ReservationID: id, Reason: reason}
 	})
 }
 
@@ -81,7 +108,7 @@ func (a *api) commit(ctx context.Context, c call, in *ReservationPath) (*answer[
 	var bad check
 	key, id := in.key(&bad), in.id(&bad)
 	return a.movePromise(ctx, c, &bad, key, id, func(at stock.At) stock.Command {
-		return stock.Commit{At: at, ReservationID: id}
+		return stock.Commit{At: at, Origin: direct, ReservationID: id}
 	})
 }
 
@@ -112,7 +139,7 @@ func (a *api) allocate(ctx context.Context, c call, in *allocateInput) (*answer[
 	key, quantity := in.key(&bad), inBody(&bad, "/quantity", in.Body.Quantity, unit.ParseQuantity)
 	owner := inBody(&bad, "/order_id", in.Body.OrderID, unit.ParseOrderID)
 	return a.moveStock(ctx, c, &bad, key, func(at stock.At) stock.Command {
-		return stock.Allocate{At: at, OrderID: owner, Quantity: quantity}
+		return stock.Allocate{At: at, Origin: direct, OrderID: owner, Quantity: quantity}
 	})
 }
 
@@ -122,6 +149,7 @@ type deallocateInput struct {
 		OrderID  string `json:"order_id" minLength:"1" maxLength:"64"`
 		Quantity int64  `json:"quantity" minimum:"1" maximum:"1000000000" doc:"Up to so many are taken back."`
 		Reason   string `json:"reason,omitempty" maxLength:"500"`
+		Force    bool   `json:"force,omitzero" doc:"Take back what belongs to an order, too. Needs a reason. The order's retry-allocation asks for it again."`
 	}
 }
 
@@ -129,8 +157,9 @@ func (a *api) deallocate(ctx context.Context, c call, in *deallocateInput) (*ans
 	var bad check
 	key, quantity := in.key(&bad), inBody(&bad, "/quantity", in.Body.Quantity, unit.ParseQuantity)
 	owner := inBody(&bad, "/order_id", in.Body.OrderID, unit.ParseOrderID)
+	from := forcing(&bad, in.Body.Force, in.Body.Reason)
 	return a.moveStock(ctx, c, &bad, key, func(at stock.At) stock.Command {
-		return stock.Deallocate{At: at, OrderID: owner, Ref: c.derive("deallocation"), Quantity: quantity, Reason: in.Body.Reason}
+		return stock.Deallocate{At: at, Origin: from, OrderID: owner, Ref: c.derive("deallocation"), Quantity: quantity, Reason: in.Body.Reason}
 	})
 }
 
@@ -140,7 +169,8 @@ type shipStockInput struct {
 		OrderID    string `json:"order_id" minLength:"1" maxLength:"64"`
 		ShipmentID string `json:"shipment_id" minLength:"1" maxLength:"64"`
 		Quantity   int64  `json:"quantity" minimum:"1" maximum:"1000000000"`
-		Force      bool   `json:"force,omitzero" doc:"Record a dispatch of goods the books do not have."`
+		Force      bool   `json:"force,omitzero" doc:"Record a dispatch of goods the books do not have; with a reason, also of what belongs to an order."`
+		Reason     string `json:"reason,omitempty" maxLength:"500" doc:"Why goods that belong to an order are shipped apart from it."`
 	}
 }
 
@@ -149,7 +179,11 @@ func (a *api) shipStock(ctx context.Context, c call, in *shipStockInput) (*answe
 	key, quantity := in.key(&bad), inBody(&bad, "/quantity", in.Body.Quantity, unit.ParseQuantity)
 	owner := inBody(&bad, "/order_id", in.Body.OrderID, unit.ParseOrderID)
 	id := inBody(&bad, "/shipment_id", in.Body.ShipmentID, unit.ParseShipmentID)
+	from := direct
+	if in.Body.Force {
+		from.Override = in.Body.Reason
+	}
 	return a.moveStock(ctx, c, &bad, key, func(at stock.At) stock.Command {
-		return stock.Ship{At: at, OrderID: owner, ShipmentID: id, Quantity: quantity, Force: in.Body.Force}
+		return stock.Ship{At: at, Origin: from, OrderID: owner, ShipmentID: id, Quantity: quantity, Force: in.Body.Force}
 	})
 }

@@ -55,11 +55,11 @@ func (a *api) routes() {
 	add(a, tagStock, op{method: post, path: stock + "/expirations", id: "expire-reservations", summary: "End the reservations whose deadline has passed", about: "Done by itself in time; they count as expired from their deadline in any case."}, a.expireDue)
 
 	add(a, tagPromises, op{method: post, path: stock + "/reservations", id: "reserve-stock", summary: "Hold goods until a deadline", key: true}, a.reserve)
-	add(a, tagPromises, op{method: patch, path: reservation, id: "extend-reservation", summary: "Move the deadline of a reservation"}, a.extend)
-	add(a, tagPromises, op{method: remove, path: reservation, id: "release-reservation", summary: "Give up a reservation"}, a.release)
-	add(a, tagPromises, op{method: post, path: reservation + "/commit", id: "commit-reservation", summary: "Turn a reservation into an allocation", key: true}, a.commit)
-	add(a, tagPromises, op{method: post, path: stock + "/allocations", id: "allocate-stock", summary: "Promise goods to an order", key: true}, a.allocate)
-	add(a, tagPromises, op{method: post, path: stock + "/deallocations", id: "deallocate-stock", summary: "Take a promise back", key: true}, a.deallocate)
+	add(a, tagPromises, op{method: patch, path: reservation, id: "extend-reservation", summary: "Move the deadline of a reservation", about: aboutDirect}, a.extend)
+	add(a, tagPromises, op{method: remove, path: reservation, id: "release-reservation", summary: "Give up a reservation", about: aboutDirect}, a.release)
+	add(a, tagPromises, op{method: post, path: reservation + "/commit", id: "commit-reservation", summary: "Turn a reservation into an allocation", key: true, about: aboutNoForce}, a.commit)
+	add(a, tagPromises, op{method: post, path: stock + "/allocations", id: "allocate-stock", summary: "Promise goods to an order", key: true, about: aboutNoForce}, a.allocate)
+	add(a, tagPromises, op{method: post, path: stock + "/deallocations", id: "deallocate-stock", summary: "Take a promise back", key: true, about: aboutDirect}, a.deallocate)
 
 	add(a, tagOrders, op{method: post, path: order + "/confirm", id: "confirm-order", summary: "Make an order binding", about: "Its reservations become allocations."}, a.plainly(a.confirm))
 	add(a, tagOrders, op{method: post, path: order + "/hold", id: "hold-order", summary: "Stop the fulfilment of an order"}, a.holdOrder)
@@ -86,8 +86,11 @@ func (a *api) routes() {
 }
 
 const (
+	aboutNoForce = "For goods handled outside this program's orders. What belongs to one of them is refused (409 `stock-belongs-to-order`): " +
+		"confirm the order, or call its retry-allocation."
 	aboutOpenCart = "Lines are priced from the catalogue, in the cart's currency; each keeps its price."
 	aboutCheckout = "Holds all the stock and places the order, or holds nothing and answers 409 `stock-insufficient` with what is left; the cart is then open again. " +
 		"With `payment` and `confirm` a storefront needs no further call. If those are refused, the order stands, pending, and the problem names it in `order_id`."
-	aboutDirect = "For goods handled outside this program's orders and returns, which do this by themselves."
+	aboutDirect = "For goods handled outside this program's orders and returns, which do this by themselves. " +
+		"What belongs to one of them is refused (409 `stock-belongs-to-order`) unless it is forced with a reason."
 )

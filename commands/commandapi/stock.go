@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"daybook/domain/returns"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
 	"daybook/internal/problem"
@@ -91,8 +92,8 @@ func (a *api) adjustStock(ctx context.Context, c call, in *adjustInput) (*answer
 type countInput struct {
 	StockPath
 	Body struct {
-		Expected int64  `json:"expected" minimum:"-1000000000" maximum:"1000000000" doc:"On hand when the count began. If it has changed since, the count is refused with what it is now."`
-		Counted  int64  `json:"counted" minimum:"0" maximum:"1000000000"`
+		Expected int64  `json:"expected" doc:"On hand when the count began. If it has changed since, the count is refused with what it is now."`
+		Counted  int64  `json:"counted" minimum:"0" maximum:"1000000000000"`
 		Document string `json:"document,omitempty" maxLength:"100"`
 		Note     string `json:"note,omitempty" maxLength:"500"`
 	}
@@ -191,6 +192,8 @@ type returnStockInput struct {
 		OrderID   string `json:"order_id,omitempty" maxLength:"64"`
 		Quantity  int64  `json:"quantity" minimum:"1" maximum:"1000000000"`
 		Condition string `json:"condition" enum:"available,damaged,quality_control,other"`
+		Force     bool   `json:"force,omitzero" doc:"Take goods back apart from the return, though there is one of this id. Needs a reason."`
+		Reason    string `json:"reason,omitempty" maxLength:"500" doc:"Why it is forced."`
 	}
 }
 
@@ -199,8 +202,22 @@ func (a *api) returnStock(ctx context.Context, c call, in *returnStockInput) (*a
 	key, quantity := in.key(&bad), inBody(&bad, "/quantity", in.Body.Quantity, unit.ParseQuantity)
 	id := inBody(&bad, "/return_id", in.Body.ReturnID, unit.ParseReturnID)
 	orderID := optional(&bad, "/order_id", in.Body.OrderID, unit.ParseOrderID)
+	from := forcing(&bad, in.Body.Force, in.Body.Reason)
+	if err := bad.err(); err != nil {
+		return nil, err
+	}
+	if from.Override == "" {
+		belongs, err := view(ctx, a.service.Returns, returns.Stream(string(id)), func(s returns.State, _ int64) bool { return s.Exists() })
+		if err != nil {
+			return nil, err
+		}
+		if belongs {
+			return nil, stock.ErrBelongsToOrder.With("It belongs to return "+string(id)+", whose receipts bring it back; or force it, with a reason.",
+				map[string]any{"return_id": id, "forcible": true})
+		}
+	}
 	return a.moveStock(ctx, c, &bad, key, func(at stock.At) stock.Command {
-		return stock.TakeBack{At: at, ReturnID: id, Receipt: in.Body.Receipt, OrderID: orderID, Quantity: quantity, Condition: stock.Condition(in.Body.Condition)}
+		return stock.TakeBack{At: at, Origin: from, ReturnID: id, Receipt: in.Body.Receipt, OrderID: orderID, Quantity: quantity, Condition: stock.Condition(in.Body.Condition)}
 	})
 }
 

@@ -14,7 +14,7 @@ func Stream(id unit.CartID) string { return Category + "-" + string(id) }
 
 // FoldVersion is that of State's shape and of Evolve; a snapshot of another
 // version is not used.
-const FoldVersion = 1
+const FoldVersion = 2
 
 // Limits of a cart. They keep the events that carry all lines at once
 // (CheckoutStarted here, the order's first) below what one append may hold.
@@ -40,6 +40,10 @@ type State struct {
 	Lines     []Line `json:"lines,omitempty"`
 	TextBytes int    `json:"text_bytes,omitzero"` // of Lines; see MaxTextBytes
 	LastLine  int    `json:"last_line,omitzero"`  // the highest number ever given
+	// Units and Worth are sums over Lines; Worth is of the lines' totals without
+	// their signs, so that no part of the lines is worth more.
+	Units unit.Quantity `json:"units,omitzero"`
+	Worth unit.Money    `json:"worth,omitzero"`
 	// OrderID is that of the checkout under way, or of the order it became.
 	OrderID unit.OrderID `json:"order_id,omitempty"`
 	// Refused are the order ids whose checkout was refused, oldest first.
@@ -78,17 +82,21 @@ func Evolve(s State, e Event) State {
 	switch e := e.(type) {
 	case Opened:
 		s.Phase, s.CartID, s.CustomerID, s.Currency, s.Country = IsOpen, e.CartID, e.CustomerID, e.Currency, e.Country
+		s.Worth = unit.Zero(e.Currency)
 	case LineAdded:
 		s.Lines = append(s.Lines, e.Line)
 		s.TextBytes += textBytes(e.Line)
+		s.count(e.Line, e.Quantity)
 		s.LastLine = e.Number
 	case QuantityChanged:
 		if i, found := s.line(e.Line); found {
+			s.count(s.Lines[i], e.Quantity-s.Lines[i].Quantity)
 			s.Lines[i].Quantity = e.Quantity
 		}
 	case LineRemoved:
 		if i, found := s.line(e.Line); found {
 			s.TextBytes -= textBytes(s.Lines[i])
+			s.count(s.Lines[i], -s.Lines[i].Quantity)
 			s.Lines = slices.Delete(s.Lines, i, i+1)
 		}
 	case CheckoutStarted:
@@ -111,8 +119,14 @@ func Evolve(s State, e Event) State {
 
 // ended drops what no rule asks for any more.
 func (s State) ended(phase Phase) State {
-	s.Phase, s.Lines, s.TextBytes = phase, nil, 0
+	s.Phase, s.Lines, s.TextBytes, s.Units, s.Worth = phase, nil, 0, 0, unit.Zero(s.Currency)
 	return s
+}
+
+// count adds units of a line to the sums.
+func (s *State) count(l Line, more unit.Quantity) {
+	s.Units += more
+	s.Worth = s.Worth.Plus(l.Price.Abs().Times(more))
 }
 
 // textBytes is what the texts of a line take in JSON; the SKU counts twice, for

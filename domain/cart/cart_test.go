@@ -188,7 +188,7 @@ func TestLines(t *testing.T)    { carts.Run(t, lineRows(t)) }
 func TestCheckout(t *testing.T) { carts.Run(t, checkoutRows(t)) }
 
 func TestEveryRefusalHasARow(t *testing.T) {
-	carts.EveryRefusalHasARow(t, Rejections, lineRows(t), checkoutRows(t))
+	carts.EveryRefusalHasARow(t, Rejections, lineRows(t), checkoutRows(t), limitRows(t))
 }
 
 func TestStream(t *testing.T) {
@@ -217,8 +217,8 @@ func TestTheFullestCartFitsOneAppend(t *testing.T) {
 	const appendBytesMax = 1 << 20
 	s := Evolve(State{}, Opened{CartID: "c1", Currency: "GBP", Country: strings.Repeat("x", 100)})
 	widest := AddLine{
-		SKU: unit.SKU(strings.Repeat("S", 6)), SKUText: strings.Repeat("s", 6), Quantity: unit.MaxQuantity,
-		Offer: Offer{Title: strings.Repeat("\"", 18), Kind: unit.Stocked, Price: money(t, "999999999999999999.999999", "GBP"), Overridden: true},
+		SKU: unit.SKU(strings.Repeat("S", 6)), SKUText: strings.Repeat("s", 6), Quantity: unit.MaxQuantity / MaxLines,
+		Offer: Offer{Title: strings.Repeat("\"", 18), Kind: unit.Stocked, Price: money(t, "999999999.999999", "GBP"), Overridden: true},
 	}
 	var held []Held
 	for len(s.Lines) < MaxLines {
@@ -227,7 +227,7 @@ func TestTheFullestCartFitsOneAppend(t *testing.T) {
 			break
 		}
 		s = Evolve(s, events[0])
-		held = append(held, Held{unit.ReservationID(strings.Repeat("r", 36)), widest.SKU, unit.LocationID(strings.Repeat("l", 64)), unit.MaxQuantity})
+		held = append(held, Held{unit.ReservationID(strings.Repeat("r", 36)), widest.SKU, unit.LocationID(strings.Repeat("l", 64)), widest.Quantity})
 	}
 	if s.TextBytes < MaxTextBytes*95/100 {
 		t.Fatalf("the cart has %d lines and %d bytes of text: not the fullest", len(s.Lines), s.TextBytes)

@@ -33,6 +33,9 @@ func startCheckout(cmd StartCheckout, s State) ([]Event, error) {
 	case s.Total().Sign() < 0:
 		return nil, ErrTotalNegative.With(ErrTotalNegative.Detail, map[string]any{"total": s.Total()})
 	}
+	if err := s.withinLimits(0); err != nil { // filled before the limits were
+		return nil, err
+	}
 	return []Event{CheckoutStarted{
 		OrderID: cmd.OrderID, CartID: s.CartID, CustomerID: s.CustomerID, Currency: s.Currency, Country: s.Country,
 		Reference: cmd.Reference, Lines: slices.Clone(s.Lines),

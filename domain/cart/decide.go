@@ -19,6 +19,8 @@ var (
 	ErrPriceNegative    = &rule.Rejection{Code: "cart-price-negative", Detail: "Only a service may have a negative price."}
 	ErrTextTooLong      = &rule.Rejection{Code: "cart-text-too-long", Detail: "A text is longer than allowed."}
 	ErrFull             = &rule.Rejection{Code: "cart-full", Detail: "The cart can hold no more lines."}
+	ErrUnitLimit        = &rule.Rejection{Code: "cart-unit-limit", Detail: "A cart holds at most 1,000,000,000 units in all."}
+	ErrAmountLimit      = &rule.Rejection{Code: "cart-amount-limit", Detail: "The lines of a cart, without their signs, are worth less than 1,000,000,000,000,000,000 in all."}
 	ErrEmpty            = &rule.Rejection{Code: "cart-empty", Detail: "The cart has no lines."}
 	ErrTotalNegative    = &rule.Rejection{Code: "cart-total-negative", Detail: "The cart is worth less than nothing: money owed to a customer is a return's business."}
 	ErrNoDeadline       = &rule.Rejection{Code: "cart-hold-until-missing", Detail: "A checkout needs a deadline until which its stock is held."}
@@ -30,7 +32,7 @@ var (
 // Rejections are all refusals of this package.
 var Rejections = []*rule.Rejection{
 	ErrNotFound, ErrExists, ErrNotOpen, ErrLineUnknown, ErrQuantityInvalid, ErrKindUnknown, ErrCurrencyMismatch, ErrPriceNegative,
-	ErrTextTooLong, ErrFull, ErrEmpty, ErrTotalNegative, ErrNoDeadline, ErrPolicyUnknown, ErrCheckoutUnknown, ErrCheckoutDecided,
+	ErrTextTooLong, ErrFull, ErrUnitLimit, ErrAmountLimit, ErrEmpty, ErrTotalNegative, ErrNoDeadline, ErrPolicyUnknown, ErrCheckoutUnknown, ErrCheckoutDecided,
 }
 
 // The outcomes in the facts of ErrCheckoutDecided.
@@ -110,6 +112,9 @@ func addLine(cmd AddLine, s State) ([]Event, error) {
 	case len(s.Lines) >= MaxLines || s.TextBytes+textBytes(line) > MaxTextBytes:
 		return nil, ErrFull.With(ErrFull.Detail, map[string]any{"lines": len(s.Lines), "max_lines": MaxLines, "max_text_bytes": MaxTextBytes})
 	}
+	if err := s.mayAdd(line, line.Quantity); err != nil {
+		return nil, err
+	}
 	return []Event{LineAdded{Line: line}}, nil
 }
 
@@ -126,7 +131,31 @@ func changeQuantity(cmd ChangeQuantity, s State) ([]Event, error) {
 	case s.Lines[i].Quantity == cmd.Quantity:
 		return nil, nil
 	}
+	if err := s.mayAdd(s.Lines[i], cmd.Quantity-s.Lines[i].Quantity); err != nil {
+		return nil, err
+	}
 	return []Event{QuantityChanged{Line: cmd.Line, Quantity: cmd.Quantity}}, nil
+}
+
+// mayAdd refuses more units of a line where a sum would pass its limit. Fewer are
+// always allowed, for carts from before the limits.
+func (s State) mayAdd(l Line, more unit.Quantity) error {
+	if more <= 0 {
+		return nil
+	}
+	s.count(l, more)
+	return s.withinLimits(more)
+}
+
+// withinLimits looks at the sums after so many more units.
+func (s State) withinLimits(more unit.Quantity) error {
+	switch {
+	case s.Units > unit.MaxQuantity:
+		return ErrUnitLimit.With(ErrUnitLimit.Detail, map[string]any{"limit": unit.MaxQuantity, "units": s.Units - more, "quantity": more})
+	case !s.Worth.WithinLimit():
+		return ErrAmountLimit.With(ErrAmountLimit.Detail, map[string]any{"worth": s.Worth, "quantity": more})
+	}
+	return nil
 }
 
 func removeLine(cmd RemoveLine, s State) ([]Event, error) {

@@ -174,6 +174,30 @@ func checkSnapshot[S any](t testing.TB, state S) {
 	}
 }
 
+// EveryCommandIsBounded tests that each command of the package under test has a
+// row which is refused because a sum would pass its limit, or is said in
+// boundedBy to need none, and why.
+func EveryCommandIsBounded[C, E any](t testing.TB, rows map[string]Case[C, E], limits []*rule.Rejection, boundedBy map[string]string) {
+	t.Helper()
+	tested := map[string]bool{}
+	for name, row := range rows {
+		command := reflect.TypeOf(row.When).Name()
+		if boundedBy[command] != "" {
+			t.Errorf("%s: %s is said to need no limit", name, command)
+		}
+		for _, limit := range limits {
+			if row.Refused != nil && row.Refused.Code == limit.Code {
+				tested[command] = true
+			}
+		}
+	}
+	for _, command := range Sealed(t, "Command") {
+		if boundedBy[command] == "" && !tested[command] {
+			t.Errorf("%s has no row in which a limit refuses it", command)
+		}
+	}
+}
+
 var kebab = regexp.MustCompile(`^[a-z]+(-[a-z]+)+$`)
 
 // EveryRefusalHasARow tests that each declared refusal is the answer of at

@@ -111,13 +111,29 @@ func (c Codec[E]) everyFileIsStillRead(t testing.TB) {
 	}
 }
 
-var marker = regexp.MustCompile(`^[a-z]\w*Event$`)
+var marker = regexp.MustCompile(`^[a-z]\w*(Event|Command)$`)
 
 // everyTypeHasASample reads the package's source for the types sealed into its
 // Event, func (Listed) productEvent() {}.
 func everyTypeHasASample[E any](t testing.TB, samples []E) {
 	t.Helper()
-	var sealed, sampled []string
+	var sampled []string
+	for _, sample := range samples {
+		_, name, _ := strings.Cut(fmt.Sprintf("%T", sample), ".")
+		sampled = append(sampled, name)
+	}
+	for _, name := range Sealed(t, "Event") {
+		if !slices.Contains(sampled, name) {
+			t.Errorf("event %s has no sample", name)
+		}
+	}
+}
+
+// Sealed reads the source of the package under test for the types sealed into
+// its Event or its Command, which kind names: func (List) productCommand() {}.
+func Sealed(t testing.TB, kind string) []string {
+	t.Helper()
+	var sealed []string
 	sources, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)
@@ -128,28 +144,20 @@ func everyTypeHasASample[E any](t testing.TB, samples []E) {
 			t.Fatal(err)
 		}
 		for _, declaration := range file.Decls {
-			if name, ok := sealedType(declaration); ok {
+			if name, ok := sealedType(declaration, kind); ok {
 				sealed = append(sealed, name)
 			}
 		}
 	}
-	for _, sample := range samples {
-		_, name, _ := strings.Cut(fmt.Sprintf("%T", sample), ".")
-		sampled = append(sampled, name)
-	}
 	if len(sealed) == 0 {
-		t.Error("found no event types in the package's source")
+		t.Errorf("found no %s types in the package's source", kind)
 	}
-	for _, name := range sealed {
-		if !slices.Contains(sampled, name) {
-			t.Errorf("event %s has no sample", name)
-		}
-	}
+	return sealed
 }
 
-func sealedType(declaration ast.Decl) (string, bool) {
+func sealedType(declaration ast.Decl, kind string) (string, bool) {
 	f, ok := declaration.(*ast.FuncDecl)
-	if !ok || f.Recv == nil || !marker.MatchString(f.Name.Name) || len(f.Body.List) > 0 {
+	if !ok || f.Recv == nil || !marker.MatchString(f.Name.Name) || !strings.HasSuffix(f.Name.Name, kind) || len(f.Body.List) > 0 {
 		return "", false
 	}
 	receiver, ok := f.Recv.List[0].Type.(*ast.Ident)

@@ -277,6 +277,6 @@ var Rejections = []*rule.Rejection{
 	ErrLineUnknown, ErrLineQuantityInvalid, ErrLineQuantityExceeded, ErrLocationQuantityExceeded, ErrNothingToShip,
 	ErrShipmentDiffers, ErrShipmentUnknown, ErrAllocationFailed,
 	ErrTransactionUnknown, ErrTransactionDiffers, ErrTransactionSettled, ErrTransactionInvalid, ErrParentMismatch,
-	ErrAmountInvalid, ErrAmountExceeded, ErrCurrencyDiffers,
+	ErrAmountInvalid, ErrAmountExceeded, ErrAmountLimit, ErrCurrencyDiffers,
 	ErrReturnExceeded, ErrReturnDiffers, ErrReturnReleased,
 }

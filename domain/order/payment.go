@@ -18,6 +18,7 @@ var (
 	ErrParentMismatch     = &rule.Rejection{Code: "transaction-parent-mismatch", Detail: "A transaction of that kind cannot be of its parent."}
 	ErrAmountInvalid      = &rule.Rejection{Code: "amount-invalid", Detail: "An amount must be more than zero."}
 	ErrAmountExceeded     = &rule.Rejection{Code: "amount-exceeded", Detail: "There is less than that to void or to give back."}
+	ErrAmountLimit        = &rule.Rejection{Code: "amount-limit", Detail: "The order's transactions of one type come to less than 1,000,000,000,000,000,000 in all."}
 	ErrCurrencyDiffers    = &rule.Rejection{Code: "currency-differs", Detail: "The amount is not in the order's currency."}
 )
 
@@ -228,8 +229,11 @@ func (s State) possible(t Transaction) error {
 			return err
 		}
 	}
-	if t.State == Failed || t.Type == Authorize || t.Type == Capture {
+	if t.State == Failed {
 		return nil
+	}
+	if t.Type == Authorize || t.Type == Capture {
+		return s.withinLimit(t)
 	}
 	limit := s.limit(t, "")
 	if t.Parent != "" {
@@ -242,6 +246,17 @@ func (s State) possible(t Transaction) error {
 			map[string]any{"limit": floor(limit), "requested": t.Amount})
 	}
 	return nil
+}
+
+// withinLimit bounds what is authorized and captured in all, so that it can be
+// voided or given back as one amount. What is given back is bounded by it; what
+// returns record as refunds is a fact, and is bounded by each return's own limit.
+func (s State) withinLimit(t Transaction) error {
+	before := s.sum(func(other Transaction) bool { return other.ID != t.ID && other.Type == t.Type && other.State != Failed })
+	if before.Plus(t.Amount).WithinLimit() {
+		return nil
+	}
+	return ErrAmountLimit.With(ErrAmountLimit.Detail, map[string]any{"transaction_type": t.Type, "before": before, "amount": t.Amount})
 }
 
 // suits checks a parent: captures and voids are of an authorization, refunds

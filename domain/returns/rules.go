@@ -22,14 +22,16 @@ func request(cmd Request, s State) ([]Event, error) {
 	if len(e.Lines) == 0 {
 		return nil, ErrEmpty
 	}
-	var all unit.Quantity
+	all := sum{worth: unit.Zero(e.Currency)}
 	for _, l := range e.Lines {
-		all += max(0, min(l.Quantity, unit.MaxQuantity))
 		switch {
-		case l.Quantity <= 0 || l.Quantity > unit.MaxQuantity || all > unit.MaxQuantity:
-			return nil, ErrQuantityInvalid // all of it may be one movement of stock
+		case !l.Quantity.Valid():
+			return nil, ErrQuantityInvalid
 		case l.Price.Currency != e.Currency:
 			return nil, ErrCurrencyMixed
+		}
+		if err := all.add(l.Quantity, l.Price); err != nil {
+			return nil, err // all of it may be one movement of stock
 		}
 		var linked unit.Quantity
 		for _, link := range l.Links {
@@ -44,6 +46,28 @@ func request(cmd Request, s State) ([]Event, error) {
 		}
 	}
 	return []Event{e}, nil
+}
+
+// sum is what the lines of a return come to, without their signs.
+type sum struct {
+	units unit.Quantity
+	worth unit.Money
+}
+
+// add refuses the line with which a sum passes its limit.
+func (s *sum) add(units unit.Quantity, price unit.Money) error {
+	if units < 0 {
+		units = -max(units, -unit.MaxQuantity-1)
+	}
+	if units > unit.MaxQuantity-s.units {
+		return ErrUnitLimit.With(ErrUnitLimit.Detail, map[string]any{"limit": unit.MaxQuantity, "units": s.units, "quantity": units})
+	}
+	s.units += units
+	s.worth = s.worth.Plus(price.Abs().Times(units))
+	if !s.worth.WithinLimit() {
+		return ErrAmountLimit.With(ErrAmountLimit.Detail, map[string]any{"worth": s.worth, "quantity": units})
+	}
+	return nil
 }
 
 func numbered(lines []Line) []Line {
@@ -83,6 +107,12 @@ func noteCredit(cmd NoteCredit, s State) ([]Event, error) {
 	}
 	if len(e.Lines) == 0 {
 		return nil, ErrEmpty
+	}
+	all := sum{worth: unit.Zero(cmd.Currency)}
+	for _, l := range e.Lines {
+		if err := all.add(l.Quantity, l.Price); err != nil {
+			return nil, err
+		}
 	}
 	return []Event{e}, nil
 }

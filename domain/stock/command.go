@@ -24,6 +24,11 @@ type At struct {
 
 func (a At) at() At { return a }
 
+// A command with an Origin may be direct. It is then refused what belongs to an
+// order's process (stock-belongs-to-order), unless Override gives a reason. A
+// commitment and an allocation cannot be forced: the order has commands of its
+// own for them (confirm, retry-allocation).
+
 // Receive adds goods.
 type Receive struct {
 	At
@@ -60,6 +65,7 @@ type Count struct {
 // requested, when not all of it can be held.
 type Reserve struct {
 	At
+	Origin
 	ReservationID unit.ReservationID
 	OrderID       unit.OrderID
 	Quantity      unit.Quantity
@@ -69,6 +75,7 @@ type Reserve struct {
 // Extend moves an active reservation's deadline.
 type Extend struct {
 	At
+	Origin
 	ReservationID unit.ReservationID
 	ExpiresAt     time.Time
 }
@@ -77,6 +84,7 @@ type Extend struct {
 // happens.
 type Release struct {
 	At
+	Origin
 	ReservationID unit.ReservationID
 	Reason        string
 }
@@ -90,6 +98,7 @@ type ExpireDue struct {
 // Ended otherwise, or past its deadline: reservation-ended.
 type Commit struct {
 	At
+	Origin
 	ReservationID unit.ReservationID
 	// OrderID and Quantity are what the caller knows of the reservation; both may be
 	// empty. An old commitment is then told by the order's promise, without a look at
@@ -104,6 +113,7 @@ type Commit struct {
 // smaller total changes nothing either. Refused with stock-insufficient.
 type Allocate struct {
 	At
+	Origin
 	OrderID  unit.OrderID
 	Quantity unit.Quantity
 }
@@ -112,6 +122,7 @@ type Allocate struct {
 // (the step that asks for it), where one is given; without, each time.
 type Deallocate struct {
 	At
+	Origin
 	OrderID  unit.OrderID
 	Ref      string
 	Quantity unit.Quantity
@@ -123,6 +134,7 @@ type Deallocate struct {
 // (stock-not-on-hand) unless Force records it.
 type Ship struct {
 	At
+	Origin
 	OrderID    unit.OrderID
 	ShipmentID unit.ShipmentID
 	Quantity   unit.Quantity
@@ -132,6 +144,7 @@ type Ship struct {
 // TakeBack adds returned goods, once per return, receipt and condition.
 type TakeBack struct {
 	At
+	Origin
 	ReturnID  unit.ReturnID
 	Receipt   int // tells the arrivals of one return apart; 0 if there is but one
 	OrderID   unit.OrderID

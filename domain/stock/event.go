@@ -66,9 +66,20 @@ type Counted struct {
 	Note     string        `json:"note,omitempty"`
 }
 
+// Origin tells what was asked for by itself, in stock, from what the process of
+// an order asks for. Events of before it count as a process's.
+type Origin struct {
+	// Direct means that no process asked for it.
+	Direct bool `json:"direct,omitzero"`
+	// Override is the reason why a direct command was let act on what belongs to
+	// an order's process.
+	Override string `json:"override,omitempty"`
+}
+
 // Reserved is a soft hold with an owner and a deadline.
 type Reserved struct {
 	Key
+	Origin
 	ReservationID unit.ReservationID `json:"reservation_id"`
 	OrderID       unit.OrderID       `json:"order_id"` // the owner
 	Quantity      unit.Quantity      `json:"quantity"`
@@ -78,6 +89,7 @@ type Reserved struct {
 // ReservationExtended moves the deadline.
 type ReservationExtended struct {
 	Key
+	Origin
 	ReservationID unit.ReservationID `json:"reservation_id"`
 	ExpiresAt     time.Time          `json:"expires_at"`
 }
@@ -87,6 +99,7 @@ type ReservationExtended struct {
 // reservation; it has exactly one of them.
 type ReservationReleased struct {
 	Key
+	Origin
 	ReservationID unit.ReservationID `json:"reservation_id"`
 	OrderID       unit.OrderID       `json:"order_id"`
 	Quantity      unit.Quantity      `json:"quantity"`
@@ -119,6 +132,7 @@ type Allocated struct {
 // Deallocated takes a hard promise back.
 type Deallocated struct {
 	Key
+	Origin
 	OrderID  unit.OrderID  `json:"order_id"`
 	Ref      string        `json:"ref,omitempty"` // see Deallocate
 	Quantity unit.Quantity `json:"quantity"`
@@ -128,6 +142,7 @@ type Deallocated struct {
 // Shipped takes allocated goods out of the house.
 type Shipped struct {
 	Key
+	Origin
 	OrderID    unit.OrderID    `json:"order_id"`
 	ShipmentID unit.ShipmentID `json:"shipment_id"`
 	Quantity   unit.Quantity   `json:"quantity"`
@@ -149,6 +164,7 @@ const (
 // Returned adds goods that came back, in the condition they were found in.
 type Returned struct {
 	Key
+	Origin
 	ReturnID  unit.ReturnID `json:"return_id"`
 	Receipt   int           `json:"receipt,omitzero"` // the return's arrival, 1, 2, ...
 	OrderID   unit.OrderID  `json:"order_id,omitempty"`

@@ -21,7 +21,7 @@ func Evolve(s State, e Event) State {
 	case Counted:
 		s.Goods = e.Counted
 	case Reserved:
-		s.hold(e.ReservationID, Hold{OrderID: e.OrderID, Quantity: e.Quantity, ExpiresAt: e.ExpiresAt})
+		s.hold(e.ReservationID, Hold{OrderID: e.OrderID, Quantity: e.Quantity, ExpiresAt: e.ExpiresAt, Direct: e.Direct})
 	case ReservationExtended:
 		if h, held := s.Holds[e.ReservationID]; held {
 			h.ExpiresAt = e.ExpiresAt
@@ -33,15 +33,19 @@ func Evolve(s State, e Event) State {
 	case ReservationExpired:
 		s.end(e.ReservationID, EndExpired)
 	case ReservationCommitted:
+		owned := e.Quantity
+		if s.Holds[e.ReservationID].Direct {
+			owned = 0
+		}
 		s.end(e.ReservationID, EndCommitted)
-		s.promise(e.OrderID, e.Quantity)
+		s.promise(e.OrderID, e.Quantity, owned)
 	case Allocated:
-		s.promise(e.OrderID, e.Quantity)
+		s.promise(e.OrderID, e.Quantity, 0)
 	case Deallocated:
-		s.take(e.OrderID, e.Quantity, 0)
+		s.take(e.OrderID, e.Quantity, 0, e.Direct)
 	case Shipped:
 		s.Goods -= e.Quantity
-		s.take(e.OrderID, e.Quantity, e.Quantity)
+		s.take(e.OrderID, e.Quantity, e.Quantity, e.Direct)
 	case Returned:
 		s.Goods += e.Quantity
 		s.SetApart.add(e.Condition, e.Quantity)
@@ -109,7 +113,7 @@ func (s *State) watch(id unit.ReservationID, at time.Time) {
 	s.Deadlines = s.Deadlines.with(Deadline{At: at, ID: id}).settled(s.Holds)
 }
 
-func (s *State) promise(id unit.OrderID, more unit.Quantity) {
+func (s *State) promise(id unit.OrderID, more, owned unit.Quantity) {
 	if s.Orders == nil {
 		s.Orders = map[unit.OrderID]Promise{}
 	}
@@ -118,16 +122,23 @@ func (s *State) promise(id unit.OrderID, more unit.Quantity) {
 		p.Resumed = s.Forgotten.Has(orderName, string(id))
 	}
 	p.Open += more
+	p.Owned += owned
 	s.Orders[id] = p
 	s.Promised += more
 }
 
-// take reduces an order's open promise, by what shipped or was taken back.
-func (s *State) take(id unit.OrderID, quantity, shipped unit.Quantity) {
+// take reduces an order's open promise, by what shipped or was taken back. A
+// process takes its own units first, a direct command the others.
+func (s *State) take(id unit.OrderID, quantity, shipped unit.Quantity, direct bool) {
 	if s.Orders == nil { // no decision of ours, but a fact all the same
 		s.Orders = map[unit.OrderID]Promise{}
 	}
 	p := s.Orders[id]
+	owned := min(quantity, p.Owned)
+	if direct {
+		owned = min(p.Owned, max(0, quantity-p.free()))
+	}
+	p.Owned -= owned
 	p.Open -= quantity
 	p.Shipped += shipped
 	s.Promised -= quantity
@@ -141,6 +152,9 @@ func (s *State) take(id unit.OrderID, quantity, shipped unit.Quantity) {
 	}
 }
 
+// free is what is promised to the order and does not belong to its process.
+func (p Promise) free() unit.Quantity { return p.Open - p.Owned }
+
 // movement is the name of a movement that is made once, and its quantity. Of other
 // events the name is empty.
 func movement(e Event) (name string, quantity unit.Quantity) {
@@ -150,9 +164,9 @@ func movement(e Event) (name string, quantity unit.Quantity) {
 			return deallocation(e.OrderID, e.Ref), e.Quantity
 		}
 	case Shipped:
-		return shipment(e.OrderID, e.ShipmentID), e.Quantity
+		return shipment(e.Origin, e.OrderID, e.ShipmentID), e.Quantity
 	case Returned:
-		return arrival(e.ReturnID, e.Receipt, e.Condition), e.Quantity
+		return arrival(e.Origin, e.ReturnID, e.Receipt, e.Condition), e.Quantity
 	case TransferredOut:
 		return transfer("out", e.TransferID), e.Quantity
 	case TransferredIn:
@@ -164,13 +178,21 @@ func movement(e Event) (name string, quantity unit.Quantity) {
 }
 
 // The names of movements that are made once. Ids hold no '/'; a step's ref may,
-// and stands last.
-func shipment(order unit.OrderID, id unit.ShipmentID) string {
-	return "ship/" + string(order) + "/" + string(id)
+// and stands last. What is direct has names of its own, so that it never stands
+// for what a process is to do.
+func shipment(from Origin, order unit.OrderID, id unit.ShipmentID) string {
+	return from.prefix() + "ship/" + string(order) + "/" + string(id)
 }
 
-func arrival(id unit.ReturnID, receipt int, c Condition) string {
-	return strings.Join([]string{"return", string(id), strconv.Itoa(receipt), string(c)}, "/")
+func arrival(from Origin, id unit.ReturnID, receipt int, c Condition) string {
+	return from.prefix() + strings.Join([]string{"return", string(id), strconv.Itoa(receipt), string(c)}, "/")
+}
+
+func (o Origin) prefix() string {
+	if o.Direct {
+		return "direct "
+	}
+	return ""
 }
 
 func transfer(direction string, id unit.TransferID) string {

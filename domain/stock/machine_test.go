@@ -3,6 +3,7 @@ package stock
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -143,6 +144,9 @@ func (m *machine) command() Command {
 	condition := func() Condition {
 		return []Condition{Available, Damaged, QualityControl, OtherCondition}[m.pick("condition", 4)]
 	}
+	origin := func() Origin {
+		return []Origin{{}, {Direct: true}, {Direct: true, Override: "because"}}[m.pick("origin", 3)]
+	}
 	switch m.pick("command", 20) {
 	case 0:
 		return Receive{At: at, Quantity: quantity()}
@@ -152,27 +156,27 @@ func (m *machine) command() Command {
 		return Count{At: at, Expected: m.state.Goods + unit.Quantity(m.pick("stale", 2)), Counted: quantity()}
 	case 3, 4, 5:
 		id := reservation()
-		return Reserve{At: at, ReservationID: id, OrderID: unit.OrderID("o" + string("0123"[id[1]%4])), Quantity: quantity(), ExpiresAt: deadline()}
+		return Reserve{At: at, Origin: origin(), ReservationID: id, OrderID: unit.OrderID("o" + string("0123"[id[1]%4])), Quantity: quantity(), ExpiresAt: deadline()}
 	case 6:
-		return Extend{At: at, ReservationID: reservation(), ExpiresAt: deadline()}
+		return Extend{At: at, Origin: origin(), ReservationID: reservation(), ExpiresAt: deadline()}
 	case 7:
-		return Release{At: at, ReservationID: reservation()}
+		return Release{At: at, Origin: origin(), ReservationID: reservation()}
 	case 8:
 		return ExpireDue{At: at}
 	case 9, 10:
-		return Commit{At: at, ReservationID: reservation()}
+		return Commit{At: at, Origin: origin(), ReservationID: reservation()}
 	case 11:
-		return Allocate{At: at, OrderID: order(), Quantity: quantity()}
+		return Allocate{At: at, Origin: origin(), OrderID: order(), Quantity: quantity()}
 	case 12:
-		return Deallocate{At: at, OrderID: order(), Ref: []string{"", "1", "2"}[m.pick("ref", 3)], Quantity: quantity()}
+		return Deallocate{At: at, Origin: origin(), OrderID: order(), Ref: []string{"", "1", "2"}[m.pick("ref", 3)], Quantity: quantity()}
 	case 13, 14:
 		return Ship{
-			At: at, OrderID: order(), ShipmentID: unit.ShipmentID(fmt.Sprintf("s%d", m.pick("shipment", 4))),
+			At: at, Origin: origin(), OrderID: order(), ShipmentID: unit.ShipmentID(fmt.Sprintf("s%d", m.pick("shipment", 4))),
 			Quantity: quantity(), Force: m.pick("force", 4) == 0,
 		}
 	case 15:
 		return TakeBack{
-			At: at, ReturnID: unit.ReturnID(fmt.Sprintf("b%d", m.pick("return", 3))), Receipt: m.pick("receipt", 2),
+			At: at, Origin: origin(), ReturnID: unit.ReturnID(fmt.Sprintf("b%d", m.pick("return", 3))), Receipt: m.pick("receipt", 2),
 			Quantity: quantity(), Condition: condition(),
 		}
 	case 16:
@@ -193,6 +197,8 @@ func (m *machine) step() {
 	m.now = m.now.Add(time.Duration(m.pick("clock", 6)-1) * 30 * time.Second)
 	cmd := m.command()
 	belowBefore := m.book.policy.ReorderPoint > 0 && m.book.available(m.now) <= m.book.policy.ReorderPoint
+	before := maps.Clone(m.state.Orders)
+	held := maps.Clone(m.state.Holds)
 	events, err := m.decide(cmd)
 	if whole, wholeErr := stocks.Ask(cmd, m.whole, m.book.events); !slices.Equal(events, whole) || fmt.Sprint(err) != fmt.Sprint(wholeErr) {
 		m.fatalf("%+v: answered %v, %v; with a whole memory %v, %v", cmd, events, err, whole, wholeErr)
@@ -209,6 +215,7 @@ func (m *machine) step() {
 	}
 	m.checkQuantities(cmd)
 	m.checkPromises(cmd, events)
+	m.checkOwners(cmd, before, held)
 	if len(events) > 0 {
 		m.checkReorder(cmd, events, belowBefore)
 	}
@@ -278,6 +285,30 @@ func (m *machine) checkPromises(cmd Command, events []Event) {
 		}
 		if promised := m.book.allocated() + m.book.reserved(time.Time{}); promised > limit {
 			m.fatalf("after %T: %d promised, the limit is %d", cmd, promised, limit)
+		}
+	}
+}
+
+// checkOwners: without an override, a direct command leaves what belongs to an
+// order's process as it is.
+func (m *machine) checkOwners(cmd Command, before map[unit.OrderID]Promise, held map[unit.ReservationID]Hold) {
+	for id, p := range m.state.Orders {
+		if p.Owned < 0 || p.Owned > p.Open {
+			m.fatalf("after %T: %d of %d promised to order %s belong to its process", cmd, p.Owned, p.Open, id)
+		}
+	}
+	origin, _ := originOf(cmd)
+	if !origin.Direct || origin.Override != "" {
+		return
+	}
+	for id, p := range before {
+		if now := m.state.Orders[id].Owned; now != p.Owned {
+			m.fatalf("after a direct %T: %d belong to the process of order %s, before %d", cmd, now, id, p.Owned)
+		}
+	}
+	for id, h := range held {
+		if now, holds := m.state.Holds[id]; !h.Direct && !h.isExpired(m.now) && (!holds || now != h) {
+			m.fatalf("after a direct %T: reservation %s of a process is changed", cmd, id)
 		}
 	}
 }

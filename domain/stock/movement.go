@@ -13,6 +13,9 @@ func (d *decision) receive(cmd Receive) ([]Event, error) {
 	if err := papers(cmd.Document, cmd.Note); err != nil {
 		return nil, err
 	}
+	if err := d.mayAdd(cmd.Quantity); err != nil {
+		return nil, err
+	}
 	return []Event{Received{Key: cmd.Key, Quantity: cmd.Quantity, Document: cmd.Document, Note: cmd.Note}}, nil
 }
 
@@ -41,6 +44,11 @@ func (d *decision) adjust(cmd Adjust) ([]Event, error) {
 		return nil, ErrBelowZero.With(ErrBelowZero.Detail,
 			map[string]any{"on_hand": d.Goods, "unavailable": d.UnavailableTotal(), "change": cmd.Change})
 	}
+	if cmd.Change > 0 {
+		if err := d.mayAdd(cmd.Change); err != nil {
+			return nil, err
+		}
+	}
 	adjusted := Adjusted{
 		Key: cmd.Key, Change: cmd.Change, Reason: cmd.Reason, Condition: cmd.Condition, Document: cmd.Document, Note: cmd.Note,
 	}
@@ -51,14 +59,17 @@ func (d *decision) adjust(cmd Adjust) ([]Event, error) {
 }
 
 // count covers all goods on hand, those set apart included. One that finds what
-// was expected is recorded too: it is a fact that somebody looked.
+// was expected is recorded too: it is a fact that somebody looked. It reaches as
+// far as on hand does.
 func (d *decision) count(cmd Count) ([]Event, error) {
 	if err := papers(cmd.Document, cmd.Note); err != nil {
 		return nil, err
 	}
 	switch {
-	case cmd.Counted != 0 && !cmd.Counted.Valid():
+	case cmd.Counted < 0:
 		return nil, ErrQuantityInvalid
+	case cmd.Counted > unit.MaxOnHand:
+		return nil, ErrLimit.With(ErrLimit.Detail, map[string]any{"limit": unit.MaxOnHand, "on_hand": d.Goods, "quantity": cmd.Counted})
 	case cmd.Expected != d.Goods:
 		return nil, ErrCountStale.With(ErrCountStale.Detail, map[string]any{"on_hand": d.Goods, "expected": cmd.Expected})
 	case cmd.Counted < d.UnavailableTotal():
@@ -74,11 +85,22 @@ func (d *decision) takeBack(cmd TakeBack) ([]Event, error) {
 	if !cmd.Condition.known() {
 		return nil, conditionUnknown(cmd.Condition)
 	}
-	if done, err := d.once(arrival(cmd.ReturnID, cmd.Receipt, cmd.Condition), cmd.Quantity); done || err != nil {
+	if done, err := d.once(arrival(cmd.Origin, cmd.ReturnID, cmd.Receipt, cmd.Condition), cmd.Quantity); done || err != nil {
+		return nil, err
+	}
+	if cmd.Direct { // from before Origin
+		if done, err := d.once(arrival(Origin{}, cmd.ReturnID, cmd.Receipt, cmd.Condition), cmd.Quantity); done || err != nil {
+			return nil, err
+		}
+	}
+	if err := fits("override", cmd.Override, unit.MaxNote); err != nil {
+		return nil, err
+	}
+	if err := d.mayAdd(cmd.Quantity); err != nil {
 		return nil, err
 	}
 	return []Event{Returned{
-		Key: cmd.Key, ReturnID: cmd.ReturnID, Receipt: cmd.Receipt, OrderID: cmd.OrderID, Quantity: cmd.Quantity, Condition: cmd.Condition,
+		Key: cmd.Key, Origin: cmd.Origin, ReturnID: cmd.ReturnID, Receipt: cmd.Receipt, OrderID: cmd.OrderID, Quantity: cmd.Quantity, Condition: cmd.Condition,
 	}}, nil
 }
 
@@ -126,6 +148,9 @@ func (d *decision) transferIn(cmd TransferIn) ([]Event, error) {
 		return nil, ErrSameLocation
 	}
 	if done, err := d.once(transfer("in", cmd.TransferID), cmd.Quantity); done || err != nil {
+		return nil, err
+	}
+	if err := d.mayAdd(cmd.Quantity); err != nil {
 		return nil, err
 	}
 	return []Event{TransferredIn{Key: cmd.Key, TransferID: cmd.TransferID, From: cmd.From, Quantity: cmd.Quantity}}, nil

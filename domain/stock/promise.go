@@ -6,6 +6,9 @@ func (d *decision) allocate(cmd Allocate) ([]Event, error) {
 	if !cmd.Quantity.Valid() {
 		return nil, ErrQuantityInvalid
 	}
+	if cmd.Direct && d.Orders[cmd.OrderID].Owned > 0 {
+		return nil, belongs(cmd.OrderID, false)
+	}
 	shipped, err := d.shipped(cmd.OrderID)
 	if err != nil {
 		return nil, err
@@ -24,6 +27,9 @@ func (d *decision) deallocate(cmd Deallocate) ([]Event, error) {
 	if err := fits("reason", cmd.Reason, unit.MaxNote); err != nil {
 		return nil, err
 	}
+	if err := fits("override", cmd.Override, unit.MaxNote); err != nil {
+		return nil, err
+	}
 	if err := fits("ref", cmd.Ref, unit.MaxReference); err != nil {
 		return nil, err
 	}
@@ -35,21 +41,42 @@ func (d *decision) deallocate(cmd Deallocate) ([]Event, error) {
 			return nil, err
 		}
 	}
-	back := min(cmd.Quantity, d.Orders[cmd.OrderID].Open)
+	promise := d.Orders[cmd.OrderID]
+	back := min(cmd.Quantity, promise.Open)
+	if cmd.Direct && back > promise.free() && cmd.Override == "" {
+		if promise.free() == 0 {
+			return nil, belongs(cmd.OrderID, true)
+		}
+		back = promise.free()
+	}
 	if back == 0 {
 		return nil, nil
 	}
-	return []Event{Deallocated{Key: cmd.Key, OrderID: cmd.OrderID, Ref: cmd.Ref, Quantity: back, Reason: cmd.Reason}}, nil
+	from := cmd.overriding(back > promise.free())
+	return []Event{Deallocated{Key: cmd.Key, Origin: from, OrderID: cmd.OrderID, Ref: cmd.Ref, Quantity: back, Reason: cmd.Reason}}, nil
 }
 
 func (d *decision) ship(cmd Ship) ([]Event, error) {
-	if done, err := d.once(shipment(cmd.OrderID, cmd.ShipmentID), cmd.Quantity); done || err != nil {
+	if done, err := d.once(shipment(cmd.Origin, cmd.OrderID, cmd.ShipmentID), cmd.Quantity); done || err != nil {
 		return nil, err
 	}
-	promised := d.Orders[cmd.OrderID].Open
+	if cmd.Direct { // the parcel of that name may be the order's, or from before Origin
+		if done, err := d.once(shipment(Origin{}, cmd.OrderID, cmd.ShipmentID), cmd.Quantity); done || err != nil {
+			return nil, err
+		}
+	}
+	if err := fits("override", cmd.Override, unit.MaxNote); err != nil {
+		return nil, err
+	}
+	promise := d.Orders[cmd.OrderID]
+	promised := promise.Open
 	if cmd.Quantity > promised {
 		return nil, ErrNotAllocated.With(ErrNotAllocated.Detail,
 			map[string]any{"order_id": cmd.OrderID, "allocated": promised, "requested": cmd.Quantity})
+	}
+	taken := cmd.Direct && cmd.Quantity > promise.free()
+	if taken && cmd.Override == "" {
+		return nil, belongs(cmd.OrderID, true)
 	}
 	missing := cmd.Quantity > d.Goods-d.UnavailableTotal()
 	if missing && !cmd.Force {
@@ -57,6 +84,14 @@ func (d *decision) ship(cmd Ship) ([]Event, error) {
 			map[string]any{"on_hand": d.Goods, "unavailable": d.UnavailableTotal(), "requested": cmd.Quantity})
 	}
 	return []Event{Shipped{
-		Key: cmd.Key, OrderID: cmd.OrderID, ShipmentID: cmd.ShipmentID, Quantity: cmd.Quantity, Forced: missing,
+		Key: cmd.Key, Origin: cmd.overriding(taken), OrderID: cmd.OrderID, ShipmentID: cmd.ShipmentID, Quantity: cmd.Quantity, Forced: missing,
 	}}, nil
+}
+
+// overriding is the origin to record: the reason only where it was needed.
+func (o Origin) overriding(needed bool) Origin {
+	if !needed {
+		o.Override = ""
+	}
+	return o
 }

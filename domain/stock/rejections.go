@@ -25,6 +25,9 @@ var (
 	ErrMovementDiffers  = &rule.Rejection{Code: "stock-movement-differs", Detail: "This movement is recorded with another quantity."}
 	ErrSameLocation     = &rule.Rejection{Code: "stock-transfer-same-location", Detail: "A transfer goes from one location to another."}
 
+	ErrLimit          = &rule.Rejection{Code: "stock-limit", Detail: "At most 1,000,000,000,000 units can be on hand."}
+	ErrBelongsToOrder = &rule.Rejection{Code: "stock-belongs-to-order", Detail: "It belongs to an order and is changed by the order's own commands."}
+
 	ErrReservationEnded   = &rule.Rejection{Code: "reservation-ended", Detail: "The reservation has ended."}
 	ErrReservationUnknown = &rule.Rejection{Code: "reservation-unknown", Detail: "There is no such reservation."}
 	ErrReservationDiffers = &rule.Rejection{Code: "reservation-differs", Detail: "A reservation with this id holds something else."}
@@ -35,7 +38,7 @@ var (
 var Rejections = []*rule.Rejection{
 	ErrInsufficient, ErrQuantityInvalid, ErrBelowZero, ErrCountStale, ErrNotAllocated, ErrNotOnHand,
 	ErrConditionShort, ErrConditionUnknown, ErrReasonUnknown, ErrNoteMissing, ErrTextTooLong, ErrPolicyInvalid,
-	ErrMovementDiffers, ErrSameLocation,
+	ErrMovementDiffers, ErrSameLocation, ErrLimit, ErrBelongsToOrder,
 	ErrReservationEnded, ErrReservationUnknown, ErrReservationDiffers, ErrDeadlinePassed,
 }
 
@@ -53,6 +56,24 @@ func conditionShort(c Condition, available, requested unit.Quantity) error {
 
 func movementDiffers(recorded, requested unit.Quantity) error {
 	return ErrMovementDiffers.With(ErrMovementDiffers.Detail, map[string]any{"recorded": recorded, "requested": requested})
+}
+
+// belongs is the refusal of a direct command; forcible tells whether an override
+// would let it through.
+func belongs(id unit.OrderID, forcible bool) error {
+	detail := "It belongs to order " + string(id) + ", whose own commands change it"
+	if forcible {
+		detail += "; or force it, with a reason"
+	}
+	return ErrBelongsToOrder.With(detail+".", map[string]any{"order_id": id, "forcible": forcible})
+}
+
+// mayAdd refuses goods that would pass the most that can be on hand.
+func (d *decision) mayAdd(quantity unit.Quantity) error {
+	if d.Goods+quantity <= unit.MaxOnHand {
+		return nil
+	}
+	return ErrLimit.With(ErrLimit.Detail, map[string]any{"limit": unit.MaxOnHand, "on_hand": d.Goods, "quantity": quantity})
 }
 
 func ended(id unit.ReservationID, end End) error {

@@ -10,10 +10,15 @@ func (d *decision) reserve(cmd Reserve) ([]Event, error) {
 	if !cmd.Quantity.Valid() {
 		return nil, ErrQuantityInvalid
 	}
+	if cmd.Direct && cmd.ReservationID == ReservationIDFor(cmd.OrderID, cmd.SKU, cmd.Location) {
+		return nil, belongs(cmd.OrderID, false) // the order's checkout would take it for its own
+	}
 	if h, held := d.Holds[cmd.ReservationID]; held {
 		switch {
 		case h.isExpired(cmd.Now):
 			return nil, ended(cmd.ReservationID, EndExpired)
+		case h.Direct != cmd.Direct: // nor may a checkout take what was reserved by itself
+			return nil, ErrReservationDiffers.With(ErrReservationDiffers.Detail, map[string]any{"reservation_id": cmd.ReservationID, "direct": h.Direct})
 		case h.Quantity != cmd.Quantity || h.OrderID != cmd.OrderID:
 			return nil, ErrReservationDiffers.With(ErrReservationDiffers.Detail,
 				map[string]any{"reservation_id": cmd.ReservationID, "order_id": h.OrderID, "quantity": h.Quantity})
@@ -30,7 +35,7 @@ func (d *decision) reserve(cmd Reserve) ([]Event, error) {
 		return nil, insufficient(cmd.Key, free, cmd.Quantity)
 	}
 	return []Event{Reserved{
-		Key: cmd.Key, ReservationID: cmd.ReservationID, OrderID: cmd.OrderID,
+		Key: cmd.Key, Origin: cmd.overriding(false), ReservationID: cmd.ReservationID, OrderID: cmd.OrderID,
 		Quantity: cmd.Quantity, ExpiresAt: cmd.ExpiresAt.UTC(),
 	}}, nil
 }
@@ -45,7 +50,10 @@ func (d *decision) extend(cmd Extend) ([]Event, error) {
 	case !cmd.ExpiresAt.After(cmd.Now):
 		return nil, ErrDeadlinePassed
 	}
-	return []Event{ReservationExtended{Key: cmd.Key, ReservationID: cmd.ReservationID, ExpiresAt: cmd.ExpiresAt.UTC()}}, nil
+	if err := h.mayChange(cmd.Origin); err != nil {
+		return nil, err
+	}
+	return []Event{ReservationExtended{Key: cmd.Key, Origin: cmd.overriding(!h.Direct), ReservationID: cmd.ReservationID, ExpiresAt: cmd.ExpiresAt.UTC()}}, nil
 }
 
 // release of a reservation that is due records what it is: expired.
@@ -60,8 +68,11 @@ func (d *decision) release(cmd Release) ([]Event, error) {
 	case h.isExpired(cmd.Now):
 		return []Event{d.expiration(cmd.ReservationID)}, nil
 	}
+	if err := h.mayChange(cmd.Origin); err != nil {
+		return nil, err
+	}
 	return []Event{ReservationReleased{
-		Key: cmd.Key, ReservationID: cmd.ReservationID, OrderID: h.OrderID, Quantity: h.Quantity, Reason: cmd.Reason,
+		Key: cmd.Key, Origin: cmd.overriding(!h.Direct), ReservationID: cmd.ReservationID, OrderID: h.OrderID, Quantity: h.Quantity, Reason: cmd.Reason,
 	}}, nil
 }
 
@@ -92,6 +103,9 @@ func (d *decision) commit(cmd Commit) ([]Event, error) {
 	if h.isExpired(d.Now) {
 		return nil, ended(cmd.ReservationID, EndExpired)
 	}
+	if cmd.Direct && !h.Direct {
+		return nil, belongs(h.OrderID, false)
+	}
 	return []Event{ReservationCommitted{
 		Key: cmd.Key, ReservationID: cmd.ReservationID, OrderID: h.OrderID, Quantity: h.Quantity,
 	}}, nil
@@ -102,6 +116,18 @@ func (d *decision) commit(cmd Commit) ([]Event, error) {
 func (d *decision) keeps(cmd Commit) bool {
 	p, promised := d.Orders[cmd.OrderID]
 	return promised && cmd.Quantity > 0 && p.Open+p.Shipped >= cmd.Quantity && d.Forgotten.Has(reservationName, string(cmd.ReservationID))
+}
+
+// mayChange refuses to let a direct command change or end what an order's process
+// holds, unless it is overridden.
+func (h Hold) mayChange(from Origin) error {
+	if !from.Direct || h.Direct {
+		return nil
+	}
+	if from.Override == "" {
+		return belongs(h.OrderID, true)
+	}
+	return fits("override", from.Override, unit.MaxNote)
 }
 
 // active is a reservation that holds, or the refusal that it does not.

@@ -34,9 +34,15 @@ func ReservationIDFor(order unit.OrderID, sku unit.SKU, location unit.LocationID
 	return unit.ReservationID(unit.DeriveID("reservation", string(order), string(sku), string(location)))
 }
 
+// DirectReservationIDFor names what is reserved for an order by itself, apart from
+// its checkout, so that asking twice is the same reservation.
+func DirectReservationIDFor(order unit.OrderID, sku unit.SKU, location unit.LocationID) unit.ReservationID {
+	return unit.ReservationID(unit.DeriveID("direct reservation", string(order), string(sku), string(location)))
+}
+
 // FoldVersion is that of State's shape, of Evolve and of Guarded; a snapshot of
 // another version is not used.
-const FoldVersion = 3
+const FoldVersion = 4
 
 // How much of the past a stock remembers word for word, so that a repeated step is
 // answered at once. Of what is older it only remembers, in State.Forgotten, that it was;
@@ -107,11 +113,15 @@ type Hold struct {
 	OrderID   unit.OrderID  `json:"order_id"`
 	Quantity  unit.Quantity `json:"quantity"`
 	ExpiresAt time.Time     `json:"expires_at"`
+	Direct    bool          `json:"direct,omitzero"` // no order's process holds it
 }
 
 // Promise is what an order was promised: Open is allocated, Shipped has left.
 type Promise struct {
-	Open    unit.Quantity `json:"open"`
+	Open unit.Quantity `json:"open"`
+	// Owned is how much of Open belongs to the process of the order: it committed
+	// a reservation for it.
+	Owned   unit.Quantity `json:"owned,omitzero"`
 	Shipped unit.Quantity `json:"shipped,omitzero"`
 	// Resumed means that the order was promised something before, all of which has
 	// shipped. That is not in Shipped.

@@ -314,5 +314,5 @@ func TestMovements(t *testing.T)    { stocks.Run(t, movementRows()) }
 func TestPolicy(t *testing.T)       { stocks.Run(t, policyRows()) }
 
 func TestEveryRefusalHasARow(t *testing.T) {
-	stocks.EveryRefusalHasARow(t, Rejections, reservationRows(), promiseRows(), movementRows(), policyRows())
+	stocks.EveryRefusalHasARow(t, Rejections, reservationRows(), promiseRows(), movementRows(), policyRows(), limitRows(), originRows())
 }

@@ -22,6 +22,17 @@ type Money struct {
 // that an exponent such as 1e999999 cannot eat the memory.
 const maxMoneyDigits = 18
 
+// maxSum is 1 with maxMoneyDigits zeros.
+var maxSum = decimal.New(1, maxMoneyDigits)
+
+// WithinLimit tells whether a sum has at most 18 digits before the point, as a
+// single amount may have. So whatever was added up can be asked for, or given
+// back, as one amount.
+func (m Money) WithinLimit() bool { return m.Amount.Abs().LessThan(maxSum) }
+
+// Abs is the amount without its sign.
+func (m Money) Abs() Money { return Money{Amount: m.Amount.Abs(), Currency: m.Currency} }
+
 // ParseAmount reads a plain decimal: at most 18 digits before and 6 after the
 // point, no exponent.
 func ParseAmount(text string) (decimal.Decimal, error) {

@@ -92,8 +92,13 @@ func parseName[T ~string](what, text string) (T, error) {
 // change it may be negative; the field's comment says which.
 type Quantity int64
 
-// MaxQuantity bounds a single demand, so that no sum of an order overflows.
+// MaxQuantity bounds a single demand, and the units of one cart, order, return or
+// credit note in all.
 const MaxQuantity Quantity = 1_000_000_000
+
+// MaxOnHand bounds what is on hand in one stock. JSON numbers hold it exactly, and
+// 9 million stocks as full as that fit a sum of 64 bits.
+const MaxOnHand Quantity = 1_000_000_000_000
 
 // ParseQuantity reads a demand: 1 to MaxQuantity.
 func ParseQuantity(n int64) (Quantity, error) {

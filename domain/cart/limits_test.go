@@ -1,0 +1,49 @@
+package cart
+
+import (
+	"testing"
+
+	"daybook/domain/decidertest"
+	"daybook/domain/rule"
+	"daybook/domain/unit"
+)
+
+// limitRows are, for each command that adds to a sum, the last that fits and the
+// first that does not.
+func limitRows(t testing.TB) map[string]row {
+	opened := Opened{CartID: "c1", Currency: "GBP"}
+	line := func(number int, quantity unit.Quantity, price string) Line {
+		return Line{Number: number, SKU: "FEE", Kind: unit.Service, Quantity: quantity, Price: money(t, price, "GBP")}
+	}
+	add := func(quantity unit.Quantity, price string) AddLine {
+		return AddLine{SKU: "FEE", Quantity: quantity, Offer: Offer{Kind: unit.Service, Price: money(t, price, "GBP")}}
+	}
+	units := func(before, more unit.Quantity) *rule.Rejection {
+		return ErrUnitLimit.With("", map[string]any{"limit": unit.MaxQuantity, "units": before, "quantity": more})
+	}
+	const most = unit.MaxQuantity
+	nearly := []Event{opened, LineAdded{line(1, most-5, "1")}}
+	dear := []Event{opened, LineAdded{line(1, 9, "-100000000000000000")}}
+	tooMany := []Event{opened, LineAdded{line(1, most, "1")}, LineAdded{line(2, most, "1")}}
+	return map[string]row{
+		"units fill the cart":                  {Given: nearly, When: add(5, "1"), Then: []Event{LineAdded{line(2, 5, "1")}}, Repeats: true},
+		"units do not pass it":                 {Given: nearly, When: add(6, "1"), Refused: units(most-5, 6)},
+		"a line grows to it":                   {Given: nearly, When: ChangeQuantity{Line: 1, Quantity: most}, Then: []Event{QuantityChanged{1, most}}},
+		"a line does not grow beyond it":       {Given: append(nearly[:2:2], LineAdded{line(2, 5, "1")}), When: ChangeQuantity{Line: 2, Quantity: 6}, Refused: units(most, 1)},
+		"what was removed leaves room":         {Given: append(nearly[:2:2], LineRemoved{1}), When: add(most, "1"), Then: []Event{LineAdded{line(2, most, "1")}}, Repeats: true},
+		"a worth fills the cart":               {Given: dear, When: add(1, "99999999999999999.999999"), Then: []Event{LineAdded{line(2, 1, "99999999999999999.999999")}}, Repeats: true},
+		"a worth does not pass it":             {Given: dear, When: add(1, "100000000000000000"), Refused: ErrAmountLimit},
+		"nor by more units":                    {Given: dear, When: ChangeQuantity{Line: 1, Quantity: 10}, Refused: ErrAmountLimit},
+		"a cart of before can be made smaller": {Given: tooMany, When: ChangeQuantity{Line: 2, Quantity: most - 1}, Then: []Event{QuantityChanged{2, most - 1}}},
+		"but is not checked out":               {Given: tooMany, When: StartCheckout{OrderID: "o1", HoldUntil: deadline}, Refused: units(2*most, 0)},
+	}
+}
+
+func TestSumsHaveLimits(t *testing.T) { carts.Run(t, limitRows(t)) }
+
+func TestEveryCommandIsBounded(t *testing.T) {
+	decidertest.EveryCommandIsBounded(t, limitRows(t), []*rule.Rejection{ErrUnitLimit, ErrAmountLimit, ErrFull}, map[string]string{
+		"Open": "holds no sums", "RemoveLine": "takes away", "RefuseCheckout": "records an outcome", "CompleteCheckout": "keeps what the checkout began with",
+		"Abandon": "ends", "Expire": "ends",
+	})
+}

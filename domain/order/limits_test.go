@@ -1,0 +1,32 @@
+package order
+
+import (
+	"testing"
+
+	"daybook/domain/decidertest"
+	"daybook/domain/rule"
+)
+
+const nearlyAll = "999999999999999999.99"
+
+// limiting are, for each command that adds to a sum, the last that fits and the
+// first that does not.
+var limiting = map[string]row{
+	"captures come to what one amount can say": {Given: given(tx("c", Capture, Succeeded, "900000000000000000", "")), When: pay(tx("d", Capture, Pending, "99999999999999999.99", "")), Then: []Event{tx("d", Capture, Pending, "99999999999999999.99", "")}},
+	"captures do not come to more":             {Given: given(tx("c", Capture, Pending, "900000000000000000", "")), When: pay(tx("d", Capture, Succeeded, "100000000000000000", "")), Refused: facts(ErrAmountLimit, map[string]any{"transaction_type": "capture", "before": pounds("900000000000000000"), "amount": pounds("100000000000000000")})},
+	"nor do authorizations":                    {Given: given(tx("a", Authorize, Succeeded, nearlyAll, "")), When: pay(tx("b", Authorize, Succeeded, "0.01", "")), Refused: ErrAmountLimit},
+	"what failed does not count":               {Given: given(tx("a", Authorize, Failed, nearlyAll, "")), When: pay(tx("b", Authorize, Succeeded, "0.01", "")), Then: []Event{tx("b", Authorize, Succeeded, "0.01", "")}},
+	"one of before may have its end":           {Given: given(tx("c", Capture, Pending, nearlyAll, "")), When: SettleTransaction{TransactionID: "c", State: Succeeded}, Then: []Event{TransactionSettled{TransactionID: "c", State: Succeeded}}},
+	"but not with others over the limit":       {Given: given(tx("c", Capture, Pending, nearlyAll, ""), tx("d", Capture, Succeeded, nearlyAll, "")), When: SettleTransaction{TransactionID: "c", State: Succeeded}, Refused: ErrAmountLimit},
+}
+
+func TestSumsHaveLimits(t *testing.T) { orders.Run(t, limiting) }
+
+func TestEveryCommandIsBounded(t *testing.T) {
+	decidertest.EveryCommandIsBounded(t, limiting, []*rule.Rejection{ErrAmountLimit}, map[string]string{
+		"Place": "what the cart came to; it is never refused for its sums", "Confirm": "adds nothing", "Hold": "adds nothing", "ReleaseHold": "adds nothing",
+		"CancelLines": "what is open of a line", "Cancel": "takes away", "Expire": "takes away", "Ship": "what is open of a line", "Deliver": "what was shipped",
+		"Complete": "ends", "SettleStock": "records", "FailAllocation": "records", "RetryAllocation": "what is open of a line", "RecoverAllocation": "records",
+		"AdmitReturn": "what was shipped", "ReleaseReturn": "takes away", "RecordReturnRefund": "the return's own limit", "Archive": "a flag", "Unarchive": "a flag",
+	})
+}
