@@ -40,7 +40,7 @@ type snapshotBody[S any] struct {
 // forget makes the lane fold its stream anew before it decides again.
 func (l *lane[S, C, E]) forget() {
 	var empty S
-	l.loaded, l.state, l.revision, l.position, l.memory, l.saved, l.checked = false, empty, -1, eventstore.Start, commandMemory{}, -1, time.Time{}
+	l.loaded, l.state, l.revision, l.position, l.memory, l.saved, l.checked = false, empty, -1, eventstore.Start, commandMemory{limits: l.handler.options.limits()}, -1, time.Time{}
 }
 
 // load folds the stream unless it is in memory. fresh tells that the state was

@@ -20,6 +20,10 @@ type Options struct {
 	Snapshots Snapshots // nil: none are kept
 	// CacheStreams is how many folded streams are kept in memory (20,000).
 	CacheStreams int
+	// Remembered is how many commands of a stream are remembered word for word
+	// (4,096); below 0: none. Older ones are looked up in the stream when they are asked
+	// for again. Of those whose events the state guards, a sixteenth is remembered.
+	Remembered int
 	// QueueLimit is how many commands may wait for one stream (10,000).
 	QueueLimit int
 	// Attempts bounds how often a batch is decided again after a conflict (16).
@@ -39,6 +43,9 @@ func (o Options) withDefaults() Options {
 	if o.CacheStreams == 0 {
 		o.CacheStreams = 20_000
 	}
+	if o.Remembered == 0 {
+		o.Remembered = 4096
+	}
 	if o.QueueLimit == 0 {
 		o.QueueLimit = 10_000
 	}
@@ -52,6 +59,11 @@ func (o Options) withDefaults() Options {
 		o.SearchTimeout = 2 * time.Minute
 	}
 	return o
+}
+
+func (o Options) limits() memoryLimits {
+	done := max(o.Remembered, 0)
+	return memoryLimits{done: done, guarded: done / 16}
 }
 
 // Handler carries out commands on one kind of aggregate.

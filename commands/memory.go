@@ -11,17 +11,18 @@ import (
 	"daybook/eventstore"
 )
 
-// How many commands of a stream are remembered word for word. Of those that were
-// forgotten it is known that they were (commandMemory.forgotten), and the stream's
-// events say the rest: see search.
-const (
-	memoryLimit  = 4096
-	guardedLimit = 256 // of those whose events the state guards: see Aggregate.Guarded
-)
+// memoryLimits is how many commands of a stream are remembered word for word. Of
+// those that were forgotten it is known that they were (commandMemory.forgotten), and the
+// stream's events say the rest: see search.
+type memoryLimits struct {
+	done    int
+	guarded int // of those whose events the state guards: see Aggregate.Guarded
+}
 
 // commandMemory is the commands of a stream that were carried out, the latest
 // of each kind.
 type commandMemory struct {
+	limits  memoryLimits
 	done    receipts
 	guarded receipts
 	// forgotten has the commands that have left the two lists, but for those whose events
@@ -41,10 +42,10 @@ type receipt struct {
 
 func (m *commandMemory) add(r receipt, guarded bool) {
 	if guarded {
-		if oldest, full := m.guarded.add(r, guardedLimit); full && oldest.Request != "" {
+		if oldest, full := m.guarded.add(r, m.limits.guarded); full && oldest.Request != "" {
 			m.forget(EventID(oldest.Command, 0))
 		}
-	} else if oldest, full := m.done.add(r, memoryLimit); full {
+	} else if oldest, full := m.done.add(r, m.limits.done); full {
 		m.forget(EventID(oldest.Command, 0))
 	}
 }
@@ -89,6 +90,9 @@ func (m *receipts) add(r receipt, limit int) (oldest receipt, full bool) {
 	}
 	if _, twice := m.byID[r.Command]; !twice {
 		var id uuid.UUID
+		if limit == 0 {
+			return r, true
+		}
 		if id, full = m.order.add(r.Command, limit); full {
 			oldest = m.byID[id]
 			delete(m.byID, id)
@@ -115,6 +119,9 @@ type ring[T any] struct {
 
 // add returns the item that goes for it, if one does.
 func (r *ring[T]) add(item T, limit int) (oldest T, full bool) {
+	if limit == 0 {
+		return item, true
+	}
 	if len(r.latest) < limit {
 		r.latest = append(r.latest, item)
 		return oldest, false
@@ -164,11 +171,11 @@ func (r *reading) keep() {
 	switch {
 	case r.last.meta == nil:
 	case r.last.guarded:
-		if oldest, full := r.guarded.add(r.last, guardedLimit); full && bytes.Contains(oldest.meta, requestMember) {
+		if oldest, full := r.guarded.add(r.last, r.memory.limits.guarded); full && bytes.Contains(oldest.meta, requestMember) {
 			r.memory.forget(oldest.first)
 		}
 	default:
-		if oldest, full := r.done.add(r.last, memoryLimit); full {
+		if oldest, full := r.done.add(r.last, r.memory.limits.done); full {
 			r.memory.forget(oldest.first)
 		}
 	}

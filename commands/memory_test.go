@@ -36,8 +36,9 @@ func (u unindexed) Append(ctx context.Context, stream string, expected eventstor
 // it was carried out here or read from the log.
 func TestTheLatestCommandsOfEachKindAreRemembered(t *testing.T) {
 	t.Parallel()
-	const pairs = memoryLimit + 10
-	var here, folded commandMemory
+	limits := Options{}.withDefaults().limits()
+	const pairs = 4096 + 10
+	here, folded := commandMemory{limits: limits}, commandMemory{limits: limits}
 	read := reading{memory: &folded}
 	var ids [2 * pairs]uuid.UUID
 	for i := range ids {
@@ -55,9 +56,9 @@ func TestTheLatestCommandsOfEachKindAreRemembered(t *testing.T) {
 	}
 	for name, memory := range map[string]commandMemory{"carried out": here, "read": folded} {
 		for i, id := range ids {
-			want := i/2 >= pairs-memoryLimit
+			want := i/2 >= pairs-limits.done
 			if i%2 == 1 {
-				want = i/2 >= pairs-guardedLimit
+				want = i/2 >= pairs-limits.guarded
 			}
 			// What is not found is known to be forgotten, but for what the state guards.
 			if forgotten := memory.hasForgotten(id); forgotten != (!want && i%2 == 0) {
@@ -83,7 +84,7 @@ func crowd(t *testing.T, service *Service) {
 	for i := range parcels {
 		commands = append(commands, stock.Ship{At: at, OrderID: "large", ShipmentID: unit.ShipmentID(fmt.Sprint("parcel-", i)), Quantity: 1})
 	}
-	for i := range 2 * guardedLimit {
+	for i := range 512 {
 		order := unit.OrderID(fmt.Sprint("small-", i))
 		commands = append(commands, stock.Reserve{
 			At: at, ReservationID: stock.ReservationIDFor(order, mugs.SKU, mugs.Location), OrderID: order, Quantity: 1, ExpiresAt: at.Now.Add(time.Hour),

@@ -1,0 +1,305 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"daybook/domain/order"
+	"daybook/domain/stock"
+	"daybook/domain/unit"
+	"daybook/eventstore"
+	"daybook/eventstore/memory"
+)
+
+// onEachEngine is onEachStore, and a log that keeps no index of event ids, as KurrentDB.
+func onEachEngine(t *testing.T, test func(t *testing.T, store eventstore.Store)) {
+	onEachStore(t, test)
+	t.Run("no index of ids", func(t *testing.T) { t.Parallel(); test(t, unindexed{memory.New()}) })
+}
+
+// flood makes a stock forget what happened before: more reservations end, more movements
+// are made and more commands are given than it remembers of each.
+func flood(t *testing.T, service *Service, key stock.Key) {
+	t.Helper()
+	const orders = 4200
+	at, flood := service.At(key), uuid.NewString()
+	var commands []stock.Command
+	give := func() {
+		t.Helper()
+		if _, err := service.MoveStock(t.Context(), Call{Meta: eventstore.Metadata{CommandID: uuid.New()}}, key, commands...); err != nil {
+			t.Fatal(err)
+		}
+		commands = nil
+	}
+	for i := range orders {
+		id := unit.OrderID(fmt.Sprint(flood, "-", i))
+		reservation := stock.ReservationIDFor(id, key.SKU, key.Location)
+		commands = append(commands,
+			stock.Reserve{At: at, ReservationID: reservation, OrderID: id, Quantity: 1, ExpiresAt: at.Now.Add(time.Hour)},
+			stock.Commit{At: at, ReservationID: reservation},
+			stock.Ship{At: at, OrderID: id, ShipmentID: "s", Quantity: 1})
+		if len(commands) >= 900 {
+			give()
+		}
+	}
+	var receipts sync.WaitGroup
+	for range 64 {
+		receipts.Go(func() {
+			for range 66 {
+				receive := Call{Meta: eventstore.Metadata{CommandID: uuid.New()}}
+				if _, err := service.MoveStock(t.Context(), receive, key, stock.Receive{At: at, Quantity: 1}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	receipts.Wait()
+}
+
+// forgettable is a command on the mugs, each about its own order, of which 9 are allocated
+// and 4 more are reserved.
+type forgettable struct {
+	command stock.Command
+	undo    stock.Command // done in between, as far as it can be
+	// each means that under another command id it is another deed: nothing in the command
+	// says which it is.
+	each bool
+	was  Answer[stock.Event]
+	id   uuid.UUID
+}
+
+func forgettables(at stock.At) map[string]*forgettable {
+	soon, late := at.Now.Add(time.Hour), at.Now.Add(3*time.Hour)
+	later := stock.At{Key: at.Key, Now: at.Now.Add(90 * time.Minute)}
+	return map[string]*forgettable{
+		"Receive": {command: stock.Receive{At: at, Quantity: 5}, each: true},
+		"Adjust":  {command: stock.Adjust{At: at, Change: -5, Reason: stock.Shrinkage}, each: true},
+		"Reserve": {
+			command: stock.Reserve{At: at, ReservationID: "r-new", OrderID: "o-new", Quantity: 2, ExpiresAt: soon},
+			undo:    stock.Release{At: at, ReservationID: "r-new"},
+		},
+		"Extend": {
+			command: stock.Extend{At: at, ReservationID: "r-Extend", ExpiresAt: late.Add(time.Hour)},
+			undo:    stock.Release{At: at, ReservationID: "r-Extend"},
+		},
+		"Release":   {command: stock.Release{At: at, ReservationID: "r-Release"}},
+		"ExpireDue": {command: stock.ExpireDue{At: later}},
+		"Commit": {
+			command: stock.Commit{At: at, ReservationID: "r-Commit"},
+			undo:    stock.Ship{At: at, OrderID: "o-Commit", ShipmentID: "all", Quantity: 13},
+		},
+		"Allocate": {
+			command: stock.Allocate{At: at, OrderID: "o-new2", Quantity: 3},
+			undo:    stock.Ship{At: at, OrderID: "o-new2", ShipmentID: "s2", Quantity: 3},
+		},
+		"Deallocate":  {command: stock.Deallocate{At: at, OrderID: "o-Deallocate", Ref: "cancel", Quantity: 2}},
+		"Ship":        {command: stock.Ship{At: at, OrderID: "o-Ship", ShipmentID: "s1", Quantity: 2}},
+		"TakeBack":    {command: stock.TakeBack{At: at, ReturnID: "b1", Quantity: 5, Condition: stock.Damaged}},
+		"Move":        {command: stock.Move{At: at, From: stock.Available, To: stock.Damaged, Quantity: 5}, each: true},
+		"TransferOut": {command: stock.TransferOut{At: at, TransferID: "t1", To: "shop", Quantity: 5}},
+		"TransferIn":  {command: stock.TransferIn{At: at, TransferID: "t1", From: "shop", Quantity: 5}},
+		"SetPolicy": {
+			command: stock.SetPolicy{At: at, Policy: stock.Policy{SafetyStock: 7}},
+			undo:    stock.SetPolicy{At: at}, each: true,
+		},
+		"Count": {command: stock.Count{At: at, Expected: 20_000, Counted: 20_000}, each: true},
+	}
+}
+
+// What a command did is known for ever: asked again by the same client, by the process
+// whose step it is, and under another id where the command itself says what it is about, it
+// adds nothing to what it did.
+func TestNothingIsRefusedOrDoneTwiceBecauseItWasForgotten(t *testing.T) {
+	t.Parallel()
+	noon := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+	onEachEngine(t, func(t *testing.T, store eventstore.Store) {
+		stream, at := stock.Stream(mugs.SKU, mugs.Location), stock.At{Key: mugs, Now: noon}
+		ask := func(s *Service, id uuid.UUID, redecide bool, commands ...stock.Command) (Answer[stock.Event], error) {
+			return s.Stock.Handle(t.Context(), Request[stock.Command]{
+				Stream: stream, Meta: eventstore.Metadata{CommandID: id, Request: "1.abc"}, Commands: commands, Redecide: redecide,
+			})
+		}
+		service := func() *Service {
+			return NewService(store, DefaultPolicy(), func() time.Time { return noon }, Options{})
+		}
+		first := service()
+		must := func(id uuid.UUID, commands ...stock.Command) Answer[stock.Event] {
+			t.Helper()
+			answer, err := ask(first, id, false, commands...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return answer
+		}
+		tests, names := forgettables(at), commandsOf(t, "stock")
+		must(uuid.New(), stock.Receive{At: at, Quantity: 20_000})
+		for _, name := range names {
+			id, ends := unit.OrderID("o-"+name), noon.Add(3*time.Hour)
+			if name == "ExpireDue" {
+				ends = noon.Add(time.Hour)
+			}
+			must(uuid.New(), stock.Allocate{At: at, OrderID: id, Quantity: 9},
+				stock.Reserve{At: at, ReservationID: unit.ReservationID("r-" + name), OrderID: id, Quantity: 4, ExpiresAt: ends})
+		}
+		for _, name := range names { // Count comes early: all is still as it was received
+			test := tests[name]
+			if test == nil {
+				t.Fatalf("%s has no row here", name)
+			}
+			if count, counts := test.command.(stock.Count); counts {
+				must(uuid.New(), stock.ExpireDue{At: at})
+				view(t, first, func(s stock.State) { count.Expected, count.Counted = s.OnHand(), s.OnHand() })
+				test.command = count
+			}
+			test.id = uuid.New()
+			if test.was = must(test.id, test.command); len(test.was.Events) == 0 {
+				t.Fatalf("%s did nothing the first time", name)
+			}
+			if test.undo != nil {
+				must(uuid.New(), test.undo)
+			}
+		}
+		flood(t, first, mugs)
+		length := func() (revision int64) {
+			t.Helper()
+			if err := service().Stock.View(t.Context(), stream, func(_ stock.State, at int64) { revision = at }); err != nil {
+				t.Fatal(err)
+			}
+			return revision
+		}
+		before := length()
+		if before < 3*4200+4200 {
+			t.Fatalf("the stream is at %d: no flood", before)
+		}
+		afresh := service()
+		for _, name := range names {
+			test := tests[name]
+			again, err := ask(afresh, test.id, false, test.command)
+			if err != nil || !again.Replayed || again.Revision != test.was.Revision || again.Position != test.was.Position {
+				t.Errorf("%s asked again: %+v, %v; want revision %d replayed", name, again, err, test.was.Revision)
+			}
+			if again, err = ask(afresh, test.id, true, test.command); err != nil && !endedAsItShould(name, err) || len(again.Events) > 0 {
+				t.Errorf("%s asked again by a process: %+v, %v", name, again, err)
+			}
+			if !test.each {
+				if again, err = ask(afresh, uuid.New(), true, test.command); err != nil && !endedAsItShould(name, err) || len(again.Events) > 0 {
+					t.Errorf("%s asked again under another id: %+v, %v", name, again, err)
+				}
+			}
+			if after := length(); after != before {
+				t.Errorf("%s: %d events were added", name, after-before)
+				before = after
+			}
+		}
+	})
+}
+
+func view(t *testing.T, service *Service, look func(stock.State)) {
+	t.Helper()
+	if err := service.Stock.View(t.Context(), stock.Stream(mugs.SKU, mugs.Location), func(s stock.State, _ int64) { look(s) }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// commandsOf lists the commands of an aggregate: the types that have the method which seals
+// its interface.
+func commandsOf(t *testing.T, aggregate string) []string {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), "../domain/"+aggregate+"/command.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, declaration := range file.Decls {
+		if method, ok := declaration.(*ast.FuncDecl); ok && method.Recv != nil && method.Name.Name == aggregate+"Command" {
+			if of, named := method.Recv.List[0].Type.(*ast.Ident); named {
+				names = append(names, of.Name)
+			}
+		}
+	}
+	if len(names) == 0 {
+		t.Fatalf("%s has no commands", aggregate)
+	}
+	return names
+}
+
+// endedAsItShould: a reservation that is over is neither made nor extended again, and that is
+// told, as it is when the memory is fresh.
+func endedAsItShould(name string, err error) bool {
+	return (name == "Reserve" || name == "Extend") && errors.Is(err, stock.ErrReservationEnded) ||
+		name == "Count" && errors.Is(err, stock.ErrCountStale)
+}
+
+// diesBeforeSettling is a store under a node that dies between a step in stock and the
+// record on the order that it is done.
+type diesBeforeSettling struct{ eventstore.Store }
+
+func (d diesBeforeSettling) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+	if slices.ContainsFunc(events, func(e eventstore.Event) bool { return strings.HasPrefix(e.Type, "order.stock_settled.") }) {
+		return eventstore.Result{}, errDead
+	}
+	return d.Store.Append(ctx, stream, expected, events)
+}
+
+// A driver dies after stock has done what an order's step asks for. However much happens to
+// that stock until the step is driven again, it is done once, and the order goes on.
+func TestAStepIsDrivenAgainAfterStockHasForgottenIt(t *testing.T) {
+	t.Parallel()
+	const id = unit.OrderID("o1")
+	onEachEngine(t, func(t *testing.T, store eventstore.Store) {
+		s := open(t, store, DefaultPolicy())
+		s.sell(mugs.SKU, 10_000)
+		if err := s.cart("c1", map[unit.SKU]unit.Quantity{mugs.SKU: 1}); err != nil {
+			t.Fatal(err)
+		}
+		if result, err := s.Checkout(t.Context(), call(), CheckoutRequest{CartID: "c1", OrderID: id}); err != nil || !result.Placed {
+			t.Fatalf("checkout: %+v, %v", result, err)
+		}
+		pay := order.RecordTransaction{TransactionID: "t1", Type: order.Capture, State: order.Succeeded, Amount: s.order(id).Owed()}
+		for _, step := range []struct {
+			name      string
+			commands  []order.Command
+			allocated unit.Quantity
+			status    order.Status
+		}{
+			{"confirm", []order.Command{pay, order.Confirm{Now: s.Now()}}, 1, order.StatusConfirmed},
+			{"ship", []order.Command{order.Ship{ShipmentID: "s1", Location: mugs.Location}}, 0, order.StatusConfirmed},
+		} {
+			if _, err := open(t, diesBeforeSettling{store}, DefaultPolicy()).Order(t.Context(), call(), id, step.commands...); !errors.Is(err, errDead) {
+				t.Fatalf("%s: %v, want the driver to die", step.name, err)
+			}
+			flood(t, s.Service, mugs)
+			again := open(t, store, DefaultPolicy())
+			var before int64
+			if err := again.Stock.View(t.Context(), stock.Stream(mugs.SKU, mugs.Location), func(_ stock.State, at int64) { before = at }); err != nil {
+				t.Fatal(err)
+			}
+			if err := again.FinishOrder(t.Context(), Work{ID: string(id)}); err != nil {
+				t.Errorf("%s, driven again: %v", step.name, err)
+			}
+			if now := again.order(id); now.Status != step.status || len(now.Unsettled) > 0 {
+				t.Errorf("%s: the order is %s, unsettled %+v", step.name, now.Status, now.Unsettled)
+			}
+			err := again.Stock.View(t.Context(), stock.Stream(mugs.SKU, mugs.Location), func(state stock.State, at int64) {
+				if state.Allocated() != step.allocated || at != before {
+					t.Errorf("%s: %d allocated, want %d; %d events were added", step.name, state.Allocated(), step.allocated, at-before)
+				}
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.audit()
+	})
+}
