@@ -1,0 +1,273 @@
+package commandapi_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
+
+	"daybook/commands"
+	"daybook/commands/commandapi"
+	"daybook/domain/order"
+	"daybook/domain/stock"
+	"daybook/eventstore"
+	"daybook/eventstore/memory"
+	"daybook/internal/httpapi"
+	"daybook/internal/problem"
+)
+
+// keyed is a request under a key, and one with another content.
+type keyed struct {
+	after string // how far the shop has come: see stages
+	path  string
+	body  string
+	other string // empty: the same body with another effective time
+	// first prepares more than the stage does.
+	first func(s *keyShop)
+}
+
+// What each route is asked for, by operation id. The shop sells mugs; cart c, order o and
+// return r are the same goods on their way.
+var keyedRequests = map[string]keyed{
+	"list-product":   {path: "/v1/products/NEW", body: `{"title":"New"}`, other: `{"title":"Newer"}`},
+	"set-price":      {path: "/v1/products/MUG/prices/EUR", body: `{"amount":"3.00"}`, other: `{"amount":"4.00"}`},
+	"retire-product": {path: "/v1/products/MUG?reason=old", other: ""},
+
+	"open-cart":        {path: "/v1/carts", body: `{"currency":"GBP","lines":[{"sku":"MUG","quantity":1}]}`, other: `{"currency":"GBP","lines":[{"sku":"NONE","quantity":1}]}`},
+	"add-cart-lines":   {after: "cart", path: "/v1/carts/c/lines", body: `{"lines":[{"sku":"MUG","quantity":1}]}`, other: `{"lines":[{"sku":"MUG","quantity":2}]}`},
+	"change-cart-line": {after: "cart", path: "/v1/carts/c/lines/1", body: `{"quantity":3}`, other: `{"quantity":4}`},
+	"remove-cart-line": {after: "cart", path: "/v1/carts/c/lines/1"},
+	"checkout-cart":    {after: "cart", path: "/v1/carts/c/checkout", body: `{"confirm":true,"payment":{}}`, other: `{"hold_seconds":60}`},
+	"abandon-cart":     {after: "cart", path: "/v1/carts/c/abandon", body: `{"reason":"a"}`, other: `{"reason":"b"}`},
+	"expire-cart":      {after: "cart", path: "/v1/carts/c/expire", first: func(s *keyShop) { s.pass(60 * 24 * time.Hour) }},
+
+	"receive-stock":       {path: "/v1/stock/MUG/main/receipts", body: `{"quantity":5}`, other: `{"quantity":70}`},
+	"adjust-stock":        {path: "/v1/stock/MUG/main/adjustments", body: `{"change":-5,"reason":"shrinkage"}`, other: `{"change":-70,"reason":"shrinkage"}`},
+	"count-stock":         {path: "/v1/stock/MUG/main/counts", body: `{"expected":100,"counted":98}`, other: `{"expected":98,"counted":97}`},
+	"move-stock":          {path: "/v1/stock/MUG/main/moves", body: `{"from":"available","to":"damaged","quantity":5}`, other: `{"from":"available","to":"damaged","quantity":6}`},
+	"transfer-stock-out":  {path: "/v1/stock/MUG/main/transfers-out", body: `{"to":"shop","quantity":5}`, other: `{"to":"shop","quantity":6}`},
+	"transfer-stock-in":   {path: "/v1/stock/MUG/main/transfers-in", body: `{"transfer_id":"t","from":"shop","quantity":5}`, other: `{"transfer_id":"t","from":"shop","quantity":6}`},
+	"ship-stock":          {path: "/v1/stock/MUG/main/shipments", body: `{"order_id":"x","shipment_id":"s","quantity":2}`, other: `{"order_id":"x","shipment_id":"s","quantity":3}`, first: allocated},
+	"return-stock":        {path: "/v1/stock/MUG/main/returns", body: `{"return_id":"b","quantity":2,"condition":"damaged"}`, other: `{"return_id":"b","quantity":3,"condition":"damaged"}`},
+	"set-stock-policy":    {path: "/v1/stock/MUG/main/policy", body: `{"safety_stock":1,"backorder_limit":0,"reorder_point":0}`, other: `{"safety_stock":2,"backorder_limit":0,"reorder_point":0}`},
+	"expire-reservations": {path: "/v1/stock/MUG/main/expirations", first: func(s *keyShop) { reserved(s); s.pass(2 * time.Hour) }},
+
+	"reserve-stock":       {path: "/v1/stock/MUG/main/reservations", body: `{"order_id":"y","quantity":2,"hold_seconds":60}`, other: `{"order_id":"y","quantity":3,"hold_seconds":60}`},
+	"extend-reservation":  {path: "/v1/stock/MUG/main/reservations/res", body: `{"hold_seconds":7000}`, other: `{"hold_seconds":8000}`, first: reserved},
+	"release-reservation": {path: "/v1/stock/MUG/main/reservations/res", first: reserved},
+	"commit-reservation":  {path: "/v1/stock/MUG/main/reservations/res/commit", first: reserved},
+	"allocate-stock":      {path: "/v1/stock/MUG/main/allocations", body: `{"order_id":"y","quantity":2}`, other: `{"order_id":"y","quantity":3}`},
+	"deallocate-stock":    {path: "/v1/stock/MUG/main/deallocations", body: `{"order_id":"x","quantity":2}`, other: `{"order_id":"x","quantity":3}`, first: allocated},
+
+	"confirm-order":      {after: "paid", path: "/v1/orders/o/confirm"},
+	"hold-order":         {after: "confirmed", path: "/v1/orders/o/hold", body: `{"reason":"a"}`, other: `{"reason":"b"}`},
+	"release-order-hold": {after: "confirmed", path: "/v1/orders/o/release-hold", first: func(s *keyShop) { s.must("POST", "/v1/orders/o/hold", `{"reason":"a"}`) }},
+	"cancel-order":       {after: "placed", path: "/v1/orders/o/cancel", body: `{"reason":"a"}`, other: `{"reason":"b"}`},
+	"expire-order":       {after: "placed", path: "/v1/orders/o/expire", first: func(s *keyShop) { s.pass(2 * time.Hour) }},
+	"record-transaction": {after: "placed", path: "/v1/orders/o/transactions", body: capture("1.00"), other: capture("2.00")},
+	"settle-transaction": {
+		after: "placed", path: "/v1/orders/o/transactions/p", body: `{"state":"succeeded"}`, other: `{"state":"failed"}`,
+		first: func(s *keyShop) {
+			s.must("POST", "/v1/orders/o/transactions", `{"transaction_id":"p","type":"capture","state":"pending","amount":{"amount":"1.00","currency":"GBP"}}`, "Idempotency-Key", "pending")
+		},
+	},
+	"ship-order":       {after: "confirmed", path: "/v1/orders/o/shipments", body: `{"carrier":"a"}`, other: `{"carrier":"b"}`},
+	"deliver-shipment": {after: "shipped", path: "/v1/orders/o/shipments/s/deliver"},
+	"retry-allocation": {after: "paid", path: "/v1/orders/o/retry-allocation", first: lost},
+	"complete-order":   {after: "delivered", path: "/v1/orders/o/complete"},
+	"archive-order":    {after: "completed", path: "/v1/orders/o/archive"},
+	"unarchive-order":  {after: "completed", path: "/v1/orders/o/unarchive", first: func(s *keyShop) { s.must("POST", "/v1/orders/o/archive", "") }},
+
+	"request-return": {after: "delivered", path: "/v1/returns", body: `{"order_id":"o","lines":[{"order_line":1,"quantity":1}]}`, other: `{"order_id":"o","lines":[{"order_line":1,"quantity":2}]}`},
+	"approve-return": {after: "requested", path: "/v1/returns/r/approve"},
+	"decline-return": {after: "requested", path: "/v1/returns/r/decline", body: `{"reason":"a"}`, other: `{"reason":"b"}`},
+	"cancel-return":  {after: "requested", path: "/v1/returns/r/cancel", body: `{"reason":"a"}`, other: `{"reason":"b"}`},
+	"receive-return": {after: "approved", path: "/v1/returns/r/receipts", body: comingBack("restocked"), other: comingBack("damaged")},
+	"refund-return":  {after: "received", path: "/v1/returns/r/refunds", body: `{"amount":{"amount":"1.00","currency":"GBP"}}`, other: `{"amount":{"amount":"2.00","currency":"GBP"}}`},
+	"close-return":   {after: "received", path: "/v1/returns/r/close"},
+	"note-credit":    {path: "/v1/credit-notes", body: creditNote("1.00"), other: creditNote("2.00")},
+}
+
+func capture(amount string) string {
+	return fmt.Sprintf(`{"type":"capture","amount":{"amount":%q,"currency":"GBP"}}`, amount)
+}
+
+func comingBack(disposition string) string {
+	return fmt.Sprintf(`{"lines":[{"line":1,"quantity":1,"disposition":%q}]}`, disposition)
+}
+
+func creditNote(price string) string {
+	return fmt.Sprintf(`{"reason":"bad_debt","currency":"GBP","lines":[{"sku":"MUG","quantity":1,"price":%q}]}`, price)
+}
+
+// stages are what happens to the goods, one after the other.
+var stages = []struct{ name, method, path, body string }{
+	{"cart", "POST", "/v1/carts", `{"cart_id":"c","currency":"GBP","lines":[{"sku":"MUG","quantity":2}]}`},
+	{"placed", "POST", "/v1/carts/c/checkout", `{"order_id":"o","hold_seconds":3600}`},
+	{"paid", "POST", "/v1/orders/o/transactions", capture("5.00")},
+	{"confirmed", "POST", "/v1/orders/o/confirm", ""},
+	{"shipped", "POST", "/v1/orders/o/shipments", `{"shipment_id":"s"}`},
+	{"delivered", "POST", "/v1/orders/o/shipments/s/deliver", ""},
+	{"completed", "POST", "/v1/orders/o/complete", ""},
+	{"requested", "POST", "/v1/returns", `{"return_id":"r","order_id":"o","lines":[{"order_line":1,"quantity":1}]}`},
+	{"approved", "POST", "/v1/returns/r/approve", ""},
+	{"received", "POST", "/v1/returns/r/receipts", comingBack("restocked")},
+}
+
+func reserved(s *keyShop) {
+	s.must("POST", "/v1/stock/MUG/main/reservations", `{"order_id":"x","reservation_id":"res","quantity":2,"hold_seconds":3600}`, "Idempotency-Key", "reserved")
+}
+
+func allocated(s *keyShop) {
+	s.must("POST", "/v1/stock/MUG/main/allocations", `{"order_id":"x","quantity":5}`, "Idempotency-Key", "allocated")
+}
+
+// lost takes away what order o is promised, before it is confirmed.
+func lost(s *keyShop) {
+	mugs := stock.Key{SKU: "MUG", Location: "main"}
+	at := s.service.At(mugs)
+	call := commands.Call{Meta: eventstore.Metadata{CommandID: uuid.New()}}
+	_, err := s.service.MoveStock(s.t.Context(), call, mugs,
+		stock.Release{At: at, ReservationID: stock.ReservationIDFor("o", mugs.SKU, mugs.Location)}, stock.TransferOut{At: at, TransferID: "gone", To: "shop", Quantity: 100})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.must("POST", "/v1/orders/o/confirm", "")
+	s.receive("MUG", 100)
+}
+
+// keyShop is a shop with a clock that the test moves, over a log that may keep no
+// index of event ids, and whose handlers remember no command.
+type keyShop struct {
+	*shop
+	log   eventstore.Store
+	ahead *atomic.Int64
+}
+
+func (s *keyShop) pass(d time.Duration) { s.ahead.Add(int64(d)) }
+
+// restart begins a new process, which has none of the answers that were kept.
+func (s keyShop) restart() *keyShop {
+	s.t.Helper()
+	next := *s.shop
+	next.answers = &answers{kept: make(map[string]commands.StoredAnswer)}
+	policy := commands.DefaultPolicy()
+	policy.Remedy = order.RemedyBackorder
+	now := func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
+	next.service = commands.NewService(s.log, policy, now, commands.Options{Remembered: -1})
+	var err error
+	next.handler, err = httpapi.New(httpapi.Options{Version: "test", PublicHosts: []string{"example.com"}}, func(api huma.API) {
+		commandapi.Register(api, next.service, commandapi.Options{Answers: next.answers})
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() {
+		if err := next.service.Close(context.Background()); err != nil {
+			s.t.Error(err)
+		}
+	})
+	s.shop = &next
+	return &s
+}
+
+// without is a log that keeps no index of event ids.
+type without struct{ eventstore.Store }
+
+func (w without) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+	result, err := w.Store.Append(ctx, stream, expected, events)
+	if _, duplicate := errors.AsType[*eventstore.DuplicateEventError](err); !duplicate {
+		return result, err
+	}
+	events = slices.Clone(events)
+	for i := range events {
+		events[i].ID = uuid.New()
+	}
+	return w.Store.Append(ctx, stream, expected, events)
+}
+
+// A key is known for as long as the log is: when its answer is kept no longer, and no process
+// remembers its command, the same request is answered as one that was carried out, and another
+// is refused. Every route that takes a key is asked.
+func TestAKeyTellsRequestsApartAtAnyAge(t *testing.T) {
+	t.Parallel()
+	document := open(t).must("GET", "/openapi.json", "")
+	methods := map[string]string{}
+	paths, _ := document.at("paths").(map[string]any)
+	for _, operations := range paths {
+		for method, value := range operations.(map[string]any) {
+			id, _ := response{body: value.(map[string]any)}.at("operationId").(string)
+			methods[id] = strings.ToUpper(method)
+			if _, listed := keyedRequests[id]; !listed {
+				t.Errorf("%s has no row here", id)
+			}
+		}
+	}
+	for name, log := range map[string]func(eventstore.Store) eventstore.Store{
+		"with an index of ids": func(store eventstore.Store) eventstore.Store { return store },
+		"without":              func(store eventstore.Store) eventstore.Store { return without{store} },
+	} {
+		for _, id := range slices.Sorted(maps.Keys(keyedRequests)) {
+			t.Run(name+"/"+id, func(t *testing.T) {
+				t.Parallel()
+				testKeyed(t, log, methods[id], keyedRequests[id])
+			})
+		}
+	}
+}
+
+func testKeyed(t *testing.T, log func(eventstore.Store) eventstore.Store, method string, request keyed) {
+	store := memory.New()
+	s := keyShop{shop: &shop{t: t, store: store}, log: log(store), ahead: new(atomic.Int64)}.restart()
+	s.sell("MUG", 100)
+	if request.after != "" {
+		for i, stage := range stages {
+			s.must(stage.method, stage.path, stage.body, "Idempotency-Key", fmt.Sprint("stage-", i))
+			if stage.name == request.after {
+				break
+			}
+		}
+	}
+	if request.first != nil {
+		request.first(s)
+	}
+	head := func() eventstore.Position {
+		at, err := store.Head(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return at
+	}
+	before := head()
+	first := s.must(method, request.path, request.body, "Idempotency-Key", "k")
+	after := head()
+	if after == before {
+		t.Fatalf("the first request recorded nothing: %s", first.text)
+	}
+
+	s = s.restart()
+	again := s.ask(method, request.path, request.body, "Idempotency-Key", "k")
+	if again.status != first.status || again.header.Get("Idempotency-Replayed") != "true" {
+		t.Errorf("again: %d %s, replayed %q; first %d", again.status, again.text, again.header.Get("Idempotency-Replayed"), first.status)
+	}
+	headers := []string{"Idempotency-Key", "k"}
+	other := request.other
+	if other == "" {
+		other = request.body
+		headers = append(headers, "Daybook-Occurred-At", time.Now().Add(-time.Hour).UTC().Format(time.RFC3339))
+	}
+	s.answers.lose()
+	s.ask(method, request.path, other, headers...).problem(t, http.StatusUnprocessableEntity, problem.CodeKeyReused)
+	if now := head(); now != after {
+		t.Errorf("the log went on from %s to %s", after, now)
+	}
+}
