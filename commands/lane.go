@@ -305,7 +305,7 @@ func EventID(command uuid.UUID, n int) uuid.UUID {
 	var index [4]byte
 	binary.BigEndian.PutUint32(index[:], uint32(n)) //nolint:gosec // bounded by MaxAppendEvents
 	id := uuid.NewSHA1(command, index[:])
-	id[6] = id[6]&0x0f | ownVersion<<4
+	id[6] = id[6]&0x0f | eventstore.LogWideVersion<<4
 	return id
 }
 

@@ -11,6 +11,7 @@ import (
 	"daybook/domain/product"
 	"daybook/domain/returns"
 	"daybook/domain/stock"
+	"daybook/eventstore"
 )
 
 var categories = []string{product.Category, cart.Category, stock.Category, order.Category, returns.Category}
@@ -33,11 +34,7 @@ func Owns(stream, eventType string) bool {
 	})
 }
 
-// ownVersion is the version of the UUIDs that events of the domain have: that
-// for uses of one's own (RFC 9562, section 5.8).
-const ownVersion = 8
-
 // OwnsID tells whether an event id is of the kind that only the domain's events
 // have. Whoever else recorded one could keep a command out of the log for good,
-// for ids are unique there.
-func OwnsID(id uuid.UUID) bool { return id.Version() == ownVersion }
+// because these ids are unique in the log.
+func OwnsID(id uuid.UUID) bool { return eventstore.LogWide(id) }

@@ -22,7 +22,8 @@ func (e *ConflictError) Error() string {
 }
 
 // DuplicateEventError means that an event id is already recorded, but not at
-// the place asked for. Nothing was appended.
+// the place asked for: elsewhere in its stream or, if it is LogWide, in another
+// stream. Nothing was appended.
 type DuplicateEventError struct {
 	Stream string // of the append that was refused
 	ID     uuid.UUID

@@ -47,6 +47,15 @@ type Event struct {
 	Meta []byte // JSON object or empty, kept byte for byte; see Metadata
 }
 
+// LogWideVersion is the version of the UUIDs that are unique in the whole log:
+// that for uses of one's own (RFC 9562, section 5.8).
+const LogWideVersion = 8
+
+// LogWide tells whether an event id is unique in the whole log, and not only in
+// its stream. The ids of the domain's events are: a command that was recorded in
+// one stream cannot be recorded in another.
+func LogWide(id uuid.UUID) bool { return id.Version() == LogWideVersion }
+
 // Size is what the event counts towards MaxAppendBytes.
 func (e Event) Size() int { return len(e.Data) + len(e.Meta) + 2*len(e.Type) }
 
@@ -113,9 +122,11 @@ type Item struct {
 type Store interface {
 	// Append adds events to the end of one stream, all or none, if the stream
 	// is as expected. Appending the same ids again, with the same expectation,
-	// changes nothing and returns the first result with Replayed set. An id that
-	// is recorded at another place of the log is refused by an engine that knows
-	// the ids of the whole log, which all do but KurrentDB.
+	// changes nothing and returns the first result with Replayed set. An id is
+	// unique in its stream: one that the stream holds at another place is refused.
+	// In another stream it may be used again, as in EventStoreDB, unless it is
+	// LogWide: such an id is refused wherever else the log holds it. KurrentDB
+	// compares ids only with those at the place expected, of either kind.
 	//
 	// The engine may go on using events after Append returns, and may hand their
 	// bytes to readers: they must not be changed any more.

@@ -196,7 +196,7 @@ func TestAppendsThatCannotBe(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {
 		s := serve(t, store, gateway.Options{})
-		known := event()
+		known := logWide()
 		s.write("elsewhere", known)
 		change := func(change func(*streams.AppendReq_ProposedMessage)) *streams.AppendReq_ProposedMessage {
 			message := proposal(event())
@@ -241,7 +241,7 @@ func TestAppendsThatCannotBe(t *testing.T) {
 				}),
 			}, wrong},
 			"one id twice":               {"a", []*streams.AppendReq_ProposedMessage{proposal(known), proposal(known)}, wrong},
-			"an id of elsewhere":         {"a", []*streams.AppendReq_ProposedMessage{proposal(known)}, refusal{code: codes.AlreadyExists}},
+			"a log-wide id of elsewhere": {"a", []*streams.AppendReq_ProposedMessage{proposal(known)}, refusal{code: codes.AlreadyExists}},
 			"an event after a tombstone": {"a", []*streams.AppendReq_ProposedMessage{proposal(typed("$streamDeleted")), proposal(event())}, wrong},
 			"the log itself":             {"$all", []*streams.AppendReq_ProposedMessage{proposal(event())}, refusal{codes.PermissionDenied, map[string]string{"exception": "access-denied"}}},
 		}
@@ -291,11 +291,53 @@ func TestAppendsOutOfForm(t *testing.T) {
 	s.read(ofStream("a")).wants(t, "not found a")
 }
 
+// logWide is an event whose id is unique in the whole log.
+func logWide() eventstore.Event {
+	e := event()
+	e.ID[6] = e.ID[6]&0x0f | eventstore.LogWideVersion<<4
+	return e
+}
+
+// Clients give ids as they like: to a stream, those of other streams are as any,
+// in whatever way they come.
+func TestTheSameIDInTwoStreams(t *testing.T) {
+	t.Parallel()
+	engines(t, func(t *testing.T, store eventstore.Store) {
+		s := serve(t, store, gateway.Options{})
+		e := event()
+		s.mustAppend("a", noStream, e)
+		s.mustAppend("b", noStream, event(), e)
+		b := s.batch(t)
+		for range 2 { // the second time, it is known
+			b.send(b.frame("c", noStream, true, e))
+			if got := b.next(); got.GetSuccess() == nil || got.GetSuccess().GetCurrentRevision() != 0 {
+				t.Errorf("batched: %v", got)
+			}
+		}
+		s.mustDelete("a")
+		s.mustAppend("d", anyRevision, e)
+		s.mustAppend("d", anyRevision, e) // known, as well
+		for stream, want := range map[string]int64{"a": 0, "b": 1, "c": 0, "d": 0} {
+			last := eventstore.Recorded{Revision: -1}
+			for found, err := range store.ReadStream(s.ctx, stream, 0, 0) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				last = found
+			}
+			if last.ID != e.ID || last.Revision != want {
+				t.Errorf("stream %s ends with %s at %d, want %s at %d", stream, last.ID, last.Revision, e.ID, want)
+			}
+		}
+		s.read(ofStream("b")).wants(t, "b/0", "b/1")
+	})
+}
+
 // The KurrentDB engine tells by this that an id is taken.
 func TestADuplicateIsToldByItsReason(t *testing.T) {
 	t.Parallel()
 	s := serve(t, memory.New(), gateway.Options{})
-	known := event()
+	known := logWide()
 	s.write("elsewhere", known)
 	_, _, err := s.appendTo("a", noStream, known)
 	var info *errdetails.ErrorInfo

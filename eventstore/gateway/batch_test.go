@@ -103,7 +103,7 @@ func TestBatchAppend(t *testing.T) {
 		s.write("three", several(3, "t.v1")...)
 		s.write("ended", event())
 		s.mustTombstone("ended")
-		known := event()
+		known := logWide()
 		s.write("elsewhere", known)
 		b := s.batch(t)
 		large := event()

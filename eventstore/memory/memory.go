@@ -23,8 +23,22 @@ type Store struct {
 	mu      sync.Mutex
 	log     []eventstore.Recorded // index + 1 is the position
 	streams map[string][]int      // by revision, index in log
-	ids     map[uuid.UUID]int     // index in log
+	ids     map[place]int         // index in log
 	changed chan struct{}         // closed when the log grows
+}
+
+// place is where an event id is unique: in a stream or, with no stream, in the
+// whole log.
+type place struct {
+	stream string
+	id     uuid.UUID
+}
+
+func placeOf(stream string, id uuid.UUID) place {
+	if eventstore.LogWide(id) {
+		stream = ""
+	}
+	return place{stream, id}
 }
 
 var _ eventstore.Store = (*Store)(nil)
@@ -43,7 +57,7 @@ func New(options ...Option) *Store {
 	s := &Store{
 		now:     time.Now,
 		streams: make(map[string][]int),
-		ids:     make(map[uuid.UUID]int),
+		ids:     make(map[place]int),
 		changed: make(chan struct{}),
 	}
 	for _, option := range options {
@@ -87,12 +101,12 @@ func matches(expected eventstore.Expected, revision int64) bool {
 		int64(expected) == revision
 }
 
-// recordedBefore answers an append of ids that the log knows already: all of
+// recordedBefore answers an append of ids that are recorded already: all of
 // them in a row where this append would put them is a replay, anything else a
-// duplicate. known is false if the log knows none of them.
+// duplicate. known is false if none of them is.
 func (s *Store) recordedBefore(stream string, expected eventstore.Expected, events []eventstore.Event) (result eventstore.Result, known bool, err error) {
 	for _, e := range events {
-		if _, known = s.ids[e.ID]; known {
+		if _, known = s.ids[placeOf(stream, e.ID)]; known {
 			break
 		}
 	}
@@ -102,24 +116,24 @@ func (s *Store) recordedBefore(stream string, expected eventstore.Expected, even
 	places := s.streams[stream]
 	first := int64(expected) + 1
 	if expected < eventstore.NoStream { // without an exact place, where the first id stands
-		if at, ok := s.ids[events[0].ID]; ok {
+		if at, ok := s.ids[placeOf(stream, events[0].ID)]; ok {
 			first = s.log[at].Revision
 		}
 	}
 	for i, e := range events {
-		at, ok := s.ids[e.ID]
+		at, ok := s.ids[placeOf(stream, e.ID)]
 		place := first + int64(i)
 		if !ok || place < 0 || place >= int64(len(places)) || places[place] != at {
-			return eventstore.Result{}, true, &eventstore.DuplicateEventError{Stream: stream, ID: s.firstKnown(events)}
+			return eventstore.Result{}, true, &eventstore.DuplicateEventError{Stream: stream, ID: s.firstKnown(stream, events)}
 		}
 	}
 	last := s.log[places[first+int64(len(events))-1]]
 	return eventstore.Result{Revision: last.Revision, Position: last.Position, Replayed: true}, true, nil
 }
 
-func (s *Store) firstKnown(events []eventstore.Event) uuid.UUID {
+func (s *Store) firstKnown(stream string, events []eventstore.Event) uuid.UUID {
 	for _, e := range events {
-		if _, known := s.ids[e.ID]; known {
+		if _, known := s.ids[placeOf(stream, e.ID)]; known {
 			return e.ID
 		}
 	}
@@ -141,7 +155,7 @@ func (s *Store) add(stream string, events []eventstore.Event) eventstore.Result 
 			RecordedAt: recordedAt,
 		})
 		s.streams[stream] = append(s.streams[stream], at)
-		s.ids[e.ID] = at
+		s.ids[placeOf(stream, e.ID)] = at
 	}
 	close(s.changed)
 	s.changed = make(chan struct{})

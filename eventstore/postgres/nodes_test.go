@@ -2,11 +2,15 @@ package postgres_test
 
 import (
 	"context"
+	"daybook/internal/pgmigrate"
+	"daybook/internal/pgtest"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/google/uuid"
@@ -121,26 +125,34 @@ func TestCaughtUpWithAnotherNode(t *testing.T) {
 }
 
 // The same command runs on two nodes at once, on one stream and on two. Its
-// events are recorded once.
+// events are recorded once. Ids that are not log-wide are, in each stream.
 func TestNodesRaceWithTheSameIDs(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t)
 	nodes := []*postgres.Store{open(t, pool), open(t, anotherPool(t, pool))}
-	for round := range 40 {
-		events := newEvents(2)
+	for round := range 60 {
+		events, want := newEvents(2), int64(1)
+		switch round % 3 {
+		case 1:
+			for i := range events {
+				events[i].ID[6] = events[i].ID[6]&0x0f | eventstore.LogWideVersion<<4
+			}
+		case 2:
+			want = 4
+		}
 		var recorded atomic.Int64
 		var group errgroup.Group
 		for i := range 8 {
 			group.Go(func() error {
 				stream := fmt.Sprint("same-", round)
-				if round%2 == 1 {
-					stream = fmt.Sprintf("one-of-two-%d-%d", round, i%4)
+				if round%3 > 0 {
+					stream = fmt.Sprintf("one-of-four-%d-%d", round, i%4)
 				}
 				result, err := nodes[i%2].Append(t.Context(), stream, eventstore.NoStream, events)
 				if err == nil && !result.Replayed {
 					recorded.Add(1)
 				}
-				if _, duplicate := errors.AsType[*eventstore.DuplicateEventError](err); duplicate && round%2 == 1 {
+				if _, duplicate := errors.AsType[*eventstore.DuplicateEventError](err); duplicate && round%3 == 1 {
 					return nil
 				}
 				return err
@@ -149,12 +161,56 @@ func TestNodesRaceWithTheSameIDs(t *testing.T) {
 		if err := group.Wait(); err != nil {
 			t.Fatal(err)
 		}
-		if got := recorded.Load(); got != 1 {
-			t.Fatalf("round %d: recorded %d times, want once", round, got)
+		if got := recorded.Load(); got != want {
+			t.Fatalf("round %d: recorded %d times, want %d", round, got, want)
 		}
 	}
-	if events := readAll(t, nodes[0]); len(events) != 80 {
-		t.Errorf("%d events are recorded, want 80", len(events))
+	if events := readAll(t, nodes[0]); len(events) != 20*2*(1+1+4) {
+		t.Errorf("%d events are recorded, want 240", len(events))
+	}
+}
+
+// A log of before: each id in it was unique in the log. It is not rewritten, and
+// what was recorded then is known by its id.
+func TestALogOfUniqueIDsGoesOn(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t)
+	before := fstest.MapFS{}
+	for _, name := range []string{"00001_log.sql", "00002_append.sql", "00003_tombstone.sql"} {
+		script, err := os.ReadFile("migrations/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before["migrations/"+name] = &fstest.MapFile{Data: script}
+	}
+	if err := pgmigrate.Up(t.Context(), pool, before, "daybook_eventstore_version"); err != nil {
+		t.Fatal(err)
+	}
+	const append = `SELECT o_base FROM eventstore.append(ARRAY['a'], ARRAY[-1], ARRAY[1], ARRAY[1], ARRAY[1], ARRAY[$1::uuid], ARRAY['t.v1'],
+		ARRAY['{}']::json[], ARRAY[NULL]::json[], false)`
+	events := newEvents(1)
+	events[0].Type, events[0].Data, events[0].Meta = "t.v1", []byte("{}"), nil
+	place := `SELECT ctid::text FROM eventstore.events`
+	var base int64
+	var was, is string
+	if err := errors.Join(pool.QueryRow(t.Context(), append, events[0].ID).Scan(&base), pool.QueryRow(t.Context(), place).Scan(&was),
+		postgres.Migrate(t.Context(), pool), pool.QueryRow(t.Context(), place).Scan(&is)); err != nil {
+		t.Fatal(err)
+	}
+	if was != is {
+		t.Errorf("the event moved from %s to %s", was, is)
+	}
+	store := open(t, pool)
+	for stream, replayed := range map[string]bool{"a": true, "b": false} {
+		result, err := store.Append(t.Context(), stream, eventstore.NoStream, events)
+		if err != nil || result.Replayed != replayed {
+			t.Errorf("append to %s: %+v, %v", stream, result, err)
+		}
+	}
+	for _, e := range readAll(t, store) {
+		if e.ID != events[0].ID {
+			t.Errorf("stream %s has id %s, want %s", e.Stream, e.ID, events[0].ID)
+		}
 	}
 }
 

@@ -19,7 +19,7 @@ import (
 const (
 	headSQL = `SELECT position FROM eventstore.head`
 
-	columnsSQL = `SELECT position, revision, recorded_at, event_id, stream, type, data, meta FROM eventstore.events `
+	columnsSQL = `SELECT position, revision, recorded_at, coalesce(given_id, event_id), stream, type, data, meta FROM eventstore.events `
 
 	logSQL = columnsSQL + `WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3`
 

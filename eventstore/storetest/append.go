@@ -167,7 +167,7 @@ func resultTellsPlace(l *log) {
 
 func noTrace(l *log) {
 	stream, empty := l.stream("a"), l.stream("empty")
-	events := newEvents(2)
+	events := logWide(newEvents(2))
 	l.append(stream, eventstore.NoStream, events)
 	head, err := l.Head(l.ctx)
 	if err != nil {
@@ -187,7 +187,7 @@ func noTrace(l *log) {
 			continue
 		}
 		if _, err := l.Append(l.ctx, empty, eventstore.Any, append(newEvents(1), events[1])); err == nil {
-			l.Fatal("an append with an id of another stream was taken")
+			l.Fatal("an append with a log-wide id of another stream was taken")
 		}
 	}
 	if after, err := l.Head(l.ctx); err != nil || after != head {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -95,7 +96,10 @@ var brokenEngines = map[string]brokenEngine{
 	"records a retry again":             {"the same ids at the same place are recorded once", recordsAgain},
 	"answers a retry with the head":     {"the same ids at the same place are recorded once", answersHead},
 	"lets retries race":                 {"retries that race are recorded once and answered alike", racyRetries},
-	"takes ids known elsewhere":         {"an id recorded in another stream is refused", renamesDuplicates},
+	"takes ids known elsewhere":         {"a log-wide id recorded in another stream is refused", renamesDuplicates},
+	"takes no id a second time":         {"an id recorded in another stream may be used again", uniqueIDs},
+	"has one of two streams win an id":  {"an id that races to two streams is recorded in both", uniqueIDs},
+	"shows the key of an id used again": {"an id recorded in another stream may be used again", showsKeys},
 	"takes ids known in the stream":     {"an id recorded elsewhere in its stream is refused", renamesDuplicates},
 	"takes what is new of an append":    {"an append of which a part is recorded is refused", takesTheNew},
 	"keeps a part of a refused append":  {"a refused append leaves no trace", keepsFirst},
@@ -245,6 +249,44 @@ func renamesDuplicates(e *engine) {
 		}
 		return result, err
 	}
+}
+
+// uniqueIDs has every id once in the log.
+func uniqueIDs(e *engine) {
+	var mu sync.Mutex
+	in := make(map[uuid.UUID]string)
+	e.append = func(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, event := range events {
+			if other, used := in[event.ID]; used && other != stream {
+				return eventstore.Result{}, &eventstore.DuplicateEventError{Stream: stream, ID: event.ID}
+			}
+		}
+		result, err := e.sound.Append(ctx, stream, expected, events)
+		if err == nil {
+			for _, event := range events {
+				in[event.ID] = stream
+			}
+		}
+		return result, err
+	}
+}
+
+// showsKeys reads an id that two streams have as another one.
+func showsKeys(e *engine) {
+	var mu sync.Mutex
+	in := make(map[uuid.UUID]string)
+	e.readAll = changed(e.sound.ReadAll, func(r *eventstore.Recorded) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if first, used := in[r.ID]; used && first != r.Stream {
+			r.ID = uuid.NewSHA1(r.ID, []byte(r.Stream))
+		} else {
+			in[r.ID] = r.Stream
+		}
+		return true
+	})
 }
 
 func takesTheNew(e *engine) {

@@ -17,7 +17,8 @@ var raceRules = []rule{
 	{"sixteen writers, one winner, every loser sees a conflict", oneWinner},
 	{"writers without expectation share a stream without gaps", sharedStream},
 	{"retries that race are recorded once and answered alike", racingRetries},
-	{"an id that races to two streams is recorded once", racingIDs},
+	{"a log-wide id that races to two streams is recorded once", racingLogWideIDs},
+	{"an id that races to two streams is recorded in both", racingIDs},
 	{"losers in a burst do not disturb the others", losersInBurst},
 	{"a context that ends on the way leaves all or nothing", contextEndsOnTheWay},
 	{"reading the tail during writes equals reading it afterwards", tailEqualsAfterwards},
@@ -147,13 +148,13 @@ func racingRetries(l *log) {
 	l.inOrder(l.readAll(l.start))
 }
 
-func racingIDs(l *log) {
+func racingLogWideIDs(l *log) {
 	if !l.logWideIDs {
 		l.Skip("the engine compares ids only with those at the place expected")
 	}
 	const streams = 6
 	for round := range 5 {
-		events := newEvents(2)
+		events := logWide(newEvents(2))
 		taken := make([]bool, streams)
 		var group errgroup.Group
 		for i := range streams {
@@ -183,9 +184,36 @@ func racingIDs(l *log) {
 	l.inOrder(l.readAll(l.start))
 }
 
+func racingIDs(l *log) {
+	const streams, retries = 6, 2
+	for round := range 5 {
+		events := newEvents(2)
+		var group errgroup.Group
+		results := make([][retries]eventstore.Result, streams)
+		for i := range streams {
+			for retry := range retries {
+				group.Go(func() (err error) {
+					results[i][retry], err = l.Append(l.ctx, l.stream(fmt.Sprintf("%d-%d", round, i)), eventstore.NoStream, events)
+					return err
+				})
+			}
+		}
+		if err := group.Wait(); err != nil {
+			l.Fatalf("the ids are taken in each stream: %v", err)
+		}
+		for i := range streams {
+			l.holds(l.stream(fmt.Sprintf("%d-%d", round, i)), events)
+			if results[i][0].Replayed == results[i][1].Replayed || results[i][0].Position != results[i][1].Position {
+				l.Errorf("two appends of the same to one stream are told %+v", results[i])
+			}
+		}
+	}
+	l.inOrder(l.readAll(l.start))
+}
+
 func losersInBurst(l *log) {
 	const writers = 64
-	taken := newEvents(1)
+	taken := logWide(newEvents(1))
 	l.append(l.stream("taken"), eventstore.NoStream, taken)
 	ended := l.endable(ending(2))
 	l.append(l.stream("ended"), eventstore.NoStream, ended)

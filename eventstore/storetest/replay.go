@@ -12,7 +12,8 @@ var replayRules = []rule{
 	{"the same ids at the same place are recorded once", sameIDsSamePlace},
 	{"the beginning of an append that was recorded is a replay", prefixIsReplay},
 	{"an id recorded elsewhere in its stream is refused", idElsewhereInStream},
-	{"an id recorded in another stream is refused", idInAnotherStream},
+	{"a log-wide id recorded in another stream is refused", logWideIDInAnotherStream},
+	{"an id recorded in another stream may be used again", idInAnotherStream},
 	{"an append of which a part is recorded is refused", partlyRecorded},
 	{"an append that was refused may be repeated", refusedThenRepeated},
 }
@@ -101,12 +102,12 @@ func idElsewhereInStream(l *log) {
 	l.inOrder(l.readAll(l.start))
 }
 
-func idInAnotherStream(l *log) {
+func logWideIDInAnotherStream(l *log) {
 	if !l.logWideIDs {
 		l.Skip("the engine compares ids only with those at the place expected")
 	}
 	other := l.stream("b")
-	events, held := newEvents(3), newEvents(2)
+	events, held := logWide(newEvents(3)), newEvents(2)
 	l.append(l.stream("a"), eventstore.NoStream, events)
 	l.append(other, eventstore.NoStream, held)
 	for name, c := range map[string]struct {
@@ -130,6 +131,45 @@ func idInAnotherStream(l *log) {
 	l.holds(l.stream("c"), nil)
 	l.holds(l.stream("d"), nil)
 	l.inOrder(l.readAll(l.start))
+}
+
+// idInAnotherStream: to a stream, ids of other streams are as any.
+func idInAnotherStream(l *log) {
+	other := l.stream("b")
+	events, held := newEvents(3), newEvents(2)
+	first := l.append(l.stream("a"), eventstore.NoStream, events)
+	l.append(other, eventstore.NoStream, held)
+	results := map[string]eventstore.Result{
+		other:            l.append(other, eventstore.AtRevision(1), events),
+		l.stream("c"):    l.append(l.stream("c"), eventstore.NoStream, events[1:]),
+		l.stream("d"):    l.append(l.stream("d"), eventstore.Any, []eventstore.Event{events[2], events[0]}),
+		l.stream("e"):    l.append(l.stream("e"), eventstore.NoStream, append(append(newEvents(1), events[1]), newEvents(1)...)),
+		l.stream("some"): l.append(l.stream("some"), eventstore.Any, events[:1]),
+	}
+	_, err := l.Append(l.ctx, l.stream("c"), eventstore.AtRevision(7), events[:1])
+	l.isConflict(err, l.stream("c"), eventstore.AtRevision(7), 1)
+	// Each stream knows its own again, and holds them under the ids that were given.
+	l.replays("in the first stream", l.stream("a"), eventstore.NoStream, events, first)
+	l.replays("in another", other, eventstore.AtRevision(1), events, results[other])
+	l.replays("in a new one", l.stream("c"), eventstore.NoStream, events[1:], results[l.stream("c")])
+	l.replays("in another order", l.stream("d"), eventstore.NoStream, []eventstore.Event{events[2], events[0]}, results[l.stream("d")])
+	l.holds(l.stream("a"), events)
+	l.holds(other, append(held, events...))
+	l.holds(l.stream("c"), events[1:])
+	l.holds(l.stream("d"), []eventstore.Event{events[2], events[0]})
+	if l.logWideIDs {
+		_, err := l.Append(l.ctx, other, eventstore.AtRevision(4), events[:1])
+		l.isDuplicate("elsewhere in a stream that used it again", err, other, events)
+	}
+	all := l.readAll(l.start)
+	l.inOrder(all)
+	seen, err := l.subscribe(l.start, eventstore.Filter{}, len(all))
+	if err == nil {
+		err = same(seen, all)
+	}
+	if err != nil {
+		l.Errorf("a subscription: %v", err)
+	}
 }
 
 // isDuplicate fails unless an append was refused for an id that is recorded.

@@ -33,9 +33,10 @@ type promises struct {
 // Contiguous is for engines whose positions have no gaps.
 func Contiguous() Option { return func(p *promises) { p.contiguous = true } }
 
-// LogWideIDs is for engines that know the event ids of the whole log, and so
-// refuse one that is recorded anywhere else. EventStoreDB compares ids only with
-// those at the place an append expects; at the stream's end it takes any.
+// LogWideIDs is for engines that know all event ids of a stream, and the log-wide
+// ones of the whole log, and so refuse one that is recorded elsewhere there.
+// EventStoreDB compares ids only with those at the place an append expects; at the
+// stream's end it takes any.
 func LogWideIDs() Option { return func(p *promises) { p.logWideIDs = true } }
 
 // LoneTombstones is for engines that end a stream only by an append of nothing
@@ -104,6 +105,14 @@ func newEvents(n int) []eventstore.Event {
 			Data: fmt.Appendf(nil, `{"n":%d}`, i),
 			Meta: []byte(`{"actor":"system:suite"}`),
 		}
+	}
+	return events
+}
+
+// logWide gives events ids that are unique in the whole log.
+func logWide(events []eventstore.Event) []eventstore.Event {
+	for i := range events {
+		events[i].ID[6] = events[i].ID[6]&0x0f | eventstore.LogWideVersion<<4
 	}
 	return events
 }
@@ -254,7 +263,11 @@ func (l *log) holds(stream string, want []eventstore.Event) {
 // tombstone may have the highest there is, as in EventStoreDB).
 func (l *log) inOrder(events []eventstore.Recorded) {
 	l.Helper()
-	seen := make(map[uuid.UUID]bool)
+	type held struct {
+		stream string // empty for a log-wide id
+		id     uuid.UUID
+	}
+	seen := make(map[held]bool)
 	next := make(map[string]int64)
 	last := l.start
 	for i, e := range events {
@@ -265,12 +278,16 @@ func (l *log) inOrder(events []eventstore.Recorded) {
 		if at, _ := e.Position.Pair(); l.contiguous && at != before+1 {
 			l.Fatalf("position %d follows %d", at, before)
 		}
-		if seen[e.ID] {
+		is := held{e.Stream, e.ID}
+		if l.logWideIDs && eventstore.LogWide(e.ID) {
+			is.stream = ""
+		}
+		if seen[is] {
 			l.Fatalf("event %s occurs twice", e.ID)
 		}
 		if e.Revision != next[e.Stream] && (e.Type != eventstore.TombstoneType || e.Revision != math.MaxInt64) {
 			l.Fatalf("%s: revision %d where %d should come", e.Stream, e.Revision, next[e.Stream])
 		}
-		last, seen[e.ID], next[e.Stream] = e.Position, true, e.Revision+1
+		last, seen[is], next[e.Stream] = e.Position, true, e.Revision+1
 	}
 }

@@ -1,0 +1,236 @@
+-- +goose Up
+
+-- An event id is unique in its stream, as in EventStoreDB, and only a log-wide one
+-- in the whole log. event_id stays the one unique key of all events, so that
+-- no index is made and none is added to what an append costs: it is the event's
+-- id or, where another stream has an event with that id already, a key that is
+-- derived from the stream and the id; given_id is the id then, and else null.
+-- The column is added without rewriting the table.
+ALTER TABLE eventstore.events ADD COLUMN given_id uuid;
+
+-- log_wide tells whether an event id is unique in the whole log: UUIDs of version 8
+-- are, which only the domain's events have.
+CREATE FUNCTION eventstore.log_wide(p_id uuid) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN pg_catalog.get_byte(pg_catalog.uuid_send(p_id), 6) >> 4 = 8;
+
+-- key_in is the key of an event whose id another stream has used. It is a UUID of
+-- version 8, so that no id that a foreign client gives is like it, and of a variant
+-- (the bits 1111) that the domain's ids do not have.
+CREATE FUNCTION eventstore.key_in(p_stream text, p_id uuid) RETURNS uuid
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN (
+    SELECT (pg_catalog.substr(h, 1, 12) || '8' || pg_catalog.substr(h, 14, 3) || 'f' || pg_catalog.substr(h, 18, 15))::uuid
+    FROM pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(p_id::text || p_stream, 'UTF8')), 'hex') AS h
+);
+
+-- look_up finds, among the appends of a batch with status p_look_at, those of
+-- which event ids are recorded already: in their stream or, if they are log-wide,
+-- anywhere. It sets their status to 1 if all ids are recorded, in a row, where this
+-- append would put them (a replay), else to 3, and for a replay tells the place of
+-- its last event.
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION eventstore.look_up(
+    p_stream text[], p_expected bigint[], p_count integer[], -- one per append
+    p_append integer[], p_id uuid[],                         -- one per event
+    p_look_at smallint,
+    INOUT io_status smallint[], INOUT io_revision bigint[],  -- one per append
+    OUT o_position bigint[], OUT o_duplicate uuid[]
+)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
+AS $$
+DECLARE
+    v_found record;
+BEGIN
+    io_revision := coalesce(io_revision, array_fill(NULL::bigint, ARRAY[cardinality(p_stream)]));
+    o_position := array_fill(NULL::bigint, ARRAY[cardinality(p_stream)]);
+    o_duplicate := array_fill(NULL::uuid, ARRAY[cardinality(p_stream)]);
+    FOR v_found IN
+        SELECT i.append, count(*) AS events, min(e.revision) AS first, max(e.revision) AS last,
+               max(e.position) AS position, (array_agg(i.id ORDER BY i.n))[1] AS id,
+               bool_and(e.stream = p_stream[i.append]) AND min(e.revision - i.n) = max(e.revision - i.n) AS in_a_row
+        FROM unnest(p_append, p_id) WITH ORDINALITY AS i(append, id, n)
+        CROSS JOIN LATERAL (
+            SELECT r.revision, r.position, r.stream FROM eventstore.events r
+            WHERE r.event_id = i.id AND (r.stream = p_stream[i.append] OR eventstore.log_wide(i.id))
+            UNION ALL
+            SELECT r.revision, r.position, r.stream FROM eventstore.events r
+            WHERE NOT eventstore.log_wide(i.id) AND r.event_id = eventstore.key_in(p_stream[i.append], i.id) AND r.stream = p_stream[i.append]
+        ) AS e
+        WHERE io_status[i.append] = p_look_at
+        GROUP BY i.append
+    LOOP
+        IF v_found.in_a_row AND v_found.events = p_count[v_found.append]
+            AND (p_expected[v_found.append] < -1 OR v_found.first = p_expected[v_found.append] + 1) THEN
+            io_status[v_found.append] := 1;
+            io_revision[v_found.append] := v_found.last;
+            o_position[v_found.append] := v_found.position;
+        ELSE
+            io_status[v_found.append] := 3;
+            o_duplicate[v_found.append] := v_found.id;
+        END IF;
+    END LOOP;
+END;
+$$;
+-- +goose StatementEnd
+
+-- append records a batch of appends, each decided on its own. It must run as a
+-- transaction of its own at READ COMMITTED: every statement then sees what was
+-- committed before the locks it waited for were given.
+--
+-- Locks are taken in one order everywhere: new streams sorted, known streams
+-- sorted, then the head. So batches cannot deadlock. Nothing runs between taking
+-- the head and commit but the insert of the events.
+--
+-- o_status per append: 0 appended, 1 recorded before (a replay), 2 the stream
+-- is not as expected, 3 an event id is recorded where it must not be, 4 the stream has
+-- ended. It is null if all were appended.
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION eventstore.append(
+    p_stream    text[],    -- one per append: sorted by bytes, none twice
+    p_expected  bigint[],  -- revision, -1 no stream, -2 any, -4 stream exists
+    p_count     integer[], -- number of events
+    p_first     integer[], -- number of its first event, from 1
+    p_append    integer[], -- one per event: number of its append, from 1
+    p_id        uuid[],
+    p_type      text[],
+    p_data      json[],
+    p_meta      json[],
+    p_check_ids boolean,   -- look up all event ids first; without, a duplicate
+                           -- among appends that fit fails the whole batch (23505)
+    OUT o_base        bigint,      -- position before the first event appended
+    OUT o_recorded_at timestamptz,
+    OUT o_revision    bigint[],    -- of the append's last event, or of the stream that is not as expected
+    OUT o_status      smallint[],
+    OUT o_position    bigint[],    -- of a replay's last event
+    OUT o_duplicate   uuid[]       -- the id recorded elsewhere
+)
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog
+-- The plans are known: look up each stream, each id by its index. Statistics of
+-- a table that was empty when they were made must not turn them into scans.
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
+AS $$
+DECLARE
+    v_total     bigint := cardinality(p_append); -- events appended
+    v_new       record;   -- streams that this batch made
+    v_stream_id bigint[]; -- null where nothing is appended
+    v_skipped   bigint[]; -- events before this append that are not appended
+    v_refused   boolean;  -- some append is
+    v_key       uuid[];   -- the key of each event; null if that is its id for all
+BEGIN
+    o_status := array_fill(0::smallint, ARRAY[cardinality(p_stream)]);
+    IF p_check_ids THEN
+        INSERT INTO eventstore.streams (stream, revision)
+        SELECT a.stream, -1 FROM unnest(p_stream, p_expected) WITH ORDINALITY AS a(stream, expected, n)
+        WHERE a.expected IN (-1, -2) ORDER BY a.n
+        ON CONFLICT DO NOTHING;
+        PERFORM FROM eventstore.streams s WHERE s.stream = ANY (p_stream) ORDER BY s.stream FOR NO KEY UPDATE;
+        -- A stream that has ended takes nothing, not even what it holds already.
+        SELECT array_agg((CASE WHEN s.ended THEN 4 ELSE 0 END)::smallint ORDER BY a.n) INTO o_status
+        FROM unnest(p_stream) WITH ORDINALITY AS a(stream, n) LEFT JOIN eventstore.streams s USING (stream);
+        SELECT * INTO o_status, o_revision, o_position, o_duplicate
+        FROM eventstore.look_up(p_stream, p_expected, p_count, p_append, p_id, 0::smallint, o_status, o_revision);
+        SELECT array_agg(CASE WHEN used THEN eventstore.key_in(p_stream[i.append], i.id) ELSE i.id END ORDER BY i.n) INTO v_key
+        FROM unnest(p_append, p_id) WITH ORDINALITY AS i(append, id, n),
+             LATERAL (SELECT NOT eventstore.log_wide(i.id) AND EXISTS (
+                 SELECT FROM eventstore.events e WHERE e.event_id = i.id AND e.stream <> p_stream[i.append]) AS used) AS u;
+        IF v_key = p_id THEN
+            v_key := NULL;
+        END IF;
+    END IF;
+
+    -- A new stream is made at the revision it will have. Another writer of it
+    -- waits here until this batch is committed.
+    WITH born AS (
+        INSERT INTO eventstore.streams (stream, revision)
+        SELECT a.stream, CASE a.expected WHEN -1 THEN a.count - 1 ELSE -1 END
+        FROM unnest(p_stream, p_expected, p_count, o_status) WITH ORDINALITY AS a(stream, expected, count, status, n)
+        WHERE a.expected IN (-1, -2) AND a.status = 0 ORDER BY a.n
+        ON CONFLICT DO NOTHING
+        RETURNING stream, stream_id, revision
+    )
+    SELECT array_agg(b.stream) AS streams, array_agg(b.stream_id) AS ids, array_agg(b.revision) AS revisions
+    INTO v_new FROM born AS b WHERE b.revision >= 0;
+
+    -- The others are locked, checked and moved on, one by one in the order of
+    -- p_stream. One that another batch holds is checked as that batch leaves it.
+    WITH moved AS (
+        UPDATE eventstore.streams s SET revision = s.revision + a.count
+        FROM unnest(p_stream, p_expected, p_count, o_status) AS a(stream, expected, count, status)
+        WHERE s.stream = a.stream AND a.status = 0 AND NOT s.ended AND cardinality(v_new.streams) IS DISTINCT FROM cardinality(p_stream)
+            AND (s.revision = a.expected OR a.expected = -2 OR a.expected = -4 AND s.revision >= 0)
+        RETURNING s.stream, s.stream_id, s.revision
+    )
+    SELECT array_agg(g.stream_id), array_agg(g.revision), bool_or(g.stream_id IS NULL)
+    INTO v_stream_id, o_revision, v_refused
+    FROM (
+        SELECT max(f.stream_id) AS stream_id, max(f.revision) AS revision
+        FROM (
+            SELECT m.stream, m.stream_id, m.revision FROM moved AS m
+            UNION ALL SELECT * FROM unnest(v_new.streams, v_new.ids, v_new.revisions)
+            UNION ALL SELECT a.stream, NULL, a.revision FROM unnest(p_stream, o_revision) AS a(stream, revision)
+        ) AS f
+        GROUP BY f.stream ORDER BY f.stream COLLATE "C" -- the order of p_stream
+    ) AS g;
+
+    IF v_refused THEN
+        SELECT array_agg(a.status), array_agg(a.revision) INTO o_status, o_revision
+        FROM (
+            SELECT (CASE WHEN NOT refused THEN b.status
+                         WHEN (SELECT s.ended FROM eventstore.streams s WHERE s.stream = b.stream) THEN 4 ELSE 2 END)::smallint AS status,
+                   CASE WHEN refused THEN coalesce((SELECT s.revision FROM eventstore.streams s WHERE s.stream = b.stream), -1)
+                        ELSE b.revision END AS revision
+            FROM unnest(p_stream, o_status, v_stream_id, o_revision) WITH ORDINALITY AS b(stream, status, stream_id, revision, n),
+                 LATERAL (SELECT b.status = 0 AND b.stream_id IS NULL AS refused) AS r
+            ORDER BY b.n
+        ) AS a;
+        IF NOT p_check_ids THEN
+            SELECT * INTO o_status, o_revision, o_position, o_duplicate
+            FROM eventstore.look_up(p_stream, p_expected, p_count, p_append, p_id, 2::smallint, o_status, o_revision);
+        END IF;
+        SELECT array_agg(a.skipped), coalesce(sum(a.count) FILTER (WHERE a.status = 0), 0) INTO v_skipped, v_total
+        FROM (
+            SELECT b.count, b.status, coalesce(sum(b.count) FILTER (WHERE b.status <> 0) OVER (ORDER BY b.n), 0) AS skipped
+            FROM unnest(p_count, o_status) WITH ORDINALITY AS b(count, status, n) ORDER BY b.n
+        ) AS a;
+        IF v_total = 0 THEN
+            RETURN; -- the head is left alone
+        END IF;
+    ELSE
+        o_status := NULL;
+    END IF;
+
+    -- A tombstone, which is rare, ends its stream: this batch holds its row.
+    IF '$streamDeleted' = ANY (p_type) THEN
+        UPDATE eventstore.streams s SET ended = true
+        FROM unnest(p_stream, p_first, p_count, v_stream_id) AS a(stream, first, count, stream_id)
+        WHERE s.stream = a.stream AND a.stream_id IS NOT NULL AND p_type[a.first + a.count - 1] = '$streamDeleted';
+    END IF;
+
+    UPDATE eventstore.head
+    SET position = position + v_total, recorded_at = greatest(recorded_at, clock_timestamp())
+    RETURNING position - v_total, recorded_at INTO o_base, o_recorded_at;
+
+    IF v_key IS NULL THEN
+        INSERT INTO eventstore.events (position, stream_id, revision, recorded_at, event_id, stream, type, data, meta)
+        SELECT o_base + e.n - coalesce(v_skipped[e.append], 0),
+               v_stream_id[e.append],
+               o_revision[e.append] - p_count[e.append] + 1 + e.n - p_first[e.append],
+               o_recorded_at, e.id, p_stream[e.append], e.type, e.data, e.meta
+        FROM unnest(p_append, p_id, p_type, p_data, p_meta) WITH ORDINALITY AS e(append, id, type, data, meta, n)
+        WHERE v_stream_id[e.append] IS NOT NULL;
+    ELSE
+        INSERT INTO eventstore.events (position, stream_id, revision, recorded_at, event_id, given_id, stream, type, data, meta)
+        SELECT o_base + e.n - coalesce(v_skipped[e.append], 0),
+               v_stream_id[e.append],
+               o_revision[e.append] - p_count[e.append] + 1 + e.n - p_first[e.append],
+               o_recorded_at, v_key[e.n], nullif(e.id, v_key[e.n]), p_stream[e.append], e.type, e.data, e.meta
+        FROM unnest(p_append, p_id, p_type, p_data, p_meta) WITH ORDINALITY AS e(append, id, type, data, meta, n)
+        WHERE v_stream_id[e.append] IS NOT NULL;
+    END IF;
+END;
+$$;
+-- +goose StatementEnd
