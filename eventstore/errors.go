@@ -18,7 +18,7 @@ type ConflictError struct {
 const UnknownRevision int64 = -100
 
 func (e *ConflictError) Error() string {
-	return fmt.Sprintf("stream %s: expected revision %d, it is at %d", e.Stream, e.Expected, e.Actual)
+	return fmt.Sprintf("stream %s: expected revision %d, it is at %d", Visible(e.Stream), e.Expected, e.Actual)
 }
 
 // DuplicateEventError means that an event id is already recorded, but not at
@@ -30,20 +30,20 @@ type DuplicateEventError struct {
 }
 
 func (e *DuplicateEventError) Error() string {
-	return fmt.Sprintf("stream %s: event id %s is already recorded elsewhere", e.Stream, e.ID)
+	return fmt.Sprintf("stream %s: event id %s is already recorded elsewhere", Visible(e.Stream), e.ID)
 }
 
 // NotFoundError means the stream holds no event.
 type NotFoundError struct{ Stream string }
 
-func (e *NotFoundError) Error() string { return fmt.Sprintf("stream %s: not found", e.Stream) }
+func (e *NotFoundError) Error() string { return fmt.Sprintf("stream %s: not found", Visible(e.Stream)) }
 
 // DeletedError means a tombstone ended the stream for good: it takes no more
 // events, and is read in the log only. An append that was recorded before is
 // answered so too.
 type DeletedError struct{ Stream string }
 
-func (e *DeletedError) Error() string { return fmt.Sprintf("stream %s: deleted", e.Stream) }
+func (e *DeletedError) Error() string { return fmt.Sprintf("stream %s: deleted", Visible(e.Stream)) }
 
 // TooLargeError means an append is over a limit. Nothing was appended.
 type TooLargeError struct {
@@ -56,7 +56,7 @@ func (e *TooLargeError) Error() string {
 }
 
 // InvalidError means an append can never be accepted as it is: no events, an
-// empty stream or type name, a nil id, the same id twice, bytes that are not
+// empty stream or type name or one with control characters, a nil id, the same id twice, bytes that are not
 // JSON, events after a tombstone. Nothing was appended.
 type InvalidError struct{ Reason string }
 

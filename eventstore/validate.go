@@ -3,8 +3,6 @@ package eventstore
 import (
 	"bytes"
 	"fmt"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
@@ -17,8 +15,6 @@ func CheckAppend(stream string, expected Expected, events []Event) error {
 	switch {
 	case stream == "":
 		return &InvalidError{Reason: "empty stream name"}
-	case !IsText(stream):
-		return &InvalidError{Reason: "stream name is not UTF-8 text"}
 	case len(stream) > MaxStreamName:
 		return &TooLargeError{What: "stream name bytes", Size: len(stream), Limit: MaxStreamName}
 	case expected < NoStream && expected != Any && expected != StreamExists:
@@ -27,6 +23,9 @@ func CheckAppend(stream string, expected Expected, events []Event) error {
 		return &InvalidError{Reason: "no events"}
 	case len(events) > MaxAppendEvents:
 		return &TooLargeError{What: "events", Size: len(events), Limit: MaxAppendEvents}
+	}
+	if err := CheckName("stream name", stream); err != nil {
+		return err
 	}
 	size := 0
 	for i := range events {
@@ -50,8 +49,6 @@ func checkEvent(i int, e *Event) error {
 		return &InvalidError{Reason: fmt.Sprintf("event %d has no id", i)}
 	case e.Type == "":
 		return &InvalidError{Reason: fmt.Sprintf("event %d has no type", i)}
-	case !IsText(e.Type):
-		return &InvalidError{Reason: fmt.Sprintf("type name of event %d is not UTF-8 text", i)}
 	case len(e.Type) > MaxTypeName:
 		return &TooLargeError{What: "type name bytes", Size: len(e.Type), Limit: MaxTypeName}
 	case len(e.Data)+len(e.Meta) > MaxAppendBytes: // before the bytes are parsed
@@ -61,7 +58,7 @@ func checkEvent(i int, e *Event) error {
 	case len(e.Meta) > 0 && !isObject(e.Meta):
 		return &InvalidError{Reason: fmt.Sprintf("metadata of event %d is not a JSON object", i)}
 	}
-	return nil
+	return CheckName(fmt.Sprintf("type name of event %d", i), e.Type)
 }
 
 func checkIDs(events []Event) error {
@@ -76,12 +73,6 @@ func checkIDs(events []Event) error {
 		seen[events[i].ID] = struct{}{}
 	}
 	return nil
-}
-
-// IsText tells whether a name can be stored and sent everywhere: valid UTF-8
-// without the zero byte, which Postgres does not take.
-func IsText(name string) bool {
-	return utf8.ValidString(name) && strings.IndexByte(name, 0) < 0
 }
 
 // isObject tells whether data is one JSON object in valid UTF-8. A name that

@@ -87,11 +87,11 @@ func (v View) decode(recorded eventstore.Recorded) (event Event, err error) {
 	defer recovered(&err)
 	event.Recorded = recorded
 	if event.Value, err = v.Decode(recorded.Type, recorded.Data); err != nil {
-		return event, fmt.Errorf("event %s at %s: %w", recorded.Type, recorded.Position, err)
+		return event, fmt.Errorf("event %s at %s: %w", eventstore.Visible(recorded.Type), recorded.Position, err)
 	}
 	if v.Metadata {
 		if event.Meta, err = eventstore.DecodeMetadata(recorded.Meta); err != nil {
-			return event, fmt.Errorf("event %s at %s: %w", recorded.Type, recorded.Position, err)
+			return event, fmt.Errorf("event %s at %s: %w", eventstore.Visible(recorded.Type), recorded.Position, err)
 		}
 	}
 	return event, nil

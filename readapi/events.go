@@ -116,7 +116,7 @@ func (a *api) followLive(ctx context.Context, in *liveInput) (*huma.StreamRespon
 		err := a.pump(to.Context(), after, in.Types, s)
 		if err != nil && to.Context().Err() == nil {
 			problem.Note(to.Context(), err)
-			_ = s.send("error", "", []byte(`{"detail":"The stream broke off; connect again."}`)) // the client may have gone
+			_ = s.send(brokenOff, "", []byte(`{"detail":"The stream broke off; connect again."}`)) // the client may have gone
 		}
 	}}, nil
 }
@@ -187,23 +187,43 @@ type sender struct {
 
 func (s *sender) event(e Event) error {
 	if e.ID == "" {
-		return s.send("caught_up", e.Position, []byte(`{"position":"`+e.Position+`"}`))
+		return s.send(caughtUp, e.Position, []byte(`{"position":"`+e.Position+`"}`))
 	}
 	data, err := json.Marshal(e)
 	if err != nil {
 		return fmt.Errorf("event %s: %w", e.ID, err)
 	}
-	return s.send(e.Type, e.Position, data)
+	name := e.Type
+	if name == caughtUp || name == brokenOff {
+		name = "message" // a foreign type must not pass for a word of this server's own
+	}
+	return s.send(name, e.Position, data)
 }
 
-func (s *sender) comment(text string) error { return s.write(": " + text + "\n\n") }
+// Names of server-sent events that are no events of the log.
+const (
+	caughtUp  = "caught_up"
+	brokenOff = "error"
+)
+
+func (s *sender) comment(text string) error { return s.write(": " + oneLine(text) + "\n\n") }
+
+// oneLine leaves out what would end the line, so that no name can begin another one.
+func oneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' {
+			return -1
+		}
+		return r
+	}, text)
+}
 
 func (s *sender) send(name, id string, data []byte) error {
 	var b strings.Builder
 	if id != "" {
-		b.WriteString("id: " + id + "\n")
+		b.WriteString("id: " + oneLine(id) + "\n")
 	}
-	b.WriteString("event: " + name + "\ndata: ")
+	b.WriteString("event: " + oneLine(name) + "\ndata: ")
 	b.Write(data) // JSON in one line
 	b.WriteString("\n\n")
 	return s.write(b.String())

@@ -79,8 +79,8 @@ type Event struct {
 	SpecVersion   string    `json:"specversion"`
 	ID            string    `json:"id"`
 	Source        string    `json:"source" doc:"/v1/streams/ and the stream."`
-	Type          string    `json:"type" doc:"The event's wire name, with its version."`
-	Subject       string    `json:"subject" doc:"The stream."`
+	Type          string    `json:"type" doc:"The event's wire name, with its version. Control characters of a foreign name are written out, such as \\u000a."`
+	Subject       string    `json:"subject" doc:"The stream, written out in the same way; source has its exact name."`
 	Time          time.Time `json:"time" doc:"When it took effect."`
 	ContentType   string    `json:"datacontenttype"`
 	Position      string    `json:"position" doc:"In the log."`

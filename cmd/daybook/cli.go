@@ -11,6 +11,8 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"daybook/eventstore"
 )
 
 // commandLine is everything that can be asked of the program. A new subcommand
@@ -62,6 +64,7 @@ func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(f
 func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
 	var cli commandLine
 	exited := -1
+	plainErr := visibleWriter{stderr}
 	parser, err := kong.New(&cli,
 		kong.Name("daybook"),
 		kong.Description(description),
@@ -82,10 +85,10 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 		err = cli.settle(selected, getenv)
 	}
 	if err != nil {
-		return complain(stderr, &usageError{err.Error()})
+		return complain(plainErr, &usageError{err.Error()})
 	}
 	p := &program{
-		options: cli.options, getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr, log: cli.logger(stderr),
+		options: cli.options, getenv: getenv, stdin: stdin, stdout: visibleWriter{stdout}, stderr: stderr, log: cli.logger(plainErr),
 	}
 	if cli.PrintConfig {
 		err = p.printConfig(selected)
@@ -94,9 +97,38 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 		err = selected.Run(p)
 	}
 	if err != nil {
-		return complain(stderr, err)
+		return complain(plainErr, err)
 	}
 	return exitOK
+}
+
+// visibleWriter writes text whose control characters, other than those that make
+// lines and columns, are written out: a name that a foreign writer chose must not
+// steer the terminal. Texts in JSON stay what they are, because \u001b is how they
+// have such a character. Each call is a whole piece of text.
+type visibleWriter struct{ out io.Writer }
+
+func (w visibleWriter) Write(text []byte) (int, error) {
+	if _, err := io.WriteString(w.out, visibleLines(string(text))); err != nil {
+		return 0, err
+	}
+	return len(text), nil
+}
+
+func visibleLines(text string) string {
+	var shown strings.Builder
+	for line := range strings.Lines(text) {
+		for i, cell := range strings.Split(strings.TrimSuffix(line, "\n"), "\t") {
+			if i > 0 {
+				shown.WriteByte('\t')
+			}
+			shown.WriteString(eventstore.Visible(cell))
+		}
+		if strings.HasSuffix(line, "\n") {
+			shown.WriteByte('\n')
+		}
+	}
+	return shown.String()
 }
 
 const description = `An event-sourced order and inventory core.
@@ -113,7 +145,9 @@ func complain(stderr io.Writer, err error) int {
 		fmt.Fprintf(stderr, "daybook: %s\nUsage: daybook <command> [flags]; daybook --help lists the commands, daybook <command> --help its flags.\n", usage.message)
 		return exitUsage
 	}
-	fmt.Fprintf(stderr, "daybook: %v\n", err)
+	// Several errors stand on lines of their own. Indented, none can pass for a line of
+	// the program's.
+	fmt.Fprintf(stderr, "daybook: %s\n", strings.ReplaceAll(err.Error(), "\n", "\n  "))
 	return exitFailure
 }
 

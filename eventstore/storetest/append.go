@@ -56,7 +56,7 @@ func bytesKept(l *log) {
 		events[i].Data, events[i].Meta = []byte(text), []byte(text)
 	}
 	events[len(odd)].Meta = nil
-	stream := l.stream("é 'quoted\" %_\\ \t😀")
+	stream := l.stream("é 'quoted\" %_\\ \u00a0😀")
 	events[0].Type = "süite.ünusual 'type\" 😀"
 	l.append(stream, eventstore.NoStream, events)
 	l.holds(stream, events)

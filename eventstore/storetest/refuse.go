@@ -11,6 +11,7 @@ import (
 
 var refusalRules = []rule{
 	{"an append that can never be taken is invalid", invalidAppends},
+	{"a name with control characters is invalid", steeringNames},
 	{"an append over a limit is too large", tooLargeAppends},
 }
 
@@ -23,6 +24,28 @@ func one(change func(*eventstore.Event)) []eventstore.Event {
 
 func data(text string) []eventstore.Event {
 	return one(func(e *eventstore.Event) { e.Data = []byte(text) })
+}
+
+// steering are characters that are instructions to whoever shows a name.
+var steering = []string{"\x01", "\t", "\n", "\r", "\x1b", "\x7f", "\u0085", "\u009b", "\u2028", "\u2029", "\u202e", "\u2066", "\u200f", "\u061c"}
+
+func steeringNames(l *log) {
+	for _, character := range steering {
+		for _, name := range []string{"a" + character + "b", character, "$$a" + character} {
+			_, err := l.Append(l.ctx, name, eventstore.Any, newEvents(1))
+			if invalid, ok := errors.AsType[*eventstore.InvalidError](err); !ok || !strings.Contains(invalid.Reason, "stream name") {
+				l.Errorf("stream %q: error %v, want an InvalidError about the stream name", name, err)
+			}
+			_, err = l.Append(l.ctx, l.stream("a"), eventstore.Any, append(newEvents(1), one(func(e *eventstore.Event) { e.Type = name })...))
+			if invalid, ok := errors.AsType[*eventstore.InvalidError](err); !ok || !strings.Contains(invalid.Reason, "type name of event 1") {
+				l.Errorf("type %q: error %v, want an InvalidError about the second event's type", name, err)
+			}
+		}
+	}
+	l.holds(l.stream("a"), nil)
+	if left := l.readAll(l.start); len(left) != 0 {
+		l.Errorf("%d events were recorded", len(left))
+	}
 }
 
 func invalidAppends(l *log) {

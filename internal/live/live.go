@@ -66,7 +66,7 @@ func (p Progress) Status(ctx context.Context) ([]readapi.ProjectionStatus, error
 		all = append(all, readapi.ProjectionStatus{
 			View: b.View, Build: b.Build, Version: b.Version, State: string(b.State), InUse: b.InUse,
 			Position: b.Position.String(), Head: b.Head.String(), Lag: b.Lag, AgeSeconds: b.AgeSeconds,
-			Events: b.Events, Owner: b.Owner, Error: b.Error,
+			Events: b.Events, Owner: b.Owner, Error: eventstore.Visible(b.Error),
 		})
 	}
 	return all, nil
@@ -151,7 +151,9 @@ func consumed(events iter.Seq2[eventstore.Recorded, error]) iter.Seq2[readapi.Ev
 
 // consumer is a recorded event as a CloudEvent. A foreign writer's event may be
 // odd, and must not hide those after it: metadata that cannot be read as ours is
-// left out, and data that cannot be quoted stands in an envelope.
+// left out, data that cannot be quoted stands in an envelope, and names are written
+// out where they hold control characters (source has the exact stream,
+// percent-encoded).
 func consumer(recorded eventstore.Recorded) readapi.Event {
 	meta, err := eventstore.DecodeMetadata(recorded.Meta)
 	if err != nil {
@@ -164,7 +166,7 @@ func consumer(recorded eventstore.Recorded) readapi.Event {
 		}
 	}
 	event := readapi.Event{
-		SpecVersion: "1.0", ID: recorded.ID.String(), Source: "/v1/streams/" + url.PathEscape(recorded.Stream), Type: recorded.Type, Subject: recorded.Stream,
+		SpecVersion: "1.0", ID: recorded.ID.String(), Source: "/v1/streams/" + url.PathEscape(recorded.Stream), Type: eventstore.Visible(recorded.Type), Subject: eventstore.Visible(recorded.Stream),
 		Time: meta.EffectiveAt(recorded.RecordedAt), ContentType: "application/json",
 		Position: recorded.Position.String(), Revision: recorded.Revision, RecordedAt: recorded.RecordedAt,
 		CorrelationID: meta.CorrelationID, CausationID: meta.CausationID, Actor: meta.Actor, Channel: meta.Channel, Trace: meta.Trace,

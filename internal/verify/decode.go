@@ -49,7 +49,7 @@ func decode(recorded eventstore.Recorded) (e event, err error) {
 		e.meta, err = eventstore.DecodeMetadata(recorded.Meta)
 	}
 	if err != nil {
-		return e, fmt.Errorf("stream %s, revision %d: %w", recorded.Stream, recorded.Revision, err)
+		return e, fmt.Errorf("stream %s, revision %d: %w", eventstore.Visible(recorded.Stream), recorded.Revision, err)
 	}
 	e.at = e.meta.EffectiveAt(recorded.RecordedAt)
 	e.Data, e.Meta = nil, nil // who keeps a piece of the event must not keep these

@@ -38,7 +38,7 @@ const maxFirst = 10
 func (c *Check) differ(format string, args ...any) {
 	c.Differences++
 	if len(c.First) < maxFirst {
-		c.First = append(c.First, fmt.Sprintf(format, args...))
+		c.First = append(c.First, eventstore.Visible(fmt.Sprintf(format, args...)))
 	}
 }
 
@@ -172,7 +172,7 @@ func run(ctx context.Context, cfg Config, m *models) (*Book, *Report, error) {
 			return nil, nil, err
 		}
 		if err := book.read(e); err != nil {
-			return nil, nil, fmt.Errorf("stream %s, revision %d: %w", e.Stream, e.Revision, err)
+			return nil, nil, fmt.Errorf("stream %s, revision %d: %w", eventstore.Visible(e.Stream), e.Revision, err)
 		}
 		if cfg.Progress != nil && book.events%progressEvery == 0 {
 			cfg.Progress(e.Position, head, book.events)
