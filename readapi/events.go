@@ -18,11 +18,7 @@ import (
 )
 
 const (
-	// liveMax is how many live streams a node serves at once.
-	liveMax   = 500
 	keepAlive = 15 * time.Second
-	// writeMax is how long a live reader may take to accept an event.
-	writeMax = 30 * time.Second
 )
 
 type eventsInput struct {
@@ -89,12 +85,10 @@ type liveInput struct {
 // the type, data the event. An event named caught_up says that nothing more is
 // known for now.
 func (a *api) followLive(ctx context.Context, in *liveInput) (*huma.StreamResponse, error) {
-	select {
-	case a.live <- struct{}{}:
-	default:
-		return nil, problem.From(ctx, problem.Overloaded(fmt.Errorf("%d live streams are open", liveMax)))
+	leave, err := a.live.enter(problem.RequestOf(ctx).Client)
+	if err != nil {
+		return nil, problem.From(ctx, err)
 	}
-	leave := func() { <-a.live }
 	after, err := a.startOf(ctx, in)
 	if err == nil {
 		// Whether the position is one is known before the answer begins.
@@ -109,7 +103,7 @@ func (a *api) followLive(ctx context.Context, in *liveInput) (*huma.StreamRespon
 		_, w := humamux.Unwrap(to)
 		w.Header().Set("Content-Type", "text/event-stream")
 		w.Header().Set("X-Accel-Buffering", "no") // a proxy must not hold events back
-		s := &sender{w: w, control: http.NewResponseController(w)}
+		s := &sender{w: w, control: http.NewResponseController(w), patience: a.LiveWrite}
 		if err := s.comment("from " + after); err != nil {
 			return
 		}
@@ -183,6 +177,8 @@ func forward(ctx context.Context, follow iter.Seq2[Event, error], events chan<- 
 type sender struct {
 	w       io.Writer
 	control *http.ResponseController
+	// patience is how long the reader may take to accept an event.
+	patience time.Duration
 }
 
 func (s *sender) event(e Event) error {
@@ -231,7 +227,7 @@ func (s *sender) send(name, id string, data []byte) error {
 
 func (s *sender) write(text string) error {
 	// A test's recorder has no connection whose deadline could be set.
-	_ = s.control.SetWriteDeadline(time.Now().Add(writeMax))
+	_ = s.control.SetWriteDeadline(time.Now().Add(s.patience))
 	if _, err := io.WriteString(s.w, text); err != nil {
 		return err
 	}

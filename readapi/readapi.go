@@ -30,8 +30,16 @@ type Config struct {
 	Log      Log     // the event stream
 	// Stop ends the live streams when it is closed: a server that shuts down
 	// waits for its other requests, and these have no end of their own.
-	Stop   <-chan struct{}
-	Logger *slog.Logger
+	Stop <-chan struct{}
+	// LiveStreams is how many live streams are served at once (0: 500), and
+	// LivePerClient how many of them one client may have, by its address (0: a
+	// quarter; less than 0: all). Behind a proxy all clients have its address. Reads
+	// that wait for a position are bounded in the same way.
+	LiveStreams, LivePerClient int
+	// LiveWrite is how long the reader of a live stream may take to accept an event
+	// (0: 30 s). One that takes longer is cut off.
+	LiveWrite time.Duration
+	Logger    *slog.Logger
 	// Now is the time at which levels and deadlines are looked at.
 	Now func() time.Time
 }
@@ -41,6 +49,8 @@ const (
 	queryTimeout = 10 * time.Second
 	waitDefault  = 2 * time.Second  // for Daybook-Min-Position
 	waitMax      = 10 * time.Second // with Prefer: wait=n
+	waitsMax     = 2000             // at once
+	liveMax      = 500              // live streams at once
 )
 
 // The views by the runner's names.
@@ -54,8 +64,8 @@ const (
 
 type api struct {
 	Config
-	huma huma.API
-	live chan struct{} // a place for each live stream
+	huma        huma.API
+	live, waits *places
 }
 
 // Register adds the routes of the read API.
@@ -66,7 +76,17 @@ func Register(to huma.API, config Config) {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	a := &api{Config: config, huma: to, live: make(chan struct{}, liveMax)}
+	if config.LiveStreams == 0 {
+		config.LiveStreams = liveMax
+	}
+	if config.LiveWrite == 0 {
+		config.LiveWrite = 30 * time.Second
+	}
+	a := &api{
+		Config: config, huma: to,
+		live:  newPlaces("live streams", config.LiveStreams, config.LivePerClient),
+		waits: newPlaces("reads that wait for a position", waitsMax, min(0, config.LivePerClient)),
+	}
 	a.routes()
 }
 
@@ -137,6 +157,11 @@ func (a *api) reach(ctx context.Context, r *Reading, views []string) (string, er
 		if err != nil {
 			return "", err
 		}
+		leave, err := a.waits.enter(problem.RequestOf(ctx).Client)
+		if err != nil {
+			return "", err
+		}
+		defer leave()
 		waiting, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
 		if err := a.Progress.Wait(waiting, r.MinPosition, views...); err != nil {

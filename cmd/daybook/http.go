@@ -13,8 +13,10 @@ import (
 
 // webFlags are the settings of the HTTP API.
 type webFlags struct {
-	PublicHost []string `placeholder:"NAME" from:"DAYBOOK_PUBLIC_HOST" help:"A name under which requests come, beside localhost and loopback addresses, such as that of a proxy on this machine: shop.example. Repeatable, or separated by commas. Requests for other names are refused (421)."`
-	BodyBudget int      `default:"32" placeholder:"MIB" from:"DAYBOOK_BODY_BUDGET" help:"How many MiB of request bodies are held at once; a request beyond that waits for 2 s and is then refused (503). Default: ${default}."`
+	PublicHost           []string `placeholder:"NAME" from:"DAYBOOK_PUBLIC_HOST" help:"A name under which requests come, beside localhost and loopback addresses, such as that of a proxy on this machine: shop.example. Repeatable, or separated by commas. Requests for other names are refused (421)."`
+	BodyBudget           int      `default:"32" placeholder:"MIB" from:"DAYBOOK_BODY_BUDGET" help:"How many MiB of request bodies are held at once; a request beyond that waits for 2 s and is then refused (503). Default: ${default}."`
+	LiveStreams          int      `default:"500" placeholder:"N" from:"DAYBOOK_LIVE_STREAMS" help:"How many live streams of events are served at once. Default: ${default}."`
+	LiveStreamsPerClient int      `default:"0" placeholder:"N" from:"DAYBOOK_LIVE_STREAMS_PER_CLIENT" help:"How many of them one client may have, by its address: 0 is a quarter, -1 is all. Behind a proxy all clients have its address, so let the proxy bound them and give -1. Default: ${default}."`
 }
 
 func (f webFlags) check() error {
@@ -25,6 +27,12 @@ func (f webFlags) check() error {
 	}
 	if f.BodyBudget < 1 || f.BodyBudget > 1<<20 {
 		return usagef("--body-budget must be 1 to %d MiB, not %d", 1<<20, f.BodyBudget)
+	}
+	if f.LiveStreams < 1 || f.LiveStreams > 100_000 {
+		return usagef("--live-streams must be 1 to 100000, not %d", f.LiveStreams)
+	}
+	if f.LiveStreamsPerClient < -1 || f.LiveStreamsPerClient > f.LiveStreams {
+		return usagef("--live-streams-per-client must be -1 to %d, which is --live-streams, not %d", f.LiveStreams, f.LiveStreamsPerClient)
 	}
 	return nil
 }
@@ -44,6 +52,7 @@ func (n *node) handler(stop <-chan struct{}) (http.Handler, error) {
 			readapi.Register(api, readapi.Config{
 				DB: n.readPool, Progress: live.Progress{Runner: n.projections}, History: live.History{Store: n.store},
 				Log: live.Log{Store: n.store}, Stop: stop, Logger: n.log,
+				LiveStreams: n.web.LiveStreams, LivePerClient: n.web.LiveStreamsPerClient,
 			})
 		},
 	)
