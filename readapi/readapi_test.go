@@ -140,6 +140,24 @@ func TestPagesAreWalkedWithoutGapsOrDoubles(t *testing.T) {
 	s.get("/v1/orders?limit=501").problem(t, 422, problem.CodeInvalid)
 }
 
+// Totals have no pages, so what would be too long is refused and says what helps.
+func TestTotalsThatWouldBeTooManyAreRefused(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	if _, err := s.Pool.Exec(s.Context(), `INSERT INTO read.sales_skus (day, sku, kind, country, channel, currency, lines, units, amount)
+		SELECT date '2020-01-01' + n % 100, 'S' || n, 'sale', '', 'web', 'GBP', 1, 1, 1 FROM generate_series(1, 10001) AS n`); err != nil {
+		t.Fatal(err)
+	}
+	refused := s.get("/v1/sales?by=day,sku")
+	refused.problem(t, 422, problem.CodeInvalid)
+	if !strings.Contains(refused.text, "more than 10000 totals") || len(refused.text) > 1000 {
+		t.Errorf("answer %.300s", refused.text)
+	}
+	if got := s.get("/v1/sales?by=day,sku&to=2020-04-08"); got.status != 200 || len(got.value("items").([]any)) != 9901 {
+		t.Errorf("of fewer days: answer %d %.300s", got.status, got.text)
+	}
+}
+
 func TestWhatIsNotThereIsNotFound(t *testing.T) {
 	t.Parallel()
 	s := open(t)

@@ -2,6 +2,8 @@ package readapi
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -27,6 +29,9 @@ type salesInput struct {
 	Currency string   `query:"currency" maxLength:"3"`
 }
 
+// maxTotals bounds an answer of totals, which has no pages.
+const maxTotals = 10_000
+
 // SalesTotals are totals of what was sold.
 type SalesTotals struct {
 	Items []salesview.Total `json:"items"`
@@ -44,7 +49,12 @@ func (a *api) salesTotals(ctx context.Context, in *salesInput) (SalesTotals, err
 	totals, err := salesview.Totals(ctx, a.DB, salesview.Filter{
 		FromDay: in.From, ToDay: in.To, Kinds: in.Kinds, SKU: sku(in.SKU),
 		Country: in.Country, Channel: in.Channel, Currency: strings.ToUpper(in.Currency),
+		Max: maxTotals,
 	}, by...)
+	if many, ok := errors.AsType[*salesview.TooManyError](err); ok {
+		return SalesTotals{}, problem.NotValid(problem.InParameter("query", "by",
+			fmt.Sprintf("would give more than %d totals: break down by less, or choose fewer days, a SKU or a country", many.Max)))
+	}
 	return SalesTotals{Items: totals}, err
 }
 

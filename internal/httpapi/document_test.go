@@ -112,6 +112,57 @@ func describes(operation map[string]any, name string) bool {
 	})
 }
 
+// An answer that is a list has at most as many items as its limit says. Those without
+// a limit are as long as something that is bounded elsewhere.
+func TestEveryListOfTheDocumentIsBounded(t *testing.T) {
+	t.Parallel()
+	bounded := map[string]string{
+		"list-projections": "the read models of this program",
+		"list-sku-stock":   "the shop's locations",
+		"total-sales":      "10,000; more are refused",
+	}
+	doc := document(t)
+	lists := 0
+	for path := range object(t, doc, "paths") {
+		get, _ := object(t, doc, "paths", path)["get"].(map[string]any)
+		if get == nil {
+			continue
+		}
+		content := object(t, get, "responses", "200")["content"]
+		media, _ := content.(map[string]any)
+		_, isLines := media["application/x-ndjson"]
+		if page, ok := media["application/json"].(map[string]any); ok {
+			schema := resolved(t, doc, object(t, page, "schema"))
+			properties, _ := schema["properties"].(map[string]any)
+			isLines = properties["items"] != nil
+		}
+		id, _ := get["operationId"].(string)
+		if !isLines || bounded[id] != "" {
+			continue
+		}
+		lists++
+		if most := limitOf(get); most < 1 || most > 1000 {
+			t.Errorf("%s: a list of up to %v items, want a limit of 1 to 1000", id, most)
+		}
+	}
+	if lists < 10 {
+		t.Errorf("%d lists, want all", lists)
+	}
+}
+
+// limitOf is the maximum of an operation's parameter limit, or 0.
+func limitOf(operation map[string]any) float64 {
+	parameters, _ := operation["parameters"].([]any)
+	for _, parameter := range parameters {
+		described, _ := parameter.(map[string]any)
+		if schema, _ := described["schema"].(map[string]any); described["name"] == "limit" && schema != nil {
+			most, _ := schema["maximum"].(float64)
+			return most
+		}
+	}
+	return 0
+}
+
 func TestEveryReferenceOfTheDocumentLeadsSomewhere(t *testing.T) {
 	t.Parallel()
 	doc := document(t)

@@ -48,7 +48,14 @@ type Filter struct {
 	FromDay, ToDay                  string
 	Kinds                           []string
 	SKU, Country, Channel, Currency string
+	// Max is how many totals are given at most; 0 is all.
+	Max int
 }
+
+// TooManyError means that there are more totals than asked for at most.
+type TooManyError struct{ Max int }
+
+func (e *TooManyError) Error() string { return fmt.Sprintf("more than %d totals", e.Max) }
 
 // Total is one row of totals. The fields of dimensions not asked for are empty.
 type Total struct {
@@ -67,7 +74,7 @@ type Total struct {
 }
 
 // Totals adds up what was sold, broken down by the dimensions and always by
-// currency, in their order.
+// currency, in their order. It returns *TooManyError where there are more than f.Max.
 func Totals(ctx context.Context, db query.DB, f Filter, by ...Dimension) ([]Total, error) {
 	if !slices.Contains(by, ByCurrency) {
 		by = append(slices.Clone(by), ByCurrency)
@@ -99,9 +106,15 @@ func Totals(ctx context.Context, db query.DB, f Filter, by ...Dimension) ([]Tota
 	sql := `SELECT ` + strings.Join(columns, ", ") + `, ` + documents + ` AS documents, sum(lines)::bigint AS lines,
 		sum(units)::bigint AS units, sum(amount) AS amount FROM ` + table + w.SQL() +
 		` GROUP BY ` + strings.Join(keys, ", ") + ` ORDER BY ` + strings.Join(keys, ", ")
+	if f.Max > 0 {
+		sql += ` LIMIT ` + w.Arg(f.Max+1)
+	}
 	totals, err := query.All[Total](ctx, db, sql, w.Args...)
 	if err != nil {
 		return nil, fmt.Errorf("total sales: %w", err)
+	}
+	if f.Max > 0 && len(totals) > f.Max {
+		return nil, &TooManyError{f.Max}
 	}
 	return totals, nil
 }
