@@ -49,6 +49,8 @@ type Store struct {
 	live       live
 	known      horizon
 	turns      turns
+	pulse      pulse
+	proving    sync.WaitGroup
 	closed     chan struct{} // ends subscriptions
 	close      sync.Once
 }
@@ -93,6 +95,7 @@ func Open(ctx context.Context, address string, options Options) (*Store, error) 
 		cancel() // there is nothing to wait for
 		return nil, errors.Join(fmt.Errorf("open the event store: %w", err), ignoreContext(s.Close(done)))
 	}
+	s.proving.Go(s.prove)
 	return s, nil
 }
 
@@ -152,6 +155,7 @@ func (s *Store) Close(ctx context.Context) error {
 	s.close.Do(func() {
 		close(s.closed)
 		s.live.close()
+		s.proving.Wait()
 		if cut := s.supervisor.close(ctx); cut != nil {
 			err = fmt.Errorf("close the event store: %w", cut)
 		}

@@ -14,7 +14,8 @@ import (
 const (
 	ringEvents = 8192
 	ringBytes  = 16 << 20
-	ringPage   = 256 // events handed out at a time
+	ringPage   = 256       // events handed out at a time, if they are small
+	ringHeld   = 128 << 10 // bytes after which no more are: a reader that does not go on keeps them
 )
 
 // lookEvery paces the looks at the head that tell whether the ring's end is it.
@@ -81,21 +82,23 @@ func (l *live) close() {
 	l.feeding.Wait()
 }
 
+// inUse is the ring of those who subscribe; nil if nobody does.
+func (l *live) inUse() *ring {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ring
+}
+
 // prove notes that a position is in the log.
 func (l *live) prove(position eventstore.Position) {
-	l.mu.Lock()
-	r := l.ring
-	l.mu.Unlock()
-	if r != nil {
+	if r := l.inUse(); r != nil {
 		r.prove(position)
 	}
 }
 
 // flows tells whether a subscription follows the log.
 func (l *live) flows() bool {
-	l.mu.Lock()
-	r := l.ring
-	l.mu.Unlock()
+	r := l.inUse()
 	if r == nil {
 		return false
 	}
@@ -116,7 +119,8 @@ type ring struct {
 	first  int // of events, the oldest
 	count  int
 	bytes  int
-	broken error // why no subscription can go on
+	broken error                   // why no subscription can go on
+	renew  context.CancelCauseFunc // has its subscription opened anew; nil while there is none
 
 	waiting bool          // somebody has changed
 	changed chan struct{} // closed when the ring changes
@@ -137,6 +141,30 @@ func (r *ring) begin(head eventstore.Position) {
 		r.proven = head
 	}
 	r.announce()
+}
+
+// reached tells whether the ring has come to a position, or cannot any more.
+func (r *ring) reached(position eventstore.Position) (reached bool, changed <-chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.waiting = true
+	return r.broken != nil || r.known && !r.last.Before(position), r.changed
+}
+
+// serve says how the ring's subscription is ended.
+func (r *ring) serve(renew context.CancelCauseFunc) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.renew = renew
+}
+
+// open has the ring's subscription opened anew.
+func (r *ring) open(why error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.renew != nil {
+		r.renew(why)
+	}
 }
 
 func (r *ring) flow(open bool) {
@@ -233,7 +261,11 @@ func (r *ring) read(after eventstore.Position) view {
 		return v
 	}
 	skip := sort.Search(r.count, func(i int) bool { return after.Before(r.at(i).Position) })
-	v.events = make([]eventstore.Recorded, min(ringPage, r.count-skip))
+	n, bytes := 0, 0
+	for ; n < min(ringPage, r.count-skip) && bytes < ringHeld; n++ {
+		bytes += r.at(skip + n).Size()
+	}
+	v.events = make([]eventstore.Recorded, n)
 	for i := range v.events {
 		v.events[i] = *r.at(skip + i)
 	}
@@ -288,7 +320,16 @@ func (s *Store) feed(ctx context.Context, r *ring) {
 }
 
 // feedOnce fills a ring until its subscription drops.
-func (s *Store) feedOnce(ctx context.Context, r *ring) error {
+func (s *Store) feedOnce(ctx context.Context, r *ring) (err error) {
+	ctx, renew := context.WithCancelCause(ctx)
+	defer renew(nil)
+	r.serve(renew)
+	defer r.serve(nil)
+	defer func() {
+		if errors.Is(context.Cause(ctx), errStuck) {
+			err = errStuck // the client tells only that it was canceled
+		}
+	}()
 	head, err := s.readHead(ctx)
 	if err != nil {
 		return err

@@ -17,6 +17,7 @@ const (
 	maxBackoff   = time.Second
 	probeTimeout = 2 * time.Second
 	closeGrace   = 10 * time.Second
+	connectMax   = 5 * time.Second
 )
 
 var (
@@ -72,7 +73,9 @@ func (s *supervisor) run() {
 	defer s.old.Wait()
 	for backoff := minBackoff; ; backoff = min(2*backoff, maxBackoff) {
 		began := time.Now()
-		c, err := dial(s.ctx, s.config, s.inFlight, s.logger)
+		dialing, cancel := context.WithTimeoutCause(s.ctx, s.dialMax(), errTimeout)
+		c, err := dial(dialing, s.config, s.inFlight, s.logger)
+		cancel()
 		if err == nil {
 			s.publish(c, nil)
 			err = s.watch(c)
@@ -89,6 +92,12 @@ func (s *supervisor) run() {
 		s.logger.Warn("no connection to the event store", "error", err)
 		pause(s.ctx, backoff/2+rand.N(backoff))
 	}
+}
+
+// dialMax bounds one attempt to connect: a server may take a connection and say
+// nothing.
+func (s *supervisor) dialMax() time.Duration {
+	return max(connectMax, 2*gossipTimeout(&s.config))
 }
 
 func (s *supervisor) publish(c *connection, lack error) {
