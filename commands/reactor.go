@@ -74,7 +74,8 @@ type Reactor struct {
 }
 
 const (
-	pageSize = 500
+	pageSize  = 500
+	pageBytes = 4 << 20 // after which a page is full: an event may have a megabyte
 	// pageGap is far below any grace, so that nothing waits for it.
 	pageGap = 50 * time.Millisecond
 )
@@ -328,10 +329,12 @@ func (s *pageSubscriber) Subscribe(ctx context.Context, _ string) (<-chan *messa
 // Close has nothing to do: the subscription ends with its context.
 func (s *pageSubscriber) Close() error { return nil }
 
-// pages gathers items up to a page's size or the head, whichever comes first.
+// pages gathers items up to a page's size, in items or bytes, or the head,
+// whichever comes first.
 func pages(items iter.Seq2[eventstore.Item, error]) iter.Seq2[page, error] {
 	return func(yield func(page, error) bool) {
 		var p page
+		bytes := 0
 		for item, err := range items {
 			if err != nil {
 				yield(page{}, err)
@@ -339,11 +342,14 @@ func pages(items iter.Seq2[eventstore.Item, error]) iter.Seq2[page, error] {
 			}
 			p.items = append(p.items, item)
 			p.caughtUp = item.CaughtUp
-			if item.CaughtUp || len(p.items) >= pageSize {
+			if item.Event != nil {
+				bytes += item.Event.Size()
+			}
+			if item.CaughtUp || len(p.items) >= pageSize || bytes >= pageBytes {
 				if !yield(p, nil) {
 					return
 				}
-				p = page{}
+				p, bytes = page{}, 0
 			}
 		}
 	}

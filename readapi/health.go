@@ -12,8 +12,19 @@ type nothing struct{}
 // Health is what probes read.
 type Health struct {
 	Status      string             `json:"status" enum:"alive,ready,not_ready"`
-	Projections []ProjectionStatus `json:"projections,omitempty"`
+	Components  []Component        `json:"components,omitempty" doc:"What the program must hear from to answer with what is true now."`
+	Projections []ProjectionStatus `json:"projections,omitempty" doc:"Left out while a component is silent, because they are asked from it."`
 }
+
+// Component is a part of the system that the program listens to.
+type Component struct {
+	Component  string  `json:"component" enum:"log"`
+	State      string  `json:"state" enum:"heard,silent" doc:"silent: nothing was heard for 10 s, or never yet. What others record does not arrive here."`
+	AgeSeconds float64 `json:"age_seconds" doc:"How long ago everything recorded until then was known to have arrived. -1: never yet."`
+	Error      string  `json:"error,omitempty" doc:"Why the last attempt to hear it failed."`
+}
+
+const silent = "silent"
 
 type healthOutput struct {
 	Status int
@@ -26,16 +37,23 @@ func (a *api) alive(context.Context, *nothing) (*healthOutput, error) {
 	return &healthOutput{Status: http.StatusOK, Body: Health{Status: "alive"}}, nil
 }
 
-// ready says that reads can be answered: the database is there, and every read
-// model in use is posted to. One that lags is ready; the lag is told.
+// ready says that reads can be answered: the log is heard, the database is there,
+// and every read model in use is posted to. One that lags is ready; the lag is
+// told. A log that is silent is told at once, without asking it.
 func (a *api) ready(ctx context.Context, _ *nothing) (*healthOutput, error) {
+	components := a.Log.Components()
+	for _, c := range components {
+		if c.State == silent {
+			return &healthOutput{Status: http.StatusServiceUnavailable, Body: Health{Status: "not_ready", Components: components}}, nil
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
 	all, err := a.Progress.Status(ctx)
 	if err != nil {
 		return nil, problem.From(ctx, problem.Unavailable(err))
 	}
-	out := &healthOutput{Status: http.StatusOK, Body: Health{Status: "ready", Projections: all}}
+	out := &healthOutput{Status: http.StatusOK, Body: Health{Status: "ready", Components: components, Projections: all}}
 	inUse := 0
 	for _, p := range all {
 		if !p.InUse {

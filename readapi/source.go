@@ -71,6 +71,9 @@ type Log interface {
 	Follow(ctx context.Context, after string, types []string) (iter.Seq2[Event, error], error)
 	// Head is the position of the last event.
 	Head(ctx context.Context) (string, error)
+	// Components tells of the log whether it is heard, from memory. A log that
+	// cannot fall silent is not in it.
+	Components() []Component
 }
 
 // Event is a recorded event in the form of CloudEvents 1.0. Names of extension

@@ -235,10 +235,10 @@ func (g *openGateway) close(ctx context.Context) error {
 	// before its calls have ended, for another node is to serve the groups soon.
 	select {
 	case <-g.server.Halted():
-		g.leave()
+		inTime(ctx, g.leave)
 		return errors.Join(<-closed, closePool(ctx, g.pool))
 	case err := <-closed:
-		g.leave()
+		inTime(ctx, g.leave)
 		return errors.Join(err, closePool(ctx, g.pool))
 	}
 }

@@ -157,22 +157,15 @@ func (s *server) wait(ctx context.Context) error {
 	}
 }
 
-// A stop is over within stopMax, or, where the embedded database is frozen and has
-// to be killed, a few seconds later; requests, and calls of the gateway, that are
-// under way get waysStopMax of it.
-const (
-	stopMax     = 9 * time.Second
-	waysStopMax = 4 * time.Second
-)
-
 // close stops accepting, lets requests under way finish, and takes the node
 // down. The end of ctx, which asked for it, does not cut it short.
 func (s *server) close(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopMax)
-	defer cancel()
 	s.log.InfoContext(ctx, "stopping")
 	began := time.Now()
-	s.closeWays(ctx)
+	times := s.stopTimes(ctx)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), times.all)
+	defer cancel()
+	s.closeWays(ctx, times.ways)
 	err := s.node.close(ctx)
 	s.log.InfoContext(ctx, "stopped", "seconds", time.Since(began).Seconds())
 	return err
@@ -180,8 +173,8 @@ func (s *server) close(ctx context.Context) error {
 
 // closeWays closes the ways in, at the same time: a client that does not come to
 // an end on one must not keep those on the other waiting, nor cost them their time.
-func (s *server) closeWays(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, waysStopMax)
+func (s *server) closeWays(ctx context.Context, limit time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	var closing sync.WaitGroup
 	closing.Go(func() {

@@ -55,7 +55,7 @@ const (
 	immediateShutdownMax = 10 * time.Second
 	// killAfter is all that a child gets for an immediate shutdown, which waits
 	// for nothing: one that needs longer is frozen, and its Stop is late already.
-	killAfter = 2 * time.Second
+	killAfter = time.Second
 )
 
 // Start finds an installed server, initializes DataDir if it is new, starts

@@ -89,6 +89,26 @@ func (l Log) Head(ctx context.Context) (string, error) {
 	return head.String(), err
 }
 
+// Components implements readapi.Log.
+func (l Log) Components() []readapi.Component {
+	proving, ok := l.Store.(eventstore.Proving)
+	if !ok {
+		return nil
+	}
+	now, pulse := time.Now(), proving.Pulse()
+	log := readapi.Component{Component: "log", State: "heard", AgeSeconds: -1}
+	if !pulse.Proven.IsZero() {
+		log.AgeSeconds = now.Sub(pulse.Proven).Seconds()
+	}
+	if pulse.Deaf(now) {
+		log.State = "silent"
+	}
+	if pulse.Trouble != nil {
+		log.Error = pulse.Trouble.Error()
+	}
+	return []readapi.Component{log}
+}
+
 // Page implements readapi.Log.
 func (l Log) Page(ctx context.Context, after string, types []string, limit int) iter.Seq2[readapi.Event, error] {
 	from, err := eventstore.ParsePosition(after)

@@ -1,0 +1,210 @@
+package main
+
+import (
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/go-json-experiment/json"
+
+	"daybook/internal/linetest"
+	"daybook/internal/pgtest"
+	"daybook/readapi"
+)
+
+// The bounds of a node whose line falls silent. The slack is for a busy machine.
+const (
+	noticeMax      = 15 * time.Second
+	silentStopTest = 5 * time.Second
+	slack          = 10 * time.Second
+)
+
+// health is what /readyz says, whatever its status.
+func health(t *testing.T, url string) (status int, h readapi.Health) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/readyz", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	_ = json.UnmarshalRead(response.Body, &h) // it is a problem while the database cannot be asked
+	return response.StatusCode, h
+}
+
+// Of two nodes one has its line to the database fall silent: what exists hangs,
+// new connections work. Within 15 s that node says so, and a subscriber of its
+// gateway has every event once, those of the other node and its own. A stream that
+// is deleted meanwhile is gone there, too. When nothing comes through at all,
+// /readyz says so, and a stop takes less than 5 s.
+func TestANodeWhoseLineFallsSilent(t *testing.T) {
+	t.Parallel()
+	direct := pgtest.URL(t)
+	line, over := linetest.ToPostgres(t, direct)
+	there := serve(t, "--database-url", direct, "--gateway", "127.0.0.1:0")
+	here := serve(t, "--database-url", over, "--gateway", "127.0.0.1:0")
+	thereClient, hereClient := dialGateway(t, there.gateway), dialGateway(t, here.gateway)
+	write := func(client *esdb.Client, stream string, n byte) error {
+		_, err := client.AppendToStream(t.Context(), stream, esdb.AppendToStreamOptions{}, note(n))
+		return err
+	}
+	for _, stream := range []string{"notes", "deleted"} {
+		if err := write(thereClient, stream, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sub, err := hereClient.SubscribeToStream(t.Context(), "notes", esdb.SubscribeToStreamOptions{From: esdb.Start{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Close()
+	events := make(chan *esdb.RecordedEvent, 100)
+	live := make(chan struct{}, 100)
+	go func() {
+		for {
+			switch e := sub.Recv(); {
+			case e.SubscriptionDropped != nil:
+				return
+			case e.EventAppeared != nil:
+				events <- e.EventAppeared.Event
+			case e.CaughtUp != nil:
+				live <- struct{}{}
+			}
+		}
+	}()
+	next := uint64(0)
+	want := func(n int) {
+		t.Helper()
+		timeout := time.After(noticeMax + slack)
+		for range n {
+			select {
+			case e := <-events:
+				if e.EventNumber != next {
+					t.Fatalf("event %d where %d should come", e.EventNumber, next)
+				}
+				next++
+			case <-timeout:
+				t.Fatalf("no event %d in time", next)
+			}
+		}
+	}
+	want(1)
+	<-live
+	if _, err := hereClient.ReadStream(t.Context(), "deleted", esdb.ReadStreamOptions{}, 1); err != nil { // it is in the cache
+		t.Fatal(err)
+	}
+
+	line.Silence()
+	silent := time.Now()
+	for n := range byte(3) {
+		if err := write(thereClient, "notes", 1+n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := thereClient.DeleteStream(t.Context(), "deleted", esdb.DeleteStreamOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	want(3)
+	t.Logf("served again after %s", time.Since(silent))
+	eventually(t, noticeMax+slack, "an append through the node", func() bool { return write(hereClient, "notes", 9) == nil })
+	want(1)
+	for _, text := range []string{"does not answer", "silent_since="} {
+		if !strings.Contains(here.log.String(), text) {
+			t.Errorf("the node did not log %q", text)
+		}
+	}
+	read, err := hereClient.ReadStream(t.Context(), "deleted", esdb.ReadStreamOptions{}, 1)
+	if err == nil {
+		_, err = read.Recv()
+		read.Close()
+	}
+	wantCode(t, "reading a stream that was deleted meanwhile", err, esdb.ErrorCodeResourceNotFound)
+	eventually(t, noticeMax+slack, "ready again", func() bool { status, _ := health(t, here.url); return status == http.StatusOK })
+
+	line.SilenceAll()
+	eventually(t, noticeMax+slack, "/readyz tells of the log", func() bool {
+		status, h := health(t, here.url)
+		return status == http.StatusServiceUnavailable && len(h.Components) == 1 && h.Components[0].Component == "log" &&
+			h.Components[0].State == "silent" && h.Components[0].AgeSeconds > 5 && h.Components[0].Error != ""
+	})
+	began := time.Now()
+	here.stop()
+	<-here.code
+	if took := time.Since(began); took > silentStopTest+slack/4 {
+		t.Errorf("the stop took %s", took)
+	} else {
+		t.Logf("stopped after %s", took)
+	}
+}
+
+// An own database that is frozen holds up no stop either.
+func TestAFrozenDatabaseHoldsUpNoStop(t *testing.T) {
+	t.Parallel()
+	dir := dataDir(t)
+	server := startChild(t, build(t), dir, "--gateway", "127.0.0.1:0")
+	pid := postmaster(t, dir)
+	backends := childrenOf(t, pid)
+	for _, process := range append([]int{pid}, backends...) {
+		if err := syscall.Kill(process, syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() { // those that nobody ended
+		for _, process := range backends {
+			_ = syscall.Kill(process, syscall.SIGCONT)
+		}
+	})
+	began := time.Now()
+	server.terminate(t)
+	if took := time.Since(began); took > silentStopTest+slack/2 {
+		t.Errorf("the stop took %s", took)
+	} else {
+		t.Logf("stopped after %s", took)
+	}
+}
+
+// childrenOf lists the processes that one has started.
+func childrenOf(t *testing.T, pid int) []int {
+	t.Helper()
+	var children []int
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		t.Skip("this system does not list its processes in /proc")
+	}
+	for _, entry := range entries {
+		if child, parent, ok := parentOf(entry.Name()); ok && parent == pid {
+			children = append(children, child)
+		}
+	}
+	return children
+}
+
+// parentOf reads a process's parent from /proc.
+func parentOf(name string) (pid, parent int, ok bool) {
+	status, err := os.ReadFile("/proc/" + name + "/status")
+	if err != nil {
+		return 0, 0, false
+	}
+	for line := range strings.Lines(string(status)) {
+		fields := strings.Fields(line)
+		if len(fields) < 2 {
+			continue
+		}
+		switch number, err := strconv.Atoi(fields[1]); {
+		case err != nil:
+		case fields[0] == "Pid:":
+			pid = number
+		case fields[0] == "PPid:":
+			parent = number
+		}
+	}
+	return pid, parent, pid > 0
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"daybook/internal/pgpool"
+)
+
+// stopTimes are the bounds of a stop.
+type stopTimes struct {
+	ways time.Duration // for requests, and calls of the gateway, that are under way
+	all  time.Duration // with ways; an embedded database that is frozen takes two seconds more
+}
+
+var (
+	stopMax = stopTimes{ways: 4 * time.Second, all: 9 * time.Second}
+	// Nothing can be finished without a database, so nothing is waited for. With
+	// the time to find it out, such a stop takes less than 5 s.
+	silentStopMax = stopTimes{ways: 500 * time.Millisecond, all: 1500 * time.Millisecond}
+)
+
+// answerMax is how long a stop waits for a sign of life of the database.
+const answerMax = time.Second
+
+// stopTimes tells how long a stop may take.
+func (n *node) stopTimes(ctx context.Context) stopTimes {
+	if n.silent(ctx) {
+		n.log.WarnContext(ctx, "the database does not answer; what is under way is cut off")
+		return silentStopMax
+	}
+	return stopMax
+}
+
+// silent tells whether the database does not answer on the connections that the
+// node has.
+func (n *node) silent(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerMax)
+	defer cancel()
+	answers := make(chan bool, len(n.pools()))
+	for _, pool := range n.pools() {
+		go func() {
+			err := pool.Ping(ctx)
+			_, silent := errors.AsType[*pgpool.SilentError](err)
+			stat := pool.Stat()
+			// A pool that is used up says nothing about the database.
+			waited := errors.Is(err, context.DeadlineExceeded) && stat.AcquiredConns() < stat.MaxConns()
+			answers <- !silent && !waited
+		}()
+	}
+	for range n.pools() {
+		if !<-answers {
+			return true
+		}
+	}
+	return false
+}
+
+// pools are those that are open.
+func (n *node) pools() []*pgxpool.Pool {
+	var open []*pgxpool.Pool
+	for _, pool := range []*pgxpool.Pool{n.readPool, n.viewPool, n.commandPool, n.logPool} {
+		if pool != nil {
+			open = append(open, pool)
+		}
+	}
+	return open
+}
+
+// close takes the node down in the reverse order of its wiring. What was
+// acknowledged is in the log; what ctx leaves no time for is finished by the
+// next start. It works on a node that is only partly open.
+func (n *node) close(ctx context.Context) error {
+	errs := []error{n.stopParts(ctx)}
+	if n.service != nil {
+		errs = append(errs, n.service.Close(ctx))
+	}
+	if n.answers != nil {
+		errs = append(errs, n.answers.Flush(ctx))
+	}
+	if n.store != nil {
+		errs = append(errs, n.store.Close(ctx))
+	}
+	for _, pool := range n.pools() {
+		errs = append(errs, closePool(ctx, pool))
+	}
+	return errors.Join(append(errs, n.database.stop(ctx))...)
+}
+
+// stopParts stops what works by itself, all parts at once.
+func (n *node) stopParts(ctx context.Context) error {
+	var stopping sync.WaitGroup
+	for _, stop := range []func(){n.stopProjections, n.stopClockwork, n.stopReactor, n.stopAnswers, n.stopOrigin} {
+		if stop != nil {
+			stopping.Go(stop)
+		}
+	}
+	if deadline, ok := ctx.Deadline(); ok { // what comes after needs a moment, too
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)*2/3)
+		defer cancel()
+	}
+	if !inTime(ctx, stopping.Wait) {
+		return fmt.Errorf("parts of the program still at work: %w", ctx.Err())
+	}
+	return nil
+}
+
+// closeInTime closes within a stop's time, whatever became of ctx.
+func (n *node) closeInTime(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), n.stopTimes(ctx).all)
+	defer cancel()
+	return n.close(ctx)
+}
+
+// closePool waits for the pool's connections to be given back, but not longer
+// than ctx.
+func closePool(ctx context.Context, pool *pgxpool.Pool) error {
+	if pool != nil && !inTime(ctx, pool.Close) {
+		return fmt.Errorf("%d database connections still in use: %w", pool.Stat().AcquiredConns(), ctx.Err())
+	}
+	return nil
+}
+
+// inTime tells whether something was done before ctx ended. If not, it goes on.
+func inTime(ctx context.Context, do func()) bool {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		do()
+	}()
+	select {
+	case <-done:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
