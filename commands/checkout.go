@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,8 +23,8 @@ import (
 type CheckoutRequest struct {
 	CartID unit.CartID
 	// OrderID is chosen by the caller, so that asking twice is asking once. Empty:
-	// it is derived from the call's command id, and is another one after each
-	// refusal, so that the same call can succeed later.
+	// it is derived from the cart and the call's command id, and is another one
+	// after each refusal, so that the same call can succeed later.
 	OrderID   unit.OrderID
 	Reference string
 	Sourcing  *cart.Sourcing
@@ -41,6 +42,8 @@ type CheckoutResult struct {
 	// Placed means there is an order and all its stock is held; otherwise the
 	// cart is open again and nothing is held.
 	Placed bool
+	// OrderIDTaken means that the order id is another cart's.
+	OrderIDTaken bool
 	// Spent means that the caller's order id belongs to a checkout that was
 	// refused before this call. Nothing was decided now: Shortages are from then.
 	Spent     bool
@@ -55,6 +58,8 @@ func (r CheckoutResult) Refusal() error {
 	switch {
 	case r.Placed:
 		return nil
+	case r.OrderIDTaken:
+		return order.ErrIDTaken.With(order.ErrIDTaken.Detail, map[string]any{"order_id": r.OrderID})
 	case r.Spent:
 		return checkout.ErrOrderIDSpent.With(checkout.ErrOrderIDSpent.Detail, map[string]any{"order_id": r.OrderID})
 	}
@@ -70,13 +75,20 @@ func (r CheckoutResult) Refusal() error {
 }
 
 // Checkout turns a cart into an order, or says what was short. A refusal of the
-// cart itself (it is empty, not open, ...) is an error; a shortage is a result.
+// cart itself (it is empty, not open, ...) is an error; a shortage is a result. An
+// order id that is another cart's is an error (order.ErrIDTaken) where it is known
+// before anything is recorded, and else a result.
 //
 // A call that is repeated goes on where it stands. If its checkout was refused,
 // it is decided anew, under the next attempt's command id.
 func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) (CheckoutResult, error) {
 	start := s.startCheckout(call, ask)
-	defer s.drive(workKey{kind: workCheckout, id: string(start.OrderID)})()
+	if start.OrderIDFrom == cart.FromCaller {
+		if err := s.mayHave(ctx, ask.CartID, ask.OrderID); err != nil {
+			return CheckoutResult{}, err
+		}
+	}
+	defer s.drive(checkoutWork(ask.CartID, start.OrderID))()
 	begin := request(call, cart.Stream(ask.CartID), []cart.Command{start})
 	begin.AnyContent = true // after a refusal the call may ask for something else
 	answer, err := s.Carts.Handle(ctx, begin)
@@ -109,9 +121,11 @@ func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) 
 func (s *Service) startCheckout(call Call, ask CheckoutRequest) cart.StartCheckout {
 	start := cart.StartCheckout{
 		OrderID: ask.OrderID, Reference: ask.Reference, Sourcing: s.policy.Sourcing, Policy: ask.Shortage, HoldUntil: ask.HoldUntil,
+		OrderIDFrom: cart.FromCaller,
 	}
-	if start.OrderID == "" {
-		start.OrderID = unit.OrderID(unit.DeriveID("order", call.Meta.CommandID.String()))
+	if ask.OrderID == "" {
+		start.OrderID = unit.OrderID(unit.NewOrder.Of(string(ask.CartID), call.Meta.CommandID.String()).ID())
+		start.OrderIDFrom = cart.FromServer
 	}
 	if ask.Sourcing != nil {
 		start.Sourcing = *ask.Sourcing
@@ -153,7 +167,7 @@ func (s *Service) repeatCheckout(ctx context.Context, call Call, ask CheckoutReq
 			if err := past.differsFrom(ask); err != nil {
 				return CheckoutResult{}, err
 			}
-			defer s.drive(workKey{kind: workCheckout, id: string(past.started.OrderID)})()
+			defer s.drive(checkoutWork(ask.CartID, past.started.OrderID))()
 			return s.finishCheckout(ctx, call.Meta, past.started, past.outcome, ask.Held)
 		}
 	}
@@ -162,13 +176,23 @@ func (s *Service) repeatCheckout(ctx context.Context, call Call, ask CheckoutReq
 // nextAttempt is the command id of a call's checkout after the one under this id
 // was refused.
 func nextAttempt(command uuid.UUID) uuid.UUID {
-	return uuid.UUID(unit.DeriveUUID("checkout again", command.String()))
+	return uuid.UUID(unit.NextAttemptCommand.Of(command.String()).UUID())
+}
+
+// mayHave refuses an order id that is another cart's. What other nodes record at
+// this moment is not looked for: Place finds that.
+func (s *Service) mayHave(ctx context.Context, id unit.CartID, orderID unit.OrderID) error {
+	var refusal error
+	err := s.Orders.Glance(ctx, order.Stream(string(orderID)), justSeen, func(state order.State, _ int64) {
+		_, refusal = order.Decide(order.Claim{OrderID: orderID, CartID: id}, state)
+	})
+	return errors.Join(err, refusal)
 }
 
 // FinishCheckout ends a checkout the log shows as begun.
 func (s *Service) FinishCheckout(ctx context.Context, work Work) error {
-	defer s.drive(workKey{kind: workCheckout, id: work.ID})()
-	id := unit.CartID(work.Stream[len(cart.Stream("")):])
+	id := unit.CartID(strings.TrimPrefix(work.Stream, cart.Stream("")))
+	defer s.drive(checkoutWork(id, unit.OrderID(work.ID)))()
 	past, err := s.readCheckout(ctx, id, unit.OrderID(work.ID))
 	if err != nil {
 		return err
@@ -195,18 +219,35 @@ func (s *Service) finishCheckout(ctx context.Context, meta eventstore.Metadata, 
 	case cart.CheckedOut:
 		place := checkout.Place(started, outcome)
 		placed, err := s.Orders.Handle(ctx, Request[order.Command]{
-			Stream: order.Stream(string(started.OrderID)), Meta: follow(meta, "place", string(started.OrderID)),
+			Stream: order.Stream(string(started.OrderID)), Meta: follow(meta, unit.CheckoutPlace.Of(string(started.CartID), string(started.OrderID))),
 			Commands: []order.Command{place}, New: true, Redecide: true,
 		})
+		if errors.Is(err, order.ErrIDTaken) {
+			result.OrderIDTaken = true
+			result.Cart, err = s.withdraw(ctx, meta, started)
+		} else if err == nil {
+			result.Placed, result.Order, result.Dropped, result.Shortages = true, placed, outcome.Dropped, outcome.Shortages
+			keep = outcome.Held
+		}
 		if err != nil {
 			return result, err
 		}
-		result.Placed, result.Order, result.Dropped, result.Shortages = true, placed, outcome.Dropped, outcome.Shortages
-		keep = outcome.Held
 	case cart.CheckoutRefused:
-		result.Shortages = outcome.Shortages
+		result.Shortages, result.OrderIDTaken = outcome.Shortages, outcome.OrderIDTaken
 	}
-	return result, s.releaseUnkept(ctx, meta, started, keep)
+	return result, s.tidy(ctx, meta, started, result, keep)
+}
+
+// withdraw opens the cart again of a checkout whose order cannot be placed.
+func (s *Service) withdraw(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted) (Answer[cart.Event], error) {
+	answer, err := s.Carts.Handle(ctx, Request[cart.Command]{
+		Stream: cart.Stream(started.CartID), Meta: follow(meta, unit.CheckoutWithdraw.Of(string(started.CartID), string(started.OrderID))),
+		Commands: []cart.Command{checkout.Withdraw(started)}, Redecide: true,
+	})
+	if errors.Is(err, cart.ErrCheckoutUnknown) {
+		err = nil // withdrawn before, and the cart has gone on since
+	}
+	return answer, err
 }
 
 // decideCheckout asks for the stock and records the outcome; it returns the one
@@ -219,7 +260,7 @@ func (s *Service) decideCheckout(ctx context.Context, meta eventstore.Metadata, 
 		err := each(ctx, asks, func(ctx context.Context, i int, ask checkout.Ask) error {
 			_, err := s.Stock.Handle(ctx, Request[stock.Command]{
 				Stream:   stock.Stream(ask.SKU, ask.Location),
-				Meta:     follow(meta, "reserve", string(ask.ReservationID), fmt.Sprint(ask.Quantity)),
+				Meta:     follow(meta, reserveCommand(started, ask)),
 				Commands: []stock.Command{ask.Reserve(s.now())},
 				Redecide: true,
 			})
@@ -239,8 +280,17 @@ func (s *Service) decideCheckout(ctx context.Context, meta eventstore.Metadata, 
 	if smooth && held != nil {
 		held()
 	}
+	return s.recordOutcome(ctx, meta, started, decision)
+}
+
+func reserveCommand(started cart.CheckoutStarted, ask checkout.Ask) unit.Derived {
+	return unit.CheckoutReserve.Of(string(started.CartID), string(started.OrderID), string(ask.SKU), string(ask.Location), fmt.Sprint(ask.Quantity))
+}
+
+// recordOutcome offers an outcome to the cart; it returns the one that stands.
+func (s *Service) recordOutcome(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted, decision cart.Command) (cart.Event, Answer[cart.Event], error) {
 	answer, err := s.Carts.Handle(ctx, Request[cart.Command]{
-		Stream: cart.Stream(started.CartID), Meta: follow(meta, "outcome", string(started.OrderID)),
+		Stream: cart.Stream(started.CartID), Meta: follow(meta, unit.CheckoutOutcome.Of(string(started.CartID), string(started.OrderID))),
 		Commands: []cart.Command{decision}, Redecide: true,
 	})
 	if err == nil && len(answer.Events) == 1 {
@@ -256,18 +306,47 @@ func (s *Service) decideCheckout(ctx context.Context, meta eventstore.Metadata, 
 	return past.outcome, answer, err
 }
 
-// releaseUnkept gives back what the checkout may hold and its outcome does not
-// keep.
-func (s *Service) releaseUnkept(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted, keep []cart.Held) error {
-	return each(ctx, checkout.Releases(started, keep), func(ctx context.Context, _ int, release checkout.Release) error {
-		_, err := s.Stock.Handle(ctx, Request[stock.Command]{
-			Stream:   stock.Stream(release.SKU, release.Location),
-			Meta:     follow(meta, "release", string(release.ReservationID)),
-			Commands: []stock.Command{release.Command(s.now())},
-			Redecide: true,
+// tidy gives back what the checkout may hold and its outcome does not keep. The
+// order id of a checkout that was refused is kept for its cart.
+func (s *Service) tidy(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted, result CheckoutResult, keep []cart.Held) error {
+	var others []unit.ReservationID
+	if started.OrderIDFrom == "" {
+		err := s.Orders.View(ctx, order.Stream(string(started.OrderID)), func(state order.State, _ int64) {
+			others = checkout.OfAnother(started, state)
 		})
-		return err
+		if err != nil {
+			return err
+		}
+	}
+	var steps []func(context.Context) error
+	for _, release := range checkout.Releases(started, keep, others) {
+		id := unit.CheckoutRelease.Of(string(started.CartID), string(started.OrderID), string(release.SKU), string(release.Location))
+		steps = append(steps, func(ctx context.Context) error {
+			_, err := s.Stock.Handle(ctx, Request[stock.Command]{
+				Stream: stock.Stream(release.SKU, release.Location), Meta: follow(meta, id),
+				Commands: []stock.Command{release.Command(s.now())}, Redecide: true,
+			})
+			return err
+		})
+	}
+	if claim, chosen := checkout.Claim(started); chosen && !result.Placed && !result.OrderIDTaken {
+		steps = append(steps, func(ctx context.Context) error { return s.claim(ctx, meta, claim) })
+	}
+	return each(ctx, steps, func(ctx context.Context, _ int, step func(context.Context) error) error { return step(ctx) })
+}
+
+// claim keeps an order id for the cart whose checkout under it was refused, so
+// that no other cart's order has it. Where one has it by now, there is nothing to
+// keep.
+func (s *Service) claim(ctx context.Context, meta eventstore.Metadata, claim order.Claim) error {
+	_, err := s.Orders.Handle(ctx, Request[order.Command]{
+		Stream: order.Stream(string(claim.OrderID)), Meta: follow(meta, unit.CheckoutClaim.Of(string(claim.CartID), string(claim.OrderID))),
+		Commands: []order.Command{claim}, New: true, Redecide: true,
 	})
+	if errors.Is(err, order.ErrIDTaken) {
+		return nil
+	}
+	return err
 }
 
 // pastCheckout is what a cart's stream says of one checkout.

@@ -138,7 +138,7 @@ func (s *Service) askOrders(ctx context.Context, meta eventstore.Metadata, id un
 		replies := make([]fulfilment.Reply, len(next.Asks))
 		err = each(ctx, next.Asks, func(ctx context.Context, i int, ask fulfilment.Ask) error {
 			_, err := s.Orders.Handle(ctx, Request[order.Command]{
-				Stream: order.Stream(string(ask.OrderID)), Meta: follow(meta, ask.ID...), Commands: []order.Command{ask.Command}, Redecide: true,
+				Stream: order.Stream(string(ask.OrderID)), Meta: follow(meta, ask.ID), Commands: []order.Command{ask.Command}, Redecide: true,
 			})
 			replies[i] = fulfilment.Reply{Ask: ask}
 			if refusal, refused := refusedBy(err); refused {
@@ -151,7 +151,7 @@ func (s *Service) askOrders(ctx context.Context, meta eventstore.Metadata, id un
 			return last, err
 		}
 		if last, err = s.Returns.Handle(ctx, Request[returns.Command]{
-			Stream: returns.Stream(string(id)), Meta: follow(meta, "comeback", string(id), next.Key()),
+			Stream: returns.Stream(string(id)), Meta: follow(meta, unit.ReturnOutcome.Of(string(id), next.Key())),
 			Commands: []returns.Command{next.Outcome(replies)}, Redecide: true,
 		}); err != nil {
 			return last, fmt.Errorf("return %s: %w", id, err)

@@ -117,7 +117,7 @@ func (s *Service) fulfil(ctx context.Context, meta eventstore.Metadata, id unit.
 			return last, nil
 		}
 		if last, err = s.Orders.Handle(ctx, Request[order.Command]{
-			Stream: order.Stream(string(id)), Meta: follow(meta, "fulfil", string(id), process.Key()), Commands: commands, Redecide: true,
+			Stream: order.Stream(string(id)), Meta: follow(meta, unit.FulfilOrder.Of(string(id), process.Key())), Commands: commands, Redecide: true,
 		}); err != nil {
 			return last, err
 		}
@@ -130,7 +130,7 @@ func (s *Service) move(ctx context.Context, meta eventstore.Metadata, moves []fu
 	answers := make([]fulfilment.Answer, len(moves))
 	err := each(ctx, moves, func(ctx context.Context, i int, move fulfilment.Move) error {
 		_, err := s.Stock.Handle(ctx, Request[stock.Command]{
-			Stream: stock.Stream(move.SKU, move.Location), Meta: follow(meta, move.ID...),
+			Stream: stock.Stream(move.SKU, move.Location), Meta: follow(meta, move.ID),
 			Commands: []stock.Command{move.Command(s.now())}, Redecide: true,
 		})
 		answers[i] = fulfilment.Answer{Move: move}
@@ -161,7 +161,7 @@ func (s *Service) takeBack(ctx context.Context, meta eventstore.Metadata, id uni
 			}
 		}
 		last, err = s.Returns.Handle(ctx, Request[returns.Command]{
-			Stream: returns.Stream(string(id)), Meta: follow(meta, "settle return", string(id), fmt.Sprint(receipt.Number)),
+			Stream: returns.Stream(string(id)), Meta: follow(meta, unit.ReturnSettle.Of(string(id), fmt.Sprint(receipt.Number))),
 			Commands: []returns.Command{returns.SettleStock{Receipt: receipt.Number}}, Redecide: true,
 		})
 		if err != nil {

@@ -467,7 +467,7 @@ func TestAReservationMadeAfterItsCheckoutWasRefusedIsReleased(t *testing.T) {
 	s.receive("NONE", 1)
 	// A driver that was slow, on a node that then died.
 	_, err := s.MoveStock(t.Context(), call(), key("NONE"), stock.Reserve{
-		At: s.At(key("NONE")), ReservationID: stock.ReservationIDFor("o1", "NONE", unit.DefaultLocation),
+		At: s.At(key("NONE")), ReservationID: unit.ReservationID(unit.CheckoutReservation.Of("c1", "o1", "NONE", "main").ID()),
 		OrderID: "o1", Quantity: 1, ExpiresAt: time.Now().Add(time.Hour),
 	})
 	if err != nil {

@@ -141,7 +141,11 @@ func (r *Reactor) lead(ctx context.Context) error {
 	pages.failed = fail
 
 	var work sync.WaitGroup
-	work.Go(func() { r.finishOld(ctx) })
+	work.Go(func() {
+		if err := r.finishOld(ctx); err != nil && ctx.Err() == nil {
+			fail(err)
+		}
+	})
 	work.Go(func() {
 		if err := r.adoptCarts(ctx, checkpoint); err != nil {
 			fail(err)
@@ -168,16 +172,8 @@ func (r *Reactor) react(ctx context.Context, page page) error {
 		}
 	}
 	r.tracker.caughtUp = page.caughtUp
-	set, clear := r.tracker.timers()
-	to := r.tracker.checkpoint()
-	if to != r.checkpoint || len(set)+len(clear) > 0 {
-		if err := r.Journal.Advance(ctx, r.checkpoint, to, set, clear); err != nil {
-			return err
-		}
-		r.checkpoint = to
-	}
-	if len(set) > 0 && r.Nudge != nil {
-		r.Nudge()
+	if err := r.keep(ctx); err != nil {
+		return err
 	}
 	if len(r.tracker.open) > 0 {
 		select {
@@ -188,8 +184,34 @@ func (r *Reactor) react(ctx context.Context, page page) error {
 	return nil
 }
 
+// keep makes durable what the tracker has noted. The caller holds the lock.
+func (r *Reactor) keep(ctx context.Context) error {
+	set, clear := r.tracker.timers()
+	to := r.tracker.checkpoint()
+	if to == r.checkpoint && len(set)+len(clear) == 0 {
+		return nil
+	}
+	if err := r.Journal.Advance(ctx, r.checkpoint, to, set, clear); err != nil {
+		return err
+	}
+	r.checkpoint = to
+	if len(set) > 0 && r.Nudge != nil {
+		r.Nudge()
+	}
+	return nil
+}
+
+// strikeOff takes work off the list that was driven to its end, and lets the
+// checkpoint go on.
+func (r *Reactor) strikeOff(ctx context.Context, work Work) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.tracker.handled(work)
+	return r.keep(ctx)
+}
+
 // finishOld carries out work that stayed open longer than the grace.
-func (r *Reactor) finishOld(ctx context.Context) {
+func (r *Reactor) finishOld(ctx context.Context) error {
 	failures := map[workKey]failure{}
 	for {
 		due, wait := r.due()
@@ -207,12 +229,12 @@ func (r *Reactor) finishOld(ctx context.Context) {
 				continue
 			}
 			delete(failures, work.key)
-			r.mu.Lock()
-			r.tracker.handled(work)
-			r.mu.Unlock()
+			if err := r.strikeOff(ctx, work); err != nil {
+				return err
+			}
 		}
 		if ctx.Err() != nil {
-			return
+			return nil
 		}
 		if wait == 0 { // nothing is open
 			select {

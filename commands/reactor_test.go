@@ -103,8 +103,8 @@ func TestACheckoutThatTheReactorEndedIsOpenedAgainByALateReservation(t *testing.
 		by := newTracker(eventstore.Start, DefaultPolicy().CartsExpireAfter)
 		start(by)
 		late(by)
-		work := by.open[workKey{workCheckout, "o", ""}]
-		if work == nil || work.Stream != cart.Stream("1") || work.held != 1 {
+		work := by.open[checkoutWork("1", "o")]
+		if work == nil || work.Stream != cart.Stream("1") || len(work.held) != 1 {
 			t.Errorf("%s: open work %+v, want the checkout of the cart with one reservation", name, work)
 		}
 	}

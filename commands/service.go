@@ -234,13 +234,13 @@ func (s *Service) offer(ctx context.Context, sku unit.SKU, currency unit.Currenc
 // follow is the metadata of a command that follows from another: the same
 // correlation, actor and effective time, under an id that is the same each time. What
 // was requested stays behind: it is of the first command.
-func follow(meta eventstore.Metadata, id ...string) eventstore.Metadata {
+func follow(meta eventstore.Metadata, id unit.Derived) eventstore.Metadata {
 	next := meta
 	next.Request = ""
 	if meta.CommandID != uuid.Nil {
 		next.CausationID = meta.CommandID.String()
 	}
-	next.CommandID = uuid.UUID(unit.DeriveUUID(id...))
+	next.CommandID = uuid.UUID(id.UUID())
 	return next
 }
 
@@ -288,7 +288,8 @@ func each[T any](ctx context.Context, items []T, do func(ctx context.Context, i 
 // timerCommand is the id of what a timer's firing does: one for each deadline,
 // and round.
 func timerCommand(timer Timer, round int) uuid.UUID {
-	return uuid.UUID(unit.DeriveUUID("timer", string(timer.Kind), timer.Target, timer.Item, timer.DueAt.UTC().Format(time.RFC3339Nano), strconv.Itoa(round)))
+	return uuid.UUID(unit.TimerCommand.Of(
+		string(timer.Kind), timer.Target, timer.Item, timer.DueAt.UTC().Format(time.RFC3339Nano), strconv.Itoa(round)).UUID())
 }
 
 // errNoCheckout means that a cart's stream does not hold the checkout asked for.

@@ -29,12 +29,16 @@ const (
 	workReturn   workKind = "return"
 )
 
-// workKey names unfinished work: a checkout by its order, an order, a step of a
-// return.
+// workKey names unfinished work: a checkout by its cart and order, an order, a
+// step of a return.
 type workKey struct {
 	kind workKind
-	id   string // of the order or the return
-	step string // of a return: the receipt, or what its orders are asked
+	id   string // of the cart, the order or the return
+	step string // of a cart: the order; of a return: the receipt, or what its orders are asked
+}
+
+func checkoutWork(id unit.CartID, orderID unit.OrderID) workKey {
+	return workKey{workCheckout, string(id), string(orderID)}
 }
 
 func (k workKey) String() string { return string(k.kind) + " " + k.id + " " + k.step }
@@ -51,8 +55,10 @@ type Work struct {
 	before eventstore.Position // reading from here meets it again
 	order  int                 // in which it was begun
 	steps  int                 // of an order: opened and not settled
-	// Of a checkout: how many reservations are held, and whether it was refused.
-	held    int
+	// Of a checkout: what was reserved under its order id since it began and has
+	// not ended, how often that changed, and whether the checkout was refused.
+	held    map[unit.ReservationID]bool
+	changes int
 	refused bool
 }
 
@@ -64,10 +70,12 @@ type tracker struct {
 	position eventstore.Position // looked at so far
 	caughtUp bool
 
-	// past are the carts of the latest checkouts that ended, by order: a driver
-	// that was slow may still reserve for one.
-	past     map[unit.OrderID]string
-	pastRing []unit.OrderID
+	// checkouts are those that are open, by order id. Two carts may have one.
+	checkouts map[unit.OrderID][]workKey
+	// past are the latest checkouts that ended, by order id: a driver that was slow
+	// may still reserve for one.
+	past     map[unit.OrderID][]workKey
+	pastRing []workKey
 	pastNext int
 
 	carts cartTimers
@@ -81,11 +89,12 @@ const rememberedCheckouts = 4096
 
 func newTracker(checkpoint eventstore.Position, cartsExpireAfter time.Duration) *tracker {
 	t := &tracker{
-		open:     map[workKey]*Work{},
-		past:     map[unit.OrderID]string{},
-		position: checkpoint,
-		set:      map[Deadline]Timer{},
-		clear:    map[Deadline]bool{},
+		open:      map[workKey]*Work{},
+		checkouts: map[unit.OrderID][]workKey{},
+		past:      map[unit.OrderID][]workKey{},
+		position:  checkpoint,
+		set:       map[Deadline]Timer{},
+		clear:     map[Deadline]bool{},
 	}
 	t.carts = cartTimers{after: cartsExpireAfter, set: t.setTimer, clear: t.clearTimer}
 	return t
@@ -119,10 +128,10 @@ func (t *tracker) inOrder() iter.Seq[Work] {
 func (t *tracker) handled(work Work) {
 	now := t.open[work.key]
 	switch {
-	case now == nil || now.order != work.order || now.steps != work.steps || now.held != work.held:
+	case now == nil || now.order != work.order || now.steps != work.steps || now.changes != work.changes:
 		return
 	case work.key.kind == workCheckout:
-		t.endCheckout(unit.OrderID(work.ID)) // whoever was slower than the reactor may still reserve for it
+		t.endCheckout(work.key) // whoever was slower than the reactor may still reserve for it
 	default:
 		delete(t.open, work.key)
 	}
@@ -180,13 +189,12 @@ func (t *tracker) event(e eventstore.Recorded) error {
 	return nil // of a kind that begins no work
 }
 
-func (t *tracker) begin(kind workKind, id, step string, e eventstore.Recorded) {
-	key := workKey{kind, id, step}
+func (t *tracker) begin(key workKey, e eventstore.Recorded) {
 	if _, twice := t.open[key]; twice {
 		return
 	}
 	t.begun++
-	t.open[key] = &Work{key: key, Stream: e.Stream, ID: id, Since: e.RecordedAt, Meta: e.Meta, before: t.position, order: t.begun}
+	t.open[key] = &Work{key: key, Stream: e.Stream, ID: key.id, Since: e.RecordedAt, Meta: e.Meta, before: t.position, order: t.begun}
 }
 
 func (t *tracker) end(kind workKind, id, step string) { delete(t.open, workKey{kind, id, step}) }
@@ -199,9 +207,9 @@ func (t *tracker) cart(e eventstore.Recorded) error {
 	t.carts.observe(event, e)
 	switch event := event.(type) {
 	case cart.CheckoutStarted:
-		t.begin(workCheckout, string(event.OrderID), "", e)
+		t.beginCheckout(checkoutWork(cartOf(e.Stream), event.OrderID), e)
 	case cart.CheckoutRefused:
-		if work := t.open[workKey{workCheckout, string(event.OrderID), ""}]; work != nil {
+		if work := t.open[checkoutWork(cartOf(e.Stream), event.OrderID)]; work != nil {
 			work.refused = true
 			t.endIfReleased(work)
 		}
@@ -211,42 +219,70 @@ func (t *tracker) cart(e eventstore.Recorded) error {
 	return nil
 }
 
-func (t *tracker) endIfReleased(work *Work) {
-	if work.refused && work.held <= 0 {
-		t.endCheckout(unit.OrderID(work.ID))
+func cartOf(stream string) unit.CartID {
+	return unit.CartID(strings.TrimPrefix(stream, cart.Stream("")))
+}
+
+func (t *tracker) beginCheckout(key workKey, e eventstore.Recorded) {
+	id := unit.OrderID(key.step)
+	if !slices.Contains(t.checkouts[id], key) {
+		t.checkouts[id] = append(t.checkouts[id], key)
+	}
+	t.begin(key, e)
+	work := t.open[key]
+	work.ID = key.step
+	if work.held == nil {
+		work.held = map[unit.ReservationID]bool{}
 	}
 }
 
-func (t *tracker) endCheckout(id unit.OrderID) {
-	key := workKey{workCheckout, string(id), ""}
-	work := t.open[key]
-	if work == nil {
+// endIfReleased ends a checkout that was refused and holds nothing. Where two
+// carts have one order id, what the other holds counts, too; then the reactor
+// looks, after the grace, and finds nothing to do.
+func (t *tracker) endIfReleased(work *Work) {
+	if work.refused && len(work.held) == 0 {
+		t.endCheckout(work.key)
+	}
+}
+
+func (t *tracker) endCheckout(key workKey) {
+	if t.open[key] == nil {
 		return
 	}
 	delete(t.open, key)
-	if _, again := t.past[id]; again {
+	id := unit.OrderID(key.step)
+	remove(t.checkouts, id, key)
+	if slices.Contains(t.past[id], key) {
 		return
 	}
 	if len(t.pastRing) < rememberedCheckouts {
-		t.pastRing = append(t.pastRing, id)
+		t.pastRing = append(t.pastRing, key)
 	} else {
-		delete(t.past, t.pastRing[t.pastNext])
-		t.pastRing[t.pastNext] = id
+		oldest := t.pastRing[t.pastNext]
+		remove(t.past, unit.OrderID(oldest.step), oldest)
+		t.pastRing[t.pastNext] = key
 		t.pastNext = (t.pastNext + 1) % rememberedCheckouts
 	}
-	t.past[id] = work.Stream
+	t.past[id] = append(t.past[id], key)
 }
 
-// stray opens a checkout again for which something was reserved after its end:
-// what its outcome does not keep must be released.
-func (t *tracker) stray(id unit.OrderID, e eventstore.Recorded) {
-	stream, ended := t.past[id]
-	if !ended {
+func remove(from map[unit.OrderID][]workKey, id unit.OrderID, key workKey) {
+	left := slices.DeleteFunc(from[id], func(k workKey) bool { return k == key })
+	if len(left) == 0 {
+		delete(from, id)
 		return
 	}
-	e.Stream = stream
-	t.begin(workCheckout, string(id), "", e)
-	t.open[workKey{workCheckout, string(id), ""}].refused = true
+	from[id] = left
+}
+
+// stray opens checkouts again for which something was reserved after their end:
+// what their outcomes do not keep must be released.
+func (t *tracker) stray(id unit.OrderID, e eventstore.Recorded) {
+	for _, key := range t.past[id] {
+		e.Stream = cart.Stream(unit.CartID(key.id))
+		t.beginCheckout(key, e)
+		t.open[key].refused = true
+	}
 }
 
 func (t *tracker) stock(e eventstore.Recorded) error {
@@ -258,18 +294,18 @@ func (t *tracker) stock(e eventstore.Recorded) error {
 	case stock.Reserved:
 		t.setTimer(Timer{Deadline: reservationDeadline(e.Stream, event.ReservationID), DueAt: event.ExpiresAt})
 		t.stray(event.OrderID, e)
-		t.holds(event.OrderID, 1)
+		t.holds(event.OrderID, event.ReservationID, true)
 	case stock.ReservationExtended:
 		t.setTimer(Timer{Deadline: reservationDeadline(e.Stream, event.ReservationID), DueAt: event.ExpiresAt})
 	case stock.ReservationReleased:
 		t.clearTimer(reservationDeadline(e.Stream, event.ReservationID))
-		t.holds(event.OrderID, -1)
+		t.holds(event.OrderID, event.ReservationID, false)
 	case stock.ReservationExpired:
 		t.clearTimer(reservationDeadline(e.Stream, event.ReservationID))
-		t.holds(event.OrderID, -1)
+		t.holds(event.OrderID, event.ReservationID, false)
 	case stock.ReservationCommitted:
 		t.clearTimer(reservationDeadline(e.Stream, event.ReservationID))
-		t.holds(event.OrderID, -1)
+		t.holds(event.OrderID, event.ReservationID, false)
 	case stock.Received, stock.Adjusted, stock.Counted, stock.Allocated, stock.Deallocated, stock.Shipped, stock.Returned,
 		stock.Moved, stock.TransferredOut, stock.TransferredIn, stock.PolicySet, stock.ReorderPointCrossed:
 		// No hold and no deadline.
@@ -277,9 +313,19 @@ func (t *tracker) stock(e eventstore.Recorded) error {
 	return nil
 }
 
-func (t *tracker) holds(id unit.OrderID, change int) {
-	if work := t.open[workKey{workCheckout, string(id), ""}]; work != nil {
-		work.held += change
+// holds notes a reservation, or its end, for the checkouts under an order id.
+func (t *tracker) holds(id unit.OrderID, reservation unit.ReservationID, held bool) {
+	for _, key := range slices.Clone(t.checkouts[id]) {
+		work := t.open[key]
+		if work.held[reservation] == held {
+			continue
+		}
+		work.changes++
+		if held {
+			work.held[reservation] = true
+		} else {
+			delete(work.held, reservation)
+		}
 		t.endIfReleased(work)
 	}
 }
@@ -292,7 +338,7 @@ func (t *tracker) orderEvent(e eventstore.Recorded) error {
 	id := unit.OrderID(strings.TrimPrefix(e.Stream, order.Stream("")))
 	switch event := event.(type) {
 	case order.Placed:
-		t.endCheckout(id)
+		t.endCheckout(checkoutWork(event.CartID, id))
 		t.setTimer(Timer{Deadline: orderDeadline(id), DueAt: event.ConfirmBy})
 	case order.Confirmed, order.Canceled, order.Expired:
 		t.clearTimer(orderDeadline(id))
@@ -304,7 +350,7 @@ func (t *tracker) orderEvent(e eventstore.Recorded) error {
 	case order.AllocationFailed, order.AllocationRecovered, order.TransactionRecorded, order.TransactionSettled:
 		// A failed allocation ends its step and calls for a remedy, a recovered one
 		// for a commit: there is still something to do.
-	case order.PutOnHold, order.HoldReleased, order.Delivered, order.Completed, order.ReturnAdmitted, order.ReturnReleased,
+	case order.Claimed, order.PutOnHold, order.HoldReleased, order.Delivered, order.Completed, order.ReturnAdmitted, order.ReturnReleased,
 		order.RefundClaimed, order.Archived, order.Unarchived:
 		// Nothing moves.
 	}
@@ -315,7 +361,7 @@ func (t *tracker) orderEvent(e eventstore.Recorded) error {
 // asks nothing (there are only services) leaves no event at its end; then the
 // reactor finds nothing to do after the grace, and strikes it off.
 func (t *tracker) stepOpened(id unit.OrderID, e eventstore.Recorded) {
-	t.begin(workOrder, string(id), "", e)
+	t.begin(workKey{workOrder, string(id), ""}, e)
 	t.open[workKey{workOrder, string(id), ""}].steps++
 }
 
@@ -337,7 +383,7 @@ func (t *tracker) returnEvent(e eventstore.Recorded) error {
 	switch event := event.(type) {
 	case returns.Requested:
 		if len(event.Admit) > 0 {
-			t.begin(workReturn, id, admission, e)
+			t.begin(workKey{workReturn, id, admission}, e)
 		}
 	case returns.Admitted:
 		t.end(workReturn, id, admission)
@@ -345,15 +391,15 @@ func (t *tracker) returnEvent(e eventstore.Recorded) error {
 		// Where no order was asked, the reactor finds nothing to release after the
 		// grace, and strikes it off.
 		t.end(workReturn, id, admission)
-		t.begin(workReturn, id, ordersStep(returns.StepRelease, ""), e)
+		t.begin(workKey{workReturn, id, ordersStep(returns.StepRelease, "")}, e)
 	case returns.Refunded:
 		if len(event.Shares) > 0 {
-			t.begin(workReturn, id, ordersStep(returns.StepRefund, event.TransactionID), e)
+			t.begin(workKey{workReturn, id, ordersStep(returns.StepRefund, event.TransactionID)}, e)
 		}
 	case returns.OrdersSettled:
 		t.end(workReturn, id, ordersStep(event.Step, event.Ref))
 	case returns.Received:
-		t.begin(workReturn, id, strconv.Itoa(event.Receipt), e)
+		t.begin(workKey{workReturn, id, strconv.Itoa(event.Receipt)}, e)
 	case returns.StockSettled:
 		t.end(workReturn, id, strconv.Itoa(event.Receipt))
 	case returns.Approved, returns.Closed, returns.CreditNoted:

@@ -45,7 +45,7 @@ type openCartInput struct {
 
 func (a *api) openCart(ctx context.Context, c call, in *openCartInput) (*answer[CartState], error) {
 	var bad check
-	id := orElse(&bad, "/cart_id", in.Body.CartID, unit.ParseCartID, c.derive("cart"))
+	id := orElse(&bad, "/cart_id", in.Body.CartID, unit.ParseCartID, c.derive(unit.NewCart))
 	open := cart.Open{
 		CartID:     id,
 		CustomerID: optional(&bad, "/customer_id", in.Body.CustomerID, unit.ParseCustomerID),

@@ -110,7 +110,7 @@ type transactionInput struct {
 func (a *api) recordTransaction(ctx context.Context, c call, in *transactionInput) (*answer[OrderState], error) {
 	var bad check
 	record := order.RecordTransaction{
-		TransactionID: orElse(&bad, "/transaction_id", in.Body.TransactionID, unit.ParseTransactionID, c.derive("transaction")),
+		TransactionID: orElse(&bad, "/transaction_id", in.Body.TransactionID, unit.ParseTransactionID, c.derive(unit.NewTransaction)),
 		Type:          order.TransactionType(in.Body.Type), State: order.TransactionState(in.Body.State),
 		Amount:   money(&bad, "/amount", in.Body.Amount),
 		Parent:   optional(&bad, "/parent", in.Body.Parent, unit.ParseTransactionID),
@@ -157,7 +157,7 @@ type ShipmentState struct {
 func (a *api) shipOrder(ctx context.Context, c call, in *shipInput) (*answer[ShipmentState], error) {
 	var bad check
 	ship := order.Ship{
-		ShipmentID: orElse(&bad, "/shipment_id", in.Body.ShipmentID, unit.ParseShipmentID, c.derive("shipment")),
+		ShipmentID: orElse(&bad, "/shipment_id", in.Body.ShipmentID, unit.ParseShipmentID, c.derive(unit.NewShipment)),
 		Location:   inBody(&bad, "/location", in.Body.Location, unit.ParseLocationID),
 		Lines:      lineQuantities(&bad, in.Body.Lines),
 		Carrier:    in.Body.Carrier, Tracking: in.Body.Tracking, Force: in.Body.Force,

@@ -159,7 +159,7 @@ func (a *api) deallocate(ctx context.Context, c call, in *deallocateInput) (*ans
 	owner := inBody(&bad, "/order_id", in.Body.OrderID, unit.ParseOrderID)
 	from := forcing(&bad, in.Body.Force, in.Body.Reason)
 	return a.moveStock(ctx, c, &bad, key, func(at stock.At) stock.Command {
-		return stock.Deallocate{At: at, Origin: from, OrderID: owner, Ref: c.derive("deallocation"), Quantity: quantity, Reason: in.Body.Reason}
+		return stock.Deallocate{At: at, Origin: from, OrderID: owner, Ref: c.derive(unit.NewDeallocation), Quantity: quantity, Reason: in.Body.Reason}
 	})
 }
 

@@ -85,7 +85,7 @@ func commandID(h *Headers) (uuid.UUID, error) {
 	if h.Key == "" {
 		return uuid.NewV7()
 	}
-	return uuid.UUID(unit.DeriveUUID("request", scopeOf(h.Actor), h.Key)), nil
+	return uuid.UUID(unit.RequestCommand.Of(scopeOf(h.Actor), h.Key).UUID()), nil
 }
 
 // scopeOf is whose key it is.
@@ -141,12 +141,12 @@ func traceID(traceparent string) string {
 
 // derive makes an id for something this request creates: the same each time the
 // request is repeated under its key.
-func (c call) derive(what string) string { return unit.DeriveID(what, c.Meta.CommandID.String()) }
+func (c call) derive(what *unit.Derivation) string { return what.Of(c.Meta.CommandID.String()).ID() }
 
 // then is the call of a further step of the same request.
 func (c call) then(step string) commands.Call {
 	next := commands.Call{Meta: c.Meta}
-	next.Meta.CommandID = uuid.UUID(unit.DeriveUUID("step", step, c.Meta.CommandID.String()))
+	next.Meta.CommandID = uuid.UUID(unit.StepCommand.Of(step, c.Meta.CommandID.String()).UUID())
 	next.Meta.CausationID = c.Meta.CommandID.String()
 	return next
 }

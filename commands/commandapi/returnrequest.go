@@ -37,7 +37,7 @@ type ReturnLineInput struct {
 func (a *api) requestReturn(ctx context.Context, c call, in *requestReturnInput) (*answer[ReturnState], error) {
 	var bad check
 	ask := returns.Request{
-		ReturnID:   orElse(&bad, "/return_id", in.Body.ReturnID, unit.ParseReturnID, c.derive("return")),
+		ReturnID:   orElse(&bad, "/return_id", in.Body.ReturnID, unit.ParseReturnID, c.derive(unit.NewReturn)),
 		OrderID:    optional(&bad, "/order_id", in.Body.OrderID, unit.ParseOrderID),
 		CustomerID: optional(&bad, "/customer_id", in.Body.CustomerID, unit.ParseCustomerID),
 		Currency:   optional(&bad, "/currency", in.Body.Currency, unit.ParseCurrency),

@@ -125,7 +125,7 @@ type refundInput struct {
 func (a *api) refundReturn(ctx context.Context, c call, in *refundInput) (*answer[ReturnState], error) {
 	var bad check
 	return a.changeReturn(ctx, c, &bad, in.id(&bad), returns.RecordRefund{
-		TransactionID: orElse(&bad, "/transaction_id", in.Body.TransactionID, unit.ParseTransactionID, c.derive("refund")),
+		TransactionID: orElse(&bad, "/transaction_id", in.Body.TransactionID, unit.ParseTransactionID, c.derive(unit.NewRefund)),
 		Amount:        money(&bad, "/amount", in.Body.Amount),
 		Provider:      in.Body.Provider, Reference: in.Body.Reference,
 	})
@@ -156,7 +156,7 @@ type creditNoteInput struct {
 func (a *api) noteCredit(ctx context.Context, c call, in *creditNoteInput) (*answer[ReturnState], error) {
 	var bad check
 	note := returns.NoteCredit{
-		ReturnID:   orElse(&bad, "/return_id", in.Body.ReturnID, unit.ParseReturnID, c.derive("return")),
+		ReturnID:   orElse(&bad, "/return_id", in.Body.ReturnID, unit.ParseReturnID, c.derive(unit.NewReturn)),
 		CustomerID: optional(&bad, "/customer_id", in.Body.CustomerID, unit.ParseCustomerID),
 		Reference:  in.Body.Reference, Country: in.Body.Country, Reason: in.Body.Reason,
 		Currency: inBody(&bad, "/currency", in.Body.Currency, unit.ParseCurrency),

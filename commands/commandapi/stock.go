@@ -139,7 +139,7 @@ type transferOutInput struct {
 func (a *api) transferOut(ctx context.Context, c call, in *transferOutInput) (*answer[StockState], error) {
 	var bad check
 	key, quantity := in.key(&bad), inBody(&bad, "/quantity", in.Body.Quantity, unit.ParseQuantity)
-	id := orElse(&bad, "/transfer_id", in.Body.TransferID, unit.ParseTransferID, c.derive("transfer"))
+	id := orElse(&bad, "/transfer_id", in.Body.TransferID, unit.ParseTransferID, c.derive(unit.NewTransfer))
 	to := inBody(&bad, "/to", in.Body.To, unit.ParseLocationID)
 	return a.moveStock(ctx, c, &bad, key, func(at stock.At) stock.Command {
 		return stock.TransferOut{At: at, TransferID: id, To: to, Quantity: quantity}

@@ -188,7 +188,7 @@ func call(invoice onlineretail.Invoice, step ...string) commands.Call {
 }
 
 func commandID(parts ...string) uuid.UUID {
-	return uuid.UUID(unit.DeriveUUID(append([]string{"import"}, parts...)...))
+	return uuid.UUID(unit.ImportCommand.Of(parts...).UUID())
 }
 
 func key(sku unit.SKU) stock.Key { return stock.Key{SKU: sku, Location: unit.DefaultLocation} }

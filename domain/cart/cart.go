@@ -103,6 +103,9 @@ func Evolve(s State, e Event) State {
 		s.Phase, s.OrderID = Completing, e.OrderID
 	case CheckoutRefused:
 		s.Phase, s.OrderID = IsOpen, ""
+		if len(e.Lines) > 0 {
+			s.restore(e.Lines)
+		}
 		s.Refused = append(s.Refused, e.OrderID)
 		if excess := len(s.Refused) - maxRefused; excess > 0 {
 			s.Refused = slices.Delete(s.Refused, 0, excess)
@@ -127,6 +130,15 @@ func (s State) ended(phase Phase) State {
 func (s *State) count(l Line, more unit.Quantity) {
 	s.Units += more
 	s.Worth = s.Worth.Plus(l.Price.Abs().Times(more))
+}
+
+// restore puts back the lines that ended dropped.
+func (s *State) restore(lines []Line) {
+	s.Lines = slices.Clone(lines)
+	for _, line := range lines {
+		s.TextBytes += textBytes(line)
+		s.count(line, line.Quantity)
+	}
 }
 
 // textBytes is what the texts of a line take in JSON; the SKU counts twice, for

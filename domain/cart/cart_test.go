@@ -130,10 +130,13 @@ func checkoutRows(t testing.TB) map[string]row {
 	started := CheckoutStarted{
 		OrderID: "o1", CartID: "c1", CustomerID: "17850", Currency: "GBP", Country: "France", Reference: "536365",
 		Lines: []Line{line}, Sourcing: Sourcing{Locations: []unit.LocationID{"north", "south"}, Split: true},
-		Policy: LineByLine, HoldUntil: deadline,
+		Policy: LineByLine, HoldUntil: deadline, OrderIDFrom: FromCaller,
 	}
 	plain := started
 	plain.Reference, plain.Sourcing, plain.Policy = "", Sourcing{Locations: []unit.LocationID{"main"}}, AllOrNothing
+	derived := started
+	derived.OrderIDFrom = FromServer
+	withdraw, withdrawn := WithdrawCheckout{OrderID: "o1", Lines: started.Lines}, CheckoutRefused{OrderID: "o1", OrderIDTaken: true, Lines: started.Lines}
 	free := plain
 	free.Lines = []Line{line, discount}
 	shortages := []Shortage{{SKU: "LAMP", Location: "main", Requested: 3, Available: 2, Reason: "stock-insufficient"}}
@@ -180,6 +183,14 @@ func checkoutRows(t testing.TB) map[string]row {
 		"not even during the next attempt":        {Given: after(open, again), When: CompleteCheckout{OrderID: "o1"}, Refused: ErrCheckoutDecided.With("", outcome("refused"))},
 		"what never began is not completed":       {Given: filled, When: CompleteCheckout{OrderID: "o1"}, Refused: ErrCheckoutUnknown},
 		"nor is a cart that was never opened":     {When: CompleteCheckout{OrderID: "o1"}, Refused: ErrNotFound},
+		"a derived order id is told apart":        {Given: filled, When: with(func(c *StartCheckout) { c.OrderIDFrom = FromServer }), Then: []Event{derived}},
+		"a checkout without order is withdrawn":   {Given: completed, When: withdraw, Then: []Event{withdrawn}},
+		"once":                                    {Given: after(completed, withdrawn), When: withdraw, Nothing: true},
+		"then the cart has its lines":             {Given: after(completed, withdrawn), When: ChangeQuantity{Line: 1, Quantity: 4}, Then: []Event{QuantityChanged{Line: 1, Quantity: 4}}},
+		"and can be checked out again":            {Given: after(completed, withdrawn), When: StartCheckout{OrderID: "o2", HoldUntil: deadline}, Then: []Event{again}},
+		"but not under that order id":             {Given: after(completed, withdrawn), When: start, Refused: ErrCheckoutDecided},
+		"before its outcome it keeps its lines":   {Given: completing, When: withdraw, Then: []Event{CheckoutRefused{OrderID: "o1", OrderIDTaken: true}}},
+		"no other checkout is withdrawn":          {Given: completed, When: WithdrawCheckout{OrderID: "o2"}, Refused: ErrCheckoutUnknown},
 		"dropped lines are told with the outcome": {Given: completing, When: CompleteCheckout{OrderID: "o1", Dropped: []int{1}, Shortages: shortages}, Then: []Event{CheckedOut{OrderID: "o1", Dropped: []int{1}, Shortages: shortages}}},
 	}
 }
@@ -269,7 +280,12 @@ func TestWireForm(t *testing.T) {
 			OrderID: "o1", CartID: "c1", Currency: "GBP", Lines: []Line{line},
 			Sourcing: Sourcing{Locations: []unit.LocationID{"main"}}, Policy: AllOrNothing, HoldUntil: deadline,
 		},
+		CheckoutStarted{
+			OrderID: "o1", CartID: "c1", Currency: "GBP", Lines: []Line{line},
+			Sourcing: Sourcing{Locations: []unit.LocationID{"main"}}, Policy: AllOrNothing, HoldUntil: deadline, OrderIDFrom: FromServer,
+		},
 		CheckoutRefused{OrderID: "o1", Shortages: []Shortage{shortage}},
+		CheckoutRefused{OrderID: "o1", OrderIDTaken: true, Lines: []Line{line}},
 		CheckedOut{OrderID: "o1", Held: []Held{held}, Dropped: []int{2}, Shortages: []Shortage{shortage}},
 		CheckedOut{OrderID: "o1"},
 		Abandoned{Reason: "changed my mind"},

@@ -12,6 +12,9 @@ func startCheckout(cmd StartCheckout, s State) ([]Event, error) {
 	if cmd.Policy == "" {
 		cmd.Policy = AllOrNothing
 	}
+	if cmd.OrderIDFrom == "" {
+		cmd.OrderIDFrom = FromCaller
+	}
 	if len(cmd.Sourcing.Locations) == 0 {
 		cmd.Sourcing.Locations = []unit.LocationID{unit.DefaultLocation}
 	}
@@ -40,7 +43,7 @@ func startCheckout(cmd StartCheckout, s State) ([]Event, error) {
 		OrderID: cmd.OrderID, CartID: s.CartID, CustomerID: s.CustomerID, Currency: s.Currency, Country: s.Country,
 		Reference: cmd.Reference, Lines: slices.Clone(s.Lines),
 		Sourcing: Sourcing{Locations: Distinct(cmd.Sourcing.Locations), Split: cmd.Sourcing.Split},
-		Policy:   cmd.Policy, HoldUntil: cmd.HoldUntil.UTC(),
+		Policy:   cmd.Policy, HoldUntil: cmd.HoldUntil.UTC(), OrderIDFrom: cmd.OrderIDFrom,
 	}}, nil
 }
 
@@ -54,6 +57,20 @@ func refuseCheckout(cmd RefuseCheckout, s State) ([]Event, error) {
 		return nil, decided(cmd.OrderID, OutcomeCompleted)
 	}
 	return []Event{CheckoutRefused{OrderID: cmd.OrderID, Shortages: cmd.Shortages}}, nil
+}
+
+func withdrawCheckout(cmd WithdrawCheckout, s State) ([]Event, error) {
+	switch {
+	case slices.Contains(s.Refused, cmd.OrderID):
+		return nil, nil
+	case s.OrderID != cmd.OrderID || s.OrderID == "":
+		return nil, ErrCheckoutUnknown.With(ErrCheckoutUnknown.Detail, map[string]any{"order_id": cmd.OrderID})
+	}
+	refused := CheckoutRefused{OrderID: cmd.OrderID, OrderIDTaken: true}
+	if s.Phase == Completed {
+		refused.Lines = slices.Clone(cmd.Lines)
+	}
+	return []Event{refused}, nil
 }
 
 func completeCheckout(cmd CompleteCheckout, s State) ([]Event, error) {

@@ -58,6 +58,8 @@ type StartCheckout struct {
 	Sourcing  Sourcing
 	Policy    Policy
 	HoldUntil time.Time
+	// OrderIDFrom says who chose the order id; empty means the caller.
+	OrderIDFrom OrderIDSource
 }
 
 // RefuseCheckout and CompleteCheckout record the outcome of a checkout. The
@@ -66,6 +68,15 @@ type StartCheckout struct {
 type RefuseCheckout struct {
 	OrderID   unit.OrderID
 	Shortages []Shortage
+}
+
+// WithdrawCheckout takes back a CheckedOut whose order cannot be placed, because
+// the order id is another cart's, and gives the cart its lines back. An order
+// never changes its cart, so every driver comes to this end. It also refuses a
+// checkout that has no outcome yet.
+type WithdrawCheckout struct {
+	OrderID unit.OrderID
+	Lines   []Line // of the CheckoutStarted
 }
 
 // CompleteCheckout records that all stock is held; see RefuseCheckout.
@@ -92,5 +103,6 @@ func (RemoveLine) cartCommand()       {}
 func (StartCheckout) cartCommand()    {}
 func (RefuseCheckout) cartCommand()   {}
 func (CompleteCheckout) cartCommand() {}
+func (WithdrawCheckout) cartCommand() {}
 func (Abandon) cartCommand()          {}
 func (Expire) cartCommand()           {}

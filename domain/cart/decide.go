@@ -64,6 +64,8 @@ func Decide(cmd Command, s State) ([]Event, error) {
 		return refuseCheckout(cmd, s)
 	case CompleteCheckout:
 		return completeCheckout(cmd, s)
+	case WithdrawCheckout:
+		return withdrawCheckout(cmd, s)
 	case Abandon:
 		return abandon(cmd, s)
 	case Expire:

@@ -93,7 +93,20 @@ type CheckoutStarted struct {
 	// HoldUntil is the deadline of the stock reservations and of the order's
 	// confirmation.
 	HoldUntil time.Time `json:"hold_until"`
+	// OrderIDFrom says who chose the order id. It is empty in checkouts that older
+	// programs began; the ids of their reservations leave the cart out.
+	OrderIDFrom OrderIDSource `json:"order_id_from,omitempty"`
 }
+
+// OrderIDSource is who chose an order id.
+type OrderIDSource string
+
+const (
+	// FromCaller: another cart's caller may choose the same.
+	FromCaller OrderIDSource = "caller"
+	// FromServer: derived from the cart and the request.
+	FromServer OrderIDSource = "server"
+)
 
 // Shortage tells what a checkout asked for and could not get.
 type Shortage struct {
@@ -109,6 +122,11 @@ type Shortage struct {
 type CheckoutRefused struct {
 	OrderID   unit.OrderID `json:"order_id"`
 	Shortages []Shortage   `json:"shortages"`
+	// OrderIDTaken means that the order id is another cart's.
+	OrderIDTaken bool `json:"order_id_taken,omitzero"`
+	// Lines are the cart's, given back to it, where the checkout had succeeded
+	// before it was found that the order id is another cart's.
+	Lines []Line `json:"lines,omitempty"`
 }
 
 // Held is stock reserved for an order at a location.
@@ -120,7 +138,8 @@ type Held struct {
 }
 
 // CheckedOut ends a checkout with an order: everything it needs is held. It is
-// the decision; the order is placed from it.
+// the decision; the order is placed from it. Where the order cannot be placed,
+// because its id is another cart's, CheckoutRefused follows and stands.
 type CheckedOut struct {
 	OrderID unit.OrderID `json:"order_id"`
 	Held    []Held       `json:"held,omitempty"`

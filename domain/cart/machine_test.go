@@ -20,12 +20,20 @@ type book struct {
 	lines    map[int]Line
 	numbers  map[int]bool // ever used
 	frozen   *CheckoutStarted
+	done     *CheckoutStarted // that succeeded
 	outcomes map[unit.OrderID]Event
 	ended    bool
 }
 
 func (b *book) enter(t *rapid.T, e Event) {
 	b.events = append(b.events, e)
+	if refused, ok := e.(CheckoutRefused); ok && b.done != nil && b.done.OrderID == refused.OrderID {
+		if !refused.OrderIDTaken || fmt.Sprint(refused.Lines) != fmt.Sprint(b.done.Lines) {
+			t.Fatalf("withdrawn as %+v, it was %+v", refused, b.done)
+		}
+		b.frozen, b.done, b.ended = b.done, nil, false
+		delete(b.outcomes, refused.OrderID)
+	}
 	if b.ended {
 		t.Fatalf("%T after the end", e)
 	}
@@ -59,6 +67,7 @@ func (b *book) enter(t *rapid.T, e Event) {
 	case CheckoutRefused:
 		b.decide(t, e.OrderID, e)
 	case CheckedOut:
+		b.done = b.frozen
 		b.decide(t, e.OrderID, e)
 		b.ended = true
 	case Abandoned, Expired:
@@ -99,7 +108,7 @@ func command(t *rapid.T) Command {
 	line := rapid.IntRange(1, 5)
 	quantity := rapid.Int64Range(0, 3)
 	order := func() unit.OrderID { return unit.OrderID(fmt.Sprintf("o%d", rapid.IntRange(1, 4).Draw(t, "order"))) }
-	switch rapid.IntRange(0, 11).Draw(t, "command") {
+	switch rapid.IntRange(0, 12).Draw(t, "command") {
 	case 0, 1, 2, 3:
 		return AddLine{SKU: "LAMP", Quantity: unit.Quantity(quantity.Draw(t, "quantity")), Offer: Offer{
 			Kind:  rapid.SampledFrom([]unit.Kind{unit.Stocked, unit.Service}).Draw(t, "kind"),
@@ -116,6 +125,8 @@ func command(t *rapid.T) Command {
 	case 9:
 		return CompleteCheckout{OrderID: order()}
 	case 10:
+		return WithdrawCheckout{OrderID: order()}
+	case 11:
 		return Open{CartID: "c1", Currency: "GBP"}
 	}
 	if rapid.IntRange(0, 4).Draw(t, "end") == 0 {
@@ -131,6 +142,10 @@ func TestAnyScriptKeepsTheInvariants(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"command": func(t *rapid.T) {
 				cmd := command(t)
+				if withdraw, ok := cmd.(WithdrawCheckout); ok && b.done != nil {
+					withdraw.Lines = b.done.Lines
+					cmd = withdraw
+				}
 				events, err := Decide(cmd, s)
 				if _, refused := errors.AsType[*rule.Rejection](err); err != nil && (!refused || len(events) > 0) {
 					t.Fatalf("%T: error %v with %d events", cmd, err, len(events))

@@ -11,15 +11,23 @@
 //     the first outcome recorded for an order id stands, the other is refused
 //     (cart.ErrCheckoutDecided).
 //  3. It follows the outcome that is recorded, whether it is its own or not:
-//     after CheckedOut it places the order (Place); after either it releases
-//     every reservation the outcome does not keep (Releases).
+//     after CheckedOut it places the order (Place); after CheckoutRefused it
+//     claims the order id for the cart (Claim), so that the id stays spent; after
+//     either it releases every reservation the outcome does not keep (Releases).
+//
+// Two carts may be checked out under one order id that their callers chose. The
+// order's stream is the referee of that: it is the cart's that is first to place
+// or to claim it, for ever. Placing the other's is refused (order.ErrIDTaken);
+// then its checkout is withdrawn: CheckoutRefused is recorded after CheckedOut,
+// the cart has its lines again, and every reservation is released. To spare them
+// that, a driver looks at the order's stream before a checkout is started.
 //
 // Any number of drivers may work on one checkout, in the request and from the
 // log, at the same time, and each may die anywhere. Nothing is ever half held
 // in the end, because
-//   - a reservation's id is derived from order, SKU and location: two drivers
-//     that ask for the same get the same one, and one that has ended is never
-//     revived;
+//   - a reservation's id is derived from cart, order, SKU and location: two
+//     drivers that ask for the same get the same one, another cart gets another,
+//     and one that has ended is never revived;
 //   - what an outcome keeps was reserved before it was recorded;
 //   - what it does not keep is released by whoever follows it, and step 3 is
 //     repeated from the log until it is done;
@@ -88,6 +96,16 @@ func Begin(started cart.CheckoutStarted) Process {
 	return p
 }
 
+// ReservationID names what a checkout reserves of an item at a place. Checkouts
+// that older programs began go on under the ids they have begun with, which two
+// carts with one order id share.
+func ReservationID(started cart.CheckoutStarted, sku unit.SKU, location unit.LocationID) unit.ReservationID {
+	if started.OrderIDFrom == "" {
+		return stock.ReservationIDFor(started.OrderID, sku, location)
+	}
+	return unit.ReservationID(unit.CheckoutReservation.Of(string(started.CartID), string(started.OrderID), string(sku), string(location)).ID())
+}
+
 // Ask is one reservation to be asked for.
 type Ask struct {
 	stock.Key
@@ -146,7 +164,7 @@ func (p Process) Asks() []Ask {
 func (p Process) ask(sku unit.SKU, location unit.LocationID, quantity unit.Quantity) Ask {
 	return Ask{
 		Key:           stock.Key{SKU: sku, Location: location},
-		ReservationID: stock.ReservationIDFor(p.started.OrderID, sku, location),
+		ReservationID: ReservationID(p.started, sku, location),
 		OrderID:       p.started.OrderID, Quantity: quantity, ExpiresAt: p.started.HoldUntil,
 	}
 }

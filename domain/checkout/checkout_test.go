@@ -304,7 +304,7 @@ func TestTheOrderIsWhatTheOutcomeKeeps(t *testing.T) {
 		t.Errorf("%+v", placed)
 	}
 	var got []string
-	for _, r := range Releases(start, done.Held) {
+	for _, r := range Releases(start, done.Held, nil) {
 		if r.ReservationID != stock.ReservationIDFor("o1", r.SKU, r.Location) || r.Command(noon).ReservationID != r.ReservationID {
 			t.Errorf("%+v", r)
 		}
@@ -313,7 +313,7 @@ func TestTheOrderIsWhatTheOutcomeKeeps(t *testing.T) {
 	if want := "A main, A west, B east, B west"; strings.Join(got, ", ") != want {
 		t.Errorf("released %v, want %s", got, want)
 	}
-	if n := len(Releases(start, nil)); n != 6 {
+	if n := len(Releases(start, nil, nil)); n != 6 {
 		t.Errorf("a refusal releases %d, want all 6", n)
 	}
 }

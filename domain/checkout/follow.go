@@ -10,8 +10,9 @@ import (
 	"daybook/domain/unit"
 )
 
-// Place is the order that a recorded CheckedOut calls for. It is never refused:
-// order's rules ask for nothing that this does not give.
+// Place is the order that a recorded CheckedOut calls for. It is refused only
+// where the order id is another cart's (order.ErrIDTaken): for the rest, order's
+// rules ask for nothing that this does not give.
 func Place(started cart.CheckoutStarted, done cart.CheckedOut) order.Place {
 	lines := make([]cart.Line, 0, len(started.Lines))
 	for _, l := range started.Lines {
@@ -23,6 +24,32 @@ func Place(started cart.CheckoutStarted, done cart.CheckedOut) order.Place {
 		OrderID: started.OrderID, CartID: started.CartID, CustomerID: started.CustomerID, Reference: started.Reference,
 		Currency: started.Currency, Country: started.Country, Lines: lines, Held: done.Held, ConfirmBy: started.HoldUntil,
 	}
+}
+
+// Claim keeps the order id of a refused checkout for its cart, where the caller
+// chose it; ok is false for an id that the server made, which nobody else has.
+// Refused by order.ErrIDTaken it is another cart's, and there is nothing to keep.
+func Claim(started cart.CheckoutStarted) (claim order.Claim, ok bool) {
+	return order.Claim{OrderID: started.OrderID, CartID: started.CartID}, started.OrderIDFrom != cart.FromServer
+}
+
+// Withdraw is the command to the cart when Place was refused by order.ErrIDTaken.
+func Withdraw(started cart.CheckoutStarted) cart.WithdrawCheckout {
+	return cart.WithdrawCheckout{OrderID: started.OrderID, Lines: started.Lines}
+}
+
+// OfAnother are the reservations that a checkout of an older program may not
+// release, given the order under its order id: those that another cart's order
+// has. Checkouts of today share none.
+func OfAnother(started cart.CheckoutStarted, o order.State) []unit.ReservationID {
+	if started.OrderIDFrom != "" || o.IsOf(started.CartID) {
+		return nil
+	}
+	var ids []unit.ReservationID
+	for _, h := range o.Holdings {
+		ids = append(ids, h.ReservationID)
+	}
+	return ids
 }
 
 // Release is one reservation to be given up. Stock takes one that has ended, or
@@ -43,16 +70,20 @@ func (r Release) Command(now time.Time) stock.Release {
 
 // Releases are all the reservations that any driver of the checkout may have
 // made and that its recorded outcome does not keep: keep is CheckedOut.Held, or
-// nil after CheckoutRefused. They are by SKU, in the sourcing's order.
-func Releases(started cart.CheckoutStarted, keep []cart.Held) []Release {
-	kept := make(map[unit.ReservationID]bool, len(keep))
+// nil after CheckoutRefused; others are OfAnother. They are by SKU, in the
+// sourcing's order.
+func Releases(started cart.CheckoutStarted, keep []cart.Held, others []unit.ReservationID) []Release {
+	kept := make(map[unit.ReservationID]bool, len(keep)+len(others))
 	for _, h := range keep {
 		kept[h.ReservationID] = true
+	}
+	for _, id := range others {
+		kept[id] = true
 	}
 	var releases []Release
 	for _, w := range Begin(started).wants {
 		for _, location := range started.Sourcing.Locations {
-			id := stock.ReservationIDFor(started.OrderID, w.sku, location)
+			id := ReservationID(started, w.sku, location)
 			if !kept[id] {
 				releases = append(releases, Release{Key: stock.Key{SKU: w.sku, Location: location}, ReservationID: id, Reason: notKept})
 			}

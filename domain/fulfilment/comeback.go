@@ -13,7 +13,7 @@ import (
 type Ask struct {
 	// ID is the same whoever asks and however often: the command's id derives
 	// from it.
-	ID      []string
+	ID      unit.Derived
 	OrderID unit.OrderID
 	Command order.Command
 }
@@ -61,7 +61,7 @@ func admits(back returns.Requested) []Ask {
 		for _, l := range of.Lines {
 			admit.Lines = append(admit.Lines, order.LineQuantity{Line: l.Line, Quantity: l.Quantity})
 		}
-		asks = append(asks, Ask{ID: []string{"admit return", string(back.ReturnID), string(of.OrderID)}, OrderID: of.OrderID, Command: admit})
+		asks = append(asks, Ask{ID: unit.ReturnAdmit.Of(string(back.ReturnID), string(of.OrderID)), OrderID: of.OrderID, Command: admit})
 	}
 	return asks
 }
@@ -74,7 +74,7 @@ func follows(s returns.State, step returns.OpenOrders) []Ask {
 	case returns.StepRelease:
 		for _, of := range s.Requested.Admit {
 			asks = append(asks, Ask{
-				ID: []string{"release return", string(id), string(of.OrderID)}, OrderID: of.OrderID,
+				ID: unit.ReturnRelease.Of(string(id), string(of.OrderID)), OrderID: of.OrderID,
 				Command: order.ReleaseReturn{ReturnID: id},
 			})
 		}
@@ -82,7 +82,7 @@ func follows(s returns.State, step returns.OpenOrders) []Ask {
 		refund := refundOf(s, step.Ref)
 		for _, share := range step.Shares {
 			asks = append(asks, Ask{
-				ID: []string{"record return refund", string(id), string(share.OrderID), string(step.Ref)}, OrderID: share.OrderID,
+				ID: unit.ReturnRefund.Of(string(id), string(share.OrderID), string(step.Ref)), OrderID: share.OrderID,
 				Command: order.RecordReturnRefund{
 					ReturnID: id, TransactionID: step.Ref, Amount: share.Amount, Provider: refund.Provider, Reference: refund.Reference,
 				},

@@ -96,7 +96,7 @@ func Begin(s order.State, remedy order.Remedy) Process {
 }
 
 func (p *Process) ask(step order.OpenStep, want order.Move) {
-	p.asked = append(p.asked, asked{move: p.toStock(step, want), step: step, want: want})
+	p.asked = append(p.asked, asked{move: p.toStock(step, want, false), step: step, want: want})
 }
 
 // makeSure ends a reservation that could not be committed, and then asks to
@@ -107,12 +107,10 @@ func (p *Process) makeSure(a asked) {
 	a.again = true
 	if a.want.Action == order.ActCommit {
 		a.want.Action = order.ActRelease
-		a.move = p.toStock(a.step, a.want)
 	} else {
 		a.want.Action = order.ActCommit
-		a.move = p.toStock(a.step, a.want)
-		a.move.ID[0] = "commit again"
 	}
+	a.move = p.toStock(a.step, a.want, true)
 	p.asked = append(p.asked, a)
 }
 
@@ -142,14 +140,14 @@ func (p Process) Moves() []Move {
 
 // Answer takes the answers to all Moves, in any order.
 func (p Process) Answer(answers []Answer) Process {
-	refusals := make(map[string]*rule.Rejection, len(answers))
+	refusals := make(map[unit.Derived]*rule.Rejection, len(answers))
 	for _, a := range answers {
-		refusals[joined(a.Move.ID)] = a.Refusal
+		refusals[a.Move.ID] = a.Refusal
 	}
 	done := p.asked
 	p.asked, p.shortages, p.stuck = nil, slices.Clone(p.shortages), slices.Clone(p.stuck)
 	for _, a := range done {
-		refusal, answered := refusals[joined(a.move.ID)]
+		refusal, answered := refusals[a.move.ID]
 		switch {
 		case !answered:
 			panic("fulfilment: a move was not answered")
@@ -166,8 +164,6 @@ func (p Process) Answer(answers []Answer) Process {
 	p.goOn()
 	return p
 }
-
-func joined(id []string) string { return strings.Join(id, "\x1f") }
 
 // excess is what was canceled of a reservation before it became an allocation,
 // and is to be given back after.

@@ -112,8 +112,8 @@ func run(t *testing.T, s order.State, remedy order.Remedy, refuse refusals) (rou
 		var words []string
 		var answers []Answer
 		for _, m := range moves {
-			if id := joined(m.ID); ids[id] || m.ID[1] != "o1" {
-				t.Errorf("id %q", m.ID)
+			if id := m.ID.String(); ids[id] || strings.Split(id, " | ")[1] != "o1" {
+				t.Errorf("id %q", m.ID.String())
 			} else {
 				ids[id] = true
 			}
@@ -165,7 +165,7 @@ func TestStockFollowsTheOrder(t *testing.T) {
 	forced.Forced = true
 	lostB := order.AllocationFailed{Shortages: []cart.Shortage{{SKU: "B", Location: "main", Requested: 1}}, Remedy: order.RemedyBackorder}
 	lostA := order.AllocationFailed{Shortages: []cart.Shortage{{SKU: "A", Location: "main", Requested: 4}}, Remedy: order.RemedyBackorder}
-	retryA, retryB := unit.DeriveID("reservation", "o1", "A", "main", "retry", "1"), unit.DeriveID("reservation", "o1", "B", "main", "retry", "1")
+	retryA, retryB := unit.RetryReservation.Of("o1", "A", "main", "retry", "1").ID(), unit.RetryReservation.Of("o1", "B", "main", "retry", "1").ID()
 	for name, c := range map[string]struct {
 		events   []order.Event
 		refuse   refusals
@@ -454,7 +454,7 @@ func TestReturnedGoodsGoBackIntoStock(t *testing.T) {
 	for _, receipt := range Receipts(s) {
 		for _, m := range receipt.Moves {
 			got = append(got, fmt.Sprintf("%d: %s", receipt.Number, told(m)))
-			ids[joined(m.ID)] = true
+			ids[m.ID.String()] = true
 		}
 	}
 	want := []string{

@@ -17,7 +17,7 @@ const retryHold = 15 * time.Minute
 type Move struct {
 	// ID is the same whoever asks and however often: the command's id derives
 	// from it.
-	ID []string
+	ID unit.Derived
 	stock.Key
 	command func(now time.Time) stock.Command
 }
@@ -35,18 +35,15 @@ type Answer struct {
 // toStock makes the movement that a step of an order asks for. Each is made
 // once, however often and late it is asked: a reservation has one life and one
 // end, a shipment its id, and a deallocation, which is only asked for what is
-// allocated, its ref.
-func (p Process) toStock(step order.OpenStep, m order.Move) Move {
+// allocated, its ref. again marks a commit that was refused before.
+func (p Process) toStock(step order.OpenStep, m order.Move, again bool) Move {
 	ref := string(step.Step)
 	if step.Ref != "" {
 		ref += "/" + step.Ref
 	}
 	move := Move{
 		Key: stock.Key{SKU: m.SKU, Location: m.Location},
-		ID:  []string{string(m.Action), string(p.id), ref, string(m.SKU), string(m.Location)},
-	}
-	if m.Action == order.ActShip && step.Forced {
-		move.ID[0] = "ship by force"
+		ID:  derivationOf(m.Action, step.Forced, again).Of(string(p.id), ref, string(m.SKU), string(m.Location)),
 	}
 	move.command = func(now time.Time) stock.Command {
 		at := stock.At{Key: move.Key, Now: now}
@@ -65,4 +62,27 @@ func (p Process) toStock(step order.OpenStep, m order.Move) Move {
 		panic("fulfilment: no such action")
 	}
 	return move
+}
+
+// derivationOf is the kind of command id that a movement has.
+func derivationOf(action order.Action, forced, again bool) *unit.Derivation {
+	switch action {
+	case order.ActReserve:
+		return unit.MoveReserve
+	case order.ActCommit:
+		if again {
+			return unit.MoveCommitOver
+		}
+		return unit.MoveCommit
+	case order.ActRelease:
+		return unit.MoveRelease
+	case order.ActDeallocate:
+		return unit.MoveDeallocate
+	case order.ActShip:
+		if forced {
+			return unit.MoveShipForced
+		}
+		return unit.MoveShip
+	}
+	panic("fulfilment: no such action")
 }

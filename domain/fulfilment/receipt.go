@@ -40,9 +40,7 @@ func takeBack(back returns.Requested, receipt int, m returns.Move) Move {
 	key, orderID := stock.Key{SKU: m.SKU, Location: m.Location}, ownOrder(back, m.SKU)
 	return Move{
 		Key: key,
-		ID: []string{
-			"take back", string(back.ReturnID), strconv.Itoa(receipt), string(m.SKU), string(m.Location), string(condition),
-		},
+		ID:  unit.MoveTakeBack.Of(string(back.ReturnID), strconv.Itoa(receipt), string(m.SKU), string(m.Location), string(condition)),
 		command: func(now time.Time) stock.Command {
 			return stock.TakeBack{
 				At:       stock.At{Key: key, Now: now},

@@ -11,7 +11,7 @@ import (
 // back as a remedy; there is at most one of each. Should it fail, what to do is
 // for people to say.
 func RemedyTransactionID(id unit.OrderID, of unit.TransactionID) unit.TransactionID {
-	return unit.TransactionID(unit.DeriveID("remedy", string(id), string(of)))
+	return unit.TransactionID(unit.RemedyTransaction.Of(string(id), string(of)).ID())
 }
 
 // remedies are the commands that an order's state calls for without asking

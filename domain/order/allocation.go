@@ -209,7 +209,7 @@ func (s *State) allocationRetried() {
 	var moves []Move
 	for _, h := range s.Holdings {
 		if h.Missing && h.Remaining() > 0 {
-			id := unit.DeriveID("reservation", string(s.OrderID), string(h.SKU), string(h.Location), "retry", attempt)
+			id := unit.RetryReservation.Of(string(s.OrderID), string(h.SKU), string(h.Location), "retry", attempt).ID()
 			moves = append(moves, Move{
 				Action: ActReserve, SKU: h.SKU, Location: h.Location, ReservationID: unit.ReservationID(id), Quantity: h.Remaining(),
 			})

@@ -5,6 +5,7 @@ import "daybook/domain/wire"
 // The wire names are storage format: a changed shape gets a new version beside
 // the old one, and a name once used is never removed or given another meaning.
 const (
+	typeClaimed             = "order.claimed.v1"
 	typePlaced              = "order.placed.v1"
 	typeConfirmed           = "order.confirmed.v1"
 	typePutOnHold           = "order.put_on_hold.v1"
@@ -30,6 +31,7 @@ const (
 )
 
 var decoders = wire.Decoders[Event]{
+	typeClaimed:             read[Claimed],
 	typePlaced:              read[Placed],
 	typeConfirmed:           read[Confirmed],
 	typePutOnHold:           read[PutOnHold],
@@ -65,6 +67,8 @@ func Decode(typ string, data []byte) (Event, error) { return decoders.Decode(typ
 
 func typeOf(e Event) string {
 	switch e.(type) {
+	case Claimed:
+		return typeClaimed
 	case Placed:
 		return typePlaced
 	case Confirmed:

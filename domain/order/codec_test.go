@@ -13,6 +13,7 @@ func TestWireForm(t *testing.T) {
 	transaction := tx("c", Capture, Pending, "17.47", "a")
 	transaction.Provider, transaction.Reference = "stripe", "ch_1"
 	codec.Golden(t, []Event{
+		Claimed{CartID: "c1"},
 		isPlaced, onlyPostage(),
 		Confirmed{},
 		PutOnHold{Reason: "fraud?"},

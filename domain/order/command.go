@@ -12,6 +12,12 @@ import (
 //sumtype:decl
 type Command interface{ orderCommand() }
 
+// Claim keeps an order id for the cart that chose it, though there is no order.
+type Claim struct {
+	OrderID unit.OrderID
+	CartID  unit.CartID
+}
+
 // Place creates the order from a checkout whose stock is held. Placing it again
 // as it is changes nothing.
 type Place struct {
@@ -152,6 +158,7 @@ type Archive struct{}
 // Unarchive shows the order again.
 type Unarchive struct{}
 
+func (Claim) orderCommand()              {}
 func (Place) orderCommand()              {}
 func (Confirm) orderCommand()            {}
 func (Hold) orderCommand()               {}

@@ -18,8 +18,15 @@ import (
 //sumtype:decl
 type Event interface{ orderEvent() }
 
-// Placed starts the order; it is always a stream's first event. Everything it
-// needs is held in stock.
+// Claimed says whose order id it is without an order: the cart that chose it,
+// and whose checkout was refused. It is a stream's first event, and most often
+// the only one. There is no order then, but no other cart can place one.
+type Claimed struct {
+	CartID unit.CartID `json:"cart_id"`
+}
+
+// Placed starts the order; only Claimed may come before it. Everything it needs
+// is held in stock.
 type Placed struct {
 	OrderID    unit.OrderID    `json:"order_id"`
 	CartID     unit.CartID     `json:"cart_id,omitempty"`
@@ -224,6 +231,7 @@ type Archived struct{}
 // Unarchived shows it again.
 type Unarchived struct{}
 
+func (Claimed) orderEvent()             {}
 func (Placed) orderEvent()              {}
 func (Confirmed) orderEvent()           {}
 func (PutOnHold) orderEvent()           {}

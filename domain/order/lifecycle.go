@@ -14,6 +14,7 @@ import (
 var (
 	ErrNotFound        = &rule.Rejection{Code: "order-not-found", Detail: "There is no such order."}
 	ErrExists          = &rule.Rejection{Code: "order-exists", Detail: "Another order has this id."}
+	ErrIDTaken         = &rule.Rejection{Code: "order-id-taken", Detail: "The order id is another cart's: choose another one."}
 	ErrEmpty           = &rule.Rejection{Code: "order-empty", Detail: "An order needs at least one line."}
 	ErrLinesDisordered = &rule.Rejection{Code: "order-lines-disordered", Detail: "Line numbers must ascend."}
 	ErrCurrencyMixed   = &rule.Rejection{Code: "order-currency-mixed", Detail: "Every line must be priced in the order's currency."}
@@ -41,11 +42,31 @@ func (s State) ended() *rule.Rejection {
 	return nil
 }
 
-// place never refuses what checkout.Place makes of a recorded CheckedOut: that
-// outcome stands, and an order that could not follow it would strand its stock.
-// So no amount is refused here: an order whose total is zero, or less by a
-// discount, owes nothing.
+// claim records whose order id it is, where nothing says so yet.
+func claim(cmd Claim, s State) ([]Event, error) {
+	switch {
+	case !s.IsOf(cmd.CartID):
+		return nil, idTaken(cmd.OrderID)
+	case s.CartID == cmd.CartID:
+		return nil, nil
+	}
+	return []Event{Claimed{CartID: cmd.CartID}}, nil
+}
+
+// idTaken does not say whose it is: order ids of other customers are not for
+// everyone to ask about.
+func idTaken(id unit.OrderID) error {
+	return ErrIDTaken.With(ErrIDTaken.Detail, map[string]any{"order_id": id})
+}
+
+// place refuses what checkout.Place makes of a recorded CheckedOut only where the
+// order id is another cart's; then the checkout is withdrawn. Any other refusal
+// would strand its stock. So no amount is refused here: an order whose total is
+// zero, or less by a discount, owes nothing.
 func place(cmd Place, s State) ([]Event, error) {
+	if !s.IsOf(cmd.CartID) {
+		return nil, idTaken(cmd.OrderID)
+	}
 	if s.Exists() {
 		if s.sameAs(cmd) {
 			return nil, nil

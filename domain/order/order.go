@@ -111,6 +111,10 @@ type Holding struct {
 // Remaining is what of the holding is neither shipped nor canceled.
 func (h Holding) Remaining() unit.Quantity { return h.Quantity - h.Canceled - h.Shipped }
 
+// IsOf reports whether a cart may have the order: the order id is free, or the
+// cart's already.
+func (s State) IsOf(id unit.CartID) bool { return s.CartID == id || s.CartID == "" && !s.Exists() }
+
 // Exists reports whether the order was ever placed.
 func (s State) Exists() bool { return s.Status != "" }
 
@@ -158,14 +162,17 @@ func (s State) holding(sku unit.SKU, location unit.LocationID) int {
 // Decide answers a command with events, with nothing (it is already so) or with
 // a *rule.Rejection. It never changes s.
 func Decide(cmd Command, s State) ([]Event, error) {
-	if cmd, ok := cmd.(Place); ok {
+	switch cmd := cmd.(type) {
+	case Claim:
+		return claim(cmd, s)
+	case Place:
 		return place(cmd, s)
 	}
 	if !s.Exists() {
 		return nil, ErrNotFound
 	}
 	switch cmd := cmd.(type) {
-	case Place: // answered above
+	case Claim, Place: // answered above
 	case Confirm:
 		return confirm(cmd, s)
 	case Hold:
@@ -215,6 +222,8 @@ func Decide(cmd Command, s State) ([]Event, error) {
 // (Clone makes one).
 func Evolve(s State, e Event) State {
 	switch e := e.(type) {
+	case Claimed:
+		s.CartID = e.CartID
 	case Placed:
 		return placed(e)
 	case Confirmed:
@@ -272,7 +281,7 @@ func Evolve(s State, e Event) State {
 
 // Rejections are all the ways an order says no.
 var Rejections = []*rule.Rejection{
-	ErrNotFound, ErrExists, ErrEmpty, ErrLinesDisordered, ErrCurrencyMixed, ErrNotHeld,
+	ErrNotFound, ErrExists, ErrIDTaken, ErrEmpty, ErrLinesDisordered, ErrCurrencyMixed, ErrNotHeld,
 	ErrNotConfirmed, ErrExpired, ErrCanceled, ErrCompleted, ErrOnHold, ErrNotFinished, ErrStockUnsettled, ErrShipped,
 	ErrLineUnknown, ErrLineQuantityInvalid, ErrLineQuantityExceeded, ErrLocationQuantityExceeded, ErrNothingToShip,
 	ErrShipmentDiffers, ErrShipmentUnknown, ErrAllocationFailed,

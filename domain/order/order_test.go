@@ -46,6 +46,7 @@ var (
 		OrderID: "o1", CartID: "c1", CustomerID: "u1", Reference: "536365", Currency: "GBP", Country: "United Kingdom",
 		Lines: lines, Held: held, Total: pounds("17.47"), Charge: pounds("17.47"), ConfirmBy: later,
 	}
+	isClaimed      = Claimed{CartID: "c1"}
 	settledConfirm = StockSettled{Step: StepConfirm}
 	wholeParcel    = Shipped{ShipmentID: "p1", Location: "main", Lines: []ShippedLine{
 		{Line: 1, SKU: "A", Kind: unit.Stocked, Quantity: 3},
@@ -100,6 +101,18 @@ var placing = map[string]row{
 	"a service needs no stock":                     {When: with(func(c *Place) { c.Lines, c.Held = lines[3:], nil }), Then: []Event{onlyPostage()}},
 	"the total is exact and the charge is rounded": {When: with(func(c *Place) { c.Lines, c.Held = halfPenny(), nil }), Then: []Event{halfPennyPlaced()}},
 	"nothing can be asked of an order not placed":  {When: Confirm{Now: noon}, Refused: ErrNotFound},
+
+	"a free id is kept for its cart":                {When: Claim{OrderID: "o1", CartID: "c1"}, Then: []Event{isClaimed}},
+	"and is claimed once":                           {Given: []Event{isClaimed}, When: Claim{OrderID: "o1", CartID: "c1"}, Nothing: true},
+	"an order has claimed its id":                   {Given: given(), When: Claim{OrderID: "o1", CartID: "c1"}, Nothing: true},
+	"another cart's claim is refused":               {Given: []Event{isClaimed}, When: Claim{OrderID: "o1", CartID: "c2"}, Refused: facts(ErrIDTaken, map[string]any{"order_id": "o1"})},
+	"and where there is an order":                   {Given: given(), When: Claim{OrderID: "o1", CartID: "c2"}, Refused: ErrIDTaken},
+	"another cart's order is refused":               {Given: given(), When: with(func(c *Place) { c.CartID = "c2" }), Refused: facts(ErrIDTaken, map[string]any{"order_id": "o1"})},
+	"also where the id is only claimed":             {Given: []Event{isClaimed}, When: with(func(c *Place) { c.CartID = "c2" }), Refused: ErrIDTaken},
+	"and where the order has expired":               {Given: given(Expired{}), When: with(func(c *Place) { c.CartID = "c2" }), Refused: ErrIDTaken},
+	"the cart that claimed the id may place on it":  {Given: []Event{isClaimed}, When: asked, Then: []Event{isPlaced}},
+	"nothing can be asked of an id that is claimed": {Given: []Event{isClaimed}, When: Confirm{Now: noon}, Refused: ErrNotFound},
+	"no return comes of it":                         {Given: []Event{isClaimed}, When: AdmitReturn{ReturnID: "r1"}, Refused: ErrNotFound},
 }
 
 // twoPlaces is an order of two lines of A, of which main holds 3 and east 1.

@@ -28,10 +28,11 @@ func ParseStream(stream string) (Key, error) {
 	return Key{SKU: unit.SKU(name[:at]), Location: unit.LocationID(name[at+1:])}, nil
 }
 
-// ReservationIDFor names what an order reserves of an item at a place, so that
-// asking twice is the same reservation.
+// ReservationIDFor names what is reserved for an order of an item at a place, so
+// that asking twice is the same reservation. A checkout has ids of its own, see
+// checkout.ReservationID.
 func ReservationIDFor(order unit.OrderID, sku unit.SKU, location unit.LocationID) unit.ReservationID {
-	return unit.ReservationID(unit.DeriveID("reservation", string(order), string(sku), string(location)))
+	return unit.ReservationID(unit.OrderReservation.Of(string(order), string(sku), string(location)).ID())
 }
 
 // DirectReservationIDFor names what is reserved for an order by itself, apart from

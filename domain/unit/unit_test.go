@@ -234,25 +234,51 @@ func TestCurrenciesAreNotMixed(t *testing.T) {
 	money(t, "1", "GBP").Plus(money(t, "1", "EUR"))
 }
 
-func TestDeriveIDIsAUUIDv5(t *testing.T) {
+func TestADerivedIDIsAUUIDv5OfItsNameAndParts(t *testing.T) {
 	space := uuid.UUID(namespace)
-	for _, parts := range [][]string{{""}, {"a"}, {"a", "b"}, {"reservation", "o1", "85123A", "main"}} {
-		want := uuid.NewSHA1(space, []byte(strings.Join(parts, "\x1f")))
-		if got := DeriveID(parts...); got != want.String() {
+	for _, parts := range [][]string{{"", ""}, {"a", "b"}, {"o1", "85123A", "main"}} {
+		d := Derivation{name: "kind", parts: parts}
+		want := uuid.NewSHA1(space, []byte(strings.Join(append([]string{"kind"}, parts...), "\x1f")))
+		if got := d.Of(parts...).ID(); got != want.String() {
 			t.Errorf("%q: %s, want %s", parts, got, want)
 		}
-		if got := uuid.UUID(DeriveUUID(parts...)); got != want || got.Version() != 5 || got.Variant() != uuid.RFC4122 {
+		if got := uuid.UUID(d.Of(parts...).UUID()); got != want || got.Version() != 5 || got.Variant() != uuid.RFC4122 {
 			t.Errorf("%q: %s, want %s", parts, got, want)
 		}
 	}
-	if DeriveID("a", "b") == DeriveID("ab") || DeriveID("a", "b") == DeriveID("b", "a") {
-		t.Error("other parts give the same id")
+}
+
+// Each part counts, and no two kinds can give the same id.
+func TestDerivedIDsThatDifferInAnyPartDiffer(t *testing.T) {
+	seen := map[Derived]string{}
+	note := func(id Derived, of string) {
+		if earlier, twice := seen[id]; twice {
+			t.Errorf("%s and %s are derived alike", earlier, of)
+		}
+		seen[id] = of
+	}
+	for _, d := range Derivations() {
+		values := slices.Repeat([]string{"x"}, len(d.parts))
+		note(d.Of(values...), d.name)
+		for i := range values {
+			other := slices.Clone(values)
+			other[i] = "y"
+			note(d.Of(other...), d.name+" with another "+d.parts[i])
+		}
+		func() {
+			defer func() {
+				if recover() == nil && !d.open {
+					t.Errorf("%s takes more parts than it has", d.name)
+				}
+			}()
+			d.Of(append(values, "z")...)
+		}()
 	}
 }
 
 // Ids in old logs depend on it.
 func TestTheNamespaceIsFixedForEver(t *testing.T) {
-	if got, want := DeriveID("daybook"), "5c145a2c-4428-50fc-b5c3-f545d63b9839"; got != want {
+	if got, want := (Derived{"daybook"}).ID(), "5c145a2c-4428-50fc-b5c3-f545d63b9839"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }

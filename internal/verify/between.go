@@ -8,6 +8,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"daybook/domain/cart"
+	"daybook/domain/checkout"
 	"daybook/domain/order"
 	"daybook/domain/returns"
 	"daybook/domain/stock"
@@ -126,18 +127,34 @@ func (b *Book) checkPending(check *Check, id unit.OrderID, state *Order) {
 // or a checkout under way.
 func (b *Book) checkHold(check *Check, key stock.Key, id unit.ReservationID, h hold) {
 	check.Examined++
-	if !h.expiresAt.After(b.Now) || id != stock.ReservationIDFor(h.order, key.SKU, key.Location) {
+	state := b.Orders[h.order]
+	by := b.attemptOf(key, id, h)
+	if !h.expiresAt.After(b.Now) || by == nil && id != stock.ReservationIDFor(h.order, key.SKU, key.Location) {
 		return // over, or made by hand
 	}
-	state := b.Orders[h.order]
-	refused, ended := b.refused[h.order]
+	placed := state != nil && (by == nil || state.CartID == by.cart)
 	switch {
-	case state == nil && ended && !b.underWay(refused): // else it is being released
+	case !placed && by != nil && by.refused != nil && !b.underWay(*by.refused): // else it is being released
 		check.differ("%s@%s holds %d for order %s, whose checkout was refused", key.SKU, key.Location, h.quantity, h.order)
-	case state == nil || state.Status == order.StatusPending || len(state.Unsettled) > 0: // the last is reported there
+	case !placed || state.Status == order.StatusPending || len(state.Unsettled) > 0: // the last is reported there
 	default:
 		check.differ("%s@%s holds %d for order %s, which is %s", key.SKU, key.Location, h.quantity, h.order, state.Status)
 	}
+}
+
+// attemptOf is the checkout that made a reservation, or nil. Two of older programs
+// can have made it under one order id; then it is the one that became the order.
+func (b *Book) attemptOf(key stock.Key, id unit.ReservationID, h hold) (by *attempt) {
+	for _, a := range b.checkouts[h.order] {
+		started := cart.CheckoutStarted{OrderID: h.order, CartID: a.cart, OrderIDFrom: a.from}
+		if id != checkout.ReservationID(started, key.SKU, key.Location) {
+			continue
+		}
+		if o := b.Orders[h.order]; by == nil || o != nil && o.CartID == a.cart {
+			by = a
+		}
+	}
+	return by
 }
 
 // checkCarts compares checkouts with orders.
@@ -159,6 +176,9 @@ func (b *Book) checkCarts() *Check {
 	}
 	for _, id := range sorted(b.Orders) {
 		state := b.Orders[id]
+		if by, claimed := b.claimed[id]; claimed && by != state.CartID {
+			check.differ("order %s is of cart %s, its id was claimed by cart %s", id, state.CartID, by)
+		}
 		if c := b.Carts[state.CartID]; state.CartID != "" && (c == nil || c.OrderID != id) {
 			check.differ("order %s is of cart %s, which was not checked out for it", id, state.CartID)
 		}

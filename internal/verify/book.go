@@ -28,9 +28,10 @@ type Book struct {
 	Stock    map[stock.Key]*Shelf
 	Sales    *Ledger
 
-	grace    time.Duration
-	refused  map[unit.OrderID]end // checkouts that ended without an order, and when
-	tookBack map[returned]unit.Quantity
+	grace     time.Duration
+	checkouts map[unit.OrderID][]*attempt // by their order ids, of which two carts may have one
+	claimed   map[unit.OrderID]unit.CartID
+	tookBack  map[returned]unit.Quantity
 
 	events   int64
 	streams  map[string]end
@@ -42,6 +43,13 @@ type Book struct {
 	order    *Check // of positions and revisions
 	promises *Check // of stock, at each promise
 	once     *Check // each reservation has one beginning and at most one end
+}
+
+// attempt is a checkout of a cart under an order id.
+type attempt struct {
+	cart    unit.CartID
+	from    cart.OrderIDSource
+	refused *end // when it was, if it was
 }
 
 // end is a stream's last event.
@@ -105,22 +113,23 @@ type entry struct {
 
 func newBook(now time.Time, grace time.Duration, shop Shop) *Book {
 	return &Book{
-		Now:      now,
-		Products: map[unit.SKU]*Product{},
-		Carts:    map[unit.CartID]*Cart{},
-		Orders:   map[unit.OrderID]*Order{},
-		Returns:  map[unit.ReturnID]*Return{},
-		Stock:    map[stock.Key]*Shelf{},
-		Sales:    newLedger(shop),
-		grace:    grace,
-		refused:  map[unit.OrderID]end{},
-		tookBack: map[returned]unit.Quantity{},
-		streams:  map[string]end{},
-		words:    map[string]string{},
-		seed:     maphash.MakeSeed(),
-		order:    &Check{Name: "log: positions rise, revisions are dense, times never fall"},
-		promises: &Check{Name: "stock: never promised beyond policy, never below zero"},
-		once:     &Check{Name: "reservations: one beginning, at most one end"},
+		Now:       now,
+		Products:  map[unit.SKU]*Product{},
+		Carts:     map[unit.CartID]*Cart{},
+		Orders:    map[unit.OrderID]*Order{},
+		Returns:   map[unit.ReturnID]*Return{},
+		Stock:     map[stock.Key]*Shelf{},
+		Sales:     newLedger(shop),
+		grace:     grace,
+		checkouts: map[unit.OrderID][]*attempt{},
+		claimed:   map[unit.OrderID]unit.CartID{},
+		tookBack:  map[returned]unit.Quantity{},
+		streams:   map[string]end{},
+		words:     map[string]string{},
+		seed:      maphash.MakeSeed(),
+		order:     &Check{Name: "log: positions rise, revisions are dense, times never fall"},
+		promises:  &Check{Name: "stock: never promised beyond policy, never below zero"},
+		once:      &Check{Name: "reservations: one beginning, at most one end"},
 	}
 }
 
@@ -213,8 +222,14 @@ func (b *Book) readCart(e *event, id unit.CartID, value cart.Event) {
 		c.channel, c.openedAt = b.intern(e.meta.Channel), e.at
 	case cart.CheckoutStarted:
 		c.shortages, c.dropped = nil, nil
+		b.checkouts[value.OrderID] = append(b.checkouts[value.OrderID], &attempt{cart: id, from: value.OrderIDFrom})
 	case cart.CheckoutRefused:
-		b.refused[value.OrderID] = e.end()
+		for _, a := range b.checkouts[value.OrderID] {
+			if a.cart == id {
+				ended := e.end()
+				a.refused = &ended
+			}
+		}
 		c.shortages = value.Shortages
 	case cart.CheckedOut:
 		c.shortages, c.dropped = value.Shortages, value.Dropped

@@ -15,6 +15,10 @@ import (
 )
 
 func (b *Book) readOrder(e *event, id unit.OrderID, value order.Event) error {
+	if claimed, ok := value.(order.Claimed); ok {
+		b.claimed[id] = claimed.CartID // there is no order yet
+		return nil
+	}
 	o := b.Orders[id]
 	if o == nil {
 		o = &Order{times: map[string]time.Time{}}
@@ -75,7 +79,7 @@ func timeOf(eventType string, value order.Event) string {
 		return "delivered " + string(value.ShipmentID)
 	case order.Placed, order.PutOnHold, order.HoldReleased, order.LinesCanceled, order.StockSettled, order.AllocationFailed,
 		order.AllocationRetried, order.AllocationRecovered, order.PaymentOrphaned, order.ReturnAdmitted, order.ReturnReleased,
-		order.RefundClaimed, order.Archived, order.Unarchived:
+		order.RefundClaimed, order.Archived, order.Unarchived, order.Claimed:
 	}
 	return ""
 }

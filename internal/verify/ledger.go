@@ -166,7 +166,7 @@ func (l *Ledger) order(e *event, o *Order, value order.Event) {
 	case order.Confirmed, order.PutOnHold, order.HoldReleased, order.TransactionRecorded, order.TransactionSettled, order.Shipped,
 		order.Delivered, order.Completed, order.StockSettled, order.AllocationFailed, order.AllocationRetried,
 		order.AllocationRecovered, order.PaymentOrphaned, order.ReturnAdmitted, order.ReturnReleased, order.RefundClaimed,
-		order.Archived, order.Unarchived:
+		order.Archived, order.Unarchived, order.Claimed:
 	}
 }
 

@@ -2,6 +2,7 @@ package cartview_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -66,6 +67,19 @@ func TestACartShowsItsLinesAndWhatTheLastCheckoutCouldNotGet(t *testing.T) {
 	c := get(b, "c-1")
 	if c.Phase != "completed" || c.OrderID != "o-2" || c.Short || len(c.Lines) != 0 || !c.ChangedAt.Equal(morning.Add(4*time.Minute)) || !c.OpenedAt.Equal(morning) {
 		t.Errorf("cart %+v", c)
+	}
+	b.SameWhenRebuilt("carts")
+}
+
+func TestACheckoutThatIsWithdrawnGivesTheLinesBack(t *testing.T) {
+	t.Parallel()
+	b := viewtest.New(t, cartview.View())
+	fact(b, "c-1", 0, opened("c-1", "7"), line(1, "A", 2))
+	before := get(b, "c-1")
+	fact(b, "c-1", 1, cart.CheckoutStarted{OrderID: "o-1"}, cart.CheckedOut{OrderID: "o-1"})
+	fact(b, "c-1", 2, cart.CheckoutRefused{OrderID: "o-1", OrderIDTaken: true, Lines: before.Lines})
+	if c := get(b, "c-1"); c.Phase != "open" || c.OrderID != "" || fmt.Sprint(c.Lines) != fmt.Sprint(before.Lines) || !c.Total.Equal(before.Total) {
+		t.Errorf("cart %+v, it was %+v", c, before)
 	}
 	b.SameWhenRebuilt("carts")
 }

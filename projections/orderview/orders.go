@@ -49,6 +49,9 @@ func newOrders() *orders { return &orders{records: make(map[string]*record)} }
 func orderID(stream string) string { return strings.TrimPrefix(stream, order.Category+"-") }
 
 func (o *orders) note(e *projections.Event) {
+	if _, claimed := e.Value.(order.Claimed); claimed {
+		return // there is no order yet
+	}
 	id := orderID(e.Stream)
 	if o.records[id] != nil {
 		return
@@ -85,6 +88,9 @@ func (o *orders) load(ctx context.Context, tx pgx.Tx) error {
 }
 
 func (o *orders) apply(e *projections.Event, value order.Event) error {
+	if _, claimed := value.(order.Claimed); claimed {
+		return nil
+	}
 	r := o.records[orderID(e.Stream)]
 	if !r.present {
 		return fmt.Errorf("event %s at %s: order %s was never placed", e.Type, e.Position, r.id)
@@ -118,7 +124,7 @@ func timeKey(eventType string, e order.Event) string {
 		return deliveredKey(e.ShipmentID)
 	case order.Placed, order.PutOnHold, order.HoldReleased, order.LinesCanceled, order.StockSettled, order.AllocationFailed,
 		order.AllocationRetried, order.AllocationRecovered, order.PaymentOrphaned, order.ReturnAdmitted, order.ReturnReleased,
-		order.RefundClaimed, order.Archived, order.Unarchived:
+		order.RefundClaimed, order.Archived, order.Unarchived, order.Claimed:
 	}
 	return ""
 }

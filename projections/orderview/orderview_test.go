@@ -108,6 +108,24 @@ func TestAnOrderShowsItsAxesItsPartsAndWhoDidWhat(t *testing.T) {
 	b.SameWhenRebuilt("orders")
 }
 
+func TestAnOrderIDThatIsOnlyClaimedHasNoRow(t *testing.T) {
+	t.Parallel()
+	b := viewtest.New(t, orderview.View())
+	orderFact(b, "o-1", by("customer:7", day), order.Claimed{CartID: "c-1"})
+	b.CaughtUp()
+	if o, err := orderview.Get(t.Context(), b.Pool, "o-1"); !errors.Is(err, query.ErrNotFound) {
+		t.Errorf("found %+v, %v", o, err)
+	}
+	orderFact(b, "o-2", by("customer:7", day), order.Claimed{CartID: "c-1"}, placed("o-2", "536365", "7"))
+	b.CaughtUp()
+	o, err := orderview.Get(t.Context(), b.Pool, "o-2")
+	if err != nil || o.Status != "pending" || o.Revision != 1 {
+		t.Errorf("order %+v, %v", o, err)
+	}
+	wantWords(t, o.Timeline, "placed: 2 lines for 19.301 GBP")
+	b.SameWhenRebuilt("orders")
+}
+
 func TestAReturnIsFoundByTheOrdersItsLinesWereSoldOn(t *testing.T) {
 	t.Parallel()
 	b := viewtest.New(t, orderview.View())

@@ -44,6 +44,8 @@ func (t *timeline) store(ctx context.Context, tx pgx.Tx, table, key string) erro
 // OrderWords says what an event of an order means to whoever reads its history.
 func OrderWords(e order.Event) string {
 	switch e := e.(type) {
+	case order.Claimed:
+		return "id kept for cart " + string(e.CartID)
 	case order.Placed:
 		return fmt.Sprintf("placed: %s for %s", count(len(e.Lines), "line"), e.Total)
 	case order.Confirmed:

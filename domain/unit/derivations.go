@@ -1,0 +1,73 @@
+package unit
+
+// Every derived id of the system. A name and the order of the parts are storage
+// format: ids in old logs depend on them. A new kind needs a row in
+// docs/derived-ids.md and a case in the test that asks each kind twice from two
+// owners; both are tested.
+
+// Command ids of what callers ask for.
+var (
+	RequestCommand = derivation("request", "who asks", "idempotency key")
+	// StepCommand is a further command of the same request.
+	StepCommand = derivation("step", "step", "command id")
+	// NextAttemptCommand begins a checkout anew after the one that the same request
+	// began was refused.
+	NextAttemptCommand = derivation("checkout again", "command id")
+	ImportCommand      = derivation("import", "invoice or step", "step or SKU...")
+	TimerCommand       = derivation("timer", "kind", "target", "item", "due at", "round")
+)
+
+// Ids of what a request creates and its caller does not name.
+var (
+	NewCart         = derivation("cart", "command id")
+	NewOrder        = derivation("order", "cart id", "command id")
+	NewReturn       = derivation("return", "command id")
+	NewTransaction  = derivation("transaction", "command id")
+	NewRefund       = derivation("refund", "command id")
+	NewShipment     = derivation("shipment", "command id")
+	NewTransfer     = derivation("transfer", "command id")
+	NewDeallocation = derivation("deallocation", "command id")
+)
+
+// Reservations.
+var (
+	// OrderReservation is asked for directly, for an order that has its own ids;
+	// checkouts of older programs have it, too.
+	OrderReservation    = derivation("reservation", "order id", "SKU", "location")
+	CheckoutReservation = derivation("checkout reservation", "cart id", "order id", "SKU", "location")
+	RetryReservation    = derivation("reservation", "order id", "SKU", "location", "the word retry", "attempt")
+)
+
+// Command ids of a checkout.
+var (
+	CheckoutReserve  = derivation("checkout reserve", "cart id", "order id", "SKU", "location", "quantity")
+	CheckoutOutcome  = derivation("checkout outcome", "cart id", "order id")
+	CheckoutWithdraw = derivation("checkout withdraw", "cart id", "order id")
+	CheckoutPlace    = derivation("checkout place", "cart id", "order id")
+	CheckoutClaim    = derivation("checkout claim", "cart id", "order id")
+	CheckoutRelease  = derivation("checkout release", "cart id", "order id", "SKU", "location")
+)
+
+// Command ids of an order's fulfilment, and of what it asks of stock.
+var (
+	FulfilOrder    = derivation("fulfil", "order id", "commands")
+	MoveReserve    = derivation("reserve", "order id", "step", "SKU", "location")
+	MoveCommit     = derivation("commit", "order id", "step", "SKU", "location")
+	MoveCommitOver = derivation("commit again", "order id", "step", "SKU", "location")
+	MoveRelease    = derivation("release", "order id", "step", "SKU", "location")
+	MoveDeallocate = derivation("deallocate", "order id", "step", "SKU", "location")
+	MoveShip       = derivation("ship", "order id", "step", "SKU", "location")
+	MoveShipForced = derivation("ship by force", "order id", "step", "SKU", "location")
+	// RemedyTransaction is the id of a void or refund.
+	RemedyTransaction = derivation("remedy", "order id", "transaction id")
+)
+
+// Command ids of a return, of what it asks of its orders and of stock.
+var (
+	ReturnOutcome = derivation("comeback", "return id", "what is settled")
+	ReturnAdmit   = derivation("admit return", "return id", "order id")
+	ReturnRelease = derivation("release return", "return id", "order id")
+	ReturnRefund  = derivation("record return refund", "return id", "order id", "transaction id")
+	ReturnSettle  = derivation("settle return", "return id", "receipt")
+	MoveTakeBack  = derivation("take back", "return id", "receipt", "SKU", "location", "condition")
+)
