@@ -61,7 +61,9 @@ func TestWorkTakenOffTheListBetweenPagesMovesTheCheckpointWithTheNextPage(t *tes
 
 // The driver that the reactor took over from may be slow rather than dead.
 func TestACheckoutThatTheReactorEndedIsOpenedAgainByALateReservation(t *testing.T) {
-	started, reserved := cart.CheckoutStarted{OrderID: "o", CartID: "1"}, stock.Reserved{ReservationID: "r", OrderID: "o", Quantity: 1}
+	started, reserved := cart.CheckoutStarted{OrderID: "o", CartID: "1"}, stock.Reserved{
+		Key: stock.Key{SKU: "A", Location: "main"}, ReservationID: stock.ReservationIDFor("o", "A", "main"), OrderID: "o", Quantity: 1,
+	}
 	position := uint64(0)
 	observe := func(by *tracker, stream, eventType string, data []byte, err error) {
 		t.Helper()
@@ -104,7 +106,7 @@ func TestACheckoutThatTheReactorEndedIsOpenedAgainByALateReservation(t *testing.
 		start(by)
 		late(by)
 		work := by.open[checkoutWork("1", "o")]
-		if work == nil || work.Stream != cart.Stream("1") || len(work.held) != 1 {
+		if work == nil || work.Stream != cart.Stream("1") || work.held != 1 {
 			t.Errorf("%s: open work %+v, want the checkout of the cart with one reservation", name, work)
 		}
 	}

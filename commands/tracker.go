@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"daybook/domain/cart"
+	"daybook/domain/checkout"
 	"daybook/domain/order"
 	"daybook/domain/returns"
 	"daybook/domain/stock"
@@ -55,10 +56,10 @@ type Work struct {
 	before eventstore.Position // reading from here meets it again
 	order  int                 // in which it was begun
 	steps  int                 // of an order: opened and not settled
-	// Of a checkout: what was reserved under its order id since it began and has
-	// not ended, how often that changed, and whether the checkout was refused.
-	held    map[unit.ReservationID]bool
-	changes int
+	// Of a checkout: who chose its order id, how many of its reservations have not
+	// ended, and whether it was refused.
+	from    cart.OrderIDSource
+	held    int
 	refused bool
 }
 
@@ -74,8 +75,8 @@ type tracker struct {
 	checkouts map[unit.OrderID][]workKey
 	// past are the latest checkouts that ended, by order id: a driver that was slow
 	// may still reserve for one.
-	past     map[unit.OrderID][]workKey
-	pastRing []workKey
+	past     map[unit.OrderID][]ended
+	pastRing []ended
 	pastNext int
 
 	carts cartTimers
@@ -91,7 +92,7 @@ func newTracker(checkpoint eventstore.Position, cartsExpireAfter time.Duration) 
 	t := &tracker{
 		open:      map[workKey]*Work{},
 		checkouts: map[unit.OrderID][]workKey{},
-		past:      map[unit.OrderID][]workKey{},
+		past:      map[unit.OrderID][]ended{},
 		position:  checkpoint,
 		set:       map[Deadline]Timer{},
 		clear:     map[Deadline]bool{},
@@ -128,7 +129,7 @@ func (t *tracker) inOrder() iter.Seq[Work] {
 func (t *tracker) handled(work Work) {
 	now := t.open[work.key]
 	switch {
-	case now == nil || now.order != work.order || now.steps != work.steps || now.changes != work.changes:
+	case now == nil || now.order != work.order || now.steps != work.steps || now.held != work.held:
 		return
 	case work.key.kind == workCheckout:
 		t.endCheckout(work.key) // whoever was slower than the reactor may still reserve for it
@@ -207,7 +208,7 @@ func (t *tracker) cart(e eventstore.Recorded) error {
 	t.carts.observe(event, e)
 	switch event := event.(type) {
 	case cart.CheckoutStarted:
-		t.beginCheckout(checkoutWork(cartOf(e.Stream), event.OrderID), e)
+		t.beginCheckout(ended{checkoutWork(cartOf(e.Stream), event.OrderID), event.OrderIDFrom}, e)
 	case cart.CheckoutRefused:
 		if work := t.open[checkoutWork(cartOf(e.Stream), event.OrderID)]; work != nil {
 			work.refused = true
@@ -223,51 +224,52 @@ func cartOf(stream string) unit.CartID {
 	return unit.CartID(strings.TrimPrefix(stream, cart.Stream("")))
 }
 
-func (t *tracker) beginCheckout(key workKey, e eventstore.Recorded) {
-	id := unit.OrderID(key.step)
-	if !slices.Contains(t.checkouts[id], key) {
-		t.checkouts[id] = append(t.checkouts[id], key)
-	}
-	t.begin(key, e)
-	work := t.open[key]
-	work.ID = key.step
-	if work.held == nil {
-		work.held = map[unit.ReservationID]bool{}
-	}
+// ended is a checkout that is over.
+type ended struct {
+	workKey
+	from cart.OrderIDSource
 }
 
-// endIfReleased ends a checkout that was refused and holds nothing. Where two
-// carts have one order id, what the other holds counts, too; then the reactor
-// looks, after the grace, and finds nothing to do.
+func (t *tracker) beginCheckout(of ended, e eventstore.Recorded) {
+	id := unit.OrderID(of.step)
+	if !slices.Contains(t.checkouts[id], of.workKey) {
+		t.checkouts[id] = append(t.checkouts[id], of.workKey)
+	}
+	t.begin(of.workKey, e)
+	work := t.open[of.workKey]
+	work.ID, work.from = of.step, of.from
+}
+
 func (t *tracker) endIfReleased(work *Work) {
-	if work.refused && len(work.held) == 0 {
+	if work.refused && work.held <= 0 {
 		t.endCheckout(work.key)
 	}
 }
 
 func (t *tracker) endCheckout(key workKey) {
-	if t.open[key] == nil {
+	work := t.open[key]
+	if work == nil {
 		return
 	}
 	delete(t.open, key)
-	id := unit.OrderID(key.step)
+	id, over := unit.OrderID(key.step), ended{key, work.from}
 	remove(t.checkouts, id, key)
-	if slices.Contains(t.past[id], key) {
+	if slices.Contains(t.past[id], over) {
 		return
 	}
 	if len(t.pastRing) < rememberedCheckouts {
-		t.pastRing = append(t.pastRing, key)
+		t.pastRing = append(t.pastRing, over)
 	} else {
 		oldest := t.pastRing[t.pastNext]
 		remove(t.past, unit.OrderID(oldest.step), oldest)
-		t.pastRing[t.pastNext] = key
+		t.pastRing[t.pastNext] = over
 		t.pastNext = (t.pastNext + 1) % rememberedCheckouts
 	}
-	t.past[id] = append(t.past[id], key)
+	t.past[id] = append(t.past[id], over)
 }
 
-func remove(from map[unit.OrderID][]workKey, id unit.OrderID, key workKey) {
-	left := slices.DeleteFunc(from[id], func(k workKey) bool { return k == key })
+func remove[T comparable](from map[unit.OrderID][]T, id unit.OrderID, one T) {
+	left := slices.DeleteFunc(from[id], func(t T) bool { return t == one })
 	if len(left) == 0 {
 		delete(from, id)
 		return
@@ -275,14 +277,24 @@ func remove(from map[unit.OrderID][]workKey, id unit.OrderID, key workKey) {
 	from[id] = left
 }
 
-// stray opens checkouts again for which something was reserved after their end:
-// what their outcomes do not keep must be released.
-func (t *tracker) stray(id unit.OrderID, e eventstore.Recorded) {
-	for _, key := range t.past[id] {
-		e.Stream = cart.Stream(unit.CartID(key.id))
-		t.beginCheckout(key, e)
-		t.open[key].refused = true
+// made tells whether a reservation is one that a checkout makes. Others under its
+// order id are another cart's, or were made for the order later.
+func (of ended) made(id unit.ReservationID, at stock.Key) bool {
+	started := cart.CheckoutStarted{CartID: unit.CartID(of.id), OrderID: unit.OrderID(of.step), OrderIDFrom: of.from}
+	return id == checkout.ReservationID(started, at.SKU, at.Location)
+}
+
+// reserved counts a reservation for the checkout that made it. One that is over is
+// opened again: what its outcome does not keep must be released.
+func (t *tracker) reserved(event stock.Reserved, e eventstore.Recorded) {
+	for _, over := range slices.Clone(t.past[event.OrderID]) {
+		if over.made(event.ReservationID, event.Key) {
+			e.Stream = cart.Stream(unit.CartID(over.id))
+			t.beginCheckout(over, e)
+			t.open[over.workKey].refused = true
+		}
 	}
+	t.holds(event.OrderID, event.ReservationID, event.Key, 1)
 }
 
 func (t *tracker) stock(e eventstore.Recorded) error {
@@ -293,19 +305,18 @@ func (t *tracker) stock(e eventstore.Recorded) error {
 	switch event := event.(type) {
 	case stock.Reserved:
 		t.setTimer(Timer{Deadline: reservationDeadline(e.Stream, event.ReservationID), DueAt: event.ExpiresAt})
-		t.stray(event.OrderID, e)
-		t.holds(event.OrderID, event.ReservationID, true)
+		t.reserved(event, e)
 	case stock.ReservationExtended:
 		t.setTimer(Timer{Deadline: reservationDeadline(e.Stream, event.ReservationID), DueAt: event.ExpiresAt})
 	case stock.ReservationReleased:
 		t.clearTimer(reservationDeadline(e.Stream, event.ReservationID))
-		t.holds(event.OrderID, event.ReservationID, false)
+		t.holds(event.OrderID, event.ReservationID, event.Key, -1)
 	case stock.ReservationExpired:
 		t.clearTimer(reservationDeadline(e.Stream, event.ReservationID))
-		t.holds(event.OrderID, event.ReservationID, false)
+		t.holds(event.OrderID, event.ReservationID, event.Key, -1)
 	case stock.ReservationCommitted:
 		t.clearTimer(reservationDeadline(e.Stream, event.ReservationID))
-		t.holds(event.OrderID, event.ReservationID, false)
+		t.holds(event.OrderID, event.ReservationID, event.Key, -1)
 	case stock.Received, stock.Adjusted, stock.Counted, stock.Allocated, stock.Deallocated, stock.Shipped, stock.Returned,
 		stock.Moved, stock.TransferredOut, stock.TransferredIn, stock.PolicySet, stock.ReorderPointCrossed:
 		// No hold and no deadline.
@@ -313,20 +324,13 @@ func (t *tracker) stock(e eventstore.Recorded) error {
 	return nil
 }
 
-// holds notes a reservation, or its end, for the checkouts under an order id.
-func (t *tracker) holds(id unit.OrderID, reservation unit.ReservationID, held bool) {
+func (t *tracker) holds(id unit.OrderID, reservation unit.ReservationID, at stock.Key, change int) {
 	for _, key := range slices.Clone(t.checkouts[id]) {
 		work := t.open[key]
-		if work.held[reservation] == held {
-			continue
+		if (ended{key, work.from}).made(reservation, at) {
+			work.held += change
+			t.endIfReleased(work)
 		}
-		work.changes++
-		if held {
-			work.held[reservation] = true
-		} else {
-			delete(work.held, reservation)
-		}
-		t.endIfReleased(work)
 	}
 }
 

@@ -17,6 +17,8 @@ import (
 
 	"daybook/commands"
 	"daybook/commands/commandapi"
+	"daybook/domain/cart"
+	"daybook/domain/checkout"
 	"daybook/domain/order"
 	"daybook/domain/stock"
 	"daybook/eventstore"
@@ -134,10 +136,11 @@ func allocated(s *keyShop) {
 // lost takes away what order o is promised, before it is confirmed.
 func lost(s *keyShop) {
 	mugs := stock.Key{SKU: "MUG", Location: "main"}
+	started := cart.CheckoutStarted{CartID: "c", OrderID: "o", OrderIDFrom: cart.FromCaller}
 	at := s.service.At(mugs)
 	call := commands.Call{Meta: eventstore.Metadata{CommandID: uuid.New()}}
 	_, err := s.service.MoveStock(s.t.Context(), call, mugs,
-		stock.Release{At: at, ReservationID: stock.ReservationIDFor("o", mugs.SKU, mugs.Location)}, stock.TransferOut{At: at, TransferID: "gone", To: "shop", Quantity: 100})
+		stock.Release{At: at, ReservationID: checkout.ReservationID(started, mugs.SKU, mugs.Location)}, stock.TransferOut{At: at, TransferID: "gone", To: "shop", Quantity: 100})
 	if err != nil {
 		s.t.Fatal(err)
 	}

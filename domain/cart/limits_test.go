@@ -44,6 +44,6 @@ func TestSumsHaveLimits(t *testing.T) { carts.Run(t, limitRows(t)) }
 func TestEveryCommandIsBounded(t *testing.T) {
 	decidertest.EveryCommandIsBounded(t, limitRows(t), []*rule.Rejection{ErrUnitLimit, ErrAmountLimit, ErrFull}, map[string]string{
 		"Open": "holds no sums", "RemoveLine": "takes away", "RefuseCheckout": "records an outcome", "CompleteCheckout": "keeps what the checkout began with",
-		"Abandon": "ends", "Expire": "ends",
+		"WithdrawCheckout": "gives back what the checkout began with", "Abandon": "ends", "Expire": "ends",
 	})
 }

@@ -144,7 +144,8 @@ func (s State) sameAs(cmd Place) bool {
 	}
 	for _, h := range cmd.Held {
 		i := s.holding(h.SKU, h.Location)
-		if i < 0 || s.Holdings[i].ReservationID != h.ReservationID || s.Holdings[i].Quantity != h.Quantity {
+		// A retried allocation has reservations of its own.
+		if i < 0 || s.Holdings[i].ReservationID != h.ReservationID && s.Retries == 0 || s.Holdings[i].Quantity != h.Quantity {
 			return false
 		}
 	}

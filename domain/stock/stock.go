@@ -28,9 +28,8 @@ func ParseStream(stream string) (Key, error) {
 	return Key{SKU: unit.SKU(name[:at]), Location: unit.LocationID(name[at+1:])}, nil
 }
 
-// ReservationIDFor names what is reserved for an order of an item at a place, so
-// that asking twice is the same reservation. A checkout has ids of its own, see
-// checkout.ReservationID.
+// ReservationIDFor names what the checkouts of older programs reserve for an order
+// of an item at a place. Those of today have other ids, see checkout.ReservationID.
 func ReservationIDFor(order unit.OrderID, sku unit.SKU, location unit.LocationID) unit.ReservationID {
 	return unit.ReservationID(unit.OrderReservation.Of(string(order), string(sku), string(location)).ID())
 }
@@ -38,7 +37,7 @@ func ReservationIDFor(order unit.OrderID, sku unit.SKU, location unit.LocationID
 // DirectReservationIDFor names what is reserved for an order by itself, apart from
 // its checkout, so that asking twice is the same reservation.
 func DirectReservationIDFor(order unit.OrderID, sku unit.SKU, location unit.LocationID) unit.ReservationID {
-	return unit.ReservationID(unit.DeriveID("direct reservation", string(order), string(sku), string(location)))
+	return unit.ReservationID(unit.DirectReservation.Of(string(order), string(sku), string(location)).ID())
 }
 
 // FoldVersion is that of State's shape, of Evolve and of Guarded; a snapshot of

@@ -31,9 +31,9 @@ var (
 
 // Reservations.
 var (
-	// OrderReservation is asked for directly, for an order that has its own ids;
-	// checkouts of older programs have it, too.
+	// OrderReservation is of a checkout that an older program began.
 	OrderReservation    = derivation("reservation", "order id", "SKU", "location")
+	DirectReservation   = derivation("direct reservation", "order id", "SKU", "location")
 	CheckoutReservation = derivation("checkout reservation", "cart id", "order id", "SKU", "location")
 	RetryReservation    = derivation("reservation", "order id", "SKU", "location", "the word retry", "attempt")
 )
