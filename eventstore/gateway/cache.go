@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -12,13 +13,35 @@ const (
 	cacheBytes   = 16 << 20 // in two halves
 	cacheLargest = 32 << 10 // bytes of a stream that is kept
 	watchBackoff = time.Second
+
+	// A subscription that has fallen silent looks like a log in which nothing
+	// happens. So the cache is trusted for trustMax after the watch was last known to
+	// be at the head; while the cache is used, that is looked at each proveEvery.
+	trustMax   = 5 * time.Second
+	proveEvery = time.Second
+	// proveMax bounds a look at the head, and deafMax how long the watch may be behind
+	// a head that was seen before it is begun anew.
+	proveMax = 2 * time.Second
+	deafMax  = 10 * time.Second
+	// metadataMax bounds a read of metadata: a call waits no longer for what it may do.
+	metadataMax = 5 * time.Second
 )
 
+// errDeaf ends a watch that does not bring what the log holds.
+var errDeaf = errors.New("the subscription brings nothing, though the log has grown")
+
 // cache holds the metadata of streams that were asked for lately. It is trusted
-// only while the log is watched for changes.
+// only while the log is watched for changes, and the watch is known to be alive.
 type cache struct {
-	mu      sync.Mutex
-	live    bool
+	mu   sync.Mutex
+	live bool
+	used bool // since the last look at the head
+	// What was recorded before proven has been heard of.
+	proven time.Time
+	heard  eventstore.Position // up to where the watch has come
+	// The head that was seen at sought, if the watch has not come there yet.
+	head    eventstore.Position
+	sought  time.Time
 	changes uint64 // counts what was dropped, and when the watch began, so that no load that began before is kept
 	// The younger half is filled; when it is full, the older is forgotten.
 	young, old half
@@ -65,10 +88,12 @@ func (h *half) remove(stream string) {
 // it. The lock is held by find and keep, and not by load.
 func cached[T any](c *cache, find func() (T, bool), keep func(T), load func() (T, error)) (T, error) {
 	c.mu.Lock()
+	c.used = true
+	trusted := c.isTrusted()
 	value, known := find()
 	changes := c.changes
 	c.mu.Unlock()
-	if known {
+	if known && trusted {
 		return value, nil
 	}
 	value, err := load()
@@ -77,10 +102,46 @@ func cached[T any](c *cache, find func() (T, bool), keep func(T), load func() (T
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.live && c.changes == changes {
+	if c.isTrusted() && c.changes == changes {
 		keep(value)
 	}
 	return value, nil
+}
+
+// isTrusted tells whether all that was recorded until a moment ago was heard of;
+// the lock is held.
+func (c *cache) isTrusted() bool { return c.live && time.Since(c.proven) <= trustMax }
+
+// reached notes how far the watch has come.
+func (c *cache) reached(at eventstore.Position) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.heard = at; !c.sought.IsZero() && !at.Before(c.head) {
+		c.proven, c.sought = c.sought, time.Time{}
+	}
+}
+
+// seek notes that the log reached up to a head after this time. It tells whether
+// the watch is deaf: it has not come to a head that was seen long ago.
+func (c *cache) seek(head eventstore.Position, began time.Time) (deaf bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case !c.heard.Before(head):
+		c.proven, c.sought = began, time.Time{}
+	case c.sought.IsZero():
+		c.head, c.sought = head, began
+	}
+	return !c.sought.IsZero() && began.Sub(c.sought) > deafMax
+}
+
+// wasUsed tells whether the cache was asked for anything since the last question.
+func (c *cache) wasUsed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	used := c.used
+	c.used = false
+	return used
 }
 
 // ofStream gives a stream's metadata.
@@ -145,6 +206,7 @@ func (c *cache) trust(live bool) {
 	}
 	if c.live = live; !live {
 		c.young, c.old, c.settings = half{}, half{}, nil
+		c.heard, c.sought = eventstore.Start, time.Time{}
 	}
 }
 
@@ -174,20 +236,64 @@ func (s *Server) watch(ctx context.Context) {
 }
 
 func (s *Server) watchOnce(ctx context.Context) error {
-	head, err := s.store.Head(ctx)
+	began := time.Now()
+	head, err := s.headSoon(ctx)
 	if err != nil {
 		return err
 	}
+	s.cached.seek(head, began)
+	ctx, end := context.WithCancelCause(ctx)
+	var proving sync.WaitGroup
+	proving.Go(func() { s.prove(ctx, end) })
+	defer proving.Wait()
+	defer end(nil)
 	metadata := eventstore.Filter{StreamPrefixes: []string{metastreamPrefix, settingsStream}}
 	for item, err := range s.store.Subscribe(ctx, head, metadata) {
-		switch {
-		case err != nil:
+		if errors.Is(context.Cause(ctx), errDeaf) {
+			return errDeaf
+		}
+		if err != nil {
 			return err
-		case item.Event != nil:
+		}
+		if item.Event != nil {
 			s.cached.changed(item.Event.Stream)
-		case item.CaughtUp:
+		}
+		s.cached.reached(item.Checkpoint)
+		if item.CaughtUp {
 			s.cached.trust(true)
 		}
 	}
 	return nil
+}
+
+// prove looks at the head while the cache is used, and ends a watch that is deaf.
+func (s *Server) prove(ctx context.Context, end context.CancelCauseFunc) {
+	ticker := time.NewTicker(proveEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if !s.cached.wasUsed() {
+			continue
+		}
+		began := time.Now()
+		head, err := s.headSoon(ctx)
+		if err != nil {
+			s.logger.DebugContext(ctx, "gateway: it is not known whether changes of metadata are heard of", "error", err)
+			continue
+		}
+		if s.cached.seek(head, began) {
+			end(errDeaf)
+		}
+	}
+}
+
+// headSoon is the head of the log, if it can be told soon.
+func (s *Server) headSoon(ctx context.Context) (eventstore.Position, error) {
+	ctx, cancel := context.WithTimeout(ctx, proveMax)
+	defer cancel()
+	return s.store.Head(ctx)
 }

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 )
 
 func used() uint64 {
@@ -36,7 +37,7 @@ func TestTheCacheIsBounded(t *testing.T) {
 	for name, document := range documents {
 		t.Run(name, func(t *testing.T) {
 			before := used()
-			c := &cache{live: true}
+			c := &cache{live: true, proven: time.Now().Add(time.Hour)}
 			last := ""
 			for i, costs := 0, 0; costs < 2*cacheBytes; i++ {
 				last = fmt.Sprintf("%d%0200d", i, 0)
@@ -63,7 +64,7 @@ func TestTheCacheIsBounded(t *testing.T) {
 // What is dropped counts no more, or the cache would become smaller and smaller.
 func TestTheCacheCountsWhatItHolds(t *testing.T) {
 	t.Parallel()
-	c := &cache{live: true}
+	c := &cache{live: true, proven: time.Now().Add(time.Hour)}
 	keep := func(stream, document string) {
 		t.Helper()
 		if _, err := c.ofStream(stream, func() (streamMetadata, error) { return parseMetadata(0, []byte(document)), nil }); err != nil {

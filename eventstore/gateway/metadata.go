@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"time"
@@ -98,9 +99,15 @@ func (s *Server) metadata(ctx context.Context, stream string) (streamMetadata, e
 	return s.cached.ofStream(stream, func() (streamMetadata, error) { return s.readMetadata(ctx, metastreamPrefix+stream) })
 }
 
-// readMetadata reads the newest document of a stream of documents.
+// readMetadata reads the newest document of a stream of documents, in bounded time:
+// where it cannot be told what holds for a stream, the call is refused.
 func (s *Server) readMetadata(ctx context.Context, metastream string) (streamMetadata, error) {
-	e, err := s.lastEvent(ctx, metastream)
+	limited, cancel := context.WithTimeout(ctx, metadataMax)
+	defer cancel()
+	e, err := s.lastEvent(limited, metastream)
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		return streamMetadata{}, &eventstore.UnavailableError{Cause: fmt.Errorf("metadata was not read within %s: %w", metadataMax, err)}
+	}
 	if isGoneStream(err) {
 		return streamMetadata{revision: -1}, nil
 	}
