@@ -180,7 +180,8 @@ func (s *Server) mayWrite(ctx context.Context, stream string, events []eventstor
 }
 
 // protected refuses writes that only the program itself may make: to its
-// streams, to their metadata, and of its types. $all is nobody's to write.
+// streams, to their metadata, and of its types. $all is nobody's to write, and
+// neither is a stream whose name no log takes.
 func (s *Server) protected(stream, eventType string) error {
 	if stream == allStream {
 		return denied("%s is not written itself", allStream)
@@ -189,5 +190,5 @@ func (s *Server) protected(stream, eventType string) error {
 	if s.options.Protected != nil && s.options.Protected(of, eventType) {
 		return denied("stream %s, type %q: only the program itself writes them", stream, eventType)
 	}
-	return nil
+	return checkText("stream name", stream)
 }

@@ -154,10 +154,8 @@ func streamOfGroup(id *shared.StreamIdentifier) (string, error) {
 		return "", err
 	case stream == groups.All:
 		return "", invalid("a group on %s is made by the option all", groups.All)
-	case !eventstore.IsText(stream):
-		return "", invalid("the name of the stream is not UTF-8 text")
 	}
-	return stream, nil
+	return stream, checkText("stream name", stream)
 }
 
 // maxGroupName is in bytes: with its stream's, a name must fit into an index.
@@ -166,13 +164,10 @@ const maxGroupName = 1024
 // checkGroupName is nil if a group may have this name. That it has one is for
 // groups to say, as other servers say it.
 func checkGroupName(name string) error {
-	switch {
-	case !eventstore.IsText(name):
-		return invalid("the name of the group is not UTF-8 text")
-	case len(name) > maxGroupName:
+	if len(name) > maxGroupName {
 		return invalid("the name of the group has %d bytes, over the limit of %d", len(name), maxGroupName)
 	}
-	return nil
+	return checkText("group name", name)
 }
 
 func newGroupFilter(wire *persistent.CreateReq_AllOptions_FilterOptions) (groups.Filter, error) {

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"encoding/binary"
+	"errors"
 	"math"
 	"strconv"
 	"time"
@@ -116,6 +117,15 @@ func checkName(stream string) error {
 		return invalid("the name of a stream has %d bytes, over the limit of %d", len(stream), maxRead)
 	case stream == metastreamPrefix:
 		return invalid("stream %s would hold the metadata of a stream without a name", stream)
+	}
+	return nil
+}
+
+// checkText is nil if a name may be recorded: it is text, without control
+// characters. What is read may have any name that the log has.
+func checkText(what, name string) error {
+	if e, ok := errors.AsType[*eventstore.InvalidError](eventstore.CheckName(what, name)); ok {
+		return invalid("%s", e.Reason)
 	}
 	return nil
 }
