@@ -90,6 +90,7 @@ func NewService(store eventstore.Store, policy Policy, now func() time.Time, opt
 		}, options),
 		Carts: NewHandler(store, Aggregate[cart.State, cart.Command, cart.Event]{
 			Category: cart.Category, FoldVersion: cart.FoldVersion,
+			About: cart.About, Recall: cart.Recall,
 			Decide: cart.Decide, Evolve: cart.Evolve, Encode: cart.Encode, Decode: cart.Decode,
 		}, options),
 		Stock: NewHandler(store, Aggregate[stock.State, stock.Command, stock.Event]{

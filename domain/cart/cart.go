@@ -1,8 +1,11 @@
 package cart
 
 import (
+	"maps"
 	"slices"
 
+	"daybook/domain/bloom"
+	"daybook/domain/rule"
 	"daybook/domain/unit"
 )
 
@@ -23,9 +26,8 @@ const (
 	MaxTextBytes = 256 << 10 // of all lines together: codes and titles, as JSON
 )
 
-// maxRefused is how many refused order ids a cart remembers. An attempt under
-// an older one starts anew; its stock reservations, named after the order, have
-// ended and refuse it then.
+// maxRefused is how many refused order ids a cart remembers word for word. Of older
+// ones it knows that it has forgotten them, and the stream's events say the rest.
 const maxRefused = 256
 
 // State is what the rules need to know of a cart. The zero State is a cart that
@@ -48,6 +50,43 @@ type State struct {
 	OrderID unit.OrderID `json:"order_id,omitempty"`
 	// Refused are the order ids whose checkout was refused, oldest first.
 	Refused []unit.OrderID `json:"refused,omitempty"`
+	// Forgotten has those that have left Refused; it costs 5 to 10 bytes for each.
+	Forgotten bloom.Filter `json:"forgotten,omitzero"`
+	// Recalled is what the log said of forgotten ones, for one Decide: see Recall. It
+	// is empty in a state that was folded.
+	Recalled map[unit.OrderID]bool `json:"recalled,omitempty"`
+}
+
+// refused tells whether the checkout under an order id was refused. The error is a
+// *rule.ForgottenError.
+func (s State) refused(id unit.OrderID) (bool, error) {
+	if slices.Contains(s.Refused, id) || !s.Forgotten.Has(string(id)) {
+		return slices.Contains(s.Refused, id), nil
+	}
+	was, known := s.Recalled[id]
+	if !known {
+		return false, &rule.ForgottenError{Name: string(id)}
+	}
+	return was, nil
+}
+
+// About tells whether an event is the refusal of the checkout under an order id, which
+// a rule.ForgottenError of Decide has named; one is enough.
+func About(name string, e Event) (about, enough bool) {
+	refused, ok := e.(CheckoutRefused)
+	about = ok && string(refused.OrderID) == name
+	return about, about
+}
+
+// Recall is s with what the stream's events say of a forgotten order id: those that
+// About selects. It is for one Decide; s itself does not change, and Evolve goes on from s.
+func Recall(s State, name string, events []Event) State {
+	s.Recalled = maps.Clone(s.Recalled)
+	if s.Recalled == nil {
+		s.Recalled = map[unit.OrderID]bool{}
+	}
+	s.Recalled[unit.OrderID(name)] = len(events) > 0
+	return s
 }
 
 // Phase is where a cart is in its life; empty before it begins.
@@ -108,6 +147,9 @@ func Evolve(s State, e Event) State {
 		}
 		s.Refused = append(s.Refused, e.OrderID)
 		if excess := len(s.Refused) - maxRefused; excess > 0 {
+			for _, id := range s.Refused[:excess] {
+				s.Forgotten.Add(string(id))
+			}
 			s.Refused = slices.Delete(s.Refused, 0, excess)
 		}
 	case CheckedOut:

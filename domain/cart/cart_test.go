@@ -1,6 +1,8 @@
 package cart
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -9,7 +11,9 @@ import (
 	"daybook/domain/unit"
 )
 
-var carts = decidertest.Decider[Command, Event, State]{Decide: Decide, Evolve: Evolve}
+var carts = decidertest.Decider[Command, Event, State]{
+	Decide: Decide, Evolve: Evolve, About: About, Recall: Recall,
+}
 
 type row = decidertest.Case[Command, Event]
 
@@ -219,6 +223,31 @@ func TestRefusedOrderIDsAreBounded(t *testing.T) {
 	}
 	if got := len(s.Refused[maxRefused-1]); got != 3*maxRefused {
 		t.Errorf("the newest is forgotten: %d", got)
+	}
+}
+
+// A checkout that was refused stays refused, however many were after it.
+func TestEveryRefusedOrderIDIsKnownForEver(t *testing.T) {
+	const refusals = 3 * maxRefused
+	history := []Event{Opened{CartID: "c1", Currency: "GBP"}}
+	for i := range refusals {
+		history = append(history, CheckoutRefused{OrderID: unit.OrderID(fmt.Sprint("o", i))})
+	}
+	s := carts.Fold(history...)
+	for i := range refusals {
+		id := unit.OrderID(fmt.Sprint("o", i))
+		if events, err := carts.Ask(StartCheckout{OrderID: id}, s, history); !errors.Is(err, ErrCheckoutDecided) {
+			t.Fatalf("%s is checked out again: %v, %v", id, events, err)
+		}
+		if events, err := carts.Ask(CompleteCheckout{OrderID: id}, s, history); !errors.Is(err, ErrCheckoutDecided) {
+			t.Fatalf("%s is completed: %v, %v", id, events, err)
+		}
+		if events, err := carts.Ask(RefuseCheckout{OrderID: id}, s, history); err != nil || len(events) > 0 {
+			t.Fatalf("%s is refused again: %v, %v", id, events, err)
+		}
+	}
+	if _, err := carts.Ask(StartCheckout{OrderID: "new"}, s, history); errors.Is(err, ErrCheckoutDecided) {
+		t.Errorf("an order id that was not used: %v", err)
 	}
 }
 

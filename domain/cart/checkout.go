@@ -18,10 +18,13 @@ func startCheckout(cmd StartCheckout, s State) ([]Event, error) {
 	if len(cmd.Sourcing.Locations) == 0 {
 		cmd.Sourcing.Locations = []unit.LocationID{unit.DefaultLocation}
 	}
+	refused, err := s.refused(cmd.OrderID)
 	switch {
+	case err != nil:
+		return nil, err
 	case cmd.OrderID == s.OrderID && (s.Phase == Completing || s.Phase == Completed):
 		return nil, nil
-	case slices.Contains(s.Refused, cmd.OrderID):
+	case refused:
 		return nil, decided(cmd.OrderID, OutcomeRefused)
 	case s.Phase != IsOpen:
 		return nil, notOpen(s)
@@ -48,9 +51,10 @@ func startCheckout(cmd StartCheckout, s State) ([]Event, error) {
 }
 
 func refuseCheckout(cmd RefuseCheckout, s State) ([]Event, error) {
+	refused, err := s.refused(cmd.OrderID)
 	switch {
-	case slices.Contains(s.Refused, cmd.OrderID):
-		return nil, nil
+	case err != nil || refused:
+		return nil, err
 	case s.OrderID != cmd.OrderID || s.OrderID == "":
 		return nil, ErrCheckoutUnknown.With(ErrCheckoutUnknown.Detail, map[string]any{"order_id": cmd.OrderID})
 	case s.Phase == Completed:
@@ -74,8 +78,11 @@ func withdrawCheckout(cmd WithdrawCheckout, s State) ([]Event, error) {
 }
 
 func completeCheckout(cmd CompleteCheckout, s State) ([]Event, error) {
+	refused, err := s.refused(cmd.OrderID)
 	switch {
-	case slices.Contains(s.Refused, cmd.OrderID):
+	case err != nil:
+		return nil, err
+	case refused:
 		return nil, decided(cmd.OrderID, OutcomeRefused)
 	case s.OrderID != cmd.OrderID || s.OrderID == "":
 		return nil, ErrCheckoutUnknown.With(ErrCheckoutUnknown.Detail, map[string]any{"order_id": cmd.OrderID})
