@@ -92,8 +92,8 @@ type State struct {
 	// Ended, movements that have left Movements, and orders whose promise was all shipped. It
 	// is all of State that grows with the stream: by 5 to 10 bytes for each of these
 	// names, of which a sale (reserved, committed, shipped) has three. For a stock that
-	// sold a million times it holds 15 to 30 MB. It says of fewer than one name in two
-	// million that it was forgotten though it never was, which costs a look at the log.
+	// sold a million times it holds 15 to 30 MB. It says of a name in hundreds of
+	// thousands that it was forgotten though it never was, which costs a look at the log.
 	Forgotten bloom.Filter `json:"forgotten,omitzero"`
 
 	// Recalled is what the log said of forgotten things, by name, for one Decide: see
