@@ -82,6 +82,12 @@ func (r CheckoutResult) Refusal() error {
 // A call that is repeated goes on where it stands. If its checkout was refused,
 // it is decided anew, under the next attempt's command id.
 func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) (CheckoutResult, error) {
+	if err := s.admit(call); err != nil {
+		return CheckoutResult{}, err
+	}
+	if err := s.admitDeadline(ask.HoldUntil); err != nil {
+		return CheckoutResult{}, err
+	}
 	start := s.startCheckout(call, ask)
 	if start.OrderIDFrom == cart.FromCaller {
 		if err := s.mayHave(ctx, ask.CartID, ask.OrderID); err != nil {

@@ -24,6 +24,9 @@ import (
 // several returns are after the same units at once it may come after; the
 // return is then there, declined.
 func (s *Service) Return(ctx context.Context, call Call, id unit.ReturnID, commands ...returns.Command) (Answer[returns.Event], error) {
+	if err := s.admit(call); err != nil {
+		return Answer[returns.Event]{}, err
+	}
 	defer s.drive(workKey{kind: workReturn, id: string(id)})()
 	if err := s.mayComeBack(ctx, call, id, commands); err != nil {
 		if repeats, fault := s.Returns.Repeats(ctx, returns.Stream(string(id)), call.Meta); !repeats {

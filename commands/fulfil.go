@@ -21,6 +21,9 @@ import (
 // canceled one's goods are free, a shipment's goods are off the shelf when the
 // call returns.
 func (s *Service) Order(ctx context.Context, call Call, id unit.OrderID, commands ...order.Command) (Answer[order.Event], error) {
+	if err := s.admit(call); err != nil {
+		return Answer[order.Event]{}, err
+	}
 	defer s.drive(workKey{kind: workOrder, id: string(id)})()
 	for _, command := range commands {
 		if ship, ok := command.(order.Ship); ok && !ship.Force {

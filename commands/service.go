@@ -45,6 +45,9 @@ type Policy struct {
 	Shortage cart.Policy
 	// Remedy is for orders whose stock was lost after they were confirmed.
 	Remedy order.Remedy
+	// Times are the effective times that calls may give; the zero value is
+	// unit.DefaultTimeBounds.
+	Times unit.TimeBounds
 }
 
 // DefaultPolicy holds stock for 15 minutes, takes it from the default location,
@@ -135,12 +138,21 @@ func request[C any](call Call, stream string, commands []C) Request[C] {
 
 // Product carries out commands on a catalogue entry.
 func (s *Service) Product(ctx context.Context, call Call, sku unit.SKU, commands ...product.Command) (Answer[product.Event], error) {
+	if err := s.admit(call); err != nil {
+		return Answer[product.Event]{}, err
+	}
 	return s.Products.Handle(ctx, request(call, product.Stream(sku), commands))
 }
 
 // MoveStock carries out a command on one SKU at one location. at must be the
 // command's own.
 func (s *Service) MoveStock(ctx context.Context, call Call, key stock.Key, commands ...stock.Command) (Answer[stock.Event], error) {
+	if err := s.admit(call); err != nil {
+		return Answer[stock.Event]{}, err
+	}
+	if err := s.admitDeadlines(commands); err != nil {
+		return Answer[stock.Event]{}, err
+	}
 	return s.Stock.Handle(ctx, request(call, stock.Stream(key.SKU, key.Location), commands))
 }
 
@@ -150,6 +162,9 @@ func (s *Service) At(key stock.Key) stock.At { return stock.At{Key: key, Now: s.
 // Cart carries out commands on a cart, all or none. Lines are added by AddLines,
 // which prices them.
 func (s *Service) Cart(ctx context.Context, call Call, id unit.CartID, commands ...cart.Command) (Answer[cart.Event], error) {
+	if err := s.admit(call); err != nil {
+		return Answer[cart.Event]{}, err
+	}
 	return s.Carts.Handle(ctx, request(call, cart.Stream(id), commands))
 }
 
@@ -168,6 +183,9 @@ type WantedLine struct {
 // Errors: product.ErrNotFound, product.ErrRetired, product.ErrNotPriced, and
 // those of the cart.
 func (s *Service) AddLines(ctx context.Context, call Call, id unit.CartID, open *cart.Open, lines []WantedLine) (Answer[cart.Event], error) {
+	if err := s.admit(call); err != nil {
+		return Answer[cart.Event]{}, err
+	}
 	commands, err := s.priced(ctx, id, open, lines)
 	if err != nil {
 		if repeats, fault := s.Carts.Repeats(ctx, cart.Stream(id), call.Meta); !repeats {

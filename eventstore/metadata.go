@@ -64,11 +64,29 @@ func DecodeMetadata(data []byte) (Metadata, error) {
 	return m, nil
 }
 
-// EffectiveAt is when a recorded event took effect: the time its writer gave,
-// or else the time it was recorded.
+// EarliestCredible is the first effective time that readers believe. It is, as
+// MostAhead is, wider than any setting of what a writer may give, so that no event
+// which was admitted is read differently after a setting has changed.
+var EarliestCredible = time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// MostAhead is how far an effective time may lie after the recorded time and
+// still be believed.
+const MostAhead = 366 * 24 * time.Hour
+
+// EffectiveAt is when a recorded event took effect: the time its writer gave, or
+// else the time it was recorded. A time that cannot be true (see Credible) counts
+// as not given. For example, an event of the year 9999 took effect when it was
+// recorded: so it heads no list for ever, and every reader can store its time.
 func (m Metadata) EffectiveAt(recordedAt time.Time) time.Time {
-	if m.OccurredAt.IsZero() {
+	if m.OccurredAt.IsZero() || !m.Credible(recordedAt) {
 		return recordedAt
 	}
 	return m.OccurredAt
+}
+
+// Credible tells whether the effective time can be true: there is none, or it is
+// from EarliestCredible to MostAhead after the recorded time.
+func (m Metadata) Credible(recordedAt time.Time) bool {
+	return m.OccurredAt.IsZero() ||
+		!m.OccurredAt.Before(EarliestCredible) && !m.OccurredAt.After(recordedAt.Add(MostAhead))
 }

@@ -186,7 +186,7 @@ func TestABuildIsPendingUntilItIsInUseAlsoBeforeAnybodyPostsToIt(t *testing.T) {
 	}
 }
 
-func TestAViewThatCannotApplyAnEventStopsAloneAndSaysSo(t *testing.T) {
+func TestAViewStopsAloneAtAnEventOfAnUnknownTypeAndSaysSo(t *testing.T) {
 	b := newBench(t)
 	other := tally(func(v *projections.View) {
 		v.Name = "other"
@@ -205,7 +205,7 @@ func TestAViewThatCannotApplyAnEventStopsAloneAndSaysSo(t *testing.T) {
 	})
 	r, _ := b.run(projections.Config{Views: []projections.View{tally(), other, panics}})
 	good := b.append("number.v1", 20)
-	b.write("number.v1", "s-0", `{"poison":true}`)
+	b.write("number.v2", "s-0", `{"n":1}`)
 	head := b.append("number.v1", 5)
 	b.wait(r, head, "other")
 	if got := b.one(`SELECT total::text FROM read.other`); got != "26" {
@@ -213,7 +213,7 @@ func TestAViewThatCannotApplyAnEventStopsAloneAndSaysSo(t *testing.T) {
 	}
 	b.until("failed", func() bool { return b.status(r, true).State == projections.Failed })
 	s := b.status(r, true)
-	if s.Position != good || !strings.Contains(s.Error, "number.v1 at 21") || s.Lag == 0 {
+	if s.Position != good || !strings.Contains(s.Error, "number.v2 at 21") || s.Lag == 0 {
 		t.Errorf("status %+v, want it stopped after %s", s, good)
 	}
 	if got, want := b.one(total), sum(20); got != want {
@@ -222,6 +222,24 @@ func TestAViewThatCannotApplyAnEventStopsAloneAndSaysSo(t *testing.T) {
 	b.until("panic caught", func() bool {
 		return strings.Contains(b.one(`SELECT error FROM projections.builds WHERE view = 'panics'`), "out of words")
 	})
+}
+
+func TestAnEventThatCannotBeReadIsSkippedAndCounted(t *testing.T) {
+	b := newBench(t)
+	r, _ := b.run(projections.Config{Views: []projections.View{tally()}})
+	b.wait(r, b.append("number.v1", 20))
+	before := b.one(total)
+	b.wait(r, b.write("number.v1", "s-0", `{"poison":true}`))
+	if got := b.one(total); got != before {
+		t.Errorf("total %s, want %s as before the event", got, before)
+	}
+	b.wait(r, b.append("number.v1", 5))
+	if got := b.one(total); got == before {
+		t.Error("nothing after the event is applied")
+	}
+	if s := b.status(r, true); s.Odd != 1 || s.Error != "" {
+		t.Errorf("status %+v, want one odd event and no error", s)
+	}
 }
 
 func TestALostConnectionIsTriedAgain(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"daybook/domain/wire"
 	"daybook/eventstore"
 	"daybook/eventstore/memory"
 	"daybook/internal/pgtest"
@@ -29,7 +30,10 @@ func tally(change ...func(*projections.View)) projections.View {
 		Name: "tally", Version: 1, Claims: []string{"number."},
 		Tables:  `CREATE TABLE tally (key text PRIMARY KEY, total bigint NOT NULL); CREATE TABLE _seen (position text PRIMARY KEY)`,
 		Indexes: `CREATE INDEX tally_total ON tally (total)`,
-		Decode: func(_ string, data []byte) (any, error) {
+		Decode: func(eventType string, data []byte) (any, error) {
+			if eventType != "number.v1" {
+				return nil, &wire.UnknownTypeError{Type: eventType}
+			}
 			var n int64
 			_, err := fmt.Sscanf(string(data), `{"n":%d}`, &n)
 			return n, err

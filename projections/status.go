@@ -40,15 +40,18 @@ type Status struct {
 	// recorded; 0 if there is none.
 	AgeSeconds float64 `json:"age_seconds"`
 	Events     int64   `json:"events"` // applied since event 0
-	Owner      string  `json:"owner,omitempty"`
-	Mine       bool    `json:"mine"` // this node posts to it
-	Error      string  `json:"error,omitempty"`
+	// Odd counts those of them that were read within bounds they did not keep, or
+	// skipped. The node's log names them.
+	Odd   int64  `json:"odd"`
+	Owner string `json:"owner,omitempty"`
+	Mine  bool   `json:"mine"` // this node posts to it
+	Error string `json:"error,omitempty"`
 }
 
 type statusRow struct {
 	View, SchemaName, BuildState, Position, Error, Owner string
 	Build, Version                                       int
-	Events                                               int64
+	Events, Odd                                          int64
 	Now                                                  time.Time
 }
 
@@ -60,7 +63,7 @@ func (r *Runner) Status(ctx context.Context) ([]Status, error) {
 		return nil, fmt.Errorf("status of projections: %w", err)
 	}
 	rows, err := r.pool.Query(ctx, `SELECT b.view, b.schema_name, b.state AS build_state, b.position, b.error,
-			coalesce(l.owner, '') AS owner, b.build, b.version, b.events, clock_timestamp() AS now
+			coalesce(l.owner, '') AS owner, b.build, b.version, b.events, b.odd, clock_timestamp() AS now
 		FROM projections.builds b
 		LEFT JOIN projections.leases l ON l.view = b.view AND l.version = b.version AND l.expires_at > clock_timestamp()
 		ORDER BY b.view, b.build`)
@@ -102,7 +105,7 @@ func (r *Runner) status(ctx context.Context, row statusRow, head eventstore.Posi
 	}
 	s := Status{
 		View: row.View, Build: row.Build, Version: row.Version, InUse: row.BuildState == stateActive,
-		Position: position, Head: head, Events: row.Events, Owner: row.Owner, Mine: row.Owner == r.owner, Error: row.Error,
+		Position: position, Head: head, Events: row.Events, Odd: row.Odd, Owner: row.Owner, Mine: row.Owner == r.owner, Error: row.Error,
 	}
 	if p := r.progress[row.View]; p != nil && s.InUse && s.Mine {
 		if known, _ := p.at(); position.Before(known) {

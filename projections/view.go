@@ -2,8 +2,12 @@
 // which turns facts into rows of Postgres.
 //
 // What the rows mean is not its business: that is each view's, in the folders
-// below. Nor does it judge facts: a recorded event has happened, and a view
-// that cannot read one stops rather than skip it.
+// below. Nor does it judge facts: a recorded event has happened. What no command
+// of ours can have recorded does not stop a view: values beyond all bounds are
+// read as the nearest within (Bounded), and an event that makes no sense, such
+// as a parcel of an order that was never placed, is skipped. Both are counted
+// and logged. Only an event of an unknown type stops a view, because a newer
+// program wrote it, and so does a fault of the view itself.
 //
 // How it is kept right: a batch's rows and the checkpoint commit in one
 // transaction, and the checkpoint moves only from where the batch began and
@@ -16,9 +20,12 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"daybook/domain/wire"
 	"daybook/eventstore"
 )
 
@@ -47,22 +54,61 @@ type View struct {
 	Tables string
 	// Indexes creates what only readers need; on a rebuild it runs after the load.
 	Indexes string
-	// Decode reads the data of a claimed event; an error stops the view.
+	// Belongs tells whether a claimed event is in a stream of its kind; one that is
+	// not is skipped. Nil: all are.
+	Belongs func(eventType, stream string) bool
+	// Decode reads the data of a claimed event. A *wire.UnknownTypeError stops the
+	// view; after any other error the event is skipped.
 	Decode func(eventType string, data []byte) (any, error)
 	// Metadata asks for Event.Meta, which costs a decoding more per event.
 	Metadata bool
 	// Apply writes a batch's rows. It must use no connection but tx, keep no
-	// state between batches, and leave the events unchanged.
+	// state between batches, and leave the events unchanged. An event it can make
+	// nothing of it marks by Skip.
 	Apply func(ctx context.Context, tx pgx.Tx, batch []Event) error
 }
 
 // Event is a recorded event, decoded.
 type Event struct {
 	eventstore.Recorded
-	// Value is what the view's Decode made of the data.
+	// Value is what the view's Decode made of the data, within bounds.
 	Value any
 	// Meta is set if the view asks for it.
 	Meta eventstore.Metadata
+
+	odd     string // what about it no command can have recorded
+	skipped bool   // nothing was made of it
+}
+
+// Skip says that a view makes nothing of the event, and why.
+func (e *Event) Skip(reason string) { e.odd, e.skipped = reason, true }
+
+// EffectiveAt is when the event took effect.
+func (e *Event) EffectiveAt() time.Time { return e.Meta.EffectiveAt(e.RecordedAt) }
+
+// Follows tells whether an event has its place in its stream: what begins an
+// aggregate comes once and at the latest at revision last, and everything else
+// comes after it. known says that the aggregate has begun. Otherwise Follows skips
+// the event.
+func (e *Event) Follows(begins, known bool, last int64) bool {
+	switch {
+	case begins && (known || e.Revision > last):
+		e.Skip("begins a stream that has begun")
+		return false
+	case !begins && !known:
+		e.Skip("is in a stream that has not begun")
+		return false
+	}
+	return true
+}
+
+// OfItsKind tells whether an event's type and its stream are of one category:
+// "order.placed.v1" belongs in "order-1001". Whoever writes to the log past the
+// program may name types and streams as they like.
+func OfItsKind(eventType, stream string) bool {
+	category, _, _ := strings.Cut(eventType, ".")
+	of, id, named := strings.Cut(stream, "-")
+	return named && id != "" && of == category
 }
 
 var viewName = regexp.MustCompile(`^[a-z][a-z_]{0,31}$`)
@@ -86,15 +132,46 @@ func (v View) check() error {
 func (v View) decode(recorded eventstore.Recorded) (event Event, err error) {
 	defer recovered(&err)
 	event.Recorded = recorded
-	if event.Value, err = v.Decode(recorded.Type, recorded.Data); err != nil {
+	if v.Belongs != nil && !v.Belongs(recorded.Type, recorded.Stream) {
+		event.Skip("is in a stream of another kind")
+		return event, nil
+	}
+	value, err := v.Decode(recorded.Type, recorded.Data)
+	if _, unknown := errors.AsType[*wire.UnknownTypeError](err); unknown {
 		return event, fmt.Errorf("event %s at %s: %w", eventstore.Visible(recorded.Type), recorded.Position, err)
 	}
+	if err != nil {
+		event.Skip("cannot be read: " + err.Error())
+		return event, nil
+	}
+	event.Value, event.odd = Bounded(value)
+	if event.odd != "" {
+		event.odd += " is out of bounds"
+	}
 	if v.Metadata {
-		if event.Meta, err = eventstore.DecodeMetadata(recorded.Meta); err != nil {
-			return event, fmt.Errorf("event %s at %s: %w", eventstore.Visible(recorded.Type), recorded.Position, err)
+		var odd string
+		if event.Meta, odd = ReadMetadata(recorded); odd != "" {
+			event.odd = odd
 		}
 	}
 	return event, nil
+}
+
+// ReadMetadata reads an event's metadata within bounds. odd says what about it no
+// writer of ours can have recorded; metadata that cannot be read counts as empty.
+func ReadMetadata(recorded eventstore.Recorded) (meta eventstore.Metadata, odd string) {
+	meta, err := eventstore.DecodeMetadata(recorded.Meta)
+	if err != nil {
+		return eventstore.Metadata{}, "the metadata cannot be read"
+	}
+	if !meta.Credible(recorded.RecordedAt) {
+		meta.OccurredAt, odd = time.Time{}, "the effective time cannot be true"
+	}
+	bounded, changed := Bounded(meta)
+	if changed != "" {
+		odd = "metadata: " + changed + " is out of bounds"
+	}
+	return bounded.(eventstore.Metadata), odd //nolint:forcetypeassert // Bounded keeps the type
 }
 
 func (v View) apply(ctx context.Context, tx pgx.Tx, batch []Event) (err error) {

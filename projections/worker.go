@@ -215,6 +215,7 @@ func (w *worker) commit(ctx context.Context, events []Event, upTo eventstore.Pos
 	if w.build.position == upTo {
 		return nil
 	}
+	var odd []Event
 	err := pgx.BeginFunc(ctx, w.pool, func(tx pgx.Tx) error {
 		var claim pgx.Batch
 		claim.Queue(enterBuild, w.build.schema)
@@ -238,18 +239,21 @@ func (w *worker) commit(ctx context.Context, events []Event, upTo eventstore.Pos
 		if len(events) == 0 {
 			return nil
 		}
-		if err := w.view.apply(ctx, tx, events); err != nil {
+		readable, skipped := readable(events)
+		if err := w.applyAll(ctx, tx, readable); err != nil {
 			err = fmt.Errorf("apply %d events after %s: %w", len(events), w.build.position, err)
 			if passing(err) || ctx.Err() != nil || tx.Conn().IsClosed() {
 				return err
 			}
 			return &viewError{err}
 		}
-		return nil
+		odd = append(skipped, oddOf(readable)...)
+		return w.countOdd(ctx, tx, len(odd))
 	})
 	if err != nil {
 		return err
 	}
+	w.tellOdd(ctx, odd)
 	w.build.position = upTo
 	w.note(w.view.Name, w.build.number, nil)
 	return nil

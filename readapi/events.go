@@ -32,8 +32,12 @@ type eventsPage struct {
 	ContentType string `header:"Content-Type"`
 	Position    string `header:"Daybook-Position" doc:"Of the last event here: where the next page goes on. Empty pages repeat what was asked."`
 	Count       int    `header:"Daybook-Event-Count"`
+	More        string `header:"Daybook-More" doc:"true where the page ended at its size, before its limit: more follows."`
 	Body        []byte
 }
+
+// pageBytes is the size at which a page ends: after the event that reaches it.
+const pageBytes = 4 << 20
 
 const contentLines = "application/x-ndjson"
 
@@ -58,11 +62,15 @@ func (a *api) stream(ctx context.Context, in *streamInput) (*eventsPage, error) 
 }
 
 // fill writes the page. It is read whole first, so that a fault is still a
-// problem document.
+// problem document. Its size is bounded, because an event may have a megabyte.
 func (p *eventsPage) fill(ctx context.Context, events iter.Seq2[Event, error]) error {
 	for event, err := range events {
 		if err != nil {
 			return problem.From(ctx, known(err))
+		}
+		if len(p.Body) >= pageBytes {
+			p.More = "true"
+			return nil
 		}
 		line, err := json.Marshal(event)
 		if err != nil {
@@ -254,8 +262,8 @@ func (a *api) registerEvents() {
 			Errors:    []int{http.StatusNotFound, http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
 		}
 	}
-	huma.Register(a.huma, register("list-events", "/v1/events", "Read the log, page by page", "Events come in the log's order; none is ever missed or changed. Go on from the last one's position."), a.events)
-	huma.Register(a.huma, register("read-stream", "/v1/streams/{stream}", "Read the history of one aggregate", ""), a.stream)
+	huma.Register(a.huma, register("list-events", "/v1/events", "Read the log, page by page", "Events come in the log's order; none is ever missed or changed. Go on from the last one's position. A page ends early, with `Daybook-More: true`, when it has come to 4 MiB."), a.events)
+	huma.Register(a.huma, register("read-stream", "/v1/streams/{stream}", "Read the history of one aggregate", "A page ends early, with `Daybook-More: true`, when it has come to 4 MiB. Go on from the last event's revision."), a.stream)
 	live := register("follow-events", "/v1/events/live", "Follow the log live", "Server-sent events: `id` is the position, `event` the type, `data` a CloudEvent. `caught_up` says that nothing more is known for now. Reconnecting with `Last-Event-ID` misses nothing.")
 	live.Responses["200"].Description = "Events as they are recorded."
 	live.Responses["200"].Content = map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}}

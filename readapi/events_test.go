@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/google/uuid"
 
 	"daybook/domain/unit"
 	"daybook/eventstore"
@@ -28,6 +29,38 @@ func eventsOf(t *testing.T, text string) []readapi.Event {
 		events = append(events, event)
 	}
 	return events
+}
+
+// An event may have a megabyte, and a page a thousand events.
+func TestAPageOfLargeEventsEndsAtItsSize(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	const events, each, most = 30, 700 << 10, 4<<20 + 1<<20 // a page, and the event that reaches its size
+	data := []byte(`{"text":"` + strings.Repeat("x", each) + `"}`)
+	for range events {
+		if err := s.Append("foreign-1", eventstore.Event{ID: uuid.New(), Type: "foreign.large", Data: data}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, target := range map[string]func(last readapi.Event) string{
+		"the log": func(last readapi.Event) string { return "/v1/events?limit=1000&after=" + last.Position },
+		"one stream": func(last readapi.Event) string {
+			return fmt.Sprintf("/v1/streams/foreign-1?limit=1000&from=%d", last.Revision+1)
+		},
+	} {
+		read, last, more := 0, readapi.Event{Position: "0", Revision: -1}, "true"
+		for pages := 0; more == "true" && pages < events; pages++ {
+			page := s.get(target(last))
+			got := eventsOf(t, page.text)
+			if page.status != 200 || len(page.text) > most || len(got) == 0 {
+				t.Fatalf("%s: answer %d of %d bytes with %d events", name, page.status, len(page.text), len(got))
+			}
+			read, last, more = read+len(got), got[len(got)-1], page.header.Get("Daybook-More")
+		}
+		if read != events || more != "" {
+			t.Errorf("%s: %d events were read, want %d; more: %q", name, read, events, more)
+		}
+	}
 }
 
 func TestTheLogIsReadPageByPage(t *testing.T) {

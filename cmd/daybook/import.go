@@ -16,17 +16,19 @@ import (
 	"daybook/commands/importer"
 	commandspg "daybook/commands/postgres"
 	"daybook/domain/cart"
+	"daybook/domain/unit"
 	"daybook/internal/onlineretail"
 )
 
 type importCommand struct {
-	File       string   `arg:"" type:"existingfile" help:"CSV file in the Online Retail layout, or its gzip."`
-	Opening    string   `default:"exact" placeholder:"STOCK" help:"Stock before the first invoice: exact (the smallest with which no line is short in file order), ample, or a number of units of each SKU. Default: ${default}."`
-	Kinds      []string `placeholder:"KIND,..." help:"Kinds of invoice to take: sale, free-order, cancellation, adjust-in, adjust-out, bad-debt. Default: all."`
-	Policy     string   `enum:"all-or-nothing,line-by-line" default:"all-or-nothing" help:"What an order does when stock is short: ${enum}. Default: ${default}."`
-	Order      string   `enum:"file,any" default:"file" help:"file: each SKU sees the invoices in file order, whatever the number of workers. any: they race. Default: ${default}."`
-	Workers    int      `default:"256" placeholder:"N" help:"Invoices in work at once: the more, the more of their events share a commit. Default: ${default}."`
-	Quarantine string   `placeholder:"FILE" help:"Set bad rows, each with its whole invoice, aside into this CSV file and take the rest. Without it, a bad row refuses the file."`
+	File       string    `arg:"" type:"existingfile" help:"CSV file in the Online Retail layout, or its gzip."`
+	Opening    string    `default:"exact" placeholder:"STOCK" help:"Stock before the first invoice: exact (the smallest with which no line is short in file order), ample, or a number of units of each SKU. Default: ${default}."`
+	Kinds      []string  `placeholder:"KIND,..." help:"Kinds of invoice to take: sale, free-order, cancellation, adjust-in, adjust-out, bad-debt. Default: all."`
+	Policy     string    `enum:"all-or-nothing,line-by-line" default:"all-or-nothing" help:"What an order does when stock is short: ${enum}. Default: ${default}."`
+	Order      string    `enum:"file,any" default:"file" help:"file: each SKU sees the invoices in file order, whatever the number of workers. any: they race. Default: ${default}."`
+	Workers    int       `default:"256" placeholder:"N" help:"Invoices in work at once: the more, the more of their events share a commit. Default: ${default}."`
+	Quarantine string    `placeholder:"FILE" help:"Set bad rows, each with its whole invoice, aside into this CSV file and take the rest. Without it, a bad row refuses the file."`
+	Times      timeFlags `embed:""`
 }
 
 // importResult is what import prints.
@@ -55,12 +57,16 @@ func (c *importCommand) Run(ctx context.Context, p *program) (err error) {
 	if err != nil {
 		return err
 	}
-	file, err := c.read()
+	policy := commands.DefaultPolicy()
+	if policy.Times, err = c.Times.bounds(started); err != nil {
+		return err
+	}
+	file, err := c.read(policy.Times, started)
 	if err != nil {
 		return err
 	}
 	n, err := openNode(ctx, nodeConfig{
-		Database: p.database(), KurrentDB: p.KurrentDB, Policy: commands.DefaultPolicy(), Views: p.views(), CacheStreams: importCacheStreams,
+		Database: p.database(), KurrentDB: p.KurrentDB, Policy: policy, Views: p.views(), CacheStreams: importCacheStreams,
 	}, p.log)
 	if err != nil {
 		return err
@@ -102,7 +108,7 @@ const importCacheStreams = 5000
 // maxImportWorkers bounds what would only wait for each other.
 const maxImportWorkers = 1000
 
-func (c *importCommand) read() (*onlineretail.File, error) {
+func (c *importCommand) read(times unit.TimeBounds, now time.Time) (*onlineretail.File, error) {
 	f, err := os.Open(c.File)
 	if err != nil {
 		return nil, err
@@ -115,7 +121,7 @@ func (c *importCommand) read() (*onlineretail.File, error) {
 			return nil, err
 		}
 	}
-	file, err := onlineretail.Read(f, mode)
+	file, err := onlineretail.ReadWithin(f, mode, func(at time.Time) error { return times.Check(at, now) })
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.File, err)
 	}

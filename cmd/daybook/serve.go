@@ -22,6 +22,7 @@ type serveCommand struct {
 	Listen           string        `default:"127.0.0.1:8080" placeholder:"HOST:PORT" from:"DAYBOOK_LISTEN" help:"Where to listen: a loopback address; port 0 takes a free one. Default: ${default}."`
 	HoldFor          time.Duration `default:"15m" placeholder:"TIME" from:"DAYBOOK_HOLD_FOR" help:"How long stock is held for an order that is not confirmed. Default: ${default}."`
 	CartsExpireAfter time.Duration `default:"720h" placeholder:"TIME" from:"DAYBOOK_CARTS_EXPIRE_AFTER" help:"How long after its last change an open cart expires; 0 is never. Default: ${default}, which is 30 days."`
+	Times            timeFlags     `embed:""`
 	Gateway          gatewayFlags  `embed:""`
 	Web              webFlags      `embed:""`
 	Remedy           string        `enum:"void_or_refund,backorder" default:"void_or_refund" from:"DAYBOOK_REMEDY" help:"What is done about a confirmed order whose stock was lost: ${enum}. Default: ${default}."`
@@ -52,6 +53,9 @@ func (c *serveCommand) Run(ctx context.Context, p *program) (err error) {
 	}
 	policy := commands.DefaultPolicy()
 	policy.CartsExpireAfter = c.CartsExpireAfter
+	if policy.Times, err = c.Times.bounds(started); err != nil {
+		return err
+	}
 	policy.HoldFor, policy.Remedy = c.HoldFor, order.Remedy(c.Remedy)
 	if err := c.Web.check(); err != nil {
 		return err

@@ -104,7 +104,7 @@ func add[I any, PI input[I], B any](a *api, tag string, o op, handle func(contex
 	huma.Register(a.huma, operation, func(ctx context.Context, in *I) (*answer[B], error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.timeout)
 		defer cancel()
-		c, err := newCall(ctx, PI(in).common())
+		c, err := a.newCall(ctx, PI(in).common())
 		if err == nil {
 			var out *answer[B]
 			if out, err = handle(ctx, c, in); err == nil {
@@ -125,6 +125,12 @@ func known(err error) error {
 	}
 	if errors.Is(err, commands.ErrCommandReused) {
 		return problem.KeyReused()
+	}
+	if bad, ok := errors.AsType[*commands.TimeError](err); ok {
+		if bad.What == "expires_at" {
+			return problem.NotValid(problem.InBody("/expires_at", bad.Cause.Error()))
+		}
+		return problem.NotValid(problem.InParameter("header", headerOccurredAt, bad.Cause.Error()))
 	}
 	if errors.Is(err, commands.ErrOverloaded) {
 		return problem.Overloaded(err)

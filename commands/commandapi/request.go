@@ -22,6 +22,8 @@ const (
 
 	headerKey   = "Idempotency-Key"
 	headerActor = "Daybook-Actor"
+
+	headerOccurredAt = "Daybook-Occurred-At"
 )
 
 // Headers are what every write may say beside its body. Until there is access
@@ -33,7 +35,7 @@ type Headers struct {
 	Channel     string `header:"Daybook-Channel" maxLength:"32" default:"api" example:"web" doc:"Where it comes from. It goes on every event."`
 	Correlation string `header:"X-Correlation-ID" maxLength:"128" doc:"Joins everything that follows from one request of yours. By default the trace id, or the request id."`
 	Trace       string `header:"Traceparent" maxLength:"128" doc:"A W3C trace context. It goes on every event."`
-	OccurredAt  string `header:"Daybook-Occurred-At" format:"date-time" doc:"When it took effect, if that is not now."`
+	OccurredAt  string `header:"Daybook-Occurred-At" format:"date-time" doc:"When it took effect, if that is not now: from 1990-01-01 to a day from now, unless the shop has set other bounds."`
 }
 
 func (h *Headers) common() *Headers { return h }
@@ -51,7 +53,7 @@ type call struct {
 	commands.Call
 }
 
-func newCall(ctx context.Context, h *Headers) (call, error) {
+func (a *api) newCall(ctx context.Context, h *Headers) (call, error) {
 	var c check
 	meta := eventstore.Metadata{
 		Actor: visible(&c, headerActor, h.Actor), Channel: visible(&c, "Daybook-Channel", h.Channel),
@@ -66,7 +68,9 @@ func newCall(ctx context.Context, h *Headers) (call, error) {
 	if h.OccurredAt != "" {
 		at, err := time.Parse(time.RFC3339Nano, h.OccurredAt)
 		if err != nil {
-			c.fault(problem.InParameter("header", "Daybook-Occurred-At", "want a time such as 2026-01-31T12:00:00Z"))
+			c.fault(problem.InParameter("header", headerOccurredAt, "want a time such as 2026-01-31T12:00:00Z"))
+		} else if err := a.service.TimeBounds().Check(at, a.service.Now()); err != nil {
+			c.fault(problem.InParameter("header", headerOccurredAt, err.Error()))
 		}
 		meta.OccurredAt = at.UTC()
 	}

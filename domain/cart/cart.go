@@ -171,7 +171,9 @@ func (s State) ended(phase Phase) State {
 // count adds units of a line to the sums.
 func (s *State) count(l Line, more unit.Quantity) {
 	s.Units += more
-	s.Worth = s.Worth.Plus(l.Price.Abs().Times(more))
+	// By amounts, because a fold takes whatever the log holds: all lines are of the
+	// cart's currency.
+	s.Worth.Amount = s.Worth.Amount.Add(l.Price.Abs().Times(more).Amount)
 }
 
 // restore puts back the lines that ended dropped.

@@ -30,6 +30,9 @@ var decoders = wire.Decoders[Event]{
 
 func read[E Event](data []byte) (Event, error) { return wire.Read[E](data) }
 
+// Types are the wire names of all events, in every version there was.
+func Types() []string { return decoders.Types() }
+
 // Encode gives an event's wire name and its JSON.
 func Encode(e Event) (typ string, data []byte, err error) { return wire.Write(typeName(e), e) }
 

@@ -118,7 +118,9 @@ func (s *State) takeEverythingOff() []Move {
 func (s *State) takeOff(line int, quantity unit.Quantity) []Move {
 	l := &s.Lines[line]
 	l.Canceled += quantity
-	s.Total = s.Total.Minus(l.Price.Times(quantity))
+	// By amounts, because a fold takes whatever the log holds: all lines are of the
+	// order's currency.
+	s.Total.Amount = s.Total.Amount.Sub(l.Price.Times(quantity).Amount)
 	if l.Kind != unit.Stocked {
 		return nil
 	}

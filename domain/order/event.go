@@ -25,6 +25,10 @@ type Claimed struct {
 	CartID unit.CartID `json:"cart_id"`
 }
 
+// LastBeginning is the last revision of its stream at which Placed can stand,
+// because Claimed may come before it.
+const LastBeginning = 1
+
 // Placed starts the order; only Claimed may come before it. Everything it needs
 // is held in stock.
 type Placed struct {

@@ -55,11 +55,12 @@ func (s State) Transaction(id unit.TransactionID) (Transaction, bool) {
 	return Transaction{}, false
 }
 
-// sum adds up transactions that pass.
+// sum adds up transactions that pass. None of another currency is recorded by a
+// command; an old log may hold one, which then counts for nothing.
 func (s State) sum(pass func(Transaction) bool) unit.Money {
 	total := unit.Zero(s.Currency())
 	for _, t := range s.Transactions {
-		if pass(t) {
+		if pass(t) && t.Amount.Currency == total.Currency {
 			total = total.Plus(t.Amount)
 		}
 	}

@@ -36,6 +36,9 @@ var decoders = wire.Decoders[Event]{
 
 func read[T Event](data []byte) (Event, error) { return wire.Read[T](data) }
 
+// Types are the wire names of all events, in every version there was.
+func Types() []string { return decoders.Types() }
+
 // Encode gives an event's wire name and JSON.
 func Encode(e Event) (typ string, data []byte, err error) { return wire.Write(typeOf(e), e) }
 

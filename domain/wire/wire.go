@@ -5,6 +5,8 @@ package wire
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/go-json-experiment/json"
 )
@@ -33,6 +35,9 @@ func (d Decoders[E]) Decode(typ string, data []byte) (E, error) {
 	}
 	return event, nil
 }
+
+// Types are the known wire names, sorted.
+func (d Decoders[E]) Types() []string { return slices.Sorted(maps.Keys(d)) }
 
 // Read reads one shape. Members it does not know are ignored, so that a field
 // can be added to a version without breaking older programs.

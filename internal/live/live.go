@@ -66,7 +66,7 @@ func (p Progress) Status(ctx context.Context) ([]readapi.ProjectionStatus, error
 		all = append(all, readapi.ProjectionStatus{
 			View: b.View, Build: b.Build, Version: b.Version, State: string(b.State), InUse: b.InUse,
 			Position: b.Position.String(), Head: b.Head.String(), Lag: b.Lag, AgeSeconds: b.AgeSeconds,
-			Events: b.Events, Owner: b.Owner, Error: eventstore.Visible(b.Error),
+			Events: b.Events, Odd: b.Odd, Owner: b.Owner, Error: eventstore.Visible(b.Error),
 		})
 	}
 	return all, nil

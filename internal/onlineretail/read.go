@@ -11,6 +11,9 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
+
+	"daybook/domain/unit"
 )
 
 // Mode says what to do about bad rows.
@@ -36,10 +39,17 @@ type File struct {
 	Aside    []SetAside
 }
 
-// Read reads a CSV file, or its gzip.
+// Read reads a CSV file, or its gzip. Rows whose time is out of the default
+// bounds are bad.
 //
 // Errors: *Problem (a bad row, only under Strict) and *FileError.
 func Read(r io.Reader, mode Mode) (*File, error) {
+	return ReadWithin(r, mode, func(at time.Time) error { return unit.DefaultTimeBounds().Check(at, time.Now()) })
+}
+
+// ReadWithin is Read with other bounds: within returns what is wrong with a
+// row's time.
+func ReadWithin(r io.Reader, mode Mode, within func(at time.Time) error) (*File, error) {
 	content, err := unpacked(r)
 	if err != nil {
 		return nil, err
@@ -51,6 +61,7 @@ func Read(r io.Reader, mode Mode) (*File, error) {
 	}
 	g := newGrouping(mode)
 	parse := newParser()
+	parse.within = within
 	for {
 		rec, err := scan.next()
 		if errors.Is(err, io.EOF) {

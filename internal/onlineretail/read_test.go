@@ -204,6 +204,26 @@ func TestSummerTimeIsAnHourAhead(t *testing.T) {
 	}
 }
 
+func TestARowOutOfTheBoundsOfTimeIsNamedByItsNumber(t *testing.T) {
+	for _, at := range []string{"1066-10-14 09:00:00", "1989-12-31 23:59:59", "9999-12-31 00:00:00"} {
+		text := head + sale("536365") + strings.Replace(sale("536366"), "2010-12-01 08:26:00", at, 1) + sale("536367")
+		var problem *Problem
+		if _, err := Read(strings.NewReader(text), Strict); !errors.As(err, &problem) || problem.Row != 3 || problem.Column != colDate ||
+			!strings.Contains(problem.Reason, "from 1990-01-01T00:00:00Z to ") {
+			t.Errorf("%s: %v", at, err)
+		}
+		file, err := Read(strings.NewReader(text), Quarantine)
+		if err != nil || len(file.Invoices) != 2 || len(file.Aside) != 1 || file.Aside[0].Row != 3 {
+			t.Errorf("%s: %+v, %v", at, file, err)
+		}
+	}
+	old := head + strings.Replace(sale("536365"), "2010-12-01", "1950-12-01", 1)
+	anything := func(time.Time) error { return nil }
+	if file, err := ReadWithin(strings.NewReader(old), Strict, anything); err != nil || len(file.Invoices) != 1 {
+		t.Errorf("within other bounds: %+v, %v", file, err)
+	}
+}
+
 func TestQuarantineSetsWholeInvoicesAside(t *testing.T) {
 	unclosed := row1("536367", "85123A", `"A HOLDER`, "6", "2.55", "17850")
 	file, err := Read(strings.NewReader(head+

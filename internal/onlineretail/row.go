@@ -55,6 +55,7 @@ type parser struct {
 	// Neighbouring rows mostly have the same time.
 	timeText string
 	time     time.Time
+	within   func(at time.Time) error // nil: every time is good
 }
 
 func newParser() *parser {
@@ -146,6 +147,9 @@ func (p *parser) at(text string) (time.Time, error) {
 		return p.time, nil
 	}
 	at, err := parseTime(text)
+	if err == nil && p.within != nil {
+		err = p.within(at)
+	}
 	if err == nil {
 		p.timeText, p.time = strings.Clone(text), at
 	}

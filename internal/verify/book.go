@@ -43,6 +43,8 @@ type Book struct {
 	order    *Check // of positions and revisions
 	promises *Check // of stock, at each promise
 	once     *Check // each reservation has one beginning and at most one end
+	sense    *Check // of events: each can be read, and comes after what begins its stream
+	bounded  *Check // events read within bounds, which is no difference
 }
 
 // attempt is a checkout of a cart under an order id.
@@ -130,22 +132,55 @@ func newBook(now time.Time, grace time.Duration, shop Shop) *Book {
 		order:     &Check{Name: "log: positions rise, revisions are dense, times never fall"},
 		promises:  &Check{Name: "stock: never promised beyond policy, never below zero"},
 		once:      &Check{Name: "reservations: one beginning, at most one end"},
+		sense:     &Check{Name: "log: every event can be read and follows from those before it"},
+		bounded:   &Check{Name: "log: values beyond all bounds, read as the nearest within (examined: how many)"},
 	}
 }
 
 // checks are those of the log by itself.
 func (b *Book) checks() []*Check {
-	return []*Check{b.order, b.promises, b.once, b.checkStock(), b.checkOrders(), b.checkHolds(), b.checkCarts(), b.checkReturns(), b.checkComebacks()}
+	checks := []*Check{b.order, b.sense, b.promises, b.once}
+	if b.bounded.Examined > 0 { // which says nothing where there are none
+		checks = append(checks, b.bounded)
+	}
+	for _, check := range []func() *Check{b.checkStock, b.checkOrders, b.checkHolds, b.checkCarts, b.checkReturns, b.checkComebacks} {
+		checks = append(checks, b.made(check))
+	}
+	return checks
 }
 
-// read folds one event.
-func (b *Book) read(e *event) (err error) {
+// made makes a check. Facts that no program of ours can have written may be more
+// than its questions can bear: that is a difference, and not the end.
+func (b *Book) made(check func() *Check) (done *Check) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			err = fmt.Errorf("%s cannot be folded: %v", e.Type, cause)
+			done = &Check{Name: "a check that broke off"}
+			done.differ("%v", cause)
+		}
+	}()
+	return check()
+}
+
+// read folds one event. One that makes no sense is a difference and left out, as
+// the views leave it out.
+func (b *Book) read(e *event) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			b.senseless(e, fmt.Sprintf("it cannot be folded: %v", cause))
 		}
 	}()
 	b.place(e)
+	if e.bounded != "" {
+		b.bounded.Examined++
+	}
+	if e.unread != "" {
+		b.senseless(e, e.unread)
+		return
+	}
+	if e.value == nil {
+		return
+	}
+	b.sense.Examined++
 	_, id, _ := strings.Cut(e.Stream, "-")
 	switch value := e.value.(type) {
 	case product.Event:
@@ -153,13 +188,31 @@ func (b *Book) read(e *event) (err error) {
 	case cart.Event:
 		b.readCart(e, unit.CartID(id), value)
 	case order.Event:
-		return b.readOrder(e, unit.OrderID(id), value)
+		b.readOrder(e, unit.OrderID(id), value)
 	case returns.Event:
 		b.readReturn(e, unit.ReturnID(id), value)
 	case stock.Event:
-		return b.readStock(e, value)
+		b.readStock(e, value)
 	}
-	return nil
+}
+
+func (b *Book) senseless(e *event, why string) {
+	b.sense.differ("%s at revision %d of stream %s: %s", eventstore.Visible(e.Type), e.Revision, eventstore.Visible(e.Stream), eventstore.Visible(why))
+}
+
+// follows tells whether an event has its place in its stream: what begins an
+// aggregate comes once and at the latest at revision last, and everything else
+// comes after it.
+func (b *Book) follows(e *event, begins, known bool, last int64) bool {
+	switch {
+	case begins && (known || e.Revision > last):
+		b.senseless(e, "it begins a stream that has begun")
+		return false
+	case !begins && !known:
+		b.senseless(e, "the stream has not begun")
+		return false
+	}
+	return true
 }
 
 // place checks where an event stands.
@@ -213,6 +266,9 @@ func (b *Book) readProduct(e *event, sku unit.SKU, value product.Event) {
 
 func (b *Book) readCart(e *event, id unit.CartID, value cart.Event) {
 	c := b.Carts[id]
+	if _, opens := value.(cart.Opened); !b.follows(e, opens, c != nil, 0) {
+		return
+	}
 	if c == nil {
 		c = &Cart{}
 		b.Carts[id] = c
@@ -243,10 +299,11 @@ func (b *Book) readCart(e *event, id unit.CartID, value cart.Event) {
 	c.changedAt, c.end = e.at, e.end()
 }
 
-func (b *Book) readStock(e *event, value stock.Event) error {
+func (b *Book) readStock(e *event, value stock.Event) {
 	key, err := stock.ParseStream(e.Stream)
 	if err != nil {
-		return err
+		b.senseless(e, err.Error())
+		return
 	}
 	shelf := b.Stock[key]
 	if shelf == nil {
@@ -269,7 +326,6 @@ func (b *Book) readStock(e *event, value stock.Event) error {
 		b.promises.differ("%s, revision %d: %d on hand", e.Stream, e.Revision, shelf.onHand)
 	}
 	b.Sales.stock(e, value)
-	return nil
 }
 
 // clockSkew is how far the clock of the node that decided may have been ahead of

@@ -15,6 +15,7 @@ import (
 	"daybook/domain/returns"
 	"daybook/domain/stock"
 	"daybook/eventstore"
+	"daybook/projections"
 )
 
 // event is a recorded event, decoded.
@@ -23,37 +24,55 @@ type event struct {
 	value any // of one of the domain's event types; nil for a stream of someone else's
 	meta  eventstore.Metadata
 	at    time.Time // effective
+	// unread is why an event of the domain has no value. bounded says what of it
+	// was beyond all bounds, and so is read as the nearest value within.
+	unread, bounded string
 }
 
-func decode(recorded eventstore.Recorded) (e event, err error) {
+// decode reads an event as the views do: within the same bounds, which are all
+// that the two have in common.
+func decode(recorded eventstore.Recorded) (e event) {
 	e.Recorded = recorded
+	defer func() { e.Data, e.Meta = nil, nil }() // who keeps a piece of the event must not keep these
 	category, _, named := strings.Cut(recorded.Stream, "-")
-	if !named {
-		return e, nil // "order" is no order
+	read, known := decoders[category]
+	if !named || !known {
+		return e // "order" is no order
 	}
-	switch category {
-	case product.Category:
-		e.value, err = product.Decode(recorded.Type, recorded.Data)
-	case cart.Category:
-		e.value, err = cart.Decode(recorded.Type, recorded.Data)
-	case order.Category:
-		e.value, err = order.Decode(recorded.Type, recorded.Data)
-	case returns.Category:
-		e.value, err = returns.Decode(recorded.Type, recorded.Data)
-	case stock.Category:
-		e.value, err = stock.Decode(recorded.Type, recorded.Data)
-	default:
-		return e, nil
+	value, err := decodeWith(read, recorded)
+	switch {
+	case !projections.OfItsKind(recorded.Type, recorded.Stream):
+		e.unread = "its type is of another kind than its stream"
+		return e
+	case err != nil:
+		e.unread = err.Error()
+		return e
 	}
-	if err == nil {
-		e.meta, err = eventstore.DecodeMetadata(recorded.Meta)
-	}
-	if err != nil {
-		return e, fmt.Errorf("stream %s, revision %d: %w", eventstore.Visible(recorded.Stream), recorded.Revision, err)
+	e.value, e.bounded = projections.Bounded(value)
+	var odd string
+	if e.meta, odd = projections.ReadMetadata(recorded); odd != "" {
+		e.bounded = odd
 	}
 	e.at = e.meta.EffectiveAt(recorded.RecordedAt)
-	e.Data, e.Meta = nil, nil // who keeps a piece of the event must not keep these
-	return e, nil
+	return e
+}
+
+// decoders read the events of each category of streams.
+var decoders = map[string]func(eventType string, data []byte) (any, error){
+	product.Category: func(t string, data []byte) (any, error) { return product.Decode(t, data) },
+	cart.Category:    func(t string, data []byte) (any, error) { return cart.Decode(t, data) },
+	order.Category:   func(t string, data []byte) (any, error) { return order.Decode(t, data) },
+	returns.Category: func(t string, data []byte) (any, error) { return returns.Decode(t, data) },
+	stock.Category:   func(t string, data []byte) (any, error) { return stock.Decode(t, data) },
+}
+
+func decodeWith(read func(string, []byte) (any, error), recorded eventstore.Recorded) (value any, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("cannot be read: %v", cause)
+		}
+	}()
+	return read(recorded.Type, recorded.Data)
 }
 
 // chunk is some events that are decoded together.
@@ -66,19 +85,15 @@ type chunk struct {
 
 const (
 	chunkEvents = 256
-	chunksAhead = 16 // read or decoded before they are wanted
+	chunkBytes  = 1 << 20 // a chunk ends when it has come to so many
+	chunksAhead = 16      // read or decoded before they are wanted
 )
 
 func (c *chunk) decode() {
 	defer close(c.done)
 	c.events = make([]event, 0, len(c.recorded))
 	for _, recorded := range c.recorded {
-		e, err := decode(recorded)
-		if err != nil {
-			c.err = err
-			return
-		}
-		c.events = append(c.events, e)
+		c.events = append(c.events, decode(recorded))
 	}
 }
 
@@ -140,17 +155,18 @@ func readChunks(ctx context.Context, store eventstore.Store, give func(*chunk) b
 	next := func() *chunk {
 		return &chunk{recorded: make([]eventstore.Recorded, 0, chunkEvents), done: make(chan struct{})}
 	}
-	c := next()
+	c, bytes := next(), 0
 	for recorded, err := range store.ReadAll(ctx, eventstore.Start, eventstore.Filter{}, 0) {
 		if err != nil {
 			c.err = fmt.Errorf("read the log: %w", err)
 			break
 		}
-		if c.recorded = append(c.recorded, recorded); len(c.recorded) == chunkEvents {
+		c.recorded, bytes = append(c.recorded, recorded), bytes+recorded.Size()
+		if len(c.recorded) == chunkEvents || bytes >= chunkBytes {
 			if !give(c) {
 				return
 			}
-			c = next()
+			c, bytes = next(), 0
 		}
 	}
 	give(c)

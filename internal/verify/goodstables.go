@@ -13,6 +13,7 @@ import (
 	"daybook/domain/product"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
+	"daybook/projections"
 )
 
 func compareStock(ctx context.Context, b *Book, from source) ([]*Check, error) {
@@ -232,7 +233,7 @@ func (r *cartRow) compare(c *Cart, d *deviation) {
 	d.column("phase", r.phase, string(c.Phase))
 	d.column("customer_id", r.customer, string(c.CustomerID))
 	d.column("currency", r.currency, string(c.Currency))
-	d.column("country", r.country, c.Country)
+	d.column("country", r.country, projections.Key(c.Country))
 	d.column("channel", r.channel, c.channel)
 	d.column("order_id", r.order, string(c.OrderID))
 	d.column("line_count", r.lineCount, len(lines))

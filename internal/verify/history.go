@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"fmt"
 	"hash/maphash"
 	"strings"
 	"time"
@@ -14,12 +13,15 @@ import (
 	"daybook/projections/orderview"
 )
 
-func (b *Book) readOrder(e *event, id unit.OrderID, value order.Event) error {
+func (b *Book) readOrder(e *event, id unit.OrderID, value order.Event) {
 	if claimed, ok := value.(order.Claimed); ok {
 		b.claimed[id] = claimed.CartID // there is no order yet
-		return nil
+		return
 	}
 	o := b.Orders[id]
+	if _, places := value.(order.Placed); !b.follows(e, places, o != nil, 1) {
+		return
+	}
 	if o == nil {
 		o = &Order{times: map[string]time.Time{}}
 		b.Orders[id] = o
@@ -27,7 +29,7 @@ func (b *Book) readOrder(e *event, id unit.OrderID, value order.Event) error {
 	if placed, ok := value.(order.Placed); ok {
 		lines, err := json.Marshal(placed.Lines)
 		if err != nil {
-			return fmt.Errorf("encode the lines: %w", err)
+			b.senseless(e, "its lines cannot be written: "+err.Error())
 		}
 		o.channel, o.placedAt, o.placedTotal = b.intern(e.meta.Channel), e.at, placed.Total.Amount
 		o.lines = maphash.Bytes(b.seed, lines)
@@ -38,11 +40,13 @@ func (b *Book) readOrder(e *event, id unit.OrderID, value order.Event) error {
 		o.times[key] = e.at
 	}
 	o.history = append(o.history, b.entry(e, orderview.OrderWords(value)))
-	return nil
 }
 
 func (b *Book) readReturn(e *event, id unit.ReturnID, value returns.Event) {
 	r := b.Returns[id]
+	if !b.follows(e, beginsReturn(value), r != nil, 0) {
+		return
+	}
 	if r == nil {
 		r = &Return{times: map[string]time.Time{}, channel: b.intern(e.meta.Channel), createdAt: e.at}
 		b.Returns[id] = r
@@ -56,6 +60,16 @@ func (b *Book) readReturn(e *event, id unit.ReturnID, value returns.Event) {
 		r.times[word] = e.at // of several arrivals or refunds, the first
 	}
 	r.history = append(r.history, b.entry(e, orderview.ReturnWords(value)))
+}
+
+// beginsReturn tells whether an event is the first of its stream.
+func beginsReturn(value returns.Event) bool {
+	switch value.(type) {
+	case returns.Requested, returns.CreditNoted:
+		return true
+	default:
+		return false
+	}
 }
 
 // word is an event type's last word: "confirmed" of "order.confirmed.v1".

@@ -12,6 +12,7 @@ import (
 	"daybook/domain/returns"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
+	"daybook/projections"
 )
 
 // The kinds of document that change sales or stock.
@@ -173,7 +174,7 @@ func (l *Ledger) order(e *event, o *Order, value order.Event) {
 func (l *Ledger) placed(e *event, p order.Placed) {
 	on := paper{
 		name: "order/" + string(p.OrderID), kind: freeOrder, at: e.at,
-		party: party{p.Reference, string(p.CustomerID), p.Country, e.meta.Channel, string(p.Currency)},
+		party: party{projections.Key(p.Reference), string(p.CustomerID), projections.Key(p.Country), projections.Key(e.meta.Channel), string(p.Currency)},
 	}
 	for _, line := range p.Lines {
 		if line.Price.Sign() != 0 {
@@ -203,7 +204,7 @@ func (l *Ledger) takenOff(e *event, o *Order, line *order.Line, units unit.Quant
 	}
 	on := paper{
 		name: "canceled/" + string(o.OrderID), kind: orderCanceled, at: e.at,
-		party: party{o.Reference, string(o.CustomerID), o.Country, o.channel, string(o.Currency())},
+		party: party{projections.Key(o.Reference), string(o.CustomerID), projections.Key(o.Country), projections.Key(o.channel), string(o.Currency())},
 	}
 	l.line(on, line.SKU, once(line.Canceled == 0), -units, line.Price)
 }
@@ -248,7 +249,7 @@ func (r *Return) paper(e *event) paper {
 	q := r.Requested
 	return paper{
 		name: "return/" + string(q.ReturnID), kind: comeback, at: e.at,
-		party: party{q.Reference, string(q.CustomerID), q.Country, r.channel, string(q.Currency)},
+		party: party{projections.Key(q.Reference), string(q.CustomerID), projections.Key(q.Country), projections.Key(r.channel), string(q.Currency)},
 	}
 }
 
@@ -266,7 +267,7 @@ func (l *Ledger) services(e *event, r *Return, sign int64) {
 func (l *Ledger) credited(e *event, n returns.CreditNoted) {
 	on := paper{
 		name: "credit/" + string(n.ReturnID), kind: credit, at: e.at,
-		party: party{n.Reference, string(n.CustomerID), n.Country, e.meta.Channel, string(n.Amount.Currency)},
+		party: party{projections.Key(n.Reference), string(n.CustomerID), projections.Key(n.Country), projections.Key(e.meta.Channel), string(n.Amount.Currency)},
 	}
 	if n.Reason == badDebt {
 		on.kind = badDebt
@@ -274,7 +275,7 @@ func (l *Ledger) credited(e *event, n returns.CreditNoted) {
 	for _, line := range n.Lines {
 		if n.Reason == "adjustment" {
 			on.kind = adjustment(line.Quantity)
-			on.name = on.kind + "/" + n.Reference
+			on.name = on.kind + "/" + on.reference
 			if n.Reference == "" {
 				on.name = on.kind + "/note/" + string(n.ReturnID)
 			}
@@ -298,9 +299,9 @@ func (l *Ledger) stock(e *event, value stock.Event) {
 	}
 	on := paper{
 		kind: adjustment(adjusted.Change), at: e.at,
-		party: party{adjusted.Document, "", l.shop.Country, e.meta.Channel, l.shop.Currency},
+		party: party{projections.Key(adjusted.Document), "", l.shop.Country, projections.Key(e.meta.Channel), l.shop.Currency},
 	}
-	on.name = on.kind + "/" + adjusted.Document
+	on.name = on.kind + "/" + on.reference
 	if adjusted.Document == "" {
 		on.name = on.kind + "/" + e.Stream + "/" + strconv.FormatInt(e.Revision, 10)
 	}

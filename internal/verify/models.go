@@ -127,7 +127,7 @@ func (m *models) finish(ctx context.Context, b *Book, head eventstore.Position) 
 }
 
 // compare compares a model, once. Facts that no program of ours can have written
-// may be more than a fold's questions can bear: that is an error, not a crash.
+// may be more than a fold's questions can bear: that is a difference, not a crash.
 func (m *models) compare(ctx context.Context, b *Book, waiting *model) (err error) {
 	if waiting.compared {
 		return nil
@@ -135,7 +135,7 @@ func (m *models) compare(ctx context.Context, b *Book, waiting *model) (err erro
 	waiting.compared = true
 	defer func() {
 		if cause := recover(); cause != nil {
-			err = fmt.Errorf("view %s cannot be compared: %v", waiting.view.Name, cause)
+			m.posted.differ("view %s cannot be compared: %v", waiting.view.Name, cause)
 		}
 	}()
 	checks, err := comparers[waiting.view.Name](ctx, b, source{tx: m.tx, schema: waiting.schema})

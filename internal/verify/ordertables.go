@@ -15,6 +15,7 @@ import (
 	"daybook/domain/returns"
 	"daybook/domain/unit"
 	"daybook/eventstore"
+	"daybook/projections"
 )
 
 func compareOrders(ctx context.Context, b *Book, from source) ([]*Check, error) {
@@ -85,11 +86,11 @@ func (r *orderRow) into() []any {
 func (r *orderRow) key() unit.OrderID { return unit.OrderID(r.id) }
 
 func (r *orderRow) compare(o *Order, d *deviation) {
-	d.column("reference", r.reference, o.Reference)
+	d.column("reference", r.reference, projections.Key(o.Reference))
 	d.column("customer_id", r.customer, string(o.CustomerID))
 	d.column("cart_id", r.cart, string(o.CartID))
 	d.column("currency", r.currency, string(o.Currency()))
-	d.column("country", r.country, o.Country)
+	d.column("country", r.country, projections.Key(o.Country))
 	d.column("channel", r.channel, o.channel)
 	d.column("status", r.status, string(o.Status))
 	d.column("payment_state", r.payment, string(o.PaymentState()))
@@ -247,11 +248,11 @@ func (r *returnRow) compare(want *Return, d *deviation) {
 	for _, refund := range want.Refunds {
 		refunded = refunded.Add(refund.Amount.Amount)
 	}
-	d.column("reference", r.reference, q.Reference)
+	d.column("reference", r.reference, projections.Key(q.Reference))
 	d.column("order_id", r.order, string(q.OrderID))
 	d.column("customer_id", r.customer, string(q.CustomerID))
 	d.column("currency", r.currency, string(q.Currency))
-	d.column("country", r.country, q.Country)
+	d.column("country", r.country, projections.Key(q.Country))
 	d.column("channel", r.channel, want.channel)
 	d.column("status", r.status, string(want.Status))
 	d.column("reason", r.reason, q.Reason)

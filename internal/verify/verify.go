@@ -171,9 +171,7 @@ func run(ctx context.Context, cfg Config, m *models) (*Book, *Report, error) {
 		if err := m.comeTo(ctx, book, e, cfg.UpTo); err != nil {
 			return nil, nil, err
 		}
-		if err := book.read(e); err != nil {
-			return nil, nil, fmt.Errorf("stream %s, revision %d: %w", eventstore.Visible(e.Stream), e.Revision, err)
-		}
+		book.read(e)
 		if cfg.Progress != nil && book.events%progressEvery == 0 {
 			cfg.Progress(e.Position, head, book.events)
 		}

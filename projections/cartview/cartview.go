@@ -32,12 +32,13 @@ var indexes string
 func View() projections.View {
 	return projections.View{
 		Name:     "carts",
-		Version:  1,
+		Version:  2,                                        // times that cannot be true, and facts that make no sense, are read otherwise
 		Setting:  "fold " + strconv.Itoa(cart.FoldVersion), // rows hold the aggregate's fold
 		Claims:   []string{cart.Category + "."},
 		Tables:   tables,
 		Indexes:  indexes,
 		Metadata: true,
+		Belongs:  projections.OfItsKind,
 		Decode: func(eventType string, data []byte) (any, error) {
 			return cart.Decode(eventType, data)
 		},
@@ -66,6 +67,7 @@ type record struct {
 	recordedAt time.Time
 	revision   int64
 	known      bool // there is, or will be, a row
+	changed    bool // by an event of this batch
 }
 
 func apply(ctx context.Context, tx pgx.Tx, batch []projections.Event) error {
@@ -77,8 +79,8 @@ func apply(ctx context.Context, tx pgx.Tx, batch []projections.Event) error {
 		if records[id] != nil {
 			continue
 		}
-		r := &record{id: id, known: batch[i].Revision == 0}
-		if !r.known {
+		r := &record{id: id}
+		if batch[i].Revision > 0 {
 			absent = append(absent, id)
 		}
 		records[id] = r
@@ -90,12 +92,17 @@ func apply(ctx context.Context, tx pgx.Tx, batch []projections.Event) error {
 	for i := range batch {
 		e := &batch[i]
 		event, ok := e.Value.(cart.Event)
-		r := records[cartID(e.Stream)]
-		if !ok || !r.known {
-			return fmt.Errorf("event %s at %s: cart %s was never opened", e.Type, e.Position, r.id)
+		if !ok {
+			return fmt.Errorf("event %s at %s: not of a cart", e.Type, e.Position)
 		}
+		r := records[cartID(e.Stream)]
+		if _, opens := event.(cart.Opened); !e.Follows(opens, r.known, 0) {
+			continue
+		}
+		r.known, r.changed = true, true
 		r.apply(e, event)
 	}
+	inOrder = slices.DeleteFunc(inOrder, func(r *record) bool { return !r.changed })
 	if err := store(ctx, tx, inOrder); err != nil {
 		return fmt.Errorf("store carts: %w", err)
 	}
@@ -124,7 +131,7 @@ func load(ctx context.Context, tx pgx.Tx, ids []string, into map[string]*record)
 }
 
 func (r *record) apply(e *projections.Event, event cart.Event) {
-	at := e.Meta.EffectiveAt(e.RecordedAt)
+	at := e.EffectiveAt()
 	switch event := event.(type) {
 	case cart.Opened:
 		r.channel, r.openedAt = e.Meta.Channel, at
@@ -165,6 +172,9 @@ const upsertCarts = `INSERT INTO carts (cart_id, phase, customer_id, currency, c
 		recorded_at = excluded.recorded_at, revision = excluded.revision, state = excluded.state`
 
 func store(ctx context.Context, tx pgx.Tx, records []*record) error {
+	if len(records) == 0 {
+		return nil
+	}
 	slices.SortFunc(records, func(a, b *record) int { return strings.Compare(a.id, b.id) })
 	var ids, phases, customers, currencies, countries, channels, orders, totals, states []string
 	var counts []int32
@@ -183,7 +193,7 @@ func store(ctx context.Context, tx pgx.Tx, records []*record) error {
 		}
 		f := r.Fold
 		ids, phases, customers = append(ids, r.id), append(phases, string(f.Phase)), append(customers, string(f.CustomerID))
-		currencies, countries, channels = append(currencies, string(f.Currency)), append(countries, f.Country), append(channels, r.channel)
+		currencies, countries, channels = append(currencies, string(f.Currency)), append(countries, projections.Key(f.Country)), append(channels, r.channel)
 		orders, counts, units = append(orders, string(f.OrderID)), append(counts, int32(len(r.lines()))), append(units, int64(sum))
 		totals, short, states = append(totals, total.String()), append(short, len(r.Shortages) > 0), append(states, string(state))
 		opened, changed, recorded = append(opened, r.openedAt), append(changed, r.changedAt), append(recorded, r.recordedAt)

@@ -34,7 +34,9 @@ type record struct {
 	placedAt  time.Time
 	changedAt time.Time
 	revision  int64
+	begins    bool // its stream does, in this batch
 	present   bool // there is, or will be, a row
+	changed   bool // by an event of this batch
 }
 
 // orders folds the orders of one batch.
@@ -56,8 +58,7 @@ func (o *orders) note(e *projections.Event) {
 	if o.records[id] != nil {
 		return
 	}
-	r := &record{id: id}
-	_, r.present = e.Value.(order.Placed)
+	r := &record{id: id, begins: e.Revision == 0}
 	o.records[id] = r
 	o.inOrder = append(o.inOrder, r)
 }
@@ -66,7 +67,7 @@ func (o *orders) note(e *projections.Event) {
 func (o *orders) load(ctx context.Context, tx pgx.Tx) error {
 	var ids []string
 	for _, r := range o.inOrder {
-		if !r.present {
+		if !r.begins {
 			ids = append(ids, r.id)
 		}
 	}
@@ -87,16 +88,19 @@ func (o *orders) load(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-func (o *orders) apply(e *projections.Event, value order.Event) error {
+func (o *orders) apply(e *projections.Event, value order.Event) {
 	if _, claimed := value.(order.Claimed); claimed {
-		return nil
+		return
 	}
 	r := o.records[orderID(e.Stream)]
-	if !r.present {
-		return fmt.Errorf("event %s at %s: order %s was never placed", e.Type, e.Position, r.id)
+	placed, places := value.(order.Placed)
+	if !e.Follows(places, r.present, order.LastBeginning) {
+		return
 	}
-	at := e.Meta.EffectiveAt(e.RecordedAt).UTC()
-	if placed, ok := value.(order.Placed); ok {
+	r.changed = true
+	at := e.EffectiveAt().UTC()
+	if places {
+		r.present = true
 		r.fresh, r.channel, r.placedAt, r.Times = &placed, e.Meta.Channel, at, make(map[string]time.Time)
 	}
 	r.Fold = order.Evolve(r.Fold, value)
@@ -105,7 +109,6 @@ func (o *orders) apply(e *projections.Event, value order.Event) error {
 	}
 	r.changedAt, r.revision = e.RecordedAt, e.Revision
 	o.timeline.add(r.id, e, OrderWords(value))
-	return nil
 }
 
 // timeKey is under which key an event's time is kept; empty: it is not.
@@ -192,6 +195,9 @@ func (o *orders) store(ctx context.Context, tx pgx.Tx) error {
 	var placed [][]any
 	changed := newUpdate(len(changing) + 1)
 	for _, r := range o.inOrder {
+		if !r.changed {
+			continue
+		}
 		columns, err := r.columns()
 		if err != nil {
 			return err
@@ -206,7 +212,7 @@ func (o *orders) store(ctx context.Context, tx pgx.Tx) error {
 			return fmt.Errorf("encode lines of order %s: %w", r.id, err)
 		}
 		placed = append(placed, append([]any{
-			r.id, p.Reference, string(p.CustomerID), string(p.CartID), string(p.Currency), p.Country, r.channel,
+			r.id, projections.Key(p.Reference), string(p.CustomerID), string(p.CartID), string(p.Currency), projections.Key(p.Country), r.channel,
 			p.Total.Amount.String(), len(p.Lines), units(p.Lines), r.placedAt, skus(p.Lines), lines,
 		}, columns...))
 	}

@@ -26,12 +26,14 @@ type storedReturn struct {
 type returnRecord struct {
 	storedReturn
 	id        string
-	fresh     bool
+	fresh     bool // it begins in this batch
 	channel   string
 	createdAt time.Time
 	changedAt time.Time
 	revision  int64
+	begins    bool // its stream does, in this batch
 	present   bool // there is, or will be, a row
+	changed   bool // by an event of this batch
 }
 
 type comebacks struct {
@@ -49,7 +51,7 @@ func (c *comebacks) note(e *projections.Event) {
 	if c.records[id] != nil {
 		return
 	}
-	r := &returnRecord{id: id, fresh: e.Revision == 0, present: e.Revision == 0}
+	r := &returnRecord{id: id, begins: e.Revision == 0}
 	c.records[id] = r
 	c.inOrder = append(c.inOrder, r)
 }
@@ -57,7 +59,7 @@ func (c *comebacks) note(e *projections.Event) {
 func (c *comebacks) load(ctx context.Context, tx pgx.Tx) error {
 	var ids []string
 	for _, r := range c.inOrder {
-		if !r.present {
+		if !r.begins {
 			ids = append(ids, r.id)
 		}
 	}
@@ -78,13 +80,16 @@ func (c *comebacks) load(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-func (c *comebacks) apply(e *projections.Event, value returns.Event) error {
+func (c *comebacks) apply(e *projections.Event, value returns.Event) {
 	r := c.records[returnID(e.Stream)]
-	if !r.present {
-		return fmt.Errorf("event %s at %s: return %s was never requested", e.Type, e.Position, r.id)
+	begins := beginsReturn(value)
+	if !e.Follows(begins, r.present, 0) {
+		return
 	}
-	at := e.Meta.EffectiveAt(e.RecordedAt).UTC()
-	if e.Revision == 0 {
+	r.changed = true
+	at := e.EffectiveAt().UTC()
+	if begins {
+		r.fresh, r.present = true, true
 		r.channel, r.createdAt, r.Times = e.Meta.Channel, at, make(map[string]time.Time)
 	}
 	r.Fold = returns.Evolve(r.Fold, value)
@@ -94,7 +99,16 @@ func (c *comebacks) apply(e *projections.Event, value returns.Event) error {
 	}
 	r.changedAt, r.revision = e.RecordedAt, e.Revision
 	c.timeline.add(r.id, e, ReturnWords(value))
-	return nil
+}
+
+// beginsReturn tells whether an event is the first of a stream.
+func beginsReturn(value returns.Event) bool {
+	switch value.(type) {
+	case returns.Requested, returns.CreditNoted:
+		return true
+	default:
+		return false
+	}
 }
 
 // header is what a return or a credit note is listed by.
@@ -147,6 +161,9 @@ func (c *comebacks) store(ctx context.Context, tx pgx.Tx) error {
 	var fresh, links [][]any
 	changed := newUpdate(6)
 	for _, r := range c.inOrder {
+		if !r.changed {
+			continue
+		}
 		state, err := json.Marshal(r.storedReturn, json.Deterministic(true))
 		if err != nil {
 			return fmt.Errorf("encode return %s: %w", r.id, err)
@@ -162,7 +179,7 @@ func (c *comebacks) store(ctx context.Context, tx pgx.Tx) error {
 		}
 		h := headerOf(r.Fold)
 		fresh = append(fresh, append([]any{
-			r.id, h.reference, h.orderID, h.customerID, h.currency, h.country, r.channel, h.reason,
+			r.id, projections.Key(h.reference), h.orderID, h.customerID, h.currency, projections.Key(h.country), r.channel, h.reason,
 			h.value.String(), int64(h.units), r.createdAt,
 		}, changing...))
 		for _, order := range h.orders {

@@ -33,7 +33,7 @@ type timeline struct{ rows [][]any }
 func (t *timeline) add(id string, e *projections.Event, words string) {
 	t.rows = append(t.rows, []any{
 		id, e.Revision, words, e.Type, e.Meta.Actor, e.Meta.Channel,
-		e.Meta.EffectiveAt(e.RecordedAt), e.RecordedAt, e.Position.String(),
+		e.EffectiveAt(), e.RecordedAt, e.Position.String(),
 	})
 }
 

@@ -25,11 +25,12 @@ var tables string
 func View() projections.View {
 	return projections.View{
 		Name:     "products",
-		Version:  1,
+		Version:  2, // times that cannot be true, and facts that make no sense, are read otherwise
 		Claims:   []string{product.Category + "."},
 		Tables:   tables,
 		Indexes:  `CREATE INDEX products_by_kind ON products (kind, sku)`,
 		Metadata: true,
+		Belongs:  projections.OfItsKind,
 		Decode: func(eventType string, data []byte) (any, error) {
 			return product.Decode(eventType, data)
 		},
@@ -65,7 +66,7 @@ func apply(ctx context.Context, tx pgx.Tx, batch []projections.Event) error {
 		}
 		switch event := event.(type) {
 		case product.Listed:
-			kind, at := string(event.Kind), e.Meta.EffectiveAt(e.RecordedAt)
+			kind, at := string(event.Kind), e.EffectiveAt()
 			p.title, p.kind, p.retired, p.listedAt = &event.Title, &kind, new(bool), &at
 		case product.Retitled:
 			p.title = &event.Title

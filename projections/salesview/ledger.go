@@ -76,8 +76,8 @@ func (l *ledger) open(name, kind string, h head, at time.Time) *document {
 }
 
 // count adds a line to a document and to the sums of the day it happened. The
-// sums go by the fact's own head: which fact a batch begins with is chance.
-func (l *ledger) count(d *document, h head, at time.Time, sku string, s sums) {
+// sums go by the fact's own kind and head: which fact a batch begins with is chance.
+func (l *ledger) count(d *document, kind string, h head, at time.Time, sku string, s sums) {
 	d.add(s)
 	day := l.day(at)
 	if h.Customer != "" {
@@ -85,12 +85,12 @@ func (l *ledger) count(d *document, h head, at time.Time, sku string, s sums) {
 		c.units += s.units
 		c.amount = c.amount.Add(s.amount)
 	}
-	dk := dayKey{day, d.kind, h.Country, h.Channel, h.Currency}
+	dk := dayKey{day, kind, h.Country, h.Channel, h.Currency}
 	if l.days[dk] == nil {
 		l.days[dk] = new(sums)
 	}
 	l.days[dk].add(s)
-	sk := skuKey{day, sku, d.kind, h.Country, h.Channel, h.Currency}
+	sk := skuKey{day, sku, kind, h.Country, h.Channel, h.Currency}
 	if l.skus[sk] == nil {
 		l.skus[sk] = new(sums)
 	}
@@ -104,6 +104,9 @@ func worth(lines int64, units unit.Quantity, price decimal.Decimal) sums {
 
 func (l *ledger) order(o *open, e *projections.Event, event order.Event, at time.Time) {
 	if placed, ok := event.(order.Placed); ok {
+		if !e.Follows(true, false, order.LastBeginning) {
+			return
+		}
 		o.rests[e.Stream] = l.placed(placed, e.Meta.Channel, at)
 		return
 	}
@@ -135,7 +138,7 @@ func (l *ledger) order(o *open, e *projections.Event, event order.Event, at time
 
 func (l *ledger) placed(p order.Placed, channel string, at time.Time) *rest {
 	r := &rest{Head: head{
-		Reference: p.Reference, Customer: string(p.CustomerID), Country: p.Country, Channel: channel, Currency: string(p.Currency),
+		Reference: projections.Key(p.Reference), Customer: string(p.CustomerID), Country: projections.Key(p.Country), Channel: projections.Key(channel), Currency: string(p.Currency),
 	}}
 	kind := FreeOrder
 	for _, line := range p.Lines {
@@ -149,7 +152,7 @@ func (l *ledger) placed(p order.Placed, channel string, at time.Time) *rest {
 	}
 	r.Lines = make([]restLine, len(p.Lines))
 	for i, line := range p.Lines {
-		l.count(d, r.Head, at, string(line.SKU), worth(1, line.Quantity, line.Price.Amount))
+		l.count(d, kind, r.Head, at, string(line.SKU), worth(1, line.Quantity, line.Price.Amount))
 		r.Lines[i] = restLine{Number: line.Number, SKU: string(line.SKU), Price: line.Price.Amount, Units: line.Quantity}
 	}
 	return r
@@ -167,16 +170,20 @@ func (l *ledger) takenOff(r *rest, stream string, line *restLine, units unit.Qua
 	line.Units -= units
 	line.Counted += units
 	d := l.open("canceled/"+stream[len(order.Category)+1:], OrderCanceled, r.Head, at)
-	l.count(d, r.Head, at, line.SKU, worth(lines, -units, line.Price))
+	l.count(d, OrderCanceled, r.Head, at, line.SKU, worth(lines, -units, line.Price))
 }
 
 func (l *ledger) comeback(o *open, e *projections.Event, event returns.Event, at time.Time) {
 	switch event := event.(type) {
 	case returns.Requested:
-		o.rests[e.Stream] = requested(event, e.Meta.Channel)
+		if e.Follows(true, false, 0) {
+			o.rests[e.Stream] = requested(event, e.Meta.Channel)
+		}
 		return
 	case returns.CreditNoted:
-		l.credited(event, e.Meta.Channel, at)
+		if e.Follows(true, false, 0) {
+			l.credited(event, e.Meta.Channel, at)
+		}
 		return
 	case returns.Admitted, returns.AdmissionRefused, returns.Approved, returns.Declined, returns.Canceled, returns.Received,
 		returns.Refunded, returns.OrdersSettled, returns.Closed, returns.StockSettled:
@@ -213,7 +220,7 @@ func (l *ledger) comeback(o *open, e *projections.Event, event returns.Event, at
 func requested(q returns.Requested, channel string) *rest {
 	r := &rest{
 		Head: head{
-			Reference: q.Reference, Customer: string(q.CustomerID), Country: q.Country, Channel: channel, Currency: string(q.Currency),
+			Reference: projections.Key(q.Reference), Customer: string(q.CustomerID), Country: projections.Key(q.Country), Channel: projections.Key(channel), Currency: string(q.Currency),
 		},
 		Lines: make([]restLine, len(q.Lines)),
 	}
@@ -235,14 +242,14 @@ func (l *ledger) cameBack(r *rest, name string, line *restLine, units unit.Quant
 	}
 	line.Units -= units
 	line.Counted += units
-	l.count(l.open(name, Return, r.Head, at), r.Head, at, line.SKU, worth(lines, -units, line.Price))
+	l.count(l.open(name, Return, r.Head, at), Return, r.Head, at, line.SKU, worth(lines, -units, line.Price))
 }
 
 // takenBack undoes what the approval of a return counted that was then canceled.
 func (l *ledger) takenBack(r *rest, name string, at time.Time) {
 	for i := range r.Lines {
 		if line := &r.Lines[i]; line.Counted > 0 {
-			l.count(l.open(name, Return, r.Head, at), r.Head, at, line.SKU, worth(-1, line.Counted, line.Price))
+			l.count(l.open(name, Return, r.Head, at), Return, r.Head, at, line.SKU, worth(-1, line.Counted, line.Price))
 		}
 	}
 }
@@ -251,24 +258,22 @@ func (l *ledger) takenBack(r *rest, name string, at time.Time) {
 // adjustment, of the same document as the stock adjustments with its reference.
 func (l *ledger) credited(n returns.CreditNoted, channel string, at time.Time) {
 	h := head{
-		Reference: n.Reference, Customer: string(n.CustomerID), Country: n.Country, Channel: channel, Currency: string(n.Amount.Currency),
+		Reference: projections.Key(n.Reference), Customer: string(n.CustomerID), Country: projections.Key(n.Country), Channel: projections.Key(channel), Currency: string(n.Amount.Currency),
 	}
 	for _, line := range n.Lines {
-		var d *document
+		kind, document := Credit, "credit/"+string(n.ReturnID)
 		switch n.Reason {
 		case "adjustment":
-			kind := adjustment(line.Quantity)
-			name := n.Reference
+			kind = adjustment(line.Quantity)
+			name := h.Reference
 			if name == "" {
 				name = "note/" + string(n.ReturnID)
 			}
-			d = l.open(kind+"/"+name, kind, h, at)
+			document = kind + "/" + name
 		case BadDebt:
-			d = l.open("credit/"+string(n.ReturnID), BadDebt, h, at)
-		default:
-			d = l.open("credit/"+string(n.ReturnID), Credit, h, at)
+			kind = BadDebt
 		}
-		l.count(d, h, at, string(line.SKU), worth(1, line.Quantity, line.Price.Amount))
+		l.count(l.open(document, kind, h, at), kind, h, at, string(line.SKU), worth(1, line.Quantity, line.Price.Amount))
 	}
 }
 
@@ -281,10 +286,11 @@ func adjustment(change unit.Quantity) string {
 
 func (l *ledger) adjusted(o Options, e *projections.Event, a stock.Adjusted, at time.Time) {
 	kind := adjustment(a.Change)
-	name := a.Document
+	document := projections.Key(a.Document)
+	name := document
 	if name == "" { // each is then a document of its own
 		name = e.Stream + "/" + strconv.FormatInt(e.Revision, 10)
 	}
-	h := head{Reference: a.Document, Country: o.Country, Channel: e.Meta.Channel, Currency: o.Currency}
-	l.count(l.open(kind+"/"+name, kind, h, at), h, at, string(a.SKU), worth(1, a.Change, decimal.Zero))
+	h := head{Reference: document, Country: o.Country, Channel: projections.Key(e.Meta.Channel), Currency: o.Currency}
+	l.count(l.open(kind+"/"+name, kind, h, at), kind, h, at, string(a.SKU), worth(1, a.Change, decimal.Zero))
 }

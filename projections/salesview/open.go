@@ -58,15 +58,24 @@ func newOpen() *open {
 	return &open{rests: make(map[string]*rest), stored: make(map[string]bool)}
 }
 
+// settle forgets a stream of which nothing is left, so that what comes after that
+// is treated alike within a batch and in the next one.
+func (o *open) settle(stream string) {
+	if r := o.rests[stream]; r != nil && r.done() {
+		o.rests[stream] = nil
+	}
+}
+
 // note says that a stream will be asked for.
 func (o *open) note(e *projections.Event) {
 	if _, known := o.rests[e.Stream]; known {
 		return
 	}
 	switch e.Value.(type) {
-	case order.Placed, returns.Requested, returns.CreditNoted:
 	case order.Event, returns.Event:
-		o.absent = append(o.absent, e.Stream)
+		if e.Revision > 0 {
+			o.absent = append(o.absent, e.Stream)
+		}
 	default:
 		return
 	}
@@ -97,7 +106,7 @@ func (o *open) load(ctx context.Context, tx pgx.Tx) error {
 func (o *open) store(ctx context.Context, tx pgx.Tx) error {
 	var streams, texts, gone []string
 	for stream, r := range o.rests {
-		if r == nil || r.done() {
+		if r == nil {
 			if o.stored[stream] {
 				gone = append(gone, stream)
 			}

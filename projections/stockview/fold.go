@@ -6,14 +6,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"daybook/domain/stock"
-	"daybook/domain/unit"
-	"daybook/eventstore"
 	"daybook/projections"
 )
 
@@ -60,7 +57,7 @@ func newFold() *fold {
 	}
 }
 
-func (f *fold) apply(e *projections.Event, event stock.Event) error {
+func (f *fold) apply(e *projections.Event, event stock.Event) {
 	key := keyOf(e.Stream)
 	it := f.items[key]
 	if it == nil {
@@ -71,11 +68,9 @@ func (f *fold) apply(e *projections.Event, event stock.Event) error {
 	it.changedAt, it.revision = e.RecordedAt, e.Revision
 	switch event := event.(type) {
 	case stock.Reserved:
-		at, err := effective(e)
-		if err != nil {
-			return err
+		f.began[hold{key, string(event.ReservationID)}] = &reservation{
+			string(event.OrderID), int64(event.Quantity), event.ExpiresAt, effective(e),
 		}
-		f.began[hold{key, string(event.ReservationID)}] = &reservation{string(event.OrderID), int64(event.Quantity), event.ExpiresAt, at}
 	case stock.ReservationExtended:
 		if r := f.began[hold{key, string(event.ReservationID)}]; r != nil {
 			r.expiresAt = event.ExpiresAt
@@ -98,23 +93,16 @@ func (f *fold) apply(e *projections.Event, event stock.Event) error {
 	case stock.PolicySet:
 		it.policy = &event.Policy
 	case stock.ReorderPointCrossed:
-		at, err := effective(e)
-		if err != nil {
-			return err
-		}
+		at := effective(e)
 		it.crossedAt = &at
 	case stock.Received, stock.Adjusted, stock.Counted, stock.Returned, stock.Moved, stock.TransferredOut, stock.TransferredIn:
 	}
-	return nil
 }
 
 // effective decodes the metadata of the few events whose time is kept.
-func effective(e *projections.Event) (time.Time, error) {
-	meta, err := eventstore.DecodeMetadata(e.Recorded.Meta)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("event %s at %s: %w", e.Type, e.Position, err)
-	}
-	return meta.EffectiveAt(e.RecordedAt), nil
+func effective(e *projections.Event) time.Time {
+	meta, _ := projections.ReadMetadata(e.Recorded)
+	return meta.EffectiveAt(e.RecordedAt)
 }
 
 func (f *fold) end(h hold) {
@@ -126,10 +114,10 @@ func (f *fold) end(h hold) {
 	f.ended[h] = true
 }
 
-// keyOf reads a stream's name; a SKU holds no '@'.
+// keyOf reads a stream's name, which the view's Belongs has checked.
 func keyOf(stream string) stock.Key {
-	sku, location, _ := strings.Cut(strings.TrimPrefix(stream, stock.Category+"-"), "@")
-	return stock.Key{SKU: unit.SKU(sku), Location: unit.LocationID(location)}
+	key, _ := stock.ParseStream(stream)
+	return key
 }
 
 const (
@@ -267,12 +255,10 @@ func (f *fold) queuePromises(b *pgx.Batch) {
 	})
 	var skus, locations, orders []string
 	var quantities []int64
-	less := false
 	for _, k := range keys {
 		if f.promises[k] == 0 {
 			continue // made and kept within the batch
 		}
-		less = less || f.promises[k] < 0
 		skus, locations, orders = append(skus, string(k.SKU)), append(locations, string(k.Location)), append(orders, k.orderID)
 		quantities = append(quantities, f.promises[k])
 	}
@@ -280,7 +266,5 @@ func (f *fold) queuePromises(b *pgx.Batch) {
 		return
 	}
 	b.Queue(addPromises, skus, locations, orders, quantities)
-	if less {
-		b.Queue(dropKeptPromises, skus, locations, orders, quantities)
-	}
+	b.Queue(dropKeptPromises, skus, locations, orders, quantities)
 }

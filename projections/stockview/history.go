@@ -10,7 +10,9 @@ import (
 
 	"daybook/domain/stock"
 	"daybook/domain/unit"
+	"daybook/domain/wire"
 	"daybook/eventstore"
+	"daybook/projections"
 	"daybook/projections/query"
 )
 
@@ -131,15 +133,11 @@ func (h History) read(ctx context.Context, stream string, from int64, count int)
 		if err != nil {
 			return nil, fmt.Errorf("movements of %s: %w", stream, err)
 		}
-		event, err := stock.Decode(recorded.Type, recorded.Data)
+		m, err := movementOf(recorded)
 		if err != nil {
 			return nil, fmt.Errorf("movements of %s: %w", stream, err)
 		}
-		meta, err := eventstore.DecodeMetadata(recorded.Meta)
-		if err != nil {
-			return nil, fmt.Errorf("movements of %s: %w", stream, err)
-		}
-		m := movement(event)
+		meta, _ := projections.ReadMetadata(recorded)
 		m.Revision, m.RecordedAt, m.Position = recorded.Revision, recorded.RecordedAt, recorded.Position.String()
 		m.Actor, m.Channel, m.EffectiveAt = meta.Actor, meta.Channel, meta.EffectiveAt(recorded.RecordedAt)
 		movements = append(movements, m)
@@ -148,6 +146,20 @@ func (h History) read(ctx context.Context, stream string, from int64, count int)
 		return nil, errors.New("movements of " + stream + ": the stream is shorter than the read model says")
 	}
 	return movements, nil
+}
+
+// movementOf reads an event within the bounds that the view keeps. One that the
+// view skipped moved nothing.
+func movementOf(recorded eventstore.Recorded) (Movement, error) {
+	event, err := stock.Decode(recorded.Type, recorded.Data)
+	if _, unknown := errors.AsType[*wire.UnknownTypeError](err); unknown && projections.OfItsKind(recorded.Type, recorded.Stream) {
+		return Movement{}, err
+	}
+	if err != nil {
+		return Movement{Kind: "unreadable", Note: recorded.Type}, nil //nolint:nilerr // the view skipped it, too
+	}
+	bounded, _ := projections.Bounded(event)
+	return movement(bounded.(stock.Event)), nil //nolint:forcetypeassert // Bounded keeps the type
 }
 
 // movement says in the trade's words what an event moved.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"daybook/eventstore"
@@ -65,11 +66,19 @@ func Fact[E any](b *Bench, stream string, meta eventstore.Metadata, encode func(
 		}
 		batch[i] = eventstore.Event{ID: uuid.New(), Type: typ, Data: data, Meta: encoded}
 	}
-	result, err := b.Log.Append(b.Context(), stream, eventstore.Any, batch)
-	if err != nil {
+	if err := b.Append(stream, batch...); err != nil {
 		b.Fatal(err)
 	}
-	b.head = result.Position
+}
+
+// Append writes events as they are, past all commands.
+func (b *Bench) Append(stream string, events ...eventstore.Event) error {
+	b.Helper()
+	result, err := b.Log.Append(b.Context(), stream, eventstore.Any, events)
+	if err == nil {
+		b.head = result.Position
+	}
+	return err
 }
 
 // CaughtUp returns when all views have posted everything.
@@ -96,6 +105,45 @@ func (b *Bench) SameWhenRebuilt(view string) {
 	}
 	if after := b.fingerprint(view); after != before {
 		b.Errorf("view %s: rebuilt %s, live %s", view, after, before)
+		b.differences(view)
+	}
+}
+
+// differences shows some rows of a view's last build that are not in the one
+// before it, table by table.
+func (b *Bench) differences(view string) {
+	b.Helper()
+	rows, err := b.Pool.Query(b.Context(), `SELECT schema_name FROM projections.builds WHERE view = $1 ORDER BY build DESC LIMIT 2`, view)
+	if err != nil {
+		b.Fatal(err)
+	}
+	schemas, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil || len(schemas) < 2 {
+		b.Fatal(schemas, err)
+	}
+	rows, err = b.Pool.Query(b.Context(), `SELECT tablename::text FROM pg_catalog.pg_tables WHERE schemaname = $1`, schemas[0])
+	if err != nil {
+		b.Fatal(err)
+	}
+	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, table := range tables {
+		for i, whose := range []string{"rebuilt", "live"} {
+			these, others := pgx.Identifier{schemas[i], table}.Sanitize(), pgx.Identifier{schemas[1-i], table}.Sanitize()
+			rows, err := b.Pool.Query(b.Context(), `SELECT t::text FROM `+these+` t EXCEPT SELECT t::text FROM `+others+` t ORDER BY 1 LIMIT 3`)
+			if err != nil {
+				b.Fatal(err)
+			}
+			texts, err := pgx.CollectRows(rows, pgx.RowTo[string])
+			if err != nil {
+				b.Fatal(err)
+			}
+			for _, text := range texts {
+				b.Logf("%s only %s: %.1500s", table, whose, text)
+			}
+		}
 	}
 }
 

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"time"
+
+	"daybook/domain/unit"
+	"daybook/eventstore"
+)
+
+// timeFlags bound the effective times that requests and files may give.
+type timeFlags struct {
+	EarliestDay string        `default:"1990-01-01" placeholder:"DAY" from:"DAYBOOK_EARLIEST_DAY" help:"The first day on which something may have taken effect, 1900-01-01 or later. Default: ${default}."`
+	TimeAhead   time.Duration `default:"24h" placeholder:"TIME" from:"DAYBOOK_TIME_AHEAD" help:"How far from now the last such time is, at most 8760h (365 days). Default: ${default}."`
+}
+
+// maxTimeAhead leaves a day for a clock of the log that is behind this node's:
+// readers compare with the recorded time.
+const maxTimeAhead = eventstore.MostAhead - 24*time.Hour
+
+// bounds are what the flags say. They cannot be wider than what readers of the
+// log believe.
+func (f timeFlags) bounds(now time.Time) (unit.TimeBounds, error) {
+	earliest, err := time.Parse(time.DateOnly, f.EarliestDay)
+	if err != nil {
+		return unit.TimeBounds{}, usagef("--earliest-day %q ($DAYBOOK_EARLIEST_DAY): want a day such as 1990-01-31", f.EarliestDay)
+	}
+	if earliest.Before(eventstore.EarliestCredible) || earliest.After(now) {
+		return unit.TimeBounds{}, usagef("--earliest-day %s ($DAYBOOK_EARLIEST_DAY) must be from %s to today", f.EarliestDay, eventstore.EarliestCredible.Format(time.DateOnly))
+	}
+	if f.TimeAhead < 0 || f.TimeAhead > maxTimeAhead {
+		return unit.TimeBounds{}, usagef("--time-ahead %s ($DAYBOOK_TIME_AHEAD) must be from 0 to %s", f.TimeAhead, maxTimeAhead)
+	}
+	return unit.TimeBounds{Earliest: earliest, Ahead: f.TimeAhead}, nil
+}

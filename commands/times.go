@@ -1,0 +1,67 @@
+package commands
+
+import (
+	"fmt"
+	"time"
+
+	"daybook/domain/stock"
+	"daybook/domain/unit"
+)
+
+// TimeError means that a call gives a time that is out of bounds. Nothing was
+// recorded.
+type TimeError struct {
+	What  string // "occurred_at", when it took effect, or "expires_at", a deadline
+	Cause error  // says what the bounds are
+}
+
+func (e *TimeError) Error() string { return fmt.Sprintf("%s: %v", e.What, e.Cause) }
+func (e *TimeError) Unwrap() error { return e.Cause }
+
+// TimeBounds are those of the effective times that calls may give.
+func (s *Service) TimeBounds() unit.TimeBounds {
+	if s.policy.Times == (unit.TimeBounds{}) {
+		return unit.DefaultTimeBounds()
+	}
+	return s.policy.Times
+}
+
+// admit refuses a call whose effective time is out of bounds. Each method that
+// takes a call from outside begins with it. What follows from an event of the log
+// is not asked: it has to come to its end, whatever an older program admitted.
+func (s *Service) admit(call Call) error {
+	if call.Meta.OccurredAt.IsZero() {
+		return nil
+	}
+	if err := s.TimeBounds().Check(call.Meta.OccurredAt, s.now()); err != nil {
+		return &TimeError{What: "occurred_at", Cause: err}
+	}
+	return nil
+}
+
+// admitDeadline refuses a deadline that is too far away. One that has passed is
+// for the rules to refuse.
+func (s *Service) admitDeadline(at time.Time) error {
+	if latest := s.now().Add(unit.MaxHold); at.After(latest) {
+		return &TimeError{What: "expires_at", Cause: fmt.Errorf("%s is too far away: want a time up to %s, which is %s from now",
+			at.UTC().Format(time.RFC3339), latest.UTC().Format(time.RFC3339), unit.MaxHold)}
+	}
+	return nil
+}
+
+// admitDeadlines looks at the deadlines in commands.
+func (s *Service) admitDeadlines(commands []stock.Command) error {
+	for _, command := range commands {
+		var at time.Time
+		switch command := command.(type) { //nolint:gochecksumtype // the others have no deadline
+		case stock.Reserve:
+			at = command.ExpiresAt
+		case stock.Extend:
+			at = command.ExpiresAt
+		}
+		if err := s.admitDeadline(at); err != nil {
+			return err
+		}
+	}
+	return nil
+}

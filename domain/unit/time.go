@@ -1,0 +1,33 @@
+package unit
+
+import (
+	"fmt"
+	"time"
+)
+
+// TimeBounds says which times a writer may give as the time at which something
+// took effect.
+type TimeBounds struct {
+	Earliest time.Time     // the first one
+	Ahead    time.Duration // how far after now the last one is
+}
+
+// DefaultTimeBounds are from 1990 to a day from now, because clocks differ and
+// a shop's day may have begun elsewhere.
+func DefaultTimeBounds() TimeBounds {
+	return TimeBounds{Earliest: time.Date(1990, 1, 1, 0, 0, 0, 0, time.UTC), Ahead: 24 * time.Hour}
+}
+
+// Check is nil for a time within the bounds, as of now. Otherwise the error says
+// what the bounds are.
+func (b TimeBounds) Check(at, now time.Time) error {
+	if latest := now.Add(b.Ahead); at.Before(b.Earliest) || at.After(latest) {
+		return fmt.Errorf("%s is out of bounds: want a time from %s to %s, which is %s from now",
+			at.UTC().Format(time.RFC3339), b.Earliest.UTC().Format(time.RFC3339), latest.UTC().Format(time.RFC3339), b.Ahead)
+	}
+	return nil
+}
+
+// MaxHold is the longest time for which stock is held: a deadline is at most so
+// far from now.
+const MaxHold = 366 * 24 * time.Hour

@@ -1,0 +1,311 @@
+package live_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"daybook/domain/cart"
+	"daybook/domain/order"
+	"daybook/domain/product"
+	"daybook/domain/returns"
+	"daybook/domain/stock"
+	"daybook/eventstore"
+	"daybook/internal/verify"
+	"daybook/projections/salesview"
+	"daybook/projections/views"
+	"daybook/projections/viewtest"
+)
+
+// The environment of the extremes test: EXTREMES_SEED repeats a run, and
+// EXTREMES_ROUNDS drives each value so many times, each time in another order
+// and beside other values.
+const (
+	seedVariable   = "EXTREMES_SEED"
+	roundsVariable = "EXTREMES_ROUNDS"
+)
+
+// Whatever a field of an event holds, and whatever order events stand in, no
+// view stops, each is the same when it is rebuilt, verification comes to its
+// end, and everything can be read. Fields are found by reflection, so that a new
+// one is covered without being named.
+func TestNoEventStopsAView(t *testing.T) {
+	seed := setting(t, seedVariable, uint64(time.Now().UnixNano()))
+	rounds := setting(t, roundsVariable, 1)
+	t.Logf("%s=%d %s=%d", seedVariable, seed, roundsVariable, rounds)
+	random := rand.New(rand.NewPCG(seed, 0))
+
+	all := views.All(salesview.Options{Country: "United Kingdom", Currency: "GBP"})
+	b := viewtest.New(t, all...)
+	w := &writer{Bench: b, random: random}
+	w.readSamples()
+	for range rounds {
+		for _, a := range aggregates {
+			w.extremesOf(a)
+		}
+		w.extremesOfMetadata()
+	}
+	t.Logf("%d events in %d streams", w.events, len(w.streams))
+	if w.events < 5000 {
+		t.Errorf("only %d events", w.events)
+	}
+	b.CaughtUp()
+	status, err := b.Runner.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range status {
+		if s.Odd == 0 {
+			t.Errorf("view %s counts no odd event", s.View)
+		}
+	}
+	t.Run("every view is the same when it is rebuilt", func(t *testing.T) {
+		for _, view := range all {
+			b.SameWhenRebuilt(view.Name)
+		}
+	})
+	t.Run("verification comes to its end and names what it finds", func(t *testing.T) {
+		report, err := verify.Run(t.Context(), verify.Config{
+			Store: b.Log, Now: time.Now(), Pool: b.Pool, Views: all, Shop: verify.Shop{Country: "United Kingdom", Currency: "GBP"},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, check := range report.Checks {
+			t.Logf("%s: %d examined, %d differences %q", check.Name, check.Examined, check.Differences, check.First[:min(2, len(check.First))])
+			if check.Differences > 0 && len(check.First) == 0 {
+				t.Errorf("%s: %d differences, and none is named", check.Name, check.Differences)
+			}
+			if strings.Contains(strings.Join(check.First, " "), "broke off") || check.Name == "a check that broke off" {
+				t.Errorf("%s: %q", check.Name, check.First)
+			}
+		}
+	})
+	t.Run("every event is read as a CloudEvent", func(t *testing.T) { w.readAsCloudEvents(t) })
+	t.Run("every list and every detail is answered", func(t *testing.T) { w.walkReads(t) })
+	t.Run("every event is read through the gateway", func(t *testing.T) { w.readThroughGateway(t) })
+}
+
+func setting(t *testing.T, name string, otherwise uint64) uint64 {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	value, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return value
+}
+
+// aggregate is what the test needs to know of one kind of stream.
+type aggregate struct {
+	category string
+	types    []string
+	decode   func(eventType string, data []byte) (any, error)
+	begins   string // the type of a stream's first event
+	ends     string // and of its last
+	stream   func(id string) string
+}
+
+var aggregates = []aggregate{
+	{
+		product.Category, product.Types(), func(t string, d []byte) (any, error) { return product.Decode(t, d) },
+		"product.listed.v1", "product.retired.v1", nil,
+	},
+	{
+		cart.Category, cart.Types(), func(t string, d []byte) (any, error) { return cart.Decode(t, d) },
+		"cart.opened.v1", "cart.abandoned.v1", nil,
+	},
+	{
+		order.Category, order.Types(), func(t string, d []byte) (any, error) { return order.Decode(t, d) },
+		"order.placed.v1", "order.canceled.v1", nil,
+	},
+	{
+		returns.Category, returns.Types(), func(t string, d []byte) (any, error) { return returns.Decode(t, d) },
+		"return.requested.v1", "return.closed.v1", nil,
+	},
+	{
+		stock.Category, stock.Types(), func(t string, d []byte) (any, error) { return stock.Decode(t, d) },
+		"stock.received.v1", "stock.counted.v1", func(id string) string { return "stock-" + id + "@main" },
+	},
+}
+
+// fact is an event to be written.
+type fact struct {
+	eventType string
+	data      []byte
+}
+
+// writer writes facts past all commands.
+type writer struct {
+	*viewtest.Bench
+	random  *rand.Rand
+	streams []string
+	events  int
+	last    int // the number of the last stream
+	// samples are the golden files of the aggregates, by type; words are the texts
+	// in them, by the name of their member, so that enumerations are among them.
+	samples map[string][][]byte
+	words   map[string][]string
+}
+
+// extremesOf writes each type of an aggregate with each extreme value of each
+// field, every one into a stream of its own.
+func (w *writer) extremesOf(a aggregate) {
+	for _, eventType := range a.types {
+		for _, data := range w.variants(w.ordinary(a, eventType)) {
+			w.write(a, fact{eventType, data}, nil)
+		}
+		for _, sample := range w.samples[eventType] {
+			for range 3 {
+				w.write(a, fact{eventType, w.one(sample)}, nil)
+			}
+		}
+	}
+	for range storiesEach {
+		w.tell(a)
+	}
+}
+
+// storiesEach is how many streams of an aggregate hold many facts, in an order
+// made by chance.
+const storiesEach = 150
+
+// tell writes a stream of facts that agree on ids and lines, so that they act on
+// each other, each with perhaps one extreme value.
+func (w *writer) tell(a aggregate) {
+	w.Helper()
+	stream := w.stream(a)
+	begins := append([][]byte{w.ordinary(a, a.begins)}, w.samples[a.begins]...)
+	w.append(stream, fact{a.begins, begins[w.random.IntN(len(begins))]}, nil)
+	for range 2 + w.random.IntN(12) {
+		eventType := a.types[w.random.IntN(len(a.types))]
+		ordinary := w.ordinary(a, eventType)
+		if samples := w.samples[eventType]; w.random.IntN(2) == 0 {
+			ordinary = samples[w.random.IntN(len(samples))]
+		}
+		w.append(stream, fact{eventType, w.one(ordinary)}, nil)
+	}
+}
+
+// stream begins a stream of its own.
+func (w *writer) stream(a aggregate) string {
+	w.last++
+	id := fmt.Sprintf("x%d", w.last)
+	stream := a.category + "-" + id
+	if a.stream != nil {
+		stream = a.stream(id)
+	}
+	w.streams = append(w.streams, stream)
+	return stream
+}
+
+// extremesOfMetadata writes the first event of each aggregate with each extreme
+// value of each field of the metadata.
+func (w *writer) extremesOfMetadata() {
+	ordinary := w.encode(fill[eventstore.Metadata]())
+	for _, meta := range w.variants(ordinary) {
+		for _, a := range aggregates {
+			w.write(a, fact{a.begins, w.ordinary(a, a.begins)}, meta)
+		}
+	}
+}
+
+// ordinary is an event of which every field holds an everyday value.
+func (w *writer) ordinary(a aggregate, eventType string) []byte {
+	w.Helper()
+	empty, err := a.decode(eventType, []byte(`{}`))
+	if err != nil {
+		w.Fatal(err)
+	}
+	return w.encode(filled(empty))
+}
+
+// readSamples reads the golden file of every event there is.
+func (w *writer) readSamples() {
+	w.Helper()
+	files, err := filepath.Glob("../../domain/*/testdata/*.json")
+	if err != nil || len(files) == 0 {
+		w.Fatal(files, err)
+	}
+	w.samples, w.words = map[string][][]byte{}, map[string][]string{}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			w.Fatal(err)
+		}
+		eventType, _, _ := strings.Cut(strings.TrimSuffix(filepath.Base(file), ".json"), "~")
+		w.samples[eventType] = append(w.samples[eventType], data)
+		visit(w.parse(data), func(p place) {
+			if text, is := p.get().(string); is && !slices.Contains(w.words[p.name], text) {
+				w.words[p.name] = append(w.words[p.name], text)
+			}
+		})
+	}
+	for _, a := range aggregates {
+		for _, eventType := range a.types {
+			if len(w.samples[eventType]) == 0 {
+				w.Errorf("%s has no golden file", eventType)
+			}
+		}
+	}
+}
+
+func (w *writer) encode(value any) []byte {
+	w.Helper()
+	data, err := json.Marshal(value)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return data
+}
+
+// write puts a fact into a stream of its own, in one of the orders in which
+// facts may stand, though no command would put them so.
+func (w *writer) write(a aggregate, f fact, meta []byte) {
+	w.Helper()
+	stream := w.stream(a)
+	first, end := fact{a.begins, w.ordinary(a, a.begins)}, fact{a.ends, w.ordinary(a, a.ends)}
+	orders := [][]fact{
+		{first, f},           // as it should be
+		{f},                  // without the beginning
+		{first, f, f},        // twice
+		{first, end, f, end}, // after the end
+		{f, first, f},        // before the beginning
+		{first, f, first},    // a second beginning
+	}
+	facts := orders[w.random.IntN(len(orders))]
+	if meta != nil {
+		facts = orders[0]
+	}
+	for _, f := range facts {
+		w.append(stream, f, meta)
+	}
+}
+
+func (w *writer) append(stream string, f fact, meta []byte) {
+	w.Helper()
+	event := eventstore.Event{ID: uuid.New(), Type: f.eventType, Data: f.data, Meta: meta}
+	err := w.Append(stream, event)
+	_, invalid := errors.AsType[*eventstore.InvalidError](err)
+	_, large := errors.AsType[*eventstore.TooLargeError](err)
+	switch {
+	case invalid, large: // the log refuses it, so nobody has to read it
+	case err != nil:
+		w.Fatal(err)
+	default:
+		w.events++
+	}
+}

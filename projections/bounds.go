@@ -1,0 +1,238 @@
+package projections
+
+import (
+	"reflect"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/shopspring/decimal"
+
+	"daybook/eventstore"
+)
+
+// The bounds of what a read model holds. They are wider than all that a command
+// admits, and narrower than what PostgreSQL stores, so that no fact can stop a
+// view: a value outside is read as the nearest one inside.
+const (
+	// maxNumber bounds a whole number of an event, in both directions. Thousands
+	// of such numbers add up to less than a bigint holds.
+	maxNumber = 1_000_000_000_000_000
+	// maxNameBytes bounds a text of a type of its own: an id, a SKU, a currency.
+	maxNameBytes = 256
+	// maxTextBytes bounds free text.
+	maxTextBytes = 4096
+	// maxKeyBytes bounds a free text that an index holds; see Key.
+	maxKeyBytes = 400
+	// Amounts have at most so many digits before and after the point.
+	maxDigitsBefore, maxDigitsAfter = 36, 18
+)
+
+// Times in the data of an event, such as deadlines, are kept where every zone
+// still writes them with four digits of the year. The effective time of an event
+// has bounds of its own: see eventstore.Metadata.EffectiveAt.
+var (
+	firstTime = eventstore.EarliestCredible
+	lastTime  = time.Date(9999, 12, 30, 0, 0, 0, 0, time.UTC)
+)
+
+// Bounded reads a decoded event, or its metadata, as read models and their
+// verification do: each value within the bounds above, whatever its field is
+// called. changed names the first field that was outside, and is empty if none
+// was; then value is returned as it is. Bounded takes the value over: its lists
+// are changed in place.
+func Bounded(value any) (bounded any, changed string) {
+	v := reflect.ValueOf(value)
+	if !v.IsValid() {
+		return value, ""
+	}
+	plan := planOf(v.Type())
+	if plan == nil {
+		return value, ""
+	}
+	into := reflect.New(v.Type()).Elem()
+	into.Set(v)
+	if changed = plan(into); changed == "" {
+		return value, ""
+	}
+	return into.Interface(), changed
+}
+
+// Key cuts a free text to what an index of the database can hold. Texts that
+// commands admit stay as they are.
+func Key(text string) string { return cut(text, maxKeyBytes) }
+
+// Text is free text as a read model holds it.
+func Text(text string) string { return cut(withoutNUL(text), maxTextBytes) }
+
+// bound puts an addressable value within its bounds and names what it changed.
+type bound func(v reflect.Value) (changed string)
+
+var (
+	plans      sync.Map // reflect.Type to bound; nil: nothing to do
+	timeType   = reflect.TypeFor[time.Time]()
+	amountType = reflect.TypeFor[decimal.Decimal]()
+)
+
+func planOf(t reflect.Type) bound {
+	if known, ok := plans.Load(t); ok {
+		return known.(bound) //nolint:forcetypeassert // the map holds nothing else
+	}
+	plan := makePlan(t)
+	plans.Store(t, plan)
+	return plan
+}
+
+func makePlan(t reflect.Type) bound {
+	switch {
+	case t == timeType:
+		return boundTime
+	case t == amountType:
+		return boundAmount
+	}
+	switch t.Kind() { //nolint:exhaustive // the others need no bounds
+	case reflect.Struct:
+		return structPlan(t)
+	case reflect.Slice:
+		if each := planOf(t.Elem()); each != nil {
+			return func(v reflect.Value) string { return boundList(v, each) }
+		}
+	case reflect.Pointer:
+		if inner := planOf(t.Elem()); inner != nil {
+			return func(v reflect.Value) string { return boundPointer(v, inner) }
+		}
+	case reflect.String:
+		limit := maxTextBytes
+		if t.PkgPath() != "" {
+			limit = maxNameBytes
+		}
+		return func(v reflect.Value) string { return boundText(v, limit) }
+	case reflect.Int, reflect.Int64:
+		return boundNumber
+	}
+	return nil
+}
+
+func structPlan(t reflect.Type) bound {
+	type field struct {
+		index int
+		name  string
+		plan  bound
+	}
+	var fields []field
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if plan := planOf(f.Type); plan != nil && f.IsExported() {
+			fields = append(fields, field{i, f.Name, plan})
+		}
+	}
+	if len(fields) == 0 {
+		return nil
+	}
+	return func(v reflect.Value) (changed string) {
+		for _, f := range fields {
+			if what := f.plan(v.Field(f.index)); what != "" && changed == "" {
+				changed = strings.TrimSuffix(f.name+"."+what, ".*")
+			}
+		}
+		return changed
+	}
+}
+
+// outside says that the value itself was changed; structPlan puts the name of
+// its field in front.
+const outside = "*"
+
+func boundList(v reflect.Value, each bound) (changed string) {
+	for i := range v.Len() {
+		if what := each(v.Index(i)); changed == "" {
+			changed = what
+		}
+	}
+	return changed
+}
+
+func boundPointer(v reflect.Value, inner bound) string {
+	if v.IsNil() {
+		return ""
+	}
+	return inner(v.Elem())
+}
+
+func boundNumber(v reflect.Value) string {
+	n := v.Int()
+	if n >= -maxNumber && n <= maxNumber {
+		return ""
+	}
+	v.SetInt(min(max(n, -maxNumber), maxNumber))
+	return outside
+}
+
+func boundText(v reflect.Value, limit int) string {
+	text := v.String()
+	fitting := cut(withoutNUL(text), limit)
+	if len(fitting) == len(text) && fitting == text {
+		return ""
+	}
+	v.SetString(fitting)
+	return outside
+}
+
+func withoutNUL(text string) string {
+	if strings.IndexByte(text, 0) < 0 {
+		return text
+	}
+	return strings.ReplaceAll(text, "\x00", string(utf8.RuneError))
+}
+
+// cut shortens a text to so many bytes, at the end of a character.
+func cut(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	for !utf8.RuneStart(text[limit]) {
+		limit--
+	}
+	return text[:limit]
+}
+
+func boundTime(v reflect.Value) string {
+	at := v.Addr().Interface().(*time.Time) //nolint:forcetypeassert // planOf chose it by its type
+	switch {
+	case at.IsZero(): // not given
+		return ""
+	case at.Before(firstTime):
+		*at = firstTime
+	case at.After(lastTime):
+		*at = lastTime
+	default:
+		return ""
+	}
+	return outside
+}
+
+var mostAmount = decimal.New(1, maxDigitsBefore)
+
+// boundAmount looks at the number of digits before it calculates: an exponent
+// such as 1e999999999 would take all memory. (The library refuses to decode one
+// beyond 10,000, so that such an event cannot be read at all.)
+func boundAmount(v reflect.Value) string {
+	amount := v.Addr().Interface().(*decimal.Decimal) //nolint:forcetypeassert // planOf chose it by its type
+	exponent := int64(amount.Exponent())
+	before := int64(amount.NumDigits()) + exponent
+	if exponent >= -maxDigitsAfter && before <= maxDigitsBefore {
+		return ""
+	}
+	switch {
+	case amount.IsZero(), before <= -maxDigitsAfter:
+		*amount = decimal.Zero
+	case before > maxDigitsBefore && amount.Sign() < 0:
+		*amount = mostAmount.Neg()
+	case before > maxDigitsBefore:
+		*amount = mostAmount
+	default:
+		*amount = amount.Truncate(maxDigitsAfter)
+	}
+	return outside
+}

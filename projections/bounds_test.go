@@ -1,0 +1,85 @@
+package projections_test
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"daybook/domain/unit"
+	"daybook/eventstore"
+	"daybook/projections"
+)
+
+// boundless has a field of every kind that has bounds.
+type boundless struct {
+	Number  unit.Quantity
+	Text    string
+	Name    unit.SKU
+	At      time.Time
+	Amount  decimal.Decimal
+	Several []unit.Money
+	Nested  *struct{ Count int }
+}
+
+func TestAValueOutOfBoundsIsReadAsTheNearestWithin(t *testing.T) {
+	t.Parallel()
+	amount := func(text string) decimal.Decimal { return decimal.RequireFromString(text) }
+	for name, test := range map[string]struct {
+		read    boundless
+		changed string
+		check   func(boundless) bool
+	}{
+		"a number too high":   {boundless{Number: math.MaxInt64}, "Number", func(b boundless) bool { return b.Number == 1e15 }},
+		"a number too low":    {boundless{Number: math.MinInt64}, "Number", func(b boundless) bool { return b.Number == -1e15 }},
+		"a text with NUL":     {boundless{Text: "a\x00b"}, "Text", func(b boundless) bool { return b.Text == "a\uFFFDb" }},
+		"a text too long":     {boundless{Text: strings.Repeat("é", 3000)}, "Text", func(b boundless) bool { return b.Text == strings.Repeat("é", 2048) }},
+		"a name too long":     {boundless{Name: unit.SKU("x" + strings.Repeat("é", 200))}, "Name", func(b boundless) bool { return len(b.Name) == 255 }},
+		"a time too early":    {boundless{At: time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC)}, "At", func(b boundless) bool { return b.At.Equal(eventstore.EarliestCredible) }},
+		"a time too late":     {boundless{At: time.Date(9999, 12, 31, 23, 0, 0, 0, time.UTC)}, "At", func(b boundless) bool { return b.At.Day() == 30 }},
+		"an amount too high":  {boundless{Amount: decimal.New(1, 2_000_000_000)}, "Amount", func(b boundless) bool { return b.Amount.Equal(amount("1e36")) }},
+		"an amount too low":   {boundless{Amount: amount("-1e37")}, "Amount", func(b boundless) bool { return b.Amount.Equal(amount("-1e36")) }},
+		"an amount too fine":  {boundless{Amount: amount("1.2345678901234567899")}, "Amount", func(b boundless) bool { return b.Amount.Equal(amount("1.234567890123456789")) }},
+		"an amount near zero": {boundless{Amount: decimal.New(1, -2_000_000_000)}, "Amount", func(b boundless) bool { return b.Amount.IsZero() }},
+		"in a list": {
+			boundless{Several: []unit.Money{{}, {Amount: amount("1e99")}}}, "Several.Amount",
+			func(b boundless) bool { return b.Several[1].Amount.Equal(amount("1e36")) },
+		},
+		"behind a pointer": {
+			boundless{Nested: &struct{ Count int }{math.MaxInt}}, "Nested.Count",
+			func(b boundless) bool { return b.Nested.Count == 1e15 },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, changed := projections.Bounded(test.read)
+			if bounded, same := got.(boundless); !same || changed != test.changed || !test.check(bounded) {
+				t.Errorf("%+v, changed %q, want %q", got, changed, test.changed)
+			}
+		})
+	}
+}
+
+func TestWhatCommandsAdmitIsWithinBounds(t *testing.T) {
+	t.Parallel()
+	most, err := unit.ParseAmount("-" + strings.Repeat("9", 18) + ".999999")
+	if err != nil {
+		t.Fatal(err)
+	}
+	total := unit.Money{Amount: most}.Times(unit.MaxQuantity)
+	for _, value := range []boundless{
+		{},
+		{Number: unit.MaxQuantity, Amount: total.Amount, At: time.Now().AddDate(1, 0, 0)},
+		{Number: -unit.MaxQuantity, Text: strings.Repeat("👾", unit.MaxNote), Name: unit.SKU(strings.Repeat("é", 64))},
+	} {
+		if got, changed := projections.Bounded(value); changed != "" {
+			t.Errorf("%s of %+v is changed: %+v", changed, value, got)
+		}
+	}
+	reference := strings.Repeat("👾", unit.MaxReference)
+	if projections.Key(reference) != reference || len(projections.Key(strings.Repeat(reference, 2))) > 400 {
+		t.Error("a reference is cut, or a longer text is not")
+	}
+}
