@@ -29,6 +29,7 @@ type shop struct {
 	service *commands.Service
 	answers *answers
 	store   *memory.Store
+	policy  commands.Policy
 }
 
 func open(t *testing.T) *shop {
@@ -41,10 +42,19 @@ func open(t *testing.T) *shop {
 // start begins a process over the shop's log and answers.
 func (s shop) start() *shop { return s.withAnswers(s.answers) }
 
+// withPolicy begins a process with another policy.
+func (s shop) withPolicy(policy commands.Policy) *shop {
+	s.policy = policy
+	return s.start()
+}
+
 // withAnswers begins a process that keeps its answers elsewhere.
 func (s shop) withAnswers(kept commands.Answers) *shop {
 	s.t.Helper()
-	s.service = commands.NewService(s.store, commands.DefaultPolicy(), time.Now, commands.Options{})
+	if s.policy.HoldFor == 0 {
+		s.policy = commands.DefaultPolicy()
+	}
+	s.service = commands.NewService(s.store, s.policy, time.Now, commands.Options{})
 	var err error
 	s.handler, err = httpapi.New(httpapi.Options{Version: "test", PublicHosts: []string{"example.com"}}, func(api huma.API) {
 		commandapi.Register(api, s.service, commandapi.Options{Answers: kept})

@@ -3,6 +3,7 @@ package commandapi
 import (
 	"context"
 
+	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/unit"
 )
@@ -46,9 +47,39 @@ func (a *api) confirm() order.Command     { return order.Confirm{Now: a.service.
 func (a *api) expireOrder() order.Command { return order.Expire{Now: a.service.Now()} }
 func releaseHold() order.Command          { return order.ReleaseHold{} }
 func complete() order.Command             { return order.Complete{} }
-func retryAllocation() order.Command      { return order.RetryAllocation{} }
 func archive() order.Command              { return order.Archive{} }
 func unarchive() order.Command            { return order.Unarchive{} }
+
+// RetryState is an order after its allocation was retried.
+type RetryState struct {
+	OrderState
+	Retry RetryDone `json:"retry"`
+}
+
+// RetryDone tells what a retry did.
+type RetryDone struct {
+	Outcome   string          `json:"outcome" enum:"allocated,nothing_to_do,short,canceled" doc:"allocated: what was missing is allocated now. nothing_to_do: nothing was missing. short: stock does not have it, and the order waits. canceled: stock does not have it, and the shop's remedy has canceled the order."`
+	Lost      []order.Lost    `json:"lost,omitempty" doc:"Promises that stock no longer had: they were taken back by force."`
+	Shortages []cart.Shortage `json:"shortages,omitempty" doc:"What stock was short of."`
+}
+
+func (a *api) retryAllocation(ctx context.Context, c call, in *OrderPath) (*answer[RetryState], error) {
+	var bad check
+	id := in.id(&bad)
+	if err := bad.err(); err != nil {
+		return nil, err
+	}
+	done, err := a.service.RetryAllocation(ctx, c.Call, id)
+	if err != nil {
+		return nil, err
+	}
+	state, err := view(ctx, a.service.Orders, order.Stream(string(id)), orderState)
+	if err != nil {
+		return nil, err
+	}
+	retry := RetryDone{Outcome: string(done.Outcome), Lost: done.Lost, Shortages: done.Shortages}
+	return reply(state.Revision, done.Order, RetryState{OrderState: state, Retry: retry}), nil
+}
 
 type holdInput struct {
 	OrderPath

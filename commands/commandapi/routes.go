@@ -70,7 +70,7 @@ func (a *api) routes() {
 	add(a, tagOrders, op{method: patch, path: order + "/transactions/{transaction_id}", id: "settle-transaction", summary: "Give a pending transaction its end", key: true}, a.settleTransaction)
 	add(a, tagOrders, op{method: post, path: order + "/shipments", id: "ship-order", lines: true, summary: "Ship a parcel", created: true, key: true}, a.shipOrder)
 	add(a, tagOrders, op{method: post, path: order + "/shipments/{shipment_id}/deliver", id: "deliver-shipment", summary: "Record a parcel's arrival"}, a.deliver)
-	add(a, tagOrders, op{method: post, path: order + "/retry-allocation", id: "retry-allocation", summary: "Ask stock again for what an order lost", key: true}, a.plainly(retryAllocation))
+	add(a, tagOrders, op{method: post, path: order + "/retry-allocation", id: "retry-allocation", summary: "Ask stock again for what an order lost", key: true, about: "What was taken back from it by force is found, too. `retry` tells what was done."}, a.retryAllocation)
 	add(a, tagOrders, op{method: post, path: order + "/complete", id: "complete-order", summary: "Complete an order"}, a.plainly(complete))
 	add(a, tagOrders, op{method: post, path: order + "/archive", id: "archive-order", summary: "Hide a finished order from daily work"}, a.plainly(archive))
 	add(a, tagOrders, op{method: post, path: order + "/unarchive", id: "unarchive-order", summary: "Show an archived order again"}, a.plainly(unarchive))

@@ -16,7 +16,7 @@
 //	canceled    release what is still reserved, deallocate what is allocated
 //	expired     release
 //	shipped     ship. The parcel has left: if stock does not have the goods on
-//	            its books, the dispatch is recorded by force
+//	            its books, or has taken the promise back, the dispatch is recorded by force
 //
 // The remedies: with RemedyVoidOrRefund an order whose allocation failed is
 // canceled, and authorizations to void and captures to refund are recorded as
@@ -187,7 +187,7 @@ func (p *Process) refused(a asked, no *rule.Rejection) {
 		p.shortages = append(p.shortages, cart.Shortage{
 			SKU: a.want.SKU, Location: a.want.Location, Requested: a.want.Quantity, Available: available, Reason: no.Code,
 		})
-	case a.want.Action == order.ActShip && no.Code == stock.ErrNotOnHand.Code && !a.step.Forced:
+	case a.want.Action == order.ActShip && (no.Code == stock.ErrNotOnHand.Code || no.Code == stock.ErrNotAllocated.Code) && !a.step.Forced:
 		a.step.Forced = true
 		p.ask(a.step, a.want)
 	default:
@@ -260,6 +260,24 @@ func (p Process) failure() []turn {
 		return []turn{fail, cancelLost}
 	}
 	return []turn{fail}
+}
+
+// LostBy is what stock no longer has of a confirmed order's promises. allocated
+// tells what is promised to the order at a stock. Ask when no step is open: an
+// open step may not have been asked of stock yet.
+func LostBy(s order.State, allocated func(stock.Key) unit.Quantity) []order.Lost {
+	if s.Status != order.StatusConfirmed || len(s.Unsettled) > 0 {
+		return nil
+	}
+	var lost []order.Lost
+	for _, h := range s.Holdings {
+		if backed := h.Backed(); backed > 0 {
+			if gone := backed - allocated(stock.Key{SKU: h.SKU, Location: h.Location}); gone > 0 {
+				lost = append(lost, order.Lost{SKU: h.SKU, Location: h.Location, Quantity: min(gone, backed)})
+			}
+		}
+	}
+	return lost
 }
 
 // ShipmentMoves are the movements that shipping would ask of stock, or the

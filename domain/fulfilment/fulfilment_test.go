@@ -246,7 +246,7 @@ func TestStockFollowsTheOrder(t *testing.T) {
 			moves: "ship A@main 4 p1; ship A@main 4 p1 by force", commands: "settle shipment p1",
 		},
 		"what stock will not have stays open, and the rest goes on": {
-			events: []order.Event{order.Confirmed{}, settled, parcel, off(3, 1)}, refuse: always("ship A@main 4 p1", stock.ErrNotAllocated),
+			events: []order.Event{order.Confirmed{}, settled, parcel, off(3, 1)}, refuse: always("ship A@main 4 p1", stock.ErrMovementDiffers),
 			moves: "ship A@main 4 p1, deallocate B@main 1 cancel/1", commands: "settle cancel 1",
 		},
 		"a retry reserves what is missing": {

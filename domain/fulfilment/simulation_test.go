@@ -153,7 +153,7 @@ func (w *world) happen(step int) {
 	at := stock.At{Key: key, Now: w.now}
 	line := order.LineQuantity{Line: 1 + w.pick(4), Quantity: unit.Quantity(1 + w.pick(2))}
 	parcel := unit.ShipmentID(fmt.Sprint("p", step))
-	switch w.pick(13) {
+	switch w.pick(15) {
 	case 0, 1, 2:
 		_ = w.tell(order.Confirm{Now: w.now})
 	case 3:
@@ -165,9 +165,9 @@ func (w *world) happen(step int) {
 	case 5:
 		_ = w.tell(order.Expire{Now: w.now})
 	case 6:
-		_ = w.tell(order.Ship{ShipmentID: parcel, Location: key.Location, Lines: []order.LineQuantity{line}})
+		w.ship(order.Ship{ShipmentID: parcel, Location: key.Location, Lines: []order.LineQuantity{line}})
 	case 7:
-		_ = w.tell(order.Ship{ShipmentID: parcel, Location: key.Location})
+		w.ship(order.Ship{ShipmentID: parcel, Location: key.Location})
 	case 8, 12:
 		_ = w.stock(key, stock.Receive{At: at, Quantity: unit.Quantity(1 + w.pick(4))})
 		_ = w.tell(order.RetryAllocation{})
@@ -177,7 +177,35 @@ func (w *world) happen(step int) {
 		w.now = w.now.Add(time.Duration(w.pick(30)) * time.Minute)
 	case 11:
 		_ = w.stock(key, stock.Adjust{At: at, Change: unit.Quantity(w.pick(5) - 2), Reason: stock.Correction})
+	case 13:
+		_ = w.stock(key, stock.Deallocate{
+			At: at, Origin: stock.Origin{Direct: true, Override: "sold at the counter"}, OrderID: "o1", Quantity: unit.Quantity(1 + w.pick(3)),
+		})
+		w.count["taken by force"]++
+	case 14:
+		_ = w.tell(order.RetryAllocation{Lost: w.lost()})
 	}
+}
+
+// ship is refused, as by a driver, what stock would refuse.
+func (w *world) ship(cmd order.Ship) {
+	moves, _ := ShipmentMoves(w.order, cmd)
+	for _, m := range moves {
+		if _, err := stock.Decide(m.Command(w.now), *w.stocks[m.Key]); err != nil {
+			return
+		}
+	}
+	_ = w.tell(cmd)
+}
+
+// lost is what stock does not have of the order's promises.
+func (w *world) lost() []order.Lost {
+	return LostBy(w.order, func(key stock.Key) unit.Quantity {
+		if s := w.stocks[key]; s != nil {
+			return s.Orders["o1"].Open
+		}
+		return 0
+	})
 }
 
 // loseTheStock lets the deadline pass between the confirmation and its commits,
@@ -247,6 +275,11 @@ func (w *world) simulate() {
 		each.stop()
 	}
 	w.drive(0, func() bool { return true })
+	if lost := w.lost(); len(lost) > 0 {
+		_ = w.tell(order.RetryAllocation{Lost: lost})
+		w.count["healed"]++
+		w.drive(0, func() bool { return true })
+	}
 	w.stockIsWhatTheOrderSays()
 }
 
@@ -266,8 +299,8 @@ func (w *world) stockIsWhatTheOrderSays() {
 		switch {
 		case s.Status == order.StatusPending && !h.Released:
 			held = h.Quantity
-		case s.Status == order.StatusConfirmed && !h.Missing:
-			promised = h.Remaining()
+		case s.Status == order.StatusConfirmed:
+			promised = h.Backed()
 		}
 		have := w.stocks[key]
 		if due := !w.now.Before(s.ConfirmBy); have.Holds[h.ReservationID].Quantity != held && !due {
@@ -301,6 +334,7 @@ func TestWhateverDriversDoStockIsWhatTheOrderSays(t *testing.T) {
 	for _, rare := range []string{
 		"order.Canceled", "order.LinesCanceled", "order.Expired", "order.Shipped", "order.AllocationFailed", "order.AllocationRetried", "order.AllocationRecovered",
 		"stock.ReservationCommitted", "stock.ReservationReleased", "stock.Deallocated", "stock.Shipped", "stock.Allocated",
+		"taken by force", "healed",
 	} {
 		if count[rare] < *worlds/100 {
 			t.Errorf("%s happened %d times: the worlds are too quiet to prove anything", rare, count[rare])

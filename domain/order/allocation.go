@@ -114,7 +114,7 @@ func (o OpenStep) reserving() bool { return o.Moves[0].Action == ActReserve }
 
 // Backordered reports whether something still wanted has no stock behind it.
 func (s State) Backordered() bool {
-	return slices.ContainsFunc(s.Holdings, func(h Holding) bool { return h.Missing && h.Remaining() > 0 })
+	return slices.ContainsFunc(s.Holdings, func(h Holding) bool { return h.Missing > 0 })
 }
 
 // settleStock closes a step. One that is not open has been closed before. The
@@ -159,13 +159,34 @@ func (s *State) allocationFailed(e AllocationFailed) {
 		return
 	}
 	for _, m := range step.Moves {
-		if i := s.holding(m.SKU, m.Location); i >= 0 {
-			s.Holdings[i].Missing = slices.ContainsFunc(e.Shortages, func(short cart.Shortage) bool {
-				return short.SKU == m.SKU && (short.Location == "" || short.Location == m.Location)
-			})
+		i := s.holding(m.SKU, m.Location)
+		if i < 0 || m.Action != ActCommit {
+			continue
+		}
+		h := &s.Holdings[i]
+		h.Missing = 0
+		if !slices.ContainsFunc(e.Shortages, func(short cart.Shortage) bool {
+			return short.SKU == m.SKU && (short.Location == "" || short.Location == m.Location)
+		}) {
+			continue
+		}
+		h.Missing = min(h.Remaining(), m.Quantity)
+		if h.Remaining()+s.givingBack(m.SKU, m.Location) <= m.Quantity {
+			s.forgetGivingBack(m.SKU, m.Location) // nothing else is allocated here
 		}
 	}
-	s.forgetGivingBack()
+}
+
+// givingBack is what open steps give back of a SKU at a location.
+func (s State) givingBack(sku unit.SKU, location unit.LocationID) (sum unit.Quantity) {
+	for _, step := range s.Unsettled {
+		for _, m := range step.Moves {
+			if m.Action == ActDeallocate && m.SKU == sku && m.Location == location {
+				sum += m.Quantity
+			}
+		}
+	}
+	return sum
 }
 
 func released(reserved []Move) []Move {
@@ -178,11 +199,10 @@ func released(reserved []Move) []Move {
 
 // forgetGivingBack takes deallocations of what is missing off the open steps:
 // they would find nothing now, and what is allocated later is not theirs.
-func (s *State) forgetGivingBack() {
+func (s *State) forgetGivingBack(sku unit.SKU, location unit.LocationID) {
 	for i := range s.Unsettled {
 		s.Unsettled[i].Moves = slices.DeleteFunc(slices.Clone(s.Unsettled[i].Moves), func(m Move) bool {
-			h := s.holding(m.SKU, m.Location)
-			return m.Action == ActDeallocate && h >= 0 && s.Holdings[h].Missing
+			return m.Action == ActDeallocate && m.SKU == sku && m.Location == location
 		})
 	}
 	s.Unsettled = slices.DeleteFunc(s.Unsettled, func(step OpenStep) bool { return len(step.Moves) == 0 })
@@ -190,28 +210,56 @@ func (s *State) forgetGivingBack() {
 
 // retryAllocation records the attempt before stock is asked, like every other
 // step, so that all who drive it ask for the same, and its outcome is one.
-func retryAllocation(s State) ([]Event, error) {
+func retryAllocation(cmd RetryAllocation, s State) ([]Event, error) {
 	if s.Status == StatusPending {
 		return nil, ErrNotConfirmed
 	}
 	if no := s.ended(); no != nil {
 		return nil, no
 	}
-	if _, open := s.allocating(); open || !s.Backordered() {
+	if _, open := s.allocating(); open {
 		return nil, nil
 	}
-	return []Event{AllocationRetried{Attempt: s.Retries + 1}}, nil
+	lost := s.lost(cmd.Lost)
+	if !s.Backordered() && len(lost) == 0 {
+		return nil, nil
+	}
+	return []Event{AllocationRetried{Attempt: s.Retries + 1, Lost: lost}}, nil
 }
 
-func (s *State) allocationRetried() {
+// lost is as much of what was found lost as the order counts on. While a step is
+// open, stock may just not have been asked yet.
+func (s State) lost(found []Lost) []Lost {
+	if len(s.Unsettled) > 0 {
+		return nil
+	}
+	var lost []Lost
+	for _, l := range found {
+		i := s.holding(l.SKU, l.Location)
+		if i < 0 {
+			continue
+		}
+		if l.Quantity = min(l.Quantity, s.Holdings[i].Backed()); l.Quantity > 0 {
+			lost = append(lost, l)
+		}
+	}
+	return lost
+}
+
+func (s *State) allocationRetried(lost []Lost) {
+	for _, l := range lost {
+		if i := s.holding(l.SKU, l.Location); i >= 0 {
+			s.Holdings[i].Missing = min(s.Holdings[i].Remaining(), s.Holdings[i].Missing+l.Quantity)
+		}
+	}
 	s.Retries++
 	attempt := strconv.Itoa(s.Retries)
 	var moves []Move
 	for _, h := range s.Holdings {
-		if h.Missing && h.Remaining() > 0 {
+		if h.Missing > 0 {
 			id := unit.RetryReservation.Of(string(s.OrderID), string(h.SKU), string(h.Location), "retry", attempt).ID()
 			moves = append(moves, Move{
-				Action: ActReserve, SKU: h.SKU, Location: h.Location, ReservationID: unit.ReservationID(id), Quantity: h.Remaining(),
+				Action: ActReserve, SKU: h.SKU, Location: h.Location, ReservationID: unit.ReservationID(id), Quantity: h.Missing,
 			})
 		}
 	}
@@ -246,13 +294,14 @@ func (s *State) allocationRecovered() {
 			continue
 		}
 		h := &s.Holdings[i]
-		h.Missing, h.ReservationID = false, m.ReservationID
-		if h.Remaining() == 0 {
+		wanted := h.Missing
+		h.Missing, h.ReservationID = 0, m.ReservationID
+		if wanted == 0 {
 			m.Action = ActRelease
 			moves = append(moves, m)
 			continue
 		}
-		moves = append(moves, commits(m, m.Quantity-h.Remaining())...)
+		moves = append(moves, commits(m, m.Quantity-wanted)...)
 	}
 	s.openStep(StepRef{Step: StepConfirm, Ref: "commit-" + strconv.Itoa(s.Retries)}, moves)
 }

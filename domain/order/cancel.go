@@ -129,13 +129,20 @@ func (s *State) takeOff(line int, quantity unit.Quantity) []Move {
 	for _, missing := range []bool{true, false} {
 		for i := to - 1; i >= from && quantity > 0; i-- {
 			h := &s.Holdings[i]
-			part := min(quantity, h.Remaining())
-			if h.Missing != missing || part <= 0 {
+			part := min(quantity, h.Backed())
+			if missing {
+				part = min(quantity, h.Missing)
+			}
+			if part <= 0 {
 				continue
 			}
 			quantity -= part
 			h.Canceled += part
-			moves = append(moves, s.giveBack(h, part)...)
+			if missing {
+				h.Missing -= part // see allocationRecovered for what a retry finds
+			} else {
+				moves = append(moves, s.giveBack(h, part)...)
+			}
 		}
 	}
 	return moves
@@ -151,8 +158,6 @@ func (s *State) giveBack(h *Holding, quantity unit.Quantity) []Move {
 	case s.Status == StatusPending:
 		h.Released = true
 		return []Move{{Action: ActRelease, SKU: h.SKU, Location: h.Location, ReservationID: h.ReservationID, Quantity: h.Quantity}}
-	case h.Missing:
-		return nil // see allocationRecovered for what a retry finds
 	}
 	return []Move{{Action: ActDeallocate, SKU: h.SKU, Location: h.Location, Quantity: quantity}}
 }

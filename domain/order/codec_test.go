@@ -30,6 +30,7 @@ func TestWireForm(t *testing.T) {
 		StockSettled{Step: StepShipment, Ref: "p1"},
 		shortOfB,
 		AllocationRetried{Attempt: 1},
+		AllocationRetried{Attempt: 2, Lost: []Lost{{SKU: "A", Location: "main", Quantity: 2}}},
 		AllocationRecovered{},
 		orphan("c", "3.99"),
 		twoOfA,

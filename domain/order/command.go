@@ -117,9 +117,14 @@ type FailAllocation struct {
 	Remedy    Remedy
 }
 
-// RetryAllocation asks stock again for what a failed allocation is missing; when
-// nothing is, or a retry is under way, nothing happens.
-type RetryAllocation struct{}
+// RetryAllocation asks stock again for what a failed allocation is missing, and
+// for what stock is found to have lost; when that is nothing, or a retry is under
+// way, nothing happens.
+type RetryAllocation struct {
+	// Lost is what stock no longer has of the order's promises, by who has
+	// looked while no step of the order was open. With an open step it is ignored.
+	Lost []Lost
+}
 
 // RecoverAllocation ends that state, while a retry is under way. The process
 // that drove the retry sends SettleStock with its ref instead, which cannot end

@@ -190,6 +190,16 @@ type AllocationFailed struct {
 // again.
 type AllocationRetried struct {
 	Attempt int `json:"attempt"` // 1, 2, ...
+	// Lost are promises that stock does not have any more, though no allocation
+	// failed: someone has taken them back by force.
+	Lost []Lost `json:"lost,omitempty"`
+}
+
+// Lost is some units of a SKU that are not allocated any more at a location.
+type Lost struct {
+	SKU      unit.SKU        `json:"sku"`
+	Location unit.LocationID `json:"location"`
+	Quantity unit.Quantity   `json:"quantity"` // > 0
 }
 
 // RetryStep is the step that an AllocationRetried opens.

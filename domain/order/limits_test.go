@@ -5,6 +5,7 @@ import (
 
 	"daybook/domain/decidertest"
 	"daybook/domain/rule"
+	"daybook/domain/unit"
 )
 
 const nearlyAll = "999999999999999999.99"
@@ -19,6 +20,21 @@ var limiting = map[string]row{
 	"one of before may have its end":           {Given: given(tx("c", Capture, Pending, nearlyAll, "")), When: SettleTransaction{TransactionID: "c", State: Succeeded}, Then: []Event{TransactionSettled{TransactionID: "c", State: Succeeded}}},
 	"but not with others over the limit":       {Given: given(tx("c", Capture, Pending, nearlyAll, ""), tx("d", Capture, Succeeded, nearlyAll, "")), When: SettleTransaction{TransactionID: "c", State: Succeeded}, Refused: ErrAmountLimit},
 }
+
+// losing are the rows of promises that stock does not have any more. The order
+// has 4 of A at main and 1 of B at east.
+var losing = map[string]row{
+	"what stock has lost is asked for again":   {Given: binding(), When: RetryAllocation{Lost: []Lost{{"B", "east", 1}}}, Then: []Event{AllocationRetried{Attempt: 1, Lost: []Lost{{"B", "east", 1}}}}},
+	"at most what the order counts on":         {Given: binding(), When: RetryAllocation{Lost: []Lost{{"B", "east", 9}, {"Z", "main", 1}}}, Then: []Event{AllocationRetried{Attempt: 1, Lost: []Lost{{"B", "east", 1}}}}},
+	"what it does not count on is not lost":    {Given: binding(), When: RetryAllocation{Lost: []Lost{{"Z", "main", 1}}}, Nothing: true},
+	"with an open step stock may only be late": {Given: given(Confirmed{}), When: RetryAllocation{Lost: []Lost{{"B", "east", 1}}}, Nothing: true},
+	"what is lost does not ship":               {Given: append(binding(), lostB, AllocationFailed{Shortages: shortOfB.Shortages, Remedy: RemedyBackorder}), When: Ship{ShipmentID: "p1", Location: "east", Lines: []LineQuantity{{2, 1}}}, Refused: ErrAllocationFailed},
+	"the rest of the order does":               {Given: append(binding(), lostB, AllocationFailed{Shortages: shortOfB.Shortages, Remedy: RemedyBackorder}), When: Ship{ShipmentID: "p1", Location: "main", Lines: []LineQuantity{{1, 1}}}, Then: []Event{Shipped{ShipmentID: "p1", Location: "main", Lines: []ShippedLine{{1, "A", unit.Stocked, 1}}}}},
+}
+
+var lostB = AllocationRetried{Attempt: 1, Lost: []Lost{{"B", "east", 1}}}
+
+func TestLosing(t *testing.T) { orders.Run(t, losing) }
 
 func TestSumsHaveLimits(t *testing.T) { orders.Run(t, limiting) }
 

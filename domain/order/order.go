@@ -17,7 +17,7 @@ func Stream(id string) string { return Category + "-" + id }
 
 // FoldVersion names the shape of State: a snapshot of another version is not
 // read. Raise it with every change of State or Evolve.
-const FoldVersion = 3
+const FoldVersion = 4
 
 // Status is the first of an order's axes; hold and archive are flags beside it.
 // The empty status is an order that was never placed.
@@ -104,12 +104,16 @@ type Holding struct {
 	// Released means the reservation was given up whole before it became an
 	// allocation.
 	Released bool `json:"released,omitzero"`
-	// Missing means the allocation failed: nothing is promised here now.
-	Missing bool `json:"missing,omitzero"`
+	// Missing is how many of the remaining units are not promised here now: their
+	// allocation failed, or was taken back.
+	Missing unit.Quantity `json:"missing_units,omitzero"`
 }
 
 // Remaining is what of the holding is neither shipped nor canceled.
 func (h Holding) Remaining() unit.Quantity { return h.Quantity - h.Canceled - h.Shipped }
+
+// Backed is what of Remaining stock has promised.
+func (h Holding) Backed() unit.Quantity { return h.Remaining() - h.Missing }
 
 // IsOf reports whether a cart may have the order: the order id is free, or the
 // cart's already.
@@ -200,7 +204,7 @@ func Decide(cmd Command, s State) ([]Event, error) {
 	case FailAllocation:
 		return failAllocation(cmd, s)
 	case RetryAllocation:
-		return retryAllocation(s)
+		return retryAllocation(cmd, s)
 	case RecoverAllocation:
 		return recoverAllocation(s)
 	case AdmitReturn:
@@ -258,7 +262,7 @@ func Evolve(s State, e Event) State {
 	case AllocationFailed:
 		s.allocationFailed(e)
 	case AllocationRetried:
-		s.allocationRetried()
+		s.allocationRetried(e.Lost)
 	case AllocationRecovered:
 		s.allocationRecovered()
 	case PaymentOrphaned:

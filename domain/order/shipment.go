@@ -103,12 +103,9 @@ func (s State) restAt(location unit.LocationID) ([]LineQuantity, error) {
 	left := map[unit.SKU]unit.Quantity{}
 	missing := false
 	for _, h := range s.Holdings {
-		switch {
-		case h.Location != location || h.Remaining() == 0:
-		case h.Missing:
-			missing = true
-		default:
-			left[h.SKU] = h.Remaining()
+		if h.Location == location {
+			missing = missing || h.Missing > 0
+			left[h.SKU] = h.Backed()
 		}
 	}
 	var lines []LineQuantity
@@ -153,7 +150,7 @@ func (s State) fitsLocation(lines []ShippedLine, location unit.LocationID) error
 			return ErrLocationQuantityExceeded.With("The order has fewer units at that location.",
 				map[string]any{"sku": l.SKU, "location": location, "remaining": remaining})
 		}
-		if s.Holdings[i].Missing {
+		if asked[l.SKU] > s.Holdings[i].Backed() {
 			return ErrAllocationFailed
 		}
 	}

@@ -38,6 +38,7 @@ func TestWireForm(t *testing.T) {
 		Deallocated{Key: k, Origin: forced, OrderID: "o1", Ref: "r", Quantity: 6},
 		Shipped{Key: k, Origin: forced, OrderID: "o1", ShipmentID: "s1", Quantity: 6},
 		Returned{Key: k, Origin: byHand, ReturnID: "r1", Quantity: 1, Condition: Available},
+		Shipped{Key: k, OrderID: "o1", ShipmentID: "s1", Quantity: 6, Unpromised: 2},
 		Moved{Key: k, From: Available, To: QualityControl, Quantity: 2, Note: "looks wet"},
 		TransferredOut{Key: k, TransferID: "t1", To: "north", Quantity: 5},
 		TransferredIn{Key: k, TransferID: "t1", From: "north", Quantity: 5},

@@ -130,8 +130,9 @@ type Deallocate struct {
 }
 
 // Ship takes an order's allocated goods out, once per shipment. More than is
-// allocated is refused (stock-not-allocated); more than is on hand is refused
-// (stock-not-on-hand) unless Force records it.
+// allocated is refused (stock-not-allocated), and so is more than is on hand
+// (stock-not-on-hand), unless Force records it. A direct command cannot force
+// what is not allocated.
 type Ship struct {
 	At
 	Origin

@@ -176,11 +176,13 @@ func (d *decision) change(e Event) unit.Quantity {
 		return -e.Quantity
 	case TransferredIn:
 		return e.Quantity
+	case Shipped:
+		return -e.Unpromised // of the rest as much leaves on hand as allocated
 	case PolicySet:
 		return d.Policy.SafetyStock - e.SafetyStock
-	case ReservationExtended, ReservationExpired, ReservationCommitted, Shipped, ReorderPointCrossed:
+	case ReservationExtended, ReservationExpired, ReservationCommitted, ReorderPointCrossed:
 		// A due reservation is not extended; a commitment turns reserved into
-		// allocated; a shipment takes as much from on hand as from allocated.
+		// allocated.
 	}
 	return 0
 }

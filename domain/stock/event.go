@@ -149,7 +149,13 @@ type Shipped struct {
 	// Forced records a dispatch of goods the books did not have: on hand is
 	// then negative until a count or a receipt mends it.
 	Forced bool `json:"forced,omitzero"`
+	// Unpromised is how much of Quantity was not allocated to the order any more. Only
+	// a process ships so: the order has recorded that the parcel left.
+	Unpromised unit.Quantity `json:"unpromised,omitzero"`
 }
+
+// Promised is how much of the parcel was allocated to the order.
+func (s Shipped) Promised() unit.Quantity { return s.Quantity - s.Unpromised }
 
 // Condition is where goods on hand stand: for sale, or set apart.
 type Condition string

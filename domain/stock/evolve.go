@@ -45,7 +45,7 @@ func Evolve(s State, e Event) State {
 		s.take(e.OrderID, e.Quantity, 0, e.Direct)
 	case Shipped:
 		s.Goods -= e.Quantity
-		s.take(e.OrderID, e.Quantity, e.Quantity, e.Direct)
+		s.take(e.OrderID, e.Promised(), e.Quantity, e.Direct)
 	case Returned:
 		s.Goods += e.Quantity
 		s.SetApart.add(e.Condition, e.Quantity)

@@ -82,7 +82,7 @@ func (b *book) enter(e Event) {
 		b.promised[e.OrderID] -= e.Quantity
 	case Shipped:
 		b.onHand -= e.Quantity
-		b.promised[e.OrderID] -= e.Quantity
+		b.promised[e.OrderID] -= e.Promised()
 		b.forced = b.forced || e.Forced
 	case Returned:
 		b.onHand += e.Quantity

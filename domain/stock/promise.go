@@ -70,7 +70,8 @@ func (d *decision) ship(cmd Ship) ([]Event, error) {
 	}
 	promise := d.Orders[cmd.OrderID]
 	promised := promise.Open
-	if cmd.Quantity > promised {
+	gone := max(0, cmd.Quantity-promised)
+	if gone > 0 && (cmd.Direct || !cmd.Force) {
 		return nil, ErrNotAllocated.With(ErrNotAllocated.Detail,
 			map[string]any{"order_id": cmd.OrderID, "allocated": promised, "requested": cmd.Quantity})
 	}
@@ -84,7 +85,7 @@ func (d *decision) ship(cmd Ship) ([]Event, error) {
 			map[string]any{"on_hand": d.Goods, "unavailable": d.UnavailableTotal(), "requested": cmd.Quantity})
 	}
 	return []Event{Shipped{
-		Key: cmd.Key, Origin: cmd.overriding(taken), OrderID: cmd.OrderID, ShipmentID: cmd.ShipmentID, Quantity: cmd.Quantity, Forced: missing,
+		Key: cmd.Key, Origin: cmd.overriding(taken), OrderID: cmd.OrderID, ShipmentID: cmd.ShipmentID, Quantity: cmd.Quantity, Forced: missing, Unpromised: gone,
 	}}, nil
 }
 

@@ -310,7 +310,7 @@ func (b *Book) readStock(e *event, value stock.Event) {
 		shelf = newShelf()
 		b.Stock[key] = shelf
 	}
-	if back, ok := value.(stock.Returned); ok {
+	if back, ok := value.(stock.Returned); ok && !back.Direct {
 		b.tookBack[returned{back.ReturnID, key}] += back.Quantity
 	}
 	shelf.State, shelf.end = stock.Evolve(shelf.State, value), e.end()

@@ -9,6 +9,7 @@ import (
 
 	"daybook/domain/order"
 	"daybook/domain/returns"
+	"daybook/domain/stock"
 	"daybook/domain/unit"
 	"daybook/projections/orderview"
 )
@@ -34,12 +35,24 @@ func (b *Book) readOrder(e *event, id unit.OrderID, value order.Event) {
 		o.channel, o.placedAt, o.placedTotal = b.intern(e.meta.Channel), e.at, placed.Total.Amount
 		o.lines = maphash.Bytes(b.seed, lines)
 	}
+	if retried, ok := value.(order.AllocationRetried); ok {
+		b.known(id, retried.Lost)
+	}
 	b.Sales.order(e, o, value) // with the state before
 	o.State, o.end = order.Evolve(o.State, value), e.end()
 	if key := timeOf(e.Type, value); key != "" {
 		o.times[key] = e.at
 	}
 	o.history = append(o.history, b.entry(e, orderview.OrderWords(value)))
+}
+
+// known notes that an order knows what was taken from it.
+func (b *Book) known(id unit.OrderID, lost []order.Lost) {
+	for _, l := range lost {
+		if shelf := b.Stock[stock.Key{SKU: l.SKU, Location: l.Location}]; shelf != nil {
+			shelf.taken[id] = max(0, shelf.taken[id]-l.Quantity)
+		}
+	}
 }
 
 func (b *Book) readReturn(e *event, id unit.ReturnID, value returns.Event) {

@@ -29,7 +29,10 @@ type Shelf struct {
 	policy      stock.Policy
 	forced      bool // goods left that the books did not have
 	ended       map[unit.ReservationID]stock.End
-	crossedAt   *time.Time // effective time of the last fall to the reorder point
+	direct      map[unit.ReservationID]bool    // open ones that no process holds
+	byHand      map[unit.OrderID]unit.Quantity // of allocated, what no process committed
+	taken       map[unit.OrderID]unit.Quantity // from processes, by force
+	crossedAt   *time.Time                     // effective time of the last fall to the reorder point
 	end         end
 }
 
@@ -44,6 +47,7 @@ func newShelf() *Shelf {
 	return &Shelf{
 		unavailable: make(map[stock.Condition]unit.Quantity), holds: make(map[unit.ReservationID]hold),
 		allocated: make(map[unit.OrderID]unit.Quantity), ended: make(map[unit.ReservationID]stock.End),
+		direct: make(map[unit.ReservationID]bool), byHand: make(map[unit.OrderID]unit.Quantity), taken: make(map[unit.OrderID]unit.Quantity),
 	}
 }
 
@@ -70,6 +74,9 @@ func (s *Shelf) add(recorded *event, value stock.Event, once, promises *Check) (
 		if end := s.ended[e.ReservationID]; open || end != "" {
 			once.differ("%s: reservation %s begins again (%s)", stream, e.ReservationID, cmp.Or(string(end), "open"))
 		}
+		if e.Direct {
+			s.direct[e.ReservationID] = true
+		}
 		s.hold(e.ReservationID, hold{order: e.OrderID, quantity: e.Quantity, expiresAt: e.ExpiresAt, reservedAt: recorded.at})
 		return true
 	case stock.ReservationExtended:
@@ -86,18 +93,24 @@ func (s *Shelf) add(recorded *event, value stock.Event, once, promises *Check) (
 		s.ends(e.ReservationID, e.Quantity, stock.EndExpired, once, stream)
 	case stock.ReservationCommitted:
 		late := !s.holds[e.ReservationID].expiresAt.After(recorded.RecordedAt)
+		if s.direct[e.ReservationID] {
+			s.byHand[e.OrderID] += e.Quantity
+		}
 		s.ends(e.ReservationID, e.Quantity, stock.EndCommitted, once, stream)
 		s.promise(e.OrderID, e.Quantity, promises, stream)
 		return late // what was held counted no more
 	case stock.Allocated:
+		s.byHand[e.OrderID] += e.Quantity
 		s.promise(e.OrderID, e.Quantity, promises, stream)
 		return true
 	case stock.Deallocated:
+		s.leave(e.OrderID, e.Quantity, e.Direct)
 		s.promise(e.OrderID, -e.Quantity, promises, stream)
 	case stock.Shipped:
 		s.onHand -= e.Quantity
 		s.forced = s.forced || e.Forced
-		s.promise(e.OrderID, -e.Quantity, promises, stream)
+		s.leave(e.OrderID, e.Promised(), e.Direct)
+		s.promise(e.OrderID, -e.Promised(), promises, stream)
 	case stock.Returned:
 		s.onHand += e.Quantity
 		s.setApart(e.Condition, e.Quantity)
@@ -133,6 +146,7 @@ func (s *Shelf) ends(id unit.ReservationID, quantity unit.Quantity, how stock.En
 	}
 	s.held -= held.quantity
 	delete(s.holds, id)
+	delete(s.direct, id)
 	s.ended[id] = how
 }
 
@@ -167,6 +181,20 @@ func (s *Shelf) promise(id unit.OrderID, q unit.Quantity, promises *Check, strea
 		delete(s.allocated, id)
 	case rest < 0:
 		promises.differ("%s: %d more went to order %s than was promised to it", stream, -rest, id)
+	}
+}
+
+// leave books which units of a promise go: a process takes its own first, a
+// direct command the others. It comes before promise.
+func (s *Shelf) leave(id unit.OrderID, q unit.Quantity, direct bool) {
+	owned := s.allocated[id] - s.byHand[id]
+	byHand := max(0, q-owned)
+	if direct {
+		byHand = min(q, s.byHand[id])
+		s.taken[id] += q - byHand
+	}
+	if s.byHand[id] -= byHand; s.byHand[id] == 0 {
+		delete(s.byHand, id)
 	}
 }
 

@@ -60,7 +60,7 @@ func ChangeOf(event stock.Event) Change {
 	case stock.Deallocated:
 		c.Allocated = -e.Quantity
 	case stock.Shipped:
-		c.OnHand, c.Allocated = -e.Quantity, -e.Quantity
+		c.OnHand, c.Allocated = -e.Quantity, -e.Promised()
 	case stock.Returned:
 		c.OnHand = e.Quantity
 		c.in(e.Condition, e.Quantity)

@@ -89,7 +89,7 @@ func (f *fold) apply(e *projections.Event, event stock.Event) {
 	case stock.Deallocated:
 		f.promises[promise{key, string(event.OrderID)}] -= int64(event.Quantity)
 	case stock.Shipped:
-		f.promises[promise{key, string(event.OrderID)}] -= int64(event.Quantity)
+		f.promises[promise{key, string(event.OrderID)}] -= int64(event.Promised())
 	case stock.PolicySet:
 		it.policy = &event.Policy
 	case stock.ReorderPointCrossed:

@@ -189,6 +189,7 @@ func movement(event stock.Event) Movement {
 		m.Kind, m.Quantity, m.OrderID, m.Reason = "deallocated", e.Quantity, string(e.OrderID), e.Reason
 	case stock.Shipped:
 		m.Kind, m.Quantity, m.OrderID, m.Document = "shipped", e.Quantity, string(e.OrderID), string(e.ShipmentID)
+		m.Reason = e.Override
 		if e.Forced {
 			m.Note = "forced: the books did not have the goods"
 		}

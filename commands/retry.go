@@ -1,0 +1,126 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+
+	"daybook/domain/cart"
+	"daybook/domain/fulfilment"
+	"daybook/domain/order"
+	"daybook/domain/stock"
+	"daybook/domain/unit"
+)
+
+// RetryOutcome says what a retry of an order's allocation did.
+type RetryOutcome string
+
+const (
+	// RetryAllocated: what was missing is allocated now.
+	RetryAllocated RetryOutcome = "allocated"
+	// RetryNothing: nothing was missing, so nothing was asked of stock.
+	RetryNothing RetryOutcome = "nothing_to_do"
+	// RetryShort: stock does not have it; the order waits.
+	RetryShort RetryOutcome = "short"
+	// RetryCanceled: stock does not have it, and the shop's remedy has canceled the
+	// order.
+	RetryCanceled RetryOutcome = "canceled"
+)
+
+// RetryResult is what a retry of an order's allocation did.
+type RetryResult struct {
+	Outcome RetryOutcome
+	// Lost are promises that stock was found not to have any more.
+	Lost []order.Lost
+	// Shortages are what stock was short of, for RetryShort and RetryCanceled.
+	Shortages []cart.Shortage
+	Order     Answer[order.Event]
+}
+
+// RetryAllocation asks stock again for what an order is missing. It compares the
+// order's promises with stock first, so it also finds what was taken back by
+// force.
+func (s *Service) RetryAllocation(ctx context.Context, call Call, id unit.OrderID) (RetryResult, error) {
+	var result RetryResult
+	before, err := s.orderNow(ctx, id)
+	if err != nil {
+		return result, err
+	}
+	if len(before.Unsettled) > 0 && call.IfRevision == nil {
+		if err := s.finishNow(ctx, call, id); err != nil {
+			return result, err
+		}
+		if before, err = s.orderNow(ctx, id); err != nil {
+			return result, err
+		}
+	}
+	if result.Lost, err = s.lostBy(ctx, before); err != nil {
+		return result, err
+	}
+	if result.Order, err = s.Order(ctx, call, id, order.RetryAllocation{Lost: result.Lost}); err != nil {
+		return result, err
+	}
+	after, err := s.orderNow(ctx, id)
+	if err != nil {
+		return result, err
+	}
+	asked := len(result.Order.Events) > 0 || result.Order.Replayed
+	switch {
+	case asked && after.Status == order.StatusCanceled:
+		result.Outcome = RetryCanceled
+	case after.Backordered():
+		result.Outcome = RetryShort
+	case asked || before.Backordered():
+		result.Outcome = RetryAllocated
+	default:
+		result.Outcome = RetryNothing
+	}
+	if result.Outcome == RetryShort || result.Outcome == RetryCanceled {
+		result.Shortages, err = s.lastShortages(ctx, id)
+	}
+	return result, err
+}
+
+func (s *Service) finishNow(ctx context.Context, call Call, id unit.OrderID) error {
+	defer s.drive(workKey{kind: workOrder, id: string(id)})()
+	_, err := s.fulfil(ctx, call.Meta, id, 0)
+	return err
+}
+
+func (s *Service) orderNow(ctx context.Context, id unit.OrderID) (order.State, error) {
+	var now order.State
+	err := s.Orders.View(ctx, order.Stream(string(id)), func(state order.State, _ int64) { now = state.Clone() })
+	return now, err
+}
+
+// lostBy compares an order's promises with stock.
+func (s *Service) lostBy(ctx context.Context, of order.State) ([]order.Lost, error) {
+	allocated := make([]unit.Quantity, len(of.Holdings))
+	at := make(map[stock.Key]int, len(of.Holdings))
+	for i, h := range of.Holdings {
+		at[stock.Key{SKU: h.SKU, Location: h.Location}] = i
+	}
+	err := each(ctx, of.Holdings, func(ctx context.Context, i int, h order.Holding) error {
+		return s.Stock.View(ctx, stock.Stream(h.SKU, h.Location), func(state stock.State, _ int64) {
+			allocated[i] = state.Orders[of.OrderID].Open
+		})
+	})
+	return fulfilment.LostBy(of, func(key stock.Key) unit.Quantity { return allocated[at[key]] }), err
+}
+
+// lastShortages are those of the order's last failed allocation.
+func (s *Service) lastShortages(ctx context.Context, id unit.OrderID) ([]cart.Shortage, error) {
+	var shortages []cart.Shortage
+	for recorded, err := range s.store.ReadStream(ctx, order.Stream(string(id)), 0, 0) {
+		if err != nil {
+			return nil, fmt.Errorf("order %s: %w", id, err)
+		}
+		event, err := order.Decode(recorded.Type, recorded.Data)
+		if err != nil {
+			return nil, err
+		}
+		if failed, ok := event.(order.AllocationFailed); ok {
+			shortages = failed.Shortages
+		}
+	}
+	return shortages, nil
+}
