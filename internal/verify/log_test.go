@@ -289,7 +289,17 @@ func TestEveryFaultOfTheLogIsFound(t *testing.T) {
 			f.order(placed(2), order.Confirmed{})
 			f.commit(2)
 			f.order(settled)
-			f.stock(stock.Allocated{Key: mugs, OrderID: "o1", Quantity: 1})
+			f.stock(stock.Reserved{Key: mugs, ReservationID: "another", OrderID: "o1", Quantity: 1, ExpiresAt: later})
+			f.stock(stock.ReservationCommitted{Key: mugs, ReservationID: "another", OrderID: "o1", Quantity: 1})
+		}},
+		"more gone than was taken by force": {check: bothWays, words: "order o1 counts on 3 of", write: func(f faulty) {
+			f.receive(5)
+			f.reserve(3)
+			f.order(placed(3), order.Confirmed{})
+			f.commit(3)
+			f.order(settled)
+			f.stock(stock.Deallocated{Key: mugs, Origin: stock.Origin{Direct: true, Override: "counter"}, OrderID: "o1", Quantity: 2})
+			f.stock(stock.Deallocated{Key: mugs, OrderID: "o1", Quantity: 1})
 		}},
 		"a hold for an order that is canceled": {check: bothWays, words: "holds 2 for order o1, which is canceled", write: func(f faulty) {
 			f.receive(5)
