@@ -8,8 +8,6 @@ import (
 
 	"daybook/commands"
 	"daybook/domain/order"
-	"daybook/domain/stock"
-	"daybook/domain/unit"
 	"daybook/eventstore"
 	"daybook/internal/verify"
 )
@@ -70,8 +68,6 @@ var directly = map[string]struct {
 // log holds together at every step.
 func TestADirectCommandLeavesWhatBelongsToAnOrder(t *testing.T) {
 	t.Parallel()
-	reservation := string(stock.ReservationIDFor("o-1", "MUG", unit.DefaultLocation))
-	fill := func(text string) string { return strings.ReplaceAll(text, "%s", reservation) }
 	for name, test := range directly {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -87,6 +83,12 @@ func TestADirectCommandLeavesWhatBelongsToAnOrder(t *testing.T) {
 			head, err := s.store.Head(t.Context())
 			if err != nil {
 				t.Fatal(err)
+			}
+			fill := func(text string) string {
+				for id := range s.stock("MUG").Holds {
+					text = strings.ReplaceAll(text, "%s", string(id))
+				}
+				return text
 			}
 			path := "/v1/stock/MUG/main" + fill(test.path)
 			header, value := key()

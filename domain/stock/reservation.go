@@ -17,7 +17,9 @@ func (d *decision) reserve(cmd Reserve) ([]Event, error) {
 		switch {
 		case h.isExpired(cmd.Now):
 			return nil, ended(cmd.ReservationID, EndExpired)
-		case h.Direct != cmd.Direct: // nor may a checkout take what was reserved by itself
+		case cmd.Direct && !h.Direct:
+			return nil, belongs(h.OrderID, false)
+		case h.Direct && !cmd.Direct: // nor may a checkout take what was reserved by itself
 			return nil, ErrReservationDiffers.With(ErrReservationDiffers.Detail, map[string]any{"reservation_id": cmd.ReservationID, "direct": h.Direct})
 		case h.Quantity != cmd.Quantity || h.OrderID != cmd.OrderID:
 			return nil, ErrReservationDiffers.With(ErrReservationDiffers.Detail,
