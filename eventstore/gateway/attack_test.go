@@ -378,7 +378,7 @@ func TestHandshakes(t *testing.T) {
 		conn := dialFrom(t, "127.0.0.1", s.address)
 		<-time.After(2500 * time.Millisecond) // more than clients of gRPC ever need
 		secure := tls.Client(conn, alpn(trust))
-		if err := secure.Handshake(); err != nil {
+		if err := secure.HandshakeContext(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		a := attackOver(t, secure)
@@ -401,7 +401,7 @@ func TestHandshakes(t *testing.T) {
 			ended := make(chan error, 1)
 			go func() {
 				if name != "TLS" {
-					if err := conn.(*tls.Conn).Handshake(); err != nil {
+					if err := conn.(*tls.Conn).HandshakeContext(t.Context()); err != nil {
 						ended <- err
 						return
 					}
@@ -413,7 +413,8 @@ func TestHandshakes(t *testing.T) {
 			defer ticks.Stop()
 			for i := 0; ; i++ {
 				select {
-				case <-ended:
+				case err := <-ended:
+					t.Log("it ended with", err)
 					if i > 20 {
 						t.Errorf("it was cut off after %d bytes", i)
 					}

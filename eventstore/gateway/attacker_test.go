@@ -119,8 +119,13 @@ func (a *attacker) call(method, authorization string) uint32 {
 	var headers bytes.Buffer
 	encoder := hpack.NewEncoder(&headers)
 	for _, field := range [][2]string{
-		{":method", "POST"}, {":scheme", "https"}, {":path", method}, {":authority", "localhost"},
-		{"content-type", "application/grpc"}, {"te", "trailers"}, {"authorization", authorization},
+		{":method", "POST"},
+		{":scheme", "https"},
+		{":path", method},
+		{":authority", "localhost"},
+		{"content-type", "application/grpc"},
+		{"te", "trailers"},
+		{"authorization", authorization},
 	} {
 		if field[1] == "" {
 			continue

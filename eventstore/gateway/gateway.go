@@ -182,7 +182,6 @@ func (s *Server) transport(minPing time.Duration) []grpc.ServerOption {
 		grpc.MaxHeaderListSize(maxHeaders),
 		grpc.ReadBufferSize(readBuffer),
 		grpc.WriteBufferSize(writeBuffer),
-		grpc.SharedWriteBuffer(true),
 		// Windows that grow by themselves would let each call leave mebibytes unread.
 		grpc.StaticStreamWindowSize(streamWindow),
 		grpc.StaticConnWindowSize(connectWindow),
