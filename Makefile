@@ -12,7 +12,7 @@ CC_FOUND := $(shell command -v $$(go env CC 2>/dev/null) 2>/dev/null)
 RACE     := $(if $(CC_FOUND),-race,)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test interop check fmt bench import clean
+.PHONY: help demo build test walk interop check fmt bench import clean
 
 help: ## list these targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ build: ## build bin/daybook
 test: ## run all tests, with the race detector where there is a C compiler
 	@$(if $(RACE),:,echo "no C compiler found: running without the race detector")
 	$(if $(RACE),CGO_ENABLED=1 )go test $(RACE) -timeout 10m ./...
+
+walk: ## walk at random over the HTTP API, verifying after each step; FOR=10m says how long
+	DAYBOOK_WALK=$(or $(FOR),10m) go test ./internal/walk -count=1 -timeout 24h -v
 
 interop: ## test the gateway with the official clients, for Go and Node.js; installs them first
 	@node --test-force-exit --version >/dev/null 2>&1 && command -v npm >/dev/null || { echo "install Node.js 20.14 or newer, with npm, first"; exit 1; }

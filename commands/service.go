@@ -87,29 +87,12 @@ type Service struct {
 func NewService(store eventstore.Store, policy Policy, now func() time.Time, options Options) *Service {
 	options = options.withDefaults()
 	return &Service{
-		Products: NewHandler(store, Aggregate[product.State, product.Command, product.Event]{
-			Category: product.Category, FoldVersion: product.FoldVersion,
-			Decide: product.Decide, Evolve: product.Evolve, Encode: product.Encode, Decode: product.Decode,
-		}, options),
-		Carts: NewHandler(store, Aggregate[cart.State, cart.Command, cart.Event]{
-			Category: cart.Category, FoldVersion: cart.FoldVersion,
-			About: cart.About, Recall: cart.Recall,
-			Decide: cart.Decide, Evolve: cart.Evolve, Encode: cart.Encode, Decode: cart.Decode,
-		}, options),
-		Stock: NewHandler(store, Aggregate[stock.State, stock.Command, stock.Event]{
-			Category: stock.Category, FoldVersion: stock.FoldVersion, SnapshotEvery: 500, Guarded: stock.Guarded,
-			About: stock.About, Recall: stock.Recall,
-			Decide: stock.Decide, Evolve: stock.Evolve, Encode: stock.Encode, Decode: stock.Decode,
-		}, options),
-		Orders: NewHandler(store, Aggregate[order.State, order.Command, order.Event]{
-			Category: order.Category, FoldVersion: order.FoldVersion,
-			Decide: order.Decide, Evolve: order.Evolve, Encode: order.Encode, Decode: order.Decode,
-		}, options),
-		Returns: NewHandler(store, Aggregate[returns.State, returns.Command, returns.Event]{
-			Category: returns.Category, FoldVersion: returns.FoldVersion,
-			Decide: returns.Decide, Evolve: returns.Evolve, Encode: returns.Encode, Decode: returns.Decode,
-		}, options),
-		store: store, policy: policy, now: now, logger: options.Logger, driving: map[workKey]int{},
+		Products: NewHandler(store, ProductRules(), options),
+		Carts:    NewHandler(store, CartRules(), options),
+		Stock:    NewHandler(store, StockRules(), options),
+		Orders:   NewHandler(store, OrderRules(), options),
+		Returns:  NewHandler(store, ReturnRules(), options),
+		store:    store, policy: policy, now: now, logger: options.Logger, driving: map[workKey]int{},
 	}
 }
 

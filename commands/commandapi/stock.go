@@ -212,6 +212,13 @@ func (a *api) returnStock(ctx context.Context, c call, in *returnStockInput) (*a
 			return nil, err
 		}
 		if belongs {
+			// What this request took back before the return was there stays as it was.
+			belongs, err = a.notRepeated(ctx, c, key)
+			if err != nil {
+				return nil, err
+			}
+		}
+		if belongs {
 			return nil, stock.ErrBelongsToOrder.With("It belongs to return "+string(id)+", whose receipts bring it back; or force it, with a reason.",
 				map[string]any{"return_id": id, "forcible": true})
 		}
@@ -219,6 +226,12 @@ func (a *api) returnStock(ctx context.Context, c call, in *returnStockInput) (*a
 	return a.moveStock(ctx, c, &bad, key, func(at stock.At) stock.Command {
 		return stock.TakeBack{At: at, Origin: from, ReturnID: id, Receipt: in.Body.Receipt, OrderID: orderID, Quantity: quantity, Condition: stock.Condition(in.Body.Condition)}
 	})
+}
+
+// notRepeated tells a new request from one that has been carried out before.
+func (a *api) notRepeated(ctx context.Context, c call, key stock.Key) (bool, error) {
+	repeats, err := a.service.Stock.Repeats(ctx, stock.Stream(key.SKU, key.Location), c.Meta)
+	return !repeats, err
 }
 
 func (a *api) expireDue(ctx context.Context, c call, in *StockPath) (*answer[StockState], error) {

@@ -2,6 +2,8 @@ package postgres_test
 
 import (
 	"context"
+	"daybook/internal/pgmigrate"
+	"daybook/internal/pgtest"
 	"errors"
 	"fmt"
 	"os"
@@ -18,8 +20,6 @@ import (
 
 	"daybook/eventstore"
 	"daybook/eventstore/postgres"
-	"daybook/internal/pgmigrate"
-	"daybook/internal/pgtest"
 )
 
 // anotherPool is what another node has.

@@ -45,6 +45,7 @@ var mayImport = map[string][]string{
 	"internal/pgpool":       {},
 	"internal/pgtest":       {"internal/embeddedpg", "internal/pgpool"},
 	"internal/problem":      {"domain", "eventstore"}, // their errors, as HTTP
+	"internal/walk":         {},                       // a test of everything together
 	// Recomputes by code of its own: neither by the importer's nor by the handlers'.
 	"internal/verify": {"domain", "eventstore", "internal/pgpool", "projections", "projections/*view", "projections/query"},
 

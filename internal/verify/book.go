@@ -100,7 +100,8 @@ type Return struct {
 	times     map[string]time.Time
 	history   []entry
 	end       end
-	admitted  bool // by its orders
+	admitted  bool     // by its orders
+	overpaid  []string // refunds of more than the return was worth when they were recorded
 }
 
 // entry is an event as whoever reads the history of an order is told of it.
@@ -320,9 +321,10 @@ func (b *Book) readStock(e *event, value stock.Event) {
 			b.promises.differ("%s, revision %d: promised %d more than there is", e.Stream, e.Revision, -room)
 		}
 	}
-	if shelf.onHand >= 0 {
-		shelf.forced = false // mended
-	} else if !shelf.forced {
+	switch {
+	case shelf.onHand >= shelf.notForSale():
+		shelf.forced = false // mended; until then what is set apart may be written off, though it has left
+	case shelf.onHand < 0 && !shelf.forced:
 		b.promises.differ("%s, revision %d: %d on hand", e.Stream, e.Revision, shelf.onHand)
 	}
 	b.Sales.stock(e, value)

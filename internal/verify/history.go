@@ -1,11 +1,13 @@
 package verify
 
 import (
+	"fmt"
 	"hash/maphash"
 	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/shopspring/decimal"
 
 	"daybook/domain/order"
 	"daybook/domain/returns"
@@ -68,6 +70,9 @@ func (b *Book) readReturn(e *event, id unit.ReturnID, value returns.Event) {
 	if _, admitted := value.(returns.Admitted); admitted {
 		r.admitted = true
 	}
+	if refund, ok := value.(returns.Refunded); ok {
+		r.payBack(id, refund)
+	}
 	r.State, r.end = returns.Evolve(r.State, value), e.end()
 	if word := b.intern(word(e.Type)); r.times[word].IsZero() {
 		r.times[word] = e.at // of several arrivals or refunds, the first
@@ -82,6 +87,27 @@ func beginsReturn(value returns.Event) bool {
 		return true
 	default:
 		return false
+	}
+}
+
+// payBack wants a refund to be of no more than what had come back by then was
+// worth. Later it may be worth less: a line that takes something off, because its
+// price is below zero, may come last, and what is left may be below zero.
+func (r *Return) payBack(id unit.ReturnID, refund returns.Refunded) {
+	worth := decimal.Zero
+	for _, l := range r.Lines {
+		units := l.Ended
+		if l.Kind == unit.Service { // never comes back as goods
+			units = l.Quantity
+		}
+		worth = worth.Add(times(l.Price, units))
+	}
+	refunded := refund.Amount.Amount
+	for _, before := range r.Refunds {
+		refunded = refunded.Add(before.Amount.Amount)
+	}
+	if most := worth.Round(r.Requested.Currency.Digits()); refunded.GreaterThan(most) {
+		r.overpaid = append(r.overpaid, fmt.Sprintf("return %s: %s refunded, what was received is worth %s", id, refunded, most))
 	}
 }
 

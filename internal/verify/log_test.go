@@ -301,6 +301,56 @@ func TestEveryFaultOfTheLogIsFound(t *testing.T) {
 			f.stock(stock.Deallocated{Key: mugs, Origin: stock.Origin{Direct: true, Override: "counter"}, OrderID: "o1", Quantity: 2})
 			f.stock(stock.Deallocated{Key: mugs, OrderID: "o1", Quantity: 1})
 		}},
+		"allocated to the id of an order by itself, too": {write: func(f faulty) {
+			f.receive(5)
+			f.stock(stock.Allocated{Key: mugs, OrderID: "o1", Quantity: 1})
+			f.reserve(2)
+			f.order(placed(2), order.Confirmed{})
+			f.commit(2)
+			f.order(settled)
+			f.stock(stock.Shipped{Key: mugs, Origin: stock.Origin{Direct: true}, OrderID: "o1", ShipmentID: "by hand", Quantity: 1})
+		}},
+		"taken from an order's allocation with a reason": {write: func(f faulty) {
+			f.receive(5)
+			f.reserve(2)
+			f.order(placed(2), order.Confirmed{})
+			f.commit(2)
+			f.order(settled)
+			f.stock(stock.Deallocated{Key: mugs, Origin: stock.Origin{Direct: true, Override: "broken"}, OrderID: "o1", Quantity: 2})
+		}},
+		"taken from an order's allocation without": {check: bothWays, words: "order o1 counts on 2 of MUG@main", write: func(f faulty) {
+			f.receive(5)
+			f.reserve(2)
+			f.order(placed(2), order.Confirmed{})
+			f.commit(2)
+			f.order(settled)
+			f.stock(stock.Deallocated{Key: mugs, OrderID: "o1", Quantity: 2})
+		}},
+		"goods taken back under a return's id by themselves": {write: func(f faulty) {
+			f.comeback(requested(2))
+			apart := back(1)
+			apart.Direct = true
+			f.stock(apart)
+		}},
+		"a return that is worth less than nothing, and is called off": {write: func(f faulty) {
+			less := requested(1)
+			less.Lines = append(less.Lines, returns.Line{Number: 2, SKU: "OFF", Kind: unit.Service, Quantity: 1, Price: gbp("-9.00")})
+			f.comeback(less, returns.Approved{}, returns.Canceled{})
+		}},
+		"a return that is worth less by what comes after its refund": {write: func(f faulty) {
+			less := requested(2)
+			less.Lines = append(less.Lines, returns.Line{Number: 2, SKU: "PIECE", Kind: unit.Stocked, Quantity: 1, Price: gbp("-1.00")})
+			f.comeback(less, returns.Approved{}, received(2), returns.StockSettled{Receipt: 1}, returns.Refunded{TransactionID: "t", Amount: gbp("5.00")},
+				returns.Received{Receipt: 2, Lines: []returns.ReceivedLine{{Line: 2, Quantity: 1, Disposition: returns.Lost, Location: mugs.Location}}})
+			f.stock(back(2))
+		}},
+		"what left by force and was set apart is written off": {write: func(f faulty) {
+			f.receive(5)
+			f.stock(stock.Allocated{Key: mugs, OrderID: "outside", Quantity: 3},
+				stock.Moved{Key: mugs, From: stock.Available, To: stock.Damaged, Quantity: 5},
+				stock.Shipped{Key: mugs, OrderID: "outside", ShipmentID: "p", Quantity: 3, Forced: true},
+				stock.Adjusted{Key: mugs, Change: -5, Reason: stock.DamagedGoods, Condition: stock.Damaged})
+		}},
 		"a hold for an order that is canceled": {check: bothWays, words: "holds 2 for order o1, which is canceled", write: func(f faulty) {
 			f.receive(5)
 			f.reserve(2)

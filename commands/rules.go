@@ -1,0 +1,54 @@
+package commands
+
+import (
+	"daybook/domain/cart"
+	"daybook/domain/order"
+	"daybook/domain/product"
+	"daybook/domain/returns"
+	"daybook/domain/stock"
+)
+
+// The five aggregates as a Service's handlers are given them. A test can make a
+// handler of changed rules, to see what notices.
+
+// ProductRules are those of the catalogue.
+func ProductRules() Aggregate[product.State, product.Command, product.Event] {
+	return Aggregate[product.State, product.Command, product.Event]{
+		Category: product.Category, FoldVersion: product.FoldVersion,
+		Decide: product.Decide, Evolve: product.Evolve, Encode: product.Encode, Decode: product.Decode,
+	}
+}
+
+// CartRules are those of carts.
+func CartRules() Aggregate[cart.State, cart.Command, cart.Event] {
+	return Aggregate[cart.State, cart.Command, cart.Event]{
+		Category: cart.Category, FoldVersion: cart.FoldVersion,
+		About: cart.About, Recall: cart.Recall,
+		Decide: cart.Decide, Evolve: cart.Evolve, Encode: cart.Encode, Decode: cart.Decode,
+	}
+}
+
+// StockRules are those of stock, the one kind whose streams are long.
+func StockRules() Aggregate[stock.State, stock.Command, stock.Event] {
+	return Aggregate[stock.State, stock.Command, stock.Event]{
+		Category: stock.Category, FoldVersion: stock.FoldVersion, SnapshotEvery: 500, Guarded: stock.Guarded,
+		About: stock.About, Recall: stock.Recall,
+		Decide: stock.Decide, Evolve: stock.Evolve, Encode: stock.Encode, Decode: stock.Decode,
+	}
+}
+
+// OrderRules are those of orders.
+func OrderRules() Aggregate[order.State, order.Command, order.Event] {
+	return Aggregate[order.State, order.Command, order.Event]{
+		Category: order.Category, FoldVersion: order.FoldVersion,
+		Decide: order.Decide, Evolve: order.Evolve, Encode: order.Encode, Decode: order.Decode,
+	}
+}
+
+// ReturnRules are those of returns and credit notes.
+func ReturnRules() Aggregate[returns.State, returns.Command, returns.Event] {
+	return Aggregate[returns.State, returns.Command, returns.Event]{
+		Category: returns.Category, FoldVersion: returns.FoldVersion,
+		Decide: returns.Decide, Evolve: returns.Evolve, Encode: returns.Encode, Decode: returns.Decode,
+	}
+}

@@ -1,0 +1,530 @@
+package walk
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/go-json-experiment/json"
+)
+
+// operation is an operation of the document.
+type operation struct {
+	*huma.Operation
+	writes bool
+	keyed  bool // takes an Idempotency-Key
+}
+
+// operations are all of the document, always in the same order.
+func operations(document *huma.OpenAPI) []operation {
+	var all []operation
+	for _, path := range document.Paths {
+		for _, op := range []*huma.Operation{path.Get, path.Put, path.Post, path.Patch, path.Delete, path.Head, path.Options} {
+			if op == nil {
+				continue
+			}
+			all = append(all, operation{
+				Operation: op, writes: op.Method != http.MethodGet,
+				keyed: slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool { return p.Name == headerKey }),
+			})
+		}
+	}
+	slices.SortFunc(all, func(a, b operation) int { return strings.Compare(a.OperationID, b.OperationID) })
+	return all
+}
+
+const headerKey = "Idempotency-Key"
+
+// request is a request as it is sent.
+type request struct {
+	Operation string            `json:"operation"`
+	Method    string            `json:"method"`
+	Target    string            `json:"target"`
+	Headers   map[string]string `json:"headers,omitempty"`
+	Body      string            `json:"body,omitempty"`
+}
+
+func (r request) String() string {
+	text := r.Method + " " + r.Target
+	for _, name := range slices.Sorted(maps.Keys(r.Headers)) {
+		text += fmt.Sprintf(" %s:%s", name, r.Headers[name])
+	}
+	return text + " " + r.Body
+}
+
+// maker makes requests by chance.
+type maker struct {
+	*rand.Rand
+	registry huma.Registry
+	now      func() time.Time
+	pools    map[string][]string // values that were seen, by name, the latest last
+	minted   int
+	keys     int
+	etags    []string
+	fullness int // how many, of a hundred, optional members the next body has
+
+	// What an operation met with in things of a status, and so what is worth asking.
+	status map[string]string // of a thing, by its id
+	luck   map[string]*[2]int
+	asking string // the operation whose request is being made
+	// refused are operations that a thing has refused and not changed since.
+	refused map[string]map[string]bool
+	creates string // the name of the id of what the request makes
+	// beside are the values that stood beside one in a request and its answer.
+	beside map[string]map[string][]string
+	chosen []string // ids in the request that is being made
+}
+
+func newMaker(seed uint64, registry huma.Registry, now func() time.Time) *maker {
+	return &maker{Rand: rand.New(rand.NewPCG(seed, 2)), registry: registry, now: now, status: map[string]string{}, luck: map[string]*[2]int{},
+		refused: map[string]map[string]bool{}, beside: map[string]map[string][]string{}, pools: map[string][]string{
+			"location": {"main", "north"}, "currency": {"EUR", "GBP"}, "amount": {"7.50", "1", "0.01", "20", "3.333333"},
+		}}
+}
+
+// chance is true in so many of a hundred cases.
+func (m *maker) chance(percent int) bool { return m.IntN(100) < percent }
+
+func pick[T any](m *maker, values ...T) T { return values[m.IntN(len(values))] }
+
+// createdBy is the id that an operation gives to what it makes: that of "shipments"
+// is "shipment_id".
+func createdBy(op operation) string {
+	if op.OperationID == "checkout-cart" { // whose address does not say it
+		return "order_id"
+	}
+	last := op.Path[strings.LastIndex(op.Path, "/")+1:]
+	return strings.TrimSuffix(last, "s") + "_id"
+}
+
+// poolOf is the name under which values of a member or parameter are kept;
+// empty: they are not.
+func poolOf(name string) string {
+	switch name {
+	case "parent":
+		return "transaction_id"
+	case "to", "from", "locations":
+		return "location"
+	case "price":
+		return "amount"
+	case "sku", "location", "currency", "amount":
+		return name
+	case "request_id":
+		return ""
+	}
+	if strings.HasSuffix(name, "_id") {
+		return name
+	}
+	return ""
+}
+
+const poolSize = 14
+
+// learn keeps a value; the latest are drawn most often.
+func (m *maker) learn(pool, value string) {
+	known := slices.DeleteFunc(m.pools[pool], func(v string) bool { return v == value })
+	known = append(known, value)
+	if len(known) > poolSize {
+		// Of what no answer told the status, there may be no thing.
+		first := max(0, slices.IndexFunc(known, func(v string) bool { return m.status[v] == "" }))
+		known = slices.Delete(known, first, first+1)
+	}
+	m.pools[pool] = known
+}
+
+// harvest learns from a request that was taken and its answer.
+func (m *maker) harvest(r request, answer any) {
+	found := map[string][]string{}
+	var body any
+	if r.Body != "" {
+		_ = json.Unmarshal([]byte(r.Body), &body) // a request of ours
+	}
+	told := map[string]bool{} // things whose status the answer tells
+	m.gather(r, "", body, found, map[string]bool{})
+	m.gather(r, "", answer, found, told)
+	for part := range strings.SplitSeq(r.Target, "/") {
+		if r.Method != http.MethodGet && m.status[part] != "" && !told[part] {
+			m.status[part] = "after " + r.Operation
+		}
+	}
+	for _, pool := range slices.Sorted(maps.Keys(found)) {
+		for _, value := range found[pool] {
+			m.learn(pool, value)
+			if strings.HasSuffix(pool, "_id") {
+				m.beside[value] = found
+			}
+		}
+	}
+}
+
+// gather finds the values of pools in a document, and the status of things.
+func (m *maker) gather(r request, name string, value any, found map[string][]string, told map[string]bool) {
+	switch value := value.(type) {
+	case map[string]any:
+		for _, key := range slices.Sorted(maps.Keys(value)) {
+			m.gather(r, key, value[key], found, told)
+		}
+		if id, ok := value[idOf(r, name)].(string); ok && statusOf(value) != "" {
+			m.status[id], told[id] = statusOf(value), true
+			delete(m.refused, id)
+		}
+	case []any:
+		for _, inner := range value {
+			m.gather(r, name, inner, found, told)
+		}
+	case string:
+		if name == "to" || name == "from" {
+			return // of goods it is their condition
+		}
+		if pool := poolOf(name); pool != "" && value != "" && pool != "currency" && len(value) <= 64 {
+			found[pool] = append(found[pool], value)
+		}
+	}
+}
+
+// idOf is the member that names a thing: of an "order" it is "order_id", of what
+// the address "/v1/carts/..." answers "cart_id".
+func idOf(r request, name string) string {
+	if name == "" || name == "items" {
+		name, _, _ = strings.Cut(strings.TrimPrefix(r.Target, "/v1/"), "/")
+		name, _, _ = strings.Cut(name, "?")
+		name = strings.TrimSuffix(name, "s")
+	}
+	return name + "_id"
+}
+
+// statusOf is how a thing stands: its status, and what else is called a state.
+func statusOf(thing map[string]any) string {
+	status, _ := thing["status"].(string)
+	if status == "" {
+		return ""
+	}
+	for _, key := range slices.Sorted(maps.Keys(thing)) {
+		if state, ok := thing[key].(string); ok && strings.HasSuffix(key, "_state") {
+			status += " " + state
+		}
+	}
+	return status
+}
+
+// met notes whether things of their status took a request.
+func (m *maker) met(r request, before map[string]string, ok bool) {
+	for _, status := range before {
+		luck := m.luck[r.Operation+" "+status]
+		if luck == nil {
+			luck = &[2]int{}
+			m.luck[r.Operation+" "+status] = luck
+		}
+		if luck[0]++; ok {
+			luck[1]++
+		}
+	}
+	for id := range before {
+		if ok {
+			delete(m.refused, id)
+			continue
+		}
+		if m.refused[id] == nil {
+			m.refused[id] = map[string]bool{}
+		}
+		m.refused[id][r.Operation] = true
+	}
+}
+
+// statuses are those of the things that a request names.
+func (m *maker) statuses(r request) map[string]string {
+	found := map[string]string{}
+	for part := range strings.FieldsFuncSeq(r.Target+"/"+r.Body, func(r rune) bool { return r == '/' || r == '"' }) {
+		if status := m.status[part]; status != "" {
+			found[part] = status
+		}
+	}
+	return found
+}
+
+// forget lets go of some of the values of a request that was refused: they may
+// be of things that have ended.
+func (m *maker) forget(r request) {
+	for _, pool := range slices.Sorted(maps.Keys(m.pools)) {
+		if !strings.HasSuffix(pool, "_id") && (pool != "sku" || len(m.pools[pool]) <= 5) {
+			continue
+		}
+		m.pools[pool] = slices.DeleteFunc(m.pools[pool], func(value string) bool {
+			used := strings.Contains(r.Target, "/"+url.PathEscape(value)) || strings.Contains(r.Body, `"`+value+`"`)
+			return used && m.chance(25)
+		})
+	}
+}
+
+// known draws a value that was seen: one that stood beside what the request
+// names already, or else one of the latest, by the luck that the operation had
+// with things of its status.
+func (m *maker) known(pool string) (string, bool) {
+	if m.chance(70) {
+		for _, id := range m.chosen {
+			if values := m.beside[id][pool]; len(values) > 0 {
+				return pick(m, values...), true
+			}
+		}
+	}
+	values := m.pools[pool]
+	if len(values) == 0 {
+		return "", false
+	}
+	if m.chance(85) {
+		if real := slices.DeleteFunc(slices.Clone(values), func(v string) bool { return m.status[v] == "" }); len(real) > 0 {
+			values = real
+		}
+	}
+	best, most := "", -1.0
+	for range 5 {
+		back := min(m.IntN(len(values)), m.IntN(len(values)), m.IntN(len(values)))
+		value := values[len(values)-1-back]
+		chances := 0.5
+		if luck := m.luck[m.asking+" "+m.status[value]]; luck != nil {
+			chances = float64(luck[1]+1) / float64(luck[0]+2)
+			chances *= chances
+		}
+		if m.refused[value][m.asking] {
+			chances /= 20
+		}
+		if chances *= m.Float64(); chances > most {
+			best, most = value, chances
+		}
+	}
+	if strings.HasSuffix(pool, "_id") {
+		m.chosen = append(m.chosen, best)
+	}
+	return best, true
+}
+
+// text makes a string for a name. mint is how often, of a hundred, it is new.
+func (m *maker) text(name string, s *huma.Schema, mint int) string {
+	pool := poolOf(name)
+	switch {
+	case pool == "currency" && !m.chance(4):
+		return "GBP"
+	case pool == "amount" && m.chance(25):
+		return pick(m, "0", "-1.00", "1", "2.5", "1000000", "0.000001", "-0.5", "15")
+	case pool != "":
+		if pool == m.creates {
+			mint = 85
+		}
+		if pool == "sku" || pool == "location" || pool == "amount" {
+			mint = min(mint, 2)
+		}
+		if value, found := m.known(pool); found && !m.chance(mint) {
+			return value
+		}
+		m.minted++
+		switch pool {
+		case "location":
+			return pick(m, "main", "north", "south")
+		case "amount", "currency":
+			return pick(m, "JPY", "12")
+		}
+		return fmt.Sprintf("%s-%d", strings.TrimSuffix(pool, "_id"), m.minted)
+	case s.Format == "date-time":
+		return m.now().Add(pick(m, -48*time.Hour, -time.Second, time.Second, time.Hour, 48*time.Hour)).UTC().Format(time.RFC3339)
+	case strings.HasPrefix(s.Format, "date"):
+		return m.now().UTC().Format(time.DateOnly)
+	}
+	return pick(m, "why", "x", "Größe 36 — œ", "a b")
+}
+
+// value makes a value by its schema.
+func (m *maker) value(name string, s *huma.Schema, mint int) any {
+	if s.Ref != "" {
+		s = m.registry.SchemaFromRef(s.Ref)
+	}
+	if len(s.Enum) > 0 {
+		return pick(m, s.Enum...)
+	}
+	switch s.Type {
+	case huma.TypeObject:
+		return m.object(s, mint)
+	case huma.TypeArray:
+		least := 0
+		if s.MinItems != nil {
+			least = *s.MinItems
+		}
+		items := []any{}
+		for range max(least, pick(m, 1, 1, 1, 2, 3, 0)) {
+			items = append(items, m.value(name, s.Items, mint))
+		}
+		return items
+	case huma.TypeInteger, huma.TypeNumber:
+		return m.number(name, s)
+	case huma.TypeBoolean:
+		return m.chance(50)
+	}
+	return m.text(name, s, mint)
+}
+
+func (m *maker) number(name string, s *huma.Schema) int64 {
+	least, most := int64(0), int64(1000)
+	if s.Minimum != nil {
+		least = int64(*s.Minimum)
+	}
+	if s.Maximum != nil {
+		most = int64(*s.Maximum)
+	}
+	switch {
+	case m.chance(2):
+		return least
+	case m.chance(1):
+		return most
+	case m.chance(1):
+		return least - 1
+	case strings.HasSuffix(name, "line"):
+		return pick[int64](m, 1, 1, 1, 2, 2, 3)
+	case strings.HasSuffix(name, "_seconds"):
+		return pick(m, least, 60, 3600, 86400)
+	case least < 0:
+		return m.Int64N(9) - 4
+	}
+	return min(most, least+min(m.Int64N(4), m.Int64N(8)))
+}
+
+func (m *maker) object(s *huma.Schema, mint int) map[string]any {
+	object := map[string]any{}
+	for _, name := range slices.Sorted(maps.Keys(s.Properties)) {
+		property, often := s.Properties[name], m.fullness
+		if property.Type == huma.TypeArray {
+			often = 85
+		}
+		if m.chance(often) || slices.Contains(s.Required, name) && !m.chance(1) {
+			object[name] = m.value(name, property, mint)
+		}
+	}
+	return object
+}
+
+// request makes a request of an operation.
+func (m *maker) request(op operation) request {
+	m.asking, m.chosen = op.OperationID, nil
+	r := request{Operation: op.OperationID, Method: op.Method, Headers: map[string]string{}}
+	path, query := op.Path, url.Values{}
+	for _, p := range op.Parameters {
+		switch {
+		case p.In == "path":
+			path = strings.ReplaceAll(path, "{"+p.Name+"}", url.PathEscape(m.parameter(p)))
+		case p.In == "query" && (p.Required || m.chance(15)):
+			query.Set(p.Name, m.parameter(p))
+		}
+	}
+	if r.Target = path; len(query) > 0 {
+		r.Target += "?" + query.Encode()
+	}
+	if op.RequestBody != nil {
+		if media := op.RequestBody.Content["application/json"]; media != nil && (op.RequestBody.Required || m.chance(50)) {
+			m.fullness = pick(m, 10, 35, 60, 90)
+			m.creates = createdBy(op)
+			body := m.value("", media.Schema, 4)
+			m.creates = ""
+			text, err := json.Marshal(body, json.Deterministic(true))
+			if err != nil {
+				panic(err)
+			}
+			r.Body = string(text)
+			r.Headers["Content-Type"] = "application/json"
+		}
+	}
+	m.headers(op, &r)
+	return r
+}
+
+func (m *maker) headers(op operation, r *request) {
+	if !op.writes {
+		return
+	}
+	if op.keyed {
+		m.keys++
+		r.Headers[headerKey] = "key-" + strconv.Itoa(m.keys)
+	}
+	if m.chance(4) {
+		r.Headers["Daybook-Occurred-At"] = m.now().Add(pick(m, -400*24*time.Hour, -time.Hour, 0)).UTC().Format(time.RFC3339Nano)
+	}
+	if m.chance(4) && len(m.etags) > 0 {
+		r.Headers["If-Match"] = pick(m, m.etags...)
+	}
+	if m.chance(10) {
+		r.Headers["Daybook-Channel"] = pick(m, "web", "till")
+	}
+}
+
+// parameter makes the text of a parameter.
+func (m *maker) parameter(p *huma.Param) string {
+	mint := 3
+	if p.Name == "line" {
+		return strconv.Itoa(1 + m.IntN(3))
+	}
+	if p.Name == "stream" {
+		kind := pick(m, "cart", "order", "return", "product")
+		id, _ := m.known(map[string]string{"cart": "cart_id", "order": "order_id", "return": "return_id", "product": "sku"}[kind])
+		return kind + "-" + id
+	}
+	return fmt.Sprint(m.value(p.Name, p.Schema, mint))
+}
+
+// repair changes a request where its answer said that something was wrong with
+// it: what is missing is made, what is there is made anew or left out.
+func (m *maker) repair(op operation, r request, a answer) (request, bool) {
+	problem, _ := a.body.(map[string]any)
+	faults, _ := problem["errors"].([]any)
+	var body any
+	if len(faults) == 0 || json.Unmarshal([]byte(r.Body), &body) != nil {
+		return r, false
+	}
+	changed := false
+	for _, f := range faults {
+		fault, _ := f.(map[string]any)
+		pointer, _ := fault["pointer"].(string)
+		path := strings.Split(strings.TrimPrefix(pointer, "#/"), "/")
+		if pointer != "" && m.mend(body, op.RequestBody.Content["application/json"].Schema, path) {
+			changed = true
+		}
+	}
+	text, err := json.Marshal(body, json.Deterministic(true))
+	if err != nil || !changed {
+		return r, false
+	}
+	again := request{Operation: r.Operation, Method: r.Method, Target: r.Target, Headers: maps.Clone(r.Headers), Body: string(text)}
+	m.keys++
+	again.Headers[headerKey] = "key-" + strconv.Itoa(m.keys)
+	return again, true
+}
+
+// mend changes the member of a value that a path leads to.
+func (m *maker) mend(value any, s *huma.Schema, path []string) bool {
+	if s != nil && s.Ref != "" {
+		s = m.registry.SchemaFromRef(s.Ref)
+	}
+	switch value := value.(type) {
+	case []any:
+		i, err := strconv.Atoi(path[0])
+		return err == nil && i < len(value) && len(path) > 1 && s != nil && m.mend(value[i], s.Items, path[1:])
+	case map[string]any:
+		if s == nil || s.Properties[path[0]] == nil {
+			delete(value, path[0])
+			return true
+		}
+		if len(path) > 1 && value[path[0]] != nil {
+			return m.mend(value[path[0]], s.Properties[path[0]], path[1:])
+		}
+		if _, there := value[path[0]]; there && !slices.Contains(s.Required, path[0]) && m.chance(60) {
+			delete(value, path[0])
+			return true
+		}
+		value[path[0]] = m.value(path[0], s.Properties[path[0]], 5)
+		return true
+	}
+	return false
+}

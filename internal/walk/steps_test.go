@@ -1,0 +1,172 @@
+package walk
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"daybook/internal/problem"
+)
+
+// step is one step of a walk, complete enough to be taken again.
+type step struct {
+	Request *request      `json:"request,omitempty"`
+	Pass    time.Duration `json:"pass,omitempty"`    // moves the clock
+	Restart bool          `json:"restart,omitempty"` // kills the program, after the request
+	Cut     bool          `json:"cut,omitempty"`     // the request is cut off after some appends
+	After   int           `json:"after,omitempty"`
+	Lose    bool          `json:"lose,omitempty"` // the answer to the next append is lost
+}
+
+func (s step) String() string {
+	var text string
+	if s.Request != nil {
+		text = s.Request.String()
+	}
+	if s.Cut {
+		text += fmt.Sprintf(" (cut off after %d appends, the next lost: %t)", s.After, s.Lose)
+	}
+	if s.Pass > 0 {
+		text += " " + s.Pass.String() + " pass"
+	}
+	if s.Restart {
+		text += " (killed)"
+	}
+	return text
+}
+
+// answer is what came back.
+type answer struct {
+	status   int
+	header   http.Header
+	text     string
+	body     any
+	appended bool // the log had more at its end
+}
+
+// kind is the media type.
+func (a answer) kind() string {
+	kind, _, _ := strings.Cut(a.header.Get("Content-Type"), ";")
+	return kind
+}
+
+func (a answer) ok() bool { return a.status >= 200 && a.status < 300 }
+
+func (w *world) send(r request) answer {
+	before := w.head()
+	w.clock.move(37 * time.Millisecond)
+	sent := httptest.NewRequestWithContext(w.Context(), r.Method, r.Target, strings.NewReader(r.Body))
+	if r.Body == "" {
+		sent.Body = http.NoBody
+	}
+	for name, value := range r.Headers {
+		sent.Header.Set(name, value)
+	}
+	sent.Host = "127.0.0.1"
+	recorder := httptest.NewRecorder()
+	w.handler.ServeHTTP(recorder, sent)
+	a := answer{status: recorder.Code, header: recorder.Header(), text: recorder.Body.String()}
+	if kind := a.kind(); kind == "application/json" || kind == problem.ContentType {
+		if err := json.Unmarshal([]byte(a.text), &a.body); err != nil {
+			a.body = err
+		}
+	}
+	a.appended = w.head() != before
+	return a
+}
+
+// take takes a step and tells what is wrong then.
+func (w *world) take(s step) (a answer, err error) {
+	if s.Request != nil {
+		if s.Cut {
+			w.store.cutAfter(s.After, s.Lose)
+		}
+		a = w.send(*s.Request)
+		w.store.mend()
+		if err := w.suits(*s.Request, a, s.Cut); err != nil {
+			return a, err
+		}
+	}
+	if s.Restart {
+		w.stop()
+		w.start()
+	}
+	if s.Pass > 0 {
+		if err := w.pass(s.Pass); err != nil {
+			return a, err
+		}
+	}
+	if s.Cut || s.Restart {
+		return a, w.verifyLog(healing)
+	}
+	return a, w.verifyLog(calming)
+}
+
+// suits tells whether an answer is one that the document describes.
+func (w *world) suits(r request, a answer, cut bool) error {
+	bad := func(format string, args ...any) error {
+		return fmt.Errorf("answer %d: %s: %s", a.status, fmt.Sprintf(format, args...), a.text)
+	}
+	if a.status >= 500 && (!cut || a.status != http.StatusServiceUnavailable) {
+		return bad("the program failed; it said: %s", w.complaintsSoFar())
+	}
+	op := w.described(r.Operation)
+	response := op.Responses[strconv.Itoa(a.status)]
+	if response == nil && !a.ok() {
+		response = op.Responses["default"]
+	}
+	if response == nil {
+		return bad("the document has no such answer to %s", r.Operation)
+	}
+	if !a.ok() {
+		if a.kind() != problem.ContentType {
+			return bad("a refusal is no problem document but %q", a.kind())
+		}
+		if err := w.isProblem(a); err != nil {
+			return bad("%v", err)
+		}
+	}
+	for kind, media := range response.Content {
+		if media.Schema == nil || kind != a.kind() || a.body == nil {
+			continue
+		}
+		if err, failed := a.body.(error); failed {
+			return bad("%v", err)
+		}
+		found := &huma.ValidateResult{}
+		huma.Validate(w.api.OpenAPI().Components.Schemas, media.Schema, huma.NewPathBuffer(nil, 0), huma.ModeReadFromServer, a.body, found)
+		if len(found.Errors) > 0 {
+			return bad("not as the document says: %v", found.Errors)
+		}
+	}
+	return nil
+}
+
+// isProblem wants the type of a problem to be in the catalogue.
+func (w *world) isProblem(a answer) error {
+	body, _ := a.body.(map[string]any)
+	for _, entry := range problem.Catalogue() {
+		if body["type"] == entry.Type {
+			if body["status"] != float64(a.status) {
+				return fmt.Errorf("its status is %v", body["status"])
+			}
+			return nil
+		}
+	}
+	return fmt.Errorf("type %v is not in the catalogue", body["type"])
+}
+
+func (w *world) described(id string) operation {
+	for _, op := range operations(w.api.OpenAPI()) {
+		if op.OperationID == id {
+			return op
+		}
+	}
+	panic("no operation " + id)
+}

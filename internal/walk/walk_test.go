@@ -1,0 +1,334 @@
+package walk
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// walker walks, and notes its steps.
+type walker struct {
+	*world
+	*maker
+	all   []operation
+	taken []step
+	done  []past // requests that may be repeated
+	tally map[string]*[2]int
+	wrong *request // the latest that was not valid, and its answer
+	why   answer
+}
+
+// past is a request that changed something, and its answer.
+type past struct {
+	request
+	answer
+	start int // of the program, which forgets answers that were not written yet
+}
+
+func newWalker(w *world, seed uint64) *walker {
+	k := &walker{
+		world: w, maker: newMaker(seed, w.api.OpenAPI().Components.Schemas, w.clock.now),
+		all: operations(w.api.OpenAPI()), tally: map[string]*[2]int{},
+	}
+	for _, op := range k.all {
+		k.tally[op.OperationID] = &[2]int{}
+	}
+	return k
+}
+
+// opening is what every walk begins with: goods to sell.
+func opening() []request {
+	var all []request
+	put := func(method, operation, target, body string) {
+		all = append(all, request{Operation: operation, Method: method, Target: target, Body: body, Headers: map[string]string{
+			"Content-Type": "application/json", headerKey: "opening-" + strconv.Itoa(len(all)),
+		}})
+	}
+	for _, p := range []struct{ sku, kind, price string }{
+		{"shirt", "stocked", "20.00"}, {"mug", "stocked", "7.50"}, {"sample", "stocked", "0"}, {"post", "service", "4.95"}, {"discount", "service", "-3.00"},
+	} {
+		put(http.MethodPut, "list-product", "/v1/products/"+p.sku, fmt.Sprintf(`{"title":"%s","kind":"%s","prices":[{"amount":"%s","currency":"GBP"}]}`, p.sku, p.kind, p.price))
+		if p.kind == "stocked" {
+			put(http.MethodPost, "receive-stock", "/v1/stock/"+p.sku+"/main/receipts", `{"quantity":30}`)
+		}
+	}
+	return all
+}
+
+// walk takes so many steps, or fewer if until comes first, and returns what is
+// wrong after the last.
+func (k *walker) walk(steps int, until time.Time) error {
+	for _, r := range opening() {
+		if err := k.next(step{Request: &r}); err != nil {
+			return err
+		}
+	}
+	for n := 1; n <= steps && (until.IsZero() || time.Now().Before(until)); n++ {
+		if err := k.next(k.choose()); err != nil {
+			return err
+		}
+		if n%20 == 0 {
+			if err := k.verifyViews(); err != nil {
+				return err
+			}
+		}
+	}
+	if err := k.next(step{Pass: 40 * 24 * time.Hour, Restart: true}); err != nil {
+		return err
+	}
+	return k.verifyViews()
+}
+
+// next takes a step, and learns from it.
+func (k *walker) next(s step) error {
+	k.taken = append(k.taken, s)
+	var before map[string]string
+	if s.Request != nil {
+		before = k.statuses(*s.Request)
+	}
+	a, err := k.take(s)
+	if err != nil || s.Request == nil {
+		return err
+	}
+	if os.Getenv("DAYBOOK_WALK_TRACE") != "" {
+		k.Logf("%s: %d %.300s", s, a.status, a.text)
+	}
+	tally := k.tally[s.Request.Operation]
+	k.met(*s.Request, before, a.ok())
+	if !a.ok() {
+		tally[1]++
+		k.forget(*s.Request)
+		k.wrong, k.why = s.Request, a
+		return k.repeats(*s.Request, a, s)
+	}
+	tally[0]++
+	k.harvest(*s.Request, a.body)
+	if etag := a.header.Get("ETag"); etag != "" {
+		k.etags = append(k.etags[max(0, len(k.etags)-3):], etag)
+	}
+	if err := k.repeats(*s.Request, a, s); err != nil {
+		return err
+	}
+	if a.appended && !s.Cut && !s.Restart {
+		k.done = append(k.done, past{*s.Request, a, k.starts()})
+	}
+	return nil
+}
+
+func (k *walker) starts() (n int) {
+	for _, s := range k.taken {
+		if s.Restart {
+			n++
+		}
+	}
+	return n
+}
+
+// repeats wants the answer to a request whose key was used before to be the first
+// one, and another request under the key to be refused.
+func (k *walker) repeats(r request, a answer, s step) error {
+	key := r.Headers[headerKey]
+	i := slices.IndexFunc(k.done, func(p past) bool { return key != "" && p.Headers[headerKey] == key })
+	if i < 0 || s.Cut {
+		return nil
+	}
+	first := k.done[i]
+	same := first.String() == r.String()
+	switch {
+	case same && !a.ok():
+		return fmt.Errorf("repeated under its key, %s answers %d %s; first it was %d %s", r, a.status, a.text, first.status, first.text)
+	case same && first.start == k.starts() && a.text != first.text:
+		return fmt.Errorf("repeated under its key, %s answers %s; first it was %s", r, a.text, first.text)
+	case same && a.appended:
+		return fmt.Errorf("repeated under its key, %s was done again: %s", r, a.text)
+	case !same && first.start == k.starts() && a.ok():
+		return fmt.Errorf("another request under the key of %s is taken: %s: %s", first.request, r, a.text)
+	}
+	return nil
+}
+
+// passing is how far the clock moves: over the deadlines of orders seldom, over
+// those of carts more seldom yet.
+var passing = []time.Duration{
+	time.Second, time.Second, time.Second, time.Minute, time.Minute, time.Minute, time.Minute, 16 * time.Minute, 16 * time.Minute, 26 * time.Hour, 31 * 24 * time.Hour,
+}
+
+// choose chooses the next step.
+func (k *walker) choose() step {
+	if wrong := k.wrong; wrong != nil {
+		k.wrong = nil
+		if better, ok := k.repair(k.described(wrong.Operation), *wrong, k.why); ok && k.chance(80) {
+			return step{Request: &better}
+		}
+	}
+	switch n := k.IntN(100); {
+	case n < 4 && len(k.done) > 0: // a request of before
+		before := pick(k.maker, k.done...).request
+		return step{Request: &before}
+	case n < 6 && len(k.done) > 0: // another under its key
+		other := k.fresh(true)
+		other.Headers[headerKey] = pick(k.maker, k.done...).Headers[headerKey]
+		return step{Request: &other}
+	case n < 10:
+		return step{Pass: pick(k.maker, passing...)}
+	case n < 18:
+		r := k.fresh(true)
+		return step{Request: &r, Cut: true, After: k.IntN(4), Lose: k.chance(30), Restart: k.chance(50)}
+	case n < 19:
+		return step{Restart: true}
+	case n < 28 && !k.light:
+		r := k.fresh(false)
+		return step{Request: &r}
+	}
+	r := k.fresh(true)
+	return step{Request: &r}
+}
+
+// fresh makes a new request. One whose path needs an id that nothing has yet is
+// made seldom.
+func (k *walker) fresh(writes bool) request {
+	for {
+		op := k.operation(writes)
+		missing := slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool {
+			return p.In == "path" && poolOf(p.Name) != "" && len(k.pools[poolOf(p.Name)]) == 0
+		})
+		if missing && !k.chance(10) {
+			continue
+		}
+		return k.maker.request(op)
+	}
+}
+
+// weights say how often an operation is drawn, beside those that are not here:
+// they have 1. What leads further is drawn more often, and what only ends things
+// seldom, so that walks get far; every operation is drawn.
+var weights = map[string]float64{
+	"open-cart": 5, "add-cart-lines": 2, "checkout-cart": 6,
+	"confirm-order": 3, "ship-order": 5, "deliver-shipment": 2, "record-transaction": 3, "settle-transaction": 2, "cancel-order": 2,
+	"request-return": 4, "approve-return": 3, "receive-return": 3, "refund-return": 2,
+	"retire-product": 0.2, "abandon-cart": 0.2, "expire-cart": 0.3, "set-price": 0.4, "set-stock-policy": 0.5, "hold-order": 0.5,
+	"decline-return": 0.5, "cancel-return": 0.5, "note-credit": 0.4,
+}
+
+func weight(op operation) float64 {
+	if w, known := weights[op.OperationID]; known {
+		return w
+	}
+	return 1
+}
+
+// operation draws one.
+func (k *walker) operation(writes bool) operation {
+	for {
+		if op := pick(k.maker, k.all...); op.writes == writes && k.Float64()*5 < weight(op) {
+			return op
+		}
+	}
+}
+
+// report is the way to a failure.
+func report(seed uint64, err error, taken []step) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "seed %d, after %d steps: %v\n", seed, len(taken), err)
+	for i, s := range taken {
+		fmt.Fprintf(&text, "%4d %s\n", i+1, s)
+	}
+	return text.String()
+}
+
+// again takes steps in a new world, and returns what is wrong then.
+func again(t *testing.T, s settings, steps []step) (err error) {
+	t.Helper()
+	t.Run("again", func(t *testing.T) {
+		w := newWorld(t, s)
+		for _, s := range steps {
+			if _, err = w.take(s); err != nil {
+				return
+			}
+		}
+		err = w.verifyViews()
+	})
+	return err
+}
+
+// shrink leaves out steps as long as the walk still fails, until a time. Ids that
+// the program made of chance differ in the shorter walk; what hangs on them stays.
+func shrink(t *testing.T, s settings, steps []step, until time.Time) []step {
+	t.Helper()
+	for size := len(steps) / 2; size > 0; size /= 2 {
+		for at := 0; at+size <= len(steps) && time.Now().Before(until); {
+			shorter := append(slices.Clone(steps[:at]), steps[at+size:]...)
+			if again(t, s, shorter) != nil {
+				steps = shorter
+			} else {
+				at += size
+			}
+		}
+	}
+	return steps
+}
+
+// failed tells of a walk that found something, as short as can be.
+func failed(t *testing.T, seed uint64, s settings, err error, taken []step) {
+	t.Helper()
+	t.Error(report(seed, err, taken))
+	if s.postgres {
+		return // its clock is the real one
+	}
+	shorter := shrink(t, s, taken, time.Now().Add(30*time.Second))
+	if err := again(t, s, shorter); err != nil {
+		t.Log("shorter: " + report(seed, err, shorter))
+	}
+}
+
+// How far the walks of `+"`make test`"+` go: so many seeds and steps, or less if the
+// machine is slow.
+const (
+	seeds    = 8
+	steps    = 200
+	bounded  = 40 * time.Second
+	stepsFar = 1000 // of each walk of `+"`make walk`"+`
+)
+
+func TestARandomWalkLeavesTheBooksTrue(t *testing.T) {
+	t.Parallel()
+	first, last, length, until := uint64(1), uint64(seeds), steps, time.Now().Add(bounded)
+	if duration, err := time.ParseDuration(os.Getenv("DAYBOOK_WALK")); err == nil {
+		first, last, length, until = uint64(time.Now().Unix()), 1<<62, stepsFar, time.Now().Add(duration)
+	}
+	if seed, err := strconv.ParseUint(os.Getenv("DAYBOOK_WALK_SEED"), 10, 64); err == nil {
+		first, last = seed, seed
+	}
+	tally := map[string]*[2]int{}
+	walked, started := 0, time.Now()
+	for seed := first; seed <= last && time.Now().Before(until) && !t.Failed(); seed++ {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			s := settings{light: seed%4 > 1, postgres: seed%8 == 0}
+			k := newWalker(newWorld(t, s), seed)
+			err := k.walk(length, until)
+			walked += len(k.taken)
+			for id, n := range k.tally {
+				if tally[id] == nil {
+					tally[id] = &[2]int{}
+				}
+				tally[id][0] += n[0]
+				tally[id][1] += n[1]
+			}
+			if err != nil {
+				failed(t, seed, s, err, k.taken)
+			}
+		})
+	}
+	t.Logf("%d steps in %.1f s", walked, time.Since(started).Seconds())
+	for _, id := range slices.Sorted(maps.Keys(tally)) {
+		t.Logf("%-26s %4d done %4d refused", id, tally[id][0], tally[id][1])
+	}
+}

@@ -1,0 +1,303 @@
+package walk
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"daybook/commands"
+	"daybook/commands/commandapi"
+	commandspg "daybook/commands/postgres"
+	"daybook/eventstore"
+	"daybook/eventstore/memory"
+	eventstorepg "daybook/eventstore/postgres"
+	"daybook/internal/httpapi"
+	"daybook/internal/live"
+	"daybook/internal/pgtest"
+	"daybook/internal/verify"
+	"daybook/projections"
+	"daybook/projections/salesview"
+	"daybook/projections/views"
+	"daybook/readapi"
+)
+
+// bug is a fault that is planted to see whether the walk finds it: it changes
+// what the world is made of.
+type bug struct {
+	service func(*commands.Service, eventstore.Store)
+	view    func(projections.View) projections.View
+}
+
+// settings are those of the world of one walk.
+type settings struct {
+	// light: nothing is in a database, so there are no read models and no reads.
+	light    bool
+	postgres bool // the log is in PostgreSQL, and the clock is the real one
+	bug      bug
+}
+
+// world is a shop: a log, a database for views and answers, and the program.
+type world struct {
+	testing.TB
+	settings
+	clock   *clock
+	log     eventstore.Store
+	store   *cuttable
+	pool    *pgxpool.Pool
+	runner  *projections.Runner
+	journal *journal
+
+	mu         sync.Mutex
+	complaints bytes.Buffer // of the program, since the last start
+
+	// Of the program that runs now.
+	service *commands.Service
+	answers commands.Answers
+	handler http.Handler
+	api     huma.API
+	end     func()
+}
+
+func newWorld(tb testing.TB, s settings) *world {
+	tb.Helper()
+	w := &world{TB: tb, settings: s, clock: newClock(!s.postgres), journal: newJournal(nil)}
+	if !s.light {
+		w.pool = pgtest.New(tb)
+		for _, migrate := range []func(context.Context, *pgxpool.Pool) error{eventstorepg.Migrate, commandspg.Migrate, projections.Migrate} {
+			if err := migrate(tb.Context(), w.pool); err != nil {
+				tb.Fatal(err)
+			}
+		}
+		w.journal = newJournal(commandspg.Journal{Pool: w.pool, Reader: "processes"})
+	}
+	w.log = memory.New(memory.WithClock(w.clock.now))
+	if s.postgres {
+		store, err := eventstorepg.Open(tb.Context(), w.pool, eventstorepg.Options{})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		tb.Cleanup(func() { store.Close(context.WithoutCancel(tb.Context())) })
+		w.log = store
+	}
+	w.store = &cuttable{Store: w.log}
+	stop := func() {}
+	if !s.light {
+		stop = w.runViews()
+	}
+	w.start()
+	tb.Cleanup(func() { w.stop(); stop() })
+	return w
+}
+
+func (w *world) runViews() (stop func()) {
+	w.Helper()
+	made := views.All(w.sales())
+	if w.bug.view != nil {
+		for i := range made {
+			made[i] = w.bug.view(made[i])
+		}
+	}
+	var err error
+	w.runner, err = projections.New(projections.Config{Store: w.log, Pool: w.pool, Views: made, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		w.Fatal(err)
+	}
+	if err := w.runner.Prepare(w.Context()); err != nil {
+		w.Fatal(err)
+	}
+	return w.run(w.runner.Run)
+}
+
+func (w *world) sales() salesview.Options {
+	return salesview.Options{Location: time.UTC, Country: "United Kingdom", Currency: "GBP"}
+}
+
+// run runs a part of the program until the function it returns is called.
+func (w *world) run(part func(context.Context) error) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(w.Context()))
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		if err := part(ctx); err != nil {
+			w.Errorf("%v", err)
+		}
+	})
+	return func() { cancel(); wait.Wait() }
+}
+
+// start starts the program: what it has only in memory is new.
+func (w *world) start() {
+	w.Helper()
+	logger := slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	policy := commands.DefaultPolicy()
+	options := commands.Options{Logger: logger}
+	w.answers = newAnswers()
+	if !w.light {
+		options.Snapshots = commandspg.Snapshots{Pool: w.pool}
+		w.answers = commandspg.NewAnswers(w.pool, logger)
+	}
+	w.service = commands.NewService(w.store, policy, w.clock.now, options)
+	if w.bug.service != nil {
+		w.bug.service(w.service, w.store)
+	}
+	ended := make(chan struct{}) // live streams end at once
+	close(ended)
+	var err error
+	w.handler, err = httpapi.New(httpapi.Options{Version: "walk", Logger: logger, Slow: time.Hour},
+		func(api huma.API) {
+			w.api = api
+			commandapi.Register(api, w.service, commandapi.Options{Answers: w.answers, Logger: logger})
+		},
+		func(api huma.API) {
+			if w.light {
+				return
+			}
+			readapi.Register(api, readapi.Config{
+				DB: w.pool, Progress: live.Progress{Runner: w.runner}, History: live.History{Store: w.log}, Log: live.Log{Store: w.log},
+				Now: w.clock.now, Stop: ended, Logger: logger,
+			})
+		})
+	if err != nil {
+		w.Fatal(err)
+	}
+	reactor := &commands.Reactor{Store: w.store, Journal: w.journal, Finisher: w.service, Logger: logger, CartsExpireAfter: policy.CartsExpireAfter}
+	w.end = w.run(reactor.Run)
+}
+
+// stop ends the program as a kill would: nothing that it has only in memory is
+// written.
+func (w *world) stop() {
+	w.end()
+	if err := w.service.Close(context.WithoutCancel(w.Context())); err != nil {
+		w.Errorf("%v", err)
+	}
+}
+
+// Write takes the program's warnings.
+func (w *world) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.complaints.Write(p)
+}
+
+func (w *world) head() eventstore.Position {
+	w.Helper()
+	head, err := w.log.Head(w.Context())
+	if err != nil {
+		w.Fatal(err)
+	}
+	return head
+}
+
+// seen waits until the reactor has seen the log, so that its timers are set. Its
+// checkpoint may stay behind work that it took off its list after the last page:
+// the wait is over then too, after a while.
+func (w *world) seen() error {
+	w.Helper()
+	var failed error
+	w.await(300*time.Millisecond, func() (bool, error) { //nolint:errcheck // see above
+		var last eventstore.Position
+		last, failed = w.store.last(w.Context())
+		return failed != nil || !w.journal.at().Before(last), nil
+	})
+	return failed
+}
+
+func (w *world) complaintsSoFar() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.complaints.String()
+}
+
+// await waits until something holds, and returns why it does not.
+func (w *world) await(within time.Duration, holds func() (bool, error)) error {
+	deadline := time.Now().Add(within)
+	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		ok, why := holds()
+		if ok {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return why
+		}
+		time.Sleep(pause)
+	}
+}
+
+// How long what is off is waited for. Work that a cut left open is finished by the
+// reactor; otherwise all is done when a request is answered, but the reactor may do
+// it over again at this moment.
+const (
+	healing = 5 * time.Second
+	calming = 500 * time.Millisecond
+)
+
+// verifyLog checks the books.
+func (w *world) verifyLog(within time.Duration) error {
+	w.Helper()
+	return w.await(within, func() (bool, error) {
+		_, report, err := verify.Log(w.Context(), w.log, w.clock.now(), nil)
+		if err != nil {
+			return false, err
+		}
+		return report.Differences == 0, fmt.Errorf("%s; the program said: %s", inWords(report), w.complaintsSoFar())
+	})
+}
+
+// verifyViews checks the books and all read models.
+func (w *world) verifyViews() error {
+	w.Helper()
+	if w.light {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(w.Context(), 10*time.Second)
+	defer cancel()
+	if err := w.runner.WaitFor(ctx, w.head()); err != nil {
+		status, _ := w.runner.Status(w.Context())
+		return fmt.Errorf("the read models do not follow: %w; %+v", err, status)
+	}
+	return w.await(calming, func() (bool, error) {
+		report, err := verify.Run(w.Context(), verify.Config{
+			Store: w.log, Now: w.clock.now(), Pool: w.pool, Views: views.All(w.sales()),
+			Shop: verify.Shop{Location: time.UTC, Country: "United Kingdom", Currency: "GBP"},
+		})
+		if err != nil {
+			return false, err
+		}
+		return report.Differences == 0, fmt.Errorf("%s; the program said: %s", inWords(report), w.complaintsSoFar())
+	})
+}
+
+func inWords(report *verify.Report) (words string) {
+	for _, check := range report.Checks {
+		for _, first := range check.First {
+			words += "\n\t" + check.Name + ": " + first
+		}
+	}
+	return words
+}
+
+// pass moves the clock, and fires the timers that are then due.
+func (w *world) pass(d time.Duration) error {
+	w.Helper()
+	if err := w.seen(); err != nil { // the reactor has set them all
+		return err
+	}
+	w.clock.move(d)
+	for {
+		timer, due := w.journal.due(w.clock.now())
+		if !due {
+			return w.seen()
+		}
+		if err := w.journal.fired(timer, w.service.FireTimer(w.Context(), timer, w.clock.now())); err != nil {
+			return fmt.Errorf("timer %v: %w", timer, err)
+		}
+	}
+}
