@@ -72,7 +72,7 @@ func export(t *testing.T, dir, file string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer log.Close(ctx) //nolint:errcheck // it was only read
+	defer log.Close(ctx)
 	events, err := logtest.Write(file, log.ReadAll(ctx, eventstore.Start, eventstore.Filter{}, 0))
 	if err != nil {
 		t.Fatal(err)

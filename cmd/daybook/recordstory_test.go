@@ -304,7 +304,9 @@ func (s *storyteller) shop(id string, kind int) bool {
 	}
 	steps := []string{"/orders/" + id + "/shipments", "/returns", "/returns/r" + id + "/approve", "/returns/r" + id + "/receipts"}
 	bodies := []any{
-		object{"shipment_id": "p-" + id}, object{"return_id": "r" + id, "order_id": id, "lines": []object{{"order_line": 1, "quantity": 1}}}, nil,
+		object{"shipment_id": "p-" + id},
+		object{"return_id": "r" + id, "order_id": id, "lines": []object{{"order_line": 1, "quantity": 1}}},
+		nil,
 		object{"lines": []object{came(1, 1, "restocked")}},
 	}
 	if kind%5 == 4 {

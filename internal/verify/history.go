@@ -82,12 +82,9 @@ func (b *Book) readReturn(e *event, id unit.ReturnID, value returns.Event) {
 
 // beginsReturn tells whether an event is the first of its stream.
 func beginsReturn(value returns.Event) bool {
-	switch value.(type) {
-	case returns.Requested, returns.CreditNoted:
-		return true
-	default:
-		return false
-	}
+	_, requested := value.(returns.Requested)
+	_, noted := value.(returns.CreditNoted)
+	return requested || noted
 }
 
 // payBack wants a refund to be of no more than what had come back by then was

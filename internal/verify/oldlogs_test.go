@@ -172,7 +172,7 @@ func (o *oldLog) finish() {
 	complaints := &complaints{}
 	logger := slog.New(slog.NewTextHandler(complaints, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	service := commands.NewService(o.store, commands.DefaultPolicy(), time.Now, commands.Options{Logger: logger})
-	defer service.Close(context.WithoutCancel(o.Context())) //nolint:errcheck // nothing is in flight
+	defer service.Close(context.WithoutCancel(o.Context()))
 	clockwork := commands.NewClockwork(commandspg.Timers{Pool: o.pool}, service.FireTimer, logger)
 	reactor := &commands.Reactor{
 		Store: o.store, Journal: commandspg.Journal{Pool: o.pool, Reader: "processes"}, Finisher: service, Logger: logger, Nudge: clockwork.Nudge,

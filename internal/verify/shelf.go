@@ -41,7 +41,6 @@ type hold struct {
 	quantity   unit.Quantity
 	expiresAt  time.Time
 	reservedAt time.Time // effective
-	direct     bool      // made by itself, for no process
 }
 
 func newShelf() *Shelf {

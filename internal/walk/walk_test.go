@@ -203,7 +203,7 @@ func (k *walker) fresh(writes bool) request {
 		if missing && !k.chance(10) {
 			continue
 		}
-		return k.maker.request(op)
+		return k.request(op)
 	}
 }
 

@@ -218,16 +218,17 @@ func (w *world) complaintsSoFar() string {
 
 // await waits until something holds, and returns why it does not.
 func (w *world) await(within time.Duration, holds func() (bool, error)) error {
-	deadline := time.Now().Add(within)
+	over := time.After(within)
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
 		ok, why := holds()
 		if ok {
 			return nil
 		}
-		if time.Now().After(deadline) {
+		select {
+		case <-over:
 			return why
+		case <-time.After(pause):
 		}
-		time.Sleep(pause)
 	}
 }
 

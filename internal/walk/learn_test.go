@@ -1,0 +1,212 @@
+package walk
+
+import (
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+)
+
+// poolOf is the name under which values of a member or parameter are kept;
+// empty: they are not.
+func poolOf(name string) string {
+	switch name {
+	case "parent":
+		return "transaction_id"
+	case "to", "from", "locations":
+		return "location"
+	case "price":
+		return "amount"
+	case "sku", "location", "currency", "amount":
+		return name
+	case "request_id":
+		return ""
+	}
+	if strings.HasSuffix(name, "_id") {
+		return name
+	}
+	return ""
+}
+
+const poolSize = 14
+
+// learn keeps a value; the latest are drawn most often.
+func (m *maker) learn(pool, value string) {
+	known := slices.DeleteFunc(m.pools[pool], func(v string) bool { return v == value })
+	known = append(known, value)
+	if len(known) > poolSize {
+		// Of what no answer told the status, there may be no thing.
+		first := max(0, slices.IndexFunc(known, func(v string) bool { return m.status[v] == "" }))
+		known = slices.Delete(known, first, first+1)
+	}
+	m.pools[pool] = known
+}
+
+// harvest learns from a request that was taken and its answer.
+func (m *maker) harvest(r request, answer any) {
+	found := map[string][]string{}
+	var body any
+	if r.Body != "" {
+		_ = json.Unmarshal([]byte(r.Body), &body) // a request of ours
+	}
+	told := map[string]bool{} // things whose status the answer tells
+	m.gather(r, "", body, found, map[string]bool{})
+	m.gather(r, "", answer, found, told)
+	for part := range strings.SplitSeq(r.Target, "/") {
+		if r.Method != http.MethodGet && m.status[part] != "" && !told[part] {
+			m.status[part] = "after " + r.Operation
+		}
+	}
+	for _, pool := range slices.Sorted(maps.Keys(found)) {
+		for _, value := range found[pool] {
+			m.learn(pool, value)
+			if strings.HasSuffix(pool, "_id") {
+				m.beside[value] = found
+			}
+		}
+	}
+}
+
+// gather finds the values of pools in a document, and the status of things.
+func (m *maker) gather(r request, name string, value any, found map[string][]string, told map[string]bool) {
+	switch value := value.(type) {
+	case map[string]any:
+		for _, key := range slices.Sorted(maps.Keys(value)) {
+			m.gather(r, key, value[key], found, told)
+		}
+		if id, ok := value[idOf(r, name)].(string); ok && statusOf(value) != "" {
+			m.status[id], told[id] = statusOf(value), true
+			delete(m.refused, id)
+		}
+	case []any:
+		for _, inner := range value {
+			m.gather(r, name, inner, found, told)
+		}
+	case string:
+		if name == "to" || name == "from" {
+			return // of goods it is their condition
+		}
+		if pool := poolOf(name); pool != "" && value != "" && pool != "currency" && len(value) <= 64 {
+			found[pool] = append(found[pool], value)
+		}
+	}
+}
+
+// idOf is the member that names a thing: of an "order" it is "order_id", of what
+// the address "/v1/carts/..." answers "cart_id".
+func idOf(r request, name string) string {
+	if name == "" || name == "items" {
+		name, _, _ = strings.Cut(strings.TrimPrefix(r.Target, "/v1/"), "/")
+		name, _, _ = strings.Cut(name, "?")
+		name = strings.TrimSuffix(name, "s")
+	}
+	return name + "_id"
+}
+
+// statusOf is how a thing stands: its status, and what else is called a state.
+func statusOf(thing map[string]any) string {
+	status, _ := thing["status"].(string)
+	if status == "" {
+		return ""
+	}
+	for _, key := range slices.Sorted(maps.Keys(thing)) {
+		if state, ok := thing[key].(string); ok && strings.HasSuffix(key, "_state") {
+			status += " " + state
+		}
+	}
+	return status
+}
+
+// met notes whether things of their status took a request.
+func (m *maker) met(r request, before map[string]string, ok bool) {
+	for _, status := range before {
+		luck := m.luck[r.Operation+" "+status]
+		if luck == nil {
+			luck = &[2]int{}
+			m.luck[r.Operation+" "+status] = luck
+		}
+		if luck[0]++; ok {
+			luck[1]++
+		}
+	}
+	for id := range before {
+		if ok {
+			delete(m.refused, id)
+			continue
+		}
+		if m.refused[id] == nil {
+			m.refused[id] = map[string]bool{}
+		}
+		m.refused[id][r.Operation] = true
+	}
+}
+
+// statuses are those of the things that a request names.
+func (m *maker) statuses(r request) map[string]string {
+	found := map[string]string{}
+	for part := range strings.FieldsFuncSeq(r.Target+"/"+r.Body, func(r rune) bool { return r == '/' || r == '"' }) {
+		if status := m.status[part]; status != "" {
+			found[part] = status
+		}
+	}
+	return found
+}
+
+// forget lets go of some of the values of a request that was refused: they may
+// be of things that have ended.
+func (m *maker) forget(r request) {
+	for _, pool := range slices.Sorted(maps.Keys(m.pools)) {
+		if !strings.HasSuffix(pool, "_id") && (pool != "sku" || len(m.pools[pool]) <= 5) {
+			continue
+		}
+		m.pools[pool] = slices.DeleteFunc(m.pools[pool], func(value string) bool {
+			used := strings.Contains(r.Target, "/"+url.PathEscape(value)) || strings.Contains(r.Body, `"`+value+`"`)
+			return used && m.chance(25)
+		})
+	}
+}
+
+// known draws a value that was seen: one that stood beside what the request
+// names already, or else one of the latest, by the luck that the operation had
+// with things of its status.
+func (m *maker) known(pool string) (string, bool) {
+	if m.chance(70) {
+		for _, id := range m.chosen {
+			if values := m.beside[id][pool]; len(values) > 0 {
+				return pick(m, values...), true
+			}
+		}
+	}
+	values := m.pools[pool]
+	if len(values) == 0 {
+		return "", false
+	}
+	if m.chance(85) {
+		if real := slices.DeleteFunc(slices.Clone(values), func(v string) bool { return m.status[v] == "" }); len(real) > 0 {
+			values = real
+		}
+	}
+	best, most := "", -1.0
+	for range 5 {
+		back := min(m.IntN(len(values)), m.IntN(len(values)), m.IntN(len(values)))
+		value := values[len(values)-1-back]
+		chances := 0.5
+		if luck := m.luck[m.asking+" "+m.status[value]]; luck != nil {
+			chances = float64(luck[1]+1) / float64(luck[0]+2)
+			chances *= chances
+		}
+		if m.refused[value][m.asking] {
+			chances /= 20
+		}
+		if chances *= m.Float64(); chances > most {
+			best, most = value, chances
+		}
+	}
+	if strings.HasSuffix(pool, "_id") {
+		m.chosen = append(m.chosen, best)
+	}
+	return best, true
+}
