@@ -405,7 +405,7 @@ func (s *Service) readCheckouts(ctx context.Context, id unit.CartID) (map[unit.O
 		}
 		event, err := cart.Decode(recorded.Type, recorded.Data)
 		if err != nil {
-			return nil, err
+			return nil, &UndecodableError{Stream: recorded.Stream, Revision: recorded.Revision, Cause: err}
 		}
 		switch event := event.(type) {
 		case cart.CheckoutStarted:

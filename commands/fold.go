@@ -111,7 +111,7 @@ func (l *lane[S, C, E]) catchUp(ctx context.Context) (moved bool, err error) {
 		}
 		event, err := l.handler.aggregate.Decode(recorded.Type, recorded.Data)
 		if err != nil {
-			return moved, fmt.Errorf("stream %s, revision %d: %w", l.stream, recorded.Revision, err)
+			return moved, &UndecodableError{Stream: l.stream, Revision: recorded.Revision, Cause: err}
 		}
 		l.state = l.handler.aggregate.Evolve(l.state, event)
 		l.revision, l.position, moved = recorded.Revision, recorded.Position, true

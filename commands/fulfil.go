@@ -41,6 +41,9 @@ func (s *Service) Order(ctx context.Context, call Call, id unit.OrderID, command
 		return answer, err
 	}
 	last, err := s.fulfil(ctx, call.Meta, id, justSeen)
+	if _, stuck := errors.AsType[*stuckError](err); stuck {
+		err = nil // what was asked for is recorded; the rest is the reactor's
+	}
 	answer.Revision, answer.Position = max(answer.Revision, last.Revision), later(answer.Position, last.Position)
 	return answer, err
 }
@@ -88,6 +91,20 @@ func (s *Service) FinishOrder(ctx context.Context, work Work) error {
 	return err
 }
 
+// stuckError is a step of an order that stock refuses, and for which no other way
+// is known.
+type stuckError struct {
+	order   unit.OrderID
+	step    order.StepRef
+	refusal *rule.Rejection
+}
+
+func (e *stuckError) Error() string {
+	return fmt.Sprintf("order %s: stock refuses step %s %s: %v", e.order, e.step.Step, e.step.Ref, e.refusal)
+}
+
+func (e *stuckError) Unwrap() error { return e.refusal }
+
 // maxFulfilRounds bounds the process: a step leads to at most a few others (a
 // failed allocation to a cancel, the cancel to a refund).
 const maxFulfilRounds = 10
@@ -117,6 +134,9 @@ func (s *Service) fulfil(ctx context.Context, meta eventstore.Metadata, id unit.
 		}
 		commands := process.Commands()
 		if len(commands) == 0 {
+			if step, refusal := process.Stuck(); refusal != nil {
+				return last, &stuckError{id, step, refusal}
+			}
 			return last, nil
 		}
 		if last, err = s.Orders.Handle(ctx, Request[order.Command]{

@@ -272,6 +272,7 @@ type logbook struct {
 	mu     sync.Mutex
 	at     eventstore.Position
 	timers map[Deadline]Timer
+	parked map[uuid.UUID]Process
 
 	cartsExpireAfter time.Duration
 	cartsKnown       int // how often the rule of the carts was kept
@@ -304,17 +305,20 @@ func (l *logbook) Checkpoint(context.Context) (eventstore.Position, error) {
 	return l.at, nil
 }
 
-func (l *logbook) Advance(_ context.Context, from, to eventstore.Position, set []Timer, clear []Deadline) error {
+func (l *logbook) Advance(_ context.Context, from, to eventstore.Position, notes Notes) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.at != from {
 		return ErrNotLeading
 	}
 	l.at = to
-	for _, key := range clear {
+	for _, parked := range notes.Park {
+		l.park(parked)
+	}
+	for _, key := range notes.Clear {
 		delete(l.timers, key)
 	}
-	for _, timer := range set {
+	for _, timer := range notes.Set {
 		l.timers[timer.Deadline] = timer
 	}
 	return nil

@@ -23,15 +23,26 @@ type Journal interface {
 	Lead(ctx context.Context) (leading context.Context, resign func(), err error)
 	// Checkpoint is where a reader that takes over begins.
 	Checkpoint(ctx context.Context) (eventstore.Position, error)
-	// Advance moves the checkpoint, and sets and clears timers with it, all or
-	// none. If the checkpoint is not at from, another node leads: ErrNotLeading.
-	Advance(ctx context.Context, from, to eventstore.Position, set []Timer, clear []Deadline) error
+	// Advance moves the checkpoint, and carries out notes with it, all or none. If
+	// the checkpoint is not at from, another node leads: ErrNotLeading.
+	Advance(ctx context.Context, from, to eventstore.Position, notes Notes) error
 	// CartExpiry is the rule by which the timers of open carts were last set: how
 	// long after a cart's last change. known is false where they never were.
 	CartExpiry(ctx context.Context) (after time.Duration, known bool, err error)
 	// KeepCartExpiry sets timers by a rule and notes the rule, all or none.
 	KeepCartExpiry(ctx context.Context, after time.Duration, set []Timer) error
 }
+
+// Notes are what the reactor keeps beside its checkpoint.
+type Notes struct {
+	Set   []Timer
+	Clear []Deadline
+	// Park is work that could not be finished; work that is parked already has its
+	// tries added.
+	Park []Process
+}
+
+func (n Notes) empty() bool { return len(n.Set)+len(n.Clear)+len(n.Park) == 0 }
 
 // ErrNotLeading means another node moved the reactor's checkpoint.
 var ErrNotLeading = errors.New("another node leads the reactor")
@@ -62,6 +73,10 @@ type Reactor struct {
 	Grace time.Duration
 	// CartsExpireAfter is the shop's, see Policy.
 	CartsExpireAfter time.Duration
+	// Parking keeps what cannot be finished; without it, such work is tried for ever.
+	// RetryEvery is how often parked work is tried without a reason (1 h).
+	Parking    ParkingLot
+	RetryEvery time.Duration
 	// Nudge, where set, is called when timers were set.
 	Nudge func()
 
@@ -111,6 +126,10 @@ func (r *Reactor) lead(ctx context.Context) error {
 	r.tracker, r.checkpoint = newTracker(checkpoint, r.CartsExpireAfter), checkpoint
 	r.begun = make(chan struct{}, 1)
 	r.mu.Unlock()
+	defer r.resigned()
+	if err := r.watchParked(leading); err != nil {
+		return err
+	}
 
 	ctx, stop := context.WithCancel(leading)
 	defer stop()
@@ -147,6 +166,11 @@ func (r *Reactor) lead(ctx context.Context) error {
 		}
 	})
 	work.Go(func() {
+		if err := r.retryParked(ctx); err != nil && ctx.Err() == nil {
+			fail(err)
+		}
+	})
+	work.Go(func() {
 		if err := r.adoptCarts(ctx, checkpoint); err != nil {
 			fail(err)
 		}
@@ -166,10 +190,15 @@ func (r *Reactor) lead(ctx context.Context) error {
 func (r *Reactor) react(ctx context.Context, page page) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.tracker == nil {
+		return nil // a page that comes after the end
+	}
 	for _, item := range page.items {
-		if err := r.tracker.observe(item); err != nil {
-			return err
-		}
+		r.tracker.observe(item)
+	}
+	for _, process := range r.tracker.park {
+		r.Logger.ErrorContext(ctx, "an event cannot be read, it is parked",
+			"process", process.ID, "stream", process.Stream, "revision", process.Revision, "error", process.Reason)
 	}
 	r.tracker.caughtUp = page.caughtUp
 	if err := r.keep(ctx); err != nil {
@@ -186,16 +215,18 @@ func (r *Reactor) react(ctx context.Context, page page) error {
 
 // keep makes durable what the tracker has noted. The caller holds the lock.
 func (r *Reactor) keep(ctx context.Context) error {
-	set, clear := r.tracker.timers()
+	var notes Notes
+	notes.Set, notes.Clear = r.tracker.timers()
+	notes.Park, r.tracker.park = r.tracker.park, nil
 	to := r.tracker.checkpoint()
-	if to == r.checkpoint && len(set)+len(clear) == 0 {
+	if to == r.checkpoint && notes.empty() {
 		return nil
 	}
-	if err := r.Journal.Advance(ctx, r.checkpoint, to, set, clear); err != nil {
+	if err := r.Journal.Advance(ctx, r.checkpoint, to, notes); err != nil {
 		return err
 	}
 	r.checkpoint = to
-	if len(set) > 0 && r.Nudge != nil {
+	if len(notes.Set) > 0 && r.Nudge != nil {
 		r.Nudge()
 	}
 	return nil
@@ -223,13 +254,24 @@ func (r *Reactor) finishOld(ctx context.Context) error {
 			if time.Now().Before(failed.again) {
 				continue
 			}
-			if err := r.finish(ctx, work); err != nil {
-				failures[work.key] = failed.next(wait)
-				r.Logger.Warn("process not finished, trying again", "work", work.key.String(), "tries", failed.tries+1, "error", err)
-				continue
+			err := finishWork(ctx, r.Finisher, work)
+			if ctx.Err() != nil {
+				return nil //nolint:nilerr // it was cut short
 			}
-			delete(failures, work.key)
-			if err := r.strikeOff(ctx, work); err != nil {
+			failed = failed.next(wait)
+			switch {
+			case err == nil:
+				delete(failures, work.key)
+				err = r.strikeOff(ctx, work)
+			case r.hopeless(err, failed.tries):
+				delete(failures, work.key)
+				err = r.parkWork(ctx, work, failed, err)
+			default:
+				failures[work.key] = failed
+				r.Logger.WarnContext(ctx, "process not finished, trying again", "work", work.key.String(), "tries", failed.tries, "error", err)
+				err = nil
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -250,13 +292,17 @@ func (r *Reactor) finishOld(ctx context.Context) error {
 // failure is work that could not be finished.
 type failure struct {
 	tries int
+	first time.Time // tried
 	again time.Time // not tried before
 }
 
 const finishBackoff = time.Minute // at most, between two tries of the same work
 
 func (f failure) next(wait time.Duration) failure {
-	return failure{tries: f.tries + 1, again: time.Now().Add(min(wait<<min(f.tries, 16), finishBackoff))}
+	if f.tries == 0 {
+		f.first = time.Now()
+	}
+	return failure{tries: f.tries + 1, first: f.first, again: time.Now().Add(min(wait<<min(f.tries, 16), finishBackoff))}
 }
 
 // due lists the open work that is old enough, and says when to look again; 0 is
@@ -279,14 +325,15 @@ func (r *Reactor) due() ([]Work, time.Duration) {
 	return due, max(r.Grace/4, 10*time.Millisecond)
 }
 
-func (r *Reactor) finish(ctx context.Context, work Work) error {
+func finishWork(ctx context.Context, finisher Finisher, work Work) error {
 	switch work.key.kind {
 	case workCheckout:
-		return r.Finisher.FinishCheckout(ctx, work)
+		return finisher.FinishCheckout(ctx, work)
 	case workOrder:
-		return r.Finisher.FinishOrder(ctx, work)
+		return finisher.FinishOrder(ctx, work)
 	case workReturn:
-		return r.Finisher.FinishReturn(ctx, work)
+		return finisher.FinishReturn(ctx, work)
+	case workEvent:
 	}
 	panic("reactor: unknown kind of work")
 }

@@ -2,7 +2,6 @@ package commands
 
 import (
 	"cmp"
-	"fmt"
 	"iter"
 	"maps"
 	"slices"
@@ -10,8 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"daybook/domain/cart"
-	"daybook/domain/checkout"
 	"daybook/domain/order"
 	"daybook/domain/returns"
 	"daybook/domain/stock"
@@ -53,9 +53,11 @@ type Work struct {
 	Since  time.Time // when its first event was recorded
 	Meta   []byte    // of its first event
 
-	before eventstore.Position // reading from here meets it again
-	order  int                 // in which it was begun
-	steps  int                 // of an order: opened and not settled
+	revision int64
+	position eventstore.Position
+	before   eventstore.Position // reading from here meets it again
+	order    int                 // in which it was begun
+	steps    int                 // of an order: opened and not settled
 	// Of a checkout: who chose its order id, how many of its reservations have not
 	// ended, and whether it was refused.
 	from    cart.OrderIDSource
@@ -82,6 +84,12 @@ type tracker struct {
 	carts cartTimers
 	set   map[Deadline]Timer
 	clear map[Deadline]bool
+
+	// park is work to be parked, and parked the streams whose events may let parked
+	// work end, by its id; stirred is the work for whose streams there was one.
+	park    []Process
+	parked  map[string][]uuid.UUID
+	stirred map[uuid.UUID]bool
 }
 
 // rememberedCheckouts bounds how slow such a driver may be; what it reserves
@@ -96,6 +104,8 @@ func newTracker(checkpoint eventstore.Position, cartsExpireAfter time.Duration) 
 		position:  checkpoint,
 		set:       map[Deadline]Timer{},
 		clear:     map[Deadline]bool{},
+		parked:    map[string][]uuid.UUID{},
+		stirred:   map[uuid.UUID]bool{},
 	}
 	t.carts = cartTimers{after: cartsExpireAfter, set: t.setTimer, clear: t.clearTimer}
 	return t
@@ -162,14 +172,18 @@ func (t *tracker) clearTimer(deadline Deadline) {
 	t.clear[deadline] = true
 }
 
-func (t *tracker) observe(item eventstore.Item) error {
+// observe takes note of an event. One that cannot be read is parked: what follows
+// from it is not known.
+func (t *tracker) observe(item eventstore.Item) {
 	if item.Event != nil {
+		for _, id := range t.parked[item.Event.Stream] {
+			t.stirred[id] = true
+		}
 		if err := t.event(*item.Event); err != nil {
-			return fmt.Errorf("reactor, position %s: %w", item.Event.Position, err)
+			t.parks(undecodable(*item.Event, err, time.Now()))
 		}
 	}
 	t.position = item.Checkpoint
-	return nil
 }
 
 func (t *tracker) event(e eventstore.Recorded) error {
@@ -195,7 +209,8 @@ func (t *tracker) begin(key workKey, e eventstore.Recorded) {
 		return
 	}
 	t.begun++
-	t.open[key] = &Work{key: key, Stream: e.Stream, ID: key.id, Since: e.RecordedAt, Meta: e.Meta, before: t.position, order: t.begun}
+	t.open[key] = &Work{key: key, Stream: e.Stream, ID: key.id, Since: e.RecordedAt, Meta: e.Meta, before: t.position, order: t.begun,
+		revision: e.Revision, position: e.Position}
 }
 
 func (t *tracker) end(kind workKind, id, step string) { delete(t.open, workKey{kind, id, step}) }
@@ -224,79 +239,6 @@ func cartOf(stream string) unit.CartID {
 	return unit.CartID(strings.TrimPrefix(stream, cart.Stream("")))
 }
 
-// ended is a checkout that is over.
-type ended struct {
-	workKey
-	from cart.OrderIDSource
-}
-
-func (t *tracker) beginCheckout(of ended, e eventstore.Recorded) {
-	id := unit.OrderID(of.step)
-	if !slices.Contains(t.checkouts[id], of.workKey) {
-		t.checkouts[id] = append(t.checkouts[id], of.workKey)
-	}
-	t.begin(of.workKey, e)
-	work := t.open[of.workKey]
-	work.ID, work.from = of.step, of.from
-}
-
-func (t *tracker) endIfReleased(work *Work) {
-	if work.refused && work.held <= 0 {
-		t.endCheckout(work.key)
-	}
-}
-
-func (t *tracker) endCheckout(key workKey) {
-	work := t.open[key]
-	if work == nil {
-		return
-	}
-	delete(t.open, key)
-	id, over := unit.OrderID(key.step), ended{key, work.from}
-	remove(t.checkouts, id, key)
-	if slices.Contains(t.past[id], over) {
-		return
-	}
-	if len(t.pastRing) < rememberedCheckouts {
-		t.pastRing = append(t.pastRing, over)
-	} else {
-		oldest := t.pastRing[t.pastNext]
-		remove(t.past, unit.OrderID(oldest.step), oldest)
-		t.pastRing[t.pastNext] = over
-		t.pastNext = (t.pastNext + 1) % rememberedCheckouts
-	}
-	t.past[id] = append(t.past[id], over)
-}
-
-func remove[T comparable](from map[unit.OrderID][]T, id unit.OrderID, one T) {
-	left := slices.DeleteFunc(from[id], func(t T) bool { return t == one })
-	if len(left) == 0 {
-		delete(from, id)
-		return
-	}
-	from[id] = left
-}
-
-// made tells whether a reservation is one that a checkout makes. Others under its
-// order id are another cart's, or were made for the order later.
-func (of ended) made(id unit.ReservationID, at stock.Key) bool {
-	started := cart.CheckoutStarted{CartID: unit.CartID(of.id), OrderID: unit.OrderID(of.step), OrderIDFrom: of.from}
-	return id == checkout.ReservationID(started, at.SKU, at.Location)
-}
-
-// reserved counts a reservation for the checkout that made it. One that is over is
-// opened again: what its outcome does not keep must be released.
-func (t *tracker) reserved(event stock.Reserved, e eventstore.Recorded) {
-	for _, over := range slices.Clone(t.past[event.OrderID]) {
-		if over.made(event.ReservationID, event.Key) {
-			e.Stream = cart.Stream(unit.CartID(over.id))
-			t.beginCheckout(over, e)
-			t.open[over.workKey].refused = true
-		}
-	}
-	t.holds(event.OrderID, event.ReservationID, event.Key, 1)
-}
-
 func (t *tracker) stock(e eventstore.Recorded) error {
 	event, err := stock.Decode(e.Type, e.Data)
 	if err != nil {
@@ -322,16 +264,6 @@ func (t *tracker) stock(e eventstore.Recorded) error {
 		// No hold and no deadline.
 	}
 	return nil
-}
-
-func (t *tracker) holds(id unit.OrderID, reservation unit.ReservationID, at stock.Key, change int) {
-	for _, key := range slices.Clone(t.checkouts[id]) {
-		work := t.open[key]
-		if (ended{key, work.from}).made(reservation, at) {
-			work.held += change
-			t.endIfReleased(work)
-		}
-	}
 }
 
 func (t *tracker) orderEvent(e eventstore.Recorded) error {

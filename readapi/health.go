@@ -13,6 +13,7 @@ type nothing struct{}
 type Health struct {
 	Status      string             `json:"status" enum:"alive,ready,not_ready"`
 	Components  []Component        `json:"components,omitempty" doc:"What the program must hear from to answer with what is true now."`
+	Parked      int64              `json:"parked,omitzero" doc:"How much work could not be finished and is parked: see /v1/processes. It takes the node out of nothing."`
 	Projections []ProjectionStatus `json:"projections,omitempty" doc:"Left out while a component is silent, because they are asked from it."`
 }
 
@@ -54,6 +55,11 @@ func (a *api) ready(ctx context.Context, _ *nothing) (*healthOutput, error) {
 		return nil, problem.From(ctx, problem.Unavailable(err))
 	}
 	out := &healthOutput{Status: http.StatusOK, Body: Health{Status: "ready", Components: components, Projections: all}}
+	if a.Processes != nil {
+		if out.Body.Parked, err = a.Processes.Parked(ctx); err != nil {
+			return nil, problem.From(ctx, problem.Unavailable(err))
+		}
+	}
 	inUse := 0
 	for _, p := range all {
 		if !p.InUse {

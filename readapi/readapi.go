@@ -28,6 +28,8 @@ type Config struct {
 	Progress Progress
 	History  History // of stock
 	Log      Log     // the event stream
+	// Processes is the unfinished work; nil: this program does none.
+	Processes Processes
 	// Stop ends the live streams when it is closed: a server that shuts down
 	// waits for its other requests, and these have no end of their own.
 	Stop <-chan struct{}

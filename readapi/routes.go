@@ -14,15 +14,16 @@ import (
 // Names of the parts of the document. Where the command API has one of the same
 // name, they are one part.
 const (
-	tagProducts = "Products"
-	tagCarts    = "Carts"
-	tagStock    = "Stock"
-	tagPromises = "Reservations and allocations"
-	tagOrders   = "Orders"
-	tagReturns  = "Returns"
-	tagSales    = "Sales and customers"
-	tagEvents   = "Events"
-	tagHealth   = "Health"
+	tagProducts  = "Products"
+	tagCarts     = "Carts"
+	tagStock     = "Stock"
+	tagPromises  = "Reservations and allocations"
+	tagOrders    = "Orders"
+	tagReturns   = "Returns"
+	tagSales     = "Sales and customers"
+	tagEvents    = "Events"
+	tagProcesses = "Processes"
+	tagHealth    = "Health"
 )
 
 // routes is the read API on one screen.
@@ -56,6 +57,11 @@ func (a *api) routes() {
 	get(a, tagSales, route{path: "/v1/customers/{customer_id}/orders", id: "list-customer-orders", summary: "List a customer's orders", views: in(orders)}, nil, a.customerOrders)
 
 	a.registerEvents()
+
+	huma.Register(a.huma, huma.Operation{
+		OperationID: "list-processes", Method: http.MethodGet, Path: "/v1/processes", Summary: "List work that is not finished", Tags: []string{tagProcesses},
+		Description: "Checkouts, orders and returns of which something is left to do in another part of the shop. Work that could not be finished is parked, with the reason; it holds up nothing.",
+	}, a.processes)
 
 	health := func(id, path, summary string) huma.Operation {
 		return huma.Operation{OperationID: id, Method: http.MethodGet, Path: path, Summary: summary, Tags: []string{tagHealth}}

@@ -53,6 +53,16 @@ type ProjectionStatus struct {
 	Error      string  `json:"error,omitempty"`
 }
 
+// Processes tells of work that spans aggregates and is not finished.
+type Processes interface {
+	// List is by ascending id, after an id (empty: from the first); state is open,
+	// parked or, for both, empty. leading is false where this node does not know what
+	// is open.
+	List(ctx context.Context, after, state string, limit int) (all []Process, leading bool, err error)
+	// Parked is how much is parked.
+	Parked(ctx context.Context) (int64, error)
+}
+
 // History answers what moved in a stock.
 type History interface {
 	Movements(ctx context.Context, db query.DB, sku, location string, f stockview.MovementFilter, p query.Page) (query.List[stockview.Movement], error)

@@ -2,9 +2,11 @@ package main
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"daybook/commands"
 	"daybook/commands/commandapi"
 	"daybook/internal/httpapi"
 	"daybook/internal/live"
@@ -46,12 +48,16 @@ func (n *node) handler(stop <-chan struct{}) (http.Handler, error) {
 	}
 	return httpapi.New(options,
 		func(api huma.API) {
-			commandapi.Register(api, n.service, commandapi.Options{Answers: n.answers, Logger: n.log})
+			commandapi.Register(api, n.service, commandapi.Options{
+				Answers: n.answers, Logger: n.log,
+				Processes: &commands.Processes{Lot: n.reactor.Parking, Finisher: n.service, Store: n.store, Now: time.Now},
+			})
 		},
 		func(api huma.API) {
 			readapi.Register(api, readapi.Config{
 				DB: n.readPool, Progress: live.Progress{Runner: n.projections}, History: live.History{Store: n.store},
 				Log: live.Log{Store: n.store}, Stop: stop, Logger: n.log,
+				Processes:   processes{lot: n.reactor.Parking, reactor: n.reactor},
 				LiveStreams: n.web.LiveStreams, LivePerClient: n.web.LiveStreamsPerClient,
 			})
 		},

@@ -94,6 +94,7 @@ func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (_ *node, e
 	n.clockwork = commands.NewClockwork(commandspg.Timers{Pool: n.commandPool}, n.service.FireTimer, log)
 	n.reactor = &commands.Reactor{
 		Store: n.store, Journal: commandspg.Journal{Pool: n.commandPool, Reader: "processes"},
+		Parking:  commandspg.Parking{Pool: n.commandPool},
 		Finisher: n.service, Logger: log, Grace: graceShared, CartsExpireAfter: cfg.Policy.CartsExpireAfter, Nudge: n.clockwork.Nudge,
 	}
 	if n.database.server != nil {

@@ -118,3 +118,10 @@ func TestAnOrderIDThatIsAnotherCartsIsRefused(t *testing.T) {
 		expectVerified(t, dir, log...)
 	})
 }
+
+func readJSON(t *testing.T, response *http.Response, into any) {
+	t.Helper()
+	if err := json.UnmarshalRead(response.Body, into); err != nil {
+		t.Fatal(err)
+	}
+}

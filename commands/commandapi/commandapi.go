@@ -25,7 +25,9 @@ import (
 type Options struct {
 	// Answers keeps the answers to requests with an idempotency key.
 	Answers commands.Answers
-	Logger  *slog.Logger
+	// Processes retries parked work; nil: none is parked.
+	Processes *commands.Processes
+	Logger    *slog.Logger
 	// Timeout bounds a request (20 s). A write that was begun goes on to its end
 	// even if the client hangs up: half of it would be left for the reactor.
 	Timeout time.Duration
@@ -33,10 +35,11 @@ type Options struct {
 
 // api is the state behind the routes.
 type api struct {
-	service *commands.Service
-	keys    *keys
-	timeout time.Duration
-	huma    huma.API
+	service   *commands.Service
+	processes *commands.Processes
+	keys      *keys
+	timeout   time.Duration
+	huma      huma.API
 }
 
 // Register adds the routes of the command API.
@@ -48,7 +51,7 @@ func Register(to huma.API, service *commands.Service, options Options) {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
 	a := &api{
-		service: service, huma: to, timeout: options.Timeout,
+		service: service, processes: options.Processes, huma: to, timeout: options.Timeout,
 		keys: &keys{answers: options.Answers, timeout: options.Timeout, underWay: make(map[scopedKey]chan struct{})},
 	}
 	a.routes()

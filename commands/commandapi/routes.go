@@ -4,12 +4,13 @@ import "net/http"
 
 // Names of the parts of the document.
 const (
-	tagProducts = "Products"
-	tagCarts    = "Carts"
-	tagStock    = "Stock"
-	tagPromises = "Reservations and allocations"
-	tagOrders   = "Orders"
-	tagReturns  = "Returns"
+	tagProducts  = "Products"
+	tagCarts     = "Carts"
+	tagStock     = "Stock"
+	tagPromises  = "Reservations and allocations"
+	tagOrders    = "Orders"
+	tagReturns   = "Returns"
+	tagProcesses = "Processes"
 )
 
 // Methods, short.
@@ -83,6 +84,8 @@ func (a *api) routes() {
 	add(a, tagReturns, op{method: post, path: ret + "/refunds", id: "refund-return", summary: "Record money given back", key: true}, a.refundReturn)
 	add(a, tagReturns, op{method: post, path: ret + "/close", id: "close-return", summary: "Close a return"}, a.closeReturn)
 	add(a, tagReturns, op{method: post, path: "/v1/credit-notes", id: "note-credit", lines: true, summary: "Note a credit that moves no goods", created: true, key: true}, a.noteCredit)
+
+	add(a, tagProcesses, op{method: post, path: "/v1/processes/{process_id}/retry", id: "retry-process", summary: "Try parked work again now", about: "Answers what the try did. It is tried by itself, too, when something happens in its stream and once an hour."}, a.retryProcess)
 }
 
 const (

@@ -111,8 +111,8 @@ func (j Journal) Checkpoint(ctx context.Context) (eventstore.Position, error) {
 	return eventstore.ParsePosition(text)
 }
 
-// Advance moves the checkpoint and changes timers in one transaction.
-func (j Journal) Advance(ctx context.Context, from, to eventstore.Position, set []commands.Timer, clear []commands.Deadline) error {
+// Advance moves the checkpoint, changes timers and parks work in one transaction.
+func (j Journal) Advance(ctx context.Context, from, to eventstore.Position, notes commands.Notes) error {
 	err := pgx.BeginFunc(ctx, j.Pool, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `
 			INSERT INTO commands.checkpoints AS held (reader, position) VALUES ($1, $3)
@@ -124,10 +124,13 @@ func (j Journal) Advance(ctx context.Context, from, to eventstore.Position, set 
 		if tag.RowsAffected() != 1 {
 			return commands.ErrNotLeading
 		}
-		if err := clearTimers(ctx, tx, clear); err != nil {
+		if err := clearTimers(ctx, tx, notes.Clear); err != nil {
 			return err
 		}
-		return setTimers(ctx, tx, set)
+		if err := park(ctx, tx, notes.Park); err != nil {
+			return err
+		}
+		return setTimers(ctx, tx, notes.Set)
 	})
 	if err != nil {
 		return fmt.Errorf("reader %s: advance: %w", j.Reader, err)

@@ -64,11 +64,11 @@ func TestTheCheckpointMovesOnlyFromWhereItIs(t *testing.T) {
 	journal := Journal{Pool: pool, Reader: "reactor"}
 	due := time.Now().Add(time.Hour)
 	set := []commands.Timer{{Deadline: commands.Deadline{Kind: commands.OrderDeadline, Target: "1"}, DueAt: due}}
-	if err := journal.Advance(t.Context(), eventstore.Start, eventstore.At(7), set, nil); err != nil {
+	if err := journal.Advance(t.Context(), eventstore.Start, eventstore.At(7), commands.Notes{Set: set}); err != nil {
 		t.Fatal(err)
 	}
 	other := []commands.Timer{{Deadline: commands.Deadline{Kind: commands.OrderDeadline, Target: "2"}, DueAt: due}}
-	err := journal.Advance(t.Context(), eventstore.At(3), eventstore.At(9), other, []commands.Deadline{set[0].Deadline})
+	err := journal.Advance(t.Context(), eventstore.At(3), eventstore.At(9), commands.Notes{Set: other, Clear: []commands.Deadline{set[0].Deadline}})
 	if !errors.Is(err, commands.ErrNotLeading) {
 		t.Errorf("advanced from where it is not: %v", err)
 	}

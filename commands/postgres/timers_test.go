@@ -31,10 +31,10 @@ func TestDeadlinesThatDifferInAnyMemberAreTwoTimers(t *testing.T) {
 	for _, deadline := range all {
 		set = append(set, commands.Timer{Deadline: deadline, DueAt: time.Now().Add(-time.Hour)})
 	}
-	if err := journal.Advance(t.Context(), eventstore.Start, eventstore.At(1), set, nil); err != nil {
+	if err := journal.Advance(t.Context(), eventstore.Start, eventstore.At(1), commands.Notes{Set: set}); err != nil {
 		t.Fatal(err)
 	}
-	if err := journal.Advance(t.Context(), eventstore.At(1), eventstore.At(2), nil, []commands.Deadline{one}); err != nil {
+	if err := journal.Advance(t.Context(), eventstore.At(1), eventstore.At(2), commands.Notes{Clear: []commands.Deadline{one}}); err != nil {
 		t.Fatal(err)
 	}
 	fired := firedTimers(t, Timers{Pool: pool})
@@ -98,7 +98,7 @@ func TestTimersOfAnOlderProgramFireAndAreCleared(t *testing.T) {
 		t.Fatal(err)
 	}
 	ended := []commands.Deadline{{Kind: commands.ReservationDeadline, Target: "stock-A@main", Item: "r2"}}
-	if err := (Journal{Pool: pool, Reader: "reactor"}).Advance(t.Context(), eventstore.Start, eventstore.At(1), nil, ended); err != nil {
+	if err := (Journal{Pool: pool, Reader: "reactor"}).Advance(t.Context(), eventstore.Start, eventstore.At(1), commands.Notes{Clear: ended}); err != nil {
 		t.Fatal(err)
 	}
 	fired := firedTimers(t, Timers{Pool: pool})
@@ -113,7 +113,7 @@ func TestAPostponedTimerComesBackWhenItSaysAndHasNotFailed(t *testing.T) {
 	pool := migrated(t)
 	journal, timers := Journal{Pool: pool, Reader: "reactor"}, Timers{Pool: pool}
 	timer := commands.Timer{Deadline: commands.Deadline{Kind: commands.CartDeadline, Target: "c"}, DueAt: time.Now().Add(-time.Hour)}
-	if err := journal.Advance(t.Context(), eventstore.Start, eventstore.At(1), []commands.Timer{timer}, nil); err != nil {
+	if err := journal.Advance(t.Context(), eventstore.Start, eventstore.At(1), commands.Notes{Set: []commands.Timer{timer}}); err != nil {
 		t.Fatal(err)
 	}
 	until := time.Now().Add(time.Hour).Truncate(time.Microsecond)

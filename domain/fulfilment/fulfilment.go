@@ -63,7 +63,8 @@ type Process struct {
 	asked     []asked
 	shortages []cart.Shortage
 	stuck     []order.StepRef
-	owed      []turn // what the state calls for without asking stock
+	refusals  []*rule.Rejection // of what is stuck
+	owed      []turn            // what the state calls for without asking stock
 }
 
 type asked struct {
@@ -192,7 +193,17 @@ func (p *Process) refused(a asked, no *rule.Rejection) {
 		p.ask(a.step, a.want)
 	default:
 		p.stuck = append(p.stuck, a.step.StepRef)
+		p.refusals = append(p.refusals, no)
 	}
+}
+
+// Stuck is the first step of which stock refused a movement for which no other way
+// is known, and the refusal; nil where there is none.
+func (p Process) Stuck() (order.StepRef, *rule.Rejection) {
+	if len(p.stuck) == 0 {
+		return order.StepRef{}, nil
+	}
+	return p.stuck[0], p.refusals[0]
 }
 
 // turn is a command to the order, and what tells it from every other that the

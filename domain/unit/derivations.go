@@ -14,7 +14,9 @@ var (
 	// began was refused.
 	NextAttemptCommand = derivation("checkout again", "command id")
 	ImportCommand      = derivation("import", "invoice or step", "step or SKU...")
-	TimerCommand       = derivation("timer", "kind", "target", "item", "due at", "round")
+	// ProcessID names work that spans aggregates, for operators.
+	ProcessID    = derivation("process", "kind", "subject", "step")
+	TimerCommand = derivation("timer", "kind", "target", "item", "due at", "round")
 )
 
 // Ids of what a request creates and its caller does not name.

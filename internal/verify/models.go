@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -17,6 +19,7 @@ type models struct {
 	tx      pgx.Tx
 	waiting []*model // not compared yet, by where they stand
 	posted  *Check   // how far they are
+	parked  *Check   // what the command side could not finish
 	rows    []*Check
 }
 
@@ -41,6 +44,9 @@ var comparers = map[string]func(context.Context, *Book, source) ([]*Check, error
 // openModels finds the builds in use. It begins what the transaction sees.
 func openModels(ctx context.Context, tx pgx.Tx, views []projections.View) (*models, error) {
 	m := &models{tx: tx, posted: &Check{Name: "views: each is in use and has posted the log"}}
+	if err := m.readParked(ctx); err != nil {
+		return nil, fmt.Errorf("read parked work: %w", err)
+	}
 	rows, err := tx.Query(ctx, `SELECT view, schema_name, version, setting, position, error FROM projections.builds WHERE state = 'active'`)
 	if err != nil {
 		return nil, fmt.Errorf("read builds: %w", err)
@@ -144,6 +150,36 @@ func (m *models) compare(ctx context.Context, b *Book, waiting *model) (err erro
 	}
 	m.rows = append(m.rows, checks...)
 	return nil
+}
+
+// readParked tells what the command side could not finish. A database that it has
+// never used has no table of that.
+func (m *models) readParked(ctx context.Context) error {
+	var there bool
+	if err := m.tx.QueryRow(ctx, `SELECT to_regclass('commands.parked') IS NOT NULL`).Scan(&there); err != nil || !there {
+		return err
+	}
+	m.parked = &Check{Name: "processes: nothing is parked"}
+	rows, err := m.tx.Query(ctx, `SELECT id::text, kind, subject, step, tries, last_tried, reason FROM commands.parked ORDER BY first_tried, id`)
+	if err != nil {
+		return err
+	}
+	var id, kind, subject, step, reason string
+	var tries int64
+	var last time.Time
+	_, err = pgx.ForEachRow(rows, []any{&id, &kind, &subject, &step, &tries, &last, &reason}, func() error {
+		m.parked.Examined++
+		m.parked.differ("%s (process %s) was tried %d times, at last %s: %s", strings.TrimSpace(kind+" "+subject+" "+step), id, tries, last.UTC().Format(time.RFC3339), reason)
+		return nil
+	})
+	return err
+}
+
+func (m *models) parkedChecks() []*Check {
+	if m == nil || m.parked == nil {
+		return nil
+	}
+	return []*Check{m.parked}
 }
 
 func (m *models) checks() []*Check {

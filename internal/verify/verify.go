@@ -183,6 +183,7 @@ func run(ctx context.Context, cfg Config, m *models) (*Book, *Report, error) {
 	report := &Report{Position: head, Events: book.events, Streams: len(book.streams)}
 	report.add(book.checks()...)
 	report.add(m.checks()...)
+	report.add(m.parkedChecks()...)
 	if cfg.Against != "" {
 		checks, err := book.Against(cfg.Against)
 		if err != nil {

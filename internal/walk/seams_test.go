@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"slices"
 	"sync"
@@ -73,17 +74,20 @@ func (j *journal) at() eventstore.Position {
 	return j.checkpoint
 }
 
-func (j *journal) Advance(_ context.Context, from, to eventstore.Position, set []commands.Timer, clear []commands.Deadline) error {
+func (j *journal) Advance(_ context.Context, from, to eventstore.Position, notes commands.Notes) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if from != j.checkpoint {
 		return commands.ErrNotLeading
 	}
+	if len(notes.Park) > 0 {
+		return fmt.Errorf("nothing of a walk may be parked: %+v", notes.Park)
+	}
 	j.checkpoint = to
-	for _, timer := range set {
+	for _, timer := range notes.Set {
 		j.timers[timer.Deadline] = timer
 	}
-	for _, deadline := range clear {
+	for _, deadline := range notes.Clear {
 		delete(j.timers, deadline)
 	}
 	return nil

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"daybook/commands"
+	"daybook/eventstore"
+	viewquery "daybook/projections/query"
+	"daybook/readapi"
+)
+
+// processes are the reactor's open work and what is parked, as the read API shows
+// them.
+type processes struct {
+	lot     commands.ParkingLot
+	reactor *commands.Reactor
+}
+
+// List implements readapi.Processes.
+func (p processes) List(ctx context.Context, after, state string, limit int) ([]readapi.Process, bool, error) {
+	from := uuid.Nil
+	if after != "" {
+		var err error
+		if from, err = uuid.Parse(after); err != nil {
+			return nil, false, &viewquery.CursorError{Cursor: after}
+		}
+	}
+	all, leading := p.reactor.Open()
+	if state == "parked" {
+		all = nil
+	}
+	all = slices.DeleteFunc(all, func(open commands.Process) bool { return bytewise(open.ID, from) <= 0 })
+	if state != "open" {
+		parked, err := p.lot.Parked(ctx, from, limit)
+		if err != nil {
+			return nil, false, err
+		}
+		all = append(all, parked...) // first: it is parked, whatever more of it is open
+	}
+	slices.SortStableFunc(all, func(a, b commands.Process) int {
+		return cmp.Or(bytewise(a.ID, b.ID), cmp.Compare(b.Tries, a.Tries))
+	})
+	all = slices.CompactFunc(all, func(a, b commands.Process) bool { return a.ID == b.ID })
+	shown := make([]readapi.Process, 0, min(limit, len(all)))
+	for _, process := range all[:min(limit, len(all))] {
+		shown = append(shown, shownProcess(process))
+	}
+	return shown, leading, nil
+}
+
+func bytewise(a, b uuid.UUID) int { return slices.Compare(a[:], b[:]) }
+
+// Parked implements readapi.Processes.
+func (p processes) Parked(ctx context.Context) (int64, error) { return p.lot.CountParked(ctx) }
+
+func shownProcess(p commands.Process) readapi.Process {
+	state := "open"
+	if p.Tries > 0 {
+		state = "parked"
+	}
+	return readapi.Process{
+		ID: p.ID.String(), Kind: p.Kind, State: state, Subject: eventstore.Visible(p.Subject), Step: eventstore.Visible(p.Step), Stream: eventstore.Visible(p.Stream),
+		Revision: p.Revision, Position: p.Position.String(), Since: p.Since.UTC(), Reason: eventstore.Visible(p.Reason), Tries: p.Tries,
+		FirstTried: p.FirstTried.UTC(), LastTried: p.LastTried.UTC(),
+	}
+}

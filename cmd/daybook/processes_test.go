@@ -1,0 +1,149 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"daybook/cmd/daybook/shoppers"
+)
+
+// write appends an event to the log of a data directory that nothing uses, as a
+// program with a fault would.
+func write(t *testing.T, dir, stream, eventType, data string) {
+	t.Helper()
+	query(t, dir, fmt.Sprintf(`SELECT eventstore.append(ARRAY['%s'], ARRAY[-2::bigint], ARRAY[1], ARRAY[1], ARRAY[1], ARRAY[gen_random_uuid()],
+		ARRAY['%s'], ARRAY['%s'::json], ARRAY['{}'::json], true)`, stream, eventType, data))
+}
+
+type processPage struct {
+	Items []struct {
+		ID     string `json:"id"`
+		Kind   string `json:"kind"`
+		State  string `json:"state"`
+		Reason string `json:"reason"`
+		Tries  int64  `json:"tries"`
+	} `json:"items"`
+	Next    string `json:"next"`
+	Leading bool   `json:"leading"`
+}
+
+func TestParkedWorkIsShownAndRetriedAndVerified(t *testing.T) {
+	t.Parallel()
+	dir := dataDir(t)
+	server := serve(t, "--data", dir)
+	client := shoppers.NewClient(server.url, 4)
+	goods := shoppers.Product{SKU: "STUCK-1", Title: "A", Price: shoppers.Money{Amount: "3.10", Currency: "GBP"}, Opening: 20}
+	if _, err := shoppers.Open(t.Context(), client, []shoppers.Product{goods}); err != nil {
+		t.Fatal(err)
+	}
+	stuck := make([]string, 3)
+	for i := range stuck {
+		cart, err := client.OpenCart(t.Context(), "ann", "GBP", "", []shoppers.Line{{SKU: goods.SKU, Quantity: 2}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		order, _, err := client.Checkout(t.Context(), uuid.NewString(), cart, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stuck[i] = order.OrderID
+	}
+	client.Close()
+	server.stop()
+	if code := server.exit(t); code != exitOK {
+		t.Fatalf("exit code %d", code)
+	}
+
+	// Stock has parcels of these names already, and of another size.
+	const at = `"sku":"STUCK-1","location":"main"`
+	for _, id := range stuck {
+		write(t, dir, "stock-STUCK-1@main", "stock.shipped.v1", `{`+at+`,"order_id":"`+id+`","shipment_id":"p","quantity":1}`)
+		write(t, dir, "order-"+id, "order.shipped.v1", `{"shipment_id":"p","location":"main","lines":[{"line":1,"sku":"STUCK-1","kind":"stocked","quantity":2}]}`)
+	}
+	server = serve(t, "--data", dir)
+	var page processPage
+	eventually(t, recoveryLimit, "the orders are parked", func() bool {
+		page = get[processPage](t, server.url+"/v1/processes?state=parked")
+		return len(page.Items) == len(stuck)
+	})
+	if !page.Leading {
+		t.Error("the only node does not lead")
+	}
+	for _, item := range page.Items {
+		if item.Kind != "order" || item.State != "parked" || item.Tries < 3 || !strings.Contains(item.Reason, "stock-movement-differs") {
+			t.Errorf("parked: %+v", item)
+		}
+	}
+	var paged int
+	for next := ""; ; paged++ {
+		one := get[processPage](t, server.url+"/v1/processes?limit=1&cursor="+next)
+		if len(one.Items) != 1 || one.Items[0].ID != page.Items[paged].ID {
+			t.Fatalf("page %d: %+v", paged, one)
+		}
+		if next = one.Next; next == "" {
+			break
+		}
+	}
+	if paged != len(stuck)-1 {
+		t.Errorf("%d pages after the first, want %d", paged, len(stuck)-1)
+	}
+	health := get[struct {
+		Status string `json:"status"`
+		Parked int64  `json:"parked"`
+	}](t, server.url+"/readyz")
+	if health.Status != "ready" || health.Parked != int64(len(stuck)) {
+		t.Errorf("health %+v", health)
+	}
+	if status, outcome := retry(t, server.url, page.Items[0].ID); status != http.StatusOK || outcome != "parked" {
+		t.Errorf("retried in vain: %d %s", status, outcome)
+	}
+	if status, _ := retry(t, server.url, uuid.NewString()); status != http.StatusNotFound {
+		t.Errorf("retried what is not there: %d", status)
+	}
+	server.stop()
+	server.exit(t)
+	if report := verifyJSON(t, exitFailure, "--data", dir); !strings.Contains(differ(report), "processes: nothing is parked") {
+		t.Errorf("found %q", differ(report))
+	}
+
+	for _, id := range stuck {
+		write(t, dir, "stock-STUCK-1@main", "stock.shipped.v1", `{`+at+`,"order_id":"`+id+`","shipment_id":"p","quantity":2}`)
+	}
+	server = serve(t, "--data", dir)
+	for _, item := range page.Items {
+		if status, outcome := retry(t, server.url, item.ID); status != http.StatusOK || outcome != "finished" {
+			t.Errorf("retried: %d %s", status, outcome)
+		}
+	}
+	if left := get[processPage](t, server.url+"/v1/processes?state=parked"); len(left.Items) != 0 {
+		t.Errorf("left: %+v", left)
+	}
+	server.stop()
+	server.exit(t)
+	// What was written beside the rules is found, but nothing is parked.
+	if report := verifyJSON(t, exitFailure, "--data", dir); strings.Contains(differ(report), "processes: ") {
+		t.Errorf("found %q", differ(report))
+	}
+}
+
+func retry(t *testing.T, url, id string) (status int, outcome string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/v1/processes/"+id+"/retry", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	var answer struct {
+		Outcome string `json:"outcome"`
+	}
+	readJSON(t, response, &answer)
+	return response.StatusCode, answer.Outcome
+}

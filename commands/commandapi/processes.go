@@ -1,0 +1,52 @@
+package commandapi
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"daybook/commands"
+	"daybook/internal/problem"
+)
+
+type retryProcessInput struct {
+	Headers
+	ProcessID string `path:"process_id" maxLength:"36" doc:"As GET /v1/processes lists it."`
+}
+
+// RetriedProcess is what a retry did.
+type RetriedProcess struct {
+	ID      string    `json:"id" format:"uuid"`
+	Outcome string    `json:"outcome" enum:"finished,parked" doc:"finished: nothing is left to do, and it is not parked any more. parked: it failed again."`
+	Reason  string    `json:"reason,omitempty" doc:"Why it failed."`
+	Tries   int64     `json:"tries" doc:"So far."`
+	Tried   time.Time `json:"last_tried_at,omitzero"`
+}
+
+func (a *api) retryProcess(ctx context.Context, _ call, in *retryProcessInput) (*answer[RetriedProcess], error) {
+	id, err := uuid.Parse(in.ProcessID)
+	if err != nil {
+		return nil, problem.NotValid(problem.InParameter("path", "process_id", "want a UUID"))
+	}
+	if a.processes == nil {
+		return nil, notParked(id)
+	}
+	now, finished, err := a.processes.Retry(ctx, id)
+	if errors.Is(err, commands.ErrNotParked) {
+		return nil, notParked(id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	body := RetriedProcess{ID: id.String(), Outcome: "finished", Tries: now.Tries}
+	if !finished {
+		body.Outcome, body.Reason, body.Tried = "parked", now.Reason, now.LastTried.UTC()
+	}
+	return &answer[RetriedProcess]{Body: body}, nil
+}
+
+func notParked(id uuid.UUID) error {
+	return problem.NotFound("No process " + id.String() + " is parked: it was finished, or never was.")
+}

@@ -1,0 +1,198 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/google/uuid"
+
+	"daybook/domain/order"
+	"daybook/domain/unit"
+	"daybook/eventstore"
+)
+
+// Process is work that spans aggregates: a checkout, what follows from an order's
+// or a return's events, or an event that cannot be read, so that nobody knows what
+// follows from it.
+type Process struct {
+	ID      uuid.UUID
+	Kind    string // checkout, order, return or event
+	Subject string // the cart, the order, the return, or the event's stream
+	Step    string // of a checkout: the order; of a return: what is open; of an event: its type
+	// The event that it was begun by.
+	Stream   string
+	Revision int64
+	Position eventstore.Position
+	Since    time.Time // when that was recorded
+	Meta     []byte
+	// Of parked work: how often it was tried, when, and why the last try failed. An
+	// open process has no tries.
+	Tries                 int64
+	FirstTried, LastTried time.Time
+	Reason                string
+}
+
+// workEvent is the kind of an event that cannot be read. It begins no work of the
+// tracker's.
+const workEvent workKind = "event"
+
+// ParkingLot keeps parked work: what could not be finished, is tried again now and
+// then, and holds up nothing meanwhile.
+type ParkingLot interface {
+	// Parked lists parked work by ascending id, after an id.
+	Parked(ctx context.Context, after uuid.UUID, limit int) ([]Process, error)
+	// FindParked is nil where there is no such parked work.
+	FindParked(ctx context.Context, id uuid.UUID) (*Process, error)
+	// CountParked is how much there is.
+	CountParked(ctx context.Context) (int64, error)
+	// TryFailed notes another try of parked work.
+	TryFailed(ctx context.Context, id uuid.UUID, at time.Time, reason string) error
+	// Unpark takes it out, and sets timers with that, both or neither.
+	Unpark(ctx context.Context, id uuid.UUID, set []Timer) error
+}
+
+// UndecodableError means that a stream of ours holds an event that this program
+// cannot read: one of a newer program, or of something else that wrote under our
+// names. Trying again does not help; a newer program may.
+type UndecodableError struct {
+	Stream   string
+	Revision int64
+	Cause    error
+}
+
+func (e *UndecodableError) Error() string {
+	return fmt.Sprintf("stream %s, revision %d: %v", e.Stream, e.Revision, e.Cause)
+}
+
+func (e *UndecodableError) Unwrap() error { return e.Cause }
+
+// process is how work is shown and parked.
+func (w Work) process() Process {
+	return Process{
+		ID: processID(w.key.kind, w.key.id, w.key.step), Kind: string(w.key.kind), Subject: w.key.id, Step: w.key.step,
+		Stream: w.Stream, Revision: w.revision, Position: w.position, Since: w.Since, Meta: w.Meta,
+	}
+}
+
+func processID(kind workKind, subject, step string) uuid.UUID {
+	return uuid.UUID(unit.ProcessID.Of(string(kind), subject, step).UUID())
+}
+
+// undecodable is the process of an event that cannot be read.
+func undecodable(e eventstore.Recorded, cause error, now time.Time) Process {
+	step := fmt.Sprintf("%s at revision %d", e.Type, e.Revision)
+	return Process{
+		ID: processID(workEvent, e.Stream, step), Kind: string(workEvent), Subject: e.Stream, Step: step,
+		Stream: e.Stream, Revision: e.Revision, Position: e.Position, Since: e.RecordedAt, Meta: e.Meta,
+		Tries: 1, FirstTried: now, LastTried: now, Reason: cause.Error(),
+	}
+}
+
+// streams are those whose events may let parked work end.
+func (p Process) streams() []string {
+	if p.Kind == string(workCheckout) {
+		return []string{p.Stream, order.Stream(p.Step)}
+	}
+	return []string{p.Stream}
+}
+
+const parkedPage = 500
+
+// allParked lists everything that is parked.
+func allParked(ctx context.Context, lot ParkingLot) iter.Seq2[Process, error] {
+	return func(yield func(Process, error) bool) {
+		for after := uuid.Nil; ; {
+			page, err := lot.Parked(ctx, after, parkedPage)
+			if err != nil {
+				yield(Process{}, err)
+				return
+			}
+			for _, parked := range page {
+				if !yield(parked, nil) {
+					return
+				}
+				after = parked.ID
+			}
+			if len(page) < parkedPage {
+				return
+			}
+		}
+	}
+}
+
+// Processes retries parked work. Any node may do it, and several at once.
+type Processes struct {
+	Lot      ParkingLot
+	Finisher Finisher
+	Store    eventstore.Store
+	Now      func() time.Time
+}
+
+// ErrNotParked means that there is no parked work of that id: it was finished, or
+// never was.
+var ErrNotParked = errors.New("no process of that id is parked")
+
+// Retry tries parked work once. It returns the work as it is then, and whether it
+// is finished; if it is not, Reason says why. An error means that neither is known.
+func (p *Processes) Retry(ctx context.Context, id uuid.UUID) (now Process, finished bool, err error) {
+	parked, err := p.Lot.FindParked(ctx, id)
+	switch {
+	case err != nil:
+		return Process{}, false, err
+	case parked == nil:
+		return Process{}, false, ErrNotParked
+	}
+	return p.try(ctx, *parked)
+}
+
+func (p *Processes) try(ctx context.Context, parked Process) (now Process, finished bool, err error) {
+	timers, cause := p.finish(ctx, parked)
+	if ctx.Err() != nil {
+		return parked, false, context.Cause(ctx)
+	}
+	if cause == nil {
+		return parked, true, p.Lot.Unpark(ctx, parked.ID, timers)
+	}
+	parked.Tries++
+	parked.LastTried, parked.Reason = p.Now(), cause.Error()
+	return parked, false, p.Lot.TryFailed(ctx, parked.ID, parked.LastTried, parked.Reason)
+}
+
+func (p *Processes) finish(ctx context.Context, parked Process) ([]Timer, error) {
+	work := Work{
+		key: workKey{workKind(parked.Kind), parked.Subject, parked.Step}, Stream: parked.Stream, ID: parked.Subject,
+		Since: parked.Since, Meta: parked.Meta,
+	}
+	switch work.key.kind {
+	case workCheckout:
+		work.ID = parked.Step
+	case workOrder, workReturn:
+	case workEvent:
+		return p.finishEvent(ctx, work, parked.Revision)
+	}
+	return nil, finishWork(ctx, p.Finisher, work)
+}
+
+// finishEvent reads an event again that could not be read. If it can be by now, it
+// finishes what follows from it, and returns the timers that it sets.
+func (p *Processes) finishEvent(ctx context.Context, work Work, revision int64) ([]Timer, error) {
+	begun := newTracker(eventstore.Start, 0)
+	for e, err := range p.Store.ReadStream(ctx, work.Stream, revision, 1) {
+		if err != nil {
+			return nil, err
+		}
+		if err := begun.event(e); err != nil {
+			return nil, &UndecodableError{Stream: e.Stream, Revision: e.Revision, Cause: err}
+		}
+	}
+	for open := range begun.inOrder() {
+		if err := finishWork(ctx, p.Finisher, open); err != nil {
+			return nil, err
+		}
+	}
+	timers, _ := begun.timers()
+	return timers, nil
+}

@@ -1,0 +1,22 @@
+-- +goose Up
+
+-- Work that spans aggregates and could not be finished. It is tried again now and
+-- then, and holds up nothing meanwhile. A row goes when the work is finished.
+CREATE TABLE commands.parked (
+    id          uuid PRIMARY KEY, -- derived from kind, subject and step
+    kind        text NOT NULL,    -- checkout, order, return, or event: one that cannot be read
+    subject     text NOT NULL,    -- the cart, the order, the return, or the event's stream
+    step        text NOT NULL,
+    stream      text NOT NULL,    -- where it was begun
+    revision    bigint NOT NULL,  -- of the event there
+    position    text NOT NULL,
+    since       timestamptz NOT NULL, -- when that event was recorded
+    meta        bytea NOT NULL,       -- of that event
+    reason      text NOT NULL,    -- why the last try failed
+    tries       bigint NOT NULL CHECK (tries > 0),
+    first_tried timestamptz NOT NULL,
+    last_tried  timestamptz NOT NULL
+);
+
+-- +goose Down
+DROP TABLE commands.parked;

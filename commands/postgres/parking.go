@@ -1,0 +1,116 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"daybook/commands"
+	"daybook/eventstore"
+)
+
+// Parking implements commands.ParkingLot. Work is put in by Journal.Advance.
+type Parking struct{ Pool *pgxpool.Pool }
+
+// park puts work in, or adds its tries to those it has.
+func park(ctx context.Context, tx pgx.Tx, parked []commands.Process) error {
+	var batch pgx.Batch
+	for _, p := range parked {
+		meta := p.Meta
+		if meta == nil {
+			meta = []byte{}
+		}
+		batch.Queue(`
+			INSERT INTO commands.parked AS held
+			       (id, kind, subject, step, stream, revision, position, since, meta, reason, tries, first_tried, last_tried)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+			ON CONFLICT (id) DO UPDATE
+			SET reason = excluded.reason, tries = held.tries + excluded.tries, last_tried = excluded.last_tried`,
+			p.ID, p.Kind, text(p.Subject), text(p.Step), text(p.Stream), p.Revision, p.Position.String(), p.Since, meta, text(p.Reason), p.Tries,
+			p.FirstTried, p.LastTried)
+	}
+	if batch.Len() == 0 {
+		return nil
+	}
+	return tx.SendBatch(ctx, &batch).Close()
+}
+
+// text is what PostgreSQL takes: a foreign event's names can hold anything.
+func text(s string) string {
+	return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", "\uFFFD"), "\uFFFD")
+}
+
+const parkedColumns = `id, kind, subject, step, stream, revision, position, since, meta, reason, tries, first_tried, last_tried`
+
+func scanParked(row pgx.CollectableRow) (commands.Process, error) {
+	var p commands.Process
+	var position string
+	err := row.Scan(&p.ID, &p.Kind, &p.Subject, &p.Step, &p.Stream, &p.Revision, &position, &p.Since, &p.Meta, &p.Reason, &p.Tries, &p.FirstTried, &p.LastTried)
+	if err != nil {
+		return p, err
+	}
+	p.Position, err = eventstore.ParsePosition(position)
+	return p, err
+}
+
+// Parked lists parked work by ascending id.
+func (l Parking) Parked(ctx context.Context, after uuid.UUID, limit int) ([]commands.Process, error) {
+	rows, err := l.Pool.Query(ctx, `SELECT `+parkedColumns+` FROM commands.parked WHERE id > $1 ORDER BY id LIMIT $2`, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("parked work: %w", err)
+	}
+	parked, err := pgx.CollectRows(rows, scanParked)
+	if err != nil {
+		return nil, fmt.Errorf("parked work: %w", err)
+	}
+	return parked, nil
+}
+
+// FindParked returns nil where there is none of that id.
+func (l Parking) FindParked(ctx context.Context, id uuid.UUID) (*commands.Process, error) {
+	rows, err := l.Pool.Query(ctx, `SELECT `+parkedColumns+` FROM commands.parked WHERE id = $1`, id)
+	if err != nil {
+		return nil, fmt.Errorf("parked work %s: %w", id, err)
+	}
+	parked, err := pgx.CollectRows(rows, scanParked)
+	if err != nil || len(parked) == 0 {
+		return nil, err
+	}
+	return &parked[0], nil
+}
+
+// CountParked is how much there is.
+func (l Parking) CountParked(ctx context.Context) (n int64, err error) {
+	if err := l.Pool.QueryRow(ctx, `SELECT count(*) FROM commands.parked`).Scan(&n); err != nil {
+		return 0, fmt.Errorf("count parked work: %w", err)
+	}
+	return n, nil
+}
+
+// TryFailed notes another try.
+func (l Parking) TryFailed(ctx context.Context, id uuid.UUID, at time.Time, reason string) error {
+	_, err := l.Pool.Exec(ctx, `UPDATE commands.parked SET tries = tries + 1, last_tried = $2, reason = $3 WHERE id = $1`, id, at, text(reason))
+	if err != nil {
+		return fmt.Errorf("parked work %s: %w", id, err)
+	}
+	return nil
+}
+
+// Unpark takes work out that is finished, and sets the timers that came of it.
+func (l Parking) Unpark(ctx context.Context, id uuid.UUID, set []commands.Timer) error {
+	err := pgx.BeginFunc(ctx, l.Pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `DELETE FROM commands.parked WHERE id = $1`, id); err != nil {
+			return err
+		}
+		return setTimers(ctx, tx, set)
+	})
+	if err != nil {
+		return fmt.Errorf("parked work %s: %w", id, err)
+	}
+	return nil
+}

@@ -1,0 +1,88 @@
+package postgres
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"daybook/commands"
+	"daybook/eventstore"
+	"daybook/internal/pgmigrate"
+	"daybook/internal/pgtest"
+)
+
+func TestWorkIsParkedWithTheCheckpointAndKeepsItsFirstTry(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t)
+	// A database of an older program, that has been at work.
+	if err := pgmigrate.Up(t.Context(), pool, before(t, "00005"), "daybook_commands_version"); err != nil {
+		t.Fatal(err)
+	}
+	if err := Migrate(t.Context(), pool); err != nil {
+		t.Fatal(err)
+	}
+	journal, lot := Journal{Pool: pool, Reader: "reactor"}, Parking{Pool: pool}
+	first := time.Now().UTC().Truncate(time.Microsecond)
+	process := commands.Process{
+		ID: uuid.New(), Kind: "event", Subject: "order-\x00\xff", Step: "s", Stream: "order-\x00\xff", Revision: 3, Position: eventstore.At(7),
+		Since: first, Tries: 3, FirstTried: first, LastTried: first, Reason: "\xfe",
+	}
+	other := process
+	other.ID = uuid.New()
+	if err := journal.Advance(t.Context(), eventstore.At(5), eventstore.At(7), commands.Notes{Park: []commands.Process{other}}); err != nil {
+		// There is no checkpoint yet, so any is taken.
+		t.Fatal(err)
+	}
+	if err := journal.Advance(t.Context(), eventstore.At(5), eventstore.At(9), commands.Notes{Park: []commands.Process{process}}); err == nil {
+		t.Error("the checkpoint was moved from where it is not")
+	}
+	if found, err := lot.FindParked(t.Context(), process.ID); err != nil || found != nil {
+		t.Errorf("parked without its checkpoint: %+v, %v", found, err)
+	}
+	for at := uint64(7); at < 9; at++ {
+		again := process
+		again.LastTried = first.Add(time.Duration(at) * time.Minute)
+		if err := journal.Advance(t.Context(), eventstore.At(at), eventstore.At(at+1), commands.Notes{Park: []commands.Process{again}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := lot.TryFailed(t.Context(), process.ID, first.Add(time.Hour), "other"); err != nil {
+		t.Fatal(err)
+	}
+	found, err := lot.FindParked(t.Context(), process.ID)
+	if err != nil || found == nil {
+		t.Fatal(found, err)
+	}
+	if found.Tries != 7 || !found.FirstTried.Equal(first) || !found.LastTried.Equal(first.Add(time.Hour)) || found.Reason != "other" || found.Position != eventstore.At(7) || found.Revision != 3 {
+		t.Errorf("found %+v", found)
+	}
+	if n, err := lot.CountParked(t.Context()); err != nil || n != 2 {
+		t.Errorf("%d are parked (%v), want 2", n, err)
+	}
+	var listed []uuid.UUID
+	for after := uuid.Nil; ; {
+		page, err := lot.Parked(t.Context(), after, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(page) == 0 {
+			break
+		}
+		after = page[0].ID
+		listed = append(listed, after)
+	}
+	if len(listed) != 2 || listed[0].String() >= listed[1].String() {
+		t.Errorf("listed %v", listed)
+	}
+	timer := commands.Timer{Deadline: commands.Deadline{Kind: "k", Target: "t"}, DueAt: first.Add(-time.Hour)}
+	if err := lot.Unpark(t.Context(), process.ID, []commands.Timer{timer}); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := lot.CountParked(t.Context()); err != nil || n != 1 {
+		t.Errorf("%d are parked (%v), want the other", n, err)
+	}
+	if fired := firedTimers(t, Timers{Pool: pool}); len(fired) != 1 {
+		t.Errorf("fired %v, want the timer that came of it", fired)
+	}
+}

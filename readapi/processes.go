@@ -1,0 +1,62 @@
+package readapi
+
+import (
+	"context"
+	"time"
+
+	"daybook/internal/problem"
+	"daybook/projections/query"
+)
+
+// Process is work that spans aggregates and is not finished.
+type Process struct {
+	ID       string    `json:"id" format:"uuid" doc:"The same as long as the work is not finished, on every node."`
+	Kind     string    `json:"kind" enum:"checkout,order,return,event" doc:"event: an event that cannot be read, so that it is not known what follows from it."`
+	State    string    `json:"state" enum:"open,parked" doc:"open: it is being finished. parked: that failed, and it is tried again when something happens in its stream, once an hour, and by its retry."`
+	Subject  string    `json:"subject" doc:"The cart, the order, the return, or the event's stream."`
+	Step     string    `json:"step,omitempty" doc:"Of a checkout, the order; of a return, what is open; of an event, what it is."`
+	Stream   string    `json:"stream" doc:"Where it was begun."`
+	Revision int64     `json:"revision"`
+	Position string    `json:"position"`
+	Since    time.Time `json:"since" doc:"When that was recorded."`
+	Reason   string    `json:"reason,omitempty" doc:"Why the last try failed."`
+	Tries    int64     `json:"tries,omitzero"`
+	// FirstTried and LastTried are of parked work.
+	FirstTried time.Time `json:"first_tried_at,omitzero"`
+	LastTried  time.Time `json:"last_tried_at,omitzero"`
+}
+
+const parked = "parked"
+
+// ProcessList is a page of processes.
+type ProcessList struct {
+	query.List[Process]
+	Leading bool `json:"leading" doc:"This node knows what is open. Where it is false another one does, and only what is parked is listed."`
+}
+
+type processesInput struct {
+	Paging
+	State string `query:"state" enum:"open,parked" doc:"Only these."`
+}
+
+type processesOutput struct{ Body ProcessList }
+
+// processes lists unfinished work by ascending id.
+func (a *api) processes(ctx context.Context, in *processesInput) (*processesOutput, error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	if a.Processes == nil {
+		return &processesOutput{Body: ProcessList{List: query.List[Process]{Items: []Process{}}}}, nil
+	}
+	all, leading, err := a.Processes.List(ctx, in.Cursor, in.State, in.Limit+1)
+	if err != nil {
+		return nil, problem.From(ctx, known(err))
+	}
+	out := &processesOutput{Body: ProcessList{Leading: leading}}
+	if len(all) > in.Limit {
+		all = all[:in.Limit]
+		out.Body.Next = all[in.Limit-1].ID
+	}
+	out.Body.Items = append([]Process{}, all...)
+	return out, nil
+}
