@@ -85,10 +85,10 @@ func planOf(t reflect.Type) bound {
 }
 
 func makePlan(t reflect.Type) bound {
-	switch {
-	case t == timeType:
+	switch t {
+	case timeType:
 		return boundTime
-	case t == amountType:
+	case amountType:
 		return boundAmount
 	}
 	switch t.Kind() { //nolint:exhaustive // the others need no bounds

@@ -44,11 +44,13 @@ func TestAValueOutOfBoundsIsReadAsTheNearestWithin(t *testing.T) {
 		"an amount too fine":  {boundless{Amount: amount("1.2345678901234567899")}, "Amount", func(b boundless) bool { return b.Amount.Equal(amount("1.234567890123456789")) }},
 		"an amount near zero": {boundless{Amount: decimal.New(1, -2_000_000_000)}, "Amount", func(b boundless) bool { return b.Amount.IsZero() }},
 		"in a list": {
-			boundless{Several: []unit.Money{{}, {Amount: amount("1e99")}}}, "Several.Amount",
+			boundless{Several: []unit.Money{{}, {Amount: amount("1e99")}}},
+			"Several.Amount",
 			func(b boundless) bool { return b.Several[1].Amount.Equal(amount("1e36")) },
 		},
 		"behind a pointer": {
-			boundless{Nested: &struct{ Count int }{math.MaxInt}}, "Nested.Count",
+			boundless{Nested: &struct{ Count int }{math.MaxInt}},
+			"Nested.Count",
 			func(b boundless) bool { return b.Nested.Count == 1e15 },
 		},
 	} {

@@ -103,12 +103,9 @@ func (c *comebacks) apply(e *projections.Event, value returns.Event) {
 
 // beginsReturn tells whether an event is the first of a stream.
 func beginsReturn(value returns.Event) bool {
-	switch value.(type) {
-	case returns.Requested, returns.CreditNoted:
-		return true
-	default:
-		return false
-	}
+	_, requested := value.(returns.Requested)
+	_, noted := value.(returns.CreditNoted)
+	return requested || noted
 }
 
 // header is what a return or a credit note is listed by.
