@@ -209,8 +209,10 @@ func (t *tracker) begin(key workKey, e eventstore.Recorded) {
 		return
 	}
 	t.begun++
-	t.open[key] = &Work{key: key, Stream: e.Stream, ID: key.id, Since: e.RecordedAt, Meta: e.Meta, before: t.position, order: t.begun,
-		revision: e.Revision, position: e.Position}
+	t.open[key] = &Work{
+		key: key, Stream: e.Stream, ID: key.id, Since: e.RecordedAt, Meta: e.Meta, before: t.position, order: t.begun,
+		revision: e.Revision, position: e.Position,
+	}
 }
 
 func (t *tracker) end(kind workKind, id, step string) { delete(t.open, workKey{kind, id, step}) }

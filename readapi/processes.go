@@ -26,8 +26,6 @@ type Process struct {
 	LastTried  time.Time `json:"last_tried_at,omitzero"`
 }
 
-const parked = "parked"
-
 // ProcessList is a page of processes.
 type ProcessList struct {
 	query.List[Process]

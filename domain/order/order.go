@@ -166,10 +166,10 @@ func (s State) holding(sku unit.SKU, location unit.LocationID) int {
 // Decide answers a command with events, with nothing (it is already so) or with
 // a *rule.Rejection. It never changes s.
 func Decide(cmd Command, s State) ([]Event, error) {
-	switch cmd := cmd.(type) {
-	case Claim:
+	if cmd, ok := cmd.(Claim); ok {
 		return claim(cmd, s)
-	case Place:
+	}
+	if cmd, ok := cmd.(Place); ok {
 		return place(cmd, s)
 	}
 	if !s.Exists() {

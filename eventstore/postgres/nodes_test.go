@@ -2,8 +2,6 @@ package postgres_test
 
 import (
 	"context"
-	"daybook/internal/pgmigrate"
-	"daybook/internal/pgtest"
 	"errors"
 	"fmt"
 	"os"
@@ -20,6 +18,8 @@ import (
 
 	"daybook/eventstore"
 	"daybook/eventstore/postgres"
+	"daybook/internal/pgmigrate"
+	"daybook/internal/pgtest"
 )
 
 // anotherPool is what another node has.

@@ -115,7 +115,8 @@ func attacks(route bodyRoute) map[string]struct{ body, said string } {
 		body := `{"` + route.list + `":[` + strings.TrimSuffix(fill(`{},`), ",") + `]}`
 		all["empty objects in its list"] = struct{ body, said string }{body, "items"}
 		all["empty objects in its list, its name escaped"] = struct{ body, said string }{
-			strings.Replace(body, route.list, fmt.Sprintf(`\u%04x`, route.list[0])+route.list[1:], 1), "items"}
+			strings.Replace(body, route.list, fmt.Sprintf(`\u%04x`, route.list[0])+route.list[1:], 1), "items",
+		}
 	}
 	return all
 }
