@@ -28,7 +28,11 @@ func (s *Service) Return(ctx context.Context, call Call, id unit.ReturnID, comma
 		return Answer[returns.Event]{}, err
 	}
 	defer s.drive(workKey{kind: workReturn, id: string(id)})()
-	if err := s.mayComeBack(ctx, call, id, commands); err != nil {
+	err := s.mayComeBack(ctx, call, id, commands)
+	if err == nil {
+		err = s.mayTakeIn(ctx, id, commands)
+	}
+	if err != nil {
 		if repeats, fault := s.Returns.Repeats(ctx, returns.Stream(string(id)), call.Meta); !repeats {
 			return Answer[returns.Event]{}, cmp.Or(fault, err)
 		}
@@ -43,6 +47,26 @@ func (s *Service) Return(ctx context.Context, call Call, id unit.ReturnID, comma
 		err = s.admissionRefused(ctx, id)
 	}
 	return answer, err
+}
+
+// mayTakeIn refuses goods for which stock has no room, while they can be refused.
+func (s *Service) mayTakeIn(ctx context.Context, id unit.ReturnID, commands []returns.Command) error {
+	var moves []fulfilment.Move
+	for _, command := range commands {
+		receive, ok := command.(returns.Receive)
+		if !ok {
+			continue
+		}
+		err := s.Returns.View(ctx, returns.Stream(string(id)), func(state returns.State, _ int64) {
+			// The return's own refusals are its handler's to give, in their order.
+			asked, _ := fulfilment.ReceiptMoves(state, receive)
+			moves = append(moves, asked...)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return s.stockAllows(ctx, moves)
 }
 
 func isRequest(command returns.Command) bool {

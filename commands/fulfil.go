@@ -60,6 +60,11 @@ func (s *Service) mayShip(ctx context.Context, id unit.OrderID, ship order.Ship)
 	if err != nil {
 		return err
 	}
+	return s.stockAllows(ctx, moves)
+}
+
+// stockAllows tries movements on stock's present state, and returns its refusal.
+func (s *Service) stockAllows(ctx context.Context, moves []fulfilment.Move) error {
 	now := s.now()
 	return each(ctx, moves, func(ctx context.Context, _ int, move fulfilment.Move) error {
 		var refusal error
@@ -67,7 +72,7 @@ func (s *Service) mayShip(ctx context.Context, id unit.OrderID, ship order.Ship)
 			_, refusal = stock.Decide(move.Command(now), state)
 		})
 		if _, forgotten := errors.AsType[*rule.ForgottenError](refusal); forgotten {
-			refusal = nil // the shipment was made before, as good as surely: stock will look
+			refusal = nil // it was made before, as good as surely: stock will look
 		}
 		return errors.Join(err, refusal)
 	})

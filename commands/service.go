@@ -161,7 +161,8 @@ type WantedLine struct {
 }
 
 // AddLines prices lines from the catalogue and adds them to a cart, all or none;
-// with open set, it opens the cart in the same step.
+// with open set, it opens the cart with them. A cart that was opened with the same
+// lines before is left as it is.
 //
 // Errors: product.ErrNotFound, product.ErrRetired, product.ErrNotPriced, and
 // those of the cart.
@@ -169,41 +170,62 @@ func (s *Service) AddLines(ctx context.Context, call Call, id unit.CartID, open 
 	if err := s.admit(call); err != nil {
 		return Answer[cart.Event]{}, err
 	}
-	commands, err := s.priced(ctx, id, open, lines)
-	if err != nil {
-		if repeats, fault := s.Carts.Repeats(ctx, cart.Stream(id), call.Meta); !repeats {
-			return Answer[cart.Event]{}, cmp.Or(fault, err)
+	var currency unit.Currency
+	if open != nil {
+		currency = open.Currency
+	}
+	priced, refusal := s.priced(ctx, id, currency, lines)
+	if refusal != nil {
+		// The catalogue may have changed since this was done before.
+		repeats, err := s.Carts.Repeats(ctx, cart.Stream(id), call.Meta)
+		if err == nil && !repeats && open != nil {
+			repeats, err = s.cartExists(ctx, id) // and then only the content is compared
+		}
+		if err != nil || !repeats {
+			return Answer[cart.Event]{}, cmp.Or(err, refusal)
+		}
+	}
+	var commands []cart.Command
+	if open != nil {
+		opening := *open
+		opening.Lines = priced
+		commands = append(commands, opening)
+	} else {
+		for _, line := range priced {
+			commands = append(commands, line)
 		}
 	}
 	return s.Carts.Handle(ctx, request(call, cart.Stream(id), commands))
 }
 
-// priced makes the commands that add lines, as the catalogue offers them now.
-func (s *Service) priced(ctx context.Context, id unit.CartID, open *cart.Open, lines []WantedLine) ([]cart.Command, error) {
-	commands := make([]cart.Command, 0, len(lines)+1)
-	var currency unit.Currency
-	if open != nil {
-		commands = append(commands, *open)
-		currency = open.Currency
-	}
-	for _, line := range lines {
-		offer := line.Override
-		if offer == nil {
-			if currency == "" {
-				var err error
-				if currency, err = s.cartCurrency(ctx, id); err != nil {
-					return nil, err
-				}
-			}
-			found, err := s.offer(ctx, line.SKU, currency)
-			if err != nil {
-				return nil, err
-			}
-			offer = &found
+// priced are lines with what the catalogue offers. Where it refuses one, they are
+// all there, and some have no offer.
+func (s *Service) priced(ctx context.Context, id unit.CartID, currency unit.Currency, lines []WantedLine) ([]cart.AddLine, error) {
+	var refusal error
+	priced := make([]cart.AddLine, len(lines))
+	for i, line := range lines {
+		priced[i] = cart.AddLine{SKU: line.SKU, SKUText: line.SKUText, Quantity: line.Quantity}
+		if refusal != nil {
+			continue
 		}
-		commands = append(commands, cart.AddLine{SKU: line.SKU, SKUText: line.SKUText, Quantity: line.Quantity, Offer: *offer})
+		if line.Override != nil {
+			priced[i].Offer = *line.Override
+			continue
+		}
+		if currency == "" {
+			if currency, refusal = s.cartCurrency(ctx, id); refusal != nil {
+				continue
+			}
+		}
+		priced[i].Offer, refusal = s.offer(ctx, line.SKU, currency)
 	}
-	return commands, nil
+	return priced, refusal
+}
+
+func (s *Service) cartExists(ctx context.Context, id unit.CartID) (bool, error) {
+	exists := false
+	err := s.Carts.View(ctx, cart.Stream(id), func(state cart.State, _ int64) { exists = state.Phase != cart.NotOpened })
+	return exists, err
 }
 
 func (s *Service) cartCurrency(ctx context.Context, id unit.CartID) (unit.Currency, error) {

@@ -49,7 +49,7 @@ func (a *api) reserve(ctx context.Context, c call, in *reserveInput) (*answer[Re
 	id := orElse(&bad, "/reservation_id", in.Body.ReservationID, parseReservation, string(stock.DirectReservationIDFor(owner, key.SKU, key.Location)))
 	until := a.deadline(&bad, in.Body.ExpiresAt, in.Body.HoldSeconds)
 	return a.movePromise(ctx, c, &bad, key, id, func(at stock.At) stock.Command {
-		return stock.Reserve{At: at, Origin: direct, ReservationID: id, OrderID: owner, Quantity: quantity, ExpiresAt: until}
+		return stock.Reserve{At: at, Origin: direct, ReservationID: id, OrderID: owner, Quantity: quantity, ExpiresAt: until, Fixed: !in.Body.ExpiresAt.IsZero()}
 	})
 }
 

@@ -17,7 +17,7 @@ func Stream(id unit.CartID) string { return Category + "-" + string(id) }
 
 // FoldVersion is that of State's shape and of Evolve; a snapshot of another
 // version is not used.
-const FoldVersion = 2
+const FoldVersion = 3
 
 // Limits of a cart. They keep the events that carry all lines at once
 // (CheckoutStarted here, the order's first) below what one append may hold.
@@ -38,6 +38,7 @@ type State struct {
 	CustomerID unit.CustomerID `json:"customer_id,omitempty"`
 	Currency   unit.Currency   `json:"currency,omitempty"`
 	Country    string          `json:"country,omitempty"`
+	Opening    string          `json:"opening,omitempty"` // as in Opened
 	// Lines are ordered by number. A cart that has ended has none.
 	Lines     []Line `json:"lines,omitempty"`
 	TextBytes int    `json:"text_bytes,omitzero"` // of Lines; see MaxTextBytes
@@ -121,7 +122,7 @@ func Evolve(s State, e Event) State {
 	switch e := e.(type) {
 	case Opened:
 		s.Phase, s.CartID, s.CustomerID, s.Currency, s.Country = IsOpen, e.CartID, e.CustomerID, e.Currency, e.Country
-		s.Worth = unit.Zero(e.Currency)
+		s.Worth, s.Opening = unit.Zero(e.Currency), e.Opening
 	case LineAdded:
 		s.Lines = append(s.Lines, e.Line)
 		s.TextBytes += textBytes(e.Line)

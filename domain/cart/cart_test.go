@@ -297,6 +297,7 @@ func TestWireForm(t *testing.T) {
 	decidertest.Codec[Event]{Encode: Encode, Decode: Decode}.Golden(t, []Event{
 		Opened{CartID: "c1", CustomerID: "17850", Currency: "GBP", Country: "United Kingdom"},
 		Opened{CartID: "c1", Currency: "GBP"},
+		Opened{CartID: "c1", Currency: "GBP", Opening: "2ab60df2-4b0c-5c0b-9e5e-3c1f5f1d1a11"},
 		LineAdded{line},
 		LineAdded{Line{Number: 2, SKU: "POST", Kind: unit.Service, Quantity: 1, Price: money(t, "-0.001", "JPY")}},
 		QuantityChanged{Line: 1, Quantity: 7},

@@ -1,6 +1,7 @@
 package cart
 
 import (
+	"strconv"
 	"time"
 
 	"daybook/domain/unit"
@@ -11,12 +12,30 @@ import (
 //sumtype:decl
 type Command interface{ cartCommand() }
 
-// Open starts a cart. Opening it again as it is changes nothing.
+// Open starts a cart, with its first lines. Opening it again with the same content
+// changes nothing, whatever became of the cart since; with other content it is
+// refused (cart-exists). What the catalogue says of a line is not compared.
 type Open struct {
 	CartID     unit.CartID
 	CustomerID unit.CustomerID
 	Currency   unit.Currency
 	Country    string
+	Lines      []AddLine
+}
+
+// opening tells the lines of an Open from others, as they were asked for.
+func (o Open) opening() string {
+	if len(o.Lines) == 0 {
+		return ""
+	}
+	parts := make([]string, 0, 2*len(o.Lines))
+	for _, l := range o.Lines {
+		parts = append(parts, string(l.SKU), strconv.FormatInt(int64(l.Quantity), 10))
+		if l.Offer.Overridden {
+			parts = append(parts, l.Offer.Title, string(l.Offer.Kind), l.Offer.Price.String())
+		}
+	}
+	return unit.CartOpening.Of(parts...).ID()
 }
 
 // AddLine puts a product into the cart. Offer is what the catalogue says of it

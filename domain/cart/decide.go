@@ -75,7 +75,8 @@ func Decide(cmd Command, s State) ([]Event, error) {
 }
 
 func open(cmd Open, s State) ([]Event, error) {
-	same := cmd.CustomerID == s.CustomerID && cmd.Currency == s.Currency && cmd.Country == s.Country
+	opening := cmd.opening()
+	same := cmd.CustomerID == s.CustomerID && cmd.Currency == s.Currency && cmd.Country == s.Country && opening == s.Opening
 	switch {
 	case s.Phase != NotOpened && same:
 		return nil, nil
@@ -84,7 +85,17 @@ func open(cmd Open, s State) ([]Event, error) {
 	case !unit.Fits(cmd.Country, unit.MaxReference):
 		return nil, tooLong("country", unit.MaxReference)
 	}
-	return []Event{Opened{CartID: cmd.CartID, CustomerID: cmd.CustomerID, Currency: cmd.Currency, Country: cmd.Country}}, nil
+	events := []Event{Opened{CartID: cmd.CartID, CustomerID: cmd.CustomerID, Currency: cmd.Currency, Country: cmd.Country, Opening: opening}}
+	opened := Evolve(State{}, events[0])
+	for _, line := range cmd.Lines {
+		added, err := addLine(line, opened)
+		if err != nil {
+			return nil, err
+		}
+		opened = Evolve(opened, added[0])
+		events = append(events, added...)
+	}
+	return events, nil
 }
 
 func addLine(cmd AddLine, s State) ([]Event, error) {

@@ -20,6 +20,9 @@ type Opened struct {
 	CustomerID unit.CustomerID `json:"customer_id,omitempty"` // empty: a guest
 	Currency   unit.Currency   `json:"currency"`
 	Country    string          `json:"country,omitempty"` // where it goes, as given
+	// Opening tells the lines apart that the cart was opened with, which are the
+	// next events: see Open. Empty: there were none, or an older program opened it.
+	Opening string `json:"opening,omitempty"`
 }
 
 // Line is one line of a cart or an order: a product, how many, and the price

@@ -39,11 +39,46 @@ func limitRows(t testing.TB) map[string]row {
 	}
 }
 
+// openingRows are carts that are opened with lines.
+func openingRows(t testing.TB) map[string]row {
+	offer := Offer{Title: "A lamp", Kind: unit.Stocked, Price: money(t, "2.55", "GBP")}
+	ask := func(quantities ...unit.Quantity) Open {
+		open := Open{CartID: "c1", Currency: "GBP"}
+		for _, q := range quantities {
+			open.Lines = append(open.Lines, AddLine{SKU: "LAMP", SKUText: "lamp", Quantity: q, Offer: offer})
+		}
+		return open
+	}
+	line := func(number int, q unit.Quantity) Event {
+		return LineAdded{Line{Number: number, SKU: "LAMP", SKUText: "lamp", Title: "A lamp", Kind: unit.Stocked, Quantity: q, Price: offer.Price}}
+	}
+	opened := Opened{CartID: "c1", Currency: "GBP", Opening: ask(3, 2).opening()}
+	given := []Event{opened, line(1, 3), line(2, 2)}
+	dearer := ask(3, 2)
+	dearer.Lines[0].Offer = Offer{Title: "A lamp, new", Kind: unit.Stocked, Price: money(t, "9", "GBP")}
+	tooMany := ask(1)
+	tooMany.Lines[0].Quantity = unit.MaxQuantity + 1
+	return map[string]row{
+		"a cart is opened with its lines":        {When: ask(3, 2), Then: given},
+		"opened with them again, nothing":        {Given: given, When: ask(3, 2), Nothing: true},
+		"also once it has changed":               {Given: after(given, LineRemoved{1}, Abandoned{}), When: ask(3, 2), Nothing: true},
+		"what the catalogue says may change":     {Given: given, When: dearer, Nothing: true},
+		"with another quantity it is another":    {Given: given, When: ask(3, 1), Refused: ErrExists},
+		"with one more line":                     {Given: given, When: ask(3, 2, 1), Refused: ErrExists},
+		"without lines":                          {Given: given, When: ask(), Refused: ErrExists},
+		"with the lines the other way":           {Given: given, When: ask(2, 3), Refused: ErrExists},
+		"lines that came later are no opening":   {Given: after([]Event{Opened{CartID: "c1", Currency: "GBP"}}, line(1, 3)), When: ask(3), Refused: ErrExists},
+		"one line that is refused opens no cart": {When: tooMany, Refused: ErrQuantityInvalid},
+	}
+}
+
+func TestOpening(t *testing.T) { carts.Run(t, openingRows(t)) }
+
 func TestSumsHaveLimits(t *testing.T) { carts.Run(t, limitRows(t)) }
 
 func TestEveryCommandIsBounded(t *testing.T) {
 	decidertest.EveryCommandIsBounded(t, limitRows(t), []*rule.Rejection{ErrUnitLimit, ErrAmountLimit, ErrFull}, map[string]string{
-		"Open": "holds no sums", "RemoveLine": "takes away", "RefuseCheckout": "records an outcome", "CompleteCheckout": "keeps what the checkout began with",
+		"Open": "adds its lines like AddLine", "RemoveLine": "takes away", "RefuseCheckout": "records an outcome", "CompleteCheckout": "keeps what the checkout began with",
 		"WithdrawCheckout": "gives back what the checkout began with", "Abandon": "ends", "Expire": "ends",
 	})
 }

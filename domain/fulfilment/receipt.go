@@ -32,6 +32,26 @@ func Receipts(s returns.State) []Receipt {
 	return receipts
 }
 
+// ReceiptMoves are the movements that receiving would ask of stock, or the return's
+// refusal. A driver tries them on stock's present state before it sends the command,
+// so that goods for which a stock has no room are refused while they can be.
+func ReceiptMoves(s returns.State, cmd returns.Receive) ([]Move, error) {
+	events, err := returns.Decide(cmd, s)
+	if err != nil {
+		return nil, err
+	}
+	after := s.Clone()
+	for _, e := range events {
+		after = returns.Evolve(after, e)
+	}
+	for _, receipt := range Receipts(after) {
+		if receipt.Number == cmd.Receipt {
+			return receipt.Moves, nil
+		}
+	}
+	return nil, nil
+}
+
 func takeBack(back returns.Requested, receipt int, m returns.Move) Move {
 	condition := stock.Available
 	if m.Disposition == returns.Damaged {

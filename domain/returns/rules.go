@@ -82,7 +82,8 @@ func sameRequest(a, b Requested) bool {
 	return a.ReturnID == b.ReturnID && a.OrderID == b.OrderID && a.CustomerID == b.CustomerID && a.Reference == b.Reference &&
 		a.Currency == b.Currency && a.Country == b.Country && a.Reason == b.Reason &&
 		slices.EqualFunc(a.Lines, b.Lines, func(a, b Line) bool {
-			return a.SKU == b.SKU && a.SKUText == b.SKUText && a.Title == b.Title && a.Kind == b.Kind &&
+			// Its title and kind are the catalogue's, and may have changed.
+			return a.SKU == b.SKU && a.SKUText == b.SKUText &&
 				a.Quantity == b.Quantity && a.Price.Equal(b.Price) && slices.Equal(a.Links, b.Links)
 		})
 }

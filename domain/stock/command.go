@@ -70,6 +70,9 @@ type Reserve struct {
 	OrderID       unit.OrderID
 	Quantity      unit.Quantity
 	ExpiresAt     time.Time
+	// Fixed says that the caller named the deadline, so that another one under the
+	// same id is another reservation. A deadline that is counted from now moves.
+	Fixed bool
 }
 
 // Extend moves an active reservation's deadline.

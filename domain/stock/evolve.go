@@ -60,8 +60,8 @@ func Evolve(s State, e Event) State {
 		s.Policy = e.Policy
 	case ReorderPointCrossed: // tells; changes no quantity
 	}
-	if name, quantity := movement(e); name != "" {
-		s.moved(name, quantity)
+	if name, made := movement(e); name != "" {
+		s.moved(name, made)
 	}
 	return s
 }
@@ -103,8 +103,8 @@ func (s *State) end(id unit.ReservationID, end End) {
 }
 
 // moved notes a movement that is made once.
-func (s *State) moved(name string, quantity unit.Quantity) {
-	if oldest, full := s.Movements.Put(name, quantity, rememberedMovements); full {
+func (s *State) moved(name string, made Made) {
+	if oldest, full := s.Movements.Put(name, made, rememberedMovements); full {
 		s.Forgotten.Add(oldest)
 	}
 }
@@ -155,26 +155,26 @@ func (s *State) take(id unit.OrderID, quantity, shipped unit.Quantity, direct bo
 // free is what is promised to the order and does not belong to its process.
 func (p Promise) free() unit.Quantity { return p.Open - p.Owned }
 
-// movement is the name of a movement that is made once, and its quantity. Of other
+// movement is the name of a movement that is made once, and its content. Of other
 // events the name is empty.
-func movement(e Event) (name string, quantity unit.Quantity) {
+func movement(e Event) (name string, made Made) {
 	switch e := e.(type) {
 	case Deallocated:
 		if e.Ref != "" {
-			return deallocation(e.OrderID, e.Ref), e.Quantity
+			return deallocation(e.OrderID, e.Ref), Made{Quantity: e.Quantity}
 		}
 	case Shipped:
-		return shipment(e.Origin, e.OrderID, e.ShipmentID), e.Quantity
+		return shipment(e.Origin, e.OrderID, e.ShipmentID), Made{Quantity: e.Quantity}
 	case Returned:
-		return arrival(e.Origin, e.ReturnID, e.Receipt, e.Condition), e.Quantity
+		return arrival(e.Origin, e.ReturnID, e.Receipt, e.Condition), Made{e.Quantity, string(e.OrderID)}
 	case TransferredOut:
-		return transfer("out", e.TransferID), e.Quantity
+		return transfer("out", e.TransferID), Made{e.Quantity, string(e.To)}
 	case TransferredIn:
-		return transfer("in", e.TransferID), e.Quantity
+		return transfer("in", e.TransferID), Made{e.Quantity, string(e.From)}
 	case Received, Adjusted, Counted, Reserved, ReservationExtended, ReservationReleased, ReservationExpired, ReservationCommitted,
 		Allocated, Moved, PolicySet, ReorderPointCrossed:
 	}
-	return "", 0
+	return "", Made{}
 }
 
 // The names of movements that are made once. Ids hold no '/'; a step's ref may,

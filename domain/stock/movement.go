@@ -85,11 +85,11 @@ func (d *decision) takeBack(cmd TakeBack) ([]Event, error) {
 	if !cmd.Condition.known() {
 		return nil, conditionUnknown(cmd.Condition)
 	}
-	if done, err := d.once(arrival(cmd.Origin, cmd.ReturnID, cmd.Receipt, cmd.Condition), cmd.Quantity); done || err != nil {
+	if done, err := d.once(arrival(cmd.Origin, cmd.ReturnID, cmd.Receipt, cmd.Condition), Made{cmd.Quantity, string(cmd.OrderID)}); done || err != nil {
 		return nil, err
 	}
 	if cmd.Direct { // from before Origin
-		if done, err := d.once(arrival(Origin{}, cmd.ReturnID, cmd.Receipt, cmd.Condition), cmd.Quantity); done || err != nil {
+		if done, err := d.once(arrival(Origin{}, cmd.ReturnID, cmd.Receipt, cmd.Condition), Made{cmd.Quantity, string(cmd.OrderID)}); done || err != nil {
 			return nil, err
 		}
 	}
@@ -134,7 +134,7 @@ func (d *decision) transferOut(cmd TransferOut) ([]Event, error) {
 	if cmd.To == cmd.Location {
 		return nil, ErrSameLocation
 	}
-	if done, err := d.once(transfer("out", cmd.TransferID), cmd.Quantity); done || err != nil {
+	if done, err := d.once(transfer("out", cmd.TransferID), Made{cmd.Quantity, string(cmd.To)}); done || err != nil {
 		return nil, err
 	}
 	if free := d.room(cmd.Quantity, -d.Policy.SafetyStock); free < cmd.Quantity {
@@ -147,7 +147,7 @@ func (d *decision) transferIn(cmd TransferIn) ([]Event, error) {
 	if cmd.From == cmd.Location {
 		return nil, ErrSameLocation
 	}
-	if done, err := d.once(transfer("in", cmd.TransferID), cmd.Quantity); done || err != nil {
+	if done, err := d.once(transfer("in", cmd.TransferID), Made{cmd.Quantity, string(cmd.From)}); done || err != nil {
 		return nil, err
 	}
 	if err := d.mayAdd(cmd.Quantity); err != nil {
@@ -169,17 +169,17 @@ func (d *decision) setPolicy(cmd SetPolicy) ([]Event, error) {
 }
 
 // once tells whether a movement that happens once is done; with another
-// quantity it is another movement under the same name.
-func (d *decision) once(name string, quantity unit.Quantity) (done bool, err error) {
-	if !quantity.Valid() {
+// content it is another movement under the same name.
+func (d *decision) once(name string, asked Made) (done bool, err error) {
+	if !asked.Quantity.Valid() {
 		return false, ErrQuantityInvalid
 	}
 	recorded, err := d.made(name)
-	if err != nil || recorded == 0 {
+	if err != nil || recorded.Quantity == 0 {
 		return false, err
 	}
-	if recorded != quantity {
-		return false, movementDiffers(recorded, quantity)
+	if recorded != asked {
+		return false, movementDiffers(recorded, asked)
 	}
 	return true, nil
 }

@@ -96,6 +96,25 @@ func originRows() map[string]row {
 			Given: given(Returned{Key: lamp, ReturnID: "r", Receipt: 1, Quantity: 2, Condition: Available}),
 			When:  TakeBack{At: at, Origin: byHand, ReturnID: "r", Receipt: 1, Quantity: 2, Condition: Available}, Nothing: true,
 		},
+		"a transfer elsewhere is another": {
+			Given: given(received(9), TransferredOut{Key: lamp, TransferID: "t", To: "north", Quantity: 2}), When: TransferOut{At: at, TransferID: "t", To: "south", Quantity: 2},
+			Refused: ErrMovementDiffers.With("", facts{"recorded": 2, "requested": 2, "recorded_with": "north", "requested_with": "south"}),
+		},
+		"a transfer from elsewhere is another": {
+			Given: given(TransferredIn{Key: lamp, TransferID: "t", From: "north", Quantity: 2}), When: TransferIn{At: at, TransferID: "t", From: "south", Quantity: 2},
+			Refused: ErrMovementDiffers,
+		},
+		"a return of another order is another": {
+			Given: given(Returned{Key: lamp, ReturnID: "r", OrderID: "o-a", Quantity: 2, Condition: Available}), When: TakeBack{At: at, ReturnID: "r", OrderID: "o-b", Quantity: 2, Condition: Available},
+			Refused: ErrMovementDiffers,
+		},
+		"a deadline that is named is part of it": {
+			Given: given(received(9), own), When: Reserve{At: at, Origin: byHand, ReservationID: "d", OrderID: "o-a", Quantity: 2, ExpiresAt: late, Fixed: true},
+			Refused: ErrReservationDiffers.With("", facts{"reservation_id": "d", "expires_at": soon}),
+		},
+		"one that is counted from now is not": {
+			Given: given(received(9), own), When: Reserve{At: at, Origin: byHand, ReservationID: "d", OrderID: "o-a", Quantity: 2, ExpiresAt: late}, Nothing: true,
+		},
 		"a long reason to take back is refused": {When: TakeBack{At: at, Origin: long, ReturnID: "r", Quantity: 1, Condition: Available}, Refused: ErrTextTooLong},
 	}
 }

@@ -37,7 +37,7 @@ func (d *decision) deallocate(cmd Deallocate) ([]Event, error) {
 		return nil, ErrQuantityInvalid
 	}
 	if cmd.Ref != "" {
-		if done, err := d.made(deallocation(cmd.OrderID, cmd.Ref)); err != nil || done > 0 {
+		if done, err := d.made(deallocation(cmd.OrderID, cmd.Ref)); err != nil || done.Quantity > 0 {
 			return nil, err
 		}
 	}
@@ -57,11 +57,11 @@ func (d *decision) deallocate(cmd Deallocate) ([]Event, error) {
 }
 
 func (d *decision) ship(cmd Ship) ([]Event, error) {
-	if done, err := d.once(shipment(cmd.Origin, cmd.OrderID, cmd.ShipmentID), cmd.Quantity); done || err != nil {
+	if done, err := d.once(shipment(cmd.Origin, cmd.OrderID, cmd.ShipmentID), Made{Quantity: cmd.Quantity}); done || err != nil {
 		return nil, err
 	}
 	if cmd.Direct { // the parcel of that name may be the order's, or from before Origin
-		if done, err := d.once(shipment(Origin{}, cmd.OrderID, cmd.ShipmentID), cmd.Quantity); done || err != nil {
+		if done, err := d.once(shipment(Origin{}, cmd.OrderID, cmd.ShipmentID), Made{Quantity: cmd.Quantity}); done || err != nil {
 			return nil, err
 		}
 	}

@@ -33,6 +33,7 @@ func About(name string, e Event) (about, enough bool) {
 type Past struct {
 	End      End           `json:"end,omitempty"`     // of a reservation
 	Quantity unit.Quantity `json:"quantity,omitzero"` // of a movement, or of all that has shipped to an order
+	With     string        `json:"with,omitempty"`    // of a movement: see Made
 }
 
 // Recall is s with the knowledge of a forgotten thing: of all events of the stream that
@@ -42,7 +43,8 @@ func Recall(s State, name string, events []Event) State {
 	var past Past
 	for _, e := range events {
 		_, moved := movement(e)
-		past.Quantity += moved
+		past.Quantity += moved.Quantity
+		past.With = moved.With
 		if _, end := endOf(e); end != "" {
 			past.End = end
 		}
@@ -76,13 +78,13 @@ func (d *decision) ended(id unit.ReservationID) (End, error) {
 	return past.End, err
 }
 
-// made is the quantity of a movement that was made; 0 if it was not.
-func (d *decision) made(name string) (unit.Quantity, error) {
-	if quantity, known := d.Movements.Get(name); known {
-		return quantity, nil
+// made is the content of a movement that was made; the zero Made if it was not.
+func (d *decision) made(name string) (Made, error) {
+	if made, known := d.Movements.Get(name); known {
+		return made, nil
 	}
 	past, err := d.recall("", name)
-	return past.Quantity, err
+	return Made{past.Quantity, past.With}, err
 }
 
 // shipped is how much an order has had from here.

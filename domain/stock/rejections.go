@@ -22,7 +22,7 @@ var (
 	ErrNoteMissing      = &rule.Rejection{Code: "stock-note-missing", Detail: "The reason 'other' needs a note."}
 	ErrTextTooLong      = &rule.Rejection{Code: "stock-text-too-long", Detail: "A text is longer than allowed."}
 	ErrPolicyInvalid    = &rule.Rejection{Code: "stock-policy-invalid", Detail: "Safety stock, backorder limit and reorder point are 0 to 1,000,000,000 units."}
-	ErrMovementDiffers  = &rule.Rejection{Code: "stock-movement-differs", Detail: "This movement is recorded with another quantity."}
+	ErrMovementDiffers  = &rule.Rejection{Code: "stock-movement-differs", Detail: "This movement is recorded with another quantity, location or order."}
 	ErrSameLocation     = &rule.Rejection{Code: "stock-transfer-same-location", Detail: "A transfer goes from one location to another."}
 
 	ErrLimit          = &rule.Rejection{Code: "stock-limit", Detail: "At most 1,000,000,000,000 units can be on hand."}
@@ -54,8 +54,12 @@ func conditionShort(c Condition, available, requested unit.Quantity) error {
 		map[string]any{"condition": c, "available": max(0, available), "requested": requested})
 }
 
-func movementDiffers(recorded, requested unit.Quantity) error {
-	return ErrMovementDiffers.With(ErrMovementDiffers.Detail, map[string]any{"recorded": recorded, "requested": requested})
+func movementDiffers(recorded, requested Made) error {
+	facts := map[string]any{"recorded": recorded.Quantity, "requested": requested.Quantity}
+	if recorded.With != requested.With {
+		facts["recorded_with"], facts["requested_with"] = recorded.With, requested.With
+	}
+	return ErrMovementDiffers.With(ErrMovementDiffers.Detail, facts)
 }
 
 // belongs is the refusal of a direct command; forcible tells whether an override

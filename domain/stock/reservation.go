@@ -21,6 +21,9 @@ func (d *decision) reserve(cmd Reserve) ([]Event, error) {
 			return nil, belongs(h.OrderID, false)
 		case h.Direct && !cmd.Direct: // nor may a checkout take what was reserved by itself
 			return nil, ErrReservationDiffers.With(ErrReservationDiffers.Detail, map[string]any{"reservation_id": cmd.ReservationID, "direct": h.Direct})
+		case cmd.Fixed && !h.ExpiresAt.Equal(cmd.ExpiresAt):
+			return nil, ErrReservationDiffers.With(ErrReservationDiffers.Detail,
+				map[string]any{"reservation_id": cmd.ReservationID, "expires_at": h.ExpiresAt})
 		case h.Quantity != cmd.Quantity || h.OrderID != cmd.OrderID:
 			return nil, ErrReservationDiffers.With(ErrReservationDiffers.Detail,
 				map[string]any{"reservation_id": cmd.ReservationID, "order_id": h.OrderID, "quantity": h.Quantity})

@@ -42,7 +42,7 @@ func DirectReservationIDFor(order unit.OrderID, sku unit.SKU, location unit.Loca
 
 // FoldVersion is that of State's shape, of Evolve and of Guarded; a snapshot of
 // another version is not used.
-const FoldVersion = 4
+const FoldVersion = 5
 
 // How much of the past a stock remembers word for word, so that a repeated step is
 // answered at once. Of what is older it only remembers, in State.Forgotten, that it was;
@@ -85,8 +85,8 @@ type State struct {
 	Orders   map[unit.OrderID]Promise `json:"orders,omitempty"`
 	Promised unit.Quantity            `json:"promised,omitzero"` // sum of Open over Orders
 
-	Ended     Recent[End]           `json:"ended,omitzero"`     // by reservation id
-	Movements Recent[unit.Quantity] `json:"movements,omitzero"` // by name: see movement
+	Ended     Recent[End]  `json:"ended,omitzero"`     // by reservation id
+	Movements Recent[Made] `json:"movements,omitzero"` // by name: see movement
 
 	// Forgotten has the names of what was known once: reservations that have left
 	// Ended, movements that have left Movements, and orders whose promise was all shipped. It
@@ -99,6 +99,12 @@ type State struct {
 	// Recalled is what the log said of forgotten things, by name, for one Decide: see
 	// Recall. It is empty in a state that was folded.
 	Recalled map[string]Past `json:"recalled,omitempty"`
+}
+
+// Made is the content of a movement that is made once.
+type Made struct {
+	Quantity unit.Quantity `json:"quantity"`
+	With     string        `json:"with,omitempty"` // the other location of a transfer, the order of a return
 }
 
 // SetApart counts goods on hand that are not for sale.

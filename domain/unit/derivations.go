@@ -31,6 +31,9 @@ var (
 	NewDeallocation = derivation("deallocation", "command id")
 )
 
+// CartOpening is no id: it tells what a cart was opened with.
+var CartOpening = derivation("cart opening", "lines...")
+
 // Reservations.
 var (
 	// OrderReservation is of a checkout that an older program began.

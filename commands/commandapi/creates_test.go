@@ -1,0 +1,237 @@
+package commandapi_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// create is a request that makes something under an id of the caller's.
+type create struct {
+	path   string
+	body   string
+	others []string // bodies with the same id and other content
+	code   string   // of the refusal of those; empty: a PUT, which replaces
+}
+
+// creates are all of them, by operation. They are asked of a shop that has 50
+// MUG, the confirmed and paid order o-1 of 3 of them, of which parcel p-1 with 2
+// has left, and its approved return r-1 of 1.
+var creates = map[string]create{
+	"open-cart": {
+		path: "/v1/carts", body: `{"cart_id":"c-9","currency":"GBP","lines":[{"sku":"MUG","quantity":2}]}`, code: "cart-exists",
+		others: []string{
+			`{"cart_id":"c-9","currency":"GBP","lines":[{"sku":"MUG","quantity":3}]}`, `{"cart_id":"c-9","currency":"GBP"}`,
+			`{"cart_id":"c-9","currency":"GBP","customer_id":"u","lines":[{"sku":"MUG","quantity":2}]}`,
+		},
+	},
+	"checkout-cart": {
+		path: "/v1/carts/c-2/checkout", body: `{"order_id":"o-9","reference":"a","policy":"all-or-nothing","payment":{"transaction_id":"t"}}`, code: "checkout-differs",
+		others: []string{
+			`{"order_id":"o-9","reference":"b","policy":"all-or-nothing"}`, `{"order_id":"o-9","reference":"a","policy":"line-by-line"}`,
+			`{"order_id":"o-9","reference":"a","sourcing":{"locations":["north"]}}`,
+		},
+	},
+	"request-return": {
+		path: "/v1/returns", body: `{"return_id":"r-9","currency":"GBP","lines":[{"sku":"MUG","quantity":2,"price":"1"}]}`, code: "return-exists",
+		others: []string{`{"return_id":"r-9","currency":"GBP","lines":[{"sku":"MUG","quantity":1,"price":"1"}]}`, `{"return_id":"r-9","currency":"GBP","reason":"x","lines":[{"sku":"MUG","quantity":2,"price":"1"}]}`},
+	},
+	"note-credit": {
+		path: "/v1/credit-notes", body: `{"return_id":"n-9","currency":"GBP","reason":"x","lines":[{"sku":"MUG","quantity":-2,"price":"1"}]}`, code: "return-exists",
+		others: []string{`{"return_id":"n-9","currency":"GBP","reason":"y","lines":[{"sku":"MUG","quantity":-2,"price":"1"}]}`},
+	},
+	"reserve-stock": {
+		path: "/v1/stock/MUG/main/reservations", body: `{"reservation_id":"h-9","order_id":"x","quantity":2,"expires_at":"SOON"}`, code: "reservation-differs",
+		others: []string{
+			`{"reservation_id":"h-9","order_id":"x","quantity":3,"expires_at":"SOON"}`, `{"reservation_id":"h-9","order_id":"y","quantity":2,"expires_at":"SOON"}`,
+			`{"reservation_id":"h-9","order_id":"x","quantity":2,"expires_at":"LATER"}`,
+		},
+	},
+	"transfer-stock-out": {
+		path: "/v1/stock/MUG/main/transfers-out", body: `{"transfer_id":"t-9","to":"north","quantity":2}`, code: "stock-movement-differs",
+		others: []string{`{"transfer_id":"t-9","to":"north","quantity":1}`, `{"transfer_id":"t-9","to":"south","quantity":2}`},
+	},
+	"transfer-stock-in": {
+		path: "/v1/stock/MUG/north/transfers-in", body: `{"transfer_id":"t-8","from":"main","quantity":2}`, code: "stock-movement-differs",
+		others: []string{`{"transfer_id":"t-8","from":"main","quantity":1}`, `{"transfer_id":"t-8","from":"south","quantity":2}`},
+	},
+	"ship-stock": {
+		path: "/v1/stock/MUG/main/shipments", body: `{"order_id":"x-1","shipment_id":"p-9","quantity":1}`, code: "stock-movement-differs",
+		others: []string{`{"order_id":"x-1","shipment_id":"p-9","quantity":2}`},
+	},
+	"return-stock": {
+		path: "/v1/stock/MUG/main/returns", body: `{"return_id":"r-8","order_id":"x-1","quantity":2,"condition":"damaged"}`, code: "stock-movement-differs",
+		others: []string{`{"return_id":"r-8","order_id":"x-1","quantity":1,"condition":"damaged"}`, `{"return_id":"r-8","order_id":"x-2","quantity":2,"condition":"damaged"}`},
+	},
+	"record-transaction": {
+		path: "/v1/orders/o-1/transactions", body: `{"transaction_id":"t-9","type":"capture","amount":{"amount":"1","currency":"GBP"}}`, code: "transaction-differs",
+		others: []string{`{"transaction_id":"t-9","type":"capture","amount":{"amount":"2","currency":"GBP"}}`, `{"transaction_id":"t-9","type":"authorize","amount":{"amount":"1","currency":"GBP"}}`},
+	},
+	"ship-order": {
+		path: "/v1/orders/o-1/shipments", body: `{"shipment_id":"p-2","lines":[{"line":1,"quantity":1}],"carrier":"a"}`, code: "shipment-differs",
+		others: []string{`{"shipment_id":"p-2","lines":[{"line":1,"quantity":2}],"carrier":"a"}`, `{"shipment_id":"p-2","lines":[{"line":1,"quantity":1}],"carrier":"b"}`},
+	},
+	"receive-return": {
+		path: "/v1/returns/r-1/receipts", body: `{"receipt":1,"lines":[{"line":1,"quantity":1,"disposition":"restocked"}]}`, code: "receipt-differs",
+		others: []string{`{"receipt":1,"lines":[{"line":1,"quantity":1,"disposition":"damaged"}]}`},
+	},
+	"refund-return": {
+		path: "/v1/returns/r-2/refunds", body: `{"transaction_id":"t-8","amount":{"amount":"1","currency":"GBP"}}`, code: "refund-differs",
+		others: []string{`{"transaction_id":"t-8","amount":{"amount":"2","currency":"GBP"}}`, `{"transaction_id":"t-8","amount":{"amount":"1","currency":"GBP"},"provider":"x"}`},
+	},
+	"list-product":     {path: "/v1/products/NEW", body: `{"title":"New"}`, others: []string{`{"title":"Newer"}`}},
+	"set-price":        {path: "/v1/products/MUG/prices/GBP", body: `{"amount":"3"}`, others: []string{`{"amount":"4"}`}},
+	"set-stock-policy": {path: "/v1/stock/MUG/main/policy", body: `{"safety_stock":1,"backorder_limit":1,"reorder_point":1}`, others: []string{`{"safety_stock":2,"backorder_limit":1,"reorder_point":1}`}},
+}
+
+func stocked(t *testing.T) *shop {
+	s := open(t)
+	s.sell("MUG", 50)
+	do := func(path, body string) {
+		name, value := key()
+		s.must("POST", path, body, name, value)
+	}
+	s.order("o-1", 3, true)
+	do("/v1/orders/o-1/shipments", `{"shipment_id":"p-1","lines":[{"line":1,"quantity":2}]}`)
+	for _, id := range []string{"r-1", "r-2"} {
+		s.must("POST", "/v1/returns", `{"return_id":"`+id+`","order_id":"o-1","lines":[{"order_line":1,"quantity":1}]}`)
+		s.must("POST", "/v1/returns/"+id+"/approve", "")
+	}
+	do("/v1/returns/r-2/receipts", `{"lines":[{"line":1,"quantity":1,"disposition":"restocked"}]}`)
+	s.must("POST", "/v1/carts", `{"cart_id":"c-2","currency":"GBP","lines":[{"sku":"MUG","quantity":1}]}`)
+	do("/v1/stock/MUG/main/allocations", `{"order_id":"x-1","quantity":3}`)
+	return s
+}
+
+// A create that names its id can be repeated without a key or under another one:
+// the same content records nothing and answers the same, other content is a 409
+// and records nothing.
+func TestACreateThatNamesItsIDIsRepeatable(t *testing.T) {
+	t.Parallel()
+	for operation, c := range creates {
+		t.Run(operation, func(t *testing.T) {
+			t.Parallel()
+			s := stocked(t)
+			now := s.service.Now().UTC().Truncate(time.Second)
+			times := strings.NewReplacer("SOON", now.Add(time.Hour).Format(time.RFC3339), "LATER", now.Add(2*time.Hour).Format(time.RFC3339))
+			method := "POST"
+			if c.code == "" {
+				method = "PUT"
+			}
+			head := func() string {
+				position, err := s.store.Head(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				return position.String()
+			}
+			before := head()
+			name, value := key()
+			first := s.must(method, c.path, times.Replace(c.body), name, value)
+			after := head()
+			if after == before {
+				t.Fatalf("the first request recorded nothing: %s", first.text)
+			}
+			name, value = key()
+			again := s.must(method, c.path, times.Replace(c.body), name, value)
+			if again.text != first.text || head() != after {
+				t.Errorf("again %s, log at %s; first %s, log at %s", again.text, head(), first.text, after)
+			}
+			for _, other := range c.others {
+				name, value = key()
+				got := s.ask(method, c.path, times.Replace(other), name, value)
+				if c.code == "" {
+					if got.status != 200 || head() == after {
+						t.Errorf("%s answers %d %s, want it to replace", other, got.status, got.text)
+					}
+					continue
+				}
+				got.problem(t, 409, c.code)
+				if head() != after {
+					t.Errorf("%s recorded something", other)
+				}
+			}
+		})
+	}
+}
+
+// Every route whose body or path names an id that its caller may choose is in the
+// table.
+func TestEveryCreateIsInTheTable(t *testing.T) {
+	t.Parallel()
+	document := open(t).must("GET", "/openapi.json", "")
+	// What a create names beside its own id, and routes that only name what exists.
+	refers := []string{"customer_id"}
+	naming := []string{"allocate-stock", "deallocate-stock"}
+	paths, _ := document.at("paths").(map[string]any)
+	for path, methods := range paths {
+		for method, value := range methods.(map[string]any) {
+			operation := response{body: value.(map[string]any)}
+			id, _ := operation.at("operationId").(string)
+			names := method == "put"
+			reference, _ := operation.at("requestBody", "content", "application/json", "schema", "$ref").(string)
+			schema, _ := document.at("components", "schemas", strings.TrimPrefix(reference, "#/components/schemas/"), "properties").(map[string]any)
+			for property := range schema {
+				own := strings.HasSuffix(property, "_id") && !slices.Contains(refers, property) || property == "receipt"
+				names = names || method == "post" && own
+			}
+			_, tested := creates[id]
+			if known := tested || slices.Contains(naming, id); names != known {
+				t.Errorf("%s %s (%s): names an id of the caller's %t, is in the table %t", method, path, id, names, known)
+			}
+		}
+	}
+}
+
+// What a return has of its order in the meantime does not refuse its repetition.
+func TestARepeatedReturnOfAnOrderIsTheSame(t *testing.T) {
+	t.Parallel()
+	s := stocked(t)
+	const body = `{"return_id":"r-1","order_id":"o-1","lines":[{"order_line":1,"quantity":1}]}`
+	again := s.must("POST", "/v1/returns", body)
+	if again.at("status") != "open" || again.at("revision") != 2.0 {
+		t.Errorf("answer %s, want the return as it stands", again.text)
+	}
+	s.ask("POST", "/v1/returns", strings.Replace(body, `"quantity":1`, `"quantity":2`, 1)).problem(t, 409, "return-exists")
+}
+
+// A receipt for which a stock has no room is refused before anything is recorded.
+func TestAReceiptIntoAFullStockIsRefused(t *testing.T) {
+	t.Parallel()
+	s := stocked(t)
+	name, value := key()
+	s.must("POST", "/v1/stock/MUG/main/counts", fmt.Sprintf(`{"expected":%d,"counted":1000000000000}`, s.stock("MUG").Goods), name, value)
+	name, value = key()
+	const body = `{"lines":[{"line":1,"quantity":1,"disposition":"restocked"}]}`
+	got := s.ask("POST", "/v1/returns/r-1/receipts", body, name, value)
+	got.problem(t, 409, "stock-limit")
+	if got.at("limit") != 1e12 || got.at("on_hand") != 1e12 || got.at("quantity") != 1.0 {
+		t.Errorf("refusal %s, want the limit and the sum", got.text)
+	}
+	s.verify("after the refusal")
+	adjust, fresh := key()
+	s.must("POST", "/v1/stock/MUG/main/adjustments", `{"change":-1,"reason":"shrinkage"}`, adjust, fresh)
+	s.must("POST", "/v1/returns/r-1/receipts", body, name, value)
+	s.verify("after the receipt")
+}
+
+// The catalogue may have changed between two times of asking.
+func TestARepeatedCartIsTheSameThoughTheCatalogueChanged(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.sell("MUG", 1)
+	const body = `{"cart_id":"c-1","currency":"GBP","lines":[{"sku":"mug","quantity":2}]}`
+	first := s.must("POST", "/v1/carts", body)
+	s.must("PUT", "/v1/products/MUG", `{"title":"Mug","prices":[{"amount":"9","currency":"GBP"}]}`)
+	if again := s.must("POST", "/v1/carts", body); again.text != first.text {
+		t.Errorf("with another price: %s, first %s", again.text, first.text)
+	}
+	s.must("DELETE", "/v1/products/MUG", "")
+	if again := s.must("POST", "/v1/carts", body); again.text != first.text {
+		t.Errorf("without the product: %s, first %s", again.text, first.text)
+	}
+	s.ask("POST", "/v1/carts", strings.Replace(body, "2}", "3}", 1)).problem(t, 409, "cart-exists")
+	s.ask("POST", "/v1/carts", strings.Replace(body, "c-1", "c-2", 1)).problem(t, 409, "product-retired")
+}
