@@ -351,6 +351,17 @@ func TestEveryFaultOfTheLogIsFound(t *testing.T) {
 				stock.Shipped{Key: mugs, OrderID: "outside", ShipmentID: "p", Quantity: 3, Forced: true},
 				stock.Adjusted{Key: mugs, Change: -5, Reason: stock.DamagedGoods, Condition: stock.Damaged})
 		}},
+		"more gone after the order knew what was taken": {check: bothWays, words: "order o1 counts on 1 of", write: func(f faulty) {
+			f.receive(5)
+			f.reserve(3)
+			f.order(placed(3), order.Confirmed{})
+			f.commit(3)
+			f.order(settled)
+			f.stock(stock.Deallocated{Key: mugs, Origin: stock.Origin{Direct: true, Override: "counter"}, OrderID: "o1", Quantity: 2})
+			f.order(order.AllocationRetried{Attempt: 1, Lost: []order.Lost{{SKU: mugs.SKU, Location: mugs.Location, Quantity: 2}}},
+				order.AllocationFailed{Remedy: order.RemedyBackorder}, order.StockSettled{Step: order.StepCancel, Ref: "1"})
+			f.stock(stock.Deallocated{Key: mugs, OrderID: "o1", Quantity: 1})
+		}},
 		"a hold for an order that is canceled": {check: bothWays, words: "holds 2 for order o1, which is canceled", write: func(f faulty) {
 			f.receive(5)
 			f.reserve(2)
