@@ -35,7 +35,7 @@ var askedTwice = map[*unit.Derivation]string{
 	unit.NewCart: "by two requests, in commandapi", unit.NewReturn: "by two requests, in commandapi", unit.NewTransaction: "by two requests, in commandapi",
 	unit.NewRefund: "by two requests, in commandapi", unit.NewShipment: "by two requests, in commandapi", unit.NewTransfer: "by two requests, in commandapi",
 	unit.NewDeallocation: "by two requests, in commandapi", unit.OrderReservation: "by two carts of an older program: orderid_test.go",
-	unit.DirectReservation: "by two orders, in commandapi",
+	unit.DirectReservation: "by two orders, in commandapi", unit.CartOpening: "by two carts, in commandapi",
 
 	unit.NewOrder: "derived order", unit.CheckoutReservation: "sale", unit.CheckoutReserve: "sale", unit.CheckoutOutcome: "sale", unit.CheckoutPlace: "sale",
 	unit.CheckoutRelease: "refusal", unit.CheckoutClaim: "refusal", unit.CheckoutWithdraw: "by carts that are checked out at once: orderid_test.go",
