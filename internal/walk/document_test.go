@@ -253,6 +253,9 @@ func (m *maker) headers(op operation, r *request) {
 	if m.chance(4) {
 		r.Headers["Daybook-Occurred-At"] = m.now().Add(pick(m, -400*24*time.Hour, -time.Hour, 0)).UTC().Format(time.RFC3339Nano)
 	}
+	if m.chance(1) {
+		r.Headers["Daybook-Occurred-At"] = pick(m, "0000-01-01T00:00:00Z", "1066-10-14T12:00:00Z", "1990-01-01T00:00:00Z", "9999-12-31T23:59:59Z")
+	}
 	if m.chance(4) && len(m.etags) > 0 {
 		r.Headers["If-Match"] = pick(m, m.etags...)
 	}
