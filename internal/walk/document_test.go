@@ -77,6 +77,8 @@ type maker struct {
 	// refused are operations that a thing has refused and not changed since.
 	refused map[string]map[string]bool
 	creates string // the name of the id of what the request makes
+	// shapes are the latest bodies that an operation took.
+	shapes map[string][]any
 	// beside are the values that stood beside one in a request and its answer.
 	beside map[string]map[string][]string
 	chosen []string // ids in the request that is being made
@@ -85,7 +87,8 @@ type maker struct {
 func newMaker(seed uint64, registry huma.Registry, now func() time.Time) *maker {
 	return &maker{
 		Rand: rand.New(rand.NewPCG(seed, 2)), registry: registry, now: now, status: map[string]string{}, luck: map[string]*[2]int{},
-		refused: map[string]map[string]bool{}, beside: map[string]map[string][]string{}, pools: map[string][]string{
+		refused: map[string]map[string]bool{}, shapes: map[string][]any{},
+		beside: map[string]map[string][]string{}, pools: map[string][]string{
 			"location": {"main", "north"}, "currency": {"EUR", "GBP"}, "amount": {"7.50", "1", "0.01", "20", "3.333333"},
 		},
 	}
@@ -169,6 +172,31 @@ func (m *maker) value(name string, s *huma.Schema, mint int) any {
 	return m.text(name, s, mint)
 }
 
+// like makes a value with the members of another, which was taken before.
+func (m *maker) like(name string, s *huma.Schema, shape any) any {
+	if s.Ref != "" {
+		s = m.registry.SchemaFromRef(s.Ref)
+	}
+	switch shape := shape.(type) {
+	case map[string]any:
+		object := map[string]any{}
+		for _, key := range slices.Sorted(maps.Keys(shape)) {
+			object[key] = m.like(key, s.Properties[key], shape[key])
+		}
+		return object
+	case []any:
+		items := make([]any, len(shape))
+		for i := range shape {
+			items[i] = m.like(name, s.Items, shape[i])
+		}
+		return items
+	}
+	if poolOf(name) == "" && m.chance(50) {
+		return shape
+	}
+	return m.value(name, s, 4)
+}
+
 func (m *maker) number(name string, s *huma.Schema) int64 {
 	least, most := int64(0), int64(1000)
 	if s.Minimum != nil {
@@ -198,8 +226,11 @@ func (m *maker) object(s *huma.Schema, mint int) map[string]any {
 	object := map[string]any{}
 	for _, name := range slices.Sorted(maps.Keys(s.Properties)) {
 		property, often := s.Properties[name], m.fullness
-		if property.Type == huma.TypeArray {
+		switch {
+		case property.Type == huma.TypeArray:
 			often = 85
+		case name != m.creates && m.pools[name] != nil && strings.HasSuffix(name, "_id"):
+			often = max(often, 70) // it joins what is asked for to what is there
 		}
 		if m.chance(often) || slices.Contains(s.Required, name) && !m.chance(1) {
 			object[name] = m.value(name, property, mint)
@@ -229,6 +260,9 @@ func (m *maker) request(op operation) request {
 			m.fullness = pick(m, 10, 35, 60, 90)
 			m.creates = createdBy(op)
 			body := m.value("", media.Schema, 4)
+			if shapes := m.shapes[op.OperationID]; len(shapes) > 0 && m.chance(60) {
+				body = m.like("", media.Schema, pick(m, shapes...))
+			}
 			m.creates = ""
 			text, err := json.Marshal(body, json.Deterministic(true))
 			if err != nil {

@@ -52,6 +52,11 @@ func (m *maker) harvest(r request, answer any) {
 	if r.Body != "" {
 		_ = json.Unmarshal([]byte(r.Body), &body) // a request of ours
 	}
+	if body != nil {
+		const most = 6
+		shapes := append(m.shapes[r.Operation], body)
+		m.shapes[r.Operation] = shapes[max(0, len(shapes)-most):]
+	}
 	told := map[string]bool{} // things whose status the answer tells
 	m.gather(r, "", body, found, map[string]bool{})
 	m.gather(r, "", answer, found, told)
@@ -155,14 +160,22 @@ func (m *maker) statuses(r request) map[string]string {
 	return found
 }
 
+// exists tells whether an answer told the status of something of a pool.
+func (m *maker) exists(pool string) bool {
+	return slices.ContainsFunc(m.pools[pool], func(value string) bool { return m.status[value] != "" })
+}
+
 // forget lets go of some of the values of a request that was refused: they may
-// be of things that have ended.
-func (m *maker) forget(r request) {
+// be of things that have ended. What is not there is not asked for again.
+func (m *maker) forget(r request, absent bool) {
 	for _, pool := range slices.Sorted(maps.Keys(m.pools)) {
 		if !strings.HasSuffix(pool, "_id") && (pool != "sku" || len(m.pools[pool]) <= 5) {
 			continue
 		}
 		m.pools[pool] = slices.DeleteFunc(m.pools[pool], func(value string) bool {
+			if absent && m.status[value] == "" && strings.Contains(r.Target, "/"+url.PathEscape(value)+"/") {
+				return true
+			}
 			used := strings.Contains(r.Target, "/"+url.PathEscape(value)) || strings.Contains(r.Body, `"`+value+`"`)
 			return used && m.chance(25)
 		})

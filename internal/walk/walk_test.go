@@ -44,13 +44,16 @@ func newWalker(w *world, seed uint64) *walker {
 	return k
 }
 
-// opening is what every walk begins with: goods to sell.
+// opening is what every walk begins with: goods to sell, and a sale of which
+// something comes back, from whose requests the walk learns what they look like.
 func opening() []request {
 	var all []request
 	put := func(method, operation, target, body string) {
-		all = append(all, request{Operation: operation, Method: method, Target: target, Body: body, Headers: map[string]string{
-			"Content-Type": "application/json", headerKey: "opening-" + strconv.Itoa(len(all)),
-		}})
+		r := request{Operation: operation, Method: method, Target: target, Body: body, Headers: map[string]string{headerKey: "opening-" + strconv.Itoa(len(all))}}
+		if body != "" {
+			r.Headers["Content-Type"] = "application/json"
+		}
+		all = append(all, r)
 	}
 	for _, p := range []struct{ sku, kind, price string }{
 		{"shirt", "stocked", "20.00"}, {"mug", "stocked", "7.50"}, {"sample", "stocked", "0"}, {"post", "service", "4.95"}, {"discount", "service", "-3.00"},
@@ -60,6 +63,14 @@ func opening() []request {
 			put(http.MethodPost, "receive-stock", "/v1/stock/"+p.sku+"/main/receipts", `{"quantity":30}`)
 		}
 	}
+	post := func(operation, target, body string) { put(http.MethodPost, operation, target, body) }
+	post("open-cart", "/v1/carts", `{"cart_id":"cart-0","currency":"GBP","lines":[{"sku":"shirt","quantity":3},{"sku":"post","quantity":1}]}`)
+	post("checkout-cart", "/v1/carts/cart-0/checkout", `{"order_id":"order-0","payment":{},"confirm":true}`)
+	post("ship-order", "/v1/orders/order-0/shipments", `{"shipment_id":"shipment-0"}`)
+	post("request-return", "/v1/returns", `{"return_id":"return-0","order_id":"order-0","lines":[{"order_line":1,"quantity":1}]}`)
+	put(http.MethodPost, "approve-return", "/v1/returns/return-0/approve", "")
+	post("receive-return", "/v1/returns/return-0/receipts", `{"lines":[{"line":1,"quantity":1,"disposition":"restocked"}]}`)
+	post("refund-return", "/v1/returns/return-0/refunds", `{"amount":{"amount":"5.00","currency":"GBP"}}`)
 	return all
 }
 
@@ -105,7 +116,7 @@ func (k *walker) next(s step) error {
 	k.met(*s.Request, before, a.ok())
 	if !a.ok() {
 		tally[1]++
-		k.forget(*s.Request)
+		k.forget(*s.Request, a.status == http.StatusNotFound)
 		k.wrong, k.why = s.Request, a
 		return k.repeats(*s.Request, a, s)
 	}
@@ -198,7 +209,14 @@ func (k *walker) fresh(writes bool) request {
 	for {
 		op := k.operation(writes)
 		missing := slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool {
-			return p.In == "path" && poolOf(p.Name) != "" && len(k.pools[poolOf(p.Name)]) == 0
+			pool := poolOf(p.Name)
+			if p.In != "path" || pool == "" {
+				return false
+			}
+			if pool == idOf(request{Target: op.Path}, "") {
+				return !k.exists(pool)
+			}
+			return len(k.pools[pool]) == 0
 		})
 		if missing && !k.chance(10) {
 			continue
