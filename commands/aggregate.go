@@ -62,8 +62,8 @@ type Request[C any] struct {
 	// that are repeatable by nature and whose present answer matters (a process
 	// asking whether its reservation still stands).
 	Redecide bool
-	// AnyContent leaves it to the caller to refuse a known command id that comes with
-	// another Meta.Request.
+	// With AnyContent, the handler accepts a known command id with another
+	// Meta.Request. The caller must check it.
 	AnyContent bool
 }
 

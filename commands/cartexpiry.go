@@ -84,8 +84,8 @@ var cartLifeFilter = eventstore.Filter{TypePrefixes: []string{"cart.opened.", "c
 
 // adoptCarts gives the carts that are open at a position their timers, where
 // those in the database were set by another rule: in a log that is older than
-// carts' timers, or after the shop has changed how long its carts stay. Timers that
-// other rules have set and this one would not are found void when they are due.
+// carts' timers, or after the shop has changed how long its carts stay. Old timers
+// may remain; they do nothing when due.
 func (r *Reactor) adoptCarts(ctx context.Context, upTo eventstore.Position) error {
 	rule, known, err := r.Journal.CartExpiry(ctx)
 	if err != nil || known && rule == r.CartsExpireAfter {

@@ -90,7 +90,7 @@ func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) 
 	}
 	start := s.startCheckout(call, ask)
 	if start.OrderIDFrom == cart.FromCaller {
-		if err := s.mayHave(ctx, ask.CartID, ask.OrderID); err != nil {
+		if err := s.checkOrderIDFree(ctx, ask.CartID, ask.OrderID); err != nil {
 			return CheckoutResult{}, err
 		}
 	}
@@ -185,9 +185,9 @@ func nextAttempt(command uuid.UUID) uuid.UUID {
 	return uuid.UUID(unit.NextAttemptCommand.Of(command.String()).UUID())
 }
 
-// mayHave refuses an order id that is another cart's. What other nodes record at
-// this moment is not looked for: Place finds that.
-func (s *Service) mayHave(ctx context.Context, id unit.CartID, orderID unit.OrderID) error {
+// checkOrderIDFree refuses an order id that is another cart's. The state may be
+// slightly old; Place refuses what is missed here.
+func (s *Service) checkOrderIDFree(ctx context.Context, id unit.CartID, orderID unit.OrderID) error {
 	var refusal error
 	err := s.Orders.Glance(ctx, order.Stream(string(orderID)), justSeen, func(state order.State, _ int64) {
 		_, refusal = order.Decide(order.Claim{OrderID: orderID, CartID: id}, state)
@@ -241,7 +241,7 @@ func (s *Service) finishCheckout(ctx context.Context, meta eventstore.Metadata, 
 	case cart.CheckoutRefused:
 		result.Shortages, result.OrderIDTaken = outcome.Shortages, outcome.OrderIDTaken
 	}
-	return result, s.tidy(ctx, meta, started, result, keep)
+	return result, s.releaseUnkept(ctx, meta, started, result, keep)
 }
 
 // withdraw opens the cart again of a checkout whose order cannot be placed.
@@ -312,9 +312,9 @@ func (s *Service) recordOutcome(ctx context.Context, meta eventstore.Metadata, s
 	return past.outcome, answer, err
 }
 
-// tidy gives back what the checkout may hold and its outcome does not keep. The
+// releaseUnkept gives back what the checkout may hold and its outcome does not keep. The
 // order id of a checkout that was refused is kept for its cart.
-func (s *Service) tidy(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted, result CheckoutResult, keep []cart.Held) error {
+func (s *Service) releaseUnkept(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted, result CheckoutResult, keep []cart.Held) error {
 	var others []unit.ReservationID
 	if started.OrderIDFrom == "" {
 		err := s.Orders.View(ctx, order.Stream(string(started.OrderID)), func(state order.State, _ int64) {

@@ -20,9 +20,9 @@ type Options struct {
 	Snapshots Snapshots // nil: none are kept
 	// CacheStreams is how many folded streams are kept in memory (20,000).
 	CacheStreams int
-	// Remembered is how many commands of a stream are remembered word for word
-	// (4,096); below 0: none. Older ones are looked up in the stream when they are asked
-	// for again. Of those whose events the state guards, a sixteenth is remembered.
+	// Remembered is how many commands of a stream are kept in memory (4,096); below 0:
+	// none. Older ones are looked up in the stream when they are asked for again. For
+	// commands whose events the state guards, the limit is Remembered/16.
 	Remembered int
 	// QueueLimit is how many commands may wait for one stream (10,000).
 	QueueLimit int
@@ -117,9 +117,8 @@ func (h *Handler[S, C, E]) Handle(ctx context.Context, request Request[C]) (Answ
 	return job.answer, job.err
 }
 
-// Repeats tells whether the request with this metadata was carried out before, in which
-// case Handle gives its answer again; a refusal that was found by looking ahead is then no
-// answer to it.
+// Repeats tells whether the request with this metadata was carried out before. In that
+// case Handle gives its answer again, and a refusal found before Handle must be ignored.
 //
 // Errors: those of Handle, ErrCommandReused among them.
 func (h *Handler[S, C, E]) Repeats(ctx context.Context, stream string, meta eventstore.Metadata) (bool, error) {

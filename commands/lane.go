@@ -198,9 +198,9 @@ func (l *lane[S, C, E]) setAside(jobs []*job[S, C, E], spoiled *job[S, C, E], fr
 }
 
 // decide runs every job against the evolving state. It returns those that can be
-// appended and those that no longer fit the batch; what must wait for a search of
-// the log is in neither. If the refusal of one spoiled the state, none can be appended,
-// and that one stands among them.
+// appended and those that no longer fit the batch. Jobs that wait for a search of the
+// log are in neither list. If spoiled is not nil, its refusal spoiled the state and
+// nothing may be appended; spoiled is the first of rest.
 func (l *lane[S, C, E]) decide(ctx context.Context, jobs []*job[S, C, E]) (decided, rest []*job[S, C, E], spoiled *job[S, C, E]) {
 	events, size := 0, 0
 	l.recordedAt, l.batched = l.revision, nil

@@ -25,10 +25,9 @@ type commandMemory struct {
 	limits  memoryLimits
 	done    receipts
 	guarded receipts
-	// forgotten has the commands that have left the two lists, but for those whose events
-	// the state guards and which no request of a client made: their steps are a stock's
-	// daily life, and the state answers them at any age. It costs 5 to 10 bytes a
-	// command.
+	// forgotten holds commands that left the two lists. Steps of processes whose events
+	// the state guards are not added, because the state recognises them at any age. It
+	// costs 5 to 10 bytes a command.
 	forgotten bloom.Filter
 }
 
@@ -163,8 +162,8 @@ func (r *reading) add(event eventstore.Recorded, guarded bool) {
 	r.last = written{meta: event.Meta, first: first, revision: event.Revision, position: event.Position, guarded: guarded}
 }
 
-// requestMember is how the metadata of a command begins to tell what was requested.
-// Where it is by chance in a text, a command is kept in mind that need not be.
+// requestMember stands in the metadata of a command that a client's request made. A
+// false match only remembers one command too many.
 var requestMember = []byte(`"request":`)
 
 func (r *reading) keep() {

@@ -15,8 +15,7 @@ import (
 )
 
 // Process is work that spans aggregates: a checkout, what follows from an order's
-// or a return's events, or an event that cannot be read, so that nobody knows what
-// follows from it.
+// or a return's events, or an unreadable event (its consequences are unknown).
 type Process struct {
 	ID      uuid.UUID
 	Kind    string // checkout, order, return or event

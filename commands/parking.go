@@ -156,8 +156,8 @@ func (t *tracker) watch(process Process) {
 	}
 }
 
-// giveUp takes work off the list that is to be parked, and tells whether it did:
-// where there is more of it by now, that is tried first.
+// giveUp parks work. It returns false if new steps arrived meanwhile; these are tried
+// first.
 func (t *tracker) giveUp(work Work, process Process) bool {
 	t.handled(work)
 	if t.open[work.key] != nil {

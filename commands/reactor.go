@@ -74,7 +74,7 @@ type Reactor struct {
 	// CartsExpireAfter is the shop's, see Policy.
 	CartsExpireAfter time.Duration
 	// Parking keeps what cannot be finished; without it, such work is tried for ever.
-	// RetryEvery is how often parked work is tried without a reason (1 h).
+	// RetryEvery is the pause between tries when no event arrives (1 h).
 	Parking    ParkingLot
 	RetryEvery time.Duration
 	// Nudge, where set, is called when timers were set.

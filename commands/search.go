@@ -12,9 +12,9 @@ import (
 	"daybook/eventstore"
 )
 
-// What a lane has forgotten it finds again in its stream, read backwards. A long
-// stream is searched beside the lane, which goes on with other jobs meanwhile; the
-// job comes back with what was found, and with how far was looked.
+// A lane finds what it has forgotten again by reading its stream backwards. A long
+// stream is searched outside the lane, which goes on with other jobs meanwhile. The
+// job then comes back with what was found and how far the search went.
 
 const (
 	// searchInLane is how many events a lane itself looks through.
@@ -41,7 +41,7 @@ var (
 	errLater = errors.New("the commands before it must be recorded first")
 )
 
-// look returns what the stream's events say; they must be in the log, all of them.
+// look searches the recorded events. Events of the present batch must be recorded first.
 func (l *lane[S, C, E]) look(ctx context.Context, j *job[S, C, E], name string) (*search[E], error) {
 	s := j.searches[name]
 	if s == nil {
@@ -57,7 +57,7 @@ func (l *lane[S, C, E]) look(ctx context.Context, j *job[S, C, E], name string) 
 	case gap > searchInLane:
 		j.wanted = s
 		return nil, errSearch
-	case l.recordedAt != l.begunAt: // undecided yet what comes before
+	case l.recordedAt != l.begunAt: // jobs before this one are not recorded yet
 		return nil, errLater
 	default:
 		return s, l.handler.search(ctx, l.stream, l.recordedAt, j, s)
@@ -135,8 +135,8 @@ func (l *lane[S, C, E]) searchBeside(j *job[S, C, E]) {
 	}()
 }
 
-// search looks through a stream's events from a revision down to where was looked
-// before.
+// search looks through a stream's events from a revision down to s.upTo, where the
+// last search began.
 func (h *Handler[S, C, E]) search(ctx context.Context, stream string, from int64, j *job[S, C, E], s *search[E]) error {
 	var about []E
 	text := []byte(j.request.Meta.CommandID.String())

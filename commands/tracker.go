@@ -85,8 +85,9 @@ type tracker struct {
 	set   map[Deadline]Timer
 	clear map[Deadline]bool
 
-	// park is work to be parked, and parked the streams whose events may let parked
-	// work end, by its id; stirred is the work for whose streams there was one.
+	// park: work to be written to the parking lot.
+	// parked: stream → ids of the parked work that its events may let end.
+	// stirred: ids of parked work to try again now, because its stream has a new event.
 	park    []Process
 	parked  map[string][]uuid.UUID
 	stirred map[uuid.UUID]bool

@@ -24,29 +24,29 @@ func CheckName(what, name string) error {
 	if !IsText(name) {
 		return &InvalidError{Reason: what + " is not UTF-8 text"}
 	}
-	if at := strings.IndexFunc(name, steers); at >= 0 {
+	if at := strings.IndexFunc(name, isControl); at >= 0 {
 		r, _ := utf8.DecodeRuneInString(name[at:])
 		return &InvalidError{Reason: fmt.Sprintf("%s holds the control character U+%04X at byte %d", what, r, at)}
 	}
 	return nil
 }
 
-// steers tells of a character that is an instruction to whoever shows it: of the
-// control characters (among them line breaks, escape and next line), the separators
+// isControl tells whether a character changes how a program shows the text around it:
+// the control characters (among them line breaks, escape and next line), the separators
 // of lines and paragraphs, and the marks that change the direction of text.
-func steers(r rune) bool {
+func isControl(r rune) bool {
 	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Bidi_Control, r)
 }
 
 // Visible writes out those characters of a text that CheckName refuses, each as a
 // JSON string would: a line feed becomes \u000a. What is no UTF-8 becomes U+FFFD.
 func Visible(text string) string {
-	if strings.IndexFunc(text, steers) < 0 {
+	if strings.IndexFunc(text, isControl) < 0 {
 		return strings.ToValidUTF8(text, "\uFFFD")
 	}
 	var shown strings.Builder
 	for _, r := range text { // all of those characters have four hexadecimal digits
-		if steers(r) {
+		if isControl(r) {
 			fmt.Fprintf(&shown, `\u%04x`, r)
 			continue
 		}

@@ -6,9 +6,8 @@ import "time"
 // without an error: then subscriptions bring nothing, and look as if nothing
 // had been recorded.
 type Pulse struct {
-	// Proven is the latest time of which the engine knows: what was recorded
-	// before it, by any node, has been handed to the subscriptions that have caught
-	// up. It is the zero time until that is known once.
+	// Proven is a time: everything recorded before it, by any node, has reached the
+	// caught-up subscriptions. It is the zero time until that is known once.
 	Proven time.Time
 	// Trouble is why it is not known for any later time; nil if the last attempt
 	// to find out succeeded.

@@ -63,8 +63,8 @@ type View struct {
 	// Metadata asks for Event.Meta, which costs a decoding more per event.
 	Metadata bool
 	// Apply writes a batch's rows. It must use no connection but tx, keep no
-	// state between batches, and leave the events unchanged. An event it can make
-	// nothing of it marks by Skip.
+	// state between batches, and leave the events unchanged. It calls Skip on an event
+	// that makes no sense.
 	Apply func(ctx context.Context, tx pgx.Tx, batch []Event) error
 }
 

@@ -14,7 +14,7 @@ import (
 type checkoutInput struct {
 	CartPath
 	Body struct {
-		OrderID     string         `json:"order_id,omitempty" maxLength:"64" doc:"Chosen by you, or made here: the same for the same cart and Idempotency-Key until a refusal, then another. An id of yours whose checkout was refused is spent (order-id-spent); one that another cart was checked out under is taken (order-id-taken)."`
+		OrderID     string         `json:"order_id,omitempty" maxLength:"64" doc:"Optional. Without it the server makes one from the cart and the Idempotency-Key; after a refusal it makes a new one. Your own id can be used once: after a refusal you get order-id-spent, and if another cart used it order-id-taken."`
 		Reference   string         `json:"reference,omitempty" maxLength:"100" doc:"Your own number for the order."`
 		Sourcing    *SourcingInput `json:"sourcing,omitempty" doc:"Which locations may serve it; by default the shop's."`
 		Policy      string         `json:"policy,omitempty" enum:"all-or-nothing,line-by-line" doc:"What to do when stock is short: refuse, or leave out the lines that are. By default the shop's."`

@@ -169,7 +169,7 @@ type shipStockInput struct {
 		OrderID    string `json:"order_id" minLength:"1" maxLength:"64"`
 		ShipmentID string `json:"shipment_id" minLength:"1" maxLength:"64"`
 		Quantity   int64  `json:"quantity" minimum:"1" maximum:"1000000000"`
-		Force      bool   `json:"force,omitzero" doc:"Record a dispatch of goods the books do not have; with a reason, also of what belongs to an order."`
+		Force      bool   `json:"force,omitzero" doc:"Ship although the goods are not on the books. With a reason, also goods that belong to an order."`
 		Reason     string `json:"reason,omitempty" maxLength:"500" doc:"Why goods that belong to an order are shipped apart from it."`
 	}
 }

@@ -192,7 +192,7 @@ type returnStockInput struct {
 		OrderID   string `json:"order_id,omitempty" maxLength:"64"`
 		Quantity  int64  `json:"quantity" minimum:"1" maximum:"1000000000"`
 		Condition string `json:"condition" enum:"available,damaged,quality_control,other"`
-		Force     bool   `json:"force,omitzero" doc:"Take goods back apart from the return, though there is one of this id. Needs a reason."`
+		Force     bool   `json:"force,omitzero" doc:"Take goods back even though a return with this id exists. Needs a reason."`
 		Reason    string `json:"reason,omitempty" maxLength:"500" doc:"Why it is forced."`
 	}
 }

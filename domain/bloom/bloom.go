@@ -1,8 +1,8 @@
 // Package bloom remembers that a name has been seen, in a few bytes, for ever.
 //
-// A Filter never says of a name that was added that it was not: a no is certain.
-// A yes is wrong once in hundreds of thousands of times; who needs to be sure looks where
-// the whole history is. What a name means is not this package's business.
+// If Has returns false, the name was never added. If it returns true, it is wrong
+// about once in 400,000 questions: a caller that must be sure reads the log. The
+// package does not know what a name means.
 package bloom
 
 // Filter is a set of names that only grows. Its zero value is empty. The same
@@ -100,8 +100,8 @@ func (p *Part) has(start, step uint64) bool {
 // them to tell names apart.
 func next(at, step uint64) uint64 { return at*6364136223846793005 + step }
 
-// hash is what a name's bits follow from. It and next must never change: their bits are
-// in snapshots. (FNV-1a, mixed by the finalizer of SplitMix64.)
+// hash gives the start and the step from which a name's bits are computed. It and next
+// must never change, because their bits are in snapshots. (FNV-1a, mixed by the finalizer of SplitMix64.)
 func hash(pieces []string) (start, step uint64) {
 	h := uint64(14695981039346656037)
 	for _, piece := range pieces {

@@ -26,8 +26,8 @@ const (
 	MaxTextBytes = 256 << 10 // of all lines together: codes and titles, as JSON
 )
 
-// maxRefused is how many refused order ids a cart remembers word for word. Of older
-// ones it knows that it has forgotten them, and the stream's events say the rest.
+// maxRefused is how many refused order ids a cart lists. Older ids are only in
+// Forgotten; to know more, the events are read.
 const maxRefused = 256
 
 // State is what the rules need to know of a cart. The zero State is a cart that
@@ -43,8 +43,9 @@ type State struct {
 	Lines     []Line `json:"lines,omitempty"`
 	TextBytes int    `json:"text_bytes,omitzero"` // of Lines; see MaxTextBytes
 	LastLine  int    `json:"last_line,omitzero"`  // the highest number ever given
-	// Units and Worth are sums over Lines; Worth is of the lines' totals without
-	// their signs, so that no part of the lines is worth more.
+	// Units and Worth are sums over Lines. Worth adds the absolute line totals,
+	// because a sum with discounts could hide a larger part. Example: 100 and -90
+	// count 190.
 	Units unit.Quantity `json:"units,omitzero"`
 	Worth unit.Money    `json:"worth,omitzero"`
 	// OrderID is that of the checkout under way, or of the order it became.

@@ -90,9 +90,9 @@ type RefuseCheckout struct {
 }
 
 // WithdrawCheckout takes back a CheckedOut whose order cannot be placed, because
-// the order id is another cart's, and gives the cart its lines back. An order
-// never changes its cart, so every driver comes to this end. It also refuses a
-// checkout that has no outcome yet.
+// the order id is another cart's, and gives the cart its lines back. Every driver
+// reaches the same result, because an order id never moves to another cart. It
+// also refuses a checkout that has no outcome yet.
 type WithdrawCheckout struct {
 	OrderID unit.OrderID
 	Lines   []Line // of the CheckoutStarted

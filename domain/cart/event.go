@@ -141,8 +141,8 @@ type Held struct {
 }
 
 // CheckedOut ends a checkout with an order: everything it needs is held. It is
-// the decision; the order is placed from it. Where the order cannot be placed,
-// because its id is another cart's, CheckoutRefused follows and stands.
+// the decision; the order is placed from it. If another cart owns the order id,
+// CheckoutRefused follows and is final.
 type CheckedOut struct {
 	OrderID unit.OrderID `json:"order_id"`
 	Held    []Held       `json:"held,omitempty"`

@@ -38,9 +38,10 @@ func Withdraw(started cart.CheckoutStarted) cart.WithdrawCheckout {
 	return cart.WithdrawCheckout{OrderID: started.OrderID, Lines: started.Lines}
 }
 
-// OfAnother are the reservations that a checkout of an older program may not
-// release, given the order under its order id: those that another cart's order
-// has. Checkouts of today share none.
+// OfAnother returns the reservations that belong to another cart's order, given
+// the order under the checkout's order id. A checkout that an older program began
+// shares these ids with that order and must not release them. Newer checkouts
+// share none.
 func OfAnother(started cart.CheckoutStarted, o order.State) []unit.ReservationID {
 	if started.OrderIDFrom != "" || o.IsOf(started.CartID) {
 		return nil

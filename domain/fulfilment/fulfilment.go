@@ -197,8 +197,8 @@ func (p *Process) refused(a asked, no *rule.Rejection) {
 	}
 }
 
-// Stuck is the first step of which stock refused a movement for which no other way
-// is known, and the refusal; nil where there is none.
+// Stuck returns the first step that stock refused for good, and the refusal; nil
+// if there is none.
 func (p Process) Stuck() (order.StepRef, *rule.Rejection) {
 	if len(p.stuck) == 0 {
 		return order.StepRef{}, nil
@@ -206,8 +206,8 @@ func (p Process) Stuck() (order.StepRef, *rule.Rejection) {
 	return p.stuck[0], p.refusals[0]
 }
 
-// turn is a command to the order, and what tells it from every other that the
-// process ever sends to it.
+// turn is a command to the order with its key, which is unique among all commands
+// that the process ever sends to that order.
 type turn struct {
 	key     string
 	command order.Command
@@ -220,9 +220,9 @@ func settle(ref order.StepRef) turn {
 // cancelLost is a remedy.
 var cancelLost = turn{"cancel", order.Cancel{Reason: "stock lost"}}
 
-// Commands are for the order, all or none, once there are no more Moves. A step
-// of which stock refused a movement for which there is no other way (none is
-// known) is not among them: it stays open, where it can be seen.
+// Commands are for the order, all or none, once there are no more Moves. They do
+// not settle a step that stock refused for good (see Stuck): it stays open, where
+// it can be seen.
 func (p Process) Commands() []order.Command {
 	var commands []order.Command
 	for _, t := range p.turns() {

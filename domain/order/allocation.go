@@ -227,8 +227,8 @@ func retryAllocation(cmd RetryAllocation, s State) ([]Event, error) {
 	return []Event{AllocationRetried{Attempt: s.Retries + 1, Lost: lost}}, nil
 }
 
-// lost is as much of what was found lost as the order counts on. While a step is
-// open, stock may just not have been asked yet.
+// lost limits each loss to what the order still counts on. While a step is open it
+// returns none, because stock may not have been asked yet.
 func (s State) lost(found []Lost) []Lost {
 	if len(s.Unsettled) > 0 {
 		return nil

@@ -121,12 +121,12 @@ type FailAllocation struct {
 // for what stock is found to have lost; when that is nothing, or a retry is under
 // way, nothing happens.
 type RetryAllocation struct {
-	// Lost is what stock no longer has of the order's promises, by who has
-	// looked while no step of the order was open. With an open step it is ignored.
+	// Lost lists promises that the caller did not find in stock. The caller must look
+	// while no step of the order is open; with an open step, Lost is ignored.
 	Lost []Lost
 }
 
-// RecoverAllocation ends that state, while a retry is under way. The process
+// RecoverAllocation ends a failed allocation while a retry is under way. The process
 // that drove the retry sends SettleStock with its ref instead, which cannot end
 // a later one by mistake.
 type RecoverAllocation struct{}

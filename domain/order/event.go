@@ -25,8 +25,8 @@ type Claimed struct {
 	CartID unit.CartID `json:"cart_id"`
 }
 
-// LastBeginning is the last revision of its stream at which Placed can stand,
-// because Claimed may come before it.
+// LastBeginning is the last revision at which Placed can stand in its stream:
+// Placed is at revision 0, or at 1 after Claimed.
 const LastBeginning = 1
 
 // Placed starts the order; only Claimed may come before it. Everything it needs

@@ -250,8 +250,8 @@ func (s State) possible(t Transaction) error {
 }
 
 // withinLimit bounds what is authorized and captured in all, so that it can be
-// voided or given back as one amount. What is given back is bounded by it; what
-// returns record as refunds is a fact, and is bounded by each return's own limit.
+// voided or refunded as one amount. Refunds from returns are not checked here,
+// because each return has its own limit.
 func (s State) withinLimit(t Transaction) error {
 	before := s.sum(func(other Transaction) bool { return other.ID != t.ID && other.Type == t.Type && other.State != Failed })
 	if before.Plus(t.Amount).WithinLimit() {

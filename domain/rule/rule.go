@@ -34,9 +34,9 @@ func (r *Rejection) Is(target error) bool {
 	return ok && other.Code == r.Code
 }
 
-// ForgottenError is neither a refusal nor an answer: to decide, the rules need to know
-// what the stream's events say of something that the state has forgotten. Who
-// decides looks there, tells the state, and decides again.
+// ForgottenError asks the caller to look something up in the stream and decide again.
+// It is neither a refusal nor an answer: the state has forgotten something that the
+// rules need, and only the stream's events still say it.
 type ForgottenError struct {
 	// Name is what was forgotten, in the words of the aggregate: "reservation/r1".
 	Name string

@@ -24,10 +24,10 @@ type At struct {
 
 func (a At) at() At { return a }
 
-// A command with an Origin may be direct. It is then refused what belongs to an
-// order's process (stock-belongs-to-order), unless Override gives a reason. A
-// commitment and an allocation cannot be forced: the order has commands of its
-// own for them (confirm, retry-allocation).
+// A command with Origin.Direct may not change what an order's process owns
+// (stock-belongs-to-order), unless Override gives a reason. Commit and Allocate
+// cannot be forced, because the order has its own commands for them (confirm,
+// retry-allocation).
 
 // Receive adds goods.
 type Receive struct {
@@ -104,8 +104,8 @@ type Commit struct {
 	Origin
 	ReservationID unit.ReservationID
 	// OrderID and Quantity are what the caller knows of the reservation; both may be
-	// empty. An old commitment is then told by the order's promise, without a look at
-	// the log.
+	// empty. With them, an old commitment is recognised from the order's promise, so
+	// the log is not read.
 	OrderID  unit.OrderID
 	Quantity unit.Quantity
 }

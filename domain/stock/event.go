@@ -66,8 +66,8 @@ type Counted struct {
 	Note     string        `json:"note,omitempty"`
 }
 
-// Origin tells what was asked for by itself, in stock, from what the process of
-// an order asks for. Events of before it count as a process's.
+// Origin says who asked: a user directly, or an order's process. Events without
+// Origin count as the process's.
 type Origin struct {
 	// Direct means that no process asked for it.
 	Direct bool `json:"direct,omitzero"`

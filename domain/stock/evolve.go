@@ -178,8 +178,8 @@ func movement(e Event) (name string, made Made) {
 }
 
 // The names of movements that are made once. Ids hold no '/'; a step's ref may,
-// and stands last. What is direct has names of its own, so that it never stands
-// for what a process is to do.
+// and stands last. Direct movements have other names, so a process's movement is
+// never taken for done because of them.
 func shipment(from Origin, order unit.OrderID, id unit.ShipmentID) string {
 	return from.prefix() + "ship/" + string(order) + "/" + string(id)
 }

@@ -14,8 +14,8 @@ const (
 )
 
 // About tells whether an event says something of a forgotten thing, which a
-// rule.ForgottenError of Decide has named. Read from the latest event on, no earlier one
-// need be looked at once it is enough.
+// rule.ForgottenError of Decide has named. Events are read newest first; enough means
+// that reading can stop.
 func About(name string, e Event) (about, enough bool) {
 	if moved, _ := movement(e); moved == name {
 		return true, true
@@ -36,9 +36,9 @@ type Past struct {
 	With     string        `json:"with,omitempty"`    // of a movement: see Made
 }
 
-// Recall is s with the knowledge of a forgotten thing: of all events of the stream that
-// About selects, none if there are none. It is for one Decide; s itself does not change,
-// and Evolve goes on from s.
+// Recall adds to s what the events selected by About say. events must be all that About
+// selects in the stream; the list may be empty. The result is for one Decide only: s
+// itself does not change, and Evolve goes on from s.
 func Recall(s State, name string, events []Event) State {
 	var past Past
 	for _, e := range events {

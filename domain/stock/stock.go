@@ -44,10 +44,10 @@ func DirectReservationIDFor(order unit.OrderID, sku unit.SKU, location unit.Loca
 // another version is not used.
 const FoldVersion = 5
 
-// How much of the past a stock remembers word for word, so that a repeated step is
-// answered at once. Of what is older it only remembers, in State.Forgotten, that it was;
-// what it was is then looked up in the stream's events: see Recall. (Variables, so
-// that a test can make a stock forget soon.)
+// How much of the past a stock remembers in detail, so that a repeated step is
+// answered at once. For older things State.Forgotten holds only the name; the details
+// are read from the stream: see Recall. (Variables, so that a test can make a stock
+// forget soon.)
 var (
 	rememberedEnds      = 4096
 	rememberedMovements = 1024
@@ -62,8 +62,8 @@ func Guarded(e Event) bool {
 	case Reserved, ReservationExtended, ReservationReleased, ReservationExpired, ReservationCommitted, Shipped, ReorderPointCrossed:
 		return true
 	case Received, Adjusted, Counted, Allocated, Deallocated, Returned, Moved, TransferredOut, TransferredIn, PolicySet:
-		// Some of these have ids that State knows, and some of them only now and then;
-		// an allocation that was taken back would be made again.
+		// Some have ids in State; others have an id only sometimes (a deallocation's ref).
+		// An allocation that was taken back would be made again.
 	}
 	return false
 }
@@ -92,8 +92,8 @@ type State struct {
 	// Ended, movements that have left Movements, and orders whose promise was all shipped. It
 	// is all of State that grows with the stream: by 5 to 10 bytes for each of these
 	// names, of which a sale (reserved, committed, shipped) has three. For a stock that
-	// sold a million times it holds 15 to 30 MB. It says of a name in hundreds of
-	// thousands that it was forgotten though it never was, which costs a look at the log.
+	// sold a million times it holds 15 to 30 MB. About one new name in 400,000 is
+	// wrongly taken for forgotten; this costs one search of the log.
 	Forgotten bloom.Filter `json:"forgotten,omitzero"`
 
 	// Recalled is what the log said of forgotten things, by name, for one Decide: see

@@ -64,7 +64,8 @@ func (d *Derivation) Of(values ...string) Derived {
 	return Derived{strings.Join(append([]string{d.name}, values...), separator)}
 }
 
-// Name tells the kind from others of as many parts. It is part of every id.
+// Name identifies the kind: two kinds with the same number of parts need different
+// names. It is part of every id.
 func (d *Derivation) Name() string { return d.name }
 
 // Parts say what the id is derived from.

@@ -94,9 +94,9 @@ func FoldSKU(text string) string {
 	return norm.NFC.String(strings.Map(foldRune, norm.NFC.String(strings.TrimSpace(text))))
 }
 
-// foldRune is the upper case of a letter, where that is the same letter: where
-// the way back leads to it again. It does not from U+0131, the dotless i, whose
-// upper case is the I of others, nor from the micro sign, whose is a Greek M.
+// foldRune returns the upper case if its lower case is the same letter again.
+// Example: 'é' becomes 'É'. The dotless 'ı' (U+0131) stays, because its upper case
+// 'I' has the lower case 'i'; so does the micro sign, whose upper case is a Greek M.
 func foldRune(r rune) rune {
 	switch r {
 	case 'ς': // at the end of a word

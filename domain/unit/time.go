@@ -8,8 +8,8 @@ import (
 // TimeBounds says which times a writer may give as the time at which something
 // took effect.
 type TimeBounds struct {
-	Earliest time.Time     // the first one
-	Ahead    time.Duration // how far after now the last one is
+	Earliest time.Time     // the earliest allowed time
+	Ahead    time.Duration // the latest allowed time is now + Ahead
 }
 
 // DefaultTimeBounds are from 1990 to a day from now, because clocks differ and

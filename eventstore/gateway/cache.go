@@ -14,13 +14,13 @@ const (
 	cacheLargest = 32 << 10 // bytes of a stream that is kept
 	watchBackoff = time.Second
 
-	// A subscription that has fallen silent looks like a log in which nothing
-	// happens. So the cache is trusted for trustMax after the watch was last known to
-	// be at the head; while the cache is used, that is looked at each proveEvery.
+	// A silent subscription looks like a quiet log. So the cache is trusted only for
+	// trustMax after the watch last reached the head. While the cache is used, this is
+	// checked every proveEvery.
 	trustMax   = 5 * time.Second
 	proveEvery = time.Second
-	// proveMax bounds a look at the head, and deafMax how long the watch may be behind
-	// a head that was seen before it is begun anew.
+	// proveMax bounds one read of the head. A watch that has not reached a head deafMax
+	// after it was read is started again.
 	proveMax = 2 * time.Second
 	deafMax  = 10 * time.Second
 	// metadataMax bounds a read of metadata: a call waits no longer for what it may do.
@@ -36,7 +36,7 @@ type cache struct {
 	mu   sync.Mutex
 	live bool
 	used bool // since the last look at the head
-	// What was recorded before proven has been heard of.
+	// The watch has seen everything recorded before proven.
 	proven time.Time
 	heard  eventstore.Position // up to where the watch has come
 	// The head that was seen at sought, if the watch has not come there yet.

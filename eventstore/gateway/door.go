@@ -108,9 +108,9 @@ func (d *door) admit(g *guest) bool {
 	return true
 }
 
-// makeRoom closes the connection that has been there longest of those on which
-// nobody has given a password, if it has had the time of a handshake; of one address, if that
-// has too many. The lock is held.
+// makeRoom closes the oldest unauthenticated connection that is older than
+// HandshakeTime, and tells whether there was one. With thereOnly it looks only at this
+// address. The lock is held.
 func (d *door) makeRoom(address netip.Prefix, thereOnly bool) bool {
 	var longest *guest
 	for g := range d.guests {

@@ -10,10 +10,10 @@ import (
 )
 
 const (
-	// pulseEvery is the time between looks at whether the log is heard.
+	// pulseEvery is the pause between checks that the subscription still brings events.
 	pulseEvery = 2 * time.Second
-	// lookMax is how long the server's answer to such a look is waited for, and
-	// then how long the subscription may take to come as far. A connection that
+	// lookMax limits two waits of such a check: for the server's head, then for the
+	// subscription to reach it. A connection that
 	// has fallen silent is noticed after pulseEvery and lookMax, long before its
 	// keepalive notices it.
 	lookMax = 4 * time.Second
@@ -35,7 +35,7 @@ func (s *Store) Pulse() eventstore.Pulse {
 	return s.pulse.at
 }
 
-// prove looks now and then, until the store is closed, whether the log is heard.
+// prove checks every pulseEvery, until the store is closed, that events still arrive.
 func (s *Store) prove() {
 	ctx, stop := s.untilClosed(context.Background())
 	defer stop()
@@ -45,7 +45,7 @@ func (s *Store) prove() {
 		if ctx.Err() != nil {
 			return
 		}
-		s.hears(ctx, began, err)
+		s.notePulse(ctx, began, err)
 		pause(ctx, pulseEvery)
 	}
 }
@@ -80,7 +80,7 @@ func (s *Store) compare(ctx context.Context) error {
 	}
 }
 
-func (s *Store) hears(ctx context.Context, began time.Time, err error) {
+func (s *Store) notePulse(ctx context.Context, began time.Time, err error) {
 	s.pulse.mu.Lock()
 	before := s.pulse.at
 	if s.pulse.at.Trouble = err; err == nil {

@@ -84,7 +84,7 @@ func (s *Store) follow(ctx context.Context, poll time.Duration) {
 		if ctx.Err() != nil {
 			return
 		}
-		s.hears(ctx, began, err)
+		s.notePulse(ctx, began, err)
 		if err != nil {
 			pause(ctx, maxBackoff)
 			signal(s.tail.look)
@@ -105,9 +105,9 @@ func (s *Store) Pulse() eventstore.Pulse {
 	return s.pulse.at
 }
 
-// hears notes how an attempt to read the log up to its head ended, and tells when
+// notePulse notes how an attempt to read the log up to its head ended, and tells when
 // the log falls silent and when it is heard again.
-func (s *Store) hears(ctx context.Context, began time.Time, err error) {
+func (s *Store) notePulse(ctx context.Context, began time.Time, err error) {
 	s.pulse.mu.Lock()
 	before := s.pulse.at
 	if s.pulse.at.Trouble = err; err == nil {

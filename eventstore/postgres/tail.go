@@ -6,8 +6,8 @@ import (
 	"daybook/eventstore"
 )
 
-// Bounds of the recent events a node keeps for its subscriptions, and of those
-// that came before the ones they follow.
+// Bounds of the recent events a node keeps for its subscriptions, and of events that
+// arrived early (ahead of a gap).
 const (
 	tailEvents = 8192
 	tailBytes  = 16 << 20

@@ -92,7 +92,9 @@ type line struct {
 
 	mu            sync.Mutex
 	reads, writes direction
-	broken        *SilentError // nil while the line is in use: an answer must not come late
+	// broken is set once the line was silent. Every later read and write fails with
+	// it, because a late answer would be taken for the next one's.
+	broken *SilentError
 }
 
 // direction is one way of a line, with what bounds its present use.

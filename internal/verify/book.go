@@ -43,7 +43,7 @@ type Book struct {
 	order    *Check // of positions and revisions
 	promises *Check // of stock, at each promise
 	once     *Check // each reservation has one beginning and at most one end
-	sense    *Check // of events: each can be read, and comes after what begins its stream
+	readable *Check // of events: each can be read, and comes after what begins its stream
 	bounded  *Check // events read within bounds, which is no difference
 }
 
@@ -133,26 +133,26 @@ func newBook(now time.Time, grace time.Duration, shop Shop) *Book {
 		order:     &Check{Name: "log: positions rise, revisions are dense, times never fall"},
 		promises:  &Check{Name: "stock: never promised beyond policy, never below zero"},
 		once:      &Check{Name: "reservations: one beginning, at most one end"},
-		sense:     &Check{Name: "log: every event can be read and follows from those before it"},
+		readable:  &Check{Name: "log: every event can be read and follows from those before it"},
 		bounded:   &Check{Name: "log: values beyond all bounds, read as the nearest within (examined: how many)"},
 	}
 }
 
 // checks are those of the log by itself.
 func (b *Book) checks() []*Check {
-	checks := []*Check{b.order, b.sense, b.promises, b.once}
+	checks := []*Check{b.order, b.readable, b.promises, b.once}
 	if b.bounded.Examined > 0 { // which says nothing where there are none
 		checks = append(checks, b.bounded)
 	}
 	for _, check := range []func() *Check{b.checkStock, b.checkOrders, b.checkHolds, b.checkCarts, b.checkReturns, b.checkComebacks} {
-		checks = append(checks, b.made(check))
+		checks = append(checks, b.safely(check))
 	}
 	return checks
 }
 
-// made makes a check. Facts that no program of ours can have written may be more
-// than its questions can bear: that is a difference, and not the end.
-func (b *Book) made(check func() *Check) (done *Check) {
+// safely runs a check. Facts that no program of ours can have written may make it
+// panic: that is reported as a difference and does not end the verification.
+func (b *Book) safely(check func() *Check) (done *Check) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			done = &Check{Name: "a check that broke off"}
@@ -181,7 +181,7 @@ func (b *Book) read(e *event) {
 	if e.value == nil {
 		return
 	}
-	b.sense.Examined++
+	b.readable.Examined++
 	_, id, _ := strings.Cut(e.Stream, "-")
 	switch value := e.value.(type) {
 	case product.Event:
@@ -198,7 +198,7 @@ func (b *Book) read(e *event) {
 }
 
 func (b *Book) senseless(e *event, why string) {
-	b.sense.differ("%s at revision %d of stream %s: %s", eventstore.Visible(e.Type), e.Revision, eventstore.Visible(e.Stream), eventstore.Visible(why))
+	b.readable.differ("%s at revision %d of stream %s: %s", eventstore.Visible(e.Type), e.Revision, eventstore.Visible(e.Stream), eventstore.Visible(why))
 }
 
 // follows tells whether an event has its place in its stream: what begins an

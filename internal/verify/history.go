@@ -38,7 +38,7 @@ func (b *Book) readOrder(e *event, id unit.OrderID, value order.Event) {
 		o.lines = maphash.Bytes(b.seed, lines)
 	}
 	if retried, ok := value.(order.AllocationRetried); ok {
-		b.known(id, retried.Lost)
+		b.noteLost(id, retried.Lost)
 	}
 	b.Sales.order(e, o, value) // with the state before
 	o.State, o.end = order.Evolve(o.State, value), e.end()
@@ -48,8 +48,8 @@ func (b *Book) readOrder(e *event, id unit.OrderID, value order.Event) {
 	o.history = append(o.history, b.entry(e, orderview.OrderWords(value)))
 }
 
-// known notes that an order knows what was taken from it.
-func (b *Book) known(id unit.OrderID, lost []order.Lost) {
+// noteLost notes that an order knows what was taken from it.
+func (b *Book) noteLost(id unit.OrderID, lost []order.Lost) {
 	for _, l := range lost {
 		if shelf := b.Stock[stock.Key{SKU: l.SKU, Location: l.Location}]; shelf != nil {
 			shelf.taken[id] = max(0, shelf.taken[id]-l.Quantity)

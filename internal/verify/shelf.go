@@ -104,12 +104,12 @@ func (s *Shelf) add(recorded *event, value stock.Event, once, promises *Check) (
 		s.promise(e.OrderID, e.Quantity, promises, stream)
 		return true
 	case stock.Deallocated:
-		s.leave(e.OrderID, e.Quantity, e.Direct)
+		s.useUp(e.OrderID, e.Quantity, e.Direct)
 		s.promise(e.OrderID, -e.Quantity, promises, stream)
 	case stock.Shipped:
 		s.onHand -= e.Quantity
 		s.forced = s.forced || e.Forced
-		s.leave(e.OrderID, e.Promised(), e.Direct)
+		s.useUp(e.OrderID, e.Promised(), e.Direct)
 		s.promise(e.OrderID, -e.Promised(), promises, stream)
 	case stock.Returned:
 		s.onHand += e.Quantity
@@ -184,9 +184,9 @@ func (s *Shelf) promise(id unit.OrderID, q unit.Quantity, promises *Check, strea
 	}
 }
 
-// leave books which units of a promise go: a process takes its own first, a
-// direct command the others. It comes before promise.
-func (s *Shelf) leave(id unit.OrderID, q unit.Quantity, direct bool) {
+// useUp decides which units of a promise are used up: a process takes its own first,
+// a direct command the others. Call it before promise.
+func (s *Shelf) useUp(id unit.OrderID, q unit.Quantity, direct bool) {
 	owned := s.allocated[id] - s.byHand[id]
 	byHand := max(0, q-owned)
 	if direct {
