@@ -131,7 +131,7 @@ func (s *Service) admissionRefused(ctx context.Context, id unit.ReturnID) error 
 // FinishReturn does what the log shows a return still has to have done.
 func (s *Service) FinishReturn(ctx context.Context, work Work) error {
 	defer s.drive(workKey{kind: workReturn, id: work.ID})()
-	meta, err := eventstore.DecodeMetadata(work.Meta)
+	meta, err := work.metadata()
 	if err != nil {
 		return err
 	}

@@ -118,8 +118,8 @@ func (l *lane[S, C, E]) catchUp(ctx context.Context) (moved bool, err error) {
 		read.add(recorded, l.handler.aggregate.guards(event))
 	}
 	l.checked = time.Now()
-	if err := read.end(); err != nil {
-		return moved, fmt.Errorf("stream %s: %w", l.stream, err)
+	if err := read.end(l.stream); err != nil {
+		return moved, err
 	}
 	return moved, nil
 }

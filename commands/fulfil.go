@@ -88,7 +88,7 @@ func later(a, b eventstore.Position) eventstore.Position {
 // FinishOrder does what the log shows an order still has to have done.
 func (s *Service) FinishOrder(ctx context.Context, work Work) error {
 	defer s.drive(workKey{kind: workOrder, id: work.ID})()
-	meta, err := eventstore.DecodeMetadata(work.Meta)
+	meta, err := work.metadata()
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package commands
 
 import (
 	"bytes"
-	"fmt"
 	"slices"
 
 	"github.com/google/uuid"
@@ -181,12 +180,12 @@ func (r *reading) keep() {
 }
 
 // end adds what was gathered to the memory.
-func (r *reading) end() error {
+func (r *reading) end(stream string) error {
 	r.keep()
 	for _, w := range slices.Concat(r.done.inOrder(), r.guarded.inOrder()) {
 		meta, err := eventstore.DecodeMetadata(w.meta)
 		if err != nil {
-			return fmt.Errorf("revision %d: %w", w.revision, err)
+			return &UndecodableError{Stream: stream, Revision: w.revision, Cause: err}
 		}
 		if meta.CommandID != uuid.Nil {
 			r.memory.add(receipt{Command: meta.CommandID, Revision: w.revision, Position: w.position, Request: meta.Request}, w.guarded)

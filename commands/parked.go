@@ -49,8 +49,8 @@ type ParkingLot interface {
 	CountParked(ctx context.Context) (int64, error)
 	// TryFailed notes another try of parked work.
 	TryFailed(ctx context.Context, id uuid.UUID, at time.Time, reason string) error
-	// Unpark takes it out, and sets timers with that, both or neither.
-	Unpark(ctx context.Context, id uuid.UUID, set []Timer) error
+	// Unpark takes it out, and sets and clears timers with that, all or none.
+	Unpark(ctx context.Context, id uuid.UUID, set []Timer, clear []Deadline) error
 }
 
 // UndecodableError means that a stream of ours holds an event that this program
@@ -67,6 +67,15 @@ func (e *UndecodableError) Error() string {
 }
 
 func (e *UndecodableError) Unwrap() error { return e.Cause }
+
+// metadata is that of the event that the work was begun by.
+func (w Work) metadata() (eventstore.Metadata, error) {
+	meta, err := eventstore.DecodeMetadata(w.Meta)
+	if err != nil {
+		return meta, &UndecodableError{Stream: w.Stream, Revision: w.revision, Cause: err}
+	}
+	return meta, nil
+}
 
 // process is how work is shown and parked.
 func (w Work) process() Process {
@@ -128,6 +137,8 @@ type Processes struct {
 	Finisher Finisher
 	Store    eventstore.Store
 	Now      func() time.Time
+	// CartsExpireAfter is the shop's, see Policy.
+	CartsExpireAfter time.Duration
 }
 
 // ErrNotParked means that there is no parked work of that id: it was finished, or
@@ -148,22 +159,22 @@ func (p *Processes) Retry(ctx context.Context, id uuid.UUID) (now Process, finis
 }
 
 func (p *Processes) try(ctx context.Context, parked Process) (now Process, finished bool, err error) {
-	timers, cause := p.finish(ctx, parked)
+	set, clear, cause := p.finish(ctx, parked)
 	if ctx.Err() != nil {
 		return parked, false, context.Cause(ctx)
 	}
 	if cause == nil {
-		return parked, true, p.Lot.Unpark(ctx, parked.ID, timers)
+		return parked, true, p.Lot.Unpark(ctx, parked.ID, set, clear)
 	}
 	parked.Tries++
 	parked.LastTried, parked.Reason = p.Now(), cause.Error()
 	return parked, false, p.Lot.TryFailed(ctx, parked.ID, parked.LastTried, parked.Reason)
 }
 
-func (p *Processes) finish(ctx context.Context, parked Process) ([]Timer, error) {
+func (p *Processes) finish(ctx context.Context, parked Process) (set []Timer, clear []Deadline, err error) {
 	work := Work{
 		key: workKey{workKind(parked.Kind), parked.Subject, parked.Step}, Stream: parked.Stream, ID: parked.Subject,
-		Since: parked.Since, Meta: parked.Meta,
+		Since: parked.Since, Meta: parked.Meta, revision: parked.Revision,
 	}
 	switch work.key.kind {
 	case workCheckout:
@@ -172,26 +183,65 @@ func (p *Processes) finish(ctx context.Context, parked Process) ([]Timer, error)
 	case workEvent:
 		return p.finishEvent(ctx, work, parked.Revision)
 	}
-	return nil, finishWork(ctx, p.Finisher, work)
+	return nil, nil, finishWork(ctx, p.Finisher, work)
 }
 
 // finishEvent reads an event again that could not be read. If it can be by now, it
-// finishes what follows from it, and returns the timers that it sets.
-func (p *Processes) finishEvent(ctx context.Context, work Work, revision int64) ([]Timer, error) {
-	begun := newTracker(eventstore.Start, 0)
+// finishes what follows from it, and returns the timers that it sets and clears.
+func (p *Processes) finishEvent(ctx context.Context, work Work, revision int64) (set []Timer, clear []Deadline, err error) {
+	begun := newTracker(eventstore.Start, p.CartsExpireAfter)
+	found := false
 	for e, err := range p.Store.ReadStream(ctx, work.Stream, revision, 1) {
 		if err != nil {
-			return nil, err
+			return nil, nil, err
+		}
+		if found = e.Revision == revision; !found {
+			break // of a truncated stream the first event that is left
 		}
 		if err := begun.event(e); err != nil {
-			return nil, &UndecodableError{Stream: e.Stream, Revision: e.Revision, Cause: err}
+			return nil, nil, &UndecodableError{Stream: e.Stream, Revision: e.Revision, Cause: err}
 		}
+	}
+	if !found {
+		return nil, nil, fmt.Errorf("stream %s has no event at revision %d any more", work.Stream, revision)
 	}
 	for open := range begun.inOrder() {
 		if err := finishWork(ctx, p.Finisher, open); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	timers, _ := begun.timers()
-	return timers, nil
+	if len(begun.set)+len(begun.clear) > 0 {
+		if err := p.bringUp(ctx, begun, work.Stream, revision+1); err != nil {
+			return nil, nil, err
+		}
+	}
+	set, clear = begun.timers()
+	return set, clear, nil
+}
+
+// bringUp lets the later events of a stream change the timers that an earlier one has
+// set or cleared: the reactor has seen them already.
+func (p *Processes) bringUp(ctx context.Context, begun *tracker, stream string, from int64) error {
+	later := newTracker(eventstore.Start, p.CartsExpireAfter)
+	concerned := func(d Deadline) bool { _, set := begun.set[d]; return set || begun.clear[d] }
+	for e, err := range p.Store.ReadStream(ctx, stream, from, 0) {
+		if err != nil {
+			return err
+		}
+		if err := later.event(e); err != nil {
+			continue // parked by itself
+		}
+		set, clear := later.timers()
+		for _, timer := range set {
+			if concerned(timer.Deadline) {
+				begun.setTimer(timer)
+			}
+		}
+		for _, deadline := range clear {
+			if concerned(deadline) {
+				begun.clearTimer(deadline)
+			}
+		}
+	}
+	return nil
 }

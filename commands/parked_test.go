@@ -72,10 +72,13 @@ func (l *logbook) TryFailed(_ context.Context, id uuid.UUID, at time.Time, reaso
 	return nil
 }
 
-func (l *logbook) Unpark(_ context.Context, id uuid.UUID, set []Timer) error {
+func (l *logbook) Unpark(_ context.Context, id uuid.UUID, set []Timer, clear []Deadline) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.parked, id)
+	for _, deadline := range clear {
+		delete(l.timers, deadline)
+	}
 	for _, timer := range set {
 		l.timers[timer.Deadline] = timer
 	}

@@ -18,25 +18,48 @@ const (
 	triesFailed  = 8
 )
 
-// hopeless tells whether work is to be parked, after so many tries. While the log
-// cannot be reached nothing is: that is not the work's fault.
-func (r *Reactor) hopeless(err error, tries int) bool {
-	_, undecodable := errors.AsType[*UndecodableError](err)
-	_, deleted := errors.AsType[*eventstore.DeletedError](err)
+// excused tells whether a try failed for a reason that is not the work's: the log
+// cannot be reached, or this node has no room or is about to stop. Such a try does
+// not count.
+func excused(err error) bool {
 	_, away := errors.AsType[*eventstore.UnavailableError](err)
 	_, denied := errors.AsType[*eventstore.DeniedError](err)
+	return (away && !timedOut(err)) || denied || errors.Is(err, ErrOverloaded) || errors.Is(err, ErrClosed) || errors.Is(err, context.Canceled)
+}
+
+// timedOut tells whether no answer came in time. Either the log is away, or what
+// the work asks of it always takes too long, such as the search of a long stream.
+func timedOut(err error) bool {
 	_, unknown := errors.AsType[*eventstore.OutcomeUnknownError](err)
+	return unknown || errors.Is(err, context.DeadlineExceeded)
+}
+
+// hopeless tells whether work is to be parked, after so many tries that count.
+// While the log cannot be reached nothing is.
+func (r *Reactor) hopeless(ctx context.Context, err error, tries int) bool {
+	_, undecodable := errors.AsType[*UndecodableError](err)
+	_, deleted := errors.AsType[*eventstore.DeletedError](err)
 	switch {
 	case r.Parking == nil:
 		return false
 	case undecodable || deleted:
 		return true
-	case away || denied || unknown || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled):
+	case excused(err):
 		return false
+	case timedOut(err):
+		return tries >= triesFailed && r.logAnswers(ctx)
 	case IsRejection(err):
 		return tries >= triesRefused
 	}
 	return tries >= triesFailed
+}
+
+// logAnswers asks the log for something that costs it nothing.
+func (r *Reactor) logAnswers(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	_, err := r.Store.Head(ctx)
+	return err == nil
 }
 
 // parkWork keeps work that could not be finished, and lets the checkpoint go on.
@@ -53,16 +76,25 @@ func (r *Reactor) parkWork(ctx context.Context, work Work, failed failure, cause
 	return r.keep(ctx)
 }
 
-// Open is the work that is not finished and not parked, as far as this node knows;
-// leading is false where another node keeps the list.
+// Open is the work that is not finished and not parked, in no order, as far as this
+// node knows; leading is false where another node keeps the list.
 func (r *Reactor) Open() (open []Process, leading bool) {
+	works, leading := r.openWork()
+	for _, work := range works { // without the lock, because each id is hashed
+		open = append(open, work.process())
+	}
+	return open, leading
+}
+
+func (r *Reactor) openWork() (open []Work, leading bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.tracker == nil {
 		return nil, false
 	}
-	for work := range r.tracker.inOrder() {
-		open = append(open, work.process())
+	open = make([]Work, 0, len(r.tracker.open))
+	for _, work := range r.tracker.open {
+		open = append(open, *work)
 	}
 	return open, true
 }
@@ -77,7 +109,7 @@ func (r *Reactor) retryParked(ctx context.Context) error {
 	if every == 0 {
 		every = time.Hour
 	}
-	processes := &Processes{Lot: r.Parking, Finisher: r.Finisher, Store: r.Store, Now: time.Now}
+	processes := &Processes{Lot: r.Parking, Finisher: r.Finisher, Store: r.Store, Now: time.Now, CartsExpireAfter: r.CartsExpireAfter}
 	nextLook := time.Now()
 	for {
 		pause(ctx, max(r.Grace, 10*time.Millisecond))
@@ -85,7 +117,18 @@ func (r *Reactor) retryParked(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if len(stirred) == 0 && time.Now().Before(nextLook) {
+		for id := range stirred {
+			parked, err := r.Parking.FindParked(ctx, id)
+			switch {
+			case err != nil:
+				r.Logger.WarnContext(ctx, "parked work not looked at", "process", id, "error", err)
+			case parked == nil: // somebody else has finished it
+				r.unwatch(ctx, id)
+			default:
+				r.tryParked(ctx, processes, *parked)
+			}
+		}
+		if time.Now().Before(nextLook) {
 			continue
 		}
 		nextLook = time.Now().Add(min(every/4, time.Minute))
@@ -94,15 +137,31 @@ func (r *Reactor) retryParked(ctx context.Context) error {
 				r.Logger.WarnContext(ctx, "parked work not looked at", "error", err)
 				break
 			}
-			if !stirred[parked.ID] && time.Since(parked.LastTried) < every {
-				continue
-			}
-			if _, finished, err := processes.try(ctx, parked); err != nil && ctx.Err() == nil {
-				r.Logger.WarnContext(ctx, "parked work not tried", "process", parked.ID, "error", err)
-			} else if finished {
-				r.Logger.InfoContext(ctx, "parked work is finished", "process", parked.ID, "stream", parked.Stream)
+			if time.Since(parked.LastTried) >= every {
+				r.tryParked(ctx, processes, parked)
 			}
 		}
+	}
+}
+
+func (r *Reactor) tryParked(ctx context.Context, processes *Processes, parked Process) {
+	_, finished, err := processes.try(ctx, parked)
+	switch {
+	case err != nil && ctx.Err() == nil:
+		r.Logger.WarnContext(ctx, "parked work not tried", "process", parked.ID, "error", err)
+	case err == nil && finished:
+		r.Logger.InfoContext(ctx, "parked work is finished", "process", parked.ID, "stream", parked.Stream)
+		r.unwatch(ctx, parked.ID)
+	}
+}
+
+// unwatch ends the watch for events of work that is not parked any more.
+func (r *Reactor) unwatch(ctx context.Context, id uuid.UUID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	// It is parked only under the lock, and may just have been parked again.
+	if parked, err := r.Parking.FindParked(ctx, id); err == nil && parked == nil {
+		r.tracker.unwatch(id)
 	}
 }
 
@@ -152,6 +211,17 @@ func (t *tracker) watch(process Process) {
 	for _, stream := range process.streams() {
 		if !slices.Contains(t.parked[stream], process.ID) {
 			t.parked[stream] = append(t.parked[stream], process.ID)
+		}
+	}
+}
+
+// unwatch ends the watch for the events of work.
+func (t *tracker) unwatch(id uuid.UUID) {
+	delete(t.stirred, id)
+	for stream, ids := range t.parked {
+		ids = slices.DeleteFunc(ids, func(other uuid.UUID) bool { return other == id })
+		if t.parked[stream] = ids; len(ids) == 0 {
+			delete(t.parked, stream)
 		}
 	}
 }

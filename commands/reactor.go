@@ -29,7 +29,8 @@ type Journal interface {
 	// CartExpiry is the rule by which the timers of open carts were last set: how
 	// long after a cart's last change. known is false where they never were.
 	CartExpiry(ctx context.Context) (after time.Duration, known bool, err error)
-	// KeepCartExpiry sets timers by a rule and notes the rule, all or none.
+	// KeepCartExpiry sets timers by a rule, and notes the rule after all of them. Where
+	// it fails some may be set: then the same is asked again.
 	KeepCartExpiry(ctx context.Context, after time.Duration, set []Timer) error
 }
 
@@ -258,12 +259,12 @@ func (r *Reactor) finishOld(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return nil //nolint:nilerr // it was cut short
 			}
-			failed = failed.next(wait)
+			failed = failed.next(wait, err)
 			switch {
 			case err == nil:
 				delete(failures, work.key)
 				err = r.strikeOff(ctx, work)
-			case r.hopeless(err, failed.tries):
+			case r.hopeless(ctx, err, failed.counted):
 				delete(failures, work.key)
 				err = r.parkWork(ctx, work, failed, err)
 			default:
@@ -291,18 +292,24 @@ func (r *Reactor) finishOld(ctx context.Context) error {
 
 // failure is work that could not be finished.
 type failure struct {
-	tries int
-	first time.Time // tried
-	again time.Time // not tried before
+	tries   int
+	counted int       // of them, those whose failure may be the work's fault
+	first   time.Time // tried
+	again   time.Time // not tried before
 }
 
 const finishBackoff = time.Minute // at most, between two tries of the same work
 
-func (f failure) next(wait time.Duration) failure {
+func (f failure) next(wait time.Duration, err error) failure {
 	if f.tries == 0 {
 		f.first = time.Now()
 	}
-	return failure{tries: f.tries + 1, first: f.first, again: time.Now().Add(min(wait<<min(f.tries, 16), finishBackoff))}
+	if !excused(err) {
+		f.counted++
+	}
+	f.again = time.Now().Add(min(wait<<min(f.tries, 16), finishBackoff))
+	f.tries++
+	return f
 }
 
 // due lists the open work that is old enough, and says when to look again; 0 is

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -129,14 +130,14 @@ func TestWorkThatFailsIsTriedLessAndLessOften(t *testing.T) {
 	var failed failure
 	for n, want := range []time.Duration{wait, 2 * wait, 4 * wait, 8 * wait} {
 		before := time.Now()
-		failed = failed.next(wait)
+		failed = failed.next(wait, errors.New("who knows"))
 		after := time.Now()
 		if failed.again.Before(before.Add(want)) || failed.again.After(after.Add(want)) || failed.tries != n+1 {
 			t.Errorf("after %d failures the next try is in %s, want %s", failed.tries, failed.again.Sub(before), want)
 		}
 	}
 	for range 100 {
-		failed = failed.next(wait)
+		failed = failed.next(wait, errors.New("who knows"))
 	}
 	if pause := time.Until(failed.again); pause > finishBackoff || pause < finishBackoff/2 {
 		t.Errorf("after %d failures the next try is in %s, want %s", failed.tries, pause, finishBackoff)

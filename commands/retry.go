@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"daybook/domain/cart"
@@ -41,25 +42,14 @@ type RetryResult struct {
 // force.
 func (s *Service) RetryAllocation(ctx context.Context, call Call, id unit.OrderID) (RetryResult, error) {
 	var result RetryResult
-	before, err := s.orderNow(ctx, id)
+	if err := s.admit(call); err != nil {
+		return result, err
+	}
+	before, err := s.askAgain(ctx, call, id, &result)
 	if err != nil {
 		return result, err
 	}
-	if len(before.Unsettled) > 0 && call.IfRevision == nil {
-		if err := s.finishNow(ctx, call, id); err != nil {
-			return result, err
-		}
-		if before, err = s.orderNow(ctx, id); err != nil {
-			return result, err
-		}
-	}
-	if result.Lost, err = s.lostBy(ctx, before); err != nil {
-		return result, err
-	}
-	if result.Order, err = s.Order(ctx, call, id, order.RetryAllocation{Lost: result.Lost}); err != nil {
-		return result, err
-	}
-	after, err := s.orderNow(ctx, id)
+	after, _, err := s.orderNow(ctx, id)
 	if err != nil {
 		return result, err
 	}
@@ -80,16 +70,52 @@ func (s *Service) RetryAllocation(ctx context.Context, call Call, id unit.OrderI
 	return result, err
 }
 
+// maxLooks bounds how often an order is compared with stock again because it has
+// changed meanwhile.
+const maxLooks = 5
+
+// askAgain compares the order with stock and sends the command. It returns the
+// order as it was compared. What was found lost holds only for the revision that
+// was read: a parcel that leaves between the two reads takes its promise along. So
+// an order that has changed since is compared again.
+func (s *Service) askAgain(ctx context.Context, call Call, id unit.OrderID, result *RetryResult) (order.State, error) {
+	for range maxLooks {
+		before, revision, err := s.orderNow(ctx, id)
+		if err != nil {
+			return before, err
+		}
+		if len(before.Unsettled) > 0 && call.IfRevision == nil {
+			if err := s.finishNow(ctx, call, id); err != nil {
+				return before, err
+			}
+			if before, revision, err = s.orderNow(ctx, id); err != nil {
+				return before, err
+			}
+		}
+		if result.Lost, err = s.lostBy(ctx, before); err != nil {
+			return before, err
+		}
+		guarded := call
+		if guarded.IfRevision == nil && len(result.Lost) > 0 {
+			guarded.IfRevision = &revision
+		}
+		result.Order, err = s.Order(ctx, guarded, id, order.RetryAllocation{Lost: result.Lost})
+		if _, changed := errors.AsType[*StaleError](err); !changed || call.IfRevision != nil {
+			return before, err
+		}
+	}
+	return order.State{}, fmt.Errorf("order %s changed %d times while it was compared with stock: %w", id, maxLooks, ErrOverloaded)
+}
+
 func (s *Service) finishNow(ctx context.Context, call Call, id unit.OrderID) error {
 	defer s.drive(workKey{kind: workOrder, id: string(id)})()
 	_, err := s.fulfil(ctx, call.Meta, id, 0)
 	return err
 }
 
-func (s *Service) orderNow(ctx context.Context, id unit.OrderID) (order.State, error) {
-	var now order.State
-	err := s.Orders.View(ctx, order.Stream(string(id)), func(state order.State, _ int64) { now = state.Clone() })
-	return now, err
+func (s *Service) orderNow(ctx context.Context, id unit.OrderID) (now order.State, revision int64, err error) {
+	err = s.Orders.View(ctx, order.Stream(string(id)), func(state order.State, at int64) { now, revision = state.Clone(), at })
+	return now, revision, err
 }
 
 // lostBy compares an order's promises with stock.
@@ -116,7 +142,7 @@ func (s *Service) lastShortages(ctx context.Context, id unit.OrderID) ([]cart.Sh
 		}
 		event, err := order.Decode(recorded.Type, recorded.Data)
 		if err != nil {
-			return nil, err
+			return nil, &UndecodableError{Stream: recorded.Stream, Revision: recorded.Revision, Cause: err}
 		}
 		if failed, ok := event.(order.AllocationFailed); ok {
 			shortages = failed.Shortages

@@ -152,13 +152,13 @@ func (h *Handler[S, C, E]) search(ctx context.Context, stream string, from int64
 		}
 		if s.name == "" {
 			if err := s.find(recorded, j.request.Meta.CommandID, text); err != nil {
-				return fmt.Errorf("stream %s, revision %d: %w", stream, recorded.Revision, err)
+				return &UndecodableError{Stream: stream, Revision: recorded.Revision, Cause: err}
 			}
 			continue
 		}
 		event, err := h.aggregate.Decode(recorded.Type, recorded.Data)
 		if err != nil {
-			return fmt.Errorf("stream %s, revision %d: %w", stream, recorded.Revision, err)
+			return &UndecodableError{Stream: stream, Revision: recorded.Revision, Cause: err}
 		}
 		is, enough := h.aggregate.About(s.name, event)
 		if is {

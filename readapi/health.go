@@ -3,6 +3,7 @@ package readapi
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"daybook/internal/problem"
 )
@@ -13,7 +14,7 @@ type nothing struct{}
 type Health struct {
 	Status      string             `json:"status" enum:"alive,ready,not_ready"`
 	Components  []Component        `json:"components,omitempty" doc:"What the program must hear from to answer with what is true now."`
-	Parked      int64              `json:"parked,omitzero" doc:"How much work could not be finished and is parked: see /v1/processes. It takes the node out of nothing."`
+	Parked      int64              `json:"parked,omitzero" doc:"How much work could not be finished and is parked: see /v1/processes. Left out where there is none, and where it cannot be told within a second. It takes the node out of nothing."`
 	Projections []ProjectionStatus `json:"projections,omitempty" doc:"Left out while a component is silent, because they are asked from it."`
 }
 
@@ -56,9 +57,7 @@ func (a *api) ready(ctx context.Context, _ *nothing) (*healthOutput, error) {
 	}
 	out := &healthOutput{Status: http.StatusOK, Body: Health{Status: "ready", Components: components, Projections: all}}
 	if a.Processes != nil {
-		if out.Body.Parked, err = a.Processes.Parked(ctx); err != nil {
-			return nil, problem.From(ctx, problem.Unavailable(err))
-		}
+		out.Body.Parked = a.parked(ctx)
 	}
 	inUse := 0
 	for _, p := range all {
@@ -74,6 +73,20 @@ func (a *api) ready(ctx context.Context, _ *nothing) (*healthOutput, error) {
 		out.Status, out.Body.Status = http.StatusServiceUnavailable, "not_ready"
 	}
 	return out, nil
+}
+
+// parkedTimeout is how long a probe waits for the number of parked processes.
+const parkedTimeout = time.Second
+
+// parked is 0 where it cannot be told in time: it takes the node out of nothing.
+func (a *api) parked(ctx context.Context) int64 {
+	ctx, cancel := context.WithTimeout(ctx, parkedTimeout)
+	defer cancel()
+	parked, err := a.Processes.Parked(ctx)
+	if err != nil {
+		return 0
+	}
+	return parked
 }
 
 // Projections is how all read models stand.

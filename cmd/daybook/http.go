@@ -50,7 +50,7 @@ func (n *node) handler(stop <-chan struct{}) (http.Handler, error) {
 		func(api huma.API) {
 			commandapi.Register(api, n.service, commandapi.Options{
 				Answers: n.answers, Logger: n.log,
-				Processes: &commands.Processes{Lot: n.reactor.Parking, Finisher: n.service, Store: n.store, Now: time.Now},
+				Processes: &commands.Processes{Lot: n.reactor.Parking, Finisher: n.service, Store: n.store, Now: time.Now, CartsExpireAfter: n.reactor.CartsExpireAfter},
 			})
 		},
 		func(api huma.API) {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"daybook/commands"
@@ -150,24 +152,33 @@ func (j Journal) CartExpiry(ctx context.Context) (after time.Duration, known boo
 	return after, true, nil
 }
 
-// KeepCartExpiry sets the timers of carts and notes the rule in one transaction.
+// timersSetAtOnce is how many timers one statement sets, so that it ends well within
+// the time that the pool waits for an answer, however many carts are open.
+const timersSetAtOnce = 1000
+
+// KeepCartExpiry sets the timers of carts, some at a time, and notes the rule at
+// last: what is cut short is done again by the next that leads.
 func (j Journal) KeepCartExpiry(ctx context.Context, after time.Duration, set []commands.Timer) error {
-	err := pgx.BeginFunc(ctx, j.Pool, func(tx pgx.Tx) error {
-		if err := setTimers(ctx, tx, set); err != nil {
-			return err
+	for some := range slices.Chunk(set, timersSetAtOnce) {
+		if err := setTimers(ctx, j.Pool, some); err != nil {
+			return fmt.Errorf("reader %s: carts' timers: %w", j.Reader, err)
 		}
-		_, err := tx.Exec(ctx, `
-			INSERT INTO commands.cart_expiry (expire_after) VALUES ($1)
-			ON CONFLICT (one_row) DO UPDATE SET expire_after = excluded.expire_after, noted_at = clock_timestamp()`, after)
-		return err
-	})
+	}
+	_, err := j.Pool.Exec(ctx, `
+		INSERT INTO commands.cart_expiry (expire_after) VALUES ($1)
+		ON CONFLICT (one_row) DO UPDATE SET expire_after = excluded.expire_after, noted_at = clock_timestamp()`, after)
 	if err != nil {
-		return fmt.Errorf("reader %s: carts' timers: %w", j.Reader, err)
+		return fmt.Errorf("reader %s: rule of carts' timers: %w", j.Reader, err)
 	}
 	return nil
 }
 
-func setTimers(ctx context.Context, tx pgx.Tx, set []commands.Timer) error {
+// execer is a transaction, or a pool, in which each statement is a transaction.
+type execer interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}
+
+func setTimers(ctx context.Context, tx execer, set []commands.Timer) error {
 	if len(set) == 0 {
 		return nil
 	}

@@ -101,10 +101,14 @@ func (l Parking) TryFailed(ctx context.Context, id uuid.UUID, at time.Time, reas
 	return nil
 }
 
-// Unpark takes work out that is finished, and sets the timers that came of it.
-func (l Parking) Unpark(ctx context.Context, id uuid.UUID, set []commands.Timer) error {
+// Unpark takes work out that is finished, and sets and clears the timers that came
+// of it.
+func (l Parking) Unpark(ctx context.Context, id uuid.UUID, set []commands.Timer, clear []commands.Deadline) error {
 	err := pgx.BeginFunc(ctx, l.Pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `DELETE FROM commands.parked WHERE id = $1`, id); err != nil {
+			return err
+		}
+		if err := clearTimers(ctx, tx, clear); err != nil {
 			return err
 		}
 		return setTimers(ctx, tx, set)

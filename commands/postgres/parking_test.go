@@ -76,7 +76,7 @@ func TestWorkIsParkedWithTheCheckpointAndKeepsItsFirstTry(t *testing.T) {
 		t.Errorf("listed %v", listed)
 	}
 	timer := commands.Timer{Deadline: commands.Deadline{Kind: "k", Target: "t"}, DueAt: first.Add(-time.Hour)}
-	if err := lot.Unpark(t.Context(), process.ID, []commands.Timer{timer}); err != nil {
+	if err := lot.Unpark(t.Context(), process.ID, []commands.Timer{timer}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := lot.CountParked(t.Context()); err != nil || n != 1 {

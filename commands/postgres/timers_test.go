@@ -156,3 +156,33 @@ func TestTheRuleOfTheCartsIsKeptWithTheirTimers(t *testing.T) {
 		t.Errorf("fired %v, want %v", fired, timer.Deadline)
 	}
 }
+
+// However many carts are open, no statement sets more timers than end in time; and
+// the rule is noted only when all are set.
+func TestTheTimersOfManyCartsAreSetSomeAtATime(t *testing.T) {
+	t.Parallel()
+	pool := migrated(t)
+	journal := Journal{Pool: pool, Reader: "reactor"}
+	many := make([]commands.Timer, 2*timersSetAtOnce+1)
+	for i := range many {
+		many[i] = commands.Timer{Deadline: commands.Deadline{Kind: commands.CartDeadline, Target: fmt.Sprint("c", i)}, DueAt: time.Now()}
+	}
+	broken := slices.Clone(many)
+	broken[timersSetAtOnce].Target = "\x00"
+	if err := journal.KeepCartExpiry(t.Context(), time.Hour, broken); err == nil {
+		t.Error("PostgreSQL takes a NUL")
+	}
+	if _, known, err := journal.CartExpiry(t.Context()); known || err != nil {
+		t.Errorf("the rule is noted (%t, %v), and not all timers are set", known, err)
+	}
+	if err := journal.KeepCartExpiry(t.Context(), time.Hour, many); err != nil {
+		t.Fatal(err)
+	}
+	var timers, transactions int
+	if err := pool.QueryRow(t.Context(), `SELECT count(*), count(DISTINCT xmin::text) FROM commands.timers`).Scan(&timers, &transactions); err != nil {
+		t.Fatal(err)
+	}
+	if timers != len(many) || transactions != 3 {
+		t.Errorf("%d timers were set in %d transactions, want %d in 3", timers, transactions, len(many))
+	}
+}

@@ -1,0 +1,178 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"daybook/domain/cart"
+	"daybook/domain/unit"
+	"daybook/eventstore"
+	"daybook/eventstore/memory"
+)
+
+// headless is a log that does not answer.
+type headless struct{ eventstore.Store }
+
+func (headless) Head(context.Context) (eventstore.Position, error) {
+	return eventstore.Start, &eventstore.UnavailableError{Cause: errors.New("silent")}
+}
+
+func TestWorkIsParkedOnlyForItsOwnFault(t *testing.T) {
+	t.Parallel()
+	late := context.DeadlineExceeded
+	for name, c := range map[string]struct {
+		cause       error
+		parks       bool // after any number of tries
+		whileSilent bool // and with a log that does not answer
+		countsAsTry bool
+	}{
+		"a log that is away":           {&eventstore.UnavailableError{Cause: errors.New("no leader")}, false, false, false},
+		"no right":                     {&eventstore.DeniedError{}, false, false, false},
+		"no room":                      {ErrOverloaded, false, false, false},
+		"a node that stops":            {ErrClosed, false, false, false},
+		"a search that takes too long": {late, true, false, true},
+		"a read that takes too long":   {&eventstore.UnavailableError{Cause: late}, true, false, true},
+		"an append without answer":     {&eventstore.OutcomeUnknownError{Cause: late}, true, false, true},
+		"anything else":                {errors.New("who knows"), true, true, true},
+	} {
+		var failed failure
+		for range 3 * triesFailed {
+			failed = failed.next(0, c.cause)
+		}
+		if failed.tries != 3*triesFailed || (failed.counted > 0) != c.countsAsTry {
+			t.Errorf("%s: %d tries, of which %d count", name, failed.tries, failed.counted)
+		}
+		for store, want := range map[eventstore.Store]bool{memory.New(): c.parks, (headless{memory.New()}): c.whileSilent} {
+			reactor := &Reactor{Store: store, Parking: &logbook{}}
+			if got := reactor.hopeless(t.Context(), c.cause, 100); got != want {
+				t.Errorf("%s (%T): parked %t, want %t", name, store, got, want)
+			}
+			if reactor.hopeless(t.Context(), c.cause, triesFailed-1) {
+				t.Errorf("%s (%T): parked too early", name, store)
+			}
+		}
+	}
+}
+
+// What was parked and is finished is not looked for any more, whoever finished it.
+func TestWorkThatIsNotParkedAnyMoreIsNotWatched(t *testing.T) {
+	t.Parallel()
+	for name, finish := range map[string]func(*testing.T, *Processes, uuid.UUID){
+		"finished by the reactor": func(*testing.T, *Processes, uuid.UUID) {},
+		"finished on demand": func(t *testing.T, processes *Processes, id uuid.UUID) {
+			t.Helper()
+			if _, finished, err := processes.Retry(t.Context(), id); err != nil || !finished {
+				t.Errorf("retried: %t, %v", finished, err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log, book := memory.New(), &logbook{timers: map[Deadline]Timer{}}
+			ctx, stop := context.WithCancel(t.Context())
+			finisher := &stubborn{tried: map[string]int{}, fails: func(Work) error { return &UndecodableError{} }}
+			reactor := &Reactor{Store: log, Journal: book, Parking: book, Finisher: finisher, Logger: slog.New(slog.DiscardHandler), Grace: time.Millisecond}
+			ended := make(chan error, 1)
+			go func() { ended <- reactor.Run(ctx) }()
+			defer func() { stop(); <-ended }()
+			eventually := func(what string, holds func() bool) {
+				t.Helper()
+				for end := time.Now().Add(time.Minute); !holds(); pause(t.Context(), time.Millisecond) {
+					if time.Now().After(end) {
+						t.Fatalf("not in time: %s", what)
+					}
+				}
+			}
+			watching := func() int {
+				reactor.mu.Lock()
+				defer reactor.mu.Unlock()
+				return len(reactor.tracker.parked)
+			}
+			confirmed(t, log, "stuck")
+			eventually("it is parked", func() bool { n, _ := book.CountParked(t.Context()); return n == 1 })
+			if n := watching(); n != 1 {
+				t.Errorf("%d streams are watched, want one", n)
+			}
+			finisher.mu.Lock()
+			finisher.fails = func(Work) error { return nil }
+			finisher.mu.Unlock()
+			finish(t, &Processes{Lot: book, Finisher: finisher, Store: log, Now: time.Now}, book.only(t).ID)
+			confirmed(t, log, "stuck")
+			eventually("no stream is watched", func() bool { return watching() == 0 })
+		})
+	}
+}
+
+// An event that can be read late sets and clears timers as it would have in time.
+func TestAnEventThatCanBeReadByNowKeepsTheTimers(t *testing.T) {
+	t.Parallel()
+	policy := DefaultPolicy()
+	s := open(t, memory.New(), policy)
+	cartsOfAllPhases(s)
+	for name, c := range map[string]struct {
+		cart     unit.CartID
+		event    string
+		expiring bool
+	}{
+		"a cart that is open":              {"open", "cart.opened.", true},
+		"a cart that was refused":          {"refused", "cart.checkout_refused.", true},
+		"a checkout that was refused":      {"refused", "cart.checkout_started.", true},
+		"a cart that is being checked out": {"completing", "cart.checkout_started.", false},
+		"a cart that was ended":            {"abandoned", "cart.abandoned.", false},
+		"a cart that was ended later":      {"abandoned", "cart.opened.", false},
+	} {
+		book := &logbook{timers: map[Deadline]Timer{}}
+		if !c.expiring {
+			book.timers[cartDeadline(c.cart)] = Timer{Deadline: cartDeadline(c.cart)}
+		}
+		for e, err := range s.store.ReadStream(t.Context(), cart.Stream(c.cart), 0, 0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.HasPrefix(e.Type, c.event) {
+				book.park(undecodable(e, errors.New("unknown then"), time.Now()))
+			}
+		}
+		finisher := &stubborn{tried: map[string]int{}, fails: func(Work) error { return nil }}
+		processes := &Processes{Lot: book, Finisher: finisher, Store: s.store, Now: time.Now, CartsExpireAfter: policy.CartsExpireAfter}
+		if _, finished, err := processes.Retry(t.Context(), book.only(t).ID); err != nil || !finished {
+			t.Errorf("%s: %t, %v", name, finished, err)
+		}
+		if got := slices.Contains(cartsOf(book), c.cart); got != c.expiring {
+			t.Errorf("%s: it has a timer: %t, want %t", name, got, c.expiring)
+		}
+	}
+}
+
+// truncated is a log whose streams begin at a revision.
+type truncated struct {
+	eventstore.Store
+	from int64
+}
+
+func (s truncated) ReadStream(ctx context.Context, stream string, from int64, limit int) iter.Seq2[eventstore.Recorded, error] {
+	return s.Store.ReadStream(ctx, stream, max(from, s.from), limit)
+}
+
+func TestAnEventThatIsGoneIsNotTakenForAnother(t *testing.T) {
+	t.Parallel()
+	s := open(t, memory.New(), DefaultPolicy())
+	cartsOfAllPhases(s)
+	for _, first := range []int64{2, 1000} { // of what is left
+		book := &logbook{timers: map[Deadline]Timer{}}
+		book.park(undecodable(eventstore.Recorded{Stream: cart.Stream("refused"), Revision: 1}, errors.New("unknown"), time.Now()))
+		processes := &Processes{Lot: book, Finisher: s.Service, Store: truncated{s.store, first}, Now: time.Now}
+		now, finished, err := processes.Retry(t.Context(), book.only(t).ID)
+		if err != nil || finished || !strings.Contains(now.Reason, "no event at revision 1") {
+			t.Errorf("from revision %d: %t, %v: %s", first, finished, err, now.Reason)
+		}
+	}
+}

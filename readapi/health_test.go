@@ -1,0 +1,53 @@
+package readapi
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+type counting func(context.Context) (int64, error)
+
+func (counting) List(context.Context, string, string, int) ([]Process, bool, error) {
+	return nil, false, nil
+}
+func (c counting) Parked(ctx context.Context) (int64, error) { return c(ctx) }
+
+type wellProgress struct{ Progress }
+
+func (wellProgress) Status(context.Context) ([]ProjectionStatus, error) {
+	return []ProjectionStatus{{InUse: true, State: "live"}}, nil
+}
+
+type wellLog struct{ Log }
+
+func (wellLog) Components() []Component { return nil }
+
+func TestTheCountOfParkedWorkTakesTheNodeOutOfNothing(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		count counting
+		want  int64
+	}{
+		"known":  {func(context.Context) (int64, error) { return 3, nil }, 3},
+		"faulty": {func(context.Context) (int64, error) { return 0, errors.New("no such table") }, 0},
+		"slow":   {func(ctx context.Context) (int64, error) { <-ctx.Done(); return 0, ctx.Err() }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				begun := time.Now()
+				a := &api{Config: Config{Processes: c.count, Progress: wellProgress{}, Log: wellLog{}}}
+				out, err := a.ready(t.Context(), nil)
+				if err != nil || out.Status != 200 || out.Body.Parked != c.want {
+					t.Errorf("got %+v, %v", out, err)
+				}
+				if took := time.Since(begun); took > 2*time.Second {
+					t.Errorf("it took %s", took)
+				}
+			})
+		})
+	}
+}
