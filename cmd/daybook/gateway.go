@@ -27,9 +27,9 @@ type gatewayFlags struct {
 	Advertise string `name:"gateway-advertise" placeholder:"HOST:PORT" from:"DAYBOOK_GATEWAY_ADVERTISE" help:"Address that clients are told for this node. Default: where it listens."`
 
 	MaxMessage     int   `name:"gateway-max-message" placeholder:"BYTES" from:"DAYBOOK_GATEWAY_MAX_MESSAGE" help:"Largest message that is received. Default: 4 MiB; Node's batches have up to 3 MiB."`
-	MaxReceived    int64 `name:"gateway-max-received" placeholder:"BYTES" from:"DAYBOOK_GATEWAY_MAX_RECEIVED" help:"Bytes received and not recorded yet, of all calls; over it calls wait. Default: 64 MiB."`
+	MaxReceived    int64 `name:"gateway-max-received" placeholder:"BYTES" from:"DAYBOOK_GATEWAY_MAX_RECEIVED" help:"Bytes received and not recorded yet, all calls together; beyond it calls wait. Default: 64 MiB."`
 	MaxConnections int   `name:"gateway-max-connections" placeholder:"N" from:"DAYBOOK_GATEWAY_MAX_CONNECTIONS" help:"Connections of all clients. Default: 1000."`
-	MaxPerAddress  int   `name:"gateway-max-connections-per-address" placeholder:"N" from:"DAYBOOK_GATEWAY_MAX_CONNECTIONS_PER_ADDRESS" help:"Connections of one IP address. Default: 250; without users as many as in all."`
+	MaxPerAddress  int   `name:"gateway-max-connections-per-address" placeholder:"N" from:"DAYBOOK_GATEWAY_MAX_CONNECTIONS_PER_ADDRESS" help:"Connections of one IP address. Default: 250; without users, no limit of its own."`
 }
 
 // gatewayConfig is what a server needs to open its gateway.

@@ -15,10 +15,10 @@ import (
 
 // webFlags are the settings of the HTTP API.
 type webFlags struct {
-	PublicHost           []string `placeholder:"NAME" from:"DAYBOOK_PUBLIC_HOST" help:"A name under which requests come, beside localhost and loopback addresses, such as that of a proxy on this machine: shop.example. Repeatable, or separated by commas. Requests for other names are refused (421)."`
-	BodyBudget           int      `default:"32" placeholder:"MIB" from:"DAYBOOK_BODY_BUDGET" help:"How many MiB of request bodies are held at once; a request beyond that waits for 2 s and is then refused (503). Default: ${default}."`
+	PublicHost           []string `placeholder:"NAME" from:"DAYBOOK_PUBLIC_HOST" help:"A host name that requests may be for, besides localhost and loopback addresses: shop.example. Needed behind any proxy that passes on the client's host. Repeatable, or separated by commas. Requests for other names are refused (421)."`
+	BodyBudget           int      `default:"32" placeholder:"MIB" from:"DAYBOOK_BODY_BUDGET" help:"How many MiB all request bodies together may take at once; a request beyond that waits for 2 s and is then refused (503). Default: ${default}."`
 	LiveStreams          int      `default:"500" placeholder:"N" from:"DAYBOOK_LIVE_STREAMS" help:"How many live streams of events are served at once. Default: ${default}."`
-	LiveStreamsPerClient int      `default:"0" placeholder:"N" from:"DAYBOOK_LIVE_STREAMS_PER_CLIENT" help:"How many of them one client may have, by its address: 0 is a quarter, -1 is all. Behind a proxy all clients have its address, so let the proxy bound them and give -1. Default: ${default}."`
+	LiveStreamsPerClient int      `default:"0" placeholder:"N" from:"DAYBOOK_LIVE_STREAMS_PER_CLIENT" help:"How many of them one client address may have: 0 is a quarter, -1 is all. Behind a proxy all clients have one address, so give -1 and let the proxy limit each client. Default: ${default}."`
 }
 
 func (f webFlags) check() error {

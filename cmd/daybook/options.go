@@ -21,7 +21,7 @@ import (
 // because other users can see the command line of a process.
 type options struct {
 	Data            string `placeholder:"DIR" from:"DAYBOOK_DATA_DIR" help:"Data directory; the program runs its own PostgreSQL in it. Default: ./.daybook (demo, bench: a temporary one)."`
-	DatabaseURL     string `name:"database-url" placeholder:"URL" from:"DATABASE_URL" secret:"" help:"Use this PostgreSQL instead of an own one. --data goes over the variable."`
+	DatabaseURL     string `name:"database-url" placeholder:"URL" from:"DATABASE_URL" secret:"" help:"Use this PostgreSQL instead of an own one. --data overrides the variable."`
 	DatabaseURLFile string `name:"database-url-file" placeholder:"FILE" from:"DATABASE_URL_FILE" help:"Read --database-url from this file, so that its password shows in no list of processes."`
 	Store           string `enum:"postgres,kurrentdb" default:"postgres" from:"DAYBOOK_STORE" help:"Where the log is: ${enum}. Read models, timers and answers are in PostgreSQL either way. Default: ${default}."`
 	KurrentDB       string `name:"kurrentdb-url" placeholder:"URL" from:"KURRENTDB_URL" secret:"" help:"Connection string of the log with --store kurrentdb, such as esdb://user:password@host:2113."`

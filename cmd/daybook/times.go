@@ -9,8 +9,8 @@ import (
 
 // timeFlags bound the effective times that requests and files may give.
 type timeFlags struct {
-	EarliestDay string        `default:"1990-01-01" placeholder:"DAY" from:"DAYBOOK_EARLIEST_DAY" help:"The first day on which something may have taken effect, 1900-01-01 or later. Default: ${default}."`
-	TimeAhead   time.Duration `default:"24h" placeholder:"TIME" from:"DAYBOOK_TIME_AHEAD" help:"How far from now the last such time is, at most 8760h (365 days). Default: ${default}."`
+	EarliestDay string        `default:"1990-01-01" placeholder:"DAY" from:"DAYBOOK_EARLIEST_DAY" help:"The earliest day that a request may give as its effective time, 1900-01-01 or later. Default: ${default}."`
+	TimeAhead   time.Duration `default:"24h" placeholder:"TIME" from:"DAYBOOK_TIME_AHEAD" help:"How far after now an effective time may be, at most 8760h (365 days). Default: ${default}."`
 }
 
 // maxTimeAhead leaves a day for a clock of the log that is behind this node's:
