@@ -22,7 +22,7 @@ func (a *api) listProducts(ctx context.Context, in *listProductsInput) (query.Li
 
 type productInput struct {
 	Reading
-	SKU string `path:"sku" maxLength:"64" doc:"Percent-encoded where it holds blanks or slashes."`
+	SKU string `path:"sku" maxLength:"64" doc:"Percent-encode blanks and slashes."`
 }
 
 func (a *api) product(ctx context.Context, in *productInput) (productview.Product, error) {

@@ -32,7 +32,7 @@ type eventsPage struct {
 	ContentType string `header:"Content-Type"`
 	Position    string `header:"Daybook-Position" doc:"Of the last event here: where the next page goes on. Empty pages repeat what was asked."`
 	Count       int    `header:"Daybook-Event-Count"`
-	More        string `header:"Daybook-More" doc:"true where the page ended at its size, before its limit: more follows."`
+	More        string `header:"Daybook-More" doc:"true if the page ended because of its size in bytes before its limit: more events follow."`
 	Body        []byte
 }
 
@@ -49,7 +49,7 @@ func (a *api) events(ctx context.Context, in *eventsInput) (*eventsPage, error) 
 }
 
 type streamInput struct {
-	Stream string `path:"stream" maxLength:"256" example:"order-1001" doc:"Percent-encoded where it holds blanks or slashes."`
+	Stream string `path:"stream" maxLength:"256" example:"order-1001" doc:"Percent-encode blanks and slashes."`
 	From   int64  `query:"from" minimum:"0" default:"0" doc:"The first revision."`
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 }

@@ -13,16 +13,16 @@ type nothing struct{}
 // Health is what probes read.
 type Health struct {
 	Status      string             `json:"status" enum:"alive,ready,not_ready"`
-	Components  []Component        `json:"components,omitempty" doc:"What the program must hear from to answer with what is true now."`
-	Parked      int64              `json:"parked,omitzero" doc:"How much work could not be finished and is parked: see /v1/processes. Left out where there is none, and where it cannot be told within a second. It takes the node out of nothing."`
+	Components  []Component        `json:"components,omitempty" doc:"The parts, such as the log, that must deliver what is new so that answers are up to date."`
+	Parked      int64              `json:"parked,omitzero" doc:"How much work could not be finished and is parked: see /v1/processes. Left out where there is none, and where it cannot be told within a second. It does not make the node unready."`
 	Projections []ProjectionStatus `json:"projections,omitempty" doc:"Left out while a component is silent, because they are asked from it."`
 }
 
 // Component is a part of the system that the program listens to.
 type Component struct {
 	Component  string  `json:"component" enum:"log"`
-	State      string  `json:"state" enum:"heard,silent" doc:"silent: nothing was heard for 10 s, or never yet. What others record does not arrive here."`
-	AgeSeconds float64 `json:"age_seconds" doc:"How long ago everything recorded until then was known to have arrived. -1: never yet."`
+	State      string  `json:"state" enum:"heard,silent" doc:"silent: nothing has come from it for 10 s, or ever, so new events do not arrive here."`
+	AgeSeconds float64 `json:"age_seconds" doc:"Everything that was recorded up to so many seconds ago is known to have arrived. -1: not known yet."`
 	Error      string  `json:"error,omitempty" doc:"Why the last attempt to hear it failed."`
 }
 

@@ -11,10 +11,10 @@ import (
 // Process is work that spans aggregates and is not finished.
 type Process struct {
 	ID       string    `json:"id" format:"uuid" doc:"The same as long as the work is not finished, on every node."`
-	Kind     string    `json:"kind" enum:"checkout,order,return,event" doc:"event: an event that cannot be read, so that it is not known what follows from it."`
-	State    string    `json:"state" enum:"open,parked" doc:"open: it is being finished. parked: that failed, and it is tried again when something happens in its stream, once an hour, and by its retry."`
+	Kind     string    `json:"kind" enum:"checkout,order,return,event" doc:"event: an event that cannot be read, so its consequences are unknown."`
+	State    string    `json:"state" enum:"open,parked" doc:"open: it is being finished. parked: that failed. It is tried again when its stream has a new event, once an hour, and by POST /v1/processes/{id}/retry."`
 	Subject  string    `json:"subject" doc:"The cart, the order, the return, or the event's stream."`
-	Step     string    `json:"step,omitempty" doc:"Of a checkout, the order; of a return, what is open; of an event, what it is."`
+	Step     string    `json:"step,omitempty" doc:"For a checkout: the order. For a return: what is open. For an event: its type."`
 	Stream   string    `json:"stream" doc:"Where it was begun."`
 	Revision int64     `json:"revision"`
 	Position string    `json:"position"`
@@ -29,7 +29,7 @@ type Process struct {
 // ProcessList is a page of processes.
 type ProcessList struct {
 	query.List[Process]
-	Leading bool `json:"leading" doc:"This node knows what is open. Where it is false another one does, and only what is parked is listed."`
+	Leading bool `json:"leading" doc:"true: this node knows the open work. false: another node knows it, and this one lists only parked work."`
 }
 
 type processesInput struct {

@@ -211,7 +211,7 @@ func known(err error) error {
 			return problem.NotValid(problem.Invalid{Detail: "a parameter holds what is not text", In: "query"})
 		}
 		if refused.Code == "22007" || refused.Code == "22008" { // invalid_datetime_format, datetime_field_overflow
-			return problem.NotValid(problem.Invalid{Detail: "a parameter is a time that the calendar does not have", In: "query"})
+			return problem.NotValid(problem.Invalid{Detail: "a parameter is a date or time that does not exist", In: "query"})
 		}
 		switch refused.Code[:min(2, len(refused.Code))] {
 		case "08", "53", "57": // connection, resources, operator

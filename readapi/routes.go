@@ -60,7 +60,7 @@ func (a *api) routes() {
 
 	huma.Register(a.huma, huma.Operation{
 		OperationID: "list-processes", Method: http.MethodGet, Path: "/v1/processes", Summary: "List work that is not finished", Tags: []string{tagProcesses},
-		Description: "Checkouts, orders and returns of which something is left to do in another part of the shop. Work that could not be finished is parked, with the reason; it holds up nothing.",
+		Description: "Checkouts, orders and returns that still need steps in other places, such as stock. Work that could not be finished is parked with its reason; other work goes on.",
 	}, a.processes)
 
 	health := func(id, path, summary string) huma.Operation {

@@ -48,7 +48,7 @@ type ProjectionStatus struct {
 	Lag        uint64  `json:"lag" doc:"How many events of the log it has not looked at."`
 	AgeSeconds float64 `json:"age_seconds" doc:"How long ago the oldest of those was recorded."`
 	Events     int64   `json:"events" doc:"Applied since the first."`
-	Odd        int64   `json:"odd" doc:"How many of them hold what no command can have recorded: values beyond all bounds, which are read as the nearest within, or facts that make no sense, which are skipped. The log of the node names them."`
+	Odd        int64   `json:"odd" doc:"How many of them no command can have recorded. A value out of bounds is read as the nearest one within bounds; an event that makes no sense is skipped. The node's log names them."`
 	Owner      string  `json:"owner,omitempty" doc:"The node that posts to it."`
 	Error      string  `json:"error,omitempty"`
 }

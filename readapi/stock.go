@@ -26,7 +26,7 @@ func (a *api) listStock(ctx context.Context, in *listStockInput) (query.List[sto
 type skuStockInput struct {
 	Reading
 	Paging
-	SKU string `path:"sku" maxLength:"64" doc:"Percent-encoded where it holds blanks or slashes."`
+	SKU string `path:"sku" maxLength:"64" doc:"Percent-encode blanks and slashes."`
 }
 
 func (a *api) skuStock(ctx context.Context, in *skuStockInput) (query.List[stockview.Level], error) {
@@ -36,7 +36,7 @@ func (a *api) skuStock(ctx context.Context, in *skuStockInput) (query.List[stock
 // ItemPath names one SKU at one location.
 type ItemPath struct {
 	Reading
-	SKU      string `path:"sku" maxLength:"64" doc:"Percent-encoded where it holds blanks or slashes."`
+	SKU      string `path:"sku" maxLength:"64" doc:"Percent-encode blanks and slashes."`
 	Location string `path:"location" maxLength:"64" example:"main"`
 }
 

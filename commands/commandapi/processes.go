@@ -19,7 +19,7 @@ type retryProcessInput struct {
 // RetriedProcess is what a retry did.
 type RetriedProcess struct {
 	ID      string    `json:"id" format:"uuid"`
-	Outcome string    `json:"outcome" enum:"finished,parked" doc:"finished: nothing is left to do, and it is not parked any more. parked: it failed again."`
+	Outcome string    `json:"outcome" enum:"finished,parked" doc:"finished: nothing is left to do, and it is no longer parked. parked: it failed again."`
 	Reason  string    `json:"reason,omitempty" doc:"Why it failed."`
 	Tries   int64     `json:"tries" doc:"So far."`
 	Tried   time.Time `json:"last_tried_at,omitzero"`
@@ -48,5 +48,5 @@ func (a *api) retryProcess(ctx context.Context, _ call, in *retryProcessInput) (
 }
 
 func notParked(id uuid.UUID) error {
-	return problem.NotFound("No process " + id.String() + " is parked: it was finished, or never was.")
+	return problem.NotFound("No process " + id.String() + " is parked: it was finished, or it never existed.")
 }

@@ -11,7 +11,7 @@ import (
 // ProductPath names a product.
 type ProductPath struct {
 	Headers
-	SKU string `path:"sku" maxLength:"64" example:"85123A" doc:"Percent-encoded where it holds blanks or slashes."`
+	SKU string `path:"sku" maxLength:"64" example:"85123A" doc:"Percent-encode blanks and slashes."`
 }
 
 type listProductInput struct {

@@ -68,7 +68,7 @@ type extendInput struct {
 	Body struct {
 		ExpiresAt   time.Time `json:"expires_at,omitzero" doc:"The new deadline. This, or hold_seconds from now."`
 		HoldSeconds int64     `json:"hold_seconds,omitzero" minimum:"1" maximum:"2592000"`
-		Force       bool      `json:"force,omitzero" doc:"Move the deadline though it belongs to an order's checkout. Needs a reason."`
+		Force       bool      `json:"force,omitzero" doc:"Move the deadline even though the reservation belongs to an order's checkout. Needs a reason."`
 		Reason      string    `json:"reason,omitempty" maxLength:"500" doc:"Why it is forced."`
 	}
 }
@@ -86,7 +86,7 @@ func (a *api) extend(ctx context.Context, c call, in *extendInput) (*answer[Rese
 type releaseInput struct {
 	ReservationPath
 	Reason string `query:"reason" maxLength:"500"`
-	Force  bool   `query:"force" doc:"Release it though it belongs to an order's checkout. Needs a reason."`
+	Force  bool   `query:"force" doc:"Release it even though it belongs to an order's checkout. Needs a reason."`
 }
 
 func (a *api) release(ctx context.Context, c call, in *releaseInput) (*answer[ReservationState], error) {
@@ -149,7 +149,7 @@ type deallocateInput struct {
 		OrderID  string `json:"order_id" minLength:"1" maxLength:"64"`
 		Quantity int64  `json:"quantity" minimum:"1" maximum:"1000000000" doc:"Up to so many are taken back."`
 		Reason   string `json:"reason,omitempty" maxLength:"500"`
-		Force    bool   `json:"force,omitzero" doc:"Take back what belongs to an order, too. Needs a reason. The order's retry-allocation asks for it again."`
+		Force    bool   `json:"force,omitzero" doc:"Also take back units that belong to an order. Needs a reason. The order's retry-allocation allocates them again."`
 	}
 }
 

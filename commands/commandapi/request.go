@@ -35,7 +35,7 @@ type Headers struct {
 	Channel     string `header:"Daybook-Channel" maxLength:"32" default:"api" example:"web" doc:"Where it comes from. It goes on every event."`
 	Correlation string `header:"X-Correlation-ID" maxLength:"128" doc:"Joins everything that follows from one request of yours. By default the trace id, or the request id."`
 	Trace       string `header:"Traceparent" maxLength:"128" doc:"A W3C trace context. It goes on every event."`
-	OccurredAt  string `header:"Daybook-Occurred-At" format:"date-time" doc:"When it took effect, if that is not now: from 1990-01-01 to a day from now, unless the shop has set other bounds."`
+	OccurredAt  string `header:"Daybook-Occurred-At" format:"date-time" doc:"When it took effect, if not now. From 1990-01-01 to a day from now, unless the server has other bounds."`
 }
 
 func (h *Headers) common() *Headers { return h }

@@ -13,7 +13,7 @@ import (
 // StockPath names one SKU at one location.
 type StockPath struct {
 	Headers
-	SKU      string `path:"sku" maxLength:"64" example:"85123A" doc:"Percent-encoded where it holds blanks or slashes."`
+	SKU      string `path:"sku" maxLength:"64" example:"85123A" doc:"Percent-encode blanks and slashes."`
 	Location string `path:"location" maxLength:"64" example:"main"`
 }
 
@@ -219,7 +219,7 @@ func (a *api) returnStock(ctx context.Context, c call, in *returnStockInput) (*a
 			}
 		}
 		if belongs {
-			return nil, stock.ErrBelongsToOrder.With("It belongs to return "+string(id)+", whose receipts bring it back; or force it, with a reason.",
+			return nil, stock.ErrBelongsToOrder.With("A return with the id "+string(id)+" exists: record its receipts there, or force this with a reason.",
 				map[string]any{"return_id": id, "forcible": true})
 		}
 	}

@@ -20,7 +20,7 @@ var (
 	ErrTextTooLong      = &rule.Rejection{Code: "cart-text-too-long", Detail: "A text is longer than allowed."}
 	ErrFull             = &rule.Rejection{Code: "cart-full", Detail: "The cart can hold no more lines."}
 	ErrUnitLimit        = &rule.Rejection{Code: "cart-unit-limit", Detail: "A cart holds at most 1,000,000,000 units in all."}
-	ErrAmountLimit      = &rule.Rejection{Code: "cart-amount-limit", Detail: "The lines of a cart, without their signs, are worth less than 1,000,000,000,000,000,000 in all."}
+	ErrAmountLimit      = &rule.Rejection{Code: "cart-amount-limit", Detail: "The absolute line totals of a cart must add up to less than 1,000,000,000,000,000,000."}
 	ErrEmpty            = &rule.Rejection{Code: "cart-empty", Detail: "The cart has no lines."}
 	ErrTotalNegative    = &rule.Rejection{Code: "cart-total-negative", Detail: "The cart is worth less than nothing: money owed to a customer is a return's business."}
 	ErrNoDeadline       = &rule.Rejection{Code: "cart-hold-until-missing", Detail: "A checkout needs a deadline until which its stock is held."}

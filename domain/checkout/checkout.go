@@ -58,7 +58,7 @@ var ErrRefused = &rule.Rejection{Code: "checkout-refused", Detail: "The stock co
 
 // ErrOrderIDSpent is what a caller is told who names the order id of a checkout
 // that was refused before: an order id has one checkout.
-var ErrOrderIDSpent = &rule.Rejection{Code: "order-id-spent", Detail: "The checkout under this order id was refused before. Ask again with another order id."}
+var ErrOrderIDSpent = &rule.Rejection{Code: "order-id-spent", Detail: "An earlier checkout with this order id was refused. Ask again with another order id."}
 
 // ErrDiffers means that the order id belongs to a checkout of the cart which
 // asked for something else.

@@ -14,7 +14,7 @@ import (
 var (
 	ErrNotFound        = &rule.Rejection{Code: "order-not-found", Detail: "There is no such order."}
 	ErrExists          = &rule.Rejection{Code: "order-exists", Detail: "Another order has this id."}
-	ErrIDTaken         = &rule.Rejection{Code: "order-id-taken", Detail: "The order id is another cart's: choose another one."}
+	ErrIDTaken         = &rule.Rejection{Code: "order-id-taken", Detail: "Another cart has used this order id: choose another one."}
 	ErrEmpty           = &rule.Rejection{Code: "order-empty", Detail: "An order needs at least one line."}
 	ErrLinesDisordered = &rule.Rejection{Code: "order-lines-disordered", Detail: "Line numbers must ascend."}
 	ErrCurrencyMixed   = &rule.Rejection{Code: "order-currency-mixed", Detail: "Every line must be priced in the order's currency."}

@@ -115,8 +115,8 @@ var (
 	ErrLineUnknown      = &rule.Rejection{Code: "return-line-unknown", Detail: "The return has no such line."}
 	ErrServiceLine      = &rule.Rejection{Code: "return-line-service", Detail: "A service cannot be received."}
 	ErrQuantityInvalid  = &rule.Rejection{Code: "return-quantity-invalid", Detail: "A quantity must be 1 or more."}
-	ErrUnitLimit        = &rule.Rejection{Code: "return-unit-limit", Detail: "A return or credit note is of at most 1,000,000,000 units in all."}
-	ErrAmountLimit      = &rule.Rejection{Code: "return-amount-limit", Detail: "The lines of a return or credit note, without their signs, are worth less than 1,000,000,000,000,000,000 in all."}
+	ErrUnitLimit        = &rule.Rejection{Code: "return-unit-limit", Detail: "A return or credit note holds at most 1,000,000,000 units in all."}
+	ErrAmountLimit      = &rule.Rejection{Code: "return-amount-limit", Detail: "The absolute line totals of a return or credit note must add up to less than 1,000,000,000,000,000,000."}
 	ErrQuantityExceeded = &rule.Rejection{Code: "return-quantity-exceeded", Detail: "Fewer units of the line are awaited."}
 	ErrDispositionWrong = &rule.Rejection{Code: "return-disposition-invalid", Detail: "There is no such disposition."}
 	ErrReceiptDiffers   = &rule.Rejection{Code: "receipt-differs", Detail: "That receipt was recorded with other lines."}

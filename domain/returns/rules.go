@@ -48,7 +48,7 @@ func request(cmd Request, s State) ([]Event, error) {
 	return []Event{e}, nil
 }
 
-// sum is what the lines of a return come to, without their signs.
+// sum adds the absolute totals of the lines of a return.
 type sum struct {
 	units unit.Quantity
 	worth unit.Money

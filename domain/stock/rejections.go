@@ -22,11 +22,11 @@ var (
 	ErrNoteMissing      = &rule.Rejection{Code: "stock-note-missing", Detail: "The reason 'other' needs a note."}
 	ErrTextTooLong      = &rule.Rejection{Code: "stock-text-too-long", Detail: "A text is longer than allowed."}
 	ErrPolicyInvalid    = &rule.Rejection{Code: "stock-policy-invalid", Detail: "Safety stock, backorder limit and reorder point are 0 to 1,000,000,000 units."}
-	ErrMovementDiffers  = &rule.Rejection{Code: "stock-movement-differs", Detail: "This movement is recorded with another quantity, location or order."}
+	ErrMovementDiffers  = &rule.Rejection{Code: "stock-movement-differs", Detail: "This movement was recorded before with another quantity, location or order."}
 	ErrSameLocation     = &rule.Rejection{Code: "stock-transfer-same-location", Detail: "A transfer goes from one location to another."}
 
 	ErrLimit          = &rule.Rejection{Code: "stock-limit", Detail: "At most 1,000,000,000,000 units can be on hand."}
-	ErrBelongsToOrder = &rule.Rejection{Code: "stock-belongs-to-order", Detail: "It belongs to an order and is changed by the order's own commands."}
+	ErrBelongsToOrder = &rule.Rejection{Code: "stock-belongs-to-order", Detail: "This stock belongs to an order: use the order's own commands to change it."}
 
 	ErrReservationEnded   = &rule.Rejection{Code: "reservation-ended", Detail: "The reservation has ended."}
 	ErrReservationUnknown = &rule.Rejection{Code: "reservation-unknown", Detail: "There is no such reservation."}

@@ -171,7 +171,7 @@ func TestOfManyFaultsTwentyAreTold(t *testing.T) {
 	if err := json.Unmarshal(answer, &got); err != nil {
 		t.Fatal(err)
 	}
-	if status != http.StatusUnprocessableEntity || len(got.Errors) != 20 || !strings.Contains(got.Detail, "Of its 4000 faults the first 20 are told") {
+	if status != http.StatusUnprocessableEntity || len(got.Errors) != 20 || !strings.Contains(got.Detail, "It has 4000 faults; the first 20 are listed") {
 		t.Errorf("answer %d, %d faults: %.400s", status, len(got.Errors), answer)
 	}
 	if len(answer) > 4<<10 {

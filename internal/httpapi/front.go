@@ -65,7 +65,7 @@ func (f *front) admit(r *http.Request) error {
 		return problem.CrossOrigin(err)
 	}
 	if fromElsewhere(r) {
-		return problem.CrossOrigin(errors.New("a read for a page of another site"))
+		return problem.CrossOrigin(errors.New("a page of another site tried to read"))
 	}
 	return checkHead(r)
 }

@@ -36,7 +36,7 @@ func (s *shape) count(schema *huma.Schema, pointer string, depth int) (int, erro
 	case depth > maxDepth:
 		return 0, fmt.Errorf("#%s is nested deeper than %d", pointer, maxDepth)
 	case len(schema.OneOf)+len(schema.AnyOf)+len(schema.AllOf) > 0:
-		return 0, fmt.Errorf("#%s is a choice of schemas, whose size is not worked out here", pointer)
+		return 0, fmt.Errorf("#%s is a choice of schemas (oneOf and the like), whose size cannot be computed", pointer)
 	}
 	switch schema.Type {
 	case huma.TypeArray:

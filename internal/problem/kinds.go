@@ -62,7 +62,7 @@ func NotValid(faults ...Invalid) *Document {
 		d.Detail = faults[0].Detail
 	case n > maxFaults:
 		d.Errors = slices.Clone(faults[:maxFaults])
-		d.Detail = fmt.Sprintf("The request is not valid. Of its %d faults the first %d are told.", n, maxFaults)
+		d.Detail = fmt.Sprintf("The request is not valid. It has %d faults; the first %d are listed.", n, maxFaults)
 		d = d.With(map[string]any{"faults": n})
 	}
 	return d
