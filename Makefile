@@ -25,7 +25,7 @@ build: ## build bin/daybook
 
 test: ## run all tests, with the race detector where there is a C compiler
 	@$(if $(RACE),:,echo "no C compiler found: running without the race detector")
-	$(if $(RACE),CGO_ENABLED=1 )go test $(RACE) -timeout 10m ./...
+	$(if $(RACE),CGO_ENABLED=1 )go test $(RACE) -timeout 20m ./...
 
 walk: ## walk at random over the HTTP API, verifying after each step; FOR=10m says how long
 	DAYBOOK_WALK=$(or $(FOR),10m) go test ./internal/walk -count=1 -timeout 24h -v

@@ -1,12 +1,15 @@
 package projections
 
 import (
+	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
 
+	"github.com/google/uuid"
 	"github.com/shopspring/decimal"
 
 	"daybook/eventstore"
@@ -73,35 +76,55 @@ var (
 	plans      sync.Map // reflect.Type to bound; nil: nothing to do
 	timeType   = reflect.TypeFor[time.Time]()
 	amountType = reflect.TypeFor[decimal.Decimal]()
+	idType     = reflect.TypeFor[uuid.UUID]()
 )
 
-func planOf(t reflect.Type) bound {
+func planOf(t reflect.Type) bound { return planWithin(t, nil) }
+
+// planWithin makes the plan of a type that is a part of the types in within, which
+// are still without a plan. A part of one of these same types, as in a tree, has
+// its plan looked up when a value is met.
+func planWithin(t reflect.Type, within []reflect.Type) bound {
 	if known, ok := plans.Load(t); ok {
 		return known.(bound) //nolint:forcetypeassert // the map holds nothing else
 	}
-	plan := makePlan(t)
+	if slices.Contains(within, t) {
+		return func(v reflect.Value) string {
+			if plan := planOf(t); plan != nil {
+				return plan(v)
+			}
+			return ""
+		}
+	}
+	plan := makePlan(t, append(slices.Clip(within), t))
 	plans.Store(t, plan)
 	return plan
 }
 
-func makePlan(t reflect.Type) bound {
+// makePlan panics on a kind of type that it does not know. A test makes the plans
+// of all events, so that no field of an event can be without bounds.
+func makePlan(t reflect.Type, within []reflect.Type) bound {
 	switch t {
 	case timeType:
 		return boundTime
 	case amountType:
 		return boundAmount
+	case idType:
+		return nil // each of its values is an id
 	}
-	switch t.Kind() { //nolint:exhaustive // the others need no bounds
+	switch t.Kind() { //nolint:exhaustive // the others are refused
 	case reflect.Struct:
-		return structPlan(t)
+		return structPlan(t, within)
 	case reflect.Slice:
-		if each := planOf(t.Elem()); each != nil {
+		if each := planWithin(t.Elem(), within); each != nil {
 			return func(v reflect.Value) string { return boundList(v, each) }
 		}
+		return nil
 	case reflect.Pointer:
-		if inner := planOf(t.Elem()); inner != nil {
+		if inner := planWithin(t.Elem(), within); inner != nil {
 			return func(v reflect.Value) string { return boundPointer(v, inner) }
 		}
+		return nil
 	case reflect.String:
 		limit := maxTextBytes
 		if t.PkgPath() != "" {
@@ -110,11 +133,13 @@ func makePlan(t reflect.Type) bound {
 		return func(v reflect.Value) string { return boundText(v, limit) }
 	case reflect.Int, reflect.Int64:
 		return boundNumber
+	case reflect.Bool:
+		return nil
 	}
-	return nil
+	panic(fmt.Sprintf("projections: a value of type %s has no bounds; give it some in makePlan", t))
 }
 
-func structPlan(t reflect.Type) bound {
+func structPlan(t reflect.Type, within []reflect.Type) bound {
 	type field struct {
 		index int
 		name  string
@@ -123,7 +148,10 @@ func structPlan(t reflect.Type) bound {
 	var fields []field
 	for i := range t.NumField() {
 		f := t.Field(i)
-		if plan := planOf(f.Type); plan != nil && f.IsExported() {
+		if !f.IsExported() {
+			continue
+		}
+		if plan := planWithin(f.Type, within); plan != nil {
 			fields = append(fields, field{i, f.Name, plan})
 		}
 	}

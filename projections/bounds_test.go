@@ -2,12 +2,18 @@ package projections_test
 
 import (
 	"math"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/shopspring/decimal"
 
+	"daybook/domain/cart"
+	"daybook/domain/order"
+	"daybook/domain/product"
+	"daybook/domain/returns"
+	"daybook/domain/stock"
 	"daybook/domain/unit"
 	"daybook/eventstore"
 	"daybook/projections"
@@ -83,5 +89,93 @@ func TestWhatCommandsAdmitIsWithinBounds(t *testing.T) {
 	reference := strings.Repeat("👾", unit.MaxReference)
 	if projections.Key(reference) != reference || len(projections.Key(strings.Repeat(reference, 2))) > 400 {
 		t.Error("a reference is cut, or a longer text is not")
+	}
+}
+
+// Each event that a codec can read, and the metadata, has a plan: Bounded panics on
+// a field of a kind that it does not know.
+func TestEveryEventHasBounds(t *testing.T) {
+	t.Parallel()
+	codecs := map[string]func() (types []string, decode func(string) (any, error)){
+		"cart":    codec(cart.Types, cart.Decode),
+		"order":   codec(order.Types, order.Decode),
+		"product": codec(product.Types, product.Decode),
+		"returns": codec(returns.Types, returns.Decode),
+		"stock":   codec(stock.Types, stock.Decode),
+	}
+	files, err := filepath.Glob("../domain/*/codec.go")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no codecs were found: %v", err)
+	}
+	for _, file := range files {
+		name := filepath.Base(filepath.Dir(file))
+		if codecs[name] == nil {
+			t.Errorf("the codec of %s is not in this test", name)
+			continue
+		}
+		types, decode := codecs[name]()
+		for _, typ := range types {
+			value, err := decode(typ)
+			if err != nil {
+				t.Errorf("%s: %v", typ, err)
+				continue
+			}
+			projections.Bounded(value)
+		}
+	}
+	projections.Bounded(eventstore.Metadata{})
+}
+
+func codec[E any](types func() []string, decode func(string, []byte) (E, error)) func() ([]string, func(string) (any, error)) {
+	return func() ([]string, func(string) (any, error)) {
+		return types(), func(typ string) (any, error) { return decode(typ, []byte("{}")) }
+	}
+}
+
+func TestAKindWithoutBoundsIsRefused(t *testing.T) {
+	t.Parallel()
+	for name, value := range map[string]any{
+		"a map":             struct{ M map[string]string }{},
+		"a float":           struct{ N float64 }{},
+		"a small number":    struct{ N int32 }{},
+		"an unsigned one":   struct{ N uint }{},
+		"an interface":      struct{ V any }{},
+		"a list of bytes":   struct{ B []byte }{},
+		"one in a list":     struct{ Several []struct{ N float32 } }{},
+		"one behind a link": struct{ Nested *struct{ N uint64 } }{},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%T is taken", value)
+				}
+			}()
+			projections.Bounded(value)
+		})
+	}
+	projections.Bounded(struct{ m map[string]string }{}) // nobody decodes into it
+}
+
+// tree is a type that has parts of its own type.
+type tree struct {
+	Text     string
+	Left     *tree
+	Branches []branch
+}
+
+type branch struct{ Tree tree }
+
+func TestATypeWithinItselfHasBounds(t *testing.T) {
+	t.Parallel()
+	value := tree{Left: &tree{Branches: []branch{{tree{Left: &tree{Text: "a\x00"}}}}}}
+	got, changed := projections.Bounded(value)
+	if deep := got.(tree).Left.Branches[0].Tree.Left.Text; deep != "a\uFFFD" || changed != "Left.Branches.Tree.Left.Text" {
+		t.Errorf("%q, changed %q", deep, changed)
+	}
+	// The plan of a part was made on the way, and is whole.
+	part := branch{tree{Branches: []branch{{tree{Text: "\x00"}}}}}
+	if _, changed := projections.Bounded(part); changed != "Tree.Branches.Tree.Text" {
+		t.Errorf("changed %q", changed)
 	}
 }

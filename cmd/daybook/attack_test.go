@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -24,12 +25,14 @@ func TestAttacksDoNotGrowTheServer(t *testing.T) {
 		`{"x":` + strings.Repeat(`[`, 500_000) + `}`,
 		strings.Repeat(largest, 10), // over the limit
 	}
+	refused := make([]atomic.Int64, len(bodies)) // answers to each
 	before := residentMax(t, server.cmd.Process.Pid)
 	var all sync.WaitGroup
 	for attacker := range 16 {
 		all.Go(func() {
 			for i := range 8 {
-				body := bodies[(attacker+i)%len(bodies)]
+				attack := (attacker + i) % len(bodies)
+				body := bodies[attack]
 				r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.url+"/v1/carts", strings.NewReader(body))
 				if err != nil {
 					t.Error(err)
@@ -43,11 +46,18 @@ func TestAttacksDoNotGrowTheServer(t *testing.T) {
 				answer.Body.Close()
 				if size > 8<<10 || answer.StatusCode != 422 && answer.StatusCode != 413 && answer.StatusCode != 503 {
 					t.Errorf("answer %d of %d bytes, want a small refusal", answer.StatusCode, size)
+					continue
 				}
+				refused[attack].Add(1)
 			}
 		})
 	}
 	all.Wait()
+	for attack := range refused {
+		if refused[attack].Load() == 0 {
+			t.Errorf("no request of attack %d (%.40s) was answered, want one at least", attack, bodies[attack])
+		}
+	}
 	if grown := residentMax(t, server.cmd.Process.Pid) - before; grown > 320<<20 {
 		t.Errorf("the server grew by %d MiB, want at most 320", grown>>20)
 	}

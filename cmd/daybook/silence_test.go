@@ -208,3 +208,17 @@ func parentOf(name string) (pid, parent int, ok bool) {
 	}
 	return pid, parent, pid > 0
 }
+
+// The tests above have slack for a busy machine; what is configured has none.
+func TestAStopOfASilentNodeIsConfiguredToTakeLessThan5s(t *testing.T) {
+	t.Parallel()
+	const frozenDatabase = 2 * time.Second // see stopTimes
+	if longest := answerMax + silentStopMax.all + frozenDatabase; longest >= silentStopTest {
+		t.Errorf("a stop may take %s", longest)
+	}
+	for name, times := range map[string]stopTimes{"silent": silentStopMax, "usual": stopMax} {
+		if times.ways*2 > times.all {
+			t.Errorf("%s: the ways may take %s, which leaves too little of %s", name, times.ways, times.all)
+		}
+	}
+}

@@ -8,3 +8,12 @@ func (s *Server) ReceivedIsDone() bool {
 	s.received.Release(s.limits.MaxReceived)
 	return true
 }
+
+// Guests counts the connections that were let in and are still there.
+func (s *Server) Guests() int {
+	s.door.mu.Lock()
+	defer s.door.mu.Unlock()
+	return len(s.door.guests)
+}
+
+const DefaultHandshakeTime = defaultHandshakeTime

@@ -65,6 +65,8 @@ type Store struct {
 
 var _ eventstore.Store = (*Store)(nil)
 
+const defaultQueueWait, defaultPoll = time.Second, time.Second
+
 var errClosed = errors.New("the store is closed")
 
 // Open starts an engine over a database that Migrate has prepared. The pool
@@ -78,10 +80,10 @@ func Open(ctx context.Context, pool *pgxpool.Pool, options Options) (*Store, err
 		options.QueueBytes = 64 << 20
 	}
 	if options.QueueWait <= 0 {
-		options.QueueWait = time.Second
+		options.QueueWait = defaultQueueWait
 	}
 	if options.Poll <= 0 {
-		options.Poll = time.Second
+		options.Poll = defaultPoll
 	}
 	s := &Store{
 		pool:   pool,

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -54,6 +55,8 @@ type world struct {
 	pool    *pgxpool.Pool
 	runner  *projections.Runner
 	journal *journal
+
+	finishing, finished atomic.Int64 // calls of the reactor's finisher
 
 	mu         sync.Mutex
 	complaints bytes.Buffer // of the program, since the last start
@@ -167,7 +170,7 @@ func (w *world) start() {
 	if err != nil {
 		w.Fatal(err)
 	}
-	reactor := &commands.Reactor{Store: w.store, Journal: w.journal, Finisher: w.service, Logger: logger, CartsExpireAfter: policy.CartsExpireAfter}
+	reactor := &commands.Reactor{Store: w.store, Journal: w.journal, Finisher: counting{w.service, w}, Logger: logger, CartsExpireAfter: policy.CartsExpireAfter}
 	w.end = w.run(reactor.Run)
 }
 
@@ -196,18 +199,22 @@ func (w *world) head() eventstore.Position {
 	return head
 }
 
-// seen waits until the reactor has seen the log, so that its timers are set. Its
-// checkpoint may stay behind work that it took off its list after the last page:
-// the wait is over then too, after a while.
+// seen waits until the reactor is idle, so that its timers are set.
 func (w *world) seen() error {
 	w.Helper()
-	var failed error
-	w.await(300*time.Millisecond, func() (bool, error) { //nolint:errcheck // see above
-		var last eventstore.Position
-		last, failed = w.store.last(w.Context())
-		return failed != nil || !w.journal.at().Before(last), nil
-	})
-	return failed
+	for over := time.Now().Add(patience); time.Now().Before(over); rest() {
+		if idle, err := w.idle(); idle || err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("the reactor has not done its work within %s; the program said: %s", patience, w.complaintsSoFar())
+}
+
+// idle tells whether the reactor has read all that it asks for, and has none of it
+// still to do.
+func (w *world) idle() (bool, error) {
+	last, err := w.store.last(w.Context())
+	return err == nil && !w.journal.at().Before(last) && w.finishing.Load() == 0, err
 }
 
 func (w *world) complaintsSoFar() string {
@@ -216,34 +223,86 @@ func (w *world) complaintsSoFar() string {
 	return w.complaints.String()
 }
 
-// await waits until something holds, and returns why it does not.
-func (w *world) await(within time.Duration, holds func() (bool, error)) error {
-	over := time.After(within)
-	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+const (
+	// patience bounds a wait for what a correct program does soon, on any machine.
+	patience = 2 * time.Minute
+	// quiet is for how long the reactor must have been idle before what is off is a
+	// fault. It may have begun, just before, to do something over again that was done
+	// when the request was answered.
+	quiet = 300 * time.Millisecond
+)
+
+func rest() { <-time.After(5 * time.Millisecond) }
+
+// await waits until something holds, and returns why it does not: when the reactor
+// is idle and has recorded nothing for a while, or after patience. Work that a cut
+// left open is finished by the reactor, which is not idle until then.
+func (w *world) await(holds func() (bool, error)) error {
+	w.Helper()
+	var still work
+	since := time.Now()
+	for over := since.Add(patience); ; rest() {
 		ok, why := holds()
 		if ok {
 			return nil
 		}
-		select {
-		case <-over:
+		done, idle, err := w.work()
+		if err != nil {
+			return err
+		}
+		if !idle || done != still {
+			still, since = done, time.Now()
+		}
+		if now := time.Now(); now.Sub(since) > quiet || now.After(over) {
 			return why
-		case <-time.After(pause):
 		}
 	}
 }
 
-// How long what is off is waited for. Work that a cut left open is finished by the
-// reactor; otherwise all is done when a request is answered, but the reactor may do
-// it over again at this moment.
-const (
-	healing = 5 * time.Second
-	calming = 500 * time.Millisecond
-)
+// work is how much has been done so far.
+type work struct {
+	head     eventstore.Position
+	finished int64
+}
+
+func (w *world) work() (done work, idle bool, err error) {
+	if idle, err = w.idle(); err == nil {
+		done.head, err = w.log.Head(w.Context())
+	}
+	done.finished = w.finished.Load()
+	return done, idle, err
+}
+
+// counting counts what the reactor has finished and is about to finish.
+type counting struct {
+	commands.Finisher
+	*world
+}
+
+func (c counting) begin() (end func()) {
+	c.finishing.Add(1)
+	return func() { c.finished.Add(1); c.finishing.Add(-1) }
+}
+
+func (c counting) FinishCheckout(ctx context.Context, work commands.Work) error {
+	defer c.begin()()
+	return c.Finisher.FinishCheckout(ctx, work)
+}
+
+func (c counting) FinishOrder(ctx context.Context, work commands.Work) error {
+	defer c.begin()()
+	return c.Finisher.FinishOrder(ctx, work)
+}
+
+func (c counting) FinishReturn(ctx context.Context, work commands.Work) error {
+	defer c.begin()()
+	return c.Finisher.FinishReturn(ctx, work)
+}
 
 // verifyLog checks the books.
-func (w *world) verifyLog(within time.Duration) error {
+func (w *world) verifyLog() error {
 	w.Helper()
-	return w.await(within, func() (bool, error) {
+	return w.await(func() (bool, error) {
 		_, report, err := verify.Log(w.Context(), w.log, w.clock.now(), nil)
 		if err != nil {
 			return false, err
@@ -258,13 +317,10 @@ func (w *world) verifyViews() error {
 	if w.light {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(w.Context(), 10*time.Second)
-	defer cancel()
-	if err := w.runner.WaitFor(ctx, w.head()); err != nil {
-		status, _ := w.runner.Status(w.Context())
-		return fmt.Errorf("the read models do not follow: %w; %+v", err, status)
-	}
-	return w.await(calming, func() (bool, error) {
+	return w.await(func() (bool, error) {
+		if err := w.follow(); err != nil {
+			return false, err
+		}
 		report, err := verify.Run(w.Context(), verify.Config{
 			Store: w.log, Now: w.clock.now(), Pool: w.pool, Views: views.All(w.sales()),
 			Shop: verify.Shop{Location: time.UTC, Country: "United Kingdom", Currency: "GBP"},
@@ -274,6 +330,18 @@ func (w *world) verifyViews() error {
 		}
 		return report.Differences == 0, fmt.Errorf("%s; the program said: %s", inWords(report), w.complaintsSoFar())
 	})
+}
+
+// follow waits until the read models have come to the end of the log.
+func (w *world) follow() error {
+	w.Helper()
+	ctx, cancel := context.WithTimeout(w.Context(), patience)
+	defer cancel()
+	if err := w.runner.WaitFor(ctx, w.head()); err != nil {
+		status, _ := w.runner.Status(w.Context())
+		return fmt.Errorf("the read models do not follow: %w; %+v", err, status)
+	}
+	return nil
 }
 
 func inWords(report *verify.Report) (words string) {
