@@ -170,12 +170,12 @@ func TestNobodyWaitsForEverForAConnection(t *testing.T) {
 // What may run long says so, and is then not cut off, by the server neither.
 func TestALongStatementIsWaitedForWhereItIsAskedFor(t *testing.T) {
 	t.Parallel()
-	pool, err := pgpool.Open(t.Context(), pgtest.URL(t), pgpool.Options{Size: 1, Answer: 100 * time.Millisecond})
+	pool, err := pgpool.Open(t.Context(), pgtest.URL(t), pgpool.Options{Size: 1, Answer: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	const long = "SELECT pg_sleep(0.5)"
+	const long = "SELECT pg_sleep(3)"
 	for range 2 {
 		if _, err := pool.Exec(t.Context(), long); err == nil {
 			t.Error("a long statement was waited for without being asked to")
