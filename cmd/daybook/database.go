@@ -94,6 +94,9 @@ func (d database) stop(ctx context.Context) error {
 // openPool makes a pool for one purpose. Its connections are opened when they
 // are first needed, and closed again when they are not for some time.
 func openPool(ctx context.Context, connection, purpose string, size int32, log *slog.Logger) (*pgxpool.Pool, error) {
+	if hidePassword(connection) == hidden {
+		return nil, addressError(connection, nil)
+	}
 	pool, err := pgpool.Open(ctx, connection, pgpool.Options{Purpose: purpose, Size: size, Logger: log})
 	if address, wrong := errors.AsType[*pgpool.AddressError](err); wrong {
 		return nil, addressError(connection, address.Cause)

@@ -90,8 +90,9 @@ func hideInURL(connection string) string {
 		return hidden
 	}
 	// A password with an unescaped / ? or # ends up, in part, behind the host. Then
-	// the @ that ends it is there too.
-	if strings.Contains(u.EscapedPath()+u.RawQuery+u.EscapedFragment(), "@") || u.Fragment != "" {
+	// the @ that ends it is there too. With an unescaped @ of its own, a part of it is
+	// taken for the host by who looks for the first @.
+	if strings.Contains(u.EscapedPath()+u.RawQuery+u.EscapedFragment(), "@") || u.Fragment != "" || strings.Count(connection, "@") > 1 {
 		return hidden
 	}
 	query, err := url.ParseQuery(u.RawQuery)

@@ -204,7 +204,7 @@ func orElse[T ~string](c *check, pointer, value string, parse func(string) (T, e
 
 // money reads an amount.
 func money(c *check, pointer string, given MoneyInput) unit.Money {
-	currency := inBody(c, pointer+"/currency", given.Currency, unit.ParseCurrency)
+	currency := inBody(c, pointer+"/currency", given.Currency, unit.ParseOldCurrency)
 	amount := inBody(c, pointer+"/amount", given.Amount, unit.ParseAmount)
 	return unit.Money{Amount: amount, Currency: currency}
 }

@@ -40,7 +40,7 @@ func (a *api) requestReturn(ctx context.Context, c call, in *requestReturnInput)
 		ReturnID:   orElse(&bad, "/return_id", in.Body.ReturnID, unit.ParseReturnID, c.derive(unit.NewReturn)),
 		OrderID:    optional(&bad, "/order_id", in.Body.OrderID, unit.ParseOrderID),
 		CustomerID: optional(&bad, "/customer_id", in.Body.CustomerID, unit.ParseCustomerID),
-		Currency:   optional(&bad, "/currency", in.Body.Currency, unit.ParseCurrency),
+		Currency:   optional(&bad, "/currency", in.Body.Currency, unit.ParseOldCurrency),
 		Reference:  in.Body.Reference, Country: in.Body.Country, Reason: in.Body.Reason,
 	}
 	if err := bad.err(); err != nil {

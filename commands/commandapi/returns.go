@@ -159,7 +159,7 @@ func (a *api) noteCredit(ctx context.Context, c call, in *creditNoteInput) (*ans
 		ReturnID:   orElse(&bad, "/return_id", in.Body.ReturnID, unit.ParseReturnID, c.derive(unit.NewReturn)),
 		CustomerID: optional(&bad, "/customer_id", in.Body.CustomerID, unit.ParseCustomerID),
 		Reference:  in.Body.Reference, Country: in.Body.Country, Reason: in.Body.Reason,
-		Currency: inBody(&bad, "/currency", in.Body.Currency, unit.ParseCurrency),
+		Currency: inBody(&bad, "/currency", in.Body.Currency, unit.ParseOldCurrency),
 	}
 	for i, l := range in.Body.Lines {
 		line := returns.CreditLine{

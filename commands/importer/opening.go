@@ -42,14 +42,22 @@ func (r *run) openStock(ctx, working context.Context) error {
 	}
 	return each(ctx, slices.Sorted(maps.Keys(r.plan.opening)), func(sku unit.SKU) error {
 		at := key(sku)
-		_, err := r.Service.MoveStock(working, meta("receive", sku), at, stock.Receive{
-			At: r.Service.At(at), Quantity: r.plan.opening[sku], Document: openingDocument,
-		})
+		_, err := r.Service.MoveStock(working, meta("receive", sku), at, openingReceipts(r.Service.At(at), r.plan.opening[sku])...)
 		if err != nil {
 			return fmt.Errorf("opening stock of %s: %w", sku, err)
 		}
 		return nil
 	})
+}
+
+// openingReceipts takes a quantity in by as few receipts as can hold it.
+func openingReceipts(at stock.At, quantity unit.Quantity) (receipts []stock.Command) {
+	for quantity > 0 {
+		one := min(quantity, unit.MaxQuantity)
+		receipts = append(receipts, stock.Receive{At: at, Quantity: one, Document: openingDocument})
+		quantity -= one
+	}
+	return receipts
 }
 
 // stockLeft is what is available of every stocked SKU.

@@ -130,8 +130,8 @@ func (p *plan) open() error {
 	}
 	maps.DeleteFunc(p.opening, func(_ unit.SKU, quantity unit.Quantity) bool { return quantity == 0 })
 	for sku, quantity := range p.opening {
-		if !quantity.Valid() {
-			return fmt.Errorf("opening stock of %s: %d units are more than one receipt can hold", sku, quantity)
+		if quantity < 0 || quantity > unit.MaxOnHand {
+			return fmt.Errorf("opening stock of %s: %d units are more than a stock can hold, which is %d", sku, quantity, unit.MaxOnHand)
 		}
 	}
 	return nil

@@ -23,8 +23,7 @@ const currencyCodes = " " +
 
 // withdrawnCodes are currencies that ISO 4217 withdrew after this program first
 // took them: ANG on 2025-07-01 (XCG took its place), BGN on 2026-01-01 (EUR took its
-// place). They are still read, because the money of an old order is given
-// back in the order's own currency.
+// place). ParseOldCurrency still reads them.
 const withdrawnCodes = " ANG BGN "
 
 const (
@@ -36,10 +35,23 @@ const (
 // in upper or lower case.
 func ParseCurrency(text string) (Currency, error) {
 	code := strings.ToUpper(strings.TrimSpace(text))
-	if len(code) != 3 || !strings.Contains(currencyCodes, " "+code+" ") && !strings.Contains(withdrawnCodes, " "+code+" ") {
-		return "", fmt.Errorf("currency %q: not an ISO 4217 code of a currency to pay in", text)
+	switch {
+	case len(code) == 3 && strings.Contains(currencyCodes, " "+code+" "):
+		return Currency(code), nil
+	case len(code) == 3 && strings.Contains(withdrawnCodes, " "+code+" "):
+		return "", fmt.Errorf("currency %q: withdrawn, so nothing new is priced in it", text)
 	}
-	return Currency(code), nil
+	return "", fmt.Errorf("currency %q: not an ISO 4217 code of a currency to pay in", text)
+}
+
+// ParseOldCurrency reads what ParseCurrency reads, and the currencies that were
+// withdrawn: the money of an old order is given back in the order's own currency.
+func ParseOldCurrency(text string) (Currency, error) {
+	code := strings.ToUpper(strings.TrimSpace(text))
+	if len(code) == 3 && strings.Contains(withdrawnCodes, " "+code+" ") {
+		return Currency(code), nil
+	}
+	return ParseCurrency(text)
 }
 
 // Digits is the number of digits after the point an amount to be charged has.
