@@ -32,6 +32,9 @@ type Process struct {
 	Tries                 int64
 	FirstTried, LastTried time.Time
 	Reason                string
+	// Of dismissed work: when, by whom and why it was.
+	Dismissed                    time.Time
+	DismissedBy, DismissedReason string
 }
 
 // workEvent is the kind of an event that cannot be read. It begins no work of the
@@ -45,7 +48,10 @@ type ParkingLot interface {
 	Parked(ctx context.Context, after uuid.UUID, limit int) ([]Process, error)
 	// FindParked is nil where there is no such parked work.
 	FindParked(ctx context.Context, id uuid.UUID) (*Process, error)
-	// CountParked is how much there is.
+	// Dismiss notes that parked work is to be left as it is; found is false where there
+	// is no such parked work. What was dismissed before stays as it was.
+	Dismiss(ctx context.Context, id uuid.UUID, at time.Time, by, reason string) (found bool, err error)
+	// CountParked is how much there is that is not dismissed.
 	CountParked(ctx context.Context) (int64, error)
 	// TryFailed notes another try of parked work.
 	TryFailed(ctx context.Context, id uuid.UUID, at time.Time, reason string) error
@@ -156,6 +162,24 @@ func (p *Processes) Retry(ctx context.Context, id uuid.UUID) (now Process, finis
 		return Process{}, false, ErrNotParked
 	}
 	return p.try(ctx, *parked)
+}
+
+// Dismiss leaves parked work as it is: it is tried again only when an event comes to
+// its stream, or on demand, and counts as a fault no more. It returns the work as it
+// is then. Error: ErrNotParked.
+func (p *Processes) Dismiss(ctx context.Context, id uuid.UUID, by, reason string) (Process, error) {
+	found, err := p.Lot.Dismiss(ctx, id, p.Now(), by, reason)
+	if err != nil {
+		return Process{}, err
+	}
+	parked, err := p.Lot.FindParked(ctx, id)
+	if err != nil {
+		return Process{}, err
+	}
+	if !found || parked == nil {
+		return Process{}, ErrNotParked
+	}
+	return *parked, nil
 }
 
 func (p *Processes) try(ctx context.Context, parked Process) (now Process, finished bool, err error) {

@@ -56,10 +56,26 @@ func (l *logbook) FindParked(_ context.Context, id uuid.UUID) (*Process, error) 
 	return nil, nil
 }
 
-func (l *logbook) CountParked(context.Context) (int64, error) {
+func (l *logbook) CountParked(context.Context) (n int64, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return int64(len(l.parked)), nil
+	for _, p := range l.parked {
+		if p.Dismissed.IsZero() {
+			n++
+		}
+	}
+	return n, nil
+}
+
+func (l *logbook) Dismiss(_ context.Context, id uuid.UUID, at time.Time, by, reason string) (bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p, found := l.parked[id]
+	if found && p.Dismissed.IsZero() {
+		p.Dismissed, p.DismissedBy, p.DismissedReason = at, by, reason
+		l.parked[id] = p
+	}
+	return found, nil
 }
 
 func (l *logbook) TryFailed(_ context.Context, id uuid.UUID, at time.Time, reason string) error {

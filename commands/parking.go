@@ -137,7 +137,7 @@ func (r *Reactor) retryParked(ctx context.Context) error {
 				r.Logger.WarnContext(ctx, "parked work not looked at", "error", err)
 				break
 			}
-			if time.Since(parked.LastTried) >= every {
+			if parked.Dismissed.IsZero() && time.Since(parked.LastTried) >= every {
 				r.tryParked(ctx, processes, parked)
 			}
 		}

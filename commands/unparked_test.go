@@ -176,3 +176,37 @@ func TestAnEventThatIsGoneIsNotTakenForAnother(t *testing.T) {
 		}
 	}
 }
+
+func TestDismissedWorkIsTriedOnlyWhenSomethingHappens(t *testing.T) {
+	t.Parallel()
+	log, book := memory.New(), &logbook{timers: map[Deadline]Timer{}}
+	finisher := &stubborn{tried: map[string]int{}, fails: func(Work) error { return &UndecodableError{} }}
+	confirmed(t, log, "stuck")
+	confirmed(t, log, "other")
+	reactor := &Reactor{Store: log, Journal: book, Parking: book, Finisher: finisher, RetryEvery: 20 * time.Millisecond}
+	parked := func(want int64) func() bool {
+		return func() bool { n, _ := book.CountParked(t.Context()); return n == want }
+	}
+	react(t, reactor, "both are parked", parked(2))
+	processes := &Processes{Lot: book, Finisher: finisher, Store: log, Now: time.Now}
+	id := processID(workOrder, "stuck", "")
+	for _, reason := range []string{"it is gone", "again"} {
+		if now, err := processes.Dismiss(t.Context(), id, "ann", reason); err != nil || now.Dismissed.IsZero() || now.DismissedBy != "ann" || now.DismissedReason != "it is gone" {
+			t.Errorf("dismissed: %+v, %v", now, err)
+		}
+	}
+	if _, err := processes.Dismiss(t.Context(), uuid.New(), "ann", "r"); !errors.Is(err, ErrNotParked) {
+		t.Errorf("dismissed what is not there: %v", err)
+	}
+	stuck, other := finisher.tries("stuck"), finisher.tries("other")
+	react(t, reactor, "the other is tried by time", func() bool { return finisher.tries("other") >= other+3 })
+	if n := finisher.tries("stuck"); n != stuck || !parked(1)() {
+		t.Errorf("what is dismissed was tried %d times more", n-stuck)
+	}
+	finisher.fails = func(Work) error { return nil }
+	confirmed(t, log, "stuck")
+	react(t, reactor, "an event in its stream lets it end", func() bool {
+		left, _ := book.FindParked(t.Context(), id)
+		return left == nil
+	})
+}

@@ -12,7 +12,7 @@ import (
 type Process struct {
 	ID       string    `json:"id" format:"uuid" doc:"The same as long as the work is not finished, on every node."`
 	Kind     string    `json:"kind" enum:"checkout,order,return,event" doc:"event: an event that cannot be read, so its consequences are unknown."`
-	State    string    `json:"state" enum:"open,parked" doc:"open: it is being finished. parked: that failed. It is tried again when its stream has a new event, once an hour, and by POST /v1/processes/{id}/retry."`
+	State    string    `json:"state" enum:"open,parked,dismissed" doc:"open: it is being finished. parked: that failed. It is tried again when its stream has a new event, once an hour, and by POST /v1/processes/{id}/retry. dismissed: it is to be left as it is, and is tried again only when its stream has a new event or by its retry."`
 	Subject  string    `json:"subject" doc:"The cart, the order, the return, or the event's stream."`
 	Step     string    `json:"step,omitempty" doc:"For a checkout: the order. For a return: what is open. For an event: its type."`
 	Stream   string    `json:"stream" doc:"Where it was begun."`
@@ -24,6 +24,10 @@ type Process struct {
 	// FirstTried and LastTried are of parked work.
 	FirstTried time.Time `json:"first_tried_at,omitzero"`
 	LastTried  time.Time `json:"last_tried_at,omitzero"`
+	// These are of dismissed work.
+	Dismissed       time.Time `json:"dismissed_at,omitzero"`
+	DismissedBy     string    `json:"dismissed_by,omitempty"`
+	DismissedReason string    `json:"dismissed_reason,omitempty"`
 }
 
 // ProcessList is a page of processes.
@@ -34,7 +38,7 @@ type ProcessList struct {
 
 type processesInput struct {
 	Paging
-	State string `query:"state" enum:"open,parked" doc:"Only these."`
+	State string `query:"state" enum:"open,parked" doc:"Only these. parked: dismissed ones, too."`
 }
 
 type processesOutput struct{ Body ProcessList }

@@ -62,9 +62,13 @@ func shownProcess(p commands.Process) readapi.Process {
 	if p.Tries > 0 {
 		state = "parked"
 	}
+	if !p.Dismissed.IsZero() {
+		state = "dismissed"
+	}
 	return readapi.Process{
 		ID: p.ID.String(), Kind: p.Kind, State: state, Subject: eventstore.Visible(p.Subject), Step: eventstore.Visible(p.Step), Stream: eventstore.Visible(p.Stream),
 		Revision: p.Revision, Position: p.Position.String(), Since: p.Since.UTC(), Reason: eventstore.Visible(p.Reason), Tries: p.Tries,
 		FirstTried: p.FirstTried.UTC(), LastTried: p.LastTried.UTC(),
+		Dismissed: p.Dismissed.UTC(), DismissedBy: eventstore.Visible(p.DismissedBy), DismissedReason: eventstore.Visible(p.DismissedReason),
 	}
 }

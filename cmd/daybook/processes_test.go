@@ -26,6 +26,8 @@ type processPage struct {
 		State  string `json:"state"`
 		Reason string `json:"reason"`
 		Tries  int64  `json:"tries"`
+
+		DismissedReason string `json:"dismissed_reason"`
 	} `json:"items"`
 	Next    string `json:"next"`
 	Leading bool   `json:"leading"`
@@ -104,9 +106,26 @@ func TestParkedWorkIsShownAndRetriedAndVerified(t *testing.T) {
 	if status, _ := retry(t, server.url, uuid.NewString()); status != http.StatusNotFound {
 		t.Errorf("retried what is not there: %d", status)
 	}
+	if status := dismiss(t, server.url, page.Items[0].ID, " "); status != http.StatusUnprocessableEntity {
+		t.Errorf("dismissed without a reason: %d", status)
+	}
+	if status := dismiss(t, server.url, uuid.NewString(), "it is gone"); status != http.StatusNotFound {
+		t.Errorf("dismissed what is not there: %d", status)
+	}
+	if status := dismiss(t, server.url, page.Items[0].ID, "it is gone"); status != http.StatusOK {
+		t.Errorf("dismissed: %d", status)
+	}
+	if shown := get[processPage](t, server.url+"/v1/processes").Items[0]; shown.State != "dismissed" || shown.DismissedReason != "it is gone" {
+		t.Errorf("dismissed: %+v", shown)
+	}
+	if left := get[struct {
+		Parked int `json:"parked"`
+	}](t, server.url+"/readyz").Parked; left != len(stuck)-1 {
+		t.Errorf("%d are parked beside what is dismissed", left)
+	}
 	server.stop()
 	server.exit(t)
-	if report := verifyJSON(t, exitFailure, "--data", dir); !strings.Contains(differ(report), "processes: nothing is parked") {
+	if report := verifyJSON(t, exitFailure, "--data", dir); !strings.Contains(differ(report), "processes: nothing is parked") || strings.Contains(differ(report), page.Items[0].ID) {
 		t.Errorf("found %q", differ(report))
 	}
 
@@ -128,6 +147,21 @@ func TestParkedWorkIsShownAndRetriedAndVerified(t *testing.T) {
 	if report := verifyJSON(t, exitFailure, "--data", dir); strings.Contains(differ(report), "processes: ") {
 		t.Errorf("found %q", differ(report))
 	}
+}
+
+func dismiss(t *testing.T, url, id, reason string) (status int) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/v1/processes/"+id+"/dismiss", strings.NewReader(`{"reason":"`+reason+`"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	return response.StatusCode
 }
 
 func retry(t *testing.T, url, id string) (status int, outcome string) {

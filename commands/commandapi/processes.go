@@ -3,6 +3,7 @@ package commandapi
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -45,6 +46,46 @@ func (a *api) retryProcess(ctx context.Context, _ call, in *retryProcessInput) (
 		body.Outcome, body.Reason, body.Tried = "parked", now.Reason, now.LastTried.UTC()
 	}
 	return &answer[RetriedProcess]{Body: body}, nil
+}
+
+type dismissProcessInput struct {
+	Headers
+	ProcessID string `path:"process_id" maxLength:"36" doc:"As GET /v1/processes lists it."`
+	Body      struct {
+		Reason string `json:"reason" minLength:"1" maxLength:"500" doc:"Why it is left as it is."`
+	}
+}
+
+// DismissedProcess is parked work that is left as it is.
+type DismissedProcess struct {
+	ID     string    `json:"id" format:"uuid"`
+	State  string    `json:"state" enum:"dismissed"`
+	At     time.Time `json:"dismissed_at" doc:"When it was dismissed first."`
+	By     string    `json:"dismissed_by"`
+	Reason string    `json:"dismissed_reason"`
+}
+
+func (a *api) dismissProcess(ctx context.Context, c call, in *dismissProcessInput) (*answer[DismissedProcess], error) {
+	id, err := uuid.Parse(in.ProcessID)
+	if err != nil {
+		return nil, problem.NotValid(problem.InParameter("path", "process_id", "want a UUID"))
+	}
+	if strings.TrimSpace(in.Body.Reason) == "" {
+		return nil, problem.NotValid(problem.InBody("/reason", "must not be blank"))
+	}
+	if a.processes == nil {
+		return nil, notParked(id)
+	}
+	now, err := a.processes.Dismiss(ctx, id, c.Meta.Actor, in.Body.Reason)
+	if errors.Is(err, commands.ErrNotParked) {
+		return nil, notParked(id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &answer[DismissedProcess]{Body: DismissedProcess{
+		ID: id.String(), State: "dismissed", At: now.Dismissed.UTC(), By: now.DismissedBy, Reason: now.DismissedReason,
+	}}, nil
 }
 
 func notParked(id uuid.UUID) error {

@@ -86,6 +86,7 @@ func (a *api) routes() {
 	add(a, tagReturns, op{method: post, path: "/v1/credit-notes", id: "note-credit", lines: true, summary: "Note a credit that moves no goods", created: true, key: true}, a.noteCredit)
 
 	add(a, tagProcesses, op{method: post, path: "/v1/processes/{process_id}/retry", id: "retry-process", summary: "Try parked work again now", about: "Answers what the try did. It is tried by itself, too, when something happens in its stream and once an hour."}, a.retryProcess)
+	add(a, tagProcesses, op{method: post, path: "/v1/processes/{process_id}/dismiss", id: "dismiss-process", summary: "Leave parked work as it is", about: "For what can never be finished, such as work on a deleted stream. It is tried again only when something happens in its stream, or by its retry; `/readyz` and `verify` count it no more."}, a.dismissProcess)
 }
 
 const (

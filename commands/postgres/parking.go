@@ -30,7 +30,8 @@ func park(ctx context.Context, tx pgx.Tx, parked []commands.Process) error {
 			       (id, kind, subject, step, stream, revision, position, since, meta, reason, tries, first_tried, last_tried)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 			ON CONFLICT (id) DO UPDATE
-			SET reason = excluded.reason, tries = held.tries + excluded.tries, last_tried = excluded.last_tried`,
+			SET reason = excluded.reason, tries = held.tries + excluded.tries, last_tried = excluded.last_tried,
+			    dismissed_at = NULL, dismissed_by = '', dismissed_reason = ''`,
 			p.ID, p.Kind, text(p.Subject), text(p.Step), text(p.Stream), p.Revision, p.Position.String(), p.Since, meta, text(p.Reason), p.Tries,
 			p.FirstTried, p.LastTried)
 	}
@@ -45,14 +46,20 @@ func text(s string) string {
 	return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", "\uFFFD"), "\uFFFD")
 }
 
-const parkedColumns = `id, kind, subject, step, stream, revision, position, since, meta, reason, tries, first_tried, last_tried`
+const parkedColumns = `id, kind, subject, step, stream, revision, position, since, meta, reason, tries, first_tried, last_tried,
+	dismissed_at, dismissed_by, dismissed_reason`
 
 func scanParked(row pgx.CollectableRow) (commands.Process, error) {
 	var p commands.Process
 	var position string
-	err := row.Scan(&p.ID, &p.Kind, &p.Subject, &p.Step, &p.Stream, &p.Revision, &position, &p.Since, &p.Meta, &p.Reason, &p.Tries, &p.FirstTried, &p.LastTried)
+	var dismissed *time.Time
+	err := row.Scan(&p.ID, &p.Kind, &p.Subject, &p.Step, &p.Stream, &p.Revision, &position, &p.Since, &p.Meta, &p.Reason, &p.Tries, &p.FirstTried, &p.LastTried,
+		&dismissed, &p.DismissedBy, &p.DismissedReason)
 	if err != nil {
 		return p, err
+	}
+	if dismissed != nil {
+		p.Dismissed = *dismissed
 	}
 	p.Position, err = eventstore.ParsePosition(position)
 	return p, err
@@ -84,9 +91,22 @@ func (l Parking) FindParked(ctx context.Context, id uuid.UUID) (*commands.Proces
 	return &parked[0], nil
 }
 
-// CountParked is how much there is.
+// Dismiss notes that work is to be left as it is.
+func (l Parking) Dismiss(ctx context.Context, id uuid.UUID, at time.Time, by, reason string) (bool, error) {
+	tag, err := l.Pool.Exec(ctx, `
+		UPDATE commands.parked SET dismissed_at = coalesce(dismissed_at, $2),
+		       dismissed_by = CASE WHEN dismissed_at IS NULL THEN $3 ELSE dismissed_by END,
+		       dismissed_reason = CASE WHEN dismissed_at IS NULL THEN $4 ELSE dismissed_reason END
+		WHERE id = $1`, id, at, text(by), text(reason))
+	if err != nil {
+		return false, fmt.Errorf("dismiss parked work %s: %w", id, err)
+	}
+	return tag.RowsAffected() > 0, nil
+}
+
+// CountParked is how much there is that is not dismissed.
 func (l Parking) CountParked(ctx context.Context) (n int64, err error) {
-	if err := l.Pool.QueryRow(ctx, `SELECT count(*) FROM commands.parked`).Scan(&n); err != nil {
+	if err := l.Pool.QueryRow(ctx, `SELECT count(*) FROM commands.parked WHERE dismissed_at IS NULL`).Scan(&n); err != nil {
 		return 0, fmt.Errorf("count parked work: %w", err)
 	}
 	return n, nil

@@ -75,6 +75,24 @@ func TestWorkIsParkedWithTheCheckpointAndKeepsItsFirstTry(t *testing.T) {
 	if len(listed) != 2 || listed[0].String() >= listed[1].String() {
 		t.Errorf("listed %v", listed)
 	}
+	for _, by := range []string{"ann", "bob"} {
+		if found, err := lot.Dismiss(t.Context(), other.ID, first, by, "no use to "+by); err != nil || !found {
+			t.Errorf("dismissed: %t, %v", found, err)
+		}
+	}
+	if now, err := lot.FindParked(t.Context(), other.ID); err != nil || !now.Dismissed.Equal(first) || now.DismissedBy != "ann" || now.DismissedReason != "no use to ann" {
+		t.Errorf("dismissed: %+v, %v", now, err)
+	}
+	if n, err := lot.CountParked(t.Context()); err != nil || n != 1 {
+		t.Errorf("%d are parked and not dismissed (%v), want 1", n, err)
+	}
+	// It fails again because of something new.
+	if err := journal.Advance(t.Context(), eventstore.At(9), eventstore.At(10), commands.Notes{Park: []commands.Process{other}}); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := lot.CountParked(t.Context()); err != nil || n != 2 {
+		t.Errorf("%d are parked (%v), want 2", n, err)
+	}
 	timer := commands.Timer{Deadline: commands.Deadline{Kind: "k", Target: "t"}, DueAt: first.Add(-time.Hour)}
 	if err := lot.Unpark(t.Context(), process.ID, []commands.Timer{timer}, nil); err != nil {
 		t.Fatal(err)

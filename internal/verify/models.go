@@ -159,8 +159,10 @@ func (m *models) readParked(ctx context.Context) error {
 	if err := m.tx.QueryRow(ctx, `SELECT to_regclass('commands.parked') IS NOT NULL`).Scan(&there); err != nil || !there {
 		return err
 	}
+	// A database of an older program has no column dismissed_at.
 	m.parked = &Check{Name: "processes: nothing is parked"}
-	rows, err := m.tx.Query(ctx, `SELECT id::text, kind, subject, step, tries, last_tried, reason FROM commands.parked ORDER BY first_tried, id`)
+	rows, err := m.tx.Query(ctx, `SELECT id::text, kind, subject, step, tries, last_tried, reason FROM commands.parked AS p
+		WHERE to_jsonb(p)->>'dismissed_at' IS NULL ORDER BY first_tried, id`)
 	if err != nil {
 		return err
 	}
