@@ -209,16 +209,10 @@ func (w without) Append(ctx context.Context, stream string, expected eventstore.
 // is refused. Every route that takes a key is asked.
 func TestAKeyTellsRequestsApartAtAnyAge(t *testing.T) {
 	t.Parallel()
-	document := open(t).must("GET", "/openapi.json", "")
-	methods := map[string]string{}
-	paths, _ := document.at("paths").(map[string]any)
-	for _, operations := range paths {
-		for method, value := range operations.(map[string]any) {
-			id, _ := response{body: value.(map[string]any)}.at("operationId").(string)
-			methods[id] = strings.ToUpper(method)
-			if _, listed := keyedRequests[id]; !listed {
-				t.Errorf("%s has no row here", id)
-			}
+	methods := operationMethods(t)
+	for id := range methods {
+		if _, listed := keyedRequests[id]; !listed {
+			t.Errorf("%s has no row here", id)
 		}
 	}
 	for name, log := range map[string]func(eventstore.Store) eventstore.Store{
@@ -237,8 +231,60 @@ func TestAKeyTellsRequestsApartAtAnyAge(t *testing.T) {
 	}
 }
 
-func testKeyed(t *testing.T, log func(eventstore.Store) eventstore.Store, method string, request keyed) {
-	store := memory.New()
+// A key is its caller's: another caller's request under the same key is a request of its
+// own, with ids of its own. Every route that takes a key is asked, by two callers, for the
+// same, one after the other and by each again.
+func TestTwoCallersUnderOneKeyHaveIDsOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	operations := operationMethods(t)
+	for _, id := range slices.Sorted(maps.Keys(keyedRequests)) {
+		request := keyedRequests[id]
+		if request.anew {
+			continue
+		}
+		t.Run(id, func(t *testing.T) {
+			t.Parallel()
+			s := prepared(t, memory.New(), func(store eventstore.Store) eventstore.Store { return store }, request)
+			first := s.must(operations[id], request.path, request.body, "Idempotency-Key", "k", "Daybook-Actor", "customer:ann")
+			second := s.ask(operations[id], request.path, request.body, "Idempotency-Key", "k", "Daybook-Actor", "customer:bob")
+			if second.status == http.StatusUnprocessableEntity || second.status >= http.StatusInternalServerError {
+				t.Fatalf("the second caller is refused: %d %s", second.status, second.text)
+			}
+			if second.header.Get("Idempotency-Replayed") != "" {
+				t.Errorf("the second caller has the first one's answer: %s", second.text)
+			}
+			again := s.ask(operations[id], request.path, request.body, "Idempotency-Key", "k", "Daybook-Actor", "customer:ann")
+			if again.status != first.status || again.header.Get("Idempotency-Replayed") != "true" {
+				t.Errorf("the first caller again: %d %s, want the first answer", again.status, again.text)
+			}
+			for _, name := range []string{"cart_id", "return_id"} {
+				one, _ := first.at(name).(string)
+				made := uuid.Validate(one) == nil // by the server; callers name theirs otherwise here
+				if other, _ := second.at(name).(string); made && one == other {
+					t.Errorf("both callers have the %s %q", name, one)
+				}
+			}
+		})
+	}
+}
+
+// operationMethods are the HTTP methods of all operations, by operation id.
+func operationMethods(t *testing.T) map[string]string {
+	t.Helper()
+	methods := map[string]string{}
+	paths, _ := open(t).must("GET", "/openapi.json", "").at("paths").(map[string]any)
+	for _, operations := range paths {
+		for method, value := range operations.(map[string]any) {
+			id, _ := response{body: value.(map[string]any)}.at("operationId").(string)
+			methods[id] = strings.ToUpper(method)
+		}
+	}
+	return methods
+}
+
+// prepared is a shop in which a request can be made.
+func prepared(t *testing.T, store *memory.Store, log func(eventstore.Store) eventstore.Store, request keyed) *keyShop {
+	t.Helper()
 	s := keyShop{shop: &shop{t: t, store: store}, log: log(store), ahead: new(atomic.Int64)}.restart()
 	s.sell("MUG", 100)
 	if request.after != "" {
@@ -252,6 +298,12 @@ func testKeyed(t *testing.T, log func(eventstore.Store) eventstore.Store, method
 	if request.first != nil {
 		request.first(s)
 	}
+	return s
+}
+
+func testKeyed(t *testing.T, log func(eventstore.Store) eventstore.Store, method string, request keyed) {
+	store := memory.New()
+	s := prepared(t, store, log, request)
 	head := func() eventstore.Position {
 		at, err := store.Head(t.Context())
 		if err != nil {
