@@ -119,6 +119,15 @@ type aggregate struct {
 	stream   func(id string) string
 }
 
+// A new aggregate has a codec, and must stand among those that are driven.
+func TestTheExtremesDriveEveryAggregate(t *testing.T) {
+	t.Parallel()
+	codecs, err := filepath.Glob("../../domain/*/codec.go")
+	if err != nil || len(codecs) != len(aggregates) {
+		t.Errorf("the domain has %d codecs (%v), and the extremes drive %d aggregates", len(codecs), err, len(aggregates))
+	}
+}
+
 var aggregates = []aggregate{
 	{
 		product.Category, product.Types(), func(t string, d []byte) (any, error) { return product.Decode(t, d) },
