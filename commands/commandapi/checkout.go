@@ -102,7 +102,9 @@ func payment(bad *check, c call, given *PaymentInput) *order.RecordTransaction {
 	record := &order.RecordTransaction{
 		TransactionID: orElse(bad, "/payment/transaction_id", given.TransactionID, unit.ParseTransactionID, c.derive(unit.NewTransaction)),
 		Type:          order.TransactionType(given.Type), State: order.TransactionState(given.State),
-		Provider: given.Provider, Reference: given.Reference,
+		// The order refuses such texts, too, but only when it is placed.
+		Provider:  oneLine(bad, "/payment/provider", given.Provider),
+		Reference: oneLine(bad, "/payment/reference", given.Reference),
 	}
 	if given.Amount != nil {
 		record.Amount = money(bad, "/payment/amount", *given.Amount)

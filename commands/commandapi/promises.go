@@ -17,12 +17,20 @@ var direct = stock.Origin{Direct: true}
 func forcing(bad *check, force bool, reason string) stock.Origin {
 	from := direct
 	switch {
-	case force && reason == "":
-		bad.fault(problem.InBody("/reason", "required with force"))
+	case force && unit.Blank(reason):
+		bad.fault(problem.InBody("/reason", "required with force, and not blank"))
 	case force:
-		from.Override = reason
+		from.Override = override(bad, reason)
 	}
 	return from
+}
+
+// override reads the reason why something is forced.
+func override(bad *check, reason string) string {
+	if fault := unit.TextFault(reason, unit.MaxNote); fault != "" {
+		bad.fault(problem.InBody("/reason", fault))
+	}
+	return reason
 }
 
 type reserveInput struct {
@@ -94,8 +102,8 @@ func (a *api) release(ctx context.Context, c call, in *releaseInput) (*answer[Re
 	key, id := in.key(&bad), in.id(&bad)
 	reason := note(&bad, "reason", in.Reason)
 	from := direct
-	if in.Force && reason == "" {
-		bad.fault(problem.InParameter("query", "reason", "required with force"))
+	if in.Force && unit.Blank(reason) {
+		bad.fault(problem.InParameter("query", "reason", "required with force, and not blank"))
 	} else if in.Force {
 		from.Override = reason
 	}
@@ -181,7 +189,7 @@ func (a *api) shipStock(ctx context.Context, c call, in *shipStockInput) (*answe
 	id := inBody(&bad, "/shipment_id", in.Body.ShipmentID, unit.ParseShipmentID)
 	from := direct
 	if in.Body.Force {
-		from.Override = in.Body.Reason
+		from.Override = override(&bad, in.Body.Reason)
 	}
 	return a.moveStock(ctx, c, &bad, key, func(at stock.At) stock.Command {
 		return stock.Ship{At: at, Origin: from, OrderID: owner, ShipmentID: id, Quantity: quantity, Force: in.Body.Force}

@@ -130,8 +130,16 @@ func printable(text string) bool {
 
 // note reads a free text from the query.
 func note(c *check, name, text string) string {
-	if !unit.Fits(text, unit.MaxNote) {
-		c.fault(problem.InParameter("query", name, "want at most 500 characters of text"))
+	if fault := unit.TextFault(text, unit.MaxNote); fault != "" {
+		c.fault(problem.InParameter("query", name, fault))
+	}
+	return text
+}
+
+// oneLine reads a short text of the body.
+func oneLine(c *check, pointer, text string) string {
+	if fault := unit.LineFault(text, unit.MaxReference); fault != "" {
+		c.fault(problem.InBody(pointer, fault))
 	}
 	return text
 }

@@ -34,10 +34,11 @@ func startCheckout(cmd StartCheckout, s State) ([]Event, error) {
 		return nil, ErrNoDeadline
 	case cmd.Policy != AllOrNothing && cmd.Policy != LineByLine:
 		return nil, ErrPolicyUnknown
-	case !unit.Fits(cmd.Reference, unit.MaxReference):
-		return nil, tooLong("reference", unit.MaxReference)
 	case s.Total().Sign() < 0:
 		return nil, ErrTotalNegative.With(ErrTotalNegative.Detail, map[string]any{"total": s.Total()})
+	}
+	if err := faulty("reference", unit.LineFault(cmd.Reference, unit.MaxReference), unit.MaxReference); err != nil {
+		return nil, err
 	}
 	if err := s.withinLimits(0); err != nil { // filled before the limits were
 		return nil, err

@@ -17,7 +17,7 @@ var (
 	ErrKindUnknown      = &rule.Rejection{Code: "cart-kind-unknown", Detail: "A line is stocked goods or a service."}
 	ErrCurrencyMismatch = &rule.Rejection{Code: "cart-currency-mismatch", Detail: "A cart holds prices of one currency."}
 	ErrPriceNegative    = &rule.Rejection{Code: "cart-price-negative", Detail: "Only a service may have a negative price."}
-	ErrTextTooLong      = &rule.Rejection{Code: "cart-text-too-long", Detail: "A text is longer than allowed."}
+	ErrTextTooLong      = &rule.Rejection{Code: "cart-text-too-long", Detail: "A text is too long, or cannot be recorded as it is."}
 	ErrFull             = &rule.Rejection{Code: "cart-full", Detail: "The cart can hold no more lines."}
 	ErrUnitLimit        = &rule.Rejection{Code: "cart-unit-limit", Detail: "A cart holds at most 1,000,000,000 units in all."}
 	ErrAmountLimit      = &rule.Rejection{Code: "cart-amount-limit", Detail: "The absolute line totals of a cart must add up to less than 1,000,000,000,000,000,000."}
@@ -82,8 +82,9 @@ func open(cmd Open, s State) ([]Event, error) {
 		return nil, nil
 	case s.Phase != NotOpened:
 		return nil, ErrExists
-	case !unit.Fits(cmd.Country, unit.MaxReference):
-		return nil, tooLong("country", unit.MaxReference)
+	}
+	if err := faulty("country", unit.LineFault(cmd.Country, unit.MaxReference), unit.MaxReference); err != nil {
+		return nil, err
 	}
 	events := []Event{Opened{CartID: cmd.CartID, CustomerID: cmd.CustomerID, Currency: cmd.Currency, Country: cmd.Country, Opening: opening}}
 	opened := Evolve(State{}, events[0])
@@ -118,17 +119,30 @@ func addLine(cmd AddLine, s State) ([]Event, error) {
 			map[string]any{"cart": s.Currency, "price": line.Price.Currency})
 	case line.Price.Sign() < 0 && line.Kind != unit.Service:
 		return nil, ErrPriceNegative
-	case !unit.Fits(line.SKUText, unit.MaxReference):
-		return nil, tooLong("sku_text", unit.MaxReference)
-	case !unit.Fits(line.Title, unit.MaxTitle):
-		return nil, tooLong("title", unit.MaxTitle)
 	case len(s.Lines) >= MaxLines || s.TextBytes+textBytes(line) > MaxTextBytes:
 		return nil, ErrFull.With(ErrFull.Detail, map[string]any{"lines": len(s.Lines), "max_lines": MaxLines, "max_text_bytes": MaxTextBytes})
+	}
+	if err := line.texts(); err != nil {
+		return nil, err
 	}
 	if err := s.mayAdd(line, line.Quantity); err != nil {
 		return nil, err
 	}
 	return []Event{LineAdded{Line: line}}, nil
+}
+
+// texts refuses a line whose texts cannot be recorded. A title of the catalogue was
+// checked when the product was listed; one from an older program does not stop
+// its sale.
+func (l Line) texts() error {
+	if err := faulty("sku_text", unit.LineFault(l.SKUText, unit.MaxReference), unit.MaxReference); err != nil {
+		return err
+	}
+	fault := unit.LineFault(l.Title, unit.MaxTitle)
+	if !l.Overridden && unit.Fits(l.Title, unit.MaxTitle) {
+		fault = ""
+	}
+	return faulty("title", fault, unit.MaxTitle)
 }
 
 func changeQuantity(cmd ChangeQuantity, s State) ([]Event, error) {
@@ -193,8 +207,9 @@ func abandon(cmd Abandon, s State) ([]Event, error) {
 		return nil, nil
 	case s.Phase != IsOpen:
 		return nil, notOpen(s)
-	case !unit.Fits(cmd.Reason, unit.MaxNote):
-		return nil, tooLong("reason", unit.MaxNote)
+	}
+	if err := faulty("reason", unit.TextFault(cmd.Reason, unit.MaxNote), unit.MaxNote); err != nil {
+		return nil, err
 	}
 	return []Event{Abandoned{Reason: cmd.Reason}}, nil
 }
@@ -222,8 +237,12 @@ func lineUnknown(number int) error {
 	return ErrLineUnknown.With(ErrLineUnknown.Detail, map[string]any{"line": number})
 }
 
-func tooLong(field string, limit int) error {
-	return ErrTextTooLong.With(ErrTextTooLong.Detail, map[string]any{"field": field, "max_characters": limit})
+// faulty refuses a text with which something is wrong.
+func faulty(field, fault string, limit int) error {
+	if fault == "" {
+		return nil
+	}
+	return ErrTextTooLong.With("The text in "+field+" is refused: "+fault+".", map[string]any{"field": field, "max_characters": limit})
 }
 
 // Distinct keeps the first of each location: a reservation is named after its

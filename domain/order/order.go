@@ -165,7 +165,21 @@ func (s State) holding(sku unit.SKU, location unit.LocationID) int {
 
 // Decide answers a command with events, with nothing (it is already so) or with
 // a *rule.Rejection. It never changes s.
+//
+// Texts are checked last, so that asking again for what an older program has
+// recorded still changes nothing.
 func Decide(cmd Command, s State) ([]Event, error) {
+	events, err := decide(cmd, s)
+	if err == nil && len(events) > 0 {
+		err = s.texts(cmd)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return events, nil
+}
+
+func decide(cmd Command, s State) ([]Event, error) {
 	if cmd, ok := cmd.(Claim); ok {
 		return claim(cmd, s)
 	}
@@ -290,6 +304,6 @@ var Rejections = []*rule.Rejection{
 	ErrLineUnknown, ErrLineQuantityInvalid, ErrLineQuantityExceeded, ErrLocationQuantityExceeded, ErrNothingToShip,
 	ErrShipmentDiffers, ErrShipmentUnknown, ErrAllocationFailed,
 	ErrTransactionUnknown, ErrTransactionDiffers, ErrTransactionSettled, ErrTransactionInvalid, ErrParentMismatch,
-	ErrAmountInvalid, ErrAmountExceeded, ErrAmountLimit, ErrCurrencyDiffers,
+	ErrAmountInvalid, ErrAmountExceeded, ErrAmountLimit, ErrCurrencyDiffers, ErrTextInvalid,
 	ErrReturnExceeded, ErrReturnDiffers, ErrReturnReleased,
 }

@@ -303,5 +303,5 @@ func TestSettling(t *testing.T)  { orders.Run(t, settling) }
 func TestPaying(t *testing.T)    { orders.Run(t, paying) }
 
 func TestEveryRefusalHasARow(t *testing.T) {
-	orders.EveryRefusalHasARow(t, Rejections, placing, life, canceling, shipping, settling, paying, comingBack, limiting)
+	orders.EveryRefusalHasARow(t, Rejections, placing, life, canceling, shipping, settling, paying, comingBack, limiting, writing)
 }

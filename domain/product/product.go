@@ -41,7 +41,7 @@ var (
 	ErrKindFixed     = &rule.Rejection{Code: "product-kind-fixed", Detail: "A listed product keeps its kind: stock may hold it."}
 	ErrKindUnknown   = &rule.Rejection{Code: "product-kind-unknown", Detail: "A product is stocked or a service."}
 	ErrTitleInvalid  = &rule.Rejection{Code: "product-title-invalid", Detail: "A title is one line of 1 to 200 characters that can be seen."}
-	ErrTextTooLong   = &rule.Rejection{Code: "product-text-too-long", Detail: "A reason has at most 500 characters."}
+	ErrTextTooLong   = &rule.Rejection{Code: "product-text-too-long", Detail: "A reason has at most 500 characters, of which some can be seen."}
 	ErrPriceNegative = &rule.Rejection{Code: "price-negative", Detail: "Only a service may have a negative price."}
 )
 
@@ -66,8 +66,10 @@ func Decide(cmd Command, s State) ([]Event, error) {
 
 func list(cmd List, s State) ([]Event, error) {
 	switch {
-	case !unit.FitsLine(cmd.Title, unit.MaxTitle):
+	case cmd.Title == "":
 		return nil, ErrTitleInvalid
+	case unit.LineFault(cmd.Title, unit.MaxTitle) != "":
+		return nil, ErrTitleInvalid.With("The title is refused: "+unit.LineFault(cmd.Title, unit.MaxTitle)+".", nil)
 	case !cmd.Kind.Known():
 		return nil, ErrKindUnknown.With(ErrKindUnknown.Detail, map[string]any{"kind": cmd.Kind})
 	case s.Phase != NotListed && cmd.Kind != s.Kind:
@@ -97,12 +99,13 @@ func setPrice(cmd SetPrice, s State) ([]Event, error) {
 
 func retire(cmd Retire, s State) ([]Event, error) {
 	switch {
-	case !unit.Fits(cmd.Reason, unit.MaxNote):
-		return nil, ErrTextTooLong
 	case s.Phase == NotListed:
 		return nil, ErrNotFound
 	case s.Phase == OffSale:
 		return nil, nil
+	case unit.TextFault(cmd.Reason, unit.MaxNote) != "":
+		return nil, ErrTextTooLong.With("The reason is refused: "+unit.TextFault(cmd.Reason, unit.MaxNote)+".",
+			map[string]any{"field": "reason", "max_characters": unit.MaxNote})
 	}
 	return []Event{Retired{Reason: cmd.Reason}}, nil
 }

@@ -133,7 +133,7 @@ var Rejections = []*rule.Rejection{
 	ErrNotRequested, ErrNotAdmitted, ErrNotApproved, ErrDeclined, ErrCanceled, ErrReceived, ErrRefunded, ErrClosed, ErrCreditNote, ErrNotFinished,
 	ErrLineUnknown, ErrServiceLine, ErrQuantityInvalid, ErrUnitLimit, ErrAmountLimit, ErrQuantityExceeded, ErrDispositionWrong,
 	ErrReceiptDiffers, ErrReceiptOrder,
-	ErrRefundDiffers, ErrAmountInvalid, ErrAmountExceeded, ErrCurrencyDiffers,
+	ErrRefundDiffers, ErrAmountInvalid, ErrAmountExceeded, ErrCurrencyDiffers, ErrTextInvalid,
 }
 
 // Exists reports whether anything is in the stream.
@@ -141,7 +141,21 @@ func (s State) Exists() bool { return s.Status != "" }
 
 // Decide answers a command with events, with nothing (it is already so) or with
 // a *rule.Rejection. It never changes s.
+//
+// Texts are checked last, so that asking again for what an older program has
+// recorded still changes nothing.
 func Decide(cmd Command, s State) ([]Event, error) {
+	events, err := decide(cmd, s)
+	if err == nil && len(events) > 0 {
+		err = texts(cmd)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return events, nil
+}
+
+func decide(cmd Command, s State) ([]Event, error) {
 	switch cmd := cmd.(type) {
 	case Request:
 		return request(cmd, s)

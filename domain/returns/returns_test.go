@@ -181,7 +181,7 @@ func TestReceiving(t *testing.T) { backs.Run(t, receiving) }
 func TestRefunding(t *testing.T) { backs.Run(t, refunding) }
 
 func TestEveryRefusalHasARow(t *testing.T) {
-	backs.EveryRefusalHasARow(t, Rejections, asking, admitting, receiving, refunding, sharing, limiting)
+	backs.EveryRefusalHasARow(t, Rejections, asking, admitting, receiving, refunding, sharing, limiting, writing)
 }
 
 func TestWireForm(t *testing.T) {

@@ -93,7 +93,7 @@ func (d *decision) takeBack(cmd TakeBack) ([]Event, error) {
 			return nil, err
 		}
 	}
-	if err := fits("override", cmd.Override, unit.MaxNote); err != nil {
+	if err := note("override", cmd.Override); err != nil {
 		return nil, err
 	}
 	if err := d.mayAdd(cmd.Quantity); err != nil {
@@ -105,7 +105,7 @@ func (d *decision) takeBack(cmd TakeBack) ([]Event, error) {
 }
 
 func (d *decision) move(cmd Move) ([]Event, error) {
-	if err := fits("note", cmd.Note, unit.MaxNote); err != nil {
+	if err := note("note", cmd.Note); err != nil {
 		return nil, err
 	}
 	switch {
@@ -192,9 +192,9 @@ func conditionUnknown(c Condition) error {
 	return ErrConditionUnknown.With(ErrConditionUnknown.Detail, map[string]any{"condition": c})
 }
 
-func papers(document, note string) error {
-	if err := fits("document", document, unit.MaxReference); err != nil {
+func papers(document, remark string) error {
+	if err := line("document", document); err != nil {
 		return err
 	}
-	return fits("note", note, unit.MaxNote)
+	return note("note", remark)
 }

@@ -1,7 +1,5 @@
 package stock
 
-import "daybook/domain/unit"
-
 func (d *decision) allocate(cmd Allocate) ([]Event, error) {
 	if !cmd.Quantity.Valid() {
 		return nil, ErrQuantityInvalid
@@ -24,13 +22,13 @@ func (d *decision) allocate(cmd Allocate) ([]Event, error) {
 }
 
 func (d *decision) deallocate(cmd Deallocate) ([]Event, error) {
-	if err := fits("reason", cmd.Reason, unit.MaxNote); err != nil {
+	if err := note("reason", cmd.Reason); err != nil {
 		return nil, err
 	}
-	if err := fits("override", cmd.Override, unit.MaxNote); err != nil {
+	if err := note("override", cmd.Override); err != nil {
 		return nil, err
 	}
-	if err := fits("ref", cmd.Ref, unit.MaxReference); err != nil {
+	if err := line("ref", cmd.Ref); err != nil {
 		return nil, err
 	}
 	if !cmd.Quantity.Valid() {
@@ -65,7 +63,7 @@ func (d *decision) ship(cmd Ship) ([]Event, error) {
 			return nil, err
 		}
 	}
-	if err := fits("override", cmd.Override, unit.MaxNote); err != nil {
+	if err := note("override", cmd.Override); err != nil {
 		return nil, err
 	}
 	promise := d.Orders[cmd.OrderID]

@@ -20,7 +20,7 @@ var (
 	ErrConditionUnknown = &rule.Rejection{Code: "stock-condition-unknown", Detail: "A condition is available, damaged, quality_control or other."}
 	ErrReasonUnknown    = &rule.Rejection{Code: "stock-reason-unknown", Detail: "An adjustment has one of the known reasons."}
 	ErrNoteMissing      = &rule.Rejection{Code: "stock-note-missing", Detail: "The reason 'other' needs a note."}
-	ErrTextTooLong      = &rule.Rejection{Code: "stock-text-too-long", Detail: "A text is longer than allowed."}
+	ErrTextTooLong      = &rule.Rejection{Code: "stock-text-too-long", Detail: "A text is too long, or cannot be recorded as it is."}
 	ErrPolicyInvalid    = &rule.Rejection{Code: "stock-policy-invalid", Detail: "Safety stock, backorder limit and reorder point are 0 to 1,000,000,000 units."}
 	ErrMovementDiffers  = &rule.Rejection{Code: "stock-movement-differs", Detail: "This movement was recorded before with another quantity, location or order."}
 	ErrSameLocation     = &rule.Rejection{Code: "stock-transfer-same-location", Detail: "A transfer goes from one location to another."}
@@ -84,10 +84,19 @@ func ended(id unit.ReservationID, end End) error {
 	return ErrReservationEnded.With("The reservation was "+string(end)+".", map[string]any{"reservation_id": id, "end": end})
 }
 
-// fits refuses a text of more than limit characters.
-func fits(field, text string, limit int) error {
-	if unit.Fits(text, limit) {
+// note refuses a note or a reason that cannot be recorded.
+func note(field, text string) error {
+	return faulty(field, unit.TextFault(text, unit.MaxNote), unit.MaxNote)
+}
+
+// line refuses the number of a document that cannot be recorded.
+func line(field, text string) error {
+	return faulty(field, unit.LineFault(text, unit.MaxReference), unit.MaxReference)
+}
+
+func faulty(field, fault string, limit int) error {
+	if fault == "" {
 		return nil
 	}
-	return ErrTextTooLong.With(ErrTextTooLong.Detail, map[string]any{"field": field, "max_characters": limit})
+	return ErrTextTooLong.With("The text in "+field+" is refused: "+fault+".", map[string]any{"field": field, "max_characters": limit})
 }

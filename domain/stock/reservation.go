@@ -46,6 +46,9 @@ func (d *decision) reserve(cmd Reserve) ([]Event, error) {
 }
 
 func (d *decision) extend(cmd Extend) ([]Event, error) {
+	if err := note("override", cmd.Override); err != nil {
+		return nil, err
+	}
 	h, err := d.active(cmd.ReservationID)
 	switch {
 	case err != nil:
@@ -63,7 +66,7 @@ func (d *decision) extend(cmd Extend) ([]Event, error) {
 
 // release of a reservation that is due records what it is: expired.
 func (d *decision) release(cmd Release) ([]Event, error) {
-	if err := fits("reason", cmd.Reason, unit.MaxNote); err != nil {
+	if err := cmp.Or(note("reason", cmd.Reason), note("override", cmd.Override)); err != nil {
 		return nil, err
 	}
 	h, held := d.Holds[cmd.ReservationID]
@@ -132,7 +135,7 @@ func (h Hold) mayChange(from Origin) error {
 	if from.Override == "" {
 		return belongs(h.OrderID, true)
 	}
-	return fits("override", from.Override, unit.MaxNote)
+	return nil
 }
 
 // active is a reservation that holds, or the refusal that it does not.

@@ -141,13 +141,47 @@ func Blank(text string) bool {
 	return strings.IndexFunc(text, func(r rune) bool { return !unseen(r) }) < 0
 }
 
-// FitsLine is Fits for a text of one line that must say something, such as a
-// title: it is not blank, and holds no control character and none that changes
-// the direction of the text around it.
-func FitsLine(text string, maxRunes int) bool {
-	return Fits(text, maxRunes) && !Blank(text) && !strings.ContainsFunc(text, func(r rune) bool {
-		return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029'
+// FitsLine tells whether a text of one line that must be given, such as a title,
+// can be recorded: it is not empty, and LineFault finds nothing wrong with it.
+func FitsLine(text string, maxRunes int) bool { return text != "" && LineFault(text, maxRunes) == "" }
+
+// LineFault says what is wrong with a short text of one line, such as a country or
+// the number of a document. It is empty if nothing is wrong; an empty text means
+// "not given" and is not wrong. A line says something a person can see, and has no
+// control character, no line break, and no character that changes the direction
+// of the text around it.
+func LineFault(text string, maxRunes int) string {
+	return textFault(text, maxRunes, func(r rune) bool { return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' })
+}
+
+// TextFault is LineFault for a note or a reason, which may have line breaks and
+// tabs.
+func TextFault(text string, maxRunes int) string {
+	return textFault(text, maxRunes, func(r rune) bool {
+		return unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t'
 	})
+}
+
+func textFault(text string, maxRunes int, forbidden func(rune) bool) string {
+	switch {
+	case text == "":
+		return ""
+	case !utf8.ValidString(text):
+		return "it is not valid UTF-8"
+	case utf8.RuneCountInString(text) > maxRunes:
+		return fmt.Sprintf("it has more than %d characters", maxRunes)
+	}
+	place := 0
+	for _, r := range text {
+		place++
+		if forbidden(r) || unicode.Is(unicode.Bidi_Control, r) {
+			return fmt.Sprintf("character %d is %U, which is not allowed here", place, r)
+		}
+	}
+	if Blank(text) {
+		return "it has only characters that cannot be seen"
+	}
+	return ""
 }
 
 // Valid tells whether q is a demand ParseQuantity would have let in.

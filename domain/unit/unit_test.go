@@ -285,3 +285,38 @@ func TestTheNamespaceIsFixedForEver(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
+
+// What is wrong with a text is said in words; a line and a note differ in line breaks alone.
+func TestTextFaults(t *testing.T) {
+	for _, test := range []struct{ text, line, note string }{
+		{"", "", ""},
+		{"Côte d’Ivoire", "", ""},
+		{" a ", "", ""},
+		{"\u0645\u0635\u0631", "", ""}, // right to left by its own letters
+		{"a\u200db", "", ""},           // joins letters, and says something with them
+		{"12345", "", ""},
+		{"123456", "it has more than 5 characters", "it has more than 5 characters"},
+		{"\xff", "it is not valid UTF-8", "it is not valid UTF-8"},
+		{"  ", "it has only characters that cannot be seen", "it has only characters that cannot be seen"},
+		{"\u200b", "it has only characters that cannot be seen", "it has only characters that cannot be seen"},
+		{"a\nb", "character 2 is U+000A, which is not allowed here", ""},
+		{"a\r\tb", "character 2 is U+000D, which is not allowed here", ""},
+		{"\n", "character 1 is U+000A, which is not allowed here", "it has only characters that cannot be seen"},
+		{"a\u2028b", "character 2 is U+2028, which is not allowed here", ""},
+		{"a\x00", "character 2 is U+0000, which is not allowed here", "character 2 is U+0000, which is not allowed here"},
+		{"ü\u0085", "character 2 is U+0085, which is not allowed here", "character 2 is U+0085, which is not allowed here"},
+		{"a\u202eb", "character 2 is U+202E, which is not allowed here", "character 2 is U+202E, which is not allowed here"},
+		{"a\u2066b", "character 2 is U+2066, which is not allowed here", "character 2 is U+2066, which is not allowed here"},
+	} {
+		limit := 5
+		if len(test.text) > 8 {
+			limit = 100
+		}
+		if got := LineFault(test.text, limit); got != test.line {
+			t.Errorf("%q as a line: %q, want %q", test.text, got, test.line)
+		}
+		if got := TextFault(test.text, limit); got != test.note {
+			t.Errorf("%q as a note: %q, want %q", test.text, got, test.note)
+		}
+	}
+}

@@ -91,8 +91,11 @@ func (p *parser) row(rec record) (row, error) {
 		return bad(colStockCode, fmt.Sprintf("the code is longer than %d bytes", unit.MaxReference))
 	}
 	r.line.Kind = KindOfSKU(r.line.SKU)
-	if !unit.Fits(r.line.Note, unit.MaxTitle) {
-		return bad(colDescription, fmt.Sprintf("want at most %d characters, and no NUL", unit.MaxTitle))
+	if unit.Blank(r.line.Note) {
+		r.line.Note = "" // not given
+	}
+	if fault := unit.LineFault(r.line.Note, unit.MaxTitle); fault != "" {
+		return bad(colDescription, fault)
 	}
 	quantity, err := strconv.ParseInt(field(colQuantity), 10, 64)
 	if err != nil {
@@ -114,8 +117,9 @@ func (p *parser) row(rec record) (row, error) {
 		}
 		r.customerID = unit.CustomerID(p.text(customer))
 	}
-	if r.country = p.text(field(colCountry)); !unit.Fits(r.country, unit.MaxReference) {
-		return bad(colCountry, fmt.Sprintf("want at most %d characters, and no NUL", unit.MaxReference))
+	r.country = p.text(field(colCountry))
+	if fault := unit.LineFault(r.country, unit.MaxReference); fault != "" {
+		return bad(colCountry, fault)
 	}
 	return r, nil
 }

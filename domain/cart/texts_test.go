@@ -1,0 +1,40 @@
+package cart
+
+import (
+	"testing"
+
+	"daybook/domain/unit"
+)
+
+func TestEveryTextIsChecked(t *testing.T) {
+	catalogue := "the catalogue's titles are checked when a product is listed; the next test has the others"
+	passed := "a code that the checkout passes on"
+	carts.EveryTextIsChecked(t, map[string]string{
+		"Open.Lines.Offer.Title":            catalogue,
+		"AddLine.Offer.Title":               catalogue,
+		"RefuseCheckout.Shortages.Reason":   passed,
+		"CompleteCheckout.Shortages.Reason": passed,
+		"WithdrawCheckout.Lines.SKUText":    "of the cart's own lines",
+		"WithdrawCheckout.Lines.Title":      "of the cart's own lines",
+	}, lineRows(t), checkoutRows(t), limitRows(t), map[string]row{
+		"an opening with a line": {
+			When: Open{CartID: "c", Currency: "GBP", Lines: []AddLine{{SKU: "LAMP", SKUText: "lamp", Quantity: 1, Offer: Offer{Kind: unit.Stocked, Price: money(t, "1", "GBP")}}}},
+			Then: []Event{Opened{}},
+		},
+	})
+}
+
+func TestATitleThatOverridesTheCatalogueIsChecked(t *testing.T) {
+	opened := Opened{CartID: "c", Currency: "GBP"}
+	add := func(title string, overridden bool) AddLine {
+		return AddLine{SKU: "LAMP", Quantity: 1, Offer: Offer{Title: title, Kind: unit.Stocked, Price: money(t, "1", "GBP"), Overridden: overridden}}
+	}
+	old := "a\u202eb"
+	refused := ErrTextTooLong.With("", map[string]any{"field": "title", "max_characters": 200})
+	carts.Run(t, map[string]row{
+		"an override turns no text around":    {Given: []Event{opened}, When: add(old, true), Refused: refused},
+		"nor does one with the opening":       {When: Open{CartID: "c", Currency: "GBP", Lines: []AddLine{add(old, true)}}, Refused: refused},
+		"an override says something":          {Given: []Event{opened}, When: add(" ", true), Refused: refused},
+		"an old title of the catalogue sells": {Given: []Event{opened}, When: add(old, false), Then: []Event{LineAdded{Line{Number: 1, SKU: "LAMP", Title: old, Kind: unit.Stocked, Quantity: 1, Price: money(t, "1", "GBP")}}}, Repeats: true},
+	})
+}

@@ -1,0 +1,67 @@
+package order
+
+import (
+	"daybook/domain/rule"
+	"daybook/domain/unit"
+)
+
+// ErrTextInvalid refuses a text that a caller gave.
+var ErrTextInvalid = &rule.Rejection{Code: "order-text-invalid", Detail: "A text is too long, or cannot be recorded as it is."}
+
+// texts refuses a command with a text that cannot be recorded. It looks at what
+// callers say and not at what processes pass on (Place, RecordReturnRefund,
+// FailAllocation): that was checked where it was first said, or comes from an
+// older program, and refusing it would stop the order.
+func (s State) texts(cmd Command) error {
+	switch cmd := cmd.(type) {
+	case Hold:
+		return note("reason", cmd.Reason)
+	case Cancel:
+		return note("reason", cmd.Reason)
+	case CancelLines:
+		return note("reason", cmd.Reason)
+	case RecordTransaction:
+		if !s.knowsProvider(cmd.Provider) {
+			if err := line("provider", cmd.Provider); err != nil {
+				return err
+			}
+		}
+		return line("reference", cmd.Reference)
+	case SettleTransaction:
+		return line("reference", cmd.Reference)
+	case Ship:
+		if err := line("carrier", cmd.Carrier); err != nil {
+			return err
+		}
+		return line("tracking", cmd.Tracking)
+	case Claim, Place, Confirm, ReleaseHold, Expire, Deliver, Complete, SettleStock, FailAllocation, RetryAllocation,
+		RecoverAllocation, AdmitReturn, ReleaseReturn, RecordReturnRefund, Archive, Unarchive:
+	}
+	return nil
+}
+
+// knowsProvider tells whether a transaction of the order has this provider. A refund
+// that the order's process asks for repeats it.
+func (s State) knowsProvider(name string) bool {
+	for _, t := range s.Transactions {
+		if t.Provider == name {
+			return true
+		}
+	}
+	return false
+}
+
+func note(field, text string) error {
+	return faulty(field, unit.TextFault(text, unit.MaxNote), unit.MaxNote)
+}
+
+func line(field, text string) error {
+	return faulty(field, unit.LineFault(text, unit.MaxReference), unit.MaxReference)
+}
+
+func faulty(field, fault string, limit int) error {
+	if fault == "" {
+		return nil
+	}
+	return ErrTextInvalid.With("The text in "+field+" is refused: "+fault+".", map[string]any{"field": field, "max_characters": limit})
+}

@@ -1,0 +1,24 @@
+package order
+
+import "testing"
+
+// writing are rows of texts that commands need to be accepted with.
+var writing = map[string]row{
+	"a reason may have lines":            {Given: given(), When: Hold{"call back:\n\t12 o'clock"}, Then: []Event{PutOnHold{"call back:\n\t12 o'clock"}}},
+	"but must be seen":                   {Given: given(), When: Hold{"\u200b"}, Refused: facts(ErrTextInvalid, map[string]any{"field": "reason", "max_characters": 500})},
+	"a line of text has none":            {Given: given(), When: RecordTransaction{TransactionID: "t", Type: Capture, State: Succeeded, Amount: pounds("1"), Provider: "a\nb"}, Refused: facts(ErrTextInvalid, map[string]any{"field": "provider", "max_characters": 100})},
+	"a provider of before is known":      {Given: given(TransactionRecorded{TransactionID: "a", Type: Authorize, State: Succeeded, Amount: pounds("1"), Provider: "old\u202e"}), When: RecordTransaction{TransactionID: "v", Type: Void, State: Pending, Amount: pounds("1"), Parent: "a", Provider: "old\u202e"}, Then: []Event{TransactionRecorded{TransactionID: "v", Type: Void, State: Pending, Amount: pounds("1"), Parent: "a", Provider: "old\u202e"}}},
+	"a hold of before is the same again": {Given: given(PutOnHold{" "}), When: Hold{" "}, Nothing: true},
+}
+
+func TestTexts(t *testing.T) { orders.Run(t, writing) }
+
+func TestEveryTextIsChecked(t *testing.T) {
+	passed := "what a process passes on"
+	checkout := "the cart's: it was checked there, and refusing it would strand the stock"
+	orders.EveryTextIsChecked(t, map[string]string{
+		"Place.Reference": checkout, "Place.Country": checkout, "Place.Lines.SKUText": checkout, "Place.Lines.Title": checkout,
+		"SettleStock.Ref": passed, "FailAllocation.Ref": passed, "FailAllocation.Shortages.Reason": passed,
+		"RecordReturnRefund.Provider": "the return's", "RecordReturnRefund.Reference": "the return's",
+	}, writing, placing, life, canceling, shipping, settling, paying, comingBack, limiting, losing)
+}

@@ -1,0 +1,5 @@
+package product
+
+import "testing"
+
+func TestEveryTextIsChecked(t *testing.T) { products.EveryTextIsChecked(t, nil, rows(t)) }
