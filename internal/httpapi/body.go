@@ -8,6 +8,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -45,6 +48,9 @@ type bodies struct {
 	total  int64
 	wait   time.Duration
 	routes map[*huma.Operation]*shape
+	// checks bounds how many bodies are checked at once, so that a flood of them
+	// leaves processor time for leases, timers and other requests.
+	checks *semaphore.Weighted
 }
 
 func newBodies(budget int64, wait time.Duration) *bodies {
@@ -55,11 +61,14 @@ func newBodies(budget int64, wait time.Duration) *bodies {
 		wait = defaultBodyWait
 	}
 	budget = max(budget, 2*(MaxBodyBytes+1)) // else the largest body could never be read
-	return &bodies{budget: semaphore.NewWeighted(budget), total: budget, wait: wait, routes: make(map[*huma.Operation]*shape)}
+	return &bodies{
+		budget: semaphore.NewWeighted(budget), total: budget, wait: wait, routes: make(map[*huma.Operation]*shape),
+		checks: semaphore.NewWeighted(int64(2 * runtime.GOMAXPROCS(0))),
+	}
 }
 
-// limitBody gives a route the default limit where it states none, and shows its
-// limit in the document.
+// limitBody gives a route the default limit where it states none, shows its limit in
+// the document, and lets it refuse the faults of its body.
 func limitBody(_ *huma.OpenAPI, op *huma.Operation) {
 	if op.RequestBody == nil {
 		return
@@ -71,6 +80,7 @@ func limitBody(_ *huma.OpenAPI, op *huma.Operation) {
 		op.Extensions = make(map[string]any)
 	}
 	op.Extensions["x-max-body-bytes"] = op.MaxBodyBytes
+	op.Middlewares = append(slices.Clone(op.Middlewares), refuseFaults)
 	op.MaxBodyBytes++ // huma refuses a body that has as many, and not only one that has more
 }
 
@@ -113,15 +123,51 @@ func (b *bodies) middleware(ctx huma.Context, next func(huma.Context)) {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyReadMax)) // a test's recorder has none
 	body, held, err := b.read(r, route.limit)
 	defer func() { b.budget.Release(held) }()
+	var faults []problem.Invalid
 	if err == nil {
-		err = route.check(body)
+		faults, err = b.check(r, route, body)
 	}
 	if err != nil {
 		problem.Write(w, r, err)
 		return
 	}
+	if len(faults) > 0 {
+		r = r.WithContext(context.WithValue(r.Context(), faultsKey{}, faults))
+	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
+	next(humamux.NewContext(ctx.Operation(), r, w))
+}
+
+// faultsKey is where the context of a request has the faults of its body.
+type faultsKey struct{}
+
+// refuseFaults is run after the middlewares of the routes, so that what those refuse,
+// such as a key that is missing, is told first. What comes after it costs much for a
+// body of many faults.
+func refuseFaults(ctx huma.Context, next func(huma.Context)) {
+	r, w := humamux.Unwrap(ctx)
+	if faults, found := r.Context().Value(faultsKey{}).([]problem.Invalid); found {
+		problem.Write(w, r, problem.NotValid(faults...))
+		return
+	}
 	next(ctx)
+}
+
+// check waits until few others are being checked, and does it. It ends early if the
+// client has gone.
+func (b *bodies) check(r *http.Request, route *shape, body []byte) ([]problem.Invalid, error) {
+	if kind := r.Header.Get("Content-Type"); kind != "" && !strings.Contains(kind, "json") {
+		return nil, nil // huma refuses it without a look at the body
+	}
+	if !b.checks.TryAcquire(1) {
+		waiting, cancel := context.WithTimeout(r.Context(), b.wait)
+		defer cancel()
+		if err := b.checks.Acquire(waiting, 1); err != nil {
+			return nil, problem.Overloaded(fmt.Errorf("other bodies are being checked: %w", err))
+		}
+	}
+	defer b.checks.Release(1)
+	return route.check(r.Context(), body)
 }
 
 // read returns the body, and how much of the budget it holds, which the caller

@@ -2,11 +2,13 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -74,6 +76,35 @@ func TestBodiesBeyondTheBudgetWaitAndAreRefused(t *testing.T) {
 		if status := <-answered; status != http.StatusNoContent {
 			t.Errorf("one after that: answer %d", status)
 		}
+	}
+}
+
+// Few bodies are checked at once. A request that waits for it ends with its client,
+// and otherwise after a time.
+func TestChecksOfBodiesAreBounded(t *testing.T) {
+	t.Parallel()
+	b := newBodies(0, 50*time.Millisecond)
+	if err := b.checks.Acquire(t.Context(), int64(2*runtime.GOMAXPROCS(0))); err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequestWithContext(t.Context(), "POST", "/", nil)
+	_, err := b.check(r, &shape{}, []byte(`{}`))
+	if refused, ok := errors.AsType[*problem.Document](err); !ok || refused.Code() != problem.CodeOverloaded || refused.GetHeaders().Get("Retry-After") == "" {
+		t.Errorf("after a time: %v, want %s with Retry-After", err, problem.CodeOverloaded)
+	}
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	b.wait = time.Hour
+	if _, err := b.check(r.WithContext(gone), &shape{}, []byte(`{}`)); err == nil {
+		t.Error("a client that has gone: its body was checked")
+	}
+	b.checks.Release(1)
+	if _, err := b.check(r, &shape{}, []byte(`{}`)); err != nil {
+		t.Errorf("when there is room again: %v", err)
+	}
+	list := shape{root: &huma.Schema{Type: huma.TypeArray, Items: &huma.Schema{Type: huma.TypeInteger}}, values: 10}
+	if faults, err := b.check(r.WithContext(gone), &list, []byte(`[true]`)); len(faults) > 0 || err == nil {
+		t.Errorf("a client that has gone, and there is room: %v, %v, want no work", faults, err)
 	}
 }
 

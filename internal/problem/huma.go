@@ -39,6 +39,7 @@ func fromHuma(ctx context.Context, status int, message string, errs []error) *Do
 	case http.StatusBadRequest:
 		return From(ctx, Malformed(malformed(message, errs)))
 	case http.StatusUnprocessableEntity:
+		errs = errs[:min(len(errs), MaxFaults)] // translating one costs more than finding it
 		faults := make([]Invalid, 0, len(errs))
 		for _, err := range errs {
 			faults = append(faults, invalid(err))
@@ -111,6 +112,7 @@ func pointerOf(path string) string {
 	return pointer.String()
 }
 
-func escape(step string) string {
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(step)
-}
+// escaper is made once: a replacer holds several kilobytes.
+var escaper = strings.NewReplacer("~", "~0", "/", "~1")
+
+func escape(step string) string { return escaper.Replace(step) }

@@ -48,22 +48,21 @@ func Malformed(detail string) *Document {
 	return New(http.StatusBadRequest, CodeMalformed, detail)
 }
 
-// maxFaults bounds how many faults of a request are told, so that an answer is not
-// larger than what it answers.
-const maxFaults = 20
+// MaxFaults bounds how many faults of a request are looked for and told, so that
+// neither the search nor the answer costs much more than what it answers.
+const MaxFaults = 20
 
 // NotValid means the request was understood and some of it cannot be. Of many
-// faults the first 20 are told, and how many there are.
+// faults the first MaxFaults are listed.
 func NotValid(faults ...Invalid) *Document {
 	d := New(http.StatusUnprocessableEntity, CodeInvalid, "The request is not valid.")
 	d.Errors = faults
 	switch n := len(faults); {
 	case n == 1:
 		d.Detail = faults[0].Detail
-	case n > maxFaults:
-		d.Errors = slices.Clone(faults[:maxFaults])
-		d.Detail = fmt.Sprintf("The request is not valid. It has %d faults; the first %d are listed.", n, maxFaults)
-		d = d.With(map[string]any{"faults": n})
+	case n >= MaxFaults:
+		d.Errors = slices.Clone(faults[:MaxFaults])
+		d.Detail = fmt.Sprintf("The request is not valid. The first %d faults are listed; there may be more.", MaxFaults)
 	}
 	return d
 }

@@ -1,0 +1,299 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/validation"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"daybook/internal/problem"
+)
+
+// What ends a scan early.
+var (
+	errNotJSON = errors.New("not JSON") // the decoder tells what is wrong with the body
+	errEnough  = errors.New("enough faults")
+)
+
+// tokensPerLook is how many tokens are read before the scan looks whether somebody
+// still waits for its result.
+const tokensPerLook = 512
+
+// check looks for the faults of a body that its schema tells, and stops when there are
+// problem.MaxFaults of them. huma's own validation would collect every fault before it
+// tells one. What is not JSON passes, because the decoder tells that better. It is an
+// error if the body has more than the route takes, and if ctx has ended.
+func (s *shape) check(ctx context.Context, body []byte) ([]problem.Invalid, error) {
+	if s.root == nil || len(body) == 0 {
+		return nil, nil
+	}
+	scan := scanner{
+		shape: s, decoder: jsontext.NewDecoder(bytes.NewBuffer(body)), within: make([]container, 0, 4),
+		path: huma.NewPathBuffer(nil, 0),
+	}
+	switch err := scan.all(ctx); {
+	case errors.Is(err, errNotJSON):
+		return nil, nil
+	case err == nil, errors.Is(err, errEnough):
+		return scan.faults, nil
+	default:
+		return nil, err
+	}
+}
+
+// container is a list or an object that is being read.
+type container struct {
+	schema *huma.Schema // nil: not one that the route knows
+	list   bool
+	items  int
+	seen   uint64 // which members of schema.Required an object has
+}
+
+// scanner goes through a body.
+type scanner struct {
+	shape   *shape
+	decoder *jsontext.Decoder
+	within  []container
+	values  int
+	name    string // of the member whose value comes next
+	naming  bool   // a member's name comes next, or the end of the object
+	faults  []problem.Invalid
+	path    *huma.PathBuffer // empty: places are told by the decoder
+	found   huma.ValidateResult
+}
+
+func (s *scanner) all(ctx context.Context) error {
+	for tokens := 0; ; tokens++ {
+		if tokens%tokensPerLook == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		done, err := s.next()
+		if err != nil {
+			return err
+		}
+		if done {
+			break
+		}
+	}
+	if _, err := s.decoder.ReadToken(); !errors.Is(err, io.EOF) {
+		return errNotJSON // something follows the value
+	}
+	return nil
+}
+
+// next reads a token. It is done at the end of the value.
+func (s *scanner) next() (done bool, err error) {
+	switch kind := s.decoder.PeekKind(); kind {
+	case '}', ']':
+		err = s.end()
+	case '{', '[':
+		return false, s.open(kind == '[')
+	case '"':
+		if s.naming {
+			return false, s.member()
+		}
+		err = s.text()
+	default:
+		err = s.literal()
+	}
+	s.naming = len(s.within) > 0 && !s.within[len(s.within)-1].list
+	return len(s.within) == 0, err
+}
+
+func (s *scanner) open(list bool) error {
+	schema, err := s.value()
+	if err != nil {
+		return err
+	}
+	if _, err := s.decoder.ReadToken(); err != nil {
+		return errNotJSON
+	}
+	if len(s.within) == maxDepth {
+		return s.last(s.pointer(), fmt.Sprintf("nested deeper than %d", maxDepth))
+	}
+	expected, empty := huma.TypeObject, any(map[string]any{})
+	if list {
+		expected, empty = huma.TypeArray, []any{}
+	}
+	if schema != nil && schema.Type != expected {
+		if err := s.validate(schema, empty); err != nil {
+			return err
+		}
+		schema = nil // what is in it was not asked for
+	}
+	s.within = append(s.within, container{schema: schema, list: list})
+	s.naming = !list
+	return nil
+}
+
+// end reads the end of a list or an object, and tells what it lacks.
+func (s *scanner) end() error {
+	if _, err := s.decoder.ReadToken(); err != nil {
+		return errNotJSON
+	}
+	in := s.within[len(s.within)-1]
+	s.within = s.within[:len(s.within)-1]
+	if in.schema == nil {
+		return nil
+	}
+	if least := in.schema.MinItems; in.list && least != nil && in.items < *least {
+		return s.fault(s.pointer(), fmt.Sprintf(validation.MsgExpectedMinItems, *least))
+	}
+	for i, name := range in.schema.Required {
+		if in.seen&(1<<i) != 0 || in.schema.Properties[name].ReadOnly {
+			continue
+		}
+		if err := s.fault(s.pointer().AppendToken(name), "required"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// quoted reads a member's name or a text. It is valid until the next read.
+func (s *scanner) quoted() ([]byte, error) {
+	raw, err := s.decoder.ReadValue()
+	if err != nil {
+		return nil, errNotJSON
+	}
+	plain := []byte(raw[1 : len(raw)-1]) // shares its memory
+	if bytes.IndexByte(plain, '\\') >= 0 {
+		plain, _ = jsontext.AppendUnquote(nil, raw) // it was just read, so it is one
+	}
+	if bytes.IndexByte(plain, 0) >= 0 {
+		// The one character that databases take in no text. A log that held it could
+		// not be posted to any read model.
+		return nil, problem.Malformed("The body is not valid JSON: a text holds the character U+0000.")
+	}
+	return plain, nil
+}
+
+func (s *scanner) member() error {
+	plain, err := s.quoted()
+	if err != nil {
+		return err
+	}
+	if len(plain) > maxNameBytes {
+		return s.last(s.pointer().Parent(), fmt.Sprintf("a member whose name has more than %d bytes", maxNameBytes))
+	}
+	s.name, s.naming = string(plain), false
+	in := &s.within[len(s.within)-1]
+	if in.schema == nil {
+		return nil
+	}
+	if i := slices.Index(in.schema.Required, s.name); i >= 0 {
+		in.seen |= 1 << i
+	}
+	if in.schema.Properties[s.name] == nil {
+		return s.fault(s.pointer(), validation.MsgUnexpectedProperty)
+	}
+	return nil
+}
+
+func (s *scanner) text() error {
+	plain, err := s.quoted()
+	if err != nil {
+		return err
+	}
+	schema, err := s.value()
+	if err != nil || schema == nil {
+		return err
+	}
+	return s.validate(schema, string(plain))
+}
+
+// literal reads a number, true, false or null.
+func (s *scanner) literal() error {
+	raw, err := s.decoder.ReadValue()
+	if err != nil {
+		return errNotJSON
+	}
+	if len(raw) > maxNumberBytes {
+		return s.last(s.pointer(), fmt.Sprintf("a number of more than %d characters", maxNumberBytes))
+	}
+	schema, err := s.value()
+	if err != nil || schema == nil {
+		return err
+	}
+	switch raw.Kind() {
+	case 'n':
+		if s.mayBeNull() {
+			return nil
+		}
+		return s.validate(schema, nil)
+	case 't', 'f':
+		return s.validate(schema, raw.Kind() == 't')
+	}
+	number, err := strconv.ParseFloat(string(raw), 64)
+	if err != nil {
+		return errNotJSON // none that the decoder can hold
+	}
+	return s.validate(schema, number)
+}
+
+// mayBeNull tells whether null is as good as leaving the member out.
+func (s *scanner) mayBeNull() bool {
+	if len(s.within) == 0 {
+		return false
+	}
+	in := s.within[len(s.within)-1]
+	return !in.list && (in.schema.Nullable || !slices.Contains(in.schema.Required, s.name))
+}
+
+// value counts a value, whose first token was seen, and returns its schema.
+func (s *scanner) value() (*huma.Schema, error) {
+	if s.values++; s.values > s.shape.values {
+		return nil, s.last(s.pointer(), fmt.Sprintf("more values than a body may hold here, which is %d", s.shape.values))
+	}
+	if len(s.within) == 0 {
+		return s.shape.resolve(s.shape.root), nil
+	}
+	in := &s.within[len(s.within)-1]
+	in.items++
+	switch {
+	case in.schema == nil:
+		return nil, nil
+	case !in.list:
+		return s.shape.resolve(in.schema.Properties[s.name]), nil
+	case in.schema.MaxItems != nil && in.items > *in.schema.MaxItems:
+		return nil, s.last(s.pointer().Parent(), fmt.Sprintf("more than %d items", *in.schema.MaxItems))
+	}
+	return s.shape.resolve(in.schema.Items), nil
+}
+
+// validate lets huma check a value that holds no others, which was just read.
+func (s *scanner) validate(schema *huma.Schema, value any) error {
+	s.found.Reset()
+	huma.Validate(s.shape.schemas, schema, s.path, huma.ModeWriteToServer, value, &s.found)
+	for _, err := range s.found.Errors {
+		if detail, ok := errors.AsType[*huma.ErrorDetail](err); ok {
+			if err := s.fault(s.pointer(), detail.Message); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *scanner) pointer() jsontext.Pointer { return s.decoder.StackPointer() }
+
+// fault notes a fault. It is errEnough if no more are needed.
+func (s *scanner) fault(pointer jsontext.Pointer, detail string) error {
+	s.faults = append(s.faults, problem.InBody(string(pointer), detail))
+	if len(s.faults) >= problem.MaxFaults {
+		return errEnough
+	}
+	return nil
+}
+
+// last refuses the body for a fault after which the rest is not read.
+func (s *scanner) last(pointer jsontext.Pointer, detail string) error {
+	return problem.NotValid(append(s.faults, problem.InBody(string(pointer), detail))...)
+}

@@ -1,0 +1,108 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humamux"
+	"github.com/danielgtaylor/huma/v2/validation"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/gorilla/mux"
+
+	"daybook/internal/problem"
+)
+
+type scannedInput struct {
+	Body struct {
+		Text   string   `json:"text" minLength:"2" maxLength:"5" pattern:"^[a-z]*$"`
+		Choice string   `json:"choice,omitempty" enum:"a,b"`
+		When   string   `json:"when,omitempty" format:"date-time"`
+		Number int      `json:"number,omitempty" minimum:"1" maximum:"9"`
+		Yes    bool     `json:"yes,omitempty"`
+		Least  []string `json:"least,omitempty" minItems:"2" maxItems:"3" maxLength:"3"`
+		Items  []struct {
+			ID   int  `json:"id"`
+			Fine bool `json:"fine,omitempty"`
+		} `json:"items,omitempty" maxItems:"5"`
+		Inner *struct {
+			Name string `json:"na/me" maxLength:"3"`
+		} `json:"inner,omitempty"`
+	}
+}
+
+// scanned are bodies, and how many faults each has.
+var scanned = map[string]int{
+	`{"text":"abc"}`: 0,
+	`{"text":"abc","choice":"b","when":"2020-01-02T03:04:05Z","number":9,"yes":true,"least":["a","b"],"items":[{"id":1},{"id":2,"fine":false}],"inner":{"na/me":"x"}}`: 0,
+	`{"text":"abc","choice":null,"when":null,"number":null,"yes":null,"least":null,"items":null,"inner":null}`:                                                         0,
+	`{}`: 1, `null`: 1, `[]`: 1, `[{}]`: 1, `"x"`: 1, `1`: 1, `true`: 1,
+	`{"text":null}`: 1, `{"text":1}`: 1, `{"text":[]}`: 1, `{"text":{"x":1}}`: 1, `{"text":"A"}`: 2, `{"text":"abcdeF"}`: 2, `{"Text":"abc"}`: 2,
+	`{"text":"abc","choice":"c"}`: 1, `{"text":"abc","choice":1}`: 1, `{"text":"abc","when":"today"}`: 1,
+	`{"text":"abc","number":0}`: 1, `{"text":"abc","number":10}`: 1, `{"text":"abc","number":1.5}`: 1, `{"text":"abc","number":"1"}`: 1,
+	`{"text":"abc","yes":0}`: 1, `{"text":"abc","least":[]}`: 1, `{"text":"abc","least":["a"]}`: 1, `{"text":"abc","least":["a",null]}`: 1,
+	`{"text":"abc","least":{}}`: 1, `{"text":"abc","least":["a","abcd"]}`: 1, `{"text":"abc","least":[["a"],{"a":[1]}]}`: 2,
+	`{"text":"abc","items":[{},{"id":1,"x":{"y":[]}},{"id":true,"fine":1},null,[]]}`: 6,
+	`{"text":"abc","inner":{}}`: 1, `{"text":"abc","inner":{"na/me":"abcd","b":1}}`: 2, `{"te\u0078t":"abc","a":1,"b":2}`: 2,
+}
+
+// asHuma is how huma's validation says a fault.
+func asHuma(fault problem.Invalid) string {
+	if fault.Detail != "required" {
+		return fault.Detail
+	}
+	pointer := jsontext.Pointer(strings.TrimPrefix(fault.Pointer, "#"))
+	return fmt.Sprintf(validation.MsgExpectedRequiredProperty, pointer.LastToken())
+}
+
+// The scan tells the same faults as huma's own validation, for which it stands in.
+func TestTheScanFindsWhatTheSchemaForbids(t *testing.T) {
+	t.Parallel()
+	problem.Install()
+	api := humamux.New(mux.NewRouter(), config("1"))
+	huma.Register(api, huma.Operation{OperationID: "scan", Method: http.MethodPost, Path: "/scan"},
+		func(context.Context, *scannedInput) (*struct{}, error) { return nil, nil })
+	b := newBodies(0, 0)
+	if err := b.learn(api.OpenAPI()); err != nil {
+		t.Fatal(err)
+	}
+	var route *shape
+	for _, only := range b.routes {
+		route = only
+	}
+	for body, want := range scanned {
+		faults, err := route.check(t.Context(), []byte(body))
+		if err != nil {
+			t.Errorf("%s: %v", body, err)
+		}
+		var value any
+		if err := json.Unmarshal([]byte(body), &value); err != nil {
+			t.Fatal(err)
+		}
+		var of huma.ValidateResult
+		path := huma.NewPathBuffer(nil, 0)
+		path.Push("body")
+		huma.Validate(route.schemas, route.root, path, huma.ModeWriteToServer, value, &of)
+		var asked []string
+		for _, err := range of.Errors {
+			asked = append(asked, err.(*huma.ErrorDetail).Message)
+		}
+		var got []string
+		for _, fault := range faults {
+			got = append(got, asHuma(fault))
+		}
+		slices.Sort(asked)
+		slices.Sort(got)
+		if !slices.Equal(got, asked) {
+			t.Errorf("%s: the scan finds %q, huma %q", body, got, asked)
+		}
+		if len(faults) != want {
+			t.Errorf("%s: %d faults, want %d", body, len(faults), want)
+		}
+	}
+}
