@@ -25,7 +25,7 @@ require (
 	golang.org/x/sync v0.24.0
 	golang.org/x/text v0.43.0
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20260831171406-18b4a7587f8a
-	google.golang.org/grpc v1.83.2
+	google.golang.org/grpc v1.83.2 // eventstore/gateway reads its internal streams: see triedGRPC before another version
 	google.golang.org/protobuf v1.36.12
 	pgregory.net/rapid v1.3.0
 )

@@ -91,7 +91,8 @@ func (e *StaleError) Error() string {
 	return fmt.Sprintf("stream %s is at revision %d, not %d", e.Stream, e.Actual, e.Expected)
 }
 
-// ErrOverloaded means a stream has more commands waiting than it may; the caller
+// ErrOverloaded means a stream has more commands waiting than it may, or more commands
+// than may wait for searches of the log; the caller
 // should come back later.
 var ErrOverloaded = errors.New("too many commands are waiting for this stream")
 

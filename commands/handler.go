@@ -20,6 +20,8 @@ type Options struct {
 	Snapshots Snapshots // nil: none are kept
 	// CacheStreams is how many folded streams are kept in memory (20,000).
 	CacheStreams int
+	// CacheBytes bounds their size (256 MiB), by the bytes of each one's last snapshot.
+	CacheBytes int64
 	// Remembered is how many commands of a stream are kept in memory (4,096); below 0:
 	// none. Older ones are looked up in the stream when they are asked for again. For
 	// commands whose events the state guards, the limit is Remembered/16.
@@ -32,8 +34,10 @@ type Options struct {
 	// included (20 s).
 	AppendTimeout time.Duration
 	// SearchTimeout bounds a search of a stream's events for what was forgotten
-	// (2 min).
+	// (2 min). One that takes longer goes on where it was when it is asked for again.
 	SearchTimeout time.Duration
+	// SearchLimit is how many commands may wait for searches (1,000).
+	SearchLimit int
 }
 
 func (o Options) withDefaults() Options {
@@ -42,6 +46,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.CacheStreams == 0 {
 		o.CacheStreams = 20_000
+	}
+	if o.CacheBytes == 0 {
+		o.CacheBytes = 256 << 20
 	}
 	if o.Remembered == 0 {
 		o.Remembered = 4096
@@ -57,6 +64,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.SearchTimeout == 0 {
 		o.SearchTimeout = 2 * time.Minute
+	}
+	if o.SearchLimit == 0 {
+		o.SearchLimit = 1000
 	}
 	return o
 }
@@ -82,21 +92,29 @@ type Handler[S, C, E any] struct {
 	mu     sync.Mutex
 	lanes  map[string]*lane[S, C, E]
 	recent *list.List // of *lane, the most recently used in front; only idle lanes leave
+	bytes  int64      // sum over the lanes' weights
 	work   sync.WaitGroup
 	closed bool
 
-	searching chan struct{} // holds as many as search the log
+	searches  map[searchKey]*sharedSearch[S, C, E]
+	searching chan struct{}   // holds as many as search the log
+	life      context.Context // of searches: ends when the handler closes
+	end       context.CancelFunc
 }
 
 // NewHandler makes a handler for one kind of aggregate over a store.
 func NewHandler[S, C, E any](store eventstore.Store, aggregate Aggregate[S, C, E], options Options) *Handler[S, C, E] {
+	life, end := context.WithCancel(context.Background())
 	return &Handler[S, C, E]{
 		store:     store,
 		aggregate: aggregate,
 		options:   options.withDefaults(),
 		lanes:     make(map[string]*lane[S, C, E]),
 		recent:    list.New(),
+		searches:  make(map[searchKey]*sharedSearch[S, C, E]),
 		searching: make(chan struct{}, searchesAtOnce),
+		life:      life,
+		end:       end,
 	}
 }
 
@@ -147,11 +165,13 @@ func (h *Handler[S, C, E]) Glance(ctx context.Context, stream string, maxAge tim
 	return job.err
 }
 
-// Close refuses new commands and waits for those in flight, or for ctx.
+// Close refuses new commands and waits for those in flight, or for ctx. Commands that
+// wait for a search of the log are not in flight: they end with ErrClosed.
 func (h *Handler[S, C, E]) Close(ctx context.Context) error {
 	h.mu.Lock()
 	h.closed = true
 	h.mu.Unlock()
+	h.end()
 	idle := make(chan struct{})
 	go func() { h.work.Wait(); close(idle) }()
 	select {
@@ -200,12 +220,16 @@ func (h *Handler[S, C, E]) enqueue(job *job[S, C, E]) error {
 }
 
 // resume puts a job in front of its stream's queue for which the log was searched.
-func (h *Handler[S, C, E]) resume(j *job[S, C, E]) {
+func (h *Handler[S, C, E]) resume(j *job[S, C, E]) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.closed {
+		return ErrClosed
+	}
 	l := h.lane(j.request.Stream)
 	l.queue = append([]*job[S, C, E]{j}, l.queue...)
 	h.start(l)
+	return nil
 }
 
 // lane is a stream's lane, which is now the most recently used; the lock is held.
@@ -232,14 +256,16 @@ func (h *Handler[S, C, E]) start(l *lane[S, C, E]) {
 }
 
 // evict forgets the streams that were not used for longest. A lane at work
-// stays: its queue is the only one its stream may have.
+// stays: its queue is the only one its stream may have. The one used last stays, too,
+// however large it is.
 func (h *Handler[S, C, E]) evict() {
-	for at := h.recent.Back(); at != nil && len(h.lanes) > h.options.CacheStreams; {
+	for at := h.recent.Back(); at != nil && (len(h.lanes) > h.options.CacheStreams || h.bytes > h.options.CacheBytes); {
 		l := at.Value.(*lane[S, C, E]) // the list holds nothing else
 		before := at.Prev()
-		if !l.running {
+		if !l.running && before != nil {
 			h.recent.Remove(at)
 			delete(h.lanes, l.stream)
+			h.bytes -= l.weight
 		}
 		at = before
 	}
@@ -253,6 +279,9 @@ func (h *Handler[S, C, E]) take(l *lane[S, C, E]) []*job[S, C, E] {
 	if n == 0 {
 		l.running = false
 		l.queue = nil
+		h.bytes += l.savedSize - l.weight
+		l.weight = l.savedSize
+		h.evict()
 		h.work.Done()
 		return nil
 	}

@@ -64,7 +64,7 @@ func (j *job[S, C, E]) replay(known receipt) {
 	j.settled = true
 }
 
-// lane is one stream's queue, folded state and memory. Queue and running belong
+// lane is one stream's queue, folded state and memory. Queue, running and weight belong
 // to the handler's lock; the rest to the lane's own goroutine, of which there
 // is at most one.
 type lane[S, C, E any] struct {
@@ -73,6 +73,7 @@ type lane[S, C, E any] struct {
 	place   *list.Element
 	queue   []*job[S, C, E]
 	running bool
+	weight  int64 // bytes that the cache counts for it
 
 	loaded    bool
 	state     S

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"daybook/domain/order"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
@@ -127,7 +129,7 @@ func TestAnEventThatCannotBeReadIsSaidToBeThat(t *testing.T) {
 	_, meta := Work{Stream: stream, Meta: []byte("{")}.metadata()
 	for what, err := range map[string]error{
 		"shortages": shortages,
-		"search": s.Orders.search(t.Context(), stream, 0, &job[order.State, order.Command, order.Event]{},
+		"search": s.Orders.search(t.Context(), stream, 0, uuid.New(),
 			&search[order.Event]{name: "x", upTo: -1}),
 		"state":    s.Orders.View(t.Context(), stream, func(order.State, int64) {}),
 		"metadata": meta,

@@ -16,13 +16,8 @@ import (
 // stream is searched outside the lane, which goes on with other jobs meanwhile. The
 // job then comes back with what was found and how far the search went.
 
-const (
-	// searchInLane is how many events a lane itself looks through.
-	searchInLane = 1000
-	// searchesAtOnce bounds the searches of a handler, because each of them uses
-	// a connection to the log.
-	searchesAtOnce = 4
-)
+// searchInLane is how many events a lane itself looks through.
+const searchInLane = 1000
 
 // search is what a job wants to know of the events before it.
 type search[E any] struct {
@@ -32,6 +27,14 @@ type search[E any] struct {
 	command *receipt // the job's own, if it was found
 	about   []E      // the events about the thing, the latest first
 	enough  bool     // no earlier event matters
+
+	pass *pass[E] // over the later events, if one did not come to its end
+}
+
+// pass is one way back through the events, from a revision down to search.upTo.
+type pass[E any] struct {
+	from, next int64 // it began at from, and goes on at next
+	about      []E   // what it has found, the latest first
 }
 
 var (
@@ -45,7 +48,7 @@ var (
 func (l *lane[S, C, E]) look(ctx context.Context, j *job[S, C, E], name string) (*search[E], error) {
 	s := j.searches[name]
 	if s == nil {
-		s = &search[E]{name: name, upTo: -1}
+		s = l.handler.searched(searchOf(l.stream, name, j.request.Meta.CommandID))
 		if j.searches == nil {
 			j.searches = map[string]*search[E]{}
 		}
@@ -60,7 +63,7 @@ func (l *lane[S, C, E]) look(ctx context.Context, j *job[S, C, E], name string) 
 	case l.recordedAt != l.begunAt: // jobs before this one are not recorded yet
 		return nil, errLater
 	default:
-		return s, l.handler.search(ctx, l.stream, l.recordedAt, j, s)
+		return s, l.handler.search(ctx, l.stream, l.recordedAt, j.request.Meta.CommandID, s)
 	}
 }
 
@@ -113,61 +116,63 @@ func (l *lane[S, C, E]) ask(ctx context.Context, j *job[S, C, E], command C) ([]
 	}
 }
 
-// searchBeside takes a job out of the lane until the log was searched for it.
-func (l *lane[S, C, E]) searchBeside(j *job[S, C, E]) {
-	h, stream, from, s := l.handler, l.stream, l.recordedAt, j.wanted
-	j.wanted = nil
-	j.stage.Store(waiting)
-	h.work.Add(1)
-	go func() {
-		defer h.work.Done()
-		h.searching <- struct{}{}
-		defer func() { <-h.searching }()
-		ctx, cancel := context.WithTimeout(context.Background(), h.options.SearchTimeout)
-		defer cancel()
-		if err := h.search(ctx, stream, from, j, s); err != nil {
-			if j.begin() {
-				finish([]*job[S, C, E]{j}, err)
-			}
-			return
+// search looks through a stream's events from a revision down to where was looked
+// before. If it fails, s knows how far it came, and the next search goes on from there.
+func (h *Handler[S, C, E]) search(ctx context.Context, stream string, from int64, command uuid.UUID, s *search[E]) error {
+	if s.pass == nil {
+		s.pass = &pass[E]{from: from, next: from}
+	}
+	if s.pass.next > s.upTo {
+		if err := h.goBack(ctx, stream, command, s); err != nil {
+			return err
 		}
-		h.resume(j)
-	}()
+	}
+	s.about = append(s.pass.about, s.about...)
+	s.upTo = max(s.upTo, s.pass.from)
+	s.pass = nil
+	return nil
 }
 
-// search looks through a stream's events from a revision down to s.upTo, where the
-// last search began.
-func (h *Handler[S, C, E]) search(ctx context.Context, stream string, from int64, j *job[S, C, E], s *search[E]) error {
-	var about []E
-	text := []byte(j.request.Meta.CommandID.String())
-	for recorded, err := range h.store.ReadStreamBackwards(ctx, stream, from, 0) {
+// goBack reads the events of a search's pass that it has not seen yet.
+func (h *Handler[S, C, E]) goBack(ctx context.Context, stream string, command uuid.UUID, s *search[E]) error {
+	text := []byte(command.String())
+	for recorded, err := range h.store.ReadStreamBackwards(ctx, stream, s.pass.next, 0) {
 		if _, missing := errors.AsType[*eventstore.NotFoundError](err); missing {
-			break
+			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("stream %s: search: %w", stream, err)
 		}
-		if recorded.Revision <= s.upTo || s.enough || j.stage.Load() == withdrawn {
-			break
+		if recorded.Revision <= s.upTo {
+			return nil
 		}
 		if s.name == "" {
-			if err := s.find(recorded, j.request.Meta.CommandID, text); err != nil {
-				return &UndecodableError{Stream: stream, Revision: recorded.Revision, Cause: err}
-			}
-			continue
+			err = s.find(recorded, command, text)
+		} else {
+			err = h.note(recorded, s)
 		}
-		event, err := h.aggregate.Decode(recorded.Type, recorded.Data)
 		if err != nil {
 			return &UndecodableError{Stream: stream, Revision: recorded.Revision, Cause: err}
 		}
-		is, enough := h.aggregate.About(s.name, event)
-		if is {
-			about = append(about, event)
+		s.pass.next = recorded.Revision - 1
+		if s.enough {
+			return nil
 		}
-		s.enough = enough
 	}
-	s.about = append(about, s.about...)
-	s.upTo = max(s.upTo, from)
+	return nil
+}
+
+// note keeps an event that is about the thing that is looked for.
+func (h *Handler[S, C, E]) note(recorded eventstore.Recorded, s *search[E]) error {
+	event, err := h.aggregate.Decode(recorded.Type, recorded.Data)
+	if err != nil {
+		return err
+	}
+	about, enough := h.aggregate.About(s.name, event)
+	if about {
+		s.pass.about = append(s.pass.about, event)
+	}
+	s.enough = enough
 	return nil
 }
 

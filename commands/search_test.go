@@ -3,9 +3,11 @@ package commands
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -169,4 +171,170 @@ func count(flags []bool) (n int) {
 		}
 	}
 	return n
+}
+
+// A stream can be so long that no caller waits for its search. The search goes on without
+// them, and who asks again has its result.
+func TestASearchGoesOnWhenItsCallerGivesUp(t *testing.T) {
+	t.Parallel()
+	store, handler, old := longTill(t)
+	for range 2 {
+		ctx, cancel := context.WithCancel(t.Context())
+		failed := make(chan error, 1)
+		go func() {
+			_, err := handler.Handle(ctx, put(old, 1))
+			failed <- err
+		}()
+		if len(handler.searchesRunning()) == 0 {
+			<-store.begun
+		}
+		cancel()
+		if err := <-failed; !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+	}
+	close(store.gate)
+	await(func() bool { return len(handler.searchesRunning()) == 0 })
+	answer, err := handler.Handle(t.Context(), put(old, 1))
+	if err != nil || !answer.Replayed || answer.Revision != 0 {
+		t.Errorf("asked again: %+v, %v; want revision 0, replayed", answer, err)
+	}
+	if n := len(store.begun); n != 0 {
+		t.Errorf("the log was searched %d times more", n)
+	}
+}
+
+func (h *Handler[S, C, E]) searchesRunning() (running []searchKey) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for key, s := range h.searches {
+		if s.running {
+			running = append(running, key)
+		}
+	}
+	return running
+}
+
+// breaking is a log whose reads backwards break after some events.
+type breaking struct {
+	eventstore.Store
+	after int
+	read  int
+}
+
+func (b *breaking) ReadStreamBackwards(ctx context.Context, stream string, from int64, limit int) iter.Seq2[eventstore.Recorded, error] {
+	return func(yield func(eventstore.Recorded, error) bool) {
+		left := b.after
+		for r, err := range b.Store.ReadStreamBackwards(ctx, stream, from, limit) {
+			if left--; left < 0 {
+				yield(eventstore.Recorded{}, errors.New("broken"))
+				return
+			}
+			b.read++
+			if !yield(r, err) {
+				return
+			}
+		}
+	}
+}
+
+func TestASearchThatFailedGoesOnWhereItWas(t *testing.T) {
+	t.Parallel()
+	slow, first, old := longTill(t)
+	if err := first.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	store := &breaking{Store: slow.Store, after: searchInLane / 2}
+	handler := NewHandler[till, tillCmd, coined](store, tills(0), Options{Remembered: -1})
+	tries := 1
+	answer, err := handler.Handle(t.Context(), put(old, 1))
+	for ; err != nil && tries < 20; tries++ {
+		answer, err = handler.Handle(t.Context(), put(old, 1))
+	}
+	if err != nil || !answer.Replayed {
+		t.Fatalf("after %d tries: %+v, %v; want it replayed", tries, answer, err)
+	}
+	if _, events := coinsIn(t, slow, "till-1"); store.read > events+1 {
+		t.Errorf("%d events were read of %d", store.read, events)
+	}
+}
+
+func TestCloseEndsSearches(t *testing.T) {
+	t.Parallel()
+	store, handler, old := longTill(t)
+	failed := make(chan error, 1)
+	go func() {
+		_, err := handler.Handle(t.Context(), put(old, 1))
+		failed <- err
+	}()
+	<-store.begun // and the gate stays shut
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := handler.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-failed; !errors.Is(err, ErrClosed) {
+		t.Errorf("who waited for the search is told %v, want ErrClosed", err)
+	}
+}
+
+func TestCommandsThatWaitForSearchesAreBounded(t *testing.T) {
+	t.Parallel()
+	store, handler, old := longTill(t)
+	handler.options.SearchLimit = 2
+	done := make(chan error, 3)
+	ask := func() {
+		_, err := handler.Handle(t.Context(), put(old, 1))
+		done <- err
+	}
+	go ask()
+	<-store.begun
+	for range 2 { // the same search counts for each that waits for it
+		go ask()
+	}
+	if err := <-done; !errors.Is(err, ErrOverloaded) {
+		t.Errorf("the third: %v, want ErrOverloaded", err)
+	}
+	close(store.gate)
+	for range 2 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// Few streams can be large: the cache is bounded by their size as well.
+func TestTheCacheOfStreamsIsBoundedInBytes(t *testing.T) {
+	t.Parallel()
+	shelf := &shelf{saved: map[string]Snapshot{}}
+	const limit = 2000
+	handler := NewHandler(memory.New(), tills(1), Options{Snapshots: shelf, CacheBytes: limit})
+	for i := range 100 {
+		request := put(uuid.New(), 1, 1)
+		request.Stream = fmt.Sprintf("till-%d", i)
+		if _, err := handler.Handle(t.Context(), request); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var total int64
+	await(func() bool { // the last lane has come to rest
+		handler.mu.Lock()
+		defer handler.mu.Unlock()
+		total = 0
+		for _, l := range handler.lanes {
+			if l.running {
+				return false
+			}
+			total += l.savedSize
+		}
+		return true
+	})
+	if total > limit || total == 0 || handler.bytes != total {
+		t.Errorf("%d bytes are kept, counted as %d, want at most %d and not none", total, handler.bytes, limit)
+	}
+	request := put(uuid.New(), 1)
+	request.Stream = "till-0" // was forgotten
+	if answer, err := handler.Handle(t.Context(), request); err != nil || answer.Revision != 2 {
+		t.Errorf("a stream that left the cache: %+v, %v; want revision 2", answer, err)
+	}
 }

@@ -17,11 +17,12 @@ type Timers struct{ Pool *pgxpool.Pool }
 
 const (
 	timersAtOnce = 100
-	// So long timers are fired under the locks of one transaction, which the server
-	// would end if it heard nothing of it for too long; the others are left for the
-	// next one.
-	firingMax = 5 * time.Second
-	fireMax   = 10 * time.Second // for the last one begun
+	// So long timers are fired under the locks of one transaction; the others are left
+	// for the next one. The reactor changes the same timers when it advances, and the
+	// server ends a statement that waits for 9 s (see pgpool). So both together, which is
+	// the longest that a lock is held, stay below that.
+	firingMax = 2 * time.Second
+	fireMax   = 4 * time.Second // for the last one begun
 )
 
 // FireDue fires under the rows' locks, so that no other node fires the same

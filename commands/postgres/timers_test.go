@@ -186,3 +186,31 @@ func TestTheTimersOfManyCartsAreSetSomeAtATime(t *testing.T) {
 		t.Errorf("%d timers were set in %d transactions, want %d in 3", timers, transactions, len(many))
 	}
 }
+
+// The reactor changes timers while they are fired, and its statements have 9 s: a log that
+// does not answer the firing must not cost it its lead.
+func TestTheReactorAdvancesWhileATimerThatHangsIsFired(t *testing.T) {
+	t.Parallel()
+	pool := migrated(t)
+	journal := Journal{Pool: pool, Reader: "reactor"}
+	timer := commands.Timer{Deadline: commands.Deadline{Kind: commands.OrderDeadline, Target: "o"}, DueAt: time.Now().Add(-time.Hour)}
+	if err := journal.Advance(t.Context(), eventstore.Start, eventstore.At(1), commands.Notes{Set: []commands.Timer{timer}}); err != nil {
+		t.Fatal(err)
+	}
+	firing, done := make(chan struct{}), make(chan error, 1)
+	go func() {
+		_, _, err := Timers{Pool: pool}.FireDue(t.Context(), func(ctx context.Context, _ commands.Timer, _ time.Time) error {
+			close(firing)
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		done <- err
+	}()
+	<-firing
+	if err := journal.Advance(t.Context(), eventstore.At(1), eventstore.At(2), commands.Notes{Clear: []commands.Deadline{timer.Deadline}}); err != nil {
+		t.Errorf("the reactor: %v", err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}

@@ -1,6 +1,7 @@
 package stock
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"daybook/domain/bloom"
+	"daybook/domain/rule"
 	"daybook/domain/unit"
 )
 
@@ -158,5 +160,39 @@ func TestNothingIsVisitedWhenNothingIsDue(t *testing.T) {
 	}
 	if !s.isDue(late) {
 		t.Error("a deadline of an open one is not")
+	}
+}
+
+// What was promised to the order directly is no sign that its process has committed a
+// reservation that is forgotten: the log is asked.
+func TestDirectAllocationsAreNotTakenForACommitment(t *testing.T) {
+	t.Parallel()
+	for name, after := range map[string][]Event{
+		"allocated":                    {allocated("o-a", 2)},
+		"allocated and partly shipped": {allocated("o-a", 3), shipped("o-a", "s", 1)},
+		"reserved by itself": {
+			Reserved{Key: lamp, Origin: Origin{Direct: true}, ReservationID: "d", OrderID: "o-a", Quantity: 2, ExpiresAt: late},
+			ReservationCommitted{Key: lamp, ReservationID: "d", OrderID: "o-a", Quantity: 2},
+		},
+	} {
+		for end, was := range map[End]Event{EndExpired: expired("a", 2), EndReleased: released("a", 2)} {
+			s := State{}
+			for _, e := range append([]Event{received(9), reserved("a", 2), was}, after...) {
+				s = Evolve(s, e)
+			}
+			s.Ended = Recent[End]{} // as after thousands of others
+			s.Forgotten.Add(reservationName, "a")
+			cmd := Commit{At: then, ReservationID: "a", OrderID: "o-a", Quantity: 2}
+			events, err := Decide(cmd, s)
+			forgotten, asks := errors.AsType[*rule.ForgottenError](err)
+			if !asks {
+				t.Errorf("%s: %v, %v; want the log to be asked", name, events, err)
+				continue
+			}
+			_, err = Decide(cmd, Recall(s, forgotten.Name, []Event{was}))
+			if refused, ok := errors.AsType[*rule.Rejection](err); !ok || refused.Code != ErrReservationEnded.Code || refused.Facts["end"] != end {
+				t.Errorf("%s, and the reservation %s: %v, want a refusal that tells its end", name, end, err)
+			}
+		}
 	}
 }

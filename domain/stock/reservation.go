@@ -119,11 +119,12 @@ func (d *decision) commit(cmd Commit) ([]Event, error) {
 	}}, nil
 }
 
-// keeps tells whether the order still has the promise that a commitment of the
-// forgotten reservation gave it.
+// keeps tells whether the order's process still owns the promise that a commitment of
+// the forgotten reservation gave it. What was allocated or reserved directly is no sign of
+// that, and neither is what has shipped, because it may have been of that: the log tells then.
 func (d *decision) keeps(cmd Commit) bool {
 	p, promised := d.Orders[cmd.OrderID]
-	return promised && cmd.Quantity > 0 && p.Open+p.Shipped >= cmd.Quantity && d.Forgotten.Has(reservationName, string(cmd.ReservationID))
+	return promised && !cmd.Direct && cmd.Quantity > 0 && p.Owned >= cmd.Quantity && d.Forgotten.Has(reservationName, string(cmd.ReservationID))
 }
 
 // mayChange refuses to let a direct command change or end what an order's process

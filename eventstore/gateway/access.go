@@ -126,6 +126,7 @@ func (s *Server) roles(ctx context.Context, stream string, op operation) ([]stri
 	if m.acl.like == systemACL || m.acl.like == "" && strings.HasPrefix(stream, systemMark) {
 		name = systemACL
 	}
+	s.renew(ctx)
 	defaults, err := s.cached.ofSettings(func() (defaultACLs, error) { return s.readDefaults(ctx) })
 	if err != nil {
 		return nil, err

@@ -16,7 +16,7 @@ const (
 
 	// A silent subscription looks like a quiet log. So the cache is trusted only for
 	// trustMax after the watch last reached the head. While the cache is used, this is
-	// checked every proveEvery.
+	// checked every proveEvery. After a rest, the first call checks it.
 	trustMax   = 5 * time.Second
 	proveEvery = time.Second
 	// proveMax bounds one read of the head. A watch that has not reached a head deafMax
@@ -111,6 +111,13 @@ func cached[T any](c *cache, find func() (T, bool), keep func(T), load func() (T
 // isTrusted tells whether all that was recorded until a moment ago was heard of;
 // the lock is held.
 func (c *cache) isTrusted() bool { return c.live && time.Since(c.proven) <= trustMax }
+
+// isStale tells whether the log is watched, but the watch was not looked at lately.
+func (c *cache) isStale() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.live && !c.isTrusted() && c.sought.IsZero()
+}
 
 // reached notes how far the watch has come.
 func (c *cache) reached(at eventstore.Position) {
@@ -288,6 +295,29 @@ func (s *Server) prove(ctx context.Context, end context.CancelCauseFunc) {
 		if s.cached.seek(head, began) {
 			end(errDeaf)
 		}
+	}
+}
+
+// renew looks at the head if the cache is not trusted only because nobody has looked for
+// a while. Calls that come together look once.
+func (s *Server) renew(ctx context.Context) {
+	if !s.cached.isStale() {
+		return
+	}
+	look := s.looking.DoChan("", func() (any, error) {
+		began := time.Now()
+		head, err := s.headSoon(s.closing)
+		if err == nil {
+			s.cached.seek(head, began)
+		}
+		return nil, err
+	})
+	select {
+	case result := <-look:
+		if result.Err != nil {
+			s.logger.DebugContext(ctx, "gateway: it is not known whether changes of metadata are heard of", "error", result.Err)
+		}
+	case <-ctx.Done():
 	}
 }
 

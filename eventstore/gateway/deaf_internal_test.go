@@ -233,3 +233,32 @@ func TestMetadataThatCannotBeReadRefusesTheCall(t *testing.T) {
 		}
 	})
 }
+
+// A node that is called now and then looks at the head, and not at the metadata.
+func TestACacheThatRestedIsProvenWhenItIsUsed(t *testing.T) {
+	watched(t, func(t *testing.T, s *Server, log *deafening) {
+		writeBefore(t, log)
+		synctest.Wait()
+		knows(t, s)
+		reads, looks := log.read.Load(), log.looked.Load()
+		const calls = 20
+		for range calls {
+			pass(trustMax + proveEvery)
+			if got := knows(t, s); !got.are(factsBefore) {
+				t.Fatal(got)
+			}
+		}
+		if n := log.read.Load() - reads; n != 0 {
+			t.Errorf("metadata was read %d times", n)
+		}
+		if n := log.looked.Load() - looks; n > 2*calls+1 {
+			t.Errorf("the head was looked at %d times for %d calls", n, calls)
+		}
+		writeAfter(t, log)
+		log.deaf.Store(true)
+		pass(trustMax + proveEvery)
+		if got := knows(t, s); !got.are(factsAfter) {
+			t.Errorf("with a watch that fell silent meanwhile: %+v", got)
+		}
+	})
+}

@@ -29,6 +29,7 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/google/uuid"
 	"golang.org/x/sync/semaphore"
+	"golang.org/x/sync/singleflight"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/encoding"
@@ -118,6 +119,7 @@ type Server struct {
 	now     func() time.Time
 	id      uuid.UUID // of this node, while it runs
 	cached  cache
+	looking singleflight.Group // at the log's head, for the cache
 	grpc    *grpc.Server
 	groups  *groups.Service
 	limits  Limits

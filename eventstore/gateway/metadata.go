@@ -96,6 +96,7 @@ func (s *Server) metadata(ctx context.Context, stream string) (streamMetadata, e
 	if _, ok := isMetastream(stream); ok {
 		return ofMetastream, nil
 	}
+	s.renew(ctx)
 	return s.cached.ofStream(stream, func() (streamMetadata, error) { return s.readMetadata(ctx, metastreamPrefix+stream) })
 }
 

@@ -26,14 +26,19 @@ const (
 )
 
 // wire is where a call's messages are read from. The streams of gRPC's transport
-// have these methods. RecvMsg of gRPC reads a message whole before anybody can ask
+// have these methods (see triedGRPC). RecvMsg of gRPC reads a message whole before anybody can ask
 // whether there is room for it, so it is not used here.
 type wire interface {
 	ReadMessageHeader(header []byte) error
 	Read(n int) (mem.BufferSlice, error)
 }
 
-var errNoWire = errors.New("this version of gRPC does not let its messages be read")
+// triedGRPC is the version of gRPC whose streams are known to be a wire. The methods are
+// of an internal type, which another version may change without notice.
+const triedGRPC = "1.83.2"
+
+var errNoWire = fail(codes.Internal, fmt.Sprintf(
+	"the gateway cannot read messages with version %s of gRPC: it was tried with %s", grpc.Version, triedGRPC))
 
 // tooLargeError means that a message is over the limit; it was not kept.
 type tooLargeError struct{ size, limit int }

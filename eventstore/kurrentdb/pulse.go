@@ -22,10 +22,14 @@ const (
 // errStuck is of a subscription that brings nothing though the log goes on.
 var errStuck = errors.New("the log has gone on, and the subscription has not brought it")
 
+// tellEvery bounds how often a lasting outage is logged.
+const tellEvery = time.Minute
+
 // pulse is how fresh the shared subscription is.
 type pulse struct {
-	mu sync.Mutex
-	at eventstore.Pulse
+	mu   sync.Mutex
+	at   eventstore.Pulse
+	told time.Time // when it was last logged that the log is not heard
 }
 
 // Pulse implements eventstore.Proving.
@@ -86,11 +90,15 @@ func (s *Store) notePulse(ctx context.Context, began time.Time, err error) {
 	if s.pulse.at.Trouble = err; err == nil {
 		s.pulse.at.Proven = began
 	}
+	tells := err != nil && (before.Trouble == nil || began.Sub(s.pulse.told) >= tellEvery)
+	if tells {
+		s.pulse.told = began
+	}
 	s.pulse.mu.Unlock()
 	switch {
-	case err != nil:
+	case tells:
 		s.logger.WarnContext(ctx, "event store does not hear the log: subscriptions bring nothing new", "since", before.Proven, "error", err)
-	case before.Trouble != nil:
+	case err == nil && before.Trouble != nil:
 		s.logger.InfoContext(ctx, "event store hears the log again", "after", began.Sub(before.Proven))
 	}
 }

@@ -92,10 +92,14 @@ func (s *Store) follow(ctx context.Context, poll time.Duration) {
 	}
 }
 
+// tellEvery bounds how often a lasting outage is logged.
+const tellEvery = time.Minute
+
 // pulse is how fresh the tail is.
 type pulse struct {
-	mu sync.Mutex
-	at eventstore.Pulse
+	mu   sync.Mutex
+	at   eventstore.Pulse
+	told time.Time // when it was last logged that the log is not heard
 }
 
 // Pulse implements eventstore.Proving.
@@ -113,12 +117,16 @@ func (s *Store) notePulse(ctx context.Context, began time.Time, err error) {
 	if s.pulse.at.Trouble = err; err == nil {
 		s.pulse.at.Proven = began
 	}
+	tells := err != nil && (before.Trouble == nil || began.Sub(s.pulse.told) >= tellEvery)
+	if tells {
+		s.pulse.told = began
+	}
 	s.pulse.mu.Unlock()
 	switch {
-	case err != nil:
+	case tells:
 		s.logger.WarnContext(ctx, "event store cannot read the end of the log: subscriptions of this node bring nothing new",
 			"since", before.Proven, "error", err)
-	case before.Trouble != nil:
+	case err == nil && before.Trouble != nil:
 		s.logger.InfoContext(ctx, "event store reads the end of the log again", "after", began.Sub(before.Proven))
 	}
 }

@@ -39,9 +39,11 @@ func (*SilentError) Temporary() bool { return true }
 type lines struct {
 	purpose string
 	answer  time.Duration
-	logger  *slog.Logger
-	pool    atomic.Pointer[pgxpool.Pool]
-	told    atomic.Int64 // Unix time, in nanoseconds
+	// The sessions' own timeouts, where no caller asks for longer ones.
+	statement, idle time.Duration
+	logger          *slog.Logger
+	pool            atomic.Pointer[pgxpool.Pool]
+	told            atomic.Int64 // Unix time, in nanoseconds
 }
 
 // tellEvery bounds how often silence is told of: a pool has many connections, and

@@ -104,38 +104,43 @@ func bound(config *pgxpool.Config, options Options) *lines {
 	config.PingTimeout = pingMax
 	config.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false } // prepare does
 	config.PrepareConn = all.prepare
-	chosen := config.ConnConfig.RuntimeParams
-	_, ownStatement := chosen["statement_timeout"]
-	_, ownIdle := chosen["idle_in_transaction_session_timeout"]
+	all.statement, all.idle = max(statementMax, all.answer-time.Second), idleInTransactionMax
+	if says(config, "statement_timeout") {
+		all.statement = asConnected
+	}
+	if says(config, "idle_in_transaction_session_timeout") {
+		all.idle = asConnected
+	}
 	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
-		statement, idle := statementMax, idleInTransactionMax
-		if ownStatement {
-			statement = keep
-		}
-		if ownIdle {
-			idle = keep
-		}
-		return setTimeouts(ctx, conn, statement, idle)
+		return setTimeouts(ctx, conn, all.statement, all.idle)
 	}
 	return all
 }
 
-// keep leaves a session's timeout as the connection string says it.
-const keep = -1
+// asConnected is a session's timeout as the connection string says it.
+const asConnected = -1
+
+// says tells whether the connection string sets a parameter of the session.
+func says(config *pgxpool.Config, parameter string) bool {
+	chosen := config.ConnConfig.RuntimeParams
+	_, own := chosen[parameter]
+	return own || strings.Contains(chosen["options"], parameter)
+}
 
 // setTimeouts sets the session's own timeouts, in one round trip.
 func setTimeouts(ctx context.Context, conn *pgx.Conn, statement, idleInTransaction time.Duration) error {
-	var sql strings.Builder
-	if statement != keep {
-		fmt.Fprintf(&sql, "SET statement_timeout = %d;", statement.Milliseconds())
-	}
-	if idleInTransaction != keep {
-		fmt.Fprintf(&sql, "SET idle_in_transaction_session_timeout = %d", idleInTransaction.Milliseconds())
-	}
-	if _, err := conn.PgConn().Exec(ctx, sql.String()).ReadAll(); err != nil {
+	sql := setTimeout("statement_timeout", statement) + setTimeout("idle_in_transaction_session_timeout", idleInTransaction)
+	if _, err := conn.PgConn().Exec(ctx, sql).ReadAll(); err != nil {
 		return fmt.Errorf("set the session's timeouts: %w", err)
 	}
 	return nil
+}
+
+func setTimeout(parameter string, limit time.Duration) string {
+	if limit == asConnected {
+		return "RESET " + parameter + ";"
+	}
+	return fmt.Sprintf("SET %s = %d;", parameter, limit.Milliseconds())
 }
 
 // Dial opens one connection, without a pool. Options.Size means nothing here.
@@ -149,7 +154,7 @@ func Dial(ctx context.Context, connection string, options Options) (*pgx.Conn, e
 }
 
 // Connect opens a connection outside a pool, by the configuration of one that
-// Open made.
+// Open made. Its session has the same timeouts as the pool's.
 func Connect(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
@@ -159,6 +164,10 @@ func Connect(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {
 	if l == nil {
 		_ = conn.Close(ctx) // the first error is the one to tell
 		return nil, errUnbounded
+	}
+	if err := setTimeouts(ctx, conn, l.all.statement, l.all.idle); err != nil {
+		_ = conn.Close(ctx) // the first error is the one to tell
+		return nil, err
 	}
 	l.limit.Store(int64(l.all.answer))
 	return conn, nil
@@ -236,7 +245,7 @@ func (a *lines) prepare(ctx context.Context, conn *pgx.Conn) (bool, error) {
 		l.limit.Store(int64(pingMax))
 		statement, idle := limit, limit
 		if !patient {
-			statement, idle = statementMax, idleInTransactionMax
+			statement, idle = a.statement, a.idle
 		}
 		if err := setTimeouts(ctx, conn, statement, idle); err != nil {
 			return false, ctx.Err()

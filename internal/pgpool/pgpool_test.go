@@ -234,3 +234,66 @@ func TestAContextEndsAQueryOnASilentConnection(t *testing.T) {
 		t.Errorf("the pool's only connection was replaced after %s", took)
 	}
 }
+
+const showTimeouts = "SELECT current_setting('statement_timeout') || ' ' || current_setting('idle_in_transaction_session_timeout')"
+
+// Also after a caller has asked for longer ones.
+func TestTimeoutsOfTheConnectionStringComeBack(t *testing.T) {
+	t.Parallel()
+	for name, own := range map[string]string{
+		"parameters": "&statement_timeout=4321&idle_in_transaction_session_timeout=5432",
+		"options":    "&options=-c%20statement_timeout%3D4321%20-c%20idle_in_transaction_session_timeout%3D5432",
+	} {
+		pool, err := pgpool.Open(t.Context(), pgtest.URL(t)+own, pgpool.Options{Size: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(pool.Close)
+		for range 2 {
+			var timeouts string
+			if err := pool.QueryRow(t.Context(), showTimeouts).Scan(&timeouts); err != nil || timeouts != "4321ms 5432ms" {
+				t.Errorf("%s: the timeouts are %q (error %v), want 4321ms 5432ms", name, timeouts, err)
+			}
+			if err := pool.QueryRow(pgpool.Within(t.Context(), time.Minute), showTimeouts).Scan(&timeouts); err != nil || timeouts != "1min 1min" {
+				t.Errorf("%s: asked to wait a minute: %q (error %v)", name, timeouts, err)
+			}
+		}
+	}
+}
+
+// A connection outside a pool has the same timeouts as one in it.
+func TestConnectionsOutsideAPoolHaveTimeoutsOnTheServer(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		own    string
+		answer time.Duration
+		want   string
+	}{
+		{"", 0, "9s 20s"},
+		{"", time.Minute, "59s 20s"}, // longer answers are asked for
+		{"&statement_timeout=4321", 0, "4321ms 20s"},
+	} {
+		options := pgpool.Options{Answer: c.answer}
+		pool, err := pgpool.Open(t.Context(), pgtest.URL(t)+c.own, options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(pool.Close)
+		for name, open := range map[string]func() (*pgx.Conn, error){
+			"Dial":    func() (*pgx.Conn, error) { return pgpool.Dial(t.Context(), pgtest.URL(t)+c.own, options) },
+			"Connect": func() (*pgx.Conn, error) { return pgpool.Connect(t.Context(), pool.Config().ConnConfig) },
+		} {
+			conn, err := open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var timeouts string
+			if err := conn.QueryRow(t.Context(), showTimeouts).Scan(&timeouts); err != nil || timeouts != c.want {
+				t.Errorf("%s with %q, %s: the timeouts are %q (error %v), want %s", name, c.own, c.answer, timeouts, err, c.want)
+			}
+			if err := conn.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
