@@ -46,7 +46,7 @@ var creates = map[string]create{
 		path: "/v1/stock/MUG/main/reservations", body: `{"reservation_id":"h-9","order_id":"x","quantity":2,"expires_at":"SOON"}`, code: "reservation-differs",
 		others: []string{
 			`{"reservation_id":"h-9","order_id":"x","quantity":3,"expires_at":"SOON"}`, `{"reservation_id":"h-9","order_id":"y","quantity":2,"expires_at":"SOON"}`,
-			`{"reservation_id":"h-9","order_id":"x","quantity":2,"expires_at":"LATER"}`,
+			`{"reservation_id":"h-9","order_id":"x","quantity":2,"expires_at":"LATER"}`, `{"reservation_id":"h-9","order_id":"x","quantity":2,"hold_seconds":60}`,
 		},
 	},
 	"transfer-stock-out": {

@@ -40,7 +40,7 @@ type reserveInput struct {
 		ReservationID string    `json:"reservation_id,omitempty" maxLength:"64" doc:"By default derived from the order, the SKU and the location."`
 		Quantity      int64     `json:"quantity" minimum:"1" maximum:"1000000000"`
 		ExpiresAt     time.Time `json:"expires_at,omitzero" doc:"When it ends by itself. This, or hold_seconds."`
-		HoldSeconds   int64     `json:"hold_seconds,omitzero" minimum:"1" maximum:"2592000"`
+		HoldSeconds   int64     `json:"hold_seconds,omitzero" minimum:"1" maximum:"2592000" doc:"How long it holds from now on. Asked again with the same length, the first deadline stands; another length is refused (reservation-differs)."`
 	}
 }
 
@@ -57,7 +57,10 @@ func (a *api) reserve(ctx context.Context, c call, in *reserveInput) (*answer[Re
 	id := orElse(&bad, "/reservation_id", in.Body.ReservationID, parseReservation, string(stock.DirectReservationIDFor(owner, key.SKU, key.Location)))
 	until := a.deadline(&bad, in.Body.ExpiresAt, in.Body.HoldSeconds)
 	return a.movePromise(ctx, c, &bad, key, id, func(at stock.At) stock.Command {
-		return stock.Reserve{At: at, Origin: direct, ReservationID: id, OrderID: owner, Quantity: quantity, ExpiresAt: until, Fixed: !in.Body.ExpiresAt.IsZero()}
+		return stock.Reserve{
+			At: at, Origin: direct, ReservationID: id, OrderID: owner, Quantity: quantity,
+			ExpiresAt: until, Fixed: !in.Body.ExpiresAt.IsZero(), HoldSeconds: in.Body.HoldSeconds,
+		}
 	})
 }
 

@@ -71,8 +71,12 @@ type Reserve struct {
 	Quantity      unit.Quantity
 	ExpiresAt     time.Time
 	// Fixed says that the caller named the deadline, so that another one under the
-	// same id is another reservation. A deadline that is counted from now moves.
+	// same id is another reservation.
 	Fixed bool
+	// HoldSeconds is how long the caller asked to hold it from now on, where no deadline
+	// was named: another length is another reservation. The deadline itself moves with now,
+	// so it is not compared; the first one stands. A process gives neither.
+	HoldSeconds int64
 }
 
 // Extend moves an active reservation's deadline.

@@ -84,6 +84,9 @@ type Reserved struct {
 	OrderID       unit.OrderID       `json:"order_id"` // the owner
 	Quantity      unit.Quantity      `json:"quantity"`
 	ExpiresAt     time.Time          `json:"expires_at"`
+	// HoldSeconds is the length that was asked for; 0 if a time was named, by a
+	// process, and in events of older programs.
+	HoldSeconds int64 `json:"hold_seconds,omitzero"`
 }
 
 // ReservationExtended moves the deadline.

@@ -21,9 +21,10 @@ func Evolve(s State, e Event) State {
 	case Counted:
 		s.Goods = e.Counted
 	case Reserved:
-		s.hold(e.ReservationID, Hold{OrderID: e.OrderID, Quantity: e.Quantity, ExpiresAt: e.ExpiresAt, Direct: e.Direct})
+		s.hold(e.ReservationID, Hold{OrderID: e.OrderID, Quantity: e.Quantity, ExpiresAt: e.ExpiresAt, Direct: e.Direct, HoldSeconds: e.HoldSeconds})
 	case ReservationExtended:
 		if h, held := s.Holds[e.ReservationID]; held {
+			h.First = h.firstDeadline()
 			h.ExpiresAt = e.ExpiresAt
 			s.Holds[e.ReservationID] = h
 			s.watch(e.ReservationID, e.ExpiresAt)

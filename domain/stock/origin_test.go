@@ -21,6 +21,11 @@ func keptFor(order string, forcible bool) *rule.Rejection {
 	return ErrBelongsToOrder.With("", facts{"order_id": order, "forcible": forcible})
 }
 
+// lasting is a reservation by itself that was asked for by its length.
+func lasting(seconds int64) Reserved {
+	return Reserved{Key: lamp, Origin: Origin{Direct: true}, ReservationID: "d", OrderID: "o-a", Quantity: 2, ExpiresAt: soon, HoldSeconds: seconds}
+}
+
 // originRows are, for each direct command, what belongs to an order's process
 // and what does not. Order o-a is promised 5 by its process.
 func originRows() map[string]row {
@@ -114,6 +119,23 @@ func originRows() map[string]row {
 		},
 		"one that is counted from now is not": {
 			Given: given(received(9), own), When: Reserve{At: at, Origin: byHand, ReservationID: "d", OrderID: "o-a", Quantity: 2, ExpiresAt: late}, Nothing: true,
+		},
+		"but its length is": {
+			Given: given(received(9), lasting(60)), When: Reserve{At: at, Origin: byHand, ReservationID: "d", OrderID: "o-a", Quantity: 2, ExpiresAt: late, HoldSeconds: 61},
+			Refused: ErrReservationDiffers.With("", facts{"reservation_id": "d", "expires_at": soon, "hold_seconds": 60}),
+		},
+		"the same length is the same": {
+			Given: given(received(9), lasting(60)), When: Reserve{At: at, Origin: byHand, ReservationID: "d", OrderID: "o-a", Quantity: 2, ExpiresAt: late, HoldSeconds: 60}, Nothing: true,
+		},
+		"a length is recorded": {
+			Given: given(received(9)), When: Reserve{At: at, Origin: byHand, ReservationID: "d", OrderID: "o-a", Quantity: 2, ExpiresAt: soon, HoldSeconds: 60}, Then: given(lasting(60)),
+		},
+		"the first deadline counts after it was moved": {
+			Given: given(received(9), own, extended("d", late), extended("d", late.Add(1))), When: Reserve{At: at, Origin: byHand, ReservationID: "d", OrderID: "o-a", Quantity: 2, ExpiresAt: soon, Fixed: true}, Nothing: true,
+		},
+		"not the one it was moved to": {
+			Given: given(received(9), own, extended("d", late)), When: Reserve{At: at, Origin: byHand, ReservationID: "d", OrderID: "o-a", Quantity: 2, ExpiresAt: late, Fixed: true},
+			Refused: ErrReservationDiffers.With("", facts{"reservation_id": "d", "expires_at": soon}),
 		},
 		"a long reason to take back is refused": {When: TakeBack{At: at, Origin: long, ReturnID: "r", Quantity: 1, Condition: Available}, Refused: ErrTextTooLong},
 	}

@@ -2,6 +2,7 @@ package stock
 
 import (
 	"cmp"
+	"time"
 
 	"daybook/domain/unit"
 )
@@ -21,9 +22,12 @@ func (d *decision) reserve(cmd Reserve) ([]Event, error) {
 			return nil, belongs(h.OrderID, false)
 		case h.Direct && !cmd.Direct: // nor may a checkout take what was reserved by itself
 			return nil, ErrReservationDiffers.With(ErrReservationDiffers.Detail, map[string]any{"reservation_id": cmd.ReservationID, "direct": h.Direct})
-		case cmd.Fixed && !h.ExpiresAt.Equal(cmd.ExpiresAt):
-			return nil, ErrReservationDiffers.With(ErrReservationDiffers.Detail,
-				map[string]any{"reservation_id": cmd.ReservationID, "expires_at": h.ExpiresAt})
+		case !h.sameDeadline(cmd):
+			facts := map[string]any{"reservation_id": cmd.ReservationID, "expires_at": h.firstDeadline()}
+			if h.HoldSeconds != 0 {
+				facts["hold_seconds"] = h.HoldSeconds
+			}
+			return nil, ErrReservationDiffers.With("The reservation with this id was made with another deadline.", facts)
 		case h.Quantity != cmd.Quantity || h.OrderID != cmd.OrderID:
 			return nil, ErrReservationDiffers.With(ErrReservationDiffers.Detail,
 				map[string]any{"reservation_id": cmd.ReservationID, "order_id": h.OrderID, "quantity": h.Quantity})
@@ -41,8 +45,22 @@ func (d *decision) reserve(cmd Reserve) ([]Event, error) {
 	}
 	return []Event{Reserved{
 		Key: cmd.Key, Origin: cmd.overriding(false), ReservationID: cmd.ReservationID, OrderID: cmd.OrderID,
-		Quantity: cmd.Quantity, ExpiresAt: cmd.ExpiresAt.UTC(),
+		Quantity: cmd.Quantity, ExpiresAt: cmd.ExpiresAt.UTC(), HoldSeconds: cmd.HoldSeconds,
 	}}, nil
+}
+
+// firstDeadline is the one that the reservation was made with.
+func (h Hold) firstDeadline() time.Time {
+	if h.First.IsZero() {
+		return h.ExpiresAt
+	}
+	return h.First
+}
+
+// sameDeadline compares a repeated Reserve with the hold: a named deadline with the
+// first one, a length with the recorded length.
+func (h Hold) sameDeadline(cmd Reserve) bool {
+	return (!cmd.Fixed || h.firstDeadline().Equal(cmd.ExpiresAt)) && (cmd.HoldSeconds == 0 || cmd.HoldSeconds == h.HoldSeconds)
 }
 
 func (d *decision) extend(cmd Extend) ([]Event, error) {

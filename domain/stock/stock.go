@@ -42,7 +42,7 @@ func DirectReservationIDFor(order unit.OrderID, sku unit.SKU, location unit.Loca
 
 // FoldVersion is that of State's shape, of Evolve and of Guarded; a snapshot of
 // another version is not used.
-const FoldVersion = 5
+const FoldVersion = 6
 
 // How much of the past a stock remembers in detail, so that a repeated step is
 // answered at once. For older things State.Forgotten holds only the name; the details
@@ -120,6 +120,9 @@ type Hold struct {
 	Quantity  unit.Quantity `json:"quantity"`
 	ExpiresAt time.Time     `json:"expires_at"`
 	Direct    bool          `json:"direct,omitzero"` // no order's process holds it
+	// What it was asked with: the length, and the first deadline if that has moved since.
+	HoldSeconds int64     `json:"hold_seconds,omitzero"`
+	First       time.Time `json:"first,omitzero"`
 }
 
 // Promise is what an order was promised: Open is allocated, Shipped has left.
