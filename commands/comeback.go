@@ -20,9 +20,10 @@ import (
 // stock takes in what came. A return with links to orders can be approved only
 // by a call after the one that requests it.
 //
-// A refusal by an order comes, as a rule, before anything is recorded. Where
-// several returns are after the same units at once it may come after; the
-// return is then there, declined.
+// A refusal by an order comes, as a rule, before anything is recorded. It may
+// come after where several returns are after the same units, or record refunds
+// with the same id, at once: the return is then there, declined, or its refund
+// is taken back. The other commands of the call stay recorded.
 func (s *Service) Return(ctx context.Context, call Call, id unit.ReturnID, commands ...returns.Command) (Answer[returns.Event], error) {
 	if err := s.admit(call); err != nil {
 		return Answer[returns.Event]{}, err
@@ -43,8 +44,8 @@ func (s *Service) Return(ctx context.Context, call Call, id unit.ReturnID, comma
 	}
 	last, err := s.followReturn(ctx, call.Meta, id)
 	answer.Revision, answer.Position = max(answer.Revision, last.Revision), later(answer.Position, last.Position)
-	if err == nil && slices.ContainsFunc(commands, isRequest) {
-		err = s.admissionRefused(ctx, id)
+	if err == nil && slices.ContainsFunc(commands, asksOrders) {
+		err = s.refusedAfter(ctx, id, commands)
 	}
 	return answer, err
 }
@@ -69,17 +70,17 @@ func (s *Service) mayTakeIn(ctx context.Context, id unit.ReturnID, commands []re
 	return s.stockAllows(ctx, moves)
 }
 
-func isRequest(command returns.Command) bool {
-	_, is := command.(returns.Request)
-	return is
+// asksOrders reports whether an order may refuse what follows from a command.
+func asksOrders(command returns.Command) bool {
+	switch command.(type) {
+	case returns.Request, returns.RecordRefund:
+		return true
+	}
+	return false
 }
 
 // mayComeBack refuses what an order would refuse, while it can still be refused.
 func (s *Service) mayComeBack(ctx context.Context, call Call, id unit.ReturnID, commands []returns.Command) error {
-	asksOrders := func(command returns.Command) bool {
-		_, refund := command.(returns.RecordRefund)
-		return refund || isRequest(command)
-	}
 	if !slices.ContainsFunc(commands, asksOrders) {
 		return nil
 	}
@@ -119,9 +120,22 @@ func refusedBy(err error) (*rule.Rejection, bool) {
 	return errors.AsType[*rule.Rejection](err)
 }
 
-func (s *Service) admissionRefused(ctx context.Context, id unit.ReturnID) error {
+// refusedAfter is an order's refusal of what commands asked for, when it came
+// after they were recorded.
+func (s *Service) refusedAfter(ctx context.Context, id unit.ReturnID, commands []returns.Command) error {
 	var no *rule.Rejection
-	err := s.Returns.View(ctx, returns.Stream(string(id)), func(state returns.State, _ int64) { no = fulfilment.RefusedAdmission(state) })
+	err := s.Returns.View(ctx, returns.Stream(string(id)), func(state returns.State, _ int64) {
+		for _, command := range commands {
+			var refused *rule.Rejection
+			switch command := command.(type) {
+			case returns.Request:
+				refused = fulfilment.RefusedAdmission(state)
+			case returns.RecordRefund:
+				refused = fulfilment.RefusedRefund(state, command)
+			}
+			no = cmp.Or(no, refused)
+		}
+	})
 	if err == nil && no != nil {
 		return no
 	}

@@ -335,6 +335,8 @@ func (t *tracker) returnEvent(e eventstore.Recorded) error {
 		if len(event.Shares) > 0 {
 			t.begin(workKey{workReturn, id, ordersStep(returns.StepRefund, event.TransactionID)}, e)
 		}
+	case returns.RefundWithdrawn:
+		t.end(workReturn, id, ordersStep(returns.StepRefund, event.TransactionID))
 	case returns.OrdersSettled:
 		t.end(workReturn, id, ordersStep(event.Step, event.Ref))
 	case returns.Received:

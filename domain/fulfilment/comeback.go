@@ -2,6 +2,8 @@ package fulfilment
 
 import (
 	"maps"
+	"slices"
+	"strconv"
 
 	"daybook/domain/order"
 	"daybook/domain/returns"
@@ -29,7 +31,8 @@ type Reply struct {
 //	requested              each order admits the units linked to it, or refuses
 //	refused, declined,
 //	canceled               they are released, whoever admitted them
-//	refunded               its shares are recorded
+//	refunded               its shares are recorded; what an order refuses is
+//	                       taken back
 //
 // The return's stream is the referee: the first outcome of an admission stands,
 // and a driver that comes to another follows what is recorded. A release is
@@ -40,6 +43,8 @@ type Comeback struct {
 	Asks []Ask
 
 	step returns.OpenOrders // not of an admission
+	// withdrawn is how often a refund with the step's id was taken back before.
+	withdrawn int
 }
 
 // NextComeback is the first that is open, and whether there is one.
@@ -49,7 +54,13 @@ func NextComeback(s returns.State) (Comeback, bool) {
 		return Comeback{Asks: admits(s.Requested)}, true
 	case len(s.OrdersUnsettled) > 0:
 		step := s.OrdersUnsettled[0]
-		return Comeback{Asks: follows(s, step), step: step}, true
+		next := Comeback{Asks: follows(s, step), step: step}
+		for _, before := range s.Withdrawn {
+			if step.Step == returns.StepRefund && before.TransactionID == step.Ref {
+				next.withdrawn++
+			}
+		}
+		return next, true
 	}
 	return Comeback{}, false
 }
@@ -102,12 +113,14 @@ func refundOf(s returns.State, id unit.TransactionID) returns.Refunded {
 }
 
 // Outcome is the command to the return, given the replies to all asks in their
-// order. What is to be released or recorded is settled whatever an order says:
-// one that is not there, or counts in other money, has nothing to release and
-// nowhere to record.
+// order. A release is settled whatever an order says, because an order that is
+// not there has nothing to release.
 func (c Comeback) Outcome(replies []Reply) returns.Command {
-	if c.step.Step != "" {
-		return returns.SettleOrders{Step: c.step.Step, Ref: c.step.Ref}
+	switch c.step.Step {
+	case returns.StepRelease:
+		return returns.SettleOrders{Step: c.step.Step}
+	case returns.StepRefund:
+		return c.refundOutcome(replies)
 	}
 	for _, reply := range replies {
 		if no := reply.Refusal; no != nil {
@@ -122,10 +135,38 @@ func (c Comeback) Outcome(replies []Reply) returns.Command {
 	return returns.Admit{}
 }
 
-// Key tells the outcome's command from that of any other step of the return.
+// refundOutcome settles a refund unless an order has refused its share for good
+// (see Ask.Stands). What was refused is then taken back, and what other orders
+// have recorded stays, because the money is known there. A refund of which no
+// order has recorded a share is taken back as a whole.
+func (c Comeback) refundOutcome(replies []Reply) returns.Command {
+	withdraw := returns.WithdrawRefund{TransactionID: c.step.Ref, Whole: true}
+	for _, reply := range replies {
+		switch no := reply.Refusal; {
+		case no == nil:
+			withdraw.Whole = false
+		case reply.Ask.Stands(no) != nil:
+			if len(withdraw.Refused) == 0 {
+				withdraw.Code, withdraw.Reason = no.Code, no.Detail
+			}
+			withdraw.Refused = append(withdraw.Refused, reply.Ask.OrderID)
+		}
+	}
+	if len(withdraw.Refused) > 0 {
+		return withdraw
+	}
+	return returns.SettleOrders{Step: c.step.Step, Ref: c.step.Ref}
+}
+
+// Key tells the outcome's command from that of any other step of the return. A
+// refund may be recorded again under the id of one that was taken back: that is
+// another step.
 func (c Comeback) Key() string {
-	if c.step.Step == "" {
+	switch {
+	case c.step.Step == "":
 		return "admission"
+	case c.withdrawn > 0:
+		return string(c.step.Step) + "-" + strconv.Itoa(c.withdrawn+1) + " " + string(c.step.Ref)
 	}
 	return string(c.step.Step) + " " + string(c.step.Ref)
 }
@@ -142,6 +183,21 @@ func RefusedAdmission(s returns.State) *rule.Rejection {
 		facts["line"], facts["returnable"], facts["requested"] = s.Refusal.Line, s.Refusal.Returnable, s.Refusal.Requested
 	}
 	return no.With(no.Detail, facts)
+}
+
+// RefusedRefund is why a refund that cmd asks for was taken back, as the order
+// said it, or nil. A refund of the same amount that is recorded was not.
+func RefusedRefund(s returns.State, cmd returns.RecordRefund) *rule.Rejection {
+	if refund := refundOf(s, cmd.TransactionID); refund.TransactionID != "" && refund.Amount.Equal(cmd.Amount) {
+		return nil
+	}
+	for _, taken := range slices.Backward(s.Withdrawn) {
+		if taken.TransactionID == cmd.TransactionID && taken.Of.Equal(cmd.Amount) {
+			no := &rule.Rejection{Code: taken.Code, Detail: taken.Reason}
+			return no.With(no.Detail, map[string]any{"order_id": taken.OrderID})
+		}
+	}
+	return nil
 }
 
 // Stands is an order's refusal as whoever asks the return is told it, or nil
@@ -176,7 +232,7 @@ func ComebackAsks(s returns.State, commands []returns.Command) []Ask {
 			case returns.Refunded:
 				asks = append(asks, follows(after, returns.OpenOrders{Step: returns.StepRefund, Ref: event.TransactionID, Shares: event.Shares})...)
 			case returns.Admitted, returns.AdmissionRefused, returns.Approved, returns.Declined, returns.Canceled, returns.Received,
-				returns.OrdersSettled, returns.Closed, returns.StockSettled, returns.CreditNoted:
+				returns.RefundWithdrawn, returns.OrdersSettled, returns.Closed, returns.StockSettled, returns.CreditNoted:
 			}
 		}
 	}

@@ -106,6 +106,47 @@ func TestOneRefusalOfAnOrderRefusesTheReturn(t *testing.T) {
 	}
 }
 
+func TestARefundIsTakenBackAsFarAsOrdersRefuseIt(t *testing.T) {
+	received := returns.Receive{Receipt: 1, Lines: []returns.ReceivedLine{{Line: 1, Quantity: 3, Disposition: returns.Lost, Location: "main"}}}
+	refund := returns.RecordRefund{TransactionID: "t", Amount: pounds("3")}
+	given := []returns.Command{ofTwo, returns.Admit{}, returns.Approve{}, received, refund}
+	next, _ := NextComeback(foldReturn(given...)) // asks o2, then o1
+	no := order.ErrTransactionDiffers
+	for name, test := range map[string]struct {
+		replies []*rule.Rejection
+		want    returns.Command
+	}{
+		"by all":                         {[]*rule.Rejection{no, no}, returns.WithdrawRefund{TransactionID: "t", Refused: []unit.OrderID{"o2", "o1"}, Whole: true, Code: no.Code, Reason: no.Detail}},
+		"by one":                         {[]*rule.Rejection{nil, no}, returns.WithdrawRefund{TransactionID: "t", Refused: []unit.OrderID{"o1"}, Code: no.Code, Reason: no.Detail}},
+		"by one, the other is not there": {[]*rule.Rejection{order.ErrNotFound, no}, returns.WithdrawRefund{TransactionID: "t", Refused: []unit.OrderID{"o1"}, Whole: true, Code: no.Code, Reason: no.Detail}},
+		"by none, one is not there":      {[]*rule.Rejection{nil, order.ErrNotFound}, returns.SettleOrders{Step: returns.StepRefund, Ref: "t"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var replies []Reply
+			for i, refusal := range test.replies {
+				replies = append(replies, Reply{Ask: next.Asks[i], Refusal: refusal})
+			}
+			outcome := next.Outcome(replies)
+			if !reflect.DeepEqual(outcome, test.want) {
+				t.Fatalf("outcome %+v, want %+v", outcome, test.want)
+			}
+			after := foldReturn(append(slices.Clone(given), outcome)...)
+			told := RefusedRefund(after, refund)
+			if _, settled := test.want.(returns.SettleOrders); settled != (told == nil) || told != nil && told.Facts["order_id"] == nil {
+				t.Errorf("told %+v", told)
+			}
+		})
+	}
+	whole := next.Outcome([]Reply{{Ask: next.Asks[0], Refusal: no}, {Ask: next.Asks[1], Refusal: no}})
+	again := foldReturn(append(slices.Clone(given), whole, refund)...)
+	if second, open := NextComeback(again); !open || second.Key() == next.Key() {
+		t.Errorf("recorded again its outcome has the key %q, as before", second.Key())
+	}
+	if told := RefusedRefund(again, refund); told != nil {
+		t.Errorf("recorded again it is told as refused: %v", told)
+	}
+}
+
 func TestWhatAReturnWouldAskCanBeTriedFirst(t *testing.T) {
 	s := foldReturn(ofTwo, returns.Admit{}, returns.Approve{}, returns.Receive{Receipt: 1, Lines: []returns.ReceivedLine{{Line: 1, Quantity: 3, Disposition: returns.Lost, Location: "main"}}})
 	refund := returns.RecordRefund{TransactionID: "t", Amount: pounds("3")}
@@ -235,9 +276,13 @@ func (m *market) anyReturn() unit.ReturnID {
 // happen is what people ask.
 func (m *market) happen(step int) {
 	id := m.anyReturn()
-	switch m.pick(7) {
+	switch m.pick(9) {
 	case 0, 1:
 		m.tell(id, m.request(id))
+	case 7: // a provider tells an order of a refund that failed
+		m.tellOrder([]unit.OrderID{"o1", "o2"}[m.pick(2)], order.RecordTransaction{
+			TransactionID: m.sameRefund(), Type: order.Refund, State: order.Failed, Amount: pounds("1"),
+		})
 	case 2:
 		m.tell(id, returns.Approve{})
 	case 3:
@@ -251,8 +296,16 @@ func (m *market) happen(step int) {
 				{Line: 1, Quantity: unit.Quantity(1 + m.pick(4)), Disposition: returns.Restocked, Location: "main"},
 			}})
 		}
-		m.tell(id, returns.RecordRefund{TransactionID: unit.TransactionID(fmt.Sprint("t", step)), Amount: pounds("1")})
+		refund := returns.RecordRefund{TransactionID: unit.TransactionID(fmt.Sprint("t", step)), Amount: pounds("1")}
+		if m.pick(2) == 0 { // returns record the same refund, or the order has it already
+			refund.TransactionID = m.sameRefund()
+		}
+		m.tell(id, refund)
 	}
+}
+
+func (m *market) sameRefund() unit.TransactionID {
+	return unit.TransactionID(fmt.Sprint("same", m.pick(2)))
 }
 
 func (m *market) request(id unit.ReturnID) returns.Request {
@@ -311,6 +364,7 @@ func (m *market) simulate() {
 	}
 	finish()
 	m.ordersAreWhatTheReturnsSay()
+	m.returnsKnowTheirRefunds()
 }
 
 // ordersAreWhatTheReturnsSay wants each unit admitted to be of a return that
@@ -346,6 +400,24 @@ func (m *market) ordersAreWhatTheReturnsSay() {
 	}
 }
 
+// returnsKnowTheirRefunds wants each refund that an order records of a return to
+// be a share of that return's refund.
+func (m *market) returnsKnowTheirRefunds() {
+	for id, s := range m.orders {
+		for _, t := range s.Transactions {
+			if t.ReturnID == "" {
+				continue
+			}
+			known := slices.ContainsFunc(m.backs[t.ReturnID].Refunds, func(r returns.Refunded) bool {
+				return r.TransactionID == t.ID && slices.Contains(r.Shares, returns.Share{OrderID: id, Amount: t.Amount})
+			})
+			if !known {
+				m.fatalf("order %s: refund %s is not known to return %s", id, t.ID, t.ReturnID)
+			}
+		}
+	}
+}
+
 func TestWhateverDriversDoOrdersAreWhatTheReturnsSay(t *testing.T) {
 	count := map[string]int{}
 	for seed := range uint64(*worlds) {
@@ -356,7 +428,7 @@ func TestWhateverDriversDoOrdersAreWhatTheReturnsSay(t *testing.T) {
 		m.simulate()
 	}
 	for _, rare := range []string{
-		"returns.Admitted", "returns.AdmissionRefused", "returns.Declined", "returns.Canceled", "returns.OrdersSettled", "returns.Refunded",
+		"returns.Admitted", "returns.AdmissionRefused", "returns.Declined", "returns.Canceled", "returns.OrdersSettled", "returns.Refunded", "returns.RefundWithdrawn",
 		"order.ReturnAdmitted", "order.ReturnReleased", "order.TransactionRecorded",
 	} {
 		if count[rare] < *worlds/100 {

@@ -98,9 +98,13 @@ func (s State) shares(amount unit.Money) []Share {
 		}
 	}
 	var shares []Share
-	before := s.Refunded() // of what the orders can take, this is taken
+	// What was refunded without shares has taken what the first orders can take.
+	own, before := s.sharesBefore()
 	for _, id := range orders {
 		room := worth[id].Charge()
+		if shared, some := own[id]; some {
+			room = room.Minus(shared)
+		}
 		if room.Sign() <= 0 {
 			continue
 		}
@@ -112,6 +116,26 @@ func (s State) shares(amount unit.Money) []Share {
 		}
 	}
 	return shares
+}
+
+// sharesBefore adds up the shares of the refunds recorded so far by order, and
+// the amounts of those without shares. A share may be missing in the middle,
+// because its order refused it.
+func (s State) sharesBefore() (own map[unit.OrderID]unit.Money, unshared unit.Money) {
+	own, unshared = map[unit.OrderID]unit.Money{}, unit.Zero(s.Requested.Currency)
+	for _, refund := range s.Refunds {
+		if len(refund.Shares) == 0 {
+			unshared = unshared.Plus(refund.Amount)
+		}
+		for _, share := range refund.Shares {
+			sum, some := own[share.OrderID]
+			if !some {
+				sum = unit.Zero(s.Requested.Currency)
+			}
+			own[share.OrderID] = sum.Plus(share.Amount)
+		}
+	}
+	return own, unshared
 }
 
 func lesser(a, b unit.Money) unit.Money {

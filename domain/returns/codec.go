@@ -13,6 +13,7 @@ const (
 	typeCanceled         = "return.canceled.v1"
 	typeReceived         = "return.received.v1"
 	typeRefunded         = "return.refunded.v1"
+	typeRefundWithdrawn  = "return.refund_withdrawn.v1"
 	typeOrdersSettled    = "return.orders_settled.v1"
 	typeClosed           = "return.closed.v1"
 	typeStockSettled     = "return.stock_settled.v1"
@@ -28,6 +29,7 @@ var decoders = wire.Decoders[Event]{
 	typeCanceled:         read[Canceled],
 	typeReceived:         read[Received],
 	typeRefunded:         read[Refunded],
+	typeRefundWithdrawn:  read[RefundWithdrawn],
 	typeOrdersSettled:    read[OrdersSettled],
 	typeClosed:           read[Closed],
 	typeStockSettled:     read[StockSettled],
@@ -64,6 +66,8 @@ func typeOf(e Event) string {
 		return typeReceived
 	case Refunded:
 		return typeRefunded
+	case RefundWithdrawn:
+		return typeRefundWithdrawn
 	case OrdersSettled:
 		return typeOrdersSettled
 	case Closed:

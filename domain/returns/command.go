@@ -79,6 +79,18 @@ type SettleOrders struct {
 	Ref  unit.TransactionID
 }
 
+// WithdrawRefund records that orders have refused their shares of a refund. A
+// refund whose step is over stays as it is.
+type WithdrawRefund struct {
+	TransactionID unit.TransactionID
+	Refused       []unit.OrderID
+	// Whole takes all of the refund back, because no order has recorded a share.
+	Whole bool
+	// Code and Reason are of the refusal of the first of Refused.
+	Code   string
+	Reason string
+}
+
 // NoteCredit creates a credit note.
 type NoteCredit struct {
 	ReturnID   unit.ReturnID
@@ -101,4 +113,5 @@ func (RecordRefund) returnCommand()    {}
 func (Close) returnCommand()           {}
 func (SettleStock) returnCommand()     {}
 func (SettleOrders) returnCommand()    {}
+func (WithdrawRefund) returnCommand()  {}
 func (NoteCredit) returnCommand()      {}

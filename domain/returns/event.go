@@ -122,6 +122,22 @@ type Refunded struct {
 	Shares []Share `json:"shares,omitempty"`
 }
 
+// RefundWithdrawn takes a recorded refund back, all of it or the part of some
+// orders, because an order refused its share: for example, another return has
+// recorded a transaction with this id there. It ends the refund's step.
+type RefundWithdrawn struct {
+	TransactionID unit.TransactionID `json:"transaction_id"`
+	// Amount no longer counts as given back. It is the sum of Shares if another
+	// order has recorded its share, and otherwise the whole refund.
+	Amount unit.Money `json:"amount"`
+	// Shares are those of the orders that refused.
+	Shares []Share `json:"shares"`
+	// OrderID, Code and Reason are of the first refusal.
+	OrderID unit.OrderID `json:"order_id"`
+	Code    string       `json:"code"`
+	Reason  string       `json:"reason"`
+}
+
 // Share is the part of a refund that is of an order.
 type Share struct {
 	OrderID unit.OrderID `json:"order_id"`
@@ -186,6 +202,7 @@ func (Declined) returnEvent()         {}
 func (Canceled) returnEvent()         {}
 func (Received) returnEvent()         {}
 func (Refunded) returnEvent()         {}
+func (RefundWithdrawn) returnEvent()  {}
 func (OrdersSettled) returnEvent()    {}
 func (Closed) returnEvent()           {}
 func (StockSettled) returnEvent()     {}

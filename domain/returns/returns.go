@@ -15,7 +15,7 @@ func Stream(id string) string { return Category + "-" + id }
 
 // FoldVersion names the shape of State: a snapshot of another version is not
 // read. Raise it with every change of State or Evolve.
-const FoldVersion = 2
+const FoldVersion = 3
 
 // Status is where a return stands. The empty status is one never requested.
 type Status string
@@ -40,6 +40,8 @@ type State struct {
 	Receipts  []Received    `json:"receipts,omitempty"`
 	Refunds   []Refunded    `json:"refunds,omitempty"`
 	Unsettled []OpenReceipt `json:"unsettled,omitempty"` // oldest first
+	// Withdrawn are the refunds, or parts of them, that were taken back, oldest first.
+	Withdrawn []Withdrawal `json:"withdrawn,omitempty"`
 
 	// Admission is what the orders that Requested.Admit names have said; empty
 	// where none was asked.
@@ -56,6 +58,7 @@ func (s State) Clone() State {
 	s.Receipts = slices.Clone(s.Receipts)
 	s.Refunds = slices.Clone(s.Refunds)
 	s.Unsettled = slices.Clone(s.Unsettled)
+	s.Withdrawn = slices.Clone(s.Withdrawn)
 	s.OrdersUnsettled = slices.Clone(s.OrdersUnsettled)
 	return s
 }
@@ -161,7 +164,7 @@ func decide(cmd Command, s State) ([]Event, error) {
 		return request(cmd, s)
 	case NoteCredit:
 		return noteCredit(cmd, s)
-	case Admit, RefuseAdmission, Approve, Decline, Cancel, Receive, RecordRefund, Close, SettleStock, SettleOrders:
+	case Admit, RefuseAdmission, Approve, Decline, Cancel, Receive, RecordRefund, Close, SettleStock, SettleOrders, WithdrawRefund:
 	}
 	switch s.Status {
 	case "":
@@ -192,6 +195,8 @@ func decide(cmd Command, s State) ([]Event, error) {
 		return settleStock(cmd, s)
 	case SettleOrders:
 		return settleOrders(cmd, s)
+	case WithdrawRefund:
+		return withdrawRefund(cmd, s)
 	}
 	panic("returns: unknown command") // a programmer's error, never input
 }
@@ -226,8 +231,10 @@ func Evolve(s State, e Event) State {
 		s.received(e)
 	case Refunded:
 		s.refunded(e)
+	case RefundWithdrawn:
+		s.refundWithdrawn(e)
 	case OrdersSettled:
-		s.OrdersUnsettled = slices.DeleteFunc(s.OrdersUnsettled, func(open OpenOrders) bool { return open.Step == e.Step && open.Ref == e.Ref })
+		s.closeStep(e.Step, e.Ref)
 	case Closed:
 		s.Status = StatusClosed
 	case StockSettled:

@@ -181,7 +181,7 @@ func TestReceiving(t *testing.T) { backs.Run(t, receiving) }
 func TestRefunding(t *testing.T) { backs.Run(t, refunding) }
 
 func TestEveryRefusalHasARow(t *testing.T) {
-	backs.EveryRefusalHasARow(t, Rejections, asking, admitting, receiving, refunding, sharing, limiting, writing)
+	backs.EveryRefusalHasARow(t, Rejections, asking, admitting, receiving, refunding, sharing, withdrawing, limiting, writing)
 }
 
 func TestWireForm(t *testing.T) {
@@ -196,6 +196,7 @@ func TestWireForm(t *testing.T) {
 		refund("t", "21.47"), shared("t", "21.47", Share{"o1", pounds("21.47")}),
 		OrdersSettled{Step: StepRelease},
 		OrdersSettled{Step: StepRefund, Ref: "t"},
+		withdrawn("t", "21.47", Share{"o1", pounds("21.47")}),
 		Closed{},
 		StockSettled{Receipt: 1},
 		isNoted,

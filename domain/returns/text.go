@@ -11,7 +11,7 @@ import (
 var ErrTextInvalid = &rule.Rejection{Code: "return-text-invalid", Detail: "A text is too long, or cannot be recorded as it is."}
 
 // texts refuses a command with a text that cannot be recorded. It does not look at
-// the refusal of an order (RefuseAdmission), which a process passes on.
+// the refusal of an order (RefuseAdmission, WithdrawRefund), which a process passes on.
 func texts(cmd Command) error {
 	switch cmd := cmd.(type) {
 	case Request:
@@ -27,7 +27,7 @@ func texts(cmd Command) error {
 			return err
 		}
 		return lineText("reference", cmd.Reference, unit.MaxReference)
-	case Admit, RefuseAdmission, Approve, Receive, Close, SettleStock, SettleOrders:
+	case Admit, RefuseAdmission, Approve, Receive, Close, SettleStock, SettleOrders, WithdrawRefund:
 	}
 	return nil
 }

@@ -21,6 +21,7 @@ func TestEveryTextIsChecked(t *testing.T) {
 	order := "what an order's refusal says"
 	backs.EveryTextIsChecked(t, map[string]string{
 		"RefuseAdmission.Code": order, "RefuseAdmission.Reason": order,
+		"WithdrawRefund.Code": order, "WithdrawRefund.Reason": order,
 		"Request.Lines.Title": "the order's, or the catalogue's",
-	}, asking, admitting, receiving, refunding, sharing, limiting, writing)
+	}, asking, admitting, receiving, refunding, sharing, withdrawing, limiting, writing)
 }

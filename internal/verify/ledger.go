@@ -240,7 +240,7 @@ func (l *Ledger) returned(e *event, r *Return, value returns.Event) {
 			counted[received.Line] = true
 			l.line(r.paper(e), line.SKU, first, -received.Quantity, line.Price)
 		}
-	case returns.Requested, returns.Admitted, returns.AdmissionRefused, returns.Declined, returns.Refunded, returns.OrdersSettled,
+	case returns.Requested, returns.Admitted, returns.AdmissionRefused, returns.Declined, returns.Refunded, returns.RefundWithdrawn, returns.OrdersSettled,
 		returns.Closed, returns.StockSettled:
 	}
 }

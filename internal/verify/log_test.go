@@ -473,6 +473,21 @@ func TestEveryFaultOfTheLogIsFound(t *testing.T) {
 			f.engraved(3)
 			f.linked("r1", 2, returns.Admitted{}, returns.Canceled{})
 		}},
+		"a refund that was taken back, because another return has it": {write: func(f faulty) {
+			f.engraved(4)
+			f.linked("r1", 2, returns.Admitted{}, returns.Approved{}, fiver, returns.OrdersSettled{Step: returns.StepRefund, Ref: "t"})
+			f.linked("r2", 2, returns.Admitted{}, returns.Approved{}, fiver, returns.RefundWithdrawn{
+				TransactionID: "t", Amount: fiver.Amount, Shares: fiver.Shares, OrderID: "o1", Code: "transaction-differs",
+			})
+			f.order(admitted("r1", 2), admitted("r2", 2), onOrder("5.00"))
+		}},
+		"a refund taken back that the order has": {check: ordersAgree, words: "order o1: refund t is of return r1, which does not know of it", write: func(f faulty) {
+			f.engraved(3)
+			f.linked("r1", 2, returns.Admitted{}, returns.Approved{}, fiver, returns.RefundWithdrawn{
+				TransactionID: "t", Amount: fiver.Amount, Shares: fiver.Shares, OrderID: "o1", Code: "transaction-differs",
+			})
+			f.order(admitted("r1", 2), onOrder("5.00"))
+		}},
 		"a refund that the order does not know": {check: ordersAgree, words: "return r1: refund t of 5 GBP is not on order o1", write: func(f faulty) {
 			f.engraved(3)
 			f.linked("r1", 2, returns.Admitted{}, returns.Approved{}, fiver, returns.OrdersSettled{Step: returns.StepRefund, Ref: "t"})

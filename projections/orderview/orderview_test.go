@@ -171,6 +171,27 @@ func TestAReturnIsFoundByTheOrdersItsLinesWereSoldOn(t *testing.T) {
 	b.SameWhenRebuilt("orders")
 }
 
+func TestARefundTakenBackDoesNotCount(t *testing.T) {
+	t.Parallel()
+	b := viewtest.New(t, orderview.View())
+	share := []returns.Share{{OrderID: "o-1", Amount: gbp("2")}}
+	viewtest.Fact(b, returns.Stream("r-1"), by("operator:ann", day), returns.Encode, []returns.Event{
+		returns.Requested{ReturnID: "r-1", OrderID: "o-1", Currency: "GBP"},
+		returns.Refunded{TransactionID: "t-1", Amount: gbp("5"), Shares: share},
+	}...)
+	b.CaughtUp()
+	viewtest.Fact(b, returns.Stream("r-1"), by("operator:ann", day), returns.Encode, returns.Event(returns.RefundWithdrawn{
+		TransactionID: "t-1", Amount: gbp("2"), Shares: share, OrderID: "o-1", Code: "transaction-differs", Reason: "Another one.",
+	}))
+	b.CaughtUp()
+	r, err := orderview.GetReturn(t.Context(), b.Pool, "r-1")
+	if err != nil || r.Refunded.String() != "3" || len(r.Refunds) != 1 || len(r.Refunds[0].Shares) != 0 {
+		t.Errorf("return %+v, %v", r, err)
+	}
+	wantWords(t, r.Timeline[2:], "2 GBP of refund t-1 taken back, refused by order o-1: Another one.")
+	b.SameWhenRebuilt("orders")
+}
+
 func TestAnOrderShowsWhatComesBackAndIsPaidBack(t *testing.T) {
 	t.Parallel()
 	b := viewtest.New(t, orderview.View())

@@ -121,6 +121,8 @@ func ReturnWords(e returns.Event) string {
 		return fmt.Sprintf("receipt %d: %s", e.Receipt, count(int(units), "unit"))
 	case returns.Refunded:
 		return fmt.Sprintf("refund of %s", e.Amount)
+	case returns.RefundWithdrawn:
+		return because(fmt.Sprintf("%s of refund %s taken back, refused by order %s", e.Amount, e.TransactionID, e.OrderID), e.Reason)
 	case returns.OrdersSettled:
 		if e.Step == returns.StepRefund {
 			return fmt.Sprintf("refund %s recorded on its orders", e.Ref)

@@ -186,7 +186,7 @@ func (l *ledger) comeback(o *open, e *projections.Event, event returns.Event, at
 		}
 		return
 	case returns.Admitted, returns.AdmissionRefused, returns.Approved, returns.Declined, returns.Canceled, returns.Received,
-		returns.Refunded, returns.OrdersSettled, returns.Closed, returns.StockSettled:
+		returns.Refunded, returns.RefundWithdrawn, returns.OrdersSettled, returns.Closed, returns.StockSettled:
 	}
 	r := o.rests[e.Stream]
 	if r == nil {
@@ -213,7 +213,7 @@ func (l *ledger) comeback(o *open, e *projections.Event, event returns.Event, at
 		o.rests[e.Stream] = nil
 	case returns.AdmissionRefused, returns.Declined, returns.Closed:
 		o.rests[e.Stream] = nil
-	case returns.Requested, returns.Admitted, returns.CreditNoted, returns.Refunded, returns.OrdersSettled, returns.StockSettled:
+	case returns.Requested, returns.Admitted, returns.CreditNoted, returns.Refunded, returns.RefundWithdrawn, returns.OrdersSettled, returns.StockSettled:
 	}
 }
 

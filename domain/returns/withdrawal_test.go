@@ -1,0 +1,61 @@
+package returns
+
+import (
+	"testing"
+
+	"daybook/domain/unit"
+)
+
+// withdrawn takes back amount of a refund, because the order of the first share refused it.
+func withdrawn(id unit.TransactionID, amount string, shares ...Share) RefundWithdrawn {
+	return RefundWithdrawn{
+		TransactionID: id, Amount: pounds(amount), Shares: shares,
+		OrderID: shares[0].OrderID, Code: "transaction-differs", Reason: "Another one.",
+	}
+}
+
+func withdraw(id unit.TransactionID, whole bool, refused ...unit.OrderID) WithdrawRefund {
+	return WithdrawRefund{TransactionID: id, Refused: refused, Whole: whole, Code: "transaction-differs", Reason: "Another one."}
+}
+
+// ofBoth is a refund of 10 of which two orders have shares and 2.48 is of none.
+var ofBoth = shared("t", "10", Share{"o1", pounds("5.01")}, Share{"o2", pounds("2.51")})
+
+var withdrawing = map[string]row{
+	"a refund that no order recorded is taken back whole": {Given: mixed(ofBoth), When: withdraw("t", true, "o2", "o1"), Then: []Event{
+		RefundWithdrawn{TransactionID: "t", Amount: pounds("10"), Shares: ofBoth.Shares, OrderID: "o2", Code: "transaction-differs", Reason: "Another one."},
+	}},
+	"of one that an order recorded only the others' shares": {Given: mixed(ofBoth), When: withdraw("t", false, "o2"), Then: []Event{withdrawn("t", "2.51", ofBoth.Shares[1])}},
+	"once":                                   {Given: mixed(ofBoth, withdrawn("t", "2.51", ofBoth.Shares[1])), When: withdraw("t", false, "o2"), Nothing: true},
+	"not after it is settled":                {Given: mixed(ofBoth, OrdersSettled{Step: StepRefund, Ref: "t"}), When: withdraw("t", true, "o1"), Nothing: true},
+	"it is not settled afterwards":           {Given: mixed(ofBoth, withdrawn("t", "10", ofBoth.Shares...)), When: SettleOrders{Step: StepRefund, Ref: "t"}, Nothing: true},
+	"an order without a share takes nothing": {Given: mixed(ofBoth), When: withdraw("t", false, "o3"), Nothing: true},
+	"nor does a refund that is not there":    {Given: mixed(ofBoth), When: withdraw("u", true, "o1"), Nothing: true},
+	"its id can be recorded again":           {Given: mixed(ofBoth, withdrawn("t", "10", ofBoth.Shares...)), When: payBack(refund("t", "4")), Then: []Event{ofO1("t", "4")}},
+	"what is left of it is already so":       {Given: mixed(ofBoth, withdrawn("t", "2.51", ofBoth.Shares[1])), When: payBack(refund("t", "7.49")), Nothing: true},
+	"as it was it is another one":            {Given: mixed(ofBoth, withdrawn("t", "2.51", ofBoth.Shares[1])), When: payBack(ofBoth), Refused: ErrRefundDiffers},
+	"the next refund has the order's share":  {Given: mixed(ofBoth, withdrawn("t", "5.01", ofBoth.Shares[0])), When: payBack(refund("u", "6")), Then: []Event{ofO1plus()}},
+	"a return of services may be canceled then": {
+		Given: askedOf(Admitted{}, Approved{}, ofO1("t", "1"), withdrawn("t", "1", Share{"o1", pounds("1")})),
+		When:  Cancel{}, Then: []Event{Canceled{}},
+	},
+}
+
+// ofO1plus is of o1 as far as that goes; the rest is of no order.
+func ofO1plus() Refunded { return shared("u", "6", Share{"o1", pounds("5.01")}) }
+
+func TestWithdrawing(t *testing.T) { backs.Run(t, withdrawing) }
+
+func TestAWithdrawalChangesNoSharesThatOthersHold(t *testing.T) {
+	event := shared("t", "10", ofBoth.Shares...)
+	event.Shares = append([]Share(nil), ofBoth.Shares...)
+	s := backs.Fold(mixed(event)...)
+	clone := s.Clone()
+	after := Evolve(s, withdrawn("t", "5.01", event.Shares[0]))
+	if len(clone.Refunds) != 1 || len(clone.Refunds[0].Shares) != 2 || !clone.Refunded().Equal(pounds("10")) || event.Shares[0].OrderID != "o1" {
+		t.Errorf("clone %+v, event %+v", clone.Refunds, event)
+	}
+	if !after.Refunded().Equal(pounds("4.99")) || len(after.Refunds[0].Shares) != 1 || len(after.Withdrawn) != 1 || !after.Withdrawn[0].Of.Equal(pounds("10")) {
+		t.Errorf("after %+v, withdrawn %+v", after.Refunds, after.Withdrawn)
+	}
+}
