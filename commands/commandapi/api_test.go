@@ -18,6 +18,7 @@ import (
 	"daybook/commands/commandapi"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
+	"daybook/eventstore"
 	"daybook/eventstore/memory"
 	"daybook/internal/httpapi"
 )
@@ -28,7 +29,7 @@ type shop struct {
 	handler http.Handler
 	service *commands.Service
 	answers *answers
-	store   *memory.Store
+	store   eventstore.Store
 	policy  commands.Policy
 }
 

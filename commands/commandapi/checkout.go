@@ -8,6 +8,7 @@ import (
 	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/unit"
+	"daybook/eventstore"
 	"daybook/internal/problem"
 )
 
@@ -72,7 +73,7 @@ func (a *api) checkout(ctx context.Context, c call, in *checkoutInput) (*answer[
 		return nil, err
 	}
 	if err := result.Refusal(); err != nil {
-		return nil, err
+		return nil, withPosition(ctx, err, result.Cart.Position)
 	}
 	placed := result.Order
 	if pay != nil || in.Body.Confirm {
@@ -158,6 +159,16 @@ func (a *api) placedState(ctx context.Context, id unit.OrderID, done commands.An
 		return orderState(state, done.Revision), nil
 	}
 	return view(ctx, a.service.Orders, order.Stream(string(id)), orderState)
+}
+
+// withPosition tells the caller of a checkout that was recorded, and then refused,
+// from which position on the cart is read as open again.
+func withPosition(ctx context.Context, err error, position eventstore.Position) error {
+	refused := problem.From(ctx, known(err))
+	if eventstore.Start.Before(position) {
+		refused.At(position.String())
+	}
+	return refused
 }
 
 // withOrder tells the caller of a checkout whose order was placed, and whose

@@ -177,7 +177,7 @@ var strictJSON = huma.Format{
 
 const description = `Daybook is the order and inventory core of a shop. Every write appends to a log that is never altered; reads come from read models that follow it.
 
-**Writing.** Each write answers with the aggregate as it then stands, its revision as ` + "`ETag`" + ` and the log's ` + "`Daybook-Position`" + `.
+**Writing.** Each write answers with the aggregate as it then stands, its revision as ` + "`ETag`" + ` and the log's ` + "`Daybook-Position`" + `. A refused checkout that had begun answers with a position, too: from there on the cart is open again.
 - ` + "`Idempotency-Key`" + `: the same key with the same request gets the first answer again, marked ` + "`Idempotency-Replayed: true`" + `; with another request it is refused (422). Needed where stock or money moves. Keys are good for 48 hours and are the caller's own (` + "`Daybook-Actor`" + `).
 - ` + "`If-Match`" + `: the write happens only at that revision, otherwise 412.
 

@@ -39,6 +39,7 @@ type Document struct {
 
 	retryAfter time.Duration
 	allow      string
+	position   string
 	cause      error // for the log
 }
 
@@ -78,6 +79,13 @@ func (d *Document) retryIn(after time.Duration) *Document {
 	return d
 }
 
+// At tells the caller where the log stands after what was recorded in spite of
+// the problem, so that a read can wait for it.
+func (d *Document) At(position string) *Document {
+	d.position = position
+	return d
+}
+
 // because keeps the cause for the log.
 func (d *Document) because(err error) *Document {
 	d.cause = err
@@ -110,6 +118,9 @@ func (d *Document) GetHeaders() http.Header {
 	}
 	if d.allow != "" {
 		headers.Set("Allow", d.allow)
+	}
+	if d.position != "" {
+		headers.Set("Daybook-Position", d.position)
 	}
 	return headers
 }
