@@ -72,11 +72,9 @@ func (s *Service) mayTakeIn(ctx context.Context, id unit.ReturnID, commands []re
 
 // asksOrders reports whether an order may refuse what follows from a command.
 func asksOrders(command returns.Command) bool {
-	switch command.(type) {
-	case returns.Request, returns.RecordRefund:
-		return true
-	}
-	return false
+	_, requests := command.(returns.Request)
+	_, refunds := command.(returns.RecordRefund)
+	return requests || refunds
 }
 
 // mayComeBack refuses what an order would refuse, while it can still be refused.
@@ -126,14 +124,12 @@ func (s *Service) refusedAfter(ctx context.Context, id unit.ReturnID, commands [
 	var no *rule.Rejection
 	err := s.Returns.View(ctx, returns.Stream(string(id)), func(state returns.State, _ int64) {
 		for _, command := range commands {
-			var refused *rule.Rejection
-			switch command := command.(type) {
-			case returns.Request:
-				refused = fulfilment.RefusedAdmission(state)
-			case returns.RecordRefund:
-				refused = fulfilment.RefusedRefund(state, command)
+			if _, is := command.(returns.Request); is {
+				no = cmp.Or(no, fulfilment.RefusedAdmission(state))
 			}
-			no = cmp.Or(no, refused)
+			if refund, is := command.(returns.RecordRefund); is {
+				no = cmp.Or(no, fulfilment.RefusedRefund(state, refund))
+			}
 		}
 	})
 	if err == nil && no != nil {

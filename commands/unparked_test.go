@@ -82,7 +82,12 @@ func TestWorkThatIsNotParkedAnyMoreIsNotWatched(t *testing.T) {
 			reactor := &Reactor{Store: log, Journal: book, Parking: book, Finisher: finisher, Logger: slog.New(slog.DiscardHandler), Grace: time.Millisecond}
 			ended := make(chan error, 1)
 			go func() { ended <- reactor.Run(ctx) }()
-			defer func() { stop(); <-ended }()
+			defer func() {
+				stop()
+				if err := <-ended; err != nil {
+					t.Error(err)
+				}
+			}()
 			eventually := func(what string, holds func() bool) {
 				t.Helper()
 				for end := time.Now().Add(time.Minute); !holds(); pause(t.Context(), time.Millisecond) {

@@ -76,7 +76,13 @@ func TestFaultyBodiesAtOnceAreAllAnswered(t *testing.T) {
 	var all sync.WaitGroup
 	for range 200 {
 		all.Go(func() {
-			answer, err := client.Post(server.url+"/v1/carts", "application/json", strings.NewReader(body))
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.url+"/v1/carts", strings.NewReader(body))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			request.Header.Set("Content-Type", "application/json")
+			answer, err := client.Do(request)
 			if err != nil {
 				t.Error(err)
 				return

@@ -166,7 +166,7 @@ func (a *api) placedState(ctx context.Context, id unit.OrderID, done commands.An
 func withPosition(ctx context.Context, err error, position eventstore.Position) error {
 	refused := problem.From(ctx, known(err))
 	if eventstore.Start.Before(position) {
-		refused.At(position.String())
+		return refused.At(position.String())
 	}
 	return refused
 }

@@ -56,7 +56,7 @@ func NextComeback(s returns.State) (Comeback, bool) {
 		step := s.OrdersUnsettled[0]
 		next := Comeback{Asks: follows(s, step), step: step}
 		for _, before := range s.Withdrawn {
-			if step.Step == returns.StepRefund && before.TransactionID == step.Ref {
+			if step.Step == returns.StepRefund && before.Taken.TransactionID == step.Ref {
 				next.withdrawn++
 			}
 		}
@@ -192,9 +192,9 @@ func RefusedRefund(s returns.State, cmd returns.RecordRefund) *rule.Rejection {
 		return nil
 	}
 	for _, taken := range slices.Backward(s.Withdrawn) {
-		if taken.TransactionID == cmd.TransactionID && taken.Of.Equal(cmd.Amount) {
-			no := &rule.Rejection{Code: taken.Code, Detail: taken.Reason}
-			return no.With(no.Detail, map[string]any{"order_id": taken.OrderID})
+		if taken.Taken.TransactionID == cmd.TransactionID && taken.Of.Equal(cmd.Amount) {
+			no := &rule.Rejection{Code: taken.Taken.Code, Detail: taken.Taken.Reason}
+			return no.With(no.Detail, map[string]any{"order_id": taken.Taken.OrderID})
 		}
 	}
 	return nil

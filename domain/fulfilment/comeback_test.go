@@ -280,7 +280,7 @@ func (m *market) happen(step int) {
 	case 0, 1:
 		m.tell(id, m.request(id))
 	case 7: // a provider tells an order of a refund that failed
-		m.tellOrder([]unit.OrderID{"o1", "o2"}[m.pick(2)], order.RecordTransaction{
+		_ = m.tellOrder([]unit.OrderID{"o1", "o2"}[m.pick(2)], order.RecordTransaction{
 			TransactionID: m.sameRefund(), Type: order.Refund, State: order.Failed, Amount: pounds("1"),
 		})
 	case 2:

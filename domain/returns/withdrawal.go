@@ -8,8 +8,8 @@ import (
 
 // Withdrawal is a refund, or a part of it, that was taken back.
 type Withdrawal struct {
-	RefundWithdrawn
-	Of unit.Money `json:"of"` // the whole refund as it was recorded
+	Taken RefundWithdrawn `json:"taken"`
+	Of    unit.Money      `json:"of"` // the whole refund as it was recorded
 }
 
 // withdrawRefund takes back what orders have refused. The first outcome of the
@@ -52,7 +52,7 @@ func (s *State) refundWithdrawn(e RefundWithdrawn) {
 		return
 	}
 	refund := s.Refunds[at]
-	s.Withdrawn = append(s.Withdrawn, Withdrawal{RefundWithdrawn: e, Of: refund.Amount})
+	s.Withdrawn = append(s.Withdrawn, Withdrawal{Taken: e, Of: refund.Amount})
 	refund.Amount = refund.Amount.Minus(e.Amount)
 	if refund.Amount.Sign() <= 0 {
 		s.Refunds = slices.Delete(s.Refunds, at, at+1)

@@ -175,7 +175,9 @@ func TestDirectAllocationsAreNotTakenForACommitment(t *testing.T) {
 			ReservationCommitted{Key: lamp, ReservationID: "d", OrderID: "o-a", Quantity: 2},
 		},
 	} {
-		for end, was := range map[End]Event{EndExpired: expired("a", 2), EndReleased: released("a", 2)} {
+		for end, was := range map[End]Event{ //nolint:exhaustive // these end without a commitment
+			EndExpired: expired("a", 2), EndReleased: released("a", 2),
+		} {
 			s := State{}
 			for _, e := range append([]Event{received(9), reserved("a", 2), was}, after...) {
 				s = Evolve(s, e)

@@ -222,7 +222,7 @@ func (s *scanner) literal() error {
 	if err != nil || schema == nil {
 		return err
 	}
-	switch raw.Kind() {
+	switch raw.Kind() { //nolint:exhaustive // the others are read elsewhere
 	case 'n':
 		if s.mayBeNull() {
 			return nil

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -90,7 +91,11 @@ func TestTheScanFindsWhatTheSchemaForbids(t *testing.T) {
 		huma.Validate(route.schemas, route.root, path, huma.ModeWriteToServer, value, &of)
 		var asked []string
 		for _, err := range of.Errors {
-			asked = append(asked, err.(*huma.ErrorDetail).Message)
+			detail, is := errors.AsType[*huma.ErrorDetail](err)
+			if !is {
+				t.Fatalf("huma says %v", err)
+			}
+			asked = append(asked, detail.Message)
 		}
 		var got []string
 		for _, fault := range faults {
