@@ -20,8 +20,17 @@ func (r *Runner) heartbeat(ctx context.Context) (nodes int, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("heartbeat: %w", err)
 	}
-	err = r.pool.QueryRow(ctx, `WITH gone AS (DELETE FROM projections.nodes WHERE expires_at < clock_timestamp() - interval '1 hour')
-		SELECT greatest(1, count(*)) FROM projections.nodes WHERE views = $1 AND expires_at > clock_timestamp()`, r.peers).Scan(&nodes)
+	_, err = r.pool.Exec(ctx, `DELETE FROM projections.nodes WHERE expires_at < clock_timestamp() - interval '1 hour'`)
+	if err != nil {
+		return 0, fmt.Errorf("forget nodes: %w", err)
+	}
+	nodes, err = r.nodes(ctx)
+	return max(1, nodes), err
+}
+
+// nodes is how many nodes of the same views are there.
+func (r *Runner) nodes(ctx context.Context) (nodes int, err error) {
+	err = r.pool.QueryRow(ctx, `SELECT count(*) FROM projections.nodes WHERE views = $1 AND expires_at > clock_timestamp()`, r.peers).Scan(&nodes)
 	if err != nil {
 		return 0, fmt.Errorf("count nodes: %w", err)
 	}

@@ -29,7 +29,11 @@ type Config struct {
 	// LeaseTTL is how long a view stays with a node that no longer renews its
 	// lease. Default 10 s.
 	LeaseTTL time.Duration
-	Log      *slog.Logger
+	// Guest is for a program that needs the views to be posted to and is there for
+	// a short time, such as an audit. It takes only leases that nobody has, so a
+	// server beside it keeps its own, and gives them up when a server comes.
+	Guest bool
+	Log   *slog.Logger
 }
 
 // Runner runs the views that are this node's share. Any number of nodes may
@@ -41,6 +45,7 @@ type Runner struct {
 	owner    string
 	peers    string // what nodes of the same views and versions have in common
 	leaseTTL time.Duration
+	guest    bool
 	log      *slog.Logger
 	kick     chan struct{} // wakes the manager
 	progress map[string]*progress
@@ -66,7 +71,7 @@ type owned struct {
 // New makes a runner. Migrate must have been called on the pool's database.
 func New(cfg Config) (*Runner, error) {
 	r := &Runner{
-		store: cfg.Store, pool: cfg.Pool, views: cfg.Views, owner: cfg.Owner, leaseTTL: cfg.LeaseTTL, log: cfg.Log,
+		store: cfg.Store, pool: cfg.Pool, views: cfg.Views, owner: cfg.Owner, leaseTTL: cfg.LeaseTTL, guest: cfg.Guest, log: cfg.Log,
 		kick:     make(chan struct{}, 1),
 		progress: make(map[string]*progress),
 		errors:   make(map[buildKey]error),
@@ -138,20 +143,35 @@ func (r *Runner) Run(ctx context.Context) error {
 // manage is one round: say this node is there, keep the leases, take or give to
 // have a fair share, and see that each build of an owned view has its worker.
 func (r *Runner) manage(ctx context.Context) error {
-	nodes, err := r.heartbeat(ctx)
+	share, err := r.share(ctx)
 	if err != nil {
 		return err
 	}
 	if err := r.renew(ctx); err != nil {
 		return err
 	}
-	share := (len(r.views) + nodes - 1) / nodes
 	if len(r.owned) > share {
 		err = r.giveOne(ctx)
 	} else {
 		err = r.acquire(ctx, share)
 	}
 	return errors.Join(err, r.reconcile(ctx))
+}
+
+// share is how many views this node should have.
+func (r *Runner) share(ctx context.Context) (int, error) {
+	if r.guest {
+		nodes, err := r.nodes(ctx)
+		if err != nil || nodes > 0 {
+			return 0, err
+		}
+		return len(r.views), nil
+	}
+	nodes, err := r.heartbeat(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return (len(r.views) + nodes - 1) / nodes, nil
 }
 
 // reconcile sees that each build that should be posted to has a worker which

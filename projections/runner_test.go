@@ -333,9 +333,8 @@ func TestALeaseThatRunsOutIsTakenOverAndTheOldOwnerIsRefused(t *testing.T) {
 	}
 }
 
-func TestViewsSpreadOverNodesAndComeBackWhenOneLeaves(t *testing.T) {
-	b := newBench(t)
-	var views []projections.View
+// fourViews are views that only have names.
+func fourViews() (views []projections.View) {
 	for _, name := range []string{"a", "b", "c", "d"} {
 		views = append(views, tally(func(v *projections.View) {
 			v.Name = name
@@ -344,16 +343,47 @@ func TestViewsSpreadOverNodesAndComeBackWhenOneLeaves(t *testing.T) {
 			v.Apply = func(context.Context, pgx.Tx, []projections.Event) error { return nil }
 		}))
 	}
+	return views
+}
+
+// An audit beside a server must not make it stop posting.
+func TestAGuestTakesNoViewFromANodeAndGivesItsOwnToOne(t *testing.T) {
+	b := newBench(t)
+	views, ttl := fourViews(), time.Second
+	_, stop := b.run(projections.Config{Views: views, Owner: "one", LeaseTTL: ttl})
+	b.until("all with one", func() bool { return b.owners() == "one:4" })
+	epochs := func() string {
+		return b.one(`SELECT string_agg(view || epoch, ' ' ORDER BY view) FROM projections.leases`)
+	}
+	before := epochs()
+	guest, _ := b.run(projections.Config{Views: views, Owner: "guest", LeaseTTL: ttl, Guest: true})
+	b.wait(guest, b.append("number.v1", 5))
+	if b.owners() != "one:4" || epochs() != before {
+		t.Errorf("with a guest the views are with %s (%s), want one:4 (%s)", b.owners(), epochs(), before)
+	}
+	stop()
+	b.until("all with the guest", func() bool { return b.owners() == "guest:4" })
+	b.wait(guest, b.append("number.v1", 5))
+	two, _ := b.run(projections.Config{Views: views, Owner: "two", LeaseTTL: ttl})
+	b.until("all with two", func() bool { return b.owners() == "two:4" })
+	b.wait(two, b.append("number.v1", 5))
+}
+
+// owners tells how many views each node has, by name.
+func (b *bench) owners() string {
+	return b.one(`SELECT coalesce(string_agg(owner || ':' || n, ' '), '') FROM (
+		SELECT owner, count(*) AS n FROM projections.leases WHERE expires_at > clock_timestamp() GROUP BY owner ORDER BY owner) o`)
+}
+
+func TestViewsSpreadOverNodesAndComeBackWhenOneLeaves(t *testing.T) {
+	b := newBench(t)
+	views := fourViews()
 	ttl := time.Second
 	_, stop := b.run(projections.Config{Views: views, Owner: "one", LeaseTTL: ttl})
-	owners := func() string {
-		return b.one(`SELECT coalesce(string_agg(owner || ':' || n, ' '), '') FROM (
-			SELECT owner, count(*) AS n FROM projections.leases WHERE expires_at > clock_timestamp() GROUP BY owner ORDER BY owner) o`)
-	}
-	b.until("all with one", func() bool { return owners() == "one:4" })
+	b.until("all with one", func() bool { return b.owners() == "one:4" })
 	two, _ := b.run(projections.Config{Views: views, Owner: "two", LeaseTTL: ttl})
-	b.until("two each", func() bool { return owners() == "one:2 two:2" })
+	b.until("two each", func() bool { return b.owners() == "one:2 two:2" })
 	stop()
-	b.until("all with two", func() bool { return owners() == "two:4" })
+	b.until("all with two", func() bool { return b.owners() == "two:4" })
 	b.wait(two, b.append("number.v1", 5))
 }

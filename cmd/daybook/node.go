@@ -21,6 +21,7 @@ type nodeConfig struct {
 	KurrentDB string // where the log is; empty: in the database
 	Policy    commands.Policy
 	Views     []projections.View // which the node posts to
+	Guest     bool               // it takes no read model from another node
 	// CacheStreams bounds the folded streams kept in memory, of each kind of
 	// aggregate; 0: the default.
 	CacheStreams int
@@ -106,7 +107,7 @@ func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (_ *node, e
 			return nil, err
 		}
 	}
-	n.projections, err = projections.New(projections.Config{Store: n.store, Pool: n.viewPool, Views: cfg.Views, Log: log})
+	n.projections, err = projections.New(projections.Config{Store: n.store, Pool: n.viewPool, Views: cfg.Views, Guest: cfg.Guest, Log: log})
 	if err != nil {
 		return nil, err
 	}

@@ -40,7 +40,7 @@ func (c *verifyCommand) Run(ctx context.Context, p *program) (err error) {
 		return err
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(verifyGC))
-	n, err := openNode(ctx, nodeConfig{Database: p.database(), KurrentDB: p.KurrentDB, Policy: commands.DefaultPolicy(), Views: p.views()}, p.log)
+	n, err := openNode(ctx, nodeConfig{Database: p.database(), KurrentDB: p.KurrentDB, Policy: commands.DefaultPolicy(), Views: p.views(), Guest: true}, p.log)
 	if err != nil {
 		return err
 	}
