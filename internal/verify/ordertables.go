@@ -115,6 +115,10 @@ func (r *orderRow) compareMoney(o *Order, d *deviation) {
 		if t.State != order.Succeeded {
 			continue
 		}
+		if t.Amount.Currency != o.Currency() { // no command records one, and it cannot be added up
+			d.columns = append(d.columns, fmt.Sprintf("the log has transaction %s in %s, the order is in %s", t.ID, t.Amount.Currency, o.Currency()))
+			continue
+		}
 		switch t.Type {
 		case order.Capture:
 			captured = captured.Add(t.Amount.Amount)
