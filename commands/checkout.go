@@ -185,11 +185,12 @@ func nextAttempt(command uuid.UUID) uuid.UUID {
 	return uuid.UUID(unit.NextAttemptCommand.Of(command.String()).UUID())
 }
 
-// checkOrderIDFree refuses an order id that is another cart's. The state may be
-// slightly old; Place refuses what is missed here.
+// checkOrderIDFree refuses an order id that this node knows to be another cart's.
+// It does not read the log, because nearly every id is free. Place refuses what is
+// missed here, and then the checkout is taken back.
 func (s *Service) checkOrderIDFree(ctx context.Context, id unit.CartID, orderID unit.OrderID) error {
 	var refusal error
-	err := s.Orders.Glance(ctx, order.Stream(string(orderID)), justSeen, func(state order.State, _ int64) {
+	err := s.Orders.Recall(ctx, order.Stream(string(orderID)), func(state order.State, _ int64) {
 		_, refusal = order.Decide(order.Claim{OrderID: orderID, CartID: id}, state)
 	})
 	return errors.Join(err, refusal)

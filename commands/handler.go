@@ -165,6 +165,19 @@ func (h *Handler[S, C, E]) Glance(ctx context.Context, stream string, maxAge tim
 	return job.err
 }
 
+// Recall is Glance for a stream that this node has in memory, however old its state is,
+// and does nothing for another. It costs no read of the log, so it suits a refusal
+// that is only to come early: what it misses must be refused later.
+func (h *Handler[S, C, E]) Recall(ctx context.Context, stream string, look func(state S, revision int64)) error {
+	h.mu.Lock()
+	_, found := h.lanes[stream]
+	h.mu.Unlock()
+	if !found {
+		return nil
+	}
+	return h.Glance(ctx, stream, time.Hour, look)
+}
+
 // Close refuses new commands and waits for those in flight, or for ctx. Commands that
 // wait for a search of the log are not in flight: they end with ErrClosed.
 func (h *Handler[S, C, E]) Close(ctx context.Context) error {

@@ -234,12 +234,12 @@ func (p *Processes) finishEvent(ctx context.Context, work Work, revision int64) 
 			return nil, nil, err
 		}
 	}
-	if len(begun.set)+len(begun.clear) > 0 {
+	if len(begun.timers.set)+len(begun.timers.clear) > 0 {
 		if err := p.bringUp(ctx, begun, work.Stream, revision+1); err != nil {
 			return nil, nil, err
 		}
 	}
-	set, clear = begun.timers()
+	set, clear = begun.timers.due(time.Now())
 	return set, clear, nil
 }
 
@@ -247,7 +247,7 @@ func (p *Processes) finishEvent(ctx context.Context, work Work, revision int64) 
 // set or cleared: the reactor has seen them already.
 func (p *Processes) bringUp(ctx context.Context, begun *tracker, stream string, from int64) error {
 	later := newTracker(eventstore.Start, p.CartsExpireAfter)
-	concerned := func(d Deadline) bool { _, set := begun.set[d]; return set || begun.clear[d] }
+	concerned := func(d Deadline) bool { _, set := begun.timers.set[d]; return set || begun.timers.clear[d] }
 	for e, err := range p.Store.ReadStream(ctx, stream, from, 0) {
 		if err != nil {
 			return err
@@ -255,7 +255,7 @@ func (p *Processes) bringUp(ctx context.Context, begun *tracker, stream string, 
 		if err := later.event(e); err != nil {
 			continue // parked by itself
 		}
-		set, clear := later.timers()
+		set, clear := later.timers.due(time.Now())
 		for _, timer := range set {
 			if concerned(timer.Deadline) {
 				begun.setTimer(timer)
@@ -263,7 +263,7 @@ func (p *Processes) bringUp(ctx context.Context, begun *tracker, stream string, 
 		}
 		for _, deadline := range clear {
 			if concerned(deadline) {
-				begun.clearTimer(deadline)
+				begun.timers.remove(deadline)
 			}
 		}
 	}

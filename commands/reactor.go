@@ -87,6 +87,7 @@ type Reactor struct {
 	// that leaves no event at its end is taken off the list between pages.
 	checkpoint eventstore.Position
 	begun      chan struct{} // a sign that there is work to watch
+	young      chan struct{} // a sign that there are young timers
 }
 
 const (
@@ -125,7 +126,7 @@ func (r *Reactor) lead(ctx context.Context) error {
 	}
 	r.mu.Lock()
 	r.tracker, r.checkpoint = newTracker(checkpoint, r.CartsExpireAfter), checkpoint
-	r.begun = make(chan struct{}, 1)
+	r.begun, r.young = make(chan struct{}, 1), make(chan struct{}, 1)
 	r.mu.Unlock()
 	defer r.resigned()
 	if err := r.watchParked(leading); err != nil {
@@ -167,6 +168,11 @@ func (r *Reactor) lead(ctx context.Context) error {
 		}
 	})
 	work.Go(func() {
+		if err := r.storeTimers(ctx); err != nil && ctx.Err() == nil {
+			fail(err)
+		}
+	})
+	work.Go(func() {
 		if err := r.retryParked(ctx); err != nil && ctx.Err() == nil {
 			fail(err)
 		}
@@ -194,6 +200,7 @@ func (r *Reactor) react(ctx context.Context, page page) error {
 	if r.tracker == nil {
 		return nil // a page that comes after the end
 	}
+	r.tracker.timers.now = time.Now()
 	for _, item := range page.items {
 		r.tracker.observe(item)
 	}
@@ -202,22 +209,60 @@ func (r *Reactor) react(ctx context.Context, page page) error {
 			"process", process.ID, "stream", process.Stream, "revision", process.Revision, "error", process.Reason)
 	}
 	r.tracker.caughtUp = page.caughtUp
+	r.tracker.timers.settled = r.tracker.timers.settled || page.caughtUp
 	if err := r.keep(ctx); err != nil {
 		return err
 	}
 	if len(r.tracker.open) > 0 {
-		select {
-		case r.begun <- struct{}{}:
-		default:
-		}
+		signal(r.begun)
+	}
+	if len(r.tracker.timers.young) > 0 {
+		signal(r.young)
 	}
 	return nil
+}
+
+// signal leaves a sign for who waits for one.
+func signal(sign chan<- struct{}) {
+	select {
+	case sign <- struct{}{}:
+	default: // one is there already
+	}
+}
+
+// storeTimers writes young timers to the database where no page comes that does it.
+func (r *Reactor) storeTimers(ctx context.Context) error {
+	for {
+		select {
+		case <-r.young:
+		case <-ctx.Done():
+			return nil
+		}
+		for left := 1; left > 0; {
+			pause(ctx, youngFor)
+			if ctx.Err() != nil {
+				return nil
+			}
+			var err error
+			if left, err = r.keepOld(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// keepOld is keep, and returns how many timers are still young.
+func (r *Reactor) keepOld(ctx context.Context) (young int, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	err = r.keep(ctx)
+	return len(r.tracker.timers.young), err
 }
 
 // keep makes durable what the tracker has noted. The caller holds the lock.
 func (r *Reactor) keep(ctx context.Context) error {
 	var notes Notes
-	notes.Set, notes.Clear = r.tracker.timers()
+	notes.Set, notes.Clear = r.tracker.timers.due(time.Now())
 	notes.Park, r.tracker.park = r.tracker.park, nil
 	to := r.tracker.checkpoint()
 	if to == r.checkpoint && notes.empty() {

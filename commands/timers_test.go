@@ -132,6 +132,6 @@ func timersOf(t *testing.T, s *shop) (timers []Timer) {
 		}
 		tracker.observe(eventstore.Item{Event: &event, Checkpoint: event.Position})
 	}
-	timers, _ = tracker.timers()
+	timers, _ = tracker.timers.due(time.Now())
 	return timers
 }

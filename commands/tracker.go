@@ -81,9 +81,8 @@ type tracker struct {
 	pastRing []ended
 	pastNext int
 
-	carts cartTimers
-	set   map[Deadline]Timer
-	clear map[Deadline]bool
+	carts  cartTimers
+	timers youngTimers
 
 	// park: work to be written to the parking lot.
 	// parked: stream → ids of the parked work that its events may let end.
@@ -103,18 +102,17 @@ func newTracker(checkpoint eventstore.Position, cartsExpireAfter time.Duration) 
 		checkouts: map[unit.OrderID][]workKey{},
 		past:      map[unit.OrderID][]ended{},
 		position:  checkpoint,
-		set:       map[Deadline]Timer{},
-		clear:     map[Deadline]bool{},
+		timers:    newYoungTimers(),
 		parked:    map[string][]uuid.UUID{},
 		stirred:   map[uuid.UUID]bool{},
 	}
-	t.carts = cartTimers{after: cartsExpireAfter, set: t.setTimer, clear: t.clearTimer}
+	t.carts = cartTimers{after: cartsExpireAfter, set: t.setTimer, clear: t.timers.remove}
 	return t
 }
 
 // checkpoint is as far as a new reader may skip: everything before it has ended.
 func (t *tracker) checkpoint() eventstore.Position {
-	at := t.position
+	at := t.timers.before(t.position)
 	for _, work := range t.open {
 		if work.before.Before(at) {
 			at = work.before
@@ -149,29 +147,8 @@ func (t *tracker) handled(work Work) {
 	}
 }
 
-// timers returns what to set and clear since the last call. A timer set and
-// cleared in between is neither.
-func (t *tracker) timers() (set []Timer, clear []Deadline) {
-	set = slices.SortedFunc(maps.Values(t.set), func(a, b Timer) int { return byIdentity(a.Deadline, b.Deadline) })
-	clear = slices.SortedFunc(maps.Keys(t.clear), byIdentity)
-	t.set, t.clear = map[Deadline]Timer{}, map[Deadline]bool{}
-	return set, clear
-}
-
-func byIdentity(a, b Deadline) int {
-	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Target, b.Target), cmp.Compare(a.Item, b.Item))
-}
-
-func (t *tracker) setTimer(timer Timer) {
-	t.set[timer.Deadline] = timer
-	delete(t.clear, timer.Deadline)
-}
-
-func (t *tracker) clearTimer(deadline Deadline) {
-	delete(t.set, deadline)
-	// It may also stand from an earlier page, or from an earlier leader.
-	t.clear[deadline] = true
-}
+// setTimer sets the timer of a deadline that the event being observed gives.
+func (t *tracker) setTimer(timer Timer) { t.timers.put(timer, t.position) }
 
 // observe takes note of an event. One that cannot be read is parked: what follows
 // from it is not known.
@@ -252,15 +229,15 @@ func (t *tracker) stock(e eventstore.Recorded) error {
 		t.setTimer(Timer{Deadline: reservationDeadline(e.Stream, event.ReservationID), DueAt: event.ExpiresAt})
 		t.reserved(event, e)
 	case stock.ReservationExtended:
-		t.setTimer(Timer{Deadline: reservationDeadline(e.Stream, event.ReservationID), DueAt: event.ExpiresAt})
+		t.timers.move(Timer{Deadline: reservationDeadline(e.Stream, event.ReservationID), DueAt: event.ExpiresAt}, t.position)
 	case stock.ReservationReleased:
-		t.clearTimer(reservationDeadline(e.Stream, event.ReservationID))
+		t.timers.remove(reservationDeadline(e.Stream, event.ReservationID))
 		t.holds(event.OrderID, event.ReservationID, event.Key, -1)
 	case stock.ReservationExpired:
-		t.clearTimer(reservationDeadline(e.Stream, event.ReservationID))
+		t.timers.remove(reservationDeadline(e.Stream, event.ReservationID))
 		t.holds(event.OrderID, event.ReservationID, event.Key, -1)
 	case stock.ReservationCommitted:
-		t.clearTimer(reservationDeadline(e.Stream, event.ReservationID))
+		t.timers.remove(reservationDeadline(e.Stream, event.ReservationID))
 		t.holds(event.OrderID, event.ReservationID, event.Key, -1)
 	case stock.Received, stock.Adjusted, stock.Counted, stock.Allocated, stock.Deallocated, stock.Shipped, stock.Returned,
 		stock.Moved, stock.TransferredOut, stock.TransferredIn, stock.PolicySet, stock.ReorderPointCrossed:
@@ -280,7 +257,7 @@ func (t *tracker) orderEvent(e eventstore.Recorded) error {
 		t.endCheckout(checkoutWork(event.CartID, id))
 		t.setTimer(Timer{Deadline: orderDeadline(id), DueAt: event.ConfirmBy})
 	case order.Confirmed, order.Canceled, order.Expired:
-		t.clearTimer(orderDeadline(id))
+		t.timers.remove(orderDeadline(id))
 		t.stepOpened(id, e)
 	case order.LinesCanceled, order.Shipped, order.PaymentOrphaned, order.AllocationRetried:
 		t.stepOpened(id, e)

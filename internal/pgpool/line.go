@@ -103,7 +103,22 @@ type line struct {
 type direction struct {
 	driver time.Time // the driver's deadline; zero for none
 	until  time.Time // the end of the line's patience; zero while it is not in use
+	armed  time.Time // the deadline that the connection below was given last
 }
+
+// arm gives the connection below its deadline, unless it has it.
+func (d *direction) arm(set func(time.Time) error) error {
+	deadline := d.deadline()
+	if deadline.Equal(d.armed) {
+		return nil
+	}
+	d.armed = deadline
+	return set(deadline)
+}
+
+// spare is how much longer than its limit a read or a write may take. It lets the next
+// ones keep the deadline that is set, because setting one costs a lock of the runtime.
+func spare(limit time.Duration) time.Duration { return limit / 16 }
 
 func (d *direction) deadline() time.Time {
 	if d.until.IsZero() || !d.driver.IsZero() && d.driver.Before(d.until) {
@@ -143,8 +158,13 @@ func (l *line) begin(d *direction, set func(time.Time) error) (time.Time, error)
 	if l.broken != nil {
 		return now, l.broken
 	}
-	d.until = now.Add(time.Duration(l.limit.Load()))
-	return now, set(d.deadline())
+	limit := time.Duration(l.limit.Load())
+	if left := d.armed.Sub(now); d.driver.IsZero() && left >= limit && left <= limit+spare(limit) {
+		d.until = d.armed
+		return now, nil
+	}
+	d.until = now.Add(limit + spare(limit))
+	return now, d.arm(set)
 }
 
 func (l *line) end(d *direction, began time.Time, err error) error {
@@ -183,5 +203,5 @@ func (l *line) set(d *direction, t time.Time, set func(time.Time) error) error {
 		t = latest
 	}
 	d.driver = t
-	return set(d.deadline())
+	return d.arm(set)
 }

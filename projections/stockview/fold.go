@@ -157,7 +157,7 @@ const (
 		ON CONFLICT (sku, location, order_id) DO UPDATE SET quantity = a.quantity + excluded.quantity`
 
 	dropKeptPromises = `DELETE FROM stock_allocations AS a
-		USING unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) AS n(sku, location, order_id, quantity)
+		USING unnest($1::text[], $2::text[], $3::text[]) AS n(sku, location, order_id)
 		WHERE a.sku = n.sku AND a.location = n.location AND a.order_id = n.order_id AND a.quantity = 0`
 )
 
@@ -253,18 +253,26 @@ func (f *fold) queuePromises(b *pgx.Batch) {
 	keys := slices.SortedFunc(maps.Keys(f.promises), func(x, y promise) int {
 		return cmp.Or(byKey(x.Key, y.Key), cmp.Compare(x.orderID, y.orderID))
 	})
-	var skus, locations, orders []string
+	var changed, kept [3][]string // the columns of the key
 	var quantities []int64
+	add := func(to *[3][]string, k promise) {
+		to[0], to[1], to[2] = append(to[0], string(k.SKU)), append(to[1], string(k.Location)), append(to[2], k.orderID)
+	}
 	for _, k := range keys {
-		if f.promises[k] == 0 {
+		quantity := f.promises[k]
+		if quantity == 0 {
 			continue // made and kept within the batch
 		}
-		skus, locations, orders = append(skus, string(k.SKU)), append(locations, string(k.Location)), append(orders, k.orderID)
-		quantities = append(quantities, f.promises[k])
+		add(&changed, k)
+		quantities = append(quantities, quantity)
+		if quantity < 0 {
+			add(&kept, k)
+		}
 	}
-	if len(skus) == 0 {
-		return
+	if len(quantities) > 0 {
+		b.Queue(addPromises, changed[0], changed[1], changed[2], quantities)
 	}
-	b.Queue(addPromises, skus, locations, orders, quantities)
-	b.Queue(dropKeptPromises, skus, locations, orders, quantities)
+	if len(kept[0]) > 0 {
+		b.Queue(dropKeptPromises, kept[0], kept[1], kept[2])
+	}
 }

@@ -1,0 +1,113 @@
+package commands
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"daybook/eventstore"
+)
+
+// Most deadlines end within milliseconds of their beginning: a checkout reserves stock
+// and commits it, an order is placed and confirmed. A timer in the database would then
+// be a row that is written only to be deleted. So a timer is kept in memory while it is
+// young, and the reactor's checkpoint stays before the event that set it: a node that
+// takes over reads that event again, and sets the timer itself.
+const (
+	// youngFor is how long a timer is kept in memory.
+	youngFor = time.Second
+	// youngDue is how far away a deadline must be for that. A nearer one goes to the
+	// database at once, so that no timer is late.
+	youngDue = 5 * time.Second
+)
+
+// youngTimers collects what is to be set and cleared in the database.
+type youngTimers struct {
+	now   time.Time // when the page being observed was read; without it no timer is young
+	young map[Deadline]youngTimer
+	set   map[Deadline]Timer
+	clear map[Deadline]bool
+	// settled means that no other node has read further than this one, so that a
+	// deadline that begins has no timer in the database.
+	settled bool
+}
+
+type youngTimer struct {
+	Timer
+	before eventstore.Position // reading from here meets the event again
+	since  time.Time
+	stored bool // the database may have a timer of this deadline
+}
+
+func newYoungTimers() youngTimers {
+	return youngTimers{young: map[Deadline]youngTimer{}, set: map[Deadline]Timer{}, clear: map[Deadline]bool{}}
+}
+
+// put sets the timer of a deadline that begins with the event after this position.
+func (t *youngTimers) put(timer Timer, before eventstore.Position) { t.keep(timer, before, !t.settled) }
+
+// move sets the timer of a deadline that has begun before.
+func (t *youngTimers) move(timer Timer, before eventstore.Position) { t.keep(timer, before, true) }
+
+func (t *youngTimers) keep(timer Timer, before eventstore.Position, stored bool) {
+	if t.now.IsZero() || timer.DueAt.Sub(t.now) < youngDue {
+		delete(t.young, timer.Deadline)
+		t.set[timer.Deadline] = timer
+		return
+	}
+	young, found := t.young[timer.Deadline]
+	if _, set := t.set[timer.Deadline]; set {
+		delete(t.set, timer.Deadline)
+		stored = true
+	}
+	if !found {
+		young = youngTimer{before: before, since: t.now, stored: stored}
+	}
+	young.Timer = timer
+	t.young[timer.Deadline] = young
+}
+
+// remove clears the timer of a deadline that has ended.
+func (t *youngTimers) remove(deadline Deadline) {
+	young, found := t.young[deadline]
+	_, set := t.set[deadline]
+	delete(t.young, deadline)
+	delete(t.set, deadline)
+	if !found || young.stored || set {
+		t.clear[deadline] = true
+	}
+}
+
+// before is a position from which a reader meets every event again whose timer is
+// young, or the position that is given.
+func (t *youngTimers) before(position eventstore.Position) eventstore.Position {
+	for _, young := range t.young {
+		if young.before.Before(position) {
+			position = young.before
+		}
+	}
+	return position
+}
+
+// due returns what to set and clear in the database since the last call. A deadline in
+// both lists is set.
+func (t *youngTimers) due(now time.Time) (set []Timer, clear []Deadline) {
+	for deadline, young := range t.young {
+		if now.Sub(young.since) >= youngFor {
+			t.set[deadline] = young.Timer
+			delete(t.young, deadline)
+		}
+	}
+	for deadline := range t.set {
+		delete(t.clear, deadline)
+	}
+	set = slices.SortedFunc(maps.Values(t.set), func(a, b Timer) int { return byIdentity(a.Deadline, b.Deadline) })
+	clear = slices.SortedFunc(maps.Keys(t.clear), byIdentity)
+	t.set, t.clear = map[Deadline]Timer{}, map[Deadline]bool{}
+	return set, clear
+}
+
+func byIdentity(a, b Deadline) int {
+	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Target, b.Target), cmp.Compare(a.Item, b.Item))
+}

@@ -1,0 +1,176 @@
+package commands
+
+import (
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+
+	"daybook/eventstore"
+)
+
+// timerLog drives a youngTimers as the reactor does, and beside it a table of timers
+// as the database would hold it.
+type timerLog struct {
+	*testing.T
+	timers   youngTimers
+	table    map[Deadline]time.Time
+	now      time.Time
+	position uint64
+}
+
+func newTimerLog(t *testing.T) *timerLog {
+	l := &timerLog{T: t, timers: newYoungTimers(), table: map[Deadline]time.Time{}, now: time.Now()}
+	l.timers.now, l.timers.settled = l.now, true
+	return l
+}
+
+func (l *timerLog) event(do func(before eventstore.Position)) {
+	do(eventstore.At(l.position))
+	l.position++
+}
+
+// begins is an event that gives a deadline; due is how far away it is.
+func (l *timerLog) begins(name string, due time.Duration) {
+	l.event(func(before eventstore.Position) {
+		l.timers.put(Timer{Deadline: Deadline{Kind: OrderDeadline, Target: name}, DueAt: l.now.Add(due)}, before)
+	})
+}
+
+func (l *timerLog) moves(name string, due time.Duration) {
+	l.event(func(before eventstore.Position) {
+		l.timers.move(Timer{Deadline: Deadline{Kind: OrderDeadline, Target: name}, DueAt: l.now.Add(due)}, before)
+	})
+}
+
+func (l *timerLog) ends(name string) {
+	l.event(func(eventstore.Position) { l.timers.remove(Deadline{Kind: OrderDeadline, Target: name}) })
+}
+
+// after lets time pass and keeps what is due. It returns how many rows were changed,
+// and from where a reader that takes over begins.
+func (l *timerLog) after(wait time.Duration) (rows int, checkpoint eventstore.Position) {
+	l.now = l.now.Add(wait)
+	set, clear := l.timers.due(l.now)
+	for _, deadline := range clear {
+		delete(l.table, deadline)
+	}
+	for _, timer := range set {
+		l.table[timer.Deadline] = timer.DueAt
+	}
+	l.timers.now = l.now
+	return len(set) + len(clear), l.timers.before(eventstore.At(l.position))
+}
+
+func (l *timerLog) holds(names ...string) {
+	l.Helper()
+	want := map[Deadline]bool{}
+	for _, name := range names {
+		want[Deadline{Kind: OrderDeadline, Target: name}] = true
+	}
+	got := map[Deadline]bool{}
+	for deadline := range l.table {
+		got[deadline] = true
+	}
+	if !reflect.DeepEqual(got, want) {
+		l.Errorf("the database holds timers of %v, want %v", got, want)
+	}
+}
+
+func TestADeadlineThatEndsWhileItsTimerIsYoungCostsNoRow(t *testing.T) {
+	l := newTimerLog(t)
+	l.begins("a", time.Hour)
+	if rows, checkpoint := l.after(youngFor / 2); rows != 0 || checkpoint != eventstore.At(0) {
+		t.Errorf("%d rows changed and the checkpoint is %s; want none, and the place before the event", rows, checkpoint)
+	}
+	l.ends("a")
+	if rows, checkpoint := l.after(youngFor); rows != 0 || checkpoint != eventstore.At(2) {
+		t.Errorf("%d rows changed and the checkpoint is %s; want none, and 2", rows, checkpoint)
+	}
+	l.holds()
+}
+
+func TestATimerIsStoredWhenItIsNotYoungAnyMore(t *testing.T) {
+	l := newTimerLog(t)
+	l.begins("a", time.Hour)
+	if _, checkpoint := l.after(youngFor); checkpoint != eventstore.At(1) {
+		t.Errorf("the checkpoint is %s after the timer was stored, want 1", checkpoint)
+	}
+	l.holds("a")
+	l.ends("a")
+	l.after(0)
+	l.holds()
+}
+
+func TestATimerThatIsDueSoonIsStoredAtOnce(t *testing.T) {
+	l := newTimerLog(t)
+	l.begins("a", youngDue-time.Millisecond)
+	if _, checkpoint := l.after(0); checkpoint != eventstore.At(1) {
+		t.Errorf("the checkpoint is %s, want 1", checkpoint)
+	}
+	l.holds("a")
+}
+
+// A deadline is stored, ends, begins again and ends again, with or without a page's
+// end after each of the events, and moves in between: its row must be gone.
+func TestNoTimerOutlivesItsDeadline(t *testing.T) {
+	const steps = 5
+	for _, wait := range []time.Duration{0, youngFor} {
+		for pages := range 1 << steps {
+			l := newTimerLog(t)
+			l.begins("a", time.Hour)
+			l.after(youngFor)
+			for i, step := range []func(){
+				func() { l.ends("a") },
+				func() { l.begins("a", time.Hour) },
+				func() { l.moves("a", time.Second) },
+				func() { l.moves("a", 2*time.Hour) },
+				func() { l.ends("a") },
+			} {
+				step()
+				if pages&(1<<i) != 0 {
+					l.after(wait)
+				}
+			}
+			l.after(youngFor)
+			if len(l.table) != 0 {
+				t.Errorf("pages %05b, %s between them: a timer is left: %v", pages, wait, l.table)
+			}
+		}
+	}
+}
+
+// Before the reactor has caught up once, an earlier leader may have stored the timer
+// of an event that is read again.
+func TestATimerThatAnEarlierLeaderStoredIsCleared(t *testing.T) {
+	for _, settled := range []bool{false, true} {
+		l := newTimerLog(t)
+		l.timers.settled = settled
+		l.table[Deadline{Kind: OrderDeadline, Target: "a"}] = l.now.Add(time.Hour)
+		l.begins("a", time.Hour)
+		l.ends("a")
+		l.after(0)
+		if left := len(l.table); (left == 0) == settled {
+			t.Errorf("settled: %t, timers left: %d", settled, left)
+		}
+	}
+}
+
+func TestTheCheckpointStaysBeforeEveryYoungTimer(t *testing.T) {
+	l := newTimerLog(t)
+	l.begins("old", time.Hour)
+	l.after(youngFor)
+	for i := range 10 {
+		l.begins(fmt.Sprint("young ", i), time.Hour)
+	}
+	l.moves("young 0", 2*time.Hour) // the place stays the one of its first event
+	for i := range 10 {
+		if _, checkpoint := l.after(0); checkpoint != eventstore.At(uint64(1+i)) {
+			t.Errorf("the checkpoint is %s while timer %d is young", checkpoint, i)
+		}
+		l.ends(fmt.Sprint("young ", i))
+	}
+	if _, checkpoint := l.after(0); checkpoint != eventstore.At(l.position) {
+		t.Errorf("the checkpoint is %s, want the end", checkpoint)
+	}
+}
