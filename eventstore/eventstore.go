@@ -143,7 +143,9 @@ type Store interface {
 
 	// ReadAll yields the log's events after a position, in order, at most limit
 	// of them (0: up to the head at the time of the call). It never yields an
-	// event while one that sorts before it can still appear.
+	// event while one that sorts before it can still appear. From beyond the head it
+	// yields nothing. A position at no event yields *UnknownPlaceError where the
+	// engine's positions have gaps and its server refuses such a one.
 	ReadAll(ctx context.Context, after Position, filter Filter, limit int) iter.Seq2[Recorded, error]
 
 	// ReadStreamBackwards yields a stream's events from a revision down to its
@@ -162,8 +164,8 @@ type Store interface {
 	// and in order. It yields a caught-up mark each time it reaches the head,
 	// and a checkpoint mark at least every 1,000 events examined but not
 	// selected. The sequence ends with an error only if the engine cannot go
-	// on; ctx's end is reported as its error. An engine that can tell refuses a
-	// position beyond its head, for that position is of another log.
+	// on; ctx's end is reported as its error. A position that the log does not
+	// know, such as one beyond its head, ends it with *UnknownPlaceError.
 	Subscribe(ctx context.Context, after Position, filter Filter) iter.Seq2[Item, error]
 
 	// Head is the position of the last event, or Start if the log is empty.

@@ -32,6 +32,7 @@ const (
 	duplicate             // not done: an event id is recorded already
 	denied                // not done: no right to
 	refused               // not done, and never will be
+	nowhere               // not done: the log does not know the place
 )
 
 // answers tells whether an error with this fate comes from a server that works.
@@ -53,6 +54,9 @@ func judge(err error) fate {
 	}
 	if _, ok := errors.AsType[*clientPanic](err); ok {
 		return refused
+	}
+	if _, ok := errors.AsType[*eventstore.UnknownPlaceError](err); ok {
+		return nowhere
 	}
 	if _, ok := errors.AsType[*noAnswer](err); ok {
 		return unknown
@@ -179,10 +183,25 @@ func readError(ctx context.Context, what string, err error) error {
 	switch judge(err) {
 	case denied:
 		return deniedError(what, err)
-	case refused, conflict, duplicate, missing, deleted:
+	case refused, conflict, duplicate, missing, deleted, nowhere:
 		return fmt.Errorf("%s: %w", what, err)
 	default:
 		return &eventstore.UnavailableError{Cause: fmt.Errorf("%s: %w", what, err)}
+	}
+}
+
+// refusesPlace tells whether a server may have refused to read from a position: it
+// gives the text of an exception, or calls the position invalid.
+func refusesPlace(err error) bool {
+	reply, typed := status.FromError(err)
+	if !typed {
+		return false
+	}
+	switch reply.Code() {
+	case codes.Unknown, codes.InvalidArgument, codes.OutOfRange:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -299,7 +299,7 @@ func (s *Store) feed(ctx context.Context, r *ring) {
 		if ctx.Err() != nil {
 			return
 		}
-		_, beyond := errors.AsType[*beyondError](err)
+		beyond := judge(err) == nowhere
 		switch {
 		case !beyond:
 			behind = time.Time{}
@@ -308,7 +308,7 @@ func (s *Store) feed(ctx context.Context, r *ring) {
 		}
 		// A node that has just become the leader may need a moment.
 		if beyond && time.Since(behind) > patience || !beyond && !passes(err) {
-			r.fail(subscribeError(ctx, err))
+			r.fail(readError(ctx, "subscribe", err))
 			return
 		}
 		if time.Since(began) > maxBackoff {
@@ -336,7 +336,7 @@ func (s *Store) feedOnce(ctx context.Context, r *ring) (err error) {
 	}
 	last, known := r.end()
 	if known && head.Before(last) {
-		return &beyondError{position: last, head: head}
+		return &eventstore.UnknownPlaceError{Position: last, Head: head}
 	}
 	if !known {
 		last = head

@@ -9,9 +9,13 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/google/uuid"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"daybook/eventstore"
 	"daybook/eventstore/kurrentdb"
@@ -186,6 +190,54 @@ func TestSubscribeBeyondTheHead(t *testing.T) {
 	}
 	if items != 1 {
 		t.Errorf("%d items, want one error", items)
+	}
+}
+
+// A server refuses a position between its records with the text of an exception, as
+// it would say anything else. Who begins there is told so, in bounded time; the
+// server itself is as good as ever.
+func TestAPlaceBetweenTwoEventsIsNamed(t *testing.T) {
+	var connects atomic.Int64
+	f := &fake{version: func() string { connects.Add(1); return "24.10.0" }}
+	f.read = func(options *streams.ReadReq_Options, call streams.Streams_ReadServer) error {
+		at := options.GetAll().GetPosition()
+		switch {
+		case at != nil && at.GetCommitPosition()%10 != 0:
+			return status.Error(codes.Unknown, "Exception was thrown by handler. InvalidReadException: Log record at actual pos has too large length")
+		case !isSubscription(options):
+			return call.Send(event("test.v1", 40))
+		}
+		if err := sendAll(call, confirmed(), caughtUp()); err != nil {
+			return err
+		}
+		<-call.Context().Done()
+		return nil
+	}
+	store := open(t, f.url(t))
+	place := eventstore.At(17)
+	first := func(read iter.Seq2[eventstore.Recorded, error]) error {
+		for _, err := range read {
+			return err
+		}
+		return nil
+	}
+	for name, fails := range map[string]func() error{
+		"a subscription": func() error {
+			for _, err := range store.Subscribe(within(t, patience), place, eventstore.Filter{}) {
+				return err
+			}
+			return nil
+		},
+		"a read":            func() error { return first(store.ReadAll(within(t, patience), place, eventstore.Filter{}, 0)) },
+		"a read, backwards": func() error { return first(store.ReadAllBackwards(within(t, patience), place, eventstore.Filter{}, 0)) },
+	} {
+		err := fails()
+		if unknown, ok := errors.AsType[*eventstore.UnknownPlaceError](err); !ok || unknown.Position != place || unknown.Head != eventstore.At(40) {
+			t.Errorf("%s: error %v, want an UnknownPlaceError with place and head", name, err)
+		}
+	}
+	if n := connects.Load(); n != 1 {
+		t.Errorf("%d connections were made, want 1", n)
 	}
 }
 

@@ -63,16 +63,45 @@ func readPage(open opening, count int) operation[page] {
 	}
 }
 
-// read gets a page, from another connection if the one at hand is lost.
-func (s *Store) read(ctx context.Context, open opening, count int) (page, error) {
-	until := time.Now().Add(patience)
+// read gets a page, from another connection if the one at hand is lost. at is the
+// position it begins at; Start if it begins at none.
+func (s *Store) read(ctx context.Context, at eventstore.Position, open opening, count int) (page, error) {
+	began := time.Now()
 	for backoff := minBackoff; ; backoff = min(2*backoff, maxBackoff) {
 		p, err := call(ctx, s.supervisor, readPage(open, count))
-		if err == nil || !passes(err) || ctx.Err() != nil || time.Now().After(until) || errors.Is(err, errClosed) {
+		if err == nil || ctx.Err() != nil {
+			return p, err
+		}
+		err = s.placeless(ctx, at, err)
+		limit := patience
+		if judge(err) == nowhere { // or this node has just become the leader
+			limit = settling
+		} else if !passes(err) {
+			return p, err
+		}
+		if time.Since(began) > limit || errors.Is(err, errClosed) {
 			return p, err
 		}
 		pause(ctx, backoff)
 	}
+}
+
+// placeless makes an UnknownPlaceError of an error with which a server refused to
+// read from a position, if it is the position that it refuses: it does so again, and
+// reads the end of the log. A server says it by the text of an exception, which
+// could mean anything.
+func (s *Store) placeless(ctx context.Context, at eventstore.Position, err error) error {
+	if at.IsStart() || at == eventstore.End || !refusesPlace(err) {
+		return err
+	}
+	if _, again := call(ctx, s.supervisor, readPage(forwardsFrom(place(at)), 1)); !refusesPlace(again) {
+		return err
+	}
+	end, lost := call(ctx, s.supervisor, endOfLog)
+	if lost != nil {
+		return err
+	}
+	return &eventstore.UnknownPlaceError{Position: at, Head: end, Cause: err}
 }
 
 // endOfLog is the position of the last event there is, also of the server's own.
@@ -110,7 +139,7 @@ func (s *Store) readHead(ctx context.Context) (eventstore.Position, error) {
 	whole := newSelection(eventstore.Filter{})
 	var from esdb.AllPosition = esdb.End{}
 	for count := 1; ; count = min(count*32, pageEvents) {
-		p, err := s.read(ctx, backwardsFrom(from), count)
+		p, err := s.read(ctx, eventstore.Start, backwardsFrom(from), count)
 		if err != nil {
 			return eventstore.Start, err
 		}
@@ -142,7 +171,7 @@ func (s *Store) ReadAll(ctx context.Context, after eventstore.Position, filter e
 			if !at.IsStart() {
 				from = place(at)
 			}
-			p, ok := r.page(forwardsFrom(from), 1) // and the one it begins at, which is known
+			p, ok := r.page(at, forwardsFrom(from), 1) // and the one it begins at, which is known
 			if !ok {
 				return
 			}
@@ -172,7 +201,7 @@ func (s *Store) ReadAllBackwards(ctx context.Context, before eventstore.Position
 			if before != eventstore.End {
 				from = place(before)
 			}
-			p, ok := r.page(backwardsFrom(from), 0)
+			p, ok := r.page(before, backwardsFrom(from), 0)
 			if !ok {
 				return
 			}
@@ -194,7 +223,7 @@ func (s *Store) ReadStream(ctx context.Context, stream string, from int64, limit
 	return func(yield func(eventstore.Recorded, error) bool) {
 		r := &reading{store: s, ctx: ctx, what: "read stream " + stream, stream: stream, yield: yield, limit: limit}
 		for at := max(from, 0); ; {
-			p, ok := r.page(streamFrom(stream, esdb.Forwards, esdb.Revision(uint64(at))), 0) //nolint:gosec // not below 0
+			p, ok := r.page(eventstore.Start, streamFrom(stream, esdb.Forwards, esdb.Revision(uint64(at))), 0) //nolint:gosec // not below 0
 			if !ok {
 				return
 			}
@@ -216,7 +245,7 @@ func (s *Store) ReadStreamBackwards(ctx context.Context, stream string, from int
 	return func(yield func(eventstore.Recorded, error) bool) {
 		r := &reading{store: s, ctx: ctx, what: "read stream " + stream, stream: stream, yield: yield, limit: limit}
 		if from < 0 { // there is nothing, but the stream must be
-			r.page(streamFrom(stream, esdb.Backwards, esdb.End{}), 0)
+			r.page(eventstore.Start, streamFrom(stream, esdb.Backwards, esdb.End{}), 0)
 			return
 		}
 		for at := from; at >= 0; {
@@ -224,7 +253,7 @@ func (s *Store) ReadStreamBackwards(ctx context.Context, stream string, from int
 			if at < math.MaxInt64 {
 				begin = esdb.Revision(uint64(at))
 			}
-			p, ok := r.page(streamFrom(stream, esdb.Backwards, begin), 0)
+			p, ok := r.page(eventstore.Start, streamFrom(stream, esdb.Backwards, begin), 0)
 			if !ok {
 				return
 			}
@@ -261,9 +290,9 @@ type reading struct {
 	count     int // of the last page
 }
 
-// page gets the next one, of no more events than are still wanted and extra
-// ones. If it fails, the consumer has the error.
-func (r *reading) page(open opening, extra int) (page, bool) {
+// page gets the next one, from a position or Start, of no more events than are still
+// wanted and extra ones. If it fails, the consumer has the error.
+func (r *reading) page(at eventstore.Position, open opening, extra int) (page, bool) {
 	if !r.log && !isName(r.stream) {
 		r.fail(&eventstore.NotFoundError{Stream: r.stream})
 		return page{}, false
@@ -274,7 +303,7 @@ func (r *reading) page(open opening, extra int) (page, bool) {
 	if r.limit > 0 && everything {
 		count = min(count, r.limit-r.given+extra)
 	}
-	p, err := r.store.read(r.ctx, open, count)
+	p, err := r.store.read(r.ctx, at, open, count)
 	if err == nil {
 		return p, true
 	}

@@ -24,13 +24,6 @@ const (
 // errStopped means the consumer wants no more.
 var errStopped = errors.New("the consumer stopped")
 
-// beyondError is of a position that no event of this log has.
-type beyondError struct{ position, head eventstore.Position }
-
-func (e *beyondError) Error() string {
-	return fmt.Sprintf("position %s is beyond the head %s: it is of another log", e.position, e.head)
-}
-
 // Subscribe implements eventstore.Store. It runs in the goroutine of its
 // consumer. One whose filter asks for the server's own events is told only once
 // that it has caught up.
@@ -88,7 +81,7 @@ func (s *subscription) begin(ctx context.Context) error {
 	// A checkpoint may be the position of an event of the server's own.
 	end, err := call(ctx, s.store.supervisor, endOfLog)
 	if err == nil && end.Before(s.after) {
-		err = &beyondError{position: s.after, head: end}
+		err = &eventstore.UnknownPlaceError{Position: s.after, Head: end}
 	}
 	return err
 }
@@ -110,7 +103,7 @@ func (s *subscription) outlast(ctx context.Context, what func(context.Context) e
 		if err := s.ended(ctx); err != nil {
 			return err
 		}
-		_, beyond := errors.AsType[*beyondError](err)
+		beyond := judge(err) == nowhere
 		switch {
 		case !beyond:
 			behind = time.Time{}
@@ -118,7 +111,7 @@ func (s *subscription) outlast(ctx context.Context, what func(context.Context) e
 			behind = time.Now()
 		}
 		if beyond && time.Since(behind) > settling || !beyond && !passes(err) {
-			return subscribeError(ctx, err)
+			return readError(ctx, "subscribe", err)
 		}
 		if before.Before(s.after) || time.Since(began) > maxBackoff {
 			backoff = minBackoff
@@ -126,14 +119,6 @@ func (s *subscription) outlast(ctx context.Context, what func(context.Context) e
 		s.store.logger.WarnContext(ctx, "a subscription waits for the event store", "after", s.after, "error", err)
 		pause(ctx, backoff)
 	}
-}
-
-// subscribeError is the error of a subscription that cannot go on.
-func subscribeError(ctx context.Context, err error) error {
-	if _, beyond := errors.AsType[*beyondError](err); beyond {
-		return fmt.Errorf("subscribe: %w", err)
-	}
-	return readError(ctx, "subscribe", err)
 }
 
 // ended is the error of a subscription that must end.
@@ -204,7 +189,7 @@ func (s *subscription) bridge(ctx context.Context, r *ring) error {
 		if !s.after.IsStart() {
 			from = place(s.after)
 		}
-		p, err := s.store.read(ctx, forwardsFrom(from), count)
+		p, err := s.store.read(ctx, s.after, forwardsFrom(from), count)
 		if err != nil {
 			return err
 		}
@@ -322,8 +307,10 @@ func (s *Store) untilClosed(ctx context.Context) (context.Context, context.Cance
 
 // stream is a subscription of the client's.
 type stream struct {
-	inner *esdb.Subscription
-	stop  func()
+	inner  *esdb.Subscription
+	stop   func()
+	refuse func(error) error // makes the error of a server that does not begin
+	begun  bool
 }
 
 // message is what a stream yields: an event, a position the server has come to,
@@ -352,9 +339,9 @@ func (s *Store) stream(ctx context.Context, after eventstore.Position, selected 
 	})
 	if err != nil {
 		stop()
-		return nil, err
+		return nil, s.placeless(ctx, after, err)
 	}
-	return &stream{inner: inner, stop: stop}, nil
+	return &stream{inner: inner, stop: stop, refuse: func(err error) error { return s.placeless(ctx, after, err) }}, nil
 }
 
 func (s *stream) close() {
@@ -364,6 +351,15 @@ func (s *stream) close() {
 
 // next waits for a message.
 func (s *stream) next() (message, error) {
+	m, err := s.receive()
+	if err != nil && !s.begun {
+		return m, s.refuse(err)
+	}
+	s.begun = true
+	return m, err
+}
+
+func (s *stream) receive() (message, error) {
 	return recovered(func() (message, error) {
 		for {
 			switch e := s.inner.Recv(); {

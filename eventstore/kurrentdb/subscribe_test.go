@@ -33,11 +33,11 @@ func TestALeaderThatIsBehindIsGivenAMoment(t *testing.T) {
 					case since < c.outage:
 						return away
 					case since < c.outage+c.behind:
-						return &beyondError{position: eventstore.At(2), head: eventstore.At(1)}
+						return &eventstore.UnknownPlaceError{Position: eventstore.At(2), Head: eventstore.At(1)}
 					}
 					return nil
 				})
-				if _, beyond := errors.AsType[*beyondError](err); c.passes != (err == nil) || !c.passes && !beyond {
+				if _, beyond := errors.AsType[*eventstore.UnknownPlaceError](err); c.passes != (err == nil) || !c.passes && !beyond {
 					t.Errorf("error %v; passes should be %t", err, c.passes)
 				}
 			})

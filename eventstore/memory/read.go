@@ -185,7 +185,7 @@ func (s *Store) subscribe(ctx context.Context, after eventstore.Position, filter
 	if head, err := s.Head(ctx); err != nil {
 		return err
 	} else if head.Before(after) {
-		return fmt.Errorf("position %s is beyond the head %s: it is of another log", after, head)
+		return &eventstore.UnknownPlaceError{Position: after, Head: head}
 	}
 	skipped := 0 // events not selected since the last item
 	for {

@@ -139,7 +139,7 @@ func (s *Store) catchUp(ctx context.Context) error {
 		return err
 	}
 	if head < proven {
-		s.tail.fail(fmt.Errorf("the log held position %d and now ends at %d: the database has lost events", proven, head))
+		s.tail.fail(&eventstore.UnknownPlaceError{Position: eventstore.At(proven), Head: eventstore.At(head)})
 		return nil
 	}
 	p := newPager(eventstore.Filter{}, s.large)

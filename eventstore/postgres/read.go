@@ -311,5 +311,5 @@ func recorded(row [][]byte, names map[string]string) (eventstore.Recorded, error
 
 // notTheLog is the error of a subscription that starts where this log has never been.
 func notTheLog(after eventstore.Position, head uint64) error {
-	return fmt.Errorf("subscribe: position %s is beyond the head %d: it is of another log, or this one was restored from an older backup", after, head)
+	return fmt.Errorf("subscribe: %w", &eventstore.UnknownPlaceError{Position: after, Head: eventstore.At(head)})
 }

@@ -222,3 +222,17 @@ func endsSilently(e *engine) {
 		}
 	}
 }
+
+// waitsBeyondTheHead is silent to a reader whose position is of another log.
+func waitsBeyondTheHead(e *engine) {
+	e.subscribe = func(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Item, error] {
+		return func(yield func(eventstore.Item, error) bool) {
+			if head, err := e.sound.Head(ctx); err == nil && head.Before(after) {
+				<-ctx.Done()
+				yield(eventstore.Item{}, ctx.Err())
+				return
+			}
+			e.sound.Subscribe(ctx, after, filter)(yield)
+		}
+	}
+}

@@ -115,6 +115,7 @@ var brokenEngines = map[string]brokenEngine{
 	"repeats an event in the tail":      {"reading the tail during writes equals reading it afterwards", repeatsOne},
 	"turns two events round":            {"reading the tail during writes equals reading it afterwards", turnsRound},
 	"starts at the position, not after": {"a subscriber from every position sees each later event once", startsAt},
+	"waits for a log that grows":        {"a place beyond the head is refused by its name", waitsBeyondTheHead},
 	"says caught up too soon":           {"a subscriber at the head is told, each time it gets there", caughtUpTooSoon},
 	"never marks":                       {"marks tell how far a filtered subscription has looked", neverMarks},
 	"marks what it has not looked at":   {"marks tell how far a filtered subscription has looked", marksAhead},

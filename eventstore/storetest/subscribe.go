@@ -16,6 +16,7 @@ var subscribeRules = []rule{
 	{"marks tell how far a filtered subscription has looked", marks},
 	{"a slow subscriber holds up nobody and misses nothing", slowSubscriber},
 	{"a subscription ends with its context", endsWithContext},
+	{"a place beyond the head is refused by its name", beyondTheHead},
 }
 
 func fromEveryPosition(l *log) {
@@ -202,5 +203,30 @@ func endsWithContext(l *log) {
 	}
 	if events != 1 || marks != 1 || !errors.Is(last, context.Canceled) {
 		l.Errorf("%d events, %d marks, then error %v; want 1, 1, context.Canceled", events, marks, last)
+	}
+}
+
+func beyondTheHead(l *log) {
+	head := l.append(l.stream("a"), eventstore.Any, newEvents(3)).Position
+	commit, _ := head.Pair()
+	place := eventstore.At(commit + 1_000_000)
+	ctx, cancel := context.WithTimeout(l.ctx, l.patience/2)
+	defer cancel()
+	items := 0
+	for _, err := range l.Subscribe(ctx, place, eventstore.Filter{}) {
+		items++
+		unknown, ok := errors.AsType[*eventstore.UnknownPlaceError](err)
+		if !ok {
+			l.Fatalf("item %d has error %v, want an UnknownPlaceError", items, err)
+		}
+		if unknown.Position != place || unknown.Head.Before(head) || !unknown.Head.Before(place) {
+			l.Errorf("it names %s and the head %s; want %s, and %s or what came after", unknown.Position, unknown.Head, place, head)
+		}
+	}
+	if items != 1 {
+		l.Errorf("%d items, want one error", items)
+	}
+	for e, err := range l.ReadAll(ctx, place, eventstore.Filter{}, 0) {
+		l.Errorf("a read from there yields %+v, error %v; want nothing", e, err)
 	}
 }

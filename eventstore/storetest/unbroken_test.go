@@ -65,6 +65,9 @@ func likeEventStoreDB(e *engine) {
 	e.subscribe = func(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Item, error] {
 		return func(yield func(eventstore.Item, error) bool) {
 			for item, err := range e.sound.Subscribe(ctx, dense(after), filter) {
+				if unknown, ok := errors.AsType[*eventstore.UnknownPlaceError](err); ok {
+					err = &eventstore.UnknownPlaceError{Position: after, Head: sparse(unknown.Head)}
+				}
 				item.Checkpoint = sparse(item.Checkpoint)
 				if item.Event != nil {
 					out(item.Event)
