@@ -33,15 +33,16 @@ type build struct {
 	epoch    int64
 	indexed  bool
 	failure  string
+	reached  bool // has been at the head of the log once
 	ready    bool // has caught up once, indexes and all; not stored
 }
 
-const selectBuild = `SELECT view, build, version, setting, schema_name, state, position, epoch, indexed, error FROM projections.builds `
+const selectBuild = `SELECT view, build, version, setting, schema_name, state, position, epoch, indexed, error, reached_head_at IS NOT NULL FROM projections.builds `
 
 func scanBuild(row pgx.CollectableRow) (build, error) {
 	var b build
 	var position string
-	err := row.Scan(&b.view, &b.number, &b.version, &b.setting, &b.schema, &b.state, &position, &b.epoch, &b.indexed, &b.failure)
+	err := row.Scan(&b.view, &b.number, &b.version, &b.setting, &b.schema, &b.state, &position, &b.epoch, &b.indexed, &b.failure, &b.reached)
 	if err != nil {
 		return b, err
 	}
@@ -312,7 +313,8 @@ func setActive(ctx context.Context, tx pgx.Tx, view string, number int) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `UPDATE projections.builds SET state = 'active', activated_at = clock_timestamp()
+	_, err = tx.Exec(ctx, `UPDATE projections.builds SET state = 'active', activated_at = clock_timestamp(),
+			reached_head_at = coalesce(reached_head_at, clock_timestamp())
 		WHERE view = $1 AND build = $2`, view, number)
 	return err
 }

@@ -17,7 +17,7 @@ type State string
 // The states of a build.
 const (
 	Live       State = "live"        // up with the log, or nearly
-	CatchingUp State = "catching_up" // in use, and behind
+	CatchingUp State = "catching_up" // in use, and incomplete or behind
 	Rebuilding State = "rebuilding"  // being built beside the one in use
 	Failed     State = "failed"      // stopped at an event it cannot apply
 	Unowned    State = "unowned"     // no node posts to it
@@ -26,15 +26,21 @@ const (
 
 // Status tells how a build of a view stands.
 type Status struct {
-	View     string              `json:"view"`
-	Build    int                 `json:"build"`
-	Version  int                 `json:"version"`
-	State    State               `json:"state"`
-	InUse    bool                `json:"in_use"` // it is what queries read
+	View    string `json:"view"`
+	Build   int    `json:"build"`
+	Version int    `json:"version"`
+	State   State  `json:"state"`
+	InUse   bool   `json:"in_use"` // it is what queries read
+	// Complete tells whether it has been at the head of the log once. One that has
+	// not lacks what is older; one that has only lags.
+	Complete bool                `json:"complete"`
 	Position eventstore.Position `json:"position"`
 	Head     eventstore.Position `json:"head"`
-	// Lag is how many events of the log, of all types, are not yet looked at.
-	// Where the engine's positions are not a count of events it is a distance.
+	// Share is how much of the log has been looked at, from 0 to 1; it is 1 only
+	// if nothing is left. It means the same on every engine.
+	Share float64 `json:"share"`
+	// Lag is the distance to the head in the engine's positions: events of all
+	// types where those are counted, bytes of the log in KurrentDB.
 	Lag uint64 `json:"lag"`
 	// AgeSeconds is how long ago the oldest event not yet looked at was
 	// recorded; 0 if there is none.
@@ -51,6 +57,7 @@ type Status struct {
 type statusRow struct {
 	View, SchemaName, BuildState, Position, Error, Owner string
 	Build, Version                                       int
+	Reached                                              bool
 	Events, Odd                                          int64
 	Now                                                  time.Time
 }
@@ -63,7 +70,7 @@ func (r *Runner) Status(ctx context.Context) ([]Status, error) {
 		return nil, fmt.Errorf("status of projections: %w", err)
 	}
 	rows, err := r.pool.Query(ctx, `SELECT b.view, b.schema_name, b.state AS build_state, b.position, b.error,
-			coalesce(l.owner, '') AS owner, b.build, b.version, b.events, b.odd, clock_timestamp() AS now
+			coalesce(l.owner, '') AS owner, b.build, b.version, b.events, b.odd, b.reached_head_at IS NOT NULL AS reached, clock_timestamp() AS now
 		FROM projections.builds b
 		LEFT JOIN projections.leases l ON l.view = b.view AND l.version = b.version AND l.expires_at > clock_timestamp()
 		ORDER BY b.view, b.build`)
@@ -104,7 +111,7 @@ func (r *Runner) status(ctx context.Context, row statusRow, head eventstore.Posi
 		return Status{}, fmt.Errorf("status of %s: %w", row.View, err)
 	}
 	s := Status{
-		View: row.View, Build: row.Build, Version: row.Version, InUse: row.BuildState == stateActive,
+		View: row.View, Build: row.Build, Version: row.Version, InUse: row.BuildState == stateActive, Complete: row.Reached,
 		Position: position, Head: head, Events: row.Events, Odd: row.Odd, Owner: row.Owner, Mine: row.Owner == r.owner, Error: row.Error,
 	}
 	if p := r.progress[row.View]; p != nil && s.InUse && s.Mine {
@@ -115,9 +122,11 @@ func (r *Runner) status(ctx context.Context, row statusRow, head eventstore.Posi
 	if trouble := r.trouble(row.View, row.Build); s.Error == "" && trouble != nil {
 		s.Error = trouble.Error()
 	}
-	at, _ := s.Position.Pair()
-	if end, _ := head.Pair(); end > at {
-		s.Lag = end - at
+	s.Share, s.Lag = behind(s.Position, head)
+	if s.Lag > 0 && row.BuildState != stateOld { // what is kept is read no further
+		if err := r.age(ctx, &s, row.Now); err != nil {
+			return Status{}, fmt.Errorf("age of %s: %w", row.View, err)
+		}
 	}
 	switch {
 	case row.BuildState == stateOld:
@@ -128,19 +137,46 @@ func (r *Runner) status(ctx context.Context, row statusRow, head eventstore.Posi
 		s.State = Unowned
 	case row.BuildState == stateBuilding:
 		s.State = Rebuilding
-	case s.Lag > catchUpBehind:
+	case !s.Complete || s.AgeSeconds > liveAge.Seconds():
 		s.State = CatchingUp
 	default:
 		s.State = Live
 	}
-	if s.Lag == 0 || s.State == Kept {
-		return s, nil
+	return s, nil
+}
+
+// liveAge is how old the oldest event may be that a view which is up with the log
+// has not looked at. It is a time, because distances in the log do not mean the
+// same on all engines.
+const liveAge = 10 * time.Second
+
+// wholeLess is the greatest share of a log of which something is left.
+const wholeLess = 1 - 1e-9
+
+// behind is how much of the log lies up to a position, and how far the head is
+// from there.
+func behind(at, head eventstore.Position) (share float64, lag uint64) {
+	if !at.Before(head) {
+		return 1, 0
 	}
+	here, _ := at.Pair()
+	end, _ := head.Pair()
+	return min(float64(here)/float64(max(end, 1)), wholeLess), max(1, end-here)
+}
+
+// age tells how old what is left is. Where nothing is left but what no reader is
+// shown, the build is at the head.
+func (r *Runner) age(ctx context.Context, s *Status, now time.Time) error {
+	left := false
 	for event, err := range r.store.ReadAll(ctx, s.Position, eventstore.Filter{}, 1) {
 		if err != nil {
-			return Status{}, fmt.Errorf("age of %s: %w", row.View, err)
+			return err
 		}
-		s.AgeSeconds = max(0, row.Now.Sub(event.RecordedAt).Seconds())
+		left = true
+		s.AgeSeconds = max(0, now.Sub(event.RecordedAt).Seconds())
 	}
-	return s, nil
+	if !left {
+		s.Share, s.Lag = 1, 0
+	}
+	return nil
 }

@@ -152,6 +152,11 @@ func (w *worker) post(ctx context.Context, q *queue) error {
 			flush = unwritten.C
 		}
 		w.advance(got.upTo)
+		if got.caughtUp && w.build.state == stateActive && !w.build.reached {
+			if err := w.reachHead(ctx, got.upTo); err != nil {
+				return err
+			}
+		}
 		if w.build.state == stateBuilding && got.caughtUp || w.build.ready {
 			if err := w.finish(ctx, got.upTo); err != nil {
 				return err
@@ -259,6 +264,25 @@ func (w *worker) commit(ctx context.Context, events []Event, upTo eventstore.Pos
 	return nil
 }
 
+// reachHead notes, for all nodes, that the build in use has posted everything
+// there was: from now on it may lag, but lacks nothing old.
+func (w *worker) reachHead(ctx context.Context, upTo eventstore.Position) error {
+	if err := w.commit(ctx, nil, upTo); err != nil {
+		return err
+	}
+	noted, err := w.pool.Exec(ctx, `UPDATE projections.builds SET reached_head_at = coalesce(reached_head_at, clock_timestamp())
+		WHERE view = $1 AND build = $2 AND epoch = $3`, w.view.Name, w.build.number, w.epoch)
+	if err != nil {
+		return fmt.Errorf("note that the build has caught up: %w", err)
+	}
+	if noted.RowsAffected() == 0 {
+		return errLost
+	}
+	w.build.reached = true
+	w.log.InfoContext(ctx, "projection has caught up for the first time", "position", w.build.position)
+	return nil
+}
+
 // finish takes a build that has caught up into use: first its indexes, then,
 // when it is no longer behind the build in use, the switch.
 func (w *worker) finish(ctx context.Context, upTo eventstore.Position) error {
@@ -275,7 +299,7 @@ func (w *worker) finish(ctx context.Context, upTo eventstore.Position) error {
 	if err != nil || !switched {
 		return err
 	}
-	w.build.state, w.build.ready = stateActive, false
+	w.build.state, w.build.reached, w.build.ready = stateActive, true, false
 	role := stateActive
 	w.role.Store(&role)
 	w.log.InfoContext(ctx, "projection switched", "position", w.build.position)

@@ -40,8 +40,8 @@ func (a *api) alive(context.Context, *nothing) (*healthOutput, error) {
 }
 
 // ready says that reads can be answered: the log is heard, the database is there,
-// and every read model in use is posted to. One that lags is ready; the lag is
-// told. A log that is silent is told at once, without asking it.
+// and every read model in use is posted to and complete. One that only lags is ready;
+// the lag is told. A log that is silent is told at once, without asking it.
 func (a *api) ready(ctx context.Context, _ *nothing) (*healthOutput, error) {
 	components := a.Log.Components()
 	for _, c := range components {
@@ -65,7 +65,7 @@ func (a *api) ready(ctx context.Context, _ *nothing) (*healthOutput, error) {
 			continue
 		}
 		inUse++
-		if p.State == "failed" || p.State == "unowned" {
+		if !p.Complete || p.State == "failed" || p.State == "unowned" {
 			out.Status, out.Body.Status = http.StatusServiceUnavailable, "not_ready"
 		}
 	}

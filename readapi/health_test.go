@@ -18,7 +18,7 @@ func (c counting) Parked(ctx context.Context) (int64, error) { return c(ctx) }
 type wellProgress struct{ Progress }
 
 func (wellProgress) Status(context.Context) ([]ProjectionStatus, error) {
-	return []ProjectionStatus{{InUse: true, State: "live"}}, nil
+	return []ProjectionStatus{{InUse: true, Complete: true, State: "live"}}, nil
 }
 
 type wellLog struct{ Log }
@@ -49,5 +49,33 @@ func TestTheCountOfParkedWorkTakesTheNodeOutOfNothing(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+type progressOf struct {
+	Progress
+	all []ProjectionStatus
+}
+
+func (p progressOf) Status(context.Context) ([]ProjectionStatus, error) { return p.all, nil }
+
+func TestANodeIsReadyWhenEachViewInUseHasBeenAtTheHeadOnce(t *testing.T) {
+	t.Parallel()
+	level := ProjectionStatus{View: "orders", InUse: true, Complete: true, State: "live", Share: 1}
+	for name, c := range map[string]struct {
+		other ProjectionStatus
+		want  int
+	}{
+		"built for the first time, and far behind":  {ProjectionStatus{InUse: true, State: "catching_up", Share: 0.1}, 503},
+		"built for the first time, and nearly done": {ProjectionStatus{InUse: true, State: "live", Share: 0.999}, 503},
+		"complete, and far behind":                  {ProjectionStatus{InUse: true, Complete: true, State: "catching_up", Share: 0.1, AgeSeconds: 3600}, 200},
+		"built beside the one in use":               {ProjectionStatus{State: "rebuilding", Share: 0.1}, 200},
+		"complete, and stopped":                     {ProjectionStatus{InUse: true, Complete: true, State: "failed"}, 503},
+	} {
+		a := &api{Config: Config{Progress: progressOf{all: []ProjectionStatus{level, c.other}}, Log: wellLog{}}}
+		out, err := a.ready(t.Context(), nil)
+		if err != nil || out.Status != c.want || len(out.Body.Projections) != 2 {
+			t.Errorf("%s: got %+v, %v; want %d and both views", name, out, err, c.want)
+		}
 	}
 }

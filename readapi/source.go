@@ -45,8 +45,10 @@ type ProjectionStatus struct {
 	InUse      bool    `json:"in_use" doc:"It is what reads are answered from."`
 	Position   string  `json:"position"`
 	Head       string  `json:"head" doc:"Of the log."`
-	Lag        uint64  `json:"lag" doc:"How many events of the log it has not looked at."`
-	AgeSeconds float64 `json:"age_seconds" doc:"How long ago the oldest of those was recorded."`
+	Complete   bool    `json:"complete" doc:"It has been at the head of the log once since it was built. Until then reads from it lack what is older; later it may only lag."`
+	Share      float64 `json:"share" minimum:"0" maximum:"1" doc:"How much of the log it has looked at: 1 is all of it. It means the same wherever the log is."`
+	AgeSeconds float64 `json:"age_seconds" doc:"How long ago the oldest event was recorded that it has not looked at; 0 if there is none. It means the same wherever the log is."`
+	Lag        uint64  `json:"lag" doc:"The distance to the head in positions: events in PostgreSQL, bytes of the log in KurrentDB. Prefer share and age_seconds."`
 	Events     int64   `json:"events" doc:"Applied since the first."`
 	Odd        int64   `json:"odd" doc:"How many of them no command can have recorded. A value out of bounds is read as the nearest one within bounds; an event that makes no sense is skipped. The node's log names them."`
 	Owner      string  `json:"owner,omitempty" doc:"The node that posts to it."`

@@ -155,7 +155,7 @@ func tellViews(progress io.Writer, all []projections.Status) {
 	var behind []string
 	for _, s := range all {
 		if s.State == projections.CatchingUp || s.State == projections.Rebuilding || s.State == projections.Unowned {
-			behind = append(behind, s.View+" "+share(s.Position, s.Head))
+			behind = append(behind, s.View+" "+percent(s.Share))
 		}
 	}
 	if len(behind) > 0 {
@@ -167,8 +167,10 @@ func tellViews(progress io.Writer, all []projections.Status) {
 func share(at, of eventstore.Position) string {
 	here, _ := at.Pair()
 	end, _ := of.Pair()
-	return fmt.Sprintf("%.0f %%", 100*float64(here)/float64(max(end, 1)))
+	return percent(float64(here) / float64(max(end, 1)))
 }
+
+func percent(share float64) string { return fmt.Sprintf("%.0f %%", 100*share) }
 
 // printReport is the table of checks, and under it the first differences of
 // each.

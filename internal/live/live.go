@@ -65,7 +65,7 @@ func (p Progress) Status(ctx context.Context) ([]readapi.ProjectionStatus, error
 	for _, b := range builds {
 		all = append(all, readapi.ProjectionStatus{
 			View: b.View, Build: b.Build, Version: b.Version, State: string(b.State), InUse: b.InUse,
-			Position: b.Position.String(), Head: b.Head.String(), Lag: b.Lag, AgeSeconds: b.AgeSeconds,
+			Position: b.Position.String(), Head: b.Head.String(), Complete: b.Complete, Share: b.Share, Lag: b.Lag, AgeSeconds: b.AgeSeconds,
 			Events: b.Events, Odd: b.Odd, Owner: b.Owner, Error: eventstore.Visible(b.Error),
 		})
 	}
