@@ -26,6 +26,10 @@ const (
 type youngTimers struct {
 	now   time.Time // when the page being observed was read; without it no timer is young
 	young map[Deadline]youngTimer
+	// queue has the young timers in the order in which they were set, and among them
+	// some that are young no more.
+	queue []youngSince
+	begun int
 	set   map[Deadline]Timer
 	clear map[Deadline]bool
 	// settled means that no other node has read further than this one, so that a
@@ -35,9 +39,16 @@ type youngTimers struct {
 
 type youngTimer struct {
 	Timer
+	begun  int  // the number of its place in the queue
+	stored bool // the database may have a timer of this deadline
+}
+
+// youngSince is a young timer's place in the queue.
+type youngSince struct {
+	Deadline
+	begun  int
 	before eventstore.Position // reading from here meets the event again
 	since  time.Time
-	stored bool // the database may have a timer of this deadline
 }
 
 func newYoungTimers() youngTimers {
@@ -62,7 +73,9 @@ func (t *youngTimers) keep(timer Timer, before eventstore.Position, stored bool)
 		stored = true
 	}
 	if !found {
-		young = youngTimer{before: before, since: t.now, stored: stored}
+		t.begun++
+		young = youngTimer{begun: t.begun, stored: stored}
+		t.queue = append(t.queue, youngSince{timer.Deadline, t.begun, before, t.now})
 	}
 	young.Timer = timer
 	t.young[timer.Deadline] = young
@@ -79,13 +92,23 @@ func (t *youngTimers) remove(deadline Deadline) {
 	}
 }
 
+// oldest is the timer that has been young for longest.
+func (t *youngTimers) oldest() (oldest youngSince, found bool) {
+	for len(t.queue) > 0 {
+		oldest = t.queue[0]
+		if young, still := t.young[oldest.Deadline]; still && young.begun == oldest.begun {
+			return oldest, true
+		}
+		t.queue = t.queue[1:]
+	}
+	return youngSince{}, false
+}
+
 // before is a position from which a reader meets every event again whose timer is
 // young, or the position that is given.
 func (t *youngTimers) before(position eventstore.Position) eventstore.Position {
-	for _, young := range t.young {
-		if young.before.Before(position) {
-			position = young.before
-		}
+	if oldest, found := t.oldest(); found {
+		return oldest.before
 	}
 	return position
 }
@@ -93,11 +116,9 @@ func (t *youngTimers) before(position eventstore.Position) eventstore.Position {
 // due returns what to set and clear in the database since the last call. A deadline in
 // both lists is set.
 func (t *youngTimers) due(now time.Time) (set []Timer, clear []Deadline) {
-	for deadline, young := range t.young {
-		if now.Sub(young.since) >= youngFor {
-			t.set[deadline] = young.Timer
-			delete(t.young, deadline)
-		}
+	for oldest, found := t.oldest(); found && now.Sub(oldest.since) >= youngFor; oldest, found = t.oldest() {
+		t.set[oldest.Deadline] = t.young[oldest.Deadline].Timer
+		delete(t.young, oldest.Deadline)
 	}
 	for deadline := range t.set {
 		delete(t.clear, deadline)

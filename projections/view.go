@@ -19,6 +19,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"regexp"
 	"strings"
 	"time"
@@ -167,11 +168,10 @@ func ReadMetadata(recorded eventstore.Recorded) (meta eventstore.Metadata, odd s
 	if !meta.Credible(recorded.RecordedAt) {
 		meta.OccurredAt, odd = time.Time{}, "the effective time cannot be true"
 	}
-	bounded, changed := Bounded(meta)
-	if changed != "" {
+	if changed := planOf(reflect.TypeFor[eventstore.Metadata]())(reflect.ValueOf(&meta).Elem()); changed != "" {
 		odd = "metadata: " + changed + " is out of bounds"
 	}
-	return bounded.(eventstore.Metadata), odd //nolint:forcetypeassert // Bounded keeps the type
+	return meta, odd
 }
 
 func (v View) apply(ctx context.Context, tx pgx.Tx, batch []Event) (err error) {

@@ -30,10 +30,10 @@ type hold struct {
 }
 
 type reservation struct {
-	orderID    string
-	quantity   int64
-	expiresAt  time.Time
-	reservedAt time.Time
+	orderID   string
+	quantity  int64
+	expiresAt time.Time
+	event     *projections.Event // that made it
 }
 
 type promise struct {
@@ -69,7 +69,7 @@ func (f *fold) apply(e *projections.Event, event stock.Event) {
 	switch event := event.(type) {
 	case stock.Reserved:
 		f.began[hold{key, string(event.ReservationID)}] = &reservation{
-			string(event.OrderID), int64(event.Quantity), event.ExpiresAt, effective(e),
+			string(event.OrderID), int64(event.Quantity), event.ExpiresAt, e,
 		}
 	case stock.ReservationExtended:
 		if r := f.began[hold{key, string(event.ReservationID)}]; r != nil {
@@ -244,7 +244,7 @@ func (f *fold) queueReservations(b *pgx.Batch) {
 	for _, h := range keys {
 		r := f.began[h]
 		orders, quantities = append(orders, r.orderID), append(quantities, r.quantity)
-		deadlines, since = append(deadlines, r.expiresAt), append(since, r.reservedAt)
+		deadlines, since = append(deadlines, r.expiresAt), append(since, effective(r.event))
 	}
 	b.Queue(insertReservations, skus, locations, ids, orders, quantities, deadlines, since)
 }
