@@ -84,7 +84,7 @@ func (b *Bench) Append(stream string, events ...eventstore.Event) error {
 // CaughtUp returns when all views have posted everything.
 func (b *Bench) CaughtUp() {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(b.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(b.Context(), 5*time.Minute) // reached at a standstill only
 	defer cancel()
 	if err := b.Runner.WaitFor(ctx, b.head); err != nil {
 		status, _ := b.Runner.Status(b.Context())
