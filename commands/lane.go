@@ -22,7 +22,7 @@ const (
 	maxBatchCommands = 512
 	// A batch stays well under the log's limits, so that one more command can
 	// never push it over.
-	maxBatchEvents = eventstore.MaxAppendEvents / 2
+	maxBatchEvents = 2048
 	maxBatchBytes  = eventstore.MaxAppendBytes / 2
 )
 

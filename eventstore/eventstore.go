@@ -23,10 +23,20 @@ import (
 // is 1 MiB, counted as data, metadata and twice the type name).
 const (
 	MaxAppendBytes  = 1 << 20
-	MaxAppendEvents = 4096
-	MaxStreamName   = 256 // bytes
-	MaxTypeName     = 128 // bytes
+	MaxAppendEvents = 10_000
+	MaxStreamName   = 512 // bytes, as StreamNameBytes counts them
+	MaxTypeName     = 512 // bytes: .NET names its types with their assembly
 )
+
+// MetadataPrefix begins the name of the stream that holds a stream's metadata; the
+// rest is the name of that stream.
+const MetadataPrefix = "$$"
+
+// StreamNameBytes is what a name counts towards MaxStreamName. The prefix of
+// metadata counts nothing, so that each stream can have its metadata.
+func StreamNameBytes(stream string) int {
+	return len(strings.TrimPrefix(stream, MetadataPrefix))
+}
 
 // LastRevision is where ReadStreamBackwards begins at a stream's last event.
 const LastRevision int64 = math.MaxInt64

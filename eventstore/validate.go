@@ -15,8 +15,8 @@ func CheckAppend(stream string, expected Expected, events []Event) error {
 	switch {
 	case stream == "":
 		return &InvalidError{Reason: "empty stream name"}
-	case len(stream) > MaxStreamName:
-		return &TooLargeError{What: "stream name bytes", Size: len(stream), Limit: MaxStreamName}
+	case StreamNameBytes(stream) > MaxStreamName:
+		return &TooLargeError{What: "stream name bytes", Size: StreamNameBytes(stream), Limit: MaxStreamName}
 	case expected < NoStream && expected != Any && expected != StreamExists:
 		return &InvalidError{Reason: fmt.Sprintf("expected revision %d", expected)}
 	case len(events) == 0:

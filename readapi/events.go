@@ -49,7 +49,7 @@ func (a *api) events(ctx context.Context, in *eventsInput) (*eventsPage, error) 
 }
 
 type streamInput struct {
-	Stream string `path:"stream" maxLength:"256" example:"order-1001" doc:"Percent-encode blanks and slashes."`
+	Stream string `path:"stream" maxLength:"514" example:"order-1001" doc:"Percent-encode blanks and slashes."`
 	From   int64  `query:"from" minimum:"0" default:"0" doc:"The first revision."`
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 }

@@ -157,10 +157,6 @@ func (s *Server) readDefaults(ctx context.Context) (defaultACLs, error) {
 
 // mayWrite is nil if the caller may append events of these types to the stream.
 func (s *Server) mayWrite(ctx context.Context, stream string, events []eventstore.Event) error {
-	// Where nothing is protected, another Daybook may have its log here, which names streams up to the log's limit.
-	if of, _ := isMetastream(stream); len(of) > maxWritten && s.options.Protected != nil {
-		return invalid("the name of stream %s has %d bytes, over the limit of %d for what is written", of, len(of), maxWritten)
-	}
 	if err := s.protected(stream, ""); err != nil {
 		return err
 	}

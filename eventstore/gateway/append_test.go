@@ -209,7 +209,6 @@ func TestAppendsThatCannotBe(t *testing.T) {
 		huge := change(func(m *streams.AppendReq_ProposedMessage) { m.Data = bytes.Repeat([]byte("x"), 16<<20) })
 		wrong := refusal{code: codes.InvalidArgument}
 		tooLarge := refusal{codes.InvalidArgument, map[string]string{"exception": "maximum-append-size-exceeded", "maximum-append-size": "1048576"}}
-		tooMany := refusal{codes.InvalidArgument, map[string]string{"exception": "maximum-append-size-exceeded", "maximum-append-size": "1048576"}}
 		missing := refusal{codes.InvalidArgument, map[string]string{
 			"exception": "missing-required-metadata-property", "required-metadata-properties": "type,content-type",
 		}}
@@ -219,10 +218,10 @@ func TestAppendsThatCannotBe(t *testing.T) {
 			want     refusal
 		}{
 			"no stream name":         {"", []*streams.AppendReq_ProposedMessage{proposal(event())}, wrong},
-			"too long a stream name": {strings.Repeat("x", 300), []*streams.AppendReq_ProposedMessage{proposal(event())}, wrong},
+			"too long a stream name": {strings.Repeat("x", 513), []*streams.AppendReq_ProposedMessage{proposal(event())}, wrong},
 			"too large":              {"a", []*streams.AppendReq_ProposedMessage{large, proposal(typed("t")), large, large}, tooLarge},
 			"far too large":          {"a", []*streams.AppendReq_ProposedMessage{huge, huge, huge}, tooLarge},
-			"too many":               {"a", proposals(4097), tooMany},
+			"too many":               {"a", proposals(10_001), wrong},
 			"no type": {"a", []*streams.AppendReq_ProposedMessage{
 				change(func(m *streams.AppendReq_ProposedMessage) { delete(m.Metadata, "type") }), large, large, large,
 			}, missing},

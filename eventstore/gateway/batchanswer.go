@@ -61,7 +61,7 @@ func batchError(stream string, err error) *rpcstatus.Status {
 		code, detail = codes.AlreadyExists, wrongVersionDetail(conflict)
 	case isDeleted:
 		code, detail = codes.NotFound, &shared.StreamDeleted{StreamIdentifier: streamID(stream)}
-	case isTooLarge && isOfAppend(tooLarge):
+	case isTooLarge && isOfBytes(tooLarge):
 		detail = &shared.MaximumAppendSizeExceeded{MaxAppendSize: eventstore.MaxAppendBytes}
 	case code == codes.PermissionDenied:
 		detail = &shared.AccessDenied{}

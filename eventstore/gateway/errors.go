@@ -127,9 +127,12 @@ func failureOfAppend(err error) *failure {
 		return duplicate(e)
 	}
 	if e, ok := errors.AsType[*eventstore.TooLargeError](err); ok {
-		if isOfAppend(e) {
-			// Clients take the limit for bytes; that it is of events is in the text.
+		switch {
+		case isOfBytes(e):
 			return fail(codes.InvalidArgument, e.Error(), trailerException, appendTooLarge, trailerMaxAppend, strconv.Itoa(eventstore.MaxAppendBytes))
+		case e.What == "events":
+			// Not as an append that is too large: clients make of that an error that speaks of bytes.
+			return invalid("too many events in one append: it takes %d at most", e.Limit)
 		}
 		return fail(codes.InvalidArgument, e.Error())
 	}
@@ -139,8 +142,8 @@ func failureOfAppend(err error) *failure {
 	return nil
 }
 
-// isOfAppend tells whether the append as a whole is too large, not a name in it.
-func isOfAppend(e *eventstore.TooLargeError) bool { return e.What == "bytes" || e.What == "events" }
+// isOfBytes tells whether the append as a whole has too many bytes, and not a name in it.
+func isOfBytes(e *eventstore.TooLargeError) bool { return e.What == "bytes" }
 
 func duplicate(e *eventstore.DuplicateEventError) *failure {
 	f := fail(codes.AlreadyExists, e.Error())

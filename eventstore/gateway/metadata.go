@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	metastreamPrefix = "$$"
+	metastreamPrefix = eventstore.MetadataPrefix
 	metadataType     = "$metadata"
 	settingsStream   = "$settings"
 	allStream        = "$all"

@@ -101,20 +101,13 @@ func parseStream(id *shared.StreamIdentifier) (string, error) {
 	return stream, checkName(stream)
 }
 
-// Bytes of names. What is written leaves room for the name of its metadata; what
-// is read may be longer, as others write to the log too.
-const (
-	maxWritten = eventstore.MaxStreamName - len(metastreamPrefix)
-	maxRead    = eventstore.MaxStreamName + len(metastreamPrefix)
-)
-
 // checkName is nil if a stream may have this name.
 func checkName(stream string) error {
 	switch {
 	case stream == "":
 		return invalid("the stream has no name")
-	case len(stream) > maxRead:
-		return invalid("the name of a stream has %d bytes, over the limit of %d", len(stream), maxRead)
+	case eventstore.StreamNameBytes(stream) > eventstore.MaxStreamName:
+		return invalid("the name of a stream has %d bytes, over the limit of %d", eventstore.StreamNameBytes(stream), eventstore.MaxStreamName)
 	case stream == metastreamPrefix:
 		return invalid("stream %s would hold the metadata of a stream without a name", stream)
 	}

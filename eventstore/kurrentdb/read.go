@@ -340,5 +340,5 @@ func (r *reading) give(e *eventstore.Recorded) bool {
 // isName tells whether a stream can have this name; the server need not be
 // asked for one that cannot.
 func isName(stream string) bool {
-	return stream != "" && len(stream) <= eventstore.MaxStreamName && utf8.ValidString(stream) && strings.IndexByte(stream, 0) < 0
+	return stream != "" && eventstore.StreamNameBytes(stream) <= eventstore.MaxStreamName && utf8.ValidString(stream) && strings.IndexByte(stream, 0) < 0
 }

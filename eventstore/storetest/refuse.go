@@ -105,8 +105,9 @@ func tooLargeAppends(l *log) {
 	}{
 		"one byte over":         {stream, over, "bytes", eventstore.MaxAppendBytes + 1},
 		"one event over":        {stream, newEvents(eventstore.MaxAppendEvents + 1), "events", eventstore.MaxAppendEvents + 1},
-		"stream name too long":  {strings.Repeat("é", 129), newEvents(1), "stream name bytes", 258},
-		"type name too long":    {stream, one(func(e *eventstore.Event) { e.Type = strings.Repeat("t", 129) }), "type name bytes", 129},
+		"stream name too long":  {strings.Repeat("é", 257), newEvents(1), "stream name bytes", 514},
+		"metadata of too long":  {eventstore.MetadataPrefix + strings.Repeat("n", 513), newEvents(1), "stream name bytes", 513},
+		"type name too long":    {stream, one(func(e *eventstore.Event) { e.Type = strings.Repeat("t", 513) }), "type name bytes", 513},
 		"metadata far too long": {stream, one(func(e *eventstore.Event) { e.Meta = filled(3 << 20) }), "bytes", 3<<20 + 2*len("suite.happened.v1") + len(`{"n":0}`)},
 	} {
 		_, err := l.Append(l.ctx, c.stream, eventstore.Any, c.events)
@@ -121,8 +122,12 @@ func tooLargeAppends(l *log) {
 	}
 	l.holds(stream, nil)
 
-	longest := strings.Repeat("s", eventstore.MaxStreamName-len(l.prefix))
-	events := one(func(e *eventstore.Event) { e.Type = strings.Repeat("t", eventstore.MaxTypeName) })
-	l.append(l.stream(longest), eventstore.NoStream, events)
-	l.holds(l.stream(longest), events)
+	// The longest names, of a stream and of its metadata. The bytes do not repeat, so
+	// that no index can make them shorter than they are.
+	longest := l.stream(string(filled(eventstore.MaxStreamName - len(l.prefix))))
+	for _, name := range []string{longest, eventstore.MetadataPrefix + longest} {
+		events := one(func(e *eventstore.Event) { e.Type = string(filled(eventstore.MaxTypeName)) })
+		l.append(name, eventstore.NoStream, events)
+		l.holds(name, events)
+	}
 }
