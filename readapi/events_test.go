@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -59,6 +60,22 @@ func TestAPageOfLargeEventsEndsAtItsSize(t *testing.T) {
 		}
 		if read != events || more != "" {
 			t.Errorf("%s: %d events were read, want %d; more: %q", name, read, events, more)
+		}
+	}
+}
+
+// A stream of the longest name, and its metadata, are read as others are.
+func TestStreamsOfLongNamesAreRead(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	name, kind := strings.Repeat("é", eventstore.MaxStreamName/2), strings.Repeat("t", eventstore.MaxTypeName)
+	for _, stream := range []string{name, eventstore.MetadataPrefix + name} {
+		if err := s.Append(stream, eventstore.Event{ID: uuid.New(), Type: kind, Data: []byte(`{}`)}); err != nil {
+			t.Fatal(err)
+		}
+		page := s.get("/v1/streams/" + url.PathEscape(stream))
+		if got := eventsOf(t, page.text); page.status != 200 || len(got) != 1 || got[0].Subject != stream || got[0].Type != kind {
+			t.Errorf("answer %d %.200s", page.status, page.text)
 		}
 	}
 }
