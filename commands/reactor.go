@@ -222,6 +222,14 @@ func (r *Reactor) react(ctx context.Context, page page) error {
 	return nil
 }
 
+// Idle tells whether this node is the one that reacts, has read the log to its end,
+// and has finished or parked all that it found there; and all timers are stored.
+func (r *Reactor) Idle() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.tracker != nil && r.tracker.caughtUp && len(r.tracker.open) == 0 && len(r.tracker.timers.young) == 0
+}
+
 // signal leaves a sign for who waits for one.
 func signal(sign chan<- struct{}) {
 	select {

@@ -110,17 +110,7 @@ func prepare(ctx context.Context, tx pgx.Tx, view View) error {
 	}
 	at := slices.IndexFunc(builds, func(b build) bool { return b.state == stateActive })
 	if at < 0 {
-		first, err := createBuild(ctx, tx, view, stateActive)
-		if err != nil {
-			return err
-		}
-		if err := execIn(ctx, tx, first.schema, view.Indexes); err != nil {
-			return fmt.Errorf("create indexes: %w", err)
-		}
-		if _, err := tx.Exec(ctx, `UPDATE projections.builds SET indexed = true WHERE view = $1 AND build = $2`, view.Name, first.number); err != nil {
-			return fmt.Errorf("create build: %w", err)
-		}
-		return publish(ctx, tx, first.schema, "")
+		return createInUse(ctx, tx, view, "")
 	}
 	active := builds[at]
 	if view.made(active) || active.version > view.Version {
@@ -131,6 +121,22 @@ func prepare(ctx context.Context, tx pgx.Tx, view View) error {
 	}
 	_, err = createBuild(ctx, tx, view, stateBuilding)
 	return err
+}
+
+// createInUse makes an empty build and takes it into use, instead of another whose
+// schema is named ("" if there was none).
+func createInUse(ctx context.Context, tx pgx.Tx, view View, instead string) error {
+	first, err := createBuild(ctx, tx, view, stateActive)
+	if err != nil {
+		return err
+	}
+	if err := execIn(ctx, tx, first.schema, view.Indexes); err != nil {
+		return fmt.Errorf("create indexes: %w", err)
+	}
+	if _, err := tx.Exec(ctx, `UPDATE projections.builds SET indexed = true WHERE view = $1 AND build = $2`, view.Name, first.number); err != nil {
+		return fmt.Errorf("create build: %w", err)
+	}
+	return publish(ctx, tx, first.schema, instead)
 }
 
 // made tells whether a build has the view's present shape.

@@ -22,14 +22,15 @@ import (
 type commandLine struct {
 	options
 
-	Serve   serveCommand   `cmd:"" help:"Run the server."`
-	Demo    demoCommand    `cmd:"" help:"Run everything at once, with a sample catalogue and simulated shoppers."`
-	Import  importCommand  `cmd:"" help:"Take real invoices in: a CSV file in the Online Retail layout, through the commands of the API."`
-	Verify  verifyCommand  `cmd:"" help:"Prove the books: fold the log anew, check it, and compare every read model with it."`
-	Rebuild rebuildCommand `cmd:"" help:"Build a read model anew beside the one in use, then switch to it; or go back to the one before."`
-	Bench   benchCommand   `cmd:"" help:"Measure this program on this machine, each figure beside a baseline."`
-	Migrate migrateCommand `cmd:"" help:"Bring the database to this program's version, and do nothing else."`
-	Version versionCommand `cmd:"" help:"Print which build this is."`
+	Serve   serveCommand     `cmd:"" help:"Run the server."`
+	Demo    demoCommand      `cmd:"" help:"Run everything at once, with a sample catalogue and simulated shoppers."`
+	Import  importCommand    `cmd:"" help:"Take real invoices in: a CSV file in the Online Retail layout, through the commands of the API."`
+	Verify  verifyCommand    `cmd:"" help:"Prove the books: fold the log anew, check it, and compare every read model with it."`
+	Rebuild rebuildCommand   `cmd:"" help:"Build a read model anew beside the one in use, then switch to it; or go back to the one before."`
+	Accept  acceptLogCommand `cmd:"" name:"accept-log" help:"After a restore: tell what PostgreSQL knows that the log does not have, ask, and build everything anew from the log as it is."`
+	Bench   benchCommand     `cmd:"" help:"Measure this program on this machine, each figure beside a baseline."`
+	Migrate migrateCommand   `cmd:"" help:"Bring the database to this program's version, and do nothing else."`
+	Version versionCommand   `cmd:"" help:"Print which build this is."`
 }
 
 // program is what a subcommand works with.

@@ -115,7 +115,7 @@ func TestHelpNamesEveryCommand(t *testing.T) {
 	if got.code != exitOK {
 		t.Errorf("exit code %d, want %d", got.code, exitOK)
 	}
-	for _, command := range []string{"serve", "demo", "import", "verify", "rebuild", "bench", "migrate", "version"} {
+	for _, command := range []string{"serve", "demo", "import", "verify", "rebuild", "accept-log", "bench", "migrate", "version"} {
 		if !strings.Contains(got.stdout, "\n  "+command+" ") {
 			t.Errorf("help lacks %q:\n%s", command, got.stdout)
 		}

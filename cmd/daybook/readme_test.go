@@ -115,7 +115,7 @@ func reads(answer, shown string) bool {
 var (
 	// A call of the program: in backticks, in an indented block, or of bin/.
 	programCall = regexp.MustCompile("(?m)(?:`|^    |\\bbin/)daybook ([^`#\n]+)")
-	subcommand  = regexp.MustCompile(`(?m)^  ([a-z]+) `)
+	subcommand  = regexp.MustCompile(`(?m)^  ([a-z-]+) `)
 	aFlag       = regexp.MustCompile(`(?:^|[^-\w])(--[a-z][a-z-]*)`)
 )
 

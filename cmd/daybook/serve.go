@@ -13,26 +13,15 @@ import (
 	"sync"
 	"time"
 
-	"daybook/commands"
-	"daybook/domain/order"
 	"daybook/internal/httpapi"
 )
 
 type serveCommand struct {
-	Listen           string        `default:"127.0.0.1:8080" placeholder:"HOST:PORT" from:"DAYBOOK_LISTEN" help:"Where to listen: a loopback address; port 0 takes a free one. Default: ${default}."`
-	HoldFor          time.Duration `default:"15m" placeholder:"TIME" from:"DAYBOOK_HOLD_FOR" help:"How long stock is held for an order that is not confirmed. Default: ${default}."`
-	CartsExpireAfter time.Duration `default:"720h" placeholder:"TIME" from:"DAYBOOK_CARTS_EXPIRE_AFTER" help:"How long after its last change an open cart expires; 0 is never. Default: ${default}, which is 30 days."`
-	Times            timeFlags     `embed:""`
-	Gateway          gatewayFlags  `embed:""`
-	Web              webFlags      `embed:""`
-	Remedy           string        `enum:"void_or_refund,backorder" default:"void_or_refund" from:"DAYBOOK_REMEDY" help:"What is done about a confirmed order whose stock was lost: ${enum}. Default: ${default}."`
+	Listen  string       `default:"127.0.0.1:8080" placeholder:"HOST:PORT" from:"DAYBOOK_LISTEN" help:"Where to listen: a loopback address; port 0 takes a free one. Default: ${default}."`
+	Policy  policyFlags  `embed:""`
+	Gateway gatewayFlags `embed:""`
+	Web     webFlags     `embed:""`
 }
-
-// maxHoldFor is the longest hold_seconds that a checkout may ask for, too.
-const maxHoldFor = 30 * 24 * time.Hour
-
-// maxCartsExpireAfter is ten years.
-const maxCartsExpireAfter = 10 * 365 * 24 * time.Hour
 
 // ready is what serve prints once it answers.
 type ready struct {
@@ -45,18 +34,10 @@ type ready struct {
 // Run serves until ctx ends or a vital part of the node dies.
 func (c *serveCommand) Run(ctx context.Context, p *program) (err error) {
 	started := time.Now()
-	if c.HoldFor < time.Second || c.HoldFor > maxHoldFor {
-		return usagef("--hold-for ($DAYBOOK_HOLD_FOR) must be from %s to %s, not %s", time.Second, maxHoldFor, c.HoldFor)
-	}
-	if c.CartsExpireAfter < 0 || c.CartsExpireAfter > 0 && c.CartsExpireAfter < time.Second || c.CartsExpireAfter > maxCartsExpireAfter {
-		return usagef("--carts-expire-after ($DAYBOOK_CARTS_EXPIRE_AFTER) must be 0 or from %s to %s, not %s", time.Second, maxCartsExpireAfter, c.CartsExpireAfter)
-	}
-	policy := commands.DefaultPolicy()
-	policy.CartsExpireAfter = c.CartsExpireAfter
-	if policy.Times, err = c.Times.bounds(started); err != nil {
+	policy, err := c.Policy.policy(started)
+	if err != nil {
 		return err
 	}
-	policy.HoldFor, policy.Remedy = c.HoldFor, order.Remedy(c.Remedy)
 	if err := c.Web.check(); err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ const verifyGC = 75
 // meanwhile: they catch up, and what is left undone is found and not finished.
 func (c *verifyCommand) Run(ctx context.Context, p *program) (err error) {
 	started := time.Now()
-	if err := p.mustHaveData(); err != nil {
+	if err := p.mustHaveData("verify"); err != nil {
 		return err
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(verifyGC))
@@ -64,12 +64,12 @@ func (c *verifyCommand) Run(ctx context.Context, p *program) (err error) {
 
 // mustHaveData keeps a mistyped folder from becoming an empty database in which
 // nothing is wrong.
-func (o options) mustHaveData() error {
+func (o options) mustHaveData(to string) error {
 	if o.Data == "" {
 		return nil
 	}
 	if _, err := os.Stat(o.Data); err != nil {
-		return fmt.Errorf("there is nothing to verify: %w", err)
+		return fmt.Errorf("there is nothing to %s: %w", to, err)
 	}
 	return nil
 }

@@ -89,7 +89,13 @@ func commandID(h *Headers) (uuid.UUID, error) {
 	if h.Key == "" {
 		return uuid.NewV7()
 	}
-	return uuid.UUID(unit.RequestCommand.Of(scopeOf(h.Actor), h.Key).UUID()), nil
+	return CommandOf(scopeOf(h.Actor), h.Key), nil
+}
+
+// CommandOf is the id of the command that a request under an idempotency key is. The
+// scope is whose key it is, as in commands.StoredAnswer.
+func CommandOf(scope, key string) uuid.UUID {
+	return uuid.UUID(unit.RequestCommand.Of(scope, key).UUID())
 }
 
 // scopeOf is whose key it is.

@@ -90,6 +90,24 @@ func decodeCounts(data []byte) (Counts, error) {
 	return counts, nil
 }
 
+// Restarted is the record of an import after its log was restored, so that nothing is
+// known to be in the log. Run then asks for every invoice again: those that the log
+// holds are found there, the others are taken in. Adjustments that were refused stay
+// so, because in the order of the file they would be again. Up to the position agreed
+// the log is what it was.
+func Restarted(record []byte, agreed eventstore.Position) ([]byte, error) {
+	before, err := decodeCounts(record)
+	if err != nil {
+		return nil, err
+	}
+	counts := newCounts()
+	counts.Refused = before.Refused
+	if !agreed.Before(before.LogStart) {
+		counts.LogStart = before.LogStart
+	}
+	return counts.encode()
+}
+
 // Summary is what an import did, over all its runs.
 type Summary struct {
 	Rows               int                         `json:"rows"`

@@ -45,13 +45,11 @@ func (o Origin) Check(ctx context.Context, log eventstore.Store) error {
 	if tied {
 		return known.in(ctx, log)
 	}
-	for e, err := range log.ReadAll(ctx, eventstore.Start, ours(), 1) {
-		if err != nil {
-			return fmt.Errorf("origin of the database: %w", err)
-		}
-		return o.tie(ctx, log, &e)
+	first, err := First(ctx, log)
+	if err != nil || first == nil {
+		return err
 	}
-	return nil
+	return o.tie(ctx, log, first)
 }
 
 // in returns e if a log does not hold the event that it names.
@@ -139,11 +137,12 @@ func (o Origin) known(ctx context.Context) (known *AnotherLogError, tied bool, e
 	return known, true, nil
 }
 
+const tieSQL = `INSERT INTO commands.origin (stream, revision, event_id, recorded_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`
+
 // tie makes the database known by an event of a log, unless another node was
 // first; then that must be on the same log.
 func (o Origin) tie(ctx context.Context, log eventstore.Store, e *eventstore.Recorded) error {
-	const insert = `INSERT INTO commands.origin (stream, revision, event_id, recorded_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`
-	if _, err := o.Pool.Exec(ctx, insert, e.Stream, e.Revision, e.ID, e.RecordedAt); err != nil {
+	if _, err := o.Pool.Exec(ctx, tieSQL, e.Stream, e.Revision, e.ID, e.RecordedAt); err != nil {
 		return fmt.Errorf("origin of the database: %w", err)
 	}
 	known, _, err := o.known(ctx)

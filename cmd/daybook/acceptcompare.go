@@ -1,0 +1,288 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"daybook/commands"
+	"daybook/commands/commandapi"
+	commandspg "daybook/commands/postgres"
+	"daybook/domain/cart"
+	"daybook/domain/order"
+	"daybook/domain/stock"
+	"daybook/domain/unit"
+	"daybook/eventstore"
+)
+
+// unknown is one kind of what PostgreSQL knows, and of it what the log does not.
+type unknown struct {
+	Kind  string `json:"kind"`
+	Known int64  `json:"known"` // in PostgreSQL
+	// Missing counts what the log has nothing of, Otherwise what it has fewer or other
+	// events of.
+	Missing   int64          `json:"missing"`
+	Otherwise int64          `json:"otherwise"`
+	Newest    []unknownThing `json:"newest,omitempty"`
+	// NotCompared says why nothing could be counted.
+	NotCompared string `json:"not_compared,omitempty"`
+}
+
+// unknownThing is one of a kind.
+type unknownThing struct {
+	ID  string    `json:"id"`
+	At  time.Time `json:"at"` // recorded, answered or due
+	Why string    `json:"why"`
+}
+
+const (
+	newestShown = 10
+	newestKept  = 1000 // before the rest is let go
+)
+
+func (u *unknown) add(id string, at time.Time, missing bool, why string) {
+	if missing {
+		u.Missing++
+	} else {
+		u.Otherwise++
+	}
+	u.Newest = append(u.Newest, unknownThing{id, at.UTC(), why})
+	if len(u.Newest) >= newestKept {
+		u.keepNewest()
+	}
+}
+
+func (u *unknown) keepNewest() {
+	slices.SortStableFunc(u.Newest, func(a, b unknownThing) int { return b.At.Compare(a.At) })
+	u.Newest = slices.Clip(u.Newest[:min(len(u.Newest), newestShown)])
+}
+
+// heldEvent is what is remembered of an event.
+type heldEvent struct {
+	recorded int64 // microseconds
+	position eventstore.Position
+}
+
+// heldStream is a stream of the log, from a revision on.
+type heldStream struct {
+	first  int64
+	events []heldEvent
+}
+
+// comparison holds what PostgreSQL knows against the log.
+type comparison struct {
+	store    eventstore.Store
+	pool     *pgxpool.Pool
+	progress io.Writer
+
+	streams map[string]*heldStream
+	events  int64
+	last    time.Time // when the latest of them was recorded
+	// What a look at the events takes off, if the log has it.
+	answers      map[uuid.UUID]commandspg.KeptAnswer // by their commands
+	reservations map[commands.Deadline]commands.Timer
+	imported     bool // the log has events of an import
+
+	// until is the latest recorded time of an event that PostgreSQL knows, agreed the
+	// position of the latest that both know.
+	until  time.Time
+	agreed eventstore.Position
+}
+
+const (
+	whyMissing   = "the log has nothing of it"
+	whyOtherwise = "the log has other events of it"
+)
+
+// compare returns what PostgreSQL knows that the log does not have. It changes nothing.
+func (c *comparison) compare(ctx context.Context, head eventstore.Position) ([]*unknown, error) {
+	answers, timers := &unknown{Kind: "answers"}, &unknown{Kind: "timers"}
+	others, err := c.loadMarks(ctx, answers, timers)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.readLog(ctx, head); err != nil {
+		return nil, err
+	}
+	var all []*unknown
+	for _, rows := range comparedRows {
+		u, err := c.compareRows(ctx, rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, u)
+	}
+	for _, a := range c.answers {
+		answers.add(a.Key+" (of "+a.Scope+")", a.AnsweredAt, true, "the log has nothing of the request")
+	}
+	for _, t := range others {
+		if c.streams[timerStream(t)] == nil {
+			timers.add(t.String(), t.DueAt, true, whyMissing)
+		}
+	}
+	for _, t := range c.reservations {
+		timers.add(t.String(), t.DueAt, true, "the log has no such reservation")
+	}
+	parked := &unknown{Kind: "parked work"}
+	err = commandspg.EachParked(ctx, c.pool, func(p commands.Process) {
+		parked.Known++
+		if why, missing := c.judge(p.Stream, p.Revision, p.Since); why != "" {
+			parked.add(strings.TrimSpace(p.Kind+" "+p.Subject+" "+p.Step), p.Since, missing, why)
+		}
+	})
+	all = append(all, answers, timers, parked)
+	for _, u := range all {
+		u.keepNewest()
+	}
+	return all, err
+}
+
+// loadMarks reads what is looked for among the events, and returns the timers that
+// are not of reservations.
+func (c *comparison) loadMarks(ctx context.Context, answers, timers *unknown) (others []commands.Timer, err error) {
+	c.answers, c.reservations = map[uuid.UUID]commandspg.KeptAnswer{}, map[commands.Deadline]commands.Timer{}
+	err = commandspg.EachAnswer(ctx, c.pool, func(a commandspg.KeptAnswer) {
+		answers.Known++
+		c.answers[commandapi.CommandOf(a.Scope, a.Key)] = a
+	})
+	if err != nil {
+		return nil, err
+	}
+	return others, commandspg.EachTimer(ctx, c.pool, func(t commands.Timer) {
+		timers.Known++
+		if t.Kind == commands.ReservationDeadline {
+			c.reservations[t.Deadline] = t
+		} else {
+			others = append(others, t)
+		}
+	})
+}
+
+func timerStream(t commands.Timer) string {
+	if t.Kind == commands.CartDeadline {
+		return cart.Stream(unit.CartID(t.Target))
+	}
+	return order.Stream(t.Target)
+}
+
+// readLog reads all events of the shop.
+func (c *comparison) readLog(ctx context.Context, head eventstore.Position) error {
+	c.streams = map[string]*heldStream{}
+	told := time.Now()
+	for e, err := range c.store.ReadAll(ctx, eventstore.Start, eventstore.Filter{StreamPrefixes: commands.StreamPrefixes()}, 0) {
+		if err != nil {
+			return fmt.Errorf("read the log: %w", err)
+		}
+		c.events++
+		c.last = e.RecordedAt
+		held := c.streams[e.Stream]
+		if held == nil {
+			held = &heldStream{first: e.Revision}
+			c.streams[e.Stream] = held
+		}
+		held.events = append(held.events, heldEvent{e.RecordedAt.UnixMicro(), e.Position})
+		c.strike(e)
+		if time.Since(told) >= progressEvery {
+			told = time.Now()
+			fmt.Fprintf(c.progress, "%s of the log, %d events\n", share(e.Position, head), c.events)
+		}
+	}
+	return nil
+}
+
+// strike takes off what an event shows to be in the log.
+func (c *comparison) strike(e eventstore.Recorded) {
+	if len(c.answers) > 0 || !c.imported {
+		meta, err := eventstore.DecodeMetadata(e.Meta)
+		if err != nil {
+			return // no event of ours
+		}
+		c.imported = c.imported || meta.Channel == "import"
+		delete(c.answers, meta.CommandID)
+		if cause, err := uuid.Parse(meta.CausationID); err == nil {
+			delete(c.answers, cause) // a further step of the same request
+		}
+	}
+	if len(c.reservations) == 0 || !strings.HasPrefix(e.Type, "stock.reserved.") {
+		return
+	}
+	if event, err := stock.Decode(e.Type, e.Data); err == nil {
+		if reserved, is := event.(stock.Reserved); is {
+			delete(c.reservations, commands.Deadline{Kind: commands.ReservationDeadline, Target: e.Stream, Item: string(reserved.ReservationID)})
+		}
+	}
+}
+
+// judge compares the last event that PostgreSQL knows of a stream with the log; why is
+// empty if that has it.
+func (c *comparison) judge(stream string, revision int64, recorded time.Time) (why string, missing bool) {
+	if recorded.After(c.until) {
+		c.until = recorded
+	}
+	held := c.streams[stream]
+	if held == nil {
+		return whyMissing, true
+	}
+	at := revision - held.first
+	if fewer := at - int64(len(held.events)) + 1; fewer == 1 {
+		return "the log lacks its last event", false
+	} else if fewer > 1 {
+		return "the log lacks its last " + strconv.FormatInt(fewer, 10) + " events", false
+	}
+	if at < 0 || held.events[at].recorded != recorded.UnixMicro() {
+		return whyOtherwise, false
+	}
+	if c.agreed.Before(held.events[at].position) {
+		c.agreed = held.events[at].position
+	}
+	return "", false
+}
+
+// comparedRows are the read models' rows that are each of one stream: its name, what
+// an operator calls it, the last revision and when that was recorded.
+var comparedRows = []struct{ kind, table, columns string }{
+	{"orders", "read.orders", `'` + order.Category + `-' || order_id, order_id, revision, changed_at`},
+	{"returns", "read.returns", `'return-' || return_id, return_id, revision, changed_at`},
+	{"carts", "read.carts", `'` + cart.Category + `-' || cart_id, cart_id, revision, recorded_at`},
+	{"stock", "read.stock_items", `'` + stock.Category + `-' || sku || '@' || location, sku || ' at ' || location, revision, changed_at`},
+	{"products", "read.products", `'product-' || sku, sku, revision, changed_at`},
+}
+
+func (c *comparison) compareRows(ctx context.Context, rows struct{ kind, table, columns string }) (*unknown, error) {
+	u := &unknown{Kind: rows.kind}
+	found, err := c.pool.Query(ctx, `SELECT `+rows.columns+` FROM `+rows.table)
+	var stream, id string
+	var revision int64
+	var at time.Time
+	if err == nil {
+		_, err = pgx.ForEachRow(found, []any{&stream, &id, &revision, &at}, func() error {
+			u.Known++
+			if why, missing := c.judge(stream, revision, at); why != "" {
+				u.add(id, at, missing, why)
+			}
+			return nil
+		})
+	}
+	refused, is := errors.AsType[*pgconn.PgError](err)
+	switch {
+	case err == nil:
+		return u, nil
+	case is && refused.Code == "42P01": // undefined_table
+		u.NotCompared = "there is no read model of them yet"
+	case is && refused.Code == "42703": // undefined_column
+		u.NotCompared = "their read model is of another version of this program"
+	default:
+		return nil, fmt.Errorf("compare the %s: %w", rows.kind, err)
+	}
+	return u, nil
+}

@@ -1,0 +1,452 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/vbauerster/mpb/v8/cwriter"
+
+	"daybook/commands/importer"
+	commandspg "daybook/commands/postgres"
+	"daybook/eventstore"
+	"daybook/internal/embeddedpg"
+	"daybook/projections"
+)
+
+// acceptLogCommand takes a log as it is after it was restored, or another log in its
+// place.
+type acceptLogCommand struct {
+	Yes    bool        `help:"Do not ask."`
+	DryRun bool        `help:"Only tell what PostgreSQL knows that the log does not have; change nothing."`
+	Policy policyFlags `embed:""`
+}
+
+// acceptReport is what accept-log prints.
+type acceptReport struct {
+	Log    string              `json:"log"`
+	Head   eventstore.Position `json:"head"`
+	Events int64               `json:"events"` // of the shop, in the log
+	// LastRecorded is when the last of them was recorded; KnownUntil is when the last was
+	// that PostgreSQL knows. AgreedUpTo is the position of the last that both have.
+	LastRecorded time.Time           `json:"last_recorded,omitzero"`
+	KnownUntil   time.Time           `json:"known_until,omitzero"`
+	AgreedUpTo   eventstore.Position `json:"agreed_up_to"`
+	// AnotherLog says, if PostgreSQL was made from another log, from which.
+	AnotherLog string          `json:"another_log,omitempty"`
+	Unknown    []*unknown      `json:"unknown"`
+	Places     []acceptedPlace `json:"places"`
+	Accepted   bool            `json:"accepted"`
+	// What was made of the log.
+	Views   []rebuildResult `json:"views,omitempty"`
+	Timers  int64           `json:"timers"`
+	Parked  int64           `json:"parked"`
+	Seconds float64         `json:"seconds"`
+}
+
+// acceptedPlace is where a reader of the log stood.
+type acceptedPlace struct {
+	Reader   string              `json:"reader"`
+	Position eventstore.Position `json:"position"`
+	Beyond   bool                `json:"beyond"` // the log's head
+}
+
+// unknowns is how many things PostgreSQL knows that the log does not have.
+func (r *acceptReport) unknowns() (sum int64) {
+	for _, u := range r.Unknown {
+		sum += u.Missing + u.Otherwise
+	}
+	return sum
+}
+
+// Run compares, asks, and builds everything anew that follows from the log. What
+// PostgreSQL had is given up in one transaction, so an end in the middle leaves all of
+// it or nothing, and the command can be called again.
+func (c *acceptLogCommand) Run(ctx context.Context, p *program) (err error) {
+	started := time.Now()
+	policy, err := c.Policy.policy(started)
+	if err != nil {
+		return err
+	}
+	if err := p.mustHaveData("accept"); err != nil {
+		return err
+	}
+	report, err := c.takeOver(ctx, p)
+	if err != nil {
+		return err
+	}
+	if report.Accepted {
+		cfg := nodeConfig{Database: p.database(), KurrentDB: p.KurrentDB, Policy: policy, Views: p.views()}
+		if err := buildAnew(ctx, cfg, p, report); err != nil {
+			return fmt.Errorf("the log is accepted; what follows from it is not all built yet, and the next start goes on with it: %w", err)
+		}
+	}
+	report.Seconds = time.Since(started).Seconds()
+	if p.JSON {
+		err = p.print(report, nil)
+	} else if report.Accepted {
+		err = tellAccepted(p.stdout, report)
+	}
+	if err != nil || report.Accepted || c.DryRun {
+		return err
+	}
+	return errors.New("the log was not accepted; nothing was changed")
+}
+
+// takeOver tells what there is, asks, and gives up what PostgreSQL had.
+func (c *acceptLogCommand) takeOver(ctx context.Context, p *program) (_ *acceptReport, err error) {
+	a, err := openAcceptance(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, a.close(ctx)) }()
+	report, err := a.look(ctx)
+	if err != nil {
+		return nil, err
+	}
+	words := p.stdout
+	if p.JSON {
+		words = p.stderr
+	}
+	if !p.JSON || !c.Yes && !c.DryRun && onTerminal(p.stdin) {
+		if err := tellUnknown(words, report); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case c.DryRun:
+		return report, nil
+	case c.Yes:
+	case !onTerminal(p.stdin):
+		fmt.Fprintln(p.stderr, "Nobody can be asked here: call it on a terminal, or with --yes.")
+		return report, nil
+	case !confirmed(ctx, p.stdin, p.stderr, "Take the log as it is, and build everything in PostgreSQL anew from it? Only yes means yes: "):
+		return report, nil
+	}
+	if err := a.startOver(ctx, p.views()); err != nil {
+		return nil, err
+	}
+	report.Accepted = true
+	return report, nil
+}
+
+func onTerminal(in io.Reader) bool {
+	f, is := in.(*os.File)
+	return is && cwriter.IsTerminal(int(f.Fd()))
+}
+
+// confirmed waits for a line; only yes is yes.
+func confirmed(ctx context.Context, in io.Reader, out io.Writer, question string) bool {
+	fmt.Fprint(out, question)
+	line := make(chan string, 1)
+	go func() {
+		text, _ := bufio.NewReader(in).ReadString('\n') // a line that has no end is an answer, too
+		line <- text
+	}()
+	select {
+	case text := <-line:
+		return strings.EqualFold(strings.TrimSpace(text), "yes")
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// acceptance is a database and a log that are held against each other.
+type acceptance struct {
+	p        *program
+	database database
+	pool     *pgxpool.Pool
+	store    logStore
+	found    *comparison
+}
+
+func openAcceptance(ctx context.Context, p *program) (_ *acceptance, err error) {
+	a := &acceptance{p: p}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.close(ctx))
+		}
+	}()
+	a.database, err = openDatabase(ctx, p.database(), p.log)
+	if inUse, busy := errors.AsType[*embeddedpg.InUseError](err); busy {
+		return nil, fmt.Errorf("a node runs on this data: stop it first (%w)", inUse)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if a.pool, err = openPool(ctx, a.database.url, acceptPurpose, 8, p.log); err != nil {
+		return nil, err
+	}
+	if err := a.mustBeAlone(ctx); err != nil {
+		return nil, err
+	}
+	if err := migrate(ctx, a.pool); err != nil {
+		return nil, err
+	}
+	if a.store, err = dial(ctx, a.pool, p.KurrentDB, p.log); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+const acceptPurpose = "accept-log"
+
+func (a *acceptance) close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopMax.all)
+	defer cancel()
+	var err error
+	if a.store != nil {
+		err = a.store.Close(ctx)
+	}
+	return errors.Join(err, closePool(ctx, a.pool), a.database.stop(ctx))
+}
+
+// mustBeAlone refuses while another program of ours has connections to the database,
+// or holds a lease in it. A database that this program has started itself has no others.
+func (a *acceptance) mustBeAlone(ctx context.Context) error {
+	if a.database.server != nil {
+		return nil
+	}
+	rows, err := a.pool.Query(ctx, `SELECT application_name || ' from ' || coalesce(host(client_addr), 'this machine') || ', backend ' || pid
+		FROM pg_stat_activity WHERE datname = current_database() AND application_name = ANY ($1) ORDER BY pid`, nodeSessions)
+	if err != nil {
+		return fmt.Errorf("look for nodes: %w", err)
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return fmt.Errorf("look for nodes: %w", err)
+	}
+	leases, err := projections.Leases(ctx, a.pool)
+	if err != nil {
+		return err
+	}
+	found = append(found, leases...)
+	if len(found) == 0 {
+		return nil
+	}
+	return fmt.Errorf("another Daybook runs on this database: stop it first. Found: %s", strings.Join(found, "; "))
+}
+
+// nodeSessions are the names under which every node, and every other program that
+// works on a database, is connected to it; see openPools.
+var nodeSessions = []string{"daybook log", "daybook commands", "daybook projections", "daybook reads", "daybook gateway", "daybook gateway node"}
+
+// look compares, and changes nothing.
+func (a *acceptance) look(ctx context.Context) (*acceptReport, error) {
+	head, err := a.store.Head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	report := &acceptReport{Log: a.p.Store, Head: head}
+	err = commandspg.Origin{Pool: a.pool}.Compare(ctx, a.store)
+	if another, is := errors.AsType[*commandspg.AnotherLogError](err); is {
+		report.AnotherLog, err = another.Error(), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	a.found = &comparison{store: a.store, pool: a.pool, progress: a.p.stderr}
+	if report.Unknown, err = a.found.compare(ctx, head); err != nil {
+		return nil, err
+	}
+	report.Events, report.LastRecorded, report.KnownUntil, report.AgreedUpTo = a.found.events, a.found.last, a.found.until.UTC(), a.found.agreed
+	checkpoints, err := commandspg.Checkpoints(ctx, a.pool)
+	if err != nil {
+		return nil, err
+	}
+	for reader, position := range checkpoints {
+		report.Places = append(report.Places, acceptedPlace{"the reactor's reader " + reader, position, head.Before(position)})
+	}
+	views, err := projections.Places(ctx, a.pool)
+	if err != nil {
+		return nil, err
+	}
+	for view, position := range views {
+		report.Places = append(report.Places, acceptedPlace{"view " + view, position, head.Before(position)})
+	}
+	slices.SortFunc(report.Places, func(x, y acceptedPlace) int { return strings.Compare(x.Reader, y.Reader) })
+	return report, nil
+}
+
+// startOver gives up what PostgreSQL has and ties it to the log, all or nothing.
+func (a *acceptance) startOver(ctx context.Context, views []projections.View) error {
+	first, err := commandspg.First(ctx, a.store)
+	if err != nil {
+		return err
+	}
+	imports, err := commandspg.LoadImport(ctx, a.pool)
+	if err != nil {
+		return err
+	}
+	if imports != nil && a.found.imported {
+		imports.Done = 0
+		if imports.Counts, err = importer.Restarted(imports.Counts, a.found.agreed); err != nil {
+			return err
+		}
+	} else {
+		imports = nil // the log has nothing of an import
+	}
+	err = pgx.BeginFunc(projections.LongEnough(ctx), a.pool, func(tx pgx.Tx) error {
+		if err := commandspg.StartOver(ctx, tx, first, imports); err != nil {
+			return err
+		}
+		if err := projections.StartOver(ctx, tx, views); err != nil {
+			return err
+		}
+		return a.mustBeAlone(ctx) // the answer to the question may have taken long
+	})
+	if err != nil {
+		return fmt.Errorf("accept the log: %w", err)
+	}
+	return nil
+}
+
+// buildAnew builds what follows from the log, as a start of the program does, and waits
+// for it. Work that the log begins and does not end is finished too.
+func buildAnew(ctx context.Context, cfg nodeConfig, p *program, report *acceptReport) (err error) {
+	n, err := openNode(ctx, cfg, p.log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, n.closeInTime(ctx)) }()
+	n.stopReactor = n.background(context.WithoutCancel(ctx), "reactor", n.reactor.Run)
+	n.startProjections(ctx)
+	if err := n.finishWork(ctx, p.stderr); err != nil {
+		return err
+	}
+	head, err := n.store.Head(ctx)
+	if err != nil {
+		return err
+	}
+	report.Head = head
+	if err := n.catchUp(ctx, head, p.stderr); err != nil {
+		return err
+	}
+	for _, view := range cfg.Views {
+		status, err := n.activeBuild(ctx, view.Name)
+		if err != nil {
+			return err
+		}
+		if status.Error != "" {
+			return fmt.Errorf("view %s: %s", view.Name, status.Error)
+		}
+		report.Views = append(report.Views, rebuildResult{View: view.Name, Build: status.Build, Position: status.Position, Events: status.Events})
+	}
+	if report.Parked, err = n.reactor.Parking.CountParked(ctx); err != nil {
+		return err
+	}
+	report.Timers, err = commandspg.Timers{Pool: n.commandPool}.Count(ctx)
+	return err
+}
+
+// otherLeadsAfter is how long this node tries to lead the reactor. If another node
+// does, that one finishes what is to be finished.
+const otherLeadsAfter = 15 * time.Second
+
+// finishWork returns when the reactor has read the log and has nothing left to do.
+func (n *node) finishWork(ctx context.Context, progress io.Writer) error {
+	ctx, end := n.guard(ctx)
+	defer end()
+	started, told := time.Now(), time.Now()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for !n.reactor.Idle() {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-ticker.C:
+		}
+		open, leading := n.reactor.Open()
+		if !leading && time.Since(started) > otherLeadsAfter {
+			return nil
+		}
+		if time.Since(told) >= progressEvery {
+			told = time.Now()
+			fmt.Fprintf(progress, "the log is read for unfinished work; %d pieces are open\n", len(open))
+		}
+	}
+	return nil
+}
+
+// tellUnknown says in words what PostgreSQL knows that the log does not have.
+func tellUnknown(out io.Writer, r *acceptReport) error {
+	w := &lineWriter{out: out}
+	w.printf("The log has %d events of the shop", r.Events)
+	if r.Events > 0 {
+		w.printf(", the last recorded at %s", instant(r.LastRecorded))
+	}
+	w.printf(". Its head is position %s.\n", r.Head)
+	if !r.KnownUntil.IsZero() {
+		w.printf("PostgreSQL knows events until %s.", instant(r.KnownUntil))
+		if !r.AgreedUpTo.IsStart() {
+			w.printf(" The last event that both have is at position %s.", r.AgreedUpTo)
+		}
+		w.printf("\n")
+	}
+	if r.AnotherLog != "" {
+		w.printf("They do not belong together: %s.\n", r.AnotherLog)
+	}
+	t := table.NewWriter()
+	t.SetStyle(table.StyleLight)
+	t.Style().Format.Header = text.FormatDefault
+	t.AppendHeader(table.Row{"PostgreSQL knows", "all", "not in the log", "otherwise in the log"})
+	var columns []table.ColumnConfig
+	for _, name := range []string{"all", "not in the log", "otherwise in the log"} {
+		columns = append(columns, table.ColumnConfig{Name: name, Align: text.AlignRight, AlignHeader: text.AlignRight})
+	}
+	t.SetColumnConfigs(columns)
+	for _, u := range r.Unknown {
+		if u.NotCompared != "" {
+			t.AppendRow(table.Row{u.Kind, "?", "?", "?"})
+			continue
+		}
+		t.AppendRow(table.Row{u.Kind, u.Known, u.Missing, u.Otherwise})
+	}
+	w.printf("%s\n", t.Render())
+	for _, u := range r.Unknown {
+		if u.NotCompared != "" {
+			w.printf("\n%s: not compared, %s\n", u.Kind, u.NotCompared)
+		}
+		if len(u.Newest) > 0 {
+			w.printf("\n%s, the newest:\n", u.Kind)
+		}
+		for _, thing := range u.Newest {
+			w.printf("  %s  %s: %s\n", instant(thing.At), thing.ID, thing.Why)
+		}
+	}
+	for _, place := range r.Places {
+		if place.Beyond {
+			w.printf("\n%s stands at position %s, which is beyond the log's head.", place.Reader, place.Position)
+		}
+	}
+	if r.unknowns() > 0 {
+		w.printf("\nWhat is listed here is lost when the log is accepted, because only the log can keep it.")
+	}
+	w.printf("\n")
+	return w.err
+}
+
+func instant(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// tellAccepted says in words what was made.
+func tellAccepted(out io.Writer, r *acceptReport) error {
+	w := &lineWriter{out: out}
+	w.printf("\nThe log is accepted, up to position %s (%.1f s). Built anew from it:\n", r.Head, r.Seconds)
+	for _, v := range r.Views {
+		w.printf("%12d events in the read model %s\n", v.Events, v.View)
+	}
+	w.printf("%12d timers\n%12d pieces of parked work\n", r.Timers, r.Parked)
+	w.printf("Answers under idempotency keys are not kept: a repeated request is answered from the log.\n")
+	w.printf("daybook verify proves it.\n")
+	return w.err
+}

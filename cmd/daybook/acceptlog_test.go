@@ -1,0 +1,292 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"daybook/cmd/daybook/shoppers"
+	"daybook/internal/pgtest"
+)
+
+// acceptJSON wants an exit code, and gives the report.
+func acceptJSON(t *testing.T, code int, args ...string) acceptReport {
+	t.Helper()
+	got := call(t, nil, append([]string{"accept-log", "--json"}, args...)...)
+	if got.code != code {
+		t.Fatalf("exit code %d, want %d: %s%s", got.code, code, got.stdout, got.stderr)
+	}
+	var report acceptReport
+	if err := json.Unmarshal([]byte(got.stdout), &report); err != nil {
+		t.Fatalf("%v in %s", err, got.stdout)
+	}
+	return report
+}
+
+// kind is what a report says of a kind.
+func (r acceptReport) kind(name string) unknown {
+	for _, u := range r.Unknown {
+		if u.Kind == name {
+			return *u
+		}
+	}
+	return unknown{Known: -1}
+}
+
+func (u unknown) String() string {
+	return fmt.Sprintf("%d %s, %d missing, %d otherwise", u.Known, u.Kind, u.Missing, u.Otherwise)
+}
+
+func testPool(t *testing.T, database string) *pgxpool.Pool {
+	t.Helper()
+	pool, err := openPool(t.Context(), database, "test", 2, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return pool
+}
+
+func execute(t *testing.T, pool *pgxpool.Pool, statements ...string) {
+	t.Helper()
+	for _, sql := range statements {
+		if _, err := pool.Exec(t.Context(), sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+}
+
+// dumpLog copies the log of a database, as a dump of the schema eventstore does, and
+// returns what puts the copy back.
+func dumpLog(t *testing.T, pool *pgxpool.Pool) (restore func()) {
+	t.Helper()
+	execute(t, pool, `DROP SCHEMA IF EXISTS dump CASCADE`, `CREATE SCHEMA dump`,
+		`CREATE TABLE dump.events AS TABLE eventstore.events`, `CREATE TABLE dump.streams AS TABLE eventstore.streams`, `CREATE TABLE dump.head AS TABLE eventstore.head`)
+	return func() {
+		t.Helper()
+		execute(t, pool, `TRUNCATE eventstore.events, eventstore.streams, eventstore.head`,
+			`INSERT INTO eventstore.events SELECT * FROM dump.events`,
+			`INSERT INTO eventstore.streams OVERRIDING SYSTEM VALUE SELECT * FROM dump.streams`,
+			`INSERT INTO eventstore.head SELECT * FROM dump.head`)
+	}
+}
+
+// shop sells one SKU, a unit an order.
+type shop struct {
+	t      *testing.T
+	args   []string // of serve
+	server running
+	client *shoppers.Client
+	sold   []sale
+}
+
+// sale is an order and the request that placed it.
+type sale struct{ key, cart, order string }
+
+const (
+	shopSKU   = "RESTORED"
+	shopUnits = 1000
+)
+
+func openShop(t *testing.T, args ...string) *shop {
+	t.Helper()
+	s := &shop{t: t, args: args}
+	s.start()
+	goods := shoppers.Product{SKU: shopSKU, Title: "A", Price: shoppers.Money{Amount: "1.00", Currency: "GBP"}, Opening: shopUnits}
+	if _, err := shoppers.Open(t.Context(), s.client, []shoppers.Product{goods}); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s *shop) start() {
+	s.t.Helper()
+	s.server = serve(s.t, s.args...)
+	s.client = shoppers.NewClient(s.server.url, 4)
+}
+
+func (s *shop) stop() {
+	s.t.Helper()
+	s.client.Close()
+	s.server.stop()
+	if code := s.server.exit(s.t); code != exitOK {
+		s.t.Errorf("exit code %d\n%s", code, s.server.log.String())
+	}
+}
+
+// sell places orders; each is paid and confirmed, but every fourth waits for both, so
+// that it has a timer.
+func (s *shop) sell(count int) {
+	s.t.Helper()
+	for range count {
+		cart, err := s.client.OpenCart(s.t.Context(), "ann", "GBP", "", []shoppers.Line{{SKU: shopSKU, Quantity: 1}})
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		key := fmt.Sprintf("buy-%d", len(s.sold))
+		order, _, err := s.client.Checkout(s.t.Context(), key, cart, s.pays(len(s.sold)))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		s.sold = append(s.sold, sale{key, cart, order.OrderID})
+	}
+}
+
+func (s *shop) pays(n int) bool { return n%4 != 3 }
+
+// repeat asks for a sale again, under its key.
+func (s *shop) repeat(n int) (order string, err error) {
+	placed, reply, err := s.client.Checkout(s.t.Context(), s.sold[n].key, s.sold[n].cart, s.pays(n))
+	if err == nil && !reply.Replayed {
+		s.t.Errorf("the repeated request %d was not known", n)
+	}
+	return placed.OrderID, err
+}
+
+// shows wants exactly these sales in the read models, and the stock that they leave.
+func (s *shop) shows(sales []sale) {
+	s.t.Helper()
+	eventually(s.t, patience, "the orders show", func() bool {
+		return len(list[orderRow](s.t, s.server.url+"/v1/orders?limit=500")) == len(sales)
+	})
+	for _, sale := range sales {
+		get[orderRow](s.t, s.server.url+"/v1/orders/"+url.PathEscape(sale.order))
+	}
+	eventually(s.t, patience, "the stock shows them", func() bool {
+		got := get[shoppers.Stock](s.t, s.server.url+"/v1/stock/"+shopSKU+"/main")
+		return got.OnHand == shopUnits && got.Reserved+got.Allocated == int64(len(sales)) && got.Available == shopUnits-int64(len(sales))
+	})
+}
+
+// settled waits until all that a shop sold is in PostgreSQL: answers, timers, rows.
+func (s *shop) settled(pool *pgxpool.Pool) {
+	s.t.Helper()
+	waiting := 0
+	for n := range s.sold {
+		if !s.pays(n) {
+			waiting++
+		}
+	}
+	eventually(s.t, patience, "answers and timers are stored", func() bool {
+		var answers, timers int
+		err := pool.QueryRow(s.t.Context(), `SELECT (SELECT count(*) FROM commands.answers WHERE key LIKE 'buy-%'),
+			(SELECT count(*) FROM commands.timers WHERE kind = 'reservation')`).Scan(&answers, &timers)
+		return err == nil && answers == len(s.sold) && timers == waiting
+	})
+}
+
+// The log of a database is restored from a dump without the rest.
+func TestALogThatWasRestoredIsAccepted(t *testing.T) {
+	t.Parallel()
+	database := pgtest.URL(t)
+	flags := []string{"--database-url", database}
+	s := openShop(t, flags...)
+	pool := testPool(t, database)
+	s.sell(20)
+	restore := dumpLog(t, pool)
+	s.sell(20)
+	s.shows(s.sold)
+	s.settled(pool)
+
+	got := call(t, nil, append([]string{"accept-log", "--yes"}, flags...)...)
+	if got.code != exitFailure || !strings.Contains(got.stderr, "another Daybook runs on this database") || !strings.Contains(got.stderr, "daybook commands from") || !strings.Contains(got.stderr, "lease ends in") {
+		t.Errorf("beside a running node: exit code %d, %s", got.code, got.stderr)
+	}
+	s.stop()
+	if report := acceptJSON(t, exitOK, append(flags, "--dry-run")...); report.unknowns() != 0 || report.kind("orders").Known != 40 || report.kind("answers").Known < 40 || report.Events == 0 {
+		t.Errorf("before the restore: %v", report.Unknown)
+	}
+	restore()
+
+	before := everything(t, pool)
+	for _, how := range [][]string{{"--dry-run"}, nil} {
+		code := exitOK
+		if how == nil {
+			code = exitFailure // there is no terminal
+		}
+		report := acceptJSON(t, code, append(flags, how...)...)
+		orders, answers, timers := report.kind("orders"), report.kind("answers"), report.kind("timers")
+		if orders.Known != 40 || orders.Missing != 20 || orders.Otherwise != 0 || len(orders.Newest) != 10 || orders.Newest[0].ID != s.sold[39].order {
+			t.Errorf("orders: %v, the newest %+v", orders, orders.Newest)
+		}
+		if answers.Missing < 40 || len(answers.Newest) != 10 { // each checkout has a cart that was opened under a key
+			t.Errorf("answers: %v, the newest %+v", answers, answers.Newest)
+		}
+		if timers.Missing < 5 || timers.Missing == timers.Known {
+			t.Errorf("timers: %v", timers)
+		}
+		if stock := report.kind("stock"); stock.Otherwise != 1 {
+			t.Errorf("stock: %v", stock)
+		}
+		if report.Accepted || report.AnotherLog != "" || !report.LastRecorded.Before(report.KnownUntil) {
+			t.Errorf("report %+v", report)
+		}
+	}
+	if after := everything(t, pool); after != before {
+		t.Errorf("something was changed without a yes: %s, was %s", after, before)
+	}
+
+	report := acceptJSON(t, exitOK, append(flags, "--yes")...)
+	if !report.Accepted || len(report.Views) != len(viewNames()) || report.Timers == 0 || report.Parked != 0 {
+		t.Errorf("report %+v", report)
+	}
+	if report := verifyJSON(t, exitOK, flags...); report.Differences != 0 {
+		t.Errorf("verify: %s", differ(report))
+	}
+	kept := s.sold[:20]
+	s.start()
+	s.shows(kept)
+	if order, err := s.repeat(4); err != nil || order != kept[4].order {
+		t.Errorf("a request that the log knows: order %q, %v; want %q", order, err, kept[4].order)
+	}
+	if order, err := s.repeat(30); err == nil {
+		t.Errorf("a request that the log does not know was answered with order %s", order)
+	}
+	s.sold = kept[:len(kept):len(kept)]
+	s.sell(3)
+	s.shows(s.sold)
+	s.stop()
+	if report := verifyJSON(t, exitOK, flags...); report.Differences != 0 {
+		t.Errorf("verify after new orders: %s", differ(report))
+	}
+	if report := acceptJSON(t, exitOK, append(flags, "--dry-run")...); report.unknowns() != 0 {
+		t.Errorf("afterwards: %v", report.Unknown)
+	}
+}
+
+// everything sums up what a database holds beside the log.
+func everything(t *testing.T, pool *pgxpool.Pool) string {
+	t.Helper()
+	rows, err := pool.Query(t.Context(), `SELECT schemaname || '.' || tablename FROM pg_tables
+		WHERE schemaname NOT IN ('pg_catalog', 'information_schema', 'dump') ORDER BY 1`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tables []string
+	for rows.Next() {
+		var table string
+		if err := rows.Scan(&table); err != nil {
+			t.Fatal(err)
+		}
+		tables = append(tables, table)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, table := range tables {
+		var sum string
+		err := pool.QueryRow(context.WithoutCancel(t.Context()), `SELECT count(*) || ':' || coalesce(sum(hashtextextended(t::text, 0)::numeric), 0) FROM `+table+` t`).Scan(&sum)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.WriteString(table + "=" + sum + "\n")
+	}
+	return all.String()
+}

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"time"
+
+	"daybook/commands"
+	"daybook/domain/order"
+)
+
+// policyFlags are the settings of the shop that decide what becomes of its orders and
+// carts.
+type policyFlags struct {
+	HoldFor          time.Duration `default:"15m" placeholder:"TIME" from:"DAYBOOK_HOLD_FOR" help:"How long stock is held for an order that is not confirmed. Default: ${default}."`
+	CartsExpireAfter time.Duration `default:"720h" placeholder:"TIME" from:"DAYBOOK_CARTS_EXPIRE_AFTER" help:"How long after its last change an open cart expires; 0 is never. Default: ${default}, which is 30 days."`
+	Times            timeFlags     `embed:""`
+	Remedy           string        `enum:"void_or_refund,backorder" default:"void_or_refund" from:"DAYBOOK_REMEDY" help:"What is done about a confirmed order whose stock was lost: ${enum}. Default: ${default}."`
+}
+
+// maxHoldFor is the longest hold_seconds that a checkout may ask for, too.
+const maxHoldFor = 30 * 24 * time.Hour
+
+// maxCartsExpireAfter is ten years.
+const maxCartsExpireAfter = 10 * 365 * 24 * time.Hour
+
+// policy is what the flags say.
+func (f policyFlags) policy(now time.Time) (policy commands.Policy, err error) {
+	if f.HoldFor < time.Second || f.HoldFor > maxHoldFor {
+		return policy, usagef("--hold-for ($DAYBOOK_HOLD_FOR) must be from %s to %s, not %s", time.Second, maxHoldFor, f.HoldFor)
+	}
+	if f.CartsExpireAfter < 0 || f.CartsExpireAfter > 0 && f.CartsExpireAfter < time.Second || f.CartsExpireAfter > maxCartsExpireAfter {
+		return policy, usagef("--carts-expire-after ($DAYBOOK_CARTS_EXPIRE_AFTER) must be 0 or from %s to %s, not %s", time.Second, maxCartsExpireAfter, f.CartsExpireAfter)
+	}
+	policy = commands.DefaultPolicy()
+	if policy.Times, err = f.Times.bounds(now); err != nil {
+		return policy, err
+	}
+	policy.HoldFor, policy.CartsExpireAfter, policy.Remedy = f.HoldFor, f.CartsExpireAfter, order.Remedy(f.Remedy)
+	return policy, nil
+}

@@ -1,0 +1,181 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"daybook/commands"
+	"daybook/eventstore"
+)
+
+// ErrReacting means that a node is carrying out work in this database.
+var ErrReacting = errors.New("a node is at work on this database: it leads the reactor")
+
+// StartOver empties what the command side keeps beside the log, all of which follows
+// from a log that is not to be followed any more: snapshots, timers, checkpoints,
+// answers, parked work. The answers go too, because each tells of a state, a revision
+// and a position of that log; a request that is repeated is answered anew from what
+// the log holds of it. The record of an import becomes what imports makes of it (see
+// RestartImport). The database is then tied to the log of which first is an event; nil
+// is a log that has none of ours yet.
+//
+// It fails with ErrReacting or ErrImportRunning if another program is at work, and
+// keeps such programs out until the transaction ends.
+func StartOver(ctx context.Context, tx pgx.Tx, first *eventstore.Recorded, imports *ImportRecord) error {
+	for _, lock := range []struct {
+		name string
+		busy error
+	}{{"daybook reader processes", ErrReacting}, {"daybook import", ErrImportRunning}} {
+		var free bool
+		if err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))`, lock.name).Scan(&free); err != nil {
+			return fmt.Errorf("start the command side over: %w", err)
+		}
+		if !free {
+			return lock.busy
+		}
+	}
+	_, err := tx.Exec(ctx, `TRUNCATE commands.snapshots, commands.timers, commands.checkpoints, commands.answers, commands.parked,
+		commands.cart_expiry, commands.imports, commands.origin`)
+	if err != nil {
+		return fmt.Errorf("start the command side over: %w", err)
+	}
+	if imports != nil {
+		_, err := tx.Exec(ctx, `INSERT INTO commands.imports (import, done_invoices, counts) VALUES ($1, $2, $3)`, imports.Name, imports.Done, imports.Counts)
+		if err != nil {
+			return fmt.Errorf("start the import over: %w", err)
+		}
+	}
+	if first != nil {
+		if _, err := tx.Exec(ctx, tieSQL, first.Stream, first.Revision, first.ID, first.RecordedAt); err != nil {
+			return fmt.Errorf("origin of the database: %w", err)
+		}
+	}
+	return nil
+}
+
+// Compare returns the error of Check without tying the database to anything.
+func (o Origin) Compare(ctx context.Context, log eventstore.Store) error {
+	known, tied, err := o.known(ctx)
+	if err != nil || !tied {
+		return err
+	}
+	return known.in(ctx, log)
+}
+
+// First is the event by which a log is known: its first of ours. It is nil if the log
+// has none yet.
+func First(ctx context.Context, log eventstore.Store) (*eventstore.Recorded, error) {
+	for e, err := range log.ReadAll(ctx, eventstore.Start, ours(), 1) {
+		if err != nil {
+			return nil, fmt.Errorf("the first event of the log: %w", err)
+		}
+		return &e, nil
+	}
+	return nil, nil
+}
+
+// ImportRecord is the record of an import, as it is kept.
+type ImportRecord struct {
+	Name   string
+	Done   int64 // invoices that are in, from the first on
+	Counts []byte
+}
+
+// LoadImport returns the record of the import that the database holds; nil if there
+// is none. It takes no lock.
+func LoadImport(ctx context.Context, pool *pgxpool.Pool) (*ImportRecord, error) {
+	var r ImportRecord
+	err := pool.QueryRow(ctx, `SELECT import, done_invoices, counts FROM commands.imports`).Scan(&r.Name, &r.Done, &r.Counts)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("load the import's record: %w", err)
+	}
+	return &r, nil
+}
+
+// KeptAnswer says under which key an answer is kept.
+type KeptAnswer struct {
+	Scope, Key string
+	Status     int
+	AnsweredAt time.Time
+}
+
+// EachAnswer calls do for each answer of a request that changed something.
+func EachAnswer(ctx context.Context, pool *pgxpool.Pool, do func(KeptAnswer)) error {
+	rows, err := pool.Query(ctx, `SELECT scope, key, status, answered_at FROM commands.answers WHERE status < 400`)
+	if err != nil {
+		return fmt.Errorf("list the kept answers: %w", err)
+	}
+	var a KeptAnswer
+	if _, err := pgx.ForEachRow(rows, []any{&a.Scope, &a.Key, &a.Status, &a.AnsweredAt}, func() error { do(a); return nil }); err != nil {
+		return fmt.Errorf("list the kept answers: %w", err)
+	}
+	return nil
+}
+
+// EachTimer calls do for each timer.
+func EachTimer(ctx context.Context, pool *pgxpool.Pool, do func(commands.Timer)) error {
+	rows, err := pool.Query(ctx, `SELECT kind, target, item, due_at FROM commands.timers`)
+	if err != nil {
+		return fmt.Errorf("list the timers: %w", err)
+	}
+	var t commands.Timer
+	if _, err := pgx.ForEachRow(rows, []any{&t.Kind, &t.Target, &t.Item, &t.DueAt}, func() error { do(t); return nil }); err != nil {
+		return fmt.Errorf("list the timers: %w", err)
+	}
+	return nil
+}
+
+// EachParked calls do for all parked work, dismissed or not.
+func EachParked(ctx context.Context, pool *pgxpool.Pool, do func(commands.Process)) error {
+	parking := Parking{Pool: pool}
+	const atOnce = 500
+	after := uuid.Nil
+	for {
+		some, err := parking.Parked(ctx, after, atOnce)
+		if err != nil {
+			return err
+		}
+		for _, process := range some {
+			do(process)
+			after = process.ID
+		}
+		if len(some) < atOnce {
+			return nil
+		}
+	}
+}
+
+// Checkpoints are where the readers that act on the log stand, by name.
+func Checkpoints(ctx context.Context, pool *pgxpool.Pool) (map[string]eventstore.Position, error) {
+	rows, err := pool.Query(ctx, `SELECT reader, position FROM commands.checkpoints`)
+	if err != nil {
+		return nil, fmt.Errorf("list the checkpoints: %w", err)
+	}
+	all := map[string]eventstore.Position{}
+	var reader, text string
+	_, err = pgx.ForEachRow(rows, []any{&reader, &text}, func() (err error) {
+		all[reader], err = eventstore.ParsePosition(text)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list the checkpoints: %w", err)
+	}
+	return all, nil
+}
+
+// Count is how many timers are set.
+func (t Timers) Count(ctx context.Context) (n int64, err error) {
+	if err := t.Pool.QueryRow(ctx, `SELECT count(*) FROM commands.timers`).Scan(&n); err != nil {
+		return 0, fmt.Errorf("count the timers: %w", err)
+	}
+	return n, nil
+}
