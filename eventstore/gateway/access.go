@@ -123,7 +123,7 @@ func (s *Server) roles(ctx context.Context, stream string, op operation) ([]stri
 		return roles, nil
 	}
 	name := userACL
-	if m.acl.like == systemACL || m.acl.like == "" && strings.HasPrefix(stream, systemMark) {
+	if m.acl.like == systemACL || m.acl.like != userACL && strings.HasPrefix(stream, systemMark) {
 		name = systemACL
 	}
 	s.renew(ctx)
@@ -168,12 +168,14 @@ func (s *Server) mayWrite(ctx context.Context, stream string, events []eventstor
 			return denied("event id %s: its kind is kept for the program itself", events[i].ID)
 		}
 		if events[i].Type == eventstore.TombstoneType {
-			if err := s.mayDelete(ctx, stream); err != nil {
-				return err
-			}
+			return invalid("an event of the type %s would end stream %s for good: call Tombstone for that, and give your event another type",
+				eventstore.TombstoneType, stream)
 		}
 	}
-	return s.authorize(ctx, stream, toWrite)
+	if err := s.authorize(ctx, stream, toWrite); err != nil {
+		return err
+	}
+	return checkDocuments(stream, events)
 }
 
 // protected refuses writes that only the program itself may make: to its

@@ -169,17 +169,25 @@ func (s *Server) append(ctx context.Context, a appendRequest) (eventstore.Result
 	if err := s.mayWrite(ctx, a.stream, a.events); err != nil {
 		return eventstore.Result{}, err
 	}
+	result, err := s.appendAllowed(ctx, a)
+	return result, s.withKnown(ctx, a, err)
+}
+
+func (s *Server) appendAllowed(ctx context.Context, a appendRequest) (eventstore.Result, error) {
 	m, err := s.metadata(ctx, a.stream)
 	if err != nil {
 		return eventstore.Result{}, err
 	}
+	of, ofMetadata := isMetastream(a.stream)
 	switch {
 	case len(a.events) == 0:
 		return s.appendNothing(ctx, a, m)
+	case ofMetadata:
+		return s.appendMetadata(ctx, of, a)
 	case m.isDeleted():
 		return s.appendAnew(ctx, a)
 	}
-	result, err := s.store.Append(ctx, a.stream, a.expected, a.events)
+	result, err := s.appendExpected(ctx, a.stream, a.expected, a.events)
 	if a.expected == eventstore.NoStream && m.truncateBefore > 0 && isRefused(err) {
 		return s.begunAnew(ctx, a, m.truncateBefore, err)
 	}
@@ -189,8 +197,57 @@ func (s *Server) append(ctx context.Context, a appendRequest) (eventstore.Result
 	return result, s.withActual(ctx, a.stream, err)
 }
 
+// appendExpected appends to a stream that is as expected. One that has only metadata
+// exists, which no log can know.
+func (s *Server) appendExpected(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+	result, err := s.store.Append(ctx, stream, expected, events)
+	if _, conflict := errors.AsType[*eventstore.ConflictError](err); !conflict || expected != eventstore.StreamExists {
+		return result, err
+	}
+	m, readErr := s.readMetadata(ctx, metastreamPrefix+stream)
+	switch {
+	case readErr != nil:
+		return result, readErr
+	case m.isDeleted():
+		return result, &eventstore.DeletedError{Stream: stream}
+	case !m.isThere():
+		return result, err
+	}
+	result, err = s.store.Append(ctx, stream, eventstore.NoStream, events)
+	if isRefused(err) { // somebody else was the first to append
+		return s.store.Append(ctx, stream, expected, events)
+	}
+	return result, err
+}
+
+// withKnown says of an append that was refused for ids that its stream holds what
+// EventStoreDB says: where the stream is not as expected, or does not hold all from
+// the first on, that is a conflict. Where EventStoreDB would record the events a second
+// time, they stay refused as known.
+func (s *Server) withKnown(ctx context.Context, a appendRequest, err error) error {
+	known, ok := errors.AsType[*eventstore.DuplicateEventError](err)
+	if !ok || eventstore.LogWide(known.ID) {
+		return err
+	}
+	last, readErr := s.lastRevision(ctx, a.stream)
+	switch {
+	case readErr != nil:
+		return errors.Join(err, readErr)
+	case a.expected < eventstore.NoStream && known.ID != a.events[0].ID, int64(a.expected) == last:
+		return err
+	}
+	return &eventstore.ConflictError{Stream: a.stream, Expected: a.expected, Actual: last}
+}
+
 // appendNothing succeeds if the expectation holds.
 func (s *Server) appendNothing(ctx context.Context, a appendRequest, m streamMetadata) (eventstore.Result, error) {
+	err := s.isEnded(ctx, a.stream)
+	if err == nil && a.expected == eventstore.StreamExists && !m.isThere() { // others may have written it since
+		m, err = s.readMetadata(ctx, metastreamPrefix+a.stream)
+	}
+	if err != nil {
+		return eventstore.Result{}, err
+	}
 	last, err := s.checkExpected(ctx, a.stream, a.expected, m)
 	return eventstore.Result{Revision: last.Revision, Position: last.Position}, err
 }
@@ -209,7 +266,7 @@ func (s *Server) checkExpected(ctx context.Context, stream string, expected even
 	case m.isDeleted() && expected == eventstore.StreamExists:
 		return last, &eventstore.DeletedError{Stream: stream}
 	case expected == eventstore.Any || int64(expected) == last.Revision,
-		expected == eventstore.StreamExists && last.Revision >= 0,
+		expected == eventstore.StreamExists && (last.Revision >= 0 || m.isThere()),
 		expected == eventstore.NoStream && m.isDeleted():
 		return last, nil
 	}
@@ -232,7 +289,7 @@ func (s *Server) appendAnew(ctx context.Context, a appendRequest) (eventstore.Re
 		}
 		s.cached.drop(a.stream)
 		if !m.isDeleted() {
-			return s.append(ctx, a)
+			return s.appendAllowed(ctx, a)
 		}
 		result, err := s.beginAnew(ctx, a, m)
 		if !errors.Is(err, errRaced) {

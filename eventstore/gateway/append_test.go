@@ -54,7 +54,8 @@ func TestExpectedRevisions(t *testing.T) {
 			"missing":               func(string) {},
 			"with three":            func(stream string) { s.write(stream, several(3, "t.v1")...) },
 			"deleted":               func(stream string) { s.write(stream, several(3, "t.v1")...); s.mustDelete(stream) },
-			"deleted before it was": func(stream string) { s.mustDelete(stream) },
+			"deleted before it was": func(stream string) { s.setMetadata(stream, `{}`); s.mustDelete(stream) },
+			"with metadata only":    func(stream string) { s.setMetadata(stream, `{}`) },
 			"ended":                 func(stream string) { s.write(stream, several(3, "t.v1")...); s.mustTombstone(stream) },
 		}
 		const ended = "FailedPrecondition"
@@ -81,6 +82,10 @@ func TestExpectedRevisions(t *testing.T) {
 			{"deleted", "exists", streamExists, ended, ended},
 			{"deleted", "2", exact(2), "ok 3", "ok 2"},
 			{"deleted", "1", exact(1), "wrong, at 2", "wrong, at 2"},
+			{"with metadata only", "exists", streamExists, "ok 0", "ok, no stream"},
+			{"with metadata only", "no stream", noStream, "ok 0", "ok, no stream"},
+			{"with metadata only", "any", anyRevision, "ok 0", "ok, no stream"},
+			{"with metadata only", "0", exact(0), "wrong, no stream", "wrong, no stream"},
 			{"deleted before it was", "no stream", noStream, "ok 0", "ok, no stream"},
 			{"deleted before it was", "exists", streamExists, ended, ended},
 			{"ended", "any", anyRevision, ended, ended},

@@ -382,7 +382,12 @@ func (s *served) mustTombstone(stream string) {
 }
 
 // setMetadata writes a stream's metadata through the gateway.
-func (s *served) setMetadata(stream, document string) {
+func (s *served) setMetadata(stream, text string) {
 	s.tb.Helper()
-	s.mustAppend("$$"+stream, anyRevision, eventstore.Event{ID: uuid.New(), Type: "$metadata", Data: []byte(document)})
+	s.mustAppend("$$"+stream, anyRevision, document(text))
+}
+
+// document is what is written to a stream of metadata.
+func document(text string) eventstore.Event {
+	return eventstore.Event{ID: uuid.New(), Type: "$metadata", Data: []byte(text)}
 }

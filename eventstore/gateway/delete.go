@@ -84,18 +84,23 @@ func isDeletable(stream string) error {
 	return nil
 }
 
-// softDelete hides all of a stream. An append between the check of its revision
-// and the writing of its metadata is hidden with the rest.
+// softDelete hides all of a stream, and of its metadata keeps only who may do
+// what. An append between the check of its revision and the writing of its metadata
+// is hidden with the rest.
 func (s *Server) softDelete(ctx context.Context, stream string, expected eventstore.Expected) (eventstore.Position, error) {
 	for range deleteAttempts {
 		m, err := s.readMetadata(ctx, metastreamPrefix+stream)
 		if err != nil {
 			return eventstore.Start, err
 		}
-		if _, err := s.checkExpected(ctx, stream, expected, m); err != nil {
+		last, err := s.checkExpected(ctx, stream, expected, m)
+		if err != nil {
 			return eventstore.Start, err
 		}
-		result, err := s.writeTruncateBefore(ctx, stream, m, softDeleted, uuid.New())
+		if last.Revision < 0 && !m.isThere() { // there never was such a stream
+			return eventstore.Start, &eventstore.ConflictError{Stream: stream, Expected: expected, Actual: last.Revision}
+		}
+		result, err := s.writeTruncateBefore(ctx, stream, m.afterDelete(), softDeleted, uuid.New())
 		if !errors.Is(err, errRaced) {
 			return result.Position, err
 		}
@@ -134,7 +139,7 @@ func (s *Server) tombstone(ctx context.Context, stream string, expected eventsto
 		}
 	}
 	event := eventstore.Event{ID: uuid.New(), Type: eventstore.TombstoneType, Data: []byte(`{}`)}
-	result, err := s.store.Append(ctx, stream, expected, []eventstore.Event{event})
+	result, err := s.appendExpected(ctx, stream, expected, []eventstore.Event{event})
 	s.cached.changed(stream)
 	return result.Position, s.withActual(ctx, stream, err)
 }

@@ -2,9 +2,9 @@ package gateway_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"testing"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
@@ -29,15 +29,19 @@ func TestDeleteAndTombstone(t *testing.T) {
 				return resp.GetPosition().GetCommitPosition(), trailers, err
 			},
 		}
-		const missing, three, gone, ended = "missing", "with three", "deleted", "ended"
+		const missing, documented, three, gone, ended = "missing", "with metadata only", "with three", "deleted", "ended"
 		cases := []struct {
 			state    string
 			name     string
 			expected expectation
 			wrong    map[string]string // trailers; nil if it succeeds
 		}{
-			{missing, "any", anyRevision, nil},
-			{missing, "no stream", noStream, nil},
+			{missing, "any", anyRevision, map[string]string{"expected-version": "-2", "actual-version": "-1"}},
+			{missing, "no stream", noStream, map[string]string{"expected-version": "-1", "actual-version": "-1"}},
+			{documented, "any", anyRevision, nil},
+			{documented, "no stream", noStream, nil},
+			{documented, "exists", streamExists, nil},
+			{documented, "0", exact(0), map[string]string{"expected-version": "0", "actual-version": "-1"}},
 			{missing, "exists", streamExists, map[string]string{"expected-version": "-4", "actual-version": "-1"}},
 			{missing, "0", exact(0), map[string]string{"expected-version": "0", "actual-version": "-1"}},
 			{three, "any", anyRevision, nil},
@@ -55,17 +59,23 @@ func TestDeleteAndTombstone(t *testing.T) {
 			for i, c := range cases {
 				t.Run(fmt.Sprintf("%s, %s, expected %s", method, c.state, c.name), func(t *testing.T) {
 					stream := fmt.Sprintf("%s-%d", method, i)
-					if c.state != missing {
+					if c.state == three || c.state == gone || c.state == ended {
 						s.write(stream, several(3, "t.v1")...)
 					}
+					wrong := c.wrong
+					if c.state == missing && method == "tombstone" && wrong["expected-version"] != "-4" && wrong["expected-version"] != "0" {
+						wrong = nil // what never was is not deleted, but may be ended
+					}
 					switch c.state {
+					case documented:
+						s.setMetadata(stream, `{"own":1}`)
 					case gone:
 						s.mustDelete(stream)
 					case ended:
 						s.mustTombstone(stream)
 					}
 					commit, trailers, err := call(stream, c.expected)
-					if c.wrong == nil {
+					if wrong == nil {
 						if err != nil || commit == 0 {
 							t.Fatalf("position %d, %v", commit, err)
 						}
@@ -77,47 +87,48 @@ func TestDeleteAndTombstone(t *testing.T) {
 						}
 						return
 					}
-					want := refusal{codes.FailedPrecondition, c.wrong}
+					want := refusal{codes.FailedPrecondition, maps.Clone(wrong)}
 					want.trailers["stream-name"], want.trailers["exception"] = stream, "stream-deleted"
-					if len(c.wrong) > 2 {
+					if len(wrong) > 0 {
 						want.trailers["exception"] = "wrong-expected-version"
 					}
 					checkRefused(t, err, trailers, want)
+					if c.state == missing {
+						s.read(ofStream("$$"+stream)).wants(t, "not found $$"+stream)
+						s.read(ofStream(stream)).wants(t, "not found "+stream)
+					}
 				})
 			}
 		}
 	})
 }
 
-// A delete changes one member of a stream's metadata and keeps the others.
-func TestADeleteKeepsTheMetadata(t *testing.T) {
+// A delete keeps who may do what, and nothing else that was said of the old stream.
+func TestADeleteKeepsTheRightsOnly(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {
 		s := serve(t, store, gateway.Options{})
-		document := func() map[string]json.RawMessage {
+		wants := func(document string) {
 			t.Helper()
-			var members map[string]json.RawMessage
 			e := s.read(ofStream("$$a")).messages[0].GetEvent().GetEvent()
-			if err := json.Unmarshal(e.GetData(), &members); err != nil || e.GetMetadata()["type"] != "$metadata" {
-				t.Fatalf("%v: %v", e, err)
-			}
-			return members
-		}
-		wants := func(truncated string) {
-			t.Helper()
-			members := document()
-			if string(members["$tb"]) != truncated || string(members["$maxCount"]) != "7" || string(members["own"]) != "12345678901234567890" {
-				t.Errorf("metadata %s", members)
+			if string(e.GetData()) != document || e.GetMetadata()["type"] != "$metadata" {
+				t.Errorf("metadata %s, want %s", e.GetData(), document)
 			}
 		}
 		s.write("a", several(3, "t.v1")...)
-		s.setMetadata("a", `{"$maxCount":7,"own":12345678901234567890}`)
+		s.setMetadata("a", `{"$maxCount":1,"$maxAge":5,"$acl":{"$r":"$all"},"own":1}`)
 		s.mustDelete("a")
-		wants("9223372036854775807")
-		s.mustAppend("a", noStream, event())
-		wants("3")
-		s.read(ofStream("a")).wants(t, "a/3")
-		s.read(backwards(fromEnd(ofStream("a")))).wants(t, "a/3")
+		wants(`{"$acl":{"$r":"$all"},"$tb":9223372036854775807}`)
+		s.mustAppend("a", noStream, several(2, "t.v1")...)
+		wants(`{"$acl":{"$r":"$all"},"$tb":3}`)
+		s.read(ofStream("a")).wants(t, "a/3", "a/4")
+		s.read(backwards(fromEnd(ofStream("a")))).wants(t, "a/4", "a/3")
+
+		s.write("plain", several(3, "t.v1")...)
+		s.setMetadata("plain", `{"$maxCount":1}`)
+		s.mustDelete("plain")
+		s.mustAppend("plain", anyRevision, several(2, "t.v1")...)
+		s.read(ofStream("plain")).wants(t, "plain/3", "plain/4")
 	})
 }
 
@@ -150,8 +161,8 @@ func TestARepeatedAppendLeavesItsStreamDeleted(t *testing.T) {
 				}
 				// One of its events in another append is still refused, and shows nothing.
 				resp, _, err := s.appendTo(stream, anyRevision, events[1], event())
-				if outcome(resp, err) != "AlreadyExists" {
-					t.Errorf("%s: an event in another append: %s", stream, outcome(resp, err))
+				if want := fmt.Sprintf("wrong, at %d", revision); outcome(resp, err) != want {
+					t.Errorf("%s: an event in another append: %s, want %s", stream, outcome(resp, err), want)
 				}
 				s.read(ofStream(stream)).wants(t, "not found "+stream)
 				s.mustAppend(stream, anyRevision, event())

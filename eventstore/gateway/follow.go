@@ -14,6 +14,9 @@ import (
 // may be beyond its end. A stream that was deleted is not found, unless it has
 // been ended since.
 func (s *Server) firstShown(ctx context.Context, stream string) (int64, error) {
+	if err := s.isEnded(ctx, stream); err != nil {
+		return 0, err
+	}
 	m, err := s.metadata(ctx, stream)
 	switch {
 	case err != nil:

@@ -21,6 +21,9 @@ const (
 	allStream        = "$all"
 
 	memberTruncateBefore = "$tb"
+	memberMaxCount       = "$maxCount"
+	memberMaxAge         = "$maxAge"
+	memberACL            = "$acl"
 
 	// softDeleted is the $tb of a stream that was deleted and may be begun again.
 	softDeleted = math.MaxInt64
@@ -46,6 +49,21 @@ var ofMetastream = streamMetadata{revision: -1, maxCount: 1}
 
 func (m streamMetadata) isDeleted() bool { return m.truncateBefore == softDeleted }
 
+// isThere tells whether there is a document at all. A stream that has one exists,
+// even if it holds no event yet.
+func (m streamMetadata) isThere() bool { return m.revision >= 0 }
+
+// afterDelete is what of a document outlives a delete of its stream: who may do
+// what. Limits of the old stream do not hold in the one that is begun anew.
+func (m streamMetadata) afterDelete() streamMetadata {
+	kept := make(map[string]jsontext.Value, 1)
+	if value, ok := m.members[memberACL]; ok {
+		kept[memberACL] = value
+	}
+	m.members = kept
+	return m
+}
+
 // isMetastream tells whether a stream holds the metadata of another, and of which.
 func isMetastream(stream string) (of string, ok bool) {
 	return strings.CutPrefix(stream, metastreamPrefix)
@@ -59,12 +77,12 @@ func parseMetadata(revision int64, document []byte) streamMetadata {
 		m.members = nil
 		return m
 	}
-	m.maxCount = max(m.number("$maxCount"), 0)
+	m.maxCount = max(m.number(memberMaxCount), 0)
 	m.truncateBefore = max(m.number(memberTruncateBefore), 0)
-	if seconds := m.number("$maxAge"); seconds > 0 {
+	if seconds := m.number(memberMaxAge); seconds > 0 {
 		m.maxAge = time.Duration(min(seconds, int64(math.MaxInt64/time.Second))) * time.Second
 	}
-	m.acl = parseACL(m.members["$acl"])
+	m.acl = parseACL(m.members[memberACL])
 	return m
 }
 
@@ -116,6 +134,23 @@ func (s *Server) readMetadata(ctx context.Context, metastream string) (streamMet
 		return streamMetadata{}, err
 	}
 	return parseMetadata(e.Revision, eventstore.Unwrap(e.Event).Data), nil
+}
+
+// isEnded is *DeletedError for the metadata of a stream that was ended for good, which
+// ends with it, and nil for any other stream.
+func (s *Server) isEnded(ctx context.Context, stream string) error {
+	of, ok := isMetastream(stream)
+	if !ok {
+		return nil
+	}
+	_, err := s.lastEvent(ctx, of)
+	if _, ended := errors.AsType[*eventstore.DeletedError](err); ended {
+		return &eventstore.DeletedError{Stream: stream}
+	}
+	if isGoneStream(err) {
+		return nil
+	}
+	return err
 }
 
 // isGoneStream tells whether a stream was not found, or deleted for good.

@@ -41,7 +41,7 @@ func TestMetadataHidesEvents(t *testing.T) {
 		for stream, c := range cases {
 			t.Run(stream, func(t *testing.T) {
 				s.write(stream, several(5, "t.v1")...)
-				s.setMetadata(stream, c.document)
+				s.write("$$"+stream, document(c.document)) // past the gateway, which takes only what it can read
 				var forwards, back []string
 				for i, text := range c.want {
 					if text == "not found" {
@@ -255,12 +255,12 @@ func TestOddMetadata(t *testing.T) {
 	s.write("a", several(3, "t.v1")...)
 	s.setMetadata("a", fmt.Sprintf(`{"own":"%01000000d","$maxCount":1}`, 0))
 	s.read(ofStream("a")).wants(t, "a/2")
-	odd := proposal(typed("$metadata"))
-	odd.Data = []byte(`not json`)
-	if _, _, err := s.propose("$$a", anyRevision, odd); err != nil {
+	data, meta, err := eventstore.Wrap(eventstore.Content{Type: "application/json", Data: []byte("not json")})
+	if err != nil {
 		t.Fatal(err)
 	}
-	s.read(ofStream("a")).wants(t, "a/0", "a/1", "a/2")
+	s.write("$$a", eventstore.Event{ID: uuid.New(), Type: "$metadata", Data: data, Meta: meta}) // past the gateway
+	until(t, func() bool { return len(s.read(ofStream("a")).messages) == 3 })
 	s.mustDelete("a")
 	s.read(ofStream("a")).wants(t, "not found a")
 	// Past the gateway metadata can be ended: then nothing is said of the stream any more.

@@ -239,6 +239,9 @@ func (s *Server) subscribe(ctx context.Context, r readRequest, w *eventWriter) e
 func (s *Server) items(ctx context.Context, r *readRequest) (_ iter.Seq2[eventstore.Item, error], err error) {
 	if r.stream != "" {
 		last, err := s.lastRevision(ctx, r.stream)
+		if err == nil {
+			err = s.isEnded(ctx, r.stream)
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -1,0 +1,185 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
+
+	"daybook/eventstore"
+)
+
+// checkDocuments is nil unless events for a stream of documents hold one that could
+// not be read back: then whoever wrote it would rely on rights and limits that
+// nobody applies. Other streams hold what they like.
+func checkDocuments(stream string, events []eventstore.Event) error {
+	check := checkSettings
+	if _, ok := isMetastream(stream); ok {
+		check = checkMetadata
+	} else if stream != settingsStream {
+		return nil
+	}
+	for i := range events {
+		var members map[string]jsontext.Value
+		err := json.Unmarshal(eventstore.Unwrap(events[i]).Data, &members)
+		switch {
+		case err != nil:
+			err = fmt.Errorf("it is not one JSON object, with each name once, and nothing before or after it: %w", err)
+		case members == nil:
+			err = errors.New("it is null, and not a JSON object")
+		default:
+			err = check(members)
+		}
+		if err != nil {
+			return invalid("stream %s: the document of event %d cannot be read, so what it says would not hold: %v", stream, i, err)
+		}
+	}
+	return nil
+}
+
+// checkMetadata is the first member that would not be understood.
+func checkMetadata(members map[string]jsontext.Value) error {
+	for _, name := range []string{memberMaxCount, memberMaxAge, memberTruncateBefore} {
+		var n int64
+		if value := members[name]; !isNull(value) && json.Unmarshal(value, &n) != nil {
+			return fmt.Errorf("%s is not a whole number of 64 bits", name)
+		}
+	}
+	value := members[memberACL]
+	if value.Kind() == '"' {
+		if parsed := parseACL(value); parsed.like != userACL && parsed.like != systemACL {
+			return fmt.Errorf("%s is a text, but neither %s nor %s", memberACL, userACL, systemACL)
+		}
+		return nil
+	}
+	return checkACL(memberACL, value)
+}
+
+// checkSettings is the first list of $settings that would not be understood.
+func checkSettings(members map[string]jsontext.Value) error {
+	for _, name := range []string{userACL, systemACL} {
+		if err := checkACL(name, members[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkACL is what parseACL would pass over in lists of roles.
+func checkACL(name string, value jsontext.Value) error {
+	if isNull(value) {
+		return nil
+	}
+	var lists map[operation]jsontext.Value
+	if json.Unmarshal(value, &lists) != nil {
+		return fmt.Errorf("%s is not an object with lists of users and groups", name)
+	}
+	for op, roles := range lists {
+		if !slices.Contains(operations, op) {
+			return fmt.Errorf("%s has %q, which is none of %v", name, op, operations)
+		}
+		if _, ok := parseRoles(roles); !ok && !isNull(roles) {
+			return fmt.Errorf("%s has %s, which is no name of a user or group, and no list of them", name, op)
+		}
+	}
+	return nil
+}
+
+// isNull tells whether a member is missing, or says nothing.
+func isNull(value jsontext.Value) bool { return len(value) == 0 || value.Kind() == 'n' }
+
+// documentAttempts bounds how often a document is written anew when others write to
+// its stream at the same time: one of them has succeeded each time.
+const documentAttempts = 100
+
+// appendMetadata appends documents of a stream, which may be deleted: then it stays
+// so as far as it was written, because the last document is written again, in the
+// same step, with a $tb after the last event. A document is recorded only after the
+// one that was looked at, or it could take away the $tb of a delete nobody saw.
+func (s *Server) appendMetadata(ctx context.Context, of string, a appendRequest) (eventstore.Result, error) {
+	defer s.cached.changed(a.stream)
+	if err := s.isEnded(ctx, a.stream); err != nil {
+		return eventstore.Result{}, err
+	}
+	for range documentAttempts {
+		m, err := s.readMetadata(ctx, a.stream)
+		if err != nil {
+			return eventstore.Result{}, err
+		}
+		if !a.expects(m.revision) {
+			return s.repeated(ctx, a, &eventstore.ConflictError{Stream: a.stream, Expected: a.expected, Actual: m.revision})
+		}
+		events := a.events
+		if m.isDeleted() {
+			if events, err = s.stillHidden(ctx, of, a.events); err != nil {
+				return eventstore.Result{}, err
+			}
+		}
+		result, err := s.store.Append(ctx, a.stream, eventstore.AtRevision(m.revision), events)
+		if _, raced := errors.AsType[*eventstore.ConflictError](err); raced {
+			continue
+		}
+		if _, known := errors.AsType[*eventstore.DuplicateEventError](err); known {
+			return s.repeated(ctx, a, err)
+		}
+		if err == nil && len(events) > len(a.events) {
+			return s.beforeLast(ctx, a.stream, result)
+		}
+		return result, err
+	}
+	return eventstore.Result{}, fmt.Errorf("write %s: %w", a.stream, &eventstore.UnavailableError{Cause: errRaced})
+}
+
+// expects tells whether a stream that ends at a revision, -1 for none, is as the
+// append expects it.
+func (a appendRequest) expects(last int64) bool {
+	return a.expected == eventstore.Any || int64(a.expected) == last || a.expected == eventstore.StreamExists && last >= 0
+}
+
+// repeated answers an append whose ids the stream may hold already: as it was
+// answered then, or else by the error. It adds nothing.
+func (s *Server) repeated(ctx context.Context, a appendRequest, refused error) (eventstore.Result, error) {
+	recorded, err := s.isRecorded(ctx, a)
+	switch {
+	case err != nil:
+		return eventstore.Result{}, err
+	case !recorded:
+		return eventstore.Result{}, refused
+	}
+	return s.store.Append(ctx, a.stream, a.expected, a.events)
+}
+
+// stillHidden adds to documents of a deleted stream the last one once more, with a
+// $tb that hides what the stream holds, unless it hides as much by itself.
+func (s *Server) stillHidden(ctx context.Context, of string, documents []eventstore.Event) ([]eventstore.Event, error) {
+	last, err := s.lastRevision(ctx, of)
+	if err != nil {
+		return nil, err
+	}
+	newest := documents[len(documents)-1]
+	m := parseMetadata(-1, eventstore.Unwrap(newest).Data)
+	if m.truncateBefore > last {
+		return documents, nil
+	}
+	document, err := m.withTruncateBefore(last + 1)
+	if err != nil {
+		return nil, fmt.Errorf("metadata of %s: %w", of, err)
+	}
+	again := eventstore.Event{ID: uuid.NewSHA1(newest.ID, []byte(memberTruncateBefore)), Type: metadataType, Data: document}
+	return append(slices.Clip(documents), again), nil
+}
+
+// beforeLast is the result of an append without its last event.
+func (s *Server) beforeLast(ctx context.Context, stream string, of eventstore.Result) (eventstore.Result, error) {
+	for e, err := range s.store.ReadStream(ctx, stream, of.Revision-1, 1) {
+		if err == nil {
+			of.Revision, of.Position = e.Revision, e.Position
+		}
+		return of, err
+	}
+	return of, &eventstore.NotFoundError{Stream: stream}
+}

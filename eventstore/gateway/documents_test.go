@@ -1,0 +1,427 @@
+package gateway_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"github.com/google/uuid"
+	"google.golang.org/grpc/codes"
+
+	"daybook/eventstore"
+	"daybook/eventstore/gateway"
+)
+
+// ways are how events come in: each returns what an append in short says of them.
+var ways = map[string]func(s *served, t *testing.T, stream string, expected expectation, events ...eventstore.Event) string{
+	"append": func(s *served, _ *testing.T, stream string, expected expectation, events ...eventstore.Event) string {
+		resp, _, err := s.appendTo(stream, expected, events...)
+		return outcome(resp, err)
+	},
+	"batch": func(s *served, t *testing.T, stream string, expected expectation, events ...eventstore.Event) string {
+		b := s.batch(t)
+		b.send(b.frame(stream, expected, true, events...))
+		resp := b.next()
+		if err := resp.GetError(); err != nil {
+			wrong := &shared.WrongExpectedVersion{}
+			if len(err.GetDetails()) == 1 && err.GetDetails()[0].UnmarshalTo(wrong) == nil {
+				if wrong.GetCurrentNoStream() != nil {
+					return "wrong, no stream"
+				}
+				return fmt.Sprintf("wrong, at %d", wrong.GetCurrentStreamRevision())
+			}
+			if len(err.GetDetails()) == 1 && err.GetDetails()[0].MessageIs(&shared.StreamDeleted{}) {
+				return codes.FailedPrecondition.String() // as Append says it
+			}
+			return codes.Code(err.GetCode()).String()
+		}
+		return fmt.Sprintf("ok %d", resp.GetSuccess().GetCurrentRevision())
+	},
+}
+
+// metadataOf is the document that a stream's metadata shows.
+func (s *served) metadataOf(stream string) string {
+	s.tb.Helper()
+	messages := s.read(ofStream("$$" + stream)).messages
+	return string(messages[0].GetEvent().GetEvent().GetData())
+}
+
+// Whoever writes the metadata of a deleted stream does not bring back what it held:
+// not for readers, subscribers, groups and links, and not on another node.
+func TestMetadataLeavesADeletedStreamDeleted(t *testing.T) {
+	t.Parallel()
+	engines(t, func(t *testing.T, store eventstore.Store) {
+		s, other := serve(t, store, gateway.Options{}), serve(t, store, gateway.Options{})
+		cases := map[string]struct {
+			expected  expectation
+			documents []string
+			answer    string
+			want      string
+		}{
+			"any":             {anyRevision, []string{`{"color":"red"}`}, "ok 1", `{"$tb":3,"color":"red"}`},
+			"exists":          {streamExists, []string{`{"color":"red"}`}, "ok 1", `{"$tb":3,"color":"red"}`},
+			"exact":           {exact(0), []string{`{"color":"red"}`}, "ok 1", `{"$tb":3,"color":"red"}`},
+			"wrong":           {exact(1), []string{`{"color":"red"}`}, "wrong, at 0", `{"$tb":9223372036854775807}`},
+			"no stream":       {noStream, []string{`{"color":"red"}`}, "wrong, at 0", `{"$tb":9223372036854775807}`},
+			"several":         {anyRevision, []string{`{"$tb":7}`, `{"color":"red"}`}, "ok 2", `{"$tb":3,"color":"red"}`},
+			"a lower $tb":     {anyRevision, []string{`{"$tb":1}`}, "ok 1", `{"$tb":3}`},
+			"a higher $tb":    {anyRevision, []string{`{"$tb":4}`}, "ok 1", `{"$tb":4}`},
+			"deleted anew":    {anyRevision, []string{`{"$tb":9223372036854775807,"own":1}`}, "ok 1", `{"$tb":9223372036854775807,"own":1}`},
+			"with limits":     {anyRevision, []string{`{"$maxCount":2,"$maxAge":60}`}, "ok 1", `{"$maxAge":60,"$maxCount":2,"$tb":3}`},
+			"no valid number": {anyRevision, []string{`{"own":12345678901234567890}`}, "ok 1", `{"$tb":3,"own":12345678901234567890}`},
+		}
+		for way, write := range ways {
+			for name, c := range cases {
+				t.Run(way+", "+name, func(t *testing.T) {
+					stream := strings.ReplaceAll(way+"-"+name, " ", "-")
+					s.write(stream, several(3, "t.v1")...)
+					s.mustDelete(stream)
+					documents := make([]eventstore.Event, len(c.documents))
+					for i, text := range c.documents {
+						documents[i] = document(text)
+					}
+					for range 2 { // the second time it is a repeat
+						if got := write(s, t, "$$"+stream, c.expected, documents...); got != c.answer {
+							t.Fatalf("the append says %s, want %s", got, c.answer)
+						}
+					}
+					if got := s.metadataOf(stream); got != c.want {
+						t.Errorf("metadata %s, want %s", got, c.want)
+					}
+					for _, node := range []*served{s, other} {
+						until(t, func() bool { // the other hears of it a moment later
+							a := node.read(ofStream(stream))
+							return len(a.messages) == 0 || short(a.messages[0]) == "not found "+stream
+						})
+						for _, options := range []*streams.ReadReq_Options{ofStream(stream), backwards(fromEnd(ofStream(stream)))} {
+							for _, message := range node.read(options).messages {
+								if message.GetEvent() != nil {
+									t.Errorf("%s is back", short(message))
+								}
+							}
+						}
+						node.subscribe(t, ofStream(stream)).wants("confirmation", "caught up")
+					}
+					link := eventstore.Event{ID: uuid.New(), Type: "$>"}
+					var err error
+					link.Data, link.Meta, err = eventstore.Wrap(eventstore.Content{Type: "text/plain", Data: []byte("1@" + stream)})
+					if err != nil {
+						t.Fatal(err)
+					}
+					s.write("links-"+stream, link)
+					s.read(resolving(ofStream("links-"+stream))).wants(t, "broken link")
+				})
+			}
+		}
+	})
+}
+
+// A repeated document is answered as it was, also if its stream was deleted in
+// between, and stays without effect then.
+func TestADocumentRepeatedAfterADelete(t *testing.T) {
+	t.Parallel()
+	engines(t, func(t *testing.T, store eventstore.Store) {
+		s := serve(t, store, gateway.Options{})
+		s.write("a", several(3, "t.v1")...)
+		red := document(`{"color":"red"}`)
+		for _, expected := range []expectation{noStream, anyRevision} {
+			if revision := s.mustAppend("$$a", expected, red); revision != 0 {
+				t.Errorf("revision %d, want 0", revision)
+			}
+			s.mustDelete("a")
+		}
+		if revision := s.mustAppend("$$a", noStream, red); revision != 0 {
+			t.Errorf("revision %d, want 0", revision)
+		}
+		s.read(ofStream("a")).wants(t, "not found a")
+		resp, _, err := s.appendTo("$$a", anyRevision, red, document(`{}`))
+		if got := outcome(resp, err); got != "wrong, at 2" {
+			t.Errorf("with another: %s", got)
+		}
+		s.read(ofStream("a")).wants(t, "not found a")
+	})
+}
+
+// Of many who write documents at the same time, on two nodes, nobody who expects
+// nothing is refused, and a deleted stream's $tb is written once.
+func TestManyDocumentsAtOnce(t *testing.T) {
+	t.Parallel()
+	engines(t, func(t *testing.T, store eventstore.Store) {
+		nodes := []*served{serve(t, store, gateway.Options{}), serve(t, store, gateway.Options{})}
+		nodes[0].write("a", several(3, "t.v1")...)
+		nodes[0].mustDelete("a")
+		const writers, each = 8, 5
+		var writing sync.WaitGroup
+		for i := range writers {
+			writing.Go(func() {
+				for range each {
+					resp, _, err := nodes[i%2].appendTo("$$a", anyRevision, document(`{"color":"red"}`))
+					if !strings.HasPrefix(outcome(resp, err), "ok") {
+						t.Errorf("a document: %s, %v", outcome(resp, err), err)
+					}
+				}
+			})
+		}
+		writing.Wait()
+		nodes[0].read(ofStream("$$a")).wants(t, fmt.Sprintf("$$a/%d", 1+writers*each))
+	})
+}
+
+// interrupted is a log in which somebody else writes just before an append to $$a.
+type interrupted struct {
+	eventstore.Store
+	before func()
+}
+
+func (i *interrupted) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+	if before := i.before; before != nil && stream == "$$a" {
+		i.before = nil
+		before()
+	}
+	return i.Store.Append(ctx, stream, expected, events)
+}
+
+// A document is not written over a delete that its writer's node had not seen.
+func TestADeleteJustBeforeADocument(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		expected expectation
+		answer   string
+	}{"any": {anyRevision, "ok 2"}, "exact": {exact(0), "wrong, at 1"}, "the next": {exact(1), "wrong, at 0"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			engines(t, func(t *testing.T, store eventstore.Store) {
+				log := &interrupted{Store: store}
+				s, other := serve(t, log, gateway.Options{}), serve(t, store, gateway.Options{})
+				s.write("a", several(3, "t.v1")...)
+				s.setMetadata("a", `{}`)
+				log.before = func() { other.mustDelete("a") }
+				resp, _, err := s.appendTo("$$a", c.expected, document(`{"color":"red"}`))
+				if got := outcome(resp, err); got != c.answer {
+					t.Errorf("the append says %s, want %s", got, c.answer)
+				}
+				for _, message := range other.read(ofStream("a")).messages {
+					if message.GetEvent() != nil {
+						t.Errorf("%s is back", short(message))
+					}
+				}
+			})
+		})
+	}
+}
+
+// What cannot be read back is refused where it is written: rights in it would hold
+// for nobody.
+func TestDocumentsThatCannotBeReadAreRefused(t *testing.T) {
+	t.Parallel()
+	engines(t, func(t *testing.T, store eventstore.Store) {
+		s := serve(t, store, gateway.Options{})
+		const rights = `"$acl":{"$r":"$admins"}`
+		always := map[string]string{
+			"byte order mark":        "\ufeff{" + rights + "}",
+			"single quotes":          `{'$acl':{'$r':'$admins'}}`,
+			"a name twice":           `{"$acl":{"$r":"$admins"},"$acl":{}}`,
+			"a name twice within":    `{"$acl":{"$r":"$admins","$r":"$all"}}`,
+			"a name twice in own":    `{"own":{"a":1,"a":2},` + rights + `}`,
+			"text after it":          `{` + rights + `} x`,
+			"another after it":       `{` + rights + `}{}`,
+			"a comment":              `/* c */{` + rights + `}`,
+			"a comma too many":       `{` + rights + `,}`,
+			"broken":                 `{` + rights,
+			"an array":               `[{` + rights + `}]`,
+			"null":                   `null`,
+			"a text":                 `"` + `{}` + `"`,
+			"no JSON":                `hello`,
+			"nothing":                ``,
+			"bytes that are no text": "{\"own\":\"\xff\"," + rights + "}",
+		}
+		ofMetadata := map[string]string{
+			"rights that are a number":   `{"$acl":5}`,
+			"rights that are a list":     `{"$acl":["$admins"]}`,
+			"rights like none":           `{"$acl":"$userStreamACL"}`,
+			"a right that is a number":   `{"$acl":{"$r":7}}`,
+			"a role that is a number":    `{"$acl":{"$r":["$admins",7]}}`,
+			"a right that is none":       `{"$acl":{"$read":"$admins"}}`,
+			"a count that is a text":     `{"$maxCount":"2",` + rights + `}`,
+			"a count that is a fraction": `{"$maxCount":1.5}`,
+			"a count beyond 64 bits":     `{"$maxCount":99999999999999999999}`,
+			"an age that is true":        `{"$maxAge":true}`,
+			"a $tb that is a text":       `{"$tb":"3"}`,
+		}
+		ofSettings := map[string]string{
+			"a list that is a text":     `{"$userStreamAcl":"$systemStreamAcl"}`,
+			"a list that is a number":   `{"$systemStreamAcl":5}`,
+			"a right that is none":      `{"$userStreamAcl":{"$read":"$admins"}}`,
+			"a right that is an object": `{"$systemStreamAcl":{"$r":{}}}`,
+		}
+		check := func(stream, name, text string) {
+			for way, write := range ways {
+				for _, events := range [][]eventstore.Event{{document(text)}, {document(text), document(`{}`)}, {document(`{}`), document(text)}} {
+					if got := write(s, t, stream, anyRevision, events...); got != "InvalidArgument" {
+						t.Errorf("%s, %s, %s: %s", way, stream, name, got)
+					}
+				}
+			}
+		}
+		for name, text := range always {
+			check("$$a", name, text)
+			check("$settings", name, text)
+			check("$$$all", name, text)
+		}
+		for name, text := range ofMetadata {
+			check("$$a", name, text)
+			check("$$$settings", name, text)
+		}
+		for name, text := range ofSettings {
+			check("$settings", name, text)
+		}
+		for _, stream := range []string{"$$a", "$settings", "$$$all", "$$$settings"} {
+			s.read(ofStream(stream)).wants(t, "not found "+stream)
+		}
+		for _, text := range []string{
+			`{}`, " {\"$acl\":null,\"$maxCount\":null}\n", `{"$acl":{"$r":null,"$w":[],"$mw":["a","$all"]}}`, `{"$acl":"$userStreamAcl"}`,
+			`{"$acl":"$systemStreamAcl","$cacheControl":5,"color":[1,{"a":2}],"$tb":0,"$maxCount":-1,"$maxAge":0}`,
+		} {
+			for way, write := range ways {
+				if got := write(s, t, "$$a", anyRevision, document(text)); !strings.HasPrefix(got, "ok") {
+					t.Errorf("%s of %s: %s", way, text, got)
+				}
+			}
+		}
+		s.mustAppend("$settings", anyRevision, document(`{"$userStreamAcl":{"$r":"$all","$w":["ops"]},"$systemStreamAcl":null,"own":1}`))
+		s.mustAppend("other", anyRevision, document(`{"$acl":5}`)) // which is a stream as any
+	})
+}
+
+// The answer says which document is wrong, and what is wrong with it.
+func TestARefusedDocumentIsToldWhy(t *testing.T) {
+	t.Parallel()
+	engines(t, func(t *testing.T, store eventstore.Store) {
+		s := serve(t, store, gateway.Options{})
+		_, trailers, err := s.appendTo("$$a", anyRevision, document(`{}`), document(`{"$acl":{"$read":"ann"}}`))
+		checkRefused(t, err, trailers, refusal{code: codes.InvalidArgument})
+		for _, part := range []string{"$$a", "event 1", "$acl", `"$read"`} {
+			if !strings.Contains(fmt.Sprint(err), part) {
+				t.Errorf("%v does not name %s", err, part)
+			}
+		}
+	})
+}
+
+// Metadata ends with its stream: it is neither read nor written any more.
+func TestMetadataOfAnEndedStream(t *testing.T) {
+	t.Parallel()
+	engines(t, func(t *testing.T, store eventstore.Store) {
+		s := serve(t, store, gateway.Options{})
+		s.write("a", several(2, "t.v1")...)
+		s.setMetadata("a", `{"own":1}`)
+		known := document(`{"own":2}`)
+		s.mustAppend("$$a", anyRevision, known)
+		s.mustTombstone("a")
+		s.mustTombstone("never-written")
+		for _, stream := range []string{"$$a", "$$never-written"} {
+			gone := refusal{codes.FailedPrecondition, map[string]string{"exception": "stream-deleted", "stream-name": stream}}
+			bounded := ofStream(stream)
+			bounded.ControlOption = &streams.ReadReq_Options_ControlOption{Compatibility: 1}
+			for name, options := range map[string]*streams.ReadReq_Options{
+				"forwards": ofStream(stream), "backwards": backwards(fromEnd(ofStream(stream))), "from 1": fromRevision(stream, 1),
+				"with bounds": bounded, "following": following(ofStream(stream)), "following from the end": following(fromEnd(ofStream(stream))),
+			} {
+				a := s.read(options)
+				if len(a.messages) > 0 {
+					t.Errorf("%s, %s: %q", stream, name, shorts(a.messages))
+				}
+				checkRefused(t, a.err, a.trailers, gone)
+			}
+			for way, write := range ways {
+				for name, events := range map[string][]eventstore.Event{"new": {document(`{}`)}, "known": {known}, "nothing": {}} {
+					if got := write(s, t, stream, anyRevision, events...); got != "FailedPrecondition" {
+						t.Errorf("%s of %s to %s: %s", way, name, stream, got)
+					}
+				}
+			}
+			_, trailers, err := s.appendTo(stream, anyRevision, document(`{}`))
+			checkRefused(t, err, trailers, gone)
+		}
+		s.write("b", several(1, "t.v1")...)
+		s.setMetadata("b", `{}`)
+		s.read(ofStream("$$b")).wants(t, "$$b/0")
+	})
+}
+
+// Ids that a stream knows are a conflict where the stream is not as expected, or has
+// not all of them; only where EventStoreDB would record them twice they are told as
+// known.
+func TestKnownIDsThatAreNoRepeat(t *testing.T) {
+	t.Parallel()
+	engines(t, func(t *testing.T, store eventstore.Store) {
+		s := serve(t, store, gateway.Options{})
+		const known = "AlreadyExists"
+		cases := map[string]struct {
+			expected expectation
+			ids      []int // 0 and 1 are recorded
+			want     string
+		}{
+			"both at 7":                    {exact(7), []int{0, 1}, "wrong, at 1"},
+			"both at 0":                    {exact(0), []int{0, 1}, "wrong, at 1"},
+			"both and a new one, any":      {anyRevision, []int{0, 1, 2}, "wrong, at 1"},
+			"both and a new one, exists":   {streamExists, []int{0, 1, 2}, "wrong, at 1"},
+			"both and a new one, none":     {noStream, []int{0, 1, 2}, "wrong, at 1"},
+			"the second, no stream":        {noStream, []int{1}, "wrong, at 1"},
+			"another order, no stream":     {noStream, []int{1, 0}, "wrong, at 1"},
+			"a new one first, no stream":   {noStream, []int{2, 1}, "wrong, at 1"},
+			"a new one first, at 5":        {exact(5), []int{2, 1}, "wrong, at 1"},
+			"again, no stream":             {noStream, []int{0, 1}, "ok 1"},
+			"again, any":                   {anyRevision, []int{0, 1}, "ok 1"},
+			"the first again, no stream":   {noStream, []int{0}, "ok 0"},
+			"the second again, at 0":       {exact(0), []int{1}, "ok 1"},
+			"the second again, exists":     {streamExists, []int{1}, "ok 1"},
+			"both where they would fit":    {exact(1), []int{0, 1}, known},
+			"a new one first, any":         {anyRevision, []int{2, 1}, known},
+			"a new one first, as expected": {exact(1), []int{2, 0}, known},
+		}
+		for way, write := range ways {
+			for name, c := range cases {
+				stream := strings.ReplaceAll(way+"-"+name, " ", "-")
+				all := several(3, "t.v1")
+				s.write(stream, all[:2]...)
+				var events []eventstore.Event
+				for _, i := range c.ids {
+					events = append(events, all[i])
+				}
+				if got := write(s, t, stream, c.expected, events...); got != c.want {
+					t.Errorf("%s, %s: %s, want %s", way, name, got, c.want)
+				}
+				s.read(ofStream(stream)).wants(t, stream+"/0", stream+"/1")
+			}
+		}
+	})
+}
+
+// Only Tombstone ends a stream: an event that looks like an end is told so.
+func TestAnEventLikeATombstoneIsRefused(t *testing.T) {
+	t.Parallel()
+	engines(t, func(t *testing.T, store eventstore.Store) {
+		s := serve(t, store, gateway.Options{})
+		s.write("a", event())
+		for way, write := range ways {
+			for _, stream := range []string{"a", "b", "$$a", "$settings"} {
+				if got := write(s, t, stream, anyRevision, typed("$streamDeleted")); got != "InvalidArgument" {
+					t.Errorf("%s to %s: %s", way, stream, got)
+				}
+			}
+			if got := write(s, t, "a", anyRevision, event(), typed("$streamDeleted")); got != "InvalidArgument" {
+				t.Errorf("%s behind another: %s", way, got)
+			}
+		}
+		_, _, err := s.appendTo("a", anyRevision, typed("$streamDeleted"))
+		if err == nil || !strings.Contains(err.Error(), "Tombstone") {
+			t.Errorf("the answer does not say what to do: %v", err)
+		}
+		s.read(ofStream("a")).wants(t, "a/0")
+	})
+}
