@@ -205,7 +205,7 @@ func TestAViewStopsAloneAtAnEventOfAnUnknownTypeAndSaysSo(t *testing.T) {
 	})
 	r, _ := b.run(projections.Config{Views: []projections.View{tally(), other, panics}})
 	good := b.append("number.v1", 20)
-	b.write("number.v2", "s-0", `{"n":1}`)
+	b.writeOurs("number.v2", "s-0", `{"n":1}`)
 	head := b.append("number.v1", 5)
 	b.wait(r, head, "other")
 	if got := b.one(`SELECT total::text FROM read.other`); got != "26" {
@@ -222,6 +222,20 @@ func TestAViewStopsAloneAtAnEventOfAnUnknownTypeAndSaysSo(t *testing.T) {
 	b.until("panic caught", func() bool {
 		return strings.Contains(b.one(`SELECT error FROM projections.builds WHERE view = 'panics'`), "out of words")
 	})
+}
+
+// Another program may use a name of ours for its own. No program of ours will read
+// such an event, so nothing waits for one.
+func TestAnUnknownTypeOfAnotherProgramStopsNoView(t *testing.T) {
+	b := newBench(t)
+	r, _ := b.run(projections.Config{Views: []projections.View{tally()}})
+	b.append("number.v1", 20)
+	b.write("number.v2", "s-0", `{"n":1}`)
+	b.write("number.shipped", "s-0", `{"a":1}`)
+	b.wait(r, b.append("number.v1", 20))
+	if got, s := b.one(total), b.status(r, true); got != strconv.Itoa(2*20*19/2) || s.Odd != 2 || s.Error != "" {
+		t.Errorf("total %s, status %+v; want both skipped and counted", got, s)
+	}
 }
 
 func TestAnEventThatCannotBeReadIsSkippedAndCounted(t *testing.T) {

@@ -85,10 +85,23 @@ func (b *bench) append(typ string, count int) eventstore.Position {
 	return last
 }
 
+// writeOurs writes an event as a program of ours does: with an id of their kind.
+func (b *bench) writeOurs(typ, stream, data string) eventstore.Position {
+	b.Helper()
+	id := uuid.New()
+	id[6] = id[6]&0x0f | eventstore.LogWideVersion<<4
+	return b.writeAs(id, typ, stream, data)
+}
+
 func (b *bench) write(typ, stream, data string) eventstore.Position {
 	b.Helper()
+	return b.writeAs(uuid.New(), typ, stream, data)
+}
+
+func (b *bench) writeAs(id uuid.UUID, typ, stream, data string) eventstore.Position {
+	b.Helper()
 	result, err := b.log.Append(context.WithoutCancel(b.Context()), stream, eventstore.Any,
-		[]eventstore.Event{{ID: uuid.New(), Type: typ, Data: []byte(data), Meta: []byte(`{}`)}})
+		[]eventstore.Event{{ID: id, Type: typ, Data: []byte(data), Meta: []byte(`{}`)}})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -6,7 +6,7 @@
 // of ours can have recorded does not stop a view: values beyond all bounds are
 // read as the nearest within (Bounded), and an event that makes no sense, such
 // as a parcel of an order that was never placed, is skipped. Both are counted
-// and logged. Only an event of an unknown type stops a view, because a newer
+// and logged. Only an event of ours of an unknown type stops a view, because a newer
 // program wrote it, and so does a fault of the view itself.
 //
 // How it is kept right: a batch's rows and the checkpoint commit in one
@@ -58,8 +58,8 @@ type View struct {
 	// Belongs tells whether a claimed event is in a stream of its kind; one that is
 	// not is skipped. Nil: all are.
 	Belongs func(eventType, stream string) bool
-	// Decode reads the data of a claimed event. A *wire.UnknownTypeError stops the
-	// view; after any other error the event is skipped.
+	// Decode reads the data of a claimed event. A *wire.UnknownTypeError of an event of
+	// ours stops the view; after any other error the event is skipped.
 	Decode func(eventType string, data []byte) (any, error)
 	// Metadata asks for Event.Meta, which costs a decoding more per event.
 	Metadata bool
@@ -138,7 +138,7 @@ func (v View) decode(recorded eventstore.Recorded) (event Event, err error) {
 		return event, nil
 	}
 	value, err := v.Decode(recorded.Type, recorded.Data)
-	if _, unknown := errors.AsType[*wire.UnknownTypeError](err); unknown {
+	if OfANewerProgram(recorded, err) {
 		return event, fmt.Errorf("event %s at %s: %w", eventstore.Visible(recorded.Type), recorded.Position, err)
 	}
 	if err != nil {
@@ -156,6 +156,16 @@ func (v View) decode(recorded eventstore.Recorded) (event Event, err error) {
 		}
 	}
 	return event, nil
+}
+
+// OfANewerProgram tells whether an event could not be decoded, with this error,
+// because a newer program of ours wrote it: its type is unknown and its id of the kind
+// that only the domain's events have (eventstore.LogWide). Such an event must be
+// waited for. Whatever else is of an unknown type was written by another program,
+// and no program of ours will ever read it.
+func OfANewerProgram(recorded eventstore.Recorded, err error) bool {
+	_, unknown := errors.AsType[*wire.UnknownTypeError](err)
+	return unknown && eventstore.LogWide(recorded.ID)
 }
 
 // ReadMetadata reads an event's metadata within bounds. odd says what about it no

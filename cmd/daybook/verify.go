@@ -89,7 +89,10 @@ func (n *node) verify(ctx context.Context, cfg verify.Config, progress io.Writer
 		return nil, err
 	}
 	if err := n.catchUp(ctx, head, progress); err != nil {
-		return nil, err
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		fmt.Fprintf(progress, "the read models are compared where they are: %s\n", eventstore.Visible(err.Error())) // where that is amiss, it is a difference
 	}
 	cfg.Store, cfg.Pool, cfg.UpTo, cfg.Now = n.store, n.readPool, head, time.Now()
 	if n.database.server == nil {
@@ -200,6 +203,9 @@ func printReport(out io.Writer, report *verify.Report) error {
 			w.printf("  and %d more\n", more)
 		}
 	}
+	if others := report.Others; others != nil {
+		w.printf("%s\n", tellOthers(others))
+	}
 	verdict := "Nothing is off"
 	if report.Differences > 0 {
 		verdict = fmt.Sprintf("\n%d differences", report.Differences)
@@ -207,4 +213,16 @@ func printReport(out io.Writer, report *verify.Report) error {
 	w.printf("%s: %d events of %d streams, up to position %s of the log (%.1f s).\n",
 		verdict, report.Events, report.Streams, report.Position, report.Seconds)
 	return w.err
+}
+
+// tellOthers names the streams of other programs in one line.
+func tellOthers(others *verify.Others) string {
+	names := make([]string, 0, len(others.Names)+1)
+	for _, name := range others.Names {
+		names = append(names, name.String())
+	}
+	if others.More > 0 {
+		names = append(names, fmt.Sprintf("and %d other names", others.More))
+	}
+	return fmt.Sprintf("Left out: %d events in %d streams of other programs: %s.", others.Events, others.Streams, strings.Join(names, ", "))
 }

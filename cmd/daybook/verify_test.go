@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/go-json-experiment/json"
+	"github.com/google/uuid"
 
 	"daybook/internal/verify"
 )
@@ -99,7 +100,7 @@ func TestAViewThatHasStoppedIsTold(t *testing.T) {
 	importJSON(t, file, "--data", dir)
 	// An event that only a newer program can have written: the view of orders
 	// stops at it.
-	appendByHand(t, dir, "order.teleported.v1", `{}`)
+	appendByHand(t, dir, newerID, "order.teleported.v1", `{}`)
 	report := verifyJSON(t, exitFailure, "--data", dir)
 	for _, check := range report.Checks {
 		if strings.HasPrefix(check.Name, "views: ") && strings.Contains(strings.Join(check.First, "\n"), "view orders stopped at position") {
@@ -115,7 +116,7 @@ func TestAPaymentInAnotherCurrencyIsTold(t *testing.T) {
 	t.Parallel()
 	file, dir := writeFile(t, "invoices.csv", someInvoices), dataDir(t)
 	importJSON(t, file, "--data", dir)
-	appendByHand(t, dir, "order.transaction_recorded.v1",
+	appendByHand(t, dir, uuid.NewString(), "order.transaction_recorded.v1",
 		`{"transaction_id":"x","type":"capture","state":"succeeded","amount":{"amount":"1","currency":"EUR"}}`)
 	report := verifyJSON(t, exitFailure, "--data", dir)
 	for _, check := range report.Checks {
@@ -129,11 +130,14 @@ func TestAPaymentInAnotherCurrencyIsTold(t *testing.T) {
 }
 
 // appendByHand records an event of an imported order past all rules.
-func appendByHand(t *testing.T, dir, eventType, data string) {
+func appendByHand(t *testing.T, dir, id, eventType, data string) {
 	t.Helper()
-	query(t, dir, fmt.Sprintf(`SELECT eventstore.append(ARRAY['order-536365'], ARRAY[-2::bigint], ARRAY[1], ARRAY[1], ARRAY[1], ARRAY[gen_random_uuid()],
-		ARRAY['%s'], ARRAY['%s'::json], ARRAY['{}'::json], true)`, eventType, data))
+	query(t, dir, fmt.Sprintf(`SELECT eventstore.append(ARRAY['order-536365'], ARRAY[-2::bigint], ARRAY[1], ARRAY[1], ARRAY[1], ARRAY['%s'::uuid],
+		ARRAY['%s'], ARRAY['%s'::json], ARRAY['{}'::json], true)`, id, eventType, data))
 }
+
+// newerID is of the kind that only the domain's events have.
+const newerID = "11111111-1111-8111-8111-111111111111"
 
 func TestThereMustBeSomethingToVerify(t *testing.T) {
 	t.Parallel()
@@ -161,5 +165,18 @@ func TestARunningServerIsVerifiedBesideIt(t *testing.T) {
 	}
 	if report := verifyJSON(t, exitOK, "--database-url", address); report.Differences != 0 {
 		t.Errorf("found %s", differ(report))
+	}
+}
+
+func TestStreamsOfOtherProgramsAreNamedInOneLine(t *testing.T) {
+	t.Parallel()
+	streams, types := []string{"invoice-1", "invoice-2", "user-1", "audit"}, []string{"Sent", "order.placed.v1", "order.teleported.v1", "x"}
+	dir := hostileLog(t, streams, types)
+	const line = "Left out: 4 events in 4 streams of other programs: invoice-… (2), audit (1), user-… (1).\n"
+	if got := call(t, nil, "verify", "--data", dir); got.code != exitOK || !strings.Contains(got.stdout, line) || !strings.Contains(got.stdout, "Nothing is off: 0 events of 0 streams") {
+		t.Errorf("exit code %d: %s%s; want %q", got.code, got.stdout, got.stderr, line)
+	}
+	if report := verifyJSON(t, exitOK, "--data", dir); report.Others == nil || report.Others.Streams != 4 || report.Others.Events != 4 {
+		t.Errorf("got %+v", report.Others)
 	}
 }

@@ -33,8 +33,11 @@ type Book struct {
 	claimed   map[unit.OrderID]unit.CartID
 	tookBack  map[returned]unit.Quantity
 
-	events   int64
-	streams  map[string]end
+	looked   int64          // events of the log
+	events   int64          // of them, those in streams with names of the shop's
+	streams  map[string]end // of the shop
+	strange  map[string]*strange
+	others   *others
 	last     eventstore.Position
 	lastTime time.Time
 	words    map[string]string // one copy of each word that comes again and again
@@ -128,6 +131,8 @@ func newBook(now time.Time, grace time.Duration, shop Shop) *Book {
 		claimed:   map[unit.OrderID]unit.CartID{},
 		tookBack:  map[returned]unit.Quantity{},
 		streams:   map[string]end{},
+		strange:   map[string]*strange{},
+		others:    newOthers(),
 		words:     map[string]string{},
 		seed:      maphash.MakeSeed(),
 		order:     &Check{Name: "log: positions rise, revisions are dense, times never fall"},
@@ -140,12 +145,18 @@ func newBook(now time.Time, grace time.Duration, shop Shop) *Book {
 
 // checks are those of the log by itself.
 func (b *Book) checks() []*Check {
-	checks := []*Check{b.order, b.readable, b.promises, b.once}
-	if b.bounded.Examined > 0 { // which says nothing where there are none
-		checks = append(checks, b.bounded)
-	}
+	checks := b.eventChecks()
 	for _, check := range []func() *Check{b.checkStock, b.checkOrders, b.checkHolds, b.checkCarts, b.checkReturns, b.checkComebacks} {
 		checks = append(checks, b.safely(check))
+	}
+	return checks
+}
+
+// eventChecks are those that were made while the log was read.
+func (b *Book) eventChecks() []*Check {
+	checks := []*Check{b.order, b.readable, b.safely(b.checkNames), b.promises, b.once}
+	if b.bounded.Examined > 0 { // which says nothing where there are none
+		checks = append(checks, b.bounded)
 	}
 	return checks
 }
@@ -170,15 +181,26 @@ func (b *Book) read(e *event) {
 			b.senseless(e, fmt.Sprintf("it cannot be folded: %v", cause))
 		}
 	}()
+	b.looked++
+	if !b.last.Before(e.Position) {
+		b.order.differ("position %s comes after %s", e.Position, b.last)
+	}
+	b.last = e.Position
+	if e.foreign {
+		b.others.add(e.Stream)
+		return
+	}
+	b.events++
+	if _, ours := b.streams[e.Stream]; !ours && e.unread != "" {
+		b.setAside(e)
+		return
+	}
 	b.place(e)
 	if e.bounded != "" {
 		b.bounded.Examined++
 	}
 	if e.unread != "" {
 		b.senseless(e, e.unread)
-		return
-	}
-	if e.value == nil {
 		return
 	}
 	b.readable.Examined++
@@ -216,24 +238,20 @@ func (b *Book) follows(e *event, begins, known bool, last int64) bool {
 	return true
 }
 
-// place checks where an event stands.
+// place checks where an event of the shop's stands.
 func (b *Book) place(e *event) {
-	b.events++
 	b.order.Examined++
-	if !b.last.Before(e.Position) {
-		b.order.differ("position %s comes after %s", e.Position, b.last)
+	before, seen := b.streams[e.Stream]
+	if !seen {
+		before.revision = b.joins(e.Stream)
 	}
-	next := int64(0)
-	if before, seen := b.streams[e.Stream]; seen {
-		next = before.revision + 1
-	}
-	if e.Revision != next {
+	if next := before.revision + 1; e.Revision != next && !e.isTombstone() {
 		b.order.differ("stream %s: revision %d, want %d", e.Stream, e.Revision, next)
 	}
 	if e.RecordedAt.Before(b.lastTime) {
 		b.order.differ("position %s was recorded at %s, before the one before it", e.Position, e.RecordedAt)
 	}
-	b.last, b.lastTime = e.Position, e.RecordedAt
+	b.lastTime = e.RecordedAt
 	b.streams[e.Stream] = end{e.Revision, e.RecordedAt}
 }
 

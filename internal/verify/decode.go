@@ -21,12 +21,13 @@ import (
 // event is a recorded event, decoded.
 type event struct {
 	eventstore.Recorded
-	value any // of one of the domain's event types; nil for a stream of someone else's
+	value any // of one of the domain's event types; nil where it is not
 	meta  eventstore.Metadata
 	at    time.Time // effective
 	// unread is why an event of the domain has no value. bounded says what of it
 	// was beyond all bounds, and so is read as the nearest value within.
 	unread, bounded string
+	foreign         bool // its stream has no name of the shop's
 }
 
 // decode reads an event as the views do: within the same bounds, which are all
@@ -34,13 +35,17 @@ type event struct {
 func decode(recorded eventstore.Recorded) (e event) {
 	e.Recorded = recorded
 	defer func() { e.Data, e.Meta = nil, nil }() // who keeps a piece of the event must not keep these
-	category, _, named := strings.Cut(recorded.Stream, "-")
+	category, id, _ := strings.Cut(recorded.Stream, "-")
 	read, known := decoders[category]
-	if !named || !known {
-		return e // "order" is no order
+	if id == "" || !known {
+		e.foreign = true // "order" is no order, and "order-" is none either
+		return e
 	}
 	value, err := decodeWith(read, recorded)
 	switch {
+	case e.isTombstone():
+		e.unread = "the stream was ended for good"
+		return e
 	case !projections.OfItsKind(recorded.Type, recorded.Stream):
 		e.unread = "its type is of another kind than its stream"
 		return e

@@ -627,8 +627,9 @@ func TestAnEventThatCannotBeReadIsNamed(t *testing.T) {
 			placed := order.Placed{OrderID: "9", Currency: "GBP", Total: unit.Zero("GBP"), Charge: unit.Zero("GBP")}
 			facts(f.t, f.log, "order-9", order.Encode, order.Event(placed), order.Event(placed))
 		}},
-		"an event of another kind than its stream": {want: "cart.expired.v1 at revision 0 of stream order-9: its type is of another kind than its stream", write: func(f faulty) {
-			facts(f.t, f.log, "order-9", cart.Encode, cart.Event(cart.Expired{}))
+		"an event of another kind than its stream": {want: "cart.expired.v1 at revision 1 of stream order-o1: its type is of another kind than its stream", write: func(f faulty) {
+			f.order(placed(1))
+			facts(f.t, f.log, "order-o1", cart.Encode, cart.Event(cart.Expired{}))
 		}},
 		"a number that is none": {want: "stock.received.v1 at revision 1 of stream stock-MUG@main: decode stock.received.v1", write: func(f faulty) {
 			facts(f.t, f.log, "stock-MUG@main", func(s string) (string, []byte, error) { return "stock.received.v1", []byte(s), nil }, `{"quantity":1.5}`)

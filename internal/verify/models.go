@@ -3,12 +3,14 @@ package verify
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"daybook/eventstore"
 	"daybook/projections"
@@ -78,7 +80,8 @@ func openModels(ctx context.Context, tx pgx.Tx, views []projections.View) (*mode
 		}
 		position, err := eventstore.ParsePosition(b.position)
 		if err != nil {
-			return nil, fmt.Errorf("checkpoint of view %s: %w", view.Name, err)
+			m.posted.differ("view %s: its checkpoint cannot be read: %v", view.Name, err)
+			continue
 		}
 		m.waiting = append(m.waiting, &model{view: view, schema: b.schema, position: position})
 	}
@@ -144,12 +147,22 @@ func (m *models) compare(ctx context.Context, b *Book, waiting *model) (err erro
 			m.posted.differ("view %s cannot be compared: %v", waiting.view.Name, cause)
 		}
 	}()
-	checks, err := comparers[waiting.view.Name](ctx, b, source{tx: m.tx, schema: waiting.schema})
-	if err != nil {
-		return fmt.Errorf("view %s: %w", waiting.view.Name, err)
+	var checks []*Check
+	// In a part of the transaction of its own, because what fails would fail all
+	// that comes after it.
+	err = pgx.BeginFunc(ctx, m.tx, func(part pgx.Tx) (err error) {
+		checks, err = comparers[waiting.view.Name](ctx, b, source{tx: part, schema: waiting.schema})
+		return err
+	})
+	switch refusal, refused := errors.AsType[*pgconn.PgError](err); {
+	case err == nil:
+		m.rows = append(m.rows, checks...)
+		return nil
+	case refused && ctx.Err() == nil: // a table that is not there or not as it should be
+		m.posted.differ("view %s cannot be compared: %v", waiting.view.Name, refusal)
+		return nil
 	}
-	m.rows = append(m.rows, checks...)
-	return nil
+	return fmt.Errorf("view %s: %w", waiting.view.Name, err)
 }
 
 // readParked tells what the command side could not finish. A database that it has

@@ -56,9 +56,10 @@ func sorted[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Key
 
 // Report is the outcome of a verification.
 type Report struct {
-	Position    eventstore.Position `json:"position"` // of the log, up to which it was verified
-	Events      int64               `json:"events"`
-	Streams     int                 `json:"streams"`
+	Position    eventstore.Position `json:"position"`         // of the log, up to which it was verified
+	Events      int64               `json:"events"`           // of the shop
+	Streams     int                 `json:"streams"`          // of the shop
+	Others      *Others             `json:"others,omitempty"` // left out
 	Checks      []*Check            `json:"checks"`
 	Differences int64               `json:"differences"`
 	Seconds     float64             `json:"seconds"`
@@ -161,26 +162,19 @@ func run(ctx context.Context, cfg Config, m *models) (*Book, *Report, error) {
 		cfg.UpTo = head
 	}
 	book := newBook(cfg.Now, cfg.Grace, cfg.Shop)
-	for e, err := range decoded(ctx, cfg.Store) {
-		if err != nil {
-			return nil, nil, err
-		}
-		if head.Before(e.Position) {
-			break // written since
-		}
-		if err := m.comeTo(ctx, book, e, cfg.UpTo); err != nil {
-			return nil, nil, err
-		}
-		book.read(e)
-		if cfg.Progress != nil && book.events%progressEvery == 0 {
-			cfg.Progress(e.Position, head, book.events)
-		}
-	}
-	if err := m.finish(ctx, book, head); err != nil {
+	cut, err := book.fold(ctx, cfg, m, head)
+	if err != nil {
 		return nil, nil, err
 	}
-	book.Position = head
-	report := &Report{Position: head, Events: book.events, Streams: len(book.streams)}
+	report := &Report{Position: book.Position, Events: book.events, Streams: len(book.streams) + len(book.strange), Others: book.others.summary()}
+	if cut != nil {
+		// What was folded is not the whole, so nothing can be said of how things end.
+		report.add(cut)
+		report.add(book.eventChecks()...)
+		report.add(m.checks()...)
+		report.add(m.parkedChecks()...)
+		return book, report, nil
+	}
 	report.add(book.checks()...)
 	report.add(m.checks()...)
 	report.add(m.parkedChecks()...)
@@ -192,4 +186,32 @@ func run(ctx context.Context, cfg Config, m *models) (*Book, *Report, error) {
 		report.add(checks...)
 	}
 	return book, report, nil
+}
+
+// fold reads the log up to its head. Where it cannot be read to there, cut says so
+// and the book holds what comes before.
+func (b *Book) fold(ctx context.Context, cfg Config, m *models, head eventstore.Position) (cut *Check, err error) {
+	for e, err := range decoded(ctx, cfg.Store) {
+		if err != nil && ctx.Err() != nil {
+			return nil, err
+		}
+		if err != nil {
+			cut = &Check{Name: "log: it can be read to its end", Examined: b.looked}
+			cut.differ("it cannot be read beyond position %s, and ends at %s: %v", b.Position, head, err)
+			return cut, nil
+		}
+		if head.Before(e.Position) {
+			break // written since
+		}
+		if err := m.comeTo(ctx, b, e, cfg.UpTo); err != nil {
+			return nil, err
+		}
+		b.read(e)
+		b.Position = e.Position
+		if cfg.Progress != nil && b.looked%progressEvery == 0 {
+			cfg.Progress(e.Position, head, b.looked)
+		}
+	}
+	b.Position = head
+	return nil, m.finish(ctx, b, head)
 }

@@ -10,7 +10,6 @@ import (
 
 	"daybook/domain/stock"
 	"daybook/domain/unit"
-	"daybook/domain/wire"
 	"daybook/eventstore"
 	"daybook/projections"
 	"daybook/projections/query"
@@ -152,7 +151,7 @@ func (h History) read(ctx context.Context, stream string, from int64, count int)
 // view skipped moved nothing.
 func movementOf(recorded eventstore.Recorded) (Movement, error) {
 	event, err := stock.Decode(recorded.Type, recorded.Data)
-	if _, unknown := errors.AsType[*wire.UnknownTypeError](err); unknown && projections.OfItsKind(recorded.Type, recorded.Stream) {
+	if projections.OfANewerProgram(recorded, err) && projections.OfItsKind(recorded.Type, recorded.Stream) {
 		return Movement{}, err
 	}
 	if err != nil {

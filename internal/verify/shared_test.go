@@ -1,0 +1,208 @@
+package verify_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"daybook/domain/order"
+	"daybook/domain/stock"
+	"daybook/eventstore"
+	"daybook/eventstore/memory"
+	"daybook/internal/verify"
+)
+
+const (
+	ownNames = "log: streams with names of the shop's are the shop's"
+	readable = "log: every event can be read and follows from those before it"
+)
+
+// foreign writes an event as another program does: with an id of its own kind.
+func foreign(t *testing.T, log eventstore.Store, stream, eventType, data string) {
+	t.Helper()
+	event := eventstore.Event{ID: uuid.New(), Type: eventType, Data: []byte(data), Meta: []byte(`{"user":"bob"}`)}
+	if _, err := log.Append(t.Context(), stream, eventstore.Any, []eventstore.Event{event}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// asOfKurrentDB is a log as a server shows it whose streams of other programs were
+// truncated and scavenged, and ended, with the revision that it gives to such an end;
+// and whose clock was put back before some of them were written.
+func asOfKurrentDB(log eventstore.Store) eventstore.Store {
+	return twisted{log, func(_ int, e eventstore.Recorded) (eventstore.Recorded, bool) {
+		theirs := strings.HasPrefix(e.Stream, "invoice-") || strings.HasPrefix(e.Stream, "order-theirs")
+		switch {
+		case !theirs:
+			return e, true
+		case e.Type == eventstore.TombstoneType:
+			e.Revision = math.MaxInt64
+		case e.Revision%2 == 0:
+			return e, false
+		}
+		e.RecordedAt = e.RecordedAt.Add(-time.Hour)
+		return e, true
+	}}
+}
+
+// write1000Foreign writes the streams of other programs that share the log: ended,
+// truncated, with types of names unknown and of names like the shop's.
+func write1000Foreign(t *testing.T, log eventstore.Store) {
+	t.Helper()
+	for i := range 1000 {
+		stream := fmt.Sprintf("%s-%d", [...]string{"invoice", "user", "orders", "$$order"}[i%4], i)
+		for _, eventType := range []string{"InvoiceSent", "order.placed.v1", "order.never_heard_of.v9", "stock.reserved.v1", "$metadata"} {
+			foreign(t, log, stream, eventType, `{"a":1}`)
+		}
+		if i%3 == 0 {
+			foreign(t, log, stream, eventstore.TombstoneType, `{}`)
+		}
+	}
+	foreign(t, log, "order", "OrderPlaced", `{}`)
+	foreign(t, log, "order-", "order.placed.v1", `{}`)
+}
+
+func TestStreamsOfOtherProgramsAreCountedNamedAndLeftOut(t *testing.T) {
+	s := newShop(t)
+	s.trade()
+	write1000Foreign(t, s.Log)
+	s.caughtUp()
+	config := s.config()
+	config.Store = asOfKurrentDB(s.Log)
+	report, err := verify.Run(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.wantClean(report)
+	others := report.Others
+	if others == nil || others.Streams != 1002 || others.Events < 4000 || len(others.Names) != 5 || others.More != 1 || others.Names[0].Streams != 250 {
+		t.Errorf("the others are %+v, want 1002 streams with 6 names, of which 5 are told", others)
+	}
+	events := 0
+	for e, err := range s.Log.ReadAll(t.Context(), eventstore.Start, eventstore.Filter{}, 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(e.Stream, "order-") && e.Stream != "order-" {
+			events++
+		}
+	}
+	if report.Events < int64(events) || report.Events > 1000 {
+		t.Errorf("%d events are the shop's", report.Events)
+	}
+}
+
+func TestAStreamWithANameOfTheShopsThatIsNotTheShopsIsNamed(t *testing.T) {
+	s := newShop(t)
+	s.trade()
+	write1000Foreign(t, s.Log)
+	for range 4 {
+		foreign(t, s.Log, "order-theirs", "OrderPlaced", `{"total":12}`)
+	}
+	foreign(t, s.Log, "order-theirs", "order.shipped", `{}`)
+	foreign(t, s.Log, "order-theirs", eventstore.TombstoneType, `{}`)
+	s.caughtUp()
+	config := s.config()
+	config.Store = asOfKurrentDB(s.Log)
+	report, err := verify.Run(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantOnly(t, report, ownNames, `stream order-theirs has a name of the shop's, and none of its 3 events is the shop's (OrderPlaced at revision 1: its type is of another kind than its stream)`)
+	if report.Differences != 1 {
+		t.Errorf("%d differences, want one", report.Differences)
+	}
+}
+
+// Each event in a stream of the shop's that is not is one difference.
+func TestForeignEventsInAStreamOfTheShopsAreDifferences(t *testing.T) {
+	t.Parallel()
+	f := faulty{t: t, log: memory.New()}
+	for range 3 {
+		foreign(t, f.log, stock.Stream(mugs.SKU, mugs.Location), "Counted", `{}`)
+	}
+	f.receive(1)
+	foreign(t, f.log, stock.Stream(mugs.SKU, mugs.Location), "Counted", `{}`)
+	foreign(t, f.log, stock.Stream(mugs.SKU, mugs.Location), eventstore.TombstoneType, `{}`)
+	log := twisted{f.log, func(_ int, e eventstore.Recorded) (eventstore.Recorded, bool) {
+		if e.Type == eventstore.TombstoneType {
+			e.Revision = math.MaxInt64
+		}
+		return e, true
+	}}
+	_, report, err := verify.Log(t.Context(), log, time.Now(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantOnly(t, report, readable, "$streamDeleted at revision 9223372036854775807 of stream stock-MUG@main: the stream was ended for good")
+	if report.Differences != 5 {
+		t.Errorf("%d differences, want 5: %v", report.Differences, differences(report))
+	}
+}
+
+// broken is a log that cannot be read beyond some event.
+type broken struct {
+	eventstore.Store
+	after int
+}
+
+func (b broken) ReadAll(ctx context.Context, after eventstore.Position, filter eventstore.Filter, limit int) iter.Seq2[eventstore.Recorded, error] {
+	return func(yield func(eventstore.Recorded, error) bool) {
+		n := 0
+		for e, err := range b.Store.ReadAll(ctx, after, filter, limit) {
+			if n++; n > b.after {
+				e, err = eventstore.Recorded{}, errors.New("a chunk is damaged")
+			}
+			if !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func TestALogThatCannotBeReadToItsEndIsADifference(t *testing.T) {
+	t.Parallel()
+	f := faulty{t: t, log: memory.New()}
+	f.receive(10)
+	facts(t, f.log, "order-9", order.Encode, order.Event(order.Canceled{Reason: "lost"})) // without its beginning
+	f.order(placed(1))                                                                    // of which stock knows nothing
+	f.receive(10)
+	_, report, err := verify.Log(t.Context(), broken{f.log, 3}, time.Now(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := differences(report)
+	if len(found) != 2 || len(found[readable]) != 1 || !strings.Contains(strings.Join(found["log: it can be read to its end"], ""), "beyond position 3, and ends at 4: ") {
+		t.Errorf("found %q; want where it ends and what was off up to there", found)
+	}
+	if report.Position != eventstore.At(3) || report.Events != 3 {
+		t.Errorf("verified %d events up to %s, want 3", report.Events, report.Position)
+	}
+}
+
+// What is wrong with the tables of one view ends the verification of no other.
+func TestATableThatIsNotThereIsADifference(t *testing.T) {
+	s := newShop(t)
+	s.trade()
+	s.caughtUp()
+	s.exec(`DO $$ DECLARE s text; BEGIN
+		SELECT schema_name INTO s FROM projections.builds WHERE view = 'stock' AND state = 'active';
+		EXECUTE format('ALTER TABLE %I.stock_items RENAME TO elsewhere', s);
+	END $$`)
+	report := s.verify()
+	wantOnly(t, report, "views: each is in use and has posted the log", "view stock cannot be compared: ")
+	names := map[string]bool{}
+	for _, check := range report.Checks {
+		names[check.Name] = true
+	}
+	if !names["read.orders"] || !names["read.carts"] {
+		t.Errorf("the other views are not compared: %v", names)
+	}
+}
