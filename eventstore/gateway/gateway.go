@@ -190,6 +190,7 @@ func (s *Server) transport(minPing time.Duration) []grpc.ServerOption {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: serverPing, Timeout: pingTimeout}),
 		grpc.StreamInterceptor(s.serveCall),
+		grpc.UnknownServiceHandler(notServed),
 		grpc.WaitForHandlers(true),
 	}
 	if s.options.TLS != nil {

@@ -31,7 +31,7 @@ func (r resolved) Original() *eventstore.Recorded {
 // resolve follows a link. Its target is shown only to those who could read it
 // themselves, and as long as its stream shows it.
 func (s *Server) resolve(ctx context.Context, e *eventstore.Recorded) (resolved, error) {
-	if e.Type != linkType {
+	if !isLink(e) {
 		return resolved{Event: e}, nil
 	}
 	target, err := s.target(ctx, e)
@@ -70,8 +70,24 @@ func isGone(err error) bool {
 	return err == nil || missing || ended || refused
 }
 
+// isLink tells whether an event leads to another, or once did. One whose data begins
+// with no number is an event like others, whatever its type, as on a real server.
+func isLink(e *eventstore.Recorded) bool {
+	if e.Type != linkType {
+		return false
+	}
+	number, _, _ := strings.Cut(string(eventstore.Unwrap(e.Event).Data), "@")
+	_, err := parseNumber(number)
+	return err == nil
+}
+
 func parseLink(data []byte) (stream string, at int64, ok bool) {
 	number, stream, found := strings.Cut(string(data), "@")
-	at, err := strconv.ParseInt(number, 10, 64)
+	at, err := parseNumber(number)
 	return stream, at, found && err == nil && at >= 0 && at < math.MaxInt64 && checkName(stream) == nil
+}
+
+// parseNumber reads a number with blanks around it, which other writers' links have.
+func parseNumber(text string) (int64, error) {
+	return strconv.ParseInt(strings.Trim(text, " \t\n\v\f\r"), 10, 64)
 }

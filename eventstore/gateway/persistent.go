@@ -45,10 +45,10 @@ func groupFailure(err error) error {
 		return nil
 	}
 	about := func(code codes.Code, exception string, key groups.Key, more ...string) error {
-		trailers := append([]string{
-			trailerException, exception,
-			trailerStream, trailerText(key.Source), trailerGroup, trailerText(key.Name),
-		}, more...)
+		trailers := append([]string{trailerException, exception, trailerStream, trailerText(key.Source)}, more...)
+		if key.Name != "" {
+			trailers = append(trailers, trailerGroup, trailerText(key.Name))
+		}
 		return fail(code, err.Error(), trailers...)
 	}
 	if e, ok := errors.AsType[*groups.NotFoundError](err); ok {
@@ -64,6 +64,9 @@ func groupFailure(err error) error {
 		return about(codes.Canceled, groupDropped, e.Key)
 	}
 	if e, ok := errors.AsType[*groups.InvalidError](err); ok {
+		if e.Argument {
+			return invalid("%s", e.Reason)
+		}
 		return about(codes.Internal, groupFailed, e.Key, trailerReason, trailerText(e.Reason))
 	}
 	if e, ok := errors.AsType[*groups.NotLeaderError](err); ok {

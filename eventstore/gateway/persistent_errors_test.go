@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"daybook/eventstore"
 	"daybook/eventstore/gateway"
@@ -40,6 +41,17 @@ func TestErrorsOfGroups(t *testing.T) {
 			}
 			change(req)
 			_, err := g.stubs.Create(g.ctx, &persistent.CreateReq{Options: req}, options...)
+			return err
+		}
+	}
+	onAll := func(all *persistent.CreateReq_AllOptions) func(*persistent.CreateReq_Options) {
+		return func(o *persistent.CreateReq_Options) { o.StreamOption = &persistent.CreateReq_Options_All{All: all} }
+	}
+	updateAll := func(all *persistent.UpdateReq_AllOptions) func(...grpc.CallOption) error {
+		return func(options ...grpc.CallOption) error {
+			_, err := g.stubs.Update(g.ctx, &persistent.UpdateReq{Options: &persistent.UpdateReq_Options{
+				GroupName: "x", StreamOption: &persistent.UpdateReq_Options_All{All: all}, Settings: &persistent.UpdateReq_Settings{},
+			}}, options...)
 			return err
 		}
 	}
@@ -72,8 +84,17 @@ func TestErrorsOfGroups(t *testing.T) {
 		}), codes.InvalidArgument, none},
 		"a time before the earliest": {create(func(o *persistent.CreateReq_Options) {
 			o.Settings.CheckpointAfter = &persistent.CreateReq_Settings_CheckpointAfterTicks{CheckpointAfterTicks: math.MinInt64}
-		}), codes.Internal, func() []string {
-			return append(about("persistent-subscription-failed", "x")(), "reason", "Times must not be negative.")
+		}), codes.InvalidArgument, none},
+		"no history buffer":               {create(func(o *persistent.CreateReq_Options) { o.Settings.HistoryBufferSize = 0 }), codes.InvalidArgument, none},
+		"a read batch like the buffer":    {create(func(o *persistent.CreateReq_Options) { o.Settings.ReadBatchSize = 10 }), codes.InvalidArgument, none},
+		"$all without a place":            {create(onAll(&persistent.CreateReq_AllOptions{})), codes.InvalidArgument, none},
+		"$all, the prepare above":         {create(onAll(&persistent.CreateReq_AllOptions{AllOption: allFrom(1, 2)})), codes.InvalidArgument, none},
+		"$all, an update without a place": {updateAll(&persistent.UpdateReq_AllOptions{}), codes.InvalidArgument, none},
+		"$all beyond the last event": {create(onAll(&persistent.CreateReq_AllOptions{AllOption: allFrom(1<<40, 1<<40)})), codes.Internal, func() []string {
+			return []string{
+				"exception", "persistent-subscription-failed", "stream-name", "$all", "group-name", "x",
+				"reason", "Invalid Start From position: it is beyond the last event of the log.",
+			}
 		}},
 		"no settings":  {create(func(o *persistent.CreateReq_Options) { o.Settings = nil }), codes.InvalidArgument, none},
 		"no stream":    {create(func(o *persistent.CreateReq_Options) { o.StreamOption = nil }), codes.InvalidArgument, none},
@@ -100,7 +121,7 @@ func TestErrorsOfGroups(t *testing.T) {
 			}}}, options...)
 			return err
 		}, codes.NotFound, func() []string {
-			return []string{"exception", "persistent-subscription-does-not-exist", "stream-name", "nothing", "group-name", ""}
+			return []string{"exception", "persistent-subscription-does-not-exist", "stream-name", "nothing"}
 		}},
 	}
 	for what, test := range tests {
@@ -117,6 +138,34 @@ func TestErrorsOfGroups(t *testing.T) {
 }
 
 // readOnce joins a group and returns how that ends, if it does at once.
+func allFrom(commit, prepare uint64) *persistent.CreateReq_AllOptions_Position {
+	return &persistent.CreateReq_AllOptions_Position{Position: &persistent.CreateReq_Position{CommitPosition: commit, PreparePosition: prepare}}
+}
+
+// A request to change a group that names the strategy as the newest schema does has
+// it, and not the first of the older field; a name that is none changes nothing.
+func TestAnUpdateNamesTheStrategyAsNewerClientsDo(t *testing.T) {
+	t.Parallel()
+	g := serveGroups(t)
+	g.create(t, "s", fromStart(nil))
+	update := func(strategy string) error {
+		settings := &persistent.UpdateReq_Settings{ReadBatchSize: 20, HistoryBufferSize: 500, LiveBufferSize: 500}
+		settings.ProtoReflect().SetUnknown(protowire.AppendString(protowire.AppendTag(nil, 16, protowire.BytesType), strategy))
+		_, err := g.stubs.Update(g.ctx, &persistent.UpdateReq{Options: &persistent.UpdateReq_Options{
+			GroupName: group, Settings: settings,
+			StreamOption: &persistent.UpdateReq_Options_Stream{Stream: &persistent.UpdateReq_StreamOptions{StreamIdentifier: named("s")}},
+		}})
+		return err
+	}
+	mustDo(t, "update", update("Pinned"))
+	if err := update("pinned"); status.Code(err) != codes.Internal {
+		t.Errorf("a strategy that is none: %v", err)
+	}
+	if i := g.info(t, "s"); i.NamedConsumerStrategy != "Pinned" || i.CheckPointAfterMilliseconds != math.MaxInt32 {
+		t.Errorf("info %v, want the strategy asked for, and never a checkpoint for the time", i)
+	}
+}
+
 func (g *grouped) readOnce(stream, name string, slots int32, options ...grpc.CallOption) error {
 	call, err := g.stubs.Read(g.ctx, options...)
 	if err != nil {

@@ -74,7 +74,7 @@ func subscriptionInfo(i *groups.Info) *persistent.SubscriptionInfo {
 		LiveBufferSize:                clip(s.LiveBufferSize),
 		BufferSize:                    clip(s.HistoryBufferSize),
 		ReadBatchSize:                 clip(s.ReadBatchSize),
-		CheckPointAfterMilliseconds:   milliseconds(s.CheckpointAfter),
+		CheckPointAfterMilliseconds:   sometime(s.CheckpointAfter),
 		MinCheckPointCount:            clip(s.MinCheckpointCount),
 		MaxCheckPointCount:            clip(s.MaxCheckpointCount),
 		ReadBufferCount:               clip(i.ReadBuffer),
@@ -138,5 +138,14 @@ func text(key groups.Key, at groups.Place) string {
 }
 
 func clip(n int) int32 { return int32(min(n, math.MaxInt32)) }
+
+// sometime is a time after which something is done, or the longest that can be told
+// for never, which is zero.
+func sometime(d time.Duration) int32 {
+	if d == 0 {
+		return math.MaxInt32
+	}
+	return milliseconds(d)
+}
 
 func milliseconds(d time.Duration) int32 { return int32(min(d.Milliseconds(), math.MaxInt32)) }

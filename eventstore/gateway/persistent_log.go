@@ -103,7 +103,7 @@ func (l groupLog) give(ctx context.Context, group groups.Definition, at groups.P
 // event is an event as the group hands it out.
 func (l groupLog) event(ctx context.Context, group groups.Definition, at groups.Place, e *eventstore.Recorded) (*groups.Event, error) {
 	event := &groups.Event{Place: at, Original: e}
-	if !group.Settings.ResolveLinks || e.Type != linkType {
+	if !group.Settings.ResolveLinks || !isLink(e) {
 		return event, nil
 	}
 	resolved, err := l.server.resolve(ctx, e)

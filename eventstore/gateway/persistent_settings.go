@@ -6,6 +6,7 @@ import (
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/persistent"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"daybook/eventstore"
 	"daybook/eventstore/gateway/groups"
@@ -83,11 +84,33 @@ func onStream(from wireStream) groups.Place {
 }
 
 // onAll is the start in $all.
-func onAll(at wirePosition, end *shared.Empty) groups.Place {
-	if end != nil || at.GetCommitPosition() >= 1<<63-1 {
-		return eventstore.End
+func onAll(at wirePosition, end *shared.Empty) (groups.Place, error) {
+	commit, prepare := at.GetCommitPosition(), at.GetPreparePosition()
+	switch {
+	case end != nil || commit >= 1<<63-1:
+		return eventstore.End, nil
+	case commit < prepare:
+		return groups.None, invalid("position C:%d/P:%d", commit, prepare)
 	}
-	return position(at.GetCommitPosition(), at.GetPreparePosition())
+	return position(commit, prepare), nil
+}
+
+// newerStrategy is the strategy by its name in a request to change a group: a field
+// of newer schemas than that of our messages. Empty is none.
+func newerStrategy(settings *persistent.UpdateReq_Settings) (name groups.Strategy) {
+	const consumerStrategy = 16 // as in CreateReq
+	for rest := settings.ProtoReflect().GetUnknown(); len(rest) > 0; {
+		number, kind, n := protowire.ConsumeTag(rest)
+		size := protowire.ConsumeFieldValue(number, kind, rest[max(n, 0):])
+		if n < 0 || size < 0 {
+			break
+		}
+		if value, m := protowire.ConsumeBytes(rest[n:]); number == consumerStrategy && kind == protowire.BytesType && m > 0 {
+			name = groups.Strategy(value)
+		}
+		rest = rest[n+size:]
+	}
+	return name
 }
 
 // newDefinition reads a request to make a group. Older clients, and both of
@@ -110,7 +133,12 @@ func newDefinition(options *persistent.CreateReq_Options) (groups.Definition, er
 	switch from := options.GetStreamOption().(type) {
 	case *persistent.CreateReq_Options_All:
 		d.Source = groups.All
-		d.Settings.StartFrom = onAll(from.All.GetPosition(), from.All.GetEnd())
+		if from.All.GetAllOption() == nil {
+			return d, invalid("the position to begin with is missing")
+		}
+		if d.Settings.StartFrom, err = onAll(from.All.GetPosition(), from.All.GetEnd()); err != nil {
+			return d, err
+		}
 		d.Filter, err = newGroupFilter(from.All.GetFilter())
 	case *persistent.CreateReq_Options_Stream:
 		d.Source, err = streamOfGroup(from.Stream.GetStreamIdentifier())
@@ -130,12 +158,17 @@ func newSettings(options *persistent.UpdateReq_Options) (groups.Key, groups.Sett
 	}
 	key := groups.Key{Name: options.GetGroupName()}
 	settings := common(wire)
-	settings.Strategy = groups.Strategy(wire.GetNamedConsumerStrategy().String())
+	if settings.Strategy = newerStrategy(wire); settings.Strategy == "" {
+		settings.Strategy = groups.Strategy(wire.GetNamedConsumerStrategy().String())
+	}
 	var err error
 	switch from := options.GetStreamOption().(type) {
 	case *persistent.UpdateReq_Options_All:
 		key.Source = groups.All
-		settings.StartFrom = onAll(from.All.GetPosition(), from.All.GetEnd())
+		if from.All.GetAllOption() == nil {
+			return key, settings, invalid("the position to begin with is missing")
+		}
+		settings.StartFrom, err = onAll(from.All.GetPosition(), from.All.GetEnd())
 	case *persistent.UpdateReq_Options_Stream:
 		key.Source, err = streamOfGroup(from.Stream.GetStreamIdentifier())
 		settings.StartFrom = onStream(from.Stream)

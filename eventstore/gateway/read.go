@@ -65,7 +65,13 @@ func parseRead(options *streams.ReadReq_Options) (r readRequest, err error) {
 	r.ids = idForm(text)
 	r.links = options.GetResolveLinks()
 	r.bounds = options.GetControlOption().GetCompatibility() >= 1
-	r.backwards = options.GetReadDirection() == streams.ReadReq_Options_Backwards
+	switch options.GetReadDirection() {
+	case streams.ReadReq_Options_Forwards:
+	case streams.ReadReq_Options_Backwards:
+		r.backwards = true
+	default:
+		return r, invalid("read direction %d", options.GetReadDirection())
+	}
 	switch count := options.GetCountOption().(type) {
 	case *streams.ReadReq_Options_Count:
 		r.count = count.Count

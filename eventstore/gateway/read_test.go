@@ -182,6 +182,7 @@ func TestReadsThatCannotBe(t *testing.T) {
 			"a position beyond all numbers":  {fromPosition(eventstore.At(math.MaxInt64 + 1)), wrong},
 			"a subscription backwards":       {following(backwards(ofStream("a"))), wrong},
 			"a subscription beyond the head": {following(fromPosition(eventstore.At(1000))), wrong},
+			"a direction that is none":       {change(ofStream("a"), func(o *streams.ReadReq_Options) { o.ReadDirection = 2 }), wrong},
 			"a filter on a stream":           {filtered(ofStream("a"), onType(32, prefixes("x"))), wrong},
 			"a filter of nothing":            {filtered(ofAll(), onType(32, prefixes())), wrong},
 			"a filter of neither kind":       {filtered(ofAll(), &streams.ReadReq_Options_FilterOptions{}), wrong},
@@ -270,7 +271,7 @@ func TestLinksAreResolved(t *testing.T) {
 		s.write("ended", event())
 		s.write("cut", several(2, "t.v1")...)
 		s.setMetadata("cut", `{"$tb":1}`)
-		for _, target := range []string{"1@a", "0@a@b", "7@a", "0@nobody", "0@hidden", "0@ended", "0@cut", "x@a", "-1@a", "@a", "1@", ""} {
+		for _, target := range []string{"1@a", "0@a@b", "7@a", "0@nobody", "0@hidden", "0@ended", "0@cut", "-1@a", "1@", "x@a", "@a", "", " 1 @a"} {
 			link := proposal(typed("$>"))
 			link.Metadata["content-type"], link.Data = "application/octet-stream", []byte(target)
 			if _, _, err := s.propose("links", anyRevision, link); err != nil {
@@ -280,7 +281,10 @@ func TestLinksAreResolved(t *testing.T) {
 		s.mustDelete("hidden")
 		s.mustTombstone("ended")
 		broken := "broken link"
-		want := []string{"a/1 by links/0", "a@b/0 by links/1", broken, broken, broken, broken, broken, broken, broken, broken, broken, broken}
+		want := []string{
+			"a/1 by links/0", "a@b/0 by links/1", broken, broken, broken, broken, broken, broken, broken,
+			"links/9", "links/10", "links/11", "a/1 by links/12", // without a number it is no link
+		}
 		s.read(resolving(ofStream("links"))).wants(t, want...)
 		s.read(resolving(filtered(ofAll(), onStream(32, prefixes("links"))))).wants(t, want...)
 		s.read(atMost(2, ofStream("links"))).wants(t, "links/0", "links/1")

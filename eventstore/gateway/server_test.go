@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,6 +28,43 @@ import (
 	"daybook/eventstore/gateway/groups"
 	"daybook/eventstore/memory"
 )
+
+// Who calls what is not served is told the page that says what to use instead, and the
+// page has each service.
+func TestWhatIsNotServedNamesItsPage(t *testing.T) {
+	t.Parallel()
+	s := serve(t, memory.New(), gateway.Options{})
+	page, err := os.ReadFile("../../docs/kurrentdb.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(page), "\n### What is not there\n")
+	section, _, _ = strings.Cut(section, "\n### ")
+	for method, named := range map[string]string{
+		"event_store.client.users.Users/Details":                                   "Users",
+		"event_store.client.operations.Operations/StartScavenge":                   "Operations",
+		"event_store.client.projections.Projections/Create":                        "Projections",
+		"event_store.client.monitoring.Monitoring/Stats":                           "Monitoring",
+		"grpc.health.v1.Health/Check":                                              "Health",
+		"kurrentdb.protocol.v2.streams.StreamsService/AppendSession":               "AppendSession",
+		"event_store.client.streams.Streams/" + strings.Repeat("x", 4000):          "",
+		"event_store.client.persistent_subscriptions.PersistentSubscriptions/Park": "",
+	} {
+		err := s.conn.Invoke(s.ctx, "/"+method, empty, empty)
+		if told := status.Convert(err).Message(); status.Code(err) != codes.Unimplemented || len(told) > 300 ||
+			!strings.HasPrefix(told, method[:min(len(method), 128)]+" ") || !strings.Contains(told, `docs/kurrentdb.md, "What is not there"`) {
+			t.Errorf("%.100s: %v", method, err)
+		}
+		if !strings.Contains(section, named) {
+			t.Errorf("the page does not say what to use instead of %s", named)
+		}
+	}
+	for _, stream := range []string{"-checkpoint", "-parked", "$ce-", "$mem-"} {
+		if !strings.Contains(section, stream) {
+			t.Errorf("the page does not say what to use instead of a stream %s", stream)
+		}
+	}
+}
 
 func TestSupportedMethods(t *testing.T) {
 	t.Parallel()

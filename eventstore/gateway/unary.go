@@ -1,7 +1,11 @@
 package gateway
 
 import (
+	"fmt"
+	"strings"
+
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -26,6 +30,16 @@ func asStream(method grpc.MethodDesc) grpc.StreamHandler {
 		}
 		return stream.SendMsg(answer)
 	}
+}
+
+// notServed answers a call of what is not there: the services that manage users, scavenge
+// and run projections, and methods of newer protocols. The page says what to use instead.
+func notServed(_ any, stream grpc.ServerStream) error {
+	const methodMax = 128 // of what is repeated
+	method, _ := grpc.MethodFromServerStream(stream)
+	method = strings.TrimPrefix(method, "/")
+	return fail(codes.Unimplemented, fmt.Sprintf("%s is not served here: docs/kurrentdb.md, \"What is not there\", says what to use instead",
+		trailerText(method[:min(len(method), methodMax)])))
 }
 
 // unasked is a stream of which nothing is read: its request is an empty message.

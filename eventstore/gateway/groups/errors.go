@@ -53,6 +53,8 @@ func (e *DroppedError) Error() string {
 type InvalidError struct {
 	Key
 	Reason string
+	// Argument means that a number of the request can be right for no group.
+	Argument bool
 }
 
 func (e *InvalidError) Error() string {

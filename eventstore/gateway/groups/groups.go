@@ -115,24 +115,28 @@ type Settings struct {
 	Strategy          Strategy `json:"strategy"`
 }
 
-// check returns what is wrong with the settings, or nothing.
-func (s Settings) check() string {
-	switch s.Strategy {
-	case RoundRobin, DispatchToSingle, Pinned, PinnedByCorrelation:
-	default:
-		return fmt.Sprintf("Consumer strategy %s does not exist.", s.Strategy)
-	}
+// check returns what is wrong with the settings, or nil.
+func (s Settings) check() *InvalidError {
+	var wrong string
 	switch {
 	case s.ReadBatchSize <= 0 || s.HistoryBufferSize <= 0 || s.LiveBufferSize <= 0:
-		return "Buffer sizes and the read batch size must be positive."
+		wrong = "Buffer sizes and the read batch size must be positive."
 	case s.ReadBatchSize >= s.HistoryBufferSize:
-		return "The read batch size must be less than the history buffer size."
+		wrong = "The read batch size must be less than the history buffer size."
 	case s.MaxRetryCount < 0 || s.MaxSubscriberCount < 0 || s.MinCheckpointCount < 0 || s.MaxCheckpointCount < 0:
-		return "Counts must not be negative."
+		wrong = "Counts must not be negative."
 	case s.MessageTimeout < 0 || s.CheckpointAfter < 0:
-		return "Times must not be negative."
+		wrong = "Times must not be negative."
 	}
-	return ""
+	if wrong != "" {
+		return &InvalidError{Reason: wrong, Argument: true}
+	}
+	switch s.Strategy {
+	case RoundRobin, DispatchToSingle, Pinned, PinnedByCorrelation:
+		return nil
+	default:
+		return &InvalidError{Reason: fmt.Sprintf("Consumer strategy %s does not exist.", s.Strategy)}
+	}
 }
 
 // Definition is what a group is made of.
@@ -142,20 +146,24 @@ type Definition struct {
 	Settings Settings
 }
 
-// check returns what is wrong with the definition, or nothing.
-func (d Definition) check() string {
-	switch {
+// check returns what is wrong with the definition, or nil.
+func (d Definition) check() error {
+	invalid := d.Settings.check()
+	switch _, err := regexp.Compile(d.Filter.Regex); {
 	case d.Source == "":
-		return "Bad stream name."
+		invalid = &InvalidError{Reason: "Bad stream name."}
 	case d.Name == "":
-		return "Bad group name."
+		invalid = &InvalidError{Reason: "Bad group name."}
 	case !d.OnAll() && (len(d.Filter.Prefixes) > 0 || d.Filter.Regex != ""):
-		return "Only a group on $all can have a filter."
+		invalid = &InvalidError{Reason: "Only a group on $all can have a filter."}
+	case err != nil:
+		invalid = &InvalidError{Reason: err.Error()}
 	}
-	if _, err := regexp.Compile(d.Filter.Regex); err != nil {
-		return err.Error()
+	if invalid == nil {
+		return nil
 	}
-	return d.Settings.check()
+	invalid.Key = d.Key
+	return invalid
 }
 
 // Event is an event as a group hands it out.

@@ -267,8 +267,11 @@ func (s *Service) Create(ctx context.Context, d Definition) error {
 		if exists {
 			return &ExistsError{Key: d.Key}
 		}
-		if reason := d.check(); reason != "" {
-			return &InvalidError{Key: d.Key, Reason: reason}
+		if err := d.check(); err != nil {
+			return err
+		}
+		if err := s.checkStart(ctx, d); err != nil {
+			return err
 		}
 		if err := s.adopt(ctx, epoch, d.Key); err != nil {
 			return err
@@ -282,6 +285,19 @@ func (s *Service) Create(ctx context.Context, d Definition) error {
 		}
 		return s.place(ctx, epoch, g)
 	})
+}
+
+// checkStart refuses a start in $all beyond the log's last event: that place is of
+// another log, or of none.
+func (s *Service) checkStart(ctx context.Context, d Definition) error {
+	if !d.OnAll() || d.Settings.StartFrom == eventstore.End || d.Settings.StartFrom.IsStart() {
+		return nil
+	}
+	last, err := s.log.Last(ctx, d.Source)
+	if err == nil && last.Before(d.Settings.StartFrom) {
+		err = &InvalidError{Key: d.Key, Reason: "Invalid Start From position: it is beyond the last event of the log."}
+	}
+	return err
 }
 
 // adopt serves a group that is stored and not served: it was made by a Create
@@ -328,8 +344,11 @@ func (s *Service) Update(ctx context.Context, key Key, settings Settings) error 
 		}
 		definition := old.definition
 		definition.Settings = settings
-		if reason := definition.check(); reason != "" {
-			return &InvalidError{Key: key, Reason: reason}
+		if err := definition.check(); err != nil {
+			return err
+		}
+		if err := s.checkStart(ctx, definition); err != nil {
+			return err
 		}
 		old.close(&DroppedError{Key: key})
 		g := Group{Definition: definition, Checkpoint: old.checkpoint()}

@@ -76,7 +76,7 @@ func serve(t *testing.T, log engine) addresses {
 		Users: twoUsers{},
 		TLS:   &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
 	})
-	plain := startNode(t, log)
+	plain := startNode(t, log, gateway.Options{})
 	at := addresses{
 		Plain:    "esdb://" + plain + "?tls=false",
 		Seeds:    "esdb://" + deadAddress(t) + "," + plain + "?tls=false",
@@ -84,7 +84,7 @@ func serve(t *testing.T, log engine) addresses {
 		Secure:   secure + "?tlsCAFile=" + url.QueryEscape(authority),
 	}
 	if log.pool != nil {
-		follower := startNode(t, log)
+		follower := startNode(t, log, gateway.Options{})
 		at.Follower = "esdb://" + follower + "?tls=false"
 		at.Seeds = "esdb://" + deadAddress(t) + "," + follower + "," + plain + "?tls=false"
 		at.Discover = "esdb+discover://" + follower + "?tls=false"
@@ -93,11 +93,11 @@ func serve(t *testing.T, log engine) addresses {
 }
 
 // startNode serves in plain text, as one of several nodes where they can meet.
-func startNode(t *testing.T, log engine) string {
+func startNode(t *testing.T, log engine, options gateway.Options) string {
 	t.Helper()
 	listener := listen(t)
 	if log.pool == nil {
-		return start(t, log, listener, gateway.Options{})
+		return start(t, log, listener, options)
 	}
 	address, ok := listener.Addr().(*net.TCPAddr)
 	if !ok {
@@ -121,14 +121,17 @@ func startNode(t *testing.T, log engine) string {
 			t.Fatal("no node leads")
 		}
 	}
-	return start(t, log, listener, gateway.Options{Groups: gatewaypg.Open(log.pool), Node: node, Cluster: node})
+	options.Groups, options.Node, options.Cluster = gatewaypg.Open(log.pool), node, node
+	return start(t, log, listener, options)
 }
 
-// start serves a log, of which nobody but the program writes the domain, and
-// returns the address.
+// start serves a log, of which nobody but the program writes the domain unless the
+// options say otherwise, and returns the address.
 func start(t *testing.T, log engine, listener net.Listener, options gateway.Options) string {
 	t.Helper()
-	options.Protected = commands.Owns
+	if options.Protected == nil {
+		options.Protected = commands.Owns
+	}
 	server, err := gateway.New(log.Store, options)
 	if err != nil {
 		t.Fatal(err)
