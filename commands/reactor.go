@@ -41,6 +41,9 @@ type Notes struct {
 	// Park is work that could not be finished; work that is parked already has its
 	// tries added.
 	Park []Process
+	// Seen is the latest event that the reactor knows of: what is noted follows from
+	// events up to it. Zero where it has seen none yet.
+	Seen eventstore.Anchor
 }
 
 func (n Notes) empty() bool { return len(n.Set)+len(n.Clear)+len(n.Park) == 0 }
@@ -273,6 +276,7 @@ func (r *Reactor) keep(ctx context.Context) error {
 	notes.Set, notes.Clear = r.tracker.timers.due(time.Now())
 	notes.Park, r.tracker.park = r.tracker.park, nil
 	to := r.tracker.checkpoint()
+	notes.Seen = r.tracker.seen
 	if to == r.checkpoint && notes.empty() {
 		return nil
 	}

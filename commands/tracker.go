@@ -22,6 +22,9 @@ import (
 // reactorFilter selects what the tracker reads.
 var reactorFilter = eventstore.Filter{TypePrefixes: append(slices.Clone(cartLifeFilter.TypePrefixes), "order.", "return.", "stock.reserv")}
 
+// ReactorFilter selects what the reactor reads of the log.
+func ReactorFilter() eventstore.Filter { return reactorFilter }
+
 type workKind string
 
 const (
@@ -71,6 +74,7 @@ type tracker struct {
 	open     map[workKey]*Work
 	begun    int
 	position eventstore.Position // looked at so far
+	seen     eventstore.Anchor   // the latest event known at or before position
 	caughtUp bool
 
 	// checkouts are those that are open, by order id. Two carts may have one.
@@ -153,6 +157,7 @@ func (t *tracker) setTimer(timer Timer) { t.timers.put(timer, t.position) }
 // observe takes note of an event. One that cannot be read is parked: what follows
 // from it is not known.
 func (t *tracker) observe(item eventstore.Item) {
+	t.seen = t.seen.Later(item.Known).Later(eventstore.AnchorOf(item.Event))
 	if item.Event != nil {
 		for _, id := range t.parked[item.Event.Stream] {
 			t.stirred[id] = true

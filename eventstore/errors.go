@@ -109,3 +109,21 @@ func (e *OutcomeUnknownError) Error() string {
 	return fmt.Sprintf("append sent, outcome unknown: %v", e.Cause)
 }
 func (e *OutcomeUnknownError) Unwrap() error { return e.Cause }
+
+// DivergedError means that the log is not the one that was followed so far: it was
+// restored from a backup, or it is another one. Nothing was done, and nothing will
+// be until somebody has decided what holds.
+type DivergedError struct {
+	Keeper string // who knows the log, such as "the view orders"
+	// At is the position about which the two differ; Start where it is not known.
+	At Position
+	// Expected and Found say in words what was known to be there and what is there.
+	Expected, Found string
+}
+
+func (e *DivergedError) Error() string {
+	if e.At.IsStart() {
+		return fmt.Sprintf("the log has diverged from what %s knows of it: expected %s, found %s", e.Keeper, e.Expected, e.Found)
+	}
+	return fmt.Sprintf("the log has diverged from what %s knows of it: expected at position %s %s, found %s", e.Keeper, e.At, e.Expected, e.Found)
+}

@@ -122,6 +122,9 @@ type Item struct {
 	Checkpoint Position
 	// CaughtUp marks the moment nothing more is known; the next item is new.
 	CaughtUp bool
+	// Known, on a mark, is the latest event that is known at or before Checkpoint,
+	// selected or not. Zero where nobody knows one; engines leave it zero.
+	Known Anchor
 }
 
 // Store is the log.
@@ -180,6 +183,21 @@ type Store interface {
 
 	// Head is the position of the last event, or Start if the log is empty.
 	Head(ctx context.Context) (Position, error)
+}
+
+// Ending is an engine whose log can go on after the last event that Head tells of:
+// with records of the server's own.
+type Ending interface {
+	// End is the position of the last record. It never falls as long as the log is
+	// the same.
+	End(ctx context.Context) (Position, error)
+}
+
+// Connecting is an engine that asks a server. With each new connection it may be
+// another server, or the same one with another log.
+type Connecting interface {
+	// Connections counts the connections made so far. It answers from memory.
+	Connections() uint64
 }
 
 // Selects tells whether the filter lets an event through.

@@ -30,6 +30,7 @@ type build struct {
 	schema   string
 	state    string
 	position eventstore.Position
+	anchor   eventstore.Anchor // the latest event known at or before position
 	epoch    int64
 	indexed  bool
 	failure  string
@@ -37,16 +38,19 @@ type build struct {
 	ready    bool // has caught up once, indexes and all; not stored
 }
 
-const selectBuild = `SELECT view, build, version, setting, schema_name, state, position, epoch, indexed, error, reached_head_at IS NOT NULL FROM projections.builds `
+const selectBuild = `SELECT view, build, version, setting, schema_name, state, position, anchor, epoch, indexed, error, reached_head_at IS NOT NULL FROM projections.builds `
 
 func scanBuild(row pgx.CollectableRow) (build, error) {
 	var b build
-	var position string
-	err := row.Scan(&b.view, &b.number, &b.version, &b.setting, &b.schema, &b.state, &position, &b.epoch, &b.indexed, &b.failure, &b.reached)
+	var position, anchor string
+	err := row.Scan(&b.view, &b.number, &b.version, &b.setting, &b.schema, &b.state, &position, &anchor, &b.epoch, &b.indexed, &b.failure, &b.reached)
 	if err != nil {
 		return b, err
 	}
-	b.position, err = eventstore.ParsePosition(position)
+	if b.position, err = eventstore.ParsePosition(position); err != nil {
+		return b, err
+	}
+	b.anchor, err = eventstore.ParseAnchor(anchor)
 	return b, err
 }
 

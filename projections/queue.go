@@ -27,6 +27,7 @@ type queue struct {
 	events   []Event
 	bytes    int
 	examined eventstore.Position // the log has been looked at up to here
+	known    eventstore.Anchor   // the latest event known at or before examined
 	caughtUp bool                // and there was nothing more
 	err      error               // why nothing more comes
 
@@ -45,6 +46,7 @@ func (q *queue) put(ctx context.Context, event Event) error {
 			q.events = append(q.events, event)
 			q.bytes += event.Size()
 			q.examined, q.caughtUp = event.Position, false
+			q.known = q.known.Later(eventstore.AnchorOf(&event.Recorded))
 			q.mu.Unlock()
 			signal(q.more)
 			return nil
@@ -59,10 +61,11 @@ func (q *queue) put(ctx context.Context, event Event) error {
 }
 
 // mark notes how far the log has been looked at.
-func (q *queue) mark(examined eventstore.Position, caughtUp bool) {
+func (q *queue) mark(item eventstore.Item) {
 	q.mu.Lock()
-	q.examined = examined
-	q.caughtUp = q.caughtUp || caughtUp
+	q.examined = item.Checkpoint
+	q.known = q.known.Later(item.Known)
+	q.caughtUp = q.caughtUp || item.CaughtUp
 	q.mu.Unlock()
 	signal(q.more)
 }
@@ -81,6 +84,7 @@ func (q *queue) fail(err error) {
 type taken struct {
 	events   []Event
 	upTo     eventstore.Position // everything the view claims up to here is in events or came before
+	known    eventstore.Anchor   // the latest event known at or before upTo; zero where none has come since
 	caughtUp bool
 	err      error // set when nothing is left and nothing more comes
 }
@@ -90,17 +94,18 @@ func (q *queue) take() taken {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.events) == 0 {
-		got := taken{upTo: q.examined, caughtUp: q.caughtUp, err: q.err}
+		got := taken{upTo: q.examined, known: q.known, caughtUp: q.caughtUp, err: q.err}
 		q.caughtUp = false // said once
 		return got
 	}
 	if limit := q.limit(); limit < len(q.events) {
-		got := taken{events: q.events[:limit:limit], upTo: q.events[limit-1].Position}
+		last := &q.events[limit-1].Recorded
+		got := taken{events: q.events[:limit:limit], upTo: last.Position, known: eventstore.AnchorOf(last)}
 		q.events = q.events[limit:]
 		q.drop(got.events)
 		return got
 	}
-	got := taken{events: q.events, upTo: q.examined, caughtUp: q.caughtUp}
+	got := taken{events: q.events, upTo: q.examined, known: q.known, caughtUp: q.caughtUp}
 	q.events, q.caughtUp = nil, false
 	q.drop(got.events)
 	return got

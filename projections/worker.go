@@ -109,7 +109,7 @@ func (w *worker) read(ctx context.Context, q *queue, after eventstore.Position) 
 			return fmt.Errorf("read the log: %w", err)
 		}
 		if item.Event == nil {
-			q.mark(item.Checkpoint, item.CaughtUp)
+			q.mark(item)
 			continue
 		}
 		event, err := w.view.decode(*item.Event)
@@ -120,7 +120,7 @@ func (w *worker) read(ctx context.Context, q *queue, after eventstore.Position) 
 			return err
 		}
 		if item.CaughtUp {
-			q.mark(item.Checkpoint, true)
+			q.mark(item)
 		}
 	}
 	return errors.New("read the log: the subscription ended")
@@ -137,7 +137,7 @@ func (w *worker) post(ctx context.Context, q *queue) error {
 		switch {
 		case len(got.events) > 0:
 			next := time.Now().Add(liveGap)
-			if err := w.commit(ctx, got.events, got.upTo); err != nil {
+			if err := w.commit(ctx, got); err != nil {
 				return err
 			}
 			if len(got.events) < liveBatch {
@@ -153,12 +153,12 @@ func (w *worker) post(ctx context.Context, q *queue) error {
 		}
 		w.advance(got.upTo)
 		if got.caughtUp && w.build.state == stateActive && !w.build.reached {
-			if err := w.reachHead(ctx, got.upTo); err != nil {
+			if err := w.reachHead(ctx, got); err != nil {
 				return err
 			}
 		}
 		if w.build.state == stateBuilding && got.caughtUp || w.build.ready {
-			if err := w.finish(ctx, got.upTo); err != nil {
+			if err := w.finish(ctx, got); err != nil {
 				return err
 			}
 		}
@@ -171,7 +171,7 @@ func (w *worker) post(ctx context.Context, q *queue) error {
 		case <-q.more:
 		case <-flush:
 			flush = nil
-			if err := w.commit(ctx, nil, got.upTo); err != nil {
+			if err := w.commit(ctx, got); err != nil {
 				return err
 			}
 		}
@@ -208,7 +208,7 @@ const (
 	// wait for the disk: after a crash it goes on from an earlier checkpoint.
 	enterBuild = `SELECT set_config('search_path', $1, true), set_config('synchronous_commit', 'off', true)`
 
-	moveCheckpoint = `UPDATE projections.builds SET position = $4, events = events + $5
+	moveCheckpoint = `UPDATE projections.builds SET position = $4, anchor = $7, events = events + $5
 		WHERE view = $1 AND build = $2 AND position = $3 AND epoch = $6 AND state <> 'old'`
 )
 
@@ -216,15 +216,17 @@ const (
 // The checkpoint comes first: a worker that has lost the build then finds out
 // before it does the work, and two of them queue here rather than meet in the
 // rows.
-func (w *worker) commit(ctx context.Context, events []Event, upTo eventstore.Position) error {
+func (w *worker) commit(ctx context.Context, got taken) error {
+	events, upTo := got.events, got.upTo
 	if w.build.position == upTo {
 		return nil
 	}
+	anchor := w.build.anchor.Later(got.known)
 	var odd []Event
 	err := pgx.BeginFunc(ctx, w.pool, func(tx pgx.Tx) error {
 		var claim pgx.Batch
 		claim.Queue(enterBuild, w.build.schema)
-		claim.Queue(moveCheckpoint, w.view.Name, w.build.number, w.build.position.String(), upTo.String(), len(events), w.epoch)
+		claim.Queue(moveCheckpoint, w.view.Name, w.build.number, w.build.position.String(), upTo.String(), len(events), w.epoch, anchor.String())
 		results := tx.SendBatch(ctx, &claim)
 		_, err := results.Exec()
 		if err != nil {
@@ -259,15 +261,15 @@ func (w *worker) commit(ctx context.Context, events []Event, upTo eventstore.Pos
 		return err
 	}
 	w.tellOdd(ctx, odd)
-	w.build.position = upTo
+	w.build.position, w.build.anchor = upTo, anchor
 	w.note(w.view.Name, w.build.number, nil)
 	return nil
 }
 
 // reachHead notes, for all nodes, that the build in use has posted everything
 // there was: from now on it may lag, but lacks nothing old.
-func (w *worker) reachHead(ctx context.Context, upTo eventstore.Position) error {
-	if err := w.commit(ctx, nil, upTo); err != nil {
+func (w *worker) reachHead(ctx context.Context, got taken) error {
+	if err := w.commit(ctx, taken{upTo: got.upTo, known: got.known}); err != nil {
 		return err
 	}
 	noted, err := w.pool.Exec(ctx, `UPDATE projections.builds SET reached_head_at = coalesce(reached_head_at, clock_timestamp())
@@ -285,8 +287,8 @@ func (w *worker) reachHead(ctx context.Context, upTo eventstore.Position) error 
 
 // finish takes a build that has caught up into use: first its indexes, then,
 // when it is no longer behind the build in use, the switch.
-func (w *worker) finish(ctx context.Context, upTo eventstore.Position) error {
-	if err := w.commit(ctx, nil, upTo); err != nil {
+func (w *worker) finish(ctx context.Context, got taken) error {
+	if err := w.commit(ctx, taken{upTo: got.upTo, known: got.known}); err != nil {
 		return err
 	}
 	if !w.build.indexed {

@@ -21,12 +21,12 @@ type Health struct {
 // Component is a part of the system that the program listens to.
 type Component struct {
 	Component  string  `json:"component" enum:"log"`
-	State      string  `json:"state" enum:"heard,silent" doc:"silent: nothing has come from it for 10 s, or ever, so new events do not arrive here."`
+	State      string  `json:"state" enum:"heard,silent,diverged" doc:"silent: nothing has come from it for 10 s, or ever, so new events do not arrive here. diverged: it is not the log that was followed so far (log-diverged), so nothing is taken and nothing is answered."`
 	AgeSeconds float64 `json:"age_seconds" doc:"Everything that was recorded up to so many seconds ago is known to have arrived. -1: not known yet."`
 	Error      string  `json:"error,omitempty" doc:"Why the last attempt to hear it failed."`
 }
 
-const silent = "silent"
+const silent, diverged = "silent", "diverged"
 
 type healthOutput struct {
 	Status int
@@ -45,7 +45,7 @@ func (a *api) alive(context.Context, *nothing) (*healthOutput, error) {
 func (a *api) ready(ctx context.Context, _ *nothing) (*healthOutput, error) {
 	components := a.Log.Components()
 	for _, c := range components {
-		if c.State == silent {
+		if c.State == silent || c.State == diverged {
 			return &healthOutput{Status: http.StatusServiceUnavailable, Body: Health{Status: "not_ready", Components: components}}, nil
 		}
 	}

@@ -45,6 +45,12 @@ func (n *node) handler(stop <-chan struct{}) (http.Handler, error) {
 	options := httpapi.Options{
 		Version: thisBuild().Version, Logger: n.log,
 		PublicHosts: n.web.PublicHost, BodyBudget: int64(n.web.BodyBudget) << 20,
+		Refuse: func() error {
+			if diverged := n.store.Diverged(); diverged != nil {
+				return diverged
+			}
+			return nil
+		},
 	}
 	return httpapi.New(options,
 		func(api huma.API) {

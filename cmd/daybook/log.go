@@ -3,15 +3,21 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"daybook/commands"
 	commandspg "daybook/commands/postgres"
 	"daybook/eventstore"
+	gatewaypg "daybook/eventstore/gateway/postgres"
+	"daybook/eventstore/guard"
 	"daybook/eventstore/kurrentdb"
 	eventstorepg "daybook/eventstore/postgres"
+	"daybook/projections"
 )
 
 // Where the log may be.
@@ -26,21 +32,67 @@ type logStore interface {
 	Close(ctx context.Context) error
 }
 
+// guardedLog is the log that every part of a node uses.
+type guardedLog struct {
+	*guard.Store
+	log logStore
+}
+
+func (l *guardedLog) Close(ctx context.Context) error { return l.log.Close(ctx) }
+
+// clusterSettles is how long the new leader of a cluster may be behind the one before.
+const clusterSettles = 2 * time.Second
+
 // openLog opens the log: in the database, or, with an address, in a KurrentDB.
-// Either way the database must be one that follows this log.
-func openLog(ctx context.Context, pool *pgxpool.Pool, kurrentDB string, log *slog.Logger) (_ logStore, err error) {
+// Either way the database must be one that follows this log: Open of what is
+// returned compares.
+func openLog(ctx context.Context, pool *pgxpool.Pool, kurrentDB string, views []projections.View, log *slog.Logger) (*guardedLog, error) {
 	store, err := dial(ctx, pool, kurrentDB, log)
 	if err != nil {
 		return nil, err
 	}
-	err = commandspg.Origin{Pool: pool}.Check(ctx, store)
-	if _, another := errors.AsType[*commandspg.AnotherLogError](err); another {
-		err = fmt.Errorf("%w. A database stays with its log: name the log it belongs to, or a new database, in which the read models are built anew", err)
+	options := guard.Options{
+		Logger: log,
+		Own: func(stream string) bool {
+			return slices.ContainsFunc(commands.StreamPrefixes(), func(prefix string) bool { return strings.HasPrefix(stream, prefix) })
+		},
+		Places: func(ctx context.Context) ([]eventstore.Place, error) {
+			return places(ctx, pool, views, kurrentDB == "")
+		},
+		Known: func(ctx context.Context, log eventstore.Store) error {
+			err := commandspg.Origin{Pool: pool}.Check(ctx, log)
+			if another, is := errors.AsType[*commandspg.AnotherLogError](err); is {
+				return another.Diverged()
+			}
+			return err
+		},
 	}
+	if kurrentDB != "" {
+		options.Settle = clusterSettles
+	}
+	return &guardedLog{guard.New(store, options), store}, nil
+}
+
+// places are where all those stand in the log who keep that in the database. The
+// gateway's groups are among them where the gateway serves this log.
+func places(ctx context.Context, pool *pgxpool.Pool, views []projections.View, groups bool) ([]eventstore.Place, error) {
+	all, err := projections.KeptPlaces(ctx, pool, views)
 	if err != nil {
-		return nil, errors.Join(err, store.Close(ctx))
+		return nil, err
 	}
-	return store, nil
+	readers, err := commandspg.KeptPlaces(ctx, pool)
+	if err != nil {
+		return nil, err
+	}
+	all = append(all, readers...)
+	if groups {
+		served, err := gatewaypg.KeptPlaces(ctx, pool)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, served...)
+	}
+	return all, nil
 }
 
 func dial(ctx context.Context, pool *pgxpool.Pool, kurrentDB string, log *slog.Logger) (logStore, error) {

@@ -12,6 +12,7 @@ import (
 
 	"daybook/commands"
 	commandspg "daybook/commands/postgres"
+	"daybook/eventstore"
 	"daybook/projections"
 )
 
@@ -22,6 +23,8 @@ type nodeConfig struct {
 	Policy    commands.Policy
 	Views     []projections.View // which the node posts to
 	Guest     bool               // it takes no read model from another node
+	// Serving: the node opens also over a log that has diverged, and then only says so.
+	Serving bool
 	// CacheStreams bounds the folded streams kept in memory, of each kind of
 	// aggregate; 0: the default.
 	CacheStreams int
@@ -39,7 +42,7 @@ type node struct {
 	// A pool for each purpose, so that none can starve another.
 	logPool, commandPool, viewPool, readPool *pgxpool.Pool
 
-	store       logStore
+	store       *guardedLog
 	sparse      bool                // the log's positions have gaps
 	answers     *commandspg.Answers // to requests with an idempotency key
 	service     *commands.Service
@@ -47,8 +50,8 @@ type node struct {
 	clockwork   *commands.Clockwork
 	projections *projections.Runner
 
-	stopOrigin, stopAnswers, stopReactor, stopClockwork, stopProjections func() // set by start
-	failed                                                               chan error
+	stopOrigin, stopAnswers, stopReactor, stopClockwork, stopProjections, stopGuard func() // set by start
+	failed                                                                          chan error
 }
 
 // Sizes of the pools. With the four connections the log keeps for itself they
@@ -85,16 +88,21 @@ func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (_ *node, e
 	if err := migrate(ctx, n.logPool); err != nil {
 		return nil, err
 	}
-	if n.store, err = openLog(ctx, n.logPool, cfg.KurrentDB, log); err != nil {
+	if n.store, err = openLog(ctx, n.logPool, cfg.KurrentDB, cfg.Views, log); err != nil {
+		return nil, err
+	}
+	err = n.store.Open(ctx)
+	if _, diverged := errors.AsType[*eventstore.DivergedError](err); err != nil && !(diverged && cfg.Serving) {
 		return nil, err
 	}
 	n.answers = commandspg.NewAnswers(n.commandPool, log)
+	n.answers.Seen = n.store.Latest
 	n.service = commands.NewService(n.store, cfg.Policy, time.Now, commands.Options{
 		Logger: log, Snapshots: commandspg.Snapshots{Pool: n.commandPool}, CacheStreams: cfg.CacheStreams,
 	})
 	n.clockwork = commands.NewClockwork(commandspg.Timers{Pool: n.commandPool}, n.service.FireTimer, log)
 	n.reactor = &commands.Reactor{
-		Store: n.store, Journal: commandspg.Journal{Pool: n.commandPool, Reader: "processes"},
+		Store: n.store, Journal: commandspg.Journal{Pool: n.commandPool, Reader: commandspg.ReactorReader},
 		Parking:  commandspg.Parking{Pool: n.commandPool},
 		Finisher: n.service, Logger: log, Grace: graceShared, CartsExpireAfter: cfg.Policy.CartsExpireAfter, Nudge: n.clockwork.Nudge,
 	}
@@ -110,6 +118,9 @@ func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (_ *node, e
 	n.projections, err = projections.New(projections.Config{Store: n.store, Pool: n.viewPool, Views: cfg.Views, Guest: cfg.Guest, Log: log})
 	if err != nil {
 		return nil, err
+	}
+	if n.store.Diverged() != nil {
+		return n, nil // it changes nothing
 	}
 	return n, n.projections.Prepare(ctx)
 }
@@ -137,13 +148,54 @@ func (n *node) openPools(ctx context.Context) error {
 // projections, the sweeping of old answers, the noting of the log's origin. They run until close.
 func (n *node) start(ctx context.Context) {
 	ctx = context.WithoutCancel(ctx) // a signal is met by close, in order
+	if n.store.Diverged() != nil {
+		return // until somebody has decided what holds, and starts it anew
+	}
 	n.stopOrigin = n.background(ctx, "the log's origin", func(ctx context.Context) error {
-		return commandspg.Origin{Pool: n.commandPool}.Run(ctx, n.store)
+		return n.runOrigin(ctx)
 	})
 	n.stopAnswers = n.background(ctx, "answers", n.answers.Run)
 	n.stopReactor = n.background(ctx, "reactor", n.reactor.Run)
 	n.stopClockwork = n.background(ctx, "timers", n.clockwork.Run)
 	n.startProjections(ctx)
+	stops := []func(){n.stopOrigin, n.stopReactor, n.stopClockwork, n.stopProjections}
+	n.startGuard(ctx, stops...)
+}
+
+// startGuard goes on comparing the log. When that has diverged, the parts that work
+// by themselves are stopped: no timer fires and nothing is projected.
+func (n *node) startGuard(ctx context.Context, stops ...func()) {
+	n.stopGuard = n.background(context.WithoutCancel(ctx), "the log's guard", func(ctx context.Context) error {
+		go func() {
+			select {
+			case <-ctx.Done():
+			case <-n.store.Final():
+				for _, stop := range stops {
+					go stop()
+				}
+			}
+		}()
+		return n.store.Run(ctx)
+	})
+}
+
+// runOrigin ties the database to the log. What is wrong with the log is for its guard to tell.
+func (n *node) runOrigin(ctx context.Context) error {
+	for {
+		err := commandspg.Origin{Pool: n.commandPool}.Run(ctx, n.store)
+		_, another := errors.AsType[*commandspg.AnotherLogError](err)
+		_, diverged := errors.AsType[*eventstore.DivergedError](err)
+		if !another && !diverged {
+			return err
+		}
+		// Whatever it finds, it keeps.
+		_ = n.store.Check(ctx)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
 }
 
 // startProjections sets going only the read models.

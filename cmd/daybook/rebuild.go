@@ -77,6 +77,7 @@ func (c *rebuildCommand) carryOut(ctx context.Context, n *node, progress io.Writ
 		return n.projections.DropOld(ctx, c.View)
 	}
 	n.startProjections(ctx)
+	n.startGuard(ctx, n.stopProjections)
 	if c.Rollback {
 		return n.switchBuild(ctx, c.View, n.projections.Rollback, progress)
 	}

@@ -45,7 +45,7 @@ func (c *serveCommand) Run(ctx context.Context, p *program) (err error) {
 	if err != nil {
 		return err
 	}
-	s, err := openServer(ctx, c.Listen, gateway, nodeConfig{Database: p.database(), KurrentDB: p.KurrentDB, Policy: policy, Views: p.views(), Web: c.Web}, p.log)
+	s, err := openServer(ctx, c.Listen, gateway, nodeConfig{Database: p.database(), KurrentDB: p.KurrentDB, Policy: policy, Views: p.views(), Web: c.Web, Serving: true}, p.log)
 	if err != nil {
 		return err
 	}

@@ -46,6 +46,7 @@ func (c *verifyCommand) Run(ctx context.Context, p *program) (err error) {
 	}
 	defer func() { err = errors.Join(err, n.closeInTime(ctx)) }()
 	n.startProjections(ctx)
+	n.startGuard(ctx, n.stopProjections)
 	books := p.verification()
 	books.Against = c.Against
 	report, err := n.verify(ctx, books, p.stderr)

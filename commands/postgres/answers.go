@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"daybook/commands"
+	"daybook/eventstore"
 )
 
 const (
@@ -37,6 +39,9 @@ const (
 type Answers struct {
 	pool   *pgxpool.Pool
 	logger *slog.Logger
+	// Seen, where set, is the latest event that answers can follow from. It is noted
+	// with them, so that they are not believed when the log does not hold it.
+	Seen func() eventstore.Anchor
 
 	mu      sync.Mutex
 	lookups []*lookup
@@ -202,17 +207,29 @@ func (a *Answers) saveAll(batch []commands.StoredAnswer) error {
 		scopes[i], keys[i], hashes[i] = answer.Scope, answer.Key, answer.RequestHash
 		statuses[i], headers[i], bodies[i] = int32(answer.Status), string(encoded), answer.Body //nolint:gosec // three digits
 	}
+	var seen eventstore.Anchor
+	if a.Seen != nil {
+		seen = a.Seen()
+	}
+	at, _ := seen.Position.Pair()
 	return pgx.BeginFunc(ctx, a.pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SET LOCAL synchronous_commit = off`); err != nil {
 			return err
 		}
+		// Several nodes note what they have seen; the latest stays.
 		_, err := tx.Exec(ctx, `
+			WITH seen AS (
+				INSERT INTO commands.checkpoints AS held (reader, position, anchor)
+				SELECT $7, $8, $9 WHERE $9 <> ''
+				ON CONFLICT (reader) DO UPDATE SET position = excluded.position, anchor = excluded.anchor
+				WHERE split_part(held.position, '/', 1)::numeric < $10::text::numeric)
 			INSERT INTO commands.answers (scope, key, request_hash, status, headers, body)
 			SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::int[], $5::json[], $6::bytea[])
 			ON CONFLICT (scope, key) DO UPDATE SET
 				request_hash = excluded.request_hash, status = excluded.status, headers = excluded.headers, body = excluded.body,
 				answered_at = excluded.answered_at
-			WHERE answers.status >= 400`, scopes, keys, hashes, statuses, headers, bodies)
+			WHERE answers.status >= 400`, scopes, keys, hashes, statuses, headers, bodies,
+			answersReader, seen.Position.String(), seen.String(), strconv.FormatUint(at, 10))
 		return err
 	})
 }

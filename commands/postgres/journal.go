@@ -117,9 +117,10 @@ func (j Journal) Checkpoint(ctx context.Context) (eventstore.Position, error) {
 func (j Journal) Advance(ctx context.Context, from, to eventstore.Position, notes commands.Notes) error {
 	err := pgx.BeginFunc(ctx, j.Pool, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `
-			INSERT INTO commands.checkpoints AS held (reader, position) VALUES ($1, $3)
-			ON CONFLICT (reader) DO UPDATE SET position = excluded.position WHERE held.position = $2`,
-			j.Reader, from.String(), to.String())
+			INSERT INTO commands.checkpoints AS held (reader, position, anchor) VALUES ($1, $3, $4)
+			ON CONFLICT (reader) DO UPDATE SET position = excluded.position, anchor = coalesce(nullif(excluded.anchor, ''), held.anchor)
+			WHERE held.position = $2`,
+			j.Reader, from.String(), to.String(), notes.Seen.String())
 		if err != nil {
 			return err
 		}

@@ -29,6 +29,16 @@ func (e *AnotherLogError) Error() string {
 		e.Revision, e.Stream, e.ID, e.RecordedAt.UTC().Format(time.RFC3339Nano))
 }
 
+// Diverged says it as one of the ways in which a log can be another.
+func (e *AnotherLogError) Diverged() *eventstore.DivergedError {
+	return &eventstore.DivergedError{
+		Keeper: "this database",
+		Expected: fmt.Sprintf("event %d of %s with the id %s, recorded at %s",
+			e.Revision, e.Stream, e.ID, e.RecordedAt.UTC().Format(time.RFC3339Nano)),
+		Found: "none such, because the database follows another log",
+	}
+}
+
 // Origin ties a database to one log. Events are never changed, so a log is known
 // by any of them; it is one of ours, for others may share a log and delete theirs.
 // An id alone does not tell two logs apart: the same file imported twice gives

@@ -97,6 +97,9 @@ func failureOf(err error) *failure {
 	if e, ok := errors.AsType[*tooLargeError](err); ok {
 		return fail(codes.ResourceExhausted, e.Error())
 	}
+	if _, ok := errors.AsType[*eventstore.DivergedError](err); ok {
+		return fail(codes.Unavailable, "the log is not available: it has diverged from what this server knows of it")
+	}
 	switch {
 	case isUnavailable(err):
 		return fail(codes.Unavailable, "the log is not available")

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
@@ -40,6 +41,8 @@ type supervisor struct {
 	ended chan struct{}  // closed when run has returned
 	old   sync.WaitGroup // connections on their way out
 	calls gate           // open until the store is closed
+
+	connections atomic.Uint64 // made so far, counted before the first call on it
 
 	mu      sync.Mutex
 	current *connection   // nil while there is none
@@ -104,6 +107,9 @@ func (s *supervisor) publish(c *connection, lack error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.current, s.lack = c, lack
+	if c != nil {
+		s.connections.Add(1)
+	}
 	close(s.changed)
 	s.changed = make(chan struct{})
 }

@@ -40,5 +40,9 @@ func (s *Store) connect(ctx context.Context, role string) (*pgx.Conn, error) {
 		_ = conn.Close(ctx) // the first error is the one to tell
 		return nil, fmt.Errorf("prepare the session of the %s: %w", role, err)
 	}
+	s.connections.Add(1)
 	return conn, nil
 }
+
+// Connections implements eventstore.Connecting.
+func (s *Store) Connections() uint64 { return s.connections.Load() }

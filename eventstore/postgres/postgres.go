@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -55,6 +56,8 @@ type Store struct {
 	tail   *tail
 	notify *notifier
 	pulse  pulse
+
+	connections atomic.Uint64 // of the engine's own, made so far
 
 	stop     context.CancelCauseFunc // ends everything that runs in the background
 	writing  sync.WaitGroup

@@ -24,6 +24,7 @@ type front struct {
 	// somebody who can reach this server.
 	origin *http.CrossOriginProtection
 	hosts  hosts
+	refuse func() error
 }
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -67,7 +68,13 @@ func (f *front) admit(r *http.Request) error {
 	if fromElsewhere(r) {
 		return problem.CrossOrigin(errors.New("a page of another site tried to read"))
 	}
-	return checkHead(r)
+	if err := checkHead(r); err != nil {
+		return err
+	}
+	if f.refuse != nil && strings.HasPrefix(r.URL.Path, "/v1/") {
+		return f.refuse()
+	}
+	return nil
 }
 
 func (f *front) panicked(w *answer, r *http.Request, record *problem.Request, cause any) {

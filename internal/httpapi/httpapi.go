@@ -40,6 +40,9 @@ type Options struct {
 	// then refused with 503.
 	BodyBudget int64
 	BodyWait   time.Duration
+	// Refuse, where set, is asked before each request below /v1/: with an error it is
+	// answered so, whatever it is for.
+	Refuse func() error
 	// Slow is how long a request may take before the log says so; 0 is 1 s.
 	// Others are logged at the debug level only.
 	Slow time.Duration
@@ -86,6 +89,7 @@ func New(options Options, parts ...Part) (http.Handler, error) {
 	}
 	return &front{
 		next: router, logger: options.Logger, slow: options.Slow, origin: http.NewCrossOriginProtection(), hosts: served,
+		refuse: options.Refuse,
 	}, nil
 }
 

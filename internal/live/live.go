@@ -97,6 +97,17 @@ func (l Log) Components() []readapi.Component {
 	}
 	now, pulse := time.Now(), proving.Pulse()
 	log := readapi.Component{Component: "log", State: "heard", AgeSeconds: -1}
+	if guarded, ok := l.Store.(interface {
+		Diverged() *eventstore.DivergedError
+	}); ok {
+		if diverged := guarded.Diverged(); diverged != nil {
+			log.State, log.Error = "diverged", diverged.Error()
+			if !pulse.Proven.IsZero() {
+				log.AgeSeconds = now.Sub(pulse.Proven).Seconds()
+			}
+			return []readapi.Component{log}
+		}
+	}
 	if !pulse.Proven.IsZero() {
 		log.AgeSeconds = now.Sub(pulse.Proven).Seconds()
 	}

@@ -17,6 +17,7 @@ import (
 //
 //	a *Document (also wrapped)         as it is
 //	*rule.Rejection                    409, or 404 for codes ending in -not-found or -unknown
+//	*eventstore.DivergedError          503 log-diverged: its operator must act
 //	*eventstore.ConflictError          409 conflict: after all attempts, try again
 //	*eventstore.DuplicateEventError    422 idempotency-key-reused
 //	*eventstore.TooLargeError          413
@@ -52,6 +53,10 @@ func table(err error) *Document {
 			d = d.retryIn(retrySoon)
 		}
 		return d
+	}
+	// Before an outcome that is unknown, whose cause it can be.
+	if diverged, ok := errors.AsType[*eventstore.DivergedError](err); ok {
+		return Diverged(diverged).because(err)
 	}
 	if _, ok := errors.AsType[*eventstore.ConflictError](err); ok {
 		return New(http.StatusConflict, CodeConflict, "Others were changing it at the same time; try again.").retryIn(retrySoon).because(err)

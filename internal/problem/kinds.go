@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"daybook/eventstore"
 )
 
 // Codes of the API itself; the rules' codes are declared beside the rules. Like
@@ -34,6 +36,7 @@ const (
 	CodeTimeout        = "timeout"
 	CodeOutcomeUnknown = "outcome-unknown"
 	CodePositionNotYet = "position-not-reached"
+	CodeDiverged       = "log-diverged"
 )
 
 // What a Retry-After says: how long callers should wait where it is known that
@@ -185,6 +188,14 @@ func PositionNotReached(want, reached string, waited time.Duration) *Document {
 	return New(http.StatusServiceUnavailable, CodePositionNotYet,
 		fmt.Sprintf("After %s the read model is at position %s, not yet at %s.", waited.Round(time.Millisecond), reached, want)).
 		With(map[string]any{"position": reached, "wanted": want}).retryIn(retrySoon)
+}
+
+// Diverged means that the log is not the one that was followed so far. Coming back
+// does not help until somebody has decided what holds.
+func Diverged(found *eventstore.DivergedError) *Document {
+	return New(http.StatusServiceUnavailable, CodeDiverged, found.Error()).With(map[string]any{
+		"keeper": found.Keeper, "position": found.At.String(), "expected": found.Expected, "found": found.Found,
+	})
 }
 
 func internal(cause error) *Document {

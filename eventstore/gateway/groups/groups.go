@@ -184,6 +184,8 @@ type Item struct {
 	// event that was looked at and not selected.
 	Place    Place
 	CaughtUp bool // a mark: there is nothing more at the moment
+	// Known, on a mark, is the latest event known at or before Place; zero: none is.
+	Known eventstore.Anchor
 }
 
 // Log is what groups read. Its implementation resolves links and filters.
@@ -214,6 +216,9 @@ type Changes struct {
 	Unpark []int64
 	// Checkpoint is the place up to which everything is handled, or nil.
 	Checkpoint *Place
+	// Seen is the latest event of the source that was read, at the checkpoint or
+	// after it; zero where none is known.
+	Seen eventstore.Anchor
 }
 
 // Group is a group's durable state.

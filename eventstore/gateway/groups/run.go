@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"daybook/eventstore"
 )
 
 const (
@@ -40,6 +42,7 @@ type running struct {
 	unfollow context.CancelFunc
 	wakeAt   time.Time // until when save waits, zero: for a token only
 	stored   *Place    // the checkpoint in the store
+	seen     eventstore.Anchor
 
 	// Each holds a token when there may be something to do.
 	readable, savable, replayable chan struct{}
@@ -206,12 +209,23 @@ func (r *running) follow(ctx context.Context) (read bool, err error) {
 
 // took gives an item to the rules and waits until they want another.
 func (r *running) took(ctx context.Context, item Item) error {
+	r.see(item)
 	r.with(func(g *group, now time.Time) { g.read(item, now) })
 	if r.is(func(g *group) bool { return g.wants(true) }) {
 		return nil
 	}
 	r.with(func(g *group, _ time.Time) { g.behind() })
 	return r.until(ctx, r.readable, func(g *group) bool { return g.wants(false) })
+}
+
+// see notes the latest event that was read.
+func (r *running) see(item Item) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.seen = r.seen.Later(item.Known)
+	if item.Event != nil {
+		r.seen = r.seen.Later(eventstore.AnchorOf(item.Event.Original))
+	}
 }
 
 // is asks the rules.
@@ -342,6 +356,9 @@ func outlive(ctx context.Context, most time.Duration) (context.Context, context.
 func (r *running) saveOnce(ctx context.Context, changes Changes) error {
 	ctx, cancel := outlive(ctx, saveMax)
 	defer cancel()
+	r.mu.Lock()
+	changes.Seen = r.seen
+	r.mu.Unlock()
 	if err := r.store.Save(ctx, r.epoch, r.definition.Key, changes); err != nil {
 		return err
 	}

@@ -47,7 +47,8 @@ const (
 	saveSQL = fenced + `, changed AS (
 		UPDATE gateway.groups SET
 			checkpoint_commit = coalesce($4, checkpoint_commit), checkpoint_prepare = coalesce($5, checkpoint_prepare),
-			next_number = next_number + cardinality($6::bigint[])
+			next_number = next_number + cardinality($6::bigint[]),
+			anchor = coalesce(nullif($11, ''), anchor)
 		FROM fence WHERE source = $2 AND name = $3
 		RETURNING group_id, next_number - cardinality($6::bigint[]) AS first),
 	unparked AS (
@@ -168,7 +169,7 @@ func (s *Store) Save(ctx context.Context, epoch int64, key groups.Key, changes g
 		unpark = []int64{}
 	}
 	commit, prepare := numbers(changes.Checkpoint)
-	return s.write(ctx, "save", key, saveSQL, epoch, key.Source, key.Name, commit, prepare, commits, prepares, ids, reasons, unpark)
+	return s.write(ctx, "save", key, saveSQL, epoch, key.Source, key.Name, commit, prepare, commits, prepares, ids, reasons, unpark, changes.Seen.String())
 }
 
 // Replay implements groups.Store.
@@ -234,4 +235,31 @@ func (s *Store) CountParked(ctx context.Context, key groups.Key) (count int64, e
 // valid UTF-8 only.
 func plain(text string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(text, "?"), "\x00", "?")
+}
+
+// KeptPlaces are where groups stand in the log that have read of it. A group on a stream
+// stands where the latest event does that it has read.
+func KeptPlaces(ctx context.Context, pool *pgxpool.Pool) ([]eventstore.Place, error) {
+	rows, _ := pool.Query(ctx, `SELECT source, name, checkpoint_commit, checkpoint_prepare, anchor
+		FROM gateway.groups ORDER BY source, name`) // its error is CollectRows'
+	places, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (p eventstore.Place, err error) {
+		var key groups.Key
+		var commit, prepare *int64
+		var anchor string
+		if err := row.Scan(&key.Source, &key.Name, &commit, &prepare, &anchor); err != nil {
+			return p, err
+		}
+		p.Keeper = "the group " + eventstore.Visible(key.String())
+		if p.Anchor, err = eventstore.ParseAnchor(anchor); err != nil {
+			return p, err
+		}
+		if p.At = p.Anchor.Position; key.OnAll() && commit != nil && prepare != nil {
+			p.At = placeAt(*commit, *prepare)
+		}
+		return p, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read where groups stand: %w", err)
+	}
+	return places, nil
 }

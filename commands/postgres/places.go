@@ -1,0 +1,48 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"daybook/commands"
+	"daybook/eventstore"
+)
+
+// KeptPlaces are where the readers of the log stand that the command side has, and how
+// far answers under keys follow from it.
+func KeptPlaces(ctx context.Context, pool *pgxpool.Pool) ([]eventstore.Place, error) {
+	rows, _ := pool.Query(ctx, `SELECT reader, position, anchor FROM commands.checkpoints ORDER BY reader`) // its error is CollectRows'
+	places, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (p eventstore.Place, err error) {
+		var reader, position, anchor string
+		if err := row.Scan(&reader, &position, &anchor); err != nil {
+			return p, err
+		}
+		p.Keeper = "the reader " + reader
+		switch reader {
+		case ReactorReader:
+			p.Keeper = "the reactor"
+			p.Filter = new(commands.ReactorFilter())
+		case answersReader:
+			p.Keeper = "what was answered under keys"
+		}
+		if p.At, err = eventstore.ParsePosition(position); err != nil {
+			return p, err
+		}
+		p.Anchor, err = eventstore.ParseAnchor(anchor)
+		return p, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read where readers stand: %w", err)
+	}
+	return places, nil
+}
+
+const (
+	// ReactorReader is the name of the reactor's checkpoint.
+	ReactorReader = "processes"
+	// answersReader is the name of the place that answers under keys follow from.
+	answersReader = "answers"
+)

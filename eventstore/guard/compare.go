@@ -1,0 +1,189 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"daybook/eventstore"
+)
+
+// scanMax bounds the events read between the last anchor and a place. They are
+// other programs' events, or such that nobody here wants.
+const scanMax = 20_000
+
+// Compare looks whether a log is the one that others have followed to their
+// places: it returns *eventstore.DivergedError if it is not. own tells whether a
+// stream is one that nobody but this program deletes or cuts off.
+//
+// The log is another one if it ends before a place, if another event stands where
+// an anchor says, or none although the anchor's stream is own; if a place is none
+// of this log; and if something that a keeper wants lies between the last anchor
+// and its place, because the keeper has not seen it. Positions that no event has
+// are no difference, nor is an event that is gone from a foreign stream.
+func Compare(ctx context.Context, log eventstore.Store, places []eventstore.Place, own func(stream string) bool) error {
+	end, err := endOf(ctx, log)
+	if err != nil {
+		return err
+	}
+	c := comparison{log: log, own: own, looked: make(map[string]finding), tried: make(map[eventstore.Position]bool)}
+	for _, p := range places {
+		if err := c.reaches(p, end); err != nil {
+			return err
+		}
+	}
+	for _, p := range places {
+		if err := c.anchored(ctx, p); err != nil {
+			return err
+		}
+	}
+	return c.between(ctx, places)
+}
+
+// endOf is the position of the last record of a log.
+func endOf(ctx context.Context, log eventstore.Store) (eventstore.Position, error) {
+	if ending, ok := log.(eventstore.Ending); ok {
+		return ending.End(ctx)
+	}
+	return log.Head(ctx)
+}
+
+// finding is what stands where an anchor says.
+type finding struct {
+	same    bool
+	missing bool // no event, or none that can be read
+	hidden  bool // the stream has ended; what it held is read in the log only
+	found   eventstore.Anchor
+}
+
+type comparison struct {
+	log    eventstore.Store
+	own    func(stream string) bool
+	looked map[string]finding
+	tried  map[eventstore.Position]bool
+	latest eventstore.Anchor // of those that the log holds
+}
+
+// reaches tells whether the log goes as far as a place.
+func (c *comparison) reaches(p eventstore.Place, end eventstore.Position) error {
+	expected := "the log to go on"
+	at := p.At
+	if at.Before(p.Anchor.Position) {
+		at = p.Anchor.Position
+	}
+	if !p.Anchor.IsZero() {
+		expected = p.Anchor.Describe()
+		if p.Anchor.Position.Before(at) {
+			expected = "what comes after " + expected
+		}
+	}
+	if !end.Before(at) {
+		return nil
+	}
+	return &eventstore.DivergedError{Keeper: p.Keeper, At: at, Expected: expected, Found: fmt.Sprintf("the end of the log at position %s", end)}
+}
+
+// anchored tells whether the event is there by which a place is known.
+func (c *comparison) anchored(ctx context.Context, p eventstore.Place) error {
+	if p.Anchor.IsZero() {
+		return c.try(ctx, p)
+	}
+	key := p.Anchor.String()
+	f, known := c.looked[key]
+	if !known {
+		var err error
+		if f, err = c.look(ctx, p.Anchor); err != nil {
+			return err
+		}
+		c.looked[key] = f
+	}
+	switch {
+	case f.same:
+		c.latest = c.latest.Later(p.Anchor)
+		return nil
+	case f.hidden, f.missing && !c.own(p.Anchor.Stream):
+		return nil
+	}
+	found := "none there"
+	if !f.missing {
+		found = f.found.Describe()
+	}
+	return &eventstore.DivergedError{Keeper: p.Keeper, At: p.Anchor.Position, Expected: p.Anchor.Describe(), Found: found}
+}
+
+// look reads the event that an anchor names, by its place in its stream: so it
+// needs no position that a server may not know.
+func (c *comparison) look(ctx context.Context, a eventstore.Anchor) (finding, error) {
+	for e, err := range c.log.ReadStream(ctx, a.Stream, a.Revision, 1) {
+		if _, missing := errors.AsType[*eventstore.NotFoundError](err); missing {
+			return finding{missing: true}, nil
+		}
+		if _, ended := errors.AsType[*eventstore.DeletedError](err); ended {
+			return finding{hidden: true}, nil
+		}
+		switch {
+		case err != nil:
+			return finding{}, err
+		case a.Names(&e):
+			return finding{same: true}, nil
+		case e.Revision == a.Revision:
+			return finding{found: eventstore.AnchorOf(&e)}, nil
+		}
+	}
+	return finding{missing: true}, nil
+}
+
+// try reads on from a place.
+func (c *comparison) try(ctx context.Context, p eventstore.Place) error {
+	if p.At.IsStart() || c.tried[p.At] {
+		return nil
+	}
+	c.tried[p.At] = true
+	for _, err := range c.log.ReadAll(ctx, p.At, eventstore.Filter{}, 1) {
+		if wrong, none := errors.AsType[*eventstore.UnknownPlaceError](err); none {
+			return &eventstore.DivergedError{Keeper: p.Keeper, At: p.At, Expected: "a record of the log", Found: "none there: " + eventstore.Visible(wrong.Error())}
+		}
+		return err
+	}
+	return nil
+}
+
+// between tells whether keepers have missed something that they want between the
+// last event that is known to be the same and their places.
+func (c *comparison) between(ctx context.Context, places []eventstore.Place) error {
+	var beyond []eventstore.Place
+	last := c.latest.Position
+	for _, p := range places {
+		if p.Filter != nil && !c.latest.IsZero() && c.latest.Position.Before(p.At) {
+			beyond = append(beyond, p)
+			if last.Before(p.At) {
+				last = p.At
+			}
+		}
+	}
+	for _, p := range places { // a server that counts bytes knows whether a record begins there
+		if !p.Anchor.IsZero() && c.latest.Position.Before(p.At) {
+			if err := c.try(ctx, p); err != nil {
+				return err
+			}
+		}
+	}
+	if len(beyond) == 0 {
+		return nil
+	}
+	for e, err := range c.log.ReadAll(ctx, c.latest.Position, eventstore.Filter{}, scanMax) {
+		if err != nil || last.Before(e.Position) {
+			return err
+		}
+		for _, p := range beyond {
+			if !p.At.Before(e.Position) && p.Filter.Selects(e.Type, e.Stream) {
+				found := eventstore.Anchor{Position: e.Position, Stream: e.Stream, Revision: e.Revision, ID: e.ID}
+				return &eventstore.DivergedError{
+					Keeper: p.Keeper, At: e.Position,
+					Expected: fmt.Sprintf("nothing for it between positions %s and %s", c.latest.Position, p.At), Found: found.Describe(),
+				}
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,429 @@
+// Package guard watches that a log stays the log that was followed so far. A log
+// can be restored from a backup under those who follow it, or be another one: then
+// their places mean other events, or none. The guard finds that out, and from then
+// on refuses everything with *eventstore.DivergedError.
+//
+// What is done about it is not its business: somebody must decide what holds, and
+// start the program anew.
+package guard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"daybook/eventstore"
+)
+
+// Options of a guard.
+type Options struct {
+	// Places are where all those stand who follow the log and are kept in a
+	// database. They are compared at the start and after each new connection.
+	Places func(ctx context.Context) ([]eventstore.Place, error)
+	// Known, where set, compares by what else is known of the log, at the same times.
+	Known func(ctx context.Context, log eventstore.Store) error
+	// Own tells whether a stream is one that nobody but this program deletes or cuts off.
+	Own func(stream string) bool
+	// Every is the pause between two looks at the latest event that was seen; 0 is 500 ms.
+	Every time.Duration
+	// Settle is how long the log may be shorter than it was until that is final: a
+	// cluster's new leader may need a moment. Calls are refused meanwhile.
+	Settle time.Duration
+	Logger *slog.Logger
+}
+
+const (
+	defaultEvery = 500 * time.Millisecond
+	// suspectEvery is the pause between two looks while the log seems to be another.
+	suspectEvery = 100 * time.Millisecond
+	// lookMax bounds one comparison by the guard itself.
+	lookMax = 10 * time.Second
+)
+
+// Store is a log under guard.
+type Store struct {
+	log         eventstore.Store
+	options     Options
+	connections func() uint64 // nil: the engine has none
+
+	// diverged is why calls are refused; nil while the log is as expected.
+	diverged  atomic.Pointer[eventstore.DivergedError]
+	final     chan struct{} // closed when diverged does not change any more
+	checked   atomic.Uint64 // the connections at the last whole comparison that found nothing
+	turn      chan struct{} // held by who compares
+	suspected time.Time     // since when diverged is set; for who has the turn
+
+	mu  sync.Mutex
+	own eventstore.Anchor   // the latest event seen, of this program's streams,
+	any eventstore.Anchor   // and of all
+	end eventstore.Position // the latest position seen
+}
+
+var _ eventstore.Store = (*Store)(nil)
+
+// New puts a log under guard. Open must be called before it is used, and Run goes
+// on with that.
+func New(log eventstore.Store, options Options) *Store {
+	if options.Every <= 0 {
+		options.Every = defaultEvery
+	}
+	if options.Own == nil {
+		options.Own = func(string) bool { return false }
+	}
+	if options.Logger == nil {
+		options.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Store{log: log, options: options, final: make(chan struct{}), turn: make(chan struct{}, 1)}
+	if connecting, ok := log.(eventstore.Connecting); ok {
+		s.connections = connecting.Connections
+	}
+	return s
+}
+
+// Diverged is why the log is refused; nil while it is as expected. It answers from memory.
+func (s *Store) Diverged() *eventstore.DivergedError { return s.diverged.Load() }
+
+// Final is closed when the log has diverged and will not be used any more.
+func (s *Store) Final() <-chan struct{} { return s.final }
+
+// Unguarded is the log without its guard, for who decides what holds.
+func (s *Store) Unguarded() eventstore.Store { return s.log }
+
+// Open is Check for the start: it waits until a difference has passed or is final.
+func (s *Store) Open(ctx context.Context) error {
+	for {
+		err := s.Check(ctx)
+		if _, diverged := errors.AsType[*eventstore.DivergedError](err); !diverged {
+			return err
+		}
+		timer := time.NewTimer(suspectEvery)
+		select {
+		case <-s.final:
+			timer.Stop()
+			return err
+		case <-ctx.Done():
+			timer.Stop()
+			return fmt.Errorf("compare the log: %w", ctx.Err())
+		case <-timer.C:
+		}
+	}
+}
+
+// Check compares the log with everything that is known of it. It returns
+// *eventstore.DivergedError if it is another, and other errors if that cannot be told.
+func (s *Store) Check(ctx context.Context) error { return s.check(ctx, true) }
+
+// Run compares again and again, until ctx ends or the log has diverged for good.
+// It returns nil.
+func (s *Store) Run(ctx context.Context) error {
+	for {
+		every := s.options.Every
+		if s.diverged.Load() != nil {
+			every = suspectEvery
+		}
+		timer := time.NewTimer(every)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		case <-s.final:
+			timer.Stop()
+			<-ctx.Done()
+			return nil
+		case <-timer.C:
+		}
+		looking, cancel := context.WithTimeout(ctx, lookMax)
+		// What it finds is kept; a log that is away is noticed by who uses it.
+		_ = s.check(looking, s.diverged.Load() != nil || s.renewed())
+		cancel()
+	}
+}
+
+// renewed tells whether the engine has connected since the last whole comparison.
+func (s *Store) renewed() bool { return s.connections != nil && s.connections() != s.checked.Load() }
+
+// admit lets a call through while the log is as expected.
+func (s *Store) admit(ctx context.Context) error {
+	if d := s.diverged.Load(); d != nil {
+		return d
+	}
+	if s.renewed() {
+		return s.check(ctx, false)
+	}
+	return nil
+}
+
+// check compares the log with the latest events seen or, if it is whole or there is
+// a new connection, with everything that is known.
+func (s *Store) check(ctx context.Context, whole bool) error {
+	select {
+	case s.turn <- struct{}{}:
+	case <-ctx.Done():
+		return fmt.Errorf("compare the log: %w", ctx.Err())
+	}
+	defer func() { <-s.turn }()
+	select {
+	case <-s.final:
+		return s.diverged.Load()
+	default:
+	}
+	var connections uint64
+	if s.connections != nil {
+		connections = s.connections()
+		whole = whole || connections != s.checked.Load()
+	}
+	err := s.compare(ctx, whole)
+	if found, diverged := errors.AsType[*eventstore.DivergedError](err); diverged {
+		s.suspect(ctx, found)
+		return found
+	}
+	if err != nil {
+		if ctx.Err() != nil {
+			return fmt.Errorf("compare the log: %w", ctx.Err())
+		}
+		return &eventstore.UnavailableError{Cause: fmt.Errorf("compare the log: %w", err)}
+	}
+	if whole {
+		s.checked.Store(connections)
+		if s.diverged.Swap(nil) != nil {
+			s.options.Logger.WarnContext(ctx, "the log is as expected again", "after", time.Since(s.suspected))
+		}
+	}
+	return nil
+}
+
+// suspect refuses calls. A difference that lasts is final.
+func (s *Store) suspect(ctx context.Context, found *eventstore.DivergedError) {
+	if s.diverged.Swap(found) == nil {
+		s.suspected = time.Now()
+		s.options.Logger.ErrorContext(ctx, "the log is not the one that was followed: nothing is taken and nothing is projected", "error", found)
+	}
+	if time.Since(s.suspected) >= s.options.Settle {
+		close(s.final)
+	}
+}
+
+// compare looks at what this node has seen and, if it is whole, at all that is kept.
+func (s *Store) compare(ctx context.Context, whole bool) error {
+	s.mu.Lock()
+	own, latest, end := s.own, s.any, s.end
+	s.mu.Unlock()
+	places := []eventstore.Place{{Keeper: "this node", At: latest.Position, Anchor: latest}}
+	if own != latest {
+		places = append(places, eventstore.Place{Keeper: "this node", At: own.Position, Anchor: own})
+	}
+	if latest.Position.Before(end) {
+		places = append(places, eventstore.Place{Keeper: "this node", At: end, Anchor: latest})
+	}
+	if whole && s.options.Places != nil {
+		kept, err := s.options.Places(ctx)
+		if err != nil {
+			return err
+		}
+		places = append(places, kept...)
+	}
+	if err := Compare(ctx, s.log, places, s.options.Own); err != nil || !whole {
+		return err
+	}
+	if s.options.Known != nil {
+		if err := s.options.Known(ctx, s.log); err != nil {
+			return err
+		}
+	}
+	for e, err := range s.log.ReadAllBackwards(ctx, eventstore.End, eventstore.Filter{}, 1) {
+		if err != nil {
+			return err
+		}
+		s.saw(&e)
+	}
+	return nil
+}
+
+// saw notes an event of the log. Most events are not the latest one.
+func (s *Store) saw(e *eventstore.Recorded) {
+	s.mu.Lock()
+	latest, own := s.any.Position.Before(e.Position), s.own.Position.Before(e.Position)
+	s.mu.Unlock()
+	if latest || own && s.options.Own(e.Stream) {
+		s.note(eventstore.AnchorOf(e))
+	}
+}
+
+func (s *Store) note(a eventstore.Anchor) {
+	own := s.options.Own(a.Stream)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.any = s.any.Later(a)
+	if own {
+		s.own = s.own.Later(a)
+	}
+	if s.end.Before(a.Position) {
+		s.end = a.Position
+	}
+}
+
+// seen is the latest position that was seen.
+func (s *Store) seen() eventstore.Position {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.end
+}
+
+// Latest is the latest event of this program's streams that was seen in the log.
+func (s *Store) Latest() eventstore.Anchor {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.own
+}
+
+// at is the latest event that was seen at or before a position.
+func (s *Store) at(position eventstore.Position) eventstore.Anchor {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case !position.Before(s.any.Position):
+		return s.any
+	case !position.Before(s.own.Position):
+		return s.own
+	}
+	return eventstore.Anchor{}
+}
+
+// Append implements eventstore.Store. An answer is believed only if it stands
+// after everything that was seen before, and came from the log that was compared.
+func (s *Store) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+	if err := s.admit(ctx); err != nil {
+		return eventstore.Result{}, err
+	}
+	before := s.seen()
+	result, err := s.log.Append(ctx, stream, expected, events)
+	if err != nil {
+		return result, err
+	}
+	err = s.admit(ctx)
+	if err == nil && !result.Replayed && !before.Before(result.Position) {
+		err = s.check(ctx, true)
+	}
+	if err != nil {
+		return eventstore.Result{}, &eventstore.OutcomeUnknownError{Cause: err}
+	}
+	if last := events[len(events)-1]; eventstore.IsText(stream) {
+		s.note(eventstore.Anchor{Position: result.Position, Stream: stream, Revision: result.Revision, ID: last.ID})
+	}
+	return result, nil
+}
+
+// ReadStream implements eventstore.Store.
+func (s *Store) ReadStream(ctx context.Context, stream string, from int64, limit int) iter.Seq2[eventstore.Recorded, error] {
+	return s.read(ctx, func() iter.Seq2[eventstore.Recorded, error] { return s.log.ReadStream(ctx, stream, from, limit) })
+}
+
+// ReadAll implements eventstore.Store.
+func (s *Store) ReadAll(ctx context.Context, after eventstore.Position, filter eventstore.Filter, limit int) iter.Seq2[eventstore.Recorded, error] {
+	return s.read(ctx, func() iter.Seq2[eventstore.Recorded, error] { return s.log.ReadAll(ctx, after, filter, limit) })
+}
+
+// ReadStreamBackwards implements eventstore.Store.
+func (s *Store) ReadStreamBackwards(ctx context.Context, stream string, from int64, limit int) iter.Seq2[eventstore.Recorded, error] {
+	return s.read(ctx, func() iter.Seq2[eventstore.Recorded, error] {
+		return s.log.ReadStreamBackwards(ctx, stream, from, limit)
+	})
+}
+
+// ReadAllBackwards implements eventstore.Store.
+func (s *Store) ReadAllBackwards(ctx context.Context, before eventstore.Position, filter eventstore.Filter, limit int) iter.Seq2[eventstore.Recorded, error] {
+	return s.read(ctx, func() iter.Seq2[eventstore.Recorded, error] {
+		return s.log.ReadAllBackwards(ctx, before, filter, limit)
+	})
+}
+
+func (s *Store) read(ctx context.Context, open func() iter.Seq2[eventstore.Recorded, error]) iter.Seq2[eventstore.Recorded, error] {
+	return func(yield func(eventstore.Recorded, error) bool) {
+		if err := s.admit(ctx); err != nil {
+			yield(eventstore.Recorded{}, err)
+			return
+		}
+		for e, err := range open() {
+			if err == nil {
+				err = s.admit(ctx)
+			} else {
+				err = s.explain(ctx, err)
+			}
+			if err != nil {
+				yield(eventstore.Recorded{}, err)
+				return
+			}
+			if !yield(e, nil) {
+				return
+			}
+		}
+	}
+}
+
+// explain looks whether the log is why a reader's place is none of it. If it is
+// not, the place is the reader's own fault.
+func (s *Store) explain(ctx context.Context, err error) error {
+	if _, none := errors.AsType[*eventstore.UnknownPlaceError](err); none {
+		if found, diverged := errors.AsType[*eventstore.DivergedError](s.check(ctx, true)); diverged {
+			return found
+		}
+	}
+	return err
+}
+
+// Subscribe implements eventstore.Store. Its marks tell the latest event known.
+func (s *Store) Subscribe(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Item, error] {
+	return func(yield func(eventstore.Item, error) bool) {
+		if err := s.admit(ctx); err != nil {
+			yield(eventstore.Item{}, err)
+			return
+		}
+		for item, err := range s.log.Subscribe(ctx, after, filter) {
+			if err == nil {
+				err = s.admit(ctx)
+			} else {
+				err = s.explain(ctx, err)
+			}
+			if err != nil {
+				yield(eventstore.Item{}, err)
+				return
+			}
+			if item.Event != nil {
+				s.saw(item.Event)
+			} else {
+				item.Known = s.at(item.Checkpoint)
+			}
+			if !yield(item, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Head implements eventstore.Store.
+func (s *Store) Head(ctx context.Context) (eventstore.Position, error) {
+	if err := s.admit(ctx); err != nil {
+		return eventstore.Start, err
+	}
+	head, err := s.log.Head(ctx)
+	if err == nil {
+		err = s.admit(ctx)
+	}
+	if err != nil {
+		return eventstore.Start, err
+	}
+	return head, nil
+}
+
+// Pulse implements eventstore.Proving. An engine without one cannot fall silent.
+func (s *Store) Pulse() eventstore.Pulse {
+	if proving, ok := s.log.(eventstore.Proving); ok {
+		return proving.Pulse()
+	}
+	return eventstore.Pulse{Proven: time.Now()}
+}
