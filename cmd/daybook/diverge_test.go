@@ -1,0 +1,387 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"daybook/cmd/daybook/shoppers"
+	"daybook/eventstore/gateway"
+	eventstorepg "daybook/eventstore/postgres"
+	"daybook/internal/pgtest"
+)
+
+// restores are the ways in which a log can be another one than it was. Each is done
+// to the tables of a log in one transaction; "then" holds them as they were earlier.
+var restores = map[string][]string{
+	"shorter": {restoreThen},
+	"grown past the old place": {restoreThen, `
+		INSERT INTO eventstore.streams (stream, revision) VALUES ('order-restored', 499);
+		INSERT INTO eventstore.events (position, stream_id, revision, recorded_at, event_id, stream, type, data)
+			SELECT h.position + n, s.stream_id, n - 1, clock_timestamp(), gen_random_uuid(), s.stream, 'order.placed.v1', '{}'
+			FROM eventstore.head h, eventstore.streams s, generate_series(1, 500) n WHERE s.stream = 'order-restored';
+		UPDATE eventstore.head SET position = position + 500, recorded_at = clock_timestamp()`},
+	"another log altogether": {`
+		UPDATE eventstore.events SET event_id = gen_random_uuid(), recorded_at = recorded_at - interval '1 hour'`},
+}
+
+const (
+	logTables   = `streams events head`
+	restoreThen = `
+		TRUNCATE eventstore.streams, eventstore.events, eventstore.head;
+		INSERT INTO eventstore.streams OVERRIDING SYSTEM VALUE SELECT * FROM earlier.streams;
+		INSERT INTO eventstore.events SELECT * FROM earlier.events;
+		INSERT INTO eventstore.head SELECT * FROM earlier.head`
+	restoreLatest = `
+		TRUNCATE eventstore.streams, eventstore.events, eventstore.head;
+		INSERT INTO eventstore.streams OVERRIDING SYSTEM VALUE SELECT * FROM latest.streams;
+		INSERT INTO eventstore.events SELECT * FROM latest.events;
+		INSERT INTO eventstore.head SELECT * FROM latest.head`
+)
+
+// divergence is a node, and a log in a database that can be restored under it.
+type divergence struct {
+	*testing.T
+	pool *pgxpool.Pool // of the log
+	args []string      // of every command
+	// away does something while the log's server is stopped, if it has one of its own.
+	away func(func())
+	node *pgxpool.Pool // of the node's database
+}
+
+// onEachLog runs a test over each place of the log; all are kept in tables that the
+// test can restore.
+func onEachLog(t *testing.T, test func(d *divergence)) {
+	t.Helper()
+	t.Run(storePostgres, func(t *testing.T) {
+		t.Parallel()
+		url := pgtest.URL(t)
+		pool := poolOf(t, url)
+		test(&divergence{T: t, pool: pool, node: pool, args: []string{"--database-url", url}, away: func(do func()) { do() }})
+	})
+	t.Run(storeKurrentDB, func(t *testing.T) {
+		t.Parallel()
+		log, url := pgtest.URL(t), pgtest.URL(t)
+		served := openServedLog(t, log)
+		test(&divergence{
+			T: t, pool: poolOf(t, log), node: poolOf(t, url), away: served.away,
+			args: []string{"--database-url", url, "--store", storeKurrentDB, "--kurrentdb-url", "esdb://" + served.address + "?tls=false"},
+		})
+	})
+}
+
+func poolOf(t *testing.T, url string) *pgxpool.Pool {
+	t.Helper()
+	pool, err := openPool(t.Context(), url, "test", 2, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return pool
+}
+
+// servedLog is a server of a log that is stopped and started again at one address, as a
+// server is whose files are put back.
+type servedLog struct {
+	t       *testing.T
+	url     string
+	address string
+	stop    func()
+}
+
+func openServedLog(t *testing.T, url string) *servedLog {
+	t.Helper()
+	s := &servedLog{t: t, url: url, address: "127.0.0.1:0"}
+	if err := eventstorepg.Migrate(t.Context(), poolOf(t, url)); err != nil {
+		t.Fatal(err)
+	}
+	s.start()
+	t.Cleanup(func() { s.stop() })
+	return s
+}
+
+func (s *servedLog) away(do func()) {
+	s.stop()
+	do()
+	s.start()
+}
+
+func (s *servedLog) start() {
+	s.t.Helper()
+	ctx := context.WithoutCancel(s.t.Context())
+	pool, err := openPool(ctx, s.url, "gateway", 8, slog.New(slog.DiscardHandler))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	store, err := eventstorepg.Open(ctx, pool, eventstorepg.Options{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	server, err := gateway.New(store, gateway.Options{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.address)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.address = listener.Addr().String()
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	s.stop = func() {
+		cut, cancel := context.WithCancel(ctx)
+		cancel()
+		_ = server.Close(cut) // it is cut off
+		<-served
+		_ = store.Close(cut)
+		pool.Close()
+	}
+}
+
+// change runs statements on the log's tables, all or none.
+func (d *divergence) change(statements ...string) {
+	d.Helper()
+	err := pgx.BeginFunc(d.Context(), d.pool, func(tx pgx.Tx) error {
+		for _, sql := range statements {
+			if _, err := tx.Exec(d.Context(), sql, pgx.QueryExecModeSimpleProtocol); err != nil {
+				return fmt.Errorf("%s: %w", sql, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		d.Fatal(err)
+	}
+}
+
+// keep copies the log's tables into a schema.
+func (d *divergence) keep(schema string) {
+	d.Helper()
+	statements := []string{`CREATE SCHEMA ` + schema}
+	for table := range strings.FieldsSeq(logTables) {
+		statements = append(statements, fmt.Sprintf(`CREATE TABLE %s.%s AS TABLE eventstore.%s`, schema, table, table))
+	}
+	d.change(statements...)
+}
+
+// sell sells one unit to each of some buyers.
+func (d *divergence) sell(url, name string, buyers int) (orders []string) {
+	d.Helper()
+	client := shoppers.NewClient(url, 4)
+	defer client.Close()
+	for i := range buyers {
+		cart, err := client.OpenCart(d.Context(), fmt.Sprint(name, i), "GBP", "", []shoppers.Line{{SKU: "MUG", Quantity: 1}})
+		if err != nil {
+			d.Fatal(err)
+		}
+		order, _, err := client.Checkout(d.Context(), uuid.NewString(), cart, true)
+		if err != nil {
+			d.Fatal(err)
+		}
+		orders = append(orders, order.OrderID)
+	}
+	return orders
+}
+
+// story makes a log with two parts and keeps it as it was between them, and at the end.
+func (d *divergence) story(server running) {
+	d.Helper()
+	client := shoppers.NewClient(server.url, 1)
+	defer client.Close()
+	goods := shoppers.Product{SKU: "MUG", Title: "A", Price: shoppers.Money{Amount: "3.10", Currency: "GBP"}, Opening: 100}
+	if _, err := shoppers.Open(d.Context(), client, []shoppers.Product{goods}); err != nil {
+		d.Fatal(err)
+	}
+	d.sell(server.url, "early", 3)
+	d.atHead(server)
+	d.keep("earlier")
+	d.sell(server.url, "late", 3)
+	d.atHead(server)
+	d.keep("latest")
+}
+
+// atHead waits until everything that was sold is in the views, with the place noted.
+func (d *divergence) atHead(server running) {
+	d.Helper()
+	eventually(d.T, recoveryLimit, "all views are at the head and have noted it", func() bool {
+		var head, behind string
+		if err := d.pool.QueryRow(d.Context(), `SELECT position::text FROM eventstore.head`).Scan(&head); err != nil {
+			d.Fatal(err)
+		}
+		if err := d.node.QueryRow(d.Context(), `SELECT count(*)::text FROM projections.builds WHERE state = 'active' AND (split_part(position, '/', 1) <> $1 OR anchor = '')`, head).Scan(&behind); err != nil {
+			d.Fatal(err)
+		}
+		return behind == "0"
+	})
+}
+
+// places are those that the node's database keeps.
+func (d *divergence) places() string {
+	d.Helper()
+	var all string
+	err := d.node.QueryRow(d.Context(), `SELECT
+		(SELECT string_agg(view || build || ' ' || position || ' ' || anchor || ' ' || events, ',' ORDER BY view, build) FROM projections.builds)
+		|| (SELECT string_agg(reader || ' ' || position || ' ' || anchor, ',' ORDER BY reader) FROM commands.checkpoints)
+		|| (SELECT count(*) FROM commands.timers)`).Scan(&all)
+	if err != nil {
+		d.Fatal(err)
+	}
+	return all
+}
+
+func (d *divergence) events() (n int) {
+	d.Helper()
+	if err := d.pool.QueryRow(d.Context(), `SELECT count(*) FROM eventstore.events`).Scan(&n); err != nil {
+		d.Fatal(err)
+	}
+	return n
+}
+
+// reply is an answer to a request, with what of it says why it was refused.
+type reply struct {
+	status  int
+	Type    string `json:"type"`
+	Detail  string `json:"detail"`
+	Status  string `json:"-"`
+	Problem string `json:"problem"`
+	body    string
+	took    time.Duration
+}
+
+func (d *divergence) ask(method, url, key, body string) reply {
+	d.Helper()
+	request, err := http.NewRequestWithContext(d.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		d.Fatal(err)
+	}
+	if body != "" {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	if key != "" {
+		request.Header.Set("Idempotency-Key", key)
+	}
+	began := time.Now()
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		d.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		d.Fatal(err)
+	}
+	r := reply{status: answer.StatusCode, body: string(text), took: time.Since(began)}
+	var members struct {
+		Type, Detail string
+	}
+	_ = json.Unmarshal(text, &members, json.MatchCaseInsensitiveNames(true)) // an answer that is no problem has none
+	r.Type, r.Detail = members.Type, members.Detail
+	return r
+}
+
+// refuses fails unless the server refuses everything, says why, and takes and
+// projects nothing.
+func (d *divergence) refuses(server running, kept string) {
+	d.Helper()
+	events := d.events()
+	var why string
+	for what, r := range map[string]reply{
+		"a command":                   d.ask(http.MethodPost, server.url+"/v1/stock/MUG/main/receipts", uuid.NewString(), `{"quantity":1,"document":"PO-2"}`),
+		"a command that was answered": d.ask(http.MethodPost, server.url+"/v1/stock/MUG/main/receipts", "answered", `{"quantity":1,"document":"PO-1"}`),
+		"a command that is not valid": d.ask(http.MethodPost, server.url+"/v1/carts", "", `{"no":1}`),
+		"a read of orders":            d.ask(http.MethodGet, server.url+"/v1/orders", "", ""),
+		"a read of stock":             d.ask(http.MethodGet, server.url+"/v1/stock/MUG/main", "", ""),
+		"a read of the log":           d.ask(http.MethodGet, server.url+"/v1/events", "", ""),
+		"processes":                   d.ask(http.MethodGet, server.url+"/v1/processes", "", ""),
+	} {
+		if r.status != http.StatusServiceUnavailable || r.Type != "/problems/log-diverged" || !strings.Contains(r.Detail, "the log has diverged from what ") {
+			d.Errorf("%s: %d %s", what, r.status, r.body)
+		}
+		why = r.Detail
+	}
+	if r := d.ask(http.MethodGet, server.url+"/readyz", "", ""); r.status != http.StatusServiceUnavailable || !strings.Contains(r.body, `"diverged"`) || !strings.Contains(r.body, strings.TrimSpace(why)) || r.took > time.Second {
+		d.Errorf("/readyz after %s: %d %s, want it to say %q", r.took, r.status, r.body, why)
+	}
+	if r := d.ask(http.MethodGet, server.url+"/livez", "", ""); r.status != http.StatusOK || r.took > time.Second {
+		d.Errorf("/livez after %s: %d %s", r.took, r.status, r.body)
+	}
+	if got := d.events(); got != events {
+		d.Errorf("%d events were added to a log that has diverged", got-events)
+	}
+	if got := d.places(); got != kept {
+		d.Errorf("the places are\n%s\nand were\n%s", got, kept)
+	}
+}
+
+// says fails unless a command of the program fails because of the log.
+func (d *divergence) says(command ...string) {
+	d.Helper()
+	got := call(d.T, nil, append(command, d.args...)...)
+	if got.code != exitFailure || !strings.Contains(got.stderr, "the log has diverged from what ") || got.stdout != "" {
+		d.Errorf("%s: exit code %d, %s%s", command[0], got.code, got.stdout, got.stderr)
+	}
+}
+
+// A log that is restored under a node is refused, and everything says why. Nothing is
+// changed by that: with the right log all goes on.
+func TestALogThatWasRestoredIsRefused(t *testing.T) {
+	t.Parallel()
+	for name, change := range restores {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			onEachLog(t, func(d *divergence) {
+				server := serve(d.T, d.args...)
+				d.story(server)
+				d.ask(http.MethodPost, server.url+"/v1/stock/MUG/main/receipts", "answered", `{"quantity":1,"document":"PO-1"}`)
+				d.atHead(server)
+				d.change(`DROP SCHEMA latest CASCADE`)
+				d.keep("latest")
+				kept := d.places()
+
+				d.away(func() { d.change(change...) })
+				began := time.Now()
+				eventually(d.T, recoveryLimit, "the server has noticed it", func() bool {
+					return d.ask(http.MethodGet, server.url+"/v1/orders", "", "").Type == "/problems/log-diverged"
+				})
+				d.Logf("noticed after %s", time.Since(began))
+				d.refuses(server, kept)
+				server.stop()
+				if code := server.exit(d.T); code != exitOK {
+					d.Errorf("exit code %d", code)
+				}
+
+				// The same for nodes that were stopped meanwhile, and again after they are.
+				server = serve(d.T, d.args...)
+				d.refuses(server, kept)
+				server.stop()
+				server.exit(d.T)
+				d.says("verify")
+				d.says("verify", "--json")
+				d.says("rebuild", "orders")
+
+				d.away(func() { d.change(restoreLatest) })
+				verifyJSON(d.T, exitOK, d.args...)
+				server = serve(d.T, d.args...)
+				d.sell(server.url, "after", 1)
+				d.atHead(server)
+				if r := d.ask(http.MethodGet, server.url+"/readyz", "", ""); r.status != http.StatusOK {
+					d.Errorf("with the right log: %s", r.body)
+				}
+				server.stop()
+				server.exit(d.T)
+				verifyJSON(d.T, exitOK, d.args...)
+			})
+		})
+	}
+}
