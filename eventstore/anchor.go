@@ -48,9 +48,13 @@ func (a Anchor) Names(e *Recorded) bool {
 		(a.RecordedAt.IsZero() || a.RecordedAt.Equal(e.RecordedAt))
 }
 
-// Describe says in words which event it is.
+// Describe says in words which event it is, but not where it stands in the log.
 func (a Anchor) Describe() string {
-	return fmt.Sprintf("event %s (%s, revision %d) at position %s", a.ID, Visible(a.Stream), a.Revision, a.Position)
+	recorded := ""
+	if !a.RecordedAt.IsZero() {
+		recorded = ", recorded at " + a.RecordedAt.UTC().Format(time.RFC3339Nano)
+	}
+	return fmt.Sprintf("event %s (%s, revision %d%s)", a.ID, Visible(a.Stream), a.Revision, recorded)
 }
 
 // String is the form in which databases keep an anchor: position, revision, id,

@@ -60,7 +60,7 @@ func openLog(ctx context.Context, pool *pgxpool.Pool, kurrentDB string, views []
 			return places(ctx, pool, views, kurrentDB == "")
 		},
 		Known: func(ctx context.Context, log eventstore.Store) error {
-			err := commandspg.Origin{Pool: pool}.Check(ctx, log)
+			err := commandspg.Origin{Pool: pool}.Compare(ctx, log)
 			if another, is := errors.AsType[*commandspg.AnotherLogError](err); is {
 				return another.Diverged()
 			}

@@ -95,6 +95,12 @@ func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (_ *node, e
 	if _, diverged := errors.AsType[*eventstore.DivergedError](err); err != nil && !(diverged && cfg.Serving) {
 		return nil, err
 	}
+	if err == nil { // a database that follows no log yet follows this one
+		err = commandspg.Origin{Pool: n.logPool}.Check(ctx, n.store)
+	}
+	if _, diverged := errors.AsType[*eventstore.DivergedError](err); err != nil && !diverged {
+		return nil, err
+	}
 	n.answers = commandspg.NewAnswers(n.commandPool, log)
 	n.answers.Seen = n.store.Latest
 	n.service = commands.NewService(n.store, cfg.Policy, time.Now, commands.Options{

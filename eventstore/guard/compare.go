@@ -74,7 +74,7 @@ func (c *comparison) reaches(p eventstore.Place, end eventstore.Position) error 
 	if !p.Anchor.IsZero() {
 		expected = p.Anchor.Describe()
 		if p.Anchor.Position.Before(at) {
-			expected = "what comes after " + expected
+			expected = "what comes after " + expected + " at position " + p.Anchor.Position.String()
 		}
 	}
 	if !end.Before(at) {
@@ -107,6 +107,9 @@ func (c *comparison) anchored(ctx context.Context, p eventstore.Place) error {
 	found := "none there"
 	if !f.missing {
 		found = f.found.Describe()
+		if f.found.Position != p.Anchor.Position {
+			found += " at position " + f.found.Position.String()
+		}
 	}
 	return &eventstore.DivergedError{Keeper: p.Keeper, At: p.Anchor.Position, Expected: p.Anchor.Describe(), Found: found}
 }
@@ -127,7 +130,9 @@ func (c *comparison) look(ctx context.Context, a eventstore.Anchor) (finding, er
 		case a.Names(&e):
 			return finding{same: true}, nil
 		case e.Revision == a.Revision:
-			return finding{found: eventstore.AnchorOf(&e)}, nil
+			return finding{found: eventstore.Anchor{
+				Position: e.Position, Stream: e.Stream, Revision: e.Revision, ID: e.ID, RecordedAt: e.RecordedAt,
+			}}, nil
 		}
 	}
 	return finding{missing: true}, nil
@@ -177,7 +182,7 @@ func (c *comparison) between(ctx context.Context, places []eventstore.Place) err
 		}
 		for _, p := range beyond {
 			if !p.At.Before(e.Position) && p.Filter.Selects(e.Type, e.Stream) {
-				found := eventstore.Anchor{Position: e.Position, Stream: e.Stream, Revision: e.Revision, ID: e.ID}
+				found := eventstore.Anchor{Stream: e.Stream, Revision: e.Revision, ID: e.ID, RecordedAt: e.RecordedAt}
 				return &eventstore.DivergedError{
 					Keeper: p.Keeper, At: e.Position,
 					Expected: fmt.Sprintf("nothing for it between positions %s and %s", c.latest.Position, p.At), Found: found.Describe(),

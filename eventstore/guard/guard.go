@@ -227,13 +227,13 @@ func (s *Store) compare(ctx context.Context, whole bool) error {
 		}
 		places = append(places, kept...)
 	}
-	if err := Compare(ctx, s.log, places, s.options.Own); err != nil || !whole {
-		return err
-	}
-	if s.options.Known != nil {
+	if whole && s.options.Known != nil {
 		if err := s.options.Known(ctx, s.log); err != nil {
 			return err
 		}
+	}
+	if err := Compare(ctx, s.log, places, s.options.Own); err != nil || !whole {
+		return err
 	}
 	for e, err := range s.log.ReadAllBackwards(ctx, eventstore.End, eventstore.Filter{}, 1) {
 		if err != nil {

@@ -1,7 +1,11 @@
 package guard_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
+
+	"github.com/google/uuid"
 
 	"daybook/eventstore"
 	"daybook/eventstore/guard"
@@ -19,4 +23,39 @@ func TestStore(t *testing.T) {
 		}
 		return guarded
 	}, storetest.Contiguous(), storetest.LogWideIDs())
+}
+
+// What the guard costs of each event that a subscription brings. The least that a view
+// spends on an event is some ten microseconds.
+func BenchmarkSubscribe(b *testing.B) {
+	log := memory.New()
+	const events = 10_000
+	for n := range events / 100 {
+		batch := make([]eventstore.Event, 100)
+		for i := range batch {
+			batch[i] = eventstore.Event{ID: uuid.New(), Type: "order.placed.v1", Data: []byte(`{}`)}
+		}
+		if _, err := log.Append(b.Context(), fmt.Sprint("order-", n), eventstore.NoStream, batch); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for name, open := range map[string]func() eventstore.Store{
+		"unguarded": func() eventstore.Store { return log },
+		"guarded": func() eventstore.Store { // anew, so that each event is the latest
+			return guard.New(log, guard.Options{Own: func(stream string) bool { return strings.HasPrefix(stream, "order-") }})
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			for seen := 0; seen < b.N; {
+				for item, err := range open().Subscribe(b.Context(), eventstore.Start, eventstore.Filter{}) {
+					if err != nil {
+						b.Fatal(err)
+					}
+					if seen++; item.CaughtUp || seen >= b.N {
+						break
+					}
+				}
+			}
+		})
+	}
 }
