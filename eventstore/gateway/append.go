@@ -50,7 +50,7 @@ func (s *Server) Append(stream streams.Streams_AppendServer) error {
 	}
 	result, err := s.append(stream.Context(), asked)
 	if conflict, ok := errors.AsType[*eventstore.ConflictError](err); ok {
-		return stream.SendAndClose(conflicted(asked.expected, conflict.Actual))
+		return stream.SendAndClose(conflicted(asked, conflict.Actual))
 	}
 	if err != nil {
 		return err
@@ -62,6 +62,7 @@ func (s *Server) Append(stream streams.Streams_AppendServer) error {
 type appendRequest struct {
 	stream   string
 	expected eventstore.Expected
+	byNumber bool // expected is a revision, as the client said it
 	events   []eventstore.Event
 	size     int
 	held     int64 // bytes of its messages that the budget of received bytes counts
@@ -76,6 +77,7 @@ func (a *appendRequest) take(req *streams.AppendReq, first bool) (err error) {
 		if a.stream, err = parseStream(content.Options.GetStreamIdentifier()); err != nil {
 			return err
 		}
+		_, a.byNumber = content.Options.GetExpectedStreamRevision().(*streams.AppendReq_Options_Revision)
 		a.expected, err = parseExpected(content.Options.GetExpectedStreamRevision())
 		return err
 	case *streams.AppendReq_ProposedMessage_:
@@ -406,7 +408,7 @@ func appended(result eventstore.Result) *streams.AppendResp {
 
 // conflicted is the answer of an append to a stream that was not as expected, in
 // the fields of old clients too.
-func conflicted(expected eventstore.Expected, actual int64) *streams.AppendResp {
+func conflicted(asked appendRequest, actual int64) *streams.AppendResp {
 	empty := &shared.Empty{}
 	wrong := &streams.AppendResp_WrongExpectedVersion{
 		CurrentRevisionOption_20_6_0: &streams.AppendResp_WrongExpectedVersion_CurrentRevision_20_6_0{CurrentRevision_20_6_0: uint64(actual)},
@@ -416,16 +418,20 @@ func conflicted(expected eventstore.Expected, actual int64) *streams.AppendResp 
 		wrong.CurrentRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_NoStream_20_6_0{NoStream_20_6_0: empty}
 		wrong.CurrentRevisionOption = &streams.AppendResp_WrongExpectedVersion_CurrentNoStream{CurrentNoStream: empty}
 	}
-	switch expected {
-	case eventstore.Any:
+	expected := asked.expected
+	switch {
+	case expected == eventstore.Any:
 		wrong.ExpectedRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_Any_20_6_0{Any_20_6_0: empty}
 		wrong.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedAny{ExpectedAny: empty}
-	case eventstore.StreamExists:
+	case expected == eventstore.StreamExists:
 		wrong.ExpectedRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_StreamExists_20_6_0{StreamExists_20_6_0: empty}
 		wrong.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedStreamExists{ExpectedStreamExists: empty}
-	case eventstore.NoStream: // for which old clients have the number -1 only
+	case expected == eventstore.NoStream: // for which old clients have the number -1 only
 		wrong.ExpectedRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_ExpectedRevision_20_6_0{ExpectedRevision_20_6_0: endRevision}
 		wrong.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedNoStream{ExpectedNoStream: empty}
+		if asked.byNumber { // so the answer says it as the client did
+			wrong.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedRevision{ExpectedRevision: endRevision}
+		}
 	default:
 		wrong.ExpectedRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_ExpectedRevision_20_6_0{ExpectedRevision_20_6_0: uint64(expected)}
 		wrong.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedRevision{ExpectedRevision: uint64(expected)}

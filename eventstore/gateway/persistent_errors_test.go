@@ -93,7 +93,7 @@ func TestErrorsOfGroups(t *testing.T) {
 		"$all beyond the last event": {create(onAll(&persistent.CreateReq_AllOptions{AllOption: allFrom(1<<40, 1<<40)})), codes.Internal, func() []string {
 			return []string{
 				"exception", "persistent-subscription-failed", "stream-name", "$all", "group-name", "x",
-				"reason", "Invalid Start From position: it is beyond the last event of the log.",
+				"reason", "Invalid Start From position: commit position must be less than or equal to the last commit position in the transaction file.",
 			}
 		}},
 		"no settings":  {create(func(o *persistent.CreateReq_Options) { o.Settings = nil }), codes.InvalidArgument, none},

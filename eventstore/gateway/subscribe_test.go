@@ -277,7 +277,8 @@ func TestAStreamDeletedWhileItIsFollowed(t *testing.T) {
 
 		all := s.subscribe(t, filtered(ofAll(), onStream(32, regex("^a$"))))
 		all.wants("confirmation", "a/0", "a/1")
-		if got := all.next().GetEvent().GetEvent(); got.GetStreamRevision() != 1<<63-1 || got.GetMetadata()["type"] != "$streamDeleted" {
+		if got := all.next().GetEvent().GetEvent(); got.GetStreamRevision() != 1<<63-1 || got.GetMetadata()["type"] != "$streamDeleted" ||
+			got.GetMetadata()["content-type"] != "application/octet-stream" || len(got.GetData()) != 0 {
 			t.Errorf("the tombstone is %v", got)
 		}
 	})

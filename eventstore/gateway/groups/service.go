@@ -288,14 +288,14 @@ func (s *Service) Create(ctx context.Context, d Definition) error {
 }
 
 // checkStart refuses a start in $all beyond the log's last event: that place is of
-// another log, or of none.
+// another log, or of none. The reason is a real server's, by which clients know it.
 func (s *Service) checkStart(ctx context.Context, d Definition) error {
 	if !d.OnAll() || d.Settings.StartFrom == eventstore.End || d.Settings.StartFrom.IsStart() {
 		return nil
 	}
 	last, err := s.log.Last(ctx, d.Source)
 	if err == nil && last.Before(d.Settings.StartFrom) {
-		err = &InvalidError{Key: d.Key, Reason: "Invalid Start From position: it is beyond the last event of the log."}
+		err = &InvalidError{Key: d.Key, Reason: "Invalid Start From position: commit position must be less than or equal to the last commit position in the transaction file."}
 	}
 	return err
 }
