@@ -131,6 +131,9 @@ func (form idForm) delivery(d *groups.Delivery) *persistent.ReadResp_ReadEvent {
 		event.Event = form.persistentEvent(d.Original)
 	}
 	commit, _ := d.Original.Position.Pair()
+	if d.IsLink && d.Resolved != nil { // as a real server does, here and not in Streams
+		commit, _ = d.Resolved.Position.Pair()
+	}
 	event.Position = &persistent.ReadResp_ReadEvent_CommitPosition{CommitPosition: commit}
 	return event
 }

@@ -275,6 +275,9 @@ func TestAGroupResolvesLinks(t *testing.T) {
 	if e[0].Event.StreamID != "target" || e[0].Link.StreamID != "s" || e[1].Event != nil || e[1].Link == nil {
 		t.Fatalf("resolved %+v and %+v", e[0], e[1])
 	}
+	if *e[0].Commit != e[0].Event.Position.Commit || *e[1].Commit != e[1].Link.Position.Commit {
+		t.Errorf("at %d and %d, want where the resolved event is, or else the link", *e[0].Commit, *e[1].Commit)
+	}
 	ack(t, sub, e...)
 	until(t, func() bool { return g.info(t, "s").OutstandingMessagesCount == 0 })
 }
