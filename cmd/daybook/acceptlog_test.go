@@ -2,16 +2,21 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/go-json-experiment/json"
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"daybook/cmd/daybook/shoppers"
+	"daybook/eventstore/gateway"
+	eventstorepg "daybook/eventstore/postgres"
 	"daybook/internal/pgtest"
 )
 
@@ -80,6 +85,7 @@ func dumpLog(t *testing.T, pool *pgxpool.Pool) (restore func()) {
 // shop sells one SKU, a unit an order.
 type shop struct {
 	t      *testing.T
+	name   string   // in its keys
 	args   []string // of serve
 	server running
 	client *shoppers.Client
@@ -96,12 +102,19 @@ const (
 
 func openShop(t *testing.T, args ...string) *shop {
 	t.Helper()
-	s := &shop{t: t, args: args}
-	s.start()
+	s := joinShop(t, args...)
 	goods := shoppers.Product{SKU: shopSKU, Title: "A", Price: shoppers.Money{Amount: "1.00", Currency: "GBP"}, Opening: shopUnits}
 	if _, err := shoppers.Open(t.Context(), s.client, []shoppers.Product{goods}); err != nil {
 		t.Fatal(err)
 	}
+	return s
+}
+
+// joinShop sells what another shop has opened with.
+func joinShop(t *testing.T, args ...string) *shop {
+	t.Helper()
+	s := &shop{t: t, name: uuid.NewString(), args: args}
+	s.start()
 	return s
 }
 
@@ -129,7 +142,7 @@ func (s *shop) sell(count int) {
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		key := fmt.Sprintf("buy-%d", len(s.sold))
+		key := fmt.Sprintf("buy-%d-of-%s", len(s.sold), s.name)
 		order, _, err := s.client.Checkout(s.t.Context(), key, cart, s.pays(len(s.sold)))
 		if err != nil {
 			s.t.Fatal(err)
@@ -257,6 +270,133 @@ func TestALogThatWasRestoredIsAccepted(t *testing.T) {
 	}
 	if report := acceptJSON(t, exitOK, append(flags, "--dry-run")...); report.unknowns() != 0 {
 		t.Errorf("afterwards: %v", report.Unknown)
+	}
+}
+
+// servedLog is a log behind a gateway that can be taken down and come back under its
+// address.
+type servedLog struct {
+	pool  *pgxpool.Pool
+	flags []string // of a daybook that keeps its log there
+	stop  func()
+}
+
+func serveLog(t *testing.T) *servedLog {
+	t.Helper()
+	l := &servedLog{pool: testPool(t, pgtest.URL(t))}
+	if err := eventstorepg.Migrate(t.Context(), l.pool); err != nil {
+		t.Fatal(err)
+	}
+	address := l.start(t, "127.0.0.1:0")
+	l.flags = []string{"--store", storeKurrentDB, "--kurrentdb-url", "esdb://" + address + "?tls=false"}
+	t.Cleanup(func() { l.stop() })
+	return l
+}
+
+func (l *servedLog) start(t *testing.T, address string) string {
+	t.Helper()
+	store, err := eventstorepg.Open(t.Context(), l.pool, eventstorepg.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := gateway.New(store, gateway.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	ending := context.WithoutCancel(t.Context())
+	l.stop = func() {
+		l.stop = func() {}
+		if err := errors.Join(server.Close(ending), <-served, store.Close(ending)); err != nil {
+			t.Errorf("close the gateway: %v", err)
+		}
+	}
+	return listener.Addr().String()
+}
+
+// restored puts a copy of the log back while nothing serves it.
+func (l *servedLog) restored(t *testing.T, restore func()) {
+	t.Helper()
+	parsed, err := url.Parse(l.flags[len(l.flags)-1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.stop()
+	restore()
+	l.start(t, parsed.Host)
+}
+
+// The log is in a KurrentDB, and is shorter afterwards, has grown past the old end, or
+// is another one altogether.
+func TestARestoredLogInKurrentDBIsAccepted(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"shorter", "grown past the old end", "another log"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := serveLog(t)
+			flags := append([]string{"--database-url", pgtest.URL(t)}, log.flags...)
+			s := openShop(t, flags...)
+			s.sell(8)
+			restore := dumpLog(t, log.pool)
+			s.sell(8)
+			s.shows(s.sold)
+			s.stop()
+			kept, lost, inLog := s.sold[:8:8], int64(8), 8
+			switch name {
+			case "grown past the old end":
+				log.restored(t, restore)
+				other := joinShop(t, append([]string{"--database-url", pgtest.URL(t)}, log.flags...)...)
+				other.sell(12)
+				other.stop()
+				kept, inLog = append(kept, other.sold...), 20
+			case "another log":
+				other := serveLog(t)
+				flags = append(flags[:2:2], other.flags...)
+				elsewhere := openShop(t, append([]string{"--database-url", pgtest.URL(t)}, other.flags...)...)
+				elsewhere.sell(12)
+				elsewhere.stop()
+				kept, lost, inLog = elsewhere.sold, 16, 12
+			default:
+				log.restored(t, restore)
+			}
+
+			report := acceptJSON(t, exitOK, append(flags, "--yes")...)
+			if orders := report.kind("orders"); orders.Known != 16 || orders.Missing != lost || orders.Otherwise != 0 {
+				t.Errorf("orders: %v", orders)
+			}
+			if another := report.AnotherLog != ""; another != (name == "another log") || !report.Accepted {
+				t.Errorf("report %+v", report)
+			}
+			if report := verifyJSON(t, exitOK, flags...); report.Differences != 0 {
+				t.Errorf("verify: %s", differ(report))
+			}
+			s.args = flags
+			s.start()
+			if len(kept) != inLog {
+				t.Fatalf("%d sales, want %d", len(kept), inLog)
+			}
+			s.shows(kept)
+			if name != "another log" {
+				if order, err := s.repeat(4); err != nil || order != kept[4].order {
+					t.Errorf("a request that the log knows: order %q, %v; want %q", order, err, kept[4].order)
+				}
+			}
+			if order, err := s.repeat(12); err == nil {
+				t.Errorf("a request that the log does not know was answered with order %s", order)
+			}
+			s.sold = kept
+			s.sell(2)
+			s.shows(s.sold)
+			s.stop()
+			if report := verifyJSON(t, exitOK, flags...); report.Differences != 0 {
+				t.Errorf("verify after new orders: %s", differ(report))
+			}
+		})
 	}
 }
 
