@@ -20,6 +20,7 @@ import (
 	"daybook/commands/importer"
 	commandspg "daybook/commands/postgres"
 	"daybook/eventstore"
+	gatewaypg "daybook/eventstore/gateway/postgres"
 	"daybook/internal/embeddedpg"
 	"daybook/projections"
 )
@@ -46,7 +47,9 @@ type acceptReport struct {
 	AnotherLog string          `json:"another_log,omitempty"`
 	Unknown    []*unknown      `json:"unknown"`
 	Places     []acceptedPlace `json:"places"`
-	Accepted   bool            `json:"accepted"`
+	// Groups are the gateway's that have to begin again at an earlier place.
+	Groups   []gatewaypg.Back `json:"groups,omitempty"`
+	Accepted bool             `json:"accepted"`
 	// What was made of the log.
 	Views   []rebuildResult `json:"views,omitempty"`
 	Timers  int64           `json:"timers"`
@@ -133,7 +136,7 @@ func (c *acceptLogCommand) takeOver(ctx context.Context, p *program) (_ *acceptR
 	case !confirmed(ctx, p.stdin, p.stderr, "Take the log as it is, and build everything in PostgreSQL anew from it? Only yes means yes: "):
 		return report, nil
 	}
-	if err := a.startOver(ctx, p.views()); err != nil {
+	if err := a.startOver(ctx, p.views(), report.Groups); err != nil {
 		return nil, err
 	}
 	report.Accepted = true
@@ -212,29 +215,59 @@ func (a *acceptance) close(ctx context.Context) error {
 }
 
 // mustBeAlone refuses while another program of ours has connections to the database,
-// or holds a lease in it. A database that this program has started itself has no others.
+// or holds a lease in it. A lease without a connection is waited for, because it is
+// most likely of a node that was killed. A database that this program has started
+// itself has no others.
 func (a *acceptance) mustBeAlone(ctx context.Context) error {
 	if a.database.server != nil {
 		return nil
 	}
+	ticker := time.NewTicker(leasePoll)
+	defer ticker.Stop()
+	for began, told := time.Now(), false; ; {
+		sessions, err := a.others(ctx)
+		if err != nil {
+			return err
+		}
+		leases, err := projections.Leases(ctx, a.pool)
+		if err != nil {
+			return err
+		}
+		if len(sessions)+len(leases) == 0 {
+			return nil
+		}
+		if len(sessions) > 0 || time.Since(began) > leaseWait {
+			return fmt.Errorf("another Daybook runs on this database: stop it first. Found: %s", strings.Join(append(sessions, leases...), "; "))
+		}
+		if !told {
+			told = true
+			fmt.Fprintf(a.p.stderr, "waiting for a node that has no connection any more: %s\n", strings.Join(leases, "; "))
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+	}
+}
+
+const (
+	leasePoll = 200 * time.Millisecond
+	leaseWait = 15 * time.Second // longer than any lease that is not renewed
+)
+
+// others are the connections of other programs of ours.
+func (a *acceptance) others(ctx context.Context) ([]string, error) {
 	rows, err := a.pool.Query(ctx, `SELECT application_name || ' from ' || coalesce(host(client_addr), 'this machine') || ', backend ' || pid
 		FROM pg_stat_activity WHERE datname = current_database() AND application_name = ANY ($1) ORDER BY pid`, nodeSessions)
 	if err != nil {
-		return fmt.Errorf("look for nodes: %w", err)
+		return nil, fmt.Errorf("look for nodes: %w", err)
 	}
 	found, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
-		return fmt.Errorf("look for nodes: %w", err)
+		return nil, fmt.Errorf("look for nodes: %w", err)
 	}
-	leases, err := projections.Leases(ctx, a.pool)
-	if err != nil {
-		return err
-	}
-	found = append(found, leases...)
-	if len(found) == 0 {
-		return nil
-	}
-	return fmt.Errorf("another Daybook runs on this database: stop it first. Found: %s", strings.Join(found, "; "))
+	return found, nil
 }
 
 // nodeSessions are the names under which every node, and every other program that
@@ -275,11 +308,19 @@ func (a *acceptance) look(ctx context.Context) (*acceptReport, error) {
 		report.Places = append(report.Places, acceptedPlace{"view " + view, position, head.Before(position)})
 	}
 	slices.SortFunc(report.Places, func(x, y acceptedPlace) int { return strings.Compare(x.Reader, y.Reader) })
-	return report, nil
+	if a.p.KurrentDB == "" && report.diverged() {
+		report.Groups, err = gatewaypg.GroupsBack(ctx, a.pool, a.store, a.found.agreed)
+	}
+	return report, err
+}
+
+// diverged tells whether the log is not what PostgreSQL was made from.
+func (r *acceptReport) diverged() bool {
+	return r.AnotherLog != "" || r.unknowns() > 0 || slices.ContainsFunc(r.Places, func(p acceptedPlace) bool { return p.Beyond })
 }
 
 // startOver gives up what PostgreSQL has and ties it to the log, all or nothing.
-func (a *acceptance) startOver(ctx context.Context, views []projections.View) error {
+func (a *acceptance) startOver(ctx context.Context, views []projections.View, groups []gatewaypg.Back) error {
 	first, err := commandspg.First(ctx, a.store)
 	if err != nil {
 		return err
@@ -301,6 +342,9 @@ func (a *acceptance) startOver(ctx context.Context, views []projections.View) er
 			return err
 		}
 		if err := projections.StartOver(ctx, tx, views); err != nil {
+			return err
+		}
+		if err := gatewaypg.SetBack(ctx, tx, groups); err != nil {
 			return err
 		}
 		return a.mustBeAlone(ctx) // the answer to the question may have taken long
@@ -428,6 +472,9 @@ func tellUnknown(out io.Writer, r *acceptReport) error {
 		if place.Beyond {
 			w.printf("\n%s stands at position %s, which is beyond the log's head.", place.Reader, place.Position)
 		}
+	}
+	for _, g := range r.Groups {
+		w.printf("\nThe group %s of %s begins again after place %s (it was at %s).", g.Name, g.Source, g.To, g.From)
 	}
 	if r.unknowns() > 0 {
 		w.printf("\nWhat is listed here is lost when the log is accepted, because only the log can keep it.")

@@ -7,15 +7,19 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"daybook/cmd/daybook/shoppers"
+	"daybook/eventstore"
 	"daybook/eventstore/gateway"
+	gatewaypg "daybook/eventstore/gateway/postgres"
 	eventstorepg "daybook/eventstore/postgres"
 	"daybook/internal/pgtest"
 )
@@ -398,6 +402,54 @@ func TestARestoredLogInKurrentDBIsAccepted(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A group of the gateway stood after the end of the restored log. What is written
+// there afterwards it is given.
+func TestGroupsBeginAgainInARestoredLog(t *testing.T) {
+	t.Parallel()
+	database := pgtest.URL(t)
+	flags := []string{"--database-url", database}
+	s := openShop(t, append(flags[:2:2], "--gateway", "127.0.0.1:0")...)
+	client := dialGateway(t, s.server.gateway)
+	write := func(notes ...byte) {
+		t.Helper()
+		for _, n := range notes {
+			if _, err := client.AppendToStream(t.Context(), "notes", esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, note(n)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	const group = "readers"
+	if err := client.CreatePersistentSubscription(t.Context(), "notes", group, esdb.PersistentStreamSubscriptionOptions{StartFrom: esdb.Start{}}); err != nil {
+		t.Fatal(err)
+	}
+	write(0, 1, 2)
+	take(t, client, group, 3)
+	s.sell(2)
+	restore := dumpLog(t, testPool(t, database))
+	write(3, 4)
+	take(t, client, group, 2)
+	s.sell(1)
+	s.shows(s.sold)
+	s.stop()
+	if report := acceptJSON(t, exitOK, append(flags, "--dry-run")...); report.unknowns() != 0 || len(report.Groups) != 0 {
+		t.Errorf("before the restore: %v, groups %v", report.Unknown, report.Groups)
+	}
+	restore()
+
+	report := acceptJSON(t, exitOK, append(flags, "--yes")...)
+	if want := []gatewaypg.Back{{Source: "notes", Name: group, From: eventstore.At(5), To: eventstore.At(3)}}; !slices.Equal(report.Groups, want) {
+		t.Errorf("groups %v, want %v", report.Groups, want)
+	}
+	s.start()
+	client = dialGateway(t, s.server.gateway)
+	write(7, 8)
+	if took := take(t, client, group, 2); took[0] != 3 || took[1] != 4 {
+		t.Errorf("the group was given %v, want what is new", took)
+	}
+	s.stop()
+	verifyJSON(t, exitOK, flags...)
 }
 
 // everything sums up what a database holds beside the log.

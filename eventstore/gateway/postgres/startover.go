@@ -1,0 +1,91 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"daybook/eventstore"
+	"daybook/eventstore/gateway/groups"
+)
+
+// Back is a group that stands in what a log had before it was restored, and where it
+// has to begin again.
+type Back struct {
+	Source string `json:"source"` // a stream or $all
+	Name   string `json:"name"`
+	// From and To are places in what the group reads: positions of $all, and of a
+	// stream one more than the revision. From is Start if nothing was handled yet.
+	From groups.Place `json:"from"`
+	To   groups.Place `json:"to"`
+}
+
+// GroupsBack are the groups that stand after the last event which a restored log has
+// in common with what it was. Each begins again there: what its consumers handled of
+// later events is handed out once more, if the log still has it, and nothing is left
+// out. A group without a checkpoint counts as standing where it was to begin.
+func GroupsBack(ctx context.Context, pool *pgxpool.Pool, log eventstore.Store, agreed eventstore.Position) ([]Back, error) {
+	all, err := Open(pool).Groups(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var back []Back
+	for _, g := range all {
+		b := Back{Source: g.Source, Name: g.Name, To: agreed}
+		stands := g.Settings.StartFrom
+		if g.Checkpoint != nil {
+			b.From, stands = *g.Checkpoint, *g.Checkpoint
+		}
+		if !g.OnAll() {
+			if b.To, err = lastInStream(ctx, log, g.Source, agreed); err != nil {
+				return nil, fmt.Errorf("group %s: %w", g.Key, err)
+			}
+		}
+		if b.To.Before(stands) {
+			back = append(back, b)
+		}
+	}
+	return back, nil
+}
+
+// lastInStream is the place of a stream's last event at or before a position. Of a
+// stream that has ended it is the last place there can be, because no more will come.
+func lastInStream(ctx context.Context, log eventstore.Store, stream string, upTo eventstore.Position) (groups.Place, error) {
+	for e, err := range log.ReadStreamBackwards(ctx, stream, eventstore.LastRevision, 0) {
+		if _, ended := errors.AsType[*eventstore.DeletedError](err); ended {
+			return eventstore.End, nil
+		}
+		if _, missing := errors.AsType[*eventstore.NotFoundError](err); missing {
+			return groups.None, nil
+		}
+		if err != nil {
+			return groups.None, err
+		}
+		if !upTo.Before(e.Position) {
+			return groups.InStream(e.Revision), nil
+		}
+	}
+	return groups.None, nil
+}
+
+// SetBack has groups begin again where they should. What they have parked of later
+// events is let go, because it is handed out again.
+func SetBack(ctx context.Context, tx pgx.Tx, back []Back) error {
+	for _, b := range back {
+		commit, prepare := numbers(&b.To)
+		var group int64
+		err := tx.QueryRow(ctx, `UPDATE gateway.groups SET checkpoint_commit = $3, checkpoint_prepare = $4
+			WHERE source = $1 AND name = $2 RETURNING group_id`, b.Source, b.Name, commit, prepare).Scan(&group)
+		if err != nil {
+			return fmt.Errorf("set group %s of %s back: %w", b.Name, b.Source, err)
+		}
+		_, err = tx.Exec(ctx, `DELETE FROM gateway.parked WHERE group_id = $1 AND (place_commit, place_prepare) > ($2, $3)`, group, commit, prepare)
+		if err != nil {
+			return fmt.Errorf("set group %s of %s back: %w", b.Name, b.Source, err)
+		}
+	}
+	return nil
+}
