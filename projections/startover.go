@@ -8,7 +8,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"daybook/eventstore"
 	"daybook/internal/pgpool"
 )
 
@@ -92,18 +91,4 @@ func Leases(ctx context.Context, pool *pgxpool.Pool) ([]string, error) {
 		return nil, fmt.Errorf("read leases: %w", err)
 	}
 	return held, nil
-}
-
-// Places are the positions up to which the builds have been posted that are in use, or
-// on the way to that, by view and build.
-func Places(ctx context.Context, pool *pgxpool.Pool) (map[string]eventstore.Position, error) {
-	builds, err := queryBuilds(ctx, pool, `WHERE state <> 'old'`)
-	if err != nil {
-		return nil, err
-	}
-	places := make(map[string]eventstore.Position, len(builds))
-	for _, b := range builds {
-		places[fmt.Sprintf("%s, build %d", b.view, b.number)] = b.position
-	}
-	return places, nil
 }

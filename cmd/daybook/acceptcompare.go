@@ -248,6 +248,26 @@ func (c *comparison) judge(stream string, revision int64, recorded time.Time) (w
 	return "", false
 }
 
+// agree takes note of an event that a keeper of a place knows, if the log has it.
+func (c *comparison) agree(ctx context.Context, known eventstore.Anchor) error {
+	if known.IsZero() || !c.agreed.Before(known.Position) {
+		return nil
+	}
+	for e, err := range c.store.ReadStream(ctx, known.Stream, known.Revision, 1) {
+		_, missing := errors.AsType[*eventstore.NotFoundError](err)
+		_, ended := errors.AsType[*eventstore.DeletedError](err)
+		switch {
+		case missing || ended:
+			return nil
+		case err != nil:
+			return fmt.Errorf("look for %s: %w", known.Describe(), err)
+		case known.Names(&e):
+			c.agreed = known.Position
+		}
+	}
+	return nil
+}
+
 // comparedRows are the read models' rows that are each of one stream: its name, what
 // an operator calls it, the last revision and when that was recorded.
 var comparedRows = []struct{ kind, table, columns string }{

@@ -44,7 +44,7 @@ func TestAnAcceptedLogSurvivesKills(t *testing.T) {
 	path, database := build(t), pgtest.URL(t)
 	flags := []string{"--database-url", database}
 	s := openShop(t, flags...)
-	pool := testPool(t, database)
+	pool := poolOf(t, database)
 	s.sell(8)
 	restore := dumpLog(t, pool)
 	s.sell(8)

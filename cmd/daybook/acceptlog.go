@@ -21,6 +21,7 @@ import (
 	commandspg "daybook/commands/postgres"
 	"daybook/eventstore"
 	gatewaypg "daybook/eventstore/gateway/postgres"
+	"daybook/eventstore/guard"
 	"daybook/internal/embeddedpg"
 	"daybook/projections"
 )
@@ -57,11 +58,12 @@ type acceptReport struct {
 	Seconds float64         `json:"seconds"`
 }
 
-// acceptedPlace is where a reader of the log stood.
+// acceptedPlace is where somebody stood who follows the log.
 type acceptedPlace struct {
-	Reader   string              `json:"reader"`
+	Keeper   string              `json:"keeper"`
 	Position eventstore.Position `json:"position"`
-	Beyond   bool                `json:"beyond"` // the log's head
+	// Diverged says how the log differs from what the keeper knows of it.
+	Diverged string `json:"diverged,omitempty"`
 }
 
 // unknowns is how many things PostgreSQL knows that the log does not have.
@@ -292,31 +294,44 @@ func (a *acceptance) look(ctx context.Context) (*acceptReport, error) {
 	if report.Unknown, err = a.found.compare(ctx, head); err != nil {
 		return nil, err
 	}
-	report.Events, report.LastRecorded, report.KnownUntil, report.AgreedUpTo = a.found.events, a.found.last, a.found.until.UTC(), a.found.agreed
-	checkpoints, err := commandspg.Checkpoints(ctx, a.pool)
-	if err != nil {
+	report.Events, report.LastRecorded, report.KnownUntil = a.found.events, a.found.last, a.found.until.UTC()
+	if err := a.lookAtPlaces(ctx, report); err != nil {
 		return nil, err
 	}
-	for reader, position := range checkpoints {
-		report.Places = append(report.Places, acceptedPlace{"the reactor's reader " + reader, position, head.Before(position)})
-	}
-	views, err := projections.Places(ctx, a.pool)
-	if err != nil {
-		return nil, err
-	}
-	for view, position := range views {
-		report.Places = append(report.Places, acceptedPlace{"view " + view, position, head.Before(position)})
-	}
-	slices.SortFunc(report.Places, func(x, y acceptedPlace) int { return strings.Compare(x.Reader, y.Reader) })
+	report.AgreedUpTo = a.found.agreed
 	if a.p.KurrentDB == "" && report.diverged() {
 		report.Groups, err = gatewaypg.GroupsBack(ctx, a.pool, a.store, a.found.agreed)
 	}
 	return report, err
 }
 
+// lookAtPlaces compares each place that is kept. The log is what it was at least up to
+// an event by which a place is known, if it still has that.
+func (a *acceptance) lookAtPlaces(ctx context.Context, report *acceptReport) error {
+	kept, err := places(ctx, a.pool, a.p.views(), a.p.KurrentDB == "")
+	if err != nil {
+		return err
+	}
+	for _, p := range kept {
+		place := acceptedPlace{Keeper: p.Keeper, Position: p.At}
+		err := guard.Compare(ctx, a.store, []eventstore.Place{p}, ownStream)
+		if diverged, is := errors.AsType[*eventstore.DivergedError](err); is {
+			place.Diverged, err = diverged.Error(), nil
+		}
+		if err != nil {
+			return err
+		}
+		report.Places = append(report.Places, place)
+		if err := a.found.agree(ctx, p.Anchor); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // diverged tells whether the log is not what PostgreSQL was made from.
 func (r *acceptReport) diverged() bool {
-	return r.AnotherLog != "" || r.unknowns() > 0 || slices.ContainsFunc(r.Places, func(p acceptedPlace) bool { return p.Beyond })
+	return r.AnotherLog != "" || r.unknowns() > 0 || slices.ContainsFunc(r.Places, func(p acceptedPlace) bool { return p.Diverged != "" })
 }
 
 // startOver gives up what PostgreSQL has and ties it to the log, all or nothing.
@@ -469,8 +484,8 @@ func tellUnknown(out io.Writer, r *acceptReport) error {
 		}
 	}
 	for _, place := range r.Places {
-		if place.Beyond {
-			w.printf("\n%s stands at position %s, which is beyond the log's head.", place.Reader, place.Position)
+		if place.Diverged != "" {
+			w.printf("\n%s stands at position %s: %s.", place.Keeper, place.Position, place.Diverged)
 		}
 	}
 	for _, g := range r.Groups {

@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
-	"net"
 	"net/url"
 	"slices"
 	"strings"
@@ -18,9 +15,7 @@ import (
 
 	"daybook/cmd/daybook/shoppers"
 	"daybook/eventstore"
-	"daybook/eventstore/gateway"
 	gatewaypg "daybook/eventstore/gateway/postgres"
-	eventstorepg "daybook/eventstore/postgres"
 	"daybook/internal/pgtest"
 )
 
@@ -50,16 +45,6 @@ func (r acceptReport) kind(name string) unknown {
 
 func (u unknown) String() string {
 	return fmt.Sprintf("%d %s, %d missing, %d otherwise", u.Known, u.Kind, u.Missing, u.Otherwise)
-}
-
-func testPool(t *testing.T, database string) *pgxpool.Pool {
-	t.Helper()
-	pool, err := openPool(t.Context(), database, "test", 2, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
-	return pool
 }
 
 func execute(t *testing.T, pool *pgxpool.Pool, statements ...string) {
@@ -204,7 +189,7 @@ func TestALogThatWasRestoredIsAccepted(t *testing.T) {
 	database := pgtest.URL(t)
 	flags := []string{"--database-url", database}
 	s := openShop(t, flags...)
-	pool := testPool(t, database)
+	pool := poolOf(t, database)
 	s.sell(20)
 	restore := dumpLog(t, pool)
 	s.sell(20)
@@ -277,62 +262,19 @@ func TestALogThatWasRestoredIsAccepted(t *testing.T) {
 	}
 }
 
-// servedLog is a log behind a gateway that can be taken down and come back under its
-// address.
-type servedLog struct {
+// logBehindGateway is a log in a database of its own that a gateway serves.
+type logBehindGateway struct {
+	*servedLog
 	pool  *pgxpool.Pool
 	flags []string // of a daybook that keeps its log there
-	stop  func()
 }
 
-func serveLog(t *testing.T) *servedLog {
+func serveLog(t *testing.T) *logBehindGateway {
 	t.Helper()
-	l := &servedLog{pool: testPool(t, pgtest.URL(t))}
-	if err := eventstorepg.Migrate(t.Context(), l.pool); err != nil {
-		t.Fatal(err)
-	}
-	address := l.start(t, "127.0.0.1:0")
-	l.flags = []string{"--store", storeKurrentDB, "--kurrentdb-url", "esdb://" + address + "?tls=false"}
-	t.Cleanup(func() { l.stop() })
+	database := pgtest.URL(t)
+	l := &logBehindGateway{servedLog: openServedLog(t, database), pool: poolOf(t, database)}
+	l.flags = []string{"--store", storeKurrentDB, "--kurrentdb-url", "esdb://" + l.address + "?tls=false"}
 	return l
-}
-
-func (l *servedLog) start(t *testing.T, address string) string {
-	t.Helper()
-	store, err := eventstorepg.Open(t.Context(), l.pool, eventstorepg.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	server, err := gateway.New(store, gateway.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
-	ending := context.WithoutCancel(t.Context())
-	l.stop = func() {
-		l.stop = func() {}
-		if err := errors.Join(server.Close(ending), <-served, store.Close(ending)); err != nil {
-			t.Errorf("close the gateway: %v", err)
-		}
-	}
-	return listener.Addr().String()
-}
-
-// restored puts a copy of the log back while nothing serves it.
-func (l *servedLog) restored(t *testing.T, restore func()) {
-	t.Helper()
-	parsed, err := url.Parse(l.flags[len(l.flags)-1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.stop()
-	restore()
-	l.start(t, parsed.Host)
 }
 
 // The log is in a KurrentDB, and is shorter afterwards, has grown past the old end, or
@@ -353,7 +295,7 @@ func TestARestoredLogInKurrentDBIsAccepted(t *testing.T) {
 			kept, lost, inLog := s.sold[:8:8], int64(8), 8
 			switch name {
 			case "grown past the old end":
-				log.restored(t, restore)
+				log.away(restore)
 				other := joinShop(t, append([]string{"--database-url", pgtest.URL(t)}, log.flags...)...)
 				other.sell(12)
 				other.stop()
@@ -366,7 +308,7 @@ func TestARestoredLogInKurrentDBIsAccepted(t *testing.T) {
 				elsewhere.stop()
 				kept, lost, inLog = elsewhere.sold, 16, 12
 			default:
-				log.restored(t, restore)
+				log.away(restore)
 			}
 
 			report := acceptJSON(t, exitOK, append(flags, "--yes")...)
@@ -427,7 +369,7 @@ func TestGroupsBeginAgainInARestoredLog(t *testing.T) {
 	write(0, 1, 2)
 	take(t, client, group, 3)
 	s.sell(2)
-	restore := dumpLog(t, testPool(t, database))
+	restore := dumpLog(t, poolOf(t, database))
 	write(3, 4)
 	take(t, client, group, 2)
 	s.sell(1)

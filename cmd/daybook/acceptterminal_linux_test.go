@@ -40,7 +40,7 @@ func TestALogIsAcceptedOnATerminalByYes(t *testing.T) {
 	if got := call(t, nil, "migrate", "--database-url", database); got.code != exitOK {
 		t.Fatal(got.stderr)
 	}
-	pool := testPool(t, database)
+	pool := poolOf(t, database)
 	before := everything(t, pool)
 	for typed, code := range map[string]int{"y\n": exitFailure, "no\n": exitFailure, "\n": exitFailure} {
 		keys, terminal := openTerminal(t)

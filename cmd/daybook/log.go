@@ -53,9 +53,7 @@ func openLog(ctx context.Context, pool *pgxpool.Pool, kurrentDB string, views []
 	}
 	options := guard.Options{
 		Logger: log,
-		Own: func(stream string) bool {
-			return slices.ContainsFunc(commands.StreamPrefixes(), func(prefix string) bool { return strings.HasPrefix(stream, prefix) })
-		},
+		Own:    ownStream,
 		Places: func(ctx context.Context) ([]eventstore.Place, error) {
 			return places(ctx, pool, views, kurrentDB == "")
 		},
@@ -71,6 +69,11 @@ func openLog(ctx context.Context, pool *pgxpool.Pool, kurrentDB string, views []
 		options.Settle = clusterSettles
 	}
 	return &guardedLog{guard.New(store, options), store}, nil
+}
+
+// ownStream tells whether a stream is one of the shop's.
+func ownStream(stream string) bool {
+	return slices.ContainsFunc(commands.StreamPrefixes(), func(prefix string) bool { return strings.HasPrefix(stream, prefix) })
 }
 
 // places are where all those stand in the log who keep that in the database. The

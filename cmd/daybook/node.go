@@ -92,7 +92,9 @@ func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (_ *node, e
 		return nil, err
 	}
 	err = n.store.Open(ctx)
-	if _, diverged := errors.AsType[*eventstore.DivergedError](err); err != nil && !(diverged && cfg.Serving) {
+	if _, diverged := errors.AsType[*eventstore.DivergedError](err); diverged && !cfg.Serving {
+		return nil, fmt.Errorf("%w. If this is the log to go on with, because it was restored, daybook accept-log takes it as it is", err)
+	} else if err != nil && !diverged {
 		return nil, err
 	}
 	if err == nil { // a database that follows no log yet follows this one

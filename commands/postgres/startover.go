@@ -31,7 +31,7 @@ func StartOver(ctx context.Context, tx pgx.Tx, first *eventstore.Recorded, impor
 	for _, lock := range []struct {
 		name string
 		busy error
-	}{{"daybook reader processes", ErrReacting}, {"daybook import", ErrImportRunning}} {
+	}{{"daybook reader " + ReactorReader, ErrReacting}, {"daybook import", ErrImportRunning}} {
 		var free bool
 		if err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))`, lock.name).Scan(&free); err != nil {
 			return fmt.Errorf("start the command side over: %w", err)
@@ -152,24 +152,6 @@ func EachParked(ctx context.Context, pool *pgxpool.Pool, do func(commands.Proces
 			return nil
 		}
 	}
-}
-
-// Checkpoints are where the readers that act on the log stand, by name.
-func Checkpoints(ctx context.Context, pool *pgxpool.Pool) (map[string]eventstore.Position, error) {
-	rows, err := pool.Query(ctx, `SELECT reader, position FROM commands.checkpoints`)
-	if err != nil {
-		return nil, fmt.Errorf("list the checkpoints: %w", err)
-	}
-	all := map[string]eventstore.Position{}
-	var reader, text string
-	_, err = pgx.ForEachRow(rows, []any{&reader, &text}, func() (err error) {
-		all[reader], err = eventstore.ParsePosition(text)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list the checkpoints: %w", err)
-	}
-	return all, nil
 }
 
 // Count is how many timers are set.

@@ -77,7 +77,7 @@ func SetBack(ctx context.Context, tx pgx.Tx, back []Back) error {
 	for _, b := range back {
 		commit, prepare := numbers(&b.To)
 		var group int64
-		err := tx.QueryRow(ctx, `UPDATE gateway.groups SET checkpoint_commit = $3, checkpoint_prepare = $4
+		err := tx.QueryRow(ctx, `UPDATE gateway.groups SET checkpoint_commit = $3, checkpoint_prepare = $4, anchor = ''
 			WHERE source = $1 AND name = $2 RETURNING group_id`, b.Source, b.Name, commit, prepare).Scan(&group)
 		if err != nil {
 			return fmt.Errorf("set group %s of %s back: %w", b.Name, b.Source, err)
