@@ -74,6 +74,11 @@ func (r *acceptReport) unknowns() (sum int64) {
 	return sum
 }
 
+func (c *acceptLogCommand) check(context.Context, *program) error {
+	_, err := c.Policy.policy(time.Now())
+	return err
+}
+
 // Run compares, asks, and builds everything anew that follows from the log. What
 // PostgreSQL had is given up in one transaction, so an end in the middle leaves all of
 // it or nothing, and the command can be called again.

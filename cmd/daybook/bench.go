@@ -39,6 +39,11 @@ type benchResult struct {
 	Rows     []bench.Row `json:"rows"`
 }
 
+func (c *benchCommand) check(_ context.Context, p *program) error {
+	_, _, err := c.selection(p)
+	return err
+}
+
 // Run measures, in a new database that is removed at the end unless one is named.
 func (c *benchCommand) Run(ctx context.Context, p *program) (err error) {
 	wanted, flushes, err := c.selection(p)

@@ -91,6 +91,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 	p := &program{
 		options: cli.options, getenv: getenv, stdin: stdin, stdout: visibleWriter{stdout}, stderr: stderr, log: cli.logger(plainErr),
 	}
+	if err = p.check(ctx, selected); err != nil {
+		return complain(plainErr, err)
+	}
 	if cli.PrintConfig {
 		err = p.printConfig(selected)
 	} else {
@@ -101,6 +104,25 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 		return complain(plainErr, err)
 	}
 	return exitOK
+}
+
+// checked is a subcommand that refuses some values of its flags. It does so here and
+// not only in Run, so that --print-config refuses them too. It changes nothing, and
+// asks nobody.
+type checked interface {
+	check(ctx context.Context, p *program) error
+}
+
+// check refuses what a subcommand would refuse of its flags before it does anything.
+func (p *program) check(ctx context.Context, selected *kong.Context) error {
+	if err := p.checkAddresses(ctx); err != nil {
+		return err
+	}
+	command, is := selected.Selected().Target.Addr().Interface().(checked)
+	if !is {
+		return nil
+	}
+	return command.check(ctx, p)
 }
 
 // visibleWriter writes text whose control characters, other than those that make

@@ -54,10 +54,15 @@ type flashResult struct {
 	PerSecond float64 `json:"attempts_per_second"`
 }
 
-func (c *demoCommand) Run(ctx context.Context, p *program) (err error) {
+func (c *demoCommand) check(ctx context.Context, _ *program) error {
 	if c.For < 0 || c.Shoppers < 1 {
 		return usagef("--for must not be less than nothing, and --shoppers at least 1")
 	}
+	_, err := ownAddress(ctx, "--listen", c.Listen)
+	return err
+}
+
+func (c *demoCommand) Run(ctx context.Context, p *program) (err error) {
 	say := p.stdout
 	if p.JSON {
 		say = p.stderr // stdout holds the result and nothing else

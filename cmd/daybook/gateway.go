@@ -147,6 +147,21 @@ type openGateway struct {
 	leave    func() // ends this node's part among the nodes
 }
 
+// check refuses an address at which listen would not listen.
+func (c gatewayConfig) check(ctx context.Context) error {
+	if c.address == "" {
+		return nil
+	}
+	if c.users == nil {
+		_, err := ownAddress(ctx, "--gateway", c.address)
+		return err
+	}
+	if _, _, err := splitPort(c.address); err != nil {
+		return usagef("--gateway %s: %v", c.address, err)
+	}
+	return nil
+}
+
 // listen opens the gateway's address. Without users it must be this machine's
 // own, for then whoever reaches it may do anything.
 func (c gatewayConfig) listen(ctx context.Context) (_ *openGateway, err error) {

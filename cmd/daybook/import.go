@@ -46,6 +46,14 @@ func (r importResult) all() int {
 	return sum
 }
 
+func (c *importCommand) check(context.Context, *program) error {
+	if _, err := c.options(); err != nil {
+		return err
+	}
+	_, err := c.Times.bounds(time.Now())
+	return err
+}
+
 // Run imports a file. It is read and checked to its end before anything is
 // started.
 func (c *importCommand) Run(ctx context.Context, p *program) (err error) {

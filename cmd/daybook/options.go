@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"daybook/domain/unit"
+	"daybook/eventstore/kurrentdb"
 )
 
 // options are the flags that all subcommands have. The tag "from" names the
@@ -97,6 +99,25 @@ func (o *options) checkShop() (err error) {
 	if o.Country != "" && !unit.FitsLine(o.Country, unit.MaxReference) {
 		return usagef("--country %q ($DAYBOOK_COUNTRY): want one line of at most %d characters", o.Country, unit.MaxReference)
 	}
+	return nil
+}
+
+// checkAddresses refuses connection strings that cannot be understood, and asks no
+// server.
+func (o *options) checkAddresses(ctx context.Context) error {
+	if o.KurrentDB != "" {
+		if err := kurrentdb.CheckAddress(o.KurrentDB); err != nil {
+			return usagef("--kurrentdb-url: %v", err)
+		}
+	}
+	if o.DatabaseURL == "" {
+		return nil
+	}
+	pool, err := openPool(ctx, o.DatabaseURL, "start", 1, slog.New(slog.DiscardHandler)) // which connects when it is first used
+	if err != nil {
+		return err
+	}
+	pool.Close()
 	return nil
 }
 

@@ -31,12 +31,16 @@ type rebuildResult struct {
 	Seconds  float64             `json:"seconds"`
 }
 
+func (c *rebuildCommand) check(context.Context, *program) error {
+	if !slices.Contains(viewNames(), c.View) {
+		return usagef("there is no read model %q; there are %s", c.View, strings.Join(viewNames(), ", "))
+	}
+	return nil
+}
+
 func (c *rebuildCommand) Run(ctx context.Context, p *program) (err error) {
 	views := p.views()
 	at := slices.IndexFunc(views, func(v projections.View) bool { return v.Name == c.View })
-	if at < 0 {
-		return usagef("there is no read model %q; there are %s", c.View, strings.Join(viewNames(), ", "))
-	}
 	started := time.Now()
 	n, err := openNode(ctx, nodeConfig{
 		Database: p.database(), KurrentDB: p.KurrentDB, Policy: commands.DefaultPolicy(), Views: views[at : at+1],

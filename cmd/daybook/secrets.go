@@ -100,18 +100,28 @@ func hideInURL(connection string) string {
 		return hidden
 	}
 	// A password with an unescaped & ends up, in part, in another setting, so none
-	// of them is shown beside a password.
-	if slices.ContainsFunc(slices.Collect(maps.Keys(query)), namesSecret) {
+	// of them is shown beside one that may be a password: whatever is not known not to be.
+	if slices.ContainsFunc(slices.Collect(maps.Keys(query)), mayBeSecret) {
 		u.RawQuery = hidden
 	}
 	u.Host = hostsOf(connection, u.Host)
 	return u.Redacted()
 }
 
-func namesSecret(key string) bool {
-	key = strings.ToLower(key)
-	return strings.Contains(key, "password") || strings.Contains(key, "secret") || strings.Contains(key, "token")
-}
+// harmless are the settings of connection strings, in lower case, whose values are no
+// secrets. All others are hidden, because a setting that nobody knows, or that is
+// spelled wrong, may be one.
+var harmless = strings.Fields(`
+	tls tlsverifycert tlscafile usercertfile userkeyfile connectionname nodepreference defaultdeadline
+	keepaliveinterval keepalivetimeout maxdiscoverattempts discoveryinterval gossiptimeout throwonappendfailure
+	host hostaddr port user dbname sslmode sslcert sslkey sslrootcert sslcrl sslsni sslnegotiation ssl_min_protocol_version ssl_max_protocol_version
+	application_name connect_timeout search_path client_encoding timezone options target_session_attrs krbsrvname gssencmode channel_binding
+	min_protocol_version max_protocol_version passfile service servicefile default_query_exec_mode statement_cache_capacity description_cache_capacity
+	pool_max_conns pool_min_conns pool_min_idle_conns pool_max_conn_lifetime pool_max_conn_idle_time pool_health_check_period pool_max_conn_lifetime_jitter
+	statement_timeout idle_in_transaction_session_timeout lock_timeout transaction_timeout idle_session_timeout
+	tcp_user_timeout keepalives keepalives_idle keepalives_interval keepalives_count`)
+
+func mayBeSecret(key string) bool { return !slices.Contains(harmless, strings.ToLower(key)) }
 
 // pair is one "key=value" of a connection string, with the separator before it.
 // A value without quotes ends at white space; a backslash takes the next
@@ -127,7 +137,7 @@ func hideInPairs(connection string) string {
 			return hidden
 		}
 		value := found[4]
-		if namesSecret(found[2]) {
+		if mayBeSecret(found[2]) {
 			value = hidden
 		}
 		shown.WriteString(found[1] + found[2] + found[3] + value)

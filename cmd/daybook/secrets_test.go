@@ -29,6 +29,14 @@ func TestPasswordsAreHidden(t *testing.T) {
 		"host=h password='geheim":                     "xxxxx",
 		"ann:geheim@h:2113":                           "xxxxx",
 		"n1:2113,n2:2113":                             "xxxxx", // nobody can tell
+		// What a setting is for that is not known, nobody can tell either.
+		"esdb://h:2113?tls=true&apiKey=geheim":        "esdb://h:2113?xxxxx",
+		"esdb://h:2113?pwd=geheim":                    "esdb://h:2113?xxxxx",
+		"esdb://h:2113?tls=true&credentials=ann%3Ag":  "esdb://h:2113?xxxxx",
+		"kurrentdb://h?defaultCredentials=ann:geheim": "kurrentdb://h?xxxxx",
+		"esdb://h?TLS=false&TlsCaFile=/etc/ca.crt":    "esdb://h?TLS=false&TlsCaFile=/etc/ca.crt",
+		"postgres://h/d?passwd=geheim":                "postgres://h/d?xxxxx",
+		"host=h pwd=geheim":                           "host=h pwd=xxxxx",
 		"":                                            "",
 	} {
 		if got := hidePassword(connection); got != want {

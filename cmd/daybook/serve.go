@@ -31,14 +31,28 @@ type ready struct {
 	Seconds float64 `json:"seconds"` // from the start to here
 }
 
+func (c *serveCommand) check(ctx context.Context, p *program) error {
+	if _, err := c.Policy.policy(time.Now()); err != nil {
+		return err
+	}
+	if err := c.Web.check(); err != nil {
+		return err
+	}
+	gateway, err := c.Gateway.config(p.Store)
+	if err != nil {
+		return err
+	}
+	if _, err := ownAddress(ctx, "--listen", c.Listen); err != nil {
+		return err
+	}
+	return gateway.check(ctx)
+}
+
 // Run serves until ctx ends or a vital part of the node dies.
 func (c *serveCommand) Run(ctx context.Context, p *program) (err error) {
 	started := time.Now()
 	policy, err := c.Policy.policy(started)
 	if err != nil {
-		return err
-	}
-	if err := c.Web.check(); err != nil {
 		return err
 	}
 	gateway, err := c.Gateway.config(p.Store)
@@ -179,19 +193,31 @@ func (s *server) closeWays(ctx context.Context, limit time.Duration) {
 // listen opens a loopback address. Others are refused as long as anybody who
 // reaches the server may do anything.
 func listen(ctx context.Context, flag, address string) (net.Listener, error) {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, usagef("%s %s: want HOST:PORT, such as 127.0.0.1:8080", flag, address)
-	}
-	ip, err := loopback(ctx, flag, host)
+	own, err := ownAddress(ctx, flag, address)
 	if err != nil {
 		return nil, err
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(ip.String(), port))
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", own)
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	return listener, nil
+}
+
+// ownAddress is an address of this machine's own, with its number in place of its name.
+func ownAddress(ctx context.Context, flag, address string) (string, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", usagef("%s %s: want HOST:PORT, such as 127.0.0.1:8080", flag, address)
+	}
+	if _, err := net.DefaultResolver.LookupPort(ctx, "tcp", port); err != nil {
+		return "", usagef("%s %s: %q is no port", flag, address, port)
+	}
+	ip, err := loopback(ctx, flag, host)
+	if err != nil {
+		return "", err
+	}
+	return net.JoinHostPort(ip.String(), port), nil
 }
 
 // loopback is the address of a host, if it is this machine's own.

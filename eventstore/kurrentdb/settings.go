@@ -108,3 +108,12 @@ func checkSettings(address string) error {
 	}
 	return nil
 }
+
+// CheckAddress refuses a connection string with which Open would not even begin. It
+// asks no server.
+func CheckAddress(address string) error {
+	if _, err := parse(address); err != nil {
+		return fmt.Errorf("connection string: %w", err)
+	}
+	return nil
+}

@@ -35,11 +35,25 @@ const (
 	codeLockNotAvailable = "55P03"
 )
 
+// NewerError means that a newer program has changed the tables in a way that this one
+// does not know. Nothing of them may be used by it, because it would write what the
+// newer one does not expect.
+type NewerError struct {
+	Versions    string // the table that tells versions
+	Have, Known int64  // the database's version, and the last that this program knows
+}
+
+func (e *NewerError) Error() string {
+	return fmt.Sprintf("the database was brought to version %d of %s by a newer program, and this one knows versions up to %d: use that program, or one at least as new",
+		e.Have, e.Versions, e.Known)
+}
+
 // Up runs those of the scripts in the folder "migrations" that the database has
 // not had yet; versions is the table that tells them, and keeps them apart from
 // others in the same database. Nodes that start together wait for each other. A table
 // that others use for long, as in a transaction that stays open, is waited for up to two
-// minutes; the error then says who uses the database.
+// minutes; the error then says who uses the database. *NewerError: the database is of
+// a newer program, and is left as it is.
 func Up(ctx context.Context, pool *pgxpool.Pool, scripts fs.FS, versions string) error {
 	return up(ctx, pool, scripts, versions, lockPatience)
 }
@@ -63,6 +77,9 @@ func up(ctx context.Context, pool *pgxpool.Pool, scripts fs.FS, versions string,
 	}
 	for began := time.Now(); ; {
 		_, err = provider.Up(ctx)
+		if err == nil {
+			return refuseNewer(ctx, provider, versions)
+		}
 		if busy, ok := errors.AsType[*pgconn.PgError](err); !ok || busy.Code != codeLockNotAvailable {
 			return err
 		}
@@ -77,6 +94,16 @@ func up(ctx context.Context, pool *pgxpool.Pool, scripts fs.FS, versions string,
 			return errors.Join(err, ctx.Err())
 		}
 	}
+}
+
+// refuseNewer is asked after all scripts have run: those that the database lacks are
+// none where it is of a newer program.
+func refuseNewer(ctx context.Context, provider *goose.Provider, versions string) error {
+	have, known, err := provider.GetVersions(ctx)
+	if err == nil && have > known {
+		err = &NewerError{Versions: versions, Have: have, Known: known}
+	}
+	return err
 }
 
 // impatient bounds the waits for locks in the session that runs the scripts.

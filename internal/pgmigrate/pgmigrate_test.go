@@ -1,6 +1,7 @@
 package pgmigrate
 
 import (
+	"errors"
 	"io/fs"
 	"strings"
 	"testing"
@@ -81,5 +82,20 @@ func TestAMigrationThatNeverGetsItsLockSaysWhoHasTheTable(t *testing.T) {
 	err := up(t.Context(), pool, scripts(make1, change), "versions", 0)
 	if err == nil || !strings.Contains(err.Error(), "a table was in use") || !strings.Contains(err.Error(), "idle in transaction") {
 		t.Errorf("%v, want an error that tells of the open transaction", err)
+	}
+}
+
+func TestADatabaseOfANewerProgramIsRefused(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t)
+	if err := Up(t.Context(), pool, scripts(make1, change), "versions"); err != nil {
+		t.Fatal(err)
+	}
+	err := Up(t.Context(), pool, scripts(make1), "versions")
+	if newer, is := errors.AsType[*NewerError](err); !is || newer.Have != 2 || newer.Known != 1 || newer.Versions != "versions" {
+		t.Errorf("got %v, want that version 2 is newer than 1", err)
+	}
+	if err := Up(t.Context(), pool, scripts(make1, change), "versions"); err != nil {
+		t.Errorf("the newer program after that: %v", err)
 	}
 }
