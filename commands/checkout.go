@@ -410,7 +410,11 @@ func (s *Service) readCheckouts(ctx context.Context, id unit.CartID) (map[unit.O
 		}
 		switch event := event.(type) {
 		case cart.CheckoutStarted:
-			checkouts[event.OrderID] = pastCheckout{started: event, meta: metadataOf(recorded.Meta)}
+			meta, err := eventstore.DecodeMetadata(recorded.Meta)
+			if err != nil {
+				return nil, err
+			}
+			checkouts[event.OrderID] = pastCheckout{started: event, meta: meta}
 		case cart.CheckedOut:
 			ended(event.OrderID, event)
 		case cart.CheckoutRefused:

@@ -88,7 +88,11 @@ func later(a, b eventstore.Position) eventstore.Position {
 // FinishOrder does what the log shows an order still has to have done.
 func (s *Service) FinishOrder(ctx context.Context, work Work) error {
 	defer s.drive(workKey{kind: workOrder, id: work.ID})()
-	_, err := s.fulfil(ctx, metadataOf(work.Meta), unit.OrderID(work.ID), 0)
+	meta, err := work.metadata()
+	if err != nil {
+		return err
+	}
+	_, err = s.fulfil(ctx, meta, unit.OrderID(work.ID), 0)
 	return err
 }
 

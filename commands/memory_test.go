@@ -51,7 +51,9 @@ func TestTheLatestCommandsOfEachKindAreRemembered(t *testing.T) {
 		here.add(receipt{Command: ids[i], Revision: int64(i)}, guarded)
 		read.add(eventstore.Recorded{Revision: int64(i), Event: eventstore.Event{ID: EventID(ids[i], 0), Meta: meta}}, guarded)
 	}
-	read.end()
+	if err := read.end("thing-1"); err != nil {
+		t.Fatal(err)
+	}
 	for name, memory := range map[string]commandMemory{"carried out": here, "read": folded} {
 		for i, id := range ids {
 			want := i/2 >= pairs-limits.done

@@ -147,7 +147,7 @@ func (h *Handler[S, C, E]) goBack(ctx context.Context, stream string, command uu
 			return nil
 		}
 		if s.name == "" {
-			s.find(recorded, command, text)
+			err = s.find(recorded, command, text)
 		} else {
 			err = h.note(recorded, s)
 		}
@@ -164,28 +164,30 @@ func (h *Handler[S, C, E]) goBack(ctx context.Context, stream string, command uu
 
 // note keeps an event that is about the thing that is looked for.
 func (h *Handler[S, C, E]) note(recorded eventstore.Recorded, s *search[E]) error {
-	return safely(func() error {
-		event, err := h.aggregate.Decode(recorded.Type, recorded.Data)
-		if err != nil {
-			return err
-		}
-		about, enough := h.aggregate.About(s.name, event)
-		if about {
-			s.pass.about = append(s.pass.about, event)
-		}
-		s.enough = enough
-		return nil
-	})
+	event, err := h.aggregate.Decode(recorded.Type, recorded.Data)
+	if err != nil {
+		return err
+	}
+	about, enough := h.aggregate.About(s.name, event)
+	if about {
+		s.pass.about = append(s.pass.about, event)
+	}
+	s.enough = enough
+	return nil
 }
 
 // find compares an event's command with the one that is looked for.
-func (s *search[E]) find(recorded eventstore.Recorded, command uuid.UUID, text []byte) {
+func (s *search[E]) find(recorded eventstore.Recorded, command uuid.UUID, text []byte) error {
 	if !bytes.Contains(recorded.Meta, text) {
-		return
+		return nil
 	}
-	meta := metadataOf(recorded.Meta)
+	meta, err := eventstore.DecodeMetadata(recorded.Meta)
+	if err != nil {
+		return err
+	}
 	if meta.CommandID == command { // its last event, since the stream is read backwards
 		s.command = &receipt{Command: command, Revision: recorded.Revision, Position: recorded.Position, Request: meta.Request}
 		s.enough = true
 	}
+	return nil
 }

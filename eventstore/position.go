@@ -32,6 +32,16 @@ func AtPair(commit, prepare uint64) Position { return Position{commit: commit, p
 // Pair returns both counters; equal when the engine has only one.
 func (p Position) Pair() (commit, prepare uint64) { return p.commit, p.prepare }
 
+// Whole is how far p reaches where there is one counter: up to the event at the
+// commit, or to the one before it if p lies before that event, as checkpoints of
+// KurrentDB do that say (commit, 0).
+func (p Position) Whole() uint64 {
+	if p.prepare < p.commit {
+		return p.commit - 1
+	}
+	return p.commit
+}
+
 // IsStart tells whether p is before the first event.
 func (p Position) IsStart() bool { return p == Start }
 

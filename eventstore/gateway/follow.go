@@ -147,14 +147,23 @@ func (s *Server) readAllBackwards(ctx context.Context, before eventstore.Positio
 	}
 }
 
+// heads says which heads are told of by a caught-up mark: the first that is reached, as
+// a subscriber is told, or each that is reached after there was something new.
+type heads bool
+
+const (
+	firstHead heads = false
+	eachHead  heads = true
+)
+
 // followStream yields what a stream shows after a revision, and then each new
-// event, each once and in order. Besides events there are only caught-up marks,
-// one each time the stream's end is reached after there was something new. It
-// ends with *DeletedError if the stream is deleted for good.
-func (s *Server) followStream(ctx context.Context, stream string, after int64) iter.Seq2[eventstore.Item, error] {
+// event, each once and in order. Besides events there are only caught-up marks. It
+// ends with *DeletedError if the stream is deleted for good, after the tombstone if it
+// was followed until then.
+func (s *Server) followStream(ctx context.Context, stream string, after int64, heads heads) iter.Seq2[eventstore.Item, error] {
 	return func(yield func(eventstore.Item, error) bool) {
 		f := &streamFollower{
-			server: s, stream: stream, last: after, behind: true,
+			server: s, stream: stream, last: after, behind: true, heads: heads,
 			yield: func(item eventstore.Item) bool { return yield(item, nil) },
 		}
 		if err := f.run(ctx); err != nil && !errors.Is(err, errStopped) {
@@ -170,7 +179,8 @@ type streamFollower struct {
 	server *Server
 	stream string
 	last   int64 // revision
-	behind bool  // there was something since the last mark
+	behind bool  // there was something since the last mark, and another mark is to come
+	heads  heads
 	yield  func(eventstore.Item) bool
 }
 
@@ -226,29 +236,30 @@ func (f *streamFollower) give(item eventstore.Item) error {
 		return nil
 	case e == nil:
 		f.behind = false
-	case e.Stream != f.stream || e.Revision <= f.last:
-		return nil
-	case e.Type == eventstore.TombstoneType:
-		return &eventstore.DeletedError{Stream: f.stream}
+	case e.Stream != f.stream || e.Revision <= f.last && e.Type != eventstore.TombstoneType:
+		return nil // a tombstone is after every revision
 	default:
-		f.last, f.behind = e.Revision, true
+		f.last, f.behind = e.Revision, f.behind || f.heads == eachHead
 	}
 	if !f.yield(item) {
 		return errStopped
+	}
+	if e := item.Event; e != nil && e.Type == eventstore.TombstoneType {
+		return &eventstore.DeletedError{Stream: f.stream}
 	}
 	return nil
 }
 
 // followAll yields the events of the log after a position that f, which may be
 // nil, lets through, and then each new one. There is a caught-up mark when the
-// head is reached for the first time, and when it is after an event that was let
-// through. With a filter there is a mark after f.interval examined events at the
-// latest, and before each caught-up mark. A mark's checkpoint is never beyond what
-// was examined.
-func (s *Server) followAll(ctx context.Context, after eventstore.Position, f *filter) iter.Seq2[eventstore.Item, error] {
+// head is reached for the first time and, if each head is to be told of, when it is
+// after an event that was let through. With a filter there is a mark after f.interval
+// examined events at the latest, and before each caught-up mark. A mark's checkpoint
+// is never beyond what was examined.
+func (s *Server) followAll(ctx context.Context, after eventstore.Position, f *filter, heads heads) iter.Seq2[eventstore.Item, error] {
 	return func(yield func(eventstore.Item, error) bool) {
 		a := &allFollower{
-			filter: f, seen: after, marked: after, behind: true,
+			filter: f, seen: after, marked: after, behind: true, heads: heads,
 			yield: func(item eventstore.Item) bool { return yield(item, nil) },
 		}
 		for item, err := range s.store.Subscribe(ctx, after, f.whenFollowing()) {
@@ -269,7 +280,8 @@ type allFollower struct {
 	seen     eventstore.Position // what was examined
 	marked   eventstore.Position // by a checkpoint mark
 	examined uint64              // events since then
-	behind   bool                // there was something since the last caught-up mark
+	behind   bool                // there was something since the last caught-up mark, and another is to come
+	heads    heads
 }
 
 // examine yields what an item of the store is worth to the reader.
@@ -279,7 +291,7 @@ func (a *allFollower) examine(item eventstore.Item) bool {
 		a.seen = item.Checkpoint
 	}
 	if item.Event != nil && a.filter.lets(item.Event) {
-		a.behind = true
+		a.behind = a.behind || a.heads == eachHead
 		if !a.yield(item) {
 			return false
 		}

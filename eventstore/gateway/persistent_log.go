@@ -33,8 +33,7 @@ func groupFilter(f groups.Filter) (*filter, error) {
 	return newFilter(!f.ByStream, by, storeMarks, 1)
 }
 
-// Follow implements groups.Log. A stream that is deleted for good has nothing
-// more to come.
+// Follow implements groups.Log.
 func (l groupLog) Follow(ctx context.Context, group groups.Definition, after groups.Place) iter.Seq2[groups.Item, error] {
 	ctx = asSystem(ctx)
 	return func(yield func(groups.Item, error) bool) {
@@ -45,6 +44,9 @@ func (l groupLog) Follow(ctx context.Context, group groups.Definition, after gro
 			err = l.followStream(ctx, group, after, yield)
 		}
 		if _, ended := errors.AsType[*eventstore.DeletedError](err); ended {
+			if !yield(groups.Item{Place: after, Ended: true}, nil) {
+				return
+			}
 			<-ctx.Done()
 			err = ctx.Err()
 		}
@@ -59,7 +61,7 @@ func (l groupLog) followAll(ctx context.Context, group groups.Definition, after 
 	if err != nil {
 		return err
 	}
-	for item, err := range l.server.followAll(ctx, after, f) {
+	for item, err := range l.server.followAll(ctx, after, f, eachHead) {
 		if err != nil {
 			return err
 		}
@@ -71,7 +73,7 @@ func (l groupLog) followAll(ctx context.Context, group groups.Definition, after 
 }
 
 func (l groupLog) followStream(ctx context.Context, group groups.Definition, after groups.Place, yield func(groups.Item, error) bool) error {
-	for item, err := range l.server.followStream(ctx, group.Source, groups.RevisionOf(after)) {
+	for item, err := range l.server.followStream(ctx, group.Source, groups.RevisionOf(after), eachHead) {
 		if err != nil {
 			return err
 		}

@@ -27,7 +27,12 @@ type grouped struct {
 
 func serveGroups(t *testing.T) *grouped {
 	t.Helper()
-	s := serve(t, memory.New(), gateway.Options{})
+	return serveGroupsOf(t, memory.New())
+}
+
+func serveGroupsOf(t *testing.T, store eventstore.Store) *grouped {
+	t.Helper()
+	s := serve(t, store, gateway.Options{})
 	return &grouped{served: s, Client: s.client(), stubs: persistent.NewPersistentSubscriptionsClient(s.conn)}
 }
 

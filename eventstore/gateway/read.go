@@ -254,7 +254,7 @@ func (s *Server) items(ctx context.Context, r *readRequest) (_ iter.Seq2[eventst
 		if r.fromEnd {
 			r.revision = last
 		}
-		return s.followStream(ctx, r.stream, r.revision), nil
+		return s.followStream(ctx, r.stream, r.revision, firstHead), nil
 	}
 	head, err := s.store.Head(ctx)
 	switch {
@@ -265,7 +265,7 @@ func (s *Server) items(ctx context.Context, r *readRequest) (_ iter.Seq2[eventst
 	case head.Before(r.position):
 		return nil, invalid("position %s is beyond the last event", r.position)
 	}
-	return s.followAll(ctx, r.position, r.filter), nil
+	return s.followAll(ctx, r.position, r.filter, firstHead), nil
 }
 
 // orNotFound makes of a missing stream the message that says so.

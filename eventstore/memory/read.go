@@ -159,7 +159,7 @@ func (s *Store) ReadAllBackwards(ctx context.Context, before eventstore.Position
 // page returns events after a position, and a channel that is closed when there
 // are more than at the time of the call.
 func (s *Store) page(after eventstore.Position) ([]eventstore.Recorded, <-chan struct{}) {
-	first, _ := after.Pair()
+	first := after.Whole()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if first >= uint64(len(s.log)) {

@@ -153,7 +153,7 @@ func (s *Store) ReadAll(ctx context.Context, after eventstore.Position, filter e
 		}
 		p := newPager(filter, s.large)
 		defer p.done()
-		for last, given := number(after), 0; last < head && (limit <= 0 || given < limit); {
+		for last, given := after.Whole(), 0; last < head && (limit <= 0 || given < limit); {
 			page, reached, err := p.page(ctx, s.pool, last, head, max(limit-given, 0))
 			if err != nil {
 				yield(eventstore.Recorded{}, readError(ctx, "read log", err))

@@ -20,7 +20,7 @@ func (s *Store) Subscribe(ctx context.Context, after eventstore.Position, filter
 			store:  s,
 			filter: filter,
 			pager:  newPager(filter, s.large),
-			after:  number(after),
+			after:  after.Whole(),
 			yield:  func(item eventstore.Item) bool { return yield(item, nil) },
 		}
 		if err := sub.run(ctx); err != nil && !errors.Is(err, errStopped) {

@@ -26,8 +26,10 @@ type Option func(*promises)
 type promises struct {
 	contiguous bool
 	logWideIDs bool
-	loneEnds   bool
-	patience   time.Duration
+	// placesFirst: see PlacesFirst.
+	placesFirst bool
+	loneEnds    bool
+	patience    time.Duration
 }
 
 // Contiguous is for engines whose positions have no gaps.
@@ -38,6 +40,11 @@ func Contiguous() Option { return func(p *promises) { p.contiguous = true } }
 // EventStoreDB compares ids only with those at the place an append expects; at the
 // stream's end it takes any.
 func LogWideIDs() Option { return func(p *promises) { p.logWideIDs = true } }
+
+// PlacesFirst is for engines whose server looks at the place before it looks at ids
+// that are not log-wide, as EventStoreDB does: a known id is a conflict where the
+// stream is not as expected, or does not hold the others behind it.
+func PlacesFirst() Option { return func(p *promises) { p.placesFirst = true } }
 
 // LoneTombstones is for engines that end a stream only by an append of nothing
 // else, as EventStoreDB does.

@@ -44,6 +44,7 @@ type group struct {
 	readTo   Place              // up to where the source was read
 	readSeq  int64              // number of the last event read, counted from this life's first
 	caughtUp bool               // everything up to the head was read
+	ended    bool               // there is nothing more to read, ever
 	ahead    map[Place]struct{} // parked in an earlier life and not yet met in the source
 
 	checkpoint    Place // saved last
@@ -193,11 +194,27 @@ func (g *group) wants(reading bool) bool {
 	if !reading {
 		need = min(g.settings.ReadBatchSize, g.settings.LiveBufferSize)
 	}
-	return len(g.consumers) > 0 && room >= need && g.heldSize < maxBytes
+	return len(g.consumers) > 0 && room >= need && g.heldSize < maxBytes && !g.ended
+}
+
+// idle drops the consumers of a group whose source has ended, when all that was read
+// of it is handled: nothing will ever come for them. That the source has ended is not
+// kept for the next life, which finds out by reading.
+func (g *group) idle(now time.Time) {
+	if !g.ended || len(g.held) > 0 || g.wantsReplay() {
+		return
+	}
+	for len(g.consumers) > 0 {
+		g.drop(g.consumers[0], now)
+	}
 }
 
 // read takes the next item of the source.
 func (g *group) read(item Item, now time.Time) {
+	if item.Ended {
+		g.ended = true
+		return
+	}
 	if item.Place.Compare(g.readTo) <= 0 { // a mark that tells nothing new
 		g.caughtUp = item.CaughtUp
 		return

@@ -186,12 +186,14 @@ type Item struct {
 	CaughtUp bool // a mark: there is nothing more at the moment
 	// Known, on a mark, is the latest event known at or before Place; zero: none is.
 	Known eventstore.Anchor
+	Ended bool // a mark: there will never be more, and what was not read is gone
 }
 
 // Log is what groups read. Its implementation resolves links and filters.
 type Log interface {
 	// Follow yields a group's events after a place, then waits for new ones,
-	// until ctx ends or the consumer stops.
+	// until ctx ends or the consumer stops. A source that was ended for good ends
+	// with a mark that says so, after its last event if that was waited for.
 	Follow(ctx context.Context, group Definition, after Place) iter.Seq2[Item, error]
 	// Read reads the event at a place, nil if it is gone.
 	Read(ctx context.Context, group Definition, at Place) (*Event, error)

@@ -127,6 +127,7 @@ func (r *running) with(apply func(g *group, now time.Time)) {
 	defer r.mu.Unlock()
 	now := time.Now()
 	apply(r.rules, now)
+	r.rules.idle(now)
 	for _, e := range r.rules.effects() {
 		box := r.boxes[e.to]
 		if box == nil {

@@ -1,6 +1,7 @@
 package interop_test
 
 import (
+	"math"
 	"testing"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
@@ -71,6 +72,9 @@ func subscribeDeleted(t *testing.T, s *session) {
 	wantCaughtUp(t, sub)
 	if _, err := s.TombstoneStream(s.ctx, s.name, esdb.TombstoneStreamOptions{}); err != nil {
 		t.Fatalf("tombstone: %v", err)
+	}
+	if next := sub.Recv(); next.EventAppeared == nil || next.EventAppeared.OriginalEvent().EventNumber != math.MaxInt64 {
+		t.Errorf("at the end: %+v, want the tombstone", next)
 	}
 	if next := sub.Recv(); next.SubscriptionDropped == nil || s.ctx.Err() != nil {
 		t.Errorf("after the tombstone: %+v, want the subscription dropped", next)

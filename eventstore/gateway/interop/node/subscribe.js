@@ -51,6 +51,8 @@ scenario("subscribe-deleted", async ({ client, name }) => {
   const feed = new Feed(() => client.subscribeToStream(name, { fromRevision: END }));
   await feed.caughtUp();
   await client.tombstoneStream(name, { expectedRevision: ANY });
+  const [end] = await feed.next();
+  assert.equal((end.event ?? end.link).revision, 2n ** 63n - 1n);
   assert.ok((await feed.error()) instanceof db.StreamDeletedError);
 });
 
