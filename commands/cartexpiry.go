@@ -104,7 +104,7 @@ func (r *Reactor) adoptCarts(ctx context.Context, upTo eventstore.Position) erro
 		if upTo.Before(recorded.Position) || r.CartsExpireAfter <= 0 {
 			break
 		}
-		if !strings.HasPrefix(recorded.Stream, cart.Stream("")) {
+		if !strings.HasPrefix(recorded.Stream, cart.Stream("")) || !eventstore.IsText(recorded.Stream) {
 			continue // somebody else's
 		}
 		event, err := cart.Decode(recorded.Type, recorded.Data)

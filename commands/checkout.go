@@ -410,11 +410,7 @@ func (s *Service) readCheckouts(ctx context.Context, id unit.CartID) (map[unit.O
 		}
 		switch event := event.(type) {
 		case cart.CheckoutStarted:
-			meta, err := eventstore.DecodeMetadata(recorded.Meta)
-			if err != nil {
-				return nil, err
-			}
-			checkouts[event.OrderID] = pastCheckout{started: event, meta: meta}
+			checkouts[event.OrderID] = pastCheckout{started: event, meta: metadataOf(recorded.Meta)}
 		case cart.CheckedOut:
 			ended(event.OrderID, event)
 		case cart.CheckoutRefused:

@@ -141,11 +141,7 @@ func (s *Service) refusedAfter(ctx context.Context, id unit.ReturnID, commands [
 // FinishReturn does what the log shows a return still has to have done.
 func (s *Service) FinishReturn(ctx context.Context, work Work) error {
 	defer s.drive(workKey{kind: workReturn, id: work.ID})()
-	meta, err := work.metadata()
-	if err != nil {
-		return err
-	}
-	_, err = s.followReturn(ctx, meta, unit.ReturnID(work.ID))
+	_, err := s.followReturn(ctx, metadataOf(work.Meta), unit.ReturnID(work.ID))
 	return err
 }
 
@@ -165,13 +161,17 @@ func (s *Service) followReturn(ctx context.Context, meta eventstore.Metadata, id
 // what became of it.
 func (s *Service) askOrders(ctx context.Context, meta eventstore.Metadata, id unit.ReturnID) (Answer[returns.Event], error) {
 	var last Answer[returns.Event]
-	for {
+	for asked := ""; ; {
 		var next fulfilment.Comeback
 		open := false
 		err := s.Returns.View(ctx, returns.Stream(string(id)), func(state returns.State, _ int64) { next, open = fulfilment.NextComeback(state) })
 		if err != nil || !open {
 			return last, err
 		}
+		if next.Key() == asked { // the answers to it were recorded, and changed nothing
+			return last, fmt.Errorf("return %s: step %s does not end", id, asked)
+		}
+		asked = next.Key()
 		replies := make([]fulfilment.Reply, len(next.Asks))
 		err = each(ctx, next.Asks, func(ctx context.Context, i int, ask fulfilment.Ask) error {
 			_, err := s.Orders.Handle(ctx, Request[order.Command]{

@@ -109,18 +109,20 @@ func (l *lane[S, C, E]) catchUp(ctx context.Context) (moved bool, err error) {
 		if recorded.Revision <= l.revision {
 			continue
 		}
-		event, err := l.handler.aggregate.Decode(recorded.Type, recorded.Data)
-		if err != nil {
+		var event E
+		if err := safely(func() (err error) {
+			if event, err = l.handler.aggregate.Decode(recorded.Type, recorded.Data); err == nil {
+				l.state = l.handler.aggregate.Evolve(l.state, event)
+			}
+			return err
+		}); err != nil {
 			return moved, &UndecodableError{Stream: l.stream, Revision: recorded.Revision, Cause: err}
 		}
-		l.state = l.handler.aggregate.Evolve(l.state, event)
 		l.revision, l.position, moved = recorded.Revision, recorded.Position, true
 		read.add(recorded, l.handler.aggregate.guards(event))
 	}
 	l.checked = time.Now()
-	if err := read.end(l.stream); err != nil {
-		return moved, err
-	}
+	read.end()
 	return moved, nil
 }
 

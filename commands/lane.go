@@ -357,7 +357,7 @@ func (l *lane[S, C, E]) guarded(events []E) bool {
 func (l *lane[S, C, E]) answer(j *job[S, C, E], revision int64, position eventstore.Position) {
 	switch {
 	case j.look != nil:
-		j.look(l.state, l.revision)
+		j.err = safely(func() error { j.look(l.state, l.revision); return nil })
 	case j.err == nil && !j.settled:
 		j.answer = Answer[E]{Revision: revision, Position: position, Events: j.events}
 	}

@@ -180,16 +180,12 @@ func (r *reading) keep() {
 }
 
 // end adds what was gathered to the memory.
-func (r *reading) end(stream string) error {
+func (r *reading) end() {
 	r.keep()
 	for _, w := range slices.Concat(r.done.inOrder(), r.guarded.inOrder()) {
-		meta, err := eventstore.DecodeMetadata(w.meta)
-		if err != nil {
-			return &UndecodableError{Stream: stream, Revision: w.revision, Cause: err}
-		}
+		meta := metadataOf(w.meta)
 		if meta.CommandID != uuid.Nil {
 			r.memory.add(receipt{Command: meta.CommandID, Revision: w.revision, Position: w.position, Request: meta.Request}, w.guarded)
 		}
 	}
-	return nil
 }

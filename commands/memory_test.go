@@ -51,9 +51,7 @@ func TestTheLatestCommandsOfEachKindAreRemembered(t *testing.T) {
 		here.add(receipt{Command: ids[i], Revision: int64(i)}, guarded)
 		read.add(eventstore.Recorded{Revision: int64(i), Event: eventstore.Event{ID: EventID(ids[i], 0), Meta: meta}}, guarded)
 	}
-	if err := read.end("thing-1"); err != nil {
-		t.Fatal(err)
-	}
+	read.end()
 	for name, memory := range map[string]commandMemory{"carried out": here, "read": folded} {
 		for i, id := range ids {
 			want := i/2 >= pairs-limits.done

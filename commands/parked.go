@@ -74,15 +74,6 @@ func (e *UndecodableError) Error() string {
 
 func (e *UndecodableError) Unwrap() error { return e.Cause }
 
-// metadata is that of the event that the work was begun by.
-func (w Work) metadata() (eventstore.Metadata, error) {
-	meta, err := eventstore.DecodeMetadata(w.Meta)
-	if err != nil {
-		return meta, &UndecodableError{Stream: w.Stream, Revision: w.revision, Cause: err}
-	}
-	return meta, nil
-}
-
 // process is how work is shown and parked.
 func (w Work) process() Process {
 	return Process{

@@ -390,6 +390,10 @@ func (r *Reactor) due() ([]Work, time.Duration) {
 }
 
 func finishWork(ctx context.Context, finisher Finisher, work Work) error {
+	return safely(func() error { return finishAs(ctx, finisher, work) })
+}
+
+func finishAs(ctx context.Context, finisher Finisher, work Work) error {
 	switch work.key.kind {
 	case workCheckout:
 		return finisher.FinishCheckout(ctx, work)

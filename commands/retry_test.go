@@ -126,13 +126,11 @@ func TestAnEventThatCannotBeReadIsSaidToBeThat(t *testing.T) {
 	stream := order.Stream("o")
 	appendRaw(t, s.store, stream, "order.teleported.v1", `{}`, nil)
 	_, shortages := s.lastShortages(t.Context(), "o")
-	_, meta := Work{Stream: stream, Meta: []byte("{")}.metadata()
 	for what, err := range map[string]error{
 		"shortages": shortages,
 		"search": s.Orders.search(t.Context(), stream, 0, uuid.New(),
 			&search[order.Event]{name: "x", upTo: -1}),
-		"state":    s.Orders.View(t.Context(), stream, func(order.State, int64) {}),
-		"metadata": meta,
+		"state": s.Orders.View(t.Context(), stream, func(order.State, int64) {}),
 	} {
 		if bad, is := errors.AsType[*UndecodableError](err); !is || bad.Stream != stream || bad.Revision != 0 {
 			t.Errorf("%s: %v", what, err)

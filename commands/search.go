@@ -147,7 +147,7 @@ func (h *Handler[S, C, E]) goBack(ctx context.Context, stream string, command uu
 			return nil
 		}
 		if s.name == "" {
-			err = s.find(recorded, command, text)
+			s.find(recorded, command, text)
 		} else {
 			err = h.note(recorded, s)
 		}
@@ -164,30 +164,28 @@ func (h *Handler[S, C, E]) goBack(ctx context.Context, stream string, command uu
 
 // note keeps an event that is about the thing that is looked for.
 func (h *Handler[S, C, E]) note(recorded eventstore.Recorded, s *search[E]) error {
-	event, err := h.aggregate.Decode(recorded.Type, recorded.Data)
-	if err != nil {
-		return err
-	}
-	about, enough := h.aggregate.About(s.name, event)
-	if about {
-		s.pass.about = append(s.pass.about, event)
-	}
-	s.enough = enough
-	return nil
+	return safely(func() error {
+		event, err := h.aggregate.Decode(recorded.Type, recorded.Data)
+		if err != nil {
+			return err
+		}
+		about, enough := h.aggregate.About(s.name, event)
+		if about {
+			s.pass.about = append(s.pass.about, event)
+		}
+		s.enough = enough
+		return nil
+	})
 }
 
 // find compares an event's command with the one that is looked for.
-func (s *search[E]) find(recorded eventstore.Recorded, command uuid.UUID, text []byte) error {
+func (s *search[E]) find(recorded eventstore.Recorded, command uuid.UUID, text []byte) {
 	if !bytes.Contains(recorded.Meta, text) {
-		return nil
+		return
 	}
-	meta, err := eventstore.DecodeMetadata(recorded.Meta)
-	if err != nil {
-		return err
-	}
+	meta := metadataOf(recorded.Meta)
 	if meta.CommandID == command { // its last event, since the stream is read backwards
 		s.command = &receipt{Command: command, Revision: recorded.Revision, Position: recorded.Position, Request: meta.Request}
 		s.enough = true
 	}
-	return nil
 }

@@ -293,7 +293,7 @@ func (s *Service) Driving(work Work) bool {
 func each[T any](ctx context.Context, items []T, do func(ctx context.Context, i int, item T) error) error {
 	const atOnce = 256
 	if len(items) == 1 {
-		return do(ctx, 0, items[0])
+		return safely(func() error { return do(ctx, 0, items[0]) })
 	}
 	var wait sync.WaitGroup
 	errs := make([]error, len(items))
@@ -302,7 +302,7 @@ func each[T any](ctx context.Context, items []T, do func(ctx context.Context, i 
 		slots <- struct{}{}
 		wait.Go(func() {
 			defer func() { <-slots }()
-			errs[i] = do(ctx, i, item)
+			errs[i] = safely(func() error { return do(ctx, i, item) })
 		})
 	}
 	wait.Wait()

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"cmp"
+	"errors"
 	"iter"
 	"maps"
 	"slices"
@@ -162,7 +163,7 @@ func (t *tracker) observe(item eventstore.Item) {
 		for _, id := range t.parked[item.Event.Stream] {
 			t.stirred[id] = true
 		}
-		if err := t.event(*item.Event); err != nil {
+		if err := safely(func() error { return t.event(*item.Event) }); err != nil {
 			t.parks(undecodable(*item.Event, err, time.Now()))
 		}
 	}
@@ -171,8 +172,11 @@ func (t *tracker) observe(item eventstore.Item) {
 
 func (t *tracker) event(e eventstore.Recorded) error {
 	category, _, _ := strings.Cut(e.Type, ".")
-	if !strings.HasPrefix(e.Stream, category+"-") {
+	if id, ours := strings.CutPrefix(e.Stream, category+"-"); !ours || id == "" {
 		return nil // somebody else's
+	}
+	if !eventstore.IsText(e.Stream) {
+		return errUnstorable
 	}
 	switch category {
 	case cart.Category:
@@ -220,6 +224,32 @@ func (t *tracker) cart(e eventstore.Recorded) error {
 	return nil
 }
 
+// errUnstorable means that an event's deadline cannot be kept, because the database
+// takes no such name.
+var errUnstorable = errors.New("it has a name that no program of ours gives: not text, or too long")
+
+// maxItem bounds the id of a reservation in a timer, in bytes. It is far longer than
+// any of ours, and with a stream's name short enough for a key of the database.
+const maxItem = 1024
+
+// storable tells whether a timer can have the name of the event's reservation.
+func storable(event stock.Event) bool {
+	var id unit.ReservationID
+	switch event := event.(type) {
+	case stock.Reserved:
+		id = event.ReservationID
+	case stock.ReservationExtended:
+		id = event.ReservationID
+	case stock.ReservationReleased:
+		id = event.ReservationID
+	case stock.ReservationExpired:
+		id = event.ReservationID
+	case stock.ReservationCommitted:
+		id = event.ReservationID
+	}
+	return eventstore.IsText(string(id)) && len(id) <= maxItem
+}
+
 func cartOf(stream string) unit.CartID {
 	return unit.CartID(strings.TrimPrefix(stream, cart.Stream("")))
 }
@@ -228,6 +258,9 @@ func (t *tracker) stock(e eventstore.Recorded) error {
 	event, err := stock.Decode(e.Type, e.Data)
 	if err != nil {
 		return err
+	}
+	if !storable(event) {
+		return errUnstorable
 	}
 	switch event := event.(type) {
 	case stock.Reserved:

@@ -303,7 +303,7 @@ func (b *batch) append(ctx context.Context, a *batchAppend) (result eventstore.R
 }
 
 func (b *batch) answer(a *batchAppend, result eventstore.Result, err error) {
-	resp := &streams.BatchAppendResp{CorrelationId: a.correlation, StreamIdentifier: a.options.GetStreamIdentifier()}
+	resp := &streams.BatchAppendResp{CorrelationId: a.correlation, StreamIdentifier: repeatStream(a.options)}
 	repeatExpected(resp, a.options)
 	if err == nil {
 		resp.Result = &streams.BatchAppendResp_Success_{Success: batchSuccess(result)}

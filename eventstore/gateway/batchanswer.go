@@ -16,6 +16,15 @@ import (
 	"daybook/eventstore"
 )
 
+// repeatStream repeats in the answer which stream was meant, with U+FFFD for each byte
+// that is not text, as a real server does.
+func repeatStream(options *streams.BatchAppendReq_Options) *shared.StreamIdentifier {
+	if id := options.GetStreamIdentifier(); id != nil {
+		return streamID(string([]rune(string(id.GetStreamName()))))
+	}
+	return nil
+}
+
 // repeatExpected repeats in the answer what the append expected.
 func repeatExpected(resp *streams.BatchAppendResp, options *streams.BatchAppendReq_Options) {
 	switch expected := options.GetExpectedStreamPosition().(type) {

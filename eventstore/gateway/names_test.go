@@ -7,6 +7,7 @@ import (
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/persistent"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -67,6 +68,20 @@ func TestNamesWithControlCharactersAreRefused(t *testing.T) {
 			if status.Code(err) != codes.InvalidArgument || !says {
 				t.Errorf("%s with %U: %v", way, control, err)
 			}
+		}
+	}
+	// What is not text has no stream, so that reading it is a mistake too; and its
+	// name is repeated in an answer as text.
+	for _, odd := range []string{"a\xff\xfe", "a\x00b"} {
+		for way, req := range map[string]*streams.ReadReq_Options{"read": ofStream(odd), "follow": following(ofStream(odd))} {
+			if err := s.read(req).err; status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "not UTF-8 text") {
+				t.Errorf("%s %q: %v", way, odd, err)
+			}
+		}
+		b := s.batch(t)
+		b.send(b.frame(odd, anyRevision, true, event()))
+		if got, want := string(b.next().GetStreamIdentifier().GetStreamName()), strings.NewReplacer("\xff", "\ufffd", "\xfe", "\ufffd").Replace(odd); got != want {
+			t.Errorf("an answer names %q, want %q", got, want)
 		}
 	}
 	if head, err := log.Head(t.Context()); err != nil || !head.IsStart() {

@@ -106,6 +106,8 @@ func checkName(stream string) error {
 	switch {
 	case stream == "":
 		return invalid("the stream has no name")
+	case !eventstore.IsText(stream): // no log has such a name
+		return invalid("stream name is not UTF-8 text")
 	case eventstore.StreamNameBytes(stream) > eventstore.MaxStreamName:
 		return invalid("the name of a stream has %d bytes, over the limit of %d", eventstore.StreamNameBytes(stream), eventstore.MaxStreamName)
 	case stream == metastreamPrefix:

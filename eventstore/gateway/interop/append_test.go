@@ -24,6 +24,8 @@ func appending() []scenario {
 		{"append-many", appendMany},
 		{"append-at-once", appendAtOnce},
 		{"append-too-large", appendTooLarge},
+		{"append-too-many", appendTooMany},
+		{"append-long-names", appendLongNames},
 	}
 }
 
@@ -187,6 +189,32 @@ func appendTooLarge(t *testing.T, s *session) {
 		}
 	}
 	wantWritten(t, s.append(t, s.name, esdb.NoStream{}, events("small", 1)...), 0)
+}
+
+// appendTooMany is told of events, not of bytes; half of them are taken.
+func appendTooMany(t *testing.T, s *session) {
+	wantWritten(t, s.append(t, s.name, esdb.NoStream{}, events("a", 5_000)...), 4_999)
+	_, err := s.AppendToStream(s.ctx, s.name, esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, events("a", 10_001)...)
+	found, ok := errors.AsType[*esdb.Error](err)
+	if !ok || status.Code(found.Err()) != codes.InvalidArgument || !strings.Contains(err.Error(), "too many events in one append") {
+		t.Fatalf("append of 10,001 events: %v", err)
+	}
+}
+
+// appendLongNames writes, reads and follows a stream and a type of 512 bytes each.
+func appendLongNames(t *testing.T, s *session) {
+	s.name += strings.Repeat("n", 512-len(s.name))
+	long := strings.Repeat("T", 512)
+	wantWritten(t, s.append(t, s.name, esdb.NoStream{}, events(long, 1)...), 0)
+	read := s.read(t, s.name, esdb.ReadStreamOptions{}, everything)
+	wantRevisions(t, read, 0)
+	if got := read[0].Event.EventType; got != long {
+		t.Errorf("read type %q", got)
+	}
+	var keep esdb.StreamMetadata
+	keep.SetMaxCount(1)
+	s.keep(t, esdb.Any{}, keep)
+	wantNext(t, s.subscribe(t, esdb.SubscribeToStreamOptions{From: esdb.Start{}}), place{s.name, 0})
 }
 
 func wantWritten(t *testing.T, got *esdb.WriteResult, revision uint64) {

@@ -25,7 +25,7 @@ import (
 // out so that none can be lost unnoticed, in any of the programs.
 var wantedOfAll = strings.Fields(`
 	append-any append-no-stream append-stream-exists append-exact-revision append-wrong-revision
-	append-repeated append-json-and-binary append-many append-at-once append-too-large
+	append-repeated append-json-and-binary append-many append-at-once append-too-large append-too-many append-long-names
 	read-forwards read-backwards read-missing read-all-forwards read-all-backwards read-links
 	delete-and-append-again delete-wrong-revision tombstone
 	metadata metadata-max-count metadata-max-age metadata-truncate-before

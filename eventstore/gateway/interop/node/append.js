@@ -1,7 +1,7 @@
 "use strict";
 
-const { assert, collect, conflict, db, events, expecting, randomUUID, revisions, scenario, writer } = require("./session");
-const { ANY, NO_STREAM, STREAM_EXISTS } = db;
+const { assert, collect, conflict, db, events, expecting, Feed, place, randomUUID, revisions, scenario, writer } = require("./session");
+const { ANY, NO_STREAM, START, STREAM_EXISTS } = db;
 
 // The client appends in batches, but one by one when the call has credentials,
 // which without TLS it does not even send.
@@ -127,4 +127,21 @@ appending("append-too-large", async ({ append, stream }) => {
     });
   }
   wantWritten(await append(stream, NO_STREAM, events("small", 1)), 0);
+});
+
+// It is told of events, not of bytes; half of them are taken.
+appending("append-too-many", async ({ append, stream }) => {
+  wantWritten(await append(stream, NO_STREAM, events("a", 5_000)), 4_999);
+  await assert.rejects(append(stream, ANY, events("a", 10_001)), /too many events in one append/);
+});
+
+// A stream and a type of 512 bytes each are written, read and followed.
+appending("append-long-names", async ({ client, append, stream }) => {
+  const name = stream.padEnd(512, "n");
+  const type = "T".repeat(512);
+  wantWritten(await append(name, NO_STREAM, events(type, 1)), 0);
+  const [read] = await collect(client.readStream(name));
+  assert.equal(read.event.type, type);
+  await client.setStreamMetadata(name, { maxCount: 1 });
+  await new Feed(() => client.subscribeToStream(name, { fromRevision: START })).wantPlaces(place(name, 0));
 });

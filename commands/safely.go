@@ -1,0 +1,40 @@
+package commands
+
+import (
+	"fmt"
+	"runtime/debug"
+
+	"github.com/google/uuid"
+
+	"daybook/eventstore"
+)
+
+// safely runs what folds, decides or follows facts. Facts that no program of ours can
+// have recorded may make it panic, and must not take the whole program with them: that
+// is an error of the one thing that it was about.
+func safely(do func() error) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = &PanicError{Cause: cause, Stack: debug.Stack()}
+		}
+	}()
+	return do()
+}
+
+// PanicError is a panic over facts that make no sense.
+type PanicError struct {
+	Cause any
+	Stack []byte
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("it broke off: %v", e.Cause) }
+
+// metadataOf reads an event's metadata, as views do: what cannot be read is not of
+// ours, and counts as none.
+func metadataOf(raw []byte) eventstore.Metadata {
+	meta, err := eventstore.DecodeMetadata(raw)
+	if err != nil {
+		return eventstore.Metadata{CommandID: uuid.Nil}
+	}
+	return meta
+}

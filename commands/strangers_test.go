@@ -1,0 +1,359 @@
+package commands
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"daybook/domain/cart"
+	"daybook/domain/order"
+	"daybook/domain/product"
+	"daybook/domain/returns"
+	"daybook/domain/stock"
+	"daybook/domain/unit"
+	"daybook/eventstore"
+	"daybook/eventstore/memory"
+)
+
+// strangerCase is one way in which another program writes an event of the shop's.
+type strangerCase struct {
+	n         int // makes the names of everything about it its own
+	category  string
+	state     string // of the aggregate before it
+	eventType string
+	data      string
+	meta      string
+}
+
+func (w strangerCase) String() string {
+	return fmt.Sprintf("%d: %s with %.300s and metadata %q on a %s that is %s", w.n, w.eventType, w.data, w.meta, w.category, w.state)
+}
+
+func (w strangerCase) sku() unit.SKU        { return unit.SKU(fmt.Sprintf("S%d", w.n)) }
+func (w strangerCase) order() unit.OrderID  { return unit.OrderID(fmt.Sprintf("o%d", w.n)) }
+func (w strangerCase) cart() unit.CartID    { return unit.CartID(fmt.Sprintf("c%d", w.n)) }
+func (w strangerCase) comes() unit.ReturnID { return unit.ReturnID(fmt.Sprintf("r%d", w.n)) }
+func (w strangerCase) parcel() order.Command {
+	return order.Ship{ShipmentID: "p", Location: unit.DefaultLocation}
+}
+
+func (w strangerCase) stream() string {
+	switch w.category {
+	case product.Category:
+		return product.Stream(w.sku())
+	case cart.Category:
+		return cart.Stream(w.cart())
+	case order.Category:
+		return order.Stream(string(w.order()))
+	case returns.Category:
+		return returns.Stream(string(w.comes()))
+	}
+	return stock.Stream(w.sku(), unit.DefaultLocation)
+}
+
+// lives are the states of each aggregate that are tried, and all types of its events.
+var lives = map[string]struct {
+	types  []string
+	states []string
+}{
+	product.Category: {product.Types(), []string{"not there", "listed"}},
+	cart.Category:    {cart.Types(), []string{"not there", "open", "in a checkout", "placed"}},
+	order.Category:   {order.Types(), []string{"not there", "placed", "confirmed", "shipped", "canceled"}},
+	returns.Category: {returns.Types(), []string{"not there", "requested", "received"}},
+	stock.Category:   {stock.Types(), []string{"not there", "placed", "confirmed"}},
+}
+
+// live brings everything about a case to its state.
+func (s *shop) live(w strangerCase) {
+	s.t.Helper()
+	if w.state == "not there" {
+		return
+	}
+	s.sell(w.sku(), 10)
+	if w.state == "listed" {
+		return
+	}
+	s.must(s.cart(w.cart(), map[unit.SKU]unit.Quantity{w.sku(): 3}))
+	switch w.state {
+	case "open":
+		return
+	case "in a checkout":
+		s.beginAsBefore(w.cart(), w.order())
+		return
+	}
+	s.must(s.checkout(w.cart(), w.order()))
+	var commands []order.Command
+	switch w.state {
+	case "confirmed":
+		commands = []order.Command{order.Confirm{Now: s.Now()}}
+	case "shipped", "requested", "received":
+		commands = []order.Command{order.Confirm{Now: s.Now()}, w.parcel()}
+	case "canceled":
+		commands = []order.Command{order.Cancel{Reason: "customer"}}
+	}
+	if len(commands) > 0 {
+		for _, command := range commands {
+			_, err := s.Order(s.t.Context(), call(), w.order(), command)
+			s.must(err)
+		}
+	}
+	if w.category != returns.Category || w.state != "requested" && w.state != "received" {
+		return
+	}
+	line := returns.Line{SKU: w.sku(), Kind: unit.Stocked, Quantity: 2, Price: unit.Zero("GBP"), Links: []returns.Link{{OrderID: w.order(), Line: 1, Quantity: 2}}}
+	_, err := s.Return(s.t.Context(), call(), w.comes(), returns.Request{ReturnID: w.comes(), OrderID: w.order(), Currency: "GBP", Lines: []returns.Line{line}})
+	s.must(err)
+	if w.state == "received" {
+		_, err := s.Return(s.t.Context(), call(), w.comes(), returns.Approve{}, returns.Receive{Receipt: 1, Lines: []returns.ReceivedLine{{Line: 1, Quantity: 2, Disposition: returns.Restocked, Location: unit.DefaultLocation}}})
+		s.must(err)
+	}
+}
+
+// named gives the members of an event's JSON that name something the names of the
+// case, so that it is about what is there.
+func (w strangerCase) named(value any) any {
+	switch value := value.(type) {
+	case map[string]any:
+		for name, member := range value {
+			switch {
+			case name == "sku":
+				value[name] = string(w.sku())
+			case name == "location":
+				value[name] = string(unit.DefaultLocation)
+			case name == "order_id":
+				value[name] = string(w.order())
+			case name == "cart_id":
+				value[name] = string(w.cart())
+			case name == "return_id":
+				value[name] = string(w.comes())
+			case name == "reservation_id":
+				value[name] = string(stock.ReservationIDFor(w.order(), w.sku(), unit.DefaultLocation))
+			default:
+				value[name] = w.named(member)
+			}
+		}
+	case []any:
+		for i := range value {
+			value[i] = w.named(value[i])
+		}
+	}
+	return value
+}
+
+// odd puts something odd in place of one value that is no list and no object.
+func odd(random *rand.Rand, value any) any {
+	switch of := value.(type) {
+	case map[string]any:
+		names := make([]string, 0, len(of))
+		for name := range of {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		if len(names) > 0 {
+			name := names[random.IntN(len(names))]
+			of[name] = odd(random, of[name])
+		}
+		return of
+	case []any:
+		if len(of) > 0 {
+			at := random.IntN(len(of))
+			of[at] = odd(random, of[at])
+		}
+		return of
+	case float64, json.Number:
+		return []any{-1, 0, 7, int64(1) << 62, -(int64(1) << 62), 1.5}[random.IntN(6)]
+	case string:
+		return []any{"", " ", "1e999999", "-3", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "a\u0000b", "EUR", "x", nil, strings.Repeat("x", 5000)}[random.IntN(11)]
+	}
+	return "x"
+}
+
+// strangersSeed makes a run that can be repeated.
+func strangersSeed(t *testing.T) *rand.Rand {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	if text := os.Getenv("STRANGERS_SEED"); text != "" {
+		if _, err := fmt.Sscan(text, &seed); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("STRANGERS_SEED=%d", seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+// allWritten are the cases: each type of each aggregate, found by their codecs, in each
+// state, with data that is empty, other, wrong, everyday and odd.
+func allWritten(t *testing.T) []strangerCase {
+	t.Helper()
+	random := strangersSeed(t)
+	codecs, err := filepath.Glob("../domain/*/codec.go")
+	if err != nil || len(codecs) != len(lives) {
+		t.Fatalf("the domain has %d codecs (%v), and this test knows of %d", len(codecs), err, len(lives))
+	}
+	metas := []string{"", `{}`, `{"command_id":"zzz"}`, `{"$correlationId":7}`, `{"command_id":"6ba7b810-9dad-11d1-80b4-00c04fd430c8","occurred_at":"9999-01-01T00:00:00Z"}`}
+	var all []strangerCase
+	for _, category := range []string{product.Category, cart.Category, order.Category, returns.Category, stock.Category} {
+		for _, eventType := range append(lives[category].types, category+".teleported.v1", category+".shipped") {
+			samples, err := filepath.Glob("../domain/*/testdata/" + eventType + "*.json")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, state := range lives[category].states {
+				add := func(data string) {
+					all = append(all, strangerCase{len(all), category, state, eventType, data, metas[len(all)%len(metas)]})
+				}
+				add(`{}`)
+				add(`{"a":1}`)
+				add(`{"order_id":1,"lines":"many","quantity":"x","amount":7,"reason":[],"held":{},"total":"much"}`)
+				for _, file := range samples {
+					sample, err := os.ReadFile(file)
+					if err != nil {
+						t.Fatal(err)
+					}
+					for i := range 3 {
+						var tree any
+						if err := json.Unmarshal(sample, &tree); err != nil {
+							t.Fatal(err)
+						}
+						tree = strangerCase{n: len(all)}.named(tree)
+						if i > 0 {
+							tree = odd(random, tree)
+						}
+						data, err := json.Marshal(tree)
+						if err != nil {
+							t.Fatal(err)
+						}
+						add(string(data))
+					}
+				}
+			}
+		}
+	}
+	return all
+}
+
+// Whatever another program writes into a stream of the shop's, under a type of the
+// shop's: nothing else is held up, what cannot be done is parked with its reason, and
+// no timer comes back for ever.
+func TestAnEventOfTheShopsThatAnotherProgramWroteHoldsUpNothing(t *testing.T) {
+	t.Parallel()
+	log := memory.New()
+	s := open(t, log, DefaultPolicy())
+	all := allWritten(t)
+	for _, w := range all {
+		s.live(w)
+	}
+	refused := 0
+	for _, w := range all {
+		event := eventstore.Event{ID: uuid.New(), Type: w.eventType, Data: []byte(w.data), Meta: []byte(w.meta)}
+		_, err := log.Append(t.Context(), w.stream(), eventstore.Any, []eventstore.Event{event})
+		if _, invalid := errors.AsType[*eventstore.InvalidError](err); invalid {
+			refused++
+			continue
+		}
+		s.must(err)
+	}
+	s.sell("MUG", 30)
+	for i := range 20 {
+		id := unit.CartID(fmt.Sprint("later", i))
+		s.must(s.cart(id, map[unit.SKU]unit.Quantity{"MUG": 1}))
+		s.beginAsBefore(id, unit.OrderID("o-"+id))
+	}
+	t.Logf("%d cases, of which the log refuses %d", len(all), refused)
+
+	book := &logbook{timers: map[Deadline]Timer{}}
+	after := open(t, log, DefaultPolicy()) // another node, which knows nothing yet
+	reactor := &Reactor{Store: log, Journal: book, Parking: book, Finisher: after.Service, CartsExpireAfter: time.Hour}
+	s.finishOrPark(reactor, book, all)
+	if got := s.available("MUG"); got != 10 {
+		t.Errorf("%d mugs are available, want 10: the checkouts after all that are not finished", got)
+	}
+	parked, _ := book.Parked(t.Context(), uuid.Nil, 100_000)
+	for _, p := range parked {
+		if p.Reason == "" {
+			t.Errorf("%s is parked without a reason", p.Stream)
+		}
+	}
+	t.Logf("%d processes are parked, %d timers are set", len(parked), len(book.timers))
+	for deadline, timer := range book.timers {
+		err := after.FireTimer(context.WithoutCancel(t.Context()), timer, time.Now().Add(1000*24*time.Hour))
+		_, postponed := errors.AsType[*PostponedError](err)
+		_, unreadable := errors.AsType[*UndecodableError](err)
+		_, senseless := errors.AsType[*PanicError](err)
+		if err != nil && !postponed && !unreadable && !senseless && !IsRejection(err) {
+			t.Errorf("timer %s: %v", deadline, err)
+		}
+	}
+}
+
+// finishOrPark runs the reactor until nothing is open, and otherwise says what is.
+func (s *shop) finishOrPark(reactor *Reactor, book *logbook, all []strangerCase) {
+	s.t.Helper()
+	said := &lastWords{Handler: slog.DiscardHandler, of: map[string]string{}}
+	reactor.Logger, reactor.Grace = slog.New(said), time.Millisecond
+	ctx, stop := context.WithTimeout(s.t.Context(), time.Minute)
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- reactor.Run(ctx) }()
+	for !book.reaches(s.t, s.store)() && ctx.Err() == nil {
+		pause(ctx, 5*time.Millisecond)
+	}
+	open, _ := reactor.Open()
+	if ctx.Err() != nil {
+		for _, p := range open[:min(len(open), 20)] {
+			words := said.about(strings.TrimSpace(p.Kind + " " + p.Subject + " " + p.Step))
+			at := slices.IndexFunc(all, func(c strangerCase) bool { return c.stream() == p.Stream })
+			if at < 0 {
+				s.t.Errorf("%s of %s is open: %s", p.Kind, p.Stream, words)
+				continue
+			}
+			s.t.Errorf("%s of %s is open: %s\n%s", p.Kind, p.Stream, words, all[at])
+		}
+		at, _ := book.Checkpoint(s.t.Context())
+		s.t.Errorf("%d processes are open after a minute, the checkpoint is at %s; the reactor said at last %q", len(open), at, said.about(""))
+	}
+	stop()
+	s.must(<-ended)
+}
+
+// lastWords remembers what was said last of each work.
+type lastWords struct {
+	slog.Handler
+	mu sync.Mutex
+	of map[string]string
+}
+
+func (l *lastWords) about(work string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.of[work]
+}
+
+func (l *lastWords) Enabled(context.Context, slog.Level) bool { return true }
+
+func (l *lastWords) Handle(_ context.Context, r slog.Record) error {
+	work, text := "", r.Message
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "work" {
+			work = strings.TrimSpace(a.Value.String())
+		}
+		text += fmt.Sprintf(" %s=%v", a.Key, a.Value)
+		return true
+	})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.of[work] = text
+	return nil
+}
