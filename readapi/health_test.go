@@ -44,9 +44,10 @@ func TestTheCountOfParkedWorkTakesTheNodeOutOfNothing(t *testing.T) {
 				if err != nil || out.Status != 200 || out.Body.Parked != c.want {
 					t.Errorf("got %+v, %v", out, err)
 				}
-				if took := time.Since(begun); took > 2*time.Second {
+				if took := time.Since(begun); took >= time.Second {
 					t.Errorf("it took %s", took)
 				}
+				time.Sleep(queryTimeout) // until what was asked has ended
 			})
 		})
 	}
@@ -78,4 +79,54 @@ func TestANodeIsReadyWhenEachViewInUseHasBeenAtTheHeadOnce(t *testing.T) {
 			t.Errorf("%s: got %+v, %v; want %d and both views", name, out, err, c.want)
 		}
 	}
+}
+
+// slowProgress answers when it is let.
+type slowProgress struct {
+	Progress
+	answers chan []ProjectionStatus
+}
+
+func (p slowProgress) Status(ctx context.Context) ([]ProjectionStatus, error) {
+	select {
+	case all := <-p.answers:
+		return all, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// A probe does not wait for a log that hangs: it is told within a second what was
+// known before, and how old that is.
+func TestAProbeIsAnsweredWithinASecondFromWhatIsKnown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		progress := slowProgress{answers: make(chan []ProjectionStatus)}
+		a := &api{Config: Config{Progress: progress, Log: wellLog{}}}
+		probe := func(wantStatus int, wantAge func(seconds float64) bool) {
+			t.Helper()
+			begun := time.Now()
+			out, err := a.ready(t.Context(), nil)
+			if took := time.Since(begun); took >= time.Second {
+				t.Errorf("it took %s", took)
+			}
+			if err != nil || out.Status != wantStatus || !wantAge(out.Body.AgeSeconds) {
+				t.Errorf("got %+v, %v; want %d", out, err, wantStatus)
+			}
+		}
+		level := []ProjectionStatus{{View: "orders", InUse: true, Complete: true, State: "live"}}
+		probe(503, func(age float64) bool { return age == -1 })
+		progress.answers <- level
+		synctest.Wait()
+		go func() { progress.answers <- level }()
+		probe(200, func(age float64) bool { return age == 0 })
+		probe(200, func(age float64) bool { return age > 0.5 && age < 1 }) // it hangs from here on
+		time.Sleep(healthKnown / 2)
+		probe(200, func(age float64) bool { return age > 5 && age < 10 })
+		time.Sleep(4 * time.Second)
+		if out, err := a.ready(t.Context(), nil); err == nil && out.Status == 200 {
+			t.Errorf("ready by what is %v s old", out.Body.AgeSeconds)
+		}
+		time.Sleep(queryTimeout) // until what was asked has ended
+	})
 }

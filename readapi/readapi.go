@@ -68,6 +68,7 @@ type api struct {
 	Config
 	huma        huma.API
 	live, waits *places
+	health      health
 }
 
 // Register adds the routes of the read API.

@@ -1,0 +1,307 @@
+package guard_test
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+
+	"daybook/eventstore"
+	"daybook/eventstore/guard"
+	"daybook/eventstore/memory"
+)
+
+// changing is a log that can be put in another's place, with or without a new connection.
+type changing struct {
+	atomic.Pointer[memory.Store]
+	connected atomic.Uint64
+}
+
+func (c *changing) Connections() uint64 { return c.connected.Load() }
+
+func (c *changing) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+	return c.Load().Append(ctx, stream, expected, events)
+}
+
+func (c *changing) ReadStream(ctx context.Context, stream string, from int64, limit int) iter.Seq2[eventstore.Recorded, error] {
+	return c.Load().ReadStream(ctx, stream, from, limit)
+}
+
+func (c *changing) ReadAll(ctx context.Context, after eventstore.Position, filter eventstore.Filter, limit int) iter.Seq2[eventstore.Recorded, error] {
+	return c.Load().ReadAll(ctx, after, filter, limit)
+}
+
+func (c *changing) ReadStreamBackwards(ctx context.Context, stream string, from int64, limit int) iter.Seq2[eventstore.Recorded, error] {
+	return c.Load().ReadStreamBackwards(ctx, stream, from, limit)
+}
+
+func (c *changing) ReadAllBackwards(ctx context.Context, before eventstore.Position, filter eventstore.Filter, limit int) iter.Seq2[eventstore.Recorded, error] {
+	return c.Load().ReadAllBackwards(ctx, before, filter, limit)
+}
+
+func (c *changing) Subscribe(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Item, error] {
+	return c.Load().Subscribe(ctx, after, filter)
+}
+
+func (c *changing) Head(ctx context.Context) (eventstore.Position, error) { return c.Load().Head(ctx) }
+
+// guarded is a log under guard, opened and seen to its end.
+func guarded(t *testing.T, log *memory.Store, options guard.Options) (*guard.Store, *changing) {
+	t.Helper()
+	c := &changing{}
+	c.Store(log)
+	options.Own = own
+	s := guard.New(c, options)
+	if err := s.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s, c
+}
+
+func one() []eventstore.Event {
+	return []eventstore.Event{{ID: uuid.New(), Type: "order.placed", Data: []byte(`{}`)}}
+}
+
+// calls are all methods of a log, each as far as its first error.
+var calls = map[string]func(ctx context.Context, log eventstore.Store) error{
+	"Append": func(ctx context.Context, log eventstore.Store) error {
+		_, err := log.Append(ctx, "order-new", eventstore.Any, one())
+		return err
+	},
+	"ReadStream": func(ctx context.Context, log eventstore.Store) error {
+		return firstError(log.ReadStream(ctx, "order-1", 0, 0))
+	},
+	"ReadStreamBackwards": func(ctx context.Context, log eventstore.Store) error {
+		return firstError(log.ReadStreamBackwards(ctx, "order-1", eventstore.LastRevision, 0))
+	},
+	"ReadAll": func(ctx context.Context, log eventstore.Store) error {
+		return firstError(log.ReadAll(ctx, eventstore.Start, eventstore.Filter{}, 0))
+	},
+	"ReadAllBackwards": func(ctx context.Context, log eventstore.Store) error {
+		return firstError(log.ReadAllBackwards(ctx, eventstore.End, eventstore.Filter{}, 0))
+	},
+	"Subscribe": func(ctx context.Context, log eventstore.Store) error {
+		for item, err := range log.Subscribe(ctx, eventstore.Start, eventstore.Filter{}) {
+			if err != nil || item.CaughtUp {
+				return err
+			}
+		}
+		return nil
+	},
+	"Head": func(ctx context.Context, log eventstore.Store) error {
+		_, err := log.Head(ctx)
+		return err
+	},
+}
+
+func firstError(events iter.Seq2[eventstore.Recorded, error]) error {
+	for _, err := range events {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var (
+	was     = story{"order-1 order.placed", "other-1 thing", "order-1 order.paid", "order-2 order.placed"}
+	ways    = map[string]story{"shorter": was[:2], "grown": {was[0], was[1], "order-8 order.placed", "order-9 order.placed", "other-1 thing"}, "another": {"a a", "b b", "c c", "d d", "e e"}}
+	nothing = story{}
+)
+
+// Over a new connection there may be another log: it is compared before a single
+// answer is believed, whatever is asked for.
+func TestANewConnectionIsComparedBeforeItIsBelieved(t *testing.T) {
+	t.Parallel()
+	for way, is := range ways {
+		for name, do := range calls {
+			t.Run(way+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				s, log := guarded(t, was.log(t, ""), guard.Options{})
+				if err := do(t.Context(), s); err != nil {
+					t.Fatalf("before: %v", err)
+				}
+				other := is.log(t, "")
+				head, _ := other.Head(t.Context())
+				log.Store(other)
+				log.connected.Add(1)
+				if _, diverged := errors.AsType[*eventstore.DivergedError](do(t.Context(), s)); !diverged {
+					t.Error("it was answered")
+				}
+				if after, _ := other.Head(t.Context()); after != head {
+					t.Errorf("the head of the other log is %s and was %s", after, head)
+				}
+				select {
+				case <-s.Final():
+				default:
+					t.Error("it is not final")
+				}
+				log.Store(was.log(t, "")) // memory may be of the other log
+				for name, do := range calls {
+					if _, diverged := errors.AsType[*eventstore.DivergedError](do(t.Context(), s)); !diverged {
+						t.Errorf("%s: answered afterwards", name)
+					}
+				}
+			})
+		}
+	}
+}
+
+// An answer that comes over a connection that was made while the call was under way is
+// not believed either, nor one that stands where something else was seen.
+func TestAnAppendIsBelievedOnlyFromTheLogThatWasCompared(t *testing.T) {
+	t.Parallel()
+	for name, connects := range map[string]uint64{"a new connection": 1, "the same connection": 0} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := &changing{}
+			c.Store(was.log(t, ""))
+			s := guard.New(swapping{c, func() { c.Store(nothing.log(t, "")); c.connected.Add(connects) }}, guard.Options{Own: own})
+			if err := s.Open(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			_, err := s.Append(t.Context(), "order-new", eventstore.NoStream, one())
+			_, unknown := errors.AsType[*eventstore.OutcomeUnknownError](err)
+			_, diverged := errors.AsType[*eventstore.DivergedError](err)
+			if !unknown || !diverged || s.Diverged() == nil {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
+
+// swapping does something just before an append.
+type swapping struct {
+	*changing
+	before func()
+}
+
+func (s swapping) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+	s.before()
+	return s.changing.Append(ctx, stream, expected, events)
+}
+
+// Without a new connection it is noticed within a second, and live subscriptions end
+// with the reason.
+func TestAChangedLogIsNoticedWithinASecond(t *testing.T) {
+	t.Parallel()
+	for way, is := range ways {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				first := was.log(t, "")
+				s, log := guarded(t, first, guard.Options{})
+				ctx, stop := context.WithCancel(t.Context())
+				defer stop()
+				go s.Run(ctx)
+				time.Sleep(time.Minute)
+				if found := s.Diverged(); found != nil {
+					t.Fatal(found)
+				}
+				log.Store(is.log(t, ""))
+				began := time.Now()
+				within(t, s)
+				if took := time.Since(began); took > time.Second {
+					t.Errorf("it took %s", took)
+				}
+			})
+		})
+	}
+}
+
+// within waits until a difference is final, but not for ever.
+func within(t *testing.T, s *guard.Store) {
+	t.Helper()
+	select {
+	case <-s.Final():
+	case <-time.After(time.Minute):
+		t.Fatal("it was never noticed")
+	}
+}
+
+// A cluster's new leader may be behind for a moment: meanwhile nothing is answered, and
+// then all goes on. Another event in the place does not pass by itself, but is given the same time.
+func TestALogThatIsBehindForAMomentIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		full, behind := was.log(t, ""), was[:2].log(t, "")
+		s, log := guarded(t, full, guard.Options{Settle: 2 * time.Second})
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		go s.Run(ctx)
+		log.Store(behind)
+		time.Sleep(time.Second)
+		if _, err := s.Head(t.Context()); s.Diverged() == nil || err == nil {
+			t.Errorf("a log that is behind was answered from: %v", err)
+		}
+		log.Store(full)
+		time.Sleep(time.Second)
+		if _, err := s.Head(t.Context()); err != nil || s.Diverged() != nil {
+			t.Errorf("it is as before, but: %v", err)
+		}
+		log.Store(behind)
+		began := time.Now()
+		within(t, s)
+		if took := time.Since(began); took < 2*time.Second || took > 3*time.Second {
+			t.Errorf("final after %s", took)
+		}
+		log.Store(full)
+		time.Sleep(time.Minute)
+		if s.Diverged() == nil {
+			t.Error("it was believed again")
+		}
+	})
+}
+
+// A place that somebody else chose is no reason to distrust the log.
+func TestAStrangersPlaceIsHisOwnFault(t *testing.T) {
+	t.Parallel()
+	s, _ := guarded(t, was.log(t, ""), guard.Options{})
+	for _, err := range s.Subscribe(t.Context(), eventstore.At(99), eventstore.Filter{}) {
+		if _, none := errors.AsType[*eventstore.UnknownPlaceError](err); !none {
+			t.Errorf("error %v", err)
+		}
+	}
+	if found := s.Diverged(); found != nil {
+		t.Error(found)
+	}
+}
+
+// What is kept in the database is compared at the start, and what cannot be read there
+// lets nothing through.
+func TestWhatIsKeptIsComparedAtTheStart(t *testing.T) {
+	t.Parallel()
+	log := was.log(t, "")
+	kept := []eventstore.Place{{Keeper: "the view", At: eventstore.At(9)}}
+	s := guard.New(log, guard.Options{Places: func(context.Context) ([]eventstore.Place, error) { return kept, nil }})
+	if found, diverged := errors.AsType[*eventstore.DivergedError](s.Open(t.Context())); !diverged || found.Keeper != "the view" {
+		t.Errorf("error %v", found)
+	}
+	away := guard.New(log, guard.Options{Places: func(context.Context) ([]eventstore.Place, error) { return nil, errors.New("no database") }})
+	if _, unavailable := errors.AsType[*eventstore.UnavailableError](away.Open(t.Context())); !unavailable || away.Diverged() != nil {
+		t.Errorf("without a database: %v", away.Diverged())
+	}
+}
+
+// Marks tell the latest event that the node knows of, so that who sees only some types
+// keeps a place that others can be sure of.
+func TestMarksTellTheLatestEventKnown(t *testing.T) {
+	t.Parallel()
+	s, _ := guarded(t, was.log(t, ""), guard.Options{})
+	for item, err := range s.Subscribe(t.Context(), eventstore.Start, eventstore.Filter{TypePrefixes: []string{"none"}}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if item.CaughtUp {
+			if item.Known.Stream != "order-2" || item.Known.Position != item.Checkpoint {
+				t.Errorf("the mark at %s knows %+v", item.Checkpoint, item.Known)
+			}
+			return
+		}
+	}
+}
