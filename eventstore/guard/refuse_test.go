@@ -156,12 +156,15 @@ func TestANewConnectionIsComparedBeforeItIsBelieved(t *testing.T) {
 // not believed either, nor one that stands where something else was seen.
 func TestAnAppendIsBelievedOnlyFromTheLogThatWasCompared(t *testing.T) {
 	t.Parallel()
-	for name, connects := range map[string]uint64{"a new connection": 1, "the same connection": 0} {
+	for name, c := range map[string]struct {
+		connects uint64
+		is       story
+	}{"a new connection to a longer log": {1, ways["grown"]}, "the same connection to a shorter one": {0, nothing}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := &changing{}
-			c.Store(was.log(t, ""))
-			s := guard.New(swapping{c, func() { c.Store(nothing.log(t, "")); c.connected.Add(connects) }}, guard.Options{Own: own})
+			log := &changing{}
+			log.Store(was.log(t, ""))
+			s := guard.New(swapping{log, func() { log.Store(c.is.log(t, "")); log.connected.Add(c.connects) }}, guard.Options{Own: own})
 			if err := s.Open(t.Context()); err != nil {
 				t.Fatal(err)
 			}
