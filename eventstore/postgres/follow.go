@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -131,6 +132,9 @@ func (s *Store) notePulse(ctx context.Context, began time.Time, err error) {
 	}
 }
 
+// errAnother is of a log that was put in the place of the one that was followed.
+var errAnother = errors.New("another event is there than was")
+
 // catchUp reads from the tail's end to the head.
 func (s *Store) catchUp(ctx context.Context) error {
 	proven := s.tail.prove(0) // before the head is read, which can only be higher
@@ -144,10 +148,31 @@ func (s *Store) catchUp(ctx context.Context) error {
 	}
 	p := newPager(eventstore.Filter{}, s.large)
 	defer p.done()
-	for last := s.tail.begin(head); last < head && s.tail.wanted(); {
-		page, reached, err := p.page(ctx, s.pool, last, head, 0)
+	known := s.tail.lastEvent()
+	if _, begun := s.tail.end(); !begun && head > 0 {
+		edge, _, err := p.page(ctx, s.pool, head-1, head, 1)
 		if err != nil {
 			return err
+		}
+		if len(edge) > 0 {
+			s.tail.setEdge(&edge[0])
+		}
+	}
+	for last := s.tail.begin(head); last < head && s.tail.wanted(); {
+		after := last
+		if known != nil && number(known.Position) == last {
+			after-- // read again what is known, and so see whether it is still there
+		}
+		page, reached, err := p.page(ctx, s.pool, after, head, 0)
+		if err != nil {
+			return err
+		}
+		if after < last {
+			if len(page) == 0 || page[0].ID != known.ID || !page[0].RecordedAt.Equal(known.RecordedAt) {
+				s.tail.fail(&eventstore.UnknownPlaceError{Position: known.Position, Head: eventstore.At(head), Cause: errAnother})
+				return nil
+			}
+			known, page = nil, page[1:]
 		}
 		s.tail.add(page)
 		last = reached

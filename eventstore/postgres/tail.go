@@ -31,6 +31,7 @@ type tail struct {
 	held    int                              // events in ahead
 	heldSum int                              // their bytes
 	broken  error                            // why no subscription can go on
+	edge    *eventstore.Recorded             // the event before first, where it was read
 
 	changed chan struct{} // closed when the tail changes
 	gap     chan struct{} // holds one signal: events are missing after last
@@ -70,7 +71,7 @@ func (t *tail) leave() {
 	defer t.mu.Unlock()
 	t.readers--
 	if t.readers == 0 {
-		t.known, t.proven, t.events, t.bytes, t.broken = false, 0, nil, 0, nil
+		t.known, t.proven, t.events, t.bytes, t.broken, t.edge = false, 0, nil, 0, nil, nil
 		t.dropAhead()
 	}
 }
@@ -86,6 +87,28 @@ func (t *tail) end() (last uint64, known bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.last, t.known
+}
+
+// lastEvent is the last event held, nil if there is none.
+func (t *tail) lastEvent() *eventstore.Recorded {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case !t.known:
+		return nil
+	case t.last >= t.first:
+		return new(t.events[t.last%tailEvents])
+	case t.edge != nil && number(t.edge.Position) == t.last:
+		return t.edge
+	}
+	return nil
+}
+
+// setEdge notes the event after which the tail has begun.
+func (t *tail) setEdge(e *eventstore.Recorded) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.edge = e
 }
 
 // prove notes that a position is committed, and returns the highest of which
