@@ -232,7 +232,7 @@ func (d *divergence) places() string {
 	var all string
 	err := d.node.QueryRow(d.Context(), `SELECT
 		(SELECT string_agg(view || build || ' ' || position || ' ' || anchor || ' ' || events, ',' ORDER BY view, build) FROM projections.builds)
-		|| (SELECT string_agg(reader || ' ' || position || ' ' || anchor, ',' ORDER BY reader) FROM commands.checkpoints)
+		|| (SELECT string_agg(reader || ' ' || position || ' ' || anchor, ',' ORDER BY reader) FROM commands.checkpoints WHERE reader <> 'seen')
 		|| (SELECT count(*) FROM commands.timers)`).Scan(&all)
 	if err != nil {
 		d.Fatal(err)

@@ -57,6 +57,7 @@ func openLog(ctx context.Context, pool *pgxpool.Pool, kurrentDB string, views []
 		Places: func(ctx context.Context) ([]eventstore.Place, error) {
 			return places(ctx, pool, views, kurrentDB == "")
 		},
+		Keep: func(ctx context.Context, known eventstore.Anchor) error { return commandspg.KeepSeen(ctx, pool, known) },
 		Known: func(ctx context.Context, log eventstore.Store) error {
 			err := commandspg.Origin{Pool: pool}.Compare(ctx, log)
 			if another, is := errors.AsType[*commandspg.AnotherLogError](err); is {

@@ -25,6 +25,8 @@ func KeptPlaces(ctx context.Context, pool *pgxpool.Pool) ([]eventstore.Place, er
 		case ReactorReader:
 			p.Keeper = "the reactor"
 			p.Filter = new(commands.ReactorFilter())
+		case seenReader:
+			p.Keeper = "the node that last looked"
 		case answersReader:
 			p.Keeper = "what was answered under keys"
 		}
@@ -45,4 +47,21 @@ const (
 	ReactorReader = "processes"
 	// answersReader is the name of the place that answers under keys follow from.
 	answersReader = "answers"
+	// seenReader is the name of the place of a node that has met another log.
+	seenReader = "seen"
 )
+
+// KeepSeen notes an event of the log that a node has followed, because it has met
+// another log.
+func KeepSeen(ctx context.Context, pool *pgxpool.Pool, known eventstore.Anchor) error {
+	if known.IsZero() {
+		return nil
+	}
+	_, err := pool.Exec(ctx, `INSERT INTO commands.checkpoints (reader, position, anchor) VALUES ($1, $2, $3)
+		ON CONFLICT (reader) DO UPDATE SET position = excluded.position, anchor = excluded.anchor`,
+		seenReader, known.Position.String(), known.String())
+	if err != nil {
+		return fmt.Errorf("note the log that was followed: %w", err)
+	}
+	return nil
+}

@@ -27,6 +27,10 @@ type Options struct {
 	Places func(ctx context.Context) ([]eventstore.Place, error)
 	// Known, where set, compares by what else is known of the log, at the same times.
 	Known func(ctx context.Context, log eventstore.Store) error
+	// Keep, where set, keeps an event of the log that was followed when another is found
+	// in its place, so that Places tells of it from then on: what others have kept may
+	// already be of the new log.
+	Keep func(ctx context.Context, known eventstore.Anchor) error
 	// Own tells whether a stream is one that nobody but this program deletes or cuts off.
 	Own func(stream string) bool
 	// Every is the pause between two looks at the latest event that was seen; 0 is 500 ms.
@@ -58,10 +62,31 @@ type Store struct {
 	turn      chan struct{} // held by who compares
 	suspected time.Time     // since when diverged is set; for who has the turn
 
-	mu  sync.Mutex
-	own eventstore.Anchor   // the latest event seen, of this program's streams,
-	any eventstore.Anchor   // and of all
-	end eventstore.Position // the latest position seen
+	// held is what was seen when the log was last found to be as expected. What was seen
+	// since may already be of another log. For who has the turn.
+	held seen
+
+	mu   sync.Mutex
+	seen seen
+}
+
+// seen is what a node has seen of the log.
+type seen struct {
+	own    eventstore.Anchor   // the latest event of this program's streams
+	latest eventstore.Anchor   // and of all
+	end    eventstore.Position // the latest position
+}
+
+// places are those by which the log is known again.
+func (s seen) places() []eventstore.Place {
+	all := []eventstore.Place{{Keeper: "this node", At: s.latest.Position, Anchor: s.latest}}
+	if s.own != s.latest {
+		all = append(all, eventstore.Place{Keeper: "this node", At: s.own.Position, Anchor: s.own})
+	}
+	if s.latest.Position.Before(s.end) {
+		all = append(all, eventstore.Place{Keeper: "this node", At: s.end, Anchor: s.latest})
+	}
+	return all
 }
 
 var _ eventstore.Store = (*Store)(nil)
@@ -203,22 +228,29 @@ func (s *Store) suspect(ctx context.Context, found *eventstore.DivergedError) {
 		s.suspected = time.Now()
 		s.options.Logger.ErrorContext(ctx, "the log is not the one that was followed: nothing is taken and nothing is projected", "error", found)
 	}
-	if time.Since(s.suspected) >= s.options.Settle {
-		close(s.final)
+	if time.Since(s.suspected) < s.options.Settle {
+		return
 	}
+	if s.options.Keep != nil {
+		kept := s.held.own
+		if kept.IsZero() {
+			kept = s.held.latest
+		}
+		if err := s.options.Keep(ctx, kept); err != nil {
+			s.options.Logger.WarnContext(ctx, "the latest event of the log that was followed is not noted", "error", err)
+		}
+	}
+	close(s.final)
 }
 
 // compare looks at what this node has seen and, if it is whole, at all that is kept.
 func (s *Store) compare(ctx context.Context, whole bool) error {
 	s.mu.Lock()
-	own, latest, end := s.own, s.any, s.end
+	now := s.seen
 	s.mu.Unlock()
-	places := []eventstore.Place{{Keeper: "this node", At: latest.Position, Anchor: latest}}
-	if own != latest {
-		places = append(places, eventstore.Place{Keeper: "this node", At: own.Position, Anchor: own})
-	}
-	if latest.Position.Before(end) {
-		places = append(places, eventstore.Place{Keeper: "this node", At: end, Anchor: latest})
+	places := now.places()
+	if s.held != now {
+		places = append(s.held.places(), places...)
 	}
 	if whole && s.options.Places != nil {
 		kept, err := s.options.Places(ctx)
@@ -232,8 +264,12 @@ func (s *Store) compare(ctx context.Context, whole bool) error {
 			return err
 		}
 	}
-	if err := Compare(ctx, s.log, places, s.options.Own); err != nil || !whole {
+	if err := Compare(ctx, s.log, places, s.options.Own); err != nil {
 		return err
+	}
+	s.held = now
+	if !whole {
+		return nil
 	}
 	for e, err := range s.log.ReadAllBackwards(ctx, eventstore.End, eventstore.Filter{}, 1) {
 		if err != nil {
@@ -247,7 +283,7 @@ func (s *Store) compare(ctx context.Context, whole bool) error {
 // saw notes an event of the log. Most events are not the latest one.
 func (s *Store) saw(e *eventstore.Recorded) {
 	s.mu.Lock()
-	latest, own := s.any.Position.Before(e.Position), s.own.Position.Before(e.Position)
+	latest, own := s.seen.latest.Position.Before(e.Position), s.seen.own.Position.Before(e.Position)
 	s.mu.Unlock()
 	if latest || own && s.options.Own(e.Stream) {
 		s.note(eventstore.AnchorOf(e))
@@ -258,27 +294,27 @@ func (s *Store) note(a eventstore.Anchor) {
 	own := s.options.Own(a.Stream)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.any = s.any.Later(a)
+	s.seen.latest = s.seen.latest.Later(a)
 	if own {
-		s.own = s.own.Later(a)
+		s.seen.own = s.seen.own.Later(a)
 	}
-	if s.end.Before(a.Position) {
-		s.end = a.Position
+	if s.seen.end.Before(a.Position) {
+		s.seen.end = a.Position
 	}
 }
 
-// seen is the latest position that was seen.
-func (s *Store) seen() eventstore.Position {
+// end is the latest position that was seen.
+func (s *Store) end() eventstore.Position {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.end
+	return s.seen.end
 }
 
 // Latest is the latest event of this program's streams that was seen in the log.
 func (s *Store) Latest() eventstore.Anchor {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.own
+	return s.seen.own
 }
 
 // at is the latest event that was seen at or before a position.
@@ -286,10 +322,10 @@ func (s *Store) at(position eventstore.Position) eventstore.Anchor {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case !position.Before(s.any.Position):
-		return s.any
-	case !position.Before(s.own.Position):
-		return s.own
+	case !position.Before(s.seen.latest.Position):
+		return s.seen.latest
+	case !position.Before(s.seen.own.Position):
+		return s.seen.own
 	}
 	return eventstore.Anchor{}
 }
@@ -300,7 +336,7 @@ func (s *Store) Append(ctx context.Context, stream string, expected eventstore.E
 	if err := s.admit(ctx); err != nil {
 		return eventstore.Result{}, err
 	}
-	before := s.seen()
+	before := s.end()
 	result, err := s.log.Append(ctx, stream, expected, events)
 	if err != nil {
 		return result, err

@@ -308,3 +308,30 @@ func TestMarksTellTheLatestEventKnown(t *testing.T) {
 		}
 	}
 }
+
+// What a node sees of another log before it has noticed does not hide that it is another
+// one, also after a restart, when all places may already be of the new log.
+func TestWhatIsSeenOfAnotherLogDoesNotHideIt(t *testing.T) {
+	t.Parallel()
+	var kept eventstore.Anchor
+	s, log := guarded(t, was.log(t, ""), guard.Options{Keep: func(_ context.Context, known eventstore.Anchor) error { kept = known; return nil }})
+	log.Store(ways["grown"].log(t, ""))
+	if _, err := s.Append(t.Context(), "order-new", eventstore.NoStream, one()); err != nil {
+		t.Fatal(err) // nothing can tell it yet
+	}
+	if err := calls["Subscribe"](t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	if _, diverged := errors.AsType[*eventstore.DivergedError](s.Check(t.Context())); !diverged {
+		t.Error("it was not noticed")
+	}
+	if kept.Stream != "order-2" || kept.Position != eventstore.At(4) {
+		t.Errorf("kept is %+v, want the last event of the log that was followed", kept)
+	}
+	again := guard.New(log, guard.Options{Own: own, Places: func(context.Context) ([]eventstore.Place, error) {
+		return []eventstore.Place{{Keeper: "a node", At: kept.Position, Anchor: kept}}, nil
+	}})
+	if _, diverged := errors.AsType[*eventstore.DivergedError](again.Open(t.Context())); !diverged {
+		t.Error("it was not noticed at the next start")
+	}
+}
