@@ -77,6 +77,16 @@ type seen struct {
 	end    eventstore.Position // the latest position
 }
 
+func (s *seen) add(a eventstore.Anchor, own bool) {
+	s.latest = s.latest.Later(a)
+	if own {
+		s.own = s.own.Later(a)
+	}
+	if s.end.Before(a.Position) {
+		s.end = a.Position
+	}
+}
+
 // places are those by which the log is known again.
 func (s seen) places() []eventstore.Place {
 	all := []eventstore.Place{{Keeper: "this node", At: s.latest.Position, Anchor: s.latest}}
@@ -276,6 +286,8 @@ func (s *Store) compare(ctx context.Context, whole bool) error {
 			return err
 		}
 		s.saw(&e)
+		a := eventstore.AnchorOf(&e)
+		s.held.add(a, s.options.Own(a.Stream))
 	}
 	return nil
 }
@@ -294,13 +306,7 @@ func (s *Store) note(a eventstore.Anchor) {
 	own := s.options.Own(a.Stream)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.seen.latest = s.seen.latest.Later(a)
-	if own {
-		s.seen.own = s.seen.own.Later(a)
-	}
-	if s.seen.end.Before(a.Position) {
-		s.seen.end = a.Position
-	}
+	s.seen.add(a, own)
 }
 
 // end is the latest position that was seen.
