@@ -18,9 +18,9 @@ import (
 // or a return's events, or an unreadable event (its consequences are unknown).
 type Process struct {
 	ID      uuid.UUID
-	Kind    string // checkout, order, return or event
-	Subject string // the cart, the order, the return, or the event's stream
-	Step    string // of a checkout: the order; of a return: what is open; of an event: its type
+	Kind    string // checkout, order, return, event or timer
+	Subject string // the cart, the order, the return, the event's stream, or what a timer is fired at
+	Step    string // of a checkout: the order; of a return: what is open; of an event: its type; of a timer: what is due
 	// The event that it was begun by.
 	Stream   string
 	Revision int64
@@ -40,6 +40,9 @@ type Process struct {
 // workEvent is the kind of an event that cannot be read. It begins no work of the
 // tracker's.
 const workEvent workKind = "event"
+
+// workTimer is the kind of a deadline that could not be kept.
+const workTimer workKind = "timer"
 
 // ParkingLot keeps parked work: what could not be finished, is tried again now and
 // then, and holds up nothing meanwhile.
@@ -197,8 +200,19 @@ func (p *Processes) finish(ctx context.Context, parked Process) (set []Timer, cl
 	case workOrder, workReturn:
 	case workEvent:
 		return p.finishEvent(ctx, work, parked.Revision)
+	case workTimer:
+		return p.fireTimer(ctx, parked.timer())
 	}
 	return nil, nil, finishWork(ctx, p.Finisher, work)
+}
+
+// fireTimer fires a timer that was given up. One whose deadline has moved is set again.
+func (p *Processes) fireTimer(ctx context.Context, timer Timer) (set []Timer, clear []Deadline, err error) {
+	err = safely(func() error { return p.Finisher.FireTimer(ctx, timer, p.Now()) })
+	if postponed, moved := errors.AsType[*PostponedError](err); moved {
+		return []Timer{{Deadline: timer.Deadline, DueAt: postponed.Until}}, nil, nil
+	}
+	return nil, nil, err
 }
 
 // finishEvent reads an event again that could not be read. If it can be by now, it

@@ -391,3 +391,67 @@ func TestAnOrderWhoseStockIsStuckIsParked(t *testing.T) {
 		t.Errorf("parked: %+v", parked)
 	}
 }
+
+func TestATimerThatCanDoNothingIsParked(t *testing.T) {
+	t.Parallel()
+	timer := Timer{Deadline: Deadline{Kind: ReservationDeadline, Target: "stock-MUG@main", Item: "r 1"}, DueAt: time.Now()}
+	for name, c := range map[string]struct {
+		cause error
+		tries int // after which it is given up; 0: never
+	}{
+		"unreadable":                   {&UndecodableError{Stream: timer.Target, Revision: 7, Cause: errors.New("no")}, 1},
+		"deleted":                      {&eventstore.DeletedError{Stream: timer.Target}, 1},
+		"refused":                      {stock.ErrQuantityInvalid, triesFailed},
+		"failing":                      {errors.New("who knows"), triesFailed},
+		"a log that is away":           {&eventstore.UnavailableError{Cause: errors.New("no leader")}, 0},
+		"a log that is another":        {&eventstore.DivergedError{}, 0},
+		"an answer that does not come": {&eventstore.OutcomeUnknownError{Cause: errors.New("?")}, 0},
+		"no room":                      {ErrOverloaded, 0},
+		"postponed":                    {&PostponedError{Until: time.Now()}, 0},
+	} {
+		clockwork := NewClockwork(nil, func(context.Context, Timer, time.Time) error { return c.cause }, slog.New(slog.DiscardHandler))
+		given := 0
+		for tries := 1; tries <= 3*triesFailed && given == 0; tries++ {
+			again := timer
+			again.Failures = tries - 1
+			err := clockwork.fire(t.Context(), again, time.Now())
+			if _, gone := errors.AsType[*GiveUpError](err); gone {
+				given = tries
+			} else if !errors.Is(err, c.cause) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if given != c.tries {
+			t.Errorf("%s: given up after %d tries, want %d", name, given, c.tries)
+		}
+	}
+}
+
+func TestAParkedTimerIsFiredAgain(t *testing.T) {
+	t.Parallel()
+	s := open(t, memory.New(), DefaultPolicy())
+	s.sell("MUG", 10)
+	if err := s.cart("c", map[unit.SKU]unit.Quantity{"MUG": 4}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.checkout("c", "o"); err != nil {
+		t.Fatal(err)
+	}
+	book := &logbook{timers: map[Deadline]Timer{}}
+	timer := Timer{Deadline: orderDeadline("o"), DueAt: time.Now()}
+	book.park(timer.process(errors.New("then"), time.Now()))
+	later := func() time.Time { return time.Now().Add(24 * time.Hour) }
+	processes := &Processes{Lot: book, Finisher: s.Service, Store: s.store, Now: later}
+	if _, finished, err := processes.Retry(t.Context(), book.only(t).ID); err != nil || !finished || s.order("o").Status != order.StatusExpired || s.available("MUG") != 10 {
+		t.Errorf("retried: %t, %v; the order is %s", finished, err, s.order("o").Status)
+	}
+	// A cart's deadline may have moved since.
+	if err := s.cart("d", map[unit.SKU]unit.Quantity{"MUG": 4}); err != nil {
+		t.Fatal(err)
+	}
+	timer = Timer{Deadline: cartDeadline("d"), DueAt: time.Now()}
+	book.park(timer.process(errors.New("then"), time.Now()))
+	if _, finished, err := processes.Retry(t.Context(), book.only(t).ID); err != nil || !finished || book.timers[cartDeadline("d")].DueAt.Before(later()) {
+		t.Errorf("retried: %t, %v; timers %+v", finished, err, book.timers)
+	}
+}

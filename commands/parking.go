@@ -24,7 +24,8 @@ const (
 func excused(err error) bool {
 	_, away := errors.AsType[*eventstore.UnavailableError](err)
 	_, denied := errors.AsType[*eventstore.DeniedError](err)
-	return (away && !timedOut(err)) || denied || errors.Is(err, ErrOverloaded) || errors.Is(err, ErrClosed) || errors.Is(err, context.Canceled)
+	_, diverged := errors.AsType[*eventstore.DivergedError](err)
+	return (away && !timedOut(err)) || denied || diverged || errors.Is(err, ErrOverloaded) || errors.Is(err, ErrClosed) || errors.Is(err, context.Canceled)
 }
 
 // timedOut tells whether no answer came in time. Either the log is away, or what
@@ -37,12 +38,10 @@ func timedOut(err error) bool {
 // hopeless tells whether work is to be parked, after so many tries that count.
 // While the log cannot be reached nothing is.
 func (r *Reactor) hopeless(ctx context.Context, err error, tries int) bool {
-	_, undecodable := errors.AsType[*UndecodableError](err)
-	_, deleted := errors.AsType[*eventstore.DeletedError](err)
 	switch {
 	case r.Parking == nil:
 		return false
-	case undecodable || deleted:
+	case unreadable(err):
 		return true
 	case excused(err):
 		return false
@@ -52,6 +51,14 @@ func (r *Reactor) hopeless(ctx context.Context, err error, tries int) bool {
 		return tries >= triesRefused
 	}
 	return tries >= triesFailed
+}
+
+// unreadable tells whether the log holds something that cannot be read, or no longer
+// holds what is needed. Trying again does not help.
+func unreadable(err error) bool {
+	_, undecodable := errors.AsType[*UndecodableError](err)
+	_, deleted := errors.AsType[*eventstore.DeletedError](err)
+	return undecodable || deleted
 }
 
 // logAnswers asks the log for something that costs it nothing.

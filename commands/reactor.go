@@ -57,6 +57,8 @@ type Finisher interface {
 	FinishCheckout(ctx context.Context, work Work) error
 	FinishOrder(ctx context.Context, work Work) error
 	FinishReturn(ctx context.Context, work Work) error
+	// FireTimer does what a deadline asks for, at a time.
+	FireTimer(ctx context.Context, timer Timer, now time.Time) error
 	// Driving tells whether this node is carrying the work out right now.
 	Driving(work Work) bool
 }
@@ -401,7 +403,7 @@ func finishAs(ctx context.Context, finisher Finisher, work Work) error {
 		return finisher.FinishOrder(ctx, work)
 	case workReturn:
 		return finisher.FinishReturn(ctx, work)
-	case workEvent:
+	case workEvent, workTimer:
 	}
 	panic("reactor: unknown kind of work")
 }

@@ -287,15 +287,26 @@ func TestAnEventOfTheShopsThatAnotherProgramWroteHoldsUpNothing(t *testing.T) {
 		}
 	}
 	t.Logf("%d processes are parked, %d timers are set", len(parked), len(book.timers))
+	clockwork := NewClockwork(nil, after.FireTimer, slog.New(slog.DiscardHandler))
+	givenUp := 0
 	for deadline, timer := range book.timers {
-		err := after.FireTimer(context.WithoutCancel(t.Context()), timer, time.Now().Add(1000*24*time.Hour))
-		_, postponed := errors.AsType[*PostponedError](err)
-		_, unreadable := errors.AsType[*UndecodableError](err)
-		_, senseless := errors.AsType[*PanicError](err)
-		if err != nil && !postponed && !unreadable && !senseless && !IsRejection(err) {
-			t.Errorf("timer %s: %v", deadline, err)
+		for ended := false; !ended; timer.Failures++ {
+			err := clockwork.fire(t.Context(), timer, time.Now().Add(1000*24*time.Hour))
+			_, postponed := errors.AsType[*PostponedError](err)
+			parked, gone := errors.AsType[*GiveUpError](err)
+			if ended = err == nil || postponed || gone; !ended && timer.Failures >= triesFailed {
+				t.Errorf("timer %s comes back for ever: %v", deadline, err)
+				break
+			}
+			if gone {
+				givenUp++
+				if parked.Process.timer().Deadline != deadline || parked.Process.Reason == "" {
+					t.Errorf("timer %s is parked as %+v", deadline, parked.Process)
+				}
+			}
 		}
 	}
+	t.Logf("%d timers are parked", givenUp)
 }
 
 // finishOrPark runs the reactor until nothing is open, and otherwise says what is.

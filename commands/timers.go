@@ -2,9 +2,13 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
+	"daybook/domain/cart"
+	"daybook/domain/order"
 	"daybook/domain/unit"
 )
 
@@ -61,7 +65,50 @@ func reservationDeadline(stream string, id unit.ReservationID) Deadline {
 type Timer struct {
 	Deadline
 	DueAt time.Time
+	// Failures is how often firing it has failed, as far as the queue knows.
+	Failures int
 }
+
+// stream is the one that firing the timer changes.
+func (t Timer) stream() string {
+	switch t.Kind {
+	case OrderDeadline:
+		return order.Stream(t.Target)
+	case CartDeadline:
+		return cart.Stream(unit.CartID(t.Target))
+	case ReservationDeadline:
+	}
+	return t.Target
+}
+
+// process is how a timer is parked. Its step holds what makes it again.
+func (t Timer) process(cause error, now time.Time) Process {
+	step := strings.TrimSpace(string(t.Kind) + " " + t.Item)
+	p := Process{
+		ID: processID(workTimer, t.Target, step), Kind: string(workTimer), Subject: t.Target, Step: step,
+		Stream: t.stream(), Since: t.DueAt, Tries: int64(t.Failures) + 1, FirstTried: now, LastTried: now, Reason: cause.Error(),
+	}
+	if odd, is := errors.AsType[*UndecodableError](cause); is && odd.Stream == p.Stream {
+		p.Revision = odd.Revision
+	}
+	return p
+}
+
+// timer is what was parked.
+func (p Process) timer() Timer {
+	kind, item, _ := strings.Cut(p.Step, " ")
+	return Timer{Deadline: Deadline{Kind: TimerKind(kind), Target: p.Subject, Item: item}, DueAt: p.Since}
+}
+
+// GiveUpError is what firing a timer returns when it is to be parked: the queue
+// removes the timer and keeps the process instead.
+type GiveUpError struct {
+	Process Process
+	Cause   error
+}
+
+func (e *GiveUpError) Error() string { return "given up: " + e.Cause.Error() }
+func (e *GiveUpError) Unwrap() error { return e.Cause }
 
 // PostponedError is what firing a timer returns when its deadline has moved
 // since the timer was set. The timer stays, due at Until, and that is no failure.
@@ -75,7 +122,8 @@ func (e *PostponedError) Error() string {
 type TimerQueue interface {
 	// FireDue calls fire for timers that are due, each with the database's time,
 	// and removes those for which it succeeded. Those for which it returned a
-	// *PostponedError come back when that says, the others after a pause. A timer
+	// *PostponedError come back when that says, those for which it was a *GiveUpError
+	// are parked, and the others come back after a pause. A timer
 	// another node is firing is skipped. It returns how many were due and
 	// how long it is until the next one, 0 if none is set.
 	FireDue(ctx context.Context, fire func(ctx context.Context, timer Timer, now time.Time) error) (due int, next time.Duration, err error)
@@ -103,13 +151,28 @@ func (c *Clockwork) Nudge() {
 	}
 }
 
+// fire fires a timer, and gives up one that can do nothing: the log cannot be read
+// where it must be, or firing has failed often for a reason that is not the log's.
+func (c *Clockwork) fire(ctx context.Context, timer Timer, now time.Time) error {
+	err := safely(func() error { return c.Fire(ctx, timer, now) })
+	if _, postponed := errors.AsType[*PostponedError](err); err == nil || postponed || ctx.Err() != nil && !unreadable(err) {
+		return err
+	}
+	if unreadable(err) || !excused(err) && !timedOut(err) && timer.Failures+1 >= triesFailed {
+		c.Logger.ErrorContext(ctx, "a timer can do nothing, it is parked", "timer", timer.String(), "tries", timer.Failures+1, "error", err)
+		return &GiveUpError{Process: timer.process(err, now), Cause: err}
+	}
+	c.Logger.WarnContext(ctx, "timer not fired, trying again", "timer", timer.String(), "tries", timer.Failures+1, "error", err)
+	return err
+}
+
 // longestNap bounds how long a timer that another node set can go unseen.
 const longestNap = 10 * time.Second
 
 // Run fires timers until ctx ends.
 func (c *Clockwork) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
-		due, next, err := c.Queue.FireDue(ctx, c.Fire)
+		due, next, err := c.Queue.FireDue(ctx, c.fire)
 		nap := longestNap
 		switch {
 		case err != nil && ctx.Err() == nil:

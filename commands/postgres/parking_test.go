@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -102,5 +104,49 @@ func TestWorkIsParkedWithTheCheckpointAndKeepsItsFirstTry(t *testing.T) {
 	}
 	if fired := firedTimers(t, Timers{Pool: pool}); len(fired) != 1 {
 		t.Errorf("fired %v, want the timer that came of it", fired)
+	}
+}
+
+func TestATimerThatIsGivenUpIsParkedAndGone(t *testing.T) {
+	t.Parallel()
+	pool := migrated(t)
+	journal, timers, lot := Journal{Pool: pool, Reader: "reactor"}, Timers{Pool: pool}, Parking{Pool: pool}
+	timer := commands.Timer{Deadline: commands.Deadline{Kind: "order", Target: "o"}, DueAt: time.Now().Add(-time.Hour)}
+	if err := journal.Advance(t.Context(), eventstore.Start, eventstore.At(1), commands.Notes{Set: []commands.Timer{timer}}); err != nil {
+		t.Fatal(err)
+	}
+	process := commands.Process{ID: uuid.New(), Kind: "timer", Subject: "o", Step: "order", Stream: "order-o", Since: timer.DueAt, Tries: 1, FirstTried: time.Now(), LastTried: time.Now(), Reason: "no"}
+	for _, want := range []int{1, 0} { // the second time there is none
+		due, next, err := timers.FireDue(t.Context(), func(context.Context, commands.Timer, time.Time) error {
+			return &commands.GiveUpError{Process: process, Cause: errors.New("no")}
+		})
+		if err != nil || due != want || next != 0 {
+			t.Errorf("%d are due, the next in %s (%v), want %d and none", due, next, err, want)
+		}
+	}
+	if found, err := lot.FindParked(t.Context(), process.ID); err != nil || found == nil || found.Kind != "timer" || found.Reason != "no" {
+		t.Errorf("parked: %+v, %v", found, err)
+	}
+}
+
+func TestAQueueTellsHowOftenATimerHasFailed(t *testing.T) {
+	t.Parallel()
+	pool := migrated(t)
+	timer := commands.Timer{Deadline: commands.Deadline{Kind: "order", Target: "o"}, DueAt: time.Now().Add(-time.Hour)}
+	if err := (Journal{Pool: pool, Reader: "reactor"}).Advance(t.Context(), eventstore.Start, eventstore.At(1), commands.Notes{Set: []commands.Timer{timer}}); err != nil {
+		t.Fatal(err)
+	}
+	for want := range 3 {
+		if _, _, err := (Timers{Pool: pool}).FireDue(t.Context(), func(_ context.Context, timer commands.Timer, _ time.Time) error {
+			if timer.Failures != want {
+				t.Errorf("it has failed %d times, want %d", timer.Failures, want)
+			}
+			return errors.New("no")
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := pool.Exec(t.Context(), `UPDATE commands.timers SET due_at = clock_timestamp()`); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

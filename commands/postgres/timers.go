@@ -31,7 +31,7 @@ func (t Timers) FireDue(ctx context.Context, fire func(context.Context, commands
 	due := 0
 	err := pgx.BeginFunc(ctx, t.Pool, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
-			SELECT kind, target, item, due_at, clock_timestamp() AS now FROM commands.timers
+			SELECT kind, target, item, due_at, failures, clock_timestamp() AS now FROM commands.timers
 			WHERE due_at <= clock_timestamp() ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED`, timersAtOnce)
 		if err != nil {
 			return err
@@ -42,7 +42,7 @@ func (t Timers) FireDue(ctx context.Context, fire func(context.Context, commands
 		}
 		timers, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (dueTimer, error) {
 			var d dueTimer
-			err := row.Scan(&d.Kind, &d.Target, &d.Item, &d.DueAt, &d.now)
+			err := row.Scan(&d.Kind, &d.Target, &d.Item, &d.DueAt, &d.Failures, &d.now)
 			return d, err
 		})
 		if err != nil {
@@ -51,6 +51,7 @@ func (t Timers) FireDue(ctx context.Context, fire func(context.Context, commands
 		due = len(timers)
 		var fired, failed []commands.Deadline
 		var moved []commands.Timer
+		var parked []commands.Process
 		began := time.Now()
 		for _, d := range timers {
 			if time.Since(began) > firingMax {
@@ -59,6 +60,8 @@ func (t Timers) FireDue(ctx context.Context, fire func(context.Context, commands
 			err := fireInTime(ctx, fire, d.Timer, d.now)
 			if postponed, is := errors.AsType[*commands.PostponedError](err); is {
 				moved = append(moved, commands.Timer{Deadline: d.Deadline, DueAt: postponed.Until})
+			} else if givenUp, is := errors.AsType[*commands.GiveUpError](err); is {
+				parked, fired = append(parked, givenUp.Process), append(fired, d.Deadline)
 			} else if err != nil {
 				failed = append(failed, d.Deadline)
 			} else {
@@ -69,6 +72,9 @@ func (t Timers) FireDue(ctx context.Context, fire func(context.Context, commands
 			return err
 		}
 		if err := clearTimers(ctx, tx, fired); err != nil {
+			return err
+		}
+		if err := park(ctx, tx, parked); err != nil {
 			return err
 		}
 		// What fails comes back, first after a second and at last every five minutes.
