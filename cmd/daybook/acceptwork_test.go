@@ -1,0 +1,83 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"daybook/internal/pgtest"
+)
+
+// cutLog takes away all that a log has after a position, as a restore to a point in
+// time does.
+func cutLog(t *testing.T, pool *pgxpool.Pool, position int64) {
+	t.Helper()
+	if _, err := pool.Exec(t.Context(), `DELETE FROM eventstore.events WHERE position > $1`, position); err != nil {
+		t.Fatal(err)
+	}
+	execute(t, pool,
+		`UPDATE eventstore.streams s SET revision = (SELECT coalesce(max(e.revision), -1) FROM eventstore.events e WHERE e.stream_id = s.stream_id)`,
+		`UPDATE eventstore.head SET (position, recorded_at) = (SELECT position, recorded_at FROM eventstore.events ORDER BY position DESC LIMIT 1)`)
+}
+
+func number(t *testing.T, pool *pgxpool.Pool, sql string) (n int64) {
+	t.Helper()
+	if err := pool.QueryRow(t.Context(), sql).Scan(&n); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	return n
+}
+
+// A backup can end in the middle of a checkout. What was begun is finished, so that
+// nothing is left undone.
+func TestAnAcceptedLogHasNoUnfinishedWork(t *testing.T) {
+	t.Parallel()
+	database := pgtest.URL(t)
+	flags := []string{"--database-url", database}
+	s := openShop(t, flags...)
+	s.sell(3)
+	s.shows(s.sold)
+	s.stop()
+	pool := poolOf(t, database)
+	cutLog(t, pool, number(t, pool, `SELECT max(position) FROM eventstore.events WHERE type = 'stock.reserved.v1'`))
+	if n := number(t, pool, `SELECT count(*) FROM eventstore.events WHERE type LIKE 'order.placed.%'`); n != 2 {
+		t.Fatalf("%d orders in the log that was cut, want 2", n)
+	}
+	report := acceptJSON(t, exitOK, append(flags, "--yes")...)
+	if orders := report.kind("orders"); orders.Missing != 1 || report.Parked != 0 {
+		t.Errorf("orders: %v; report %+v", orders, report)
+	}
+	if n := number(t, pool, `SELECT count(*) FROM read.orders WHERE order_id = '`+s.sold[2].order+`' AND status = 'pending'`); n != 1 {
+		t.Error("the order whose checkout was under way was not placed")
+	}
+	s.start()
+	s.shows(s.sold)
+	s.stop()
+	verifyJSON(t, exitOK, flags...)
+}
+
+// An import that was complete is so no more when its log was restored. It is run again,
+// and takes in what is missing.
+func TestAnImportGoesOnInARestoredLog(t *testing.T) {
+	t.Parallel()
+	for name, keep := range map[string]string{
+		"half of it is left": `SELECT max(position) / 2 FROM eventstore.events`,
+		"nothing is left":    `SELECT min(position) FROM eventstore.events`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file, database := writeFile(t, "invoices.csv", someInvoices), pgtest.URL(t)
+			before := importJSON(t, file, "--database-url", database)
+			pool := poolOf(t, database)
+			cutLog(t, pool, number(t, pool, keep))
+			if report := acceptJSON(t, exitOK, "--database-url", database, "--yes"); report.unknowns() == 0 {
+				t.Errorf("report %+v", report)
+			}
+			after := importJSON(t, file, "--database-url", database)
+			if !after.Complete || after.AlreadyIn != 0 || after.OrdersTaken != before.OrdersTaken || after.UnitsTaken != before.UnitsTaken || after.ClosingUnits != before.ClosingUnits {
+				t.Errorf("imported again: %+v, the first time %+v", after, before)
+			}
+			verifyJSON(t, exitOK, "--database-url", database, "--against", file)
+		})
+	}
+}
