@@ -1,0 +1,113 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"daybook/commands/postgres"
+	"daybook/eventstore"
+	"daybook/eventstore/memory"
+	"daybook/internal/pgtest"
+)
+
+// keptBesideTheLog is a row of each table of the command side. All of them follow from
+// the log: a new table gets a row here, and StartOver empties it.
+var keptBesideTheLog = map[string]string{
+	"snapshots":   `INSERT INTO commands.snapshots (stream, fold_version, revision, data) VALUES ('stock-a', 1, 500, 'x')`,
+	"timers":      `INSERT INTO commands.timers (kind, target, due_at) VALUES ('order', 'o', now())`,
+	"checkpoints": `INSERT INTO commands.checkpoints (reader, position) VALUES ('processes', '7')`,
+	"answers":     `INSERT INTO commands.answers (scope, key, request_hash, status, headers, body) VALUES ('a', 'k', 'h', 201, '{}', 'b')`,
+	"imports":     `INSERT INTO commands.imports (import, done_invoices, counts) VALUES ('i', 9, '{}')`,
+	"origin":      `INSERT INTO commands.origin (stream, revision, event_id, recorded_at) VALUES ('stock-other', 3, gen_random_uuid(), now())`,
+	"cart_expiry": `INSERT INTO commands.cart_expiry (expire_after) VALUES ('1 day')`,
+	"parked": `INSERT INTO commands.parked (id, kind, subject, step, stream, revision, position, since, meta, reason, tries, first_tried, last_tried)
+		VALUES (gen_random_uuid(), 'order', 'o', '', 'order-o', 0, '7', now(), '', 'r', 1, now(), now())`,
+}
+
+func TestNothingOfAnotherLogIsLeftWhenTheCommandSideStartsOver(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t)
+	if err := postgres.Migrate(t.Context(), pool); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := pool.Query(t.Context(), `SELECT tablename::text FROM pg_tables WHERE schemaname = 'commands' ORDER BY 1`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if known := slices.Sorted(maps.Keys(keptBesideTheLog)); err != nil || !slices.Equal(tables, known) {
+		t.Fatalf("tables %v, %v; the test fills %v", tables, err, known)
+	}
+	for _, insert := range keptBesideTheLog {
+		if _, err := pool.Exec(t.Context(), insert); err != nil {
+			t.Fatalf("%s: %v", insert, err)
+		}
+	}
+	log := memory.New()
+	if _, err := log.Append(t.Context(), "order-1", eventstore.Any, []eventstore.Event{{ID: [16]byte{1}, Type: "t.v1", Data: []byte(`{}`)}}); err != nil {
+		t.Fatal(err)
+	}
+	first, err := postgres.First(t.Context(), log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := startOver(t.Context(), pool, first, &postgres.ImportRecord{Name: "i", Counts: []byte(`{}`)}); err != nil {
+		t.Fatal(err)
+	}
+	for table := range keptBesideTheLog {
+		var left int
+		if err := pool.QueryRow(t.Context(), `SELECT count(*) FROM commands.`+table+` t WHERE NOT to_jsonb(t) @> '{"done_invoices":0}' AND NOT to_jsonb(t) @> '{"stream":"order-1"}'`).Scan(&left); err != nil || left != 0 {
+			t.Errorf("%s: %d rows of the other log, %v", table, left, err)
+		}
+	}
+	if err := (postgres.Origin{Pool: pool}).Check(t.Context(), log); err != nil {
+		t.Errorf("the database is not tied to the log: %v", err)
+	}
+	if record, err := postgres.LoadImport(t.Context(), pool); err != nil || record == nil || record.Name != "i" || record.Done != 0 {
+		t.Errorf("import %+v, %v", record, err)
+	}
+}
+
+func startOver(ctx context.Context, pool *pgxpool.Pool, first *eventstore.Recorded, imports *postgres.ImportRecord) error {
+	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error { return postgres.StartOver(ctx, tx, first, imports) })
+}
+
+// While another program reacts or imports, nothing is emptied.
+func TestTheCommandSideDoesNotStartOverBesideAnotherProgram(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t)
+	if err := postgres.Migrate(t.Context(), pool); err != nil {
+		t.Fatal(err)
+	}
+	_, resign, err := postgres.Journal{Pool: pool, Reader: postgres.ReactorReader}.Lead(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := startOver(t.Context(), pool, nil, nil); !errors.Is(err, postgres.ErrReacting) {
+		t.Errorf("beside a reactor: %v", err)
+	}
+	resign()
+	imports, err := postgres.HoldImports(t.Context(), pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The reactor's session ends a moment after it has resigned.
+	for err = startOver(t.Context(), pool, nil, nil); errors.Is(err, postgres.ErrReacting); {
+		err = startOver(t.Context(), pool, nil, nil)
+	}
+	if !errors.Is(err, postgres.ErrImportRunning) {
+		t.Errorf("beside an import: %v", err)
+	}
+	if err := imports.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := startOver(t.Context(), pool, nil, nil); err != nil {
+		t.Errorf("alone: %v", err)
+	}
+}
