@@ -321,7 +321,7 @@ func (a *acceptance) lookAtPlaces(ctx context.Context, report *acceptReport) err
 		place := acceptedPlace{Keeper: p.Keeper, Position: p.At}
 		err := guard.Compare(ctx, a.store, []eventstore.Place{p}, ownStream)
 		if diverged, is := errors.AsType[*eventstore.DivergedError](err); is {
-			place.Diverged, err = diverged.Error(), nil
+			place.Diverged, err = "expected "+diverged.Expected+", found "+diverged.Found, nil
 		}
 		if err != nil {
 			return err
@@ -336,7 +336,11 @@ func (a *acceptance) lookAtPlaces(ctx context.Context, report *acceptReport) err
 
 // diverged tells whether the log is not what PostgreSQL was made from.
 func (r *acceptReport) diverged() bool {
-	return r.AnotherLog != "" || r.unknowns() > 0 || slices.ContainsFunc(r.Places, func(p acceptedPlace) bool { return p.Diverged != "" })
+	return r.AnotherLog != "" || r.unknowns() > 0 || r.placesDiverged()
+}
+
+func (r *acceptReport) placesDiverged() bool {
+	return slices.ContainsFunc(r.Places, func(p acceptedPlace) bool { return p.Diverged != "" })
 }
 
 // startOver gives up what PostgreSQL has and ties it to the log, all or nothing.
@@ -488,18 +492,20 @@ func tellUnknown(out io.Writer, r *acceptReport) error {
 			w.printf("  %s  %s: %s\n", instant(thing.At), thing.ID, thing.Why)
 		}
 	}
+	if r.placesDiverged() || len(r.Groups) > 0 {
+		w.printf("\nplaces in the log:\n")
+	}
 	for _, place := range r.Places {
 		if place.Diverged != "" {
-			w.printf("\n%s stands at position %s: %s.", place.Keeper, place.Position, place.Diverged)
+			w.printf("  %s, position %s: %s\n", place.Keeper, place.Position, place.Diverged)
 		}
 	}
 	for _, g := range r.Groups {
-		w.printf("\nThe group %s of %s begins again after place %s (it was at %s).", g.Name, g.Source, g.To, g.From)
+		w.printf("  group %s of %s begins again after place %s, it was at %s\n", g.Name, g.Source, g.To, g.From)
 	}
 	if r.unknowns() > 0 {
-		w.printf("\nWhat is listed here is lost when the log is accepted, because only the log can keep it.")
+		w.printf("\nWhat is counted here as not or otherwise in the log is lost for good when the log is accepted.\n")
 	}
-	w.printf("\n")
 	return w.err
 }
 
@@ -514,6 +520,5 @@ func tellAccepted(out io.Writer, r *acceptReport) error {
 	}
 	w.printf("%12d timers\n%12d pieces of parked work\n", r.Timers, r.Parked)
 	w.printf("Answers under idempotency keys are not kept: a repeated request is answered from the log.\n")
-	w.printf("daybook verify proves it.\n")
 	return w.err
 }
