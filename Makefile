@@ -30,11 +30,11 @@ test: ## run all tests, with the race detector where there is a C compiler
 walk: ## walk at random over the HTTP API, verifying after each step; FOR=10m says how long
 	DAYBOOK_WALK=$(or $(FOR),10m) go test ./internal/walk -count=1 -timeout 24h -v
 
-interop: ## test the gateway with the official clients, for Go and Node.js; installs them first
+interop: ## test the gateway with the official clients and the golden cases; installs the clients first
 	@node --test-force-exit --version >/dev/null 2>&1 && command -v npm >/dev/null || { echo "install Node.js 20.14 or newer, with npm, first"; exit 1; }
 	cd eventstore/gateway/interop/kurrentdb && go test -c -o /dev/null .
 	cd eventstore/gateway/interop/node && npm ci --ignore-scripts --no-audit --no-fund
-	DAYBOOK_INTEROP=all go test ./eventstore/gateway/interop/ -v -count=1 -timeout 15m
+	DAYBOOK_INTEROP=all go test ./eventstore/gateway/interop/ -v -count=1 -timeout 25m
 
 check: ## lint, vet, format and modules; the first run builds the linter
 	@unformatted=$$(gofmt -l .) && if [ -n "$$unformatted" ]; then echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; fi

@@ -1,0 +1,82 @@
+// Runs the golden cases of a folder against a gateway and records the outcomes, for the folder's diff.mjs.
+//
+//     node golden.mjs FOLDER HOST:PORT ACCEPTED OUT [ONLY]
+//
+// Only the cases are run whose outcome at a real server is known. Some tell of timing, and a busy machine is slow: a
+// case with another outcome than is expected of it (the accepted one, or else the golden one) is run anew, alone, up to
+// four times. ONLY is a regular expression on the names of the cases.
+import fs from "node:fs";
+import path from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+const [folder, address, acceptedFile, out, only = ""] = process.argv.slice(2);
+const from = (file) => path.resolve(folder, file);
+const { load, Server, Case } = await import(pathToFileURL(from("lib.mjs")));
+const { cases } = await import(pathToFileURL(from("cases.mjs")));
+const read = (file) => JSON.parse(fs.readFileSync(file, "utf8"));
+const golden = read(from("golden.json"));
+const accepted = fs.existsSync(acceptedFile) ? read(acceptedFile) : {};
+
+const atOnce = 4;
+const attempts = 4;
+const caseMax = 25_000; // ms
+
+// What looks at the whole log, or at time, runs alone: others would be in it.
+const alone = /^(all|subscribe all|checkpoints|concurrency|transport|service|shared name|group)\b/;
+
+const server = new Server(address, load(path.dirname(fileURLToPath(import.meta.url))));
+
+async function run({ name, number }) {
+  const t = new Case(server, name, number);
+  let timer;
+  const late = new Promise((_, reject) => { timer = setTimeout(() => reject(new Error("the case did not end")), caseMax); });
+  try {
+    await Promise.race([cases[name](t), late]);
+  } catch (error) {
+    t.outcome.push({ step: "the test itself", error: t.string(String(error.message ?? error)) });
+  }
+  clearTimeout(timer);
+  t.finish();
+  return t.outcome;
+}
+
+// sorted and bare are how diff.mjs compares: whatever the order of members, and without the free text of errors.
+const sorted = (v) =>
+  Array.isArray(v) ? v.map(sorted)
+  : v && typeof v === "object" ? Object.fromEntries(Object.keys(v).sort().map((k) => [k, sorted(v[k])]))
+  : v;
+const bare = (outcome) =>
+  JSON.stringify(sorted(outcome), (k, v) => ((k === "details" && typeof v === "string") || k === "message" ? undefined : v));
+const isExpected = ({ name }, outcome) => bare(outcome) === bare((accepted[name] ?? { outcome: golden[name] }).outcome);
+
+// A client that takes an append back may have sent the end of its call before, as Node does or does not: then it is
+// written, and else not. Both are right.
+const either = ["append form/cancelled", "append form/never closed"];
+const settle = (name) => {
+  if (either.includes(name) && accepted[name] && bare(outcomes[name]) === bare(golden[name])) outcomes[name] = accepted[name].outcome;
+};
+
+const outcomes = {};
+const chosen = Object.keys(cases)
+  .map((name, i) => ({ name, number: i + 1 }))
+  .filter(({ name }) => name in golden && new RegExp(only).test(name));
+
+async function work(queue) {
+  for (let next = queue.shift(); next; next = queue.shift()) outcomes[next.name] = await run(next);
+}
+
+const together = chosen.filter(({ name }) => !alone.test(name));
+await Promise.all(Array.from({ length: atOnce }, () => work(together)));
+await work(chosen.filter(({ name }) => alone.test(name)));
+for (let attempt = 2; attempt <= attempts; attempt++) {
+  const again = chosen.filter((one) => !isExpected(one, outcomes[one.name]) && !either.includes(one.name));
+  if (again.length > 100) break; // that is no matter of timing
+  if (again.length > 0) console.log(`attempt ${attempt}: ${again.map(({ name }) => name).join(" | ")}`);
+  await work(again);
+}
+
+chosen.forEach(({ name }) => settle(name));
+const lines = chosen.map(({ name }) => `${JSON.stringify(name)}: ${JSON.stringify(outcomes[name])}`);
+fs.writeFileSync(out, `{\n${lines.join(",\n")}\n}\n`);
+console.log(`${chosen.length} cases`);
+process.exit(0);
