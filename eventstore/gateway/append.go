@@ -27,7 +27,7 @@ func (s *Server) Append(stream streams.Streams_AppendServer) error {
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		if large, ok := errors.AsType[*tooLargeError](err); ok && large.size <= skipMax {
+		if large, ok := errors.AsType[*tooLargeError](err); ok && large.past {
 			// It was read past, so the client has the time to see why.
 			refused = cmp.Or[error](refused, &eventstore.TooLargeError{What: "bytes", Size: large.size, Limit: eventstore.MaxAppendBytes})
 		} else if err != nil {

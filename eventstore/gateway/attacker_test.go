@@ -114,11 +114,11 @@ func (a *attacker) listen() {
 }
 
 // call begins a call.
-func (a *attacker) call(method, authorization string) uint32 {
+func (a *attacker) call(method, authorization string, more ...[2]string) uint32 {
 	a.tb.Helper()
 	var headers bytes.Buffer
 	encoder := hpack.NewEncoder(&headers)
-	for _, field := range [][2]string{
+	for _, field := range append([][2]string{
 		{":method", "POST"},
 		{":scheme", "https"},
 		{":path", method},
@@ -126,7 +126,7 @@ func (a *attacker) call(method, authorization string) uint32 {
 		{"content-type", "application/grpc"},
 		{"te", "trailers"},
 		{"authorization", authorization},
-	} {
+	}, more...) {
 		if field[1] == "" {
 			continue
 		}

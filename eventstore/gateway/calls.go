@@ -12,6 +12,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/metadata"
 )
 
@@ -42,6 +43,11 @@ func userOf(ctx context.Context) (user User, known bool) {
 func (s *Server) serveCall(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) (err error) {
 	ctx := stream.Context()
 	defer func() { err = s.finish(ctx, info.FullMethod, recover(), err) }()
+	// Answers are not compressed, however the call is: what a reader has not taken would
+	// be held twice.
+	if err := grpc.SetSendCompressor(ctx, encoding.Identity); err != nil {
+		return err
+	}
 	caller, err := s.admit(ctx, info.FullMethod)
 	appends := info.IsClientStream && !info.IsServerStream
 	switch {

@@ -29,6 +29,7 @@ func (l *listened) Context() context.Context {
 
 func (t transport) ReadMessageHeader([]byte) error  { t.of.times++; return errors.New("the end") }
 func (transport) Read(int) (mem.BufferSlice, error) { return nil, errors.New("the end") }
+func (transport) RecvCompress() string              { return "" }
 
 // Hearing refused appends out takes time, and anybody may call, so few are heard
 // out at a time.

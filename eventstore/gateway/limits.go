@@ -4,7 +4,8 @@ import "time"
 
 // Limits bound what callers may make the node hold. Of each, zero is the default.
 type Limits struct {
-	// MaxMessage is the largest message that is received, in bytes. Default: 4 MiB.
+	// MaxMessage is the largest message that is received, in bytes, compressed and
+	// decompressed. Default: 4 MiB.
 	// The official Node client packs batches of up to 3 MiB into one message, so a
 	// smaller limit turns its batches away.
 	MaxMessage int
@@ -50,8 +51,9 @@ const (
 func (l Limits) withDefaults(users bool) Limits {
 	orDefault(&l.MaxMessage, defaultMaxMessage)
 	orDefault(&l.MaxReceived, defaultMaxReceived)
-	// A message that is larger than the budget could never be received.
-	l.MaxReceived = max(l.MaxReceived, int64(l.MaxMessage)+messageCost)
+	// A message that is larger than the budget could never be received. One that is
+	// compressed counts in both its forms.
+	l.MaxReceived = max(l.MaxReceived, 2*int64(l.MaxMessage)+messageCost+unpackCost)
 	orDefault(&l.RoomTime, defaultRoomTime)
 	orDefault(&l.MaxConnections, defaultConnections)
 	perAddress := defaultPerAddress

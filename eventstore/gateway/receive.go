@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	zip "compress/gzip"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -13,12 +14,14 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/encoding/gzip" // which also makes gRPC let such calls through
 	"google.golang.org/grpc/mem"
 )
 
 const (
-	messageHeader = 5       // bytes: a flag, and the length of what follows
-	messageCost   = 1 << 10 // bytes that the smallest message counts towards the budget
+	messageHeader = 5        // bytes: a flag, and the length of what follows
+	messageCost   = 1 << 10  // bytes that the smallest message counts towards the budget
+	unpackCost    = 64 << 10 // bytes that it takes to decompress one, beside its own
 	skipPiece     = 32 << 10
 	// A message that is too large for an append is read past if it is not larger than
 	// this, because the Go clients show a refusal only when all was taken from them.
@@ -31,6 +34,8 @@ const (
 type wire interface {
 	ReadMessageHeader(header []byte) error
 	Read(n int) (mem.BufferSlice, error)
+	// RecvCompress is how messages of the call are compressed that are marked so.
+	RecvCompress() string
 }
 
 // triedGRPC is the version of gRPC whose streams are known to be a wire. The methods are
@@ -40,8 +45,12 @@ const triedGRPC = "1.83.2"
 var errNoWire = fail(codes.Internal, fmt.Sprintf(
 	"the gateway cannot read messages with version %s of gRPC: it was tried with %s", grpc.Version, triedGRPC))
 
-// tooLargeError means that a message is over the limit; it was not kept.
-type tooLargeError struct{ size, limit int }
+// tooLargeError means that a message is over the limit; it was not kept. It was read
+// past if the call can go on.
+type tooLargeError struct {
+	size, limit int
+	past        bool
+}
 
 func (e *tooLargeError) Error() string {
 	return fmt.Sprintf("a message of %d bytes is over the limit of %d", e.size, e.limit)
@@ -149,7 +158,7 @@ func (s *openStream) RecvMsg(message any) error {
 
 // receive reads the header of a message, waits for room, and reads the rest.
 func (s *openStream) receive(message any, late *time.Timer, failed chan<- error) error {
-	from, length, err := s.begin()
+	from, next, err := s.begin()
 	if late != nil {
 		late.Stop()
 	}
@@ -161,41 +170,108 @@ func (s *openStream) receive(message any, late *time.Timer, failed chan<- error)
 		failed <- fail(codes.DeadlineExceeded, fmt.Sprintf("a message did not come whole within %s", within))
 	})
 	defer slow.Stop()
-	if limit := s.server.limits.MaxMessage; length > limit {
-		if s.skips && length <= skipMax {
-			err = skip(from, length)
+	limit := s.server.limits.MaxMessage
+	if next.length > limit {
+		past := s.skips && next.length <= skipMax
+		if past {
+			err = skip(from, next.length)
 		}
-		return errors.Join(err, &tooLargeError{size: length, limit: limit})
+		return errors.Join(err, &tooLargeError{size: next.length, limit: limit, past: past && err == nil})
 	}
-	if err := s.call.hold(s.ctx, int64(length)+messageCost); err != nil {
+	if err := s.call.hold(s.ctx, int64(next.length)+messageCost); err != nil {
 		return err
 	}
-	data, err := from.Read(length)
+	data, err := from.Read(next.length)
 	if err != nil {
 		return cutShort(err)
 	}
-	defer data.Free()
+	defer func() { data.Free() }()
+	if next.packed {
+		packed := data
+		defer packed.Free()
+		if data, err = s.unpack(packed, limit); err != nil {
+			return err
+		}
+	}
 	if err := encoding.GetCodecV2("proto").Unmarshal(data, message); err != nil {
 		return fail(codes.InvalidArgument, fmt.Sprintf("the message is not of its form: %v", err))
 	}
 	return nil
 }
 
-// begin reads the header of the next message, and tells its length. io.EOF is the
-// end of what the caller has to say.
-func (s *openStream) begin() (wire, int, error) {
+// messageAhead is what is known of a message before it is read.
+type messageAhead struct {
+	length int
+	packed bool // by gzip
+}
+
+// begin reads the header of the next message. io.EOF is the end of what the caller
+// has to say.
+func (s *openStream) begin() (wire, messageAhead, error) {
 	from, ok := grpc.ServerTransportStreamFromContext(s.ctx).(wire)
 	if !ok {
-		return nil, 0, errNoWire
+		return nil, messageAhead{}, errNoWire
 	}
 	var header [messageHeader]byte
 	if err := from.ReadMessageHeader(header[:]); err != nil {
-		return nil, 0, err
+		return nil, messageAhead{}, err
 	}
-	if header[0] != 0 {
-		return nil, 0, fail(codes.Unimplemented, "compressed messages are not taken")
+	next := messageAhead{length: int(binary.BigEndian.Uint32(header[1:])), packed: header[0] == 1}
+	if header[0] > 1 || next.packed && from.RecvCompress() != gzip.Name {
+		return nil, next, fail(codes.Internal, "a message is marked as compressed, but the call does not say how")
 	}
-	return from, int(binary.BigEndian.Uint32(header[1:])), nil
+	return from, next, nil
+}
+
+// unpack decompresses a message. How large it becomes stands in its last four bytes.
+// That is held against the limit and asked for in the budget before anything is
+// decompressed, and more than that is never made of it.
+func (s *openStream) unpack(packed mem.BufferSlice, limit int) (mem.BufferSlice, error) {
+	size := packedSize(packed)
+	if size > limit {
+		return nil, &tooLargeError{size: size, limit: limit, past: true}
+	}
+	if err := s.call.hold(s.ctx, int64(size)+unpackCost); err != nil {
+		return nil, err
+	}
+	from := packed.Reader()
+	reader, err := zip.NewReader(from)
+	if err != nil {
+		return nil, notPacked(err)
+	}
+	reader.Multistream(false)
+	data := make([]byte, size, size+1)
+	if _, err := io.ReadFull(reader, data); err != nil {
+		return nil, notPacked(err)
+	}
+	switch n, err := reader.Read(data[size : size+1]); {
+	case n > 0:
+		return nil, notPacked(fmt.Errorf("it holds more than the %d bytes that it says", size))
+	case !errors.Is(err, io.EOF):
+		return nil, notPacked(err)
+	case from.Remaining() > 0:
+		return nil, notPacked(fmt.Errorf("%d bytes follow it", from.Remaining()))
+	}
+	return mem.BufferSlice{mem.SliceBuffer(data)}, nil
+}
+
+// packedSize is what a message says of its size when it is decompressed.
+func packedSize(packed mem.BufferSlice) int {
+	var last [4]byte // of the bytes so far
+	for _, buffer := range packed {
+		data := buffer.ReadOnlyData()
+		if len(data) >= len(last) {
+			copy(last[:], data[len(data)-len(last):])
+			continue
+		}
+		copy(last[:], last[len(data):])
+		copy(last[len(last)-len(data):], data)
+	}
+	return int(binary.LittleEndian.Uint32(last[:]))
+}
+
+func notPacked(err error) error {
+	return fail(codes.InvalidArgument, fmt.Sprintf("the message is not one of gzip: %v", err))
 }
 
 // skip reads past a message, of which it holds a piece at a time.
@@ -234,8 +310,8 @@ func (s *Server) hearOut(stream grpc.ServerStream) {
 		defer close(heard)
 		caller := &openStream{ServerStream: stream, ctx: stream.Context(), server: s}
 		for left := skipMax; left > 0; {
-			from, length, err := caller.begin()
-			if left -= length + messageHeader; err != nil || left < 0 || skip(from, length) != nil {
+			from, next, err := caller.begin()
+			if left -= next.length + messageHeader; err != nil || left < 0 || skip(from, next.length) != nil {
 				return
 			}
 		}
