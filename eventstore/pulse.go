@@ -1,6 +1,11 @@
 package eventstore
 
-import "time"
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+)
 
 // Pulse says how fresh the subscriptions of an engine are. A log can fall silent
 // without an error: then subscriptions bring nothing, and look as if nothing
@@ -25,4 +30,43 @@ func (p Pulse) Deaf(now time.Time) bool { return now.Sub(p.Proven) > Silent }
 type Proving interface {
 	// Pulse answers at once, without asking the database or the server.
 	Pulse() Pulse
+}
+
+// tellEvery bounds how often a lasting outage is logged.
+const tellEvery = time.Minute
+
+// PulseRecorder keeps an engine's pulse, and logs when the log falls silent, once a
+// minute while it lasts, and when it is heard again. Its zero value is ready.
+type PulseRecorder struct {
+	mu   sync.Mutex
+	at   Pulse
+	told time.Time // when it was last logged that the log is not heard
+}
+
+// Pulse is what was noted last.
+func (p *PulseRecorder) Pulse() Pulse {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.at
+}
+
+// Note notes how an attempt ended to find out, which began at a time.
+func (p *PulseRecorder) Note(ctx context.Context, logger *slog.Logger, began time.Time, err error) {
+	p.mu.Lock()
+	before := p.at
+	if p.at.Trouble = err; err == nil {
+		p.at.Proven = began
+	}
+	tells := err != nil && (before.Trouble == nil || began.Sub(p.told) >= tellEvery)
+	if tells {
+		p.told = began
+	}
+	p.mu.Unlock()
+	switch {
+	case tells:
+		logger.WarnContext(ctx, "event store does not hear the log: subscriptions of this node bring nothing new",
+			"since", before.Proven, "error", err)
+	case err == nil && before.Trouble != nil:
+		logger.InfoContext(ctx, "event store hears the log again", "after", began.Sub(before.Proven))
+	}
 }

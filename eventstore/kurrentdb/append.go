@@ -20,8 +20,8 @@ import (
 // its revision is the highest there is.
 //
 // Replayed false means that the log holds at this place what was given, byte for
-// byte, and did not when this store last knew where the head was: while somebody
-// subscribes, from what comes by the subscription, else from a look at the head
+// byte, and did not when this store last knew where the head was: from what comes
+// by the shared subscription or, while that is not there, from a look at the head
 // before each append. Replayed is true if the log holds other bytes there under
 // the same ids, and if it held the events before that. So only where two programs
 // give the same bytes under the same ids at the same moment, both may be told
@@ -33,7 +33,7 @@ func (s *Store) Append(ctx context.Context, stream string, expected eventstore.E
 	if err := ctx.Err(); err != nil {
 		return eventstore.Result{}, fmt.Errorf("append to %s: %w", stream, err)
 	}
-	op, err := s.appending(stream, expected, events)
+	op, err := newAppending(stream, expected, events)
 	if err != nil {
 		return eventstore.Result{}, err
 	}
@@ -42,12 +42,23 @@ func (s *Store) Append(ctx context.Context, stream string, expected eventstore.E
 		return eventstore.Result{}, fmt.Errorf("append to %s: %w", stream, err)
 	}
 	defer done()
+	w := s.live.watch(stream, events)
+	defer w.end()
 	if err := s.look(ctx); err != nil {
 		return eventstore.Result{}, appendError(ctx, stream, expected, events, &unsent{err})
 	}
 	known := s.known.get()
 	result, err := s.send(ctx, op)
+	switch {
+	case err == nil && ends(events):
+		s.awaitEnd(ctx, result.Position, w)
+	case err == nil:
+		result, err = s.confirm(ctx, stream, events, result, w)
+	}
 	if err != nil {
+		if judge(err) == conflict {
+			s.awaitMove(ctx, stream, expected, w, err)
+		}
 		err = appendError(ctx, stream, expected, events, err)
 		if _, unknown := errors.AsType[*eventstore.OutcomeUnknownError](err); unknown {
 			s.known.blur()
@@ -59,6 +70,10 @@ func (s *Store) Append(ctx context.Context, stream string, expected eventstore.E
 	}
 	s.appended(stream, events, result)
 	return result, nil
+}
+
+func ends(events []eventstore.Event) bool {
+	return events[len(events)-1].Type == eventstore.TombstoneType
 }
 
 // look reads the head if it may have moved unseen: by an append that left its
@@ -85,38 +100,60 @@ func (s *Store) appended(stream string, events []eventstore.Event, result events
 	}
 }
 
-// send repeats an append that surely was not done, while there is time to wait.
-func (s *Store) send(ctx context.Context, op operation[eventstore.Result]) (eventstore.Result, error) {
+// send repeats, while there is time to wait, an append that surely was not done; and
+// one of which that is not known, because the server knows its ids. An end of a
+// stream is not repeated: it would be refused then, whoever wrote it.
+func (s *Store) send(ctx context.Context, op appending) (eventstore.Result, error) {
 	until := time.Now().Add(s.supervisor.wait)
+	doubt := false // one of the tries may have been done
 	for backoff := minBackoff; ; backoff *= 2 {
-		result, err := call(ctx, s.supervisor, op)
+		result, err := call(ctx, s.supervisor, op.operation)
 		if err == nil {
 			return result, nil
 		}
-		_, tried := errors.AsType[*unsent](err) // that has waited already
-		if fate := judge(err); tried || fate != notSent && fate != elsewhere && fate != moved ||
-			time.Now().Add(backoff).After(until) || ctx.Err() != nil {
+		again := false
+		switch judge(err) {
+		case notSent, elsewhere, moved:
+			_, tried := errors.AsType[*unsent](err) // that has waited already
+			again = !tried
+		case unknown, lost:
+			doubt, again = true, op.repeatable
+		case conflict, duplicate, deleted: // whatever the tries before have done
+			return eventstore.Result{}, err
+		default:
+		}
+		switch {
+		case again && !time.Now().Add(backoff).After(until) && ctx.Err() == nil:
+			pause(ctx, backoff)
+		case doubt:
+			return eventstore.Result{}, &noAnswer{err}
+		default:
 			return eventstore.Result{}, err
 		}
-		pause(ctx, backoff)
 	}
 }
 
-func (s *Store) appending(stream string, expected eventstore.Expected, events []eventstore.Event) (operation[eventstore.Result], error) {
-	if events[len(events)-1].Type == eventstore.TombstoneType {
+// appending is how an append is done.
+type appending struct {
+	operation  operation[eventstore.Result]
+	repeatable bool // the server answers a repeated one like the first
+}
+
+func newAppending(stream string, expected eventstore.Expected, events []eventstore.Event) (appending, error) {
+	if ends(events) {
 		if len(events) > 1 {
-			return nil, &eventstore.InvalidError{Reason: "KurrentDB ends a stream by an append of its own: the tombstone must be the only event"}
+			return appending{}, &eventstore.InvalidError{Reason: "KurrentDB ends a stream by an append of its own: the tombstone must be the only event"}
 		}
-		return ending(stream, expected), nil
+		return appending{operation: ending(stream, expected)}, nil
 	}
 	sent := make([]esdb.EventData, len(events))
 	for i := range events {
 		var err error
 		if sent[i], err = outgoing(i, &events[i]); err != nil {
-			return nil, err
+			return appending{}, err
 		}
 	}
-	return adding(stream, expected, sent), nil
+	return appending{operation: adding(stream, expected, sent), repeatable: true}, nil
 }
 
 func ending(stream string, expected eventstore.Expected) operation[eventstore.Result] {
@@ -132,39 +169,22 @@ func ending(stream string, expected eventstore.Expected) operation[eventstore.Re
 	}
 }
 
-// adding appends, and reads back what the log then holds there. For the server
-// answers an append that it knows by its ids just as a new one, even if the
-// bytes it holds under them are others: of another writer who decided otherwise.
+// adding appends. What it returns is of a new append, or of one that the server
+// knew by its ids, even if the bytes it holds under them are others: of another
+// writer who decided otherwise. Its position may be that of the first event.
 func adding(stream string, expected eventstore.Expected, sent []esdb.EventData) operation[eventstore.Result] {
 	return func(ctx context.Context, client *esdb.Client) (eventstore.Result, error) {
-		written, err := add(ctx, client, stream, expected, sent)
-		if judge(err) == conflict && isAt(ctx, client, stream, expected) {
-			return eventstore.Result{}, &behind{err}
-		}
+		ctx, end := lingering(ctx)
+		defer end()
+		written, err := client.AppendToStream(ctx, stream, esdb.AppendToStreamOptions{ExpectedRevision: revision(expected)}, sent...)
 		if err != nil {
 			return eventstore.Result{}, err
 		}
-		result, err := readBack(ctx, client, stream, written.NextExpectedVersion, sent)
-		switch {
-		case err == nil:
-			return result, nil
-		case judge(err) == deleted: // meanwhile; nobody will decide on it any more
-			return eventstore.Result{
-				Revision: int64(written.NextExpectedVersion), //nolint:gosec // the server's revisions are below int64's end
-				Position: eventstore.AtPair(written.CommitPosition, written.PreparePosition),
-			}, nil
-		case judge(err) == missing || errors.Is(err, errNotThere):
-			return eventstore.Result{}, &behind{&notRead{err}}
-		default:
-			return eventstore.Result{}, &notRead{err}
-		}
+		return eventstore.Result{
+			Revision: int64(written.NextExpectedVersion), //nolint:gosec // the server's revisions are below int64's end
+			Position: eventstore.AtPair(written.CommitPosition, written.PreparePosition),
+		}, nil
 	}
-}
-
-func add(ctx context.Context, client *esdb.Client, stream string, expected eventstore.Expected, sent []esdb.EventData) (*esdb.WriteResult, error) {
-	ctx, end := lingering(ctx)
-	defer end()
-	return client.AppendToStream(ctx, stream, esdb.AppendToStreamOptions{ExpectedRevision: revision(expected)}, sent...)
 }
 
 // linger is how much longer than its caller an append goes on in the client.
@@ -197,14 +217,59 @@ type behind struct{ cause error }
 func (e *behind) Error() string { return fmt.Sprintf("the node is behind its leader: %v", e.cause) }
 func (e *behind) Unwrap() error { return e.cause }
 
+// Pauses between looks at a stream that is about to change.
+const (
+	minGlance = 5 * time.Millisecond
+	maxGlance = 100 * time.Millisecond
+)
+
+// awaitMove waits until whoever was refused can read why. The server refuses by what
+// its writer knows, and readers see that some milliseconds later. If nothing is
+// there to be seen for long, the node is one that is behind, and is left. How the
+// waiting ends changes nothing in the answer.
+func (s *Store) awaitMove(ctx context.Context, stream string, expected eventstore.Expected, w *watch, refusal error) {
+	if expected < eventstore.NoStream {
+		return
+	}
+	began := time.Now()
+	for glance := minGlance; !w.beyond(int64(expected)); glance = min(2*glance, maxGlance) {
+		over := time.Since(began) > settling
+		still, err := call(ctx, s.supervisor, func(ctx context.Context, client *esdb.Client) (bool, error) {
+			still, err := isAt(ctx, client, stream, expected)
+			if still && over {
+				err = &behind{refusal}
+			}
+			return still, err
+		})
+		if over || err == nil && !still || err != nil && !passes(err) || !w.wait(ctx, glance) {
+			return
+		}
+	}
+}
+
+// awaitEnd waits until an end of a stream can be read, as others do for what they
+// append by comparing it.
+func (s *Store) awaitEnd(ctx context.Context, position eventstore.Position, w *watch) {
+	began := time.Now()
+	for glance := minGlance; time.Since(began) < settling && !w.beyond(eventstore.LastRevision-1); glance = min(2*glance, maxGlance) {
+		if head, err := s.readHead(ctx); err != nil || !head.Before(position) || !w.wait(ctx, glance) {
+			return
+		}
+	}
+}
+
 // isAt tells whether a stream still looks as an append expected it that was
 // refused because it does not.
-func isAt(ctx context.Context, client *esdb.Client, stream string, expected eventstore.Expected) bool {
-	if expected < 0 {
-		return false
-	}
+func isAt(ctx context.Context, client *esdb.Client, stream string, expected eventstore.Expected) (bool, error) {
 	last, err := readPage(streamFrom(stream, esdb.Backwards, esdb.End{}), 1)(ctx, client)
-	return err == nil && len(last.events) == 1 && last.events[0].Revision == int64(expected)
+	switch {
+	case err == nil:
+		return len(last.events) == 1 && last.events[0].Revision == int64(expected), nil
+	case judge(err) == missing:
+		return expected == eventstore.NoStream, nil
+	default:
+		return false, err
+	}
 }
 
 // notRead means that an append was recorded, now or before, but could not be
@@ -215,16 +280,53 @@ func (e *notRead) Error() string { return fmt.Sprintf("read back what was append
 
 var errNotThere = errors.New("it is not there")
 
+// bringMax is how long what was appended is waited for where the subscription
+// brings it.
+const bringMax = 250 * time.Millisecond
+
+// confirm compares what the log holds where an append was answered to be with what
+// was sent. The server answers an append that it knows by its ids just as a new one.
+// The shared subscription brings it anyway; else it is read back.
+func (s *Store) confirm(ctx context.Context, stream string, events []eventstore.Event, answer eventstore.Result, w *watch) (eventstore.Result, error) {
+	if result, brought := w.brought(ctx, answer); brought {
+		return result, nil
+	}
+	began := time.Now()
+	for glance := minGlance; ; glance = min(2*glance, maxGlance) {
+		result, err := call(ctx, s.supervisor, func(ctx context.Context, client *esdb.Client) (eventstore.Result, error) {
+			result, err := readBack(ctx, client, stream, answer.Revision, events)
+			if (judge(err) == missing || errors.Is(err, errNotThere)) && time.Since(began) > settling {
+				err = &behind{&notRead{err}}
+			}
+			return result, err
+		})
+		_, left := errors.AsType[*behind](err)
+		switch fate := judge(err); {
+		case err == nil:
+			return result, nil
+		case fate == deleted: // meanwhile; nobody will decide on it any more
+			return answer, nil
+		case left:
+			return eventstore.Result{}, err
+		case fate == missing || errors.Is(err, errNotThere): // not yet
+		case !passes(err) || time.Since(began) > s.supervisor.wait || errors.Is(err, errClosed):
+			return eventstore.Result{}, &notRead{err}
+		}
+		if ctx.Err() != nil {
+			return eventstore.Result{}, &notRead{err}
+		}
+		pause(ctx, glance)
+	}
+}
+
 // readBack compares the events up to a revision with those that were sent. The
 // stream's limits may hide the first ones already.
-func readBack(ctx context.Context, client *esdb.Client, stream string, last uint64, sent []esdb.EventData) (eventstore.Result, error) {
-	count := uint64(len(sent))
-	if last+1 < count {
-		return eventstore.Result{}, fmt.Errorf("%d events end at revision %d", count, last)
+func readBack(ctx context.Context, client *esdb.Client, stream string, last int64, sent []eventstore.Event) (eventstore.Result, error) {
+	first := last + 1 - int64(len(sent))
+	if first < 0 {
+		return eventstore.Result{}, fmt.Errorf("%d events end at revision %d", len(sent), last)
 	}
-	first := last + 1 - count
-	options := esdb.ReadStreamOptions{Direction: esdb.Forwards, From: esdb.Revision(first)}
-	events, err := client.ReadStream(ctx, stream, options, count)
+	events, err := client.ReadStream(ctx, stream, esdb.ReadStreamOptions{Direction: esdb.Forwards, From: esdb.Revision(uint64(first))}, uint64(len(sent)))
 	if err != nil {
 		return eventstore.Result{}, err
 	}
@@ -238,19 +340,18 @@ func readBack(ctx context.Context, client *esdb.Client, stream string, last uint
 		if err != nil {
 			return eventstore.Result{}, err
 		}
-		e := event.OriginalEvent()
+		e, err := incoming(event.OriginalEvent())
 		switch {
-		case e.EventNumber < first || e.EventNumber > last: // the stream begins later by now
+		case err != nil:
+			return eventstore.Result{}, err
+		case e.Revision < first || e.Revision > last: // the stream begins later by now
 			continue
-		case e.Position.Commit == math.MaxUint64:
-			return eventstore.Result{}, errNoPosition
-		case !same(&sent[e.EventNumber-first], e):
+		case !same(&sent[e.Revision-first], &e.Event):
 			result.Replayed = true
 		}
-		result.Revision = int64(e.EventNumber) //nolint:gosec // not above last
-		result.Position = eventstore.AtPair(e.Position.Commit, e.Position.Prepare)
+		result.Revision, result.Position = e.Revision, e.Position
 	}
-	if result.Revision != int64(last) { //nolint:gosec // the server's revisions are below int64's end
+	if result.Revision != last {
 		return eventstore.Result{}, errNotThere
 	}
 	return result, nil

@@ -43,6 +43,7 @@ func call[T any](ctx context.Context, s *supervisor, op operation[T]) (T, error)
 	if err != nil {
 		return none, &unsent{err}
 	}
+	s.made.Add(1)
 	answer, err := start(ctx, c, s, op)
 	if err != nil {
 		c.learn(err) // before it is tried again
@@ -147,7 +148,8 @@ func (p *clientPanic) Error() string { return fmt.Sprintf("the client panicked: 
 // is no good.
 func (c *connection) learn(err error) {
 	if _, ok := errors.AsType[*behind](err); ok {
-		c.drop(err)
+		c.retire(err)
+		return
 	}
 	switch judge(err) {
 	case lost, moved, notSent: // notSent: the client has ended itself

@@ -16,8 +16,7 @@ import (
 
 // alone is a supervisor with one connection that has one slot.
 func alone() (*supervisor, *connection) {
-	c := &connection{logger: slog.New(slog.DiscardHandler), slots: make(chan struct{}, 1), doubt: make(chan struct{}, 1)}
-	c.ctx, c.drop = context.WithCancelCause(context.Background())
+	c := newConnection(esdb.Configuration{}, 1, slog.New(slog.DiscardHandler))
 	s := &supervisor{current: c, timeout: time.Minute, wait: time.Minute, changed: make(chan struct{}), ctx: context.Background()}
 	return s, c
 }

@@ -42,14 +42,15 @@ type connection struct {
 	ctx  context.Context // ends when the connection is given up; its cause says why
 	drop context.CancelCauseFunc
 
+	use    context.Context // ends when it is to be replaced, at the latest when it is given up
+	retire context.CancelCauseFunc
+
 	slots  chan struct{} // taken by calls in flight
 	inside gate          // goroutines that are in the client
 	doubt  chan struct{} // holds one signal: a call got no answer
 }
 
-// dial makes a client and waits until it has found a server. The client ignores
-// contexts while it looks.
-func dial(ctx context.Context, config esdb.Configuration, inFlight int, logger *slog.Logger) (*connection, error) {
+func newConnection(config esdb.Configuration, inFlight int, logger *slog.Logger) *connection {
 	c := &connection{
 		config: config,
 		logger: logger,
@@ -57,6 +58,14 @@ func dial(ctx context.Context, config esdb.Configuration, inFlight int, logger *
 		doubt:  make(chan struct{}, 1),
 	}
 	c.ctx, c.drop = context.WithCancelCause(context.Background())
+	c.use, c.retire = context.WithCancelCause(c.ctx)
+	return c
+}
+
+// dial makes a client and waits until it has found a server. The client ignores
+// contexts while it looks.
+func dial(ctx context.Context, config esdb.Configuration, inFlight int, logger *slog.Logger) (*connection, error) {
+	c := newConnection(config, inFlight, logger)
 	if err := locate(ctx, &config); err != nil {
 		return nil, err
 	}
@@ -137,6 +146,16 @@ func (c *connection) close(grace time.Duration) {
 		c.logger.Warn("calls of a client that is given up did not end", "error", err)
 	}
 	_ = c.client.Close() // never fails
+}
+
+// drain lets what is under way on a connection that is replaced come to its end,
+// unless ctx ends.
+func (c *connection) drain(ctx context.Context, grace time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, grace)
+	defer cancel()
+	if err := c.inside.shut(ctx); err != nil {
+		c.logger.Warn("calls on a connection that is replaced are cut off", "error", err)
+	}
 }
 
 // suspect asks for a look at whether the server still answers.

@@ -60,11 +60,11 @@ func incoming(e *esdb.RecordedEvent) (eventstore.Recorded, error) {
 	}, nil
 }
 
-// same tells whether an event was recorded as it was sent.
-func same(sent *esdb.EventData, recorded *esdb.RecordedEvent) bool {
-	return sent.EventID == recorded.EventID && sent.EventType == recorded.EventType &&
-		(sent.ContentType == esdb.ContentTypeJson) == (recorded.ContentType == eventstore.JSONContent) &&
-		bytes.Equal(sent.Data, recorded.Data) && bytes.Equal(sent.Metadata, recorded.UserMetadata)
+// same tells whether an event was recorded as it was sent. An envelope holds the
+// type of its content too.
+func same(sent, recorded *eventstore.Event) bool {
+	return sent.ID == recorded.ID && sent.Type == recorded.Type &&
+		bytes.Equal(sent.Data, recorded.Data) && bytes.Equal(sent.Meta, recorded.Meta)
 }
 
 // isSystem tells whether an event is the server's own: of a system stream, or of

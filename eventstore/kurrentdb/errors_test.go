@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"testing"
 
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/google/uuid"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
@@ -51,22 +53,22 @@ func TestAppendErrors(t *testing.T) {
 // Errors after which the connection is no good.
 func TestErrorsThatEndAConnection(t *testing.T) {
 	for name, c := range map[string]struct {
-		err  error
-		gone bool
+		err      error
+		gone     bool // at once, with all that is under way on it
+		replaced bool
 	}{
-		"unavailable":    {&brokenOff{status.Error(codes.Unavailable, "")}, true},
-		"an early end":   {fmt.Errorf("send: %w", io.EOF), true},
-		"behind":         {&behind{errNotThere}, true},
-		"not the leader": {status.Error(codes.NotFound, ""), true},
-		"a conflict":     {status.Error(codes.FailedPrecondition, ""), false},
-		"no answer":      {&noAnswer{errTimeout}, false}, // that is looked into
-		"no right":       {status.Error(codes.PermissionDenied, ""), false},
+		"unavailable":    {&brokenOff{status.Error(codes.Unavailable, "")}, true, true},
+		"an early end":   {fmt.Errorf("send: %w", io.EOF), true, true},
+		"behind":         {&behind{errNotThere}, false, true},
+		"not the leader": {status.Error(codes.NotFound, ""), true, true},
+		"a conflict":     {status.Error(codes.FailedPrecondition, ""), false, false},
+		"no answer":      {&noAnswer{errTimeout}, false, false}, // that is looked into
+		"no right":       {status.Error(codes.PermissionDenied, ""), false, false},
 	} {
-		conn := &connection{doubt: make(chan struct{}, 1)}
-		conn.ctx, conn.drop = context.WithCancelCause(t.Context())
+		conn := newConnection(esdb.Configuration{}, 1, slog.New(slog.DiscardHandler))
 		conn.learn(c.err)
-		if gone := conn.ctx.Err() != nil; gone != c.gone {
-			t.Errorf("%s: given up: %t, want %t", name, gone, c.gone)
+		if gone, replaced := conn.ctx.Err() != nil, conn.use.Err() != nil; gone != c.gone || replaced != c.replaced {
+			t.Errorf("%s: given up: %t, replaced: %t; want %t and %t", name, gone, replaced, c.gone, c.replaced)
 		}
 		conn.drop(nil)
 	}

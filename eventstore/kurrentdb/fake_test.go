@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 )
@@ -26,6 +27,8 @@ type fake struct {
 	append func(streams.Streams_AppendServer) error
 	read   func(*streams.ReadReq_Options, streams.Streams_ReadServer) error
 	gossip func() *gossip.ClusterInfo
+	// tombstone is answered as by a server that has none if nil.
+	tombstone func(context.Context, *streams.TombstoneReq) (*streams.TombstoneResp, error)
 	// version is what a client is told when it connects; nil is one it can read.
 	version func() string
 
@@ -39,7 +42,8 @@ func (f *fake) serve(t *testing.T) (host string, port int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := grpc.NewServer()
+	server := grpc.NewServer(grpc.MaxRecvMsgSize(17<<20), grpc.MaxSendMsgSize(17<<20),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}))
 	streams.RegisterStreamsServer(server, f)
 	serverfeatures.RegisterServerFeaturesServer(server, f)
 	gossip.RegisterGossipServer(server, gossiping{fake: f})
@@ -82,10 +86,24 @@ func (f *fake) Append(call streams.Streams_AppendServer) error {
 }
 
 func (f *fake) Read(req *streams.ReadReq, call streams.Streams_ReadServer) error {
-	if f.read == nil {
+	switch {
+	case f.read != nil:
+		return f.read(req.GetOptions(), call)
+	case !isSubscription(req.GetOptions()):
 		return nil
 	}
-	return f.read(req.GetOptions(), call)
+	if err := sendAll(call, confirmed(), caughtUp()); err != nil {
+		return err
+	}
+	<-call.Context().Done()
+	return nil
+}
+
+func (f *fake) Tombstone(ctx context.Context, req *streams.TombstoneReq) (*streams.TombstoneResp, error) {
+	if f.tombstone == nil {
+		return nil, status.Error(codes.Unimplemented, "not in this test")
+	}
+	return f.tombstone(ctx, req)
 }
 
 // drain reads an append to its end, as a server must before it fails.

@@ -49,7 +49,7 @@ type Store struct {
 	live       live
 	known      horizon
 	turns      turns
-	pulse      pulse
+	pulse      eventstore.PulseRecorder
 	proving    sync.WaitGroup
 	closed     chan struct{} // ends subscriptions
 	close      sync.Once
@@ -98,6 +98,10 @@ func Open(ctx context.Context, address string, options Options) (*Store, error) 
 	s.proving.Go(s.prove)
 	return s, nil
 }
+
+// Calls is how many calls this store has made to its server so far, repeated ones
+// included; what a subscription brings is none.
+func (s *Store) Calls() uint64 { return s.supervisor.made.Load() }
 
 // check waits until a server answers, or is known not to.
 func (s *Store) check(ctx context.Context) error {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,6 +17,9 @@ import (
 	"daybook/eventstore"
 	"daybook/eventstore/memory"
 )
+
+// settling is how long a node may be behind.
+const settling = 2 * time.Second
 
 // cluster is two servers over one log, of which one leads.
 type cluster struct {
@@ -132,24 +136,54 @@ func TestANodeThatIsBehindIsLeft(t *testing.T) {
 		}
 		return info
 	}
-	old := &fake{append: c.append, gossip: members, read: func(options *streams.ReadReq_Options, call streams.Streams_ReadServer) error {
-		if options.GetStream() == nil {
-			return nil
+	held, release := make(chan struct{}), make(chan struct{})
+	old := &fake{gossip: members}
+	var entered atomic.Bool
+	old.append = func(call streams.Streams_AppendServer) error {
+		if !entered.Swap(true) {
+			close(held)
+			<-release
 		}
-		return call.Send(event("test.v1", 1)) // revision 0 is all it knows of
-	}}
+		return c.append(call)
+	}
+	old.read = func(options *streams.ReadReq_Options, call streams.Streams_ReadServer) error {
+		switch {
+		case options.GetStream() != nil:
+			return call.Send(event("test.v1", 1)) // revision 0 is all it knows of
+		case isSubscription(options):
+			if err := sendAll(call, confirmed(), caughtUp()); err != nil {
+				return err
+			}
+			<-call.Context().Done()
+		}
+		return nil
+	}
 	c.host[0], c.port[0] = old.serve(t)
 	c.host[1], c.port[1] = (&fake{append: c.append, gossip: members, read: c.read}).serve(t)
 	store := open(t, fmt.Sprintf("esdb://%s:%d,%s:%d?tls=false", c.host[0], c.port[0], c.host[1], c.port[1]))
 	c.leader.Store(1)
 
+	var underWay sync.WaitGroup
+	underWay.Go(func() { // of somebody else, on the same connection
+		if _, err := store.Append(t.Context(), "other", eventstore.NoStream, newEvents(1)); err != nil {
+			t.Errorf("an append under way while the node is left: %v", err)
+		}
+	})
+	<-held
+
 	// Nobody gets here by what the old node knows.
+	began := time.Now()
 	_, err = store.Append(t.Context(), "a", eventstore.AtRevision(0), newEvents(1))
 	if _, conflict := errors.AsType[*eventstore.ConflictError](err); !conflict {
 		t.Errorf("error %v, want a ConflictError", err)
 	}
+	if waited := time.Since(began); waited < settling {
+		t.Errorf("it is left after %s, and may need %s", waited, settling)
+	}
 	more := newEvents(1)
 	settle(t, store, "a", eventstore.AtRevision(1), more)
+	close(release)
+	inTime(t, &underWay)
 	read := 0
 	for _, err := range store.ReadStream(t.Context(), "a", 0, 0) {
 		if err != nil {

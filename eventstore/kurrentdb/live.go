@@ -22,13 +22,16 @@ const (
 const lookEvery = 10 * time.Millisecond
 
 // live is the store's one subscription to everything, shared by all who have
-// come to the log's end. It is there while somebody subscribes.
+// come to the log's end. It is there while somebody subscribes, and from the first
+// append on.
 type live struct {
 	store *Store
 
 	mu      sync.Mutex
 	readers int
+	appends bool // the store has appended, which counts as a reader from then on
 	ring    *ring
+	begun   time.Time          // when the ring was made
 	stop    context.CancelFunc // of what fills it
 	closed  bool
 	feeding sync.WaitGroup
@@ -39,22 +42,47 @@ type live struct {
 func (l *live) join() *ring {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.readers++
+	l.begin()
+	return l.ring
+}
+
+// follow is the ring for an append. Whoever appends once follows the log until the
+// store is closed, so that what is appended need not be read back.
+func (l *live) follow() *ring {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil
+	}
+	if !l.appends {
+		l.appends = true
+		l.readers++
+	}
+	if l.ring == nil || !l.ring.failed() || time.Since(l.begun) > maxBackoff {
+		l.begin()
+	}
+	return l.ring
+}
+
+// begin makes sure that there is a ring that has not failed; l is locked.
+func (l *live) begin() {
 	if l.ring != nil && l.ring.failed() {
 		l.end()
 	}
-	if l.readers++; l.ring == nil {
-		l.ring = newRing()
-		if l.closed {
-			l.ring.fail(&eventstore.UnavailableError{Cause: errClosed})
-			return l.ring
-		}
-		ctx, stop := context.WithCancel(context.Background())
-		l.stop = stop
-		r := l.ring
-		l.feeding.Go(func() { l.store.feed(ctx, r) })
-		l.feeding.Go(func() { l.store.lookout(ctx, r) })
+	if l.ring != nil {
+		return
 	}
-	return l.ring
+	l.ring, l.begun = newRing(), time.Now()
+	if l.closed {
+		l.ring.fail(&eventstore.UnavailableError{Cause: errClosed})
+		return
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	l.stop = stop
+	r := l.ring
+	l.feeding.Go(func() { l.store.feed(ctx, r) })
+	l.feeding.Go(func() { l.store.lookout(ctx, r) })
 }
 
 func (l *live) leave() {
@@ -122,13 +150,19 @@ type ring struct {
 	broken error                   // why no subscription can go on
 	renew  context.CancelCauseFunc // has its subscription opened anew; nil while there is none
 
-	waiting bool          // somebody has changed
-	changed chan struct{} // closed when the ring changes
-	look    chan struct{} // holds one signal: is the ring's end the head?
+	waiting bool                // somebody has changed
+	changed chan struct{}       // closed when the ring changes
+	look    chan struct{}       // holds one signal: is the ring's end the head?
+	watches map[string][]*watch // by stream: appends that are under way
 }
 
 func newRing() *ring {
-	return &ring{events: make([]eventstore.Recorded, ringEvents), changed: make(chan struct{}), look: make(chan struct{}, 1)}
+	return &ring{
+		events:  make([]eventstore.Recorded, ringEvents),
+		changed: make(chan struct{}),
+		look:    make(chan struct{}, 1),
+		watches: make(map[string][]*watch),
+	}
 }
 
 // begin lets the ring start after the head, of which nothing is believed but that
@@ -199,6 +233,9 @@ func (r *ring) push(e eventstore.Recorded) {
 	r.count++
 	r.bytes += e.Size()
 	r.last = e.Position
+	for _, w := range r.watches[e.Stream] {
+		w.see(&r.events[(r.first+r.count-1)%ringEvents])
+	}
 	r.announce()
 }
 

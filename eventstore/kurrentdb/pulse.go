@@ -3,7 +3,6 @@ package kurrentdb
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"daybook/eventstore"
@@ -22,22 +21,8 @@ const (
 // errStuck is of a subscription that brings nothing though the log goes on.
 var errStuck = errors.New("the log has gone on, and the subscription has not brought it")
 
-// tellEvery bounds how often a lasting outage is logged.
-const tellEvery = time.Minute
-
-// pulse is how fresh the shared subscription is.
-type pulse struct {
-	mu   sync.Mutex
-	at   eventstore.Pulse
-	told time.Time // when it was last logged that the log is not heard
-}
-
 // Pulse implements eventstore.Proving.
-func (s *Store) Pulse() eventstore.Pulse {
-	s.pulse.mu.Lock()
-	defer s.pulse.mu.Unlock()
-	return s.pulse.at
-}
+func (s *Store) Pulse() eventstore.Pulse { return s.pulse.Pulse() }
 
 // prove checks every pulseEvery, until the store is closed, that events still arrive.
 func (s *Store) prove() {
@@ -49,7 +34,7 @@ func (s *Store) prove() {
 		if ctx.Err() != nil {
 			return
 		}
-		s.notePulse(ctx, began, err)
+		s.pulse.Note(ctx, s.logger, began, err)
 		pause(ctx, pulseEvery)
 	}
 }
@@ -81,24 +66,5 @@ func (s *Store) compare(ctx context.Context) error {
 			r.open(errStuck)
 			return errStuck
 		}
-	}
-}
-
-func (s *Store) notePulse(ctx context.Context, began time.Time, err error) {
-	s.pulse.mu.Lock()
-	before := s.pulse.at
-	if s.pulse.at.Trouble = err; err == nil {
-		s.pulse.at.Proven = began
-	}
-	tells := err != nil && (before.Trouble == nil || began.Sub(s.pulse.told) >= tellEvery)
-	if tells {
-		s.pulse.told = began
-	}
-	s.pulse.mu.Unlock()
-	switch {
-	case tells:
-		s.logger.WarnContext(ctx, "event store does not hear the log: subscriptions bring nothing new", "since", before.Proven, "error", err)
-	case err == nil && before.Trouble != nil:
-		s.logger.InfoContext(ctx, "event store hears the log again", "after", began.Sub(before.Proven))
 	}
 }

@@ -150,7 +150,9 @@ func (s *subscription) catchUp(ctx context.Context, r *ring) error {
 		return err
 	}
 	defer stream.close()
-	var said eventstore.Position // how far the server says it is; believed when more comes after it
+	// How far the server says it is. Believed when more comes after it: it may be the
+	// place of an event that is not there yet, which would be beyond the log.
+	var said eventstore.Position
 	for !s.live(r) {
 		m, err := stream.next()
 		if err != nil {
@@ -165,7 +167,7 @@ func (s *subscription) catchUp(ctx context.Context, r *ring) error {
 		case m.caughtUp:
 			return s.bridge(ctx, r)
 		default:
-			if s.after.Before(said) {
+			if s.after.Before(said) && said.Before(m.checkpoint) {
 				s.pass(said)
 				err = s.mark(false)
 			}

@@ -41,6 +41,7 @@ type supervisor struct {
 	ended chan struct{}  // closed when run has returned
 	old   sync.WaitGroup // connections on their way out
 	calls gate           // open until the store is closed
+	made  atomic.Uint64  // calls begun
 
 	connections atomic.Uint64 // made so far, counted before the first call on it
 
@@ -82,7 +83,12 @@ func (s *supervisor) run() {
 		if err == nil {
 			s.publish(c, nil)
 			err = s.watch(c)
-			s.old.Go(func() { c.close(closeGrace) })
+			s.old.Go(func() {
+				if c.ctx.Err() == nil && s.ctx.Err() == nil {
+					c.drain(s.ctx, closeGrace)
+				}
+				c.close(closeGrace)
+			})
 		}
 		if s.ctx.Err() != nil {
 			s.publish(nil, errClosed)
@@ -120,8 +126,8 @@ func (s *supervisor) publish(c *connection, lack error) {
 func (s *supervisor) watch(c *connection) error {
 	for {
 		select {
-		case <-c.ctx.Done():
-			return context.Cause(c.ctx)
+		case <-c.use.Done():
+			return context.Cause(c.use)
 		case <-s.ctx.Done():
 			return errClosed
 		case <-c.doubt:

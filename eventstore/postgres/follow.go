@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -85,7 +84,7 @@ func (s *Store) follow(ctx context.Context, poll time.Duration) {
 		if ctx.Err() != nil {
 			return
 		}
-		s.notePulse(ctx, began, err)
+		s.pulse.Note(ctx, s.logger, began, err)
 		if err != nil {
 			pause(ctx, maxBackoff)
 			signal(s.tail.look)
@@ -93,44 +92,8 @@ func (s *Store) follow(ctx context.Context, poll time.Duration) {
 	}
 }
 
-// tellEvery bounds how often a lasting outage is logged.
-const tellEvery = time.Minute
-
-// pulse is how fresh the tail is.
-type pulse struct {
-	mu   sync.Mutex
-	at   eventstore.Pulse
-	told time.Time // when it was last logged that the log is not heard
-}
-
 // Pulse implements eventstore.Proving.
-func (s *Store) Pulse() eventstore.Pulse {
-	s.pulse.mu.Lock()
-	defer s.pulse.mu.Unlock()
-	return s.pulse.at
-}
-
-// notePulse notes how an attempt to read the log up to its head ended, and tells when
-// the log falls silent and when it is heard again.
-func (s *Store) notePulse(ctx context.Context, began time.Time, err error) {
-	s.pulse.mu.Lock()
-	before := s.pulse.at
-	if s.pulse.at.Trouble = err; err == nil {
-		s.pulse.at.Proven = began
-	}
-	tells := err != nil && (before.Trouble == nil || began.Sub(s.pulse.told) >= tellEvery)
-	if tells {
-		s.pulse.told = began
-	}
-	s.pulse.mu.Unlock()
-	switch {
-	case tells:
-		s.logger.WarnContext(ctx, "event store cannot read the end of the log: subscriptions of this node bring nothing new",
-			"since", before.Proven, "error", err)
-	case err == nil && before.Trouble != nil:
-		s.logger.InfoContext(ctx, "event store reads the end of the log again", "after", began.Sub(before.Proven))
-	}
-}
+func (s *Store) Pulse() eventstore.Pulse { return s.pulse.Pulse() }
 
 // errAnother is of a log that was put in the place of the one that was followed.
 var errAnother = errors.New("another event is there than was")

@@ -55,7 +55,7 @@ type Store struct {
 	queue  *queue
 	tail   *tail
 	notify *notifier
-	pulse  pulse
+	pulse  eventstore.PulseRecorder
 
 	connections atomic.Uint64 // of the engine's own, made so far
 

@@ -239,7 +239,7 @@ func losersInBurst(l *log) {
 					}
 					return nil
 				case w%16 == 15: // all of it recorded, in a stream that has ended since
-					_, err := l.Append(l.ctx, l.stream("ended"), eventstore.NoStream, ended)
+					_, err := l.settle(l.ctx, l.stream("ended"), eventstore.NoStream, ended)
 					if _, ok := errors.AsType[*eventstore.DeletedError](err); !ok {
 						return fmt.Errorf("an append to an ended stream sees %w in a burst, want a DeletedError", err)
 					}

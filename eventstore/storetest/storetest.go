@@ -29,6 +29,8 @@ type promises struct {
 	// placesFirst: see PlacesFirst.
 	placesFirst bool
 	loneEnds    bool
+	lossy       bool
+	beside      bool
 	patience    time.Duration
 }
 
@@ -49,6 +51,15 @@ func PlacesFirst() Option { return func(p *promises) { p.placesFirst = true } }
 // LoneTombstones is for engines that end a stream only by an append of nothing
 // else, as EventStoreDB does.
 func LoneTombstones() Option { return func(p *promises) { p.loneEnds = true } }
+
+// LosesAnswers is for engines whose server may write an append without an answer. An
+// append that is answered as one to an ended stream, and an end, may then have been
+// recorded before that.
+func LosesAnswers() Option { return func(p *promises) { p.lossy = true } }
+
+// BesideOthers is for a run beside other tests in one process: what an engine leaves
+// behind there cannot be told from what the others are doing.
+func BesideOthers() Option { return func(p *promises) { p.beside = true } }
 
 // Patience bounds each rule, so that an engine that hangs fails instead; it is
 // three minutes where nothing is said, for the machine may be busy.
@@ -142,6 +153,17 @@ func (l *log) append(stream string, expected eventstore.Expected, events []event
 		l.Fatalf("append of new events to %s was answered as a replay", stream)
 	}
 	return result
+}
+
+// settle appends as its caller has to where answers are lost: again, until the outcome
+// is known.
+func (l *log) settle(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+	for {
+		result, err := l.Append(ctx, stream, expected, events)
+		if _, unknown := errors.AsType[*eventstore.OutcomeUnknownError](err); !unknown || !l.lossy || ctx.Err() != nil {
+			return result, err
+		}
+	}
 }
 
 // readStream returns a stream's events, none if there is no such stream.

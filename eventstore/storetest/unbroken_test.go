@@ -69,6 +69,9 @@ func likeEventStoreDB(e *engine) {
 					err = &eventstore.UnknownPlaceError{Position: after, Head: sparse(unknown.Head)}
 				}
 				item.Checkpoint = sparse(item.Checkpoint)
+				if item.Event == nil && !item.CaughtUp { // as after the event, before the next
+					item.Checkpoint = eventstore.AtPair((number(item.Checkpoint)/gap+1)*gap+7, 0)
+				}
 				if item.Event != nil {
 					out(item.Event)
 				}
@@ -89,7 +92,12 @@ func sparse(p eventstore.Position) eventstore.Position {
 	return eventstore.AtPair(number(p)*gap+7, number(p)*gap)
 }
 
-func dense(p eventstore.Position) eventstore.Position { return eventstore.At(number(p) / gap) }
+func dense(p eventstore.Position) eventstore.Position {
+	if commit, prepare := p.Pair(); commit > 0 && prepare == 0 {
+		return eventstore.At(commit/gap - 1)
+	}
+	return eventstore.At(number(p) / gap)
+}
 
 // idsByStream hides from a log that knows all ids that an id is used in several
 // streams.

@@ -1,0 +1,394 @@
+package kurrentdb_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"daybook/eventstore"
+	"daybook/eventstore/memory"
+	"daybook/eventstore/storetest"
+)
+
+// habits are what real servers were seen to do and the gateway does not.
+type habits struct {
+	late    time.Duration // an event can be read up to so long after it was written
+	eager   bool          // and its append is answered before that
+	between bool          // a checkpoint is (commit, 0): all before that commit was examined
+	strict  bool          // positions have gaps, and one that is in a gap is refused
+	drops   bool          // some appends are written, and their answer is lost with the call
+	aborts  bool          // some are written, and answered ABORTED
+}
+
+// apart is how far one event's position is from the next one's where habits say
+// that there are gaps.
+const apart = 1000
+
+// realServer is a gateway over a log in memory, with habits.
+type realServer struct {
+	habits
+	fake
+	log     *lateLog
+	onward  streams.StreamsClient
+	apart   uint64
+	clients atomic.Int64 // connections made
+	appends atomic.Int64
+	reads   atomic.Int64
+
+	mu      sync.Mutex
+	refused map[string]int // answers kept back, by the append's stream and first id
+}
+
+func serveReal(t *testing.T, h habits) *realServer {
+	t.Helper()
+	s := &realServer{habits: h, log: newLateLog(memory.New(), h.late, h.eager), apart: 1, refused: make(map[string]int)}
+	if h.strict {
+		s.apart = apart
+	}
+	conn, err := grpc.NewClient(serve(t, s.log, "127.0.0.1:0").at, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	s.onward = streams.NewStreamsClient(conn)
+	s.fake = fake{append: s.passAppend, read: s.passRead, tombstone: s.passTombstone, version: func() string {
+		s.clients.Add(1)
+		return "24.10.0"
+	}}
+	return s
+}
+
+func (s *realServer) url(t *testing.T) string {
+	t.Helper()
+	host, port := s.serve(t)
+	return "esdb://" + net.JoinHostPort(host, strconv.Itoa(port)) + "?tls=false" + unhurried
+}
+
+func (s *realServer) passAppend(call streams.Streams_AppendServer) error {
+	s.appends.Add(1)
+	onward, err := s.onward.Append(call.Context())
+	if err != nil {
+		return err
+	}
+	var stream, first string
+	for {
+		req, err := call.Recv()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if options := req.GetOptions(); options != nil {
+			stream = string(options.GetStreamIdentifier().GetStreamName())
+		} else if first == "" {
+			first = req.GetProposedMessage().GetId().String()
+		}
+		if err := onward.Send(req); err != nil {
+			return err
+		}
+	}
+	resp, err := onward.CloseAndRecv()
+	if err != nil {
+		call.SetTrailer(onward.Trailer())
+		return err
+	}
+	if resp.GetSuccess() != nil {
+		if err := s.keepBack(stream + first); err != nil {
+			return err
+		}
+	}
+	if at := resp.GetSuccess().GetPosition(); at != nil {
+		at.CommitPosition, at.PreparePosition = at.CommitPosition*s.apart, at.PreparePosition*s.apart
+	}
+	return call.SendAndClose(resp)
+}
+
+// keepBack is the error of an append that was written. One of many is kept back,
+// once by each habit.
+func (s *realServer) keepBack(name string) error {
+	var errs []error
+	if s.aborts {
+		errs = append(errs, status.Error(codes.Aborted, "Commit phase timeout."))
+	}
+	if s.drops {
+		errs = append(errs, status.Error(codes.Unavailable, "the connection was reset"))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	done, known := s.refused[name]
+	if !known && len(s.refused)%32 != 0 {
+		done = len(errs)
+	}
+	s.refused[name] = done + 1
+	if done >= len(errs) {
+		return nil
+	}
+	return errs[done]
+}
+
+func (s *realServer) passTombstone(ctx context.Context, req *streams.TombstoneReq) (*streams.TombstoneResp, error) {
+	var trailer metadata.MD
+	resp, err := s.onward.Tombstone(ctx, req, grpc.Trailer(&trailer))
+	if err != nil {
+		return nil, errors.Join(err, grpc.SetTrailer(ctx, trailer))
+	}
+	if at := resp.GetPosition(); at != nil {
+		at.CommitPosition, at.PreparePosition = at.CommitPosition*s.apart, at.PreparePosition*s.apart
+	}
+	return resp, err
+}
+
+func (s *realServer) passRead(options *streams.ReadReq_Options, call streams.Streams_ReadServer) error {
+	s.reads.Add(1)
+	options, waits, err := s.placed(options)
+	if err != nil {
+		return err
+	}
+	if waits {
+		if err := call.Send(confirmed()); err != nil {
+			return err
+		}
+		<-call.Context().Done()
+		return nil
+	}
+	onward, err := s.onward.Read(call.Context(), &streams.ReadReq{Options: options})
+	if err != nil {
+		return err
+	}
+	var said *streams.ReadResp // the last checkpoint
+	for {
+		resp, err := onward.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			call.SetTrailer(onward.Trailer())
+			return err
+		}
+		s.place(resp)
+		if resp.GetCheckpoint() != nil {
+			said = resp
+		}
+		if s.between && resp.GetCaughtUp() != nil && said != nil { // says again how far it is
+			if err := call.Send(said); err != nil {
+				return err
+			}
+		}
+		if err := call.Send(resp); err != nil {
+			return err
+		}
+	}
+}
+
+// placed is a read with its position as the gateway has it; waits is of a
+// subscription beyond the end, to which a real server never says anything.
+func (s *realServer) placed(options *streams.ReadReq_Options) (_ *streams.ReadReq_Options, waits bool, err error) {
+	at := options.GetAll().GetPosition()
+	if at == nil {
+		return options, false, nil
+	}
+	n, rest := at.GetCommitPosition()/s.apart, at.GetCommitPosition()%s.apart
+	if rest != 0 || at.GetPreparePosition() != 0 && at.GetPreparePosition() != at.GetCommitPosition() {
+		return nil, false, status.Error(codes.Unknown, "Exception was thrown by handler. InvalidReadException: Log record at actual pos "+
+			strconv.FormatUint(at.GetCommitPosition(), 10)+" has too large length")
+	}
+	before := at.GetPreparePosition() == 0
+	shown, _ := s.log.view()
+	head, _ := shown.Pair()
+	if isSubscription(options) {
+		if before { // it begins with the event there
+			n--
+		}
+		waits = n > head
+	}
+	options = proto.CloneOf(options)
+	if all := options.GetAll(); n == 0 {
+		all.AllOption = &streams.ReadReq_Options_AllOptions_Start{Start: nil}
+	} else {
+		all.GetPosition().CommitPosition, all.GetPosition().PreparePosition = n, n
+	}
+	return options, waits, nil
+}
+
+// place gives an answer the positions of this server.
+func (s *realServer) place(resp *streams.ReadResp) {
+	switch content := resp.GetContent().(type) {
+	case *streams.ReadResp_Event:
+		for _, e := range []*streams.ReadResp_ReadEvent_RecordedEvent{content.Event.GetEvent(), content.Event.GetLink()} {
+			if e != nil {
+				e.CommitPosition, e.PreparePosition = e.GetCommitPosition()*s.apart, e.GetPreparePosition()*s.apart
+			}
+		}
+		if at, ok := content.Event.GetPosition().(*streams.ReadResp_ReadEvent_CommitPosition); ok {
+			at.CommitPosition *= s.apart
+		}
+	case *streams.ReadResp_Checkpoint_:
+		at := content.Checkpoint
+		if s.between {
+			at.CommitPosition, at.PreparePosition = (at.GetCommitPosition()+1)*s.apart, 0
+			return
+		}
+		at.CommitPosition, at.PreparePosition = at.GetCommitPosition()*s.apart, at.GetPreparePosition()*s.apart
+	}
+}
+
+// apartStore appends by one store and does all else by another, which so has its own
+// subscription only while somebody subscribes, and has to catch up.
+type apartStore struct {
+	eventstore.Store
+	writer eventstore.Store
+}
+
+func (s apartStore) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+	return s.writer.Append(ctx, stream, expected, events)
+}
+
+// The contract holds over a server with each habit of real ones, and with all.
+func TestOverAServerWithHabits(t *testing.T) {
+	t.Parallel()
+	const late = 50 * time.Millisecond
+	var suites sync.WaitGroup // all at once, because they mostly wait
+	all := habits{late: late, eager: true, between: true, strict: true, drops: true, aborts: true}
+	for name, c := range map[string]struct {
+		habits
+		apart bool
+	}{
+		"an append is seen late":               {habits{late: late}, false},
+		"an append is answered, and seen late": {habits{late: late, eager: true}, false},
+		"checkpoints are before a commit":      {habits{between: true}, true},
+		"an unknown place is refused":          {habits{strict: true}, true},
+		"answers are lost":                     {habits{drops: true}, false},
+		"writes are aborted":                   {habits{aborts: true}, false},
+		"all of them":                          {all, false},
+		"all of them, to a reader apart":       {all, true},
+	} {
+		suites.Go(func() {
+			t.Run(name, func(t *testing.T) {
+				storetest.Run(t, func(t *testing.T) eventstore.Store {
+					url := serveReal(t, c.habits).url(t)
+					if c.apart {
+						return apartStore{open(t, url), open(t, url)}
+					}
+					return open(t, url)
+				}, storetest.LoneTombstones(), storetest.Patience(patience), storetest.LosesAnswers(), storetest.BesideOthers())
+			})
+		})
+	}
+	suites.Wait()
+}
+
+// Losers are refused before they can see why. They wait for that, and nobody's
+// connection is touched: neither theirs nor, with it, the calls of others.
+func TestLosersTouchNobodysConnection(t *testing.T) {
+	t.Parallel()
+	const writers, rounds = 64, 12
+	for name, follows := range map[string]bool{"while nothing is subscribed to": false, "with a subscription": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := serveReal(t, habits{late: 50 * time.Millisecond})
+			store := open(t, server.url(t))
+			if follows {
+				listenIn(t, store)
+			}
+			ctx, stop := context.WithCancel(within(t, patience))
+			defer stop()
+			var others, racers sync.WaitGroup
+			for i := range 8 { // who have nothing to do with it
+				others.Go(func() {
+					stream := "other-" + strconv.Itoa(i)
+					for revision := int64(-1); ctx.Err() == nil; revision++ {
+						_, err := store.Append(context.WithoutCancel(ctx), stream, eventstore.AtRevision(revision), newEvents(1))
+						if err != nil {
+							t.Errorf("%s: %v", stream, err)
+							return
+						}
+					}
+				})
+			}
+			revision := int64(-1)
+			for round := range rounds {
+				var won atomic.Int64
+				for range writers {
+					racers.Go(func() {
+						_, err := store.Append(ctx, "hot", eventstore.AtRevision(revision), newEvents(1))
+						if err == nil {
+							won.Add(1)
+							return
+						}
+						if _, conflict := errors.AsType[*eventstore.ConflictError](err); !conflict {
+							t.Errorf("round %d: a loser sees %v, want a ConflictError", round, err)
+						}
+						last := int64(-1)
+						for e := range store.ReadStreamBackwards(ctx, "hot", eventstore.LastRevision, 1) {
+							last = e.Revision
+						}
+						if last <= revision {
+							t.Errorf("round %d: a loser reads the stream at %d, want what it lost to", round, last)
+						}
+					})
+				}
+				inTime(t, &racers)
+				if won.Load() != 1 {
+					t.Fatalf("round %d: %d winners", round, won.Load())
+				}
+				revision++
+			}
+			stop()
+			inTime(t, &others)
+			if n := server.clients.Load(); n != 1 {
+				t.Errorf("%d connections were made, want 1", n)
+			}
+		})
+	}
+}
+
+// The subscription brings what is appended, so nothing is read for it.
+func TestAnAppendIsOneCall(t *testing.T) {
+	t.Parallel()
+	const callers, appends = 16, 25
+	server := serveReal(t, habits{})
+	store := open(t, server.url(t))
+	if _, err := store.Append(t.Context(), "first", eventstore.Any, newEvents(1)); err != nil {
+		t.Fatal(err)
+	}
+	listenIn(t, store) // until the shared subscription is there
+	calls, reads, began := store.Calls(), server.reads.Load(), time.Now()
+	var group sync.WaitGroup
+	for i := range callers {
+		group.Go(func() {
+			revision := int64(-1)
+			for n := range appends {
+				result, err := store.Append(t.Context(), "s-"+strconv.Itoa(i), eventstore.AtRevision(revision), newEvents(1+n%3))
+				if err != nil || result.Replayed {
+					t.Errorf("%+v, error %v; want a new append", result, err)
+					return
+				}
+				revision = result.Revision
+			}
+		})
+	}
+	inTime(t, &group)
+	// The store looks at the head now and then, also on its own.
+	spare := int64(callers*appends/10) + 2*int64(time.Since(began)/time.Second)
+	if made := int64(store.Calls() - calls); made < callers*appends || made > callers*appends+spare {
+		t.Errorf("%d calls for %d appends", made, callers*appends)
+	}
+	if made := server.reads.Load() - reads; made > spare {
+		t.Errorf("%d reads for %d appends", made, callers*appends)
+	}
+}
