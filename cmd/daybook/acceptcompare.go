@@ -23,6 +23,7 @@ import (
 	"daybook/domain/stock"
 	"daybook/domain/unit"
 	"daybook/eventstore"
+	"daybook/projections"
 )
 
 // unknown is one kind of what PostgreSQL knows, and of it what the log does not.
@@ -150,6 +151,7 @@ func (c *comparison) compare(ctx context.Context, head eventstore.Position) ([]*
 // loadMarks reads what is looked for among the events, and returns the timers that
 // are not of reservations.
 func (c *comparison) loadMarks(ctx context.Context, answers, timers *unknown) (others []commands.Timer, err error) {
+	ctx = projections.LongEnough(ctx) // a table may be large
 	c.answers, c.reservations = map[uuid.UUID]commandspg.KeptAnswer{}, map[commands.Deadline]commands.Timer{}
 	err = commandspg.EachAnswer(ctx, c.pool, func(a commandspg.KeptAnswer) {
 		answers.Known++
@@ -280,7 +282,7 @@ var comparedRows = []struct{ kind, table, columns string }{
 
 func (c *comparison) compareRows(ctx context.Context, rows struct{ kind, table, columns string }) (*unknown, error) {
 	u := &unknown{Kind: rows.kind}
-	found, err := c.pool.Query(ctx, `SELECT `+rows.columns+` FROM `+rows.table)
+	found, err := c.pool.Query(projections.LongEnough(ctx), `SELECT `+rows.columns+` FROM `+rows.table)
 	var stream, id string
 	var revision int64
 	var at time.Time

@@ -29,8 +29,8 @@ import (
 // acceptLogCommand takes a log as it is after it was restored, or another log in its
 // place.
 type acceptLogCommand struct {
-	Yes    bool        `help:"Do not ask."`
-	DryRun bool        `help:"Only tell what PostgreSQL knows that the log does not have; change nothing."`
+	Yes    bool        `xor:"answer" help:"Do not ask."`
+	DryRun bool        `xor:"answer" help:"Only tell what PostgreSQL knows that the log does not have; change nothing."`
 	Policy policyFlags `embed:""`
 }
 
@@ -197,7 +197,7 @@ func openAcceptance(ctx context.Context, p *program) (_ *acceptance, err error) 
 	if a.pool, err = openPool(ctx, a.database.url, acceptPurpose, 8, p.log); err != nil {
 		return nil, err
 	}
-	if err := a.mustBeAlone(ctx); err != nil {
+	if err := a.mustBeAlone(ctx, append(nodeSessions, "daybook event store %")); err != nil { // the latter are soon also ours
 		return nil, err
 	}
 	if err := migrate(ctx, a.pool); err != nil {
@@ -225,14 +225,14 @@ func (a *acceptance) close(ctx context.Context) error {
 // or holds a lease in it. A lease without a connection is waited for, because it is
 // most likely of a node that was killed. A database that this program has started
 // itself has no others.
-func (a *acceptance) mustBeAlone(ctx context.Context) error {
+func (a *acceptance) mustBeAlone(ctx context.Context, names []string) error {
 	if a.database.server != nil {
 		return nil
 	}
 	ticker := time.NewTicker(leasePoll)
 	defer ticker.Stop()
 	for began, told := time.Now(), false; ; {
-		sessions, err := a.others(ctx)
+		sessions, err := a.others(ctx, names)
 		if err != nil {
 			return err
 		}
@@ -263,10 +263,10 @@ const (
 	leaseWait = 15 * time.Second // longer than any lease that is not renewed
 )
 
-// others are the connections of other programs of ours.
-func (a *acceptance) others(ctx context.Context) ([]string, error) {
+// others are the connections of other programs of ours, by their names.
+func (a *acceptance) others(ctx context.Context, names []string) ([]string, error) {
 	rows, err := a.pool.Query(ctx, `SELECT application_name || ' from ' || coalesce(host(client_addr), 'this machine') || ', backend ' || pid
-		FROM pg_stat_activity WHERE datname = current_database() AND application_name = ANY ($1) ORDER BY pid`, nodeSessions)
+		FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE ANY ($1) ORDER BY pid`, names)
 	if err != nil {
 		return nil, fmt.Errorf("look for nodes: %w", err)
 	}
@@ -371,7 +371,7 @@ func (a *acceptance) startOver(ctx context.Context, views []projections.View, gr
 		if err := gatewaypg.SetBack(ctx, tx, groups); err != nil {
 			return err
 		}
-		return a.mustBeAlone(ctx) // the answer to the question may have taken long
+		return a.mustBeAlone(ctx, nodeSessions) // the answer to the question may have taken long
 	})
 	if err != nil {
 		return fmt.Errorf("accept the log: %w", err)

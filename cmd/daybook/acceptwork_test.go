@@ -1,6 +1,8 @@
 package main
 
 import (
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -79,5 +81,30 @@ func TestAnImportGoesOnInARestoredLog(t *testing.T) {
 			}
 			verifyJSON(t, exitOK, "--database-url", database, "--against", file)
 		})
+	}
+}
+
+// The program's own PostgreSQL is started by the command, if no server has it.
+func TestALogInADataDirectoryIsAccepted(t *testing.T) {
+	t.Parallel()
+	dir := dataDir(t)
+	s := openShop(t, "--data", dir)
+	s.sell(2)
+	s.shows(s.sold)
+	got := call(t, nil, "accept-log", "--yes", "--data", dir)
+	if got.code != exitFailure || !strings.Contains(got.stderr, "a node runs on this data: stop it first") || strings.Contains(got.stderr, "--database-url") {
+		t.Errorf("beside a running node: exit code %d, %s", got.code, got.stderr)
+	}
+	s.stop()
+	query(t, dir, `UPDATE eventstore.head SET position = (SELECT min(position) FROM eventstore.events WHERE stream = 'order-`+s.sold[1].order+`') - 1`)
+	query(t, dir, `DELETE FROM eventstore.events WHERE position > (SELECT position FROM eventstore.head)`)
+	query(t, dir, `UPDATE eventstore.streams s SET revision = (SELECT coalesce(max(e.revision), -1) FROM eventstore.events e WHERE e.stream_id = s.stream_id)`)
+	report := acceptJSON(t, exitOK, "--data", dir, "--yes")
+	if orders := report.kind("orders"); orders.Missing != 1 || !report.Accepted {
+		t.Errorf("orders: %v", orders)
+	}
+	expectVerified(t, dir)
+	if got := call(t, nil, "accept-log", "--data", filepath.Join(dir, "mistyped")); got.code != exitFailure || !strings.Contains(got.stderr, "there is nothing to accept") {
+		t.Errorf("a folder that is not there: exit code %d, %s", got.code, got.stderr)
 	}
 }
