@@ -143,7 +143,7 @@ func (c *acceptLogCommand) takeOver(ctx context.Context, p *program) (_ *acceptR
 	case !confirmed(ctx, p.stdin, p.stderr, "Take the log as it is, and build everything in PostgreSQL anew from it? Only yes means yes: "):
 		return report, nil
 	}
-	if err := a.startOver(ctx, p.views(), report.Groups); err != nil {
+	if err := a.startOver(ctx, p.views()); err != nil {
 		return nil, err
 	}
 	report.Accepted = true
@@ -178,6 +178,7 @@ type acceptance struct {
 	pool     *pgxpool.Pool
 	store    logStore
 	found    *comparison
+	groups   []gatewaypg.Back // all, if the log has diverged
 }
 
 func openAcceptance(ctx context.Context, p *program) (_ *acceptance, err error) {
@@ -305,7 +306,8 @@ func (a *acceptance) look(ctx context.Context) (*acceptReport, error) {
 	}
 	report.AgreedUpTo = a.found.agreed
 	if a.p.KurrentDB == "" && report.diverged() {
-		report.Groups, err = gatewaypg.GroupsBack(ctx, a.pool, a.store, a.found.agreed)
+		a.groups, err = gatewaypg.GroupsBack(ctx, a.pool, a.store, a.found.agreed)
+		report.Groups = slices.DeleteFunc(slices.Clone(a.groups), func(b gatewaypg.Back) bool { return !b.Moves() })
 	}
 	return report, err
 }
@@ -344,7 +346,7 @@ func (r *acceptReport) placesDiverged() bool {
 }
 
 // startOver gives up what PostgreSQL has and ties it to the log, all or nothing.
-func (a *acceptance) startOver(ctx context.Context, views []projections.View, groups []gatewaypg.Back) error {
+func (a *acceptance) startOver(ctx context.Context, views []projections.View) error {
 	first, err := commandspg.First(ctx, a.store)
 	if err != nil {
 		return err
@@ -368,7 +370,7 @@ func (a *acceptance) startOver(ctx context.Context, views []projections.View, gr
 		if err := projections.StartOver(ctx, tx, views); err != nil {
 			return err
 		}
-		if err := gatewaypg.SetBack(ctx, tx, groups); err != nil {
+		if err := gatewaypg.SetBack(ctx, tx, a.groups); err != nil {
 			return err
 		}
 		return a.mustBeAlone(ctx, nodeSessions) // the answer to the question may have taken long

@@ -12,8 +12,7 @@ import (
 	"daybook/eventstore/gateway/groups"
 )
 
-// Back is a group that stands in what a log had before it was restored, and where it
-// has to begin again.
+// Back is a group of a log that was restored, and where it has to begin again.
 type Back struct {
 	Source string `json:"source"` // a stream or $all
 	Name   string `json:"name"`
@@ -21,12 +20,20 @@ type Back struct {
 	// stream one more than the revision. From is Start if nothing was handled yet.
 	From groups.Place `json:"from"`
 	To   groups.Place `json:"to"`
+	// known is the place up to which the log is what it was, and moves is set if the
+	// group stood after it.
+	known groups.Place
+	moves bool
 }
 
-// GroupsBack are the groups that stand after the last event which a restored log has
-// in common with what it was. Each begins again there: what its consumers handled of
-// later events is handed out once more, if the log still has it, and nothing is left
-// out. A group without a checkpoint counts as standing where it was to begin.
+// Moves tells whether the group has to begin again at an earlier place.
+func (b Back) Moves() bool { return b.moves }
+
+// GroupsBack tells of all groups where they begin in a restored log of which agreed is
+// the position of the last event that is as it was. A group that stands after it begins
+// there: what its consumers handled of later events is handed out once more, if the
+// log still has it, and nothing is left out. A group without a checkpoint counts as
+// standing where it was to begin.
 func GroupsBack(ctx context.Context, pool *pgxpool.Pool, log eventstore.Store, agreed eventstore.Position) ([]Back, error) {
 	all, err := Open(pool).Groups(ctx)
 	if err != nil {
@@ -34,19 +41,20 @@ func GroupsBack(ctx context.Context, pool *pgxpool.Pool, log eventstore.Store, a
 	}
 	var back []Back
 	for _, g := range all {
-		b := Back{Source: g.Source, Name: g.Name, To: agreed}
+		b := Back{Source: g.Source, Name: g.Name, known: agreed}
 		stands := g.Settings.StartFrom
 		if g.Checkpoint != nil {
 			b.From, stands = *g.Checkpoint, *g.Checkpoint
 		}
 		if !g.OnAll() {
-			if b.To, err = lastInStream(ctx, log, g.Source, agreed); err != nil {
+			if b.known, err = lastInStream(ctx, log, g.Source, agreed); err != nil {
 				return nil, fmt.Errorf("group %s: %w", g.Key, err)
 			}
 		}
-		if b.To.Before(stands) {
-			back = append(back, b)
+		if b.To = b.From; b.known.Before(stands) {
+			b.To, b.moves = b.known, true
 		}
+		back = append(back, b)
 	}
 	return back, nil
 }
@@ -71,21 +79,33 @@ func lastInStream(ctx context.Context, log eventstore.Store, stream string, upTo
 	return groups.None, nil
 }
 
-// SetBack has groups begin again where they should. What they have parked of later
-// events is let go, because it is handed out again.
+// SetBack has groups begin where they should. What they have parked of events that the
+// log may not have any more is let go; those that it has are handed out again. Nor is
+// the event kept by which a group's place was known.
 func SetBack(ctx context.Context, tx pgx.Tx, back []Back) error {
 	for _, b := range back {
-		commit, prepare := numbers(&b.To)
-		var group int64
-		err := tx.QueryRow(ctx, `UPDATE gateway.groups SET checkpoint_commit = $3, checkpoint_prepare = $4, anchor = ''
-			WHERE source = $1 AND name = $2 RETURNING group_id`, b.Source, b.Name, commit, prepare).Scan(&group)
-		if err != nil {
-			return fmt.Errorf("set group %s of %s back: %w", b.Name, b.Source, err)
-		}
-		_, err = tx.Exec(ctx, `DELETE FROM gateway.parked WHERE group_id = $1 AND (place_commit, place_prepare) > ($2, $3)`, group, commit, prepare)
-		if err != nil {
+		if err := setBack(ctx, tx, b); err != nil {
 			return fmt.Errorf("set group %s of %s back: %w", b.Name, b.Source, err)
 		}
 	}
 	return nil
+}
+
+func setBack(ctx context.Context, tx pgx.Tx, b Back) error {
+	if b.moves {
+		commit, prepare := numbers(&b.To)
+		_, err := tx.Exec(ctx, `UPDATE gateway.groups SET checkpoint_commit = $3, checkpoint_prepare = $4 WHERE source = $1 AND name = $2`,
+			b.Source, b.Name, commit, prepare)
+		if err != nil {
+			return err
+		}
+	}
+	var group int64
+	err := tx.QueryRow(ctx, `UPDATE gateway.groups SET anchor = '' WHERE source = $1 AND name = $2 RETURNING group_id`, b.Source, b.Name).Scan(&group)
+	if err != nil || b.known == eventstore.End {
+		return err
+	}
+	commit, prepare := numbers(&b.known)
+	_, err = tx.Exec(ctx, `DELETE FROM gateway.parked WHERE group_id = $1 AND (place_commit, place_prepare) > ($2, $3)`, group, commit, prepare)
+	return err
 }
