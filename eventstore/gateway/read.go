@@ -45,6 +45,9 @@ func (s *Server) Read(req *streams.ReadReq, stream streams.Streams_ReadServer) e
 	if err := r.parseFilter(options.GetFilter()); err != nil {
 		return err
 	}
+	if err := s.ofGroup(ctx, name); err != nil {
+		return err
+	}
 	w := &eventWriter{server: s, stream: stream, ids: r.ids, links: r.links}
 	switch {
 	case r.follow:

@@ -59,6 +59,18 @@ func TestWhatIsNotServedNamesItsPage(t *testing.T) {
 			t.Errorf("the page does not say what to use instead of %s", named)
 		}
 	}
+	for _, stream := range []string{"$persistentsubscription-s::g-checkpoint", "$persistentsubscription-s::g-parked"} {
+		for _, options := range []*streams.ReadReq_Options{ofStream(stream), following(ofStream(stream))} {
+			err := s.read(options).err
+			if status.Code(err) != codes.Unimplemented || !strings.Contains(status.Convert(err).Message(), `docs/kurrentdb.md, "What is not there"`) {
+				t.Errorf("read of %s: %v", stream, err)
+			}
+		}
+		s.write(stream, event()) // by whoever may
+		s.read(ofStream(stream)).wants(t, stream+"/0")
+		s.mustDelete(stream)
+		s.read(ofStream(stream)).wants(t, "not found "+stream)
+	}
 	for _, stream := range []string{"-checkpoint", "-parked", "$ce-", "$mem-"} {
 		if !strings.Contains(section, stream) {
 			t.Errorf("the page does not say what to use instead of a stream %s", stream)

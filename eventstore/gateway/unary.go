@@ -1,7 +1,7 @@
 package gateway
 
 import (
-	"fmt"
+	"context"
 	"strings"
 
 	"google.golang.org/grpc"
@@ -38,8 +38,27 @@ func notServed(_ any, stream grpc.ServerStream) error {
 	const methodMax = 128 // of what is repeated
 	method, _ := grpc.MethodFromServerStream(stream)
 	method = strings.TrimPrefix(method, "/")
-	return fail(codes.Unimplemented, fmt.Sprintf("%s is not served here: docs/kurrentdb.md, \"What is not there\", says what to use instead",
-		trailerText(method[:min(len(method), methodMax)])))
+	return notThere(trailerText(method[:min(len(method), methodMax)]))
+}
+
+// notThere names the page that says what to use instead of what is not there.
+func notThere(what string) error {
+	return fail(codes.Unimplemented, what+" is not served here: docs/kurrentdb.md, \"What is not there\", says what to use instead")
+}
+
+// ofGroup refuses to read a stream in which a server keeps a group's checkpoint, or its
+// parked events, unless somebody has written one: "not found" would tell of a group that
+// has handled nothing, and a subscription would wait for ever.
+func (s *Server) ofGroup(ctx context.Context, stream string) error {
+	if !strings.HasPrefix(stream, "$persistentsubscription-") ||
+		!strings.HasSuffix(stream, "-checkpoint") && !strings.HasSuffix(stream, "-parked") {
+		return nil
+	}
+	last, err := s.lastRevision(ctx, stream)
+	if err == nil && last < 0 {
+		err = notThere("stream " + stream)
+	}
+	return err
 }
 
 // unasked is a stream of which nothing is read: its request is an empty message.

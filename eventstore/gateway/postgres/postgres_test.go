@@ -2,6 +2,8 @@ package postgres_test
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"log/slog"
 	"reflect"
@@ -71,6 +73,7 @@ func TestStores(t *testing.T) {
 		"what is saved is saved as a whole, or not":  savedOfNoGroup,
 		"a replay marks what stands before its stop": replayBelow,
 		"a deleted group leaves nothing behind":      deleted,
+		"names may be as long as can be":             longNames,
 	}
 	for engine, open := range stores {
 		for rule, test := range rules {
@@ -109,6 +112,24 @@ func asItWas(t *testing.T, store groups.Store) {
 	must(t, err)
 	if *got[0].Checkpoint != eventstore.At(9) {
 		t.Fatalf("checkpoint %s, want 9", got[0].Checkpoint)
+	}
+}
+
+// longNames are as long as the gateway takes them, and do not repeat, so that no index
+// can make them shorter than they are.
+func longNames(t *testing.T, store groups.Store) {
+	text := func(bytes int) string {
+		made := make([]byte, (bytes+1)/2)
+		_, _ = rand.Read(made) // it never fails
+		return hex.EncodeToString(made)[:bytes]
+	}
+	d := definition()
+	d.Key = groups.Key{Source: eventstore.MetadataPrefix + text(eventstore.MaxStreamName), Name: text(1024)}
+	must(t, store.Put(t.Context(), 1, groups.Group{Definition: d}))
+	got, err := store.Groups(t.Context())
+	must(t, err)
+	if len(got) != 1 || got[0].Key != d.Key {
+		t.Errorf("groups %v", got)
 	}
 }
 
