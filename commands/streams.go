@@ -34,6 +34,14 @@ func Owns(stream, eventType string) bool {
 	})
 }
 
+// Wrote tells whether a program of ours wrote an event: it is in a stream with a name of
+// the shop's, and its id is of the kind that only the domain's events have. Another
+// program may use such a name for a stream of its own, and delete that again, so only
+// what was written by us is sure to stay in the log.
+func Wrote(stream string, id uuid.UUID) bool {
+	return OwnsID(id) && slices.ContainsFunc(categories, func(category string) bool { return strings.HasPrefix(stream, category+"-") })
+}
+
 // OwnsID tells whether an event id is of the kind that only the domain's events
 // have. Whoever else recorded one could keep a command out of the log for good,
 // because these ids are unique in the log.

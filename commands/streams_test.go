@@ -48,3 +48,21 @@ func TestEventIDsAreOfAKindOfTheirOwn(t *testing.T) {
 		t.Error("ids of others are taken for ours")
 	}
 }
+
+func TestOnlyWhatAProgramOfOursWroteIsSureToStay(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		stream string
+		id     uuid.UUID
+		want   bool
+	}{
+		{"order-1", EventID(uuid.New(), 0), true},
+		{"stock-MUG@main", EventID(uuid.New(), 3), true},
+		{"order-theirs", uuid.New(), false},
+		{"invoice-1", EventID(uuid.New(), 0), false},
+	} {
+		if got := Wrote(c.stream, c.id); got != c.want {
+			t.Errorf("%s, %s: %t", c.stream, c.id, got)
+		}
+	}
+}

@@ -321,7 +321,7 @@ func (a *acceptance) lookAtPlaces(ctx context.Context, report *acceptReport) err
 	}
 	for _, p := range kept {
 		place := acceptedPlace{Keeper: p.Keeper, Position: p.At}
-		err := guard.Compare(ctx, a.store, []eventstore.Place{p}, ownStream)
+		err := guard.Compare(ctx, a.store, []eventstore.Place{p}, own)
 		if diverged, is := errors.AsType[*eventstore.DivergedError](err); is {
 			place.Diverged, err = "expected "+diverged.Expected+", found "+diverged.Found, nil
 		}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -53,7 +51,7 @@ func openLog(ctx context.Context, pool *pgxpool.Pool, kurrentDB string, views []
 	}
 	options := guard.Options{
 		Logger: log,
-		Own:    ownStream,
+		Own:    own,
 		Places: func(ctx context.Context) ([]eventstore.Place, error) {
 			return places(ctx, pool, views, kurrentDB == "")
 		},
@@ -72,10 +70,8 @@ func openLog(ctx context.Context, pool *pgxpool.Pool, kurrentDB string, views []
 	return &guardedLog{guard.New(store, options), store}, nil
 }
 
-// ownStream tells whether a stream is one of the shop's.
-func ownStream(stream string) bool {
-	return slices.ContainsFunc(commands.StreamPrefixes(), func(prefix string) bool { return strings.HasPrefix(stream, prefix) })
-}
+// own tells whether the shop wrote an event, which nobody deletes.
+func own(a eventstore.Anchor) bool { return commands.Wrote(a.Stream, a.ID) }
 
 // places are where all those stand in the log who keep that in the database. The
 // gateway's groups are among them where the gateway serves this log.

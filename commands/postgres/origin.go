@@ -123,13 +123,15 @@ func (o Origin) await(ctx context.Context, log eventstore.Store) error {
 		if err != nil {
 			return fmt.Errorf("origin of the database: %w", err)
 		}
-		if item.Event != nil {
+		if item.Event != nil && commands.Wrote(item.Event.Stream, item.Event.ID) {
 			return o.tie(ctx, log, item.Event)
 		}
 	}
 	return nil
 }
 
+// ours selects the streams with names of the shop's. Not all that is in them is
+// written by us, see commands.Wrote.
 func ours() eventstore.Filter { return eventstore.Filter{StreamPrefixes: commands.StreamPrefixes()} }
 
 // known is the event by which the database knows its log; tied is false if there

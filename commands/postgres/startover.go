@@ -71,11 +71,13 @@ func (o Origin) Compare(ctx context.Context, log eventstore.Store) error {
 // First is the event by which a log is known: its first of ours. It is nil if the log
 // has none yet.
 func First(ctx context.Context, log eventstore.Store) (*eventstore.Recorded, error) {
-	for e, err := range log.ReadAll(ctx, eventstore.Start, ours(), 1) {
+	for e, err := range log.ReadAll(ctx, eventstore.Start, ours(), 0) {
 		if err != nil {
 			return nil, fmt.Errorf("the first event of the log: %w", err)
 		}
-		return &e, nil
+		if commands.Wrote(e.Stream, e.ID) {
+			return &e, nil
+		}
 	}
 	return nil, nil
 }

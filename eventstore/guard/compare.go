@@ -13,15 +13,15 @@ import (
 const scanMax = 20_000
 
 // Compare looks whether a log is the one that others have followed to their
-// places: it returns *eventstore.DivergedError if it is not. own tells whether a
-// stream is one that nobody but this program deletes or cuts off.
+// places: it returns *eventstore.DivergedError if it is not. own tells whether an
+// event is one that nobody but this program deletes or cuts off.
 //
 // The log is another one if it ends before a place, if another event stands where
-// an anchor says, or none although the anchor's stream is own; if a place is none
+// an anchor says, or none although the anchor's event is own; if a place is none
 // of this log; and if something that a keeper wants lies between the last anchor
 // and its place, because the keeper has not seen it. Positions that no event has
 // are no difference, nor is an event that is gone from a foreign stream.
-func Compare(ctx context.Context, log eventstore.Store, places []eventstore.Place, own func(stream string) bool) error {
+func Compare(ctx context.Context, log eventstore.Store, places []eventstore.Place, own func(eventstore.Anchor) bool) error {
 	end, err := endOf(ctx, log)
 	if err != nil {
 		return err
@@ -58,7 +58,7 @@ type finding struct {
 
 type comparison struct {
 	log    eventstore.Store
-	own    func(stream string) bool
+	own    func(eventstore.Anchor) bool
 	looked map[string]finding
 	tried  map[eventstore.Position]bool
 	latest eventstore.Anchor // of those that the log holds
@@ -101,7 +101,7 @@ func (c *comparison) anchored(ctx context.Context, p eventstore.Place) error {
 	case f.same:
 		c.latest = c.latest.Later(p.Anchor)
 		return nil
-	case f.hidden, f.missing && !c.own(p.Anchor.Stream):
+	case f.hidden, f.missing && !c.own(p.Anchor):
 		return nil
 	}
 	found := "none there"

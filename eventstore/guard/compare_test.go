@@ -99,7 +99,7 @@ func anchors(t *testing.T, log eventstore.Store) []eventstore.Anchor {
 	return all
 }
 
-func own(stream string) bool { return strings.HasPrefix(stream, "order-") }
+func own(a eventstore.Anchor) bool { return strings.HasPrefix(a.Stream, "order-") }
 
 // What tells two logs apart, and what every log may have.
 func TestWhatIsADifference(t *testing.T) {

@@ -31,8 +31,8 @@ type Options struct {
 	// in its place, so that Places tells of it from then on: what others have kept may
 	// already be of the new log.
 	Keep func(ctx context.Context, known eventstore.Anchor) error
-	// Own tells whether a stream is one that nobody but this program deletes or cuts off.
-	Own func(stream string) bool
+	// Own tells whether an event is one that nobody but this program deletes or cuts off.
+	Own func(eventstore.Anchor) bool
 	// Every is the pause between two looks at the latest event that was seen; 0 is 500 ms.
 	Every time.Duration
 	// Settle is how long the log may be shorter than it was until that is final: a
@@ -108,7 +108,7 @@ func New(log eventstore.Store, options Options) *Store {
 		options.Every = defaultEvery
 	}
 	if options.Own == nil {
-		options.Own = func(string) bool { return false }
+		options.Own = func(eventstore.Anchor) bool { return false }
 	}
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
@@ -287,7 +287,7 @@ func (s *Store) compare(ctx context.Context, whole bool) error {
 		}
 		s.saw(&e)
 		a := eventstore.AnchorOf(&e)
-		s.held.add(a, s.options.Own(a.Stream))
+		s.held.add(a, s.options.Own(a))
 	}
 	return nil
 }
@@ -297,13 +297,13 @@ func (s *Store) saw(e *eventstore.Recorded) {
 	s.mu.Lock()
 	latest, own := s.seen.latest.Position.Before(e.Position), s.seen.own.Position.Before(e.Position)
 	s.mu.Unlock()
-	if latest || own && s.options.Own(e.Stream) {
+	if latest || own && s.options.Own(eventstore.AnchorOf(e)) {
 		s.note(eventstore.AnchorOf(e))
 	}
 }
 
 func (s *Store) note(a eventstore.Anchor) {
-	own := s.options.Own(a.Stream)
+	own := s.options.Own(a)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.seen.add(a, own)

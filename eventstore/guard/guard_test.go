@@ -2,7 +2,6 @@ package guard_test
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -42,7 +41,7 @@ func BenchmarkSubscribe(b *testing.B) {
 	for name, open := range map[string]func() eventstore.Store{
 		"unguarded": func() eventstore.Store { return log },
 		"guarded": func() eventstore.Store { // anew, so that each event is the latest
-			return guard.New(log, guard.Options{Own: func(stream string) bool { return strings.HasPrefix(stream, "order-") }})
+			return guard.New(log, guard.Options{Own: own})
 		},
 	} {
 		b.Run(name, func(b *testing.B) {
