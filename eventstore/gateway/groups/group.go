@@ -47,7 +47,7 @@ type group struct {
 	ended    bool               // there is nothing more to read, ever
 	ahead    map[Place]struct{} // parked in an earlier life and not yet met in the source
 
-	checkpoint    Place // saved last
+	checkpoint    Place // saved last, or where this life began
 	checkpointSeq int64
 	checkpointAt  time.Time
 
@@ -135,8 +135,9 @@ func newGroup(settings Settings, checkpoint *Place, parked []Place, now time.Tim
 		stats:        newStats(now),
 	}
 	if checkpoint != nil {
-		g.readTo, g.checkpoint = *checkpoint, *checkpoint
+		g.readTo = *checkpoint
 	}
+	g.checkpoint = g.readTo // that nothing was handled is not to be saved
 	for _, place := range parked {
 		g.ahead[place] = struct{}{}
 	}

@@ -113,6 +113,15 @@ type Settings struct {
 	HistoryBufferSize int      `json:"history_buffer_size"`
 	ReadBatchSize     int      `json:"read_batch_size"`
 	Strategy          Strategy `json:"strategy"`
+
+	// Began is the checkpoint that a group was given when it was made, or moved, and is
+	// the service's to set. While it still is the checkpoint, nobody has handled anything.
+	Began *Place `json:"began,omitempty"`
+}
+
+// hasBegun tells whether something was handled before a checkpoint.
+func (s Settings) hasBegun(checkpoint *Place) bool {
+	return checkpoint != nil && (s.Began == nil || *s.Began != *checkpoint)
 }
 
 // check returns what is wrong with the settings, or nil.

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"daybook/eventstore"
 )
 
 // ConsumerInfo is how a consumer of a group does.
@@ -46,9 +48,11 @@ func (r *running) info() Info {
 		Definition:  r.definition,
 		Status:      g.status(),
 		Total:       g.stats.total,
-		Checkpoint:  g.checkpoint,
 		RetryBuffer: len(g.retry) + len(g.replayed),
 		Outstanding: len(g.held) - len(g.buffer) - len(g.retry) - len(g.replayed),
+	}
+	if s := r.definition.Settings; r.stored != nil && (s.StartFrom == eventstore.End || s.hasBegun(r.stored)) {
+		info.Checkpoint = *r.stored
 	}
 	info.SinceLook, info.PerSecond = g.stats.look(now)
 	if g.caughtUp {

@@ -538,12 +538,57 @@ func TestAGroupFromTheEndLosesNothing(t *testing.T) {
 		b.must(b.Create(b.Context(), d))
 		b.tape.grow(1)
 		b.must(b.Restart(b.Context()))
-		d.Settings.StartFrom = InStream(0)
-		b.must(b.Update(b.Context(), d.Key, d.Settings))
+		d.Settings.MaxRetryCount++
+		b.must(b.Update(b.Context(), d.Key, d.Settings)) // at the end that it began at
 		c, err := b.Connect(b.Context(), d.Key, Connection{}, 5)
 		b.must(err)
 		b.want(c, "5/0")
 	})
+}
+
+// A group is moved until somebody has handled something, wherever it began, and
+// through restarts.
+func TestAGroupIsMovedBeforeItHasBegun(t *testing.T) {
+	t.Parallel()
+	for name, start := range map[string]Place{"the end": eventstore.End, "the start": None, "the middle": InStream(3), "beyond": InStream(9)} {
+		t.Run("from "+name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, nil, func(b *bench) {
+				b.tape.grow(5)
+				d := Definition{Key: Key{Source: "s", Name: "moved"}, Settings: defaults()}
+				move := func(to Place) {
+					d.Settings.StartFrom = to
+					b.must(b.Update(b.Context(), d.Key, d.Settings))
+				}
+				join := func() *Consumer {
+					c, err := b.Connect(b.Context(), d.Key, Connection{}, 9)
+					b.must(err)
+					return c
+				}
+				d.Settings.StartFrom = start
+				b.must(b.Create(b.Context(), d))
+				b.tape.grow(1)
+				move(InStream(4))
+				b.want(join(), "4/0", "5/0") // which handles nothing
+				move(eventstore.End)
+				b.tape.grow(1)
+				move(eventstore.End)
+				b.want(join(), "6/0")
+				b.must(b.Restart(b.Context()))
+				move(InStream(1))
+				if i, err := b.Info(b.Context(), d.Key); err != nil || i.Checkpoint != None {
+					b.Errorf("info %+v, %v: nothing was handled yet", i, err)
+				}
+				c := join()
+				ids := b.want(c, "1/0", "2/0", "3/0", "4/0", "5/0", "6/0")
+				c.Ack(ids[:2])
+				move(None) // too late
+				b.want(join(), "3/0", "4/0", "5/0", "6/0")
+				move(eventstore.End)
+				b.want(join(), "3/0", "4/0", "5/0", "6/0")
+			})
+		})
+	}
 }
 
 // Another node leads: consumers are told where, and when this one leads again, it

@@ -317,21 +317,33 @@ func (s *Service) adopt(ctx context.Context, epoch int64, key Key) error {
 	return &ExistsError{Key: key}
 }
 
-// begin gives a group that starts from the end its checkpoint there.
+// begin gives a group that is to start from the end its checkpoint there. A checkpoint
+// that it was given so before moves with the start, if nobody has handled anything.
 func (s *Service) begin(ctx context.Context, g *Group) error {
-	if g.Settings.StartFrom != eventstore.End || g.Checkpoint != nil {
+	fromEnd := g.Settings.StartFrom == eventstore.End
+	if g.Settings.hasBegun(g.Checkpoint) {
+		g.Settings.Began = nil
 		return nil
 	}
-	last, err := s.log.Last(ctx, g.Source)
-	if err == nil {
-		g.Checkpoint = &last
+	if g.Checkpoint == nil && !fromEnd {
+		return nil
 	}
-	return err
+	first := before(g.Settings.StartFrom)
+	if fromEnd {
+		last, err := s.log.Last(ctx, g.Source)
+		if err != nil {
+			return err
+		}
+		first = last
+	}
+	g.Checkpoint, g.Settings.Began = &first, &first
+	return nil
 }
 
-// Update changes a group's settings and drops its consumers. Its checkpoint
-// stays, and where it has one the group goes on from there, whatever StartFrom
-// now says.
+// Update changes a group's settings and drops its consumers. Where something was
+// handled, the group goes on from its checkpoint, whatever StartFrom now says.
+// Otherwise it begins at the new StartFrom; one from the end stays at the end it
+// began at.
 //
 // Errors: *NotFoundError, *InvalidError, *NotLeaderError, ErrNotReady.
 func (s *Service) Update(ctx context.Context, key Key, settings Settings) error {
@@ -344,6 +356,7 @@ func (s *Service) Update(ctx context.Context, key Key, settings Settings) error 
 		}
 		definition := old.definition
 		definition.Settings = settings
+		definition.Settings.Began = old.definition.Settings.Began
 		if err := definition.check(); err != nil {
 			return err
 		}
@@ -352,7 +365,10 @@ func (s *Service) Update(ctx context.Context, key Key, settings Settings) error 
 		}
 		old.close(&DroppedError{Key: key})
 		g := Group{Definition: definition, Checkpoint: old.checkpoint()}
-		err := s.begin(ctx, &g)
+		var err error
+		if g.Checkpoint == nil || settings.StartFrom != old.definition.Settings.StartFrom {
+			err = s.begin(ctx, &g)
+		}
 		if err == nil {
 			err = s.store.Put(ctx, epoch, g)
 		}
