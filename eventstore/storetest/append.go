@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"strings"
+	"sync"
 	"time"
 
 	"daybook/eventstore"
@@ -252,8 +253,44 @@ func megabyte(l *log) {
 	for i := range many {
 		many[i].Data, many[i].Meta = []byte(`{}`), nil
 	}
+	// Somebody follows, and gets them all, though they are more than engines keep for
+	// those who follow closely.
+	after, err := l.Head(l.ctx)
+	if err != nil {
+		l.Fatal(err)
+	}
+	type followed struct {
+		events []eventstore.Recorded
+		err    error
+	}
+	live, done := make(chan struct{}), make(chan followed, 1)
+	go func() {
+		var got followed
+		begun := sync.OnceFunc(func() { close(live) })
+		defer begun() // also where it ends at once
+		for item, err := range l.Subscribe(l.ctx, after, eventstore.Filter{StreamPrefixes: []string{stream}}) {
+			if err != nil {
+				got.err = err
+				break
+			}
+			if item.CaughtUp {
+				begun()
+			}
+			if item.Event == nil {
+				continue
+			}
+			if got.events = append(got.events, *item.Event); len(got.events) == len(many) {
+				break
+			}
+		}
+		done <- got
+	}()
+	<-live
 	l.append(stream, eventstore.AtRevision(2), many)
 	l.holds(stream, append(events, many...))
+	if got := <-done; got.err != nil || len(got.events) != len(many) || got.events[len(many)-1].ID != many[len(many)-1].ID {
+		l.Errorf("a subscription brought %d of %d events: %v", len(got.events), len(many), got.err)
+	}
 	l.inOrder(l.readAll(l.start))
 }
 
