@@ -34,6 +34,11 @@ var errTimeout = errors.New("the call's time is over")
 // call does something on the connection in use and returns in time, whatever
 // the client does.
 func call[T any](ctx context.Context, s *supervisor, op operation[T]) (T, error) {
+	return callOn(ctx, s, func(ctx context.Context, c *connection) (T, error) { return op(ctx, c.client) })
+}
+
+// callOn is call for what must know its connection.
+func callOn[T any](ctx context.Context, s *supervisor, op func(context.Context, *connection) (T, error)) (T, error) {
 	var none T
 	if !s.calls.enter() {
 		return none, &unsent{errClosed}
@@ -51,7 +56,7 @@ func call[T any](ctx context.Context, s *supervisor, op operation[T]) (T, error)
 	return answer, err
 }
 
-func start[T any](ctx context.Context, c *connection, s *supervisor, op operation[T]) (T, error) {
+func start[T any](ctx context.Context, c *connection, s *supervisor, op func(context.Context, *connection) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, errTimeout)
 	defer cancel()
 	defer context.AfterFunc(c.ctx, cancel)()
@@ -69,14 +74,14 @@ func guard[T any](ctx context.Context, c *connection, op operation[T]) (T, error
 		var none T
 		return none, &unsent{errReplaced}
 	}
-	return run(ctx, c, func(error) {}, op)
+	return run(ctx, c, func(error) {}, func(ctx context.Context, c *connection) (T, error) { return op(ctx, c.client) })
 }
 
 // run has an operation done in a goroutine of its own, from which the caller
 // walks away when ctx ends. The goroutine then keeps its slot, so that there are
 // never more of them on a connection than slots; all end with the connection.
 // ended hears how it ended, also when the caller has left.
-func run[T any](ctx context.Context, c *connection, ended func(error), op operation[T]) (T, error) {
+func run[T any](ctx context.Context, c *connection, ended func(error), op func(context.Context, *connection) (T, error)) (T, error) {
 	type answer struct {
 		value T
 		err   error
@@ -84,7 +89,7 @@ func run[T any](ctx context.Context, c *connection, ended func(error), op operat
 	answers := make(chan answer, 1)
 	go func() {
 		defer c.inside.leave()
-		value, err := recovered(func() (T, error) { return op(ctx, c.client) })
+		value, err := recovered(func() (T, error) { return op(ctx, c) })
 		if err != nil && overdue(ctx) && (judge(err) == unknown || errors.Is(err, io.EOF)) {
 			err = &noAnswer{why(ctx, c)} // the client tells it in many ways
 		}

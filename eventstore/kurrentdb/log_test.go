@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/google/uuid"
@@ -238,6 +239,32 @@ func TestAPlaceBetweenTwoEventsIsNamed(t *testing.T) {
 	}
 	if n := connects.Load(); n != 1 {
 		t.Errorf("%d connections were made, want 1", n)
+	}
+}
+
+// A server that is replaced between two calls shows in the subscription alone. What
+// comes by the new line is of a new connection, so that whoever compares the log then
+// knows it before.
+func TestASubscriptionThatIsCutOffCountsAsAConnection(t *testing.T) {
+	log := memory.New()
+	n := serve(t, log, "127.0.0.1:0")
+	store := open(t, address(n))
+	events := listenIn(t, store)
+	for range 5 {
+		before := store.Connections()
+		n.kill()
+		n.start()
+		if _, err := log.Append(t.Context(), "a", eventstore.Any, newEvents(1)); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-events:
+		case <-time.After(patience):
+			t.Fatal("no event came")
+		}
+		if after := store.Connections(); after == before {
+			t.Errorf("an event came by a new line, and there are still %d connections", after)
+		}
 	}
 }
 

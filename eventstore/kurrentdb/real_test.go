@@ -334,7 +334,10 @@ func TestLosersTouchNobodysConnection(t *testing.T) {
 							t.Errorf("round %d: a loser sees %v, want a ConflictError", round, err)
 						}
 						last := int64(-1)
-						for e := range store.ReadStreamBackwards(ctx, "hot", eventstore.LastRevision, 1) {
+						for e, err := range store.ReadStreamBackwards(ctx, "hot", eventstore.LastRevision, 1) {
+							if err != nil {
+								t.Errorf("round %d: a loser reads: %v", round, err)
+							}
 							last = e.Revision
 						}
 						if last <= revision {

@@ -310,6 +310,8 @@ func (s *Store) untilClosed(ctx context.Context) (context.Context, context.Cance
 // stream is a subscription of the client's.
 type stream struct {
 	inner  *esdb.Subscription
+	on     *connection
+	living context.Context // ends with the stream
 	stop   func()
 	refuse func(error) error // makes the error of a server that does not begin
 	begun  bool
@@ -336,14 +338,16 @@ func (s *Store) stream(ctx context.Context, after eventstore.Position, selected 
 		options.From = place(after)
 	}
 	living, stop := context.WithCancel(ctx)
-	inner, err := call(ctx, s.supervisor, func(_ context.Context, client *esdb.Client) (*esdb.Subscription, error) {
-		return client.SubscribeToAll(living, options)
+	opened, err := callOn(ctx, s.supervisor, func(_ context.Context, c *connection) (*stream, error) {
+		inner, err := c.client.SubscribeToAll(living, options)
+		return &stream{inner: inner, on: c, living: living}, err
 	})
 	if err != nil {
 		stop()
 		return nil, s.placeless(ctx, after, err)
 	}
-	return &stream{inner: inner, stop: stop, refuse: func(err error) error { return s.placeless(ctx, after, err) }}, nil
+	opened.stop, opened.refuse = stop, func(err error) error { return s.placeless(ctx, after, err) }
+	return opened, nil
 }
 
 func (s *stream) close() {
@@ -354,11 +358,18 @@ func (s *stream) close() {
 // next waits for a message.
 func (s *stream) next() (message, error) {
 	m, err := s.receive()
-	if err != nil && !s.begun {
-		return m, s.refuse(err)
+	if err != nil {
+		// The client would go on over a new line without a word, and to another log.
+		if s.living.Err() == nil { // else it was ended here
+			s.on.learn(err)
+		}
+		if !s.begun {
+			err = s.refuse(err)
+		}
+		return m, err
 	}
 	s.begun = true
-	return m, err
+	return m, nil
 }
 
 func (s *stream) receive() (message, error) {
