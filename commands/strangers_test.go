@@ -127,18 +127,18 @@ func (w strangerCase) named(value any) any {
 	switch value := value.(type) {
 	case map[string]any:
 		for name, member := range value {
-			switch {
-			case name == "sku":
+			switch name {
+			case "sku":
 				value[name] = string(w.sku())
-			case name == "location":
+			case "location":
 				value[name] = string(unit.DefaultLocation)
-			case name == "order_id":
+			case "order_id":
 				value[name] = string(w.order())
-			case name == "cart_id":
+			case "cart_id":
 				value[name] = string(w.cart())
-			case name == "return_id":
+			case "return_id":
 				value[name] = string(w.comes())
-			case name == "reservation_id":
+			case "reservation_id":
 				value[name] = string(stock.ReservationIDFor(w.order(), w.sku(), unit.DefaultLocation))
 			default:
 				value[name] = w.named(member)

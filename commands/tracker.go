@@ -246,6 +246,9 @@ func storable(event stock.Event) bool {
 		id = event.ReservationID
 	case stock.ReservationCommitted:
 		id = event.ReservationID
+	case stock.Received, stock.Adjusted, stock.Counted, stock.Allocated, stock.Deallocated, stock.Shipped, stock.Returned,
+		stock.Moved, stock.TransferredOut, stock.TransferredIn, stock.PolicySet, stock.ReorderPointCrossed:
+		// No hold.
 	}
 	return eventstore.IsText(string(id)) && len(id) <= maxItem
 }
