@@ -244,10 +244,10 @@ func (a *acceptance) mustBeAlone(ctx context.Context, names []string) error {
 		if len(sessions)+len(leases) == 0 {
 			return nil
 		}
-		if len(sessions) > 0 || time.Since(began) > leaseWait {
+		if len(sessions) > 0 && time.Since(began) > sessionWait || time.Since(began) > leaseWait {
 			return fmt.Errorf("another Daybook runs on this database: stop it first. Found: %s", strings.Join(append(sessions, leases...), "; "))
 		}
-		if !told {
+		if len(sessions) == 0 && !told {
 			told = true
 			fmt.Fprintf(a.p.stderr, "waiting for a node that has no connection any more: %s\n", strings.Join(leases, "; "))
 		}
@@ -261,7 +261,9 @@ func (a *acceptance) mustBeAlone(ctx context.Context, names []string) error {
 
 const (
 	leasePoll = 200 * time.Millisecond
-	leaseWait = 15 * time.Second // longer than any lease that is not renewed
+	// PostgreSQL ends the session of a program that has ended a moment later.
+	sessionWait = 2 * time.Second
+	leaseWait   = 15 * time.Second // longer than any lease that is not renewed
 )
 
 // others are the connections of other programs of ours, by their names.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/url"
@@ -10,6 +11,7 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"daybook/cmd/daybook/shoppers"
@@ -341,6 +343,96 @@ func TestARestoredLogInKurrentDBIsAccepted(t *testing.T) {
 			if report := verifyJSON(t, exitOK, flags...); report.Differences != 0 {
 				t.Errorf("verify after new orders: %s", differ(report))
 			}
+		})
+	}
+}
+
+// copyLog replaces the log of one database by that of another, whoever runs there.
+func copyLog(t *testing.T, from, to *pgxpool.Pool) {
+	t.Helper()
+	read, err := from.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer read.Release()
+	err = pgx.BeginFunc(t.Context(), to, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(t.Context(), `TRUNCATE eventstore.events, eventstore.streams, eventstore.head`); err != nil {
+			return err
+		}
+		for _, table := range []string{"events", "streams", "head"} {
+			var rows bytes.Buffer
+			if _, err := read.Conn().PgConn().CopyTo(t.Context(), &rows, `COPY eventstore.`+table+` TO STDOUT`); err != nil {
+				return err
+			}
+			if _, err := tx.Conn().PgConn().CopyFrom(t.Context(), &rows, `COPY eventstore.`+table+` FROM STDIN`); err != nil {
+				return err
+			}
+		}
+		_, err := tx.Exec(t.Context(), `SELECT setval(pg_get_serial_sequence('eventstore.streams', 'stream_id'), max(stream_id)) FROM eventstore.streams`)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The log is in PostgreSQL, and becomes under a running node one that has grown past the
+// old end, or another one altogether.
+func TestAReplacedLogInPostgreSQLIsAccepted(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"grown past the old end", "another log"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			database, elsewhere := pgtest.URL(t), pgtest.URL(t)
+			pool, otherPool := poolOf(t, database), poolOf(t, elsewhere)
+			flags, otherFlags := []string{"--database-url", database}, []string{"--database-url", elsewhere}
+			s := openShop(t, flags...)
+			s.sell(8)
+			var other *shop
+			kept := s.sold[:8:8]
+			if name == "another log" {
+				other, kept = openShop(t, otherFlags...), nil
+			} else {
+				if got := call(t, nil, append([]string{"migrate"}, otherFlags...)...); got.code != exitOK {
+					t.Fatal(got.stderr)
+				}
+				copyLog(t, pool, otherPool)
+				other = joinShop(t, otherFlags...)
+			}
+			s.sell(8)
+			s.shows(s.sold)
+			other.sell(12)
+			other.stop()
+			lost := int64(len(s.sold) - len(kept))
+			kept = append(kept, other.sold...)
+
+			copyLog(t, otherPool, pool)
+			eventually(t, patience, "the node has noticed it", func() bool {
+				_, err := s.client.OpenCart(t.Context(), "ann", "GBP", "", []shoppers.Line{{SKU: shopSKU, Quantity: 1}})
+				return err != nil && strings.Contains(err.Error(), "log-diverged")
+			})
+			if got := call(t, nil, append([]string{"accept-log", "--yes"}, flags...)...); got.code != exitFailure || !strings.Contains(got.stderr, "another Daybook runs on this database") {
+				t.Errorf("beside a node that has diverged: exit code %d, %s", got.code, got.stderr)
+			}
+			s.stop()
+			if got := call(t, nil, append([]string{"verify"}, flags...)...); got.code != exitFailure || !strings.Contains(got.stderr, "daybook accept-log takes it as it is") {
+				t.Errorf("verify: exit code %d, %s", got.code, got.stderr)
+			}
+			report := acceptJSON(t, exitOK, append(flags, "--yes")...)
+			if orders := report.kind("orders"); orders.Known != 16 || orders.Missing != lost || orders.Otherwise != 0 || !report.Accepted || !report.placesDiverged() {
+				t.Errorf("orders: %v; report %+v", orders, report)
+			}
+			if another := report.AnotherLog != ""; another != (name == "another log") {
+				t.Errorf("another log: %q", report.AnotherLog)
+			}
+			verifyJSON(t, exitOK, flags...)
+			s.start()
+			s.sold = kept
+			s.shows(s.sold)
+			s.sell(2)
+			s.shows(s.sold)
+			s.stop()
+			verifyJSON(t, exitOK, flags...)
 		})
 	}
 }
