@@ -139,7 +139,9 @@ func TestANodeThatIsBehindIsLeft(t *testing.T) {
 	held, release := make(chan struct{}), make(chan struct{})
 	old := &fake{gossip: members}
 	var entered atomic.Bool
+	var appends atomic.Int32
 	old.append = func(call streams.Streams_AppendServer) error {
+		appends.Add(1)
 		if !entered.Swap(true) {
 			close(held)
 			<-release
@@ -159,7 +161,10 @@ func TestANodeThatIsBehindIsLeft(t *testing.T) {
 		return nil
 	}
 	c.host[0], c.port[0] = old.serve(t)
-	c.host[1], c.port[1] = (&fake{append: c.append, gossip: members, read: c.read}).serve(t)
+	c.host[1], c.port[1] = (&fake{gossip: members, read: c.read, append: func(call streams.Streams_AppendServer) error {
+		appends.Add(1)
+		return c.append(call)
+	}}).serve(t)
 	store := open(t, fmt.Sprintf("esdb://%s:%d,%s:%d?tls=false", c.host[0], c.port[0], c.host[1], c.port[1]))
 	c.leader.Store(1)
 
@@ -184,6 +189,9 @@ func TestANodeThatIsBehindIsLeft(t *testing.T) {
 	settle(t, store, "a", eventstore.AtRevision(1), more)
 	close(release)
 	inTime(t, &underWay)
+	if n := appends.Load(); n != 3 {
+		t.Errorf("%d appends were sent for 3: what was under way was cut off, and sent again", n)
+	}
 	read := 0
 	for _, err := range store.ReadStream(t.Context(), "a", 0, 0) {
 		if err != nil {
