@@ -61,6 +61,22 @@ func (c *consumer) isDropped(stream string) {
 	}})
 }
 
+// A group sees nothing of what a deleted stream held, also after its metadata was
+// written.
+func TestAGroupOfADeletedStreamWhoseMetadataIsWritten(t *testing.T) {
+	t.Parallel()
+	engines(t, func(t *testing.T, store eventstore.Store) {
+		g := serveGroupsOf(t, store)
+		g.write("s", several(3, "t")...)
+		g.create(t, "s", fromStart(nil))
+		g.mustDelete("s")
+		g.setMetadata("s", `{"color":"red"}`)
+		c := g.consume(t, "s", 5)
+		g.mustAppend("s", exact(2), event())
+		c.takes(3)
+	})
+}
+
 // A group on a stream that was ended before says so to each consumer, after the
 // confirmation: nothing will ever come.
 func TestAGroupOfAnEndedStream(t *testing.T) {
