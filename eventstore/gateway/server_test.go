@@ -59,18 +59,17 @@ func TestWhatIsNotServedNamesItsPage(t *testing.T) {
 			t.Errorf("the page does not say what to use instead of %s", named)
 		}
 	}
-	for _, stream := range []string{"$persistentsubscription-s::g-checkpoint", "$persistentsubscription-s::g-parked"} {
-		for _, options := range []*streams.ReadReq_Options{ofStream(stream), following(ofStream(stream))} {
-			err := s.read(options).err
-			if status.Code(err) != codes.Unimplemented || !strings.Contains(status.Convert(err).Message(), `docs/kurrentdb.md, "What is not there"`) {
-				t.Errorf("read of %s: %v", stream, err)
-			}
+	const checkpoints = "$persistentsubscription-s::g-checkpoint"
+	for _, options := range []*streams.ReadReq_Options{ofStream(checkpoints), following(ofStream(checkpoints))} {
+		err := s.read(options).err
+		if status.Code(err) != codes.Unimplemented || !strings.Contains(status.Convert(err).Message(), `docs/kurrentdb.md, "What is not there"`) {
+			t.Errorf("read of %s: %v", checkpoints, err)
 		}
-		s.write(stream, event()) // by whoever may
-		s.read(ofStream(stream)).wants(t, stream+"/0")
-		s.mustDelete(stream)
-		s.read(ofStream(stream)).wants(t, "not found "+stream)
 	}
+	s.write(checkpoints, event()) // by whoever may
+	s.read(ofStream(checkpoints)).wants(t, checkpoints+"/0")
+	s.mustDelete(checkpoints)
+	s.read(ofStream(checkpoints)).wants(t, "not found "+checkpoints)
 	for _, stream := range []string{"-checkpoint", "-parked", "$ce-", "$mem-"} {
 		if !strings.Contains(section, stream) {
 			t.Errorf("the page does not say what to use instead of a stream %s", stream)

@@ -46,12 +46,11 @@ func notThere(what string) error {
 	return fail(codes.Unimplemented, what+" is not served here: docs/kurrentdb.md, \"What is not there\", says what to use instead")
 }
 
-// ofGroup refuses to read a stream in which a server keeps a group's checkpoint, or its
-// parked events, unless somebody has written one: "not found" would tell of a group that
-// has handled nothing, and a subscription would wait for ever.
+// ofGroup refuses to read a stream in which a server keeps a group's checkpoint, unless
+// somebody has written one: "not found" would tell of a group that has handled nothing,
+// and a subscription would wait for ever.
 func (s *Server) ofGroup(ctx context.Context, stream string) error {
-	if !strings.HasPrefix(stream, "$persistentsubscription-") ||
-		!strings.HasSuffix(stream, "-checkpoint") && !strings.HasSuffix(stream, "-parked") {
+	if !strings.HasPrefix(stream, "$persistentsubscription-") || !strings.HasSuffix(stream, "-checkpoint") {
 		return nil
 	}
 	last, err := s.lastRevision(ctx, stream)
