@@ -143,6 +143,10 @@ func TestTheDocumentsCallTheProgramAsItCanBeCalled(t *testing.T) {
 	if err := os.WriteFile(invoices, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	cert, key := certificate(t)
+	// What a document leaves to its reader, and what would be read.
+	filled := strings.NewReplacer("'", "", "online_retail.csv.gz", invoices, "--kurrentdb-url …", "--kurrentdb-url esdb://h", "node.crt", cert, "node.key", key,
+		"--gateway-users users", "--gateway-users "+writeFile(t, "users", "ann:"+hashed(t, "right")+"\n"))
 	calls := 0
 	for _, path := range documents {
 		text := strings.ReplaceAll(document(t, path), "\\\n", " ") // a long command is one line
@@ -152,7 +156,7 @@ func TestTheDocumentsCallTheProgramAsItCanBeCalled(t *testing.T) {
 			}
 		}
 		for _, line := range programCall.FindAllStringSubmatch(text, -1) {
-			args := strings.Fields(strings.NewReplacer("'", "", "online_retail.csv.gz", invoices).Replace(line[1]))
+			args := strings.Fields(filled.Replace(line[1]))
 			if len(args) > 1 {
 				args = append(args, "--print-config") // which only reads the command line
 			} else {
