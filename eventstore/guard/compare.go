@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"daybook/eventstore"
 )
@@ -31,6 +34,9 @@ func Compare(ctx context.Context, log eventstore.Store, places []eventstore.Plac
 		if err := c.reaches(p, end); err != nil {
 			return err
 		}
+	}
+	if err := c.lookAll(ctx, places); err != nil {
+		return err
 	}
 	for _, p := range places {
 		if err := c.anchored(ctx, p); err != nil {
@@ -88,15 +94,7 @@ func (c *comparison) anchored(ctx context.Context, p eventstore.Place) error {
 	if p.Anchor.IsZero() {
 		return c.try(ctx, p)
 	}
-	key := p.Anchor.String()
-	f, known := c.looked[key]
-	if !known {
-		var err error
-		if f, err = c.look(ctx, p.Anchor); err != nil {
-			return err
-		}
-		c.looked[key] = f
-	}
+	f := c.looked[p.Anchor.String()]
 	switch {
 	case f.same:
 		c.latest = c.latest.Later(p.Anchor)
@@ -112,6 +110,33 @@ func (c *comparison) anchored(ctx context.Context, p eventstore.Place) error {
 		}
 	}
 	return &eventstore.DivergedError{Keeper: p.Keeper, At: p.Anchor.Position, Expected: p.Anchor.Describe(), Found: found}
+}
+
+// lookAtOnce bounds the events that are read at the same time. A server may spend much
+// time on each call.
+const lookAtOnce = 8
+
+// lookAll reads the events that anchors name, each once.
+func (c *comparison) lookAll(ctx context.Context, places []eventstore.Place) error {
+	looking, ctx := errgroup.WithContext(ctx)
+	looking.SetLimit(lookAtOnce)
+	var mu sync.Mutex
+	begun := make(map[string]bool)
+	for _, p := range places {
+		key := p.Anchor.String()
+		if p.Anchor.IsZero() || begun[key] {
+			continue
+		}
+		begun[key] = true
+		looking.Go(func() error {
+			f, err := c.look(ctx, p.Anchor)
+			mu.Lock()
+			defer mu.Unlock()
+			c.looked[key] = f
+			return err
+		})
+	}
+	return looking.Wait()
 }
 
 // look reads the event that an anchor names, by its place in its stream: so it
