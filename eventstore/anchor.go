@@ -34,13 +34,22 @@ func AnchorOf(e *Recorded) Anchor {
 // IsZero tells whether the anchor names no event.
 func (a Anchor) IsZero() bool { return a.Position.IsStart() }
 
-// Later is the one of two anchors that stands later in the log.
+// Later is the one of two anchors that stands later in the log; of the same event, the
+// one that knows more of it.
 func (a Anchor) Later(other Anchor) Anchor {
-	if a.Position.Before(other.Position) {
+	if a.before(other.Position) {
 		return other
 	}
 	return a
 }
+
+// before tells whether an anchor at this position, with its time, would say more.
+func (a Anchor) before(position Position) bool {
+	return a.Position.Before(position) || a.Position == position && a.RecordedAt.IsZero() && !a.IsZero()
+}
+
+// ImprovedBy tells whether the anchor of an event would be Later.
+func (a Anchor) ImprovedBy(e *Recorded) bool { return a.before(e.Position) }
 
 // Names tells whether an event of a log is the one that the anchor names.
 func (a Anchor) Names(e *Recorded) bool {

@@ -7,10 +7,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -55,6 +57,7 @@ type divergence struct {
 	*testing.T
 	pool *pgxpool.Pool // of the log
 	args []string      // of every command
+	also []string      // of serve
 	// away does something while the log's server is stopped, if it has one of its own.
 	away func(func())
 	node *pgxpool.Pool // of the node's database
@@ -68,7 +71,7 @@ func onEachLog(t *testing.T, test func(d *divergence)) {
 		t.Parallel()
 		url := pgtest.URL(t)
 		pool := poolOf(t, url)
-		test(&divergence{T: t, pool: pool, node: pool, args: []string{"--database-url", url}, away: func(do func()) { do() }})
+		test(&divergence{T: t, pool: pool, node: pool, args: []string{"--database-url", url}, also: []string{"--gateway", "127.0.0.1:0"}, away: func(do func()) { do() }})
 	})
 	t.Run(storeKurrentDB, func(t *testing.T) {
 		t.Parallel()
@@ -185,7 +188,7 @@ func (d *divergence) sell(url, name string, buyers int) (orders []string) {
 		if err != nil {
 			d.Fatal(err)
 		}
-		order, _, err := client.Checkout(d.Context(), uuid.NewString(), cart, true)
+		order, _, err := client.Checkout(d.Context(), uuid.NewString(), cart, i > 0) // the first is not paid, so it has timers
 		if err != nil {
 			d.Fatal(err)
 		}
@@ -316,6 +319,13 @@ func (d *divergence) refuses(server running, kept string) {
 	if r := d.ask(http.MethodGet, server.url+"/livez", "", ""); r.status != http.StatusOK || r.took > time.Second {
 		d.Errorf("/livez after %s: %d %s", r.took, r.status, r.body)
 	}
+	if server.gateway != "" {
+		ctx, cancel := context.WithTimeout(d.Context(), 5*time.Second)
+		defer cancel()
+		if _, err := dialGateway(d.T, server.gateway).AppendToStream(ctx, "notes", esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, note(1)); err == nil {
+			d.Error("the gateway took an event")
+		}
+	}
 	if got := d.events(); got != events {
 		d.Errorf("%d events were added to a log that has diverged", got-events)
 	}
@@ -341,12 +351,17 @@ func TestALogThatWasRestoredIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			onEachLog(t, func(d *divergence) {
-				server := serve(d.T, d.args...)
+				server := serve(d.T, slices.Concat(d.args, d.also)...)
 				d.story(server)
 				d.ask(http.MethodPost, server.url+"/v1/stock/MUG/main/receipts", "answered", `{"quantity":1,"document":"PO-1"}`)
 				d.atHead(server)
 				d.change(`DROP SCHEMA latest CASCADE`)
 				d.keep("latest")
+				eventually(d.T, recoveryLimit, "the timers of both orders that are not paid are stored", func() bool {
+					var timers string
+					err := d.node.QueryRow(d.Context(), `SELECT coalesce(string_agg(kind || ' ' || target || ' ' || item, ','), '') FROM commands.timers`).Scan(&timers)
+					return err == nil && strings.Count(timers, "order ") == 2 && strings.Count(timers, "reservation ") == 2
+				})
 				kept := d.places()
 
 				d.away(func() { d.change(change...) })
@@ -362,7 +377,10 @@ func TestALogThatWasRestoredIsRefused(t *testing.T) {
 				}
 
 				// The same for nodes that were stopped meanwhile, and again after they are.
-				server = serve(d.T, d.args...)
+				if _, err := d.node.Exec(d.Context(), `UPDATE commands.timers SET due_at = clock_timestamp()`); err != nil {
+					d.Fatal(err)
+				}
+				server = serve(d.T, slices.Concat(d.args, d.also)...)
 				d.refuses(server, kept)
 				server.stop()
 				server.exit(d.T)

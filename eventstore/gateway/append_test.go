@@ -374,6 +374,7 @@ func TestFailuresOfTheLog(t *testing.T) {
 		want codes.Code
 	}{
 		"not there":            {&eventstore.UnavailableError{Cause: errors.New("secret")}, codes.Unavailable},
+		"another log":          {&eventstore.DivergedError{Keeper: "secret"}, codes.Unavailable},
 		"outcome unknown":      {&eventstore.OutcomeUnknownError{Cause: errors.New("secret")}, codes.Aborted},
 		"unknown in good time": {&eventstore.OutcomeUnknownError{Cause: context.DeadlineExceeded}, codes.DeadlineExceeded},
 		"too late":             {fmt.Errorf("append: %w", context.DeadlineExceeded), codes.DeadlineExceeded},

@@ -295,7 +295,7 @@ func (s *Store) compare(ctx context.Context, whole bool) error {
 // saw notes an event of the log. Most events are not the latest one.
 func (s *Store) saw(e *eventstore.Recorded) {
 	s.mu.Lock()
-	latest, own := s.seen.latest.Position.Before(e.Position), s.seen.own.Position.Before(e.Position)
+	latest, own := s.seen.latest.ImprovedBy(e), s.seen.own.ImprovedBy(e)
 	s.mu.Unlock()
 	if latest || own && s.options.Own(eventstore.AnchorOf(e)) {
 		s.note(eventstore.AnchorOf(e))
