@@ -47,7 +47,7 @@ func TestTheCountOfParkedWorkTakesTheNodeOutOfNothing(t *testing.T) {
 				if took := time.Since(begun); took >= time.Second {
 					t.Errorf("it took %s", took)
 				}
-				time.Sleep(queryTimeout) // until what was asked has ended
+				<-time.After(queryTimeout) // until what was asked has ended
 			})
 		})
 	}
@@ -121,12 +121,12 @@ func TestAProbeIsAnsweredWithinASecondFromWhatIsKnown(t *testing.T) {
 		go func() { progress.answers <- level }()
 		probe(200, func(age float64) bool { return age == 0 })
 		probe(200, func(age float64) bool { return age > 0.5 && age < 1 }) // it hangs from here on
-		time.Sleep(healthKnown / 2)
+		<-time.After(healthKnown / 2)
 		probe(200, func(age float64) bool { return age > 5 && age < 10 })
-		time.Sleep(4 * time.Second)
+		<-time.After(4 * time.Second)
 		if out, err := a.ready(t.Context(), nil); err == nil && out.Status == 200 {
 			t.Errorf("ready by what is %v s old", out.Body.AgeSeconds)
 		}
-		time.Sleep(queryTimeout) // until what was asked has ended
+		<-time.After(queryTimeout) // until what was asked has ended
 	})
 }

@@ -146,7 +146,7 @@ func (s *servedLog) start() {
 		cut, cancel := context.WithCancel(ctx)
 		cancel()
 		_ = server.Close(cut) // it is cut off
-		<-served
+		_ = <-served
 		_ = store.Close(cut)
 		pool.Close()
 	}

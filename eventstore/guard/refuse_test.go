@@ -201,8 +201,8 @@ func TestAChangedLogIsNoticedWithinASecond(t *testing.T) {
 				s, log := guarded(t, first, guard.Options{})
 				ctx, stop := context.WithCancel(t.Context())
 				defer stop()
-				go s.Run(ctx)
-				time.Sleep(time.Minute)
+				go s.Run(ctx) //nolint:errcheck // it returns nil
+				<-time.After(time.Minute)
 				if found := s.Diverged(); found != nil {
 					t.Fatal(found)
 				}
@@ -236,14 +236,14 @@ func TestALogThatIsBehindForAMomentIsWaitedFor(t *testing.T) {
 		s, log := guarded(t, full, guard.Options{Settle: 2 * time.Second})
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
-		go s.Run(ctx)
+		go s.Run(ctx) //nolint:errcheck // it returns nil
 		log.Store(behind)
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		if _, err := s.Head(t.Context()); s.Diverged() == nil || err == nil {
 			t.Errorf("a log that is behind was answered from: %v", err)
 		}
 		log.Store(full)
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		if _, err := s.Head(t.Context()); err != nil || s.Diverged() != nil {
 			t.Errorf("it is as before, but: %v", err)
 		}
@@ -254,7 +254,7 @@ func TestALogThatIsBehindForAMomentIsWaitedFor(t *testing.T) {
 			t.Errorf("final after %s", took)
 		}
 		log.Store(full)
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		if s.Diverged() == nil {
 			t.Error("it was believed again")
 		}
