@@ -146,7 +146,9 @@ func (s *servedLog) start() {
 		cut, cancel := context.WithCancel(ctx)
 		cancel()
 		_ = server.Close(cut) // it is cut off
-		_ = <-served
+		if err := <-served; err != nil {
+			s.t.Errorf("the gateway: %v", err)
+		}
 		_ = store.Close(cut)
 		pool.Close()
 	}
