@@ -46,6 +46,8 @@ func TestErrorsHaveTheirStatus(t *testing.T) {
 		"a deleted stream":             {&eventstore.DeletedError{Stream: "cart-1"}, 409, problem.CodeGone, ""},
 		"a store that says no":         {&eventstore.DeniedError{Cause: errDown}, 503, problem.CodeUnavailable, "2"},
 		"a store that is away":         {&eventstore.UnavailableError{Cause: errDown}, 503, problem.CodeUnavailable, "2"},
+		"a log that has diverged":      {fmt.Errorf("read: %w", &eventstore.DivergedError{Keeper: "this node"}), 503, problem.CodeDiverged, ""},
+		"an append to such a log":      {&eventstore.OutcomeUnknownError{Cause: &eventstore.DivergedError{}}, 503, problem.CodeDiverged, ""},
 		"an unknown outcome":           {&eventstore.OutcomeUnknownError{Cause: context.DeadlineExceeded}, 503, problem.CodeOutcomeUnknown, "1"},
 		"too much waiting":             {problem.Overloaded(errDown), 503, problem.CodeOverloaded, "1"},
 		"time was up":                  {fmt.Errorf("read: %w", context.DeadlineExceeded), 503, problem.CodeTimeout, "1"},
