@@ -165,9 +165,9 @@ func (h *Handler[S, C, E]) Glance(ctx context.Context, stream string, maxAge tim
 	return job.err
 }
 
-// Recall is Glance for a stream that this node has in memory, however old its state is,
-// and does nothing for another. It costs no read of the log, so it suits a refusal
-// that is only to come early: what it misses must be refused later.
+// Recall is Glance for a stream that this node has in memory, with a state that may be
+// an hour old. For any other stream it does nothing. It hardly ever reads the log, so
+// it suits a refusal that only comes early: what it misses must be refused later.
 func (h *Handler[S, C, E]) Recall(ctx context.Context, stream string, look func(state S, revision int64)) error {
 	h.mu.Lock()
 	_, found := h.lanes[stream]

@@ -243,7 +243,8 @@ func signal(sign chan<- struct{}) {
 	}
 }
 
-// storeTimers writes young timers to the database where no page comes that does it.
+// storeTimers writes timers to the database that are young no more, also when no page
+// comes.
 func (r *Reactor) storeTimers(ctx context.Context) error {
 	for {
 		select {

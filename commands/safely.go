@@ -9,9 +9,9 @@ import (
 	"daybook/eventstore"
 )
 
-// safely runs what folds, decides or follows facts. Facts that no program of ours can
-// have recorded may make it panic, and must not take the whole program with them: that
-// is an error of the one thing that it was about.
+// safely runs code that folds, decides or follows facts. Facts that no program of ours
+// can have recorded may make it panic. The panic becomes an error of this one piece of
+// work, and does not end the program.
 func safely(do func() error) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {

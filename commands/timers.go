@@ -81,7 +81,8 @@ func (t Timer) stream() string {
 	return t.Target
 }
 
-// process is how a timer is parked. Its step holds what makes it again.
+// process is how a timer is parked. The step is its kind and item, from which
+// Process.timer makes it again.
 func (t Timer) process(cause error, now time.Time) Process {
 	step := strings.TrimSpace(string(t.Kind) + " " + t.Item)
 	p := Process{
@@ -151,8 +152,8 @@ func (c *Clockwork) Nudge() {
 	}
 }
 
-// fire fires a timer, and gives up one that can do nothing: the log cannot be read
-// where it must be, or firing has failed often for a reason that is not the log's.
+// fire fires a timer. It gives up a timer that can do nothing, because its stream
+// cannot be read, or because firing has failed often while the log could be reached.
 func (c *Clockwork) fire(ctx context.Context, timer Timer, now time.Time) error {
 	err := safely(func() error { return c.Fire(ctx, timer, now) })
 	if _, postponed := errors.AsType[*PostponedError](err); err == nil || postponed || ctx.Err() != nil && !unreadable(err) {

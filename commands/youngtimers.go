@@ -26,8 +26,8 @@ const (
 type youngTimers struct {
 	now   time.Time // when the page being observed was read; without it no timer is young
 	young map[Deadline]youngTimer
-	// queue has the young timers in the order in which they were set, and among them
-	// some that are young no more.
+	// queue has the young timers in the order in which they were set. Some of those in
+	// it are not young any more.
 	queue []youngSince
 	begun int
 	set   map[Deadline]Timer
@@ -113,8 +113,8 @@ func (t *youngTimers) before(position eventstore.Position) eventstore.Position {
 	return position
 }
 
-// due returns what to set and clear in the database since the last call. A deadline in
-// both lists is set.
+// due returns what is to be set and cleared in the database since the last call. A
+// deadline that was cleared and then set again is only set.
 func (t *youngTimers) due(now time.Time) (set []Timer, clear []Deadline) {
 	for oldest, found := t.oldest(); found && now.Sub(oldest.since) >= youngFor; oldest, found = t.oldest() {
 		t.set[oldest.Deadline] = t.young[oldest.Deadline].Timer

@@ -22,8 +22,8 @@ type Anchor struct {
 	RecordedAt time.Time
 }
 
-// AnchorOf is the anchor that names an event. It is zero for an event that no
-// database can name, and for one of the server's own, which may vanish.
+// AnchorOf is the anchor that names an event. It is zero if a database cannot store
+// the stream's name, and for an event of the server's own, which may vanish.
 func AnchorOf(e *Recorded) Anchor {
 	if e == nil || !IsText(e.Stream) || strings.HasPrefix(e.Stream, "$") {
 		return Anchor{}
@@ -34,8 +34,8 @@ func AnchorOf(e *Recorded) Anchor {
 // IsZero tells whether the anchor names no event.
 func (a Anchor) IsZero() bool { return a.Position.IsStart() }
 
-// Later is the one of two anchors that stands later in the log; of the same event, the
-// one that knows more of it.
+// Later is the one of two anchors that stands later in the log. If both name the same
+// event, it is the one that knows the recorded time.
 func (a Anchor) Later(other Anchor) Anchor {
 	if a.before(other.Position) {
 		return other

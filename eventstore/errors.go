@@ -45,11 +45,11 @@ type DeletedError struct{ Stream string }
 
 func (e *DeletedError) Error() string { return fmt.Sprintf("stream %s: deleted", Visible(e.Stream)) }
 
-// UnknownPlaceError means that the log has no such place as a read or a
-// subscription was to begin at: it is beyond the log's end, or no event is there.
-// Positions that this log gave out are known to it, so the position is of another
-// log, or of a part that this log has lost, as when it was restored from an older
-// backup. Asking again does not help.
+// UnknownPlaceError means that the log does not know the position at which a read or
+// a subscription was to begin: it is beyond the log's end, or no event is there. A log
+// knows every position that it gave out. So the position is of another log, or of a
+// part that this log has lost, as when it was restored from an older backup. Asking
+// again does not help.
 type UnknownPlaceError struct {
 	Position Position
 	// Head is the position of the log's last event, or Start if the log is empty.
@@ -62,7 +62,7 @@ func (e *UnknownPlaceError) Error() string {
 	if e.Head.Before(e.Position) {
 		return fmt.Sprintf("position %s is beyond the head %s: it is of another log, or of a part that this log has lost", e.Position, e.Head)
 	}
-	return fmt.Sprintf("no event is at position %s (the head is %s): it is of another log, or of a part that this log has lost: %v", e.Position, e.Head, e.Cause)
+	return fmt.Sprintf("the log does not know position %s (the head is %s): it is of another log, or of a part that this log has lost: %v", e.Position, e.Head, e.Cause)
 }
 
 // Unwrap is what the server says.

@@ -123,7 +123,7 @@ type Item struct {
 	// CaughtUp marks the moment nothing more is known; the next item is new.
 	CaughtUp bool
 	// Known, on a mark, is the latest event that is known at or before Checkpoint,
-	// selected or not. Zero where nobody knows one; engines leave it zero.
+	// selected or not; zero if none is known. Engines leave it zero, the guard sets it.
 	Known Anchor
 }
 
@@ -157,8 +157,8 @@ type Store interface {
 	// ReadAll yields the log's events after a position, in order, at most limit
 	// of them (0: up to the head at the time of the call). It never yields an
 	// event while one that sorts before it can still appear. From beyond the head it
-	// yields nothing. A position at no event yields *UnknownPlaceError where the
-	// engine's positions have gaps and its server refuses such a one.
+	// yields nothing. A position at which no event is yields *UnknownPlaceError if
+	// the engine's server refuses it, as one may whose positions have gaps.
 	ReadAll(ctx context.Context, after Position, filter Filter, limit int) iter.Seq2[Recorded, error]
 
 	// ReadStreamBackwards yields a stream's events from a revision down to its
@@ -185,8 +185,8 @@ type Store interface {
 	Head(ctx context.Context) (Position, error)
 }
 
-// Ending is an engine whose log can go on after the last event that Head tells of:
-// with records of the server's own.
+// Ending is an engine whose server can write records of its own after the event that
+// is the Head.
 type Ending interface {
 	// End is the position of the last record. It never falls as long as the log is
 	// the same.

@@ -32,9 +32,8 @@ func AtPair(commit, prepare uint64) Position { return Position{commit: commit, p
 // Pair returns both counters; equal when the engine has only one.
 func (p Position) Pair() (commit, prepare uint64) { return p.commit, p.prepare }
 
-// Whole is how far p reaches where there is one counter: up to the event at the
-// commit, or to the one before it if p lies before that event, as checkpoints of
-// KurrentDB do that say (commit, 0).
+// Whole is p for an engine that has only one counter: the commit, or one less if p
+// lies before the event at the commit. KurrentDB's checkpoints (commit, 0) lie there.
 func (p Position) Whole() uint64 {
 	if p.prepare < p.commit {
 		return p.commit - 1

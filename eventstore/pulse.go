@@ -50,7 +50,7 @@ func (p *PulseRecorder) Pulse() Pulse {
 	return p.at
 }
 
-// Note notes how an attempt ended to find out, which began at a time.
+// Note notes how an attempt to hear the log ended, and when it began.
 func (p *PulseRecorder) Note(ctx context.Context, logger *slog.Logger, began time.Time, err error) {
 	p.mu.Lock()
 	before := p.at

@@ -11,7 +11,7 @@ import (
 )
 
 // KeptPlaces are where the builds of all views stand in the log, also of those that are
-// kept for a roll-back. Views tell what they claim of it. Migrate must have been
+// kept for a roll-back. views say which events the builds want. Migrate must have been
 // called.
 func KeptPlaces(ctx context.Context, pool *pgxpool.Pool, views []View) ([]eventstore.Place, error) {
 	builds, err := queryBuilds(ctx, pool, `ORDER BY view, build`)

@@ -72,8 +72,8 @@ func startOver(ctx context.Context, tx pgx.Tx, name string, view *View) error {
 	return dropOld(ctx, tx, name)
 }
 
-// Leases tells who posts to the read models, one text a node, as far as leases tell
-// that have not run out.
+// Leases tells which nodes post to the read models, one text a node: those that hold a
+// lease that has not run out.
 func Leases(ctx context.Context, pool *pgxpool.Pool) ([]string, error) {
 	// The database may be one that has never been used.
 	var there bool

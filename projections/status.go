@@ -145,12 +145,12 @@ func (r *Runner) status(ctx context.Context, row statusRow, head eventstore.Posi
 	return s, nil
 }
 
-// liveAge is how old the oldest event may be that a view which is up with the log
-// has not looked at. It is a time, because distances in the log do not mean the
-// same on all engines.
+// liveAge bounds the age of what a view has not looked at, if it is to count as up with
+// the log. It is a time, because distances in the log do not mean the same on all
+// engines.
 const liveAge = 10 * time.Second
 
-// wholeLess is the greatest share of a log of which something is left.
+// wholeLess is the greatest share that is told while something is left.
 const wholeLess = 1 - 1e-9
 
 // behind is how much of the log lies up to a position, and how far the head is
@@ -164,8 +164,8 @@ func behind(at, head eventstore.Position) (share float64, lag uint64) {
 	return min(float64(here)/float64(max(end, 1)), wholeLess), max(1, end-here)
 }
 
-// age tells how old what is left is. Where nothing is left but what no reader is
-// shown, the build is at the head.
+// age sets how old the oldest event is that the build has not looked at. If only
+// records are left that no reader is shown, the build is at the head.
 func (r *Runner) age(ctx context.Context, s *Status, now time.Time) error {
 	left := false
 	for event, err := range r.store.ReadAll(ctx, s.Position, eventstore.Filter{}, 1) {

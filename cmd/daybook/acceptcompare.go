@@ -26,7 +26,8 @@ import (
 	"daybook/projections"
 )
 
-// unknown is one kind of what PostgreSQL knows, and of it what the log does not.
+// unknown counts the things of one kind that PostgreSQL knows, and those of them that
+// the log does not have.
 type unknown struct {
 	Kind  string `json:"kind"`
 	Known int64  `json:"known"` // in PostgreSQL
@@ -89,7 +90,7 @@ type comparison struct {
 	streams map[string]*heldStream
 	events  int64
 	last    time.Time // when the latest of them was recorded
-	// What a look at the events takes off, if the log has it.
+	// Each event of the log strikes off those that it shows to be in the log.
 	answers      map[uuid.UUID]commandspg.KeptAnswer // by their commands
 	reservations map[commands.Deadline]commands.Timer
 	imported     bool // the log has events of an import
@@ -202,7 +203,7 @@ func (c *comparison) readLog(ctx context.Context, head eventstore.Position) erro
 	return nil
 }
 
-// strike takes off what an event shows to be in the log.
+// strike takes off the answers and reservations that an event shows to be in the log.
 func (c *comparison) strike(e eventstore.Recorded) {
 	if len(c.answers) > 0 || !c.imported {
 		meta, err := eventstore.DecodeMetadata(e.Meta)
@@ -225,8 +226,8 @@ func (c *comparison) strike(e eventstore.Recorded) {
 	}
 }
 
-// judge compares the last event that PostgreSQL knows of a stream with the log; why is
-// empty if that has it.
+// judge compares the last event that PostgreSQL knows of a stream with the log. why is
+// empty if the log has that event.
 func (c *comparison) judge(stream string, revision int64, recorded time.Time) (why string, missing bool) {
 	if recorded.After(c.until) {
 		c.until = recorded

@@ -39,8 +39,8 @@ type acceptReport struct {
 	Log    string              `json:"log"`
 	Head   eventstore.Position `json:"head"`
 	Events int64               `json:"events"` // of the shop, in the log
-	// LastRecorded is when the last of them was recorded; KnownUntil is when the last was
-	// that PostgreSQL knows. AgreedUpTo is the position of the last that both have.
+	// LastRecorded is when the log's last event was recorded, KnownUntil when the last one
+	// that PostgreSQL knows was. AgreedUpTo is the position of the last that both have.
 	LastRecorded time.Time           `json:"last_recorded,omitzero"`
 	KnownUntil   time.Time           `json:"known_until,omitzero"`
 	AgreedUpTo   eventstore.Position `json:"agreed_up_to"`
@@ -58,7 +58,7 @@ type acceptReport struct {
 	Seconds float64         `json:"seconds"`
 }
 
-// acceptedPlace is where somebody stood who follows the log.
+// acceptedPlace is a place in the log that PostgreSQL keeps.
 type acceptedPlace struct {
 	Keeper   string              `json:"keeper"`
 	Position eventstore.Position `json:"position"`
@@ -198,7 +198,7 @@ func openAcceptance(ctx context.Context, p *program) (_ *acceptance, err error) 
 	if a.pool, err = openPool(ctx, a.database.url, acceptPurpose, 8, p.log); err != nil {
 		return nil, err
 	}
-	if err := a.mustBeAlone(ctx, append(nodeSessions, "daybook event store %")); err != nil { // the latter are soon also ours
+	if err := a.mustBeAlone(ctx, append(nodeSessions, "daybook event store %")); err != nil { // only now, because this command soon has sessions of an event store, too
 		return nil, err
 	}
 	if err := migrate(ctx, a.pool); err != nil {
@@ -314,8 +314,8 @@ func (a *acceptance) look(ctx context.Context) (*acceptReport, error) {
 	return report, err
 }
 
-// lookAtPlaces compares each place that is kept. The log is what it was at least up to
-// an event by which a place is known, if it still has that.
+// lookAtPlaces compares each place that is kept. If the log still has the event that an
+// anchor names, it is what it was at least up to there.
 func (a *acceptance) lookAtPlaces(ctx context.Context, report *acceptReport) error {
 	kept, err := places(ctx, a.pool, a.p.views(), a.p.KurrentDB == "")
 	if err != nil {
@@ -508,7 +508,7 @@ func tellUnknown(out io.Writer, r *acceptReport) error {
 		w.printf("  group %s of %s begins again after place %s, it was at %s\n", g.Name, g.Source, g.To, g.From)
 	}
 	if r.unknowns() > 0 {
-		w.printf("\nWhat is counted here as not or otherwise in the log is lost for good when the log is accepted.\n")
+		w.printf("\nWhatever is counted here as not in the log, or as otherwise in it, is lost for good when the log is accepted.\n")
 	}
 	return w.err
 }

@@ -42,8 +42,8 @@ func (l *guardedLog) Close(ctx context.Context) error { return l.log.Close(ctx) 
 const clusterSettles = 2 * time.Second
 
 // openLog opens the log: in the database, or, with an address, in a KurrentDB.
-// Either way the database must be one that follows this log: Open of what is
-// returned compares.
+// Either way the database must be one that follows this log. Call Open of what is
+// returned, which compares.
 func openLog(ctx context.Context, pool *pgxpool.Pool, kurrentDB string, views []projections.View, log *slog.Logger) (*guardedLog, error) {
 	store, err := dial(ctx, pool, kurrentDB, log)
 	if err != nil {
@@ -70,11 +70,11 @@ func openLog(ctx context.Context, pool *pgxpool.Pool, kurrentDB string, views []
 	return &guardedLog{guard.New(store, options), store}, nil
 }
 
-// own tells whether the shop wrote an event, which nobody deletes.
+// own tells whether the shop wrote an event: nobody deletes those.
 func own(a eventstore.Anchor) bool { return commands.Wrote(a.Stream, a.ID) }
 
-// places are where all those stand in the log who keep that in the database. The
-// gateway's groups are among them where the gateway serves this log.
+// places returns all places in the log that the database keeps. With groups, those of
+// the gateway's groups are among them, because the gateway serves this log.
 func places(ctx context.Context, pool *pgxpool.Pool, views []projections.View, groups bool) ([]eventstore.Place, error) {
 	all, err := projections.KeptPlaces(ctx, pool, views)
 	if err != nil {

@@ -157,7 +157,7 @@ func (n *node) openPools(ctx context.Context) error {
 func (n *node) start(ctx context.Context) {
 	ctx = context.WithoutCancel(ctx) // a signal is met by close, in order
 	if n.store.Diverged() != nil {
-		return // until somebody has decided what holds, and starts it anew
+		return // somebody must decide what holds, and start the node anew
 	}
 	n.stopOrigin = n.background(ctx, "the log's origin", func(ctx context.Context) error {
 		return n.runOrigin(ctx)
@@ -196,7 +196,7 @@ func (n *node) runOrigin(ctx context.Context) error {
 		if !another && !diverged {
 			return err
 		}
-		// Whatever it finds, it keeps.
+		// Check notes a difference itself.
 		_ = n.store.Check(ctx)
 		select {
 		case <-ctx.Done():

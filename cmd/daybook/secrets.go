@@ -100,7 +100,7 @@ func hideInURL(connection string) string {
 		return hidden
 	}
 	// A password with an unescaped & ends up, in part, in another setting, so none
-	// of them is shown beside one that may be a password: whatever is not known not to be.
+	// of them is shown beside one that may be a password, as each may that is not harmless.
 	if slices.ContainsFunc(slices.Collect(maps.Keys(query)), mayBeSecret) {
 		u.RawQuery = hidden
 	}

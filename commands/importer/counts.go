@@ -90,8 +90,8 @@ func decodeCounts(data []byte) (Counts, error) {
 	return counts, nil
 }
 
-// Restarted is the record of an import after its log was restored, so that nothing is
-// known to be in the log. Run then asks for every invoice again: those that the log
+// Restarted makes the record of an import after its log was restored: no invoice counts
+// as being in the log. Run then asks for every invoice again: those that the log
 // holds are found there, the others are taken in. Adjustments that were refused stay
 // so, because in the order of the file they would be again. Up to the position agreed
 // the log is what it was.

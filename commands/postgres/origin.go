@@ -29,7 +29,7 @@ func (e *AnotherLogError) Error() string {
 		e.Revision, e.Stream, e.ID, e.RecordedAt.UTC().Format(time.RFC3339Nano))
 }
 
-// Diverged says it as one of the ways in which a log can be another.
+// Diverged is the same as the error of a log that has diverged.
 func (e *AnotherLogError) Diverged() *eventstore.DivergedError {
 	return &eventstore.DivergedError{
 		Keeper: "this database",

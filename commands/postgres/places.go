@@ -11,8 +11,8 @@ import (
 	"daybook/eventstore"
 )
 
-// KeptPlaces are where the readers of the log stand that the command side has, and how
-// far answers under keys follow from it.
+// KeptPlaces returns where the command side's readers of the log stand, and up to where
+// the answers under keys follow from it.
 func KeptPlaces(ctx context.Context, pool *pgxpool.Pool) ([]eventstore.Place, error) {
 	rows, _ := pool.Query(ctx, `SELECT reader, position, anchor FROM commands.checkpoints ORDER BY reader`) // its error is CollectRows'
 	places, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (p eventstore.Place, err error) {

@@ -14,16 +14,16 @@ import (
 	"daybook/eventstore"
 )
 
-// ErrReacting means that a node is carrying out work in this database.
+// ErrReacting means that a node leads the reactor in this database.
 var ErrReacting = errors.New("a node is at work on this database: it leads the reactor")
 
 // StartOver empties what the command side keeps beside the log, all of which follows
 // from a log that is not to be followed any more: snapshots, timers, checkpoints,
 // answers, parked work. The answers go too, because each tells of a state, a revision
 // and a position of that log; a request that is repeated is answered anew from what
-// the log holds of it. The record of an import becomes what imports makes of it (see
-// RestartImport). The database is then tied to the log of which first is an event; nil
-// is a log that has none of ours yet.
+// the log holds of it. The record of an import is replaced by imports, which
+// importer.Restarted makes; nil removes it. The database is then tied to the log by
+// first, its first event of ours; nil means that it has none yet.
 //
 // It fails with ErrReacting or ErrImportRunning if another program is at work, and
 // keeps such programs out until the transaction ends.

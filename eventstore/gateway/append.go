@@ -199,8 +199,8 @@ func (s *Server) appendAllowed(ctx context.Context, a appendRequest) (eventstore
 	return result, s.withActual(ctx, a.stream, err)
 }
 
-// appendExpected appends to a stream that is as expected. One that has only metadata
-// exists, which no log can know.
+// appendExpected appends to a stream if it is as expected. A stream that has only
+// metadata exists too, which no log can know.
 func (s *Server) appendExpected(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
 	result, err := s.store.Append(ctx, stream, expected, events)
 	if _, conflict := errors.AsType[*eventstore.ConflictError](err); !conflict || expected != eventstore.StreamExists {
@@ -222,10 +222,10 @@ func (s *Server) appendExpected(ctx context.Context, stream string, expected eve
 	return result, err
 }
 
-// withKnown says of an append that was refused for ids that its stream holds what
-// EventStoreDB says: where the stream is not as expected, or does not hold all from
-// the first on, that is a conflict. Where EventStoreDB would record the events a second
-// time, they stay refused as known.
+// withKnown makes the error of an append whose ids its stream holds already. As in
+// EventStoreDB, it is a conflict if the stream is not as expected, or does not hold
+// all events from the first on. Where EventStoreDB would record the events a second
+// time, the error stays what it is.
 func (s *Server) withKnown(ctx context.Context, a appendRequest, err error) error {
 	known, ok := errors.AsType[*eventstore.DuplicateEventError](err)
 	if !ok || eventstore.LogWide(known.ID) {

@@ -84,8 +84,7 @@ func isDeletable(stream string) error {
 	return nil
 }
 
-// softDelete hides all of a stream, and of its metadata keeps only who may do
-// what. An append between the check of its revision and the writing of its metadata
+// softDelete hides all of a stream, and keeps only the $acl of its metadata. An append between the check of its revision and the writing of its metadata
 // is hidden with the rest.
 func (s *Server) softDelete(ctx context.Context, stream string, expected eventstore.Expected) (eventstore.Position, error) {
 	for range deleteAttempts {

@@ -13,9 +13,9 @@ import (
 	"daybook/eventstore"
 )
 
-// checkDocuments is nil unless events for a stream of documents hold one that could
-// not be read back: then whoever wrote it would rely on rights and limits that
-// nobody applies. Other streams hold what they like.
+// checkDocuments refuses a document, of metadata or of settings, that could not be
+// read back: whoever wrote it would rely on rights and limits that nobody applies.
+// Other streams hold what they like.
 func checkDocuments(stream string, events []eventstore.Event) error {
 	check := checkSettings
 	if _, ok := isMetastream(stream); ok {
@@ -41,7 +41,7 @@ func checkDocuments(stream string, events []eventstore.Event) error {
 	return nil
 }
 
-// checkMetadata is the first member that would not be understood.
+// checkMetadata names the first member that would not be understood; nil: there is none.
 func checkMetadata(members map[string]jsontext.Value) error {
 	for _, name := range []string{memberMaxCount, memberMaxAge, memberTruncateBefore} {
 		var n int64
@@ -59,7 +59,7 @@ func checkMetadata(members map[string]jsontext.Value) error {
 	return checkACL(memberACL, value)
 }
 
-// checkSettings is the first list of $settings that would not be understood.
+// checkSettings names the first list of $settings that would not be understood.
 func checkSettings(members map[string]jsontext.Value) error {
 	for _, name := range []string{userACL, systemACL} {
 		if err := checkACL(name, members[name]); err != nil {
@@ -69,7 +69,7 @@ func checkSettings(members map[string]jsontext.Value) error {
 	return nil
 }
 
-// checkACL is what parseACL would pass over in lists of roles.
+// checkACL names the first of the lists of roles that parseACL would pass over.
 func checkACL(name string, value jsontext.Value) error {
 	if isNull(value) {
 		return nil
@@ -96,10 +96,10 @@ func isNull(value jsontext.Value) bool { return len(value) == 0 || value.Kind() 
 // its stream at the same time: one of them has succeeded each time.
 const documentAttempts = 100
 
-// appendMetadata appends documents of a stream, which may be deleted: then it stays
-// so as far as it was written, because the last document is written again, in the
-// same step, with a $tb after the last event. A document is recorded only after the
-// one that was looked at, or it could take away the $tb of a delete nobody saw.
+// appendMetadata appends documents of a stream. If the stream was deleted, its events
+// stay hidden: the last document is written once more in the same append, with a $tb
+// after the last event. The append expects the newest document that was looked at,
+// because it could otherwise take away the $tb of a delete that came between.
 func (s *Server) appendMetadata(ctx context.Context, of string, a appendRequest) (eventstore.Result, error) {
 	defer s.cached.changed(a.stream)
 	if err := s.isEnded(ctx, a.stream); err != nil {
@@ -140,8 +140,8 @@ func (a appendRequest) expects(last int64) bool {
 	return a.expected == eventstore.Any || int64(a.expected) == last || a.expected == eventstore.StreamExists && last >= 0
 }
 
-// repeated answers an append whose ids the stream may hold already: as it was
-// answered then, or else by the error. It adds nothing.
+// repeated answers an append whose ids the stream may hold already. If it does, the
+// answer is that of the first time; otherwise it is the error. Nothing is added.
 func (s *Server) repeated(ctx context.Context, a appendRequest, refused error) (eventstore.Result, error) {
 	recorded, err := s.isRecorded(ctx, a)
 	switch {
@@ -153,8 +153,8 @@ func (s *Server) repeated(ctx context.Context, a appendRequest, refused error) (
 	return s.store.Append(ctx, a.stream, a.expected, a.events)
 }
 
-// stillHidden adds to documents of a deleted stream the last one once more, with a
-// $tb that hides what the stream holds, unless it hides as much by itself.
+// stillHidden adds the last of a deleted stream's documents once more, with a $tb that
+// hides what the stream holds. It adds nothing if that document hides as much by itself.
 func (s *Server) stillHidden(ctx context.Context, of string, documents []eventstore.Event) ([]eventstore.Event, error) {
 	last, err := s.lastRevision(ctx, of)
 	if err != nil {

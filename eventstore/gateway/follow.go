@@ -147,8 +147,8 @@ func (s *Server) readAllBackwards(ctx context.Context, before eventstore.Positio
 	}
 }
 
-// heads says which heads are told of by a caught-up mark: the first that is reached, as
-// a subscriber is told, or each that is reached after there was something new.
+// heads says when a caught-up mark is given: only when the head is reached for the
+// first time, as for subscribers, or each time it is reached after something new.
 type heads bool
 
 const (

@@ -53,8 +53,8 @@ func (m streamMetadata) isDeleted() bool { return m.truncateBefore == softDelete
 // even if it holds no event yet.
 func (m streamMetadata) isThere() bool { return m.revision >= 0 }
 
-// afterDelete is what of a document outlives a delete of its stream: who may do
-// what. Limits of the old stream do not hold in the one that is begun anew.
+// afterDelete is the document with only its $acl, which outlives a delete of the
+// stream. Limits of the old stream do not hold in the one that is begun anew.
 func (m streamMetadata) afterDelete() streamMetadata {
 	kept := make(map[string]jsontext.Value, 1)
 	if value, ok := m.members[memberACL]; ok {
@@ -136,8 +136,8 @@ func (s *Server) readMetadata(ctx context.Context, metastream string) (streamMet
 	return parseMetadata(e.Revision, eventstore.Unwrap(e.Event).Data), nil
 }
 
-// isEnded is *DeletedError for the metadata of a stream that was ended for good, which
-// ends with it, and nil for any other stream.
+// isEnded is *DeletedError for the metadata of a stream that was ended for good,
+// because metadata ends with its stream. For any other stream it is nil.
 func (s *Server) isEnded(ctx context.Context, stream string) error {
 	of, ok := isMetastream(stream)
 	if !ok {

@@ -74,7 +74,7 @@ func subscriptionInfo(i *groups.Info) *persistent.SubscriptionInfo {
 		LiveBufferSize:                clip(s.LiveBufferSize),
 		BufferSize:                    clip(s.HistoryBufferSize),
 		ReadBatchSize:                 clip(s.ReadBatchSize),
-		CheckPointAfterMilliseconds:   sometime(s.CheckpointAfter),
+		CheckPointAfterMilliseconds:   millisecondsOrNever(s.CheckpointAfter),
 		MinCheckPointCount:            clip(s.MinCheckpointCount),
 		MaxCheckPointCount:            clip(s.MaxCheckpointCount),
 		ReadBufferCount:               clip(i.ReadBuffer),
@@ -139,9 +139,9 @@ func text(key groups.Key, at groups.Place) string {
 
 func clip(n int) int32 { return int32(min(n, math.MaxInt32)) }
 
-// sometime is a time after which something is done, or the longest that can be told
-// for never, which is zero.
-func sometime(d time.Duration) int32 {
+// millisecondsOrNever is a time in milliseconds. Zero means never, for which the longest
+// time that can be told is given.
+func millisecondsOrNever(d time.Duration) int32 {
 	if d == 0 {
 		return math.MaxInt32
 	}

@@ -34,7 +34,7 @@ const (
 type wire interface {
 	ReadMessageHeader(header []byte) error
 	Read(n int) (mem.BufferSlice, error)
-	// RecvCompress is how messages of the call are compressed that are marked so.
+	// RecvCompress names the compression of those messages that are marked as compressed.
 	RecvCompress() string
 }
 
@@ -45,8 +45,8 @@ const triedGRPC = "1.83.2"
 var errNoWire = fail(codes.Internal, fmt.Sprintf(
 	"the gateway cannot read messages with version %s of gRPC: it was tried with %s", grpc.Version, triedGRPC))
 
-// tooLargeError means that a message is over the limit; it was not kept. It was read
-// past if the call can go on.
+// tooLargeError means that a message is over the limit and was not kept. past means
+// that it was read past, so that the call can go on.
 type tooLargeError struct {
 	size, limit int
 	past        bool

@@ -11,19 +11,23 @@ import (
 	"daybook/eventstore"
 )
 
-// scanMax bounds the events read between the last anchor and a place. They are
-// other programs' events, or such that nobody here wants.
+// scanMax bounds how many events are read between the last anchor and a place; what
+// comes after so many is not looked at. Usually none of them is wanted here.
 const scanMax = 20_000
 
-// Compare looks whether a log is the one that others have followed to their
-// places: it returns *eventstore.DivergedError if it is not. own tells whether an
-// event is one that nobody but this program deletes or cuts off.
+// Compare tells whether a log is the one of which these places were kept. If it is
+// not, the error is *eventstore.DivergedError. own tells whether an event is one that
+// nobody but this program deletes or cuts off.
 //
-// The log is another one if it ends before a place, if another event stands where
-// an anchor says, or none although the anchor's event is own; if a place is none
-// of this log; and if something that a keeper wants lies between the last anchor
-// and its place, because the keeper has not seen it. Positions that no event has
-// are no difference, nor is an event that is gone from a foreign stream.
+// The log is another one if
+//   - it ends before a place;
+//   - another event stands where an anchor says, or none although the event is own;
+//   - it does not know a place;
+//   - an event that a keeper wants stands between the last anchor and the keeper's
+//     place, because the keeper has not seen it (see scanMax).
+//
+// A position without an event is no difference, and neither is an event that is
+// missing from a foreign stream.
 func Compare(ctx context.Context, log eventstore.Store, places []eventstore.Place, own func(eventstore.Anchor) bool) error {
 	end, err := endOf(ctx, log)
 	if err != nil {
@@ -58,7 +62,7 @@ func endOf(ctx context.Context, log eventstore.Store) (eventstore.Position, erro
 type finding struct {
 	same    bool
 	missing bool // no event, or none that can be read
-	hidden  bool // the stream has ended; what it held is read in the log only
+	hidden  bool // the stream has ended, so its events cannot be read by revision
 	found   eventstore.Anchor
 }
 
@@ -89,7 +93,7 @@ func (c *comparison) reaches(p eventstore.Place, end eventstore.Position) error 
 	return &eventstore.DivergedError{Keeper: p.Keeper, At: at, Expected: expected, Found: fmt.Sprintf("the end of the log at position %s", end)}
 }
 
-// anchored tells whether the event is there by which a place is known.
+// anchored tells whether the log holds the event that a place's anchor names.
 func (c *comparison) anchored(ctx context.Context, p eventstore.Place) error {
 	if p.Anchor.IsZero() {
 		return c.try(ctx, p)
@@ -139,8 +143,8 @@ func (c *comparison) lookAll(ctx context.Context, places []eventstore.Place) err
 	return looking.Wait()
 }
 
-// look reads the event that an anchor names, by its place in its stream: so it
-// needs no position that a server may not know.
+// look reads the event that an anchor names. It asks by stream and revision, because a
+// server may refuse a position that it does not know.
 func (c *comparison) look(ctx context.Context, a eventstore.Anchor) (finding, error) {
 	for e, err := range c.log.ReadStream(ctx, a.Stream, a.Revision, 1) {
 		if _, missing := errors.AsType[*eventstore.NotFoundError](err); missing {
@@ -163,7 +167,7 @@ func (c *comparison) look(ctx context.Context, a eventstore.Anchor) (finding, er
 	return finding{missing: true}, nil
 }
 
-// try reads on from a place.
+// try reads on from a place, to see whether the log knows it.
 func (c *comparison) try(ctx context.Context, p eventstore.Place) error {
 	if p.At.IsStart() || c.tried[p.At] {
 		return nil

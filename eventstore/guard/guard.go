@@ -1,10 +1,10 @@
-// Package guard watches that a log stays the log that was followed so far. A log
-// can be restored from a backup under those who follow it, or be another one: then
-// their places mean other events, or none. The guard finds that out, and from then
-// on refuses everything with *eventstore.DivergedError.
+// Package guard tells whether a log is still the one that was followed so far. A log
+// can be restored from a backup while it is followed, or be another one. The places
+// that were kept then mean other events, or none. When the guard finds that, it
+// refuses every call with *eventstore.DivergedError.
 //
-// What is done about it is not its business: somebody must decide what holds, and
-// start the program anew.
+// The guard repairs nothing: somebody must decide what holds, and start the program
+// anew.
 package guard
 
 import (
@@ -22,21 +22,21 @@ import (
 
 // Options of a guard.
 type Options struct {
-	// Places are where all those stand who follow the log and are kept in a
-	// database. They are compared at the start and after each new connection.
+	// Places returns all places in the log that a database keeps. They are compared at
+	// the start and after each new connection.
 	Places func(ctx context.Context) ([]eventstore.Place, error)
 	// Known, where set, compares by what else is known of the log, at the same times.
 	Known func(ctx context.Context, log eventstore.Store) error
-	// Keep, where set, keeps an event of the log that was followed when another is found
-	// in its place, so that Places tells of it from then on: what others have kept may
-	// already be of the new log.
+	// Keep, where set, stores the latest event known of the log that was followed, once
+	// another log is found in its place. Places must return it from then on, because
+	// the other places may already be of the new log.
 	Keep func(ctx context.Context, known eventstore.Anchor) error
 	// Own tells whether an event is one that nobody but this program deletes or cuts off.
 	Own func(eventstore.Anchor) bool
 	// Every is the pause between two looks at the latest event that was seen; 0 is 500 ms.
 	Every time.Duration
-	// Settle is how long the log may be shorter than it was until that is final: a
-	// cluster's new leader may need a moment. Calls are refused meanwhile.
+	// Settle is how long a difference must last until it is final, because a cluster's
+	// new leader may be behind for a moment. Calls are refused meanwhile.
 	Settle time.Duration
 	Logger *slog.Logger
 }
@@ -59,11 +59,11 @@ type Store struct {
 	diverged  atomic.Pointer[eventstore.DivergedError]
 	final     chan struct{} // closed when diverged does not change any more
 	checked   atomic.Uint64 // the connections at the last whole comparison that found nothing
-	turn      chan struct{} // held by who compares
-	suspected time.Time     // since when diverged is set; for who has the turn
+	turn      chan struct{} // held while comparing
+	suspected time.Time     // when diverged was set; used with the turn only
 
-	// held is what was seen when the log was last found to be as expected. What was seen
-	// since may already be of another log. For who has the turn.
+	// held is what had been seen when the last comparison that found nothing began. What
+	// was seen since may already be of another log. Used with the turn only.
 	held seen
 
 	mu   sync.Mutex
@@ -87,7 +87,7 @@ func (s *seen) add(a eventstore.Anchor, own bool) {
 	}
 }
 
-// places are those by which the log is known again.
+// places are the places that this node itself knows, for Compare.
 func (s seen) places() []eventstore.Place {
 	all := []eventstore.Place{{Keeper: "this node", At: s.latest.Position, Anchor: s.latest}}
 	if s.own != s.latest {
@@ -101,8 +101,7 @@ func (s seen) places() []eventstore.Place {
 
 var _ eventstore.Store = (*Store)(nil)
 
-// New puts a log under guard. Open must be called before it is used, and Run goes
-// on with that.
+// New puts a log under guard. Call Open before using it, and Run to go on comparing.
 func New(log eventstore.Store, options Options) *Store {
 	if options.Every <= 0 {
 		options.Every = defaultEvery
@@ -126,10 +125,10 @@ func (s *Store) Diverged() *eventstore.DivergedError { return s.diverged.Load() 
 // Final is closed when the log has diverged and will not be used any more.
 func (s *Store) Final() <-chan struct{} { return s.final }
 
-// Unguarded is the log without its guard, for who decides what holds.
+// Unguarded is the log without its guard.
 func (s *Store) Unguarded() eventstore.Store { return s.log }
 
-// Open is Check for the start: it waits until a difference has passed or is final.
+// Open is Check at the start: it waits until a difference has gone away or is final.
 func (s *Store) Open(ctx context.Context) error {
 	for {
 		err := s.Check(ctx)
@@ -173,7 +172,7 @@ func (s *Store) Run(ctx context.Context) error {
 		case <-timer.C:
 		}
 		looking, cancel := context.WithTimeout(ctx, lookMax)
-		// What it finds is kept; a log that is away is noticed by who uses it.
+		// check notes a difference itself. Who uses the log meets all other errors, too.
 		_ = s.check(looking, s.diverged.Load() != nil || s.renewed())
 		cancel()
 	}
@@ -193,8 +192,8 @@ func (s *Store) admit(ctx context.Context) error {
 	return nil
 }
 
-// check compares the log with the latest events seen or, if it is whole or there is
-// a new connection, with everything that is known.
+// check compares the log with the latest events that were seen. If whole is set, or
+// there is a new connection, it compares with everything that is known.
 func (s *Store) check(ctx context.Context, whole bool) error {
 	select {
 	case s.turn <- struct{}{}:
@@ -253,7 +252,8 @@ func (s *Store) suspect(ctx context.Context, found *eventstore.DivergedError) {
 	close(s.final)
 }
 
-// compare looks at what this node has seen and, if it is whole, at all that is kept.
+// compare looks at what this node has seen. If whole is set, it looks at all that is
+// kept, too.
 func (s *Store) compare(ctx context.Context, whole bool) error {
 	s.mu.Lock()
 	now := s.seen
@@ -292,7 +292,7 @@ func (s *Store) compare(ctx context.Context, whole bool) error {
 	return nil
 }
 
-// saw notes an event of the log. Most events are not the latest one.
+// saw notes an event if it is the latest one that was seen; most are not.
 func (s *Store) saw(e *eventstore.Recorded) {
 	s.mu.Lock()
 	latest, own := s.seen.latest.ImprovedBy(e), s.seen.own.ImprovedBy(e)
@@ -407,8 +407,8 @@ func (s *Store) read(ctx context.Context, open func() iter.Seq2[eventstore.Recor
 	}
 }
 
-// explain looks whether the log is why a reader's place is none of it. If it is
-// not, the place is the reader's own fault.
+// explain compares the log when it does not know a reader's place. If the log has
+// diverged, that is the error. Otherwise the place is the reader's own fault.
 func (s *Store) explain(ctx context.Context, err error) error {
 	if _, none := errors.AsType[*eventstore.UnknownPlaceError](err); none {
 		if found, diverged := errors.AsType[*eventstore.DivergedError](s.check(ctx, true)); diverged {

@@ -100,9 +100,9 @@ func (s *Store) appended(stream string, events []eventstore.Event, result events
 	}
 }
 
-// send repeats, while there is time to wait, an append that surely was not done; and
-// one of which that is not known, because the server knows its ids. An end of a
-// stream is not repeated: it would be refused then, whoever wrote it.
+// send repeats an append while there is time to wait: one that surely was not done,
+// and one whose outcome is unknown, because the server knows its ids. The end of a
+// stream is not repeated, because a second one is refused, whoever wrote the first.
 func (s *Store) send(ctx context.Context, op appending) (eventstore.Result, error) {
 	until := time.Now().Add(s.supervisor.wait)
 	doubt := false // one of the tries may have been done
@@ -169,9 +169,9 @@ func ending(stream string, expected eventstore.Expected) operation[eventstore.Re
 	}
 }
 
-// adding appends. What it returns is of a new append, or of one that the server
-// knew by its ids, even if the bytes it holds under them are others: of another
-// writer who decided otherwise. Its position may be that of the first event.
+// adding appends. The server answers an append that it knows by its ids like a new
+// one, even if it holds other bytes under them, of a writer who decided otherwise. So
+// the result may be of either. Its position may be that of the first event.
 func adding(stream string, expected eventstore.Expected, sent []esdb.EventData) operation[eventstore.Result] {
 	return func(ctx context.Context, client *esdb.Client) (eventstore.Result, error) {
 		ctx, end := lingering(ctx)
@@ -224,9 +224,9 @@ const (
 )
 
 // awaitMove waits until whoever was refused can read why. The server refuses by what
-// its writer knows, and readers see that some milliseconds later. If nothing is
-// there to be seen for long, the node is one that is behind, and is left. How the
-// waiting ends changes nothing in the answer.
+// its writer knows, and readers see that some milliseconds later. If the stream does
+// not move for long, the node is behind its leader, and its connection is replaced.
+// However the wait ends, the answer is the same.
 func (s *Store) awaitMove(ctx context.Context, stream string, expected eventstore.Expected, w *watch, refusal error) {
 	if expected < eventstore.NoStream {
 		return
@@ -247,8 +247,8 @@ func (s *Store) awaitMove(ctx context.Context, stream string, expected eventstor
 	}
 }
 
-// awaitEnd waits until an end of a stream can be read, as others do for what they
-// append by comparing it.
+// awaitEnd waits until the end of a stream can be read. Other appends wait for that
+// when they compare what was recorded.
 func (s *Store) awaitEnd(ctx context.Context, position eventstore.Position, w *watch) {
 	began := time.Now()
 	for glance := minGlance; time.Since(began) < settling && !w.beyond(eventstore.LastRevision-1); glance = min(2*glance, maxGlance) {
@@ -258,8 +258,7 @@ func (s *Store) awaitEnd(ctx context.Context, position eventstore.Position, w *w
 	}
 }
 
-// isAt tells whether a stream still looks as an append expected it that was
-// refused because it does not.
+// isAt tells whether readers still see a stream as a refused append expected it.
 func isAt(ctx context.Context, client *esdb.Client, stream string, expected eventstore.Expected) (bool, error) {
 	last, err := readPage(streamFrom(stream, esdb.Backwards, esdb.End{}), 1)(ctx, client)
 	switch {
@@ -280,13 +279,12 @@ func (e *notRead) Error() string { return fmt.Sprintf("read back what was append
 
 var errNotThere = errors.New("it is not there")
 
-// bringMax is how long what was appended is waited for where the subscription
-// brings it.
+// bringMax bounds the wait for the subscription to bring what was appended.
 const bringMax = 250 * time.Millisecond
 
-// confirm compares what the log holds where an append was answered to be with what
-// was sent. The server answers an append that it knows by its ids just as a new one.
-// The shared subscription brings it anyway; else it is read back.
+// confirm compares what was sent with what the log holds at the place of the answer,
+// because the server answers an append that it knows by its ids like a new one. The
+// shared subscription brings the events anyway; if it does not, they are read back.
 func (s *Store) confirm(ctx context.Context, stream string, events []eventstore.Event, answer eventstore.Result, w *watch) (eventstore.Result, error) {
 	if result, brought := w.brought(ctx, answer); brought {
 		return result, nil

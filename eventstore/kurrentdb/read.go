@@ -86,10 +86,10 @@ func (s *Store) read(ctx context.Context, at eventstore.Position, open opening, 
 	}
 }
 
-// placeless makes an UnknownPlaceError of an error with which a server refused to
-// read from a position, if it is the position that it refuses: it does so again, and
-// reads the end of the log. A server says it by the text of an exception, which
-// could mean anything.
+// placeless makes an UnknownPlaceError of the error of a server that refused to read
+// from a position. The server says so only by the text of an exception, which could
+// mean anything. So it is asked again, and must refuse the position again while it
+// reads the end of the log.
 func (s *Store) placeless(ctx context.Context, at eventstore.Position, err error) error {
 	if at.IsStart() || at == eventstore.End || !refusesPlace(err) {
 		return err

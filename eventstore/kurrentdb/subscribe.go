@@ -150,8 +150,8 @@ func (s *subscription) catchUp(ctx context.Context, r *ring) error {
 		return err
 	}
 	defer stream.close()
-	// How far the server says it is. Believed when more comes after it: it may be the
-	// place of an event that is not there yet, which would be beyond the log.
+	// How far the server says it is. It is believed when more has come after it, because
+	// it may be the place of an event that is not there yet, and so beyond the log.
 	var said eventstore.Position
 	for !s.live(r) {
 		m, err := stream.next()
@@ -313,7 +313,7 @@ type stream struct {
 	on     *connection
 	living context.Context // ends with the stream
 	stop   func()
-	refuse func(error) error // makes the error of a server that does not begin
+	refuse func(error) error // makes the error of a subscription that was not begun
 	begun  bool
 }
 
@@ -359,7 +359,7 @@ func (s *stream) close() {
 func (s *stream) next() (message, error) {
 	m, err := s.receive()
 	if err != nil {
-		// The client would go on over a new line without a word, and to another log.
+		// The client would silently go on over a new line, perhaps to another log.
 		if s.living.Err() == nil { // else it was ended here
 			s.on.learn(err)
 		}

@@ -9,8 +9,8 @@ import (
 )
 
 // watch is what the shared subscription brings of a stream while an append to it is
-// under way. It spares the append a call to read it back, and tells one that was
-// refused when the stream has changed.
+// under way. Because of it an append need not be read back, and one that was refused
+// learns when the stream has changed.
 type watch struct {
 	ring   *ring // nil if nothing is subscribed to
 	stream string
@@ -100,8 +100,8 @@ func (w *watch) brought(ctx context.Context, answer eventstore.Result) (result e
 	}
 }
 
-// compare is brought, of what has come so far; comes tells whether the rest can
-// still come.
+// compare does what brought does, with what has come so far. comes tells whether the
+// rest can still come.
 func (w *watch) compare(answer eventstore.Result) (result eventstore.Result, brought, comes bool) {
 	r := w.ring
 	r.mu.Lock()

@@ -96,7 +96,7 @@ func (s *Store) follow(ctx context.Context, poll time.Duration) {
 func (s *Store) Pulse() eventstore.Pulse { return s.pulse.Pulse() }
 
 // errAnother is of a log that was put in the place of the one that was followed.
-var errAnother = errors.New("another event is there than was")
+var errAnother = errors.New("another event is there than before")
 
 // catchUp reads from the tail's end to the head.
 func (s *Store) catchUp(ctx context.Context) error {

@@ -40,8 +40,8 @@ type Options struct {
 	// then refused with 503.
 	BodyBudget int64
 	BodyWait   time.Duration
-	// Refuse, where set, is asked before each request below /v1/: with an error it is
-	// answered so, whatever it is for.
+	// Refuse, where set, is called before each request below /v1/. If it returns an
+	// error, that is the answer.
 	Refuse func() error
 	// Slow is how long a request may take before the log says so; 0 is 1 s.
 	// Others are logged at the debug level only.

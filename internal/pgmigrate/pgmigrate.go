@@ -36,8 +36,8 @@ const (
 )
 
 // NewerError means that a newer program has changed the tables in a way that this one
-// does not know. Nothing of them may be used by it, because it would write what the
-// newer one does not expect.
+// does not know. This one must not use them, because it would write what the newer one
+// does not expect.
 type NewerError struct {
 	Versions    string // the table that tells versions
 	Have, Known int64  // the database's version, and the last that this program knows
@@ -96,8 +96,8 @@ func up(ctx context.Context, pool *pgxpool.Pool, scripts fs.FS, versions string,
 	}
 }
 
-// refuseNewer is asked after all scripts have run: those that the database lacks are
-// none where it is of a newer program.
+// refuseNewer is called after all scripts have run: a database of a newer program lacks
+// none of them, so none was run on it.
 func refuseNewer(ctx context.Context, provider *goose.Provider, versions string) error {
 	have, known, err := provider.GetVersions(ctx)
 	if err == nil && have > known {

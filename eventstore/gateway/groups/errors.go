@@ -53,7 +53,7 @@ func (e *DroppedError) Error() string {
 type InvalidError struct {
 	Key
 	Reason string
-	// Argument means that a number of the request can be right for no group.
+	// Argument means that a number in the request is wrong for every group.
 	Argument bool
 }
 

@@ -137,7 +137,7 @@ func newGroup(settings Settings, checkpoint *Place, parked []Place, now time.Tim
 	if checkpoint != nil {
 		g.readTo = *checkpoint
 	}
-	g.checkpoint = g.readTo // that nothing was handled is not to be saved
+	g.checkpoint = g.readTo // so nothing is saved until something was handled
 	for _, place := range parked {
 		g.ahead[place] = struct{}{}
 	}

@@ -114,8 +114,8 @@ type Settings struct {
 	ReadBatchSize     int      `json:"read_batch_size"`
 	Strategy          Strategy `json:"strategy"`
 
-	// Began is the checkpoint that a group was given when it was made, or moved, and is
-	// the service's to set. While it still is the checkpoint, nobody has handled anything.
+	// Began is the checkpoint that a group got when it was made or moved. Only the service
+	// sets it. As long as it is the checkpoint, nothing was handled.
 	Began *Place `json:"began,omitempty"`
 }
 

@@ -317,8 +317,8 @@ func (s *Service) adopt(ctx context.Context, epoch int64, key Key) error {
 	return &ExistsError{Key: key}
 }
 
-// begin gives a group that is to start from the end its checkpoint there. A checkpoint
-// that it was given so before moves with the start, if nobody has handled anything.
+// begin gives a group that starts from the end its checkpoint there. If nothing was
+// handled yet, a checkpoint that begin gave before moves with the start.
 func (s *Service) begin(ctx context.Context, g *Group) error {
 	fromEnd := g.Settings.StartFrom == eventstore.End
 	if g.Settings.hasBegun(g.Checkpoint) {
@@ -342,8 +342,8 @@ func (s *Service) begin(ctx context.Context, g *Group) error {
 
 // Update changes a group's settings and drops its consumers. Where something was
 // handled, the group goes on from its checkpoint, whatever StartFrom now says.
-// Otherwise it begins at the new StartFrom; one from the end stays at the end it
-// began at.
+// Otherwise it begins at the new StartFrom. If that was the end before and is so
+// still, the group stays where it began.
 //
 // Errors: *NotFoundError, *InvalidError, *NotLeaderError, ErrNotReady.
 func (s *Service) Update(ctx context.Context, key Key, settings Settings) error {

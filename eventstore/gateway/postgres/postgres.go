@@ -237,8 +237,8 @@ func plain(text string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(text, "?"), "\x00", "?")
 }
 
-// KeptPlaces are where groups stand in the log that have read of it. A group on a stream
-// stands where the latest event does that it has read.
+// KeptPlaces returns where the groups stand in the log. For a group on a stream that is
+// the position of the latest event that it has read.
 func KeptPlaces(ctx context.Context, pool *pgxpool.Pool) ([]eventstore.Place, error) {
 	rows, _ := pool.Query(ctx, `SELECT source, name, checkpoint_commit, checkpoint_prepare, anchor
 		FROM gateway.groups ORDER BY source, name`) // its error is CollectRows'

@@ -29,11 +29,10 @@ type Back struct {
 // Moves tells whether the group has to begin again at an earlier place.
 func (b Back) Moves() bool { return b.moves }
 
-// GroupsBack tells of all groups where they begin in a restored log of which agreed is
-// the position of the last event that is as it was. A group that stands after it begins
-// there: what its consumers handled of later events is handed out once more, if the
-// log still has it, and nothing is left out. A group without a checkpoint counts as
-// standing where it was to begin.
+// GroupsBack tells where each group begins in a restored log. agreed is the position of
+// the last event that is as it was. A group that stands after it begins again there. So
+// its consumers may get events twice that they have handled, and miss none. A group
+// without a checkpoint counts as standing where it was to begin.
 func GroupsBack(ctx context.Context, pool *pgxpool.Pool, log eventstore.Store, agreed eventstore.Position) ([]Back, error) {
 	all, err := Open(pool).Groups(ctx)
 	if err != nil {
@@ -79,9 +78,9 @@ func lastInStream(ctx context.Context, log eventstore.Store, stream string, upTo
 	return groups.None, nil
 }
 
-// SetBack has groups begin where they should. What they have parked of events that the
-// log may not have any more is let go; those that it has are handed out again. Nor is
-// the event kept by which a group's place was known.
+// SetBack moves groups to where they begin again. Parked events that stand after the
+// last event that is as it was are let go, because the log may not have them any more;
+// those that it has are handed out again. The groups' anchors are let go, too.
 func SetBack(ctx context.Context, tx pgx.Tx, back []Back) error {
 	for _, b := range back {
 		if err := setBack(ctx, tx, b); err != nil {
