@@ -105,11 +105,10 @@ func effective(e *projections.Event) time.Time {
 	return meta.EffectiveAt(e.RecordedAt)
 }
 
+// end drops a reservation. It is deleted even where it began in this batch, because in
+// a log that makes no sense it may have begun before, too.
 func (f *fold) end(h hold) {
-	if _, here := f.began[h]; here {
-		delete(f.began, h)
-		return
-	}
+	delete(f.began, h)
 	delete(f.extended, h)
 	f.ended[h] = true
 }
@@ -253,26 +252,19 @@ func (f *fold) queuePromises(b *pgx.Batch) {
 	keys := slices.SortedFunc(maps.Keys(f.promises), func(x, y promise) int {
 		return cmp.Or(byKey(x.Key, y.Key), cmp.Compare(x.orderID, y.orderID))
 	})
-	var changed, kept [3][]string // the columns of the key
+	var skus, locations, orders []string
 	var quantities []int64
-	add := func(to *[3][]string, k promise) {
-		to[0], to[1], to[2] = append(to[0], string(k.SKU)), append(to[1], string(k.Location)), append(to[2], k.orderID)
-	}
 	for _, k := range keys {
-		quantity := f.promises[k]
-		if quantity == 0 {
+		if f.promises[k] == 0 {
 			continue // made and kept within the batch
 		}
-		add(&changed, k)
-		quantities = append(quantities, quantity)
-		if quantity < 0 {
-			add(&kept, k)
-		}
+		skus, locations, orders = append(skus, string(k.SKU)), append(locations, string(k.Location)), append(orders, k.orderID)
+		quantities = append(quantities, f.promises[k])
 	}
-	if len(quantities) > 0 {
-		b.Queue(addPromises, changed[0], changed[1], changed[2], quantities)
+	if len(skus) == 0 {
+		return
 	}
-	if len(kept[0]) > 0 {
-		b.Queue(dropKeptPromises, kept[0], kept[1], kept[2])
-	}
+	b.Queue(addPromises, skus, locations, orders, quantities)
+	// Also where all are added: in a log that makes no sense they may add up to nothing.
+	b.Queue(dropKeptPromises, skus, locations, orders)
 }

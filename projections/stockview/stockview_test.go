@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -262,4 +263,38 @@ func TestAnAlertIsOpenWhileAvailableIsAtOrBelowTheReorderPoint(t *testing.T) {
 	if _, err := stockview.LevelOf(t.Context(), b.Pool, "X", "main", s.now); !errors.Is(err, query.ErrNotFound) {
 		t.Errorf("got %v, want ErrNotFound", err)
 	}
+}
+
+// A log that no program of ours wrote may tell what cannot be. Its rows must not
+// depend on where the batches end.
+func TestRowsDoNotDependOnTheBatchesAlsoWhereTheLogMakesNoSense(t *testing.T) {
+	t.Parallel()
+	b := viewtest.New(t, stockview.View())
+	for name, events := range map[string]func(key stock.Key) []stock.Event{
+		"reserved twice and released once": func(key stock.Key) []stock.Event {
+			held := stock.Reserved{Key: key, ReservationID: "r", OrderID: "o", Quantity: 2, ExpiresAt: start}
+			return []stock.Event{held, held, stock.ReservationReleased{Key: key, ReservationID: "r", OrderID: "o", Quantity: 2}}
+		},
+		"reserved again after it was released": func(key stock.Key) []stock.Event {
+			held := stock.Reserved{Key: key, ReservationID: "r", OrderID: "o", Quantity: 2, ExpiresAt: start}
+			return []stock.Event{held, stock.ReservationReleased{Key: key, ReservationID: "r", OrderID: "o", Quantity: 2}, held}
+		},
+		"taken back before it was promised": func(key stock.Key) []stock.Event {
+			return []stock.Event{
+				stock.Deallocated{Key: key, OrderID: "o", Quantity: 2},
+				stock.Allocated{Key: key, OrderID: "o", Quantity: 2},
+			}
+		},
+	} {
+		for end := range 3 {
+			key := stock.Key{SKU: unit.SKU(fmt.Sprintf("%s %d", strings.ToUpper(name), end)), Location: "main"}
+			for i, event := range events(key) {
+				viewtest.Fact(b, stock.Stream(key.SKU, key.Location), eventstore.Metadata{}, stock.Encode, event)
+				if i == end {
+					b.CaughtUp()
+				}
+			}
+		}
+	}
+	b.SameWhenRebuilt("stock")
 }
