@@ -47,9 +47,11 @@ const (
 	streamWindow  = 64 << 10 // bytes of a call that come before they are asked for
 	connectWindow = 1 << 20  // bytes that are on the way, for all calls of a connection
 
-	// Clients ping idle connections every ten seconds; who pings more often than
-	// this is cut off.
-	minClientPing = 5 * time.Second
+	// minClientPing is how far apart a client's pings must be while nothing is sent to
+	// it. Most clients ping an idle connection every ten seconds. Those on the HTTP/2
+	// library of Rust, such as the newer one for Node, also measure the line: they ping
+	// every 100 ms while they read what has already been sent.
+	minClientPing = 50 * time.Millisecond
 	serverPing    = 10 * time.Second
 	pingTimeout   = 10 * time.Second
 
