@@ -2,6 +2,7 @@ package readapi
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -47,7 +48,7 @@ func (k *lastKnown[T]) find(ask func(context.Context) (T, error), found chan str
 	ctx, cancel := context.WithTimeout(context.Background(), queryTimeout)
 	defer cancel()
 	at := time.Now()
-	value, err := ask(ctx)
+	value, err := answered(ctx, ask)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.last.err = err; err == nil {
@@ -55,4 +56,15 @@ func (k *lastKnown[T]) find(ask func(context.Context) (T, error), found chan str
 	}
 	k.asking = nil
 	close(found)
+}
+
+// answered asks, and makes an error of a panic: no handler of a request is there to
+// keep it from ending the program.
+func answered[T any](ctx context.Context, ask func(context.Context) (T, error)) (value T, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("panic: %v", cause)
+		}
+	}()
+	return ask(ctx)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -23,7 +24,11 @@ func printBench(out io.Writer, result benchResult) error {
 	}
 	t.SetColumnConfigs(right)
 	var last bench.Row
+	var notes strings.Builder
 	for _, row := range result.Rows {
+		if row.Note != "" {
+			fmt.Fprintf(&notes, "%s, %s flush, %s: %s.\n", row.Benchmark, row.Flush, row.Variant, row.Note)
+		}
 		if last.Benchmark != "" && (row.Benchmark != last.Benchmark || row.Flush != last.Flush) {
 			t.AppendSeparator()
 		}
@@ -34,8 +39,8 @@ func printBench(out io.Writer, result benchResult) error {
 		})
 	}
 	_, err := fmt.Fprintf(out, "%s\ndaybook %s, %s, %s, %d CPUs, PostgreSQL %s; each measurement %g s or its number of attempts.\n"+
-		"CPU µs: processor time an operation, callers, program and database together. Daybook is: its rate over the baseline's.\n",
-		t.Render(), result.Version, result.Go, result.Platform, result.CPUs, result.Postgres, result.Seconds)
+		"CPU µs: processor time an operation, callers, program and database together. Daybook is: its rate over the baseline's.\n%s",
+		t.Render(), result.Version, result.Go, result.Platform, result.CPUs, result.Postgres, result.Seconds, notes.String())
 	return err
 }
 

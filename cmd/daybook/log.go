@@ -38,6 +38,14 @@ type guardedLog struct {
 
 func (l *guardedLog) Close(ctx context.Context) error { return l.log.Close(ctx) }
 
+// Calls is how many calls the log's engine has made to its server; 0 if it has none.
+func (l *guardedLog) Calls() uint64 {
+	if engine, counts := l.log.(interface{ Calls() uint64 }); counts {
+		return engine.Calls()
+	}
+	return 0
+}
+
 // clusterSettles is how long the new leader of a cluster may be behind the one before.
 const clusterSettles = 2 * time.Second
 
