@@ -1,12 +1,16 @@
 package commands
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"reflect"
 	"testing"
 	"time"
 
+	"daybook/domain/unit"
 	"daybook/eventstore"
+	"daybook/eventstore/memory"
 )
 
 // timerLog drives a youngTimers as the reactor does, and beside it a table of timers
@@ -172,5 +176,69 @@ func TestTheCheckpointStaysBeforeEveryYoungTimer(t *testing.T) {
 	}
 	if _, checkpoint := l.after(0); checkpoint != eventstore.At(l.position) {
 		t.Errorf("the checkpoint is %s, want the end", checkpoint)
+	}
+}
+
+// A reactor that ends while timers are young has written none of them. The next one
+// begins before their events, and writes them.
+func TestTheNextReactorSetsTheTimersThatWereYoung(t *testing.T) {
+	t.Parallel()
+	s := open(t, memory.New(), DefaultPolicy())
+	s.sell("A", 5)
+	if err := s.cart("c1", map[unit.SKU]unit.Quantity{"A": 1}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Checkout(t.Context(), call(), CheckoutRequest{CartID: "c1", OrderID: "o1", HoldUntil: time.Now().Add(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	head, err := s.store.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	book := &logbook{timers: map[Deadline]Timer{}}
+	react := func(until func(reactor *Reactor) bool) {
+		t.Helper()
+		ctx, stop := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer stop()
+		reactor := &Reactor{Store: s.store, Journal: book, Finisher: s.Service, Logger: slog.New(slog.DiscardHandler), Grace: time.Hour}
+		ended := make(chan error, 1)
+		go func() { ended <- reactor.Run(ctx) }()
+		for !until(reactor) && ctx.Err() == nil {
+			pause(ctx, time.Millisecond)
+		}
+		if ctx.Err() != nil {
+			t.Error("the reactor did not get there")
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+	held := func() (timers int) {
+		book.mu.Lock()
+		defer book.mu.Unlock()
+		return len(book.timers)
+	}
+	young := 0
+	react(func(reactor *Reactor) bool {
+		reactor.mu.Lock()
+		defer reactor.mu.Unlock()
+		if reactor.tracker == nil || reactor.tracker.position.Before(head) {
+			return false
+		}
+		young = len(reactor.tracker.timers.young)
+		return true
+	})
+	if at, _ := book.Checkpoint(t.Context()); young > 0 && (held() != 0 || !at.Before(head)) {
+		t.Errorf("with %d young timers %d are written, and the checkpoint is %s of %s", young, held(), at, head)
+	}
+	react(func(*Reactor) bool {
+		at, _ := book.Checkpoint(t.Context())
+		return !at.Before(head)
+	})
+	book.mu.Lock()
+	defer book.mu.Unlock()
+	if _, set := book.timers[orderDeadline("o1")]; !set || len(book.timers) != 2 {
+		t.Errorf("timers %v, want the order's and the reservation's", book.timers)
 	}
 }
