@@ -99,8 +99,10 @@ func (q *queue) take() taken {
 		return got
 	}
 	if limit := q.limit(); limit < len(q.events) {
-		last := &q.events[limit-1].Recorded
-		got := taken{events: q.events[:limit:limit], upTo: last.Position, known: eventstore.AnchorOf(last)}
+		got := taken{events: q.events[:limit:limit], upTo: q.events[limit-1].Position}
+		for i := limit - 1; i >= 0 && got.known.IsZero(); i-- { // not every event can be an anchor
+			got.known = eventstore.AnchorOf(&got.events[i].Recorded)
+		}
 		q.events = q.events[limit:]
 		q.drop(got.events)
 		return got

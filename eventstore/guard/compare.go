@@ -183,12 +183,14 @@ func (c *comparison) try(ctx context.Context, p eventstore.Place) error {
 }
 
 // between tells whether keepers have missed something that they want between the
-// last event that is known to be the same and their places.
+// last event that is known to be the same and their places. It asks only keepers
+// whose anchor is not after that event: others have read what comes after it, and
+// of those without an anchor it is not known what they have read.
 func (c *comparison) between(ctx context.Context, places []eventstore.Place) error {
 	var beyond []eventstore.Place
 	last := c.latest.Position
 	for _, p := range places {
-		if p.Filter != nil && !c.latest.IsZero() && c.latest.Position.Before(p.At) {
+		if p.Filter != nil && !p.Anchor.IsZero() && !c.latest.Position.Before(p.Anchor.Position) && c.latest.Position.Before(p.At) {
 			beyond = append(beyond, p)
 			if last.Before(p.At) {
 				last = p.At
@@ -209,9 +211,12 @@ func (c *comparison) between(ctx context.Context, places []eventstore.Place) err
 		if err != nil || last.Before(e.Position) {
 			return err
 		}
+		if eventstore.AnchorOf(&e).IsZero() {
+			continue // who has read it has no anchor of it
+		}
 		for _, p := range beyond {
 			if !p.At.Before(e.Position) && p.Filter.Selects(e.Type, e.Stream) {
-				found := eventstore.Anchor{Stream: e.Stream, Revision: e.Revision, ID: e.ID, RecordedAt: e.RecordedAt}
+				found := eventstore.AnchorOf(&e)
 				return &eventstore.DivergedError{
 					Keeper: p.Keeper, At: e.Position,
 					Expected: fmt.Sprintf("nothing for it between positions %s and %s", c.latest.Position, p.At), Found: found.Describe(),

@@ -156,6 +156,46 @@ func TestWhatIsADifference(t *testing.T) {
 	}
 }
 
+// What one keeper knows says nothing of what another has missed.
+func TestKeepersAreAskedOnlyForWhatComesAfterTheirAnchors(t *testing.T) {
+	t.Parallel()
+	was := story{"order-1 order.placed", "order-1 order.paid", "order-2 order.placed", "other-1 thing", "other-1 thing"}
+	a := anchors(t, gapped{Store: was.log(t, "")})
+	odd := story{"order-1 order.placed", "$odd order.placed", "other-1 thing"}
+	oddAnchors := anchors(t, gapped{Store: odd.log(t, "")})
+	orders := &eventstore.Filter{TypePrefixes: []string{"order."}}
+	for name, c := range map[string]struct {
+		log    gapped
+		places []eventstore.Place
+	}{
+		"the views' anchor is cut off, and that of the answers is older": {
+			gapped{Store: was.log(t, ""), gone: map[string]int64{"other-1": 2}},
+			[]eventstore.Place{
+				{Keeper: "the view", At: eventstore.At(50), Anchor: a[5], Filter: orders},
+				{Keeper: "the answers", At: eventstore.At(20), Anchor: a[2]},
+			},
+		},
+		"a rebuild beside a view that has no anchor yet": {
+			gapped{Store: was.log(t, "")},
+			[]eventstore.Place{
+				{Keeper: "the view", At: eventstore.At(50), Filter: orders},
+				{Keeper: "the rebuild", At: eventstore.At(10), Anchor: a[1], Filter: orders},
+			},
+		},
+		"an event that nobody can keep an anchor of": {
+			gapped{Store: odd.log(t, "")},
+			[]eventstore.Place{{Keeper: "the view", At: eventstore.At(20), Anchor: oddAnchors[1], Filter: orders}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if err := guard.Compare(t.Context(), c.log, c.places, own); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // The same events, recorded at other times: a file that was imported into two logs
 // gives the same ids at the same positions.
 func TestACopyIsAnotherLog(t *testing.T) {

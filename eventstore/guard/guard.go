@@ -72,18 +72,14 @@ type Store struct {
 
 // seen is what a node has seen of the log.
 type seen struct {
-	own    eventstore.Anchor   // the latest event of this program's streams
-	latest eventstore.Anchor   // and of all
-	end    eventstore.Position // the latest position
+	own    eventstore.Anchor // the latest event of this program's streams
+	latest eventstore.Anchor // and of all
 }
 
 func (s *seen) add(a eventstore.Anchor, own bool) {
 	s.latest = s.latest.Later(a)
 	if own {
 		s.own = s.own.Later(a)
-	}
-	if s.end.Before(a.Position) {
-		s.end = a.Position
 	}
 }
 
@@ -92,9 +88,6 @@ func (s seen) places() []eventstore.Place {
 	all := []eventstore.Place{{Keeper: "this node", At: s.latest.Position, Anchor: s.latest}}
 	if s.own != s.latest {
 		all = append(all, eventstore.Place{Keeper: "this node", At: s.own.Position, Anchor: s.own})
-	}
-	if s.latest.Position.Before(s.end) {
-		all = append(all, eventstore.Place{Keeper: "this node", At: s.end, Anchor: s.latest})
 	}
 	return all
 }
@@ -124,9 +117,6 @@ func (s *Store) Diverged() *eventstore.DivergedError { return s.diverged.Load() 
 
 // Final is closed when the log has diverged and will not be used any more.
 func (s *Store) Final() <-chan struct{} { return s.final }
-
-// Unguarded is the log without its guard.
-func (s *Store) Unguarded() eventstore.Store { return s.log }
 
 // Open is Check at the start: it waits until a difference has gone away or is final.
 func (s *Store) Open(ctx context.Context) error {
@@ -309,11 +299,11 @@ func (s *Store) note(a eventstore.Anchor) {
 	s.seen.add(a, own)
 }
 
-// end is the latest position that was seen.
-func (s *Store) end() eventstore.Position {
+// last is the position of the latest event that was seen.
+func (s *Store) last() eventstore.Position {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.seen.end
+	return s.seen.latest.Position
 }
 
 // Latest is the latest event of this program's streams that was seen in the log.
@@ -342,7 +332,7 @@ func (s *Store) Append(ctx context.Context, stream string, expected eventstore.E
 	if err := s.admit(ctx); err != nil {
 		return eventstore.Result{}, err
 	}
-	before := s.end()
+	before := s.last()
 	result, err := s.log.Append(ctx, stream, expected, events)
 	if err != nil {
 		return result, err
@@ -354,9 +344,9 @@ func (s *Store) Append(ctx context.Context, stream string, expected eventstore.E
 	if err != nil {
 		return eventstore.Result{}, &eventstore.OutcomeUnknownError{Cause: err}
 	}
-	if last := events[len(events)-1]; eventstore.IsText(stream) {
-		s.note(eventstore.Anchor{Position: result.Position, Stream: stream, Revision: result.Revision, ID: last.ID})
-	}
+	s.note(eventstore.AnchorOf(&eventstore.Recorded{
+		Event: events[len(events)-1], Position: result.Position, Stream: stream, Revision: result.Revision,
+	}))
 	return result, nil
 }
 

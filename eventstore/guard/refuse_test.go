@@ -335,3 +335,24 @@ func TestWhatIsSeenOfAnotherLogDoesNotHideIt(t *testing.T) {
 		t.Error("it was not noticed at the next start")
 	}
 }
+
+// What a node itself writes into a stream of the server's own is no anchor either: it
+// may vanish.
+func TestAnAppendToAServersStreamIsNoAnchor(t *testing.T) {
+	t.Parallel()
+	s, _ := guarded(t, was.log(t, ""), guard.Options{})
+	if _, err := s.Append(t.Context(), "$$other-1", eventstore.Any, one()); err != nil {
+		t.Fatal(err)
+	}
+	for item, err := range s.Subscribe(t.Context(), eventstore.Start, eventstore.Filter{TypePrefixes: []string{"none"}}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if item.CaughtUp {
+			if item.Checkpoint != eventstore.At(5) || item.Known.Stream != "order-2" {
+				t.Errorf("the mark at %s knows %+v", item.Checkpoint, item.Known)
+			}
+			return
+		}
+	}
+}
