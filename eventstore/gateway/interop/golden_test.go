@@ -104,6 +104,11 @@ func TestEachAcceptedDifferenceHasItsReason(t *testing.T) {
 			t.Errorf("case %q: reason %q, which is none, or no outcome", name, difference.Why)
 		}
 		used[difference.Why]++
+		if code := codeOf(reasons[difference.Why]); code != "" && !slices.ContainsFunc(difference.Outcome, func(step json.RawMessage) bool {
+			return bytes.Contains(step, []byte(code)) || bytes.Contains(step, []byte(`"code":`+batchCodes[code]))
+		}) {
+			t.Errorf("case %q: its reason %q says %s, and its outcome does not", name, difference.Why, code)
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(reasons)) {
 		if used[name] == 0 {
@@ -113,6 +118,25 @@ func TestEachAcceptedDifferenceHasItsReason(t *testing.T) {
 			t.Errorf("docs/kurrentdb.md does not say of reason %q: %s", name, reasons[name])
 		}
 	}
+}
+
+// batchCodes are the numbers by which an answer of a batch tells its code.
+var batchCodes = map[string]string{"INVALID_ARGUMENT": "3", "UNIMPLEMENTED": "12"}
+
+// codeOf is the gRPC code with which the gateway answers by a reason: what its second
+// column begins with, or has in brackets. It is empty if the reason names none.
+func codeOf(reason string) string {
+	columns := strings.Split(reason, " | ")
+	if len(columns) < 2 {
+		return ""
+	}
+	here := strings.TrimPrefix(columns[1], "refused (")
+	for code := range batchCodes {
+		if strings.HasPrefix(here, code) {
+			return code
+		}
+	}
+	return ""
 }
 
 func readJSON(t *testing.T, path string, into any) {
