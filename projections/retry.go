@@ -17,6 +17,9 @@ import (
 // its epoch is another's: someone else posts to the build now.
 var errLost = errors.New("the build is another's now")
 
+// Passing tells whether an error of a Runner is of the kind that goes away.
+func Passing(err error) bool { return passing(err) }
+
 // passing tells whether an error is of the kind that goes away: a lost
 // connection, a deadlock, a server that restarts. What is not is a bug, and
 // trying again would fail for ever.

@@ -52,6 +52,10 @@ const (
 		INSERT INTO eventstore.head SELECT * FROM latest.head`
 )
 
+// noticeLimit is generous for a machine that is busy. The guard's own tests measure the
+// second by a clock of theirs.
+const noticeLimit = 20 * time.Second
+
 // divergence is a node, and a log in a database that can be restored under it.
 type divergence struct {
 	*testing.T
@@ -255,13 +259,10 @@ func (d *divergence) events() (n int) {
 
 // reply is an answer to a request, with what of it says why it was refused.
 type reply struct {
-	status  int
-	Type    string `json:"type"`
-	Detail  string `json:"detail"`
-	Status  string `json:"-"`
-	Problem string `json:"problem"`
-	body    string
-	took    time.Duration
+	status       int
+	Type, Detail string
+	body         string
+	took         time.Duration
 }
 
 func (d *divergence) ask(method, url, key, body string) reply {
@@ -324,8 +325,8 @@ func (d *divergence) refuses(server running, kept string) {
 	if server.gateway != "" {
 		ctx, cancel := context.WithTimeout(d.Context(), 5*time.Second)
 		defer cancel()
-		if _, err := dialGateway(d.T, server.gateway).AppendToStream(ctx, "notes", esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, note(1)); err == nil {
-			d.Error("the gateway took an event")
+		if _, err := dialGateway(d.T, server.gateway).AppendToStream(ctx, "notes", esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, note(1)); err == nil || !strings.Contains(err.Error(), "it has diverged from what this server knows of it") {
+			d.Errorf("the gateway took an event or gave another reason: %v", err)
 		}
 	}
 	if got := d.events(); got != events {
@@ -367,11 +368,9 @@ func TestALogThatWasRestoredIsRefused(t *testing.T) {
 				kept := d.places()
 
 				d.away(func() { d.change(change...) })
-				began := time.Now()
-				eventually(d.T, recoveryLimit, "the server has noticed it", func() bool {
+				eventually(d.T, noticeLimit, "the server has noticed it", func() bool {
 					return d.ask(http.MethodGet, server.url+"/v1/orders", "", "").Type == "/problems/log-diverged"
 				})
-				d.Logf("noticed after %s", time.Since(began))
 				d.refuses(server, kept)
 				server.stop()
 				if code := server.exit(d.T); code != exitOK {

@@ -91,16 +91,12 @@ func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (_ *node, e
 	if n.store, err = openLog(ctx, n.logPool, cfg.KurrentDB, cfg.Views, log); err != nil {
 		return nil, err
 	}
-	err = n.store.Open(ctx)
+	err = n.compared(ctx, func() error { // a database that follows no log yet follows this one
+		return commandspg.Origin{Pool: n.logPool}.Check(ctx, n.store)
+	})
 	if _, diverged := errors.AsType[*eventstore.DivergedError](err); diverged && !cfg.Serving {
 		return nil, fmt.Errorf("%w. If this is the log to go on with, because it was restored, daybook accept-log takes it as it is", err)
 	} else if err != nil && !diverged {
-		return nil, err
-	}
-	if err == nil { // a database that follows no log yet follows this one
-		err = commandspg.Origin{Pool: n.logPool}.Check(ctx, n.store)
-	}
-	if _, diverged := errors.AsType[*eventstore.DivergedError](err); err != nil && !diverged {
 		return nil, err
 	}
 	n.answers = commandspg.NewAnswers(n.commandPool, log)
@@ -127,10 +123,35 @@ func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (_ *node, e
 	if err != nil {
 		return nil, err
 	}
-	if n.store.Diverged() != nil {
+	if n.diverged() {
 		return n, nil // it changes nothing
 	}
 	return n, n.projections.Prepare(ctx)
+}
+
+// compared compares the log and then does something with it. If a difference shows
+// meanwhile, it waits until that has gone away, and does it again, or is final.
+func (n *node) compared(ctx context.Context, do func() error) error {
+	for {
+		err := n.store.Open(ctx)
+		if err == nil {
+			err = do()
+		}
+		if _, diverged := errors.AsType[*eventstore.DivergedError](err); !diverged || n.diverged() {
+			return err
+		}
+	}
+}
+
+// diverged tells whether the log has diverged for good. A difference that is not final
+// is left to the guard, which goes on comparing.
+func (n *node) diverged() bool {
+	select {
+	case <-n.store.Final():
+		return true
+	default:
+		return false
+	}
 }
 
 func (n *node) openPools(ctx context.Context) error {
@@ -156,7 +177,7 @@ func (n *node) openPools(ctx context.Context) error {
 // projections, the sweeping of old answers, the noting of the log's origin. They run until close.
 func (n *node) start(ctx context.Context) {
 	ctx = context.WithoutCancel(ctx) // a signal is met by close, in order
-	if n.store.Diverged() != nil {
+	if n.diverged() {
 		return // somebody must decide what holds, and start the node anew
 	}
 	n.stopOrigin = n.background(ctx, "the log's origin", func(ctx context.Context) error {

@@ -151,6 +151,7 @@ func TestForeignEventsInAStreamOfTheShopsAreDifferences(t *testing.T) {
 type broken struct {
 	eventstore.Store
 	after int
+	why   error
 }
 
 func (b broken) ReadAll(ctx context.Context, after eventstore.Position, filter eventstore.Filter, limit int) iter.Seq2[eventstore.Recorded, error] {
@@ -158,7 +159,7 @@ func (b broken) ReadAll(ctx context.Context, after eventstore.Position, filter e
 		n := 0
 		for e, err := range b.Store.ReadAll(ctx, after, filter, limit) {
 			if n++; n > b.after {
-				e, err = eventstore.Recorded{}, errors.New("a chunk is damaged")
+				e, err = eventstore.Recorded{}, b.why
 			}
 			if !yield(e, err) || err != nil {
 				return
@@ -174,7 +175,7 @@ func TestALogThatCannotBeReadToItsEndIsADifference(t *testing.T) {
 	facts(t, f.log, "order-9", order.Encode, order.Event(order.Canceled{Reason: "lost"})) // without its beginning
 	f.order(placed(1))                                                                    // of which stock knows nothing
 	f.receive(10)
-	_, report, err := verify.Log(t.Context(), broken{f.log, 3}, time.Now(), nil)
+	_, report, err := verify.Log(t.Context(), broken{f.log, 3, errors.New("a chunk is damaged")}, time.Now(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,6 +185,23 @@ func TestALogThatCannotBeReadToItsEndIsADifference(t *testing.T) {
 	}
 	if report.Position != eventstore.At(3) || report.Events != 3 {
 		t.Errorf("verified %d events up to %s, want 3", report.Events, report.Position)
+	}
+}
+
+// A log that cannot be asked says nothing of what is in it.
+func TestALogThatIsAwayIsNoDifference(t *testing.T) {
+	t.Parallel()
+	f := faulty{t: t, log: memory.New()}
+	f.receive(10)
+	f.receive(10)
+	for _, why := range []error{
+		&eventstore.UnavailableError{Cause: errors.New("connection refused")},
+		&eventstore.DeniedError{Cause: errors.New("no right to $all")},
+		&eventstore.DivergedError{Keeper: "this node"},
+	} {
+		if _, report, err := verify.Log(t.Context(), broken{f.log, 1, why}, time.Now(), nil); !errors.Is(err, why) || report != nil {
+			t.Errorf("%v: error %v, report %+v", why, err, report)
+		}
 	}
 }
 

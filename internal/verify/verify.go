@@ -10,6 +10,7 @@ package verify
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -188,11 +189,20 @@ func run(ctx context.Context, cfg Config, m *models) (*Book, *Report, error) {
 	return book, report, nil
 }
 
+// Unreached tells whether an error says only that the log could not be asked, which is
+// no difference: it is away, does not let this program in, or is refused altogether.
+func Unreached(err error) bool {
+	_, away := errors.AsType[*eventstore.UnavailableError](err)
+	_, denied := errors.AsType[*eventstore.DeniedError](err)
+	_, diverged := errors.AsType[*eventstore.DivergedError](err)
+	return away || denied || diverged
+}
+
 // fold reads the log up to its head. Where it cannot be read to there, cut says so
 // and the book holds what comes before.
 func (b *Book) fold(ctx context.Context, cfg Config, m *models, head eventstore.Position) (cut *Check, err error) {
 	for e, err := range decoded(ctx, cfg.Store) {
-		if err != nil && ctx.Err() != nil {
+		if err != nil && (ctx.Err() != nil || Unreached(err)) {
 			return nil, err
 		}
 		if err != nil {

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"daybook/commands"
+	"daybook/eventstore"
+	"daybook/eventstore/guard"
+	"daybook/eventstore/memory"
+	"daybook/internal/pgtest"
+	"daybook/projections"
+)
+
+// lagging is a log that is at its start, or cannot be asked, for some looks at its end.
+type lagging struct {
+	eventstore.Store
+	behind, away atomic.Int64
+}
+
+func (l *lagging) Head(ctx context.Context) (eventstore.Position, error) {
+	if l.away.Add(-1) >= 0 {
+		return eventstore.Start, &eventstore.UnavailableError{Cause: errors.New("connection refused")}
+	}
+	if l.behind.Add(-1) >= 0 {
+		return eventstore.Start, nil
+	}
+	return l.Store.Head(ctx)
+}
+
+// settling is a lagging log under a guard that has seen an event of it.
+func settling(t *testing.T, log eventstore.Store) (*guard.Store, *lagging) {
+	t.Helper()
+	if _, err := log.Append(t.Context(), "notes", eventstore.Any, []eventstore.Event{{ID: uuid.New(), Type: "noted", Data: []byte(`{}`)}}); err != nil {
+		t.Fatal(err)
+	}
+	l := &lagging{Store: log}
+	s := guard.New(l, guard.Options{Settle: time.Hour, Every: time.Millisecond})
+	if err := s.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s, l
+}
+
+// A difference that shows while a node opens is waited for, and what it broke is done again.
+func TestADifferenceThatPassesWhileANodeOpensIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	guarded, log := settling(t, memory.New())
+	n := &node{store: &guardedLog{Store: guarded}}
+	done := 0
+	err := n.compared(t.Context(), func() error {
+		if done++; done > 1 {
+			return nil
+		}
+		log.behind.Store(2)
+		return guarded.Check(t.Context())
+	})
+	if err != nil || done != 2 || guarded.Diverged() != nil {
+		t.Errorf("done %d times, error %v, the log: %v", done, err, guarded.Diverged())
+	}
+}
+
+// A node that starts while its log is behind goes on as soon as it is no more.
+func TestADifferenceThatPassesWhileANodeStartsEnds(t *testing.T) {
+	t.Parallel()
+	n := openTestNode(t)
+	guarded, log := settling(t, n.store.Store)
+	n.store.Store = guarded
+	log.behind.Store(1 << 40)
+	if _, diverged := errors.AsType[*eventstore.DivergedError](guarded.Check(t.Context())); !diverged || n.diverged() {
+		t.Fatalf("want a difference that is not final, got %v", guarded.Diverged())
+	}
+	n.start(t.Context())
+	log.behind.Store(0)
+	eventually(t, recoveryLimit, "the log is taken again", func() bool { return guarded.Diverged() == nil })
+	ctx, cancel := context.WithTimeout(t.Context(), recoveryLimit)
+	defer cancel()
+	if err := n.projections.WaitFor(ctx, eventstore.At(1)); err != nil {
+		t.Error(err)
+	}
+}
+
+// While the log is away, verify says so. It does not take what is behind for a difference.
+func TestVerifySaysThatTheLogIsAway(t *testing.T) {
+	t.Parallel()
+	n := openTestNode(t)
+	log := &lagging{Store: n.store.Store}
+	runner, err := projections.New(projections.Config{Store: log, Pool: n.viewPool, Guest: true, Log: n.log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.projections = runner
+	log.away.Store(1)
+	report, err := n.verify(t.Context(), options{Country: "GB", Currency: "GBP"}.verification(), io.Discard)
+	if _, away := errors.AsType[*eventstore.UnavailableError](err); !away || report != nil {
+		t.Errorf("error %v, report %+v", err, report)
+	}
+}
+
+// openTestNode opens a node on a database of its own, and closes it with the test.
+func openTestNode(t *testing.T) *node {
+	t.Helper()
+	o := options{Country: "GB", Currency: "GBP"}
+	n, err := openNode(t.Context(), nodeConfig{
+		Database: databaseConfig{URL: pgtest.URL(t)}, Policy: commands.DefaultPolicy(), Views: o.views(), Serving: true,
+	}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := n.closeInTime(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+	return n
+}
