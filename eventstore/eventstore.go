@@ -198,6 +198,10 @@ type Ending interface {
 type Connecting interface {
 	// Connections counts the connections made so far. It answers from memory.
 	Connections() uint64
+	// AppendAfter has each append wait for admit before it is sent, also before it is
+	// sent again: with upTo, admit says up to which connection, by its number, the
+	// server's log was found to be the right one. It must be called before the first append.
+	AppendAfter(admit func(ctx context.Context) (upTo uint64, err error))
 }
 
 // Selects tells whether the filter lets an event through.

@@ -108,6 +108,7 @@ func New(log eventstore.Store, options Options) *Store {
 	s := &Store{log: log, options: options, final: make(chan struct{}), turn: make(chan struct{}, 1)}
 	if connecting, ok := log.(eventstore.Connecting); ok {
 		s.connections = connecting.Connections
+		connecting.AppendAfter(s.admitAppend)
 	}
 	return s
 }
@@ -180,6 +181,12 @@ func (s *Store) admit(ctx context.Context) error {
 		return s.check(ctx, false)
 	}
 	return nil
+}
+
+// admitAppend is admit for an append that the engine is about to send.
+func (s *Store) admitAppend(ctx context.Context) (upTo uint64, err error) {
+	err = s.admit(ctx)
+	return s.checked.Load(), err
 }
 
 // check compares the log with the latest events that were seen. If whole is set, or

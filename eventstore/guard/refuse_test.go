@@ -24,6 +24,8 @@ type changing struct {
 
 func (c *changing) Connections() uint64 { return c.connected.Load() }
 
+func (c *changing) AppendAfter(func(context.Context) (uint64, error)) {}
+
 func (c *changing) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
 	return c.Load().Append(ctx, stream, expected, events)
 }

@@ -107,7 +107,7 @@ func (s *Store) send(ctx context.Context, op appending) (eventstore.Result, erro
 	until := time.Now().Add(s.supervisor.wait)
 	doubt := false // one of the tries may have been done
 	for backoff := minBackoff; ; backoff *= 2 {
-		result, err := call(ctx, s.supervisor, op.operation)
+		result, err := s.sendOnce(ctx, op)
 		if err == nil {
 			return result, nil
 		}
@@ -115,7 +115,7 @@ func (s *Store) send(ctx context.Context, op appending) (eventstore.Result, erro
 		switch judge(err) {
 		case notSent, elsewhere, moved:
 			_, tried := errors.AsType[*unsent](err) // that has waited already
-			again = !tried
+			again = !tried || errors.Is(err, errNewConnection)
 		case unknown, lost:
 			doubt, again = true, op.repeatable
 		case conflict, duplicate, deleted: // whatever the tries before have done
@@ -131,6 +131,29 @@ func (s *Store) send(ctx context.Context, op appending) (eventstore.Result, erro
 			return eventstore.Result{}, err
 		}
 	}
+}
+
+// errNewConnection is of an append that was not sent, because the connection was made
+// after the log was last compared.
+var errNewConnection = errors.New("the connection is a new one")
+
+// sendOnce sends an append over a connection on which the log was found to be the
+// right one. A server may have been started anew with another log while an append
+// waited, and would take it.
+func (s *Store) sendOnce(ctx context.Context, op appending) (eventstore.Result, error) {
+	if s.admit == nil {
+		return call(ctx, s.supervisor, op.operation)
+	}
+	upTo, err := s.admit(ctx)
+	if err != nil {
+		return eventstore.Result{}, &unsent{err}
+	}
+	return callOn(ctx, s.supervisor, func(ctx context.Context, c *connection) (eventstore.Result, error) {
+		if c.number > upTo {
+			return eventstore.Result{}, &unsent{errNewConnection}
+		}
+		return op.operation(ctx, c.client)
+	})
 }
 
 // appending is how an append is done.

@@ -38,6 +38,7 @@ type connection struct {
 	config esdb.Configuration
 	client *esdb.Client
 	logger *slog.Logger
+	number uint64 // how many were made up to this one
 
 	ctx  context.Context // ends when the connection is given up; its cause says why
 	drop context.CancelCauseFunc

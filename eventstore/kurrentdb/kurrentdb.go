@@ -49,6 +49,7 @@ type Store struct {
 	live       live
 	known      horizon
 	turns      turns
+	admit      func(context.Context) (upTo uint64, err error) // nil: every connection will do
 	pulse      eventstore.PulseRecorder
 	proving    sync.WaitGroup
 	closed     chan struct{} // ends subscriptions

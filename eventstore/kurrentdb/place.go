@@ -11,6 +11,11 @@ import (
 // Connections implements eventstore.Connecting.
 func (s *Store) Connections() uint64 { return s.supervisor.connections.Load() }
 
+// AppendAfter implements eventstore.Connecting.
+func (s *Store) AppendAfter(admit func(ctx context.Context) (upTo uint64, err error)) {
+	s.admit = admit
+}
+
 // End implements eventstore.Ending: the server's own events count.
 func (s *Store) End(ctx context.Context) (eventstore.Position, error) {
 	p, err := s.read(ctx, eventstore.Start, backwardsFrom(esdb.End{}), 1)

@@ -112,10 +112,10 @@ func (s *supervisor) dialMax() time.Duration {
 func (s *supervisor) publish(c *connection, lack error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.current, s.lack = c, lack
 	if c != nil {
-		s.connections.Add(1)
+		c.number = s.connections.Add(1)
 	}
+	s.current, s.lack = c, lack
 	close(s.changed)
 	s.changed = make(chan struct{})
 }

@@ -46,3 +46,18 @@ func (s *Store) connect(ctx context.Context, role string) (*pgx.Conn, error) {
 
 // Connections implements eventstore.Connecting.
 func (s *Store) Connections() uint64 { return s.connections.Load() }
+
+// AppendAfter implements eventstore.Connecting.
+func (s *Store) AppendAfter(admit func(ctx context.Context) (upTo uint64, err error)) {
+	s.admit.Store(&admit)
+}
+
+// admitted asks whether the log may be appended to over a connection that was just made.
+func (s *Store) admitted(ctx context.Context) error {
+	admit := s.admit.Load()
+	if admit == nil {
+		return nil
+	}
+	_, err := (*admit)(ctx)
+	return err
+}

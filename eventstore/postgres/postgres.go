@@ -57,7 +57,8 @@ type Store struct {
 	notify *notifier
 	pulse  eventstore.PulseRecorder
 
-	connections atomic.Uint64 // of the engine's own, made so far
+	connections atomic.Uint64                                         // of the engine's own, made so far
+	admit       atomic.Pointer[func(context.Context) (uint64, error)] // see AppendAfter
 
 	stop     context.CancelCauseFunc // ends everything that runs in the background
 	writing  sync.WaitGroup

@@ -82,6 +82,10 @@ func (w *writer) ready(ctx context.Context) error {
 		w.disconnect()
 		return fmt.Errorf("prepare append: %w", err)
 	}
+	if err := w.store.admitted(ctx); err != nil {
+		w.disconnect() // the next one is asked for anew
+		return err
+	}
 	w.backoff = 0
 	return nil
 }

@@ -1,0 +1,64 @@
+package kurrentdb_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"daybook/eventstore"
+	"daybook/eventstore/memory"
+)
+
+var errAnotherLog = errors.New("it is another log")
+
+// While appends are under way, the server is started anew with another log. Whatever
+// they wait for, none of them is sent before the new connection was admitted.
+func TestNothingIsAppendedOverAConnectionThatWasNotAdmitted(t *testing.T) {
+	t.Parallel()
+	n := serve(t, memory.New(), "127.0.0.1:0")
+	store := open(t, address(n))
+	var refused atomic.Bool
+	store.AppendAfter(func(context.Context) (uint64, error) {
+		if made := store.Connections(); made > 1 {
+			refused.Store(true)
+			return 1, errAnotherLog
+		}
+		return 1, nil
+	})
+	ctx := within(t, patience)
+	const writers = 16
+	var appending sync.WaitGroup
+	var begun sync.WaitGroup
+	begun.Add(writers)
+	for range writers {
+		appending.Go(func() {
+			if _, err := store.Append(ctx, "a", eventstore.Any, newEvents(1)); err != nil {
+				t.Errorf("over the first connection: %v", err)
+			}
+			begun.Done()
+			for {
+				if _, err := store.Append(ctx, "a", eventstore.Any, newEvents(1)); err != nil {
+					return
+				}
+			}
+		})
+	}
+	begun.Wait()
+	n.kill()
+	other := memory.New()
+	n.log = other
+	n.start()
+	appending.Wait()
+	if _, err := store.Append(ctx, "a", eventstore.Any, newEvents(1)); !errors.Is(err, errAnotherLog) {
+		t.Errorf("an append over a connection that is refused: %v, want %v", err, errAnotherLog)
+	}
+	head, err := other.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !refused.Load() || !head.IsStart() {
+		t.Errorf("refused: %t; the other log ends at %s, want nothing in it", refused.Load(), head)
+	}
+}
