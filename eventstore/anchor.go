@@ -114,8 +114,9 @@ func ParseAnchor(text string) (Anchor, error) {
 type Place struct {
 	Keeper string // whose it is, such as "the view orders"
 	At     Position
-	// Anchor is the latest event known at or before the place, or one after it that
-	// the keeper has seen as well. Zero where none was noted.
+	// Anchor is an event known at or before the place, or one after it that the keeper
+	// has seen as well. No event that the keeper wants, and that can be an anchor, is
+	// between it and the place. Zero where none was noted.
 	Anchor Anchor
 	// Filter is what the keeper wants of the log. nil: it is not known.
 	Filter *Filter

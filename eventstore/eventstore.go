@@ -122,8 +122,9 @@ type Item struct {
 	Checkpoint Position
 	// CaughtUp marks the moment nothing more is known; the next item is new.
 	CaughtUp bool
-	// Known, on a mark, is the latest event that is known at or before Checkpoint,
-	// selected or not; zero if none is known. Engines leave it zero, the guard sets it.
+	// Known, on a mark, is the latest event of the shop's own that is known, if it is at
+	// or before Checkpoint, selected or not; another program's if none of the shop's is
+	// known; zero if there is none. Engines leave it zero, the guard sets it.
 	Known Anchor
 }
 

@@ -29,11 +29,18 @@ const scanMax = 20_000
 // A position without an event is no difference, and neither is an event that is
 // missing from a foreign stream.
 func Compare(ctx context.Context, log eventstore.Store, places []eventstore.Place, own func(eventstore.Anchor) bool) error {
-	end, err := endOf(ctx, log)
+	return newComparison(log, own).run(ctx, places)
+}
+
+func newComparison(log eventstore.Store, own func(eventstore.Anchor) bool) *comparison {
+	return &comparison{log: log, own: own, looked: make(map[string]finding), tried: make(map[eventstore.Position]bool)}
+}
+
+func (c *comparison) run(ctx context.Context, places []eventstore.Place) error {
+	end, err := endOf(ctx, c.log)
 	if err != nil {
 		return err
 	}
-	c := comparison{log: log, own: own, looked: make(map[string]finding), tried: make(map[eventstore.Position]bool)}
 	for _, p := range places {
 		if err := c.reaches(p, end); err != nil {
 			return err
@@ -71,7 +78,8 @@ type comparison struct {
 	own    func(eventstore.Anchor) bool
 	looked map[string]finding
 	tried  map[eventstore.Position]bool
-	latest eventstore.Anchor // of those that the log holds
+	// Of the anchors that the log holds, the latest, and the latest that is own.
+	latest, latestOwn eventstore.Anchor
 }
 
 // reaches tells whether the log goes as far as a place.
@@ -102,6 +110,9 @@ func (c *comparison) anchored(ctx context.Context, p eventstore.Place) error {
 	switch {
 	case f.same:
 		c.latest = c.latest.Later(p.Anchor)
+		if c.own(p.Anchor) {
+			c.latestOwn = c.latestOwn.Later(p.Anchor)
+		}
 		return nil
 	case f.hidden, f.missing && !c.own(p.Anchor):
 		return nil

@@ -271,10 +271,13 @@ func (s *Store) compare(ctx context.Context, whole bool) error {
 			return err
 		}
 	}
-	if err := Compare(ctx, s.log, places, s.options.Own); err != nil {
+	c := newComparison(s.log, s.options.Own)
+	if err := c.run(ctx, places); err != nil {
 		return err
 	}
+	s.note(c.latestOwn) // which this node may not have seen itself
 	s.held = now
+	s.held.add(c.latestOwn, true)
 	if !whole {
 		return nil
 	}
@@ -320,17 +323,20 @@ func (s *Store) Latest() eventstore.Anchor {
 	return s.seen.own
 }
 
-// at is the latest event that was seen at or before a position.
+// at is the latest event of this program's streams that was seen, if it is at or before
+// a position. Only if none was seen at all it is another program's, which may be deleted
+// and then says nothing any more.
 func (s *Store) at(position eventstore.Position) eventstore.Anchor {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case !position.Before(s.seen.latest.Position):
-		return s.seen.latest
-	case !position.Before(s.seen.own.Position):
-		return s.seen.own
+	known := s.seen.own
+	if known.IsZero() {
+		known = s.seen.latest
 	}
-	return eventstore.Anchor{}
+	if position.Before(known.Position) {
+		return eventstore.Anchor{}
+	}
+	return known
 }
 
 // Append implements eventstore.Store. An answer is believed only if it stands
@@ -415,7 +421,8 @@ func (s *Store) explain(ctx context.Context, err error) error {
 	return err
 }
 
-// Subscribe implements eventstore.Store. Its marks tell the latest event known.
+// Subscribe implements eventstore.Store. Its marks tell the latest event known of this
+// program's streams.
 func (s *Store) Subscribe(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Item, error] {
 	return func(yield func(eventstore.Item, error) bool) {
 		if err := s.admit(ctx); err != nil {

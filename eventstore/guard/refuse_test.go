@@ -293,21 +293,61 @@ func TestWhatIsKeptIsComparedAtTheStart(t *testing.T) {
 	}
 }
 
-// Marks tell the latest event that the node knows of, so that who sees only some types
-// keeps a place that others can be sure of.
-func TestMarksTellTheLatestEventKnown(t *testing.T) {
-	t.Parallel()
-	s, _ := guarded(t, was.log(t, ""), guard.Options{})
-	for item, err := range s.Subscribe(t.Context(), eventstore.Start, eventstore.Filter{TypePrefixes: []string{"none"}}) {
+// mark is the first mark at the end of a log of who wants nothing of it.
+func mark(t *testing.T, log eventstore.Store) eventstore.Item {
+	t.Helper()
+	for item, err := range log.Subscribe(t.Context(), eventstore.Start, eventstore.Filter{TypePrefixes: []string{"none"}}) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		if item.CaughtUp {
-			if item.Known.Stream != "order-2" || item.Known.Position != item.Checkpoint {
+			return item
+		}
+	}
+	t.Fatal("there is no mark")
+	return eventstore.Item{}
+}
+
+// Marks tell the latest event of the shop's own that the node knows of, so that who sees
+// only some types keeps a place that others can be sure of, and that nobody deletes.
+func TestMarksTellTheLatestOwnEventKnown(t *testing.T) {
+	t.Parallel()
+	shared := append(was[:4:4], "other-1 thing", "other-1 thing")
+	kept := anchors(t, shared.log(t, ""))[4]
+	for name, c := range map[string]struct {
+		log  story
+		kept []eventstore.Place
+		want string
+	}{
+		"the last event is the shop's":           {log: was, want: "order-2"},
+		"the last event is another's":            {log: shared, kept: []eventstore.Place{{At: eventstore.At(6), Anchor: kept}}, want: "order-2"},
+		"there is none of the shop's":            {log: story{"other-1 thing"}, want: "other-1"},
+		"nothing of the shop's was kept or seen": {log: shared, want: "other-1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, _ := guarded(t, c.log.log(t, ""), guard.Options{Places: func(context.Context) ([]eventstore.Place, error) { return c.kept, nil }})
+			if item := mark(t, s); item.Known.Stream != c.want || item.Checkpoint.Before(item.Known.Position) {
 				t.Errorf("the mark at %s knows %+v", item.Checkpoint, item.Known)
 			}
-			return
-		}
+		})
+	}
+}
+
+// In a log that is mostly of other programs, a place is still known by an event of the
+// shop's. So a log that was restored and has grown is told, although theirs are gone.
+func TestASharedLogThatWasRestoredAndHasGrownIsTold(t *testing.T) {
+	t.Parallel()
+	log := append(was[:4:4], "other-1 thing")
+	s, _ := guarded(t, log.log(t, ""), guard.Options{})
+	if err := calls["Subscribe"](t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	view := eventstore.Place{Keeper: "the view", At: eventstore.At(5), Anchor: mark(t, s).Known, Filter: &eventstore.Filter{TypePrefixes: []string{"order."}}}
+	restored := append(was[:2:2], "other-2 thing", "other-2 thing", "other-2 thing", "other-2 thing")
+	err := guard.Compare(t.Context(), restored.log(t, ""), []eventstore.Place{view}, own)
+	if _, diverged := errors.AsType[*eventstore.DivergedError](err); !diverged {
+		t.Errorf("known by %+v: error %v", view.Anchor, err)
 	}
 }
 
@@ -346,15 +386,7 @@ func TestAnAppendToAServersStreamIsNoAnchor(t *testing.T) {
 	if _, err := s.Append(t.Context(), "$$other-1", eventstore.Any, one()); err != nil {
 		t.Fatal(err)
 	}
-	for item, err := range s.Subscribe(t.Context(), eventstore.Start, eventstore.Filter{TypePrefixes: []string{"none"}}) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		if item.CaughtUp {
-			if item.Checkpoint != eventstore.At(5) || item.Known.Stream != "order-2" {
-				t.Errorf("the mark at %s knows %+v", item.Checkpoint, item.Known)
-			}
-			return
-		}
+	if item := mark(t, s); item.Checkpoint != eventstore.At(5) || item.Known.Stream != "order-2" {
+		t.Errorf("the mark at %s knows %+v", item.Checkpoint, item.Known)
 	}
 }

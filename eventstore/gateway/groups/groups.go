@@ -193,7 +193,7 @@ type Item struct {
 	// event that was looked at and not selected.
 	Place    Place
 	CaughtUp bool // a mark: there is nothing more at the moment
-	// Known, on a mark, is the latest event known at or before Place; zero: none is.
+	// Known, on a mark, is an event known at or before Place; zero: none is.
 	Known eventstore.Anchor
 	Ended bool // a mark: there will never be more, and what was not read is gone
 }
