@@ -12,7 +12,7 @@ CC_FOUND := $(shell command -v $$(go env CC 2>/dev/null) 2>/dev/null)
 RACE     := $(if $(CC_FOUND),-race,)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test walk interop check fmt bench import clean
+.PHONY: help demo build test prove walk interop check fmt bench import clean
 
 help: ## list these targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ build: ## build bin/daybook
 test: ## run all tests, with the race detector where there is a C compiler
 	@$(if $(RACE),:,echo "no C compiler found: running without the race detector")
 	$(if $(RACE),CGO_ENABLED=1 )go test $(RACE) -timeout 20m ./...
+
+prove: ## run the proofs that are too slow for make test: the KurrentDB engine over each habit of a real server
+	DAYBOOK_PROVE=all go test ./eventstore/kurrentdb -run 'TestOverAServerWithHabits' -count=1 -timeout 20m
 
 walk: ## walk at random over the HTTP API, verifying after each step; FOR=10m says how long
 	DAYBOOK_WALK=$(or $(FOR),10m) go test ./internal/walk -count=1 -timeout 24h -v

@@ -107,6 +107,8 @@ func TestADatabaseIsTiedToOneOfTwoEmptyLogs(t *testing.T) {
 	one, two := run(first), run(second)
 	for _, log := range []follows{first, second} {
 		<-log.followed // Run has seen that the database is tied to none
+	}
+	for _, log := range []follows{first, second} {
 		events := []eventstore.Event{{ID: commands.EventID(uuid.New(), 0), Type: "t.v1", Data: []byte(`{}`)}}
 		if _, err := log.Append(ctx, "stock-a", eventstore.NoStream, events); err != nil {
 			t.Fatal(err)
