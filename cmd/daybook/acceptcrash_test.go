@@ -40,6 +40,7 @@ func holds(t *testing.T, pool *pgxpool.Pool, sql string) bool {
 
 // The command is killed where all was to be given up, and where all is being built.
 func TestAnAcceptedLogSurvivesKills(t *testing.T) {
+	slow(t)
 	t.Parallel()
 	path, database := build(t), pgtest.URL(t)
 	flags := []string{"--database-url", database}

@@ -281,6 +281,7 @@ func serveLog(t *testing.T) *logBehindGateway {
 // The log is in a KurrentDB, and is shorter afterwards, has grown past the old end, or
 // is another one altogether.
 func TestARestoredLogInKurrentDBIsAccepted(t *testing.T) {
+	slow(t)
 	t.Parallel()
 	for _, name := range []string{"shorter", "grown past the old end", "another log"} {
 		t.Run(name, func(t *testing.T) {
@@ -379,6 +380,7 @@ func copyLog(t *testing.T, from, to *pgxpool.Pool) {
 // The log is in PostgreSQL, and becomes under a running node one that has grown past the
 // old end, or another one altogether.
 func TestAReplacedLogInPostgreSQLIsAccepted(t *testing.T) {
+	slow(t)
 	t.Parallel()
 	for _, name := range []string{"grown past the old end", "another log"} {
 		t.Run(name, func(t *testing.T) {
@@ -474,6 +476,7 @@ func park(t *testing.T, client *esdb.Client, stream string, handled int) {
 // A group of the gateway stood after the end of the restored log. What is written
 // there afterwards it is given.
 func TestGroupsBeginAgainInARestoredLog(t *testing.T) {
+	slow(t)
 	t.Parallel()
 	database := pgtest.URL(t)
 	flags := []string{"--database-url", database}

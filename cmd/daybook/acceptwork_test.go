@@ -33,6 +33,7 @@ func number(t *testing.T, pool *pgxpool.Pool, sql string) (n int64) {
 // A backup can end in the middle of a checkout. What was begun is finished, so that
 // nothing is left undone.
 func TestAnAcceptedLogHasNoUnfinishedWork(t *testing.T) {
+	slow(t)
 	t.Parallel()
 	database := pgtest.URL(t)
 	flags := []string{"--database-url", database}
@@ -61,6 +62,7 @@ func TestAnAcceptedLogHasNoUnfinishedWork(t *testing.T) {
 // An import that was complete is so no more when its log was restored. It is run again,
 // and takes in what is missing.
 func TestAnImportGoesOnInARestoredLog(t *testing.T) {
+	slow(t)
 	t.Parallel()
 	for name, keep := range map[string]string{
 		"half of it is left": `SELECT max(position) / 2 FROM eventstore.events`,
@@ -86,6 +88,7 @@ func TestAnImportGoesOnInARestoredLog(t *testing.T) {
 
 // The program's own PostgreSQL is started by the command, if no server has it.
 func TestALogInADataDirectoryIsAccepted(t *testing.T) {
+	slow(t)
 	t.Parallel()
 	dir := dataDir(t)
 	s := openShop(t, "--data", dir)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"syscall"
@@ -17,6 +18,14 @@ import (
 // patience is for what hangs: the machine may be busy, and stand still for some
 // seconds.
 const patience = 2 * time.Minute
+
+// slow leaves a test of many seconds to `make prove`, so that `make test` stays short.
+func slow(t *testing.T) {
+	t.Helper()
+	if os.Getenv("DAYBOOK_PROVE") == "" {
+		t.Skip("it takes many seconds: make prove runs it")
+	}
+}
 
 // build makes the program's binary.
 func build(t *testing.T) string {
