@@ -3,6 +3,8 @@ package kurrentdb_test
 import (
 	"context"
 	"errors"
+	"net"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -60,5 +62,39 @@ func TestNothingIsAppendedOverAConnectionThatWasNotAdmitted(t *testing.T) {
 	}
 	if !refused.Load() || !head.IsStart() {
 		t.Errorf("refused: %t; the other log ends at %s, want nothing in it", refused.Load(), head)
+	}
+}
+
+// The server names another leader, which has another log. Nothing is appended there
+// before the connection to it was admitted.
+func TestNothingIsAppendedAtALeaderThatWasNotAdmitted(t *testing.T) {
+	t.Parallel()
+	other := memory.New()
+	host, port, err := net.SplitHostPort(serve(t, other, "127.0.0.1:0").at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := open(t, (&fake{append: notLeader(host, number)}).url(t))
+	var refused atomic.Bool
+	store.AppendAfter(func(context.Context) (uint64, error) {
+		if store.Connections() > 1 {
+			refused.Store(true)
+			return 1, errAnotherLog
+		}
+		return 1, nil
+	})
+	if _, err := store.Append(within(t, patience), "a", eventstore.Any, newEvents(1)); !errors.Is(err, errAnotherLog) {
+		t.Errorf("an append that another leader would take: %v, want %v", err, errAnotherLog)
+	}
+	head, err := other.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !refused.Load() || !head.IsStart() {
+		t.Errorf("refused: %t; the leader's log ends at %s, want nothing in it", refused.Load(), head)
 	}
 }

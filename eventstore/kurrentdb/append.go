@@ -149,7 +149,7 @@ func (s *Store) sendOnce(ctx context.Context, op appending) (eventstore.Result, 
 		return eventstore.Result{}, &unsent{err}
 	}
 	return callOn(ctx, s.supervisor, func(ctx context.Context, c *connection) (eventstore.Result, error) {
-		if c.number > upTo {
+		if c.number.Load() > upTo {
 			return eventstore.Result{}, &unsent{errNewConnection}
 		}
 		return op.operation(ctx, c.client)

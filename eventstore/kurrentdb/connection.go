@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
@@ -33,12 +35,14 @@ const (
 // client logs the error first, and there the call is broken off by a panic that
 // its guard recovers.
 //
-// To another leader the client goes by itself, as long as that one answers.
+// The one gRPC connection is one TCP connection as well (see onceScheme). To another
+// leader the client goes by itself, as long as that one answers; nothing is appended
+// there until the supervisor has made a connection of its own to it.
 type connection struct {
 	config esdb.Configuration
 	client *esdb.Client
 	logger *slog.Logger
-	number uint64 // how many were made up to this one
+	number atomic.Uint64 // how many were made up to this one; never when nothing more may be appended over it
 
 	ctx  context.Context // ends when the connection is given up; its cause says why
 	drop context.CancelCauseFunc
@@ -70,9 +74,11 @@ func dial(ctx context.Context, config esdb.Configuration, inFlight int, logger *
 	if err := locate(ctx, &config); err != nil {
 		return nil, err
 	}
-	config.Logger = c.hear
+	once, withdraw := onceAddress(config.Address)
+	config.Address, config.Logger = once, c.hear
 	client, err := esdb.NewClient(&config)
 	if err != nil {
+		withdraw()
 		return nil, err
 	}
 	c.client = client
@@ -80,6 +86,7 @@ func dial(ctx context.Context, config esdb.Configuration, inFlight int, logger *
 	var failed error
 	go func() {
 		defer close(looked)
+		defer withdraw()
 		_, failed = recovered(client.GetServerVersion)
 	}()
 	select {
@@ -122,10 +129,20 @@ func (c *connection) hear(level esdb.LogLevel, format string, args ...any) {
 	}
 }
 
+// ledBy is of a connection to a node that does not lead; the leader is at address.
+type ledBy struct{ address string }
+
+func (l *ledBy) Error() string { return "the server names another leader: " + l.address }
+
+// never is the number of a connection that no append may be sent over.
+const never = math.MaxUint64
+
 // checkLeader makes sure that the leader the server named answers, before the
 // client goes there: if it does not, the client forgets to close its connection
-// to it. It has closed the old one, so its goroutine can be ended here.
+// to it. It has closed the old one, so its goroutine can be ended here. If it does,
+// what is under way there may end, and the connection is replaced.
 func (c *connection) checkLeader(address string) {
+	c.number.Store(never)
 	config := c.config
 	config.Address, config.GossipSeeds, config.DnsDiscover = address, nil, false
 	leader, err := dial(c.ctx, config, 0, c.logger)
@@ -134,6 +151,7 @@ func (c *connection) checkLeader(address string) {
 		runtime.Goexit()
 	}
 	leader.close(closeGrace)
+	c.retire(&ledBy{address})
 }
 
 // close ends the client when nobody is in it any more. Until then closing would

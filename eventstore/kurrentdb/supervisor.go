@@ -75,10 +75,11 @@ func newSupervisor(config esdb.Configuration, options Options) *supervisor {
 func (s *supervisor) run() {
 	defer close(s.ended)
 	defer s.old.Wait()
+	config := s.config
 	for backoff := minBackoff; ; backoff = min(2*backoff, maxBackoff) {
 		began := time.Now()
 		dialing, cancel := context.WithTimeoutCause(s.ctx, s.dialMax(), errTimeout)
-		c, err := dial(dialing, s.config, s.inFlight, s.logger)
+		c, err := dial(dialing, config, s.inFlight, s.logger)
 		cancel()
 		if err == nil {
 			s.publish(c, nil)
@@ -95,6 +96,12 @@ func (s *supervisor) run() {
 			return
 		}
 		s.publish(nil, err)
+		config = s.config
+		if named, ok := errors.AsType[*ledBy](err); ok {
+			config.Address, config.GossipSeeds, config.DnsDiscover = named.address, nil, false
+			s.logger.Info("another node of the event store leads", "address", named.address)
+			continue
+		}
 		if time.Since(began) > maxBackoff {
 			backoff = minBackoff
 		}
@@ -113,7 +120,7 @@ func (s *supervisor) publish(c *connection, lack error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c != nil {
-		c.number = s.connections.Add(1)
+		c.number.Store(s.connections.Add(1))
 	}
 	s.current, s.lack = c, lack
 	close(s.changed)
