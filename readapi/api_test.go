@@ -129,6 +129,23 @@ func (s *shop) at(position eventstore.Position, path string) response {
 	return got
 }
 
+// untilReady waits until each view has been at the head of the log.
+func (s *shop) untilReady() {
+	s.Helper()
+	deadline := time.After(2 * time.Minute)
+	for {
+		got := s.get("/readyz")
+		if got.status == http.StatusOK {
+			return
+		}
+		select {
+		case <-deadline:
+			s.Fatalf("never ready: %s", got.text)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
 // value follows a path of members and indexes.
 func (r response) value(path ...any) any {
 	var value any = r.body

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"daybook/domain/unit"
 	"daybook/eventstore"
@@ -31,6 +30,7 @@ func TestWhatWasWrittenIsRead(t *testing.T) {
 	if reflected, err := eventstore.ParsePosition(order.header.Get("Daybook-Position")); err != nil || reflected.Before(written) {
 		t.Errorf("position %s, %v, want %s or later", order.header.Get("Daybook-Position"), err, written)
 	}
+	s.untilReady()
 	for path, want := range map[string][]any{
 		"/v1/orders?customer_id=jane&status=confirmed&sku=mug": {"items", 0, "order_id", "o-1"},
 		"/v1/orders?reference=ref-o-1":                         {"items", 0, "order_id", "o-1"},
@@ -191,14 +191,7 @@ func TestASKUWithASlashIsRead(t *testing.T) {
 func TestReadinessFollowsTheReadModels(t *testing.T) {
 	t.Parallel()
 	s := open(t)
-	deadline := time.After(2 * time.Minute)
-	for s.get("/readyz").status != 200 {
-		select {
-		case <-deadline:
-			t.Fatal("never ready:", s.get("/readyz").text)
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
+	s.untilReady()
 	if _, err := s.Pool.Exec(t.Context(), `UPDATE projections.builds SET error = 'broken by hand' WHERE view = 'stock'`); err != nil {
 		t.Fatal(err)
 	}

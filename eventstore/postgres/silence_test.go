@@ -169,9 +169,7 @@ func TestALogThatIsSilentForLongIsDeafUntilItIsHeardAgain(t *testing.T) {
 	there, here := open(t, direct), openDeafNode(t, direct)
 	events, live := follow(t, here)
 	<-live
-	if p := here.Pulse(); p.Deaf(time.Now()) {
-		t.Errorf("a node that hears is deaf: %+v", p)
-	}
+	waitFor(t, "first proof of hearing", func() bool { return !here.Pulse().Deaf(time.Now()) })
 	here.line.SilenceAll()
 	waitFor(t, "deafness", func() bool { p := here.Pulse(); return p.Deaf(time.Now()) && p.Trouble != nil })
 	if !here.log.contains("bring nothing new") {
