@@ -21,9 +21,9 @@ func (e *ConflictError) Error() string {
 	return fmt.Sprintf("stream %s: expected revision %d, it is at %d", Visible(e.Stream), e.Expected, e.Actual)
 }
 
-// DuplicateEventError means that an event id is already recorded, but not at
-// the place asked for: elsewhere in its stream or, if it is LogWide, in another
-// stream. Nothing was appended.
+// DuplicateEventError means that an event id is already recorded, but not at the
+// place asked for: one that is LogWide anywhere in the log, another in the stream,
+// which was not as expected. Nothing was appended.
 type DuplicateEventError struct {
 	Stream string // of the append that was refused
 	ID     uuid.UUID
@@ -79,7 +79,7 @@ func (e *TooLargeError) Error() string {
 }
 
 // InvalidError means an append can never be accepted as it is: no events, an
-// empty stream or type name or one with control characters, a nil id, the same id twice, bytes that are not
+// empty stream or type name or one with control characters, a nil id, the same LogWide id twice, bytes that are not
 // JSON, events after a tombstone. Nothing was appended.
 type InvalidError struct{ Reason string }
 

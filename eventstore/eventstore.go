@@ -136,11 +136,16 @@ type Item struct {
 type Store interface {
 	// Append adds events to the end of one stream, all or none, if the stream
 	// is as expected. Appending the same ids again, with the same expectation,
-	// changes nothing and returns the first result with Replayed set. An id is
-	// unique in its stream: one that the stream holds at another place is refused.
-	// In another stream it may be used again, as in EventStoreDB, unless it is
-	// LogWide: such an id is refused wherever else the log holds it. KurrentDB
-	// compares ids only with those at the place expected, of either kind.
+	// changes nothing and returns the first result with Replayed set.
+	//
+	// An id that is LogWide is recorded once: it is refused wherever else the log
+	// holds it. Any other may be used again, in its stream and in one append too, as
+	// in EventStoreDB. If the stream is at the revision that is expected, such ids are
+	// not compared with those before. Where no revision is expected (Any,
+	// StreamExists), the first id decides: if the stream holds it and all the others,
+	// in whatever order, the append is a replay, with the place where its last id
+	// stood first; if the stream holds it but not all, the append is refused; else the
+	// events are added. KurrentDB knows no LogWide ids, and treats all alike.
 	//
 	// The engine may go on using events after Append returns, and may hand their
 	// bytes to readers: they must not be changed any more.

@@ -67,7 +67,7 @@ func checkIDs(events []Event) error {
 	}
 	seen := make(map[uuid.UUID]struct{}, len(events))
 	for i := range events {
-		if _, twice := seen[events[i].ID]; twice {
+		if _, twice := seen[events[i].ID]; twice && LogWide(events[i].ID) {
 			return &InvalidError{Reason: fmt.Sprintf("event id %s occurs twice", events[i].ID)}
 		}
 		seen[events[i].ID] = struct{}{}

@@ -222,23 +222,26 @@ func (s *Server) appendExpected(ctx context.Context, stream string, expected eve
 	return result, err
 }
 
-// withKnown makes the error of an append whose ids its stream holds already. As in
-// EventStoreDB, it is a conflict if the stream is not as expected, or does not hold
-// all events from the first on. Where EventStoreDB would record the events a second
-// time, the error stays what it is.
+// withKnown makes a conflict of the error of an append whose ids its stream holds
+// already, as EventStoreDB does. An id that is log-wide is told as known.
 func (s *Server) withKnown(ctx context.Context, a appendRequest, err error) error {
-	known, ok := errors.AsType[*eventstore.DuplicateEventError](err)
-	if !ok || eventstore.LogWide(known.ID) {
+	if !isRefused(err) || isLogWide(err) {
+		return err
+	}
+	if _, known := errors.AsType[*eventstore.DuplicateEventError](err); !known {
 		return err
 	}
 	last, readErr := s.lastRevision(ctx, a.stream)
-	switch {
-	case readErr != nil:
+	if readErr != nil {
 		return errors.Join(err, readErr)
-	case a.expected < eventstore.NoStream && known.ID != a.events[0].ID, int64(a.expected) == last:
-		return err
 	}
 	return &eventstore.ConflictError{Stream: a.stream, Expected: a.expected, Actual: last}
+}
+
+// isLogWide tells whether an append was refused for an id that is unique in the log.
+func isLogWide(err error) bool {
+	known, ok := errors.AsType[*eventstore.DuplicateEventError](err)
+	return ok && eventstore.LogWide(known.ID)
 }
 
 // appendNothing succeeds if the expectation holds.
@@ -317,6 +320,9 @@ func (s *Server) beginAnew(ctx context.Context, a appendRequest, m streamMetadat
 		return s.store.Append(ctx, a.stream, expected, a.events)
 	}
 	last, err := s.checkExpected(ctx, a.stream, expected, m)
+	if expected >= 0 && int64(expected) < last.Revision { // where the stream never comes back to
+		return s.store.Append(ctx, a.stream, expected, a.events)
+	}
 	if err != nil {
 		return eventstore.Result{}, err
 	}
@@ -329,14 +335,15 @@ func (s *Server) beginAnew(ctx context.Context, a appendRequest, m streamMetadat
 	return s.store.Append(ctx, a.stream, expected, a.events)
 }
 
-// isRecorded tells whether the log knows an id of the append; if so the append
-// adds nothing, whatever it expects. The log is asked by expecting what never is:
-// what it does not know it refuses as a conflict.
+// isRecorded tells whether the log knows an append by its ids, so that it adds nothing
+// though its stream is as expected: by one that is log-wide or, where no revision is
+// expected, by the first. The log is asked by expecting what never is: what it does not
+// know it refuses as a conflict.
 func (s *Server) isRecorded(ctx context.Context, a appendRequest) (bool, error) {
 	const never = math.MaxInt64 / 2
 	_, err := s.store.Append(ctx, a.stream, eventstore.AtRevision(never), a.events)
-	if _, duplicate := errors.AsType[*eventstore.DuplicateEventError](err); duplicate {
-		return true, nil
+	if known, duplicate := errors.AsType[*eventstore.DuplicateEventError](err); duplicate {
+		return isLogWide(err) || a.expected < 0 && known.ID == a.events[0].ID, nil
 	}
 	if _, conflict := errors.AsType[*eventstore.ConflictError](err); conflict {
 		return false, nil

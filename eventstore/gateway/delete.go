@@ -117,7 +117,7 @@ func (s *Server) writeTruncateBefore(ctx context.Context, stream string, m strea
 	event := eventstore.Event{ID: id, Type: metadataType, Data: document}
 	result, err := s.store.Append(ctx, metastreamPrefix+stream, eventstore.AtRevision(m.revision), []eventstore.Event{event})
 	s.cached.drop(stream)
-	if _, conflict := errors.AsType[*eventstore.ConflictError](err); conflict {
+	if isRefused(err) && !isLogWide(err) {
 		return result, errRaced
 	}
 	return result, err

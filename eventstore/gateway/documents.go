@@ -110,8 +110,13 @@ func (s *Server) appendMetadata(ctx context.Context, of string, a appendRequest)
 		if err != nil {
 			return eventstore.Result{}, err
 		}
+		if recorded, err := s.mayRepeat(ctx, a, m.revision); err != nil {
+			return eventstore.Result{}, err
+		} else if recorded {
+			return s.store.Append(ctx, a.stream, a.expected, a.events)
+		}
 		if !a.expects(m.revision) {
-			return s.repeated(ctx, a, &eventstore.ConflictError{Stream: a.stream, Expected: a.expected, Actual: m.revision})
+			return eventstore.Result{}, &eventstore.ConflictError{Stream: a.stream, Expected: a.expected, Actual: m.revision}
 		}
 		events := a.events
 		if m.isDeleted() {
@@ -120,11 +125,8 @@ func (s *Server) appendMetadata(ctx context.Context, of string, a appendRequest)
 			}
 		}
 		result, err := s.store.Append(ctx, a.stream, eventstore.AtRevision(m.revision), events)
-		if _, raced := errors.AsType[*eventstore.ConflictError](err); raced {
+		if isRefused(err) && !isLogWide(err) { // somebody else has written a document
 			continue
-		}
-		if _, known := errors.AsType[*eventstore.DuplicateEventError](err); known {
-			return s.repeated(ctx, a, err)
 		}
 		if err == nil && len(events) > len(a.events) {
 			return s.beforeLast(ctx, a.stream, result)
@@ -140,17 +142,14 @@ func (a appendRequest) expects(last int64) bool {
 	return a.expected == eventstore.Any || int64(a.expected) == last || a.expected == eventstore.StreamExists && last >= 0
 }
 
-// repeated answers an append whose ids the stream may hold already. If it does, the
-// answer is that of the first time; otherwise it is the error. Nothing is added.
-func (s *Server) repeated(ctx context.Context, a appendRequest, refused error) (eventstore.Result, error) {
-	recorded, err := s.isRecorded(ctx, a)
-	switch {
-	case err != nil:
-		return eventstore.Result{}, err
-	case !recorded:
-		return eventstore.Result{}, refused
+// mayRepeat tells whether an append can only be the repeat of another, or be refused,
+// so that the log adds nothing for it: its stream is beyond the revision it expects,
+// or it expects none and its first id is recorded.
+func (s *Server) mayRepeat(ctx context.Context, a appendRequest, last int64) (bool, error) {
+	if a.expected < eventstore.NoStream {
+		return s.isRecorded(ctx, a)
 	}
-	return s.store.Append(ctx, a.stream, a.expected, a.events)
+	return int64(a.expected) < last, nil
 }
 
 // stillHidden adds the last of a deleted stream's documents once more, with a $tb that

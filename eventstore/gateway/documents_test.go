@@ -204,6 +204,9 @@ func TestADeleteJustBeforeADocument(t *testing.T) {
 				if got := outcome(resp, err); got != c.answer {
 					t.Errorf("the append says %s, want %s", got, c.answer)
 				}
+				if log.before != nil { // it was refused for what was read
+					log.before()
+				}
 				for _, message := range other.read(ofStream("a")).messages {
 					if message.GetEvent() != nil {
 						t.Errorf("%s is back", short(message))
@@ -354,13 +357,11 @@ func TestMetadataOfAnEndedStream(t *testing.T) {
 }
 
 // Ids that a stream knows are a conflict where the stream is not as expected, or has
-// not all of them; only where EventStoreDB would record them twice they are told as
-// known.
+// not all of them; at its end they are recorded again, as in EventStoreDB.
 func TestKnownIDsThatAreNoRepeat(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {
 		s := serve(t, store, gateway.Options{})
-		const known = "AlreadyExists"
 		cases := map[string]struct {
 			expected expectation
 			ids      []int // 0 and 1 are recorded
@@ -380,9 +381,13 @@ func TestKnownIDsThatAreNoRepeat(t *testing.T) {
 			"the first again, no stream":   {noStream, []int{0}, "ok 0"},
 			"the second again, at 0":       {exact(0), []int{1}, "ok 1"},
 			"the second again, exists":     {streamExists, []int{1}, "ok 1"},
-			"both where they would fit":    {exact(1), []int{0, 1}, known},
-			"a new one first, any":         {anyRevision, []int{2, 1}, known},
-			"a new one first, as expected": {exact(1), []int{2, 0}, known},
+			"another order, any":           {anyRevision, []int{1, 0}, "ok 0"},
+			"another order, exists":        {streamExists, []int{1, 0}, "ok 0"},
+			"both where they would fit":    {exact(1), []int{0, 1}, "ok 3"},
+			"a new one first, any":         {anyRevision, []int{2, 1}, "ok 3"},
+			"a new one first, as expected": {exact(1), []int{2, 0}, "ok 3"},
+			"a new one twice":              {anyRevision, []int{2, 2}, "ok 3"},
+			"a known one twice":            {exact(1), []int{1, 1}, "ok 3"},
 		}
 		for way, write := range ways {
 			for name, c := range cases {
@@ -396,7 +401,98 @@ func TestKnownIDsThatAreNoRepeat(t *testing.T) {
 				if got := write(s, t, stream, c.expected, events...); got != c.want {
 					t.Errorf("%s, %s: %s, want %s", way, name, got, c.want)
 				}
-				s.read(ofStream(stream)).wants(t, stream+"/0", stream+"/1")
+				shown := []string{stream + "/0", stream + "/1"}
+				if c.want == "ok 3" {
+					shown = append(shown, stream+"/2", stream+"/3")
+				}
+				s.read(ofStream(stream)).wants(t, shown...)
+			}
+		}
+	})
+}
+
+// A stream that was deleted is begun anew by ids that it knows, where EventStoreDB
+// does so; an append that expects no revision is a repeat.
+func TestKnownIDsInADeletedStream(t *testing.T) {
+	t.Parallel()
+	engines(t, func(t *testing.T, store eventstore.Store) {
+		s := serve(t, store, gateway.Options{})
+		for way, write := range ways {
+			for name, c := range map[string]struct {
+				expected expectation
+				ids      []int // 0 and 1 were recorded
+				want     string
+				repeated string // the answer of a repeat
+			}{
+				"again at the end":       {exact(1), []int{0, 1}, "ok 3", "ok 3"},
+				"again at the beginning": {noStream, []int{0, 1}, "ok 1", "ok 1"},
+				"again, any":             {anyRevision, []int{0, 1}, "ok 1", "ok 1"},
+				"again, exists":          {streamExists, []int{0, 1}, "ok 1", "ok 1"},
+				"a new one, exists":      {streamExists, []int{2}, "FailedPrecondition", "FailedPrecondition"},
+				"the second, at 0":       {exact(0), []int{1}, "ok 1", "ok 1"},
+				"another order, at 0":    {exact(0), []int{1, 0}, "wrong, at 1", "wrong, at 1"},
+				"beyond the end":         {exact(2), []int{0, 1}, "wrong, at 1", "wrong, at 1"},
+				"known, then new, any":   {anyRevision, []int{0, 2}, "wrong, at 1", "wrong, at 1"},
+				"new, then known, any":   {anyRevision, []int{2, 0}, "ok 3", "ok 0"}, // where 0 was first
+				"new, then known":        {noStream, []int{2, 0}, "ok 3", "ok 3"},
+				"a new one twice":        {anyRevision, []int{2, 2}, "ok 3", "ok 2"},
+			} {
+				stream := strings.ReplaceAll(way+"-"+name, " ", "-")
+				all := several(3, "t.v1")
+				s.write(stream, all[:2]...)
+				s.mustDelete(stream)
+				var events []eventstore.Event
+				for _, i := range c.ids {
+					events = append(events, all[i])
+				}
+				for n, want := range []string{c.want, c.repeated, c.repeated} {
+					if got := write(s, t, stream, c.expected, events...); got != want {
+						t.Errorf("%s, %s, for the time %d: %s, want %s", way, name, n, got, want)
+					}
+				}
+				if c.want == "ok 3" {
+					s.read(ofStream(stream)).wants(t, stream+"/2", stream+"/3")
+				} else {
+					s.read(ofStream(stream)).wants(t, "not found "+stream)
+				}
+			}
+		}
+	})
+}
+
+// Documents of metadata are as other events: one that is repeated is written once, and
+// one whose id is used again is written.
+func TestKnownIDsOfMetadata(t *testing.T) {
+	t.Parallel()
+	engines(t, func(t *testing.T, store eventstore.Store) {
+		s := serve(t, store, gateway.Options{})
+		for way, write := range ways {
+			for name, deleted := range map[string]bool{"shown": false, "deleted": true} {
+				of := way + "-" + name
+				stream := "$$" + of
+				s.write(of, several(2, "t.v1")...)
+				written, again, end := "ok 0", "ok 1", uint64(0)
+				if deleted {
+					s.mustDelete(of)
+					written, again, end = "ok 1", "ok 3", 2 // behind it the same document, with a $tb
+				}
+				own := document(`{"own":1}`)
+				for range 2 {
+					if got := write(s, t, stream, anyRevision, own); got != written {
+						t.Errorf("%s: %s, want %s", stream, got, written)
+					}
+				}
+				for range 2 {
+					if got := write(s, t, stream, exact(end), own); got != again {
+						t.Errorf("%s, at its end: %s, want %s", stream, got, again)
+					}
+				}
+				if got := write(s, t, stream, anyRevision, own, document(`{"own":2}`)); !strings.HasPrefix(got, "wrong") {
+					t.Errorf("%s, with another: %s", stream, got)
+				}
+				if got := s.metadataOf(of); got != `{"own":1}` {
+					t.Errorf("metadata of %s: %s", of, got)
+				}
 			}
 		}
 	})

@@ -344,15 +344,14 @@ func (s *Store) confirm(ctx context.Context, stream string, events []eventstore.
 // stream's limits may hide the first ones already.
 func readBack(ctx context.Context, client *esdb.Client, stream string, last int64, sent []eventstore.Event) (eventstore.Result, error) {
 	first := last + 1 - int64(len(sent))
-	if first < 0 {
-		return eventstore.Result{}, fmt.Errorf("%d events end at revision %d", len(sent), last)
-	}
-	events, err := client.ReadStream(ctx, stream, esdb.ReadStreamOptions{Direction: esdb.Forwards, From: esdb.Revision(uint64(first))}, uint64(len(sent)))
+	events, err := client.ReadStream(ctx, stream, esdb.ReadStreamOptions{Direction: esdb.Forwards, From: esdb.Revision(uint64(max(first, 0)))}, uint64(len(sent)))
 	if err != nil {
 		return eventstore.Result{}, err
 	}
 	defer events.Close()
-	result := eventstore.Result{Revision: -1}
+	// Before the stream's first event nothing was added: the server knows the ids, at
+	// other places.
+	result := eventstore.Result{Revision: -1, Replayed: first < 0}
 	for {
 		event, err := events.Recv()
 		if errors.Is(err, io.EOF) {

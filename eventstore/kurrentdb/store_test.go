@@ -29,7 +29,7 @@ const unhurried = "&defaultDeadline=120000"
 func TestOverMemory(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) eventstore.Store {
 		return open(t, address(serve(t, memory.New(), "127.0.0.1:0"))+unhurried)
-	}, storetest.Contiguous(), storetest.LogWideIDs(), storetest.PlacesFirst(), storetest.LoneTombstones())
+	}, storetest.Contiguous(), storetest.LogWideIDs(), storetest.LoneTombstones())
 }
 
 // Each rule has a log of its own, for several read it whole.
@@ -45,7 +45,7 @@ func TestOverPostgres(t *testing.T) {
 		}
 		t.Cleanup(func() { closeIn(t, log.Close) })
 		return open(t, address(serve(t, log, "127.0.0.1:0"))+unhurried)
-	}, storetest.Contiguous(), storetest.LogWideIDs(), storetest.PlacesFirst(), storetest.LoneTombstones())
+	}, storetest.Contiguous(), storetest.LogWideIDs(), storetest.LoneTombstones())
 }
 
 // A server of one's own choice: EventStoreDB, KurrentDB, with TLS and users or

@@ -8,6 +8,7 @@ package memory
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,11 +24,11 @@ type Store struct {
 	mu      sync.Mutex
 	log     []eventstore.Recorded // index + 1 is the position
 	streams map[string][]int      // by revision, index in log
-	ids     map[place]int         // index in log
+	ids     map[place]int         // index in log, of the first event with the id
 	changed chan struct{}         // closed when the log grows
 }
 
-// place is where an event id is unique: in a stream or, with no stream, in the
+// place is where an event id is known: in a stream or, with no stream, in the
 // whole log.
 type place struct {
 	stream string
@@ -101,43 +102,53 @@ func matches(expected eventstore.Expected, revision int64) bool {
 		int64(expected) == revision
 }
 
-// recordedBefore answers an append of ids that are recorded already: all of
-// them in a row where this append would put them is a replay, anything else a
-// duplicate. known is false if none of them is.
+// recordedBefore answers an append that the ids which are recorded decide: a replay, or
+// one that they keep out. known is false for all others.
 func (s *Store) recordedBefore(stream string, expected eventstore.Expected, events []eventstore.Event) (result eventstore.Result, known bool, err error) {
+	if last, replayed := s.replay(stream, expected, events); replayed {
+		return eventstore.Result{Revision: last.Revision, Position: last.Position, Replayed: true}, true, nil
+	}
+	taken := matches(expected, int64(len(s.streams[stream]))-1)
+	if _, begins := s.ids[placeOf(stream, events[0].ID)]; begins && expected < eventstore.NoStream {
+		taken = false
+	}
 	for _, e := range events {
-		if _, known = s.ids[placeOf(stream, e.ID)]; known {
-			break
+		if _, recorded := s.ids[placeOf(stream, e.ID)]; recorded && (!taken || eventstore.LogWide(e.ID)) {
+			return eventstore.Result{}, true, &eventstore.DuplicateEventError{Stream: stream, ID: e.ID}
 		}
 	}
-	if !known {
-		return eventstore.Result{}, false, nil
-	}
-	places := s.streams[stream]
-	first := int64(expected) + 1
-	if expected < eventstore.NoStream { // without an exact place, where the first id stands
-		if at, ok := s.ids[placeOf(stream, events[0].ID)]; ok {
-			first = s.log[at].Revision
-		}
-	}
-	for i, e := range events {
-		at, ok := s.ids[placeOf(stream, e.ID)]
-		place := first + int64(i)
-		if !ok || place < 0 || place >= int64(len(places)) || places[place] != at {
-			return eventstore.Result{}, true, &eventstore.DuplicateEventError{Stream: stream, ID: s.firstKnown(stream, events)}
-		}
-	}
-	last := s.log[places[first+int64(len(events))-1]]
-	return eventstore.Result{Revision: last.Revision, Position: last.Position, Replayed: true}, true, nil
+	return eventstore.Result{}, false, nil
 }
 
-func (s *Store) firstKnown(stream string, events []eventstore.Event) uuid.UUID {
-	for _, e := range events {
-		if _, known := s.ids[placeOf(stream, e.ID)]; known {
-			return e.ID
+// replay tells whether the stream holds the events of an append: in a row after the
+// revision that is expected. Where none is, log-wide ids must stand in a row somewhere,
+// and others must be there only. last is the event that answers for the append.
+func (s *Store) replay(stream string, expected eventstore.Expected, events []eventstore.Event) (last eventstore.Recorded, replayed bool) {
+	inARow := slices.ContainsFunc(events, func(e eventstore.Event) bool { return eventstore.LogWide(e.ID) })
+	first := int64(expected) + 1
+	for i, e := range events {
+		at, recorded := s.ids[placeOf(stream, e.ID)]
+		if expected >= eventstore.NoStream {
+			at, recorded = s.indexOf(stream, first+int64(i))
 		}
+		if !recorded || s.log[at].Stream != stream || s.log[at].ID != e.ID {
+			return last, false
+		}
+		if i > 0 && inARow && s.log[at].Revision != last.Revision+1 {
+			return last, false
+		}
+		last = s.log[at]
 	}
-	return uuid.Nil
+	return last, true
+}
+
+// indexOf is the index in the log of a stream's event.
+func (s *Store) indexOf(stream string, revision int64) (index int, recorded bool) {
+	places := s.streams[stream]
+	if revision < 0 || revision >= int64(len(places)) {
+		return 0, false
+	}
+	return places[revision], true
 }
 
 func (s *Store) add(stream string, events []eventstore.Event) eventstore.Result {
@@ -155,7 +166,9 @@ func (s *Store) add(stream string, events []eventstore.Event) eventstore.Result 
 			RecordedAt: recordedAt,
 		})
 		s.streams[stream] = append(s.streams[stream], at)
-		s.ids[placeOf(stream, e.ID)] = at
+		if _, used := s.ids[placeOf(stream, e.ID)]; !used {
+			s.ids[placeOf(stream, e.ID)] = at
+		}
 	}
 	close(s.changed)
 	s.changed = make(chan struct{})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -167,6 +168,116 @@ func TestNodesRaceWithTheSameIDs(t *testing.T) {
 	}
 	if events := readAll(t, nodes[0]); len(events) != 20*2*(1+1+4) {
 		t.Errorf("%d events are recorded, want 240", len(events))
+	}
+}
+
+// Two nodes append the same ids to two streams, at the end of each, again and again.
+// Each time they are recorded once in each, under the ids that were given.
+func TestNodesUseIDsAgain(t *testing.T) {
+	t.Parallel()
+	pool := migrated(t)
+	nodes := []*postgres.Store{open(t, pool), open(t, anotherPool(t, pool))}
+	events := newEvents(2)
+	events = append(events, events[0])
+	const rounds = 12
+	for round := range rounds {
+		var recorded atomic.Int64
+		var group errgroup.Group
+		for i := range 8 {
+			group.Go(func() error {
+				result, err := nodes[i%2].Append(t.Context(), fmt.Sprint("again-", i/2%2), eventstore.AtRevision(int64(len(events)*round-1)), events)
+				if err == nil && !result.Replayed {
+					recorded.Add(1)
+				}
+				if want := int64(len(events)*(round+1) - 1); err == nil && result.Revision != want {
+					err = fmt.Errorf("appended up to revision %d, want %d", result.Revision, want)
+				}
+				return err
+			})
+		}
+		if err := group.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		if got := recorded.Load(); got != 2 {
+			t.Fatalf("round %d: recorded %d times, want 2", round, got)
+		}
+	}
+	next := make(map[string]int)
+	for e, err := range nodes[0].ReadAll(t.Context(), eventstore.Start, eventstore.Filter{}, 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := events[next[e.Stream]%len(events)].ID; e.ID != want {
+			t.Errorf("%s, revision %d: id %s, want %s", e.Stream, e.Revision, e.ID, want)
+		}
+		next[e.Stream]++
+	}
+	if len(next) != 2 || next["again-0"] != rounds*len(events) || next["again-1"] != rounds*len(events) {
+		t.Errorf("the streams hold %v events, want %d each", next, rounds*len(events))
+	}
+}
+
+// A log in which each id was unique in its stream. It goes on, and knows the ids that
+// two streams have.
+func TestALogOfIDsOnceAStreamGoesOn(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t)
+	before := fstest.MapFS{}
+	for _, name := range []string{"00001_log.sql", "00002_append.sql", "00003_tombstone.sql", "00004_ids_by_stream.sql", "00005_longer_names.sql"} {
+		script, err := os.ReadFile("migrations/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before["migrations/"+name] = &fstest.MapFile{Data: script}
+	}
+	if err := pgmigrate.Up(t.Context(), pool, before, "daybook_eventstore_version"); err != nil {
+		t.Fatal(err)
+	}
+	events := newEvents(2)
+	for i, e := range events {
+		for _, stream := range []string{"a", "b"} { // b has it by its key
+			mustExec(t, pool, strings.Replace(callAppend, "false)", "true)", 1), []string{stream}, []int64{int64(i) - 1}, []int32{1}, []int32{1}, []int32{1},
+				[]uuid.UUID{e.ID}, []string{e.Type}, []string{string(e.Data)}, []*string{nil})
+		}
+	}
+	if err := postgres.Migrate(t.Context(), pool); err != nil {
+		t.Fatal(err)
+	}
+	store := open(t, pool)
+	for _, stream := range []string{"a", "b"} {
+		for name, c := range map[string]struct {
+			expected eventstore.Expected
+			events   []eventstore.Event
+			revision int64
+			replayed bool
+		}{
+			"as it was":        {eventstore.NoStream, events, 1, true},
+			"whatever is":      {eventstore.Any, events[:1], 0, true},
+			"in another order": {eventstore.StreamExists, []eventstore.Event{events[1], events[0]}, 0, true},
+		} {
+			result, err := store.Append(t.Context(), stream, c.expected, c.events)
+			if err != nil || result.Replayed != c.replayed || result.Revision != c.revision {
+				t.Errorf("append to %s %s: %+v, %v", stream, name, result, err)
+			}
+		}
+		for range 2 {
+			if result, err := store.Append(t.Context(), stream, eventstore.AtRevision(1), events); err != nil || result.Revision != 3 {
+				t.Errorf("append to %s, again: %+v, %v", stream, result, err)
+			}
+		}
+	}
+	next := make(map[string]int)
+	for e, err := range store.ReadAll(t.Context(), eventstore.Start, eventstore.Filter{}, 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := events[next[e.Stream]%2].ID; e.ID != want {
+			t.Errorf("%s, revision %d: id %s, want %s", e.Stream, e.Revision, e.ID, want)
+		}
+		next[e.Stream]++
+	}
+	if next["a"] != 4 || next["b"] != 4 {
+		t.Errorf("the streams hold %v events, want 4 each", next)
 	}
 }
 

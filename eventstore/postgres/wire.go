@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"daybook/eventstore"
 )
 
 // array builds a one-dimensional array in Postgres's binary format, in a buffer
@@ -86,8 +88,8 @@ func (a *arguments) encode(batch []*request, checkIDs bool) [][]byte {
 	events := 0
 	for i, r := range batch {
 		a.streams.addText(r.stream)
-		// The server adds one. No stream has the highest revision, nor the one before.
-		a.expected.addInt8(min(int64(r.expected), math.MaxInt64-1))
+		// The server adds the number of an event. No stream has revisions that high.
+		a.expected.addInt8(min(int64(r.expected), math.MaxInt64-eventstore.MaxAppendEvents))
 		a.counts.addInt4(len(r.events))
 		a.first.addInt4(events + 1)
 		events += len(r.events)

@@ -100,7 +100,13 @@ var brokenEngines = map[string]brokenEngine{
 	"takes no id a second time":         {"an id recorded in another stream may be used again", uniqueIDs},
 	"has one of two streams win an id":  {"an id that races to two streams is recorded in both", uniqueIDs},
 	"shows the key of an id used again": {"an id recorded in another stream may be used again", showsKeys},
-	"takes ids known in the stream":     {"an id recorded elsewhere in its stream is refused", renamesDuplicates},
+	"takes ids known in the stream":     {"a log-wide id recorded elsewhere in its stream is refused", renamesDuplicates},
+	"takes no id twice in a stream":     {"at the revision expected, ids of the stream may be used again", uniqueInStream},
+	"shows the key of an id used twice": {"at the revision expected, ids of the stream may be used again", showsKeysInStream},
+	"knows an id at its first place":    {"at the revision expected, ids of the stream may be used again", knowsFirstPlaces},
+	"adds what it does not hold whole":  {"where no revision is expected, the first id decides", addsTheRest},
+	"wants a repeat in a row":           {"where no revision is expected, the first id decides", wantsARow},
+	"looks at each id, not the first":   {"where no revision is expected, the first id decides", uniqueInStream},
 	"takes what is new of an append":    {"an append of which a part is recorded is refused", takesTheNew},
 	"keeps a part of a refused append":  {"a refused append leaves no trace", keepsFirst},
 	"writes JSON anew":                  {"bytes are kept exactly", compactsJSON},
@@ -271,6 +277,92 @@ func uniqueIDs(e *engine) {
 			}
 		}
 		return result, err
+	}
+}
+
+// uniqueInStream has every id once in its stream.
+func uniqueInStream(e *engine) {
+	e.append = func(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+		const never = 1 << 40
+		_, err := e.sound.Append(ctx, stream, never, events)
+		known, ok := errors.AsType[*eventstore.DuplicateEventError](err)
+		if !ok {
+			return e.sound.Append(ctx, stream, expected, events)
+		}
+		last := int64(-1)
+		for r, err := range e.sound.ReadStreamBackwards(ctx, stream, eventstore.LastRevision, 1) {
+			if err == nil {
+				last = r.Revision
+			}
+		}
+		if int64(expected) == last || expected < eventstore.NoStream && known.ID != events[0].ID {
+			return eventstore.Result{}, err
+		}
+		return e.sound.Append(ctx, stream, expected, events)
+	}
+}
+
+// showsKeysInStream reads an id that its stream has twice as another one.
+func showsKeysInStream(e *engine) {
+	e.readStream = func(ctx context.Context, stream string, from int64, limit int) iter.Seq2[eventstore.Recorded, error] {
+		return func(yield func(eventstore.Recorded, error) bool) {
+			seen := make(map[uuid.UUID]bool)
+			for r, err := range e.sound.ReadStream(ctx, stream, from, limit) {
+				if seen[r.ID] {
+					r.ID = uuid.NewSHA1(r.ID, []byte(stream))
+				}
+				seen[r.ID] = true
+				if !yield(r, err) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// knowsFirstPlaces knows an append again only where its first id stood first.
+func knowsFirstPlaces(e *engine) {
+	e.append = func(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+		result, err := e.sound.Append(ctx, stream, expected, events)
+		if err != nil || !result.Replayed {
+			return result, err
+		}
+		first, err := e.sound.Append(ctx, stream, eventstore.Any, events[:1])
+		if err == nil && first.Revision != result.Revision-int64(len(events))+1 {
+			err = &eventstore.DuplicateEventError{Stream: stream, ID: events[0].ID}
+		}
+		return result, err
+	}
+}
+
+// addsTheRest adds those events of an append that the stream does not hold.
+func addsTheRest(e *engine) {
+	e.append = func(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+		result, err := e.sound.Append(ctx, stream, expected, events)
+		if _, known := errors.AsType[*eventstore.DuplicateEventError](err); !known || expected >= eventstore.NoStream {
+			return result, err
+		}
+		for _, event := range events {
+			if result, err = e.sound.Append(ctx, stream, eventstore.Any, []eventstore.Event{event}); err != nil {
+				return result, err
+			}
+		}
+		return result, nil
+	}
+}
+
+// wantsARow takes for a repeat only what stands in a row.
+func wantsARow(e *engine) {
+	e.append = func(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+		result, err := e.sound.Append(ctx, stream, expected, events)
+		if err != nil || !result.Replayed || expected >= eventstore.NoStream {
+			return result, err
+		}
+		row, err := e.sound.Append(ctx, stream, eventstore.AtRevision(max(result.Revision-int64(len(events)), -1)), events)
+		if err == nil && !row.Replayed {
+			err = &eventstore.DuplicateEventError{Stream: stream, ID: events[0].ID}
+		}
+		return row, err
 	}
 }
 

@@ -92,6 +92,8 @@ func (c *clientele) run(client, calls int) ([]porcupine.Operation, error) {
 			next.expected = eventstore.Any
 		case choice < 6 && len(appends) > 0:
 			next = appends[random.IntN(len(appends))] // a retry
+		case choice < 7 && len(appends) > 0:
+			next.event = appends[random.IntN(len(appends))].event // an id that is used again
 		}
 		began := c.ticks.Add(1)
 		answer, err := c.make(next)
@@ -150,18 +152,20 @@ func step(content string, in call, out reply) (bool, string) {
 	}
 	held := []rune(content)
 	exact := in.expected >= eventstore.NoStream
+	last := int64(len(held)) - 1
+	known := false
 	for place, event := range held {
 		if event != in.event {
 			continue
 		}
-		if exact && int64(in.expected)+1 != int64(place) {
-			return out.duplicate || out.conflict, content
+		known = true
+		if !exact || int64(in.expected)+1 == int64(place) {
+			return out.replayed && out.revision == int64(place), content
 		}
-		return out.replayed && out.revision == int64(place), content
 	}
-	last := int64(len(held)) - 1
 	if exact && int64(in.expected) != last {
-		return out.conflict && (out.revision == last || out.revision == eventstore.UnknownRevision), content
+		told := out.conflict && (out.revision == last || out.revision == eventstore.UnknownRevision)
+		return told || known && out.duplicate, content
 	}
 	taken := !out.conflict && !out.duplicate && !out.replayed && out.revision == last+1
 	return taken, content + string(in.event)

@@ -50,7 +50,7 @@ func steeringNames(l *log) {
 
 func invalidAppends(l *log) {
 	stream := l.stream("a")
-	twice := newEvents(2)
+	twice := logWide(newEvents(2))
 	twice[1].ID = twice[0].ID
 	for name, c := range map[string]struct {
 		stream   string
@@ -67,7 +67,7 @@ func invalidAppends(l *log) {
 		"no type":                     {stream, eventstore.Any, one(func(e *eventstore.Event) { e.Type = "" })},
 		"type not UTF-8":              {stream, eventstore.Any, one(func(e *eventstore.Event) { e.Type = "\xc3(" })},
 		"type with a zero":            {stream, eventstore.Any, one(func(e *eventstore.Event) { e.Type = "a\x00b" })},
-		"an id twice":                 {stream, eventstore.Any, twice},
+		"a log-wide id twice":         {stream, eventstore.Any, twice},
 		"no data":                     {stream, eventstore.Any, data("")},
 		"data not JSON":               {stream, eventstore.Any, data("hello")},
 		"data cut short":              {stream, eventstore.Any, data(`{"a":1`)},

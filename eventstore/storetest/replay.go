@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 
@@ -11,7 +12,9 @@ import (
 var replayRules = []rule{
 	{"the same ids at the same place are recorded once", sameIDsSamePlace},
 	{"the beginning of an append that was recorded is a replay", prefixIsReplay},
-	{"an id recorded elsewhere in its stream is refused", idElsewhereInStream},
+	{"a log-wide id recorded elsewhere in its stream is refused", logWideIDElsewhereInStream},
+	{"at the revision expected, ids of the stream may be used again", idAgain},
+	{"where no revision is expected, the first id decides", firstIDDecides},
 	{"a log-wide id recorded in another stream is refused", logWideIDInAnotherStream},
 	{"an id recorded in another stream may be used again", idInAnotherStream},
 	{"an append of which a part is recorded is refused", partlyRecorded},
@@ -77,32 +80,132 @@ func prefixIsReplay(l *log) {
 		eventstore.Result{Revision: 3, Position: recorded[3].Position})
 }
 
-func idElsewhereInStream(l *log) {
+func logWideIDElsewhereInStream(l *log) {
 	if !l.logWideIDs {
 		l.Skip("the engine compares ids only with those at the place expected")
 	}
-	for stream, events := range map[string][]eventstore.Event{l.stream("a"): newEvents(3), l.stream("b"): logWide(newEvents(3))} {
-		l.append(stream, eventstore.NoStream, events)
-		byPlace := l.placesFirst && !eventstore.LogWide(events[0].ID)
-		for name, c := range map[string]struct {
-			expected eventstore.Expected
-			events   []eventstore.Event
-			conflict bool // by the place alone
-		}{
-			"later":                        {eventstore.AtRevision(2), events[:1], false},
-			"in another order, any":        {eventstore.Any, []eventstore.Event{events[1], events[0]}, true},
-			"beyond the end":               {eventstore.AtRevision(7), events[:1], true},
-			"as far beyond as there is":    {eventstore.AtRevision(math.MaxInt64), events, true},
-			"as far but for one":           {eventstore.AtRevision(math.MaxInt64 - 1), events[2:], true},
-			"the end of it, then new ones": {eventstore.AtRevision(2), append(events[2:3:3], newEvents(1)...), false},
-		} {
-			_, err := l.Append(l.ctx, stream, c.expected, c.events)
-			if _, conflict := errors.AsType[*eventstore.ConflictError](err); conflict && c.conflict && byPlace {
-				continue
-			}
-			l.isDuplicate(name, err, stream, events)
+	stream, events := l.stream("a"), logWide(newEvents(3))
+	l.append(stream, eventstore.NoStream, events)
+	for name, c := range map[string]struct {
+		expected eventstore.Expected
+		events   []eventstore.Event
+	}{
+		"later":                        {eventstore.AtRevision(2), events[:1]},
+		"in another order, any":        {eventstore.Any, []eventstore.Event{events[1], events[0]}},
+		"with a gap, exists":           {eventstore.StreamExists, []eventstore.Event{events[0], events[2]}},
+		"beyond the end":               {eventstore.AtRevision(7), events[:1]},
+		"as far beyond as there is":    {eventstore.AtRevision(math.MaxInt64), events},
+		"as far but for one":           {eventstore.AtRevision(math.MaxInt64 - 1), events[2:]},
+		"the end of it, then new ones": {eventstore.AtRevision(2), append(events[2:3:3], newEvents(1)...)},
+		"behind new ones, any":         {eventstore.Any, append(newEvents(1), events[2])},
+	} {
+		_, err := l.Append(l.ctx, stream, c.expected, c.events)
+		l.isDuplicate(name, err, stream, events)
+	}
+	l.holds(stream, events)
+	l.inOrder(l.readAll(l.start))
+}
+
+// idAgain: at the revision that is expected, a stream takes ids that it holds. What was
+// recorded so is known again by its place.
+func idAgain(l *log) {
+	for name, ids := range map[string][]int{ // of those that are recorded; 3 and 4 are new
+		"all of them":          {0, 1, 2},
+		"the first":            {0},
+		"the last":             {2},
+		"in another order":     {2, 0},
+		"known, then new":      {1, 3},
+		"new, then known":      {3, 1},
+		"one of them twice":    {1, 1},
+		"a new one twice":      {3, 3},
+		"between new ones":     {3, 0, 4},
+		"and again, thrice":    {0, 0, 0},
+		"new, and in a circle": {3, 4, 3},
+	} {
+		stream, all := l.stream(name), newEvents(5)
+		held := all[:3:3]
+		l.append(stream, eventstore.NoStream, held)
+		var events []eventstore.Event
+		for n, i := range ids {
+			again := all[i]
+			again.Data = fmt.Appendf(nil, `{"again":%d}`, n)
+			events = append(events, again)
 		}
-		l.holds(stream, events)
+		first := l.append(stream, eventstore.AtRevision(2), events)
+		if want := int64(len(held)+len(events)) - 1; first.Revision != want {
+			l.Errorf("%s: appended up to revision %d, want %d", name, first.Revision, want)
+		}
+		held = append(held, events...)
+		l.holds(stream, held)
+		l.replays(name, stream, eventstore.AtRevision(2), events, first)
+		// And once more, behind itself.
+		second := l.append(stream, eventstore.AtRevision(first.Revision), events)
+		held = append(held, events...)
+		l.replays(name+", at first", stream, eventstore.AtRevision(2), events, first)
+		l.replays(name+", behind itself", stream, eventstore.AtRevision(first.Revision), events, second)
+		for _, expected := range []eventstore.Expected{eventstore.NoStream, eventstore.AtRevision(1), eventstore.AtRevision(second.Revision + 3), eventstore.AtRevision(math.MaxInt64)} {
+			if _, err := l.Append(l.ctx, stream, expected, append(events[:len(events):len(events)], newEvents(1)...)); !isRefusal(err) {
+				l.Errorf("%s, expecting %d: error %v, want a refusal", name, expected, err)
+			}
+		}
+		l.holds(stream, held)
+	}
+	all := l.readAll(l.start)
+	l.inOrder(all)
+	seen, err := l.subscribe(l.start, eventstore.Filter{}, len(all))
+	if err == nil {
+		err = same(seen, all)
+	}
+	if err != nil {
+		l.Errorf("a subscription: %v", err)
+	}
+}
+
+// firstIDDecides: where no revision is expected, an append is a repeat if the stream
+// holds its first id, and then must hold the others. Otherwise it is new.
+func firstIDDecides(l *log) {
+	for _, expected := range []eventstore.Expected{eventstore.Any, eventstore.StreamExists} {
+		for name, c := range map[string]struct {
+			ids  []int // of those that are recorded, which are 0, 1, 2 and 0 once more; 4 and 5 are new
+			at   int64 // of a repeat
+			want string
+		}{
+			"the first":           {[]int{0}, 0, "repeat"},
+			"in another order":    {[]int{1, 0}, 0, "repeat"},
+			"with a gap":          {[]int{0, 2}, 2, "repeat"},
+			"what is there twice": {[]int{2, 0}, 0, "repeat"},
+			"one of them twice":   {[]int{1, 1}, 1, "repeat"},
+			"known, then new":     {[]int{1, 4}, 0, "refused"},
+			"all and a new one":   {[]int{0, 1, 2, 4}, 0, "refused"},
+			"new, then known":     {[]int{4, 1}, 0, "new"},
+			"a new one twice":     {[]int{4, 4}, 0, "new"},
+			"among new ones":      {[]int{4, 0, 5}, 0, "new"},
+		} {
+			name = fmt.Sprintf("%s, %d", name, expected)
+			stream, all := l.stream(name), newEvents(6)
+			held := append(all[:3:3], all[0])
+			l.append(stream, eventstore.NoStream, held[:3])
+			l.append(stream, eventstore.AtRevision(2), held[3:])
+			recorded := l.readStream(stream)
+			var events []eventstore.Event
+			for _, i := range c.ids {
+				events = append(events, all[i])
+			}
+			switch c.want {
+			case "repeat":
+				l.replays(name, stream, expected, events, eventstore.Result{Revision: c.at, Position: recorded[c.at].Position})
+			case "refused":
+				if _, err := l.Append(l.ctx, stream, expected, events); !isRefusal(err) {
+					l.Errorf("%s: error %v, want a refusal", name, err)
+				}
+			case "new":
+				if added := l.append(stream, expected, events); added.Revision != int64(len(held)+len(events))-1 {
+					l.Errorf("%s: appended up to revision %d", name, added.Revision)
+				}
+				held = append(held, events...)
+			}
+			l.holds(stream, held)
+		}
 	}
 	l.inOrder(l.readAll(l.start))
 }
@@ -162,10 +265,9 @@ func idInAnotherStream(l *log) {
 	l.holds(other, append(held, events...))
 	l.holds(l.stream("c"), events[1:])
 	l.holds(l.stream("d"), []eventstore.Event{events[2], events[0]})
-	if l.logWideIDs {
-		_, err := l.Append(l.ctx, other, eventstore.AtRevision(4), events[:1])
-		l.isDuplicate("elsewhere in a stream that used it again", err, other, events)
-	}
+	last := l.append(other, eventstore.AtRevision(4), events[:1])
+	l.replays("once more in another", other, eventstore.AtRevision(4), events[:1], last)
+	l.holds(other, append(append(held, events...), events[0]))
 	all := l.readAll(l.start)
 	l.inOrder(all)
 	seen, err := l.subscribe(l.start, eventstore.Filter{}, len(all))

@@ -26,27 +26,19 @@ type Option func(*promises)
 type promises struct {
 	contiguous bool
 	logWideIDs bool
-	// placesFirst: see PlacesFirst.
-	placesFirst bool
-	loneEnds    bool
-	lossy       bool
-	beside      bool
-	patience    time.Duration
+	loneEnds   bool
+	lossy      bool
+	beside     bool
+	patience   time.Duration
 }
 
 // Contiguous is for engines whose positions have no gaps.
 func Contiguous() Option { return func(p *promises) { p.contiguous = true } }
 
-// LogWideIDs is for engines that know all event ids of a stream, and the log-wide
-// ones of the whole log, and so refuse one that is recorded elsewhere there.
-// EventStoreDB compares ids only with those at the place an append expects; at the
-// stream's end it takes any.
+// LogWideIDs is for engines that know the log-wide ids of the whole log, and so refuse
+// one that is recorded elsewhere. EventStoreDB compares ids only with those at the place
+// an append expects; at the stream's end it takes any.
 func LogWideIDs() Option { return func(p *promises) { p.logWideIDs = true } }
-
-// PlacesFirst is for engines whose server looks at the place before it looks at ids
-// that are not log-wide, as EventStoreDB does: a known id is a conflict where the
-// stream is not as expected, or does not hold the others behind it.
-func PlacesFirst() Option { return func(p *promises) { p.placesFirst = true } }
 
 // LoneTombstones is for engines that end a stream only by an append of nothing
 // else, as EventStoreDB does.
@@ -288,15 +280,11 @@ func (l *log) holds(stream string, want []eventstore.Event) {
 }
 
 // inOrder fails unless positions rise, without gaps where the engine promises
-// it, each id occurs once, and each stream's revisions are dense (but that a
-// tombstone may have the highest there is, as in EventStoreDB).
+// it, each log-wide id occurs once, and each stream's revisions are dense (but that
+// a tombstone may have the highest there is, as in EventStoreDB).
 func (l *log) inOrder(events []eventstore.Recorded) {
 	l.Helper()
-	type held struct {
-		stream string // empty for a log-wide id
-		id     uuid.UUID
-	}
-	seen := make(map[held]bool)
+	seen := make(map[uuid.UUID]bool) // log-wide ids
 	next := make(map[string]int64)
 	last := l.start
 	for i, e := range events {
@@ -307,16 +295,12 @@ func (l *log) inOrder(events []eventstore.Recorded) {
 		if at, _ := e.Position.Pair(); l.contiguous && at != before+1 {
 			l.Fatalf("position %d follows %d", at, before)
 		}
-		is := held{e.Stream, e.ID}
-		if l.logWideIDs && eventstore.LogWide(e.ID) {
-			is.stream = ""
-		}
-		if seen[is] {
+		if l.logWideIDs && eventstore.LogWide(e.ID) && seen[e.ID] {
 			l.Fatalf("event %s occurs twice", e.ID)
 		}
 		if e.Revision != next[e.Stream] && (e.Type != eventstore.TombstoneType || e.Revision != math.MaxInt64) {
 			l.Fatalf("%s: revision %d where %d should come", e.Stream, e.Revision, next[e.Stream])
 		}
-		last, seen[is], next[e.Stream] = e.Position, true, e.Revision+1
+		last, seen[e.ID], next[e.Stream] = e.Position, true, e.Revision+1
 	}
 }

@@ -30,6 +30,9 @@ func likeEventStoreDB(e *engine) {
 		if len(events) > 1 && endsStream(events) {
 			return eventstore.Result{}, &eventstore.InvalidError{Reason: "a tombstone among others"}
 		}
+		if err := eventstore.CheckAppend(stream, expected, events); err != nil {
+			return eventstore.Result{}, err
+		}
 		own := given.in(stream, events)
 		result, err := e.sound.Append(ctx, stream, expected, own)
 		if _, duplicate := errors.AsType[*eventstore.DuplicateEventError](err); duplicate {
