@@ -15,28 +15,35 @@ import (
 	"daybook/domain/stock"
 	"daybook/domain/unit"
 	"daybook/eventstore"
+	"daybook/eventstore/memory"
 	"daybook/internal/verify"
 	"daybook/projections/salesview"
 	"daybook/projections/views"
 	"daybook/projections/viewtest"
 )
 
-// shop is a server without its HTTP: the command side over a log in memory, the
-// read models in a database of the test's own.
+// shop is a server without its HTTP: the command side over a log, the read models in
+// a database of the test's own.
 type shop struct {
 	*viewtest.Bench
 	*commands.Service
 	where *time.Location
 }
 
+// newShop has its log in memory.
 func newShop(t *testing.T) *shop {
 	t.Helper()
 	t.Parallel()
+	return newShopOver(t, memory.New())
+}
+
+func newShopOver(t *testing.T, log eventstore.Store) *shop {
+	t.Helper()
 	where, err := time.LoadLocation("Europe/London")
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := viewtest.New(t, views.All(salesview.Options{Location: where, Country: "United Kingdom", Currency: "GBP"})...)
+	b := viewtest.Over(t, log, views.All(salesview.Options{Location: where, Country: "United Kingdom", Currency: "GBP"})...)
 	return &shop{Bench: b, Service: commands.NewService(b.Log, commands.DefaultPolicy(), time.Now, commands.Options{}), where: where}
 }
 

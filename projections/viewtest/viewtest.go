@@ -1,5 +1,5 @@
-// Package viewtest runs views in tests: facts go into a log in memory, rows
-// come out of a real Postgres.
+// Package viewtest runs views in tests: facts go into a log, most often one in
+// memory, and rows come out of a real Postgres.
 package viewtest
 
 import (
@@ -21,16 +21,22 @@ import (
 type Bench struct {
 	testing.TB
 	Pool   *pgxpool.Pool
-	Log    *memory.Store
+	Log    eventstore.Store
 	Runner *projections.Runner
 
 	head eventstore.Position
 }
 
-// New starts a node with the views; it stops when the test ends.
+// New starts a node with the views over a log in memory; it stops when the test ends.
 func New(tb testing.TB, views ...projections.View) *Bench {
 	tb.Helper()
-	b := &Bench{TB: tb, Pool: pgtest.New(tb), Log: memory.New()}
+	return Over(tb, memory.New(), views...)
+}
+
+// Over starts a node with the views over a log; it stops when the test ends.
+func Over(tb testing.TB, log eventstore.Store, views ...projections.View) *Bench {
+	tb.Helper()
+	b := &Bench{TB: tb, Pool: pgtest.New(tb), Log: log}
 	if err := projections.Migrate(tb.Context(), b.Pool); err != nil {
 		tb.Fatal(err)
 	}
