@@ -132,6 +132,9 @@ func (h *Handler[S, C, E]) Handle(ctx context.Context, request Request[C]) (Answ
 	if err := h.submit(ctx, job); err != nil {
 		return Answer[E]{}, err
 	}
+	if len(job.answer.Events) > 0 || job.answer.Replayed {
+		noteRecorded(ctx)
+	}
 	return job.answer, job.err
 }
 

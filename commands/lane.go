@@ -87,6 +87,8 @@ type lane[S, C, E any] struct {
 	// While a batch is decided: the revisions at which it, and its present job, began.
 	recordedAt, begunAt int64
 	batched             map[uuid.UUID]bool // the commands of the batch that have events
+	// doubt: an append of the batch may be recorded, or is, and its jobs have no answer yet.
+	doubt bool
 }
 
 func (l *lane[S, C, E]) run() {
@@ -112,6 +114,7 @@ func (l *lane[S, C, E]) process(batch []*job[S, C, E]) {
 	ctx, cancel := context.WithTimeout(context.Background(), l.handler.options.AppendTimeout)
 	defer cancel()
 	open := batch
+	l.doubt = false
 	for attempt := 1; len(open) > 0; attempt++ {
 		var err error
 		open, err = l.attempt(ctx, open, attempt == 1)
@@ -121,7 +124,7 @@ func (l *lane[S, C, E]) process(batch []*job[S, C, E]) {
 		l.forget()
 		conflict, lost := errors.AsType[*eventstore.ConflictError](err)
 		if !lost || attempt >= l.handler.options.Attempts {
-			finish(open, err)
+			l.leave(open, err)
 			return
 		}
 		l.handler.options.Logger.Debug("lost a race, deciding again",
@@ -365,11 +368,18 @@ func (l *lane[S, C, E]) answer(j *job[S, C, E], revision int64, position eventst
 }
 
 // append repeats an append whose outcome is unknown, with the same ids and the
-// same expectation, until it is known or time is up.
+// same expectation, until it is known or time is up. Nothing is learned from a log that
+// cannot be reached, so that is waited for, too.
 func (l *lane[S, C, E]) append(ctx context.Context, base int64, events []eventstore.Event) (eventstore.Result, error) {
 	for wait := 5 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		result, err := l.handler.store.Append(ctx, l.stream, eventstore.AtRevision(base), events)
-		if _, unknown := errors.AsType[*eventstore.OutcomeUnknownError](err); !unknown || ctx.Err() != nil {
+		_, unknown := errors.AsType[*eventstore.OutcomeUnknownError](err)
+		_, away := errors.AsType[*eventstore.UnavailableError](err)
+		_, conflict := errors.AsType[*eventstore.ConflictError](err)
+		_, duplicate := errors.AsType[*eventstore.DuplicateEventError](err)
+		l.doubt = (l.doubt || unknown || result.Replayed) && !conflict && !duplicate
+		_, diverged := errors.AsType[*eventstore.DivergedError](err)
+		if again := unknown || away && l.doubt; !again || diverged || ctx.Err() != nil {
 			return result, err
 		}
 		l.handler.options.Logger.Warn("append outcome unknown, repeating", "stream", l.stream, "error", err)
@@ -401,6 +411,17 @@ func finish[S, C, E any](jobs []*job[S, C, E], err error) {
 	for _, j := range jobs {
 		j.err = err
 		close(j.done)
+	}
+}
+
+// leave answers jobs that cannot be carried out now.
+func (l *lane[S, C, E]) leave(jobs []*job[S, C, E], err error) {
+	for _, j := range jobs {
+		told := err
+		if l.doubt && j.look == nil && saysNothingDone(err) {
+			told = &eventstore.OutcomeUnknownError{Cause: err}
+		}
+		finish([]*job[S, C, E]{j}, told)
 	}
 }
 

@@ -99,6 +99,19 @@ func NewService(store eventstore.Store, policy Policy, now func() time.Time, opt
 // Now is the time of decisions.
 func (s *Service) Now() time.Time { return s.now() }
 
+// LogHolds returns *eventstore.DivergedError if the log is not the one that was
+// followed: what is answered without the log must not outlive it. A log that does not
+// answer within a second tells nothing.
+func (s *Service) LogHolds(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	_, err := s.store.Head(ctx)
+	if diverged, is := errors.AsType[*eventstore.DivergedError](err); is {
+		return diverged
+	}
+	return nil
+}
+
 // Close waits for what is in flight.
 func (s *Service) Close(ctx context.Context) error {
 	return errors.Join(s.Products.Close(ctx), s.Carts.Close(ctx), s.Orders.Close(ctx), s.Returns.Close(ctx), s.Stock.Close(ctx))

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,6 +19,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/errgroup"
 
 	"daybook/cmd/daybook/shoppers"
 	"daybook/eventstore/gateway"
@@ -35,6 +38,7 @@ var restores = map[string][]string{
 			FROM eventstore.head h, eventstore.streams s, generate_series(1, 500) n WHERE s.stream = 'order-restored';
 		UPDATE eventstore.head SET position = position + 500, recorded_at = clock_timestamp()`},
 	"another log altogether": {`
+		LOCK TABLE eventstore.head IN EXCLUSIVE MODE; -- or events that are appended meanwhile stay
 		UPDATE eventstore.events SET event_id = gen_random_uuid(), recorded_at = recorded_at - interval '1 hour'`},
 }
 
@@ -403,4 +407,102 @@ func TestALogThatWasRestoredIsRefused(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A log in PostgreSQL is replaced in one transaction while clients send commands. None
+// that is sent after that is taken or answered in any other way, although it takes the
+// guard a while to look, and nothing is written into the log that was restored.
+func TestNoCommandIsTakenByALogThatWasRestored(t *testing.T) {
+	t.Parallel()
+	for name, change := range restores {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := pgtest.URL(t)
+			pool := poolOf(t, url)
+			d := &divergence{T: t, pool: pool, node: pool, args: []string{"--database-url", url}}
+			server := serve(t, d.args...)
+			d.story(server)
+			d.ask(http.MethodPost, server.url+"/v1/stock/MUG/main/receipts", "answered", `{"quantity":1,"document":"PO-1"}`)
+
+			var replaced atomic.Bool
+			var answered atomic.Int64
+			enough := make(chan struct{})
+			var once sync.Once
+			load, ctx := errgroup.WithContext(t.Context())
+			for client := range 8 {
+				load.Go(func() error {
+					for turn, refused := 0, 0; refused < 20; turn++ {
+						path, key, body := "/v1/stock/MUG/main/receipts", uuid.NewString(), `{"quantity":1,"document":"PO-2"}`
+						switch (client + turn) % 4 {
+						case 1:
+							path, body = "/v1/carts", `{"currency":"GBP","lines":[{"sku":"MUG","quantity":1}]}`
+						case 2:
+							key = "answered"
+							body = `{"quantity":1,"document":"PO-1"}`
+						case 3: // is refused by a rule
+							path, body = "/v1/stock/MUG/main/shipments", `{"order_id":"none","shipment_id":"p","quantity":2,"force":true,"reason":"x"}`
+						}
+						after := replaced.Load()
+						status, text, err := post(ctx, server.url+path, key, body)
+						if err != nil {
+							return err
+						}
+						diverged := status == http.StatusServiceUnavailable && strings.Contains(text, "/problems/log-diverged")
+						switch {
+						case after && !diverged:
+							return fmt.Errorf("%s after the log was replaced: %d %s", path, status, text)
+						case after:
+							refused++
+						case answered.Add(1) == 200:
+							once.Do(func() { close(enough) })
+						}
+					}
+					return nil
+				})
+			}
+			var events int
+			load.Go(func() error {
+				select {
+				case <-enough:
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+				err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+					for _, sql := range change {
+						if _, err := tx.Exec(ctx, sql, pgx.QueryExecModeSimpleProtocol); err != nil {
+							return err
+						}
+					}
+					return tx.QueryRow(ctx, `SELECT count(*) FROM eventstore.events`).Scan(&events)
+				})
+				replaced.Store(true)
+				return err
+			})
+			if err := load.Wait(); err != nil {
+				t.Error(err)
+			}
+			if got := d.events(); got != events {
+				t.Errorf("%d events were written into the log that was restored", got-events)
+			}
+			server.stop()
+			server.exit(t)
+		})
+	}
+}
+
+// post sends a command.
+func post(ctx context.Context, url, key, body string) (status int, text string, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
+	if err != nil {
+		return 0, "", err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Idempotency-Key", key)
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, "", err
+	}
+	defer answer.Body.Close()
+	all, err := io.ReadAll(answer.Body)
+	return answer.StatusCode, string(all), err
 }

@@ -164,7 +164,7 @@ func (a *api) placedState(ctx context.Context, id unit.OrderID, done commands.An
 // withPosition tells the caller of a checkout that was recorded, and then refused,
 // from which position on the cart is read as open again.
 func withPosition(ctx context.Context, err error, position eventstore.Position) error {
-	refused := problem.From(ctx, known(err))
+	refused := problem.From(ctx, known(ctx, err))
 	if eventstore.Start.Before(position) {
 		return refused.At(position.String())
 	}
@@ -174,5 +174,5 @@ func withPosition(ctx context.Context, err error, position eventstore.Position) 
 // withOrder tells the caller of a checkout whose order was placed, and whose
 // payment or confirmation was refused, which order that is.
 func withOrder(ctx context.Context, err error, id unit.OrderID) error {
-	return problem.From(ctx, known(err)).With(map[string]any{"order_id": id})
+	return problem.From(ctx, known(ctx, err)).With(map[string]any{"order_id": id})
 }

@@ -52,7 +52,7 @@ func Register(to huma.API, service *commands.Service, options Options) {
 	}
 	a := &api{
 		service: service, processes: options.Processes, huma: to, timeout: options.Timeout,
-		keys: &keys{answers: options.Answers, timeout: options.Timeout, underWay: make(map[scopedKey]chan struct{})},
+		keys: &keys{answers: options.Answers, holds: service.LogHolds, timeout: options.Timeout, underWay: make(map[scopedKey]chan struct{})},
 	}
 	a.routes()
 }
@@ -105,7 +105,7 @@ func add[I any, PI input[I], B any](a *api, tag string, o op, handle func(contex
 		operation.Parameters = []*huma.Param{requiredKey}
 	}
 	huma.Register(a.huma, operation, func(ctx context.Context, in *I) (*answer[B], error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.timeout)
+		ctx, cancel := context.WithTimeout(commands.Noting(context.WithoutCancel(ctx)), a.timeout)
 		defer cancel()
 		c, err := a.newCall(ctx, PI(in).common())
 		if err == nil {
@@ -117,12 +117,13 @@ func add[I any, PI input[I], B any](a *api, tag string, o op, handle func(contex
 				return out, nil
 			}
 		}
-		return nil, problem.From(ctx, known(err))
+		return nil, problem.From(ctx, known(ctx, err))
 	})
 }
 
 // known turns the errors of commands into problems.
-func known(err error) error {
+func known(ctx context.Context, err error) error {
+	err = commands.Unsettled(ctx, err)
 	if stale, ok := errors.AsType[*commands.StaleError](err); ok {
 		return problem.Stale(stale.Expected, stale.Actual)
 	}

@@ -29,6 +29,7 @@ import (
 // refused is not kept either. The same request carries on under the same ids.
 type keys struct {
 	answers commands.Answers
+	holds   func(context.Context) error // the log is still the one that was followed
 	timeout time.Duration
 
 	mu       sync.Mutex
@@ -84,6 +85,9 @@ func (k *keys) serve(ctx huma.Context, key scopedKey, next func(huma.Context)) e
 	if stored != nil && stored.Status < http.StatusBadRequest { // earlier versions kept refusals
 		if !bytes.Equal(stored.RequestHash, hash) && !bytes.Equal(stored.RequestHash, hashBefore(r, body)) {
 			return problem.KeyReused()
+		}
+		if err := k.holds(limited); err != nil { // the answer tells of a log that may be gone
+			return err
 		}
 		replay(w, stored)
 		return nil

@@ -348,7 +348,7 @@ func (s *Store) Append(ctx context.Context, stream string, expected eventstore.E
 	before := s.last()
 	result, err := s.log.Append(ctx, stream, expected, events)
 	if err != nil {
-		return result, err
+		return result, s.explain(ctx, err)
 	}
 	err = s.admit(ctx)
 	if err == nil && !result.Replayed && !before.Before(result.Position) {
@@ -410,10 +410,14 @@ func (s *Store) read(ctx context.Context, open func() iter.Seq2[eventstore.Recor
 	}
 }
 
-// explain compares the log when it does not know a reader's place. If the log has
-// diverged, that is the error. Otherwise the place is the reader's own fault.
+// explain compares the log when it does not know a reader's place, or when the engine
+// itself has found that the log is another. If the log has diverged, that is the error.
+// Otherwise the place is the reader's own fault.
 func (s *Store) explain(ctx context.Context, err error) error {
-	if _, none := errors.AsType[*eventstore.UnknownPlaceError](err); none {
+	_, none := errors.AsType[*eventstore.UnknownPlaceError](err)
+	_, another := errors.AsType[*eventstore.DivergedError](err)
+	_, unknown := errors.AsType[*eventstore.OutcomeUnknownError](err)
+	if (none || another) && !unknown {
 		if found, diverged := errors.AsType[*eventstore.DivergedError](s.check(ctx, true)); diverged {
 			return found
 		}
@@ -459,6 +463,8 @@ func (s *Store) Head(ctx context.Context) (eventstore.Position, error) {
 	head, err := s.log.Head(ctx)
 	if err == nil {
 		err = s.admit(ctx)
+	} else {
+		err = s.explain(ctx, err)
 	}
 	if err != nil {
 		return eventstore.Start, err

@@ -3,6 +3,7 @@ package guard_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"sync/atomic"
 	"testing"
@@ -388,5 +389,58 @@ func TestAnAppendToAServersStreamIsNoAnchor(t *testing.T) {
 	}
 	if item := mark(t, s); item.Checkpoint != eventstore.At(5) || item.Known.Stream != "order-2" {
 		t.Errorf("the mark at %s knows %+v", item.Checkpoint, item.Known)
+	}
+}
+
+// telling is an engine that itself finds that the log is another, as soon as it is asked.
+type telling struct {
+	*changing
+	is story
+	t  *testing.T
+}
+
+func (e telling) finds() error {
+	e.Store(e.is.log(e.t, ""))
+	return fmt.Errorf("read: %w", &eventstore.DivergedError{Keeper: "this node", Expected: "an event", Found: "none"})
+}
+
+func (e telling) Append(context.Context, string, eventstore.Expected, []eventstore.Event) (eventstore.Result, error) {
+	return eventstore.Result{}, e.finds()
+}
+
+func (e telling) ReadStream(ctx context.Context, stream string, from int64, limit int) iter.Seq2[eventstore.Recorded, error] {
+	if stream != "order-1" || from != 0 { // the guard's own
+		return e.changing.ReadStream(ctx, stream, from, limit)
+	}
+	return func(yield func(eventstore.Recorded, error) bool) { yield(eventstore.Recorded{}, e.finds()) }
+}
+
+func (e telling) Subscribe(context.Context, eventstore.Position, eventstore.Filter) iter.Seq2[eventstore.Item, error] {
+	return func(yield func(eventstore.Item, error) bool) { yield(eventstore.Item{}, e.finds()) }
+}
+
+// What an engine finds by itself is the guard's state at once, and is not left to the next look.
+func TestWhatAnEngineFindsIsTheStateAtOnce(t *testing.T) {
+	t.Parallel()
+	for way, is := range ways {
+		for _, name := range []string{"Append", "ReadStream", "Subscribe"} {
+			t.Run(way+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				log := &changing{}
+				log.Store(was.log(t, ""))
+				s := guard.New(telling{log, is, t}, guard.Options{Own: own})
+				if err := s.Open(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if _, diverged := errors.AsType[*eventstore.DivergedError](calls[name](t.Context(), s)); !diverged {
+					t.Error("it was answered")
+				}
+				select {
+				case <-s.Final():
+				default:
+					t.Error("it is not final")
+				}
+			})
+		}
 	}
 }

@@ -4,16 +4,14 @@ import (
 	"context"
 	"iter"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"daybook/eventstore"
 )
 
 const (
-	logBackwardsSQL = columnsSQL + `WHERE position >= $1 AND position < $2 ORDER BY position DESC LIMIT $3`
+	logBackwardsSQL = columnsSQL + `WHERE ` + holdsSQL + ` AND position >= $4 AND position < $5 ORDER BY position DESC LIMIT $6`
 
-	filteredBackwardsSQL = columnsSQL + `WHERE position >= $1 AND position < $2
-		AND (type ^@ ANY ($4::text[]) OR stream ^@ ANY ($5::text[])) ORDER BY position DESC LIMIT $3`
+	filteredBackwardsSQL = columnsSQL + `WHERE ` + holdsSQL + ` AND position >= $4 AND position < $5
+		AND (type ^@ ANY ($7::text[]) OR stream ^@ ANY ($8::text[])) ORDER BY position DESC LIMIT $6`
 
 	// largestWindow is the number of events examined by one query, at most, when
 	// a filter selects rarely: no marks are due, so it may be more than
@@ -41,7 +39,7 @@ func (s *Store) ReadAllBackwards(ctx context.Context, before eventstore.Position
 		p := backwardsPager{pager: newPager(filter, s.large), window: filteredPage}
 		defer p.done()
 		for next, given := min(number(before), head+1), 0; next > 1 && (limit <= 0 || given < limit); {
-			page, reached, err := p.page(ctx, s.pool, next, max(limit-given, 0))
+			page, reached, err := p.page(ctx, s, next, max(limit-given, 0))
 			if err != nil {
 				yield(eventstore.Recorded{}, readError(ctx, "read log", err))
 				return
@@ -64,7 +62,7 @@ type backwardsPager struct {
 
 // page returns selected events before a position, which is above 1, and the
 // position down to which it has looked. limit 0 is as many as fit a page.
-func (p *backwardsPager) page(ctx context.Context, pool *pgxpool.Pool, before uint64, limit int) (page []eventstore.Recorded, reached uint64, err error) {
+func (p *backwardsPager) page(ctx context.Context, store *Store, before uint64, limit int) (page []eventstore.Recorded, reached uint64, err error) {
 	rows := p.rows
 	if limit > 0 {
 		rows = min(rows, limit)
@@ -72,10 +70,10 @@ func (p *backwardsPager) page(ctx context.Context, pool *pgxpool.Pool, before ui
 	var full bool
 	if p.filtered {
 		reached = before - min(p.window, before-1)
-		page, full, err = readPage(ctx, pool, &p.sizer, 0, filteredBackwardsSQL, reached, before, rows, p.types, p.streams)
+		page, full, err = store.readPage(ctx, &p.sizer, 0, filteredBackwardsSQL, reached, before, rows, p.types, p.streams)
 	} else {
 		reached = before - min(uint64(rows), before-1)
-		page, full, err = readPage(ctx, pool, &p.sizer, int(before-reached), logBackwardsSQL, reached, before, rows)
+		page, full, err = store.readPage(ctx, &p.sizer, int(before-reached), logBackwardsSQL, reached, before, rows)
 	}
 	if err != nil {
 		return nil, before, err

@@ -30,6 +30,9 @@ func judge(err error) fate {
 	if pgconn.SafeToRetry(err) {
 		return unsent
 	}
+	if isDiverged(err) {
+		return rejected
+	}
 	reply, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok || reply.SeverityUnlocalized != "ERROR" {
 		return unknown
@@ -49,6 +52,9 @@ func judge(err error) fate {
 
 // translate makes an append's error of what ended its batch.
 func translate(err error) error {
+	if isDiverged(err) {
+		return err
+	}
 	switch judge(err) {
 	case unknown:
 		return &eventstore.OutcomeUnknownError{Cause: err}
@@ -62,6 +68,9 @@ func translate(err error) error {
 // isOutage tells whether a read failed for the server's being away, so that it
 // can be repeated when it is back.
 func isOutage(err error) bool {
+	if isDiverged(err) {
+		return false
+	}
 	reply, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok { // network, connection refused, pool closed
 		return true
@@ -83,4 +92,9 @@ func readError(ctx context.Context, what string, err error) error {
 		return &eventstore.UnavailableError{Cause: fmt.Errorf("%s: %w", what, err)}
 	}
 	return fmt.Errorf("%s: %w", what, err)
+}
+
+func isDiverged(err error) bool {
+	_, diverged := errors.AsType[*eventstore.DivergedError](err)
+	return diverged
 }

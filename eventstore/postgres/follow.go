@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -40,25 +39,31 @@ func (s *Store) publish(batch []*request, a *answer) uint64 {
 	var events []eventstore.Recorded
 	wanted := s.tail.wanted()
 	position := a.base
+	var last eventstore.Recorded
 	for i, r := range batch {
 		if a.status != nil && a.status[i] != appended {
 			continue
 		}
+		begin := 0
 		if !wanted {
-			position += uint64(len(r.events))
-			continue
+			begin = len(r.events) - 1
+			position += uint64(begin) //nolint:gosec // it has events
 		}
-		for j := range r.events {
+		for j := begin; j < len(r.events); j++ {
 			position++
-			events = append(events, eventstore.Recorded{
+			last = eventstore.Recorded{
 				Event:      r.events[j],
 				Stream:     r.stream,
 				Revision:   a.revision[i] - int64(len(r.events)-1-j),
 				Position:   eventstore.At(position),
 				RecordedAt: a.recordedAt,
-			})
+			}
+			if wanted {
+				events = append(events, last)
+			}
 		}
 	}
+	s.latest.note(&last)
 	s.tail.add(events)
 	return position
 }
@@ -95,47 +100,28 @@ func (s *Store) follow(ctx context.Context, poll time.Duration) {
 // Pulse implements eventstore.Proving.
 func (s *Store) Pulse() eventstore.Pulse { return s.pulse.Pulse() }
 
-// errAnother is of a log that was put in the place of the one that was followed.
-var errAnother = errors.New("another event is there than before")
-
-// catchUp reads from the tail's end to the head.
+// catchUp reads from the tail's end to the head. If the log is another than before, that
+// ends all subscriptions.
 func (s *Store) catchUp(ctx context.Context) error {
-	proven := s.tail.prove(0) // before the head is read, which can only be higher
+	err := s.readOn(ctx)
+	if isDiverged(err) {
+		s.tail.fail(err)
+		return nil
+	}
+	return err
+}
+
+func (s *Store) readOn(ctx context.Context) error {
 	head, err := s.head(pgpool.Within(ctx, lookMax))
 	if err != nil || !s.tail.wanted() {
 		return err
 	}
-	if head < proven {
-		s.tail.fail(&eventstore.UnknownPlaceError{Position: eventstore.At(proven), Head: eventstore.At(head)})
-		return nil
-	}
 	p := newPager(eventstore.Filter{}, s.large)
 	defer p.done()
-	known := s.tail.lastEvent()
-	if _, begun := s.tail.end(); !begun && head > 0 {
-		edge, _, err := p.page(ctx, s.pool, head-1, head, 1)
-		if err != nil {
-			return err
-		}
-		if len(edge) > 0 {
-			s.tail.setEdge(&edge[0])
-		}
-	}
 	for last := s.tail.begin(head); last < head && s.tail.wanted(); {
-		after := last
-		if known != nil && number(known.Position) == last {
-			after-- // read again what is known, and so see whether it is still there
-		}
-		page, reached, err := p.page(ctx, s.pool, after, head, 0)
+		page, reached, err := p.page(ctx, s, last, head, 0)
 		if err != nil {
 			return err
-		}
-		if after < last {
-			if len(page) == 0 || page[0].ID != known.ID || !page[0].RecordedAt.Equal(known.RecordedAt) {
-				s.tail.fail(&eventstore.UnknownPlaceError{Position: known.Position, Head: eventstore.At(head), Cause: errAnother})
-				return nil
-			}
-			known, page = nil, page[1:]
 		}
 		s.tail.add(page)
 		last = reached
@@ -196,7 +182,7 @@ func hear(ctx context.Context, conn *pgx.Conn) (head uint64, err error) {
 	} else if ctx.Err() != nil || waiting.Err() == nil || conn.IsClosed() {
 		return 0, err // wrapped by its caller
 	}
-	err = conn.QueryRow(ctx, headSQL).Scan(&head)
+	err = conn.QueryRow(ctx, positionSQL).Scan(&head)
 	return head, err
 }
 

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,6 +57,7 @@ type Store struct {
 	tail   *tail
 	notify *notifier
 	pulse  eventstore.PulseRecorder
+	latest latest
 
 	connections atomic.Uint64                                         // of the engine's own, made so far
 	admit       atomic.Pointer[func(context.Context) (uint64, error)] // see AppendAfter
@@ -115,6 +117,9 @@ func (s *Store) check(ctx context.Context) error {
 	if _, err := s.head(ctx); err != nil {
 		return fmt.Errorf("open the event store (is the database migrated?): %w", err)
 	}
+	if err := s.checkKeys(ctx); err != nil {
+		return fmt.Errorf("open the event store: %w", err)
+	}
 	var unsafe []string
 	const query = `SELECT coalesce(array_agg(name), '{}') FROM pg_settings WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off'`
 	if err := s.pool.QueryRow(ctx, query).Scan(&unsafe); err != nil {
@@ -122,6 +127,21 @@ func (s *Store) check(ctx context.Context) error {
 	}
 	if len(unsafe) > 0 {
 		s.logger.WarnContext(ctx, "a crash of the database machine can lose acknowledged events", "settings_off", unsafe)
+	}
+	return nil
+}
+
+// checkKeys refuses tables without their keys, as they are in the middle of a restore:
+// without them an append could write what must not be.
+func (s *Store) checkKeys(ctx context.Context) error {
+	const query = `SELECT coalesce(array_agg(name), '{}') FROM unnest(ARRAY['streams_pkey', 'events_position_key', 'events_revision_key', 'events_id_key', 'head_pkey']) AS name
+		WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE conname = name AND connamespace = 'eventstore'::regnamespace)`
+	var missing []string
+	if err := s.pool.QueryRow(ctx, query).Scan(&missing); err != nil {
+		return err
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("the log's tables are not all there, because it is being restored: %s", strings.Join(missing, ", "))
 	}
 	return nil
 }

@@ -7,34 +7,41 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+	"time"
 	"unicode/utf8"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/semaphore"
 
 	"daybook/eventstore"
 )
 
 const (
-	headSQL = `SELECT position FROM eventstore.head`
+	// positionSQL is the head by itself: a hint, from whatever log is there.
+	positionSQL = `SELECT position FROM eventstore.head`
+
+	// headSQL is the head and the event there. LIMIT keeps the join a look-up.
+	headSQL = `SELECT h.position, e.revision, e.recorded_at, coalesce(e.given_id, e.event_id), e.stream
+		FROM (` + positionSQL + ` LIMIT 1) h
+		LEFT JOIN LATERAL (SELECT revision, recorded_at, given_id, event_id, stream FROM eventstore.events WHERE position = h.position LIMIT 1) e ON true WHERE ` + holdsSQL
 
 	columnsSQL = `SELECT position, revision, recorded_at, coalesce(given_id, event_id), stream, type, data, meta FROM eventstore.events `
 
-	logSQL = columnsSQL + `WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3`
+	logSQL = columnsSQL + `WHERE ` + holdsSQL + ` AND position > $4 AND position <= $5 ORDER BY position LIMIT $6`
 
-	filteredSQL = columnsSQL + `WHERE position > $1 AND position <= $2
-		AND (type ^@ ANY ($4::text[]) OR stream ^@ ANY ($5::text[])) ORDER BY position LIMIT $3`
+	filteredSQL = columnsSQL + `WHERE ` + holdsSQL + ` AND position > $4 AND position <= $5
+		AND (type ^@ ANY ($7::text[]) OR stream ^@ ANY ($8::text[])) ORDER BY position LIMIT $6`
 
 	// Whether the stream has ended is looked at by each page, in the page's own
 	// snapshot: so a tombstone is never read as one of the stream's events.
-	inStreamSQL = `WHERE stream_id = (SELECT stream_id FROM eventstore.streams WHERE stream = $1 AND NOT ended) `
+	inStreamSQL = `WHERE ` + holdsSQL + ` AND stream_id = (SELECT stream_id FROM eventstore.streams WHERE stream = $4 AND NOT ended) `
 
-	streamSQL = columnsSQL + inStreamSQL + `AND revision >= $2 ORDER BY revision LIMIT $3`
+	streamSQL = columnsSQL + inStreamSQL + `AND revision >= $5 ORDER BY revision LIMIT $6`
 
-	streamBackwardsSQL = columnsSQL + inStreamSQL + `AND revision <= $2 ORDER BY revision DESC LIMIT $3`
+	streamBackwardsSQL = columnsSQL + inStreamSQL + `AND revision <= $5 ORDER BY revision DESC LIMIT $6`
 
-	endedSQL = `SELECT ended FROM eventstore.streams WHERE stream = $1 AND revision >= 0`
+	endedSQL = `SELECT ended FROM eventstore.streams WHERE ` + holdsSQL + ` AND stream = $4 AND revision >= 0`
 )
 
 // A page of events is read at a time, and no connection is held while its
@@ -71,8 +78,22 @@ func (s *Store) Head(ctx context.Context) (eventstore.Position, error) {
 }
 
 func (s *Store) head(ctx context.Context) (head uint64, err error) {
-	err = s.pool.QueryRow(ctx, headSQL).Scan(&head)
-	return head, err // wrapped by its callers, which know for whom it was
+	known := s.latest.get()
+	var e struct { // null where no event is
+		revision   *int64
+		recordedAt *time.Time
+		id         *uuid.UUID
+		stream     *string
+	}
+	if err = s.pool.QueryRow(ctx, headSQL, naming(known)...).Scan(&head, &e.revision, &e.recordedAt, &e.id, &e.stream); err != nil {
+		return 0, s.explain(ctx, known, err) // wrapped by its callers, which know for whom it was
+	}
+	if e.stream != nil {
+		s.latest.note(&eventstore.Recorded{
+			Event: eventstore.Event{ID: *e.id}, Stream: *e.stream, Revision: *e.revision, Position: eventstore.At(head), RecordedAt: e.recordedAt.UTC(),
+		})
+	}
+	return head, nil
 }
 
 // ReadStream implements eventstore.Store.
@@ -106,7 +127,7 @@ func (s *Store) readStream(ctx context.Context, way direction, stream string, fr
 		if limit > 0 {
 			rows = min(rows, limit-given)
 		}
-		page, full, err := readPage(ctx, s.pool, &size, shortStream, way.query, stream, from, rows)
+		page, full, err := s.readPage(ctx, &size, shortStream, way.query, stream, from, rows)
 		if err != nil {
 			return readError(ctx, "read stream "+stream, err)
 		}
@@ -131,7 +152,8 @@ func (s *Store) readStream(ctx context.Context, way direction, stream string, fr
 // reading one that has ended or does not exist.
 func (s *Store) whyEmpty(ctx context.Context, stream string) error {
 	var deleted bool
-	err := s.pool.QueryRow(ctx, endedSQL, stream).Scan(&deleted)
+	known := s.latest.get()
+	err := s.explain(ctx, known, s.pool.QueryRow(ctx, endedSQL, naming(known, stream)...).Scan(&deleted))
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return &eventstore.NotFoundError{Stream: stream}
@@ -154,7 +176,7 @@ func (s *Store) ReadAll(ctx context.Context, after eventstore.Position, filter e
 		p := newPager(filter, s.large)
 		defer p.done()
 		for last, given := after.Whole(), 0; last < head && (limit <= 0 || given < limit); {
-			page, reached, err := p.page(ctx, s.pool, last, head, max(limit-given, 0))
+			page, reached, err := p.page(ctx, s, last, head, max(limit-given, 0))
 			if err != nil {
 				yield(eventstore.Recorded{}, readError(ctx, "read log", err))
 				return
@@ -195,7 +217,7 @@ func texts(prefixes []string) []string {
 
 // page returns selected events after a position and up to another, and the
 // position up to which it has looked. limit 0 is as many as fit a page.
-func (p *pager) page(ctx context.Context, pool *pgxpool.Pool, after, upTo uint64, limit int) (page []eventstore.Recorded, reached uint64, err error) {
+func (p *pager) page(ctx context.Context, store *Store, after, upTo uint64, limit int) (page []eventstore.Recorded, reached uint64, err error) {
 	rows := p.rows
 	if limit > 0 {
 		rows = min(rows, limit)
@@ -203,10 +225,10 @@ func (p *pager) page(ctx context.Context, pool *pgxpool.Pool, after, upTo uint64
 	var full bool
 	if p.filtered {
 		upTo = min(upTo, after+filteredPage)
-		page, full, err = readPage(ctx, pool, &p.sizer, 0, filteredSQL, after, upTo, rows, p.types, p.streams)
+		page, full, err = store.readPage(ctx, &p.sizer, 0, filteredSQL, after, upTo, rows, p.types, p.streams)
 	} else {
 		upTo = min(upTo, after+uint64(rows))
-		page, full, err = readPage(ctx, pool, &p.sizer, int(upTo-after), logSQL, after, upTo, rows)
+		page, full, err = store.readPage(ctx, &p.sizer, int(upTo-after), logSQL, after, upTo, rows)
 	}
 	if err != nil {
 		return nil, after, err
@@ -255,10 +277,11 @@ func (s *sizer) adapt(got int, full bool) {
 
 // readPage reads rows until there are no more or the page is full. It makes
 // room for the number that is likely.
-func readPage(ctx context.Context, pool *pgxpool.Pool, size *sizer, likely int, query string, args ...any) (page []eventstore.Recorded, full bool, err error) {
-	rows, err := pool.Query(ctx, query, append([]any{pgx.QueryResultFormats{pgx.BinaryFormatCode}}, args...)...)
+func (s *Store) readPage(ctx context.Context, size *sizer, likely int, query string, args ...any) (page []eventstore.Recorded, full bool, err error) {
+	known := s.latest.get()
+	rows, err := s.pool.Query(ctx, query, naming(known, args...)...)
 	if err != nil {
-		return nil, false, err // wrapped by readError
+		return nil, false, s.explain(ctx, known, err) // wrapped by readError
 	}
 	defer rows.Close()
 	page = make([]eventstore.Recorded, 0, likely)
@@ -275,7 +298,14 @@ func readPage(ctx context.Context, pool *pgxpool.Pool, size *sizer, likely int, 
 		}
 	}
 	rows.Close()
-	return page, full, rows.Err() // wrapped by readError
+	if err := rows.Err(); err != nil {
+		return nil, false, s.explain(ctx, known, err) // wrapped by readError
+	}
+	if len(page) > 0 { // one of both is the latest
+		s.latest.note(&page[0])
+		s.latest.note(&page[len(page)-1])
+	}
+	return page, full, nil
 }
 
 var errRow = errors.New("a row of eventstore.events has an unknown form")

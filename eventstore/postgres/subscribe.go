@@ -74,7 +74,7 @@ func (s *subscription) fromDatabase(ctx context.Context, head uint64) error {
 		if err := s.ended(ctx); err != nil {
 			return err
 		}
-		page, reached, err := s.pager.page(ctx, s.store.pool, s.after, head, 0)
+		page, reached, err := s.pager.page(ctx, s.store, s.after, head, 0)
 		if err != nil {
 			if err := s.outage(ctx, err); err != nil {
 				return err

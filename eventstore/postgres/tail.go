@@ -31,7 +31,6 @@ type tail struct {
 	held    int                              // events in ahead
 	heldSum int                              // their bytes
 	broken  error                            // why no subscription can go on
-	edge    *eventstore.Recorded             // the event before first, where it was read
 
 	changed chan struct{} // closed when the tail changes
 	gap     chan struct{} // holds one signal: events are missing after last
@@ -71,7 +70,7 @@ func (t *tail) leave() {
 	defer t.mu.Unlock()
 	t.readers--
 	if t.readers == 0 {
-		t.known, t.proven, t.events, t.bytes, t.broken, t.edge = false, 0, nil, 0, nil, nil
+		t.known, t.proven, t.events, t.bytes, t.broken = false, 0, nil, 0, nil
 		t.dropAhead()
 	}
 }
@@ -89,37 +88,13 @@ func (t *tail) end() (last uint64, known bool) {
 	return t.last, t.known
 }
 
-// lastEvent is the last event held, nil if there is none.
-func (t *tail) lastEvent() *eventstore.Recorded {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	switch {
-	case !t.known:
-		return nil
-	case t.last >= t.first:
-		return new(t.events[t.last%tailEvents])
-	case t.edge != nil && number(t.edge.Position) == t.last:
-		return t.edge
-	}
-	return nil
-}
-
-// setEdge notes the event after which the tail has begun.
-func (t *tail) setEdge(e *eventstore.Recorded) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.edge = e
-}
-
-// prove notes that a position is committed, and returns the highest of which
-// that is known.
-func (t *tail) prove(position uint64) (highest uint64) {
+// prove notes that a position is committed.
+func (t *tail) prove(position uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.readers > 0 {
 		t.proven = max(t.proven, position)
 	}
-	return t.proven
 }
 
 // begin lets the tail start after the head as it was just read, and returns
@@ -216,10 +191,13 @@ func (t *tail) announce() {
 	t.changed = make(chan struct{})
 }
 
-// fail ends all subscriptions.
+// fail ends all subscriptions that there are.
 func (t *tail) fail(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.readers == 0 {
+		return
+	}
 	t.broken = err
 	t.announce()
 }

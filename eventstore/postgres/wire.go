@@ -79,11 +79,13 @@ type arguments struct {
 	streams, expected, counts, first array // one element per append
 	appends, ids, types, data, meta  array // one element per event
 	check                            [1]byte
+	known, knownAt                   [8]byte
+	knownID                          uuid.UUID
 }
 
 // encode returns the arguments for a batch, which must be sorted by stream.
 // They are valid until the next call.
-func (a *arguments) encode(batch []*request, checkIDs bool) [][]byte {
+func (a *arguments) encode(batch []*request, checkIDs bool, known eventstore.Anchor) [][]byte {
 	a.reset()
 	events := 0
 	for i, r := range batch {
@@ -106,9 +108,13 @@ func (a *arguments) encode(batch []*request, checkIDs bool) [][]byte {
 	if checkIDs {
 		a.check[0] = 1
 	}
+	binary.BigEndian.PutUint64(a.known[:], number(known.Position))
+	binary.BigEndian.PutUint64(a.knownAt[:], uint64(known.RecordedAt.UnixMicro()-epoch))
+	a.knownID = known.ID
 	return [][]byte{
 		a.streams.value(), a.expected.value(), a.counts.value(), a.first.value(),
 		a.appends.value(), a.ids.value(), a.types.value(), a.data.value(), a.meta.value(), a.check[:],
+		a.known[:], a.knownAt[:], a.knownID[:],
 	}
 }
 

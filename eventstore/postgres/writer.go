@@ -17,7 +17,8 @@ import (
 
 const (
 	appendSQL = `SELECT o_base, o_recorded_at, o_revision, o_status, o_position, o_duplicate
-		FROM eventstore.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`
+		FROM eventstore.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+		WHERE eventstore.holds($11, $12, $13)` // after it, because holds is volatile
 
 	maxTries    = 5 // of a batch that surely was not committed
 	idleTrusted = time.Second
@@ -80,7 +81,7 @@ func (w *writer) ready(ctx context.Context) error {
 	w.conn = conn.PgConn()
 	if w.statement, err = w.conn.Prepare(ctx, "append", appendSQL, nil); err != nil {
 		w.disconnect()
-		return fmt.Errorf("prepare append: %w", err)
+		return fmt.Errorf("prepare append: %w", w.store.explain(ctx, w.store.latest.get(), err))
 	}
 	if err := w.store.admitted(ctx); err != nil {
 		w.disconnect() // the next one is asked for anew
@@ -109,7 +110,10 @@ func (w *writer) disconnect() {
 // refuse answers a batch and all that waits when there is no connection, and
 // waits a little before the next try.
 func (w *writer) refuse(ctx context.Context, batch []*request, cause error) {
-	err := &eventstore.UnavailableError{Cause: cause}
+	var err error = &eventstore.UnavailableError{Cause: cause}
+	if isDiverged(cause) {
+		err = cause
+	}
 	w.fail(w.store.queue.seal(batch), err)
 	w.store.queue.release(batch)
 	w.store.queue.fail(err)
@@ -174,14 +178,15 @@ func (w *writer) call(ctx context.Context, batch []*request, checkIDs bool) (ans
 	ctx, cancel := context.WithTimeout(ctx, batchTime)
 	defer cancel()
 	binary := []int16{pgx.BinaryFormatCode}
-	reader := w.conn.ExecStatement(ctx, w.statement, w.arguments.encode(batch, checkIDs), binary, binary)
+	known := w.store.latest.get()
+	reader := w.conn.ExecStatement(ctx, w.statement, w.arguments.encode(batch, checkIDs, known), binary, binary)
 	var a answer
 	decoded := errAnswer // no row
 	for reader.NextRow() {
 		a, decoded = decodeAnswer(reader.Values(), len(batch))
 	}
 	if _, err := reader.Close(); err != nil {
-		return answer{}, err // judged by its caller, wrapped in translate
+		return answer{}, w.store.explain(ctx, known, err) // judged by its caller, wrapped in translate
 	}
 	return a, decoded
 }

@@ -49,7 +49,7 @@ func Catalogue() []Entry {
 		entry(http.StatusServiceUnavailable, CodeDiverged, "The log is not the one that was followed so far: it was restored from a backup, or is another one. Nothing is taken and nothing is answered until somebody has decided what holds. The facts tell what was expected and what is there."),
 		entry(http.StatusServiceUnavailable, CodeUnavailable, "Something needed cannot be reached; nothing was done. See Retry-After."),
 		entry(http.StatusServiceUnavailable, CodeTimeout, "It took too long."),
-		entry(http.StatusServiceUnavailable, CodeOutcomeUnknown, "Whether it was done is not known; repeat it with the same Idempotency-Key."),
+		entry(http.StatusServiceUnavailable, CodeOutcomeUnknown, "Whether it was done, or part of it, is not known; repeat it with the same Idempotency-Key. If the log was replaced meanwhile, the detail says so, and it may be lost."),
 		entry(http.StatusServiceUnavailable, CodePositionNotYet, "The read model is not as far as Daybook-Min-Position; the facts tell how far it is."),
 	}
 	for _, rejections := range [][]*rule.Rejection{

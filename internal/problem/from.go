@@ -17,13 +17,13 @@ import (
 //
 //	a *Document (also wrapped)         as it is
 //	*rule.Rejection                    409, or 404 for codes ending in -not-found or -unknown
+//	*eventstore.OutcomeUnknownError    503 outcome-unknown
 //	*eventstore.DivergedError          503 log-diverged: its operator must act
 //	*eventstore.ConflictError          409 conflict: after all attempts, try again
 //	*eventstore.DuplicateEventError    422 idempotency-key-reused
 //	*eventstore.TooLargeError          413
 //	*eventstore.NotFoundError          404
 //	*eventstore.DeletedError           409 stream-deleted
-//	*eventstore.OutcomeUnknownError    503 outcome-unknown
 //	*eventstore.UnavailableError       503 unavailable
 //	*eventstore.DeniedError            503 unavailable: its operator must act
 //	an ended context                   503 timeout
@@ -54,7 +54,11 @@ func table(err error) *Document {
 		}
 		return d
 	}
-	// Before an outcome that is unknown, whose cause it can be.
+	// Before all that can be its cause, because it says more: an ended context most often,
+	// or a log that has diverged before the answer came.
+	if _, ok := errors.AsType[*eventstore.OutcomeUnknownError](err); ok {
+		return OutcomeUnknown(err)
+	}
 	if diverged, ok := errors.AsType[*eventstore.DivergedError](err); ok {
 		return Diverged(diverged).because(err)
 	}
@@ -72,13 +76,6 @@ func table(err error) *Document {
 	}
 	if _, ok := errors.AsType[*eventstore.DeletedError](err); ok {
 		return New(http.StatusConflict, CodeGone, "Its history was deleted for good.").because(err)
-	}
-	// Before the context: an outcome that is unknown most often has an ended
-	// context as its cause, and says more.
-	if _, ok := errors.AsType[*eventstore.OutcomeUnknownError](err); ok {
-		return New(http.StatusServiceUnavailable, CodeOutcomeUnknown,
-			"Whether it was done is not known. Repeat it with the same Idempotency-Key to find out; it will not be done twice.").
-			retryIn(retrySoon).because(err)
 	}
 	if _, ok := errors.AsType[*eventstore.UnavailableError](err); ok {
 		return Unavailable(err)

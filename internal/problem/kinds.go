@@ -1,6 +1,7 @@
 package problem
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -188,6 +189,17 @@ func PositionNotReached(want, reached string, waited time.Duration) *Document {
 	return New(http.StatusServiceUnavailable, CodePositionNotYet,
 		fmt.Sprintf("After %s the read model is at position %s, not yet at %s.", waited.Round(time.Millisecond), reached, want)).
 		With(map[string]any{"position": reached, "wanted": want}).retryIn(retrySoon)
+}
+
+// OutcomeUnknown means that a request may have been done.
+func OutcomeUnknown(cause error) *Document {
+	if diverged, ok := errors.AsType[*eventstore.DivergedError](cause); ok {
+		return New(http.StatusServiceUnavailable, CodeOutcomeUnknown,
+			"It may have been done before the log was replaced, and may be lost with it: "+diverged.Error()).because(cause)
+	}
+	return New(http.StatusServiceUnavailable, CodeOutcomeUnknown,
+		"Whether it was done is not known. Repeat it with the same Idempotency-Key to find out; it will not be done twice.").
+		retryIn(retrySoon).because(cause)
 }
 
 // Diverged means that the log is not the one that was followed so far. Coming back

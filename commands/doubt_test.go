@@ -1,0 +1,94 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"testing"
+	"testing/synctest"
+
+	"github.com/google/uuid"
+
+	"daybook/eventstore"
+	"daybook/eventstore/memory"
+)
+
+// scripted is a log whose appends end as told, in order; later ones as the log says.
+type scripted struct {
+	eventstore.Store
+	tries []try
+	gone  error // of reads, where set
+}
+
+type try struct {
+	recorded bool // it reaches the log
+	err      error
+}
+
+func (s *scripted) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+	if len(s.tries) == 0 {
+		return s.Store.Append(ctx, stream, expected, events)
+	}
+	next := s.tries[0]
+	s.tries = s.tries[1:]
+	if !next.recorded {
+		return eventstore.Result{}, next.err
+	}
+	result, err := s.Store.Append(ctx, stream, expected, events)
+	return result, errors.Join(err, next.err)
+}
+
+func (s *scripted) ReadStream(ctx context.Context, stream string, from int64, limit int) iter.Seq2[eventstore.Recorded, error] {
+	if s.gone != nil {
+		return func(yield func(eventstore.Recorded, error) bool) { yield(eventstore.Recorded{}, s.gone) }
+	}
+	return s.Store.ReadStream(ctx, stream, from, limit)
+}
+
+// What was sent before the log was replaced, or went away, may be recorded, so its outcome
+// is not known. What was refused at once was not done.
+func TestAnAppendThatMayBeRecordedIsNotToldToBeRefused(t *testing.T) {
+	t.Parallel()
+	var (
+		diverged = &eventstore.DivergedError{Keeper: "this node"}
+		away     = &eventstore.UnavailableError{Cause: errors.New("no connection")}
+		denied   = &eventstore.DeniedError{Cause: errors.New("no rights")}
+		lost     = &eventstore.OutcomeUnknownError{Cause: errors.New("the connection ended")}
+	)
+	for name, c := range map[string]struct {
+		tries   []try
+		gone    error
+		before  bool // the log holds the command's event already
+		unknown bool
+		is      error // in any case; nil: it is answered
+	}{
+		"refused at once": {tries: []try{{err: diverged}}, is: diverged},
+		"away at once":    {tries: []try{{err: away}}, is: away},
+		"recorded, and the answer is not believed":       {tries: []try{{true, &eventstore.OutcomeUnknownError{Cause: diverged}}}, unknown: true, is: diverged},
+		"recorded, the answer lost, then refused":        {tries: []try{{true, lost}, {err: diverged}}, unknown: true, is: diverged},
+		"not recorded, the answer lost, then refused":    {tries: []try{{false, lost}, {err: diverged}}, unknown: true, is: diverged},
+		"recorded, the answer lost, then denied":         {tries: []try{{true, lost}, {err: denied}}, unknown: true, is: denied},
+		"recorded, the answer lost, then away, then not": {tries: []try{{true, lost}, {err: away}, {err: away}}},
+		"recorded before, and what cannot be read":       {before: true, gone: diverged, unknown: true, is: diverged},
+		"a conflict, and then refused":                   {tries: []try{{false, lost}, {err: &eventstore.ConflictError{}}, {err: diverged}}, is: diverged},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				log, id := memory.New(), uuid.New()
+				if c.before {
+					if _, err := newTill(log).Handle(t.Context(), put(id, 1)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				request := put(id, 1)
+				request.New = c.before // so that it is appended before it is looked for
+				_, err := newTill(&scripted{Store: log, tries: c.tries, gone: c.gone}).Handle(t.Context(), request)
+				_, unknown := errors.AsType[*eventstore.OutcomeUnknownError](err)
+				if unknown != c.unknown || (err == nil) != (c.is == nil) || c.is != nil && !errors.Is(err, c.is) {
+					t.Errorf("error %v, want one with %v, and an unknown outcome: %t", err, c.is, c.unknown)
+				}
+			})
+		})
+	}
+}

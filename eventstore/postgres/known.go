@@ -1,0 +1,100 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"daybook/eventstore"
+)
+
+// holdsSQL is true if the log holds the event that the first three arguments name. It
+// fails the statement, with codeDiverged, if the log does not. PostgreSQL looks once for
+// a statement, before the first row.
+const holdsSQL = `($1::bigint = 0 OR EXISTS (SELECT FROM eventstore.events k
+	WHERE k.position = $1 AND k.recorded_at = $2::timestamptz AND coalesce(k.given_id, k.event_id) = $3::uuid) OR eventstore.diverged())`
+
+// codeDiverged is what eventstore.diverged raises.
+const codeDiverged = "ZL001"
+
+// latest is the latest event that this node knows to be in the log: it has been told so
+// by an append or a read that was answered. A log only grows, so it holds the event as
+// long as it is the same log. An id alone does not tell two logs apart, see
+// commands/postgres.Origin, so the recorded time is compared, too.
+type latest struct {
+	event atomic.Pointer[eventstore.Anchor]
+}
+
+// get is the zero Anchor while no event is known.
+func (l *latest) get() eventstore.Anchor {
+	if known := l.event.Load(); known != nil {
+		return *known
+	}
+	return eventstore.Anchor{}
+}
+
+func (l *latest) note(e *eventstore.Recorded) {
+	for {
+		before := l.event.Load()
+		if before != nil && !before.Position.Before(e.Position) {
+			return
+		}
+		// Not AnchorOf: nobody takes an event out of this log, whatever its name is.
+		after := &eventstore.Anchor{Position: e.Position, Stream: e.Stream, Revision: e.Revision, ID: e.ID, RecordedAt: e.RecordedAt}
+		if l.event.CompareAndSwap(before, after) {
+			return
+		}
+	}
+}
+
+// naming is the arguments of holdsSQL, and those of the statement after them.
+func naming(known eventstore.Anchor, args ...any) []any {
+	return append([]any{pgx.QueryResultFormats{pgx.BinaryFormatCode}, int64(number(known.Position)), known.RecordedAt, known.ID}, args...) //nolint:gosec // a bigint
+}
+
+// explain makes *eventstore.DivergedError of the error of a statement that did not find
+// the event it named, or not even the tables: nobody but who restores a log drops them,
+// and what comes in their place comes piece by piece.
+func (s *Store) explain(ctx context.Context, known eventstore.Anchor, err error) error {
+	reply, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		return err
+	}
+	another := &eventstore.DivergedError{Keeper: "this node", At: known.Position, Expected: "the log"}
+	if !known.IsZero() {
+		another.Expected = known.Describe()
+	}
+	switch reply.Code {
+	case codeDiverged:
+		another.Found = s.found(ctx, known)
+	case "3F000", "42P01", "42883", "42703": // no such schema, table, function, column
+		another.Found = "not all tables of the log, because it is being restored, or was dropped, or is of another version of this program (" + reply.Message + ")"
+	default:
+		return err
+	}
+	return another
+}
+
+// found says in words what the log has in the place of an event.
+func (s *Store) found(ctx context.Context, known eventstore.Anchor) string {
+	const query = `SELECT position, revision, recorded_at, coalesce(given_id, event_id), stream
+		FROM eventstore.events WHERE position <= $1 ORDER BY position DESC LIMIT 1`
+	var position int64
+	var id uuid.UUID
+	var at time.Time
+	there := eventstore.Anchor{}
+	err := s.pool.QueryRow(ctx, query, int64(number(known.Position))).Scan(&position, &there.Revision, &at, &id, &there.Stream) //nolint:gosec // a bigint
+	there.Position, there.ID, there.RecordedAt = eventstore.At(uint64(max(position, 0))), id, at.UTC()
+	switch {
+	case err != nil && !errors.Is(err, pgx.ErrNoRows):
+		return "another one or none there"
+	case there.Position.Before(known.Position):
+		return "the end of the log at position " + there.Position.String()
+	}
+	return there.Describe()
+}
