@@ -50,13 +50,27 @@ func (s *Service) expireCart(ctx context.Context, timer Timer, meta eventstore.M
 	}
 }
 
-// lastEvent is the event at a stream's end.
+// lastEvent is the shop's last event in a stream.
 func (s *Service) lastEvent(ctx context.Context, stream string) (eventstore.Recorded, error) {
-	for recorded, err := range s.store.ReadStreamBackwards(ctx, stream, eventstore.LastRevision, 1) {
-		return recorded, err
+	from, limit := eventstore.LastRevision, 1 // nearly always it is the stream's last
+	for from >= 0 {
+		before := from
+		for recorded, err := range s.store.ReadStreamBackwards(ctx, stream, from, limit) {
+			if err != nil || eventstore.Foreign(&recorded) == nil {
+				return recorded, err
+			}
+			from = recorded.Revision - 1
+		}
+		if from == before {
+			break // of a truncated stream no event is left
+		}
+		limit = lastEvents
 	}
 	return eventstore.Recorded{}, &eventstore.NotFoundError{Stream: stream}
 }
+
+// lastEvents is how many events of others are passed over at a time.
+const lastEvents = 100
 
 // cartTimers follows which carts are open, and sets and clears their timers.
 type cartTimers struct {
@@ -107,7 +121,10 @@ func (r *Reactor) adoptCarts(ctx context.Context, upTo eventstore.Position) erro
 		if !strings.HasPrefix(recorded.Stream, cart.Stream("")) || !eventstore.IsText(recorded.Stream) {
 			continue // somebody else's
 		}
-		event, err := cart.Decode(recorded.Type, recorded.Data)
+		event, err := eventstore.Decode(&recorded, cart.Decode)
+		if eventstore.IsForeign(err) {
+			continue
+		}
 		if err != nil {
 			r.Logger.WarnContext(ctx, "a cart gets no timer", "stream", recorded.Stream, "revision", recorded.Revision, "error", err)
 			continue

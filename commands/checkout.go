@@ -404,7 +404,10 @@ func (s *Service) readCheckouts(ctx context.Context, id unit.CartID) (map[unit.O
 		if err != nil {
 			return nil, fmt.Errorf("cart %s: %w", id, err)
 		}
-		event, err := cart.Decode(recorded.Type, recorded.Data)
+		event, err := eventstore.Decode(&recorded, cart.Decode)
+		if eventstore.IsForeign(err) {
+			continue
+		}
 		if err != nil {
 			return nil, &UndecodableError{Stream: recorded.Stream, Revision: recorded.Revision, Cause: err}
 		}

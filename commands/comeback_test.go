@@ -360,7 +360,7 @@ func TestAReturnOlderThanAdmissionsGoesOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := log.Append(t.Context(), returns.Stream("old"), eventstore.NoStream, []eventstore.Event{{ID: uuid.New(), Type: kind, Data: data}}); err != nil {
+	if _, err := log.Append(t.Context(), returns.Stream("old"), eventstore.NoStream, []eventstore.Event{{ID: eventstore.EventID(uuid.New(), 0), Type: kind, Data: data}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Return(t.Context(), call(), "old", giveBack(1, "2.50")...); err != nil {
@@ -407,7 +407,7 @@ func TestTheReactorEndsWhatAReturnHasOpenWithItsOrders(t *testing.T) {
 		}
 		position++
 		e := eventstore.Recorded{
-			Event:  eventstore.Event{ID: uuid.New(), Type: kind, Data: data},
+			Event:  eventstore.Event{ID: eventstore.EventID(uuid.New(), 0), Type: kind, Data: data},
 			Stream: returns.Stream("1"), Position: eventstore.At(position), RecordedAt: time.Now(),
 		}
 		tracker.observe(eventstore.Item{Event: &e, Checkpoint: e.Position})

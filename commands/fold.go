@@ -40,7 +40,7 @@ type snapshotBody[S any] struct {
 // forget makes the lane fold its stream anew before it decides again.
 func (l *lane[S, C, E]) forget() {
 	var empty S
-	l.loaded, l.state, l.revision, l.position, l.memory, l.saved, l.checked = false, empty, -1, eventstore.Start, commandMemory{limits: l.handler.options.limits()}, -1, time.Time{}
+	l.loaded, l.state, l.revision, l.own, l.position, l.memory, l.saved, l.checked = false, empty, -1, -1, eventstore.Start, commandMemory{limits: l.handler.options.limits()}, -1, time.Time{}
 }
 
 // load folds the stream unless it is in memory. fresh tells that the state was
@@ -81,7 +81,7 @@ func (l *lane[S, C, E]) loadSnapshot(ctx context.Context) error {
 		l.handler.options.Logger.Warn("snapshot unreadable, folding from the start", "stream", l.stream, "error", err)
 		return nil
 	}
-	l.state, l.revision, l.position = body.State, snapshot.Revision, body.Position
+	l.state, l.revision, l.own, l.position = body.State, snapshot.Revision, snapshot.Revision, body.Position
 	l.saved, l.savedSize = snapshot.Revision, int64(len(snapshot.Data))
 	l.memory.forgotten = body.Forgotten
 	for _, r := range body.Done {
@@ -94,7 +94,7 @@ func (l *lane[S, C, E]) loadSnapshot(ctx context.Context) error {
 }
 
 // catchUp folds what the log holds beyond the lane's revision, and tells whether
-// there was anything.
+// there was anything. It passes over what another program wrote there.
 func (l *lane[S, C, E]) catchUp(ctx context.Context) (moved bool, err error) {
 	read := reading{memory: &l.memory}
 	// From the last event known on: that there is one spares the engine the
@@ -110,15 +110,21 @@ func (l *lane[S, C, E]) catchUp(ctx context.Context) (moved bool, err error) {
 			continue
 		}
 		var event E
-		if err := safely(func() (err error) {
-			if event, err = l.handler.aggregate.Decode(recorded.Type, recorded.Data); err == nil {
+		err := safely(func() (err error) {
+			if event, err = eventstore.Decode(&recorded, l.handler.aggregate.Decode); err == nil {
 				l.state = l.handler.aggregate.Evolve(l.state, event)
 			}
 			return err
-		}); err != nil {
+		})
+		foreign := eventstore.IsForeign(err)
+		if err != nil && !foreign {
 			return moved, &UndecodableError{Stream: l.stream, Revision: recorded.Revision, Cause: err}
 		}
 		l.revision, l.position, moved = recorded.Revision, recorded.Position, true
+		if foreign {
+			continue
+		}
+		l.own = recorded.Revision
 		read.add(recorded, l.handler.aggregate.guards(event))
 	}
 	l.checked = time.Now()

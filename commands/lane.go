@@ -3,7 +3,6 @@ package commands
 import (
 	"container/list"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -77,7 +76,8 @@ type lane[S, C, E any] struct {
 
 	loaded    bool
 	state     S
-	revision  int64
+	revision  int64 // of the stream's last event
+	own       int64 // of the shop's last event, which callers are told of
 	position  eventstore.Position
 	memory    commandMemory
 	saved     int64     // revision of the newest snapshot
@@ -145,7 +145,7 @@ func (l *lane[S, C, E]) attempt(ctx context.Context, jobs []*job[S, C, E], mayGu
 	if err != nil {
 		return jobs, err
 	}
-	base := l.revision
+	base, own := l.revision, l.own
 	jobs, rest, spoiled := l.decide(ctx, jobs)
 	if spoiled != nil {
 		return l.setAside(append(jobs, rest...), spoiled, fresh), nil
@@ -176,7 +176,7 @@ func (l *lane[S, C, E]) attempt(ctx context.Context, jobs []*job[S, C, E], mayGu
 		l.forget()
 		return jobs, nil
 	}
-	l.recorded(jobs, base, result)
+	l.recorded(jobs, base, own, result)
 	return nil, nil
 }
 
@@ -263,8 +263,9 @@ func (l *lane[S, C, E]) decideOne(ctx context.Context, j *job[S, C, E]) (err err
 		j.replay(known)
 		return nil
 	}
-	if want := j.request.IfRevision; want != nil && *want != l.revision {
-		return &StaleError{Stream: l.stream, Expected: *want, Actual: l.revision}
+	// What another program wrote after the shop's last event has changed nothing.
+	if want := j.request.IfRevision; want != nil && (*want < l.own || *want > l.revision) {
+		return &StaleError{Stream: l.stream, Expected: *want, Actual: l.own}
 	}
 	defer func() {
 		if p := recover(); p != nil {
@@ -297,21 +298,14 @@ func (l *lane[S, C, E]) decideOne(ctx context.Context, j *job[S, C, E]) (err err
 			j.events = append(j.events, event)
 			l.state = l.handler.aggregate.Evolve(l.state, event)
 			l.revision++
+			l.own = l.revision
 		}
 	}
 	return nil
 }
 
-// EventID is the id of a command's nth event. It is the same each time the
-// command is decided, so the log records it once. It can be foretold from public
-// names, so it is of a kind of its own, which others may not use: see OwnsID.
-func EventID(command uuid.UUID, n int) uuid.UUID {
-	var index [4]byte
-	binary.BigEndian.PutUint32(index[:], uint32(n)) //nolint:gosec // bounded by MaxAppendEvents
-	id := uuid.NewSHA1(command, index[:])
-	id[6] = id[6]&0x0f | eventstore.LogWideVersion<<4
-	return id
-}
+// EventID is that of the log: the id of a command's nth event.
+func EventID(command uuid.UUID, n int) uuid.UUID { return eventstore.EventID(command, n) }
 
 // answerWithoutAppend settles a batch that records nothing. What it was refused
 // on must be the present, so a state that was not just read is compared with
@@ -327,7 +321,7 @@ func (l *lane[S, C, E]) answerWithoutAppend(ctx context.Context, jobs []*job[S, 
 		}
 	}
 	for _, j := range jobs {
-		l.answer(j, l.revision, l.position)
+		l.answer(j, l.own, l.position)
 	}
 	return nil, nil
 }
@@ -337,17 +331,19 @@ func (l *lane[S, C, E]) freshEnough(jobs []*job[S, C, E]) bool {
 	return !slices.ContainsFunc(jobs, func(j *job[S, C, E]) bool { return j.look == nil || j.maxAge < age })
 }
 
-// recorded gives every job of an appended batch its answer.
-func (l *lane[S, C, E]) recorded(jobs []*job[S, C, E], base int64, result eventstore.Result) {
+// recorded gives every job of an appended batch its answer. base and own are the last
+// revisions before it, of the stream and of the shop.
+func (l *lane[S, C, E]) recorded(jobs []*job[S, C, E], base, own int64, result eventstore.Result) {
 	l.position, l.checked = result.Position, time.Now()
 	at := base
 	for _, j := range jobs {
 		at += int64(len(j.encoded))
 		if len(j.encoded) > 0 {
+			own = at
 			meta := j.request.Meta
 			l.memory.add(receipt{Command: meta.CommandID, Revision: at, Position: result.Position, Request: meta.Request}, l.guarded(j.events))
 		}
-		l.answer(j, at, result.Position)
+		l.answer(j, own, result.Position)
 	}
 	l.snapshot()
 }
@@ -360,7 +356,7 @@ func (l *lane[S, C, E]) guarded(events []E) bool {
 func (l *lane[S, C, E]) answer(j *job[S, C, E], revision int64, position eventstore.Position) {
 	switch {
 	case j.look != nil:
-		j.err = safely(func() error { j.look(l.state, l.revision); return nil })
+		j.err = safely(func() error { j.look(l.state, l.own); return nil })
 	case j.err == nil && !j.settled:
 		j.answer = Answer[E]{Revision: revision, Position: position, Events: j.events}
 	}

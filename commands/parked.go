@@ -15,7 +15,8 @@ import (
 )
 
 // Process is work that spans aggregates: a checkout, what follows from an order's
-// or a return's events, or an unreadable event (its consequences are unknown).
+// or a return's events, an unreadable event (its consequences are unknown), or an event
+// that another program wrote into a stream of the shop's.
 type Process struct {
 	ID      uuid.UUID
 	Kind    string // checkout, order, return, event or timer
@@ -32,6 +33,7 @@ type Process struct {
 	Tries                 int64
 	FirstTried, LastTried time.Time
 	Reason                string
+	cause                 error // of Reason, where it is known
 	// Of dismissed work: when, by whom and why it was.
 	Dismissed                    time.Time
 	DismissedBy, DismissedReason string
@@ -95,7 +97,7 @@ func undecodable(e eventstore.Recorded, cause error, now time.Time) Process {
 	return Process{
 		ID: processID(workEvent, e.Stream, step), Kind: string(workEvent), Subject: e.Stream, Step: step,
 		Stream: e.Stream, Revision: e.Revision, Position: e.Position, Since: e.RecordedAt, Meta: e.Meta,
-		Tries: 1, FirstTried: now, LastTried: now, Reason: cause.Error(),
+		Tries: 1, FirstTried: now, LastTried: now, Reason: cause.Error(), cause: cause,
 	}
 }
 
@@ -185,7 +187,7 @@ func (p *Processes) try(ctx context.Context, parked Process) (now Process, finis
 		return parked, true, p.Lot.Unpark(ctx, parked.ID, set, clear)
 	}
 	parked.Tries++
-	parked.LastTried, parked.Reason = p.Now(), cause.Error()
+	parked.LastTried, parked.Reason, parked.cause = p.Now(), cause.Error(), cause
 	return parked, false, p.Lot.TryFailed(ctx, parked.ID, parked.LastTried, parked.Reason)
 }
 
@@ -227,7 +229,9 @@ func (p *Processes) finishEvent(ctx context.Context, work Work, revision int64) 
 		if found = e.Revision == revision; !found {
 			break // of a truncated stream the first event that is left
 		}
-		if err := begun.event(e); err != nil {
+		if err := begun.event(e); eventstore.IsForeign(err) {
+			return nil, nil, err
+		} else if err != nil {
 			return nil, nil, &UndecodableError{Stream: e.Stream, Revision: e.Revision, Cause: err}
 		}
 	}

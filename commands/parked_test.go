@@ -172,7 +172,7 @@ func appendRaw(t *testing.T, store eventstore.Store, stream, typ, data string, e
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := store.Append(t.Context(), stream, eventstore.Any, []eventstore.Event{{ID: uuid.New(), Type: typ, Data: []byte(data), Meta: meta}}); err != nil {
+	if _, err := store.Append(t.Context(), stream, eventstore.Any, []eventstore.Event{{ID: eventstore.EventID(uuid.New(), 0), Type: typ, Data: []byte(data), Meta: meta}}); err != nil {
 		t.Fatal(err)
 	}
 }

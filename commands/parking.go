@@ -152,10 +152,14 @@ func (r *Reactor) retryParked(ctx context.Context) error {
 }
 
 func (r *Reactor) tryParked(ctx context.Context, processes *Processes, parked Process) {
-	_, finished, err := processes.try(ctx, parked)
+	tried, finished, err := processes.try(ctx, parked)
 	switch {
 	case err != nil && ctx.Err() == nil:
 		r.Logger.WarnContext(ctx, "parked work not tried", "process", parked.ID, "error", err)
+	case err == nil && eventstore.IsForeign(tried.cause): // its stream's events will not change who wrote it
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.tracker.unwatch(parked.ID)
 	case err == nil && finished:
 		r.Logger.InfoContext(ctx, "parked work is finished", "process", parked.ID, "stream", parked.Stream)
 		r.unwatch(ctx, parked.ID)
@@ -210,7 +214,9 @@ func (r *Reactor) watchParked(ctx context.Context) error {
 // parks notes work that is to be parked.
 func (t *tracker) parks(process Process) {
 	t.park = append(t.park, process)
-	t.watch(process)
+	if !eventstore.IsForeign(process.cause) {
+		t.watch(process)
+	}
 }
 
 // watch looks for events that may let parked work end.

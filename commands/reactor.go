@@ -149,7 +149,7 @@ func (r *Reactor) lead(ctx context.Context) error {
 		return fmt.Errorf("reactor: %w", err)
 	}
 	router.AddMiddleware(middleware.Recoverer)
-	pages := &pageSubscriber{store: r.Store, after: checkpoint, filter: reactorFilter}
+	pages := &pageSubscriber{store: r.Store, after: checkpoint, filter: reactorReads}
 	failed := make(chan error, 1)
 	fail := func(err error) {
 		select {
@@ -209,10 +209,7 @@ func (r *Reactor) react(ctx context.Context, page page) error {
 	for _, item := range page.items {
 		r.tracker.observe(item)
 	}
-	for _, process := range r.tracker.park {
-		r.Logger.ErrorContext(ctx, "an event cannot be read, it is parked",
-			"process", process.ID, "stream", process.Stream, "revision", process.Revision, "error", process.Reason)
-	}
+	r.tellParked(ctx, r.tracker.park)
 	r.tracker.caughtUp = page.caughtUp
 	r.tracker.timers.settled = r.tracker.timers.settled || page.caughtUp
 	if err := r.keep(ctx); err != nil {
@@ -225,6 +222,19 @@ func (r *Reactor) react(ctx context.Context, page page) error {
 		signal(r.young)
 	}
 	return nil
+}
+
+// parkedTold bounds how many events of a page are named in the log when they are parked.
+const parkedTold = 5
+
+func (r *Reactor) tellParked(ctx context.Context, parked []Process) {
+	for _, process := range parked[:min(len(parked), parkedTold)] {
+		r.Logger.ErrorContext(ctx, "an event cannot be read as the shop's, it is parked", "process", process.ID,
+			"stream", eventstore.Visible(process.Stream), "revision", process.Revision, "error", eventstore.Visible(process.Reason))
+	}
+	if more := len(parked) - parkedTold; more > 0 {
+		r.Logger.ErrorContext(ctx, "more events are parked", "count", more)
+	}
 }
 
 // Idle tells whether this node is the one that reacts, has read the log to its end,

@@ -40,7 +40,7 @@ func TestWorkTakenOffTheListBetweenPagesMovesTheCheckpointWithTheNextPage(t *tes
 			t.Fatal(err)
 		}
 		recorded := eventstore.Recorded{
-			Event:  eventstore.Event{ID: uuid.New(), Type: eventType, Data: data},
+			Event:  eventstore.Event{ID: eventstore.EventID(uuid.New(), 0), Type: eventType, Data: data},
 			Stream: order.Stream("1"), Position: eventstore.At(position),
 		}
 		if err := reactor.react(t.Context(), page{items: []eventstore.Item{{Event: &recorded, Checkpoint: recorded.Position}}}); err != nil {
@@ -73,7 +73,7 @@ func TestACheckoutThatTheReactorEndedIsOpenedAgainByALateReservation(t *testing.
 		}
 		position++
 		event := eventstore.Recorded{
-			Event: eventstore.Event{ID: uuid.New(), Type: eventType, Data: data}, Stream: stream, Position: eventstore.At(position),
+			Event: eventstore.Event{ID: eventstore.EventID(uuid.New(), 0), Type: eventType, Data: data}, Stream: stream, Position: eventstore.At(position),
 		}
 		by.observe(eventstore.Item{Event: &event, Checkpoint: event.Position})
 	}

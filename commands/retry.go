@@ -10,6 +10,7 @@ import (
 	"daybook/domain/order"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
+	"daybook/eventstore"
 )
 
 // RetryOutcome says what a retry of an order's allocation did.
@@ -140,7 +141,10 @@ func (s *Service) lastShortages(ctx context.Context, id unit.OrderID) ([]cart.Sh
 		if err != nil {
 			return nil, fmt.Errorf("order %s: %w", id, err)
 		}
-		event, err := order.Decode(recorded.Type, recorded.Data)
+		event, err := eventstore.Decode(&recorded, order.Decode)
+		if eventstore.IsForeign(err) {
+			continue
+		}
 		if err != nil {
 			return nil, &UndecodableError{Stream: recorded.Stream, Revision: recorded.Revision, Cause: err}
 		}

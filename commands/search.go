@@ -165,7 +165,10 @@ func (h *Handler[S, C, E]) goBack(ctx context.Context, stream string, command uu
 // note keeps an event that is about the thing that is looked for.
 func (h *Handler[S, C, E]) note(recorded eventstore.Recorded, s *search[E]) error {
 	return safely(func() error {
-		event, err := h.aggregate.Decode(recorded.Type, recorded.Data)
+		event, err := eventstore.Decode(&recorded, h.aggregate.Decode)
+		if eventstore.IsForeign(err) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
@@ -180,7 +183,7 @@ func (h *Handler[S, C, E]) note(recorded eventstore.Recorded, s *search[E]) erro
 
 // find compares an event's command with the one that is looked for.
 func (s *search[E]) find(recorded eventstore.Recorded, command uuid.UUID, text []byte) {
-	if !bytes.Contains(recorded.Meta, text) {
+	if !bytes.Contains(recorded.Meta, text) || eventstore.Foreign(&recorded) != nil {
 		return
 	}
 	meta := metadataOf(recorded.Meta)

@@ -246,9 +246,28 @@ func allWritten(t *testing.T) []strangerCase {
 
 // Whatever another program writes into a stream of the shop's, under a type of the
 // shop's: nothing else is held up, what cannot be done is parked with its reason, and
-// no timer comes back for ever.
+// no timer comes back for ever. What it writes under ids of its own is parked, all of it
+// and nothing else.
 func TestAnEventOfTheShopsThatAnotherProgramWroteHoldsUpNothing(t *testing.T) {
 	t.Parallel()
+	t.Run("under ids of its own", func(t *testing.T) {
+		t.Parallel()
+		parked := writtenByStrangers(t, uuid.New)
+		for _, p := range parked {
+			if p.Kind != string(workEvent) || !strings.Contains(p.Reason, "another program wrote ") {
+				t.Errorf("%s %s %s is parked: %s", p.Kind, p.Subject, p.Step, p.Reason)
+			}
+		}
+	})
+	t.Run("under ids like the shop's", func(t *testing.T) {
+		t.Parallel()
+		writtenByStrangers(t, func() uuid.UUID { return EventID(uuid.New(), 0) })
+	})
+}
+
+// writtenByStrangers writes all cases and returns what is parked when all is done.
+func writtenByStrangers(t *testing.T, id func() uuid.UUID) []Process {
+	t.Helper()
 	log := memory.New()
 	s := open(t, log, DefaultPolicy())
 	all := allWritten(t)
@@ -257,7 +276,7 @@ func TestAnEventOfTheShopsThatAnotherProgramWroteHoldsUpNothing(t *testing.T) {
 	}
 	refused := 0
 	for _, w := range all {
-		event := eventstore.Event{ID: uuid.New(), Type: w.eventType, Data: []byte(w.data), Meta: []byte(w.meta)}
+		event := eventstore.Event{ID: id(), Type: w.eventType, Data: []byte(w.data), Meta: []byte(w.meta)}
 		_, err := log.Append(t.Context(), w.stream(), eventstore.Any, []eventstore.Event{event})
 		if _, invalid := errors.AsType[*eventstore.InvalidError](err); invalid {
 			refused++
@@ -286,6 +305,9 @@ func TestAnEventOfTheShopsThatAnotherProgramWroteHoldsUpNothing(t *testing.T) {
 			t.Errorf("%s is parked without a reason", p.Stream)
 		}
 	}
+	if foreign := !OwnsID(id()); foreign && len(parked) != len(all)-refused {
+		t.Errorf("%d events are parked, %d were written", len(parked), len(all)-refused)
+	}
 	t.Logf("%d processes are parked, %d timers are set", len(parked), len(book.timers))
 	clockwork := NewClockwork(nil, after.FireTimer, slog.New(slog.DiscardHandler))
 	givenUp := 0
@@ -307,6 +329,7 @@ func TestAnEventOfTheShopsThatAnotherProgramWroteHoldsUpNothing(t *testing.T) {
 		}
 	}
 	t.Logf("%d timers are parked", givenUp)
+	return parked
 }
 
 // finishOrPark runs the reactor until nothing is open, and otherwise says what is.

@@ -25,6 +25,15 @@ func StreamPrefixes() []string {
 	return prefixes
 }
 
+// typePrefixes begin the types of all events of aggregates.
+func typePrefixes() []string {
+	prefixes := make([]string, len(categories))
+	for i, category := range categories {
+		prefixes[i] = category + "."
+	}
+	return prefixes
+}
+
 // Owns tells whether an event of this type in this stream would count as a fact
 // of the domain, so that nobody may write it but the aggregates: read models
 // know their events by type, handlers by stream.

@@ -20,10 +20,14 @@ import (
 	"daybook/eventstore"
 )
 
-// reactorFilter selects what the tracker reads.
+// reactorFilter selects what begins and ends work.
 var reactorFilter = eventstore.Filter{TypePrefixes: append(slices.Clone(cartLifeFilter.TypePrefixes), "order.", "return.", "stock.reserv")}
 
-// ReactorFilter selects what the reactor reads of the log.
+// reactorReads selects what the reactor reads: all types of the shop's, because such an
+// event that another program wrote into a stream of the shop's is parked.
+var reactorReads = eventstore.Filter{TypePrefixes: typePrefixes()}
+
+// ReactorFilter selects what the reactor must not miss in the log.
 func ReactorFilter() eventstore.Filter { return reactorFilter }
 
 type workKind string
@@ -155,8 +159,8 @@ func (t *tracker) handled(work Work) {
 // setTimer sets the timer of a deadline that the event being observed gives.
 func (t *tracker) setTimer(timer Timer) { t.timers.put(timer, t.position) }
 
-// observe takes note of an event. One that cannot be read is parked: what follows
-// from it is not known.
+// observe takes note of an event. One that cannot be read is parked, because what follows
+// from it is not known; and so is one that another program wrote, from which nothing does.
 func (t *tracker) observe(item eventstore.Item) {
 	t.seen = t.seen.Later(item.Known).Later(eventstore.AnchorOf(item.Event))
 	if item.Event != nil {
@@ -178,6 +182,12 @@ func (t *tracker) event(e eventstore.Recorded) error {
 	if !eventstore.IsText(e.Stream) {
 		return errUnstorable
 	}
+	if !reactorFilter.Selects(e.Type, e.Stream) { // it begins and ends no work
+		if !slices.Contains(categories, category) {
+			return nil
+		}
+		return eventstore.Foreign(&e)
+	}
 	switch category {
 	case cart.Category:
 		return t.cart(e)
@@ -188,7 +198,7 @@ func (t *tracker) event(e eventstore.Recorded) error {
 	case stock.Category:
 		return t.stock(e)
 	}
-	return nil // of a kind that begins no work
+	return nil
 }
 
 func (t *tracker) begin(key workKey, e eventstore.Recorded) {
@@ -205,7 +215,7 @@ func (t *tracker) begin(key workKey, e eventstore.Recorded) {
 func (t *tracker) end(kind workKind, id, step string) { delete(t.open, workKey{kind, id, step}) }
 
 func (t *tracker) cart(e eventstore.Recorded) error {
-	event, err := cart.Decode(e.Type, e.Data)
+	event, err := eventstore.Decode(&e, cart.Decode)
 	if err != nil {
 		return err
 	}
@@ -258,7 +268,7 @@ func cartOf(stream string) unit.CartID {
 }
 
 func (t *tracker) stock(e eventstore.Recorded) error {
-	event, err := stock.Decode(e.Type, e.Data)
+	event, err := eventstore.Decode(&e, stock.Decode)
 	if err != nil {
 		return err
 	}
@@ -288,7 +298,7 @@ func (t *tracker) stock(e eventstore.Recorded) error {
 }
 
 func (t *tracker) orderEvent(e eventstore.Recorded) error {
-	event, err := order.Decode(e.Type, e.Data)
+	event, err := eventstore.Decode(&e, order.Decode)
 	if err != nil {
 		return err
 	}
@@ -332,7 +342,7 @@ func (t *tracker) stepSettled(id unit.OrderID) {
 }
 
 func (t *tracker) returnEvent(e eventstore.Recorded) error {
-	event, err := returns.Decode(e.Type, e.Data)
+	event, err := eventstore.Decode(&e, returns.Decode)
 	if err != nil {
 		return err
 	}

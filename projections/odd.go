@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -55,16 +57,52 @@ func (w *worker) countOdd(ctx context.Context, tx pgx.Tx, count int) error {
 	return nil
 }
 
-// oddTold bounds how many odd events of a batch are named in the log.
-const oddTold = 5
+const (
+	// maxOddStreams bounds how many streams with odd events are named in the log.
+	maxOddStreams = 100
+	// oddCountEvery is the least time between two lines that count what was not named.
+	oddCountEvery = time.Minute
+)
 
-// tellOdd names odd events in the log.
+// oddLog names odd events in the log: the first of each stream, once for all views. The
+// rest is counted now and then, because another program may write any number of them.
+type oddLog struct {
+	mu      sync.Mutex
+	named   map[string]struct{} // streams
+	untold  int
+	counted time.Time // last
+}
+
+// tell chooses which of some odd events are named in the log, and how many were not
+// named since the last line that counts them; 0: no such line is due.
+func (l *oddLog) tell(odd []Event, now time.Time) (named []Event, more int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.named == nil {
+		l.named = make(map[string]struct{})
+	}
+	for _, e := range odd {
+		if _, known := l.named[e.Stream]; known || len(l.named) >= maxOddStreams {
+			l.untold++
+			continue
+		}
+		l.named[e.Stream] = struct{}{}
+		named = append(named, e)
+	}
+	if l.untold == 0 || now.Sub(l.counted) < oddCountEvery {
+		return named, 0
+	}
+	more, l.untold, l.counted = l.untold, 0, now
+	return named, more
+}
+
 func (w *worker) tellOdd(ctx context.Context, odd []Event) {
-	for _, e := range odd[:min(len(odd), oddTold)] {
-		w.log.WarnContext(ctx, "odd event", "type", eventstore.Visible(e.Type), "stream", eventstore.Visible(e.Stream),
+	named, more := w.odd.tell(odd, time.Now())
+	for _, e := range named {
+		w.log.WarnContext(ctx, "odd event; more of its stream are only counted", "type", eventstore.Visible(e.Type), "stream", eventstore.Visible(e.Stream),
 			"position", e.Position, "reason", eventstore.Visible(e.odd), "skipped", e.skipped)
 	}
-	if more := len(odd) - oddTold; more > 0 {
-		w.log.WarnContext(ctx, "more odd events in the same batch", "count", more)
+	if more > 0 {
+		w.log.WarnContext(ctx, "odd events that are not named, of all views", "count", more)
 	}
 }

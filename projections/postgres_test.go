@@ -53,7 +53,7 @@ func TestAViewFollowsTheLogInPostgres(t *testing.T) {
 		for stream := range 5 {
 			batch := make([]eventstore.Event, 400)
 			for i := range batch {
-				batch[i] = eventstore.Event{ID: uuid.New(), Type: "number.v1", Data: fmt.Appendf(nil, `{"n":%d}`, i), Meta: []byte(`{}`)}
+				batch[i] = eventstore.Event{ID: eventstore.EventID(uuid.New(), 0), Type: "number.v1", Data: fmt.Appendf(nil, `{"n":%d}`, i), Meta: []byte(`{}`)}
 				if stream == 4 {
 					batch[i].Type = "other.v1" // the last of each round are not the view's
 					continue

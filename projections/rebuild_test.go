@@ -3,9 +3,12 @@ package projections_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -205,7 +208,7 @@ func TestAViewStopsAloneAtAnEventOfAnUnknownTypeAndSaysSo(t *testing.T) {
 	})
 	r, _ := b.run(projections.Config{Views: []projections.View{tally(), other, panics}})
 	good := b.append("number.v1", 20)
-	b.writeOurs("number.v2", "s-0", `{"n":1}`)
+	b.write("number.v2", "s-0", `{"n":1}`)
 	head := b.append("number.v1", 5)
 	b.wait(r, head, "other")
 	if got := b.one(`SELECT total::text FROM read.other`); got != "26" {
@@ -230,8 +233,8 @@ func TestAnUnknownTypeOfAnotherProgramStopsNoView(t *testing.T) {
 	b := newBench(t)
 	r, _ := b.run(projections.Config{Views: []projections.View{tally()}})
 	b.append("number.v1", 20)
-	b.write("number.v2", "s-0", `{"n":1}`)
-	b.write("number.shipped", "s-0", `{"a":1}`)
+	b.writeForeign("number.v2", "s-0", `{"n":1}`)
+	b.writeForeign("number.shipped", "s-0", `{"a":1}`)
 	b.wait(r, b.append("number.v1", 20))
 	if got, s := b.one(total), b.status(r, true); got != strconv.Itoa(2*20*19/2) || s.Odd != 2 || s.Error != "" {
 		t.Errorf("total %s, status %+v; want both skipped and counted", got, s)
@@ -255,6 +258,41 @@ func TestAnEventThatCannotBeReadIsSkippedAndCounted(t *testing.T) {
 		t.Errorf("status %+v, want one odd event and no error", s)
 	}
 }
+
+// Another program may write any number of events of the shop's types, into streams of its
+// own or of the shop's: each stream is named once in the node's log, for all views.
+func TestEventsOfOtherProgramsDoNotFloodTheNodesLog(t *testing.T) {
+	b := newBench(t)
+	other := tally(func(v *projections.View) {
+		v.Name, v.Tables, v.Indexes = "other", strings.ReplaceAll(v.Tables, "tally", "other"), ""
+	})
+	other.Apply = func(context.Context, pgx.Tx, []projections.Event) error { return nil }
+	lines := &lines{}
+	r, _ := b.run(projections.Config{Views: []projections.View{tally(), other}, Log: slog.New(slog.NewTextHandler(lines, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+	for round := range 3 {
+		for i := range 600 {
+			b.writeForeign("number.v1", fmt.Sprintf("theirs-%d", i%3), `{"n":1}`)
+		}
+		b.wait(r, b.append("number.v1", 1), "tally", "other")
+		if got, s := lines.count(), b.status(r, true); got > 3+1 || got < 3 || s.Odd != int64(600*(round+1)) {
+			t.Fatalf("%d lines, want one a stream and one that counts; status %+v", got, s)
+		}
+	}
+	for i := range 1000 {
+		b.writeForeign("number.v1", fmt.Sprintf("more-%d", i), `{"n":1}`)
+	}
+	b.wait(r, b.append("number.v1", 1), "tally", "other")
+	if got := lines.count(); got > 103 {
+		t.Errorf("%d lines for 1000 streams, want one for each of 100 and a few that count", got)
+	}
+}
+
+// lines counts what a log says.
+type lines struct{ n atomic.Int64 }
+
+func (l *lines) Write(p []byte) (int, error) { l.n.Add(1); return len(p), nil }
+
+func (l *lines) count() int64 { return l.n.Load() }
 
 func TestALostConnectionIsTriedAgain(t *testing.T) {
 	b := newBench(t)

@@ -50,6 +50,7 @@ type Runner struct {
 	kick     chan struct{} // wakes the manager
 	progress map[string]*progress
 	workers  sync.WaitGroup
+	odd      oddLog
 
 	mu     sync.Mutex
 	errors map[buildKey]error // the last trouble of this node's workers

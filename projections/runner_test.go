@@ -85,15 +85,13 @@ func (b *bench) append(typ string, count int) eventstore.Position {
 	return last
 }
 
-// writeOurs writes an event as a program of ours does: with an id of their kind.
-func (b *bench) writeOurs(typ, stream, data string) eventstore.Position {
+// write writes an event as a program of ours does: with an id of their kind.
+func (b *bench) write(typ, stream, data string) eventstore.Position {
 	b.Helper()
-	id := uuid.New()
-	id[6] = id[6]&0x0f | eventstore.LogWideVersion<<4
-	return b.writeAs(id, typ, stream, data)
+	return b.writeAs(eventstore.EventID(uuid.New(), 0), typ, stream, data)
 }
 
-func (b *bench) write(typ, stream, data string) eventstore.Position {
+func (b *bench) writeForeign(typ, stream, data string) eventstore.Position {
 	b.Helper()
 	return b.writeAs(uuid.New(), typ, stream, data)
 }

@@ -58,7 +58,7 @@ type View struct {
 	// Belongs tells whether a claimed event is in a stream of its kind; one that is
 	// not is skipped. Nil: all are.
 	Belongs func(eventType, stream string) bool
-	// Decode reads the data of a claimed event. A *wire.UnknownTypeError of an event of
+	// Decode reads the data of a claimed event that the shop wrote; others are skipped. A *wire.UnknownTypeError of an event of
 	// ours stops the view; after any other error the event is skipped.
 	Decode func(eventType string, data []byte) (any, error)
 	// Metadata asks for Event.Meta, which costs a decoding more per event.
@@ -88,12 +88,12 @@ func (e *Event) Skip(reason string) { e.odd, e.skipped = reason, true }
 func (e *Event) EffectiveAt() time.Time { return e.Meta.EffectiveAt(e.RecordedAt) }
 
 // Follows tells whether an event has its place in its stream: what begins an
-// aggregate comes once and at the latest at revision last, and everything else
-// comes after it. known says that the aggregate has begun. Otherwise Follows skips
-// the event.
-func (e *Event) Follows(begins, known bool, last int64) bool {
+// aggregate comes once, and everything else comes after it. known says that the
+// aggregate has begun. Otherwise Follows skips the event. At which revision an aggregate
+// begins does not matter, because other programs may have written before.
+func (e *Event) Follows(begins, known bool) bool {
 	switch {
-	case begins && (known || e.Revision > last):
+	case begins && known:
 		e.Skip("begins a stream that has begun")
 		return false
 	case !begins && !known:
@@ -137,9 +137,13 @@ func (v View) decode(recorded eventstore.Recorded) (event Event, err error) {
 		event.Skip("is in a stream of another kind")
 		return event, nil
 	}
-	value, err := v.Decode(recorded.Type, recorded.Data)
+	value, err := eventstore.Decode(&recorded, v.Decode)
 	if OfANewerProgram(recorded, err) {
 		return event, fmt.Errorf("event %s at %s: %w", eventstore.Visible(recorded.Type), recorded.Position, err)
+	}
+	if eventstore.IsForeign(err) {
+		event.Skip(err.Error())
+		return event, nil
 	}
 	if err != nil {
 		event.Skip("cannot be read: " + err.Error())

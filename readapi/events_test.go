@@ -106,7 +106,7 @@ func TestTheLogIsReadPageByPage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n < len(all) && (all[n].ID != recorded.ID.String() || all[n].Position != recorded.Position.String() || all[n].Type != recorded.Type) {
+		if n < len(all) && (all[n].Foreign || all[n].ID != recorded.ID.String() || all[n].Position != recorded.Position.String() || all[n].Type != recorded.Type) {
 			t.Errorf("event %d is %+v, want %s at %s", n, all[n], recorded.Type, recorded.Position)
 		}
 		n++

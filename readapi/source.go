@@ -108,5 +108,6 @@ type Event struct {
 	Actor         string    `json:"actor,omitempty"`
 	Channel       string    `json:"channel,omitempty"`
 	Trace         string    `json:"traceparent,omitempty"`
+	Foreign       bool      `json:"foreign,omitzero" doc:"Another program wrote it. It says nothing of the shop, whatever its type and stream are; left out of events of the shop's own."`
 	Data          any       `json:"data" doc:"The event itself."`
 }

@@ -205,6 +205,9 @@ func (c *comparison) readLog(ctx context.Context, head eventstore.Position) erro
 
 // strike takes off the answers and reservations that an event shows to be in the log.
 func (c *comparison) strike(e eventstore.Recorded) {
+	if eventstore.Foreign(&e) != nil {
+		return
+	}
 	if len(c.answers) > 0 || !c.imported {
 		meta, err := eventstore.DecodeMetadata(e.Meta)
 		if err != nil {
@@ -219,7 +222,7 @@ func (c *comparison) strike(e eventstore.Recorded) {
 	if len(c.reservations) == 0 || !strings.HasPrefix(e.Type, "stock.reserved.") {
 		return
 	}
-	if event, err := stock.Decode(e.Type, e.Data); err == nil {
+	if event, err := eventstore.Decode(&e, stock.Decode); err == nil {
 		if reserved, is := event.(stock.Reserved); is {
 			delete(c.reservations, commands.Deadline{Kind: commands.ReservationDeadline, Target: e.Stream, Item: string(reserved.ReservationID)})
 		}

@@ -118,7 +118,10 @@ func (r *run) begunToAdjust(ctx context.Context, document string, sku unit.SKU) 
 		if err != nil {
 			return false, err
 		}
-		event, err := stock.Decode(recorded.Type, recorded.Data)
+		event, err := eventstore.Decode(&recorded, stock.Decode)
+		if eventstore.IsForeign(err) {
+			continue
+		}
 		if err != nil {
 			return false, err
 		}

@@ -25,10 +25,6 @@ type Claimed struct {
 	CartID unit.CartID `json:"cart_id"`
 }
 
-// LastBeginning is the last revision at which Placed can stand in its stream:
-// Placed is at revision 0, or at 1 after Claimed.
-const LastBeginning = 1
-
 // Placed starts the order; only Claimed may come before it. Everything it needs
 // is held in stock.
 type Placed struct {

@@ -42,7 +42,7 @@ func DirectReservationIDFor(order unit.OrderID, sku unit.SKU, location unit.Loca
 
 // FoldVersion is that of State's shape, of Evolve and of Guarded; a snapshot of
 // another version is not used.
-const FoldVersion = 6
+const FoldVersion = 7
 
 // How much of the past a stock remembers in detail, so that a repeated step is
 // answered at once. For older things State.Forgotten holds only the name; the details

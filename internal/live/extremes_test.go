@@ -309,7 +309,7 @@ func (w *writer) write(a aggregate, f fact, meta []byte) {
 
 func (w *writer) append(stream string, f fact, meta []byte) {
 	w.Helper()
-	event := eventstore.Event{ID: uuid.New(), Type: f.eventType, Data: f.data, Meta: meta}
+	event := eventstore.Event{ID: eventstore.EventID(uuid.New(), 0), Type: f.eventType, Data: f.data, Meta: meta}
 	err := w.Append(stream, event)
 	_, invalid := errors.AsType[*eventstore.InvalidError](err)
 	_, large := errors.AsType[*eventstore.TooLargeError](err)

@@ -180,8 +180,8 @@ func consumed(events iter.Seq2[eventstore.Recorded, error]) iter.Seq2[readapi.Ev
 	}
 }
 
-// consumer is a recorded event as a CloudEvent. A foreign writer's event may be
-// odd, and must not hide those after it: metadata that cannot be read as ours is
+// consumer is a recorded event as a CloudEvent, which says if a foreign writer wrote it.
+// Such an event may be odd, and must not hide those after it: metadata that cannot be read as ours is
 // left out, data that cannot be quoted stands in an envelope, and names are written
 // out where they hold control characters (source has the exact stream,
 // percent-encoded).
@@ -201,7 +201,8 @@ func consumer(recorded eventstore.Recorded) readapi.Event {
 		Time: meta.EffectiveAt(recorded.RecordedAt), ContentType: "application/json",
 		Position: recorded.Position.String(), Revision: recorded.Revision, RecordedAt: recorded.RecordedAt,
 		CorrelationID: meta.CorrelationID, CausationID: meta.CausationID, Actor: meta.Actor, Channel: meta.Channel, Trace: meta.Trace,
-		Data: jsontext.Value(data),
+		Foreign: eventstore.Foreign(&recorded) != nil,
+		Data:    jsontext.Value(data),
 	}
 	if meta.CommandID != uuid.Nil {
 		event.CommandID = meta.CommandID.String()

@@ -37,6 +37,9 @@ func TestOddEventsAreShown(t *testing.T) {
 		if err != nil {
 			t.Fatalf("after %d events: %v", seen, err)
 		}
+		if !event.Foreign {
+			t.Errorf("event %d is shown as the shop's", seen)
+		}
 		if text, err := json.Marshal(event); err != nil {
 			t.Errorf("data %s, metadata %s: %v", odd[seen].data, odd[seen].meta, err)
 		} else if seen == len(odd)-1 && (event.Actor != "ann" || !strings.Contains(string(text), odd[seen].data)) {

@@ -224,11 +224,10 @@ func (b *Book) senseless(e *event, why string) {
 }
 
 // follows tells whether an event has its place in its stream: what begins an
-// aggregate comes once and at the latest at revision last, and everything else
-// comes after it.
-func (b *Book) follows(e *event, begins, known bool, last int64) bool {
+// aggregate comes once, and everything else comes after it.
+func (b *Book) follows(e *event, begins, known bool) bool {
 	switch {
-	case begins && (known || e.Revision > last):
+	case begins && known:
 		b.senseless(e, "it begins a stream that has begun")
 		return false
 	case !begins && !known:
@@ -285,7 +284,7 @@ func (b *Book) readProduct(e *event, sku unit.SKU, value product.Event) {
 
 func (b *Book) readCart(e *event, id unit.CartID, value cart.Event) {
 	c := b.Carts[id]
-	if _, opens := value.(cart.Opened); !b.follows(e, opens, c != nil, 0) {
+	if _, opens := value.(cart.Opened); !b.follows(e, opens, c != nil) {
 		return
 	}
 	if c == nil {

@@ -77,7 +77,7 @@ func decodeWith(read func(string, []byte) (any, error), recorded eventstore.Reco
 			err = fmt.Errorf("cannot be read: %v", cause)
 		}
 	}()
-	return read(recorded.Type, recorded.Data)
+	return eventstore.Decode(&recorded, read)
 }
 
 // chunk is some events that are decoded together.

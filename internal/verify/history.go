@@ -22,7 +22,7 @@ func (b *Book) readOrder(e *event, id unit.OrderID, value order.Event) {
 		return
 	}
 	o := b.Orders[id]
-	if _, places := value.(order.Placed); !b.follows(e, places, o != nil, 1) {
+	if _, places := value.(order.Placed); !b.follows(e, places, o != nil) {
 		return
 	}
 	if o == nil {
@@ -59,7 +59,7 @@ func (b *Book) noteLost(id unit.OrderID, lost []order.Lost) {
 
 func (b *Book) readReturn(e *event, id unit.ReturnID, value returns.Event) {
 	r := b.Returns[id]
-	if !b.follows(e, beginsReturn(value), r != nil, 0) {
+	if !b.follows(e, beginsReturn(value), r != nil) {
 		return
 	}
 	if r == nil {

@@ -26,7 +26,7 @@ func facts[E any](t *testing.T, log eventstore.Store, stream string, encode func
 	for _, event := range events {
 		name, data, err := encode(event)
 		if err == nil {
-			_, err = log.Append(t.Context(), stream, eventstore.Any, []eventstore.Event{{ID: uuid.New(), Type: name, Data: data}})
+			_, err = log.Append(t.Context(), stream, eventstore.Any, []eventstore.Event{{ID: eventstore.EventID(uuid.New(), 0), Type: name, Data: data}})
 		}
 		if err != nil {
 			t.Fatal(err)

@@ -58,6 +58,22 @@ func TestLogsOfEarlierVersionsOpen(t *testing.T) {
 			o := oldLog{T: t, name: name, store: log, pool: pgtest.New(t), ended: entries[len(entries)-1].RecordedAt, recordedThen: true}
 			o.opens(*update)
 		})
+		t.Run(name+" with the ids of the first programs", func(t *testing.T) {
+			t.Parallel()
+			var now atomic.Pointer[time.Time]
+			log := memory.New(memory.WithClock(func() time.Time { return *now.Load() }))
+			older := slices.Clone(entries)
+			for i := range older {
+				if id := &older[i].ID; id.Version() == eventstore.LogWideVersion { // see decision 13
+					id[6] = id[6]&0x0f | 5<<4
+				}
+			}
+			if err := logtest.Load(t.Context(), log, older, func(at time.Time) { now.Store(&at) }); err != nil {
+				t.Fatal(err)
+			}
+			o := oldLog{T: t, name: name, store: log, pool: pgtest.New(t), ended: entries[len(entries)-1].RecordedAt, recordedThen: true}
+			o.opens(false)
+		})
 		t.Run(name+" in PostgreSQL", func(t *testing.T) {
 			t.Parallel()
 			pool := pgtest.New(t)

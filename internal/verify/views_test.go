@@ -253,7 +253,7 @@ func TestAViewOfAnotherShapeIsNotCompared(t *testing.T) {
 	s.caughtUp()
 	s.exec(`UPDATE projections.builds SET setting = 'UTC||' WHERE view = 'sales'`)
 	report := s.verify()
-	wantOnly(t, report, posted, `view sales was made by version 2 with "UTC||"`)
+	wantOnly(t, report, posted, `view sales was made by version 3 with "UTC||"`)
 	for _, check := range report.Checks {
 		if strings.HasPrefix(check.Name, "read.sales") {
 			t.Errorf("%q was compared", check.Name)

@@ -94,7 +94,7 @@ func (o *orders) apply(e *projections.Event, value order.Event) {
 	}
 	r := o.records[orderID(e.Stream)]
 	placed, places := value.(order.Placed)
-	if !e.Follows(places, r.present, order.LastBeginning) {
+	if !e.Follows(places, r.present) {
 		return
 	}
 	r.changed = true

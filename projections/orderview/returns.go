@@ -83,7 +83,7 @@ func (c *comebacks) load(ctx context.Context, tx pgx.Tx) error {
 func (c *comebacks) apply(e *projections.Event, value returns.Event) {
 	r := c.records[returnID(e.Stream)]
 	begins := beginsReturn(value)
-	if !e.Follows(begins, r.present, 0) {
+	if !e.Follows(begins, r.present) {
 		return
 	}
 	r.changed = true

@@ -104,7 +104,7 @@ func worth(lines int64, units unit.Quantity, price decimal.Decimal) sums {
 
 func (l *ledger) order(o *open, e *projections.Event, event order.Event, at time.Time) {
 	if placed, ok := event.(order.Placed); ok {
-		if !e.Follows(true, false, order.LastBeginning) {
+		if !e.Follows(true, o.rests[e.Stream] != nil) {
 			return
 		}
 		o.rests[e.Stream] = l.placed(placed, e.Meta.Channel, at)
@@ -176,12 +176,12 @@ func (l *ledger) takenOff(r *rest, stream string, line *restLine, units unit.Qua
 func (l *ledger) comeback(o *open, e *projections.Event, event returns.Event, at time.Time) {
 	switch event := event.(type) {
 	case returns.Requested:
-		if e.Follows(true, false, 0) {
+		if e.Follows(true, o.rests[e.Stream] != nil) {
 			o.rests[e.Stream] = requested(event, e.Meta.Channel)
 		}
 		return
 	case returns.CreditNoted:
-		if e.Follows(true, false, 0) {
+		if e.Follows(true, o.rests[e.Stream] != nil) {
 			l.credited(event, e.Meta.Channel, at)
 		}
 		return

@@ -150,7 +150,7 @@ func (h History) read(ctx context.Context, stream string, from int64, count int)
 // movementOf reads an event within the bounds that the view keeps. One that the
 // view skipped moved nothing.
 func movementOf(recorded eventstore.Recorded) (Movement, error) {
-	event, err := stock.Decode(recorded.Type, recorded.Data)
+	event, err := eventstore.Decode(&recorded, stock.Decode)
 	if projections.OfANewerProgram(recorded, err) && projections.OfItsKind(recorded.Type, recorded.Stream) {
 		return Movement{}, err
 	}

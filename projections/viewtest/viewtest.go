@@ -70,7 +70,7 @@ func Fact[E any](b *Bench, stream string, meta eventstore.Metadata, encode func(
 		if err != nil {
 			b.Fatal(err)
 		}
-		batch[i] = eventstore.Event{ID: uuid.New(), Type: typ, Data: data, Meta: encoded}
+		batch[i] = eventstore.Event{ID: eventstore.EventID(uuid.New(), 0), Type: typ, Data: data, Meta: encoded}
 	}
 	if err := b.Append(stream, batch...); err != nil {
 		b.Fatal(err)

@@ -1,0 +1,64 @@
+package arch
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// An event that another program wrote is told apart where recorded events are decoded, so
+// that is one place.
+func TestRecordedEventsAreDecodedInOnePlace(t *testing.T) {
+	t.Parallel()
+	found := map[string]int{}
+	err := filepath.WalkDir(moduleRoot, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := filepath.ToSlash(strings.TrimPrefix(path, moduleRoot+string(filepath.Separator)))
+		if d.IsDir() || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if decodesRecorded(n) {
+				found[name]++
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const place = "eventstore/writer.go"
+	if found[place] != 1 {
+		t.Errorf("%s decodes events %d times, want once", place, found[place])
+	}
+	delete(found, place)
+	for name := range found {
+		t.Errorf("%s decodes a recorded event by itself; use eventstore.Decode, because another program may have written it", name)
+	}
+}
+
+// decodesRecorded tells of a call with an event's type and data, and nothing else.
+func decodesRecorded(n ast.Node) bool {
+	call, is := n.(*ast.CallExpr)
+	if !is || len(call.Args) != 2 {
+		return false
+	}
+	for i, member := range []string{"Type", "Data"} {
+		selected, is := call.Args[i].(*ast.SelectorExpr)
+		if !is || selected.Sel.Name != member {
+			return false
+		}
+	}
+	return true
+}
