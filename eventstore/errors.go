@@ -2,6 +2,7 @@ package eventstore
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/google/uuid"
 )
@@ -18,7 +19,17 @@ type ConflictError struct {
 const UnknownRevision int64 = -100
 
 func (e *ConflictError) Error() string {
-	return fmt.Sprintf("stream %s: expected revision %d, it is at %d", Visible(e.Stream), e.Expected, e.Actual)
+	is := "it is not there"
+	switch {
+	case e.Actual == UnknownRevision:
+		is = "it is not so"
+	case e.Actual >= 0:
+		is = fmt.Sprintf("it is at revision %d", e.Actual)
+	}
+	if e.Expected == Any || e.Expected == StreamExists && e.Actual >= 0 { // it is so: the events are the reason
+		is += ", and holds some of these events already"
+	}
+	return fmt.Sprintf("stream %s: expected %s, %s", Visible(e.Stream), e.Expected, is)
 }
 
 // DuplicateEventError means that an event id is already recorded, but not at the
@@ -75,6 +86,9 @@ type TooLargeError struct {
 }
 
 func (e *TooLargeError) Error() string {
+	if name, ok := strings.CutSuffix(e.What, " bytes"); ok {
+		return fmt.Sprintf("%s of %d bytes is over the limit of %d", name, e.Size, e.Limit)
+	}
 	return fmt.Sprintf("append of %d %s is over the limit of %d", e.Size, e.What, e.Limit)
 }
 

@@ -12,6 +12,7 @@ import (
 	"iter"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -94,6 +95,21 @@ const (
 // AtRevision expects the stream's last event to have this revision.
 // AtRevision(-1) is NoStream, so the revision of an empty stream needs no case.
 func AtRevision(revision int64) Expected { return Expected(revision) }
+
+// String says it in words, for errors: "revision 7", "no stream", "any state" or "an
+// existing stream".
+func (e Expected) String() string {
+	switch e {
+	case NoStream:
+		return "no stream"
+	case Any:
+		return "any state"
+	case StreamExists:
+		return "an existing stream"
+	default:
+		return "revision " + strconv.FormatInt(int64(e), 10)
+	}
+}
 
 // Result tells where an append's last event stands.
 type Result struct {

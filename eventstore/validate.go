@@ -18,7 +18,7 @@ func CheckAppend(stream string, expected Expected, events []Event) error {
 	case StreamNameBytes(stream) > MaxStreamName:
 		return &TooLargeError{What: "stream name bytes", Size: StreamNameBytes(stream), Limit: MaxStreamName}
 	case expected < NoStream && expected != Any && expected != StreamExists:
-		return &InvalidError{Reason: fmt.Sprintf("expected revision %d", expected)}
+		return &InvalidError{Reason: fmt.Sprintf("no stream is ever at %s", expected)}
 	case len(events) == 0:
 		return &InvalidError{Reason: "no events"}
 	case len(events) > MaxAppendEvents:

@@ -160,7 +160,7 @@ func exactly(revision uint64) (eventstore.Expected, error) {
 	case revision == endRevision:
 		return eventstore.NoStream, nil
 	case revision > math.MaxInt64:
-		return 0, invalid("expected revision %d", revision)
+		return 0, invalid("expected revision %d is beyond the highest, which is %d", revision, int64(math.MaxInt64))
 	}
 	return eventstore.AtRevision(int64(revision)), nil
 }

@@ -202,7 +202,7 @@ func TestLargeMessages(t *testing.T) {
 	}
 	huge := esdb.EventData{ContentType: esdb.ContentTypeJson, EventType: "t.v1", Data: []byte(`{"x":"` + strings.Repeat("x", 5<<20) + `"}`)}
 	_, err := s.client().AppendToStream(s.ctx, "a", esdb.AppendToStreamOptions{}, huge)
-	if !strings.Contains(fmt.Sprint(err), "bytes is over the limit of 1048576") {
+	if !strings.Contains(fmt.Sprint(err), "over the limit of 1048576 bytes") {
 		t.Errorf("a client with an event of 5 MiB is told %v", err)
 	}
 	// Node sends batches of up to 3 MiB as one message.

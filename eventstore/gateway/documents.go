@@ -43,11 +43,15 @@ func checkDocuments(stream string, events []eventstore.Event) error {
 
 // checkMetadata names the first member that would not be understood; nil: there is none.
 func checkMetadata(members map[string]jsontext.Value) error {
-	for _, name := range []string{memberMaxCount, memberMaxAge, memberTruncateBefore} {
+	for _, name := range []string{memberMaxCount, memberMaxAge, memberTruncateBefore, memberCacheControl} {
 		var n int64
 		if value := members[name]; !isNull(value) && json.Unmarshal(value, &n) != nil {
 			return fmt.Errorf("%s is not a whole number of 64 bits", name)
 		}
+	}
+	var temporary bool
+	if value := members[memberTemporary]; !isNull(value) && json.Unmarshal(value, &temporary) != nil {
+		return fmt.Errorf("%s is neither true nor false", memberTemporary)
 	}
 	value := members[memberACL]
 	if value.Kind() == '"' {

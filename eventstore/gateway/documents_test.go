@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/google/uuid"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"daybook/eventstore"
 	"daybook/eventstore/gateway"
@@ -297,6 +299,72 @@ func TestDocumentsThatCannotBeReadAreRefused(t *testing.T) {
 		}
 		s.mustAppend("$settings", anyRevision, document(`{"$userStreamAcl":{"$r":"$all","$w":["ops"]},"$systemStreamAcl":null,"own":1}`))
 		s.mustAppend("other", anyRevision, document(`{"$acl":5}`)) // which is a stream as any
+	})
+}
+
+// Each member of metadata, with each kind of value: it holds as it does at a real server,
+// where a limit below one is none, or it is refused by its name. None is stored that
+// says something which nobody applies.
+func TestEachValueOfMetadataHoldsOrIsRefused(t *testing.T) {
+	t.Parallel()
+	const events, highest = 5, "9223372036854775807"
+	numbers := map[string]int64{ // how many of the events a limit of this many leaves, by $maxCount
+		"3": 3, "1": 1, "5": events, "6": events, highest: events,
+		"0": events, "-1": events, "-5": events, "-9223372036854775808": events, "null": events,
+	}
+	others := []string{
+		"9223372036854775808", "-9223372036854775809", "99999999999999999999", "1.5", "2.0", "2e0", "1e400",
+		`"2"`, `""`, `"x"`, "true", "false", "[]", "[2]", "{}", `{"a":2}`,
+	}
+	engines(t, func(t *testing.T, store eventstore.Store) {
+		s := serve(t, store, gateway.Options{})
+		stream := 0
+		check := func(member, value string, holds bool, shown int64) {
+			t.Helper()
+			stream++
+			name := fmt.Sprint("s", stream)
+			s.write(name, several(events, "t.v1")...)
+			_, _, err := s.appendTo("$$"+name, noStream, document(`{"own":1,"`+member+`":`+value+`}`))
+			if !holds {
+				text := status.Convert(err).Message()
+				if status.Code(err) != codes.InvalidArgument || !strings.Contains(text, member) {
+					t.Errorf("%s of %s: %v, want it refused by its name", member, value, err)
+				}
+				s.read(ofStream("$$"+name)).wants(t, "not found $$"+name)
+				shown = events
+			} else if err != nil {
+				t.Errorf("%s of %s: %v", member, value, err)
+			}
+			var want []string
+			for revision := events - shown; revision < events; revision++ {
+				want = append(want, fmt.Sprintf("%s/%d", name, revision))
+			}
+			if member == "$tb" && value == highest {
+				want = []string{"not found " + name} // the stream is deleted
+			}
+			s.read(ofStream(name)).wants(t, want...)
+		}
+		for number, left := range numbers {
+			check("$maxCount", number, true, left)
+			check("$cacheControl", number, true, events)
+			cut, _ := strconv.ParseInt(number, 10, 64) // null is zero
+			check("$tb", number, true, events-min(max(cut, 0), events))
+			if cut < 1 || number == highest { // the events are younger than a second or not
+				check("$maxAge", number, true, events)
+			}
+		}
+		check("$maxAge", "1000", true, events)
+		check("$maxAge", "99999999999", true, events)
+		for _, member := range []string{"$maxCount", "$maxAge", "$tb", "$cacheControl"} {
+			for _, value := range others {
+				check(member, value, false, 0)
+			}
+		}
+		for _, value := range append(others, "0", "-1", "1", "null") {
+			isTruth := value == "true" || value == "false" || value == "null"
+			check("$tmp", value, isTruth, events)
+			check("$acl", value, value == "{}" || value == "null", events)
+		}
 	})
 }
 

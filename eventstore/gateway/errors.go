@@ -132,7 +132,7 @@ func failureOfAppend(err error) *failure {
 	if e, ok := errors.AsType[*eventstore.TooLargeError](err); ok {
 		switch {
 		case isOfBytes(e):
-			return fail(codes.InvalidArgument, e.Error(), trailerException, appendTooLarge, trailerMaxAppend, strconv.Itoa(eventstore.MaxAppendBytes))
+			return fail(codes.InvalidArgument, saysTooLarge, trailerException, appendTooLarge, trailerMaxAppend, strconv.Itoa(eventstore.MaxAppendBytes))
 		case e.What == "events":
 			// Not as an append that is too large: clients make of that an error that speaks of bytes.
 			return invalid("too many events in one append: it takes %d at most", e.Limit)
@@ -144,6 +144,10 @@ func failureOfAppend(err error) *failure {
 	}
 	return nil
 }
+
+// saysTooLarge has no size: what came is a part of the append, in the form of the log.
+var saysTooLarge = fmt.Sprintf("the append is over the limit of %d bytes of data, metadata and twice the type names; "+
+	"content that is no JSON object counts 4/3 of its bytes", eventstore.MaxAppendBytes)
 
 // isOfBytes tells whether the append as a whole has too many bytes, and not a name in it.
 func isOfBytes(e *eventstore.TooLargeError) bool { return e.What == "bytes" }

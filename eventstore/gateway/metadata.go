@@ -25,6 +25,11 @@ const (
 	memberMaxAge         = "$maxAge"
 	memberACL            = "$acl"
 
+	// These two say something to servers and nothing here. With a value of another kind
+	// a server passes over the whole document.
+	memberCacheControl = "$cacheControl"
+	memberTemporary    = "$tmp"
+
 	// softDeleted is the $tb of a stream that was deleted and may be begun again.
 	softDeleted = math.MaxInt64
 )

@@ -90,7 +90,7 @@ func onAll(at wirePosition, end *shared.Empty) (groups.Place, error) {
 	case end != nil || commit >= 1<<63-1:
 		return eventstore.End, nil
 	case commit < prepare:
-		return groups.None, invalid("position C:%d/P:%d", commit, prepare)
+		return groups.None, invalid("position C:%d/P:%d is none: the second number is above the first", commit, prepare)
 	}
 	return position(commit, prepare), nil
 }

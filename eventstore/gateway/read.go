@@ -73,7 +73,7 @@ func parseRead(options *streams.ReadReq_Options) (r readRequest, err error) {
 	case streams.ReadReq_Options_Backwards:
 		r.backwards = true
 	default:
-		return r, invalid("read direction %d", options.GetReadDirection())
+		return r, invalid("read direction %d is neither forwards (0) nor backwards (1)", options.GetReadDirection())
 	}
 	switch count := options.GetCountOption().(type) {
 	case *streams.ReadReq_Options_Count:
@@ -107,7 +107,7 @@ func (r *readRequest) parseStream(from *streams.ReadReq_Options_StreamOptions) (
 		case at.Revision == endRevision:
 			r.fromEnd = true
 		case at.Revision > math.MaxInt64:
-			return invalid("revision %d", at.Revision)
+			return invalid("revision %d is beyond the highest, which is %d", at.Revision, int64(math.MaxInt64))
 		}
 		r.revision = int64(at.Revision)
 	case *streams.ReadReq_Options_StreamOptions_Start:
@@ -130,7 +130,7 @@ func (r *readRequest) parseAll(from *streams.ReadReq_Options_AllOptions) error {
 		case r.position == eventstore.End:
 			r.fromEnd = true
 		case commit < prepare || commit > math.MaxInt64:
-			return invalid("position C:%d/P:%d", commit, prepare)
+			return invalid("position C:%d/P:%d is none: both numbers are at most %d, and the second is not above the first", commit, prepare, int64(math.MaxInt64))
 		}
 	case *streams.ReadReq_Options_AllOptions_Start:
 	case *streams.ReadReq_Options_AllOptions_End:

@@ -59,7 +59,11 @@ func translate(err error) error {
 	case unknown:
 		return &eventstore.OutcomeUnknownError{Cause: err}
 	case refused:
-		return &eventstore.InvalidError{Reason: fmt.Sprintf("the database refuses it: %v", err)}
+		reason := "the database refuses it"
+		if reply, ok := errors.AsType[*pgconn.PgError](err); ok {
+			reason += ": " + reply.Message // clients read it, and its codes and places say nothing to them
+		}
+		return &eventstore.InvalidError{Reason: reason}
 	default:
 		return &eventstore.UnavailableError{Cause: err}
 	}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
+	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -60,27 +62,142 @@ func TestGoldenCases(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := filepath.Join(t.TempDir(), "out.json")
 	open := gateway.Options{Protected: func(string, string) bool { return false }} // as serve --gateway-open
 	address := startNode(t, inPostgres(t), open)
 	only := os.Getenv("DAYBOOK_GOLDEN_ONLY") // a regular expression on the names of cases
-	ran := runNodeScript(t, "node", "golden.mjs", folder, address, accepted, out, only)
-	t.Logf("ran the cases:\n%s", ran)
-	t.Logf("compared them:\n%s", runNodeScript(t, folder, "diff.mjs", "golden.json", out, "--accepted", accepted, "--only", only))
+	out := filepath.Join(t.TempDir(), "out.json")
+	report := runGolden(t, folder, address, accepted, out, only)
+	compared, err := runNodeScript(t, folder, "diff.mjs", "golden.json", out, "--accepted", accepted, "--only", only)
+	goldenSummary = report.summary(compared)
+	t.Logf("%s\n%s", compared, goldenSummary)
+	if err != nil {
+		t.Errorf("cases differ, or agree again: %v", err)
+	}
 }
 
-// runNodeScript runs a script in a folder, which must succeed, and returns what it printed.
-func runNodeScript(t *testing.T, folder string, arguments ...string) string {
+// goldenSummary is what came of the golden cases; TestMain prints it last.
+var goldenSummary = "the golden cases were not run\n"
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	code := m.Run()
+	if testing.Verbose() {
+		fmt.Print(goldenSummary)
+	}
+	os.Exit(code)
+}
+
+// goldenReport is what the outcomes of the cases do not show.
+type goldenReport struct {
+	Cases int                 `json:"cases"`
+	Again map[string][]string `json:"again"` // how each run came out, of cases that were run more than once
+	Other []string            `json:"other"` // cases that came out in the other of their two ways
+}
+
+// runGolden runs the cases of a folder.
+func runGolden(t *testing.T, folder, address, accepted, out, only string) (report goldenReport) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "report.json")
+	printed, err := runNodeScript(t, "node", "golden.mjs", folder, address, accepted, out, file, only)
+	if err != nil {
+		t.Fatalf("run the cases: %v\n%s", err, printed)
+	}
+	if printed != "" {
+		t.Log(printed)
+	}
+	readJSON(t, file, &report)
+	return report
+}
+
+// summary says how many cases came out how, and what became of those that were run
+// more than once: a case that is right only then may tell of more than a slow machine.
+func (r goldenReport) summary(compared string) string {
+	counts := strings.Split(strings.TrimSpace(compared), "\n")
+	var text strings.Builder
+	fmt.Fprintf(&text, "golden cases: %d, of which %s\n", r.Cases, counts[len(counts)-1])
+	var late, never []string
+	for _, name := range slices.Sorted(maps.Keys(r.Again)) {
+		runs := r.Again[name]
+		for n, how := range runs {
+			fmt.Fprintf(&text, "  %s, run %d: %s\n", name, n+1, how)
+		}
+		if last := runs[len(runs)-1]; strings.HasPrefix(last, "right") {
+			late = append(late, fmt.Sprintf("%s (run %d)", name, len(runs)))
+		} else {
+			never = append(never, name)
+		}
+	}
+	list := func(what string, names []string) {
+		fmt.Fprintf(&text, "%s: %d", what, len(names))
+		if len(names) > 0 {
+			fmt.Fprintf(&text, ": %s", strings.Join(names, ", "))
+		}
+		text.WriteByte('\n')
+	}
+	list("right only when run again", late)
+	list("run again and never right", never)
+	list("in the other of their two ways", r.Other)
+	return text.String()
+}
+
+// runNodeScript runs a script in a folder, and returns what it printed.
+func runNodeScript(t *testing.T, folder string, arguments ...string) (printed string, err error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), goldenMax)
 	defer cancel()
 	command := exec.CommandContext(ctx, "node", arguments...)
 	command.Dir, command.WaitDelay = folder, 5*time.Second
 	out, err := command.CombinedOutput()
-	if err != nil {
-		t.Fatalf("node %s: %v\n%s", strings.Join(arguments, " "), err, out)
+	return string(out), err
+}
+
+// Cases that are run again are told, with how each run came out. The cases here need
+// no server: each has an outcome for each of its runs.
+func TestTheGoldenRunTellsWhatItRanAgain(t *testing.T) {
+	t.Parallel()
+	if err := exec.CommandContext(t.Context(), "node", "--version").Run(); err != nil {
+		missing(t, "Node.js")
 	}
-	return string(out)
+	folder := t.TempDir()
+	for name, text := range map[string]string{
+		"lib.mjs": `export const load = () => ({});
+export class Server {}
+export class Case {
+  constructor(server, name, number) { Object.assign(this, { name, run: Math.floor((number - 1) / 2000), outcome: [] }); }
+  string(text) { return text; }
+  finish() {}
+}`,
+		"cases.mjs": `const runs = {
+  "form/at once": ["a"], "form/late": ["b", "a"], "form/later": ["b", "c", "a"], "form/never": ["b"], "form/meant": ["m"],
+  "append form/cancelled": ["g"], "form/unknown": ["a"],
+};
+export const cases = Object.fromEntries(Object.entries(runs).map(([name, each]) =>
+  [name, async (t) => { t.outcome.push({ step: "1", code: "OK" }, { step: "2", value: each[Math.min(t.run, each.length - 1)] }); }]));`,
+		"golden.json": `{"form/at once":[{"step":"1","code":"OK"},{"step":"2","value":"a"}],"form/late":[{"step":"1","code":"OK"},{"step":"2","value":"a"}],
+"form/later":[{"step":"1","code":"OK"},{"step":"2","value":"a"}],"form/never":[{"step":"1","code":"OK"},{"step":"2","value":"a"}],
+"form/meant":[{"step":"1","code":"OK"},{"step":"2","value":"a"}],"append form/cancelled":[{"step":"1","code":"OK"},{"step":"2","value":"g"}]}`,
+		"accepted.json": `{"form/meant":{"why":"w","outcome":[{"step":"1","code":"OK"},{"step":"2","value":"m"}]},
+"append form/cancelled":{"why":"w","outcome":[{"step":"1","code":"OK"},{"step":"2","value":"m"}]}}`,
+	} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	report := runGolden(t, folder, "127.0.0.1:1", filepath.Join(folder, "accepted.json"), filepath.Join(folder, "out.json"), "")
+	got := report.summary("== form/never\n3 equal, 0 differ in the text of an error only, 2 differ as meant, 1 differ\n")
+	const wrong = `wrong from the step "2" on`
+	want := strings.Join([]string{
+		"golden cases: 6, of which 3 equal, 0 differ in the text of an error only, 2 differ as meant, 1 differ",
+		"  form/late, run 1: " + wrong, "  form/late, run 2: right",
+		"  form/later, run 1: " + wrong, "  form/later, run 2: " + wrong, "  form/later, run 3: right",
+		"  form/never, run 1: " + wrong, "  form/never, run 2: " + wrong, "  form/never, run 3: " + wrong, "  form/never, run 4: " + wrong,
+		"right only when run again: 2: form/late (run 2), form/later (run 3)",
+		"run again and never right: 1: form/never",
+		"in the other of their two ways: 1: append form/cancelled", "",
+	}, "\n")
+	if got != want {
+		t.Errorf("it tells\n%s\nwant\n%s", got, want)
+	}
 }
 
 // Each accepted difference has a reason that a user can read, and no reason is left

@@ -1,15 +1,18 @@
 // Runs the golden cases of a folder against a gateway and records the outcomes, for the folder's diff.mjs.
 //
-//     node golden.mjs FOLDER HOST:PORT ACCEPTED OUT [ONLY]
+//     node golden.mjs FOLDER HOST:PORT ACCEPTED OUT REPORT [ONLY]
 //
 // Only the cases are run whose outcome at a real server is known. Some tell of timing, and a busy machine is slow: a
 // case with another outcome than is expected of it (the accepted one, or else the golden one) is run anew, alone, up to
 // four times. ONLY is a regular expression on the names of the cases.
+//
+// OUT gets the outcomes, and REPORT what they do not show: {cases, again: {case: [how each run came out]}, other: [case]}.
+// A run is "right", or said to be wrong from which step on. The cases in other came out in the other of their two ways.
 import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
-const [folder, address, acceptedFile, out, only = ""] = process.argv.slice(2);
+const [folder, address, acceptedFile, out, reportFile, only = ""] = process.argv.slice(2);
 const from = (file) => path.resolve(folder, file);
 const { load, Server, Case } = await import(pathToFileURL(from("lib.mjs")));
 const { cases } = await import(pathToFileURL(from("cases.mjs")));
@@ -48,7 +51,16 @@ const sorted = (v) =>
   : v;
 const bare = (outcome) =>
   JSON.stringify(sorted(outcome), (k, v) => ((k === "details" && typeof v === "string") || k === "message" ? undefined : v));
-const isExpected = ({ name }, outcome) => bare(outcome) === bare((accepted[name] ?? { outcome: golden[name] }).outcome);
+const expected = (name) => (accepted[name] ?? { outcome: golden[name] }).outcome;
+const isExpected = ({ name }, outcome) => bare(outcome) === bare(expected(name));
+
+// verdict says how a run of a case came out.
+const verdict = ({ name }) => {
+  if (isExpected({ name }, outcomes[name])) return "right";
+  const [is, want] = [outcomes[name], expected(name)];
+  const step = Math.max(0, is.findIndex((one, i) => bare(one) !== bare(want[i])));
+  return `wrong from the step ${JSON.stringify((is[step] ?? want[is.length] ?? {}).step ?? "none")} on`;
+};
 
 // A client that takes an append back may have sent the end of its call before, as Node does or does not: then it is
 // written, and else not. Both are right.
@@ -72,16 +84,22 @@ async function work(queue) {
 const together = chosen.filter(({ name }) => !alone.test(name));
 await Promise.all(Array.from({ length: atOnce }, () => work(together)));
 await work(chosen.filter(({ name }) => alone.test(name)));
+const again = {};
 for (let attempt = 2; attempt <= attempts; attempt++) {
-  const again = chosen.filter((one) => !isExpected(one, outcomes[one.name]) && !isOther(one.name));
-  if (again.length > 100) break; // that is no matter of timing
-  if (again.length > 0) console.log(`attempt ${attempt}: ${again.map(({ name }) => name).join(" | ")}`);
+  const wrong = chosen.filter((one) => !isExpected(one, outcomes[one.name]) && !isOther(one.name));
+  if (wrong.length > 100) {
+    console.log(`${wrong.length} cases are not run again, because so many are no matter of timing`);
+    break;
+  }
+  for (const one of wrong) again[one.name] ??= [verdict(one)];
   // Under another number, so that it finds nothing of what it did before. Numbers have four digits.
-  await work(again.map(({ name, number }) => ({ name, number: number + (attempt - 1) * numbers })));
+  await work(wrong.map(({ name, number }) => ({ name, number: number + (attempt - 1) * numbers })));
+  for (const one of wrong) again[one.name].push(isOther(one.name) ? "right, in the other of its two ways" : verdict(one));
 }
+const other = chosen.filter(({ name }) => isOther(name)).map(({ name }) => name);
 
 chosen.forEach(({ name }) => settle(name));
 const lines = chosen.map(({ name }) => `${JSON.stringify(name)}: ${JSON.stringify(outcomes[name])}`);
 fs.writeFileSync(out, `{\n${lines.join(",\n")}\n}\n`);
-console.log(`${chosen.length} cases`);
+fs.writeFileSync(reportFile, JSON.stringify({ cases: chosen.length, again, other }));
 process.exit(0);

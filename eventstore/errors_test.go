@@ -1,0 +1,54 @@
+package eventstore_test
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"daybook/eventstore"
+)
+
+// internal is a number that only this program's code gives a meaning.
+var internal = regexp.MustCompile(`-\d`)
+
+// What an append expected is told in words: of the numbers that stand for states, none
+// is shown.
+func TestErrorsShowNoNumbersOfStates(t *testing.T) {
+	t.Parallel()
+	words := map[eventstore.Expected]string{
+		eventstore.NoStream: "no stream", eventstore.Any: "any state", eventstore.StreamExists: "an existing stream",
+		eventstore.AtRevision(0): "revision 0", eventstore.AtRevision(7): "revision 7", eventstore.AtRevision(eventstore.LastRevision): "revision 9223372036854775807",
+	}
+	for expected, word := range words {
+		for actual, told := range map[int64]string{
+			eventstore.UnknownRevision: "it is not so", -1: "it is not there", 0: "it is at revision 0", 5: "it is at revision 5",
+		} {
+			text := (&eventstore.ConflictError{Stream: "a", Expected: expected, Actual: actual}).Error()
+			if internal.MatchString(text) || !strings.Contains(text, "expected "+word+", "+told) {
+				t.Errorf("expected %d, actual %d: %q", expected, actual, text)
+			}
+			if known := strings.Contains(text, "holds some of these events"); known != (expected == eventstore.Any || expected == eventstore.StreamExists && actual >= 0) {
+				t.Errorf("expected %d, actual %d: %q", expected, actual, text)
+			}
+		}
+	}
+}
+
+// What is too large is named, and not the limit's kind.
+func TestErrorsNameWhatIsTooLarge(t *testing.T) {
+	t.Parallel()
+	one := []eventstore.Event{{ID: uuid.New(), Type: "t.v1", Data: []byte("{}")}}
+	long := []eventstore.Event{{ID: uuid.New(), Type: strings.Repeat("t", 600), Data: []byte("{}")}}
+	for text, err := range map[string]error{
+		"stream name of 600 bytes is over the limit of 512":    eventstore.CheckAppend(strings.Repeat("s", 600), eventstore.Any, one),
+		"type name of 600 bytes is over the limit of 512":      eventstore.CheckAppend("a", eventstore.Any, long),
+		"append of 10001 events is over the limit of 10000":    eventstore.CheckAppend("a", eventstore.Any, make([]eventstore.Event, 10_001)),
+		"append of 1048577 bytes is over the limit of 1048576": &eventstore.TooLargeError{What: "bytes", Size: 1<<20 + 1, Limit: 1 << 20},
+	} {
+		if err == nil || err.Error() != text {
+			t.Errorf("told %v, want %s", err, text)
+		}
+	}
+}
