@@ -2,6 +2,7 @@ package projections
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -67,7 +68,7 @@ type statusRow struct {
 func (r *Runner) Status(ctx context.Context) ([]Status, error) {
 	head, err := r.store.Head(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("status of projections: %w", err)
+		return nil, fmt.Errorf("status of projections: %w", ofTheLog(err))
 	}
 	rows, err := r.pool.Query(ctx, `SELECT b.view, b.schema_name, b.state AS build_state, b.position, b.error,
 			coalesce(l.owner, '') AS owner, b.build, b.version, b.events, b.odd, b.reached_head_at IS NOT NULL AS reached, clock_timestamp() AS now
@@ -75,11 +76,11 @@ func (r *Runner) Status(ctx context.Context) ([]Status, error) {
 		LEFT JOIN projections.leases l ON l.view = b.view AND l.version = b.version AND l.expires_at > clock_timestamp()
 		ORDER BY b.view, b.build`)
 	if err != nil {
-		return nil, fmt.Errorf("status of projections: %w", err)
+		return nil, fmt.Errorf("status of projections: ask the database: %w", err)
 	}
 	builds, err := pgx.CollectRows(rows, pgx.RowToStructByName[statusRow])
 	if err != nil {
-		return nil, fmt.Errorf("status of projections: %w", err)
+		return nil, fmt.Errorf("status of projections: ask the database: %w", err)
 	}
 	all := make([]Status, 0, len(builds))
 	for _, row := range builds {
@@ -90,6 +91,14 @@ func (r *Runner) Status(ctx context.Context) ([]Status, error) {
 		all = append(all, status)
 	}
 	return all, nil
+}
+
+// ofTheLog says of an error that the log has not answered, if that is what it means.
+func ofTheLog(err error) error {
+	if _, known := errors.AsType[*eventstore.UnavailableError](err); !known && errors.Is(err, context.DeadlineExceeded) {
+		return &eventstore.UnavailableError{Cause: fmt.Errorf("the log does not answer: %w", err)}
+	}
+	return fmt.Errorf("ask the log: %w", err)
 }
 
 // Pending tells whether a build of this program's shape is still to come into
@@ -170,7 +179,7 @@ func (r *Runner) age(ctx context.Context, s *Status, now time.Time) error {
 	left := false
 	for event, err := range r.store.ReadAll(ctx, s.Position, eventstore.Filter{}, 1) {
 		if err != nil {
-			return err
+			return ofTheLog(err)
 		}
 		left = true
 		s.AgeSeconds = max(0, now.Sub(event.RecordedAt).Seconds())

@@ -3,6 +3,9 @@ package readapi
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,15 +42,14 @@ func TestTheCountOfParkedWorkTakesTheNodeOutOfNothing(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				begun := time.Now()
-				a := &api{Config: Config{Processes: c.count, Progress: wellProgress{}, Log: wellLog{}}}
-				out, err := a.ready(t.Context(), nil)
-				if err != nil || out.Status != 200 || out.Body.Parked != c.want {
-					t.Errorf("got %+v, %v", out, err)
+				h := NewWatch(wellProgress{}, wellLog{}, c.count).Health()
+				if h.Status != ready || h.Parked != c.want {
+					t.Errorf("got %+v", h)
 				}
 				if took := time.Since(begun); took >= time.Second {
 					t.Errorf("it took %s", took)
 				}
-				<-time.After(queryTimeout) // until what was asked has ended
+				<-time.After(healthAsk) // until what was asked has ended
 			})
 		})
 	}
@@ -65,68 +67,156 @@ func TestANodeIsReadyWhenEachViewInUseHasBeenAtTheHeadOnce(t *testing.T) {
 	level := ProjectionStatus{View: "orders", InUse: true, Complete: true, State: "live", Share: 1}
 	for name, c := range map[string]struct {
 		other ProjectionStatus
-		want  int
+		want  string // why it is not ready; empty: it is
 	}{
-		"built for the first time, and far behind":  {ProjectionStatus{InUse: true, State: "catching_up", Share: 0.1}, 503},
-		"built for the first time, and nearly done": {ProjectionStatus{InUse: true, State: "live", Share: 0.999}, 503},
-		"complete, and far behind":                  {ProjectionStatus{InUse: true, Complete: true, State: "catching_up", Share: 0.1, AgeSeconds: 3600}, 200},
-		"built beside the one in use":               {ProjectionStatus{State: "rebuilding", Share: 0.1}, 200},
-		"complete, and stopped":                     {ProjectionStatus{InUse: true, Complete: true, State: "failed"}, 503},
+		"built for the first time, and far behind":  {ProjectionStatus{View: "stock", InUse: true, State: "catching_up", Share: 0.1}, "the read model stock is not complete yet: it has 10 % of the log"},
+		"built for the first time, and nearly done": {ProjectionStatus{View: "stock", InUse: true, State: "live", Share: 0.999}, "stock is not complete yet"},
+		"complete, and far behind":                  {ProjectionStatus{View: "stock", InUse: true, Complete: true, State: "catching_up", Share: 0.1, AgeSeconds: 3600}, ""},
+		"built beside the one in use":               {ProjectionStatus{View: "stock", State: "rebuilding", Share: 0.1}, ""},
+		"complete, and stopped":                     {ProjectionStatus{View: "stock", InUse: true, Complete: true, State: "failed", Error: "event 7"}, "the read model stock has stopped: event 7"},
+		"complete, and nobody's":                    {ProjectionStatus{View: "stock", InUse: true, Complete: true, State: "unowned"}, "no node posts to the read model stock"},
 	} {
-		a := &api{Config: Config{Progress: progressOf{all: []ProjectionStatus{level, c.other}}, Log: wellLog{}}}
-		out, err := a.ready(t.Context(), nil)
-		if err != nil || out.Status != c.want || len(out.Body.Projections) != 2 {
-			t.Errorf("%s: got %+v, %v; want %d and both views", name, out, err, c.want)
+		h := NewWatch(progressOf{all: []ProjectionStatus{level, c.other}}, wellLog{}, nil).Health()
+		if (h.Status == ready) != (c.want == "") || (h.Reason == "") != (c.want == "") || !strings.Contains(h.Reason, c.want) || len(h.Projections) != 2 {
+			t.Errorf("%s: got %+v; want both views, and %q", name, h, c.want)
 		}
 	}
 }
 
-// slowProgress answers when it is let.
-type slowProgress struct {
+// hangingProgress answers at once, until it hangs.
+type hangingProgress struct {
 	Progress
-	answers chan []ProjectionStatus
+	hangs *atomic.Bool
 }
 
-func (p slowProgress) Status(ctx context.Context) ([]ProjectionStatus, error) {
-	select {
-	case all := <-p.answers:
-		return all, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
+func (p hangingProgress) Status(ctx context.Context) ([]ProjectionStatus, error) {
+	if p.hangs.Load() {
+		<-ctx.Done()
+		return nil, fmt.Errorf("ask the log: %w", ctx.Err())
 	}
+	return []ProjectionStatus{{View: "orders", InUse: true, Complete: true, State: "live"}}, nil
 }
 
 // A probe does not wait for a log that hangs: it is told within a second what was
-// known before, and how old that is.
+// known before, and how old that is. Soon after, the node is not ready and says why. It
+// is ready again by itself.
 func TestAProbeIsAnsweredWithinASecondFromWhatIsKnown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		progress := slowProgress{answers: make(chan []ProjectionStatus)}
-		a := &api{Config: Config{Progress: progress, Log: wellLog{}}}
-		probe := func(wantStatus int, wantAge func(seconds float64) bool) {
+		var hangs atomic.Bool
+		hangs.Store(true)
+		w := NewWatch(hangingProgress{hangs: &hangs}, wellLog{}, nil)
+		probe := func(status string, wantAge func(seconds float64) bool, why string) {
 			t.Helper()
 			begun := time.Now()
-			out, err := a.ready(t.Context(), nil)
+			h := w.Health()
 			if took := time.Since(begun); took >= time.Second {
 				t.Errorf("it took %s", took)
 			}
-			if err != nil || out.Status != wantStatus || !wantAge(out.Body.AgeSeconds) {
-				t.Errorf("got %+v, %v; want %d", out, err, wantStatus)
+			if h.Status != status || !wantAge(h.AgeSeconds) || (h.Reason == "") != (why == "") || !strings.Contains(h.Reason, why) {
+				t.Errorf("got %+v; want it %s because of %q", h, status, why)
 			}
 		}
-		level := []ProjectionStatus{{View: "orders", InUse: true, Complete: true, State: "live"}}
-		probe(503, func(age float64) bool { return age == -1 })
-		progress.answers <- level
-		synctest.Wait()
-		go func() { progress.answers <- level }()
-		probe(200, func(age float64) bool { return age == 0 })
-		probe(200, func(age float64) bool { return age > 0.5 && age < 1 }) // it hangs from here on
-		<-time.After(healthKnown / 2)
-		probe(200, func(age float64) bool { return age > 5 && age < 10 })
-		<-time.After(4 * time.Second)
-		if out, err := a.ready(t.Context(), nil); err == nil && out.Status == 200 {
-			t.Errorf("ready by what is %v s old", out.Body.AgeSeconds)
-		}
-		<-time.After(queryTimeout) // until what was asked has ended
+		unknown := func(age float64) bool { return age == -1 }
+		probe(notReady, unknown, "not known yet")
+		<-time.After(healthAsk)
+		probe(notReady, unknown, "not known yet how the read models stand; the last look failed: no answer within 3s: ask the log")
+		hangs.Store(false)
+		<-time.After(healthAsk)
+		probe(ready, func(age float64) bool { return age == 0 }, "")
+
+		hangs.Store(true)
+		probe(ready, func(age float64) bool { return age > 0.5 && age < 1 }, "")
+		<-time.After(3 * time.Second)
+		probe(ready, func(age float64) bool { return age > 3 && age < healthKnown.Seconds() }, "the last look failed: no answer within 3s")
+		<-time.After(time.Second)
+		probe(notReady, func(age float64) bool { return age > healthKnown.Seconds() }, "last found out 6 s ago; the last look failed: no answer within 3s: ask the log")
+		hangs.Store(false)
+		<-time.After(healthAsk) // until what was asked has ended
+		probe(ready, func(age float64) bool { return age == 0 }, "")
 	})
+}
+
+// What is known is not older because nobody has probed: a Watch looks by itself, each
+// second. So a node is not ready soon after a log began to hang, whenever that is
+// noticed.
+func TestAWatchLooksByItself(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var hangs atomic.Bool
+		w := NewWatch(hangingProgress{hangs: &hangs}, wellLog{}, nil)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- w.Run(ctx) }()
+		<-time.After(time.Hour + healthEvery/2)
+		if age := time.Since(w.status.known().at); age > healthEvery {
+			t.Errorf("what is known is %s old", age)
+		}
+		hangs.Store(true)
+		<-time.After(healthKnown + healthWait)
+		if known := w.status.known(); time.Since(known.at) < healthKnown || known.err == nil {
+			t.Errorf("known of a log that hangs: %+v", known)
+		}
+		if h := w.Health(); h.Status != notReady || !strings.Contains(h.Reason, "ask the log") {
+			t.Errorf("got %+v", h)
+		}
+		stop()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("it ended: %v", err)
+		}
+		<-time.After(healthAsk) // until what was asked has ended
+	})
+}
+
+// erringProgress answers at once, until it fails.
+type erringProgress struct {
+	Progress
+	fails *atomic.Bool
+}
+
+func (p erringProgress) Status(context.Context) ([]ProjectionStatus, error) {
+	if p.fails.Load() {
+		return nil, errors.New("ask the database: connection refused")
+	}
+	return []ProjectionStatus{{View: "orders", InUse: true, Complete: true, State: "live"}}, nil
+}
+
+// One look that fails takes a node out of nothing, and its reason is told. The body of
+// /readyz always has the same shape.
+func TestAFailedLookIsTold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var fails atomic.Bool
+		w := NewWatch(erringProgress{fails: &fails}, wellLog{}, nil)
+		w.Health()
+		fails.Store(true)
+		if h := w.Health(); h.Status != ready || h.Reason != "the last look failed: ask the database: connection refused" || len(h.Projections) != 1 {
+			t.Errorf("got %+v", h)
+		}
+		<-time.After(healthKnown + 1)
+		if h := w.Health(); h.Status != notReady || !strings.Contains(h.Reason, "last found out 5 s ago; the last look failed: ask the database: connection refused") {
+			t.Errorf("got %+v", h)
+		}
+	})
+}
+
+// componentOf is a log with one component.
+type componentOf struct {
+	Log
+	component Component
+}
+
+func (c componentOf) Components() []Component { return []Component{c.component} }
+
+func TestANodeThatIsNotReadySaysWhichComponentIsMissing(t *testing.T) {
+	t.Parallel()
+	for want, c := range map[string]Component{
+		"nothing has come from the log for 12 s: no answer":     {Component: "log", State: silent, AgeSeconds: 12, Error: "no answer"},
+		"nothing has come from the log yet":                     {Component: "log", State: silent, AgeSeconds: -1},
+		"the log is not the one that was followed: another one": {Component: "log", State: diverged, Error: "another one"},
+	} {
+		if h := NewWatch(wellProgress{}, componentOf{component: c}, nil).Health(); h.Status != notReady || h.Reason != want || len(h.Components) != 1 {
+			t.Errorf("got %+v, want %q", h, want)
+		}
+	}
 }

@@ -2,17 +2,21 @@ package readapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 )
 
 // lastKnown is the last answer to a question that may take long, for who must not wait
-// for it. The zero value knows nothing yet.
+// for it. It needs a question to ask, and knows nothing yet.
 type lastKnown[T any] struct {
+	ask func(context.Context) (T, error)
+
 	mu     sync.Mutex
 	last   finding[T]
-	asking chan struct{} // closed when the answer is there; nil while nobody asks
+	begun  int           // how many questions were begun
+	asking chan struct{} // closed when the answer to the last is there; nil while nobody asks
 }
 
 // finding is what is known.
@@ -20,38 +24,68 @@ type finding[T any] struct {
 	value T
 	at    time.Time // when value was asked for; zero: there is none yet
 	err   error     // why the last question was not answered; nil if it was
+	tries int       // how many questions have ended
 }
 
-// get asks anew and waits at most so long for the answer. It returns the latest that
-// is known then. One question at a time is under way; it ends after queryTimeout.
-func (k *lastKnown[T]) get(ask func(context.Context) (T, error), most time.Duration) finding[T] {
-	k.mu.Lock()
-	asking := k.asking
-	if asking == nil {
-		asking = make(chan struct{})
-		k.asking = asking
-		go k.find(ask, asking)
-	}
-	k.mu.Unlock()
-	timer := time.NewTimer(most)
-	defer timer.Stop()
-	select {
-	case <-asking:
-	case <-timer.C:
-	}
+// known is what is known, without asking.
+func (k *lastKnown[T]) known() finding[T] {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.last
 }
 
-func (k *lastKnown[T]) find(ask func(context.Context) (T, error), found chan struct{}) {
-	ctx, cancel := context.WithTimeout(context.Background(), queryTimeout)
-	defer cancel()
-	at := time.Now()
-	value, err := answered(ctx, ask)
+// look asks, unless a question is under way, and does not wait. The end of ctx ends the
+// question.
+func (k *lastKnown[T]) look(ctx context.Context) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.last.err = err; err == nil {
+	k.begin(ctx)
+}
+
+// begin begins a question unless one is under way. It ends after healthAsk.
+func (k *lastKnown[T]) begin(ctx context.Context) {
+	if k.asking == nil {
+		k.begun++
+		k.asking = make(chan struct{})
+		go k.find(ctx, k.asking)
+	}
+}
+
+// get asks anew and waits at most so long for the answer. It returns the latest that
+// is known then.
+func (k *lastKnown[T]) get(most time.Duration) finding[T] {
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	before := k.begun // the answers to those may be older than who asks now
+	for late := false; !late && k.last.tries <= before; {
+		k.begin(context.Background()) // others may wait for its answer, too
+		asking := k.asking
+		k.mu.Unlock()
+		select {
+		case <-asking:
+		case <-timer.C:
+			late = true
+		}
+		k.mu.Lock()
+	}
+	return k.last
+}
+
+func (k *lastKnown[T]) find(ctx context.Context, found chan struct{}) {
+	ctx, cancel := context.WithTimeout(ctx, healthAsk)
+	defer cancel()
+	at := time.Now()
+	value, err := answered(ctx, k.ask)
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		err = fmt.Errorf("no answer within %s: %w", healthAsk, err)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.last.err = err
+	k.last.tries++
+	if err == nil {
 		k.last.value, k.last.at = value, at
 	}
 	k.asking = nil

@@ -30,6 +30,8 @@ type Config struct {
 	Log      Log     // the event stream
 	// Processes is the unfinished work; nil: this program does none.
 	Processes Processes
+	// Watch answers probes. By default it is one that nobody runs.
+	Watch *Watch
 	// Stop ends the live streams when it is closed: a server that shuts down
 	// waits for its other requests, and these have no end of their own.
 	Stop <-chan struct{}
@@ -68,7 +70,6 @@ type api struct {
 	Config
 	huma        huma.API
 	live, waits *places
-	health      health
 }
 
 // Register adds the routes of the read API.
@@ -84,6 +85,9 @@ func Register(to huma.API, config Config) {
 	}
 	if config.LiveWrite == 0 {
 		config.LiveWrite = 30 * time.Second
+	}
+	if config.Watch == nil {
+		config.Watch = NewWatch(config.Progress, config.Log, config.Processes)
 	}
 	a := &api{
 		Config: config, huma: to,
@@ -204,8 +208,12 @@ func known(err error) error {
 	if bad, ok := errors.AsType[*PositionError](err); ok {
 		return problem.NotValid(problem.InParameter(bad.In, bad.Name, "not a position of this log"))
 	}
-	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok || pgconn.Timeout(err) && !errors.Is(err, context.DeadlineExceeded) {
+	_, unconnected := errors.AsType[*pgconn.ConnectError](err)
+	switch {
+	case unconnected, pgconn.Timeout(err) && !errors.Is(err, context.DeadlineExceeded):
 		return problem.Unavailable(err)
+	case pgconn.Timeout(err):
+		return problem.DatabaseSlow(err)
 	}
 	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
 		if refused.Code == "22021" { // character_not_in_repertoire

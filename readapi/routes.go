@@ -63,10 +63,6 @@ func (a *api) routes() {
 		Description: "Checkouts, orders and returns that still need steps in other places, such as stock. Work that could not be finished is parked with its reason; other work goes on.",
 	}, a.processes)
 
-	health := func(id, path, summary string) huma.Operation {
-		return huma.Operation{OperationID: id, Method: http.MethodGet, Path: path, Summary: summary, Tags: []string{tagHealth}}
-	}
-	huma.Register(a.huma, health("list-projections", "/v1/projections", "Show how far the read models are"), a.projections)
-	huma.Register(a.huma, health("is-alive", "/livez", "Tell whether the process answers"), a.alive)
-	huma.Register(a.huma, health("is-ready", "/readyz", "Tell whether reads can be answered"), a.ready)
+	huma.Register(a.huma, healthOperation("list-projections", "/v1/projections", "Show how far the read models are"), a.projections)
+	RegisterHealth(a.huma, a.Watch.Health)
 }

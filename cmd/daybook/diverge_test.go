@@ -150,7 +150,7 @@ func (s *servedLog) start() {
 	s.address = listener.Addr().String()
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
-	s.stop = func() {
+	s.stop = sync.OnceFunc(func() {
 		cut, cancel := context.WithCancel(ctx)
 		cancel()
 		_ = server.Close(cut) // it is cut off
@@ -159,7 +159,7 @@ func (s *servedLog) start() {
 		}
 		_ = store.Close(cut)
 		pool.Close()
-	}
+	})
 }
 
 // change runs statements on the log's tables, all or none.

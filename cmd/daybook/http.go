@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -45,8 +46,8 @@ func (n *node) handler(stop <-chan struct{}) (http.Handler, error) {
 	options := httpapi.Options{
 		Version: thisBuild().Version, Logger: n.log,
 		PublicHosts: n.web.PublicHost, BodyBudget: int64(n.web.BodyBudget) << 20,
-		Refuse: func() error {
-			if diverged := n.store.Diverged(); diverged != nil {
+		Refuse: func(path string) error {
+			if diverged := n.store.Diverged(); diverged != nil && strings.HasPrefix(path, "/v1/") {
 				return diverged
 			}
 			return nil
@@ -63,7 +64,7 @@ func (n *node) handler(stop <-chan struct{}) (http.Handler, error) {
 			readapi.Register(api, readapi.Config{
 				DB: n.readPool, Progress: live.Progress{Runner: n.projections}, History: live.History{Store: n.store},
 				Log: live.Log{Store: n.store}, Stop: stop, Logger: n.log,
-				Processes:   processes{lot: n.reactor.Parking, reactor: n.reactor},
+				Processes: n.processes(), Watch: n.watch,
 				LiveStreams: n.web.LiveStreams, LivePerClient: n.web.LiveStreamsPerClient,
 			})
 		},

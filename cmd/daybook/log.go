@@ -104,9 +104,12 @@ func places(ctx context.Context, pool *pgxpool.Pool, views []projections.View, g
 }
 
 func dial(ctx context.Context, pool *pgxpool.Pool, kurrentDB string, log *slog.Logger) (logStore, error) {
-	own, err := eventstorepg.Open(ctx, pool, eventstorepg.Options{Logger: log})
-	if err != nil || kurrentDB == "" {
-		return own, err
+	if kurrentDB == "" {
+		return eventstorepg.Open(ctx, pool, eventstorepg.Options{Logger: log})
+	}
+	own, err := eventstorepg.Open(ctx, pool, eventstorepg.Options{}) // what it would warn of is no danger here
+	if err != nil {
+		return nil, err
 	}
 	head, err := own.Head(ctx)
 	if err = errors.Join(err, own.Close(ctx)); err != nil {

@@ -13,7 +13,9 @@ import (
 	"daybook/commands"
 	commandspg "daybook/commands/postgres"
 	"daybook/eventstore"
+	"daybook/internal/live"
 	"daybook/projections"
+	"daybook/readapi"
 )
 
 // nodeConfig is what differs between the uses of a node.
@@ -25,6 +27,7 @@ type nodeConfig struct {
 	Guest     bool               // it takes no read model from another node
 	// Serving: the node opens also over a log that has diverged, and then only says so.
 	Serving bool
+	Start   *start // waits for a log or a database that is away; nil: what is away is an error
 	// CacheStreams bounds the folded streams kept in memory, of each kind of
 	// aggregate; 0: the default.
 	CacheStreams int
@@ -49,9 +52,10 @@ type node struct {
 	reactor     *commands.Reactor
 	clockwork   *commands.Clockwork
 	projections *projections.Runner
+	watch       *readapi.Watch
 
-	stopOrigin, stopAnswers, stopReactor, stopClockwork, stopProjections, stopGuard func() // set by start
-	failed                                                                          chan error
+	stopOrigin, stopAnswers, stopReactor, stopClockwork, stopProjections, stopGuard, stopWatch func() // set by start
+	failed                                                                                     chan error
 }
 
 // Sizes of the pools. With the four connections the log keeps for itself they
@@ -79,54 +83,80 @@ func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (_ *node, e
 			err = errors.Join(err, n.closeInTime(ctx))
 		}
 	}()
-	if n.database, err = openDatabase(ctx, cfg.Database, log); err != nil {
-		return nil, explain(err)
-	}
-	if err := n.openPools(ctx); err != nil {
-		return nil, err
-	}
-	if err := migrate(ctx, n.logPool); err != nil {
-		return nil, err
-	}
-	if n.store, err = openLog(ctx, n.logPool, cfg.KurrentDB, cfg.Views, log); err != nil {
-		return nil, err
-	}
-	err = n.compared(ctx, func() error { // a database that follows no log yet follows this one
-		return commandspg.Origin{Pool: n.logPool}.Check(ctx, n.store)
+	err = cfg.Start.through(ctx, []part{
+		{needs: "the database", once: cfg.Database.URL == "", do: func(ctx context.Context) (err error) {
+			n.database, err = openDatabase(ctx, cfg.Database, log)
+			return explain(err)
+		}},
+		{needs: "the database", once: true, do: n.openPools},
+		{needs: "the database to be brought to this program's version", do: func(ctx context.Context) error { return migrate(ctx, n.logPool) }},
+		{needs: "the log", do: func(ctx context.Context) (err error) {
+			n.store, err = openLog(ctx, n.logPool, cfg.KurrentDB, cfg.Views, log)
+			return err
+		}},
+		{needs: "the log to be compared with what is known of it", do: func(ctx context.Context) error { return n.follow(ctx, cfg.Serving) }},
 	})
-	if _, diverged := errors.AsType[*eventstore.DivergedError](err); diverged && !cfg.Serving {
-		return nil, fmt.Errorf("%w. If this is the log to go on with, because it was restored, daybook accept-log takes it as it is", err)
-	} else if err != nil && !diverged {
-		return nil, err
-	}
-	n.answers = commandspg.NewAnswers(n.commandPool, log)
-	n.answers.Seen = n.store.Latest
-	n.service = commands.NewService(n.store, cfg.Policy, time.Now, commands.Options{
-		Logger: log, Snapshots: commandspg.Snapshots{Pool: n.commandPool}, CacheStreams: cfg.CacheStreams,
-	})
-	n.clockwork = commands.NewClockwork(commandspg.Timers{Pool: n.commandPool}, n.service.FireTimer, log)
-	n.reactor = &commands.Reactor{
-		Store: n.store, Journal: commandspg.Journal{Pool: n.commandPool, Reader: commandspg.ReactorReader},
-		Parking:  commandspg.Parking{Pool: n.commandPool},
-		Finisher: n.service, Logger: log, Grace: graceShared, CartsExpireAfter: cfg.Policy.CartsExpireAfter, Nudge: n.clockwork.Nudge,
-	}
-	if n.database.server != nil {
-		n.reactor.Grace = graceAlone
-	}
-	if n.database.server != nil {
-		// The database was not running, so no other node does.
-		if err := projections.ForgetNodes(ctx, n.viewPool); err != nil {
-			return nil, err
-		}
-	}
-	n.projections, err = projections.New(projections.Config{Store: n.store, Pool: n.viewPool, Views: cfg.Views, Guest: cfg.Guest, Log: log})
 	if err != nil {
+		return nil, err
+	}
+	if err := n.wire(cfg); err != nil {
 		return nil, err
 	}
 	if n.diverged() {
 		return n, nil // it changes nothing
 	}
-	return n, n.projections.Prepare(ctx)
+	return n, cfg.Start.through(ctx, []part{
+		{needs: "the read models", do: func(ctx context.Context) error {
+			if n.database.server != nil {
+				// The database was not running, so no other node does.
+				if err := projections.ForgetNodes(ctx, n.viewPool); err != nil {
+					return err
+				}
+			}
+			return n.projections.Prepare(ctx)
+		}},
+	})
+}
+
+// follow makes sure that the log is the one that the database follows. A database that
+// follows no log yet follows this one. A node that serves is to say what is wrong.
+func (n *node) follow(ctx context.Context, serves bool) error {
+	err := n.compared(ctx, func() error {
+		return commandspg.Origin{Pool: n.logPool}.Check(ctx, n.store)
+	})
+	_, diverged := errors.AsType[*eventstore.DivergedError](err)
+	switch {
+	case diverged && !serves:
+		return fmt.Errorf("%w. If this is the log to go on with, because it was restored, daybook accept-log takes it as it is", err)
+	case diverged:
+		return nil
+	default:
+		return err
+	}
+}
+
+// wire makes the parts that work over the log. None of them asks anything yet.
+func (n *node) wire(cfg nodeConfig) (err error) {
+	n.answers = commandspg.NewAnswers(n.commandPool, n.log)
+	n.answers.Seen = n.store.Latest
+	n.service = commands.NewService(n.store, cfg.Policy, time.Now, commands.Options{
+		Logger: n.log, Snapshots: commandspg.Snapshots{Pool: n.commandPool}, CacheStreams: cfg.CacheStreams,
+	})
+	n.clockwork = commands.NewClockwork(commandspg.Timers{Pool: n.commandPool}, n.service.FireTimer, n.log)
+	n.reactor = &commands.Reactor{
+		Store: n.store, Journal: commandspg.Journal{Pool: n.commandPool, Reader: commandspg.ReactorReader},
+		Parking:  commandspg.Parking{Pool: n.commandPool},
+		Finisher: n.service, Logger: n.log, Grace: graceShared, CartsExpireAfter: cfg.Policy.CartsExpireAfter, Nudge: n.clockwork.Nudge,
+	}
+	if n.database.server != nil {
+		n.reactor.Grace = graceAlone
+	}
+	n.projections, err = projections.New(projections.Config{Store: n.store, Pool: n.viewPool, Views: cfg.Views, Guest: cfg.Guest, Log: n.log})
+	if err != nil {
+		return err
+	}
+	n.watch = readapi.NewWatch(live.Progress{Runner: n.projections}, live.Log{Store: n.store}, n.processes())
+	return nil
 }
 
 // compared compares the log and then does something with it. If a difference shows
@@ -174,7 +204,8 @@ func (n *node) openPools(ctx context.Context) error {
 }
 
 // start sets going what works by itself: the reactor, the timers, the
-// projections, the sweeping of old answers, the noting of the log's origin. They run until close.
+// projections, the sweeping of old answers, the noting of the log's origin, the watch
+// for probes. They run until close.
 func (n *node) start(ctx context.Context) {
 	ctx = context.WithoutCancel(ctx) // a signal is met by close, in order
 	if n.diverged() {
@@ -186,6 +217,7 @@ func (n *node) start(ctx context.Context) {
 	n.stopAnswers = n.background(ctx, "answers", n.answers.Run)
 	n.stopReactor = n.background(ctx, "reactor", n.reactor.Run)
 	n.stopClockwork = n.background(ctx, "timers", n.clockwork.Run)
+	n.stopWatch = n.background(ctx, "the watch over the node", n.watch.Run)
 	n.startProjections(ctx)
 	stops := []func(){n.stopOrigin, n.stopReactor, n.stopClockwork, n.stopProjections}
 	n.startGuard(ctx, stops...)

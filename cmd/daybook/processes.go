@@ -20,6 +20,8 @@ type processes struct {
 	reactor *commands.Reactor
 }
 
+func (n *node) processes() processes { return processes{lot: n.reactor.Parking, reactor: n.reactor} }
+
 // List implements readapi.Processes.
 func (p processes) List(ctx context.Context, after, state string, limit int) ([]readapi.Process, bool, error) {
 	from := uuid.Nil

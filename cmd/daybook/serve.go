@@ -60,6 +60,10 @@ func (c *serveCommand) Run(ctx context.Context, p *program) (err error) {
 		return err
 	}
 	s, err := openServer(ctx, c.Listen, gateway, nodeConfig{Database: p.database(), KurrentDB: p.KurrentDB, Policy: policy, Views: p.views(), Web: c.Web, Serving: true}, p.log)
+	if err != nil && ctx.Err() != nil {
+		p.log.InfoContext(ctx, "stopped before the node was open", "error", err)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -107,26 +111,37 @@ func spendMemory(getenv func(string) string) {
 }
 
 // openServer listens first, so that a taken port is known before anything is
-// started, then opens the node, and then answers.
+// started, answers probes, opens the node, and then answers everything.
 func openServer(ctx context.Context, address string, door gatewayConfig, cfg nodeConfig, log *slog.Logger) (_ *server, err error) {
 	spendMemory(os.Getenv)
 	listener, err := listen(ctx, "--listen", address)
 	if err != nil {
 		return nil, err
 	}
-	s := &server{url: "http://" + listener.Addr().String(), served: make(chan error, 2)}
+	way, stop := new(entrance), make(chan struct{})
+	s := &server{url: "http://" + listener.Addr().String(), http: httpapi.NewServer(way, log), served: make(chan error, 2)}
+	s.http.RegisterOnShutdown(func() { close(stop) })
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, listener.Close(), s.gateway.abandon())
+			// The listener is closed twice, because it is the server's only while that serves.
+			err = errors.Join(err, s.http.Close(), s.gateway.abandon())
+			_ = listener.Close()
 		}
 	}()
 	if s.gateway, err = door.listen(ctx); err != nil {
 		return nil, err
 	}
+	cfg.Start = &start{log: log, waits: cfg.Serving}
+	starting, err := cfg.Start.handler(cfg.Web)
+	if err != nil {
+		return nil, err
+	}
+	way.set(starting)
+	go func() { s.served <- s.http.Serve(listener) }()
+	log.InfoContext(ctx, "starting; probes are answered", "url", s.url)
 	if s.node, err = openNode(ctx, cfg, log); err != nil {
 		return nil, err
 	}
-	stop := make(chan struct{})
 	handler, err := s.handler(stop)
 	if err == nil {
 		err = s.gateway.open(ctx, s.node)
@@ -134,10 +149,8 @@ func openServer(ctx context.Context, address string, door gatewayConfig, cfg nod
 	if err != nil {
 		return nil, errors.Join(err, s.closeInTime(ctx))
 	}
-	s.http = httpapi.NewServer(handler, log)
-	s.http.RegisterOnShutdown(func() { close(stop) })
 	s.start(ctx)
-	go func() { s.served <- s.http.Serve(listener) }()
+	way.set(handler)
 	go s.gateway.serve(s.served)
 	return s, nil
 }

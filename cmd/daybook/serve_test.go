@@ -32,15 +32,36 @@ type running struct {
 // when the test ends.
 func serve(t *testing.T, args ...string) running {
 	t.Helper()
+	server, announced := launch(t, args...)
+	said := <-announced
+	if said.URL == "" {
+		t.Fatalf("the server did not get ready:\n%s", server.log.String())
+	}
+	server.url, server.gateway = said.URL, said.Gateway
+	return server
+}
+
+// launch starts a server and does not wait for it. announced brings what it says when
+// it is ready, or nothing if it ends before. It is stopped when the test ends.
+func launch(t *testing.T, args ...string) (server running, announced <-chan ready) {
+	t.Helper()
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	out, said := io.Pipe()
-	code, log := make(chan int, 1), &logBuffer{}
+	code, log, told := make(chan int, 1), &logBuffer{}, make(chan ready, 1)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		args := append([]string{"serve", "--json", "--listen", "127.0.0.1:0", "--log-level", "debug"}, args...)
 		code <- run(ctx, args, func(string) string { return "" }, strings.NewReader(""), said, log)
 		said.Close()
+	}()
+	go func() {
+		defer close(told)
+		var first ready
+		if err := json.UnmarshalDecode(jsontext.NewDecoder(out), &first); err == nil {
+			told <- first
+		}
+		_, _ = io.Copy(io.Discard, out) // the rest is of no interest
 	}()
 	t.Cleanup(func() {
 		stop()
@@ -49,12 +70,7 @@ func serve(t *testing.T, args ...string) running {
 			t.Logf("the server's log:\n%s", log.String())
 		}
 	})
-	var announced ready
-	if err := json.UnmarshalDecode(jsontext.NewDecoder(out), &announced); err != nil {
-		t.Fatalf("the server did not get ready: %v\n%s", err, log.String())
-	}
-	go io.Copy(io.Discard, out) //nolint:errcheck // the rest is of no interest
-	return running{announced.URL, announced.Gateway, stop, code, log}
+	return running{stop: stop, code: code, log: log}, told
 }
 
 // logBuffer is a log that is read while it is written.

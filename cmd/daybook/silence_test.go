@@ -130,6 +130,7 @@ func TestANodeWhoseLineFallsSilent(t *testing.T) {
 	eventually(t, noticeMax+slack, "ready again", func() bool { status, _ := health(t, here.url); return status == http.StatusOK })
 
 	line.SilenceAll()
+	hangs(t, here, map[string]string{"/v1/projections": "The log cannot be reached", "/v1/events": "The log cannot be reached", "/v1/processes?state=parked": "The database has not answered"})
 	eventually(t, noticeMax+slack, "/readyz tells of the log", func() bool {
 		status, h := health(t, here.url)
 		return status == http.StatusServiceUnavailable && len(h.Components) == 1 && h.Components[0].Component == "log" &&

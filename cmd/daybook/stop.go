@@ -95,7 +95,7 @@ func (n *node) close(ctx context.Context) error {
 // stopParts stops what works by itself, all parts at once.
 func (n *node) stopParts(ctx context.Context) error {
 	var stopping sync.WaitGroup
-	for _, stop := range []func(){n.stopProjections, n.stopClockwork, n.stopReactor, n.stopAnswers, n.stopOrigin, n.stopGuard} {
+	for _, stop := range []func(){n.stopProjections, n.stopClockwork, n.stopReactor, n.stopAnswers, n.stopOrigin, n.stopGuard, n.stopWatch} {
 		if stop != nil {
 			stopping.Go(stop)
 		}

@@ -140,7 +140,7 @@ func known(ctx context.Context, err error) error {
 		return problem.Overloaded(err)
 	}
 	if errors.Is(err, commands.ErrClosed) {
-		return problem.Unavailable(err)
+		return problem.Stopping(err)
 	}
 	return err
 }

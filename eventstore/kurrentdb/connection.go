@@ -23,6 +23,8 @@ const (
 	saysFailed = "unexpected exception: %v"
 	saysLeader = "Connecting to leader node %s ..."
 	saysNoNode = "maximum discovery attempt count reached"
+	// gRPC says this of a server that speaks another protocol, or closes the connection.
+	saysNoPreface = "error reading server preface"
 )
 
 // connection is one client and the one gRPC connection it has. It is used until
@@ -74,6 +76,7 @@ func dial(ctx context.Context, config esdb.Configuration, inFlight int, logger *
 	if err := locate(ctx, &config); err != nil {
 		return nil, err
 	}
+	address := config.Address
 	once, withdraw := onceAddress(config.Address)
 	config.Address, config.Logger = once, c.hear
 	client, err := esdb.NewClient(&config)
@@ -92,7 +95,7 @@ func dial(ctx context.Context, config esdb.Configuration, inFlight int, logger *
 	select {
 	case <-looked:
 		if failed != nil {
-			return nil, errors.Join(failed, client.Close())
+			return nil, errors.Join(unlessTLS(ctx, &config, address, failed), client.Close())
 		}
 		return c, nil
 	case <-ctx.Done():

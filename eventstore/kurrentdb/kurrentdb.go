@@ -60,7 +60,8 @@ var _ eventstore.Store = (*Store)(nil)
 
 // Open connects by a connection string, such as
 // esdb://user:password@host1:2113,host2:2113?tlsCaFile=/etc/ca.crt, and makes
-// sure that the server answers and lets this user read the log.
+// sure that the server answers and lets this user read the log. The error is
+// *eventstore.UnavailableError if waiting can help.
 //
 // Without TLS (?tls=false) no credentials are sent. defaultDeadline bounds each
 // call, in milliseconds; it is 10,000 if not set. nodePreference is leader and
@@ -113,8 +114,12 @@ func (s *Store) check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	if err := s.supervisor.first(ctx); err != nil {
-		hint, _ := diagnosis(err)
-		return fmt.Errorf("%s: %w", hint, err)
+		hint, hopeless := diagnosis(err)
+		err = fmt.Errorf("%s: %w", hint, err)
+		if hopeless {
+			return err
+		}
+		return &eventstore.UnavailableError{Cause: err}
 	}
 	if _, err := s.Head(ctx); err != nil {
 		return err
@@ -142,9 +147,10 @@ func diagnosis(err error) (hint string, hopeless bool) {
 	}{
 		{"first record does not look like a TLS handshake", "the server speaks plain text, and the connection string asks for TLS (tls=false turns it off)", true},
 		{"x509:", "the server's certificate is not trusted (tlsCaFile names the authority's)", true},
+		{errSpeaksTLS.Error(), "the server speaks TLS, and the connection string asks for plain text (leave tls=false out)", true},
 		{errAddress.Error(), "a node advertises itself by an address that cannot be used", true},
 		{"invalid EventStoreDB server version", "the server's version is not one the client can read", true},
-		{"error reading server preface", "what answers there does not speak the protocol in plain text; it may want TLS", false},
+		{saysNoPreface, "what answers there does not speak the protocol", false},
 	} {
 		if strings.Contains(text, known.text) {
 			return known.hint, known.hopeless

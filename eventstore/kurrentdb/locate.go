@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
@@ -108,7 +109,7 @@ func askForLeader(ctx context.Context, config *esdb.Configuration, host, name st
 	defer conn.Close()
 	cluster, err := gossip.NewGossipClient(conn).Read(ctx, &shared.Empty{})
 	if err != nil {
-		return "", fmt.Errorf("ask %s for the cluster's members: %w", host, err)
+		return "", fmt.Errorf("ask %s for the cluster's members: %w", host, unlessTLS(ctx, config, host, err))
 	}
 	for _, member := range cluster.GetMembers() {
 		if member.GetState() != gossip.MemberInfo_Leader || !member.GetIsAlive() {
@@ -123,6 +124,32 @@ func askForLeader(ctx context.Context, config *esdb.Configuration, host, name st
 		return leader, unused.Close()
 	}
 	return "", fmt.Errorf("ask %s for the cluster's members: %w", host, errNoLeader)
+}
+
+// errSpeaksTLS is of a server that wants TLS where the connection string says tls=false.
+var errSpeaksTLS = errors.New("the server speaks TLS")
+
+// unlessTLS returns why there was no connection. A server that wants TLS only closes
+// one without, as a proxy does whose server is away for a while. So it is asked.
+func unlessTLS(ctx context.Context, config *esdb.Configuration, host string, err error) error {
+	if !config.DisableTLS || !strings.Contains(err.Error(), saysNoPreface) {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	dialer := tls.Dialer{Config: &tls.Config{
+		InsecureSkipVerify: true, //nolint:gosec // nothing is sent
+		MinVersion:         tls.VersionTLS12, NextProtos: []string{"h2"},
+	}}
+	conn, failed := dialer.DialContext(ctx, "tcp", host)
+	if failed == nil {
+		_ = conn.Close() // nothing was sent
+		return fmt.Errorf("%w: %w", errSpeaksTLS, err)
+	}
+	if alert, told := errors.AsType[*net.OpError](failed); told && alert.Op == "remote error" {
+		return fmt.Errorf("%w: %w", errSpeaksTLS, err)
+	}
+	return err
 }
 
 // newConn is a connection as the client makes it. It is opened when it is used.

@@ -19,6 +19,7 @@ const (
 	probeTimeout = 2 * time.Second
 	closeGrace   = 10 * time.Second
 	connectMax   = 5 * time.Second
+	tellEvery    = time.Minute
 )
 
 var (
@@ -44,6 +45,9 @@ type supervisor struct {
 	made  atomic.Uint64  // calls begun
 
 	connections atomic.Uint64 // made so far, counted before the first call on it
+
+	told   string    // why there was none when that was logged last; run's only
+	toldAt time.Time // and when
 
 	mu      sync.Mutex
 	current *connection   // nil while there is none
@@ -83,6 +87,7 @@ func (s *supervisor) run() {
 		cancel()
 		if err == nil {
 			s.publish(c, nil)
+			s.told = ""
 			err = s.watch(c)
 			s.old.Go(func() {
 				if c.ctx.Err() == nil && s.ctx.Err() == nil {
@@ -105,9 +110,21 @@ func (s *supervisor) run() {
 		if time.Since(began) > maxBackoff {
 			backoff = minBackoff
 		}
-		s.logger.Warn("no connection to the event store", "error", err)
+		s.tell(err)
 		pause(s.ctx, backoff/2+rand.N(backoff))
 	}
+}
+
+// tell logs why there is no connection: each reason once, and again each minute. That
+// there is none at the start, Open tells.
+func (s *supervisor) tell(err error) {
+	reason, _ := diagnosis(err)
+	if s.connections.Load() == 0 || reason == s.told && time.Since(s.toldAt) < tellEvery {
+		s.logger.Debug("no connection to the event store", "error", err)
+		return
+	}
+	s.told, s.toldAt = reason, time.Now()
+	s.logger.Warn("no connection to the event store", "error", err)
 }
 
 // dialMax bounds one attempt to connect: a server may take a connection and say

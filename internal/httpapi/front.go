@@ -24,7 +24,7 @@ type front struct {
 	// somebody who can reach this server.
 	origin *http.CrossOriginProtection
 	hosts  hosts
-	refuse func() error
+	refuse func(path string) error
 }
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -71,8 +71,8 @@ func (f *front) admit(r *http.Request) error {
 	if err := checkHead(r); err != nil {
 		return err
 	}
-	if f.refuse != nil && strings.HasPrefix(r.URL.Path, "/v1/") {
-		return f.refuse()
+	if f.refuse != nil {
+		return f.refuse(r.URL.Path)
 	}
 	return nil
 }

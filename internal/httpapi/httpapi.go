@@ -40,9 +40,9 @@ type Options struct {
 	// then refused with 503.
 	BodyBudget int64
 	BodyWait   time.Duration
-	// Refuse, where set, is called before each request below /v1/. If it returns an
+	// Refuse, where set, is called before each request, with its path. If it returns an
 	// error, that is the answer.
-	Refuse func() error
+	Refuse func(path string) error
 	// Slow is how long a request may take before the log says so; 0 is 1 s.
 	// Others are logged at the debug level only.
 	Slow time.Duration

@@ -8,6 +8,7 @@ package live
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"net/url"
 	"time"
@@ -169,6 +170,9 @@ func consumed(events iter.Seq2[eventstore.Recorded, error]) iter.Seq2[readapi.Ev
 			var event readapi.Event
 			if _, missing := errors.AsType[*eventstore.NotFoundError](err); missing {
 				err = query.ErrNotFound
+			}
+			if errors.Is(err, context.DeadlineExceeded) {
+				err = &eventstore.UnavailableError{Cause: fmt.Errorf("the log has not answered in time: %w", err)}
 			}
 			if err == nil {
 				event = consumer(recorded)

@@ -177,9 +177,34 @@ func Overloaded(cause error) *Document {
 		retryIn(retrySoon).because(cause)
 }
 
-// Unavailable means something the request needs cannot be reached now.
+// Unavailable means something the request needs cannot be reached now: the log, if
+// the cause says so, or the database.
 func Unavailable(cause error) *Document {
-	return New(http.StatusServiceUnavailable, CodeUnavailable, "The service cannot be reached now; nothing was done.").
+	missing := "The database"
+	_, away := errors.AsType[*eventstore.UnavailableError](cause)
+	_, denied := errors.AsType[*eventstore.DeniedError](cause)
+	if away || denied {
+		missing = "The log"
+	}
+	return New(http.StatusServiceUnavailable, CodeUnavailable, missing+" cannot be reached now; nothing was done.").
+		retryIn(retryWhenStoreIsBack).because(cause)
+}
+
+// DatabaseSlow means that the database has not answered as long as a request may take.
+func DatabaseSlow(cause error) *Document {
+	return New(http.StatusServiceUnavailable, CodeTimeout, "The database has not answered in time; nothing more is done about it.").
+		retryIn(retrySoon).because(cause)
+}
+
+// Starting means that the node is not open yet; reason says what it waits for.
+func Starting(reason string, cause error) *Document {
+	return New(http.StatusServiceUnavailable, CodeUnavailable, "Nothing was done: "+reason+".").
+		retryIn(retryWhenStoreIsBack).because(cause)
+}
+
+// Stopping means that the node takes no more requests.
+func Stopping(cause error) *Document {
+	return New(http.StatusServiceUnavailable, CodeUnavailable, "The node is stopping; nothing was done.").
 		retryIn(retryWhenStoreIsBack).because(cause)
 }
 

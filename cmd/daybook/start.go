@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"daybook/eventstore"
+	"daybook/internal/httpapi"
+	"daybook/internal/problem"
+	"daybook/projections"
+	"daybook/readapi"
+)
+
+// The pauses between two tries to do a part of a start.
+const (
+	startPauseMin = 100 * time.Millisecond
+	startPauseMax = 2 * time.Second
+	// startTellEvery is how often it is logged that the same thing is still away.
+	startTellEvery = time.Minute
+)
+
+// part is a part of the opening of a node. It can be done again after it failed.
+type part struct {
+	needs string // what it waits for
+	do    func(context.Context) error
+	once  bool // it is not done again
+}
+
+// start is the opening of a node that serves. It waits for a log or a database that is
+// away, and says meanwhile what it waits for.
+type start struct {
+	log   *slog.Logger
+	waits bool // false: what is away ends the start
+
+	mu    sync.Mutex
+	needs string
+	since time.Time // when it began to wait for that
+	lack  error     // why the last try failed; nil: it is the first
+	told  string    // which lack was logged last
+	at    time.Time // and when
+}
+
+// through does parts one after the other. It returns the error of the first that fails
+// for a reason which does not pass, or when ctx ends. nil waits for nothing.
+func (s *start) through(ctx context.Context, parts []part) error {
+	for _, p := range parts {
+		if err := s.pass(ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *start) pass(ctx context.Context, p part) error {
+	if s == nil {
+		return p.do(ctx)
+	}
+	s.enter(p.needs)
+	for pause := startPauseMin; ; pause = min(2*pause, startPauseMax) {
+		err := p.do(ctx)
+		if err == nil || ctx.Err() != nil || !s.waits || p.once || !passes(err) {
+			return err
+		}
+		s.miss(ctx, err)
+		timer := time.NewTimer(pause/2 + rand.N(pause))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		}
+	}
+}
+
+func (s *start) enter(needs string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lack != nil {
+		s.log.Info("the start goes on", "waited_for", s.needs, "after", time.Since(s.since))
+	}
+	s.needs, s.since, s.lack = needs, time.Now(), nil
+}
+
+// miss notes why a part failed, and logs each reason once.
+func (s *start) miss(ctx context.Context, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lack = err
+	// Times and ports in an error are no reason of its own.
+	cause := strings.Map(func(r rune) rune {
+		if unicode.IsDigit(r) {
+			return -1
+		}
+		return r
+	}, err.Error())
+	if cause == s.told && time.Since(s.at) < startTellEvery {
+		return
+	}
+	s.told, s.at = cause, time.Now()
+	s.log.WarnContext(ctx, "the node is not open yet and tries again", "waits_for", s.needs, "error", err)
+}
+
+// reason says in words why the node is not open yet.
+func (s *start) reason() (reason string, lack error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	reason = "the node is starting"
+	if s.needs != "" {
+		reason += fmt.Sprintf(" and has waited %.0f s for %s", time.Since(s.since).Seconds(), s.needs)
+	}
+	return reason, s.lack
+}
+
+// handler answers probes, and refuses everything else, until the node is open.
+func (s *start) handler(web webFlags) (http.Handler, error) {
+	options := httpapi.Options{
+		Version: thisBuild().Version, Logger: s.log, PublicHosts: web.PublicHost,
+		Refuse: func(path string) error {
+			if path == "/livez" || path == "/readyz" {
+				return nil
+			}
+			return problem.Starting(s.reason())
+		},
+	}
+	return httpapi.New(options, func(api huma.API) {
+		readapi.RegisterHealth(api, func() readapi.Health {
+			reason, lack := s.reason()
+			if lack != nil {
+				reason += ": " + eventstore.Visible(lack.Error())
+			}
+			return readapi.Starting(reason)
+		})
+	})
+}
+
+// passes tells whether what keeps a node from opening can go away by itself: a server
+// that is away or does not answer. A wrong password, another protocol or a newer
+// database do not.
+func passes(err error) bool {
+	if op, ok := errors.AsType[*net.OpError](err); ok && (op.Op == "remote error" || op.Op == "local error") {
+		return false // of TLS
+	}
+	return projections.Passing(err)
+}
+
+// entrance passes requests on to the handler that was set last.
+type entrance struct{ handler atomic.Pointer[http.Handler] }
+
+func (e *entrance) set(handler http.Handler) { e.handler.Store(&handler) }
+
+func (e *entrance) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	(*e.handler.Load()).ServeHTTP(w, r)
+}
