@@ -49,8 +49,11 @@ type acceptReport struct {
 	Unknown    []*unknown      `json:"unknown"`
 	Places     []acceptedPlace `json:"places"`
 	// Groups are the gateway's that have to begin again at an earlier place.
-	Groups   []gatewaypg.Back `json:"groups,omitempty"`
-	Accepted bool             `json:"accepted"`
+	Groups []gatewaypg.Back `json:"groups,omitempty"`
+	// Diverged tells whether the log is not what PostgreSQL was made from. If it is,
+	// there is nothing to accept.
+	Diverged bool `json:"diverged"`
+	Accepted bool `json:"accepted"`
 	// What was made of the log.
 	Views   []rebuildResult `json:"views,omitempty"`
 	Timers  int64           `json:"timers"`
@@ -107,7 +110,7 @@ func (c *acceptLogCommand) Run(ctx context.Context, p *program) (err error) {
 	} else if report.Accepted {
 		err = tellAccepted(p.stdout, report)
 	}
-	if err != nil || report.Accepted || c.DryRun {
+	if err != nil || report.Accepted || c.DryRun || !report.Diverged {
 		return err
 	}
 	return errors.New("the log was not accepted; nothing was changed")
@@ -132,6 +135,10 @@ func (c *acceptLogCommand) takeOver(ctx context.Context, p *program) (_ *acceptR
 		if err := tellUnknown(words, report); err != nil {
 			return nil, err
 		}
+	}
+	if !report.Diverged {
+		fmt.Fprintln(words, "There is nothing to accept: PostgreSQL knows nothing that this log does not have. Nothing was changed.")
+		return report, nil
 	}
 	switch {
 	case c.DryRun:
@@ -307,7 +314,8 @@ func (a *acceptance) look(ctx context.Context) (*acceptReport, error) {
 		return nil, err
 	}
 	report.AgreedUpTo = a.found.agreed
-	if a.p.KurrentDB == "" && report.diverged() {
+	report.Diverged = report.AnotherLog != "" || report.unknowns() > 0 || report.placesDiverged()
+	if a.p.KurrentDB == "" && report.Diverged {
 		a.groups, err = gatewaypg.GroupsBack(ctx, a.pool, a.store, a.found.agreed)
 		report.Groups = slices.DeleteFunc(slices.Clone(a.groups), func(b gatewaypg.Back) bool { return !b.Moves() })
 	}
@@ -335,12 +343,21 @@ func (a *acceptance) lookAtPlaces(ctx context.Context, report *acceptReport) err
 			return err
 		}
 	}
+	if report.placesDiverged() {
+		return nil
+	}
+	// Together they can tell more: one keeper's anchor says what another must have seen.
+	err = guard.Compare(ctx, a.store, kept, own)
+	diverged, is := errors.AsType[*eventstore.DivergedError](err)
+	if !is {
+		return err
+	}
+	for i, p := range report.Places {
+		if p.Keeper == diverged.Keeper {
+			report.Places[i].Diverged = "expected " + diverged.Expected + ", found " + diverged.Found
+		}
+	}
 	return nil
-}
-
-// diverged tells whether the log is not what PostgreSQL was made from.
-func (r *acceptReport) diverged() bool {
-	return r.AnotherLog != "" || r.unknowns() > 0 || r.placesDiverged()
 }
 
 func (r *acceptReport) placesDiverged() bool {

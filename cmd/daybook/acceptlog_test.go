@@ -558,3 +558,32 @@ func everything(t *testing.T, pool *pgxpool.Pool) string {
 	}
 	return all.String()
 }
+
+// Of a log that has not diverged there is nothing to accept, whoever says yes.
+func TestALogThatHasNotDivergedIsLeftAsItIs(t *testing.T) {
+	t.Parallel()
+	database := pgtest.URL(t)
+	flags := []string{"--database-url", database}
+	s := openShop(t, flags...)
+	pool := poolOf(t, database)
+	s.sell(4)
+	s.shows(s.sold)
+	s.settled(pool)
+	s.stop()
+	before := everything(t, pool)
+	for _, how := range []string{"--yes", "--dry-run", ""} {
+		args := append([]string{"accept-log"}, flags...)
+		if how != "" {
+			args = append(args, how)
+		}
+		if got := call(t, nil, args...); got.code != exitOK || !strings.Contains(got.stdout, "There is nothing to accept: PostgreSQL knows nothing that this log does not have. Nothing was changed.") {
+			t.Errorf("accept-log %s: exit code %d, %s%s", how, got.code, got.stdout, got.stderr)
+		}
+	}
+	if report := acceptJSON(t, exitOK, append(flags, "--yes")...); report.Accepted || report.Diverged || report.Events == 0 {
+		t.Errorf("report %+v", report)
+	}
+	if after := everything(t, pool); after != before {
+		t.Errorf("it has changed\n%s\nto\n%s", before, after)
+	}
+}

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"unsafe"
 
+	"github.com/google/uuid"
+
 	"daybook/internal/pgtest"
 )
 
@@ -41,6 +43,7 @@ func TestALogIsAcceptedOnATerminalByYes(t *testing.T) {
 		t.Fatal(got.stderr)
 	}
 	pool := poolOf(t, database)
+	execute(t, pool, `INSERT INTO commands.checkpoints (reader, position, anchor) VALUES ('seen', '5', '5 0 `+uuid.NewString()+` 0 order-lost')`)
 	before := everything(t, pool)
 	for typed, code := range map[string]int{"y\n": exitFailure, "no\n": exitFailure, "\n": exitFailure} {
 		keys, terminal := openTerminal(t)

@@ -345,7 +345,7 @@ func (d *divergence) refuses(server running, kept string) {
 func (d *divergence) says(command ...string) {
 	d.Helper()
 	got := call(d.T, nil, append(command, d.args...)...)
-	if got.code != exitFailure || !strings.Contains(got.stderr, "the log has diverged from what ") || got.stdout != "" {
+	if got.code != exitFailure || strings.Count(got.stderr, "the log has diverged from what ") != 1 || got.stdout != "" {
 		d.Errorf("%s: exit code %d, %s%s", command[0], got.code, got.stdout, got.stderr)
 	}
 }

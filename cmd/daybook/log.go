@@ -52,16 +52,15 @@ const clusterSettles = 2 * time.Second
 // openLog opens the log: in the database, or, with an address, in a KurrentDB.
 // Either way the database must be one that follows this log. Call Open of what is
 // returned, which compares.
-func openLog(ctx context.Context, pool *pgxpool.Pool, kurrentDB string, views []projections.View, log *slog.Logger) (*guardedLog, error) {
-	store, err := dial(ctx, pool, kurrentDB, log)
+func openLog(ctx context.Context, pool *pgxpool.Pool, cfg nodeConfig, log *slog.Logger) (*guardedLog, error) {
+	store, err := dial(ctx, pool, cfg.KurrentDB, log)
 	if err != nil {
 		return nil, err
 	}
 	options := guard.Options{
-		Logger: log,
-		Own:    own,
+		Own: own,
 		Places: func(ctx context.Context) ([]eventstore.Place, error) {
-			return places(ctx, pool, views, kurrentDB == "")
+			return places(ctx, pool, cfg.Views, cfg.KurrentDB == "")
 		},
 		Keep: func(ctx context.Context, known eventstore.Anchor) error { return commandspg.KeepSeen(ctx, pool, known) },
 		Known: func(ctx context.Context, log eventstore.Store) error {
@@ -72,7 +71,10 @@ func openLog(ctx context.Context, pool *pgxpool.Pool, kurrentDB string, views []
 			return err
 		},
 	}
-	if kurrentDB != "" {
+	if cfg.Serving { // others end with the reason, and say it then
+		options.Logger = log
+	}
+	if cfg.KurrentDB != "" {
 		options.Settle = clusterSettles
 	}
 	return &guardedLog{guard.New(store, options), store}, nil

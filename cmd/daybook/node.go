@@ -91,7 +91,7 @@ func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (_ *node, e
 		{needs: "the database", once: true, do: n.openPools},
 		{needs: "the database to be brought to this program's version", do: func(ctx context.Context) error { return migrate(ctx, n.logPool) }},
 		{needs: "the log", do: func(ctx context.Context) (err error) {
-			n.store, err = openLog(ctx, n.logPool, cfg.KurrentDB, cfg.Views, log)
+			n.store, err = openLog(ctx, n.logPool, cfg, log)
 			return err
 		}},
 		{needs: "the log to be compared with what is known of it", do: func(ctx context.Context) error { return n.follow(ctx, cfg.Serving) }},
