@@ -506,3 +506,48 @@ func post(ctx context.Context, url, key, body string) (status int, text string, 
 	all, err := io.ReadAll(answer.Body)
 	return answer.StatusCode, string(all), err
 }
+
+// A log is restored table by table, so that for a while it is not there. The node says so
+// in plain words, and takes nothing until it is started anew, not even from the same log:
+// what came back came piece by piece.
+func TestALogWhoseTablesAreMissingIsSaidToBeRestored(t *testing.T) {
+	t.Parallel()
+	url := pgtest.URL(t)
+	pool := poolOf(t, url)
+	d := &divergence{T: t, pool: pool, node: pool, args: []string{"--database-url", url}}
+	server := serve(t, d.args...)
+	d.story(server)
+	d.change(`DROP SCHEMA latest CASCADE; ALTER SCHEMA eventstore RENAME TO away`)
+	receipt := func() reply {
+		return d.ask(http.MethodPost, server.url+"/v1/stock/MUG/main/receipts", uuid.NewString(), `{"quantity":1,"document":"PO-2"}`)
+	}
+	refuses := func(when string) {
+		t.Helper()
+		if r := receipt(); r.Type != "/problems/log-diverged" || !strings.Contains(r.Detail, "found not all tables of the log, because it is being restored, or was dropped") {
+			t.Errorf("%s, a command: %d %s", when, r.status, r.body)
+		}
+		if r := d.ask(http.MethodGet, server.url+"/readyz", "", ""); r.status != http.StatusServiceUnavailable || !strings.Contains(r.body, "it is being restored") {
+			t.Errorf("%s, /readyz: %d %s", when, r.status, r.body)
+		}
+	}
+	refuses("without the tables")
+	got := call(t, nil, append([]string{"verify"}, d.args...)...)
+	if got.code != exitFailure || !strings.Contains(got.stderr, "it is being restored") {
+		t.Errorf("verify: exit code %d, %s%s", got.code, got.stdout, got.stderr)
+	}
+	d.change(`ALTER SCHEMA away RENAME TO eventstore`)
+	events := d.events()
+	refuses("with the same tables again")
+	if got := d.events(); got != events {
+		t.Errorf("%d events were added", got-events)
+	}
+	server.stop()
+	server.exit(t)
+	server = serve(t, d.args...)
+	if r := receipt(); r.status != http.StatusOK {
+		t.Errorf("after a new start: %d %s", r.status, r.body)
+	}
+	server.stop()
+	server.exit(t)
+	verifyJSON(t, exitOK, d.args...)
+}
