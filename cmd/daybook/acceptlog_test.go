@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -167,7 +168,7 @@ func (s *shop) shows(sales []sale) {
 	})
 }
 
-// settled waits until all that a shop sold is in PostgreSQL: answers, timers, rows.
+// settled waits until the answers and the timers of all that a shop sold are stored.
 func (s *shop) settled(pool *pgxpool.Pool) {
 	s.t.Helper()
 	waiting := 0
@@ -177,10 +178,10 @@ func (s *shop) settled(pool *pgxpool.Pool) {
 		}
 	}
 	eventually(s.t, patience, "answers and timers are stored", func() bool {
-		var answers, timers int
+		var answers, reservations, orders int
 		err := pool.QueryRow(s.t.Context(), `SELECT (SELECT count(*) FROM commands.answers WHERE key LIKE 'buy-%'),
-			(SELECT count(*) FROM commands.timers WHERE kind = 'reservation')`).Scan(&answers, &timers)
-		return err == nil && answers == len(s.sold) && timers == waiting
+			count(*) FILTER (WHERE kind = 'reservation'), count(*) FILTER (WHERE kind = 'order') FROM commands.timers`).Scan(&answers, &reservations, &orders)
+		return err == nil && answers == len(s.sold) && reservations == waiting && orders == waiting
 	})
 }
 
@@ -263,179 +264,116 @@ func TestALogThatWasRestoredIsAccepted(t *testing.T) {
 	}
 }
 
-// logBehindGateway is a log in a database of its own that a gateway serves.
-type logBehindGateway struct {
-	*servedLog
-	pool  *pgxpool.Pool
-	flags []string // of a daybook that keeps its log there
-}
-
-func serveLog(t *testing.T) *logBehindGateway {
-	t.Helper()
-	database := pgtest.URL(t)
-	l := &logBehindGateway{servedLog: openServedLog(t, database), pool: poolOf(t, database)}
-	l.flags = []string{"--store", storeKurrentDB, "--kurrentdb-url", "esdb://" + l.address + "?tls=false"}
-	return l
-}
-
-// The log is in a KurrentDB, and is shorter afterwards, has grown past the old end, or
-// is another one altogether.
-func TestARestoredLogInKurrentDBIsAccepted(t *testing.T) {
-	slow(t)
-	t.Parallel()
-	for _, name := range []string{"shorter", "grown past the old end", "another log"} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			log := serveLog(t)
-			flags := append([]string{"--database-url", pgtest.URL(t)}, log.flags...)
-			s := openShop(t, flags...)
-			s.sell(8)
-			restore := dumpLog(t, log.pool)
-			s.sell(8)
-			s.shows(s.sold)
-			s.stop()
-			kept, lost, inLog := s.sold[:8:8], int64(8), 8
-			switch name {
-			case "grown past the old end":
-				log.away(restore)
-				other := joinShop(t, append([]string{"--database-url", pgtest.URL(t)}, log.flags...)...)
-				other.sell(12)
-				other.stop()
-				kept, inLog = append(kept, other.sold...), 20
-			case "another log":
-				other := serveLog(t)
-				flags = append(flags[:2:2], other.flags...)
-				elsewhere := openShop(t, append([]string{"--database-url", pgtest.URL(t)}, other.flags...)...)
-				elsewhere.sell(12)
-				elsewhere.stop()
-				kept, lost, inLog = elsewhere.sold, 16, 12
-			default:
-				log.away(restore)
-			}
-
-			report := acceptJSON(t, exitOK, append(flags, "--yes")...)
-			if orders := report.kind("orders"); orders.Known != 16 || orders.Missing != lost || orders.Otherwise != 0 {
-				t.Errorf("orders: %v", orders)
-			}
-			if another := report.AnotherLog != ""; another != (name == "another log") || !report.Accepted {
-				t.Errorf("report %+v", report)
-			}
-			if report := verifyJSON(t, exitOK, flags...); report.Differences != 0 {
-				t.Errorf("verify: %s", differ(report))
-			}
-			s.args = flags
-			s.start()
-			if len(kept) != inLog {
-				t.Fatalf("%d sales, want %d", len(kept), inLog)
-			}
-			s.shows(kept)
-			if name != "another log" {
-				if order, err := s.repeat(4); err != nil || order != kept[4].order {
-					t.Errorf("a request that the log knows: order %q, %v; want %q", order, err, kept[4].order)
-				}
-			}
-			if order, err := s.repeat(12); err == nil {
-				t.Errorf("a request that the log does not know was answered with order %s", order)
-			}
-			s.sold = kept
-			s.sell(2)
-			s.shows(s.sold)
-			s.stop()
-			if report := verifyJSON(t, exitOK, flags...); report.Differences != 0 {
-				t.Errorf("verify after new orders: %s", differ(report))
-			}
-		})
-	}
-}
-
 // copyLog replaces the log of one database by that of another, whoever runs there.
 func copyLog(t *testing.T, from, to *pgxpool.Pool) {
 	t.Helper()
-	read, err := from.Acquire(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer read.Release()
-	err = pgx.BeginFunc(t.Context(), to, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(t.Context(), `TRUNCATE eventstore.events, eventstore.streams, eventstore.head`); err != nil {
+	whole := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly} // the tables as they are at one moment
+	err := pgx.BeginTxFunc(t.Context(), from, whole, func(read pgx.Tx) error {
+		return pgx.BeginFunc(t.Context(), to, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(t.Context(), `TRUNCATE eventstore.events, eventstore.streams, eventstore.head`); err != nil {
+				return err
+			}
+			for table := range strings.FieldsSeq(logTables) {
+				var rows bytes.Buffer
+				if _, err := read.Conn().PgConn().CopyTo(t.Context(), &rows, `COPY eventstore.`+table+` TO STDOUT`); err != nil {
+					return err
+				}
+				if _, err := tx.Conn().PgConn().CopyFrom(t.Context(), &rows, `COPY eventstore.`+table+` FROM STDIN`); err != nil {
+					return err
+				}
+			}
+			_, err := tx.Exec(t.Context(), `SELECT setval(pg_get_serial_sequence('eventstore.streams', 'stream_id'), max(stream_id)) FROM eventstore.streams`)
 			return err
-		}
-		for _, table := range []string{"events", "streams", "head"} {
-			var rows bytes.Buffer
-			if _, err := read.Conn().PgConn().CopyTo(t.Context(), &rows, `COPY eventstore.`+table+` TO STDOUT`); err != nil {
-				return err
-			}
-			if _, err := tx.Conn().PgConn().CopyFrom(t.Context(), &rows, `COPY eventstore.`+table+` FROM STDIN`); err != nil {
-				return err
-			}
-		}
-		_, err := tx.Exec(t.Context(), `SELECT setval(pg_get_serial_sequence('eventstore.streams', 'stream_id'), max(stream_id)) FROM eventstore.streams`)
-		return err
+		})
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-// The log is in PostgreSQL, and becomes under a running node one that has grown past the
-// old end, or another one altogether.
-func TestAReplacedLogInPostgreSQLIsAccepted(t *testing.T) {
+// The log of each engine is shorter, has grown past the old end or is another one
+// altogether, under a node that runs or that is stopped. Nothing is taken and nothing is
+// projected until the log is accepted as it is; then the books are in order.
+func TestARestoredLogIsAccepted(t *testing.T) {
 	slow(t)
 	t.Parallel()
-	for _, name := range []string{"grown past the old end", "another log"} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			database, elsewhere := pgtest.URL(t), pgtest.URL(t)
-			pool, otherPool := poolOf(t, database), poolOf(t, elsewhere)
-			flags, otherFlags := []string{"--database-url", database}, []string{"--database-url", elsewhere}
-			s := openShop(t, flags...)
-			s.sell(8)
-			var other *shop
-			kept := s.sold[:8:8]
-			if name == "another log" {
-				other, kept = openShop(t, otherFlags...), nil
-			} else {
-				if got := call(t, nil, append([]string{"migrate"}, otherFlags...)...); got.code != exitOK {
-					t.Fatal(got.stderr)
-				}
-				copyLog(t, pool, otherPool)
-				other = joinShop(t, otherFlags...)
-			}
-			s.sell(8)
-			s.shows(s.sold)
-			other.sell(12)
-			other.stop()
-			lost := int64(len(s.sold) - len(kept))
-			kept = append(kept, other.sold...)
+	const shorter, grown, another = "shorter", "grown past the old end", "another log"
+	for _, is := range []string{shorter, grown, another} {
+		for _, state := range []string{"running", "stopped"} {
+			t.Run(is+", under a "+state+" node", func(t *testing.T) {
+				t.Parallel()
+				onEachLog(t, func(d *divergence) {
+					s := openShop(d.T, slices.Concat(d.args, d.also)...)
+					s.sell(8)
+					s.shows(s.sold)
+					elsewhere := d.another()
+					var other *shop
+					kept := s.sold[:8:8]
+					if is == another {
+						other, kept = openShop(d.T, elsewhere.args...), nil
+					} else {
+						elsewhere.away(func() { copyLog(d.T, d.pool, elsewhere.pool) })
+					}
+					if is == grown {
+						other = joinShop(d.T, elsewhere.args...)
+					}
+					s.sell(8)
+					s.shows(s.sold)
+					s.settled(d.node)
+					d.atHead(s.server)
+					lost := int64(len(s.sold) - len(kept))
+					if other != nil {
+						other.sell(12)
+						other.stop()
+						kept = append(kept, other.sold...)
+					}
 
-			copyLog(t, otherPool, pool)
-			eventually(t, patience, "the node has noticed it", func() bool {
-				_, err := s.client.OpenCart(t.Context(), "ann", "GBP", "", []shoppers.Line{{SKU: shopSKU, Quantity: 1}})
-				return err != nil && strings.Contains(err.Error(), "log-diverged")
+					if state == "stopped" {
+						s.stop()
+					}
+					places := d.places()
+					d.away(func() { copyLog(d.T, elsewhere.pool, d.pool) })
+					if state == "running" {
+						d.notices(s.server)
+						d.refuses(s.server, places)
+						if got := call(d.T, nil, append([]string{"accept-log", "--yes"}, d.args...)...); got.code != exitFailure || !strings.Contains(got.stderr, "another Daybook runs on this database") {
+							d.Errorf("beside a node that has diverged: exit code %d, %s", got.code, got.stderr)
+						}
+						s.stop()
+					}
+					s.start()
+					d.refuses(s.server, places)
+					s.stop()
+					if got := call(d.T, nil, append([]string{"verify"}, d.args...)...); got.code != exitFailure || !strings.Contains(got.stderr, "daybook accept-log takes it as it is") {
+						d.Errorf("verify: exit code %d, %s", got.code, got.stderr)
+					}
+
+					report := acceptJSON(d.T, exitOK, append(d.args, "--yes")...)
+					if orders := report.kind("orders"); orders.Known != 16 || orders.Missing != lost || orders.Otherwise != 0 || !report.Accepted || !report.placesDiverged() {
+						d.Errorf("orders: %v; report %+v", orders, report)
+					}
+					if (report.AnotherLog != "") != (is == another) {
+						d.Errorf("another log: %q", report.AnotherLog)
+					}
+					verifyJSON(d.T, exitOK, d.args...)
+					s.start()
+					s.shows(kept)
+					if is != another {
+						if order, err := s.repeat(4); err != nil || order != kept[4].order {
+							d.Errorf("a request that the log knows: order %q, %v; want %q", order, err, kept[4].order)
+						}
+					}
+					if order, err := s.repeat(12); err == nil {
+						d.Errorf("a request that the log does not know was answered with order %s", order)
+					}
+					s.sold = kept
+					s.sell(2)
+					s.shows(s.sold)
+					s.stop()
+					verifyJSON(d.T, exitOK, d.args...)
+				})
 			})
-			if got := call(t, nil, append([]string{"accept-log", "--yes"}, flags...)...); got.code != exitFailure || !strings.Contains(got.stderr, "another Daybook runs on this database") {
-				t.Errorf("beside a node that has diverged: exit code %d, %s", got.code, got.stderr)
-			}
-			s.stop()
-			if got := call(t, nil, append([]string{"verify"}, flags...)...); got.code != exitFailure || !strings.Contains(got.stderr, "daybook accept-log takes it as it is") {
-				t.Errorf("verify: exit code %d, %s", got.code, got.stderr)
-			}
-			report := acceptJSON(t, exitOK, append(flags, "--yes")...)
-			if orders := report.kind("orders"); orders.Known != 16 || orders.Missing != lost || orders.Otherwise != 0 || !report.Accepted || !report.placesDiverged() {
-				t.Errorf("orders: %v; report %+v", orders, report)
-			}
-			if another := report.AnotherLog != ""; another != (name == "another log") {
-				t.Errorf("another log: %q", report.AnotherLog)
-			}
-			verifyJSON(t, exitOK, flags...)
-			s.start()
-			s.sold = kept
-			s.shows(s.sold)
-			s.sell(2)
-			s.shows(s.sold)
-			s.stop()
-			verifyJSON(t, exitOK, flags...)
-		})
+		}
 	}
 }
 
