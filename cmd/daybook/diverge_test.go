@@ -581,3 +581,39 @@ func TestALogWhoseTablesAreMissingIsSaidToBeRestored(t *testing.T) {
 	server.exit(t)
 	verifyJSON(t, exitOK, d.args...)
 }
+
+// A database of an older program has no event noted with its places. The first start notes
+// one of the log as it is, so that a restore right after the upgrade is noticed, although no
+// place has moved.
+func TestARestoreRightAfterAnUpgradeIsNoticed(t *testing.T) {
+	t.Parallel()
+	for name, change := range restores {
+		if name == "another log altogether" { // which the first event tells
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			onEachLog(t, func(d *divergence) {
+				server := serve(d.T, slices.Concat(d.args, d.also)...)
+				d.story(server)
+				server.stop()
+				server.exit(d.T)
+				if _, err := d.node.Exec(d.Context(), `
+					UPDATE projections.builds SET anchor = '';
+					UPDATE gateway.groups SET anchor = '';
+					UPDATE commands.checkpoints SET anchor = '';
+					DELETE FROM commands.checkpoints WHERE reader IN ('seen', 'answers')`, pgx.QueryExecModeSimpleProtocol); err != nil {
+					d.Fatal(err)
+				}
+				server = serve(d.T, slices.Concat(d.args, d.also)...)
+				server.stop()
+				server.exit(d.T)
+
+				d.away(func() { d.change(change...) })
+				d.says("verify")
+				d.away(func() { d.change(restoreLatest) })
+				verifyJSON(d.T, exitOK, d.args...)
+			})
+		})
+	}
+}

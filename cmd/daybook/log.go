@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -33,7 +34,8 @@ type logStore interface {
 // guardedLog is the log that every part of a node uses.
 type guardedLog struct {
 	*guard.Store
-	log logStore
+	log    logStore
+	places func(context.Context) ([]eventstore.Place, error)
 }
 
 func (l *guardedLog) Close(ctx context.Context) error { return l.log.Close(ctx) }
@@ -57,12 +59,13 @@ func openLog(ctx context.Context, pool *pgxpool.Pool, cfg nodeConfig, log *slog.
 	if err != nil {
 		return nil, err
 	}
+	kept := func(ctx context.Context) ([]eventstore.Place, error) {
+		return places(ctx, pool, cfg.Views, cfg.KurrentDB == "")
+	}
 	options := guard.Options{
-		Own: own,
-		Places: func(ctx context.Context) ([]eventstore.Place, error) {
-			return places(ctx, pool, cfg.Views, cfg.KurrentDB == "")
-		},
-		Keep: func(ctx context.Context, known eventstore.Anchor) error { return commandspg.KeepSeen(ctx, pool, known) },
+		Own:    own,
+		Places: kept,
+		Keep:   func(ctx context.Context, known eventstore.Anchor) error { return commandspg.KeepSeen(ctx, pool, known) },
 		Known: func(ctx context.Context, log eventstore.Store) error {
 			err := commandspg.Origin{Pool: pool}.Compare(ctx, log)
 			if another, is := errors.AsType[*commandspg.AnotherLogError](err); is {
@@ -77,7 +80,29 @@ func openLog(ctx context.Context, pool *pgxpool.Pool, cfg nodeConfig, log *slog.
 	if cfg.KurrentDB != "" {
 		options.Settle = clusterSettles
 	}
-	return &guardedLog{guard.New(store, options), store}, nil
+	return &guardedLog{guard.New(store, options), store, kept}, nil
+}
+
+// noteUpgraded notes the latest event of the log as it is, if the database keeps a place
+// that no event is noted for: older versions noted none, and a place that does not move
+// gets none. So the log is known even if it is restored before the places move.
+func (l *guardedLog) noteUpgraded(ctx context.Context, pool *pgxpool.Pool) error {
+	kept, err := l.places(ctx)
+	if err != nil {
+		return err
+	}
+	var known eventstore.Anchor
+	for _, p := range kept {
+		known = known.Later(p.Anchor)
+	}
+	if !slices.ContainsFunc(kept, func(p eventstore.Place) bool { return p.Anchor.IsZero() && known.Position.Before(p.At) }) {
+		return nil
+	}
+	latest, err := commandspg.Last(ctx, l)
+	if err != nil {
+		return err
+	}
+	return commandspg.KeepSeen(ctx, pool, latest)
 }
 
 // own tells whether the shop wrote an event: nobody deletes those.

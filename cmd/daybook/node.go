@@ -122,7 +122,10 @@ func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (_ *node, e
 // follows no log yet follows this one. A node that serves is to say what is wrong.
 func (n *node) follow(ctx context.Context, serves bool) error {
 	err := n.compared(ctx, func() error {
-		return commandspg.Origin{Pool: n.logPool}.Check(ctx, n.store)
+		if err := (commandspg.Origin{Pool: n.logPool}).Check(ctx, n.store); err != nil {
+			return err
+		}
+		return n.store.noteUpgraded(ctx, n.logPool)
 	})
 	_, diverged := errors.AsType[*eventstore.DivergedError](err)
 	switch {

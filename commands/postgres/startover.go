@@ -82,6 +82,28 @@ func First(ctx context.Context, log eventstore.Store) (*eventstore.Recorded, err
 	return nil, nil
 }
 
+// lastMax bounds the search of Last. The log may be mostly of other programs.
+const lastMax = 10 * time.Second
+
+// Last is the latest event of ours in a log; the zero Anchor if there is none, or none
+// that is found within 10 s.
+func Last(ctx context.Context, log eventstore.Store) (eventstore.Anchor, error) {
+	limited, cancel := context.WithTimeout(ctx, lastMax)
+	defer cancel()
+	for e, err := range log.ReadAllBackwards(limited, eventstore.End, ours(), 0) {
+		if err != nil && limited.Err() != nil && ctx.Err() == nil {
+			return eventstore.Anchor{}, nil
+		}
+		if err != nil {
+			return eventstore.Anchor{}, fmt.Errorf("the last event of the log: %w", err)
+		}
+		if commands.Wrote(e.Stream, e.ID) {
+			return eventstore.AnchorOf(&e), nil
+		}
+	}
+	return eventstore.Anchor{}, nil
+}
+
 // ImportRecord is the record of an import, as it is kept.
 type ImportRecord struct {
 	Name   string
