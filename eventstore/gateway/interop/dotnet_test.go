@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strings"
@@ -21,6 +22,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	tlscredentials "google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 	grpcmetadata "google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -35,7 +37,7 @@ import (
 func TestWhatADotNETClientNeeds(t *testing.T) {
 	t.Parallel()
 	d := serveDotNET(t)
-	t.Run("a handshake that takes 6 s is served", d.slowHandshake)
+	t.Run("a handshake that takes 6 s is served", d.slowHandshakes)
 	t.Run("600 handshakes at once are not all held", d.manyHandshakes)
 	t.Run("no credentials is access denied", d.noCredentials)
 	t.Run("a type of 300 bytes is written and read", d.longType)
@@ -45,7 +47,7 @@ func TestWhatADotNETClientNeeds(t *testing.T) {
 // dotNET is a gateway with TLS and users, and how to come to it.
 type dotNET struct {
 	address string
-	trust   *tls.Config
+	trust   *tls.Config // nil: it has neither TLS nor users
 }
 
 func serveDotNET(t *testing.T) *dotNET {
@@ -66,17 +68,14 @@ func serveDotNET(t *testing.T) *dotNET {
 	}
 }
 
-// connect is a connection whose bytes go through wrap, which may be nil.
-func (d *dotNET) connect(t *testing.T, wrap func(net.Conn) net.Conn) *grpc.ClientConn {
+// connect is a connection that is made when it is used first.
+func (d *dotNET) connect(t *testing.T) *grpc.ClientConn {
 	t.Helper()
-	dial := func(ctx context.Context, address string) (net.Conn, error) {
-		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
-		if err == nil && wrap != nil {
-			conn = wrap(conn)
-		}
-		return conn, err
+	transport := insecure.NewCredentials()
+	if d.trust != nil {
+		transport = tlscredentials.NewTLS(d.trust)
 	}
-	conn, err := grpc.NewClient("passthrough:///"+d.address, grpc.WithTransportCredentials(tlscredentials.NewTLS(d.trust)), grpc.WithContextDialer(dial))
+	conn, err := grpc.NewClient("passthrough:///"+d.address, grpc.WithTransportCredentials(transport))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +97,8 @@ func anonymously(t *testing.T) context.Context {
 	return ctx
 }
 
-// hesitant sends its first bytes, and the others only when some time has passed.
+// hesitant sends its first bytes, and the others only when some time has passed: as a
+// process does that compiles its code first.
 type hesitant struct {
 	net.Conn
 	once sync.Once
@@ -119,21 +119,50 @@ func (h *hesitant) Write(p []byte) (n int, err error) {
 	return n + rest, err
 }
 
-func (d *dotNET) slowHandshake(t *testing.T) {
+// slowHandshakes hesitates in the TLS handshake, in the HTTP/2 handshake after it, and in
+// both: each has a time of its own.
+func (d *dotNET) slowHandshakes(t *testing.T) {
 	t.Parallel()
 	const takes = 6 * time.Second
-	began := time.Now()
-	conn := d.connect(t, func(c net.Conn) net.Conn { return &hesitant{Conn: c, time: takes} })
-	if err := readNothing(asWriter(t), conn); err != nil {
-		t.Errorf("the first call of a slow process: %v", err)
-	}
-	if took := time.Since(began); took < takes {
-		t.Errorf("the handshake took %s only", took)
+	for name, c := range map[string]struct{ tls, http2 time.Duration }{
+		"of TLS": {takes, 0}, "of HTTP2": {0, takes}, "of both": {takes, takes},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dial := func(ctx context.Context, address string) (net.Conn, error) {
+				conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+				if err != nil {
+					return nil, err
+				}
+				trust := d.trust.Clone()
+				trust.NextProtos = []string{"h2"}
+				secure := tls.Client(&hesitant{Conn: conn, time: c.tls}, trust)
+				if err := secure.HandshakeContext(ctx); err != nil {
+					return nil, errors.Join(err, conn.Close())
+				}
+				return &hesitant{Conn: secure, time: c.http2}, nil
+			}
+			// TLS is the dialer's here.
+			conn, err := grpc.NewClient("passthrough:///"+d.address, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(dial))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = conn.Close() })
+			began := time.Now()
+			ctx, cancel := context.WithTimeout(asWriter(t), 3*takes)
+			defer cancel()
+			if err := readNothing(ctx, conn); err != nil {
+				t.Errorf("the first call of a slow process: %v", err)
+			}
+			if took := time.Since(began); took < c.tls+c.http2 {
+				t.Errorf("the handshakes took %s only", took)
+			}
+		})
 	}
 }
 
 // readNothing reads a stream that is not there.
-func readNothing(ctx context.Context, conn *grpc.ClientConn) error {
+func readNothing(ctx context.Context, conn *grpc.ClientConn, options ...grpc.CallOption) error {
 	read, err := streams.NewStreamsClient(conn).Read(ctx, &streams.ReadReq{Options: &streams.ReadReq_Options{
 		StreamOption: &streams.ReadReq_Options_Stream{Stream: &streams.ReadReq_Options_StreamOptions{
 			StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte("nothing")},
@@ -142,7 +171,7 @@ func readNothing(ctx context.Context, conn *grpc.ClientConn) error {
 		CountOption:  &streams.ReadReq_Options_Count{Count: 1},
 		FilterOption: &streams.ReadReq_Options_NoFilter{NoFilter: &shared.Empty{}},
 		UuidOption:   &streams.ReadReq_Options_UUIDOption{Content: &streams.ReadReq_Options_UUIDOption_Structured{Structured: &shared.Empty{}}},
-	}})
+	}}, options...)
 	if err != nil {
 		return err
 	}
@@ -153,57 +182,114 @@ func readNothing(ctx context.Context, conn *grpc.ClientConn) error {
 	return err
 }
 
-// manyHandshakes begins 600 handshakes and goes on with none. All but 100, which is
-// the bound for one address, are closed at once, long before their time is over; and
-// who is connected is served meanwhile.
+// manyHandshakes begins 600 handshakes and goes on with none, from one address and from
+// several, in the TLS handshake and in that of HTTP/2. All but 100 of each address and 200
+// in all are closed at once, long before their time is over; who is connected is served
+// meanwhile, and whoever comes when that time is over.
 func (d *dotNET) manyHandshakes(t *testing.T) {
 	t.Parallel()
-	own := serveDotNET(t) // the others are not to be kept out
-	connected := own.connect(t, nil)
-	if err := readNothing(asWriter(t), connected); err != nil {
-		t.Fatal(err)
+	const begun, ofAddress, ofAll, atOnce = 600, 100, 200, 8 * time.Second
+	tlsBegins := []byte{22, 3, 1}
+	for name, c := range map[string]struct {
+		addresses int
+		begin     []byte // what is sent of a handshake
+		plain     bool   // there is no TLS
+	}{
+		"of TLS, one address":        {1, tlsBegins, false},
+		"of TLS, six addresses":      {6, tlsBegins, false},
+		"of HTTP2, one address":      {1, []byte("PRI * HT"), true},
+		"of HTTP2, six addresses":    {6, []byte("PRI * HT"), true},
+		"of nothing, four addresses": {4, nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			own := serveDotNET(t) // the others are not to be kept out
+			if c.plain {
+				own = &dotNET{address: start(t, inMemory(t), listen(t), gateway.Options{})}
+			}
+			connected := own.connect(t)
+			if err := readNothing(asWriter(t), connected); err != nil {
+				t.Fatal(err)
+			}
+			since := time.Now()
+			held := own.begin(t, begun, c.addresses, c.begin, since.Add(atOnce))
+			sum, want := 0, min(ofAll, c.addresses*ofAddress)
+			for address, n := range held {
+				if sum += n; n > ofAddress {
+					t.Errorf("%d handshakes of %s were held, want at most %d", n, address, ofAddress)
+				}
+			}
+			if sum == 0 || sum > want {
+				t.Errorf("%d of %d handshakes were held, want 1 to %d", sum, begun, want)
+			}
+			if err := readNothing(asWriter(t), connected); err != nil {
+				t.Errorf("a client that was connected before: %v", err)
+			}
+			if err := readNothing(asWriter(t), own.connect(t), grpc.WaitForReady(true)); err != nil { // it tries until it is let in
+				t.Errorf("a client that came meanwhile, after %s: %v", time.Since(since), err)
+			}
+		})
 	}
-	const begun, heldMax, atOnce = 600, 100, 8 * time.Second
-	since := time.Now()
-	closed := make(chan error, begun)
-	for range begun {
-		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", own.address)
+}
+
+// begin begins handshakes, from several addresses of this machine in turn, and goes on
+// with none. It tells how many of each address are still there at a time.
+func (d *dotNET) begin(t *testing.T, count, addresses int, first []byte, until time.Time) (held map[string]int) {
+	t.Helper()
+	held = make(map[string]int)
+	left := make(chan string, count)
+	for i := range count {
+		from := fmt.Sprintf("127.0.0.%d", 1+i%addresses)
+		conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}).DialContext(t.Context(), "tcp", d.address)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer func() { _ = conn.Close() }()
+		t.Cleanup(func() { _ = conn.Close() })
 		go func() {
-			_, _ = conn.Write([]byte{22, 3, 1}) // how a handshake begins
-			_ = conn.SetReadDeadline(since.Add(atOnce))
-			_, err := conn.Read(make([]byte, 1))
-			closed <- err
+			_, _ = conn.Write(first)
+			_ = conn.SetReadDeadline(until)
+			_, err := io.Copy(io.Discard, conn) // the server's part of HTTP/2, until it closes
+			if !errors.Is(err, os.ErrDeadlineExceeded) {
+				from = ""
+			}
+			left <- from
 		}()
 	}
-	held := 0
-	for range begun {
-		if err := <-closed; errors.Is(err, os.ErrDeadlineExceeded) {
-			held++
+	for range count {
+		if from := <-left; from != "" {
+			held[from]++
 		}
 	}
-	if held == 0 || held > heldMax {
-		t.Errorf("%d of %d handshakes were held, want 1 to %d", held, begun, heldMax)
-	}
-	if err := readNothing(asWriter(t), connected); err != nil {
-		t.Errorf("a client that was connected before: %v", err)
-	}
+	return held
 }
 
 // noCredentials makes calls where a right is needed: they are denied, which .NET
 // shows as an AccessDeniedException, and not unauthenticated.
 func (d *dotNET) noCredentials(t *testing.T) {
 	t.Parallel()
-	conn := d.connect(t, nil)
+	conn := d.connect(t)
 	name := []byte("dotnet-" + uuid.NewString())
 	stream := &shared.StreamIdentifier{StreamName: name}
 	calls := map[string]func(context.Context, ...grpc.CallOption) error{
-		"read": func(ctx context.Context, _ ...grpc.CallOption) error { return readNothing(ctx, conn) },
+		"read": func(ctx context.Context, options ...grpc.CallOption) error { return readNothing(ctx, conn, options...) },
+		"batch": func(ctx context.Context, options ...grpc.CallOption) error {
+			_, err := batch(ctx, conn, string(name), "t", 1, 1, options...)
+			return err
+		},
 		"append": func(ctx context.Context, options ...grpc.CallOption) error {
-			_, err := batch(ctx, conn, string(name), "t", 1, options...)
+			_, err := streamed(ctx, conn, string(name), "t", 1, options...)
+			return err
+		},
+		"tombstone": func(ctx context.Context, options ...grpc.CallOption) error {
+			_, err := streams.NewStreamsClient(conn).Tombstone(ctx, &streams.TombstoneReq{Options: &streams.TombstoneReq_Options{
+				StreamIdentifier: stream, ExpectedStreamRevision: &streams.TombstoneReq_Options_Any{Any: &shared.Empty{}},
+			}}, options...)
+			return err
+		},
+		"delete a group": func(ctx context.Context, options ...grpc.CallOption) error {
+			_, err := persistent.NewPersistentSubscriptionsClient(conn).Delete(ctx, &persistent.DeleteReq{Options: &persistent.DeleteReq_Options{
+				StreamOption: &persistent.DeleteReq_Options_StreamIdentifier{StreamIdentifier: stream}, GroupName: "g",
+			}}, options...)
 			return err
 		},
 		"delete": func(ctx context.Context, options ...grpc.CallOption) error {
@@ -225,7 +311,7 @@ func (d *dotNET) noCredentials(t *testing.T) {
 		if status.Code(err) != codes.PermissionDenied {
 			t.Errorf("%s: %v, want permission denied", what, err)
 		}
-		if told := trailers.Get("exception"); what != "read" && (len(told) != 1 || told[0] != "access-denied") {
+		if told := trailers.Get("exception"); len(told) != 1 || told[0] != "access-denied" {
 			t.Errorf("%s: exception %q, want access-denied", what, told)
 		}
 	}
@@ -235,9 +321,30 @@ func (d *dotNET) noCredentials(t *testing.T) {
 	}
 }
 
-// batch appends events of a type to a new stream as .NET does, and returns the answer.
-func batch(ctx context.Context, conn *grpc.ClientConn, stream, eventType string, count int, options ...grpc.CallOption) (*streams.BatchAppendResp, error) {
-	const frameEvents = 1000
+// streamed appends events of a type to a new stream as .NET does with the credentials of a
+// user, and as Go does always.
+func streamed(ctx context.Context, conn *grpc.ClientConn, stream, eventType string, count int, options ...grpc.CallOption) (*streams.AppendResp, error) {
+	call, err := streams.NewStreamsClient(conn).Append(ctx, options...)
+	if err != nil {
+		return nil, err
+	}
+	err = call.Send(&streams.AppendReq{Content: &streams.AppendReq_Options_{Options: &streams.AppendReq_Options{
+		StreamIdentifier:       &shared.StreamIdentifier{StreamName: []byte(stream)},
+		ExpectedStreamRevision: &streams.AppendReq_Options_NoStream{NoStream: &shared.Empty{}},
+	}}})
+	for sent := 0; sent < count && err == nil; sent++ {
+		err = call.Send(&streams.AppendReq{Content: &streams.AppendReq_ProposedMessage_{ProposedMessage: &streams.AppendReq_ProposedMessage{
+			Id:       &shared.UUID{Value: &shared.UUID_String_{String_: uuid.NewString()}},
+			Metadata: map[string]string{"type": eventType, "content-type": "application/json"},
+			Data:     []byte(`{}`),
+		}}})
+	}
+	return call.CloseAndRecv() // where sending failed, why is in the answer
+}
+
+// batch appends events of a type to a new stream as .NET does, so many in each message,
+// and returns the answer.
+func batch(ctx context.Context, conn *grpc.ClientConn, stream, eventType string, count, frameEvents int, options ...grpc.CallOption) (*streams.BatchAppendResp, error) {
 	call, err := streams.NewStreamsClient(conn).BatchAppend(ctx, options...)
 	if err != nil {
 		return nil, err
@@ -274,11 +381,11 @@ func batch(ctx context.Context, conn *grpc.ClientConn, stream, eventType string,
 // longType writes what .NET calls its types: with their assembly.
 func (d *dotNET) longType(t *testing.T) {
 	t.Parallel()
-	conn := d.connect(t, nil)
+	conn := d.connect(t)
 	const assembly = "Shop.Orders.Contracts.V1.OrderPlaced, Shop.Orders.Contracts, Version=1.0.0.0, Culture=neutral, PublicKeyToken=null; "
 	for size, stream := range map[int]string{300: "dotnet-" + uuid.NewString(), 512: strings.Repeat("n", 476) + uuid.NewString()} {
 		name := strings.Repeat(assembly, 5)[:size]
-		answer, err := batch(asWriter(t), conn, stream, name, 1)
+		answer, err := batch(asWriter(t), conn, stream, name, 1, 1)
 		if err != nil || answer.GetSuccess() == nil {
 			t.Fatalf("append of a type of %d bytes to a stream of %d: %v, %v", size, len(stream), answer, err)
 		}
@@ -300,25 +407,56 @@ func (d *dotNET) longType(t *testing.T) {
 	}
 }
 
-// tooManyEvents is refused with details that .NET shows with their text, and does not
-// speak of bytes; 5,000 are taken.
+// tooManyEvents is refused in words that .NET shows, and that do not speak of bytes, in
+// every way to append. As many as there may be are taken.
 func (d *dotNET) tooManyEvents(t *testing.T) {
 	t.Parallel()
-	conn := d.connect(t, nil)
-	answer, err := batch(asWriter(t), conn, "dotnet-"+uuid.NewString(), "t", 5_000)
-	if err != nil || answer.GetSuccess().GetCurrentRevision() != 4_999 {
-		t.Errorf("append of 5,000 events: %v, %v", answer, err)
+	conn := d.connect(t)
+	const most, says = 10_000, "too many events in one append: it takes 10000 at most"
+	for way, append := range map[string]func(count int) (refused string, err error){
+		"a batch in messages of 1,000": func(count int) (string, error) { return batched(t, conn, count, 1_000) },
+		"a batch in one message":       func(count int) (string, error) { return batched(t, conn, count, count) },
+		"a batch, one by one":          func(count int) (string, error) { return batched(t, conn, count, 1) },
+		"a stream of messages": func(count int) (string, error) {
+			var trailers grpcmetadata.MD
+			answer, err := streamed(asWriter(t), conn, "dotnet-"+uuid.NewString(), "t", count, grpc.Trailer(&trailers))
+			if status.Code(err) == codes.InvalidArgument && len(trailers.Get("exception")) == 0 { // which would be shown instead of the text
+				return status.Convert(err).Message(), nil
+			}
+			if got := answer.GetSuccess().GetCurrentRevision(); err == nil && got != uint64(count-1) { //nolint:gosec // a small number
+				err = fmt.Errorf("answered %v", answer)
+			}
+			return "", err
+		},
+	} {
+		for count, want := range map[int]string{5_000: "", most: "", most + 1: says, most + 2_000: says} {
+			if refused, err := append(count); err != nil || refused != want {
+				t.Errorf("%s, %d events: told %q, %v; want %q", way, count, refused, err, want)
+			}
+		}
 	}
-	answer, err = batch(asWriter(t), conn, "dotnet-"+uuid.NewString(), "t", 12_000)
+}
+
+// batched appends in a batch, and tells what the refusal says, if there is one.
+func batched(t *testing.T, conn *grpc.ClientConn, count, frameEvents int) (refused string, err error) {
+	t.Helper()
+	answer, err := batch(asWriter(t), conn, "dotnet-"+uuid.NewString(), "t", count, frameEvents)
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
-	refused, detail := answer.GetError(), &shared.BadRequest{}
-	if codes.Code(refused.GetCode()) != codes.InvalidArgument || len(refused.GetDetails()) != 1 { //nolint:gosec // a small number
-		t.Fatalf("append of 12,000 events: %v", answer)
+	told := answer.GetError()
+	if told == nil {
+		if got := answer.GetSuccess().GetCurrentRevision(); got != uint64(count-1) { //nolint:gosec // a small number
+			err = fmt.Errorf("answered %v", answer)
+		}
+		return "", err
 	}
-	const says = "too many events in one append: it takes 10000 at most"
-	if err := refused.GetDetails()[0].UnmarshalTo(detail); err != nil || detail.GetMessage() != says || refused.GetMessage() != says {
-		t.Errorf("it is told %v, want: %s", refused, says)
+	detail := &shared.BadRequest{}
+	if codes.Code(told.GetCode()) != codes.InvalidArgument || len(told.GetDetails()) != 1 { //nolint:gosec // a small number
+		return "", fmt.Errorf("refused with %v", told)
 	}
+	if err := told.GetDetails()[0].UnmarshalTo(detail); err != nil || detail.GetMessage() != told.GetMessage() {
+		return "", fmt.Errorf("refused with %v, %w", told, err)
+	}
+	return told.GetMessage(), nil
 }
