@@ -134,9 +134,9 @@ func (b *batch) run(ctx context.Context) error {
 // error ends the call.
 func (b *batch) take(ctx context.Context, frame *streams.BatchAppendReq, held int64) error {
 	id, err := parseID(frame.GetCorrelationId())
-	if err != nil {
-		b.server.received.Release(held)
-		return err // there is nobody to answer
+	if err != nil { // it is told by what it named
+		b.refuse(&batchAppend{correlation: frame.GetCorrelationId(), options: frame.GetOptions(), appendRequest: appendRequest{held: held}}, err)
+		return nil
 	}
 	a, known := b.unfinished[id]
 	if !known {
@@ -175,6 +175,9 @@ func (b *batch) begin(frame *streams.BatchAppendReq) *batchAppend {
 	var err error
 	if a.stream, err = parseStream(options.GetStreamIdentifier()); err == nil {
 		a.expected, err = parseExpected(options.GetExpectedStreamPosition())
+	}
+	if given := options.GetDeadline(); err == nil && given != nil && given.CheckValid() != nil {
+		err = invalid("the deadline is not a duration: %v", given.CheckValid())
 	}
 	if err != nil {
 		b.refuse(a, err)
@@ -304,7 +307,6 @@ func (b *batch) append(ctx context.Context, a *batchAppend) (result eventstore.R
 
 func (b *batch) answer(a *batchAppend, result eventstore.Result, err error) {
 	resp := &streams.BatchAppendResp{CorrelationId: a.correlation, StreamIdentifier: repeatStream(a.options)}
-	repeatExpected(resp, a.options)
 	if err == nil {
 		resp.Result = &streams.BatchAppendResp_Success_{Success: batchSuccess(result)}
 	} else {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -150,6 +151,12 @@ func TestBatchAppend(t *testing.T) {
 			"too late": {late(func(o *streams.BatchAppendReq_Options) {
 				o.DeadlineOption = &streams.BatchAppendReq_Options_Deadline{Deadline: durationpb.New(-time.Second)}
 			}), codes.DeadlineExceeded, &shared.Timeout{}},
+			"a time that is none": {late(func(o *streams.BatchAppendReq_Options) {
+				o.DeadlineOption = &streams.BatchAppendReq_Options_Deadline{Deadline: &durationpb.Duration{Seconds: math.MaxInt64}}
+			}), codes.InvalidArgument, &shared.BadRequest{}},
+			"a time of two signs": {late(func(o *streams.BatchAppendReq_Options) {
+				o.DeadlineOption = &streams.BatchAppendReq_Options_Deadline{Deadline: &durationpb.Duration{Seconds: 60, Nanos: -1}}
+			}), codes.InvalidArgument, &shared.BadRequest{}},
 			"too late, as it was said once": {late(func(o *streams.BatchAppendReq_Options) {
 				o.DeadlineOption = &streams.BatchAppendReq_Options_Deadline_21_10_0{Deadline_21_10_0: timestamppb.New(time.Now().Add(-time.Second))}
 			}), codes.DeadlineExceeded, &shared.Timeout{}},
@@ -194,7 +201,7 @@ func TestBatchAppend(t *testing.T) {
 		s.read(ofStream("late")).wants(t, "not found late")
 		s.read(ofStream("a")).wants(t, "not found a")
 		success := answers[cases["exact"].frame.GetCorrelationId().GetString_()]
-		if success.GetSuccess().GetCurrentRevision() != 3 || success.GetSuccess().GetPosition().GetCommitPosition() == 0 || success.GetStreamPosition() != 2 {
+		if success.GetSuccess().GetCurrentRevision() != 3 || success.GetSuccess().GetPosition().GetCommitPosition() == 0 || success.GetExpectedStreamPosition() != nil {
 			t.Errorf("the answer of a success: %v", success)
 		}
 		if err := b.close(); err != nil {
@@ -220,6 +227,37 @@ func TestABatchedAppendToANameThatIsNoText(t *testing.T) {
 	if err := b.close(); err != nil {
 		t.Error(err)
 	}
+}
+
+// A frame whose correlation id is none is answered by that, as a real server does, and
+// ends nothing else. Those that come are as many as the client likes.
+func TestABatchedAppendWithoutACorrelation(t *testing.T) {
+	t.Parallel()
+	s := serve(t, memory.New(), gateway.Options{})
+	b := s.batch(t)
+	unfinished := b.frame("a", anyRevision, false, event())
+	b.send(unfinished)
+	for name, id := range map[string]*shared.UUID{
+		"none": nil, "empty": {}, "text": {Value: &shared.UUID_String_{String_: "x"}}, "no text": {Value: &shared.UUID_String_{}},
+	} {
+		for _, final := range []bool{true, false} {
+			frame := b.frame("b", anyRevision, final, event())
+			frame.CorrelationId = id
+			b.send(frame)
+			got := b.next()
+			if codes.Code(got.GetError().GetCode()) != codes.InvalidArgument || !proto.Equal(got.GetCorrelationId(), id) || string(got.GetStreamIdentifier().GetStreamName()) != "b" {
+				t.Errorf("a correlation id that is %s: %v", name, got)
+			}
+		}
+	}
+	b.send(more(unfinished, true))
+	if got := b.next(); got.GetSuccess() == nil || !proto.Equal(got.GetCorrelationId(), unfinished.GetCorrelationId()) {
+		t.Errorf("an append that had begun before: %v", got)
+	}
+	if err := b.close(); err != nil {
+		t.Error(err)
+	}
+	s.read(ofStream("b")).wants(t, "not found b")
 }
 
 // The frames of several appends come in mixed.

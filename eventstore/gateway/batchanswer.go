@@ -25,20 +25,6 @@ func repeatStream(options *streams.BatchAppendReq_Options) *shared.StreamIdentif
 	return nil
 }
 
-// repeatExpected repeats in the answer what the append expected.
-func repeatExpected(resp *streams.BatchAppendResp, options *streams.BatchAppendReq_Options) {
-	switch expected := options.GetExpectedStreamPosition().(type) {
-	case *streams.BatchAppendReq_Options_StreamPosition:
-		resp.ExpectedStreamPosition = &streams.BatchAppendResp_StreamPosition{StreamPosition: expected.StreamPosition}
-	case *streams.BatchAppendReq_Options_NoStream:
-		resp.ExpectedStreamPosition = &streams.BatchAppendResp_NoStream{NoStream: &emptypb.Empty{}}
-	case *streams.BatchAppendReq_Options_Any:
-		resp.ExpectedStreamPosition = &streams.BatchAppendResp_Any{Any: &emptypb.Empty{}}
-	case *streams.BatchAppendReq_Options_StreamExists:
-		resp.ExpectedStreamPosition = &streams.BatchAppendResp_StreamExists{StreamExists: &emptypb.Empty{}}
-	}
-}
-
 func batchSuccess(result eventstore.Result) *streams.BatchAppendResp_Success {
 	if result.Position.IsStart() {
 		return &streams.BatchAppendResp_Success{
