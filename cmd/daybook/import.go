@@ -193,6 +193,13 @@ func (n *node) importFile(ctx context.Context, file *onlineretail.File, options 
 	}
 	defer func() { err = errors.Join(err, journal.Close(context.WithoutCancel(ctx))) }()
 	n.start(ctx)
+	ctx, end := n.guard(ctx)
+	defer end()
+	defer func() {
+		if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(cause, context.Canceled) {
+			err = fmt.Errorf("%w: %w", cause, err)
+		}
+	}()
 	shown := showProgress(progress, len(file.Invoices))
 	defer shown.close()
 	i := importer.Importer{

@@ -56,6 +56,7 @@ type node struct {
 
 	stopOrigin, stopAnswers, stopReactor, stopClockwork, stopProjections, stopGuard, stopWatch func() // set by start
 	failed                                                                                     chan error
+	awayMax                                                                                    time.Duration // see untilAway
 }
 
 // Sizes of the pools. With the four connections the log keeps for itself they
@@ -77,7 +78,7 @@ const (
 // openNode opens the parts in the order of their dependencies. Nothing runs yet
 // but the database and the log's own connections.
 func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (_ *node, err error) {
-	n := &node{log: log, web: cfg.Web, sparse: cfg.KurrentDB != "", failed: make(chan error, 1)}
+	n := &node{log: log, web: cfg.Web, sparse: cfg.KurrentDB != "", failed: make(chan error, 1), awayMax: awayMax}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.closeInTime(ctx))
@@ -309,14 +310,67 @@ func (n *node) wait(ctx context.Context) error {
 	}
 }
 
-// guard returns a context that also ends when a vital part of the node dies;
-// the context's cause is then why.
+// guard returns a context that also ends when a vital part of the node dies, or the
+// log or the database has been away for long; the context's cause is then why. It is for
+// commands that come to an end; a server goes on waiting.
 func (n *node) guard(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, end := context.WithCancelCause(ctx)
-	go func() {
-		if err := n.wait(ctx); err != nil {
-			end(err)
-		}
-	}()
+	for _, ends := range []func(context.Context) error{n.wait, n.untilAway} {
+		go func() {
+			if err := ends(ctx); err != nil {
+				end(err)
+			}
+		}()
+	}
 	return ctx, func() { end(nil) }
+}
+
+const (
+	// awayMax is how long a log or a database may be away until a command ends that needs
+	// it. A cluster elects a new leader, and a server is started anew, in less.
+	awayMax = 30 * time.Second
+	// awayAsk bounds one question to the database.
+	awayAsk = 3 * time.Second
+)
+
+// untilAway returns an error when the log or the database has been away for awayMax,
+// and nil when ctx ends.
+func (n *node) untilAway(ctx context.Context) error {
+	log, database := time.Now(), time.Now() // when each was heard last
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		unheard := n.askDatabase(ctx)
+		if unheard == nil {
+			database = time.Now()
+		}
+		trouble := n.store.Pulse().Trouble
+		if trouble == nil {
+			log = time.Now()
+		}
+		switch limit := n.awayMax; {
+		case ctx.Err() != nil:
+			return nil
+		case time.Since(log) > limit:
+			return &eventstore.UnavailableError{Cause: fmt.Errorf("the log has been away for %.0f s: %w", time.Since(log).Seconds(), trouble)}
+		case time.Since(database) > limit:
+			return fmt.Errorf("the database has been away for %.0f s: %w", time.Since(database).Seconds(), unheard)
+		}
+	}
+}
+
+// askDatabase returns an error if the database does not answer.
+func (n *node) askDatabase(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, awayAsk)
+	defer cancel()
+	err := n.readPool.Ping(ctx)
+	if stat := n.readPool.Stat(); errors.Is(err, context.DeadlineExceeded) && stat.AcquiredConns() >= stat.MaxConns() {
+		return nil // a pool that is used up says nothing about the database
+	}
+	return err
 }

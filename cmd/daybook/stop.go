@@ -20,7 +20,7 @@ type stopTimes struct {
 
 var (
 	stopMax = stopTimes{ways: 4 * time.Second, all: 9 * time.Second}
-	// Nothing can be finished without a database, so nothing is waited for. With
+	// Nothing can be finished without a database or a log, so nothing is waited for. With
 	// the time to find it out, such a stop takes less than 5 s.
 	silentStopMax = stopTimes{ways: 500 * time.Millisecond, all: 1500 * time.Millisecond}
 )
@@ -31,15 +31,18 @@ const answerMax = time.Second
 // stopTimes tells how long a stop may take.
 func (n *node) stopTimes(ctx context.Context) stopTimes {
 	if n.silent(ctx) {
-		n.log.WarnContext(ctx, "the database does not answer; what is under way is cut off")
+		n.log.WarnContext(ctx, "the database or the log does not answer; what is under way is cut off")
 		return silentStopMax
 	}
 	return stopMax
 }
 
 // silent tells whether the database does not answer on the connections that the
-// node has.
+// node has, or the log did not the last time.
 func (n *node) silent(ctx context.Context) bool {
+	if n.store != nil && n.store.Pulse().Trouble != nil {
+		return true
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerMax)
 	defer cancel()
 	answers := make(chan bool, len(n.pools()))

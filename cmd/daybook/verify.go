@@ -87,7 +87,7 @@ func (n *node) verify(ctx context.Context, cfg verify.Config, progress io.Writer
 	defer end()
 	head, err := n.store.Head(ctx)
 	if err != nil {
-		return nil, err
+		return nil, because(ctx, err)
 	}
 	if err := n.catchUp(ctx, head, progress); err != nil {
 		if ctx.Err() != nil {
