@@ -4,16 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"daybook/eventstore"
 )
 
-// scanMax bounds how many events are read between the last anchor and a place; what
-// comes after so many is not looked at. Usually none of them is wanted here.
-const scanMax = 20_000
+// scanMax bounds how long events are read between the last anchor and a place; what
+// comes later is not looked at. In a log that is mostly of other programs' there may be
+// many of theirs, and a node that starts cannot wait for all of them.
+const scanMax = 5 * time.Second
 
 // Compare tells whether a log is the one of which these places were kept. If it is
 // not, the error is *eventstore.DivergedError. own tells whether an event is one that
@@ -193,6 +196,20 @@ func (c *comparison) try(ctx context.Context, p eventstore.Place) error {
 	return nil
 }
 
+// wanted selects what any of the keepers wants, and perhaps more. An engine may find it
+// without handing out what is between.
+func wanted(by []eventstore.Place) eventstore.Filter {
+	var types []string
+	for _, p := range by {
+		if len(p.Filter.TypePrefixes) == 0 {
+			return eventstore.Filter{}
+		}
+		types = append(types, p.Filter.TypePrefixes...)
+	}
+	slices.Sort(types)
+	return eventstore.Filter{TypePrefixes: slices.Compact(types)}
+}
+
 // between tells whether keepers have missed something that they want between the
 // last event that is known to be the same and their places. It asks only keepers
 // whose anchor is not after that event: others have read what comes after it, and
@@ -218,7 +235,12 @@ func (c *comparison) between(ctx context.Context, places []eventstore.Place) err
 	if len(beyond) == 0 {
 		return nil
 	}
-	for e, err := range c.log.ReadAll(ctx, c.latest.Position, eventstore.Filter{}, scanMax) {
+	limited, cancel := context.WithTimeout(ctx, scanMax)
+	defer cancel()
+	for e, err := range c.log.ReadAll(limited, c.latest.Position, wanted(beyond), 0) {
+		if err != nil && limited.Err() != nil && ctx.Err() == nil {
+			return nil // as far as it was looked at, there is none
+		}
 		if err != nil || last.Before(e.Position) {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -235,4 +236,69 @@ func TestAnAnchorIsKeptAsText(t *testing.T) {
 			t.Errorf("%q is read as %+v", text, a)
 		}
 	}
+}
+
+// What a keeper has missed is found however many events of other programs come before it.
+func TestWhatWasMissedIsFoundBehindManyForeignEvents(t *testing.T) {
+	t.Parallel()
+	was := story{"order-1 order.placed"}
+	log := was.log(t, "")
+	known := anchors(t, log)[1]
+	foreign := make([]eventstore.Event, 1000)
+	for i := range foreign {
+		foreign[i] = eventstore.Event{ID: uuid.New(), Type: "thing", Data: []byte(`{}`)}
+	}
+	const batches = 50
+	for range batches {
+		if _, err := log.Append(t.Context(), "other-1", eventstore.Any, foreign); err != nil {
+			t.Fatal(err)
+		}
+		for i := range foreign {
+			foreign[i].ID = uuid.New()
+		}
+	}
+	if _, err := log.Append(t.Context(), "order-2", eventstore.NoStream, []eventstore.Event{{ID: uuid.New(), Type: "order.placed", Data: []byte(`{}`)}}); err != nil {
+		t.Fatal(err)
+	}
+	at := eventstore.At(batches*1000 + 2)
+	orders := eventstore.Place{Keeper: "the view orders", At: at, Anchor: known, Filter: &eventstore.Filter{TypePrefixes: []string{"order."}}}
+	carts := eventstore.Place{Keeper: "the view carts", At: at, Anchor: known, Filter: &eventstore.Filter{TypePrefixes: []string{"cart."}}}
+	if err := guard.Compare(t.Context(), log, []eventstore.Place{carts}, own); err != nil {
+		t.Errorf("who has missed nothing: %v", err)
+	}
+	found, diverged := errors.AsType[*eventstore.DivergedError](guard.Compare(t.Context(), log, []eventstore.Place{carts, orders}, own))
+	if !diverged || found.Keeper != "the view orders" || found.At != at {
+		t.Errorf("who has missed an order: %v", found)
+	}
+}
+
+// endless is a log that hands out nothing more from a place on, however long it is waited for.
+type endless struct{ *memory.Store }
+
+func (e endless) ReadAll(ctx context.Context, _ eventstore.Position, _ eventstore.Filter, limit int) iter.Seq2[eventstore.Recorded, error] {
+	return func(yield func(eventstore.Recorded, error) bool) {
+		if limit == 0 {
+			<-ctx.Done()
+			yield(eventstore.Recorded{}, &eventstore.UnavailableError{Cause: ctx.Err()})
+		}
+	}
+}
+
+// A node that starts does not wait for ever for what it looks through, and does not take an
+// end of its own for the log's.
+func TestALogIsNotLookedThroughForEver(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log := was.log(t, "")
+		place := eventstore.Place{Keeper: "the view", At: eventstore.At(3), Anchor: anchors(t, log)[1], Filter: &eventstore.Filter{TypePrefixes: []string{"order."}}}
+		began := time.Now()
+		if err := guard.Compare(t.Context(), endless{log}, []eventstore.Place{place}, own); err != nil || time.Since(began) != 5*time.Second {
+			t.Errorf("after %s: %v", time.Since(began), err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := guard.Compare(ctx, endless{log}, []eventstore.Place{place}, own); err == nil {
+			t.Error("nothing was compared, and nothing was said")
+		}
+	})
 }

@@ -1,0 +1,28 @@
+package commands
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The anchor of the reactor's place is the latest event that it has read. If it wants more
+// in a newer version, that must have been read before as well, or an event that the older
+// version passed over would look like one that the log did not have (decision 34).
+func TestTheReactorReadsAllThatItMustNotMiss(t *testing.T) {
+	t.Parallel()
+	wants := ReactorFilter()
+	if len(wants.StreamPrefixes)+len(reactorReads.StreamPrefixes) > 0 || len(wants.TypePrefixes) == 0 {
+		t.Fatalf("it wants %+v and reads %+v; this test compares types", wants, reactorReads)
+	}
+	for _, wanted := range wants.TypePrefixes {
+		if !slices.ContainsFunc(reactorReads.TypePrefixes, func(read string) bool { return strings.HasPrefix(wanted, read) }) {
+			t.Errorf("it must not miss %q, and does not read it", wanted)
+		}
+	}
+	for _, category := range categories {
+		if !reactorReads.Selects(category+".happened.v1", "") {
+			t.Errorf("it does not read %q", category)
+		}
+	}
+}
