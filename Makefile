@@ -12,10 +12,10 @@ CC_FOUND := $(shell command -v $$(go env CC 2>/dev/null) 2>/dev/null)
 RACE     := $(if $(CC_FOUND),-race,)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test prove walk interop check fmt bench import clean
+.PHONY: help demo build test prove walk interop lint-api check fmt bench import clean
 
 help: ## list these targets
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: build ## run the whole program with sample data and a database of its own
 	bin/daybook demo
@@ -38,6 +38,12 @@ interop: ## test the gateway with the official clients and the golden cases; ins
 	cd eventstore/gateway/interop/kurrentdb && go test -c -o /dev/null .
 	cd eventstore/gateway/interop/node && npm ci --ignore-scripts --no-audit --no-fund
 	DAYBOOK_INTEROP=all go test ./eventstore/gateway/interop/ -v -count=1 -timeout 25m
+
+lint-api: ## check the API's document with two linters, and strict TypeScript made from it; installs them first
+	@command -v npm >/dev/null || { echo "install Node.js 20.19 or newer, with npm, first"; exit 1; }
+	mkdir -p internal/httpapi/lint/build
+	go run ./cmd/daybook openapi >internal/httpapi/lint/build/openapi.json
+	cd internal/httpapi/lint && npm ci --ignore-scripts --no-audit --no-fund && REDOCLY_TELEMETRY=off npm run --silent lint
 
 check: ## lint, vet, format and modules; the first run builds the linter
 	@unformatted=$$(gofmt -l .) && if [ -n "$$unformatted" ]; then echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; fi

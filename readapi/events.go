@@ -14,6 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humamux"
 	"github.com/go-json-experiment/json"
 
+	"daybook/internal/apidoc"
 	"daybook/internal/problem"
 )
 
@@ -50,7 +51,7 @@ func (a *api) events(ctx context.Context, in *eventsInput) (*eventsPage, error) 
 
 type streamInput struct {
 	Stream string `path:"stream" maxLength:"514" example:"order-1001" doc:"Percent-encode blanks and slashes."`
-	From   int64  `query:"from" minimum:"0" default:"0" doc:"The first revision."`
+	From   int64  `query:"from" minimum:"0" default:"0" example:"0" doc:"The first revision."`
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 }
 
@@ -242,30 +243,62 @@ func (s *sender) write(text string) error {
 	return s.control.Flush()
 }
 
-// eventType is the schema of a line.
+// eventType is what events have around their data.
 var eventType = reflect.TypeFor[Event]()
+
+// caughtUpData and brokenOffData are the data of the messages of a live stream that are no
+// events of the log.
+type (
+	caughtUpData struct {
+		Position string `json:"position" doc:"Up to which place in the log everything was looked at."`
+	}
+	brokenOffData struct {
+		Detail string `json:"detail" example:"The stream broke off; connect again." doc:"Why the stream ends, in words."`
+	}
+)
 
 // registerEvents adds the routes of the log, whose answers are not one JSON
 // document each.
 func (a *api) registerEvents() {
-	lines := func(summary, about string) map[string]*huma.Response {
-		schema := a.huma.OpenAPI().Components.Schemas.Schema(eventType, true, "Event")
-		return map[string]*huma.Response{"200": {
-			Description: summary + about,
-			Content:     map[string]*huma.MediaType{contentLines: {Schema: schema}},
-		}}
-	}
-	register := func(id, path, summary, about string) huma.Operation {
+	event := apidoc.Events(a.huma.OpenAPI().Components.Schemas, eventType)
+	register := func(id, path, summary, about, contentType string, schema *huma.Schema, codes ...string) huma.Operation {
 		return huma.Operation{
-			OperationID: id, Method: http.MethodGet, Path: path, Summary: summary, Description: about, Tags: []string{tagEvents},
-			Responses: lines("Events", ", each a CloudEvent on a line of its own."),
-			Errors:    []int{http.StatusNotFound, http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
+			OperationID: id, Method: http.MethodGet, Path: path, Summary: summary, Description: about, Tags: []string{apidoc.TagEvents},
+			Responses: map[string]*huma.Response{"200": {
+				Description: "Events, each a CloudEvent.",
+				Content:     map[string]*huma.MediaType{contentType: {Schema: schema}},
+			}},
+			Metadata: problem.MayAnswer(codes...),
 		}
 	}
-	huma.Register(a.huma, register("list-events", "/v1/events", "Read the log, page by page", "Events come in the log's order; none is ever missed or changed. Go on from the last one's position. A page ends early, with `Daybook-More: true`, when it has come to 4 MiB."), a.events)
-	huma.Register(a.huma, register("read-stream", "/v1/streams/{stream}", "Read the history of one aggregate", "A page ends early, with `Daybook-More: true`, when it has come to 4 MiB. Go on from the last event's revision."), a.stream)
-	live := register("follow-events", "/v1/events/live", "Follow the log live", "Server-sent events: `id` is the position, `event` the type, `data` a CloudEvent. `caught_up` says that nothing more is known for now. Reconnecting with `Last-Event-ID` misses nothing.")
-	live.Responses["200"].Description = "Events as they are recorded."
-	live.Responses["200"].Content = map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}}
-	huma.Register(a.huma, live, a.followLive)
+	huma.Register(a.huma, register("list-events", "/v1/events", "Read the log, page by page", "Events come in the log's order, one a line; none is ever missed or changed. Go on from the last one's position. A page ends early, with `Daybook-More: true`, when it has come to 4 MiB.", contentLines, event, problem.OfReads...), a.events)
+	huma.Register(a.huma, register("read-stream", "/v1/streams/{stream}", "Read the history of one aggregate", "Events come in the stream's order, one a line. A page ends early, with `Daybook-More: true`, when it has come to 4 MiB. Go on from the last event's revision.", contentLines, event, append([]string{problem.CodeNotFound, problem.CodeGone}, problem.OfReads...)...), a.stream)
+	huma.Register(a.huma, register("follow-events", "/v1/events/live", "Follow the log live", "Server-sent events: `id` is the position, `event` the type, `data` a CloudEvent. `caught_up` says that nothing more is known for now. Reconnecting with `Last-Event-ID` misses nothing.", "text/event-stream", a.liveMessages(event), append([]string{problem.CodeTooManyHere, problem.CodeOverloaded}, problem.OfReads...)...), a.followLive)
+}
+
+// liveMessages is the schema of a live stream: a text, whose messages have a schema of
+// their own.
+func (a *api) liveMessages(event *huma.Schema) *huma.Schema {
+	schemas := a.huma.OpenAPI().Components.Schemas
+	message := func(about string, data *huma.Schema, names map[string]any) *huma.Schema {
+		return &huma.Schema{
+			Type: huma.TypeObject, Description: about, Required: []string{"event", "data"},
+			Properties: map[string]*huma.Schema{
+				"id":    {Type: huma.TypeString, Description: "The position; a client that connects again sends it as Last-Event-ID.", Examples: []any{"1042"}},
+				"event": {Type: huma.TypeString, Description: "What the message is.", Extensions: names},
+				"data":  data,
+			},
+		}
+	}
+	caught := schemas.Schema(reflect.TypeFor[caughtUpData](), true, "")
+	broken := schemas.Schema(reflect.TypeFor[brokenOffData](), true, "")
+	anyOf := []*huma.Schema{
+		message("An event of the log. The message's name is the event's type, or message where that is a word of this server's own.", event, map[string]any{"examples": []any{"order.placed.v1"}, "not": map[string]any{"enum": []any{caughtUp, brokenOff}}}),
+		message("Nothing more is known for now.", caught, map[string]any{"const": caughtUp}),
+		message("The stream broke off.", broken, map[string]any{"const": brokenOff}),
+	}
+	return &huma.Schema{
+		Type: huma.TypeString, Description: "A stream of messages as HTML's server-sent events have them. contentSchema says what one message is.",
+		Extensions: map[string]any{"contentMediaType": "text/event-stream", "contentSchema": map[string]any{"anyOf": anyOf}},
+	}
 }

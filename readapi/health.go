@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"reflect"
 	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"daybook/internal/apidoc"
 	"daybook/internal/problem"
 )
 
@@ -45,11 +47,16 @@ type healthOutput struct {
 // RegisterHealth adds the routes of probes. How the node stands is asked for each
 // probe, and must be told within a second.
 func RegisterHealth(to huma.API, stands func() Health) {
-	huma.Register(to, healthOperation("is-alive", "/livez", "Tell whether the process answers"), func(context.Context, *nothing) (*healthOutput, error) {
+	huma.Register(to, healthOperation("is-alive", "/livez", "Tell whether the process answers", "It asks nothing of others, because a restart would not mend them."), func(context.Context, *nothing) (*healthOutput, error) {
 		// It asks nothing of others, because a restart would not mend them.
 		return &healthOutput{Status: http.StatusOK, Body: Health{Status: alive}}, nil
 	})
-	huma.Register(to, healthOperation("is-ready", "/readyz", "Tell whether reads can be answered"), func(context.Context, *nothing) (*healthOutput, error) {
+	readiness := healthOperation("is-ready", "/readyz", "Tell whether reads can be answered", "Answers within a second. A read model that only lags is ready.")
+	readiness.Responses = map[string]*huma.Response{"503": {
+		Description: "Reads cannot be answered; reason, components and projections tell why.",
+		Content:     map[string]*huma.MediaType{"application/json": {Schema: to.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Health](), true, "")}},
+	}}
+	huma.Register(to, readiness, func(context.Context, *nothing) (*healthOutput, error) {
 		out := &healthOutput{Status: http.StatusOK, Body: stands()}
 		if out.Body.Status != ready {
 			out.Status = http.StatusServiceUnavailable
@@ -58,8 +65,11 @@ func RegisterHealth(to huma.API, stands func() Health) {
 	})
 }
 
-func healthOperation(id, path, summary string) huma.Operation {
-	return huma.Operation{OperationID: id, Method: http.MethodGet, Path: path, Summary: summary, Tags: []string{tagHealth}}
+func healthOperation(id, path, summary, about string, codes ...string) huma.Operation {
+	return huma.Operation{
+		OperationID: id, Method: http.MethodGet, Path: path, Summary: summary, Description: about, Tags: []string{apidoc.TagHealth},
+		Metadata: problem.MayAnswer(codes...),
+	}
 }
 
 // Starting is how a node stands that is not open yet.

@@ -10,8 +10,8 @@ import (
 
 // Period chooses by time.
 type Period struct {
-	From time.Time `query:"from" doc:"Effective time, included."`
-	To   time.Time `query:"to" doc:"Effective time, not included."`
+	From time.Time `query:"from" example:"2026-01-01T00:00:00Z" doc:"Effective time, included."`
+	To   time.Time `query:"to" example:"2026-02-01T00:00:00Z" doc:"Effective time, not included."`
 }
 
 type listOrdersInput struct {

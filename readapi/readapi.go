@@ -11,6 +11,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -130,12 +131,14 @@ type input[I any] interface {
 type route struct {
 	path, id, summary, about string
 	views                    []string // it reads
+	problems                 []string // codes of its own
 }
 
 // get registers a read. revision tells what the ETag of the body is; nil is none.
 func get[I any, PI input[I], B any](a *api, tag string, r route, revision func(B) int64, read func(context.Context, PI) (B, error)) {
 	operation := huma.Operation{
 		OperationID: r.id, Method: http.MethodGet, Path: r.path, Summary: r.summary, Description: r.about, Tags: []string{tag},
+		Metadata: problem.MayAnswer(slices.Concat(problem.OfFreshReads, r.problems)...),
 	}
 	huma.Register(a.huma, operation, func(ctx context.Context, in *I) (*output[B], error) {
 		ctx, cancel := context.WithTimeout(ctx, queryTimeout+waitMax)

@@ -30,6 +30,7 @@ type commandLine struct {
 	Accept  acceptLogCommand `cmd:"" name:"accept-log" help:"After a restore: tell what PostgreSQL knows that the log does not have, ask, and build everything anew from the log as it is."`
 	Bench   benchCommand     `cmd:"" help:"Measure this program on this machine, each figure beside a baseline."`
 	Migrate migrateCommand   `cmd:"" help:"Bring the database to this program's version, and do nothing else."`
+	OpenAPI openAPICommand   `cmd:"" name:"openapi" help:"Print the OpenAPI document of the HTTP API, which the server has at /openapi.json."`
 	Version versionCommand   `cmd:"" help:"Print which build this is."`
 }
 

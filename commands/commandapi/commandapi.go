@@ -12,12 +12,14 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"daybook/commands"
+	"daybook/domain/rule"
 	"daybook/internal/problem"
 )
 
@@ -64,11 +66,30 @@ type op struct {
 	summary      string
 	about        string // more, in Markdown
 	created      bool   // answers 201
+	// refusals are those of the rules that it may be answered with; process means that it
+	// is about a process instead of an aggregate.
+	refusals refusals
+	process  bool
 	// lines means that the body holds a list of lines, so that it may be larger.
 	lines bool
 	// key means an Idempotency-Key is needed: doing it twice would move stock or
 	// money twice, or hold it twice.
 	key bool
+}
+
+// refusals are refusals of rules.
+type refusals []*rule.Rejection
+
+// problems are the codes of what a route may be answered with.
+func (o op) problems() []string {
+	codes := slices.Clone(problem.OfWrites)
+	if o.process {
+		codes = append(codes, problem.CodeNotFound)
+	}
+	for _, refusal := range o.refusals {
+		codes = append(codes, refusal.Code)
+	}
+	return codes
 }
 
 // answer is what every write returns.
@@ -92,7 +113,7 @@ type input[I any] interface {
 func add[I any, PI input[I], B any](a *api, tag string, o op, handle func(context.Context, call, PI) (*answer[B], error)) {
 	operation := huma.Operation{
 		OperationID: o.id, Method: o.method, Path: o.path, Summary: o.summary, Description: o.about, Tags: []string{tag},
-		DefaultStatus: http.StatusOK, MaxBodyBytes: maxBodyBytes,
+		DefaultStatus: http.StatusOK, MaxBodyBytes: maxBodyBytes, Metadata: problem.MayAnswer(o.problems()...),
 		Middlewares: huma.Middlewares{a.keys.middleware(o.key)},
 	}
 	if o.lines {

@@ -30,8 +30,10 @@ func TestTheDocumentDescribesEveryOperation(t *testing.T) {
 			if operation.at("summary") == nil || operation.at("tags", 0) == nil {
 				t.Errorf("%s: no summary or no tag", where)
 			}
-			if operation.at("responses", "default", "content", "application/problem+json") == nil {
-				t.Errorf("%s: problems are not documented", where)
+			for _, status := range []string{"409", "412", "422", "503"} {
+				if operation.at("responses", status, "content", "application/problem+json") == nil {
+					t.Errorf("%s: problems of status %s are not documented", where, status)
+				}
 			}
 			for _, header := range []string{"ETag", "Daybook-Position"} {
 				if operation.at("responses", "200", "headers", header) == nil && operation.at("responses", "201", "headers", header) == nil {

@@ -1,16 +1,15 @@
 package commandapi
 
-import "net/http"
+import (
+	"net/http"
 
-// Names of the parts of the document.
-const (
-	tagProducts  = "Products"
-	tagCarts     = "Carts"
-	tagStock     = "Stock"
-	tagPromises  = "Reservations and allocations"
-	tagOrders    = "Orders"
-	tagReturns   = "Returns"
-	tagProcesses = "Processes"
+	"daybook/domain/cart"
+	"daybook/domain/checkout"
+	"daybook/domain/order"
+	"daybook/domain/product"
+	"daybook/domain/returns"
+	"daybook/domain/stock"
+	"daybook/internal/apidoc"
 )
 
 // Methods, short.
@@ -25,68 +24,68 @@ const (
 // money twice if it were done twice: it needs an Idempotency-Key.
 func (a *api) routes() {
 	const (
-		product     = "/v1/products/{sku}"
-		cart        = "/v1/carts/{cart_id}"
-		stock       = "/v1/stock/{sku}/{location}"
-		reservation = stock + "/reservations/{reservation_id}"
-		order       = "/v1/orders/{order_id}"
-		ret         = "/v1/returns/{return_id}"
+		aProduct    = "/v1/products/{sku}"
+		aCart       = "/v1/carts/{cart_id}"
+		aStock      = "/v1/stock/{sku}/{location}"
+		reservation = aStock + "/reservations/{reservation_id}"
+		anOrder     = "/v1/orders/{order_id}"
+		aReturn     = "/v1/returns/{return_id}"
 	)
-	add(a, tagProducts, op{method: put, path: product, id: "list-product", summary: "List a product, or change its title and prices"}, a.listProduct)
-	add(a, tagProducts, op{method: put, path: product + "/prices/{currency}", id: "set-price", summary: "Set the price of a product in one currency"}, a.setPrice)
-	add(a, tagProducts, op{method: remove, path: product, id: "retire-product", summary: "Take a product off sale"}, a.retireProduct)
+	add(a, apidoc.TagProducts, op{method: put, path: aProduct, id: "list-product", summary: "List a product, or change its title and prices", about: "Lists a new product, or changes one that is listed; a retired one is sold again. Prices of currencies that are not named stay as they are.", refusals: refusals{product.ErrKindFixed, product.ErrTitleInvalid, product.ErrPriceNegative}}, a.listProduct)
+	add(a, apidoc.TagProducts, op{method: put, path: aProduct + "/prices/{currency}", id: "set-price", summary: "Set the price of a product in one currency", about: "Carts that hold the product keep the price they were made; later lines get the new one.", refusals: refusals{product.ErrNotFound, product.ErrRetired, product.ErrPriceNegative}}, a.setPrice)
+	add(a, apidoc.TagProducts, op{method: remove, path: aProduct, id: "retire-product", summary: "Take a product off sale", about: "It can no longer be put into a cart. A cart that holds it keeps the offer it was made.", refusals: refusals{product.ErrNotFound, product.ErrTextTooLong}}, a.retireProduct)
 
-	add(a, tagCarts, op{method: post, path: "/v1/carts", id: "open-cart", lines: true, summary: "Open a cart, with its first lines", created: true, about: aboutOpenCart}, a.openCart)
-	add(a, tagCarts, op{method: post, path: cart + "/lines", id: "add-cart-lines", lines: true, summary: "Add lines to a cart"}, a.addLines)
-	add(a, tagCarts, op{method: patch, path: cart + "/lines/{line}", id: "change-cart-line", summary: "Change the quantity of a line"}, a.changeQuantity)
-	add(a, tagCarts, op{method: remove, path: cart + "/lines/{line}", id: "remove-cart-line", summary: "Take a line out of a cart"}, a.removeLine)
-	add(a, tagCarts, op{method: post, path: cart + "/checkout", id: "checkout-cart", summary: "Turn a cart into an order", created: true, key: true, about: aboutCheckout}, a.checkout)
-	add(a, tagCarts, op{method: post, path: cart + "/abandon", id: "abandon-cart", summary: "Give a cart up"}, a.abandonCart)
-	add(a, tagCarts, op{method: post, path: cart + "/expire", id: "expire-cart", summary: "End an open cart that nobody has touched for as long as the shop allows"}, a.expireCart)
+	add(a, apidoc.TagCarts, op{method: post, path: "/v1/carts", id: "open-cart", lines: true, summary: "Open a cart, with its first lines", created: true, about: aboutOpenCart, refusals: refusals{cart.ErrExists, cart.ErrTextTooLong, cart.ErrAmountLimit, cart.ErrCurrencyMismatch, cart.ErrFull, cart.ErrUnitLimit, product.ErrNotFound, product.ErrRetired, product.ErrNotPriced}}, a.openCart)
+	add(a, apidoc.TagCarts, op{method: post, path: aCart + "/lines", id: "add-cart-lines", lines: true, summary: "Add lines to a cart", about: "Lines are priced from the catalogue, in the cart's currency; each keeps its price. The same SKU may stand on several lines.", refusals: refusals{cart.ErrNotFound, cart.ErrNotOpen, cart.ErrTextTooLong, cart.ErrAmountLimit, cart.ErrCurrencyMismatch, cart.ErrFull, cart.ErrUnitLimit, product.ErrNotFound, product.ErrRetired, product.ErrNotPriced}}, a.addLines)
+	add(a, apidoc.TagCarts, op{method: patch, path: aCart + "/lines/{line}", id: "change-cart-line", summary: "Change the quantity of a line", about: "The line keeps its price.", refusals: refusals{cart.ErrNotFound, cart.ErrNotOpen, cart.ErrLineUnknown, cart.ErrAmountLimit, cart.ErrUnitLimit}}, a.changeQuantity)
+	add(a, apidoc.TagCarts, op{method: remove, path: aCart + "/lines/{line}", id: "remove-cart-line", summary: "Take a line out of a cart", about: "Its number is not used again.", refusals: refusals{cart.ErrNotFound, cart.ErrNotOpen, cart.ErrLineUnknown}}, a.removeLine)
+	add(a, apidoc.TagCarts, op{method: post, path: aCart + "/checkout", id: "checkout-cart", summary: "Turn a cart into an order", created: true, key: true, about: aboutCheckout, refusals: refusals{cart.ErrNotFound, cart.ErrNotOpen, cart.ErrEmpty, cart.ErrTotalNegative, cart.ErrTextTooLong, cart.ErrAmountLimit, cart.ErrUnitLimit, cart.ErrCheckoutDecided, cart.ErrCheckoutUnknown, checkout.ErrRefused, checkout.ErrOrderIDSpent, checkout.ErrDiffers, stock.ErrInsufficient, order.ErrIDTaken, order.ErrOnHold, order.ErrCanceled, order.ErrExpired, order.ErrCompleted, order.ErrAmountInvalid, order.ErrAmountExceeded, order.ErrAmountLimit, order.ErrCurrencyDiffers, order.ErrParentMismatch, order.ErrTransactionDiffers, order.ErrTextInvalid}}, a.checkout)
+	add(a, apidoc.TagCarts, op{method: post, path: aCart + "/abandon", id: "abandon-cart", summary: "Give a cart up", about: "Its customer, or an operator, does not want it any more. A cart that became an order stays what it is.", refusals: refusals{cart.ErrNotFound, cart.ErrNotOpen, cart.ErrTextTooLong}}, a.abandonCart)
+	add(a, apidoc.TagCarts, op{method: post, path: aCart + "/expire", id: "expire-cart", summary: "End an open cart that nobody has touched for as long as the shop allows", about: "Done by itself in time. A cart that was changed meanwhile stays open.", refusals: refusals{cart.ErrNotFound, cart.ErrNotOpen}}, a.expireCart)
 
-	add(a, tagStock, op{method: post, path: stock + "/receipts", id: "receive-stock", summary: "Receive goods", key: true}, a.receiveStock)
-	add(a, tagStock, op{method: post, path: stock + "/adjustments", id: "adjust-stock", summary: "Correct what is on hand", key: true}, a.adjustStock)
-	add(a, tagStock, op{method: post, path: stock + "/counts", id: "count-stock", summary: "Set on hand to what was counted", key: true}, a.countStock)
-	add(a, tagStock, op{method: post, path: stock + "/moves", id: "move-stock", summary: "Change the condition of goods on hand", key: true}, a.moveCondition)
-	add(a, tagStock, op{method: post, path: stock + "/transfers-out", id: "transfer-stock-out", summary: "Send goods to another location", key: true}, a.transferOut)
-	add(a, tagStock, op{method: post, path: stock + "/transfers-in", id: "transfer-stock-in", summary: "Take goods in from another location", key: true}, a.transferIn)
-	add(a, tagStock, op{method: post, path: stock + "/shipments", id: "ship-stock", summary: "Take allocated goods out, apart from an order's shipment", key: true, about: aboutDirect}, a.shipStock)
-	add(a, tagStock, op{method: post, path: stock + "/returns", id: "return-stock", summary: "Take returned goods back, apart from a return's receipt", key: true, about: aboutDirect}, a.returnStock)
-	add(a, tagStock, op{method: put, path: stock + "/policy", id: "set-stock-policy", summary: "Set safety stock, backorder limit and reorder point"}, a.setPolicy)
-	add(a, tagStock, op{method: post, path: stock + "/expirations", id: "expire-reservations", summary: "End the reservations whose deadline has passed", about: "Done by itself in time; they count as expired from their deadline in any case."}, a.expireDue)
+	add(a, apidoc.TagStock, op{method: post, path: aStock + "/receipts", id: "receive-stock", summary: "Receive goods", key: true, about: "Adds units to what is on hand, such as a delivery.", refusals: refusals{stock.ErrLimit, stock.ErrTextTooLong}}, a.receiveStock)
+	add(a, apidoc.TagStock, op{method: post, path: aStock + "/adjustments", id: "adjust-stock", summary: "Correct what is on hand", key: true, about: "Adds units that were found, or takes off units that are missing, with a reason.", refusals: refusals{stock.ErrBelowZero, stock.ErrConditionShort, stock.ErrLimit, stock.ErrNoteMissing, stock.ErrTextTooLong}}, a.adjustStock)
+	add(a, apidoc.TagStock, op{method: post, path: aStock + "/counts", id: "count-stock", summary: "Set on hand to what was counted", key: true, about: "Refused if on hand is not what it was when the count began (`expected`), because the count would then undo what happened meanwhile.", refusals: refusals{stock.ErrBelowZero, stock.ErrCountStale, stock.ErrLimit, stock.ErrQuantityInvalid, stock.ErrTextTooLong}}, a.countStock)
+	add(a, apidoc.TagStock, op{method: post, path: aStock + "/moves", id: "move-stock", summary: "Change the condition of goods on hand", key: true, about: "Only available goods are sold; the others stay on hand, set apart.", refusals: refusals{stock.ErrConditionShort, stock.ErrTextTooLong}}, a.moveCondition)
+	add(a, apidoc.TagStock, op{method: post, path: aStock + "/transfers-out", id: "transfer-stock-out", summary: "Send goods to another location", key: true, about: "The goods are on hand nowhere until the other location takes them in.", refusals: refusals{stock.ErrInsufficient, stock.ErrMovementDiffers, stock.ErrSameLocation}}, a.transferOut)
+	add(a, apidoc.TagStock, op{method: post, path: aStock + "/transfers-in", id: "transfer-stock-in", summary: "Take goods in from another location", key: true, about: "Under the id of the transfer out. What arrived may be less than what left.", refusals: refusals{stock.ErrLimit, stock.ErrMovementDiffers, stock.ErrSameLocation}}, a.transferIn)
+	add(a, apidoc.TagStock, op{method: post, path: aStock + "/shipments", id: "ship-stock", summary: "Take allocated goods out, apart from an order's shipment", key: true, about: aboutDirect, refusals: refusals{stock.ErrBelongsToOrder, stock.ErrMovementDiffers, stock.ErrNotAllocated, stock.ErrNotOnHand, stock.ErrTextTooLong}}, a.shipStock)
+	add(a, apidoc.TagStock, op{method: post, path: aStock + "/returns", id: "return-stock", summary: "Take returned goods back, apart from a return's receipt", key: true, about: aboutDirect, refusals: refusals{stock.ErrBelongsToOrder, stock.ErrLimit, stock.ErrMovementDiffers, stock.ErrTextTooLong}}, a.returnStock)
+	add(a, apidoc.TagStock, op{method: put, path: aStock + "/policy", id: "set-stock-policy", summary: "Set safety stock, backorder limit and reorder point", about: "All three are set; what is left out is not possible."}, a.setPolicy)
+	add(a, apidoc.TagStock, op{method: post, path: aStock + "/expirations", id: "expire-reservations", summary: "End the reservations whose deadline has passed", about: "Done by itself in time; they count as expired from their deadline in any case."}, a.expireDue)
 
-	add(a, tagPromises, op{method: post, path: stock + "/reservations", id: "reserve-stock", summary: "Hold goods until a deadline", key: true}, a.reserve)
-	add(a, tagPromises, op{method: patch, path: reservation, id: "extend-reservation", summary: "Move the deadline of a reservation", about: aboutDirect}, a.extend)
-	add(a, tagPromises, op{method: remove, path: reservation, id: "release-reservation", summary: "Give up a reservation", about: aboutDirect}, a.release)
-	add(a, tagPromises, op{method: post, path: reservation + "/commit", id: "commit-reservation", summary: "Turn a reservation into an allocation", key: true, about: aboutNoForce}, a.commit)
-	add(a, tagPromises, op{method: post, path: stock + "/allocations", id: "allocate-stock", summary: "Promise goods to an order", key: true, about: aboutNoForce}, a.allocate)
-	add(a, tagPromises, op{method: post, path: stock + "/deallocations", id: "deallocate-stock", summary: "Take a promise back", key: true, about: aboutDirect}, a.deallocate)
+	add(a, apidoc.TagPromises, op{method: post, path: aStock + "/reservations", id: "reserve-stock", summary: "Hold goods until a deadline", key: true, about: "Under an owner, for goods handled outside this program's checkouts. Asked again for the same owner, it is the same reservation.", refusals: refusals{stock.ErrBelongsToOrder, stock.ErrDeadlinePassed, stock.ErrInsufficient, stock.ErrReservationDiffers, stock.ErrReservationEnded}}, a.reserve)
+	add(a, apidoc.TagPromises, op{method: patch, path: reservation, id: "extend-reservation", summary: "Move the deadline of a reservation", about: aboutDirect, refusals: refusals{stock.ErrBelongsToOrder, stock.ErrDeadlinePassed, stock.ErrReservationEnded, stock.ErrReservationUnknown, stock.ErrTextTooLong}}, a.extend)
+	add(a, apidoc.TagPromises, op{method: remove, path: reservation, id: "release-reservation", summary: "Give up a reservation", about: aboutDirect, refusals: refusals{stock.ErrBelongsToOrder, stock.ErrReservationEnded, stock.ErrReservationUnknown, stock.ErrTextTooLong}}, a.release)
+	add(a, apidoc.TagPromises, op{method: post, path: reservation + "/commit", id: "commit-reservation", summary: "Turn a reservation into an allocation", key: true, about: aboutNoForce, refusals: refusals{stock.ErrBelongsToOrder, stock.ErrReservationEnded, stock.ErrReservationUnknown}}, a.commit)
+	add(a, apidoc.TagPromises, op{method: post, path: aStock + "/allocations", id: "allocate-stock", summary: "Promise goods to an order", key: true, about: aboutNoForce, refusals: refusals{stock.ErrBelongsToOrder, stock.ErrInsufficient, stock.ErrNotAllocated}}, a.allocate)
+	add(a, apidoc.TagPromises, op{method: post, path: aStock + "/deallocations", id: "deallocate-stock", summary: "Take a promise back", key: true, about: aboutDirect, refusals: refusals{stock.ErrBelongsToOrder, stock.ErrNotAllocated, stock.ErrTextTooLong}}, a.deallocate)
 
-	add(a, tagOrders, op{method: post, path: order + "/confirm", id: "confirm-order", summary: "Make an order binding", about: "Its reservations become allocations."}, a.plainly(a.confirm))
-	add(a, tagOrders, op{method: post, path: order + "/hold", id: "hold-order", summary: "Stop the fulfilment of an order"}, a.holdOrder)
-	add(a, tagOrders, op{method: post, path: order + "/release-hold", id: "release-order-hold", summary: "Let the fulfilment of an order go on"}, a.plainly(releaseHold))
-	add(a, tagOrders, op{method: post, path: order + "/cancel", id: "cancel-order", lines: true, summary: "Cancel an order, or lines of it", key: true}, a.cancelOrder)
-	add(a, tagOrders, op{method: post, path: order + "/expire", id: "expire-order", summary: "End an order that was not confirmed in time", about: "Done by itself at the deadline; before it, nothing happens."}, a.plainly(a.expireOrder))
-	add(a, tagOrders, op{method: post, path: order + "/transactions", id: "record-transaction", summary: "Record a payment transaction", key: true}, a.recordTransaction)
-	add(a, tagOrders, op{method: patch, path: order + "/transactions/{transaction_id}", id: "settle-transaction", summary: "Give a pending transaction its end", key: true}, a.settleTransaction)
-	add(a, tagOrders, op{method: post, path: order + "/shipments", id: "ship-order", lines: true, summary: "Ship a parcel", created: true, key: true}, a.shipOrder)
-	add(a, tagOrders, op{method: post, path: order + "/shipments/{shipment_id}/deliver", id: "deliver-shipment", summary: "Record a parcel's arrival"}, a.deliver)
-	add(a, tagOrders, op{method: post, path: order + "/retry-allocation", id: "retry-allocation", summary: "Ask stock again for what an order lost", key: true, about: "What was taken back from it by force is found, too. `retry` tells what was done."}, a.retryAllocation)
-	add(a, tagOrders, op{method: post, path: order + "/complete", id: "complete-order", summary: "Complete an order"}, a.plainly(complete))
-	add(a, tagOrders, op{method: post, path: order + "/archive", id: "archive-order", summary: "Hide a finished order from daily work"}, a.plainly(archive))
-	add(a, tagOrders, op{method: post, path: order + "/unarchive", id: "unarchive-order", summary: "Show an archived order again"}, a.plainly(unarchive))
+	add(a, apidoc.TagOrders, op{method: post, path: anOrder + "/confirm", id: "confirm-order", summary: "Make an order binding", about: "Its reservations become allocations.", refusals: refusals{order.ErrNotFound, order.ErrCanceled, order.ErrExpired, order.ErrOnHold}}, a.plainly(a.confirm))
+	add(a, apidoc.TagOrders, op{method: post, path: anOrder + "/hold", id: "hold-order", summary: "Stop the fulfilment of an order", about: "Nothing of it is shipped until the hold is released. Payments may still be recorded.", refusals: refusals{order.ErrNotFound, order.ErrCanceled, order.ErrCompleted, order.ErrExpired, order.ErrTextInvalid}}, a.holdOrder)
+	add(a, apidoc.TagOrders, op{method: post, path: anOrder + "/release-hold", id: "release-order-hold", summary: "Let the fulfilment of an order go on", about: "An order that is not on hold stays as it is.", refusals: refusals{order.ErrNotFound}}, a.plainly(releaseHold))
+	add(a, apidoc.TagOrders, op{method: post, path: anOrder + "/cancel", id: "cancel-order", lines: true, summary: "Cancel an order, or lines of it", key: true, about: "Without lines the whole order ends, and what has not shipped is free again. With lines, units are taken off and the rest goes on.", refusals: refusals{order.ErrNotFound, order.ErrCanceled, order.ErrCompleted, order.ErrExpired, order.ErrLineQuantityExceeded, order.ErrLineUnknown, order.ErrShipped, order.ErrTextInvalid}}, a.cancelOrder)
+	add(a, apidoc.TagOrders, op{method: post, path: anOrder + "/expire", id: "expire-order", summary: "End an order that was not confirmed in time", about: "Done by itself at the deadline; before it, nothing happens.", refusals: refusals{order.ErrNotFound}}, a.plainly(a.expireOrder))
+	add(a, apidoc.TagOrders, op{method: post, path: anOrder + "/transactions", id: "record-transaction", summary: "Record a payment transaction", key: true, about: "As the payment's provider reported it. The order's payment state follows from all of them.", refusals: refusals{order.ErrNotFound, order.ErrAmountExceeded, order.ErrAmountInvalid, order.ErrAmountLimit, order.ErrCurrencyDiffers, order.ErrParentMismatch, order.ErrTransactionDiffers, order.ErrTransactionUnknown, order.ErrTextInvalid}}, a.recordTransaction)
+	add(a, apidoc.TagOrders, op{method: patch, path: anOrder + "/transactions/{transaction_id}", id: "settle-transaction", summary: "Give a pending transaction its end", key: true, about: "A pending transaction has exactly one end: succeeded or failed.", refusals: refusals{order.ErrNotFound, order.ErrAmountExceeded, order.ErrAmountLimit, order.ErrParentMismatch, order.ErrTransactionSettled, order.ErrTransactionUnknown, order.ErrTextInvalid}}, a.settleTransaction)
+	add(a, apidoc.TagOrders, op{method: post, path: anOrder + "/shipments", id: "ship-order", lines: true, summary: "Ship a parcel", created: true, key: true, about: "Records that goods left a location, and takes them out of stock. Goods that stock does not have are refused unless it is forced.", refusals: refusals{order.ErrNotFound, order.ErrAllocationFailed, order.ErrCanceled, order.ErrCompleted, order.ErrExpired, order.ErrLineQuantityExceeded, order.ErrLineUnknown, order.ErrLocationQuantityExceeded, order.ErrNotConfirmed, order.ErrNothingToShip, order.ErrOnHold, order.ErrShipmentDiffers, order.ErrStockUnsettled, order.ErrTextInvalid, stock.ErrMovementDiffers, stock.ErrNotAllocated, stock.ErrNotOnHand}}, a.shipOrder)
+	add(a, apidoc.TagOrders, op{method: post, path: anOrder + "/shipments/{shipment_id}/deliver", id: "deliver-shipment", summary: "Record a parcel's arrival", about: "A parcel that has arrived before stays as it is.", refusals: refusals{order.ErrNotFound, order.ErrShipmentUnknown}}, a.deliver)
+	add(a, apidoc.TagOrders, op{method: post, path: anOrder + "/retry-allocation", id: "retry-allocation", summary: "Ask stock again for what an order lost", key: true, about: "What was taken back from it by force is found, too. `retry` tells what was done.", refusals: refusals{order.ErrNotFound, order.ErrNotConfirmed, order.ErrCanceled, order.ErrCompleted, order.ErrExpired}}, a.retryAllocation)
+	add(a, apidoc.TagOrders, op{method: post, path: anOrder + "/complete", id: "complete-order", summary: "Complete an order", about: "A confirmed order ends when it is paid, shipped and delivered.", refusals: refusals{order.ErrNotFound, order.ErrCanceled, order.ErrExpired, order.ErrNotConfirmed, order.ErrNotFinished, order.ErrOnHold, order.ErrStockUnsettled}}, a.plainly(complete))
+	add(a, apidoc.TagOrders, op{method: post, path: anOrder + "/archive", id: "archive-order", summary: "Hide a finished order from daily work", about: "Only what lists show by default changes.", refusals: refusals{order.ErrNotFound, order.ErrNotFinished}}, a.plainly(archive))
+	add(a, apidoc.TagOrders, op{method: post, path: anOrder + "/unarchive", id: "unarchive-order", summary: "Show an archived order again", about: "An order that is not archived stays as it is.", refusals: refusals{order.ErrNotFound}}, a.plainly(unarchive))
 
-	add(a, tagReturns, op{method: post, path: "/v1/returns", id: "request-return", lines: true, summary: "Ask to send goods back", created: true}, a.requestReturn)
-	add(a, tagReturns, op{method: post, path: ret + "/approve", id: "approve-return", summary: "Let the goods be sent"}, a.approveReturn)
-	add(a, tagReturns, op{method: post, path: ret + "/decline", id: "decline-return", summary: "Refuse a return"}, a.declineReturn)
-	add(a, tagReturns, op{method: post, path: ret + "/cancel", id: "cancel-return", summary: "Call a return off before anything came"}, a.cancelReturn)
-	add(a, tagReturns, op{method: post, path: ret + "/receipts", id: "receive-return", lines: true, summary: "Record what came back", key: true}, a.receiveReturn)
-	add(a, tagReturns, op{method: post, path: ret + "/refunds", id: "refund-return", summary: "Record money given back", key: true}, a.refundReturn)
-	add(a, tagReturns, op{method: post, path: ret + "/close", id: "close-return", summary: "Close a return"}, a.closeReturn)
-	add(a, tagReturns, op{method: post, path: "/v1/credit-notes", id: "note-credit", lines: true, summary: "Note a credit that moves no goods", created: true, key: true}, a.noteCredit)
+	add(a, apidoc.TagReturns, op{method: post, path: "/v1/returns", id: "request-return", lines: true, summary: "Ask to send goods back", created: true, about: "Of lines of an order, or of goods that no order is known for. Each order has to admit the units: they have shipped, and come back by no other return.", refusals: refusals{returns.ErrAmountLimit, returns.ErrCurrencyMixed, returns.ErrExists, returns.ErrLinkExceeded, returns.ErrUnitLimit, returns.ErrTextInvalid, order.ErrNotFound, order.ErrCurrencyDiffers, order.ErrLineUnknown, order.ErrLinesDisordered, order.ErrReturnDiffers, order.ErrReturnExceeded, order.ErrReturnReleased}}, a.requestReturn)
+	add(a, apidoc.TagReturns, op{method: post, path: aReturn + "/approve", id: "approve-return", summary: "Let the goods be sent", about: "The goods may be sent from now on.", refusals: refusals{returns.ErrNotFound, returns.ErrNotAdmitted, returns.ErrDeclined, returns.ErrCanceled, returns.ErrCreditNote}}, a.approveReturn)
+	add(a, apidoc.TagReturns, op{method: post, path: aReturn + "/decline", id: "decline-return", summary: "Refuse a return", about: "Its units may come back by another return.", refusals: refusals{returns.ErrNotFound, returns.ErrNotRequested, returns.ErrReceived, returns.ErrClosed, returns.ErrCanceled, returns.ErrCreditNote, returns.ErrTextInvalid}}, a.declineReturn)
+	add(a, apidoc.TagReturns, op{method: post, path: aReturn + "/cancel", id: "cancel-return", summary: "Call a return off before anything came", about: "Its units may come back by another return.", refusals: refusals{returns.ErrNotFound, returns.ErrReceived, returns.ErrRefunded, returns.ErrClosed, returns.ErrDeclined, returns.ErrCreditNote, returns.ErrTextInvalid}}, a.cancelReturn)
+	add(a, apidoc.TagReturns, op{method: post, path: aReturn + "/receipts", id: "receive-return", lines: true, summary: "Record what came back", key: true, about: "Each unit has one end. Restocked units are available again where they were received.", refusals: refusals{returns.ErrNotFound, returns.ErrNotApproved, returns.ErrClosed, returns.ErrDeclined, returns.ErrCanceled, returns.ErrCreditNote, returns.ErrLineUnknown, returns.ErrQuantityExceeded, returns.ErrReceiptDiffers, returns.ErrReceiptOrder, returns.ErrServiceLine, returns.ErrTextInvalid, stock.ErrLimit, stock.ErrMovementDiffers}}, a.receiveReturn)
+	add(a, apidoc.TagReturns, op{method: post, path: aReturn + "/refunds", id: "refund-return", summary: "Record money given back", key: true, about: "Its orders record their shares, and their payment states follow.", refusals: refusals{returns.ErrNotFound, returns.ErrNotApproved, returns.ErrClosed, returns.ErrDeclined, returns.ErrCanceled, returns.ErrCreditNote, returns.ErrAmountExceeded, returns.ErrAmountInvalid, returns.ErrCurrencyDiffers, returns.ErrRefundDiffers, returns.ErrTextInvalid, order.ErrTransactionDiffers}}, a.refundReturn)
+	add(a, apidoc.TagReturns, op{method: post, path: aReturn + "/close", id: "close-return", summary: "Close a return", about: "Nothing more comes of it.", refusals: refusals{returns.ErrNotFound, returns.ErrNotApproved, returns.ErrNotRequested, returns.ErrNotFinished, returns.ErrDeclined, returns.ErrCanceled, returns.ErrCreditNote}}, a.closeReturn)
+	add(a, apidoc.TagReturns, op{method: post, path: "/v1/credit-notes", id: "note-credit", lines: true, summary: "Note a credit that moves no goods", created: true, key: true, about: "Bad debt, a goodwill credit, a correction of the books. It is a return without goods, with the status noted.", refusals: refusals{returns.ErrAmountLimit, returns.ErrExists, returns.ErrUnitLimit, returns.ErrTextInvalid}}, a.noteCredit)
 
-	add(a, tagProcesses, op{method: post, path: "/v1/processes/{process_id}/retry", id: "retry-process", summary: "Try parked work again now", about: "Answers what the try did. It is tried by itself, too, when something happens in its stream and once an hour."}, a.retryProcess)
-	add(a, tagProcesses, op{method: post, path: "/v1/processes/{process_id}/dismiss", id: "dismiss-process", summary: "Leave parked work as it is", about: "For what can never be finished, such as work on a deleted stream. It is tried again only when something happens in its stream, or by its retry; `/readyz` and `verify` count it no more."}, a.dismissProcess)
+	add(a, apidoc.TagProcesses, op{method: post, path: "/v1/processes/{process_id}/retry", id: "retry-process", summary: "Try parked work again now", about: "Answers what the try did. It is tried by itself, too, when something happens in its stream and once an hour.", process: true}, a.retryProcess)
+	add(a, apidoc.TagProcesses, op{method: post, path: "/v1/processes/{process_id}/dismiss", id: "dismiss-process", summary: "Leave parked work as it is", about: "For what can never be finished, such as work on a deleted stream. It is tried again only when something happens in its stream, or by its retry; `/readyz` and `verify` count it no more.", process: true}, a.dismissProcess)
 }
 
 const (

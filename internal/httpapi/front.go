@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
 	"github.com/gorilla/mux"
 
@@ -25,6 +26,8 @@ type front struct {
 	origin *http.CrossOriginProtection
 	hosts  hosts
 	refuse func(path string) error
+
+	document *huma.OpenAPI
 }
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {

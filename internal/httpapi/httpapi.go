@@ -14,9 +14,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"reflect"
-	"regexp"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -24,6 +21,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/gorilla/mux"
 
+	"daybook/internal/apidoc"
 	"daybook/internal/problem"
 )
 
@@ -50,6 +48,15 @@ type Options struct {
 
 // Part registers routes: commandapi's or readapi's Register, with what they need.
 type Part func(api huma.API)
+
+// Document is the OpenAPI document of all parts, in JSON, as GET /openapi.json has it.
+func Document(version string, parts ...Part) ([]byte, error) {
+	handler, err := New(Options{Version: version}, parts...)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(handler.(*front).document) //nolint:forcetypeassert // New makes no other
+}
 
 // New is the handler of everything: of all parts, whose operations make one
 // document.
@@ -89,7 +96,7 @@ func New(options Options, parts ...Part) (http.Handler, error) {
 	}
 	return &front{
 		next: router, logger: options.Logger, slow: options.Slow, origin: http.NewCrossOriginProtection(), hosts: served,
-		refuse: options.Refuse,
+		refuse: options.Refuse, document: api.OpenAPI(),
 	}, nil
 }
 
@@ -111,51 +118,14 @@ func NewServer(handler http.Handler, logger *slog.Logger) *http.Server {
 
 func config(version string) huma.Config {
 	c := huma.DefaultConfig("Daybook", version)
-	c.Info.Description = description
 	c.CreateHooks = nil // else huma puts a $schema into every body
 	c.OpenAPIPath, c.DocsPath, c.SchemasPath = "", "", ""
-	c.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
+	c.Components.Schemas = apidoc.NewRegistry()
+	apidoc.Describe(c.OpenAPI)
 	c.Formats = map[string]huma.Format{"application/json": strictJSON, "json": strictJSON}
 	c.RejectUnknownQueryParameters = true
-	c.OnAddOperation = append(c.OnAddOperation, limitBody)
+	c.OnAddOperation = append(c.OnAddOperation, limitBody, apidoc.DescribeOperation)
 	return c
-}
-
-// ofView finds a view's type in a type's name: "…/orderview.Summary".
-var ofView = regexp.MustCompile(`[\w/.-]*/(\w+)view\.(\w+)`)
-
-// schemaName names types of the write side as they are and those of a view
-// after it ("OrderSummary", "StockLevel"), for several have a Summary.
-func schemaName(t reflect.Type, hint string) string {
-	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
-		t = t.Elem()
-	}
-	if t.Name() == "" {
-		return plainName(hint)
-	}
-	if t == reflect.TypeFor[problem.Document]() {
-		return "Problem"
-	}
-	full := t.Name()
-	if !strings.Contains(full, "[") {
-		full = t.PkgPath() + "." + full
-	}
-	full = ofView.ReplaceAllStringFunc(full, func(found string) string {
-		parts := ofView.FindStringSubmatch(found)
-		view := strings.ToUpper(parts[1][:1]) + parts[1][1:]
-		return view + strings.TrimPrefix(parts[2], view)
-	})
-	return plainName(full)
-}
-
-// plainName drops packages, and makes one word of a generic type's name.
-func plainName(name string) string {
-	var plain strings.Builder
-	for part := range strings.FieldsFuncSeq(name, func(r rune) bool { return r == '[' || r == ']' || r == ',' || r == '-' }) {
-		part = part[strings.LastIndexAny(part, "./")+1:]
-		plain.WriteString(strings.ToUpper(part[:1]) + part[1:])
-	}
-	return plain.String()
 }
 
 // strictJSON refuses what a lax reader lets through: unknown and repeated
@@ -178,15 +148,3 @@ var strictJSON = huma.Format{
 		return err
 	},
 }
-
-const description = `Daybook is the order and inventory core of a shop. Every write appends to a log that is never altered; reads come from read models that follow it.
-
-**Writing.** Each write answers with the aggregate as it then stands, its revision as ` + "`ETag`" + ` and the log's ` + "`Daybook-Position`" + `. A refused checkout that had begun answers with a position, too: from there on the cart is open again.
-- ` + "`Idempotency-Key`" + `: the same key with the same request gets the first answer again, marked ` + "`Idempotency-Replayed: true`" + `; with another request it is refused (422). Needed where stock or money moves. Keys are good for 48 hours and are the caller's own (` + "`Daybook-Actor`" + `).
-- ` + "`If-Match`" + `: the write happens only at that revision, otherwise 412.
-
-**Reading.** Each answer says in ` + "`Daybook-Position`" + ` which position of the log it reflects. A read with ` + "`Daybook-Min-Position`" + `, such as the position a write returned, waits for it for 2 seconds, or as long as ` + "`Prefer: wait=n`" + ` says (10 at most).
-
-**Errors** are RFC 9457 problems. The type of a refusal is ` + "`/problems/`" + ` and the rule's stable code; its facts are members of the document. ` + "`GET /problems`" + ` lists all codes.
-
-**Money** is a decimal in a string and an ISO 4217 code. **SKUs** are folded to upper case; in a path they are percent-encoded (` + "`A%2FB`" + `).`

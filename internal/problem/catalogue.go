@@ -3,6 +3,7 @@ package problem
 import (
 	"cmp"
 	"net/http"
+	"reflect"
 	"slices"
 
 	"daybook/domain/cart"
@@ -21,6 +22,8 @@ type Entry struct {
 	Title  string `json:"title"`
 	Status int    `json:"status"`
 	Detail string `json:"detail"`
+	// Facts is the Go type of the members that it has beside those of every problem.
+	Facts reflect.Type `json:"-"`
 }
 
 // Catalogue is every problem there is, by code: those of the API itself and the
@@ -64,5 +67,5 @@ func Catalogue() []Entry {
 }
 
 func entry(status int, code, detail string) Entry {
-	return Entry{Code: code, Type: typePrefix + code, Title: titleOf(code), Status: status, Detail: detail}
+	return Entry{Code: code, Type: typePrefix + code, Title: titleOf(code), Status: status, Detail: detail, Facts: facts[code]}
 }

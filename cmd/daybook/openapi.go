@@ -1,0 +1,26 @@
+package main
+
+import (
+	"context"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"daybook/commands/commandapi"
+	"daybook/internal/httpapi"
+	"daybook/readapi"
+)
+
+// openAPICommand prints the document of the API. It needs no database, because the
+// document is made from the routes alone.
+type openAPICommand struct{}
+
+func (openAPICommand) Run(_ context.Context, p *program) error {
+	document, err := httpapi.Document(thisBuild().Version,
+		func(api huma.API) { commandapi.Register(api, nil, commandapi.Options{}) },
+		func(api huma.API) { readapi.Register(api, readapi.Config{}) })
+	if err != nil {
+		return err
+	}
+	_, err = p.stdout.Write(append(document, '\n'))
+	return err
+}

@@ -1,0 +1,89 @@
+package apidoc
+
+import (
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// Tags are the parts of the document, in its order. Both APIs have routes in most.
+const (
+	TagProducts  = "Products"
+	TagCarts     = "Carts"
+	TagStock     = "Stock"
+	TagPromises  = "Reservations and allocations"
+	TagOrders    = "Orders"
+	TagReturns   = "Returns"
+	TagSales     = "Sales and customers"
+	TagEvents    = "Events"
+	TagProcesses = "Processes"
+	TagHealth    = "Health"
+	TagProblems  = "Problems"
+)
+
+var tags = []*huma.Tag{
+	{Name: TagProducts, Description: "The catalogue: what is sold, and for how much."},
+	{Name: TagCarts, Description: "What customers mean to buy, up to the checkout that makes an order of it."},
+	{Name: TagStock, Description: "How much of a product is at a location, and what moved."},
+	{Name: TagPromises, Description: "What stock has promised: reservations have a deadline, allocations have none."},
+	{Name: TagOrders, Description: "Orders with their payments and parcels."},
+	{Name: TagReturns, Description: "What comes back, and money given back; credit notes."},
+	{Name: TagSales, Description: "What was sold, in all and by customer."},
+	{Name: TagEvents, Description: "The log itself: every event, in its order."},
+	{Name: TagProcesses, Description: "Work that spans several things and is not finished."},
+	{Name: TagHealth, Description: "What probes ask."},
+	{Name: TagProblems, Description: "What the problems mean that requests are answered with."},
+}
+
+// Describe says of the whole document what is not of one operation.
+func Describe(document *huma.OpenAPI) {
+	document.Info.Description = description
+	document.Info.Contact = &huma.Contact{Name: "The operator of this server"}
+	document.Servers = []*huma.Server{{URL: "/", Description: "The server that this document was read from."}}
+	document.Tags = tags
+	// There is no access control: no request needs anything of this kind. A scheme that
+	// the server does not check would promise what is not there.
+	document.Security = []map[string][]string{}
+	AddProblems(document)
+}
+
+// DescribeOperation adds the problems that an operation may answer with, and gives its
+// parameters and headers the meaning and form that their names have.
+func DescribeOperation(document *huma.OpenAPI, op *huma.Operation) {
+	answerProblems(document, op)
+	for _, p := range op.Parameters {
+		schema := p.Schema
+		if schema == nil {
+			continue
+		}
+		Say(op.OperationID, p.Name, schema)
+		if p.Description == "" {
+			p.Description = schema.Description
+		}
+		schema.Description = "" // it stands on the parameter
+	}
+	for _, response := range op.Responses {
+		for name, header := range response.Headers {
+			if header.Schema == nil {
+				continue
+			}
+			Say("header", name, header.Schema)
+			if header.Description == "" {
+				header.Description = header.Schema.Description
+			}
+			header.Schema.Description = ""
+		}
+	}
+}
+
+const description = `Daybook is the order and inventory core of a shop. Every write appends to a log that is never altered; reads come from read models that follow it.
+
+**Writing.** Each write answers with the aggregate as it then stands, its revision as ` + "`ETag`" + ` and the log's ` + "`Daybook-Position`" + `. A refused checkout that had begun answers with a position, too: from there on the cart is open again.
+- ` + "`Idempotency-Key`" + `: the same key with the same request gets the first answer again, marked ` + "`Idempotency-Replayed: true`" + `; with another request it is refused (422). Needed where stock or money moves. Keys are good for 48 hours and are the caller's own (` + "`Daybook-Actor`" + `).
+- ` + "`If-Match`" + `: the write happens only at that revision, otherwise 412.
+
+**Reading.** Each answer says in ` + "`Daybook-Position`" + ` which position of the log it reflects. A read with ` + "`Daybook-Min-Position`" + `, such as the position a write returned, waits for it for 2 seconds, or as long as ` + "`Prefer: wait=n`" + ` says (10 at most).
+
+**Errors** are RFC 9457 problems. The type of a refusal is ` + "`/problems/`" + ` and the rule's stable code; its facts are members of the document. ` + "`GET /problems`" + ` lists all codes.
+
+**Access.** There is no access control yet: whoever reaches the server may do everything, and ` + "`Daybook-Actor`" + ` is believed. The server answers only to its own names (421 otherwise) and refuses what pages of other sites send (403).
+
+**Money** is a decimal in a string and an ISO 4217 code. **SKUs** are folded to upper case; in a path they are percent-encoded (` + "`A%2FB`" + `).`

@@ -1,0 +1,54 @@
+// What a shop in strict TypeScript expects of the types made from the document. It is only
+// compiled; where the types are too loose or too strict, it does not compile.
+import type { components, operations, paths } from "./build/api.js";
+
+type Schemas = components["schemas"];
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+const is = <T extends true>(): T => true as T;
+
+// A member that the server fills in may be left out.
+export const product: Schemas["ListProductInputBody"] = { title: "Mug", prices: [{ amount: "2.50", currency: "GBP" }] };
+export const checkout: Schemas["CheckoutInputBody"] = { payment: {}, confirm: true };
+export const shipment: Schemas["ShipInputBody"] = { lines: [{ line: 1, quantity: 2 }] };
+
+// What may have few values has these, on reads as on writes.
+is<Same<Schemas["Order"]["status"], Schemas["OrderState"]["status"]>>();
+is<Same<Schemas["Order"]["payment_state"], Schemas["OrderState"]["payment_state"]>>();
+is<Same<Schemas["Product"]["kind"], "stocked" | "service">>();
+
+// A problem's type tells its other members.
+export function explain(problem: Schemas["Problem"]): string {
+  switch (problem.type) {
+    case "/problems/stock-insufficient":
+      return (problem.shortages ?? []).map((short) => `${short.sku}: ${short.available} of ${short.requested}`).join();
+    case "/problems/request-too-large":
+      return `at most ${problem.limit ?? "so many"}`;
+    case "/problems/position-not-reached":
+      return `${problem.position}, not ${problem.wanted}`;
+    case "/problems/request-invalid":
+      return problem.errors.map((fault) => `${fault.pointer ?? fault.parameter ?? ""}: ${fault.detail}`).join();
+    default:
+      return problem.detail ?? problem.title;
+  }
+}
+
+// An operation lists only problems that it can have.
+type Refusals = operations["checkout-cart"]["responses"][409]["content"]["application/problem+json"]["type"];
+is<Same<Extract<Refusals, "/problems/stock-insufficient">, "/problems/stock-insufficient">>();
+is<Same<Extract<Refusals, "/problems/product-not-priced" | "/problems/return-closed">, never>>();
+
+// An event's type tells its data.
+export function units(event: Schemas["ShopEvent"]): number {
+  switch (event.type) {
+    case "cart.line_added.v1":
+      return event.data.quantity;
+    case "order.placed.v1":
+      return event.data.lines.reduce((sum, line) => sum + line.quantity, 0);
+    case "stock.received.v1":
+      return event.data.quantity;
+    default:
+      return 0;
+  }
+}
+type Line = paths["/v1/events"]["get"]["responses"][200]["content"]["application/x-ndjson"];
+is<Same<Line, Schemas["ShopEvent"] | Schemas["ForeignEvent"]>>();

@@ -1,0 +1,319 @@
+package problem
+
+import (
+	"reflect"
+	"time"
+
+	"daybook/domain/cart"
+	"daybook/domain/checkout"
+	"daybook/domain/order"
+	"daybook/domain/product"
+	"daybook/domain/returns"
+	"daybook/domain/rule"
+	"daybook/domain/stock"
+	"daybook/domain/unit"
+)
+
+// Facts by code: the members that a problem of a code has beside those of every problem.
+// One that is not always there has omitempty or omitzero. The document's schemas are made
+// from this table; each code of the catalogue has a row.
+//
+// Every problem may also have order_id (see Common).
+var facts = rows(
+	// Of the API itself.
+	none(CodeMalformed, CodeKeyRequired, CodeCrossOrigin, CodeMisdirected, CodeNotFound, CodeMethod, CodeNotAcceptable, CodeSlow,
+		CodeConflict, CodeGone, CodeMediaType, CodeKeyReused, CodeOverloaded, CodeUnavailable, CodeTimeout, CodeOutcomeUnknown),
+	having[limitFacts](CodeAddressLong, CodeHeaderLong, CodeTooManyHere),
+	having[sizeFacts](CodeTooLarge),
+	having[faultFacts](CodeInvalid),
+	having[staleFacts](CodeStale),
+	having[positionFacts](CodePositionNotYet),
+	having[divergedFacts](CodeDiverged),
+
+	// Of products.
+	nothing(product.ErrNotFound, product.ErrRetired, product.ErrTitleInvalid, product.ErrPriceNegative),
+	facing[currencyFacts](product.ErrNotPriced),
+	facing[kindFacts](product.ErrKindFixed, product.ErrKindUnknown),
+	facing[textFacts](product.ErrTextTooLong, cart.ErrTextTooLong, stock.ErrTextTooLong, order.ErrTextInvalid, returns.ErrTextInvalid),
+
+	// Of carts and their checkout.
+	nothing(cart.ErrNotFound, cart.ErrExists, cart.ErrQuantityInvalid, cart.ErrKindUnknown, cart.ErrPriceNegative, cart.ErrEmpty,
+		cart.ErrNoDeadline, cart.ErrPolicyUnknown, checkout.ErrDiffers, checkout.ErrOrderIDSpent),
+	facing[cartStateFacts](cart.ErrNotOpen),
+	facing[lineFacts](cart.ErrLineUnknown),
+	facing[currenciesFacts](cart.ErrCurrencyMismatch),
+	facing[fullFacts](cart.ErrFull),
+	facing[unitLimitFacts](cart.ErrUnitLimit, returns.ErrUnitLimit),
+	facing[worthFacts](cart.ErrAmountLimit, returns.ErrAmountLimit),
+	facing[totalFacts](cart.ErrTotalNegative),
+	nothing(cart.ErrCheckoutUnknown),
+	facing[outcomeFacts](cart.ErrCheckoutDecided),
+	facing[shortagesFacts](checkout.ErrRefused),
+
+	// Of stock.
+	facing[insufficientFacts](stock.ErrInsufficient),
+	nothing(stock.ErrQuantityInvalid, stock.ErrNoteMissing, stock.ErrPolicyInvalid, stock.ErrSameLocation, stock.ErrDeadlinePassed),
+	facing[belowZeroFacts](stock.ErrBelowZero),
+	facing[countFacts](stock.ErrCountStale),
+	facing[notAllocatedFacts](stock.ErrNotAllocated),
+	facing[notOnHandFacts](stock.ErrNotOnHand),
+	facing[conditionShortFacts](stock.ErrConditionShort),
+	facing[conditionFacts](stock.ErrConditionUnknown),
+	facing[reasonFacts](stock.ErrReasonUnknown),
+	facing[movementFacts](stock.ErrMovementDiffers),
+	facing[stockLimitFacts](stock.ErrLimit),
+	facing[belongsFacts](stock.ErrBelongsToOrder),
+	facing[endedFacts](stock.ErrReservationEnded),
+	facing[reservationFacts](stock.ErrReservationUnknown),
+	facing[reservationDiffersFacts](stock.ErrReservationDiffers),
+
+	// Of orders.
+	nothing(order.ErrStockUnsettled, order.ErrAllocationFailed, order.ErrNotFound, order.ErrExists, order.ErrIDTaken, order.ErrEmpty,
+		order.ErrLinesDisordered, order.ErrCurrencyMixed, order.ErrNotHeld, order.ErrNotConfirmed, order.ErrExpired, order.ErrCanceled,
+		order.ErrCompleted, order.ErrOnHold, order.ErrShipped, order.ErrReturnDiffers, order.ErrReturnReleased, order.ErrNothingToShip,
+		order.ErrShipmentDiffers, order.ErrShipmentUnknown, order.ErrTransactionUnknown, order.ErrTransactionDiffers,
+		order.ErrTransactionSettled, order.ErrTransactionInvalid, order.ErrParentMismatch, order.ErrAmountInvalid, order.ErrCurrencyDiffers),
+	facing[unfinishedFacts](order.ErrNotFinished),
+	facing[returnExceededFacts](order.ErrReturnExceeded),
+	facing[locationFacts](order.ErrLocationQuantityExceeded),
+	facing[lineFacts](order.ErrLineUnknown, order.ErrLineQuantityInvalid),
+	facing[openFacts](order.ErrLineQuantityExceeded),
+	facing[amountExceededFacts](order.ErrAmountExceeded),
+	facing[amountLimitFacts](order.ErrAmountLimit),
+
+	// Of returns.
+	nothing(returns.ErrNotFound, returns.ErrExists, returns.ErrEmpty, returns.ErrCurrencyMixed, returns.ErrNotRequested, returns.ErrNotAdmitted,
+		returns.ErrNotApproved, returns.ErrDeclined, returns.ErrCanceled, returns.ErrReceived, returns.ErrRefunded, returns.ErrClosed,
+		returns.ErrCreditNote, returns.ErrQuantityInvalid, returns.ErrDispositionWrong, returns.ErrReceiptDiffers, returns.ErrRefundDiffers,
+		returns.ErrAmountInvalid, returns.ErrCurrencyDiffers),
+	facing[linkFacts](returns.ErrLinkExceeded),
+	facing[awaitedFacts](returns.ErrNotFinished),
+	facing[lineFacts](returns.ErrLineUnknown, returns.ErrServiceLine),
+	facing[awaitedRequestedFacts](returns.ErrQuantityExceeded),
+	facing[nextFacts](returns.ErrReceiptOrder),
+	facing[refundableFacts](returns.ErrAmountExceeded),
+)
+
+type row struct {
+	codes []string
+	facts reflect.Type
+}
+
+func none(codes ...string) row { return row{codes, reflect.TypeFor[struct{}]()} }
+
+func having[F any](codes ...string) row { return row{codes, reflect.TypeFor[F]()} }
+
+func nothing(refusals ...*rule.Rejection) row { return facing[struct{}](refusals...) }
+
+func facing[F any](refusals ...*rule.Rejection) row {
+	var codes []string
+	for _, refusal := range refusals {
+		codes = append(codes, refusal.Code)
+	}
+	return having[F](codes...)
+}
+
+func rows(all ...row) map[string]reflect.Type {
+	table := make(map[string]reflect.Type)
+	for _, row := range all {
+		for _, code := range row.codes {
+			if _, twice := table[code]; twice {
+				panic("the problem " + code + " has two rows of facts")
+			}
+			table[code] = row.facts
+		}
+	}
+	return table
+}
+
+// Common are the members of every problem beside its type, title and status.
+type Common struct {
+	Detail    string       `json:"detail,omitempty" example:"MUG: 3 asked for, 1 left." doc:"This case, for a person."`
+	RequestID string       `json:"request_id,omitempty" example:"0192f0c1-2f6a-7cc0-8f5e-0a6f2d1f4b11" doc:"Names this request in the server's log."`
+	OrderID   unit.OrderID `json:"order_id,omitempty" doc:"The order that it is about, or that was placed before this was refused."`
+}
+
+type (
+	limitFacts struct {
+		Limit int64 `json:"limit" example:"100" doc:"How much there may be at most; detail says of what."`
+	}
+	sizeFacts struct {
+		Limit int64 `json:"limit,omitzero" example:"16384" doc:"How much there may be at most; detail says of what, most often bytes."`
+	}
+	faultFacts struct {
+		Errors []Invalid `json:"errors" doc:"What is wrong with the request, one by one; the first 20 of many."`
+	}
+	staleFacts struct {
+		Expected int64 `json:"expected_revision" example:"3" doc:"The revision that If-Match named."`
+		Actual   int64 `json:"actual_revision" example:"5" doc:"The revision that it is at."`
+	}
+	positionFacts struct {
+		Position string `json:"position" doc:"Up to which position the read model has come."`
+		Wanted   string `json:"wanted" example:"1042" doc:"The position that was asked for."`
+	}
+	divergedFacts struct {
+		Keeper   string `json:"keeper" example:"this node" doc:"Who noticed it."`
+		Position string `json:"position" doc:"Where the log differs."`
+		Expected string `json:"expected" example:"order.placed.v1 of order-1001" doc:"Which event was there."`
+		Found    string `json:"found" example:"nothing" doc:"What is there now."`
+	}
+	currencyFacts struct {
+		Currency unit.Currency `json:"currency" doc:"The currency in which there is no price."`
+	}
+	kindFacts struct {
+		Kind unit.Kind `json:"kind"`
+	}
+	textFacts struct {
+		Field string `json:"field" example:"country" doc:"Which text it is."`
+		Max   int    `json:"max_characters" example:"100" doc:"How many characters it may have."`
+	}
+	cartStateFacts struct {
+		State cart.Phase `json:"state" enum:"open,completing,completed,expired,abandoned" doc:"How the cart stands."`
+	}
+	lineFacts struct {
+		Line int `json:"line"`
+	}
+	currenciesFacts struct {
+		Cart  unit.Currency `json:"cart"`
+		Price unit.Currency `json:"price"`
+	}
+	fullFacts struct {
+		Lines    int `json:"lines" example:"2000" doc:"How many lines there are."`
+		MaxLines int `json:"max_lines" example:"2000" doc:"How many there may be."`
+		MaxBytes int `json:"max_text_bytes" example:"262144" doc:"How many bytes the texts of all lines may have."`
+	}
+	unitLimitFacts struct {
+		Limit    unit.Quantity `json:"limit" example:"1000000000" doc:"How many units there may be in all."`
+		Units    unit.Quantity `json:"units" doc:"How many there are."`
+		Quantity unit.Quantity `json:"quantity" doc:"How many were to come."`
+	}
+	worthFacts struct {
+		Worth    unit.Money    `json:"worth" doc:"What the lines are worth, each without its sign."`
+		Quantity unit.Quantity `json:"quantity" doc:"How many units were to come."`
+	}
+	totalFacts struct {
+		Total unit.Money `json:"total" doc:"What the cart is worth."`
+	}
+	outcomeFacts struct {
+		Outcome string `json:"outcome" example:"refused" doc:"How the checkout ended."`
+	}
+	shortagesFacts struct {
+		Shortages []cart.Shortage `json:"shortages"`
+	}
+	insufficientFacts struct {
+		SKU       unit.SKU        `json:"sku"`
+		Location  unit.LocationID `json:"location,omitempty" doc:"Where; left out where a checkout looked at several places."`
+		Available unit.Quantity   `json:"available" doc:"How many units were left."`
+		Requested unit.Quantity   `json:"requested"`
+		Shortages []cart.Shortage `json:"shortages,omitempty" doc:"All that a checkout was short of."`
+	}
+	belowZeroFacts struct {
+		OnHand      *unit.Quantity `json:"on_hand,omitempty"`
+		Unavailable unit.Quantity  `json:"unavailable"`
+		Change      *unit.Quantity `json:"change,omitempty" example:"-3" doc:"The change that was asked for, in units."`
+		Counted     *unit.Quantity `json:"counted,omitempty"`
+	}
+	countFacts struct {
+		OnHand   unit.Quantity `json:"on_hand"`
+		Expected unit.Quantity `json:"expected"`
+	}
+	notAllocatedFacts struct {
+		Allocated unit.Quantity `json:"allocated" doc:"Units that are promised to the order here."`
+		Requested unit.Quantity `json:"requested"`
+	}
+	notOnHandFacts struct {
+		OnHand      unit.Quantity `json:"on_hand"`
+		Unavailable unit.Quantity `json:"unavailable"`
+		Requested   unit.Quantity `json:"requested"`
+	}
+	conditionShortFacts struct {
+		Condition stock.Condition `json:"condition"`
+		Available unit.Quantity   `json:"available" doc:"How many units are there in this condition."`
+		Requested unit.Quantity   `json:"requested"`
+	}
+	conditionFacts struct {
+		Condition string `json:"condition"`
+	}
+	reasonFacts struct {
+		Reason string         `json:"reason" example:"weather" doc:"What was given, and is no reason."`
+		Known  []stock.Reason `json:"known"`
+	}
+	movementFacts struct {
+		Recorded      unit.Quantity `json:"recorded" example:"2" doc:"How many units it was recorded with."`
+		Requested     unit.Quantity `json:"requested"`
+		RecordedWith  string        `json:"recorded_with,omitempty" example:"east" doc:"With which location or order it was recorded."`
+		RequestedWith string        `json:"requested_with,omitempty" example:"west" doc:"With which location or order it was asked for."`
+	}
+	stockLimitFacts struct {
+		Limit    unit.Quantity `json:"limit" example:"1000000000000" doc:"How many units can be on hand."`
+		OnHand   unit.Quantity `json:"on_hand"`
+		Quantity unit.Quantity `json:"quantity" doc:"How many units were to come."`
+	}
+	belongsFacts struct {
+		Forcible bool          `json:"forcible" example:"true" doc:"It can be forced, with a reason."`
+		ReturnID unit.ReturnID `json:"return_id,omitempty" doc:"The return that it belongs to."`
+	}
+	endedFacts struct {
+		ReservationID unit.ReservationID `json:"reservation_id"`
+		End           stock.End          `json:"end"`
+	}
+	reservationFacts struct {
+		ReservationID unit.ReservationID `json:"reservation_id"`
+	}
+	reservationDiffersFacts struct {
+		ReservationID unit.ReservationID `json:"reservation_id"`
+		Direct        bool               `json:"direct,omitzero"`
+		ExpiresAt     time.Time          `json:"expires_at,omitzero" doc:"The deadline that it was made with."`
+		HoldSeconds   int64              `json:"hold_seconds,omitzero" doc:"The length that it was made with, in seconds."`
+		Quantity      unit.Quantity      `json:"quantity,omitzero" doc:"How many units it holds."`
+	}
+	unfinishedFacts struct {
+		Payment     order.PaymentState     `json:"payment"`
+		Fulfillment order.FulfillmentState `json:"fulfillment"`
+	}
+	returnExceededFacts struct {
+		Line       int           `json:"line,omitzero"`
+		Returnable unit.Quantity `json:"returnable,omitempty"`
+		Requested  unit.Quantity `json:"requested,omitzero"`
+	}
+	locationFacts struct {
+		SKU       unit.SKU        `json:"sku"`
+		Location  unit.LocationID `json:"location"`
+		Remaining unit.Quantity   `json:"remaining" doc:"How many units the order has left there."`
+	}
+	openFacts struct {
+		Line      int           `json:"line"`
+		Open      unit.Quantity `json:"open"`
+		Requested unit.Quantity `json:"requested"`
+	}
+	amountExceededFacts struct {
+		Limit     unit.Money `json:"limit" doc:"How much can be voided or given back."`
+		Requested unit.Money `json:"requested" doc:"How much was asked for."`
+	}
+	amountLimitFacts struct {
+		Type   order.TransactionType `json:"transaction_type"`
+		Before unit.Money            `json:"before" doc:"What the others of the type add up to."`
+		Amount unit.Money            `json:"amount" doc:"What was asked for."`
+	}
+	linkFacts struct {
+		Line     int           `json:"line"`
+		Linked   unit.Quantity `json:"linked" example:"3" doc:"How many units of orders the line is linked to."`
+		Quantity unit.Quantity `json:"quantity"`
+	}
+	awaitedFacts struct {
+		Line    int           `json:"line"`
+		Awaited unit.Quantity `json:"awaited"`
+	}
+	awaitedRequestedFacts struct {
+		Line      int           `json:"line"`
+		Awaited   unit.Quantity `json:"awaited"`
+		Requested unit.Quantity `json:"requested"`
+	}
+	nextFacts struct {
+		Next int `json:"next" example:"2" doc:"The number that the next receipt has."`
+	}
+	refundableFacts struct {
+		Refundable unit.Money `json:"refundable" doc:"How much can still be given back."`
+		Requested  unit.Money `json:"requested" doc:"How much was asked for."`
+	}
+)
