@@ -9,14 +9,15 @@ import (
 	"github.com/google/uuid"
 
 	"daybook/cmd/daybook/shoppers"
+	"daybook/commands"
 )
 
 // write appends an event to the log of a data directory that nothing uses, as a
-// program with a fault would.
+// program of ours with a fault would.
 func write(t *testing.T, dir, stream, eventType, data string) {
 	t.Helper()
-	query(t, dir, fmt.Sprintf(`SELECT eventstore.append(ARRAY['%s'], ARRAY[-2::bigint], ARRAY[1], ARRAY[1], ARRAY[1], ARRAY[gen_random_uuid()],
-		ARRAY['%s'], ARRAY['%s'::json], ARRAY['{}'::json], true)`, stream, eventType, data))
+	query(t, dir, fmt.Sprintf(`SELECT eventstore.append(ARRAY['%s'], ARRAY[-2::bigint], ARRAY[1], ARRAY[1], ARRAY[1], ARRAY['%s'::uuid],
+		ARRAY['%s'], ARRAY['%s'::json], ARRAY['{}'::json], true)`, stream, commands.EventID(uuid.New(), 0), eventType, data))
 }
 
 type processPage struct {

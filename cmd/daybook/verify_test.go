@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/go-json-experiment/json"
-	"github.com/google/uuid"
 
 	"daybook/internal/verify"
 )
@@ -116,7 +115,7 @@ func TestAPaymentInAnotherCurrencyIsTold(t *testing.T) {
 	t.Parallel()
 	file, dir := writeFile(t, "invoices.csv", someInvoices), dataDir(t)
 	importJSON(t, file, "--data", dir)
-	appendByHand(t, dir, uuid.NewString(), "order.transaction_recorded.v1",
+	appendByHand(t, dir, newerID, "order.transaction_recorded.v1",
 		`{"transaction_id":"x","type":"capture","state":"succeeded","amount":{"amount":"1","currency":"EUR"}}`)
 	report := verifyJSON(t, exitFailure, "--data", dir)
 	for _, check := range report.Checks {
@@ -136,7 +135,7 @@ func appendByHand(t *testing.T, dir, id, eventType, data string) {
 		ARRAY['%s'], ARRAY['%s'::json], ARRAY['{}'::json], true)`, id, eventType, data))
 }
 
-// newerID is of the kind that only the domain's events have.
+// newerID is an id of the kind that only the domain's events have.
 const newerID = "11111111-1111-8111-8111-111111111111"
 
 func TestThereMustBeSomethingToVerify(t *testing.T) {
