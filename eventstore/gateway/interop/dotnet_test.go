@@ -42,6 +42,7 @@ func TestWhatADotNETClientNeeds(t *testing.T) {
 	t.Run("no credentials is access denied", d.noCredentials)
 	t.Run("a type of 300 bytes is written and read", d.longType)
 	t.Run("too many events says so", d.tooManyEvents)
+	t.Run("an id is written as often as it is sent", d.sameIDs)
 }
 
 // dotNET is a gateway with TLS and users, and how to come to it.
@@ -404,6 +405,69 @@ func (d *dotNET) longType(t *testing.T) {
 		if got, err := read.Recv(); err != nil || got.GetEvent().GetEvent().GetMetadata()["type"] != name {
 			t.Errorf("read %v, %v; want the type of %d bytes", got, err, size)
 		}
+	}
+}
+
+// sameIDs has an id twice in one append, and ids at another place of their stream: .NET
+// knows success and WrongExpectedVersion, and shows all else as an error without a name.
+func (d *dotNET) sameIDs(t *testing.T) {
+	t.Parallel()
+	conn := d.connect(t)
+	stream := &shared.StreamIdentifier{StreamName: []byte("dotnet-" + uuid.NewString())}
+	ids := []string{uuid.NewString(), uuid.NewString(), uuid.NewString()}
+	for _, c := range []struct {
+		what     string
+		expected func(*streams.BatchAppendReq_Options)
+		ids      []int
+		revision uint64 // of the success; or the actual one
+		wrong    bool
+	}{
+		{"an id twice", anyState, []int{0, 0}, 1, false},
+		{"ids of it at its end", atRevision(1), []int{0, 1, 1}, 4, false},
+		{"the same again", atRevision(1), []int{0, 1, 1}, 4, false},
+		{"ids of it beyond its end", atRevision(9), []int{0, 1}, 4, true},
+		{"ids of it at another place", atRevision(2), []int{0, 1}, 4, true},
+		{"an id of it and a new one", anyState, []int{1, 2}, 4, true},
+		{"a new one and an id of it", anyState, []int{2, 1}, 6, false},
+	} {
+		call, err := streams.NewStreamsClient(conn).BatchAppend(asWriter(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		frame := &streams.BatchAppendReq{
+			CorrelationId: &shared.UUID{Value: &shared.UUID_String_{String_: uuid.NewString()}}, IsFinal: true,
+			Options: &streams.BatchAppendReq_Options{StreamIdentifier: stream},
+		}
+		c.expected(frame.Options)
+		for _, i := range c.ids {
+			frame.ProposedMessages = append(frame.ProposedMessages, &streams.BatchAppendReq_ProposedMessage{
+				Id:       &shared.UUID{Value: &shared.UUID_String_{String_: ids[i]}},
+				Metadata: map[string]string{"type": "t", "content-type": "application/json"}, Data: []byte(`{}`),
+			})
+		}
+		if err := call.Send(frame); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := call.Recv()
+		if err != nil {
+			t.Fatal(err)
+		}
+		wrong := &shared.WrongExpectedVersion{}
+		isWrong := len(answer.GetError().GetDetails()) == 1 && answer.GetError().GetDetails()[0].UnmarshalTo(wrong) == nil
+		revision := answer.GetSuccess().GetCurrentRevision() + wrong.GetCurrentStreamRevision() // one of which is not there
+		if isWrong != c.wrong || answer.GetSuccess() == nil && !isWrong || revision != c.revision {
+			t.Errorf("%s: %v", c.what, answer)
+		}
+	}
+}
+
+func anyState(o *streams.BatchAppendReq_Options) {
+	o.ExpectedStreamPosition = &streams.BatchAppendReq_Options_Any{Any: &emptypb.Empty{}}
+}
+
+func atRevision(revision uint64) func(*streams.BatchAppendReq_Options) {
+	return func(o *streams.BatchAppendReq_Options) {
+		o.ExpectedStreamPosition = &streams.BatchAppendReq_Options_StreamPosition{StreamPosition: revision}
 	}
 }
 

@@ -47,8 +47,8 @@ BEGIN
     io_revision := coalesce(io_revision, array_fill(NULL::bigint, ARRAY[cardinality(p_stream)]));
     io_position := coalesce(io_position, array_fill(NULL::bigint, ARRAY[cardinality(p_stream)]));
     io_duplicate := coalesce(io_duplicate, array_fill(NULL::uuid, ARRAY[cardinality(p_stream)]));
-    SELECT array_agg(s.stream_id ORDER BY a.n) INTO v_stream
-    FROM unnest(p_stream) WITH ORDINALITY AS a(stream, n) LEFT JOIN eventstore.streams s USING (stream);
+    SELECT array_agg(CASE WHEN a.status = p_look_at THEN (SELECT s.stream_id FROM eventstore.streams s WHERE s.stream = a.stream) END ORDER BY a.n)
+    INTO v_stream FROM unnest(p_stream, io_status) WITH ORDINALITY AS a(stream, status, n);
     FOR v_found IN
         SELECT e.append, bool_or(e.wide) AS has_wide,
                count(*) FILTER (WHERE e.here) AS here,
@@ -78,12 +78,12 @@ BEGIN
                 SELECT f.revision, f.position, f.stream FROM eventstore.events f
                 WHERE NOT w.wide AND f.event_id = eventstore.key_in(p_stream[i.append], i.id) AND f.stream = p_stream[i.append]
             ) AS r ON true
-            -- the event at the place asked for, if it has the id
+            -- the event at the place asked for, if it has the id: looked for, by a key
+            -- that is not null, only if the stream has the id and that does not tell
             LEFT JOIN LATERAL (
                 SELECT f.position FROM eventstore.events f
-                WHERE NOT w.wide AND r.position IS NOT NULL AND p_expected[i.append] >= -1
-                    AND f.stream_id = v_stream[i.append] AND f.revision = p_expected[i.append] + i.n
-                    AND coalesce(f.given_id, f.event_id) = i.id
+                WHERE f.stream_id = CASE WHEN NOT w.wide AND r.position IS NOT NULL AND p_expected[i.append] >= -1 THEN v_stream[i.append] END
+                    AND f.revision = p_expected[i.append] + i.n AND coalesce(f.given_id, f.event_id) = i.id
             ) AS p ON true
         ) AS e
         GROUP BY e.append
