@@ -23,15 +23,17 @@ $$;
 -- +goose StatementBegin
 CREATE FUNCTION eventstore.holds(p_position bigint, p_recorded_at timestamptz, p_id uuid) RETURNS boolean
 LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog
-SET enable_seqscan = off
+SET enable_seqscan = off -- see append
 AS $$
 BEGIN
-    RETURN p_position = 0
-        OR EXISTS (
-            SELECT FROM eventstore.events e
-            WHERE e.position = p_position AND e.recorded_at = p_recorded_at AND coalesce(e.given_id, e.event_id) = p_id)
-        OR eventstore.diverged();
+    IF p_position > 0 THEN
+        PERFORM FROM eventstore.events e
+        WHERE e.position = p_position AND e.recorded_at = p_recorded_at AND coalesce(e.given_id, e.event_id) = p_id;
+        IF NOT FOUND THEN
+            RETURN eventstore.diverged();
+        END IF;
+    END IF;
+    RETURN true;
 END;
 $$;
 -- +goose StatementEnd
