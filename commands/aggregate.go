@@ -103,3 +103,18 @@ var ErrCommandReused = errors.New("the command id was used before, for another r
 
 // ErrClosed means the handler is shutting down.
 var ErrClosed = errors.New("the command handler is closed")
+
+// UndecodableError means that a stream of ours holds an event that this program
+// cannot read: one of a newer program, or of something else that wrote under our
+// names. Trying again does not help; a newer program may.
+type UndecodableError struct {
+	Stream   string
+	Revision int64
+	Cause    error
+}
+
+func (e *UndecodableError) Error() string {
+	return fmt.Sprintf("stream %s, revision %d: %v", e.Stream, e.Revision, e.Cause)
+}
+
+func (e *UndecodableError) Unwrap() error { return e.Cause }

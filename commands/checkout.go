@@ -413,7 +413,7 @@ func (s *Service) readCheckouts(ctx context.Context, id unit.CartID) (map[unit.O
 		}
 		switch event := event.(type) {
 		case cart.CheckoutStarted:
-			checkouts[event.OrderID] = pastCheckout{started: event, meta: metadataOf(recorded.Meta)}
+			checkouts[event.OrderID] = pastCheckout{started: event, meta: eventstore.MetadataOrNone(recorded.Meta)}
 		case cart.CheckedOut:
 			ended(event.OrderID, event)
 		case cart.CheckoutRefused:

@@ -141,7 +141,7 @@ func (s *Service) refusedAfter(ctx context.Context, id unit.ReturnID, commands [
 // FinishReturn does what the log shows a return still has to have done.
 func (s *Service) FinishReturn(ctx context.Context, work Work) error {
 	defer s.drive(workKey{kind: workReturn, id: work.ID})()
-	_, err := s.followReturn(ctx, metadataOf(work.Meta), unit.ReturnID(work.ID))
+	_, err := s.followReturn(ctx, eventstore.MetadataOrNone(work.Meta), unit.ReturnID(work.ID))
 	return err
 }
 

@@ -19,13 +19,14 @@ import (
 	"daybook/domain/stock"
 	"daybook/domain/unit"
 	"daybook/eventstore"
+	"daybook/eventstore/logtest"
 	"daybook/eventstore/memory"
 )
 
 // onEachEngine is onEachStore, and a log that keeps no index of event ids, as KurrentDB.
 func onEachEngine(t *testing.T, test func(t *testing.T, store eventstore.Store)) {
 	onEachStore(t, test)
-	t.Run("no index of ids", func(t *testing.T) { t.Parallel(); test(t, unindexed{memory.New()}) })
+	t.Run("no index of ids", func(t *testing.T) { t.Parallel(); test(t, logtest.Unindexed{Store: memory.New()}) })
 }
 
 // flood makes a stock forget what happened before: more reservations end, more movements
@@ -302,4 +303,125 @@ func TestAStepIsDrivenAgainAfterStockHasForgottenIt(t *testing.T) {
 		}
 		s.audit()
 	})
+}
+
+// heldSnapshots keeps the latest snapshot of each stream in memory.
+type heldSnapshots struct {
+	mu    sync.Mutex
+	saved map[string]Snapshot
+}
+
+func (h *heldSnapshots) Load(_ context.Context, stream string, foldVersion int) (*Snapshot, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if found, ok := h.saved[stream]; ok && found.FoldVersion == foldVersion {
+		return &found, nil
+	}
+	return nil, nil
+}
+
+func (h *heldSnapshots) Save(_ context.Context, snapshot Snapshot) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.saved[snapshot.Stream] = snapshot
+	return nil
+}
+
+var mugs = stock.Key{SKU: "MUG", Location: unit.DefaultLocation}
+
+// crowd is more commands on the mugs than a handler remembers of the kind that
+// states keep from being recorded twice: reservations, and a large order's
+// parcels, of which there are more than a stock remembers.
+func crowd(t *testing.T, service *Service) {
+	t.Helper()
+	at := service.At(mugs)
+	const parcels = 1100
+	commands := []stock.Command{stock.Allocate{At: at, OrderID: "large", Quantity: parcels}}
+	for i := range parcels {
+		commands = append(commands, stock.Ship{At: at, OrderID: "large", ShipmentID: unit.ShipmentID(fmt.Sprint("parcel-", i)), Quantity: 1})
+	}
+	for i := range 512 {
+		order := unit.OrderID(fmt.Sprint("small-", i))
+		commands = append(commands, stock.Reserve{
+			At: at, ReservationID: stock.ReservationIDFor(order, mugs.SKU, mugs.Location), OrderID: order, Quantity: 1, ExpiresAt: at.Now.Add(time.Hour),
+		})
+	}
+	for _, command := range commands {
+		if _, err := service.MoveStock(t.Context(), Call{Meta: eventstore.Metadata{CommandID: uuid.New()}}, mugs, command); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// What no state guards is known by the handler's memory alone where the log
+// keeps no index of ids, through any number of reservations and shipments.
+func TestWhatNoStateGuardsIsRecordedOnceWithoutAnIndexOfIDs(t *testing.T) {
+	t.Parallel()
+	noon := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+	at := stock.At{Key: mugs, Now: noon}
+	for name, test := range map[string]struct {
+		command stock.Command
+		undo    stock.Command // done in between
+		process bool          // who asks is a process, which asks the rules each time
+	}{
+		"receive":                  {command: stock.Receive{At: at, Quantity: 5}},
+		"adjust":                   {command: stock.Adjust{At: at, Change: -5, Reason: stock.Shrinkage}},
+		"count":                    {command: stock.Count{At: at, Expected: 10_000, Counted: 10_000}},
+		"move":                     {command: stock.Move{At: at, From: stock.Available, To: stock.Damaged, Quantity: 5}},
+		"take back":                {command: stock.TakeBack{At: at, ReturnID: "r1", Quantity: 5, Condition: stock.Damaged}},
+		"take back, by a process":  {command: stock.TakeBack{At: at, ReturnID: "r1", Quantity: 5, Condition: stock.Damaged}, process: true},
+		"transfer out":             {command: stock.TransferOut{At: at, TransferID: "t1", To: "shop", Quantity: 5}},
+		"transfer in":              {command: stock.TransferIn{At: at, TransferID: "t1", From: "shop", Quantity: 5}},
+		"allocate":                 {command: stock.Allocate{At: at, OrderID: "o2", Quantity: 1}, undo: stock.Deallocate{At: at, OrderID: "o2", Quantity: 1}},
+		"deallocate":               {command: stock.Deallocate{At: at, OrderID: "o1", Ref: "cancel", Quantity: 1}},
+		"deallocate, by a process": {command: stock.Deallocate{At: at, OrderID: "o1", Ref: "cancel", Quantity: 1}, process: true},
+		"set the policy":           {command: stock.SetPolicy{At: at, Policy: stock.Policy{SafetyStock: 7}}, undo: stock.SetPolicy{At: at}},
+		"cross the reorder point":  {command: stock.Adjust{At: at, Change: -6000, Reason: stock.Shrinkage}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store, snapshots := logtest.Unindexed{Store: memory.New()}, &heldSnapshots{saved: map[string]Snapshot{}}
+			open := func(options Options) *Service {
+				return NewService(store, DefaultPolicy(), func() time.Time { return noon }, options)
+			}
+			ask := func(service *Service, id uuid.UUID, commands ...stock.Command) Answer[stock.Event] {
+				t.Helper()
+				answer, err := service.Stock.Handle(t.Context(), Request[stock.Command]{
+					Stream: stock.Stream(mugs.SKU, mugs.Location), Meta: eventstore.Metadata{CommandID: id},
+					Commands: commands, Redecide: test.process,
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return answer
+			}
+			first, id := open(Options{Snapshots: snapshots}), uuid.New()
+			ask(first, uuid.New(), stock.SetPolicy{At: at, Policy: stock.Policy{ReorderPoint: 5000}},
+				stock.Receive{At: at, Quantity: 10_000}, stock.Allocate{At: at, OrderID: "o1", Quantity: 9})
+			was := ask(first, id, test.command)
+			if test.undo != nil {
+				ask(first, uuid.New(), test.undo)
+			}
+			crowd(t, first)
+			if err := first.Close(t.Context()); err != nil { // waits for the snapshots
+				t.Fatal(err)
+			}
+			head, err := store.Head(t.Context())
+			if err != nil || len(was.Events) == 0 || len(snapshots.saved) == 0 {
+				t.Fatalf("head %s, %v; recorded %v; %d snapshots", head, err, was.Events, len(snapshots.saved))
+			}
+			for node, options := range map[string]Options{"from a snapshot": {Snapshots: snapshots}, "from the log": {}} {
+				again := ask(open(options), id, test.command)
+				if test.process && !again.Replayed && len(again.Events) == 0 {
+					continue // the state says that it is so
+				}
+				if !again.Replayed || again.Revision != was.Revision || again.Position != was.Position || len(again.Events) > 0 {
+					t.Errorf("%s: asked again, answered %+v; want revision %d replayed", node, again, was.Revision)
+				}
+			}
+			if now, err := store.Head(t.Context()); err != nil || now != head {
+				t.Errorf("the log ends at %s, %v, and ended at %s: it was recorded again", now, err, head)
+			}
+		})
+	}
 }

@@ -88,7 +88,7 @@ func later(a, b eventstore.Position) eventstore.Position {
 // FinishOrder does what the log shows an order still has to have done.
 func (s *Service) FinishOrder(ctx context.Context, work Work) error {
 	defer s.drive(workKey{kind: workOrder, id: work.ID})()
-	_, err := s.fulfil(ctx, metadataOf(work.Meta), unit.OrderID(work.ID), 0)
+	_, err := s.fulfil(ctx, eventstore.MetadataOrNone(work.Meta), unit.OrderID(work.ID), 0)
 	return err
 }
 

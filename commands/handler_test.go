@@ -17,6 +17,7 @@ import (
 
 	"daybook/domain/rule"
 	"daybook/eventstore"
+	"daybook/eventstore/logtest"
 	"daybook/eventstore/memory"
 )
 
@@ -499,7 +500,7 @@ func TestALongStreamIsFoldedFromItsSnapshot(t *testing.T) {
 				t.Fatalf("the snapshot is at revision %d, want one after %d", at, early)
 			}
 			store.reads.Store(0)
-			second := NewHandler(unindexed{store}, aggregate, Options{Snapshots: shelf})
+			second := NewHandler(logtest.Unindexed{Store: store}, aggregate, Options{Snapshots: shelf})
 			answer, err := second.Handle(t.Context(), put(uuid.New(), 1))
 			if err != nil || answer.Revision != 450 {
 				t.Errorf("after the snapshot: %+v, %v; want revision 450", answer, err)

@@ -15,6 +15,7 @@ import (
 
 	"daybook/domain/rule"
 	"daybook/eventstore"
+	"daybook/internal/pause"
 )
 
 const (
@@ -130,7 +131,7 @@ func (l *lane[S, C, E]) process(batch []*job[S, C, E]) {
 		l.handler.options.Logger.Debug("lost a race, deciding again",
 			"stream", l.stream, "attempt", attempt, "actual", conflict.Actual)
 		if wait := time.Duration(attempt-1) * time.Millisecond; wait > 0 {
-			pause(ctx, rand.N(wait))
+			pause.For(ctx, rand.N(wait))
 		}
 	}
 }
@@ -379,7 +380,7 @@ func (l *lane[S, C, E]) append(ctx context.Context, base int64, events []eventst
 			return result, err
 		}
 		l.handler.options.Logger.Warn("append outcome unknown, repeating", "stream", l.stream, "error", err)
-		pause(ctx, wait)
+		pause.For(ctx, wait)
 	}
 }
 
@@ -418,15 +419,6 @@ func (l *lane[S, C, E]) leave(jobs []*job[S, C, E], err error) {
 			told = &eventstore.OutcomeUnknownError{Cause: err}
 		}
 		finish([]*job[S, C, E]{j}, told)
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
 	}
 }
 

@@ -183,7 +183,7 @@ func (r *reading) keep() {
 func (r *reading) end() {
 	r.keep()
 	for _, w := range slices.Concat(r.done.inOrder(), r.guarded.inOrder()) {
-		meta := metadataOf(w.meta)
+		meta := eventstore.MetadataOrNone(w.meta)
 		if meta.CommandID != uuid.Nil {
 			r.memory.add(receipt{Command: meta.CommandID, Revision: w.revision, Position: w.position, Request: meta.Request}, w.guarded)
 		}

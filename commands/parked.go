@@ -64,21 +64,6 @@ type ParkingLot interface {
 	Unpark(ctx context.Context, id uuid.UUID, set []Timer, clear []Deadline) error
 }
 
-// UndecodableError means that a stream of ours holds an event that this program
-// cannot read: one of a newer program, or of something else that wrote under our
-// names. Trying again does not help; a newer program may.
-type UndecodableError struct {
-	Stream   string
-	Revision int64
-	Cause    error
-}
-
-func (e *UndecodableError) Error() string {
-	return fmt.Sprintf("stream %s, revision %d: %v", e.Stream, e.Revision, e.Cause)
-}
-
-func (e *UndecodableError) Unwrap() error { return e.Cause }
-
 // process is how work is shown and parked.
 func (w Work) process() Process {
 	return Process{

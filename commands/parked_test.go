@@ -21,6 +21,7 @@ import (
 	"daybook/domain/unit"
 	"daybook/eventstore"
 	"daybook/eventstore/memory"
+	"daybook/internal/pause"
 )
 
 // logbook is a ParkingLot, too.
@@ -138,7 +139,7 @@ func react(t *testing.T, reactor *Reactor, what string, until func() bool) {
 	ended := make(chan error, 1)
 	go func() { ended <- reactor.Run(ctx) }()
 	for !until() {
-		if pause(ctx, time.Millisecond); ctx.Err() != nil {
+		if pause.For(ctx, time.Millisecond); ctx.Err() != nil {
 			t.Fatalf("not in time: %s", what)
 		}
 	}

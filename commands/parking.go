@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"daybook/eventstore"
+	"daybook/internal/pause"
 )
 
 // How often work is tried before it is parked. A refusal may be that another
@@ -119,7 +120,7 @@ func (r *Reactor) retryParked(ctx context.Context) error {
 	processes := &Processes{Lot: r.Parking, Finisher: r.Finisher, Store: r.Store, Now: time.Now, CartsExpireAfter: r.CartsExpireAfter}
 	nextLook := time.Now()
 	for {
-		pause(ctx, max(r.Grace, 10*time.Millisecond))
+		pause.For(ctx, max(r.Grace, 10*time.Millisecond))
 		stirred := r.stirred()
 		if ctx.Err() != nil {
 			return nil

@@ -21,6 +21,7 @@ import (
 	"daybook/domain/unit"
 	"daybook/eventstore"
 	"daybook/eventstore/memory"
+	"daybook/internal/pause"
 	"daybook/internal/verify"
 )
 
@@ -447,7 +448,7 @@ func recoverFrom(t *testing.T, s *shop) {
 		if ctx.Err() != nil {
 			t.Fatalf("the reactor stands at %s of %s", at, head)
 		}
-		pause(ctx, time.Millisecond)
+		pause.For(ctx, time.Millisecond)
 	}
 	stop()
 	if err := <-ended; err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 
 	"daybook/eventstore"
+	"daybook/internal/pause"
 )
 
 // Journal is the reactor's durable memory.
@@ -115,7 +116,7 @@ func (r *Reactor) Run(ctx context.Context) error {
 		if time.Since(started) > time.Minute {
 			wait = 100 * time.Millisecond
 		}
-		pause(ctx, wait)
+		pause.For(ctx, wait)
 	}
 }
 
@@ -263,7 +264,7 @@ func (r *Reactor) storeTimers(ctx context.Context) error {
 			return nil
 		}
 		for left := 1; left > 0; {
-			pause(ctx, youngFor)
+			pause.For(ctx, youngFor)
 			if ctx.Err() != nil {
 				return nil
 			}
@@ -356,7 +357,7 @@ func (r *Reactor) finishOld(ctx context.Context) error {
 			}
 			continue
 		}
-		pause(ctx, wait)
+		pause.For(ctx, wait)
 	}
 }
 
@@ -469,7 +470,7 @@ func (s *pageSubscriber) Subscribe(ctx context.Context, _ string) (<-chan *messa
 				return
 			}
 			if len(p.items) < pageSize {
-				pause(ctx, pageGap) // under load the next page is then worth its transaction
+				pause.For(ctx, pageGap) // under load the next page is then worth its transaction
 			}
 		}
 	}()

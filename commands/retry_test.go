@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
-
 	"daybook/domain/order"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
@@ -128,9 +126,7 @@ func TestAnEventThatCannotBeReadIsSaidToBeThat(t *testing.T) {
 	_, shortages := s.lastShortages(t.Context(), "o")
 	for what, err := range map[string]error{
 		"shortages": shortages,
-		"search": s.Orders.search(t.Context(), stream, 0, uuid.New(),
-			&search[order.Event]{name: "x", upTo: -1}),
-		"state": s.Orders.View(t.Context(), stream, func(order.State, int64) {}),
+		"state":     s.Orders.View(t.Context(), stream, func(order.State, int64) {}),
 	} {
 		if bad, is := errors.AsType[*UndecodableError](err); !is || bad.Stream != stream || bad.Revision != 0 {
 			t.Errorf("%s: %v", what, err)

@@ -3,10 +3,6 @@ package commands
 import (
 	"fmt"
 	"runtime/debug"
-
-	"github.com/google/uuid"
-
-	"daybook/eventstore"
 )
 
 // safely runs code that folds, decides or follows facts. Facts that no program of ours
@@ -28,13 +24,3 @@ type PanicError struct {
 }
 
 func (e *PanicError) Error() string { return fmt.Sprintf("it broke off: %v", e.Cause) }
-
-// metadataOf reads an event's metadata, as views do: what cannot be read is not of
-// ours, and counts as none.
-func metadataOf(raw []byte) eventstore.Metadata {
-	meta, err := eventstore.DecodeMetadata(raw)
-	if err != nil {
-		return eventstore.Metadata{CommandID: uuid.Nil}
-	}
-	return meta
-}

@@ -186,7 +186,7 @@ func (s *search[E]) find(recorded eventstore.Recorded, command uuid.UUID, text [
 	if !bytes.Contains(recorded.Meta, text) || eventstore.Foreign(&recorded) != nil {
 		return
 	}
-	meta := metadataOf(recorded.Meta)
+	meta := eventstore.MetadataOrNone(recorded.Meta)
 	if meta.CommandID == command { // its last event, since the stream is read backwards
 		s.command = &receipt{Command: command, Revision: recorded.Revision, Position: recorded.Position, Request: meta.Request}
 		s.enough = true

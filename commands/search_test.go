@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"daybook/eventstore"
+	"daybook/eventstore/logtest"
 	"daybook/eventstore/memory"
 )
 
@@ -41,7 +42,7 @@ func (s *slowBackwards) ReadStreamBackwards(ctx context.Context, stream string, 
 // longTill is a till with a command far back in its stream that no handler remembers.
 func longTill(t *testing.T) (store *slowBackwards, handler *Handler[till, tillCmd, coined], old uuid.UUID) {
 	t.Helper()
-	store = &slowBackwards{Store: unindexed{memory.New()}, begun: make(chan struct{}, 100), gate: make(chan struct{})}
+	store = &slowBackwards{Store: logtest.Unindexed{Store: memory.New()}, begun: make(chan struct{}, 100), gate: make(chan struct{})}
 	handler, old = NewHandler(store, tills(0), Options{Remembered: -1}), uuid.New()
 	if _, err := handler.Handle(t.Context(), put(old, 1)); err != nil {
 		t.Fatal(err)

@@ -85,7 +85,9 @@ type Service struct {
 
 // NewService wires the handlers over one store. now is the clock of decisions.
 func NewService(store eventstore.Store, policy Policy, now func() time.Time, options Options) *Service {
-	options = options.withDefaults()
+	if options.Logger == nil {
+		options.Logger = slog.New(slog.DiscardHandler)
+	}
 	return &Service{
 		Products: NewHandler(store, ProductRules(), options),
 		Carts:    NewHandler(store, CartRules(), options),

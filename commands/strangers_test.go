@@ -25,6 +25,7 @@ import (
 	"daybook/domain/unit"
 	"daybook/eventstore"
 	"daybook/eventstore/memory"
+	"daybook/internal/pause"
 )
 
 // strangerCase is one way in which another program writes an event of the shop's.
@@ -342,7 +343,7 @@ func (s *shop) finishOrPark(reactor *Reactor, book *logbook, all []strangerCase)
 	ended := make(chan error, 1)
 	go func() { ended <- reactor.Run(ctx) }()
 	for !book.reaches(s.t, s.store)() && ctx.Err() == nil {
-		pause(ctx, 5*time.Millisecond)
+		pause.For(ctx, 5*time.Millisecond)
 	}
 	open, _ := reactor.Open()
 	if ctx.Err() != nil {

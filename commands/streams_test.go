@@ -25,8 +25,7 @@ func TestWhatIsTheDomainsOwn(t *testing.T) {
 		}
 	}
 	// Every aggregate's stream, by its own name for it.
-	s := NewService(nil, DefaultPolicy(), nil, Options{})
-	for _, category := range []string{s.Products.aggregate.Category, s.Carts.aggregate.Category, s.Stock.aggregate.Category, s.Orders.aggregate.Category, s.Returns.aggregate.Category} {
+	for _, category := range []string{ProductRules().Category, CartRules().Category, StockRules().Category, OrderRules().Category, ReturnRules().Category} {
 		if !Owns(category+"-1", "") {
 			t.Errorf("streams of category %q are not the domain's", category)
 		}

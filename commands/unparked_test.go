@@ -16,6 +16,7 @@ import (
 	"daybook/domain/unit"
 	"daybook/eventstore"
 	"daybook/eventstore/memory"
+	"daybook/internal/pause"
 )
 
 // headless is a log that does not answer.
@@ -90,7 +91,7 @@ func TestWorkThatIsNotParkedAnyMoreIsNotWatched(t *testing.T) {
 			}()
 			eventually := func(what string, holds func() bool) {
 				t.Helper()
-				for end := time.Now().Add(time.Minute); !holds(); pause(t.Context(), time.Millisecond) {
+				for end := time.Now().Add(time.Minute); !holds(); pause.For(t.Context(), time.Millisecond) {
 					if time.Now().After(end) {
 						t.Fatalf("not in time: %s", what)
 					}

@@ -11,6 +11,7 @@ import (
 	"daybook/domain/unit"
 	"daybook/eventstore"
 	"daybook/eventstore/memory"
+	"daybook/internal/pause"
 )
 
 // timerLog drives a youngTimers as the reactor does, and beside it a table of timers
@@ -204,7 +205,7 @@ func TestTheNextReactorSetsTheTimersThatWereYoung(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() { ended <- reactor.Run(ctx) }()
 		for !until(reactor) && ctx.Err() == nil {
-			pause(ctx, time.Millisecond)
+			pause.For(ctx, time.Millisecond)
 		}
 		if ctx.Err() != nil {
 			t.Error("the reactor did not get there")

@@ -90,3 +90,13 @@ func (m Metadata) Credible(recordedAt time.Time) bool {
 	return m.OccurredAt.IsZero() ||
 		!m.OccurredAt.Before(EarliestCredible) && !m.OccurredAt.After(recordedAt.Add(MostAhead))
 }
+
+// MetadataOrNone reads metadata as DecodeMetadata does. What cannot be read is not of
+// ours, and counts as none.
+func MetadataOrNone(data []byte) Metadata {
+	m, err := DecodeMetadata(data)
+	if err != nil {
+		return Metadata{}
+	}
+	return m
+}

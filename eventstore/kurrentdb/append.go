@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"daybook/eventstore"
+	"daybook/internal/pause"
 )
 
 // Append implements eventstore.Store. A tombstone must be its append's only
@@ -124,7 +125,7 @@ func (s *Store) send(ctx context.Context, op appending) (eventstore.Result, erro
 		}
 		switch {
 		case again && !time.Now().Add(backoff).After(until) && ctx.Err() == nil:
-			pause(ctx, backoff)
+			pause.For(ctx, backoff)
 		case doubt:
 			return eventstore.Result{}, &noAnswer{err}
 		default:
@@ -224,7 +225,7 @@ func lingering(ctx context.Context) (context.Context, context.CancelFunc) {
 	deadline, _ := ctx.Deadline() // every call has one, and the server is to know it
 	kept, end := context.WithDeadline(context.WithoutCancel(ctx), deadline.Add(linger))
 	stop := context.AfterFunc(ctx, func() {
-		pause(kept, linger)
+		pause.For(kept, linger)
 		end()
 	})
 	return kept, func() {
@@ -336,7 +337,7 @@ func (s *Store) confirm(ctx context.Context, stream string, events []eventstore.
 		if ctx.Err() != nil {
 			return eventstore.Result{}, &notRead{err}
 		}
-		pause(ctx, glance)
+		pause.For(ctx, glance)
 	}
 }
 

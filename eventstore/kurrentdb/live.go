@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"daybook/eventstore"
+	"daybook/internal/pause"
 )
 
 // Bounds of the recent events that are kept for subscriptions.
@@ -352,7 +353,7 @@ func (s *Store) feed(ctx context.Context, r *ring) {
 			backoff = minBackoff
 		}
 		s.logger.Warn("the subscription is opened anew", "error", err)
-		pause(ctx, backoff)
+		pause.For(ctx, backoff)
 	}
 }
 
@@ -416,7 +417,7 @@ func (s *Store) lookout(ctx context.Context, r *ring) {
 			if head, err := s.readHead(ctx); err == nil {
 				r.prove(head)
 			}
-			pause(ctx, lookEvery)
+			pause.For(ctx, lookEvery)
 		}
 	}
 }

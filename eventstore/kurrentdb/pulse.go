@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"daybook/eventstore"
+	"daybook/internal/pause"
 )
 
 const (
@@ -35,7 +36,7 @@ func (s *Store) prove() {
 			return
 		}
 		s.pulse.Note(ctx, s.logger, began, err)
-		pause(ctx, pulseEvery)
+		pause.For(ctx, pulseEvery)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 
 	"daybook/eventstore"
+	"daybook/internal/pause"
 )
 
 // Pages grow while a reader goes on, for most want little.
@@ -82,7 +83,7 @@ func (s *Store) read(ctx context.Context, at eventstore.Position, open opening, 
 		if time.Since(began) > limit || errors.Is(err, errClosed) {
 			return p, err
 		}
-		pause(ctx, backoff)
+		pause.For(ctx, backoff)
 	}
 }
 

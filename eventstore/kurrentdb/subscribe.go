@@ -11,6 +11,7 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 
 	"daybook/eventstore"
+	"daybook/internal/pause"
 )
 
 const (
@@ -117,7 +118,7 @@ func (s *subscription) outlast(ctx context.Context, what func(context.Context) e
 			backoff = minBackoff
 		}
 		s.store.logger.WarnContext(ctx, "a subscription waits for the event store", "after", s.after, "error", err)
-		pause(ctx, backoff)
+		pause.For(ctx, backoff)
 	}
 }
 

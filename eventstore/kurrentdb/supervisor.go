@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+
+	"daybook/internal/pause"
 )
 
 const (
@@ -111,7 +113,7 @@ func (s *supervisor) run() {
 			backoff = minBackoff
 		}
 		s.tell(err)
-		pause(s.ctx, backoff/2+rand.N(backoff))
+		pause.For(s.ctx, backoff/2+rand.N(backoff))
 	}
 }
 
@@ -240,15 +242,5 @@ func (s *supervisor) close(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
-	}
-}
-
-// pause waits; it is over early when ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
 	}
 }

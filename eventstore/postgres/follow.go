@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"daybook/eventstore"
+	"daybook/internal/pause"
 	"daybook/internal/pgpool"
 )
 
@@ -78,7 +79,7 @@ func (s *Store) follow(ctx context.Context, poll time.Duration) {
 		case <-ctx.Done():
 			return
 		case <-s.tail.gap:
-			if pause(ctx, gapGrace); !s.tail.hasGap() {
+			if pause.For(ctx, gapGrace); !s.tail.hasGap() {
 				continue
 			}
 		case <-s.tail.look:
@@ -91,7 +92,7 @@ func (s *Store) follow(ctx context.Context, poll time.Duration) {
 		}
 		s.pulse.Note(ctx, s.logger, began, err)
 		if err != nil {
-			pause(ctx, maxBackoff)
+			pause.For(ctx, maxBackoff)
 			signal(s.tail.look)
 		}
 	}
@@ -142,7 +143,7 @@ func (s *Store) listen(ctx context.Context) {
 			backoff = maxBackoff / 16
 		}
 		s.logger.WarnContext(ctx, "event store cannot listen to other nodes", "error", err)
-		pause(ctx, backoff)
+		pause.For(ctx, backoff)
 	}
 }
 
@@ -230,9 +231,9 @@ func (n *notifier) run(ctx context.Context) {
 		}
 		if err := n.send(ctx, &conn); err != nil && ctx.Err() == nil {
 			n.logger.WarnContext(ctx, "event store cannot notify other nodes", "error", err)
-			pause(ctx, maxBackoff)
+			pause.For(ctx, maxBackoff)
 		}
-		pause(ctx, notifyEvery)
+		pause.For(ctx, notifyEvery)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"daybook/eventstore"
+	"daybook/internal/pause"
 )
 
 const (
@@ -119,17 +120,7 @@ func (w *writer) refuse(ctx context.Context, batch []*request, cause error) {
 	w.store.queue.fail(err)
 	w.store.logger.WarnContext(ctx, "event store cannot append", "error", cause)
 	w.backoff = min(max(2*w.backoff, 50*time.Millisecond), maxBackoff)
-	pause(ctx, w.backoff)
-}
-
-// pause waits, but not beyond ctx.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
+	pause.For(ctx, w.backoff)
 }
 
 // record sends a batch and answers each of its requests. A batch the server

@@ -190,10 +190,7 @@ func consumed(events iter.Seq2[eventstore.Recorded, error]) iter.Seq2[readapi.Ev
 // out where they hold control characters (source has the exact stream,
 // percent-encoded).
 func consumer(recorded eventstore.Recorded) readapi.Event {
-	meta, err := eventstore.DecodeMetadata(recorded.Meta)
-	if err != nil {
-		meta = eventstore.Metadata{}
-	}
+	meta := eventstore.MetadataOrNone(recorded.Meta)
 	data := recorded.Data
 	if !jsontext.Value(data).IsValid() { // an object that names a member twice, which JSON cannot quote
 		if wrapped, _, err := eventstore.Wrap(eventstore.Content{Type: "application/octet-stream", Data: data}); err == nil {

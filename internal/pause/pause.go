@@ -1,0 +1,17 @@
+// Package pause waits without outliving a context.
+package pause
+
+import (
+	"context"
+	"time"
+)
+
+// For waits for d. It returns early when ctx ends; ctx.Err then says why.
+func For(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
