@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"daybook/commands/aggregate"
 	"daybook/domain/cart"
 	"daybook/domain/unit"
 	"daybook/eventstore"
@@ -37,10 +38,10 @@ func (s *Service) expireCart(ctx context.Context, timer Timer, meta eventstore.M
 		if until := last.RecordedAt.Add(s.policy.CartsExpireAfter); until.After(now) {
 			return &PostponedError{Until: until}
 		}
-		_, err = s.Carts.Handle(ctx, Request[cart.Command]{
+		_, err = s.Carts.Handle(ctx, aggregate.Request[cart.Command]{
 			Stream: cart.Stream(id), Meta: meta, Commands: []cart.Command{cart.Expire{}}, IfRevision: &last.Revision, Redecide: true,
 		})
-		if _, changed := errors.AsType[*StaleError](err); changed {
+		if _, changed := errors.AsType[*aggregate.StaleError](err); changed {
 			continue
 		}
 		if errors.Is(err, cart.ErrNotOpen) || errors.Is(err, cart.ErrNotFound) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"daybook/commands/aggregate"
 	"daybook/domain/cart"
 	"daybook/domain/checkout"
 	"daybook/domain/order"
@@ -49,8 +50,8 @@ type CheckoutResult struct {
 	Spent     bool
 	Shortages []cart.Shortage
 	Dropped   []int // lines left out under cart.LineByLine
-	Cart      Answer[cart.Event]
-	Order     Answer[order.Event]
+	Cart      aggregate.Result[cart.Event]
+	Order     aggregate.Result[order.Event]
 }
 
 // Refusal is the checkout's refusal as an error, or nil if it was placed.
@@ -157,7 +158,7 @@ func (s *Service) repeatCheckout(ctx context.Context, call Call, ask CheckoutReq
 		byCommand[past.meta.CommandID] = past
 	}
 	if _, ours := byCommand[call.Meta.CommandID]; !ours {
-		return CheckoutResult{}, ErrCommandReused
+		return CheckoutResult{}, aggregate.ErrCommandReused
 	}
 	for {
 		past, begun := byCommand[call.Meta.CommandID]
@@ -168,7 +169,7 @@ func (s *Service) repeatCheckout(ctx context.Context, call Call, ask CheckoutReq
 		case refused:
 			call.Meta.CommandID = nextAttempt(call.Meta.CommandID)
 		case ask.OrderID != "" && ask.OrderID != past.started.OrderID, !eventstore.SameRequest(past.meta.Request, call.Meta.Request):
-			return CheckoutResult{}, ErrCommandReused
+			return CheckoutResult{}, aggregate.ErrCommandReused
 		default:
 			if err := past.differsFrom(ask); err != nil {
 				return CheckoutResult{}, err
@@ -225,7 +226,7 @@ func (s *Service) finishCheckout(ctx context.Context, meta eventstore.Metadata, 
 		panic(fmt.Sprintf("commands: %T is not an outcome of a checkout", outcome))
 	case cart.CheckedOut:
 		place := checkout.Place(started, outcome)
-		placed, err := s.Orders.Handle(ctx, Request[order.Command]{
+		placed, err := s.Orders.Handle(ctx, aggregate.Request[order.Command]{
 			Stream: order.Stream(string(started.OrderID)), Meta: follow(meta, unit.CheckoutPlace.Of(string(started.CartID), string(started.OrderID))),
 			Commands: []order.Command{place}, New: true, Redecide: true,
 		})
@@ -246,8 +247,8 @@ func (s *Service) finishCheckout(ctx context.Context, meta eventstore.Metadata, 
 }
 
 // withdraw opens the cart again of a checkout whose order cannot be placed.
-func (s *Service) withdraw(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted) (Answer[cart.Event], error) {
-	answer, err := s.Carts.Handle(ctx, Request[cart.Command]{
+func (s *Service) withdraw(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted) (aggregate.Result[cart.Event], error) {
+	answer, err := s.Carts.Handle(ctx, aggregate.Request[cart.Command]{
 		Stream: cart.Stream(started.CartID), Meta: follow(meta, unit.CheckoutWithdraw.Of(string(started.CartID), string(started.OrderID))),
 		Commands: []cart.Command{checkout.Withdraw(started)}, Redecide: true,
 	})
@@ -259,26 +260,26 @@ func (s *Service) withdraw(ctx context.Context, meta eventstore.Metadata, starte
 
 // decideCheckout asks for the stock and records the outcome; it returns the one
 // that stands, which may be another driver's.
-func (s *Service) decideCheckout(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted, held func()) (cart.Event, Answer[cart.Event], error) {
+func (s *Service) decideCheckout(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted, held func()) (cart.Event, aggregate.Result[cart.Event], error) {
 	process := checkout.Begin(started)
 	smooth := true
 	for asks := process.Asks(); len(asks) > 0; asks = process.Asks() {
 		answers := make([]checkout.Answer, len(asks))
 		err := each(ctx, asks, func(ctx context.Context, i int, ask checkout.Ask) error {
-			_, err := s.Stock.Handle(ctx, Request[stock.Command]{
+			_, err := s.Stock.Handle(ctx, aggregate.Request[stock.Command]{
 				Stream:   stock.Stream(ask.SKU, ask.Location),
 				Meta:     follow(meta, reserveCommand(started, ask)),
 				Commands: []stock.Command{ask.Reserve(s.now())},
 				Redecide: true,
 			})
 			answers[i] = checkout.Answer{Ask: ask, Err: err}
-			if IsRejection(err) {
+			if aggregate.IsRejection(err) {
 				return nil
 			}
 			return err
 		})
 		if err != nil {
-			return nil, Answer[cart.Event]{}, err
+			return nil, aggregate.Result[cart.Event]{}, err
 		}
 		smooth = smooth && !slices.ContainsFunc(answers, func(a checkout.Answer) bool { return a.Err != nil })
 		process = process.Answer(answers)
@@ -295,8 +296,8 @@ func reserveCommand(started cart.CheckoutStarted, ask checkout.Ask) unit.Derived
 }
 
 // recordOutcome offers an outcome to the cart; it returns the one that stands.
-func (s *Service) recordOutcome(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted, decision cart.Command) (cart.Event, Answer[cart.Event], error) {
-	answer, err := s.Carts.Handle(ctx, Request[cart.Command]{
+func (s *Service) recordOutcome(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted, decision cart.Command) (cart.Event, aggregate.Result[cart.Event], error) {
+	answer, err := s.Carts.Handle(ctx, aggregate.Request[cart.Command]{
 		Stream: cart.Stream(started.CartID), Meta: follow(meta, unit.CheckoutOutcome.Of(string(started.CartID), string(started.OrderID))),
 		Commands: []cart.Command{decision}, Redecide: true,
 	})
@@ -329,7 +330,7 @@ func (s *Service) releaseUnkept(ctx context.Context, meta eventstore.Metadata, s
 	for _, release := range checkout.Releases(started, keep, others) {
 		id := unit.CheckoutRelease.Of(string(started.CartID), string(started.OrderID), string(release.SKU), string(release.Location))
 		steps = append(steps, func(ctx context.Context) error {
-			_, err := s.Stock.Handle(ctx, Request[stock.Command]{
+			_, err := s.Stock.Handle(ctx, aggregate.Request[stock.Command]{
 				Stream: stock.Stream(release.SKU, release.Location), Meta: follow(meta, id),
 				Commands: []stock.Command{release.Command(s.now())}, Redecide: true,
 			})
@@ -346,7 +347,7 @@ func (s *Service) releaseUnkept(ctx context.Context, meta eventstore.Metadata, s
 // that no other cart's order has it. Where one has it by now, there is nothing to
 // keep.
 func (s *Service) claim(ctx context.Context, meta eventstore.Metadata, claim order.Claim) error {
-	_, err := s.Orders.Handle(ctx, Request[order.Command]{
+	_, err := s.Orders.Handle(ctx, aggregate.Request[order.Command]{
 		Stream: order.Stream(string(claim.OrderID)), Meta: follow(meta, unit.CheckoutClaim.Of(string(claim.CartID), string(claim.OrderID))),
 		Commands: []order.Command{claim}, New: true, Redecide: true,
 	})
@@ -409,7 +410,7 @@ func (s *Service) readCheckouts(ctx context.Context, id unit.CartID) (map[unit.O
 			continue
 		}
 		if err != nil {
-			return nil, &UndecodableError{Stream: recorded.Stream, Revision: recorded.Revision, Cause: err}
+			return nil, &aggregate.UndecodableError{Stream: recorded.Stream, Revision: recorded.Revision, Cause: err}
 		}
 		switch event := event.(type) {
 		case cart.CheckoutStarted:

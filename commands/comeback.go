@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"daybook/commands/aggregate"
 	"daybook/domain/fulfilment"
 	"daybook/domain/order"
 	"daybook/domain/returns"
@@ -24,9 +25,9 @@ import (
 // come after where several returns are after the same units, or record refunds
 // with the same id, at once: the return is then there, declined, or its refund
 // is taken back. The other commands of the call stay recorded.
-func (s *Service) Return(ctx context.Context, call Call, id unit.ReturnID, commands ...returns.Command) (Answer[returns.Event], error) {
+func (s *Service) Return(ctx context.Context, call Call, id unit.ReturnID, commands ...returns.Command) (aggregate.Result[returns.Event], error) {
 	if err := s.admit(call); err != nil {
-		return Answer[returns.Event]{}, err
+		return aggregate.Result[returns.Event]{}, err
 	}
 	defer s.drive(workKey{kind: workReturn, id: string(id)})()
 	err := s.mayComeBack(ctx, call, id, commands)
@@ -35,7 +36,7 @@ func (s *Service) Return(ctx context.Context, call Call, id unit.ReturnID, comma
 	}
 	if err != nil {
 		if repeats, fault := s.Returns.Repeats(ctx, returns.Stream(string(id)), call.Meta); !repeats {
-			return Answer[returns.Event]{}, cmp.Or(fault, err)
+			return aggregate.Result[returns.Event]{}, cmp.Or(fault, err)
 		}
 	}
 	answer, err := s.Returns.Handle(ctx, request(call, returns.Stream(string(id)), commands))
@@ -147,7 +148,7 @@ func (s *Service) FinishReturn(ctx context.Context, work Work) error {
 
 // followReturn carries out what is left of a return's process, and returns the answer
 // to its last command.
-func (s *Service) followReturn(ctx context.Context, meta eventstore.Metadata, id unit.ReturnID) (Answer[returns.Event], error) {
+func (s *Service) followReturn(ctx context.Context, meta eventstore.Metadata, id unit.ReturnID) (aggregate.Result[returns.Event], error) {
 	last, err := s.askOrders(ctx, meta, id)
 	if err != nil {
 		return last, err
@@ -159,8 +160,8 @@ func (s *Service) followReturn(ctx context.Context, meta eventstore.Metadata, id
 
 // askOrders asks orders for all that a return has open with them, and records
 // what became of it.
-func (s *Service) askOrders(ctx context.Context, meta eventstore.Metadata, id unit.ReturnID) (Answer[returns.Event], error) {
-	var last Answer[returns.Event]
+func (s *Service) askOrders(ctx context.Context, meta eventstore.Metadata, id unit.ReturnID) (aggregate.Result[returns.Event], error) {
+	var last aggregate.Result[returns.Event]
 	for asked := ""; ; {
 		var next fulfilment.Comeback
 		open := false
@@ -174,7 +175,7 @@ func (s *Service) askOrders(ctx context.Context, meta eventstore.Metadata, id un
 		asked = next.Key()
 		replies := make([]fulfilment.Reply, len(next.Asks))
 		err = each(ctx, next.Asks, func(ctx context.Context, i int, ask fulfilment.Ask) error {
-			_, err := s.Orders.Handle(ctx, Request[order.Command]{
+			_, err := s.Orders.Handle(ctx, aggregate.Request[order.Command]{
 				Stream: order.Stream(string(ask.OrderID)), Meta: follow(meta, ask.ID), Commands: []order.Command{ask.Command}, Redecide: true,
 			})
 			replies[i] = fulfilment.Reply{Ask: ask}
@@ -187,7 +188,7 @@ func (s *Service) askOrders(ctx context.Context, meta eventstore.Metadata, id un
 		if err != nil {
 			return last, err
 		}
-		if last, err = s.Returns.Handle(ctx, Request[returns.Command]{
+		if last, err = s.Returns.Handle(ctx, aggregate.Request[returns.Command]{
 			Stream: returns.Stream(string(id)), Meta: follow(meta, unit.ReturnOutcome.Of(string(id), next.Key())),
 			Commands: []returns.Command{next.Outcome(replies)}, Redecide: true,
 		}); err != nil {

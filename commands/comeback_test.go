@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"daybook/commands/aggregate"
 	"daybook/domain/order"
 	"daybook/domain/returns"
 	"daybook/domain/rule"
@@ -181,7 +182,7 @@ func TestARefusalAfterTheRequestIsRecorded(t *testing.T) {
 	s := open(t, log, DefaultPolicy())
 	s.sell("MUG", 5)
 	s.deliver("o1", 1)
-	ask := Request[returns.Command]{Stream: returns.Stream("late"), Meta: call().Meta, Commands: []returns.Command{mugsOf("late", 1, "o1")}}
+	ask := aggregate.Request[returns.Command]{Stream: returns.Stream("late"), Meta: call().Meta, Commands: []returns.Command{mugsOf("late", 1, "o1")}}
 	if _, err := s.Returns.Handle(t.Context(), ask); err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +237,7 @@ func TestARefundShowsInThePaymentStateOfItsOrder(t *testing.T) {
 		stale := call()
 		stale.IfRevision = new(int64(0))
 		_, err := s.Return(ctx, stale, "r2", pay...)
-		if _, is := errors.AsType[*StaleError](err); !is {
+		if _, is := errors.AsType[*aggregate.StaleError](err); !is {
 			t.Errorf("the same by who saw an older return: %v, want it stale before all else", err)
 		}
 		s.audit()
@@ -257,7 +258,7 @@ func TestADeletedOrderHoldsUpNoReturn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	late := Request[returns.Command]{Stream: returns.Stream("late"), Meta: call().Meta, Commands: []returns.Command{mugsOf("late", 1, "o1", "gone")}}
+	late := aggregate.Request[returns.Command]{Stream: returns.Stream("late"), Meta: call().Meta, Commands: []returns.Command{mugsOf("late", 1, "o1", "gone")}}
 	if _, err := s.Returns.Handle(ctx, late); err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"daybook/commands/aggregate"
 	"daybook/domain/order"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
@@ -76,7 +77,7 @@ type forgettable struct {
 	// each means that under another command id it is another deed: nothing in the command
 	// says which it is.
 	each bool
-	was  Answer[stock.Event]
+	was  aggregate.Result[stock.Event]
 	id   uuid.UUID
 }
 
@@ -126,16 +127,16 @@ func TestNothingIsRefusedOrDoneTwiceBecauseItWasForgotten(t *testing.T) {
 	noon := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
 	onEachEngine(t, func(t *testing.T, store eventstore.Store) {
 		stream, at := stock.Stream(mugs.SKU, mugs.Location), stock.At{Key: mugs, Now: noon}
-		ask := func(s *Service, id uuid.UUID, redecide bool, commands ...stock.Command) (Answer[stock.Event], error) {
-			return s.Stock.Handle(t.Context(), Request[stock.Command]{
+		ask := func(s *Service, id uuid.UUID, redecide bool, commands ...stock.Command) (aggregate.Result[stock.Event], error) {
+			return s.Stock.Handle(t.Context(), aggregate.Request[stock.Command]{
 				Stream: stream, Meta: eventstore.Metadata{CommandID: id, Request: "1.abc"}, Commands: commands, Redecide: redecide,
 			})
 		}
 		service := func() *Service {
-			return NewService(store, DefaultPolicy(), func() time.Time { return noon }, Options{})
+			return NewService(store, DefaultPolicy(), func() time.Time { return noon }, aggregate.Options{})
 		}
 		first := service()
-		must := func(id uuid.UUID, commands ...stock.Command) Answer[stock.Event] {
+		must := func(id uuid.UUID, commands ...stock.Command) aggregate.Result[stock.Event] {
 			t.Helper()
 			answer, err := ask(first, id, false, commands...)
 			if err != nil {
@@ -308,10 +309,10 @@ func TestAStepIsDrivenAgainAfterStockHasForgottenIt(t *testing.T) {
 // heldSnapshots keeps the latest snapshot of each stream in memory.
 type heldSnapshots struct {
 	mu    sync.Mutex
-	saved map[string]Snapshot
+	saved map[string]aggregate.Snapshot
 }
 
-func (h *heldSnapshots) Load(_ context.Context, stream string, foldVersion int) (*Snapshot, error) {
+func (h *heldSnapshots) Load(_ context.Context, stream string, foldVersion int) (*aggregate.Snapshot, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if found, ok := h.saved[stream]; ok && found.FoldVersion == foldVersion {
@@ -320,7 +321,7 @@ func (h *heldSnapshots) Load(_ context.Context, stream string, foldVersion int) 
 	return nil, nil
 }
 
-func (h *heldSnapshots) Save(_ context.Context, snapshot Snapshot) error {
+func (h *heldSnapshots) Save(_ context.Context, snapshot aggregate.Snapshot) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.saved[snapshot.Stream] = snapshot
@@ -380,13 +381,13 @@ func TestWhatNoStateGuardsIsRecordedOnceWithoutAnIndexOfIDs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			store, snapshots := logtest.Unindexed{Store: memory.New()}, &heldSnapshots{saved: map[string]Snapshot{}}
-			open := func(options Options) *Service {
+			store, snapshots := logtest.Unindexed{Store: memory.New()}, &heldSnapshots{saved: map[string]aggregate.Snapshot{}}
+			open := func(options aggregate.Options) *Service {
 				return NewService(store, DefaultPolicy(), func() time.Time { return noon }, options)
 			}
-			ask := func(service *Service, id uuid.UUID, commands ...stock.Command) Answer[stock.Event] {
+			ask := func(service *Service, id uuid.UUID, commands ...stock.Command) aggregate.Result[stock.Event] {
 				t.Helper()
-				answer, err := service.Stock.Handle(t.Context(), Request[stock.Command]{
+				answer, err := service.Stock.Handle(t.Context(), aggregate.Request[stock.Command]{
 					Stream: stock.Stream(mugs.SKU, mugs.Location), Meta: eventstore.Metadata{CommandID: id},
 					Commands: commands, Redecide: test.process,
 				})
@@ -395,7 +396,7 @@ func TestWhatNoStateGuardsIsRecordedOnceWithoutAnIndexOfIDs(t *testing.T) {
 				}
 				return answer
 			}
-			first, id := open(Options{Snapshots: snapshots}), uuid.New()
+			first, id := open(aggregate.Options{Snapshots: snapshots}), uuid.New()
 			ask(first, uuid.New(), stock.SetPolicy{At: at, Policy: stock.Policy{ReorderPoint: 5000}},
 				stock.Receive{At: at, Quantity: 10_000}, stock.Allocate{At: at, OrderID: "o1", Quantity: 9})
 			was := ask(first, id, test.command)
@@ -410,7 +411,7 @@ func TestWhatNoStateGuardsIsRecordedOnceWithoutAnIndexOfIDs(t *testing.T) {
 			if err != nil || len(was.Events) == 0 || len(snapshots.saved) == 0 {
 				t.Fatalf("head %s, %v; recorded %v; %d snapshots", head, err, was.Events, len(snapshots.saved))
 			}
-			for node, options := range map[string]Options{"from a snapshot": {Snapshots: snapshots}, "from the log": {}} {
+			for node, options := range map[string]aggregate.Options{"from a snapshot": {Snapshots: snapshots}, "from the log": {}} {
 				again := ask(open(options), id, test.command)
 				if test.process && !again.Replayed && len(again.Events) == 0 {
 					continue // the state says that it is so

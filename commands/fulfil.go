@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"daybook/commands/aggregate"
 	"daybook/domain/fulfilment"
 	"daybook/domain/order"
 	"daybook/domain/returns"
@@ -20,9 +21,9 @@ import (
 // from them in stock: a confirmed order's reservations are committed, a
 // canceled one's goods are free, a shipment's goods are off the shelf when the
 // call returns.
-func (s *Service) Order(ctx context.Context, call Call, id unit.OrderID, commands ...order.Command) (Answer[order.Event], error) {
+func (s *Service) Order(ctx context.Context, call Call, id unit.OrderID, commands ...order.Command) (aggregate.Result[order.Event], error) {
 	if err := s.admit(call); err != nil {
-		return Answer[order.Event]{}, err
+		return aggregate.Result[order.Event]{}, err
 	}
 	defer s.drive(workKey{kind: workOrder, id: string(id)})()
 	for _, command := range commands {
@@ -32,7 +33,7 @@ func (s *Service) Order(ctx context.Context, call Call, id unit.OrderID, command
 				continue
 			}
 			if repeats, fault := s.Orders.Repeats(ctx, order.Stream(string(id)), call.Meta); !repeats {
-				return Answer[order.Event]{}, cmp.Or(fault, err)
+				return aggregate.Result[order.Event]{}, cmp.Or(fault, err)
 			}
 		}
 	}
@@ -116,8 +117,8 @@ const justSeen = time.Second
 
 // fulfil carries out what is left of an order's process, and returns the answer
 // to its last command. The order's state may be as old as maxAge.
-func (s *Service) fulfil(ctx context.Context, meta eventstore.Metadata, id unit.OrderID, maxAge time.Duration) (Answer[order.Event], error) {
-	var last Answer[order.Event]
+func (s *Service) fulfil(ctx context.Context, meta eventstore.Metadata, id unit.OrderID, maxAge time.Duration) (aggregate.Result[order.Event], error) {
+	var last aggregate.Result[order.Event]
 	for range maxFulfilRounds {
 		var process fulfilment.Process
 		err := s.Orders.Glance(ctx, order.Stream(string(id)), maxAge, func(state order.State, _ int64) {
@@ -140,7 +141,7 @@ func (s *Service) fulfil(ctx context.Context, meta eventstore.Metadata, id unit.
 			}
 			return last, nil
 		}
-		if last, err = s.Orders.Handle(ctx, Request[order.Command]{
+		if last, err = s.Orders.Handle(ctx, aggregate.Request[order.Command]{
 			Stream: order.Stream(string(id)), Meta: follow(meta, unit.FulfilOrder.Of(string(id), process.Key())), Commands: commands, Redecide: true,
 		}); err != nil {
 			return last, err
@@ -153,7 +154,7 @@ func (s *Service) fulfil(ctx context.Context, meta eventstore.Metadata, id unit.
 func (s *Service) move(ctx context.Context, meta eventstore.Metadata, moves []fulfilment.Move) ([]fulfilment.Answer, error) {
 	answers := make([]fulfilment.Answer, len(moves))
 	err := each(ctx, moves, func(ctx context.Context, i int, move fulfilment.Move) error {
-		_, err := s.Stock.Handle(ctx, Request[stock.Command]{
+		_, err := s.Stock.Handle(ctx, aggregate.Request[stock.Command]{
 			Stream: stock.Stream(move.SKU, move.Location), Meta: follow(meta, move.ID),
 			Commands: []stock.Command{move.Command(s.now())}, Redecide: true,
 		})
@@ -167,8 +168,8 @@ func (s *Service) move(ctx context.Context, meta eventstore.Metadata, moves []fu
 	return answers, err
 }
 
-func (s *Service) takeBack(ctx context.Context, meta eventstore.Metadata, id unit.ReturnID) (Answer[returns.Event], error) {
-	var last Answer[returns.Event]
+func (s *Service) takeBack(ctx context.Context, meta eventstore.Metadata, id unit.ReturnID) (aggregate.Result[returns.Event], error) {
+	var last aggregate.Result[returns.Event]
 	var receipts []fulfilment.Receipt
 	err := s.Returns.View(ctx, returns.Stream(string(id)), func(state returns.State, _ int64) { receipts = fulfilment.Receipts(state) })
 	if err != nil {
@@ -184,7 +185,7 @@ func (s *Service) takeBack(ctx context.Context, meta eventstore.Metadata, id uni
 				return last, fmt.Errorf("return %s: stock refused what came back: %w", id, answer.Refusal)
 			}
 		}
-		last, err = s.Returns.Handle(ctx, Request[returns.Command]{
+		last, err = s.Returns.Handle(ctx, aggregate.Request[returns.Command]{
 			Stream: returns.Stream(string(id)), Meta: follow(meta, unit.ReturnSettle.Of(string(id), fmt.Sprint(receipt.Number))),
 			Commands: []returns.Command{returns.SettleStock{Receipt: receipt.Number}}, Redecide: true,
 		})
@@ -219,7 +220,7 @@ func (s *Service) expireReservations(ctx context.Context, timer Timer, meta even
 	}
 	for round := 0; ; round++ {
 		meta.CommandID = timerCommand(timer, round)
-		answer, err := s.Stock.Handle(ctx, Request[stock.Command]{
+		answer, err := s.Stock.Handle(ctx, aggregate.Request[stock.Command]{
 			Stream: timer.Target, Meta: meta,
 			Commands: []stock.Command{stock.ExpireDue{At: stock.At{Key: key, Now: now}}}, Redecide: true,
 		})

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"daybook/commands/aggregate"
 	"daybook/domain/cart"
 	"daybook/domain/checkout"
 	"daybook/domain/order"
@@ -230,7 +231,7 @@ func (s *shop) beginAsBefore(id unit.CartID, orderID unit.OrderID) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	batch = append(batch, eventstore.Event{ID: EventID(call().Meta.CommandID, 0), Type: typ, Data: data, Meta: meta})
+	batch = append(batch, eventstore.Event{ID: aggregate.EventID(call().Meta.CommandID, 0), Type: typ, Data: data, Meta: meta})
 	if _, err := s.store.Append(s.t.Context(), cart.Stream(id), eventstore.Any, batch); err != nil {
 		s.t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"daybook/commands/aggregate"
 	"daybook/domain/order"
 	"daybook/domain/unit"
 	"daybook/eventstore"
@@ -195,7 +196,7 @@ func (p *Processes) finish(ctx context.Context, parked Process) (set []Timer, cl
 
 // fireTimer fires a timer that was given up. One whose deadline has moved is set again.
 func (p *Processes) fireTimer(ctx context.Context, timer Timer) (set []Timer, clear []Deadline, err error) {
-	err = safely(func() error { return p.Finisher.FireTimer(ctx, timer, p.Now()) })
+	err = aggregate.Safely(func() error { return p.Finisher.FireTimer(ctx, timer, p.Now()) })
 	if postponed, moved := errors.AsType[*PostponedError](err); moved {
 		return []Timer{{Deadline: timer.Deadline, DueAt: postponed.Until}}, nil, nil
 	}
@@ -217,7 +218,7 @@ func (p *Processes) finishEvent(ctx context.Context, work Work, revision int64) 
 		if err := begun.event(e); eventstore.IsForeign(err) {
 			return nil, nil, err
 		} else if err != nil {
-			return nil, nil, &UndecodableError{Stream: e.Stream, Revision: e.Revision, Cause: err}
+			return nil, nil, &aggregate.UndecodableError{Stream: e.Stream, Revision: e.Revision, Cause: err}
 		}
 	}
 	if !found {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"daybook/commands/aggregate"
 	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/stock"
@@ -197,7 +198,7 @@ func TestWorkThatCannotBeFinishedHoldsUpNothing(t *testing.T) {
 		tries int64 // before it is parked
 	}{
 		"refused":    {order.ErrNotFound, triesRefused},
-		"unreadable": {&UndecodableError{Stream: "order-stuck", Cause: errors.New("no")}, 1},
+		"unreadable": {&aggregate.UndecodableError{Stream: "order-stuck", Cause: errors.New("no")}, 1},
 		"deleted":    {&eventstore.DeletedError{Stream: "order-stuck"}, 1},
 		"failing":    {errors.New("who knows"), triesFailed},
 	} {
@@ -269,7 +270,7 @@ func TestParkedWorkIsTriedAgain(t *testing.T) {
 			broken := true
 			finisher := &stubborn{tried: map[string]int{}, fails: func(Work) error {
 				if broken {
-					return &UndecodableError{}
+					return &aggregate.UndecodableError{}
 				}
 				return nil
 			}}
@@ -286,7 +287,7 @@ func TestParkedWorkIsTriedAgain(t *testing.T) {
 func TestARetryOnDemandSaysWhatItDid(t *testing.T) {
 	t.Parallel()
 	log, book := memory.New(), &logbook{timers: map[Deadline]Timer{}}
-	cause := error(&UndecodableError{Cause: errors.New("first")})
+	cause := error(&aggregate.UndecodableError{Cause: errors.New("first")})
 	finisher := &stubborn{tried: map[string]int{}, fails: func(Work) error { return cause }}
 	confirmed(t, log, "stuck")
 	react(t, &Reactor{Store: log, Journal: book, Parking: book, Finisher: finisher}, "it is parked", book.reaches(t, log))
@@ -400,14 +401,14 @@ func TestATimerThatCanDoNothingIsParked(t *testing.T) {
 		cause error
 		tries int // after which it is given up; 0: never
 	}{
-		"unreadable":                   {&UndecodableError{Stream: timer.Target, Revision: 7, Cause: errors.New("no")}, 1},
+		"unreadable":                   {&aggregate.UndecodableError{Stream: timer.Target, Revision: 7, Cause: errors.New("no")}, 1},
 		"deleted":                      {&eventstore.DeletedError{Stream: timer.Target}, 1},
 		"refused":                      {stock.ErrQuantityInvalid, triesFailed},
 		"failing":                      {errors.New("who knows"), triesFailed},
 		"a log that is away":           {&eventstore.UnavailableError{Cause: errors.New("no leader")}, 0},
 		"a log that is another":        {&eventstore.DivergedError{}, 0},
 		"an answer that does not come": {&eventstore.OutcomeUnknownError{Cause: errors.New("?")}, 0},
-		"no room":                      {ErrOverloaded, 0},
+		"no room":                      {aggregate.ErrOverloaded, 0},
 		"postponed":                    {&PostponedError{Until: time.Now()}, 0},
 	} {
 		clockwork := NewClockwork(nil, func(context.Context, Timer, time.Time) error { return c.cause }, slog.New(slog.DiscardHandler))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"daybook/commands/aggregate"
 	"daybook/eventstore"
 	"daybook/internal/pause"
 )
@@ -26,7 +27,7 @@ func excused(err error) bool {
 	_, away := errors.AsType[*eventstore.UnavailableError](err)
 	_, denied := errors.AsType[*eventstore.DeniedError](err)
 	_, diverged := errors.AsType[*eventstore.DivergedError](err)
-	return (away && !timedOut(err)) || denied || diverged || errors.Is(err, ErrOverloaded) || errors.Is(err, ErrClosed) || errors.Is(err, context.Canceled)
+	return (away && !timedOut(err)) || denied || diverged || errors.Is(err, aggregate.ErrOverloaded) || errors.Is(err, aggregate.ErrClosed) || errors.Is(err, context.Canceled)
 }
 
 // timedOut tells whether no answer came in time. Either the log is away, or what
@@ -48,7 +49,7 @@ func (r *Reactor) hopeless(ctx context.Context, err error, tries int) bool {
 		return false
 	case timedOut(err):
 		return tries >= triesFailed && r.logAnswers(ctx)
-	case IsRejection(err):
+	case aggregate.IsRejection(err):
 		return tries >= triesRefused
 	}
 	return tries >= triesFailed
@@ -57,7 +58,7 @@ func (r *Reactor) hopeless(ctx context.Context, err error, tries int) bool {
 // unreadable tells whether the log holds something that cannot be read, or no longer
 // holds what is needed. Trying again does not help.
 func unreadable(err error) bool {
-	_, undecodable := errors.AsType[*UndecodableError](err)
+	_, undecodable := errors.AsType[*aggregate.UndecodableError](err)
 	_, deleted := errors.AsType[*eventstore.DeletedError](err)
 	return undecodable || deleted
 }

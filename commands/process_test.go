@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"daybook/commands/aggregate"
 	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/product"
@@ -34,7 +35,7 @@ type shop struct {
 
 func open(t *testing.T, store eventstore.Store, policy Policy) *shop {
 	t.Helper()
-	return &shop{Service: NewService(store, policy, time.Now, Options{}), t: t, store: store}
+	return &shop{Service: NewService(store, policy, time.Now, aggregate.Options{}), t: t, store: store}
 }
 
 func call() Call {

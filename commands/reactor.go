@@ -13,6 +13,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 
+	"daybook/commands/aggregate"
 	"daybook/eventstore"
 	"daybook/internal/pause"
 )
@@ -404,7 +405,7 @@ func (r *Reactor) due() ([]Work, time.Duration) {
 }
 
 func finishWork(ctx context.Context, finisher Finisher, work Work) error {
-	return safely(func() error { return finishAs(ctx, finisher, work) })
+	return aggregate.Safely(func() error { return finishAs(ctx, finisher, work) })
 }
 
 func finishAs(ctx context.Context, finisher Finisher, work Work) error {

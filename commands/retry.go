@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"daybook/commands/aggregate"
 	"daybook/domain/cart"
 	"daybook/domain/fulfilment"
 	"daybook/domain/order"
@@ -35,7 +36,7 @@ type RetryResult struct {
 	Lost []order.Lost
 	// Shortages are what stock was short of, for RetryShort and RetryCanceled.
 	Shortages []cart.Shortage
-	Order     Answer[order.Event]
+	Order     aggregate.Result[order.Event]
 }
 
 // RetryAllocation asks stock again for what an order is missing. It compares the
@@ -101,11 +102,11 @@ func (s *Service) askAgain(ctx context.Context, call Call, id unit.OrderID, resu
 			guarded.IfRevision = &revision
 		}
 		result.Order, err = s.Order(ctx, guarded, id, order.RetryAllocation{Lost: result.Lost})
-		if _, changed := errors.AsType[*StaleError](err); !changed || call.IfRevision != nil {
+		if _, changed := errors.AsType[*aggregate.StaleError](err); !changed || call.IfRevision != nil {
 			return before, err
 		}
 	}
-	return order.State{}, fmt.Errorf("order %s changed %d times while it was compared with stock: %w", id, maxLooks, ErrOverloaded)
+	return order.State{}, fmt.Errorf("order %s changed %d times while it was compared with stock: %w", id, maxLooks, aggregate.ErrOverloaded)
 }
 
 func (s *Service) finishNow(ctx context.Context, call Call, id unit.OrderID) error {
@@ -146,7 +147,7 @@ func (s *Service) lastShortages(ctx context.Context, id unit.OrderID) ([]cart.Sh
 			continue
 		}
 		if err != nil {
-			return nil, &UndecodableError{Stream: recorded.Stream, Revision: recorded.Revision, Cause: err}
+			return nil, &aggregate.UndecodableError{Stream: recorded.Stream, Revision: recorded.Revision, Cause: err}
 		}
 		if failed, ok := event.(order.AllocationFailed); ok {
 			shortages = failed.Shortages

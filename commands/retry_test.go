@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"daybook/commands/aggregate"
 	"daybook/domain/order"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
@@ -99,8 +100,8 @@ func TestAnOrderThatAlwaysChangesIsComparedOnlySoOften(t *testing.T) {
 		}
 	}
 	_, err := open(t, between, DefaultPolicy()).RetryAllocation(t.Context(), call(), "o")
-	if !errors.Is(err, ErrOverloaded) || parcels != maxLooks {
-		t.Errorf("after %d parcels: %v, want %v after %d", parcels, err, ErrOverloaded, maxLooks)
+	if !errors.Is(err, aggregate.ErrOverloaded) || parcels != maxLooks {
+		t.Errorf("after %d parcels: %v, want %v after %d", parcels, err, aggregate.ErrOverloaded, maxLooks)
 	}
 	if got := s.allocated("o", "MUG"); got != unit.Quantity(10-parcels) {
 		t.Errorf("%d are allocated after %d of 10 have shipped", got, parcels)
@@ -128,7 +129,7 @@ func TestAnEventThatCannotBeReadIsSaidToBeThat(t *testing.T) {
 		"shortages": shortages,
 		"state":     s.Orders.View(t.Context(), stream, func(order.State, int64) {}),
 	} {
-		if bad, is := errors.AsType[*UndecodableError](err); !is || bad.Stream != stream || bad.Revision != 0 {
+		if bad, is := errors.AsType[*aggregate.UndecodableError](err); !is || bad.Stream != stream || bad.Revision != 0 {
 			t.Errorf("%s: %v", what, err)
 		}
 	}

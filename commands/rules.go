@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"daybook/commands/aggregate"
 	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/product"
@@ -12,16 +13,16 @@ import (
 // handler of changed rules, to see what notices.
 
 // ProductRules are those of the catalogue.
-func ProductRules() Aggregate[product.State, product.Command, product.Event] {
-	return Aggregate[product.State, product.Command, product.Event]{
+func ProductRules() aggregate.Definition[product.State, product.Command, product.Event] {
+	return aggregate.Definition[product.State, product.Command, product.Event]{
 		Category: product.Category, FoldVersion: product.FoldVersion,
 		Decide: product.Decide, Evolve: product.Evolve, Encode: product.Encode, Decode: product.Decode,
 	}
 }
 
 // CartRules are those of carts.
-func CartRules() Aggregate[cart.State, cart.Command, cart.Event] {
-	return Aggregate[cart.State, cart.Command, cart.Event]{
+func CartRules() aggregate.Definition[cart.State, cart.Command, cart.Event] {
+	return aggregate.Definition[cart.State, cart.Command, cart.Event]{
 		Category: cart.Category, FoldVersion: cart.FoldVersion,
 		About: cart.About, Recall: cart.Recall,
 		Decide: cart.Decide, Evolve: cart.Evolve, Encode: cart.Encode, Decode: cart.Decode,
@@ -29,8 +30,8 @@ func CartRules() Aggregate[cart.State, cart.Command, cart.Event] {
 }
 
 // StockRules are those of stock, the one kind whose streams are long.
-func StockRules() Aggregate[stock.State, stock.Command, stock.Event] {
-	return Aggregate[stock.State, stock.Command, stock.Event]{
+func StockRules() aggregate.Definition[stock.State, stock.Command, stock.Event] {
+	return aggregate.Definition[stock.State, stock.Command, stock.Event]{
 		Category: stock.Category, FoldVersion: stock.FoldVersion, SnapshotEvery: 500, Guarded: stock.Guarded,
 		About: stock.About, Recall: stock.Recall,
 		Decide: stock.Decide, Evolve: stock.Evolve, Encode: stock.Encode, Decode: stock.Decode,
@@ -38,16 +39,16 @@ func StockRules() Aggregate[stock.State, stock.Command, stock.Event] {
 }
 
 // OrderRules are those of orders.
-func OrderRules() Aggregate[order.State, order.Command, order.Event] {
-	return Aggregate[order.State, order.Command, order.Event]{
+func OrderRules() aggregate.Definition[order.State, order.Command, order.Event] {
+	return aggregate.Definition[order.State, order.Command, order.Event]{
 		Category: order.Category, FoldVersion: order.FoldVersion,
 		Decide: order.Decide, Evolve: order.Evolve, Encode: order.Encode, Decode: order.Decode,
 	}
 }
 
 // ReturnRules are those of returns and credit notes.
-func ReturnRules() Aggregate[returns.State, returns.Command, returns.Event] {
-	return Aggregate[returns.State, returns.Command, returns.Event]{
+func ReturnRules() aggregate.Definition[returns.State, returns.Command, returns.Event] {
+	return aggregate.Definition[returns.State, returns.Command, returns.Event]{
 		Category: returns.Category, FoldVersion: returns.FoldVersion,
 		Decide: returns.Decide, Evolve: returns.Evolve, Encode: returns.Encode, Decode: returns.Decode,
 	}

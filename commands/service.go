@@ -1,3 +1,9 @@
+// Package commands changes things. Service has a method for everything that can be asked:
+// it routes commands to their aggregates, and carries out the processes that span
+// aggregates, at once (inline) and again from the log (the reactor).
+//
+// It holds no rules: those are in domain. It answers no queries: those are in
+// readapi. How commands arrive is the business of commandapi.
 package commands
 
 import (
@@ -12,6 +18,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"daybook/commands/aggregate"
 	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/product"
@@ -23,11 +30,11 @@ import (
 
 // Handlers of the five aggregates.
 type (
-	Products = Handler[product.State, product.Command, product.Event]
-	Carts    = Handler[cart.State, cart.Command, cart.Event]
-	Stock    = Handler[stock.State, stock.Command, stock.Event]
-	Orders   = Handler[order.State, order.Command, order.Event]
-	Returns  = Handler[returns.State, returns.Command, returns.Event]
+	Products = aggregate.Handler[product.State, product.Command, product.Event]
+	Carts    = aggregate.Handler[cart.State, cart.Command, cart.Event]
+	Stock    = aggregate.Handler[stock.State, stock.Command, stock.Event]
+	Orders   = aggregate.Handler[order.State, order.Command, order.Event]
+	Returns  = aggregate.Handler[returns.State, returns.Command, returns.Event]
 )
 
 // Policy is what the shop decides about its processes.
@@ -84,16 +91,16 @@ type Service struct {
 }
 
 // NewService wires the handlers over one store. now is the clock of decisions.
-func NewService(store eventstore.Store, policy Policy, now func() time.Time, options Options) *Service {
+func NewService(store eventstore.Store, policy Policy, now func() time.Time, options aggregate.Options) *Service {
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Service{
-		Products: NewHandler(store, ProductRules(), options),
-		Carts:    NewHandler(store, CartRules(), options),
-		Stock:    NewHandler(store, StockRules(), options),
-		Orders:   NewHandler(store, OrderRules(), options),
-		Returns:  NewHandler(store, ReturnRules(), options),
+		Products: aggregate.NewHandler(store, ProductRules(), options),
+		Carts:    aggregate.NewHandler(store, CartRules(), options),
+		Stock:    aggregate.NewHandler(store, StockRules(), options),
+		Orders:   aggregate.NewHandler(store, OrderRules(), options),
+		Returns:  aggregate.NewHandler(store, ReturnRules(), options),
 		store:    store, policy: policy, now: now, logger: options.Logger, driving: map[workKey]int{},
 	}
 }
@@ -130,26 +137,26 @@ type Call struct {
 	New bool
 }
 
-func request[C any](call Call, stream string, commands []C) Request[C] {
-	return Request[C]{Stream: stream, Meta: call.Meta, Commands: commands, IfRevision: call.IfRevision, New: call.New}
+func request[C any](call Call, stream string, commands []C) aggregate.Request[C] {
+	return aggregate.Request[C]{Stream: stream, Meta: call.Meta, Commands: commands, IfRevision: call.IfRevision, New: call.New}
 }
 
 // Product carries out commands on a catalogue entry.
-func (s *Service) Product(ctx context.Context, call Call, sku unit.SKU, commands ...product.Command) (Answer[product.Event], error) {
+func (s *Service) Product(ctx context.Context, call Call, sku unit.SKU, commands ...product.Command) (aggregate.Result[product.Event], error) {
 	if err := s.admit(call); err != nil {
-		return Answer[product.Event]{}, err
+		return aggregate.Result[product.Event]{}, err
 	}
 	return s.Products.Handle(ctx, request(call, product.Stream(sku), commands))
 }
 
 // MoveStock carries out a command on one SKU at one location. at must be the
 // command's own.
-func (s *Service) MoveStock(ctx context.Context, call Call, key stock.Key, commands ...stock.Command) (Answer[stock.Event], error) {
+func (s *Service) MoveStock(ctx context.Context, call Call, key stock.Key, commands ...stock.Command) (aggregate.Result[stock.Event], error) {
 	if err := s.admit(call); err != nil {
-		return Answer[stock.Event]{}, err
+		return aggregate.Result[stock.Event]{}, err
 	}
 	if err := s.admitDeadlines(commands); err != nil {
-		return Answer[stock.Event]{}, err
+		return aggregate.Result[stock.Event]{}, err
 	}
 	return s.Stock.Handle(ctx, request(call, stock.Stream(key.SKU, key.Location), commands))
 }
@@ -159,9 +166,9 @@ func (s *Service) At(key stock.Key) stock.At { return stock.At{Key: key, Now: s.
 
 // Cart carries out commands on a cart, all or none. Lines are added by AddLines,
 // which prices them.
-func (s *Service) Cart(ctx context.Context, call Call, id unit.CartID, commands ...cart.Command) (Answer[cart.Event], error) {
+func (s *Service) Cart(ctx context.Context, call Call, id unit.CartID, commands ...cart.Command) (aggregate.Result[cart.Event], error) {
 	if err := s.admit(call); err != nil {
-		return Answer[cart.Event]{}, err
+		return aggregate.Result[cart.Event]{}, err
 	}
 	return s.Carts.Handle(ctx, request(call, cart.Stream(id), commands))
 }
@@ -181,9 +188,9 @@ type WantedLine struct {
 //
 // Errors: product.ErrNotFound, product.ErrRetired, product.ErrNotPriced, and
 // those of the cart.
-func (s *Service) AddLines(ctx context.Context, call Call, id unit.CartID, open *cart.Open, lines []WantedLine) (Answer[cart.Event], error) {
+func (s *Service) AddLines(ctx context.Context, call Call, id unit.CartID, open *cart.Open, lines []WantedLine) (aggregate.Result[cart.Event], error) {
 	if err := s.admit(call); err != nil {
-		return Answer[cart.Event]{}, err
+		return aggregate.Result[cart.Event]{}, err
 	}
 	var currency unit.Currency
 	if open != nil {
@@ -197,7 +204,7 @@ func (s *Service) AddLines(ctx context.Context, call Call, id unit.CartID, open 
 			repeats, err = s.cartExists(ctx, id) // and then only the content is compared
 		}
 		if err != nil || !repeats {
-			return Answer[cart.Event]{}, cmp.Or(err, refusal)
+			return aggregate.Result[cart.Event]{}, cmp.Or(err, refusal)
 		}
 	}
 	var commands []cart.Command
@@ -308,7 +315,7 @@ func (s *Service) Driving(work Work) bool {
 func each[T any](ctx context.Context, items []T, do func(ctx context.Context, i int, item T) error) error {
 	const atOnce = 256
 	if len(items) == 1 {
-		return safely(func() error { return do(ctx, 0, items[0]) })
+		return aggregate.Safely(func() error { return do(ctx, 0, items[0]) })
 	}
 	var wait sync.WaitGroup
 	errs := make([]error, len(items))
@@ -317,7 +324,7 @@ func each[T any](ctx context.Context, items []T, do func(ctx context.Context, i 
 		slots <- struct{}{}
 		wait.Go(func() {
 			defer func() { <-slots }()
-			errs[i] = safely(func() error { return do(ctx, i, item) })
+			errs[i] = aggregate.Safely(func() error { return do(ctx, i, item) })
 		})
 	}
 	wait.Wait()

@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"daybook/commands/aggregate"
 	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/product"
@@ -262,7 +263,7 @@ func TestAnEventOfTheShopsThatAnotherProgramWroteHoldsUpNothing(t *testing.T) {
 	})
 	t.Run("under ids like the shop's", func(t *testing.T) {
 		t.Parallel()
-		writtenByStrangers(t, func() uuid.UUID { return EventID(uuid.New(), 0) })
+		writtenByStrangers(t, func() uuid.UUID { return aggregate.EventID(uuid.New(), 0) })
 	})
 }
 

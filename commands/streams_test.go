@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+
+	"daybook/commands/aggregate"
 )
 
 func TestWhatIsTheDomainsOwn(t *testing.T) {
@@ -37,8 +39,8 @@ func TestEventIDsAreOfAKindOfTheirOwn(t *testing.T) {
 	command := uuid.New()
 	seen := map[uuid.UUID]bool{}
 	for n := range 20 {
-		id := EventID(command, n)
-		if !OwnsID(id) || id.Variant() != uuid.RFC4122 || id != EventID(command, n) || seen[id] {
+		id := aggregate.EventID(command, n)
+		if !OwnsID(id) || id.Variant() != uuid.RFC4122 || id != aggregate.EventID(command, n) || seen[id] {
 			t.Errorf("event %d of a command has the id %s", n, id)
 		}
 		seen[id] = true
@@ -55,10 +57,10 @@ func TestOnlyWhatAProgramOfOursWroteIsSureToStay(t *testing.T) {
 		id     uuid.UUID
 		want   bool
 	}{
-		{"order-1", EventID(uuid.New(), 0), true},
-		{"stock-MUG@main", EventID(uuid.New(), 3), true},
+		{"order-1", aggregate.EventID(uuid.New(), 0), true},
+		{"stock-MUG@main", aggregate.EventID(uuid.New(), 3), true},
 		{"order-theirs", uuid.New(), false},
-		{"invoice-1", EventID(uuid.New(), 0), false},
+		{"invoice-1", aggregate.EventID(uuid.New(), 0), false},
 	} {
 		if got := Wrote(c.stream, c.id); got != c.want {
 			t.Errorf("%s, %s: %t", c.stream, c.id, got)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"daybook/commands/aggregate"
 	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/unit"
@@ -89,7 +90,7 @@ func (t Timer) process(cause error, now time.Time) Process {
 		ID: processID(workTimer, t.Target, step), Kind: string(workTimer), Subject: t.Target, Step: step,
 		Stream: t.stream(), Since: t.DueAt, Tries: int64(t.Failures) + 1, FirstTried: now, LastTried: now, Reason: cause.Error(),
 	}
-	if odd, is := errors.AsType[*UndecodableError](cause); is && odd.Stream == p.Stream {
+	if odd, is := errors.AsType[*aggregate.UndecodableError](cause); is && odd.Stream == p.Stream {
 		p.Revision = odd.Revision
 	}
 	return p
@@ -155,7 +156,7 @@ func (c *Clockwork) Nudge() {
 // fire fires a timer. It gives up a timer that can do nothing, because its stream
 // cannot be read, or because firing has failed often while the log could be reached.
 func (c *Clockwork) fire(ctx context.Context, timer Timer, now time.Time) error {
-	err := safely(func() error { return c.Fire(ctx, timer, now) })
+	err := aggregate.Safely(func() error { return c.Fire(ctx, timer, now) })
 	if _, postponed := errors.AsType[*PostponedError](err); err == nil || postponed || ctx.Err() != nil && !unreadable(err) {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"daybook/commands"
+	"daybook/commands/aggregate"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
 	"daybook/eventstore"
@@ -22,7 +23,7 @@ func TestEveryCallIsHeldToTheBoundsOfTime(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 	log := memory.New()
-	service := commands.NewService(log, commands.DefaultPolicy(), func() time.Time { return now }, commands.Options{})
+	service := commands.NewService(log, commands.DefaultPolicy(), func() time.Time { return now }, aggregate.Options{})
 	value, asked := reflect.ValueOf(service), 0
 	for i := range value.NumMethod() {
 		method := value.Type().Method(i)
@@ -71,7 +72,7 @@ func TestWhatIsWithinTheBoundsOfTimeIsTaken(t *testing.T) {
 		"the first of a setting": {policy, time.Date(1950, 1, 1, 0, 0, 0, 0, time.UTC)},
 		"the last of a setting":  {policy, now.Add(48 * time.Hour)},
 	} {
-		service := commands.NewService(memory.New(), test.policy, func() time.Time { return now }, commands.Options{})
+		service := commands.NewService(memory.New(), test.policy, func() time.Time { return now }, aggregate.Options{})
 		call := commands.Call{Meta: eventstore.Metadata{CommandID: uuid.New(), OccurredAt: test.at}}
 		if _, err := service.MoveStock(context.WithoutCancel(t.Context()), call, key, stock.Receive{At: service.At(key), Quantity: 1}); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -83,7 +84,7 @@ func TestADeadlineTooFarAwayIsRefused(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 	log := memory.New()
-	service := commands.NewService(log, commands.DefaultPolicy(), func() time.Time { return now }, commands.Options{})
+	service := commands.NewService(log, commands.DefaultPolicy(), func() time.Time { return now }, aggregate.Options{})
 	key := stock.Key{SKU: "MUG", Location: unit.DefaultLocation}
 	far := now.Add(unit.MaxHold + time.Second)
 	call := commands.Call{Meta: eventstore.Metadata{CommandID: uuid.New()}}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"daybook/commands/aggregate"
 	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/returns"
@@ -167,7 +168,7 @@ func (t *tracker) observe(item eventstore.Item) {
 		for _, id := range t.parked[item.Event.Stream] {
 			t.stirred[id] = true
 		}
-		if err := safely(func() error { return t.event(*item.Event) }); err != nil {
+		if err := aggregate.Safely(func() error { return t.event(*item.Event) }); err != nil {
 			t.parks(undecodable(*item.Event, err, time.Now()))
 		}
 	}

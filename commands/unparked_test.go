@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"daybook/commands/aggregate"
 	"daybook/domain/cart"
 	"daybook/domain/unit"
 	"daybook/eventstore"
@@ -37,8 +38,8 @@ func TestWorkIsParkedOnlyForItsOwnFault(t *testing.T) {
 	}{
 		"a log that is away":           {&eventstore.UnavailableError{Cause: errors.New("no leader")}, false, false, false},
 		"no right":                     {&eventstore.DeniedError{}, false, false, false},
-		"no room":                      {ErrOverloaded, false, false, false},
-		"a node that stops":            {ErrClosed, false, false, false},
+		"no room":                      {aggregate.ErrOverloaded, false, false, false},
+		"a node that stops":            {aggregate.ErrClosed, false, false, false},
 		"a search that takes too long": {late, true, false, true},
 		"a read that takes too long":   {&eventstore.UnavailableError{Cause: late}, true, false, true},
 		"an append without answer":     {&eventstore.OutcomeUnknownError{Cause: late}, true, false, true},
@@ -79,7 +80,7 @@ func TestWorkThatIsNotParkedAnyMoreIsNotWatched(t *testing.T) {
 			t.Parallel()
 			log, book := memory.New(), &logbook{timers: map[Deadline]Timer{}}
 			ctx, stop := context.WithCancel(t.Context())
-			finisher := &stubborn{tried: map[string]int{}, fails: func(Work) error { return &UndecodableError{} }}
+			finisher := &stubborn{tried: map[string]int{}, fails: func(Work) error { return &aggregate.UndecodableError{} }}
 			reactor := &Reactor{Store: log, Journal: book, Parking: book, Finisher: finisher, Logger: slog.New(slog.DiscardHandler), Grace: time.Millisecond}
 			ended := make(chan error, 1)
 			go func() { ended <- reactor.Run(ctx) }()
@@ -186,7 +187,7 @@ func TestAnEventThatIsGoneIsNotTakenForAnother(t *testing.T) {
 func TestDismissedWorkIsTriedOnlyWhenSomethingHappens(t *testing.T) {
 	t.Parallel()
 	log, book := memory.New(), &logbook{timers: map[Deadline]Timer{}}
-	finisher := &stubborn{tried: map[string]int{}, fails: func(Work) error { return &UndecodableError{} }}
+	finisher := &stubborn{tried: map[string]int{}, fails: func(Work) error { return &aggregate.UndecodableError{} }}
 	confirmed(t, log, "stuck")
 	confirmed(t, log, "other")
 	reactor := &Reactor{Store: log, Journal: book, Parking: book, Finisher: finisher, RetryEvery: 20 * time.Millisecond}

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"daybook/commands"
+	"daybook/commands/aggregate"
 	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/product"
@@ -39,7 +40,7 @@ func open(t *testing.T) *shop {
 	t.Helper()
 	bench := viewtest.New(t, views.All(salesview.Options{})...)
 	s := &shop{Bench: bench, stop: make(chan struct{})}
-	s.service = commands.NewService(bench.Log, commands.DefaultPolicy(), time.Now, commands.Options{})
+	s.service = commands.NewService(bench.Log, commands.DefaultPolicy(), time.Now, aggregate.Options{})
 	if err := bench.Runner.Prepare(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"daybook/cmd/daybook/shoppers"
-	"daybook/commands"
+	"daybook/commands/aggregate"
 )
 
 func dialGateway(t *testing.T, connection string) *esdb.Client {
@@ -99,7 +99,7 @@ func TestTheGatewayOfAServer(t *testing.T) {
 
 	// The id that an order to come will have: recorded before, it would keep the order out.
 	squatting := note(1)
-	squatting.EventID = commands.EventID(uuid.New(), 0)
+	squatting.EventID = aggregate.EventID(uuid.New(), 0)
 	_, err = client.AppendToStream(ctx, "notes", esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, squatting)
 	wantCode(t, "an id of the shop's kind", err, esdb.ErrorCodeAccessDenied)
 

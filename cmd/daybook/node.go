@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"daybook/commands"
+	"daybook/commands/aggregate"
 	commandspg "daybook/commands/postgres"
 	"daybook/eventstore"
 	"daybook/internal/live"
@@ -143,7 +144,7 @@ func (n *node) follow(ctx context.Context, serves bool) error {
 func (n *node) wire(cfg nodeConfig) (err error) {
 	n.answers = commandspg.NewAnswers(n.commandPool, n.log)
 	n.answers.Seen = n.store.Latest
-	n.service = commands.NewService(n.store, cfg.Policy, time.Now, commands.Options{
+	n.service = commands.NewService(n.store, cfg.Policy, time.Now, aggregate.Options{
 		Logger: n.log, Snapshots: commandspg.Snapshots{Pool: n.commandPool}, CacheStreams: cfg.CacheStreams,
 	})
 	n.clockwork = commands.NewClockwork(commandspg.Timers{Pool: n.commandPool}, n.service.FireTimer, n.log)

@@ -15,6 +15,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"daybook/commands"
+	"daybook/commands/aggregate"
 	"daybook/commands/commandapi"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
@@ -55,7 +56,7 @@ func (s shop) withAnswers(kept commands.Answers) *shop {
 	if s.policy.HoldFor == 0 {
 		s.policy = commands.DefaultPolicy()
 	}
-	s.service = commands.NewService(s.store, s.policy, time.Now, commands.Options{})
+	s.service = commands.NewService(s.store, s.policy, time.Now, aggregate.Options{})
 	var err error
 	s.handler, err = httpapi.New(httpapi.Options{Version: "test", PublicHosts: []string{"example.com"}}, func(api huma.API) {
 		commandapi.Register(api, s.service, commandapi.Options{Answers: kept})

@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"daybook/commands"
+	"daybook/commands/aggregate"
 	"daybook/commands/commandapi"
 	"daybook/eventstore/memory"
 	"daybook/internal/httpapi"
@@ -20,7 +21,7 @@ import (
 // BenchmarkOrder is what an order costs but for its disk and its network: a
 // cart of three lines, checked out, paid and confirmed, over a log in memory.
 func BenchmarkOrder(b *testing.B) {
-	service := commands.NewService(memory.New(), commands.DefaultPolicy(), time.Now, commands.Options{})
+	service := commands.NewService(memory.New(), commands.DefaultPolicy(), time.Now, aggregate.Options{})
 	defer service.Close(context.Background())
 	handler, err := httpapi.New(httpapi.Options{PublicHosts: []string{"example.com"}}, func(api huma.API) {
 		commandapi.Register(api, service, commandapi.Options{Answers: &answers{kept: make(map[string]commands.StoredAnswer)}})

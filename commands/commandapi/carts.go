@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"daybook/commands"
+	"daybook/commands/aggregate"
 	"daybook/domain/cart"
 	"daybook/domain/unit"
 )
@@ -165,7 +166,7 @@ func (a *api) changeCart(ctx context.Context, c call, id unit.CartID, wanted ...
 }
 
 // cart answers with the cart as it stands.
-func (a *api) cart(ctx context.Context, id unit.CartID, done commands.Answer[cart.Event]) (*answer[CartState], error) {
+func (a *api) cart(ctx context.Context, id unit.CartID, done aggregate.Result[cart.Event]) (*answer[CartState], error) {
 	if state, revision, whole := foldNew(cart.Evolve, done); whole {
 		return reply(revision, done, cartState(state, revision)), nil
 	}

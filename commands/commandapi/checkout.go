@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"daybook/commands"
+	"daybook/commands/aggregate"
 	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/unit"
@@ -115,7 +116,7 @@ func payment(bad *check, c call, given *PaymentInput) *order.RecordTransaction {
 
 // payAndConfirm does what a checkout asks for beyond the order, in one step. It
 // returns both steps' answers as one.
-func (a *api) payAndConfirm(ctx context.Context, c call, id unit.OrderID, placed commands.Answer[order.Event], pay *order.RecordTransaction, confirm bool) (commands.Answer[order.Event], error) {
+func (a *api) payAndConfirm(ctx context.Context, c call, id unit.OrderID, placed aggregate.Result[order.Event], pay *order.RecordTransaction, confirm bool) (aggregate.Result[order.Event], error) {
 	var wanted []order.Command
 	if pay != nil {
 		if pay.Amount.Currency == "" {
@@ -150,7 +151,7 @@ func (a *api) payAndConfirm(ctx context.Context, c call, id unit.OrderID, placed
 // placedState is the order as this request left it. Reading it again is spared
 // where its events are all known; a confirmed order has one more, which tells
 // that its stock is settled and shows in none of the state's members.
-func (a *api) placedState(ctx context.Context, id unit.OrderID, done commands.Answer[order.Event], confirmed bool) (OrderState, error) {
+func (a *api) placedState(ctx context.Context, id unit.OrderID, done aggregate.Result[order.Event], confirmed bool) (OrderState, error) {
 	known := done
 	if confirmed && len(done.Events) > 0 && done.Revision == int64(len(done.Events)) {
 		known.Revision--

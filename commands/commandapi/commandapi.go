@@ -19,6 +19,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"daybook/commands"
+	"daybook/commands/aggregate"
 	"daybook/domain/rule"
 	"daybook/internal/problem"
 )
@@ -126,7 +127,7 @@ func add[I any, PI input[I], B any](a *api, tag string, o op, handle func(contex
 		operation.Parameters = []*huma.Param{requiredKey}
 	}
 	huma.Register(a.huma, operation, func(ctx context.Context, in *I) (*answer[B], error) {
-		ctx, cancel := context.WithTimeout(commands.Noting(context.WithoutCancel(ctx)), a.timeout)
+		ctx, cancel := context.WithTimeout(aggregate.Noting(context.WithoutCancel(ctx)), a.timeout)
 		defer cancel()
 		c, err := a.newCall(ctx, PI(in).common())
 		if err == nil {
@@ -144,11 +145,11 @@ func add[I any, PI input[I], B any](a *api, tag string, o op, handle func(contex
 
 // known turns the errors of commands into problems.
 func known(ctx context.Context, err error) error {
-	err = commands.Unsettled(ctx, err)
-	if stale, ok := errors.AsType[*commands.StaleError](err); ok {
+	err = aggregate.Unsettled(ctx, err)
+	if stale, ok := errors.AsType[*aggregate.StaleError](err); ok {
 		return problem.Stale(stale.Expected, stale.Actual)
 	}
-	if errors.Is(err, commands.ErrCommandReused) {
+	if errors.Is(err, aggregate.ErrCommandReused) {
 		return problem.KeyReused()
 	}
 	if bad, ok := errors.AsType[*commands.TimeError](err); ok {
@@ -157,17 +158,17 @@ func known(ctx context.Context, err error) error {
 		}
 		return problem.NotValid(problem.InParameter("header", headerOccurredAt, bad.Cause.Error()))
 	}
-	if errors.Is(err, commands.ErrOverloaded) {
+	if errors.Is(err, aggregate.ErrOverloaded) {
 		return problem.Overloaded(err)
 	}
-	if errors.Is(err, commands.ErrClosed) {
+	if errors.Is(err, aggregate.ErrClosed) {
 		return problem.Stopping(err)
 	}
 	return err
 }
 
 // reply is the answer of an aggregate at a revision.
-func reply[E, B any](revision int64, done commands.Answer[E], body B) *answer[B] {
+func reply[E, B any](revision int64, done aggregate.Result[E], body B) *answer[B] {
 	out := &answer[B]{ETag: etag(revision), Position: done.Position.String(), Body: body}
 	if done.Replayed {
 		out.Replayed = "true"
@@ -190,7 +191,7 @@ func etag(revision int64) string { return `"` + strconv.FormatInt(revision, 10) 
 
 // foldNew folds the state of a stream that the answers' request itself began,
 // without reading it again. It is false if the stream holds other events.
-func foldNew[S, E any](evolve func(S, E) S, answer commands.Answer[E]) (state S, revision int64, ok bool) {
+func foldNew[S, E any](evolve func(S, E) S, answer aggregate.Result[E]) (state S, revision int64, ok bool) {
 	if answer.Replayed || len(answer.Events) == 0 || answer.Revision != int64(len(answer.Events))-1 {
 		return state, 0, false
 	}

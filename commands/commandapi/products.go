@@ -3,7 +3,7 @@ package commandapi
 import (
 	"context"
 
-	"daybook/commands"
+	"daybook/commands/aggregate"
 	"daybook/domain/product"
 	"daybook/domain/unit"
 )
@@ -85,7 +85,7 @@ func (a *api) changeProduct(ctx context.Context, c call, sku unit.SKU, wanted ..
 }
 
 // view makes an answer's body from the state as it now stands.
-func view[S, C, E, B any](ctx context.Context, handler *commands.Handler[S, C, E], stream string, body func(S, int64) B) (B, error) {
+func view[S, C, E, B any](ctx context.Context, handler *aggregate.Handler[S, C, E], stream string, body func(S, int64) B) (B, error) {
 	var out B
 	err := handler.View(ctx, stream, func(state S, revision int64) { out = body(state, revision) })
 	return out, err

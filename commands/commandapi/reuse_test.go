@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"daybook/commands"
+	"daybook/commands/aggregate"
 	"daybook/commands/commandapi"
 	"daybook/domain/cart"
 	"daybook/domain/checkout"
@@ -172,7 +173,7 @@ func (s keyShop) restart() *keyShop {
 	policy := commands.DefaultPolicy()
 	policy.Remedy = order.RemedyBackorder
 	now := func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
-	next.service = commands.NewService(s.log, policy, now, commands.Options{Remembered: -1})
+	next.service = commands.NewService(s.log, policy, now, aggregate.Options{Remembered: -1})
 	var err error
 	next.handler, err = httpapi.New(httpapi.Options{Version: "test", PublicHosts: []string{"example.com"}}, func(api huma.API) {
 		commandapi.Register(api, next.service, commandapi.Options{Answers: next.answers})

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"daybook/commands"
+	"daybook/commands/aggregate"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
 	"daybook/eventstore"
@@ -59,7 +60,7 @@ func (s *shop) start() *Importer {
 }
 
 func serviceOver(store eventstore.Store) *commands.Service {
-	return commands.NewService(store, commands.DefaultPolicy(), time.Now, commands.Options{})
+	return commands.NewService(store, commands.DefaultPolicy(), time.Now, aggregate.Options{})
 }
 
 func (s *shop) mustImport(t testing.TB, file *onlineretail.File, options Options) Summary {

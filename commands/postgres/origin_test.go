@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"daybook/commands"
+	"daybook/commands/aggregate"
 	"daybook/commands/postgres"
 	"daybook/eventstore"
 	"daybook/eventstore/memory"
@@ -35,7 +35,7 @@ func TestADatabaseStaysWithItsLog(t *testing.T) {
 		}
 		for n, stream := range []string{"foreign", "stock-a", "stock-a", "stock-b"} {
 			// The ids are the same in both, as those of one file imported into both.
-			id := commands.EventID(uuid.Nil, n)
+			id := aggregate.EventID(uuid.Nil, n)
 			events := []eventstore.Event{{ID: id, Type: "t.v1", Data: []byte(`{}`)}}
 			if _, err := log.Append(t.Context(), stream, eventstore.Any, events); err != nil {
 				t.Fatal(err)
@@ -67,7 +67,7 @@ func TestADatabaseIsTiedWhileTheProgramRuns(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- origin.Run(ctx, mine) }()
-	events := []eventstore.Event{{ID: commands.EventID(uuid.New(), 0), Type: "t.v1", Data: []byte(`{}`)}}
+	events := []eventstore.Event{{ID: aggregate.EventID(uuid.New(), 0), Type: "t.v1", Data: []byte(`{}`)}}
 	if _, err := mine.Append(ctx, "stock-a", eventstore.NoStream, events); err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func TestADatabaseIsTiedToOneOfTwoEmptyLogs(t *testing.T) {
 		<-log.followed // Run has seen that the database is tied to none
 	}
 	for _, log := range []follows{first, second} {
-		events := []eventstore.Event{{ID: commands.EventID(uuid.New(), 0), Type: "t.v1", Data: []byte(`{}`)}}
+		events := []eventstore.Event{{ID: aggregate.EventID(uuid.New(), 0), Type: "t.v1", Data: []byte(`{}`)}}
 		if _, err := log.Append(ctx, "stock-a", eventstore.NoStream, events); err != nil {
 			t.Fatal(err)
 		}
@@ -168,7 +168,7 @@ func TestALogThatIsAwayForAMomentEndsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	origin, log := postgres.Origin{Pool: pool}, memory.New()
-	if _, err := log.Append(t.Context(), "stock-a", eventstore.Any, []eventstore.Event{{ID: commands.EventID(uuid.New(), 0), Type: "t.v1", Data: []byte(`{}`)}}); err != nil {
+	if _, err := log.Append(t.Context(), "stock-a", eventstore.Any, []eventstore.Event{{ID: aggregate.EventID(uuid.New(), 0), Type: "t.v1", Data: []byte(`{}`)}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := origin.Check(t.Context(), log); err != nil {

@@ -11,15 +11,15 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"daybook/commands"
+	"daybook/commands/aggregate"
 )
 
 // Snapshots implements commands.Snapshots.
 type Snapshots struct{ Pool *pgxpool.Pool }
 
 // Load returns the newest snapshot of the fold version, or nil.
-func (s Snapshots) Load(ctx context.Context, stream string, foldVersion int) (*commands.Snapshot, error) {
-	snapshot := commands.Snapshot{Stream: stream, FoldVersion: foldVersion}
+func (s Snapshots) Load(ctx context.Context, stream string, foldVersion int) (*aggregate.Snapshot, error) {
+	snapshot := aggregate.Snapshot{Stream: stream, FoldVersion: foldVersion}
 	err := s.Pool.QueryRow(ctx,
 		`SELECT revision, data FROM commands.snapshots WHERE stream = $1 AND fold_version = $2`, stream, foldVersion).
 		Scan(&snapshot.Revision, &snapshot.Data)
@@ -33,7 +33,7 @@ func (s Snapshots) Load(ctx context.Context, stream string, foldVersion int) (*c
 }
 
 // Save keeps a snapshot unless there is a newer one of the same fold version.
-func (s Snapshots) Save(ctx context.Context, snapshot commands.Snapshot) error {
+func (s Snapshots) Save(ctx context.Context, snapshot aggregate.Snapshot) error {
 	_, err := s.Pool.Exec(ctx, `
 		INSERT INTO commands.snapshots AS held (stream, fold_version, revision, data)
 		VALUES ($1, $2, $3, $4)

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"daybook/commands"
+	"daybook/commands/aggregate"
 	"daybook/eventstore"
 	"daybook/internal/pgtest"
 )
@@ -31,7 +32,7 @@ func TestTheNewestSnapshotOfAFoldVersionIsKept(t *testing.T) {
 	snapshots := Snapshots{Pool: migrated(t)}
 	save := func(version int, revision int64) {
 		data := fmt.Appendf(nil, `{"at":%d}`, revision)
-		if err := snapshots.Save(t.Context(), commands.Snapshot{Stream: "stock-A@main", FoldVersion: version, Revision: revision, Data: data}); err != nil {
+		if err := snapshots.Save(t.Context(), aggregate.Snapshot{Stream: "stock-A@main", FoldVersion: version, Revision: revision, Data: data}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"daybook/commands"
+	"daybook/commands/aggregate"
 	"daybook/domain/stock"
 	"daybook/eventstore"
 	"daybook/eventstore/memory"
@@ -28,7 +29,7 @@ func TestANameThatTheDatabaseDoesNotTakeEndsNoReactor(t *testing.T) {
 		for _, eventType := range []string{
 			"stock.reserved.v1", "stock.reservation_extended.v1", "stock.reservation_released.v1", "stock.reservation_expired.v1", "stock.reservation_committed.v1",
 		} {
-			event := eventstore.Event{ID: commands.EventID(uuid.New(), 0), Type: eventType, Data: []byte(`{"reservation_id":"` + id + `","quantity":1,"expires_at":"2026-03-01T12:15:00Z"}`)}
+			event := eventstore.Event{ID: aggregate.EventID(uuid.New(), 0), Type: eventType, Data: []byte(`{"reservation_id":"` + id + `","quantity":1,"expires_at":"2026-03-01T12:15:00Z"}`)}
 			if _, err := log.Append(t.Context(), stock.Stream("MUG", "main"), eventstore.Any, []eventstore.Event{event}); err != nil {
 				t.Fatal(name, err)
 			}
@@ -41,7 +42,7 @@ func TestANameThatTheDatabaseDoesNotTakeEndsNoReactor(t *testing.T) {
 	journal, parking := Journal{Pool: pool, Reader: "processes"}, Parking{Pool: pool}
 	reactor := &commands.Reactor{
 		Store: log, Journal: journal, Parking: parking, Grace: time.Millisecond, Logger: slog.New(slog.DiscardHandler),
-		Finisher: commands.NewService(log, commands.DefaultPolicy(), time.Now, commands.Options{}),
+		Finisher: commands.NewService(log, commands.DefaultPolicy(), time.Now, aggregate.Options{}),
 	}
 	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()

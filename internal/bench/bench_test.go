@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"daybook/commands"
+	"daybook/commands/aggregate"
 	"daybook/commands/commandapi"
 	"daybook/eventstore/memory"
 	"daybook/internal/httpapi"
@@ -30,7 +31,7 @@ func (forgetful) Keep(commands.StoredAnswer) {}
 func open(t *testing.T, around func(http.Handler) http.Handler) Env {
 	t.Helper()
 	store := memory.New()
-	service := commands.NewService(store, commands.DefaultPolicy(), time.Now, commands.Options{})
+	service := commands.NewService(store, commands.DefaultPolicy(), time.Now, aggregate.Options{})
 	handler, err := httpapi.New(httpapi.Options{Version: "test", PublicHosts: []string{"example.com"}}, func(api huma.API) {
 		commandapi.Register(api, service, commandapi.Options{Answers: forgetful{}})
 	})

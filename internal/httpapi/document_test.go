@@ -13,6 +13,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"daybook/commands"
+	"daybook/commands/aggregate"
 	"daybook/commands/commandapi"
 	"daybook/domain/unit"
 	"daybook/eventstore/memory"
@@ -31,7 +32,7 @@ func (forgetful) Keep(commands.StoredAnswer) {}
 // both is a handler of both APIs, over an empty log.
 func both(t *testing.T) http.Handler {
 	t.Helper()
-	service := commands.NewService(memory.New(), commands.DefaultPolicy(), time.Now, commands.Options{})
+	service := commands.NewService(memory.New(), commands.DefaultPolicy(), time.Now, aggregate.Options{})
 	handler, err := httpapi.New(httpapi.Options{Version: "1.2.3", PublicHosts: []string{"example.com"}},
 		func(api huma.API) { commandapi.Register(api, service, commandapi.Options{Answers: forgetful{}}) },
 		func(api huma.API) { readapi.Register(api, readapi.Config{}) })

@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"daybook/commands"
+	"daybook/commands/aggregate"
 	"daybook/commands/commandapi"
 	commandspg "daybook/commands/postgres"
 	"daybook/eventstore"
@@ -55,7 +56,7 @@ func openNode(t *testing.T, pool *pgxpool.Pool) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	service := commands.NewService(store, commands.DefaultPolicy(), time.Now, commands.Options{})
+	service := commands.NewService(store, commands.DefaultPolicy(), time.Now, aggregate.Options{})
 	answers := commandspg.NewAnswers(pool, log)
 	runner, err := projections.New(projections.Config{Store: store, Pool: pool, Views: views.All(salesview.Options{}), Log: log})
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"daybook/commands"
+	"daybook/commands/aggregate"
 	"daybook/commands/importer"
 	"daybook/domain/stock"
 	"daybook/eventstore"
@@ -27,7 +28,7 @@ func (forgetful) Load(context.Context) (string, int64, []byte, error) { return "
 func (forgetful) Save(context.Context, string, int64, []byte) error   { return nil }
 
 func serviceOver(log eventstore.Store) *commands.Service {
-	return commands.NewService(log, commands.DefaultPolicy(), time.Now, commands.Options{})
+	return commands.NewService(log, commands.DefaultPolicy(), time.Now, aggregate.Options{})
 }
 
 // importText takes invoices in, with exactly the stock they need.

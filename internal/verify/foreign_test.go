@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 
 	"daybook/commands"
+	"daybook/commands/aggregate"
 	commandspg "daybook/commands/postgres"
 	"daybook/domain/cart"
 	"daybook/domain/order"
@@ -50,7 +51,7 @@ type kind struct {
 	begin  func(s *shop)
 }
 
-func stateOf[S, C, E any](ctx context.Context, h *commands.Handler[S, C, E], stream string) (state any, revision int64, err error) {
+func stateOf[S, C, E any](ctx context.Context, h *aggregate.Handler[S, C, E], stream string) (state any, revision int64, err error) {
 	err = h.View(ctx, stream, func(s S, at int64) { state, revision = s, at }) // no command follows that could change it
 	return state, revision, err
 }
@@ -155,7 +156,7 @@ func newForeignShop(t *testing.T, log eventstore.Store) *foreignShop {
 		log: log, parking: commandspg.Parking{Pool: pool},
 		shop: &shop{Bench: &viewtest.Bench{TB: t, Pool: pool, Runner: runner}, where: time.UTC},
 		service: func() *commands.Service {
-			return commands.NewService(log, commands.DefaultPolicy(), time.Now, commands.Options{})
+			return commands.NewService(log, commands.DefaultPolicy(), time.Now, aggregate.Options{})
 		},
 	}
 	s.Service = s.service()

@@ -19,6 +19,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"daybook/commands"
+	"daybook/commands/aggregate"
 	commandspg "daybook/commands/postgres"
 	"daybook/domain/stock"
 	"daybook/eventstore"
@@ -187,7 +188,7 @@ func (o *oldLog) finish() {
 	o.Helper()
 	complaints := &complaints{}
 	logger := slog.New(slog.NewTextHandler(complaints, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	service := commands.NewService(o.store, commands.DefaultPolicy(), time.Now, commands.Options{Logger: logger})
+	service := commands.NewService(o.store, commands.DefaultPolicy(), time.Now, aggregate.Options{Logger: logger})
 	defer service.Close(context.WithoutCancel(o.Context()))
 	clockwork := commands.NewClockwork(commandspg.Timers{Pool: o.pool}, service.FireTimer, logger)
 	reactor := &commands.Reactor{

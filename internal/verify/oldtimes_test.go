@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"daybook/commands"
+	"daybook/commands/aggregate"
 	"daybook/domain/unit"
 	"daybook/projections/salesview"
 )
@@ -17,7 +18,7 @@ func TestTimesThatAnEarlierProgramAdmittedAreNoDifference(t *testing.T) {
 			s := newShop(t)
 			earlier := commands.DefaultPolicy()
 			earlier.Times = unit.TimeBounds{Earliest: time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC), Ahead: 290 * 365 * 24 * time.Hour}
-			s.Service = commands.NewService(s.Log, earlier, time.Now, commands.Options{})
+			s.Service = commands.NewService(s.Log, earlier, time.Now, aggregate.Options{})
 			s.list("MUG", unit.Stocked, "2.50", 100)
 			s.buy("1", at, want("MUG", 3))
 			s.caughtUp()

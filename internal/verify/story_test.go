@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"daybook/commands"
+	"daybook/commands/aggregate"
 	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/product"
@@ -44,7 +45,7 @@ func newShopOver(t *testing.T, log eventstore.Store) *shop {
 		t.Fatal(err)
 	}
 	b := viewtest.Over(t, log, views.All(salesview.Options{Location: where, Country: "United Kingdom", Currency: "GBP"})...)
-	return &shop{Bench: b, Service: commands.NewService(b.Log, commands.DefaultPolicy(), time.Now, commands.Options{}), where: where}
+	return &shop{Bench: b, Service: commands.NewService(b.Log, commands.DefaultPolicy(), time.Now, aggregate.Options{}), where: where}
 }
 
 // caughtUp waits until the read models hold the whole log.

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"daybook/commands"
+	"daybook/commands/aggregate"
 	"daybook/domain/order"
 	"daybook/domain/stock"
 	"daybook/eventstore"
@@ -21,7 +22,7 @@ func stockBug(decide func(stock.Command, stock.State) ([]stock.Event, error)) bu
 	return bug{service: func(s *commands.Service, store eventstore.Store) {
 		rules := commands.StockRules()
 		rules.Decide = decide
-		s.Stock = commands.NewHandler(store, rules, commands.Options{})
+		s.Stock = aggregate.NewHandler(store, rules, aggregate.Options{})
 	}}
 }
 
@@ -30,7 +31,7 @@ func orderBug(decide func(order.Command, order.State) ([]order.Event, error)) bu
 	return bug{service: func(s *commands.Service, store eventstore.Store) {
 		rules := commands.OrderRules()
 		rules.Decide = decide
-		s.Orders = commands.NewHandler(store, rules, commands.Options{})
+		s.Orders = aggregate.NewHandler(store, rules, aggregate.Options{})
 	}}
 }
 
@@ -39,7 +40,7 @@ func orderFold(evolve func(order.State, order.Event) order.State) bug {
 	return bug{service: func(s *commands.Service, store eventstore.Store) {
 		rules := commands.OrderRules()
 		rules.Evolve = evolve
-		s.Orders = commands.NewHandler(store, rules, commands.Options{})
+		s.Orders = aggregate.NewHandler(store, rules, aggregate.Options{})
 	}}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"daybook/commands"
+	"daybook/commands/aggregate"
 	"daybook/commands/commandapi"
 	commandspg "daybook/commands/postgres"
 	"daybook/eventstore"
@@ -140,7 +141,7 @@ func (w *world) start() {
 	w.Helper()
 	logger := slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	policy := commands.DefaultPolicy()
-	options := commands.Options{Logger: logger}
+	options := aggregate.Options{Logger: logger}
 	w.answers = newAnswers()
 	if !w.light {
 		options.Snapshots = commandspg.Snapshots{Pool: w.pool}

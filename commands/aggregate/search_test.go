@@ -1,4 +1,4 @@
-package commands
+package aggregate
 
 import (
 	"context"
@@ -65,7 +65,7 @@ func longTill(t *testing.T) (store *slowBackwards, handler *Handler[till, tillCm
 func TestALaneGoesOnWhileTheLogIsSearched(t *testing.T) {
 	t.Parallel()
 	store, handler, old := longTill(t)
-	var again Answer[coined]
+	var again Result[coined]
 	var err error
 	done := make(chan struct{})
 	go func() {
@@ -337,5 +337,24 @@ func TestTheCacheOfStreamsIsBoundedInBytes(t *testing.T) {
 	request.Stream = "till-0" // was forgotten
 	if answer, err := handler.Handle(t.Context(), request); err != nil || answer.Revision != 2 {
 		t.Errorf("a stream that left the cache: %+v, %v; want revision 2", answer, err)
+	}
+}
+
+// A search and a fold say of an event that they cannot read which one it is.
+func TestAnEventThatCannotBeReadIsNamed(t *testing.T) {
+	t.Parallel()
+	log := memory.New()
+	event := eventstore.Event{ID: EventID(uuid.New(), 0), Type: "till.coined.v1", Data: []byte(`{"Coins":"many"}`)}
+	if _, err := log.Append(t.Context(), "till-1", eventstore.NoStream, []eventstore.Event{event}); err != nil {
+		t.Fatal(err)
+	}
+	handler := newTill(log)
+	for what, err := range map[string]error{
+		"search": handler.search(t.Context(), "till-1", 0, uuid.New(), &search[coined]{name: "x", upTo: -1}),
+		"fold":   handler.View(t.Context(), "till-1", func(till, int64) {}),
+	} {
+		if bad, is := errors.AsType[*UndecodableError](err); !is || bad.Stream != "till-1" || bad.Revision != 0 {
+			t.Errorf("%s: %v, want it to name revision 0 of till-1", what, err)
+		}
 	}
 }

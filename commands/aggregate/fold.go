@@ -1,4 +1,4 @@
-package commands
+package aggregate
 
 import (
 	"context"
@@ -110,7 +110,7 @@ func (l *lane[S, C, E]) catchUp(ctx context.Context) (moved bool, err error) {
 			continue
 		}
 		var event E
-		err := safely(func() (err error) {
+		err := Safely(func() (err error) {
 			if event, err = eventstore.Decode(&recorded, l.handler.aggregate.Decode); err == nil {
 				l.state = l.handler.aggregate.Evolve(l.state, event)
 			}

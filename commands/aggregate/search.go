@@ -1,4 +1,4 @@
-package commands
+package aggregate
 
 import (
 	"bytes"
@@ -164,7 +164,7 @@ func (h *Handler[S, C, E]) goBack(ctx context.Context, stream string, command uu
 
 // note keeps an event that is about the thing that is looked for.
 func (h *Handler[S, C, E]) note(recorded eventstore.Recorded, s *search[E]) error {
-	return safely(func() error {
+	return Safely(func() error {
 		event, err := eventstore.Decode(&recorded, h.aggregate.Decode)
 		if eventstore.IsForeign(err) {
 			return nil

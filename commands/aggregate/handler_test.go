@@ -1,4 +1,4 @@
-package commands
+package aggregate
 
 import (
 	"context"
@@ -33,8 +33,8 @@ type (
 
 var errTillFull = &rule.Rejection{Code: "till-full", Detail: "The till is full."}
 
-func tills(snapshotEvery int64) Aggregate[till, tillCmd, coined] {
-	return Aggregate[till, tillCmd, coined]{
+func tills(snapshotEvery int64) Definition[till, tillCmd, coined] {
+	return Definition[till, tillCmd, coined]{
 		Category: "till", FoldVersion: 1, SnapshotEvery: snapshotEvery,
 		Decide: func(c tillCmd, s till) ([]coined, error) {
 			switch {
@@ -539,7 +539,7 @@ func (s *scales) Save(_ context.Context, snapshot Snapshot) error {
 
 func TestSnapshotsOfAGrowingStateDoNotOutweighTheLog(t *testing.T) {
 	t.Parallel()
-	diaries := Aggregate[string, string, string]{
+	diaries := Definition[string, string, string]{
 		Category: "diary", FoldVersion: 1, SnapshotEvery: 1,
 		Decide: func(page, _ string) ([]string, error) { return []string{page}, nil },
 		Evolve: func(diary, page string) string { return diary + page },
@@ -606,7 +606,7 @@ func TestAClosedHandlerRefuses(t *testing.T) {
 func BenchmarkHotStream(b *testing.B) {
 	for name, guarded := range map[string]bool{"guarded": true, "remembered": false} {
 		b.Run(name, func(b *testing.B) {
-			handler := NewHandler(memory.New(), Aggregate[till, tillCmd, coined]{
+			handler := NewHandler(memory.New(), Definition[till, tillCmd, coined]{
 				Guarded: func(coined) bool { return guarded },
 				Decide:  func(tillCmd, till) ([]coined, error) { return []coined{{1}}, nil },
 				Evolve:  tills(0).Evolve, Encode: tills(0).Encode, Decode: tills(0).Decode,

@@ -1,4 +1,4 @@
-package commands
+package aggregate
 
 import (
 	"container/list"
@@ -86,7 +86,7 @@ func (o Options) limits() memoryLimits {
 // folds the stream anew and decides again.
 type Handler[S, C, E any] struct {
 	store     eventstore.Store
-	aggregate Aggregate[S, C, E]
+	aggregate Definition[S, C, E]
 	options   Options
 
 	mu     sync.Mutex
@@ -103,7 +103,7 @@ type Handler[S, C, E any] struct {
 }
 
 // NewHandler makes a handler for one kind of aggregate over a store.
-func NewHandler[S, C, E any](store eventstore.Store, aggregate Aggregate[S, C, E], options Options) *Handler[S, C, E] {
+func NewHandler[S, C, E any](store eventstore.Store, aggregate Definition[S, C, E], options Options) *Handler[S, C, E] {
 	life, end := context.WithCancel(context.Background())
 	return &Handler[S, C, E]{
 		store:     store,
@@ -124,13 +124,13 @@ func NewHandler[S, C, E any](store eventstore.Store, aggregate Aggregate[S, C, E
 //
 // Errors: *rule.Rejection (nothing was recorded), *StaleError, ErrCommandReused, ErrOverloaded,
 // ErrClosed, and those of eventstore.Store.Append.
-func (h *Handler[S, C, E]) Handle(ctx context.Context, request Request[C]) (Answer[E], error) {
+func (h *Handler[S, C, E]) Handle(ctx context.Context, request Request[C]) (Result[E], error) {
 	if request.Meta.CommandID == uuid.Nil {
-		return Answer[E]{}, fmt.Errorf("command for stream %s has no id", request.Stream)
+		return Result[E]{}, fmt.Errorf("command for stream %s has no id", request.Stream)
 	}
 	job := &job[S, C, E]{request: request, done: make(chan struct{})}
 	if err := h.submit(ctx, job); err != nil {
-		return Answer[E]{}, err
+		return Result[E]{}, err
 	}
 	if len(job.answer.Events) > 0 || job.answer.Replayed {
 		noteRecorded(ctx)

@@ -1,4 +1,4 @@
-package commands
+package aggregate
 
 import (
 	"container/list"
@@ -34,7 +34,7 @@ type job[S, C, E any] struct {
 	stage   atomic.Int32   // waiting, begun or withdrawn
 
 	// Written by the lane before done is closed.
-	answer Answer[E]
+	answer Result[E]
 	err    error
 	done   chan struct{}
 
@@ -60,7 +60,7 @@ func (j *job[S, C, E]) withdraw() bool { return j.stage.CompareAndSwap(waiting, 
 
 // replay answers with what the log holds of the command.
 func (j *job[S, C, E]) replay(known receipt) {
-	j.answer = Answer[E]{Revision: known.Revision, Position: known.Position, Replayed: true}
+	j.answer = Result[E]{Revision: known.Revision, Position: known.Position, Replayed: true}
 	j.settled = true
 }
 
@@ -249,7 +249,7 @@ func (l *lane[S, C, E]) noteBatched(j *job[S, C, E]) {
 // decideOne leaves the job with its encoded events, or with an answer that needs
 // none. The state has evolved by the job's events, even when it returns an error.
 func (l *lane[S, C, E]) decideOne(ctx context.Context, j *job[S, C, E]) (err error) {
-	j.answer, j.err, j.encoded, j.events, j.settled = Answer[E]{}, nil, nil, nil, false
+	j.answer, j.err, j.encoded, j.events, j.settled = Result[E]{}, nil, nil, nil, false
 	if j.look != nil {
 		return nil // looks at the state once the batch is recorded
 	}
@@ -357,9 +357,9 @@ func (l *lane[S, C, E]) guarded(events []E) bool {
 func (l *lane[S, C, E]) answer(j *job[S, C, E], revision int64, position eventstore.Position) {
 	switch {
 	case j.look != nil:
-		j.err = safely(func() error { j.look(l.state, l.own); return nil })
+		j.err = Safely(func() error { j.look(l.state, l.own); return nil })
 	case j.err == nil && !j.settled:
-		j.answer = Answer[E]{Revision: revision, Position: position, Events: j.events}
+		j.answer = Result[E]{Revision: revision, Position: position, Events: j.events}
 	}
 	close(j.done)
 }

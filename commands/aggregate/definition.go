@@ -1,10 +1,14 @@
-// Package commands changes things: it loads an aggregate, lets it decide, and
-// appends what was decided. It also carries out the processes that span
-// aggregates, at once (inline) and again from the log (the reactor).
+// Package aggregate carries out commands on aggregates of any kind: it folds a stream,
+// lets the aggregate decide, and appends what was decided. It knows no aggregate by name;
+// a Definition says how one is folded and asked.
 //
-// It holds no rules: those are in domain. It answers no queries: those are in
-// readapi. How commands arrive is the business of commandapi.
-package commands
+//   - handler.go takes commands and keeps a lane for each stream.
+//   - lane.go decides the commands of one stream, and appends them as one batch.
+//   - fold.go reads a stream into a state, from a snapshot if there is one.
+//   - memory.go remembers the latest commands of a stream.
+//   - search.go and searches.go look up in the log what was forgotten.
+//   - doubt.go tells an outcome that is not known from a refusal.
+package aggregate
 
 import (
 	"errors"
@@ -13,9 +17,9 @@ import (
 	"daybook/eventstore"
 )
 
-// Aggregate tells the handler how one kind of aggregate is folded and asked.
+// Definition tells a Handler how one kind of aggregate is folded and asked.
 // The functions are those of its package under domain.
-type Aggregate[S, C, E any] struct {
+type Definition[S, C, E any] struct {
 	// Category names the kind, for logs and metrics.
 	Category string
 	// FoldVersion is raised when State or Evolve change in a way that makes
@@ -43,7 +47,7 @@ type Aggregate[S, C, E any] struct {
 	Decode func(eventType string, data []byte) (E, error)
 }
 
-func (a *Aggregate[S, C, E]) guards(event E) bool { return a.Guarded != nil && a.Guarded(event) }
+func (a *Definition[S, C, E]) guards(event E) bool { return a.Guarded != nil && a.Guarded(event) }
 
 // Request asks an aggregate for something.
 type Request[C any] struct {
@@ -67,8 +71,8 @@ type Request[C any] struct {
 	AnyContent bool
 }
 
-// Answer tells what a request did.
-type Answer[E any] struct {
+// Result tells what a request did.
+type Result[E any] struct {
 	// Revision and Position are of the last event of the request, or, when
 	// nothing had to happen, of the stream's last event. A stream that is still
 	// empty has revision -1.

@@ -1,4 +1,4 @@
-package commands
+package aggregate
 
 import (
 	"fmt"
@@ -8,7 +8,7 @@ import (
 // safely runs code that folds, decides or follows facts. Facts that no program of ours
 // can have recorded may make it panic. The panic becomes an error of this one piece of
 // work, and does not end the program.
-func safely(do func() error) (err error) {
+func Safely(do func() error) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			err = &PanicError{Cause: cause, Stack: debug.Stack()}
