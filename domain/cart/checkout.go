@@ -92,8 +92,3 @@ func completeCheckout(cmd CompleteCheckout, s State) ([]Event, error) {
 	}
 	return []Event{CheckedOut{OrderID: cmd.OrderID, Held: cmd.Held, Dropped: cmd.Dropped, Shortages: cmd.Shortages}}, nil
 }
-
-func decided(id unit.OrderID, outcome string) error {
-	return ErrCheckoutDecided.With("The checkout under this order id was "+outcome+" before.",
-		map[string]any{"order_id": id, "outcome": outcome})
-}

@@ -3,42 +3,7 @@ package cart
 import (
 	"slices"
 
-	"daybook/domain/rule"
 	"daybook/domain/unit"
-)
-
-// The refusals of a cart.
-var (
-	ErrNotFound         = &rule.Rejection{Code: "cart-not-found", Detail: "There is no such cart."}
-	ErrExists           = &rule.Rejection{Code: "cart-exists", Detail: "A cart with this id was opened otherwise."}
-	ErrNotOpen          = &rule.Rejection{Code: "cart-not-open", Detail: "The cart is not open."}
-	ErrLineUnknown      = &rule.Rejection{Code: "cart-line-unknown", Detail: "The cart has no such line."}
-	ErrQuantityInvalid  = &rule.Rejection{Code: "cart-quantity-invalid", Detail: "A line has 1 to 1,000,000,000 units."}
-	ErrKindUnknown      = &rule.Rejection{Code: "cart-kind-unknown", Detail: "A line is stocked goods or a service."}
-	ErrCurrencyMismatch = &rule.Rejection{Code: "cart-currency-mismatch", Detail: "A cart holds prices of one currency."}
-	ErrPriceNegative    = &rule.Rejection{Code: "cart-price-negative", Detail: "Only a service may have a negative price."}
-	ErrTextTooLong      = &rule.Rejection{Code: "cart-text-too-long", Detail: "A text is too long, or cannot be recorded as it is."}
-	ErrFull             = &rule.Rejection{Code: "cart-full", Detail: "The cart can hold no more lines."}
-	ErrUnitLimit        = &rule.Rejection{Code: "cart-unit-limit", Detail: "A cart holds at most 1,000,000,000 units in all."}
-	ErrAmountLimit      = &rule.Rejection{Code: "cart-amount-limit", Detail: "The absolute line totals of a cart must add up to less than 1,000,000,000,000,000,000."}
-	ErrEmpty            = &rule.Rejection{Code: "cart-empty", Detail: "The cart has no lines."}
-	ErrTotalNegative    = &rule.Rejection{Code: "cart-total-negative", Detail: "The cart is worth less than nothing: money owed to a customer is a return's business."}
-	ErrNoDeadline       = &rule.Rejection{Code: "cart-hold-until-missing", Detail: "A checkout needs a deadline until which its stock is held."}
-	ErrPolicyUnknown    = &rule.Rejection{Code: "cart-policy-unknown", Detail: "A checkout takes all or nothing, or line by line."}
-	ErrCheckoutUnknown  = &rule.Rejection{Code: "cart-checkout-unknown", Detail: "The cart is not being checked out under this order id."}
-	ErrCheckoutDecided  = &rule.Rejection{Code: "cart-checkout-decided", Detail: "The checkout under this order id has its outcome."}
-)
-
-// Rejections are all refusals of this package.
-var Rejections = []*rule.Rejection{
-	ErrNotFound, ErrExists, ErrNotOpen, ErrLineUnknown, ErrQuantityInvalid, ErrKindUnknown, ErrCurrencyMismatch, ErrPriceNegative,
-	ErrTextTooLong, ErrFull, ErrUnitLimit, ErrAmountLimit, ErrEmpty, ErrTotalNegative, ErrNoDeadline, ErrPolicyUnknown, ErrCheckoutUnknown, ErrCheckoutDecided,
-}
-
-// The outcomes in the facts of ErrCheckoutDecided.
-const (
-	OutcomeRefused   = "refused"
-	OutcomeCompleted = "completed"
 )
 
 // Decide answers a command: events, nothing because it is already so, or a
@@ -223,26 +188,6 @@ func expire(s State) ([]Event, error) {
 	case NotOpened, Completing, Completed, IsAbandoned:
 	}
 	return nil, notOpen(s)
-}
-
-func notOpen(s State) error {
-	facts := map[string]any{"state": s.Phase}
-	if s.OrderID != "" {
-		facts["order_id"] = s.OrderID
-	}
-	return ErrNotOpen.With("The cart is "+string(s.Phase)+", not open.", facts)
-}
-
-func lineUnknown(number int) error {
-	return ErrLineUnknown.With(ErrLineUnknown.Detail, map[string]any{"line": number})
-}
-
-// faulty refuses a text with which something is wrong.
-func faulty(field, fault string, limit int) error {
-	if fault == "" {
-		return nil
-	}
-	return ErrTextTooLong.With("The text in "+field+" is refused: "+fault+".", map[string]any{"field": field, "max_characters": limit})
 }
 
 // Distinct keeps the first of each location: a reservation is named after its

@@ -8,6 +8,12 @@ import (
 	"daybook/domain/unit"
 )
 
+// Category starts the names of cart streams.
+const Category = "cart"
+
+// Stream names a cart's stream: "cart-7f3a".
+func Stream(id unit.CartID) string { return Category + "-" + string(id) }
+
 // Event is what can have happened to a cart. The wire names in codec.go are
 // storage format: they are versioned, never renamed.
 //

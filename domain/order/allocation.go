@@ -5,14 +5,7 @@ import (
 	"strconv"
 
 	"daybook/domain/cart"
-	"daybook/domain/rule"
 	"daybook/domain/unit"
-)
-
-// The refusals about the stock behind an order.
-var (
-	ErrStockUnsettled   = &rule.Rejection{Code: "order-stock-unsettled", Detail: "Stock movements of the order are still being recorded; try again."}
-	ErrAllocationFailed = &rule.Rejection{Code: "order-allocation-failed", Detail: "The order's stock was lost and has not been allocated again."}
 )
 
 // Action is what one move asks of stock.

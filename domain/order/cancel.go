@@ -5,15 +5,7 @@ import (
 	"slices"
 	"strconv"
 
-	"daybook/domain/rule"
 	"daybook/domain/unit"
-)
-
-// The refusals about units of a line.
-var (
-	ErrLineUnknown          = &rule.Rejection{Code: "line-unknown", Detail: "The order has no such line."}
-	ErrLineQuantityInvalid  = &rule.Rejection{Code: "line-quantity-invalid", Detail: "A quantity must be 1 or more."}
-	ErrLineQuantityExceeded = &rule.Rejection{Code: "line-quantity-exceeded", Detail: "The line has fewer open units than that."}
 )
 
 // addUp sorts by line and adds up what is asked of one line twice, and checks

@@ -12,6 +12,12 @@ import (
 	"daybook/domain/unit"
 )
 
+// Category begins the name of every order's stream.
+const Category = "order"
+
+// Stream is the name of an order's stream.
+func Stream(id string) string { return Category + "-" + id }
+
 // Event is what can have happened to an order. The wire names in codec.go are
 // storage format: they are versioned, never renamed.
 //

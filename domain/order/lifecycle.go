@@ -6,41 +6,8 @@ import (
 	"slices"
 
 	"daybook/domain/cart"
-	"daybook/domain/rule"
 	"daybook/domain/unit"
 )
-
-// The refusals of an order's life from Place to Archive.
-var (
-	ErrNotFound        = &rule.Rejection{Code: "order-not-found", Detail: "There is no such order."}
-	ErrExists          = &rule.Rejection{Code: "order-exists", Detail: "Another order has this id."}
-	ErrIDTaken         = &rule.Rejection{Code: "order-id-taken", Detail: "Another cart has used this order id: choose another one."}
-	ErrEmpty           = &rule.Rejection{Code: "order-empty", Detail: "An order needs at least one line."}
-	ErrLinesDisordered = &rule.Rejection{Code: "order-lines-disordered", Detail: "Line numbers must ascend."}
-	ErrCurrencyMixed   = &rule.Rejection{Code: "order-currency-mixed", Detail: "Every line must be priced in the order's currency."}
-	ErrNotHeld         = &rule.Rejection{Code: "order-stock-not-held", Detail: "What is held in stock is not what the lines need."}
-	ErrNotConfirmed    = &rule.Rejection{Code: "order-not-confirmed", Detail: "The order is not confirmed."}
-	ErrExpired         = &rule.Rejection{Code: "order-expired", Detail: "The order was not confirmed in time."}
-	ErrCanceled        = &rule.Rejection{Code: "order-canceled", Detail: "The order is canceled."}
-	ErrCompleted       = &rule.Rejection{Code: "order-completed", Detail: "The order is completed."}
-	ErrOnHold          = &rule.Rejection{Code: "order-on-hold", Detail: "The order is on hold."}
-	ErrNotFinished     = &rule.Rejection{Code: "order-not-finished", Detail: "Something of the order is still open."}
-	ErrShipped         = &rule.Rejection{Code: "order-shipped", Detail: "Everything of the order has shipped."}
-)
-
-// ended is the refusal of an order that has reached its end, or nil.
-func (s State) ended() *rule.Rejection {
-	switch s.Status {
-	case StatusCompleted:
-		return ErrCompleted
-	case StatusCanceled:
-		return ErrCanceled
-	case StatusExpired:
-		return ErrExpired
-	case StatusPending, StatusConfirmed:
-	}
-	return nil
-}
 
 // claim records whose order id it is, where nothing says so yet.
 func claim(cmd Claim, s State) ([]Event, error) {
@@ -51,12 +18,6 @@ func claim(cmd Claim, s State) ([]Event, error) {
 		return nil, nil
 	}
 	return []Event{Claimed{CartID: cmd.CartID}}, nil
-}
-
-// idTaken does not say whose it is: order ids of other customers are not for
-// everyone to ask about.
-func idTaken(id unit.OrderID) error {
-	return ErrIDTaken.With(ErrIDTaken.Detail, map[string]any{"order_id": id})
 }
 
 // place refuses what checkout.Place makes of a recorded CheckedOut only where the

@@ -3,23 +3,7 @@ package order
 import (
 	"slices"
 
-	"daybook/domain/rule"
 	"daybook/domain/unit"
-)
-
-// The refusals about money. What a provider says has happened is a fact: it is
-// refused only where it cannot be true. That more was captured than was owed
-// is true often enough, and is a state (Overcharged).
-var (
-	ErrTransactionUnknown = &rule.Rejection{Code: "transaction-unknown", Detail: "The order has no such transaction."}
-	ErrTransactionDiffers = &rule.Rejection{Code: "transaction-differs", Detail: "Another transaction of the order has this id."}
-	ErrTransactionSettled = &rule.Rejection{Code: "transaction-settled", Detail: "The transaction has already had its other end."}
-	ErrTransactionInvalid = &rule.Rejection{Code: "transaction-invalid", Detail: "A transaction has no such type or state."}
-	ErrParentMismatch     = &rule.Rejection{Code: "transaction-parent-mismatch", Detail: "A transaction of that kind cannot be of its parent."}
-	ErrAmountInvalid      = &rule.Rejection{Code: "amount-invalid", Detail: "An amount must be more than zero."}
-	ErrAmountExceeded     = &rule.Rejection{Code: "amount-exceeded", Detail: "There is less than that to void or to give back."}
-	ErrAmountLimit        = &rule.Rejection{Code: "amount-limit", Detail: "The order's transactions of one type must add up to less than 1,000,000,000,000,000,000."}
-	ErrCurrencyDiffers    = &rule.Rejection{Code: "currency-differs", Detail: "The amount is not in the order's currency."}
 )
 
 // Transaction is a payment transaction as it stands.

@@ -4,15 +4,7 @@ import (
 	"slices"
 	"strconv"
 
-	"daybook/domain/rule"
 	"daybook/domain/unit"
-)
-
-// The refusals about what comes back.
-var (
-	ErrReturnExceeded = &rule.Rejection{Code: "return-exceeds-shipped", Detail: "Fewer units of the line have shipped and do not come back already."}
-	ErrReturnDiffers  = &rule.Rejection{Code: "return-differs", Detail: "The order has admitted other units for that return."}
-	ErrReturnReleased = &rule.Rejection{Code: "return-released", Detail: "The return was given up before."}
 )
 
 // Return is what comes back of the order by one return.

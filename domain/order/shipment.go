@@ -7,14 +7,6 @@ import (
 	"daybook/domain/unit"
 )
 
-// The refusals about parcels.
-var (
-	ErrLocationQuantityExceeded = &rule.Rejection{Code: "location-quantity-exceeded", Detail: "The order has fewer units at that location."}
-	ErrNothingToShip            = &rule.Rejection{Code: "order-nothing-to-ship", Detail: "Nothing of the order is left to ship from there."}
-	ErrShipmentDiffers          = &rule.Rejection{Code: "shipment-differs", Detail: "Another parcel of the order has this id."}
-	ErrShipmentUnknown          = &rule.Rejection{Code: "shipment-unknown", Detail: "The order has no such parcel."}
-)
-
 // Shipment is one parcel.
 type Shipment struct {
 	ID        unit.ShipmentID `json:"id"`

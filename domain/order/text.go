@@ -1,12 +1,8 @@
 package order
 
 import (
-	"daybook/domain/rule"
 	"daybook/domain/unit"
 )
-
-// ErrTextInvalid refuses a text that a caller gave.
-var ErrTextInvalid = &rule.Rejection{Code: "order-text-invalid", Detail: "A text is too long, or cannot be recorded as it is."}
 
 // texts refuses a command with a text that cannot be recorded. It looks at what
 // callers say and not at what processes pass on (Place, RecordReturnRefund,
@@ -57,11 +53,4 @@ func note(field, text string) error {
 
 func line(field, text string) error {
 	return faulty(field, unit.LineFault(text, unit.MaxReference), unit.MaxReference)
-}
-
-func faulty(field, fault string, limit int) error {
-	if fault == "" {
-		return nil
-	}
-	return ErrTextInvalid.With("The text in "+field+" is refused: "+fault+".", map[string]any{"field": field, "max_characters": limit})
 }

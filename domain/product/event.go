@@ -5,6 +5,12 @@ package product
 
 import "daybook/domain/unit"
 
+// Category starts the names of product streams.
+const Category = "product"
+
+// Stream names a product's stream: "product-85123A".
+func Stream(sku unit.SKU) string { return Category + "-" + string(sku) }
+
 // Event is what can have happened to a product. The wire names in codec.go are
 // storage format: they are versioned, never renamed.
 //

@@ -5,6 +5,12 @@ package returns
 
 import "daybook/domain/unit"
 
+// Category begins the name of every return's stream.
+const Category = "return"
+
+// Stream is the name of a return's stream.
+func Stream(id string) string { return Category + "-" + id }
+
 // Event is what can have happened to a return. The wire names in codec.go are
 // storage format: they are versioned, never renamed.
 //

@@ -3,12 +3,8 @@ package returns
 import (
 	"strconv"
 
-	"daybook/domain/rule"
 	"daybook/domain/unit"
 )
-
-// ErrTextInvalid refuses a text that a caller gave.
-var ErrTextInvalid = &rule.Rejection{Code: "return-text-invalid", Detail: "A text is too long, or cannot be recorded as it is."}
 
 // texts refuses a command with a text that cannot be recorded. It does not look at
 // the refusal of an order (RefuseAdmission, WithdrawRefund), which a process passes on.
@@ -77,11 +73,4 @@ func noteText(field, text string) error {
 
 func lineText(field, text string, limit int) error {
 	return faulty(field, unit.LineFault(text, limit), limit)
-}
-
-func faulty(field, fault string, limit int) error {
-	if fault == "" {
-		return nil
-	}
-	return ErrTextInvalid.With("The text in "+field+" is refused: "+fault+".", map[string]any{"field": field, "max_characters": limit})
 }

@@ -4,10 +4,31 @@
 package stock
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"daybook/domain/unit"
 )
+
+// Category starts the names of stock streams.
+const Category = "stock"
+
+// Stream names the stream of an item at a place: "stock-85123A@main". A SKU
+// holds no '@'.
+func Stream(sku unit.SKU, location unit.LocationID) string {
+	return Category + "-" + string(sku) + "@" + string(location)
+}
+
+// ParseStream reads the name of a stock stream.
+func ParseStream(stream string) (Key, error) {
+	name, ours := strings.CutPrefix(stream, Category+"-")
+	at := strings.LastIndexByte(name, '@')
+	if !ours || at < 1 || at == len(name)-1 {
+		return Key{}, fmt.Errorf("%q does not name a stream of stock", stream)
+	}
+	return Key{SKU: unit.SKU(name[:at]), Location: unit.LocationID(name[at+1:])}, nil
+}
 
 // Event is what can have happened to stock. The wire names in codec.go are
 // storage format: they are versioned, never renamed. Every quantity of State is

@@ -9,12 +9,6 @@ import (
 	"daybook/domain/unit"
 )
 
-// Category starts the names of cart streams.
-const Category = "cart"
-
-// Stream names a cart's stream: "cart-7f3a".
-func Stream(id unit.CartID) string { return Category + "-" + string(id) }
-
 // FoldVersion is that of State's shape and of Evolve; a snapshot of another
 // version is not used.
 const FoldVersion = 3

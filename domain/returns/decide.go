@@ -7,6 +7,65 @@ import (
 	"daybook/domain/unit"
 )
 
+// Decide answers a command with events, with nothing (it is already so) or with
+// a *rule.Rejection. It never changes s.
+//
+// Texts are checked last, so that asking again for what an older program has
+// recorded still changes nothing.
+func Decide(cmd Command, s State) ([]Event, error) {
+	events, err := decide(cmd, s)
+	if err == nil && len(events) > 0 {
+		err = texts(cmd)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return events, nil
+}
+
+func decide(cmd Command, s State) ([]Event, error) {
+	switch cmd := cmd.(type) {
+	case Request:
+		return request(cmd, s)
+	case NoteCredit:
+		return noteCredit(cmd, s)
+	case Admit, RefuseAdmission, Approve, Decline, Cancel, Receive, RecordRefund, Close, SettleStock, SettleOrders, WithdrawRefund:
+	}
+	switch s.Status {
+	case "":
+		return nil, ErrNotFound
+	case StatusNoted:
+		return nil, ErrCreditNote
+	case StatusRequested, StatusOpen, StatusReceived, StatusClosed, StatusDeclined, StatusCanceled:
+	}
+	switch cmd := cmd.(type) {
+	case Request, NoteCredit: // answered above
+	case Admit:
+		return admit(s)
+	case RefuseAdmission:
+		return refuseAdmission(cmd, s)
+	case Approve:
+		return approve(s)
+	case Decline:
+		return decline(cmd, s)
+	case Cancel:
+		return cancel(cmd, s)
+	case Receive:
+		return receive(cmd, s)
+	case RecordRefund:
+		return recordRefund(cmd, s)
+	case Close:
+		return closeReturn(s)
+	case SettleStock:
+		return settleStock(cmd, s)
+	case SettleOrders:
+		return settleOrders(cmd, s)
+	case WithdrawRefund:
+		return withdrawRefund(cmd, s)
+	}
+	panic("returns: unknown command") // a programmer's error, never input
+}
+
 func request(cmd Request, s State) ([]Event, error) {
 	e := Requested{
 		ReturnID: cmd.ReturnID, OrderID: cmd.OrderID, CustomerID: cmd.CustomerID, Reference: cmd.Reference,
@@ -125,30 +184,6 @@ func sameNote(a, b CreditNoted) bool {
 	})
 }
 
-// refusal is why the status does not allow what only the wanted ones do.
-func (s State) refusal(wanted ...Status) error {
-	if slices.Contains(wanted, s.Status) {
-		return nil
-	}
-	switch s.Status {
-	case StatusRequested:
-		return ErrNotApproved
-	case StatusOpen:
-		return ErrNotRequested
-	case StatusReceived:
-		return ErrReceived
-	case StatusClosed:
-		return ErrClosed
-	case StatusDeclined:
-		return ErrDeclined
-	case StatusCanceled:
-		return ErrCanceled
-	case StatusNoted:
-		return ErrCreditNote
-	}
-	return ErrNotFound
-}
-
 func approve(s State) ([]Event, error) {
 	if s.Status == StatusOpen || s.Status == StatusReceived || s.Status == StatusClosed {
 		return nil, nil
@@ -231,60 +266,6 @@ func (s State) mayReceive(l ReceivedLine, awaited []unit.Quantity) *rule.Rejecti
 		return nil
 	}
 	return ErrDispositionWrong
-}
-
-// received tells units' ends. Goods that are restocked or damaged go back into
-// stock; what was lost, wrong or written off never does.
-func (s *State) received(e Received) {
-	s.Status = StatusReceived
-	s.Receipts = append(s.Receipts, e)
-	var moves []Move
-	for _, l := range e.Lines {
-		if l.Line < 1 || l.Line > len(s.Lines) {
-			continue
-		}
-		line := &s.Lines[l.Line-1]
-		line.Ended += l.Quantity
-		if l.Disposition != Restocked && l.Disposition != Damaged {
-			continue
-		}
-		move := Move{SKU: line.SKU, Location: l.Location, Disposition: l.Disposition, Quantity: l.Quantity}
-		same := slices.IndexFunc(moves, func(m Move) bool {
-			return m.SKU == move.SKU && m.Location == move.Location && m.Disposition == move.Disposition
-		})
-		if same >= 0 {
-			moves[same].Quantity += move.Quantity
-		} else {
-			moves = append(moves, move)
-		}
-	}
-	if len(moves) > 0 {
-		s.Unsettled = append(s.Unsettled, OpenReceipt{Receipt: e.Receipt, Moves: moves})
-	}
-}
-
-// Refundable is what may be given back in all: the worth of the units received
-// and of the services, which are refundable from the approval on, rounded to be
-// charged.
-func (s State) Refundable() unit.Money {
-	worth := unit.Zero(s.Requested.Currency)
-	for _, l := range s.Lines {
-		units := l.Ended
-		if l.Kind == unit.Service {
-			units = l.Quantity
-		}
-		worth = worth.Plus(l.Price.Times(units))
-	}
-	return worth.Charge()
-}
-
-// Refunded is what has been given back.
-func (s State) Refunded() unit.Money {
-	total := unit.Zero(s.Requested.Currency)
-	for _, r := range s.Refunds {
-		total = total.Plus(r.Amount)
-	}
-	return total
 }
 
 // recordRefund is allowed after the return is closed, too: money is often

@@ -5,15 +5,8 @@ import (
 	"strings"
 	"time"
 
-	"daybook/domain/rule"
 	"daybook/domain/unit"
 )
-
-// Category begins the name of every order's stream.
-const Category = "order"
-
-// Stream is the name of an order's stream.
-func Stream(id string) string { return Category + "-" + id }
 
 // FoldVersion names the shape of State: a snapshot of another version is not
 // read. Raise it with every change of State or Evolve.
@@ -163,78 +156,6 @@ func (s State) holding(sku unit.SKU, location unit.LocationID) int {
 	return -1
 }
 
-// Decide answers a command with events, with nothing (it is already so) or with
-// a *rule.Rejection. It never changes s.
-//
-// Texts are checked last, so that asking again for what an older program has
-// recorded still changes nothing.
-func Decide(cmd Command, s State) ([]Event, error) {
-	events, err := decide(cmd, s)
-	if err == nil && len(events) > 0 {
-		err = s.texts(cmd)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return events, nil
-}
-
-func decide(cmd Command, s State) ([]Event, error) {
-	if cmd, ok := cmd.(Claim); ok {
-		return claim(cmd, s)
-	}
-	if cmd, ok := cmd.(Place); ok {
-		return place(cmd, s)
-	}
-	if !s.Exists() {
-		return nil, ErrNotFound
-	}
-	switch cmd := cmd.(type) {
-	case Claim, Place: // answered above
-	case Confirm:
-		return confirm(cmd, s)
-	case Hold:
-		return hold(cmd, s)
-	case ReleaseHold:
-		return releaseHold(s)
-	case CancelLines:
-		return cancelLines(cmd, s)
-	case Cancel:
-		return cancel(cmd, s)
-	case Expire:
-		return expire(cmd, s)
-	case RecordTransaction:
-		return recordTransaction(cmd, s)
-	case SettleTransaction:
-		return settleTransaction(cmd, s)
-	case Ship:
-		return ship(cmd, s)
-	case Deliver:
-		return deliver(cmd, s)
-	case Complete:
-		return complete(s)
-	case SettleStock:
-		return settleStock(cmd, s)
-	case FailAllocation:
-		return failAllocation(cmd, s)
-	case RetryAllocation:
-		return retryAllocation(cmd, s)
-	case RecoverAllocation:
-		return recoverAllocation(s)
-	case AdmitReturn:
-		return admitReturn(cmd, s)
-	case ReleaseReturn:
-		return releaseReturn(cmd, s)
-	case RecordReturnRefund:
-		return recordReturnRefund(cmd, s)
-	case Archive:
-		return archive(s)
-	case Unarchive:
-		return unarchive(s)
-	}
-	panic("order: unknown command") // a programmer's error, never input
-}
-
 // Evolve is the state after one more fact. It never refuses one. It takes s
 // over: its slices may be changed in place, so the caller keeps no copy of s
 // (Clone makes one).
@@ -295,15 +216,4 @@ func Evolve(s State, e Event) State {
 		s.Archived = false
 	}
 	return s
-}
-
-// Rejections are all the ways an order says no.
-var Rejections = []*rule.Rejection{
-	ErrNotFound, ErrExists, ErrIDTaken, ErrEmpty, ErrLinesDisordered, ErrCurrencyMixed, ErrNotHeld,
-	ErrNotConfirmed, ErrExpired, ErrCanceled, ErrCompleted, ErrOnHold, ErrNotFinished, ErrStockUnsettled, ErrShipped,
-	ErrLineUnknown, ErrLineQuantityInvalid, ErrLineQuantityExceeded, ErrLocationQuantityExceeded, ErrNothingToShip,
-	ErrShipmentDiffers, ErrShipmentUnknown, ErrAllocationFailed,
-	ErrTransactionUnknown, ErrTransactionDiffers, ErrTransactionSettled, ErrTransactionInvalid, ErrParentMismatch,
-	ErrAmountInvalid, ErrAmountExceeded, ErrAmountLimit, ErrCurrencyDiffers, ErrTextInvalid,
-	ErrReturnExceeded, ErrReturnDiffers, ErrReturnReleased,
 }

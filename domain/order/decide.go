@@ -1,0 +1,73 @@
+package order
+
+// Decide answers a command with events, with nothing (it is already so) or with
+// a *rule.Rejection. It never changes s.
+//
+// Texts are checked last, so that asking again for what an older program has
+// recorded still changes nothing.
+func Decide(cmd Command, s State) ([]Event, error) {
+	events, err := decide(cmd, s)
+	if err == nil && len(events) > 0 {
+		err = s.texts(cmd)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return events, nil
+}
+
+func decide(cmd Command, s State) ([]Event, error) {
+	if cmd, ok := cmd.(Claim); ok {
+		return claim(cmd, s)
+	}
+	if cmd, ok := cmd.(Place); ok {
+		return place(cmd, s)
+	}
+	if !s.Exists() {
+		return nil, ErrNotFound
+	}
+	switch cmd := cmd.(type) {
+	case Claim, Place: // answered above
+	case Confirm:
+		return confirm(cmd, s)
+	case Hold:
+		return hold(cmd, s)
+	case ReleaseHold:
+		return releaseHold(s)
+	case CancelLines:
+		return cancelLines(cmd, s)
+	case Cancel:
+		return cancel(cmd, s)
+	case Expire:
+		return expire(cmd, s)
+	case RecordTransaction:
+		return recordTransaction(cmd, s)
+	case SettleTransaction:
+		return settleTransaction(cmd, s)
+	case Ship:
+		return ship(cmd, s)
+	case Deliver:
+		return deliver(cmd, s)
+	case Complete:
+		return complete(s)
+	case SettleStock:
+		return settleStock(cmd, s)
+	case FailAllocation:
+		return failAllocation(cmd, s)
+	case RetryAllocation:
+		return retryAllocation(cmd, s)
+	case RecoverAllocation:
+		return recoverAllocation(s)
+	case AdmitReturn:
+		return admitReturn(cmd, s)
+	case ReleaseReturn:
+		return releaseReturn(cmd, s)
+	case RecordReturnRefund:
+		return recordReturnRefund(cmd, s)
+	case Archive:
+		return archive(s)
+	case Unarchive:
+		return unarchive(s)
+	}
+	panic("order: unknown command") // a programmer's error, never input
+}

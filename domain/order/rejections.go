@@ -1,0 +1,108 @@
+package order
+
+import (
+	"daybook/domain/rule"
+	"daybook/domain/unit"
+)
+
+// The refusals of an order's life from Place to Archive.
+var (
+	ErrNotFound        = &rule.Rejection{Code: "order-not-found", Detail: "There is no such order."}
+	ErrExists          = &rule.Rejection{Code: "order-exists", Detail: "Another order has this id."}
+	ErrIDTaken         = &rule.Rejection{Code: "order-id-taken", Detail: "Another cart has used this order id: choose another one."}
+	ErrEmpty           = &rule.Rejection{Code: "order-empty", Detail: "An order needs at least one line."}
+	ErrLinesDisordered = &rule.Rejection{Code: "order-lines-disordered", Detail: "Line numbers must ascend."}
+	ErrCurrencyMixed   = &rule.Rejection{Code: "order-currency-mixed", Detail: "Every line must be priced in the order's currency."}
+	ErrNotHeld         = &rule.Rejection{Code: "order-stock-not-held", Detail: "What is held in stock is not what the lines need."}
+	ErrNotConfirmed    = &rule.Rejection{Code: "order-not-confirmed", Detail: "The order is not confirmed."}
+	ErrExpired         = &rule.Rejection{Code: "order-expired", Detail: "The order was not confirmed in time."}
+	ErrCanceled        = &rule.Rejection{Code: "order-canceled", Detail: "The order is canceled."}
+	ErrCompleted       = &rule.Rejection{Code: "order-completed", Detail: "The order is completed."}
+	ErrOnHold          = &rule.Rejection{Code: "order-on-hold", Detail: "The order is on hold."}
+	ErrNotFinished     = &rule.Rejection{Code: "order-not-finished", Detail: "Something of the order is still open."}
+	ErrShipped         = &rule.Rejection{Code: "order-shipped", Detail: "Everything of the order has shipped."}
+)
+
+// The refusals about money. What a provider says has happened is a fact: it is
+// refused only where it cannot be true. That more was captured than was owed
+// is true often enough, and is a state (Overcharged).
+var (
+	ErrTransactionUnknown = &rule.Rejection{Code: "transaction-unknown", Detail: "The order has no such transaction."}
+	ErrTransactionDiffers = &rule.Rejection{Code: "transaction-differs", Detail: "Another transaction of the order has this id."}
+	ErrTransactionSettled = &rule.Rejection{Code: "transaction-settled", Detail: "The transaction has already had its other end."}
+	ErrTransactionInvalid = &rule.Rejection{Code: "transaction-invalid", Detail: "A transaction has no such type or state."}
+	ErrParentMismatch     = &rule.Rejection{Code: "transaction-parent-mismatch", Detail: "A transaction of that kind cannot be of its parent."}
+	ErrAmountInvalid      = &rule.Rejection{Code: "amount-invalid", Detail: "An amount must be more than zero."}
+	ErrAmountExceeded     = &rule.Rejection{Code: "amount-exceeded", Detail: "There is less than that to void or to give back."}
+	ErrAmountLimit        = &rule.Rejection{Code: "amount-limit", Detail: "The order's transactions of one type must add up to less than 1,000,000,000,000,000,000."}
+	ErrCurrencyDiffers    = &rule.Rejection{Code: "currency-differs", Detail: "The amount is not in the order's currency."}
+)
+
+// The refusals about what comes back.
+var (
+	ErrReturnExceeded = &rule.Rejection{Code: "return-exceeds-shipped", Detail: "Fewer units of the line have shipped and do not come back already."}
+	ErrReturnDiffers  = &rule.Rejection{Code: "return-differs", Detail: "The order has admitted other units for that return."}
+	ErrReturnReleased = &rule.Rejection{Code: "return-released", Detail: "The return was given up before."}
+)
+
+// The refusals about parcels.
+var (
+	ErrLocationQuantityExceeded = &rule.Rejection{Code: "location-quantity-exceeded", Detail: "The order has fewer units at that location."}
+	ErrNothingToShip            = &rule.Rejection{Code: "order-nothing-to-ship", Detail: "Nothing of the order is left to ship from there."}
+	ErrShipmentDiffers          = &rule.Rejection{Code: "shipment-differs", Detail: "Another parcel of the order has this id."}
+	ErrShipmentUnknown          = &rule.Rejection{Code: "shipment-unknown", Detail: "The order has no such parcel."}
+)
+
+// The refusals about units of a line.
+var (
+	ErrLineUnknown          = &rule.Rejection{Code: "line-unknown", Detail: "The order has no such line."}
+	ErrLineQuantityInvalid  = &rule.Rejection{Code: "line-quantity-invalid", Detail: "A quantity must be 1 or more."}
+	ErrLineQuantityExceeded = &rule.Rejection{Code: "line-quantity-exceeded", Detail: "The line has fewer open units than that."}
+)
+
+// The refusals about the stock behind an order.
+var (
+	ErrStockUnsettled   = &rule.Rejection{Code: "order-stock-unsettled", Detail: "Stock movements of the order are still being recorded; try again."}
+	ErrAllocationFailed = &rule.Rejection{Code: "order-allocation-failed", Detail: "The order's stock was lost and has not been allocated again."}
+)
+
+// ErrTextInvalid refuses a text that a caller gave.
+var ErrTextInvalid = &rule.Rejection{Code: "order-text-invalid", Detail: "A text is too long, or cannot be recorded as it is."}
+
+// Rejections are all the ways an order says no.
+var Rejections = []*rule.Rejection{
+	ErrNotFound, ErrExists, ErrIDTaken, ErrEmpty, ErrLinesDisordered, ErrCurrencyMixed, ErrNotHeld,
+	ErrNotConfirmed, ErrExpired, ErrCanceled, ErrCompleted, ErrOnHold, ErrNotFinished, ErrStockUnsettled, ErrShipped,
+	ErrLineUnknown, ErrLineQuantityInvalid, ErrLineQuantityExceeded, ErrLocationQuantityExceeded, ErrNothingToShip,
+	ErrShipmentDiffers, ErrShipmentUnknown, ErrAllocationFailed,
+	ErrTransactionUnknown, ErrTransactionDiffers, ErrTransactionSettled, ErrTransactionInvalid, ErrParentMismatch,
+	ErrAmountInvalid, ErrAmountExceeded, ErrAmountLimit, ErrCurrencyDiffers, ErrTextInvalid,
+	ErrReturnExceeded, ErrReturnDiffers, ErrReturnReleased,
+}
+
+// idTaken does not say whose it is: order ids of other customers are not for
+// everyone to ask about.
+func idTaken(id unit.OrderID) error {
+	return ErrIDTaken.With(ErrIDTaken.Detail, map[string]any{"order_id": id})
+}
+
+// ended is the refusal of an order that has reached its end, or nil.
+func (s State) ended() *rule.Rejection {
+	switch s.Status {
+	case StatusCompleted:
+		return ErrCompleted
+	case StatusCanceled:
+		return ErrCanceled
+	case StatusExpired:
+		return ErrExpired
+	case StatusPending, StatusConfirmed:
+	}
+	return nil
+}
+
+func faulty(field, fault string, limit int) error {
+	if fault == "" {
+		return nil
+	}
+	return ErrTextInvalid.With("The text in "+field+" is refused: "+fault+".", map[string]any{"field": field, "max_characters": limit})
+}

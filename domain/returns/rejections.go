@@ -1,0 +1,82 @@
+package returns
+
+import (
+	"slices"
+
+	"daybook/domain/rule"
+)
+
+// The refusals of a return.
+var (
+	ErrNotFound         = &rule.Rejection{Code: "return-not-found", Detail: "There is no such return."}
+	ErrExists           = &rule.Rejection{Code: "return-exists", Detail: "Another return or credit note has this id."}
+	ErrEmpty            = &rule.Rejection{Code: "return-empty", Detail: "At least one line is needed."}
+	ErrCurrencyMixed    = &rule.Rejection{Code: "return-currency-mixed", Detail: "Every line must be priced in the currency of the return."}
+	ErrLinkExceeded     = &rule.Rejection{Code: "return-link-exceeded", Detail: "A line is linked to more units than come back."}
+	ErrNotRequested     = &rule.Rejection{Code: "return-not-requested", Detail: "The return has been approved already."}
+	ErrNotAdmitted      = &rule.Rejection{Code: "return-not-admitted", Detail: "The order has not yet said whether it sold what comes back; try again."}
+	ErrNotApproved      = &rule.Rejection{Code: "return-not-approved", Detail: "The return is not approved yet."}
+	ErrDeclined         = &rule.Rejection{Code: "return-declined", Detail: "The return was declined."}
+	ErrCanceled         = &rule.Rejection{Code: "return-canceled", Detail: "The return was canceled."}
+	ErrReceived         = &rule.Rejection{Code: "return-received", Detail: "Goods of the return have been received."}
+	ErrRefunded         = &rule.Rejection{Code: "return-refunded", Detail: "Money of the return has been given back."}
+	ErrClosed           = &rule.Rejection{Code: "return-closed", Detail: "The return is closed."}
+	ErrCreditNote       = &rule.Rejection{Code: "return-is-credit-note", Detail: "A credit note stands alone."}
+	ErrNotFinished      = &rule.Rejection{Code: "return-not-finished", Detail: "Goods of the return are still awaited."}
+	ErrLineUnknown      = &rule.Rejection{Code: "return-line-unknown", Detail: "The return has no such line."}
+	ErrServiceLine      = &rule.Rejection{Code: "return-line-service", Detail: "A service cannot be received."}
+	ErrQuantityInvalid  = &rule.Rejection{Code: "return-quantity-invalid", Detail: "A quantity must be 1 or more."}
+	ErrUnitLimit        = &rule.Rejection{Code: "return-unit-limit", Detail: "A return or credit note holds at most 1,000,000,000 units in all."}
+	ErrAmountLimit      = &rule.Rejection{Code: "return-amount-limit", Detail: "The absolute line totals of a return or credit note must add up to less than 1,000,000,000,000,000,000."}
+	ErrQuantityExceeded = &rule.Rejection{Code: "return-quantity-exceeded", Detail: "Fewer units of the line are awaited."}
+	ErrDispositionWrong = &rule.Rejection{Code: "return-disposition-invalid", Detail: "There is no such disposition."}
+	ErrReceiptDiffers   = &rule.Rejection{Code: "receipt-differs", Detail: "That receipt was recorded with other lines."}
+	ErrReceiptOrder     = &rule.Rejection{Code: "receipt-out-of-order", Detail: "Receipts are numbered one after the other."}
+	ErrRefundDiffers    = &rule.Rejection{Code: "refund-differs", Detail: "Another refund of the return has this id."}
+	ErrAmountInvalid    = &rule.Rejection{Code: "refund-amount-invalid", Detail: "An amount must be more than zero."}
+	ErrAmountExceeded   = &rule.Rejection{Code: "refund-amount-exceeded", Detail: "What was received is worth less than that."}
+	ErrCurrencyDiffers  = &rule.Rejection{Code: "refund-currency-differs", Detail: "The amount is not in the currency of the return."}
+)
+
+// Rejections are all the ways a return says no.
+var Rejections = []*rule.Rejection{
+	ErrNotFound, ErrExists, ErrEmpty, ErrCurrencyMixed, ErrLinkExceeded,
+	ErrNotRequested, ErrNotAdmitted, ErrNotApproved, ErrDeclined, ErrCanceled, ErrReceived, ErrRefunded, ErrClosed, ErrCreditNote, ErrNotFinished,
+	ErrLineUnknown, ErrServiceLine, ErrQuantityInvalid, ErrUnitLimit, ErrAmountLimit, ErrQuantityExceeded, ErrDispositionWrong,
+	ErrReceiptDiffers, ErrReceiptOrder,
+	ErrRefundDiffers, ErrAmountInvalid, ErrAmountExceeded, ErrCurrencyDiffers, ErrTextInvalid,
+}
+
+// ErrTextInvalid refuses a text that a caller gave.
+var ErrTextInvalid = &rule.Rejection{Code: "return-text-invalid", Detail: "A text is too long, or cannot be recorded as it is."}
+
+// refusal is why the status does not allow what only the wanted ones do.
+func (s State) refusal(wanted ...Status) error {
+	if slices.Contains(wanted, s.Status) {
+		return nil
+	}
+	switch s.Status {
+	case StatusRequested:
+		return ErrNotApproved
+	case StatusOpen:
+		return ErrNotRequested
+	case StatusReceived:
+		return ErrReceived
+	case StatusClosed:
+		return ErrClosed
+	case StatusDeclined:
+		return ErrDeclined
+	case StatusCanceled:
+		return ErrCanceled
+	case StatusNoted:
+		return ErrCreditNote
+	}
+	return ErrNotFound
+}
+
+func faulty(field, fault string, limit int) error {
+	if fault == "" {
+		return nil
+	}
+	return ErrTextInvalid.With("The text in "+field+" is refused: "+fault+".", map[string]any{"field": field, "max_characters": limit})
+}

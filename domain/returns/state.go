@@ -1,0 +1,193 @@
+package returns
+
+import (
+	"slices"
+
+	"daybook/domain/unit"
+)
+
+// FoldVersion names the shape of State: a snapshot of another version is not
+// read. Raise it with every change of State or Evolve.
+const FoldVersion = 3
+
+// Status is where a return stands. The empty status is one never requested.
+type Status string
+
+const (
+	StatusRequested Status = "requested"
+	StatusOpen      Status = "open" // approved; nothing has come yet
+	StatusReceived  Status = "received"
+	StatusClosed    Status = "closed"
+	StatusDeclined  Status = "declined"
+	StatusCanceled  Status = "canceled"
+	StatusNoted     Status = "noted" // a credit note: it moves no goods and has no further life
+)
+
+// State is what the rules of a return need. Its zero value is the empty stream;
+// it survives JSON, for snapshots.
+type State struct {
+	Status    Status        `json:"status,omitempty"`
+	Requested Requested     `json:"requested,omitzero"` // as it was asked for
+	Noted     CreditNoted   `json:"noted,omitzero"`
+	Lines     []LineState   `json:"lines,omitempty"` // in the order of their numbers, 1 first
+	Receipts  []Received    `json:"receipts,omitempty"`
+	Refunds   []Refunded    `json:"refunds,omitempty"`
+	Unsettled []OpenReceipt `json:"unsettled,omitempty"` // oldest first
+	// Withdrawn are the refunds, or parts of them, that were taken back, oldest first.
+	Withdrawn []Withdrawal `json:"withdrawn,omitempty"`
+
+	// Admission is what the orders that Requested.Admit names have said; empty
+	// where none was asked.
+	Admission Admission        `json:"admission,omitempty"`
+	Refusal   AdmissionRefused `json:"refusal,omitzero"`
+	// OrdersUnsettled is what orders are not known to have recorded, oldest
+	// first: with an admission that is asked, the process's list of work there.
+	OrdersUnsettled []OpenOrders `json:"orders_unsettled,omitempty"`
+}
+
+// Clone shares nothing with s that Evolve changes.
+func (s State) Clone() State {
+	s.Lines = slices.Clone(s.Lines)
+	s.Receipts = slices.Clone(s.Receipts)
+	s.Refunds = slices.Clone(s.Refunds)
+	s.Unsettled = slices.Clone(s.Unsettled)
+	s.Withdrawn = slices.Clone(s.Withdrawn)
+	s.OrdersUnsettled = slices.Clone(s.OrdersUnsettled)
+	return s
+}
+
+// LineState is how a returned line stands. Units whose end is told are received
+// in the sense of the rules, also those that were lost.
+type LineState struct {
+	SKU      unit.SKU      `json:"sku"`
+	Kind     unit.Kind     `json:"kind"`
+	Quantity unit.Quantity `json:"quantity"`
+	Price    unit.Money    `json:"price"`
+	Ended    unit.Quantity `json:"ended,omitzero"`
+}
+
+// Awaited is how many units have no end yet. A service never comes back as
+// goods, so nothing is awaited of it.
+func (l LineState) Awaited() unit.Quantity {
+	if l.Kind == unit.Service {
+		return 0
+	}
+	return l.Quantity - l.Ended
+}
+
+// OpenReceipt is an arrival whose stock movements are not known to be all
+// recorded: the fulfilment process's list of work.
+type OpenReceipt struct {
+	Receipt int    `json:"receipt"`
+	Moves   []Move `json:"moves"`
+}
+
+// Move puts returned units of a SKU back into stock at a location. No two moves
+// of a receipt are of the same SKU, location and disposition.
+type Move struct {
+	SKU         unit.SKU        `json:"sku"`
+	Location    unit.LocationID `json:"location"`
+	Disposition Disposition     `json:"disposition"` // restocked or damaged
+	Quantity    unit.Quantity   `json:"quantity"`
+}
+
+// Exists reports whether anything is in the stream.
+func (s State) Exists() bool { return s.Status != "" }
+
+// Evolve is the state after one more fact. It never refuses one. It takes s
+// over: its slices may be changed in place, so the caller keeps no copy of s.
+func Evolve(s State, e Event) State {
+	switch e := e.(type) {
+	case Requested:
+		s.Status, s.Requested = StatusRequested, e
+		s.Lines = make([]LineState, len(e.Lines))
+		for i, l := range e.Lines {
+			s.Lines[i] = LineState{SKU: l.SKU, Kind: l.Kind, Quantity: l.Quantity, Price: l.Price}
+		}
+		if len(e.Admit) > 0 {
+			s.Admission = AdmissionAsked
+		}
+	case Admitted:
+		s.Admission = AdmissionGiven
+	case AdmissionRefused:
+		s.Status, s.Admission, s.Refusal = StatusDeclined, AdmissionDenied, e
+		s.openRelease()
+	case Approved:
+		s.Status = StatusOpen
+	case Declined:
+		s.Status = StatusDeclined
+		s.openRelease()
+	case Canceled:
+		s.Status = StatusCanceled
+		s.openRelease()
+	case Received:
+		s.received(e)
+	case Refunded:
+		s.refunded(e)
+	case RefundWithdrawn:
+		s.refundWithdrawn(e)
+	case OrdersSettled:
+		s.closeStep(e.Step, e.Ref)
+	case Closed:
+		s.Status = StatusClosed
+	case StockSettled:
+		s.Unsettled = slices.DeleteFunc(s.Unsettled, func(open OpenReceipt) bool { return open.Receipt == e.Receipt })
+	case CreditNoted:
+		s.Status, s.Noted = StatusNoted, e
+	}
+	return s
+}
+
+// received tells units' ends. Goods that are restocked or damaged go back into
+// stock; what was lost, wrong or written off never does.
+func (s *State) received(e Received) {
+	s.Status = StatusReceived
+	s.Receipts = append(s.Receipts, e)
+	var moves []Move
+	for _, l := range e.Lines {
+		if l.Line < 1 || l.Line > len(s.Lines) {
+			continue
+		}
+		line := &s.Lines[l.Line-1]
+		line.Ended += l.Quantity
+		if l.Disposition != Restocked && l.Disposition != Damaged {
+			continue
+		}
+		move := Move{SKU: line.SKU, Location: l.Location, Disposition: l.Disposition, Quantity: l.Quantity}
+		same := slices.IndexFunc(moves, func(m Move) bool {
+			return m.SKU == move.SKU && m.Location == move.Location && m.Disposition == move.Disposition
+		})
+		if same >= 0 {
+			moves[same].Quantity += move.Quantity
+		} else {
+			moves = append(moves, move)
+		}
+	}
+	if len(moves) > 0 {
+		s.Unsettled = append(s.Unsettled, OpenReceipt{Receipt: e.Receipt, Moves: moves})
+	}
+}
+
+// Refundable is what may be given back in all: the worth of the units received
+// and of the services, which are refundable from the approval on, rounded to be
+// charged.
+func (s State) Refundable() unit.Money {
+	worth := unit.Zero(s.Requested.Currency)
+	for _, l := range s.Lines {
+		units := l.Ended
+		if l.Kind == unit.Service {
+			units = l.Quantity
+		}
+		worth = worth.Plus(l.Price.Times(units))
+	}
+	return worth.Charge()
+}
+
+// Refunded is what has been given back.
+func (s State) Refunded() unit.Money {
+	total := unit.Zero(s.Requested.Currency)
+	for _, r := range s.Refunds {
+		total = total.Plus(r.Amount)
+	}
+	return total
+}
