@@ -191,7 +191,7 @@ func nextAttempt(command uuid.UUID) uuid.UUID {
 // missed here, and then the checkout is taken back.
 func (s *Service) checkOrderIDFree(ctx context.Context, id unit.CartID, orderID unit.OrderID) error {
 	var refusal error
-	err := s.Orders.Recall(ctx, order.Stream(string(orderID)), func(state order.State, _ int64) {
+	err := s.Orders.Recall(ctx, order.Stream(orderID), func(state order.State, _ int64) {
 		_, refusal = order.Decide(order.Claim{OrderID: orderID, CartID: id}, state)
 	})
 	return errors.Join(err, refusal)
@@ -227,7 +227,7 @@ func (s *Service) finishCheckout(ctx context.Context, meta eventstore.Metadata, 
 	case cart.CheckedOut:
 		place := checkout.Place(started, outcome)
 		placed, err := s.Orders.Handle(ctx, aggregate.Request[order.Command]{
-			Stream: order.Stream(string(started.OrderID)), Meta: follow(meta, unit.CheckoutPlace.Of(string(started.CartID), string(started.OrderID))),
+			Stream: order.Stream(started.OrderID), Meta: follow(meta, unit.CheckoutPlace.Of(string(started.CartID), string(started.OrderID))),
 			Commands: []order.Command{place}, New: true, Redecide: true,
 		})
 		if errors.Is(err, order.ErrIDTaken) {
@@ -319,7 +319,7 @@ func (s *Service) recordOutcome(ctx context.Context, meta eventstore.Metadata, s
 func (s *Service) releaseUnkept(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted, result CheckoutResult, keep []cart.Held) error {
 	var others []unit.ReservationID
 	if started.OrderIDFrom == "" {
-		err := s.Orders.View(ctx, order.Stream(string(started.OrderID)), func(state order.State, _ int64) {
+		err := s.Orders.View(ctx, order.Stream(started.OrderID), func(state order.State, _ int64) {
 			others = checkout.OfAnother(started, state)
 		})
 		if err != nil {
@@ -348,7 +348,7 @@ func (s *Service) releaseUnkept(ctx context.Context, meta eventstore.Metadata, s
 // keep.
 func (s *Service) claim(ctx context.Context, meta eventstore.Metadata, claim order.Claim) error {
 	_, err := s.Orders.Handle(ctx, aggregate.Request[order.Command]{
-		Stream: order.Stream(string(claim.OrderID)), Meta: follow(meta, unit.CheckoutClaim.Of(string(claim.CartID), string(claim.OrderID))),
+		Stream: order.Stream(claim.OrderID), Meta: follow(meta, unit.CheckoutClaim.Of(string(claim.CartID), string(claim.OrderID))),
 		Commands: []order.Command{claim}, New: true, Redecide: true,
 	})
 	if errors.Is(err, order.ErrIDTaken) {

@@ -84,7 +84,7 @@ func mugsOf(id unit.ReturnID, units unit.Quantity, orders ...unit.OrderID) retur
 
 func (s *shop) comeback(id unit.ReturnID) (state returns.State) {
 	s.t.Helper()
-	if err := s.Returns.View(s.t.Context(), returns.Stream(string(id)), func(now returns.State, _ int64) { state = now.Clone() }); err != nil {
+	if err := s.Returns.View(s.t.Context(), returns.Stream(id), func(now returns.State, _ int64) { state = now.Clone() }); err != nil {
 		s.t.Fatal(err)
 	}
 	return state

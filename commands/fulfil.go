@@ -32,12 +32,12 @@ func (s *Service) Order(ctx context.Context, call Call, id unit.OrderID, command
 			if err == nil {
 				continue
 			}
-			if repeats, fault := s.Orders.Repeats(ctx, order.Stream(string(id)), call.Meta); !repeats {
+			if repeats, fault := s.Orders.Repeats(ctx, order.Stream(id), call.Meta); !repeats {
 				return aggregate.Result[order.Event]{}, cmp.Or(fault, err)
 			}
 		}
 	}
-	answer, err := s.Orders.Handle(ctx, request(call, order.Stream(string(id)), commands))
+	answer, err := s.Orders.Handle(ctx, request(call, order.Stream(id), commands))
 	if err != nil {
 		return answer, err
 	}
@@ -54,7 +54,7 @@ func (s *Service) Order(ctx context.Context, call Call, id unit.OrderID, command
 // by force: the parcel has left.
 func (s *Service) mayShip(ctx context.Context, id unit.OrderID, ship order.Ship) error {
 	var moves []fulfilment.Move
-	err := s.Orders.View(ctx, order.Stream(string(id)), func(state order.State, _ int64) {
+	err := s.Orders.View(ctx, order.Stream(id), func(state order.State, _ int64) {
 		// The order's own refusals are its handler's to give, in their order.
 		moves, _ = fulfilment.ShipmentMoves(state, ship)
 	})
@@ -121,7 +121,7 @@ func (s *Service) fulfil(ctx context.Context, meta eventstore.Metadata, id unit.
 	var last aggregate.Result[order.Event]
 	for range maxFulfilRounds {
 		var process fulfilment.Process
-		err := s.Orders.Glance(ctx, order.Stream(string(id)), maxAge, func(state order.State, _ int64) {
+		err := s.Orders.Glance(ctx, order.Stream(id), maxAge, func(state order.State, _ int64) {
 			process = fulfilment.Begin(state, s.policy.Remedy)
 		})
 		if err != nil {
@@ -142,7 +142,7 @@ func (s *Service) fulfil(ctx context.Context, meta eventstore.Metadata, id unit.
 			return last, nil
 		}
 		if last, err = s.Orders.Handle(ctx, aggregate.Request[order.Command]{
-			Stream: order.Stream(string(id)), Meta: follow(meta, unit.FulfilOrder.Of(string(id), process.Key())), Commands: commands, Redecide: true,
+			Stream: order.Stream(id), Meta: follow(meta, unit.FulfilOrder.Of(string(id), process.Key())), Commands: commands, Redecide: true,
 		}); err != nil {
 			return last, err
 		}
@@ -171,7 +171,7 @@ func (s *Service) move(ctx context.Context, meta eventstore.Metadata, moves []fu
 func (s *Service) takeBack(ctx context.Context, meta eventstore.Metadata, id unit.ReturnID) (aggregate.Result[returns.Event], error) {
 	var last aggregate.Result[returns.Event]
 	var receipts []fulfilment.Receipt
-	err := s.Returns.View(ctx, returns.Stream(string(id)), func(state returns.State, _ int64) { receipts = fulfilment.Receipts(state) })
+	err := s.Returns.View(ctx, returns.Stream(id), func(state returns.State, _ int64) { receipts = fulfilment.Receipts(state) })
 	if err != nil {
 		return last, err
 	}
@@ -186,7 +186,7 @@ func (s *Service) takeBack(ctx context.Context, meta eventstore.Metadata, id uni
 			}
 		}
 		last, err = s.Returns.Handle(ctx, aggregate.Request[returns.Command]{
-			Stream: returns.Stream(string(id)), Meta: follow(meta, unit.ReturnSettle.Of(string(id), fmt.Sprint(receipt.Number))),
+			Stream: returns.Stream(id), Meta: follow(meta, unit.ReturnSettle.Of(string(id), fmt.Sprint(receipt.Number))),
 			Commands: []returns.Command{returns.SettleStock{Receipt: receipt.Number}}, Redecide: true,
 		})
 		if err != nil {

@@ -90,7 +90,7 @@ func undecodable(e eventstore.Recorded, cause error, now time.Time) Process {
 // streams are those whose events may let parked work end.
 func (p Process) streams() []string {
 	if p.Kind == string(workCheckout) {
-		return []string{p.Stream, order.Stream(p.Step)}
+		return []string{p.Stream, order.Stream(unit.OrderID(p.Step))}
 	}
 	return []string{p.Stream}
 }

@@ -162,7 +162,7 @@ func (l *logbook) only(t *testing.T) Process {
 func confirmed(t *testing.T, store eventstore.Store, id string) {
 	t.Helper()
 	typ, data, err := order.Encode(order.Confirmed{})
-	appendRaw(t, store, order.Stream(id), typ, string(data), err)
+	appendRaw(t, store, order.Stream(unit.OrderID(id)), typ, string(data), err)
 }
 
 func appendRaw(t *testing.T, store eventstore.Store, stream, typ, data string, err error) {

@@ -90,7 +90,7 @@ func (s *shop) available(sku unit.SKU) (available unit.Quantity) {
 
 func (s *shop) order(id unit.OrderID) (state order.State) {
 	s.t.Helper()
-	if err := s.Orders.View(s.t.Context(), order.Stream(string(id)), func(now order.State, _ int64) { state = now.Clone() }); err != nil {
+	if err := s.Orders.View(s.t.Context(), order.Stream(id), func(now order.State, _ int64) { state = now.Clone() }); err != nil {
 		s.t.Fatal(err)
 	}
 	return state

@@ -116,7 +116,7 @@ func (s *Service) finishNow(ctx context.Context, call Call, id unit.OrderID) err
 }
 
 func (s *Service) orderNow(ctx context.Context, id unit.OrderID) (now order.State, revision int64, err error) {
-	err = s.Orders.View(ctx, order.Stream(string(id)), func(state order.State, at int64) { now, revision = state.Clone(), at })
+	err = s.Orders.View(ctx, order.Stream(id), func(state order.State, at int64) { now, revision = state.Clone(), at })
 	return now, revision, err
 }
 
@@ -138,7 +138,7 @@ func (s *Service) lostBy(ctx context.Context, of order.State) ([]order.Lost, err
 // lastShortages are those of the order's last failed allocation.
 func (s *Service) lastShortages(ctx context.Context, id unit.OrderID) ([]cart.Shortage, error) {
 	var shortages []cart.Shortage
-	for recorded, err := range s.store.ReadStream(ctx, order.Stream(string(id)), 0, 0) {
+	for recorded, err := range s.store.ReadStream(ctx, order.Stream(id), 0, 0) {
 		if err != nil {
 			return nil, fmt.Errorf("order %s: %w", id, err)
 		}

@@ -58,9 +58,9 @@ func (w strangerCase) stream() string {
 	case cart.Category:
 		return cart.Stream(w.cart())
 	case order.Category:
-		return order.Stream(string(w.order()))
+		return order.Stream(w.order())
 	case returns.Category:
-		return returns.Stream(string(w.comes()))
+		return returns.Stream(w.comes())
 	}
 	return stock.Stream(w.sku(), unit.DefaultLocation)
 }

@@ -74,7 +74,7 @@ type Timer struct {
 func (t Timer) stream() string {
 	switch t.Kind {
 	case OrderDeadline:
-		return order.Stream(t.Target)
+		return order.Stream(unit.OrderID(t.Target))
 	case CartDeadline:
 		return cart.Stream(unit.CartID(t.Target))
 	case ReservationDeadline:

@@ -175,7 +175,7 @@ func timerStream(t commands.Timer) string {
 	if t.Kind == commands.CartDeadline {
 		return cart.Stream(unit.CartID(t.Target))
 	}
-	return order.Stream(t.Target)
+	return order.Stream(unit.OrderID(t.Target))
 }
 
 // readLog reads all events of the shop.

@@ -85,7 +85,7 @@ func (a *api) soldBy(ctx context.Context, id unit.OrderID) (order.State, error) 
 	if id == "" {
 		return order.State{}, nil
 	}
-	state, err := view(ctx, a.service.Orders, order.Stream(string(id)), func(s order.State, _ int64) order.State { return s.Clone() })
+	state, err := view(ctx, a.service.Orders, order.Stream(id), func(s order.State, _ int64) order.State { return s.Clone() })
 	if err == nil && !state.Exists() {
 		err = order.ErrNotFound
 	}

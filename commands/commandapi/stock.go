@@ -207,7 +207,7 @@ func (a *api) returnStock(ctx context.Context, c call, in *returnStockInput) (*a
 		return nil, err
 	}
 	if from.Override == "" {
-		belongs, err := view(ctx, a.service.Returns, returns.Stream(string(id)), func(s returns.State, _ int64) bool { return s.Exists() })
+		belongs, err := view(ctx, a.service.Returns, returns.Stream(id), func(s returns.State, _ int64) bool { return s.Exists() })
 		if err != nil {
 			return nil, err
 		}

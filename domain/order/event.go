@@ -16,7 +16,7 @@ import (
 const Category = "order"
 
 // Stream is the name of an order's stream.
-func Stream(id string) string { return Category + "-" + id }
+func Stream(id unit.OrderID) string { return Category + "-" + string(id) }
 
 // Event is what can have happened to an order. The wire names in codec.go are
 // storage format: they are versioned, never renamed.

@@ -9,7 +9,7 @@ import "daybook/domain/unit"
 const Category = "return"
 
 // Stream is the name of a return's stream.
-func Stream(id string) string { return Category + "-" + id }
+func Stream(id unit.ReturnID) string { return Category + "-" + string(id) }
 
 // Event is what can have happened to a return. The wire names in codec.go are
 // storage format: they are versioned, never renamed.

@@ -147,7 +147,7 @@ func (f faulty) linked(id unit.ReturnID, units unit.Quantity, events ...returns.
 		}},
 		Admit: []returns.OrderUnits{{OrderID: "o1", Lines: []returns.LineUnits{{Line: 1, Quantity: units}}}},
 	}
-	facts(f.t, f.log, returns.Stream(string(id)), returns.Encode, append([]returns.Event{asked}, events...)...)
+	facts(f.t, f.log, returns.Stream(id), returns.Encode, append([]returns.Event{asked}, events...)...)
 }
 
 func admitted(id unit.ReturnID, units unit.Quantity) order.Event {
@@ -429,7 +429,7 @@ func TestEveryFaultOfTheLogIsFound(t *testing.T) {
 		"returns older than admissions": {write: func(f faulty) {
 			f.engraved(1)
 			for _, id := range []unit.ReturnID{"r1", "r2"} {
-				facts(f.t, f.log, returns.Stream(string(id)), returns.Encode, []returns.Event{
+				facts(f.t, f.log, returns.Stream(id), returns.Encode, []returns.Event{
 					returns.Requested{ReturnID: id, OrderID: "o1", Currency: "GBP", Lines: []returns.Line{{
 						Number: 1, SKU: "FEE", Kind: unit.Service, Quantity: 1, Price: gbp("2.50"), Links: []returns.Link{{OrderID: "o1", Line: 1, Quantity: 1}},
 					}}}, returns.Approved{}, returns.Refunded{TransactionID: "t", Amount: gbp("2.50")}, returns.Closed{},

@@ -49,7 +49,7 @@ func ship(id string, quantity unit.Quantity) order.Shipped {
 
 func orderFact(b *viewtest.Bench, id string, meta eventstore.Metadata, events ...order.Event) {
 	b.Helper()
-	viewtest.Fact(b, order.Stream(id), meta, order.Encode, events...)
+	viewtest.Fact(b, order.Stream(unit.OrderID(id)), meta, order.Encode, events...)
 }
 
 func TestAnOrderShowsItsAxesItsPartsAndWhoDidWhat(t *testing.T) {

@@ -60,19 +60,19 @@ func place(b *viewtest.Bench, meta eventstore.Metadata, id, country string, line
 	for _, l := range lines {
 		total = total.Plus(l.Total())
 	}
-	viewtest.Fact(b, order.Stream(id), meta, order.Encode, order.Event(order.Placed{
+	viewtest.Fact(b, order.Stream(unit.OrderID(id)), meta, order.Encode, order.Event(order.Placed{
 		OrderID: unit.OrderID(id), CustomerID: "17850", Reference: "5" + id, Currency: "GBP", Country: country, Lines: lines, Total: total, Charge: total.Charge(),
 	}))
 }
 
 func orderFact(b *viewtest.Bench, meta eventstore.Metadata, id string, events ...order.Event) {
 	b.Helper()
-	viewtest.Fact(b, order.Stream(id), meta, order.Encode, events...)
+	viewtest.Fact(b, order.Stream(unit.OrderID(id)), meta, order.Encode, events...)
 }
 
 func returnFact(b *viewtest.Bench, meta eventstore.Metadata, id string, events ...returns.Event) {
 	b.Helper()
-	viewtest.Fact(b, returns.Stream(id), meta, returns.Encode, events...)
+	viewtest.Fact(b, returns.Stream(unit.ReturnID(id)), meta, returns.Encode, events...)
 }
 
 func request(id string, lines ...returns.Line) returns.Requested {
@@ -225,7 +225,7 @@ func TestCustomersAreRankedByWhatTheyKept(t *testing.T) {
 	b := newBench(t)
 	for i, customer := range []string{"1", "2", "3"} {
 		amount := []string{"10.5", "30", "20"}[i]
-		viewtest.Fact(b, order.Stream(customer), at("2011-01-04 10:00"), order.Encode, order.Event(order.Placed{
+		viewtest.Fact(b, order.Stream(unit.OrderID(customer)), at("2011-01-04 10:00"), order.Encode, order.Event(order.Placed{
 			OrderID: unit.OrderID(customer), CustomerID: unit.CustomerID(customer), Currency: "GBP",
 			Lines: []cart.Line{line(1, "A", 1, amount)}, Total: gbp(amount), Charge: gbp(amount),
 		}))

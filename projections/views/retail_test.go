@@ -165,11 +165,11 @@ func record(b *viewtest.Bench, v *invoice) {
 	meta := eventstore.Metadata{Actor: "import", Channel: "import", OccurredAt: v.at}
 	switch kindOf(v) {
 	case "SALE", "FREE_ORDER":
-		viewtest.Fact(b, order.Stream(v.number), meta, order.Encode, sale(v)...)
+		viewtest.Fact(b, order.Stream(unit.OrderID(v.number)), meta, order.Encode, sale(v)...)
 	case "CANCELLATION":
-		viewtest.Fact(b, returns.Stream(v.number), meta, returns.Encode, comeback(v)...)
+		viewtest.Fact(b, returns.Stream(unit.ReturnID(v.number)), meta, returns.Encode, comeback(v)...)
 	case "BAD_DEBT":
-		viewtest.Fact(b, returns.Stream(v.number), meta, returns.Encode, note(v, "bad_debt", v.lines))
+		viewtest.Fact(b, returns.Stream(unit.ReturnID(v.number)), meta, returns.Encode, note(v, "bad_debt", v.lines))
 	default:
 		var services []invoiceLine
 		for _, l := range v.lines {
@@ -182,7 +182,7 @@ func record(b *viewtest.Bench, v *invoice) {
 			}))
 		}
 		if len(services) > 0 {
-			viewtest.Fact(b, returns.Stream(v.number), meta, returns.Encode, note(v, "adjustment", services))
+			viewtest.Fact(b, returns.Stream(unit.ReturnID(v.number)), meta, returns.Encode, note(v, "adjustment", services))
 		}
 	}
 }
