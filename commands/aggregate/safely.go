@@ -5,7 +5,7 @@ import (
 	"runtime/debug"
 )
 
-// safely runs code that folds, decides or follows facts. Facts that no program of ours
+// Safely runs code that folds, decides or follows facts. Facts that no program of ours
 // can have recorded may make it panic. The panic becomes an error of this one piece of
 // work, and does not end the program.
 func Safely(do func() error) (err error) {
