@@ -128,6 +128,19 @@ func TestAnAnswerThatEndsTheConnectionIsGiven(t *testing.T) {
 	}
 }
 
+// A call that waited for the next connection in vain is told so. It had one that was
+// given up, so there was no reason yet why there is none.
+func TestACallThatGetsNoOtherConnectionIsToldSo(t *testing.T) {
+	t.Parallel()
+	s, c := alone()
+	c.drop(errReplaced)
+	s.wait = time.Millisecond
+	_, err := call(t.Context(), s, func(context.Context, *esdb.Client) (int, error) { return 0, nil })
+	if _, is := errors.AsType[*unsent](err); !is || !errors.Is(err, errLooking) {
+		t.Errorf("error %v, want one that says that there is no connection yet", err)
+	}
+}
+
 func TestAPanicOfTheClientIsAnError(t *testing.T) {
 	_, err := recovered(func() (int, error) { panic("unreachable code") })
 	if _, ok := errors.AsType[*clientPanic](err); !ok {

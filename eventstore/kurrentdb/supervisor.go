@@ -205,7 +205,7 @@ func (s *supervisor) take(ctx context.Context) (*connection, error) {
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-timer.C:
-			return nil, lack
+			return nil, errLooking
 		}
 	}
 }
