@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -22,19 +24,44 @@ const patience = 2 * time.Minute
 // slow leaves a test of many seconds to `make prove`, so that `make test` stays short.
 func slow(t *testing.T) {
 	t.Helper()
-	if os.Getenv("DAYBOOK_PROVE") == "" {
+	if !proving() {
 		t.Skip("it takes many seconds: make prove runs it")
 	}
 }
 
-// build makes the program's binary.
+// proving tells whether `make prove` runs the tests, without the race detector.
+func proving() bool { return os.Getenv("DAYBOOK_PROVE") != "" }
+
+// build gives the program's binary. All tests share it.
 func build(t *testing.T) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "daybook")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, ".").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	path, err := built()
+	if err != nil {
+		t.Fatal(err)
 	}
 	return path
+}
+
+var built = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(binaries, "daybook")
+	if out, err := exec.CommandContext(context.Background(), "go", "build", "-o", path, ".").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// binaries is the folder of the program's binary.
+var binaries string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		var err error
+		if binaries, err = os.MkdirTemp("", "daybook-test-"); err != nil {
+			panic(err)
+		}
+		defer os.RemoveAll(binaries)
+		return m.Run()
+	}())
 }
 
 // child is the real program in a process of its own.

@@ -46,6 +46,7 @@ func TestACallThatBlocksForEverIsLeft(t *testing.T) {
 
 // A connection may end under a call whose own context goes on.
 func TestACallEndsWithItsConnection(t *testing.T) {
+	t.Parallel()
 	s, c := alone()
 	release := make(chan struct{})
 	defer close(release)
@@ -61,6 +62,7 @@ func TestACallEndsWithItsConnection(t *testing.T) {
 
 // An append outlives its caller for a moment, and does not outlive its call.
 func TestAnAppendLingers(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, leave := context.WithTimeout(t.Context(), time.Minute)
 		kept, end := lingering(ctx)
@@ -102,6 +104,7 @@ func TestALateErrorEndsTheConnection(t *testing.T) {
 // What the server has answered is not forgotten because the connection is given
 // up for it, however many others leave it at that moment.
 func TestAnAnswerThatEndsTheConnectionIsGiven(t *testing.T) {
+	t.Parallel()
 	const others = 500
 	for range 50 {
 		s, c := alone()

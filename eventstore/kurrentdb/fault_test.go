@@ -67,7 +67,8 @@ func (l *line) poison(kind, attributes string) {
 
 func (l *line) cure() { l.Toxics.ResetToxics(context.Background()) }
 
-// load is callers that append to a stream each, and what they were told.
+// load is callers that append to a stream each, and what they were told. They need the
+// machine for their deadlines, so tests with a load run beside no others.
 type load struct {
 	t       *testing.T
 	store   eventstore.Store

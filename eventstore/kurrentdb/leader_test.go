@@ -111,6 +111,7 @@ func TestLeaderChanges(t *testing.T) {
 // A node that led once and is behind forwards appends and answers reads from
 // what it has: whoever reads, decides and appends there never gets on.
 func TestANodeThatIsBehindIsLeft(t *testing.T) {
+	t.Parallel()
 	log := memory.New()
 	events := newEvents(2)
 	if _, err := log.Append(t.Context(), "a", eventstore.NoStream, events); err != nil {

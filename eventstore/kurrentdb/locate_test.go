@@ -21,6 +21,7 @@ func member(state gossip.MemberInfo_VNodeState, host string, port int) *gossip.M
 // A host that takes connections and says nothing holds up nobody, wherever it
 // stands among the hosts.
 func TestAHostThatHangsIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
 	hole := listen(t, "127.0.0.1:0")
 	t.Cleanup(func() { hole.Close() })
 	f := &fake{}
@@ -38,6 +39,7 @@ func TestAHostThatHangsIsNotWaitedFor(t *testing.T) {
 // While no node leads there is nobody to append to and nobody who knows what was
 // acknowledged last.
 func TestOnlyALeaderWillDo(t *testing.T) {
+	t.Parallel()
 	f := &fake{}
 	host, port := f.serve(t)
 	var state atomic.Int32
@@ -78,6 +80,7 @@ func TestAnAddressThatCannotBeReadIsAnError(t *testing.T) {
 // A leader that answers once and steps down, amid an election: the client ends
 // itself, and says of every call after that that its connection is closed.
 func TestALeaderThatStepsDownAtOnceIsNotTheEnd(t *testing.T) {
+	t.Parallel()
 	var asked, election atomic.Bool
 	version := func() string {
 		if election.Load() {

@@ -25,6 +25,7 @@ import (
 
 // The server's own events are no part of the log, unless a filter asks for them.
 func TestSystemEventsAreLeftOut(t *testing.T) {
+	t.Parallel()
 	log := memory.New()
 	store := open(t, address(serve(t, log, "127.0.0.1:0")))
 	add := func(stream, eventType string) {
@@ -91,6 +92,7 @@ func TestSystemEventsAreLeftOut(t *testing.T) {
 // What is in an envelope goes to the server as what it holds, and comes back in
 // the same envelope.
 func TestForeignContentKeepsItsForm(t *testing.T) {
+	t.Parallel()
 	store := open(t, address(serve(t, memory.New(), "127.0.0.1:0")))
 	for name, content := range map[string]eventstore.Content{
 		"bytes":                {Type: "application/octet-stream", Data: []byte{0, 1, 255}, Meta: []byte("m")},
@@ -128,6 +130,7 @@ func TestForeignContentKeepsItsForm(t *testing.T) {
 // A subscriber that falls far behind is served from the log again, and neither
 // misses an event nor sees one twice; nobody waits for it.
 func TestASubscriberThatFallsOutOfTheRing(t *testing.T) {
+	t.Parallel()
 	log := memory.New()
 	store := open(t, address(serve(t, log, "127.0.0.1:0")))
 	const batch, batches = 4000, 5
@@ -177,6 +180,7 @@ func TestASubscriberThatFallsOutOfTheRing(t *testing.T) {
 }
 
 func TestSubscribeBeyondTheHead(t *testing.T) {
+	t.Parallel()
 	log := memory.New()
 	store := open(t, address(serve(t, log, "127.0.0.1:0")))
 	if _, err := log.Append(t.Context(), "a", eventstore.NoStream, newEvents(3)); err != nil {
@@ -198,6 +202,7 @@ func TestSubscribeBeyondTheHead(t *testing.T) {
 // it would say anything else. Who begins there is told so, in bounded time; the
 // server itself is as good as ever.
 func TestAPlaceBetweenTwoEventsIsNamed(t *testing.T) {
+	t.Parallel()
 	var connects atomic.Int64
 	f := &fake{version: func() string { connects.Add(1); return "24.10.0" }}
 	f.read = func(options *streams.ReadReq_Options, call streams.Streams_ReadServer) error {
@@ -246,6 +251,7 @@ func TestAPlaceBetweenTwoEventsIsNamed(t *testing.T) {
 // comes by the new line is of a new connection, so that whoever compares the log then
 // knows it before.
 func TestASubscriptionThatIsCutOffCountsAsAConnection(t *testing.T) {
+	t.Parallel()
 	log := memory.New()
 	n := serve(t, log, "127.0.0.1:0")
 	store := open(t, address(n))
@@ -271,6 +277,7 @@ func TestASubscriptionThatIsCutOffCountsAsAConnection(t *testing.T) {
 // A leader may be a moment behind what was acknowledged when the subscriber's
 // checkpoint was made.
 func TestASubscriberWaitsForALeaderThatIsBehind(t *testing.T) {
+	t.Parallel()
 	log := memory.New()
 	ending := context.WithoutCancel(t.Context())
 	var catchUp sync.Once
@@ -332,6 +339,7 @@ func TestTombstoneMustBeAlone(t *testing.T) {
 
 // A read that meets an outage goes on where it was.
 func TestAReadOutlastsAnOutage(t *testing.T) {
+	t.Parallel()
 	log := memory.New()
 	n := serve(t, log, "127.0.0.1:0")
 	store := open(t, address(n))
@@ -386,6 +394,7 @@ func (o oversized) ReadAll(ctx context.Context, after eventstore.Position, filte
 // A page begins with the event that the one before ended with; one that fills a
 // page alone must not be all that is ever read.
 func TestAnEventLargerThanAPageIsPassed(t *testing.T) {
+	t.Parallel()
 	log := oversized{memory.New()}
 	for _, eventType := range []string{"test.v1", "big.v1", "big.v1", "test.v1"} {
 		events := newEvents(1)

@@ -29,6 +29,7 @@ import (
 
 // Open says what is wrong, and never shows a password.
 func TestOpenSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
 	plain := serve(t, memory.New(), "127.0.0.1:0").at
 	secure, authority := serveTLS(t)
 	for name, c := range map[string]struct {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -289,7 +288,7 @@ func (h habits) promises() []storetest.Option {
 }
 
 // The contract holds over a server with all habits of real ones. `make prove` holds it
-// over each of them alone, too, which takes minutes.
+// over each of them alone, and over a reader that has to catch up, which takes minutes.
 func TestOverAServerWithHabits(t *testing.T) {
 	t.Parallel()
 	const late = 50 * time.Millisecond
@@ -308,7 +307,7 @@ func TestOverAServerWithHabits(t *testing.T) {
 		"all of them":                          {all, false},
 		"all of them, to a reader apart":       {all, true},
 	} {
-		if c.habits != all && os.Getenv("DAYBOOK_PROVE") == "" {
+		if (c.habits != all || c.apart) && !proving() {
 			continue
 		}
 		suites.Go(func() {

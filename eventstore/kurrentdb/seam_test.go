@@ -52,6 +52,7 @@ func (l *laggard) send(call streams.Streams_ReadServer, after, last uint64) erro
 // The head was read where it is 10. The node that serves the subscription has
 // come to 5 only, and says that it has caught up.
 func TestANodeThatIsBehindMakesNobodySkip(t *testing.T) {
+	t.Parallel()
 	l := &laggard{}
 	l.shown.Store(5)
 	store := open(t, (&fake{read: l.read}).url(t))

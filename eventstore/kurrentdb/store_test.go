@@ -23,17 +23,31 @@ import (
 // seconds.
 const patience = 2 * time.Minute
 
+// slow leaves a test of many seconds to `make prove`, so that `make test` stays short.
+func slow(t *testing.T) {
+	t.Helper()
+	if !proving() {
+		t.Skip("it takes many seconds: make prove runs it")
+	}
+}
+
+func proving() bool { return os.Getenv("DAYBOOK_PROVE") != "" }
+
 // unhurried lets a call take as long as a busy machine needs.
 const unhurried = "&defaultDeadline=120000"
 
 func TestOverMemory(t *testing.T) {
+	t.Parallel()
 	storetest.Run(t, func(t *testing.T) eventstore.Store {
 		return open(t, address(serve(t, memory.New(), "127.0.0.1:0"))+unhurried)
 	}, storetest.Contiguous(), storetest.LogWideIDs(), storetest.LoneTombstones())
 }
 
-// Each rule has a log of its own, for several read it whole.
+// Each rule has a log of its own, for several read it whole. The whole program runs
+// over this combination in the tests of cmd/daybook, with the race detector.
 func TestOverPostgres(t *testing.T) {
+	slow(t)
+	t.Parallel()
 	storetest.Run(t, func(t *testing.T) eventstore.Store {
 		pool := pgtest.New(t)
 		if err := postgres.Migrate(t.Context(), pool); err != nil {

@@ -39,6 +39,7 @@ func within(t *testing.T, d time.Duration) context.Context {
 }
 
 func TestAppendFollowsTheLeader(t *testing.T) {
+	t.Parallel()
 	log := memory.New()
 	leader := serve(t, log, "127.0.0.1:0")
 	host, port := hostPort(t, leader.at)
@@ -84,6 +85,7 @@ func TestALeaderThatDoesNotAnswerIsForgotten(t *testing.T) {
 // A server that ends an append before it has read it makes the client lose the
 // reason. The append may be repeated; nobody else is held up.
 func TestAppendEndedEarlyIsNotTheEnd(t *testing.T) {
+	t.Parallel()
 	var appends atomic.Int64
 	f := &fake{append: func(call streams.Streams_AppendServer) error {
 		if appends.Add(1) <= 3 {
@@ -107,6 +109,7 @@ func TestAppendEndedEarlyIsNotTheEnd(t *testing.T) {
 
 // The client panics at messages it does not know.
 func TestUnknownMessageIsAnError(t *testing.T) {
+	t.Parallel()
 	f := &fake{read: func(options *streams.ReadReq_Options, call streams.Streams_ReadServer) error {
 		if options.GetStream() == nil {
 			return nil
@@ -164,6 +167,7 @@ func TestAServerThatHangsHoldsUpNobody(t *testing.T) {
 // A connection that goes silent without being closed is found out by the calls
 // that got no answer, and given up long before its keepalive ends it.
 func TestASilentConnectionIsReplaced(t *testing.T) {
+	t.Parallel()
 	var mu sync.Mutex
 	silent := make(map[string]bool) // connections, by the client's address
 	hush := false
@@ -206,6 +210,7 @@ func TestASilentConnectionIsReplaced(t *testing.T) {
 
 // More calls than may be in flight wait for their turn, and then are refused.
 func TestCallsInFlightAreBounded(t *testing.T) {
+	t.Parallel()
 	entered := make(chan struct{}, 100)
 	f := &fake{append: func(call streams.Streams_AppendServer) error {
 		entered <- struct{}{}
@@ -250,6 +255,7 @@ func TestCallsInFlightAreBounded(t *testing.T) {
 // A checkpoint that a server sends ahead of events it has not sent yet, as
 // servers before 24.10.5 did, must not make a reader skip them.
 func TestCheckpointAheadOfItsEventsIsNotBelieved(t *testing.T) {
+	t.Parallel()
 	var subscriptions atomic.Int64
 	f := &fake{read: func(options *streams.ReadReq_Options, call streams.Streams_ReadServer) error {
 		switch {
@@ -297,6 +303,7 @@ func TestCheckpointAheadOfItsEventsIsNotBelieved(t *testing.T) {
 // A server that refuses the shared subscription once ends those who had it, and
 // nobody who comes after, however long one of them takes to find out.
 func TestARefusalEndsOnlyWhoWasThere(t *testing.T) {
+	t.Parallel()
 	var subscriptions atomic.Int64
 	refuse := make(chan struct{})
 	f := &fake{read: func(options *streams.ReadReq_Options, call streams.Streams_ReadServer) error {
@@ -353,6 +360,7 @@ func equal(a, b []uint64) bool {
 // Another program that decided otherwise under the same ids was faster: the
 // server answers as if these events had been added.
 func TestOtherBytesUnderTheSameIDsAreNotBelieved(t *testing.T) {
+	t.Parallel()
 	log := memory.New()
 	at := address(serve(t, log, "127.0.0.1:0"))
 	one, other := open(t, at), open(t, at)
@@ -373,6 +381,7 @@ func TestOtherBytesUnderTheSameIDsAreNotBelieved(t *testing.T) {
 // What another program appended before is a replay, whether this one follows the
 // log or not.
 func TestWhatAnotherProgramAppendedIsAReplay(t *testing.T) {
+	t.Parallel()
 	for name, follows := range map[string]bool{"alone": false, "with a subscription": true} {
 		t.Run(name, func(t *testing.T) {
 			at := address(serve(t, memory.New(), "127.0.0.1:0"))

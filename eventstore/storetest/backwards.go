@@ -119,21 +119,18 @@ func longBackwards(l *log) {
 		l.append(stream, eventstore.Any, events)
 	}
 	whole := l.readStream(stream)
-	filters := []eventstore.Filter{{}, {TypePrefixes: []string{"suite."}}}
-	for _, filter := range filters {
-		if err := same(l.readFiltered(l.start, filter, 0), whole); err != nil {
-			l.Errorf("the log forwards, filter %v: %v", filter, err)
-		}
+	everything, selected := eventstore.Filter{}, eventstore.Filter{TypePrefixes: []string{"suite."}}
+	if err := same(l.readFiltered(l.start, selected, 0), whole); err != nil {
+		l.Errorf("the log forwards, filter %v: %v", selected, err)
 	}
-	for _, limit := range []int{0, 1000, 2001} {
-		want := latest(whole, limit)
-		if err := same(l.collect(l.ReadStreamBackwards(l.ctx, stream, eventstore.LastRevision, limit)), want); err != nil {
+	for _, limit := range []int{0, 2001} {
+		if err := same(l.collect(l.ReadStreamBackwards(l.ctx, stream, eventstore.LastRevision, limit)), latest(whole, limit)); err != nil {
 			l.Errorf("the stream, limit %d: %v", limit, err)
 		}
-		for _, filter := range filters {
-			if err := same(l.readBackwards(eventstore.End, filter, limit), want); err != nil {
-				l.Errorf("the log, filter %v, limit %d: %v", filter, limit, err)
-			}
+	}
+	for limit, filter := range map[int]eventstore.Filter{0: everything, 1000: everything, 2001: selected} {
+		if err := same(l.readBackwards(eventstore.End, filter, limit), latest(whole, limit)); err != nil {
+			l.Errorf("the log, filter %v, limit %d: %v", filter, limit, err)
 		}
 	}
 }
@@ -141,7 +138,7 @@ func longBackwards(l *log) {
 func farBack(l *log) {
 	for range 2 {
 		l.append(l.stream("wanted"), eventstore.Any, typed("wanted.v1", newEvents(2)))
-		for range 10 {
+		for range 5 { // more than an engine looks at in one page
 			l.append(l.stream("other"), eventstore.Any, newEvents(500))
 		}
 	}

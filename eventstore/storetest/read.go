@@ -186,10 +186,8 @@ func stopsEarly(l *log) {
 	}
 	stop(1) // whatever the engine keeps for good is there now
 	before, _ := l.goroutines()
-	for range 20 { // more than an engine has connections
-		for _, n := range []int{1, 2, 100} {
-			stop(n)
-		}
+	for i := range 24 { // more than an engine has connections
+		stop([]int{1, 2, 100}[i%3])
 	}
 	stop(1999) // once: it reads nearly all
 	poll := time.NewTicker(10 * time.Millisecond)

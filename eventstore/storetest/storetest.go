@@ -160,16 +160,24 @@ func (l *log) settle(ctx context.Context, stream string, expected eventstore.Exp
 	}
 }
 
-// end is where a stream has ended.
+// end is where a stream has ended. Whoever was not told may have to wait until he can
+// read it.
 func (l *log) end(stream string) eventstore.Result {
 	l.Helper()
-	for _, e := range l.readBackwards(eventstore.End, eventstore.Filter{TypePrefixes: []string{eventstore.TombstoneType}}, 0) {
-		if e.Stream == stream {
-			return eventstore.Result{Revision: e.Revision, Position: e.Position}
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		for _, e := range l.readBackwards(eventstore.End, eventstore.Filter{TypePrefixes: []string{eventstore.TombstoneType}}, 0) {
+			if e.Stream == stream {
+				return eventstore.Result{Revision: e.Revision, Position: e.Position}
+			}
+		}
+		select {
+		case <-poll.C:
+		case <-l.ctx.Done():
+			l.Fatalf("stream %s has ended, and its tombstone is not in the log", stream)
 		}
 	}
-	l.Fatalf("stream %s has ended, and its tombstone is not in the log", stream)
-	return eventstore.Result{}
 }
 
 // readStream returns a stream's events, none if there is no such stream.
