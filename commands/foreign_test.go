@@ -10,12 +10,14 @@ import (
 
 	"github.com/google/uuid"
 
+	"daybook/commands/aggregate"
 	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
 	"daybook/eventstore"
 	"daybook/eventstore/memory"
+	"daybook/internal/pause"
 )
 
 // foreign appends an event as another program does, with metadata that names a command.
@@ -77,14 +79,6 @@ func TestWhatIsLookedUpIsTheShopsOnly(t *testing.T) {
 	if shortages, err := s.lastShortages(t.Context(), "o"); err != nil || len(shortages) > 0 {
 		t.Errorf("shortages %v, %v; want none", shortages, err)
 	}
-	at := stock.Stream("MUG", unit.DefaultLocation)
-	foreign(t, s.store, at, command, stock.Encode, stock.Event(stock.Shipped{Key: key("MUG"), OrderID: "o", ShipmentID: "p", Quantity: 1}))
-	for _, name := range []string{"", "p", "o"} {
-		found := &search[stock.Event]{name: name, upTo: -1}
-		if err := s.Stock.search(t.Context(), at, 1000, command, found); err != nil || found.command != nil || len(found.about) > 0 || found.enough {
-			t.Errorf("a search for %q finds %+v, %v", name, found, err)
-		}
-	}
 	foreign(t, s.store, cart.Stream("d"), command, cart.Encode, cart.Event(cart.Opened{CartID: "d", Currency: "GBP"}))
 	set := map[Deadline]Timer{}
 	book := &logbook{timers: set}
@@ -104,7 +98,7 @@ func TestWhatAnotherProgramWroteMakesNoClientStale(t *testing.T) {
 	s := open(t, memory.New(), DefaultPolicy())
 	s.sell("MUG", 10)
 	at := stock.Stream("MUG", unit.DefaultLocation)
-	receive := func(by *Service, revision int64) (Answer[stock.Event], error) {
+	receive := func(by *Service, revision int64) (aggregate.Result[stock.Event], error) {
 		ask := call()
 		ask.IfRevision = &revision
 		return by.MoveStock(t.Context(), ask, key("MUG"), stock.Receive{At: by.At(key("MUG")), Quantity: 1})
@@ -127,7 +121,7 @@ func TestWhatAnotherProgramWroteMakesNoClientStale(t *testing.T) {
 		}
 		for _, old := range []int64{before, before + 2} {
 			_, err = receive(node, old)
-			if stale, is := errors.AsType[*StaleError](err); !is || stale.Actual != before+3 {
+			if stale, is := errors.AsType[*aggregate.StaleError](err); !is || stale.Actual != before+3 {
 				t.Errorf("%s: at revision %d, after the shop's next event: %v; want it refused as stale", name, old, err)
 			}
 		}
@@ -147,7 +141,7 @@ func TestAForeignEventThatIsParkedIsNotWatched(t *testing.T) {
 	for _, start := range []string{"the first", "the second"} {
 		reactor := &Reactor{
 			Store: log, Journal: book, Parking: book, Logger: slog.New(slog.DiscardHandler), Grace: time.Millisecond,
-			Finisher: NewService(log, DefaultPolicy(), time.Now, Options{}),
+			Finisher: NewService(log, DefaultPolicy(), time.Now, aggregate.Options{}),
 		}
 		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 		ended := make(chan error, 1)
@@ -163,7 +157,7 @@ func TestAForeignEventThatIsParkedIsNotWatched(t *testing.T) {
 			return len(reactor.tracker.parked)
 		}
 		for !book.reaches(t, log)() || watched() != 0 {
-			if pause(ctx, time.Millisecond); ctx.Err() != nil {
+			if pause.For(ctx, time.Millisecond); ctx.Err() != nil {
 				t.Fatalf("at %s start %d streams are watched", start, watched())
 			}
 		}

@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"daybook/cmd/daybook/shoppers"
-	"daybook/commands"
+	"daybook/commands/aggregate"
 )
 
 // write appends an event to the log of a data directory that nothing uses, as a
@@ -17,7 +17,7 @@ import (
 func write(t *testing.T, dir, stream, eventType, data string) {
 	t.Helper()
 	query(t, dir, fmt.Sprintf(`SELECT eventstore.append(ARRAY['%s'], ARRAY[-2::bigint], ARRAY[1], ARRAY[1], ARRAY[1], ARRAY['%s'::uuid],
-		ARRAY['%s'], ARRAY['%s'::json], ARRAY['{}'::json], true)`, stream, commands.EventID(uuid.New(), 0), eventType, data))
+		ARRAY['%s'], ARRAY['%s'::json], ARRAY['{}'::json], true)`, stream, aggregate.EventID(uuid.New(), 0), eventType, data))
 }
 
 type processPage struct {

@@ -340,6 +340,29 @@ func TestTheCacheOfStreamsIsBoundedInBytes(t *testing.T) {
 	}
 }
 
+// A search passes over what another program wrote, whatever command id it names.
+func TestASearchFindsNothingOfOthers(t *testing.T) {
+	t.Parallel()
+	log, command := memory.New(), uuid.New()
+	meta, err := eventstore.Metadata{CommandID: command}.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs := eventstore.Event{ID: uuid.New(), Type: "till.coined.v1", Data: []byte(`{"Coins":1}`), Meta: meta}
+	if _, err := log.Append(t.Context(), "till-1", eventstore.NoStream, []eventstore.Event{theirs}); err != nil {
+		t.Fatal(err)
+	}
+	tills := tills(0)
+	tills.About = func(string, coined) (about, enough bool) { return true, true }
+	for _, name := range []string{"", "p"} {
+		found := &search[coined]{name: name, upTo: -1}
+		err := NewHandler(log, tills, Options{}).search(t.Context(), "till-1", 1000, command, found)
+		if err != nil || found.command != nil || len(found.about) > 0 || found.enough {
+			t.Errorf("a search for %q finds %+v, %v", name, found, err)
+		}
+	}
+}
+
 // A search and a fold say of an event that they cannot read which one it is.
 func TestAnEventThatCannotBeReadIsNamed(t *testing.T) {
 	t.Parallel()
