@@ -68,8 +68,9 @@ func TestACommandEndsWhenWhatItNeedsHangs(t *testing.T) {
 				"verify":     func() error { _, err := n.verify(t.Context(), options{}.verification(), io.Discard); return err },
 				"accept-log": func() error { return n.finishWork(t.Context(), io.Discard) },
 			} {
-				ended[command] = make(chan error, 1)
-				go func() { ended[command] <- run() }()
+				end := make(chan error, 1)
+				ended[command] = end
+				go func() { end <- run() }()
 			}
 			for command, end := range ended {
 				select {

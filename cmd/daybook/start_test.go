@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"os"
 	"regexp"
 	"strings"
@@ -125,6 +126,16 @@ func TestANodeStartsWhileItsLogIsAway(t *testing.T) {
 			t.Parallel()
 			o := open(t)
 			server, announced := launched(t, o.args...)
+			var others sync.WaitGroup
+			for _, command := range []string{"verify", "rebuild orders"} { // they do not wait
+				others.Go(func() {
+					began := time.Now()
+					got := call(t, nil, append(strings.Fields(command), o.args...)...)
+					if took := time.Since(began); got.code != exitFailure || !strings.Contains(got.stderr, o.reason) || took > noticeMax+slack {
+						t.Errorf("%s: exit code %d after %s, want it to say %q: %s", command, got.code, took, o.reason, got.stderr)
+					}
+				})
+			}
 			for _, reason := range []string{"the node is starting", o.waits, o.reason} { // known one after the other
 				eventually(t, patience, reason, func() bool {
 					if status, h := probe(t, server.url+"/livez"); status != http.StatusOK || h.Status != "alive" {
@@ -144,6 +155,7 @@ func TestANodeStartsWhileItsLogIsAway(t *testing.T) {
 				}
 			}
 
+			others.Wait()
 			o.end()
 			select {
 			case said := <-announced:
@@ -282,6 +294,33 @@ func TestANodeWhoseKurrentDBHangsIsSoonNotReady(t *testing.T) {
 	hangs(t, server, map[string]string{"/v1/projections": "The log cannot be reached"})
 	if status, text, _ := asked(t, http.MethodGet, server.url+"/v1/processes?state=parked", ""); status != http.StatusOK {
 		t.Errorf("what is parked, which is in PostgreSQL: %d %s", status, text)
+	}
+	eventually(t, patience, "the log's trouble is known", func() bool {
+		_, h := probe(t, server.url+"/readyz")
+		return len(h.Components) == 1 && h.Components[0].Error != ""
+	})
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	command, err := http.NewRequestWithContext(ctx, http.MethodPost, server.url+"/v1/carts", strings.NewReader(`{"currency":"GBP"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	command.Header.Set("Content-Type", "application/json")
+	written, answered := make(chan struct{}), make(chan struct{})
+	trace := &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { close(written) }}
+	go func() { // it hangs, too, and is cut off
+		defer close(answered)
+		if answer, err := http.DefaultClient.Do(command.WithContext(httptrace.WithClientTrace(ctx, trace))); err == nil {
+			answer.Body.Close()
+		}
+	}()
+	<-written
+	began := time.Now()
+	server.stop()
+	server.exit(t)
+	<-answered
+	if took := time.Since(began); took >= stopMax.ways { // it waits for no command that hangs
+		t.Errorf("the stop took %s", took)
 	}
 }
 
