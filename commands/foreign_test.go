@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"testing"
 	"time"
 
@@ -177,3 +178,49 @@ func TestAForeignEventThatIsParkedIsNotWatched(t *testing.T) {
 		}
 	}
 }
+
+// Another program may write any number of events under the shop's names. They fill neither
+// the database nor the node's log.
+func TestTooManyForeignEventsAreNotParked(t *testing.T) {
+	t.Parallel()
+	journal := &logbook{timers: map[Deadline]Timer{}}
+	said := &counted{Handler: slog.DiscardHandler}
+	reactor := &Reactor{
+		Journal: journal, Parking: journal, Logger: slog.New(said), tracker: newTracker(eventstore.Start, time.Hour), begun: make(chan struct{}, 1), young: make(chan struct{}, 1),
+	}
+	const pages, each = maxForeign/pageSize + 10, pageSize
+	position := uint64(0)
+	for range pages {
+		var p page
+		for range each {
+			position++
+			recorded := eventstore.Recorded{
+				Event:  eventstore.Event{ID: uuid.New(), Type: "order.placed.v1", Data: []byte(`{}`)},
+				Stream: order.Stream(strconv.FormatUint(position, 10)), Position: eventstore.At(position),
+			}
+			p.items = append(p.items, eventstore.Item{Event: &recorded, Checkpoint: recorded.Position})
+		}
+		if err := reactor.react(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, _ := journal.CountParked(t.Context()); n != maxForeign || len(reactor.tracker.parked) > 0 {
+		t.Errorf("%d of %d events are parked, want %d; %d streams are watched", n, pages*each, maxForeign, len(reactor.tracker.parked))
+	}
+	if most := (maxForeign/pageSize)*(parkedTold+1) + 1; said.lines > most || said.lines == 0 {
+		t.Errorf("the log has %d lines, want at most %d", said.lines, most)
+	}
+	if at, _ := journal.Checkpoint(t.Context()); at != eventstore.At(position) {
+		t.Errorf("the checkpoint is at %s, want %d", at, position)
+	}
+}
+
+// counted counts what is logged.
+type counted struct {
+	slog.Handler
+	lines int
+}
+
+func (c *counted) Enabled(context.Context, slog.Level) bool { return true }
+
+func (c *counted) Handle(context.Context, slog.Record) error { c.lines++; return nil }

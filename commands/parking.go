@@ -221,6 +221,17 @@ func (t *tracker) parks(process Process) {
 	}
 }
 
+// parksEvent notes an event that cannot be read as the shop's. Of other programs' events
+// too many are left to verify, which names all of them.
+func (t *tracker) parksEvent(process Process) {
+	if eventstore.IsForeign(process.cause) {
+		if t.foreign++; t.foreign > maxForeign {
+			return
+		}
+	}
+	t.parks(process)
+}
+
 // watch looks for events that may let parked work end.
 func (t *tracker) watch(process Process) {
 	for _, stream := range process.streams() {

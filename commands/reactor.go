@@ -208,10 +208,14 @@ func (r *Reactor) react(ctx context.Context, page page) error {
 		return nil // a page that comes after the end
 	}
 	r.tracker.timers.now = time.Now()
+	foreign := r.tracker.foreign
 	for _, item := range page.items {
 		r.tracker.observe(item)
 	}
 	r.tellParked(ctx, r.tracker.park)
+	if foreign <= maxForeign && r.tracker.foreign > maxForeign {
+		r.Logger.ErrorContext(ctx, "other programs write many events into the shop's streams: no more of them are parked", "parked", maxForeign)
+	}
 	r.tracker.caughtUp = page.caughtUp
 	r.tracker.timers.settled = r.tracker.timers.settled || page.caughtUp
 	if err := r.keep(ctx); err != nil {

@@ -100,7 +100,13 @@ type tracker struct {
 	park    []Process
 	parked  map[string][]uuid.UUID
 	stirred map[uuid.UUID]bool
+	// foreign counts the events of other programs that were to be parked.
+	foreign int
 }
+
+// maxForeign bounds how many events of other programs are parked while a node leads,
+// because another program may write any number of them under the shop's names.
+const maxForeign = 10_000
 
 // rememberedCheckouts bounds how slow such a driver may be; what it reserves
 // later than that ends at its deadline.
@@ -169,7 +175,7 @@ func (t *tracker) observe(item eventstore.Item) {
 			t.stirred[id] = true
 		}
 		if err := aggregate.Safely(func() error { return t.event(*item.Event) }); err != nil {
-			t.parks(undecodable(*item.Event, err, time.Now()))
+			t.parksEvent(undecodable(*item.Event, err, time.Now()))
 		}
 	}
 	t.position = item.Checkpoint

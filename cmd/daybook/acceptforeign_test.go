@@ -1,0 +1,38 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/google/uuid"
+
+	"daybook/commands"
+	commandspg "daybook/commands/postgres"
+	"daybook/domain/stock"
+	"daybook/domain/unit"
+	"daybook/eventstore"
+)
+
+// An answer or a reservation that PostgreSQL knows is in the log only if the shop wrote it there.
+func TestAnotherProgramsEventsShowNothingToBeInTheLog(t *testing.T) {
+	t.Parallel()
+	command := uuid.New()
+	meta, err := eventstore.Metadata{CommandID: command, Channel: "import"}.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventType, data, err := stock.Encode(stock.Reserved{ReservationID: "r"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream := stock.Stream("MUG", unit.DefaultLocation)
+	for id, left := range map[uuid.UUID]int{uuid.New(): 1, commands.EventID(command, 0): 0} {
+		c := &comparison{
+			answers:      map[uuid.UUID]commandspg.KeptAnswer{command: {}},
+			reservations: map[commands.Deadline]commands.Timer{{Kind: commands.ReservationDeadline, Target: stream, Item: "r"}: {}},
+		}
+		c.strike(eventstore.Recorded{Event: eventstore.Event{ID: id, Type: eventType, Data: data, Meta: meta}, Stream: stream})
+		if len(c.answers) != left || len(c.reservations) != left || c.imported != (left == 0) {
+			t.Errorf("an event with the id %s leaves %d answers and %d reservations, imported %t; want %d each", id, len(c.answers), len(c.reservations), c.imported, left)
+		}
+	}
+}
