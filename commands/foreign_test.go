@@ -196,7 +196,7 @@ func TestTooManyForeignEventsAreNotParked(t *testing.T) {
 			position++
 			recorded := eventstore.Recorded{
 				Event:  eventstore.Event{ID: uuid.New(), Type: "order.placed.v1", Data: []byte(`{}`)},
-				Stream: order.Stream(strconv.FormatUint(position, 10)), Position: eventstore.At(position),
+				Stream: order.Stream(unit.OrderID(strconv.FormatUint(position, 10))), Position: eventstore.At(position),
 			}
 			p.items = append(p.items, eventstore.Item{Event: &recorded, Checkpoint: recorded.Position})
 		}

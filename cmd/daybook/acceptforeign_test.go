@@ -25,7 +25,7 @@ func TestAnotherProgramsEventsShowNothingToBeInTheLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	stream := stock.Stream("MUG", unit.DefaultLocation)
-	for id, left := range map[uuid.UUID]int{uuid.New(): 1, commands.EventID(command, 0): 0} {
+	for id, left := range map[uuid.UUID]int{uuid.New(): 1, eventstore.EventID(command, 0): 0} {
 		c := &comparison{
 			answers:      map[uuid.UUID]commandspg.KeptAnswer{command: {}},
 			reservations: map[commands.Deadline]commands.Timer{{Kind: commands.ReservationDeadline, Target: stream, Item: "r"}: {}},

@@ -5,7 +5,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"daybook/commands"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
 	"daybook/eventstore"
@@ -21,7 +20,7 @@ func TestAnotherProgramsAdjustmentIsNotTheImports(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, id := range []uuid.UUID{uuid.New(), commands.EventID(uuid.New(), 0)} {
+	for i, id := range []uuid.UUID{uuid.New(), eventstore.EventID(uuid.New(), 0)} {
 		event := eventstore.Event{ID: id, Type: eventType, Data: data}
 		if _, err := log.Append(t.Context(), stock.Stream("MUG", unit.DefaultLocation), eventstore.Any, []eventstore.Event{event}); err != nil {
 			t.Fatal(err)
