@@ -21,12 +21,16 @@ import (
 	"daybook/domain/unit"
 	"daybook/eventstore"
 	"daybook/internal/httpapi"
+	"daybook/internal/httpapi/contracttest"
 	"daybook/internal/live"
 	"daybook/projections/salesview"
 	"daybook/projections/views"
 	"daybook/projections/viewtest"
 	"daybook/readapi"
 )
+
+// contract holds every answer of these tests against the document.
+var contract contracttest.Server
 
 // shop is the read API over a log that the command side writes.
 type shop struct {
@@ -54,6 +58,7 @@ func open(t *testing.T) *shop {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.handler = contract.Checked(t, s.handler)
 	return s
 }
 

@@ -22,7 +22,11 @@ import (
 	"daybook/eventstore"
 	"daybook/eventstore/memory"
 	"daybook/internal/httpapi"
+	"daybook/internal/httpapi/contracttest"
 )
+
+// contract holds every answer of these tests against the document.
+var contract contracttest.Server
 
 // shop is the command API over a log in memory.
 type shop struct {
@@ -64,6 +68,7 @@ func (s shop) withAnswers(kept commands.Answers) *shop {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	s.handler = contract.Checked(s.t, s.handler)
 	s.t.Cleanup(func() {
 		if err := s.service.Close(context.Background()); err != nil {
 			s.t.Error(err)

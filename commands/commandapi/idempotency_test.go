@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 
@@ -130,13 +131,18 @@ func TestAnswersOfEarlierVersions(t *testing.T) {
 	s := open(t)
 	s.sell("MUG", 0)
 	s.answers.Keep(commands.StoredAnswer{Scope: "anonymous", Key: "old-refusal", RequestHash: []byte("other"), Status: 409, Body: []byte(`{"old":true}`)})
-	if got := s.must("POST", "/v1/stock/MUG/main/receipts", `{"quantity":2}`, "Idempotency-Key", "old-refusal"); got.at("on_hand") != 2.0 {
+	got := s.must("POST", "/v1/stock/MUG/main/receipts", `{"quantity":2}`, "Idempotency-Key", "old-refusal")
+	if got.at("on_hand") != 2.0 {
 		t.Errorf("answer %s, want the refusal kept before to be passed over", got.text)
 	}
 	body := `{"quantity":5}`
 	hash := sha256.Sum256([]byte("POST\x00/v1/stock/MUG/main/receipts\x00\x00\x00" + body))
-	s.answers.Keep(commands.StoredAnswer{Scope: "anonymous", Key: "old-receipt", RequestHash: hash[:], Status: 200, Body: []byte(`{"old":true}`)})
-	if got := s.must("POST", "/v1/stock/MUG/main/receipts", body, "Idempotency-Key", "old-receipt"); got.at("old") != true {
+	kept := strings.Replace(got.text, `"on_hand":2`, `"on_hand":999`, 1)
+	s.answers.Keep(commands.StoredAnswer{
+		Scope: "anonymous", Key: "old-receipt", RequestHash: hash[:], Status: 200,
+		Headers: map[string]string{"Content-Type": "application/json"}, Body: []byte(kept),
+	})
+	if got := s.must("POST", "/v1/stock/MUG/main/receipts", body, "Idempotency-Key", "old-receipt"); got.at("on_hand") != 999.0 {
 		t.Errorf("answer %s, want the one kept before", got.text)
 	}
 	s.ask("POST", "/v1/stock/MUG/main/receipts", `{"quantity":6}`, "Idempotency-Key", "old-receipt").problem(t, 422, problem.CodeKeyReused)

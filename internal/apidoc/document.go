@@ -1,7 +1,11 @@
 package apidoc
 
 import (
+	"reflect"
+
 	"github.com/danielgtaylor/huma/v2"
+
+	"daybook/internal/problem"
 )
 
 // Tags are the parts of the document, in its order. Both APIs have routes in most.
@@ -42,12 +46,28 @@ func Describe(document *huma.OpenAPI) {
 	// There is no access control: no request needs anything of this kind. A scheme that
 	// the server does not check would promise what is not there.
 	document.Security = []map[string][]string{}
-	AddProblems(document)
+	if r, ok := document.Components.Schemas.(*Registry); ok {
+		r.types["Problem"] = reflect.TypeFor[problem.Document]() // which huma asks for before Complete
+	}
 }
 
-// DescribeOperation adds the problems that an operation may answer with, and gives its
+// Complete adds what follows from the operations, when all are there: the schemas of
+// problems, which operation may answer with which, and what parameters and headers mean.
+// It is for who reads the document, so it need not be done before somebody does.
+func Complete(document *huma.OpenAPI) {
+	addProblems(document)
+	for _, item := range document.Paths {
+		for _, op := range []*huma.Operation{item.Get, item.Put, item.Post, item.Delete, item.Patch} {
+			if op != nil {
+				describeOperation(document, op)
+			}
+		}
+	}
+}
+
+// describeOperation adds the problems that an operation may answer with, and gives its
 // parameters and headers the meaning and form that their names have.
-func DescribeOperation(document *huma.OpenAPI, op *huma.Operation) {
+func describeOperation(document *huma.OpenAPI, op *huma.Operation) {
 	answerProblems(document, op)
 	for _, p := range op.Parameters {
 		schema := p.Schema

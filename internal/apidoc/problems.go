@@ -17,9 +17,9 @@ import (
 // internalCode stands for the problem of a fault of the server, which has no code.
 const internalCode = "about:blank"
 
-// AddProblems gives each problem code a schema, and the union of all, whose members are
+// addProblems gives each problem code a schema, and the union of all, whose members are
 // told apart by their type.
-func AddProblems(document *huma.OpenAPI) {
+func addProblems(document *huma.OpenAPI) {
 	r, ok := document.Components.Schemas.(*Registry)
 	if !ok {
 		return

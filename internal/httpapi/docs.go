@@ -14,6 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gorilla/mux"
 
+	"daybook/internal/apidoc"
 	"daybook/internal/problem"
 )
 
@@ -45,8 +46,15 @@ func serveDocs(router *mux.Router, document *huma.OpenAPI) error {
 			_, _ = w.Write(body) // the client may have gone
 		})
 	}
-	serve("/openapi.json", "application/openapi+json", func() ([]byte, error) { return json.Marshal(document) })
-	serve("/openapi.yaml", "application/openapi+yaml", document.YAML)
+	complete := sync.OnceFunc(func() { apidoc.Complete(document) })
+	serve("/openapi.json", "application/openapi+json", func() ([]byte, error) {
+		complete()
+		return json.Marshal(document)
+	})
+	serve("/openapi.yaml", "application/openapi+yaml", func() ([]byte, error) {
+		complete()
+		return document.YAML()
+	})
 	router.Path("/docs").Methods(http.MethodGet).HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Header().Set("Content-Security-Policy", docsPolicy)

@@ -55,7 +55,9 @@ func Document(version string, parts ...Part) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(handler.(*front).document) //nolint:forcetypeassert // New makes no other
+	document := handler.(*front).document //nolint:forcetypeassert // New makes no other
+	apidoc.Complete(document)
+	return json.Marshal(document)
 }
 
 // New is the handler of everything: of all parts, whose operations make one
@@ -124,7 +126,7 @@ func config(version string) huma.Config {
 	apidoc.Describe(c.OpenAPI)
 	c.Formats = map[string]huma.Format{"application/json": strictJSON, "json": strictJSON}
 	c.RejectUnknownQueryParameters = true
-	c.OnAddOperation = append(c.OnAddOperation, limitBody, apidoc.DescribeOperation)
+	c.OnAddOperation = append(c.OnAddOperation, limitBody)
 	return c
 }
 

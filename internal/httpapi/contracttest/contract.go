@@ -1,0 +1,382 @@
+// Package contracttest holds every answer of a test against the document that the same
+// server serves: its status is listed, its body and its headers fit their schemas.
+//
+// Put it where all requests of a package's tests pass. What requests may be is not its
+// business, because tests send wrong ones on purpose.
+package contracttest
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+const problems = "application/problem+json"
+
+// Server stands for the servers of a package's tests, which all have the same routes and
+// so the same document: it is read once, because writing it takes as long as many requests.
+type Server struct {
+	once     sync.Once
+	contract *Contract
+	err      error
+}
+
+// Checked is handler, but that each of its answers that breaks the contract is an error
+// of the test. Answers that end after the test are not looked at.
+func (s *Server) Checked(t testing.TB, handler http.Handler) http.Handler {
+	t.Helper()
+	var over atomic.Bool
+	t.Cleanup(func() { over.Store(true) })
+	document := func() (*Contract, error) {
+		s.once.Do(func() { s.contract, s.err = Of(handler) })
+		return s.contract, s.err
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		method, path := r.Method, r.URL.EscapedPath()
+		answer := &tee{ResponseWriter: w, status: http.StatusOK}
+		handler.ServeHTTP(answer, r)
+		contract, err := document()
+		if err == nil && method != http.MethodHead {
+			err = contract.Check(method, path, answer.status, answer.Header(), answer.body.Bytes())
+		}
+		if err != nil && !over.Load() {
+			t.Errorf("%s %s: the answer %d is not as the document says: %v", method, path, answer.status, err)
+		}
+	})
+}
+
+// Client is a client whose answers are held against the document of whoever gives them.
+func Client(t testing.TB) *http.Client {
+	t.Helper()
+	return &http.Client{Transport: &transport{t: t, contracts: make(map[string]*Contract)}}
+}
+
+type transport struct {
+	t testing.TB
+
+	mu        sync.Mutex
+	contracts map[string]*Contract // by host
+}
+
+// RoundTrip implements http.RoundTripper. Live streams pass as they are, because they
+// have no end.
+func (c *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil || r.Method == http.MethodHead || strings.HasPrefix(answer.Header.Get("Content-Type"), "text/event-stream") {
+		return answer, err
+	}
+	body, err := io.ReadAll(answer.Body)
+	_ = answer.Body.Close()
+	answer.Body = io.NopCloser(bytes.NewReader(body))
+	if err != nil {
+		return answer, nil //nolint:nilerr // it was cut off, which its reader is told
+	}
+	contract, err := c.contract(r)
+	if err != nil {
+		return answer, nil //nolint:nilerr // a server that cannot tell its document just now
+	}
+	if err := contract.Check(r.Method, r.URL.EscapedPath(), answer.StatusCode, answer.Header, body); err != nil {
+		c.t.Errorf("%s %s: the answer %d is not as the document says: %v", r.Method, r.URL, answer.StatusCode, err)
+	}
+	return answer, nil
+}
+
+func (c *transport) contract(r *http.Request) (*Contract, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if known := c.contracts[r.URL.Host]; known != nil {
+		return known, nil
+	}
+	ask, err := http.NewRequestWithContext(r.Context(), http.MethodGet, "http://"+r.URL.Host+"/openapi.json", nil)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := http.DefaultTransport.RoundTrip(ask)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("document: %s, %w", answer.Status, err)
+	}
+	contract, err := parse(text)
+	if err == nil {
+		c.contracts[r.URL.Host] = contract
+	}
+	return contract, err
+}
+
+// tee keeps what is answered.
+type tee struct {
+	http.ResponseWriter
+
+	status int
+	body   bytes.Buffer
+}
+
+func (t *tee) WriteHeader(status int) {
+	t.status = status
+	t.ResponseWriter.WriteHeader(status)
+}
+
+func (t *tee) Write(data []byte) (int, error) {
+	t.body.Write(data)
+	return t.ResponseWriter.Write(data)
+}
+
+// Flush lets an answer stream.
+func (t *tee) Flush() {
+	if flusher, ok := t.ResponseWriter.(http.Flusher); ok {
+		flusher.Flush()
+	}
+}
+
+// Unwrap lets http.ResponseController find the connection.
+func (t *tee) Unwrap() http.ResponseWriter { return t.ResponseWriter }
+
+// Contract is a document whose schemas can be asked.
+type Contract struct {
+	document map[string]any
+
+	mu       sync.Mutex
+	compiler *jsonschema.Compiler
+	schemas  map[string]*jsonschema.Schema // by their place in the document
+}
+
+// parsed are the contracts of documents that were seen, because most tests of a package
+// have the same one.
+var parsed = struct {
+	sync.Mutex
+	contracts map[[sha256.Size]byte]*Contract
+}{contracts: make(map[[sha256.Size]byte]*Contract)}
+
+// Of is the contract of a handler.
+func Of(handler http.Handler) (*Contract, error) {
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://localhost/openapi.json", nil)) //nolint:noctx // nothing is waited for
+	if w.Code != http.StatusOK {
+		return nil, fmt.Errorf("the document is answered with %d %s", w.Code, w.Body)
+	}
+	return parse(w.Body.Bytes())
+}
+
+func parse(text []byte) (*Contract, error) {
+	parsed.Lock()
+	defer parsed.Unlock()
+	key := sha256.Sum256(text)
+	if known := parsed.contracts[key]; known != nil {
+		return known, nil
+	}
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		return nil, err
+	}
+	document, ok := value.(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("the document is no object")
+	}
+	compiler := jsonschema.NewCompiler()
+	compiler.AssertFormat()
+	if err := compiler.AddResource("openapi.json", document); err != nil {
+		return nil, err
+	}
+	contract := &Contract{document: document, compiler: compiler, schemas: make(map[string]*jsonschema.Schema)}
+	parsed.contracts[key] = contract
+	return contract, nil
+}
+
+// escaper writes a step of a place as a JSON pointer in a URI fragment has it.
+var escaper = strings.NewReplacer("~", "~0", "/", "~1", "%", "%25", "{", "%7B", "}", "%7D")
+
+// schema compiles what stands at a place of the document, given by its steps.
+func (c *Contract) schema(steps ...string) (*jsonschema.Schema, error) {
+	place := "openapi.json#"
+	for _, step := range steps {
+		place += "/" + escaper.Replace(step)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if known := c.schemas[place]; known != nil {
+		return known, nil
+	}
+	schema, err := c.compiler.Compile(place)
+	if err == nil {
+		c.schemas[place] = schema
+	}
+	return schema, err
+}
+
+// at is what stands at a place of the document; nil if nothing does.
+func (c *Contract) at(steps ...string) map[string]any {
+	value := c.document
+	for _, step := range steps {
+		value, _ = value[step].(map[string]any)
+	}
+	return value
+}
+
+// Check holds an answer against the document. Answers of addresses that the document does
+// not have may be problems of any kind, or what else they are.
+func (c *Contract) Check(method, path string, status int, header http.Header, body []byte) error {
+	kind, _, err := mime.ParseMediaType(header.Get("Content-Type"))
+	if err != nil && len(body) > 0 {
+		return fmt.Errorf("Content-Type: %w", err)
+	}
+	template := c.template(path)
+	steps := []string{"paths", template, strings.ToLower(method)}
+	if template == "" || c.at(steps...) == nil {
+		if kind != problems {
+			return nil
+		}
+		return c.fits(body, "components", "schemas", "Problem")
+	}
+	steps = append(steps, "responses", strconv.Itoa(status))
+	answer := c.at(steps...)
+	if answer == nil {
+		return fmt.Errorf("the status is not listed: %.300s", body)
+	}
+	if ref, is := answer["$ref"].(string); is {
+		steps = strings.Split(strings.TrimPrefix(ref, "#/"), "/")
+		answer = c.at(steps...)
+	}
+	if err := c.headers(answer, header, steps); err != nil {
+		return err
+	}
+	content, _ := answer["content"].(map[string]any)
+	if content[kind] == nil {
+		return fmt.Errorf("its Content-Type %q is not listed", kind)
+	}
+	steps = append(steps, "content", kind, "schema")
+	switch kind {
+	case "application/x-ndjson":
+		for line := range bytes.Lines(body) {
+			if err := c.fits(line, steps...); err != nil {
+				return err
+			}
+		}
+		return nil
+	case "text/event-stream":
+		return c.messages(body, steps)
+	}
+	return c.fits(body, steps...)
+}
+
+// headers holds those that are documented and there against their schemas.
+func (c *Contract) headers(answer map[string]any, header http.Header, steps []string) error {
+	documented, _ := answer["headers"].(map[string]any)
+	for name := range documented {
+		text := header.Get(name)
+		if text == "" {
+			continue
+		}
+		schema, err := c.schema(append(steps[:len(steps):len(steps)], "headers", name, "schema")...)
+		if err != nil {
+			return err
+		}
+		value := any(text)
+		if number, err := strconv.ParseInt(text, 10, 64); err == nil && schema.Types != nil && strings.Contains(schema.Types.String(), "integer") {
+			value = number
+		}
+		if err := schema.Validate(value); err != nil {
+			return fmt.Errorf("the header %s: %q: %w", name, text, err)
+		}
+	}
+	return nil
+}
+
+// messages holds the whole messages of a live stream against their schema. A message that
+// was cut off at the end is left out.
+func (c *Contract) messages(body []byte, steps []string) error {
+	texts := strings.Split(string(body), "\n\n")
+	for _, text := range texts[:len(texts)-1] {
+		message := make([]string, 0, 3)
+		for line := range strings.SplitSeq(text, "\n") {
+			switch name, value, _ := strings.Cut(line, ": "); name {
+			case "id", "event":
+				message = append(message, fmt.Sprintf("%q:%q", name, value))
+			case "data":
+				message = append(message, `"data":`+value)
+			}
+		}
+		if len(message) == 0 {
+			continue // a comment
+		}
+		if err := c.fits([]byte("{"+strings.Join(message, ",")+"}"), append(steps[:len(steps):len(steps)], "contentSchema")...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fits holds a JSON text against the schema at a place.
+func (c *Contract) fits(text []byte, steps ...string) error {
+	schema, err := c.schema(steps...)
+	if err != nil {
+		return err
+	}
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		return fmt.Errorf("%.200s is no JSON: %w", text, err)
+	}
+	err = schema.Validate(value)
+	if err == nil {
+		return nil
+	}
+	// Of a union the error tells of each part. One part says it better.
+	object, _ := value.(map[string]any)
+	of := c.at("components", "schemas", "Problem", "discriminator", "mapping")
+	if name, is := of[fmt.Sprint(object["type"])].(string); is {
+		if one, compileErr := c.schema("components", "schemas", strings.TrimPrefix(name, "#/components/schemas/")); compileErr == nil {
+			if exact := one.Validate(value); exact != nil {
+				err = exact
+			} else {
+				err = fmt.Errorf("the operation does not list this problem")
+			}
+		}
+	}
+	return fmt.Errorf("%.600s: %.800s", text, err.Error())
+}
+
+// template finds the path of the document that an address is of; literal parts go before
+// parameters. It is empty if there is none.
+func (c *Contract) template(path string) string {
+	best, literals := "", -1
+	parts := strings.Split(path, "/")
+	for template := range c.at("paths") {
+		if n, is := matches(strings.Split(template, "/"), parts); is && n > literals {
+			best, literals = template, n
+		}
+	}
+	return best
+}
+
+func matches(template, parts []string) (literals int, is bool) {
+	if len(template) != len(parts) {
+		return 0, false
+	}
+	for i, part := range template {
+		switch {
+		case strings.HasPrefix(part, "{"):
+			if parts[i] == "" {
+				return 0, false
+			}
+		case part != parts[i]:
+			return 0, false
+		default:
+			literals++
+		}
+	}
+	return literals, true
+}

@@ -1,0 +1,107 @@
+package contracttest_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"daybook/internal/httpapi"
+	"daybook/internal/httpapi/contracttest"
+	"daybook/internal/problem"
+)
+
+type mug struct {
+	Body struct {
+		SKU   string `json:"sku"`
+		Units int    `json:"units" minimum:"0"`
+	}
+}
+
+// A planted difference of each kind is found, and an answer as it should be is not.
+func TestADifferenceFromTheDocumentIsFound(t *testing.T) {
+	t.Parallel()
+	handler, err := httpapi.New(httpapi.Options{Version: "test", PublicHosts: []string{"example.com"}}, func(api huma.API) {
+		huma.Register(api, huma.Operation{
+			OperationID: "get-mug", Method: http.MethodGet, Path: "/v1/mugs/{sku}", Metadata: problem.MayAnswer(problem.CodeNotFound),
+		}, func(context.Context, *struct {
+			SKU string `path:"sku"`
+		}) (*mug, error) {
+			return &mug{}, nil
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	contract, err := contracttest.Of(handler)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const json, problems = "application/json", problem.ContentType
+	for name, test := range map[string]struct {
+		path   string
+		status int
+		kind   string
+		body   string
+		want   string // empty: nothing is wrong
+	}{
+		"as it should be":          {"/v1/mugs/A", 200, json, `{"sku":"A","units":1}`, ""},
+		"a member too many":        {"/v1/mugs/A", 200, json, `{"sku":"A","units":1,"colour":"red"}`, "colour"},
+		"a member too few":         {"/v1/mugs/A", 200, json, `{"sku":"A"}`, "units"},
+		"another type":             {"/v1/mugs/A", 200, json, `{"sku":"A","units":"1"}`, "/units"},
+		"a value out of bounds":    {"/v1/mugs/A", 200, json, `{"sku":"A","units":-1}`, "/units"},
+		"no JSON":                  {"/v1/mugs/A", 200, json, `{"sku":`, "no JSON"},
+		"another media type":       {"/v1/mugs/A", 200, "text/plain", `mug`, "text/plain"},
+		"a status that is not":     {"/v1/mugs/A", 202, json, `{}`, "not listed"},
+		"a problem that is listed": {"/v1/mugs/A", 404, problems, `{"type":"/problems/not-found","title":"Not found","status":404}`, ""},
+		"one that is not":          {"/v1/mugs/A", 404, problems, `{"type":"/problems/cart-not-found","title":"Cart not found","status":404}`, "not list this problem"},
+		"a fact that it has not":   {"/v1/mugs/A", 404, problems, `{"type":"/problems/not-found","title":"Not found","status":404,"sku":"A"}`, "sku"},
+		"a fact that it lacks":     {"/v1/mugs/A", 422, problems, `{"type":"/problems/request-invalid","title":"Request invalid","status":422}`, "errors"},
+		"of no address":            {"/v1/cups/A", 404, problems, `{"type":"/problems/not-found","title":"Not found","status":404}`, ""},
+		"of no address, and none":  {"/v1/cups/A", 404, problems, `{"type":"/problems/lost","title":"Lost","status":404}`, "lost"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := contract.Check(http.MethodGet, test.path, test.status, http.Header{"Content-Type": {test.kind}}, []byte(test.body))
+			if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+				t.Errorf("found %v, want one that says %q", err, test.want)
+			}
+		})
+	}
+}
+
+// errorsOf is a test that notes that it had errors.
+type errorsOf struct {
+	testing.TB
+	texts []string
+}
+
+func (e *errorsOf) Errorf(format string, _ ...any) { e.texts = append(e.texts, format) }
+
+// What passes through Checked is looked at.
+func TestAnAnswerThatPassesIsLookedAt(t *testing.T) {
+	t.Parallel()
+	handler, err := httpapi.New(httpapi.Options{Version: "test", PublicHosts: []string{"example.com"}}, func(api huma.API) {
+		huma.Register(api, huma.Operation{OperationID: "get-mug", Method: http.MethodGet, Path: "/v1/mug"},
+			func(context.Context, *struct{}) (*mug, error) {
+				wrong := &mug{}
+				wrong.Body.Units = -1
+				return wrong, nil
+			})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	noted := &errorsOf{TB: t}
+	checked := new(contracttest.Server).Checked(noted, handler)
+	for path, want := range map[string]int{"/v1/mug?colour=red": 0, "/v1/cup": 0, "/v1/mug": 1} {
+		noted.texts = nil
+		checked.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+		if len(noted.texts) != want {
+			t.Errorf("%s: %d errors %v, want %d", path, len(noted.texts), noted.texts, want)
+		}
+	}
+}
