@@ -140,7 +140,7 @@ func body(t *testing.T, url string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := contract.Client(t).Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -119,7 +119,7 @@ func fetch(t *testing.T, address string) (*http.Response, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer, err := http.DefaultClient.Do(r)
+	answer, err := contract.Client(t).Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}

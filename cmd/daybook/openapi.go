@@ -15,12 +15,16 @@ import (
 type openAPICommand struct{}
 
 func (openAPICommand) Run(_ context.Context, p *program) error {
-	document, err := httpapi.Document(thisBuild().Version,
-		func(api huma.API) { commandapi.Register(api, nil, commandapi.Options{}) },
-		func(api huma.API) { readapi.Register(api, readapi.Config{}) })
+	document, err := apiDocument()
 	if err != nil {
 		return err
 	}
 	_, err = p.stdout.Write(append(document, '\n'))
 	return err
+}
+
+func apiDocument() ([]byte, error) {
+	return httpapi.Document(thisBuild().Version,
+		func(api huma.API) { commandapi.Register(api, nil, commandapi.Options{}) },
+		func(api huma.API) { readapi.Register(api, readapi.Config{}) })
 }

@@ -28,7 +28,7 @@ func ask(t *testing.T, url string, body map[string]any) (status int, code string
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Idempotency-Key", uuid.NewString())
-	response, err := http.DefaultClient.Do(request)
+	response, err := contract.Client(t).Do(request)
 	if err != nil {
 		t.Error(err)
 		return 0, ""

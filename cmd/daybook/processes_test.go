@@ -157,7 +157,7 @@ func dismiss(t *testing.T, url, id, reason string) (status int) {
 		t.Fatal(err)
 	}
 	request.Header.Set("Content-Type", "application/json")
-	response, err := http.DefaultClient.Do(request)
+	response, err := contract.Client(t).Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +171,7 @@ func retry(t *testing.T, url, id string) (status int, outcome string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := contract.Client(t).Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,7 +31,7 @@ func health(t *testing.T, url string) (status int, h readapi.Health) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := contract.Client(t).Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -70,7 +70,7 @@ func asked(t *testing.T, method, url, body string) (status int, text string, hea
 		return 0, "", nil
 	}
 	request.Header.Set("Content-Type", "application/json")
-	answer, err := http.DefaultClient.Do(request)
+	answer, err := contract.Client(t).Do(request)
 	if err != nil {
 		t.Error(err)
 		return 0, "", nil

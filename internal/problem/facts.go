@@ -76,7 +76,7 @@ var facts = rows(
 	facing[unfinishedFacts](order.ErrNotFinished),
 	facing[returnExceededFacts](order.ErrReturnExceeded),
 	facing[locationFacts](order.ErrLocationQuantityExceeded),
-	facing[lineFacts](order.ErrLineUnknown, order.ErrLineQuantityInvalid),
+	facing[orderLineFacts](order.ErrLineUnknown, order.ErrLineQuantityInvalid),
 	facing[openFacts](order.ErrLineQuantityExceeded),
 	facing[amountExceededFacts](order.ErrAmountExceeded),
 	facing[amountLimitFacts](order.ErrAmountLimit),
@@ -173,6 +173,12 @@ type (
 	lineFacts struct {
 		Line int `json:"line"`
 	}
+	orderLineFacts struct {
+		Line int `json:"line,omitzero"`
+		// A return that the order has not admitted tells all three.
+		Returnable unit.Quantity `json:"returnable,omitzero"`
+		Requested  unit.Quantity `json:"requested,omitzero"`
+	}
 	currenciesFacts struct {
 		Cart  unit.Currency `json:"cart"`
 		Price unit.Currency `json:"price"`
@@ -268,8 +274,8 @@ type (
 		Quantity      unit.Quantity      `json:"quantity,omitzero" doc:"How many units it holds."`
 	}
 	unfinishedFacts struct {
-		Payment     order.PaymentState     `json:"payment"`
-		Fulfillment order.FulfillmentState `json:"fulfillment"`
+		Payment     order.PaymentState     `json:"payment,omitempty"`
+		Fulfillment order.FulfillmentState `json:"fulfillment,omitempty"`
 	}
 	returnExceededFacts struct {
 		Line       int           `json:"line,omitzero"`

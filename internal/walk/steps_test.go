@@ -5,11 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"strconv"
 	"strings"
 	"time"
-
-	"github.com/danielgtaylor/huma/v2"
 
 	"daybook/internal/problem"
 )
@@ -113,50 +110,19 @@ func (w *world) suits(r request, a answer, cut bool) error {
 	if a.status >= 500 && (!cut || a.status != http.StatusServiceUnavailable) {
 		return bad("the program failed; it said: %s", w.complaintsSoFar())
 	}
-	op := w.described(r.Operation)
-	response := op.Responses[strconv.Itoa(a.status)]
-	if response == nil && !a.ok() {
-		response = op.Responses["default"]
+	held := &contract
+	if w.light {
+		held = &lightContract
 	}
-	if response == nil {
-		return bad("the document has no such answer to %s", r.Operation)
+	document, err := held.Of(w.handler)
+	if err != nil {
+		return err
 	}
-	if !a.ok() {
-		if a.kind() != problem.ContentType {
-			return bad("a refusal is no problem document but %q", a.kind())
-		}
-		if err := w.isProblem(a); err != nil {
-			return bad("%v", err)
-		}
-	}
-	for kind, media := range response.Content {
-		if media.Schema == nil || kind != a.kind() || a.body == nil {
-			continue
-		}
-		if err, failed := a.body.(error); failed {
-			return bad("%v", err)
-		}
-		found := &huma.ValidateResult{}
-		huma.Validate(w.api.OpenAPI().Components.Schemas, media.Schema, huma.NewPathBuffer(nil, 0), huma.ModeReadFromServer, a.body, found)
-		if len(found.Errors) > 0 {
-			return bad("not as the document says: %v", found.Errors)
-		}
+	path, _, _ := strings.Cut(r.Target, "?")
+	if err := document.Check(r.Method, path, a.status, a.header, []byte(a.text)); err != nil {
+		return bad("not as the document says: %v", err)
 	}
 	return nil
-}
-
-// isProblem wants the type of a problem to be in the catalogue.
-func (w *world) isProblem(a answer) error {
-	body, _ := a.body.(map[string]any)
-	for _, entry := range problem.Catalogue() {
-		if body["type"] == entry.Type {
-			if body["status"] != float64(a.status) {
-				return fmt.Errorf("its status is %v", body["status"])
-			}
-			return nil
-		}
-	}
-	return fmt.Errorf("type %v is not in the catalogue", body["type"])
 }
 
 func (w *world) described(id string) operation {

@@ -22,6 +22,7 @@ import (
 	"daybook/eventstore/memory"
 	eventstorepg "daybook/eventstore/postgres"
 	"daybook/internal/httpapi"
+	"daybook/internal/httpapi/contracttest"
 	"daybook/internal/live"
 	"daybook/internal/pgtest"
 	"daybook/internal/verify"
@@ -45,6 +46,9 @@ type settings struct {
 	postgres bool // the log is in PostgreSQL, and the clock is the real one
 	bug      bug
 }
+
+// Every answer is held against the document: of both APIs, and of a light world's one.
+var contract, lightContract contracttest.Server
 
 // world is a shop: a log, a database for views and answers, and the program.
 type world struct {

@@ -27,6 +27,9 @@ const problems = "application/problem+json"
 // Server stands for the servers of a package's tests, which all have the same routes and
 // so the same document: it is read once, because writing it takes as long as many requests.
 type Server struct {
+	// Document gives it to Client, whose servers are other processes or not open yet.
+	Document func() ([]byte, error)
+
 	once     sync.Once
 	contract *Contract
 	err      error
@@ -38,15 +41,11 @@ func (s *Server) Checked(t testing.TB, handler http.Handler) http.Handler {
 	t.Helper()
 	var over atomic.Bool
 	t.Cleanup(func() { over.Store(true) })
-	document := func() (*Contract, error) {
-		s.once.Do(func() { s.contract, s.err = Of(handler) })
-		return s.contract, s.err
-	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		method, path := r.Method, r.URL.EscapedPath()
 		answer := &tee{ResponseWriter: w, status: http.StatusOK}
 		handler.ServeHTTP(answer, r)
-		contract, err := document()
+		contract, err := s.Of(handler)
 		if err == nil && method != http.MethodHead {
 			err = contract.Check(method, path, answer.status, answer.Header(), answer.body.Bytes())
 		}
@@ -56,67 +55,60 @@ func (s *Server) Checked(t testing.TB, handler http.Handler) http.Handler {
 	})
 }
 
-// Client is a client whose answers are held against the document of whoever gives them.
-func Client(t testing.TB) *http.Client {
+// Of is the contract of a server that answers by handler.
+func (s *Server) Of(handler http.Handler) (*Contract, error) {
+	return s.read(func() (*Contract, error) { return Of(handler) })
+}
+
+func (s *Server) read(document func() (*Contract, error)) (*Contract, error) {
+	s.once.Do(func() { s.contract, s.err = document() })
+	return s.contract, s.err
+}
+
+// Client is a client that holds each answer it gets against Document. Live streams pass as
+// they are, because they have no end.
+func (s *Server) Client(t testing.TB) *http.Client {
 	t.Helper()
-	return &http.Client{Transport: &transport{t: t, contracts: make(map[string]*Contract)}}
+	var over atomic.Bool
+	t.Cleanup(func() { over.Store(true) })
+	return &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
+		answer, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil || r.Method == http.MethodHead || strings.HasPrefix(answer.Header.Get("Content-Type"), "text/event-stream") {
+			return answer, err
+		}
+		body, err := io.ReadAll(answer.Body)
+		_ = answer.Body.Close()
+		answer.Body = io.NopCloser(bytes.NewReader(body))
+		if err != nil {
+			answer.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), broken{err}))
+			return answer, nil // it was cut off, and its reader is told so
+		}
+		contract, err := s.read(func() (*Contract, error) {
+			text, err := s.Document()
+			if err != nil {
+				return nil, err
+			}
+			return parse(text)
+		})
+		if err == nil {
+			err = contract.Check(r.Method, r.URL.EscapedPath(), answer.StatusCode, answer.Header, body)
+		}
+		if err != nil && !over.Load() {
+			t.Errorf("%s %s: the answer %d is not as the document says: %v", r.Method, r.URL, answer.StatusCode, err)
+		}
+		return answer, nil
+	})}
 }
 
-type transport struct {
-	t testing.TB
+type transport func(*http.Request) (*http.Response, error)
 
-	mu        sync.Mutex
-	contracts map[string]*Contract // by host
-}
+// RoundTrip implements http.RoundTripper.
+func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// RoundTrip implements http.RoundTripper. Live streams pass as they are, because they
-// have no end.
-func (c *transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	answer, err := http.DefaultTransport.RoundTrip(r)
-	if err != nil || r.Method == http.MethodHead || strings.HasPrefix(answer.Header.Get("Content-Type"), "text/event-stream") {
-		return answer, err
-	}
-	body, err := io.ReadAll(answer.Body)
-	_ = answer.Body.Close()
-	answer.Body = io.NopCloser(bytes.NewReader(body))
-	if err != nil {
-		return answer, nil //nolint:nilerr // it was cut off, which its reader is told
-	}
-	contract, err := c.contract(r)
-	if err != nil {
-		return answer, nil //nolint:nilerr // a server that cannot tell its document just now
-	}
-	if err := contract.Check(r.Method, r.URL.EscapedPath(), answer.StatusCode, answer.Header, body); err != nil {
-		c.t.Errorf("%s %s: the answer %d is not as the document says: %v", r.Method, r.URL, answer.StatusCode, err)
-	}
-	return answer, nil
-}
+// broken is the end of a body that was cut off.
+type broken struct{ err error }
 
-func (c *transport) contract(r *http.Request) (*Contract, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if known := c.contracts[r.URL.Host]; known != nil {
-		return known, nil
-	}
-	ask, err := http.NewRequestWithContext(r.Context(), http.MethodGet, "http://"+r.URL.Host+"/openapi.json", nil)
-	if err != nil {
-		return nil, err
-	}
-	answer, err := http.DefaultTransport.RoundTrip(ask)
-	if err != nil {
-		return nil, err
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil || answer.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("document: %s, %w", answer.Status, err)
-	}
-	contract, err := parse(text)
-	if err == nil {
-		c.contracts[r.URL.Host] = contract
-	}
-	return contract, err
-}
+func (b broken) Read([]byte) (int, error) { return 0, b.err }
 
 // tee keeps what is answered.
 type tee struct {

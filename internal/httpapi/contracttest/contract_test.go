@@ -29,7 +29,8 @@ func TestADifferenceFromTheDocumentIsFound(t *testing.T) {
 			OperationID: "get-mug", Method: http.MethodGet, Path: "/v1/mugs/{sku}", Metadata: problem.MayAnswer(problem.CodeNotFound),
 		}, func(context.Context, *struct {
 			SKU string `path:"sku"`
-		}) (*mug, error) {
+		},
+		) (*mug, error) {
 			return &mug{}, nil
 		})
 	})

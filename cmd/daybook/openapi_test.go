@@ -1,0 +1,24 @@
+package main
+
+import (
+	"bytes"
+	"testing"
+
+	"daybook/internal/httpapi/contracttest"
+)
+
+// contract holds the answers of servers in tests against the document of this program.
+var contract = contracttest.Server{Document: apiDocument}
+
+// The document is printed as the server has it.
+func TestTheDocumentIsPrinted(t *testing.T) {
+	t.Parallel()
+	var out, complaints bytes.Buffer
+	if code := run(t.Context(), []string{"openapi"}, func(string) string { return "" }, nil, &out, &complaints); code != exitOK {
+		t.Fatalf("exit code %d: %s", code, complaints.String())
+	}
+	want, err := apiDocument()
+	if err != nil || !bytes.Equal(bytes.TrimSuffix(out.Bytes(), []byte("\n")), want) || !bytes.Contains(want, []byte(`"openapi":"3.1.0"`)) {
+		t.Errorf("%.100s, want the document, %v", out.String(), err)
+	}
+}
