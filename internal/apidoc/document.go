@@ -106,4 +106,6 @@ const description = `Daybook is the order and inventory core of a shop. Every wr
 
 **Access.** There is no access control yet: whoever reaches the server may do everything, and ` + "`Daybook-Actor`" + ` is believed. The server answers only to its own names (421 otherwise) and refuses what pages of other sites send (403).
 
+**Forms**, such as patterns and lists of values, hold for what this program writes. What another program wrote under the shop's types is shown as it is.
+
 **Money** is a decimal in a string and an ISO 4217 code. **SKUs** are folded to upper case; in a path they are percent-encoded (` + "`A%2FB`" + `).`
