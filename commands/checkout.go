@@ -220,7 +220,7 @@ func (s *Service) finishCheckout(ctx context.Context, meta eventstore.Metadata, 
 			return result, err
 		}
 	}
-	var keep []cart.Held
+	var keep []cart.Reservation
 	switch outcome := outcome.(type) {
 	case cart.Opened, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CheckoutStarted, cart.Abandoned, cart.Expired:
 		panic(fmt.Sprintf("commands: %T is not an outcome of a checkout", outcome))
@@ -264,7 +264,7 @@ func (s *Service) decideCheckout(ctx context.Context, meta eventstore.Metadata, 
 	process := checkout.Begin(started)
 	smooth := true
 	for asks := process.Asks(); len(asks) > 0; asks = process.Asks() {
-		answers := make([]checkout.Answer, len(asks))
+		answers := make([]checkout.StockAnswer, len(asks))
 		err := each(ctx, asks, func(ctx context.Context, i int, ask checkout.Ask) error {
 			_, err := s.Stock.Handle(ctx, aggregate.Request[stock.Command]{
 				Stream:   stock.Stream(ask.SKU, ask.Location),
@@ -272,7 +272,7 @@ func (s *Service) decideCheckout(ctx context.Context, meta eventstore.Metadata, 
 				Commands: []stock.Command{ask.Reserve(s.now())},
 				Redecide: true,
 			})
-			answers[i] = checkout.Answer{Ask: ask, Err: err}
+			answers[i] = checkout.StockAnswer{Ask: ask, Err: err}
 			if aggregate.IsRejection(err) {
 				return nil
 			}
@@ -281,7 +281,7 @@ func (s *Service) decideCheckout(ctx context.Context, meta eventstore.Metadata, 
 		if err != nil {
 			return nil, aggregate.Result[cart.Event]{}, err
 		}
-		smooth = smooth && !slices.ContainsFunc(answers, func(a checkout.Answer) bool { return a.Err != nil })
+		smooth = smooth && !slices.ContainsFunc(answers, func(a checkout.StockAnswer) bool { return a.Err != nil })
 		process = process.Answer(answers)
 	}
 	decision, _ := process.Outcome()
@@ -316,7 +316,7 @@ func (s *Service) recordOutcome(ctx context.Context, meta eventstore.Metadata, s
 
 // releaseUnkept gives back what the checkout may hold and its outcome does not keep. The
 // order id of a checkout that was refused is kept for its cart.
-func (s *Service) releaseUnkept(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted, result CheckoutResult, keep []cart.Held) error {
+func (s *Service) releaseUnkept(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted, result CheckoutResult, keep []cart.Reservation) error {
 	var others []unit.ReservationID
 	if started.OrderIDFrom == "" {
 		err := s.Orders.View(ctx, order.Stream(started.OrderID), func(state order.State, _ int64) {

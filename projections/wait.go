@@ -84,7 +84,7 @@ func (r *Runner) waitFor(ctx context.Context, want eventstore.Position, name str
 			return nil
 		}
 		if !r.owns(name) {
-			if err := r.look(ctx, name); err != nil && !passing(err) && ctx.Err() == nil {
+			if err := r.readPlace(ctx, name); err != nil && !passing(err) && ctx.Err() == nil {
 				return err
 			}
 			if position, moved = p.at(); !position.Before(want) {
@@ -110,7 +110,7 @@ func (r *Runner) Position(ctx context.Context, name string) (eventstore.Position
 		return eventstore.Start, fmt.Errorf("%w: %q", ErrUnknownView, name)
 	}
 	if !r.owns(name) {
-		if err := r.look(ctx, name); err != nil {
+		if err := r.readPlace(ctx, name); err != nil {
 			return eventstore.Start, err
 		}
 	}
@@ -118,8 +118,8 @@ func (r *Runner) Position(ctx context.Context, name string) (eventstore.Position
 	return position, nil
 }
 
-// look reads the checkpoint another node moves.
-func (r *Runner) look(ctx context.Context, name string) error {
+// readPlace reads the checkpoint another node moves.
+func (r *Runner) readPlace(ctx context.Context, name string) error {
 	var text string
 	err := r.pool.QueryRow(ctx, `SELECT position FROM projections.builds WHERE view = $1 AND state = 'active'`, name).Scan(&text)
 	if errors.Is(err, pgx.ErrNoRows) {

@@ -112,9 +112,9 @@ func (w *Watch) Run(ctx context.Context) error {
 	ticker := time.NewTicker(healthEvery)
 	defer ticker.Stop()
 	for {
-		w.status.look(ctx)
+		w.status.refresh(ctx)
 		if w.processes != nil {
-			w.parked.look(ctx)
+			w.parked.refresh(ctx)
 		}
 		select {
 		case <-ctx.Done():

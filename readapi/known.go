@@ -34,9 +34,9 @@ func (k *lastKnown[T]) known() finding[T] {
 	return k.last
 }
 
-// look asks, unless a question is under way, and does not wait. The end of ctx ends the
+// refresh asks, unless a question is under way, and does not wait. The end of ctx ends the
 // question.
-func (k *lastKnown[T]) look(ctx context.Context) {
+func (k *lastKnown[T]) refresh(ctx context.Context) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.begin(ctx)

@@ -41,7 +41,7 @@ func TestAnAnswerIsNotOlderThanItsQuestion(t *testing.T) {
 		}
 		return n, nil
 	}}
-	k.look(t.Context())
+	k.refresh(t.Context())
 	got := make(chan finding[int64])
 	go func() { got <- k.get(time.Minute) }()
 	for asked.Load() == 0 {

@@ -145,7 +145,7 @@ func get[I any, PI input[I], B any](a *api, tag string, r route, revision func(B
 		defer cancel()
 		out := &output[B]{}
 		var err error
-		if out.Position, err = a.reach(ctx, PI(in).reading(), r.views); err != nil {
+		if out.Position, err = a.waitForPosition(ctx, PI(in).reading(), r.views); err != nil {
 			return nil, problem.From(ctx, known(err))
 		}
 		if out.Body, err = read(ctx, in); err != nil {
@@ -158,10 +158,10 @@ func get[I any, PI input[I], B any](a *api, tag string, r route, revision func(B
 	})
 }
 
-// reach waits until the views reflect what the reader asks for, and returns the
+// waitForPosition waits until the views reflect what the reader asks for, and returns the
 // position they reflect before the query is made: the answer may show more, and
 // never less.
-func (a *api) reach(ctx context.Context, r *Reading, views []string) (string, error) {
+func (a *api) waitForPosition(ctx context.Context, r *Reading, views []string) (string, error) {
 	if r.MinPosition != "" {
 		patience, err := patience(r.Prefer)
 		if err != nil {

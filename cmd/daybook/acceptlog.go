@@ -123,7 +123,7 @@ func (c *acceptLogCommand) takeOver(ctx context.Context, p *program) (_ *acceptR
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, a.close(ctx)) }()
-	report, err := a.look(ctx)
+	report, err := a.compareWithLog(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -291,8 +291,8 @@ func (a *acceptance) others(ctx context.Context, names []string) ([]string, erro
 // works on a database, is connected to it; see openPools.
 var nodeSessions = []string{"daybook log", "daybook commands", "daybook projections", "daybook reads", "daybook gateway", "daybook gateway node"}
 
-// look compares, and changes nothing.
-func (a *acceptance) look(ctx context.Context) (*acceptReport, error) {
+// compareWithLog compares, and changes nothing.
+func (a *acceptance) compareWithLog(ctx context.Context) (*acceptReport, error) {
 	head, err := a.store.Head(ctx)
 	if err != nil {
 		return nil, err

@@ -38,7 +38,7 @@ const connectMax = 10 * time.Second
 
 func openDatabase(ctx context.Context, cfg databaseConfig, log *slog.Logger) (database, error) {
 	if cfg.URL != "" {
-		return database{url: cfg.URL}, reach(ctx, cfg.URL)
+		return database{url: cfg.URL}, waitUntilReachable(ctx, cfg.URL)
 	}
 	server, err := embeddedpg.Start(ctx, embeddedpg.Config{DataDir: cfg.DataDir, Logger: log, Settings: cfg.Settings})
 	if err != nil {
@@ -61,8 +61,8 @@ func temporaryData(purpose string) (dir string, remove func() error, err error) 
 	return filepath.Join(root, "data"), remove, nil
 }
 
-// reach makes a wrong address or password an error at once.
-func reach(ctx context.Context, connection string) error {
+// waitUntilReachable makes a wrong address or password an error at once.
+func waitUntilReachable(ctx context.Context, connection string) error {
 	ctx, cancel := context.WithTimeout(ctx, connectMax)
 	defer cancel()
 	pool, err := openPool(ctx, connection, "start", 1, slog.New(slog.DiscardHandler))

@@ -136,7 +136,7 @@ func (c *importCommand) read(times unit.TimeBounds, now time.Time) (*onlineretai
 	if c.Quarantine == "" {
 		return file, nil
 	}
-	return file, setAside(c.Quarantine, file.Aside)
+	return file, writeQuarantine(c.Quarantine, file.Aside)
 }
 
 // notTheInput refuses to write the quarantine over the file that is read, under
@@ -152,8 +152,8 @@ func notTheInput(input *os.File, path string) error {
 	return nil
 }
 
-// setAside writes the rows that are not imported, whole or not at all.
-func setAside(path string, rows []onlineretail.SetAside) (err error) {
+// writeQuarantine writes the rows that are not imported, whole or not at all.
+func writeQuarantine(path string, rows []onlineretail.SetAside) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), ".quarantine-*")
 	if err != nil {
 		return fmt.Errorf("quarantine: %w", err)

@@ -74,7 +74,7 @@ func TestNoFormOfAPasswordIsShown(t *testing.T) {
 		for _, special := range []string{"", " ", `\ `, "'", `\'`, `"`, "@", ":", "/", "?", "#", "%", "%4", "&", ";", "=", ",", "\t", "\n", "[", "é", "1@", ":1/"} {
 			connection := write(before + special + after)
 			shown := hidePassword(connection)
-			if err := reach(t.Context(), connection); err != nil {
+			if err := waitUntilReachable(t.Context(), connection); err != nil {
 				shown += err.Error()
 			}
 			if _, err := openPool(t.Context(), connection, "test", 1, slog.New(slog.DiscardHandler)); err != nil {

@@ -147,9 +147,9 @@ func (l *lane[S, C, E]) attempt(ctx context.Context, jobs []*job[S, C, E], mayGu
 		return jobs, err
 	}
 	base, own := l.revision, l.own
-	jobs, rest, spoiled := l.decide(ctx, jobs)
-	if spoiled != nil {
-		return l.setAside(append(jobs, rest...), spoiled, fresh), nil
+	jobs, rest, midway := l.decide(ctx, jobs)
+	if midway != nil {
+		return l.separate(append(jobs, rest...), midway, fresh), nil
 	}
 	l.handler.putBack(l, rest)
 	if len(jobs) == 0 {
@@ -181,32 +181,32 @@ func (l *lane[S, C, E]) attempt(ctx context.Context, jobs []*job[S, C, E], mayGu
 	return nil, nil
 }
 
-// setAside deals with a job that was refused after some of its commands had
+// separate deals with a job that was refused after some of its commands had
 // already changed the state, which must be folded anew. Its refusal counts only
 // if it was decided on nothing but the log's present; until then it waits for
 // the others to be recorded.
-func (l *lane[S, C, E]) setAside(jobs []*job[S, C, E], spoiled *job[S, C, E], fresh bool) []*job[S, C, E] {
-	first := spoiled == jobs[0]
+func (l *lane[S, C, E]) separate(jobs []*job[S, C, E], midway *job[S, C, E], fresh bool) []*job[S, C, E] {
+	first := midway == jobs[0]
 	switch {
-	case errors.Is(spoiled.err, errSearch):
-		l.searchBeside(spoiled)
+	case errors.Is(midway.err, errSearch):
+		l.searchBeside(midway)
 	case first && fresh:
-		close(spoiled.done)
+		close(midway.done)
 	case first:
 		l.forget()
 		return jobs
 	default:
-		l.handler.putBack(l, []*job[S, C, E]{spoiled})
+		l.handler.putBack(l, []*job[S, C, E]{midway})
 	}
 	l.forget()
-	return without(jobs, spoiled)
+	return without(jobs, midway)
 }
 
 // decide runs every job against the evolving state. It returns those that can be
 // appended and those that no longer fit the batch. Jobs that wait for a search of the
-// log are in neither list. If spoiled is not nil, its refusal spoiled the state and
-// nothing may be appended; spoiled is the first of rest.
-func (l *lane[S, C, E]) decide(ctx context.Context, jobs []*job[S, C, E]) (decided, rest []*job[S, C, E], spoiled *job[S, C, E]) {
+// log are in neither list. If midway is not nil, it was refused after it had changed the
+// state, and nothing may be appended; midway is the first of rest.
+func (l *lane[S, C, E]) decide(ctx context.Context, jobs []*job[S, C, E]) (decided, rest []*job[S, C, E], midway *job[S, C, E]) {
 	events, size := 0, 0
 	l.recordedAt, l.batched = l.revision, nil
 	for i, j := range jobs {
@@ -256,7 +256,7 @@ func (l *lane[S, C, E]) decideOne(ctx context.Context, j *job[S, C, E]) (err err
 	if l.batched[j.request.Meta.CommandID] {
 		return errLater // it is then known, or decided anew
 	}
-	known, repeated, err := l.known(ctx, j)
+	known, repeated, err := l.findCommand(ctx, j)
 	if err != nil {
 		return err
 	}
@@ -280,7 +280,7 @@ func (l *lane[S, C, E]) decideOne(ctx context.Context, j *job[S, C, E]) (err err
 		return err
 	}
 	for _, command := range j.request.Commands {
-		decided, err := l.ask(ctx, j, command)
+		decided, err := l.decideCommand(ctx, j, command)
 		if err != nil {
 			return err
 		}

@@ -44,8 +44,8 @@ var (
 	errLater = errors.New("the commands before it must be recorded first")
 )
 
-// look searches the recorded events. Events of the present batch must be recorded first.
-func (l *lane[S, C, E]) look(ctx context.Context, j *job[S, C, E], name string) (*search[E], error) {
+// lookUp searches the recorded events. Events of the present batch must be recorded first.
+func (l *lane[S, C, E]) lookUp(ctx context.Context, j *job[S, C, E], name string) (*search[E], error) {
 	s := j.searches[name]
 	if s == nil {
 		s = l.handler.searched(searchOf(l.stream, name, j.request.Meta.CommandID))
@@ -67,12 +67,12 @@ func (l *lane[S, C, E]) look(ctx context.Context, j *job[S, C, E], name string) 
 	}
 }
 
-// known finds what a command did when it was carried out before.
-func (l *lane[S, C, E]) known(ctx context.Context, j *job[S, C, E]) (known receipt, repeated bool, err error) {
+// findCommand finds what a command did when it was carried out before.
+func (l *lane[S, C, E]) findCommand(ctx context.Context, j *job[S, C, E]) (known receipt, repeated bool, err error) {
 	command := j.request.Meta.CommandID
 	known, repeated = l.memory.find(command)
 	if !repeated && (j.duplicate != nil || l.memory.hasForgotten(command)) {
-		found, err := l.look(ctx, j, "")
+		found, err := l.lookUp(ctx, j, "")
 		if err != nil {
 			return receipt{}, false, err
 		}
@@ -88,8 +88,8 @@ func (l *lane[S, C, E]) known(ctx context.Context, j *job[S, C, E]) (known recei
 	return known, repeated, nil
 }
 
-// ask decides a command. What the state has forgotten is looked up and told.
-func (l *lane[S, C, E]) ask(ctx context.Context, j *job[S, C, E], command C) ([]E, error) {
+// decideCommand decides a command. What the state has forgotten is looked up and told.
+func (l *lane[S, C, E]) decideCommand(ctx context.Context, j *job[S, C, E], command C) ([]E, error) {
 	state := l.state
 	asked := map[string]bool(nil)
 	for {
@@ -104,7 +104,7 @@ func (l *lane[S, C, E]) ask(ctx context.Context, j *job[S, C, E], command C) ([]
 		if l.handler.aggregate.Recall == nil || asked[forgotten.Name] {
 			return nil, fmt.Errorf("stream %s: deciding does not end: %w", l.stream, err)
 		}
-		found, err := l.look(ctx, j, forgotten.Name)
+		found, err := l.lookUp(ctx, j, forgotten.Name)
 		if err != nil {
 			return nil, err
 		}

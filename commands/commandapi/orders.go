@@ -35,8 +35,8 @@ func (a *api) changeOrder(ctx context.Context, c call, bad *check, id unit.Order
 	return reply(state.Revision, done, state), nil
 }
 
-// plainly is the handler of a command that needs nothing but the order.
-func (a *api) plainly(command func() order.Command) func(context.Context, call, *OrderPath) (*answer[OrderState], error) {
+// orderCommand is the handler of a command that needs nothing but the order.
+func (a *api) orderCommand(command func() order.Command) func(context.Context, call, *OrderPath) (*answer[OrderState], error) {
 	return func(ctx context.Context, c call, in *OrderPath) (*answer[OrderState], error) {
 		var bad check
 		return a.changeOrder(ctx, c, &bad, in.id(&bad), command())

@@ -144,7 +144,7 @@ func checkoutRows(t testing.TB) map[string]row {
 	free := plain
 	free.Lines = []Line{line, discount}
 	shortages := []Shortage{{SKU: "LAMP", Location: "main", Requested: 3, Available: 2, Reason: "stock-insufficient"}}
-	held := []Held{{ReservationID: "r1", SKU: "LAMP", Location: "main", Quantity: 3}}
+	held := []Reservation{{ReservationID: "r1", SKU: "LAMP", Location: "main", Quantity: 3}}
 	refused := CheckoutRefused{OrderID: "o1", Shortages: shortages}
 	checkedOut := CheckedOut{OrderID: "o1", Held: held}
 
@@ -260,14 +260,14 @@ func TestTheFullestCartFitsOneAppend(t *testing.T) {
 		SKU: unit.SKU(strings.Repeat("S", 6)), SKUText: strings.Repeat("s", 6), Quantity: unit.MaxQuantity / MaxLines,
 		Offer: Offer{Title: strings.Repeat("\"", 18), Kind: unit.Stocked, Price: money(t, "999999999.999999", "GBP"), Overridden: true},
 	}
-	var held []Held
+	var held []Reservation
 	for len(s.Lines) < MaxLines {
 		events, err := Decide(widest, s)
 		if err != nil {
 			break
 		}
 		s = Evolve(s, events[0])
-		held = append(held, Held{unit.ReservationID(strings.Repeat("r", 36)), widest.SKU, unit.LocationID(strings.Repeat("l", 64)), widest.Quantity})
+		held = append(held, Reservation{unit.ReservationID(strings.Repeat("r", 36)), widest.SKU, unit.LocationID(strings.Repeat("l", 64)), widest.Quantity})
 	}
 	if s.TextBytes < MaxTextBytes*95/100 {
 		t.Fatalf("the cart has %d lines and %d bytes of text: not the fullest", len(s.Lines), s.TextBytes)
@@ -293,7 +293,7 @@ func TestWireForm(t *testing.T) {
 	price := money(t, "2.55", "GBP")
 	line := Line{Number: 1, SKU: "85123A", SKUText: "85123a", Title: "WHITE \"HANGING\" HEART £", Kind: unit.Stocked, Quantity: 6, Price: price, Overridden: true}
 	shortage := Shortage{SKU: "85123A", Location: "main", Requested: 6, Available: 2, Reason: "stock-insufficient"}
-	held := Held{ReservationID: "2ab60df2-4b0c-5c0b-9e5e-3c1f5f1d1a11", SKU: "85123A", Location: "main", Quantity: 6}
+	held := Reservation{ReservationID: "2ab60df2-4b0c-5c0b-9e5e-3c1f5f1d1a11", SKU: "85123A", Location: "main", Quantity: 6}
 	decidertest.Codec[Event]{Encode: Encode, Decode: Decode}.Golden(t, []Event{
 		Opened{CartID: "c1", CustomerID: "17850", Currency: "GBP", Country: "United Kingdom"},
 		Opened{CartID: "c1", Currency: "GBP"},
@@ -316,7 +316,7 @@ func TestWireForm(t *testing.T) {
 		},
 		CheckoutRefused{OrderID: "o1", Shortages: []Shortage{shortage}},
 		CheckoutRefused{OrderID: "o1", OrderIDTaken: true, Lines: []Line{line}},
-		CheckedOut{OrderID: "o1", Held: []Held{held}, Dropped: []int{2}, Shortages: []Shortage{shortage}},
+		CheckedOut{OrderID: "o1", Held: []Reservation{held}, Dropped: []int{2}, Shortages: []Shortage{shortage}},
 		CheckedOut{OrderID: "o1"},
 		Abandoned{Reason: "changed my mind"},
 		Expired{},

@@ -101,7 +101,7 @@ type WithdrawCheckout struct {
 // CompleteCheckout records that all stock is held; see RefuseCheckout.
 type CompleteCheckout struct {
 	OrderID   unit.OrderID
-	Held      []Held
+	Held      []Reservation
 	Dropped   []int
 	Shortages []Shortage
 }

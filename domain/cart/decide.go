@@ -135,7 +135,7 @@ func (s State) mayAdd(l Line, more unit.Quantity) error {
 	if more <= 0 {
 		return nil
 	}
-	s.count(l, more)
+	s.addToTotals(l, more)
 	return s.withinLimits(more)
 }
 

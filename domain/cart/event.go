@@ -138,8 +138,8 @@ type CheckoutRefused struct {
 	Lines []Line `json:"lines,omitempty"`
 }
 
-// Held is stock reserved for an order at a location.
-type Held struct {
+// Reservation is stock reserved for an order at a location.
+type Reservation struct {
 	ReservationID unit.ReservationID `json:"reservation_id"`
 	SKU           unit.SKU           `json:"sku"`
 	Location      unit.LocationID    `json:"location"`
@@ -150,8 +150,8 @@ type Held struct {
 // the decision; the order is placed from it. If another cart owns the order id,
 // CheckoutRefused follows and is final.
 type CheckedOut struct {
-	OrderID unit.OrderID `json:"order_id"`
-	Held    []Held       `json:"held,omitempty"`
+	OrderID unit.OrderID  `json:"order_id"`
+	Held    []Reservation `json:"held,omitempty"`
 	// Dropped are the lines left out under the policy LineByLine.
 	Dropped   []int      `json:"dropped,omitempty"`
 	Shortages []Shortage `json:"shortages,omitempty"`

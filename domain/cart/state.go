@@ -121,17 +121,17 @@ func Evolve(s State, e Event) State {
 	case LineAdded:
 		s.Lines = append(s.Lines, e.Line)
 		s.TextBytes += textBytes(e.Line)
-		s.count(e.Line, e.Quantity)
+		s.addToTotals(e.Line, e.Quantity)
 		s.LastLine = e.Number
 	case QuantityChanged:
 		if i, found := s.line(e.Line); found {
-			s.count(s.Lines[i], e.Quantity-s.Lines[i].Quantity)
+			s.addToTotals(s.Lines[i], e.Quantity-s.Lines[i].Quantity)
 			s.Lines[i].Quantity = e.Quantity
 		}
 	case LineRemoved:
 		if i, found := s.line(e.Line); found {
 			s.TextBytes -= textBytes(s.Lines[i])
-			s.count(s.Lines[i], -s.Lines[i].Quantity)
+			s.addToTotals(s.Lines[i], -s.Lines[i].Quantity)
 			s.Lines = slices.Delete(s.Lines, i, i+1)
 		}
 	case CheckoutStarted:
@@ -139,7 +139,7 @@ func Evolve(s State, e Event) State {
 	case CheckoutRefused:
 		s.Phase, s.OrderID = IsOpen, ""
 		if len(e.Lines) > 0 {
-			s.restore(e.Lines)
+			s.restoreLines(e.Lines)
 		}
 		s.Refused = append(s.Refused, e.OrderID)
 		if excess := len(s.Refused) - maxRefused; excess > 0 {
@@ -149,35 +149,35 @@ func Evolve(s State, e Event) State {
 			s.Refused = slices.Delete(s.Refused, 0, excess)
 		}
 	case CheckedOut:
-		s = s.ended(Completed)
+		s = s.withPhase(Completed)
 	case Abandoned:
-		s = s.ended(IsAbandoned)
+		s = s.withPhase(IsAbandoned)
 	case Expired:
-		s = s.ended(IsExpired)
+		s = s.withPhase(IsExpired)
 	}
 	return s
 }
 
-// ended drops what no rule asks for any more.
-func (s State) ended(phase Phase) State {
+// withPhase drops what no rule asks for any more.
+func (s State) withPhase(phase Phase) State {
 	s.Phase, s.Lines, s.TextBytes, s.Units, s.Worth = phase, nil, 0, 0, unit.Zero(s.Currency)
 	return s
 }
 
-// count adds units of a line to the sums.
-func (s *State) count(l Line, more unit.Quantity) {
+// addToTotals adds units of a line to the sums.
+func (s *State) addToTotals(l Line, more unit.Quantity) {
 	s.Units += more
 	// By amounts, because a fold takes whatever the log holds: all lines are of the
 	// cart's currency.
 	s.Worth.Amount = s.Worth.Amount.Add(l.Price.Abs().Times(more).Amount)
 }
 
-// restore puts back the lines that ended dropped.
-func (s *State) restore(lines []Line) {
+// restoreLines puts back the lines that ended dropped.
+func (s *State) restoreLines(lines []Line) {
 	s.Lines = slices.Clone(lines)
 	for _, line := range lines {
 		s.TextBytes += textBytes(line)
-		s.count(line, line.Quantity)
+		s.addToTotals(line, line.Quantity)
 	}
 }
 

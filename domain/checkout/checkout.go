@@ -123,14 +123,14 @@ func (a Ask) Reserve(now time.Time) stock.Reserve {
 	}
 }
 
-// Answer is what stock said: held (Err is nil), or why not (Err is, or wraps, a
+// StockAnswer is what stock said: held (Err is nil), or why not (Err is, or wraps, a
 // *rule.Rejection). A failure to reach stock is no answer.
-type Answer struct {
+type StockAnswer struct {
 	Ask Ask
 	Err error
 }
 
-func (a Answer) refusal() *rule.Rejection {
+func (a StockAnswer) refusal() *rule.Rejection {
 	if a.Err == nil {
 		return nil
 	}
@@ -170,7 +170,7 @@ func (p Process) ask(sku unit.SKU, location unit.LocationID, quantity unit.Quant
 }
 
 // Answer takes answers to Asks, all of them or some, in any order.
-func (p Process) Answer(answers []Answer) Process {
+func (p Process) Answer(answers []StockAnswer) Process {
 	p.wants = slices.Clone(p.wants)
 	for _, a := range answers {
 		i, known := slices.BinarySearchFunc(p.wants, a.Ask.SKU, func(w want, sku unit.SKU) int { return cmp.Compare(w.sku, sku) })
@@ -210,7 +210,7 @@ func (p Process) Outcome() (cart.Command, bool) {
 		for i, at := range w.places {
 			if plan.take > 0 && at.held > 0 {
 				ask := p.ask(w.sku, p.started.Sourcing.Locations[i], at.held)
-				done.Held = append(done.Held, cart.Held{ReservationID: ask.ReservationID, SKU: ask.SKU, Location: ask.Location, Quantity: at.held})
+				done.Held = append(done.Held, cart.Reservation{ReservationID: ask.ReservationID, SKU: ask.SKU, Location: ask.Location, Quantity: at.held})
 			}
 		}
 	}

@@ -84,13 +84,13 @@ func run(t *testing.T, start cart.CheckoutStarted, s *shelf) (rounds string, out
 			break
 		}
 		var round []string
-		var answers []Answer
+		var answers []StockAnswer
 		for _, a := range asks {
 			if a.ReservationID != stock.ReservationIDFor("o1", a.SKU, a.Location) || a.OrderID != "o1" || !a.ExpiresAt.Equal(start.HoldUntil) {
 				t.Errorf("ask %+v", a)
 			}
 			round = append(round, fmt.Sprintf("%d %s %s", a.Quantity, a.SKU, a.Location))
-			answers = append(answers, Answer{Ask: a, Err: s.answer(a)})
+			answers = append(answers, StockAnswer{Ask: a, Err: s.answer(a)})
 		}
 		told = append(told, strings.Join(round, ", "))
 		slices.Reverse(answers) // the order of answers does not matter
@@ -285,14 +285,14 @@ func TestAnAnswerIsStocks(t *testing.T) {
 		}
 	}()
 	p := Begin(started(cart.AllOrNothing, fromMain, goods(1, "A", 1)))
-	p.Answer([]Answer{{Ask: p.Asks()[0], Err: fmt.Errorf("connection reset")}})
+	p.Answer([]StockAnswer{{Ask: p.Asks()[0], Err: fmt.Errorf("connection reset")}})
 }
 
 func TestTheOrderIsWhatTheOutcomeKeeps(t *testing.T) {
 	start := started(cart.LineByLine, preferred, goods(1, "B", 1), goods(2, "A", 2), postage(3, "3"), goods(5, "A", 4))
 	done := cart.CheckedOut{
 		OrderID: "o1", Dropped: []int{5},
-		Held: []cart.Held{{ReservationID: stock.ReservationIDFor("o1", "A", "east"), SKU: "A", Location: "east", Quantity: 2}, {ReservationID: stock.ReservationIDFor("o1", "B", "main"), SKU: "B", Location: "main", Quantity: 1}},
+		Held: []cart.Reservation{{ReservationID: stock.ReservationIDFor("o1", "A", "east"), SKU: "A", Location: "east", Quantity: 2}, {ReservationID: stock.ReservationIDFor("o1", "B", "main"), SKU: "B", Location: "main", Quantity: 1}},
 	}
 	events, err := order.Decide(Place(start, done), order.State{})
 	if err != nil {

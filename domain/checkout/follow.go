@@ -73,7 +73,7 @@ func (r Release) Command(now time.Time) stock.Release {
 // made and that its recorded outcome does not keep: keep is CheckedOut.Held, or
 // nil after CheckoutRefused; others are OfAnother. They are by SKU, in the
 // sourcing's order.
-func Releases(started cart.CheckoutStarted, keep []cart.Held, others []unit.ReservationID) []Release {
+func Releases(started cart.CheckoutStarted, keep []cart.Reservation, others []unit.ReservationID) []Release {
 	kept := make(map[unit.ReservationID]bool, len(keep)+len(others))
 	for _, h := range keep {
 		kept[h.ReservationID] = true

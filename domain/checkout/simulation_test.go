@@ -139,7 +139,7 @@ func (w *world) drive(id attempt, pause func() bool) bool {
 func (w *world) decide(started cart.CheckoutStarted, pause func() bool) bool {
 	p := Begin(started)
 	for asks := p.Asks(); len(asks) > 0; asks = p.Asks() {
-		var answers []Answer
+		var answers []StockAnswer
 		for len(asks) > 0 {
 			if !pause() {
 				return false
@@ -147,7 +147,7 @@ func (w *world) decide(started cart.CheckoutStarted, pause func() bool) bool {
 			i := w.pick(len(asks))
 			ask := asks[i]
 			asks = slices.Delete(asks, i, i+1)
-			answers = append(answers, Answer{Ask: ask, Err: w.stock(ask.Key, ask.Reserve(w.now))})
+			answers = append(answers, StockAnswer{Ask: ask, Err: w.stock(ask.Key, ask.Reserve(w.now))})
 		}
 		p = p.Answer(answers)
 	}
@@ -165,7 +165,7 @@ func (w *world) decide(started cart.CheckoutStarted, pause func() bool) bool {
 }
 
 func (w *world) follow(started cart.CheckoutStarted, outcome cart.Event, pause func() bool) bool {
-	var keep []cart.Held
+	var keep []cart.Reservation
 	if done, ok := outcome.(cart.CheckedOut); ok {
 		keep = done.Held
 		if !pause() {

@@ -64,7 +64,7 @@ type Process struct {
 	shortages []cart.Shortage
 	stuck     []order.StepRef
 	refusals  []*rule.Rejection // of what is stuck
-	owed      []turn            // what the state calls for without asking stock
+	owed      []keyedCommand    // what the state calls for without asking stock
 }
 
 type asked struct {
@@ -206,26 +206,26 @@ func (p Process) Stuck() (order.StepRef, *rule.Rejection) {
 	return p.stuck[0], p.refusals[0]
 }
 
-// turn is a command to the order with its key, which is unique among all commands
+// keyedCommand is a command to the order with its key, which is unique among all commands
 // that the process ever sends to that order.
-type turn struct {
+type keyedCommand struct {
 	key     string
 	command order.Command
 }
 
-func settle(ref order.StepRef) turn {
-	return turn{"settle " + string(ref.Step) + "/" + ref.Ref, order.SettleStock{Step: ref.Step, Ref: ref.Ref}}
+func settle(ref order.StepRef) keyedCommand {
+	return keyedCommand{"settle " + string(ref.Step) + "/" + ref.Ref, order.SettleStock{Step: ref.Step, Ref: ref.Ref}}
 }
 
 // cancelLost is a remedy.
-var cancelLost = turn{"cancel", order.Cancel{Reason: "stock lost"}}
+var cancelLost = keyedCommand{"cancel", order.Cancel{Reason: "stock lost"}}
 
 // Commands are for the order, all or none, once there are no more Moves. They do
 // not settle a step that stock refused for good (see Stuck): it stays open, where
 // it can be seen.
 func (p Process) Commands() []order.Command {
 	var commands []order.Command
-	for _, t := range p.turns() {
+	for _, t := range p.keyedCommands() {
 		commands = append(commands, t.command)
 	}
 	return commands
@@ -235,17 +235,17 @@ func (p Process) Commands() []order.Command {
 // same for every driver that comes to the same commands.
 func (p Process) Key() string {
 	var keys []string
-	for _, t := range p.turns() {
+	for _, t := range p.keyedCommands() {
 		keys = append(keys, t.key)
 	}
 	return strings.Join(keys, ", ")
 }
 
-func (p Process) turns() []turn {
+func (p Process) keyedCommands() []keyedCommand {
 	if len(p.shortages) > 0 {
 		return p.failure()
 	}
-	var turns []turn
+	var turns []keyedCommand
 	if p.allocating != nil && !slices.Contains(p.stuck, p.allocating.StepRef) {
 		turns = append(turns, settle(p.allocating.StepRef))
 	}
@@ -259,18 +259,18 @@ func (p Process) turns() []turn {
 
 // failure ends an allocation that failed. The first failure leads to a retry,
 // for the stock may still be there; the next to the remedy.
-func (p Process) failure() []turn {
+func (p Process) failure() []keyedCommand {
 	ref := p.allocating.Ref
-	fail := turn{"fail " + ref, order.FailAllocation{Ref: ref, Shortages: p.shortages, Remedy: p.remedy}}
+	fail := keyedCommand{"fail " + ref, order.FailAllocation{Ref: ref, Shortages: p.shortages, Remedy: p.remedy}}
 	switch {
 	case !p.mayEnd:
-		return []turn{fail}
+		return []keyedCommand{fail}
 	case ref == "":
-		return []turn{fail, {"retry", order.RetryAllocation{}}}
+		return []keyedCommand{fail, {"retry", order.RetryAllocation{}}}
 	case p.remedy == order.RemedyVoidOrRefund:
-		return []turn{fail, cancelLost}
+		return []keyedCommand{fail, cancelLost}
 	}
-	return []turn{fail}
+	return []keyedCommand{fail}
 }
 
 // LostBy is what stock no longer has of a confirmed order's promises. allocated

@@ -16,49 +16,49 @@ func RemedyTransactionID(id unit.OrderID, of unit.TransactionID) unit.Transactio
 
 // remedies are the commands that an order's state calls for without asking
 // stock: the cancel of one whose allocation failed, and money to be given back.
-func remedies(s order.State) []turn {
+func remedies(s order.State) []keyedCommand {
 	failed := s.AllocationFailed && s.Remedy == order.RemedyVoidOrRefund
 	switch {
 	case failed && s.Status == order.StatusConfirmed && s.Backordered() && !allocating(s):
-		return []turn{cancelLost}
+		return []keyedCommand{cancelLost}
 	case failed && s.Status == order.StatusCanceled:
-		return newPurse(s).excess()
+		return newGivenBackLimit(s).excess()
 	}
-	return newPurse(s).orphans()
+	return newGivenBackLimit(s).orphans()
 }
 
 func allocating(s order.State) bool {
 	return slices.ContainsFunc(s.Unsettled, func(step order.OpenStep) bool { return step.Step == order.StepConfirm })
 }
 
-// purse counts what can still be voided or refunded of each transaction, and of
+// givenBackLimit counts what can still be voided or refunded of each transaction, and of
 // all together, while the commands are made. Whatever is pending counts as
 // done.
-type purse struct {
+type givenBackLimit struct {
 	s          order.State
 	voidable   unit.Money
 	refundable unit.Money
-	turns      []turn
+	commands   []keyedCommand
 }
 
-func newPurse(s order.State) *purse {
-	p := &purse{s: s}
+func newGivenBackLimit(s order.State) *givenBackLimit {
+	p := &givenBackLimit{s: s}
 	p.voidable = p.sum("", order.Authorize).Minus(p.sum("", order.Capture)).Minus(p.live("", order.Void))
 	p.refundable = p.sum("", order.Capture).Minus(p.live("", order.Refund)).Minus(p.sum("", order.Chargeback))
 	return p
 }
 
 // sum adds up succeeded transactions of a type, all or those of a parent.
-func (p *purse) sum(parent unit.TransactionID, typ order.TransactionType) unit.Money {
+func (p *givenBackLimit) sum(parent unit.TransactionID, typ order.TransactionType) unit.Money {
 	return p.add(parent, typ, func(state order.TransactionState) bool { return state == order.Succeeded })
 }
 
 // live adds pending ones.
-func (p *purse) live(parent unit.TransactionID, typ order.TransactionType) unit.Money {
+func (p *givenBackLimit) live(parent unit.TransactionID, typ order.TransactionType) unit.Money {
 	return p.add(parent, typ, func(state order.TransactionState) bool { return state != order.Failed })
 }
 
-func (p *purse) add(parent unit.TransactionID, typ order.TransactionType, counts func(order.TransactionState) bool) unit.Money {
+func (p *givenBackLimit) add(parent unit.TransactionID, typ order.TransactionType, counts func(order.TransactionState) bool) unit.Money {
 	total := unit.Zero(p.s.Currency())
 	for _, t := range p.s.Transactions {
 		if t.Type == typ && counts(t.State) && (parent == "" || t.Parent == parent) {
@@ -70,7 +70,7 @@ func (p *purse) add(parent unit.TransactionID, typ order.TransactionType, counts
 
 // excess gives back all that is more than what is owed for goods that shipped,
 // as far as it was not given back for those that came back.
-func (p *purse) excess() []turn {
+func (p *givenBackLimit) excess() []keyedCommand {
 	keep := p.s.Owed().Minus(p.s.ReturnedForGoods())
 	if p.refundable.Compare(keep) >= 0 {
 		for _, t := range p.s.Transactions {
@@ -84,21 +84,21 @@ func (p *purse) excess() []turn {
 			p.giveBack(t, p.refundable.Minus(keep))
 		}
 	}
-	return p.turns
+	return p.commands
 }
 
 // orphans gives back the money that came too late.
-func (p *purse) orphans() []turn {
+func (p *givenBackLimit) orphans() []keyedCommand {
 	for _, orphan := range p.s.Orphans {
 		if t, found := p.s.Transaction(orphan.TransactionID); found {
 			p.giveBack(t, orphan.Amount)
 		}
 	}
-	return p.turns
+	return p.commands
 }
 
 // giveBack voids or refunds up to an amount of a transaction, once.
-func (p *purse) giveBack(t order.Transaction, amount unit.Money) {
+func (p *givenBackLimit) giveBack(t order.Transaction, amount unit.Money) {
 	id := RemedyTransactionID(p.s.OrderID, t.ID)
 	if _, done := p.s.Transaction(id); done {
 		return
@@ -122,5 +122,5 @@ func (p *purse) giveBack(t order.Transaction, amount unit.Money) {
 	}
 	*all = all.Minus(amount)
 	cmd.Amount = amount
-	p.turns = append(p.turns, turn{"record " + string(id), cmd})
+	p.commands = append(p.commands, keyedCommand{"record " + string(id), cmd})
 }

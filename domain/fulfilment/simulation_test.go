@@ -139,7 +139,7 @@ func (w *world) place() {
 			if no := w.stock(key, stock.Reserve{At: stock.At{Key: key, Now: w.now}, ReservationID: id, OrderID: "o1", Quantity: q, ExpiresAt: cmd.ConfirmBy}); no != nil {
 				w.fatalf("%v", no)
 			}
-			cmd.Held = append(cmd.Held, cart.Held{ReservationID: id, SKU: sku, Location: location, Quantity: q})
+			cmd.Held = append(cmd.Held, cart.Reservation{ReservationID: id, SKU: sku, Location: location, Quantity: q})
 		}
 	}
 	if err := w.tell(cmd); err != nil {

@@ -137,10 +137,10 @@ func failAllocation(cmd FailAllocation, s State) ([]Event, error) {
 	return []Event{AllocationFailed{Shortages: cmd.Shortages, Remedy: cmd.Remedy}}, nil
 }
 
-// allocationFailed marks what is short. Of a retry, which has all or nothing,
+// applyAllocationFailed marks what is short. Of a retry, which has all or nothing,
 // the reservations it may have made are released; of a commit all else is
 // allocated, and nothing is to be given back of what never was.
-func (s *State) allocationFailed(e AllocationFailed) {
+func (s *State) applyAllocationFailed(e AllocationFailed) {
 	s.AllocationFailed, s.Remedy = true, e.Remedy
 	step, open := s.allocating()
 	if !open {
@@ -152,7 +152,7 @@ func (s *State) allocationFailed(e AllocationFailed) {
 		return
 	}
 	for _, m := range step.Moves {
-		i := s.holding(m.SKU, m.Location)
+		i := s.holdingIndex(m.SKU, m.Location)
 		if i < 0 || m.Action != ActCommit {
 			continue
 		}
@@ -228,7 +228,7 @@ func (s State) lost(found []Lost) []Lost {
 	}
 	var lost []Lost
 	for _, l := range found {
-		i := s.holding(l.SKU, l.Location)
+		i := s.holdingIndex(l.SKU, l.Location)
 		if i < 0 {
 			continue
 		}
@@ -239,9 +239,9 @@ func (s State) lost(found []Lost) []Lost {
 	return lost
 }
 
-func (s *State) allocationRetried(lost []Lost) {
+func (s *State) applyAllocationRetried(lost []Lost) {
 	for _, l := range lost {
-		if i := s.holding(l.SKU, l.Location); i >= 0 {
+		if i := s.holdingIndex(l.SKU, l.Location); i >= 0 {
 			s.Holdings[i].Missing = min(s.Holdings[i].Remaining(), s.Holdings[i].Missing+l.Quantity)
 		}
 	}
@@ -271,9 +271,9 @@ func recoverAllocation(s State) ([]Event, error) {
 	return nil, nil
 }
 
-// allocationRecovered turns the retry's reservations into allocations, as far
+// applyAllocationRecovered turns the retry's reservations into allocations, as far
 // as they are still wanted: units may have been canceled meanwhile.
-func (s *State) allocationRecovered() {
+func (s *State) applyAllocationRecovered() {
 	s.AllocationFailed, s.Remedy = false, ""
 	step, open := s.allocating()
 	if !open {
@@ -282,7 +282,7 @@ func (s *State) allocationRecovered() {
 	s.closeStep(step.StepRef)
 	var moves []Move
 	for _, m := range step.Moves {
-		i := s.holding(m.SKU, m.Location)
+		i := s.holdingIndex(m.SKU, m.Location)
 		if i < 0 {
 			continue
 		}

@@ -23,7 +23,7 @@ func (s State) addUp(asked []LineQuantity) ([]LineQuantity, error) {
 		}
 	}
 	for _, a := range sum {
-		i, found := s.line(a.Line)
+		i, found := s.lineIndex(a.Line)
 		if !found {
 			return nil, ErrLineUnknown.With("The order has no line "+strconv.Itoa(a.Line)+".", map[string]any{"line": a.Line})
 		}
@@ -78,17 +78,17 @@ func cancel(cmd Cancel, s State) ([]Event, error) {
 	return []Event{Canceled{Reason: cmd.Reason}}, nil
 }
 
-func (s *State) linesCanceled(lines []LineQuantity) {
+func (s *State) applyLinesCanceled(lines []LineQuantity) {
 	var moves []Move
 	for _, l := range lines {
-		if i, found := s.line(l.Line); found {
+		if i, found := s.lineIndex(l.Line); found {
 			moves = append(moves, s.takeOff(i, l.Quantity)...)
 		}
 	}
 	s.openCancelStep(moves)
 }
 
-func (s *State) canceled() {
+func (s *State) applyCanceled() {
 	moves := s.takeEverythingOff()
 	s.Status = StatusCanceled
 	s.openCancelStep(moves)

@@ -28,7 +28,7 @@ type Place struct {
 	Currency   unit.Currency
 	Country    string
 	Lines      []cart.Line
-	Held       []cart.Held
+	Held       []cart.Reservation
 	ConfirmBy  time.Time
 }
 

@@ -61,7 +61,7 @@ func place(cmd Place, s State) ([]Event, error) {
 
 // holdsExactly compares what is held with what the stocked lines need, SKU by
 // SKU; a SKU is held at most once at a location.
-func holdsExactly(held []cart.Held, lines []cart.Line) bool {
+func holdsExactly(held []cart.Reservation, lines []cart.Line) bool {
 	type place struct {
 		sku      unit.SKU
 		location unit.LocationID
@@ -104,7 +104,7 @@ func (s State) sameAs(cmd Place) bool {
 		}
 	}
 	for _, h := range cmd.Held {
-		i := s.holding(h.SKU, h.Location)
+		i := s.holdingIndex(h.SKU, h.Location)
 		// A retried allocation has reservations of its own.
 		if i < 0 || s.Holdings[i].ReservationID != h.ReservationID && s.Retries == 0 || s.Holdings[i].Quantity != h.Quantity {
 			return false
@@ -113,7 +113,7 @@ func (s State) sameAs(cmd Place) bool {
 	return true
 }
 
-func placed(e Placed) State {
+func newPlaced(e Placed) State {
 	s := State{
 		OrderID: e.OrderID, CartID: e.CartID, CustomerID: e.CustomerID, Reference: e.Reference, Country: e.Country,
 		Status: StatusPending, ConfirmBy: e.ConfirmBy, Total: e.Total,
@@ -146,8 +146,8 @@ func confirm(cmd Confirm, s State) ([]Event, error) {
 	return []Event{Confirmed{}}, nil
 }
 
-// confirmed turns every reservation into an allocation.
-func (s *State) confirmed() {
+// applyConfirmed turns every reservation into an allocation.
+func (s *State) applyConfirmed() {
 	s.Status = StatusConfirmed
 	moves := make([]Move, 0, len(s.Holdings))
 	for _, h := range s.Holdings {
@@ -185,7 +185,7 @@ func expire(cmd Expire, s State) ([]Event, error) {
 	return []Event{Expired{}}, nil
 }
 
-func (s *State) expired() {
+func (s *State) applyExpired() {
 	moves := s.takeEverythingOff()
 	s.Status = StatusExpired
 	s.openStep(StepRef{Step: StepExpire}, moves)

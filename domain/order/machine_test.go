@@ -286,7 +286,7 @@ func (m *machine) checkSteps() {
 		once := map[string]bool{}
 		for _, move := range step.Moves {
 			key := fmt.Sprint(move.Action, move.SKU, move.Location)
-			i := m.state.holding(move.SKU, move.Location)
+			i := m.state.holdingIndex(move.SKU, move.Location)
 			if once[key] || i < 0 || move.Quantity <= 0 || move.Quantity > m.state.Holdings[i].Quantity {
 				m.fatalf("move %+v of step %+v", move, step.StepRef)
 			}
@@ -305,7 +305,7 @@ var machineCart = []cart.Line{
 	{Number: 6, SKU: "POST", Kind: unit.Service, Quantity: 2, Price: pounds("1.95")},
 }
 
-var machineHeld = []cart.Held{
+var machineHeld = []cart.Reservation{
 	{ReservationID: "r1", SKU: "B", Location: "main", Quantity: 4},
 	{ReservationID: "r2", SKU: "A", Location: "main", Quantity: 3},
 	{ReservationID: "r3", SKU: "A", Location: "east", Quantity: 2},

@@ -33,7 +33,7 @@ var (
 		{Number: 4, SKU: "A", Kind: unit.Stocked, Quantity: 1, Price: pounds("2.00"), Overridden: true},
 		{Number: 5, SKU: "POST", Kind: unit.Service, Quantity: 1, Price: pounds("3.95")},
 	}
-	held = []cart.Held{
+	held = []cart.Reservation{
 		{ReservationID: "rA", SKU: "A", Location: "main", Quantity: 4},
 		{ReservationID: "rBm", SKU: "B", Location: "main", Quantity: 3},
 		{ReservationID: "rBe", SKU: "B", Location: "east", Quantity: 1},
@@ -86,7 +86,7 @@ var placing = map[string]row{
 	"a checkout whose stock is held becomes an order": {When: asked, Then: []Event{isPlaced}},
 	"placing it again as it is changes nothing":       {Given: given(), When: asked, Nothing: true},
 	"nor does the same held stock in another order": {
-		Given: given(), When: with(func(c *Place) { c.Held = []cart.Held{held[2], held[0], held[1]} }), Nothing: true,
+		Given: given(), When: with(func(c *Place) { c.Held = []cart.Reservation{held[2], held[0], held[1]} }), Nothing: true,
 	},
 	"another order under the id is refused":            {Given: given(), When: with(func(c *Place) { c.Reference = "7" }), Refused: ErrExists},
 	"so is one with another price":                     {Given: given(), When: with(func(c *Place) { c.Lines = repriced() }), Refused: ErrExists},
@@ -98,7 +98,7 @@ var placing = map[string]row{
 	"one currency an order":                            {When: with(func(c *Place) { c.Currency = "EUR" }), Refused: ErrCurrencyMixed},
 	"stock must be held for each line":                 {When: with(func(c *Place) { c.Held = held[:2] }), Refused: ErrNotHeld},
 	"and for nothing else":                             {When: with(func(c *Place) { c.Lines = lines[:1] }), Refused: ErrNotHeld},
-	"and only once at a place":                         {When: with(func(c *Place) { c.Held = append(held[:2:2], cart.Held{SKU: "B", Location: "main", Quantity: 1}) }), Refused: ErrNotHeld},
+	"and only once at a place":                         {When: with(func(c *Place) { c.Held = append(held[:2:2], cart.Reservation{SKU: "B", Location: "main", Quantity: 1}) }), Refused: ErrNotHeld},
 	"a service needs no stock":                         {When: with(func(c *Place) { c.Lines, c.Held = lines[3:], nil }), Then: []Event{onlyPostage()}},
 	"the total is exact and the charge is rounded":     {When: with(func(c *Place) { c.Lines, c.Held = halfPenny(), nil }), Then: []Event{halfPennyPlaced()}},
 	"nothing can be asked of an order not placed":      {When: Confirm{Now: noon}, Refused: ErrNotFound},
@@ -123,7 +123,7 @@ func twoPlaces() Placed {
 		{Number: 1, SKU: "A", Kind: unit.Stocked, Quantity: 2, Price: pounds("1")},
 		{Number: 2, SKU: "A", Kind: unit.Stocked, Quantity: 2, Price: pounds("1")},
 	}
-	e.Held = []cart.Held{{ReservationID: "rA", SKU: "A", Location: "main", Quantity: 3}, {ReservationID: "rE", SKU: "A", Location: "east", Quantity: 1}}
+	e.Held = []cart.Reservation{{ReservationID: "rA", SKU: "A", Location: "main", Quantity: 3}, {ReservationID: "rE", SKU: "A", Location: "east", Quantity: 1}}
 	e.Total, e.Charge = pounds("4"), pounds("4")
 	return e
 }
@@ -134,8 +134,8 @@ func repriced() []cart.Line {
 	return changed
 }
 
-func reheld() []cart.Held {
-	changed := append([]cart.Held{}, held...)
+func reheld() []cart.Reservation {
+	changed := append([]cart.Reservation{}, held...)
 	changed[1].ReservationID = "other"
 	return changed
 }

@@ -27,13 +27,13 @@ type Orphan struct {
 	Amount        unit.Money         `json:"amount"`
 }
 
-func (s State) transaction(id unit.TransactionID) int {
+func (s State) transactionIndex(id unit.TransactionID) int {
 	return slices.IndexFunc(s.Transactions, func(t Transaction) bool { return t.ID == id })
 }
 
 // Transaction finds a transaction by its id.
 func (s State) Transaction(id unit.TransactionID) (Transaction, bool) {
-	if i := s.transaction(id); i >= 0 {
+	if i := s.transactionIndex(id); i >= 0 {
 		return s.Transactions[i], true
 	}
 	return Transaction{}, false

@@ -14,14 +14,14 @@ type Return struct {
 	Released bool           `json:"released,omitzero"` // nothing comes
 }
 
-func (s State) comeback(id unit.ReturnID) int {
+func (s State) returnIndex(id unit.ReturnID) int {
 	return slices.IndexFunc(s.Returns, func(r Return) bool { return r.ID == id })
 }
 
 // admitReturn does not ask for the order's status: what has shipped may come
 // back, whatever became of the rest.
 func admitReturn(cmd AdmitReturn, s State) ([]Event, error) {
-	if i := s.comeback(cmd.ReturnID); i >= 0 {
+	if i := s.returnIndex(cmd.ReturnID); i >= 0 {
 		switch have := s.Returns[i]; {
 		case have.Released:
 			return nil, ErrReturnReleased
@@ -34,7 +34,7 @@ func admitReturn(cmd AdmitReturn, s State) ([]Event, error) {
 		return nil, ErrCurrencyDiffers
 	}
 	for n, asked := range cmd.Lines {
-		i, found := s.line(asked.Line)
+		i, found := s.lineIndex(asked.Line)
 		switch {
 		case n > 0 && asked.Line <= cmd.Lines[n-1].Line:
 			return nil, ErrLinesDisordered
@@ -50,10 +50,10 @@ func admitReturn(cmd AdmitReturn, s State) ([]Event, error) {
 	return []Event{ReturnAdmitted{ReturnID: cmd.ReturnID, Lines: cmd.Lines}}, nil
 }
 
-func (s *State) returnAdmitted(e ReturnAdmitted) {
+func (s *State) applyReturnAdmitted(e ReturnAdmitted) {
 	s.Returns = append(s.Returns, Return{ID: e.ReturnID, Lines: e.Lines})
 	for _, l := range e.Lines {
-		if i, found := s.line(l.Line); found {
+		if i, found := s.lineIndex(l.Line); found {
 			s.Lines[i].Returning += l.Quantity
 		}
 	}
@@ -62,14 +62,14 @@ func (s *State) returnAdmitted(e ReturnAdmitted) {
 // releaseReturn is recorded of a return that was never admitted, too: who comes
 // late to have it admitted is then refused, and no units are kept for nobody.
 func releaseReturn(cmd ReleaseReturn, s State) ([]Event, error) {
-	if i := s.comeback(cmd.ReturnID); i >= 0 && s.Returns[i].Released {
+	if i := s.returnIndex(cmd.ReturnID); i >= 0 && s.Returns[i].Released {
 		return nil, nil
 	}
 	return []Event{ReturnReleased{ReturnID: cmd.ReturnID}}, nil
 }
 
-func (s *State) returnReleased(id unit.ReturnID) {
-	at := s.comeback(id)
+func (s *State) applyReturnReleased(id unit.ReturnID) {
+	at := s.returnIndex(id)
 	if at < 0 {
 		s.Returns = append(s.Returns, Return{ID: id, Released: true})
 		return
@@ -79,7 +79,7 @@ func (s *State) returnReleased(id unit.ReturnID) {
 	}
 	s.Returns[at].Released = true
 	for _, l := range s.Returns[at].Lines {
-		if i, found := s.line(l.Line); found {
+		if i, found := s.lineIndex(l.Line); found {
 			s.Lines[i].Returning -= l.Quantity
 		}
 	}

@@ -18,12 +18,12 @@ type Shipment struct {
 	Delivered bool            `json:"delivered,omitzero"`
 }
 
-func (s State) shipment(id unit.ShipmentID) int {
+func (s State) shipmentIndex(id unit.ShipmentID) int {
 	return slices.IndexFunc(s.Shipments, func(p Shipment) bool { return p.ID == id })
 }
 
 func ship(cmd Ship, s State) ([]Event, error) {
-	if i := s.shipment(cmd.ShipmentID); i >= 0 {
+	if i := s.shipmentIndex(cmd.ShipmentID); i >= 0 {
 		return nil, s.Shipments[i].differsFrom(cmd)
 	}
 	if no := s.mayShip(); no != nil {
@@ -41,7 +41,7 @@ func ship(cmd Ship, s State) ([]Event, error) {
 	}
 	shipped := make([]ShippedLine, len(lines))
 	for i, l := range lines {
-		at, _ := s.line(l.Line)
+		at, _ := s.lineIndex(l.Line)
 		shipped[i] = ShippedLine{Line: l.Line, SKU: s.Lines[at].SKU, Kind: s.Lines[at].Kind, Quantity: l.Quantity}
 	}
 	if err := s.fitsLocation(shipped, cmd.Location); err != nil {
@@ -134,7 +134,7 @@ func (s State) fitsLocation(lines []ShippedLine, location unit.LocationID) error
 		}
 		asked[l.SKU] += l.Quantity
 		var remaining unit.Quantity
-		i := s.holding(l.SKU, location)
+		i := s.holdingIndex(l.SKU, location)
 		if i >= 0 {
 			remaining = s.Holdings[i].Remaining()
 		}
@@ -149,7 +149,7 @@ func (s State) fitsLocation(lines []ShippedLine, location unit.LocationID) error
 	return nil
 }
 
-func (s *State) shipped(e Shipped) {
+func (s *State) applyShipped(e Shipped) {
 	parcel := Shipment{
 		ID: e.ShipmentID, Location: e.Location, Carrier: e.Carrier, Tracking: e.Tracking, Forced: e.Forced,
 		Lines: make([]LineQuantity, len(e.Lines)),
@@ -157,13 +157,13 @@ func (s *State) shipped(e Shipped) {
 	var moves []Move
 	for i, l := range e.Lines {
 		parcel.Lines[i] = LineQuantity{Line: l.Line, Quantity: l.Quantity}
-		if at, found := s.line(l.Line); found {
+		if at, found := s.lineIndex(l.Line); found {
 			s.Lines[at].Shipped += l.Quantity
 		}
 		if l.Kind != unit.Stocked {
 			continue
 		}
-		if h := s.holding(l.SKU, e.Location); h >= 0 {
+		if h := s.holdingIndex(l.SKU, e.Location); h >= 0 {
 			s.Holdings[h].Shipped += l.Quantity
 		}
 		moves = append(moves, Move{Action: ActShip, SKU: l.SKU, Location: e.Location, Quantity: l.Quantity})
@@ -177,7 +177,7 @@ func (s *State) shipped(e Shipped) {
 
 // deliver is a fact of the road: it is noted whatever became of the order.
 func deliver(cmd Deliver, s State) ([]Event, error) {
-	i := s.shipment(cmd.ShipmentID)
+	i := s.shipmentIndex(cmd.ShipmentID)
 	if i < 0 {
 		return nil, ErrShipmentUnknown
 	}
@@ -187,14 +187,14 @@ func deliver(cmd Deliver, s State) ([]Event, error) {
 	return []Event{Delivered{ShipmentID: cmd.ShipmentID}}, nil
 }
 
-func (s *State) delivered(id unit.ShipmentID) {
-	i := s.shipment(id)
+func (s *State) applyDelivered(id unit.ShipmentID) {
+	i := s.shipmentIndex(id)
 	if i < 0 || s.Shipments[i].Delivered {
 		return
 	}
 	s.Shipments[i].Delivered = true
 	for _, l := range s.Shipments[i].Lines {
-		if at, found := s.line(l.Line); found {
+		if at, found := s.lineIndex(l.Line); found {
 			s.Lines[at].Delivered += l.Quantity
 		}
 	}

@@ -130,8 +130,8 @@ func (s State) Clone() State {
 	return s
 }
 
-// line finds a line's index by its number.
-func (s State) line(number int) (int, bool) {
+// lineIndex finds a line's index by its number.
+func (s State) lineIndex(number int) (int, bool) {
 	return slices.BinarySearchFunc(s.Lines, number, func(l Line, n int) int { return l.Number - n })
 }
 
@@ -145,8 +145,8 @@ func (s State) holdings(sku unit.SKU) (from, to int) {
 	return from, to
 }
 
-// holding finds the index of a SKU's holding at a location, or -1.
-func (s State) holding(sku unit.SKU, location unit.LocationID) int {
+// holdingIndex finds the index of a SKU's holding at a location, or -1.
+func (s State) holdingIndex(sku unit.SKU, location unit.LocationID) int {
 	from, to := s.holdings(sku)
 	for i := from; i < to; i++ {
 		if s.Holdings[i].Location == location {
@@ -164,50 +164,50 @@ func Evolve(s State, e Event) State {
 	case Claimed:
 		s.CartID = e.CartID
 	case Placed:
-		return placed(e)
+		return newPlaced(e)
 	case Confirmed:
-		s.confirmed()
+		s.applyConfirmed()
 	case PutOnHold:
 		s.OnHold, s.HoldReason = true, e.Reason
 	case HoldReleased:
 		s.OnHold, s.HoldReason = false, ""
 	case LinesCanceled:
-		s.linesCanceled(e.Lines)
+		s.applyLinesCanceled(e.Lines)
 	case Canceled:
-		s.canceled()
+		s.applyCanceled()
 	case Expired:
-		s.expired()
+		s.applyExpired()
 	case TransactionRecorded:
 		s.Transactions = append(s.Transactions, Transaction{
 			ID: e.TransactionID, Type: e.Type, State: e.State, RecordedState: e.State,
 			Amount: e.Amount, Parent: e.Parent, Provider: e.Provider, Reference: e.Reference, ReturnID: e.ReturnID,
 		})
 	case TransactionSettled:
-		if i := s.transaction(e.TransactionID); i >= 0 {
+		if i := s.transactionIndex(e.TransactionID); i >= 0 {
 			s.Transactions[i].State = e.State
 		}
 	case Shipped:
-		s.shipped(e)
+		s.applyShipped(e)
 	case Delivered:
-		s.delivered(e.ShipmentID)
+		s.applyDelivered(e.ShipmentID)
 	case Completed:
 		s.Status = StatusCompleted
 	case StockSettled:
 		s.closeStep(StepRef{Step: e.Step, Ref: e.Ref})
 	case AllocationFailed:
-		s.allocationFailed(e)
+		s.applyAllocationFailed(e)
 	case AllocationRetried:
-		s.allocationRetried(e.Lost)
+		s.applyAllocationRetried(e.Lost)
 	case AllocationRecovered:
-		s.allocationRecovered()
+		s.applyAllocationRecovered()
 	case PaymentOrphaned:
 		s.Orphans = append(s.Orphans, Orphan{TransactionID: e.TransactionID, Amount: e.Amount})
 	case ReturnAdmitted:
-		s.returnAdmitted(e)
+		s.applyReturnAdmitted(e)
 	case ReturnReleased:
-		s.returnReleased(e.ReturnID)
+		s.applyReturnReleased(e.ReturnID)
 	case RefundClaimed:
-		if i := s.transaction(e.TransactionID); i >= 0 {
+		if i := s.transactionIndex(e.TransactionID); i >= 0 {
 			s.Transactions[i].ReturnID = e.ReturnID
 		}
 	case Archived:

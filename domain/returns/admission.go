@@ -72,7 +72,7 @@ func (s *State) openRelease() {
 	}
 }
 
-func (s *State) refunded(e Refunded) {
+func (s *State) applyRefunded(e Refunded) {
 	s.Refunds = append(s.Refunds, e)
 	if len(e.Shares) > 0 {
 		s.OrdersUnsettled = append(s.OrdersUnsettled, OpenOrders{Step: StepRefund, Ref: e.TransactionID, Shares: e.Shares})

@@ -121,11 +121,11 @@ func Evolve(s State, e Event) State {
 		s.Status = StatusCanceled
 		s.openRelease()
 	case Received:
-		s.received(e)
+		s.applyReceived(e)
 	case Refunded:
-		s.refunded(e)
+		s.applyRefunded(e)
 	case RefundWithdrawn:
-		s.refundWithdrawn(e)
+		s.applyRefundWithdrawn(e)
 	case OrdersSettled:
 		s.closeStep(e.Step, e.Ref)
 	case Closed:
@@ -138,9 +138,9 @@ func Evolve(s State, e Event) State {
 	return s
 }
 
-// received tells units' ends. Goods that are restocked or damaged go back into
+// applyReceived tells units' ends. Goods that are restocked or damaged go back into
 // stock; what was lost, wrong or written off never does.
-func (s *State) received(e Received) {
+func (s *State) applyReceived(e Received) {
 	s.Status = StatusReceived
 	s.Receipts = append(s.Receipts, e)
 	var moves []Move

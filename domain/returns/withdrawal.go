@@ -45,7 +45,7 @@ func (s State) refund(id unit.TransactionID) int {
 	return slices.IndexFunc(s.Refunds, func(r Refunded) bool { return r.TransactionID == id })
 }
 
-func (s *State) refundWithdrawn(e RefundWithdrawn) {
+func (s *State) applyRefundWithdrawn(e RefundWithdrawn) {
 	s.closeStep(StepRefund, e.TransactionID)
 	at := s.refund(e.TransactionID)
 	if at < 0 || s.Refunds[at].Amount.Currency != e.Amount.Currency {

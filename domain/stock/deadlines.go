@@ -27,7 +27,7 @@ func (d Deadline) compare(other Deadline) int {
 	return cmp.Or(d.At.Compare(other.At), cmp.Compare(d.ID, other.ID))
 }
 
-func (d Deadline) live(holds map[unit.ReservationID]Hold) bool {
+func (d Deadline) live(holds map[unit.ReservationID]Reservation) bool {
 	h, held := holds[d.ID]
 	return held && h.ExpiresAt.Equal(d.At)
 }
@@ -67,7 +67,7 @@ func (d Deadlines) withoutFirst() Deadlines {
 }
 
 // settled makes the first entry a live one and bounds the stale ones.
-func (d Deadlines) settled(holds map[unit.ReservationID]Hold) Deadlines {
+func (d Deadlines) settled(holds map[unit.ReservationID]Reservation) Deadlines {
 	for len(d) > 0 && !d[0].live(holds) {
 		d = d.withoutFirst()
 	}

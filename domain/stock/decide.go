@@ -91,11 +91,11 @@ func (d *decision) expireUpTo(limit int) {
 	}
 }
 
-// room makes at least the wanted number of units free, by recording due
+// makeAvailable makes at least the wanted number of units free, by recording due
 // reservations as expired, and returns how many are; fewer if they cannot be
 // made. Beyond what is physically for sale and promised to nobody, allowance is
 // what policy adds or keeps back.
-func (d *decision) room(wanted, allowance unit.Quantity) unit.Quantity {
+func (d *decision) makeAvailable(wanted, allowance unit.Quantity) unit.Quantity {
 	free := d.Goods - d.UnavailableTotal() + allowance - d.Promised - d.Held
 	for free+d.freed < wanted && d.expired < min(len(d.due), expiredForRoom) {
 		d.expireUpTo(d.expired + 1)
@@ -196,4 +196,4 @@ func units(counted bool, quantity unit.Quantity) unit.Quantity {
 
 // isExpired tells whether a reservation without a recorded end has reached its
 // deadline.
-func (h Hold) isExpired(now time.Time) bool { return !h.ExpiresAt.After(now) }
+func (h Reservation) isExpired(now time.Time) bool { return !h.ExpiresAt.After(now) }

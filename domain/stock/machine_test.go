@@ -291,7 +291,7 @@ func (m *machine) checkPromises(cmd Command, events []Event) {
 
 // checkOwners: without an override, a direct command leaves what belongs to an
 // order's process as it is.
-func (m *machine) checkOwners(cmd Command, before map[unit.OrderID]Promise, held map[unit.ReservationID]Hold) {
+func (m *machine) checkOwners(cmd Command, before map[unit.OrderID]Promise, held map[unit.ReservationID]Reservation) {
 	for id, p := range m.state.Orders {
 		if p.Owned < 0 || p.Owned > p.Open {
 			m.fatalf("after %T: %d of %d promised to order %s belong to its process", cmd, p.Owned, p.Open, id)

@@ -10,7 +10,7 @@ func (d *decision) receive(cmd Receive) ([]Event, error) {
 	if !cmd.Quantity.Valid() {
 		return nil, ErrQuantityInvalid
 	}
-	if err := papers(cmd.Document, cmd.Note); err != nil {
+	if err := documentTexts(cmd.Document, cmd.Note); err != nil {
 		return nil, err
 	}
 	if err := d.mayAdd(cmd.Quantity); err != nil {
@@ -22,7 +22,7 @@ func (d *decision) receive(cmd Receive) ([]Event, error) {
 var reasons = []Reason{Correction, CycleCount, ReasonReceived, Restock, DamagedGoods, Shrinkage, Promotion, OtherReason}
 
 func (d *decision) adjust(cmd Adjust) ([]Event, error) {
-	if err := papers(cmd.Document, cmd.Note); err != nil {
+	if err := documentTexts(cmd.Document, cmd.Note); err != nil {
 		return nil, err
 	}
 	if cmd.Condition == "" {
@@ -62,7 +62,7 @@ func (d *decision) adjust(cmd Adjust) ([]Event, error) {
 // was expected is recorded too: it is a fact that somebody looked. It reaches as
 // far as on hand does.
 func (d *decision) count(cmd Count) ([]Event, error) {
-	if err := papers(cmd.Document, cmd.Note); err != nil {
+	if err := documentTexts(cmd.Document, cmd.Note); err != nil {
 		return nil, err
 	}
 	switch {
@@ -120,7 +120,7 @@ func (d *decision) move(cmd Move) ([]Event, error) {
 	}
 	there := d.Unavailable(cmd.From)
 	if cmd.From == Available {
-		there = d.room(cmd.Quantity, 0)
+		there = d.makeAvailable(cmd.Quantity, 0)
 	}
 	if there < cmd.Quantity {
 		return nil, conditionShort(cmd.From, there, cmd.Quantity)
@@ -137,7 +137,7 @@ func (d *decision) transferOut(cmd TransferOut) ([]Event, error) {
 	if done, err := d.once(transfer("out", cmd.TransferID), Made{cmd.Quantity, string(cmd.To)}); done || err != nil {
 		return nil, err
 	}
-	if free := d.room(cmd.Quantity, -d.Policy.SafetyStock); free < cmd.Quantity {
+	if free := d.makeAvailable(cmd.Quantity, -d.Policy.SafetyStock); free < cmd.Quantity {
 		return nil, insufficient(cmd.Key, free, cmd.Quantity)
 	}
 	return []Event{TransferredOut{Key: cmd.Key, TransferID: cmd.TransferID, To: cmd.To, Quantity: cmd.Quantity}}, nil
@@ -192,7 +192,7 @@ func conditionUnknown(c Condition) error {
 	return ErrConditionUnknown.With(ErrConditionUnknown.Detail, map[string]any{"condition": c})
 }
 
-func papers(document, remark string) error {
+func documentTexts(document, remark string) error {
 	if err := line("document", document); err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ func (d *decision) allocate(cmd Allocate) ([]Event, error) {
 	if more <= 0 {
 		return nil, nil
 	}
-	if free := d.room(more, d.Policy.forSale()); free < more {
+	if free := d.makeAvailable(more, d.Policy.forSale()); free < more {
 		return nil, insufficient(cmd.Key, free, more)
 	}
 	return []Event{Allocated{Key: cmd.Key, OrderID: cmd.OrderID, Quantity: more}}, nil

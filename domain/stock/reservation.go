@@ -40,7 +40,7 @@ func (d *decision) reserve(cmd Reserve) ([]Event, error) {
 	if !cmd.ExpiresAt.After(cmd.Now) {
 		return nil, ErrDeadlinePassed
 	}
-	if free := d.room(cmd.Quantity, d.Policy.forSale()); free < cmd.Quantity {
+	if free := d.makeAvailable(cmd.Quantity, d.Policy.forSale()); free < cmd.Quantity {
 		return nil, insufficient(cmd.Key, free, cmd.Quantity)
 	}
 	return []Event{Reserved{
@@ -50,7 +50,7 @@ func (d *decision) reserve(cmd Reserve) ([]Event, error) {
 }
 
 // firstDeadline is the one that the reservation was made with.
-func (h Hold) firstDeadline() time.Time {
+func (h Reservation) firstDeadline() time.Time {
 	if h.First.IsZero() {
 		return h.ExpiresAt
 	}
@@ -59,7 +59,7 @@ func (h Hold) firstDeadline() time.Time {
 
 // sameDeadline compares a repeated Reserve with the hold: a named deadline with the
 // first one, a length with the recorded length.
-func (h Hold) sameDeadline(cmd Reserve) bool {
+func (h Reservation) sameDeadline(cmd Reserve) bool {
 	return (!cmd.Fixed || h.firstDeadline().Equal(cmd.ExpiresAt)) && (cmd.HoldSeconds == 0 || cmd.HoldSeconds == h.HoldSeconds)
 }
 
@@ -124,7 +124,7 @@ func (d *decision) commit(cmd Commit) ([]Event, error) {
 		if err != nil || end == EndCommitted {
 			return nil, err
 		}
-		return nil, noHold(cmd.ReservationID, end)
+		return nil, noReservation(cmd.ReservationID, end)
 	}
 	if h.isExpired(d.Now) {
 		return nil, ended(cmd.ReservationID, EndExpired)
@@ -147,7 +147,7 @@ func (d *decision) keeps(cmd Commit) bool {
 
 // mayChange refuses to let a direct command change or end what an order's process
 // holds, unless it is overridden.
-func (h Hold) mayChange(from Origin) error {
+func (h Reservation) mayChange(from Origin) error {
 	if !from.Direct || h.Direct {
 		return nil
 	}
@@ -158,22 +158,22 @@ func (h Hold) mayChange(from Origin) error {
 }
 
 // active is a reservation that holds, or the refusal that it does not.
-func (d *decision) active(id unit.ReservationID) (Hold, error) {
+func (d *decision) active(id unit.ReservationID) (Reservation, error) {
 	if h, held := d.Holds[id]; held {
 		if h.isExpired(d.Now) {
-			return Hold{}, ended(id, EndExpired)
+			return Reservation{}, ended(id, EndExpired)
 		}
 		return h, nil
 	}
 	end, err := d.ended(id)
 	if err != nil {
-		return Hold{}, err
+		return Reservation{}, err
 	}
-	return Hold{}, noHold(id, end)
+	return Reservation{}, noReservation(id, end)
 }
 
-// noHold refuses what needs a hold, of a reservation that has an end or never was.
-func noHold(id unit.ReservationID, end End) error {
+// noReservation refuses what needs a hold, of a reservation that has an end or never was.
+func noReservation(id unit.ReservationID, end End) error {
 	if end != "" {
 		return ended(id, end)
 	}

@@ -58,9 +58,9 @@ type State struct {
 	Policy   Policy        `json:"policy,omitzero"`
 
 	// Holds are the reservations that have no recorded end, due ones included.
-	Holds     map[unit.ReservationID]Hold `json:"holds,omitempty"`
-	Held      unit.Quantity               `json:"held,omitzero"` // sum over Holds
-	Deadlines Deadlines                   `json:"deadlines,omitempty"`
+	Holds     map[unit.ReservationID]Reservation `json:"holds,omitempty"`
+	Held      unit.Quantity                      `json:"held,omitzero"` // sum over Holds
+	Deadlines Deadlines                          `json:"deadlines,omitempty"`
 
 	// Orders are the hard promises that are not all shipped.
 	Orders   map[unit.OrderID]Promise `json:"orders,omitempty"`
@@ -95,8 +95,8 @@ type SetApart struct {
 	Other          unit.Quantity `json:"other,omitzero"`
 }
 
-// Hold is a reservation without a recorded end.
-type Hold struct {
+// Reservation is a reservation without a recorded end.
+type Reservation struct {
 	OrderID   unit.OrderID  `json:"order_id"`
 	Quantity  unit.Quantity `json:"quantity"`
 	ExpiresAt time.Time     `json:"expires_at"`
@@ -192,32 +192,32 @@ func Evolve(s State, e Event) State {
 	case Counted:
 		s.Goods = e.Counted
 	case Reserved:
-		s.hold(e.ReservationID, Hold{OrderID: e.OrderID, Quantity: e.Quantity, ExpiresAt: e.ExpiresAt, Direct: e.Direct, HoldSeconds: e.HoldSeconds})
+		s.addReservation(e.ReservationID, Reservation{OrderID: e.OrderID, Quantity: e.Quantity, ExpiresAt: e.ExpiresAt, Direct: e.Direct, HoldSeconds: e.HoldSeconds})
 	case ReservationExtended:
 		if h, held := s.Holds[e.ReservationID]; held {
 			h.First = h.firstDeadline()
 			h.ExpiresAt = e.ExpiresAt
 			s.Holds[e.ReservationID] = h
-			s.watch(e.ReservationID, e.ExpiresAt)
+			s.addDeadline(e.ReservationID, e.ExpiresAt)
 		}
 	case ReservationReleased:
-		s.end(e.ReservationID, EndReleased)
+		s.endReservation(e.ReservationID, EndReleased)
 	case ReservationExpired:
-		s.end(e.ReservationID, EndExpired)
+		s.endReservation(e.ReservationID, EndExpired)
 	case ReservationCommitted:
 		owned := e.Quantity
 		if s.Holds[e.ReservationID].Direct {
 			owned = 0
 		}
-		s.end(e.ReservationID, EndCommitted)
-		s.promise(e.OrderID, e.Quantity, owned)
+		s.endReservation(e.ReservationID, EndCommitted)
+		s.addPromise(e.OrderID, e.Quantity, owned)
 	case Allocated:
-		s.promise(e.OrderID, e.Quantity, 0)
+		s.addPromise(e.OrderID, e.Quantity, 0)
 	case Deallocated:
-		s.take(e.OrderID, e.Quantity, 0, e.Direct)
+		s.takePromised(e.OrderID, e.Quantity, 0, e.Direct)
 	case Shipped:
 		s.Goods -= e.Quantity
-		s.take(e.OrderID, e.Promised(), e.Quantity, e.Direct)
+		s.takePromised(e.OrderID, e.Promised(), e.Quantity, e.Direct)
 	case Returned:
 		s.Goods += e.Quantity
 		s.SetApart.add(e.Condition, e.Quantity)
@@ -233,7 +233,7 @@ func Evolve(s State, e Event) State {
 	case ReorderPointCrossed: // tells; changes no quantity
 	}
 	if name, made := movement(e); name != "" {
-		s.moved(name, made)
+		s.rememberMovement(name, made)
 	}
 	return s
 }
@@ -250,18 +250,18 @@ func (a *SetApart) add(c Condition, change unit.Quantity) {
 	}
 }
 
-func (s *State) hold(id unit.ReservationID, h Hold) {
+func (s *State) addReservation(id unit.ReservationID, h Reservation) {
 	if s.Holds == nil {
-		s.Holds = map[unit.ReservationID]Hold{}
+		s.Holds = map[unit.ReservationID]Reservation{}
 	}
 	s.Holds[id] = h
 	s.Held += h.Quantity
-	s.watch(id, h.ExpiresAt)
+	s.addDeadline(id, h.ExpiresAt)
 }
 
-// end gives a reservation its end; of one that has no hold, nothing is left to
+// endReservation gives a reservation its end; of one that has no hold, nothing is left to
 // do.
-func (s *State) end(id unit.ReservationID, end End) {
+func (s *State) endReservation(id unit.ReservationID, end End) {
 	h, held := s.Holds[id]
 	if !held {
 		return
@@ -274,18 +274,18 @@ func (s *State) end(id unit.ReservationID, end End) {
 	}
 }
 
-// moved notes a movement that is made once.
-func (s *State) moved(name string, made Made) {
+// rememberMovement notes a movement that is made once.
+func (s *State) rememberMovement(name string, made Made) {
 	if oldest, full := s.Movements.Put(name, made, rememberedMovements); full {
 		s.Forgotten.Add(oldest)
 	}
 }
 
-func (s *State) watch(id unit.ReservationID, at time.Time) {
+func (s *State) addDeadline(id unit.ReservationID, at time.Time) {
 	s.Deadlines = s.Deadlines.with(Deadline{At: at, ID: id}).settled(s.Holds)
 }
 
-func (s *State) promise(id unit.OrderID, more, owned unit.Quantity) {
+func (s *State) addPromise(id unit.OrderID, more, owned unit.Quantity) {
 	if s.Orders == nil {
 		s.Orders = map[unit.OrderID]Promise{}
 	}
@@ -299,9 +299,9 @@ func (s *State) promise(id unit.OrderID, more, owned unit.Quantity) {
 	s.Promised += more
 }
 
-// take reduces an order's open promise, by what shipped or was taken back. A
+// takePromised reduces an order's open promise, by what shipped or was taken back. A
 // process takes its own units first, a direct command the others.
-func (s *State) take(id unit.OrderID, quantity, shipped unit.Quantity, direct bool) {
+func (s *State) takePromised(id unit.OrderID, quantity, shipped unit.Quantity, direct bool) {
 	if s.Orders == nil { // no decision of ours, but a fact all the same
 		s.Orders = map[unit.OrderID]Promise{}
 	}

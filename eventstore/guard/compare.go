@@ -57,7 +57,7 @@ func (c *comparison) run(ctx context.Context, places []eventstore.Place) error {
 			return err
 		}
 	}
-	return c.between(ctx, places)
+	return c.findMissed(ctx, places)
 }
 
 // endOf is the position of the last record of a log.
@@ -147,7 +147,7 @@ func (c *comparison) lookAll(ctx context.Context, places []eventstore.Place) err
 		}
 		begun[key] = true
 		looking.Go(func() error {
-			f, err := c.look(ctx, p.Anchor)
+			f, err := c.locateAnchor(ctx, p.Anchor)
 			mu.Lock()
 			defer mu.Unlock()
 			c.looked[key] = f
@@ -157,9 +157,9 @@ func (c *comparison) lookAll(ctx context.Context, places []eventstore.Place) err
 	return looking.Wait()
 }
 
-// look reads the event that an anchor names. It asks by stream and revision, because a
+// locateAnchor reads the event that an anchor names. It asks by stream and revision, because a
 // server may refuse a position that it does not know.
-func (c *comparison) look(ctx context.Context, a eventstore.Anchor) (finding, error) {
+func (c *comparison) locateAnchor(ctx context.Context, a eventstore.Anchor) (finding, error) {
 	for e, err := range c.log.ReadStream(ctx, a.Stream, a.Revision, 1) {
 		if _, missing := errors.AsType[*eventstore.NotFoundError](err); missing {
 			return finding{missing: true}, nil
@@ -210,11 +210,11 @@ func wanted(by []eventstore.Place) eventstore.Filter {
 	return eventstore.Filter{TypePrefixes: slices.Compact(types)}
 }
 
-// between tells whether keepers have missed something that they want between the
+// findMissed tells whether keepers have missed something that they want between the
 // last event that is known to be the same and their places. It asks only keepers
 // whose anchor is not after that event: others have read what comes after it, and
 // of those without an anchor it is not known what they have read.
-func (c *comparison) between(ctx context.Context, places []eventstore.Place) error {
+func (c *comparison) findMissed(ctx context.Context, places []eventstore.Place) error {
 	var beyond []eventstore.Place
 	last := c.latest.Position
 	for _, p := range places {

@@ -45,7 +45,7 @@ func (s *Store) Append(ctx context.Context, stream string, expected eventstore.E
 	defer done()
 	w := s.live.watch(stream, events)
 	defer w.end()
-	if err := s.look(ctx); err != nil {
+	if err := s.refreshHead(ctx); err != nil {
 		return eventstore.Result{}, appendError(ctx, stream, expected, events, &unsent{err})
 	}
 	known := s.known.get()
@@ -77,9 +77,9 @@ func ends(events []eventstore.Event) bool {
 	return events[len(events)-1].Type == eventstore.TombstoneType
 }
 
-// look reads the head if it may have moved unseen: by an append that left its
+// refreshHead reads the head if it may have moved unseen: by an append that left its
 // outcome unknown, or by anybody's while no subscription tells.
-func (s *Store) look(ctx context.Context) error {
+func (s *Store) refreshHead(ctx context.Context) error {
 	blurs, blurred := s.known.blurred()
 	if !blurred && s.live.flows() {
 		return nil
@@ -95,7 +95,7 @@ func (s *Store) look(ctx context.Context) error {
 
 // appended tells the subscriptions how far the log reaches.
 func (s *Store) appended(stream string, events []eventstore.Event, result eventstore.Result) {
-	s.known.reach(result.Position)
+	s.known.advance(result.Position)
 	if !isSystem(events[len(events)-1].Type, stream) {
 		s.live.prove(result.Position)
 	}
@@ -243,8 +243,8 @@ func (e *behind) Unwrap() error { return e.cause }
 
 // Pauses between looks at a stream that is about to change.
 const (
-	minGlance = 5 * time.Millisecond
-	maxGlance = 100 * time.Millisecond
+	minPollGap = 5 * time.Millisecond
+	maxPollGap = 100 * time.Millisecond
 )
 
 // awaitMove waits until whoever was refused can read why. The server refuses by what
@@ -256,7 +256,7 @@ func (s *Store) awaitMove(ctx context.Context, stream string, expected eventstor
 		return
 	}
 	began := time.Now()
-	for glance := minGlance; !w.beyond(int64(expected)); glance = min(2*glance, maxGlance) {
+	for gap := minPollGap; !w.beyond(int64(expected)); gap = min(2*gap, maxPollGap) {
 		over := time.Since(began) > settling
 		still, err := call(ctx, s.supervisor, func(ctx context.Context, client *esdb.Client) (bool, error) {
 			still, err := isAt(ctx, client, stream, expected)
@@ -265,7 +265,7 @@ func (s *Store) awaitMove(ctx context.Context, stream string, expected eventstor
 			}
 			return still, err
 		})
-		if over || err == nil && !still || err != nil && !passes(err) || !w.wait(ctx, glance) {
+		if over || err == nil && !still || err != nil && !passes(err) || !w.wait(ctx, gap) {
 			return
 		}
 	}
@@ -275,8 +275,8 @@ func (s *Store) awaitMove(ctx context.Context, stream string, expected eventstor
 // when they compare what was recorded.
 func (s *Store) awaitEnd(ctx context.Context, position eventstore.Position, w *watch) {
 	began := time.Now()
-	for glance := minGlance; time.Since(began) < settling && !w.beyond(eventstore.LastRevision-1); glance = min(2*glance, maxGlance) {
-		if head, err := s.readHead(ctx); err != nil || !head.Before(position) || !w.wait(ctx, glance) {
+	for gap := minPollGap; time.Since(began) < settling && !w.beyond(eventstore.LastRevision-1); gap = min(2*gap, maxPollGap) {
+		if head, err := s.readHead(ctx); err != nil || !head.Before(position) || !w.wait(ctx, gap) {
 			return
 		}
 	}
@@ -314,7 +314,7 @@ func (s *Store) confirm(ctx context.Context, stream string, events []eventstore.
 		return result, nil
 	}
 	began := time.Now()
-	for glance := minGlance; ; glance = min(2*glance, maxGlance) {
+	for gap := minPollGap; ; gap = min(2*gap, maxPollGap) {
 		result, err := call(ctx, s.supervisor, func(ctx context.Context, client *esdb.Client) (eventstore.Result, error) {
 			result, err := readBack(ctx, client, stream, answer.Revision, events)
 			if (judge(err) == missing || errors.Is(err, errNotThere)) && time.Since(began) > settling {
@@ -337,7 +337,7 @@ func (s *Store) confirm(ctx context.Context, stream string, events []eventstore.
 		if ctx.Err() != nil {
 			return eventstore.Result{}, &notRead{err}
 		}
-		pause.For(ctx, glance)
+		pause.For(ctx, gap)
 	}
 }
 

@@ -47,7 +47,7 @@ type Store struct {
 	logger     *slog.Logger
 	supervisor *supervisor
 	live       live
-	known      horizon
+	known      knownHead
 	turns      turns
 	admit      func(context.Context) (upTo uint64, err error) // nil: every connection will do
 	pulse      eventstore.PulseRecorder
@@ -181,15 +181,15 @@ func ignoreContext(err error) error {
 	return err
 }
 
-// horizon is the latest position of which the store knows that it is in the log.
-type horizon struct {
+// knownHead is the latest position of which the store knows that it is in the log.
+type knownHead struct {
 	mu     sync.Mutex
 	at     eventstore.Position
 	blurs  int // appends that may have gone beyond it unseen
 	looked int // of them, those after which the head was read
 }
 
-func (h *horizon) reach(position eventstore.Position) {
+func (h *knownHead) advance(position eventstore.Position) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.at.Before(position) {
@@ -198,27 +198,27 @@ func (h *horizon) reach(position eventstore.Position) {
 }
 
 // blur notes that an append may have gone beyond it unseen.
-func (h *horizon) blur() {
+func (h *knownHead) blur() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.blurs++
 }
 
 // blurred tells whether the head must be read, and what sharpen then takes.
-func (h *horizon) blurred() (blurs int, blurred bool) {
+func (h *knownHead) blurred() (blurs int, blurred bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.blurs, h.blurs > h.looked
 }
 
 // sharpen notes that the head was read after so many blurs, and is reached.
-func (h *horizon) sharpen(blurs int) {
+func (h *knownHead) sharpen(blurs int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.looked = max(h.looked, blurs)
 }
 
-func (h *horizon) get() eventstore.Position {
+func (h *knownHead) get() eventstore.Position {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.at

@@ -398,7 +398,7 @@ func (s *Store) feedOnce(ctx context.Context, r *ring) (err error) {
 			r.flow(true)
 		}
 		if e := message.event; e != nil && !isSystem(e.Type, e.Stream) {
-			s.known.reach(e.Position)
+			s.known.advance(e.Position)
 			r.push(*e)
 		}
 	}

@@ -113,7 +113,7 @@ func TestRingWakesWhoWaits(t *testing.T) {
 // Whoever appends while it is not known what an earlier append did looks at the
 // head, also if another looks already; a look begun too early does not count.
 func TestHorizonStaysBlurredUntilTheHeadIsRead(t *testing.T) {
-	var h horizon
+	var h knownHead
 	h.blur()
 	first, _ := h.blurred()
 	if _, blurred := h.blurred(); !blurred {

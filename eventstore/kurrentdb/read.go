@@ -146,7 +146,7 @@ func (s *Store) readHead(ctx context.Context) (eventstore.Position, error) {
 		}
 		for i := range p.events {
 			if whole.selects(&p.events[i]) {
-				s.known.reach(p.events[i].Position)
+				s.known.advance(p.events[i].Position)
 				return p.events[i].Position, nil
 			}
 			from = place(p.events[i].Position)

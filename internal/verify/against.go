@@ -30,7 +30,7 @@ func newTotals() *totals {
 const cancellation = "cancellation"
 
 func fileKind(kind string) string {
-	if kind == comeback {
+	if kind == returnDocument {
 		return cancellation
 	}
 	return kind

@@ -192,7 +192,7 @@ func (b *Book) read(e *event) {
 	}
 	b.events++
 	if _, ours := b.streams[e.Stream]; !ours && e.unread != "" {
-		b.setAside(e)
+		b.noteUnreadable(e)
 		return
 	}
 	b.place(e)
@@ -242,7 +242,7 @@ func (b *Book) place(e *event) {
 	b.order.Examined++
 	before, seen := b.streams[e.Stream]
 	if !seen {
-		before.revision = b.joins(e.Stream)
+		before.revision = b.noteUnreadableAsDifferences(e.Stream)
 	}
 	if next := before.revision + 1; e.Revision != next && !e.isTombstone() {
 		b.order.differ("stream %s: revision %d, want %d", e.Stream, e.Revision, next)

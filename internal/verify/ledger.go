@@ -17,14 +17,14 @@ import (
 
 // The kinds of document that change sales or stock.
 const (
-	sale          = "sale"
-	freeOrder     = "free_order"
-	orderCanceled = "order_canceled" // what was taken off an order before it shipped
-	comeback      = "return"
-	adjustIn      = "adjust_in"
-	adjustOut     = "adjust_out"
-	badDebt       = "bad_debt"
-	credit        = "credit"
+	sale           = "sale"
+	freeOrder      = "free_order"
+	orderCanceled  = "order_canceled" // what was taken off an order before it shipped
+	returnDocument = "return"
+	adjustIn       = "adjust_in"
+	adjustOut      = "adjust_out"
+	badDebt        = "bad_debt"
+	credit         = "credit"
 )
 
 // Shop says where the merchant is, as the sales were made with it.
@@ -135,7 +135,7 @@ func (l *Ledger) line(on paper, sku unit.SKU, lines int64, units unit.Quantity, 
 	c := at(l.customers, customerKey{on.customer, on.currency})
 	c.units += sum.Units
 	c.amount = c.amount.Add(sum.Amount)
-	if opened && on.kind == comeback {
+	if opened && on.kind == returnDocument {
 		c.returns++
 	}
 }
@@ -248,7 +248,7 @@ func (l *Ledger) returned(e *event, r *Return, value returns.Event) {
 func (r *Return) paper(e *event) paper {
 	q := r.Requested
 	return paper{
-		name: "return/" + string(q.ReturnID), kind: comeback, at: e.at,
+		name: "return/" + string(q.ReturnID), kind: returnDocument, at: e.at,
 		party: party{projections.Key(q.Reference), string(q.CustomerID), projections.Key(q.Country), projections.Key(r.channel), string(q.Currency)},
 	}
 }

@@ -99,7 +99,7 @@ func placed(units unit.Quantity) order.Placed {
 	return order.Placed{
 		OrderID: "o1", Currency: "GBP", ConfirmBy: later, Total: total, Charge: total.Charge(),
 		Lines: []cart.Line{{Number: 1, SKU: mugs.SKU, Kind: unit.Stocked, Quantity: units, Price: gbp("2.50")}},
-		Held:  []cart.Held{{ReservationID: held, SKU: mugs.SKU, Location: mugs.Location, Quantity: units}},
+		Held:  []cart.Reservation{{ReservationID: held, SKU: mugs.SKU, Location: mugs.Location, Quantity: units}},
 	}
 }
 

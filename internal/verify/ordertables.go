@@ -285,12 +285,12 @@ func (r *Return) orders() []string {
 }
 
 // link ties a return to an order.
-type link struct{ order, comeback string }
+type link struct{ order, returned string }
 
-func (l link) String() string { return "return " + l.comeback + " of order " + l.order }
+func (l link) String() string { return "return " + l.returned + " of order " + l.order }
 
 type linkRow struct{ link link }
 
-func (r *linkRow) into() []any                  { return []any{&r.link.order, &r.link.comeback} }
+func (r *linkRow) into() []any                  { return []any{&r.link.order, &r.link.returned} }
 func (r *linkRow) key() link                    { return r.link }
 func (r *linkRow) compare(struct{}, *deviation) {}

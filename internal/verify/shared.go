@@ -96,9 +96,9 @@ type strange struct {
 // not follow that of the event before it: KurrentDB gives it the last one there is.
 func (e *event) isTombstone() bool { return e.Type == eventstore.TombstoneType }
 
-// setAside keeps an event that cannot be read, of a stream in which nothing is the
+// noteUnreadable keeps an event that cannot be read, of a stream in which nothing is the
 // shop's so far.
-func (b *Book) setAside(e *event) {
+func (b *Book) noteUnreadable(e *event) {
 	s := b.strange[e.Stream]
 	if s == nil {
 		s = &strange{first: fmt.Sprintf("%s at revision %d: %s", e.Type, e.Revision, e.unread)}
@@ -107,9 +107,9 @@ func (b *Book) setAside(e *event) {
 	s.events, s.last = s.events+1, e.Revision
 }
 
-// joins deals with the strange events of a stream that turns out to be the shop's:
+// noteUnreadableAsDifferences deals with the strange events of a stream that turns out to be the shop's:
 // they are differences, each.
-func (b *Book) joins(stream string) (last int64) {
+func (b *Book) noteUnreadableAsDifferences(stream string) (last int64) {
 	s := b.strange[stream]
 	if s == nil {
 		return -1

@@ -51,19 +51,19 @@ func decode(eventType string, data []byte) (any, error) {
 // apply folds a batch per order and per return, and writes each changed row
 // once.
 func apply(ctx context.Context, tx pgx.Tx, batch []projections.Event) error {
-	orders, comebacks := newOrders(), newReturns()
+	orders, returned := newOrders(), newReturns()
 	for i := range batch {
 		switch batch[i].Value.(type) {
 		case order.Event:
 			orders.note(&batch[i])
 		case returns.Event:
-			comebacks.note(&batch[i])
+			returned.note(&batch[i])
 		}
 	}
 	if err := orders.load(ctx, tx); err != nil {
 		return fmt.Errorf("load orders: %w", err)
 	}
-	if err := comebacks.load(ctx, tx); err != nil {
+	if err := returned.load(ctx, tx); err != nil {
 		return fmt.Errorf("load returns: %w", err)
 	}
 	for i := range batch {
@@ -71,13 +71,13 @@ func apply(ctx context.Context, tx pgx.Tx, batch []projections.Event) error {
 		case order.Event:
 			orders.apply(&batch[i], value)
 		case returns.Event:
-			comebacks.apply(&batch[i], value)
+			returned.apply(&batch[i], value)
 		}
 	}
 	if err := orders.store(ctx, tx); err != nil {
 		return fmt.Errorf("store orders: %w", err)
 	}
-	if err := comebacks.store(ctx, tx); err != nil {
+	if err := returned.store(ctx, tx); err != nil {
 		return fmt.Errorf("store returns: %w", err)
 	}
 	return nil

@@ -36,17 +36,17 @@ type returnRecord struct {
 	changed   bool // by an event of this batch
 }
 
-type comebacks struct {
+type returnRecords struct {
 	records  map[string]*returnRecord
 	inOrder  []*returnRecord
 	timeline timeline
 }
 
-func newReturns() *comebacks { return &comebacks{records: make(map[string]*returnRecord)} }
+func newReturns() *returnRecords { return &returnRecords{records: make(map[string]*returnRecord)} }
 
 func returnID(stream string) string { return strings.TrimPrefix(stream, returns.Category+"-") }
 
-func (c *comebacks) note(e *projections.Event) {
+func (c *returnRecords) note(e *projections.Event) {
 	id := returnID(e.Stream)
 	if c.records[id] != nil {
 		return
@@ -56,7 +56,7 @@ func (c *comebacks) note(e *projections.Event) {
 	c.inOrder = append(c.inOrder, r)
 }
 
-func (c *comebacks) load(ctx context.Context, tx pgx.Tx) error {
+func (c *returnRecords) load(ctx context.Context, tx pgx.Tx) error {
 	var ids []string
 	for _, r := range c.inOrder {
 		if !r.begins {
@@ -80,7 +80,7 @@ func (c *comebacks) load(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-func (c *comebacks) apply(e *projections.Event, value returns.Event) {
+func (c *returnRecords) apply(e *projections.Event, value returns.Event) {
 	r := c.records[returnID(e.Stream)]
 	begins := beginsReturn(value)
 	if !e.Follows(begins, r.present) {
@@ -154,7 +154,7 @@ const updateReturns = `UPDATE returns AS r SET status = n.status, refunded = n.r
 	AS n(return_id, status, refunded, changed_at, revision, state)
 	WHERE r.return_id = n.return_id`
 
-func (c *comebacks) store(ctx context.Context, tx pgx.Tx) error {
+func (c *returnRecords) store(ctx context.Context, tx pgx.Tx) error {
 	var fresh, links [][]any
 	changed := newUpdate(6)
 	for _, r := range c.inOrder {

@@ -173,7 +173,7 @@ func (l *ledger) takenOff(r *rest, stream string, line *restLine, units unit.Qua
 	l.count(d, OrderCanceled, r.Head, at, line.SKU, worth(lines, -units, line.Price))
 }
 
-func (l *ledger) comeback(o *open, e *projections.Event, event returns.Event, at time.Time) {
+func (l *ledger) bookReturn(o *open, e *projections.Event, event returns.Event, at time.Time) {
 	switch event := event.(type) {
 	case returns.Requested:
 		if e.Follows(true, o.rests[e.Stream] != nil) {

@@ -102,7 +102,7 @@ func apply(ctx context.Context, tx pgx.Tx, o Options, batch []projections.Event)
 			l.order(rest, e, value, at)
 			rest.settle(e.Stream)
 		case returns.Event:
-			l.comeback(rest, e, value, at)
+			l.bookReturn(rest, e, value, at)
 			rest.settle(e.Stream)
 		case stock.Adjusted:
 			l.adjusted(o, e, value, at)

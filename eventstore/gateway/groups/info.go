@@ -54,7 +54,7 @@ func (r *running) info() Info {
 	if s := r.definition.Settings; r.stored != nil && (s.StartFrom == eventstore.End || s.hasBegun(r.stored)) {
 		info.Checkpoint = *r.stored
 	}
-	info.SinceLook, info.PerSecond = g.stats.look(now)
+	info.SinceLook, info.PerSecond = g.stats.rates(now)
 	if g.caughtUp {
 		info.LiveBuffer = len(g.buffer)
 	} else {
@@ -66,7 +66,7 @@ func (r *running) info() Info {
 			continue
 		}
 		of := ConsumerInfo{Connection: box.who, Total: c.stats.total, FreeSlots: c.free(), InFlight: len(c.inFlight)}
-		of.SinceLook, of.PerSecond = c.stats.look(now)
+		of.SinceLook, of.PerSecond = c.stats.rates(now)
 		if g.settings.ExtraStatistics {
 			of.Measurements = c.stats.measurements()
 		}
@@ -84,10 +84,10 @@ func (s *Service) Info(ctx context.Context, key Key) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
-	return s.look(ctx, r)
+	return s.infoOf(ctx, r)
 }
 
-func (s *Service) look(ctx context.Context, r *running) (Info, error) {
+func (s *Service) infoOf(ctx context.Context, r *running) (Info, error) {
 	info := r.info()
 	var err error
 	if info.ParkedEvents, err = s.store.CountParked(ctx, info.Key); err != nil {
@@ -114,7 +114,7 @@ func (s *Service) List(ctx context.Context, source string) ([]Info, error) {
 		if source != "" && r.definition.Source != source {
 			continue
 		}
-		info, err := s.look(ctx, r)
+		info, err := s.infoOf(ctx, r)
 		if err != nil {
 			return nil, err
 		}

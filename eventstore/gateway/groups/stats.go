@@ -30,8 +30,8 @@ func (s *stats) handled(took time.Duration) {
 	s.next = (s.next + 1) % measured
 }
 
-// look returns the count since the last look, and what that is per second.
-func (s *stats) look(now time.Time) (since int64, perSecond int) {
+// rates returns the count since the last look, and what that is per second.
+func (s *stats) rates(now time.Time) (since int64, perSecond int) {
 	since = s.total - s.lastTotal
 	if passed := now.Sub(s.lastLook); passed > 0 {
 		perSecond = int(float64(since) / passed.Seconds())
