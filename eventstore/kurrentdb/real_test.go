@@ -334,9 +334,33 @@ type racing struct {
 	end    func() // of the others
 }
 
-func newRacing(t *testing.T, nodes int, follow bool) *racing {
+// eachLate runs a race on servers that show events late, with each other habit that
+// leaves a writer his answer; `make prove` runs it with each of those alone.
+func eachLate(t *testing.T, race func(t *testing.T, h habits)) {
+	const late = 50 * time.Millisecond
+	for name, c := range map[string]struct {
+		habits
+		slow bool // only in make prove
+	}{
+		"before the winner's answer": {habits{late: late}, false},
+		"after the winner's answer":  {habits{late: late, eager: true}, true},
+		"with checkpoints between":   {habits{late: late, between: true}, true},
+		"with gaps":                  {habits{late: late, strict: true}, true},
+		"with all of these":          {habits{late: late, eager: true, between: true, strict: true}, false},
+	} {
+		if c.slow && !proving() {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			race(t, c.habits)
+		})
+	}
+}
+
+func newRacing(t *testing.T, h habits, nodes int, follow bool) *racing {
 	t.Helper()
-	r := &racing{T: t, server: serveReal(t, habits{late: 50 * time.Millisecond})}
+	r := &racing{T: t, server: serveReal(t, h)}
 	ctx, stop := context.WithCancel(within(t, patience))
 	var others sync.WaitGroup
 	url := r.server.url(t)
@@ -419,49 +443,56 @@ func TestLosersTouchNobodysConnection(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			const writers, rounds = 64, 12
-			r := newRacing(t, c.nodes, c.follow)
-			ctx := within(t, patience)
-			for round := range int64(rounds) {
-				var won atomic.Int64
-				var racers sync.WaitGroup
-				for i := range writers {
-					node := r.nodes[i%len(r.nodes)]
-					racers.Go(func() {
-						_, err := node.Append(ctx, "hot", eventstore.AtRevision(round-1), newEvents(1))
-						if err == nil {
-							won.Add(1)
-							return
-						}
-						if last := r.last(ctx, node, "hot"); r.loses(err) && last < round {
-							t.Errorf("round %d: a loser reads the stream at %d, want what it lost to", round, last)
-						}
-					})
-				}
-				inTime(t, &racers)
-				if won.Load() != 1 {
-					t.Fatalf("round %d: %d winners", round, won.Load())
-				}
-			}
-			r.undisturbed()
+			eachLate(t, func(t *testing.T, h habits) { raceWriters(newRacing(t, h, c.nodes, c.follow)) })
 		})
 	}
+}
+
+// raceWriters lets 64 of them append at the same revision, again and again.
+func raceWriters(r *racing) {
+	const writers, rounds = 64, 12
+	ctx := within(r.T, patience)
+	for round := range int64(rounds) {
+		var won atomic.Int64
+		var racers sync.WaitGroup
+		for i := range writers {
+			node := r.nodes[i%len(r.nodes)]
+			racers.Go(func() {
+				_, err := node.Append(ctx, "hot", eventstore.AtRevision(round-1), newEvents(1))
+				if err == nil {
+					won.Add(1)
+					return
+				}
+				if last := r.last(ctx, node, "hot"); r.loses(err) && last < round {
+					r.Errorf("round %d: a loser reads the stream at %d, want what it lost to", round, last)
+				}
+			})
+		}
+		inTime(r.T, &racers)
+		if won.Load() != 1 {
+			r.Fatalf("round %d: %d winners", round, won.Load())
+		}
+	}
+	r.undisturbed()
 }
 
 // Buyers at two nodes read what is left, and append at what they have read. Whoever
 // loses to another one reads again.
 func TestBuyersAtTwoNodesTouchNobodysConnection(t *testing.T) {
 	t.Parallel()
+	eachLate(t, func(t *testing.T, h habits) { raceBuyers(newRacing(t, h, 2, true)) })
+}
+
+func raceBuyers(r *racing) {
 	const buyers, units = 64, 48
-	r := newRacing(t, 2, true)
-	ctx := within(t, patience)
+	ctx := within(r.T, patience)
 	var racers sync.WaitGroup
 	var sold, lost [2]atomic.Int64 // by node
 	for i := range buyers {
 		n := i % len(r.nodes)
 		racers.Go(func() {
 			event := newEvents(1)
-			for !t.Failed() {
+			for !r.Failed() {
 				last := r.last(ctx, r.nodes[n], "stock")
 				if last+1 >= units {
 					return
@@ -477,14 +508,14 @@ func TestBuyersAtTwoNodesTouchNobodysConnection(t *testing.T) {
 			}
 		})
 	}
-	inTime(t, &racers)
+	inTime(r.T, &racers)
 	for n := range r.nodes {
 		if sold[n].Load() == 0 || lost[n].Load() < units {
-			t.Errorf("node %d sold %d units, and lost %d times: that was no race", n, sold[n].Load(), lost[n].Load())
+			r.Errorf("node %d sold %d units, and lost %d times: that was no race", n, sold[n].Load(), lost[n].Load())
 		}
 	}
 	if total := sold[0].Load() + sold[1].Load(); total != units || r.last(ctx, r.nodes[0], "stock") != units-1 {
-		t.Errorf("%d units are sold of %d", total, units)
+		r.Errorf("%d units are sold of %d", total, units)
 	}
 	r.undisturbed()
 }
