@@ -106,7 +106,7 @@ func (m *model) begin() {
 func testEvent(n int, stream string) Event {
 	var id uuid.UUID
 	binary.BigEndian.PutUint64(id[8:], uint64(n)+1)
-	e := eventstore.Recorded{Event: eventstore.Event{ID: id, Type: "t", Data: []byte(`{}`)}, Stream: stream, Revision: int64(n)}
+	e := eventstore.Recorded{Event: eventstore.Event{ID: id, Type: "t", Data: []byte(`{}`)}, Stream: stream, Revision: int64(n), Position: eventstore.At(uint64(n) + 1)} //nolint:gosec // it counts
 	return Event{Place: InStream(int64(n)), Original: &e}
 }
 

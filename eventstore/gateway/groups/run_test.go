@@ -24,9 +24,10 @@ import (
 type tape struct {
 	mu     sync.Mutex
 	length int
-	reads  int  // events given
-	open   int  // followers
-	broken bool // reading fails
+	reads  int               // events given
+	open   int               // followers
+	broken bool              // reading fails
+	known  eventstore.Anchor // of marks
 	grown  chan struct{}
 }
 
@@ -46,6 +47,13 @@ func (l *tape) breaks(broken bool) {
 	l.broken = broken
 }
 
+// tells makes marks tell of an event.
+func (l *tape) tells(known eventstore.Anchor) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.known = known
+}
+
 func (l *tape) look() (reads, open int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -60,7 +68,7 @@ func (l *tape) Follow(ctx context.Context, _ Definition, after Place) iter.Seq2[
 		defer func() { l.mu.Lock(); l.open--; l.mu.Unlock() }()
 		for next := int(RevisionOf(after)) + 1; ; {
 			l.mu.Lock()
-			length, grown, broken := l.length, l.grown, l.broken
+			length, grown, broken, known := l.length, l.grown, l.broken, l.known
 			if next < length {
 				l.reads++
 			}
@@ -77,7 +85,7 @@ func (l *tape) Follow(ctx context.Context, _ Definition, after Place) iter.Seq2[
 				next++
 				continue
 			}
-			if !yield(Item{Place: InStream(int64(next) - 1), CaughtUp: true}, nil) {
+			if !yield(Item{Place: InStream(int64(next) - 1), CaughtUp: true, Known: known}, nil) {
 				return
 			}
 			select {
@@ -106,6 +114,7 @@ type fragile struct {
 	*Memory
 	mu   sync.Mutex
 	fail error
+	seen map[Key]eventstore.Anchor // saved last
 }
 
 func (f *fragile) set(err error) {
@@ -132,7 +141,19 @@ func (f *fragile) Save(ctx context.Context, epoch int64, key Key, changes Change
 	if err := f.trouble(ctx); err != nil {
 		return err
 	}
+	f.mu.Lock()
+	if f.seen == nil {
+		f.seen = make(map[Key]eventstore.Anchor)
+	}
+	f.seen[key] = changes.Seen
+	f.mu.Unlock()
 	return f.Memory.Save(ctx, epoch, key, changes)
+}
+
+func (f *fragile) lastSeen(key Key) eventstore.Anchor {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.seen[key]
 }
 
 // Put makes the group, and when the store is out of order its answer is lost.
@@ -463,6 +484,34 @@ func TestCheckpointsAreWrittenByTimeAndByCount(t *testing.T) {
 			if got := b.info().Checkpoint; got != step.want {
 				b.Fatalf("%s: checkpoint %s, want %s", step.what, got, step.want)
 			}
+		}
+	})
+}
+
+// With its checkpoint a group keeps which event it has read last, be it one that came or
+// one that a mark tells of, so that it knows the log again.
+func TestACheckpointIsKeptWithTheEventThatWasReadLast(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(s *Settings) { s.MaxCheckpointCount = 1 }, func(b *bench) {
+		c := b.connect(10)
+		for read := 3; read <= 6; read += 3 {
+			b.tape.grow(3)
+			_, ids := b.got(c)
+			c.Ack(ids)
+			synctest.Wait()
+			last := testEvent(read-1, "s")
+			if got, want := b.store.lastSeen(b.key), eventstore.AnchorOf(last.Original); got != want || got.IsZero() {
+				b.Errorf("after %d events the group keeps %q, want %q", read, got, want)
+			}
+		}
+		known := eventstore.Anchor{Position: eventstore.At(50), Stream: "other", Revision: 9, ID: [16]byte{1}}
+		b.tape.tells(known)
+		b.tape.grow(1)
+		_, ids := b.got(c)
+		c.Ack(ids)
+		synctest.Wait()
+		if got := b.store.lastSeen(b.key); got != known {
+			b.Errorf("after a mark the group keeps %q, want %q", got, known)
 		}
 	})
 }
