@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -55,6 +56,33 @@ func TestBenchMeasuresDaybookAndItsRivalsAndLeavesNothing(t *testing.T) {
 	if info, err := os.Stat(filepath.Join(profiles, "checkout-2ms.pprof")); err != nil || info.Size() == 0 {
 		t.Errorf("no profile of the checkout: %v", err)
 	}
+}
+
+// The engine's calls come through all that stands between it and the benchmark. They
+// are about one an append, because it looks at the head now and then, also on its own.
+func TestBenchStatesCallsAnAppend(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, log []string) {
+		got := call(t, nil, append([]string{"bench", "append", "--seconds", "0.2", "--flush", "fast", "--json", "--data", dataDir(t)}, log...)...)
+		if got.code != exitOK {
+			t.Fatalf("exit code %d: %s", got.code, got.stderr)
+		}
+		var result benchResult
+		if err := json.Unmarshal([]byte(got.stdout), &result); err != nil || len(result.Rows) == 0 {
+			t.Fatalf("%v in %s", err, got.stdout)
+		}
+		note := result.Rows[0].Note
+		if log == nil {
+			if note != "" {
+				t.Errorf("the note is %q, and the log has no server", note)
+			}
+			return
+		}
+		var calls float64
+		if n, err := fmt.Sscanf(note, "%f calls to the log's server an append", &calls); n != 1 || calls < 1 || calls > 2 {
+			t.Errorf("the note is %q (%v), want 1 to 2 calls", note, err)
+		}
+	})
 }
 
 func TestBenchKeepsOutOfADatabaseInUse(t *testing.T) {

@@ -29,13 +29,12 @@ func appends(ctx context.Context, env Env) (ours, baselines []Row, err error) {
 		return nil, nil, fmt.Errorf("head: %w", err)
 	}
 	prefix := "bench-" + uuid.NewString() + "-"
-	calls := callsSoFar(env)
 	row, err := daybook(ctx, env, "append", appendLoad(env, prefix, appendCallers))
 	if err != nil {
 		return nil, nil, err
 	}
-	if made := callsSoFar(env) - calls; made > 0 {
-		row.Note = fmt.Sprintf("%.2f calls to the log's server an append", float64(made)/float64(max(row.done, 1)))
+	if row.calls > 0 {
+		row.Note = fmt.Sprintf("%.2f calls to the log's server an append", float64(row.calls)/float64(max(row.done, 1)))
 	}
 	found, err := recorded(ctx, env, start, eventstore.Filter{StreamPrefixes: []string{prefix}})
 	if err != nil {

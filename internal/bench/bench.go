@@ -69,7 +69,8 @@ type Row struct {
 	Met    bool    `json:"met,omitzero"`
 	Note   string  `json:"note,omitempty"`
 
-	done int64 // operations, those of the warming up included
+	done  int64  // operations, those of the warming up included
+	calls uint64 // made meanwhile to the log's server, if it has one
 }
 
 // Target is a rate, and a latency where that matters.

@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"errors"
+	"iter"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -15,8 +16,10 @@ import (
 	"daybook/commands"
 	"daybook/commands/aggregate"
 	"daybook/commands/commandapi"
+	"daybook/eventstore"
 	"daybook/eventstore/memory"
 	"daybook/internal/httpapi"
+	"daybook/internal/pgtest"
 )
 
 // forgetful keeps no answers; nothing here is asked twice.
@@ -99,6 +102,62 @@ func TestAnAnswerThatIsNoneEndsTheRun(t *testing.T) {
 	_, err := sale(t, open(t, func(http.Handler) http.Handler { return http.NotFoundHandler() }), true)
 	if err == nil || !strings.Contains(err.Error(), "answers 404") {
 		t.Errorf("got %v, want the answer 404", err)
+	}
+}
+
+// counting is a log on a server: it has made so many calls to it.
+type counting struct {
+	eventstore.Store
+	calls atomic.Uint64
+}
+
+const (
+	callsOfAppend = 3
+	callsOfOthers = 1_000_000 // of anything that is no append
+)
+
+func (c *counting) Calls() uint64 { return c.calls.Load() }
+
+func (c *counting) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+	c.calls.Add(callsOfAppend)
+	return c.Store.Append(ctx, stream, expected, events)
+}
+
+func (c *counting) Head(ctx context.Context) (eventstore.Position, error) {
+	c.calls.Add(callsOfOthers)
+	return c.Store.Head(ctx)
+}
+
+func (c *counting) ReadAll(ctx context.Context, after eventstore.Position, filter eventstore.Filter, limit int) iter.Seq2[eventstore.Recorded, error] {
+	c.calls.Add(callsOfOthers)
+	return c.Store.ReadAll(ctx, after, filter, limit)
+}
+
+// An engine with a server is told by the calls that its appends cost, and not by those
+// that the benchmark makes before and after them.
+func TestAppendsTellTheirCalls(t *testing.T) {
+	t.Parallel()
+	log := &counting{Store: memory.New()}
+	for name, c := range map[string]struct {
+		store eventstore.Store
+		note  string
+	}{
+		"to a server":      {log, "3.00 calls to the log's server an append"},
+		"without a server": {memory.New(), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			env := open(t, plainly)
+			env.Store, env.Pool = c.store, pgtest.New(t)
+			env.Settle = func(ctx context.Context) error {
+				_, err := c.store.Head(ctx) // as a node does
+				return err
+			}
+			ours, _, err := appends(t.Context(), env)
+			if err != nil || len(ours) != 1 || ours[0].Note != c.note {
+				t.Errorf("%+v, %v; want the note %q", ours, err, c.note)
+			}
+		})
 	}
 }
 

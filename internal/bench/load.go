@@ -26,7 +26,9 @@ const warmUp = 500 * time.Millisecond
 // measure runs the load and takes its processor time.
 func (l load) measure(ctx context.Context, env Env) (Row, error) {
 	before, known := env.CPU()
+	calls := callsSoFar(env)
 	row, err := l.run(ctx)
+	row.calls = callsSoFar(env) - calls
 	if after, still := env.CPU(); err == nil && known && still {
 		row.CPUMicros = (after - before) * 1e6 / float64(max(1, row.done))
 	}
