@@ -264,7 +264,7 @@ func (s *Service) decideCheckout(ctx context.Context, meta eventstore.Metadata, 
 	process := checkout.Begin(started)
 	smooth := true
 	for asks := process.Asks(); len(asks) > 0; asks = process.Asks() {
-		answers := make([]checkout.StockAnswer, len(asks))
+		answers := make([]checkout.StockReply, len(asks))
 		err := each(ctx, asks, func(ctx context.Context, i int, ask checkout.Ask) error {
 			_, err := s.Stock.Handle(ctx, aggregate.Request[stock.Command]{
 				Stream:   stock.Stream(ask.SKU, ask.Location),
@@ -272,7 +272,7 @@ func (s *Service) decideCheckout(ctx context.Context, meta eventstore.Metadata, 
 				Commands: []stock.Command{ask.Reserve(s.now())},
 				Redecide: true,
 			})
-			answers[i] = checkout.StockAnswer{Ask: ask, Err: err}
+			answers[i] = checkout.StockReply{Ask: ask, Err: err}
 			if aggregate.IsRejection(err) {
 				return nil
 			}
@@ -281,8 +281,8 @@ func (s *Service) decideCheckout(ctx context.Context, meta eventstore.Metadata, 
 		if err != nil {
 			return nil, aggregate.Result[cart.Event]{}, err
 		}
-		smooth = smooth && !slices.ContainsFunc(answers, func(a checkout.StockAnswer) bool { return a.Err != nil })
-		process = process.Answer(answers)
+		smooth = smooth && !slices.ContainsFunc(answers, func(a checkout.StockReply) bool { return a.Err != nil })
+		process = process.Reply(answers)
 	}
 	decision, _ := process.Outcome()
 	if smooth && held != nil {

@@ -69,7 +69,7 @@ func (s *Service) stockAllows(ctx context.Context, moves []fulfilment.Move) erro
 	now := s.now()
 	return each(ctx, moves, func(ctx context.Context, _ int, move fulfilment.Move) error {
 		var refusal error
-		err := s.Stock.Glance(ctx, stock.Stream(move.SKU, move.Location), time.Second, func(state stock.State, _ int64) {
+		err := s.Stock.ViewAged(ctx, stock.Stream(move.SKU, move.Location), time.Second, func(state stock.State, _ int64) {
 			_, refusal = stock.Decide(move.Command(now), state)
 		})
 		if _, forgotten := errors.AsType[*rule.ForgottenError](refusal); forgotten {
@@ -121,7 +121,7 @@ func (s *Service) fulfil(ctx context.Context, meta eventstore.Metadata, id unit.
 	var last aggregate.Result[order.Event]
 	for range maxFulfilRounds {
 		var process fulfilment.Process
-		err := s.Orders.Glance(ctx, order.Stream(id), maxAge, func(state order.State, _ int64) {
+		err := s.Orders.ViewAged(ctx, order.Stream(id), maxAge, func(state order.State, _ int64) {
 			process = fulfilment.Begin(state, s.policy.Remedy)
 		})
 		if err != nil {
@@ -132,7 +132,7 @@ func (s *Service) fulfil(ctx context.Context, meta eventstore.Metadata, id unit.
 			if err != nil {
 				return last, err
 			}
-			process = process.Answer(answers)
+			process = process.Reply(answers)
 		}
 		commands := process.Commands()
 		if len(commands) == 0 {
@@ -151,14 +151,14 @@ func (s *Service) fulfil(ctx context.Context, meta eventstore.Metadata, id unit.
 }
 
 // move carries out stock movements; a refusal is an answer, a fault an error.
-func (s *Service) move(ctx context.Context, meta eventstore.Metadata, moves []fulfilment.Move) ([]fulfilment.Answer, error) {
-	answers := make([]fulfilment.Answer, len(moves))
+func (s *Service) move(ctx context.Context, meta eventstore.Metadata, moves []fulfilment.Move) ([]fulfilment.StockReply, error) {
+	answers := make([]fulfilment.StockReply, len(moves))
 	err := each(ctx, moves, func(ctx context.Context, i int, move fulfilment.Move) error {
 		_, err := s.Stock.Handle(ctx, aggregate.Request[stock.Command]{
 			Stream: stock.Stream(move.SKU, move.Location), Meta: follow(meta, move.ID),
 			Commands: []stock.Command{move.Command(s.now())}, Redecide: true,
 		})
-		answers[i] = fulfilment.Answer{Move: move}
+		answers[i] = fulfilment.StockReply{Move: move}
 		if refusal, refused := errors.AsType[*rule.Rejection](err); refused {
 			answers[i].Refusal = refusal
 			return nil

@@ -86,7 +86,7 @@ func (s *Service) mayComeBack(ctx context.Context, call Call, id unit.ReturnID, 
 	var asks []fulfilment.Ask
 	err := s.Returns.View(ctx, returns.Stream(id), func(state returns.State, revision int64) {
 		if call.IfRevision == nil || *call.IfRevision == revision { // else the handler says that it is stale
-			asks = fulfilment.ComebackAsks(state, commands)
+			asks = fulfilment.ReturnAsks(state, commands)
 		}
 	})
 	if err != nil {
@@ -163,9 +163,9 @@ func (s *Service) followReturn(ctx context.Context, meta eventstore.Metadata, id
 func (s *Service) askOrders(ctx context.Context, meta eventstore.Metadata, id unit.ReturnID) (aggregate.Result[returns.Event], error) {
 	var last aggregate.Result[returns.Event]
 	for asked := ""; ; {
-		var next fulfilment.Comeback
+		var next fulfilment.ReturnProcess
 		open := false
-		err := s.Returns.View(ctx, returns.Stream(id), func(state returns.State, _ int64) { next, open = fulfilment.NextComeback(state) })
+		err := s.Returns.View(ctx, returns.Stream(id), func(state returns.State, _ int64) { next, open = fulfilment.NextReturnProcess(state) })
 		if err != nil || !open {
 			return last, err
 		}

@@ -108,10 +108,10 @@ func NewService(store eventstore.Store, policy Policy, now func() time.Time, opt
 // Now is the time of decisions.
 func (s *Service) Now() time.Time { return s.now() }
 
-// LogHolds returns *eventstore.DivergedError if the log is not the one that was
+// CheckLog returns *eventstore.DivergedError if the log is not the one that was
 // followed: what is answered without the log must not outlive it. A log that does not
 // answer within a second tells nothing.
-func (s *Service) LogHolds(ctx context.Context) error {
+func (s *Service) CheckLog(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	_, err := s.store.Head(ctx)
@@ -267,7 +267,7 @@ const offerAge = 5 * time.Second
 func (s *Service) offer(ctx context.Context, sku unit.SKU, currency unit.Currency) (cart.Offer, error) {
 	var offer cart.Offer
 	var refusal error
-	err := s.Products.Glance(ctx, product.Stream(sku), offerAge, func(state product.State, _ int64) {
+	err := s.Products.ViewAged(ctx, product.Stream(sku), offerAge, func(state product.State, _ int64) {
 		offer = cart.Offer{Title: state.Title, Kind: state.Kind}
 		offer.Price, refusal = state.Price(currency)
 	})

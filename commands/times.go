@@ -42,9 +42,9 @@ func (s *Service) admit(call Call) error {
 // admitDeadline refuses a deadline that is too far away. One that has passed is
 // for the rules to refuse.
 func (s *Service) admitDeadline(at time.Time) error {
-	if latest := s.now().Add(unit.MaxHold); at.After(latest) {
+	if latest := s.now().Add(unit.MaxReservation); at.After(latest) {
 		return &TimeError{What: "expires_at", Cause: fmt.Errorf("%s is too far away: want a time up to %s, which is %s from now",
-			at.UTC().Format(time.RFC3339), latest.UTC().Format(time.RFC3339), unit.MaxHold)}
+			at.UTC().Format(time.RFC3339), latest.UTC().Format(time.RFC3339), unit.MaxReservation)}
 	}
 	return nil
 }

@@ -86,7 +86,7 @@ func TestADeadlineTooFarAwayIsRefused(t *testing.T) {
 	log := memory.New()
 	service := commands.NewService(log, commands.DefaultPolicy(), func() time.Time { return now }, aggregate.Options{})
 	key := stock.Key{SKU: "MUG", Location: unit.DefaultLocation}
-	far := now.Add(unit.MaxHold + time.Second)
+	far := now.Add(unit.MaxReservation + time.Second)
 	call := commands.Call{Meta: eventstore.Metadata{CommandID: uuid.New()}}
 	_, reserved := service.MoveStock(t.Context(), call, key, stock.Reserve{At: service.At(key), ReservationID: "r", OrderID: "o", Quantity: 1, ExpiresAt: far})
 	_, extended := service.MoveStock(t.Context(), call, key, stock.Extend{At: service.At(key), ReservationID: "r", ExpiresAt: far})

@@ -268,7 +268,7 @@ func (a *api) registerEvents() {
 				Description: "Events, each a CloudEvent.",
 				Content:     map[string]*huma.MediaType{contentType: {Schema: schema}},
 			}},
-			Metadata: problem.MayAnswer(codes...),
+			Metadata: problem.Listing(codes...),
 		}
 	}
 	huma.Register(a.huma, register("list-events", "/v1/events", "Read the log, page by page", "Events come in the log's order, one a line; none is ever missed or changed. Go on from the last one's position. A page ends early, with `Daybook-More: true`, when it has come to 4 MiB.", contentLines, event, problem.OfReads...), a.events)

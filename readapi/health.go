@@ -68,7 +68,7 @@ func RegisterHealth(to huma.API, stands func() Health) {
 func healthOperation(id, path, summary, about string, codes ...string) huma.Operation {
 	return huma.Operation{
 		OperationID: id, Method: http.MethodGet, Path: path, Summary: summary, Description: about, Tags: []string{apidoc.TagHealth},
-		Metadata: problem.MayAnswer(codes...),
+		Metadata: problem.Listing(codes...),
 	}
 }
 

@@ -138,7 +138,7 @@ type route struct {
 func get[I any, PI input[I], B any](a *api, tag string, r route, revision func(B) int64, read func(context.Context, PI) (B, error)) {
 	operation := huma.Operation{
 		OperationID: r.id, Method: http.MethodGet, Path: r.path, Summary: r.summary, Description: r.about, Tags: []string{tag},
-		Metadata: problem.MayAnswer(slices.Concat(problem.OfFreshReads, r.problems)...),
+		Metadata: problem.Listing(slices.Concat(problem.OfFreshReads, r.problems)...),
 	}
 	huma.Register(a.huma, operation, func(ctx context.Context, in *I) (*output[B], error) {
 		ctx, cancel := context.WithTimeout(ctx, queryTimeout+waitMax)

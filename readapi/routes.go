@@ -48,7 +48,7 @@ func (a *api) routes() {
 
 	huma.Register(a.huma, huma.Operation{
 		OperationID: "list-processes", Method: http.MethodGet, Path: "/v1/processes", Summary: "List work that is not finished", Tags: []string{apidoc.TagProcesses},
-		Metadata:    problem.MayAnswer(problem.OfReads...),
+		Metadata:    problem.Listing(problem.OfReads...),
 		Description: "Checkouts, orders and returns that still need steps in other places, such as stock. Work that could not be finished is parked with its reason; other work goes on.",
 	}, a.processes)
 

@@ -187,7 +187,7 @@ func writeQuarantine(path string, rows []onlineretail.SetAside) (err error) {
 // importFile takes the invoices in and waits until the read models have posted
 // them.
 func (n *node) importFile(ctx context.Context, file *onlineretail.File, options importer.Options, progress io.Writer) (_ importer.Summary, err error) {
-	journal, err := commandspg.HoldImports(ctx, n.commandPool)
+	journal, err := commandspg.LockImports(ctx, n.commandPool)
 	if err != nil {
 		return importer.Summary{}, err
 	}

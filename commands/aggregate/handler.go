@@ -158,9 +158,9 @@ func (h *Handler[S, C, E]) View(ctx context.Context, stream string, look func(st
 	return job.err
 }
 
-// Glance is View for a state that may be as old as maxAge: what another node has
+// ViewAged is View for a state that may be as old as maxAge: what another node has
 // written since is not looked for.
-func (h *Handler[S, C, E]) Glance(ctx context.Context, stream string, maxAge time.Duration, look func(state S, revision int64)) error {
+func (h *Handler[S, C, E]) ViewAged(ctx context.Context, stream string, maxAge time.Duration, look func(state S, revision int64)) error {
 	job := &job[S, C, E]{request: Request[C]{Stream: stream}, look: look, maxAge: maxAge, done: make(chan struct{})}
 	if err := h.submit(ctx, job); err != nil {
 		return err
@@ -168,7 +168,7 @@ func (h *Handler[S, C, E]) Glance(ctx context.Context, stream string, maxAge tim
 	return job.err
 }
 
-// Recall is Glance for a stream that this node has in memory, with a state that may be
+// Recall is ViewAged for a stream that this node has in memory, with a state that may be
 // an hour old. For any other stream it does nothing. It hardly ever reads the log, so
 // it suits a refusal that only comes early: what it misses must be refused later.
 func (h *Handler[S, C, E]) Recall(ctx context.Context, stream string, look func(state S, revision int64)) error {
@@ -178,7 +178,7 @@ func (h *Handler[S, C, E]) Recall(ctx context.Context, stream string, look func(
 	if !found {
 		return nil
 	}
-	return h.Glance(ctx, stream, time.Hour, look)
+	return h.ViewAged(ctx, stream, time.Hour, look)
 }
 
 // Close refuses new commands and waits for those in flight, or for ctx. Commands that

@@ -55,7 +55,7 @@ func Register(to huma.API, service *commands.Service, options Options) {
 	}
 	a := &api{
 		service: service, processes: options.Processes, huma: to, timeout: options.Timeout,
-		keys: &keys{answers: options.Answers, holds: service.LogHolds, timeout: options.Timeout, underWay: make(map[scopedKey]chan struct{})},
+		keys: &keys{answers: options.Answers, holds: service.CheckLog, timeout: options.Timeout, underWay: make(map[scopedKey]chan struct{})},
 	}
 	a.routes()
 }
@@ -114,7 +114,7 @@ type input[I any] interface {
 func add[I any, PI input[I], B any](a *api, tag string, o op, handle func(context.Context, call, PI) (*answer[B], error)) {
 	operation := huma.Operation{
 		OperationID: o.id, Method: o.method, Path: o.path, Summary: o.summary, Description: o.about, Tags: []string{tag},
-		DefaultStatus: http.StatusOK, MaxBodyBytes: maxBodyBytes, Metadata: problem.MayAnswer(o.problems()...),
+		DefaultStatus: http.StatusOK, MaxBodyBytes: maxBodyBytes, Metadata: problem.Listing(o.problems()...),
 		Middlewares: huma.Middlewares{a.keys.middleware(o.key)},
 	}
 	if o.lines {

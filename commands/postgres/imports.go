@@ -21,8 +21,8 @@ type Imports struct {
 // ErrImportRunning means that another process is importing into the database.
 var ErrImportRunning = errors.New("another process is importing into this database")
 
-// HoldImports takes the record; Close lets it go, as does the end of the process.
-func HoldImports(ctx context.Context, pool *pgxpool.Pool) (*Imports, error) {
+// LockImports takes the record; Close lets it go, as does the end of the process.
+func LockImports(ctx context.Context, pool *pgxpool.Pool) (*Imports, error) {
 	conn, err := pool.Acquire(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("hold the import: %w", err)

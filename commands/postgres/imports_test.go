@@ -8,7 +8,7 @@ import (
 func TestTheRecordOfAnImportGoesForward(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t)
-	imports, err := HoldImports(t.Context(), pool)
+	imports, err := LockImports(t.Context(), pool)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,17 +45,17 @@ func TestTheRecordOfAnImportGoesForward(t *testing.T) {
 func TestOneProcessImportsAtATime(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t)
-	first, err := HoldImports(t.Context(), pool)
+	first, err := LockImports(t.Context(), pool)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := HoldImports(t.Context(), pool); !errors.Is(err, ErrImportRunning) {
+	if _, err := LockImports(t.Context(), pool); !errors.Is(err, ErrImportRunning) {
 		t.Errorf("got %v", err)
 	}
 	if err := first.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	second, err := HoldImports(t.Context(), pool)
+	second, err := LockImports(t.Context(), pool)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -93,7 +93,7 @@ func TestTheCommandSideDoesNotStartOverBesideAnotherProgram(t *testing.T) {
 		t.Errorf("beside a reactor: %v", err)
 	}
 	resign()
-	imports, err := postgres.HoldImports(t.Context(), pool)
+	imports, err := postgres.LockImports(t.Context(), pool)
 	if err != nil {
 		t.Fatal(err)
 	}

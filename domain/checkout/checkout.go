@@ -123,14 +123,14 @@ func (a Ask) Reserve(now time.Time) stock.Reserve {
 	}
 }
 
-// StockAnswer is what stock said: held (Err is nil), or why not (Err is, or wraps, a
+// StockReply is what stock said: held (Err is nil), or why not (Err is, or wraps, a
 // *rule.Rejection). A failure to reach stock is no answer.
-type StockAnswer struct {
+type StockReply struct {
 	Ask Ask
 	Err error
 }
 
-func (a StockAnswer) refusal() *rule.Rejection {
+func (a StockReply) refusal() *rule.Rejection {
 	if a.Err == nil {
 		return nil
 	}
@@ -169,8 +169,8 @@ func (p Process) ask(sku unit.SKU, location unit.LocationID, quantity unit.Quant
 	}
 }
 
-// Answer takes answers to Asks, all of them or some, in any order.
-func (p Process) Answer(answers []StockAnswer) Process {
+// Reply takes answers to Asks, all of them or some, in any order.
+func (p Process) Reply(answers []StockReply) Process {
 	p.wants = slices.Clone(p.wants)
 	for _, a := range answers {
 		i, known := slices.BinarySearchFunc(p.wants, a.Ask.SKU, func(w want, sku unit.SKU) int { return cmp.Compare(w.sku, sku) })

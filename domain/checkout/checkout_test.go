@@ -84,17 +84,17 @@ func run(t *testing.T, start cart.CheckoutStarted, s *shelf) (rounds string, out
 			break
 		}
 		var round []string
-		var answers []StockAnswer
+		var answers []StockReply
 		for _, a := range asks {
 			if a.ReservationID != stock.ReservationIDFor("o1", a.SKU, a.Location) || a.OrderID != "o1" || !a.ExpiresAt.Equal(start.HoldUntil) {
 				t.Errorf("ask %+v", a)
 			}
 			round = append(round, fmt.Sprintf("%d %s %s", a.Quantity, a.SKU, a.Location))
-			answers = append(answers, StockAnswer{Ask: a, Err: s.answer(a)})
+			answers = append(answers, StockReply{Ask: a, Err: s.answer(a)})
 		}
 		told = append(told, strings.Join(round, ", "))
 		slices.Reverse(answers) // the order of answers does not matter
-		p = p.Answer(answers)
+		p = p.Reply(answers)
 	}
 	outcome, known := p.Outcome()
 	if !known {
@@ -285,7 +285,7 @@ func TestAnAnswerIsStocks(t *testing.T) {
 		}
 	}()
 	p := Begin(started(cart.AllOrNothing, fromMain, goods(1, "A", 1)))
-	p.Answer([]StockAnswer{{Ask: p.Asks()[0], Err: fmt.Errorf("connection reset")}})
+	p.Reply([]StockReply{{Ask: p.Asks()[0], Err: fmt.Errorf("connection reset")}})
 }
 
 func TestTheOrderIsWhatTheOutcomeKeeps(t *testing.T) {

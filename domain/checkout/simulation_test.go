@@ -139,7 +139,7 @@ func (w *world) drive(id attempt, pause func() bool) bool {
 func (w *world) decide(started cart.CheckoutStarted, pause func() bool) bool {
 	p := Begin(started)
 	for asks := p.Asks(); len(asks) > 0; asks = p.Asks() {
-		var answers []StockAnswer
+		var answers []StockReply
 		for len(asks) > 0 {
 			if !pause() {
 				return false
@@ -147,9 +147,9 @@ func (w *world) decide(started cart.CheckoutStarted, pause func() bool) bool {
 			i := w.pick(len(asks))
 			ask := asks[i]
 			asks = slices.Delete(asks, i, i+1)
-			answers = append(answers, StockAnswer{Ask: ask, Err: w.stock(ask.Key, ask.Reserve(w.now))})
+			answers = append(answers, StockReply{Ask: ask, Err: w.stock(ask.Key, ask.Reserve(w.now))})
 		}
-		p = p.Answer(answers)
+		p = p.Reply(answers)
 	}
 	outcome, known := p.Outcome()
 	if !known {

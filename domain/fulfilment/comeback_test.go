@@ -77,7 +77,7 @@ func TestAReturnAsksItsOrders(t *testing.T) {
 		"nothing more": {given: []returns.Command{ofTwo, returns.Admit{}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			next, open := NextComeback(foldReturn(test.given...))
+			next, open := NextReturnProcess(foldReturn(test.given...))
 			if open != (test.then != nil) || !slices.Equal(asksOf(next.Asks), test.asks) {
 				t.Fatalf("asks %q, want %q", asksOf(next.Asks), test.asks)
 			}
@@ -90,7 +90,7 @@ func TestAReturnAsksItsOrders(t *testing.T) {
 
 func TestOneRefusalOfAnOrderRefusesTheReturn(t *testing.T) {
 	s := foldReturn(ofTwo)
-	next, _ := NextComeback(s)
+	next, _ := NextReturnProcess(s)
 	no := order.ErrReturnExceeded.With("Fewer.", map[string]any{"line": 1, "returnable": unit.Quantity(1), "requested": unit.Quantity(2)})
 	refuse := next.Outcome([]Reply{{Ask: next.Asks[0]}, {Ask: next.Asks[1], Refusal: no}})
 	want := returns.RefuseAdmission{OrderID: "o2", Code: "return-exceeds-shipped", Reason: "Fewer.", Line: 1, Returnable: 1, Requested: 2}
@@ -110,7 +110,7 @@ func TestARefundIsTakenBackAsFarAsOrdersRefuseIt(t *testing.T) {
 	received := returns.Receive{Receipt: 1, Lines: []returns.ReceivedLine{{Line: 1, Quantity: 3, Disposition: returns.Lost, Location: "main"}}}
 	refund := returns.RecordRefund{TransactionID: "t", Amount: pounds("3")}
 	given := []returns.Command{ofTwo, returns.Admit{}, returns.Approve{}, received, refund}
-	next, _ := NextComeback(foldReturn(given...)) // asks o2, then o1
+	next, _ := NextReturnProcess(foldReturn(given...)) // asks o2, then o1
 	no := order.ErrTransactionDiffers
 	for name, test := range map[string]struct {
 		replies []*rule.Rejection
@@ -139,7 +139,7 @@ func TestARefundIsTakenBackAsFarAsOrdersRefuseIt(t *testing.T) {
 	}
 	whole := next.Outcome([]Reply{{Ask: next.Asks[0], Refusal: no}, {Ask: next.Asks[1], Refusal: no}})
 	again := foldReturn(append(slices.Clone(given), whole, refund)...)
-	if second, open := NextComeback(again); !open || second.Key() == next.Key() {
+	if second, open := NextReturnProcess(again); !open || second.Key() == next.Key() {
 		t.Errorf("recorded again its outcome has the key %q, as before", second.Key())
 	}
 	if told := RefusedRefund(again, refund); told != nil {
@@ -150,13 +150,13 @@ func TestARefundIsTakenBackAsFarAsOrdersRefuseIt(t *testing.T) {
 func TestWhatAReturnWouldAskCanBeTriedFirst(t *testing.T) {
 	s := foldReturn(ofTwo, returns.Admit{}, returns.Approve{}, returns.Receive{Receipt: 1, Lines: []returns.ReceivedLine{{Line: 1, Quantity: 3, Disposition: returns.Lost, Location: "main"}}})
 	refund := returns.RecordRefund{TransactionID: "t", Amount: pounds("3")}
-	if asks := ComebackAsks(s, []returns.Command{refund, refund}); len(asks) != 2 || len(s.Refunds) != 0 {
+	if asks := ReturnAsks(s, []returns.Command{refund, refund}); len(asks) != 2 || len(s.Refunds) != 0 {
 		t.Errorf("asks %q, refunds %+v", asksOf(asks), s.Refunds)
 	}
-	if asks := ComebackAsks(returns.State{}, []returns.Command{ofTwo}); len(asks) != 2 {
+	if asks := ReturnAsks(returns.State{}, []returns.Command{ofTwo}); len(asks) != 2 {
 		t.Errorf("asks %q", asksOf(asks))
 	}
-	if asks := ComebackAsks(s, []returns.Command{ofTwo, returns.Request{}, refund}); len(asks) != 0 {
+	if asks := ReturnAsks(s, []returns.Command{ofTwo, returns.Request{}, refund}); len(asks) != 0 {
 		t.Errorf("a return that is there, and another: asks %q", asksOf(asks))
 	}
 }
@@ -244,7 +244,7 @@ func (m *market) tell(id unit.ReturnID, cmd returns.Command) {
 // says so, it is dead.
 func (m *market) drive(id unit.ReturnID, pause func() bool) {
 	for range 20 {
-		next, open := NextComeback(*m.backs[id])
+		next, open := NextReturnProcess(*m.backs[id])
 		if !open {
 			return
 		}

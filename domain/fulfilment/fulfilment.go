@@ -139,8 +139,8 @@ func (p Process) Moves() []Move {
 	return moves
 }
 
-// Answer takes the answers to all Moves, in any order.
-func (p Process) Answer(answers []Answer) Process {
+// Reply takes the answers to all Moves, in any order.
+func (p Process) Reply(answers []StockReply) Process {
 	refusals := make(map[unit.Derived]*rule.Rejection, len(answers))
 	for _, a := range answers {
 		refusals[a.Move.ID] = a.Refusal

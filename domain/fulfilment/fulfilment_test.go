@@ -110,7 +110,7 @@ func run(t *testing.T, s order.State, remedy order.Remedy, refuse refusals) (rou
 	ids := map[string]bool{}
 	for moves := p.Moves(); len(moves) > 0; moves = p.Moves() {
 		var words []string
-		var answers []Answer
+		var answers []StockReply
 		for _, m := range moves {
 			if id := m.ID.String(); ids[id] || strings.Split(id, " | ")[1] != "o1" {
 				t.Errorf("id %q", m.ID.String())
@@ -118,10 +118,10 @@ func run(t *testing.T, s order.State, remedy order.Remedy, refuse refusals) (rou
 				ids[id] = true
 			}
 			words = append(words, told(m))
-			answers = append(answers, Answer{Move: m, Refusal: refuse.next(told(m))})
+			answers = append(answers, StockReply{Move: m, Refusal: refuse.next(told(m))})
 		}
 		lines = append(lines, strings.Join(words, ", "))
-		p = p.Answer(answers)
+		p = p.Reply(answers)
 	}
 	return strings.Join(lines, "; "), p.Commands()
 }
@@ -400,11 +400,11 @@ func TestKeysTellTurnsApart(t *testing.T) {
 	} {
 		p := Begin(c.s, order.RemedyVoidOrRefund)
 		for moves := p.Moves(); len(moves) > 0; moves = p.Moves() {
-			var answers []Answer
+			var answers []StockReply
 			for _, m := range moves {
-				answers = append(answers, Answer{Move: m, Refusal: c.refuse.next(told(m))})
+				answers = append(answers, StockReply{Move: m, Refusal: c.refuse.next(told(m))})
 			}
-			p = p.Answer(answers)
+			p = p.Reply(answers)
 		}
 		if key := p.Key(); key == "" || keys[key] {
 			t.Errorf("key %q", key)

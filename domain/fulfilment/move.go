@@ -25,9 +25,9 @@ type Move struct {
 // Command is the command to stock, at a time.
 func (m Move) Command(now time.Time) stock.Command { return m.command(now) }
 
-// Answer is what stock said: done (Refusal is nil), or why not. A failure to
+// StockReply is what stock said: done (Refusal is nil), or why not. A failure to
 // reach stock is no answer.
-type Answer struct {
+type StockReply struct {
 	Move    Move
 	Refusal *rule.Rejection
 }

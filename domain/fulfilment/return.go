@@ -26,7 +26,7 @@ type Reply struct {
 	Refusal *rule.Rejection
 }
 
-// Comeback is one thing that a return has open with its orders:
+// ReturnProcess is one thing that a return has open with its orders:
 //
 //	requested              each order admits the units linked to it, or refuses
 //	refused, declined,
@@ -38,7 +38,7 @@ type Reply struct {
 // and a driver that comes to another follows what is recorded. A release is
 // final at the order, so that a driver who comes late cannot have admitted what
 // nobody will release.
-type Comeback struct {
+type ReturnProcess struct {
 	// Asks do not depend on each other, and name each order once.
 	Asks []Ask
 
@@ -47,14 +47,14 @@ type Comeback struct {
 	withdrawn int
 }
 
-// NextComeback is the first that is open, and whether there is one.
-func NextComeback(s returns.State) (Comeback, bool) {
+// NextReturnProcess is the first that is open, and whether there is one.
+func NextReturnProcess(s returns.State) (ReturnProcess, bool) {
 	switch {
 	case s.Status == returns.StatusRequested && s.Admission == returns.AdmissionAsked:
-		return Comeback{Asks: admits(s.Requested)}, true
+		return ReturnProcess{Asks: admits(s.Requested)}, true
 	case len(s.OrdersUnsettled) > 0:
 		step := s.OrdersUnsettled[0]
-		next := Comeback{Asks: follows(s, step), step: step}
+		next := ReturnProcess{Asks: follows(s, step), step: step}
 		for _, before := range s.Withdrawn {
 			if step.Step == returns.StepRefund && before.Taken.TransactionID == step.Ref {
 				next.withdrawn++
@@ -62,7 +62,7 @@ func NextComeback(s returns.State) (Comeback, bool) {
 		}
 		return next, true
 	}
-	return Comeback{}, false
+	return ReturnProcess{}, false
 }
 
 func admits(back returns.Requested) []Ask {
@@ -115,7 +115,7 @@ func refundOf(s returns.State, id unit.TransactionID) returns.Refunded {
 // Outcome is the command to the return, given the replies to all asks in their
 // order. A release is settled whatever an order says, because an order that is
 // not there has nothing to release.
-func (c Comeback) Outcome(replies []Reply) returns.Command {
+func (c ReturnProcess) Outcome(replies []Reply) returns.Command {
 	switch c.step.Step {
 	case returns.StepRelease:
 		return returns.SettleOrders{Step: c.step.Step}
@@ -139,7 +139,7 @@ func (c Comeback) Outcome(replies []Reply) returns.Command {
 // (see Ask.Stands). What was refused is then taken back, and what other orders
 // have recorded stays, because the money is known there. A refund of which no
 // order has recorded a share is taken back as a whole.
-func (c Comeback) refundOutcome(replies []Reply) returns.Command {
+func (c ReturnProcess) refundOutcome(replies []Reply) returns.Command {
 	withdraw := returns.WithdrawRefund{TransactionID: c.step.Ref, Whole: true}
 	for _, reply := range replies {
 		switch no := reply.Refusal; {
@@ -161,7 +161,7 @@ func (c Comeback) refundOutcome(replies []Reply) returns.Command {
 // Key tells the outcome's command from that of any other step of the return. A
 // refund may be recorded again under the id of one that was taken back: that is
 // another step.
-func (c Comeback) Key() string {
+func (c ReturnProcess) Key() string {
 	switch {
 	case c.step.Step == "":
 		return "admission"
@@ -212,11 +212,11 @@ func (a Ask) Stands(no *rule.Rejection) *rule.Rejection {
 	return no.With(no.Detail, facts)
 }
 
-// ComebackAsks are what commands would ask of orders that these may refuse. A
+// ReturnAsks are what commands would ask of orders that these may refuse. A
 // driver tries them on the orders' present state before it sends the commands,
 // so that what cannot be is refused before anything is recorded; see Comeback
 // for what happens when it is too late.
-func ComebackAsks(s returns.State, commands []returns.Command) []Ask {
+func ReturnAsks(s returns.State, commands []returns.Command) []Ask {
 	after := s.Clone()
 	var asks []Ask
 	for _, cmd := range commands {

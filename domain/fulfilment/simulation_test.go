@@ -71,7 +71,7 @@ func (w *world) drive(slow time.Duration, pause func() bool) bool {
 	for range 20 {
 		p := Begin(w.order, w.remedy)
 		for moves := p.Moves(); len(moves) > 0; moves = p.Moves() {
-			var answers []Answer
+			var answers []StockReply
 			for len(moves) > 0 {
 				if !pause() {
 					return false
@@ -79,9 +79,9 @@ func (w *world) drive(slow time.Duration, pause func() bool) bool {
 				i := w.pick(len(moves))
 				m := moves[i]
 				moves = slices.Delete(moves, i, i+1)
-				answers = append(answers, Answer{Move: m, Refusal: w.stock(m.Key, m.Command(w.now.Add(-slow)))})
+				answers = append(answers, StockReply{Move: m, Refusal: w.stock(m.Key, m.Command(w.now.Add(-slow)))})
 			}
-			p = p.Answer(answers)
+			p = p.Reply(answers)
 		}
 		commands := p.Commands()
 		if len(commands) == 0 {

@@ -50,7 +50,7 @@ func place(cmd Place, s State) ([]Event, error) {
 		total = total.Plus(l.Total())
 	}
 	if !holdsExactly(cmd.Held, cmd.Lines) {
-		return nil, ErrNotHeld
+		return nil, ErrNotReserved
 	}
 	return []Event{Placed{
 		OrderID: cmd.OrderID, CartID: cmd.CartID, CustomerID: cmd.CustomerID, Reference: cmd.Reference,

@@ -13,7 +13,7 @@ var (
 	ErrEmpty           = &rule.Rejection{Code: "order-empty", Detail: "An order needs at least one line."}
 	ErrLinesDisordered = &rule.Rejection{Code: "order-lines-disordered", Detail: "Line numbers must ascend."}
 	ErrCurrencyMixed   = &rule.Rejection{Code: "order-currency-mixed", Detail: "Every line must be priced in the order's currency."}
-	ErrNotHeld         = &rule.Rejection{Code: "order-stock-not-held", Detail: "What is held in stock is not what the lines need."}
+	ErrNotReserved     = &rule.Rejection{Code: "order-stock-not-held", Detail: "What is held in stock is not what the lines need."}
 	ErrNotConfirmed    = &rule.Rejection{Code: "order-not-confirmed", Detail: "The order is not confirmed."}
 	ErrExpired         = &rule.Rejection{Code: "order-expired", Detail: "The order was not confirmed in time."}
 	ErrCanceled        = &rule.Rejection{Code: "order-canceled", Detail: "The order is canceled."}
@@ -71,7 +71,7 @@ var ErrTextInvalid = &rule.Rejection{Code: "order-text-invalid", Detail: "A text
 
 // Rejections are all the ways an order says no.
 var Rejections = []*rule.Rejection{
-	ErrNotFound, ErrExists, ErrIDTaken, ErrEmpty, ErrLinesDisordered, ErrCurrencyMixed, ErrNotHeld,
+	ErrNotFound, ErrExists, ErrIDTaken, ErrEmpty, ErrLinesDisordered, ErrCurrencyMixed, ErrNotReserved,
 	ErrNotConfirmed, ErrExpired, ErrCanceled, ErrCompleted, ErrOnHold, ErrNotFinished, ErrStockUnsettled, ErrShipped,
 	ErrLineUnknown, ErrLineQuantityInvalid, ErrLineQuantityExceeded, ErrLocationQuantityExceeded, ErrNothingToShip,
 	ErrShipmentDiffers, ErrShipmentUnknown, ErrAllocationFailed,

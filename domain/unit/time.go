@@ -28,6 +28,6 @@ func (b TimeBounds) Check(at, now time.Time) error {
 	return nil
 }
 
-// MaxHold is the longest time for which stock is held: a deadline is at most so
+// MaxReservation is the longest time for which stock is reserved: a deadline is at most so
 // far from now.
-const MaxHold = 366 * 24 * time.Hour
+const MaxReservation = 366 * 24 * time.Hour

@@ -282,7 +282,7 @@ func (h habits) promises() []storetest.Option {
 		// Whoever appends without an answer and finds the stream ended meanwhile cannot
 		// learn whether he came first, and the server ends a stream under no id, so nobody
 		// can tell who did.
-		options = append(options, storetest.LosesAnswers())
+		options = append(options, storetest.LosesResponses())
 	}
 	return options
 }

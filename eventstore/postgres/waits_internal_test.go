@@ -17,7 +17,7 @@ func TestASilentLineIsConfiguredToBeNoticedIn15s(t *testing.T) {
 		"the listener is connected again":  heartbeat + lookMax + maxBackoff + connectTime,
 		"an append finds no connection":    defaultQueueWait + pingTime + connectTime,
 		"an append has no answer":          defaultQueueWait + batchTime,
-		"a read has no answer":             pgpool.AnswerMax,
+		"a read has no answer":             pgpool.ResponseMax,
 	} {
 		if longest >= noticeMax {
 			t.Errorf("%s after up to %s, want less than %s", name, longest, noticeMax)

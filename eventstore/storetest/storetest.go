@@ -43,10 +43,10 @@ func LogWideIDs() Option { return func(p *promises) { p.logWideIDs = true } }
 // else, as EventStoreDB does.
 func LoneTombstones() Option { return func(p *promises) { p.loneEnds = true } }
 
-// LosesAnswers is for engines whose server may write an append without an answer. An
+// LosesResponses is for engines whose server may write an append without an answer. An
 // append that is answered as one to an ended stream may then have been recorded before
 // that, and nobody may be told that he ended a stream.
-func LosesAnswers() Option { return func(p *promises) { p.lossy = true } }
+func LosesResponses() Option { return func(p *promises) { p.lossy = true } }
 
 // Patience bounds each rule, so that an engine that hangs fails instead; it is
 // three minutes where nothing is said, for the machine may be busy.

@@ -40,7 +40,7 @@ func document(t *testing.T) map[string]any {
 	api := humamux.New(mux.NewRouter(), config)
 	apidoc.Events(config.Components.Schemas, reflect.TypeFor[envelope]())
 	huma.Register(api, huma.Operation{
-		OperationID: "try", Method: http.MethodPost, Path: "/v1/try", Metadata: problem.MayAnswer("stock-insufficient", "cart-not-open", "cart-not-found"),
+		OperationID: "try", Method: http.MethodPost, Path: "/v1/try", Metadata: problem.Listing("stock-insufficient", "cart-not-open", "cart-not-found"),
 	}, func(context.Context, *struct{}) (*struct{}, error) { return nil, nil })
 	apidoc.Complete(api.OpenAPI())
 	data, err := json.Marshal(api.OpenAPI())

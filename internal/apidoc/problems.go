@@ -168,7 +168,7 @@ var shared = func() []string {
 // every request of its kind passes.
 func codesOf(op *huma.Operation) []string {
 	codes := append([]string{internalCode}, problem.OfAll...)
-	codes = append(codes, problem.Answers(op.Metadata)...)
+	codes = append(codes, problem.Listed(op.Metadata)...)
 	if strings.HasPrefix(op.Path, "/v1/") {
 		codes = append(codes, problem.CodeDiverged)
 	}

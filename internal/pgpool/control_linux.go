@@ -16,7 +16,7 @@ func control(network, _ string, raw syscall.RawConn) error {
 	}
 	var set error
 	err := raw.Control(func(fd uintptr) {
-		set = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpUserTimeout, int(AnswerMax.Milliseconds()))
+		set = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpUserTimeout, int(ResponseMax.Milliseconds()))
 	})
 	if err != nil {
 		return err

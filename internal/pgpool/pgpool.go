@@ -25,12 +25,12 @@ import (
 
 // The bounds of connections.
 const (
-	// AnswerMax is how long the server may send nothing while an answer is waited
+	// ResponseMax is how long the server may send nothing while an answer is waited
 	// for. A long answer takes longer in all, because each part of it counts anew.
-	AnswerMax = 10 * time.Second
+	ResponseMax = 10 * time.Second
 	// statementMax is the server's own limit of a statement: it ends a statement
 	// that runs long in order, just before the client would close the connection.
-	statementMax = AnswerMax - time.Second
+	statementMax = ResponseMax - time.Second
 	// connectMax bounds making a connection, with its handshakes.
 	connectMax = 5 * time.Second
 	// acquireMax bounds the wait for a connection of a pool that is used up.
@@ -91,7 +91,7 @@ func Open(ctx context.Context, connection string, options Options) (*pgxpool.Poo
 func bound(config *pgxpool.Config, options Options) *lines {
 	all := &lines{purpose: options.Purpose, answer: options.Answer, logger: options.Logger}
 	if all.answer <= 0 {
-		all.answer = AnswerMax
+		all.answer = ResponseMax
 	}
 	if all.logger == nil {
 		all.logger = slog.New(slog.DiscardHandler)

@@ -3,13 +3,13 @@ package problem
 // metadata is where an operation says which problems it may answer with.
 const metadata = "problems"
 
-// MayAnswer is the metadata of an operation (huma.Operation.Metadata) that may be
+// Listing is the metadata of an operation (huma.Operation.Metadata) that may be
 // answered with the problems of these codes, beside those that the front gives to any
 // request.
-func MayAnswer(codes ...string) map[string]any { return map[string]any{metadata: codes} }
+func Listing(codes ...string) map[string]any { return map[string]any{metadata: codes} }
 
-// Answers are the codes that MayAnswer was told.
-func Answers(of map[string]any) []string {
+// Listed are the codes that MayAnswer was told.
+func Listed(of map[string]any) []string {
 	codes, _ := of[metadata].([]string)
 	return codes
 }

@@ -69,7 +69,7 @@ var facts = rows(
 
 	// Of orders.
 	nothing(order.ErrStockUnsettled, order.ErrAllocationFailed, order.ErrNotFound, order.ErrExists, order.ErrIDTaken, order.ErrEmpty,
-		order.ErrLinesDisordered, order.ErrCurrencyMixed, order.ErrNotHeld, order.ErrNotConfirmed, order.ErrExpired, order.ErrCanceled,
+		order.ErrLinesDisordered, order.ErrCurrencyMixed, order.ErrNotReserved, order.ErrNotConfirmed, order.ErrExpired, order.ErrCanceled,
 		order.ErrCompleted, order.ErrOnHold, order.ErrShipped, order.ErrReturnDiffers, order.ErrReturnReleased, order.ErrNothingToShip,
 		order.ErrShipmentDiffers, order.ErrShipmentUnknown, order.ErrTransactionUnknown, order.ErrTransactionDiffers,
 		order.ErrTransactionSettled, order.ErrTransactionInvalid, order.ErrParentMismatch, order.ErrAmountInvalid, order.ErrCurrencyDiffers),

@@ -109,7 +109,7 @@ func (b *Book) checkHolds() *Check {
 // checkPromise compares what is allocated to an order with what the order counts
 // on. Units may have been allocated to it by hand beside, and its own may have been
 // taken by force, which the order learns when its allocation is retried.
-func checkPromise(check *Check, p promise, shelf *Shelf, wanted unit.Quantity) {
+func checkPromise(check *Check, p promise, shelf *StockLevel, wanted unit.Quantity) {
 	allocated := shelf.allocated[p.order]
 	check.Examined++
 	if least, most := allocated-shelf.byHand[p.order], allocated+shelf.taken[p.order]; wanted < least || wanted > most {

@@ -25,7 +25,7 @@ type Book struct {
 	Carts    map[unit.CartID]*Cart
 	Orders   map[unit.OrderID]*Order
 	Returns  map[unit.ReturnID]*Return
-	Stock    map[stock.Key]*Shelf
+	Stock    map[stock.Key]*StockLevel
 	Sales    *Ledger
 
 	grace     time.Duration
@@ -124,7 +124,7 @@ func newBook(now time.Time, grace time.Duration, shop Shop) *Book {
 		Carts:     map[unit.CartID]*Cart{},
 		Orders:    map[unit.OrderID]*Order{},
 		Returns:   map[unit.ReturnID]*Return{},
-		Stock:     map[stock.Key]*Shelf{},
+		Stock:     map[stock.Key]*StockLevel{},
 		Sales:     newLedger(shop),
 		grace:     grace,
 		checkouts: map[unit.OrderID][]*attempt{},
@@ -325,7 +325,7 @@ func (b *Book) readStock(e *event, value stock.Event) {
 	}
 	shelf := b.Stock[key]
 	if shelf == nil {
-		shelf = newShelf()
+		shelf = newStockLevel()
 		b.Stock[key] = shelf
 	}
 	if back, ok := value.(stock.Returned); ok && !back.Direct {

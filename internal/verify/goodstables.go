@@ -66,7 +66,7 @@ func (r *itemRow) key() stock.Key {
 
 // compare takes the quantities that were added up here. What is reserved counts
 // all reservations without a recorded end.
-func (r *itemRow) compare(s *Shelf, d *deviation) {
+func (r *itemRow) compare(s *StockLevel, d *deviation) {
 	d.column("on_hand", r.onHand, int64(s.onHand))
 	d.column("reserved", r.reserved, int64(s.held))
 	d.column("allocated", r.allocated, int64(s.promised))

@@ -26,7 +26,7 @@ func TestADifferenceFromTheDocumentIsFound(t *testing.T) {
 	t.Parallel()
 	handler, err := httpapi.New(httpapi.Options{Version: "test", PublicHosts: []string{"example.com"}}, func(api huma.API) {
 		huma.Register(api, huma.Operation{
-			OperationID: "get-mug", Method: http.MethodGet, Path: "/v1/mugs/{sku}", Metadata: problem.MayAnswer(problem.CodeNotFound),
+			OperationID: "get-mug", Method: http.MethodGet, Path: "/v1/mugs/{sku}", Metadata: problem.Listing(problem.CodeNotFound),
 		}, func(context.Context, *struct {
 			SKU string `path:"sku"`
 		},

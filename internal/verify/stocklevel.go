@@ -13,9 +13,9 @@ import (
 // OpeningDocument is the document under which opening stock is received.
 const OpeningDocument = "opening"
 
-// Shelf is the stock of a SKU at a location: the fold that decides, and the same
+// StockLevel is the stock of a SKU at a location: the fold that decides, and the same
 // quantities added up here.
-type Shelf struct {
+type StockLevel struct {
 	State stock.State
 
 	onHand      unit.Quantity
@@ -43,8 +43,8 @@ type hold struct {
 	reservedAt time.Time // effective
 }
 
-func newShelf() *Shelf {
-	return &Shelf{
+func newStockLevel() *StockLevel {
+	return &StockLevel{
 		unavailable: make(map[stock.Condition]unit.Quantity), holds: make(map[unit.ReservationID]hold),
 		allocated: make(map[unit.OrderID]unit.Quantity), ended: make(map[unit.ReservationID]stock.End),
 		direct: make(map[unit.ReservationID]bool), byHand: make(map[unit.OrderID]unit.Quantity), taken: make(map[unit.OrderID]unit.Quantity),
@@ -52,7 +52,7 @@ func newShelf() *Shelf {
 }
 
 // add books an event, and tells whether it promised something.
-func (s *Shelf) add(recorded *event, value stock.Event, once, promises *Check) (promise bool) {
+func (s *StockLevel) add(recorded *event, value stock.Event, once, promises *Check) (promise bool) {
 	stream := recorded.Stream
 	switch e := value.(type) {
 	case stock.Received:
@@ -130,13 +130,13 @@ func (s *Shelf) add(recorded *event, value stock.Event, once, promises *Check) (
 	return false
 }
 
-func (s *Shelf) setApart(c stock.Condition, change unit.Quantity) {
+func (s *StockLevel) setApart(c stock.Condition, change unit.Quantity) {
 	if c != stock.Available && c != "" {
 		s.unavailable[c] += change
 	}
 }
 
-func (s *Shelf) ends(id unit.ReservationID, quantity unit.Quantity, how stock.End, once *Check, stream string) {
+func (s *StockLevel) ends(id unit.ReservationID, quantity unit.Quantity, how stock.End, once *Check, stream string) {
 	held, open := s.holds[id]
 	switch {
 	case !open:
@@ -152,7 +152,7 @@ func (s *Shelf) ends(id unit.ReservationID, quantity unit.Quantity, how stock.En
 
 // reserved is what is held at a time. Only when a deadline has passed are the
 // holds looked at one by one.
-func (s *Shelf) reserved(now time.Time) unit.Quantity {
+func (s *StockLevel) reserved(now time.Time) unit.Quantity {
 	if len(s.holds) == 0 || now.Before(s.earliest) {
 		return s.held
 	}
@@ -165,7 +165,7 @@ func (s *Shelf) reserved(now time.Time) unit.Quantity {
 	return sum
 }
 
-func (s *Shelf) hold(id unit.ReservationID, h hold) {
+func (s *StockLevel) hold(id unit.ReservationID, h hold) {
 	if len(s.holds) == 0 || h.expiresAt.Before(s.earliest) {
 		s.earliest = h.expiresAt
 	}
@@ -173,7 +173,7 @@ func (s *Shelf) hold(id unit.ReservationID, h hold) {
 	s.holds[id] = h
 }
 
-func (s *Shelf) promise(id unit.OrderID, q unit.Quantity, promises *Check, stream string) {
+func (s *StockLevel) promise(id unit.OrderID, q unit.Quantity, promises *Check, stream string) {
 	s.promised += q
 	s.allocated[id] += q
 	switch rest := s.allocated[id]; {
@@ -186,7 +186,7 @@ func (s *Shelf) promise(id unit.OrderID, q unit.Quantity, promises *Check, strea
 
 // useUp decides which units of a promise are used up: a process takes its own first,
 // a direct command the others. Call it before promise.
-func (s *Shelf) useUp(id unit.OrderID, q unit.Quantity, direct bool) {
+func (s *StockLevel) useUp(id unit.OrderID, q unit.Quantity, direct bool) {
 	owned := s.allocated[id] - s.byHand[id]
 	byHand := max(0, q-owned)
 	if direct {
@@ -198,14 +198,14 @@ func (s *Shelf) useUp(id unit.OrderID, q unit.Quantity, direct bool) {
 	}
 }
 
-func (s *Shelf) notForSale() (sum unit.Quantity) {
+func (s *StockLevel) notForSale() (sum unit.Quantity) {
 	for _, q := range s.unavailable {
 		sum += q
 	}
 	return sum
 }
 
-func (s *Shelf) sellable(now time.Time) unit.Quantity {
+func (s *StockLevel) sellable(now time.Time) unit.Quantity {
 	return s.onHand - s.notForSale() - s.policy.SafetyStock - s.promised - s.reserved(now) + s.policy.BackorderLimit
 }
 
