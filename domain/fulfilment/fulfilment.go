@@ -25,7 +25,7 @@
 // (PaymentOrphaned) is given back likewise. An order canceled by someone's wish
 // is not refunded by itself: that is the merchant's decision.
 //
-// Of a return, Receipts are what stock takes in, and Comeback what its orders are
+// Of a return, Receipts are what stock takes in, and ReturnProcess what its orders are
 // asked.
 //
 // Any number of drivers may do this at the same time, and each may die

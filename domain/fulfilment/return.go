@@ -214,7 +214,7 @@ func (a Ask) Stands(no *rule.Rejection) *rule.Rejection {
 
 // ReturnAsks are what commands would ask of orders that these may refuse. A
 // driver tries them on the orders' present state before it sends the commands,
-// so that what cannot be is refused before anything is recorded; see Comeback
+// so that what cannot be is refused before anything is recorded; see ReturnProcess
 // for what happens when it is too late.
 func ReturnAsks(s returns.State, commands []returns.Command) []Ask {
 	after := s.Clone()

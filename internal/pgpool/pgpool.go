@@ -52,7 +52,7 @@ const (
 type Options struct {
 	Purpose string        // names the pool's sessions: "daybook " and this
 	Size    int32         // connections at most; default the driver's
-	Answer  time.Duration // how long the server may send nothing; default AnswerMax
+	Answer  time.Duration // how long the server may send nothing; default ResponseMax
 	Logger  *slog.Logger  // default: discards
 }
 

@@ -8,7 +8,7 @@ const metadata = "problems"
 // request.
 func Listing(codes ...string) map[string]any { return map[string]any{metadata: codes} }
 
-// Listed are the codes that MayAnswer was told.
+// Listed are the codes that Listing was given.
 func Listed(of map[string]any) []string {
 	codes, _ := of[metadata].([]string)
 	return codes
