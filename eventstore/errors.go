@@ -133,11 +133,18 @@ type DivergedError struct {
 	At Position
 	// Expected and Found say in words what was known to be there and what is there.
 	Expected, Found string
+	// MayPass: the log is compared again for a moment, because a cluster's new leader may
+	// be behind. Without it, the difference is final.
+	MayPass bool
 }
 
 func (e *DivergedError) Error() string {
-	if e.At.IsStart() {
-		return fmt.Sprintf("the log has diverged from what %s knows of it: expected %s, found %s", e.Keeper, e.Expected, e.Found)
+	at, hope := "", ""
+	if !e.At.IsStart() {
+		at = fmt.Sprintf("at position %s ", e.At)
 	}
-	return fmt.Sprintf("the log has diverged from what %s knows of it: expected at position %s %s, found %s", e.Keeper, e.At, e.Expected, e.Found)
+	if e.MayPass {
+		hope = " (this may pass while a cluster elects a leader: the log is compared again)"
+	}
+	return fmt.Sprintf("the log has diverged from what %s knows of it: expected %s%s, found %s%s", e.Keeper, at, e.Expected, e.Found, hope)
 }

@@ -72,8 +72,16 @@ func healthOperation(id, path, summary, about string, codes ...string) huma.Oper
 	}
 }
 
-// Starting is how a node stands that is not open yet.
-func Starting(reason string) Health { return Health{Status: notReady, Reason: reason, AgeSeconds: -1} }
+// Starting is how a node stands that is not open yet. components are those it can already
+// ask; one that has diverged is the reason before any other.
+func Starting(reason string, components []Component) Health {
+	for _, c := range components {
+		if c.State == diverged {
+			return missing(c, components)
+		}
+	}
+	return Health{Status: notReady, Reason: reason, AgeSeconds: -1}
+}
 
 const (
 	// healthEvery is the pause between two looks of a Watch.
@@ -190,24 +198,28 @@ func amiss(all []ProjectionStatus) string {
 func (w *Watch) without() (Health, bool) {
 	components := w.log.Components()
 	for _, c := range components {
-		h := Health{Status: notReady, Components: components}
-		switch c.State {
-		case silent:
-			h.Reason = fmt.Sprintf("nothing has come from the %s for %.0f s", c.Component, c.AgeSeconds)
-			if c.AgeSeconds < 0 {
-				h.Reason = fmt.Sprintf("nothing has come from the %s yet", c.Component)
-			}
-		case diverged:
-			h.Reason = "the " + c.Component + " is not the one that was followed"
-		default:
-			continue
+		if c.State == silent || c.State == diverged {
+			return missing(c, components), true
 		}
-		if c.Error != "" {
-			h.Reason += ": " + c.Error
-		}
-		return h, true
 	}
 	return Health{}, false
+}
+
+// missing is how a node stands without one of its components.
+func missing(c Component, all []Component) Health {
+	h := Health{Status: notReady, Components: all}
+	switch {
+	case c.State == diverged:
+		h.Reason = "the " + c.Component + " is not the one that was followed"
+	case c.AgeSeconds < 0:
+		h.Reason = fmt.Sprintf("nothing has come from the %s yet", c.Component)
+	default:
+		h.Reason = fmt.Sprintf("nothing has come from the %s for %.0f s", c.Component, c.AgeSeconds)
+	}
+	if c.Error != "" {
+		h.Reason += ": " + c.Error
+	}
+	return h
 }
 
 // Projections is how all read models stand.

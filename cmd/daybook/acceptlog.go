@@ -94,8 +94,12 @@ func (c *acceptLogCommand) Run(ctx context.Context, p *program) (err error) {
 	if err := p.mustHaveData("accept"); err != nil {
 		return err
 	}
-	report, err := c.takeOver(ctx, p)
+	a, err := openAcceptance(ctx, p)
 	if err != nil {
+		return err
+	}
+	report, err := c.takeOver(ctx, a)
+	if err := errors.Join(err, a.close(ctx)); err != nil {
 		return err
 	}
 	if report.Accepted {
@@ -117,13 +121,9 @@ func (c *acceptLogCommand) Run(ctx context.Context, p *program) (err error) {
 }
 
 // takeOver tells what there is, asks, and gives up what PostgreSQL had.
-func (c *acceptLogCommand) takeOver(ctx context.Context, p *program) (_ *acceptReport, err error) {
-	a, err := openAcceptance(ctx, p)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, a.close(ctx)) }()
-	report, err := a.compareWithLog(ctx)
+func (c *acceptLogCommand) takeOver(ctx context.Context, a *acceptance) (*acceptReport, error) {
+	p := a.p
+	report, err := a.compareUntilSettled(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -184,6 +184,7 @@ type acceptance struct {
 	database database
 	pool     *pgxpool.Pool
 	store    logStore
+	settle   time.Duration // how long a difference must last
 	found    *comparison
 	groups   []gatewaypg.Back // all, if the log has diverged
 }
@@ -213,6 +214,9 @@ func openAcceptance(ctx context.Context, p *program) (_ *acceptance, err error) 
 	}
 	if a.store, err = dial(ctx, a.pool, p.KurrentDB, p.log); err != nil {
 		return nil, err
+	}
+	if p.KurrentDB != "" {
+		a.settle = clusterSettles
 	}
 	return a, nil
 }
@@ -290,6 +294,37 @@ func (a *acceptance) others(ctx context.Context, names []string) ([]string, erro
 // nodeSessions are the names under which every node, and every other program that
 // works on a database, is connected to it; see openPools.
 var nodeSessions = []string{"daybook log", "daybook commands", "daybook projections", "daybook reads", "daybook gateway", "daybook gateway node"}
+
+// compareUntilSettled compares until there is no difference, or one has lasted as long as
+// it must: a cluster's new leader may be behind for a moment. It changes nothing.
+func (a *acceptance) compareUntilSettled(ctx context.Context) (*acceptReport, error) {
+	var since time.Time // when the first difference was found
+	for {
+		began := time.Now()
+		report, err := a.compareWithLog(ctx)
+		if err != nil || !report.Diverged || a.settle == 0 || !since.IsZero() && began.Sub(since) >= a.settle {
+			return report, err
+		}
+		if since.IsZero() {
+			since = time.Now()
+			fmt.Fprintf(a.p.stderr, "the log differs; it is compared again for %s, because the new leader of a cluster may be behind\n", a.settle)
+		}
+		pause := compareEvery
+		if time.Since(began) > pause { // a long log is compared only once more
+			pause = a.settle - time.Since(since)
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, ctx.Err()
+		case <-timer.C:
+		}
+	}
+}
+
+// compareEvery is the pause between two comparisons while a difference may pass.
+const compareEvery = 100 * time.Millisecond
 
 // compareWithLog compares, and changes nothing.
 func (a *acceptance) compareWithLog(ctx context.Context) (*acceptReport, error) {

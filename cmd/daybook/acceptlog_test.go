@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/go-json-experiment/json"
@@ -334,7 +335,7 @@ func TestARestoredLogIsAccepted(t *testing.T) {
 					places := d.places()
 					d.away(func() { copyLog(d.T, elsewhere.pool, d.pool) })
 					if state == "running" {
-						d.notices(s.server)
+						d.notices(s.server, time.Now())
 						d.refuses(s.server, places)
 						if got := call(d.T, nil, append([]string{"accept-log", "--yes"}, d.args...)...); got.code != exitFailure || !strings.Contains(got.stderr, "another Daybook runs on this database") {
 							d.Errorf("beside a node that has diverged: exit code %d, %s", got.code, got.stderr)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -46,12 +45,7 @@ func (n *node) handler(stop <-chan struct{}) (http.Handler, error) {
 	options := httpapi.Options{
 		Version: thisBuild().Version, Logger: n.log,
 		PublicHosts: n.web.PublicHost, BodyBudget: int64(n.web.BodyBudget) << 20,
-		Refuse: func(path string) error {
-			if diverged := n.store.Diverged(); diverged != nil && strings.HasPrefix(path, "/v1/") {
-				return diverged
-			}
-			return nil
-		},
+		Refuse: n.store.refuse,
 	}
 	return httpapi.New(options,
 		func(api huma.API) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -46,6 +47,14 @@ func (l *guardedLog) Calls() uint64 {
 		return engine.Calls()
 	}
 	return 0
+}
+
+// refuse is why nothing is answered at a path; nil while the log is as expected.
+func (l *guardedLog) refuse(path string) error {
+	if diverged := l.Diverged(); diverged != nil && strings.HasPrefix(path, "/v1/") {
+		return diverged
+	}
+	return nil
 }
 
 // clusterSettles is how long the new leader of a cluster may be behind the one before.

@@ -94,6 +94,9 @@ func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (_ *node, e
 		{needs: "the database to be brought to this program's version", do: func(ctx context.Context) error { return migrate(ctx, n.logPool) }},
 		{needs: "the log", do: func(ctx context.Context) (err error) {
 			n.store, err = openLog(ctx, n.logPool, cfg, log)
+			if err == nil {
+				cfg.Start.over(n.store)
+			}
 			return err
 		}},
 		{needs: "the log to be compared with what is known of it", do: func(ctx context.Context) error { return n.follow(ctx, cfg.Serving) }},
@@ -172,8 +175,11 @@ func (n *node) compared(ctx context.Context, do func() error) error {
 		if err == nil {
 			err = do()
 		}
-		if _, diverged := errors.AsType[*eventstore.DivergedError](err); !diverged || n.diverged() {
+		if _, diverged := errors.AsType[*eventstore.DivergedError](err); !diverged {
 			return err
+		}
+		if n.diverged() {
+			return n.store.Diverged() // what was found before it was final says that it may pass
 		}
 	}
 }

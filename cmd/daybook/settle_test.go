@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -84,6 +86,87 @@ func TestADifferenceThatPassesWhileANodeStartsEnds(t *testing.T) {
 	defer cancel()
 	if err := n.projections.WaitFor(ctx, eventstore.At(1)); err != nil {
 		t.Error(err)
+	}
+}
+
+// A node that opens over another log says so while it waits whether that passes, and what
+// it ends with does not say any more that it may.
+func TestWhatIsFinalWhileANodeOpensMayNotPass(t *testing.T) {
+	t.Parallel()
+	log := &lagging{Store: memory.New()}
+	if _, err := log.Append(t.Context(), "notes", eventstore.Any, []eventstore.Event{{ID: uuid.New(), Type: "noted", Data: []byte(`{}`)}}); err != nil {
+		t.Fatal(err)
+	}
+	guarded := guard.New(log, guard.Options{Settle: 300 * time.Millisecond, Every: time.Millisecond})
+	if err := guarded.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	log.behind.Store(1 << 40)
+	opening := new(start)
+	n := &node{store: &guardedLog{Store: guarded}}
+	opening.over(n.store)
+	ended := make(chan error, 1)
+	go func() { ended <- n.compared(t.Context(), func() error { return nil }) }()
+	eventually(t, recoveryLimit, "it is said that it may pass", func() bool {
+		found, is := errors.AsType[*eventstore.DivergedError](opening.store.Load().refuse("/v1/orders"))
+		return is && found.MayPass
+	})
+	err := <-ended
+	if found, is := errors.AsType[*eventstore.DivergedError](err); !is || found.MayPass || !n.diverged() {
+		t.Errorf("it ended with: %v", err)
+	}
+}
+
+// laggingLog is a lagging log with an end.
+type laggingLog struct {
+	*lagging
+	close func(context.Context) error
+}
+
+func (l laggingLog) Close(ctx context.Context) error { return l.close(ctx) }
+
+// A difference that passes in time is nothing to accept, even if it would be accepted
+// without a question; one that stays is told after the time that nodes give it, too.
+func TestADifferenceThatPassesIsNothingToAccept(t *testing.T) {
+	t.Parallel()
+	for name, behind := range map[string]int64{"passes": 6, "stays": 1 << 40} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := logs[storeKurrentDB](t)
+			server := serve(t, d.args...)
+			d.story(server)
+			server.stop()
+			server.exit(t)
+			kept := d.places()
+
+			var told bytes.Buffer
+			p := &program{stdin: strings.NewReader(""), stdout: &told, stderr: &told, log: slog.New(slog.DiscardHandler)}
+			p.options = options{DatabaseURL: d.args[1], Store: storeKurrentDB, KurrentDB: d.args[5], Country: "GB", Currency: "GBP"}
+			a, err := openAcceptance(t.Context(), p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() {
+				if err := a.close(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}()
+			log := &lagging{Store: a.store}
+			log.behind.Store(behind)
+			a.store = laggingLog{log, a.store.Close}
+			command := &acceptLogCommand{Yes: name == "passes", DryRun: name != "passes"}
+			began := time.Now()
+			report, err := command.takeOver(t.Context(), a)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if report.Accepted || report.Diverged != (name == "stays") || report.Diverged && time.Since(began) < clusterSettles {
+				t.Errorf("after %s: diverged %t, accepted %t\n%s", time.Since(began), report.Diverged, report.Accepted, told.String())
+			}
+			if got := d.places(); got != kept {
+				t.Errorf("the places are\n%s\nand were\n%s", got, kept)
+			}
+		})
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"daybook/eventstore"
 	"daybook/internal/httpapi"
+	"daybook/internal/live"
 	"daybook/internal/problem"
 	"daybook/projections"
 	"daybook/readapi"
@@ -50,6 +51,15 @@ type start struct {
 	lack  error     // why the last try failed; nil: it is the first
 	told  string    // which lack was logged last
 	at    time.Time // and when
+
+	store atomic.Pointer[guardedLog] // the log, once it is open
+}
+
+// over tells which log the node is opened over. That may have diverged, which is then said.
+func (s *start) over(store *guardedLog) {
+	if s != nil {
+		s.store.Store(store)
+	}
 }
 
 // through does parts one after the other. It returns the error of the first that fails
@@ -131,6 +141,11 @@ func (s *start) handler(web webFlags) (http.Handler, error) {
 			if path == "/livez" || path == "/readyz" {
 				return nil
 			}
+			if store := s.store.Load(); store != nil {
+				if err := store.refuse(path); err != nil {
+					return err
+				}
+			}
 			return problem.Starting(s.reason())
 		},
 	}
@@ -140,7 +155,11 @@ func (s *start) handler(web webFlags) (http.Handler, error) {
 			if lack != nil {
 				reason += ": " + eventstore.Visible(lack.Error())
 			}
-			return readapi.Starting(reason)
+			var log []readapi.Component
+			if store := s.store.Load(); store != nil {
+				log = live.Log{Store: store}.Components()
+			}
+			return readapi.Starting(reason, log)
 		})
 	})
 }

@@ -36,7 +36,7 @@ type Options struct {
 	// Every is the pause between two looks at the latest event that was seen; 0 is 500 ms.
 	Every time.Duration
 	// Settle is how long a difference must last until it is final, because a cluster's
-	// new leader may be behind for a moment. Calls are refused meanwhile.
+	// new leader may be behind for a moment. Calls are refused meanwhile, with MayPass.
 	Settle time.Duration
 	Logger *slog.Logger
 }
@@ -130,7 +130,7 @@ func (s *Store) Open(ctx context.Context) error {
 		select {
 		case <-s.final:
 			timer.Stop()
-			return err
+			return s.diverged.Load()
 		case <-ctx.Done():
 			timer.Stop()
 			return fmt.Errorf("compare the log: %w", ctx.Err())
@@ -210,8 +210,7 @@ func (s *Store) check(ctx context.Context, whole bool) error {
 	}
 	err := s.compare(ctx, whole)
 	if found, diverged := errors.AsType[*eventstore.DivergedError](err); diverged {
-		s.suspect(ctx, found)
-		return found
+		return s.suspect(ctx, found)
 	}
 	if err != nil {
 		if ctx.Err() != nil {
@@ -228,14 +227,20 @@ func (s *Store) check(ctx context.Context, whole bool) error {
 	return nil
 }
 
-// suspect refuses calls. A difference that lasts is final.
-func (s *Store) suspect(ctx context.Context, found *eventstore.DivergedError) {
-	if s.diverged.Swap(found) == nil {
-		s.suspected = time.Now()
-		s.options.Logger.ErrorContext(ctx, "the log is not the one that was followed: nothing is taken and nothing is projected", "error", found)
+// suspect refuses calls, and returns why. A difference that lasts is final.
+func (s *Store) suspect(ctx context.Context, found *eventstore.DivergedError) *eventstore.DivergedError {
+	now, is := time.Now(), *found
+	first := s.diverged.Load() == nil
+	if first {
+		s.suspected = now
 	}
-	if time.Since(s.suspected) < s.options.Settle {
-		return
+	is.MayPass = now.Sub(s.suspected) < s.options.Settle
+	s.diverged.Store(&is)
+	if first || !is.MayPass {
+		s.options.Logger.ErrorContext(ctx, "the log is not the one that was followed: nothing is taken and nothing is projected", "error", &is)
+	}
+	if is.MayPass {
+		return &is
 	}
 	if s.options.Keep != nil {
 		kept := s.held.own
@@ -247,6 +252,7 @@ func (s *Store) suspect(ctx context.Context, found *eventstore.DivergedError) {
 		}
 	}
 	close(s.final)
+	return &is
 }
 
 // compare looks at what this node has seen. If whole is set, it looks at all that is

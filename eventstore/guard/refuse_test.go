@@ -244,6 +244,8 @@ func TestALogThatIsBehindForAMomentIsWaitedFor(t *testing.T) {
 		<-time.After(time.Second)
 		if _, err := s.Head(t.Context()); s.Diverged() == nil || err == nil {
 			t.Errorf("a log that is behind was answered from: %v", err)
+		} else if found, is := errors.AsType[*eventstore.DivergedError](err); !is || !found.MayPass || !s.Diverged().MayPass {
+			t.Errorf("it does not say that it may pass: %v", err)
 		}
 		log.Store(full)
 		<-time.After(time.Second)
@@ -255,6 +257,9 @@ func TestALogThatIsBehindForAMomentIsWaitedFor(t *testing.T) {
 		within(t, s)
 		if took := time.Since(began); took < 2*time.Second || took > 3*time.Second {
 			t.Errorf("final after %s", took)
+		}
+		if _, err := s.Head(t.Context()); s.Diverged().MayPass || err != error(s.Diverged()) {
+			t.Errorf("it is final, but: %v", err)
 		}
 		log.Store(full)
 		<-time.After(time.Minute)

@@ -49,7 +49,7 @@ func Catalogue() []Entry {
 		entry(http.StatusUnprocessableEntity, CodeInvalid, "Some of the request cannot be; errors says what and where."),
 		entry(http.StatusUnprocessableEntity, CodeKeyReused, "The Idempotency-Key was used before, for another request."),
 		entry(http.StatusServiceUnavailable, CodeOverloaded, "Too much is waiting; see Retry-After."),
-		entry(http.StatusServiceUnavailable, CodeDiverged, "The log is not the one that was followed so far: it was restored from a backup, or is another one. Nothing is taken and nothing is answered until somebody has decided what holds. The facts tell what was expected and what is there."),
+		entry(http.StatusServiceUnavailable, CodeDiverged, "The log is not the one that was followed so far: it was restored from a backup, or is another one. Nothing is taken and nothing is answered until somebody has decided what holds. The facts tell what was expected and what is there. While a cluster elects a leader it may pass; then the detail says so, and there is a Retry-After."),
 		entry(http.StatusServiceUnavailable, CodeUnavailable, "Something needed cannot be reached; nothing was done. See Retry-After."),
 		entry(http.StatusServiceUnavailable, CodeTimeout, "It took too long."),
 		entry(http.StatusServiceUnavailable, CodeOutcomeUnknown, "Whether it was done, or part of it, is not known; repeat it with the same Idempotency-Key. If the log was replaced meanwhile, the detail says so, and it may be lost."),

@@ -228,11 +228,15 @@ func OutcomeUnknown(cause error) *Document {
 }
 
 // Diverged means that the log is not the one that was followed so far. Coming back
-// does not help until somebody has decided what holds.
+// does not help until somebody has decided what holds, unless it may pass.
 func Diverged(found *eventstore.DivergedError) *Document {
-	return New(http.StatusServiceUnavailable, CodeDiverged, found.Error()).With(map[string]any{
+	d := New(http.StatusServiceUnavailable, CodeDiverged, found.Error()).With(map[string]any{
 		"keeper": found.Keeper, "position": found.At.String(), "expected": found.Expected, "found": found.Found,
 	})
+	if found.MayPass {
+		d = d.retryIn(retryWhenStoreIsBack)
+	}
+	return d
 }
 
 func internal(cause error) *Document {
