@@ -6,8 +6,10 @@
 // case with another outcome than is expected of it (the accepted one, or else the golden one) is run anew, alone, up to
 // four times. ONLY is a regular expression on the names of the cases.
 //
-// OUT gets the outcomes, and REPORT what they do not show: {cases, again: {case: [how each run came out]}, other: [case]}.
+// OUT gets the outcomes, and REPORT what they do not show:
+// {cases, again: {case: [how each run came out]}, other: [case], reworded: {case: what differs}}.
 // A run is "right", or said to be wrong from which step on. The cases in other came out in the other of their two ways.
+// Those in reworded have the outcome that was accepted, with another text of an error than was looked at then.
 import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -51,6 +53,8 @@ const sorted = (v) =>
   : v;
 const bare = (outcome) =>
   JSON.stringify(sorted(outcome), (k, v) => ((k === "details" && typeof v === "string") || k === "message" ? undefined : v));
+// worded is an outcome with the texts of its errors, but for the places of this log in them.
+const worded = (step) => JSON.stringify(sorted(step)).replace(/\bposition \d+/g, "position N");
 const expected = (name) => (accepted[name] ?? { outcome: golden[name] }).outcome;
 const isExpected = ({ name }, outcome) => bare(outcome) === bare(expected(name));
 
@@ -99,7 +103,13 @@ for (let attempt = 2; attempt <= attempts; attempt++) {
 const other = chosen.filter(({ name }) => isOther(name)).map(({ name }) => name);
 
 chosen.forEach(({ name }) => settle(name));
+const reworded = {};
+for (const { name } of chosen.filter((one) => one.name in accepted && isExpected(one, outcomes[one.name]))) {
+  const want = accepted[name].outcome;
+  const step = outcomes[name].findIndex((one, i) => worded(one) !== worded(want[i]));
+  if (step >= 0) reworded[name] = `${worded(outcomes[name][step])}, accepted was ${worded(want[step])}`;
+}
 const lines = chosen.map(({ name }) => `${JSON.stringify(name)}: ${JSON.stringify(outcomes[name])}`);
 fs.writeFileSync(out, `{\n${lines.join(",\n")}\n}\n`);
-fs.writeFileSync(reportFile, JSON.stringify({ cases: chosen.length, again, other }));
+fs.writeFileSync(reportFile, JSON.stringify({ cases: chosen.length, again, other, reworded }));
 process.exit(0);
