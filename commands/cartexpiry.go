@@ -38,7 +38,7 @@ func (s *Service) expireCart(ctx context.Context, timer Timer, meta eventstore.M
 		if until := last.RecordedAt.Add(s.policy.CartsExpireAfter); until.After(now) {
 			return &PostponedError{Until: until}
 		}
-		_, err = s.Carts.Handle(ctx, aggregate.Request[cart.Command]{
+		_, err = s.carts.Handle(ctx, aggregate.Request[cart.Command]{
 			Stream: cart.Stream(id), Meta: meta, Commands: []cart.Command{cart.Expire{}}, IfRevision: &last.Revision, Redecide: true,
 		})
 		if _, changed := errors.AsType[*aggregate.StaleError](err); changed {

@@ -17,7 +17,7 @@ import (
 
 func (s *shop) phase(id unit.CartID) (phase cart.Phase) {
 	s.t.Helper()
-	if err := s.Carts.View(s.t.Context(), cart.Stream(id), func(state cart.State, _ int64) { phase = state.Phase }); err != nil {
+	if err := s.carts.View(s.t.Context(), cart.Stream(id), func(state cart.State, _ int64) { phase = state.Phase }); err != nil {
 		s.t.Fatal(err)
 	}
 	return phase

@@ -98,7 +98,7 @@ func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) 
 	defer s.drive(checkoutWork(ask.CartID, start.OrderID))()
 	begin := request(call, cart.Stream(ask.CartID), []cart.Command{start})
 	begin.AnyContent = true // after a refusal the call may ask for something else
-	answer, err := s.Carts.Handle(ctx, begin)
+	answer, err := s.carts.Handle(ctx, begin)
 	if err != nil && !errors.Is(err, cart.ErrCheckoutDecided) {
 		return CheckoutResult{}, err
 	}
@@ -191,7 +191,7 @@ func nextAttempt(command uuid.UUID) uuid.UUID {
 // missed here, and then the checkout is taken back.
 func (s *Service) checkOrderIDFree(ctx context.Context, id unit.CartID, orderID unit.OrderID) error {
 	var refusal error
-	err := s.Orders.Recall(ctx, order.Stream(orderID), func(state order.State, _ int64) {
+	err := s.orders.Recall(ctx, order.Stream(orderID), func(state order.State, _ int64) {
 		_, refusal = order.Decide(order.Claim{OrderID: orderID, CartID: id}, state)
 	})
 	return errors.Join(err, refusal)
@@ -226,7 +226,7 @@ func (s *Service) finishCheckout(ctx context.Context, meta eventstore.Metadata, 
 		panic(fmt.Sprintf("commands: %T is not an outcome of a checkout", outcome))
 	case cart.CheckedOut:
 		place := checkout.Place(started, outcome)
-		placed, err := s.Orders.Handle(ctx, aggregate.Request[order.Command]{
+		placed, err := s.orders.Handle(ctx, aggregate.Request[order.Command]{
 			Stream: order.Stream(started.OrderID), Meta: follow(meta, unit.CheckoutPlace.Of(string(started.CartID), string(started.OrderID))),
 			Commands: []order.Command{place}, New: true, Redecide: true,
 		})
@@ -248,7 +248,7 @@ func (s *Service) finishCheckout(ctx context.Context, meta eventstore.Metadata, 
 
 // withdraw opens the cart again of a checkout whose order cannot be placed.
 func (s *Service) withdraw(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted) (aggregate.Result[cart.Event], error) {
-	answer, err := s.Carts.Handle(ctx, aggregate.Request[cart.Command]{
+	answer, err := s.carts.Handle(ctx, aggregate.Request[cart.Command]{
 		Stream: cart.Stream(started.CartID), Meta: follow(meta, unit.CheckoutWithdraw.Of(string(started.CartID), string(started.OrderID))),
 		Commands: []cart.Command{checkout.Withdraw(started)}, Redecide: true,
 	})
@@ -266,7 +266,7 @@ func (s *Service) decideCheckout(ctx context.Context, meta eventstore.Metadata, 
 	for asks := process.Asks(); len(asks) > 0; asks = process.Asks() {
 		answers := make([]checkout.StockReply, len(asks))
 		err := each(ctx, asks, func(ctx context.Context, i int, ask checkout.Ask) error {
-			_, err := s.Stock.Handle(ctx, aggregate.Request[stock.Command]{
+			_, err := s.stock.Handle(ctx, aggregate.Request[stock.Command]{
 				Stream:   stock.Stream(ask.SKU, ask.Location),
 				Meta:     follow(meta, reserveCommand(started, ask)),
 				Commands: []stock.Command{ask.Reserve(s.now())},
@@ -297,7 +297,7 @@ func reserveCommand(started cart.CheckoutStarted, ask checkout.Ask) unit.Derived
 
 // recordOutcome offers an outcome to the cart; it returns the one that stands.
 func (s *Service) recordOutcome(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted, decision cart.Command) (cart.Event, aggregate.Result[cart.Event], error) {
-	answer, err := s.Carts.Handle(ctx, aggregate.Request[cart.Command]{
+	answer, err := s.carts.Handle(ctx, aggregate.Request[cart.Command]{
 		Stream: cart.Stream(started.CartID), Meta: follow(meta, unit.CheckoutOutcome.Of(string(started.CartID), string(started.OrderID))),
 		Commands: []cart.Command{decision}, Redecide: true,
 	})
@@ -319,7 +319,7 @@ func (s *Service) recordOutcome(ctx context.Context, meta eventstore.Metadata, s
 func (s *Service) releaseUnkept(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted, result CheckoutResult, keep []cart.Reservation) error {
 	var others []unit.ReservationID
 	if started.OrderIDFrom == "" {
-		err := s.Orders.View(ctx, order.Stream(started.OrderID), func(state order.State, _ int64) {
+		err := s.orders.View(ctx, order.Stream(started.OrderID), func(state order.State, _ int64) {
 			others = checkout.OfAnother(started, state)
 		})
 		if err != nil {
@@ -330,7 +330,7 @@ func (s *Service) releaseUnkept(ctx context.Context, meta eventstore.Metadata, s
 	for _, release := range checkout.Releases(started, keep, others) {
 		id := unit.CheckoutRelease.Of(string(started.CartID), string(started.OrderID), string(release.SKU), string(release.Location))
 		steps = append(steps, func(ctx context.Context) error {
-			_, err := s.Stock.Handle(ctx, aggregate.Request[stock.Command]{
+			_, err := s.stock.Handle(ctx, aggregate.Request[stock.Command]{
 				Stream: stock.Stream(release.SKU, release.Location), Meta: follow(meta, id),
 				Commands: []stock.Command{release.Command(s.now())}, Redecide: true,
 			})
@@ -347,7 +347,7 @@ func (s *Service) releaseUnkept(ctx context.Context, meta eventstore.Metadata, s
 // that no other cart's order has it. Where one has it by now, there is nothing to
 // keep.
 func (s *Service) claim(ctx context.Context, meta eventstore.Metadata, claim order.Claim) error {
-	_, err := s.Orders.Handle(ctx, aggregate.Request[order.Command]{
+	_, err := s.orders.Handle(ctx, aggregate.Request[order.Command]{
 		Stream: order.Stream(claim.OrderID), Meta: follow(meta, unit.CheckoutClaim.Of(string(claim.CartID), string(claim.OrderID))),
 		Commands: []order.Command{claim}, New: true, Redecide: true,
 	})

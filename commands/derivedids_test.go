@@ -125,7 +125,7 @@ var derivations = map[string]func(s *shop, o owner){
 		_, err := s.MoveStock(s.t.Context(), call(), o.key(), stock.Release{At: s.At(o.key()), ReservationID: held.ReservationID})
 		s.must(err)
 		var left unit.Quantity
-		s.must(s.Stock.View(s.t.Context(), stock.Stream(o.sku, o.location), func(now stock.State, _ int64) { left = now.Available(s.Now()) }))
+		s.must(s.stock.View(s.t.Context(), stock.Stream(o.sku, o.location), func(now stock.State, _ int64) { left = now.Available(s.Now()) }))
 		_, err = s.MoveStock(s.t.Context(), call(), o.key(), stock.Adjust{At: s.At(o.key()), Change: -left, Reason: stock.Shrinkage})
 		s.must(err)
 		s.ask(o, paid(s, o), order.Confirm{Now: s.Now()})

@@ -110,7 +110,7 @@ func TestWhatAnotherProgramWroteMakesNoClientStale(t *testing.T) {
 	} {
 		node := by()
 		var before int64
-		s.must(node.Stock.View(t.Context(), at, func(_ stock.State, revision int64) { before = revision }))
+		s.must(node.stock.View(t.Context(), at, func(_ stock.State, revision int64) { before = revision }))
 		foreign(t, s.store, at, uuid.New(), stock.Encode, stock.Event(stock.Received{Key: key("MUG"), Quantity: 500}))
 		foreign(t, s.store, at, uuid.New(), stock.Encode, stock.Event(stock.Received{Key: key("MUG"), Quantity: 500}))
 		if nothing, err := node.MoveStock(t.Context(), call(), key("MUG"), stock.ExpireDue{At: node.At(key("MUG"))}); err != nil || nothing.Revision != before {

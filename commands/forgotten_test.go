@@ -128,7 +128,7 @@ func TestNothingIsRefusedOrDoneTwiceBecauseItWasForgotten(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, store eventstore.Store) {
 		stream, at := stock.Stream(mugs.SKU, mugs.Location), stock.At{Key: mugs, Now: noon}
 		ask := func(s *Service, id uuid.UUID, redecide bool, commands ...stock.Command) (aggregate.Result[stock.Event], error) {
-			return s.Stock.Handle(t.Context(), aggregate.Request[stock.Command]{
+			return s.stock.Handle(t.Context(), aggregate.Request[stock.Command]{
 				Stream: stream, Meta: eventstore.Metadata{CommandID: id, Request: "1.abc"}, Commands: commands, Redecide: redecide,
 			})
 		}
@@ -175,7 +175,7 @@ func TestNothingIsRefusedOrDoneTwiceBecauseItWasForgotten(t *testing.T) {
 		flood(t, first, mugs)
 		length := func() (revision int64) {
 			t.Helper()
-			if err := service().Stock.View(t.Context(), stream, func(_ stock.State, at int64) { revision = at }); err != nil {
+			if err := service().stock.View(t.Context(), stream, func(_ stock.State, at int64) { revision = at }); err != nil {
 				t.Fatal(err)
 			}
 			return revision
@@ -209,7 +209,7 @@ func TestNothingIsRefusedOrDoneTwiceBecauseItWasForgotten(t *testing.T) {
 
 func view(t *testing.T, service *Service, look func(stock.State)) {
 	t.Helper()
-	if err := service.Stock.View(t.Context(), stock.Stream(mugs.SKU, mugs.Location), func(s stock.State, _ int64) { look(s) }); err != nil {
+	if err := service.stock.View(t.Context(), stock.Stream(mugs.SKU, mugs.Location), func(s stock.State, _ int64) { look(s) }); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -284,7 +284,7 @@ func TestAStepIsDrivenAgainAfterStockHasForgottenIt(t *testing.T) {
 			flood(t, s.Service, mugs)
 			again := open(t, store, DefaultPolicy())
 			var before int64
-			if err := again.Stock.View(t.Context(), stock.Stream(mugs.SKU, mugs.Location), func(_ stock.State, at int64) { before = at }); err != nil {
+			if err := again.stock.View(t.Context(), stock.Stream(mugs.SKU, mugs.Location), func(_ stock.State, at int64) { before = at }); err != nil {
 				t.Fatal(err)
 			}
 			if err := again.FinishOrder(t.Context(), Work{ID: string(id)}); err != nil {
@@ -293,7 +293,7 @@ func TestAStepIsDrivenAgainAfterStockHasForgottenIt(t *testing.T) {
 			if now := again.order(id); now.Status != step.status || len(now.Unsettled) > 0 {
 				t.Errorf("%s: the order is %s, unsettled %+v", step.name, now.Status, now.Unsettled)
 			}
-			err := again.Stock.View(t.Context(), stock.Stream(mugs.SKU, mugs.Location), func(state stock.State, at int64) {
+			err := again.stock.View(t.Context(), stock.Stream(mugs.SKU, mugs.Location), func(state stock.State, at int64) {
 				if state.Allocated() != step.allocated || at != before {
 					t.Errorf("%s: %d allocated, want %d; %d events were added", step.name, state.Allocated(), step.allocated, at-before)
 				}
@@ -387,7 +387,7 @@ func TestWhatNoStateGuardsIsRecordedOnceWithoutAnIndexOfIDs(t *testing.T) {
 			}
 			ask := func(service *Service, id uuid.UUID, commands ...stock.Command) aggregate.Result[stock.Event] {
 				t.Helper()
-				answer, err := service.Stock.Handle(t.Context(), aggregate.Request[stock.Command]{
+				answer, err := service.stock.Handle(t.Context(), aggregate.Request[stock.Command]{
 					Stream: stock.Stream(mugs.SKU, mugs.Location), Meta: eventstore.Metadata{CommandID: id},
 					Commands: commands, Redecide: test.process,
 				})

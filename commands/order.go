@@ -32,12 +32,12 @@ func (s *Service) Order(ctx context.Context, call Call, id unit.OrderID, command
 			if err == nil {
 				continue
 			}
-			if repeats, fault := s.Orders.Repeats(ctx, order.Stream(id), call.Meta); !repeats {
+			if repeats, fault := s.orders.Repeats(ctx, order.Stream(id), call.Meta); !repeats {
 				return aggregate.Result[order.Event]{}, cmp.Or(fault, err)
 			}
 		}
 	}
-	answer, err := s.Orders.Handle(ctx, request(call, order.Stream(id), commands))
+	answer, err := s.orders.Handle(ctx, request(call, order.Stream(id), commands))
 	if err != nil {
 		return answer, err
 	}
@@ -54,7 +54,7 @@ func (s *Service) Order(ctx context.Context, call Call, id unit.OrderID, command
 // by force: the parcel has left.
 func (s *Service) mayShip(ctx context.Context, id unit.OrderID, ship order.Ship) error {
 	var moves []fulfilment.Move
-	err := s.Orders.View(ctx, order.Stream(id), func(state order.State, _ int64) {
+	err := s.orders.View(ctx, order.Stream(id), func(state order.State, _ int64) {
 		// The order's own refusals are its handler's to give, in their order.
 		moves, _ = fulfilment.ShipmentMoves(state, ship)
 	})
@@ -69,7 +69,7 @@ func (s *Service) stockAllows(ctx context.Context, moves []fulfilment.Move) erro
 	now := s.now()
 	return each(ctx, moves, func(ctx context.Context, _ int, move fulfilment.Move) error {
 		var refusal error
-		err := s.Stock.ViewAged(ctx, stock.Stream(move.SKU, move.Location), time.Second, func(state stock.State, _ int64) {
+		err := s.stock.ViewAged(ctx, stock.Stream(move.SKU, move.Location), time.Second, func(state stock.State, _ int64) {
 			_, refusal = stock.Decide(move.Command(now), state)
 		})
 		if _, forgotten := errors.AsType[*rule.ForgottenError](refusal); forgotten {
@@ -121,7 +121,7 @@ func (s *Service) fulfil(ctx context.Context, meta eventstore.Metadata, id unit.
 	var last aggregate.Result[order.Event]
 	for range maxFulfilRounds {
 		var process fulfilment.Process
-		err := s.Orders.ViewAged(ctx, order.Stream(id), maxAge, func(state order.State, _ int64) {
+		err := s.orders.ViewAged(ctx, order.Stream(id), maxAge, func(state order.State, _ int64) {
 			process = fulfilment.Begin(state, s.policy.Remedy)
 		})
 		if err != nil {
@@ -141,7 +141,7 @@ func (s *Service) fulfil(ctx context.Context, meta eventstore.Metadata, id unit.
 			}
 			return last, nil
 		}
-		if last, err = s.Orders.Handle(ctx, aggregate.Request[order.Command]{
+		if last, err = s.orders.Handle(ctx, aggregate.Request[order.Command]{
 			Stream: order.Stream(id), Meta: follow(meta, unit.FulfilOrder.Of(string(id), process.Key())), Commands: commands, Redecide: true,
 		}); err != nil {
 			return last, err
@@ -154,7 +154,7 @@ func (s *Service) fulfil(ctx context.Context, meta eventstore.Metadata, id unit.
 func (s *Service) move(ctx context.Context, meta eventstore.Metadata, moves []fulfilment.Move) ([]fulfilment.StockReply, error) {
 	answers := make([]fulfilment.StockReply, len(moves))
 	err := each(ctx, moves, func(ctx context.Context, i int, move fulfilment.Move) error {
-		_, err := s.Stock.Handle(ctx, aggregate.Request[stock.Command]{
+		_, err := s.stock.Handle(ctx, aggregate.Request[stock.Command]{
 			Stream: stock.Stream(move.SKU, move.Location), Meta: follow(meta, move.ID),
 			Commands: []stock.Command{move.Command(s.now())}, Redecide: true,
 		})
@@ -171,7 +171,7 @@ func (s *Service) move(ctx context.Context, meta eventstore.Metadata, moves []fu
 func (s *Service) takeBack(ctx context.Context, meta eventstore.Metadata, id unit.ReturnID) (aggregate.Result[returns.Event], error) {
 	var last aggregate.Result[returns.Event]
 	var receipts []fulfilment.Receipt
-	err := s.Returns.View(ctx, returns.Stream(id), func(state returns.State, _ int64) { receipts = fulfilment.Receipts(state) })
+	err := s.returns.View(ctx, returns.Stream(id), func(state returns.State, _ int64) { receipts = fulfilment.Receipts(state) })
 	if err != nil {
 		return last, err
 	}
@@ -185,7 +185,7 @@ func (s *Service) takeBack(ctx context.Context, meta eventstore.Metadata, id uni
 				return last, fmt.Errorf("return %s: stock refused what came back: %w", id, answer.Refusal)
 			}
 		}
-		last, err = s.Returns.Handle(ctx, aggregate.Request[returns.Command]{
+		last, err = s.returns.Handle(ctx, aggregate.Request[returns.Command]{
 			Stream: returns.Stream(id), Meta: follow(meta, unit.ReturnSettle.Of(string(id), fmt.Sprint(receipt.Number))),
 			Commands: []returns.Command{returns.SettleStock{Receipt: receipt.Number}}, Redecide: true,
 		})
@@ -220,7 +220,7 @@ func (s *Service) expireReservations(ctx context.Context, timer Timer, meta even
 	}
 	for round := 0; ; round++ {
 		meta.CommandID = timerCommand(timer, round)
-		answer, err := s.Stock.Handle(ctx, aggregate.Request[stock.Command]{
+		answer, err := s.stock.Handle(ctx, aggregate.Request[stock.Command]{
 			Stream: timer.Target, Meta: meta,
 			Commands: []stock.Command{stock.ExpireDue{At: stock.At{Key: key, Now: now}}}, Redecide: true,
 		})

@@ -19,7 +19,7 @@ import (
 
 func (s *shop) cartState(id unit.CartID) (state cart.State) {
 	s.t.Helper()
-	if err := s.Carts.View(s.t.Context(), cart.Stream(id), func(now cart.State, _ int64) { state = now }); err != nil {
+	if err := s.carts.View(s.t.Context(), cart.Stream(id), func(now cart.State, _ int64) { state = now }); err != nil {
 		s.t.Fatal(err)
 	}
 	return state

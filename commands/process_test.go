@@ -81,7 +81,7 @@ func (s *shop) cart(id unit.CartID, lines map[unit.SKU]unit.Quantity) error {
 
 func (s *shop) available(sku unit.SKU) (available unit.Quantity) {
 	s.t.Helper()
-	err := s.Stock.View(s.t.Context(), stock.Stream(sku, unit.DefaultLocation), func(state stock.State, _ int64) { available = state.Available(time.Now()) })
+	err := s.stock.View(s.t.Context(), stock.Stream(sku, unit.DefaultLocation), func(state stock.State, _ int64) { available = state.Available(time.Now()) })
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func (s *shop) available(sku unit.SKU) (available unit.Quantity) {
 
 func (s *shop) order(id unit.OrderID) (state order.State) {
 	s.t.Helper()
-	if err := s.Orders.View(s.t.Context(), order.Stream(id), func(now order.State, _ int64) { state = now.Clone() }); err != nil {
+	if err := s.orders.View(s.t.Context(), order.Stream(id), func(now order.State, _ int64) { state = now.Clone() }); err != nil {
 		s.t.Fatal(err)
 	}
 	return state

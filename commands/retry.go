@@ -116,7 +116,7 @@ func (s *Service) finishNow(ctx context.Context, call Call, id unit.OrderID) err
 }
 
 func (s *Service) orderNow(ctx context.Context, id unit.OrderID) (now order.State, revision int64, err error) {
-	err = s.Orders.View(ctx, order.Stream(id), func(state order.State, at int64) { now, revision = state.Clone(), at })
+	err = s.orders.View(ctx, order.Stream(id), func(state order.State, at int64) { now, revision = state.Clone(), at })
 	return now, revision, err
 }
 
@@ -128,7 +128,7 @@ func (s *Service) lostBy(ctx context.Context, of order.State) ([]order.Lost, err
 		at[stock.Key{SKU: h.SKU, Location: h.Location}] = i
 	}
 	err := each(ctx, of.Holdings, func(ctx context.Context, i int, h order.Holding) error {
-		return s.Stock.View(ctx, stock.Stream(h.SKU, h.Location), func(state stock.State, _ int64) {
+		return s.stock.View(ctx, stock.Stream(h.SKU, h.Location), func(state stock.State, _ int64) {
 			allocated[i] = state.Orders[of.OrderID].Open
 		})
 	})

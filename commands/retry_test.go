@@ -46,7 +46,7 @@ func sold(t *testing.T, log eventstore.Store) *shop {
 
 func (s *shop) allocated(id unit.OrderID, sku unit.SKU) (open unit.Quantity) {
 	s.t.Helper()
-	if err := s.Stock.View(s.t.Context(), stock.Stream(sku, unit.DefaultLocation), func(state stock.State, _ int64) { open = state.Orders[id].Open }); err != nil {
+	if err := s.stock.View(s.t.Context(), stock.Stream(sku, unit.DefaultLocation), func(state stock.State, _ int64) { open = state.Orders[id].Open }); err != nil {
 		s.t.Fatal(err)
 	}
 	return open
@@ -127,7 +127,7 @@ func TestAnEventThatCannotBeReadIsSaidToBeThat(t *testing.T) {
 	_, shortages := s.lastShortages(t.Context(), "o")
 	for what, err := range map[string]error{
 		"shortages": shortages,
-		"state":     s.Orders.View(t.Context(), stream, func(order.State, int64) {}),
+		"state":     s.orders.View(t.Context(), stream, func(order.State, int64) {}),
 	} {
 		if bad, is := errors.AsType[*aggregate.UndecodableError](err); !is || bad.Stream != stream || bad.Revision != 0 {
 			t.Errorf("%s: %v", what, err)

@@ -35,11 +35,11 @@ func (s *Service) Return(ctx context.Context, call Call, id unit.ReturnID, comma
 		err = s.mayTakeIn(ctx, id, commands)
 	}
 	if err != nil {
-		if repeats, fault := s.Returns.Repeats(ctx, returns.Stream(id), call.Meta); !repeats {
+		if repeats, fault := s.returns.Repeats(ctx, returns.Stream(id), call.Meta); !repeats {
 			return aggregate.Result[returns.Event]{}, cmp.Or(fault, err)
 		}
 	}
-	answer, err := s.Returns.Handle(ctx, request(call, returns.Stream(id), commands))
+	answer, err := s.returns.Handle(ctx, request(call, returns.Stream(id), commands))
 	if err != nil {
 		return answer, err
 	}
@@ -59,7 +59,7 @@ func (s *Service) mayTakeIn(ctx context.Context, id unit.ReturnID, commands []re
 		if !ok {
 			continue
 		}
-		err := s.Returns.View(ctx, returns.Stream(id), func(state returns.State, _ int64) {
+		err := s.returns.View(ctx, returns.Stream(id), func(state returns.State, _ int64) {
 			// The return's own refusals are its handler's to give, in their order.
 			asked, _ := fulfilment.ReceiptMoves(state, receive)
 			moves = append(moves, asked...)
@@ -84,7 +84,7 @@ func (s *Service) mayComeBack(ctx context.Context, call Call, id unit.ReturnID, 
 		return nil
 	}
 	var asks []fulfilment.Ask
-	err := s.Returns.View(ctx, returns.Stream(id), func(state returns.State, revision int64) {
+	err := s.returns.View(ctx, returns.Stream(id), func(state returns.State, revision int64) {
 		if call.IfRevision == nil || *call.IfRevision == revision { // else the handler says that it is stale
 			asks = fulfilment.ReturnAsks(state, commands)
 		}
@@ -94,7 +94,7 @@ func (s *Service) mayComeBack(ctx context.Context, call Call, id unit.ReturnID, 
 	}
 	for _, ask := range asks {
 		var refusal error
-		err := s.Orders.View(ctx, order.Stream(ask.OrderID), func(state order.State, _ int64) {
+		err := s.orders.View(ctx, order.Stream(ask.OrderID), func(state order.State, _ int64) {
 			_, refusal = order.Decide(ask.Command, state)
 		})
 		no, refused := refusedBy(cmp.Or(err, refusal))
@@ -123,7 +123,7 @@ func refusedBy(err error) (*rule.Rejection, bool) {
 // after they were recorded.
 func (s *Service) refusedAfter(ctx context.Context, id unit.ReturnID, commands []returns.Command) error {
 	var no *rule.Rejection
-	err := s.Returns.View(ctx, returns.Stream(id), func(state returns.State, _ int64) {
+	err := s.returns.View(ctx, returns.Stream(id), func(state returns.State, _ int64) {
 		for _, command := range commands {
 			if _, is := command.(returns.Request); is {
 				no = cmp.Or(no, fulfilment.RefusedAdmission(state))
@@ -165,7 +165,7 @@ func (s *Service) askOrders(ctx context.Context, meta eventstore.Metadata, id un
 	for asked := ""; ; {
 		var next fulfilment.ReturnProcess
 		open := false
-		err := s.Returns.View(ctx, returns.Stream(id), func(state returns.State, _ int64) { next, open = fulfilment.NextReturnProcess(state) })
+		err := s.returns.View(ctx, returns.Stream(id), func(state returns.State, _ int64) { next, open = fulfilment.NextReturnProcess(state) })
 		if err != nil || !open {
 			return last, err
 		}
@@ -175,7 +175,7 @@ func (s *Service) askOrders(ctx context.Context, meta eventstore.Metadata, id un
 		asked = next.Key()
 		replies := make([]fulfilment.Reply, len(next.Asks))
 		err = each(ctx, next.Asks, func(ctx context.Context, i int, ask fulfilment.Ask) error {
-			_, err := s.Orders.Handle(ctx, aggregate.Request[order.Command]{
+			_, err := s.orders.Handle(ctx, aggregate.Request[order.Command]{
 				Stream: order.Stream(ask.OrderID), Meta: follow(meta, ask.ID), Commands: []order.Command{ask.Command}, Redecide: true,
 			})
 			replies[i] = fulfilment.Reply{Ask: ask}
@@ -188,7 +188,7 @@ func (s *Service) askOrders(ctx context.Context, meta eventstore.Metadata, id un
 		if err != nil {
 			return last, err
 		}
-		if last, err = s.Returns.Handle(ctx, aggregate.Request[returns.Command]{
+		if last, err = s.returns.Handle(ctx, aggregate.Request[returns.Command]{
 			Stream: returns.Stream(id), Meta: follow(meta, unit.ReturnOutcome.Of(string(id), next.Key())),
 			Commands: []returns.Command{next.Outcome(replies)}, Redecide: true,
 		}); err != nil {

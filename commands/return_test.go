@@ -84,7 +84,7 @@ func mugsOf(id unit.ReturnID, units unit.Quantity, orders ...unit.OrderID) retur
 
 func (s *shop) comeback(id unit.ReturnID) (state returns.State) {
 	s.t.Helper()
-	if err := s.Returns.View(s.t.Context(), returns.Stream(id), func(now returns.State, _ int64) { state = now.Clone() }); err != nil {
+	if err := s.returns.View(s.t.Context(), returns.Stream(id), func(now returns.State, _ int64) { state = now.Clone() }); err != nil {
 		s.t.Fatal(err)
 	}
 	return state
@@ -183,7 +183,7 @@ func TestARefusalAfterTheRequestIsRecorded(t *testing.T) {
 	s.sell("MUG", 5)
 	s.deliver("o1", 1)
 	ask := aggregate.Request[returns.Command]{Stream: returns.Stream("late"), Meta: call().Meta, Commands: []returns.Command{mugsOf("late", 1, "o1")}}
-	if _, err := s.Returns.Handle(t.Context(), ask); err != nil {
+	if _, err := s.returns.Handle(t.Context(), ask); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Return(t.Context(), call(), "early", mugsOf("early", 1, "o1")); err != nil {
@@ -259,7 +259,7 @@ func TestADeletedOrderHoldsUpNoReturn(t *testing.T) {
 		}
 	}
 	late := aggregate.Request[returns.Command]{Stream: returns.Stream("late"), Meta: call().Meta, Commands: []returns.Command{mugsOf("late", 1, "o1", "gone")}}
-	if _, err := s.Returns.Handle(ctx, late); err != nil {
+	if _, err := s.returns.Handle(ctx, late); err != nil {
 		t.Fatal(err)
 	}
 	tombstone := []eventstore.Event{{ID: uuid.New(), Type: eventstore.TombstoneType, Data: []byte("{}")}}

@@ -9,8 +9,19 @@ import (
 	"daybook/domain/stock"
 )
 
-// The five aggregates as a Service's handlers are given them. A test can make a
-// handler of changed rules, to see what notices.
+// Rules are the five aggregates as a Service's handlers are given them.
+type Rules struct {
+	Products aggregate.Definition[product.State, product.Command, product.Event]
+	Carts    aggregate.Definition[cart.State, cart.Command, cart.Event]
+	Stock    aggregate.Definition[stock.State, stock.Command, stock.Event]
+	Orders   aggregate.Definition[order.State, order.Command, order.Event]
+	Returns  aggregate.Definition[returns.State, returns.Command, returns.Event]
+}
+
+// ShopRules are those that the domain decides by.
+func ShopRules() Rules {
+	return Rules{Products: ProductRules(), Carts: CartRules(), Stock: StockRules(), Orders: OrderRules(), Returns: ReturnRules()}
+}
 
 // ProductRules are those of the catalogue.
 func ProductRules() aggregate.Definition[product.State, product.Command, product.Event] {

@@ -30,11 +30,11 @@ import (
 
 // Handlers of the five aggregates.
 type (
-	Products = aggregate.Handler[product.State, product.Command, product.Event]
-	Carts    = aggregate.Handler[cart.State, cart.Command, cart.Event]
-	Stock    = aggregate.Handler[stock.State, stock.Command, stock.Event]
-	Orders   = aggregate.Handler[order.State, order.Command, order.Event]
-	Returns  = aggregate.Handler[returns.State, returns.Command, returns.Event]
+	productHandler = aggregate.Handler[product.State, product.Command, product.Event]
+	cartHandler    = aggregate.Handler[cart.State, cart.Command, cart.Event]
+	stockHandler   = aggregate.Handler[stock.State, stock.Command, stock.Event]
+	orderHandler   = aggregate.Handler[order.State, order.Command, order.Event]
+	returnHandler  = aggregate.Handler[returns.State, returns.Command, returns.Event]
 )
 
 // Policy is what the shop decides about its processes.
@@ -75,11 +75,11 @@ func DefaultPolicy() Policy {
 // processes they set off, so that when a call returns, what it asked for is
 // done as far as it can be.
 type Service struct {
-	Products *Products
-	Carts    *Carts
-	Stock    *Stock
-	Orders   *Orders
-	Returns  *Returns
+	products *productHandler
+	carts    *cartHandler
+	stock    *stockHandler
+	orders   *orderHandler
+	returns  *returnHandler
 
 	store  eventstore.Store
 	policy Policy
@@ -90,19 +90,60 @@ type Service struct {
 	driving map[workKey]int
 }
 
-// NewService wires the handlers over one store. now is the clock of decisions.
+// NewService wires the handlers over one store, with the shop's rules. now is the clock
+// of decisions.
 func NewService(store eventstore.Store, policy Policy, now func() time.Time, options aggregate.Options) *Service {
+	return NewServiceWith(ShopRules(), store, policy, now, options)
+}
+
+// NewServiceWith is NewService with rules that may be others than the shop's, so that a
+// test sees what notices them.
+func NewServiceWith(rules Rules, store eventstore.Store, policy Policy, now func() time.Time, options aggregate.Options) *Service {
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Service{
-		Products: aggregate.NewHandler(store, ProductRules(), options),
-		Carts:    aggregate.NewHandler(store, CartRules(), options),
-		Stock:    aggregate.NewHandler(store, StockRules(), options),
-		Orders:   aggregate.NewHandler(store, OrderRules(), options),
-		Returns:  aggregate.NewHandler(store, ReturnRules(), options),
+		products: aggregate.NewHandler(store, rules.Products, options),
+		carts:    aggregate.NewHandler(store, rules.Carts, options),
+		stock:    aggregate.NewHandler(store, rules.Stock, options),
+		orders:   aggregate.NewHandler(store, rules.Orders, options),
+		returns:  aggregate.NewHandler(store, rules.Returns, options),
 		store:    store, policy: policy, now: now, logger: options.Logger, driving: map[workKey]int{},
 	}
+}
+
+// ViewProduct calls look with a product's state as of now, and the revision of its last
+// event; a product that was never listed has the zero state and revision -1. The state is
+// the service's own: look must not keep or change it, nor wait for anything. The other
+// views are alike. Errors are those of reading the log.
+func (s *Service) ViewProduct(ctx context.Context, sku unit.SKU, look func(product.State, int64)) error {
+	return s.products.View(ctx, product.Stream(sku), look)
+}
+
+// ViewCart looks at a cart; see ViewProduct.
+func (s *Service) ViewCart(ctx context.Context, id unit.CartID, look func(cart.State, int64)) error {
+	return s.carts.View(ctx, cart.Stream(id), look)
+}
+
+// ViewStock looks at the stock of a SKU at a location; see ViewProduct.
+func (s *Service) ViewStock(ctx context.Context, key stock.Key, look func(stock.State, int64)) error {
+	return s.stock.View(ctx, stock.Stream(key.SKU, key.Location), look)
+}
+
+// ViewOrder looks at an order; see ViewProduct.
+func (s *Service) ViewOrder(ctx context.Context, id unit.OrderID, look func(order.State, int64)) error {
+	return s.orders.View(ctx, order.Stream(id), look)
+}
+
+// ViewReturn looks at a return or a credit note; see ViewProduct.
+func (s *Service) ViewReturn(ctx context.Context, id unit.ReturnID, look func(returns.State, int64)) error {
+	return s.returns.View(ctx, returns.Stream(id), look)
+}
+
+// StockRepeats tells whether a stock has carried out the request with this metadata before.
+// A refusal that is found before it is asked must then be ignored.
+func (s *Service) StockRepeats(ctx context.Context, key stock.Key, meta eventstore.Metadata) (bool, error) {
+	return s.stock.Repeats(ctx, stock.Stream(key.SKU, key.Location), meta)
 }
 
 // Now is the time of decisions.
@@ -123,7 +164,7 @@ func (s *Service) CheckLog(ctx context.Context) error {
 
 // Close waits for what is in flight.
 func (s *Service) Close(ctx context.Context) error {
-	return errors.Join(s.Products.Close(ctx), s.Carts.Close(ctx), s.Orders.Close(ctx), s.Returns.Close(ctx), s.Stock.Close(ctx))
+	return errors.Join(s.products.Close(ctx), s.carts.Close(ctx), s.orders.Close(ctx), s.returns.Close(ctx), s.stock.Close(ctx))
 }
 
 // Call is who asks, under which id, and on which belief.
@@ -146,7 +187,7 @@ func (s *Service) Product(ctx context.Context, call Call, sku unit.SKU, commands
 	if err := s.admit(call); err != nil {
 		return aggregate.Result[product.Event]{}, err
 	}
-	return s.Products.Handle(ctx, request(call, product.Stream(sku), commands))
+	return s.products.Handle(ctx, request(call, product.Stream(sku), commands))
 }
 
 // MoveStock carries out a command on one SKU at one location. at must be the
@@ -158,7 +199,7 @@ func (s *Service) MoveStock(ctx context.Context, call Call, key stock.Key, comma
 	if err := s.admitDeadlines(commands); err != nil {
 		return aggregate.Result[stock.Event]{}, err
 	}
-	return s.Stock.Handle(ctx, request(call, stock.Stream(key.SKU, key.Location), commands))
+	return s.stock.Handle(ctx, request(call, stock.Stream(key.SKU, key.Location), commands))
 }
 
 // At stamps a stock command with its key and the time of the decision.
@@ -170,7 +211,7 @@ func (s *Service) Cart(ctx context.Context, call Call, id unit.CartID, commands 
 	if err := s.admit(call); err != nil {
 		return aggregate.Result[cart.Event]{}, err
 	}
-	return s.Carts.Handle(ctx, request(call, cart.Stream(id), commands))
+	return s.carts.Handle(ctx, request(call, cart.Stream(id), commands))
 }
 
 // WantedLine is a line as a customer asks for it.
@@ -199,7 +240,7 @@ func (s *Service) AddLines(ctx context.Context, call Call, id unit.CartID, open 
 	priced, refusal := s.priced(ctx, id, currency, lines)
 	if refusal != nil {
 		// The catalogue may have changed since this was done before.
-		repeats, err := s.Carts.Repeats(ctx, cart.Stream(id), call.Meta)
+		repeats, err := s.carts.Repeats(ctx, cart.Stream(id), call.Meta)
 		if err == nil && !repeats && open != nil {
 			repeats, err = s.cartExists(ctx, id) // and then only the content is compared
 		}
@@ -217,7 +258,7 @@ func (s *Service) AddLines(ctx context.Context, call Call, id unit.CartID, open 
 			commands = append(commands, line)
 		}
 	}
-	return s.Carts.Handle(ctx, request(call, cart.Stream(id), commands))
+	return s.carts.Handle(ctx, request(call, cart.Stream(id), commands))
 }
 
 // priced are lines with what the catalogue offers. Where it refuses one, they are
@@ -246,13 +287,13 @@ func (s *Service) priced(ctx context.Context, id unit.CartID, currency unit.Curr
 
 func (s *Service) cartExists(ctx context.Context, id unit.CartID) (bool, error) {
 	exists := false
-	err := s.Carts.View(ctx, cart.Stream(id), func(state cart.State, _ int64) { exists = state.Phase != cart.NotOpened })
+	err := s.carts.View(ctx, cart.Stream(id), func(state cart.State, _ int64) { exists = state.Phase != cart.NotOpened })
 	return exists, err
 }
 
 func (s *Service) cartCurrency(ctx context.Context, id unit.CartID) (unit.Currency, error) {
 	var currency unit.Currency
-	err := s.Carts.View(ctx, cart.Stream(id), func(state cart.State, _ int64) { currency = state.Currency })
+	err := s.carts.View(ctx, cart.Stream(id), func(state cart.State, _ int64) { currency = state.Currency })
 	if err == nil && currency == "" {
 		err = cart.ErrNotFound
 	}
@@ -267,7 +308,7 @@ const offerAge = 5 * time.Second
 func (s *Service) offer(ctx context.Context, sku unit.SKU, currency unit.Currency) (cart.Offer, error) {
 	var offer cart.Offer
 	var refusal error
-	err := s.Products.ViewAged(ctx, product.Stream(sku), offerAge, func(state product.State, _ int64) {
+	err := s.products.ViewAged(ctx, product.Stream(sku), offerAge, func(state product.State, _ int64) {
 		offer = cart.Offer{Title: state.Title, Kind: state.Kind}
 		offer.Price, refusal = state.Price(currency)
 	})

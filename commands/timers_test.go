@@ -52,7 +52,7 @@ func TestTwoTimersOfAKindThatDifferInOnePartBothFire(t *testing.T) {
 		}
 		return func() bool {
 			ended := false
-			if err := s.Stock.View(t.Context(), stock.Stream(sku, location), func(state stock.State, _ int64) {
+			if err := s.stock.View(t.Context(), stock.Stream(sku, location), func(state stock.State, _ int64) {
 				end, known := state.Ended.Get(string(id))
 				ended = known && end == stock.EndExpired
 			}); err != nil {

@@ -220,7 +220,7 @@ func (s *shop) receive(sku string, units int) {
 // stock is the state of a SKU's stock at the default location.
 func (s *shop) stock(sku unit.SKU) (state stock.State) {
 	s.t.Helper()
-	err := s.service.Stock.View(s.t.Context(), stock.Stream(sku, unit.DefaultLocation), func(now stock.State, _ int64) { state = now })
+	err := s.service.ViewStock(s.t.Context(), stock.Key{SKU: sku, Location: unit.DefaultLocation}, func(now stock.State, _ int64) { state = now })
 	if err != nil {
 		s.t.Fatal(err)
 	}

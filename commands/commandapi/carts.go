@@ -170,7 +170,7 @@ func (a *api) cart(ctx context.Context, id unit.CartID, done aggregate.Result[ca
 	if state, revision, whole := foldNew(cart.Evolve, done); whole {
 		return reply(revision, done, cartState(state, revision)), nil
 	}
-	state, err := view(ctx, a.service.Carts, cart.Stream(id), cartState)
+	state, err := view(ctx, a.service.ViewCart, id, cartState)
 	if err != nil {
 		return nil, err
 	}

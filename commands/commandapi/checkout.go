@@ -159,7 +159,7 @@ func (a *api) placedState(ctx context.Context, id unit.OrderID, done aggregate.R
 	if state, _, whole := foldNew(order.Evolve, known); whole {
 		return orderState(state, done.Revision), nil
 	}
-	return view(ctx, a.service.Orders, order.Stream(id), orderState)
+	return view(ctx, a.service.ViewOrder, id, orderState)
 }
 
 // withPosition tells the caller of a checkout that was recorded, and then refused,

@@ -28,7 +28,7 @@ func (a *api) changeOrder(ctx context.Context, c call, bad *check, id unit.Order
 	if err != nil {
 		return nil, err
 	}
-	state, err := view(ctx, a.service.Orders, order.Stream(id), orderState)
+	state, err := view(ctx, a.service.ViewOrder, id, orderState)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func (a *api) retryAllocation(ctx context.Context, c call, in *OrderPath) (*answ
 	if err != nil {
 		return nil, err
 	}
-	state, err := view(ctx, a.service.Orders, order.Stream(id), orderState)
+	state, err := view(ctx, a.service.ViewOrder, id, orderState)
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,6 @@ package commandapi
 import (
 	"context"
 
-	"daybook/commands/aggregate"
 	"daybook/domain/product"
 	"daybook/domain/unit"
 )
@@ -75,7 +74,7 @@ func (a *api) changeProduct(ctx context.Context, c call, sku unit.SKU, wanted ..
 	if err != nil {
 		return nil, err
 	}
-	state, err := view(ctx, a.service.Products, product.Stream(sku), func(s product.State, revision int64) ProductState {
+	state, err := view(ctx, a.service.ViewProduct, sku, func(s product.State, revision int64) ProductState {
 		return productState(sku, s, revision)
 	})
 	if err != nil {
@@ -85,8 +84,8 @@ func (a *api) changeProduct(ctx context.Context, c call, sku unit.SKU, wanted ..
 }
 
 // view makes an answer's body from the state as it now stands.
-func view[S, C, E, B any](ctx context.Context, handler *aggregate.Handler[S, C, E], stream string, body func(S, int64) B) (B, error) {
+func view[ID, S, B any](ctx context.Context, read func(context.Context, ID, func(S, int64)) error, id ID, body func(S, int64) B) (B, error) {
 	var out B
-	err := handler.View(ctx, stream, func(state S, revision int64) { out = body(state, revision) })
+	err := read(ctx, id, func(state S, revision int64) { out = body(state, revision) })
 	return out, err
 }

@@ -85,7 +85,7 @@ func (a *api) soldBy(ctx context.Context, id unit.OrderID) (order.State, error) 
 	if id == "" {
 		return order.State{}, nil
 	}
-	state, err := view(ctx, a.service.Orders, order.Stream(id), func(s order.State, _ int64) order.State { return s.Clone() })
+	state, err := view(ctx, a.service.ViewOrder, id, func(s order.State, _ int64) order.State { return s.Clone() })
 	if err == nil && !state.Exists() {
 		err = order.ErrNotFound
 	}
@@ -118,7 +118,7 @@ func (a *api) returnLine(ctx context.Context, bad *check, pointer string, given 
 		return line, nil
 	}
 	line.Kind = unit.Stocked
-	err := a.service.Products.View(ctx, product.Stream(line.SKU), func(s product.State, _ int64) {
+	err := a.service.ViewProduct(ctx, line.SKU, func(s product.State, _ int64) {
 		if s.Phase != product.NotListed {
 			line.Title, line.Kind = s.Title, s.Kind
 		}

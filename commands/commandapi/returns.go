@@ -27,7 +27,7 @@ func (a *api) changeReturn(ctx context.Context, c call, bad *check, id unit.Retu
 	if err != nil {
 		return nil, err
 	}
-	state, err := view(ctx, a.service.Returns, returns.Stream(id), returnState)
+	state, err := view(ctx, a.service.ViewReturn, id, returnState)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func (a *api) receiveReturn(ctx context.Context, c call, in *receiptInput) (*ans
 		return nil, err
 	}
 	if receive.Receipt == 0 {
-		next, err := view(ctx, a.service.Returns, returns.Stream(id), func(s returns.State, _ int64) int { return len(s.Receipts) + 1 })
+		next, err := view(ctx, a.service.ViewReturn, id, func(s returns.State, _ int64) int { return len(s.Receipts) + 1 })
 		if err != nil {
 			return nil, err
 		}

@@ -35,7 +35,7 @@ func (a *api) moveStock(ctx context.Context, c call, bad *check, key stock.Key, 
 		return nil, err
 	}
 	now := a.service.Now()
-	state, err := view(ctx, a.service.Stock, stock.Stream(key.SKU, key.Location), func(s stock.State, revision int64) StockState {
+	state, err := view(ctx, a.service.ViewStock, key, func(s stock.State, revision int64) StockState {
 		return stockState(key, s, now, revision)
 	})
 	if err != nil {
@@ -207,7 +207,7 @@ func (a *api) returnStock(ctx context.Context, c call, in *returnStockInput) (*a
 		return nil, err
 	}
 	if from.Override == "" {
-		belongs, err := view(ctx, a.service.Returns, returns.Stream(id), func(s returns.State, _ int64) bool { return s.Exists() })
+		belongs, err := view(ctx, a.service.ViewReturn, id, func(s returns.State, _ int64) bool { return s.Exists() })
 		if err != nil {
 			return nil, err
 		}
@@ -230,7 +230,7 @@ func (a *api) returnStock(ctx context.Context, c call, in *returnStockInput) (*a
 
 // notRepeated tells a new request from one that has been carried out before.
 func (a *api) notRepeated(ctx context.Context, c call, key stock.Key) (bool, error) {
-	repeats, err := a.service.Stock.Repeats(ctx, stock.Stream(key.SKU, key.Location), c.Meta)
+	repeats, err := a.service.StockRepeats(ctx, key, c.Meta)
 	return !repeats, err
 }
 

@@ -96,7 +96,7 @@ func (r *run) mayAdjust(ctx context.Context, document string, lines []onlinereta
 	}
 	enough := true
 	for sku, quantity := range out {
-		err := r.Service.Stock.View(ctx, stock.Stream(sku, unit.DefaultLocation), func(state stock.State, _ int64) {
+		err := r.Service.ViewStock(ctx, stock.Key{SKU: sku, Location: unit.DefaultLocation}, func(state stock.State, _ int64) {
 			enough = enough && state.OnHand()-state.UnavailableTotal() >= quantity
 		})
 		if err != nil {

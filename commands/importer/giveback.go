@@ -87,7 +87,7 @@ func (r *run) links(ctx context.Context, back unit.ReturnID, matched []onlineret
 		}
 		of := soldLine{orderID(r.plan.invoices[match.Invoice]), match.Line}
 		var left unit.Quantity
-		err := r.Service.Orders.View(ctx, order.Stream(of.order), func(state order.State, _ int64) { left = returnable(state, of.line, back) })
+		err := r.Service.ViewOrder(ctx, of.order, func(state order.State, _ int64) { left = returnable(state, of.line, back) })
 		if err != nil {
 			return nil, fmt.Errorf("look at order %s: %w", of.order, err)
 		}

@@ -82,7 +82,7 @@ func (r *run) eachStock(ctx context.Context, look func(unit.SKU, stock.State)) e
 		if p.Kind != unit.Stocked {
 			return nil
 		}
-		return r.Service.Stock.View(ctx, stock.Stream(p.SKU, unit.DefaultLocation), func(state stock.State, _ int64) { look(p.SKU, state) })
+		return r.Service.ViewStock(ctx, stock.Key{SKU: p.SKU, Location: unit.DefaultLocation}, func(state stock.State, _ int64) { look(p.SKU, state) })
 	})
 }
 

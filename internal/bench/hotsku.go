@@ -91,7 +91,7 @@ func receive(ctx context.Context, env Env, key stock.Key, units unit.Quantity) e
 func checkStock(ctx context.Context, env Env, key stock.Key, reserved, allocated unit.Quantity) error {
 	now := env.Service.Now()
 	var wrong error
-	err := env.Service.Stock.View(ctx, stock.Stream(key.SKU, key.Location), func(state stock.State, _ int64) {
+	err := env.Service.ViewStock(ctx, key, func(state stock.State, _ int64) {
 		if state.Reserved(now) != reserved || state.Allocated() != allocated {
 			wrong = fmt.Errorf("%s: acknowledged were %d units reserved and %d allocated; recorded are %d and %d",
 				key.SKU, reserved, allocated, state.Reserved(now), state.Allocated())

@@ -51,8 +51,8 @@ type kind struct {
 	begin  func(s *shop)
 }
 
-func stateOf[S, C, E any](ctx context.Context, h *aggregate.Handler[S, C, E], stream string) (state any, revision int64, err error) {
-	err = h.View(ctx, stream, func(s S, at int64) { state, revision = s, at }) // no command follows that could change it
+func stateOf[ID, S any](ctx context.Context, read func(context.Context, ID, func(S, int64)) error, id ID) (state any, revision int64, err error) {
+	err = read(ctx, id, func(s S, at int64) { state, revision = s, at }) // no command follows that could change it
 	return state, revision, err
 }
 
@@ -62,7 +62,9 @@ func kinds(t *testing.T) map[string]kind {
 	all := map[string]kind{
 		product.Category: {
 			types: product.Types(), live: []string{"MUG", "TRAY"}, only: "ONLY",
-			state: func(s *commands.Service, stream string) (any, int64, error) { return stateOf(ctx, s.Products, stream) },
+			state: func(s *commands.Service, stream string) (any, int64, error) {
+				return stateOf(ctx, s.ViewProduct, unit.SKU(strings.TrimPrefix(stream, product.Stream(""))))
+			},
 			demand: func(s *shop, id string, at *int64) error {
 				_, err := s.Product(ctx, ifAt(at), unit.SKU(id), product.SetPrice{Price: gbp("9.99")})
 				return err
@@ -71,7 +73,9 @@ func kinds(t *testing.T) map[string]kind {
 		},
 		cart.Category: {
 			types: cart.Types(), live: []string{"open"}, only: "x",
-			state: func(s *commands.Service, stream string) (any, int64, error) { return stateOf(ctx, s.Carts, stream) },
+			state: func(s *commands.Service, stream string) (any, int64, error) {
+				return stateOf(ctx, s.ViewCart, unit.CartID(strings.TrimPrefix(stream, cart.Stream(""))))
+			},
 			demand: func(s *shop, id string, at *int64) error {
 				_, err := s.AddLines(ctx, ifAt(at), unit.CartID(id), nil, []commands.WantedLine{want("TRAY", 1)})
 				return err
@@ -80,7 +84,9 @@ func kinds(t *testing.T) map[string]kind {
 		},
 		order.Category: {
 			types: order.Types(), live: []string{"36365", "36367", "36368"}, only: "zzz",
-			state: func(s *commands.Service, stream string) (any, int64, error) { return stateOf(ctx, s.Orders, stream) },
+			state: func(s *commands.Service, stream string) (any, int64, error) {
+				return stateOf(ctx, s.ViewOrder, unit.OrderID(strings.TrimPrefix(stream, order.Stream(""))))
+			},
 			demand: func(s *shop, id string, at *int64) error {
 				_, err := s.Order(ctx, ifAt(at), unit.OrderID(id), order.RecordTransaction{TransactionID: "paid", Type: order.Capture, State: order.Succeeded, Amount: gbp("0.01")})
 				return err
@@ -89,7 +95,9 @@ func kinds(t *testing.T) map[string]kind {
 		},
 		returns.Category: {
 			types: returns.Types(), live: []string{"r4"}, only: "theirs",
-			state: func(s *commands.Service, stream string) (any, int64, error) { return stateOf(ctx, s.Returns, stream) },
+			state: func(s *commands.Service, stream string) (any, int64, error) {
+				return stateOf(ctx, s.ViewReturn, unit.ReturnID(strings.TrimPrefix(stream, returns.Stream(""))))
+			},
 			demand: func(s *shop, id string, at *int64) error {
 				_, err := s.Return(ctx, ifAt(at), unit.ReturnID(id), returns.Approve{})
 				return err
@@ -98,7 +106,13 @@ func kinds(t *testing.T) map[string]kind {
 		},
 		stock.Category: {
 			types: stock.Types(), live: []string{"MUG@main", "TRAY@main"}, only: "ONLY@main",
-			state: func(s *commands.Service, stream string) (any, int64, error) { return stateOf(ctx, s.Stock, stream) },
+			state: func(s *commands.Service, stream string) (any, int64, error) {
+				key, err := stock.ParseStream(stream)
+				if err != nil {
+					return nil, 0, err
+				}
+				return stateOf(ctx, s.ViewStock, key)
+			},
 			demand: func(s *shop, id string, at *int64) error {
 				sku, _, _ := strings.Cut(id, "@")
 				_, err := s.MoveStock(ctx, ifAt(at), key(unit.SKU(sku)), stock.Receive{At: s.At(key(unit.SKU(sku))), Quantity: 1, Document: "more"})

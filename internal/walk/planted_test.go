@@ -10,38 +10,24 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"daybook/commands"
-	"daybook/commands/aggregate"
 	"daybook/domain/order"
 	"daybook/domain/stock"
-	"daybook/eventstore"
 	"daybook/projections"
 )
 
 // stockBug plants changed rules of stock.
 func stockBug(decide func(stock.Command, stock.State) ([]stock.Event, error)) bug {
-	return bug{service: func(s *commands.Service, store eventstore.Store) {
-		rules := commands.StockRules()
-		rules.Decide = decide
-		s.Stock = aggregate.NewHandler(store, rules, aggregate.Options{})
-	}}
+	return bug{rules: func(rules *commands.Rules) { rules.Stock.Decide = decide }}
 }
 
 // orderBug plants changed rules of orders.
 func orderBug(decide func(order.Command, order.State) ([]order.Event, error)) bug {
-	return bug{service: func(s *commands.Service, store eventstore.Store) {
-		rules := commands.OrderRules()
-		rules.Decide = decide
-		s.Orders = aggregate.NewHandler(store, rules, aggregate.Options{})
-	}}
+	return bug{rules: func(rules *commands.Rules) { rules.Orders.Decide = decide }}
 }
 
 // orderFold plants another fold of orders, on which they decide.
 func orderFold(evolve func(order.State, order.Event) order.State) bug {
-	return bug{service: func(s *commands.Service, store eventstore.Store) {
-		rules := commands.OrderRules()
-		rules.Evolve = evolve
-		s.Orders = aggregate.NewHandler(store, rules, aggregate.Options{})
-	}}
+	return bug{rules: func(rules *commands.Rules) { rules.Orders.Evolve = evolve }}
 }
 
 // viewBug plants a view that does not see some events.

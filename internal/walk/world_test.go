@@ -35,8 +35,8 @@ import (
 // bug is a fault that is planted to see whether the walk finds it: it changes
 // what the world is made of.
 type bug struct {
-	service func(*commands.Service, eventstore.Store)
-	view    func(projections.View) projections.View
+	rules func(*commands.Rules)
+	view  func(projections.View) projections.View
 }
 
 // settings are those of the world of one walk.
@@ -151,10 +151,11 @@ func (w *world) start() {
 		options.Snapshots = commandspg.Snapshots{Pool: w.pool}
 		w.answers = commandspg.NewAnswers(w.pool, logger)
 	}
-	w.service = commands.NewService(w.store, policy, w.clock.now, options)
-	if w.bug.service != nil {
-		w.bug.service(w.service, w.store)
+	rules := commands.ShopRules()
+	if w.bug.rules != nil {
+		w.bug.rules(&rules)
 	}
+	w.service = commands.NewServiceWith(rules, w.store, policy, w.clock.now, options)
 	ended := make(chan struct{}) // live streams end at once
 	close(ended)
 	var err error
