@@ -47,6 +47,7 @@ func TestErrorsHaveTheirStatus(t *testing.T) {
 		"a store that says no":          {&eventstore.DeniedError{Cause: errDown}, 503, problem.CodeUnavailable, "2"},
 		"a store that is away":          {&eventstore.UnavailableError{Cause: errDown}, 503, problem.CodeUnavailable, "2"},
 		"a log that has diverged":       {fmt.Errorf("read: %w", &eventstore.DivergedError{Keeper: "this node"}), 503, problem.CodeDiverged, ""},
+		"a difference that may pass":    {&eventstore.DivergedError{Keeper: "this node", MayPass: true}, 503, problem.CodeDiverged, "2"},
 		"an append to a log since gone": {&eventstore.OutcomeUnknownError{Cause: &eventstore.DivergedError{}}, 503, problem.CodeOutcomeUnknown, ""},
 		"an append, the stream gone":    {&eventstore.OutcomeUnknownError{Cause: &eventstore.DeletedError{}}, 503, problem.CodeOutcomeUnknown, "1"},
 		"an unknown outcome":            {&eventstore.OutcomeUnknownError{Cause: context.DeadlineExceeded}, 503, problem.CodeOutcomeUnknown, "1"},
