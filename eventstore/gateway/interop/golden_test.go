@@ -200,7 +200,7 @@ export class Case {
   "form/at once": ["a"], "form/late": ["b", "a"], "form/later": ["b", "c", "a"], "form/never": ["b"], "form/meant": ["m"],
   "append form/cancelled": ["g"], "form/unknown": ["a"], "form/reworded": ["m"], "form/moved": ["m"],
 };
-const details = { "form/reworded": "new words", "form/moved": "position 7 is beyond" };
+const details = { "form/reworded": "new words", "form/moved": "proto:\u00a0position 7 is beyond" };
 export const cases = Object.fromEntries(Object.entries(runs).map(([name, each]) =>
   [name, async (t) => { t.outcome.push({ step: "1", code: "OK" }, { step: "2", value: each[Math.min(t.run, each.length - 1)], details: details[name] }); }]));`,
 		"golden.json": `{"form/at once":[{"step":"1","code":"OK"},{"step":"2","value":"a"}],"form/late":[{"step":"1","code":"OK"},{"step":"2","value":"a"}],
@@ -209,7 +209,7 @@ export const cases = Object.fromEntries(Object.entries(runs).map(([name, each]) 
 		"accepted.json": `{"form/meant":{"why":"w","outcome":[{"step":"1","code":"OK"},{"step":"2","value":"m"}]},
 "append form/cancelled":{"why":"w","outcome":[{"step":"1","code":"OK"},{"step":"2","value":"m"}]},
 "form/reworded":{"why":"w","outcome":[{"step":"1","code":"OK"},{"details":"old words","step":"2","value":"m"}]},
-"form/moved":{"why":"w","outcome":[{"step":"1","code":"OK"},{"details":"position 5 is beyond","step":"2","value":"m"}]}}`,
+"form/moved":{"why":"w","outcome":[{"step":"1","code":"OK"},{"details":"proto: position 5 is beyond","step":"2","value":"m"}]}}`,
 	} {
 		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
