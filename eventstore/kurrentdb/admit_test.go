@@ -65,6 +65,45 @@ func TestNothingIsAppendedOverAConnectionThatWasNotAdmitted(t *testing.T) {
 	}
 }
 
+// An append that meets a new connection before it is admitted waits until it is. The
+// connection is kept, because nothing is wrong with it, and others use it already.
+func TestAConnectionThatIsNotAdmittedYetIsKept(t *testing.T) {
+	t.Parallel()
+	n := serve(t, memory.New(), "127.0.0.1:0")
+	store := open(t, address(n))
+	const writers = 16
+	var early atomic.Int64 // appends that come before the new connection is admitted
+	store.AppendAfter(func(context.Context) (uint64, error) {
+		if made := store.Connections(); made == 1 || early.Add(1) > writers {
+			return made, nil
+		}
+		return 1, nil
+	})
+	ctx := within(t, patience)
+	if _, err := store.Append(ctx, "a", eventstore.Any, newEvents(1)); err != nil {
+		t.Fatal(err)
+	}
+	n.kill()
+	n.start()
+	for store.Connections() == 1 {
+		if _, err := store.Head(ctx); err != nil && ctx.Err() != nil {
+			t.Fatal(err)
+		}
+	}
+	var appending sync.WaitGroup
+	for range writers {
+		appending.Go(func() {
+			if _, err := store.Append(ctx, "a", eventstore.Any, newEvents(1)); err != nil {
+				t.Errorf("after the connection was admitted: %v", err)
+			}
+		})
+	}
+	appending.Wait()
+	if made := store.Connections(); made != 2 || early.Load() < writers {
+		t.Errorf("%d connections were made for %d early appends, want 2", made, early.Load())
+	}
+}
+
 // The server names another leader, which has another log. Nothing is appended there
 // before the connection to it was admitted.
 func TestNothingIsAppendedAtALeaderThatWasNotAdmitted(t *testing.T) {

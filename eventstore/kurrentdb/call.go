@@ -156,6 +156,9 @@ func (c *connection) learn(err error) {
 		c.retire(err)
 		return
 	}
+	if errors.Is(err, errNewConnection) { // nothing was asked of it yet
+		return
+	}
 	switch judge(err) {
 	case lost, moved, notSent: // notSent: the client has ended itself
 		c.drop(err)
