@@ -124,7 +124,7 @@ func add[I any, PI input[I], B any](a *api, tag string, o op, handle func(contex
 		operation.DefaultStatus = http.StatusCreated
 	}
 	if o.key {
-		operation.Parameters = []*huma.Param{requiredKey}
+		operation.Parameters = []*huma.Param{requiredKey()}
 	}
 	huma.Register(a.huma, operation, func(ctx context.Context, in *I) (*answer[B], error) {
 		ctx, cancel := context.WithTimeout(aggregate.Noting(context.WithoutCancel(ctx)), a.timeout)

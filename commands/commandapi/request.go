@@ -41,10 +41,12 @@ type Headers struct {
 func (h *Headers) common() *Headers { return h }
 
 // requiredKey documents the header where it is needed.
-var requiredKey = &huma.Param{
-	Name: headerKey, In: "header", Required: true,
-	Description: "Makes repeating this request harmless: the same key with the same request gets the first answer again. Needed here, for stock or money moves.",
-	Schema:      &huma.Schema{Type: huma.TypeString, MinLength: new(1), MaxLength: new(maxKey)},
+func requiredKey() *huma.Param {
+	return &huma.Param{
+		Name: headerKey, In: "header", Required: true,
+		Description: "Makes repeating this request harmless: the same key with the same request gets the first answer again. Needed here, for stock or money moves.",
+		Schema:      &huma.Schema{Type: huma.TypeString, MinLength: new(1), MaxLength: new(maxKey)},
+	}
 }
 
 // call is a request's identity: who asks, under which command id, on which
