@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -79,7 +80,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 	if err != nil {
 		panic(err) // the definition above is wrong
 	}
-	selected, err := parser.Parse(args)
+	selected, err := parser.Parse(spelled(args))
 	if exited >= 0 { // --help
 		return exited
 	}
@@ -87,13 +88,13 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 		err = cli.settle(selected, getenv)
 	}
 	if err != nil {
-		return complain(plainErr, &usageError{err.Error()})
+		return complain(plainErr, cli.withVariables(&usageError{err.Error()}))
 	}
 	p := &program{
 		options: cli.options, getenv: getenv, stdin: stdin, stdout: visibleWriter{stdout}, stderr: stderr, log: cli.logger(plainErr),
 	}
 	if err = p.check(ctx, selected); err != nil {
-		return complain(plainErr, err)
+		return complain(plainErr, cli.withVariables(err))
 	}
 	if cli.PrintConfig {
 		err = p.printConfig(selected)
@@ -102,9 +103,21 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 		err = selected.Run(p)
 	}
 	if err != nil {
-		return complain(plainErr, err)
+		return complain(plainErr, cli.withVariables(err))
 	}
 	return exitOK
+}
+
+// spelled turns two forms that many programs have into the forms of this one:
+// "help serve" into "serve --help", and "--version" into "version".
+func spelled(args []string) []string {
+	switch {
+	case len(args) > 0 && args[0] == "help":
+		return append(slices.Clone(args[1:]), "--help")
+	case len(args) == 1 && args[0] == "--version":
+		return []string{"version"}
+	}
+	return args
 }
 
 // checked is a subcommand that refuses some values of its flags. It does so here and

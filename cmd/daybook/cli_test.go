@@ -44,7 +44,17 @@ func TestWrongCallsAreRefusedWithUsage(t *testing.T) {
 		"a bad currency, by its variable": {
 			env: map[string]string{"DAYBOOK_CURRENCY": "XXX1"}, args: "serve", says: "DAYBOOK_CURRENCY",
 		},
-		"a time zone there is none": {args: "serve --timezone Mars/Base", says: `--timezone "Mars/Base"`},
+		"a bad listen address, by its variable": {
+			env: map[string]string{"DAYBOOK_LISTEN": "8080"}, args: "serve", says: "--listen ($DAYBOOK_LISTEN) 8080: want HOST:PORT",
+		},
+		"a bad address of the log, by its variable": {
+			env: map[string]string{"KURRENTDB_URL": "http://h"}, args: "serve --store kurrentdb", says: "--kurrentdb-url ($KURRENTDB_URL)",
+		},
+		"a bad gateway address, by its variable": {
+			env: map[string]string{"DAYBOOK_GATEWAY": "2113"}, args: "serve", says: "--gateway ($DAYBOOK_GATEWAY) 2113: want HOST:PORT",
+		},
+		"help for an unknown command": {args: "help serv", says: `did you mean "serve"?`},
+		"a time zone there is none":   {args: "serve --timezone Mars/Base", says: `--timezone "Mars/Base"`},
 		"the time zone of this machine": {
 			env: map[string]string{"DAYBOOK_TIMEZONE": "Local"}, args: "serve", says: "DAYBOOK_TIMEZONE",
 		},
@@ -118,6 +128,17 @@ func TestHelpNamesEveryCommand(t *testing.T) {
 	for _, command := range []string{"serve", "demo", "import", "verify", "rebuild", "accept-log", "bench", "migrate", "version"} {
 		if !strings.Contains(got.stdout, "\n  "+command+" ") {
 			t.Errorf("help lacks %q:\n%s", command, got.stdout)
+		}
+	}
+}
+
+// Both spellings of help and of the version give the same.
+func TestOtherSpellingsAreUnderstood(t *testing.T) {
+	t.Parallel()
+	for spelled, plain := range map[string]string{"help": "--help", "help serve": "serve --help", "--version": "version"} {
+		got, want := call(t, nil, strings.Fields(spelled)...), call(t, nil, strings.Fields(plain)...)
+		if got.code != exitOK || got.stdout != want.stdout || got.stdout == "" {
+			t.Errorf("daybook %s: exit code %d, %q; want what daybook %s says", spelled, got.code, got.stdout, plain)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -36,7 +37,8 @@ type options struct {
 	Currency        string `placeholder:"CODE" from:"DAYBOOK_CURRENCY" help:"The shop's own currency, in which they count."`
 	PrintConfig     bool   `help:"Print the effective configuration, passwords hidden, and do nothing else."`
 
-	location *time.Location
+	location  *time.Location
+	variables map[string]string // of each flag whose value came from the environment: the variable
 }
 
 const defaultDataDir = ".daybook"
@@ -67,6 +69,10 @@ func (o *options) settle(selected *kong.Context, getenv func(string) string) err
 		if flag.Enum != "" && !slices.Contains(flag.EnumSlice(), value) {
 			return usagef("%s (environment) must be one of %s, not %q", name, flag.Enum, value)
 		}
+		if o.variables == nil {
+			o.variables = make(map[string]string)
+		}
+		o.variables[flag.Name] = name
 	}
 	if selected.Command() == "demo" && !given("log-level") && getenv("DAYBOOK_LOG_LEVEL") == "" {
 		o.LogLevel = "warn" // what the demo says should not be drowned
@@ -81,6 +87,39 @@ func (o *options) settle(selected *kong.Context, getenv func(string) string) err
 		return err
 	}
 	return o.settleData(selected.Command())
+}
+
+// withVariables says of each flag that a wrong call is blamed on, and that the command line
+// does not have, from which environment variable its value came: "--listen
+// ($DAYBOOK_LISTEN) 8080: want HOST:PORT".
+func (o *options) withVariables(err error) error {
+	usage, wrong := errors.AsType[*usageError](err)
+	if !wrong {
+		return err
+	}
+	message := usage.message
+	for flag, variable := range o.variables {
+		if at := endOfFlag(message, flag); at >= 0 && !strings.Contains(message, variable) {
+			message = message[:at] + " ($" + variable + ")" + message[at:]
+		}
+	}
+	return &usageError{message}
+}
+
+// endOfFlag is where the first mention of a flag ends in a text, or -1. A longer flag that
+// begins alike is another one.
+func endOfFlag(text, flag string) int {
+	for from := 0; ; {
+		at := strings.Index(text[from:], "--"+flag)
+		if at < 0 {
+			return -1
+		}
+		end := from + at + len("--"+flag)
+		if end == len(text) || !strings.ContainsAny(text[end:end+1], "-abcdefghijklmnopqrstuvwxyz0123456789") {
+			return end
+		}
+		from = end
+	}
 }
 
 // checkShop holds the settings of the shop to the rules that requests are held to,
