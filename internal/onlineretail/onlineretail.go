@@ -16,8 +16,12 @@ import (
 	"daybook/domain/unit"
 )
 
-// Columns is the header a file must have.
+// Columns is the header of the layout. The second edition of the data set calls three of
+// the columns otherwise, see otherNames.
 var Columns = [...]string{"InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country"}
+
+// otherNames are the names of columns in "Online Retail II" and its copies.
+var otherNames = map[string]string{"Invoice": "InvoiceNo", "Price": "UnitPrice", "Customer ID": "CustomerID"}
 
 // Currency is that of every price in the layout.
 const Currency unit.Currency = "GBP"

@@ -142,7 +142,7 @@ func header(scan *records) error {
 		switch {
 		case i >= len(fields):
 			return &Problem{Row: 1, Column: i + 1, Reason: "the header ends here; want " + headerText}
-		case fields[i] != want:
+		case fields[i] != want && otherNames[fields[i]] != want:
 			return &Problem{Row: 1, Column: i + 1, Reason: fmt.Sprintf("the header says %q; want %s", fields[i], headerText)}
 		}
 	}

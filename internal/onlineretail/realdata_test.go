@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/shopspring/decimal"
 
@@ -178,7 +179,7 @@ func TestRealInvoicesAreAsExpectedOneByOne(t *testing.T) {
 			amount = amount.Add(line.Amount())
 		}
 		got := []string{
-			invoice.Number, string(invoice.Kind), string(invoice.CustomerID), invoice.Country, invoice.Time.Format(timeLayout),
+			invoice.Number, string(invoice.Kind), string(invoice.CustomerID), invoice.Country, invoice.Time.Format(time.DateTime),
 			strconv.Itoa(len(invoice.Lines)), strconv.FormatInt(quantity, 10), strconv.FormatInt(mills(amount), 10),
 		}
 		if strings.Join(got, ",") != strings.Join(want[i], ",") {

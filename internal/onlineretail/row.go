@@ -25,8 +25,10 @@ const (
 	colCountry
 )
 
-// timeLayout is local UK time; the file names no zone.
-const timeLayout = "2006-01-02 15:04:05"
+// timeLayouts are the forms of a date in copies of the data set: ISO 8601, with or
+// without seconds, and the American form of the spreadsheet that it was published as. All
+// are local UK time, because no form names a zone.
+var timeLayouts = [...]string{"2006-01-02 15:04:05", "2006-01-02T15:04:05", "2006-01-02 15:04", "2006-01-02T15:04", "1/2/2006 15:04", "1/2/2006 15:04:05"}
 
 var london = sync.OnceValue(func() *time.Location {
 	location, err := time.LoadLocation("Europe/London")
@@ -111,7 +113,8 @@ func (p *parser) row(rec record) (row, error) {
 	if r.line.Price, err = p.price(field(colPrice)); err != nil {
 		return bad(colPrice, err.Error())
 	}
-	if customer := field(colCustomer); customer != "" {
+	// A spreadsheet that took the column for numbers wrote 17850.0.
+	if customer := strings.TrimSuffix(field(colCustomer), ".0"); customer != "" {
 		if len(customer) > 20 || !isDigits(customer) {
 			return bad(colCustomer, fmt.Sprintf("%q is not a customer: want up to 20 digits, or nothing", customer))
 		}
@@ -174,12 +177,19 @@ func isInvoiceNumber(s string) bool {
 }
 
 func parseTime(text string) (time.Time, error) {
-	at, err := time.ParseInLocation(timeLayout, text, london())
-	if err != nil || len(text) != len(timeLayout) {
-		return time.Time{}, fmt.Errorf("%q is not a date: want one like 2010-12-01 08:26:00", text)
+	for _, layout := range timeLayouts {
+		clock, err := time.Parse(layout, text)
+		if err != nil || clock.Nanosecond() != 0 {
+			continue
+		}
+		at, err := time.ParseInLocation(layout, text, london())
+		if err != nil {
+			continue
+		}
+		if at.Format(time.DateTime) != clock.Format(time.DateTime) {
+			return time.Time{}, fmt.Errorf("%s did not exist in Europe/London: the clocks went forward", text)
+		}
+		return at, nil
 	}
-	if at.Format(timeLayout) != text {
-		return time.Time{}, fmt.Errorf("%s did not exist in Europe/London: the clocks went forward", text)
-	}
-	return at, nil
+	return time.Time{}, fmt.Errorf("%q is not a date: want one like 2010-12-01 08:26:00, or 12/1/2010 8:26 with the month first", text)
 }
