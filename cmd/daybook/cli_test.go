@@ -68,7 +68,7 @@ func TestWrongCallsAreRefusedWithUsage(t *testing.T) {
 		"a folder and a file for it": {args: "serve --data a --database-url-file x", says: "exclude each other"},
 		"two addresses of the log":   {args: "serve --store kurrentdb --kurrentdb-url esdb://h --kurrentdb-url-file x", says: "exclude each other"},
 		"two addresses of the data, by variables": {
-			env: map[string]string{"DATABASE_URL": "postgres://h/d", "DATABASE_URL_FILE": "x"}, args: "serve", says: "both --database-url and --database-url-file",
+			env: map[string]string{"DATABASE_URL": "postgres://h/d", "DATABASE_URL_FILE": "x"}, args: "serve", says: "both --database-url ($DATABASE_URL) and --database-url-file ($DATABASE_URL_FILE)",
 		},
 		"a file for nothing":         {args: "serve --kurrentdb-url-file cli.go", says: "want one line"},
 		"a file that is not there":   {args: "serve --database-url-file nowhere", says: "--database-url-file nowhere: no such file"},

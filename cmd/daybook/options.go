@@ -99,7 +99,7 @@ func (o *options) withVariables(err error) error {
 	}
 	message := usage.message
 	for flag, variable := range o.variables {
-		if at := endOfFlag(message, flag); at >= 0 && !strings.Contains(message, variable) {
+		if at := endOfFlag(message, flag); at >= 0 && !strings.Contains(message, "$"+variable+")") {
 			message = message[:at] + " ($" + variable + ")" + message[at:]
 		}
 	}
