@@ -318,6 +318,7 @@ func TestWireForm(t *testing.T) {
 		CheckoutRefused{OrderID: "o1", OrderIDTaken: true, Lines: []Line{line}},
 		CheckedOut{OrderID: "o1", Held: []Reservation{held}, Dropped: []int{2}, Shortages: []Shortage{shortage}},
 		CheckedOut{OrderID: "o1"},
+		CheckedOut{OrderID: "o1", Held: []Reservation{held}, Dropped: []int{2}, Shortages: []Shortage{{SKU: "85123A", Location: "main", Lines: []int{1, 2}, Requested: 6, Available: 2, Reason: "stock-insufficient"}}},
 		Abandoned{Reason: "changed my mind"},
 		Expired{},
 	})

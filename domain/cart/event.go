@@ -119,10 +119,13 @@ const (
 
 // Shortage tells what a checkout asked for and could not get.
 type Shortage struct {
-	SKU       unit.SKU        `json:"sku"`
-	Location  unit.LocationID `json:"location,omitempty"`
-	Requested unit.Quantity   `json:"requested"`
-	Available unit.Quantity   `json:"available"` // >= 0; what was left
+	SKU      unit.SKU        `json:"sku"`
+	Location unit.LocationID `json:"location,omitempty"`
+	// Lines are the numbers of the lines that ask for the SKU, ascending. Older programs
+	// did not record them.
+	Lines     []int         `json:"lines,omitempty"`
+	Requested unit.Quantity `json:"requested"`
+	Available unit.Quantity `json:"available"` // >= 0; what was left
 	// Reason is the code of the refusal, "stock-insufficient" most often.
 	Reason string `json:"reason"`
 }

@@ -267,7 +267,7 @@ func (p Process) shortages() []cart.Shortage {
 		if !p.isShort(w) {
 			continue
 		}
-		s := cart.Shortage{SKU: w.sku, Requested: w.quantity, Reason: w.reason()}
+		s := cart.Shortage{SKU: w.sku, Requested: w.quantity, Reason: w.reason(), Lines: w.lineNumbers()}
 		for i, at := range w.places {
 			switch {
 			case p.started.Sourcing.Split:

@@ -260,6 +260,24 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
+// A shop shows at which lines of the cart something is short, whatever the policy does.
+func TestAShortageNamesItsLines(t *testing.T) {
+	for policy, want := range map[cart.Policy]string{cart.AllOrNothing: "[1 4]", cart.LineByLine: "[1 4]"} {
+		start := started(policy, fromMain, goods(1, "A", 4), goods(2, "B", 1), postage(3, "1"), goods(4, "A", 2))
+		_, outcome := run(t, start, &shelf{free: map[stock.Key]unit.Quantity{at("A", "main"): 5, at("B", "main"): 1}})
+		var short []cart.Shortage
+		switch o := any(outcome).(type) {
+		case cart.RefuseCheckout:
+			short = o.Shortages
+		case cart.CompleteCheckout:
+			short = o.Shortages
+		}
+		if len(short) != 1 || fmt.Sprint(short[0].Lines) != want || short[0].Requested != 6 {
+			t.Errorf("%s: %+v, want one shortage of 6 units, of lines %s", policy, short, want)
+		}
+	}
+}
+
 func TestStockThatRunsAwayEndsTheAsking(t *testing.T) {
 	start := started(cart.LineByLine, fromMain)
 	for i := range 1000 {

@@ -40,6 +40,14 @@ type plan struct {
 	take unit.Quantity
 }
 
+func (w want) lineNumbers() []int {
+	numbers := make([]int, len(w.lines))
+	for i, l := range w.lines {
+		numbers[i] = l.Number
+	}
+	return numbers
+}
+
 func short() plan { return plan{done: true} }
 
 func (w want) held() (sum unit.Quantity) {

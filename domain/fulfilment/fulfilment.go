@@ -62,6 +62,7 @@ type Process struct {
 
 	asked     []asked
 	shortages []cart.Shortage
+	lines     map[unit.SKU][]int // numbers of the lines of what is allocated
 	stuck     []order.StepRef
 	refusals  []*rule.Rejection // of what is stuck
 	owed      []keyedCommand    // what the state calls for without asking stock
@@ -86,6 +87,7 @@ func Begin(s order.State, remedy order.Remedy) Process {
 		}
 	}
 	if p.allocating != nil {
+		p.lines = linesBySKU(s)
 		for _, want := range p.allocating.Moves {
 			if want.Action != order.ActDeallocate { // that follows its commit
 				p.ask(*p.allocating, want)
@@ -94,6 +96,17 @@ func Begin(s order.State, remedy order.Remedy) Process {
 	}
 	p.goOn()
 	return p
+}
+
+// linesBySKU are the numbers of the lines that still ask for units, by SKU.
+func linesBySKU(s order.State) map[unit.SKU][]int {
+	lines := map[unit.SKU][]int{}
+	for _, l := range s.Lines {
+		if l.Kind == unit.Stocked && l.Canceled < l.Quantity {
+			lines[l.SKU] = append(lines[l.SKU], l.Number)
+		}
+	}
+	return lines
 }
 
 func (p *Process) ask(step order.OpenStep, want order.Move) {
@@ -187,6 +200,7 @@ func (p *Process) refused(a asked, no *rule.Rejection) {
 		available, _ := no.Facts["available"].(unit.Quantity)
 		p.shortages = append(p.shortages, cart.Shortage{
 			SKU: a.want.SKU, Location: a.want.Location, Requested: a.want.Quantity, Available: available, Reason: no.Code,
+			Lines: p.lines[a.want.SKU],
 		})
 	case a.want.Action == order.ActShip && (no.Code == stock.ErrNotOnHand.Code || no.Code == stock.ErrNotAllocated.Code) && !a.step.Forced:
 		a.step.Forced = true

@@ -157,6 +157,24 @@ var (
 	short = stock.ErrInsufficient.With("", map[string]any{"available": unit.Quantity(0), "requested": unit.Quantity(1)})
 )
 
+// The lines of an order whose stock was lost are those that still ask for the SKU.
+func TestALostAllocationNamesItsLines(t *testing.T) {
+	for _, c := range []struct {
+		sku, move, want string
+		events          []order.Event
+	}{
+		{"A", "commit A@main rAm", "[1 2]", []order.Event{order.Confirmed{}}},
+		{"A", "commit A@main rAm", "[1]", []order.Event{off(2, 2), order.Confirmed{}}},
+		{"B", "commit B@main rBm", "[3]", []order.Event{order.Confirmed{}}},
+	} {
+		_, commands := run(t, fold(c.events...), order.RemedyBackorder, always(c.move, ended))
+		fail, failed := commands[0].(order.FailAllocation)
+		if !failed || len(fail.Shortages) != 1 || string(fail.Shortages[0].SKU) != c.sku || fmt.Sprint(fail.Shortages[0].Lines) != c.want {
+			t.Errorf("%+v, want a shortage of %s, lines %s", commands, c.sku, c.want)
+		}
+	}
+}
+
 func TestStockFollowsTheOrder(t *testing.T) {
 	parcel := order.Shipped{ShipmentID: "p1", Location: "main", Lines: []order.ShippedLine{
 		{Line: 1, SKU: "A", Kind: unit.Stocked, Quantity: 3}, {Line: 2, SKU: "A", Kind: unit.Stocked, Quantity: 1},

@@ -106,6 +106,7 @@ var words = map[string]word{
 	"quantity":                           text("How many units.", 2),
 	"requested":                          text("How many units were asked for.", 3),
 	"available":                          text("How many units can still be promised: on hand less what is promised, set apart or kept back. Below zero, more is promised than is there.", 1),
+	"Shortage.lines":                     text("Numbers of the lines that ask for it, ascending. Shortages that older programs recorded have none.", 2),
 	"Shortage.available":                 text("How many units were left.", 1),
 	"on_hand":                            text("Units that are physically there.", 10),
 	"reserved":                           text("Units held for checkouts until a deadline that has not passed.", 2),

@@ -58,9 +58,9 @@ func TestACartShowsItsLinesAndWhatTheLastCheckoutCouldNotGet(t *testing.T) {
 	if c := get(b, "c-1"); c.Phase != "completing" || c.OrderID != "o-1" || c.Units != 3 || len(c.Lines) != 1 {
 		t.Errorf("cart %+v", c)
 	}
-	short := []cart.Shortage{{SKU: "A", Requested: 3, Available: 1, Reason: "stock-insufficient"}}
+	short := []cart.Shortage{{SKU: "A", Lines: []int{1}, Requested: 3, Available: 1, Reason: "stock-insufficient"}}
 	fact(b, "c-1", 3, cart.CheckoutRefused{OrderID: "o-1", Shortages: short})
-	if c := get(b, "c-1"); c.Phase != "open" || c.OrderID != "" || !c.Short || !slices.Equal(c.Shortages, short) {
+	if c := get(b, "c-1"); c.Phase != "open" || c.OrderID != "" || !c.Short || fmt.Sprint(c.Shortages) != fmt.Sprint(short) {
 		t.Errorf("cart %+v", c)
 	}
 	fact(b, "c-1", 4, cart.CheckoutStarted{OrderID: "o-2"}, cart.CheckedOut{OrderID: "o-2"})
