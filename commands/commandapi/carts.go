@@ -105,18 +105,26 @@ type CartLinePath struct {
 type changeQuantityInput struct {
 	CartLinePath
 	Body struct {
-		Quantity int64 `json:"quantity" minimum:"1" maximum:"1000000000"`
+		Quantity int64 `json:"quantity" minimum:"0" maximum:"1000000000" doc:"0 takes the line out."`
 	}
 }
 
 func (a *api) changeQuantity(ctx context.Context, c call, in *changeQuantityInput) (*answer[CartState], error) {
 	var bad check
 	id := inPath(&bad, "cart_id", in.CartID, unit.ParseCartID)
-	quantity := inBody(&bad, "/quantity", in.Body.Quantity, unit.ParseQuantity)
+	quantity := inBody(&bad, "/quantity", in.Body.Quantity, quantityOrNone)
 	if err := bad.err(); err != nil {
 		return nil, err
 	}
 	return a.changeCart(ctx, c, id, cart.ChangeQuantity{Line: in.Line, Quantity: quantity})
+}
+
+// quantityOrNone reads what a line shall have: zero is none of it.
+func quantityOrNone(n int64) (unit.Quantity, error) {
+	if n == 0 {
+		return 0, nil
+	}
+	return unit.ParseQuantity(n)
 }
 
 func (a *api) removeLine(ctx context.Context, c call, in *CartLinePath) (*answer[CartState], error) {

@@ -65,6 +65,21 @@ func TestFromCartToDeliveredAndReturned(t *testing.T) {
 	}
 }
 
+func TestQuantityZeroTakesALineOut(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.sell("MUG", 1)
+	s.must("POST", "/v1/carts", `{"cart_id":"c","currency":"GBP","lines":[{"sku":"mug","quantity":1},{"sku":"mug","quantity":2}]}`)
+	for range 2 { // the second time it is gone already
+		got := s.must("PATCH", "/v1/carts/c/lines/1", `{"quantity":0}`)
+		if lines, _ := got.at("lines").([]any); len(lines) != 1 || got.at("lines", 0, "line") != 2.0 || got.header.Get("ETag") != `"3"` {
+			t.Errorf("cart %s, ETag %s; want line 2 only", got.text, got.header.Get("ETag"))
+		}
+	}
+	s.ask("PATCH", "/v1/carts/c/lines/2", `{}`).problem(t, 422, "request-invalid")
+	s.ask("PATCH", "/v1/carts/c/lines/2", `{"quantity":-1}`).problem(t, 422, "request-invalid")
+}
+
 func TestACartThatWasLeftIsEnded(t *testing.T) {
 	t.Parallel()
 	s := open(t)

@@ -55,7 +55,7 @@ type Offer struct {
 	Overridden bool
 }
 
-// ChangeQuantity sets a line's quantity.
+// ChangeQuantity sets a line's quantity. Zero takes the line out, as RemoveLine does.
 type ChangeQuantity struct {
 	Line     int
 	Quantity unit.Quantity

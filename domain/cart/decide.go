@@ -111,6 +111,9 @@ func (l Line) texts() error {
 }
 
 func changeQuantity(cmd ChangeQuantity, s State) ([]Event, error) {
+	if cmd.Quantity == 0 {
+		return removeLine(RemoveLine{Line: cmd.Line}, s)
+	}
 	if s.Phase != IsOpen {
 		return nil, notOpen(s)
 	}
