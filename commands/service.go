@@ -219,6 +219,7 @@ type WantedLine struct {
 	SKU      unit.SKU
 	SKUText  string // as given
 	Quantity unit.Quantity
+	Join     bool // to a line of the same SKU at the same price
 	// Override replaces the catalogue's offer: a right of trusted callers.
 	Override *cart.Offer
 }
@@ -267,7 +268,7 @@ func (s *Service) priced(ctx context.Context, id unit.CartID, currency unit.Curr
 	var refusal error
 	priced := make([]cart.AddLine, len(lines))
 	for i, line := range lines {
-		priced[i] = cart.AddLine{SKU: line.SKU, SKUText: line.SKUText, Quantity: line.Quantity}
+		priced[i] = cart.AddLine{SKU: line.SKU, SKUText: line.SKUText, Quantity: line.Quantity, Join: line.Join}
 		if refusal != nil {
 			continue
 		}

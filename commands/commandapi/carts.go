@@ -20,12 +20,12 @@ type LineInput struct {
 	Quantity int64  `json:"quantity" minimum:"1" maximum:"1000000000" example:"2"`
 }
 
-func lines(bad *check, pointer string, given []LineInput) []commands.WantedLine {
+func lines(bad *check, pointer string, given []LineInput, join bool) []commands.WantedLine {
 	wanted := make([]commands.WantedLine, len(given))
 	for i, line := range given {
 		sku := inBody(bad, at(pointer, i)+"/sku", line.SKU, unit.ParseSKU)
 		quantity := inBody(bad, at(pointer, i)+"/quantity", line.Quantity, unit.ParseQuantity)
-		wanted[i] = commands.WantedLine{SKU: sku, Quantity: quantity}
+		wanted[i] = commands.WantedLine{SKU: sku, Quantity: quantity, Join: join}
 		if string(sku) != line.SKU {
 			wanted[i].SKUText = line.SKU
 		}
@@ -41,6 +41,7 @@ type openCartInput struct {
 		Currency   string      `json:"currency" minLength:"3" maxLength:"3" example:"GBP"`
 		Country    string      `json:"country,omitempty" maxLength:"100" doc:"Where it goes, as you name it."`
 		Lines      []LineInput `json:"lines,omitempty" maxItems:"2000" doc:"The first lines; all are added, or none."`
+		Join       bool        `json:"join,omitzero" doc:"Add the units of a line to the line before it that has the same SKU at the same price."`
 	}
 }
 
@@ -53,7 +54,7 @@ func (a *api) openCart(ctx context.Context, c call, in *openCartInput) (*answer[
 		Currency:   inBody(&bad, "/currency", in.Body.Currency, unit.ParseCurrency),
 		Country:    in.Body.Country,
 	}
-	wanted := lines(&bad, "/lines", in.Body.Lines)
+	wanted := lines(&bad, "/lines", in.Body.Lines, in.Body.Join)
 	if err := bad.err(); err != nil {
 		return nil, err
 	}
@@ -79,13 +80,14 @@ type addLinesInput struct {
 	CartPath
 	Body struct {
 		Lines []LineInput `json:"lines" minItems:"1" maxItems:"2000" doc:"All are added, or none."`
+		Join  bool        `json:"join,omitzero" doc:"Add the units to the first line that has the same SKU at the same price. Without such a line, and by default, each is a line of its own."`
 	}
 }
 
 func (a *api) addLines(ctx context.Context, c call, in *addLinesInput) (*answer[CartState], error) {
 	var bad check
 	id := inPath(&bad, "cart_id", in.CartID, unit.ParseCartID)
-	wanted := lines(&bad, "/lines", in.Body.Lines)
+	wanted := lines(&bad, "/lines", in.Body.Lines, in.Body.Join)
 	if err := bad.err(); err != nil {
 		return nil, err
 	}

@@ -80,6 +80,29 @@ func TestQuantityZeroTakesALineOut(t *testing.T) {
 	s.ask("PATCH", "/v1/carts/c/lines/2", `{"quantity":-1}`).problem(t, 422, "request-invalid")
 }
 
+// A product page's button adds one more each time, and the cart shows one line.
+func TestTheSameProductAgainJoinsItsLine(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.sell("MUG", 1)
+	s.must("POST", "/v1/carts", `{"cart_id":"c","currency":"GBP","join":true,"lines":[{"sku":"mug","quantity":1},{"sku":"MUG","quantity":2}]}`)
+	name, value := key()
+	for range 2 { // the second is a repetition, and adds nothing
+		got := s.must("POST", "/v1/carts/c/lines", `{"join":true,"lines":[{"sku":"mug","quantity":3},{"sku":"mug","quantity":1}]}`, name, value)
+		if lines, _ := got.at("lines").([]any); len(lines) != 1 || got.at("lines", 0, "quantity") != 7.0 {
+			t.Errorf("cart %s, want one line of 7", got.text)
+		}
+	}
+	s.must("PUT", "/v1/products/mug/prices/GBP", `{"amount":"3"}`)
+	got := s.must("POST", "/v1/carts/c/lines", `{"join":true,"lines":[{"sku":"mug","quantity":1}]}`)
+	if got.at("lines", 0, "quantity") != 7.0 || got.at("lines", 1, "quantity") != 1.0 || got.at("lines", 1, "price", "amount") != "3" {
+		t.Errorf("cart %s, want a line of its own for the new price", got.text)
+	}
+	if got = s.must("POST", "/v1/carts/c/lines", `{"lines":[{"sku":"mug","quantity":1}]}`); got.at("lines", 2, "quantity") != 1.0 {
+		t.Errorf("cart %s, want a third line: nothing was said of joining", got.text)
+	}
+}
+
 func TestACartThatWasLeftIsEnded(t *testing.T) {
 	t.Parallel()
 	s := open(t)

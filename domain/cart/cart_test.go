@@ -68,6 +68,26 @@ func lineRows(t testing.TB) map[string]row {
 			Given: filled, When: with(func(c *AddLine) { c.Offer.Price, c.Offer.Overridden = money(t, "0", "GBP"), true }),
 			Then: []Event{LineAdded{second}}, Repeats: true,
 		},
+		"the same SKU can join its line": {
+			Given: after(filled, LineAdded{second}), When: with(func(c *AddLine) { c.Join = true }), Then: []Event{QuantityChanged{1, 6}}, Repeats: true,
+		},
+		"it joins whatever it is called by now": {
+			Given: filled, When: with(func(c *AddLine) { c.Join, c.SKUText, c.Offer.Title = true, "lamp", "A lamp, renamed" }), Then: []Event{QuantityChanged{1, 6}}, Repeats: true,
+		},
+		"at another price it has a line of its own": {
+			Given: filled, When: with(func(c *AddLine) { c.Join, c.Offer.Price = true, money(t, "2.56", "GBP") }), Repeats: true,
+			Then: []Event{LineAdded{Line{2, "LAMP", "", "A lamp", unit.Stocked, 3, money(t, "2.56", "GBP"), false}}},
+		},
+		"a price that was given is another offer": {
+			Given: filled, When: with(func(c *AddLine) { c.Join, c.Offer.Overridden = true, true }), Repeats: true,
+			Then: []Event{LineAdded{Line{2, "LAMP", "", "A lamp", unit.Stocked, 3, lamp.Price, true}}},
+		},
+		"without such a line it has its own": {Given: given, When: with(func(c *AddLine) { c.Join = true }), Then: []Event{LineAdded{line}}, Repeats: true},
+		"a line that was removed is joined no more": {
+			Given: after(filled, LineRemoved{Line: 1}), When: with(func(c *AddLine) { c.Join = true }), Then: []Event{LineAdded{numbered(line, 2)}}, Repeats: true,
+		},
+		"no units join no line":                   {Given: filled, When: with(func(c *AddLine) { c.Join, c.Quantity = true, 0 }), Refused: ErrQuantityInvalid},
+		"a full cart still takes units that join": {Given: after(given, manyLines(line, MaxLines)...), When: with(func(c *AddLine) { c.Join = true }), Then: []Event{QuantityChanged{1, 6}}, Repeats: true},
 		"the number of a removed line is not used again": {
 			Given: after(filled, LineRemoved{Line: 1}), When: with(func(c *AddLine) { c.Offer.Price, c.Offer.Overridden = money(t, "0", "GBP"), true }),
 			Then: []Event{LineAdded{second}}, Repeats: true,

@@ -34,6 +34,9 @@ func (o Open) opening() string {
 		if l.Offer.Overridden {
 			parts = append(parts, l.Offer.Title, string(l.Offer.Kind), l.Offer.Price.String())
 		}
+		if l.Join {
+			parts = append(parts, "join")
+		}
 	}
 	return unit.CartOpening.Of(parts...).ID()
 }
@@ -45,6 +48,9 @@ type AddLine struct {
 	SKUText  string // as given
 	Quantity unit.Quantity
 	Offer    Offer
+	// Join adds the units to the first line that has the same SKU at the same price,
+	// and keeps that line's texts. If there is none, a line is added.
+	Join bool
 }
 
 // Offer is a product as it is offered to a cart.

@@ -84,16 +84,31 @@ func addLine(cmd AddLine, s State) ([]Event, error) {
 			map[string]any{"cart": s.Currency, "price": line.Price.Currency})
 	case line.Price.Sign() < 0 && line.Kind != unit.Service:
 		return nil, ErrPriceNegative
-	case len(s.Lines) >= MaxLines || s.TextBytes+textBytes(line) > MaxTextBytes:
-		return nil, ErrFull.With(ErrFull.Detail, map[string]any{"lines": len(s.Lines), "max_lines": MaxLines, "max_text_bytes": MaxTextBytes})
 	}
 	if err := line.texts(); err != nil {
 		return nil, err
+	}
+	if i := s.sameOffer(line); cmd.Join && i >= 0 {
+		if err := s.mayAdd(s.Lines[i], line.Quantity); err != nil {
+			return nil, err
+		}
+		return []Event{QuantityChanged{Line: s.Lines[i].Number, Quantity: s.Lines[i].Quantity + line.Quantity}}, nil
+	}
+	if len(s.Lines) >= MaxLines || s.TextBytes+textBytes(line) > MaxTextBytes {
+		return nil, ErrFull.With(ErrFull.Detail, map[string]any{"lines": len(s.Lines), "max_lines": MaxLines, "max_text_bytes": MaxTextBytes})
 	}
 	if err := s.mayAdd(line, line.Quantity); err != nil {
 		return nil, err
 	}
 	return []Event{LineAdded{Line: line}}, nil
+}
+
+// sameOffer finds the first line that the units of another could stand on, or returns -1.
+// Units of another price need a line of their own, because a line has one price.
+func (s State) sameOffer(l Line) int {
+	return slices.IndexFunc(s.Lines, func(old Line) bool {
+		return old.SKU == l.SKU && old.Kind == l.Kind && old.Overridden == l.Overridden && old.Price.Equal(l.Price)
+	})
 }
 
 // texts refuses a line whose texts cannot be recorded. A title of the catalogue was

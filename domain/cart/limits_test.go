@@ -26,8 +26,12 @@ func limitRows(t testing.TB) map[string]row {
 	dear := []Event{opened, LineAdded{line(1, 9, "-100000000000000000")}}
 	tooMany := []Event{opened, LineAdded{line(1, most, "1")}, LineAdded{line(2, most, "1")}}
 	return map[string]row{
-		"units fill the cart":                  {Given: nearly, When: add(5, "1"), Then: []Event{LineAdded{line(2, 5, "1")}}, Repeats: true},
-		"units do not pass it":                 {Given: nearly, When: add(6, "1"), Refused: units(most-5, 6)},
+		"units fill the cart":  {Given: nearly, When: add(5, "1"), Then: []Event{LineAdded{line(2, 5, "1")}}, Repeats: true},
+		"units do not pass it": {Given: nearly, When: add(6, "1"), Refused: units(most-5, 6)},
+		"units that join a line fill it": {
+			Given: nearly, When: joining(add(5, "1")), Then: []Event{QuantityChanged{1, most}}, Repeats: true,
+		},
+		"nor do units that join a line":        {Given: nearly, When: joining(add(6, "1")), Refused: units(most-5, 6)},
 		"a line grows to it":                   {Given: nearly, When: ChangeQuantity{Line: 1, Quantity: most}, Then: []Event{QuantityChanged{1, most}}},
 		"a line does not grow beyond it":       {Given: append(nearly[:2:2], LineAdded{line(2, 5, "1")}), When: ChangeQuantity{Line: 2, Quantity: 6}, Refused: units(most, 1)},
 		"what was removed leaves room":         {Given: append(nearly[:2:2], LineRemoved{1}), When: add(most, "1"), Then: []Event{LineAdded{line(2, most, "1")}}, Repeats: true},
@@ -59,10 +63,14 @@ func openingRows(t testing.TB) map[string]row {
 	tooMany := ask(1)
 	tooMany.Lines[0].Quantity = unit.MaxQuantity + 1
 	return map[string]row{
-		"a cart is opened with its lines":        {When: ask(3, 2), Then: given},
-		"opened with them again, nothing":        {Given: given, When: ask(3, 2), Nothing: true},
-		"also once it has changed":               {Given: after(given, LineRemoved{1}, Abandoned{}), When: ask(3, 2), Nothing: true},
-		"what the catalogue says may change":     {Given: given, When: dearer, Nothing: true},
+		"a cart is opened with its lines":    {When: ask(3, 2), Then: given},
+		"opened with them again, nothing":    {Given: given, When: ask(3, 2), Nothing: true},
+		"also once it has changed":           {Given: after(given, LineRemoved{1}, Abandoned{}), When: ask(3, 2), Nothing: true},
+		"what the catalogue says may change": {Given: given, When: dearer, Nothing: true},
+		"lines that join are one": {
+			When: joint(ask(3, 2)), Then: []Event{Opened{CartID: "c1", Currency: "GBP", Opening: joint(ask(3, 2)).opening()}, line(1, 3), QuantityChanged{1, 5}},
+		},
+		"joined or apart is not the same":        {Given: given, When: joint(ask(3, 2)), Refused: ErrExists},
 		"with another quantity it is another":    {Given: given, When: ask(3, 1), Refused: ErrExists},
 		"with one more line":                     {Given: given, When: ask(3, 2, 1), Refused: ErrExists},
 		"without lines":                          {Given: given, When: ask(), Refused: ErrExists},
@@ -70,6 +78,15 @@ func openingRows(t testing.TB) map[string]row {
 		"lines that came later are no opening":   {Given: after([]Event{Opened{CartID: "c1", Currency: "GBP"}}, line(1, 3)), When: ask(3), Refused: ErrExists},
 		"one line that is refused opens no cart": {When: tooMany, Refused: ErrQuantityInvalid},
 	}
+}
+
+func joining(add AddLine) AddLine { add.Join = true; return add }
+
+func joint(open Open) Open {
+	for i := range open.Lines {
+		open.Lines[i].Join = true
+	}
+	return open
 }
 
 func TestOpening(t *testing.T) { carts.Run(t, openingRows(t)) }

@@ -110,7 +110,7 @@ func command(t *rapid.T) Command {
 	order := func() unit.OrderID { return unit.OrderID(fmt.Sprintf("o%d", rapid.IntRange(1, 4).Draw(t, "order"))) }
 	switch rapid.IntRange(0, 12).Draw(t, "command") {
 	case 0, 1, 2, 3:
-		return AddLine{SKU: "LAMP", Quantity: unit.Quantity(quantity.Draw(t, "quantity")), Offer: Offer{
+		return AddLine{SKU: "LAMP", Join: rapid.Bool().Draw(t, "join"), Quantity: unit.Quantity(quantity.Draw(t, "quantity")), Offer: Offer{
 			Kind:  rapid.SampledFrom([]unit.Kind{unit.Stocked, unit.Service}).Draw(t, "kind"),
 			Price: pounds(rapid.IntRange(-2, 5).Draw(t, "price")),
 		}}

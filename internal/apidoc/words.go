@@ -151,6 +151,7 @@ var words = map[string]word{
 	// Numbers of other things.
 	"line":                       text("The line's number: 1, 2, … in the order in which lines were added.", 1),
 	"line_count":                 text("How many lines there are.", 2),
+	"join":                       text("Add units to the line that has the same SKU at the same price.", true),
 	"lines":                      text("The lines.", nil),
 	"SalesDocument.lines":        text("How many lines it has.", 2),
 	"SalesTotal.lines":           text("How many lines of documents.", 120),
