@@ -2,12 +2,10 @@ package commands
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 
-	"daybook/commands/aggregate"
 	"daybook/domain/cart"
 	"daybook/domain/unit"
 	"daybook/eventstore"
@@ -17,61 +15,6 @@ import (
 // is opened, or open again after a refused checkout, and not moved with each
 // change, because most carts are checked out long before: a timer that is due
 // looks at the cart's last change, and is postponed where that is too recent.
-
-// expireCart ends a cart that nobody has changed for as long as the shop allows.
-// It reads the time of the last change from the log, and the cart is only ended
-// at the revision that was read, so a customer who comes back at this very moment
-// keeps the cart.
-func (s *Service) expireCart(ctx context.Context, timer Timer, meta eventstore.Metadata, now time.Time) error {
-	id := unit.CartID(timer.Target)
-	for {
-		if s.policy.CartsExpireAfter <= 0 {
-			return nil // the shop has changed its mind
-		}
-		last, err := s.lastEvent(ctx, cart.Stream(id))
-		if _, missing := errors.AsType[*eventstore.NotFoundError](err); missing {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("cart %s: %w", id, err)
-		}
-		if until := last.RecordedAt.Add(s.policy.CartsExpireAfter); until.After(now) {
-			return &PostponedError{Until: until}
-		}
-		_, err = s.carts.Handle(ctx, aggregate.Request[cart.Command]{
-			Stream: cart.Stream(id), Meta: meta, Commands: []cart.Command{cart.Expire{}}, IfRevision: &last.Revision, Redecide: true,
-		})
-		if _, changed := errors.AsType[*aggregate.StaleError](err); changed {
-			continue
-		}
-		if errors.Is(err, cart.ErrNotOpen) || errors.Is(err, cart.ErrNotFound) {
-			return nil // it has ended otherwise, or is being checked out: a refusal sets the timer again
-		}
-		return err
-	}
-}
-
-// lastEvent is the shop's last event in a stream.
-func (s *Service) lastEvent(ctx context.Context, stream string) (eventstore.Recorded, error) {
-	from, limit := eventstore.LastRevision, 1 // nearly always it is the stream's last
-	for from >= 0 {
-		before := from
-		for recorded, err := range s.store.ReadStreamBackwards(ctx, stream, from, limit) {
-			if err != nil || eventstore.Foreign(&recorded) == nil {
-				return recorded, err
-			}
-			from = recorded.Revision - 1
-		}
-		if from == before {
-			break // of a truncated stream no event is left
-		}
-		limit = lastEvents
-	}
-	return eventstore.Recorded{}, &eventstore.NotFoundError{Stream: stream}
-}
-
-// lastEvents is how many events of others are passed over at a time.
-const lastEvents = 100
 
 // cartTimers follows which carts are open, and sets and clears their timers.
 type cartTimers struct {

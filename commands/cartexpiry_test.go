@@ -74,7 +74,7 @@ func TestACartExpiresWhenNobodyChangedItForAsLongAsTheShopAllows(t *testing.T) {
 	}
 	last := lastEventOf(t, s, "open")
 	timer := Timer{Deadline: cartDeadline("open"), DueAt: first.RecordedAt.Add(after)}
-	err := s.FireTimer(t.Context(), timer, last.RecordedAt.Add(after-time.Nanosecond))
+	err := FireTimer(t.Context(), s, timer, last.RecordedAt.Add(after-time.Nanosecond))
 	if postponed, is := errors.AsType[*PostponedError](err); !is || !postponed.Until.Equal(last.RecordedAt.Add(after)) {
 		t.Errorf("fired before its time: %v, want it postponed to %s", err, last.RecordedAt.Add(after))
 	}
@@ -86,7 +86,7 @@ func TestACartExpiresWhenNobodyChangedItForAsLongAsTheShopAllows(t *testing.T) {
 	for _, id := range []unit.CartID{"open", "refused", "completing", "ordered", "abandoned", "never-was"} {
 		before := s.phase(id)
 		for range 2 {
-			if err := s.FireTimer(t.Context(), Timer{Deadline: cartDeadline(id)}, time.Now().Add(after)); err != nil {
+			if err := FireTimer(t.Context(), s, Timer{Deadline: cartDeadline(id)}, time.Now().Add(after)); err != nil {
 				t.Errorf("%s: %v", id, err)
 			}
 		}
@@ -138,7 +138,7 @@ func TestACustomerWhoComesBackAtTheLastMomentKeepsTheCart(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	err := open(t, other, DefaultPolicy()).FireTimer(t.Context(), Timer{Deadline: cartDeadline("c"), DueAt: due}, due)
+	err := FireTimer(t.Context(), open(t, other, DefaultPolicy()), Timer{Deadline: cartDeadline("c"), DueAt: due}, due)
 	if _, postponed := errors.AsType[*PostponedError](err); !postponed {
 		t.Errorf("firing: %v, want it postponed", err)
 	}
@@ -154,7 +154,7 @@ func TestCartsNeverExpireWhereTheShopSaysSo(t *testing.T) {
 	s := open(t, memory.New(), never)
 	cartsOfAllPhases(s)
 	// A timer of an earlier setting.
-	if err := s.FireTimer(t.Context(), Timer{Deadline: cartDeadline("open")}, time.Now().Add(1000*time.Hour)); err != nil {
+	if err := FireTimer(t.Context(), s, Timer{Deadline: cartDeadline("open")}, time.Now().Add(1000*time.Hour)); err != nil {
 		t.Error(err)
 	}
 	if got := s.phase("open"); got != cart.IsOpen {

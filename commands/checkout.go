@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -95,7 +94,7 @@ func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) 
 			return CheckoutResult{}, err
 		}
 	}
-	defer s.drive(checkoutWork(ask.CartID, start.OrderID))()
+	defer s.drive(cart.Stream(ask.CartID))()
 	begin := request(call, cart.Stream(ask.CartID), []cart.Command{start})
 	begin.AnyContent = true // after a refusal the call may ask for something else
 	answer, err := s.carts.Handle(ctx, begin)
@@ -174,7 +173,7 @@ func (s *Service) repeatCheckout(ctx context.Context, call Call, ask CheckoutReq
 			if err := past.differsFrom(ask); err != nil {
 				return CheckoutResult{}, err
 			}
-			defer s.drive(checkoutWork(ask.CartID, past.started.OrderID))()
+			defer s.drive(cart.Stream(ask.CartID))()
 			return s.finishCheckout(ctx, call.Meta, past.started, past.outcome, ask.Held)
 		}
 	}
@@ -198,10 +197,9 @@ func (s *Service) checkOrderIDFree(ctx context.Context, id unit.CartID, orderID 
 }
 
 // FinishCheckout ends a checkout the log shows as begun.
-func (s *Service) FinishCheckout(ctx context.Context, work Work) error {
-	id := unit.CartID(strings.TrimPrefix(work.Stream, cart.Stream("")))
-	defer s.drive(checkoutWork(id, unit.OrderID(work.ID)))()
-	past, err := s.readCheckout(ctx, id, unit.OrderID(work.ID))
+func (s *Service) FinishCheckout(ctx context.Context, id unit.CartID, orderID unit.OrderID) error {
+	defer s.drive(cart.Stream(id))()
+	past, err := s.readCheckout(ctx, id, orderID)
 	if err != nil {
 		return err
 	}

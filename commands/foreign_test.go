@@ -50,7 +50,7 @@ func TestAnotherProgramsEventsKeepNoCartOpen(t *testing.T) {
 		for range written {
 			foreign(t, s.store, cart.Stream(id), uuid.New(), cart.Encode, cart.Event(cart.QuantityChanged{Line: 1, Quantity: 5}))
 		}
-		if err := s.FireTimer(t.Context(), Timer{Deadline: cartDeadline(id)}, due); err != nil {
+		if err := FireTimer(t.Context(), s, Timer{Deadline: cartDeadline(id)}, due); err != nil {
 			t.Errorf("after %d events of another program: %v", written, err)
 		}
 		if got := s.phase(id); got != cart.IsExpired {
@@ -58,7 +58,7 @@ func TestAnotherProgramsEventsKeepNoCartOpen(t *testing.T) {
 		}
 	}
 	foreign(t, s.store, cart.Stream("x"), uuid.New(), cart.Encode, cart.Event(cart.Opened{CartID: "x"}))
-	if err := s.FireTimer(t.Context(), Timer{Deadline: cartDeadline("x")}, time.Now().Add(DefaultPolicy().CartsExpireAfter)); err != nil {
+	if err := FireTimer(t.Context(), s, Timer{Deadline: cartDeadline("x")}, time.Now().Add(DefaultPolicy().CartsExpireAfter)); err != nil {
 		t.Errorf("a cart that never was: %v", err)
 	}
 }

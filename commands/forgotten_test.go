@@ -287,7 +287,7 @@ func TestAStepIsDrivenAgainAfterStockHasForgottenIt(t *testing.T) {
 			if err := again.stock.View(t.Context(), stock.Stream(mugs.SKU, mugs.Location), func(_ stock.State, at int64) { before = at }); err != nil {
 				t.Fatal(err)
 			}
-			if err := again.FinishOrder(t.Context(), Work{ID: string(id)}); err != nil {
+			if err := again.FinishOrder(t.Context(), eventstore.Metadata{}, id); err != nil {
 				t.Errorf("%s, driven again: %v", step.name, err)
 			}
 			if now := again.order(id); now.Status != step.status || len(now.Unsettled) > 0 {

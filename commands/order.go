@@ -25,7 +25,7 @@ func (s *Service) Order(ctx context.Context, call Call, id unit.OrderID, command
 	if err := s.admit(call); err != nil {
 		return aggregate.Result[order.Event]{}, err
 	}
-	defer s.drive(workKey{kind: workOrder, id: string(id)})()
+	defer s.drive(order.Stream(id))()
 	for _, command := range commands {
 		if ship, ok := command.(order.Ship); ok && !ship.Force {
 			err := s.mayShip(ctx, id, ship)
@@ -86,10 +86,11 @@ func later(a, b eventstore.Position) eventstore.Position {
 	return a
 }
 
-// FinishOrder does what the log shows an order still has to have done.
-func (s *Service) FinishOrder(ctx context.Context, work Work) error {
-	defer s.drive(workKey{kind: workOrder, id: work.ID})()
-	_, err := s.fulfil(ctx, eventstore.MetadataOrNone(work.Meta), unit.OrderID(work.ID), 0)
+// FinishOrder does what the log shows an order still has to have done. meta is of the
+// event that it follows from.
+func (s *Service) FinishOrder(ctx context.Context, meta eventstore.Metadata, id unit.OrderID) error {
+	defer s.drive(order.Stream(id))()
+	_, err := s.fulfil(ctx, meta, id, 0)
 	return err
 }
 
@@ -194,38 +195,4 @@ func (s *Service) takeBack(ctx context.Context, meta eventstore.Metadata, id uni
 		}
 	}
 	return last, nil
-}
-
-// FireTimer does what a deadline asks for, at the database's time.
-func (s *Service) FireTimer(ctx context.Context, timer Timer, now time.Time) error {
-	meta := eventstore.Metadata{CommandID: timerCommand(timer, 0), CorrelationID: timer.Target, Actor: "system:timer"}
-	switch timer.Kind {
-	case OrderDeadline:
-		_, err := s.Order(ctx, Call{Meta: meta}, unit.OrderID(timer.Target), order.Expire{Now: now})
-		return err
-	case ReservationDeadline:
-		return s.expireReservations(ctx, timer, meta, now)
-	case CartDeadline:
-		return s.expireCart(ctx, timer, meta, now)
-	}
-	return fmt.Errorf("timer %s: unknown kind %q", timer.Deadline, timer.Kind)
-}
-
-// expireReservations ends all that are due in a stream; one decision ends only so
-// many of them.
-func (s *Service) expireReservations(ctx context.Context, timer Timer, meta eventstore.Metadata, now time.Time) error {
-	key, err := stock.ParseStream(timer.Target)
-	if err != nil {
-		return err
-	}
-	for round := 0; ; round++ {
-		meta.CommandID = timerCommand(timer, round)
-		answer, err := s.stock.Handle(ctx, aggregate.Request[stock.Command]{
-			Stream: timer.Target, Meta: meta,
-			Commands: []stock.Command{stock.ExpireDue{At: stock.At{Key: key, Now: now}}}, Redecide: true,
-		})
-		if err != nil || len(answer.Events) == 0 {
-			return err
-		}
-	}
 }

@@ -60,7 +60,7 @@ func TestAnOrderIDIsOneCartsWhateverBecameOfIt(t *testing.T) {
 				s.t.Fatal(err)
 			}
 			late := time.Now().Add(2 * time.Hour)
-			if err := s.FireTimer(s.t.Context(), Timer{Deadline: orderDeadline("dup"), DueAt: late}, late); err != nil {
+			if err := FireTimer(s.t.Context(), s, Timer{Deadline: orderDeadline("dup"), DueAt: late}, late); err != nil {
 				s.t.Fatal(err)
 			}
 		},

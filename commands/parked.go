@@ -196,7 +196,7 @@ func (p *Processes) finish(ctx context.Context, parked Process) (set []Timer, cl
 
 // fireTimer fires a timer that was given up. One whose deadline has moved is set again.
 func (p *Processes) fireTimer(ctx context.Context, timer Timer) (set []Timer, clear []Deadline, err error) {
-	err = aggregate.Safely(func() error { return p.Finisher.FireTimer(ctx, timer, p.Now()) })
+	err = aggregate.Safely(func() error { return FireTimer(ctx, p.Finisher, timer, p.Now()) })
 	if postponed, moved := errors.AsType[*PostponedError](err); moved {
 		return []Timer{{Deadline: timer.Deadline, DueAt: postponed.Until}}, nil, nil
 	}

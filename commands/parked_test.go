@@ -107,23 +107,30 @@ func (l *logbook) Unpark(_ context.Context, id uuid.UUID, set []Timer, clear []D
 type stubborn struct {
 	Finisher
 	mu    sync.Mutex
-	fails func(Work) error // nil: it does not
-	tried map[string]int   // by Work.ID
+	fails func(id string) error // nil: it does not
+	tried map[string]int        // by the id of an order or a return
 }
 
-func (s *stubborn) finish(work Work) error {
+func (s *stubborn) finish(id string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.tried[work.ID]++
-	return s.fails(work)
+	s.tried[id]++
+	return s.fails(id)
 }
 
-func (s *stubborn) FinishOrder(_ context.Context, work Work) error  { return s.finish(work) }
-func (s *stubborn) FinishReturn(_ context.Context, work Work) error { return s.finish(work) }
-func (s *stubborn) FinishCheckout(_ context.Context, work Work) error {
-	return s.finish(work)
+func (s *stubborn) FinishCheckout(_ context.Context, _ unit.CartID, id unit.OrderID) error {
+	return s.finish(string(id))
 }
-func (s *stubborn) Driving(Work) bool { return false }
+
+func (s *stubborn) FinishOrder(_ context.Context, _ eventstore.Metadata, id unit.OrderID) error {
+	return s.finish(string(id))
+}
+
+func (s *stubborn) FinishReturn(_ context.Context, _ eventstore.Metadata, id unit.ReturnID) error {
+	return s.finish(string(id))
+}
+
+func (s *stubborn) Driving(string) bool { return false }
 
 func (s *stubborn) tries(id string) int {
 	s.mu.Lock()
@@ -205,8 +212,8 @@ func TestWorkThatCannotBeFinishedHoldsUpNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			log, book := memory.New(), &logbook{timers: map[Deadline]Timer{}}
-			finisher := &stubborn{tried: map[string]int{}, fails: func(work Work) error {
-				if work.ID == "stuck" {
+			finisher := &stubborn{tried: map[string]int{}, fails: func(id string) error {
+				if id == "stuck" {
 					return c.cause
 				}
 				return nil
@@ -242,8 +249,8 @@ func TestALogThatIsAwayParksNothing(t *testing.T) {
 	log, book := memory.New(), &logbook{timers: map[Deadline]Timer{}}
 	away := &eventstore.UnavailableError{Cause: errors.New("no leader")}
 	finisher := &stubborn{tried: map[string]int{}}
-	finisher.fails = func(work Work) error {
-		if finisher.tried[work.ID] <= triesFailed {
+	finisher.fails = func(id string) error {
+		if finisher.tried[id] <= triesFailed {
 			return away
 		}
 		return nil
@@ -268,7 +275,7 @@ func TestParkedWorkIsTriedAgain(t *testing.T) {
 			t.Parallel()
 			log, book := memory.New(), &logbook{timers: map[Deadline]Timer{}}
 			broken := true
-			finisher := &stubborn{tried: map[string]int{}, fails: func(Work) error {
+			finisher := &stubborn{tried: map[string]int{}, fails: func(string) error {
 				if broken {
 					return &aggregate.UndecodableError{}
 				}
@@ -288,7 +295,7 @@ func TestARetryOnDemandSaysWhatItDid(t *testing.T) {
 	t.Parallel()
 	log, book := memory.New(), &logbook{timers: map[Deadline]Timer{}}
 	cause := error(&aggregate.UndecodableError{Cause: errors.New("first")})
-	finisher := &stubborn{tried: map[string]int{}, fails: func(Work) error { return cause }}
+	finisher := &stubborn{tried: map[string]int{}, fails: func(string) error { return cause }}
 	confirmed(t, log, "stuck")
 	react(t, &Reactor{Store: log, Journal: book, Parking: book, Finisher: finisher}, "it is parked", book.reaches(t, log))
 	processes := &Processes{Lot: book, Finisher: finisher, Store: log, Now: time.Now}
@@ -394,6 +401,16 @@ func TestAnOrderWhoseStockIsStuckIsParked(t *testing.T) {
 	}
 }
 
+// unexpiring is a finisher that cannot end reservations.
+type unexpiring struct {
+	Finisher
+	cause error
+}
+
+func (u unexpiring) ExpireReservations(context.Context, eventstore.Metadata, stock.Key, time.Time) (bool, error) {
+	return false, u.cause
+}
+
 func TestATimerThatCanDoNothingIsParked(t *testing.T) {
 	t.Parallel()
 	timer := Timer{Deadline: Deadline{Kind: ReservationDeadline, Target: "stock-MUG@main", Item: "r 1"}, DueAt: time.Now()}
@@ -411,7 +428,7 @@ func TestATimerThatCanDoNothingIsParked(t *testing.T) {
 		"no room":                      {aggregate.ErrOverloaded, 0},
 		"postponed":                    {&PostponedError{Until: time.Now()}, 0},
 	} {
-		clockwork := NewClockwork(nil, func(context.Context, Timer, time.Time) error { return c.cause }, slog.New(slog.DiscardHandler))
+		clockwork := NewClockwork(nil, unexpiring{cause: c.cause}, slog.New(slog.DiscardHandler))
 		given := 0
 		for tries := 1; tries <= 3*triesFailed && given == 0; tries++ {
 			again := timer

@@ -232,11 +232,11 @@ func TestAnOrderNotConfirmedInTimeGivesItsStockBack(t *testing.T) {
 		t.Fatalf("checkout: %+v, %v", result, err)
 	}
 	timer := Timer{Deadline: orderDeadline("o1"), DueAt: deadline}
-	if err := s.FireTimer(t.Context(), timer, deadline.Add(-time.Second)); err != nil || s.order("o1").Status != order.StatusPending {
+	if err := FireTimer(t.Context(), s, timer, deadline.Add(-time.Second)); err != nil || s.order("o1").Status != order.StatusPending {
 		t.Errorf("fired early: %v, the order is %s", err, s.order("o1").Status)
 	}
 	timer.DueAt = deadline.Add(time.Nanosecond) // another firing
-	if err := s.FireTimer(t.Context(), timer, deadline); err != nil || s.order("o1").Status != order.StatusExpired {
+	if err := FireTimer(t.Context(), s, timer, deadline); err != nil || s.order("o1").Status != order.StatusExpired {
 		t.Errorf("fired: %v, the order is %s", err, s.order("o1").Status)
 	}
 	if got := s.available("SLOW"); got != 1 {

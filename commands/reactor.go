@@ -14,6 +14,8 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 
 	"daybook/commands/aggregate"
+	"daybook/domain/stock"
+	"daybook/domain/unit"
 	"daybook/eventstore"
 	"daybook/internal/pause"
 )
@@ -53,16 +55,26 @@ func (n Notes) empty() bool { return len(n.Set)+len(n.Clear)+len(n.Park) == 0 }
 // ErrNotLeading means another node moved the reactor's checkpoint.
 var ErrNotLeading = errors.New("another node leads the reactor")
 
-// Finisher carries out what a process still has to do. Every method is
-// idempotent and may meet work that is done already.
+// Finisher carries out what a process still has to do, and what a deadline asks for. Every
+// method is idempotent and may meet work that is done already. meta is that of the event
+// that began the work, or the timer's.
 type Finisher interface {
-	FinishCheckout(ctx context.Context, work Work) error
-	FinishOrder(ctx context.Context, work Work) error
-	FinishReturn(ctx context.Context, work Work) error
-	// FireTimer does what a deadline asks for, at a time.
-	FireTimer(ctx context.Context, timer Timer, now time.Time) error
-	// Driving tells whether this node is carrying the work out right now.
-	Driving(work Work) bool
+	FinishCheckout(ctx context.Context, id unit.CartID, orderID unit.OrderID) error
+	FinishOrder(ctx context.Context, meta eventstore.Metadata, id unit.OrderID) error
+	FinishReturn(ctx context.Context, meta eventstore.Metadata, id unit.ReturnID) error
+
+	// ExpireOrder ends an order that was not confirmed in time.
+	ExpireOrder(ctx context.Context, meta eventstore.Metadata, id unit.OrderID, now time.Time) error
+	// ExpireReservations ends reservations that are due, and tells whether there were
+	// any; then there may be more.
+	ExpireReservations(ctx context.Context, meta eventstore.Metadata, key stock.Key, now time.Time) (some bool, err error)
+	// ExpireCart ends a cart that was not changed for long. A time that is not zero is
+	// the new deadline of a cart that was changed meanwhile.
+	ExpireCart(ctx context.Context, meta eventstore.Metadata, id unit.CartID, now time.Time) (postponed time.Time, err error)
+
+	// Driving tells whether this node is carrying out a process of a cart's, an order's or
+	// a return's stream right now.
+	Driving(stream string) bool
 }
 
 // Reactor reads the log for processes that were begun and not ended, and ends
@@ -400,7 +412,7 @@ func (r *Reactor) due() ([]Work, time.Duration) {
 	if r.tracker.caughtUp {
 		now := time.Now()
 		for work := range r.tracker.inOrder() {
-			if now.Sub(work.Since) >= r.Grace && !r.Finisher.Driving(work) {
+			if now.Sub(work.Since) >= r.Grace && !r.Finisher.Driving(work.Stream) {
 				due = append(due, work)
 			}
 		}
@@ -415,11 +427,11 @@ func finishWork(ctx context.Context, finisher Finisher, work Work) error {
 func finishAs(ctx context.Context, finisher Finisher, work Work) error {
 	switch work.key.kind {
 	case workCheckout:
-		return finisher.FinishCheckout(ctx, work)
+		return finisher.FinishCheckout(ctx, cartOf(work.Stream), unit.OrderID(work.ID))
 	case workOrder:
-		return finisher.FinishOrder(ctx, work)
+		return finisher.FinishOrder(ctx, eventstore.MetadataOrNone(work.Meta), unit.OrderID(work.ID))
 	case workReturn:
-		return finisher.FinishReturn(ctx, work)
+		return finisher.FinishReturn(ctx, eventstore.MetadataOrNone(work.Meta), unit.ReturnID(work.ID))
 	case workEvent, workTimer:
 	}
 	panic("reactor: unknown kind of work")

@@ -10,8 +10,11 @@ import (
 
 	"daybook/domain/cart"
 	"daybook/domain/order"
+	"daybook/domain/returns"
 	"daybook/domain/stock"
+	"daybook/domain/unit"
 	"daybook/eventstore"
+	"daybook/eventstore/memory"
 )
 
 // strictJournal takes a checkpoint only from where it is, as the database does.
@@ -141,5 +144,41 @@ func TestWorkThatFailsIsTriedLessAndLessOften(t *testing.T) {
 	}
 	if pause := time.Until(failed.again); pause > finishBackoff || pause < finishBackoff/2 {
 		t.Errorf("after %d failures the next try is in %s, want %s", failed.tries, pause, finishBackoff)
+	}
+}
+
+// busy is a finisher whose node carries out everything at the moment.
+type busy struct {
+	*stubborn
+	asked map[string]bool
+}
+
+func (b *busy) Driving(stream string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.asked[stream] = true
+	return true
+}
+
+func TestTheReactorLeavesAProcessToTheRequestThatCarriesItOut(t *testing.T) {
+	t.Parallel()
+	log, book := memory.New(), &logbook{timers: map[Deadline]Timer{}}
+	s := open(t, log, DefaultPolicy())
+	s.sell("MUG", 10)
+	if err := s.cart("c", map[unit.SKU]unit.Quantity{"MUG": 1}); err != nil {
+		t.Fatal(err)
+	}
+	s.beginAsBefore("c", "placed")
+	confirmed(t, log, "o")
+	typ, data, err := returns.Encode(returns.Received{Receipt: 1})
+	appendRaw(t, log, returns.Stream("r"), typ, string(data), err)
+	finisher := &busy{&stubborn{tried: map[string]int{}, fails: func(string) error { return nil }}, map[string]bool{}}
+	react(t, &Reactor{Store: log, Journal: book, Parking: book, Finisher: finisher}, "it has asked for each", func() bool {
+		finisher.mu.Lock()
+		defer finisher.mu.Unlock()
+		return finisher.asked[cart.Stream("c")] && finisher.asked[order.Stream("o")] && finisher.asked[returns.Stream("r")]
+	})
+	if len(finisher.tried) > 0 {
+		t.Errorf("the reactor has finished %v", finisher.tried)
 	}
 }

@@ -110,7 +110,7 @@ func (s *Service) askAgain(ctx context.Context, call Call, id unit.OrderID, resu
 }
 
 func (s *Service) finishNow(ctx context.Context, call Call, id unit.OrderID) error {
-	defer s.drive(workKey{kind: workOrder, id: string(id)})()
+	defer s.drive(order.Stream(id))()
 	_, err := s.fulfil(ctx, call.Meta, id, 0)
 	return err
 }

@@ -29,7 +29,7 @@ func (s *Service) Return(ctx context.Context, call Call, id unit.ReturnID, comma
 	if err := s.admit(call); err != nil {
 		return aggregate.Result[returns.Event]{}, err
 	}
-	defer s.drive(workKey{kind: workReturn, id: string(id)})()
+	defer s.drive(returns.Stream(id))()
 	err := s.mayComeBack(ctx, call, id, commands)
 	if err == nil {
 		err = s.mayTakeIn(ctx, id, commands)
@@ -139,10 +139,11 @@ func (s *Service) refusedAfter(ctx context.Context, id unit.ReturnID, commands [
 	return err
 }
 
-// FinishReturn does what the log shows a return still has to have done.
-func (s *Service) FinishReturn(ctx context.Context, work Work) error {
-	defer s.drive(workKey{kind: workReturn, id: work.ID})()
-	_, err := s.followReturn(ctx, eventstore.MetadataOrNone(work.Meta), unit.ReturnID(work.ID))
+// FinishReturn does what the log shows a return still has to have done. meta is of the
+// event that it follows from.
+func (s *Service) FinishReturn(ctx context.Context, meta eventstore.Metadata, id unit.ReturnID) error {
+	defer s.drive(returns.Stream(id))()
+	_, err := s.followReturn(ctx, meta, id)
 	return err
 }
 

@@ -270,7 +270,7 @@ func TestADeletedOrderHoldsUpNoReturn(t *testing.T) {
 	if _, err := s.Return(ctx, call(), "new", mugsOf("new", 1, "gone")); !errors.Is(err, order.ErrNotFound) || s.comeback("new").Exists() {
 		t.Errorf("a return of it: %v", err)
 	}
-	if err := s.FinishReturn(ctx, Work{ID: "late", Meta: []byte("{}")}); err != nil {
+	if err := s.FinishReturn(ctx, eventstore.Metadata{}, "late"); err != nil {
 		t.Errorf("the reactor: %v", err)
 	}
 	if _, err := s.Return(ctx, call(), "canceled", returns.Cancel{}); err != nil {

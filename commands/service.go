@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
 	"sync"
 	"time"
 
@@ -87,7 +86,7 @@ type Service struct {
 	logger *slog.Logger
 
 	mu      sync.Mutex
-	driving map[workKey]int
+	driving map[string]int // by the stream that the process is about
 }
 
 // NewService wires the handlers over one store, with the shop's rules. now is the clock
@@ -108,7 +107,7 @@ func NewServiceWith(rules Rules, store eventstore.Store, policy Policy, now func
 		stock:    aggregate.NewHandler(store, rules.Stock, options),
 		orders:   aggregate.NewHandler(store, rules.Orders, options),
 		returns:  aggregate.NewHandler(store, rules.Returns, options),
-		store:    store, policy: policy, now: now, logger: options.Logger, driving: map[workKey]int{},
+		store:    store, policy: policy, now: now, logger: options.Logger, driving: map[string]int{},
 	}
 }
 
@@ -332,25 +331,26 @@ func follow(meta eventstore.Metadata, id unit.Derived) eventstore.Metadata {
 	return next
 }
 
-// drive marks work as being carried out by this node.
-func (s *Service) drive(key workKey) (done func()) {
+// drive marks the process of a stream as being carried out by this node.
+func (s *Service) drive(stream string) (done func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.driving[key]++
+	s.driving[stream]++
 	return func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if s.driving[key]--; s.driving[key] == 0 {
-			delete(s.driving, key)
+		if s.driving[stream]--; s.driving[stream] == 0 {
+			delete(s.driving, stream)
 		}
 	}
 }
 
-// Driving tells whether this node is carrying the work out right now.
-func (s *Service) Driving(work Work) bool {
+// Driving tells whether this node is carrying out a process of this cart's, order's or
+// return's stream right now.
+func (s *Service) Driving(stream string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.driving[workKey{kind: work.key.kind, id: work.key.id}] > 0
+	return s.driving[stream] > 0
 }
 
 // each runs do for every item, some at a time, and returns the first fault.
@@ -371,13 +371,6 @@ func each[T any](ctx context.Context, items []T, do func(ctx context.Context, i 
 	}
 	wait.Wait()
 	return errors.Join(errs...)
-}
-
-// timerCommand is the id of what a timer's firing does: one for each deadline,
-// and round.
-func timerCommand(timer Timer, round int) uuid.UUID {
-	return uuid.UUID(unit.TimerCommand.Of(
-		string(timer.Kind), timer.Target, timer.Item, timer.DueAt.UTC().Format(time.RFC3339Nano), strconv.Itoa(round)).UUID())
 }
 
 // errNoCheckout means that a cart's stream does not hold the checkout asked for.

@@ -311,7 +311,7 @@ func writtenByStrangers(t *testing.T, id func() uuid.UUID) []Process {
 		t.Errorf("%d events are parked, %d were written", len(parked), len(all)-refused)
 	}
 	t.Logf("%d processes are parked, %d timers are set", len(parked), len(book.timers))
-	clockwork := NewClockwork(nil, after.FireTimer, slog.New(slog.DiscardHandler))
+	clockwork := NewClockwork(nil, after, slog.New(slog.DiscardHandler))
 	givenUp := 0
 	for deadline, timer := range book.timers {
 		for ended := false; !ended; timer.Failures++ {

@@ -3,14 +3,20 @@ package commands
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/google/uuid"
 
 	"daybook/commands/aggregate"
 	"daybook/domain/cart"
 	"daybook/domain/order"
+	"daybook/domain/stock"
 	"daybook/domain/unit"
+	"daybook/eventstore"
 )
 
 // TimerKind says what a timer's deadline is of.
@@ -120,6 +126,45 @@ func (e *PostponedError) Error() string {
 	return "postponed until " + e.Until.UTC().Format(time.RFC3339Nano)
 }
 
+// FireTimer does what a deadline asks for, at a time.
+func FireTimer(ctx context.Context, finisher Finisher, timer Timer, now time.Time) error {
+	switch timer.Kind {
+	case OrderDeadline:
+		return finisher.ExpireOrder(ctx, timer.meta(0), unit.OrderID(timer.Target), now)
+	case ReservationDeadline:
+		return expireReservations(ctx, finisher, timer, now)
+	case CartDeadline:
+		postponed, err := finisher.ExpireCart(ctx, timer.meta(0), unit.CartID(timer.Target), now)
+		if err == nil && !postponed.IsZero() {
+			err = &PostponedError{Until: postponed}
+		}
+		return err
+	}
+	return fmt.Errorf("timer %s: unknown kind %q", timer.Deadline, timer.Kind)
+}
+
+// expireReservations ends all that are due in a stream; one decision ends only so
+// many of them.
+func expireReservations(ctx context.Context, finisher Finisher, timer Timer, now time.Time) error {
+	key, err := stock.ParseStream(timer.Target)
+	if err != nil {
+		return err
+	}
+	for round := 0; ; round++ {
+		some, err := finisher.ExpireReservations(ctx, timer.meta(round), key, now)
+		if err != nil || !some {
+			return err
+		}
+	}
+}
+
+// meta is that of what the timer's firing does. Its command id is one for each deadline,
+// and round.
+func (t Timer) meta(round int) eventstore.Metadata {
+	command := unit.TimerCommand.Of(string(t.Kind), t.Target, t.Item, t.DueAt.UTC().Format(time.RFC3339Nano), strconv.Itoa(round))
+	return eventstore.Metadata{CommandID: uuid.UUID(command.UUID()), CorrelationID: t.Target, Actor: "system:timer"}
+}
+
 // TimerQueue holds timers by the database's clock, shared by all nodes.
 type TimerQueue interface {
 	// FireDue calls fire for timers that are due, each with the database's time,
@@ -133,16 +178,16 @@ type TimerQueue interface {
 
 // Clockwork fires timers.
 type Clockwork struct {
-	Queue  TimerQueue
-	Fire   func(ctx context.Context, timer Timer, now time.Time) error
-	Logger *slog.Logger
+	Queue    TimerQueue
+	Finisher Finisher
+	Logger   *slog.Logger
 
 	nudged chan struct{}
 }
 
 // NewClockwork makes a clockwork; Nudge it when a timer was set.
-func NewClockwork(queue TimerQueue, fire func(ctx context.Context, timer Timer, now time.Time) error, logger *slog.Logger) *Clockwork {
-	return &Clockwork{Queue: queue, Fire: fire, Logger: logger, nudged: make(chan struct{}, 1)}
+func NewClockwork(queue TimerQueue, finisher Finisher, logger *slog.Logger) *Clockwork {
+	return &Clockwork{Queue: queue, Finisher: finisher, Logger: logger, nudged: make(chan struct{}, 1)}
 }
 
 // Nudge makes the clockwork look again at what is due when.
@@ -156,7 +201,7 @@ func (c *Clockwork) Nudge() {
 // fire fires a timer. It gives up a timer that can do nothing, because its stream
 // cannot be read, or because firing has failed often while the log could be reached.
 func (c *Clockwork) fire(ctx context.Context, timer Timer, now time.Time) error {
-	err := aggregate.Safely(func() error { return c.Fire(ctx, timer, now) })
+	err := aggregate.Safely(func() error { return FireTimer(ctx, c.Finisher, timer, now) })
 	if _, postponed := errors.AsType[*PostponedError](err); err == nil || postponed || ctx.Err() != nil && !unreadable(err) {
 		return err
 	}

@@ -108,7 +108,7 @@ func TestTwoTimersOfAKindThatDifferInOnePartBothFire(t *testing.T) {
 			s := open(t, memory.New(), policy)
 			first, second := set(s)
 			for _, timer := range timersOf(t, s) {
-				if err := s.FireTimer(t.Context(), timer, deadline); err != nil {
+				if err := FireTimer(t.Context(), s, timer, deadline); err != nil {
 					t.Errorf("%s, %s: %s: %v", kind, name, timer.Deadline, err)
 				}
 			}

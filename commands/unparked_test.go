@@ -80,7 +80,7 @@ func TestWorkThatIsNotParkedAnyMoreIsNotWatched(t *testing.T) {
 			t.Parallel()
 			log, book := memory.New(), &logbook{timers: map[Deadline]Timer{}}
 			ctx, stop := context.WithCancel(t.Context())
-			finisher := &stubborn{tried: map[string]int{}, fails: func(Work) error { return &aggregate.UndecodableError{} }}
+			finisher := &stubborn{tried: map[string]int{}, fails: func(string) error { return &aggregate.UndecodableError{} }}
 			reactor := &Reactor{Store: log, Journal: book, Parking: book, Finisher: finisher, Logger: slog.New(slog.DiscardHandler), Grace: time.Millisecond}
 			ended := make(chan error, 1)
 			go func() { ended <- reactor.Run(ctx) }()
@@ -109,7 +109,7 @@ func TestWorkThatIsNotParkedAnyMoreIsNotWatched(t *testing.T) {
 				t.Errorf("%d streams are watched, want one", n)
 			}
 			finisher.mu.Lock()
-			finisher.fails = func(Work) error { return nil }
+			finisher.fails = func(string) error { return nil }
 			finisher.mu.Unlock()
 			finish(t, &Processes{Lot: book, Finisher: finisher, Store: log, Now: time.Now}, book.only(t).ID)
 			confirmed(t, log, "stuck")
@@ -148,7 +148,7 @@ func TestAnEventThatCanBeReadByNowKeepsTheTimers(t *testing.T) {
 				book.park(undecodable(e, errors.New("unknown then"), time.Now()))
 			}
 		}
-		finisher := &stubborn{tried: map[string]int{}, fails: func(Work) error { return nil }}
+		finisher := &stubborn{tried: map[string]int{}, fails: func(string) error { return nil }}
 		processes := &Processes{Lot: book, Finisher: finisher, Store: s.store, Now: time.Now, CartsExpireAfter: policy.CartsExpireAfter}
 		if _, finished, err := processes.Retry(t.Context(), book.only(t).ID); err != nil || !finished {
 			t.Errorf("%s: %t, %v", name, finished, err)
@@ -187,7 +187,7 @@ func TestAnEventThatIsGoneIsNotTakenForAnother(t *testing.T) {
 func TestDismissedWorkIsTriedOnlyWhenSomethingHappens(t *testing.T) {
 	t.Parallel()
 	log, book := memory.New(), &logbook{timers: map[Deadline]Timer{}}
-	finisher := &stubborn{tried: map[string]int{}, fails: func(Work) error { return &aggregate.UndecodableError{} }}
+	finisher := &stubborn{tried: map[string]int{}, fails: func(string) error { return &aggregate.UndecodableError{} }}
 	confirmed(t, log, "stuck")
 	confirmed(t, log, "other")
 	reactor := &Reactor{Store: log, Journal: book, Parking: book, Finisher: finisher, RetryEvery: 20 * time.Millisecond}
@@ -210,7 +210,7 @@ func TestDismissedWorkIsTriedOnlyWhenSomethingHappens(t *testing.T) {
 	if n := finisher.tries("stuck"); n != stuck || !parked(1)() {
 		t.Errorf("what is dismissed was tried %d times more", n-stuck)
 	}
-	finisher.fails = func(Work) error { return nil }
+	finisher.fails = func(string) error { return nil }
 	confirmed(t, log, "stuck")
 	react(t, reactor, "an event in its stream lets it end", func() bool {
 		left, _ := book.FindParked(t.Context(), id)

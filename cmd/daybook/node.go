@@ -150,7 +150,7 @@ func (n *node) wire(cfg nodeConfig) (err error) {
 	n.service = commands.NewService(n.store, cfg.Policy, time.Now, aggregate.Options{
 		Logger: n.log, Snapshots: commandspg.Snapshots{Pool: n.commandPool}, CacheStreams: cfg.CacheStreams,
 	})
-	n.clockwork = commands.NewClockwork(commandspg.Timers{Pool: n.commandPool}, n.service.FireTimer, n.log)
+	n.clockwork = commands.NewClockwork(commandspg.Timers{Pool: n.commandPool}, n.service, n.log)
 	n.reactor = &commands.Reactor{
 		Store: n.store, Journal: commandspg.Journal{Pool: n.commandPool, Reader: commandspg.ReactorReader},
 		Parking:  commandspg.Parking{Pool: n.commandPool},

@@ -18,6 +18,7 @@ import (
 	"daybook/commands/aggregate"
 	"daybook/commands/commandapi"
 	commandspg "daybook/commands/postgres"
+	"daybook/domain/unit"
 	"daybook/eventstore"
 	"daybook/eventstore/memory"
 	eventstorepg "daybook/eventstore/postgres"
@@ -290,19 +291,19 @@ func (c counting) begin() (end func()) {
 	return func() { c.finished.Add(1); c.finishing.Add(-1) }
 }
 
-func (c counting) FinishCheckout(ctx context.Context, work commands.Work) error {
+func (c counting) FinishCheckout(ctx context.Context, id unit.CartID, orderID unit.OrderID) error {
 	defer c.begin()()
-	return c.Finisher.FinishCheckout(ctx, work)
+	return c.Finisher.FinishCheckout(ctx, id, orderID)
 }
 
-func (c counting) FinishOrder(ctx context.Context, work commands.Work) error {
+func (c counting) FinishOrder(ctx context.Context, meta eventstore.Metadata, id unit.OrderID) error {
 	defer c.begin()()
-	return c.Finisher.FinishOrder(ctx, work)
+	return c.Finisher.FinishOrder(ctx, meta, id)
 }
 
-func (c counting) FinishReturn(ctx context.Context, work commands.Work) error {
+func (c counting) FinishReturn(ctx context.Context, meta eventstore.Metadata, id unit.ReturnID) error {
 	defer c.begin()()
-	return c.Finisher.FinishReturn(ctx, work)
+	return c.Finisher.FinishReturn(ctx, meta, id)
 }
 
 // verifyLog checks the books.
@@ -371,7 +372,7 @@ func (w *world) pass(d time.Duration) error {
 		if !due {
 			return w.seen()
 		}
-		if err := w.journal.fired(timer, w.service.FireTimer(w.Context(), timer, w.clock.now())); err != nil {
+		if err := w.journal.fired(timer, commands.FireTimer(w.Context(), w.service, timer, w.clock.now())); err != nil {
 			return fmt.Errorf("timer %v: %w", timer, err)
 		}
 	}

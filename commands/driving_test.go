@@ -1,0 +1,77 @@
+package commands
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"daybook/domain/cart"
+	"daybook/domain/order"
+	"daybook/domain/returns"
+	"daybook/domain/stock"
+	"daybook/domain/unit"
+	"daybook/eventstore"
+	"daybook/eventstore/memory"
+)
+
+// overhearing calls hear before each append.
+type overhearing struct {
+	eventstore.Store
+	hear func(stream string)
+}
+
+func (o *overhearing) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+	o.hear(stream)
+	return o.Store.Append(ctx, stream, expected, events)
+}
+
+// The reactor leaves a process to the request that carries it out, so the request has to
+// say so for as long as it is at it.
+func TestARequestSaysWhatItCarriesOut(t *testing.T) {
+	t.Parallel()
+	log := &overhearing{Store: memory.New(), hear: func(string) {}}
+	s := open(t, log, DefaultPolicy())
+	s.sell("MUG", 10)
+	if err := s.cart("c", map[unit.SKU]unit.Quantity{"MUG": 2}); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		of, asks string // the process's stream, and what it asks something of
+		do       func() error
+	}{
+		{cart.Stream("c"), stock.Category, func() error { return s.checkout("c", "o") }},
+		{order.Stream("o"), stock.Category, func() error {
+			paid := order.RecordTransaction{TransactionID: "paid", Type: order.Capture, State: order.Succeeded, Amount: s.order("o").Owed()}
+			_, err := s.Order(t.Context(), call(), "o", paid, order.Confirm{Now: s.Now()})
+			return err
+		}},
+		{order.Stream("o"), stock.Category, func() error {
+			_, err := s.Order(t.Context(), call(), "o", order.Ship{ShipmentID: "s1", Location: unit.DefaultLocation})
+			return err
+		}},
+		{returns.Stream("r"), order.Category, func() error {
+			_, err := s.Return(t.Context(), call(), "r", mugsOf("r", 1, "o"))
+			return err
+		}},
+	} {
+		asked := 0
+		log.hear = func(stream string) {
+			if !strings.HasPrefix(stream, step.asks+"-") {
+				return
+			}
+			asked++
+			if !s.Driving(step.of) {
+				t.Errorf("%s is appended to, and nobody carries out %s", stream, step.of)
+			}
+		}
+		if err := step.do(); err != nil {
+			t.Fatal(err)
+		}
+		if asked == 0 {
+			t.Errorf("%s asked nothing", step.of)
+		}
+		if s.Driving(step.of) {
+			t.Errorf("%s is said to be carried out, and the request has ended", step.of)
+		}
+	}
+}
