@@ -143,6 +143,11 @@ func get[I any, PI input[I], B any](a *api, tag string, r route, revision func(B
 	huma.Register(a.huma, operation, func(ctx context.Context, in *I) (*output[B], error) {
 		ctx, cancel := context.WithTimeout(ctx, queryTimeout+waitMax)
 		defer cancel()
+		if demanding, ok := any(in).(interface{ check() error }); ok {
+			if err := demanding.check(); err != nil {
+				return nil, problem.From(ctx, err)
+			}
+		}
 		out := &output[B]{}
 		var err error
 		if out.Position, err = a.waitForPosition(ctx, PI(in).reading(), r.views); err != nil {
@@ -219,12 +224,6 @@ func known(err error) error {
 		return problem.DatabaseSlow(err)
 	}
 	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
-		if refused.Code == "22021" { // character_not_in_repertoire
-			return problem.NotValid(problem.Invalid{Detail: "a parameter holds what is not text", In: "query"})
-		}
-		if refused.Code == "22007" || refused.Code == "22008" { // invalid_datetime_format, datetime_field_overflow
-			return problem.NotValid(problem.Invalid{Detail: "a parameter is a date or time that does not exist", In: "query"})
-		}
 		switch refused.Code[:min(2, len(refused.Code))] {
 		case "08", "53", "57": // connection, resources, operator
 			return problem.Unavailable(err)

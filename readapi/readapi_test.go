@@ -169,7 +169,7 @@ func TestWhatIsNotThereIsNotFound(t *testing.T) {
 	}
 	for _, path := range []string{
 		"/v1/orders?status=lost", "/v1/orders?from=yesterday", "/v1/sales?by=weather", "/v1/sales?from=2011-13-45", "/v1/customers",
-		"/v1/orders?customer_id=%00", "/v1/orders?customer_id=%ff", "/v1/events?after=x", "/v1/events/live?after=x", "/v1/orders?colour=red",
+		"/v1/orders?customer_id=%00", "/v1/orders?customer_id=%ff", "/v1/orders/%00", "/v1/sales?from=0000-01-01", "/v1/events?after=x", "/v1/events/live?after=x", "/v1/orders?colour=red",
 	} {
 		s.get(path).problem(t, 422, problem.CodeInvalid)
 	}

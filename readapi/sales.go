@@ -18,6 +18,16 @@ type Days struct {
 	To   string `query:"to" format:"date" example:"2010-12-31" doc:"The last day, included."`
 }
 
+// check refuses days that PostgreSQL does not know: its years begin with 1.
+func (d *Days) check() error {
+	for _, day := range []struct{ name, text string }{{"from", d.From}, {"to", d.To}} {
+		if strings.HasPrefix(day.text, "0000") {
+			return problem.NotValid(problem.InParameter("query", day.name, "want a day such as 2026-01-31, of the year 1 or later"))
+		}
+	}
+	return nil
+}
+
 type salesInput struct {
 	Reading
 	Days

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net"
 	"net/http"
 	"runtime"
@@ -120,12 +121,16 @@ func (b *bodies) middleware(ctx huma.Context, next func(huma.Context)) {
 		next(ctx)
 		return
 	}
+	if err := checkForm(r.Header, ctx.Operation().RequestBody); err != nil {
+		problem.Write(w, r, err)
+		return
+	}
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyReadMax)) // a test's recorder has none
 	body, held, err := b.read(r, route.limit)
 	defer func() { b.budget.Release(held) }()
 	var faults []problem.Invalid
 	if err == nil {
-		faults, err = b.check(r, route, body)
+		body, faults, err = b.check(r, route, body)
 	}
 	if err != nil {
 		problem.Write(w, r, err)
@@ -155,19 +160,41 @@ func refuseFaults(ctx huma.Context, next func(huma.Context)) {
 
 // check waits until few others are being checked, and does it. It ends early if the
 // client has gone.
-func (b *bodies) check(r *http.Request, route *shape, body []byte) ([]problem.Invalid, error) {
-	if kind := r.Header.Get("Content-Type"); kind != "" && !strings.Contains(kind, "json") {
-		return nil, nil // huma refuses it without a look at the body
-	}
+func (b *bodies) check(r *http.Request, route *shape, body []byte) (plain []byte, faults []problem.Invalid, err error) {
 	if !b.checks.TryAcquire(1) {
 		waiting, cancel := context.WithTimeout(r.Context(), b.wait)
 		defer cancel()
 		if err := b.checks.Acquire(waiting, 1); err != nil {
-			return nil, problem.Overloaded(fmt.Errorf("other bodies are being checked: %w", err))
+			return nil, nil, problem.Overloaded(fmt.Errorf("other bodies are being checked: %w", err))
 		}
 	}
 	defer b.checks.Release(1)
 	return route.check(r.Context(), body)
+}
+
+// checkForm refuses a body that is not plain JSON in UTF-8, by its headers. One without a
+// Content-Type is taken for JSON.
+func checkForm(header http.Header, wanted *huma.RequestBody) error {
+	if wanted == nil {
+		return nil
+	}
+	for _, coding := range header.Values("Content-Encoding") {
+		if coding = strings.TrimSpace(coding); coding != "" && !strings.EqualFold(coding, "identity") {
+			return problem.WrongForm(fmt.Sprintf("The body is encoded with %.40q. Send it as it is, without a Content-Encoding.", coding))
+		}
+	}
+	kinds := header.Values("Content-Type")
+	if len(kinds) == 0 {
+		return nil
+	}
+	kind, params, err := mime.ParseMediaType(strings.Join(kinds, ", "))
+	if err != nil || wanted.Content[kind] == nil && !strings.HasSuffix(kind, "+json") {
+		return problem.WrongForm("Send JSON, with Content-Type: application/json.")
+	}
+	if charset, given := params["charset"]; given && !strings.EqualFold(charset, "utf-8") {
+		return problem.WrongForm(fmt.Sprintf("The charset is %.40q. JSON is UTF-8: leave charset out, or say charset=utf-8.", charset))
+	}
+	return nil
 }
 
 // read returns the body, and how much of the budget it holds, which the caller

@@ -88,22 +88,22 @@ func TestChecksOfBodiesAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := httptest.NewRequestWithContext(t.Context(), "POST", "/", nil)
-	_, err := b.check(r, &shape{}, []byte(`{}`))
+	_, _, err := b.check(r, &shape{}, []byte(`{}`))
 	if refused, ok := errors.AsType[*problem.Document](err); !ok || refused.Code() != problem.CodeOverloaded || refused.GetHeaders().Get("Retry-After") == "" {
 		t.Errorf("after a time: %v, want %s with Retry-After", err, problem.CodeOverloaded)
 	}
 	gone, leave := context.WithCancel(t.Context())
 	leave()
 	b.wait = time.Hour
-	if _, err := b.check(r.WithContext(gone), &shape{}, []byte(`{}`)); err == nil {
+	if _, _, err := b.check(r.WithContext(gone), &shape{}, []byte(`{}`)); err == nil {
 		t.Error("a client that has gone: its body was checked")
 	}
 	b.checks.Release(1)
-	if _, err := b.check(r, &shape{}, []byte(`{}`)); err != nil {
+	if _, _, err := b.check(r, &shape{}, []byte(`{}`)); err != nil {
 		t.Errorf("when there is room again: %v", err)
 	}
 	list := shape{root: &huma.Schema{Type: huma.TypeArray, Items: &huma.Schema{Type: huma.TypeInteger}}, values: 10}
-	if faults, err := b.check(r.WithContext(gone), &list, []byte(`[true]`)); len(faults) > 0 || err == nil {
+	if _, faults, err := b.check(r.WithContext(gone), &list, []byte(`[true]`)); len(faults) > 0 || err == nil {
 		t.Errorf("a client that has gone, and there is room: %v, %v, want no work", faults, err)
 	}
 }

@@ -37,6 +37,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodHead {
 		r.Method = http.MethodGet // the server leaves the body out
 	}
+	joinLists(r.Header)
 	if r.Body != nil && r.Body != http.NoBody {
 		r.Body = http.MaxBytesReader(w, r.Body, MaxBodyBytes)
 	}
@@ -171,9 +172,9 @@ func unescapeVars(next http.Handler) http.Handler {
 			if !strings.Contains(value, "%") {
 				continue
 			}
-			plain, err := url.PathUnescape(value)
-			if err != nil {
-				problem.Write(w, r, problem.NotValid(problem.InParameter("path", name, "not percent-encoded as it should be")))
+			plain, wrong := plainText(value, url.PathUnescape)
+			if wrong != "" {
+				problem.Write(w, r, problem.NotValid(problem.InParameter("path", name, wrong)))
 				return
 			}
 			if decoded == nil {

@@ -10,10 +10,10 @@ package httpapi
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -86,7 +86,7 @@ func New(options Options, parts ...Part) (http.Handler, error) {
 	})
 	api := humamux.New(router, config(options.Version))
 	bodies := newBodies(options.BodyBudget, options.BodyWait)
-	api.UseMiddleware(bodies.middleware)
+	api.UseMiddleware(checkParameters, bodies.middleware)
 	for _, register := range parts {
 		register(api)
 	}
@@ -125,7 +125,6 @@ func config(version string) huma.Config {
 	c.Components.Schemas = apidoc.NewRegistry()
 	apidoc.Describe(c.OpenAPI)
 	c.Formats = map[string]huma.Format{"application/json": strictJSON, "json": strictJSON}
-	c.RejectUnknownQueryParameters = true
 	c.OnAddOperation = append(c.OnAddOperation, limitBody)
 	return c
 }
@@ -145,7 +144,7 @@ var strictJSON = huma.Format{
 		if wrong, ok := errors.AsType[*json.SemanticError](err); ok {
 			// Its own text names Go types. What the schema says has been checked
 			// before, so this is for what a schema cannot say.
-			return fmt.Errorf("at %q: a JSON %s does not fit here", string(wrong.JSONPointer), wrong.JSONKind)
+			return &problem.Misfit{Pointer: string(wrong.JSONPointer), Time: wrong.GoType == reflect.TypeFor[time.Time]()}
 		}
 		return err
 	},

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/validation"
@@ -30,9 +32,12 @@ const tokensPerLook = 512
 // problem.MaxFaults of them. huma's own validation would collect every fault before it
 // tells one. What is not JSON passes, because the decoder tells that better. It is an
 // error if the body has more than the route takes, and if ctx has ended.
-func (s *shape) check(ctx context.Context, body []byte) ([]problem.Invalid, error) {
+//
+// It returns the body with its whole numbers in plain digits, because the decoder does
+// not read 5.0 and 1e3.
+func (s *shape) check(ctx context.Context, body []byte) (plain []byte, faults []problem.Invalid, err error) {
 	if s.root == nil || len(body) == 0 {
-		return nil, nil
+		return body, nil, nil
 	}
 	scan := scanner{
 		shape: s, decoder: jsontext.NewDecoder(bytes.NewBuffer(body)), within: make([]container, 0, 4),
@@ -40,11 +45,11 @@ func (s *shape) check(ctx context.Context, body []byte) ([]problem.Invalid, erro
 	}
 	switch err := scan.all(ctx); {
 	case errors.Is(err, errNotJSON):
-		return nil, nil
+		return body, nil, nil
 	case err == nil, errors.Is(err, errEnough):
-		return scan.faults, nil
+		return scan.rewritten(body), scan.faults, nil
 	default:
-		return nil, err
+		return nil, nil, err
 	}
 }
 
@@ -65,6 +70,7 @@ type scanner struct {
 	name    string // of the member whose value comes next
 	naming  bool   // a member's name comes next, or the end of the object
 	faults  []problem.Invalid
+	digits  []rewrite
 	path    *huma.PathBuffer // empty: places are told by the decoder
 	found   huma.ValidateResult
 }
@@ -231,11 +237,105 @@ func (s *scanner) literal() error {
 	case 't', 'f':
 		return s.validate(schema, raw.Kind() == 't')
 	}
-	number, err := strconv.ParseFloat(string(raw), 64)
-	if err != nil {
-		return errNotJSON // none that the decoder can hold
+	return s.number(schema, string(raw))
+}
+
+// number checks a number that was just read.
+func (s *scanner) number(schema *huma.Schema, raw string) error {
+	if schema.Type != huma.TypeInteger {
+		number, err := strconv.ParseFloat(raw, 64)
+		if err != nil && schema.Type == huma.TypeNumber {
+			return s.fault(s.pointer(), "does not fit into 64 bits")
+		}
+		return s.validate(schema, number) // where no number belongs, any is wrong
 	}
-	return s.validate(schema, number)
+	digits, whole := wholeNumber(raw)
+	if !whole {
+		return s.fault(s.pointer(), validation.MsgExpectedInteger)
+	}
+	value, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil {
+		return s.fault(s.pointer(), bounds(schema))
+	}
+	if digits != raw {
+		end := int(s.decoder.InputOffset())
+		s.digits = append(s.digits, rewrite{from: end - len(raw), to: end, text: digits})
+	}
+	return s.validate(schema, value)
+}
+
+// bounds says which whole numbers a schema takes, where one has too many digits.
+func bounds(schema *huma.Schema) string {
+	least, most := int64(math.MinInt64), int64(math.MaxInt64)
+	if schema.Minimum != nil {
+		least = int64(*schema.Minimum)
+	}
+	if schema.Maximum != nil {
+		most = int64(*schema.Maximum)
+	}
+	return fmt.Sprintf("does not fit: want a whole number from %d to %d", least, most)
+}
+
+// rewrite is a part of a body, in bytes, in whose place another text belongs.
+type rewrite struct {
+	from, to int
+	text     string
+}
+
+// rewritten is the body with its rewrites.
+func (s *scanner) rewritten(body []byte) []byte {
+	if len(s.digits) == 0 || len(s.faults) > 0 {
+		return body
+	}
+	plain, done := make([]byte, 0, len(body)+8*len(s.digits)), 0
+	for _, r := range s.digits {
+		plain = append(append(plain, body[done:r.from]...), r.text...)
+		done = r.to
+	}
+	return append(plain, body[done:]...)
+}
+
+const (
+	maxDigits   = 19                 // that a number of 64 bits has
+	farExponent = 2 * maxNumberBytes // as good as any larger one
+)
+
+// wholeNumber writes a JSON number in plain digits if it is whole: 5.0 is 5, and 1e3 is
+// 1000. One that is far too large for 64 bits gets more digits than fit.
+func wholeNumber(raw string) (digits string, whole bool) {
+	mantissa, exponentText, hasExponent := cutAny(raw, "eE")
+	exponent := 0
+	if hasExponent {
+		exponent, _ = strconv.Atoi(exponentText) // out of range: it is the nearest that is in it
+		exponent = max(-farExponent, min(farExponent, exponent))
+	}
+	mantissa, negative := strings.CutPrefix(mantissa, "-")
+	before, after, _ := strings.Cut(mantissa, ".")
+	all := strings.TrimLeft(before+after, "0")
+	if all == "" {
+		return "0", true
+	}
+	point := len(after) - exponent // how many of the digits stand behind the point
+	for point > 0 && strings.HasSuffix(all, "0") {
+		all, point = all[:len(all)-1], point-1
+	}
+	if point > 0 {
+		return "", false
+	}
+	all += strings.Repeat("0", min(-point, maxDigits+1))
+	if negative {
+		all = "-" + all
+	}
+	return all, true
+}
+
+// cutAny is strings.Cut at the first of several characters.
+func cutAny(text, chars string) (before, after string, found bool) {
+	at := strings.IndexAny(text, chars)
+	if at < 0 {
+		return text, "", false
+	}
+	return text[:at], text[at+1:], true
 }
 
 // mayBeNull tells whether null is as good as leaving the member out.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -77,7 +78,7 @@ func TestTheScanFindsWhatTheSchemaForbids(t *testing.T) {
 		route = only
 	}
 	for body, want := range scanned {
-		faults, err := route.check(t.Context(), []byte(body))
+		_, faults, err := route.check(t.Context(), []byte(body))
 		if err != nil {
 			t.Errorf("%s: %v", body, err)
 		}
@@ -108,6 +109,26 @@ func TestTheScanFindsWhatTheSchemaForbids(t *testing.T) {
 		}
 		if len(faults) != want {
 			t.Errorf("%s: %d faults, want %d", body, len(faults), want)
+		}
+	}
+}
+
+func TestAWholeNumberIsWrittenInPlainDigits(t *testing.T) {
+	t.Parallel()
+	for raw, want := range map[string]string{
+		"0": "0", "-0": "0", "0.0": "0", "-0e5": "0", "0e999999999999999999999": "0", "5": "5", "-5": "-5", "5.0": "5", "5.000": "5", "1e3": "1000", "1E+3": "1000",
+		"1.5e1": "15", "-1.50e1": "-15", "1200e-2": "12", "120.0e-1": "12", "0.001e3": "1", "9223372036854775807": "9223372036854775807",
+		"9.223372036854775807e18": "9223372036854775807", "1.5": "", "1e-1": "", "1.05e1": "", "0.1": "", "1e-99999999999999999999": "",
+	} {
+		got, whole := wholeNumber(raw)
+		if got != want || whole != (want != "") {
+			t.Errorf("%s is read as %q, %t, want %q", raw, got, whole, want)
+		}
+	}
+	for _, raw := range []string{"1e19", "1e400", "-1e999999", "1e99999999999999999999", "99999999999999999999"} {
+		digits, whole := wholeNumber(raw)
+		if _, err := strconv.ParseInt(digits, 10, 64); err == nil || !whole || len(digits) > maxNumberBytes+maxDigits+1 {
+			t.Errorf("%s is read as %q, %t, want more digits than fit", raw, digits, whole)
 		}
 	}
 }

@@ -45,7 +45,7 @@ func Catalogue() []Entry {
 		entry(http.StatusConflict, CodeGone, "Its history was deleted for good."),
 		entry(http.StatusPreconditionFailed, CodeStale, "If-Match no longer holds; the facts tell the revision it is at."),
 		entry(http.StatusRequestEntityTooLarge, CodeTooLarge, "The request is over a limit."),
-		entry(http.StatusUnsupportedMediaType, CodeMediaType, "The body is not declared as JSON."),
+		entry(http.StatusUnsupportedMediaType, CodeMediaType, "The body is not declared as plain JSON in UTF-8: it has another media type or charset, or is compressed."),
 		entry(http.StatusUnprocessableEntity, CodeInvalid, "Some of the request cannot be; errors says what and where."),
 		entry(http.StatusUnprocessableEntity, CodeKeyReused, "The Idempotency-Key was used before, for another request."),
 		entry(http.StatusServiceUnavailable, CodeOverloaded, "Too much is waiting; see Retry-After."),

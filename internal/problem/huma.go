@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -23,6 +24,8 @@ func Install() {
 	installed.Do(func() {
 		huma.ValidateStrictCasing = true
 		huma.DefaultArrayNullable = false // no list here is ever null
+		validation.MsgExpectedRFC3339DateTime = wantTime
+		validation.MsgExpectedRFC3339Date = wantDay
 		huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
 			return fromHuma(context.Background(), status, message, errs)
 		}
@@ -30,6 +33,26 @@ func Install() {
 			return fromHuma(ctx.Context(), status, message, errs)
 		}
 	})
+}
+
+// What is wanted where a time or a day is wrong.
+const (
+	wantTime = "want a time such as 2026-01-31T12:00:00Z, with its zone"
+	wantDay  = "want a day such as 2026-01-31"
+)
+
+// plain says a finding of huma's in our words, where its own name a layout of Go or leave
+// out what is wanted.
+func plain(message string) string {
+	switch {
+	case strings.HasPrefix(message, "invalid date/time for format"):
+		return wantTime
+	case message == "invalid integer":
+		return "want a whole number within 64 bits, such as 50"
+	case message == "invalid boolean":
+		return "want true or false"
+	}
+	return message
 }
 
 // fromHuma makes a problem of what huma itself refuses.
@@ -48,7 +71,7 @@ func fromHuma(ctx context.Context, status int, message string, errs []error) *Do
 	case http.StatusRequestEntityTooLarge:
 		return From(ctx, New(status, CodeTooLarge, "The body is too large."))
 	case http.StatusUnsupportedMediaType:
-		return From(ctx, New(status, CodeMediaType, "Send JSON, with Content-Type: application/json."))
+		return From(ctx, WrongForm("Send JSON, with Content-Type: application/json."))
 	case http.StatusNotAcceptable:
 		return From(ctx, New(status, CodeNotAcceptable, "Only JSON is to be had here."))
 	case http.StatusRequestTimeout:
@@ -63,13 +86,13 @@ func fromHuma(ctx context.Context, status int, message string, errs []error) *Do
 // malformed says what is wrong with a body that is not JSON. The text is the
 // decoder's, which quotes no more than a character.
 func malformed(message string, errs []error) string {
-	for _, err := range errs {
-		if detail, ok := errors.AsType[*huma.ErrorDetail](err); ok && detail.Message != "" {
-			return "The body is not valid JSON: " + strings.TrimPrefix(detail.Message, "jsontext: ") + "."
-		}
-	}
 	if message == "request body is required" {
 		return "A body is required."
+	}
+	for _, err := range errs {
+		if detail, ok := errors.AsType[*huma.ErrorDetail](err); ok && detail.Message != "" && strings.HasPrefix(detail.Location, "body") {
+			return "The body is not valid JSON: " + strings.TrimPrefix(detail.Message, "jsontext: ") + "."
+		}
 	}
 	return "The body is not valid JSON."
 }
@@ -83,13 +106,44 @@ func invalid(err error) Invalid {
 	in, rest, _ := strings.Cut(detail.Location, ".")
 	switch in {
 	case "path", "query", "header":
-		return InParameter(in, rest, detail.Message)
+		return InParameter(in, rest, plain(detail.Message))
 	}
 	pointer := pointerOf(strings.TrimPrefix(detail.Location, "body"))
+	if at, message, found := misfit(detail.Message); found {
+		return InBody(at, message)
+	}
 	if missing, found := missingProperty(detail.Message); found {
 		return InBody(pointer+"/"+escape(missing), "required")
 	}
 	return InBody(pointer, detail.Message)
+}
+
+// Misfit is the error of a decoder that cannot put a value into its place in the body:
+// pointer says where it stands, as a JSON pointer. huma keeps only its text.
+type Misfit struct {
+	Pointer string
+	Time    bool // a time stands there
+}
+
+func (m *Misfit) Error() string {
+	if m.Time {
+		return fmt.Sprintf("at %q: %s", m.Pointer, wantTime)
+	}
+	return fmt.Sprintf("at %q: does not fit here", m.Pointer)
+}
+
+// misfit reads the text of a Misfit.
+func misfit(message string) (pointer, detail string, found bool) {
+	rest, found := strings.CutPrefix(message, "at ")
+	if !found {
+		return "", "", false
+	}
+	quoted, err := strconv.QuotedPrefix(rest)
+	if err != nil {
+		return "", "", false
+	}
+	pointer, err = strconv.Unquote(quoted)
+	return pointer, strings.TrimPrefix(rest[len(quoted):], ": "), err == nil
 }
 
 // missingProperty reads the name out of huma's message, which stands at the

@@ -61,3 +61,26 @@ func TestHumasUnknownErrorsDoNotLeak(t *testing.T) {
 		t.Errorf("an error that is not a finding shows: %+v", d)
 	}
 }
+
+// What is wrong with a parameter is not said of the body.
+func TestABodyThatIsMissingIsSaidToBe(t *testing.T) {
+	t.Parallel()
+	wrong := &huma.ErrorDetail{Location: "header.Daybook-Occurred-At", Message: "expected string"}
+	if d := fromHuma(context.Background(), 400, "request body is required", []error{wrong}); d.Detail != "A body is required." {
+		t.Errorf("%+v", d)
+	}
+	if d := fromHuma(context.Background(), 400, "validation failed", []error{wrong}); d.Detail != "The body is not valid JSON." {
+		t.Errorf("%+v", d)
+	}
+}
+
+// The decoder's own words name types of Go.
+func TestAValueThatDoesNotFitHasItsPointer(t *testing.T) {
+	t.Parallel()
+	for _, misfit := range []*Misfit{{Pointer: "/lines/0/n"}, {Pointer: "/until", Time: true}, {Pointer: ""}} {
+		d := fromHuma(context.Background(), 422, "validation failed", []error{&huma.ErrorDetail{Location: "body", Message: misfit.Error()}})
+		if len(d.Errors) != 1 || d.Errors[0].Pointer != "#"+misfit.Pointer || strings.Contains(d.Errors[0].Detail, "2026-01-31T12:00:00Z") != misfit.Time {
+			t.Errorf("%+v is told as %+v", misfit, d.Errors)
+		}
+	}
+}

@@ -89,6 +89,11 @@ func TooLarge(limit int64, what string) *Document {
 		fmt.Sprintf("The request is larger than %d %s.", limit, what)).With(map[string]any{"limit": limit})
 }
 
+// WrongForm means that the body is not plain JSON in UTF-8; detail says what it is.
+func WrongForm(detail string) *Document {
+	return New(http.StatusUnsupportedMediaType, CodeMediaType, detail)
+}
+
 // TooSlow means that the body did not arrive in time.
 func TooSlow() *Document {
 	return New(http.StatusRequestTimeout, CodeSlow, "The body came too slowly.")
