@@ -95,6 +95,9 @@ func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) 
 		}
 	}
 	defer s.drive(cart.Stream(ask.CartID))()
+	if result, done, err := s.refuseAtOnce(ctx, call, ask.CartID, start); done || err != nil {
+		return result, err
+	}
 	begin := request(call, cart.Stream(ask.CartID), []cart.Command{start})
 	begin.AnyContent = true // after a refusal the call may ask for something else
 	answer, err := s.carts.Handle(ctx, begin)
@@ -336,22 +339,23 @@ func (s *Service) releaseUnkept(ctx context.Context, meta eventstore.Metadata, s
 		})
 	}
 	if claim, chosen := checkout.Claim(started); chosen && !result.Placed && !result.OrderIDTaken {
-		steps = append(steps, func(ctx context.Context) error { return s.claim(ctx, meta, claim) })
+		steps = append(steps, func(ctx context.Context) error {
+			if err := s.claim(ctx, meta, claim); !errors.Is(err, order.ErrIDTaken) {
+				return err
+			}
+			return nil // another cart has it by now: there is nothing to keep
+		})
 	}
 	return each(ctx, steps, func(ctx context.Context, _ int, step func(context.Context) error) error { return step(ctx) })
 }
 
-// claim keeps an order id for the cart whose checkout under it was refused, so
-// that no other cart's order has it. Where one has it by now, there is nothing to
-// keep.
+// claim keeps an order id for the cart whose checkout under it is refused, so that no
+// other cart's order has it. It returns order.ErrIDTaken where one has it by now.
 func (s *Service) claim(ctx context.Context, meta eventstore.Metadata, claim order.Claim) error {
 	_, err := s.orders.Handle(ctx, aggregate.Request[order.Command]{
 		Stream: order.Stream(claim.OrderID), Meta: follow(meta, unit.CheckoutClaim.Of(string(claim.CartID), string(claim.OrderID))),
 		Commands: []order.Command{claim}, New: true, Redecide: true,
 	})
-	if errors.Is(err, order.ErrIDTaken) {
-		return nil
-	}
 	return err
 }
 

@@ -230,7 +230,9 @@ func (l *lane[S, C, E]) decide(ctx context.Context, jobs []*job[S, C, E]) (decid
 		for _, e := range j.encoded {
 			size += e.Size()
 		}
-		l.noteBatched(j)
+		if i < len(jobs)-1 {
+			l.noteBatched(j)
+		}
 	}
 	return decided, nil, nil
 }

@@ -49,11 +49,10 @@ func (m *commandMemory) add(r receipt, guarded bool) {
 }
 
 func (m *commandMemory) find(command uuid.UUID) (receipt, bool) {
-	if r, found := m.done.byID[command]; found {
+	if r, found := m.done.find(command); found {
 		return r, true
 	}
-	r, found := m.guarded.byID[command]
-	return r, found
+	return m.guarded.find(command)
 }
 
 // forget notes that a command was, by the id of its first event, which is read from
@@ -77,36 +76,52 @@ func (m *commandMemory) hasForgotten(command uuid.UUID) bool {
 
 // receipts are the latest, up to a limit.
 type receipts struct {
-	byID  map[uuid.UUID]receipt
-	order ring[uuid.UUID]
+	ring[receipt]
+	// at is where in the ring each command is. It is nil while there are few, as there are
+	// in nearly every stream, because a map of one is larger than the receipt.
+	at map[uuid.UUID]int
 }
+
+// fewReceipts is up to how many are found by looking at each.
+const fewReceipts = 8
 
 // add returns the one that is forgotten for it, if one is.
 func (m *receipts) add(r receipt, limit int) (oldest receipt, full bool) {
-	if m.byID == nil {
-		m.byID = map[uuid.UUID]receipt{}
+	if i := m.index(r.Command); i >= 0 {
+		m.latest[i] = r
+		return oldest, false
 	}
-	if _, twice := m.byID[r.Command]; !twice {
-		var id uuid.UUID
-		if limit == 0 {
-			return r, true
-		}
-		if id, full = m.order.add(r.Command, limit); full {
-			oldest = m.byID[id]
-			delete(m.byID, id)
-		}
+	if oldest, full = m.ring.add(r, limit); full {
+		delete(m.at, oldest.Command)
 	}
-	m.byID[r.Command] = r
+	switch {
+	case m.at == nil && len(m.latest) > fewReceipts:
+		m.at = make(map[uuid.UUID]int, 2*fewReceipts)
+		for i, kept := range m.latest {
+			m.at[kept.Command] = i
+		}
+	case m.at != nil:
+		m.at[r.Command] = m.newest()
+	}
 	return oldest, full
 }
 
-// inOrder is what is kept, from the oldest to the latest.
-func (m *receipts) inOrder() []receipt {
-	kept := make([]receipt, 0, len(m.byID))
-	for _, id := range m.order.inOrder() {
-		kept = append(kept, m.byID[id])
+func (m *receipts) find(command uuid.UUID) (receipt, bool) {
+	if i := m.index(command); i >= 0 {
+		return m.latest[i], true
 	}
-	return kept
+	return receipt{}, false
+}
+
+// index is where a command is, or -1.
+func (m *receipts) index(command uuid.UUID) int {
+	if m.at == nil {
+		return slices.IndexFunc(m.latest, func(r receipt) bool { return r.Command == command })
+	}
+	if i, found := m.at[command]; found {
+		return i
+	}
+	return -1
 }
 
 // ring keeps the latest that were added.
@@ -128,6 +143,14 @@ func (r *ring[T]) add(item T, limit int) (oldest T, full bool) {
 	r.latest[r.next] = item
 	r.next = (r.next + 1) % limit
 	return oldest, true
+}
+
+// newest is where the item is that was added last.
+func (r *ring[T]) newest() int {
+	if r.next == 0 {
+		return len(r.latest) - 1
+	}
+	return r.next - 1
 }
 
 // inOrder is what is kept, from the oldest to the latest.

@@ -1,0 +1,167 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+
+	"daybook/domain/cart"
+	"daybook/domain/checkout"
+	"daybook/domain/order"
+	"daybook/domain/stock"
+	"daybook/domain/unit"
+	"daybook/eventstore"
+	"daybook/eventstore/memory"
+)
+
+// appends notes what is appended, and runs before first.
+type appends struct {
+	eventstore.Store
+	before func(stream string)
+
+	mu     sync.Mutex
+	events map[string][]int // by stream, how many each append had
+}
+
+func (a *appends) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+	if a.before != nil {
+		a.before(stream)
+	}
+	result, err := a.Store.Append(ctx, stream, expected, events)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.events == nil {
+		a.events = map[string][]int{}
+	}
+	if err == nil {
+		a.events[stream] = append(a.events[stream], len(events))
+	}
+	return result, err
+}
+
+// doomed is a shop with a cart of 3 MANY and 1 NONE, which the node knows to be sold out.
+func doomed(t *testing.T, store eventstore.Store) *shop {
+	t.Helper()
+	s := open(t, store, DefaultPolicy())
+	s.sell("MANY", 10)
+	s.sell("NONE", 1)
+	buy(t, s, "first", "o-first", map[unit.SKU]unit.Quantity{"NONE": 1})
+	if err := s.cart("c1", map[unit.SKU]unit.Quantity{"MANY": 3, "NONE": 1}); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func buy(t *testing.T, s *shop, id unit.CartID, orderID unit.OrderID, lines map[unit.SKU]unit.Quantity) {
+	t.Helper()
+	if err := s.cart(id, lines); err != nil {
+		t.Fatal(err)
+	}
+	if result, err := s.Checkout(t.Context(), call(), CheckoutRequest{CartID: id, OrderID: orderID}); err != nil || !result.Placed {
+		t.Fatalf("checkout of %s: %+v, %v", id, result, err)
+	}
+}
+
+func TestACheckoutThatCannotSucceedHoldsNothingMeanwhile(t *testing.T) {
+	t.Parallel()
+	log := &appends{Store: memory.New()}
+	s := doomed(t, log)
+	log.events = nil
+	asked := call()
+	for i, want := range []error{stock.ErrInsufficient, checkout.ErrOrderIDSpent} { // the same call again
+		result, err := s.Checkout(t.Context(), asked, CheckoutRequest{CartID: "c1", OrderID: "o1"})
+		if err != nil || result.Placed || !errors.Is(result.Refusal(), want) {
+			t.Fatalf("try %d: %+v, %v; want %v", i, result, err, want)
+		}
+		if s := result.Shortages; len(s) != 1 || s[0].SKU != "NONE" || s[0].Requested != 1 || s[0].Available != 0 {
+			t.Errorf("try %d: shortages %+v", i, s)
+		}
+	}
+	if got := log.events[cart.Stream("c1")]; len(got) != 1 || got[0] != 2 {
+		t.Errorf("appends to the cart have %v events, want one with its start and its end", got)
+	}
+	if got := log.events[order.Stream("o1")]; len(got) != 1 || got[0] != 1 {
+		t.Errorf("appends to the order have %v events, want one with its claim", got)
+	}
+	if len(log.events) != 2 {
+		t.Errorf("there are appends to %v, want only the cart and the order", log.events)
+	}
+	if _, err := s.Checkout(t.Context(), call(), CheckoutRequest{CartID: "first", OrderID: "o1"}); err == nil {
+		t.Error("another cart took the order id of a refused checkout")
+	}
+	s.receive("NONE", 1)
+	if result, err := s.Checkout(t.Context(), call(), CheckoutRequest{CartID: "c1", OrderID: "o2"}); err != nil || !result.Placed {
+		t.Errorf("a second checkout, with stock: %+v, %v", result, err)
+	}
+	s.audit()
+}
+
+// What the node remembers of stock may be old. It must not refuse on that.
+func TestStockThatAnotherNodeTookInIsSold(t *testing.T) {
+	t.Parallel()
+	log := memory.New()
+	s := doomed(t, log)
+	open(t, log, DefaultPolicy()).receive("NONE", 1)
+	if result, err := s.Checkout(t.Context(), call(), CheckoutRequest{CartID: "c1", OrderID: "o1"}); err != nil || !result.Placed {
+		t.Errorf("checkout: %+v, %v; want it placed", result, err)
+	}
+	s.audit()
+}
+
+// The cart may change between the look at its stock and the append: a line that was short
+// may be gone. The refusal does not hold for that cart.
+func TestACartThatChangedMeanwhileIsDecidedAnew(t *testing.T) {
+	t.Parallel()
+	log := &appends{Store: memory.New()}
+	s := doomed(t, log)
+	other := open(t, log.Store, DefaultPolicy())
+	var once sync.Once
+	log.before = func(stream string) {
+		if stream != order.Stream("o1") {
+			return
+		}
+		once.Do(func() {
+			var short int
+			if err := other.ViewCart(t.Context(), "c1", func(state cart.State, _ int64) {
+				for _, l := range state.Lines {
+					if l.SKU == "NONE" {
+						short = l.Number
+					}
+				}
+			}); err != nil {
+				t.Error(err)
+			}
+			if _, err := other.Cart(t.Context(), call(), "c1", cart.RemoveLine{Line: short}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	result, err := s.Checkout(t.Context(), call(), CheckoutRequest{CartID: "c1", OrderID: "o1"})
+	if err != nil || !result.Placed {
+		t.Errorf("checkout: %+v, %v; want the other line sold", result, err)
+	}
+	s.audit()
+}
+
+// An order id may become another cart's between the look at it and the claim.
+func TestAnOrderIDTakenMeanwhileLeavesTheCartOpen(t *testing.T) {
+	t.Parallel()
+	log := &appends{Store: memory.New()}
+	s := doomed(t, log)
+	other := open(t, log.Store, DefaultPolicy())
+	var once sync.Once
+	log.before = func(stream string) {
+		if stream == order.Stream("o1") {
+			once.Do(func() { buy(t, other, "c2", "o1", map[unit.SKU]unit.Quantity{"MANY": 1}) })
+		}
+	}
+	if _, err := s.Checkout(t.Context(), call(), CheckoutRequest{CartID: "c1", OrderID: "o1"}); !errors.Is(err, order.ErrIDTaken) {
+		t.Errorf("checkout: %v; want %v", err, order.ErrIDTaken)
+	}
+	s.receive("NONE", 1)
+	if result, err := s.Checkout(t.Context(), call(), CheckoutRequest{CartID: "c1", OrderID: "o2"}); err != nil || !result.Placed {
+		t.Errorf("a second checkout: %+v, %v", result, err)
+	}
+	s.audit()
+}
