@@ -77,8 +77,8 @@ func (r *acceptReport) unknowns() (sum int64) {
 	return sum
 }
 
-func (c *acceptLogCommand) check(context.Context, *program) error {
-	_, err := c.Policy.policy(time.Now())
+func (c *acceptLogCommand) check(_ context.Context, p *program) error {
+	_, err := c.Policy.policy(p.now())
 	return err
 }
 
@@ -87,7 +87,7 @@ func (c *acceptLogCommand) check(context.Context, *program) error {
 // it or nothing, and the command can be called again.
 func (c *acceptLogCommand) Run(ctx context.Context, p *program) (err error) {
 	started := time.Now()
-	policy, err := c.Policy.policy(started)
+	policy, err := c.Policy.policy(p.now())
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func (c *acceptLogCommand) Run(ctx context.Context, p *program) (err error) {
 		return err
 	}
 	if report.Accepted {
-		cfg := nodeConfig{Database: p.database(), KurrentDB: p.KurrentDB, Policy: policy, Views: p.views()}
+		cfg := p.nodeConfig(policy)
 		if err := buildAnew(ctx, cfg, p, report); err != nil {
 			return fmt.Errorf("the log is accepted; what follows from it is not all built yet, and the next start goes on with it: %w", err)
 		}
@@ -443,8 +443,7 @@ func buildAnew(ctx context.Context, cfg nodeConfig, p *program, report *acceptRe
 		return err
 	}
 	defer func() { err = errors.Join(err, n.closeInTime(ctx)) }()
-	n.stopReactor = n.background(context.WithoutCancel(ctx), "reactor", n.reactor.Run)
-	n.startProjections(ctx)
+	n.parts.begin(ctx, partReactor, partProjections)
 	if err := n.finishWork(ctx, p.stderr); err != nil {
 		return err
 	}

@@ -51,7 +51,7 @@ func TestALogIsAcceptedOnATerminalByYes(t *testing.T) {
 			t.Fatal(err)
 		}
 		stdout, stderr := &logBuffer{}, &logBuffer{}
-		got := run(t.Context(), []string{"accept-log", "--database-url", database}, func(string) string { return "" }, terminal, stdout, stderr)
+		got := run(t.Context(), []string{"accept-log", "--database-url", database}, testEnvironment(nil, terminal, stdout, stderr))
 		if got != code || !strings.Contains(stderr.String(), "Only yes means yes") || !strings.Contains(stderr.String(), "nothing was changed") || !strings.Contains(stdout.String(), "The log has 0 events") {
 			t.Errorf("typed %q: exit code %d: %s%s", typed, got, stdout, stderr)
 		}
@@ -64,7 +64,7 @@ func TestALogIsAcceptedOnATerminalByYes(t *testing.T) {
 		t.Fatal(err)
 	}
 	stdout, stderr := &logBuffer{}, &logBuffer{}
-	got := run(t.Context(), []string{"accept-log", "--json", "--database-url", database}, func(string) string { return "" }, terminal, stdout, stderr)
+	got := run(t.Context(), []string{"accept-log", "--json", "--database-url", database}, testEnvironment(nil, terminal, stdout, stderr))
 	if got != exitOK || !strings.Contains(stdout.String(), `"accepted": true`) || !strings.Contains(stderr.String(), "The log has 0 events") {
 		t.Errorf("typed yes: exit code %d: %s%s", got, stdout, stderr)
 	}

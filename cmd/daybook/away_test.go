@@ -36,7 +36,7 @@ func TestACommandEndsWhenWhatItNeedsHangs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			line, cfg := c.open(t)
-			cfg.Policy, cfg.Views = commands.DefaultPolicy(), options{}.views()
+			cfg.Policy, cfg.Views, cfg.Now = commands.DefaultPolicy(), options{}.views(), time.Now
 			open := func() *node {
 				n, err := openNode(t.Context(), cfg, slog.New(slog.DiscardHandler))
 				if err != nil {
@@ -47,7 +47,7 @@ func TestACommandEndsWhenWhatItNeedsHangs(t *testing.T) {
 				return n
 			}
 			n, imports := open(), open()
-			n.startProjections(t.Context())
+			n.parts.begin(t.Context(), partProjections)
 			eventually(t, patience, "all views have their builds", func() bool {
 				all, err := n.projections.Status(t.Context())
 				return err == nil && len(all) == len(cfg.Views) && all[0].State == projections.Live

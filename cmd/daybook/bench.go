@@ -57,7 +57,7 @@ func (c *benchCommand) Run(ctx context.Context, p *program) (err error) {
 	}
 	database := p.database()
 	if database.URL == "" && database.DataDir == "" {
-		dir, remove, failed := temporaryData("bench")
+		dir, remove, failed := p.temporaryData("bench")
 		if failed != nil {
 			return failed
 		}
@@ -134,12 +134,14 @@ func (c *benchCommand) measure(ctx context.Context, p *program, database databas
 	if flush == bench.FlushSlow {
 		maps.Copy(database.Settings, slowSettings)
 	}
-	s, err := openServer(ctx, "127.0.0.1:0", c.gateway(p), nodeConfig{Database: database, KurrentDB: p.KurrentDB, Policy: commands.DefaultPolicy(), Views: p.views()}, p.log)
+	cfg := p.nodeConfig(commands.DefaultPolicy())
+	cfg.Database = database
+	s, err := p.openServer(ctx, "127.0.0.1:0", c.gateway(p), cfg)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close(ctx)) }()
-	head, err := s.store.Head(ctx)
+	head, err := s.node.store.Head(ctx)
 	if err != nil {
 		return err
 	}
@@ -147,19 +149,19 @@ func (c *benchCommand) measure(ctx context.Context, p *program, database databas
 		return usagef("the database holds events already, and what is measured would stay among them: name another, or add --force")
 	}
 	var conns int
-	if err := s.logPool.QueryRow(ctx, `SELECT current_setting('server_version'), current_setting('max_connections')::int`).Scan(&result.Postgres, &conns); err != nil {
+	if err := s.node.logPool.QueryRow(ctx, `SELECT current_setting('server_version'), current_setting('max_connections')::int`).Scan(&result.Postgres, &conns); err != nil {
 		return fmt.Errorf("the database's settings: %w", err)
 	}
-	rivals, err := openPool(ctx, s.database.url, "bench baselines", int32(min(rivalConns, max(8, conns-nodeConns))), p.log) //nolint:gosec // at most rivalConns
+	rivals, err := openPool(ctx, s.node.database.url, "bench baselines", int32(min(rivalConns, max(8, conns-nodeConns))), p.log) //nolint:gosec // at most rivalConns
 	if err != nil {
 		return err
 	}
 	defer rivals.Close()
 	env := bench.Env{
-		Pool: rivals, Store: s.store, Service: s.service, BaseURL: s.url, Gateway: cmp.Or(p.KurrentDB, s.gateway.url()), Flush: flush, Seconds: c.Seconds,
-		Settle: s.settle, CPU: s.database.cpu, Profile: c.profile(flush),
+		Pool: rivals, Store: s.node.store, Service: s.node.service, BaseURL: s.url, Gateway: cmp.Or(p.KurrentDB, s.gateway.url()), Flush: flush, Seconds: c.Seconds,
+		Settle: s.node.settle, CPU: s.node.database.cpu, Profile: c.profile(flush),
 	}
-	guarded, end := s.guard(ctx)
+	guarded, end := s.node.guard(ctx)
 	defer end()
 	for _, b := range wanted {
 		p.log.InfoContext(ctx, "measuring", "benchmark", b.Name, "flush", flush)
@@ -210,7 +212,7 @@ func (n *node) settle(ctx context.Context) error {
 		}
 		select {
 		case <-poll.C:
-		case err := <-n.failed:
+		case err := <-n.parts.failed:
 			return err
 		case <-ctx.Done():
 			return fmt.Errorf("the reactor is at position %s, not yet at %s: %w", at, head, ctx.Err())

@@ -13,13 +13,11 @@ import (
 	"daybook/internal/bench"
 )
 
-// Not parallel: it moves the folder for temporary files. How fast anything is
-// is no concern here.
+// Not parallel: it loads the whole machine. How fast anything is is no concern here.
 func TestBenchMeasuresDaybookAndItsRivalsAndLeavesNothing(t *testing.T) {
 	temporary := filepath.Dir(dataDir(t))
-	t.Setenv("TMPDIR", temporary)
 	profiles := t.TempDir()
-	got := call(t, nil, "bench", "append", "hot-sku", "checkout", "--seconds", "0.2", "--json", "--cpuprofile", profiles)
+	got := call(t, map[string]string{"TMPDIR": temporary}, "bench", "append", "hot-sku", "checkout", "--seconds", "0.2", "--json", "--cpuprofile", profiles)
 	if got.code != exitOK {
 		t.Fatalf("exit code %d: %s", got.code, got.stderr)
 	}

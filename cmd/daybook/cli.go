@@ -38,11 +38,8 @@ type commandLine struct {
 // program is what a subcommand works with.
 type program struct {
 	options
-	getenv func(string) string
-	stdin  io.Reader
-	stdout io.Writer // results
-	stderr io.Writer // everything else
-	log    *slog.Logger
+	environment
+	log *slog.Logger
 }
 
 // Exit codes.
@@ -64,15 +61,15 @@ func (e *usageError) Error() string { return e.message }
 func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
 // run is the program but for the process around it: it returns the exit code.
-func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
+func run(ctx context.Context, args []string, env environment) int {
 	var cli commandLine
 	exited := -1
-	plainErr := visibleWriter{stderr}
+	plainErr := visibleWriter{env.stderr}
 	parser, err := kong.New(&cli,
 		kong.Name("daybook"),
 		kong.Description(description),
 		kong.Vars{"views": strings.Join(viewNames(), ", "), "benchmarks": strings.Join(benchmarkNames(), ", ")},
-		kong.Writers(stdout, stderr),
+		kong.Writers(env.stdout, env.stderr),
 		kong.Exit(func(code int) { exited = code }),
 		kong.ValueFormatter(helpWithEnvironment),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, WrapUpperBound: 120}),
@@ -85,14 +82,13 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 		return exited
 	}
 	if err == nil {
-		err = cli.settle(selected, getenv)
+		err = cli.settle(selected, env.getenv)
 	}
 	if err != nil {
 		return complain(plainErr, cli.withVariables(&usageError{err.Error()}))
 	}
-	p := &program{
-		options: cli.options, getenv: getenv, stdin: stdin, stdout: visibleWriter{stdout}, stderr: stderr, log: cli.logger(plainErr),
-	}
+	env.stdout = visibleWriter{env.stdout}
+	p := &program{options: cli.options, environment: env, log: cli.logger(plainErr)}
 	if err = p.check(ctx, selected); err != nil {
 		return complain(plainErr, cli.withVariables(err))
 	}

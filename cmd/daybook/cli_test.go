@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-json-experiment/json"
 )
@@ -21,8 +24,21 @@ type outcome struct {
 func call(t *testing.T, env map[string]string, args ...string) outcome {
 	t.Helper()
 	var stdout, stderr logBuffer // the reactor's router may write a last line after the end
-	code := run(t.Context(), args, func(name string) string { return env[name] }, strings.NewReader(""), &stdout, &stderr)
+	code := run(t.Context(), args, testEnvironment(env, strings.NewReader(""), &stdout, &stderr))
 	return outcome{code, stdout.String(), stderr.String()}
+}
+
+// testEnvironment has no variables but those given, and those that say where this machine
+// has PostgreSQL and temporary files.
+func testEnvironment(variables map[string]string, stdin io.Reader, stdout, stderr io.Writer) environment {
+	getenv := func(name string) string {
+		value, given := variables[name]
+		if !given && slices.Contains([]string{"PG_BIN", "PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"}, name) {
+			return os.Getenv(name)
+		}
+		return value
+	}
+	return environment{getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr, now: time.Now}
 }
 
 func TestWrongCallsAreRefusedWithUsage(t *testing.T) {

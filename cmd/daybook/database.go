@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -22,9 +21,10 @@ import (
 
 // databaseConfig says which PostgreSQL keeps the data.
 type databaseConfig struct {
-	URL      string            // another's; goes over DataDir
-	DataDir  string            // of an own one
-	Settings map[string]string // of an own one, over its defaults
+	URL      string              // another's; goes over DataDir
+	DataDir  string              // of an own one
+	Settings map[string]string   // of an own one, over its defaults
+	Getenv   func(string) string // tells an own one where its programs are
 }
 
 // database is PostgreSQL, an own one or another's.
@@ -40,25 +40,11 @@ func openDatabase(ctx context.Context, cfg databaseConfig, log *slog.Logger) (da
 	if cfg.URL != "" {
 		return database{url: cfg.URL}, waitUntilReachable(ctx, cfg.URL)
 	}
-	server, err := embeddedpg.Start(ctx, embeddedpg.Config{DataDir: cfg.DataDir, Logger: log, Settings: cfg.Settings})
+	server, err := embeddedpg.Start(ctx, embeddedpg.Config{DataDir: cfg.DataDir, Logger: log, Getenv: cfg.Getenv, Settings: cfg.Settings})
 	if err != nil {
 		return database{}, err
 	}
 	return database{url: server.URL(), server: server}, nil
-}
-
-// temporaryData names a data directory that is not kept: remove takes it away.
-func temporaryData(purpose string) (dir string, remove func() error, err error) {
-	root, err := os.MkdirTemp("", "daybook-"+purpose+"-")
-	if err != nil {
-		return "", nil, fmt.Errorf("make a temporary data directory: %w", err)
-	}
-	remove = func() error { return os.RemoveAll(root) }
-	// Run by root, the database is another user's and must be able to pass.
-	if err := os.Chmod(root, 0o711); err != nil {
-		return "", nil, errors.Join(fmt.Errorf("make a temporary data directory: %w", err), remove())
-	}
-	return filepath.Join(root, "data"), remove, nil
 }
 
 // waitUntilReachable makes a wrong address or password an error at once.

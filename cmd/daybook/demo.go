@@ -67,17 +67,19 @@ func (c *demoCommand) Run(ctx context.Context, p *program) (err error) {
 	if p.JSON {
 		say = p.stderr // stdout holds the result and nothing else
 	}
-	cfg, dispose, err := p.demoDatabase(say)
+	database, dispose, err := p.demoDatabase(say)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, dispose()) }()
-	s, err := openServer(ctx, c.Listen, gatewayConfig{}, nodeConfig{Database: cfg, KurrentDB: p.KurrentDB, Policy: commands.DefaultPolicy(), Views: p.views()}, p.log)
+	cfg := p.nodeConfig(commands.DefaultPolicy())
+	cfg.Database = database
+	s, err := p.openServer(ctx, c.Listen, gatewayConfig{}, cfg)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close(ctx)) }()
-	result, err := c.perform(ctx, s, p.verification(), say)
+	result, err := c.perform(ctx, s, p, say)
 	if err != nil {
 		return err
 	}
@@ -108,22 +110,22 @@ func (p *program) demoDatabase(say io.Writer) (cfg databaseConfig, dispose func(
 		fmt.Fprintf(say, "Data: %s; it stays there.\n", p.Data)
 		return p.database(), keep, nil
 	}
-	dir, dispose, err := temporaryData("demo")
+	dir, dispose, err := p.temporaryData("demo")
 	if err != nil {
 		return cfg, nil, err
 	}
 	fmt.Fprintf(say, "Data: %s, removed at the end (--data DIR keeps it).\n", dir)
-	return databaseConfig{DataDir: dir}, dispose, nil
+	return databaseConfig{DataDir: dir, Getenv: p.getenv}, dispose, nil
 }
 
 // perform opens the shop, lets people in, and closes the books.
-func (c *demoCommand) perform(ctx context.Context, s *server, books verify.Config, say io.Writer) (demoResult, error) {
-	guarded, end := s.guard(ctx)
+func (c *demoCommand) perform(ctx context.Context, s *server, p *program, say io.Writer) (demoResult, error) {
+	guarded, end := s.node.guard(ctx)
 	defer end()
 	client := shoppers.NewClient(s.url, demoConns)
 	defer client.Close()
 	tally := shoppers.NewTally()
-	flash := shoppers.FlashSale(time.Now().UTC().Format("20060102-150405"))
+	flash := shoppers.FlashSale(p.now().UTC().Format("20060102-150405"))
 	available, err := shoppers.Open(guarded, client, append(shoppers.Catalogue(), flash))
 	if err != nil {
 		return demoResult{}, because(guarded, err)
@@ -144,7 +146,7 @@ func (c *demoCommand) perform(ctx context.Context, s *server, books verify.Confi
 		PerSecond: float64(rush.Attempts) / max(rush.Seconds, 0.001),
 	}}
 	result.count(tally, available)
-	return result, result.close(ctx, s.node, books, say)
+	return result, result.close(ctx, s.node, p.verification(), say)
 }
 
 // because prefers the reason why a context ended to the errors that followed.

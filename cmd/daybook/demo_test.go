@@ -9,13 +9,13 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
+// Not parallel: it loads the whole machine.
 func TestTheDemoEndsByItselfWithItsBooksInOrderAndLeavesNothing(t *testing.T) {
 	temporary := dataDir(t)
 	if err := os.Mkdir(temporary, 0o711); err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv("TMPDIR", temporary)
-	got := call(t, nil, "demo", "--for", "1s", "--shoppers", "4", "--json")
+	got := call(t, map[string]string{"TMPDIR": temporary}, "demo", "--for", "1s", "--shoppers", "4", "--json")
 	if got.code != exitOK {
 		t.Fatalf("exit code %d: %s", got.code, got.stderr)
 	}

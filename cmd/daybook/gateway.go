@@ -221,7 +221,7 @@ func (g *openGateway) open(ctx context.Context, n *node) error {
 	if g.server, err = gateway.New(n.store, options); err != nil {
 		return errors.Join(err, closePool(ctx, g.pool))
 	}
-	g.leave = n.background(context.WithoutCancel(ctx), "the gateway's part among the nodes", func(ctx context.Context) error {
+	g.leave = n.parts.background(ctx, "the gateway's part among the nodes", func(ctx context.Context) error {
 		node.Run(ctx)
 		return ctx.Err()
 	})

@@ -2,7 +2,6 @@ package main
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -51,7 +50,7 @@ func (n *node) handler(stop <-chan struct{}) (http.Handler, error) {
 		func(api huma.API) {
 			commandapi.Register(api, n.service, commandapi.Options{
 				Answers: n.answers, Logger: n.log,
-				Processes: &commands.Processes{Lot: n.reactor.Parking, Finisher: n.service, Store: n.store, Now: time.Now, CartsExpireAfter: n.reactor.CartsExpireAfter},
+				Processes: &commands.Processes{Lot: n.reactor.Parking, Finisher: n.service, Store: n.store, Now: n.now, CartsExpireAfter: n.reactor.CartsExpireAfter},
 			})
 		},
 		func(api huma.API) {

@@ -46,11 +46,11 @@ func (r importResult) all() int {
 	return sum
 }
 
-func (c *importCommand) check(context.Context, *program) error {
+func (c *importCommand) check(_ context.Context, p *program) error {
 	if _, err := c.options(); err != nil {
 		return err
 	}
-	_, err := c.Times.bounds(time.Now())
+	_, err := c.Times.bounds(p.now())
 	return err
 }
 
@@ -66,16 +66,16 @@ func (c *importCommand) Run(ctx context.Context, p *program) (err error) {
 		return err
 	}
 	policy := commands.DefaultPolicy()
-	if policy.Times, err = c.Times.bounds(started); err != nil {
+	if policy.Times, err = c.Times.bounds(p.now()); err != nil {
 		return err
 	}
-	file, err := c.read(policy.Times, started)
+	file, err := c.read(policy.Times, p.now())
 	if err != nil {
 		return err
 	}
-	n, err := openNode(ctx, nodeConfig{
-		Database: p.database(), KurrentDB: p.KurrentDB, Policy: policy, Views: p.views(), CacheStreams: importCacheStreams,
-	}, p.log)
+	cfg := p.nodeConfig(policy)
+	cfg.CacheStreams = importCacheStreams
+	n, err := openNode(ctx, cfg, p.log)
 	if err != nil {
 		return err
 	}

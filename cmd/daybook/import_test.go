@@ -165,7 +165,7 @@ func TestAnInterruptedImportSaysHowToGoOn(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	var stderr logBuffer // the reactor's router may write a last line after the end
 	log := &stopAt{out: &stderr, text: "import begins", stop: stop}
-	code := run(ctx, []string{"import", file, "--data", data}, func(string) string { return "" }, strings.NewReader(""), io.Discard, log)
+	code := run(ctx, []string{"import", file, "--data", data}, testEnvironment(nil, strings.NewReader(""), io.Discard, log))
 	if code != exitFailure || !strings.Contains(stderr.String(), "run the same command again to continue") {
 		t.Errorf("exit code %d: %s", code, stderr.String())
 	}

@@ -37,6 +37,6 @@ func (migrateCommand) Run(ctx context.Context, p *program) (err error) {
 	})
 }
 
-func (o options) database() databaseConfig {
-	return databaseConfig{URL: o.DatabaseURL, DataDir: o.Data}
+func (p *program) database() databaseConfig {
+	return databaseConfig{URL: p.DatabaseURL, DataDir: p.Data, Getenv: p.getenv}
 }

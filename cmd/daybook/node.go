@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -33,6 +32,7 @@ type nodeConfig struct {
 	// aggregate; 0: the default.
 	CacheStreams int
 	Web          webFlags // the zero value is the defaults
+	Now          func() time.Time
 }
 
 // node is the whole program but for its way in: a database, the log in it, the
@@ -41,6 +41,7 @@ type nodeConfig struct {
 type node struct {
 	log *slog.Logger
 	web webFlags
+	now func() time.Time
 
 	database database
 	// A pool for each purpose, so that none can starve another.
@@ -55,9 +56,8 @@ type node struct {
 	projections *projections.Runner
 	watch       *readapi.Watch
 
-	stopOrigin, stopAnswers, stopReactor, stopClockwork, stopProjections, stopGuard, stopWatch func() // set by start
-	failed                                                                                     chan error
-	awayMax                                                                                    time.Duration // see untilAway
+	parts   parts         // what it is made of
+	awayMax time.Duration // see untilAway
 }
 
 // Sizes of the pools. With the four connections the log keeps for itself they
@@ -76,51 +76,169 @@ const (
 	graceShared = 5 * time.Second
 )
 
-// openNode opens the parts in the order of their dependencies. Nothing runs yet
-// but the database and the log's own connections.
-func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (_ *node, err error) {
-	n := &node{log: log, web: cfg.Web, sparse: cfg.KurrentDB != "", failed: make(chan error, 1), awayMax: awayMax}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, n.closeInTime(ctx))
-		}
-	}()
-	err = cfg.Start.through(ctx, []part{
-		{needs: "the database", once: cfg.Database.URL == "", do: func(ctx context.Context) (err error) {
-			n.database, err = openDatabase(ctx, cfg.Database, log)
+// Names of the parts that work by themselves and that some commands begin alone.
+const (
+	partGuard       = "the log's guard"
+	partReactor     = "reactor"
+	partProjections = "projections"
+)
+
+// nodeConfig is what the uses of a node have in common.
+func (p *program) nodeConfig(policy commands.Policy) nodeConfig {
+	return nodeConfig{Database: p.database(), KurrentDB: p.KurrentDB, Policy: policy, Views: p.views(), Now: p.now}
+}
+
+// openNode opens the parts in the order of their list. Nothing runs yet but the database
+// and the log's own connections.
+func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (*node, error) {
+	n := &node{log: log, web: cfg.Web, now: cfg.Now, sparse: cfg.KurrentDB != "", parts: parts{failed: make(chan error, 1)}, awayMax: awayMax}
+	if err := n.parts.openThrough(ctx, cfg.Start, n.list(cfg)); err != nil {
+		return nil, errors.Join(err, n.closeInTime(ctx))
+	}
+	return n, nil
+}
+
+// list is what a node is made of. Each part needs those before it: they are opened and
+// begin in this order, and are taken down in the reverse order.
+func (n *node) list(cfg nodeConfig) []part {
+	list := []part{{
+		name: "the database", needs: "the database", once: cfg.Database.URL == "",
+		open: func(ctx context.Context) (err error) {
+			n.database, err = openDatabase(ctx, cfg.Database, n.log)
 			return explain(err)
-		}},
-		{needs: "the database", once: true, do: n.openPools},
-		{needs: "the database to be brought to this program's version", do: func(ctx context.Context) error { return migrate(ctx, n.logPool) }},
-		{needs: "the log", do: func(ctx context.Context) (err error) {
-			n.store, err = openLog(ctx, n.logPool, cfg, log)
+		},
+		stop: func(ctx context.Context) error { return n.database.stop(ctx) },
+	}}
+	list = append(list, n.connections()...)
+	list = append(list, n.logParts(cfg)...)
+	return append(list, n.workers(cfg)...)
+}
+
+// connections are the pools. Each has a purpose of its own, so that none can starve
+// another.
+func (n *node) connections() (list []part) {
+	for _, pool := range []struct {
+		to      **pgxpool.Pool
+		purpose string
+		size    int32
+	}{
+		{&n.logPool, "log", logConns},
+		{&n.commandPool, "commands", commandConns},
+		{&n.viewPool, "projections", viewConns},
+		{&n.readPool, "reads", readConns},
+	} {
+		list = append(list, part{
+			name: "connections for " + pool.purpose, needs: "the database", once: true,
+			open: func(ctx context.Context) (err error) {
+				*pool.to, err = openPool(ctx, n.database.url, pool.purpose, pool.size, n.log)
+				return err
+			},
+			stop: func(ctx context.Context) error { return closePool(ctx, *pool.to) },
+		})
+	}
+	return list
+}
+
+// logParts are the tables, the log, and what watches over the log.
+func (n *node) logParts(cfg nodeConfig) []part {
+	return []part{{
+		name: "the tables", needs: "the database to be brought to this program's version",
+		open: func(ctx context.Context) error { return migrate(ctx, n.logPool) },
+	}, {
+		name: "the log", needs: "the log",
+		open: func(ctx context.Context) (err error) {
+			n.store, err = openLog(ctx, n.logPool, cfg, n.log)
 			if err == nil {
 				cfg.Start.over(n.store)
 			}
 			return err
-		}},
-		{needs: "the log to be compared with what is known of it", do: func(ctx context.Context) error { return n.follow(ctx, cfg.Serving) }},
-	})
-	if err != nil {
-		return nil, err
+		},
+		stop: func(ctx context.Context) error { return n.store.Close(ctx) },
+	}, {
+		name: partGuard, needs: "the log to be compared with what is known of it",
+		open: func(ctx context.Context) error { return n.follow(ctx, cfg.Serving) },
+		run:  n.guardLog,
+	}, {
+		name: "the log's origin", onLog: true,
+		run: n.runOrigin,
+	}}
+}
+
+// workers are the command side, the read models and the watch over both. They work over
+// the log.
+func (n *node) workers(cfg nodeConfig) []part {
+	return []part{{
+		name: "answers",
+		open: func(context.Context) error {
+			n.answers = commandspg.NewAnswers(n.commandPool, n.log)
+			n.answers.Seen = n.store.Latest
+			return nil
+		},
+		run:  func(ctx context.Context) error { return n.answers.Run(ctx) },
+		stop: func(ctx context.Context) error { return n.answers.Flush(ctx) },
+	}, {
+		name: "commands",
+		open: func(context.Context) error {
+			n.service = commands.NewService(n.store, cfg.Policy, cfg.Now, aggregate.Options{
+				Logger: n.log, Snapshots: commandspg.Snapshots{Pool: n.commandPool}, CacheStreams: cfg.CacheStreams,
+			})
+			return nil
+		},
+		stop: func(ctx context.Context) error { return n.service.Close(ctx) },
+	}, {
+		name: "timers", onLog: true,
+		open: func(context.Context) error {
+			n.clockwork = commands.NewClockwork(commandspg.Timers{Pool: n.commandPool}, n.service, n.log)
+			return nil
+		},
+		run: func(ctx context.Context) error { return n.clockwork.Run(ctx) },
+	}, {
+		name: partReactor, onLog: true,
+		open: func(context.Context) error {
+			n.reactor = n.newReactor(cfg)
+			return nil
+		},
+		run: func(ctx context.Context) error { return n.reactor.Run(ctx) },
+	}, {
+		name: partProjections, onLog: true, needs: "the read models",
+		open: func(ctx context.Context) error { return n.openProjections(ctx, cfg) },
+		run:  func(ctx context.Context) error { return n.projections.Run(ctx) },
+	}, {
+		name: "the watch over the node",
+		open: func(context.Context) error {
+			n.watch = readapi.NewWatch(live.Progress{Runner: n.projections}, live.Log{Store: n.store}, n.processes())
+			return nil
+		},
+		run: func(ctx context.Context) error { return n.watch.Run(ctx) },
+	}}
+}
+
+func (n *node) newReactor(cfg nodeConfig) *commands.Reactor {
+	reactor := &commands.Reactor{
+		Store: n.store, Journal: commandspg.Journal{Pool: n.commandPool, Reader: commandspg.ReactorReader},
+		Parking:  commandspg.Parking{Pool: n.commandPool},
+		Finisher: n.service, Logger: n.log, Grace: graceShared, CartsExpireAfter: cfg.Policy.CartsExpireAfter, Nudge: n.clockwork.Nudge,
 	}
-	if err := n.wire(cfg); err != nil {
-		return nil, err
+	if n.database.server != nil {
+		reactor.Grace = graceAlone
 	}
-	if n.diverged() {
-		return n, nil // it changes nothing
+	return reactor
+}
+
+// openProjections makes the read models' runner. Over a log that has diverged it changes
+// nothing.
+func (n *node) openProjections(ctx context.Context, cfg nodeConfig) (err error) {
+	n.projections, err = projections.New(projections.Config{Store: n.store, Pool: n.viewPool, Views: cfg.Views, Guest: cfg.Guest, Log: n.log})
+	if err != nil || n.diverged() {
+		return err
 	}
-	return n, cfg.Start.through(ctx, []part{
-		{needs: "the read models", do: func(ctx context.Context) error {
-			if n.database.server != nil {
-				// The database was not running, so no other node does.
-				if err := projections.ForgetNodes(ctx, n.viewPool); err != nil {
-					return err
-				}
-			}
-			return n.projections.Prepare(ctx)
-		}},
-	})
+	if n.database.server != nil {
+		// The database was not running, so no other node does.
+		if err := projections.ForgetNodes(ctx, n.viewPool); err != nil {
+			return err
+		}
+	}
+	return n.projections.Prepare(ctx)
 }
 
 // follow makes sure that the log is the one that the database follows. A database that
@@ -141,30 +259,6 @@ func (n *node) follow(ctx context.Context, serves bool) error {
 	default:
 		return err
 	}
-}
-
-// wire makes the parts that work over the log. None of them asks anything yet.
-func (n *node) wire(cfg nodeConfig) (err error) {
-	n.answers = commandspg.NewAnswers(n.commandPool, n.log)
-	n.answers.Seen = n.store.Latest
-	n.service = commands.NewService(n.store, cfg.Policy, time.Now, aggregate.Options{
-		Logger: n.log, Snapshots: commandspg.Snapshots{Pool: n.commandPool}, CacheStreams: cfg.CacheStreams,
-	})
-	n.clockwork = commands.NewClockwork(commandspg.Timers{Pool: n.commandPool}, n.service, n.log)
-	n.reactor = &commands.Reactor{
-		Store: n.store, Journal: commandspg.Journal{Pool: n.commandPool, Reader: commandspg.ReactorReader},
-		Parking:  commandspg.Parking{Pool: n.commandPool},
-		Finisher: n.service, Logger: n.log, Grace: graceShared, CartsExpireAfter: cfg.Policy.CartsExpireAfter, Nudge: n.clockwork.Nudge,
-	}
-	if n.database.server != nil {
-		n.reactor.Grace = graceAlone
-	}
-	n.projections, err = projections.New(projections.Config{Store: n.store, Pool: n.viewPool, Views: cfg.Views, Guest: cfg.Guest, Log: n.log})
-	if err != nil {
-		return err
-	}
-	n.watch = readapi.NewWatch(live.Progress{Runner: n.projections}, live.Log{Store: n.store}, n.processes())
-	return nil
 }
 
 // compared compares the log and then does something with it. If a difference shows
@@ -195,60 +289,24 @@ func (n *node) diverged() bool {
 	}
 }
 
-func (n *node) openPools(ctx context.Context) error {
-	for _, pool := range []struct {
-		to      **pgxpool.Pool
-		purpose string
-		size    int32
-	}{
-		{&n.logPool, "log", logConns},
-		{&n.commandPool, "commands", commandConns},
-		{&n.viewPool, "projections", viewConns},
-		{&n.readPool, "reads", readConns},
-	} {
-		var err error
-		if *pool.to, err = openPool(ctx, n.database.url, pool.purpose, pool.size, n.log); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// start sets going what works by itself: the reactor, the timers, the
-// projections, the sweeping of old answers, the noting of the log's origin, the watch
-// for probes. They run until close.
+// start has all parts that work by themselves begin. They work until close.
 func (n *node) start(ctx context.Context) {
-	ctx = context.WithoutCancel(ctx) // a signal is met by close, in order
-	if n.diverged() {
-		return // somebody must decide what holds, and start the node anew
+	if !n.diverged() { // else somebody must decide what holds, and start the node anew
+		n.parts.begin(ctx)
 	}
-	n.stopOrigin = n.background(ctx, "the log's origin", func(ctx context.Context) error {
-		return n.runOrigin(ctx)
-	})
-	n.stopAnswers = n.background(ctx, "answers", n.answers.Run)
-	n.stopReactor = n.background(ctx, "reactor", n.reactor.Run)
-	n.stopClockwork = n.background(ctx, "timers", n.clockwork.Run)
-	n.stopWatch = n.background(ctx, "the watch over the node", n.watch.Run)
-	n.startProjections(ctx)
-	stops := []func(){n.stopOrigin, n.stopReactor, n.stopClockwork, n.stopProjections}
-	n.startGuard(ctx, stops...)
 }
 
-// startGuard goes on comparing the log. When that has diverged, the parts that work
-// by themselves are stopped: no timer fires and nothing is projected.
-func (n *node) startGuard(ctx context.Context, stops ...func()) {
-	n.stopGuard = n.background(context.WithoutCancel(ctx), "the log's guard", func(ctx context.Context) error {
-		go func() {
-			select {
-			case <-ctx.Done():
-			case <-n.store.Final():
-				for _, stop := range stops {
-					go stop()
-				}
-			}
-		}()
-		return n.store.Run(ctx)
-	})
+// guardLog goes on comparing the log. When that has diverged, the parts that act on it
+// end: no timer fires and nothing is projected.
+func (n *node) guardLog(ctx context.Context) error {
+	go func() {
+		select {
+		case <-ctx.Done():
+		case <-n.store.Final():
+			n.parts.endOnLog()
+		}
+	}()
+	return n.store.Run(ctx)
 }
 
 // runOrigin ties the database to the log. What is wrong with the log is for its guard to tell.
@@ -270,41 +328,12 @@ func (n *node) runOrigin(ctx context.Context) error {
 	}
 }
 
-// startProjections sets going only the read models.
-func (n *node) startProjections(ctx context.Context) {
-	n.stopProjections = n.background(context.WithoutCancel(ctx), "projections", n.projections.Run)
-}
-
-// background runs a part until the function it returns is called, which waits
-// for the part's end. A part that ends before that takes the node down.
-func (n *node) background(ctx context.Context, name string, run func(context.Context) error) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	var running sync.WaitGroup
-	running.Go(func() {
-		err := run(ctx)
-		if ctx.Err() != nil {
-			return
-		}
-		if err == nil {
-			err = errors.New("it had no reason to")
-		}
-		select {
-		case n.failed <- fmt.Errorf("%s ended: %w", name, err):
-		default:
-		}
-	})
-	return func() {
-		cancel()
-		running.Wait()
-	}
-}
-
 // wait returns nil when ctx ends, or says which vital part ended by itself.
 func (n *node) wait(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return nil
-	case err := <-n.failed:
+	case err := <-n.parts.failed:
 		// Most likely the database died under it, which shows a moment later.
 		select {
 		case <-n.database.done():

@@ -14,7 +14,7 @@ var contract = contracttest.Server{Document: apiDocument}
 func TestTheDocumentIsPrinted(t *testing.T) {
 	t.Parallel()
 	var out, complaints bytes.Buffer
-	if code := run(t.Context(), []string{"openapi"}, func(string) string { return "" }, nil, &out, &complaints); code != exitOK {
+	if code := run(t.Context(), []string{"openapi"}, testEnvironment(nil, nil, &out, &complaints)); code != exitOK {
 		t.Fatalf("exit code %d: %s", code, complaints.String())
 	}
 	want, err := apiDocument()

@@ -39,12 +39,11 @@ func (c *rebuildCommand) check(context.Context, *program) error {
 }
 
 func (c *rebuildCommand) Run(ctx context.Context, p *program) (err error) {
-	views := p.views()
-	at := slices.IndexFunc(views, func(v projections.View) bool { return v.Name == c.View })
+	at := slices.IndexFunc(p.views(), func(v projections.View) bool { return v.Name == c.View })
 	started := time.Now()
-	n, err := openNode(ctx, nodeConfig{
-		Database: p.database(), KurrentDB: p.KurrentDB, Policy: commands.DefaultPolicy(), Views: views[at : at+1],
-	}, p.log)
+	cfg := p.nodeConfig(commands.DefaultPolicy())
+	cfg.Views = cfg.Views[at : at+1]
+	n, err := openNode(ctx, cfg, p.log)
 	if err != nil {
 		return err
 	}
@@ -80,8 +79,7 @@ func (c *rebuildCommand) carryOut(ctx context.Context, n *node, progress io.Writ
 	if c.DropOld {
 		return n.projections.DropOld(ctx, c.View)
 	}
-	n.startProjections(ctx)
-	n.startGuard(ctx, n.stopProjections)
+	n.parts.begin(ctx, partGuard, partProjections)
 	if c.Rollback {
 		return n.switchBuild(ctx, c.View, n.projections.Rollback, progress)
 	}

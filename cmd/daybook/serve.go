@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -32,7 +31,7 @@ type ready struct {
 }
 
 func (c *serveCommand) check(ctx context.Context, p *program) error {
-	if _, err := c.Policy.policy(time.Now()); err != nil {
+	if _, err := c.Policy.policy(p.now()); err != nil {
 		return err
 	}
 	if err := c.Web.check(); err != nil {
@@ -51,7 +50,7 @@ func (c *serveCommand) check(ctx context.Context, p *program) error {
 // Run serves until ctx ends or a vital part of the node dies.
 func (c *serveCommand) Run(ctx context.Context, p *program) (err error) {
 	started := time.Now()
-	policy, err := c.Policy.policy(started)
+	policy, err := c.Policy.policy(p.now())
 	if err != nil {
 		return err
 	}
@@ -59,7 +58,9 @@ func (c *serveCommand) Run(ctx context.Context, p *program) (err error) {
 	if err != nil {
 		return err
 	}
-	s, err := openServer(ctx, c.Listen, gateway, nodeConfig{Database: p.database(), KurrentDB: p.KurrentDB, Policy: policy, Views: p.views(), Web: c.Web, Serving: true}, p.log)
+	cfg := p.nodeConfig(policy)
+	cfg.Web, cfg.Serving = c.Web, true
+	s, err := p.openServer(ctx, c.Listen, gateway, cfg)
 	if err != nil && ctx.Err() != nil {
 		p.log.InfoContext(ctx, "stopped before the node was open", "error", err)
 		return nil
@@ -86,7 +87,7 @@ func (c *serveCommand) Run(ctx context.Context, p *program) (err error) {
 // server is a node with its ways in: the HTTP API and, where asked for, the
 // gateway.
 type server struct {
-	*node
+	node    *node
 	url     string
 	http    *http.Server
 	gateway *openGateway
@@ -112,14 +113,14 @@ func spendMemory(getenv func(string) string) {
 
 // openServer listens first, so that a taken port is known before anything is
 // started, answers probes, opens the node, and then answers everything.
-func openServer(ctx context.Context, address string, door gatewayConfig, cfg nodeConfig, log *slog.Logger) (_ *server, err error) {
-	spendMemory(os.Getenv)
+func (p *program) openServer(ctx context.Context, address string, door gatewayConfig, cfg nodeConfig) (_ *server, err error) {
+	spendMemory(p.getenv)
 	listener, err := listen(ctx, "--listen", address)
 	if err != nil {
 		return nil, err
 	}
 	way, stop := new(entrance), make(chan struct{})
-	s := &server{url: "http://" + listener.Addr().String(), http: httpapi.NewServer(way, log), served: make(chan error, 2)}
+	s := &server{url: "http://" + listener.Addr().String(), http: httpapi.NewServer(way, p.log), served: make(chan error, 2)}
 	s.http.RegisterOnShutdown(func() { close(stop) })
 	defer func() {
 		if err != nil {
@@ -131,25 +132,25 @@ func openServer(ctx context.Context, address string, door gatewayConfig, cfg nod
 	if s.gateway, err = door.listen(ctx); err != nil {
 		return nil, err
 	}
-	cfg.Start = &start{log: log, waits: cfg.Serving}
+	cfg.Start = &start{log: p.log, waits: cfg.Serving}
 	starting, err := cfg.Start.handler(cfg.Web)
 	if err != nil {
 		return nil, err
 	}
 	way.set(starting)
 	go func() { s.served <- s.http.Serve(listener) }()
-	log.InfoContext(ctx, "starting; probes are answered", "url", s.url)
-	if s.node, err = openNode(ctx, cfg, log); err != nil {
+	p.log.InfoContext(ctx, "starting; probes are answered", "url", s.url)
+	if s.node, err = openNode(ctx, cfg, p.log); err != nil {
 		return nil, err
 	}
-	handler, err := s.handler(stop)
+	handler, err := s.node.handler(stop)
 	if err == nil {
 		err = s.gateway.open(ctx, s.node)
 	}
 	if err != nil {
-		return nil, errors.Join(err, s.closeInTime(ctx))
+		return nil, errors.Join(err, s.node.closeInTime(ctx))
 	}
-	s.start(ctx)
+	s.node.start(ctx)
 	way.set(handler)
 	go s.gateway.serve(s.served)
 	return s, nil
@@ -172,14 +173,14 @@ func (s *server) wait(ctx context.Context) error {
 // close stops accepting, lets requests under way finish, and takes the node
 // down. The end of ctx, which asked for it, does not cut it short.
 func (s *server) close(ctx context.Context) error {
-	s.log.InfoContext(ctx, "stopping")
+	s.node.log.InfoContext(ctx, "stopping")
 	began := time.Now()
-	times := s.stopTimes(ctx)
+	times := s.node.stopTimes(ctx)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), times.all)
 	defer cancel()
 	s.closeWays(ctx, times.ways)
 	err := s.node.close(ctx)
-	s.log.InfoContext(ctx, "stopped", "seconds", time.Since(began).Seconds())
+	s.node.log.InfoContext(ctx, "stopped", "seconds", time.Since(began).Seconds())
 	return err
 }
 
@@ -191,13 +192,13 @@ func (s *server) closeWays(ctx context.Context, limit time.Duration) {
 	var closing sync.WaitGroup
 	closing.Go(func() {
 		if err := s.http.Shutdown(ctx); err != nil {
-			s.log.WarnContext(ctx, "requests still under way are cut off", "error", err)
+			s.node.log.WarnContext(ctx, "requests still under way are cut off", "error", err)
 			s.http.Close()
 		}
 	})
 	closing.Go(func() {
 		if err := s.gateway.close(ctx); err != nil {
-			s.log.WarnContext(ctx, "calls of the gateway still under way are cut off", "error", err)
+			s.node.log.WarnContext(ctx, "calls of the gateway still under way are cut off", "error", err)
 		}
 	})
 	closing.Wait()

@@ -52,7 +52,7 @@ func launch(t *testing.T, args ...string) (server running, announced <-chan read
 	go func() {
 		defer close(ended)
 		args := append([]string{"serve", "--json", "--listen", "127.0.0.1:0", "--log-level", "debug"}, args...)
-		code <- run(ctx, args, func(string) string { return "" }, strings.NewReader(""), said, log)
+		code <- run(ctx, args, testEnvironment(nil, strings.NewReader(""), said, log))
 		said.Close()
 	}()
 	go func() {

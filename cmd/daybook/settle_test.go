@@ -140,7 +140,7 @@ func TestADifferenceThatPassesIsNothingToAccept(t *testing.T) {
 			kept := d.places()
 
 			var told bytes.Buffer
-			p := &program{stdin: strings.NewReader(""), stdout: &told, stderr: &told, log: slog.New(slog.DiscardHandler)}
+			p := &program{environment: testEnvironment(nil, strings.NewReader(""), &told, &told), log: slog.New(slog.DiscardHandler)}
 			p.options = options{DatabaseURL: d.args[1], Store: storeKurrentDB, KurrentDB: d.args[5], Country: "GB", Currency: "GBP"}
 			a, err := openAcceptance(t.Context(), p)
 			if err != nil {
@@ -192,7 +192,7 @@ func openTestNode(t *testing.T) *node {
 	t.Helper()
 	o := options{Country: "GB", Currency: "GBP"}
 	n, err := openNode(t.Context(), nodeConfig{
-		Database: databaseConfig{URL: pgtest.URL(t)}, Policy: commands.DefaultPolicy(), Views: o.views(), Serving: true,
+		Database: databaseConfig{URL: pgtest.URL(t)}, Policy: commands.DefaultPolicy(), Views: o.views(), Serving: true, Now: time.Now,
 	}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

@@ -32,13 +32,6 @@ const (
 	startTellEvery = time.Minute
 )
 
-// part is a part of the opening of a node. It can be done again after it failed.
-type part struct {
-	needs string // what it waits for
-	do    func(context.Context) error
-	once  bool // it is not done again
-}
-
 // start is the opening of a node that serves. It waits for a log or a database that is
 // away, and says meanwhile what it waits for.
 type start struct {
@@ -62,24 +55,15 @@ func (s *start) over(store *guardedLog) {
 	}
 }
 
-// through does parts one after the other. It returns the error of the first that fails
-// for a reason which does not pass, or when ctx ends. nil waits for nothing.
-func (s *start) through(ctx context.Context, parts []part) error {
-	for _, p := range parts {
-		if err := s.pass(ctx, p); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
+// pass opens a part. It returns an error if that fails for a reason which does not pass,
+// or when ctx ends. nil waits for nothing.
 func (s *start) pass(ctx context.Context, p part) error {
 	if s == nil {
-		return p.do(ctx)
+		return p.open(ctx)
 	}
 	s.enter(p.needs)
 	for pause := startPauseMin; ; pause = min(2*pause, startPauseMax) {
-		err := p.do(ctx)
+		err := p.open(ctx)
 		if err == nil || ctx.Err() != nil || !s.waits || p.once || !passes(err) {
 			return err
 		}

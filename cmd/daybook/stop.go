@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -75,44 +74,10 @@ func (n *node) pools() []*pgxpool.Pool {
 	return open
 }
 
-// close takes the node down in the reverse order of its wiring. What was
-// acknowledged is in the log; what ctx leaves no time for is finished by the
-// next start. It works on a node that is only partly open.
-func (n *node) close(ctx context.Context) error {
-	errs := []error{n.stopParts(ctx)}
-	if n.service != nil {
-		errs = append(errs, n.service.Close(ctx))
-	}
-	if n.answers != nil {
-		errs = append(errs, n.answers.Flush(ctx))
-	}
-	if n.store != nil {
-		errs = append(errs, n.store.Close(ctx))
-	}
-	for _, pool := range n.pools() {
-		errs = append(errs, closePool(ctx, pool))
-	}
-	return errors.Join(append(errs, n.database.stop(ctx))...)
-}
-
-// stopParts stops what works by itself, all parts at once.
-func (n *node) stopParts(ctx context.Context) error {
-	var stopping sync.WaitGroup
-	for _, stop := range []func(){n.stopProjections, n.stopClockwork, n.stopReactor, n.stopAnswers, n.stopOrigin, n.stopGuard, n.stopWatch} {
-		if stop != nil {
-			stopping.Go(stop)
-		}
-	}
-	if deadline, ok := ctx.Deadline(); ok { // what comes after needs a moment, too
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)*2/3)
-		defer cancel()
-	}
-	if !inTime(ctx, stopping.Wait) {
-		return fmt.Errorf("parts of the program still at work: %w", ctx.Err())
-	}
-	return nil
-}
+// close takes the node down in the reverse order of its parts. What was acknowledged is
+// in the log; what ctx leaves no time for is finished by the next start. It works on a
+// node that is only partly open.
+func (n *node) close(ctx context.Context) error { return n.parts.stop(ctx) }
 
 // closeInTime closes within a stop's time, whatever became of ctx.
 func (n *node) closeInTime(ctx context.Context) error {

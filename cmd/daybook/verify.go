@@ -40,13 +40,14 @@ func (c *verifyCommand) Run(ctx context.Context, p *program) (err error) {
 		return err
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(verifyGC))
-	n, err := openNode(ctx, nodeConfig{Database: p.database(), KurrentDB: p.KurrentDB, Policy: commands.DefaultPolicy(), Views: p.views(), Guest: true}, p.log)
+	cfg := p.nodeConfig(commands.DefaultPolicy())
+	cfg.Guest = true
+	n, err := openNode(ctx, cfg, p.log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, n.closeInTime(ctx)) }()
-	n.startProjections(ctx)
-	n.startGuard(ctx, n.stopProjections)
+	n.parts.begin(ctx, partGuard, partProjections)
 	books := p.verification()
 	books.Against = c.Against
 	report, err := n.verify(ctx, books, p.stderr)
@@ -98,7 +99,7 @@ func (n *node) verify(ctx context.Context, cfg verify.Config, progress io.Writer
 		}
 		fmt.Fprintf(progress, "the read models are compared where they are: %s\n", eventstore.Visible(err.Error())) // where that is amiss, it is a difference
 	}
-	cfg.Store, cfg.Pool, cfg.UpTo, cfg.Now = n.store, n.readPool, head, time.Now()
+	cfg.Store, cfg.Pool, cfg.UpTo, cfg.Now = n.store, n.readPool, head, n.now()
 	if n.database.server == nil {
 		cfg.Grace = verifyGrace
 	}

@@ -31,6 +31,10 @@ type Config struct {
 	DataDir string
 	// Logger receives the server's own log; nil means slog.Default().
 	Logger *slog.Logger
+	// Getenv looks up a variable of the environment; an empty value is none. PG_BIN
+	// names the folder of the server, PATH is searched for it, and PATH, HOME, TMPDIR
+	// and the folders of libraries are passed on to it. nil: no variable is set.
+	Getenv func(string) string
 	// Settings are server settings that go over the defaults, by their names
 	// in postgresql.conf. Where the server listens cannot be changed.
 	Settings map[string]string
@@ -70,6 +74,9 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if logger == nil {
 		logger = slog.Default()
 	}
+	if cfg.Getenv == nil {
+		cfg.Getenv = func(string) string { return "" }
+	}
 	dir, err := openDataDir(cfg.DataDir)
 	if err != nil {
 		return nil, err
@@ -89,11 +96,11 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	install, err := newFinder().find(ctx, dir.cluster, major)
+	install, err := newFinder(cfg.Getenv).find(ctx, dir.cluster, major)
 	if err != nil {
 		return nil, err
 	}
-	who, err := chooseIdentity(ctx, install, dir)
+	who, err := chooseIdentity(ctx, install, dir, cfg.Getenv)
 	if err != nil {
 		return nil, err
 	}

@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 func runChild(dir string) {
 	ctx, cancel := context.WithTimeout(context.Background(), waitMax)
 	defer cancel()
-	server, err := Start(ctx, Config{DataDir: dir, Logger: slog.New(slog.DiscardHandler)})
+	server, err := Start(ctx, Config{Getenv: os.Getenv, DataDir: dir, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		fmt.Printf("error %v\n", err)
 		os.Exit(1)
@@ -47,14 +47,14 @@ func runChild(dir string) {
 func TestDataSurvivesARestart(t *testing.T) {
 	t.Parallel()
 	dir := newDataDir(t)
-	server := start(t, Config{DataDir: dir})
+	server := start(t, Config{Getenv: os.Getenv, DataDir: dir})
 	query(t, server.URL(), "CREATE TABLE entries AS SELECT 'kept' AS text")
 	stop(t, server)
 	if err := server.Err(); err != nil {
 		t.Errorf("Err after Stop = %v, want nil", err)
 	}
 
-	server = start(t, Config{DataDir: dir})
+	server = start(t, Config{Getenv: os.Getenv, DataDir: dir})
 	if got, want := query(t, server.URL(), "SELECT text FROM entries"), "kept"; got != want {
 		t.Errorf("after the restart the row reads %q, want %q", got, want)
 	}
@@ -63,7 +63,7 @@ func TestDataSurvivesARestart(t *testing.T) {
 func TestServerIsPrivateDurableAndSetAsAsked(t *testing.T) {
 	t.Parallel()
 	dir := newDataDir(t)
-	server := start(t, Config{DataDir: dir, Settings: map[string]string{
+	server := start(t, Config{Getenv: os.Getenv, DataDir: dir, Settings: map[string]string{
 		"commit_delay":     "2000",
 		"shared_buffers":   "32MB",
 		"listen_addresses": "*", // where it listens is not for the caller to change
@@ -94,7 +94,7 @@ func TestServerIsPrivateDurableAndSetAsAsked(t *testing.T) {
 func TestOtherUsersAreKeptOut(t *testing.T) {
 	t.Parallel()
 	dir := newDataDir(t)
-	server := start(t, Config{DataDir: dir})
+	server := start(t, Config{Getenv: os.Getenv, DataDir: dir})
 	checkPrivate(t, server, dir)
 	stop(t, server)
 
@@ -108,7 +108,7 @@ func TestOtherUsersAreKeptOut(t *testing.T) {
 	if older == string(text) || os.WriteFile(rules, []byte(older), 0o600) != nil || os.Chmod(filepath.Join(dir, lockName), 0o644) != nil {
 		t.Fatal("the data of an earlier version could not be made")
 	}
-	server = start(t, Config{DataDir: dir})
+	server = start(t, Config{Getenv: os.Getenv, DataDir: dir})
 	checkPrivate(t, server, dir)
 	mended, err := os.ReadFile(rules)
 	if err != nil {
@@ -144,7 +144,7 @@ func TestSecondServerOnTheSameDataIsRefused(t *testing.T) {
 	dir := newDataDir(t)
 	child, url := startChild(t, dir)
 
-	_, err := Start(t.Context(), Config{DataDir: dir})
+	_, err := Start(t.Context(), Config{Getenv: os.Getenv, DataDir: dir})
 	inUse, ok := errors.AsType[*InUseError](err)
 	if !ok {
 		t.Fatalf("Start on data in use = %v, want InUseError", err)
@@ -178,7 +178,7 @@ func TestStartAfterAKilledParentFindsTheData(t *testing.T) {
 	old := postmasterPID(filepath.Join(dir, clusterName))
 	kill(t, child)
 
-	server := start(t, Config{DataDir: dir}) // at once: the old server may still be shutting down
+	server := start(t, Config{Getenv: os.Getenv, DataDir: dir}) // at once: the old server may still be shutting down
 	if got, want := query(t, server.URL(), "SELECT text FROM entries"), "acknowledged"; got != want {
 		t.Errorf("the row reads %q, want %q", got, want)
 	}
@@ -190,12 +190,12 @@ func TestStartAfterAKilledParentFindsTheData(t *testing.T) {
 func TestServerLeftWithoutParentIsStoppedFirst(t *testing.T) {
 	t.Parallel()
 	dir := newDataDir(t)
-	first := start(t, Config{DataDir: dir})
+	first := start(t, Config{Getenv: os.Getenv, DataDir: dir})
 	// What a killed parent leaves where nothing ends its children: a running
 	// server, and a lock nobody holds.
 	first.lock.release()
 
-	second := start(t, Config{DataDir: dir})
+	second := start(t, Config{Getenv: os.Getenv, DataDir: dir})
 	select {
 	case <-first.Done():
 	default:
@@ -208,7 +208,7 @@ func TestServerLeftWithoutParentIsStoppedFirst(t *testing.T) {
 
 func TestServerThatDiesIsReported(t *testing.T) {
 	t.Parallel()
-	server := start(t, Config{DataDir: newDataDir(t)})
+	server := start(t, Config{Getenv: os.Getenv, DataDir: newDataDir(t)})
 	server.process.signal(syscall.SIGQUIT)
 	select {
 	case <-server.Done():
@@ -223,7 +223,7 @@ func TestServerThatDiesIsReported(t *testing.T) {
 func TestStopOutOfTimeStillEndsTheServer(t *testing.T) {
 	t.Parallel()
 	dir := newDataDir(t)
-	server := start(t, Config{DataDir: dir})
+	server := start(t, Config{Getenv: os.Getenv, DataDir: dir})
 	query(t, server.URL(), "CREATE TABLE entries AS SELECT 'durable' AS text")
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -231,7 +231,7 @@ func TestStopOutOfTimeStillEndsTheServer(t *testing.T) {
 		// A small server may finish its fast shutdown first, which is as good.
 		t.Log("the fast shutdown was faster than the deadline")
 	}
-	server = start(t, Config{DataDir: dir})
+	server = start(t, Config{Getenv: os.Getenv, DataDir: dir})
 	if got, want := query(t, server.URL(), "SELECT text FROM entries"), "durable"; got != want {
 		t.Errorf("the row reads %q, want %q", got, want)
 	}
@@ -241,7 +241,7 @@ func TestStopOutOfTimeStillEndsTheServer(t *testing.T) {
 func TestStopEndsAFrozenServer(t *testing.T) {
 	t.Parallel()
 	dir := newDataDir(t)
-	server := start(t, Config{DataDir: dir})
+	server := start(t, Config{Getenv: os.Getenv, DataDir: dir})
 	query(t, server.URL(), "CREATE TABLE entries AS SELECT 'kept' AS text")
 	server.process.signal(syscall.SIGSTOP)
 	ended, cancel := context.WithCancel(t.Context())
@@ -249,7 +249,7 @@ func TestStopEndsAFrozenServer(t *testing.T) {
 	if err := server.Stop(ended); err == nil {
 		t.Error("Stop says that a frozen server has shut down")
 	}
-	server = start(t, Config{DataDir: dir})
+	server = start(t, Config{Getenv: os.Getenv, DataDir: dir})
 	if got, want := query(t, server.URL(), "SELECT text FROM entries"), "kept"; got != want {
 		t.Errorf("after the restart the row reads %q, want %q", got, want)
 	}
@@ -258,11 +258,11 @@ func TestStopEndsAFrozenServer(t *testing.T) {
 func TestStartThatFailsQuotesTheServerAndFreesTheData(t *testing.T) {
 	t.Parallel()
 	dir := newDataDir(t)
-	_, err := Start(t.Context(), Config{DataDir: dir, Settings: map[string]string{"no_such_setting": "1"}, Logger: slog.New(slog.DiscardHandler)})
+	_, err := Start(t.Context(), Config{Getenv: os.Getenv, DataDir: dir, Settings: map[string]string{"no_such_setting": "1"}, Logger: slog.New(slog.DiscardHandler)})
 	if err == nil || !strings.Contains(err.Error(), `unrecognized configuration parameter "no_such_setting"`) {
 		t.Fatalf("Start = %v, want the server's complaint", err)
 	}
-	start(t, Config{DataDir: dir})
+	start(t, Config{Getenv: os.Getenv, DataDir: dir})
 }
 
 func TestStartGivenUpByItsCallerFreesTheData(t *testing.T) {
@@ -270,16 +270,16 @@ func TestStartGivenUpByItsCallerFreesTheData(t *testing.T) {
 	dir := newDataDir(t)
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Start(ended, Config{DataDir: dir}); !errors.Is(err, context.Canceled) {
+	if _, err := Start(ended, Config{Getenv: os.Getenv, DataDir: dir}); !errors.Is(err, context.Canceled) {
 		t.Fatalf("Start = %v, want canceled", err)
 	}
-	start(t, Config{DataDir: dir})
+	start(t, Config{Getenv: os.Getenv, DataDir: dir})
 }
 
 func TestLongPathGetsAShortSocket(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(newDataDir(t), strings.Repeat("long", 30))
-	server := start(t, Config{DataDir: dir})
+	server := start(t, Config{Getenv: os.Getenv, DataDir: dir})
 	if !strings.HasPrefix(server.socket.path, "/tmp/") {
 		t.Errorf("the socket is in %s, want a short folder", server.socket.path)
 	}

@@ -88,8 +88,23 @@ type finder struct {
 	root     string // of the file system searched, "/" but in tests
 }
 
-func newFinder() finder {
-	return finder{getenv: os.Getenv, lookPath: exec.LookPath, root: "/"}
+func newFinder(getenv func(string) string) finder {
+	lookPath := func(name string) (string, error) { return searchPath(getenv("PATH"), name) }
+	return finder{getenv: getenv, lookPath: lookPath, root: "/"}
+}
+
+// searchPath finds a program in the folders of a search path. Folders that are not given
+// from the root are passed over, as exec.LookPath does.
+func searchPath(path, name string) (string, error) {
+	for _, folder := range filepath.SplitList(path) {
+		if !filepath.IsAbs(folder) {
+			continue
+		}
+		if program, err := exec.LookPath(filepath.Join(folder, name)); err == nil {
+			return program, nil
+		}
+	}
+	return "", exec.ErrNotFound
 }
 
 // find chooses the server for a data directory: one of the major version that

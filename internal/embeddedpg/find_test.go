@@ -170,3 +170,22 @@ func writeProgram(t *testing.T, path, line string) {
 		t.Fatal(err)
 	}
 }
+
+// The search path is the one that is given, not that of this process.
+func TestProgramsAreSearchedInTheGivenPath(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	writeProgram(t, filepath.Join(folder, "postgres"), "")
+	getenv := func(name string) string {
+		if name == "PATH" {
+			return strings.Join([]string{"", "relative", t.TempDir(), folder}, string(filepath.ListSeparator))
+		}
+		return ""
+	}
+	if found, err := newFinder(getenv).lookPath("postgres"); err != nil || found != filepath.Join(folder, "postgres") {
+		t.Errorf("found %q, %v", found, err)
+	}
+	if found, err := newFinder(func(string) string { return "" }).lookPath("sh"); !errors.Is(err, exec.ErrNotFound) {
+		t.Errorf("without a path, found %q, %v", found, err)
+	}
+}

@@ -20,17 +20,19 @@ type identity struct {
 	name     string
 	uid, gid int // owner of the server's files, as this process sees it
 	attr     func() *syscall.SysProcAttr
+	getenv   func(string) string // nil: a program gets no variables of ours
 }
 
 // chooseIdentity finds a user that can run the server on the data directory.
 // Each candidate is tried on a harmless call, because what stands in the way
 // (parent folders, capabilities, kernel settings) is easier met than predicted.
-func chooseIdentity(ctx context.Context, install installation, dir dataDir) (identity, error) {
+func chooseIdentity(ctx context.Context, install installation, dir dataDir, getenv func(string) string) (identity, error) {
 	if os.Geteuid() != 0 {
-		return identity{name: "this user", uid: os.Geteuid(), gid: os.Getegid(), attr: childAttr}, nil
+		return identity{name: "this user", uid: os.Geteuid(), gid: os.Getegid(), attr: childAttr, getenv: getenv}, nil
 	}
 	var failures []string
 	for _, who := range rootCandidates(dir.cluster) {
+		who.getenv = getenv
 		err := who.try(ctx, install, dir)
 		if err == nil {
 			return who, nil
@@ -91,8 +93,11 @@ func (id identity) command(ctx context.Context, program string, args ...string) 
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.SysProcAttr = id.attr()
 	cmd.Env = []string{"LC_ALL=C", "TZ=UTC"}
+	if id.getenv == nil {
+		return cmd
+	}
 	for _, name := range []string{"PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"} {
-		if value, ok := os.LookupEnv(name); ok {
+		if value := id.getenv(name); value != "" {
 			cmd.Env = append(cmd.Env, name+"="+value)
 		}
 	}

@@ -16,7 +16,7 @@ func TestRootRunsTheServerAsAnotherUser(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
 	dir := newDataDir(t)
-	server := start(t, Config{DataDir: dir})
+	server := start(t, Config{Getenv: os.Getenv, DataDir: dir})
 	owner, err := ownerOf(filepath.Join(dir, clusterName))
 	if err != nil {
 		t.Fatal(err)
@@ -36,7 +36,7 @@ func TestRootKeepsDataThatOthersCannotReach(t *testing.T) {
 	if err := os.Chmod(home, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	server := start(t, Config{DataDir: dir})
+	server := start(t, Config{Getenv: os.Getenv, DataDir: dir})
 	query(t, server.URL(), "CREATE TABLE entries AS SELECT 'kept' AS text")
 	owner, err := ownerOf(filepath.Join(dir, clusterName))
 	if err != nil {
@@ -47,7 +47,7 @@ func TestRootKeepsDataThatOthersCannotReach(t *testing.T) {
 	}
 	stop(t, server)
 
-	server = start(t, Config{DataDir: dir})
+	server = start(t, Config{Getenv: os.Getenv, DataDir: dir})
 	if got, want := query(t, server.URL(), "SELECT text FROM entries"), "kept"; got != want {
 		t.Errorf("after the restart the row reads %q, want %q", got, want)
 	}
@@ -59,13 +59,13 @@ func TestRootTakesOverDataMovedOutOfReach(t *testing.T) {
 	needRoot(t)
 	needUserNamespaces(t)
 	dir := newDataDir(t)
-	server := start(t, Config{DataDir: dir})
+	server := start(t, Config{Getenv: os.Getenv, DataDir: dir})
 	query(t, server.URL(), "CREATE TABLE entries AS SELECT 'kept' AS text")
 	stop(t, server)
 	if err := os.Chmod(filepath.Dir(dir), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	server = start(t, Config{DataDir: dir})
+	server = start(t, Config{Getenv: os.Getenv, DataDir: dir})
 	if got, want := query(t, server.URL(), "SELECT text FROM entries"), "kept"; got != want {
 		t.Errorf("after the move the row reads %q, want %q", got, want)
 	}
@@ -101,7 +101,7 @@ func TestPlainUserRunsTheServer(t *testing.T) {
 	query(t, startServerProcess(t, child), "CREATE TABLE entries AS SELECT 'kept' AS text")
 	kill(t, child)
 
-	server := start(t, Config{DataDir: dir}) // as root
+	server := start(t, Config{Getenv: os.Getenv, DataDir: dir}) // as root
 	if got, want := query(t, server.URL(), "SELECT text FROM entries"), "kept"; got != want {
 		t.Errorf("root reads %q, want %q", got, want)
 	}
@@ -114,14 +114,14 @@ func TestPlainUserRunsTheServer(t *testing.T) {
 	// Its server outlives it for a moment, and the folder must not go before that
 	// is over; a start waits for it.
 	kill(t, child)
-	stop(t, start(t, Config{DataDir: dir}))
+	stop(t, start(t, Config{Getenv: os.Getenv, DataDir: dir}))
 }
 
 func TestPlainUserIsRefusedOthersData(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
 	dir := newDataDir(t)
-	server := start(t, Config{DataDir: dir})
+	server := start(t, Config{Getenv: os.Getenv, DataDir: dir})
 	stop(t, server)
 	program := filepath.Join(filepath.Dir(dir), "child")
 	copyProgram(t, os.Args[0], program)

@@ -16,7 +16,7 @@ import (
 func TestDataOfAnotherVersionIsRefusedAndUntouched(t *testing.T) {
 	t.Parallel()
 	dir := newDataDir(t)
-	server := start(t, Config{DataDir: dir})
+	server := start(t, Config{Getenv: os.Getenv, DataDir: dir})
 	stop(t, server)
 	version := filepath.Join(dir, clusterName, "PG_VERSION")
 	if err := os.WriteFile(version, []byte("99\n"), 0o600); err != nil {
@@ -24,7 +24,7 @@ func TestDataOfAnotherVersionIsRefusedAndUntouched(t *testing.T) {
 	}
 	before := fingerprint(t, filepath.Join(dir, clusterName))
 
-	_, err := Start(t.Context(), Config{DataDir: dir})
+	_, err := Start(t.Context(), Config{Getenv: os.Getenv, DataDir: dir})
 	mismatch, ok := errors.AsType[*VersionError](err)
 	if !ok {
 		t.Fatalf("Start = %v, want VersionError", err)
@@ -63,7 +63,7 @@ func TestForeignFolderIsRefusedAndUntouched(t *testing.T) {
 				}
 			}
 			before := fingerprint(t, dir)
-			_, err := Start(t.Context(), Config{DataDir: dir})
+			_, err := Start(t.Context(), Config{Getenv: os.Getenv, DataDir: dir})
 			if err == nil || !strings.Contains(err.Error(), dir) {
 				t.Fatalf("Start = %v, want an error that names the folder", err)
 			}
@@ -81,7 +81,7 @@ func TestUnusableDataDirIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, dir := range []string{"", file, filepath.Join(file, "below")} {
-		if _, err := Start(t.Context(), Config{DataDir: dir}); err == nil || !strings.Contains(err.Error(), "data directory") {
+		if _, err := Start(t.Context(), Config{Getenv: os.Getenv, DataDir: dir}); err == nil || !strings.Contains(err.Error(), "data directory") {
 			t.Errorf("Start on %q = %v, want an error about the data directory", dir, err)
 		}
 	}
@@ -95,7 +95,7 @@ func TestInterruptedInitializationIsTakenUpAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	start(t, Config{DataDir: dir})
+	start(t, Config{Getenv: os.Getenv, DataDir: dir})
 	if _, err := os.Stat(filepath.Join(dir, unfinishedName)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the unfinished folder is still there: %v", err)
 	}
@@ -107,16 +107,16 @@ func TestStalePIDFileOfAReusedNumberDoesNotBlock(t *testing.T) {
 		t.Skip("only on Linux can a pid file be judged")
 	}
 	dir := newDataDir(t)
-	server := start(t, Config{DataDir: dir})
+	server := start(t, Config{Getenv: os.Getenv, DataDir: dir})
 	stop(t, server)
 
 	// Some process of the server's own user, which has the number by chance.
 	layout := dataDir{root: dir, cluster: filepath.Join(dir, clusterName)}
-	install, err := newFinder().find(t.Context(), layout.cluster, 0)
+	install, err := newFinder(os.Getenv).find(t.Context(), layout.cluster, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	who, err := chooseIdentity(t.Context(), install, layout)
+	who, err := chooseIdentity(t.Context(), install, layout, os.Getenv)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func TestStalePIDFileOfAReusedNumberDoesNotBlock(t *testing.T) {
 	if err := os.Chown(path, who.uid, who.gid); err != nil {
 		t.Fatal(err)
 	}
-	start(t, Config{DataDir: dir})
+	start(t, Config{Getenv: os.Getenv, DataDir: dir})
 }
 
 // fingerprint hashes the names, owners, modes and contents below a folder.

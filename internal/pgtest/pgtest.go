@@ -132,6 +132,7 @@ func startServer() (*server, error) {
 	running, err := embeddedpg.Start(ctx, embeddedpg.Config{
 		DataDir: filepath.Join(dir, dataName),
 		Logger:  slog.New(slog.DiscardHandler),
+		Getenv:  os.Getenv,
 		Settings: map[string]string{
 			"fsync":              "off",
 			"synchronous_commit": "off",

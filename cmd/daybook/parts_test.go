@@ -1,0 +1,225 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// downOrder is the order in which a node is taken down. What a part needs is taken down
+// after it.
+var downOrder = []string{
+	"commands",              // append to the log, and keep snapshots
+	"answers",               // are kept on the connections for commands
+	"the log",               // is read on connections of its own
+	"connections for reads", // and those below need the database
+	"connections for projections",
+	"connections for commands",
+	"connections for log",
+	"the database",
+}
+
+// partOf names the part that each thing of a node belongs to. A new field that is to be
+// run or closed needs a line here, and a part.
+var partOf = map[string]string{
+	"database": "the database", "logPool": "connections for log", "commandPool": "connections for commands",
+	"viewPool": "connections for projections", "readPool": "connections for reads", "store": "the log",
+	"answers": "answers", "service": "commands", "reactor": partReactor, "clockwork": "timers",
+	"projections": partProjections, "watch": "the watch over the node",
+}
+
+// A node is taken down from the last part to the first, after all work has ended, and
+// nothing of it is left open.
+func TestANodeIsTakenDownInOneOrder(t *testing.T) {
+	t.Parallel()
+	n := openTestNode(t)
+	began, working, down := make(chan string, 100), make(map[string]bool), []string(nil)
+	for _, one := range n.parts.opened {
+		if run := one.run; run != nil {
+			one.run = func(ctx context.Context) error {
+				began <- one.name
+				return run(ctx)
+			}
+			working[one.name] = true
+		}
+		if stop := one.stop; stop != nil {
+			one.stop = func(ctx context.Context) error {
+				if needed := n.broken(ctx, one.name); needed != "" {
+					t.Errorf("%s is taken down after %s", one.name, needed)
+				}
+				down = append(down, one.name)
+				return stop(ctx)
+			}
+		}
+	}
+	n.start(t.Context())
+	for range working {
+		delete(working, <-began)
+	}
+	if err := n.closeInTime(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(down, downOrder) {
+		t.Errorf("taken down in the order\n%s\nwant\n%s", strings.Join(down, "\n"), strings.Join(downOrder, "\n"))
+	}
+	for _, pool := range n.pools() {
+		if !closed(t.Context(), pool) {
+			t.Errorf("a pool is left open: %+v", pool.Config().ConnConfig.RuntimeParams)
+		}
+	}
+	if _, err := n.store.Head(t.Context()); err == nil {
+		t.Error("the log is left open")
+	}
+	n.parts.opened = nil // it is closed
+}
+
+// broken names a part that one which is about to be taken down needs, and that is down.
+func (n *node) broken(ctx context.Context, name string) string {
+	_, logErr := n.store.Head(ctx)
+	for _, needed := range []struct {
+		name string
+		down bool
+		by   []string
+	}{
+		{"the log", logErr != nil, []string{"commands", "answers", "the log"}},
+		{"connections for commands", closed(ctx, n.commandPool), []string{"commands", "answers", "the log"}},
+		{"connections for log", closed(ctx, n.logPool), []string{"commands", "answers", "the log"}},
+	} {
+		if needed.down && slices.Contains(needed.by, name) {
+			return needed.name
+		}
+	}
+	return ""
+}
+
+func closed(ctx context.Context, pool *pgxpool.Pool) bool {
+	err := pool.Ping(ctx)
+	return err != nil && strings.Contains(err.Error(), "closed pool")
+}
+
+// Whatever a node has that works by itself, or that must be closed, is a part of it.
+func TestNothingOfANodeIsLeftOut(t *testing.T) {
+	t.Parallel()
+	n := openTestNode(t)
+	parts := map[string]*workingPart{}
+	for _, one := range n.parts.opened {
+		if parts[one.name] != nil {
+			t.Errorf("two parts are called %q", one.name)
+		}
+		parts[one.name] = one
+	}
+	fields := reflect.TypeFor[node]()
+	looked := 0
+	for i := range fields.NumField() {
+		field := fields.Field(i)
+		runs := has(field.Type, "Run")
+		ends := has(field.Type, "Close") || has(field.Type, "Flush") || has(field.Type, "Stop") || field.Type == reflect.TypeFor[database]()
+		if !runs && !ends {
+			continue
+		}
+		looked++
+		one := parts[partOf[field.Name]]
+		switch {
+		case one == nil:
+			t.Errorf("%s is in no part of the node", field.Name)
+		case ends && one.stop == nil:
+			t.Errorf("part %q does not take %s down", one.name, field.Name)
+		case runs && one.run == nil && field.Name != "store": // the log's guard runs that
+			t.Errorf("part %q does not run %s", one.name, field.Name)
+		}
+	}
+	if looked != len(partOf) {
+		t.Errorf("%d fields were looked at, and the table names %d", looked, len(partOf))
+	}
+	if guard := parts[partGuard]; guard == nil || guard.run == nil {
+		t.Error("nothing compares the log while the node works")
+	}
+}
+
+func has(t reflect.Type, method string) bool {
+	_, is := t.MethodByName(method)
+	return is
+}
+
+// Parts are stopped from the last to the first, after the work of all has been told to end,
+// however many can not be stopped. A part that could not be opened is not stopped.
+func TestPartsAreStoppedInReverse(t *testing.T) {
+	t.Parallel()
+	var order []string
+	note := func(what string, err error) func(context.Context) error {
+		return func(context.Context) error {
+			order = append(order, what)
+			return err
+		}
+	}
+	fault, bar := errors.New("it cannot be"), make(chan struct{})
+	p := parts{failed: make(chan error, 1)}
+	err := p.openThrough(t.Context(), nil, []part{
+		{name: "a", open: note("open a", nil), stop: note("stop a", nil), run: func(ctx context.Context) error {
+			<-ctx.Done()
+			close(bar) // c ends only after that
+			return ctx.Err()
+		}},
+		{name: "b", open: note("open b", nil), stop: note("stop b", fault)},
+		{name: "c", stop: note("stop c", nil), run: func(ctx context.Context) error {
+			<-bar
+			return ctx.Err()
+		}},
+		{name: "d", open: note("open d", fault), stop: note("stop d", nil)},
+		{name: "e", open: note("open e", nil), stop: note("stop e", nil)},
+	})
+	if !errors.Is(err, fault) {
+		t.Errorf("opening: %v", err)
+	}
+	p.begin(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := p.stop(ctx); !errors.Is(err, fault) {
+		t.Errorf("stopping: %v", err)
+	}
+	if got, want := strings.Join(order, ", "), "open a, open b, open d, stop c, stop b, stop a"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// When the log has diverged, what acts on it ends, also if that was to begin only then.
+func TestPartsThatActOnADivergedLogEnd(t *testing.T) {
+	t.Parallel()
+	ended := make(chan string, 3)
+	work := func(name string) func(context.Context) error {
+		return func(ctx context.Context) error {
+			<-ctx.Done()
+			ended <- name
+			return ctx.Err()
+		}
+	}
+	p := parts{failed: make(chan error, 1)}
+	if err := p.openThrough(t.Context(), nil, []part{
+		{name: "probes", run: work("probes")},
+		{name: "timers", run: work("timers"), onLog: true},
+		{name: "late", run: work("late"), onLog: true},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	p.begin(t.Context(), "probes", "timers")
+	p.endOnLog()
+	if got := <-ended; got != "timers" {
+		t.Errorf("%s ended first, want timers", got)
+	}
+	p.begin(t.Context())
+	if p.opened[2].end != nil {
+		t.Error("a part that acts on the log began after it had diverged")
+	}
+	if err := p.stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-ended; got != "probes" {
+		t.Errorf("%s ended, want probes", got)
+	}
+}
