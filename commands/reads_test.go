@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"daybook/commands/streams"
 )
 
 // The anchor of the reactor's place is the latest event that it has read. If it wants more
@@ -20,9 +22,9 @@ func TestTheReactorReadsAllThatItMustNotMiss(t *testing.T) {
 			t.Errorf("it must not miss %q, and does not read it", wanted)
 		}
 	}
-	for _, category := range categories {
-		if !reactorReads.Selects(category+".happened.v1", "") {
-			t.Errorf("it does not read %q", category)
+	for _, prefix := range streams.TypePrefixes() {
+		if !reactorReads.Selects(prefix+"happened.v1", "") {
+			t.Errorf("it does not read %q", prefix)
 		}
 	}
 }

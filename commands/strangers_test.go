@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 
 	"daybook/commands/aggregate"
+	"daybook/commands/streams"
 	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/product"
@@ -307,7 +308,7 @@ func writtenByStrangers(t *testing.T, id func() uuid.UUID) []Process {
 			t.Errorf("%s is parked without a reason", p.Stream)
 		}
 	}
-	if foreign := !OwnsID(id()); foreign && len(parked) != len(all)-refused {
+	if foreign := !streams.OwnsID(id()); foreign && len(parked) != len(all)-refused {
 		t.Errorf("%d events are parked, %d were written", len(parked), len(all)-refused)
 	}
 	t.Logf("%d processes are parked, %d timers are set", len(parked), len(book.timers))

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"daybook/commands/aggregate"
+	"daybook/commands/streams"
 	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/returns"
@@ -26,7 +27,7 @@ var reactorFilter = eventstore.Filter{TypePrefixes: append(slices.Clone(cartLife
 
 // reactorReads selects what the reactor reads: all types of the shop's, because such an
 // event that another program wrote into a stream of the shop's is parked.
-var reactorReads = eventstore.Filter{TypePrefixes: typePrefixes()}
+var reactorReads = eventstore.Filter{TypePrefixes: streams.TypePrefixes()}
 
 // ReactorFilter selects what the reactor must not miss in the log.
 func ReactorFilter() eventstore.Filter { return reactorFilter }
@@ -190,7 +191,7 @@ func (t *tracker) event(e eventstore.Recorded) error {
 		return errUnstorable
 	}
 	if !reactorFilter.Selects(e.Type, e.Stream) { // it begins and ends no work
-		if !slices.Contains(categories, category) {
+		if !reactorReads.Selects(e.Type, e.Stream) {
 			return nil
 		}
 		return eventstore.Foreign(&e)

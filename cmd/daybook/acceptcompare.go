@@ -18,6 +18,7 @@ import (
 	"daybook/commands"
 	"daybook/commands/commandapi"
 	commandspg "daybook/commands/postgres"
+	"daybook/commands/streams"
 	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/stock"
@@ -182,7 +183,7 @@ func timerStream(t commands.Timer) string {
 func (c *comparison) readLog(ctx context.Context, head eventstore.Position) error {
 	c.streams = map[string]*heldStream{}
 	told := time.Now()
-	for e, err := range c.store.ReadAll(ctx, eventstore.Start, eventstore.Filter{StreamPrefixes: commands.StreamPrefixes()}, 0) {
+	for e, err := range c.store.ReadAll(ctx, eventstore.Start, eventstore.Filter{StreamPrefixes: streams.Prefixes()}, 0) {
 		if err != nil {
 			return fmt.Errorf("read the log: %w", err)
 		}

@@ -12,7 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"daybook/commands"
+	"daybook/commands/streams"
 	"daybook/eventstore/gateway"
 	gatewaypg "daybook/eventstore/gateway/postgres"
 )
@@ -216,7 +216,7 @@ func (g *openGateway) open(ctx context.Context, n *node) error {
 		Limits: g.limits,
 	}
 	if !g.anyStream {
-		options.Protected, options.ReservedID = commands.Owns, commands.OwnsID
+		options.Protected, options.ReservedID = streams.Owns, streams.OwnsID
 	}
 	if g.server, err = gateway.New(n.store, options); err != nil {
 		return errors.Join(err, closePool(ctx, g.pool))

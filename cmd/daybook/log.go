@@ -10,8 +10,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"daybook/commands"
 	commandspg "daybook/commands/postgres"
+	"daybook/commands/streams"
 	"daybook/eventstore"
 	gatewaypg "daybook/eventstore/gateway/postgres"
 	"daybook/eventstore/guard"
@@ -115,7 +115,7 @@ func (l *guardedLog) noteUpgraded(ctx context.Context, pool *pgxpool.Pool) error
 }
 
 // own tells whether the shop wrote an event: nobody deletes those.
-func own(a eventstore.Anchor) bool { return commands.Wrote(a.Stream, a.ID) }
+func own(a eventstore.Anchor) bool { return streams.Wrote(a.Stream, a.ID) }
 
 // places returns all places in the log that the database keeps. With groups, those of
 // the gateway's groups are among them, because the gateway serves this log.

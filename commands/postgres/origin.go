@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"daybook/commands"
+	"daybook/commands/streams"
 	"daybook/eventstore"
 )
 
@@ -123,7 +123,7 @@ func (o Origin) await(ctx context.Context, log eventstore.Store) error {
 		if err != nil {
 			return fmt.Errorf("origin of the database: %w", err)
 		}
-		if item.Event != nil && commands.Wrote(item.Event.Stream, item.Event.ID) {
+		if item.Event != nil && streams.Wrote(item.Event.Stream, item.Event.ID) {
 			return o.tie(ctx, log, item.Event)
 		}
 	}
@@ -131,8 +131,8 @@ func (o Origin) await(ctx context.Context, log eventstore.Store) error {
 }
 
 // ours selects the streams with names of the shop's. Not all that is in them is
-// written by us, see commands.Wrote.
-func ours() eventstore.Filter { return eventstore.Filter{StreamPrefixes: commands.StreamPrefixes()} }
+// written by us, see streams.Wrote.
+func ours() eventstore.Filter { return eventstore.Filter{StreamPrefixes: streams.Prefixes()} }
 
 // known is the event by which the database knows its log; tied is false if there
 // is none yet.

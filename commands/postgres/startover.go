@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"daybook/commands"
+	"daybook/commands/streams"
 	"daybook/eventstore"
 )
 
@@ -75,7 +76,7 @@ func First(ctx context.Context, log eventstore.Store) (*eventstore.Recorded, err
 		if err != nil {
 			return nil, fmt.Errorf("the first event of the log: %w", err)
 		}
-		if commands.Wrote(e.Stream, e.ID) {
+		if streams.Wrote(e.Stream, e.ID) {
 			return &e, nil
 		}
 	}
@@ -97,7 +98,7 @@ func Last(ctx context.Context, log eventstore.Store) (eventstore.Anchor, error) 
 		if err != nil {
 			return eventstore.Anchor{}, fmt.Errorf("the last event of the log: %w", err)
 		}
-		if commands.Wrote(e.Stream, e.ID) {
+		if streams.Wrote(e.Stream, e.ID) {
 			return eventstore.AnchorOf(&e), nil
 		}
 	}

@@ -22,9 +22,10 @@ var mayImport = map[string][]string{
 
 	"eventstore": {"internal/pause", "internal/pgmigrate", "internal/pgpool"}, // the log: the contract, its suite and its engines
 
-	"commands":            {"domain", "eventstore", "commands/aggregate", "internal/pause"},
+	"commands":            {"domain", "eventstore", "commands/aggregate", "commands/streams", "internal/pause"},
+	"commands/streams":    {"domain", "eventstore"},                                        // which streams and events are the shop's
 	"commands/aggregate":  {"domain/rule", "domain/bloom", "eventstore", "internal/pause"}, // any aggregate, and none by name
-	"commands/postgres":   {"domain", "eventstore", "commands", "commands/aggregate", "internal/pgmigrate", "internal/pgpool"},
+	"commands/postgres":   {"domain", "eventstore", "commands", "commands/aggregate", "commands/streams", "internal/pgmigrate", "internal/pgpool"},
 	"commands/commandapi": {"domain", "eventstore", "commands", "commands/aggregate", "internal/apidoc", "internal/problem"},
 	"commands/importer":   {"domain", "eventstore", "commands", "commands/aggregate", "internal/onlineretail"},
 

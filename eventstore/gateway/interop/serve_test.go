@@ -21,7 +21,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"daybook/commands"
+	"daybook/commands/streams"
 	"daybook/eventstore"
 	"daybook/eventstore/gateway"
 	gatewaypg "daybook/eventstore/gateway/postgres"
@@ -130,7 +130,7 @@ func startNode(t *testing.T, log engine, options gateway.Options) string {
 func start(t *testing.T, log engine, listener net.Listener, options gateway.Options) string {
 	t.Helper()
 	if options.Protected == nil {
-		options.Protected = commands.Owns
+		options.Protected = streams.Owns
 	}
 	server, err := gateway.New(log.Store, options)
 	if err != nil {

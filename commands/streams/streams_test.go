@@ -1,11 +1,13 @@
-package commands
+package streams_test
 
 import (
 	"testing"
 
 	"github.com/google/uuid"
 
+	"daybook/commands"
 	"daybook/commands/aggregate"
+	"daybook/commands/streams"
 )
 
 func TestWhatIsTheDomainsOwn(t *testing.T) {
@@ -22,13 +24,13 @@ func TestWhatIsTheDomainsOwn(t *testing.T) {
 		{"$$order-1", "$metadata", false}, // whoever asks strips what makes it a metadata stream
 		{"", "", false},
 	} {
-		if got := Owns(test.stream, test.eventType); got != test.want {
+		if got := streams.Owns(test.stream, test.eventType); got != test.want {
 			t.Errorf("stream %q, type %q: %t, want %t", test.stream, test.eventType, got, test.want)
 		}
 	}
 	// Every aggregate's stream, by its own name for it.
-	for _, category := range []string{ProductRules().Category, CartRules().Category, StockRules().Category, OrderRules().Category, ReturnRules().Category} {
-		if !Owns(category+"-1", "") {
+	for _, category := range []string{commands.ProductRules().Category, commands.CartRules().Category, commands.StockRules().Category, commands.OrderRules().Category, commands.ReturnRules().Category} {
+		if !streams.Owns(category+"-1", "") {
 			t.Errorf("streams of category %q are not the domain's", category)
 		}
 	}
@@ -40,12 +42,12 @@ func TestEventIDsAreOfAKindOfTheirOwn(t *testing.T) {
 	seen := map[uuid.UUID]bool{}
 	for n := range 20 {
 		id := aggregate.EventID(command, n)
-		if !OwnsID(id) || id.Variant() != uuid.RFC4122 || id != aggregate.EventID(command, n) || seen[id] {
+		if !streams.OwnsID(id) || id.Variant() != uuid.RFC4122 || id != aggregate.EventID(command, n) || seen[id] {
 			t.Errorf("event %d of a command has the id %s", n, id)
 		}
 		seen[id] = true
 	}
-	if OwnsID(uuid.New()) || OwnsID(uuid.NewSHA1(command, nil)) || OwnsID(uuid.Nil) {
+	if streams.OwnsID(uuid.New()) || streams.OwnsID(uuid.NewSHA1(command, nil)) || streams.OwnsID(uuid.Nil) {
 		t.Error("ids of others are taken for ours")
 	}
 }
@@ -62,7 +64,7 @@ func TestOnlyWhatAProgramOfOursWroteIsSureToStay(t *testing.T) {
 		{"order-theirs", uuid.New(), false},
 		{"invoice-1", aggregate.EventID(uuid.New(), 0), false},
 	} {
-		if got := Wrote(c.stream, c.id); got != c.want {
+		if got := streams.Wrote(c.stream, c.id); got != c.want {
 			t.Errorf("%s, %s: %t", c.stream, c.id, got)
 		}
 	}

@@ -1,4 +1,6 @@
-package commands
+// Package streams says which streams, events and event ids of the log are the shop's. What
+// an event means is the business of domain.
+package streams
 
 import (
 	"slices"
@@ -16,8 +18,8 @@ import (
 
 var categories = []string{product.Category, cart.Category, stock.Category, order.Category, returns.Category}
 
-// StreamPrefixes begin the names of all streams that aggregates decide about.
-func StreamPrefixes() []string {
+// Prefixes begin the names of all streams that aggregates decide about.
+func Prefixes() []string {
 	prefixes := make([]string, len(categories))
 	for i, category := range categories {
 		prefixes[i] = category + "-"
@@ -25,8 +27,8 @@ func StreamPrefixes() []string {
 	return prefixes
 }
 
-// typePrefixes begin the types of all events of aggregates.
-func typePrefixes() []string {
+// TypePrefixes begin the types of all events of aggregates.
+func TypePrefixes() []string {
 	prefixes := make([]string, len(categories))
 	for i, category := range categories {
 		prefixes[i] = category + "."
