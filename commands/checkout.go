@@ -49,8 +49,11 @@ type CheckoutResult struct {
 	Spent     bool
 	Shortages []cart.Shortage
 	Dropped   []int // lines left out under cart.LineByLine
-	Cart      aggregate.Result[cart.Event]
-	Order     aggregate.Result[order.Event]
+	// BegunBy is the command id of another call that began this checkout. It is zero if
+	// this call did.
+	BegunBy uuid.UUID
+	Cart    aggregate.Result[cart.Event]
+	Order   aggregate.Result[order.Event]
 }
 
 // Refusal is the checkout's refusal as an error, or nil if it was placed.
@@ -79,6 +82,9 @@ func (r CheckoutResult) Refusal() error {
 // order id that is another cart's is an error (order.ErrIDTaken) where it is known
 // before anything is recorded, and else a result.
 //
+// A call that names no order id is told of the order that another call for the cart makes,
+// or has made. CheckoutResult.BegunBy then names that call.
+//
 // A call that is repeated goes on where it stands. If its checkout was refused,
 // it is decided anew, under the next attempt's command id.
 func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) (CheckoutResult, error) {
@@ -101,6 +107,9 @@ func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) 
 	begin := request(call, cart.Stream(ask.CartID), []cart.Command{start})
 	begin.AnyContent = true // after a refusal the call may ask for something else
 	answer, err := s.carts.Handle(ctx, begin)
+	if ask.OrderID == "" && errors.Is(err, cart.ErrNotOpen) {
+		return s.joinCheckout(ctx, call, ask, err)
+	}
 	if err != nil && !errors.Is(err, cart.ErrCheckoutDecided) {
 		return CheckoutResult{}, err
 	}
@@ -113,16 +122,20 @@ func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) 
 		return s.repeatCheckout(ctx, call, ask)
 	}
 	// Asked before, by another call.
-	past, err := s.readCheckout(ctx, ask.CartID, start.OrderID)
+	checkouts, err := s.readCheckouts(ctx, ask.CartID)
 	if err != nil {
 		return CheckoutResult{}, err
+	}
+	past, found := checkouts[start.OrderID]
+	if !found {
+		return CheckoutResult{}, errNoCheckout(ask.CartID, start.OrderID)
 	}
 	if err := past.differsFrom(ask); err != nil {
 		return CheckoutResult{}, err
 	}
 	_, refused := past.outcome.(cart.CheckoutRefused)
 	result, err := s.finishCheckout(ctx, call.Meta, past.started, past.outcome, ask.Held)
-	result.Spent = refused && ask.OrderID != ""
+	result.Spent, result.BegunBy = refused && ask.OrderID != "", begunBy(checkouts, past)
 	return result, err
 }
 

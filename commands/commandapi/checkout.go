@@ -1,8 +1,12 @@
 package commandapi
 
 import (
+	"cmp"
 	"context"
+	"net/http"
 	"time"
+
+	"github.com/google/uuid"
 
 	"daybook/commands"
 	"daybook/commands/aggregate"
@@ -65,7 +69,7 @@ func (a *api) checkout(ctx context.Context, c call, in *checkoutInput) (*answer[
 	if in.Body.HoldSeconds > 0 {
 		ask.HoldUntil = a.service.Now().Add(time.Duration(in.Body.HoldSeconds) * time.Second)
 	}
-	pay := payment(&bad, c, in.Body.Payment)
+	pay := payment(&bad, in.Body.Payment)
 	if err := bad.err(); err != nil {
 		return nil, err
 	}
@@ -75,6 +79,9 @@ func (a *api) checkout(ctx context.Context, c call, in *checkoutInput) (*answer[
 	}
 	if err := result.Refusal(); err != nil {
 		return nil, withPosition(ctx, err, result.Cart.Position)
+	}
+	if pay != nil && pay.TransactionID == "" {
+		pay.TransactionID = unit.TransactionID(unit.NewTransaction.Of(cmp.Or(result.BegunBy, c.Meta.CommandID).String()).ID())
 	}
 	placed := result.Order
 	if pay != nil || in.Body.Confirm {
@@ -92,17 +99,22 @@ func (a *api) checkout(ctx context.Context, c call, in *checkoutInput) (*answer[
 	} else {
 		placed.Replayed = result.Order.Replayed
 	}
-	return reply(state.Revision, placed, body).at("/v1/orders/" + string(result.OrderID)), nil
+	out := reply(state.Revision, placed, body).at("/v1/orders/" + string(result.OrderID))
+	if result.BegunBy != uuid.Nil {
+		out.Status, out.Replayed = http.StatusOK, "" // it was done under another key
+	}
+	return out, nil
 }
 
-// payment reads the payment of a checkout; an amount left out is set when the
-// order says what it is charged.
-func payment(bad *check, c call, given *PaymentInput) *order.RecordTransaction {
+// payment reads the payment of a checkout. An amount that is left out is set when the
+// order says what it is charged, and an id when it is known which call made the order:
+// two calls that make one order have one payment.
+func payment(bad *check, given *PaymentInput) *order.RecordTransaction {
 	if given == nil {
 		return nil
 	}
 	record := &order.RecordTransaction{
-		TransactionID: orElse(bad, "/payment/transaction_id", given.TransactionID, unit.ParseTransactionID, c.derive(unit.NewTransaction)),
+		TransactionID: optional(bad, "/payment/transaction_id", given.TransactionID, unit.ParseTransactionID),
 		Type:          order.TransactionType(given.Type), State: order.TransactionState(given.State),
 		// The order refuses such texts, too, but only when it is placed.
 		Provider:  oneLine(bad, "/payment/provider", given.Provider),

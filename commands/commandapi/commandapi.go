@@ -8,6 +8,7 @@
 package commandapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -67,6 +68,7 @@ type op struct {
 	summary      string
 	about        string // more, in Markdown
 	created      bool   // answers 201
+	found        string // what it answers 200 with, beside 201
 	// refusals are those of the rules that it may be answered with; process means that it
 	// is about a process instead of an aggregate.
 	refusals refusals
@@ -95,6 +97,7 @@ func (o op) problems() []string {
 
 // answer is what every write returns.
 type answer[B any] struct {
+	Status   int    // the route's own if it is zero
 	ETag     string `header:"ETag" doc:"The revision of the aggregate, for If-Match."`
 	Position string `header:"Daybook-Position" doc:"Where the log stands after this write; a read can wait for it."`
 	Replayed string `header:"Idempotency-Replayed" doc:"true if this had been done before, under the same key."`
@@ -126,6 +129,9 @@ func add[I any, PI input[I], B any](a *api, tag string, o op, handle func(contex
 	if o.key {
 		operation.Parameters = []*huma.Param{requiredKey()}
 	}
+	if o.found != "" {
+		defer a.alsoFinds(operation, o.found)
+	}
 	huma.Register(a.huma, operation, func(ctx context.Context, in *I) (*answer[B], error) {
 		ctx, cancel := context.WithTimeout(aggregate.Noting(context.WithoutCancel(ctx)), a.timeout)
 		defer cancel()
@@ -136,11 +142,20 @@ func add[I any, PI input[I], B any](a *api, tag string, o op, handle func(contex
 				if out.changed {
 					noteChange(ctx)
 				}
+				out.Status = cmp.Or(out.Status, operation.DefaultStatus)
 				return out, nil
 			}
 		}
 		return nil, problem.From(ctx, known(ctx, err))
 	})
+}
+
+// alsoFinds documents that an operation which makes something answers 200 if it is there.
+func (a *api) alsoFinds(operation huma.Operation, what string) {
+	responses := a.huma.OpenAPI().Paths[operation.Path].Post.Responses
+	found := *responses[strconv.Itoa(http.StatusCreated)]
+	found.Description = what
+	responses[strconv.Itoa(http.StatusOK)] = &found
 }
 
 // known turns the errors of commands into problems.
@@ -179,7 +194,7 @@ func reply[E, B any](revision int64, done aggregate.Result[E], body B) *answer[B
 
 // like is an answer with another body.
 func like[B, C any](o *answer[B], body C) *answer[C] {
-	return &answer[C]{ETag: o.ETag, Position: o.Position, Replayed: o.Replayed, Location: o.Location, Body: body, changed: o.changed}
+	return &answer[C]{Status: o.Status, ETag: o.ETag, Position: o.Position, Replayed: o.Replayed, Location: o.Location, Body: body, changed: o.changed}
 }
 
 func (o *answer[B]) at(location string) *answer[B] {
