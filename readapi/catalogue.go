@@ -3,6 +3,7 @@ package readapi
 import (
 	"context"
 
+	"daybook/internal/resource"
 	"daybook/projections/cartview"
 	"daybook/projections/productview"
 	"daybook/projections/query"
@@ -38,10 +39,11 @@ type listCartsInput struct {
 	Short      bool   `query:"short" doc:"Only carts whose last checkout was refused, or took less than all."`
 }
 
-func (a *api) listCarts(ctx context.Context, in *listCartsInput) (query.List[cartview.Summary], error) {
-	return cartview.List(ctx, a.DB, cartview.Filter{
+func (a *api) listCarts(ctx context.Context, in *listCartsInput) (query.List[resource.CartSummary], error) {
+	rows, err := cartview.List(ctx, a.DB, cartview.Filter{
 		Phase: in.Status, CustomerID: in.CustomerID, Short: in.Short, From: in.From, To: in.To,
 	}, in.page())
+	return page(rows, err, cartSummary)
 }
 
 type cartInput struct {
@@ -49,6 +51,7 @@ type cartInput struct {
 	CartID string `path:"cart_id" maxLength:"64"`
 }
 
-func (a *api) cart(ctx context.Context, in *cartInput) (cartview.Cart, error) {
-	return cartview.Get(ctx, a.DB, in.CartID)
+func (a *api) cart(ctx context.Context, in *cartInput) (resource.Cart, error) {
+	row, err := cartview.Get(ctx, a.DB, in.CartID)
+	return one(row, err, cartOf)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"daybook/internal/resource"
 	"daybook/projections/orderview"
 	"daybook/projections/query"
 )
@@ -33,14 +34,15 @@ type listOrdersInput struct {
 	Sort           string `query:"sort" enum:"placed_at,-placed_at" default:"-placed_at" doc:"The newest first by default."`
 }
 
-func (a *api) listOrders(ctx context.Context, in *listOrdersInput) (query.List[orderview.Summary], error) {
-	return orderview.List(ctx, a.DB, orderview.Filter{
+func (a *api) listOrders(ctx context.Context, in *listOrdersInput) (query.List[resource.OrderSummary], error) {
+	rows, err := orderview.List(ctx, a.DB, orderview.Filter{
 		Status: in.Status, PaymentState: in.Payment, FulfillmentState: in.Fulfillment,
 		CustomerID: in.CustomerID, Reference: in.Reference, CartID: in.CartID, SKU: sku(in.SKU),
 		Country: in.Country, Channel: in.Channel, From: in.From, To: in.To,
 		OnHold: yesOrNo(in.OnHold), Archived: yesOrNo(in.Archived), NeedsAttention: yesOrNo(in.NeedsAttention),
 		OldestFirst: in.Sort == "placed_at",
 	}, in.page())
+	return page(rows, err, orderSummary)
 }
 
 type orderInput struct {
@@ -48,8 +50,9 @@ type orderInput struct {
 	OrderID string `path:"order_id" maxLength:"64"`
 }
 
-func (a *api) order(ctx context.Context, in *orderInput) (orderview.Order, error) {
-	return orderview.Get(ctx, a.DB, in.OrderID)
+func (a *api) order(ctx context.Context, in *orderInput) (resource.Order, error) {
+	row, err := orderview.Get(ctx, a.DB, in.OrderID)
+	return one(row, err, orderOf)
 }
 
 type listReturnsInput struct {
@@ -63,11 +66,12 @@ type listReturnsInput struct {
 	Sort       string `query:"sort" enum:"created_at,-created_at" default:"-created_at"`
 }
 
-func (a *api) listReturns(ctx context.Context, in *listReturnsInput) (query.List[orderview.ReturnSummary], error) {
-	return orderview.ListReturns(ctx, a.DB, orderview.ReturnFilter{
+func (a *api) listReturns(ctx context.Context, in *listReturnsInput) (query.List[resource.ReturnSummary], error) {
+	rows, err := orderview.ListReturns(ctx, a.DB, orderview.ReturnFilter{
 		Status: in.Status, CustomerID: in.CustomerID, Reference: in.Reference, OrderID: in.OrderID,
 		From: in.From, To: in.To, OldestFirst: in.Sort == "created_at",
 	}, in.page())
+	return page(rows, err, returnSummary)
 }
 
 type returnInput struct {
@@ -75,8 +79,9 @@ type returnInput struct {
 	ReturnID string `path:"return_id" maxLength:"64"`
 }
 
-func (a *api) getReturn(ctx context.Context, in *returnInput) (orderview.Return, error) {
-	return orderview.GetReturn(ctx, a.DB, in.ReturnID)
+func (a *api) getReturn(ctx context.Context, in *returnInput) (resource.Return, error) {
+	row, err := orderview.GetReturn(ctx, a.DB, in.ReturnID)
+	return one(row, err, returnOf)
 }
 
 type customerOrdersInput struct {
@@ -85,6 +90,7 @@ type customerOrdersInput struct {
 	CustomerID string `path:"customer_id" maxLength:"64"`
 }
 
-func (a *api) customerOrders(ctx context.Context, in *customerOrdersInput) (query.List[orderview.Summary], error) {
-	return orderview.List(ctx, a.DB, orderview.Filter{CustomerID: in.CustomerID}, in.page())
+func (a *api) customerOrders(ctx context.Context, in *customerOrdersInput) (query.List[resource.OrderSummary], error) {
+	rows, err := orderview.List(ctx, a.DB, orderview.Filter{CustomerID: in.CustomerID}, in.page())
+	return page(rows, err, orderSummary)
 }

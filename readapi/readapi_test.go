@@ -18,7 +18,7 @@ func TestWhatWasWrittenIsRead(t *testing.T) {
 	written := s.buy("o-1", "jane", "MUG", 3)
 
 	order := s.at(written, "/v1/orders/o-1")
-	if order.value("status") != "confirmed" || order.value("lines", 0, "sku") != "MUG" || order.value("total") != "7.5" {
+	if order.value("status") != "confirmed" || order.value("lines", 0, "sku") != "MUG" || order.value("total", "amount") != "7.50" {
 		t.Errorf("order %s", order.text)
 	}
 	if order.value("timeline", 0, "actor") != "customer:jane" {

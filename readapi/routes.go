@@ -7,8 +7,7 @@ import (
 
 	"daybook/internal/apidoc"
 	"daybook/internal/problem"
-	"daybook/projections/cartview"
-	"daybook/projections/orderview"
+	"daybook/internal/resource"
 	"daybook/projections/productview"
 	"daybook/projections/stockview"
 )
@@ -20,10 +19,10 @@ func (a *api) routes() {
 	missing := []string{problem.CodeNotFound}
 
 	get(a, apidoc.TagOrders, route{path: "/v1/orders", id: "list-orders", summary: "List orders", views: in(orders), about: "The newest first, unless sort says otherwise. Filters are joined by and."}, nil, a.listOrders)
-	get(a, apidoc.TagOrders, route{path: "/v1/orders/{order_id}", id: "get-order", summary: "Show an order with all that belongs to it", views: in(orders), problems: missing, about: "Lines, what stock promised, payments, shipments, returns, and the timeline of who did what when."}, func(o orderview.Order) int64 { return o.Revision }, a.order)
+	get(a, apidoc.TagOrders, route{path: "/v1/orders/{order_id}", id: "get-order", summary: "Show an order with all that belongs to it", views: in(orders), problems: missing, about: "Lines, what stock promised, payments, shipments, returns, and the timeline of who did what when."}, func(o resource.Order) int64 { return o.Revision }, a.order)
 	get(a, apidoc.TagReturns, route{path: "/v1/returns", id: "list-returns", summary: "List returns and credit notes", views: in(orders), about: "The newest first, unless sort says otherwise. Credit notes stand among them with the status noted."}, nil, a.listReturns)
 	get(a, apidoc.TagReturns, route{path: "/v1/returns/{return_id}", id: "get-return", summary: "Show a return or a credit note", views: in(orders), about: "With its lines, what arrived, money given back, and the timeline of who did what when.", problems: missing},
-		func(r orderview.Return) int64 { return r.Revision }, a.getReturn)
+		func(r resource.Return) int64 { return r.Revision }, a.getReturn)
 
 	get(a, apidoc.TagStock, route{path: "/v1/stock", id: "list-stock", summary: "List stock levels", views: in(stock), about: "By SKU and location, as of now: a reservation counts up to its deadline."}, nil, a.listStock)
 	get(a, apidoc.TagStock, route{path: "/v1/stock/{sku}", id: "list-sku-stock", summary: "List the stock of a SKU at all locations", views: in(stock), about: "By location, as of now: a reservation counts up to its deadline."}, nil, a.skuStock)
@@ -34,7 +33,7 @@ func (a *api) routes() {
 	get(a, apidoc.TagPromises, route{path: "/v1/allocations", id: "list-allocations", summary: "List open allocations", views: in(stock), about: "By SKU, location and order. They are promises to orders, without a deadline."}, nil, a.allocations)
 
 	get(a, apidoc.TagCarts, route{path: "/v1/carts", id: "list-carts", summary: "List carts, the last changed first", views: in(carts), about: "Without their lines, which a single cart shows."}, nil, a.listCarts)
-	get(a, apidoc.TagCarts, route{path: "/v1/carts/{cart_id}", id: "get-cart", summary: "Show a cart", views: in(carts), about: "With its lines, priced as they were when they were added. A cart that became an order has none any more: the order has them.", problems: missing}, func(c cartview.Cart) int64 { return c.Revision }, a.cart)
+	get(a, apidoc.TagCarts, route{path: "/v1/carts/{cart_id}", id: "get-cart", summary: "Show a cart", views: in(carts), about: "With its lines, priced as they were when they were added. A cart that became an order has none any more: the order has them.", problems: missing}, func(c resource.Cart) int64 { return c.Revision }, a.cart)
 	get(a, apidoc.TagProducts, route{path: "/v1/products", id: "list-products", summary: "List the catalogue", views: in(products), about: "By SKU, retired products among them unless retired=false."}, nil, a.listProducts)
 	get(a, apidoc.TagProducts, route{path: "/v1/products/{sku}", id: "get-product", summary: "Show a product", views: in(products), about: "With its price in each currency.", problems: missing}, func(p productview.Product) int64 { return p.Revision }, a.product)
 

@@ -8,6 +8,7 @@ import (
 	"daybook/commands/aggregate"
 	"daybook/domain/cart"
 	"daybook/domain/unit"
+	"daybook/internal/resource"
 )
 
 // at is the JSON pointer of a list's item.
@@ -45,7 +46,7 @@ type openCartInput struct {
 	}
 }
 
-func (a *api) openCart(ctx context.Context, c call, in *openCartInput) (*answer[CartState], error) {
+func (a *api) openCart(ctx context.Context, c call, in *openCartInput) (*answer[resource.Cart], error) {
 	var bad check
 	id := orElse(&bad, "/cart_id", in.Body.CartID, unit.ParseCartID, c.derive(unit.NewCart))
 	open := cart.Open{
@@ -84,7 +85,7 @@ type addLinesInput struct {
 	}
 }
 
-func (a *api) addLines(ctx context.Context, c call, in *addLinesInput) (*answer[CartState], error) {
+func (a *api) addLines(ctx context.Context, c call, in *addLinesInput) (*answer[resource.Cart], error) {
 	var bad check
 	id := inPath(&bad, "cart_id", in.CartID, unit.ParseCartID)
 	wanted := lines(&bad, "/lines", in.Body.Lines, in.Body.Join)
@@ -111,7 +112,7 @@ type changeQuantityInput struct {
 	}
 }
 
-func (a *api) changeQuantity(ctx context.Context, c call, in *changeQuantityInput) (*answer[CartState], error) {
+func (a *api) changeQuantity(ctx context.Context, c call, in *changeQuantityInput) (*answer[resource.Cart], error) {
 	var bad check
 	id := inPath(&bad, "cart_id", in.CartID, unit.ParseCartID)
 	quantity := inBody(&bad, "/quantity", in.Body.Quantity, quantityOrNone)
@@ -129,7 +130,7 @@ func quantityOrNone(n int64) (unit.Quantity, error) {
 	return unit.ParseQuantity(n)
 }
 
-func (a *api) removeLine(ctx context.Context, c call, in *CartLinePath) (*answer[CartState], error) {
+func (a *api) removeLine(ctx context.Context, c call, in *CartLinePath) (*answer[resource.Cart], error) {
 	var bad check
 	id := inPath(&bad, "cart_id", in.CartID, unit.ParseCartID)
 	if err := bad.err(); err != nil {
@@ -145,7 +146,7 @@ type abandonInput struct {
 	}
 }
 
-func (a *api) abandonCart(ctx context.Context, c call, in *abandonInput) (*answer[CartState], error) {
+func (a *api) abandonCart(ctx context.Context, c call, in *abandonInput) (*answer[resource.Cart], error) {
 	var bad check
 	id := inPath(&bad, "cart_id", in.CartID, unit.ParseCartID)
 	if err := bad.err(); err != nil {
@@ -158,7 +159,7 @@ func (a *api) abandonCart(ctx context.Context, c call, in *abandonInput) (*answe
 	return a.changeCart(ctx, c, id, abandon)
 }
 
-func (a *api) expireCart(ctx context.Context, c call, in *CartPath) (*answer[CartState], error) {
+func (a *api) expireCart(ctx context.Context, c call, in *CartPath) (*answer[resource.Cart], error) {
 	var bad check
 	id := inPath(&bad, "cart_id", in.CartID, unit.ParseCartID)
 	if err := bad.err(); err != nil {
@@ -167,7 +168,7 @@ func (a *api) expireCart(ctx context.Context, c call, in *CartPath) (*answer[Car
 	return a.changeCart(ctx, c, id, cart.Expire{})
 }
 
-func (a *api) changeCart(ctx context.Context, c call, id unit.CartID, wanted ...cart.Command) (*answer[CartState], error) {
+func (a *api) changeCart(ctx context.Context, c call, id unit.CartID, wanted ...cart.Command) (*answer[resource.Cart], error) {
 	done, err := a.service.Cart(ctx, c.Call, id, wanted...)
 	if err != nil {
 		return nil, err
@@ -176,11 +177,11 @@ func (a *api) changeCart(ctx context.Context, c call, id unit.CartID, wanted ...
 }
 
 // cart answers with the cart as it stands.
-func (a *api) cart(ctx context.Context, id unit.CartID, done aggregate.Result[cart.Event]) (*answer[CartState], error) {
+func (a *api) cart(ctx context.Context, id unit.CartID, done aggregate.Result[cart.Event]) (*answer[resource.Cart], error) {
 	if state, revision, whole := foldNew(cart.Evolve, done); whole {
-		return reply(revision, done, cartState(state, revision)), nil
+		return reply(revision, done, resource.CartOf(state, revision)), nil
 	}
-	state, err := view(ctx, a.service.ViewCart, id, cartState)
+	state, err := view(ctx, a.service.ViewCart, id, resource.CartOf)
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 	"daybook/domain/unit"
 	"daybook/eventstore"
 	"daybook/internal/problem"
+	"daybook/internal/resource"
 )
 
 type checkoutInput struct {
@@ -48,9 +49,9 @@ type PaymentInput struct {
 
 // CheckoutState is how a checkout ended: with an order, perhaps of fewer lines.
 type CheckoutState struct {
-	Order     OrderState      `json:"order"`
-	Dropped   []int           `json:"dropped,omitempty" doc:"Lines left out under the policy line-by-line."`
-	Shortages []cart.Shortage `json:"shortages,omitempty" doc:"Why they were left out."`
+	Order     resource.Order      `json:"order"`
+	Dropped   []int               `json:"dropped_lines,omitempty" doc:"Lines left out under the policy line-by-line."`
+	Shortages []resource.Shortage `json:"shortages,omitempty" doc:"Why they were left out."`
 }
 
 func (a *api) checkout(ctx context.Context, c call, in *checkoutInput) (*answer[CheckoutState], error) {
@@ -89,11 +90,11 @@ func (a *api) checkout(ctx context.Context, c call, in *checkoutInput) (*answer[
 			return nil, withOrder(ctx, err, result.OrderID)
 		}
 	}
-	state, err := a.placedState(ctx, result.OrderID, placed, in.Body.Confirm)
+	state, err := placedOrder(ctx, a, result.OrderID, placed, in.Body.Confirm, resource.OrderOf)
 	if err != nil {
 		return nil, err
 	}
-	body := CheckoutState{Order: state, Dropped: result.Dropped, Shortages: result.Shortages}
+	body := CheckoutState{Order: state, Dropped: result.Dropped, Shortages: resource.ShortagesOf(result.Shortages)}
 	if len(result.Order.Events) == 0 { // the order was there before
 		placed.Replayed = true
 	} else {
@@ -132,11 +133,11 @@ func (a *api) payAndConfirm(ctx context.Context, c call, id unit.OrderID, placed
 	var wanted []order.Command
 	if pay != nil {
 		if pay.Amount.Currency == "" {
-			state, err := a.placedState(ctx, id, placed, false)
+			owed, err := placedOrder(ctx, a, id, placed, false, func(s order.State, _ int64) unit.Money { return s.Owed() })
 			if err != nil {
 				return placed, err
 			}
-			pay.Amount = state.Charge
+			pay.Amount = owed
 		}
 		if pay.Amount.Sign() != 0 { // a free order is paid without a transaction
 			wanted = append(wanted, *pay)
@@ -160,18 +161,18 @@ func (a *api) payAndConfirm(ctx context.Context, c call, id unit.OrderID, placed
 	return done, nil
 }
 
-// placedState is the order as this request left it. Reading it again is spared
-// where its events are all known; a confirmed order has one more, which tells
-// that its stock is settled and shows in none of the state's members.
-func (a *api) placedState(ctx context.Context, id unit.OrderID, done aggregate.Result[order.Event], confirmed bool) (OrderState, error) {
+// placedOrder is what body makes of the order as this request left it. Reading it again is
+// spared where its events are all known; a confirmed order has one more, which tells that
+// its stock is settled and shows in none of an answer's members.
+func placedOrder[B any](ctx context.Context, a *api, id unit.OrderID, done aggregate.Result[order.Event], confirmed bool, body func(order.State, int64) B) (B, error) {
 	known := done
 	if confirmed && len(done.Events) > 0 && done.Revision == int64(len(done.Events)) {
 		known.Revision--
 	}
 	if state, _, whole := foldNew(order.Evolve, known); whole {
-		return orderState(state, done.Revision), nil
+		return body(state, done.Revision), nil
 	}
-	return view(ctx, a.service.ViewOrder, id, orderState)
+	return view(ctx, a.service.ViewOrder, id, body)
 }
 
 // withPosition tells the caller of a checkout that was recorded, and then refused,

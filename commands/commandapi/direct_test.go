@@ -194,7 +194,7 @@ func TestARetryTellsWhatItDid(t *testing.T) {
 		s.must("POST", "/v1/stock/MUG/main/deallocations", fmt.Sprintf(`{"order_id":"o-1","quantity":%d,"force":true,"reason":"counter"}`, units), header, value)
 		s.verify("after a promise was taken")
 	}
-	if got := retry(); got.at("retry", "outcome") != "nothing_to_do" || got.at("order_id") != "o-1" {
+	if got := retry(); got.at("retry", "outcome") != "nothing_to_do" || got.at("order", "order_id") != "o-1" {
 		t.Errorf("answer %s, want that nothing was to do", got.text)
 	}
 	take(2)
@@ -208,7 +208,7 @@ func TestARetryTellsWhatItDid(t *testing.T) {
 	header, value = key()
 	s.must("POST", "/v1/stock/MUG/main/adjustments", `{"change":-4,"reason":"shrinkage"}`, header, value)
 	got = retry()
-	if got.at("retry", "outcome") != "canceled" || got.at("retry", "shortages", 0, "available") != 1.0 || got.at("status") != "canceled" {
+	if got.at("retry", "outcome") != "canceled" || got.at("retry", "shortages", 0, "available") != 1.0 || got.at("order", "status") != "canceled" {
 		t.Errorf("answer %s, want the order canceled by the shop's remedy, and the shortage", got.text)
 	}
 }

@@ -3,9 +3,9 @@ package commandapi
 import (
 	"context"
 
-	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/unit"
+	"daybook/internal/resource"
 )
 
 // OrderPath names an order.
@@ -20,7 +20,7 @@ func (p *OrderPath) id(bad *check) unit.OrderID {
 
 // changeOrder carries out a command on an order and answers with the order as
 // it stands once what follows in stock is done.
-func (a *api) changeOrder(ctx context.Context, c call, bad *check, id unit.OrderID, command order.Command) (*answer[OrderState], error) {
+func (a *api) changeOrder(ctx context.Context, c call, bad *check, id unit.OrderID, command order.Command) (*answer[resource.Order], error) {
 	if err := bad.err(); err != nil {
 		return nil, err
 	}
@@ -28,7 +28,7 @@ func (a *api) changeOrder(ctx context.Context, c call, bad *check, id unit.Order
 	if err != nil {
 		return nil, err
 	}
-	state, err := view(ctx, a.service.ViewOrder, id, orderState)
+	state, err := view(ctx, a.service.ViewOrder, id, resource.OrderOf)
 	if err != nil {
 		return nil, err
 	}
@@ -36,8 +36,8 @@ func (a *api) changeOrder(ctx context.Context, c call, bad *check, id unit.Order
 }
 
 // orderCommand is the handler of a command that needs nothing but the order.
-func (a *api) orderCommand(command func() order.Command) func(context.Context, call, *OrderPath) (*answer[OrderState], error) {
-	return func(ctx context.Context, c call, in *OrderPath) (*answer[OrderState], error) {
+func (a *api) orderCommand(command func() order.Command) func(context.Context, call, *OrderPath) (*answer[resource.Order], error) {
+	return func(ctx context.Context, c call, in *OrderPath) (*answer[resource.Order], error) {
 		var bad check
 		return a.changeOrder(ctx, c, &bad, in.id(&bad), command())
 	}
@@ -52,15 +52,15 @@ func unarchive() order.Command            { return order.Unarchive{} }
 
 // RetryState is an order after its allocation was retried.
 type RetryState struct {
-	OrderState
-	Retry RetryDone `json:"retry"`
+	Order resource.Order `json:"order"`
+	Retry RetryDone      `json:"retry"`
 }
 
 // RetryDone tells what a retry did.
 type RetryDone struct {
-	Outcome   string          `json:"outcome" enum:"allocated,nothing_to_do,short,canceled" doc:"allocated: what was missing is allocated now. nothing_to_do: nothing was missing. short: stock does not have it, and the order waits. canceled: stock does not have it, and the shop's remedy has canceled the order."`
-	Lost      []order.Lost    `json:"lost,omitempty" doc:"Promises that stock no longer had: they were taken back by force."`
-	Shortages []cart.Shortage `json:"shortages,omitempty" doc:"What stock was short of."`
+	Outcome   string              `json:"outcome" enum:"allocated,nothing_to_do,short,canceled" doc:"allocated: what was missing is allocated now. nothing_to_do: nothing was missing. short: stock does not have it, and the order waits. canceled: stock does not have it, and the shop's remedy has canceled the order."`
+	Lost      []resource.Lost     `json:"lost,omitempty" doc:"Promises that stock no longer had: they were taken back by force."`
+	Shortages []resource.Shortage `json:"shortages,omitempty" doc:"What stock was short of."`
 }
 
 func (a *api) retryAllocation(ctx context.Context, c call, in *OrderPath) (*answer[RetryState], error) {
@@ -73,12 +73,12 @@ func (a *api) retryAllocation(ctx context.Context, c call, in *OrderPath) (*answ
 	if err != nil {
 		return nil, err
 	}
-	state, err := view(ctx, a.service.ViewOrder, id, orderState)
+	state, err := view(ctx, a.service.ViewOrder, id, resource.OrderOf)
 	if err != nil {
 		return nil, err
 	}
-	retry := RetryDone{Outcome: string(done.Outcome), Lost: done.Lost, Shortages: done.Shortages}
-	return reply(state.Revision, done.Order, RetryState{OrderState: state, Retry: retry}), nil
+	retry := RetryDone{Outcome: string(done.Outcome), Lost: resource.LostOf(done.Lost), Shortages: resource.ShortagesOf(done.Shortages)}
+	return reply(state.Revision, done.Order, RetryState{Order: state, Retry: retry}), nil
 }
 
 type holdInput struct {
@@ -88,7 +88,7 @@ type holdInput struct {
 	}
 }
 
-func (a *api) holdOrder(ctx context.Context, c call, in *holdInput) (*answer[OrderState], error) {
+func (a *api) holdOrder(ctx context.Context, c call, in *holdInput) (*answer[resource.Order], error) {
 	var bad check
 	return a.changeOrder(ctx, c, &bad, in.id(&bad), order.Hold{Reason: in.Body.Reason})
 }
@@ -116,7 +116,7 @@ type cancelInput struct {
 	}
 }
 
-func (a *api) cancelOrder(ctx context.Context, c call, in *cancelInput) (*answer[OrderState], error) {
+func (a *api) cancelOrder(ctx context.Context, c call, in *cancelInput) (*answer[resource.Order], error) {
 	var bad check
 	id, taken := in.id(&bad), lineQuantities(&bad, in.Body.Lines)
 	if len(taken) == 0 {
@@ -138,7 +138,7 @@ type transactionInput struct {
 	}
 }
 
-func (a *api) recordTransaction(ctx context.Context, c call, in *transactionInput) (*answer[OrderState], error) {
+func (a *api) recordTransaction(ctx context.Context, c call, in *transactionInput) (*answer[resource.Order], error) {
 	var bad check
 	record := order.RecordTransaction{
 		TransactionID: orElse(&bad, "/transaction_id", in.Body.TransactionID, unit.ParseTransactionID, c.derive(unit.NewTransaction)),
@@ -159,7 +159,7 @@ type settleInput struct {
 	}
 }
 
-func (a *api) settleTransaction(ctx context.Context, c call, in *settleInput) (*answer[OrderState], error) {
+func (a *api) settleTransaction(ctx context.Context, c call, in *settleInput) (*answer[resource.Order], error) {
 	var bad check
 	return a.changeOrder(ctx, c, &bad, in.id(&bad), order.SettleTransaction{
 		TransactionID: inPath(&bad, "transaction_id", in.TransactionID, unit.ParseTransactionID),
@@ -182,7 +182,7 @@ type shipInput struct {
 // ShipmentState is a parcel and the order it is of.
 type ShipmentState struct {
 	ShipmentID unit.ShipmentID `json:"shipment_id"`
-	Order      OrderState      `json:"order"`
+	Order      resource.Order  `json:"order"`
 }
 
 func (a *api) shipOrder(ctx context.Context, c call, in *shipInput) (*answer[ShipmentState], error) {
@@ -205,7 +205,7 @@ type deliverInput struct {
 	ShipmentID string `path:"shipment_id" maxLength:"64"`
 }
 
-func (a *api) deliver(ctx context.Context, c call, in *deliverInput) (*answer[OrderState], error) {
+func (a *api) deliver(ctx context.Context, c call, in *deliverInput) (*answer[resource.Order], error) {
 	var bad check
 	return a.changeOrder(ctx, c, &bad, in.id(&bad), order.Deliver{
 		ShipmentID: inPath(&bad, "shipment_id", in.ShipmentID, unit.ParseShipmentID),

@@ -205,7 +205,7 @@ func TestLineByLineTellsWhatWasLeftOut(t *testing.T) {
 	cart := s.must("POST", "/v1/carts", `{"currency":"GBP","lines":[{"sku":"MUG","quantity":3},{"sku":"CUP","quantity":2}]}`)
 	name, value := key()
 	got := s.must("POST", fmt.Sprintf("/v1/carts/%s/checkout", cart.at("cart_id")), `{"policy":"line-by-line"}`, name, value)
-	if got.at("dropped", 0) != 2.0 || got.at("shortages", 0, "sku") != "CUP" || got.at("shortages", 0, "lines", 0) != 2.0 || got.at("order", "total", "amount") != "7.5" {
+	if got.at("dropped_lines", 0) != 2.0 || got.at("shortages", 0, "sku") != "CUP" || got.at("shortages", 0, "lines", 0) != 2.0 || got.at("order", "total", "amount") != "7.50" {
 		t.Errorf("checkout %s, want line 2 left out for want of CUP", got.text)
 	}
 }

@@ -32,7 +32,7 @@ func (o Open) opening() string {
 	for _, l := range o.Lines {
 		parts = append(parts, string(l.SKU), strconv.FormatInt(int64(l.Quantity), 10))
 		if l.Offer.Overridden {
-			parts = append(parts, l.Offer.Title, string(l.Offer.Kind), l.Offer.Price.String())
+			parts = append(parts, l.Offer.Title, string(l.Offer.Kind), l.Offer.Price.Amount.String()+" "+string(l.Offer.Price.Currency))
 		}
 		if l.Join {
 			parts = append(parts, "join")

@@ -11,7 +11,7 @@ import (
 
 // FoldVersion is that of State's shape and of Evolve; a snapshot of another
 // version is not used.
-const FoldVersion = 3
+const FoldVersion = 4
 
 // Limits of a cart. They keep the events that carry all lines at once
 // (CheckoutStarted here, the order's first) below what one append may hold.
@@ -33,7 +33,8 @@ type State struct {
 	Currency   unit.Currency   `json:"currency,omitempty"`
 	Country    string          `json:"country,omitempty"`
 	Opening    string          `json:"opening,omitempty"` // as in Opened
-	// Lines are ordered by number. A cart that has ended has none.
+	// Lines are ordered by number. A cart that became an order has none: the order has
+	// them. One that was abandoned or has expired keeps them for its readers.
 	Lines     []Line `json:"lines,omitempty"`
 	TextBytes int    `json:"text_bytes,omitzero"` // of Lines; see MaxTextBytes
 	LastLine  int    `json:"last_line,omitzero"`  // the highest number ever given
@@ -149,18 +150,13 @@ func Evolve(s State, e Event) State {
 			s.Refused = slices.Delete(s.Refused, 0, excess)
 		}
 	case CheckedOut:
-		s = s.withPhase(Completed)
+		// No rule asks for the lines any more.
+		s.Phase, s.Lines, s.TextBytes, s.Units, s.Worth = Completed, nil, 0, 0, unit.Zero(s.Currency)
 	case Abandoned:
-		s = s.withPhase(IsAbandoned)
+		s.Phase = IsAbandoned
 	case Expired:
-		s = s.withPhase(IsExpired)
+		s.Phase = IsExpired
 	}
-	return s
-}
-
-// withPhase drops what no rule asks for any more.
-func (s State) withPhase(phase Phase) State {
-	s.Phase, s.Lines, s.TextBytes, s.Units, s.Worth = phase, nil, 0, 0, unit.Zero(s.Currency)
 	return s
 }
 

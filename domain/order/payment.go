@@ -308,3 +308,9 @@ func (s State) orphaned(t Transaction) []Event {
 	}
 	return []Event{PaymentOrphaned{TransactionID: t.ID, Amount: excess, Remedy: RemedyVoidOrRefund}}
 }
+
+// NeedsAttention tells whether somebody has to look after the order: its stock was lost, or
+// money that came too late is still here.
+func (s State) NeedsAttention() bool {
+	return s.AllocationFailed || len(s.Orphans) > 0 && s.Captured().Compare(s.Returned()) > 0
+}

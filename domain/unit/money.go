@@ -3,6 +3,7 @@ package unit
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/shopspring/decimal"
 )
@@ -114,5 +115,18 @@ func (m Money) Charge() Money {
 	return Money{Amount: m.Amount.Round(m.Currency.Digits()), Currency: m.Currency}
 }
 
-// String is for people and logs: "2.55 GBP".
-func (m Money) String() string { return m.Amount.String() + " " + string(m.Currency) }
+// String is for people and logs: "7.50 GBP". It is no canonical form: events and what is
+// derived from an amount hold Amount.String().
+func (m Money) String() string { return m.Currency.Text(m.Amount) + " " + string(m.Currency) }
+
+// Text writes an amount of the currency as answers show it: with the currency's digits
+// ("7.50" of GBP, "7" of JPY), and with more where the amount is finer ("0.0025"). An
+// amount of no currency has the digits that it needs.
+func (c Currency) Text(amount decimal.Decimal) string {
+	plain := amount.String()
+	if c == "" {
+		return plain
+	}
+	_, fraction, _ := strings.Cut(plain, ".")
+	return amount.StringFixed(max(c.Digits(), int32(len(fraction)))) //nolint:gosec // a text's length
+}

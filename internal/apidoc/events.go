@@ -45,7 +45,7 @@ func learn[E any](all map[string]reflect.Type, types []string, decode func(strin
 var ofDomain = domainNames()
 
 func domainNames() map[string]string {
-	names := map[string]string{"daybook/domain/returns.Line": "ReturnedLine"}
+	names := map[string]string{"daybook/domain/returns.Line": "EventReturnLine"}
 	for wire, t := range EventTypes() {
 		names[t.PkgPath()+"."+t.Name()] = schemaOfEvent(wire)
 	}

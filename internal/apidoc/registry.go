@@ -16,7 +16,9 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"daybook/domain/unit"
 	"daybook/internal/problem"
+	"daybook/internal/resource"
 )
 
 // prefix is where the schemas stand in the document.
@@ -33,7 +35,9 @@ type Registry struct {
 // NewRegistry returns an empty registry.
 func NewRegistry() *Registry {
 	return &Registry{
-		schemas: make(map[string]*huma.Schema), types: make(map[string]reflect.Type), aliases: make(map[reflect.Type]reflect.Type),
+		schemas: make(map[string]*huma.Schema), types: make(map[string]reflect.Type),
+		// In events, too, money is an amount and a currency.
+		aliases: map[reflect.Type]reflect.Type{reflect.TypeFor[unit.Money](): reflect.TypeFor[resource.Money]()},
 	}
 }
 
@@ -60,6 +64,7 @@ func (r *Registry) Schema(t reflect.Type, allowRef bool, hint string) *huma.Sche
 		r.types[name], r.schemas[name] = t, &huma.Schema{} // first, because a type may hold itself
 		schema := huma.SchemaFromType(r, original)
 		describe(name, schema)
+		sayReadsOnly(t, schema)
 		r.schemas[name] = schema
 	}
 	if allowRef {
@@ -119,12 +124,25 @@ func isNamed(t reflect.Type) bool {
 	return true
 }
 
+// sayReadsOnly says which members only a read's answer has; see package resource.
+func sayReadsOnly(t reflect.Type, s *huma.Schema) {
+	for _, field := range reflect.VisibleFields(t) {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if member := s.Properties[name]; member != nil && resource.OnlyInReads(field) {
+			member.Description = strings.TrimSpace(member.Description + " Only reads tell it; answers to commands leave it out.")
+		}
+	}
+}
+
+// domainPackages is where the types are that events hold.
+const domainPackages = "daybook/domain/"
+
 // ofView finds a view's type in a type's name: "…/orderview.Summary".
 var ofView = regexp.MustCompile(`[\w/.-]*/(\w+)view\.(\w+)`)
 
-// nameOf names types as they are, those of a view after it ("OrderSummary",
-// "StockLevel"), and events after their aggregate ("CartOpened"), because several
-// have a Summary or are Expired.
+// nameOf names types as they are, those of a view after it ("StockLevel"), events after
+// their aggregate ("CartOpened"), because several are Expired, and parts of events after
+// them ("EventShortage").
 func nameOf(t reflect.Type, hint string) string {
 	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
 		t = t.Elem()
@@ -141,6 +159,9 @@ func nameOf(t reflect.Type, hint string) string {
 	}
 	if name, known := ofDomain[full]; known {
 		return name
+	}
+	if strings.HasPrefix(full, domainPackages) {
+		return "Event" + t.Name() // a part of events; answers have types of their own
 	}
 	full = ofView.ReplaceAllStringFunc(full, func(found string) string {
 		parts := ofView.FindStringSubmatch(found)
@@ -186,6 +207,9 @@ func describe(schema string, s *huma.Schema) {
 // name has, where it has none of its own.
 func Say(schema, name string, member *huma.Schema) {
 	word, known := words[schema+"."+name]
+	if part, isPart := strings.CutPrefix(schema, "Event"); !known && isPart {
+		word, known = words[part+"."+name] // it means the same in an event
+	}
 	if !known {
 		word, known = words[name]
 	}

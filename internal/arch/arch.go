@@ -26,7 +26,7 @@ var mayImport = map[string][]string{
 	"commands/streams":    {"domain", "eventstore"},                                        // which streams and events are the shop's
 	"commands/aggregate":  {"domain/rule", "domain/bloom", "eventstore", "internal/pause"}, // any aggregate, and none by name
 	"commands/postgres":   {"domain", "eventstore", "commands", "commands/aggregate", "commands/streams", "internal/pgmigrate", "internal/pgpool"},
-	"commands/commandapi": {"domain", "eventstore", "commands", "commands/aggregate", "internal/apidoc", "internal/problem"},
+	"commands/commandapi": {"domain", "eventstore", "commands", "commands/aggregate", "internal/apidoc", "internal/problem", "internal/resource"},
 	"commands/importer":   {"domain", "eventstore", "commands", "commands/aggregate", "internal/onlineretail"},
 
 	"projections":       {"domain", "eventstore", "internal/pgmigrate", "internal/pgpool"}, // the runner knows no view
@@ -35,9 +35,9 @@ var mayImport = map[string][]string{
 	"projections/views": {"projections", "projections/*view"}, // the list of them
 
 	// Answers from rows, and changes nothing.
-	"readapi": {"internal/apidoc", "internal/problem", "projections/*view", "projections/query"},
+	"readapi": {"internal/apidoc", "internal/problem", "internal/resource", "projections/*view", "projections/query"},
 
-	"internal/apidoc":       {"domain", "internal/problem"}, // what the API's document says of members and events
+	"internal/apidoc":       {"domain", "internal/problem", "internal/resource"}, // what the API's document says of members and events
 	"internal/arch":         {},
 	"internal/bench":        {"domain", "eventstore", "commands", "commands/aggregate", "projections"}, // the front doors, beside plain SQL
 	"internal/embeddedpg":   {"internal/pgpool"},
@@ -50,6 +50,7 @@ var mayImport = map[string][]string{
 	"internal/pgpool":       {},
 	"internal/pgtest":       {"internal/embeddedpg", "internal/pgpool"},
 	"internal/problem":      {"domain", "eventstore"}, // their errors, as HTTP
+	"internal/resource":     {"domain"},               // the one shape of what both APIs answer with
 	"internal/walk":         {},                       // a test of everything together
 	// Recomputes by code of its own: neither by the importer's nor by the handlers'.
 	"internal/verify": {"domain", "eventstore", "internal/pgpool", "projections", "projections/*view", "projections/query"},

@@ -77,7 +77,6 @@ type Cart struct {
 	openedAt  time.Time // effective times
 	changedAt time.Time
 	end       end
-	left      []cart.Line // of a cart that ended without an order
 	shortages []cart.Shortage
 	dropped   []int
 	reason    string
@@ -308,10 +307,8 @@ func (b *Book) readCart(e *event, id unit.CartID, value cart.Event) {
 	case cart.CheckedOut:
 		c.shortages, c.dropped = value.Shortages, value.Dropped
 	case cart.Abandoned:
-		c.left, c.reason = c.Lines, value.Reason
-	case cart.Expired:
-		c.left = c.Lines
-	case cart.LineAdded, cart.QuantityChanged, cart.LineRemoved:
+		c.reason = value.Reason
+	case cart.Expired, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved:
 	}
 	c.State = cart.Evolve(c.State, value)
 	c.changedAt, c.end = e.at, e.end()

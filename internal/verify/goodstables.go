@@ -221,12 +221,8 @@ func (r *cartRow) into() []any {
 func (r *cartRow) key() unit.CartID { return unit.CartID(r.id) }
 
 func (r *cartRow) compare(c *Cart, d *deviation) {
-	lines := c.Lines
-	if len(c.left) > 0 {
-		lines = c.left
-	}
 	units, total := int64(0), decimal.Zero
-	for _, l := range lines {
+	for _, l := range c.Lines {
 		units += int64(l.Quantity)
 		total = total.Add(times(l.Price, l.Quantity))
 	}
@@ -236,7 +232,7 @@ func (r *cartRow) compare(c *Cart, d *deviation) {
 	d.column("country", r.country, projections.Key(c.Country))
 	d.column("channel", r.channel, c.channel)
 	d.column("order_id", r.order, string(c.OrderID))
-	d.column("line_count", r.lineCount, len(lines))
+	d.column("line_count", r.lineCount, len(c.Lines))
 	d.column("units", r.units, units)
 	d.column("total", r.total, total)
 	d.column("short", r.short, len(c.shortages) > 0)
@@ -255,11 +251,10 @@ func (r *cartRow) compareState(c *Cart, d *deviation) {
 	}
 	text, err := json.Marshal(struct {
 		Fold      cart.State      `json:"fold"`
-		Left      []cart.Line     `json:"left,omitempty"`
 		Shortages []cart.Shortage `json:"shortages,omitempty"`
 		Dropped   []int           `json:"dropped,omitempty"`
 		Reason    string          `json:"reason,omitempty"`
-	}{c.State, c.left, c.shortages, c.dropped, c.reason}, json.Deterministic(true))
+	}{c.State, c.shortages, c.dropped, c.reason}, json.Deterministic(true))
 	var want map[string]jsontext.Value
 	if err == nil {
 		err = json.Unmarshal(text, &want)

@@ -488,17 +488,17 @@ func TestEveryFaultOfTheLogIsFound(t *testing.T) {
 			})
 			f.order(admitted("r1", 2), onOrder("5.00"))
 		}},
-		"a refund that the order does not know": {check: ordersAgree, words: "return r1: refund t of 5 GBP is not on order o1", write: func(f faulty) {
+		"a refund that the order does not know": {check: ordersAgree, words: "return r1: refund t of 5.00 GBP is not on order o1", write: func(f faulty) {
 			f.engraved(3)
 			f.linked("r1", 2, returns.Admitted{}, returns.Approved{}, fiver, returns.OrdersSettled{Step: returns.StepRefund, Ref: "t"})
 			f.order(admitted("r1", 2))
 		}},
-		"a refund of other money on the order": {check: ordersAgree, words: "return r1: refund t of 5 GBP is a refund of 4 GBP on order o1, succeeded", write: func(f faulty) {
+		"a refund of other money on the order": {check: ordersAgree, words: "return r1: refund t of 5.00 GBP is a refund of 4.00 GBP on order o1, succeeded", write: func(f faulty) {
 			f.engraved(3)
 			f.linked("r1", 2, returns.Admitted{}, returns.Approved{}, fiver, returns.OrdersSettled{Step: returns.StepRefund, Ref: "t"})
 			f.order(admitted("r1", 2), onOrder("4.00"))
 		}},
-		"a refund on the order that no return has claimed": {check: ordersAgree, words: "return r1: refund t of 5 GBP is a refund of 5 GBP on order o1, succeeded, of return \"\"", write: func(f faulty) {
+		"a refund on the order that no return has claimed": {check: ordersAgree, words: "return r1: refund t of 5.00 GBP is a refund of 5.00 GBP on order o1, succeeded, of return \"\"", write: func(f faulty) {
 			f.engraved(3)
 			f.linked("r1", 2, returns.Admitted{}, returns.Approved{}, fiver, returns.OrdersSettled{Step: returns.StepRefund, Ref: "t"})
 			f.order(admitted("r1", 2), order.TransactionRecorded{TransactionID: "t", Type: order.Refund, State: order.Succeeded, Amount: gbp("5.00")})

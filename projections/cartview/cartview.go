@@ -48,10 +48,7 @@ func View() projections.View {
 
 // stored is the document in carts.state.
 type stored struct {
-	Fold cart.State `json:"fold"`
-	// Left are the lines of a cart that ended without an order: the fold
-	// forgets them.
-	Left      []cart.Line     `json:"left,omitempty"`
+	Fold      cart.State      `json:"fold"`
 	Shortages []cart.Shortage `json:"shortages,omitempty"` // of the last checkout
 	Dropped   []int           `json:"dropped,omitempty"`   // lines it left out
 	Reason    string          `json:"reason,omitempty"`    // for which the cart was abandoned
@@ -142,21 +139,11 @@ func (r *record) apply(e *projections.Event, event cart.Event) {
 	case cart.CheckedOut:
 		r.Shortages, r.Dropped = event.Shortages, event.Dropped
 	case cart.Abandoned:
-		r.Left, r.Reason = slices.Clone(r.Fold.Lines), event.Reason
-	case cart.Expired:
-		r.Left = slices.Clone(r.Fold.Lines)
-	case cart.LineAdded, cart.QuantityChanged, cart.LineRemoved:
+		r.Reason = event.Reason
+	case cart.Expired, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved:
 	}
 	r.Fold = cart.Evolve(r.Fold, event)
 	r.changedAt, r.recordedAt, r.revision = at, e.RecordedAt, e.Revision
-}
-
-// lines are those of the cart as it stands or as it was left.
-func (s stored) lines() []cart.Line {
-	if len(s.Left) > 0 {
-		return s.Left
-	}
-	return s.Fold.Lines
 }
 
 const upsertCarts = `INSERT INTO carts (cart_id, phase, customer_id, currency, country, channel, order_id, line_count, units, total, short,
@@ -188,13 +175,13 @@ func store(ctx context.Context, tx pgx.Tx, records []*record) error {
 		}
 		var sum unit.Quantity
 		var total decimal.Decimal
-		for _, l := range r.lines() {
+		for _, l := range r.Fold.Lines {
 			sum, total = sum+l.Quantity, total.Add(l.Total().Amount)
 		}
 		f := r.Fold
 		ids, phases, customers = append(ids, r.id), append(phases, string(f.Phase)), append(customers, string(f.CustomerID))
 		currencies, countries, channels = append(currencies, string(f.Currency)), append(countries, projections.Key(f.Country)), append(channels, r.channel)
-		orders, counts, units = append(orders, string(f.OrderID)), append(counts, int32(len(r.lines()))), append(units, int64(sum))
+		orders, counts, units = append(orders, string(f.OrderID)), append(counts, int32(len(r.Fold.Lines))), append(units, int64(sum))
 		totals, short, states = append(totals, total.String()), append(short, len(r.Shortages) > 0), append(states, string(state))
 		opened, changed, recorded = append(opened, r.openedAt), append(changed, r.changedAt), append(recorded, r.recordedAt)
 		revisions = append(revisions, r.revision)

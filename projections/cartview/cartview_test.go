@@ -55,7 +55,7 @@ func TestACartShowsItsLinesAndWhatTheLastCheckoutCouldNotGet(t *testing.T) {
 	}
 	fact(b, "c-1", 1, line(2, "B", 1), cart.QuantityChanged{Line: 1, Quantity: 3}, cart.LineRemoved{Line: 2})
 	fact(b, "c-1", 2, cart.CheckoutStarted{OrderID: "o-1"})
-	if c := get(b, "c-1"); c.Phase != "completing" || c.OrderID != "o-1" || c.Units != 3 || len(c.Lines) != 1 {
+	if c := get(b, "c-1"); c.Phase != "completing" || c.OrderID != "o-1" || c.Units != 3 || len(c.Fold.Lines) != 1 {
 		t.Errorf("cart %+v", c)
 	}
 	short := []cart.Shortage{{SKU: "A", Lines: []int{1}, Requested: 3, Available: 1, Reason: "stock-insufficient"}}
@@ -65,7 +65,7 @@ func TestACartShowsItsLinesAndWhatTheLastCheckoutCouldNotGet(t *testing.T) {
 	}
 	fact(b, "c-1", 4, cart.CheckoutStarted{OrderID: "o-2"}, cart.CheckedOut{OrderID: "o-2"})
 	c := get(b, "c-1")
-	if c.Phase != "completed" || c.OrderID != "o-2" || c.Short || len(c.Lines) != 0 || !c.ChangedAt.Equal(morning.Add(4*time.Minute)) || !c.OpenedAt.Equal(morning) {
+	if c.Phase != "completed" || c.OrderID != "o-2" || c.Short || len(c.Fold.Lines) != 0 || !c.ChangedAt.Equal(morning.Add(4*time.Minute)) || !c.OpenedAt.Equal(morning) {
 		t.Errorf("cart %+v", c)
 	}
 	b.SameWhenRebuilt("carts")
@@ -77,8 +77,8 @@ func TestACheckoutThatIsWithdrawnGivesTheLinesBack(t *testing.T) {
 	fact(b, "c-1", 0, opened("c-1", "7"), line(1, "A", 2))
 	before := get(b, "c-1")
 	fact(b, "c-1", 1, cart.CheckoutStarted{OrderID: "o-1"}, cart.CheckedOut{OrderID: "o-1"})
-	fact(b, "c-1", 2, cart.CheckoutRefused{OrderID: "o-1", OrderIDTaken: true, Lines: before.Lines})
-	if c := get(b, "c-1"); c.Phase != "open" || c.OrderID != "" || fmt.Sprint(c.Lines) != fmt.Sprint(before.Lines) || !c.Total.Equal(before.Total) {
+	fact(b, "c-1", 2, cart.CheckoutRefused{OrderID: "o-1", OrderIDTaken: true, Lines: before.Fold.Lines})
+	if c := get(b, "c-1"); c.Phase != "open" || c.OrderID != "" || fmt.Sprint(c.Fold.Lines) != fmt.Sprint(before.Fold.Lines) || !c.Total.Equal(before.Total) {
 		t.Errorf("cart %+v, it was %+v", c, before)
 	}
 	b.SameWhenRebuilt("carts")
@@ -90,10 +90,10 @@ func TestAnAbandonedCartKeepsItsLines(t *testing.T) {
 	fact(b, "c-1", 0, opened("c-1", "7"), line(1, "A", 2))
 	fact(b, "c-1", 1, cart.Abandoned{Reason: "too dear"})
 	fact(b, "c-2", 2, opened("c-2", ""), line(1, "A", 1), cart.Expired{})
-	if c := get(b, "c-1"); c.Phase != "abandoned" || len(c.Lines) != 1 || c.Reason != "too dear" || c.Units != 2 {
+	if c := get(b, "c-1"); c.Phase != "abandoned" || len(c.Fold.Lines) != 1 || c.Reason != "too dear" || c.Units != 2 {
 		t.Errorf("cart %+v", c)
 	}
-	if c := get(b, "c-2"); c.Phase != "expired" || len(c.Lines) != 1 {
+	if c := get(b, "c-2"); c.Phase != "expired" || len(c.Fold.Lines) != 1 {
 		t.Errorf("cart %+v", c)
 	}
 	b.SameWhenRebuilt("carts")

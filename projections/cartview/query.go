@@ -12,35 +12,35 @@ import (
 	"daybook/projections/query"
 )
 
-// Summary is a cart as lists show it.
+// Summary is a cart's row.
 type Summary struct {
-	CartID     string          `json:"cart_id"`
-	Phase      string          `json:"status"` // open, completing, completed, abandoned, expired
-	CustomerID string          `json:"customer_id,omitempty"`
-	Currency   string          `json:"currency"`
-	Country    string          `json:"country,omitempty"`
-	Channel    string          `json:"channel,omitempty"`
-	OrderID    string          `json:"order_id,omitempty"` // of the checkout under way, or of the order it became
-	LineCount  int             `json:"line_count"`
-	Units      int64           `json:"units"`
-	Total      decimal.Decimal `json:"total"` // exact
-	Short      bool            `json:"short"` // the last checkout was refused, or took less than all
-	OpenedAt   time.Time       `json:"opened_at"`
-	ChangedAt  time.Time       `json:"changed_at"` // effective time of the last event
-	RecordedAt time.Time       `json:"recorded_at"`
-	Revision   int64           `json:"revision"`
+	CartID     string
+	Phase      string // open, completing, completed, abandoned, expired
+	CustomerID string
+	Currency   string
+	Country    string
+	Channel    string
+	OrderID    string // of the checkout under way, or of the order it became
+	LineCount  int
+	Units      int64
+	Total      decimal.Decimal // exact
+	Short      bool            // the last checkout was refused, or took less than all
+	OpenedAt   time.Time
+	ChangedAt  time.Time // effective time of the last event
+	RecordedAt time.Time
+	Revision   int64
 }
 
 const columns = `cart_id, phase, customer_id, currency, country, channel, order_id, line_count, units, total, short, opened_at, changed_at, recorded_at, revision`
 
-// Cart is a cart with its lines. One that became an order has none any more:
-// the order has them.
+// Cart is a cart's row, with the aggregate's state. A cart that became an order has no
+// lines any more: the order has them.
 type Cart struct {
 	Summary
-	Lines     []cart.Line     `json:"lines"`
-	Shortages []cart.Shortage `json:"shortages"` // what the last checkout could not get
-	Dropped   []int           `json:"dropped_lines,omitempty"`
-	Reason    string          `json:"reason,omitempty"` // for which it was abandoned
+	Fold      cart.State
+	Shortages []cart.Shortage // what the last checkout could not get
+	Dropped   []int           // lines that it left out
+	Reason    string          // why it was abandoned
 }
 
 type row struct {
@@ -58,7 +58,7 @@ func Get(ctx context.Context, db query.DB, cartID string) (Cart, error) {
 	if err := json.Unmarshal(r.State, &s); err != nil {
 		return Cart{}, fmt.Errorf("cart %s: %w", cartID, err)
 	}
-	return Cart{Summary: r.Summary, Lines: s.lines(), Shortages: s.Shortages, Dropped: s.Dropped, Reason: s.Reason}, nil
+	return Cart{Summary: r.Summary, Fold: s.Fold, Shortages: s.Shortages, Dropped: s.Dropped, Reason: s.Reason}, nil
 }
 
 // Filter chooses carts; its zero value chooses all. Times are of the last

@@ -19,11 +19,33 @@ import (
 // stored is the document in orders.state: the fold, and the times it has no use
 // for.
 type stored struct {
-	Fold order.State `json:"fold"`
-	// Times are effective times: of an order's own events under their last
-	// word ("confirmed"), of payments and parcels under that and their id.
-	Times map[string]time.Time `json:"times"`
+	Fold  order.State `json:"fold"`
+	Times Times       `json:"times"`
 }
+
+// Times are effective times: of an order's own events under their last word
+// ("confirmed"), of payments and parcels under that and their id. A time is zero where the
+// event has not happened.
+type Times map[string]time.Time
+
+// Confirmed and Ended are the order's own. It ends when it is completed, canceled or
+// expired.
+func (t Times) Confirmed() time.Time { return t["confirmed"] }
+
+func (t Times) Ended() time.Time {
+	for _, end := range []string{"expired", "canceled", "completed"} {
+		if at, ended := t[end]; ended {
+			return at
+		}
+	}
+	return time.Time{}
+}
+
+// Recorded and Settled are of a payment transaction, Shipped and Delivered of a parcel.
+func (t Times) Recorded(transaction string) time.Time { return t["recorded "+transaction] }
+func (t Times) Settled(transaction string) time.Time  { return t["settled "+transaction] }
+func (t Times) Shipped(parcel string) time.Time       { return t["shipped "+parcel] }
+func (t Times) Delivered(parcel string) time.Time     { return t["delivered "+parcel] }
 
 // record is one order while a batch is folded into it.
 type record struct {
@@ -101,7 +123,7 @@ func (o *orders) apply(e *projections.Event, value order.Event) {
 	at := e.EffectiveAt().UTC()
 	if places {
 		r.present = true
-		r.fresh, r.channel, r.placedAt, r.Times = &placed, e.Meta.Channel, at, make(map[string]time.Time)
+		r.fresh, r.channel, r.placedAt, r.Times = &placed, e.Meta.Channel, at, make(Times)
 	}
 	r.Fold = order.Evolve(r.Fold, value)
 	if key := timeKey(e.Type, value); key != "" {
@@ -163,16 +185,10 @@ func (r *record) columns() ([]any, error) {
 	}
 	f := r.Fold
 	return []any{
-		string(f.Status), string(f.PaymentState()), string(f.FulfillmentState()), f.OnHold, f.Archived, needsAttention(f),
+		string(f.Status), string(f.PaymentState()), string(f.FulfillmentState()), f.OnHold, f.Archived, f.NeedsAttention(),
 		f.Total.Amount.String(), f.Owed().Amount.String(), f.Captured().Amount.String(), f.Returned().Amount.String(),
 		r.changedAt, r.revision, state,
 	}, nil
-}
-
-// needsAttention tells whether somebody has to look after the order: its stock
-// was lost, or money that came too late is still here.
-func needsAttention(f order.State) bool {
-	return f.AllocationFailed || len(f.Orphans) > 0 && f.Captured().Compare(f.Returned()) > 0
 }
 
 var changing = []string{

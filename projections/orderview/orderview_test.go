@@ -79,16 +79,16 @@ func TestAnOrderShowsItsAxesItsPartsAndWhoDidWhat(t *testing.T) {
 	if o.Total.String() != "16.751" || o.PlacedTotal.String() != "19.301" || o.Owed.String() != "16.75" || o.Captured.String() != "19.3" {
 		t.Errorf("amounts %+v", o.Summary)
 	}
-	if l := o.Lines[0]; l.SKUText != "85123a" || l.Amount.String() != "15.3" || l.Canceled != 1 || l.Shipped != 2 || l.Delivered != 2 || l.Open != 3 {
+	if l := o.Fold.Lines[0]; o.Lines[0].SKUText != "85123a" || o.Lines[0].Total().Amount.String() != "15.3" || l.Canceled != 1 || l.Shipped != 2 || l.Delivered != 2 || l.Open() != 3 {
 		t.Errorf("line %+v", l)
 	}
-	if p := o.Payments[0]; p.State != "succeeded" || !p.RecordedAt.Equal(day.Add(time.Minute)) || !p.SettledAt.Equal(day.Add(2*time.Minute)) {
+	if p := o.Fold.Transactions[0]; p.State != "succeeded" || !o.Times.Recorded(string(p.ID)).Equal(day.Add(time.Minute)) || !o.Times.Settled(string(p.ID)).Equal(day.Add(2*time.Minute)) {
 		t.Errorf("payment %+v", p)
 	}
-	if s := o.Shipments[0]; s.Tracking != "T1" || !s.ShippedAt.Equal(day.Add(4*time.Minute)) || !s.DeliveredAt.Equal(day.Add(5*time.Minute)) {
+	if s := o.Fold.Shipments[0]; s.Tracking != "T1" || !o.Times.Shipped(string(s.ID)).Equal(day.Add(4*time.Minute)) || !o.Times.Delivered(string(s.ID)).Equal(day.Add(5*time.Minute)) {
 		t.Errorf("shipment %+v", s)
 	}
-	if !o.PlacedAt.Equal(day) || !o.ConfirmedAt.Equal(day.Add(2*time.Minute)) || o.Revision != 6 || o.Channel != "web" {
+	if !o.PlacedAt.Equal(day) || !o.Times.Confirmed().Equal(day.Add(2*time.Minute)) || o.Revision != 6 || o.Channel != "web" {
 		t.Errorf("header %+v", o)
 	}
 	var words []string
@@ -96,7 +96,7 @@ func TestAnOrderShowsItsAxesItsPartsAndWhoDidWhat(t *testing.T) {
 		words = append(words, e.Actor+" "+e.Entry)
 	}
 	want := []string{
-		"customer:7 placed: 2 lines for 19.301 GBP", "psp capture of 19.3 GBP pending", "psp transaction t-1 succeeded", "psp confirmed",
+		"customer:7 placed: 2 lines for 19.301 GBP", "psp capture of 19.30 GBP pending", "psp transaction t-1 succeeded", "psp confirmed",
 		"operator:ann 1 unit of 1 line canceled: asked", "operator:ann parcel p-1 shipped from main", "carrier parcel p-1 delivered",
 	}
 	if !slices.Equal(words, want) {
@@ -157,11 +157,11 @@ func TestAReturnIsFoundByTheOrdersItsLinesWereSoldOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Status != "received" || r.Value.String() != "7.65" || r.Refunded.String() != "5.1" || r.Lines[0].Awaited != 1 || len(r.Timeline) != 4 {
+	if r.Status != "received" || r.Value.String() != "7.65" || r.Refunded.String() != "5.1" || r.Fold.Lines[0].Awaited() != 1 || len(r.Timeline) != 4 {
 		t.Errorf("return %+v", r)
 	}
 	n, err := orderview.GetReturn(t.Context(), b.Pool, "n-1")
-	if err != nil || n.Status != "noted" || n.Value.String() != "11062.06" || len(n.Credit) != 1 {
+	if err != nil || n.Status != "noted" || n.Value.String() != "11062.06" || len(n.Fold.Noted.Lines) != 1 {
 		t.Errorf("credit note %+v, %v", n, err)
 	}
 	list, err := orderview.ListReturns(t.Context(), b.Pool, orderview.ReturnFilter{OrderID: "o-1"}, query.Page{})
@@ -185,10 +185,10 @@ func TestARefundTakenBackDoesNotCount(t *testing.T) {
 	}))
 	b.CaughtUp()
 	r, err := orderview.GetReturn(t.Context(), b.Pool, "r-1")
-	if err != nil || r.Refunded.String() != "3" || len(r.Refunds) != 1 || len(r.Refunds[0].Shares) != 0 {
+	if err != nil || r.Refunded.String() != "3" || len(r.Fold.Refunds) != 1 || len(r.Fold.Refunds[0].Shares) != 0 {
 		t.Errorf("return %+v, %v", r, err)
 	}
-	wantWords(t, r.Timeline[2:], "2 GBP of refund t-1 taken back, refused by order o-1: Another one.")
+	wantWords(t, r.Timeline[2:], "2.00 GBP of refund t-1 taken back, refused by order o-1: Another one.")
 	b.SameWhenRebuilt("orders")
 }
 
@@ -223,13 +223,13 @@ func TestAnOrderShowsWhatComesBackAndIsPaidBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if l := o.Lines[0]; l.Returning != 2 || l.Returnable != 3 {
+	if l := o.Fold.Lines[0]; l.Returning != 2 || l.Returnable() != 3 {
 		t.Errorf("line %+v, want 2 of 5 to come back", l)
 	}
-	if o.PaymentState != "partially_refunded" || o.Refunded.String() != "5.1" || o.Payments[1].ReturnID != "r-1" {
-		t.Errorf("the order is %s, payments %+v", o.PaymentState, o.Payments)
+	if o.PaymentState != "partially_refunded" || o.Refunded.String() != "5.1" || o.Fold.Transactions[1].ReturnID != "r-1" {
+		t.Errorf("the order is %s, payments %+v", o.PaymentState, o.Fold.Transactions)
 	}
-	wantWords(t, o.Timeline[4:], "return r-1 admitted: 2 units", "return r-3 admitted: 1 unit", "return r-3 given up", "refund of 5.1 GBP succeeded", "refund t-2 is of return r-1")
+	wantWords(t, o.Timeline[4:], "return r-1 admitted: 2 units", "return r-3 admitted: 1 unit", "return r-3 given up", "refund of 5.10 GBP succeeded", "refund t-2 is of return r-1")
 	r, err := orderview.GetReturn(t.Context(), b.Pool, "r-1")
 	if err != nil {
 		t.Fatal(err)

@@ -9,48 +9,31 @@ import (
 	"github.com/shopspring/decimal"
 
 	"daybook/domain/returns"
-	"daybook/domain/unit"
 	"daybook/projections/query"
 )
 
-// ReturnSummary is a return or a credit note as lists show it. Amounts are of
-// Currency; Value is what the lines are worth to the customer.
+// ReturnSummary is the row of a return or a credit note. Amounts are of Currency; Value is
+// what the lines are worth to the customer.
 type ReturnSummary struct {
-	ReturnID   string          `json:"return_id"`
-	Reference  string          `json:"reference,omitempty"`
-	OrderID    string          `json:"order_id,omitempty"`
-	CustomerID string          `json:"customer_id,omitempty"`
-	Currency   string          `json:"currency"`
-	Country    string          `json:"country,omitempty"`
-	Channel    string          `json:"channel,omitempty"`
-	Status     string          `json:"status"` // "noted" is a credit note
-	Reason     string          `json:"reason,omitempty"`
-	Value      decimal.Decimal `json:"value"`
-	Refunded   decimal.Decimal `json:"refunded"`
-	Units      int64           `json:"units"`
-	CreatedAt  time.Time       `json:"created_at"` // effective time
-	ChangedAt  time.Time       `json:"changed_at"` // recorded time of the last event
-	Revision   int64           `json:"revision"`
+	ReturnID, Reference, OrderID, CustomerID string
+	Currency, Country, Channel               string
+	Status                                   string // "noted" is a credit note
+	Reason                                   string
+	Value, Refunded                          decimal.Decimal
+	Units                                    int64
+	CreatedAt                                time.Time // effective time
+	ChangedAt                                time.Time // recorded time of the last event
+	Revision                                 int64
 }
 
 const returnColumns = `return_id, reference, order_id, customer_id, currency, country, channel, status, reason, value, refunded, units, created_at, changed_at, revision`
 
-// Return is a return or a credit note with all that belongs to it.
+// Return is the row of a return or a credit note, with all that belongs to it.
 type Return struct {
 	ReturnSummary
-	ApprovedAt time.Time            `json:"approved_at,omitzero"`
-	ClosedAt   time.Time            `json:"closed_at,omitzero"`
-	Lines      []ReturnLine         `json:"lines"`
-	Receipts   []returns.Received   `json:"receipts"`
-	Refunds    []returns.Refunded   `json:"refunds"`
-	Credit     []returns.CreditLine `json:"credit_lines,omitempty"` // of a credit note
-	Timeline   []Entry              `json:"timeline"`
-}
-
-// ReturnLine is a returned line, and how many of its units are still to come.
-type ReturnLine struct {
-	returns.Line
-	Awaited unit.Quantity `json:"awaited"`
+	Fold                 returns.State // of the aggregate
+	ApprovedAt, ClosedAt time.Time
+	Timeline             []Entry
 }
 
 type returnRow struct {
@@ -69,13 +52,8 @@ func GetReturn(ctx context.Context, db query.DB, returnID string) (Return, error
 		return Return{}, fmt.Errorf("return %s: %w", returnID, err)
 	}
 	r := Return{
-		ReturnSummary: row.ReturnSummary,
-		ApprovedAt:    state.Times["approved"], ClosedAt: state.Times["closed"],
-		Lines:    make([]ReturnLine, 0, len(state.Fold.Lines)),
-		Receipts: state.Fold.Receipts, Refunds: state.Fold.Refunds, Credit: state.Fold.Noted.Lines,
-	}
-	for i, l := range state.Fold.Requested.Lines {
-		r.Lines = append(r.Lines, ReturnLine{Line: l, Awaited: state.Fold.Lines[i].Awaited()})
+		ReturnSummary: row.ReturnSummary, Fold: state.Fold,
+		ApprovedAt: state.Times["approved"], ClosedAt: state.Times["closed"],
 	}
 	r.Timeline, err = query.All[Entry](ctx, db, `SELECT revision, entry, type, actor, channel, effective_at, recorded_at, position
 		FROM read.return_timeline WHERE return_id = $1 ORDER BY revision`, returnID)

@@ -16,14 +16,14 @@ import (
 
 // Entry is one line of a timeline.
 type Entry struct {
-	Revision    int64     `json:"revision"`
-	Entry       string    `json:"entry"` // what happened, in words
-	Type        string    `json:"type"`  // the event's wire name
-	Actor       string    `json:"actor,omitempty"`
-	Channel     string    `json:"channel,omitempty"`
-	EffectiveAt time.Time `json:"effective_at"`
-	RecordedAt  time.Time `json:"recorded_at"`
-	Position    string    `json:"position"`
+	Revision    int64
+	Entry       string // what happened, in words
+	Type        string // the event's wire name
+	Actor       string
+	Channel     string
+	EffectiveAt time.Time
+	RecordedAt  time.Time
+	Position    string
 }
 
 // timeline collects entries of a batch. They are only ever added, so they are

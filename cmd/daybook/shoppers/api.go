@@ -18,7 +18,7 @@ type Line struct {
 type Order struct {
 	OrderID string      `json:"order_id"`
 	Status  string      `json:"status"`
-	Charge  Money       `json:"charge"`
+	Owed    Money       `json:"owed"`
 	Lines   []OrderLine `json:"lines"`
 }
 

@@ -94,12 +94,12 @@ func (t *Tally) note(change func()) {
 
 // sold counts an order, or with -1 takes it off again.
 func (t *Tally) sold(o Order, sign int64) error {
-	charge, err := decimal.NewFromString(o.Charge.Amount)
+	owed, err := decimal.NewFromString(o.Owed.Amount)
 	if err != nil {
-		return fmt.Errorf("order %s is charged %q: %w", o.OrderID, o.Charge.Amount, err)
+		return fmt.Errorf("order %s owes %q: %w", o.OrderID, o.Owed.Amount, err)
 	}
 	t.note(func() {
-		t.Revenue = t.Revenue.Add(charge.Mul(decimal.NewFromInt(sign)))
+		t.Revenue = t.Revenue.Add(owed.Mul(decimal.NewFromInt(sign)))
 		for _, line := range o.Lines {
 			t.Units[line.SKU] += sign * line.Quantity
 		}
@@ -196,7 +196,7 @@ func (s *shopper) sendBack(ctx context.Context, order Order) error {
 	s.tally.note(func() { s.tally.Returned++ })
 	one := order.Lines[0]
 	one.Quantity = 1
-	return s.tally.sold(Order{OrderID: order.OrderID, Charge: one.Price, Lines: []OrderLine{one}}, -1)
+	return s.tally.sold(Order{OrderID: order.OrderID, Owed: one.Price, Lines: []OrderLine{one}}, -1)
 }
 
 // choose fills a cart with one to four products.

@@ -1,0 +1,83 @@
+package resource
+
+import (
+	"time"
+
+	"daybook/domain/cart"
+	"daybook/domain/unit"
+)
+
+// CartFacts is what both a list and a single answer say of a cart.
+type CartFacts struct {
+	CartID     string `json:"cart_id"`
+	Status     string `json:"status" enum:"open,completing,completed,expired,abandoned"`
+	CustomerID string `json:"customer_id,omitempty"`
+	Currency   string `json:"currency"`
+	Country    string `json:"country,omitempty"`
+	OrderID    string `json:"order_id,omitempty" doc:"Of the checkout under way, or of the order it became."`
+	LineCount  int    `json:"line_count"`
+	Units      int64  `json:"units"`
+	Total      Money  `json:"total"`
+	Revision   int64  `json:"revision"`
+}
+
+// CartSummary is a cart as lists show it.
+type CartSummary struct {
+	CartFacts
+	Channel    string    `json:"channel,omitempty"`
+	Short      bool      `json:"short"`
+	OpenedAt   time.Time `json:"opened_at"`
+	ChangedAt  time.Time `json:"changed_at"`
+	RecordedAt time.Time `json:"recorded_at"`
+}
+
+// Cart is a cart with its lines. One that became an order has none any more: the order
+// has them.
+type Cart struct {
+	CartFacts
+	Lines []CartLine `json:"lines" doc:"Empty once the cart became an order, which has them then."`
+
+	Channel      string     `json:"channel,omitempty" reads:"only"`
+	Short        *bool      `json:"short,omitempty" reads:"only"`
+	Shortages    []Shortage `json:"shortages,omitempty" reads:"only" doc:"What the last checkout could not get."`
+	DroppedLines []int      `json:"dropped_lines,omitempty" reads:"only"`
+	Reason       string     `json:"reason,omitempty" reads:"only" doc:"Why it was abandoned."`
+	OpenedAt     time.Time  `json:"opened_at,omitzero" reads:"only"`
+	ChangedAt    time.Time  `json:"changed_at,omitzero" reads:"only"`
+	RecordedAt   time.Time  `json:"recorded_at,omitzero" reads:"only"`
+}
+
+// CartLine is a line of a cart.
+type CartLine struct {
+	Line       int    `json:"line"`
+	SKU        string `json:"sku"`
+	SKUText    string `json:"sku_text,omitempty"`
+	Title      string `json:"title,omitempty"`
+	Kind       string `json:"kind" enum:"stocked,service"`
+	Quantity   int64  `json:"quantity"`
+	Price      Money  `json:"price" doc:"Of one unit, from the catalogue, as it was when the line was added."`
+	Overridden bool   `json:"overridden,omitzero"`
+	Total      Money  `json:"total" doc:"Quantity times price; it is not rounded."`
+}
+
+// CartOf is what a cart's state tells.
+func CartOf(s cart.State, revision int64) Cart {
+	var units unit.Quantity
+	for _, l := range s.Lines {
+		units += l.Quantity
+	}
+	return Cart{
+		CartFacts: CartFacts{
+			CartID: string(s.CartID), Status: string(s.Phase), CustomerID: string(s.CustomerID), Currency: string(s.Currency), Country: s.Country,
+			OrderID: string(s.OrderID), LineCount: len(s.Lines), Units: int64(units), Total: MoneyOf(s.Total()), Revision: revision,
+		},
+		Lines: listed(s.Lines, cartLine),
+	}
+}
+
+func cartLine(l cart.Line) CartLine {
+	return CartLine{
+		Line: l.Number, SKU: string(l.SKU), SKUText: l.SKUText, Title: l.Title, Kind: string(l.Kind), Quantity: int64(l.Quantity),
+		Price: MoneyOf(l.Price), Overridden: l.Overridden, Total: MoneyOf(l.Total()),
+	}
+}

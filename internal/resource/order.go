@@ -1,0 +1,206 @@
+package resource
+
+import (
+	"time"
+
+	"daybook/domain/order"
+	"daybook/domain/unit"
+)
+
+// OrderFacts is what both a list and a single answer say of an order.
+type OrderFacts struct {
+	OrderID          string `json:"order_id"`
+	Reference        string `json:"reference,omitempty"`
+	CustomerID       string `json:"customer_id,omitempty"`
+	CartID           string `json:"cart_id,omitempty"`
+	Currency         string `json:"currency"`
+	Country          string `json:"country,omitempty"`
+	Status           string `json:"status" enum:"pending,confirmed,completed,canceled,expired"`
+	PaymentState     string `json:"payment_state" enum:"unpaid,authorized,partially_authorized,partially_paid,paid,partially_refunded,refunded,overcharged,voided"`
+	FulfillmentState string `json:"fulfillment_state" enum:"unfulfilled,partially_fulfilled,fulfilled,partially_delivered,delivered,backordered,not_required"`
+	OnHold           bool   `json:"on_hold"`
+	Archived         bool   `json:"archived"`
+	NeedsAttention   bool   `json:"needs_attention"`
+	PlacedTotal      Money  `json:"placed_total"`
+	Total            Money  `json:"total" doc:"The exact sum of what was not taken off; it is not rounded."`
+	Owed             Money  `json:"owed"`
+	Captured         Money  `json:"captured"`
+	Refunded         Money  `json:"refunded"`
+	LineCount        int    `json:"line_count"`
+	Units            int64  `json:"units" doc:"How many units in all, as placed."`
+	Revision         int64  `json:"revision"`
+}
+
+// OrderSummary is an order as lists show it.
+type OrderSummary struct {
+	OrderFacts
+	Channel   string    `json:"channel,omitempty"`
+	PlacedAt  time.Time `json:"placed_at"`
+	ChangedAt time.Time `json:"changed_at"`
+}
+
+// Order is an order with all that belongs to it.
+type Order struct {
+	OrderFacts
+	HoldReason       string             `json:"hold_reason,omitempty"`
+	ConfirmBy        time.Time          `json:"confirm_by"`
+	AllocationFailed bool               `json:"allocation_failed"`
+	Remedy           string             `json:"remedy,omitempty" enum:"void_or_refund,backorder"`
+	Lines            []OrderLine        `json:"lines"`
+	Reservations     []OrderReservation `json:"reservations"`
+	Payments         []Payment          `json:"payments"`
+	Orphans          []OrphanedPayment  `json:"orphaned_payments,omitempty"`
+	Shipments        []Shipment         `json:"shipments"`
+
+	Channel     string          `json:"channel,omitempty" reads:"only"`
+	PlacedAt    time.Time       `json:"placed_at,omitzero" reads:"only"`
+	ConfirmedAt time.Time       `json:"confirmed_at,omitzero" reads:"only"`
+	EndedAt     time.Time       `json:"ended_at,omitzero" reads:"only"`
+	ChangedAt   time.Time       `json:"changed_at,omitzero" reads:"only"`
+	Returns     []ReturnSummary `json:"returns,omitzero" reads:"only"`
+	Timeline    []TimelineEntry `json:"timeline,omitzero" reads:"only"`
+}
+
+// OrderLine is a line as placed, and what became of it.
+type OrderLine struct {
+	Line       int    `json:"line"`
+	SKU        string `json:"sku"`
+	Kind       string `json:"kind" enum:"stocked,service"`
+	Quantity   int64  `json:"quantity" doc:"As placed."`
+	Price      Money  `json:"price" doc:"Of one unit."`
+	Total      Money  `json:"total" doc:"Quantity times price, as placed; it is not rounded."`
+	Canceled   int64  `json:"canceled"`
+	Shipped    int64  `json:"shipped"`
+	Delivered  int64  `json:"delivered"`
+	Open       int64  `json:"open"`
+	Returning  int64  `json:"returning"`
+	Returnable int64  `json:"returnable"`
+
+	SKUText    string `json:"sku_text,omitempty" reads:"only"`
+	Title      string `json:"title,omitempty" reads:"only"`
+	Overridden bool   `json:"overridden,omitzero" reads:"only"`
+}
+
+// OrderReservation is what stock promised to an order at one location.
+type OrderReservation struct {
+	ReservationID string `json:"reservation_id"`
+	SKU           string `json:"sku"`
+	Location      string `json:"location"`
+	Quantity      int64  `json:"quantity" doc:"As reserved."`
+	Remaining     int64  `json:"remaining"`
+}
+
+// Payment is a payment transaction.
+type Payment struct {
+	TransactionID string `json:"transaction_id"`
+	Type          string `json:"type" enum:"authorize,capture,void,refund,chargeback" doc:"What the transaction does."`
+	State         string `json:"state" enum:"pending,succeeded,failed" doc:"How the transaction stands."`
+	Amount        Money  `json:"amount"`
+	Parent        string `json:"parent,omitempty"`
+	Provider      string `json:"provider,omitempty"`
+	Reference     string `json:"reference,omitempty" example:"ch_3P1" doc:"The provider's own number."`
+	ReturnID      string `json:"return_id,omitempty" doc:"The return that a refund is of."`
+
+	RecordedAt time.Time `json:"at,omitzero" reads:"only"`
+	SettledAt  time.Time `json:"settled_at,omitzero" reads:"only"`
+}
+
+// OrphanedPayment is money that came too late and is owed back.
+type OrphanedPayment struct {
+	TransactionID string `json:"transaction_id"`
+	Amount        Money  `json:"amount"`
+}
+
+// Shipment is a parcel.
+type Shipment struct {
+	ShipmentID string         `json:"shipment_id"`
+	Location   string         `json:"location"`
+	Lines      []LineQuantity `json:"lines" doc:"What is in the parcel."`
+	Carrier    string         `json:"carrier,omitempty"`
+	Tracking   string         `json:"tracking,omitempty"`
+	Forced     bool           `json:"forced"`
+	Delivered  bool           `json:"delivered" doc:"It has arrived."`
+
+	ShippedAt   time.Time `json:"shipped_at,omitzero" reads:"only"`
+	DeliveredAt time.Time `json:"delivered_at,omitzero" reads:"only"`
+}
+
+// LineQuantity is some units of one line.
+type LineQuantity struct {
+	Line     int   `json:"line"`
+	Quantity int64 `json:"quantity"`
+}
+
+// Lost is some units of a SKU that are not allocated any more at a location.
+type Lost struct {
+	SKU      string `json:"sku"`
+	Location string `json:"location"`
+	Quantity int64  `json:"quantity"`
+}
+
+// LostOf is nil where nothing was lost.
+func LostOf(all []order.Lost) []Lost {
+	return each(all, func(l order.Lost) Lost {
+		return Lost{SKU: string(l.SKU), Location: string(l.Location), Quantity: int64(l.Quantity)}
+	})
+}
+
+// OrderOf is what an order's state tells.
+func OrderOf(s order.State, revision int64) Order {
+	placed, units := unit.Zero(s.Currency()), unit.Quantity(0)
+	for _, l := range s.Lines {
+		// By amounts, because an old log may hold a line of another currency.
+		placed.Amount, units = placed.Amount.Add(l.Price.Times(l.Quantity).Amount), units+l.Quantity
+	}
+	return Order{
+		OrderFacts: OrderFacts{
+			OrderID: string(s.OrderID), Reference: s.Reference, CustomerID: string(s.CustomerID), CartID: string(s.CartID),
+			Currency: string(s.Currency()), Country: s.Country,
+			Status: string(s.Status), PaymentState: string(s.PaymentState()), FulfillmentState: string(s.FulfillmentState()),
+			OnHold: s.OnHold, Archived: s.Archived, NeedsAttention: s.NeedsAttention(),
+			PlacedTotal: MoneyOf(placed), Total: MoneyOf(s.Total), Owed: MoneyOf(s.Owed()),
+			Captured: MoneyOf(s.Captured()), Refunded: MoneyOf(s.Returned()),
+			LineCount: len(s.Lines), Units: int64(units), Revision: revision,
+		},
+		HoldReason: s.HoldReason, ConfirmBy: s.ConfirmBy, AllocationFailed: s.AllocationFailed, Remedy: string(s.Remedy),
+		Lines: listed(s.Lines, orderLine), Reservations: listed(s.Holdings, orderReservation),
+		Payments: listed(s.Transactions, payment), Shipments: listed(s.Shipments, shipment),
+		Orphans: each(s.Orphans, func(o order.Orphan) OrphanedPayment {
+			return OrphanedPayment{TransactionID: string(o.TransactionID), Amount: MoneyOf(o.Amount)}
+		}),
+	}
+}
+
+func orderLine(l order.Line) OrderLine {
+	return OrderLine{
+		Line: l.Number, SKU: string(l.SKU), Kind: string(l.Kind), Quantity: int64(l.Quantity),
+		Price: MoneyOf(l.Price), Total: MoneyOf(l.Price.Times(l.Quantity)),
+		Canceled: int64(l.Canceled), Shipped: int64(l.Shipped), Delivered: int64(l.Delivered), Open: int64(l.Open()),
+		Returning: int64(l.Returning), Returnable: int64(l.Returnable()),
+	}
+}
+
+func orderReservation(h order.Holding) OrderReservation {
+	return OrderReservation{
+		ReservationID: string(h.ReservationID), SKU: string(h.SKU), Location: string(h.Location),
+		Quantity: int64(h.Quantity), Remaining: int64(h.Remaining()),
+	}
+}
+
+func payment(t order.Transaction) Payment {
+	return Payment{
+		TransactionID: string(t.ID), Type: string(t.Type), State: string(t.State), Amount: MoneyOf(t.Amount),
+		Parent: string(t.Parent), Provider: t.Provider, Reference: t.Reference, ReturnID: string(t.ReturnID),
+	}
+}
+
+func shipment(s order.Shipment) Shipment {
+	return Shipment{
+		ShipmentID: string(s.ID), Location: string(s.Location), Lines: listed(s.Lines, lineQuantity),
+		Carrier: s.Carrier, Tracking: s.Tracking, Forced: s.Forced, Delivered: s.Delivered,
+	}
+}
+
+func lineQuantity(l order.LineQuantity) LineQuantity {
+	return LineQuantity{Line: l.Line, Quantity: int64(l.Quantity)}
+}

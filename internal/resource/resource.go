@@ -1,0 +1,93 @@
+// Package resource has the one shape of each thing that the API answers with. A command's
+// answer and a read's answer of an order are the same Go type, and so one schema.
+//
+// What an aggregate's state tells of a thing is mapped here, once, for both APIs: a view
+// keeps the aggregate's state beside its row. What only a view knows, such as when an order
+// was placed, is marked with the tag `reads:"only"`. The command API leaves it out, and
+// readapi fills it in. No type of the domain stands in an answer, so a renamed member of a
+// State does not change the API.
+//
+// How events look in the log is not the business of this package: their form is stored.
+package resource
+
+import (
+	"reflect"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"daybook/domain/cart"
+	"daybook/domain/unit"
+)
+
+// Money is an exact amount of a currency, with the currency's digits at least.
+type Money struct {
+	Amount   string `json:"amount"`
+	Currency string `json:"currency"`
+}
+
+// MoneyOf is an amount as answers show it.
+func MoneyOf(m unit.Money) Money {
+	return Money{Amount: m.Currency.Text(m.Amount), Currency: string(m.Currency)}
+}
+
+// MoneyIn is an amount of a view's column, whose currency is in another column.
+func MoneyIn(currency string, amount decimal.Decimal) Money {
+	return MoneyOf(unit.Money{Amount: amount, Currency: unit.Currency(currency)})
+}
+
+// AmountIn is the text of an amount beside which its currency stands.
+func AmountIn(currency string, amount decimal.Decimal) string {
+	return unit.Currency(currency).Text(amount)
+}
+
+// Shortage is what a checkout or an order asked for and could not get.
+type Shortage struct {
+	SKU       string `json:"sku"`
+	Location  string `json:"location,omitempty"`
+	Lines     []int  `json:"lines,omitempty"`
+	Requested int64  `json:"requested"`
+	Available int64  `json:"available"`
+	Reason    string `json:"reason"`
+}
+
+// ShortagesOf is nil where nothing was short.
+func ShortagesOf(all []cart.Shortage) []Shortage {
+	return each(all, func(s cart.Shortage) Shortage {
+		return Shortage{
+			SKU: string(s.SKU), Location: string(s.Location), Lines: s.Lines, Requested: int64(s.Requested), Available: int64(s.Available), Reason: s.Reason,
+		}
+	})
+}
+
+// TimelineEntry is one line of a timeline.
+type TimelineEntry struct {
+	Revision    int64     `json:"revision"`
+	Entry       string    `json:"entry"`
+	Type        string    `json:"type"`
+	Actor       string    `json:"actor,omitempty"`
+	Channel     string    `json:"channel,omitempty"`
+	EffectiveAt time.Time `json:"effective_at"`
+	RecordedAt  time.Time `json:"recorded_at"`
+	Position    string    `json:"position"`
+}
+
+// OnlyInReads tells of a member of an answer whether only a view knows it.
+func OnlyInReads(member reflect.StructField) bool { return member.Tag.Get("reads") == "only" }
+
+// each maps a list; an empty one stays nil, so that an optional member is left out.
+func each[A, B any](all []A, to func(A) B) []B {
+	if len(all) == 0 {
+		return nil
+	}
+	mapped := make([]B, len(all))
+	for i := range all {
+		mapped[i] = to(all[i])
+	}
+	return mapped
+}
+
+// listed maps a list whose member is always there, also where it is empty.
+func listed[A, B any](all []A, to func(A) B) []B {
+	return append([]B{}, each(all, to)...)
+}
