@@ -48,9 +48,6 @@ func (a Anchor) before(position Position) bool {
 	return a.Position.Before(position) || a.Position == position && a.RecordedAt.IsZero() && !a.IsZero()
 }
 
-// ImprovedBy tells whether the anchor of an event would be Later.
-func (a Anchor) ImprovedBy(e *Recorded) bool { return a.before(e.Position) }
-
 // Names tells whether an event of a log is the one that the anchor names.
 func (a Anchor) Names(e *Recorded) bool {
 	return e.Position == a.Position && e.Stream == a.Stream && e.Revision == a.Revision && e.ID == a.ID &&

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -291,20 +292,35 @@ func (s *Store) compare(ctx context.Context, whole bool) error {
 		if err != nil {
 			return err
 		}
-		s.saw(&e)
 		a := eventstore.AnchorOf(&e)
+		s.note(a)
 		s.held.add(a, s.options.Own(a))
 	}
 	return nil
 }
 
-// saw notes an event if it is the latest one that was seen; most are not.
-func (s *Store) saw(e *eventstore.Recorded) {
-	s.mu.Lock()
-	latest, own := s.seen.latest.ImprovedBy(e), s.seen.own.ImprovedBy(e)
-	s.mu.Unlock()
-	if latest || own && s.options.Own(eventstore.AnchorOf(e)) {
-		s.note(eventstore.AnchorOf(e))
+// broughtMax is how many events of a subscription are noted at once. It is few, so that
+// the comparison every half second has an event that came a moment ago, and enough that
+// an event costs next to nothing.
+const broughtMax = 64
+
+// nameOf is an event without its content, which nobody must keep for longer than its reader.
+func nameOf(e *eventstore.Recorded) eventstore.Recorded {
+	return eventstore.Recorded{Event: eventstore.Event{ID: e.ID}, Position: e.Position, Stream: e.Stream, Revision: e.Revision, RecordedAt: e.RecordedAt}
+}
+
+// sawAll notes the latest of events that a subscription has brought, in their order: the
+// last of them, and the last of this program's.
+func (s *Store) sawAll(events []eventstore.Recorded) {
+	for i := range slices.Backward(events) {
+		a := eventstore.AnchorOf(&events[i])
+		own := s.options.Own(a)
+		if own || i == len(events)-1 {
+			s.note(a)
+		}
+		if own {
+			return
+		}
 	}
 }
 
@@ -439,6 +455,8 @@ func (s *Store) Subscribe(ctx context.Context, after eventstore.Position, filter
 			yield(eventstore.Item{}, err)
 			return
 		}
+		brought := make([]eventstore.Recorded, 0, broughtMax)
+		defer func() { s.sawAll(brought) }()
 		for item, err := range s.log.Subscribe(ctx, after, filter) {
 			if err == nil {
 				err = s.admit(ctx)
@@ -449,10 +467,14 @@ func (s *Store) Subscribe(ctx context.Context, after eventstore.Position, filter
 				yield(eventstore.Item{}, err)
 				return
 			}
-			if item.Event != nil {
-				s.saw(item.Event)
-			} else {
+			if item.Event == nil || len(brought) == cap(brought) {
+				s.sawAll(brought)
+				brought = brought[:0]
+			}
+			if item.Event == nil {
 				item.Known = s.at(item.Checkpoint)
+			} else {
+				brought = append(brought, nameOf(item.Event))
 			}
 			if !yield(item, nil) {
 				return
