@@ -53,6 +53,8 @@ type View struct {
 	Claims []string
 	// Tables creates the tables, with the keys that Apply needs.
 	Tables string
+	// Columns are the columns of each table, from which the view's statements are made.
+	Columns map[string][]string
 	// Indexes creates what only readers need; on a rebuild it runs after the load.
 	Indexes string
 	// Belongs tells whether a claimed event is in a stream of its kind; one that is

@@ -31,7 +31,8 @@ var mayImport = map[string][]string{
 
 	"projections":       {"domain", "eventstore", "internal/pgmigrate", "internal/pgpool"}, // the runner knows no view
 	"projections/query": {"domain"},                                                        // what the views' queries share
-	"projections/*view": {"domain", "eventstore", "projections", "projections/query"},
+	"projections/table": {},                                                                // statements from a list of columns
+	"projections/*view": {"domain", "eventstore", "projections", "projections/query", "projections/table"},
 	"projections/views": {"projections", "projections/*view"}, // the list of them
 
 	// Answers from rows, and changes nothing.

@@ -20,6 +20,7 @@ import (
 	"daybook/domain/cart"
 	"daybook/domain/unit"
 	"daybook/projections"
+	"daybook/projections/table"
 )
 
 //go:embed schema.sql
@@ -36,6 +37,7 @@ func View() projections.View {
 		Setting:  "fold " + strconv.Itoa(cart.FoldVersion), // rows hold the aggregate's fold
 		Claims:   []string{cart.Category + "."},
 		Tables:   tables,
+		Columns:  map[string][]string{carts.Name(): carts.Names()},
 		Indexes:  indexes,
 		Metadata: true,
 		Belongs:  projections.OfItsKind,
@@ -65,6 +67,11 @@ type record struct {
 	revision   int64
 	known      bool // there is, or will be, a row
 	changed    bool // by an event of this batch
+
+	// What the columns need, made when the batch is stored.
+	document []byte
+	units    unit.Quantity
+	total    decimal.Decimal
 }
 
 func apply(ctx context.Context, tx pgx.Tx, batch []projections.Event) error {
@@ -112,7 +119,7 @@ func load(ctx context.Context, tx pgx.Tx, ids []string, into map[string]*record)
 	if len(ids) == 0 {
 		return nil
 	}
-	rows, err := tx.Query(ctx, `SELECT cart_id, state, channel, opened_at FROM carts WHERE cart_id = ANY ($1)`, ids)
+	rows, err := tx.Query(ctx, `SELECT `+carts.Only("cart_id", "state", "channel", "opened_at")+` FROM carts WHERE cart_id = ANY ($1)`, ids)
 	if err != nil {
 		return err
 	}
@@ -146,47 +153,36 @@ func (r *record) apply(e *projections.Event, event cart.Event) {
 	r.changedAt, r.recordedAt, r.revision = at, e.RecordedAt, e.Revision
 }
 
-const upsertCarts = `INSERT INTO carts (cart_id, phase, customer_id, currency, country, channel, order_id, line_count, units, total, short,
-		opened_at, changed_at, recorded_at, revision, state)
-	SELECT cart_id, phase, customer_id, currency, country, channel, order_id, line_count, units, total::numeric, short,
-		opened_at, changed_at, recorded_at, revision, state::json
-	FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::integer[], $9::bigint[], $10::text[], $11::boolean[],
-		$12::timestamptz[], $13::timestamptz[], $14::timestamptz[], $15::bigint[], $16::text[])
-		AS n(cart_id, phase, customer_id, currency, country, channel, order_id, line_count, units, total, short,
-			opened_at, changed_at, recorded_at, revision, state)
-	ON CONFLICT (cart_id) DO UPDATE SET phase = excluded.phase, order_id = excluded.order_id, line_count = excluded.line_count,
-		units = excluded.units, total = excluded.total, short = excluded.short, changed_at = excluded.changed_at,
-		recorded_at = excluded.recorded_at, revision = excluded.revision, state = excluded.state`
+var carts = table.New("carts",
+	table.Key("cart_id", table.Text, func(r *record) string { return r.id }),
+	table.Set("phase", table.Text, func(r *record) string { return string(r.Fold.Phase) }),
+	table.Fixed("customer_id", table.Text, func(r *record) string { return string(r.Fold.CustomerID) }),
+	table.Fixed("currency", table.Text, func(r *record) string { return string(r.Fold.Currency) }),
+	table.Fixed("country", table.Text, func(r *record) string { return projections.Key(r.Fold.Country) }),
+	table.Fixed("channel", table.Text, func(r *record) string { return r.channel }),
+	table.Set("order_id", table.Text, func(r *record) string { return string(r.Fold.OrderID) }),
+	table.Set("line_count", table.Small, func(r *record) int32 { return int32(len(r.Fold.Lines)) }), //nolint:gosec // a cart has few lines
+	table.Set("units", table.Number, func(r *record) int64 { return int64(r.units) }),
+	table.Set("total", table.Amount, func(r *record) decimal.Decimal { return r.total }),
+	table.Set("short", table.Flag, func(r *record) bool { return len(r.Shortages) > 0 }),
+	table.Fixed("opened_at", table.Time, func(r *record) time.Time { return r.openedAt }),
+	table.Set("changed_at", table.Time, func(r *record) time.Time { return r.changedAt }),
+	table.Set("recorded_at", table.Time, func(r *record) time.Time { return r.recordedAt }),
+	table.Set("revision", table.Number, func(r *record) int64 { return r.revision }),
+	table.Set("state", table.Document, func(r *record) []byte { return r.document }),
+)
 
-func store(ctx context.Context, tx pgx.Tx, records []*record) error {
-	if len(records) == 0 {
-		return nil
-	}
+var upsertCarts = carts.Upsert()
+
+func store(ctx context.Context, tx pgx.Tx, records []*record) (err error) {
 	slices.SortFunc(records, func(a, b *record) int { return strings.Compare(a.id, b.id) })
-	var ids, phases, customers, currencies, countries, channels, orders, totals, states []string
-	var counts []int32
-	var units, revisions []int64
-	var short []bool
-	var opened, changed, recorded []time.Time
 	for _, r := range records {
-		state, err := json.Marshal(r.stored)
-		if err != nil {
+		if r.document, err = json.Marshal(r.stored); err != nil {
 			return fmt.Errorf("encode cart %s: %w", r.id, err)
 		}
-		var sum unit.Quantity
-		var total decimal.Decimal
 		for _, l := range r.Fold.Lines {
-			sum, total = sum+l.Quantity, total.Add(l.Total().Amount)
+			r.units, r.total = r.units+l.Quantity, r.total.Add(l.Total().Amount)
 		}
-		f := r.Fold
-		ids, phases, customers = append(ids, r.id), append(phases, string(f.Phase)), append(customers, string(f.CustomerID))
-		currencies, countries, channels = append(currencies, string(f.Currency)), append(countries, projections.Key(f.Country)), append(channels, r.channel)
-		orders, counts, units = append(orders, string(f.OrderID)), append(counts, int32(len(r.Fold.Lines))), append(units, int64(sum))
-		totals, short, states = append(totals, total.String()), append(short, len(r.Shortages) > 0), append(states, string(state))
-		opened, changed, recorded = append(opened, r.openedAt), append(changed, r.changedAt), append(recorded, r.recordedAt)
-		revisions = append(revisions, r.revision)
 	}
-	_, err := tx.Exec(ctx, upsertCarts, ids, phases, customers, currencies, countries, channels, orders, counts, units, totals, short,
-		opened, changed, recorded, revisions, states)
-	return err
+	return upsertCarts.Exec(ctx, tx, records)
 }

@@ -31,7 +31,8 @@ type Summary struct {
 	Revision   int64
 }
 
-const columns = `cart_id, phase, customer_id, currency, country, channel, order_id, line_count, units, total, short, opened_at, changed_at, recorded_at, revision`
+// columns are those of a Summary.
+var columns = carts.List("state")
 
 // Cart is a cart's row, with the aggregate's state. A cart that became an order has no
 // lines any more: the order has them.

@@ -59,6 +59,8 @@ type record struct {
 	begins    bool // its stream does, in this batch
 	present   bool // there is, or will be, a row
 	changed   bool // by an event of this batch
+
+	document, lines []byte // made when the batch is stored; lines only if fresh
 }
 
 // orders folds the orders of one batch.
@@ -96,7 +98,7 @@ func (o *orders) load(ctx context.Context, tx pgx.Tx) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	rows, err := tx.Query(ctx, `SELECT order_id, state FROM orders WHERE order_id = ANY ($1)`, ids)
+	rows, err := tx.Query(ctx, `SELECT `+orderTable.Only("order_id", "state")+` FROM orders WHERE order_id = ANY ($1)`, ids)
 	if err != nil {
 		return err
 	}
@@ -177,70 +179,30 @@ func units(lines []cart.Line) int64 {
 	return int64(sum)
 }
 
-// columns are what every change of an order may change.
-func (r *record) columns() ([]any, error) {
-	state, err := json.Marshal(r.stored, json.Deterministic(true))
-	if err != nil {
-		return nil, fmt.Errorf("encode order %s: %w", r.id, err)
-	}
-	f := r.Fold
-	return []any{
-		string(f.Status), string(f.PaymentState()), string(f.FulfillmentState()), f.OnHold, f.Archived, f.NeedsAttention(),
-		f.Total.Amount.String(), f.Owed().Amount.String(), f.Captured().Amount.String(), f.Returned().Amount.String(),
-		r.changedAt, r.revision, state,
-	}, nil
-}
-
-var changing = []string{
-	"status", "payment_state", "fulfillment_state", "on_hold", "archived", "needs_attention",
-	"total", "owed", "captured", "refunded", "changed_at", "revision", "state",
-}
-
-const updateOrders = `UPDATE orders AS o SET status = n.status, payment_state = n.payment_state, fulfillment_state = n.fulfillment_state,
-		on_hold = n.on_hold, archived = n.archived, needs_attention = n.needs_attention,
-		total = n.total::numeric, owed = n.owed::numeric, captured = n.captured::numeric, refunded = n.refunded::numeric,
-		changed_at = n.changed_at, revision = n.revision, state = n.state::json
-	FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::boolean[], $7::boolean[],
-		$8::text[], $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::bigint[], $14::text[])
-	AS n(order_id, status, payment_state, fulfillment_state, on_hold, archived, needs_attention,
-		total, owed, captured, refunded, changed_at, revision, state)
-	WHERE o.order_id = n.order_id`
-
 // store writes each order of the batch once.
-func (o *orders) store(ctx context.Context, tx pgx.Tx) error {
-	var placed [][]any
-	changed := newUpdate(len(changing) + 1)
+func (o *orders) store(ctx context.Context, tx pgx.Tx) (err error) {
+	var placed, changed []*record
 	for _, r := range o.inOrder {
 		if !r.changed {
 			continue
 		}
-		columns, err := r.columns()
-		if err != nil {
-			return err
+		if r.document, err = json.Marshal(r.stored, json.Deterministic(true)); err != nil {
+			return fmt.Errorf("encode order %s: %w", r.id, err)
 		}
 		if r.fresh == nil {
-			changed.add(append([]any{r.id}, columns...))
+			changed = append(changed, r)
 			continue
 		}
-		p := r.fresh
-		lines, err := json.Marshal(p.Lines)
-		if err != nil {
+		if r.lines, err = json.Marshal(r.fresh.Lines); err != nil {
 			return fmt.Errorf("encode lines of order %s: %w", r.id, err)
 		}
-		placed = append(placed, append([]any{
-			r.id, projections.Key(p.Reference), string(p.CustomerID), string(p.CartID), string(p.Currency), projections.Key(p.Country), r.channel,
-			p.Total.Amount.String(), len(p.Lines), units(p.Lines), r.placedAt, skus(p.Lines), lines,
-		}, columns...))
+		placed = append(placed, r)
 	}
-	columns := append([]string{
-		"order_id", "reference", "customer_id", "cart_id", "currency", "country", "channel",
-		"placed_total", "line_count", "units", "placed_at", "skus", "lines",
-	}, changing...)
-	if err := copyRows(ctx, tx, "orders", columns, placed); err != nil {
+	if err := orderTable.Copy(ctx, tx, placed); err != nil {
 		return err
 	}
-	if err := changed.exec(ctx, tx, updateOrders); err != nil {
+	if err := updateOrders.Exec(ctx, tx, changed); err != nil {
 		return err
 	}
-	return o.timeline.store(ctx, tx, "order_timeline", "order_id")
+	return orderTimeline.Copy(ctx, tx, o.timeline)
 }

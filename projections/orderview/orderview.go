@@ -30,9 +30,13 @@ func View() projections.View {
 		Name:    "orders",
 		Version: 5, // the timeline writes amounts with their digits
 		// The rows hold the aggregates' folds; a changed fold makes them anew.
-		Setting:  "folds " + strconv.Itoa(order.FoldVersion) + "," + strconv.Itoa(returns.FoldVersion),
-		Claims:   []string{order.Category + ".", returns.Category + "."},
-		Tables:   tables,
+		Setting: "folds " + strconv.Itoa(order.FoldVersion) + "," + strconv.Itoa(returns.FoldVersion),
+		Claims:  []string{order.Category + ".", returns.Category + "."},
+		Tables:  tables,
+		Columns: map[string][]string{
+			orderTable.Name(): orderTable.Names(), orderTimeline.Name(): orderTimeline.Names(),
+			returnTable.Name(): returnTable.Names(), returnTimeline.Name(): returnTimeline.Names(), returnOrders.Name(): returnOrders.Names(),
+		},
 		Indexes:  indexes,
 		Belongs:  projections.OfItsKind,
 		Decode:   decode,

@@ -31,8 +31,8 @@ type Summary struct {
 	Revision                               int64
 }
 
-const summaryColumns = `order_id, reference, customer_id, cart_id, currency, country, channel, status, payment_state, fulfillment_state,
-	on_hold, archived, needs_attention, placed_total, total, owed, captured, refunded, line_count, units, placed_at, changed_at, revision`
+// summaryColumns are those of a Summary.
+var summaryColumns = orderTable.List("skus", "lines", "state")
 
 // Order is an order's row, with all that belongs to it.
 type Order struct {
@@ -67,8 +67,7 @@ func Get(ctx context.Context, db query.DB, orderID string) (Order, error) {
 	if o.Returns, err = ofOrder(ctx, db, orderID); err != nil {
 		return Order{}, fmt.Errorf("returns of order %s: %w", orderID, err)
 	}
-	o.Timeline, err = query.All[Entry](ctx, db, `SELECT revision, entry, type, actor, channel, effective_at, recorded_at, position
-		FROM read.order_timeline WHERE order_id = $1 ORDER BY revision`, orderID)
+	o.Timeline, err = query.All[Entry](ctx, db, `SELECT `+orderTimeline.List("order_id")+` FROM read.order_timeline WHERE order_id = $1 ORDER BY revision`, orderID)
 	if err != nil {
 		return Order{}, fmt.Errorf("timeline of order %s: %w", orderID, err)
 	}

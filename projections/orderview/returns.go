@@ -34,6 +34,9 @@ type returnRecord struct {
 	begins    bool // its stream does, in this batch
 	present   bool // there is, or will be, a row
 	changed   bool // by an event of this batch
+
+	header   header // made when the batch is stored, if fresh
+	document []byte
 }
 
 type returnRecords struct {
@@ -66,7 +69,7 @@ func (c *returnRecords) load(ctx context.Context, tx pgx.Tx) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	rows, err := tx.Query(ctx, `SELECT return_id, state FROM returns WHERE return_id = ANY ($1)`, ids)
+	rows, err := tx.Query(ctx, `SELECT `+returnTable.Only("return_id", "state")+` FROM returns WHERE return_id = ANY ($1)`, ids)
 	if err != nil {
 		return err
 	}
@@ -148,52 +151,41 @@ func headerOf(s returns.State) header {
 	return h
 }
 
-const updateReturns = `UPDATE returns AS r SET status = n.status, refunded = n.refunded::numeric,
-		changed_at = n.changed_at, revision = n.revision, state = n.state::json
-	FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::bigint[], $6::text[])
-	AS n(return_id, status, refunded, changed_at, revision, state)
-	WHERE r.return_id = n.return_id`
-
-func (c *returnRecords) store(ctx context.Context, tx pgx.Tx) error {
-	var fresh, links [][]any
-	changed := newUpdate(6)
+func (c *returnRecords) store(ctx context.Context, tx pgx.Tx) (err error) {
+	var fresh, changed []*returnRecord
+	var links []returnOrder
 	for _, r := range c.inOrder {
 		if !r.changed {
 			continue
 		}
-		state, err := json.Marshal(r.storedReturn, json.Deterministic(true))
-		if err != nil {
+		if r.document, err = json.Marshal(r.storedReturn, json.Deterministic(true)); err != nil {
 			return fmt.Errorf("encode return %s: %w", r.id, err)
 		}
-		var refunded decimal.Decimal
-		for _, refund := range r.Fold.Refunds {
-			refunded = refunded.Add(refund.Amount.Amount)
-		}
-		changing := []any{string(r.Fold.Status), refunded.String(), r.changedAt, r.revision, state}
 		if !r.fresh {
-			changed.add(append([]any{r.id}, changing...))
+			changed = append(changed, r)
 			continue
 		}
-		h := headerOf(r.Fold)
-		fresh = append(fresh, append([]any{
-			r.id, projections.Key(h.reference), h.orderID, h.customerID, h.currency, projections.Key(h.country), r.channel, h.reason,
-			h.value.String(), int64(h.units), r.createdAt,
-		}, changing...))
-		for _, order := range h.orders {
-			links = append(links, []any{order, r.id})
+		r.header = headerOf(r.Fold)
+		fresh = append(fresh, r)
+		for _, order := range r.header.orders {
+			links = append(links, returnOrder{order, r.id})
 		}
 	}
-	if err := copyRows(ctx, tx, "returns", []string{
-		"return_id", "reference", "order_id", "customer_id", "currency", "country", "channel", "reason", "value", "units", "created_at",
-		"status", "refunded", "changed_at", "revision", "state",
-	}, fresh); err != nil {
+	if err := returnTable.Copy(ctx, tx, fresh); err != nil {
 		return err
 	}
-	if err := copyRows(ctx, tx, "return_orders", []string{"order_id", "return_id"}, links); err != nil {
+	if err := returnOrders.Copy(ctx, tx, links); err != nil {
 		return err
 	}
-	if err := changed.exec(ctx, tx, updateReturns); err != nil {
+	if err := updateReturns.Exec(ctx, tx, changed); err != nil {
 		return err
 	}
-	return c.timeline.store(ctx, tx, "return_timeline", "return_id")
+	return returnTimeline.Copy(ctx, tx, c.timeline)
+}
+
+func (r *returnRecord) refunded() (sum decimal.Decimal) {
+	for _, refund := range r.Fold.Refunds {
+		sum = sum.Add(refund.Amount.Amount)
+	}
+	return sum
 }

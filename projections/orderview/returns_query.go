@@ -26,7 +26,8 @@ type ReturnSummary struct {
 	Revision                                 int64
 }
 
-const returnColumns = `return_id, reference, order_id, customer_id, currency, country, channel, status, reason, value, refunded, units, created_at, changed_at, revision`
+// returnColumns are those of a ReturnSummary.
+var returnColumns = returnTable.List("state")
 
 // Return is the row of a return or a credit note, with all that belongs to it.
 type Return struct {
@@ -55,8 +56,7 @@ func GetReturn(ctx context.Context, db query.DB, returnID string) (Return, error
 		ReturnSummary: row.ReturnSummary, Fold: state.Fold,
 		ApprovedAt: state.Times["approved"], ClosedAt: state.Times["closed"],
 	}
-	r.Timeline, err = query.All[Entry](ctx, db, `SELECT revision, entry, type, actor, channel, effective_at, recorded_at, position
-		FROM read.return_timeline WHERE return_id = $1 ORDER BY revision`, returnID)
+	r.Timeline, err = query.All[Entry](ctx, db, `SELECT `+returnTimeline.List("return_id")+` FROM read.return_timeline WHERE return_id = $1 ORDER BY revision`, returnID)
 	if err != nil {
 		return Return{}, fmt.Errorf("timeline of return %s: %w", returnID, err)
 	}

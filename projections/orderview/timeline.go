@@ -1,11 +1,8 @@
 package orderview
 
 import (
-	"context"
 	"fmt"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"daybook/domain/cart"
 	"daybook/domain/order"
@@ -28,17 +25,16 @@ type Entry struct {
 
 // timeline collects entries of a batch. They are only ever added, so they are
 // copied in; the checkpoint keeps them from coming twice.
-type timeline struct{ rows [][]any }
+type timeline []timelineRow
 
-func (t *timeline) add(id string, e *projections.Event, words string) {
-	t.rows = append(t.rows, []any{
-		id, e.Revision, words, e.Type, e.Meta.Actor, e.Meta.Channel,
-		e.EffectiveAt(), e.RecordedAt, e.Position.String(),
-	})
+// timelineRow is an entry of an order or of a return.
+type timelineRow struct {
+	id, words string
+	event     *projections.Event
 }
 
-func (t *timeline) store(ctx context.Context, tx pgx.Tx, table, key string) error {
-	return copyRows(ctx, tx, table, []string{key, "revision", "entry", "type", "actor", "channel", "effective_at", "recorded_at", "position"}, t.rows)
+func (t *timeline) add(id string, e *projections.Event, words string) {
+	*t = append(*t, timelineRow{id, words, e})
 }
 
 // OrderWords says what an event of an order means to whoever reads its history.

@@ -13,9 +13,11 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/shopspring/decimal"
 
 	"daybook/domain/product"
 	"daybook/projections"
+	"daybook/projections/table"
 )
 
 //go:embed schema.sql
@@ -28,6 +30,7 @@ func View() projections.View {
 		Version:  3, // what other programs wrote is skipped
 		Claims:   []string{product.Category + "."},
 		Tables:   tables,
+		Columns:  map[string][]string{products.Name(): products.Names(), prices.Name(): prices.Names()},
 		Indexes:  `CREATE INDEX products_by_kind ON products (kind, sku)`,
 		Metadata: true,
 		Belongs:  projections.OfItsKind,
@@ -50,7 +53,7 @@ type entry struct {
 type priceKey struct{ sku, currency string }
 
 func apply(ctx context.Context, tx pgx.Tx, batch []projections.Event) error {
-	entries, prices := make(map[string]*entry), make(map[priceKey]string)
+	entries, latest := make(map[string]*entry), make(map[priceKey]decimal.Decimal)
 	for i := range batch {
 		e := &batch[i]
 		sku := strings.TrimPrefix(e.Stream, product.Category+"-")
@@ -71,7 +74,7 @@ func apply(ctx context.Context, tx pgx.Tx, batch []projections.Event) error {
 		case product.Retitled:
 			p.title = &event.Title
 		case product.Priced:
-			prices[priceKey{sku, string(event.Price.Currency)}] = event.Price.Amount.String()
+			latest[priceKey{sku, string(event.Price.Currency)}] = event.Price.Amount
 		case product.Retired:
 			retired := true
 			p.retired = &retired
@@ -79,74 +82,65 @@ func apply(ctx context.Context, tx pgx.Tx, batch []projections.Event) error {
 	}
 	var b pgx.Batch
 	queueProducts(&b, entries)
-	queuePrices(&b, prices)
+	queuePrices(&b, latest)
 	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
 		return fmt.Errorf("store products: %w", err)
 	}
 	return nil
 }
 
-const (
-	upsertProducts = `INSERT INTO products (sku, title, kind, retired, listed_at, changed_at, revision)
-		SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::timestamptz[], $6::timestamptz[], $7::bigint[])
-		ON CONFLICT (sku) DO UPDATE SET title = excluded.title, kind = excluded.kind, retired = excluded.retired,
-			listed_at = excluded.listed_at, changed_at = excluded.changed_at, revision = excluded.revision`
+// productRow is what a batch changes of one product.
+type productRow struct {
+	sku string
+	*entry
+}
 
-	// What a batch does not say stays as it is.
-	updateProducts = `UPDATE products AS p SET title = coalesce(n.title, p.title), kind = coalesce(n.kind, p.kind), retired = coalesce(n.retired, p.retired),
-			listed_at = coalesce(n.listed_at, p.listed_at), changed_at = n.changed_at, revision = n.revision
-		FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::timestamptz[], $6::timestamptz[], $7::bigint[])
-			AS n(sku, title, kind, retired, listed_at, changed_at, revision)
-		WHERE p.sku = n.sku`
+// What a batch does not say stays as it is.
+var products = table.New("products",
+	table.Key("sku", table.Text, func(p productRow) string { return p.sku }),
+	table.Kept("title", table.MaybeText, func(p productRow) *string { return p.title }),
+	table.Kept("kind", table.MaybeText, func(p productRow) *string { return p.kind }),
+	table.Kept("retired", table.MaybeFlag, func(p productRow) *bool { return p.retired }),
+	table.Kept("listed_at", table.MaybeTime, func(p productRow) *time.Time { return p.listedAt }),
+	table.Set("changed_at", table.Time, func(p productRow) time.Time { return p.changedAt }),
+	table.Set("revision", table.Number, func(p productRow) int64 { return p.revision }),
 )
 
-const upsertPrices = `INSERT INTO product_prices (sku, currency, price)
-	SELECT sku, currency, price::numeric FROM unnest($1::text[], $2::text[], $3::text[]) AS n(sku, currency, price)
-	ON CONFLICT (sku, currency) DO UPDATE SET price = excluded.price`
+// priceRow is a product's price in one currency.
+type priceRow struct {
+	priceKey
+	price decimal.Decimal
+}
+
+var prices = table.New("product_prices",
+	table.Key("sku", table.Text, func(p priceRow) string { return p.sku }),
+	table.Key("currency", table.Text, func(p priceRow) string { return p.currency }),
+	table.Set("price", table.Amount, func(p priceRow) decimal.Decimal { return p.price }),
+)
+
+var upsertProducts, updateProducts, upsertPrices = products.Upsert(), products.Update(), prices.Upsert()
 
 // queueProducts writes the entries that a listing made complete as they are, and
 // of the others what changed.
 func queueProducts(b *pgx.Batch, entries map[string]*entry) {
-	var listed, changed []string
+	var listed, changed []productRow
 	for _, sku := range slices.Sorted(maps.Keys(entries)) {
-		if entries[sku].listedAt != nil {
-			listed = append(listed, sku)
+		if row := (productRow{sku, entries[sku]}); row.listedAt != nil {
+			listed = append(listed, row)
 		} else {
-			changed = append(changed, sku)
+			changed = append(changed, row)
 		}
 	}
-	if len(listed) > 0 {
-		b.Queue(upsertProducts, columnsOf(listed, entries)...)
-	}
-	if len(changed) > 0 {
-		b.Queue(updateProducts, columnsOf(changed, entries)...)
-	}
+	upsertProducts.Queue(b, listed)
+	updateProducts.Queue(b, changed)
 }
 
-func columnsOf(skus []string, entries map[string]*entry) []any {
-	var titles, kinds []*string
-	var retired []*bool
-	var listed []*time.Time
-	var changed []time.Time
-	var revisions []int64
-	for _, sku := range skus {
-		p := entries[sku]
-		titles, kinds, retired, listed = append(titles, p.title), append(kinds, p.kind), append(retired, p.retired), append(listed, p.listedAt)
-		changed, revisions = append(changed, p.changedAt), append(revisions, p.revision)
-	}
-	return []any{skus, titles, kinds, retired, listed, changed, revisions}
-}
-
-func queuePrices(b *pgx.Batch, prices map[priceKey]string) {
-	keys := slices.SortedFunc(maps.Keys(prices), func(x, y priceKey) int {
+func queuePrices(b *pgx.Batch, latest map[priceKey]decimal.Decimal) {
+	var rows []priceRow
+	for _, key := range slices.SortedFunc(maps.Keys(latest), func(x, y priceKey) int {
 		return cmp.Or(cmp.Compare(x.sku, y.sku), cmp.Compare(x.currency, y.currency))
-	})
-	if len(keys) == 0 {
-		return
+	}) {
+		rows = append(rows, priceRow{key, latest[key]})
 	}
-	var skus, currencies, amounts []string
-	for _, k := range keys {
-		skus, currencies, amounts = append(skus, k.sku), append(currencies, k.currency), append(amounts, prices[k])
-	}
-	b.Queue(upsertPrices, skus, currencies, amounts)
+	upsertPrices.Queue(b, rows)
 }

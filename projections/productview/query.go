@@ -29,7 +29,8 @@ type Price struct {
 	Currency string          `json:"currency"`
 }
 
-const columns = `SELECT sku, title, kind, retired, listed_at, changed_at, revision FROM read.products`
+// columns are those of a Product.
+var columns = `SELECT ` + products.List() + ` FROM read.products`
 
 // Get reads one product, or query.ErrNotFound.
 func Get(ctx context.Context, db query.DB, sku string) (Product, error) {
@@ -78,13 +79,13 @@ func List(ctx context.Context, db query.DB, f Filter, p query.Page) (query.List[
 }
 
 // price fills in the prices of products.
-func price(ctx context.Context, db query.DB, products []Product) error {
-	skus, at := make([]string, len(products)), make(map[string]*Product, len(products))
-	for i := range products {
-		skus[i], at[products[i].SKU] = products[i].SKU, &products[i]
-		products[i].Prices = []Price{}
+func price(ctx context.Context, db query.DB, found []Product) error {
+	skus, at := make([]string, len(found)), make(map[string]*Product, len(found))
+	for i := range found {
+		skus[i], at[found[i].SKU] = found[i].SKU, &found[i]
+		found[i].Prices = []Price{}
 	}
-	rows, err := db.Query(ctx, `SELECT sku, price, currency FROM read.product_prices WHERE sku = ANY ($1) ORDER BY sku, currency`, skus)
+	rows, err := db.Query(ctx, `SELECT `+prices.Only("sku", "price", "currency")+` FROM read.product_prices WHERE sku = ANY ($1) ORDER BY sku, currency`, skus)
 	if err != nil {
 		return fmt.Errorf("prices: %w", err)
 	}

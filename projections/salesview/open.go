@@ -3,6 +3,7 @@ package salesview
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/go-json-experiment/json"
@@ -86,7 +87,7 @@ func (o *open) load(ctx context.Context, tx pgx.Tx) error {
 	if len(o.absent) == 0 {
 		return nil
 	}
-	rows, err := tx.Query(ctx, `SELECT stream, rest FROM _open WHERE stream = ANY ($1)`, o.absent)
+	rows, err := tx.Query(ctx, `SELECT `+opened.Only("stream", "rest")+` FROM _open WHERE stream = ANY ($1)`, o.absent)
 	if err != nil {
 		return fmt.Errorf("load what is open: %w", err)
 	}
@@ -104,32 +105,24 @@ func (o *open) load(ctx context.Context, tx pgx.Tx) error {
 }
 
 func (o *open) store(ctx context.Context, tx pgx.Tx) error {
-	var streams, texts, gone []string
-	for stream, r := range o.rests {
+	var left, gone []openRow
+	for _, stream := range slices.Sorted(maps.Keys(o.rests)) {
+		r := o.rests[stream]
 		if r == nil {
 			if o.stored[stream] {
-				gone = append(gone, stream)
+				gone = append(gone, openRow{stream: stream})
 			}
 			continue
 		}
-		streams = append(streams, stream)
-	}
-	slices.Sort(streams)
-	for _, stream := range streams {
-		text, err := json.Marshal(o.rests[stream])
+		text, err := json.Marshal(r)
 		if err != nil {
 			return fmt.Errorf("encode what is open of %s: %w", stream, err)
 		}
-		texts = append(texts, string(text))
+		left = append(left, openRow{stream, text})
 	}
 	var b pgx.Batch
-	if len(streams) > 0 {
-		b.Queue(`INSERT INTO _open (stream, rest) SELECT stream, rest::json FROM unnest($1::text[], $2::text[]) AS n(stream, rest)
-			ON CONFLICT (stream) DO UPDATE SET rest = excluded.rest`, streams, texts)
-	}
-	if len(gone) > 0 {
-		b.Queue(`DELETE FROM _open WHERE stream = ANY ($1)`, gone)
-	}
+	upsertOpen.Queue(&b, left)
+	deleteOpen.Queue(&b, gone)
 	if b.Len() == 0 {
 		return nil
 	}

@@ -79,9 +79,9 @@ func Totals(ctx context.Context, db query.DB, f Filter, by ...Dimension) ([]Tota
 	if !slices.Contains(by, ByCurrency) {
 		by = append(slices.Clone(by), ByCurrency)
 	}
-	table, documents := "read.sales_days", "sum(documents)::bigint"
+	from, counted := "read.sales_days", "sum(documents)::bigint"
 	if f.SKU != "" || slices.Contains(by, BySKU) {
-		table, documents = "read.sales_skus", "0::bigint"
+		from, counted = "read.sales_skus", "0::bigint"
 	}
 	var columns, keys []string
 	for _, d := range Dimensions {
@@ -103,8 +103,8 @@ func Totals(ctx context.Context, db query.DB, f Filter, by ...Dimension) ([]Tota
 		keys = append(keys, expression)
 	}
 	w := f.where()
-	sql := `SELECT ` + strings.Join(columns, ", ") + `, ` + documents + ` AS documents, sum(lines)::bigint AS lines,
-		sum(units)::bigint AS units, sum(amount) AS amount FROM ` + table + w.SQL() +
+	sql := `SELECT ` + strings.Join(columns, ", ") + `, ` + counted + ` AS documents, sum(lines)::bigint AS lines,
+		sum(units)::bigint AS units, sum(amount) AS amount FROM ` + from + w.SQL() +
 		` GROUP BY ` + strings.Join(keys, ", ") + ` ORDER BY ` + strings.Join(keys, ", ")
 	if f.Max > 0 {
 		sql += ` LIMIT ` + w.Arg(f.Max+1)
@@ -174,8 +174,7 @@ func Documents(ctx context.Context, db query.DB, f DocumentFilter, p query.Page)
 		}
 		w.Add("(occurred_at, document) > (?, ?)", at, key)
 	}
-	rows, err := query.All[Document](ctx, db, `SELECT document, kind, reference, customer_id, country, channel, currency,
-		to_char(day, 'YYYY-MM-DD') AS day, occurred_at, lines, units, amount FROM read.sales_documents`+w.SQL()+
+	rows, err := query.All[Document](ctx, db, `SELECT `+documents.List("day")+`, to_char(day, 'YYYY-MM-DD') AS day FROM read.sales_documents`+w.SQL()+
 		` ORDER BY occurred_at, document LIMIT `+w.Arg(p.Size()+1), w.Args...)
 	if err != nil {
 		return query.List[Document]{}, fmt.Errorf("list documents: %w", err)
@@ -209,7 +208,8 @@ type Customer struct {
 	LastOrderID  string          `json:"last_order_id,omitempty"`
 }
 
-const customerColumns = `customer_id, currency, orders, returns, units, ordered, amount, first_order_at, last_order_at, last_order_id`
+// customerColumns are those of a Customer.
+var customerColumns = customers.List()
 
 // CustomerTotals reads a customer's totals, one row a currency; none are
 // query.ErrNotFound. The orders themselves are listed by orderview.

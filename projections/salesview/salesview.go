@@ -63,7 +63,11 @@ func View(o Options) projections.View {
 			"return.requested.", "return.approved.", "return.declined.", "return.canceled.", "return.received.", "return.closed.",
 			"return.credit_noted.", "stock.adjusted.",
 		},
-		Tables:   tables,
+		Tables: tables,
+		Columns: map[string][]string{
+			documents.Name(): documents.Names(), days.Name(): days.Names(), skus.Name(): skus.Names(),
+			customers.Name(): customers.Names(), opened.Name(): opened.Names(),
+		},
 		Indexes:  indexes,
 		Belongs:  projections.OfItsKind,
 		Decode:   decode,

@@ -119,47 +119,6 @@ func keyOf(stream string) stock.Key {
 	return key
 }
 
-const (
-	upsertItems = `INSERT INTO stock_items AS s (sku, location, on_hand, reserved, allocated, damaged, quality_control, other_unavailable,
-			safety_stock, backorder_limit, reorder_point, reorder_crossed_at, changed_at, revision)
-		SELECT sku, location, on_hand, reserved, allocated, damaged, quality_control, other_unavailable,
-			coalesce(safety_stock, 0), coalesce(backorder_limit, 0), coalesce(reorder_point, 0), crossed_at, changed_at, revision
-		FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
-			$9::bigint[], $10::bigint[], $11::bigint[], $12::timestamptz[], $13::timestamptz[], $14::bigint[])
-			AS n(sku, location, on_hand, reserved, allocated, damaged, quality_control, other_unavailable,
-				safety_stock, backorder_limit, reorder_point, crossed_at, changed_at, revision)
-		ON CONFLICT (sku, location) DO UPDATE SET on_hand = s.on_hand + excluded.on_hand, reserved = s.reserved + excluded.reserved,
-			allocated = s.allocated + excluded.allocated, damaged = s.damaged + excluded.damaged,
-			quality_control = s.quality_control + excluded.quality_control, other_unavailable = s.other_unavailable + excluded.other_unavailable,
-			reorder_crossed_at = coalesce(excluded.reorder_crossed_at, s.reorder_crossed_at),
-			changed_at = excluded.changed_at, revision = excluded.revision`
-
-	setPolicies = `UPDATE stock_items AS s SET safety_stock = n.safety_stock, backorder_limit = n.backorder_limit, reorder_point = n.reorder_point
-		FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[]) AS n(sku, location, safety_stock, backorder_limit, reorder_point)
-		WHERE s.sku = n.sku AND s.location = n.location`
-
-	insertReservations = `INSERT INTO stock_reservations (sku, location, reservation_id, order_id, quantity, expires_at, reserved_at)
-		SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::timestamptz[], $7::timestamptz[])
-		ON CONFLICT (sku, location, reservation_id) DO UPDATE SET order_id = excluded.order_id, quantity = excluded.quantity,
-			expires_at = excluded.expires_at, reserved_at = excluded.reserved_at`
-
-	extendReservations = `UPDATE stock_reservations AS r SET expires_at = n.expires_at
-		FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[]) AS n(sku, location, reservation_id, expires_at)
-		WHERE r.sku = n.sku AND r.location = n.location AND r.reservation_id = n.reservation_id`
-
-	endReservations = `DELETE FROM stock_reservations AS r
-		USING unnest($1::text[], $2::text[], $3::text[]) AS n(sku, location, reservation_id)
-		WHERE r.sku = n.sku AND r.location = n.location AND r.reservation_id = n.reservation_id`
-
-	addPromises = `INSERT INTO stock_allocations AS a (sku, location, order_id, quantity)
-		SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[])
-		ON CONFLICT (sku, location, order_id) DO UPDATE SET quantity = a.quantity + excluded.quantity`
-
-	dropKeptPromises = `DELETE FROM stock_allocations AS a
-		USING unnest($1::text[], $2::text[], $3::text[]) AS n(sku, location, order_id)
-		WHERE a.sku = n.sku AND a.location = n.location AND a.order_id = n.order_id AND a.quantity = 0`
-)
-
 // store writes a batch's changes, in the order of their keys.
 func (f *fold) store(ctx context.Context, tx pgx.Tx) error {
 	var b pgx.Batch
@@ -177,94 +136,50 @@ func byKey(a, b stock.Key) int {
 }
 
 func (f *fold) queueItems(b *pgx.Batch) {
-	var skus, locations, policySKUs, policyLocations []string
-	var columns [9][]int64 // on_hand to other_unavailable, then the policy
-	var crossed []*time.Time
-	var changed []time.Time
-	var revisions []int64
-	var policies [3][]int64
+	var rows, policies []itemRow
 	for _, key := range slices.SortedFunc(maps.Keys(f.items), byKey) {
-		it := f.items[key]
-		skus, locations = append(skus, string(key.SKU)), append(locations, string(key.Location))
-		var policy stock.Policy
-		if it.policy != nil {
-			policy = *it.policy
-			policySKUs, policyLocations = append(policySKUs, string(key.SKU)), append(policyLocations, string(key.Location))
-			for i, q := range []int64{int64(policy.SafetyStock), int64(policy.BackorderLimit), int64(policy.ReorderPoint)} {
-				policies[i] = append(policies[i], q)
-			}
+		row := itemRow{Key: key, item: f.items[key]}
+		if row.policy != nil {
+			row.Policy = *row.policy
+			policies = append(policies, row)
 		}
-		for i, q := range []int64{
-			int64(it.OnHand), int64(it.Reserved), int64(it.Allocated), int64(it.Damaged), int64(it.QualityControl), int64(it.Other),
-			int64(policy.SafetyStock), int64(policy.BackorderLimit), int64(policy.ReorderPoint),
-		} {
-			columns[i] = append(columns[i], q)
-		}
-		crossed, changed, revisions = append(crossed, it.crossedAt), append(changed, it.changedAt), append(revisions, it.revision)
+		rows = append(rows, row)
 	}
-	b.Queue(upsertItems, skus, locations, columns[0], columns[1], columns[2], columns[3], columns[4], columns[5],
-		columns[6], columns[7], columns[8], crossed, changed, revisions)
-	if len(policySKUs) > 0 {
-		b.Queue(setPolicies, policySKUs, policyLocations, policies[0], policies[1], policies[2])
-	}
+	upsertItems.Queue(b, rows)
+	setPolicies.Queue(b, policies)
 }
 
-// holds gives the keys of a map of reservations as columns, sorted.
-func holds[V any](of map[hold]V) (keys []hold, skus, locations, ids []string) {
-	keys = slices.SortedFunc(maps.Keys(of), func(x, y hold) int {
+// holds gives a map of reservations as rows, in the order of their keys.
+func holds[V any](of map[hold]V, row func(hold, V) reservationRow) []reservationRow {
+	rows := make([]reservationRow, 0, len(of))
+	for _, h := range slices.SortedFunc(maps.Keys(of), func(x, y hold) int {
 		return cmp.Or(byKey(x.Key, y.Key), cmp.Compare(x.id, y.id))
-	})
-	for _, h := range keys {
-		skus, locations, ids = append(skus, string(h.SKU)), append(locations, string(h.Location)), append(ids, h.id)
+	}) {
+		rows = append(rows, row(h, of[h]))
 	}
-	return keys, skus, locations, ids
+	return rows
 }
 
 func (f *fold) queueReservations(b *pgx.Batch) {
-	if len(f.ended) > 0 {
-		_, skus, locations, ids := holds(f.ended)
-		b.Queue(endReservations, skus, locations, ids)
-	}
-	if len(f.extended) > 0 {
-		keys, skus, locations, ids := holds(f.extended)
-		deadlines := make([]time.Time, len(keys))
-		for i, h := range keys {
-			deadlines[i] = f.extended[h]
-		}
-		b.Queue(extendReservations, skus, locations, ids, deadlines)
-	}
-	if len(f.began) == 0 {
-		return
-	}
-	keys, skus, locations, ids := holds(f.began)
-	var orders []string
-	var quantities []int64
-	var deadlines, since []time.Time
-	for _, h := range keys {
-		r := f.began[h]
-		orders, quantities = append(orders, r.orderID), append(quantities, r.quantity)
-		deadlines, since = append(deadlines, r.expiresAt), append(since, effective(r.event))
-	}
-	b.Queue(insertReservations, skus, locations, ids, orders, quantities, deadlines, since)
+	endReservations.Queue(b, holds(f.ended, func(h hold, _ bool) reservationRow { return reservationRow{hold: h} }))
+	extendReservations.Queue(b, holds(f.extended, func(h hold, until time.Time) reservationRow {
+		return reservationRow{hold: h, reservation: reservation{expiresAt: until}}
+	}))
+	insertReservations.Queue(b, holds(f.began, func(h hold, r *reservation) reservationRow {
+		return reservationRow{hold: h, reservation: *r, reservedAt: effective(r.event)}
+	}))
 }
 
 func (f *fold) queuePromises(b *pgx.Batch) {
-	keys := slices.SortedFunc(maps.Keys(f.promises), func(x, y promise) int {
+	var rows []promiseRow
+	for _, key := range slices.SortedFunc(maps.Keys(f.promises), func(x, y promise) int {
 		return cmp.Or(byKey(x.Key, y.Key), cmp.Compare(x.orderID, y.orderID))
-	})
-	var skus, locations, orders []string
-	var quantities []int64
-	for _, k := range keys {
-		if f.promises[k] == 0 {
-			continue // made and kept within the batch
+	}) {
+		if quantity := f.promises[key]; quantity != 0 { // else made and kept within the batch
+			rows = append(rows, promiseRow{key, quantity})
 		}
-		skus, locations, orders = append(skus, string(k.SKU)), append(locations, string(k.Location)), append(orders, k.orderID)
-		quantities = append(quantities, f.promises[k])
 	}
-	if len(skus) == 0 {
-		return
-	}
-	b.Queue(addPromises, skus, locations, orders, quantities)
+	addPromises.Queue(b, rows)
 	// Also where all are added: in a log that makes no sense they may add up to nothing.
-	b.Queue(dropKeptPromises, skus, locations, orders)
+	dropKeptPromises.Queue(b, rows)
 }

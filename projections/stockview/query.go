@@ -39,18 +39,16 @@ type Level struct {
 const known = `WITH due AS (
 		SELECT sku, location, sum(quantity)::bigint AS quantity FROM read.stock_reservations WHERE expires_at <= $1 GROUP BY sku, location
 	), level AS (
-		SELECT i.sku, i.location, i.on_hand, i.reserved - coalesce(d.quantity, 0) AS reserved, i.allocated,
-			i.damaged, i.quality_control, i.other_unavailable, i.damaged + i.quality_control + i.other_unavailable AS unavailable,
-			i.safety_stock, i.backorder_limit, i.reorder_point, i.reorder_crossed_at, i.changed_at, i.revision
+		SELECT i.*, i.reserved - coalesce(d.quantity, 0) AS held, i.damaged + i.quality_control + i.other_unavailable AS unavailable
 		FROM read.stock_items i LEFT JOIN due d ON d.sku = i.sku AND d.location = i.location
 	), known AS (
-		SELECT *, on_hand - unavailable - safety_stock - allocated - reserved AS available FROM level
+		SELECT *, on_hand - unavailable - safety_stock - allocated - held AS available FROM level
 	) `
 
-const levelColumns = `SELECT sku, location, on_hand, reserved, allocated, damaged, quality_control, other_unavailable, unavailable,
-		safety_stock, backorder_limit, available, greatest(0, available + backorder_limit) AS sellable,
-		greatest(0, allocated - greatest(0, on_hand - unavailable)) AS backordered,
-		reorder_point, reorder_point > 0 AND available <= reorder_point AS below_reorder, changed_at, revision`
+// levelColumns are those of a Level.
+var levelColumns = `SELECT ` + items.List("reserved", "reorder_crossed_at") + `, held AS reserved, unavailable, available,
+		greatest(0, available + backorder_limit) AS sellable, greatest(0, allocated - greatest(0, on_hand - unavailable)) AS backordered,
+		reorder_point > 0 AND available <= reorder_point AS below_reorder`
 
 // LevelOf reads one item at one place as of now, or query.ErrNotFound.
 func LevelOf(ctx context.Context, db query.DB, sku, location string, now time.Time) (Level, error) {
@@ -165,7 +163,7 @@ func Reservations(ctx context.Context, db query.DB, f PromiseFilter, now time.Ti
 		}
 		w.Add("(sku, location, reservation_id) > (?, ?, ?)", key[0], key[1], key[2])
 	}
-	rows, err := query.All[Reservation](ctx, db, `SELECT reservation_id, sku, location, order_id, quantity, expires_at, reserved_at, expires_at <= $1 AS expired
+	rows, err := query.All[Reservation](ctx, db, `SELECT `+reservations.List()+`, expires_at <= $1 AS expired
 		FROM read.stock_reservations`+w.SQL()+` ORDER BY sku, location, reservation_id LIMIT `+w.Arg(p.Size()+1), w.Args...)
 	if err != nil {
 		return query.List[Reservation]{}, fmt.Errorf("list reservations: %w", err)
@@ -192,7 +190,7 @@ func Allocations(ctx context.Context, db query.DB, f PromiseFilter, p query.Page
 		}
 		w.Add("(sku, location, order_id) > (?, ?, ?)", key[0], key[1], key[2])
 	}
-	rows, err := query.All[Allocation](ctx, db, `SELECT sku, location, order_id, quantity FROM read.stock_allocations`+w.SQL()+
+	rows, err := query.All[Allocation](ctx, db, `SELECT `+allocations.List()+` FROM read.stock_allocations`+w.SQL()+
 		` ORDER BY sku, location, order_id LIMIT `+w.Arg(p.Size()+1), w.Args...)
 	if err != nil {
 		return query.List[Allocation]{}, fmt.Errorf("list allocations: %w", err)

@@ -30,6 +30,9 @@ func View() projections.View {
 		Version: 3, // what other programs wrote is skipped
 		Claims:  []string{stock.Category + "."},
 		Tables:  tables,
+		Columns: map[string][]string{
+			items.Name(): items.Names(), reservations.Name(): reservations.Names(), allocations.Name(): allocations.Names(),
+		},
 		Belongs: func(eventType, stream string) bool {
 			_, err := stock.ParseStream(stream)
 			return err == nil && projections.OfItsKind(eventType, stream)

@@ -1,0 +1,90 @@
+package orderview
+
+import (
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"daybook/projections"
+	"daybook/projections/table"
+)
+
+// The columns of orders that stay are those of the placing, which is in the same batch as
+// the row's beginning: only then is fresh set.
+var orderTable = table.New("orders",
+	table.Key("order_id", table.Text, func(r *record) string { return r.id }),
+	table.Fixed("reference", table.Text, func(r *record) string { return projections.Key(r.fresh.Reference) }),
+	table.Fixed("customer_id", table.Text, func(r *record) string { return string(r.fresh.CustomerID) }),
+	table.Fixed("cart_id", table.Text, func(r *record) string { return string(r.fresh.CartID) }),
+	table.Fixed("currency", table.Text, func(r *record) string { return string(r.fresh.Currency) }),
+	table.Fixed("country", table.Text, func(r *record) string { return projections.Key(r.fresh.Country) }),
+	table.Fixed("channel", table.Text, func(r *record) string { return r.channel }),
+	table.Set("status", table.Text, func(r *record) string { return string(r.Fold.Status) }),
+	table.Set("payment_state", table.Text, func(r *record) string { return string(r.Fold.PaymentState()) }),
+	table.Set("fulfillment_state", table.Text, func(r *record) string { return string(r.Fold.FulfillmentState()) }),
+	table.Set("on_hold", table.Flag, func(r *record) bool { return r.Fold.OnHold }),
+	table.Set("archived", table.Flag, func(r *record) bool { return r.Fold.Archived }),
+	table.Set("needs_attention", table.Flag, func(r *record) bool { return r.Fold.NeedsAttention() }),
+	table.Fixed("placed_total", table.Amount, func(r *record) decimal.Decimal { return r.fresh.Total.Amount }),
+	table.Set("total", table.Amount, func(r *record) decimal.Decimal { return r.Fold.Total.Amount }),
+	table.Set("owed", table.Amount, func(r *record) decimal.Decimal { return r.Fold.Owed().Amount }),
+	table.Set("captured", table.Amount, func(r *record) decimal.Decimal { return r.Fold.Captured().Amount }),
+	table.Set("refunded", table.Amount, func(r *record) decimal.Decimal { return r.Fold.Returned().Amount }),
+	table.Fixed("line_count", table.Small, func(r *record) int32 { return int32(len(r.fresh.Lines)) }), //nolint:gosec // an order has few lines
+	table.Fixed("units", table.Number, func(r *record) int64 { return units(r.fresh.Lines) }),
+	table.Fixed("placed_at", table.Time, func(r *record) time.Time { return r.placedAt }),
+	table.Set("changed_at", table.Time, func(r *record) time.Time { return r.changedAt }),
+	table.Set("revision", table.Number, func(r *record) int64 { return r.revision }),
+	table.Fixed("skus", table.Texts, func(r *record) []string { return skus(r.fresh.Lines) }),
+	table.Fixed("lines", table.Document, func(r *record) []byte { return r.lines }),
+	table.Set("state", table.Document, func(r *record) []byte { return r.document }),
+)
+
+var updateOrders = orderTable.Update()
+
+// The columns of returns that stay are made of the header, which is set with the row's
+// beginning.
+var returnTable = table.New("returns",
+	table.Key("return_id", table.Text, func(r *returnRecord) string { return r.id }),
+	table.Fixed("reference", table.Text, func(r *returnRecord) string { return projections.Key(r.header.reference) }),
+	table.Fixed("order_id", table.Text, func(r *returnRecord) string { return r.header.orderID }),
+	table.Fixed("customer_id", table.Text, func(r *returnRecord) string { return r.header.customerID }),
+	table.Fixed("currency", table.Text, func(r *returnRecord) string { return r.header.currency }),
+	table.Fixed("country", table.Text, func(r *returnRecord) string { return projections.Key(r.header.country) }),
+	table.Fixed("channel", table.Text, func(r *returnRecord) string { return r.channel }),
+	table.Set("status", table.Text, func(r *returnRecord) string { return string(r.Fold.Status) }),
+	table.Fixed("reason", table.Text, func(r *returnRecord) string { return r.header.reason }),
+	table.Fixed("value", table.Amount, func(r *returnRecord) decimal.Decimal { return r.header.value }),
+	table.Set("refunded", table.Amount, func(r *returnRecord) decimal.Decimal { return r.refunded() }),
+	table.Fixed("units", table.Number, func(r *returnRecord) int64 { return int64(r.header.units) }),
+	table.Fixed("created_at", table.Time, func(r *returnRecord) time.Time { return r.createdAt }),
+	table.Set("changed_at", table.Time, func(r *returnRecord) time.Time { return r.changedAt }),
+	table.Set("revision", table.Number, func(r *returnRecord) int64 { return r.revision }),
+	table.Set("state", table.Document, func(r *returnRecord) []byte { return r.document }),
+)
+
+var updateReturns = returnTable.Update()
+
+// returnOrder ties a return to an order.
+type returnOrder struct{ order, returned string }
+
+var returnOrders = table.New("return_orders",
+	table.Key("order_id", table.Text, func(r returnOrder) string { return r.order }),
+	table.Key("return_id", table.Text, func(r returnOrder) string { return r.returned }),
+)
+
+var orderTimeline, returnTimeline = timelineTable("order_timeline", "order_id"), timelineTable("return_timeline", "return_id")
+
+func timelineTable(name, id string) *table.Table[timelineRow] {
+	return table.New(name,
+		table.Key(id, table.Text, func(t timelineRow) string { return t.id }),
+		table.Key("revision", table.Number, func(t timelineRow) int64 { return t.event.Revision }),
+		table.Fixed("entry", table.Text, func(t timelineRow) string { return t.words }),
+		table.Fixed("type", table.Text, func(t timelineRow) string { return t.event.Type }),
+		table.Fixed("actor", table.Text, func(t timelineRow) string { return t.event.Meta.Actor }),
+		table.Fixed("channel", table.Text, func(t timelineRow) string { return t.event.Meta.Channel }),
+		table.Fixed("effective_at", table.Time, func(t timelineRow) time.Time { return t.event.EffectiveAt() }),
+		table.Fixed("recorded_at", table.Time, func(t timelineRow) time.Time { return t.event.RecordedAt }),
+		table.Fixed("position", table.Text, func(t timelineRow) string { return t.event.Position.String() }),
+	)
+}
