@@ -32,7 +32,7 @@ func (t cartTimers) observe(event cart.Event, e eventstore.Recorded) {
 		}
 	case cart.CheckoutStarted, cart.CheckedOut, cart.Abandoned, cart.Expired:
 		t.clear(cartDeadline(id))
-	case cart.LineAdded, cart.QuantityChanged, cart.LineRemoved:
+	case cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged:
 		// The timer finds them when it is due.
 	}
 }

@@ -236,7 +236,7 @@ func (s *Service) finishCheckout(ctx context.Context, meta eventstore.Metadata, 
 	}
 	var keep []cart.Reservation
 	switch outcome := outcome.(type) {
-	case cart.Opened, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CheckoutStarted, cart.Abandoned, cart.Expired:
+	case cart.Opened, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged, cart.CheckoutStarted, cart.Abandoned, cart.Expired:
 		panic(fmt.Sprintf("commands: %T is not an outcome of a checkout", outcome))
 	case cart.CheckedOut:
 		place := checkout.Place(started, outcome)
@@ -434,7 +434,7 @@ func (s *Service) readCheckouts(ctx context.Context, id unit.CartID) (map[unit.O
 			ended(event.OrderID, event)
 		case cart.CheckoutRefused:
 			ended(event.OrderID, event)
-		case cart.Opened, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.Abandoned, cart.Expired:
+		case cart.Opened, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged, cart.Abandoned, cart.Expired:
 		}
 	}
 	return checkouts, nil

@@ -6,7 +6,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"daybook/domain/cart"
 	"daybook/domain/rule"
 	"daybook/domain/unit"
 )
@@ -34,7 +33,6 @@ func (s *Service) joinCheckout(ctx context.Context, call Call, ask CheckoutReque
 	if past.differsFrom(ask) != nil {
 		return CheckoutResult{}, refusal
 	}
-	defer s.drive(cart.Stream(ask.CartID))()
 	result, err := s.finishCheckout(ctx, call.Meta, past.started, past.outcome, ask.Held)
 	if err == nil && result.OrderIDTaken {
 		return s.Checkout(ctx, call, ask) // that id was the other call's choice, and the cart is open again

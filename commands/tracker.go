@@ -236,7 +236,7 @@ func (t *tracker) cart(e eventstore.Recorded) error {
 			work.refused = true
 			t.endIfReleased(work)
 		}
-	case cart.CheckedOut, cart.Opened, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.Abandoned, cart.Expired:
+	case cart.CheckedOut, cart.Opened, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged, cart.Abandoned, cart.Expired:
 		// A checkout that succeeded ends with its order placed.
 	}
 	return nil

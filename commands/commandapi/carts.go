@@ -8,6 +8,7 @@ import (
 	"daybook/commands/aggregate"
 	"daybook/domain/cart"
 	"daybook/domain/unit"
+	"daybook/internal/problem"
 	"daybook/internal/resource"
 )
 
@@ -97,6 +98,49 @@ func (a *api) addLines(ctx context.Context, c call, in *addLinesInput) (*answer[
 		return nil, err
 	}
 	return a.cart(ctx, id, done)
+}
+
+type patchCartInput struct {
+	CartPath
+	Body struct {
+		CustomerID Change[string]          `json:"customer_id,omitzero" maxLength:"64" doc:"Whose cart it is; null for a guest's."`
+		Country    Change[string]          `json:"country,omitzero" maxLength:"100" doc:"Where it goes, as you name it; null if that is not known."`
+		Lines      Change[[]CartLinePatch] `json:"lines,omitzero" maxItems:"2000" doc:"All lines that the cart shall have. As in any merge patch, the list replaces the one before: a line that is not in it is taken out. New lines are added by add-cart-lines, because they are priced."`
+	}
+}
+
+// CartLinePatch is a line of a cart as it shall be.
+type CartLinePatch struct {
+	Line     int   `json:"line" minimum:"1"`
+	Quantity int64 `json:"quantity" minimum:"0" maximum:"1000000000" doc:"0 takes the line out."`
+}
+
+func (a *api) patchCart(ctx context.Context, c call, in *patchCartInput) (*answer[resource.Cart], error) {
+	var bad check
+	var wanted []cart.Command
+	id := inPath(&bad, "cart_id", in.CartID, unit.ParseCartID)
+	if given := in.Body.CustomerID; given.Given {
+		wanted = append(wanted, cart.ChangeCustomer{CustomerID: optional(&bad, "/customer_id", given.Value, unit.ParseCustomerID)})
+	}
+	if given := in.Body.Country; given.Given {
+		wanted = append(wanted, cart.ChangeCountry{Country: given.Value})
+	}
+	if given := in.Body.Lines; given.Given {
+		var set cart.SetLines
+		named := make(map[int]bool, len(given.Value))
+		for i, l := range given.Value {
+			if named[l.Line] {
+				bad.fault(problem.InBody(at("/lines", i)+"/line", "this line is named twice"))
+			}
+			named[l.Line] = true
+			set.Lines = append(set.Lines, cart.LineQuantity{Line: l.Line, Quantity: inBody(&bad, at("/lines", i)+"/quantity", l.Quantity, quantityOrNone)})
+		}
+		wanted = append(wanted, set)
+	}
+	if err := bad.err(); err != nil {
+		return nil, err
+	}
+	return a.changeCart(ctx, c, id, wanted...)
 }
 
 // CartLinePath names a line of a cart.

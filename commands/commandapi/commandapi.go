@@ -69,6 +69,7 @@ type op struct {
 	about        string // more, in Markdown
 	created      bool   // answers 201
 	found        string // what it answers 200 with, beside 201
+	merges       bool   // its body is a merge patch
 	// refusals are those of the rules that it may be answered with; process means that it
 	// is about a process instead of an aggregate.
 	refusals refusals
@@ -129,6 +130,9 @@ func add[I any, PI input[I], B any](a *api, tag string, o op, handle func(contex
 	if o.key {
 		operation.Parameters = []*huma.Param{requiredKey()}
 	}
+	if o.merges {
+		defer a.alsoTakes(operation, mergePatch)
+	}
 	if o.found != "" {
 		defer a.alsoFinds(operation, o.found)
 	}
@@ -148,6 +152,15 @@ func add[I any, PI input[I], B any](a *api, tag string, o op, handle func(contex
 		}
 		return nil, problem.From(ctx, known(ctx, err))
 	})
+}
+
+// mergePatch is the media type of RFC 7396.
+const mergePatch = "application/merge-patch+json"
+
+// alsoTakes documents that the body of a PATCH may be of another media type, too.
+func (a *api) alsoTakes(operation huma.Operation, mediaType string) {
+	content := a.huma.OpenAPI().Paths[operation.Path].Patch.RequestBody.Content
+	content[mediaType] = content["application/json"]
 }
 
 // alsoFinds documents that an operation which makes something answers 200 if it is there.

@@ -54,6 +54,7 @@ var keyedRequests = map[string]keyed{
 	"open-cart":        {path: "/v1/carts", body: `{"currency":"GBP","lines":[{"sku":"MUG","quantity":1}]}`, other: `{"currency":"GBP","lines":[{"sku":"NONE","quantity":1}]}`},
 	"add-cart-lines":   {after: "cart", path: "/v1/carts/c/lines", body: `{"lines":[{"sku":"MUG","quantity":1}]}`, other: `{"lines":[{"sku":"MUG","quantity":2}]}`},
 	"change-cart-line": {after: "cart", path: "/v1/carts/c/lines/1", body: `{"quantity":3}`, other: `{"quantity":4}`},
+	"patch-cart":       {after: "cart", path: "/v1/carts/c", body: `{"country":"France"}`, other: `{"country":"EIRE"}`},
 	"remove-cart-line": {after: "cart", path: "/v1/carts/c/lines/1"},
 	"checkout-cart":    {after: "cart", path: "/v1/carts/c/checkout", body: `{"confirm":true,"payment":{}}`, other: `{"hold_seconds":60}`},
 	"abandon-cart":     {after: "cart", path: "/v1/carts/c/abandon", body: `{"reason":"a"}`, other: `{"reason":"b"}`},

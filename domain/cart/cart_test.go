@@ -42,6 +42,7 @@ func lineRows(t testing.TB) map[string]row {
 	given := []Event{opened}
 	filled := []Event{opened, LineAdded{line}}
 	ended := after(filled, Abandoned{})
+	three := after(filled, LineAdded{numbered(line, 2)}, LineAdded{numbered(line, 3)})
 	add := AddLine{SKU: "LAMP", SKUText: "LAMP", Quantity: 3, Offer: lamp}
 	with := func(change func(*AddLine)) AddLine { c := add; change(&c); return c }
 
@@ -127,6 +128,45 @@ func lineRows(t testing.TB) map[string]row {
 		"removing it again does nothing":    {Given: after(filled, LineRemoved{1}), When: RemoveLine{Line: 1}, Nothing: true},
 		"a line never added cannot be gone": {Given: filled, When: RemoveLine{Line: 2}, Refused: ErrLineUnknown.With("", map[string]any{"line": 2})},
 		"nor from a closed cart":            {Given: ended, When: RemoveLine{Line: 1}, Refused: ErrNotOpen},
+
+		"a guest's cart can become a customer's": {
+			Given: []Event{Opened{CartID: "c1", Currency: "GBP"}}, When: ChangeCustomer{CustomerID: "17850"}, Then: []Event{CustomerChanged{"17850"}},
+		},
+		"and a guest's again":              {Given: given, When: ChangeCustomer{}, Then: []Event{CustomerChanged{}}},
+		"to the same customer, nothing":    {Given: given, When: ChangeCustomer{CustomerID: "17850"}, Nothing: true},
+		"a closed cart keeps its customer": {Given: ended, When: ChangeCustomer{CustomerID: "1"}, Refused: ErrNotOpen},
+		"a cart can go elsewhere":          {Given: given, When: ChangeCountry{Country: "France"}, Then: []Event{CountryChanged{"France"}}},
+		"or not be known to":               {Given: given, When: ChangeCountry{}, Then: []Event{CountryChanged{}}},
+		"to the same country, nothing":     {Given: given, When: ChangeCountry{Country: "United Kingdom"}, Nothing: true},
+		"a closed cart keeps its country":  {Given: ended, When: ChangeCountry{Country: "France"}, Refused: ErrNotOpen},
+		"a new country is bounded":         {Given: given, When: ChangeCountry{Country: strings.Repeat("x", 101)}, Refused: ErrTextTooLong.With("", map[string]any{"field": "country", "max_characters": 100})},
+		"a checkout is of the latest of both": {
+			Given: after(filled, CustomerChanged{"2"}, CountryChanged{"France"}), When: StartCheckout{OrderID: "o1", HoldUntil: deadline},
+			Then: []Event{CheckoutStarted{
+				OrderID: "o1", CartID: "c1", CustomerID: "2", Currency: "GBP", Country: "France", Lines: []Line{line},
+				Sourcing: Sourcing{Locations: []unit.LocationID{"main"}}, Policy: AllOrNothing, HoldUntil: deadline, OrderIDFrom: FromCaller,
+			}},
+		},
+		"opening it as it was does nothing still": {
+			Given: after(given, CustomerChanged{"2"}, CountryChanged{"France"}, CustomerChanged{"3"}), Nothing: true,
+			When: Open{CartID: "c1", CustomerID: "17850", Currency: "GBP", Country: "United Kingdom"},
+		},
+		"opening it as it became is another cart": {
+			Given: after(given, CustomerChanged{"2"}), When: Open{CartID: "c1", CustomerID: "2", Currency: "GBP", Country: "United Kingdom"}, Refused: ErrExists,
+		},
+
+		"lines can be set": {
+			Given: three, When: SetLines{[]LineQuantity{{1, 5}, {3, 1}}},
+			Then: []Event{LineRemoved{2}, QuantityChanged{3, 1}, QuantityChanged{1, 5}},
+		},
+		"as they are, nothing":          {Given: three, When: SetLines{[]LineQuantity{{1, 3}, {2, 3}, {3, 3}}}, Nothing: true},
+		"to none":                       {Given: after(filled, LineAdded{second}), When: SetLines{}, Then: []Event{LineRemoved{1}, LineRemoved{2}}},
+		"with zero a line goes":         {Given: filled, When: SetLines{[]LineQuantity{{1, 0}}}, Then: []Event{LineRemoved{1}}},
+		"one that is gone can be zero":  {Given: after(three, LineRemoved{2}), When: SetLines{[]LineQuantity{{1, 3}, {2, 0}, {3, 3}}}, Nothing: true},
+		"one that is gone stays gone":   {Given: after(three, LineRemoved{2}), When: SetLines{[]LineQuantity{{2, 1}}}, Refused: ErrLineUnknown.With("", map[string]any{"line": 2})},
+		"a line never added is not set": {Given: filled, When: SetLines{[]LineQuantity{{4, 0}}}, Refused: ErrLineUnknown.With("", map[string]any{"line": 4})},
+		"a line is not set below zero":  {Given: filled, When: SetLines{[]LineQuantity{{1, -1}}}, Refused: ErrQuantityInvalid},
+		"in a closed cart none are set": {Given: ended, When: SetLines{}, Refused: ErrNotOpen},
 
 		"an open cart can be abandoned":    {Given: filled, When: Abandon{Reason: "changed my mind"}, Then: []Event{Abandoned{"changed my mind"}}},
 		"abandoning it again does nothing": {Given: ended, When: Abandon{}, Nothing: true},
@@ -326,6 +366,10 @@ func TestWireForm(t *testing.T) {
 		LineAdded{Line{Number: 2, SKU: "POST", Kind: unit.Service, Quantity: 1, Price: money(t, "-0.001", "JPY")}},
 		QuantityChanged{Line: 1, Quantity: 7},
 		LineRemoved{Line: 1},
+		CustomerChanged{CustomerID: "17850"},
+		CustomerChanged{},
+		CountryChanged{Country: "France"},
+		CountryChanged{},
 		CheckoutStarted{
 			OrderID: "o1", CartID: "c1", CustomerID: "17850", Currency: "GBP", Country: "United Kingdom", Reference: "536365",
 			Lines: []Line{line}, Sourcing: Sourcing{Locations: []unit.LocationID{"main", "north"}, Split: true}, Policy: LineByLine, HoldUntil: deadline,

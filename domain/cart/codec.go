@@ -9,6 +9,8 @@ const (
 	typeLineAdded       = "cart.line_added.v1"
 	typeQuantityChanged = "cart.quantity_changed.v1"
 	typeLineRemoved     = "cart.line_removed.v1"
+	typeCustomerChanged = "cart.customer_changed.v1"
+	typeCountryChanged  = "cart.country_changed.v1"
 	typeCheckoutStarted = "cart.checkout_started.v1"
 	typeCheckoutRefused = "cart.checkout_refused.v1"
 	typeCheckedOut      = "cart.checked_out.v1"
@@ -21,6 +23,8 @@ var decoders = wire.Decoders[Event]{
 	typeLineAdded:       read[LineAdded],
 	typeQuantityChanged: read[QuantityChanged],
 	typeLineRemoved:     read[LineRemoved],
+	typeCustomerChanged: read[CustomerChanged],
+	typeCountryChanged:  read[CountryChanged],
 	typeCheckoutStarted: read[CheckoutStarted],
 	typeCheckoutRefused: read[CheckoutRefused],
 	typeCheckedOut:      read[CheckedOut],
@@ -49,6 +53,10 @@ func typeName(e Event) string {
 		return typeQuantityChanged
 	case LineRemoved:
 		return typeLineRemoved
+	case CustomerChanged:
+		return typeCustomerChanged
+	case CountryChanged:
+		return typeCountryChanged
 	case CheckoutStarted:
 		return typeCheckoutStarted
 	case CheckoutRefused:

@@ -72,6 +72,30 @@ type RemoveLine struct {
 	Line int
 }
 
+// SetLines says which lines an open cart shall have, and how many units of each. A line
+// that is not named is taken out, and so is one with quantity zero. Lines keep their
+// prices; a line that the cart does not have cannot be named.
+type SetLines struct {
+	Lines []LineQuantity // the later of two with one number stands
+}
+
+// LineQuantity is how many units a line shall have.
+type LineQuantity struct {
+	Line     int
+	Quantity unit.Quantity
+}
+
+// ChangeCustomer says whose open cart it is; empty means a guest's. The channel stays,
+// because it tells where the cart was opened.
+type ChangeCustomer struct {
+	CustomerID unit.CustomerID
+}
+
+// ChangeCountry says where an open cart goes.
+type ChangeCountry struct {
+	Country string
+}
+
 // StartCheckout freezes the cart for an order. Asked again with the same order
 // id while completing or completed, it changes nothing. An order id that was
 // refused stays refused (cart-checkout-decided): another attempt is another
@@ -125,6 +149,9 @@ func (Open) cartCommand()             {}
 func (AddLine) cartCommand()          {}
 func (ChangeQuantity) cartCommand()   {}
 func (RemoveLine) cartCommand()       {}
+func (SetLines) cartCommand()         {}
+func (ChangeCustomer) cartCommand()   {}
+func (ChangeCountry) cartCommand()    {}
 func (StartCheckout) cartCommand()    {}
 func (RefuseCheckout) cartCommand()   {}
 func (CompleteCheckout) cartCommand() {}

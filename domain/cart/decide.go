@@ -23,6 +23,12 @@ func Decide(cmd Command, s State) ([]Event, error) {
 		return changeQuantity(cmd, s)
 	case RemoveLine:
 		return removeLine(cmd, s)
+	case SetLines:
+		return setLines(cmd, s)
+	case ChangeCustomer:
+		return changeCustomer(cmd, s)
+	case ChangeCountry:
+		return changeCountry(cmd, s)
 	case StartCheckout:
 		return startCheckout(cmd, s)
 	case RefuseCheckout:
@@ -41,7 +47,8 @@ func Decide(cmd Command, s State) ([]Event, error) {
 
 func open(cmd Open, s State) ([]Event, error) {
 	opening := cmd.opening()
-	same := cmd.CustomerID == s.CustomerID && cmd.Currency == s.Currency && cmd.Country == s.Country && opening == s.Opening
+	was := s.openedFor()
+	same := cmd.CustomerID == was.CustomerID && cmd.Currency == s.Currency && cmd.Country == was.Country && opening == s.Opening
 	switch {
 	case s.Phase != NotOpened && same:
 		return nil, nil
@@ -180,6 +187,72 @@ func removeLine(cmd RemoveLine, s State) ([]Event, error) {
 		return nil, nil // removed before
 	}
 	return nil, lineUnknown(cmd.Line)
+}
+
+// setLines takes units away before it adds any, so that what leaves makes room for what
+// comes.
+func setLines(cmd SetLines, s State) ([]Event, error) {
+	if s.Phase != IsOpen {
+		return nil, notOpen(s)
+	}
+	wanted := make(map[int]unit.Quantity, len(cmd.Lines))
+	for _, l := range cmd.Lines {
+		wanted[l.Line] = l.Quantity
+		_, found := s.line(l.Line)
+		switch {
+		case l.Quantity != 0 && !l.Quantity.Valid():
+			return nil, ErrQuantityInvalid
+		case !found && (l.Quantity != 0 || l.Line < 1 || l.Line > s.LastLine):
+			return nil, lineUnknown(l.Line)
+		}
+	}
+	var fewer, more []Event
+	sums := s // its lines are not changed
+	for _, l := range s.Lines {
+		switch quantity := wanted[l.Number]; {
+		case quantity == 0:
+			fewer = append(fewer, LineRemoved{Line: l.Number})
+			sums.addToTotals(l, -l.Quantity)
+		case quantity < l.Quantity:
+			fewer = append(fewer, QuantityChanged{Line: l.Number, Quantity: quantity})
+			sums.addToTotals(l, quantity-l.Quantity)
+		}
+	}
+	for _, l := range s.Lines {
+		quantity := wanted[l.Number]
+		if quantity <= l.Quantity {
+			continue
+		}
+		if err := sums.mayAdd(l, quantity-l.Quantity); err != nil {
+			return nil, err
+		}
+		more = append(more, QuantityChanged{Line: l.Number, Quantity: quantity})
+		sums.addToTotals(l, quantity-l.Quantity)
+	}
+	return append(fewer, more...), nil
+}
+
+func changeCustomer(cmd ChangeCustomer, s State) ([]Event, error) {
+	switch {
+	case s.Phase != IsOpen:
+		return nil, notOpen(s)
+	case cmd.CustomerID == s.CustomerID:
+		return nil, nil
+	}
+	return []Event{CustomerChanged(cmd)}, nil
+}
+
+func changeCountry(cmd ChangeCountry, s State) ([]Event, error) {
+	switch {
+	case s.Phase != IsOpen:
+		return nil, notOpen(s)
+	case cmd.Country == s.Country:
+		return nil, nil
+	}
+	if err := faulty("country", unit.LineFault(cmd.Country, unit.MaxReference), unit.MaxReference); err != nil {
+		return nil, err
+	}
+	return []Event{CountryChanged(cmd)}, nil
 }
 
 // abandon ends an open cart; one that is being checked out may become an order

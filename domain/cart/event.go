@@ -66,6 +66,16 @@ type LineRemoved struct {
 	Line int `json:"line"`
 }
 
+// CustomerChanged says whose cart it is now, such as a guest's who has logged in.
+type CustomerChanged struct {
+	CustomerID unit.CustomerID `json:"customer_id,omitempty"` // empty: a guest
+}
+
+// CountryChanged says where the cart goes now.
+type CountryChanged struct {
+	Country string `json:"country,omitempty"` // as given; empty: not known
+}
+
 // Policy says what a checkout does when stock is short.
 type Policy string
 
@@ -172,6 +182,8 @@ func (Opened) cartEvent()          {}
 func (LineAdded) cartEvent()       {}
 func (QuantityChanged) cartEvent() {}
 func (LineRemoved) cartEvent()     {}
+func (CustomerChanged) cartEvent() {}
+func (CountryChanged) cartEvent()  {}
 func (CheckoutStarted) cartEvent() {}
 func (CheckoutRefused) cartEvent() {}
 func (CheckedOut) cartEvent()      {}

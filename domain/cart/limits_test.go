@@ -31,7 +31,13 @@ func limitRows(t testing.TB) map[string]row {
 		"units that join a line fill it": {
 			Given: nearly, When: joining(add(5, "1")), Then: []Event{QuantityChanged{1, most}}, Repeats: true,
 		},
-		"nor do units that join a line":        {Given: nearly, When: joining(add(6, "1")), Refused: units(most-5, 6)},
+		"nor do units that join a line": {Given: nearly, When: joining(add(6, "1")), Refused: units(most-5, 6)},
+		"a line can be set to it":       {Given: nearly, When: SetLines{[]LineQuantity{{1, most}}}, Then: []Event{QuantityChanged{1, most}}},
+		"lines are not set beyond it":   {Given: append(nearly[:2:2], LineAdded{line(2, 5, "1")}), When: SetLines{[]LineQuantity{{1, most - 5}, {2, 6}}}, Refused: units(most, 1)},
+		"what one line leaves another can take": {
+			Given: append(nearly[:2:2], LineAdded{line(2, 5, "1")}), When: SetLines{[]LineQuantity{{1, 1}, {2, most - 1}}},
+			Then: []Event{QuantityChanged{1, 1}, QuantityChanged{2, most - 1}},
+		},
 		"a line grows to it":                   {Given: nearly, When: ChangeQuantity{Line: 1, Quantity: most}, Then: []Event{QuantityChanged{1, most}}},
 		"a line does not grow beyond it":       {Given: append(nearly[:2:2], LineAdded{line(2, 5, "1")}), When: ChangeQuantity{Line: 2, Quantity: 6}, Refused: units(most, 1)},
 		"what was removed leaves room":         {Given: append(nearly[:2:2], LineRemoved{1}), When: add(most, "1"), Then: []Event{LineAdded{line(2, most, "1")}}, Repeats: true},
@@ -95,7 +101,7 @@ func TestSumsHaveLimits(t *testing.T) { carts.Run(t, limitRows(t)) }
 
 func TestEveryCommandIsBounded(t *testing.T) {
 	decidertest.EveryCommandIsBounded(t, limitRows(t), []*rule.Rejection{ErrUnitLimit, ErrAmountLimit, ErrFull}, map[string]string{
-		"Open": "adds its lines like AddLine", "RemoveLine": "takes away", "RefuseCheckout": "records an outcome", "CompleteCheckout": "keeps what the checkout began with",
+		"Open": "adds its lines like AddLine", "RemoveLine": "takes away", "ChangeCustomer": "adds nothing", "ChangeCountry": "adds nothing", "RefuseCheckout": "records an outcome", "CompleteCheckout": "keeps what the checkout began with",
 		"WithdrawCheckout": "gives back what the checkout began with", "Abandon": "ends", "Expire": "ends",
 	})
 }

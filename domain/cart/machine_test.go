@@ -42,7 +42,7 @@ func (b *book) enter(t *rapid.T, e Event) {
 		if b.frozen == nil {
 			t.Fatalf("%T without a checkout", e)
 		}
-	case Opened, LineAdded, QuantityChanged, LineRemoved, CheckoutStarted, Abandoned, Expired:
+	case Opened, LineAdded, QuantityChanged, LineRemoved, CustomerChanged, CountryChanged, CheckoutStarted, Abandoned, Expired:
 		if b.frozen != nil {
 			t.Fatalf("%T while frozen", e)
 		}
@@ -59,6 +59,7 @@ func (b *book) enter(t *rapid.T, e Event) {
 		line := b.lines[e.Line]
 		line.Quantity = e.Quantity
 		b.lines[e.Line] = line
+	case CustomerChanged, CountryChanged: // checked by checkFrozen
 	case LineRemoved:
 		delete(b.lines, e.Line)
 	case CheckoutStarted:
@@ -108,7 +109,7 @@ func command(t *rapid.T) Command {
 	line := rapid.IntRange(1, 5)
 	quantity := rapid.Int64Range(0, 3)
 	order := func() unit.OrderID { return unit.OrderID(fmt.Sprintf("o%d", rapid.IntRange(1, 4).Draw(t, "order"))) }
-	switch rapid.IntRange(0, 12).Draw(t, "command") {
+	switch rapid.IntRange(0, 15).Draw(t, "command") {
 	case 0, 1, 2, 3:
 		return AddLine{SKU: "LAMP", Join: rapid.Bool().Draw(t, "join"), Quantity: unit.Quantity(quantity.Draw(t, "quantity")), Offer: Offer{
 			Kind:  rapid.SampledFrom([]unit.Kind{unit.Stocked, unit.Service}).Draw(t, "kind"),
@@ -126,6 +127,14 @@ func command(t *rapid.T) Command {
 		return CompleteCheckout{OrderID: order()}
 	case 10:
 		return WithdrawCheckout{OrderID: order()}
+	case 12:
+		return ChangeCustomer{CustomerID: unit.CustomerID(fmt.Sprint(rapid.IntRange(1, 3).Draw(t, "customer")))}
+	case 13:
+		return ChangeCountry{Country: rapid.SampledFrom([]string{"", "France", "EIRE"}).Draw(t, "country")}
+	case 14:
+		return SetLines{rapid.SliceOfN(rapid.Custom(func(t *rapid.T) LineQuantity {
+			return LineQuantity{line.Draw(t, "line"), unit.Quantity(quantity.Draw(t, "quantity"))}
+		}), 0, 4).Draw(t, "lines")}
 	case 11:
 		return Open{CartID: "c1", Currency: "GBP"}
 	}

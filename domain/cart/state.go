@@ -11,7 +11,7 @@ import (
 
 // FoldVersion is that of State's shape and of Evolve; a snapshot of another
 // version is not used.
-const FoldVersion = 4
+const FoldVersion = 5
 
 // Limits of a cart. They keep the events that carry all lines at once
 // (CheckoutStarted here, the order's first) below what one append may hold.
@@ -33,6 +33,8 @@ type State struct {
 	Currency   unit.Currency   `json:"currency,omitempty"`
 	Country    string          `json:"country,omitempty"`
 	Opening    string          `json:"opening,omitempty"` // as in Opened
+	// First is for whom the cart was opened, where that has changed since.
+	First *Recipient `json:"first,omitzero"`
 	// Lines are ordered by number. A cart that became an order has none: the order has
 	// them. One that was abandoned or has expired keeps them for its readers.
 	Lines     []Line `json:"lines,omitempty"`
@@ -52,6 +54,20 @@ type State struct {
 	// Recalled is what the log said of forgotten ones, for one Decide: see Recall. It
 	// is empty in a state that was folded.
 	Recalled map[unit.OrderID]bool `json:"recalled,omitempty"`
+}
+
+// Recipient is whose a cart is, and where it goes.
+type Recipient struct {
+	CustomerID unit.CustomerID `json:"customer_id,omitempty"`
+	Country    string          `json:"country,omitempty"`
+}
+
+// openedFor is the recipient as of the cart's first event, which a repeated Open names.
+func (s State) openedFor() Recipient {
+	if s.First != nil {
+		return *s.First
+	}
+	return Recipient{CustomerID: s.CustomerID, Country: s.Country}
 }
 
 // refused tells whether the checkout under an order id was refused. The error is a
@@ -135,6 +151,12 @@ func Evolve(s State, e Event) State {
 			s.addToTotals(s.Lines[i], -s.Lines[i].Quantity)
 			s.Lines = slices.Delete(s.Lines, i, i+1)
 		}
+	case CustomerChanged:
+		s.First = new(s.openedFor())
+		s.CustomerID = e.CustomerID
+	case CountryChanged:
+		s.First = new(s.openedFor())
+		s.Country = e.Country
 	case CheckoutStarted:
 		s.Phase, s.OrderID = Completing, e.OrderID
 	case CheckoutRefused:

@@ -39,7 +39,7 @@ func bodyRoutes(t *testing.T) []bodyRoute {
 			schema := resolved(t, doc, object(t, operation, "requestBody", "content", "application/json", "schema"))
 			for name := range object(t, schema, "properties") {
 				member := resolved(t, doc, object(t, schema, "properties", name))
-				if member["type"] == "array" {
+				if kind := fmt.Sprint(member["type"]); kind == "array" || kind == "[array null]" {
 					most, _ := member["maxItems"].(float64)
 					route.list, route.most, route.items = name, int(most), make(map[string]string)
 					item := resolved(t, doc, object(t, member, "items"))

@@ -308,7 +308,7 @@ func (b *Book) readCart(e *event, id unit.CartID, value cart.Event) {
 		c.shortages, c.dropped = value.Shortages, value.Dropped
 	case cart.Abandoned:
 		c.reason = value.Reason
-	case cart.Expired, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved:
+	case cart.Expired, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged:
 	}
 	c.State = cart.Evolve(c.State, value)
 	c.changedAt, c.end = e.at, e.end()

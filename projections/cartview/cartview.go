@@ -33,7 +33,7 @@ var indexes string
 func View() projections.View {
 	return projections.View{
 		Name:     "carts",
-		Version:  3,                                        // what other programs wrote is skipped
+		Version:  4,                                        // a cart's customer and country can change
 		Setting:  "fold " + strconv.Itoa(cart.FoldVersion), // rows hold the aggregate's fold
 		Claims:   []string{cart.Category + "."},
 		Tables:   tables,
@@ -147,7 +147,7 @@ func (r *record) apply(e *projections.Event, event cart.Event) {
 		r.Shortages, r.Dropped = event.Shortages, event.Dropped
 	case cart.Abandoned:
 		r.Reason = event.Reason
-	case cart.Expired, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved:
+	case cart.Expired, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged:
 	}
 	r.Fold = cart.Evolve(r.Fold, event)
 	r.changedAt, r.recordedAt, r.revision = at, e.RecordedAt, e.Revision
@@ -156,9 +156,9 @@ func (r *record) apply(e *projections.Event, event cart.Event) {
 var carts = table.New("carts",
 	table.Key("cart_id", table.Text, func(r *record) string { return r.id }),
 	table.Set("phase", table.Text, func(r *record) string { return string(r.Fold.Phase) }),
-	table.Fixed("customer_id", table.Text, func(r *record) string { return string(r.Fold.CustomerID) }),
+	table.Set("customer_id", table.Text, func(r *record) string { return string(r.Fold.CustomerID) }),
 	table.Fixed("currency", table.Text, func(r *record) string { return string(r.Fold.Currency) }),
-	table.Fixed("country", table.Text, func(r *record) string { return projections.Key(r.Fold.Country) }),
+	table.Set("country", table.Text, func(r *record) string { return projections.Key(r.Fold.Country) }),
 	table.Fixed("channel", table.Text, func(r *record) string { return r.channel }),
 	table.Set("order_id", table.Text, func(r *record) string { return string(r.Fold.OrderID) }),
 	table.Set("line_count", table.Small, func(r *record) int32 { return int32(len(r.Fold.Lines)) }), //nolint:gosec // a cart has few lines

@@ -71,6 +71,22 @@ func TestACartShowsItsLinesAndWhatTheLastCheckoutCouldNotGet(t *testing.T) {
 	b.SameWhenRebuilt("carts")
 }
 
+func TestACartShowsWhoseItIsNow(t *testing.T) {
+	t.Parallel()
+	b := viewtest.New(t, cartview.View())
+	fact(b, "c-1", 0, opened("c-1", ""), line(1, "A", 2))
+	get(b, "c-1")
+	fact(b, "c-1", 1, cart.CustomerChanged{CustomerID: "7"}, cart.CountryChanged{Country: "France"})
+	if c := get(b, "c-1"); c.CustomerID != "7" || c.Country != "France" || c.Channel != "web" {
+		t.Errorf("cart %+v", c)
+	}
+	list, err := cartview.List(t.Context(), b.Pool, cartview.Filter{CustomerID: "7"}, query.Page{})
+	if err != nil || len(list.Items) != 1 {
+		t.Errorf("carts of the customer %+v, %v", list, err)
+	}
+	b.SameWhenRebuilt("carts")
+}
+
 func TestACheckoutThatIsWithdrawnGivesTheLinesBack(t *testing.T) {
 	t.Parallel()
 	b := viewtest.New(t, cartview.View())
