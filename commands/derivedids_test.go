@@ -1,4 +1,4 @@
-package commands
+package commands_test
 
 import (
 	"fmt"
@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"daybook/commands"
+	"daybook/commands/internal/shoptest"
 	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/returns"
@@ -37,8 +39,8 @@ var askedTwice = map[*unit.Derivation]string{
 	unit.NewTransfer: twoCallers, unit.NewDeallocation: twoCallers, unit.DirectReservation: twoCallers,
 	unit.CartOpening:      "commandapi/creates_test.go:TestACreateThatNamesItsIDIsRepeatable",
 	unit.ImportCommand:    "importer/resume_test.go:TestRunTwiceItChangesNothing",
-	unit.ProcessID:        "parked_test.go:TestWorkThatCannotBeFinishedHoldsUpNothing",
-	unit.TimerCommand:     "timers_test.go:TestTwoTimersOfAKindThatDifferInOnePartBothFire",
+	unit.ProcessID:        "reactor/parked_test.go:TestWorkThatCannotBeFinishedHoldsUpNothing",
+	unit.TimerCommand:     "reactor/timers_test.go:TestTwoTimersOfAKindThatDifferInOnePartBothFire",
 	unit.OrderReservation: "orderid_test.go:TestCheckoutsThatAnOlderProgramBeganEnd",
 
 	unit.NewOrder: "derived order", unit.CheckoutReservation: "sale", unit.CheckoutReserve: "sale", unit.CheckoutOutcome: "sale", unit.CheckoutPlace: "sale",
@@ -50,38 +52,31 @@ var askedTwice = map[*unit.Derivation]string{
 	unit.MoveTakeBack: "return",
 }
 
-func (s *shop) must(err error) {
-	s.t.Helper()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-}
-
 func (s *shop) stockUp(o owner, units unit.Quantity) {
-	s.t.Helper()
-	s.sell(o.sku, 0)
-	_, err := s.MoveStock(s.t.Context(), call(), o.key(), stock.Receive{At: s.At(o.key()), Quantity: units})
-	s.must(err)
+	s.T.Helper()
+	s.Sell(o.sku, 0)
+	_, err := s.MoveStock(s.T.Context(), shoptest.NewCall(), o.key(), stock.Receive{At: s.At(o.key()), Quantity: units})
+	s.Must(err)
 }
 
-func (s *shop) buy(o owner, units unit.Quantity, orderID unit.OrderID) CheckoutResult {
-	s.t.Helper()
-	s.must(s.cart(o.cart, map[unit.SKU]unit.Quantity{o.sku: units}))
-	result, err := s.Checkout(s.t.Context(), call(), CheckoutRequest{
+func (s *shop) buy(o owner, units unit.Quantity, orderID unit.OrderID) commands.CheckoutResult {
+	s.T.Helper()
+	s.Must(s.FillCart(o.cart, map[unit.SKU]unit.Quantity{o.sku: units}))
+	result, err := s.Checkout(s.T.Context(), shoptest.NewCall(), commands.CheckoutRequest{
 		CartID: o.cart, OrderID: orderID, Sourcing: &cart.Sourcing{Locations: []unit.LocationID{o.location}},
 	})
-	s.must(err)
+	s.Must(err)
 	return result
 }
 
-func (s *shop) ask(o owner, commands ...order.Command) {
-	s.t.Helper()
-	_, err := s.Order(s.t.Context(), call(), o.order, commands...)
-	s.must(err)
+func (s *shop) ask(o owner, asked ...order.Command) {
+	s.T.Helper()
+	_, err := s.Order(s.T.Context(), shoptest.NewCall(), o.order, asked...)
+	s.Must(err)
 }
 
 func paid(s *shop, o owner) order.RecordTransaction {
-	return order.RecordTransaction{TransactionID: "t", Type: order.Capture, State: order.Succeeded, Amount: s.order(o.order).Owed()}
+	return order.RecordTransaction{TransactionID: "t", Type: order.Capture, State: order.Succeeded, Amount: s.OrderState(o.order).Owed()}
 }
 
 // derivations are the scenarios of askedTwice.
@@ -94,17 +89,17 @@ var derivations = map[string]func(s *shop, o owner){
 	},
 	"derived order": func(s *shop, o owner) {
 		if result := s.buy(o, 2, ""); !result.Placed {
-			s.t.Fatal(result.Refusal())
+			s.T.Fatal(result.Refusal())
 		}
 	},
 	"refusal": func(s *shop, o owner) {
 		if result := s.buy(o, 500, o.order); result.Placed || result.OrderIDTaken {
-			s.t.Fatalf("checkout: %+v", result)
+			s.T.Fatalf("checkout: %+v", result)
 		}
 	},
 	"forced parcel": func(s *shop, o owner) {
-		_, err := s.MoveStock(s.t.Context(), call(), o.key(), stock.SetPolicy{At: s.At(o.key()), Policy: stock.Policy{BackorderLimit: 500}})
-		s.must(err)
+		_, err := s.MoveStock(s.T.Context(), shoptest.NewCall(), o.key(), stock.SetPolicy{At: s.At(o.key()), Policy: stock.Policy{BackorderLimit: 500}})
+		s.Must(err)
 		s.buy(o, 150, o.order)
 		s.ask(o, order.Confirm{Now: s.Now()})
 		s.ask(o, order.Ship{ShipmentID: "p", Location: o.location, Force: true})
@@ -121,16 +116,16 @@ var derivations = map[string]func(s *shop, o owner){
 	},
 	"lost stock": func(s *shop, o owner) {
 		s.buy(o, 2, o.order)
-		held := s.order(o.order).Holdings[0]
-		_, err := s.MoveStock(s.t.Context(), call(), o.key(), stock.Release{At: s.At(o.key()), ReservationID: held.ReservationID})
-		s.must(err)
+		held := s.OrderState(o.order).Holdings[0]
+		_, err := s.MoveStock(s.T.Context(), shoptest.NewCall(), o.key(), stock.Release{At: s.At(o.key()), ReservationID: held.ReservationID})
+		s.Must(err)
 		var left unit.Quantity
-		s.must(s.stock.View(s.t.Context(), stock.Stream(o.sku, o.location), func(now stock.State, _ int64) { left = now.Available(s.Now()) }))
-		_, err = s.MoveStock(s.t.Context(), call(), o.key(), stock.Adjust{At: s.At(o.key()), Change: -left, Reason: stock.Shrinkage})
-		s.must(err)
+		s.Must(s.ViewStock(s.T.Context(), stock.Key{SKU: o.sku, Location: o.location}, func(now stock.State, _ int64) { left = now.Available(s.Now()) }))
+		_, err = s.MoveStock(s.T.Context(), shoptest.NewCall(), o.key(), stock.Adjust{At: s.At(o.key()), Change: -left, Reason: stock.Shrinkage})
+		s.Must(err)
 		s.ask(o, paid(s, o), order.Confirm{Now: s.Now()})
-		if now := s.order(o.order); now.Status != order.StatusCanceled || len(now.Transactions) != 2 {
-			s.t.Fatalf("the order is %s with %+v", now.Status, now.Transactions)
+		if now := s.OrderState(o.order); now.Status != order.StatusCanceled || len(now.Transactions) != 2 {
+			s.T.Fatalf("the order is %s with %+v", now.Status, now.Transactions)
 		}
 		s.stockUp(o, left)
 	},
@@ -138,22 +133,22 @@ var derivations = map[string]func(s *shop, o owner){
 		s.buy(o, 4, o.order)
 		s.ask(o, paid(s, o), order.Confirm{Now: s.Now()})
 		s.ask(o, order.Ship{ShipmentID: "p", Location: o.location})
-		line := s.order(o.order).Lines[0]
+		line := s.OrderState(o.order).Lines[0]
 		request := func(id unit.ReturnID) returns.Request {
 			return returns.Request{ReturnID: id, OrderID: o.order, Currency: "GBP", Lines: []returns.Line{{
 				SKU: o.sku, Kind: unit.Stocked, Quantity: 1, Price: line.Price, Links: []returns.Link{{OrderID: o.order, Line: 1, Quantity: 1}},
 			}}}
 		}
-		_, err := s.Return(s.t.Context(), call(), o.back+"-not", request(o.back+"-not"))
-		s.must(err)
-		_, err = s.Return(s.t.Context(), call(), o.back+"-not", returns.Cancel{})
-		s.must(err)
-		_, err = s.Return(s.t.Context(), call(), o.back, request(o.back))
-		s.must(err)
-		_, err = s.Return(s.t.Context(), call(), o.back, returns.Approve{},
+		_, err := s.Return(s.T.Context(), shoptest.NewCall(), o.back+"-not", request(o.back+"-not"))
+		s.Must(err)
+		_, err = s.Return(s.T.Context(), shoptest.NewCall(), o.back+"-not", returns.Cancel{})
+		s.Must(err)
+		_, err = s.Return(s.T.Context(), shoptest.NewCall(), o.back, request(o.back))
+		s.Must(err)
+		_, err = s.Return(s.T.Context(), shoptest.NewCall(), o.back, returns.Approve{},
 			returns.Receive{Receipt: 1, Lines: []returns.ReceivedLine{{Line: 1, Quantity: 1, Disposition: returns.Restocked, Location: o.location}}},
 			returns.RecordRefund{TransactionID: "refund", Amount: line.Price})
-		s.must(err)
+		s.Must(err)
 	},
 }
 
@@ -188,13 +183,13 @@ func TestEachDerivedIDIsAskedForByTwoOwners(t *testing.T) {
 		for scenario, do := range derivations {
 			t.Run(scenario+" with another "+name, func(t *testing.T) {
 				t.Parallel()
-				s := open(t, memory.New(), DefaultPolicy())
+				s := open(t, memory.New(), commands.DefaultPolicy())
 				for _, o := range []owner{a, b} {
 					s.stockUp(o, 100)
 					do(s, o)
 				}
 				recoverFrom(t, s)
-				s.audit()
+				s.Audit()
 			})
 		}
 	}

@@ -1,10 +1,12 @@
-package commands
+package commands_test
 
 import (
 	"context"
 	"strings"
 	"testing"
 
+	"daybook/commands"
+	"daybook/commands/internal/shoptest"
 	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/returns"
@@ -30,27 +32,27 @@ func (o *overhearing) Append(ctx context.Context, stream string, expected events
 func TestARequestSaysWhatItCarriesOut(t *testing.T) {
 	t.Parallel()
 	log := &overhearing{Store: memory.New(), hear: func(string) {}}
-	s := open(t, log, DefaultPolicy())
-	s.sell("MUG", 10)
-	if err := s.cart("c", map[unit.SKU]unit.Quantity{"MUG": 2}); err != nil {
+	s := open(t, log, commands.DefaultPolicy())
+	s.Sell("MUG", 10)
+	if err := s.FillCart("c", map[unit.SKU]unit.Quantity{"MUG": 2}); err != nil {
 		t.Fatal(err)
 	}
 	for _, step := range []struct {
 		of, asks string // the process's stream, and what it asks something of
 		do       func() error
 	}{
-		{cart.Stream("c"), stock.Category, func() error { return s.checkout("c", "o") }},
+		{cart.Stream("c"), stock.Category, func() error { return s.PlaceOrder("c", "o") }},
 		{order.Stream("o"), stock.Category, func() error {
-			paid := order.RecordTransaction{TransactionID: "paid", Type: order.Capture, State: order.Succeeded, Amount: s.order("o").Owed()}
-			_, err := s.Order(t.Context(), call(), "o", paid, order.Confirm{Now: s.Now()})
+			paid := order.RecordTransaction{TransactionID: "paid", Type: order.Capture, State: order.Succeeded, Amount: s.OrderState("o").Owed()}
+			_, err := s.Order(t.Context(), shoptest.NewCall(), "o", paid, order.Confirm{Now: s.Now()})
 			return err
 		}},
 		{order.Stream("o"), stock.Category, func() error {
-			_, err := s.Order(t.Context(), call(), "o", order.Ship{ShipmentID: "s1", Location: unit.DefaultLocation})
+			_, err := s.Order(t.Context(), shoptest.NewCall(), "o", order.Ship{ShipmentID: "s1", Location: unit.DefaultLocation})
 			return err
 		}},
 		{returns.Stream("r"), order.Category, func() error {
-			_, err := s.Return(t.Context(), call(), "r", mugsOf("r", 1, "o"))
+			_, err := s.Return(t.Context(), shoptest.NewCall(), "r", mugsOf("r", 1, "o"))
 			return err
 		}},
 	} {

@@ -1,4 +1,4 @@
-package commands
+package commands_test
 
 import (
 	"context"
@@ -15,7 +15,9 @@ import (
 
 	"github.com/google/uuid"
 
+	"daybook/commands"
 	"daybook/commands/aggregate"
+	"daybook/commands/internal/shoptest"
 	"daybook/domain/order"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
@@ -32,26 +34,26 @@ func onEachEngine(t *testing.T, test func(t *testing.T, store eventstore.Store))
 
 // flood makes a stock forget what happened before: more reservations end, more movements
 // are made and more commands are given than it remembers of each.
-func flood(t *testing.T, service *Service, key stock.Key) {
+func flood(t *testing.T, service *commands.Service, key stock.Key) {
 	t.Helper()
 	const orders = 4200
 	at, flood := service.At(key), uuid.NewString()
-	var commands []stock.Command
+	var batch []stock.Command
 	give := func() {
 		t.Helper()
-		if _, err := service.MoveStock(t.Context(), Call{Meta: eventstore.Metadata{CommandID: uuid.New()}}, key, commands...); err != nil {
+		if _, err := service.MoveStock(t.Context(), commands.Call{Meta: eventstore.Metadata{CommandID: uuid.New()}}, key, batch...); err != nil {
 			t.Fatal(err)
 		}
-		commands = nil
+		batch = nil
 	}
 	for i := range orders {
 		id := unit.OrderID(fmt.Sprint(flood, "-", i))
 		reservation := stock.ReservationIDFor(id, key.SKU, key.Location)
-		commands = append(commands,
+		batch = append(batch,
 			stock.Reserve{At: at, ReservationID: reservation, OrderID: id, Quantity: 1, ExpiresAt: at.Now.Add(time.Hour)},
 			stock.Commit{At: at, ReservationID: reservation},
 			stock.Ship{At: at, OrderID: id, ShipmentID: "s", Quantity: 1})
-		if len(commands) >= 900 {
+		if len(batch) >= 900 {
 			give()
 		}
 	}
@@ -59,7 +61,7 @@ func flood(t *testing.T, service *Service, key stock.Key) {
 	for range 64 {
 		receipts.Go(func() {
 			for range 66 {
-				receive := Call{Meta: eventstore.Metadata{CommandID: uuid.New()}}
+				receive := commands.Call{Meta: eventstore.Metadata{CommandID: uuid.New()}}
 				if _, err := service.MoveStock(t.Context(), receive, key, stock.Receive{At: at, Quantity: 1}); err != nil {
 					t.Error(err)
 				}
@@ -127,13 +129,13 @@ func TestNothingIsRefusedOrDoneTwiceBecauseItWasForgotten(t *testing.T) {
 	noon := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
 	onEachEngine(t, func(t *testing.T, store eventstore.Store) {
 		stream, at := stock.Stream(mugs.SKU, mugs.Location), stock.At{Key: mugs, Now: noon}
-		ask := func(s *Service, id uuid.UUID, redecide bool, commands ...stock.Command) (aggregate.Result[stock.Event], error) {
-			return s.stock.Handle(t.Context(), aggregate.Request[stock.Command]{
+		ask := func(s *commands.Service, id uuid.UUID, redecide bool, commands ...stock.Command) (aggregate.Result[stock.Event], error) {
+			return s.StockHandler().Handle(t.Context(), aggregate.Request[stock.Command]{
 				Stream: stream, Meta: eventstore.Metadata{CommandID: id, Request: "1.abc"}, Commands: commands, Redecide: redecide,
 			})
 		}
-		service := func() *Service {
-			return NewService(store, DefaultPolicy(), func() time.Time { return noon }, aggregate.Options{})
+		service := func() *commands.Service {
+			return commands.NewService(store, commands.DefaultPolicy(), func() time.Time { return noon }, aggregate.Options{})
 		}
 		first := service()
 		must := func(id uuid.UUID, commands ...stock.Command) aggregate.Result[stock.Event] {
@@ -175,7 +177,7 @@ func TestNothingIsRefusedOrDoneTwiceBecauseItWasForgotten(t *testing.T) {
 		flood(t, first, mugs)
 		length := func() (revision int64) {
 			t.Helper()
-			if err := service().stock.View(t.Context(), stream, func(_ stock.State, at int64) { revision = at }); err != nil {
+			if err := service().ViewStock(t.Context(), mugs, func(_ stock.State, at int64) { revision = at }); err != nil {
 				t.Fatal(err)
 			}
 			return revision
@@ -207,9 +209,9 @@ func TestNothingIsRefusedOrDoneTwiceBecauseItWasForgotten(t *testing.T) {
 	})
 }
 
-func view(t *testing.T, service *Service, look func(stock.State)) {
+func view(t *testing.T, service *commands.Service, look func(stock.State)) {
 	t.Helper()
-	if err := service.stock.View(t.Context(), stock.Stream(mugs.SKU, mugs.Location), func(s stock.State, _ int64) { look(s) }); err != nil {
+	if err := service.ViewStock(t.Context(), stock.Key{SKU: mugs.SKU, Location: mugs.Location}, func(s stock.State, _ int64) { look(s) }); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -260,15 +262,15 @@ func TestAStepIsDrivenAgainAfterStockHasForgottenIt(t *testing.T) {
 	t.Parallel()
 	const id = unit.OrderID("o1")
 	onEachEngine(t, func(t *testing.T, store eventstore.Store) {
-		s := open(t, store, DefaultPolicy())
-		s.sell(mugs.SKU, 10_000)
-		if err := s.cart("c1", map[unit.SKU]unit.Quantity{mugs.SKU: 1}); err != nil {
+		s := open(t, store, commands.DefaultPolicy())
+		s.Sell(mugs.SKU, 10_000)
+		if err := s.FillCart("c1", map[unit.SKU]unit.Quantity{mugs.SKU: 1}); err != nil {
 			t.Fatal(err)
 		}
-		if result, err := s.Checkout(t.Context(), call(), CheckoutRequest{CartID: "c1", OrderID: id}); err != nil || !result.Placed {
+		if result, err := s.Checkout(t.Context(), shoptest.NewCall(), commands.CheckoutRequest{CartID: "c1", OrderID: id}); err != nil || !result.Placed {
 			t.Fatalf("checkout: %+v, %v", result, err)
 		}
-		pay := order.RecordTransaction{TransactionID: "t1", Type: order.Capture, State: order.Succeeded, Amount: s.order(id).Owed()}
+		pay := order.RecordTransaction{TransactionID: "t1", Type: order.Capture, State: order.Succeeded, Amount: s.OrderState(id).Owed()}
 		for _, step := range []struct {
 			name      string
 			commands  []order.Command
@@ -278,22 +280,22 @@ func TestAStepIsDrivenAgainAfterStockHasForgottenIt(t *testing.T) {
 			{"confirm", []order.Command{pay, order.Confirm{Now: s.Now()}}, 1, order.StatusConfirmed},
 			{"ship", []order.Command{order.Ship{ShipmentID: "s1", Location: mugs.Location}}, 0, order.StatusConfirmed},
 		} {
-			if _, err := open(t, diesBeforeSettling{store}, DefaultPolicy()).Order(t.Context(), call(), id, step.commands...); !errors.Is(err, errDead) {
+			if _, err := open(t, diesBeforeSettling{store}, commands.DefaultPolicy()).Order(t.Context(), shoptest.NewCall(), id, step.commands...); !errors.Is(err, errDead) {
 				t.Fatalf("%s: %v, want the driver to die", step.name, err)
 			}
 			flood(t, s.Service, mugs)
-			again := open(t, store, DefaultPolicy())
+			again := open(t, store, commands.DefaultPolicy())
 			var before int64
-			if err := again.stock.View(t.Context(), stock.Stream(mugs.SKU, mugs.Location), func(_ stock.State, at int64) { before = at }); err != nil {
+			if err := again.ViewStock(t.Context(), stock.Key{SKU: mugs.SKU, Location: mugs.Location}, func(_ stock.State, at int64) { before = at }); err != nil {
 				t.Fatal(err)
 			}
 			if err := again.FinishOrder(t.Context(), eventstore.Metadata{}, id); err != nil {
 				t.Errorf("%s, driven again: %v", step.name, err)
 			}
-			if now := again.order(id); now.Status != step.status || len(now.Unsettled) > 0 {
+			if now := again.OrderState(id); now.Status != step.status || len(now.Unsettled) > 0 {
 				t.Errorf("%s: the order is %s, unsettled %+v", step.name, now.Status, now.Unsettled)
 			}
-			err := again.stock.View(t.Context(), stock.Stream(mugs.SKU, mugs.Location), func(state stock.State, at int64) {
+			err := again.ViewStock(t.Context(), stock.Key{SKU: mugs.SKU, Location: mugs.Location}, func(state stock.State, at int64) {
 				if state.Allocated() != step.allocated || at != before {
 					t.Errorf("%s: %d allocated, want %d; %d events were added", step.name, state.Allocated(), step.allocated, at-before)
 				}
@@ -302,7 +304,7 @@ func TestAStepIsDrivenAgainAfterStockHasForgottenIt(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		s.audit()
+		s.Audit()
 	})
 }
 
@@ -333,22 +335,22 @@ var mugs = stock.Key{SKU: "MUG", Location: unit.DefaultLocation}
 // crowd is more commands on the mugs than a handler remembers of the kind that
 // states keep from being recorded twice: reservations, and a large order's
 // parcels, of which there are more than a stock remembers.
-func crowd(t *testing.T, service *Service) {
+func crowd(t *testing.T, service *commands.Service) {
 	t.Helper()
 	at := service.At(mugs)
 	const parcels = 1100
-	commands := []stock.Command{stock.Allocate{At: at, OrderID: "large", Quantity: parcels}}
+	batch := []stock.Command{stock.Allocate{At: at, OrderID: "large", Quantity: parcels}}
 	for i := range parcels {
-		commands = append(commands, stock.Ship{At: at, OrderID: "large", ShipmentID: unit.ShipmentID(fmt.Sprint("parcel-", i)), Quantity: 1})
+		batch = append(batch, stock.Ship{At: at, OrderID: "large", ShipmentID: unit.ShipmentID(fmt.Sprint("parcel-", i)), Quantity: 1})
 	}
 	for i := range 512 {
 		order := unit.OrderID(fmt.Sprint("small-", i))
-		commands = append(commands, stock.Reserve{
+		batch = append(batch, stock.Reserve{
 			At: at, ReservationID: stock.ReservationIDFor(order, mugs.SKU, mugs.Location), OrderID: order, Quantity: 1, ExpiresAt: at.Now.Add(time.Hour),
 		})
 	}
-	for _, command := range commands {
-		if _, err := service.MoveStock(t.Context(), Call{Meta: eventstore.Metadata{CommandID: uuid.New()}}, mugs, command); err != nil {
+	for _, command := range batch {
+		if _, err := service.MoveStock(t.Context(), commands.Call{Meta: eventstore.Metadata{CommandID: uuid.New()}}, mugs, command); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -382,12 +384,12 @@ func TestWhatNoStateGuardsIsRecordedOnceWithoutAnIndexOfIDs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			store, snapshots := logtest.Unindexed{Store: memory.New()}, &heldSnapshots{saved: map[string]aggregate.Snapshot{}}
-			open := func(options aggregate.Options) *Service {
-				return NewService(store, DefaultPolicy(), func() time.Time { return noon }, options)
+			open := func(options aggregate.Options) *commands.Service {
+				return commands.NewService(store, commands.DefaultPolicy(), func() time.Time { return noon }, options)
 			}
-			ask := func(service *Service, id uuid.UUID, commands ...stock.Command) aggregate.Result[stock.Event] {
+			ask := func(service *commands.Service, id uuid.UUID, commands ...stock.Command) aggregate.Result[stock.Event] {
 				t.Helper()
-				answer, err := service.stock.Handle(t.Context(), aggregate.Request[stock.Command]{
+				answer, err := service.StockHandler().Handle(t.Context(), aggregate.Request[stock.Command]{
 					Stream: stock.Stream(mugs.SKU, mugs.Location), Meta: eventstore.Metadata{CommandID: id},
 					Commands: commands, Redecide: test.process,
 				})

@@ -1,4 +1,4 @@
-package commands
+package commands_test
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"daybook/commands"
+	"daybook/commands/internal/shoptest"
 	"daybook/domain/order"
 	"daybook/domain/returns"
 	"daybook/domain/unit"
@@ -44,8 +46,8 @@ const refundRecorded = "return.refunded.v1"
 // each order, all received.
 func racing(t *testing.T, log eventstore.Store, orders ...unit.OrderID) *shop {
 	t.Helper()
-	s := open(t, log, DefaultPolicy())
-	s.sell("MUG", 9)
+	s := open(t, log, commands.DefaultPolicy())
+	s.Sell("MUG", 9)
 	for _, id := range orders {
 		s.deliver(id, 2)
 	}
@@ -54,10 +56,10 @@ func racing(t *testing.T, log eventstore.Store, orders ...unit.OrderID) *shop {
 		if id == "b" {
 			of = orders[:1]
 		}
-		if _, err := s.Return(t.Context(), call(), id, mugsOf(id, 1, of...)); err != nil {
+		if _, err := s.Return(t.Context(), shoptest.NewCall(), id, mugsOf(id, 1, of...)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Return(t.Context(), call(), id, giveBack(unit.Quantity(len(of)), "1")[:2]...); err != nil {
+		if _, err := s.Return(t.Context(), shoptest.NewCall(), id, giveBack(unit.Quantity(len(of)), "1")[:2]...); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -70,14 +72,14 @@ func refundOf(amount string) returns.RecordRefund {
 
 // auditLater wants the books to be right when nothing counts as under way.
 func (s *shop) auditLater() {
-	s.t.Helper()
-	_, report, err := verify.Log(s.t.Context(), s.store, time.Now().Add(48*time.Hour), nil)
+	s.T.Helper()
+	_, report, err := verify.Log(s.T.Context(), s.Log, time.Now().Add(48*time.Hour), nil)
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	for _, check := range report.Checks {
 		for _, first := range check.First {
-			s.t.Errorf("%s: %s", check.Name, first)
+			s.T.Errorf("%s: %s", check.Name, first)
 		}
 	}
 }
@@ -91,20 +93,20 @@ func TestOneOfTwoReturnsRecordsARefundOfAnOrder(t *testing.T) {
 				ctx, log := t.Context(), memory.New()
 				s := racing(t, log, "o1")
 				slow := open(t, &between{Store: log, eventType: refundRecorded, after: after, run: func() {
-					if _, err := s.Return(ctx, call(), winner, refundOf("2.50")); err != nil {
+					if _, err := s.Return(ctx, shoptest.NewCall(), winner, refundOf("2.50")); err != nil {
 						t.Errorf("the winner: %v", err)
 					}
-				}}, DefaultPolicy())
-				late := call()
+				}}, commands.DefaultPolicy())
+				late := shoptest.NewCall()
 				for range 2 { // asked again, it is refused again
 					_, err := slow.Return(ctx, late, loser, refundOf("2.50"))
 					refusedAt(t, err, "o1")
 				}
-				_, err := slow.Return(ctx, call(), loser, refundOf("2.50"))
+				_, err := slow.Return(ctx, shoptest.NewCall(), loser, refundOf("2.50"))
 				refusedAt(t, err, "o1")
 				wantRefunded(t, slow, map[unit.ReturnID]string{winner: "2.50", loser: "0"})
 				slow.auditLater()
-				if _, err := slow.Return(ctx, call(), loser, returns.RecordRefund{TransactionID: "rf2", Amount: pounds("2.50")}); err != nil {
+				if _, err := slow.Return(ctx, shoptest.NewCall(), loser, returns.RecordRefund{TransactionID: "rf2", Amount: pounds("2.50")}); err != nil {
 					t.Errorf("the loser by another id: %v", err)
 				}
 				wantRefunded(t, slow, map[unit.ReturnID]string{winner: "2.50", loser: "2.50"})
@@ -116,7 +118,7 @@ func TestOneOfTwoReturnsRecordsARefundOfAnOrder(t *testing.T) {
 
 func refusedAt(t *testing.T, err error, id unit.OrderID) {
 	t.Helper()
-	no, refused := refusedBy(err)
+	no, refused := commands.RefusedBy(err)
 	if !refused || no.Code != order.ErrTransactionDiffers.Code || no.Facts["order_id"] != id {
 		t.Errorf("%v (%+v), want %s of order %s", err, no, order.ErrTransactionDiffers.Code, id)
 	}
@@ -152,11 +154,11 @@ func TestARefundRacesATransactionOfItsOrder(t *testing.T) {
 				ctx, log := t.Context(), memory.New()
 				s := racing(t, log, "o1")
 				slow := open(t, &between{Store: log, eventType: refundRecorded, after: after, run: func() {
-					if _, err := s.Order(ctx, call(), "o1", test.other); err != nil {
+					if _, err := s.Order(ctx, shoptest.NewCall(), "o1", test.other); err != nil {
 						t.Errorf("the order's transaction: %v", err)
 					}
-				}}, DefaultPolicy())
-				_, err := slow.Return(ctx, call(), "a", refundOf("2.50"))
+				}}, commands.DefaultPolicy())
+				_, err := slow.Return(ctx, shoptest.NewCall(), "a", refundOf("2.50"))
 				if !test.refused {
 					if err != nil {
 						t.Errorf("the refund: %v", err)
@@ -180,14 +182,14 @@ func TestARefundIsRecordedAgainUnderTheIDOfOneTakenBack(t *testing.T) {
 	s := racing(t, log, "o1")
 	slow := open(t, &between{Store: log, eventType: refundRecorded, run: func() {
 		told := order.RecordTransaction{TransactionID: "rf", Type: order.Refund, State: order.Succeeded, Amount: pounds("1.50")}
-		if _, err := s.Order(ctx, call(), "o1", told); err != nil {
+		if _, err := s.Order(ctx, shoptest.NewCall(), "o1", told); err != nil {
 			t.Error(err)
 		}
-	}}, DefaultPolicy())
-	first := call()
+	}}, commands.DefaultPolicy())
+	first := shoptest.NewCall()
 	_, err := slow.Return(ctx, first, "a", refundOf("2.50"))
 	refusedAt(t, err, "o1")
-	if _, err := slow.Return(ctx, call(), "a", refundOf("1.50")); err != nil {
+	if _, err := slow.Return(ctx, shoptest.NewCall(), "a", refundOf("1.50")); err != nil {
 		t.Fatalf("with the order's amount: %v", err)
 	}
 	_, err = slow.Return(ctx, first, "a", refundOf("2.50"))
@@ -202,20 +204,20 @@ func TestOnlyTheShareThatAnOrderRefusesIsTakenBack(t *testing.T) {
 	ctx, log := t.Context(), memory.New()
 	s := racing(t, log, "o1", "o2")
 	slow := open(t, &between{Store: log, eventType: refundRecorded, run: func() {
-		if _, err := s.Return(ctx, call(), "b", refundOf("2.50")); err != nil {
+		if _, err := s.Return(ctx, shoptest.NewCall(), "b", refundOf("2.50")); err != nil {
 			t.Error(err)
 		}
-	}}, DefaultPolicy())
-	_, err := slow.Return(ctx, call(), "a", refundOf("5.00"))
+	}}, commands.DefaultPolicy())
+	_, err := slow.Return(ctx, shoptest.NewCall(), "a", refundOf("5.00"))
 	refusedAt(t, err, "o1")
 	wantRefunded(t, slow, map[unit.ReturnID]string{"a": "2.50", "b": "2.50"})
 	slow.auditLater()
-	if _, err := slow.Return(ctx, call(), "a", returns.RecordRefund{TransactionID: "rest", Amount: pounds("2.50")}); err != nil {
+	if _, err := slow.Return(ctx, shoptest.NewCall(), "a", returns.RecordRefund{TransactionID: "rest", Amount: pounds("2.50")}); err != nil {
 		t.Errorf("the rest by another id: %v", err)
 	}
 	for _, id := range []unit.OrderID{"o1", "o2"} {
 		want := map[unit.OrderID]string{"o1": "5.00", "o2": "2.50"}[id]
-		if now := slow.order(id).Returned(); !now.Equal(pounds(want)) {
+		if now := slow.OrderState(id).Returned(); !now.Equal(pounds(want)) {
 			t.Errorf("order %s: %s returned, want %s", id, now, want)
 		}
 	}
@@ -232,15 +234,15 @@ func TestACrashWhileARefundIsRefusedEndsInTheSameState(t *testing.T) {
 			ctx, log := t.Context(), memory.New()
 			s := racing(t, log, "o1", "o2")
 			dying := open(t, &mortal{Store: &between{Store: log, eventType: refundRecorded, run: func() {
-				if _, err := s.Return(ctx, call(), "b", refundOf("2.50")); err != nil {
+				if _, err := s.Return(ctx, shoptest.NewCall(), "b", refundOf("2.50")); err != nil {
 					t.Error(err)
 				}
-			}}, left: left}, DefaultPolicy())
-			late := call()
+			}}, left: left}, commands.DefaultPolicy())
+			late := shoptest.NewCall()
 			if _, err := dying.Return(ctx, late, "a", refundOf("5.00")); !errors.Is(err, errDead) {
 				t.Errorf("the dying node: %v", err)
 			}
-			after := open(t, log, DefaultPolicy())
+			after := open(t, log, commands.DefaultPolicy())
 			recoverFrom(t, after)
 			wantRefunded(t, after, map[unit.ReturnID]string{"a": "2.50", "b": "2.50"})
 			after.auditLater()

@@ -1,4 +1,4 @@
-package commands
+package commands_test
 
 import (
 	"context"
@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 
+	"daybook/commands"
+	"daybook/commands/internal/shoptest"
 	"daybook/domain/cart"
 	"daybook/domain/checkout"
 	"daybook/domain/order"
@@ -43,11 +45,11 @@ func (a *appends) Append(ctx context.Context, stream string, expected eventstore
 // doomed is a shop with a cart of 3 MANY and 1 NONE, which the node knows to be sold out.
 func doomed(t *testing.T, store eventstore.Store) *shop {
 	t.Helper()
-	s := open(t, store, DefaultPolicy())
-	s.sell("MANY", 10)
-	s.sell("NONE", 1)
+	s := open(t, store, commands.DefaultPolicy())
+	s.Sell("MANY", 10)
+	s.Sell("NONE", 1)
 	buy(t, s, "first", "o-first", map[unit.SKU]unit.Quantity{"NONE": 1})
-	if err := s.cart("c1", map[unit.SKU]unit.Quantity{"MANY": 3, "NONE": 1}); err != nil {
+	if err := s.FillCart("c1", map[unit.SKU]unit.Quantity{"MANY": 3, "NONE": 1}); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -55,10 +57,10 @@ func doomed(t *testing.T, store eventstore.Store) *shop {
 
 func buy(t *testing.T, s *shop, id unit.CartID, orderID unit.OrderID, lines map[unit.SKU]unit.Quantity) {
 	t.Helper()
-	if err := s.cart(id, lines); err != nil {
+	if err := s.FillCart(id, lines); err != nil {
 		t.Fatal(err)
 	}
-	if result, err := s.Checkout(t.Context(), call(), CheckoutRequest{CartID: id, OrderID: orderID}); err != nil || !result.Placed {
+	if result, err := s.Checkout(t.Context(), shoptest.NewCall(), commands.CheckoutRequest{CartID: id, OrderID: orderID}); err != nil || !result.Placed {
 		t.Fatalf("checkout of %s: %+v, %v", id, result, err)
 	}
 }
@@ -68,9 +70,9 @@ func TestACheckoutThatCannotSucceedHoldsNothingMeanwhile(t *testing.T) {
 	log := &appends{Store: memory.New()}
 	s := doomed(t, log)
 	log.events = nil
-	asked := call()
+	asked := shoptest.NewCall()
 	for i, want := range []error{stock.ErrInsufficient, checkout.ErrOrderIDSpent} { // the same call again
-		result, err := s.Checkout(t.Context(), asked, CheckoutRequest{CartID: "c1", OrderID: "o1"})
+		result, err := s.Checkout(t.Context(), asked, commands.CheckoutRequest{CartID: "c1", OrderID: "o1"})
 		if err != nil || result.Placed || !errors.Is(result.Refusal(), want) {
 			t.Fatalf("try %d: %+v, %v; want %v", i, result, err, want)
 		}
@@ -87,14 +89,14 @@ func TestACheckoutThatCannotSucceedHoldsNothingMeanwhile(t *testing.T) {
 	if len(log.events) != 2 {
 		t.Errorf("there are appends to %v, want only the cart and the order", log.events)
 	}
-	if _, err := s.Checkout(t.Context(), call(), CheckoutRequest{CartID: "first", OrderID: "o1"}); err == nil {
+	if _, err := s.Checkout(t.Context(), shoptest.NewCall(), commands.CheckoutRequest{CartID: "first", OrderID: "o1"}); err == nil {
 		t.Error("another cart took the order id of a refused checkout")
 	}
-	s.receive("NONE", 1)
-	if result, err := s.Checkout(t.Context(), call(), CheckoutRequest{CartID: "c1", OrderID: "o2"}); err != nil || !result.Placed {
+	s.Receive("NONE", 1)
+	if result, err := s.Checkout(t.Context(), shoptest.NewCall(), commands.CheckoutRequest{CartID: "c1", OrderID: "o2"}); err != nil || !result.Placed {
 		t.Errorf("a second checkout, with stock: %+v, %v", result, err)
 	}
-	s.audit()
+	s.Audit()
 }
 
 // What the node remembers of stock may be old. It must not refuse on that.
@@ -102,11 +104,11 @@ func TestStockThatAnotherNodeTookInIsSold(t *testing.T) {
 	t.Parallel()
 	log := memory.New()
 	s := doomed(t, log)
-	open(t, log, DefaultPolicy()).receive("NONE", 1)
-	if result, err := s.Checkout(t.Context(), call(), CheckoutRequest{CartID: "c1", OrderID: "o1"}); err != nil || !result.Placed {
+	open(t, log, commands.DefaultPolicy()).Receive("NONE", 1)
+	if result, err := s.Checkout(t.Context(), shoptest.NewCall(), commands.CheckoutRequest{CartID: "c1", OrderID: "o1"}); err != nil || !result.Placed {
 		t.Errorf("checkout: %+v, %v; want it placed", result, err)
 	}
-	s.audit()
+	s.Audit()
 }
 
 // The cart may change between the look at its stock and the append: a line that was short
@@ -115,7 +117,7 @@ func TestACartThatChangedMeanwhileIsDecidedAnew(t *testing.T) {
 	t.Parallel()
 	log := &appends{Store: memory.New()}
 	s := doomed(t, log)
-	other := open(t, log.Store, DefaultPolicy())
+	other := open(t, log.Store, commands.DefaultPolicy())
 	var once sync.Once
 	log.before = func(stream string) {
 		if stream != order.Stream("o1") {
@@ -132,16 +134,16 @@ func TestACartThatChangedMeanwhileIsDecidedAnew(t *testing.T) {
 			}); err != nil {
 				t.Error(err)
 			}
-			if _, err := other.Cart(t.Context(), call(), "c1", cart.RemoveLine{Line: short}); err != nil {
+			if _, err := other.Cart(t.Context(), shoptest.NewCall(), "c1", cart.RemoveLine{Line: short}); err != nil {
 				t.Error(err)
 			}
 		})
 	}
-	result, err := s.Checkout(t.Context(), call(), CheckoutRequest{CartID: "c1", OrderID: "o1"})
+	result, err := s.Checkout(t.Context(), shoptest.NewCall(), commands.CheckoutRequest{CartID: "c1", OrderID: "o1"})
 	if err != nil || !result.Placed {
 		t.Errorf("checkout: %+v, %v; want the other line sold", result, err)
 	}
-	s.audit()
+	s.Audit()
 }
 
 // An order id may become another cart's between the look at it and the claim.
@@ -149,19 +151,19 @@ func TestAnOrderIDTakenMeanwhileLeavesTheCartOpen(t *testing.T) {
 	t.Parallel()
 	log := &appends{Store: memory.New()}
 	s := doomed(t, log)
-	other := open(t, log.Store, DefaultPolicy())
+	other := open(t, log.Store, commands.DefaultPolicy())
 	var once sync.Once
 	log.before = func(stream string) {
 		if stream == order.Stream("o1") {
 			once.Do(func() { buy(t, other, "c2", "o1", map[unit.SKU]unit.Quantity{"MANY": 1}) })
 		}
 	}
-	if _, err := s.Checkout(t.Context(), call(), CheckoutRequest{CartID: "c1", OrderID: "o1"}); !errors.Is(err, order.ErrIDTaken) {
+	if _, err := s.Checkout(t.Context(), shoptest.NewCall(), commands.CheckoutRequest{CartID: "c1", OrderID: "o1"}); !errors.Is(err, order.ErrIDTaken) {
 		t.Errorf("checkout: %v; want %v", err, order.ErrIDTaken)
 	}
-	s.receive("NONE", 1)
-	if result, err := s.Checkout(t.Context(), call(), CheckoutRequest{CartID: "c1", OrderID: "o2"}); err != nil || !result.Placed {
+	s.Receive("NONE", 1)
+	if result, err := s.Checkout(t.Context(), shoptest.NewCall(), commands.CheckoutRequest{CartID: "c1", OrderID: "o2"}); err != nil || !result.Placed {
 		t.Errorf("a second checkout: %+v, %v", result, err)
 	}
-	s.audit()
+	s.Audit()
 }

@@ -1,4 +1,4 @@
-package commands
+package commands_test
 
 import (
 	"context"
@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"daybook/commands"
 	"daybook/commands/aggregate"
+	"daybook/commands/internal/shoptest"
 	"daybook/domain/order"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
@@ -30,34 +32,34 @@ func (w *watched) ReadStream(ctx context.Context, stream string, from int64, lim
 // sold is a shop with a confirmed order "o" of ten mugs.
 func sold(t *testing.T, log eventstore.Store) *shop {
 	t.Helper()
-	s := open(t, log, DefaultPolicy())
-	s.sell("MUG", 50)
-	if err := s.cart("c", map[unit.SKU]unit.Quantity{"MUG": 10}); err != nil {
+	s := open(t, log, commands.DefaultPolicy())
+	s.Sell("MUG", 50)
+	if err := s.FillCart("c", map[unit.SKU]unit.Quantity{"MUG": 10}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.checkout("c", "o"); err != nil {
+	if err := s.PlaceOrder("c", "o"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Order(t.Context(), call(), "o", order.Confirm{Now: s.Now()}); err != nil {
+	if _, err := s.Order(t.Context(), shoptest.NewCall(), "o", order.Confirm{Now: s.Now()}); err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
 
 func (s *shop) allocated(id unit.OrderID, sku unit.SKU) (open unit.Quantity) {
-	s.t.Helper()
-	if err := s.stock.View(s.t.Context(), stock.Stream(sku, unit.DefaultLocation), func(state stock.State, _ int64) { open = state.Orders[id].Open }); err != nil {
-		s.t.Fatal(err)
+	s.T.Helper()
+	if err := s.ViewStock(s.T.Context(), stock.Key{SKU: sku, Location: unit.DefaultLocation}, func(state stock.State, _ int64) { open = state.Orders[id].Open }); err != nil {
+		s.T.Fatal(err)
 	}
 	return open
 }
 
 // shipMugs sends mugs of the order's only line.
 func (s *shop) shipMugs(parcel unit.ShipmentID, units unit.Quantity) {
-	s.t.Helper()
+	s.T.Helper()
 	ship := order.Ship{ShipmentID: parcel, Location: unit.DefaultLocation, Lines: []order.LineQuantity{{Line: 1, Quantity: units}}}
-	if _, err := s.Order(s.t.Context(), call(), "o", ship); err != nil {
-		s.t.Error(err)
+	if _, err := s.Order(s.T.Context(), shoptest.NewCall(), "o", ship); err != nil {
+		s.T.Error(err)
 	}
 }
 
@@ -72,8 +74,8 @@ func TestWhatShipsWhileAnOrderIsComparedWithStockIsNotLost(t *testing.T) {
 			s.shipMugs("p", 4)
 		}
 	}}
-	result, err := open(t, between, DefaultPolicy()).RetryAllocation(t.Context(), call(), "o")
-	if err != nil || !shipped || result.Outcome != RetryNothing || len(result.Lost) != 0 {
+	result, err := open(t, between, commands.DefaultPolicy()).RetryAllocation(t.Context(), shoptest.NewCall(), "o")
+	if err != nil || !shipped || result.Outcome != commands.RetryNothing || len(result.Lost) != 0 {
 		t.Errorf("retried: %+v, %v (shipped meanwhile: %t); nothing was lost", result, err, shipped)
 	}
 	if got := s.allocated("o", "MUG"); got != 6 {
@@ -99,9 +101,9 @@ func TestAnOrderThatAlwaysChangesIsComparedOnlySoOften(t *testing.T) {
 			s.shipMugs(unit.ShipmentID(strings.Repeat("p", parcels)), 1)
 		}
 	}
-	_, err := open(t, between, DefaultPolicy()).RetryAllocation(t.Context(), call(), "o")
-	if !errors.Is(err, aggregate.ErrOverloaded) || parcels != maxLooks {
-		t.Errorf("after %d parcels: %v, want %v after %d", parcels, err, aggregate.ErrOverloaded, maxLooks)
+	_, err := open(t, between, commands.DefaultPolicy()).RetryAllocation(t.Context(), shoptest.NewCall(), "o")
+	if !errors.Is(err, aggregate.ErrOverloaded) || parcels != commands.MaxLooks {
+		t.Errorf("after %d parcels: %v, want %v after %d", parcels, err, aggregate.ErrOverloaded, commands.MaxLooks)
 	}
 	if got := s.allocated("o", "MUG"); got != unit.Quantity(10-parcels) {
 		t.Errorf("%d are allocated after %d of 10 have shipped", got, parcels)
@@ -110,24 +112,24 @@ func TestAnOrderThatAlwaysChangesIsComparedOnlySoOften(t *testing.T) {
 
 func TestARetryAtAnImpossibleTimeFinishesNothing(t *testing.T) {
 	t.Parallel()
-	s := open(t, &watched{Store: memory.New(), reads: func(stream string) { t.Errorf("%s is read", stream) }}, DefaultPolicy())
-	at := call()
+	s := open(t, &watched{Store: memory.New(), reads: func(stream string) { t.Errorf("%s is read", stream) }}, commands.DefaultPolicy())
+	at := shoptest.NewCall()
 	at.Meta.OccurredAt = time.Date(1066, 10, 14, 0, 0, 0, 0, time.UTC)
 	_, err := s.RetryAllocation(t.Context(), at, "o")
-	if _, refused := errors.AsType[*TimeError](err); !refused {
+	if _, refused := errors.AsType[*commands.TimeError](err); !refused {
 		t.Errorf("got %v, want it refused", err)
 	}
 }
 
 func TestAnEventThatCannotBeReadIsSaidToBeThat(t *testing.T) {
 	t.Parallel()
-	s := open(t, memory.New(), DefaultPolicy())
+	s := open(t, memory.New(), commands.DefaultPolicy())
 	stream := order.Stream("o")
-	appendRaw(t, s.store, stream, "order.teleported.v1", `{}`, nil)
-	_, shortages := s.lastShortages(t.Context(), "o")
+	shoptest.AppendRaw(t, s.Log, stream, "order.teleported.v1", `{}`, nil)
+	_, shortages := s.LastShortages(t.Context(), "o")
 	for what, err := range map[string]error{
 		"shortages": shortages,
-		"state":     s.orders.View(t.Context(), stream, func(order.State, int64) {}),
+		"state":     s.ViewOrder(t.Context(), "o", func(order.State, int64) {}),
 	} {
 		if bad, is := errors.AsType[*aggregate.UndecodableError](err); !is || bad.Stream != stream || bad.Revision != 0 {
 			t.Errorf("%s: %v", what, err)

@@ -1,4 +1,4 @@
-package commands
+package commands_test
 
 import (
 	"context"
@@ -8,11 +8,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 
+	"daybook/commands"
 	"daybook/commands/aggregate"
+	"daybook/commands/internal/shoptest"
 	"daybook/domain/order"
 	"daybook/domain/returns"
 	"daybook/domain/rule"
@@ -48,20 +49,20 @@ func onEachStore(t *testing.T, test func(t *testing.T, store eventstore.Store)) 
 
 // deliver sells an order of mugs, paid, of which all have left.
 func (s *shop) deliver(id unit.OrderID, units unit.Quantity) {
-	s.t.Helper()
-	ctx := s.t.Context()
-	if err := s.cart(unit.CartID("c-"+id), map[unit.SKU]unit.Quantity{"MUG": units}); err != nil {
-		s.t.Fatal(err)
+	s.T.Helper()
+	ctx := s.T.Context()
+	if err := s.FillCart(unit.CartID("c-"+id), map[unit.SKU]unit.Quantity{"MUG": units}); err != nil {
+		s.T.Fatal(err)
 	}
-	if result, err := s.Checkout(ctx, call(), CheckoutRequest{CartID: unit.CartID("c-" + id), OrderID: id}); err != nil || !result.Placed {
-		s.t.Fatalf("checkout: %+v, %v", result, err)
+	if result, err := s.Checkout(ctx, shoptest.NewCall(), commands.CheckoutRequest{CartID: unit.CartID("c-" + id), OrderID: id}); err != nil || !result.Placed {
+		s.T.Fatalf("checkout: %+v, %v", result, err)
 	}
-	paid := order.RecordTransaction{TransactionID: "paid", Type: order.Capture, State: order.Succeeded, Amount: s.order(id).Owed()}
-	if _, err := s.Order(ctx, call(), id, paid, order.Confirm{Now: s.Now()}); err != nil {
-		s.t.Fatal(err)
+	paid := order.RecordTransaction{TransactionID: "paid", Type: order.Capture, State: order.Succeeded, Amount: s.OrderState(id).Owed()}
+	if _, err := s.Order(ctx, shoptest.NewCall(), id, paid, order.Confirm{Now: s.Now()}); err != nil {
+		s.T.Fatal(err)
 	}
-	if _, err := s.Order(ctx, call(), id, order.Ship{ShipmentID: "s1", Location: unit.DefaultLocation}); err != nil {
-		s.t.Fatal(err)
+	if _, err := s.Order(ctx, shoptest.NewCall(), id, order.Ship{ShipmentID: "s1", Location: unit.DefaultLocation}); err != nil {
+		s.T.Fatal(err)
 	}
 }
 
@@ -83,9 +84,9 @@ func mugsOf(id unit.ReturnID, units unit.Quantity, orders ...unit.OrderID) retur
 }
 
 func (s *shop) comeback(id unit.ReturnID) (state returns.State) {
-	s.t.Helper()
-	if err := s.returns.View(s.t.Context(), returns.Stream(id), func(now returns.State, _ int64) { state = now.Clone() }); err != nil {
-		s.t.Fatal(err)
+	s.T.Helper()
+	if err := s.ViewReturn(s.T.Context(), id, func(now returns.State, _ int64) { state = now.Clone() }); err != nil {
+		s.T.Fatal(err)
 	}
 	return state
 }
@@ -103,34 +104,34 @@ func TestAUnitComesBackByOneReturn(t *testing.T) {
 	t.Parallel()
 	onEachStore(t, func(t *testing.T, store eventstore.Store) {
 		ctx := t.Context()
-		s := open(t, store, DefaultPolicy())
-		s.sell("MUG", 5)
+		s := open(t, store, commands.DefaultPolicy())
+		s.Sell("MUG", 5)
 		s.deliver("o1", 2)
-		first := call()
+		first := shoptest.NewCall()
 		for range 2 { // asked again, it is the same
 			if _, err := s.Return(ctx, first, "r1", mugsOf("r1", 1, "o1")); err != nil {
 				t.Fatal(err)
 			}
 		}
-		before := s.order("o1")
-		_, err := s.Return(ctx, call(), "r2", mugsOf("r2", 2, "o1"))
+		before := s.OrderState("o1")
+		_, err := s.Return(ctx, shoptest.NewCall(), "r2", mugsOf("r2", 2, "o1"))
 		no, refused := errors.AsType[*rule.Rejection](err)
 		if !refused || no.Code != "return-exceeds-shipped" || no.Facts["returnable"] != unit.Quantity(1) || no.Facts["order_id"] != unit.OrderID("o1") {
 			t.Errorf("two more of two: %+v (%v)", no, err)
 		}
-		if s.comeback("r2").Exists() || len(s.order("o1").Returns) != len(before.Returns) {
+		if s.comeback("r2").Exists() || len(s.OrderState("o1").Returns) != len(before.Returns) {
 			t.Error("a refusal was recorded")
 		}
-		if _, err := s.Return(ctx, call(), "r1", returns.Cancel{}); err != nil {
+		if _, err := s.Return(ctx, shoptest.NewCall(), "r1", returns.Cancel{}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Return(ctx, call(), "r2", mugsOf("r2", 2, "o1")); err != nil {
+		if _, err := s.Return(ctx, shoptest.NewCall(), "r2", mugsOf("r2", 2, "o1")); err != nil {
 			t.Errorf("once the first is canceled: %v", err)
 		}
-		if _, err := s.Return(ctx, call(), "r3", mugsOf("r3", 1, "nobodys")); !errors.Is(err, order.ErrNotFound) {
+		if _, err := s.Return(ctx, shoptest.NewCall(), "r3", mugsOf("r3", 1, "nobodys")); !errors.Is(err, order.ErrNotFound) {
 			t.Errorf("of an order that is not there: %v", err)
 		}
-		s.audit()
+		s.Audit()
 	})
 }
 
@@ -138,8 +139,8 @@ func TestManyReturnsRaceForTheLastUnits(t *testing.T) {
 	t.Parallel()
 	onEachStore(t, func(t *testing.T, store eventstore.Store) {
 		const units, racers = 3, 24
-		nodes := []*shop{open(t, store, DefaultPolicy()), open(t, store, DefaultPolicy())}
-		nodes[0].sell("MUG", 10)
+		nodes := []*shop{open(t, store, commands.DefaultPolicy()), open(t, store, commands.DefaultPolicy())}
+		nodes[0].Sell("MUG", 10)
 		for _, id := range []unit.OrderID{"o1", "o2"} {
 			nodes[0].deliver(id, units)
 		}
@@ -150,7 +151,7 @@ func TestManyReturnsRaceForTheLastUnits(t *testing.T) {
 				id := unit.ReturnID(fmt.Sprint("r", i))
 				// Both orders, in either turn.
 				orders := [][]unit.OrderID{{"o1", "o2"}, {"o2", "o1"}}[i%2]
-				_, err := nodes[i%2].Return(t.Context(), call(), id, mugsOf(id, 1, orders...))
+				_, err := nodes[i%2].Return(t.Context(), shoptest.NewCall(), id, mugsOf(id, 1, orders...))
 				switch {
 				case err == nil:
 					admitted.Add(1)
@@ -166,11 +167,11 @@ func TestManyReturnsRaceForTheLastUnits(t *testing.T) {
 			t.Errorf("%d returns of %d units", n, units)
 		}
 		for _, id := range []unit.OrderID{"o1", "o2"} {
-			if back := nodes[1].order(id).Lines[0].Returning; back != unit.Quantity(admitted.Load()) {
+			if back := nodes[1].OrderState(id).Lines[0].Returning; back != unit.Quantity(admitted.Load()) {
 				t.Errorf("order %s counts %d, %d were admitted", id, back, admitted.Load())
 			}
 		}
-		nodes[0].audit()
+		nodes[0].Audit()
 	})
 }
 
@@ -179,68 +180,68 @@ func TestManyReturnsRaceForTheLastUnits(t *testing.T) {
 func TestARefusalAfterTheRequestIsRecorded(t *testing.T) {
 	t.Parallel()
 	log := memory.New()
-	s := open(t, log, DefaultPolicy())
-	s.sell("MUG", 5)
+	s := open(t, log, commands.DefaultPolicy())
+	s.Sell("MUG", 5)
 	s.deliver("o1", 1)
-	ask := aggregate.Request[returns.Command]{Stream: returns.Stream("late"), Meta: call().Meta, Commands: []returns.Command{mugsOf("late", 1, "o1")}}
-	if _, err := s.returns.Handle(t.Context(), ask); err != nil {
+	ask := aggregate.Request[returns.Command]{Stream: returns.Stream("late"), Meta: shoptest.NewCall().Meta, Commands: []returns.Command{mugsOf("late", 1, "o1")}}
+	if _, err := s.ReturnHandler().Handle(t.Context(), ask); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Return(t.Context(), call(), "early", mugsOf("early", 1, "o1")); err != nil {
+	if _, err := s.Return(t.Context(), shoptest.NewCall(), "early", mugsOf("early", 1, "o1")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Return(t.Context(), call(), "late", returns.Approve{}); !errors.Is(err, returns.ErrNotAdmitted) {
+	if _, err := s.Return(t.Context(), shoptest.NewCall(), "late", returns.Approve{}); !errors.Is(err, returns.ErrNotAdmitted) {
 		t.Errorf("approving what no order has admitted: %v", err)
 	}
 	for range 2 {
-		if _, err := s.Return(t.Context(), call(), "late", mugsOf("late", 1, "o1")); !errors.Is(err, order.ErrReturnExceeded) {
+		if _, err := s.Return(t.Context(), shoptest.NewCall(), "late", mugsOf("late", 1, "o1")); !errors.Is(err, order.ErrReturnExceeded) {
 			t.Errorf("the late one: %v", err)
 		}
 	}
 	if now := s.comeback("late"); now.Status != returns.StatusDeclined || len(now.OrdersUnsettled) > 0 {
 		t.Errorf("the late one is %s, open %+v", now.Status, now.OrdersUnsettled)
 	}
-	s.audit()
+	s.Audit()
 }
 
 func TestARefundShowsInThePaymentStateOfItsOrder(t *testing.T) {
 	t.Parallel()
 	onEachStore(t, func(t *testing.T, store eventstore.Store) {
 		ctx := t.Context()
-		s := open(t, store, DefaultPolicy())
-		s.sell("MUG", 9)
+		s := open(t, store, commands.DefaultPolicy())
+		s.Sell("MUG", 9)
 		s.deliver("o1", 1)
 		s.deliver("o2", 2)
-		if _, err := s.Return(ctx, call(), "r1", mugsOf("r1", 1, "o1", "o2")); err != nil {
+		if _, err := s.Return(ctx, shoptest.NewCall(), "r1", mugsOf("r1", 1, "o1", "o2")); err != nil {
 			t.Fatal(err)
 		}
-		refund := call()
+		refund := shoptest.NewCall()
 		for range 2 {
 			if _, err := s.Return(ctx, refund, "r1", giveBack(2, "5.00")...); err != nil {
 				t.Fatal(err)
 			}
 		}
 		for id, want := range map[unit.OrderID]order.PaymentState{"o1": order.Refunded, "o2": order.PartiallyRefunded} {
-			now := s.order(id)
+			now := s.OrderState(id)
 			if now.PaymentState() != want || !now.Returned().Equal(pounds("2.50")) {
 				t.Errorf("order %s is %s, %s returned; want it %s", id, now.PaymentState(), now.Returned(), want)
 			}
 		}
 		again := returns.RecordRefund{TransactionID: "paid", Amount: pounds("0.01")}
-		if _, err := s.Return(ctx, call(), "r2", mugsOf("r2", 1, "o2")); err != nil {
+		if _, err := s.Return(ctx, shoptest.NewCall(), "r2", mugsOf("r2", 1, "o2")); err != nil {
 			t.Fatal(err)
 		}
 		pay := append(giveBack(1, "1.00"), again)
-		if _, err := s.Return(ctx, call(), "r2", pay...); !errors.Is(err, order.ErrTransactionDiffers) {
+		if _, err := s.Return(ctx, shoptest.NewCall(), "r2", pay...); !errors.Is(err, order.ErrTransactionDiffers) {
 			t.Errorf("a refund under the id of a payment: %v", err)
 		}
-		stale := call()
+		stale := shoptest.NewCall()
 		stale.IfRevision = new(int64(0))
 		_, err := s.Return(ctx, stale, "r2", pay...)
 		if _, is := errors.AsType[*aggregate.StaleError](err); !is {
 			t.Errorf("the same by who saw an older return: %v, want it stale before all else", err)
 		}
-		s.audit()
+		s.Audit()
 	})
 }
 
@@ -249,34 +250,34 @@ func TestARefundShowsInThePaymentStateOfItsOrder(t *testing.T) {
 func TestADeletedOrderHoldsUpNoReturn(t *testing.T) {
 	t.Parallel()
 	ctx, log := t.Context(), memory.New()
-	s := open(t, log, DefaultPolicy())
-	s.sell("MUG", 9)
+	s := open(t, log, commands.DefaultPolicy())
+	s.Sell("MUG", 9)
 	s.deliver("o1", 3)
 	s.deliver("gone", 3)
 	for _, id := range []unit.ReturnID{"canceled", "refunded"} {
-		if _, err := s.Return(ctx, call(), id, mugsOf(id, 1, "o1", "gone")); err != nil {
+		if _, err := s.Return(ctx, shoptest.NewCall(), id, mugsOf(id, 1, "o1", "gone")); err != nil {
 			t.Fatal(err)
 		}
 	}
-	late := aggregate.Request[returns.Command]{Stream: returns.Stream("late"), Meta: call().Meta, Commands: []returns.Command{mugsOf("late", 1, "o1", "gone")}}
-	if _, err := s.returns.Handle(ctx, late); err != nil {
+	late := aggregate.Request[returns.Command]{Stream: returns.Stream("late"), Meta: shoptest.NewCall().Meta, Commands: []returns.Command{mugsOf("late", 1, "o1", "gone")}}
+	if _, err := s.ReturnHandler().Handle(ctx, late); err != nil {
 		t.Fatal(err)
 	}
 	tombstone := []eventstore.Event{{ID: uuid.New(), Type: eventstore.TombstoneType, Data: []byte("{}")}}
 	if _, err := log.Append(ctx, order.Stream("gone"), eventstore.Any, tombstone); err != nil {
 		t.Fatal(err)
 	}
-	s = open(t, log, DefaultPolicy())
-	if _, err := s.Return(ctx, call(), "new", mugsOf("new", 1, "gone")); !errors.Is(err, order.ErrNotFound) || s.comeback("new").Exists() {
+	s = open(t, log, commands.DefaultPolicy())
+	if _, err := s.Return(ctx, shoptest.NewCall(), "new", mugsOf("new", 1, "gone")); !errors.Is(err, order.ErrNotFound) || s.comeback("new").Exists() {
 		t.Errorf("a return of it: %v", err)
 	}
 	if err := s.FinishReturn(ctx, eventstore.Metadata{}, "late"); err != nil {
 		t.Errorf("the reactor: %v", err)
 	}
-	if _, err := s.Return(ctx, call(), "canceled", returns.Cancel{}); err != nil {
+	if _, err := s.Return(ctx, shoptest.NewCall(), "canceled", returns.Cancel{}); err != nil {
 		t.Errorf("cancel: %v", err)
 	}
-	if _, err := s.Return(ctx, call(), "refunded", giveBack(2, "5.00")...); err != nil {
+	if _, err := s.Return(ctx, shoptest.NewCall(), "refunded", giveBack(2, "5.00")...); err != nil {
 		t.Errorf("refund: %v", err)
 	}
 	for id, status := range map[unit.ReturnID]returns.Status{"late": returns.StatusDeclined, "canceled": returns.StatusCanceled, "refunded": returns.StatusReceived} {
@@ -284,7 +285,7 @@ func TestADeletedOrderHoldsUpNoReturn(t *testing.T) {
 			t.Errorf("%s is %s, open %+v; want it %s", id, now.Status, now.OrdersUnsettled, status)
 		}
 	}
-	if now := s.order("o1"); now.Lines[0].Returning != 1 || !now.Returned().Equal(pounds("2.50")) {
+	if now := s.OrderState("o1"); now.Lines[0].Returning != 1 || !now.Returned().Equal(pounds("2.50")) {
 		t.Errorf("the other order has %d come back and %s returned", now.Lines[0].Returning, now.Returned())
 	}
 }
@@ -298,16 +299,16 @@ func TestACrashInAReturnAnywhereEndsInTheSameState(t *testing.T) {
 		t.Run(fmt.Sprint(left, " appends"), func(t *testing.T) {
 			t.Parallel()
 			log := memory.New()
-			before := open(t, log, DefaultPolicy())
-			before.sell("MUG", 9)
+			before := open(t, log, commands.DefaultPolicy())
+			before.Sell("MUG", 9)
 			before.deliver("o1", 2)
 			before.deliver("o2", 2)
-			dying := open(t, &mortal{Store: log, left: left}, DefaultPolicy())
+			dying := open(t, &mortal{Store: log, left: left}, commands.DefaultPolicy())
 			told := returnUntilDeath(dying, rand.New(rand.NewPCG(uint64(left), 2)))
 
-			after := open(t, log, DefaultPolicy())
+			after := open(t, log, commands.DefaultPolicy())
 			recoverFrom(t, after)
-			after.audit()
+			after.Audit()
 			for id, refused := range told {
 				if standing := after.comeback(id).Admission; refused != (standing == returns.AdmissionDenied) && standing != "" {
 					t.Errorf("return %s was told refused %t and is %q", id, refused, standing)
@@ -325,8 +326,8 @@ func returnUntilDeath(s *shop, random *rand.Rand) map[unit.ReturnID]bool {
 	for i := range 5 {
 		end := random.IntN(3)
 		wait.Go(func() {
-			ctx, id := s.t.Context(), unit.ReturnID(fmt.Sprint("r", i))
-			_, err := s.Return(ctx, call(), id, mugsOf(id, 1, "o1", "o2"))
+			ctx, id := s.T.Context(), unit.ReturnID(fmt.Sprint("r", i))
+			_, err := s.Return(ctx, shoptest.NewCall(), id, mugsOf(id, 1, "o1", "o2"))
 			if err != nil && !errors.Is(err, order.ErrReturnExceeded) {
 				return
 			}
@@ -336,11 +337,11 @@ func returnUntilDeath(s *shop, random *rand.Rand) map[unit.ReturnID]bool {
 			switch {
 			case err != nil:
 			case end == 0:
-				_, _ = s.Return(ctx, call(), id, returns.Cancel{}) // it may be dead by now
+				_, _ = s.Return(ctx, shoptest.NewCall(), id, returns.Cancel{}) // it may be dead by now
 			case end == 1:
 				pay := giveBack(2, "5.00")
 				pay[2] = returns.RecordRefund{TransactionID: unit.TransactionID("re-" + id), Amount: pounds("5.00")}
-				_, _ = s.Return(ctx, call(), id, pay...)
+				_, _ = s.Return(ctx, shoptest.NewCall(), id, pay...)
 			}
 		})
 	}
@@ -353,8 +354,8 @@ func returnUntilDeath(s *shop, random *rand.Rand) map[unit.ReturnID]bool {
 func TestAReturnOlderThanAdmissionsGoesOn(t *testing.T) {
 	t.Parallel()
 	log := memory.New()
-	s := open(t, log, DefaultPolicy())
-	s.sell("MUG", 5)
+	s := open(t, log, commands.DefaultPolicy())
+	s.Sell("MUG", 5)
 	s.deliver("o1", 1)
 	requested := returns.Requested{ReturnID: "old", OrderID: "o1", Currency: "GBP", Lines: mugsOf("old", 1, "o1").Lines}
 	kind, data, err := returns.Encode(requested)
@@ -364,56 +365,12 @@ func TestAReturnOlderThanAdmissionsGoesOn(t *testing.T) {
 	if _, err := log.Append(t.Context(), returns.Stream("old"), eventstore.NoStream, []eventstore.Event{{ID: eventstore.EventID(uuid.New(), 0), Type: kind, Data: data}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Return(t.Context(), call(), "old", giveBack(1, "2.50")...); err != nil {
+	if _, err := s.Return(t.Context(), shoptest.NewCall(), "old", giveBack(1, "2.50")...); err != nil {
 		t.Fatal(err)
 	}
-	if now := s.order("o1"); now.PaymentState() != order.Refunded {
+	if now := s.OrderState("o1"); now.PaymentState() != order.Refunded {
 		t.Errorf("the order is %s, want it refunded", now.PaymentState())
 	}
 	recoverFrom(t, s)
-	s.audit()
-}
-
-func TestTheReactorEndsWhatAReturnHasOpenWithItsOrders(t *testing.T) {
-	tracker := newTracker(eventstore.Start, DefaultPolicy().CartsExpireAfter)
-	asked := returns.Requested{ReturnID: "1", Admit: []returns.OrderUnits{{OrderID: "o1"}}}
-	paid := returns.Refunded{TransactionID: "t", Shares: []returns.Share{{OrderID: "o1"}}}
-	position := uint64(0)
-	for _, turn := range []struct {
-		event returns.Event
-		open  int
-	}{
-		{returns.Requested{}, 0},
-		{asked, 1},
-		{returns.Admitted{}, 0},
-		{returns.Refunded{}, 0},
-		{paid, 1},
-		{returns.OrdersSettled{Step: returns.StepRefund, Ref: "u"}, 1},
-		{returns.OrdersSettled{Step: returns.StepRefund, Ref: "t"}, 0},
-		{paid, 1},
-		{returns.RefundWithdrawn{TransactionID: "u"}, 1},
-		{returns.RefundWithdrawn{TransactionID: "t"}, 0},
-		{asked, 1},
-		{returns.AdmissionRefused{}, 1},
-		{returns.OrdersSettled{Step: returns.StepRelease}, 0},
-		{asked, 1},
-		{returns.Canceled{}, 1},
-		{returns.OrdersSettled{Step: returns.StepRelease}, 0},
-		{returns.Declined{}, 1},
-		{returns.OrdersSettled{Step: returns.StepRelease}, 0},
-	} {
-		kind, data, err := returns.Encode(turn.event)
-		if err != nil {
-			t.Fatal(err)
-		}
-		position++
-		e := eventstore.Recorded{
-			Event:  eventstore.Event{ID: eventstore.EventID(uuid.New(), 0), Type: kind, Data: data},
-			Stream: returns.Stream("1"), Position: eventstore.At(position), RecordedAt: time.Now(),
-		}
-		tracker.observe(eventstore.Item{Event: &e, Checkpoint: e.Position})
-		if len(tracker.open) != turn.open {
-			t.Errorf("after %s %d steps are open, want %d", kind, len(tracker.open), turn.open)
-		}
-	}
+	s.Audit()
 }

@@ -1,6 +1,7 @@
 // Package commands changes things. Service has a method for everything that can be asked:
 // it routes commands to their aggregates, and carries out the processes that span
-// aggregates, at once (inline) and again from the log (the reactor).
+// aggregates. One file has one process: checkout, order, return, retry. If a call is cut
+// off, package reactor finds its process in the log, and asks the service to finish it.
 //
 // It holds no rules: those are in domain. It answers no queries: those are in
 // readapi. How commands arrive is the business of commandapi.

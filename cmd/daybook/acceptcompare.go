@@ -15,9 +15,9 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"daybook/commands"
 	"daybook/commands/commandapi"
 	commandspg "daybook/commands/postgres"
+	"daybook/commands/reactor"
 	"daybook/commands/streams"
 	"daybook/domain/cart"
 	"daybook/domain/order"
@@ -93,7 +93,7 @@ type comparison struct {
 	last    time.Time // when the latest of them was recorded
 	// Each event of the log strikes off those that it shows to be in the log.
 	answers      map[uuid.UUID]commandspg.KeptAnswer // by their commands
-	reservations map[commands.Deadline]commands.Timer
+	reservations map[reactor.Deadline]reactor.Timer
 	imported     bool // the log has events of an import
 
 	// until is the latest recorded time of an event that PostgreSQL knows, agreed the
@@ -137,7 +137,7 @@ func (c *comparison) compare(ctx context.Context, head eventstore.Position) ([]*
 		timers.add(t.String(), t.DueAt, true, "the log has no such reservation")
 	}
 	parked := &unknown{Kind: "parked work"}
-	err = commandspg.EachParked(ctx, c.pool, func(p commands.Process) {
+	err = commandspg.EachParked(ctx, c.pool, func(p reactor.Process) {
 		parked.Known++
 		if why, missing := c.judge(p.Stream, p.Revision, p.Since); why != "" {
 			parked.add(strings.TrimSpace(p.Kind+" "+p.Subject+" "+p.Step), p.Since, missing, why)
@@ -152,9 +152,9 @@ func (c *comparison) compare(ctx context.Context, head eventstore.Position) ([]*
 
 // loadMarks reads what is looked for among the events, and returns the timers that
 // are not of reservations.
-func (c *comparison) loadMarks(ctx context.Context, answers, timers *unknown) (others []commands.Timer, err error) {
+func (c *comparison) loadMarks(ctx context.Context, answers, timers *unknown) (others []reactor.Timer, err error) {
 	ctx = projections.LongEnough(ctx) // a table may be large
-	c.answers, c.reservations = map[uuid.UUID]commandspg.KeptAnswer{}, map[commands.Deadline]commands.Timer{}
+	c.answers, c.reservations = map[uuid.UUID]commandspg.KeptAnswer{}, map[reactor.Deadline]reactor.Timer{}
 	err = commandspg.EachAnswer(ctx, c.pool, func(a commandspg.KeptAnswer) {
 		answers.Known++
 		c.answers[commandapi.CommandOf(a.Scope, a.Key)] = a
@@ -162,9 +162,9 @@ func (c *comparison) loadMarks(ctx context.Context, answers, timers *unknown) (o
 	if err != nil {
 		return nil, err
 	}
-	return others, commandspg.EachTimer(ctx, c.pool, func(t commands.Timer) {
+	return others, commandspg.EachTimer(ctx, c.pool, func(t reactor.Timer) {
 		timers.Known++
-		if t.Kind == commands.ReservationDeadline {
+		if t.Kind == reactor.ReservationDeadline {
 			c.reservations[t.Deadline] = t
 		} else {
 			others = append(others, t)
@@ -172,8 +172,8 @@ func (c *comparison) loadMarks(ctx context.Context, answers, timers *unknown) (o
 	})
 }
 
-func timerStream(t commands.Timer) string {
-	if t.Kind == commands.CartDeadline {
+func timerStream(t reactor.Timer) string {
+	if t.Kind == reactor.CartDeadline {
 		return cart.Stream(unit.CartID(t.Target))
 	}
 	return order.Stream(unit.OrderID(t.Target))
@@ -225,7 +225,7 @@ func (c *comparison) strike(e eventstore.Recorded) {
 	}
 	if event, err := eventstore.Decode(&e, stock.Decode); err == nil {
 		if reserved, is := event.(stock.Reserved); is {
-			delete(c.reservations, commands.Deadline{Kind: commands.ReservationDeadline, Target: e.Stream, Item: string(reserved.ReservationID)})
+			delete(c.reservations, reactor.Deadline{Kind: reactor.ReservationDeadline, Target: e.Stream, Item: string(reserved.ReservationID)})
 		}
 	}
 }

@@ -5,8 +5,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"daybook/commands"
 	commandspg "daybook/commands/postgres"
+	"daybook/commands/reactor"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
 	"daybook/eventstore"
@@ -28,7 +28,7 @@ func TestAnotherProgramsEventsShowNothingToBeInTheLog(t *testing.T) {
 	for id, left := range map[uuid.UUID]int{uuid.New(): 1, eventstore.EventID(command, 0): 0} {
 		c := &comparison{
 			answers:      map[uuid.UUID]commandspg.KeptAnswer{command: {}},
-			reservations: map[commands.Deadline]commands.Timer{{Kind: commands.ReservationDeadline, Target: stream, Item: "r"}: {}},
+			reservations: map[reactor.Deadline]reactor.Timer{{Kind: reactor.ReservationDeadline, Target: stream, Item: "r"}: {}},
 		}
 		c.strike(eventstore.Recorded{Event: eventstore.Event{ID: id, Type: eventType, Data: data, Meta: meta}, Stream: stream})
 		if len(c.answers) != left || len(c.reservations) != left || c.imported != (left == 0) {

@@ -5,8 +5,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"daybook/commands"
 	"daybook/commands/commandapi"
+	"daybook/commands/reactor"
 	"daybook/internal/httpapi"
 	"daybook/internal/live"
 	"daybook/readapi"
@@ -50,7 +50,7 @@ func (n *node) handler(stop <-chan struct{}) (http.Handler, error) {
 		func(api huma.API) {
 			commandapi.Register(api, n.service, commandapi.Options{
 				Answers: n.answers, Logger: n.log,
-				Processes: &commands.Processes{Lot: n.reactor.Parking, Finisher: n.service, Store: n.store, Now: n.now, CartsExpireAfter: n.reactor.CartsExpireAfter},
+				Processes: &reactor.Processes{Lot: n.reactor.Parking, Finisher: n.service, Store: n.store, Now: n.now, CartsExpireAfter: n.reactor.CartsExpireAfter},
 			})
 		},
 		func(api huma.API) {

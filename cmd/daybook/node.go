@@ -12,6 +12,7 @@ import (
 	"daybook/commands"
 	"daybook/commands/aggregate"
 	commandspg "daybook/commands/postgres"
+	"daybook/commands/reactor"
 	"daybook/eventstore"
 	"daybook/internal/live"
 	"daybook/projections"
@@ -51,8 +52,8 @@ type node struct {
 	sparse      bool                // the log's positions have gaps
 	answers     *commandspg.Answers // to requests with an idempotency key
 	service     *commands.Service
-	reactor     *commands.Reactor
-	clockwork   *commands.Clockwork
+	reactor     *reactor.Reactor
+	clockwork   *reactor.Clockwork
 	projections *projections.Runner
 	watch       *readapi.Watch
 
@@ -188,7 +189,7 @@ func (n *node) workers(cfg nodeConfig) []part {
 	}, {
 		name: "timers", onLog: true,
 		open: func(context.Context) error {
-			n.clockwork = commands.NewClockwork(commandspg.Timers{Pool: n.commandPool}, n.service, n.log)
+			n.clockwork = reactor.NewClockwork(commandspg.Timers{Pool: n.commandPool}, n.service, n.log)
 			return nil
 		},
 		run: func(ctx context.Context) error { return n.clockwork.Run(ctx) },
@@ -213,8 +214,8 @@ func (n *node) workers(cfg nodeConfig) []part {
 	}}
 }
 
-func (n *node) newReactor(cfg nodeConfig) *commands.Reactor {
-	reactor := &commands.Reactor{
+func (n *node) newReactor(cfg nodeConfig) *reactor.Reactor {
+	reactor := &reactor.Reactor{
 		Store: n.store, Journal: commandspg.Journal{Pool: n.commandPool, Reader: commandspg.ReactorReader},
 		Parking:  commandspg.Parking{Pool: n.commandPool},
 		Finisher: n.service, Logger: n.log, Grace: graceShared, CartsExpireAfter: cfg.Policy.CartsExpireAfter, Nudge: n.clockwork.Nudge,

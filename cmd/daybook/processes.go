@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"daybook/commands"
+	"daybook/commands/reactor"
 	"daybook/eventstore"
 	viewquery "daybook/projections/query"
 	"daybook/readapi"
@@ -16,8 +16,8 @@ import (
 // processes are the reactor's open work and what is parked, as the read API shows
 // them.
 type processes struct {
-	lot     commands.ParkingLot
-	reactor *commands.Reactor
+	lot     reactor.ParkingLot
+	reactor *reactor.Reactor
 }
 
 func (n *node) processes() processes { return processes{lot: n.reactor.Parking, reactor: n.reactor} }
@@ -35,7 +35,7 @@ func (p processes) List(ctx context.Context, after, state string, limit int) ([]
 	if state == "parked" {
 		all = nil
 	}
-	all = slices.DeleteFunc(all, func(open commands.Process) bool { return bytewise(open.ID, from) <= 0 })
+	all = slices.DeleteFunc(all, func(open reactor.Process) bool { return bytewise(open.ID, from) <= 0 })
 	if state != "open" {
 		parked, err := p.lot.Parked(ctx, from, limit)
 		if err != nil {
@@ -43,10 +43,10 @@ func (p processes) List(ctx context.Context, after, state string, limit int) ([]
 		}
 		all = append(all, parked...) // first: it is parked, whatever more of it is open
 	}
-	slices.SortStableFunc(all, func(a, b commands.Process) int {
+	slices.SortStableFunc(all, func(a, b reactor.Process) int {
 		return cmp.Or(bytewise(a.ID, b.ID), cmp.Compare(b.Tries, a.Tries))
 	})
-	all = slices.CompactFunc(all, func(a, b commands.Process) bool { return a.ID == b.ID })
+	all = slices.CompactFunc(all, func(a, b reactor.Process) bool { return a.ID == b.ID })
 	shown := make([]readapi.Process, 0, min(limit, len(all)))
 	for _, process := range all[:min(limit, len(all))] {
 		shown = append(shown, shownProcess(process))
@@ -59,7 +59,7 @@ func bytewise(a, b uuid.UUID) int { return slices.Compare(a[:], b[:]) }
 // Parked implements readapi.Processes.
 func (p processes) Parked(ctx context.Context) (int64, error) { return p.lot.CountParked(ctx) }
 
-func shownProcess(p commands.Process) readapi.Process {
+func shownProcess(p reactor.Process) readapi.Process {
 	state := "open"
 	if p.Tries > 0 {
 		state = "parked"

@@ -21,6 +21,7 @@ import (
 
 	"daybook/commands"
 	"daybook/commands/aggregate"
+	"daybook/commands/reactor"
 	"daybook/domain/rule"
 	"daybook/internal/problem"
 )
@@ -30,7 +31,7 @@ type Options struct {
 	// Answers keeps the answers to requests with an idempotency key.
 	Answers commands.Answers
 	// Processes retries parked work; nil: none is parked.
-	Processes *commands.Processes
+	Processes *reactor.Processes
 	Logger    *slog.Logger
 	// Timeout bounds a request (20 s). A write that was begun goes on to its end
 	// even if the client hangs up: half of it would be left for the reactor.
@@ -40,7 +41,7 @@ type Options struct {
 // api is the state behind the routes.
 type api struct {
 	service   *commands.Service
-	processes *commands.Processes
+	processes *reactor.Processes
 	keys      *keys
 	timeout   time.Duration
 	huma      huma.API

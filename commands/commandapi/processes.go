@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"daybook/commands"
+	"daybook/commands/reactor"
 	"daybook/internal/problem"
 )
 
@@ -35,7 +35,7 @@ func (a *api) retryProcess(ctx context.Context, _ call, in *retryProcessInput) (
 		return nil, notParked(id)
 	}
 	now, finished, err := a.processes.Retry(ctx, id)
-	if errors.Is(err, commands.ErrNotParked) {
+	if errors.Is(err, reactor.ErrNotParked) {
 		return nil, notParked(id)
 	}
 	if err != nil {
@@ -77,7 +77,7 @@ func (a *api) dismissProcess(ctx context.Context, c call, in *dismissProcessInpu
 		return nil, notParked(id)
 	}
 	now, err := a.processes.Dismiss(ctx, id, c.Meta.Actor, in.Body.Reason)
-	if errors.Is(err, commands.ErrNotParked) {
+	if errors.Is(err, reactor.ErrNotParked) {
 		return nil, notParked(id)
 	}
 	if err != nil {

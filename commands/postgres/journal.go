@@ -11,12 +11,12 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"daybook/commands"
+	"daybook/commands/reactor"
 	"daybook/eventstore"
 	"daybook/internal/pgpool"
 )
 
-// Journal implements commands.Journal for one named reader of the log.
+// Journal implements reactor.Journal for one named reader of the log.
 type Journal struct {
 	Pool   *pgxpool.Pool
 	Reader string
@@ -114,7 +114,7 @@ func (j Journal) Checkpoint(ctx context.Context) (eventstore.Position, error) {
 }
 
 // Advance moves the checkpoint, changes timers and parks work in one transaction.
-func (j Journal) Advance(ctx context.Context, from, to eventstore.Position, notes commands.Notes) error {
+func (j Journal) Advance(ctx context.Context, from, to eventstore.Position, notes reactor.Notes) error {
 	err := pgx.BeginFunc(ctx, j.Pool, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `
 			INSERT INTO commands.checkpoints AS held (reader, position, anchor) VALUES ($1, $3, $4)
@@ -125,7 +125,7 @@ func (j Journal) Advance(ctx context.Context, from, to eventstore.Position, note
 			return err
 		}
 		if tag.RowsAffected() != 1 {
-			return commands.ErrNotLeading
+			return reactor.ErrNotLeading
 		}
 		if err := clearTimers(ctx, tx, notes.Clear); err != nil {
 			return err
@@ -159,7 +159,7 @@ const timersSetAtOnce = 1000
 
 // KeepCartExpiry sets the timers of carts, some at a time, and notes the rule at
 // last: what is cut short is done again by the next that leads.
-func (j Journal) KeepCartExpiry(ctx context.Context, after time.Duration, set []commands.Timer) error {
+func (j Journal) KeepCartExpiry(ctx context.Context, after time.Duration, set []reactor.Timer) error {
 	for some := range slices.Chunk(set, timersSetAtOnce) {
 		if err := setTimers(ctx, j.Pool, some); err != nil {
 			return fmt.Errorf("reader %s: carts' timers: %w", j.Reader, err)
@@ -179,11 +179,11 @@ type execer interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }
 
-func setTimers(ctx context.Context, tx execer, set []commands.Timer) error {
+func setTimers(ctx context.Context, tx execer, set []reactor.Timer) error {
 	if len(set) == 0 {
 		return nil
 	}
-	deadlines, due := make([]commands.Deadline, len(set)), make([]time.Time, len(set))
+	deadlines, due := make([]reactor.Deadline, len(set)), make([]time.Time, len(set))
 	for i, t := range set {
 		deadlines[i], due[i] = t.Deadline, t.DueAt
 	}
@@ -195,7 +195,7 @@ func setTimers(ctx context.Context, tx execer, set []commands.Timer) error {
 	return err
 }
 
-func clearTimers(ctx context.Context, tx pgx.Tx, clear []commands.Deadline) error {
+func clearTimers(ctx context.Context, tx pgx.Tx, clear []reactor.Deadline) error {
 	if len(clear) == 0 {
 		return nil
 	}
@@ -207,7 +207,7 @@ func clearTimers(ctx context.Context, tx pgx.Tx, clear []commands.Deadline) erro
 }
 
 // columns are deadlines as PostgreSQL takes them: a list for each member.
-func columns(deadlines []commands.Deadline) (kinds, targets, items []string) {
+func columns(deadlines []reactor.Deadline) (kinds, targets, items []string) {
 	for _, d := range deadlines {
 		kinds, targets, items = append(kinds, string(d.Kind)), append(targets, d.Target), append(items, d.Item)
 	}

@@ -10,15 +10,15 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"daybook/commands"
+	"daybook/commands/reactor"
 	"daybook/eventstore"
 )
 
-// Parking implements commands.ParkingLot. Work is put in by Journal.Advance.
+// Parking implements reactor.ParkingLot. Work is put in by Journal.Advance.
 type Parking struct{ Pool *pgxpool.Pool }
 
 // park puts work in, or adds its tries to those it has.
-func park(ctx context.Context, tx pgx.Tx, parked []commands.Process) error {
+func park(ctx context.Context, tx pgx.Tx, parked []reactor.Process) error {
 	var batch pgx.Batch
 	for _, p := range parked {
 		meta := p.Meta
@@ -49,8 +49,8 @@ func text(s string) string {
 const parkedColumns = `id, kind, subject, step, stream, revision, position, since, meta, reason, tries, first_tried, last_tried,
 	dismissed_at, dismissed_by, dismissed_reason`
 
-func scanParked(row pgx.CollectableRow) (commands.Process, error) {
-	var p commands.Process
+func scanParked(row pgx.CollectableRow) (reactor.Process, error) {
+	var p reactor.Process
 	var position string
 	var dismissed *time.Time
 	err := row.Scan(&p.ID, &p.Kind, &p.Subject, &p.Step, &p.Stream, &p.Revision, &position, &p.Since, &p.Meta, &p.Reason, &p.Tries, &p.FirstTried, &p.LastTried,
@@ -66,7 +66,7 @@ func scanParked(row pgx.CollectableRow) (commands.Process, error) {
 }
 
 // Parked lists parked work by ascending id.
-func (l Parking) Parked(ctx context.Context, after uuid.UUID, limit int) ([]commands.Process, error) {
+func (l Parking) Parked(ctx context.Context, after uuid.UUID, limit int) ([]reactor.Process, error) {
 	rows, err := l.Pool.Query(ctx, `SELECT `+parkedColumns+` FROM commands.parked WHERE id > $1 ORDER BY id LIMIT $2`, after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("parked work: %w", err)
@@ -79,7 +79,7 @@ func (l Parking) Parked(ctx context.Context, after uuid.UUID, limit int) ([]comm
 }
 
 // FindParked returns nil where there is none of that id.
-func (l Parking) FindParked(ctx context.Context, id uuid.UUID) (*commands.Process, error) {
+func (l Parking) FindParked(ctx context.Context, id uuid.UUID) (*reactor.Process, error) {
 	rows, err := l.Pool.Query(ctx, `SELECT `+parkedColumns+` FROM commands.parked WHERE id = $1`, id)
 	if err != nil {
 		return nil, fmt.Errorf("parked work %s: %w", id, err)
@@ -123,7 +123,7 @@ func (l Parking) TryFailed(ctx context.Context, id uuid.UUID, at time.Time, reas
 
 // Unpark takes work out that is finished, and sets and clears the timers that came
 // of it.
-func (l Parking) Unpark(ctx context.Context, id uuid.UUID, set []commands.Timer, clear []commands.Deadline) error {
+func (l Parking) Unpark(ctx context.Context, id uuid.UUID, set []reactor.Timer, clear []reactor.Deadline) error {
 	err := pgx.BeginFunc(ctx, l.Pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `DELETE FROM commands.parked WHERE id = $1`, id); err != nil {
 			return err

@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"daybook/commands"
+	"daybook/commands/reactor"
 	"daybook/eventstore"
 	"daybook/internal/pgmigrate"
 	"daybook/internal/pgtest"
@@ -26,17 +26,17 @@ func TestWorkIsParkedWithTheCheckpointAndKeepsItsFirstTry(t *testing.T) {
 	}
 	journal, lot := Journal{Pool: pool, Reader: "reactor"}, Parking{Pool: pool}
 	first := time.Now().UTC().Truncate(time.Microsecond)
-	process := commands.Process{
+	process := reactor.Process{
 		ID: uuid.New(), Kind: "event", Subject: "order-\x00\xff", Step: "s", Stream: "order-\x00\xff", Revision: 3, Position: eventstore.At(7),
 		Since: first, Tries: 3, FirstTried: first, LastTried: first, Reason: "\xfe",
 	}
 	other := process
 	other.ID = uuid.New()
-	if err := journal.Advance(t.Context(), eventstore.At(5), eventstore.At(7), commands.Notes{Park: []commands.Process{other}}); err != nil {
+	if err := journal.Advance(t.Context(), eventstore.At(5), eventstore.At(7), reactor.Notes{Park: []reactor.Process{other}}); err != nil {
 		// There is no checkpoint yet, so any is taken.
 		t.Fatal(err)
 	}
-	if err := journal.Advance(t.Context(), eventstore.At(5), eventstore.At(9), commands.Notes{Park: []commands.Process{process}}); err == nil {
+	if err := journal.Advance(t.Context(), eventstore.At(5), eventstore.At(9), reactor.Notes{Park: []reactor.Process{process}}); err == nil {
 		t.Error("the checkpoint was moved from where it is not")
 	}
 	if found, err := lot.FindParked(t.Context(), process.ID); err != nil || found != nil {
@@ -45,7 +45,7 @@ func TestWorkIsParkedWithTheCheckpointAndKeepsItsFirstTry(t *testing.T) {
 	for at := uint64(7); at < 9; at++ {
 		again := process
 		again.LastTried = first.Add(time.Duration(at) * time.Minute)
-		if err := journal.Advance(t.Context(), eventstore.At(at), eventstore.At(at+1), commands.Notes{Park: []commands.Process{again}}); err != nil {
+		if err := journal.Advance(t.Context(), eventstore.At(at), eventstore.At(at+1), reactor.Notes{Park: []reactor.Process{again}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -89,14 +89,14 @@ func TestWorkIsParkedWithTheCheckpointAndKeepsItsFirstTry(t *testing.T) {
 		t.Errorf("%d are parked and not dismissed (%v), want 1", n, err)
 	}
 	// It fails again because of something new.
-	if err := journal.Advance(t.Context(), eventstore.At(9), eventstore.At(10), commands.Notes{Park: []commands.Process{other}}); err != nil {
+	if err := journal.Advance(t.Context(), eventstore.At(9), eventstore.At(10), reactor.Notes{Park: []reactor.Process{other}}); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := lot.CountParked(t.Context()); err != nil || n != 2 {
 		t.Errorf("%d are parked (%v), want 2", n, err)
 	}
-	timer := commands.Timer{Deadline: commands.Deadline{Kind: "k", Target: "t"}, DueAt: first.Add(-time.Hour)}
-	if err := lot.Unpark(t.Context(), process.ID, []commands.Timer{timer}, nil); err != nil {
+	timer := reactor.Timer{Deadline: reactor.Deadline{Kind: "k", Target: "t"}, DueAt: first.Add(-time.Hour)}
+	if err := lot.Unpark(t.Context(), process.ID, []reactor.Timer{timer}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := lot.CountParked(t.Context()); err != nil || n != 1 {
@@ -111,14 +111,14 @@ func TestATimerThatIsGivenUpIsParkedAndGone(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t)
 	journal, timers, lot := Journal{Pool: pool, Reader: "reactor"}, Timers{Pool: pool}, Parking{Pool: pool}
-	timer := commands.Timer{Deadline: commands.Deadline{Kind: "order", Target: "o"}, DueAt: time.Now().Add(-time.Hour)}
-	if err := journal.Advance(t.Context(), eventstore.Start, eventstore.At(1), commands.Notes{Set: []commands.Timer{timer}}); err != nil {
+	timer := reactor.Timer{Deadline: reactor.Deadline{Kind: "order", Target: "o"}, DueAt: time.Now().Add(-time.Hour)}
+	if err := journal.Advance(t.Context(), eventstore.Start, eventstore.At(1), reactor.Notes{Set: []reactor.Timer{timer}}); err != nil {
 		t.Fatal(err)
 	}
-	process := commands.Process{ID: uuid.New(), Kind: "timer", Subject: "o", Step: "order", Stream: "order-o", Since: timer.DueAt, Tries: 1, FirstTried: time.Now(), LastTried: time.Now(), Reason: "no"}
+	process := reactor.Process{ID: uuid.New(), Kind: "timer", Subject: "o", Step: "order", Stream: "order-o", Since: timer.DueAt, Tries: 1, FirstTried: time.Now(), LastTried: time.Now(), Reason: "no"}
 	for _, want := range []int{1, 0} { // the second time there is none
-		due, next, err := timers.FireDue(t.Context(), func(context.Context, commands.Timer, time.Time) error {
-			return &commands.GiveUpError{Process: process, Cause: errors.New("no")}
+		due, next, err := timers.FireDue(t.Context(), func(context.Context, reactor.Timer, time.Time) error {
+			return &reactor.GiveUpError{Process: process, Cause: errors.New("no")}
 		})
 		if err != nil || due != want || next != 0 {
 			t.Errorf("%d are due, the next in %s (%v), want %d and none", due, next, err, want)
@@ -132,12 +132,12 @@ func TestATimerThatIsGivenUpIsParkedAndGone(t *testing.T) {
 func TestAQueueTellsHowOftenATimerHasFailed(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t)
-	timer := commands.Timer{Deadline: commands.Deadline{Kind: "order", Target: "o"}, DueAt: time.Now().Add(-time.Hour)}
-	if err := (Journal{Pool: pool, Reader: "reactor"}).Advance(t.Context(), eventstore.Start, eventstore.At(1), commands.Notes{Set: []commands.Timer{timer}}); err != nil {
+	timer := reactor.Timer{Deadline: reactor.Deadline{Kind: "order", Target: "o"}, DueAt: time.Now().Add(-time.Hour)}
+	if err := (Journal{Pool: pool, Reader: "reactor"}).Advance(t.Context(), eventstore.Start, eventstore.At(1), reactor.Notes{Set: []reactor.Timer{timer}}); err != nil {
 		t.Fatal(err)
 	}
 	for want := range 3 {
-		if _, _, err := (Timers{Pool: pool}).FireDue(t.Context(), func(_ context.Context, timer commands.Timer, _ time.Time) error {
+		if _, _, err := (Timers{Pool: pool}).FireDue(t.Context(), func(_ context.Context, timer reactor.Timer, _ time.Time) error {
 			if timer.Failures != want {
 				t.Errorf("it has failed %d times, want %d", timer.Failures, want)
 			}

@@ -7,7 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"daybook/commands"
+	"daybook/commands/reactor"
 	"daybook/eventstore"
 )
 
@@ -24,7 +24,7 @@ func KeptPlaces(ctx context.Context, pool *pgxpool.Pool) ([]eventstore.Place, er
 		switch reader {
 		case ReactorReader:
 			p.Keeper = "the reactor"
-			p.Filter = new(commands.ReactorFilter())
+			p.Filter = new(reactor.Filter())
 		case seenReader:
 			p.Keeper = "the node that last looked"
 		case answersReader:

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"daybook/commands"
+	"daybook/commands/reactor"
 	"daybook/eventstore"
 )
 
@@ -17,7 +18,7 @@ func TestReadersKeepTheirPlacesWithTheirEvents(t *testing.T) {
 	event := func(at uint64) eventstore.Anchor {
 		return eventstore.Anchor{Position: eventstore.At(at), Stream: "order-1", Revision: int64(at), ID: [16]byte{byte(at)}} //nolint:gosec // it is small
 	}
-	filter := commands.ReactorFilter()
+	filter := reactor.Filter()
 	place := func(keeper string, at, seen uint64, filter *eventstore.Filter) eventstore.Place {
 		return eventstore.Place{Keeper: keeper, At: eventstore.At(at), Anchor: event(seen), Filter: filter}
 	}
@@ -28,10 +29,10 @@ func TestReadersKeepTheirPlacesWithTheirEvents(t *testing.T) {
 			t.Errorf("%s the places are\n%+v (%v), want\n%+v", when, got, err, want)
 		}
 	}
-	reactor := Journal{Pool: pool, Reader: ReactorReader}
+	journal := Journal{Pool: pool, Reader: ReactorReader}
 	advance := func(from, to eventstore.Position, seen eventstore.Anchor) {
 		t.Helper()
-		if err := reactor.Advance(t.Context(), from, to, commands.Notes{Seen: seen}); err != nil {
+		if err := journal.Advance(t.Context(), from, to, reactor.Notes{Seen: seen}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -51,7 +52,7 @@ func TestReadersKeepTheirPlacesWithTheirEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	other := Journal{Pool: pool, Reader: "other"}
-	if err := other.Advance(t.Context(), eventstore.Start, eventstore.At(2), commands.Notes{Seen: event(2)}); err != nil {
+	if err := other.Advance(t.Context(), eventstore.Start, eventstore.At(2), reactor.Notes{Seen: event(2)}); err != nil {
 		t.Fatal(err)
 	}
 	wants("after the first moves",

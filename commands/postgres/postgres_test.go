@@ -10,8 +10,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"daybook/commands"
 	"daybook/commands/aggregate"
+	"daybook/commands/reactor"
 	"daybook/eventstore"
 	"daybook/internal/pgtest"
 )
@@ -64,13 +64,13 @@ func TestTheCheckpointMovesOnlyFromWhereItIs(t *testing.T) {
 	pool := migrated(t)
 	journal := Journal{Pool: pool, Reader: "reactor"}
 	due := time.Now().Add(time.Hour)
-	set := []commands.Timer{{Deadline: commands.Deadline{Kind: commands.OrderDeadline, Target: "1"}, DueAt: due}}
-	if err := journal.Advance(t.Context(), eventstore.Start, eventstore.At(7), commands.Notes{Set: set}); err != nil {
+	set := []reactor.Timer{{Deadline: reactor.Deadline{Kind: reactor.OrderDeadline, Target: "1"}, DueAt: due}}
+	if err := journal.Advance(t.Context(), eventstore.Start, eventstore.At(7), reactor.Notes{Set: set}); err != nil {
 		t.Fatal(err)
 	}
-	other := []commands.Timer{{Deadline: commands.Deadline{Kind: commands.OrderDeadline, Target: "2"}, DueAt: due}}
-	err := journal.Advance(t.Context(), eventstore.At(3), eventstore.At(9), commands.Notes{Set: other, Clear: []commands.Deadline{set[0].Deadline}})
-	if !errors.Is(err, commands.ErrNotLeading) {
+	other := []reactor.Timer{{Deadline: reactor.Deadline{Kind: reactor.OrderDeadline, Target: "2"}, DueAt: due}}
+	err := journal.Advance(t.Context(), eventstore.At(3), eventstore.At(9), reactor.Notes{Set: other, Clear: []reactor.Deadline{set[0].Deadline}})
+	if !errors.Is(err, reactor.ErrNotLeading) {
 		t.Errorf("advanced from where it is not: %v", err)
 	}
 	at, err := journal.Checkpoint(t.Context())
@@ -129,7 +129,7 @@ func TestOnlyDueTimersFireOnceAndByTheDatabasesClock(t *testing.T) {
 	setTimer(t, pool, "past", -time.Second)
 	setTimer(t, pool, "future", time.Hour)
 	var fired []string
-	fire := func(_ context.Context, timer commands.Timer, now time.Time) error {
+	fire := func(_ context.Context, timer reactor.Timer, now time.Time) error {
 		if now.Before(timer.DueAt) {
 			t.Errorf("%s was fired at %s, before it was due at %s", timer.Target, now, timer.DueAt)
 		}
@@ -152,7 +152,7 @@ func TestATimerThatFailsComesBackLater(t *testing.T) {
 	setTimer(t, pool, "bad", -time.Second)
 	setTimer(t, pool, "good", -time.Second)
 	tries := map[string]int{}
-	fire := func(_ context.Context, timer commands.Timer, _ time.Time) error {
+	fire := func(_ context.Context, timer reactor.Timer, _ time.Time) error {
 		tries[timer.Target]++
 		if timer.Target == "bad" {
 			return errors.New("not now")
@@ -198,7 +198,7 @@ func TestATimerIsFiredByOneNode(t *testing.T) {
 	firing, finish := make(chan struct{}), make(chan struct{})
 	var wait sync.WaitGroup
 	wait.Go(func() {
-		_, _, err := (Timers{Pool: pool}).FireDue(t.Context(), func(context.Context, commands.Timer, time.Time) error {
+		_, _, err := (Timers{Pool: pool}).FireDue(t.Context(), func(context.Context, reactor.Timer, time.Time) error {
 			close(firing)
 			<-finish
 			return nil
@@ -208,7 +208,7 @@ func TestATimerIsFiredByOneNode(t *testing.T) {
 		}
 	})
 	<-firing
-	due, next, err := (Timers{Pool: pool}).FireDue(t.Context(), func(context.Context, commands.Timer, time.Time) error {
+	due, next, err := (Timers{Pool: pool}).FireDue(t.Context(), func(context.Context, reactor.Timer, time.Time) error {
 		t.Error("fired twice")
 		return nil
 	})

@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"daybook/commands"
+	"daybook/commands/reactor"
 	"daybook/commands/streams"
 	"daybook/eventstore"
 )
@@ -147,12 +147,12 @@ func EachAnswer(ctx context.Context, pool *pgxpool.Pool, do func(KeptAnswer)) er
 }
 
 // EachTimer calls do for each timer.
-func EachTimer(ctx context.Context, pool *pgxpool.Pool, do func(commands.Timer)) error {
+func EachTimer(ctx context.Context, pool *pgxpool.Pool, do func(reactor.Timer)) error {
 	rows, err := pool.Query(ctx, `SELECT kind, target, item, due_at FROM commands.timers`)
 	if err != nil {
 		return fmt.Errorf("list the timers: %w", err)
 	}
-	var t commands.Timer
+	var t reactor.Timer
 	if _, err := pgx.ForEachRow(rows, []any{&t.Kind, &t.Target, &t.Item, &t.DueAt}, func() error { do(t); return nil }); err != nil {
 		return fmt.Errorf("list the timers: %w", err)
 	}
@@ -160,7 +160,7 @@ func EachTimer(ctx context.Context, pool *pgxpool.Pool, do func(commands.Timer))
 }
 
 // EachParked calls do for all parked work, dismissed or not.
-func EachParked(ctx context.Context, pool *pgxpool.Pool, do func(commands.Process)) error {
+func EachParked(ctx context.Context, pool *pgxpool.Pool, do func(reactor.Process)) error {
 	parking := Parking{Pool: pool}
 	const atOnce = 500
 	after := uuid.Nil

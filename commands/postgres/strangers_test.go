@@ -11,6 +11,7 @@ import (
 
 	"daybook/commands"
 	"daybook/commands/aggregate"
+	"daybook/commands/reactor"
 	"daybook/domain/stock"
 	"daybook/eventstore"
 	"daybook/eventstore/memory"
@@ -40,7 +41,7 @@ func TestANameThatTheDatabaseDoesNotTakeEndsNoReactor(t *testing.T) {
 		t.Fatal(err)
 	}
 	journal, parking := Journal{Pool: pool, Reader: "processes"}, Parking{Pool: pool}
-	reactor := &commands.Reactor{
+	reactor := &reactor.Reactor{
 		Store: log, Journal: journal, Parking: parking, Grace: time.Millisecond, Logger: slog.New(slog.DiscardHandler),
 		Finisher: commands.NewService(log, commands.DefaultPolicy(), time.Now, aggregate.Options{}),
 	}

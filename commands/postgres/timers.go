@@ -9,10 +9,10 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"daybook/commands"
+	"daybook/commands/reactor"
 )
 
-// Timers implements commands.TimerQueue.
+// Timers implements reactor.TimerQueue.
 type Timers struct{ Pool *pgxpool.Pool }
 
 const (
@@ -27,7 +27,7 @@ const (
 
 // FireDue fires under the rows' locks, so that no other node fires the same
 // timer meanwhile. A node that dies lets them go with its session.
-func (t Timers) FireDue(ctx context.Context, fire func(context.Context, commands.Timer, time.Time) error) (int, time.Duration, error) {
+func (t Timers) FireDue(ctx context.Context, fire func(context.Context, reactor.Timer, time.Time) error) (int, time.Duration, error) {
 	due := 0
 	err := pgx.BeginFunc(ctx, t.Pool, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
@@ -37,7 +37,7 @@ func (t Timers) FireDue(ctx context.Context, fire func(context.Context, commands
 			return err
 		}
 		type dueTimer struct {
-			commands.Timer
+			reactor.Timer
 			now time.Time
 		}
 		timers, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (dueTimer, error) {
@@ -49,18 +49,18 @@ func (t Timers) FireDue(ctx context.Context, fire func(context.Context, commands
 			return err
 		}
 		due = len(timers)
-		var fired, failed []commands.Deadline
-		var moved []commands.Timer
-		var parked []commands.Process
+		var fired, failed []reactor.Deadline
+		var moved []reactor.Timer
+		var parked []reactor.Process
 		began := time.Now()
 		for _, d := range timers {
 			if time.Since(began) > firingMax {
 				break
 			}
 			err := fireInTime(ctx, fire, d.Timer, d.now)
-			if postponed, is := errors.AsType[*commands.PostponedError](err); is {
-				moved = append(moved, commands.Timer{Deadline: d.Deadline, DueAt: postponed.Until})
-			} else if givenUp, is := errors.AsType[*commands.GiveUpError](err); is {
+			if postponed, is := errors.AsType[*reactor.PostponedError](err); is {
+				moved = append(moved, reactor.Timer{Deadline: d.Deadline, DueAt: postponed.Until})
+			} else if givenUp, is := errors.AsType[*reactor.GiveUpError](err); is {
 				parked, fired = append(parked, givenUp.Process), append(fired, d.Deadline)
 			} else if err != nil {
 				failed = append(failed, d.Deadline)
@@ -92,7 +92,7 @@ func (t Timers) FireDue(ctx context.Context, fire func(context.Context, commands
 	return due, next, err
 }
 
-func fireInTime(ctx context.Context, fire func(context.Context, commands.Timer, time.Time) error, timer commands.Timer, now time.Time) error {
+func fireInTime(ctx context.Context, fire func(context.Context, reactor.Timer, time.Time) error, timer reactor.Timer, now time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, fireMax)
 	defer cancel()
 	return fire(ctx, timer, now)

@@ -10,7 +10,7 @@ import (
 	"testing/fstest"
 	"time"
 
-	"daybook/commands"
+	"daybook/commands/reactor"
 	"daybook/eventstore"
 	"daybook/internal/pgmigrate"
 	"daybook/internal/pgtest"
@@ -20,21 +20,21 @@ func TestDeadlinesThatDifferInAnyMemberAreTwoTimers(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t)
 	journal := Journal{Pool: pool, Reader: "reactor"}
-	one := commands.Deadline{Kind: "kind", Target: "target", Item: "item"}
-	all := []commands.Deadline{one}
-	for i := range reflect.TypeFor[commands.Deadline]().NumField() {
+	one := reactor.Deadline{Kind: "kind", Target: "target", Item: "item"}
+	all := []reactor.Deadline{one}
+	for i := range reflect.TypeFor[reactor.Deadline]().NumField() {
 		other := one
 		reflect.ValueOf(&other).Elem().Field(i).SetString("another")
 		all = append(all, other)
 	}
-	var set []commands.Timer
+	var set []reactor.Timer
 	for _, deadline := range all {
-		set = append(set, commands.Timer{Deadline: deadline, DueAt: time.Now().Add(-time.Hour)})
+		set = append(set, reactor.Timer{Deadline: deadline, DueAt: time.Now().Add(-time.Hour)})
 	}
-	if err := journal.Advance(t.Context(), eventstore.Start, eventstore.At(1), commands.Notes{Set: set}); err != nil {
+	if err := journal.Advance(t.Context(), eventstore.Start, eventstore.At(1), reactor.Notes{Set: set}); err != nil {
 		t.Fatal(err)
 	}
-	if err := journal.Advance(t.Context(), eventstore.At(1), eventstore.At(2), commands.Notes{Clear: []commands.Deadline{one}}); err != nil {
+	if err := journal.Advance(t.Context(), eventstore.At(1), eventstore.At(2), reactor.Notes{Clear: []reactor.Deadline{one}}); err != nil {
 		t.Fatal(err)
 	}
 	fired := firedTimers(t, Timers{Pool: pool})
@@ -48,9 +48,9 @@ func TestDeadlinesThatDifferInAnyMemberAreTwoTimers(t *testing.T) {
 	}
 }
 
-func firedTimers(t *testing.T, timers Timers) (fired []commands.Deadline) {
+func firedTimers(t *testing.T, timers Timers) (fired []reactor.Deadline) {
 	t.Helper()
-	_, _, err := timers.FireDue(t.Context(), func(_ context.Context, timer commands.Timer, _ time.Time) error {
+	_, _, err := timers.FireDue(t.Context(), func(_ context.Context, timer reactor.Timer, _ time.Time) error {
 		fired = append(fired, timer.Deadline)
 		return nil
 	})
@@ -97,12 +97,12 @@ func TestTimersOfAnOlderProgramFireAndAreCleared(t *testing.T) {
 	if err := Migrate(t.Context(), pool); err != nil {
 		t.Fatal(err)
 	}
-	ended := []commands.Deadline{{Kind: commands.ReservationDeadline, Target: "stock-A@main", Item: "r2"}}
-	if err := (Journal{Pool: pool, Reader: "reactor"}).Advance(t.Context(), eventstore.Start, eventstore.At(1), commands.Notes{Clear: ended}); err != nil {
+	ended := []reactor.Deadline{{Kind: reactor.ReservationDeadline, Target: "stock-A@main", Item: "r2"}}
+	if err := (Journal{Pool: pool, Reader: "reactor"}).Advance(t.Context(), eventstore.Start, eventstore.At(1), reactor.Notes{Clear: ended}); err != nil {
 		t.Fatal(err)
 	}
 	fired := firedTimers(t, Timers{Pool: pool})
-	slices.SortFunc(fired, func(a, b commands.Deadline) int { return slices.Compare([]string{a.Target}, []string{b.Target}) })
+	slices.SortFunc(fired, func(a, b reactor.Deadline) int { return slices.Compare([]string{a.Target}, []string{b.Target}) })
 	if got, want := fmt.Sprint(fired), "[order o1 reservation stock-A@main r1]"; got != want {
 		t.Errorf("fired %s, want %s", got, want)
 	}
@@ -112,13 +112,13 @@ func TestAPostponedTimerComesBackWhenItSaysAndHasNotFailed(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t)
 	journal, timers := Journal{Pool: pool, Reader: "reactor"}, Timers{Pool: pool}
-	timer := commands.Timer{Deadline: commands.Deadline{Kind: commands.CartDeadline, Target: "c"}, DueAt: time.Now().Add(-time.Hour)}
-	if err := journal.Advance(t.Context(), eventstore.Start, eventstore.At(1), commands.Notes{Set: []commands.Timer{timer}}); err != nil {
+	timer := reactor.Timer{Deadline: reactor.Deadline{Kind: reactor.CartDeadline, Target: "c"}, DueAt: time.Now().Add(-time.Hour)}
+	if err := journal.Advance(t.Context(), eventstore.Start, eventstore.At(1), reactor.Notes{Set: []reactor.Timer{timer}}); err != nil {
 		t.Fatal(err)
 	}
 	until := time.Now().Add(time.Hour).Truncate(time.Microsecond)
-	due, _, err := timers.FireDue(t.Context(), func(context.Context, commands.Timer, time.Time) error {
-		return fmt.Errorf("cart c: %w", &commands.PostponedError{Until: until})
+	due, _, err := timers.FireDue(t.Context(), func(context.Context, reactor.Timer, time.Time) error {
+		return fmt.Errorf("cart c: %w", &reactor.PostponedError{Until: until})
 	})
 	if err != nil || due != 1 {
 		t.Fatalf("%d were due, %v; want 1", due, err)
@@ -143,16 +143,16 @@ func TestTheRuleOfTheCartsIsKeptWithTheirTimers(t *testing.T) {
 	if _, known, err := journal.CartExpiry(t.Context()); known || err != nil {
 		t.Errorf("a new database knows a rule: %t, %v", known, err)
 	}
-	timer := commands.Timer{Deadline: commands.Deadline{Kind: commands.CartDeadline, Target: "c"}, DueAt: time.Now().Add(-time.Hour)}
+	timer := reactor.Timer{Deadline: reactor.Deadline{Kind: reactor.CartDeadline, Target: "c"}, DueAt: time.Now().Add(-time.Hour)}
 	for _, want := range []time.Duration{720 * time.Hour, 0, 90*time.Second + time.Microsecond} {
-		if err := journal.KeepCartExpiry(t.Context(), want, []commands.Timer{timer}); err != nil {
+		if err := journal.KeepCartExpiry(t.Context(), want, []reactor.Timer{timer}); err != nil {
 			t.Fatal(err)
 		}
 		if got, known, err := journal.CartExpiry(t.Context()); got != want || !known || err != nil {
 			t.Errorf("the rule is %s (%t, %v), want %s", got, known, err, want)
 		}
 	}
-	if fired := firedTimers(t, Timers{Pool: pool}); !slices.Equal(fired, []commands.Deadline{timer.Deadline}) {
+	if fired := firedTimers(t, Timers{Pool: pool}); !slices.Equal(fired, []reactor.Deadline{timer.Deadline}) {
 		t.Errorf("fired %v, want %v", fired, timer.Deadline)
 	}
 }
@@ -163,9 +163,9 @@ func TestTheTimersOfManyCartsAreSetSomeAtATime(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t)
 	journal := Journal{Pool: pool, Reader: "reactor"}
-	many := make([]commands.Timer, 2*timersSetAtOnce+1)
+	many := make([]reactor.Timer, 2*timersSetAtOnce+1)
 	for i := range many {
-		many[i] = commands.Timer{Deadline: commands.Deadline{Kind: commands.CartDeadline, Target: fmt.Sprint("c", i)}, DueAt: time.Now()}
+		many[i] = reactor.Timer{Deadline: reactor.Deadline{Kind: reactor.CartDeadline, Target: fmt.Sprint("c", i)}, DueAt: time.Now()}
 	}
 	broken := slices.Clone(many)
 	broken[timersSetAtOnce].Target = "\x00"
@@ -193,13 +193,13 @@ func TestTheReactorAdvancesWhileATimerThatHangsIsFired(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t)
 	journal := Journal{Pool: pool, Reader: "reactor"}
-	timer := commands.Timer{Deadline: commands.Deadline{Kind: commands.OrderDeadline, Target: "o"}, DueAt: time.Now().Add(-time.Hour)}
-	if err := journal.Advance(t.Context(), eventstore.Start, eventstore.At(1), commands.Notes{Set: []commands.Timer{timer}}); err != nil {
+	timer := reactor.Timer{Deadline: reactor.Deadline{Kind: reactor.OrderDeadline, Target: "o"}, DueAt: time.Now().Add(-time.Hour)}
+	if err := journal.Advance(t.Context(), eventstore.Start, eventstore.At(1), reactor.Notes{Set: []reactor.Timer{timer}}); err != nil {
 		t.Fatal(err)
 	}
 	firing, done := make(chan struct{}), make(chan error, 1)
 	go func() {
-		_, _, err := Timers{Pool: pool}.FireDue(t.Context(), func(ctx context.Context, _ commands.Timer, _ time.Time) error {
+		_, _, err := Timers{Pool: pool}.FireDue(t.Context(), func(ctx context.Context, _ reactor.Timer, _ time.Time) error {
 			close(firing)
 			<-ctx.Done()
 			return ctx.Err()
@@ -207,7 +207,7 @@ func TestTheReactorAdvancesWhileATimerThatHangsIsFired(t *testing.T) {
 		done <- err
 	}()
 	<-firing
-	if err := journal.Advance(t.Context(), eventstore.At(1), eventstore.At(2), commands.Notes{Clear: []commands.Deadline{timer.Deadline}}); err != nil {
+	if err := journal.Advance(t.Context(), eventstore.At(1), eventstore.At(2), reactor.Notes{Clear: []reactor.Deadline{timer.Deadline}}); err != nil {
 		t.Errorf("the reactor: %v", err)
 	}
 	if err := <-done; err != nil {

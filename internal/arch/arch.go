@@ -22,12 +22,14 @@ var mayImport = map[string][]string{
 
 	"eventstore": {"internal/pause", "internal/pgmigrate", "internal/pgpool"}, // the log: the contract, its suite and its engines
 
-	"commands":            {"domain", "eventstore", "commands/aggregate", "commands/streams", "internal/pause"},
-	"commands/streams":    {"domain", "eventstore"},                                        // which streams and events are the shop's
-	"commands/aggregate":  {"domain/rule", "domain/bloom", "eventstore", "internal/pause"}, // any aggregate, and none by name
-	"commands/postgres":   {"domain", "eventstore", "commands", "commands/aggregate", "commands/streams", "internal/pgmigrate", "internal/pgpool"},
-	"commands/commandapi": {"domain", "eventstore", "commands", "commands/aggregate", "internal/apidoc", "internal/problem", "internal/resource"},
+	"commands":            {"domain", "eventstore", "commands/aggregate"},
+	"commands/reactor":    {"domain", "eventstore", "commands/aggregate", "commands/streams", "internal/pause"}, // it declares what it needs of the service
+	"commands/streams":    {"domain", "eventstore"},                                                             // which streams and events are the shop's
+	"commands/aggregate":  {"domain/rule", "domain/bloom", "eventstore", "internal/pause"},                      // any aggregate, and none by name
+	"commands/postgres":   {"domain", "eventstore", "commands", "commands/aggregate", "commands/reactor", "commands/streams", "internal/pgmigrate", "internal/pgpool"},
+	"commands/commandapi": {"domain", "eventstore", "commands", "commands/aggregate", "commands/reactor", "internal/apidoc", "internal/problem", "internal/resource"},
 	"commands/importer":   {"domain", "eventstore", "commands", "commands/aggregate", "internal/onlineretail"},
+	"commands/internal":   {"domain", "eventstore", "commands", "commands/aggregate", "commands/reactor", "internal/pause", "internal/verify"}, // for tests
 
 	"projections":       {"domain", "eventstore", "internal/pgmigrate", "internal/pgpool"}, // the runner knows no view
 	"projections/query": {"domain"},                                                        // what the views' queries share
@@ -94,7 +96,7 @@ var sqlRooms = []string{
 
 // notIn keeps a library out of single packages; the ones below may use it.
 var notIn = map[string][]string{
-	"net/http": {"eventstore", "commands"},
+	"net/http": {"eventstore", "commands", "commands/reactor"},
 }
 
 // Package is what the rules look at.

@@ -48,6 +48,8 @@ func TestDisorderIsReported(t *testing.T) {
 		"the log knows the domain":       {Package{"daybook/eventstore/postgres", []string{"daybook/domain/order"}, nil}, "eventstore may import only internal/pause, internal/pgmigrate, internal/pgpool"},
 		"the log's contract knows HTTP":  {Package{"daybook/eventstore", []string{"net/http"}, nil}, "not for this package"},
 		"lanes know an aggregate":        {Package{"daybook/commands/aggregate", []string{"daybook/domain/order"}, nil}, "commands/aggregate may import only"},
+		"the service knows the reactor":  {Package{"daybook/commands", []string{"daybook/commands/reactor"}, nil}, "commands may import only"},
+		"the reactor knows the service":  {Package{"daybook/commands/reactor", []string{"daybook/commands"}, nil}, "commands/reactor may import only"},
 		"commands know HTTP":             {Package{"daybook/commands", []string{"net/http"}, nil}, "not for this package"},
 		"commands know problems":         {Package{"daybook/commands", []string{"daybook/internal/problem"}, nil}, "commands may import only"},
 		"commands know their API":        {Package{"daybook/commands", []string{"daybook/commands/commandapi"}, nil}, "commands may import only"},

@@ -19,6 +19,7 @@ import (
 	"daybook/commands"
 	"daybook/commands/aggregate"
 	commandspg "daybook/commands/postgres"
+	"daybook/commands/reactor"
 	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/product"
@@ -174,7 +175,7 @@ func newForeignShop(t *testing.T, log eventstore.Store) *foreignShop {
 		},
 	}
 	s.Service = s.service()
-	reactor := &commands.Reactor{
+	reactor := &reactor.Reactor{
 		Store: log, Journal: commandspg.Journal{Pool: pool, Reader: commandspg.ReactorReader}, Parking: s.parking, Finisher: s.Service, Logger: quiet,
 		Grace: 100 * time.Millisecond, CartsExpireAfter: commands.DefaultPolicy().CartsExpireAfter,
 	}
@@ -426,7 +427,7 @@ func TestAnEventThatAnotherProgramWroteChangesNothing(t *testing.T) {
 func (s *foreignShop) foreignIsTold() {
 	s.Helper()
 	s.allParked()
-	parked := map[string]commands.Process{}
+	parked := map[string]reactor.Process{}
 	for after := uuid.Nil; ; {
 		page, err := s.parking.Parked(s.Context(), after, 500)
 		if err != nil {

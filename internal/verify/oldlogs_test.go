@@ -21,6 +21,7 @@ import (
 	"daybook/commands"
 	"daybook/commands/aggregate"
 	commandspg "daybook/commands/postgres"
+	"daybook/commands/reactor"
 	"daybook/domain/stock"
 	"daybook/eventstore"
 	"daybook/eventstore/logtest"
@@ -190,8 +191,8 @@ func (o *oldLog) finish() {
 	logger := slog.New(slog.NewTextHandler(complaints, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	service := commands.NewService(o.store, commands.DefaultPolicy(), time.Now, aggregate.Options{Logger: logger})
 	defer service.Close(context.WithoutCancel(o.Context()))
-	clockwork := commands.NewClockwork(commandspg.Timers{Pool: o.pool}, service, logger)
-	reactor := &commands.Reactor{
+	clockwork := reactor.NewClockwork(commandspg.Timers{Pool: o.pool}, service, logger)
+	reactor := &reactor.Reactor{
 		Store: o.store, Journal: commandspg.Journal{Pool: o.pool, Reader: "processes"}, Finisher: service, Logger: logger, Nudge: clockwork.Nudge,
 	}
 	defer o.running(clockwork.Run)()

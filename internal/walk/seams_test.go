@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"daybook/commands"
+	"daybook/commands/reactor"
 	"daybook/eventstore"
 )
 
@@ -48,17 +49,17 @@ func (c *clock) move(d time.Duration) {
 // kept here, where the walk's clock rules: they stay when the program ends. There
 // is one node, which always leads.
 type journal struct {
-	commands.Journal // the rest
+	reactor.Journal // the rest
 
 	mu         sync.Mutex
 	checkpoint eventstore.Position
-	timers     map[commands.Deadline]commands.Timer
+	timers     map[reactor.Deadline]reactor.Timer
 	cartsAfter time.Duration
 	cartsKnown bool
 }
 
-func newJournal(rest commands.Journal) *journal {
-	return &journal{Journal: rest, timers: map[commands.Deadline]commands.Timer{}}
+func newJournal(rest reactor.Journal) *journal {
+	return &journal{Journal: rest, timers: map[reactor.Deadline]reactor.Timer{}}
 }
 
 func (j *journal) Lead(ctx context.Context) (context.Context, func(), error) {
@@ -74,11 +75,11 @@ func (j *journal) at() eventstore.Position {
 	return j.checkpoint
 }
 
-func (j *journal) Advance(_ context.Context, from, to eventstore.Position, notes commands.Notes) error {
+func (j *journal) Advance(_ context.Context, from, to eventstore.Position, notes reactor.Notes) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if from != j.checkpoint {
-		return commands.ErrNotLeading
+		return reactor.ErrNotLeading
 	}
 	if len(notes.Park) > 0 {
 		return fmt.Errorf("nothing of a walk may be parked: %+v", notes.Park)
@@ -99,7 +100,7 @@ func (j *journal) CartExpiry(context.Context) (time.Duration, bool, error) {
 	return j.cartsAfter, j.cartsKnown, nil
 }
 
-func (j *journal) KeepCartExpiry(_ context.Context, after time.Duration, set []commands.Timer) error {
+func (j *journal) KeepCartExpiry(_ context.Context, after time.Duration, set []reactor.Timer) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.cartsAfter, j.cartsKnown = after, true
@@ -110,10 +111,10 @@ func (j *journal) KeepCartExpiry(_ context.Context, after time.Duration, set []c
 }
 
 // due is the timer that has been due longest.
-func (j *journal) due(now time.Time) (first commands.Timer, due bool) {
+func (j *journal) due(now time.Time) (first reactor.Timer, due bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	var all []commands.Timer
+	var all []reactor.Timer
 	for _, timer := range j.timers {
 		if !timer.DueAt.After(now) {
 			all = append(all, timer)
@@ -122,17 +123,17 @@ func (j *journal) due(now time.Time) (first commands.Timer, due bool) {
 	if len(all) == 0 {
 		return first, false
 	}
-	return slices.MinFunc(all, func(a, b commands.Timer) int {
+	return slices.MinFunc(all, func(a, b reactor.Timer) int {
 		return cmp.Or(a.DueAt.Compare(b.DueAt), cmp.Compare(a.String(), b.String()))
 	}), true
 }
 
 // fired takes a timer off, or sets it for later where its firing said so. An
 // error that is none of these is returned.
-func (j *journal) fired(timer commands.Timer, err error) error {
+func (j *journal) fired(timer reactor.Timer, err error) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if later, postponed := errors.AsType[*commands.PostponedError](err); postponed {
+	if later, postponed := errors.AsType[*reactor.PostponedError](err); postponed {
 		timer.DueAt = later.Until
 		j.timers[timer.Deadline] = timer
 		return nil

@@ -18,6 +18,7 @@ import (
 	"daybook/commands/aggregate"
 	"daybook/commands/commandapi"
 	commandspg "daybook/commands/postgres"
+	"daybook/commands/reactor"
 	"daybook/domain/unit"
 	"daybook/eventstore"
 	"daybook/eventstore/memory"
@@ -177,7 +178,7 @@ func (w *world) start() {
 	if err != nil {
 		w.Fatal(err)
 	}
-	reactor := &commands.Reactor{Store: w.store, Journal: w.journal, Finisher: counting{w.service, w}, Logger: logger, CartsExpireAfter: policy.CartsExpireAfter}
+	reactor := &reactor.Reactor{Store: w.store, Journal: w.journal, Finisher: counting{w.service, w}, Logger: logger, CartsExpireAfter: policy.CartsExpireAfter}
 	w.end = w.run(reactor.Run)
 }
 
@@ -282,7 +283,7 @@ func (w *world) work() (done work, idle bool, err error) {
 
 // counting counts what the reactor has finished and is about to finish.
 type counting struct {
-	commands.Finisher
+	reactor.Finisher
 	*world
 }
 
@@ -372,7 +373,7 @@ func (w *world) pass(d time.Duration) error {
 		if !due {
 			return w.seen()
 		}
-		if err := w.journal.fired(timer, commands.FireTimer(w.Context(), w.service, timer, w.clock.now())); err != nil {
+		if err := w.journal.fired(timer, reactor.FireTimer(w.Context(), w.service, timer, w.clock.now())); err != nil {
 			return fmt.Errorf("timer %v: %w", timer, err)
 		}
 	}

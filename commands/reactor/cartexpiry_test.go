@@ -1,4 +1,4 @@
-package commands
+package reactor
 
 import (
 	"context"
@@ -9,51 +9,45 @@ import (
 	"testing"
 	"time"
 
+	"daybook/commands"
+	"daybook/commands/internal/shoptest"
 	"daybook/domain/cart"
 	"daybook/domain/unit"
 	"daybook/eventstore"
 	"daybook/eventstore/memory"
 )
 
-func (s *shop) phase(id unit.CartID) (phase cart.Phase) {
-	s.t.Helper()
-	if err := s.carts.View(s.t.Context(), cart.Stream(id), func(state cart.State, _ int64) { phase = state.Phase }); err != nil {
-		s.t.Fatal(err)
-	}
-	return phase
-}
-
 // cartsOfAllPhases fills a shop with a cart in each phase, and returns the ids of
 // those that expire.
 func cartsOfAllPhases(s *shop) (expiring []unit.CartID) {
-	s.t.Helper()
-	s.sell("MUG", 10)
+	s.T.Helper()
+	s.Sell("MUG", 10)
 	for _, id := range []unit.CartID{"open", "refused", "completing", "ordered", "abandoned"} {
-		if err := s.cart(id, map[unit.SKU]unit.Quantity{"MUG": 1}); err != nil {
-			s.t.Fatal(err)
+		if err := s.FillCart(id, map[unit.SKU]unit.Quantity{"MUG": 1}); err != nil {
+			s.T.Fatal(err)
 		}
 	}
-	if _, err := s.Cart(s.t.Context(), call(), "refused", cart.ChangeQuantity{Line: 1, Quantity: 99}); err != nil {
-		s.t.Fatal(err)
+	if _, err := s.Cart(s.T.Context(), shoptest.NewCall(), "refused", cart.ChangeQuantity{Line: 1, Quantity: 99}); err != nil {
+		s.T.Fatal(err)
 	}
 	for _, id := range []unit.CartID{"refused", "ordered"} {
-		if result, err := s.Checkout(s.t.Context(), call(), CheckoutRequest{CartID: id, OrderID: unit.OrderID(id)}); err != nil || result.Placed != (id == "ordered") {
-			s.t.Fatalf("checkout of %s: placed %t, %v", id, result.Placed, err)
+		if result, err := s.Checkout(s.T.Context(), shoptest.NewCall(), commands.CheckoutRequest{CartID: id, OrderID: unit.OrderID(id)}); err != nil || result.Placed != (id == "ordered") {
+			s.T.Fatalf("checkout of %s: placed %t, %v", id, result.Placed, err)
 		}
 	}
-	if _, err := s.Cart(s.t.Context(), call(), "abandoned", cart.Abandon{}); err != nil {
-		s.t.Fatal(err)
+	if _, err := s.Cart(s.T.Context(), shoptest.NewCall(), "abandoned", cart.Abandon{}); err != nil {
+		s.T.Fatal(err)
 	}
-	if _, err := s.Cart(s.t.Context(), call(), "completing", cart.StartCheckout{OrderID: "later", HoldUntil: time.Now().Add(time.Hour)}); err != nil {
-		s.t.Fatal(err)
+	if _, err := s.Cart(s.T.Context(), shoptest.NewCall(), "completing", cart.StartCheckout{OrderID: "later", HoldUntil: time.Now().Add(time.Hour)}); err != nil {
+		s.T.Fatal(err)
 	}
 	return []unit.CartID{"open", "refused"}
 }
 
 func TestACartExpiresWhenNobodyChangedItForAsLongAsTheShopAllows(t *testing.T) {
 	t.Parallel()
-	s := open(t, memory.New(), DefaultPolicy())
-	after := DefaultPolicy().CartsExpireAfter
+	s := open(t, memory.New(), commands.DefaultPolicy())
+	after := commands.DefaultPolicy().CartsExpireAfter
 	want := cartsOfAllPhases(s)
 	var timed []unit.CartID
 	for _, timer := range timersOf(t, s) {
@@ -68,23 +62,23 @@ func TestACartExpiresWhenNobodyChangedItForAsLongAsTheShopAllows(t *testing.T) {
 
 	// Fired too early, a timer is postponed to the deadline that the last change
 	// has set.
-	first := lastEventOf(t, s, "open")
-	if _, err := s.Cart(t.Context(), call(), "open", cart.ChangeQuantity{Line: 1, Quantity: 2}); err != nil {
+	first := s.LastEvent(cart.Stream("open"))
+	if _, err := s.Cart(t.Context(), shoptest.NewCall(), "open", cart.ChangeQuantity{Line: 1, Quantity: 2}); err != nil {
 		t.Fatal(err)
 	}
-	last := lastEventOf(t, s, "open")
+	last := s.LastEvent(cart.Stream("open"))
 	timer := Timer{Deadline: cartDeadline("open"), DueAt: first.RecordedAt.Add(after)}
 	err := FireTimer(t.Context(), s, timer, last.RecordedAt.Add(after-time.Nanosecond))
 	if postponed, is := errors.AsType[*PostponedError](err); !is || !postponed.Until.Equal(last.RecordedAt.Add(after)) {
 		t.Errorf("fired before its time: %v, want it postponed to %s", err, last.RecordedAt.Add(after))
 	}
-	if got := s.phase("open"); got != cart.IsOpen {
+	if got := s.CartState("open").Phase; got != cart.IsOpen {
 		t.Errorf("the cart is %s before its time", got)
 	}
 
 	// Fired in time, it ends each cart that is open, and no other.
 	for _, id := range []unit.CartID{"open", "refused", "completing", "ordered", "abandoned", "never-was"} {
-		before := s.phase(id)
+		before := s.CartState(id).Phase
 		for range 2 {
 			if err := FireTimer(t.Context(), s, Timer{Deadline: cartDeadline(id)}, time.Now().Add(after)); err != nil {
 				t.Errorf("%s: %v", id, err)
@@ -94,19 +88,10 @@ func TestACartExpiresWhenNobodyChangedItForAsLongAsTheShopAllows(t *testing.T) {
 		if slices.Contains(want, id) {
 			expected = cart.IsExpired
 		}
-		if got := s.phase(id); got != expected {
+		if got := s.CartState(id).Phase; got != expected {
 			t.Errorf("%s is %q, want %q", id, got, expected)
 		}
 	}
-}
-
-func lastEventOf(t *testing.T, s *shop, id unit.CartID) eventstore.Recorded {
-	t.Helper()
-	last, err := s.lastEvent(t.Context(), cart.Stream(id))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return last
 }
 
 // returning is a store on which a customer changes the cart between the look at
@@ -127,29 +112,29 @@ func (r *returning) Append(ctx context.Context, stream string, expected eventsto
 func TestACustomerWhoComesBackAtTheLastMomentKeepsTheCart(t *testing.T) {
 	t.Parallel()
 	log := memory.New()
-	s, other := open(t, log, DefaultPolicy()), &returning{Store: log}
-	s.sell("MUG", 10)
-	if err := s.cart("c", map[unit.SKU]unit.Quantity{"MUG": 1}); err != nil {
+	s, other := open(t, log, commands.DefaultPolicy()), &returning{Store: log}
+	s.Sell("MUG", 10)
+	if err := s.FillCart("c", map[unit.SKU]unit.Quantity{"MUG": 1}); err != nil {
 		t.Fatal(err)
 	}
-	due := lastEventOf(t, s, "c").RecordedAt.Add(DefaultPolicy().CartsExpireAfter)
+	due := s.LastEvent(cart.Stream("c")).RecordedAt.Add(commands.DefaultPolicy().CartsExpireAfter)
 	other.change = func() {
-		if _, err := s.Cart(t.Context(), call(), "c", cart.ChangeQuantity{Line: 1, Quantity: 2}); err != nil {
+		if _, err := s.Cart(t.Context(), shoptest.NewCall(), "c", cart.ChangeQuantity{Line: 1, Quantity: 2}); err != nil {
 			t.Error(err)
 		}
 	}
-	err := FireTimer(t.Context(), open(t, other, DefaultPolicy()), Timer{Deadline: cartDeadline("c"), DueAt: due}, due)
+	err := FireTimer(t.Context(), open(t, other, commands.DefaultPolicy()), Timer{Deadline: cartDeadline("c"), DueAt: due}, due)
 	if _, postponed := errors.AsType[*PostponedError](err); !postponed {
 		t.Errorf("firing: %v, want it postponed", err)
 	}
-	if got := s.phase("c"); got != cart.IsOpen {
+	if got := s.CartState("c").Phase; got != cart.IsOpen {
 		t.Errorf("the cart is %s", got)
 	}
 }
 
 func TestCartsNeverExpireWhereTheShopSaysSo(t *testing.T) {
 	t.Parallel()
-	never := DefaultPolicy()
+	never := commands.DefaultPolicy()
 	never.CartsExpireAfter = 0
 	s := open(t, memory.New(), never)
 	cartsOfAllPhases(s)
@@ -157,7 +142,7 @@ func TestCartsNeverExpireWhereTheShopSaysSo(t *testing.T) {
 	if err := FireTimer(t.Context(), s, Timer{Deadline: cartDeadline("open")}, time.Now().Add(1000*time.Hour)); err != nil {
 		t.Error(err)
 	}
-	if got := s.phase("open"); got != cart.IsOpen {
+	if got := s.CartState("open").Phase; got != cart.IsOpen {
 		t.Errorf("the cart is %s", got)
 	}
 	if book := adopted(t, s, &logbook{timers: map[Deadline]Timer{}}, 0); len(cartsOf(book)) != 0 {
@@ -169,9 +154,9 @@ func TestCartsNeverExpireWhereTheShopSaysSo(t *testing.T) {
 // that are open, once.
 func TestOpenCartsFollowTheRuleThatHoldsNow(t *testing.T) {
 	t.Parallel()
-	s := open(t, memory.New(), DefaultPolicy())
+	s := open(t, memory.New(), commands.DefaultPolicy())
 	want := cartsOfAllPhases(s)
-	head, err := s.store.Head(t.Context())
+	head, err := s.Log.Head(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +173,7 @@ func TestOpenCartsFollowTheRuleThatHoldsNow(t *testing.T) {
 			t.Errorf("after %s: timers of %v, want %v", after, got, want)
 		}
 		timer := book.timers[cartDeadline("refused")]
-		if due := lastEventOf(t, s, "refused").RecordedAt.Add(after); !timer.DueAt.Equal(due) {
+		if due := s.LastEvent(cart.Stream("refused")).RecordedAt.Add(after); !timer.DueAt.Equal(due) {
 			t.Errorf("after %s: due at %s, want %s", after, timer.DueAt, due)
 		}
 	}
@@ -197,7 +182,7 @@ func TestOpenCartsFollowTheRuleThatHoldsNow(t *testing.T) {
 // adopted lets a reactor that begins to lead see to the carts.
 func adopted(t *testing.T, s *shop, book *logbook, after time.Duration) *logbook {
 	t.Helper()
-	reactor := &Reactor{Store: s.store, Journal: book, Logger: slog.New(slog.DiscardHandler), CartsExpireAfter: after}
+	reactor := &Reactor{Store: s.Log, Journal: book, Logger: slog.New(slog.DiscardHandler), CartsExpireAfter: after}
 	if err := reactor.adoptCarts(t.Context(), book.at); err != nil {
 		t.Fatal(err)
 	}

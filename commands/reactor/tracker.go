@@ -1,4 +1,4 @@
-package commands
+package reactor
 
 import (
 	"cmp"
@@ -29,8 +29,8 @@ var reactorFilter = eventstore.Filter{TypePrefixes: append(slices.Clone(cartLife
 // event that another program wrote into a stream of the shop's is parked.
 var reactorReads = eventstore.Filter{TypePrefixes: streams.TypePrefixes()}
 
-// ReactorFilter selects what the reactor must not miss in the log.
-func ReactorFilter() eventstore.Filter { return reactorFilter }
+// Filter selects what the reactor must not miss in the log.
+func Filter() eventstore.Filter { return reactorFilter }
 
 type workKind string
 

@@ -1,4 +1,4 @@
-package commands
+package reactor
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"daybook/commands"
 	"daybook/commands/aggregate"
 	"daybook/domain/cart"
 	"daybook/domain/unit"
@@ -121,7 +122,7 @@ func TestWorkThatIsNotParkedAnyMoreIsNotWatched(t *testing.T) {
 // An event that can be read late sets and clears timers as it would have in time.
 func TestAnEventThatCanBeReadByNowKeepsTheTimers(t *testing.T) {
 	t.Parallel()
-	policy := DefaultPolicy()
+	policy := commands.DefaultPolicy()
 	s := open(t, memory.New(), policy)
 	cartsOfAllPhases(s)
 	for name, c := range map[string]struct {
@@ -140,7 +141,7 @@ func TestAnEventThatCanBeReadByNowKeepsTheTimers(t *testing.T) {
 		if !c.expiring {
 			book.timers[cartDeadline(c.cart)] = Timer{Deadline: cartDeadline(c.cart)}
 		}
-		for e, err := range s.store.ReadStream(t.Context(), cart.Stream(c.cart), 0, 0) {
+		for e, err := range s.Log.ReadStream(t.Context(), cart.Stream(c.cart), 0, 0) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -149,7 +150,7 @@ func TestAnEventThatCanBeReadByNowKeepsTheTimers(t *testing.T) {
 			}
 		}
 		finisher := &stubborn{tried: map[string]int{}, fails: func(string) error { return nil }}
-		processes := &Processes{Lot: book, Finisher: finisher, Store: s.store, Now: time.Now, CartsExpireAfter: policy.CartsExpireAfter}
+		processes := &Processes{Lot: book, Finisher: finisher, Store: s.Log, Now: time.Now, CartsExpireAfter: policy.CartsExpireAfter}
 		if _, finished, err := processes.Retry(t.Context(), book.only(t).ID); err != nil || !finished {
 			t.Errorf("%s: %t, %v", name, finished, err)
 		}
@@ -171,12 +172,12 @@ func (s truncated) ReadStream(ctx context.Context, stream string, from int64, li
 
 func TestAnEventThatIsGoneIsNotTakenForAnother(t *testing.T) {
 	t.Parallel()
-	s := open(t, memory.New(), DefaultPolicy())
+	s := open(t, memory.New(), commands.DefaultPolicy())
 	cartsOfAllPhases(s)
 	for _, first := range []int64{2, 1000} { // of what is left
 		book := &logbook{timers: map[Deadline]Timer{}}
 		book.park(undecodable(eventstore.Recorded{Stream: cart.Stream("refused"), Revision: 1}, errors.New("unknown"), time.Now()))
-		processes := &Processes{Lot: book, Finisher: s.Service, Store: truncated{s.store, first}, Now: time.Now}
+		processes := &Processes{Lot: book, Finisher: s.Service, Store: truncated{s.Log, first}, Now: time.Now}
 		now, finished, err := processes.Retry(t.Context(), book.only(t).ID)
 		if err != nil || finished || !strings.Contains(now.Reason, "no event at revision 1") {
 			t.Errorf("from revision %d: %t, %v: %s", first, finished, err, now.Reason)

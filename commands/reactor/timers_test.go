@@ -1,4 +1,4 @@
-package commands
+package reactor
 
 import (
 	"go/ast"
@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"daybook/commands"
+	"daybook/commands/internal/shoptest"
 	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/stock"
@@ -45,14 +47,14 @@ func TestTwoTimersOfAKindThatDifferInOnePartBothFire(t *testing.T) {
 	hold := func(s *shop, sku unit.SKU, location unit.LocationID, id unit.ReservationID) func() bool {
 		at := stock.Key{SKU: sku, Location: location}
 		stamp := stock.At{Key: at, Now: time.Now()}
-		if _, err := s.MoveStock(t.Context(), call(), at,
+		if _, err := s.MoveStock(t.Context(), shoptest.NewCall(), at,
 			stock.Receive{At: stamp, Quantity: 5},
 			stock.Reserve{At: stamp, ReservationID: id, OrderID: "o1", Quantity: 1, ExpiresAt: deadline}); err != nil {
 			t.Fatal(err)
 		}
 		return func() bool {
 			ended := false
-			if err := s.stock.View(t.Context(), stock.Stream(sku, location), func(state stock.State, _ int64) {
+			if err := s.ViewStock(t.Context(), stock.Key{SKU: sku, Location: location}, func(state stock.State, _ int64) {
 				end, known := state.Ended.Get(string(id))
 				ended = known && end == stock.EndExpired
 			}); err != nil {
@@ -62,23 +64,23 @@ func TestTwoTimersOfAKindThatDifferInOnePartBothFire(t *testing.T) {
 		}
 	}
 	place := func(s *shop, sku unit.SKU, id unit.OrderID) func() bool {
-		s.sell(sku, 5)
-		if err := s.cart(unit.CartID("cart-"+id), map[unit.SKU]unit.Quantity{sku: 1}); err != nil {
+		s.Sell(sku, 5)
+		if err := s.FillCart(unit.CartID("cart-"+id), map[unit.SKU]unit.Quantity{sku: 1}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Checkout(t.Context(), call(), CheckoutRequest{CartID: unit.CartID("cart-" + id), OrderID: id, HoldUntil: deadline}); err != nil {
+		if _, err := s.Checkout(t.Context(), shoptest.NewCall(), commands.CheckoutRequest{CartID: unit.CartID("cart-" + id), OrderID: id, HoldUntil: deadline}); err != nil {
 			t.Fatal(err)
 		}
-		return func() bool { return s.order(id).Status == order.StatusExpired }
+		return func() bool { return s.OrderState(id).Status == order.StatusExpired }
 	}
 	leave := func(s *shop, id unit.CartID) func() bool {
-		s.sell("A", 5)
-		if err := s.cart(id, map[unit.SKU]unit.Quantity{"A": 1}); err != nil {
+		s.Sell("A", 5)
+		if err := s.FillCart(id, map[unit.SKU]unit.Quantity{"A": 1}); err != nil {
 			t.Fatal(err)
 		}
-		return func() bool { return s.phase(id) == cart.IsExpired }
+		return func() bool { return s.CartState(id).Phase == cart.IsExpired }
 	}
-	policy := DefaultPolicy()
+	policy := commands.DefaultPolicy()
 	policy.CartsExpireAfter = time.Minute
 	// Each sets two timers, and returns how to see that both have fired.
 	twice := map[string]map[string]func(s *shop) (first, second func() bool){
@@ -125,8 +127,8 @@ func TestTwoTimersOfAKindThatDifferInOnePartBothFire(t *testing.T) {
 // timersOf are the timers that the reactor keeps after reading the whole log.
 func timersOf(t *testing.T, s *shop) (timers []Timer) {
 	t.Helper()
-	tracker := newTracker(eventstore.Start, DefaultPolicy().CartsExpireAfter)
-	for event, err := range s.store.ReadAll(t.Context(), eventstore.Start, reactorFilter, 0) {
+	tracker := newTracker(eventstore.Start, commands.DefaultPolicy().CartsExpireAfter)
+	for event, err := range s.Log.ReadAll(t.Context(), eventstore.Start, reactorFilter, 0) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-package commands
+package reactor
 
 import (
 	"slices"
@@ -13,7 +13,7 @@ import (
 // version passed over would look like one that the log did not have (decision 34).
 func TestTheReactorReadsAllThatItMustNotMiss(t *testing.T) {
 	t.Parallel()
-	wants := ReactorFilter()
+	wants := Filter()
 	if len(wants.StreamPrefixes)+len(reactorReads.StreamPrefixes) > 0 || len(wants.TypePrefixes) == 0 {
 		t.Fatalf("it wants %+v and reads %+v; this test compares types", wants, reactorReads)
 	}

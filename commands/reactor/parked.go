@@ -1,4 +1,4 @@
-package commands
+package reactor
 
 import (
 	"context"
@@ -125,7 +125,7 @@ type Processes struct {
 	Finisher Finisher
 	Store    eventstore.Store
 	Now      func() time.Time
-	// CartsExpireAfter is the shop's, see Policy.
+	// CartsExpireAfter is the shop's, see commands.Policy.
 	CartsExpireAfter time.Duration
 }
 

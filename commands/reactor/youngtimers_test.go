@@ -1,4 +1,4 @@
-package commands
+package reactor
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"daybook/commands"
+	"daybook/commands/internal/shoptest"
 	"daybook/domain/unit"
 	"daybook/eventstore"
 	"daybook/eventstore/memory"
@@ -184,15 +186,15 @@ func TestTheCheckpointStaysBeforeEveryYoungTimer(t *testing.T) {
 // begins before their events, and writes them.
 func TestTheNextReactorSetsTheTimersThatWereYoung(t *testing.T) {
 	t.Parallel()
-	s := open(t, memory.New(), DefaultPolicy())
-	s.sell("A", 5)
-	if err := s.cart("c1", map[unit.SKU]unit.Quantity{"A": 1}); err != nil {
+	s := open(t, memory.New(), commands.DefaultPolicy())
+	s.Sell("A", 5)
+	if err := s.FillCart("c1", map[unit.SKU]unit.Quantity{"A": 1}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Checkout(t.Context(), call(), CheckoutRequest{CartID: "c1", OrderID: "o1", HoldUntil: time.Now().Add(time.Hour)}); err != nil {
+	if _, err := s.Checkout(t.Context(), shoptest.NewCall(), commands.CheckoutRequest{CartID: "c1", OrderID: "o1", HoldUntil: time.Now().Add(time.Hour)}); err != nil {
 		t.Fatal(err)
 	}
-	head, err := s.store.Head(t.Context())
+	head, err := s.Log.Head(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +203,7 @@ func TestTheNextReactorSetsTheTimersThatWereYoung(t *testing.T) {
 		t.Helper()
 		ctx, stop := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer stop()
-		reactor := &Reactor{Store: s.store, Journal: book, Finisher: s.Service, Logger: slog.New(slog.DiscardHandler), Grace: time.Hour}
+		reactor := &Reactor{Store: s.Log, Journal: book, Finisher: s.Service, Logger: slog.New(slog.DiscardHandler), Grace: time.Hour}
 		ended := make(chan error, 1)
 		go func() { ended <- reactor.Run(ctx) }()
 		for !until(reactor) && ctx.Err() == nil {

@@ -1,4 +1,4 @@
-package commands
+package reactor
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/uuid"
 
+	"daybook/commands"
+	"daybook/commands/internal/shoptest"
 	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/returns"
@@ -35,7 +37,7 @@ func (j *strictJournal) Advance(_ context.Context, from, to eventstore.Position,
 
 func TestWorkTakenOffTheListBetweenPagesMovesTheCheckpointWithTheNextPage(t *testing.T) {
 	journal := &strictJournal{t: t}
-	reactor := &Reactor{Journal: journal, tracker: newTracker(eventstore.Start, DefaultPolicy().CartsExpireAfter), begun: make(chan struct{}, 1)}
+	reactor := &Reactor{Journal: journal, tracker: newTracker(eventstore.Start, commands.DefaultPolicy().CartsExpireAfter), begun: make(chan struct{}, 1)}
 	turn := func(position uint64, event order.Event) {
 		t.Helper()
 		eventType, data, err := order.Encode(event)
@@ -104,7 +106,7 @@ func TestACheckoutThatTheReactorEndedIsOpenedAgainByALateReservation(t *testing.
 		},
 		"while it is driven": func(by *tracker) { drive(by, reserve) },
 	} {
-		by := newTracker(eventstore.Start, DefaultPolicy().CartsExpireAfter)
+		by := newTracker(eventstore.Start, commands.DefaultPolicy().CartsExpireAfter)
 		start(by)
 		late(by)
 		work := by.open[checkoutWork("1", "o")]
@@ -115,7 +117,7 @@ func TestACheckoutThatTheReactorEndedIsOpenedAgainByALateReservation(t *testing.
 }
 
 func TestTheReactorPassesOverWhatOthersWrote(t *testing.T) {
-	tracker := newTracker(eventstore.Start, DefaultPolicy().CartsExpireAfter)
+	tracker := newTracker(eventstore.Start, commands.DefaultPolicy().CartsExpireAfter)
 	for position, stream := range []string{"notes", "order", "cart-1"} {
 		odd := eventstore.Recorded{
 			Event:  eventstore.Event{ID: uuid.New(), Type: "order.unheard_of.v1", Data: []byte(`{}`)},
@@ -163,15 +165,15 @@ func (b *busy) Driving(stream string) bool {
 func TestTheReactorLeavesAProcessToTheRequestThatCarriesItOut(t *testing.T) {
 	t.Parallel()
 	log, book := memory.New(), &logbook{timers: map[Deadline]Timer{}}
-	s := open(t, log, DefaultPolicy())
-	s.sell("MUG", 10)
-	if err := s.cart("c", map[unit.SKU]unit.Quantity{"MUG": 1}); err != nil {
+	s := open(t, log, commands.DefaultPolicy())
+	s.Sell("MUG", 10)
+	if err := s.FillCart("c", map[unit.SKU]unit.Quantity{"MUG": 1}); err != nil {
 		t.Fatal(err)
 	}
-	s.beginAsBefore("c", "placed")
+	s.BeginAsBefore("c", "placed")
 	confirmed(t, log, "o")
 	typ, data, err := returns.Encode(returns.Received{Receipt: 1})
-	appendRaw(t, log, returns.Stream("r"), typ, string(data), err)
+	shoptest.AppendRaw(t, log, returns.Stream("r"), typ, string(data), err)
 	finisher := &busy{&stubborn{tried: map[string]int{}, fails: func(string) error { return nil }}, map[string]bool{}}
 	react(t, &Reactor{Store: log, Journal: book, Parking: book, Finisher: finisher}, "it has asked for each", func() bool {
 		finisher.mu.Lock()
@@ -180,5 +182,49 @@ func TestTheReactorLeavesAProcessToTheRequestThatCarriesItOut(t *testing.T) {
 	})
 	if len(finisher.tried) > 0 {
 		t.Errorf("the reactor has finished %v", finisher.tried)
+	}
+}
+
+func TestTheReactorEndsWhatAReturnHasOpenWithItsOrders(t *testing.T) {
+	tracker := newTracker(eventstore.Start, commands.DefaultPolicy().CartsExpireAfter)
+	asked := returns.Requested{ReturnID: "1", Admit: []returns.OrderUnits{{OrderID: "o1"}}}
+	paid := returns.Refunded{TransactionID: "t", Shares: []returns.Share{{OrderID: "o1"}}}
+	position := uint64(0)
+	for _, turn := range []struct {
+		event returns.Event
+		open  int
+	}{
+		{returns.Requested{}, 0},
+		{asked, 1},
+		{returns.Admitted{}, 0},
+		{returns.Refunded{}, 0},
+		{paid, 1},
+		{returns.OrdersSettled{Step: returns.StepRefund, Ref: "u"}, 1},
+		{returns.OrdersSettled{Step: returns.StepRefund, Ref: "t"}, 0},
+		{paid, 1},
+		{returns.RefundWithdrawn{TransactionID: "u"}, 1},
+		{returns.RefundWithdrawn{TransactionID: "t"}, 0},
+		{asked, 1},
+		{returns.AdmissionRefused{}, 1},
+		{returns.OrdersSettled{Step: returns.StepRelease}, 0},
+		{asked, 1},
+		{returns.Canceled{}, 1},
+		{returns.OrdersSettled{Step: returns.StepRelease}, 0},
+		{returns.Declined{}, 1},
+		{returns.OrdersSettled{Step: returns.StepRelease}, 0},
+	} {
+		kind, data, err := returns.Encode(turn.event)
+		if err != nil {
+			t.Fatal(err)
+		}
+		position++
+		e := eventstore.Recorded{
+			Event:  eventstore.Event{ID: eventstore.EventID(uuid.New(), 0), Type: kind, Data: data},
+			Stream: returns.Stream("1"), Position: eventstore.At(position), RecordedAt: time.Now(),
+		}
+		tracker.observe(eventstore.Item{Event: &e, Checkpoint: e.Position})
+		if len(tracker.open) != turn.open {
+			t.Errorf("after %s %d steps are open, want %d", kind, len(tracker.open), turn.open)
+		}
 	}
 }

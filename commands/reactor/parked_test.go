@@ -1,21 +1,18 @@
-package commands
+package reactor
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
-
+	"daybook/commands"
 	"daybook/commands/aggregate"
+	"daybook/commands/internal/shoptest"
 	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/stock"
@@ -26,82 +23,6 @@ import (
 )
 
 // logbook is a ParkingLot, too.
-
-func (l *logbook) park(p Process) {
-	if l.parked == nil {
-		l.parked = map[uuid.UUID]Process{}
-	}
-	if before, again := l.parked[p.ID]; again {
-		p.Tries, p.FirstTried = p.Tries+before.Tries, before.FirstTried
-	}
-	l.parked[p.ID] = p
-}
-
-func (l *logbook) Parked(_ context.Context, after uuid.UUID, limit int) ([]Process, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var page []Process
-	for _, id := range slices.SortedFunc(maps.Keys(l.parked), func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }) {
-		if bytes.Compare(id[:], after[:]) > 0 && len(page) < limit {
-			page = append(page, l.parked[id])
-		}
-	}
-	return page, nil
-}
-
-func (l *logbook) FindParked(_ context.Context, id uuid.UUID) (*Process, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if p, found := l.parked[id]; found {
-		return &p, nil
-	}
-	return nil, nil
-}
-
-func (l *logbook) CountParked(context.Context) (n int64, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, p := range l.parked {
-		if p.Dismissed.IsZero() {
-			n++
-		}
-	}
-	return n, nil
-}
-
-func (l *logbook) Dismiss(_ context.Context, id uuid.UUID, at time.Time, by, reason string) (bool, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	p, found := l.parked[id]
-	if found && p.Dismissed.IsZero() {
-		p.Dismissed, p.DismissedBy, p.DismissedReason = at, by, reason
-		l.parked[id] = p
-	}
-	return found, nil
-}
-
-func (l *logbook) TryFailed(_ context.Context, id uuid.UUID, at time.Time, reason string) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if p, found := l.parked[id]; found {
-		p.Tries, p.LastTried, p.Reason = p.Tries+1, at, reason
-		l.parked[id] = p
-	}
-	return nil
-}
-
-func (l *logbook) Unpark(_ context.Context, id uuid.UUID, set []Timer, clear []Deadline) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.parked, id)
-	for _, deadline := range clear {
-		delete(l.timers, deadline)
-	}
-	for _, timer := range set {
-		l.timers[timer.Deadline] = timer
-	}
-	return nil
-}
 
 // stubborn is a finisher some of whose work fails.
 type stubborn struct {
@@ -157,45 +78,10 @@ func react(t *testing.T, reactor *Reactor, what string, until func() bool) {
 	}
 }
 
-func (l *logbook) only(t *testing.T) Process {
-	t.Helper()
-	all, _ := l.Parked(t.Context(), uuid.Nil, 10)
-	if len(all) != 1 {
-		t.Fatalf("%d processes are parked, want one: %+v", len(all), all)
-	}
-	return all[0]
-}
-
 func confirmed(t *testing.T, store eventstore.Store, id string) {
 	t.Helper()
 	typ, data, err := order.Encode(order.Confirmed{})
-	appendRaw(t, store, order.Stream(unit.OrderID(id)), typ, string(data), err)
-}
-
-func appendRaw(t *testing.T, store eventstore.Store, stream, typ, data string, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-	meta, err := call().Meta.Encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := store.Append(t.Context(), stream, eventstore.Any, []eventstore.Event{{ID: eventstore.EventID(uuid.New(), 0), Type: typ, Data: []byte(data), Meta: meta}}); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func (l *logbook) reaches(t *testing.T, store eventstore.Store) func() bool {
-	t.Helper()
-	head, err := store.Head(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return func() bool {
-		at, _ := l.Checkpoint(t.Context())
-		return !at.Before(head)
-	}
+	shoptest.AppendRaw(t, store, order.Stream(unit.OrderID(id)), typ, string(data), err)
 }
 
 func TestWorkThatCannotBeFinishedHoldsUpNothing(t *testing.T) {
@@ -326,25 +212,25 @@ func TestAnEventOfOursThatCannotBeReadIsParkedByItself(t *testing.T) {
 	} {
 		t.Run(stream, func(t *testing.T) {
 			t.Parallel()
-			s := open(t, memory.New(), DefaultPolicy())
-			s.sell("MUG", 10)
-			appendRaw(t, s.store, stream, event[0], event[1], nil)
+			s := open(t, memory.New(), commands.DefaultPolicy())
+			s.Sell("MUG", 10)
+			shoptest.AppendRaw(t, s.Log, stream, event[0], event[1], nil)
 			for i := range 5 {
 				id := unit.CartID(fmt.Sprint("c", i))
-				if err := s.cart(id, map[unit.SKU]unit.Quantity{"MUG": 1}); err != nil {
+				if err := s.FillCart(id, map[unit.SKU]unit.Quantity{"MUG": 1}); err != nil {
 					t.Fatal(err)
 				}
-				s.beginAsBefore(id, unit.OrderID("o"+id))
+				s.BeginAsBefore(id, unit.OrderID("o"+id))
 			}
 			book := &logbook{timers: map[Deadline]Timer{}}
-			react(t, &Reactor{Store: s.store, Journal: book, Parking: book, Finisher: s.Service}, "the checkpoint goes on", func() bool {
-				return book.reaches(t, s.store)() && s.available("MUG") == 5
+			react(t, &Reactor{Store: s.Log, Journal: book, Parking: book, Finisher: s.Service}, "the checkpoint goes on", func() bool {
+				return book.reaches(t, s.Log)() && s.Available("MUG") == 5
 			})
 			parked := book.only(t)
 			if parked.Kind != "event" || parked.Stream != stream || parked.Revision != 0 || !strings.Contains(parked.Step, event[0]) || parked.Reason == "" {
 				t.Errorf("parked: %+v", parked)
 			}
-			processes := &Processes{Lot: book, Finisher: s.Service, Store: s.store, Now: time.Now}
+			processes := &Processes{Lot: book, Finisher: s.Service, Store: s.Log, Now: time.Now}
 			if _, finished, err := processes.Retry(t.Context(), parked.ID); err != nil || finished {
 				t.Errorf("retried: %t, %v; it can still not be read", finished, err)
 			}
@@ -356,46 +242,46 @@ func TestAnEventOfOursThatCannotBeReadIsParkedByItself(t *testing.T) {
 // can.
 func TestAnEventThatCanBeReadByNowIsActedOn(t *testing.T) {
 	t.Parallel()
-	s := open(t, memory.New(), DefaultPolicy())
-	s.sell("MUG", 10)
-	if err := s.cart("c", map[unit.SKU]unit.Quantity{"MUG": 1}); err != nil {
+	s := open(t, memory.New(), commands.DefaultPolicy())
+	s.Sell("MUG", 10)
+	if err := s.FillCart("c", map[unit.SKU]unit.Quantity{"MUG": 1}); err != nil {
 		t.Fatal(err)
 	}
-	s.beginAsBefore("c", "o")
+	s.BeginAsBefore("c", "o")
 	book := &logbook{timers: map[Deadline]Timer{}}
-	for e, err := range s.store.ReadStream(t.Context(), cart.Stream("c"), 2, 1) {
+	for e, err := range s.Log.ReadStream(t.Context(), cart.Stream("c"), 2, 1) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		book.park(undecodable(e, errors.New("unknown then"), time.Now()))
 	}
-	processes := &Processes{Lot: book, Finisher: s.Service, Store: s.store, Now: time.Now}
-	if _, finished, err := processes.Retry(t.Context(), book.only(t).ID); err != nil || !finished || s.order("o").Status != order.StatusPending {
-		t.Errorf("retried: %t, %v, the order is %q", finished, err, s.order("o").Status)
+	processes := &Processes{Lot: book, Finisher: s.Service, Store: s.Log, Now: time.Now}
+	if _, finished, err := processes.Retry(t.Context(), book.only(t).ID); err != nil || !finished || s.OrderState("o").Status != order.StatusPending {
+		t.Errorf("retried: %t, %v, the order is %q", finished, err, s.OrderState("o").Status)
 	}
 }
 
 func TestAnOrderWhoseStockIsStuckIsParked(t *testing.T) {
 	t.Parallel()
-	s := open(t, memory.New(), DefaultPolicy())
-	s.sell("MUG", 10)
-	if err := s.cart("c", map[unit.SKU]unit.Quantity{"MUG": 2}); err != nil {
+	s := open(t, memory.New(), commands.DefaultPolicy())
+	s.Sell("MUG", 10)
+	if err := s.FillCart("c", map[unit.SKU]unit.Quantity{"MUG": 2}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.checkout("c", "o"); err != nil {
+	if err := s.PlaceOrder("c", "o"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Order(t.Context(), call(), "o", order.Confirm{Now: s.Now()}); err != nil {
+	if _, err := s.Order(t.Context(), shoptest.NewCall(), "o", order.Confirm{Now: s.Now()}); err != nil {
 		t.Fatal(err)
 	}
 	// Stock has a parcel of that name already, and of another size.
-	typ, data, err := stock.Encode(stock.Shipped{Key: key("MUG"), OrderID: "o", ShipmentID: "p", Quantity: 1})
-	appendRaw(t, s.store, stock.Stream("MUG", "main"), typ, string(data), err)
+	typ, data, err := stock.Encode(stock.Shipped{Key: shoptest.Key("MUG"), OrderID: "o", ShipmentID: "p", Quantity: 1})
+	shoptest.AppendRaw(t, s.Log, stock.Stream("MUG", "main"), typ, string(data), err)
 	typ, data, err = order.Encode(order.Shipped{ShipmentID: "p", Location: "main", Lines: []order.ShippedLine{{Line: 1, SKU: "MUG", Kind: unit.Stocked, Quantity: 2}}})
-	appendRaw(t, s.store, order.Stream("o"), typ, string(data), err)
+	shoptest.AppendRaw(t, s.Log, order.Stream("o"), typ, string(data), err)
 	book := &logbook{timers: map[Deadline]Timer{}}
-	after := open(t, s.store, DefaultPolicy())
-	react(t, &Reactor{Store: s.store, Journal: book, Parking: book, Finisher: after.Service}, "the checkpoint goes on", book.reaches(t, s.store))
+	after := open(t, s.Log, commands.DefaultPolicy())
+	react(t, &Reactor{Store: s.Log, Journal: book, Parking: book, Finisher: after.Service}, "the checkpoint goes on", book.reaches(t, s.Log))
 	if parked := book.only(t); parked.Subject != "o" || !strings.Contains(parked.Reason, stock.ErrMovementDiffers.Code) {
 		t.Errorf("parked: %+v", parked)
 	}
@@ -448,24 +334,24 @@ func TestATimerThatCanDoNothingIsParked(t *testing.T) {
 
 func TestAParkedTimerIsFiredAgain(t *testing.T) {
 	t.Parallel()
-	s := open(t, memory.New(), DefaultPolicy())
-	s.sell("MUG", 10)
-	if err := s.cart("c", map[unit.SKU]unit.Quantity{"MUG": 4}); err != nil {
+	s := open(t, memory.New(), commands.DefaultPolicy())
+	s.Sell("MUG", 10)
+	if err := s.FillCart("c", map[unit.SKU]unit.Quantity{"MUG": 4}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.checkout("c", "o"); err != nil {
+	if err := s.PlaceOrder("c", "o"); err != nil {
 		t.Fatal(err)
 	}
 	book := &logbook{timers: map[Deadline]Timer{}}
 	timer := Timer{Deadline: orderDeadline("o"), DueAt: time.Now()}
 	book.park(timer.process(errors.New("then"), time.Now()))
 	later := func() time.Time { return time.Now().Add(24 * time.Hour) }
-	processes := &Processes{Lot: book, Finisher: s.Service, Store: s.store, Now: later}
-	if _, finished, err := processes.Retry(t.Context(), book.only(t).ID); err != nil || !finished || s.order("o").Status != order.StatusExpired || s.available("MUG") != 10 {
-		t.Errorf("retried: %t, %v; the order is %s", finished, err, s.order("o").Status)
+	processes := &Processes{Lot: book, Finisher: s.Service, Store: s.Log, Now: later}
+	if _, finished, err := processes.Retry(t.Context(), book.only(t).ID); err != nil || !finished || s.OrderState("o").Status != order.StatusExpired || s.Available("MUG") != 10 {
+		t.Errorf("retried: %t, %v; the order is %s", finished, err, s.OrderState("o").Status)
 	}
 	// A cart's deadline may have moved since.
-	if err := s.cart("d", map[unit.SKU]unit.Quantity{"MUG": 4}); err != nil {
+	if err := s.FillCart("d", map[unit.SKU]unit.Quantity{"MUG": 4}); err != nil {
 		t.Fatal(err)
 	}
 	timer = Timer{Deadline: cartDeadline("d"), DueAt: time.Now()}

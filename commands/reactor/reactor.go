@@ -1,4 +1,9 @@
-package commands
+// Package reactor finishes what the log shows to be open: processes that were begun and not
+// ended, and deadlines that are due. What cannot be finished is parked and tried again.
+//
+// It has no rules and sends no commands of its own: a Finisher does, which is
+// commands.Service. What is durable here is kept by package postgres beside it.
+package reactor
 
 import (
 	"context"
@@ -91,7 +96,7 @@ type Reactor struct {
 	// Grace is how old unfinished work must be before it is taken over from an
 	// inline drive, perhaps another node's, that may still be at it.
 	Grace time.Duration
-	// CartsExpireAfter is the shop's, see Policy.
+	// CartsExpireAfter is the shop's, see commands.Policy.
 	CartsExpireAfter time.Duration
 	// Parking keeps what cannot be finished; without it, such work is tried for ever.
 	// RetryEvery is the pause between tries when no event arrives (1 h).

@@ -1,4 +1,4 @@
-package commands
+package reactor
 
 import (
 	"context"
@@ -17,7 +17,9 @@ import (
 
 	"github.com/google/uuid"
 
+	"daybook/commands"
 	"daybook/commands/aggregate"
+	"daybook/commands/internal/shoptest"
 	"daybook/commands/streams"
 	"daybook/domain/cart"
 	"daybook/domain/order"
@@ -80,47 +82,47 @@ var lives = map[string]struct {
 
 // live brings everything about a case to its state.
 func (s *shop) live(w strangerCase) {
-	s.t.Helper()
+	s.T.Helper()
 	if w.state == "not there" {
 		return
 	}
-	s.sell(w.sku(), 10)
+	s.Sell(w.sku(), 10)
 	if w.state == "listed" {
 		return
 	}
-	s.must(s.cart(w.cart(), map[unit.SKU]unit.Quantity{w.sku(): 3}))
+	s.Must(s.FillCart(w.cart(), map[unit.SKU]unit.Quantity{w.sku(): 3}))
 	switch w.state {
 	case "open":
 		return
 	case "in a checkout":
-		s.beginAsBefore(w.cart(), w.order())
+		s.BeginAsBefore(w.cart(), w.order())
 		return
 	}
-	s.must(s.checkout(w.cart(), w.order()))
-	var commands []order.Command
+	s.Must(s.PlaceOrder(w.cart(), w.order()))
+	var steps []order.Command
 	switch w.state {
 	case "confirmed":
-		commands = []order.Command{order.Confirm{Now: s.Now()}}
+		steps = []order.Command{order.Confirm{Now: s.Now()}}
 	case "shipped", "requested", "received":
-		commands = []order.Command{order.Confirm{Now: s.Now()}, w.parcel()}
+		steps = []order.Command{order.Confirm{Now: s.Now()}, w.parcel()}
 	case "canceled":
-		commands = []order.Command{order.Cancel{Reason: "customer"}}
+		steps = []order.Command{order.Cancel{Reason: "customer"}}
 	}
-	if len(commands) > 0 {
-		for _, command := range commands {
-			_, err := s.Order(s.t.Context(), call(), w.order(), command)
-			s.must(err)
+	if len(steps) > 0 {
+		for _, command := range steps {
+			_, err := s.Order(s.T.Context(), shoptest.NewCall(), w.order(), command)
+			s.Must(err)
 		}
 	}
 	if w.category != returns.Category || w.state != "requested" && w.state != "received" {
 		return
 	}
 	line := returns.Line{SKU: w.sku(), Kind: unit.Stocked, Quantity: 2, Price: unit.Zero("GBP"), Links: []returns.Link{{OrderID: w.order(), Line: 1, Quantity: 2}}}
-	_, err := s.Return(s.t.Context(), call(), w.comes(), returns.Request{ReturnID: w.comes(), OrderID: w.order(), Currency: "GBP", Lines: []returns.Line{line}})
-	s.must(err)
+	_, err := s.Return(s.T.Context(), shoptest.NewCall(), w.comes(), returns.Request{ReturnID: w.comes(), OrderID: w.order(), Currency: "GBP", Lines: []returns.Line{line}})
+	s.Must(err)
 	if w.state == "received" {
-		_, err := s.Return(s.t.Context(), call(), w.comes(), returns.Approve{}, returns.Receive{Receipt: 1, Lines: []returns.ReceivedLine{{Line: 1, Quantity: 2, Disposition: returns.Restocked, Location: unit.DefaultLocation}}})
-		s.must(err)
+		_, err := s.Return(s.T.Context(), shoptest.NewCall(), w.comes(), returns.Approve{}, returns.Receive{Receipt: 1, Lines: []returns.ReceivedLine{{Line: 1, Quantity: 2, Disposition: returns.Restocked, Location: unit.DefaultLocation}}})
+		s.Must(err)
 	}
 }
 
@@ -201,7 +203,7 @@ func strangersSeed(t *testing.T) *rand.Rand {
 func allWritten(t *testing.T) []strangerCase {
 	t.Helper()
 	random := strangersSeed(t)
-	codecs, err := filepath.Glob("../domain/*/codec.go")
+	codecs, err := filepath.Glob("../../domain/*/codec.go")
 	if err != nil || len(codecs) != len(lives) {
 		t.Fatalf("the domain has %d codecs (%v), and this test knows of %d", len(codecs), err, len(lives))
 	}
@@ -209,7 +211,7 @@ func allWritten(t *testing.T) []strangerCase {
 	var all []strangerCase
 	for _, category := range []string{product.Category, cart.Category, order.Category, returns.Category, stock.Category} {
 		for _, eventType := range append(lives[category].types, category+".teleported.v1", category+".shipped") {
-			samples, err := filepath.Glob("../domain/*/testdata/" + eventType + "*.json")
+			samples, err := filepath.Glob("../../domain/*/testdata/" + eventType + "*.json")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -272,7 +274,7 @@ func TestAnEventOfTheShopsThatAnotherProgramWroteHoldsUpNothing(t *testing.T) {
 func writtenByStrangers(t *testing.T, id func() uuid.UUID) []Process {
 	t.Helper()
 	log := memory.New()
-	s := open(t, log, DefaultPolicy())
+	s := open(t, log, commands.DefaultPolicy())
 	all := allWritten(t)
 	for _, w := range all {
 		s.live(w)
@@ -285,21 +287,21 @@ func writtenByStrangers(t *testing.T, id func() uuid.UUID) []Process {
 			refused++
 			continue
 		}
-		s.must(err)
+		s.Must(err)
 	}
-	s.sell("MUG", 30)
+	s.Sell("MUG", 30)
 	for i := range 20 {
 		id := unit.CartID(fmt.Sprint("later", i))
-		s.must(s.cart(id, map[unit.SKU]unit.Quantity{"MUG": 1}))
-		s.beginAsBefore(id, unit.OrderID("o-"+id))
+		s.Must(s.FillCart(id, map[unit.SKU]unit.Quantity{"MUG": 1}))
+		s.BeginAsBefore(id, unit.OrderID("o-"+id))
 	}
 	t.Logf("%d cases, of which the log refuses %d", len(all), refused)
 
 	book := &logbook{timers: map[Deadline]Timer{}}
-	after := open(t, log, DefaultPolicy()) // another node, which knows nothing yet
+	after := open(t, log, commands.DefaultPolicy()) // another node, which knows nothing yet
 	reactor := &Reactor{Store: log, Journal: book, Parking: book, Finisher: after.Service, CartsExpireAfter: time.Hour}
 	s.finishOrPark(reactor, book, all)
-	if got := s.available("MUG"); got != 10 {
+	if got := s.Available("MUG"); got != 10 {
 		t.Errorf("%d mugs are available, want 10: the checkouts after all that are not finished", got)
 	}
 	parked, _ := book.Parked(t.Context(), uuid.Nil, 100_000)
@@ -337,14 +339,14 @@ func writtenByStrangers(t *testing.T, id func() uuid.UUID) []Process {
 
 // finishOrPark runs the reactor until nothing is open, and otherwise says what is.
 func (s *shop) finishOrPark(reactor *Reactor, book *logbook, all []strangerCase) {
-	s.t.Helper()
+	s.T.Helper()
 	said := &lastWords{Handler: slog.DiscardHandler, of: map[string]string{}}
 	reactor.Logger, reactor.Grace = slog.New(said), time.Millisecond
-	ctx, stop := context.WithTimeout(s.t.Context(), time.Minute)
+	ctx, stop := context.WithTimeout(s.T.Context(), time.Minute)
 	defer stop()
 	ended := make(chan error, 1)
 	go func() { ended <- reactor.Run(ctx) }()
-	for !book.reaches(s.t, s.store)() && ctx.Err() == nil {
+	for !book.reaches(s.T, s.Log)() && ctx.Err() == nil {
 		pause.For(ctx, 5*time.Millisecond)
 	}
 	open, _ := reactor.Open()
@@ -353,16 +355,16 @@ func (s *shop) finishOrPark(reactor *Reactor, book *logbook, all []strangerCase)
 			words := said.about(strings.TrimSpace(p.Kind + " " + p.Subject + " " + p.Step))
 			at := slices.IndexFunc(all, func(c strangerCase) bool { return c.stream() == p.Stream })
 			if at < 0 {
-				s.t.Errorf("%s of %s is open: %s", p.Kind, p.Stream, words)
+				s.T.Errorf("%s of %s is open: %s", p.Kind, p.Stream, words)
 				continue
 			}
-			s.t.Errorf("%s of %s is open: %s\n%s", p.Kind, p.Stream, words, all[at])
+			s.T.Errorf("%s of %s is open: %s\n%s", p.Kind, p.Stream, words, all[at])
 		}
-		at, _ := book.Checkpoint(s.t.Context())
-		s.t.Errorf("%d processes are open after a minute, the checkpoint is at %s; the reactor said at last %q", len(open), at, said.about(""))
+		at, _ := book.Checkpoint(s.T.Context())
+		s.T.Errorf("%d processes are open after a minute, the checkpoint is at %s; the reactor said at last %q", len(open), at, said.about(""))
 	}
 	stop()
-	s.must(<-ended)
+	s.Must(<-ended)
 }
 
 // lastWords remembers what was said last of each work.

@@ -1,0 +1,33 @@
+package commands
+
+import (
+	"context"
+
+	"daybook/domain/cart"
+	"daybook/domain/unit"
+)
+
+// What this package's tests see of its inside.
+const (
+	LastEvents = lastEvents
+	MaxLooks   = maxLooks
+)
+
+var RefusedBy = refusedBy
+
+func (s *Service) StockHandler() *stockHandler   { return s.stock }
+func (s *Service) ReturnHandler() *returnHandler { return s.returns }
+
+func (s *Service) LastShortages(ctx context.Context, id unit.OrderID) ([]cart.Shortage, error) {
+	return s.lastShortages(ctx, id)
+}
+
+// Outcomes are those of a cart's checkouts, nil where one has none.
+func (s *Service) Outcomes(ctx context.Context, id unit.CartID) (map[unit.OrderID]cart.Event, error) {
+	checkouts, err := s.readCheckouts(ctx, id)
+	outcomes := map[unit.OrderID]cart.Event{}
+	for id, past := range checkouts {
+		outcomes[id] = past.outcome
+	}
+	return outcomes, err
+}

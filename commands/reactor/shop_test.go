@@ -1,0 +1,17 @@
+package reactor
+
+import (
+	"testing"
+
+	"daybook/commands"
+	"daybook/commands/internal/shoptest"
+	"daybook/eventstore"
+)
+
+// shop is a service with helpers of this package's tests.
+type shop struct{ *shoptest.Shop }
+
+func open(t *testing.T, store eventstore.Store, policy commands.Policy) *shop {
+	t.Helper()
+	return &shop{shoptest.Open(t, store, policy)}
+}
