@@ -4,7 +4,10 @@ import (
 	"daybook/internal/resource"
 	"daybook/projections/cartview"
 	"daybook/projections/orderview"
+	"daybook/projections/productview"
 	"daybook/projections/query"
+	"daybook/projections/salesview"
+	"daybook/projections/stockview"
 )
 
 // The functions below make answers of rows. What the aggregate's state tells, they leave to
@@ -81,6 +84,67 @@ func cartSummary(s cartview.Summary) resource.CartSummary {
 			LineCount: s.LineCount, Units: s.Units, Total: resource.MoneyIn(s.Currency, s.Total), Revision: s.Revision,
 		},
 		Channel: s.Channel, Short: s.Short, OpenedAt: s.OpenedAt, ChangedAt: s.ChangedAt, RecordedAt: s.RecordedAt,
+	}
+}
+
+func productOf(p productview.Product) resource.Product {
+	return resource.Product{
+		SKU: p.SKU, Title: p.Title, Kind: p.Kind, Status: resource.ProductStatus(p.Retired), Revision: p.Revision,
+		Prices:   each(p.Prices, func(price productview.Price) resource.Money { return resource.MoneyIn(price.Currency, price.Amount) }),
+		ListedAt: p.ListedAt, ChangedAt: p.ChangedAt,
+	}
+}
+
+func stockOf(l stockview.Level) resource.Stock {
+	return resource.Stock{
+		SKU: l.SKU, Location: l.Location, OnHand: l.OnHand, Reserved: l.Reserved, Allocated: l.Allocated,
+		Damaged: l.Damaged, QualityControl: l.QualityControl, OtherUnavailable: l.OtherUnavail, Unavailable: l.Unavailable,
+		SafetyStock: l.SafetyStock, BackorderLimit: l.BackorderLimit, Available: l.Available, Sellable: l.Sellable, Backordered: l.Backordered,
+		ReorderPoint: l.ReorderPoint, BelowReorderPoint: l.BelowReorder, Revision: l.Revision, ChangedAt: l.ChangedAt,
+	}
+}
+
+func movementOf(m stockview.Movement) resource.StockMovement {
+	return resource.StockMovement{
+		Revision: m.Revision, Kind: m.Kind, Quantity: int64(m.Quantity),
+		Change: resource.StockChange{
+			OnHand: int64(m.Change.OnHand), Reserved: int64(m.Change.Reserved), Allocated: int64(m.Change.Allocated),
+			Damaged: int64(m.Change.Damaged), QualityControl: int64(m.Change.QualityControl), OtherUnavailable: int64(m.Change.Other),
+		},
+		OrderID: m.OrderID, ReturnID: m.ReturnID, Document: m.Document, Reason: m.Reason, Note: m.Note, Actor: m.Actor, Channel: m.Channel,
+		EffectiveAt: m.EffectiveAt, RecordedAt: m.RecordedAt, Position: m.Position,
+	}
+}
+
+func reservationOf(r stockview.Reservation) resource.Reservation {
+	return resource.Reservation{
+		ReservationID: r.ReservationID, SKU: r.SKU, Location: r.Location, OrderID: r.OrderID, Quantity: r.Quantity,
+		ExpiresAt: r.ExpiresAt.UTC(), Expired: r.Expired, ReservedAt: r.ReservedAt,
+	}
+}
+
+func allocationOf(a stockview.Allocation) resource.Allocation { return resource.Allocation(a) }
+func alertOf(a stockview.Alert) resource.ReorderAlert         { return resource.ReorderAlert(a) }
+
+func totalOf(t salesview.Total) resource.SalesTotal {
+	return resource.SalesTotal{
+		Day: t.Day, Month: t.Month, SKU: t.SKU, Country: t.Country, Channel: t.Channel, Kind: t.Kind, Currency: t.Currency,
+		Documents: t.Documents, Lines: t.Lines, Units: t.Units, Amount: resource.AmountIn(t.Currency, t.Amount),
+	}
+}
+
+func documentOf(d salesview.Document) resource.SalesDocument {
+	return resource.SalesDocument{
+		Document: d.Document, Kind: d.Kind, Reference: d.Reference, CustomerID: d.CustomerID, Country: d.Country, Channel: d.Channel,
+		Currency: d.Currency, Day: d.Day, OccurredAt: d.OccurredAt, Lines: d.Lines, Units: d.Units, Amount: resource.AmountIn(d.Currency, d.Amount),
+	}
+}
+
+func customerOf(c salesview.Customer) resource.SalesCustomer {
+	return resource.SalesCustomer{
+		CustomerID: c.CustomerID, Currency: c.Currency, Orders: c.Orders, Returns: c.Returns, Units: c.Units,
+		Ordered: resource.AmountIn(c.Currency, c.Ordered), Amount: resource.AmountIn(c.Currency, c.Amount),
+		FirstOrderAt: c.FirstOrderAt, LastOrderAt: c.LastOrderAt, LastOrderID: c.LastOrderID,
 	}
 }
 

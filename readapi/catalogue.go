@@ -12,13 +12,18 @@ import (
 type listProductsInput struct {
 	Reading
 	Paging
-	Kind    string `query:"kind" enum:"stocked,service"`
-	Retired string `query:"retired" enum:"true,false"`
-	Text    string `query:"q" maxLength:"100" doc:"SKU begins so, or the title has it, in any case."`
+	Kind   string `query:"kind" enum:"stocked,service"`
+	Status string `query:"status" enum:"on_sale,retired"`
+	Text   string `query:"q" maxLength:"100" doc:"SKU begins so, or the title has it, in any case."`
 }
 
-func (a *api) listProducts(ctx context.Context, in *listProductsInput) (query.List[productview.Product], error) {
-	return productview.List(ctx, a.DB, productview.Filter{Kind: in.Kind, Retired: yesOrNo(in.Retired), Text: in.Text}, in.page())
+func (a *api) listProducts(ctx context.Context, in *listProductsInput) (query.List[resource.Product], error) {
+	f := productview.Filter{Kind: in.Kind, Text: in.Text}
+	if in.Status != "" {
+		f.Retired = new(in.Status == resource.ProductStatus(true))
+	}
+	rows, err := productview.List(ctx, a.DB, f, in.page())
+	return page(rows, err, productOf)
 }
 
 type productInput struct {
@@ -26,8 +31,9 @@ type productInput struct {
 	SKU string `path:"sku" maxLength:"64" doc:"Percent-encode blanks and slashes."`
 }
 
-func (a *api) product(ctx context.Context, in *productInput) (productview.Product, error) {
-	return productview.Get(ctx, a.DB, sku(in.SKU))
+func (a *api) product(ctx context.Context, in *productInput) (resource.Product, error) {
+	row, err := productview.Get(ctx, a.DB, sku(in.SKU))
+	return one(row, err, productOf)
 }
 
 type listCartsInput struct {

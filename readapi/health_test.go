@@ -9,11 +9,13 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"daybook/internal/resource"
 )
 
 type counting func(context.Context) (int64, error)
 
-func (counting) List(context.Context, string, string, int) ([]Process, bool, error) {
+func (counting) List(context.Context, string, string, int) ([]resource.Process, bool, error) {
 	return nil, false, nil
 }
 func (c counting) Parked(ctx context.Context) (int64, error) { return c(ctx) }

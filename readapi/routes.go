@@ -8,8 +8,6 @@ import (
 	"daybook/internal/apidoc"
 	"daybook/internal/problem"
 	"daybook/internal/resource"
-	"daybook/projections/productview"
-	"daybook/projections/stockview"
 )
 
 // routes is the read API on one screen.
@@ -26,7 +24,7 @@ func (a *api) routes() {
 
 	get(a, apidoc.TagStock, route{path: "/v1/stock", id: "list-stock", summary: "List stock levels", views: in(stock), about: "By SKU and location, as of now: a reservation counts up to its deadline."}, nil, a.listStock)
 	get(a, apidoc.TagStock, route{path: "/v1/stock/{sku}", id: "list-sku-stock", summary: "List the stock of a SKU at all locations", views: in(stock), about: "By location, as of now: a reservation counts up to its deadline."}, nil, a.skuStock)
-	get(a, apidoc.TagStock, route{path: item, id: "get-stock", summary: "Show the stock of a SKU at a location", views: in(stock), problems: missing, about: "As of now: a reservation counts up to its deadline, whether or not its end is recorded."}, func(l stockview.Level) int64 { return l.Revision }, a.stockLevel)
+	get(a, apidoc.TagStock, route{path: item, id: "get-stock", summary: "Show the stock of a SKU at a location", views: in(stock), problems: missing, about: "As of now: a reservation counts up to its deadline, whether or not its end is recorded."}, func(l resource.Stock) int64 { return l.Revision }, a.stockLevel)
 	get(a, apidoc.TagStock, route{path: item + "/movements", id: "list-stock-movements", summary: "List what moved", views: in(stock), problems: missing, about: "Every entry of the item's history, which its levels are the sum of."}, nil, a.movements)
 	get(a, apidoc.TagStock, route{path: "/v1/reorder-alerts", id: "list-reorder-alerts", summary: "List items at or below their reorder point", views: in(stock), about: "By SKU and location, as of now. An alert ends by itself when available is above the reorder point again."}, nil, a.reorderAlerts)
 	get(a, apidoc.TagPromises, route{path: "/v1/reservations", id: "list-reservations", summary: "List open reservations", views: in(stock), about: "By SKU and location. They hold goods for a checkout until their deadline."}, nil, a.reservations)
@@ -34,8 +32,8 @@ func (a *api) routes() {
 
 	get(a, apidoc.TagCarts, route{path: "/v1/carts", id: "list-carts", summary: "List carts, the last changed first", views: in(carts), about: "Without their lines, which a single cart shows."}, nil, a.listCarts)
 	get(a, apidoc.TagCarts, route{path: "/v1/carts/{cart_id}", id: "get-cart", summary: "Show a cart", views: in(carts), about: "With its lines, priced as they were when they were added. A cart that became an order has none any more: the order has them.", problems: missing}, func(c resource.Cart) int64 { return c.Revision }, a.cart)
-	get(a, apidoc.TagProducts, route{path: "/v1/products", id: "list-products", summary: "List the catalogue", views: in(products), about: "By SKU, retired products among them unless retired=false."}, nil, a.listProducts)
-	get(a, apidoc.TagProducts, route{path: "/v1/products/{sku}", id: "get-product", summary: "Show a product", views: in(products), about: "With its price in each currency.", problems: missing}, func(p productview.Product) int64 { return p.Revision }, a.product)
+	get(a, apidoc.TagProducts, route{path: "/v1/products", id: "list-products", summary: "List the catalogue", views: in(products), about: "By SKU, retired products among them unless status=on_sale."}, nil, a.listProducts)
+	get(a, apidoc.TagProducts, route{path: "/v1/products/{sku}", id: "get-product", summary: "Show a product", views: in(products), about: "With its price in each currency.", problems: missing}, func(p resource.Product) int64 { return p.Revision }, a.product)
 
 	get(a, apidoc.TagSales, route{path: "/v1/sales", id: "total-sales", summary: "Total what was sold", views: in(sales), about: "Broken down by any of day, month, SKU, country, channel and kind of document; never across currencies."}, nil, a.salesTotals)
 	get(a, apidoc.TagSales, route{path: "/v1/sales/documents", id: "list-sales-documents", summary: "List the documents that totals are made of", views: in(sales), about: "Orders, returns, credit notes and corrections, the oldest first."}, nil, a.salesDocuments)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"daybook/internal/problem"
+	"daybook/internal/resource"
 	"daybook/projections/query"
 	"daybook/projections/salesview"
 )
@@ -42,17 +43,12 @@ type salesInput struct {
 // maxTotals bounds an answer of totals, which has no pages.
 const maxTotals = 10_000
 
-// SalesTotals are totals of what was sold.
-type SalesTotals struct {
-	Items []salesview.Total `json:"items"`
-}
-
-func (a *api) salesTotals(ctx context.Context, in *salesInput) (SalesTotals, error) {
+func (a *api) salesTotals(ctx context.Context, in *salesInput) (resource.SalesTotals, error) {
 	var by []salesview.Dimension
 	for _, name := range in.By {
 		dimension := salesview.Dimension(name)
 		if !slices.Contains(salesview.Dimensions, dimension) {
-			return SalesTotals{}, problem.NotValid(problem.InParameter("query", "by", "want some of day, month, sku, country, channel, kind and currency"))
+			return resource.SalesTotals{}, problem.NotValid(problem.InParameter("query", "by", "want some of day, month, sku, country, channel, kind and currency"))
 		}
 		by = append(by, dimension)
 	}
@@ -62,10 +58,10 @@ func (a *api) salesTotals(ctx context.Context, in *salesInput) (SalesTotals, err
 		Max: maxTotals,
 	}, by...)
 	if many, ok := errors.AsType[*salesview.TooManyError](err); ok {
-		return SalesTotals{}, problem.NotValid(problem.InParameter("query", "by",
+		return resource.SalesTotals{}, problem.NotValid(problem.InParameter("query", "by",
 			fmt.Sprintf("would give more than %d totals: break down by less, or choose fewer days, a SKU or a country", many.Max)))
 	}
-	return SalesTotals{Items: totals}, err
+	return resource.SalesTotals{Items: each(totals, totalOf)}, err
 }
 
 type documentsInput struct {
@@ -79,11 +75,12 @@ type documentsInput struct {
 	Channel    string `query:"channel" maxLength:"32"`
 }
 
-func (a *api) salesDocuments(ctx context.Context, in *documentsInput) (query.List[salesview.Document], error) {
-	return salesview.Documents(ctx, a.DB, salesview.DocumentFilter{
+func (a *api) salesDocuments(ctx context.Context, in *documentsInput) (query.List[resource.SalesDocument], error) {
+	rows, err := salesview.Documents(ctx, a.DB, salesview.DocumentFilter{
 		FromDay: in.From, ToDay: in.To, Kind: in.Kind, Reference: in.Reference,
 		CustomerID: in.CustomerID, Country: in.Country, Channel: in.Channel,
 	}, in.page())
+	return page(rows, err, documentOf)
 }
 
 type customersInput struct {
@@ -92,8 +89,9 @@ type customersInput struct {
 	Currency string `query:"currency" minLength:"3" maxLength:"3" required:"true" doc:"Amounts of different currencies cannot be ranked."`
 }
 
-func (a *api) customers(ctx context.Context, in *customersInput) (query.List[salesview.Customer], error) {
-	return salesview.TopCustomers(ctx, a.DB, strings.ToUpper(in.Currency), in.page())
+func (a *api) customers(ctx context.Context, in *customersInput) (query.List[resource.SalesCustomer], error) {
+	rows, err := salesview.TopCustomers(ctx, a.DB, strings.ToUpper(in.Currency), in.page())
+	return page(rows, err, customerOf)
 }
 
 type customerInput struct {
@@ -101,13 +99,7 @@ type customerInput struct {
 	CustomerID string `path:"customer_id" maxLength:"64"`
 }
 
-// CustomerTotals is what a customer bought, by currency.
-type CustomerTotals struct {
-	CustomerID string               `json:"customer_id"`
-	Totals     []salesview.Customer `json:"totals"`
-}
-
-func (a *api) customer(ctx context.Context, in *customerInput) (CustomerTotals, error) {
+func (a *api) customer(ctx context.Context, in *customerInput) (resource.CustomerTotals, error) {
 	totals, err := salesview.CustomerTotals(ctx, a.DB, in.CustomerID)
-	return CustomerTotals{CustomerID: in.CustomerID, Totals: totals}, err
+	return resource.CustomerTotals{CustomerID: in.CustomerID, Totals: each(totals, customerOf)}, err
 }

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"time"
 
+	"daybook/internal/resource"
 	"daybook/projections/query"
 	"daybook/projections/stockview"
 )
@@ -60,7 +61,7 @@ type Processes interface {
 	// List is by ascending id, after an id (empty: from the first); state is open,
 	// parked or, for both, empty. leading is false where this node does not know what
 	// is open.
-	List(ctx context.Context, after, state string, limit int) (all []Process, leading bool, err error)
+	List(ctx context.Context, after, state string, limit int) (all []resource.Process, leading bool, err error)
 	// Parked is how much is parked.
 	Parked(ctx context.Context) (int64, error)
 }

@@ -3,6 +3,7 @@ package readapi
 import (
 	"context"
 
+	"daybook/internal/resource"
 	"daybook/projections/query"
 	"daybook/projections/stockview"
 )
@@ -17,10 +18,11 @@ type listStockInput struct {
 	Short        bool   `query:"short" doc:"Only items with promises no goods stand behind."`
 }
 
-func (a *api) listStock(ctx context.Context, in *listStockInput) (query.List[stockview.Level], error) {
-	return stockview.Levels(ctx, a.DB, stockview.Filter{
+func (a *api) listStock(ctx context.Context, in *listStockInput) (query.List[resource.Stock], error) {
+	rows, err := stockview.Levels(ctx, a.DB, stockview.Filter{
 		SKU: sku(in.SKU), SKUPrefix: sku(in.Prefix), Location: in.Location, BelowReorder: in.BelowReorder, Backordered: in.Short,
 	}, a.Now(), in.page())
+	return page(rows, err, stockOf)
 }
 
 type skuStockInput struct {
@@ -29,8 +31,9 @@ type skuStockInput struct {
 	SKU string `path:"sku" maxLength:"64" doc:"Percent-encode blanks and slashes."`
 }
 
-func (a *api) skuStock(ctx context.Context, in *skuStockInput) (query.List[stockview.Level], error) {
-	return stockview.Levels(ctx, a.DB, stockview.Filter{SKU: sku(in.SKU)}, a.Now(), in.page())
+func (a *api) skuStock(ctx context.Context, in *skuStockInput) (query.List[resource.Stock], error) {
+	rows, err := stockview.Levels(ctx, a.DB, stockview.Filter{SKU: sku(in.SKU)}, a.Now(), in.page())
+	return page(rows, err, stockOf)
 }
 
 // ItemPath names one SKU at one location.
@@ -40,8 +43,9 @@ type ItemPath struct {
 	Location string `path:"location" maxLength:"64" example:"main"`
 }
 
-func (a *api) stockLevel(ctx context.Context, in *ItemPath) (stockview.Level, error) {
-	return stockview.LevelOf(ctx, a.DB, sku(in.SKU), in.Location, a.Now())
+func (a *api) stockLevel(ctx context.Context, in *ItemPath) (resource.Stock, error) {
+	row, err := stockview.LevelOf(ctx, a.DB, sku(in.SKU), in.Location, a.Now())
+	return one(row, err, stockOf)
 }
 
 type movementsInput struct {
@@ -51,9 +55,10 @@ type movementsInput struct {
 	Sort  string   `query:"sort" enum:"revision,-revision" default:"-revision" doc:"The newest first by default."`
 }
 
-func (a *api) movements(ctx context.Context, in *movementsInput) (query.List[stockview.Movement], error) {
-	return a.History.Movements(ctx, a.DB, sku(in.SKU), in.Location,
+func (a *api) movements(ctx context.Context, in *movementsInput) (query.List[resource.StockMovement], error) {
+	rows, err := a.History.Movements(ctx, a.DB, sku(in.SKU), in.Location,
 		stockview.MovementFilter{Kinds: in.Kinds, OldestFirst: in.Sort == "revision"}, in.page())
+	return page(rows, err, movementOf)
 }
 
 // Promises chooses reservations or allocations.
@@ -70,10 +75,11 @@ type reservationsInput struct {
 	Expired bool `query:"expired" doc:"Also those whose deadline has passed and whose end is not yet recorded. They hold nothing."`
 }
 
-func (a *api) reservations(ctx context.Context, in *reservationsInput) (query.List[stockview.Reservation], error) {
-	return stockview.Reservations(ctx, a.DB, stockview.PromiseFilter{
+func (a *api) reservations(ctx context.Context, in *reservationsInput) (query.List[resource.Reservation], error) {
+	rows, err := stockview.Reservations(ctx, a.DB, stockview.PromiseFilter{
 		SKU: sku(in.SKU), Location: in.Location, OrderID: in.OrderID, Expired: in.Expired,
 	}, a.Now(), in.page())
+	return page(rows, err, reservationOf)
 }
 
 type allocationsInput struct {
@@ -82,10 +88,11 @@ type allocationsInput struct {
 	Promises
 }
 
-func (a *api) allocations(ctx context.Context, in *allocationsInput) (query.List[stockview.Allocation], error) {
-	return stockview.Allocations(ctx, a.DB, stockview.PromiseFilter{
+func (a *api) allocations(ctx context.Context, in *allocationsInput) (query.List[resource.Allocation], error) {
+	rows, err := stockview.Allocations(ctx, a.DB, stockview.PromiseFilter{
 		SKU: sku(in.SKU), Location: in.Location, OrderID: in.OrderID,
 	}, in.page())
+	return page(rows, err, allocationOf)
 }
 
 type alertsInput struct {
@@ -94,6 +101,7 @@ type alertsInput struct {
 	Location string `query:"location" maxLength:"64"`
 }
 
-func (a *api) reorderAlerts(ctx context.Context, in *alertsInput) (query.List[stockview.Alert], error) {
-	return stockview.Alerts(ctx, a.DB, in.Location, a.Now(), in.page())
+func (a *api) reorderAlerts(ctx context.Context, in *alertsInput) (query.List[resource.ReorderAlert], error) {
+	rows, err := stockview.Alerts(ctx, a.DB, in.Location, a.Now(), in.page())
+	return page(rows, err, alertOf)
 }

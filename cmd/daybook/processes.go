@@ -7,10 +7,10 @@ import (
 
 	"github.com/google/uuid"
 
+	"daybook/commands/commandapi"
 	"daybook/commands/reactor"
-	"daybook/eventstore"
+	"daybook/internal/resource"
 	viewquery "daybook/projections/query"
-	"daybook/readapi"
 )
 
 // processes are the reactor's open work and what is parked, as the read API shows
@@ -23,7 +23,7 @@ type processes struct {
 func (n *node) processes() processes { return processes{lot: n.reactor.Parking, reactor: n.reactor} }
 
 // List implements readapi.Processes.
-func (p processes) List(ctx context.Context, after, state string, limit int) ([]readapi.Process, bool, error) {
+func (p processes) List(ctx context.Context, after, state string, limit int) ([]resource.Process, bool, error) {
 	from := uuid.Nil
 	if after != "" {
 		var err error
@@ -47,9 +47,9 @@ func (p processes) List(ctx context.Context, after, state string, limit int) ([]
 		return cmp.Or(bytewise(a.ID, b.ID), cmp.Compare(b.Tries, a.Tries))
 	})
 	all = slices.CompactFunc(all, func(a, b reactor.Process) bool { return a.ID == b.ID })
-	shown := make([]readapi.Process, 0, min(limit, len(all)))
+	shown := make([]resource.Process, 0, min(limit, len(all)))
 	for _, process := range all[:min(limit, len(all))] {
-		shown = append(shown, shownProcess(process))
+		shown = append(shown, commandapi.ProcessOf(process))
 	}
 	return shown, leading, nil
 }
@@ -58,19 +58,3 @@ func bytewise(a, b uuid.UUID) int { return slices.Compare(a[:], b[:]) }
 
 // Parked implements readapi.Processes.
 func (p processes) Parked(ctx context.Context) (int64, error) { return p.lot.CountParked(ctx) }
-
-func shownProcess(p reactor.Process) readapi.Process {
-	state := "open"
-	if p.Tries > 0 {
-		state = "parked"
-	}
-	if !p.Dismissed.IsZero() {
-		state = "dismissed"
-	}
-	return readapi.Process{
-		ID: p.ID.String(), Kind: p.Kind, State: state, Subject: eventstore.Visible(p.Subject), Step: eventstore.Visible(p.Step), Stream: eventstore.Visible(p.Stream),
-		Revision: p.Revision, Position: p.Position.String(), Since: p.Since.UTC(), Reason: eventstore.Visible(p.Reason), Tries: p.Tries,
-		FirstTried: p.FirstTried.UTC(), LastTried: p.LastTried.UTC(),
-		Dismissed: p.Dismissed.UTC(), DismissedBy: eventstore.Visible(p.DismissedBy), DismissedReason: eventstore.Visible(p.DismissedReason),
-	}
-}

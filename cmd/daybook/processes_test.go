@@ -2,10 +2,12 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
 	"daybook/cmd/daybook/shoppers"
@@ -101,20 +103,28 @@ func TestParkedWorkIsShownAndRetriedAndVerified(t *testing.T) {
 	if health.Status != "ready" || health.Parked != int64(len(stuck)) {
 		t.Errorf("health %+v", health)
 	}
-	if status, outcome := retry(t, server.url, page.Items[0].ID); status != http.StatusOK || outcome != "parked" {
+	status, outcome, tried := retry(t, server.url, page.Items[0].ID)
+	if status != http.StatusOK || outcome != "parked" {
 		t.Errorf("retried in vain: %d %s", status, outcome)
 	}
-	if status, _ := retry(t, server.url, uuid.NewString()); status != http.StatusNotFound {
+	if shown := firstProcess(t, server.url); shown != tried {
+		t.Errorf("a retry answers with %s, and the list with %s", tried, shown)
+	}
+	if status, _, _ := retry(t, server.url, uuid.NewString()); status != http.StatusNotFound {
 		t.Errorf("retried what is not there: %d", status)
 	}
-	if status := dismiss(t, server.url, page.Items[0].ID, " "); status != http.StatusUnprocessableEntity {
+	if status, _ := dismiss(t, server.url, page.Items[0].ID, " "); status != http.StatusUnprocessableEntity {
 		t.Errorf("dismissed without a reason: %d", status)
 	}
-	if status := dismiss(t, server.url, uuid.NewString(), "it is gone"); status != http.StatusNotFound {
+	if status, _ := dismiss(t, server.url, uuid.NewString(), "it is gone"); status != http.StatusNotFound {
 		t.Errorf("dismissed what is not there: %d", status)
 	}
-	if status := dismiss(t, server.url, page.Items[0].ID, "it is gone"); status != http.StatusOK {
+	status, dismissed := dismiss(t, server.url, page.Items[0].ID, "it is gone")
+	if status != http.StatusOK {
 		t.Errorf("dismissed: %d", status)
+	}
+	if shown := firstProcess(t, server.url); shown != dismissed {
+		t.Errorf("a dismissal answers with %s, and the list with %s", dismissed, shown)
 	}
 	if shown := get[processPage](t, server.url+"/v1/processes").Items[0]; shown.State != "dismissed" || shown.DismissedReason != "it is gone" {
 		t.Errorf("dismissed: %+v", shown)
@@ -135,7 +145,7 @@ func TestParkedWorkIsShownAndRetriedAndVerified(t *testing.T) {
 	}
 	server = serve(t, "--data", dir)
 	for _, item := range page.Items {
-		if status, outcome := retry(t, server.url, item.ID); status != http.StatusOK || outcome != "finished" {
+		if status, outcome, _ := retry(t, server.url, item.ID); status != http.StatusOK || outcome != "finished" {
 			t.Errorf("retried: %d %s", status, outcome)
 		}
 	}
@@ -150,7 +160,7 @@ func TestParkedWorkIsShownAndRetriedAndVerified(t *testing.T) {
 	}
 }
 
-func dismiss(t *testing.T, url, id, reason string) (status int) {
+func dismiss(t *testing.T, url, id, reason string) (status int, process string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/v1/processes/"+id+"/dismiss", strings.NewReader(`{"reason":"`+reason+`"}`))
 	if err != nil {
@@ -162,10 +172,22 @@ func dismiss(t *testing.T, url, id, reason string) (status int) {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	return response.StatusCode
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, strings.TrimSpace(string(text))
 }
 
-func retry(t *testing.T, url, id string) (status int, outcome string) {
+// firstProcess is the first of the list, as it is shown.
+func firstProcess(t *testing.T, url string) string {
+	t.Helper()
+	return string(get[struct {
+		Items []jsontext.Value `json:"items"`
+	}](t, url+"/v1/processes").Items[0])
+}
+
+func retry(t *testing.T, url, id string) (status int, outcome, process string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/v1/processes/"+id+"/retry", http.NoBody)
 	if err != nil {
@@ -177,8 +199,9 @@ func retry(t *testing.T, url, id string) (status int, outcome string) {
 	}
 	defer response.Body.Close()
 	var answer struct {
-		Outcome string `json:"outcome"`
+		Outcome string         `json:"outcome"`
+		Process jsontext.Value `json:"process"`
 	}
 	readJSON(t, response, &answer)
-	return response.StatusCode, answer.Outcome
+	return response.StatusCode, answer.Outcome, string(answer.Process)
 }

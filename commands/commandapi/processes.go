@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 
 	"daybook/commands/reactor"
+	"daybook/eventstore"
 	"daybook/internal/problem"
+	"daybook/internal/resource"
 )
 
 type retryProcessInput struct {
@@ -19,11 +20,9 @@ type retryProcessInput struct {
 
 // RetriedProcess is what a retry did.
 type RetriedProcess struct {
-	ID      string    `json:"id" format:"uuid"`
-	Outcome string    `json:"outcome" enum:"finished,parked" doc:"finished: nothing is left to do, and it is no longer parked. parked: it failed again."`
-	Reason  string    `json:"reason,omitempty" doc:"Why it failed."`
-	Tries   int64     `json:"tries" doc:"So far."`
-	Tried   time.Time `json:"last_tried_at,omitzero"`
+	ID      string            `json:"id" format:"uuid"`
+	Outcome string            `json:"outcome" enum:"finished,parked" doc:"finished: nothing is left to do, and it is no longer parked. parked: it failed again."`
+	Process *resource.Process `json:"process,omitempty" doc:"The work as it then stands. Left out when it is finished."`
 }
 
 func (a *api) retryProcess(ctx context.Context, _ call, in *retryProcessInput) (*answer[RetriedProcess], error) {
@@ -41,9 +40,10 @@ func (a *api) retryProcess(ctx context.Context, _ call, in *retryProcessInput) (
 	if err != nil {
 		return nil, err
 	}
-	body := RetriedProcess{ID: id.String(), Outcome: "finished", Tries: now.Tries}
+	body := RetriedProcess{ID: id.String(), Outcome: "finished"}
 	if !finished {
-		body.Outcome, body.Reason, body.Tried = "parked", now.Reason, now.LastTried.UTC()
+		process := ProcessOf(now)
+		body.Outcome, body.Process = "parked", &process
 	}
 	return &answer[RetriedProcess]{Body: body}, nil
 }
@@ -56,16 +56,7 @@ type dismissProcessInput struct {
 	}
 }
 
-// DismissedProcess is parked work that is left as it is.
-type DismissedProcess struct {
-	ID     string    `json:"id" format:"uuid"`
-	State  string    `json:"state" enum:"dismissed"`
-	At     time.Time `json:"dismissed_at" doc:"When it was dismissed first."`
-	By     string    `json:"dismissed_by"`
-	Reason string    `json:"dismissed_reason"`
-}
-
-func (a *api) dismissProcess(ctx context.Context, c call, in *dismissProcessInput) (*answer[DismissedProcess], error) {
+func (a *api) dismissProcess(ctx context.Context, c call, in *dismissProcessInput) (*answer[resource.Process], error) {
 	id, err := uuid.Parse(in.ProcessID)
 	if err != nil {
 		return nil, problem.NotValid(problem.InParameter("path", "process_id", "want a UUID"))
@@ -83,9 +74,24 @@ func (a *api) dismissProcess(ctx context.Context, c call, in *dismissProcessInpu
 	if err != nil {
 		return nil, err
 	}
-	return &answer[DismissedProcess]{Body: DismissedProcess{
-		ID: id.String(), State: "dismissed", At: now.Dismissed.UTC(), By: now.DismissedBy, Reason: now.DismissedReason,
-	}}, nil
+	return &answer[resource.Process]{Body: ProcessOf(now)}, nil
+}
+
+// ProcessOf is unfinished work as both APIs show it.
+func ProcessOf(p reactor.Process) resource.Process {
+	state := "open"
+	if p.Tries > 0 {
+		state = "parked"
+	}
+	if !p.Dismissed.IsZero() {
+		state = "dismissed"
+	}
+	return resource.Process{
+		ID: p.ID.String(), Kind: p.Kind, State: state, Subject: eventstore.Visible(p.Subject), Step: eventstore.Visible(p.Step), Stream: eventstore.Visible(p.Stream),
+		Revision: p.Revision, Position: p.Position.String(), Since: resource.Moment(p.Since), Reason: eventstore.Visible(p.Reason), Tries: p.Tries,
+		FirstTried: resource.Moment(p.FirstTried), LastTried: resource.Moment(p.LastTried),
+		Dismissed: resource.Moment(p.Dismissed), DismissedBy: eventstore.Visible(p.DismissedBy), DismissedReason: eventstore.Visible(p.DismissedReason),
+	}
 }
 
 func notParked(id uuid.UUID) error {

@@ -5,6 +5,7 @@ import (
 
 	"daybook/domain/product"
 	"daybook/domain/unit"
+	"daybook/internal/resource"
 )
 
 // ProductPath names a product.
@@ -22,7 +23,7 @@ type listProductInput struct {
 	}
 }
 
-func (a *api) listProduct(ctx context.Context, c call, in *listProductInput) (*answer[ProductState], error) {
+func (a *api) listProduct(ctx context.Context, c call, in *listProductInput) (*answer[resource.Product], error) {
 	var bad check
 	sku := inPath(&bad, "sku", in.SKU, unit.ParseSKU)
 	wanted := []product.Command{product.List{SKU: sku, Title: in.Body.Title, Kind: unit.Kind(in.Body.Kind)}}
@@ -43,7 +44,7 @@ type setPriceInput struct {
 	}
 }
 
-func (a *api) setPrice(ctx context.Context, c call, in *setPriceInput) (*answer[ProductState], error) {
+func (a *api) setPrice(ctx context.Context, c call, in *setPriceInput) (*answer[resource.Product], error) {
 	var bad check
 	sku := inPath(&bad, "sku", in.SKU, unit.ParseSKU)
 	currency := inPath(&bad, "currency", in.Currency, unit.ParseCurrency)
@@ -59,7 +60,7 @@ type retireInput struct {
 	Reason string `query:"reason" maxLength:"500"`
 }
 
-func (a *api) retireProduct(ctx context.Context, c call, in *retireInput) (*answer[ProductState], error) {
+func (a *api) retireProduct(ctx context.Context, c call, in *retireInput) (*answer[resource.Product], error) {
 	var bad check
 	sku := inPath(&bad, "sku", in.SKU, unit.ParseSKU)
 	reason := note(&bad, "reason", in.Reason)
@@ -69,13 +70,13 @@ func (a *api) retireProduct(ctx context.Context, c call, in *retireInput) (*answ
 	return a.changeProduct(ctx, c, sku, product.Retire{Reason: reason})
 }
 
-func (a *api) changeProduct(ctx context.Context, c call, sku unit.SKU, wanted ...product.Command) (*answer[ProductState], error) {
+func (a *api) changeProduct(ctx context.Context, c call, sku unit.SKU, wanted ...product.Command) (*answer[resource.Product], error) {
 	done, err := a.service.Product(ctx, c.Call, sku, wanted...)
 	if err != nil {
 		return nil, err
 	}
-	state, err := view(ctx, a.service.ViewProduct, sku, func(s product.State, revision int64) ProductState {
-		return productState(sku, s, revision)
+	state, err := view(ctx, a.service.ViewProduct, sku, func(s product.State, revision int64) resource.Product {
+		return resource.ProductOf(sku, s, revision)
 	})
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"daybook/domain/stock"
 	"daybook/domain/unit"
 	"daybook/internal/problem"
+	"daybook/internal/resource"
 )
 
 // direct marks what is asked of stock by itself, not by the process of an order.
@@ -46,8 +47,9 @@ type reserveInput struct {
 
 // ReservationState is a reservation and the stock it is of.
 type ReservationState struct {
-	ReservationID unit.ReservationID `json:"reservation_id"`
-	Stock         StockState         `json:"stock"`
+	ReservationID unit.ReservationID    `json:"reservation_id"`
+	Reservation   *resource.Reservation `json:"reservation,omitempty" doc:"Left out when it has ended."`
+	Stock         resource.Stock        `json:"stock"`
 }
 
 func (a *api) reserve(ctx context.Context, c call, in *reserveInput) (*answer[ReservationState], error) {
@@ -124,11 +126,11 @@ func (a *api) commit(ctx context.Context, c call, in *ReservationPath) (*answer[
 }
 
 func (a *api) movePromise(ctx context.Context, c call, bad *check, key stock.Key, id unit.ReservationID, command func(stock.At) stock.Command) (*answer[ReservationState], error) {
-	done, err := a.moveStock(ctx, c, bad, key, command)
-	if err != nil {
-		return nil, err
-	}
-	return like(done, ReservationState{ReservationID: id, Stock: done.Body}), nil
+	return moveStock(ctx, a, c, bad, key, command, func(s stock.State, now time.Time, revision int64) ReservationState {
+		return ReservationState{
+			ReservationID: id, Reservation: resource.ReservationOf(key, id, s, now), Stock: resource.StockOf(key, s, now, revision),
+		}
+	})
 }
 
 // parseReservation reads a reservation's id: it has the form of an order's.
@@ -145,7 +147,7 @@ type allocateInput struct {
 	}
 }
 
-func (a *api) allocate(ctx context.Context, c call, in *allocateInput) (*answer[StockState], error) {
+func (a *api) allocate(ctx context.Context, c call, in *allocateInput) (*answer[resource.Stock], error) {
 	var bad check
 	key, quantity := in.key(&bad), inBody(&bad, "/quantity", in.Body.Quantity, unit.ParseQuantity)
 	owner := inBody(&bad, "/order_id", in.Body.OrderID, unit.ParseOrderID)
@@ -164,7 +166,7 @@ type deallocateInput struct {
 	}
 }
 
-func (a *api) deallocate(ctx context.Context, c call, in *deallocateInput) (*answer[StockState], error) {
+func (a *api) deallocate(ctx context.Context, c call, in *deallocateInput) (*answer[resource.Stock], error) {
 	var bad check
 	key, quantity := in.key(&bad), inBody(&bad, "/quantity", in.Body.Quantity, unit.ParseQuantity)
 	owner := inBody(&bad, "/order_id", in.Body.OrderID, unit.ParseOrderID)
@@ -185,7 +187,7 @@ type shipStockInput struct {
 	}
 }
 
-func (a *api) shipStock(ctx context.Context, c call, in *shipStockInput) (*answer[StockState], error) {
+func (a *api) shipStock(ctx context.Context, c call, in *shipStockInput) (*answer[resource.Stock], error) {
 	var bad check
 	key, quantity := in.key(&bad), inBody(&bad, "/quantity", in.Body.Quantity, unit.ParseQuantity)
 	owner := inBody(&bad, "/order_id", in.Body.OrderID, unit.ParseOrderID)

@@ -8,6 +8,7 @@ import (
 	"daybook/domain/stock"
 	"daybook/domain/unit"
 	"daybook/internal/problem"
+	"daybook/internal/resource"
 )
 
 // StockPath names one SKU at one location.
@@ -26,7 +27,14 @@ func (p *StockPath) key(bad *check) stock.Key {
 
 // moveStock carries out one command on a stock, whose key has been read with
 // the rest of the request, and answers with the stock as it stands.
-func (a *api) moveStock(ctx context.Context, c call, bad *check, key stock.Key, command func(stock.At) stock.Command) (*answer[StockState], error) {
+func (a *api) moveStock(ctx context.Context, c call, bad *check, key stock.Key, command func(stock.At) stock.Command) (*answer[resource.Stock], error) {
+	return moveStock(ctx, a, c, bad, key, command, func(s stock.State, now time.Time, revision int64) resource.Stock {
+		return resource.StockOf(key, s, now, revision)
+	})
+}
+
+// moveStock is the method of that name, with another body.
+func moveStock[B any](ctx context.Context, a *api, c call, bad *check, key stock.Key, command func(stock.At) stock.Command, body func(stock.State, time.Time, int64) B) (*answer[B], error) {
 	if err := bad.err(); err != nil {
 		return nil, err
 	}
@@ -34,14 +42,15 @@ func (a *api) moveStock(ctx context.Context, c call, bad *check, key stock.Key, 
 	if err != nil {
 		return nil, err
 	}
-	now := a.service.Now()
-	state, err := view(ctx, a.service.ViewStock, key, func(s stock.State, revision int64) StockState {
-		return stockState(key, s, now, revision)
+	now, revision := a.service.Now(), int64(0)
+	state, err := view(ctx, a.service.ViewStock, key, func(s stock.State, at int64) B {
+		revision = at
+		return body(s, now, at)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return reply(state.Revision, done, state), nil
+	return reply(revision, done, state), nil
 }
 
 // QuantityBody is a number of units with its papers.
@@ -56,7 +65,7 @@ type receiveInput struct {
 	Body QuantityBody
 }
 
-func (a *api) receiveStock(ctx context.Context, c call, in *receiveInput) (*answer[StockState], error) {
+func (a *api) receiveStock(ctx context.Context, c call, in *receiveInput) (*answer[resource.Stock], error) {
 	var bad check
 	key, quantity := in.key(&bad), inBody(&bad, "/quantity", in.Body.Quantity, unit.ParseQuantity)
 	return a.moveStock(ctx, c, &bad, key, func(at stock.At) stock.Command {
@@ -75,7 +84,7 @@ type adjustInput struct {
 	}
 }
 
-func (a *api) adjustStock(ctx context.Context, c call, in *adjustInput) (*answer[StockState], error) {
+func (a *api) adjustStock(ctx context.Context, c call, in *adjustInput) (*answer[resource.Stock], error) {
 	var bad check
 	key := in.key(&bad)
 	if in.Body.Change == 0 {
@@ -99,7 +108,7 @@ type countInput struct {
 	}
 }
 
-func (a *api) countStock(ctx context.Context, c call, in *countInput) (*answer[StockState], error) {
+func (a *api) countStock(ctx context.Context, c call, in *countInput) (*answer[resource.Stock], error) {
 	var bad check
 	return a.moveStock(ctx, c, &bad, in.key(&bad), func(at stock.At) stock.Command {
 		return stock.Count{
@@ -119,7 +128,7 @@ type moveInput struct {
 	}
 }
 
-func (a *api) moveCondition(ctx context.Context, c call, in *moveInput) (*answer[StockState], error) {
+func (a *api) moveCondition(ctx context.Context, c call, in *moveInput) (*answer[resource.Stock], error) {
 	var bad check
 	key, quantity := in.key(&bad), inBody(&bad, "/quantity", in.Body.Quantity, unit.ParseQuantity)
 	return a.moveStock(ctx, c, &bad, key, func(at stock.At) stock.Command {
@@ -136,7 +145,7 @@ type transferOutInput struct {
 	}
 }
 
-func (a *api) transferOut(ctx context.Context, c call, in *transferOutInput) (*answer[StockState], error) {
+func (a *api) transferOut(ctx context.Context, c call, in *transferOutInput) (*answer[resource.Stock], error) {
 	var bad check
 	key, quantity := in.key(&bad), inBody(&bad, "/quantity", in.Body.Quantity, unit.ParseQuantity)
 	id := orElse(&bad, "/transfer_id", in.Body.TransferID, unit.ParseTransferID, c.derive(unit.NewTransfer))
@@ -155,7 +164,7 @@ type transferInInput struct {
 	}
 }
 
-func (a *api) transferIn(ctx context.Context, c call, in *transferInInput) (*answer[StockState], error) {
+func (a *api) transferIn(ctx context.Context, c call, in *transferInInput) (*answer[resource.Stock], error) {
 	var bad check
 	key, quantity := in.key(&bad), inBody(&bad, "/quantity", in.Body.Quantity, unit.ParseQuantity)
 	id := inBody(&bad, "/transfer_id", in.Body.TransferID, unit.ParseTransferID)
@@ -174,7 +183,7 @@ type setPolicyInput struct {
 	}
 }
 
-func (a *api) setPolicy(ctx context.Context, c call, in *setPolicyInput) (*answer[StockState], error) {
+func (a *api) setPolicy(ctx context.Context, c call, in *setPolicyInput) (*answer[resource.Stock], error) {
 	var bad check
 	return a.moveStock(ctx, c, &bad, in.key(&bad), func(at stock.At) stock.Command {
 		return stock.SetPolicy{At: at, Policy: stock.Policy{
@@ -197,7 +206,7 @@ type returnStockInput struct {
 	}
 }
 
-func (a *api) returnStock(ctx context.Context, c call, in *returnStockInput) (*answer[StockState], error) {
+func (a *api) returnStock(ctx context.Context, c call, in *returnStockInput) (*answer[resource.Stock], error) {
 	var bad check
 	key, quantity := in.key(&bad), inBody(&bad, "/quantity", in.Body.Quantity, unit.ParseQuantity)
 	id := inBody(&bad, "/return_id", in.Body.ReturnID, unit.ParseReturnID)
@@ -234,7 +243,7 @@ func (a *api) notRepeated(ctx context.Context, c call, key stock.Key) (bool, err
 	return !repeats, err
 }
 
-func (a *api) expireDue(ctx context.Context, c call, in *StockPath) (*answer[StockState], error) {
+func (a *api) expireDue(ctx context.Context, c call, in *StockPath) (*answer[resource.Stock], error) {
 	var bad check
 	return a.moveStock(ctx, c, &bad, in.key(&bad), func(at stock.At) stock.Command { return stock.ExpireDue{At: at} })
 }

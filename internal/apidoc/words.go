@@ -110,7 +110,6 @@ var words = map[string]word{
 	"allocated":                          text("Units promised to orders.", 3),
 	"damaged":                            text("Units on hand that are damaged.", 0),
 	"quality_control":                    text("Units on hand that wait for quality control.", 0),
-	"other":                              text("Units on hand that are set apart for another reason.", 0),
 	"other_unavailable":                  text("Units on hand that are set apart for another reason.", 0),
 	"unavailable":                        text("Units on hand that are not for sale: damaged, in quality control, or set apart otherwise.", 0),
 	"safety_stock":                       text("Units kept back from sale.", 0),
@@ -255,9 +254,6 @@ var words = map[string]word{
 
 	// How things stand.
 	"kind":                           one("Whether it is held in stock, or only sold, such as postage.", kinds...),
-	"SalesDocument.kind":             one("What kind of document it is.", documentKinds...),
-	"SalesTotal.kind":                one("What kind of documents; told where the totals are broken down by it.", documentKinds...),
-	"StockMovement.kind":             one("What happened. unreadable: the event is not one that this program can read; it moved nothing.", movementKinds...),
 	"status":                         text("How it stands.", nil),
 	"payment_state":                  one("How it is paid, as its transactions tell.", payStates...),
 	"fulfillment_state":              one("How it is shipped and delivered.", shipStates...),
@@ -279,7 +275,6 @@ var words = map[string]word{
 	"archived":                       text("It is hidden from daily work.", false),
 	"needs_attention":                text("Stock was lost, or money is to be given back.", false),
 	"allocation_failed":              text("Its stock was lost after it was confirmed.", false),
-	"retired":                        text("It is no longer sold.", false),
 	"short":                          text("The last checkout was refused, or took less than all.", false),
 	"expired":                        text("Its deadline has passed: it holds nothing any more.", false),
 	"forced":                         text("Goods were sent that the books did not have.", false),

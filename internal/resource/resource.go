@@ -41,6 +41,9 @@ func AmountIn(currency string, amount decimal.Decimal) string {
 	return unit.Currency(currency).Text(amount)
 }
 
+// Moment is a time to the microsecond, in UTC: what a column of a table keeps of it.
+func Moment(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+
 // Shortage is what a checkout or an order asked for and could not get.
 type Shortage struct {
 	SKU       string `json:"sku"`

@@ -13,20 +13,20 @@ import (
 
 // Product is an entry of the catalogue.
 type Product struct {
-	SKU       string    `json:"sku"`
-	Title     string    `json:"title"`
-	Kind      string    `json:"kind"` // stocked or service
-	Retired   bool      `json:"retired"`
-	Prices    []Price   `json:"prices" db:"-"` // by currency
-	ListedAt  time.Time `json:"listed_at"`     // effective time of the last listing
-	ChangedAt time.Time `json:"changed_at"`    // recorded time of the last event
-	Revision  int64     `json:"revision"`
+	SKU       string
+	Title     string
+	Kind      string // stocked or service
+	Retired   bool
+	Prices    []Price   `db:"-"` // by currency
+	ListedAt  time.Time // effective time of the last listing
+	ChangedAt time.Time // recorded time of the last event
+	Revision  int64
 }
 
 // Price is that of one unit.
 type Price struct {
-	Amount   decimal.Decimal `json:"amount"`
-	Currency string          `json:"currency"`
+	Amount   decimal.Decimal
+	Currency string
 }
 
 // columns are those of a Product.

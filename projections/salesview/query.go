@@ -59,18 +59,18 @@ func (e *TooManyError) Error() string { return fmt.Sprintf("more than %d totals"
 
 // Total is one row of totals. The fields of dimensions not asked for are empty.
 type Total struct {
-	Day      string `json:"day,omitempty"`
-	Month    string `json:"month,omitempty"`
-	SKU      string `json:"sku,omitempty"`
-	Country  string `json:"country,omitempty"`
-	Channel  string `json:"channel,omitempty"`
-	Kind     string `json:"kind,omitempty"`
-	Currency string `json:"currency"`
+	Day      string
+	Month    string
+	SKU      string
+	Country  string
+	Channel  string
+	Kind     string
+	Currency string
 	// Documents is not given by SKU: a document has many.
-	Documents int64           `json:"documents"`
-	Lines     int64           `json:"lines"`
-	Units     int64           `json:"units"`
-	Amount    decimal.Decimal `json:"amount"`
+	Documents int64
+	Lines     int64
+	Units     int64
+	Amount    decimal.Decimal
 }
 
 // Totals adds up what was sold, broken down by the dimensions and always by
@@ -135,18 +135,18 @@ func (f Filter) where() query.Where {
 
 // Document is one document.
 type Document struct {
-	Document   string          `json:"document"` // "order/...", "return/...", "adjust_in/..."
-	Kind       string          `json:"kind"`
-	Reference  string          `json:"reference,omitempty"`
-	CustomerID string          `json:"customer_id,omitempty"`
-	Country    string          `json:"country,omitempty"`
-	Channel    string          `json:"channel,omitempty"`
-	Currency   string          `json:"currency,omitempty"`
-	Day        string          `json:"day"`
-	OccurredAt time.Time       `json:"occurred_at"` // effective time of the first fact
-	Lines      int64           `json:"lines"`
-	Units      int64           `json:"units"`
-	Amount     decimal.Decimal `json:"amount"`
+	Document   string // "order/...", "return/...", "adjust_in/..."
+	Kind       string
+	Reference  string
+	CustomerID string
+	Country    string
+	Channel    string
+	Currency   string
+	Day        string
+	OccurredAt time.Time // effective time of the first fact
+	Lines      int64
+	Units      int64
+	Amount     decimal.Decimal
 }
 
 // DocumentFilter chooses documents; its zero value chooses all. Days are
@@ -196,16 +196,16 @@ func timeCursor(cursor string) (key string, at time.Time, err error) {
 
 // Customer is what a customer bought, all in all, in one currency.
 type Customer struct {
-	CustomerID   string          `json:"customer_id"`
-	Currency     string          `json:"currency"`
-	Orders       int64           `json:"orders"`
-	Returns      int64           `json:"returns"`
-	Units        int64           `json:"units"`   // net
-	Ordered      decimal.Decimal `json:"ordered"` // as placed
-	Amount       decimal.Decimal `json:"amount"`  // net of cancellations, returns and credit notes
-	FirstOrderAt *time.Time      `json:"first_order_at,omitempty"`
-	LastOrderAt  *time.Time      `json:"last_order_at,omitempty"`
-	LastOrderID  string          `json:"last_order_id,omitempty"`
+	CustomerID   string
+	Currency     string
+	Orders       int64
+	Returns      int64
+	Units        int64           // net
+	Ordered      decimal.Decimal // as placed
+	Amount       decimal.Decimal // net of cancellations, returns and credit notes
+	FirstOrderAt *time.Time
+	LastOrderAt  *time.Time
+	LastOrderID  string
 }
 
 // customerColumns are those of a Customer.

@@ -7,12 +7,12 @@ import (
 
 // Change is what one event does to an item's quantities.
 type Change struct {
-	OnHand         unit.Quantity `json:"on_hand,omitzero"`
-	Reserved       unit.Quantity `json:"reserved,omitzero"`
-	Allocated      unit.Quantity `json:"allocated,omitzero"`
-	Damaged        unit.Quantity `json:"damaged,omitzero"`
-	QualityControl unit.Quantity `json:"quality_control,omitzero"`
-	Other          unit.Quantity `json:"other_unavailable,omitzero"`
+	OnHand         unit.Quantity
+	Reserved       unit.Quantity
+	Allocated      unit.Quantity
+	Damaged        unit.Quantity
+	QualityControl unit.Quantity
+	Other          unit.Quantity
 }
 
 func (c Change) plus(o Change) Change {

@@ -26,23 +26,23 @@ type History struct{ Log StreamReader }
 
 // Movement is one entry of an item's movement book.
 type Movement struct {
-	Revision int64  `json:"revision"`
-	Kind     string `json:"kind"` // received, reserved, shipped, ...
-	Change   Change `json:"change"`
+	Revision int64
+	Kind     string // received, reserved, shipped, ...
+	Change   Change
 	// Quantity is how many units moved; 0 where none did.
-	Quantity unit.Quantity `json:"quantity"`
-	OrderID  string        `json:"order_id,omitempty"`
-	ReturnID string        `json:"return_id,omitempty"`
+	Quantity unit.Quantity
+	OrderID  string
+	ReturnID string
 	// Document is the paper it came with: the caller's own, or the shipment,
 	// reservation or transfer.
-	Document    string    `json:"document,omitempty"`
-	Reason      string    `json:"reason,omitempty"`
-	Note        string    `json:"note,omitempty"`
-	Actor       string    `json:"actor,omitempty"`
-	Channel     string    `json:"channel,omitempty"`
-	EffectiveAt time.Time `json:"effective_at"`
-	RecordedAt  time.Time `json:"recorded_at"`
-	Position    string    `json:"position"`
+	Document    string
+	Reason      string
+	Note        string
+	Actor       string
+	Channel     string
+	EffectiveAt time.Time
+	RecordedAt  time.Time
+	Position    string
 }
 
 // scanMax bounds how many events one page looks at when a filter lets few

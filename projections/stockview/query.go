@@ -10,27 +10,27 @@ import (
 
 // Level is how an item stands at one place, at the time it was asked for.
 type Level struct {
-	SKU            string `json:"sku"`
-	Location       string `json:"location"`
-	OnHand         int64  `json:"on_hand"`
-	Reserved       int64  `json:"reserved"` // soft holds whose deadline has not passed
-	Allocated      int64  `json:"allocated"`
-	Damaged        int64  `json:"damaged"`
-	QualityControl int64  `json:"quality_control"`
-	OtherUnavail   int64  `json:"other_unavailable" db:"other_unavailable"`
-	Unavailable    int64  `json:"unavailable"` // the sum of the three
-	SafetyStock    int64  `json:"safety_stock"`
-	BackorderLimit int64  `json:"backorder_limit"`
+	SKU            string
+	Location       string
+	OnHand         int64
+	Reserved       int64 // soft holds whose deadline has not passed
+	Allocated      int64
+	Damaged        int64
+	QualityControl int64
+	OtherUnavail   int64 `db:"other_unavailable"`
+	Unavailable    int64 // the sum of the three
+	SafetyStock    int64
+	BackorderLimit int64
 	// Available is on hand less what is promised, set apart or kept back; below
 	// zero, more is promised than is there.
-	Available   int64 `json:"available"`
-	Sellable    int64 `json:"sellable"`    // available and the backorder limit; floor 0
-	Backordered int64 `json:"backordered"` // allocated with no goods behind it
+	Available   int64
+	Sellable    int64 // available and the backorder limit; floor 0
+	Backordered int64 // allocated with no goods behind it
 	// ReorderPoint is 0 where no alert is wanted.
-	ReorderPoint int64     `json:"reorder_point"`
-	BelowReorder bool      `json:"below_reorder_point"` // available is at or below it
-	ChangedAt    time.Time `json:"changed_at"`          // recorded time of the last event
-	Revision     int64     `json:"revision"`            // of the item's stream
+	ReorderPoint int64
+	BelowReorder bool      // available is at or below it
+	ChangedAt    time.Time // recorded time of the last event
+	Revision     int64     // of the item's stream
 }
 
 // known computes levels at a time, $1. Reservations that are due no longer count,
@@ -104,13 +104,13 @@ func (f Filter) where(now time.Time, p query.Page) (query.Where, error) {
 
 // Alert is an item at or below its reorder point.
 type Alert struct {
-	SKU          string `json:"sku"`
-	Location     string `json:"location"`
-	Available    int64  `json:"available"`
-	ReorderPoint int64  `json:"reorder_point"`
+	SKU          string
+	Location     string
+	Available    int64
+	ReorderPoint int64
 	// Since is the effective time of the last fall to the reorder point; unset
 	// where the reorder point was raised above what there was.
-	Since *time.Time `json:"since,omitempty"`
+	Since *time.Time
 }
 
 // Alerts gives a page of the reorder alerts that are open now. An alert opens
@@ -131,14 +131,14 @@ func Alerts(ctx context.Context, db query.DB, location string, now time.Time, p 
 
 // Reservation is a soft hold without a recorded end.
 type Reservation struct {
-	ReservationID string    `json:"reservation_id"`
-	SKU           string    `json:"sku"`
-	Location      string    `json:"location"`
-	OrderID       string    `json:"order_id"` // the owner
-	Quantity      int64     `json:"quantity"`
-	ExpiresAt     time.Time `json:"expires_at"`
-	ReservedAt    time.Time `json:"reserved_at"` // effective time
-	Expired       bool      `json:"expired"`     // its deadline has passed: it holds nothing any more
+	ReservationID string
+	SKU           string
+	Location      string
+	OrderID       string // the owner
+	Quantity      int64
+	ExpiresAt     time.Time
+	ReservedAt    time.Time // effective time
+	Expired       bool      // its deadline has passed: it holds nothing any more
 }
 
 // PromiseFilter chooses reservations or allocations; its zero value chooses all.
@@ -173,10 +173,10 @@ func Reservations(ctx context.Context, db query.DB, f PromiseFilter, now time.Ti
 
 // Allocation is what is promised to an order and has not shipped.
 type Allocation struct {
-	SKU      string `json:"sku"`
-	Location string `json:"location"`
-	OrderID  string `json:"order_id"`
-	Quantity int64  `json:"quantity"`
+	SKU      string
+	Location string
+	OrderID  string
+	Quantity int64
 }
 
 // Allocations gives a page of open allocations, by SKU, location and order.

@@ -1,0 +1,461 @@
+package httpapi_test
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"maps"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"daybook/internal/resource"
+)
+
+// twin is the read that shows what a command answers with.
+type twin struct {
+	path   string // of the read, or of a list that has it among its items
+	member string // of the command's answer that is the thing; empty: the answer is
+}
+
+// twins are those of commands whose path does not tell it.
+var twins = map[string]twin{
+	"checkout-cart":       {"/v1/orders/{order_id}", "order"},
+	"ship-order":          {"/v1/orders/{order_id}", "order"},
+	"retry-allocation":    {"/v1/orders/{order_id}", "order"},
+	"note-credit":         {"/v1/returns/{return_id}", ""},
+	"reserve-stock":       {"/v1/stock/{sku}/{location}", "stock"},
+	"extend-reservation":  {"/v1/stock/{sku}/{location}", "stock"},
+	"release-reservation": {"/v1/stock/{sku}/{location}", "stock"},
+	"commit-reservation":  {"/v1/stock/{sku}/{location}", "stock"},
+	"retry-process":       {"/v1/processes", "process"},
+	"dismiss-process":     {"/v1/processes", ""},
+}
+
+// twinOf finds the read of the thing that a command's path names or makes.
+func twinOf(doc map[string]any, id, path string) (twin, bool) {
+	if pair, told := twins[id]; told {
+		return pair, true
+	}
+	paths, _ := doc["paths"].(map[string]any)
+	made := slices.DeleteFunc(slices.Sorted(maps.Keys(paths)), func(p string) bool {
+		rest, below := strings.CutPrefix(p, path+"/{")
+		return !below || strings.Contains(rest, "/")
+	})
+	for at := cmp.Or(strings.Join(made[:min(1, len(made))], ""), path); at != ""; at = at[:strings.LastIndex(at, "/")] {
+		if item, _ := paths[at].(map[string]any); item["get"] != nil {
+			return twin{path: at}, true
+		}
+	}
+	return twin{}, false
+}
+
+// writes calls visit with each operation that changes something.
+func writes(doc map[string]any, visit func(id, method, path string, operation map[string]any)) {
+	paths, _ := doc["paths"].(map[string]any)
+	for _, path := range slices.Sorted(maps.Keys(paths)) {
+		item, _ := paths[path].(map[string]any)
+		for _, method := range []string{"post", "put", "patch", "delete"} {
+			if operation, _ := item[method].(map[string]any); operation != nil {
+				id, _ := operation["operationId"].(string)
+				visit(id, method, path, operation)
+			}
+		}
+	}
+}
+
+// answerOf is the schema of a success, or nil where that is not JSON.
+func answerOf(operation map[string]any) map[string]any {
+	responses, _ := operation["responses"].(map[string]any)
+	for _, status := range []string{"200", "201"} {
+		response, _ := responses[status].(map[string]any)
+		content, _ := response["content"].(map[string]any)
+		media, _ := content["application/json"].(map[string]any)
+		if schema, is := media["schema"].(map[string]any); is {
+			return schema
+		}
+	}
+	return nil
+}
+
+// resolvedOf follows a reference.
+func resolvedOf(doc, schema map[string]any) map[string]any {
+	ref, _ := schema["$ref"].(string)
+	name, refers := strings.CutPrefix(ref, "#/components/schemas/")
+	if !refers {
+		return schema
+	}
+	components, _ := doc["components"].(map[string]any)
+	schemas, _ := components["schemas"].(map[string]any)
+	found, _ := schemas[name].(map[string]any)
+	return found
+}
+
+func memberOf(doc, schema map[string]any, name string) map[string]any {
+	properties, _ := resolvedOf(doc, schema)["properties"].(map[string]any)
+	member, _ := properties[name].(map[string]any)
+	return member
+}
+
+// A client needs one type for a thing, whether it changes it or reads it.
+func TestACommandAndAReadOfTheSameThingHaveOneSchema(t *testing.T) {
+	t.Parallel()
+	doc := document(t)
+	pairs := 0
+	writes(doc, func(id, method, path string, operation map[string]any) {
+		pair, found := twinOf(doc, id, path)
+		if !found {
+			t.Errorf("%s: no read shows what it answers with: give it a row in twins", id)
+			return
+		}
+		read := answerOf(object(t, doc, "paths", pair.path, "get"))
+		if items := memberOf(doc, read, "items"); items != nil {
+			read, _ = items["items"].(map[string]any)
+		}
+		wrote := answerOf(operation)
+		if pair.member != "" {
+			wrote = memberOf(doc, wrote, pair.member)
+		}
+		pairs++
+		if wrote["$ref"] == nil || wrote["$ref"] != read["$ref"] {
+			t.Errorf("%s answers with %v, and a read of %s with %v", id, wrote["$ref"], pair.path, read["$ref"])
+		}
+	})
+	if pairs < 45 {
+		t.Errorf("%d pairs, want those of all commands", pairs)
+	}
+}
+
+// What a list says of a thing, it says in the form in which a single answer says it.
+func TestAListShowsThingsInTheFormOfASingleAnswer(t *testing.T) {
+	t.Parallel()
+	doc := document(t)
+	lists := 0
+	for path := range object(t, doc, "paths") {
+		get, _ := object(t, doc, "paths", path)["get"].(map[string]any)
+		if get == nil {
+			continue
+		}
+		single := answerOf(get)
+		list, _, _ := strings.Cut(path, "/{")
+		all, _ := object(t, doc, "paths")[list].(map[string]any)
+		of, _ := all["get"].(map[string]any)
+		if list == path || of == nil || strings.HasSuffix(path, "s") {
+			continue
+		}
+		items := memberOf(doc, answerOf(of), "items")
+		item, _ := items["items"].(map[string]any)
+		members, _ := resolvedOf(doc, item)["properties"].(map[string]any)
+		for name, member := range members {
+			other := memberOf(doc, single, name)
+			if other == nil {
+				continue
+			}
+			lists++
+			if a, b := form(t, member), form(t, other); a != b {
+				t.Errorf("%s: %s is %s in the list and %s in a single answer", path, name, a, b)
+			}
+		}
+	}
+	if lists < 30 {
+		t.Errorf("%d members, want those of all lists", lists)
+	}
+}
+
+// form is a schema without its words.
+func form(t *testing.T, schema any) string {
+	t.Helper()
+	plain := maps.Clone(schema.(map[string]any)) //nolint:forcetypeassert // of a document
+	delete(plain, "description")
+	text, err := json.Marshal(plain, json.Deterministic(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// The domain's types are the form of events, which are stored. Answers have types of their
+// own, so that they do not change with a State.
+func TestNoTypeOfTheDomainStandsInAnAnswer(t *testing.T) {
+	t.Parallel()
+	doc := document(t)
+	for path, item := range object(t, doc, "paths") {
+		for method, operation := range item.(map[string]any) {
+			seen := map[string]bool{}
+			var walk func(value any)
+			walk = func(value any) {
+				switch value := value.(type) {
+				case map[string]any:
+					if ref, _ := value["$ref"].(string); ref != "" && !seen[ref] {
+						seen[ref] = true
+						if strings.HasPrefix(ref, "#/components/schemas/Event") {
+							t.Errorf("%s %s answers with %s", method, path, ref)
+						}
+						walk(resolvedOf(doc, value))
+					}
+					for _, inner := range value {
+						walk(inner)
+					}
+				case []any:
+					for _, inner := range value {
+						walk(inner)
+					}
+				}
+			}
+			walk(answerOf(operation.(map[string]any)))
+		}
+	}
+}
+
+// story runs commands and compares what each answers with what a read answers at the
+// command's position.
+type story struct {
+	*node
+	keys int
+	ran  map[string]bool // "POST /v1/carts/{cart_id}/lines"
+}
+
+// do runs a command. read is the address of the thing, member the answer's member that is
+// the thing (empty: all of it).
+func (s *story) do(method, template, path, body, member, read string, as any) {
+	s.Helper()
+	s.keys++
+	form := "application/json"
+	if method == http.MethodPatch && member == "" && template == "/v1/carts/{cart_id}" {
+		form = "application/merge-patch+json"
+	}
+	answer := s.must(method, path, body, "Content-Type", form, keyHeader, fmt.Sprintf("story-%d", s.keys))
+	s.ran[method+" "+template] = true
+	wrote := jsontext.Value(strings.TrimSpace(answer.text))
+	if member != "" {
+		var members map[string]jsontext.Value
+		if err := json.Unmarshal([]byte(answer.text), &members); err != nil {
+			s.Fatal(err)
+		}
+		wrote = members[member]
+	}
+	shown := s.must("GET", read, "", "Daybook-Min-Position", answer.header.Get("Daybook-Position"), "Prefer", "wait=10")
+	if got := s.withoutReadsOnly(shown.text, as); !bytes.Equal(got, wrote) {
+		s.Errorf("%s %s answers\n%s\nand a read\n%s\nwhich is, but for what only reads tell,\n%s", method, path, wrote, shown.text, got)
+	}
+	if answer.header.Get("ETag") != shown.header.Get("ETag") {
+		s.Errorf("%s %s: ETag %s, and %s when it is read", method, path, answer.header.Get("ETag"), shown.header.Get("ETag"))
+	}
+}
+
+// withoutReadsOnly is a read's answer without the members that only reads tell.
+func (s *story) withoutReadsOnly(text string, as any) []byte {
+	s.Helper()
+	into := reflect.New(reflect.TypeOf(as))
+	if err := json.Unmarshal([]byte(text), into.Interface(), json.RejectUnknownMembers(true)); err != nil {
+		s.Fatal(err)
+	}
+	clearReadsOnly(into.Elem())
+	rest, err := json.Marshal(into.Interface())
+	if err != nil {
+		s.Fatal(err)
+	}
+	return rest
+}
+
+func clearReadsOnly(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Slice:
+		for i := range v.Len() {
+			clearReadsOnly(v.Index(i))
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if field := v.Type().Field(i); resource.OnlyInReads(field) {
+				v.Field(i).SetZero()
+			} else if field.IsExported() {
+				clearReadsOnly(v.Field(i))
+			}
+		}
+	default:
+	}
+}
+
+func (s *story) product(method, rest, path, body string) {
+	s.Helper()
+	sku, _, _ := strings.Cut(path, "/")
+	s.do(method, "/v1/products/{sku}"+rest, "/v1/products/"+path, body, "", "/v1/products/"+sku, resource.Product{})
+}
+
+func (s *story) stock(method, rest, path, body, member string) {
+	s.Helper()
+	s.stockAt("main", method, rest, path, body, member)
+}
+
+func (s *story) stockAt(location, method, rest, path, body, member string) {
+	s.Helper()
+	item := "/v1/stock/mug/" + location
+	s.do(method, "/v1/stock/{sku}/{location}"+rest, item+path, body, member, item, resource.Stock{})
+}
+
+func (s *story) cart(method, rest, id, path, body string) {
+	s.Helper()
+	s.do(method, "/v1/carts/{cart_id}"+rest, "/v1/carts/"+id+path, body, "", "/v1/carts/"+id, resource.Cart{})
+}
+
+func (s *story) order(method, rest, id, path, body, member string) {
+	s.Helper()
+	s.do(method, "/v1/orders/{order_id}"+rest, "/v1/orders/"+id+path, body, member, "/v1/orders/"+id, resource.Order{})
+}
+
+func (s *story) giveBack(method, rest, id, path, body string) {
+	s.Helper()
+	s.do(method, "/v1/returns/{return_id}"+rest, "/v1/returns/"+id+path, body, "", "/v1/returns/"+id, resource.Return{})
+}
+
+// placed makes an order of three mugs, some sold by another line.
+func (s *story) placed(id, more string) {
+	s.Helper()
+	cart := "cart-of-" + id
+	s.do("POST", "/v1/carts", "/v1/carts",
+		`{"cart_id":"`+cart+`","customer_id":"ann","currency":"GBP","country":"France","lines":[{"sku":"mug","quantity":2},{"sku":"Mug","quantity":1},{"sku":"post","quantity":1}]}`,
+		"", "/v1/carts/"+cart, resource.Cart{})
+	s.do("POST", "/v1/carts/{cart_id}/checkout", "/v1/carts/"+cart+"/checkout", `{"order_id":"`+id+`","reference":"R-1"`+more+`}`,
+		"order", "/v1/orders/"+id, resource.Order{})
+}
+
+// Every command answers with what a read shows at its position: the same members, in the
+// same form, with the same values.
+func TestACommandAnswersWithWhatIsReadAtItsPosition(t *testing.T) {
+	t.Parallel()
+	s := &story{node: openNode(t, openDatabase(t)), ran: map[string]bool{}}
+	s.product("PUT", "", "mug", `{"title":"Enamel mug","prices":[{"amount":"800","currency":"JPY"},{"amount":"7.5","currency":"GBP"},{"amount":"0.0025","currency":"EUR"}]}`)
+	s.product("PUT", "/prices/{currency}", "mug/prices/GBP", `{"amount":"7.50"}`)
+	s.product("PUT", "", "post", `{"title":"Postage","kind":"service","prices":[{"amount":"1.005","currency":"GBP"}]}`)
+	s.product("PUT", "", "old", `{"title":"Old"}`)
+	s.product("DELETE", "", "old", "")
+
+	s.ofStock()
+	s.ofCarts()
+	s.ofOrders()
+	s.ofReturns()
+
+	s.do("POST", "/v1/credit-notes", "/v1/credit-notes", `{"return_id":"n-1","currency":"GBP","reason":"bad_debt","lines":[{"sku":"mug","quantity":1,"price":"-12.5"}]}`,
+		"", "/v1/returns/n-1", resource.Return{})
+
+	doc := document(t)
+	writes(doc, func(id, method, path string, _ map[string]any) {
+		// This server has no reactor, so it parks no work; see cmd/daybook.
+		if !s.ran[strings.ToUpper(method)+" "+path] && !strings.HasSuffix(id, "-process") {
+			t.Errorf("the story does not run %s (%s %s)", id, method, path)
+		}
+	})
+}
+
+func (s *story) ofStock() {
+	s.Helper()
+	s.stock("POST", "/receipts", "/receipts", `{"quantity":50}`, "")
+	s.stock("POST", "/adjustments", "/adjustments", `{"change":-1,"reason":"shrinkage"}`, "")
+	s.stock("POST", "/counts", "/counts", `{"expected":49,"counted":48}`, "")
+	s.stock("POST", "/moves", "/moves", `{"from":"available","to":"damaged","quantity":1}`, "")
+	s.stock("POST", "/moves", "/moves", `{"from":"available","to":"quality_control","quantity":2}`, "")
+	s.stock("POST", "/moves", "/moves", `{"from":"available","to":"other","quantity":3}`, "")
+	s.stock("PUT", "/policy", "/policy", `{"safety_stock":1,"backorder_limit":2,"reorder_point":40}`, "")
+	s.stock("POST", "/transfers-out", "/transfers-out", `{"transfer_id":"t-1","to":"east","quantity":2}`, "")
+	s.stockAt("east", "POST", "/transfers-in", "/transfers-in", `{"transfer_id":"t-1","from":"main","quantity":1}`, "")
+	for _, id := range []string{"r-1", "r-2"} {
+		s.stock("POST", "/reservations", "/reservations", `{"order_id":"x-1","reservation_id":"`+id+`","quantity":2,"hold_seconds":3600}`, "stock")
+	}
+	const reservation = "/reservations/{reservation_id}"
+	s.stock("PATCH", reservation, "/reservations/r-1", `{"hold_seconds":7200}`, "stock")
+	s.reservation("r-1")
+	s.stock("POST", reservation+"/commit", "/reservations/r-1/commit", "", "stock")
+	s.stock("DELETE", reservation, "/reservations/r-2", "", "stock")
+	s.stock("POST", "/allocations", "/allocations", `{"order_id":"x-2","quantity":3}`, "")
+	s.stock("POST", "/deallocations", "/deallocations", `{"order_id":"x-2","quantity":1}`, "")
+	s.stock("POST", "/shipments", "/shipments", `{"order_id":"x-2","shipment_id":"p-x","quantity":1}`, "")
+	s.stock("POST", "/returns", "/returns", `{"return_id":"y-1","quantity":1,"condition":"damaged"}`, "")
+	s.stock("POST", "/expirations", "/expirations", "", "")
+	// More is promised than is there.
+	s.stockAt("west", "PUT", "/policy", "/policy", `{"safety_stock":0,"backorder_limit":3,"reorder_point":0}`, "")
+	s.stockAt("west", "POST", "/allocations", "/allocations", `{"order_id":"x-3","quantity":3}`, "")
+	s.stockAt("west", "PUT", "/policy", "/policy", `{"safety_stock":4,"backorder_limit":1,"reorder_point":0}`, "")
+}
+
+// reservation compares what an extension answers of a reservation with the list's entry.
+func (s *story) reservation(id string) {
+	s.Helper()
+	answer := s.must("PATCH", "/v1/stock/mug/main/reservations/"+id, `{"hold_seconds":7000}`, "Content-Type", "application/json")
+	var wrote struct {
+		Reservation jsontext.Value `json:"reservation"`
+	}
+	if err := json.Unmarshal([]byte(answer.text), &wrote); err != nil {
+		s.Fatal(err)
+	}
+	shown := s.must("GET", "/v1/reservations?order_id=x-1", "", "Daybook-Min-Position", answer.header.Get("Daybook-Position"), "Prefer", "wait=10")
+	var list struct {
+		Items []jsontext.Value `json:"items"`
+	}
+	if err := json.Unmarshal([]byte(shown.text), &list); err != nil || len(list.Items) == 0 {
+		s.Fatalf("reservations %s: %v", shown.text, err)
+	}
+	if got := s.withoutReadsOnly(string(list.Items[0]), resource.Reservation{}); !bytes.Equal(got, wrote.Reservation) {
+		s.Errorf("an extension answers %s, and the list %s", wrote.Reservation, list.Items[0])
+	}
+}
+
+func (s *story) ofCarts() {
+	s.Helper()
+	for _, id := range []string{"c-1", "c-2"} {
+		s.do("POST", "/v1/carts", "/v1/carts", `{"cart_id":"`+id+`","currency":"JPY","lines":[{"sku":"mug","quantity":3}]}`, "", "/v1/carts/"+id, resource.Cart{})
+	}
+	s.cart("POST", "/lines", "c-1", "/lines", `{"lines":[{"sku":"MUG","quantity":1}]}`)
+	s.cart("PATCH", "/lines/{line}", "c-1", "/lines/1", `{"quantity":4}`)
+	s.cart("PATCH", "", "c-1", "", `{"customer_id":"ann","country":"Spain","lines":[{"line":1,"quantity":5},{"line":2,"quantity":1}]}`)
+	s.cart("DELETE", "/lines/{line}", "c-1", "/lines/2", "")
+	s.cart("POST", "/abandon", "c-1", "/abandon", `{"reason":"too dear"}`)
+	s.cart("POST", "/expire", "c-2", "/expire", "")
+}
+
+func (s *story) ofOrders() {
+	s.Helper()
+	s.placed("o-1", "")
+	s.order("POST", "/expire", "o-1", "/expire", "", "")
+	s.order("POST", "/hold", "o-1", "/hold", `{"reason":"address unclear"}`, "")
+	s.order("POST", "/release-hold", "o-1", "/release-hold", "", "")
+	s.order("POST", "/transactions", "o-1", "/transactions", `{"transaction_id":"p-1","type":"capture","state":"pending","amount":{"amount":"23.505","currency":"GBP"},"provider":"stripe","reference":"ch_1"}`, "")
+	s.order("PATCH", "/transactions/{transaction_id}", "o-1", "/transactions/p-1", `{"state":"failed"}`, "")
+	s.order("POST", "/transactions", "o-1", "/transactions", `{"transaction_id":"p-2","type":"capture","amount":{"amount":"23.51","currency":"GBP"}}`, "")
+	s.order("POST", "/confirm", "o-1", "/confirm", "", "")
+	s.order("POST", "/retry-allocation", "o-1", "/retry-allocation", "", "order")
+	s.order("POST", "/shipments", "o-1", "/shipments", `{"shipment_id":"s-1","lines":[{"line":1,"quantity":2}],"carrier":"Royal Mail","tracking":"T-1"}`, "order")
+	s.order("POST", "/shipments", "o-1", "/shipments", `{"shipment_id":"s-2"}`, "order")
+	s.order("POST", "/shipments/{shipment_id}/deliver", "o-1", "/shipments/s-1/deliver", "", "")
+	s.order("POST", "/shipments/{shipment_id}/deliver", "o-1", "/shipments/s-2/deliver", "", "")
+	s.order("POST", "/complete", "o-1", "/complete", "", "")
+	s.order("POST", "/archive", "o-1", "/archive", "", "")
+	s.order("POST", "/unarchive", "o-1", "/unarchive", "", "")
+
+	s.placed("o-2", `,"payment":{"transaction_id":"p-3"},"confirm":true`)
+	s.order("POST", "/cancel", "o-2", "/cancel", `{"lines":[{"line":2,"quantity":1}],"reason":"asked"}`, "")
+	s.order("POST", "/cancel", "o-2", "/cancel", `{"reason":"asked"}`, "")
+	s.order("POST", "/transactions", "o-2", "/transactions", `{"transaction_id":"p-4","type":"capture","amount":{"amount":"1","currency":"GBP"}}`, "") // too late
+}
+
+func (s *story) ofReturns() {
+	s.Helper()
+	for _, id := range []string{"b-1", "b-2", "b-3"} {
+		s.do("POST", "/v1/returns", "/v1/returns", `{"return_id":"`+id+`","order_id":"o-1","reason":"chipped","lines":[{"order_line":1,"quantity":1}]}`,
+			"", "/v1/returns/"+id, resource.Return{})
+		if id != "b-1" {
+			rest := map[string]string{"b-2": "/decline", "b-3": "/cancel"}[id]
+			s.giveBack("POST", rest, id, rest, `{"reason":"no"}`)
+		}
+	}
+	s.giveBack("POST", "/approve", "b-1", "/approve", "")
+	s.giveBack("POST", "/receipts", "b-1", "/receipts", `{"lines":[{"line":1,"quantity":1,"disposition":"damaged"}]}`)
+	s.giveBack("POST", "/refunds", "b-1", "/refunds", `{"transaction_id":"rf-1","amount":{"amount":"7.5","currency":"GBP"},"provider":"stripe"}`)
+	s.giveBack("POST", "/close", "b-1", "/close", "")
+	s.do("POST", "/v1/returns", "/v1/returns", `{"return_id":"b-4","currency":"GBP","lines":[{"sku":"mug","quantity":1,"price":"2"}]}`, "", "/v1/returns/b-4", resource.Return{})
+	s.order("POST", "/archive", "o-1", "/archive", "", "") // with what came back
+}

@@ -1,0 +1,42 @@
+package resource
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"daybook/domain/product"
+	"daybook/domain/unit"
+)
+
+// Product is an entry of the catalogue.
+type Product struct {
+	SKU      string  `json:"sku"`
+	Title    string  `json:"title"`
+	Kind     string  `json:"kind" enum:"stocked,service"`
+	Status   string  `json:"status" enum:"on_sale,retired" doc:"retired: it is no longer sold."`
+	Prices   []Money `json:"prices"`
+	Revision int64   `json:"revision"`
+
+	ListedAt  time.Time `json:"listed_at,omitzero" reads:"only"`
+	ChangedAt time.Time `json:"changed_at,omitzero" reads:"only"`
+}
+
+// ProductOf is what a product's state tells. Prices are by currency.
+func ProductOf(sku unit.SKU, s product.State, revision int64) Product {
+	prices := slices.SortedFunc(maps.Values(s.Prices), func(a, b unit.Money) int {
+		return strings.Compare(string(a.Currency), string(b.Currency))
+	})
+	return Product{
+		SKU: string(sku), Title: s.Title, Kind: string(s.Kind), Status: string(s.Phase), Prices: listed(prices, MoneyOf), Revision: revision,
+	}
+}
+
+// ProductStatus is that of a product that is listed.
+func ProductStatus(retired bool) string {
+	if retired {
+		return string(product.OffSale)
+	}
+	return string(product.OnSale)
+}

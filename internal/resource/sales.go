@@ -1,0 +1,59 @@
+package resource
+
+import "time"
+
+// SalesTotal is one row of totals. What they are not broken down by is left out.
+type SalesTotal struct {
+	Day       string `json:"day,omitempty"`
+	Month     string `json:"month,omitempty"`
+	SKU       string `json:"sku,omitempty"`
+	Country   string `json:"country,omitempty"`
+	Channel   string `json:"channel,omitempty"`
+	Kind      string `json:"kind,omitempty" enum:"sale,free_order,order_canceled,return,adjust_in,adjust_out,bad_debt,credit" doc:"What kind of documents; told where the totals are broken down by it."`
+	Currency  string `json:"currency"`
+	Documents int64  `json:"documents"`
+	Lines     int64  `json:"lines"`
+	Units     int64  `json:"units"`
+	Amount    string `json:"amount"`
+}
+
+// SalesTotals are totals of what was sold.
+type SalesTotals struct {
+	Items []SalesTotal `json:"items"`
+}
+
+// SalesDocument is a document that changes the shop's sales.
+type SalesDocument struct {
+	Document   string    `json:"document"`
+	Kind       string    `json:"kind" enum:"sale,free_order,order_canceled,return,adjust_in,adjust_out,bad_debt,credit" doc:"What kind of document it is."`
+	Reference  string    `json:"reference,omitempty"`
+	CustomerID string    `json:"customer_id,omitempty"`
+	Country    string    `json:"country,omitempty"`
+	Channel    string    `json:"channel,omitempty"`
+	Currency   string    `json:"currency,omitempty"`
+	Day        string    `json:"day"`
+	OccurredAt time.Time `json:"occurred_at"`
+	Lines      int64     `json:"lines"`
+	Units      int64     `json:"units"`
+	Amount     string    `json:"amount"`
+}
+
+// SalesCustomer is what a customer bought, all in all, in one currency.
+type SalesCustomer struct {
+	CustomerID   string     `json:"customer_id"`
+	Currency     string     `json:"currency"`
+	Orders       int64      `json:"orders"`
+	Returns      int64      `json:"returns"`
+	Units        int64      `json:"units"`
+	Ordered      string     `json:"ordered"`
+	Amount       string     `json:"amount"`
+	FirstOrderAt *time.Time `json:"first_order_at,omitempty"`
+	LastOrderAt  *time.Time `json:"last_order_at,omitempty"`
+	LastOrderID  string     `json:"last_order_id,omitempty"`
+}
+
+// CustomerTotals is what a customer bought, by currency.
+type CustomerTotals struct {
+	CustomerID string          `json:"customer_id"`
+	Totals     []SalesCustomer `json:"totals"`
+}
