@@ -241,7 +241,7 @@ func (c *importCommand) tell(out io.Writer, r importResult) error {
 	if r.AdjustmentsRefused > 0 {
 		w.printf("%10d adjustments refused: the goods were not there\n", r.AdjustmentsRefused)
 	}
-	w.printf("%10d units on hand at first, %d at last\n", r.OpeningUnits, r.ClosingUnits)
+	w.printf("%10d units of opening stock received, %d units on hand at last\n", r.OpeningUnits, r.ClosingUnits)
 	for _, match := range matchWords {
 		if tally := r.Matching[match.match]; tally.Lines > 0 {
 			w.printf("%10d canceled lines (%d units, %s GBP) %s\n", tally.Lines, tally.Units, tally.Amount, match.words)

@@ -21,7 +21,7 @@ import (
 )
 
 type verifyCommand struct {
-	Against string `type:"existingfile" placeholder:"FILE" help:"Compare with this Online Retail file (CSV, or its gzip), too: the log must hold all its invoices and nothing else."`
+	Against string `type:"existingfile" placeholder:"FILE" help:"Compare with this Online Retail file (CSV, or its gzip), too: what was imported must be all its invoices and nothing else. Other work of the shop is not compared with it."`
 }
 
 // verifyGrace is how long, on a database where others may be at work, something

@@ -120,12 +120,12 @@ type Summary struct {
 	UnitsTaken         int64                       `json:"units_taken"`
 	ValueTaken         string                      `json:"value_taken"`
 	AdjustmentsRefused int                         `json:"adjustments_refused"`
-	OpeningUnits       int64                       `json:"opening_units"`
-	ClosingUnits       int64                       `json:"closing_units"`
+	OpeningUnits       int64                       `json:"opening_units"` // received before the first invoice
+	ClosingUnits       int64                       `json:"closing_units"` // of its SKUs, with what the shop had besides
 	Matching           map[onlineretail.Match]tied `json:"cancellation_matching"`
 	LinksKept          int                         `json:"links_kept"`
 	LinksLost          int                         `json:"links_lost"`
-	Events             int64                       `json:"events"`
+	Events             int64                       `json:"events"` // by how many the log grew
 	Complete           bool                        `json:"complete"`
 	AlreadyIn          int                         `json:"already_in"` // invoices, before this run
 }

@@ -21,7 +21,7 @@ func (r *run) giveBack(ctx context.Context, j *job) (outcome, error) {
 	}
 	result := outcome{}
 	request := returns.Request{
-		ReturnID: unit.ReturnID(invoice.Number), CustomerID: invoice.CustomerID, Reference: invoice.Number,
+		ReturnID: returnID(invoice), CustomerID: invoice.CustomerID, Reference: invoice.Number,
 		Currency: onlineretail.Currency, Country: invoice.Country, Reason: "cancellation",
 		Lines: make([]returns.Line, len(invoice.Lines)),
 	}
@@ -151,7 +151,7 @@ func givenText(line onlineretail.Line) string {
 func (r *run) noteCredit(ctx context.Context, j *job, reason string, lines []onlineretail.Line) error {
 	invoice := *j.invoice
 	note := returns.NoteCredit{
-		ReturnID: unit.ReturnID(invoice.Number), CustomerID: invoice.CustomerID, Reference: invoice.Number,
+		ReturnID: returnID(invoice), CustomerID: invoice.CustomerID, Reference: invoice.Number,
 		Currency: onlineretail.Currency, Country: invoice.Country, Reason: reason,
 	}
 	for _, line := range lines {

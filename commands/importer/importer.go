@@ -4,6 +4,9 @@
 //
 // It holds no rules and reads no files. Every command id derives from invoice
 // and step, so an import that was cut off anywhere is simply run again.
+//
+// The log may hold other work of the shop. An import leaves that as it is; see
+// besideOthers.
 package importer
 
 import (
@@ -101,8 +104,9 @@ const saveEvery = time.Second
 
 // Run imports a file, or what is missing of it.
 //
-// Errors: *OtherImportError, *InterruptedError (together with the summary so
-// far), and whatever kept an invoice from being taken in, naming the invoice.
+// Errors: *OtherImportError, *TakenError, *InterruptedError (together with the
+// summary so far), and whatever kept an invoice from being taken in, naming the
+// invoice.
 func (i *Importer) Run(ctx context.Context, file *onlineretail.File, options Options) (Summary, error) {
 	plan, err := newPlan(file, options)
 	if err != nil {
@@ -146,6 +150,11 @@ func (i *Importer) begin(ctx context.Context, plan *plan) (_ Counts, done int, f
 	counts := newCounts()
 	if counts.LogStart, err = i.Store.Head(ctx); err != nil {
 		return Counts{}, 0, false, fmt.Errorf("import: %w", err)
+	}
+	if !counts.LogStart.IsStart() {
+		if err := i.besideOthers(ctx, plan); err != nil {
+			return Counts{}, 0, false, err
+		}
 	}
 	return counts, 0, true, i.save(ctx, plan, 0, counts)
 }

@@ -31,6 +31,9 @@ func (r *run) openStock(ctx, working context.Context) error {
 		}}
 	}
 	err := each(ctx, r.plan.products, func(p onlineretail.Product) error {
+		if listed, err := r.listedBefore(working, p); err != nil || listed {
+			return err
+		}
 		_, err := r.Service.Product(working, meta("list", p.SKU), p.SKU, product.List{SKU: p.SKU, Title: p.Title, Kind: p.Kind})
 		if err != nil {
 			return fmt.Errorf("list product %s: %w", p.SKU, err)

@@ -19,13 +19,15 @@ import (
 // waits for the import to be continued.
 const holdFor = 365 * 24 * time.Hour
 
-func orderID(invoice onlineretail.Invoice) unit.OrderID { return unit.OrderID(invoice.Number) }
+func orderID(invoice onlineretail.Invoice) unit.OrderID   { return unit.OrderID(invoice.Number) }
+func cartID(invoice onlineretail.Invoice) unit.CartID     { return unit.CartID("import-" + invoice.Number) }
+func returnID(invoice onlineretail.Invoice) unit.ReturnID { return unit.ReturnID(invoice.Number) }
 
 // order sells: a cart with the lines as they stand, checkout, payment,
 // confirmation, one parcel.
 func (r *run) order(ctx context.Context, j *job) (outcome, error) {
 	invoice := *j.invoice
-	cartID := unit.CartID("import-" + invoice.Number)
+	cartID := cartID(invoice)
 	add := call(invoice, "cart")
 	add.New = true
 	open := &cart.Open{CartID: cartID, CustomerID: invoice.CustomerID, Currency: onlineretail.Currency, Country: invoice.Country}
@@ -42,6 +44,9 @@ func (r *run) order(ctx context.Context, j *job) (outcome, error) {
 	})
 	if err != nil {
 		return outcome{}, fmt.Errorf("check out: %w", err)
+	}
+	if result.OrderIDTaken { // by the shop, since the import began
+		return outcome{}, &TakenError{Taken: []string{"order " + invoice.Number}}
 	}
 	j.ticket.release(takenOf(invoice, result)) // if it was not when all was held
 	sold := sold(invoice, result)

@@ -14,7 +14,12 @@ import (
 	"daybook/commands"
 	"daybook/commands/aggregate"
 	"daybook/commands/importer"
+	"daybook/domain/cart"
+	"daybook/domain/order"
+	"daybook/domain/product"
+	"daybook/domain/returns"
 	"daybook/domain/stock"
+	"daybook/domain/unit"
 	"daybook/eventstore"
 	"daybook/eventstore/memory"
 	"daybook/internal/onlineretail"
@@ -99,6 +104,76 @@ func TestAFileAndItsImportAgree(t *testing.T) {
 	}
 }
 
+// What the shop does besides, before and after the import, with the same SKUs and to the
+// import's own orders, is not compared with the file.
+func TestOtherWorkIsNotComparedWithTheFile(t *testing.T) {
+	t.Parallel()
+	log := memory.New()
+	s := &trader{t: t, Service: serviceOver(log)}
+	s.must(s.Product(t.Context(), call(spring), "85123A", product.List{SKU: "85123A", Title: "Mine", Kind: unit.Stocked}))
+	s.sell("own-1", "85123A", 4)
+	importText(t, log, everyKind)
+	s.sell("own-2", "22139", 3)
+	s.must(s.MoveStock(t.Context(), call(spring), key("22139"),
+		stock.Adjust{At: s.At(key("22139")), Change: -1, Reason: stock.Correction, Document: "own"},
+		stock.Count{At: s.At(key("22139")), Expected: 45, Counted: 44}))
+	s.must(s.Return(t.Context(), call(summer), "own-back", returns.Request{
+		ReturnID: "own-back", OrderID: "536372", CustomerID: "12345", Currency: "GBP",
+		Lines: []returns.Line{{SKU: "22139", Kind: unit.Stocked, Quantity: 1, Price: gbp("0.85"), Links: []returns.Link{{OrderID: "536372", Line: 1, Quantity: 1}}}},
+	}))
+	s.must(s.Return(t.Context(), call(summer), "own-back", returns.Approve{}, returns.Receive{Receipt: 1, Lines: []returns.ReceivedLine{
+		{Line: 1, Quantity: 1, Disposition: returns.Restocked, Location: unit.DefaultLocation},
+	}}))
+	path := filepath.Join(t.TempDir(), "invoices.csv")
+	if err := os.WriteFile(path, []byte(everyKind), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	report, err := verify.Run(t.Context(), verify.Config{Store: log, Now: time.Now(), Against: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found := differences(report); len(found) != 0 {
+		t.Errorf("found %q", found)
+	}
+	last := report.Checks[len(report.Checks)-1]
+	if !strings.HasPrefix(last.Name, "file: documents of other channels") || last.Examined != 4 {
+		t.Errorf("other documents: %+v, want 4: two orders, an adjustment, a return", last)
+	}
+	// And a difference of the import is found beside it.
+	if found := against(t, log, "invoices.csv", strings.Replace(everyKind, "HOLDER,6,", "HOLDER,7,", 1)); len(found["file: stock moved by SKU"]) != 1 {
+		t.Errorf("found %q", found)
+	}
+}
+
+// trader is the command side as a shop uses it.
+type trader struct {
+	*commands.Service
+	t *testing.T
+}
+
+func (s *trader) must(_ any, err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// sell receives units, sells them and ships them.
+func (s *trader) sell(id string, sku unit.SKU, units unit.Quantity) {
+	s.t.Helper()
+	ctx := s.t.Context()
+	s.must(s.MoveStock(ctx, call(spring), key(sku), stock.Receive{At: s.At(key(sku)), Quantity: units, Document: "PO-" + id}))
+	s.must(s.AddLines(ctx, call(spring), unit.CartID("c-"+id), &cart.Open{CartID: unit.CartID("c-" + id), Currency: "GBP"}, []commands.WantedLine{
+		{SKU: sku, Quantity: units, Override: &cart.Offer{Title: "it", Kind: unit.Stocked, Price: gbp("1"), Overridden: true}},
+	}))
+	result, err := s.Checkout(ctx, call(spring), commands.CheckoutRequest{CartID: unit.CartID("c-" + id), OrderID: unit.OrderID(id)})
+	if err != nil || !result.Placed {
+		s.t.Fatalf("checkout: %+v, %v", result, err)
+	}
+	s.must(s.Order(ctx, call(spring), unit.OrderID(id), order.Confirm{Now: s.Now()}))
+	s.must(s.Order(ctx, call(spring), unit.OrderID(id), order.Ship{ShipmentID: unit.ShipmentID("p-" + id), Location: unit.DefaultLocation}))
+}
+
 func TestEveryDeviationFromTheFileIsFound(t *testing.T) {
 	t.Parallel()
 	log := memory.New()
@@ -110,13 +185,13 @@ func TestEveryDeviationFromTheFileIsFound(t *testing.T) {
 	}{
 		"another quantity": {old: "HOLDER,6,", new: "HOLDER,7,", words: map[string]string{
 			total: "sale: 4 lines, 12 units, 41.75, want 4 lines, 13 units, 44.3", month: "sale 2010-12", day: "sale 2010-12-01", sku: "sale 85123A",
-			country: "sale EIRE", invoice: "invoice 536365: sale on 2010-12-01, 3 lines, 9 units, 39.2; want", moved: "85123A: on hand changed by -6 since it was opened, want -7",
+			country: "sale EIRE", invoice: "invoice 536365: sale on 2010-12-01, 3 lines, 9 units, 39.2; want", moved: "85123A: the import changed what is on hand by -6, want -7",
 		}},
 		"another price": {old: ",0.85,", new: ",0.86,", words: map[string]string{
 			total: "sale: ", month: "sale 2011-06", day: "sale 2011-06-30", sku: "sale 22139", country: "sale United Kingdom", invoice: "invoice 536372",
 		}},
 		"another SKU": {old: "536369,22139", new: "536369,22140", words: map[string]string{
-			sku: "adjust_out 22139", moved: "22140: on hand changed by 0 since it was opened, want -6",
+			sku: "adjust_out 22139", moved: "22140: the import changed what is on hand by 0, want -6",
 		}},
 		"another day": {old: "2011-06-30 00:30", new: "2011-06-29 23:30", words: map[string]string{
 			day: "sale 2011-06-29: 0 lines", invoice: "invoice 536372: sale on 2011-06-30",
@@ -168,7 +243,9 @@ func TestADocumentThatIsInTheLogTwiceIsFound(t *testing.T) {
 	importText(t, log, everyKind)
 	service := serviceOver(log)
 	again := stock.Adjust{At: service.At(key("22139")), Change: 1, Reason: stock.Correction, Document: "536369"}
-	if _, err := service.MoveStock(t.Context(), call(spring), key("22139"), again); err != nil {
+	imported := call(spring)
+	imported.Meta.Channel = "import"
+	if _, err := service.MoveStock(t.Context(), imported, key("22139"), again); err != nil {
 		t.Fatal(err)
 	}
 	found := against(t, log, "invoices.csv", everyKind)["file: by invoice"]

@@ -329,6 +329,7 @@ func (b *Book) readStock(e *event, value stock.Event) {
 		b.tookBack[returned{back.ReturnID, key}] += back.Quantity
 	}
 	shelf.State, shelf.end = stock.Evolve(shelf.State, value), e.end()
+	shelf.imported += b.importedChange(e, value)
 	if promise := shelf.add(e, value, b.once, b.promises); promise {
 		b.promises.Examined++
 		if room := shelf.sellable(e.RecordedAt.Add(clockSkew)); room < 0 {
@@ -342,6 +343,26 @@ func (b *Book) readStock(e *event, value stock.Event) {
 		b.promises.differ("%s, revision %d: %d on hand", e.Stream, e.Revision, shelf.onHand)
 	}
 	b.Sales.stock(e, value)
+}
+
+// importedChange is how much of a SKU an event brings or takes because of an invoice that
+// an import recorded. What is done at the stock itself, Direct, is done by hand.
+func (b *Book) importedChange(e *event, value stock.Event) unit.Quantity {
+	switch value := value.(type) { //nolint:gochecksumtype // an import causes no others
+	case stock.Adjusted:
+		if e.meta.Channel == importChannel {
+			return value.Change
+		}
+	case stock.Shipped:
+		if o := b.Orders[value.OrderID]; o != nil && o.channel == importChannel && !value.Direct {
+			return -value.Quantity
+		}
+	case stock.Returned:
+		if r := b.Returns[value.ReturnID]; r != nil && r.channel == importChannel && !value.Direct {
+			return value.Quantity
+		}
+	}
+	return 0
 }
 
 // clockSkew is how far the clock of the node that decided may have been ahead of

@@ -10,16 +10,13 @@ import (
 	"daybook/domain/unit"
 )
 
-// OpeningDocument is the document under which opening stock is received.
-const OpeningDocument = "opening"
-
 // StockLevel is the stock of a SKU at a location: the fold that decides, and the same
 // quantities added up here.
 type StockLevel struct {
 	State stock.State
 
 	onHand      unit.Quantity
-	opened      unit.Quantity // received as opening stock
+	imported    unit.Quantity // of onHand, what invoices of an import changed
 	unavailable map[stock.Condition]unit.Quantity
 	holds       map[unit.ReservationID]hold
 	held        unit.Quantity // sum over holds
@@ -57,9 +54,6 @@ func (s *StockLevel) add(recorded *event, value stock.Event, once, promises *Che
 	switch e := value.(type) {
 	case stock.Received:
 		s.onHand += e.Quantity
-		if e.Document == OpeningDocument {
-			s.opened += e.Quantity
-		}
 	case stock.Adjusted:
 		s.onHand += e.Change
 		s.setApart(e.Condition, e.Change)

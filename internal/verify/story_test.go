@@ -139,7 +139,7 @@ func (s *shop) list(sku unit.SKU, kind unit.Kind, price string, units unit.Quant
 	s.Helper()
 	s.must(s.Product(s.Context(), call(spring), sku, product.List{SKU: sku, Title: "A " + string(sku), Kind: kind}, product.SetPrice{Price: gbp(price)}))
 	if units > 0 {
-		s.must(s.MoveStock(s.Context(), call(spring), key(sku), stock.Receive{At: s.At(key(sku)), Quantity: units, Document: verify.OpeningDocument}))
+		s.must(s.MoveStock(s.Context(), call(spring), key(sku), stock.Receive{At: s.At(key(sku)), Quantity: units, Document: "opening"}))
 	}
 }
 

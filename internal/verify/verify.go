@@ -93,8 +93,8 @@ type Config struct {
 	// log's head. A server at work is always a little behind its head.
 	UpTo eventstore.Position
 
-	// Against is the path of an Online Retail file whose invoices, all of them
-	// and nothing else, the log must hold. Empty: none.
+	// Against is the path of an Online Retail file. What imports recorded must be its
+	// invoices, all of them and nothing else. Empty: none.
 	Against string
 
 	// Progress, where set, is told now and then how far the log is folded. It
