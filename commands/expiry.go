@@ -53,7 +53,7 @@ func (s *Service) ExpireCart(ctx context.Context, meta eventstore.Metadata, id u
 			return until, nil
 		}
 		_, err = s.carts.Handle(ctx, aggregate.Request[cart.Command]{
-			Stream: cart.Stream(id), Meta: meta, Commands: []cart.Command{cart.Expire{}}, IfRevision: &last.Revision, Redecide: true,
+			Stream: cart.Stream(id), Meta: meta, Commands: []cart.Command{cart.Expire{}}, If: aggregate.AtRevision(last.Revision), Redecide: true,
 		})
 		if _, changed := errors.AsType[*aggregate.StaleError](err); changed {
 			continue

@@ -72,7 +72,7 @@ func TestWhatAnotherProgramWroteMakesNoClientStale(t *testing.T) {
 	at := stock.Stream("MUG", unit.DefaultLocation)
 	receive := func(by *commands.Service, revision int64) (aggregate.Result[stock.Event], error) {
 		ask := shoptest.NewCall()
-		ask.IfRevision = &revision
+		ask.If = aggregate.AtRevision(revision)
 		return by.MoveStock(t.Context(), ask, shoptest.Key("MUG"), stock.Receive{At: by.At(shoptest.Key("MUG")), Quantity: 1})
 	}
 	for name, by := range map[string]func() *commands.Service{

@@ -36,7 +36,7 @@ func (s *Service) refuseAtOnce(ctx context.Context, call Call, id unit.CartID, s
 		}
 	}
 	begin := request(call, cart.Stream(id), []cart.Command{start, what.refuse})
-	begin.AnyContent, begin.IfRevision = true, &what.at
+	begin.AnyContent, begin.If = true, aggregate.AtRevision(what.at)
 	answer, err := s.carts.Handle(ctx, begin)
 	if _, moved := errors.AsType[*aggregate.StaleError](err); moved || err == nil && answer.Replayed {
 		return CheckoutResult{}, false, nil
@@ -59,7 +59,7 @@ func (s *Service) foreseeRefusal(ctx context.Context, call Call, id unit.CartID,
 		what.started, begins = events[0].(cart.CheckoutStarted)
 		what.at = revision
 	})
-	if err != nil || !begins || call.IfRevision != nil && *call.IfRevision != what.at {
+	if err != nil || !begins || !call.If.Allows(what.at) {
 		return what, false, err
 	}
 	for _, view := range []func(context.Context, string, func(stock.State, int64)) error{s.stock.Recall, s.stock.View} {

@@ -86,7 +86,7 @@ func (s *Service) askAgain(ctx context.Context, call Call, id unit.OrderID, resu
 		if err != nil {
 			return before, err
 		}
-		if len(before.Unsettled) > 0 && call.IfRevision == nil {
+		if len(before.Unsettled) > 0 && call.If == nil {
 			if err := s.finishNow(ctx, call, id); err != nil {
 				return before, err
 			}
@@ -98,11 +98,11 @@ func (s *Service) askAgain(ctx context.Context, call Call, id unit.OrderID, resu
 			return before, err
 		}
 		guarded := call
-		if guarded.IfRevision == nil && len(result.Lost) > 0 {
-			guarded.IfRevision = &revision
+		if len(result.Lost) > 0 && call.If.Allows(revision) { // else the handler says that it is stale
+			guarded.If = aggregate.AtRevision(revision)
 		}
 		result.Order, err = s.Order(ctx, guarded, id, order.RetryAllocation{Lost: result.Lost})
-		if _, changed := errors.AsType[*aggregate.StaleError](err); !changed || call.IfRevision != nil {
+		if stale, changed := errors.AsType[*aggregate.StaleError](err); !changed || !call.If.Allows(stale.Actual) {
 			return before, err
 		}
 	}

@@ -85,7 +85,7 @@ func (s *Service) mayComeBack(ctx context.Context, call Call, id unit.ReturnID, 
 	}
 	var asks []fulfilment.Ask
 	err := s.returns.View(ctx, returns.Stream(id), func(state returns.State, revision int64) {
-		if call.IfRevision == nil || *call.IfRevision == revision { // else the handler says that it is stale
+		if call.If.Allows(revision) { // else the handler says that it is stale
 			asks = fulfilment.ReturnAsks(state, commands)
 		}
 	})

@@ -236,7 +236,7 @@ func TestARefundShowsInThePaymentStateOfItsOrder(t *testing.T) {
 			t.Errorf("a refund under the id of a payment: %v", err)
 		}
 		stale := shoptest.NewCall()
-		stale.IfRevision = new(int64(0))
+		stale.If = aggregate.AtRevision(0)
 		_, err := s.Return(ctx, stale, "r2", pay...)
 		if _, is := errors.AsType[*aggregate.StaleError](err); !is {
 			t.Errorf("the same by who saw an older return: %v, want it stale before all else", err)

@@ -172,14 +172,14 @@ type Call struct {
 	// Meta goes on every event that follows. CommandID must be set; the ids of
 	// all that follows derive from it or from the thing it is about.
 	Meta eventstore.Metadata
-	// IfRevision is the If-Match of the aggregate the call is for.
-	IfRevision *int64
+	// If is what the aggregate that the call is for must be like; nil: as it is.
+	If *aggregate.Condition
 	// New says that the aggregate probably does not exist yet.
 	New bool
 }
 
 func request[C any](call Call, stream string, commands []C) aggregate.Request[C] {
-	return aggregate.Request[C]{Stream: stream, Meta: call.Meta, Commands: commands, IfRevision: call.IfRevision, New: call.New}
+	return aggregate.Request[C]{Stream: stream, Meta: call.Meta, Commands: commands, If: call.If, New: call.New}
 }
 
 // Product carries out commands on a catalogue entry.

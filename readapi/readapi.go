@@ -19,6 +19,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"daybook/internal/etag"
 	"daybook/internal/problem"
 	"daybook/projections/query"
 )
@@ -116,7 +117,7 @@ func (p Paging) page() query.Page { return query.Page{After: p.Cursor, Limit: p.
 
 // output is what every read returns.
 type output[B any] struct {
-	ETag     string `header:"ETag" doc:"The revision of the aggregate, for If-Match on a write."`
+	ETag     string `header:"ETag"` // the revision, if any; package httpapi makes the tag of the body of it
 	Position string `header:"Daybook-Position" doc:"The position of the log that the answer reflects, at least."`
 	Body     B
 }
@@ -157,7 +158,7 @@ func get[I any, PI input[I], B any](a *api, tag string, r route, revision func(B
 			return nil, problem.From(ctx, known(err))
 		}
 		if revision != nil {
-			out.ETag = `"` + strconv.FormatInt(revision(out.Body), 10) + `"`
+			out.ETag = etag.OfRevision(revision(out.Body))
 		}
 		return out, nil
 	})

@@ -57,8 +57,8 @@ type Request[C any] struct {
 	Meta eventstore.Metadata
 	// Commands are decided one after the other and take effect all or none.
 	Commands []C
-	// IfRevision, where set, refuses with StaleError unless the stream is there.
-	IfRevision *int64
+	// If, where set, refuses with StaleError unless it holds.
+	If *Condition
 	// New says that the stream probably does not exist yet, so that reading it
 	// first would be a wasted round trip. A wrong guess costs a retry.
 	New bool
@@ -85,14 +85,15 @@ type Result[E any] struct {
 	Replayed bool
 }
 
-// StaleError means the caller's IfRevision no longer holds.
+// StaleError means that the caller's Condition does not hold.
 type StaleError struct {
-	Stream           string
-	Expected, Actual int64
+	Stream string
+	If     Condition
+	Actual int64 // the revision of the stream; -1 if it is empty
 }
 
 func (e *StaleError) Error() string {
-	return fmt.Sprintf("stream %s is at revision %d, not %d", e.Stream, e.Actual, e.Expected)
+	return fmt.Sprintf("stream %s is at revision %d, not as expected: %+v", e.Stream, e.Actual, e.If)
 }
 
 // ErrOverloaded means a stream has more commands waiting than it may, or more commands

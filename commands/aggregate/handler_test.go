@@ -338,13 +338,13 @@ func TestAStaleRevisionIsRefused(t *testing.T) {
 	}
 	stale := put(uuid.New(), 1)
 	older := first.Revision - 1
-	stale.IfRevision = &older
+	stale.If = AtRevision(older)
 	_, err = handler.Handle(t.Context(), stale)
-	if got, ok := errors.AsType[*StaleError](err); !ok || got.Actual != 0 || got.Expected != -1 {
+	if got, ok := errors.AsType[*StaleError](err); !ok || got.Actual != 0 {
 		t.Errorf("stale request: %v", err)
 	}
 	current := put(uuid.New(), 1)
-	current.IfRevision = &first.Revision
+	current.If = AtRevision(first.Revision)
 	if _, err := handler.Handle(t.Context(), current); err != nil {
 		t.Errorf("request at the present revision: %v", err)
 	}

@@ -267,8 +267,8 @@ func (l *lane[S, C, E]) decideOne(ctx context.Context, j *job[S, C, E]) (err err
 		return nil
 	}
 	// What another program wrote after the shop's last event has changed nothing.
-	if want := j.request.IfRevision; want != nil && (*want < l.own || *want > l.revision) {
-		return &StaleError{Stream: l.stream, Expected: *want, Actual: l.own}
+	if want := j.request.If; !want.holds(l.own, l.revision) {
+		return &StaleError{Stream: l.stream, If: *want, Actual: l.own}
 	}
 	defer func() {
 		if p := recover(); p != nil {

@@ -23,6 +23,7 @@ import (
 	"daybook/commands/aggregate"
 	"daybook/commands/reactor"
 	"daybook/domain/rule"
+	"daybook/internal/etag"
 	"daybook/internal/problem"
 )
 
@@ -100,7 +101,7 @@ func (o op) problems() []string {
 // answer is what every write returns.
 type answer[B any] struct {
 	Status   int    // the route's own if it is zero
-	ETag     string `header:"ETag" doc:"The revision of the aggregate, for If-Match."`
+	ETag     string `header:"ETag"` // the revision; package httpapi makes the tag of the body of it
 	Position string `header:"Daybook-Position" doc:"Where the log stands after this write; a read can wait for it."`
 	Replayed string `header:"Idempotency-Replayed" doc:"true if this had been done before, under the same key."`
 	Location string `header:"Location" doc:"Where the read API will show what was made."`
@@ -176,7 +177,7 @@ func (a *api) alsoFinds(operation huma.Operation, what string) {
 func known(ctx context.Context, err error) error {
 	err = aggregate.Unsettled(ctx, err)
 	if stale, ok := errors.AsType[*aggregate.StaleError](err); ok {
-		return problem.Stale(stale.Expected, stale.Actual)
+		return problem.Stale(stale.If.At, stale.Actual)
 	}
 	if errors.Is(err, aggregate.ErrCommandReused) {
 		return problem.KeyReused()
@@ -198,7 +199,7 @@ func known(ctx context.Context, err error) error {
 
 // reply is the answer of an aggregate at a revision.
 func reply[E, B any](revision int64, done aggregate.Result[E], body B) *answer[B] {
-	out := &answer[B]{ETag: etag(revision), Position: done.Position.String(), Body: body}
+	out := &answer[B]{ETag: etag.OfRevision(revision), Position: done.Position.String(), Body: body}
 	if done.Replayed {
 		out.Replayed = "true"
 	}
@@ -215,8 +216,6 @@ func (o *answer[B]) at(location string) *answer[B] {
 	o.Location = location
 	return o
 }
-
-func etag(revision int64) string { return `"` + strconv.FormatInt(revision, 10) + `"` }
 
 // foldNew folds the state of a stream that the answers' request itself began,
 // without reading it again. It is false if the stream holds other events.

@@ -153,8 +153,14 @@ func hashOf(r *http.Request, body []byte) []byte {
 			contentType = mediaType
 		}
 	}
-	return hashParts(body, r.Method, r.URL.EscapedPath(), r.URL.Query().Encode(), contentType,
-		r.Header.Get("If-Match"), r.Header.Get("Daybook-Occurred-At"))
+	parts := []string{
+		r.Method, r.URL.EscapedPath(), r.URL.Query().Encode(), contentType,
+		r.Header.Get("If-Match"), r.Header.Get("Daybook-Occurred-At"),
+	}
+	if condition := r.Header.Get("If-None-Match"); condition != "" { // earlier versions did not know it
+		parts = append(parts, condition)
+	}
+	return hashParts(body, parts...)
 }
 
 // hashBefore is the hash of earlier versions, whose answers are kept for two

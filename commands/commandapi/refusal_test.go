@@ -55,7 +55,7 @@ func TestAStaleBeliefIsRefused(t *testing.T) {
 	s.sell("MUG", 0)
 	cart := s.cart("MUG", 1)
 	changed := s.must("PATCH", "/v1/carts/"+cart+"/lines/1", `{"quantity":2}`, "If-Match", `"1"`)
-	if changed.header.Get("ETag") != `"2"` {
+	if !strings.HasPrefix(changed.header.Get("ETag"), `"2.`) {
 		t.Errorf("ETag %s, want revision 2", changed.header.Get("ETag"))
 	}
 	stale := s.ask("PATCH", "/v1/carts/"+cart+"/lines/1", `{"quantity":3}`, "If-Match", `"1"`)
@@ -63,7 +63,7 @@ func TestAStaleBeliefIsRefused(t *testing.T) {
 	if stale.at("actual_revision") != 2.0 || stale.at("expected_revision") != 1.0 {
 		t.Errorf("refusal %s, want both revisions", stale.text)
 	}
-	s.ask("PATCH", "/v1/carts/"+cart+"/lines/1", `{"quantity":3}`, "If-Match", `W/"2"`).problem(t, 422, problem.CodeInvalid)
+	s.ask("PATCH", "/v1/carts/"+cart+"/lines/1", `{"quantity":3}`, "If-Match", `2`).problem(t, 422, problem.CodeInvalid)
 	s.must("PATCH", "/v1/carts/"+cart+"/lines/1", `{"quantity":3}`, "If-Match", `"2"`)
 }
 

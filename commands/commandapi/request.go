@@ -2,7 +2,6 @@ package commandapi
 
 import (
 	"context"
-	"strconv"
 	"strings"
 	"time"
 
@@ -10,8 +9,10 @@ import (
 	"github.com/google/uuid"
 
 	"daybook/commands"
+	"daybook/commands/aggregate"
 	"daybook/domain/unit"
 	"daybook/eventstore"
+	"daybook/internal/etag"
 	"daybook/internal/problem"
 )
 
@@ -30,7 +31,8 @@ const (
 // control, who asks is who they say they are.
 type Headers struct {
 	Key         string `header:"Idempotency-Key" maxLength:"255" doc:"Makes repeating this request harmless: the same key with the same request gets the first answer again."`
-	IfMatch     string `header:"If-Match" maxLength:"32" example:"\"3\"" doc:"The ETag that must still hold; otherwise 412."`
+	IfMatch     string `header:"If-Match" maxLength:"1000" doc:"ETags of the thing, separated by commas. The write happens only if it is at the revision that one of them names, otherwise 412. With * it must exist."`
+	IfNoneMatch string `header:"If-None-Match" maxLength:"1000" doc:"With * the write happens only if the thing does not exist yet, otherwise 412. With ETags it must be at none of their revisions."`
 	Actor       string `header:"Daybook-Actor" maxLength:"128" default:"anonymous" example:"operator:ann" doc:"Who asks. It goes on every event."`
 	Channel     string `header:"Daybook-Channel" maxLength:"32" default:"api" example:"web" doc:"Where it comes from. It goes on every event."`
 	Correlation string `header:"X-Correlation-ID" maxLength:"128" doc:"Joins everything that follows from one request of yours. By default the trace id, or the request id."`
@@ -77,12 +79,12 @@ func (a *api) newCall(ctx context.Context, h *Headers) (call, error) {
 		meta.OccurredAt = at.UTC()
 	}
 	meta.Request, _ = ctx.Value(requestKey{}).(string) // empty without a key
-	revision := ifMatch(&c, h.IfMatch)
+	condition := conditionOf(&c, h)
 	var err error
 	if meta.CommandID, err = commandID(h); err != nil {
 		return call{}, err
 	}
-	return call{commands.Call{Meta: meta, IfRevision: revision}}, c.err()
+	return call{commands.Call{Meta: meta, If: condition}}, c.err()
 }
 
 // commandID derives from the caller's key, so that a repeated request is the
@@ -108,19 +110,29 @@ func scopeOf(actor string) string {
 	return actor
 }
 
-// ifMatch reads a strong ETag of ours.
-func ifMatch(c *check, header string) *int64 {
-	if header == "" {
+// conditionOf reads the preconditions of a write. They are about the aggregate whose
+// revision the answer's ETag begins with. The rest of a tag does not matter: it tells
+// bodies apart that show the same revision.
+func conditionOf(c *check, h *Headers) *aggregate.Condition {
+	if h.IfMatch == "" && h.IfNoneMatch == "" {
 		return nil
 	}
-	text, opened := strings.CutPrefix(header, `"`)
-	text, closed := strings.CutSuffix(text, `"`)
-	revision, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || !opened || !closed {
-		c.fault(problem.InParameter("header", "If-Match", `want one ETag as it was given, such as "3"`))
-		return nil
+	read := func(name, header string) (list etag.List) {
+		if header == "" {
+			return list
+		}
+		list, err := etag.Parse(header)
+		if err != nil {
+			c.fault(problem.InParameter("header", name, err.Error()))
+		}
+		return list
 	}
-	return &revision
+	match, none := read("If-Match", h.IfMatch), read("If-None-Match", h.IfNoneMatch)
+	condition := &aggregate.Condition{Exists: match.Any, Empty: none.Any, NotAt: none.Revisions()}
+	if h.IfMatch != "" && !match.Any {
+		condition.At = match.Revisions()
+	}
+	return condition
 }
 
 // visible refuses what would garble a log or a stream's metadata.

@@ -1,5 +1,7 @@
 package apidoc
 
+import "daybook/internal/etag"
+
 // word is what the document says of members of one name: what they mean, with their unit,
 // and the form of their values.
 type word struct {
@@ -155,7 +157,7 @@ var words = map[string]word{
 	"Order.returns":              text("Returns that have something of the order.", nil),
 	"receipt":                    text("The number of the arrival: 1, 2, …", 1),
 	"receipts":                   text("What arrived, one by one.", nil),
-	"revision":                   text("The place of its latest event in its stream, from 0; -1 where nothing has happened yet. Its ETag is this number in quotes.", 4),
+	"revision":                   text("The place of its latest event in its stream, from 0; -1 where nothing has happened yet. Its ETag begins with this number.", 4),
 	"TimelineEntry.revision":     text("The event's place in its stream, from 0.", 4),
 	"StockMovement.revision":     text("The event's place in the item's stream, from 0.", 4),
 	"Process.revision":           text("Its place in its stream, from 0.", 4),
@@ -240,7 +242,9 @@ var words = map[string]word{
 	"Daybook-Position":     position(""),
 	"Last-Event-ID":        position(""),
 	"after":                position(""),
-	"ETag":                 {pattern: `^"(-1|[0-9]+)"$`, example: `"4"`},
+	"If-Match":             text("", `"4.uhx0cXJUUGPW7vBT"`),
+	"If-None-Match":        text("", "*"),
+	"ETag":                 {pattern: etag.Pattern, example: `"4.uhx0cXJUUGPW7vBT"`},
 	"Location":             text("", "/v1/orders/order-1001"),
 	"Idempotency-Replayed": one("", "true"),
 	"Daybook-More":         one("", "true"),

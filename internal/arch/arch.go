@@ -27,7 +27,7 @@ var mayImport = map[string][]string{
 	"commands/streams":    {"domain", "eventstore"},                                                             // which streams and events are the shop's
 	"commands/aggregate":  {"domain/rule", "domain/bloom", "eventstore", "internal/pause"},                      // any aggregate, and none by name
 	"commands/postgres":   {"domain", "eventstore", "commands", "commands/aggregate", "commands/reactor", "commands/streams", "internal/pgmigrate", "internal/pgpool"},
-	"commands/commandapi": {"domain", "eventstore", "commands", "commands/aggregate", "commands/reactor", "internal/apidoc", "internal/problem", "internal/resource"},
+	"commands/commandapi": {"domain", "eventstore", "commands", "commands/aggregate", "commands/reactor", "internal/apidoc", "internal/etag", "internal/problem", "internal/resource"},
 	"commands/importer":   {"domain", "eventstore", "commands", "commands/aggregate", "internal/onlineretail"},
 	"commands/internal":   {"domain", "eventstore", "commands", "commands/aggregate", "commands/reactor", "internal/pause", "internal/verify"}, // for tests
 
@@ -38,13 +38,14 @@ var mayImport = map[string][]string{
 	"projections/views": {"projections", "projections/*view"}, // the list of them
 
 	// Answers from rows, and changes nothing.
-	"readapi": {"internal/apidoc", "internal/problem", "internal/resource", "projections/*view", "projections/query"},
+	"readapi": {"internal/apidoc", "internal/etag", "internal/problem", "internal/resource", "projections/*view", "projections/query"},
 
-	"internal/apidoc":       {"domain", "internal/problem", "internal/resource"}, // what the API's document says of members and events
+	"internal/apidoc":       {"domain", "internal/etag", "internal/problem", "internal/resource"}, // what the API's document says of members and events
 	"internal/arch":         {},
 	"internal/bench":        {"domain", "eventstore", "commands", "commands/aggregate", "projections"}, // the front doors, beside plain SQL
 	"internal/embeddedpg":   {"internal/pgpool"},
-	"internal/httpapi":      {"internal/apidoc", "internal/problem"},
+	"internal/etag":         {},
+	"internal/httpapi":      {"internal/apidoc", "internal/etag", "internal/problem"},
 	"internal/linetest":     {},
 	"internal/pause":        {},                                                                                           // waits no longer than a context
 	"internal/live":         {"domain", "eventstore", "projections", "projections/*view", "projections/query", "readapi"}, // the running program, as readapi sees it

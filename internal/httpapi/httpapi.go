@@ -86,7 +86,7 @@ func New(options Options, parts ...Part) (http.Handler, error) {
 	})
 	api := humamux.New(router, config(options.Version))
 	bodies := newBodies(options.BodyBudget, options.BodyWait)
-	api.UseMiddleware(checkParameters, bodies.middleware)
+	api.UseMiddleware(checkParameters, tagAnswers, bodies.middleware)
 	for _, register := range parts {
 		register(api)
 	}
@@ -125,7 +125,7 @@ func config(version string) huma.Config {
 	c.Components.Schemas = apidoc.NewRegistry()
 	apidoc.Describe(c.OpenAPI)
 	c.Formats = map[string]huma.Format{"application/json": strictJSON, "json": strictJSON}
-	c.OnAddOperation = append(c.OnAddOperation, limitBody)
+	c.OnAddOperation = append(c.OnAddOperation, limitBody, describeTags)
 	return c
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humamux"
 
+	"daybook/internal/etag"
 	"daybook/internal/problem"
 )
 
@@ -73,14 +74,20 @@ func queryFaults(query string, params []*huma.Param) (faults []problem.Invalid) 
 }
 
 // headerFaults are headers of an operation that are given twice, except those that are
-// lists: their lines were joined before.
+// lists: their lines were joined before. Lists of ETags are read, even an empty one, because
+// a condition that is not understood must not be left out.
 func headerFaults(headers http.Header, params []*huma.Param) (faults []problem.Invalid) {
 	for _, param := range params {
 		if param.In != "header" {
 			continue
 		}
 		values := headers.Values(param.Name)
+		conditional := param.Name == headerIfMatch || param.Name == headerIfNoneMatch
 		switch {
+		case len(values) == 1 && conditional:
+			if _, err := etag.Parse(values[0]); err != nil {
+				faults = append(faults, problem.InParameter("header", param.Name, err.Error()))
+			}
 		case len(values) > 1:
 			faults = append(faults, problem.InParameter("header", param.Name, faultTwice))
 		case len(values) == 1 && !utf8.ValidString(values[0]):

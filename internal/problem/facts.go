@@ -144,8 +144,8 @@ type (
 		Errors []Invalid `json:"errors" doc:"What is wrong with the request, one by one; the first 20 of many."`
 	}
 	staleFacts struct {
-		Expected int64 `json:"expected_revision" example:"3" doc:"The revision that If-Match named."`
-		Actual   int64 `json:"actual_revision" example:"5" doc:"The revision that it is at."`
+		Expected *int64 `json:"expected_revision,omitempty" example:"3" doc:"The revision that If-Match named, if it named one."`
+		Actual   *int64 `json:"actual_revision,omitempty" example:"5" doc:"The revision that it is at; left out if it does not exist."`
 	}
 	positionFacts struct {
 		Position string `json:"position" doc:"Up to which position the read model has come."`

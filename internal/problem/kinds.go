@@ -169,11 +169,22 @@ func KeyReused() *Document {
 	return New(http.StatusUnprocessableEntity, CodeKeyReused, "The Idempotency-Key was used before, for another request.")
 }
 
-// Stale means If-Match no longer holds.
-func Stale(expected, actual int64) *Document {
-	return New(http.StatusPreconditionFailed, CodeStale,
-		fmt.Sprintf("It is at revision %d, not %d: look at it again.", actual, expected)).
-		With(map[string]any{"expected_revision": expected, "actual_revision": actual})
+// Stale means that If-Match or If-None-Match does not hold. expected are the revisions that
+// If-Match named, and actual is the one that the thing is at; below 0 it does not exist.
+func Stale(expected []int64, actual int64) *Document {
+	facts := make(map[string]any, 2)
+	if actual >= 0 {
+		facts["actual_revision"] = actual
+	}
+	detail := fmt.Sprintf("It is at revision %d, which the condition of the request does not allow: look at it again.", actual)
+	switch {
+	case actual < 0:
+		detail = "It does not exist."
+	case len(expected) == 1:
+		facts["expected_revision"] = expected[0]
+		detail = fmt.Sprintf("It is at revision %d, not %d: look at it again.", actual, expected[0])
+	}
+	return New(http.StatusPreconditionFailed, CodeStale, detail).With(facts)
 }
 
 // Overloaded means too much is waiting; the caller should come back.

@@ -38,7 +38,7 @@ func TestErrorsHaveTheirStatus(t *testing.T) {
 		"orders that have yet to say":   {fmt.Errorf("approve: %w", returns.ErrNotAdmitted), 409, "return-not-admitted", "1"},
 		"a thing that is not there":     {&rule.Rejection{Code: "cart-not-found"}, 404, "cart-not-found", ""},
 		"a part that is not there":      {&rule.Rejection{Code: "line-unknown"}, 404, "line-unknown", ""},
-		"a stale If-Match":              {problem.Stale(3, 5), 412, problem.CodeStale, ""},
+		"a stale If-Match":              {problem.Stale([]int64{3}, 5), 412, problem.CodeStale, ""},
 		"a conflict to the end":         {&eventstore.ConflictError{Stream: "cart-1"}, 409, problem.CodeConflict, "1"},
 		"a key that names another":      {&eventstore.DuplicateEventError{ID: uuid.New()}, 422, problem.CodeKeyReused, ""},
 		"an append over the limit":      {&eventstore.TooLargeError{What: "bytes", Size: 9, Limit: 8}, 413, problem.CodeTooLarge, ""},

@@ -133,7 +133,9 @@ func kinds(t *testing.T) map[string]kind {
 
 func ifAt(revision *int64) commands.Call {
 	c := call(autumn)
-	c.IfRevision = revision
+	if revision != nil {
+		c.If = aggregate.AtRevision(*revision)
+	}
 	return c
 }
 

@@ -1,0 +1,137 @@
+package commandapi_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"daybook/internal/problem"
+)
+
+// If-None-Match: * makes a create-or-replace a create: every PUT does nothing to what is
+// there already.
+func TestNoPutReplacesWhatMustNotExist(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	paths, _ := s.must("GET", "/openapi.json", "").at("paths").(map[string]any)
+	bodies := map[string]string{
+		"/v1/products/{sku}":                   `{"title":"A mug"}`,
+		"/v1/products/{sku}/prices/{currency}": `{"amount":"2.50"}`,
+		"/v1/stock/{sku}/{location}/policy":    `{"safety_stock":0,"backorder_limit":0,"reorder_point":3}`,
+	}
+	for path, methods := range paths {
+		if methods.(map[string]any)["put"] == nil {
+			continue
+		}
+		body, known := bodies[path]
+		if !known {
+			t.Errorf("%s is put, and this test has no body for it", path)
+			continue
+		}
+		sku := fmt.Sprintf("mug-%d", len(bodies))
+		target := strings.NewReplacer("{sku}", sku, "{location}", "main", "{currency}", "GBP").Replace(path)
+		if strings.Contains(path, "prices") {
+			s.must("PUT", "/v1/products/"+sku, `{"title":"A mug"}`)
+		} else {
+			s.must("PUT", target, body, "If-None-Match", "*")
+		}
+		refused := s.ask("PUT", target, strings.Replace(body, "A mug", "Another", 1), "If-None-Match", "*")
+		refused.problem(t, 412, problem.CodeStale)
+		if refused.at("actual_revision") == nil {
+			t.Errorf("%s: answer %s, want the revision it is at", target, refused.text)
+		}
+		delete(bodies, path)
+		if after := s.must("PUT", target, body); strings.Contains(after.text, "Another") {
+			t.Errorf("%s: %s, want it as it was", target, after.text)
+		}
+	}
+	if len(bodies) > 0 {
+		t.Errorf("not put: %v", bodies)
+	}
+}
+
+func TestPreconditionsAreReadAsTheStandardHasThem(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	for header, holds := range map[string]bool{
+		"If-Match: *": true, "If-Match: TAG": true, "If-Match: W/TAG": true, "If-Match: GZIP": true, "If-Match: W/GZIP": true,
+		`If-Match: "1"`: true, `If-Match: W/"1"`: true, `If-Match: "0.x", "1.y" , "2"`: true, `If-Match: "1.of-another-body"`: true,
+		`If-Match: "0"`: false, `If-Match: "0", "2"`: false, `If-Match: "-1"`: false, `If-Match: "abc"`: false, `If-Match: "body.abc"`: false, `If-Match: ""`: false,
+		`If-Match: "01x"`: false, `If-Match: "1e0"`: false,
+		"If-None-Match: *": false, "If-None-Match: TAG": false, "If-None-Match: W/TAG": false, `If-None-Match: "0", "1"`: false,
+		`If-None-Match: "0", "2"`: true, `If-None-Match: "abc"`: true, `If-None-Match: "-1"`: true,
+	} {
+		product := "/v1/products/" + strings.Map(func(r rune) rune {
+			if r == ' ' || r == '"' || r == '*' || r == ',' || r == '/' || r == ':' || r == '.' {
+				return '-'
+			}
+			return r
+		}, header)
+		s.must("PUT", product, `{"title":"First"}`)
+		tag := s.must("PUT", product, `{"title":"Second"}`).header.Get("ETag")
+		gzip := strings.TrimSuffix(tag, `"`) + `-gzip"`
+		name, value, _ := strings.Cut(strings.NewReplacer("TAG", tag, "GZIP", gzip).Replace(header), ": ")
+		got := s.ask("PUT", product, `{"title":"Third"}`, name, value)
+		if holds && (got.status != 200 || got.at("revision") != 2.0) {
+			t.Errorf("%s at %s: answer %d %s, want it done", header, tag, got.status, got.text)
+		}
+		if !holds {
+			got.problem(t, 412, problem.CodeStale)
+		}
+		if nothing := s.ask("PUT", product+"-new", `{"title":"First"}`, name, value); (nothing.status == 200) != (name == "If-None-Match") {
+			t.Errorf("%s where nothing is: answer %d %s", header, nothing.status, nothing.text)
+		}
+	}
+	for _, value := range []string{"1", `"1`, `1"`, "*, \"1\"", `"1" "2"`, "", " ", ","} {
+		for _, name := range []string{"If-Match", "If-None-Match"} {
+			got := s.ask("PUT", "/v1/products/MUG", `{"title":"A mug"}`, name, value)
+			got.problem(t, 422, problem.CodeInvalid)
+			if got.at("errors", 0, "parameter") != name {
+				t.Errorf("%s: %q: answer %s, want it to name the header", name, value, got.text)
+			}
+		}
+	}
+}
+
+// What has no events has no revision, so its ETag names none, and no If-Match can mean it.
+func TestStockWithoutEventsHasNoRevisionInItsTag(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	nothing := s.must("POST", "/v1/stock/none/main/expirations", "")
+	tag := nothing.header.Get("ETag")
+	if !strings.HasPrefix(tag, `"body.`) {
+		t.Errorf("ETag %s, want one without a revision", tag)
+	}
+	for _, condition := range []string{`"-1"`, `W/"-1"`, tag, "*"} {
+		name, value := key()
+		s.ask("POST", "/v1/stock/none/main/receipts", `{"quantity":1}`, "If-Match", condition, name, value).problem(t, 412, problem.CodeStale)
+	}
+	name, value := key()
+	s.must("POST", "/v1/stock/none/main/receipts", `{"quantity":1}`, "If-None-Match", "*", name, value)
+	name, value = key()
+	s.ask("POST", "/v1/stock/none/main/receipts", `{"quantity":1}`, "If-None-Match", "*", name, value).problem(t, 412, problem.CodeStale)
+}
+
+// A condition is part of a request: under a key, another condition is another request.
+func TestAConditionIsPartOfTheRequest(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.sell("MUG", 0)
+	for i, header := range []string{"If-Match", "If-None-Match"} {
+		path := fmt.Sprintf("/v1/stock/S%d/main/receipts", i)
+		if header == "If-Match" {
+			s.receive("S0", 1)
+		}
+		name, value := key()
+		first := s.must("POST", path, `{"quantity":1}`, header, "*", name, value)
+		again := s.must("POST", path, `{"quantity":1}`, header, "*", name, value)
+		if again.header.Get("Idempotency-Replayed") != "true" || again.header.Get("ETag") != first.header.Get("ETag") {
+			t.Errorf("%s: the repeated request is answered with %v %s", header, again.header, again.text)
+		}
+		s.ask("POST", path, `{"quantity":1}`, name, value).problem(t, 422, problem.CodeKeyReused)
+		s.answers.lose()
+		if again := s.must("POST", path, `{"quantity":1}`, header, "*", name, value); again.header.Get("Idempotency-Replayed") != "true" {
+			t.Errorf("%s: after its answer was lost: %v %s", header, again.header, again.text)
+		}
+	}
+}

@@ -1,0 +1,154 @@
+package httpapi
+
+import (
+	"bytes"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humamux"
+
+	"daybook/internal/etag"
+)
+
+const (
+	headerETag        = "ETag"
+	headerIfMatch     = "If-Match"
+	headerIfNoneMatch = "If-None-Match"
+)
+
+// tagAnswers gives each answer of an operation an ETag that no other body has. A handler
+// names the revision of the thing in its answer, where there is one; the body is not
+// written before that. Then it answers 304 to a read whose If-None-Match names the body.
+//
+// An answer that streams passes as it is, from its first flush on.
+func tagAnswers(ctx huma.Context, next func(huma.Context)) {
+	r, w := humamux.Unwrap(ctx)
+	if !isTagged(ctx.Operation()) {
+		next(ctx)
+		return
+	}
+	var known etag.List
+	if header := r.Header.Get(headerIfNoneMatch); header != "" && r.Method == http.MethodGet {
+		known, _ = etag.Parse(header) // checkParameters has refused what is none
+	}
+	held := &heldAnswer{ResponseWriter: w, header: make(http.Header), status: http.StatusOK}
+	next(humamux.NewContext(ctx.Operation(), r, held))
+	if held.through {
+		return
+	}
+	if held.status == http.StatusOK || held.status == http.StatusCreated {
+		held.tag(known)
+	}
+	held.pass()
+}
+
+// isTagged tells of an operation whose answers have ETags: those of probes have none.
+func isTagged(op *huma.Operation) bool { return strings.HasPrefix(op.Path, "/v1/") }
+
+// heldAnswer holds an answer back until its handler has ended, or flushes it.
+type heldAnswer struct {
+	http.ResponseWriter
+
+	header  http.Header
+	status  int
+	body    bytes.Buffer
+	through bool // the answer streams
+}
+
+func (h *heldAnswer) Header() http.Header {
+	if h.through {
+		return h.ResponseWriter.Header()
+	}
+	return h.header
+}
+
+func (h *heldAnswer) WriteHeader(status int) {
+	if h.through {
+		h.ResponseWriter.WriteHeader(status)
+		return
+	}
+	h.status = status
+}
+
+func (h *heldAnswer) Write(data []byte) (int, error) {
+	if h.through {
+		return h.ResponseWriter.Write(data)
+	}
+	return h.body.Write(data)
+}
+
+// FlushError begins to stream.
+func (h *heldAnswer) FlushError() error {
+	if !h.through {
+		h.pass()
+		h.through = true
+	}
+	return http.NewResponseController(h.ResponseWriter).Flush()
+}
+
+// Unwrap lets http.ResponseController find the connection.
+func (h *heldAnswer) Unwrap() http.ResponseWriter { return h.ResponseWriter }
+
+// tag gives the answer its ETag, and makes it a 304 if its body is known.
+func (h *heldAnswer) tag(known etag.List) {
+	revision, err := strconv.ParseInt(strings.Trim(h.header.Get(headerETag), `"`), 10, 64)
+	if err != nil {
+		revision = -1
+	}
+	tag := etag.Of(revision, h.body.Bytes())
+	if found, is := known.Find(tag); is {
+		tag = found.As(tag)
+		h.status = http.StatusNotModified
+		h.header.Del("Content-Type")
+		h.body.Reset()
+	}
+	h.header.Set(headerETag, tag)
+}
+
+// pass writes what was held.
+func (h *heldAnswer) pass() {
+	to := h.ResponseWriter.Header()
+	for name, values := range h.header {
+		to[name] = values
+	}
+	h.ResponseWriter.WriteHeader(h.status)
+	_, _ = h.ResponseWriter.Write(h.body.Bytes()) // the client may have gone
+}
+
+// describeTags documents the ETag of an operation's answers, and for reads the 304.
+func describeTags(_ *huma.OpenAPI, op *huma.Operation) {
+	if !isTagged(op) {
+		return
+	}
+	reads := op.Method == http.MethodGet
+	for status, response := range op.Responses {
+		streams := response.Content["text/event-stream"] != nil && len(response.Content) == 1
+		if status != "200" && status != "201" || streams {
+			continue
+		}
+		if response.Headers == nil {
+			response.Headers = make(map[string]*huma.Header)
+		}
+		response.Headers[headerETag] = tagHeader()
+		if !reads {
+			continue
+		}
+		op.Responses["304"] = &huma.Response{
+			Description: "The body is one that If-None-Match names.",
+			Headers:     map[string]*huma.Header{headerETag: tagHeader()},
+		}
+		op.Parameters = append(op.Parameters, &huma.Param{
+			Name: headerIfNoneMatch, In: "header", Schema: &huma.Schema{Type: huma.TypeString, Examples: []any{`"4.uhx0cXJUUGPW7vBT"`}},
+			Description: "ETags of bodies that the reader has, separated by commas, or `*`. If it has this one, the answer is 304 without a body.",
+		})
+	}
+}
+
+func tagHeader() *huma.Header {
+	return &huma.Header{
+		Description: "Names this body: no other has the same. It begins with the revision of the thing in it, if there is one, for If-Match on a write.",
+		Schema:      &huma.Schema{Type: huma.TypeString},
+	}
+}
