@@ -36,7 +36,7 @@ walk: ## walk at random over the HTTP API, verifying after each step; FOR=10m sa
 
 interop: ## test the gateway with the official clients and the golden cases; installs the clients first
 	@node --test-force-exit --version >/dev/null 2>&1 && command -v npm >/dev/null || { echo "install Node.js 20.14 or newer, with npm, first"; exit 1; }
-	cd eventstore/gateway/interop/kurrentdb && go test -c -o /dev/null .
+	cd eventstore/gateway/interop/kurrentdb && go mod download
 	cd eventstore/gateway/interop/node && npm ci --ignore-scripts --no-audit --no-fund
 	DAYBOOK_INTEROP=all go test ./eventstore/gateway/interop/ -v -count=1 -timeout 25m
 

@@ -3,7 +3,7 @@
 //
 // Each client runs the same scenarios, told apart by name: the EventStoreDB
 // client for Go in this process, the KurrentDB client for Go from the module in
-// kurrentdb, and the two for Node.js from node. What is not installed is
+// kurrentdb (see sharedFiles), and the two for Node.js from node. What is not installed is
 // skipped; make interop installs it, and with DAYBOOK_INTEROP=all its absence is
 // a failure. What the gateway must do beyond what clients can see is tested in
 // its own package.
@@ -81,7 +81,7 @@ func runHere(t *testing.T, at addresses) {
 
 func runGoKurrentDB(t *testing.T, at addresses) {
 	program := filepath.Join(t.TempDir(), "kurrentdb.test")
-	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-o", program, ".")
+	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-overlay", overlay(t), "-o", program, ".")
 	build.Dir = "kurrentdb"
 	build.Env = append(os.Environ(), "GOPROXY=off", "GOWORK=off") // installing is for make interop
 	if out, err := build.CombinedOutput(); err != nil {

@@ -1,7 +1,7 @@
 // Package kurrentdb_test runs the scenarios of the interop test with the
 // KurrentDB client, in a module of its own: it cannot be linked into one binary
-// with the EventStoreDB client. It is started by the test of the folder above,
-// which has a gateway for it.
+// with the EventStoreDB client. The scenarios stand in the folder above. Its test
+// builds this package with them, by go test -overlay, and starts it with a gateway.
 package kurrentdb_test
 
 import (
