@@ -159,7 +159,7 @@ func each[A, B any](rows []A, to func(A) B) []B {
 
 // page maps the rows of a page.
 func page[A, B any](rows query.List[A], err error, to func(A) B) (query.List[B], error) {
-	return query.List[B]{Items: each(rows.Items, to), Next: rows.Next}, err
+	return query.List[B]{Items: each(rows.Items, to), Next: rows.Next, Count: rows.Count}, err
 }
 
 // one maps a row that was found.

@@ -39,16 +39,19 @@ func (a *api) product(ctx context.Context, in *productInput) (resource.Product, 
 type listCartsInput struct {
 	Reading
 	Paging
+	Counting
 	Period
-	Status     string `query:"status" enum:"open,completing,completed,expired,abandoned"`
-	CustomerID string `query:"customer_id" maxLength:"64"`
-	Short      bool   `query:"short" doc:"Only carts whose last checkout was refused, or took less than all."`
+	Status     []string `query:"status" maxItems:"10" enum:"open,completing,completed,expired,abandoned"`
+	CustomerID []string `query:"customer_id" maxItems:"100" minLength:"1" maxLength:"64"`
+	Channel    []string `query:"channel" maxItems:"100" minLength:"1" maxLength:"32"`
+	Sort       string   `query:"sort" enum:"changed_at,-changed_at,opened_at,-opened_at,total,-total" default:"-changed_at" doc:"The last changed first by default. Totals of different currencies are compared as numbers."`
+	Short      bool     `query:"short" doc:"Only carts whose last checkout was refused, or took less than all."`
 }
 
 func (a *api) listCarts(ctx context.Context, in *listCartsInput) (query.List[resource.CartSummary], error) {
 	rows, err := cartview.List(ctx, a.DB, cartview.Filter{
-		Phase: in.Status, CustomerID: in.CustomerID, Short: in.Short, From: in.From, To: in.To,
-	}, in.page())
+		Phases: in.Status, CustomerIDs: values(in.CustomerID), Channels: values(in.Channel), Short: in.Short, From: in.From, To: in.To,
+	}, in.listing(in.Counting, in.Sort))
 	return page(rows, err, cartSummary)
 }
 

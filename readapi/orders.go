@@ -18,30 +18,31 @@ type Period struct {
 type listOrdersInput struct {
 	Reading
 	Paging
+	Counting
 	Period
-	Status         string `query:"status" enum:"pending,confirmed,completed,canceled,expired"`
-	Payment        string `query:"payment_state" enum:"unpaid,authorized,partially_authorized,partially_paid,paid,partially_refunded,refunded,overcharged,voided"`
-	Fulfillment    string `query:"fulfillment_state" enum:"unfulfilled,partially_fulfilled,fulfilled,partially_delivered,delivered,backordered,not_required"`
-	CustomerID     string `query:"customer_id" maxLength:"64"`
-	Reference      string `query:"reference" maxLength:"100" doc:"The caller's own number."`
-	CartID         string `query:"cart_id" maxLength:"64"`
-	SKU            string `query:"sku" maxLength:"64" doc:"Orders with a line of it."`
-	Country        string `query:"country" maxLength:"100"`
-	Channel        string `query:"channel" maxLength:"32"`
-	OnHold         string `query:"on_hold" enum:"true,false"`
-	Archived       string `query:"archived" enum:"true,false"`
-	NeedsAttention string `query:"needs_attention" enum:"true,false" doc:"Stock was lost, or money is to be given back."`
-	Sort           string `query:"sort" enum:"placed_at,-placed_at" default:"-placed_at" doc:"The newest first by default."`
+	Status         []string `query:"status" maxItems:"10" enum:"pending,confirmed,completed,canceled,expired"`
+	Payment        []string `query:"payment_state" maxItems:"20" enum:"unpaid,authorized,partially_authorized,partially_paid,paid,partially_refunded,refunded,overcharged,voided"`
+	Fulfillment    []string `query:"fulfillment_state" maxItems:"20" enum:"unfulfilled,partially_fulfilled,fulfilled,partially_delivered,delivered,backordered,not_required"`
+	CustomerID     []string `query:"customer_id" maxItems:"100" minLength:"1" maxLength:"64"`
+	Reference      []string `query:"reference" maxItems:"100" minLength:"1" maxLength:"100" doc:"The caller's own number."`
+	CartID         []string `query:"cart_id" maxItems:"100" minLength:"1" maxLength:"64"`
+	SKU            []string `query:"sku" maxItems:"100" minLength:"1" maxLength:"64" doc:"Orders with a line of any of these."`
+	Country        []string `query:"country" maxItems:"100" minLength:"1" maxLength:"100"`
+	Channel        []string `query:"channel" maxItems:"100" minLength:"1" maxLength:"32"`
+	Currency       []string `query:"currency" maxItems:"100" minLength:"1" maxLength:"3"`
+	OnHold         string   `query:"on_hold" enum:"true,false"`
+	Archived       string   `query:"archived" enum:"true,false"`
+	NeedsAttention string   `query:"needs_attention" enum:"true,false" doc:"Stock was lost, or money is to be given back."`
+	Sort           string   `query:"sort" enum:"placed_at,-placed_at,changed_at,-changed_at,total,-total" default:"-placed_at" doc:"The newest first by default. Totals of different currencies are compared as numbers, so choose a currency, too."`
 }
 
 func (a *api) listOrders(ctx context.Context, in *listOrdersInput) (query.List[resource.OrderSummary], error) {
 	rows, err := orderview.List(ctx, a.DB, orderview.Filter{
-		Status: in.Status, PaymentState: in.Payment, FulfillmentState: in.Fulfillment,
-		CustomerID: in.CustomerID, Reference: in.Reference, CartID: in.CartID, SKU: sku(in.SKU),
-		Country: in.Country, Channel: in.Channel, From: in.From, To: in.To,
+		Statuses: in.Status, PaymentStates: in.Payment, FulfillmentStates: in.Fulfillment,
+		CustomerIDs: values(in.CustomerID), References: values(in.Reference), CartIDs: values(in.CartID), SKUs: skus(in.SKU),
+		Countries: values(in.Country), Channels: values(in.Channel), Currencies: upper(in.Currency), From: in.From, To: in.To,
 		OnHold: yesOrNo(in.OnHold), Archived: yesOrNo(in.Archived), NeedsAttention: yesOrNo(in.NeedsAttention),
-		OldestFirst: in.Sort == "placed_at",
-	}, in.page())
+	}, in.listing(in.Counting, in.Sort))
 	return page(rows, err, orderSummary)
 }
 
@@ -58,19 +59,20 @@ func (a *api) order(ctx context.Context, in *orderInput) (resource.Order, error)
 type listReturnsInput struct {
 	Reading
 	Paging
+	Counting
 	Period
-	Status     string `query:"status" enum:"requested,open,received,closed,declined,canceled,noted" doc:"noted is a credit note."`
-	CustomerID string `query:"customer_id" maxLength:"64"`
-	Reference  string `query:"reference" maxLength:"100"`
-	OrderID    string `query:"order_id" maxLength:"64" doc:"Returns that have something of it."`
-	Sort       string `query:"sort" enum:"created_at,-created_at" default:"-created_at"`
+	Status     []string `query:"status" maxItems:"10" enum:"requested,open,received,closed,declined,canceled,noted" doc:"noted is a credit note."`
+	CustomerID []string `query:"customer_id" maxItems:"100" minLength:"1" maxLength:"64"`
+	Reference  []string `query:"reference" maxItems:"100" minLength:"1" maxLength:"100"`
+	OrderID    []string `query:"order_id" maxItems:"100" minLength:"1" maxLength:"64" doc:"Returns that have something of any of these."`
+	Sort       string   `query:"sort" enum:"created_at,-created_at,changed_at,-changed_at,value,-value" default:"-created_at" doc:"The newest first by default. Values of different currencies are compared as numbers."`
 }
 
 func (a *api) listReturns(ctx context.Context, in *listReturnsInput) (query.List[resource.ReturnSummary], error) {
 	rows, err := orderview.ListReturns(ctx, a.DB, orderview.ReturnFilter{
-		Status: in.Status, CustomerID: in.CustomerID, Reference: in.Reference, OrderID: in.OrderID,
-		From: in.From, To: in.To, OldestFirst: in.Sort == "created_at",
-	}, in.page())
+		Statuses: in.Status, CustomerIDs: values(in.CustomerID), References: values(in.Reference), OrderIDs: values(in.OrderID),
+		From: in.From, To: in.To,
+	}, in.listing(in.Counting, in.Sort))
 	return page(rows, err, returnSummary)
 }
 
@@ -87,10 +89,11 @@ func (a *api) getReturn(ctx context.Context, in *returnInput) (resource.Return, 
 type customerOrdersInput struct {
 	Reading
 	Paging
+	Counting
 	CustomerID string `path:"customer_id" maxLength:"64"`
 }
 
 func (a *api) customerOrders(ctx context.Context, in *customerOrdersInput) (query.List[resource.OrderSummary], error) {
-	rows, err := orderview.List(ctx, a.DB, orderview.Filter{CustomerID: in.CustomerID}, in.page())
+	rows, err := orderview.List(ctx, a.DB, orderview.Filter{CustomerIDs: []string{in.CustomerID}}, in.listing(in.Counting, ""))
 	return page(rows, err, orderSummary)
 }

@@ -115,6 +115,37 @@ type Paging struct {
 
 func (p Paging) page() query.Page { return query.Page{After: p.Cursor, Limit: p.Limit} }
 
+// Counting asks for the number of rows.
+type Counting struct {
+	Count bool `query:"count" doc:"Also tell how many there are on all pages, counted up to 10,000."`
+}
+
+// listing is the page of a list that can be sorted and counted.
+func (p Paging) listing(c Counting, sort string) query.Page {
+	page := p.page()
+	page.Sort, page.Count = sort, c.Count
+	return page
+}
+
+// values are those of a filter that takes several, separated by commas. A comma that
+// belongs to a value has a backslash before it.
+func values(parts []string) (all []string) {
+	whole := true
+	for _, part := range parts {
+		text, more := strings.CutSuffix(part, `\`)
+		if more {
+			text += ","
+		}
+		if whole {
+			all = append(all, text)
+		} else {
+			all[len(all)-1] += text
+		}
+		whole = !more
+	}
+	return all
+}
+
 // output is what every read returns.
 type output[B any] struct {
 	ETag     string `header:"ETag"` // the revision, if any; package httpapi makes the tag of the body of it
@@ -235,6 +266,22 @@ func known(err error) error {
 
 // sku writes a code as the catalogue does.
 func sku(text string) string { return query.SKU(text) }
+
+func skus(parts []string) []string {
+	all := values(parts)
+	for i := range all {
+		all[i] = sku(all[i])
+	}
+	return all
+}
+
+func upper(codes []string) []string {
+	all := values(codes)
+	for i := range all {
+		all[i] = strings.ToUpper(all[i])
+	}
+	return all
+}
 
 // yesOrNo reads a filter that may be absent.
 func yesOrNo(text string) *bool {

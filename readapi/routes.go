@@ -16,7 +16,7 @@ func (a *api) routes() {
 	in := func(views ...string) []string { return views }
 	missing := []string{problem.CodeNotFound}
 
-	get(a, apidoc.TagOrders, route{path: "/v1/orders", id: "list-orders", summary: "List orders", views: in(orders), about: "The newest first, unless sort says otherwise. Filters are joined by and."}, nil, a.listOrders)
+	get(a, apidoc.TagOrders, route{path: "/v1/orders", id: "list-orders", summary: "List orders", views: in(orders), about: "The newest first, unless sort says otherwise. Filters are joined by and. Most take several values, separated by commas; a comma of a value itself has a backslash before it."}, nil, a.listOrders)
 	get(a, apidoc.TagOrders, route{path: "/v1/orders/{order_id}", id: "get-order", summary: "Show an order with all that belongs to it", views: in(orders), problems: missing, about: "Lines, what stock promised, payments, shipments, returns, and the timeline of who did what when."}, func(o resource.Order) int64 { return o.Revision }, a.order)
 	get(a, apidoc.TagReturns, route{path: "/v1/returns", id: "list-returns", summary: "List returns and credit notes", views: in(orders), about: "The newest first, unless sort says otherwise. Credit notes stand among them with the status noted."}, nil, a.listReturns)
 	get(a, apidoc.TagReturns, route{path: "/v1/returns/{return_id}", id: "get-return", summary: "Show a return or a credit note", views: in(orders), about: "With its lines, what arrived, money given back, and the timeline of who did what when.", problems: missing},

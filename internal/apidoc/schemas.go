@@ -127,6 +127,7 @@ var schemas = map[string]string{
 	"StockShipped":              "Takes allocated goods out of stock.",
 	"StockTransferredIn":        "Takes goods in from another location.",
 	"StockTransferredOut":       "Sends available goods to another location.",
+	"Count":                     "How many items there are on all pages, counted up to 10,000.",
 	"CreditLine":                "A line of a credit note. Quantity and price may have any sign; their product is the change of the shop's sales.",
 	"LineQuantity":              "Some units of one line.",
 	"Lost":                      "Some units of a SKU that are not allocated any more at a location.",

@@ -33,7 +33,7 @@ var indexes string
 func View() projections.View {
 	return projections.View{
 		Name:     "carts",
-		Version:  4,                                        // a cart's customer and country can change
+		Version:  5,                                        // indexes for each order of the list
 		Setting:  "fold " + strconv.Itoa(cart.FoldVersion), // rows hold the aggregate's fold
 		Claims:   []string{cart.Category + "."},
 		Tables:   tables,

@@ -80,7 +80,7 @@ func TestACartShowsWhoseItIsNow(t *testing.T) {
 	if c := get(b, "c-1"); c.CustomerID != "7" || c.Country != "France" || c.Channel != "web" {
 		t.Errorf("cart %+v", c)
 	}
-	list, err := cartview.List(t.Context(), b.Pool, cartview.Filter{CustomerID: "7"}, query.Page{})
+	list, err := cartview.List(t.Context(), b.Pool, cartview.Filter{CustomerIDs: []string{"7"}}, query.Page{})
 	if err != nil || len(list.Items) != 1 {
 		t.Errorf("carts of the customer %+v, %v", list, err)
 	}
@@ -129,8 +129,8 @@ func TestCartsAreListedByFilterAndPage(t *testing.T) {
 		want   []string
 	}{
 		"all":         {cartview.Filter{}, []string{"c-1", "c-3", "c-4", "c-2"}},
-		"open":        {cartview.Filter{Phase: "open"}, []string{"c-3", "c-4", "c-2"}},
-		"by customer": {cartview.Filter{CustomerID: "7"}, []string{"c-1", "c-3"}},
+		"open":        {cartview.Filter{Phases: []string{"open"}}, []string{"c-3", "c-4", "c-2"}},
+		"by customer": {cartview.Filter{CustomerIDs: []string{"7"}}, []string{"c-1", "c-3"}},
 		"short":       {cartview.Filter{Short: true}, []string{"c-3"}},
 		"by time":     {cartview.Filter{From: morning.Add(time.Minute), To: morning.Add(9 * time.Minute)}, []string{"c-4"}},
 	} {

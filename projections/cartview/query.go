@@ -62,43 +62,47 @@ func Get(ctx context.Context, db query.DB, cartID string) (Cart, error) {
 	return Cart{Summary: r.Summary, Fold: s.Fold, Shortages: s.Shortages, Dropped: s.Dropped, Reason: s.Reason}, nil
 }
 
-// Filter chooses carts; its zero value chooses all. Times are of the last
-// change, From included and To not.
+// Filter chooses carts; its zero value chooses all. Of a list, any value will do. Times
+// are of the last change, From included and To not.
 type Filter struct {
-	Phase, CustomerID string
-	Short             bool // only carts whose last checkout came short
-	From, To          time.Time
+	Phases, CustomerIDs, Channels []string
+	Short                         bool // only carts whose last checkout came short
+	From, To                      time.Time
 }
 
-// List gives a page of carts, the one last changed first.
+// Listed are the carts of a list, and how it is sorted.
+var Listed = query.Rows[Summary]{
+	Select: `SELECT ` + columns + ` FROM read.carts`,
+	Sorts: map[string]query.Sort[Summary]{
+		"changed_at": {
+			By:  []query.Column{{Name: "changed_at", Kind: query.Time}, {Name: "cart_id", Kind: query.Text}},
+			Key: func(s Summary) []string { return []string{query.TimeKey(s.ChangedAt), s.CartID} },
+		},
+		"opened_at": {
+			By:  []query.Column{{Name: "opened_at", Kind: query.Time}, {Name: "cart_id", Kind: query.Text}},
+			Key: func(s Summary) []string { return []string{query.TimeKey(s.OpenedAt), s.CartID} },
+		},
+		"total": {
+			By:  []query.Column{{Name: "total", Kind: query.Number}, {Name: "cart_id", Kind: query.Text}},
+			Key: func(s Summary) []string { return []string{s.Total.String(), s.CartID} },
+		},
+	},
+	Usual: "-changed_at",
+}
+
+// List gives a page of carts, the one last changed first unless asked otherwise.
 func List(ctx context.Context, db query.DB, f Filter, p query.Page) (query.List[Summary], error) {
 	var w query.Where
-	w.Text("phase = ?", f.Phase)
-	w.Text("customer_id = ?", f.CustomerID)
+	w.In("phase", f.Phases)
+	w.In("customer_id", f.CustomerIDs)
+	w.In("channel", f.Channels)
 	if f.Short {
 		w.Add("short")
 	}
-	if !f.From.IsZero() {
-		w.Add("changed_at >= ?", f.From)
-	}
-	if !f.To.IsZero() {
-		w.Add("changed_at < ?", f.To)
-	}
-	if p.After != "" {
-		key, err := query.Uncursor(p.After, 2)
-		if err != nil {
-			return query.List[Summary]{}, err
-		}
-		at, err := time.Parse(time.RFC3339Nano, key[0])
-		if err != nil {
-			return query.List[Summary]{}, &query.CursorError{Cursor: p.After}
-		}
-		w.Add("(changed_at, cart_id) < (?, ?)", at, key[1])
-	}
-	rows, err := query.All[Summary](ctx, db, `SELECT `+columns+` FROM read.carts`+w.SQL()+
-		` ORDER BY changed_at DESC, cart_id DESC LIMIT `+w.Arg(p.Size()+1), w.Args...)
+	w.Period("changed_at", f.From, f.To)
+	list, err := Listed.Read(ctx, db, w, p)
 	if err != nil {
-		return query.List[Summary]{}, fmt.Errorf("list carts: %w", err)
+		return list, fmt.Errorf("list carts: %w", err)
 	}
-	return query.Cut(rows, p, func(s Summary) string { return query.Cursor(query.TimeKey(s.ChangedAt), s.CartID) }), nil
+	return list, nil
 }

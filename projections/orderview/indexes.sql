@@ -8,3 +8,7 @@ CREATE INDEX returns_by_time ON returns (created_at, return_id);
 CREATE INDEX returns_by_status ON returns (status, created_at, return_id);
 CREATE INDEX returns_by_customer ON returns (customer_id, created_at, return_id);
 CREATE INDEX returns_by_reference ON returns (reference);
+CREATE INDEX orders_by_change ON orders (changed_at, order_id);
+CREATE INDEX orders_by_total ON orders (total, order_id);
+CREATE INDEX returns_by_change ON returns (changed_at, return_id);
+CREATE INDEX returns_by_value ON returns (value, return_id);

@@ -164,7 +164,7 @@ func TestAReturnIsFoundByTheOrdersItsLinesWereSoldOn(t *testing.T) {
 	if err != nil || n.Status != "noted" || n.Value.String() != "11062.06" || len(n.Fold.Noted.Lines) != 1 {
 		t.Errorf("credit note %+v, %v", n, err)
 	}
-	list, err := orderview.ListReturns(t.Context(), b.Pool, orderview.ReturnFilter{OrderID: "o-1"}, query.Page{})
+	list, err := orderview.ListReturns(t.Context(), b.Pool, orderview.ReturnFilter{OrderIDs: []string{"o-1"}}, query.Page{})
 	if err != nil || len(list.Items) != 1 {
 		t.Errorf("list %+v, %v", list, err)
 	}
@@ -284,16 +284,16 @@ func TestOrdersAreListedByFilterAndPage(t *testing.T) {
 		want   []string
 	}{
 		"newest first":    {orderview.Filter{}, []string{"o-5", "o-4", "o-3", "o-2", "o-1"}},
-		"oldest first":    {orderview.Filter{OldestFirst: true}, []string{"o-1", "o-2", "o-3", "o-4", "o-5"}},
-		"by customer":     {orderview.Filter{CustomerID: "8"}, []string{"o-4", "o-2"}},
-		"by status":       {orderview.Filter{Status: "canceled"}, []string{"o-2"}},
-		"by reference":    {orderview.Filter{Reference: "ref-o-3"}, []string{"o-3"}},
+		"of two":          {orderview.Filter{References: []string{"ref-o-3", "ref-o-5", "none"}}, []string{"o-5", "o-3"}},
+		"by customer":     {orderview.Filter{CustomerIDs: []string{"8"}}, []string{"o-4", "o-2"}},
+		"by status":       {orderview.Filter{Statuses: []string{"canceled"}}, []string{"o-2"}},
+		"by reference":    {orderview.Filter{References: []string{"ref-o-3"}}, []string{"o-3"}},
 		"by time":         {orderview.Filter{From: day.Add(time.Hour), To: day.Add(2 * time.Hour)}, []string{"o-4", "o-3"}},
-		"by SKU":          {orderview.Filter{SKU: "POST", CustomerID: "7"}, []string{"o-5", "o-3", "o-1"}},
+		"by SKU":          {orderview.Filter{SKUs: []string{"POST"}, CustomerIDs: []string{"7"}}, []string{"o-5", "o-3", "o-1"}},
 		"on hold":         {orderview.Filter{OnHold: &yes}, []string{"o-3"}},
-		"an unknown SKU":  {orderview.Filter{SKU: "X"}, nil},
-		"by payment":      {orderview.Filter{PaymentState: "paid"}, nil},
-		"by country":      {orderview.Filter{Country: "EIRE", Status: "canceled"}, []string{"o-2"}},
+		"an unknown SKU":  {orderview.Filter{SKUs: []string{"X"}}, nil},
+		"by payment":      {orderview.Filter{PaymentStates: []string{"paid"}}, nil},
+		"by country":      {orderview.Filter{Countries: []string{"EIRE"}, Statuses: []string{"canceled"}}, []string{"o-2"}},
 		"wants attention": {orderview.Filter{NeedsAttention: &yes}, nil},
 	} {
 		for _, limit := range []int{0, 1, 2} {

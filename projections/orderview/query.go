@@ -74,47 +74,58 @@ func Get(ctx context.Context, db query.DB, orderID string) (Order, error) {
 	return o, nil
 }
 
-// Filter chooses orders; its zero value chooses all. Times are effective times
-// of placing, From included and To not.
+// Filter chooses orders; its zero value chooses all. Of a list, any value will do. Times
+// are effective times of placing, From included and To not.
 type Filter struct {
-	Status, PaymentState, FulfillmentState string
-	CustomerID, Reference, CartID, SKU     string
-	Country, Channel                       string
-	From, To                               time.Time
-	OnHold, Archived, NeedsAttention       *bool
-	OldestFirst                            bool
+	Statuses, PaymentStates, FulfillmentStates []string
+	CustomerIDs, References, CartIDs, SKUs     []string
+	Countries, Channels, Currencies            []string
+	From, To                                   time.Time
+	OnHold, Archived, NeedsAttention           *bool
+}
+
+// Listed are the orders of a list, and how it is sorted.
+var Listed = query.Rows[Summary]{
+	Select: `SELECT ` + summaryColumns + ` FROM read.orders`,
+	Sorts: map[string]query.Sort[Summary]{
+		"placed_at": {
+			By:  []query.Column{{Name: "placed_at", Kind: query.Time}, {Name: "order_id", Kind: query.Text}},
+			Key: func(s Summary) []string { return []string{query.TimeKey(s.PlacedAt), s.OrderID} },
+		},
+		"changed_at": {
+			By:  []query.Column{{Name: "changed_at", Kind: query.Time}, {Name: "order_id", Kind: query.Text}},
+			Key: func(s Summary) []string { return []string{query.TimeKey(s.ChangedAt), s.OrderID} },
+		},
+		"total": {
+			By:  []query.Column{{Name: "total", Kind: query.Number}, {Name: "order_id", Kind: query.Text}},
+			Key: func(s Summary) []string { return []string{s.Total.String(), s.OrderID} },
+		},
+	},
+	Usual: "-placed_at",
 }
 
 // List gives a page of orders, the newest first unless asked otherwise.
 func List(ctx context.Context, db query.DB, f Filter, p query.Page) (query.List[Summary], error) {
 	var w query.Where
-	w.Text("status = ?", f.Status)
-	w.Text("payment_state = ?", f.PaymentState)
-	w.Text("fulfillment_state = ?", f.FulfillmentState)
-	w.Text("customer_id = ?", f.CustomerID)
-	w.Text("reference = ?", f.Reference)
-	w.Text("cart_id = ?", f.CartID)
-	w.Text("country = ?", f.Country)
-	w.Text("channel = ?", f.Channel)
-	w.Text("skus @> ARRAY[?::text]", f.SKU)
-	if !f.From.IsZero() {
-		w.Add("placed_at >= ?", f.From)
-	}
-	if !f.To.IsZero() {
-		w.Add("placed_at < ?", f.To)
-	}
+	w.In("status", f.Statuses)
+	w.In("payment_state", f.PaymentStates)
+	w.In("fulfillment_state", f.FulfillmentStates)
+	w.In("customer_id", f.CustomerIDs)
+	w.In("reference", f.References)
+	w.In("cart_id", f.CartIDs)
+	w.In("country", f.Countries)
+	w.In("channel", f.Channels)
+	w.In("currency", f.Currencies)
+	w.AnyOf("skus && ?::text[]", f.SKUs)
+	w.Period("placed_at", f.From, f.To)
 	flag(&w, "on_hold", f.OnHold)
 	flag(&w, "archived", f.Archived)
 	flag(&w, "needs_attention", f.NeedsAttention)
-	sort, err := sorted(&w, p, "placed_at", "order_id", f.OldestFirst)
+	list, err := Listed.Read(ctx, db, w, p)
 	if err != nil {
-		return query.List[Summary]{}, err
+		return list, fmt.Errorf("list orders: %w", err)
 	}
-	rows, err := query.All[Summary](ctx, db, `SELECT `+summaryColumns+` FROM read.orders`+w.SQL()+sort, w.Args...)
-	if err != nil {
-		return query.List[Summary]{}, fmt.Errorf("list orders: %w", err)
-	}
-	return query.Cut(rows, p, func(s Summary) string { return query.Cursor(query.TimeKey(s.PlacedAt), s.OrderID) }), nil
+	return list, nil
 }
 
 func flag(w *query.Where, column string, want *bool) {
@@ -125,24 +136,4 @@ func flag(w *query.Where, column string, want *bool) {
 	default:
 		w.Add("NOT " + column)
 	}
-}
-
-// sorted adds the cursor's condition and gives the order and limit.
-func sorted(w *query.Where, p query.Page, timeColumn, idColumn string, oldestFirst bool) (string, error) {
-	than, direction := " < ", " DESC"
-	if oldestFirst {
-		than, direction = " > ", " ASC"
-	}
-	if p.After != "" {
-		key, err := query.Uncursor(p.After, 2)
-		if err != nil {
-			return "", err
-		}
-		at, err := time.Parse(time.RFC3339Nano, key[0])
-		if err != nil {
-			return "", &query.CursorError{Cursor: p.After}
-		}
-		w.Add("("+timeColumn+", "+idColumn+")"+than+"(?, ?)", at, key[1])
-	}
-	return " ORDER BY " + timeColumn + direction + ", " + idColumn + direction + " LIMIT " + w.Arg(p.Size()+1), nil
 }

@@ -69,35 +69,45 @@ func ofOrder(ctx context.Context, db query.DB, orderID string) ([]ReturnSummary,
 		WHERE return_id IN (SELECT return_id FROM read.return_orders WHERE order_id = $1) ORDER BY created_at, return_id`, orderID)
 }
 
-// ReturnFilter chooses returns; its zero value chooses all. Times are effective
-// times of the request, From included and To not.
+// ReturnFilter chooses returns; its zero value chooses all. Of a list, any value will do.
+// Times are effective times of the request, From included and To not.
 type ReturnFilter struct {
-	Status, CustomerID, Reference, OrderID string
-	From, To                               time.Time
-	OldestFirst                            bool
+	Statuses, CustomerIDs, References, OrderIDs []string
+	From, To                                    time.Time
+}
+
+// ListedReturns are the returns of a list, and how it is sorted.
+var ListedReturns = query.Rows[ReturnSummary]{
+	Select: `SELECT ` + returnColumns + ` FROM read.returns`,
+	Sorts: map[string]query.Sort[ReturnSummary]{
+		"created_at": {
+			By:  []query.Column{{Name: "created_at", Kind: query.Time}, {Name: "return_id", Kind: query.Text}},
+			Key: func(s ReturnSummary) []string { return []string{query.TimeKey(s.CreatedAt), s.ReturnID} },
+		},
+		"changed_at": {
+			By:  []query.Column{{Name: "changed_at", Kind: query.Time}, {Name: "return_id", Kind: query.Text}},
+			Key: func(s ReturnSummary) []string { return []string{query.TimeKey(s.ChangedAt), s.ReturnID} },
+		},
+		"value": {
+			By:  []query.Column{{Name: "value", Kind: query.Number}, {Name: "return_id", Kind: query.Text}},
+			Key: func(s ReturnSummary) []string { return []string{s.Value.String(), s.ReturnID} },
+		},
+	},
+	Usual: "-created_at",
 }
 
 // ListReturns gives a page of returns and credit notes, the newest first unless
 // asked otherwise.
 func ListReturns(ctx context.Context, db query.DB, f ReturnFilter, p query.Page) (query.List[ReturnSummary], error) {
 	var w query.Where
-	w.Text("status = ?", f.Status)
-	w.Text("customer_id = ?", f.CustomerID)
-	w.Text("reference = ?", f.Reference)
-	w.Text("return_id IN (SELECT return_id FROM read.return_orders WHERE order_id = ?)", f.OrderID)
-	if !f.From.IsZero() {
-		w.Add("created_at >= ?", f.From)
-	}
-	if !f.To.IsZero() {
-		w.Add("created_at < ?", f.To)
-	}
-	sort, err := sorted(&w, p, "created_at", "return_id", f.OldestFirst)
+	w.In("status", f.Statuses)
+	w.In("customer_id", f.CustomerIDs)
+	w.In("reference", f.References)
+	w.AnyOf("return_id IN (SELECT return_id FROM read.return_orders WHERE order_id = ANY (?::text[]))", f.OrderIDs)
+	w.Period("created_at", f.From, f.To)
+	list, err := ListedReturns.Read(ctx, db, w, p)
 	if err != nil {
-		return query.List[ReturnSummary]{}, err
+		return list, fmt.Errorf("list returns: %w", err)
 	}
-	rows, err := query.All[ReturnSummary](ctx, db, `SELECT `+returnColumns+` FROM read.returns`+w.SQL()+sort, w.Args...)
-	if err != nil {
-		return query.List[ReturnSummary]{}, fmt.Errorf("list returns: %w", err)
-	}
-	return query.Cut(rows, p, func(s ReturnSummary) string { return query.Cursor(query.TimeKey(s.CreatedAt), s.ReturnID) }), nil
+	return list, nil
 }

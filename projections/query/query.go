@@ -36,6 +36,11 @@ type CursorError struct{ Cursor string }
 
 func (e *CursorError) Error() string { return fmt.Sprintf("cursor %q: not one of this list", e.Cursor) }
 
+// SortError means that a list is not sorted by this.
+type SortError struct{ Sort string }
+
+func (e *SortError) Error() string { return fmt.Sprintf("sort %q: the list has no such order", e.Sort) }
+
 // The size of pages.
 const (
 	DefaultLimit = 50
@@ -46,6 +51,8 @@ const (
 type Page struct {
 	After string // the cursor of the last page; empty for the first
 	Limit int    // 0 is DefaultLimit; more than MaxLimit is MaxLimit
+	Sort  string // the name of an order, "-" before it turns it around; empty is the usual one
+	Count bool   // count the rows of all pages, too
 }
 
 // Size is the limit within its bounds.
@@ -60,6 +67,8 @@ func (p Page) Size() int {
 type List[T any] struct {
 	Items []T    `json:"items"`
 	Next  string `json:"next,omitempty"`
+	// Count is there if it was asked for.
+	Count *Count `json:"count,omitempty" doc:"There if it was asked for."`
 }
 
 // Cut makes a list of rows read with one more than the page's size: the surplus
@@ -109,6 +118,35 @@ func (w *Where) Add(condition string, values ...any) {
 func (w *Where) Text(condition, value string) {
 	if value != "" {
 		w.Add(condition, value)
+	}
+}
+
+// In adds the condition that a column has one of the values, unless there are none. One
+// value is compared by itself, because an index then gives its rows in order.
+func (w *Where) In(column string, values []string) {
+	switch len(values) {
+	case 0:
+	case 1:
+		w.Add(column+" = ?", values[0])
+	default:
+		w.Add(column+" = ANY (?::text[])", values)
+	}
+}
+
+// AnyOf adds a condition, in which "?" stands for a list, unless there are no values.
+func (w *Where) AnyOf(condition string, values []string) {
+	if len(values) > 0 {
+		w.Add(condition, values)
+	}
+}
+
+// Period adds the bounds of a time, from included and to not; a zero time is no bound.
+func (w *Where) Period(column string, from, to time.Time) {
+	if !from.IsZero() {
+		w.Add(column+" >= ?", from)
+	}
+	if !to.IsZero() {
+		w.Add(column+" < ?", to)
 	}
 }
 

@@ -1,0 +1,145 @@
+package query
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/shopspring/decimal"
+)
+
+// Kind is what a column holds, as far as a cursor needs to know it.
+type Kind string
+
+// The kinds.
+const (
+	Text   Kind = "text"
+	Time   Kind = "timestamptz"
+	Number Kind = "numeric"
+)
+
+// holds tells whether a cursor's text is a value of the kind.
+func (k Kind) holds(text string) bool {
+	var err error
+	switch k {
+	case Text:
+	case Time:
+		_, err = time.Parse(time.RFC3339Nano, text)
+	case Number:
+		_, err = decimal.NewFromString(text)
+	}
+	return err == nil
+}
+
+// Column is one that a list is sorted by.
+type Column struct {
+	Name string
+	Kind Kind
+}
+
+// Sort is an order of a list. Its columns together are different for each row, and an
+// index has them in this order, so that a page costs the same wherever it begins.
+type Sort[T any] struct {
+	By  []Column
+	Key func(T) []string // the row's values of the columns
+}
+
+// Rows is a list that is read page by page.
+type Rows[T any] struct {
+	// Select is the statement up to its WHERE.
+	Select string
+	// Sorts are the orders by their names. "-" before a name turns it around.
+	Sorts map[string]Sort[T]
+	// Usual is the order if none is asked for.
+	Usual string
+}
+
+// Orders are the columns of each order, by its name.
+func (r Rows[T]) Orders() map[string][]string {
+	orders := make(map[string][]string, len(r.Sorts))
+	for name, sort := range r.Sorts {
+		for _, column := range sort.By {
+			orders[name] = append(orders[name], column.Name)
+		}
+	}
+	return orders
+}
+
+// Read gives a page of the rows that w chooses.
+func (r Rows[T]) Read(ctx context.Context, db DB, w Where, p Page) (List[T], error) {
+	var list List[T]
+	if p.Sort == "" {
+		p.Sort = r.Usual
+	}
+	name, descending := strings.CutPrefix(p.Sort, "-")
+	sort, known := r.Sorts[name]
+	if !known {
+		return list, &SortError{Sort: p.Sort}
+	}
+	if p.Count {
+		count, err := r.count(ctx, db, w)
+		if err != nil {
+			return list, err
+		}
+		list.Count = &count
+	}
+	if err := sort.after(&w, p, descending); err != nil {
+		return list, err
+	}
+	direction := ""
+	if descending {
+		direction = " DESC"
+	}
+	names := make([]string, len(sort.By))
+	for i, column := range sort.By {
+		names[i] = column.Name + direction
+	}
+	rows, err := All[T](ctx, db, r.Select+w.SQL()+` ORDER BY `+strings.Join(names, ", ")+` LIMIT `+w.Arg(p.Size()+1), w.Args...)
+	if err != nil {
+		return list, err
+	}
+	cut := Cut(rows, p, func(row T) string { return Cursor(append([]string{p.Sort}, sort.Key(row)...)...) })
+	list.Items, list.Next = cut.Items, cut.Next
+	return list, nil
+}
+
+// after adds the condition that a row comes after the last page.
+func (s Sort[T]) after(w *Where, p Page, descending bool) error {
+	if p.After == "" {
+		return nil
+	}
+	key, err := Uncursor(p.After, 1+len(s.By))
+	if err != nil {
+		return err
+	}
+	names, marks, values := make([]string, len(s.By)), make([]string, len(s.By)), make([]any, len(s.By))
+	for i, column := range s.By {
+		if key[0] != p.Sort || !column.Kind.holds(key[1+i]) {
+			return &CursorError{Cursor: p.After} // of another order
+		}
+		names[i], marks[i], values[i] = column.Name, "?::text::"+string(column.Kind), key[1+i]
+	}
+	than := " > "
+	if descending {
+		than = " < "
+	}
+	w.Add("("+strings.Join(names, ", ")+")"+than+"("+strings.Join(marks, ", ")+")", values...)
+	return nil
+}
+
+// MaxCount is how far rows are counted.
+const MaxCount = 10_000
+
+// Count is how many rows there are on all pages.
+type Count struct {
+	Value int64 `json:"value" example:"120" doc:"10,000 at most."`
+	Exact bool  `json:"exact" example:"true" doc:"Otherwise there are more than value."`
+}
+
+func (r Rows[T]) count(ctx context.Context, db DB, w Where) (Count, error) {
+	var found int64
+	w.Args = slices.Clip(w.Args)
+	err := db.QueryRow(ctx, `SELECT count(*) FROM (`+r.Select+w.SQL()+` LIMIT `+w.Arg(MaxCount+1)+`) AS counted`, w.Args...).Scan(&found)
+	return Count{Value: min(found, MaxCount), Exact: found <= MaxCount}, err
+}

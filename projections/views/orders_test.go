@@ -1,0 +1,46 @@
+package views_test
+
+import (
+	"strings"
+	"testing"
+
+	"daybook/eventstore/memory"
+	"daybook/internal/pgtest"
+	"daybook/projections"
+	"daybook/projections/cartview"
+	"daybook/projections/orderview"
+	"daybook/projections/salesview"
+	"daybook/projections/views"
+)
+
+// A list that can be sorted by something has an index for it. Without one, each page would
+// read the whole table.
+func TestEachOrderOfAListHasAnIndex(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t)
+	if err := projections.Migrate(t.Context(), pool); err != nil {
+		t.Fatal(err)
+	}
+	runner, err := projections.New(projections.Config{Store: memory.New(), Pool: pool, Views: views.All(salesview.Options{})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := runner.Prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for table, orders := range map[string]map[string][]string{
+		"orders": orderview.Listed.Orders(), "returns": orderview.ListedReturns.Orders(), "carts": cartview.Listed.Orders(),
+	} {
+		if len(orders) < 2 {
+			t.Errorf("%s: orders %v, want some", table, orders)
+		}
+		for name, columns := range orders {
+			found := 0
+			err := pool.QueryRow(t.Context(), `SELECT count(*) FROM pg_indexes i JOIN projections.builds b ON b.schema_name = i.schemaname AND b.state = 'active'
+				WHERE i.tablename = $1 AND i.indexdef LIKE '%(' || $2 || ')'`, table, strings.Join(columns, ", ")).Scan(&found)
+			if err != nil || found != 1 {
+				t.Errorf("%s by %s: %d indexes of (%s), %v", table, name, found, strings.Join(columns, ", "), err)
+			}
+		}
+	}
+}

@@ -1,0 +1,137 @@
+package readapi_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"daybook/domain/cart"
+	"daybook/domain/product"
+	"daybook/domain/unit"
+)
+
+// filled is a shop with five orders of three customers, and what else lists have.
+func filled(t *testing.T) *shop {
+	t.Helper()
+	s := open(t)
+	s.sell("MUG", 100)
+	s.sell("CUP", 100)
+	var last = s.buy("o-1", "ann", "MUG", 1)
+	for i, customer := range []unit.CustomerID{"bob", "ann", "cid", "bob"} {
+		last = s.buy(unit.OrderID(fmt.Sprint("o-", i+2)), customer, []unit.SKU{"CUP", "MUG"}[i%2], unit.Quantity(5-i))
+	}
+	_, err := s.service.Cart(t.Context(), call("ann"), "left", cart.Open{CartID: "left", CustomerID: "dan", Currency: "GBP", Country: "Korea, Republic of"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	placed, err := s.service.Product(t.Context(), call("ann"), "MUG", product.SetPrice{Price: unit.Zero("EUR")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = last
+	if got := s.at(placed.Position, "/v1/products?limit=1"); got.status != 200 {
+		t.Fatal(got.text)
+	}
+	s.CaughtUp()
+	return s
+}
+
+// ids are the ids of a page's items.
+func (r response) ids(name string) (all []string) {
+	items, _ := r.value("items").([]any)
+	for i := range items {
+		all = append(all, fmt.Sprint(r.value("items", i, name)))
+	}
+	return all
+}
+
+func TestAFilterTakesSeveralValues(t *testing.T) {
+	t.Parallel()
+	s := filled(t)
+	for _, c := range []struct{ path, id, want string }{
+		{"/v1/orders?customer_id=ann,cid", "order_id", "[o-1 o-3 o-4]"},
+		{"/v1/orders?customer_id=ann,cid,bob&sku=cup", "order_id", "[o-2 o-4]"},
+		{"/v1/orders?sku=cup,MUG&status=pending,confirmed", "order_id", "[o-1 o-2 o-3 o-4 o-5]"},
+		{"/v1/orders?status=canceled,expired", "order_id", "[]"},
+		{"/v1/orders?cart_id=cart-of-o-1,none", "order_id", "[o-1]"},
+		{"/v1/orders?currency=eur,usd", "order_id", "[]"},
+		{"/v1/orders?currency=gbp,usd&customer_id=ann", "order_id", "[o-1 o-3]"},
+		{"/v1/carts?customer_id=dan,none", "cart_id", "[left]"},
+		{"/v1/carts?status=open,expired", "cart_id", "[left]"},
+		{"/v1/returns?status=requested,noted&order_id=o-1,o-2", "return_id", "[]"},
+	} {
+		got := s.get(c.path)
+		ids := got.ids(c.id)
+		slices.Sort(ids)
+		if fmt.Sprint(ids) != c.want {
+			t.Errorf("%s: %v, want %s; %.300s", c.path, ids, c.want, got.text)
+		}
+	}
+	for path, name := range map[string]string{"/v1/orders?status=pending,lost": "status", "/v1/orders?customer_id=ann,,bob": "customer_id"} {
+		got := s.get(path)
+		if got.problem(t, 422, "request-invalid"); got.value("errors", 0, "parameter") == nil || !strings.Contains(got.text, name) {
+			t.Errorf("%s: %s, want %s named", path, got.text, name)
+		}
+	}
+}
+
+// Each order of each list gives every row once, whatever the pages, and turned around it
+// gives them the other way.
+func TestListsAreSortedByMoreThanTime(t *testing.T) {
+	t.Parallel()
+	s := filled(t)
+	lists := map[string]string{"/v1/orders": "order_id", "/v1/carts": "cart_id", "/v1/returns": "return_id"}
+	paths, _ := s.get("/openapi.json").value("paths").(map[string]any)
+	walked := 0
+	for path, id := range lists {
+		operation := response{body: paths[path].(map[string]any)}
+		parameters, _ := operation.value("get", "parameters").([]any)
+		var sorts []string
+		for i := range parameters {
+			if operation.value("get", "parameters", i, "name") == "sort" {
+				values, _ := operation.value("get", "parameters", i, "schema", "enum").([]any)
+				for _, value := range values {
+					sorts = append(sorts, value.(string))
+				}
+			}
+		}
+		if len(sorts) < 4 {
+			t.Errorf("%s: sorted by %v, want more than time", path, sorts)
+		}
+		for _, sort := range sorts {
+			walked++
+			whole := s.get(path + "?count=true&sort=" + sort)
+			want := whole.ids(id)
+			if got := whole.value("count", "value"); got != float64(len(want)) || whole.value("count", "exact") != true {
+				t.Errorf("%s by %s: count %v of %d", path, sort, whole.value("count"), len(want))
+			}
+			backwards := s.get(path + "?sort=" + strings.TrimPrefix("-"+sort, "--")).ids(id)
+			if slices.Reverse(backwards); !slices.Equal(backwards, want) {
+				t.Errorf("%s by %s: %v, and the other way %v", path, sort, want, backwards)
+			}
+			var got []string
+			for next := ""; ; {
+				page := s.get(path + "?limit=2&sort=" + sort + "&cursor=" + next)
+				got = append(got, page.ids(id)...)
+				if next, _ = page.value("next").(string); next == "" {
+					break
+				}
+				for _, other := range sorts {
+					if other != sort {
+						s.get(path+"?limit=2&sort="+other+"&cursor="+next).problem(t, 422, "request-invalid")
+					}
+				}
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%s by %s: pages %v, in one %v", path, sort, got, want)
+			}
+		}
+	}
+	if walked < 12 {
+		t.Errorf("%d orders were walked", walked)
+	}
+	if got := fmt.Sprint(s.get("/v1/orders?sort=total").ids("order_id")); got != "[o-1 o-5 o-4 o-3 o-2]" {
+		t.Errorf("orders by total: %s", got)
+	}
+}
