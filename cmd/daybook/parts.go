@@ -70,7 +70,7 @@ func (p *parts) begin(ctx context.Context, names ...string) {
 	defer p.mu.Unlock()
 	for _, one := range p.opened {
 		wanted := len(names) == 0 || slices.Contains(names, one.name)
-		if one.run != nil && one.end == nil && wanted && !(one.onLog && p.ended) {
+		if one.run != nil && one.end == nil && wanted && (!one.onLog || !p.ended) {
 			one.end = p.background(ctx, one.name, one.run)
 		}
 	}

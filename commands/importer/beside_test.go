@@ -97,8 +97,10 @@ func TestAnImportThatNeedsWhatIsTakenIsRefused(t *testing.T) {
 		says    string
 	}{
 		"an order's id": {func(t *testing.T, s *shop) { s.sells(t, "MINE", unit.Stocked, 2, 1, "536365") }, "order 536365"},
-		"a product of another kind": {func(t *testing.T, s *shop) { s.sells(t, "POST", unit.Stocked, 2, 0, "") },
-			"product POST, which is of kind stocked and not service"},
+		"a product of another kind": {
+			func(t *testing.T, s *shop) { s.sells(t, "POST", unit.Stocked, 2, 0, "") },
+			"product POST, which is of kind stocked and not service",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
