@@ -26,24 +26,20 @@ func compareStock(ctx context.Context, b *Book, from source) ([]*Check, error) {
 			allocated[allocationKey{key, string(id)}] = int64(q)
 		}
 	}
-	items, err := compareTable(ctx, from, "stock_items", itemColumns, b.Stock, &itemRow{})
+	items, err := compareTable(ctx, from, "stock_items", b.Stock, &itemRow{})
 	if err != nil {
 		return nil, err
 	}
-	reservations, err := compareTable(ctx, from, "stock_reservations",
-		"sku, location, reservation_id, order_id, quantity, expires_at, reserved_at", holds, &reservationRow{})
+	reservations, err := compareTable(ctx, from, "stock_reservations", holds, &reservationRow{})
 	if err != nil {
 		return nil, err
 	}
-	allocations, err := compareTable(ctx, from, "stock_allocations", "sku, location, order_id, quantity", allocated, &allocationRow{})
+	allocations, err := compareTable(ctx, from, "stock_allocations", allocated, &allocationRow{})
 	if err != nil {
 		return nil, err
 	}
 	return []*Check{items, reservations, allocations}, nil
 }
-
-const itemColumns = `sku, location, on_hand, reserved, allocated, damaged, quality_control, other_unavailable,
-	safety_stock, backorder_limit, reorder_point, reorder_crossed_at, changed_at, revision`
 
 type itemRow struct {
 	sku, location                                                             string
@@ -53,32 +49,28 @@ type itemRow struct {
 	changedAt                                                                 time.Time
 }
 
-func (r *itemRow) into() []any {
-	return []any{
-		&r.sku, &r.location, &r.onHand, &r.reserved, &r.allocated, &r.damaged, &r.qualityControl, &r.other,
-		&r.safety, &r.back, &r.reorder, &r.crossedAt, &r.changedAt, &r.revision,
+// columns take the quantities that were added up here. What is reserved counts
+// all reservations without a recorded end.
+func (r *itemRow) columns() []column[*StockLevel] {
+	return []column[*StockLevel]{
+		keyColumn[*StockLevel]("sku", &r.sku), keyColumn[*StockLevel]("location", &r.location),
+		is("on_hand", &r.onHand, func(s *StockLevel) int64 { return int64(s.onHand) }),
+		is("reserved", &r.reserved, func(s *StockLevel) int64 { return int64(s.held) }),
+		is("allocated", &r.allocated, func(s *StockLevel) int64 { return int64(s.promised) }),
+		is("damaged", &r.damaged, func(s *StockLevel) int64 { return int64(s.unavailable[stock.Damaged]) }),
+		is("quality_control", &r.qualityControl, func(s *StockLevel) int64 { return int64(s.unavailable[stock.QualityControl]) }),
+		is("other_unavailable", &r.other, func(s *StockLevel) int64 { return int64(s.unavailable[stock.OtherCondition]) }),
+		is("safety_stock", &r.safety, func(s *StockLevel) int64 { return int64(s.policy.SafetyStock) }),
+		is("backorder_limit", &r.back, func(s *StockLevel) int64 { return int64(s.policy.BackorderLimit) }),
+		is("reorder_point", &r.reorder, func(s *StockLevel) int64 { return int64(s.policy.ReorderPoint) }),
+		is("reorder_crossed_at", &r.crossedAt, func(s *StockLevel) *time.Time { return s.crossedAt }),
+		is("changed_at", &r.changedAt, func(s *StockLevel) time.Time { return s.end.recordedAt }),
+		is("revision", &r.revision, func(s *StockLevel) int64 { return s.end.revision }),
 	}
 }
 
 func (r *itemRow) key() stock.Key {
 	return stock.Key{SKU: unit.SKU(r.sku), Location: unit.LocationID(r.location)}
-}
-
-// compare takes the quantities that were added up here. What is reserved counts
-// all reservations without a recorded end.
-func (r *itemRow) compare(s *StockLevel, d *deviation) {
-	d.column("on_hand", r.onHand, int64(s.onHand))
-	d.column("reserved", r.reserved, int64(s.held))
-	d.column("allocated", r.allocated, int64(s.promised))
-	d.column("damaged", r.damaged, int64(s.unavailable[stock.Damaged]))
-	d.column("quality_control", r.qualityControl, int64(s.unavailable[stock.QualityControl]))
-	d.column("other_unavailable", r.other, int64(s.unavailable[stock.OtherCondition]))
-	d.column("safety_stock", r.safety, int64(s.policy.SafetyStock))
-	d.column("backorder_limit", r.back, int64(s.policy.BackorderLimit))
-	d.column("reorder_point", r.reorder, int64(s.policy.ReorderPoint))
-	d.column("reorder_crossed_at", r.crossedAt, s.crossedAt)
-	d.column("changed_at", r.changedAt, s.end.recordedAt)
-	d.column("revision", r.revision, s.end.revision)
 }
 
 type reservationKey struct {
@@ -96,19 +88,18 @@ type reservationRow struct {
 	expiresAt, reservedAt    time.Time
 }
 
-func (r *reservationRow) into() []any {
-	return []any{&r.sku, &r.location, &r.id, &r.order, &r.quantity, &r.expiresAt, &r.reservedAt}
+func (r *reservationRow) columns() []column[hold] {
+	return []column[hold]{
+		keyColumn[hold]("sku", &r.sku), keyColumn[hold]("location", &r.location), keyColumn[hold]("reservation_id", &r.id),
+		is("order_id", &r.order, func(h hold) string { return string(h.order) }),
+		is("quantity", &r.quantity, func(h hold) int64 { return int64(h.quantity) }),
+		is("expires_at", &r.expiresAt, func(h hold) time.Time { return h.expiresAt }),
+		is("reserved_at", &r.reservedAt, func(h hold) time.Time { return h.reservedAt }),
+	}
 }
 
 func (r *reservationRow) key() reservationKey {
 	return reservationKey{stock.Key{SKU: unit.SKU(r.sku), Location: unit.LocationID(r.location)}, r.id}
-}
-
-func (r *reservationRow) compare(h hold, d *deviation) {
-	d.column("order_id", r.order, string(h.order))
-	d.column("quantity", r.quantity, int64(h.quantity))
-	d.column("expires_at", r.expiresAt, h.expiresAt)
-	d.column("reserved_at", r.reservedAt, h.reservedAt)
 }
 
 type allocationKey struct {
@@ -125,14 +116,15 @@ type allocationRow struct {
 	quantity             int64
 }
 
-func (r *allocationRow) into() []any { return []any{&r.sku, &r.location, &r.order, &r.quantity} }
+func (r *allocationRow) columns() []column[int64] {
+	return []column[int64]{
+		keyColumn[int64]("sku", &r.sku), keyColumn[int64]("location", &r.location), keyColumn[int64]("order_id", &r.order),
+		is("quantity", &r.quantity, func(quantity int64) int64 { return quantity }),
+	}
+}
 
 func (r *allocationRow) key() allocationKey {
 	return allocationKey{stock.Key{SKU: unit.SKU(r.sku), Location: unit.LocationID(r.location)}, r.order}
-}
-
-func (r *allocationRow) compare(quantity int64, d *deviation) {
-	d.column("quantity", r.quantity, quantity)
 }
 
 func compareProducts(ctx context.Context, b *Book, from source) ([]*Check, error) {
@@ -142,11 +134,11 @@ func compareProducts(ctx context.Context, b *Book, from source) ([]*Check, error
 			prices[priceKey{string(sku), string(currency)}] = price.Amount
 		}
 	}
-	products, err := compareTable(ctx, from, "products", "sku, title, kind, retired, listed_at, changed_at, revision", b.Products, &productRow{})
+	products, err := compareTable(ctx, from, "products", b.Products, &productRow{})
 	if err != nil {
 		return nil, err
 	}
-	priced, err := compareTable(ctx, from, "product_prices", "sku, currency, price", prices, &priceRow{})
+	priced, err := compareTable(ctx, from, "product_prices", prices, &priceRow{})
 	if err != nil {
 		return nil, err
 	}
@@ -160,20 +152,19 @@ type productRow struct {
 	revision            int64
 }
 
-func (r *productRow) into() []any {
-	return []any{&r.sku, &r.title, &r.kind, &r.retired, &r.listedAt, &r.changedAt, &r.revision}
+func (r *productRow) columns() []column[*Product] {
+	return []column[*Product]{
+		keyColumn[*Product]("sku", &r.sku),
+		is("title", &r.title, func(p *Product) string { return p.Title }),
+		is("kind", &r.kind, func(p *Product) string { return string(p.Kind) }),
+		is("retired", &r.retired, func(p *Product) bool { return p.Phase == product.OffSale }),
+		is("listed_at", &r.listedAt, func(p *Product) time.Time { return p.listedAt }),
+		is("changed_at", &r.changedAt, func(p *Product) time.Time { return p.end.recordedAt }),
+		is("revision", &r.revision, func(p *Product) int64 { return p.end.revision }),
+	}
 }
 
 func (r *productRow) key() unit.SKU { return unit.SKU(r.sku) }
-
-func (r *productRow) compare(p *Product, d *deviation) {
-	d.column("title", r.title, p.Title)
-	d.column("kind", r.kind, string(p.Kind))
-	d.column("retired", r.retired, p.Phase == product.OffSale)
-	d.column("listed_at", r.listedAt, p.listedAt)
-	d.column("changed_at", r.changedAt, p.end.recordedAt)
-	d.column("revision", r.revision, p.end.revision)
-}
 
 type priceKey struct{ sku, currency string }
 
@@ -184,22 +175,22 @@ type priceRow struct {
 	price    decimal.Decimal
 }
 
-func (r *priceRow) into() []any   { return []any{&r.priceKey.sku, &r.priceKey.currency, &r.price} }
-func (r *priceRow) key() priceKey { return r.priceKey }
-func (r *priceRow) compare(price decimal.Decimal, d *deviation) {
-	d.column("price", r.price, price)
+func (r *priceRow) columns() []column[decimal.Decimal] {
+	return []column[decimal.Decimal]{
+		keyColumn[decimal.Decimal]("sku", &r.priceKey.sku), keyColumn[decimal.Decimal]("currency", &r.priceKey.currency),
+		is("price", &r.price, func(price decimal.Decimal) decimal.Decimal { return price }),
+	}
 }
 
+func (r *priceRow) key() priceKey { return r.priceKey }
+
 func compareCarts(ctx context.Context, b *Book, from source) ([]*Check, error) {
-	carts, err := compareTable(ctx, from, "carts", cartColumns, b.Carts, &cartRow{})
+	carts, err := compareTable(ctx, from, "carts", b.Carts, &cartRow{})
 	if err != nil {
 		return nil, err
 	}
 	return []*Check{carts}, nil
 }
-
-const cartColumns = `cart_id, phase, customer_id, currency, country, channel, order_id, line_count, units, total, short,
-	opened_at, changed_at, recorded_at, revision, state`
 
 type cartRow struct {
 	id, phase, customer, currency, country, channel, order string
@@ -211,37 +202,38 @@ type cartRow struct {
 	state                                                  []byte
 }
 
-func (r *cartRow) into() []any {
-	return []any{
-		&r.id, &r.phase, &r.customer, &r.currency, &r.country, &r.channel, &r.order, &r.lineCount, &r.units, &r.total, &r.short,
-		&r.openedAt, &r.changedAt, &r.recordedAt, &r.revision, &r.state,
+func (r *cartRow) columns() []column[*Cart] {
+	return []column[*Cart]{
+		keyColumn[*Cart]("cart_id", &r.id),
+		is("phase", &r.phase, func(c *Cart) string { return string(c.Phase) }),
+		is("customer_id", &r.customer, func(c *Cart) string { return string(c.CustomerID) }),
+		is("currency", &r.currency, func(c *Cart) string { return string(c.Currency) }),
+		is("country", &r.country, func(c *Cart) string { return projections.Key(c.Country) }),
+		is("channel", &r.channel, func(c *Cart) string { return c.channel }),
+		is("order_id", &r.order, func(c *Cart) string { return string(c.OrderID) }),
+		is("line_count", &r.lineCount, func(c *Cart) int { return len(c.Lines) }),
+		is("units", &r.units, func(c *Cart) (sum int64) {
+			for _, l := range c.Lines {
+				sum += int64(l.Quantity)
+			}
+			return sum
+		}),
+		is("total", &r.total, func(c *Cart) (sum decimal.Decimal) {
+			for _, l := range c.Lines {
+				sum = sum.Add(times(l.Price, l.Quantity))
+			}
+			return sum
+		}),
+		is("short", &r.short, func(c *Cart) bool { return len(c.shortages) > 0 }),
+		is("opened_at", &r.openedAt, func(c *Cart) time.Time { return c.openedAt }),
+		is("changed_at", &r.changedAt, func(c *Cart) time.Time { return c.changedAt }),
+		is("recorded_at", &r.recordedAt, func(c *Cart) time.Time { return c.end.recordedAt }),
+		is("revision", &r.revision, func(c *Cart) int64 { return c.end.revision }),
+		differs("state", &r.state, r.compareState),
 	}
 }
 
 func (r *cartRow) key() unit.CartID { return unit.CartID(r.id) }
-
-func (r *cartRow) compare(c *Cart, d *deviation) {
-	units, total := int64(0), decimal.Zero
-	for _, l := range c.Lines {
-		units += int64(l.Quantity)
-		total = total.Add(times(l.Price, l.Quantity))
-	}
-	d.column("phase", r.phase, string(c.Phase))
-	d.column("customer_id", r.customer, string(c.CustomerID))
-	d.column("currency", r.currency, string(c.Currency))
-	d.column("country", r.country, projections.Key(c.Country))
-	d.column("channel", r.channel, c.channel)
-	d.column("order_id", r.order, string(c.OrderID))
-	d.column("line_count", r.lineCount, len(c.Lines))
-	d.column("units", r.units, units)
-	d.column("total", r.total, total)
-	d.column("short", r.short, len(c.shortages) > 0)
-	d.column("opened_at", r.openedAt, c.openedAt)
-	d.column("changed_at", r.changedAt, c.changedAt)
-	d.column("recorded_at", r.recordedAt, c.end.recordedAt)
-	d.column("revision", r.revision, c.end.revision)
-	r.compareState(c, d)
-}
 
 func (r *cartRow) compareState(c *Cart, d *deviation) {
 	var got map[string]jsontext.Value

@@ -34,32 +34,28 @@ func compareOrders(ctx context.Context, b *Book, from source) ([]*Check, error) 
 			links[link{of, string(id)}] = struct{}{}
 		}
 	}
-	orders, err := compareTable(ctx, from, "orders", orderColumns, b.Orders, &orderRow{seed: b.seed})
+	orders, err := compareTable(ctx, from, "orders", b.Orders, &orderRow{seed: b.seed})
 	if err != nil {
 		return nil, err
 	}
-	returned, err := compareTable(ctx, from, "returns", returnColumns, b.Returns, &returnRow{})
+	returned, err := compareTable(ctx, from, "returns", b.Returns, &returnRow{})
 	if err != nil {
 		return nil, err
 	}
-	linked, err := compareTable(ctx, from, "return_orders", "order_id, return_id", links, &linkRow{})
+	linked, err := compareTable(ctx, from, "return_orders", links, &linkRow{})
 	if err != nil {
 		return nil, err
 	}
-	orderTimeline, err := compareTable(ctx, from, "order_timeline", "order_id, "+historyColumns, orderHistory, &historyRow{seed: b.seed})
+	orderTimeline, err := compareTable(ctx, from, "order_timeline", orderHistory, &historyRow{seed: b.seed, of: "order_id"})
 	if err != nil {
 		return nil, err
 	}
-	returnTimeline, err := compareTable(ctx, from, "return_timeline", "return_id, "+historyColumns, returnHistory, &historyRow{seed: b.seed})
+	returnTimeline, err := compareTable(ctx, from, "return_timeline", returnHistory, &historyRow{seed: b.seed, of: "return_id"})
 	if err != nil {
 		return nil, err
 	}
 	return []*Check{orders, returned, linked, orderTimeline, returnTimeline}, nil
 }
-
-const orderColumns = `order_id, reference, customer_id, cart_id, currency, country, channel, status, payment_state, fulfillment_state,
-	on_hold, archived, needs_attention, placed_total, total, owed, captured, refunded, line_count, units, placed_at, changed_at,
-	revision, skus, lines, state`
 
 type orderRow struct {
 	seed maphash.Seed
@@ -75,48 +71,83 @@ type orderRow struct {
 	lines, state                                              []byte
 }
 
-func (r *orderRow) into() []any {
-	return []any{
-		&r.id, &r.reference, &r.customer, &r.cart, &r.currency, &r.country, &r.channel, &r.status, &r.payment, &r.fulfillment,
-		&r.onHold, &r.archived, &r.attention, &r.placedTotal, &r.total, &r.owed, &r.captured, &r.refunded, &r.lineCount, &r.units,
-		&r.placedAt, &r.changedAt, &r.revision, &r.skus, &r.lines, &r.state,
+func (r *orderRow) columns() []column[*Order] {
+	return []column[*Order]{
+		keyColumn[*Order]("order_id", &r.id),
+		is("reference", &r.reference, func(o *Order) string { return projections.Key(o.Reference) }),
+		is("customer_id", &r.customer, func(o *Order) string { return string(o.CustomerID) }),
+		is("cart_id", &r.cart, func(o *Order) string { return string(o.CartID) }),
+		is("currency", &r.currency, func(o *Order) string { return string(o.Currency()) }),
+		is("country", &r.country, func(o *Order) string { return projections.Key(o.Country) }),
+		is("channel", &r.channel, func(o *Order) string { return o.channel }),
+		is("status", &r.status, func(o *Order) string { return string(o.Status) }),
+		is("payment_state", &r.payment, func(o *Order) string { return string(o.PaymentState()) }),
+		is("fulfillment_state", &r.fulfillment, func(o *Order) string { return string(o.FulfillmentState()) }),
+		is("on_hold", &r.onHold, func(o *Order) bool { return o.OnHold }),
+		is("archived", &r.archived, func(o *Order) bool { return o.Archived }),
+		is("needs_attention", &r.attention, func(o *Order) bool {
+			captured, back, _ := o.moneyIn()
+			return o.AllocationFailed || len(o.Orphans) > 0 && captured.GreaterThan(back)
+		}),
+		is("placed_total", &r.placedTotal, func(o *Order) decimal.Decimal { return o.placedTotal }),
+		is("total", &r.total, (*Order).worth),
+		is("owed", &r.owed, func(o *Order) decimal.Decimal {
+			return decimal.Max(decimal.Zero, o.worth().Round(o.Currency().Digits()))
+		}),
+		differs("captured", &r.captured, func(o *Order, d *deviation) {
+			captured, _, foreign := o.moneyIn()
+			d.columns = append(d.columns, foreign...)
+			d.column("captured", r.captured, captured)
+		}),
+		is("refunded", &r.refunded, func(o *Order) decimal.Decimal {
+			_, back, _ := o.moneyIn()
+			return back
+		}),
+		is("line_count", &r.lineCount, func(o *Order) int { return len(o.Lines) }),
+		is("units", &r.units, func(o *Order) (sum int64) {
+			for _, l := range o.Lines {
+				sum += int64(l.Quantity)
+			}
+			return sum
+		}),
+		is("placed_at", &r.placedAt, func(o *Order) time.Time { return o.placedAt }),
+		is("changed_at", &r.changedAt, func(o *Order) time.Time { return o.end.recordedAt }),
+		is("revision", &r.revision, func(o *Order) int64 { return o.end.revision }),
+		is("skus", &r.skus, func(o *Order) []string {
+			skus := map[string]bool{}
+			for _, l := range o.Lines {
+				skus[string(l.SKU)] = true
+			}
+			return sorted(skus)
+		}),
+		differs("lines", &r.lines, func(o *Order, d *deviation) {
+			if maphash.Bytes(r.seed, r.lines) != o.lines {
+				d.columns = append(d.columns, "lines are not as they were placed")
+			}
+		}),
+		differs("state", &r.state, func(o *Order, d *deviation) { compareFold(d, r.state, o.State, o.times) }),
 	}
 }
 
 func (r *orderRow) key() unit.OrderID { return unit.OrderID(r.id) }
 
-func (r *orderRow) compare(o *Order, d *deviation) {
-	d.column("reference", r.reference, projections.Key(o.Reference))
-	d.column("customer_id", r.customer, string(o.CustomerID))
-	d.column("cart_id", r.cart, string(o.CartID))
-	d.column("currency", r.currency, string(o.Currency()))
-	d.column("country", r.country, projections.Key(o.Country))
-	d.column("channel", r.channel, o.channel)
-	d.column("status", r.status, string(o.Status))
-	d.column("payment_state", r.payment, string(o.PaymentState()))
-	d.column("fulfillment_state", r.fulfillment, string(o.FulfillmentState()))
-	d.column("on_hold", r.onHold, o.OnHold)
-	d.column("archived", r.archived, o.Archived)
-	d.column("placed_at", r.placedAt, o.placedAt)
-	d.column("changed_at", r.changedAt, o.end.recordedAt)
-	d.column("revision", r.revision, o.end.revision)
-	r.compareMoney(o, d)
-	r.compareLines(o, d)
-	r.compareState(o, d)
-}
-
-// compareMoney adds up what the order is worth and what came in.
-func (r *orderRow) compareMoney(o *Order, d *deviation) {
-	total, captured, back := decimal.Zero, decimal.Zero, decimal.Zero
+// worth adds up the lines, without what was taken off.
+func (o *Order) worth() (total decimal.Decimal) {
 	for _, l := range o.Lines {
 		total = total.Add(times(l.Price, l.Quantity-l.Canceled))
 	}
+	return total
+}
+
+// moneyIn adds up what came in and what went back. foreign says in words what cannot be
+// added up.
+func (o *Order) moneyIn() (captured, back decimal.Decimal, foreign []string) {
 	for _, t := range o.Transactions {
 		if t.State != order.Succeeded {
 			continue
 		}
-		if t.Amount.Currency != o.Currency() { // no command records one, and it cannot be added up
-			d.columns = append(d.columns, fmt.Sprintf("the log has transaction %s in %s, the order is in %s", t.ID, t.Amount.Currency, o.Currency()))
+		if t.Amount.Currency != o.Currency() { // no command records one
+			foreign = append(foreign, fmt.Sprintf("the log has transaction %s in %s, the order is in %s", t.ID, t.Amount.Currency, o.Currency()))
 			continue
 		}
 		switch t.Type {
@@ -127,26 +158,7 @@ func (r *orderRow) compareMoney(o *Order, d *deviation) {
 		case order.Authorize, order.Void:
 		}
 	}
-	d.column("placed_total", r.placedTotal, o.placedTotal)
-	d.column("total", r.total, total)
-	d.column("owed", r.owed, decimal.Max(decimal.Zero, total.Round(o.Currency().Digits())))
-	d.column("captured", r.captured, captured)
-	d.column("refunded", r.refunded, back)
-	d.column("needs_attention", r.attention, o.AllocationFailed || len(o.Orphans) > 0 && captured.GreaterThan(back))
-}
-
-func (r *orderRow) compareLines(o *Order, d *deviation) {
-	units, skus := int64(0), map[string]bool{}
-	for _, l := range o.Lines {
-		units += int64(l.Quantity)
-		skus[string(l.SKU)] = true
-	}
-	d.column("line_count", r.lineCount, len(o.Lines))
-	d.column("units", r.units, units)
-	d.column("skus", r.skus, sorted(skus))
-	if maphash.Bytes(r.seed, r.lines) != o.lines {
-		d.columns = append(d.columns, "lines are not as they were placed")
-	}
+	return captured, back, foreign
 }
 
 // foldDocument is what the views of orders and returns keep as one document.
@@ -154,8 +166,6 @@ type foldDocument struct {
 	Fold  jsontext.Value       `json:"fold"`
 	Times map[string]time.Time `json:"times"`
 }
-
-func (r *orderRow) compareState(o *Order, d *deviation) { compareFold(d, r.state, o.State, o.times) }
 
 func compareFold(d *deviation, state []byte, fold any, times map[string]time.Time) {
 	var document foldDocument
@@ -185,38 +195,37 @@ type moment struct {
 
 func (m moment) String() string { return fmt.Sprintf("%s, revision %d", m.id, m.revision) }
 
-const historyColumns = `revision, entry, type, actor, channel, effective_at, recorded_at, position`
-
 type historyRow struct {
 	seed maphash.Seed
+	of   string // the column of whose history it is
 
 	moment                                      moment
 	words, eventType, actor, channel, placeText string
 	at, recordedAt                              time.Time
 }
 
-func (r *historyRow) into() []any {
-	return []any{&r.moment.id, &r.moment.revision, &r.words, &r.eventType, &r.actor, &r.channel, &r.at, &r.recordedAt, &r.placeText}
+func (r *historyRow) columns() []column[*entry] {
+	return []column[*entry]{
+		keyColumn[*entry](r.of, &r.moment.id), keyColumn[*entry]("revision", &r.moment.revision),
+		differs("entry", &r.words, func(e *entry, d *deviation) {
+			if maphash.String(r.seed, r.words) != e.words {
+				d.columns = append(d.columns, fmt.Sprintf("entry is %q, which is not what happened", r.words))
+			}
+		}),
+		is("type", &r.eventType, func(e *entry) string { return e.eventType }),
+		is("actor", &r.actor, func(e *entry) string { return e.actor }),
+		is("channel", &r.channel, func(e *entry) string { return e.channel }),
+		is("effective_at", &r.at, func(e *entry) time.Time { return e.at }),
+		is("recorded_at", &r.recordedAt, func(e *entry) time.Time { return e.recordedAt }),
+		differs("position", &r.placeText, func(e *entry, d *deviation) {
+			if position, err := eventstore.ParsePosition(r.placeText); err != nil || position != e.position {
+				d.column("position", r.placeText, e.position.String())
+			}
+		}),
+	}
 }
 
 func (r *historyRow) key() moment { return r.moment }
-
-func (r *historyRow) compare(e *entry, d *deviation) {
-	if maphash.String(r.seed, r.words) != e.words {
-		d.columns = append(d.columns, fmt.Sprintf("entry is %q, which is not what happened", r.words))
-	}
-	d.column("type", r.eventType, e.eventType)
-	d.column("actor", r.actor, e.actor)
-	d.column("channel", r.channel, e.channel)
-	d.column("effective_at", r.at, e.at)
-	d.column("recorded_at", r.recordedAt, e.recordedAt)
-	if position, err := eventstore.ParsePosition(r.placeText); err != nil || position != e.position {
-		d.column("position", r.placeText, e.position.String())
-	}
-}
-
-const returnColumns = `return_id, reference, order_id, customer_id, currency, country, channel, status, reason, value, refunded, units,
-	created_at, changed_at, revision, state`
 
 type returnRow struct {
 	id, reference, order, customer, currency, country, channel, status, reason string
@@ -226,47 +235,63 @@ type returnRow struct {
 	state                                                                      []byte
 }
 
-func (r *returnRow) into() []any {
-	return []any{
-		&r.id, &r.reference, &r.order, &r.customer, &r.currency, &r.country, &r.channel, &r.status, &r.reason, &r.value, &r.refunded,
-		&r.units, &r.createdAt, &r.changedAt, &r.revision, &r.state,
+func (r *returnRow) columns() []column[*Return] {
+	return []column[*Return]{
+		keyColumn[*Return]("return_id", &r.id),
+		is("reference", &r.reference, func(want *Return) string { return projections.Key(want.asked().Reference) }),
+		is("order_id", &r.order, func(want *Return) string { return string(want.asked().OrderID) }),
+		is("customer_id", &r.customer, func(want *Return) string { return string(want.asked().CustomerID) }),
+		is("currency", &r.currency, func(want *Return) string { return string(want.asked().Currency) }),
+		is("country", &r.country, func(want *Return) string { return projections.Key(want.asked().Country) }),
+		is("channel", &r.channel, func(want *Return) string { return want.channel }),
+		is("status", &r.status, func(want *Return) string { return string(want.Status) }),
+		is("reason", &r.reason, func(want *Return) string { return want.asked().Reason }),
+		is("value", &r.value, func(want *Return) decimal.Decimal {
+			value, _ := want.worth()
+			return value
+		}),
+		is("refunded", &r.refunded, func(want *Return) (sum decimal.Decimal) {
+			for _, refund := range want.Refunds {
+				sum = sum.Add(refund.Amount.Amount)
+			}
+			return sum
+		}),
+		is("units", &r.units, func(want *Return) int64 {
+			_, units := want.worth()
+			return units
+		}),
+		is("created_at", &r.createdAt, func(want *Return) time.Time { return want.createdAt }),
+		is("changed_at", &r.changedAt, func(want *Return) time.Time { return want.end.recordedAt }),
+		is("revision", &r.revision, func(want *Return) int64 { return want.end.revision }),
+		differs("state", &r.state, func(want *Return, d *deviation) { compareFold(d, r.state, want.State, want.times) }),
 	}
 }
 
 func (r *returnRow) key() unit.ReturnID { return unit.ReturnID(r.id) }
 
-func (r *returnRow) compare(want *Return, d *deviation) {
-	q, value, units := want.Requested, decimal.Zero, int64(0)
-	for _, l := range q.Lines {
+// asked is what was asked for; of a credit note, what it says.
+func (r *Return) asked() returns.Requested {
+	if r.Status != returns.StatusNoted {
+		return r.Requested
+	}
+	n := r.Noted
+	return returns.Requested{Reference: n.Reference, CustomerID: n.CustomerID, Currency: n.Amount.Currency, Country: n.Country, Reason: n.Reason}
+}
+
+// worth adds up the lines. The amount of a credit note is as sales change, and this is as
+// money goes back.
+func (r *Return) worth() (value decimal.Decimal, units int64) {
+	for _, l := range r.Requested.Lines {
 		value = value.Add(times(l.Price, l.Quantity))
 		units += int64(l.Quantity)
 	}
-	if n := want.Noted; want.Status == returns.StatusNoted { // its amount is as sales change, and this is as money goes back
-		q = returns.Requested{Reference: n.Reference, CustomerID: n.CustomerID, Currency: n.Amount.Currency, Country: n.Country, Reason: n.Reason}
-		for _, l := range n.Lines {
+	if r.Status == returns.StatusNoted {
+		for _, l := range r.Noted.Lines {
 			value = value.Sub(times(l.Price, l.Quantity))
 			units += int64(l.Quantity)
 		}
 	}
-	refunded := decimal.Zero
-	for _, refund := range want.Refunds {
-		refunded = refunded.Add(refund.Amount.Amount)
-	}
-	d.column("reference", r.reference, projections.Key(q.Reference))
-	d.column("order_id", r.order, string(q.OrderID))
-	d.column("customer_id", r.customer, string(q.CustomerID))
-	d.column("currency", r.currency, string(q.Currency))
-	d.column("country", r.country, projections.Key(q.Country))
-	d.column("channel", r.channel, want.channel)
-	d.column("status", r.status, string(want.Status))
-	d.column("reason", r.reason, q.Reason)
-	d.column("value", r.value, value)
-	d.column("refunded", r.refunded, refunded)
-	d.column("units", r.units, units)
-	d.column("created_at", r.createdAt, want.createdAt)
-	d.column("changed_at", r.changedAt, want.end.recordedAt)
-	d.column("revision", r.revision, want.end.revision)
-	compareFold(d, r.state, want.State, want.times)
+	return value, units
 }
 
 // orders are those a return names, as a whole or on its lines.
@@ -291,6 +316,8 @@ func (l link) String() string { return "return " + l.returned + " of order " + l
 
 type linkRow struct{ link link }
 
-func (r *linkRow) into() []any                  { return []any{&r.link.order, &r.link.returned} }
-func (r *linkRow) key() link                    { return r.link }
-func (r *linkRow) compare(struct{}, *deviation) {}
+func (r *linkRow) columns() []column[struct{}] {
+	return []column[struct{}]{keyColumn[struct{}]("order_id", &r.link.order), keyColumn[struct{}]("return_id", &r.link.returned)}
+}
+
+func (r *linkRow) key() link { return r.link }

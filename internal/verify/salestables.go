@@ -9,58 +9,53 @@ import (
 )
 
 func compareSales(ctx context.Context, b *Book, from source) ([]*Check, error) {
-	documents, err := compareTable(ctx, from, "sales_documents", documentColumns, b.Sales.documents, &documentRow{})
+	documents, err := compareTable(ctx, from, "sales_documents", b.Sales.documents, &documentRow{})
 	if err != nil {
 		return nil, err
 	}
-	days, err := compareTable(ctx, from, "sales_days",
-		"day::text, kind, country, channel, currency, documents, lines, units, amount", b.Sales.days, &dayRow{})
+	days, err := compareTable(ctx, from, "sales_days", b.Sales.days, &dayRow{})
 	if err != nil {
 		return nil, err
 	}
-	skus, err := compareTable(ctx, from, "sales_skus",
-		"day::text, sku, kind, country, channel, currency, lines, units, amount", b.Sales.skus, &skuRow{})
+	skus, err := compareTable(ctx, from, "sales_skus", b.Sales.skus, &skuRow{})
 	if err != nil {
 		return nil, err
 	}
-	customers, err := compareTable(ctx, from, "customers", customerColumns, b.Sales.customers, &customerRow{})
+	customers, err := compareTable(ctx, from, "customers", b.Sales.customers, &customerRow{})
 	if err != nil {
 		return nil, err
 	}
 	return []*Check{documents, days, skus, customers}, nil
 }
 
-const documentColumns = `document, kind, reference, customer_id, country, channel, currency, day::text, occurred_at, lines, units, amount`
-
 type documentRow struct {
 	name string
 	document
 }
 
-func (r *documentRow) into() []any {
-	return []any{
-		&r.name, &r.kind, &r.reference, &r.customer, &r.country, &r.channel, &r.currency, &r.day, &r.at, &r.Lines, &r.Units, &r.Amount,
-	}
+func (r *documentRow) columns() []column[*document] {
+	return append([]column[*document]{
+		keyColumn[*document]("document", &r.name),
+		is("kind", &r.kind, func(d *document) string { return d.kind }),
+		is("reference", &r.reference, func(d *document) string { return d.reference }),
+		is("customer_id", &r.customer, func(d *document) string { return d.customer }),
+		is("country", &r.country, func(d *document) string { return d.country }),
+		is("channel", &r.channel, func(d *document) string { return d.channel }),
+		is("currency", &r.currency, func(d *document) string { return d.currency }),
+		is("day", &r.day, func(d *document) string { return d.day }).asText(),
+		is("occurred_at", &r.at, func(d *document) time.Time { return d.at }),
+	}, sumColumns(&r.Sum, func(d *document) Sum { return d.Sum })...)
 }
 
 func (r *documentRow) key() string { return r.name }
 
-func (r *documentRow) compare(want *document, d *deviation) {
-	d.column("kind", r.kind, want.kind)
-	d.column("reference", r.reference, want.reference)
-	d.column("customer_id", r.customer, want.customer)
-	d.column("country", r.country, want.country)
-	d.column("channel", r.channel, want.channel)
-	d.column("currency", r.currency, want.currency)
-	d.column("day", r.day, want.day)
-	d.column("occurred_at", r.at, want.at)
-	d.sum(r.Sum, want.Sum)
-}
-
-func (d *deviation) sum(got, want Sum) {
-	d.column("lines", got.Lines, want.Lines)
-	d.column("units", got.Units, want.Units)
-	d.column("amount", got.Amount, want.Amount)
+// sumColumns are those of a sum.
+func sumColumns[V any](r *Sum, of func(V) Sum) []column[V] {
+	return []column[V]{
+		is("lines", &r.Lines, func(v V) int64 { return of(v).Lines }),
+		is("units", &r.Units, func(v V) int64 { return of(v).Units }),
+		is("amount", &r.Amount, func(v V) decimal.Decimal { return of(v).Amount }),
+	}
 }
 
 func (k dayKey) String() string {
@@ -72,19 +67,15 @@ type dayRow struct {
 	daySum
 }
 
-func (r *dayRow) into() []any {
-	return []any{
-		&r.dayKey.day, &r.dayKey.kind, &r.dayKey.country, &r.dayKey.channel, &r.dayKey.currency,
-		&r.documents, &r.Lines, &r.Units, &r.Amount,
-	}
+func (r *dayRow) columns() []column[*daySum] {
+	return append([]column[*daySum]{
+		keyColumn[*daySum]("day", &r.dayKey.day).asText(), keyColumn[*daySum]("kind", &r.dayKey.kind), keyColumn[*daySum]("country", &r.dayKey.country),
+		keyColumn[*daySum]("channel", &r.dayKey.channel), keyColumn[*daySum]("currency", &r.dayKey.currency),
+		is("documents", &r.documents, func(s *daySum) int64 { return s.documents }),
+	}, sumColumns(&r.Sum, func(s *daySum) Sum { return s.Sum })...)
 }
 
 func (r *dayRow) key() dayKey { return r.dayKey }
-
-func (r *dayRow) compare(want *daySum, d *deviation) {
-	d.column("documents", r.documents, want.documents)
-	d.sum(r.Sum, want.Sum)
-}
 
 func (k skuKey) String() string {
 	return strings.Join([]string{k.day, k.sku, k.kind, k.country, k.channel, k.currency}, "/")
@@ -95,17 +86,14 @@ type skuRow struct {
 	Sum
 }
 
-func (r *skuRow) into() []any {
-	return []any{
-		&r.skuKey.day, &r.skuKey.sku, &r.skuKey.kind, &r.skuKey.country, &r.skuKey.channel, &r.skuKey.currency,
-		&r.Lines, &r.Units, &r.Amount,
-	}
+func (r *skuRow) columns() []column[*Sum] {
+	return append([]column[*Sum]{
+		keyColumn[*Sum]("day", &r.skuKey.day).asText(), keyColumn[*Sum]("sku", &r.skuKey.sku), keyColumn[*Sum]("kind", &r.skuKey.kind),
+		keyColumn[*Sum]("country", &r.skuKey.country), keyColumn[*Sum]("channel", &r.skuKey.channel), keyColumn[*Sum]("currency", &r.skuKey.currency),
+	}, sumColumns(&r.Sum, func(s *Sum) Sum { return *s })...)
 }
 
-func (r *skuRow) key() skuKey                     { return r.skuKey }
-func (r *skuRow) compare(want *Sum, d *deviation) { d.sum(r.Sum, *want) }
-
-const customerColumns = `customer_id, currency, orders, returns, units, ordered, amount, first_order_at, last_order_at, last_order_id`
+func (r *skuRow) key() skuKey { return r.skuKey }
 
 func (k customerKey) String() string { return k.id + " in " + k.currency }
 
@@ -117,21 +105,18 @@ type customerRow struct {
 	lastID                 string
 }
 
-func (r *customerRow) into() []any {
-	return []any{
-		&r.customerKey.id, &r.customerKey.currency, &r.orders, &r.returns, &r.units, &r.ordered, &r.amount, &r.firstAt, &r.lastAt, &r.lastID,
+func (r *customerRow) columns() []column[*customer] {
+	return []column[*customer]{
+		keyColumn[*customer]("customer_id", &r.customerKey.id), keyColumn[*customer]("currency", &r.customerKey.currency),
+		is("orders", &r.orders, func(c *customer) int64 { return c.orders }),
+		is("returns", &r.returns, func(c *customer) int64 { return c.returns }),
+		is("units", &r.units, func(c *customer) int64 { return c.units }),
+		is("ordered", &r.ordered, func(c *customer) decimal.Decimal { return c.ordered }),
+		is("amount", &r.amount, func(c *customer) decimal.Decimal { return c.amount }),
+		is("first_order_at", &r.firstAt, func(c *customer) *time.Time { return c.firstAt }),
+		is("last_order_at", &r.lastAt, func(c *customer) *time.Time { return c.lastAt }),
+		is("last_order_id", &r.lastID, func(c *customer) string { return c.lastID }),
 	}
 }
 
 func (r *customerRow) key() customerKey { return r.customerKey }
-
-func (r *customerRow) compare(want *customer, d *deviation) {
-	d.column("orders", r.orders, want.orders)
-	d.column("returns", r.returns, want.returns)
-	d.column("units", r.units, want.units)
-	d.column("ordered", r.ordered, want.ordered)
-	d.column("amount", r.amount, want.amount)
-	d.column("first_order_at", r.firstAt, want.firstAt)
-	d.column("last_order_at", r.lastAt, want.lastAt)
-	d.column("last_order_id", r.lastID, want.lastID)
-}

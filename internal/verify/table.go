@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -18,12 +19,39 @@ type source struct {
 }
 
 // row is one row of a table while it is compared; every row of the table is
-// scanned into the same one.
+// scanned into the same one. V is what the log says of it.
 type row[K comparable, V any] interface {
-	// into gives where the columns go, in the order of the table's list.
-	into() []any
+	// columns are all that the table has. They stand here and nowhere else.
+	columns() []column[V]
 	key() K
-	compare(want V, d *deviation)
+}
+
+// column is a column of a table: how it is called, where its value goes, and how that is
+// compared with what the log says.
+type column[V any] struct {
+	name    string
+	sql     string // what is read of it; empty: itself
+	into    any
+	compare func(V, *deviation) // nil: it is of the key
+}
+
+// keyColumn is a column by which rows are found.
+func keyColumn[V any](name string, into any) column[V] { return column[V]{name: name, into: into} }
+
+// is is a column whose value must be as the log says.
+func is[V, T any](name string, into *T, want func(V) T) column[V] {
+	return column[V]{name: name, into: into, compare: func(v V, d *deviation) { d.column(name, *into, want(v)) }}
+}
+
+// differs is a column that is compared in a way of its own.
+func differs[V any](name string, into any, compare func(V, *deviation)) column[V] {
+	return column[V]{name: name, into: into, compare: compare}
+}
+
+// asText is a column that is read as text.
+func (c column[V]) asText() column[V] {
+	c.sql = c.name + "::text"
+	return c
 }
 
 // deviation collects what is wrong with one row.
@@ -90,12 +118,17 @@ func around(text []byte, at int) string {
 
 // compareTable holds a table against what the log says is in it: every row, and
 // every row that should be there. The rows stream by.
-func compareTable[K comparable, V any](ctx context.Context, from source, table, columns string, want map[K]V, r row[K, V]) (*Check, error) {
+func compareTable[K comparable, V any](ctx context.Context, from source, table string, want map[K]V, r row[K, V]) (*Check, error) {
 	check := &Check{Name: "read." + table}
-	query := `SELECT ` + columns + ` FROM ` + pgx.Identifier{from.schema, table}.Sanitize()
+	columns := r.columns()
+	names, into := make([]string, len(columns)), make([]any, len(columns))
+	for i, c := range columns {
+		names[i], into[i] = cmp.Or(c.sql, c.name), c.into
+	}
+	query := `SELECT ` + strings.Join(names, ", ") + ` FROM ` + pgx.Identifier{from.schema, table}.Sanitize()
 	matched := 0
 	var missing, surplus, wrong []string
-	err := from.each(ctx, query, r.into(), func() {
+	err := from.each(ctx, query, into, func() {
 		check.Examined++
 		key := r.key()
 		should, known := want[key]
@@ -105,14 +138,18 @@ func compareTable[K comparable, V any](ctx context.Context, from source, table, 
 		}
 		matched++
 		var d deviation
-		r.compare(should, &d)
+		for _, c := range columns {
+			if c.compare != nil {
+				c.compare(should, &d)
+			}
+		}
 		if len(d.columns) > 0 {
 			wrong = append(wrong, fmt.Sprintf("%v: %s", key, strings.Join(d.columns, "; ")))
 		}
 	})
 	if err == nil && matched < len(want) { // as keys are unique; only then is it worth the memory to find which
 		seen := make(map[K]struct{}, len(want))
-		err = from.each(ctx, query, r.into(), func() { seen[r.key()] = struct{}{} })
+		err = from.each(ctx, query, into, func() { seen[r.key()] = struct{}{} })
 		for key := range want {
 			if _, there := seen[key]; !there {
 				check.Examined++
