@@ -320,3 +320,36 @@ func TestTextFaults(t *testing.T) {
 		}
 	}
 }
+
+func TestAnAmountIsWrittenWithItsCurrencysDigits(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		amount   string
+		currency Currency
+		want     string
+	}{
+		{"7.5", "GBP", "7.50"},
+		{"7.50", "GBP", "7.50"},
+		{"7", "GBP", "7.00"},
+		{"0", "GBP", "0.00"},
+		{"-12.5", "GBP", "-12.50"},
+		{"0.0025", "GBP", "0.0025"},
+		{"1.00500", "GBP", "1.005"},
+		{"800", "JPY", "800"},
+		{"800.5", "JPY", "800.5"},
+		{"1.5", "KWD", "1.500"},
+		{"999999999999999999.999999", "EUR", "999999999999999999.999999"},
+		{"7.5", "", "7.5"},
+	} {
+		amount, err := ParseAmount(c.amount)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.currency.Text(amount); got != c.want {
+			t.Errorf("%s of %q is written %s, want %s", c.amount, c.currency, got, c.want)
+		}
+	}
+	if got := (Money{Amount: decimal.New(12, 3), Currency: "GBP"}).String(); got != "12000.00 GBP" {
+		t.Errorf("12e3 is written %s", got)
+	}
+}

@@ -40,22 +40,23 @@ var mayImport = map[string][]string{
 	// Answers from rows, and changes nothing.
 	"readapi": {"internal/apidoc", "internal/etag", "internal/problem", "internal/resource", "projections/*view", "projections/query"},
 
-	"internal/apidoc":       {"domain", "internal/etag", "internal/problem", "internal/resource"}, // what the API's document says of members and events
-	"internal/arch":         {},
-	"internal/bench":        {"domain", "eventstore", "commands", "commands/aggregate", "projections"}, // the front doors, beside plain SQL
-	"internal/embeddedpg":   {"internal/pgpool"},
-	"internal/etag":         {},
-	"internal/httpapi":      {"internal/apidoc", "internal/etag", "internal/problem"},
-	"internal/linetest":     {},
-	"internal/pause":        {},                                                                                           // waits no longer than a context
-	"internal/live":         {"domain", "eventstore", "projections", "projections/*view", "projections/query", "readapi"}, // the running program, as readapi sees it
-	"internal/onlineretail": {"domain"},
-	"internal/pgmigrate":    {"internal/pgpool"},
-	"internal/pgpool":       {},
-	"internal/pgtest":       {"internal/embeddedpg", "internal/pgpool"},
-	"internal/problem":      {"domain", "eventstore"}, // their errors, as HTTP
-	"internal/resource":     {"domain"},               // the one shape of what both APIs answer with
-	"internal/walk":         {},                       // a test of everything together
+	"internal/apidoc":               {"domain", "internal/etag", "internal/problem", "internal/resource"}, // what the API's document says of members and events
+	"internal/arch":                 {},
+	"internal/bench":                {"domain", "eventstore", "commands", "commands/aggregate", "projections"}, // the front doors, beside plain SQL
+	"internal/embeddedpg":           {"internal/pgpool"},
+	"internal/etag":                 {},
+	"internal/httpapi":              {"internal/apidoc", "internal/etag", "internal/problem"},
+	"internal/httpapi/contracttest": {"domain/unit"}, // money's digits
+	"internal/linetest":             {},
+	"internal/pause":                {},                                                                                           // waits no longer than a context
+	"internal/live":                 {"domain", "eventstore", "projections", "projections/*view", "projections/query", "readapi"}, // the running program, as readapi sees it
+	"internal/onlineretail":         {"domain"},
+	"internal/pgmigrate":            {"internal/pgpool"},
+	"internal/pgpool":               {},
+	"internal/pgtest":               {"internal/embeddedpg", "internal/pgpool"},
+	"internal/problem":              {"domain", "eventstore", "internal/resource"}, // their errors, as HTTP
+	"internal/resource":             {"domain"},                                    // the one shape of what both APIs answer with
+	"internal/walk":                 {},                                            // a test of everything together
 	// Recomputes by code of its own: neither by the importer's nor by the handlers'.
 	"internal/verify": {"domain", "eventstore", "internal/pgpool", "projections", "projections/*view", "projections/query"},
 

@@ -243,8 +243,10 @@ func (s *story) do(method, template, path, body, member, read string, as any) {
 	if got := s.withoutReadsOnly(shown.text, as); !bytes.Equal(got, wrote) {
 		s.Errorf("%s %s answers\n%s\nand a read\n%s\nwhich is, but for what only reads tell,\n%s", method, path, wrote, shown.text, got)
 	}
-	if answer.header.Get("ETag") != shown.header.Get("ETag") {
-		s.Errorf("%s %s: ETag %s, and %s when it is read", method, path, answer.header.Get("ETag"), shown.header.Get("ETag"))
+	// The rest of a tag names the body, and a read's has more members.
+	wroteAt, _, _ := strings.Cut(answer.header.Get("ETag"), ".")
+	if readAt, _, _ := strings.Cut(shown.header.Get("ETag"), "."); wroteAt != readAt {
+		s.Errorf("%s %s: the revision of the ETag is %s, and %s when it is read", method, path, wroteAt, readAt)
 	}
 }
 

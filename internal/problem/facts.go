@@ -12,6 +12,7 @@ import (
 	"daybook/domain/rule"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
+	"daybook/internal/resource"
 )
 
 // Facts by code: the members that a problem of a code has beside those of every problem.
@@ -204,14 +205,14 @@ type (
 		Outcome string `json:"outcome" example:"refused" doc:"How the checkout ended."`
 	}
 	shortagesFacts struct {
-		Shortages []cart.Shortage `json:"shortages"`
+		Shortages []resource.Shortage `json:"shortages"`
 	}
 	insufficientFacts struct {
-		SKU       unit.SKU        `json:"sku"`
-		Location  unit.LocationID `json:"location,omitempty" doc:"Where; left out where a checkout looked at several places."`
-		Available unit.Quantity   `json:"available" doc:"How many units were left."`
-		Requested unit.Quantity   `json:"requested"`
-		Shortages []cart.Shortage `json:"shortages,omitempty" doc:"All that a checkout was short of."`
+		SKU       unit.SKU            `json:"sku"`
+		Location  unit.LocationID     `json:"location,omitempty" doc:"Where; left out where a checkout looked at several places."`
+		Available unit.Quantity       `json:"available" doc:"How many units were left."`
+		Requested unit.Quantity       `json:"requested"`
+		Shortages []resource.Shortage `json:"shortages,omitempty" doc:"All that a checkout was short of."`
 	}
 	belowZeroFacts struct {
 		OnHand      *unit.Quantity `json:"on_hand,omitempty"`

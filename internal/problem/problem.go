@@ -12,6 +12,10 @@ import (
 	"strings"
 	"time"
 
+	"daybook/domain/cart"
+	"daybook/domain/unit"
+	"daybook/internal/resource"
+
 	"github.com/go-json-experiment/json"
 )
 
@@ -68,9 +72,20 @@ func (d *Document) With(facts map[string]any) *Document {
 		case "type", "title", "status", "detail", "instance", "request_id", "errors":
 			name = "fact_" + name
 		}
-		d.Facts[name] = value
+		d.Facts[name] = factOf(value)
 	}
 	return d
+}
+
+// factOf is a fact as answers show it.
+func factOf(value any) any {
+	switch value := value.(type) {
+	case unit.Money:
+		return resource.MoneyOf(value)
+	case []cart.Shortage:
+		return resource.ShortagesOf(value)
+	}
+	return value
 }
 
 // retryIn tells the caller when to come back.

@@ -62,14 +62,15 @@ type CartLine struct {
 
 // CartOf is what a cart's state tells.
 func CartOf(s cart.State, revision int64) Cart {
-	var units unit.Quantity
+	total, units := unit.Zero(s.Currency), unit.Quantity(0)
 	for _, l := range s.Lines {
-		units += l.Quantity
+		// By amounts, because an old log may hold a line of another currency.
+		total.Amount, units = total.Amount.Add(l.Total().Amount), units+l.Quantity
 	}
 	return Cart{
 		CartFacts: CartFacts{
 			CartID: string(s.CartID), Status: string(s.Phase), CustomerID: string(s.CustomerID), Currency: string(s.Currency), Country: s.Country,
-			OrderID: string(s.OrderID), LineCount: len(s.Lines), Units: int64(units), Total: MoneyOf(s.Total()), Revision: revision,
+			OrderID: string(s.OrderID), LineCount: len(s.Lines), Units: int64(units), Total: MoneyOf(total), Revision: revision,
 		},
 		Lines: listed(s.Lines, cartLine),
 	}

@@ -1,5 +1,6 @@
 // Package contracttest holds every answer of a test against the document that the same
-// server serves: its status is listed, its body and its headers fit their schemas.
+// server serves: its status is listed, its body and its headers fit their schemas. Money
+// has its digits.
 //
 // Put it where all requests of a package's tests pass. What requests may be is not its
 // business, because tests send wrong ones on purpose.
@@ -327,7 +328,7 @@ func (c *Contract) fits(text []byte, steps ...string) error {
 	}
 	err = schema.Validate(value)
 	if err == nil {
-		return nil
+		return digits(value)
 	}
 	// Of a union the error tells of each part. One part says it better.
 	object, _ := value.(map[string]any)
