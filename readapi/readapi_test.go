@@ -49,7 +49,7 @@ func TestWhatWasWrittenIsRead(t *testing.T) {
 		"/v1/carts/cart-of-o-1":                                {"status", "completed"},
 		"/v1/carts?status=completed":                           {"items", 0, "order_id", "o-1"},
 		"/v1/products/mug":                                     {"prices", 0, "amount", "2.50"},
-		"/v1/products?q=mug&status=on_sale":                     {"items", 0, "title", "A MUG"},
+		"/v1/products?q=mug&status=on_sale":                    {"items", 0, "title", "A MUG"},
 		"/v1/sales?by=country,kind":                            {"items", 0, "amount", "7.50"},
 		"/v1/sales?by=sku":                                     {"items", 0, "sku", "MUG"},
 		"/v1/sales/documents?kind=sale":                        {"items", 0, "reference", "ref-o-1"},

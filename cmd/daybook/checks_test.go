@@ -43,6 +43,7 @@ var refusals = map[string]string{
 	"serve --gateway-max-connections":             "serve --gateway 127.0.0.1:0 --gateway-max-connections -1",
 	"serve --gateway-max-connections-per-address": "serve --gateway 127.0.0.1:0 --gateway-max-connections-per-address -1",
 	"serve --public-host":                         "serve --public-host a/b",
+	"serve --cors-origin":                         "serve --cors-origin *",
 	"serve --body-budget":                         "serve --body-budget 0",
 	"serve --live-streams":                        "serve --live-streams 0",
 	"serve --live-streams-per-client":             "serve --live-streams-per-client -2",

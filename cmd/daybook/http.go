@@ -15,6 +15,7 @@ import (
 // webFlags are the settings of the HTTP API.
 type webFlags struct {
 	PublicHost           []string `placeholder:"NAME" from:"DAYBOOK_PUBLIC_HOST" help:"A host name that requests may be for, besides localhost and loopback addresses: shop.example. Needed behind any proxy that passes on the client's host. Repeatable, or separated by commas. Requests for other names are refused (421)."`
+	CORSOrigin           []string `name:"cors-origin" placeholder:"ORIGIN" from:"DAYBOOK_CORS_ORIGIN" help:"The origin of another site whose pages may use the API from a browser: https://shop.example. Repeatable, or separated by commas. By default pages of other sites are refused (403)."`
 	BodyBudget           int      `default:"32" placeholder:"MIB" from:"DAYBOOK_BODY_BUDGET" help:"How many MiB all request bodies together may take at once; a request beyond that waits for 2 s and is then refused (503). Default: ${default}."`
 	LiveStreams          int      `default:"500" placeholder:"N" from:"DAYBOOK_LIVE_STREAMS" help:"How many live streams of events are served at once. Default: ${default}."`
 	LiveStreamsPerClient int      `default:"0" placeholder:"N" from:"DAYBOOK_LIVE_STREAMS_PER_CLIENT" help:"How many of them one client address may have: 0 is a quarter, -1 is all. Behind a proxy all clients have one address, so give -1 and let the proxy limit each client. Default: ${default}."`
@@ -24,6 +25,11 @@ func (f webFlags) check() error {
 	for _, name := range f.PublicHost {
 		if _, err := httpapi.ParsePublicHost(name); err != nil {
 			return usagef("--public-host: %v", err)
+		}
+	}
+	for _, origin := range f.CORSOrigin {
+		if _, err := httpapi.ParseOrigin(origin); err != nil {
+			return usagef("--cors-origin: %v", err)
 		}
 	}
 	if f.BodyBudget < 1 || f.BodyBudget > 1<<20 {
@@ -43,7 +49,7 @@ func (f webFlags) check() error {
 func (n *node) handler(stop <-chan struct{}) (http.Handler, error) {
 	options := httpapi.Options{
 		Version: thisBuild().Version, Logger: n.log,
-		PublicHosts: n.web.PublicHost, BodyBudget: int64(n.web.BodyBudget) << 20,
+		PublicHosts: n.web.PublicHost, CORSOrigins: n.web.CORSOrigin, BodyBudget: int64(n.web.BodyBudget) << 20,
 		Refuse: n.store.refuse,
 	}
 	return httpapi.New(options,

@@ -25,6 +25,7 @@ type front struct {
 	// somebody who can reach this server.
 	origin *http.CrossOriginProtection
 	hosts  hosts
+	shared *sharing
 	refuse func(path string) error
 
 	document *huma.OpenAPI
@@ -53,6 +54,14 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		f.log(answer, r, record, time.Since(started))
 	}()
+	f.shared.expose(answer, r)
+	if err := f.hosts.check(r); err != nil {
+		problem.Write(answer, r, err)
+		return
+	}
+	if f.shared.answerPreflight(answer, r) {
+		return
+	}
 	if err := f.admit(r); err != nil {
 		problem.Write(answer, r, err)
 		return
@@ -60,16 +69,13 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.next.ServeHTTP(answer, r)
 }
 
-// admit refuses what is not for this server, whatever its address, and what is
-// too long to be for any of its addresses.
+// admit refuses what pages of other sites send, and what is too long to be for any address
+// of this server.
 func (f *front) admit(r *http.Request) error {
-	if err := f.hosts.check(r); err != nil {
-		return err
-	}
 	if err := f.origin.Check(r); err != nil {
 		return problem.CrossOrigin(err)
 	}
-	if fromElsewhere(r) {
+	if fromElsewhere(r) && !f.shared.allows(r) {
 		return problem.CrossOrigin(errors.New("a page of another site tried to read"))
 	}
 	if err := checkHead(r); err != nil {

@@ -33,6 +33,9 @@ type Options struct {
 	// and "localhost", such as that of a proxy before it; see ParsePublicHost.
 	// Requests for other hosts are refused (421).
 	PublicHosts []string
+	// CORSOrigins are the origins of other sites whose pages may use the API from a
+	// browser, such as https://shop.example; see ParseOrigin. By default there are none.
+	CORSOrigins []string
 	// BodyBudget bounds the bytes of bodies that are held at once, of all requests;
 	// 0 is DefaultBodyBudget. A request beyond it waits for BodyWait (0: 2 s), and is
 	// then refused with 503.
@@ -96,9 +99,25 @@ func New(options Options, parts ...Part) (http.Handler, error) {
 	if err := serveDocs(router, api.OpenAPI()); err != nil {
 		return nil, err
 	}
+	shared, err := newSharing(options.CORSOrigins, api.OpenAPI())
+	if err != nil {
+		return nil, err
+	}
+	compressed, err := compressing(router)
+	if err != nil {
+		return nil, err
+	}
+	protection := http.NewCrossOriginProtection()
+	if shared != nil {
+		for _, origin := range shared.origins {
+			if err := protection.AddTrustedOrigin(origin); err != nil {
+				return nil, err
+			}
+		}
+	}
 	return &front{
-		next: router, logger: options.Logger, slow: options.Slow, origin: http.NewCrossOriginProtection(), hosts: served,
-		refuse: options.Refuse, document: api.OpenAPI(),
+		next: compressed, logger: options.Logger, slow: options.Slow, origin: protection, hosts: served,
+		shared: shared, refuse: options.Refuse, document: api.OpenAPI(),
 	}, nil
 }
 

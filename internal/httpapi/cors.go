@@ -1,0 +1,130 @@
+package httpapi
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/rs/cors"
+)
+
+// corsMaxAge is for how many seconds a browser may keep what a preflight was told.
+const corsMaxAge = 600
+
+// corsMethods are those of the API.
+var corsMethods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
+
+// ParseOrigin reads an origin for Options.CORSOrigins: a scheme, a host and perhaps a port,
+// such as https://shop.example. It returns the form in which a browser sends it. "*" and
+// "null" are none: whoever may send requests is named.
+func ParseOrigin(text string) (string, error) {
+	wrong := fmt.Errorf("%q is no origin: want a scheme and a host, such as https://shop.example, and nothing else", text)
+	u, err := url.Parse(text)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil ||
+		strings.TrimSuffix(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" || strings.Contains(text, "*") {
+		return "", wrong
+	}
+	host := strings.ToLower(u.Host)
+	if u.Scheme == "https" {
+		host = strings.TrimSuffix(host, ":443")
+	} else {
+		host = strings.TrimSuffix(host, ":80")
+	}
+	name, port := splitPort(host)
+	if strings.Trim(port, "0123456789") != "" {
+		return "", wrong
+	}
+	if _, err := ParsePublicHost(name); err != nil {
+		return "", wrong
+	}
+	return u.Scheme + "://" + host, nil
+}
+
+// sharing lets pages of some other sites use the API from a browser. nil: of none.
+type sharing struct {
+	origins []string
+	cors    *cors.Cors
+}
+
+// newSharing allows the headers of requests that the operations of the document have, and
+// exposes those of their answers.
+func newSharing(origins []string, document *huma.OpenAPI) (*sharing, error) {
+	if len(origins) == 0 {
+		return nil, nil
+	}
+	s := &sharing{}
+	for _, text := range origins {
+		origin, err := ParseOrigin(text)
+		if err != nil {
+			return nil, err
+		}
+		s.origins = append(s.origins, origin)
+	}
+	asked, answered := headersOf(document)
+	s.cors = cors.New(cors.Options{
+		AllowedOrigins: s.origins, AllowedMethods: corsMethods, AllowedHeaders: asked, ExposedHeaders: answered,
+		AllowCredentials: false, MaxAge: corsMaxAge,
+	})
+	return s, nil
+}
+
+// headersOf are the headers of all requests and of all answers in a document.
+func headersOf(document *huma.OpenAPI) (asked, answered []string) {
+	asked = []string{"Accept", "Content-Type", "X-Request-ID"}
+	answered = []string{"Retry-After", "X-Request-ID"}
+	for _, item := range document.Paths {
+		for _, op := range []*huma.Operation{item.Get, item.Put, item.Post, item.Delete, item.Patch} {
+			if op == nil {
+				continue
+			}
+			for _, param := range op.Parameters {
+				if param.In == "header" {
+					asked = append(asked, param.Name)
+				}
+			}
+			for _, response := range op.Responses {
+				for name := range response.Headers {
+					answered = append(answered, name)
+				}
+			}
+		}
+	}
+	slices.Sort(asked)
+	slices.Sort(answered)
+	return slices.Compact(asked), slices.Compact(answered)
+}
+
+// allows tells whether a request comes from a page that may use the API.
+func (s *sharing) allows(r *http.Request) bool {
+	return s != nil && slices.Contains(s.origins, r.Header.Get("Origin"))
+}
+
+// expose tells the browser of an allowed page what it may read of the answer. Caches are
+// told that the answer depends on the origin.
+func (s *sharing) expose(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case s == nil:
+	case isPreflight(r):
+		w.Header().Add("Vary", "Origin")
+	default:
+		s.cors.HandlerFunc(w, r)
+	}
+}
+
+// answerPreflight answers what the browser of an allowed page asks before it sends a
+// request. It is false if the request is no such question.
+func (s *sharing) answerPreflight(w http.ResponseWriter, r *http.Request) bool {
+	if !isPreflight(r) || !s.allows(r) {
+		return false
+	}
+	w.Header().Del("Vary") // it is told once
+	s.cors.HandlerFunc(w, r)
+	return true
+}
+
+func isPreflight(r *http.Request) bool {
+	return r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != ""
+}
