@@ -7,33 +7,78 @@ import (
 	"daybook/projections/cartview"
 	"daybook/projections/productview"
 	"daybook/projections/query"
+	"daybook/projections/stockview"
 )
+
+// Including asks for what belongs to a product and is kept elsewhere.
+type Including struct {
+	Include string `query:"include" enum:"stock" doc:"stock: how much there is of the product at each location, as of now."`
+}
+
+func (in Including) also() []string {
+	if in.Include == "stock" {
+		return []string{stock}
+	}
+	return nil
+}
 
 type listProductsInput struct {
 	Reading
 	Paging
-	Kind   string `query:"kind" enum:"stocked,service"`
-	Status string `query:"status" enum:"on_sale,retired"`
-	Text   string `query:"q" maxLength:"100" doc:"SKU begins so, or the title has it, in any case."`
+	Counting
+	Including
+	SKU    []string `query:"sku" maxItems:"500" minLength:"1" maxLength:"64"`
+	Kind   []string `query:"kind" maxItems:"2" enum:"stocked,service"`
+	Status string   `query:"status" enum:"on_sale,retired"`
+	Text   string   `query:"q" maxLength:"100" doc:"Words, in any order. Of each, the SKU begins so, or the title has it, in any case."`
+	Sort   string   `query:"sort" enum:"sku,-sku,title,-title,listed_at,-listed_at" default:"sku"`
 }
 
 func (a *api) listProducts(ctx context.Context, in *listProductsInput) (query.List[resource.Product], error) {
-	f := productview.Filter{Kind: in.Kind, Text: in.Text}
+	f := productview.Filter{SKUs: skus(in.SKU), Kinds: in.Kind, Text: in.Text}
 	if in.Status != "" {
 		f.Retired = new(in.Status == resource.ProductStatus(true))
 	}
-	rows, err := productview.List(ctx, a.DB, f, in.page())
-	return page(rows, err, productOf)
+	rows, err := productview.List(ctx, a.DB, f, in.listing(in.Counting, in.Sort))
+	list, err := page(rows, err, productOf)
+	if err != nil {
+		return list, err
+	}
+	return list, a.include(ctx, in.Including, list.Items)
+}
+
+// include adds to products what was asked for, with one query for all.
+func (a *api) include(ctx context.Context, in Including, products []resource.Product) error {
+	if in.Include == "" {
+		return nil
+	}
+	all, at := make([]string, len(products)), make(map[string]*resource.Product, len(products))
+	for i := range products {
+		all[i], at[products[i].SKU] = products[i].SKU, &products[i]
+		products[i].Stock = []resource.Stock{}
+	}
+	levels, err := stockview.LevelsOf(ctx, a.DB, all, a.Now())
+	for _, level := range levels {
+		of := at[level.SKU]
+		of.Stock = append(of.Stock, stockOf(level))
+	}
+	return err
 }
 
 type productInput struct {
 	Reading
+	Including
 	SKU string `path:"sku" maxLength:"64" doc:"Percent-encode blanks and slashes."`
 }
 
 func (a *api) product(ctx context.Context, in *productInput) (resource.Product, error) {
 	row, err := productview.Get(ctx, a.DB, sku(in.SKU))
-	return one(row, err, productOf)
+	if err != nil {
+		return resource.Product{}, err
+	}
+	found := []resource.Product{productOf(row)}
+	err = a.include(ctx, in.Including, found)
+	return found[0], err
 }
 
 type listCartsInput struct {

@@ -17,9 +17,9 @@ func filled(t *testing.T) *shop {
 	s := open(t)
 	s.sell("MUG", 100)
 	s.sell("CUP", 100)
-	var last = s.buy("o-1", "ann", "MUG", 1)
+	s.buy("o-1", "ann", "MUG", 1)
 	for i, customer := range []unit.CustomerID{"bob", "ann", "cid", "bob"} {
-		last = s.buy(unit.OrderID(fmt.Sprint("o-", i+2)), customer, []unit.SKU{"CUP", "MUG"}[i%2], unit.Quantity(5-i))
+		s.buy(unit.OrderID(fmt.Sprint("o-", i+2)), customer, []unit.SKU{"CUP", "MUG"}[i%2], unit.Quantity(5-i))
 	}
 	_, err := s.service.Cart(t.Context(), call("ann"), "left", cart.Open{CartID: "left", CustomerID: "dan", Currency: "GBP", Country: "Korea, Republic of"})
 	if err != nil {
@@ -29,11 +29,11 @@ func filled(t *testing.T) *shop {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = last
-	if got := s.at(placed.Position, "/v1/products?limit=1"); got.status != 200 {
-		t.Fatal(got.text)
+	for _, path := range []string{"/v1/products", "/v1/orders", "/v1/carts", "/v1/stock"} {
+		if got := s.at(placed.Position, path+"?limit=1"); got.status != 200 {
+			t.Fatal(got.text)
+		}
 	}
-	s.CaughtUp()
 	return s
 }
 
@@ -59,6 +59,14 @@ func TestAFilterTakesSeveralValues(t *testing.T) {
 		{"/v1/orders?currency=gbp,usd&customer_id=ann", "order_id", "[o-1 o-3]"},
 		{"/v1/carts?customer_id=dan,none", "cart_id", "[left]"},
 		{"/v1/carts?status=open,expired", "cart_id", "[left]"},
+		{"/v1/products?sku=mug,cup,none", "sku", "[CUP MUG]"},
+		{"/v1/products?q=mug+a", "sku", "[MUG]"},
+		{"/v1/products?q=a%20cu", "sku", "[CUP]"},
+		{"/v1/products?q=mug+cup", "sku", "[]"},
+		{"/v1/stock?sku=mug,cup&location=main,east", "sku", "[CUP MUG]"},
+		{"/v1/allocations?sku=mug&order_id=o-1,o-2,o-3", "order_id", "[o-1 o-3]"},
+		{"/v1/reservations?location=main,east", "reservation_id", "[]"},
+		{"/v1/reorder-alerts?location=main,east", "sku", "[]"},
 		{"/v1/returns?status=requested,noted&order_id=o-1,o-2", "return_id", "[]"},
 	} {
 		got := s.get(c.path)
@@ -81,7 +89,7 @@ func TestAFilterTakesSeveralValues(t *testing.T) {
 func TestListsAreSortedByMoreThanTime(t *testing.T) {
 	t.Parallel()
 	s := filled(t)
-	lists := map[string]string{"/v1/orders": "order_id", "/v1/carts": "cart_id", "/v1/returns": "return_id"}
+	lists := map[string]string{"/v1/orders": "order_id", "/v1/carts": "cart_id", "/v1/returns": "return_id", "/v1/products": "sku", "/v1/stock": "sku"}
 	paths, _ := s.get("/openapi.json").value("paths").(map[string]any)
 	walked := 0
 	for path, id := range lists {
@@ -133,5 +141,32 @@ func TestListsAreSortedByMoreThanTime(t *testing.T) {
 	}
 	if got := fmt.Sprint(s.get("/v1/orders?sort=total").ids("order_id")); got != "[o-1 o-5 o-4 o-3 o-2]" {
 		t.Errorf("orders by total: %s", got)
+	}
+}
+
+// A page of products can be sold from with one request.
+func TestProductsComeWithTheirStock(t *testing.T) {
+	t.Parallel()
+	s := filled(t)
+	done, err := s.service.Product(t.Context(), call("ann"), "POST", product.List{SKU: "POST", Title: "Postage", Kind: unit.Service})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := s.at(done.Position, "/v1/products?include=stock&sku=mug,cup,post")
+	if got.value("items", 1, "stock", 0, "location") != "main" || got.value("items", 1, "stock", 0, "allocated") != 7.0 || got.value("items", 1, "stock", 0, "available") != 93.0 {
+		t.Errorf("products %s, want MUG with 7 promised of 100", got.text)
+	}
+	if none, there := got.value("items", 2, "stock").([]any); !there || len(none) != 0 {
+		t.Errorf("products %s, want POST with an empty list of stock", got.text)
+	}
+	if one := s.get("/v1/products/mug?include=stock"); one.value("stock", 0, "available") != 93.0 {
+		t.Errorf("product %s, want its stock", one.text)
+	}
+	if plain := s.get("/v1/products?sku=mug"); plain.value("items", 0, "stock") != nil {
+		t.Errorf("products %s, want no stock that was not asked for", plain.text)
+	}
+	s.get("/v1/products?include=prices").problem(t, 422, "request-invalid")
+	if counted := s.get("/v1/products?count=true&limit=1&q=post"); counted.value("count", "value") != 1.0 {
+		t.Errorf("products %s, want one counted", counted.text)
 	}
 }

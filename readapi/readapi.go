@@ -182,7 +182,7 @@ func get[I any, PI input[I], B any](a *api, tag string, r route, revision func(B
 		}
 		out := &output[B]{}
 		var err error
-		if out.Position, err = a.waitForPosition(ctx, PI(in).reading(), r.views); err != nil {
+		if out.Position, err = a.waitForPosition(ctx, PI(in).reading(), viewsOf(r, in)); err != nil {
 			return nil, problem.From(ctx, known(err))
 		}
 		if out.Body, err = read(ctx, in); err != nil {
@@ -193,6 +193,14 @@ func get[I any, PI input[I], B any](a *api, tag string, r route, revision func(B
 		}
 		return out, nil
 	})
+}
+
+// viewsOf are the views that a request reads.
+func viewsOf(r route, in any) []string {
+	if more, ok := in.(interface{ also() []string }); ok {
+		return slices.Concat(r.views, more.also())
+	}
+	return r.views
 }
 
 // waitForPosition waits until the views reflect what the reader asks for, and returns the

@@ -11,17 +11,19 @@ import (
 type listStockInput struct {
 	Reading
 	Paging
-	SKU          string `query:"sku" maxLength:"64"`
-	Prefix       string `query:"sku_prefix" maxLength:"64" doc:"Items whose SKU begins so."`
-	Location     string `query:"location" maxLength:"64"`
-	BelowReorder bool   `query:"below_reorder_point" doc:"Only items at or below their reorder point."`
-	Short        bool   `query:"short" doc:"Only items with promises no goods stand behind."`
+	Counting
+	SKU          []string `query:"sku" maxItems:"500" minLength:"1" maxLength:"64"`
+	Prefix       string   `query:"sku_prefix" maxLength:"64" doc:"Items whose SKU begins so."`
+	Location     []string `query:"location" maxItems:"100" minLength:"1" maxLength:"64"`
+	Sort         string   `query:"sort" enum:"sku,-sku,location,-location" default:"sku"`
+	BelowReorder bool     `query:"below_reorder_point" doc:"Only items at or below their reorder point."`
+	Short        bool     `query:"short" doc:"Only items with promises no goods stand behind."`
 }
 
 func (a *api) listStock(ctx context.Context, in *listStockInput) (query.List[resource.Stock], error) {
 	rows, err := stockview.Levels(ctx, a.DB, stockview.Filter{
-		SKU: sku(in.SKU), SKUPrefix: sku(in.Prefix), Location: in.Location, BelowReorder: in.BelowReorder, Backordered: in.Short,
-	}, a.Now(), in.page())
+		SKUs: skus(in.SKU), SKUPrefix: sku(in.Prefix), Locations: values(in.Location), BelowReorder: in.BelowReorder, Backordered: in.Short,
+	}, a.Now(), in.listing(in.Counting, in.Sort))
 	return page(rows, err, stockOf)
 }
 
@@ -32,7 +34,7 @@ type skuStockInput struct {
 }
 
 func (a *api) skuStock(ctx context.Context, in *skuStockInput) (query.List[resource.Stock], error) {
-	rows, err := stockview.Levels(ctx, a.DB, stockview.Filter{SKU: sku(in.SKU)}, a.Now(), in.page())
+	rows, err := stockview.Levels(ctx, a.DB, stockview.Filter{SKUs: []string{sku(in.SKU)}}, a.Now(), in.page())
 	return page(rows, err, stockOf)
 }
 
@@ -63,9 +65,9 @@ func (a *api) movements(ctx context.Context, in *movementsInput) (query.List[res
 
 // Promises chooses reservations or allocations.
 type Promises struct {
-	SKU      string `query:"sku" maxLength:"64"`
-	Location string `query:"location" maxLength:"64"`
-	OrderID  string `query:"order_id" maxLength:"64"`
+	SKU      []string `query:"sku" maxItems:"100" minLength:"1" maxLength:"64"`
+	Location []string `query:"location" maxItems:"100" minLength:"1" maxLength:"64"`
+	OrderID  []string `query:"order_id" maxItems:"100" minLength:"1" maxLength:"64"`
 }
 
 type reservationsInput struct {
@@ -77,7 +79,7 @@ type reservationsInput struct {
 
 func (a *api) reservations(ctx context.Context, in *reservationsInput) (query.List[resource.Reservation], error) {
 	rows, err := stockview.Reservations(ctx, a.DB, stockview.PromiseFilter{
-		SKU: sku(in.SKU), Location: in.Location, OrderID: in.OrderID, Expired: in.Expired,
+		SKUs: skus(in.SKU), Locations: values(in.Location), OrderIDs: values(in.OrderID), Expired: in.Expired,
 	}, a.Now(), in.page())
 	return page(rows, err, reservationOf)
 }
@@ -90,7 +92,7 @@ type allocationsInput struct {
 
 func (a *api) allocations(ctx context.Context, in *allocationsInput) (query.List[resource.Allocation], error) {
 	rows, err := stockview.Allocations(ctx, a.DB, stockview.PromiseFilter{
-		SKU: sku(in.SKU), Location: in.Location, OrderID: in.OrderID,
+		SKUs: skus(in.SKU), Locations: values(in.Location), OrderIDs: values(in.OrderID),
 	}, in.page())
 	return page(rows, err, allocationOf)
 }
@@ -98,10 +100,10 @@ func (a *api) allocations(ctx context.Context, in *allocationsInput) (query.List
 type alertsInput struct {
 	Reading
 	Paging
-	Location string `query:"location" maxLength:"64"`
+	Location []string `query:"location" maxItems:"100" minLength:"1" maxLength:"64"`
 }
 
 func (a *api) reorderAlerts(ctx context.Context, in *alertsInput) (query.List[resource.ReorderAlert], error) {
-	rows, err := stockview.Alerts(ctx, a.DB, in.Location, a.Now(), in.page())
+	rows, err := stockview.Alerts(ctx, a.DB, values(in.Location), a.Now(), in.page())
 	return page(rows, err, alertOf)
 }

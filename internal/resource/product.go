@@ -19,6 +19,7 @@ type Product struct {
 	Prices   []Money `json:"prices"`
 	Revision int64   `json:"revision"`
 
+	Stock     []Stock   `json:"stock,omitzero" reads:"only" doc:"By location, with include=stock."`
 	ListedAt  time.Time `json:"listed_at,omitzero" reads:"only"`
 	ChangedAt time.Time `json:"changed_at,omitzero" reads:"only"`
 }

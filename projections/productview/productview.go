@@ -23,15 +23,19 @@ import (
 //go:embed schema.sql
 var tables string
 
+const indexes = `CREATE INDEX products_by_kind ON products (kind, sku);
+CREATE INDEX products_by_title ON products (title, sku);
+CREATE INDEX products_by_listing ON products (listed_at, sku);`
+
 // View is the read model, to be given to the runner.
 func View() projections.View {
 	return projections.View{
 		Name:     "products",
-		Version:  3, // what other programs wrote is skipped
+		Version:  4, // indexes for each order of the list
 		Claims:   []string{product.Category + "."},
 		Tables:   tables,
 		Columns:  map[string][]string{products.Name(): products.Names(), prices.Name(): prices.Names()},
-		Indexes:  `CREATE INDEX products_by_kind ON products (kind, sku)`,
+		Indexes:  indexes,
 		Metadata: true,
 		Belongs:  projections.OfItsKind,
 		Decode: func(eventType string, data []byte) (any, error) {

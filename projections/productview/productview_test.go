@@ -54,8 +54,12 @@ func TestTheCatalogueShowsTitlesPricesAndWhatIsRetired(t *testing.T) {
 		"all":           {productview.Filter{}, "22423 85123A POST"},
 		"retired":       {productview.Filter{Retired: &yes}, "POST"},
 		"on sale":       {productview.Filter{Retired: &no}, "22423 85123A"},
-		"services":      {productview.Filter{Kind: "service"}, "POST"},
+		"services":      {productview.Filter{Kinds: []string{"service"}}, "POST"},
 		"part of title": {productview.Filter{Text: "Heart"}, "85123A"},
+		"by SKU":        {productview.Filter{SKUs: []string{"POST", "22423", "none"}}, "22423 POST"},
+		"both words":    {productview.Filter{Text: "heart  WHITE"}, "85123A"},
+		"SKU and title": {productview.Filter{Text: "White 851"}, "85123A"},
+		"not one word":  {productview.Filter{Text: "white lamp"}, ""},
 		"start of SKU":  {productview.Filter{Text: "224"}, "22423"},
 	} {
 		var got []string

@@ -3,6 +3,7 @@ package productview
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -45,36 +46,47 @@ func Get(ctx context.Context, db query.DB, sku string) (Product, error) {
 	return one[0], nil
 }
 
-// Filter chooses products; its zero value chooses all.
+// Filter chooses products; its zero value chooses all. Of a list, any value will do.
 type Filter struct {
-	Kind    string
-	Retired *bool
-	// Text chooses products whose SKU begins so, or whose title has it, in any case.
+	SKUs, Kinds []string
+	Retired     *bool
+	// Text is words in any order. Of each, the SKU begins so, or the title has it, in any
+	// case.
 	Text string
 }
 
-// List gives a page of products by SKU.
+// Listed are the products of a list, and how it is sorted.
+var Listed = query.Rows[Product]{
+	Select: columns,
+	Sorts: map[string]query.Sort[Product]{
+		"sku": {By: []query.Column{{Name: "sku", Kind: query.Text}}, Key: func(p Product) []string { return []string{p.SKU} }},
+		"title": {
+			By:  []query.Column{{Name: "title", Kind: query.Text}, {Name: "sku", Kind: query.Text}},
+			Key: func(p Product) []string { return []string{p.Title, p.SKU} },
+		},
+		"listed_at": {
+			By:  []query.Column{{Name: "listed_at", Kind: query.Time}, {Name: "sku", Kind: query.Text}},
+			Key: func(p Product) []string { return []string{query.TimeKey(p.ListedAt), p.SKU} },
+		},
+	},
+	Usual: "sku",
+}
+
+// List gives a page of products, by SKU unless asked otherwise.
 func List(ctx context.Context, db query.DB, f Filter, p query.Page) (query.List[Product], error) {
 	var w query.Where
-	w.Text("kind = ?", f.Kind)
+	w.In("sku", f.SKUs)
+	w.In("kind", f.Kinds)
 	if f.Retired != nil {
 		w.Add("retired = ?", *f.Retired)
 	}
-	if f.Text != "" {
-		w.Add("(starts_with(sku, ?::text) OR strpos(lower(title), lower(?::text)) > 0)", query.SKU(f.Text), f.Text)
+	for word := range strings.FieldsSeq(f.Text) {
+		w.Add("(starts_with(sku, ?::text) OR strpos(lower(title), lower(?::text)) > 0)", query.SKU(word), word)
 	}
-	if p.After != "" {
-		key, err := query.Uncursor(p.After, 1)
-		if err != nil {
-			return query.List[Product]{}, err
-		}
-		w.Add("sku > ?", key[0])
-	}
-	rows, err := query.All[Product](ctx, db, columns+w.SQL()+` ORDER BY sku LIMIT `+w.Arg(p.Size()+1), w.Args...)
+	list, err := Listed.Read(ctx, db, w, p)
 	if err != nil {
-		return query.List[Product]{}, fmt.Errorf("list products: %w", err)
+		return list, fmt.Errorf("list products: %w", err)
 	}
-	list := query.Cut(rows, p, func(p Product) string { return query.Cursor(p.SKU) })
 	return list, price(ctx, db, list.Items)
 }
 

@@ -59,32 +59,54 @@ func LevelOf(ctx context.Context, db query.DB, sku, location string, now time.Ti
 	return level, nil
 }
 
-// Filter chooses items; its zero value chooses all.
+// Filter chooses items; its zero value chooses all. Of a list, any value will do.
 type Filter struct {
-	SKU, Location string
+	SKUs, Locations []string
 	// SKUPrefix chooses items whose SKU begins so.
 	SKUPrefix    string
 	BelowReorder bool // only items at or below their reorder point
 	Backordered  bool // only items with promises no goods stand behind
 }
 
-// Levels gives a page of items as of now, by SKU and location.
-func Levels(ctx context.Context, db query.DB, f Filter, now time.Time, p query.Page) (query.List[Level], error) {
-	w, err := f.where(now, p)
-	if err != nil {
-		return query.List[Level]{}, err
-	}
-	rows, err := query.All[Level](ctx, db, known+levelColumns+` FROM known`+w.SQL()+` ORDER BY sku, location LIMIT `+w.Arg(p.Size()+1), w.Args...)
-	if err != nil {
-		return query.List[Level]{}, fmt.Errorf("list stock: %w", err)
-	}
-	return query.Cut(rows, p, func(l Level) string { return query.Cursor(l.SKU, l.Location) }), nil
+// Listed are the items of a list, and how it is sorted: by what they are. Levels change
+// with each movement, and an index of one would have to change as often.
+var Listed = query.Rows[Level]{
+	Select: known + levelColumns + ` FROM known`,
+	Sorts: map[string]query.Sort[Level]{
+		"sku": {
+			By:  []query.Column{{Name: "sku", Kind: query.Text}, {Name: "location", Kind: query.Text}},
+			Key: func(l Level) []string { return []string{l.SKU, l.Location} },
+		},
+		"location": {
+			By:  []query.Column{{Name: "location", Kind: query.Text}, {Name: "sku", Kind: query.Text}},
+			Key: func(l Level) []string { return []string{l.Location, l.SKU} },
+		},
+	},
+	Usual: "sku",
 }
 
-func (f Filter) where(now time.Time, p query.Page) (query.Where, error) {
+// Levels gives a page of items as of now, by SKU and location unless asked otherwise.
+func Levels(ctx context.Context, db query.DB, f Filter, now time.Time, p query.Page) (query.List[Level], error) {
+	list, err := Listed.Read(ctx, db, f.where(now), p)
+	if err != nil {
+		return list, fmt.Errorf("list stock: %w", err)
+	}
+	return list, nil
+}
+
+// LevelsOf are all levels of some SKUs as of now, by SKU and location.
+func LevelsOf(ctx context.Context, db query.DB, skus []string, now time.Time) ([]Level, error) {
+	levels, err := query.All[Level](ctx, db, Listed.Select+` WHERE sku = ANY ($2) ORDER BY sku, location`, now, skus)
+	if err != nil {
+		return nil, fmt.Errorf("stock of products: %w", err)
+	}
+	return levels, nil
+}
+
+func (f Filter) where(now time.Time) query.Where {
 	w := query.Where{Args: []any{now}}
-	w.Text("sku = ?", f.SKU)
-	w.Text("location = ?", f.Location)
+	w.In("sku", f.SKUs)
+	w.In("location", f.Locations)
 	w.Text("starts_with(sku, ?)", f.SKUPrefix)
 	if f.BelowReorder {
 		w.Add("reorder_point > 0 AND available <= reorder_point")
@@ -92,14 +114,7 @@ func (f Filter) where(now time.Time, p query.Page) (query.Where, error) {
 	if f.Backordered {
 		w.Add("allocated > greatest(0, on_hand - unavailable)")
 	}
-	if p.After != "" {
-		key, err := query.Uncursor(p.After, 2)
-		if err != nil {
-			return w, err
-		}
-		w.Add("(sku, location) > (?, ?)", key[0], key[1])
-	}
-	return w, nil
+	return w
 }
 
 // Alert is an item at or below its reorder point.
@@ -116,10 +131,14 @@ type Alert struct {
 // Alerts gives a page of the reorder alerts that are open now. An alert opens
 // and closes with what is available; there is no second record of it that
 // could disagree.
-func Alerts(ctx context.Context, db query.DB, location string, now time.Time, p query.Page) (query.List[Alert], error) {
-	w, err := Filter{Location: location, BelowReorder: true}.where(now, p)
-	if err != nil {
-		return query.List[Alert]{}, err
+func Alerts(ctx context.Context, db query.DB, locations []string, now time.Time, p query.Page) (query.List[Alert], error) {
+	w := Filter{Locations: locations, BelowReorder: true}.where(now)
+	if p.After != "" {
+		key, err := query.Uncursor(p.After, 2)
+		if err != nil {
+			return query.List[Alert]{}, err
+		}
+		w.Add("(sku, location) > (?, ?)", key[0], key[1])
 	}
 	rows, err := query.All[Alert](ctx, db, known+`SELECT sku, location, available, reorder_point, reorder_crossed_at AS since FROM known`+w.SQL()+
 		` ORDER BY sku, location LIMIT `+w.Arg(p.Size()+1), w.Args...)
@@ -141,9 +160,10 @@ type Reservation struct {
 	Expired       bool      // its deadline has passed: it holds nothing any more
 }
 
-// PromiseFilter chooses reservations or allocations; its zero value chooses all.
+// PromiseFilter chooses reservations or allocations; its zero value chooses all. Of a list,
+// any value will do.
 type PromiseFilter struct {
-	SKU, Location, OrderID string
+	SKUs, Locations, OrderIDs []string
 	// Expired includes reservations whose deadline has passed and whose end is
 	// not yet recorded.
 	Expired bool
@@ -199,7 +219,7 @@ func Allocations(ctx context.Context, db query.DB, f PromiseFilter, p query.Page
 }
 
 func (f PromiseFilter) add(w *query.Where) {
-	w.Text("sku = ?", f.SKU)
-	w.Text("location = ?", f.Location)
-	w.Text("order_id = ?", f.OrderID)
+	w.In("sku", f.SKUs)
+	w.In("location", f.Locations)
+	w.In("order_id", f.OrderIDs)
 }

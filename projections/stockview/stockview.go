@@ -27,7 +27,7 @@ var indexes string
 func View() projections.View {
 	return projections.View{
 		Name:    "stock",
-		Version: 3, // what other programs wrote is skipped
+		Version: 4, // indexes for each order of the list
 		Claims:  []string{stock.Category + "."},
 		Tables:  tables,
 		Columns: map[string][]string{

@@ -155,7 +155,7 @@ func (s *shelf) compare(now time.Time) {
 
 func (s *shelf) comparePromises(now time.Time) {
 	s.Helper()
-	f := stockview.PromiseFilter{SKU: string(s.key.SKU), Location: string(s.key.Location)}
+	f := stockview.PromiseFilter{SKUs: []string{string(s.key.SKU)}, Locations: []string{string(s.key.Location)}}
 	reservations, err := stockview.Reservations(s.Context(), s.Pool, f, now, query.Page{Limit: 500})
 	if err != nil {
 		s.Fatal(err)
@@ -236,7 +236,7 @@ func TestAnAlertIsOpenWhileAvailableIsAtOrBelowTheReorderPoint(t *testing.T) {
 	alerts := func(now time.Time) []stockview.Alert {
 		t.Helper()
 		b.CaughtUp()
-		list, err := stockview.Alerts(t.Context(), b.Pool, "main", now, query.Page{})
+		list, err := stockview.Alerts(t.Context(), b.Pool, []string{"main"}, now, query.Page{})
 		if err != nil {
 			t.Fatal(err)
 		}

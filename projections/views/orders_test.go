@@ -9,7 +9,9 @@ import (
 	"daybook/projections"
 	"daybook/projections/cartview"
 	"daybook/projections/orderview"
+	"daybook/projections/productview"
 	"daybook/projections/salesview"
+	"daybook/projections/stockview"
 	"daybook/projections/views"
 )
 
@@ -30,6 +32,7 @@ func TestEachOrderOfAListHasAnIndex(t *testing.T) {
 	}
 	for table, orders := range map[string]map[string][]string{
 		"orders": orderview.Listed.Orders(), "returns": orderview.ListedReturns.Orders(), "carts": cartview.Listed.Orders(),
+		"products": productview.Listed.Orders(), "stock_items": stockview.Listed.Orders(),
 	} {
 		if len(orders) < 2 {
 			t.Errorf("%s: orders %v, want some", table, orders)
