@@ -10,7 +10,6 @@ import (
 	"daybook/commands/aggregate"
 	"daybook/domain/fulfilment"
 	"daybook/domain/order"
-	"daybook/domain/returns"
 	"daybook/domain/rule"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
@@ -167,32 +166,4 @@ func (s *Service) move(ctx context.Context, meta eventstore.Metadata, moves []fu
 		return err
 	})
 	return answers, err
-}
-
-func (s *Service) takeBack(ctx context.Context, meta eventstore.Metadata, id unit.ReturnID) (aggregate.Result[returns.Event], error) {
-	var last aggregate.Result[returns.Event]
-	var receipts []fulfilment.Receipt
-	err := s.returns.View(ctx, returns.Stream(id), func(state returns.State, _ int64) { receipts = fulfilment.Receipts(state) })
-	if err != nil {
-		return last, err
-	}
-	for _, receipt := range receipts {
-		answers, err := s.move(ctx, meta, receipt.Moves)
-		if err != nil {
-			return last, err
-		}
-		for _, answer := range answers {
-			if answer.Refusal != nil {
-				return last, fmt.Errorf("return %s: stock refused what came back: %w", id, answer.Refusal)
-			}
-		}
-		last, err = s.returns.Handle(ctx, aggregate.Request[returns.Command]{
-			Stream: returns.Stream(id), Meta: follow(meta, unit.ReturnSettle.Of(string(id), fmt.Sprint(receipt.Number))),
-			Commands: []returns.Command{returns.SettleStock{Receipt: receipt.Number}}, Redecide: true,
-		})
-		if err != nil {
-			return last, err
-		}
-	}
-	return last, nil
 }

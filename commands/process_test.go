@@ -9,10 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"daybook/commands/internal/recoverytest"
-
 	"daybook/commands"
+	"daybook/commands/internal/recoverytest"
 	"daybook/commands/internal/shoptest"
 	"daybook/domain/cart"
 	"daybook/domain/order"
