@@ -1,6 +1,9 @@
 package commands
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Answers keeps what was answered to requests with an idempotency key, so that
 // a request that is repeated gets its first answer. Only answers of requests
@@ -11,15 +14,15 @@ import "context"
 // answered anew from what is recorded.
 type Answers interface {
 	// Find returns the answer kept under a caller's key, or nil.
-	Find(ctx context.Context, scope, key string) (*StoredAnswer, error)
+	Find(ctx context.Context, scope, key string) (*KeptAnswer, error)
 	// Keep keeps an answer. It does not wait until that is durable, but Find on
 	// the same node knows it at once. The first answer under a key stands; that of a
 	// refusal, which earlier versions kept, gives way.
-	Keep(answer StoredAnswer)
+	Keep(answer KeptAnswer)
 }
 
-// StoredAnswer is one answer. It is shared and must not be changed.
-type StoredAnswer struct {
+// KeptAnswer is one answer that is kept. It is shared and must not be changed.
+type KeptAnswer struct {
 	Scope string // who asked: keys of different callers are different keys
 	Key   string
 	// RequestHash tells another request under the same key from the same one.
@@ -27,4 +30,5 @@ type StoredAnswer struct {
 	Status      int
 	Headers     map[string]string
 	Body        []byte
+	AnsweredAt  time.Time // by the database's clock; zero until the answer is in the database
 }

@@ -24,11 +24,11 @@ func (s *Service) ExpireOrder(ctx context.Context, meta eventstore.Metadata, id 
 // as one decision ends. It tells whether there were any, and then there may be more, which
 // need a call with another command id.
 func (s *Service) ExpireReservations(ctx context.Context, meta eventstore.Metadata, key stock.Key, now time.Time) (some bool, err error) {
-	answer, err := s.stock.Handle(ctx, aggregate.Request[stock.Command]{
+	result, err := s.stock.Handle(ctx, aggregate.Request[stock.Command]{
 		Stream: stock.Stream(key.SKU, key.Location), Meta: meta,
 		Commands: []stock.Command{stock.ExpireDue{At: stock.At{Key: key, Now: now}}}, Redecide: true,
 	})
-	return err == nil && len(answer.Events) > 0, err
+	return err == nil && len(result.Events) > 0, err
 }
 
 // ExpireCart ends a cart that nobody has changed for as long as the shop allows. If it

@@ -36,16 +36,16 @@ func (s *Service) Order(ctx context.Context, call Call, id unit.OrderID, command
 			}
 		}
 	}
-	answer, err := s.orders.Handle(ctx, request(call, order.Stream(id), commands))
+	result, err := s.orders.Handle(ctx, request(call, order.Stream(id), commands))
 	if err != nil {
-		return answer, err
+		return result, err
 	}
 	last, err := s.fulfil(ctx, call.Meta, id, justSeen)
 	if _, stuck := errors.AsType[*stuckError](err); stuck {
 		err = nil // what was asked for is recorded; the rest is the reactor's
 	}
-	answer.Revision, answer.Position = max(answer.Revision, last.Revision), later(answer.Position, last.Position)
-	return answer, err
+	result.Revision, result.Position = max(result.Revision, last.Revision), later(result.Position, last.Position)
+	return result, err
 }
 
 // mayShip refuses a parcel that stock does not have on its books, while it can
@@ -115,7 +115,7 @@ const maxFulfilRounds = 10
 // the same call. What another node has added since is that node's to follow up.
 const justSeen = time.Second
 
-// fulfil carries out what is left of an order's process, and returns the answer
+// fulfil carries out what is left of an order's process, and returns the result
 // to its last command. The order's state may be as old as maxAge.
 func (s *Service) fulfil(ctx context.Context, meta eventstore.Metadata, id unit.OrderID, maxAge time.Duration) (aggregate.Result[order.Event], error) {
 	var last aggregate.Result[order.Event]
@@ -128,11 +128,11 @@ func (s *Service) fulfil(ctx context.Context, meta eventstore.Metadata, id unit.
 			return last, err
 		}
 		for moves := process.Moves(); len(moves) > 0; moves = process.Moves() {
-			answers, err := s.move(ctx, meta, moves)
+			replies, err := s.move(ctx, meta, moves)
 			if err != nil {
 				return last, err
 			}
-			process = process.Reply(answers)
+			process = process.Reply(replies)
 		}
 		commands := process.Commands()
 		if len(commands) == 0 {
@@ -150,20 +150,20 @@ func (s *Service) fulfil(ctx context.Context, meta eventstore.Metadata, id unit.
 	return last, fmt.Errorf("order %s: fulfilment does not end", id)
 }
 
-// move carries out stock movements; a refusal is an answer, a fault an error.
+// move carries out stock movements; a refusal is a reply, a fault an error.
 func (s *Service) move(ctx context.Context, meta eventstore.Metadata, moves []fulfilment.Move) ([]fulfilment.StockReply, error) {
-	answers := make([]fulfilment.StockReply, len(moves))
+	replies := make([]fulfilment.StockReply, len(moves))
 	err := each(ctx, moves, func(ctx context.Context, i int, move fulfilment.Move) error {
 		_, err := s.stock.Handle(ctx, aggregate.Request[stock.Command]{
 			Stream: stock.Stream(move.SKU, move.Location), Meta: follow(meta, move.ID),
 			Commands: []stock.Command{move.Command(s.now())}, Redecide: true,
 		})
-		answers[i] = fulfilment.StockReply{Move: move}
+		replies[i] = fulfilment.StockReply{Move: move}
 		if refusal, refused := errors.AsType[*rule.Rejection](err); refused {
-			answers[i].Refusal = refusal
+			replies[i].Refusal = refusal
 			return nil
 		}
 		return err
 	})
-	return answers, err
+	return replies, err
 }

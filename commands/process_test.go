@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+
 	"daybook/commands"
 	"daybook/commands/internal/recoverytest"
 	"daybook/commands/internal/shoptest"

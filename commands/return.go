@@ -39,16 +39,16 @@ func (s *Service) Return(ctx context.Context, call Call, id unit.ReturnID, comma
 			return aggregate.Result[returns.Event]{}, cmp.Or(fault, err)
 		}
 	}
-	answer, err := s.returns.Handle(ctx, request(call, returns.Stream(id), commands))
+	result, err := s.returns.Handle(ctx, request(call, returns.Stream(id), commands))
 	if err != nil {
-		return answer, err
+		return result, err
 	}
 	last, err := s.followReturn(ctx, call.Meta, id)
-	answer.Revision, answer.Position = max(answer.Revision, last.Revision), later(answer.Position, last.Position)
+	result.Revision, result.Position = max(result.Revision, last.Revision), later(result.Position, last.Position)
 	if err == nil && slices.ContainsFunc(commands, asksOrders) {
 		err = s.refusedAfter(ctx, id, commands)
 	}
-	return answer, err
+	return result, err
 }
 
 // mayTakeIn refuses goods for which stock has no room, while they can be refused.
@@ -147,7 +147,7 @@ func (s *Service) FinishReturn(ctx context.Context, meta eventstore.Metadata, id
 	return err
 }
 
-// followReturn carries out what is left of a return's process, and returns the answer
+// followReturn carries out what is left of a return's process, and returns the result
 // to its last command.
 func (s *Service) followReturn(ctx context.Context, meta eventstore.Metadata, id unit.ReturnID) (aggregate.Result[returns.Event], error) {
 	last, err := s.askOrders(ctx, meta, id)
@@ -170,7 +170,7 @@ func (s *Service) askOrders(ctx context.Context, meta eventstore.Metadata, id un
 		if err != nil || !open {
 			return last, err
 		}
-		if next.Key() == asked { // the answers to it were recorded, and changed nothing
+		if next.Key() == asked { // the replies to it were recorded, and changed nothing
 			return last, fmt.Errorf("return %s: step %s does not end", id, asked)
 		}
 		asked = next.Key()
@@ -206,13 +206,13 @@ func (s *Service) takeBack(ctx context.Context, meta eventstore.Metadata, id uni
 		return last, err
 	}
 	for _, receipt := range receipts {
-		answers, err := s.move(ctx, meta, receipt.Moves)
+		replies, err := s.move(ctx, meta, receipt.Moves)
 		if err != nil {
 			return last, err
 		}
-		for _, answer := range answers {
-			if answer.Refusal != nil {
-				return last, fmt.Errorf("return %s: stock refused what came back: %w", id, answer.Refusal)
+		for _, reply := range replies {
+			if reply.Refusal != nil {
+				return last, fmt.Errorf("return %s: stock refused what came back: %w", id, reply.Refusal)
 			}
 		}
 		last, err = s.returns.Handle(ctx, aggregate.Request[returns.Command]{

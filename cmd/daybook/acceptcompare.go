@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"daybook/commands"
 	"daybook/commands/commandapi"
 	commandspg "daybook/commands/postgres"
 	"daybook/commands/reactor"
@@ -92,7 +93,7 @@ type comparison struct {
 	events  int64
 	last    time.Time // when the latest of them was recorded
 	// Each event of the log strikes off those that it shows to be in the log.
-	answers      map[uuid.UUID]commandspg.KeptAnswer // by their commands
+	answers      map[uuid.UUID]commands.KeptAnswer // by their commands
 	reservations map[reactor.Deadline]reactor.Timer
 	imported     bool // the log has events of an import
 
@@ -154,8 +155,8 @@ func (c *comparison) compare(ctx context.Context, head eventstore.Position) ([]*
 // are not of reservations.
 func (c *comparison) loadMarks(ctx context.Context, answers, timers *unknown) (others []reactor.Timer, err error) {
 	ctx = projections.LongEnough(ctx) // a table may be large
-	c.answers, c.reservations = map[uuid.UUID]commandspg.KeptAnswer{}, map[reactor.Deadline]reactor.Timer{}
-	err = commandspg.EachAnswer(ctx, c.pool, func(a commandspg.KeptAnswer) {
+	c.answers, c.reservations = map[uuid.UUID]commands.KeptAnswer{}, map[reactor.Deadline]reactor.Timer{}
+	err = commandspg.EachAnswer(ctx, c.pool, func(a commands.KeptAnswer) {
 		answers.Known++
 		c.answers[commandapi.CommandOf(a.Scope, a.Key)] = a
 	})

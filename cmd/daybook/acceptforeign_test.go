@@ -5,7 +5,7 @@ import (
 
 	"github.com/google/uuid"
 
-	commandspg "daybook/commands/postgres"
+	"daybook/commands"
 	"daybook/commands/reactor"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
@@ -27,7 +27,7 @@ func TestAnotherProgramsEventsShowNothingToBeInTheLog(t *testing.T) {
 	stream := stock.Stream("MUG", unit.DefaultLocation)
 	for id, left := range map[uuid.UUID]int{uuid.New(): 1, eventstore.EventID(command, 0): 0} {
 		c := &comparison{
-			answers:      map[uuid.UUID]commandspg.KeptAnswer{command: {}},
+			answers:      map[uuid.UUID]commands.KeptAnswer{command: {}},
 			reservations: map[reactor.Deadline]reactor.Timer{{Kind: reactor.ReservationDeadline, Target: stream, Item: "r"}: {}},
 		}
 		c.strike(eventstore.Recorded{Event: eventstore.Event{ID: id, Type: eventType, Data: data, Meta: meta}, Stream: stream})

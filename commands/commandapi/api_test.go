@@ -41,7 +41,7 @@ type shop struct {
 func open(t *testing.T) *shop {
 	t.Helper()
 	store := memory.New()
-	kept := &answers{kept: make(map[string]commands.StoredAnswer)}
+	kept := &answers{kept: make(map[string]commands.KeptAnswer)}
 	return shop{t: t, store: store, answers: kept}.start()
 }
 
@@ -80,10 +80,10 @@ func (s shop) withAnswers(kept commands.Answers) *shop {
 // answers keeps answers in memory.
 type answers struct {
 	mu   sync.Mutex
-	kept map[string]commands.StoredAnswer
+	kept map[string]commands.KeptAnswer
 }
 
-func (a *answers) Find(_ context.Context, scope, key string) (*commands.StoredAnswer, error) {
+func (a *answers) Find(_ context.Context, scope, key string) (*commands.KeptAnswer, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if answer, found := a.kept[scope+"\x00"+key]; found {
@@ -92,7 +92,7 @@ func (a *answers) Find(_ context.Context, scope, key string) (*commands.StoredAn
 	return nil, nil
 }
 
-func (a *answers) Keep(answer commands.StoredAnswer) {
+func (a *answers) Keep(answer commands.KeptAnswer) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.kept[answer.Scope+"\x00"+answer.Key] = answer

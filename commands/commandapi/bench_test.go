@@ -24,7 +24,7 @@ func BenchmarkOrder(b *testing.B) {
 	service := commands.NewService(memory.New(), commands.DefaultPolicy(), time.Now, aggregate.Options{})
 	defer service.Close(context.Background())
 	handler, err := httpapi.New(httpapi.Options{PublicHosts: []string{"example.com"}}, func(api huma.API) {
-		commandapi.Register(api, service, commandapi.Options{Answers: &answers{kept: make(map[string]commands.StoredAnswer)}})
+		commandapi.Register(api, service, commandapi.Options{Answers: &answers{kept: make(map[string]commands.KeptAnswer)}})
 	})
 	if err != nil {
 		b.Fatal(err)

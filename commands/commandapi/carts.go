@@ -47,7 +47,7 @@ type openCartInput struct {
 	}
 }
 
-func (a *api) openCart(ctx context.Context, c call, in *openCartInput) (*answer[resource.Cart], error) {
+func (a *api) openCart(ctx context.Context, c call, in *openCartInput) (*response[resource.Cart], error) {
 	var bad check
 	id := orElse(&bad, "/cart_id", in.Body.CartID, unit.ParseCartID, c.derive(unit.NewCart))
 	open := cart.Open{
@@ -86,7 +86,7 @@ type addLinesInput struct {
 	}
 }
 
-func (a *api) addLines(ctx context.Context, c call, in *addLinesInput) (*answer[resource.Cart], error) {
+func (a *api) addLines(ctx context.Context, c call, in *addLinesInput) (*response[resource.Cart], error) {
 	var bad check
 	id := inPath(&bad, "cart_id", in.CartID, unit.ParseCartID)
 	wanted := lines(&bad, "/lines", in.Body.Lines, in.Body.Join)
@@ -115,7 +115,7 @@ type CartLinePatch struct {
 	Quantity int64 `json:"quantity" minimum:"0" maximum:"1000000000" doc:"0 takes the line out."`
 }
 
-func (a *api) patchCart(ctx context.Context, c call, in *patchCartInput) (*answer[resource.Cart], error) {
+func (a *api) patchCart(ctx context.Context, c call, in *patchCartInput) (*response[resource.Cart], error) {
 	var bad check
 	var wanted []cart.Command
 	id := inPath(&bad, "cart_id", in.CartID, unit.ParseCartID)
@@ -156,7 +156,7 @@ type changeQuantityInput struct {
 	}
 }
 
-func (a *api) changeQuantity(ctx context.Context, c call, in *changeQuantityInput) (*answer[resource.Cart], error) {
+func (a *api) changeQuantity(ctx context.Context, c call, in *changeQuantityInput) (*response[resource.Cart], error) {
 	var bad check
 	id := inPath(&bad, "cart_id", in.CartID, unit.ParseCartID)
 	quantity := inBody(&bad, "/quantity", in.Body.Quantity, quantityOrNone)
@@ -174,7 +174,7 @@ func quantityOrNone(n int64) (unit.Quantity, error) {
 	return unit.ParseQuantity(n)
 }
 
-func (a *api) removeLine(ctx context.Context, c call, in *CartLinePath) (*answer[resource.Cart], error) {
+func (a *api) removeLine(ctx context.Context, c call, in *CartLinePath) (*response[resource.Cart], error) {
 	var bad check
 	id := inPath(&bad, "cart_id", in.CartID, unit.ParseCartID)
 	if err := bad.err(); err != nil {
@@ -190,7 +190,7 @@ type abandonInput struct {
 	}
 }
 
-func (a *api) abandonCart(ctx context.Context, c call, in *abandonInput) (*answer[resource.Cart], error) {
+func (a *api) abandonCart(ctx context.Context, c call, in *abandonInput) (*response[resource.Cart], error) {
 	var bad check
 	id := inPath(&bad, "cart_id", in.CartID, unit.ParseCartID)
 	if err := bad.err(); err != nil {
@@ -203,7 +203,7 @@ func (a *api) abandonCart(ctx context.Context, c call, in *abandonInput) (*answe
 	return a.changeCart(ctx, c, id, abandon)
 }
 
-func (a *api) expireCart(ctx context.Context, c call, in *CartPath) (*answer[resource.Cart], error) {
+func (a *api) expireCart(ctx context.Context, c call, in *CartPath) (*response[resource.Cart], error) {
 	var bad check
 	id := inPath(&bad, "cart_id", in.CartID, unit.ParseCartID)
 	if err := bad.err(); err != nil {
@@ -212,7 +212,7 @@ func (a *api) expireCart(ctx context.Context, c call, in *CartPath) (*answer[res
 	return a.changeCart(ctx, c, id, cart.Expire{})
 }
 
-func (a *api) changeCart(ctx context.Context, c call, id unit.CartID, wanted ...cart.Command) (*answer[resource.Cart], error) {
+func (a *api) changeCart(ctx context.Context, c call, id unit.CartID, wanted ...cart.Command) (*response[resource.Cart], error) {
 	done, err := a.service.Cart(ctx, c.Call, id, wanted...)
 	if err != nil {
 		return nil, err
@@ -221,7 +221,7 @@ func (a *api) changeCart(ctx context.Context, c call, id unit.CartID, wanted ...
 }
 
 // cart answers with the cart as it stands.
-func (a *api) cart(ctx context.Context, id unit.CartID, done aggregate.Result[cart.Event]) (*answer[resource.Cart], error) {
+func (a *api) cart(ctx context.Context, id unit.CartID, done aggregate.Result[cart.Event]) (*response[resource.Cart], error) {
 	if state, revision, whole := foldNew(cart.Evolve, done); whole {
 		return reply(revision, done, resource.CartOf(state, revision)), nil
 	}

@@ -54,7 +54,7 @@ type CheckoutState struct {
 	Shortages []resource.Shortage `json:"shortages,omitempty" doc:"Why they were left out."`
 }
 
-func (a *api) checkout(ctx context.Context, c call, in *checkoutInput) (*answer[CheckoutState], error) {
+func (a *api) checkout(ctx context.Context, c call, in *checkoutInput) (*response[CheckoutState], error) {
 	var bad check
 	ask := commands.CheckoutRequest{
 		CartID:    inPath(&bad, "cart_id", in.CartID, unit.ParseCartID),
@@ -163,7 +163,7 @@ func (a *api) payAndConfirm(ctx context.Context, c call, id unit.OrderID, placed
 
 // placedOrder is what body makes of the order as this request left it. Reading it again is
 // spared where its events are all known; a confirmed order has one more, which tells that
-// its stock is settled and shows in none of an answer's members.
+// its stock is settled and shows in none of a response's members.
 func placedOrder[B any](ctx context.Context, a *api, id unit.OrderID, done aggregate.Result[order.Event], confirmed bool, body func(order.State, int64) B) (B, error) {
 	known := done
 	if confirmed && len(done.Events) > 0 && done.Revision == int64(len(done.Events)) {

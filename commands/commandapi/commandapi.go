@@ -98,8 +98,8 @@ func (o op) problems() []string {
 	return codes
 }
 
-// answer is what every write returns.
-type answer[B any] struct {
+// response is what every write returns.
+type response[B any] struct {
 	Status   int    // the route's own if it is zero
 	ETag     string `header:"ETag"` // the revision; package httpapi makes the tag of the body of it
 	Position string `header:"Daybook-Position" doc:"Where the log stands after this write; a read can wait for it."`
@@ -117,7 +117,7 @@ type input[I any] interface {
 }
 
 // add registers a route. Its handler returns its error as it is.
-func add[I any, PI input[I], B any](a *api, tag string, o op, handle func(context.Context, call, PI) (*answer[B], error)) {
+func add[I any, PI input[I], B any](a *api, tag string, o op, handle func(context.Context, call, PI) (*response[B], error)) {
 	operation := huma.Operation{
 		OperationID: o.id, Method: o.method, Path: o.path, Summary: o.summary, Description: o.about, Tags: []string{tag},
 		DefaultStatus: http.StatusOK, MaxBodyBytes: maxBodyBytes, Metadata: problem.Listing(o.problems()...),
@@ -138,12 +138,12 @@ func add[I any, PI input[I], B any](a *api, tag string, o op, handle func(contex
 	if o.found != "" {
 		defer a.alsoFinds(operation, o.found)
 	}
-	huma.Register(a.huma, operation, func(ctx context.Context, in *I) (*answer[B], error) {
+	huma.Register(a.huma, operation, func(ctx context.Context, in *I) (*response[B], error) {
 		ctx, cancel := context.WithTimeout(aggregate.Noting(context.WithoutCancel(ctx)), a.timeout)
 		defer cancel()
 		c, err := a.newCall(ctx, PI(in).common())
 		if err == nil {
-			var out *answer[B]
+			var out *response[B]
 			if out, err = handle(ctx, c, in); err == nil {
 				if out.changed {
 					noteChange(ctx)
@@ -197,9 +197,9 @@ func known(ctx context.Context, err error) error {
 	return err
 }
 
-// reply is the answer of an aggregate at a revision.
-func reply[E, B any](revision int64, done aggregate.Result[E], body B) *answer[B] {
-	out := &answer[B]{ETag: etag.OfRevision(revision), Position: done.Position.String(), Body: body}
+// reply is the response with an aggregate at a revision.
+func reply[E, B any](revision int64, done aggregate.Result[E], body B) *response[B] {
+	out := &response[B]{ETag: etag.OfRevision(revision), Position: done.Position.String(), Body: body}
 	if done.Replayed {
 		out.Replayed = "true"
 	}
@@ -207,24 +207,24 @@ func reply[E, B any](revision int64, done aggregate.Result[E], body B) *answer[B
 	return out
 }
 
-// like is an answer with another body.
-func like[B, C any](o *answer[B], body C) *answer[C] {
-	return &answer[C]{Status: o.Status, ETag: o.ETag, Position: o.Position, Replayed: o.Replayed, Location: o.Location, Body: body, changed: o.changed}
+// like is a response with another body.
+func like[B, C any](o *response[B], body C) *response[C] {
+	return &response[C]{Status: o.Status, ETag: o.ETag, Position: o.Position, Replayed: o.Replayed, Location: o.Location, Body: body, changed: o.changed}
 }
 
-func (o *answer[B]) at(location string) *answer[B] {
+func (o *response[B]) at(location string) *response[B] {
 	o.Location = location
 	return o
 }
 
-// foldNew folds the state of a stream that the answers' request itself began,
+// foldNew folds the state of a stream that a response's request itself began,
 // without reading it again. It is false if the stream holds other events.
-func foldNew[S, E any](evolve func(S, E) S, answer aggregate.Result[E]) (state S, revision int64, ok bool) {
-	if answer.Replayed || len(answer.Events) == 0 || answer.Revision != int64(len(answer.Events))-1 {
+func foldNew[S, E any](evolve func(S, E) S, done aggregate.Result[E]) (state S, revision int64, ok bool) {
+	if done.Replayed || len(done.Events) == 0 || done.Revision != int64(len(done.Events))-1 {
 		return state, 0, false
 	}
-	for _, event := range answer.Events {
+	for _, event := range done.Events {
 		state = evolve(state, event)
 	}
-	return state, answer.Revision, true
+	return state, done.Revision, true
 }

@@ -78,18 +78,18 @@ func (k *keys) serve(ctx huma.Context, key scopedKey, next func(huma.Context)) e
 		return err
 	}
 	defer release()
-	stored, err := k.answers.Find(limited, key.scope, key.key)
+	kept, err := k.answers.Find(limited, key.scope, key.key)
 	if err != nil {
 		return problem.Unavailable(err)
 	}
-	if stored != nil && stored.Status < http.StatusBadRequest { // earlier versions kept refusals
-		if !bytes.Equal(stored.RequestHash, hash) && !bytes.Equal(stored.RequestHash, hashBefore(r, body)) {
+	if kept != nil && kept.Status < http.StatusBadRequest { // earlier versions kept refusals
+		if !bytes.Equal(kept.RequestHash, hash) && !bytes.Equal(kept.RequestHash, hashBefore(r, body)) {
 			return problem.KeyReused()
 		}
 		if err := k.holds(limited); err != nil { // the answer tells of a log that may be gone
 			return err
 		}
-		replay(w, stored)
+		replay(w, kept)
 		return nil
 	}
 	changed := false
@@ -188,16 +188,16 @@ func requestText(hash []byte) string {
 	return "1." + base64.RawURLEncoding.EncodeToString(hash[:16])
 }
 
-func replay(w http.ResponseWriter, stored *commands.StoredAnswer) {
-	for name, value := range stored.Headers {
+func replay(w http.ResponseWriter, kept *commands.KeptAnswer) {
+	for name, value := range kept.Headers {
 		w.Header().Set(name, value)
 	}
 	w.Header().Set("Idempotency-Replayed", "true")
-	w.WriteHeader(stored.Status)
-	_, _ = w.Write(stored.Body) // the client may have gone
+	w.WriteHeader(kept.Status)
+	_, _ = w.Write(kept.Body) // the client may have gone
 }
 
-// recorder holds an answer back until it is known whether it is kept.
+// recorder holds a response back until it is known whether it is kept.
 type recorder struct {
 	header http.Header
 	status int
@@ -209,12 +209,12 @@ func (rec *recorder) WriteHeader(status int)            { rec.status = status }
 func (rec *recorder) Write(data []byte) (int, error)    { return rec.body.Write(data) }
 func (rec *recorder) SetReadDeadline(_ time.Time) error { return nil } // the body is here already
 
-func (rec *recorder) answer(key scopedKey, hash []byte) commands.StoredAnswer {
+func (rec *recorder) answer(key scopedKey, hash []byte) commands.KeptAnswer {
 	headers := make(map[string]string, len(rec.header))
 	for name := range rec.header {
 		headers[name] = rec.header.Get(name)
 	}
-	return commands.StoredAnswer{
+	return commands.KeptAnswer{
 		Scope: key.scope, Key: key.key, RequestHash: hash,
 		Status: rec.status, Headers: headers, Body: rec.body.Bytes(),
 	}

@@ -130,7 +130,7 @@ func TestAnswersOfEarlierVersions(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	s.sell("MUG", 0)
-	s.answers.Keep(commands.StoredAnswer{Scope: "anonymous", Key: "old-refusal", RequestHash: []byte("other"), Status: 409, Body: []byte(`{"old":true}`)})
+	s.answers.Keep(commands.KeptAnswer{Scope: "anonymous", Key: "old-refusal", RequestHash: []byte("other"), Status: 409, Body: []byte(`{"old":true}`)})
 	got := s.must("POST", "/v1/stock/MUG/main/receipts", `{"quantity":2}`, "Idempotency-Key", "old-refusal")
 	if got.at("on_hand") != 2.0 {
 		t.Errorf("answer %s, want the refusal kept before to be passed over", got.text)
@@ -138,7 +138,7 @@ func TestAnswersOfEarlierVersions(t *testing.T) {
 	body := `{"quantity":5}`
 	hash := sha256.Sum256([]byte("POST\x00/v1/stock/MUG/main/receipts\x00\x00\x00" + body))
 	kept := strings.Replace(got.text, `"on_hand":2`, `"on_hand":999`, 1)
-	s.answers.Keep(commands.StoredAnswer{
+	s.answers.Keep(commands.KeptAnswer{
 		Scope: "anonymous", Key: "old-receipt", RequestHash: hash[:], Status: 200,
 		Headers: map[string]string{"Content-Type": "application/json"}, Body: []byte(kept),
 	})
@@ -352,7 +352,7 @@ func TestStockAndMoneyNeedAKey(t *testing.T) {
 // failing is a place for answers that is away.
 type failing struct{ answers }
 
-func (*failing) Find(context.Context, string, string) (*commands.StoredAnswer, error) {
+func (*failing) Find(context.Context, string, string) (*commands.KeptAnswer, error) {
 	return nil, errors.New("connection refused")
 }
 

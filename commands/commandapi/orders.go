@@ -20,7 +20,7 @@ func (p *OrderPath) id(bad *check) unit.OrderID {
 
 // changeOrder carries out a command on an order and answers with the order as
 // it stands once what follows in stock is done.
-func (a *api) changeOrder(ctx context.Context, c call, bad *check, id unit.OrderID, command order.Command) (*answer[resource.Order], error) {
+func (a *api) changeOrder(ctx context.Context, c call, bad *check, id unit.OrderID, command order.Command) (*response[resource.Order], error) {
 	if err := bad.err(); err != nil {
 		return nil, err
 	}
@@ -36,8 +36,8 @@ func (a *api) changeOrder(ctx context.Context, c call, bad *check, id unit.Order
 }
 
 // orderCommand is the handler of a command that needs nothing but the order.
-func (a *api) orderCommand(command func() order.Command) func(context.Context, call, *OrderPath) (*answer[resource.Order], error) {
-	return func(ctx context.Context, c call, in *OrderPath) (*answer[resource.Order], error) {
+func (a *api) orderCommand(command func() order.Command) func(context.Context, call, *OrderPath) (*response[resource.Order], error) {
+	return func(ctx context.Context, c call, in *OrderPath) (*response[resource.Order], error) {
 		var bad check
 		return a.changeOrder(ctx, c, &bad, in.id(&bad), command())
 	}
@@ -63,7 +63,7 @@ type RetryDone struct {
 	Shortages []resource.Shortage `json:"shortages,omitempty" doc:"What stock was short of."`
 }
 
-func (a *api) retryAllocation(ctx context.Context, c call, in *OrderPath) (*answer[RetryState], error) {
+func (a *api) retryAllocation(ctx context.Context, c call, in *OrderPath) (*response[RetryState], error) {
 	var bad check
 	id := in.id(&bad)
 	if err := bad.err(); err != nil {
@@ -88,7 +88,7 @@ type holdInput struct {
 	}
 }
 
-func (a *api) holdOrder(ctx context.Context, c call, in *holdInput) (*answer[resource.Order], error) {
+func (a *api) holdOrder(ctx context.Context, c call, in *holdInput) (*response[resource.Order], error) {
 	var bad check
 	return a.changeOrder(ctx, c, &bad, in.id(&bad), order.Hold{Reason: in.Body.Reason})
 }
@@ -116,7 +116,7 @@ type cancelInput struct {
 	}
 }
 
-func (a *api) cancelOrder(ctx context.Context, c call, in *cancelInput) (*answer[resource.Order], error) {
+func (a *api) cancelOrder(ctx context.Context, c call, in *cancelInput) (*response[resource.Order], error) {
 	var bad check
 	id, taken := in.id(&bad), lineQuantities(&bad, in.Body.Lines)
 	if len(taken) == 0 {
@@ -138,7 +138,7 @@ type transactionInput struct {
 	}
 }
 
-func (a *api) recordTransaction(ctx context.Context, c call, in *transactionInput) (*answer[resource.Order], error) {
+func (a *api) recordTransaction(ctx context.Context, c call, in *transactionInput) (*response[resource.Order], error) {
 	var bad check
 	record := order.RecordTransaction{
 		TransactionID: orElse(&bad, "/transaction_id", in.Body.TransactionID, unit.ParseTransactionID, c.derive(unit.NewTransaction)),
@@ -159,7 +159,7 @@ type settleInput struct {
 	}
 }
 
-func (a *api) settleTransaction(ctx context.Context, c call, in *settleInput) (*answer[resource.Order], error) {
+func (a *api) settleTransaction(ctx context.Context, c call, in *settleInput) (*response[resource.Order], error) {
 	var bad check
 	return a.changeOrder(ctx, c, &bad, in.id(&bad), order.SettleTransaction{
 		TransactionID: inPath(&bad, "transaction_id", in.TransactionID, unit.ParseTransactionID),
@@ -185,7 +185,7 @@ type ShipmentState struct {
 	Order      resource.Order  `json:"order"`
 }
 
-func (a *api) shipOrder(ctx context.Context, c call, in *shipInput) (*answer[ShipmentState], error) {
+func (a *api) shipOrder(ctx context.Context, c call, in *shipInput) (*response[ShipmentState], error) {
 	var bad check
 	ship := order.Ship{
 		ShipmentID: orElse(&bad, "/shipment_id", in.Body.ShipmentID, unit.ParseShipmentID, c.derive(unit.NewShipment)),
@@ -205,7 +205,7 @@ type deliverInput struct {
 	ShipmentID string `path:"shipment_id" maxLength:"64"`
 }
 
-func (a *api) deliver(ctx context.Context, c call, in *deliverInput) (*answer[resource.Order], error) {
+func (a *api) deliver(ctx context.Context, c call, in *deliverInput) (*response[resource.Order], error) {
 	var bad check
 	return a.changeOrder(ctx, c, &bad, in.id(&bad), order.Deliver{
 		ShipmentID: inPath(&bad, "shipment_id", in.ShipmentID, unit.ParseShipmentID),

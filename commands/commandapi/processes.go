@@ -25,7 +25,7 @@ type RetriedProcess struct {
 	Process *resource.Process `json:"process,omitempty" doc:"The work as it then stands. Left out when it is finished."`
 }
 
-func (a *api) retryProcess(ctx context.Context, _ call, in *retryProcessInput) (*answer[RetriedProcess], error) {
+func (a *api) retryProcess(ctx context.Context, _ call, in *retryProcessInput) (*response[RetriedProcess], error) {
 	id, err := uuid.Parse(in.ProcessID)
 	if err != nil {
 		return nil, problem.NotValid(problem.InParameter("path", "process_id", "want a UUID"))
@@ -45,7 +45,7 @@ func (a *api) retryProcess(ctx context.Context, _ call, in *retryProcessInput) (
 		process := ProcessOf(now)
 		body.Outcome, body.Process = "parked", &process
 	}
-	return &answer[RetriedProcess]{Body: body}, nil
+	return &response[RetriedProcess]{Body: body}, nil
 }
 
 type dismissProcessInput struct {
@@ -56,7 +56,7 @@ type dismissProcessInput struct {
 	}
 }
 
-func (a *api) dismissProcess(ctx context.Context, c call, in *dismissProcessInput) (*answer[resource.Process], error) {
+func (a *api) dismissProcess(ctx context.Context, c call, in *dismissProcessInput) (*response[resource.Process], error) {
 	id, err := uuid.Parse(in.ProcessID)
 	if err != nil {
 		return nil, problem.NotValid(problem.InParameter("path", "process_id", "want a UUID"))
@@ -74,7 +74,7 @@ func (a *api) dismissProcess(ctx context.Context, c call, in *dismissProcessInpu
 	if err != nil {
 		return nil, err
 	}
-	return &answer[resource.Process]{Body: ProcessOf(now)}, nil
+	return &response[resource.Process]{Body: ProcessOf(now)}, nil
 }
 
 // ProcessOf is unfinished work as both APIs show it.

@@ -23,7 +23,7 @@ type listProductInput struct {
 	}
 }
 
-func (a *api) listProduct(ctx context.Context, c call, in *listProductInput) (*answer[resource.Product], error) {
+func (a *api) listProduct(ctx context.Context, c call, in *listProductInput) (*response[resource.Product], error) {
 	var bad check
 	sku := inPath(&bad, "sku", in.SKU, unit.ParseSKU)
 	wanted := []product.Command{product.List{SKU: sku, Title: in.Body.Title, Kind: unit.Kind(in.Body.Kind)}}
@@ -44,7 +44,7 @@ type setPriceInput struct {
 	}
 }
 
-func (a *api) setPrice(ctx context.Context, c call, in *setPriceInput) (*answer[resource.Product], error) {
+func (a *api) setPrice(ctx context.Context, c call, in *setPriceInput) (*response[resource.Product], error) {
 	var bad check
 	sku := inPath(&bad, "sku", in.SKU, unit.ParseSKU)
 	currency := inPath(&bad, "currency", in.Currency, unit.ParseCurrency)
@@ -60,7 +60,7 @@ type retireInput struct {
 	Reason string `query:"reason" maxLength:"500"`
 }
 
-func (a *api) retireProduct(ctx context.Context, c call, in *retireInput) (*answer[resource.Product], error) {
+func (a *api) retireProduct(ctx context.Context, c call, in *retireInput) (*response[resource.Product], error) {
 	var bad check
 	sku := inPath(&bad, "sku", in.SKU, unit.ParseSKU)
 	reason := note(&bad, "reason", in.Reason)
@@ -70,7 +70,7 @@ func (a *api) retireProduct(ctx context.Context, c call, in *retireInput) (*answ
 	return a.changeProduct(ctx, c, sku, product.Retire{Reason: reason})
 }
 
-func (a *api) changeProduct(ctx context.Context, c call, sku unit.SKU, wanted ...product.Command) (*answer[resource.Product], error) {
+func (a *api) changeProduct(ctx context.Context, c call, sku unit.SKU, wanted ...product.Command) (*response[resource.Product], error) {
 	done, err := a.service.Product(ctx, c.Call, sku, wanted...)
 	if err != nil {
 		return nil, err
@@ -84,7 +84,7 @@ func (a *api) changeProduct(ctx context.Context, c call, sku unit.SKU, wanted ..
 	return reply(state.Revision, done, state), nil
 }
 
-// view makes an answer's body from the state as it now stands.
+// view makes a response's body from the state as it now stands.
 func view[ID, S, B any](ctx context.Context, read func(context.Context, ID, func(S, int64)) error, id ID, body func(S, int64) B) (B, error) {
 	var out B
 	err := read(ctx, id, func(state S, revision int64) { out = body(state, revision) })

@@ -52,7 +52,7 @@ type ReservationState struct {
 	Stock         resource.Stock        `json:"stock"`
 }
 
-func (a *api) reserve(ctx context.Context, c call, in *reserveInput) (*answer[ReservationState], error) {
+func (a *api) reserve(ctx context.Context, c call, in *reserveInput) (*response[ReservationState], error) {
 	var bad check
 	key, quantity := in.key(&bad), inBody(&bad, "/quantity", in.Body.Quantity, unit.ParseQuantity)
 	owner := inBody(&bad, "/order_id", in.Body.OrderID, unit.ParseOrderID)
@@ -86,7 +86,7 @@ type extendInput struct {
 	}
 }
 
-func (a *api) extend(ctx context.Context, c call, in *extendInput) (*answer[ReservationState], error) {
+func (a *api) extend(ctx context.Context, c call, in *extendInput) (*response[ReservationState], error) {
 	var bad check
 	key, id := in.key(&bad), in.id(&bad)
 	until := a.deadline(&bad, in.Body.ExpiresAt, in.Body.HoldSeconds)
@@ -102,7 +102,7 @@ type releaseInput struct {
 	Force  bool   `query:"force" doc:"Release it even though it belongs to an order's checkout. Needs a reason."`
 }
 
-func (a *api) release(ctx context.Context, c call, in *releaseInput) (*answer[ReservationState], error) {
+func (a *api) release(ctx context.Context, c call, in *releaseInput) (*response[ReservationState], error) {
 	var bad check
 	key, id := in.key(&bad), in.id(&bad)
 	reason := note(&bad, "reason", in.Reason)
@@ -117,7 +117,7 @@ func (a *api) release(ctx context.Context, c call, in *releaseInput) (*answer[Re
 	})
 }
 
-func (a *api) commit(ctx context.Context, c call, in *ReservationPath) (*answer[ReservationState], error) {
+func (a *api) commit(ctx context.Context, c call, in *ReservationPath) (*response[ReservationState], error) {
 	var bad check
 	key, id := in.key(&bad), in.id(&bad)
 	return a.movePromise(ctx, c, &bad, key, id, func(at stock.At) stock.Command {
@@ -125,7 +125,7 @@ func (a *api) commit(ctx context.Context, c call, in *ReservationPath) (*answer[
 	})
 }
 
-func (a *api) movePromise(ctx context.Context, c call, bad *check, key stock.Key, id unit.ReservationID, command func(stock.At) stock.Command) (*answer[ReservationState], error) {
+func (a *api) movePromise(ctx context.Context, c call, bad *check, key stock.Key, id unit.ReservationID, command func(stock.At) stock.Command) (*response[ReservationState], error) {
 	return moveStock(ctx, a, c, bad, key, command, func(s stock.State, now time.Time, revision int64) ReservationState {
 		return ReservationState{
 			ReservationID: id, Reservation: resource.ReservationOf(key, id, s, now), Stock: resource.StockOf(key, s, now, revision),
@@ -147,7 +147,7 @@ type allocateInput struct {
 	}
 }
 
-func (a *api) allocate(ctx context.Context, c call, in *allocateInput) (*answer[resource.Stock], error) {
+func (a *api) allocate(ctx context.Context, c call, in *allocateInput) (*response[resource.Stock], error) {
 	var bad check
 	key, quantity := in.key(&bad), inBody(&bad, "/quantity", in.Body.Quantity, unit.ParseQuantity)
 	owner := inBody(&bad, "/order_id", in.Body.OrderID, unit.ParseOrderID)
@@ -166,7 +166,7 @@ type deallocateInput struct {
 	}
 }
 
-func (a *api) deallocate(ctx context.Context, c call, in *deallocateInput) (*answer[resource.Stock], error) {
+func (a *api) deallocate(ctx context.Context, c call, in *deallocateInput) (*response[resource.Stock], error) {
 	var bad check
 	key, quantity := in.key(&bad), inBody(&bad, "/quantity", in.Body.Quantity, unit.ParseQuantity)
 	owner := inBody(&bad, "/order_id", in.Body.OrderID, unit.ParseOrderID)
@@ -187,7 +187,7 @@ type shipStockInput struct {
 	}
 }
 
-func (a *api) shipStock(ctx context.Context, c call, in *shipStockInput) (*answer[resource.Stock], error) {
+func (a *api) shipStock(ctx context.Context, c call, in *shipStockInput) (*response[resource.Stock], error) {
 	var bad check
 	key, quantity := in.key(&bad), inBody(&bad, "/quantity", in.Body.Quantity, unit.ParseQuantity)
 	owner := inBody(&bad, "/order_id", in.Body.OrderID, unit.ParseOrderID)

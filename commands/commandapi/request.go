@@ -97,7 +97,7 @@ func commandID(h *Headers) (uuid.UUID, error) {
 }
 
 // CommandOf is the id of the command that a request under an idempotency key is. The
-// scope is whose key it is, as in commands.StoredAnswer.
+// scope is whose key it is, as in commands.KeptAnswer.
 func CommandOf(scope, key string) uuid.UUID {
 	return uuid.UUID(unit.RequestCommand.Of(scope, key).UUID())
 }

@@ -35,7 +35,7 @@ type ReturnLineInput struct {
 	Price     string `json:"price,omitempty" maxLength:"26" doc:"Credited for one unit. By default, and at most, what it was sold for; without an order line it is needed."`
 }
 
-func (a *api) requestReturn(ctx context.Context, c call, in *requestReturnInput) (*answer[resource.Return], error) {
+func (a *api) requestReturn(ctx context.Context, c call, in *requestReturnInput) (*response[resource.Return], error) {
 	var bad check
 	ask := returns.Request{
 		ReturnID:   orElse(&bad, "/return_id", in.Body.ReturnID, unit.ParseReturnID, c.derive(unit.NewReturn)),

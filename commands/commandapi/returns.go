@@ -20,7 +20,7 @@ func (p *ReturnPath) id(bad *check) unit.ReturnID {
 
 // changeReturn carries out a command on a return and answers with the return as
 // it stands once what came is back in stock.
-func (a *api) changeReturn(ctx context.Context, c call, bad *check, id unit.ReturnID, command returns.Command) (*answer[resource.Return], error) {
+func (a *api) changeReturn(ctx context.Context, c call, bad *check, id unit.ReturnID, command returns.Command) (*response[resource.Return], error) {
 	if err := bad.err(); err != nil {
 		return nil, err
 	}
@@ -35,12 +35,12 @@ func (a *api) changeReturn(ctx context.Context, c call, bad *check, id unit.Retu
 	return reply(state.Revision, done, state), nil
 }
 
-func (a *api) approveReturn(ctx context.Context, c call, in *ReturnPath) (*answer[resource.Return], error) {
+func (a *api) approveReturn(ctx context.Context, c call, in *ReturnPath) (*response[resource.Return], error) {
 	var bad check
 	return a.changeReturn(ctx, c, &bad, in.id(&bad), returns.Approve{})
 }
 
-func (a *api) closeReturn(ctx context.Context, c call, in *ReturnPath) (*answer[resource.Return], error) {
+func (a *api) closeReturn(ctx context.Context, c call, in *ReturnPath) (*response[resource.Return], error) {
 	var bad check
 	return a.changeReturn(ctx, c, &bad, in.id(&bad), returns.Close{})
 }
@@ -52,7 +52,7 @@ type declineInput struct {
 	}
 }
 
-func (a *api) declineReturn(ctx context.Context, c call, in *declineInput) (*answer[resource.Return], error) {
+func (a *api) declineReturn(ctx context.Context, c call, in *declineInput) (*response[resource.Return], error) {
 	var bad check
 	return a.changeReturn(ctx, c, &bad, in.id(&bad), returns.Decline{Reason: in.Body.Reason})
 }
@@ -64,7 +64,7 @@ type cancelReturnInput struct {
 	}
 }
 
-func (a *api) cancelReturn(ctx context.Context, c call, in *cancelReturnInput) (*answer[resource.Return], error) {
+func (a *api) cancelReturn(ctx context.Context, c call, in *cancelReturnInput) (*response[resource.Return], error) {
 	var bad check
 	cancel := returns.Cancel{}
 	if in.Body != nil {
@@ -89,7 +89,7 @@ type receiptInput struct {
 	}
 }
 
-func (a *api) receiveReturn(ctx context.Context, c call, in *receiptInput) (*answer[resource.Return], error) {
+func (a *api) receiveReturn(ctx context.Context, c call, in *receiptInput) (*response[resource.Return], error) {
 	var bad check
 	id := in.id(&bad)
 	receive := returns.Receive{Receipt: in.Body.Receipt}
@@ -123,7 +123,7 @@ type refundInput struct {
 	}
 }
 
-func (a *api) refundReturn(ctx context.Context, c call, in *refundInput) (*answer[resource.Return], error) {
+func (a *api) refundReturn(ctx context.Context, c call, in *refundInput) (*response[resource.Return], error) {
 	var bad check
 	return a.changeReturn(ctx, c, &bad, in.id(&bad), returns.RecordRefund{
 		TransactionID: orElse(&bad, "/transaction_id", in.Body.TransactionID, unit.ParseTransactionID, c.derive(unit.NewRefund)),
@@ -154,7 +154,7 @@ type creditNoteInput struct {
 	}
 }
 
-func (a *api) noteCredit(ctx context.Context, c call, in *creditNoteInput) (*answer[resource.Return], error) {
+func (a *api) noteCredit(ctx context.Context, c call, in *creditNoteInput) (*response[resource.Return], error) {
 	var bad check
 	note := returns.NoteCredit{
 		ReturnID:   orElse(&bad, "/return_id", in.Body.ReturnID, unit.ParseReturnID, c.derive(unit.NewReturn)),

@@ -170,7 +170,7 @@ func (s *keyShop) pass(d time.Duration) { s.ahead.Add(int64(d)) }
 func (s keyShop) restart() *keyShop {
 	s.t.Helper()
 	next := *s.shop
-	next.answers = &answers{kept: make(map[string]commands.StoredAnswer)}
+	next.answers = &answers{kept: make(map[string]commands.KeptAnswer)}
 	policy := commands.DefaultPolicy()
 	policy.Remedy = order.RemedyBackorder
 	now := func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }

@@ -27,14 +27,14 @@ func (p *StockPath) key(bad *check) stock.Key {
 
 // moveStock carries out one command on a stock, whose key has been read with
 // the rest of the request, and answers with the stock as it stands.
-func (a *api) moveStock(ctx context.Context, c call, bad *check, key stock.Key, command func(stock.At) stock.Command) (*answer[resource.Stock], error) {
+func (a *api) moveStock(ctx context.Context, c call, bad *check, key stock.Key, command func(stock.At) stock.Command) (*response[resource.Stock], error) {
 	return moveStock(ctx, a, c, bad, key, command, func(s stock.State, now time.Time, revision int64) resource.Stock {
 		return resource.StockOf(key, s, now, revision)
 	})
 }
 
 // moveStock is the method of that name, with another body.
-func moveStock[B any](ctx context.Context, a *api, c call, bad *check, key stock.Key, command func(stock.At) stock.Command, body func(stock.State, time.Time, int64) B) (*answer[B], error) {
+func moveStock[B any](ctx context.Context, a *api, c call, bad *check, key stock.Key, command func(stock.At) stock.Command, body func(stock.State, time.Time, int64) B) (*response[B], error) {
 	if err := bad.err(); err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ type receiveInput struct {
 	Body QuantityBody
 }
 
-func (a *api) receiveStock(ctx context.Context, c call, in *receiveInput) (*answer[resource.Stock], error) {
+func (a *api) receiveStock(ctx context.Context, c call, in *receiveInput) (*response[resource.Stock], error) {
 	var bad check
 	key, quantity := in.key(&bad), inBody(&bad, "/quantity", in.Body.Quantity, unit.ParseQuantity)
 	return a.moveStock(ctx, c, &bad, key, func(at stock.At) stock.Command {
@@ -84,7 +84,7 @@ type adjustInput struct {
 	}
 }
 
-func (a *api) adjustStock(ctx context.Context, c call, in *adjustInput) (*answer[resource.Stock], error) {
+func (a *api) adjustStock(ctx context.Context, c call, in *adjustInput) (*response[resource.Stock], error) {
 	var bad check
 	key := in.key(&bad)
 	if in.Body.Change == 0 {
@@ -108,7 +108,7 @@ type countInput struct {
 	}
 }
 
-func (a *api) countStock(ctx context.Context, c call, in *countInput) (*answer[resource.Stock], error) {
+func (a *api) countStock(ctx context.Context, c call, in *countInput) (*response[resource.Stock], error) {
 	var bad check
 	return a.moveStock(ctx, c, &bad, in.key(&bad), func(at stock.At) stock.Command {
 		return stock.Count{
@@ -128,7 +128,7 @@ type moveInput struct {
 	}
 }
 
-func (a *api) moveCondition(ctx context.Context, c call, in *moveInput) (*answer[resource.Stock], error) {
+func (a *api) moveCondition(ctx context.Context, c call, in *moveInput) (*response[resource.Stock], error) {
 	var bad check
 	key, quantity := in.key(&bad), inBody(&bad, "/quantity", in.Body.Quantity, unit.ParseQuantity)
 	return a.moveStock(ctx, c, &bad, key, func(at stock.At) stock.Command {
@@ -145,7 +145,7 @@ type transferOutInput struct {
 	}
 }
 
-func (a *api) transferOut(ctx context.Context, c call, in *transferOutInput) (*answer[resource.Stock], error) {
+func (a *api) transferOut(ctx context.Context, c call, in *transferOutInput) (*response[resource.Stock], error) {
 	var bad check
 	key, quantity := in.key(&bad), inBody(&bad, "/quantity", in.Body.Quantity, unit.ParseQuantity)
 	id := orElse(&bad, "/transfer_id", in.Body.TransferID, unit.ParseTransferID, c.derive(unit.NewTransfer))
@@ -164,7 +164,7 @@ type transferInInput struct {
 	}
 }
 
-func (a *api) transferIn(ctx context.Context, c call, in *transferInInput) (*answer[resource.Stock], error) {
+func (a *api) transferIn(ctx context.Context, c call, in *transferInInput) (*response[resource.Stock], error) {
 	var bad check
 	key, quantity := in.key(&bad), inBody(&bad, "/quantity", in.Body.Quantity, unit.ParseQuantity)
 	id := inBody(&bad, "/transfer_id", in.Body.TransferID, unit.ParseTransferID)
@@ -183,7 +183,7 @@ type setPolicyInput struct {
 	}
 }
 
-func (a *api) setPolicy(ctx context.Context, c call, in *setPolicyInput) (*answer[resource.Stock], error) {
+func (a *api) setPolicy(ctx context.Context, c call, in *setPolicyInput) (*response[resource.Stock], error) {
 	var bad check
 	return a.moveStock(ctx, c, &bad, in.key(&bad), func(at stock.At) stock.Command {
 		return stock.SetPolicy{At: at, Policy: stock.Policy{
@@ -206,7 +206,7 @@ type returnStockInput struct {
 	}
 }
 
-func (a *api) returnStock(ctx context.Context, c call, in *returnStockInput) (*answer[resource.Stock], error) {
+func (a *api) returnStock(ctx context.Context, c call, in *returnStockInput) (*response[resource.Stock], error) {
 	var bad check
 	key, quantity := in.key(&bad), inBody(&bad, "/quantity", in.Body.Quantity, unit.ParseQuantity)
 	id := inBody(&bad, "/return_id", in.Body.ReturnID, unit.ParseReturnID)
@@ -243,7 +243,7 @@ func (a *api) notRepeated(ctx context.Context, c call, key stock.Key) (bool, err
 	return !repeats, err
 }
 
-func (a *api) expireDue(ctx context.Context, c call, in *StockPath) (*answer[resource.Stock], error) {
+func (a *api) expireDue(ctx context.Context, c call, in *StockPath) (*response[resource.Stock], error) {
 	var bad check
 	return a.moveStock(ctx, c, &bad, in.key(&bad), func(at stock.At) stock.Command { return stock.ExpireDue{At: at} })
 }

@@ -47,8 +47,8 @@ type Answers struct {
 	lookups []*lookup
 	finding bool
 
-	waiting []commands.StoredAnswer              // in order
-	unsaved map[answerKey]*commands.StoredAnswer // waiting or being written
+	waiting []commands.KeptAnswer              // in order
+	unsaved map[answerKey]*commands.KeptAnswer // waiting or being written
 	saving  bool
 	idle    *sync.Cond // saving became false
 }
@@ -57,20 +57,20 @@ type answerKey struct{ scope, key string }
 
 type lookup struct {
 	answerKey
-	found *commands.StoredAnswer
+	found *commands.KeptAnswer
 	err   error
 	done  chan struct{}
 }
 
 // NewAnswers keeps answers in the pool's database. Run removes old ones.
 func NewAnswers(pool *pgxpool.Pool, logger *slog.Logger) *Answers {
-	a := &Answers{pool: pool, logger: logger, unsaved: make(map[answerKey]*commands.StoredAnswer)}
+	a := &Answers{pool: pool, logger: logger, unsaved: make(map[answerKey]*commands.KeptAnswer)}
 	a.idle = sync.NewCond(&a.mu)
 	return a
 }
 
 // Find implements commands.Answers.
-func (a *Answers) Find(ctx context.Context, scope, key string) (*commands.StoredAnswer, error) {
+func (a *Answers) Find(ctx context.Context, scope, key string) (*commands.KeptAnswer, error) {
 	asked := &lookup{answerKey: answerKey{scope, key}, done: make(chan struct{})}
 	a.mu.Lock()
 	if answer, here := a.unsaved[asked.answerKey]; here {
@@ -87,7 +87,7 @@ func (a *Answers) Find(ctx context.Context, scope, key string) (*commands.Stored
 	case <-asked.done:
 		return asked.found, asked.err
 	case <-ctx.Done():
-		return nil, fmt.Errorf("stored answers: %w", ctx.Err())
+		return nil, fmt.Errorf("kept answers: %w", ctx.Err())
 	}
 }
 
@@ -122,14 +122,14 @@ func (a *Answers) findAll(batch []*lookup) error {
 		byKey[asked.answerKey] = append(byKey[asked.answerKey], asked)
 	}
 	rows, err := a.pool.Query(ctx, `
-		SELECT a.scope, a.key, a.request_hash, a.status, a.headers, a.body
+		SELECT a.scope, a.key, a.request_hash, a.status, a.headers, a.body, a.answered_at
 		FROM unnest($1::text[], $2::text[]) AS asked (scope, key) JOIN commands.answers a USING (scope, key)`, scopes, keys)
 	if err != nil {
-		return fmt.Errorf("find stored answers: %w", err)
+		return fmt.Errorf("find kept answers: %w", err)
 	}
 	found, err := pgx.CollectRows(rows, scanAnswer)
 	if err != nil {
-		return fmt.Errorf("find stored answers: %w", err)
+		return fmt.Errorf("find kept answers: %w", err)
 	}
 	for _, answer := range found {
 		for _, asked := range byKey[answerKey{answer.Scope, answer.Key}] {
@@ -139,10 +139,10 @@ func (a *Answers) findAll(batch []*lookup) error {
 	return nil
 }
 
-func scanAnswer(row pgx.CollectableRow) (*commands.StoredAnswer, error) {
-	var answer commands.StoredAnswer
+func scanAnswer(row pgx.CollectableRow) (*commands.KeptAnswer, error) {
+	var answer commands.KeptAnswer
 	var headers []byte
-	err := row.Scan(&answer.Scope, &answer.Key, &answer.RequestHash, &answer.Status, &headers, &answer.Body)
+	err := row.Scan(&answer.Scope, &answer.Key, &answer.RequestHash, &answer.Status, &headers, &answer.Body, &answer.AnsweredAt)
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +150,7 @@ func scanAnswer(row pgx.CollectableRow) (*commands.StoredAnswer, error) {
 }
 
 // Keep implements commands.Answers.
-func (a *Answers) Keep(answer commands.StoredAnswer) {
+func (a *Answers) Keep(answer commands.KeptAnswer) {
 	key := answerKey{answer.Scope, answer.Key}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -193,7 +193,7 @@ func (a *Answers) save() {
 	}
 }
 
-func (a *Answers) saveAll(batch []commands.StoredAnswer) error {
+func (a *Answers) saveAll(batch []commands.KeptAnswer) error {
 	ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
 	defer cancel()
 	n := len(batch)
@@ -273,7 +273,7 @@ func (a *Answers) Prune(ctx context.Context, age time.Duration) error {
 				SELECT scope, key FROM commands.answers
 				WHERE answered_at < clock_timestamp() - make_interval(secs => $1) LIMIT $2)`, age.Seconds(), answersPrunedAt)
 		if err != nil {
-			return fmt.Errorf("prune stored answers: %w", err)
+			return fmt.Errorf("prune kept answers: %w", err)
 		}
 		if tag.RowsAffected() < answersPrunedAt {
 			return nil

@@ -35,14 +35,14 @@ func openAnswers(t *testing.T, pool *pgxpool.Pool) *postgres.Answers {
 	return answers
 }
 
-func answerOf(scope, key, body string) commands.StoredAnswer {
-	return commands.StoredAnswer{
+func answerOf(scope, key, body string) commands.KeptAnswer {
+	return commands.KeptAnswer{
 		Scope: scope, Key: key, RequestHash: []byte{1, 2, 3}, Status: 201,
 		Headers: map[string]string{"ETag": `"3"`, "Content-Type": "application/json"}, Body: []byte(body),
 	}
 }
 
-func mustFind(t *testing.T, answers *postgres.Answers, scope, key string) *commands.StoredAnswer {
+func mustFind(t *testing.T, answers *postgres.Answers, scope, key string) *commands.KeptAnswer {
 	t.Helper()
 	found, err := answers.Find(t.Context(), scope, key)
 	if err != nil {

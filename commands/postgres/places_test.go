@@ -40,7 +40,7 @@ func TestReadersKeepTheirPlacesWithTheirEvents(t *testing.T) {
 	answer := func(key string, seen uint64) {
 		t.Helper()
 		answers.Seen = func() eventstore.Anchor { return event(seen) }
-		answers.Keep(commands.StoredAnswer{Scope: "ann", Key: key, RequestHash: []byte{1}, Status: 201, Body: []byte("b")})
+		answers.Keep(commands.KeptAnswer{Scope: "ann", Key: key, RequestHash: []byte{1}, Status: 201, Body: []byte("b")})
 		if err := answers.Flush(t.Context()); err != nil {
 			t.Fatal(err)
 		}

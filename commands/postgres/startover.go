@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"daybook/commands"
 	"daybook/commands/reactor"
 	"daybook/commands/streams"
 	"daybook/eventstore"
@@ -126,21 +127,15 @@ func LoadImport(ctx context.Context, pool *pgxpool.Pool) (*ImportRecord, error) 
 	return &r, nil
 }
 
-// KeptAnswer says under which key an answer is kept.
-type KeptAnswer struct {
-	Scope, Key string
-	Status     int
-	AnsweredAt time.Time
-}
-
-// EachAnswer calls do for each answer of a request that changed something.
-func EachAnswer(ctx context.Context, pool *pgxpool.Pool, do func(KeptAnswer)) error {
-	rows, err := pool.Query(ctx, `SELECT scope, key, status, answered_at FROM commands.answers WHERE status < 400`)
+// EachAnswer calls do for each answer of a request that changed something. Headers and
+// bodies are left out, because there can be many.
+func EachAnswer(ctx context.Context, pool *pgxpool.Pool, do func(commands.KeptAnswer)) error {
+	rows, err := pool.Query(ctx, `SELECT scope, key, request_hash, status, answered_at FROM commands.answers WHERE status < 400`)
 	if err != nil {
 		return fmt.Errorf("list the kept answers: %w", err)
 	}
-	var a KeptAnswer
-	if _, err := pgx.ForEachRow(rows, []any{&a.Scope, &a.Key, &a.Status, &a.AnsweredAt}, func() error { do(a); return nil }); err != nil {
+	var a commands.KeptAnswer
+	if _, err := pgx.ForEachRow(rows, []any{&a.Scope, &a.Key, &a.RequestHash, &a.Status, &a.AnsweredAt}, func() error { do(a); return nil }); err != nil {
 		return fmt.Errorf("list the kept answers: %w", err)
 	}
 	return nil

@@ -24,6 +24,16 @@ var wordRooms = map[string][]string{
 	"Purse":   {}, "Comeback": {}, "Shelf": {}, "Glance": {}, "Papers": {}, "Stray": {}, "Spoiled": {}, "Plainly": {},
 }
 
+// oldNames are exported names that are given up because another name has the same meaning.
+var oldNames = map[string]string{
+	"StoredAnswer": "KeptAnswer",
+}
+
+// In these rooms no type has the word Answer in its name, exported or not, because an answer is what is
+// kept under an idempotency key. What a handler returns is a result, what a route returns a response, and what
+// stock or an order says to a process a reply.
+var roomsOfOtherWords = []string{"commands/aggregate", "commands/reactor", "commands/commandapi", "readapi"}
+
 var camelWord = regexp.MustCompile(`[A-Z]+(?:[a-z0-9]+|$)|[A-Z][a-z0-9]*`)
 
 // One word has one meaning, in the names that other packages see.
@@ -40,8 +50,17 @@ func TestNoExportedNameUsesAWordOfAnotherMeaning(t *testing.T) {
 			return nil
 		}
 		room := strings.TrimPrefix(filepath.ToSlash(filepath.Dir(path)), "../../")
-		for _, name := range exported(t, path) {
+		names := declared(t, path)
+		for _, name := range names.types {
+			if slices.Contains(roomsOfOtherWords, room) && strings.Contains(strings.ToLower(name), "answer") {
+				t.Errorf("%s declares the type %s: an answer is what is kept under an idempotency key", path, name)
+			}
+		}
+		for _, name := range names.exported {
 			seen++
+			if now, old := oldNames[name]; old {
+				t.Errorf("%s exports %s, which is called %s", path, name, now)
+			}
 			for _, word := range camelWord.FindAllString(name, -1) {
 				if rooms, banned := wordRooms[word]; banned && !slices.Contains(rooms, room) {
 					t.Errorf("%s exports %s: the word %s means something else (it is of %v)", path, name, word, rooms)
@@ -58,33 +77,36 @@ func TestNoExportedNameUsesAWordOfAnotherMeaning(t *testing.T) {
 	}
 }
 
-// exported are the exported names that a file declares at its top level, and methods.
-func exported(t *testing.T, file string) []string {
+// names are what a file declares at its top level, and its methods.
+type names struct{ exported, types []string }
+
+func declared(t *testing.T, file string) names {
 	t.Helper()
 	source, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var names []*ast.Ident
+	var all []*ast.Ident
+	var found names
 	for _, declaration := range source.Decls {
 		switch d := declaration.(type) {
 		case *ast.FuncDecl:
-			names = append(names, d.Name)
+			all = append(all, d.Name)
 		case *ast.GenDecl:
 			for _, spec := range d.Specs {
 				switch s := spec.(type) {
 				case *ast.TypeSpec:
-					names = append(names, s.Name)
+					all = append(all, s.Name)
+					found.types = append(found.types, s.Name.Name)
 				case *ast.ValueSpec:
-					names = append(names, s.Names...)
+					all = append(all, s.Names...)
 				}
 			}
 		}
 	}
-	var found []string
-	for _, name := range names {
+	for _, name := range all {
 		if name.IsExported() {
-			found = append(found, name.Name)
+			found.exported = append(found.exported, name.Name)
 		}
 	}
 	return found

@@ -25,10 +25,10 @@ import (
 // forgetful keeps no answers; nothing here is asked twice.
 type forgetful struct{}
 
-func (forgetful) Find(context.Context, string, string) (*commands.StoredAnswer, error) {
+func (forgetful) Find(context.Context, string, string) (*commands.KeptAnswer, error) {
 	return nil, nil
 }
-func (forgetful) Keep(commands.StoredAnswer) {}
+func (forgetful) Keep(commands.KeptAnswer) {}
 
 // open is a node over a log in memory; around stands between it and its clients.
 func open(t *testing.T, around func(http.Handler) http.Handler) Env {

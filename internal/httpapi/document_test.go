@@ -24,10 +24,10 @@ import (
 // forgetful keeps no answers.
 type forgetful struct{}
 
-func (forgetful) Find(context.Context, string, string) (*commands.StoredAnswer, error) {
+func (forgetful) Find(context.Context, string, string) (*commands.KeptAnswer, error) {
 	return nil, nil
 }
-func (forgetful) Keep(commands.StoredAnswer) {}
+func (forgetful) Keep(commands.KeptAnswer) {}
 
 // both is a handler of both APIs, over an empty log.
 func both(t *testing.T) http.Handler {

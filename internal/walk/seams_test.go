@@ -214,12 +214,12 @@ func (c *cuttable) Append(ctx context.Context, stream string, expected eventstor
 // that were not written yet.
 type answers struct {
 	mu   sync.Mutex
-	kept map[string]commands.StoredAnswer
+	kept map[string]commands.KeptAnswer
 }
 
-func newAnswers() *answers { return &answers{kept: map[string]commands.StoredAnswer{}} }
+func newAnswers() *answers { return &answers{kept: map[string]commands.KeptAnswer{}} }
 
-func (a *answers) Find(_ context.Context, scope, key string) (*commands.StoredAnswer, error) {
+func (a *answers) Find(_ context.Context, scope, key string) (*commands.KeptAnswer, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if kept, found := a.kept[scope+" "+key]; found {
@@ -228,7 +228,7 @@ func (a *answers) Find(_ context.Context, scope, key string) (*commands.StoredAn
 	return nil, nil //nolint:nilnil // so the contract says it
 }
 
-func (a *answers) Keep(answer commands.StoredAnswer) {
+func (a *answers) Keep(answer commands.KeptAnswer) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if _, found := a.kept[answer.Scope+" "+answer.Key]; !found {
