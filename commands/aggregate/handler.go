@@ -227,15 +227,14 @@ func (h *Handler[S, C, E]) enqueue(job *job[S, C, E]) error {
 		return ErrClosed
 	}
 	l := h.lane(job.request.Stream)
-	if len(l.queue) >= h.options.QueueLimit {
-		return ErrOverloaded
+	idle, err := l.queue.add(job, h.options.QueueLimit)
+	if idle {
+		h.start(l)
 	}
-	l.queue = append(l.queue, job)
-	h.start(l)
-	return nil
+	return err
 }
 
-// resume puts a job in front of its stream's queue for which the log was searched.
+// resume puts a job in front of its stream's queue, because the log was searched for it.
 func (h *Handler[S, C, E]) resume(j *job[S, C, E]) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -243,8 +242,9 @@ func (h *Handler[S, C, E]) resume(j *job[S, C, E]) error {
 		return ErrClosed
 	}
 	l := h.lane(j.request.Stream)
-	l.queue = append([]*job[S, C, E]{j}, l.queue...)
-	h.start(l)
+	if l.queue.putBack([]*job[S, C, E]{j}) {
+		h.start(l)
+	}
 	return nil
 }
 
@@ -264,11 +264,23 @@ func (h *Handler[S, C, E]) lane(stream string) *lane[S, C, E] {
 
 // start sets an idle lane to work; the lock is held.
 func (h *Handler[S, C, E]) start(l *lane[S, C, E]) {
-	if !l.running {
-		l.running = true
-		h.work.Add(1)
-		go l.run()
+	h.work.Add(1)
+	go func() {
+		defer h.work.Done()
+		h.weigh(l, l.work())
+	}()
+}
+
+// weigh counts how many bytes a lane that rests keeps in memory.
+func (h *Handler[S, C, E]) weigh(l *lane[S, C, E], size int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.lanes[l.stream] != l {
+		return // forgotten a moment ago
 	}
+	h.bytes += size - l.weight
+	l.weight = size
+	h.evict()
 }
 
 // evict forgets the streams that were not used for longest. A lane at work
@@ -278,40 +290,11 @@ func (h *Handler[S, C, E]) evict() {
 	for at := h.recent.Back(); at != nil && (len(h.lanes) > h.options.CacheStreams || h.bytes > h.options.CacheBytes); {
 		l := at.Value.(*lane[S, C, E]) // the list holds nothing else
 		before := at.Prev()
-		if !l.running && before != nil {
+		if !l.queue.isWorking() && before != nil {
 			h.recent.Remove(at)
 			delete(h.lanes, l.stream)
 			h.bytes -= l.weight
 		}
 		at = before
 	}
-}
-
-// take hands a lane its next batch, or tells it to rest.
-func (h *Handler[S, C, E]) take(l *lane[S, C, E]) []*job[S, C, E] {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	n := min(len(l.queue), maxBatchCommands)
-	if n == 0 {
-		l.running = false
-		l.queue = nil
-		h.bytes += l.savedSize - l.weight
-		l.weight = l.savedSize
-		h.evict()
-		h.work.Done()
-		return nil
-	}
-	batch := l.queue[:n:n]
-	l.queue = l.queue[n:]
-	return batch
-}
-
-// putBack returns jobs that did not fit a batch to the front of the queue.
-func (h *Handler[S, C, E]) putBack(l *lane[S, C, E], jobs []*job[S, C, E]) {
-	for _, j := range jobs {
-		j.stage.Store(waiting)
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	l.queue = append(jobs[:len(jobs):len(jobs)], l.queue...)
 }

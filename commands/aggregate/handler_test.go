@@ -8,6 +8,7 @@ import (
 	"iter"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -129,9 +130,17 @@ func await(holds func() bool) {
 }
 
 func queued[S, C, E any](h *Handler[S, C, E]) int {
+	return len(waitingJobs(h))
+}
+
+// waitingJobs is what is in the queue of the till.
+func waitingJobs[S, C, E any](h *Handler[S, C, E]) []*job[S, C, E] {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	return len(h.lanes["till-1"].queue)
+	q := &h.lanes["till-1"].queue
+	h.mu.Unlock()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return slices.Clone(q.jobs)
 }
 
 func TestCommandsThatQueueAreAppendedTogether(t *testing.T) {
@@ -417,9 +426,7 @@ func TestACanceledCommandThatHasNotBegunIsNotCarriedOut(t *testing.T) {
 	await(func() bool { return queued(handler) == 1 })
 	cancel()
 	await(func() bool { // the canceled one is withdrawn before the lane goes on
-		handler.mu.Lock()
-		defer handler.mu.Unlock()
-		return handler.lanes["till-1"].queue[0].stage.Load() == withdrawn
+		return waitingJobs(handler)[0].stage.Load() == withdrawn
 	})
 	store.gate <- struct{}{}
 	wait.Wait()

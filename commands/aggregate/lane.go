@@ -64,16 +64,15 @@ func (j *job[S, C, E]) replay(known receipt) {
 	j.settled = true
 }
 
-// lane is one stream's queue, folded state and memory. Queue, running and weight belong
-// to the handler's lock; the rest to the lane's own goroutine, of which there
-// is at most one.
+// lane is one stream's queue, folded state and memory. Place and weight belong to the
+// handler's lock, and the queue has its own. The rest belongs to the goroutine at work,
+// and there is at most one.
 type lane[S, C, E any] struct {
 	handler *Handler[S, C, E]
 	stream  string
 	place   *list.Element
-	queue   []*job[S, C, E]
-	running bool
 	weight  int64 // bytes that the cache counts for it
+	queue   queue[S, C, E]
 
 	loaded    bool
 	state     S
@@ -92,11 +91,14 @@ type lane[S, C, E any] struct {
 	doubt bool
 }
 
-func (l *lane[S, C, E]) run() {
+// work processes what is in the queue until it is empty, and returns how many bytes the
+// lane keeps then. After that another goroutine may be at work.
+func (l *lane[S, C, E]) work() (size int64) {
 	for {
-		batch := l.handler.take(l)
+		size = l.savedSize
+		batch := l.queue.take()
 		if batch == nil {
-			return
+			return size
 		}
 		live := batch[:0]
 		for _, j := range batch {
@@ -147,12 +149,12 @@ func (l *lane[S, C, E]) attempt(ctx context.Context, jobs []*job[S, C, E], mayGu
 		return jobs, err
 	}
 	base, own := l.revision, l.own
-	jobs, rest, midway := l.decide(ctx, jobs)
-	if midway != nil {
-		return l.separate(append(jobs, rest...), midway, fresh), nil
+	decision := l.decide(ctx, jobs)
+	if decision.midway != nil {
+		return l.separate(append(decision.decided, decision.rest...), decision.midway, fresh), nil
 	}
-	l.handler.putBack(l, rest)
-	if len(jobs) == 0 {
+	l.queue.putBack(decision.rest)
+	if jobs = decision.decided; len(jobs) == 0 {
 		return nil, nil
 	}
 	var events []eventstore.Event
@@ -196,36 +198,46 @@ func (l *lane[S, C, E]) separate(jobs []*job[S, C, E], midway *job[S, C, E], fre
 		l.forget()
 		return jobs
 	default:
-		l.handler.putBack(l, []*job[S, C, E]{midway})
+		l.queue.putBack([]*job[S, C, E]{midway})
 	}
 	l.forget()
 	return without(jobs, midway)
 }
 
-// decide runs every job against the evolving state. It returns those that can be
-// appended and those that no longer fit the batch. Jobs that wait for a search of the
-// log are in neither list. If midway is not nil, it was refused after it had changed the
-// state, and nothing may be appended; midway is the first of rest.
-func (l *lane[S, C, E]) decide(ctx context.Context, jobs []*job[S, C, E]) (decided, rest []*job[S, C, E], midway *job[S, C, E]) {
+// decision is what deciding some jobs has come to.
+type decision[S, C, E any] struct {
+	decided []*job[S, C, E] // can be appended together
+	rest    []*job[S, C, E] // do not fit, and wait for the next batch
+	// midway, if not nil, was refused after it had changed the state, so nothing may be
+	// appended. It is the first of rest.
+	midway *job[S, C, E]
+}
+
+// decide runs every job against the evolving state. Jobs that wait for a search of the log
+// are not in the batch.
+func (l *lane[S, C, E]) decide(ctx context.Context, jobs []*job[S, C, E]) (d decision[S, C, E]) {
 	events, size := 0, 0
 	l.recordedAt, l.batched = l.revision, nil
 	for i, j := range jobs {
 		if events > maxBatchEvents || size > maxBatchBytes {
-			return decided, jobs[i:], nil
+			d.rest = jobs[i:]
+			return d
 		}
 		l.begunAt = l.revision
 		err := l.decideOne(ctx, j)
 		j.err = err
 		switch {
 		case l.revision != l.begunAt && err != nil:
-			return decided, jobs[i:], j
+			d.rest, d.midway = jobs[i:], j
+			return d
 		case errors.Is(err, errLater):
-			return decided, jobs[i:], nil
+			d.rest = jobs[i:]
+			return d
 		case errors.Is(err, errSearch):
 			l.searchBeside(j)
 			continue
 		}
-		decided = append(decided, j)
+		d.decided = append(d.decided, j)
 		events += len(j.encoded)
 		for _, e := range j.encoded {
 			size += e.Size()
@@ -234,7 +246,7 @@ func (l *lane[S, C, E]) decide(ctx context.Context, jobs []*job[S, C, E]) (decid
 			l.noteBatched(j)
 		}
 	}
-	return decided, nil, nil
+	return d
 }
 
 // noteBatched keeps a batch from holding the same command twice.
