@@ -232,18 +232,8 @@ func (g *openGateway) open(ctx context.Context, n *node) error {
 // many at once.
 const gatewayConns = 4
 
-// serve answers until close, and tells why it ended.
-func (g *openGateway) serve(ended chan<- error) {
-	if g != nil {
-		ended <- g.server.Serve(g.listener)
-	}
-}
-
 // close lets calls under way finish and ends subscriptions, until ctx ends.
 func (g *openGateway) close(ctx context.Context) error {
-	if g == nil {
-		return nil
-	}
 	closed := make(chan error, 1)
 	go func() { closed <- g.server.Close(ctx) }()
 	// After its groups are at rest, or what they still noted would be refused; but

@@ -42,7 +42,7 @@ func TestANodeLeavesBeforeItsCallsHaveEnded(t *testing.T) {
 	left := make(chan struct{})
 	g := &openGateway{listener: listener, server: server, leave: func() { close(left) }}
 	served := make(chan error, 1)
-	go g.serve(served)
+	go func() { served <- g.server.Serve(g.listener) }()
 	client := dialGateway(t, g.url())
 	appended := make(chan error, 1)
 	go func() {

@@ -2,7 +2,13 @@ package main
 
 import (
 	"context"
+	"daybook/commands"
+	"daybook/internal/pgtest"
 	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
 	"reflect"
 	"slices"
 	"strings"
@@ -221,5 +227,57 @@ func TestPartsThatActOnADivergedLogEnd(t *testing.T) {
 	}
 	if got := <-ended; got != "probes" {
 		t.Errorf("%s ended, want probes", got)
+	}
+}
+
+// A server closes its ways in before the first part of its node is taken down, and both of
+// them.
+func TestAServerClosesItsWaysBeforeItsNode(t *testing.T) {
+	t.Parallel()
+	p := &program{
+		options:     options{DatabaseURL: pgtest.URL(t), Store: storePostgres},
+		environment: testEnvironment(nil, strings.NewReader(""), io.Discard, io.Discard),
+		log:         slog.New(slog.DiscardHandler),
+	}
+	s, err := p.openServer(t.Context(), "127.0.0.1:0", gatewayConfig{address: "127.0.0.1:0"}, p.nodeConfig(commands.DefaultPolicy()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	addresses := []string{s.listener.Addr().String(), s.gateway.listener.Addr().String()}
+	accepts := func(address string) bool {
+		line, err := (&net.Dialer{Timeout: time.Second}).DialContext(t.Context(), "tcp", address)
+		if err != nil {
+			return false
+		}
+		line.Close()
+		return true
+	}
+	for _, address := range addresses {
+		if !accepts(address) {
+			t.Errorf("%s lets nobody in", address)
+		}
+	}
+	var open []string
+	guard := s.node.parts.opened[slices.IndexFunc(s.node.parts.opened, func(one *workingPart) bool { return one.name == partGuard })]
+	end := guard.end
+	guard.end = func() { // all work is told to end at first
+		open = slices.DeleteFunc(slices.Clone(addresses), func(address string) bool { return !accepts(address) })
+		end()
+	}
+	if err := s.close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if len(open) > 0 {
+		t.Errorf("still open when the node was taken down: %v", open)
+	}
+	for range addresses {
+		select {
+		case err := <-s.served:
+			if err != nil && !errors.Is(err, http.ErrServerClosed) {
+				t.Errorf("a way in ended with %v", err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("a way in still serves")
+		}
 	}
 }

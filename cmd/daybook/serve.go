@@ -87,11 +87,12 @@ func (c *serveCommand) Run(ctx context.Context, p *program) (err error) {
 // server is a node with its ways in: the HTTP API and, where asked for, the
 // gateway.
 type server struct {
-	node    *node
-	url     string
-	http    *http.Server
-	gateway *openGateway
-	served  chan error // why one of them stopped accepting
+	node     *node
+	url      string
+	listener net.Listener // of http
+	http     *http.Server
+	gateway  *openGateway // nil: none
+	served   chan error   // why one of them stopped accepting
 }
 
 // A server spends memory on collecting garbage less often, which under load took
@@ -120,7 +121,7 @@ func (p *program) openServer(ctx context.Context, address string, door gatewayCo
 		return nil, err
 	}
 	way, stop := new(entrance), make(chan struct{})
-	s := &server{url: "http://" + listener.Addr().String(), http: httpapi.NewServer(way, p.log), served: make(chan error, 2)}
+	s := &server{url: "http://" + listener.Addr().String(), listener: listener, http: httpapi.NewServer(way, p.log), served: make(chan error, 2)}
 	s.http.RegisterOnShutdown(func() { close(stop) })
 	defer func() {
 		if err != nil {
@@ -138,7 +139,7 @@ func (p *program) openServer(ctx context.Context, address string, door gatewayCo
 		return nil, err
 	}
 	way.set(starting)
-	go func() { s.served <- s.http.Serve(listener) }()
+	s.serve(ctx, s.ways()[0]) // probes, until the node is open
 	p.log.InfoContext(ctx, "starting; probes are answered", "url", s.url)
 	if s.node, err = openNode(ctx, cfg, p.log); err != nil {
 		return nil, err
@@ -152,7 +153,9 @@ func (p *program) openServer(ctx context.Context, address string, door gatewayCo
 	}
 	s.node.start(ctx)
 	way.set(handler)
-	go s.gateway.serve(s.served)
+	for _, other := range s.ways()[1:] {
+		s.serve(ctx, other)
+	}
 	return s, nil
 }
 
@@ -184,23 +187,47 @@ func (s *server) close(ctx context.Context) error {
 	return err
 }
 
+// ways are the ways in, as parts: run serves until stop, or until ctx of stop ends.
+func (s *server) ways() []part {
+	ways := []part{{
+		name: "requests",
+		run:  func(context.Context) error { return s.http.Serve(s.listener) },
+		stop: func(ctx context.Context) error {
+			err := s.http.Shutdown(ctx)
+			if err != nil {
+				err = errors.Join(err, s.http.Close())
+			}
+			return err
+		},
+	}}
+	if s.gateway != nil {
+		ways = append(ways, part{
+			name: "calls of the gateway",
+			run:  func(context.Context) error { return s.gateway.server.Serve(s.gateway.listener) },
+			stop: s.gateway.close,
+		})
+	}
+	return ways
+}
+
+// serve has a way in let clients in. served tells why it has ended.
+func (s *server) serve(ctx context.Context, way part) {
+	go func() { s.served <- way.run(ctx) }()
+}
+
 // closeWays closes the ways in, at the same time: a client that does not come to
 // an end on one must not keep those on the other waiting, nor cost them their time.
 func (s *server) closeWays(ctx context.Context, limit time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	var closing sync.WaitGroup
-	closing.Go(func() {
-		if err := s.http.Shutdown(ctx); err != nil {
-			s.node.log.WarnContext(ctx, "requests still under way are cut off", "error", err)
-			s.http.Close()
-		}
-	})
-	closing.Go(func() {
-		if err := s.gateway.close(ctx); err != nil {
-			s.node.log.WarnContext(ctx, "calls of the gateway still under way are cut off", "error", err)
-		}
-	})
+	for _, way := range s.ways() {
+		closing.Go(func() {
+			if err := way.stop(ctx); err != nil {
+				s.node.log.WarnContext(ctx, way.name+" still under way are cut off", "error", err)
+			}
+		})
+	}
 	closing.Wait()
 }
 
