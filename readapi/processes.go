@@ -25,6 +25,10 @@ type processesOutput struct{ Body ProcessList }
 func (a *api) processes(ctx context.Context, in *processesInput) (*processesOutput, error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
+	seal, err := openCursor("list-processes", in)
+	if err != nil {
+		return nil, problem.From(ctx, err)
+	}
 	if a.Processes == nil {
 		return &processesOutput{Body: ProcessList{List: query.List[resource.Process]{Items: []resource.Process{}}}}, nil
 	}
@@ -35,7 +39,7 @@ func (a *api) processes(ctx context.Context, in *processesInput) (*processesOutp
 	out := &processesOutput{Body: ProcessList{Leading: leading}}
 	if len(all) > in.Limit {
 		all = all[:in.Limit]
-		out.Body.Next = all[in.Limit-1].ID
+		out.Body.Next = seal(all[in.Limit-1].ID)
 	}
 	out.Body.Items = append([]resource.Process{}, all...)
 	return out, nil

@@ -180,13 +180,19 @@ func get[I any, PI input[I], B any](a *api, tag string, r route, revision func(B
 				return nil, problem.From(ctx, err)
 			}
 		}
+		seal, err := openCursor(r.id, in)
+		if err != nil {
+			return nil, problem.From(ctx, err)
+		}
 		out := &output[B]{}
-		var err error
 		if out.Position, err = a.waitForPosition(ctx, PI(in).reading(), viewsOf(r, in)); err != nil {
 			return nil, problem.From(ctx, known(err))
 		}
 		if out.Body, err = read(ctx, in); err != nil {
 			return nil, problem.From(ctx, known(err))
+		}
+		if list, is := any(&out.Body).(linked); is && seal != nil {
+			list.ReplaceNext(seal)
 		}
 		if revision != nil {
 			out.ETag = etag.OfRevision(revision(out.Body))

@@ -71,6 +71,13 @@ type List[T any] struct {
 	Count *Count `json:"count,omitempty" doc:"There if it was asked for."`
 }
 
+// ReplaceNext gives the cursor of the next page, if there is one, another form.
+func (l *List[T]) ReplaceNext(form func(cursor string) string) {
+	if l.Next != "" {
+		l.Next = form(l.Next)
+	}
+}
+
 // Cut makes a list of rows read with one more than the page's size: the surplus
 // row tells that there is a next page, which begins after the last one kept.
 func Cut[T any](rows []T, p Page, cursor func(T) string) List[T] {

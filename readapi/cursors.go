@@ -1,0 +1,82 @@
+package readapi
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"daybook/internal/problem"
+)
+
+// lister is the input of a list that has pages.
+type lister interface{ paging() *Paging }
+
+func (p *Paging) paging() *Paging { return p }
+
+// linked is the answer of a list that has pages.
+type linked interface {
+	// ReplaceNext gives the cursor of the next page another form.
+	ReplaceNext(form func(cursor string) string)
+}
+
+// shaping are the parameters that change neither which items a list has nor their order.
+var shaping = []string{"cursor", "limit", "include", "count"}
+
+// openCursor reads the cursor of a request for a page: it is good only for the list, sort
+// and filters that it was given out for, because with others it would leave out items
+// without a word. It leaves the view's own cursor in the input, and returns how to make the
+// next one. seal is nil if the input has no pages.
+func openCursor(operation string, in any) (seal func(string) string, err error) {
+	list, ok := in.(lister)
+	if !ok {
+		return nil, nil
+	}
+	mark := markOf(operation, in)
+	seal = func(cursor string) string { return mark + "." + cursor }
+	page := list.paging()
+	if page.Cursor == "" {
+		return seal, nil
+	}
+	given, own, whole := strings.Cut(page.Cursor, ".")
+	if !whole || own == "" || len(given) != len(mark) {
+		return nil, problem.NotValid(problem.InParameter("query", "cursor", "not one that this list gave out"))
+	}
+	if given != mark {
+		return nil, problem.NotValid(problem.InParameter("query", "cursor",
+			"given out for another list, sort or filter: give the same parameters as for the page before, or no cursor"))
+	}
+	page.Cursor = own
+	return seal, nil
+}
+
+// markOf is a short text that differs between lists, sorts and filters.
+func markOf(operation string, in any) string {
+	hash := sha256.New()
+	_, _ = io.WriteString(hash, operation)
+	var walk func(v reflect.Value)
+	walk = func(v reflect.Value) {
+		for i := range v.NumField() {
+			field := v.Type().Field(i)
+			if field.Anonymous && field.Type.Kind() == reflect.Struct {
+				walk(v.Field(i))
+				continue
+			}
+			name := field.Tag.Get("query") + field.Tag.Get("path")
+			if name == "" || slices.Contains(shaping, name) || v.Field(i).IsZero() {
+				continue
+			}
+			value := v.Field(i).Interface()
+			if at, is := value.(time.Time); is {
+				value = at.UTC().Format(time.RFC3339Nano)
+			}
+			_, _ = fmt.Fprintf(hash, "\x00%s=%#v", name, value)
+		}
+	}
+	walk(reflect.ValueOf(in).Elem())
+	return base64.RawURLEncoding.EncodeToString(hash.Sum(nil)[:6])
+}
