@@ -2,6 +2,7 @@ package apidoc
 
 import (
 	"reflect"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -85,6 +86,9 @@ func describeOperation(document *huma.OpenAPI, op *huma.Operation) {
 			if header.Schema == nil {
 				continue
 			}
+			if slices.Contains(flags, name) {
+				header.Schema.Type = huma.TypeBoolean
+			}
 			Say("header", name, header.Schema)
 			if header.Description == "" {
 				header.Description = header.Schema.Description
@@ -93,6 +97,10 @@ func describeOperation(document *huma.OpenAPI, op *huma.Operation) {
 		}
 	}
 }
+
+// flags are the headers that are `true` or are not there. They are no lists of one value,
+// of which ogen makes a type for each operation, and then takes one for another.
+var flags = []string{"Idempotency-Replayed", "Daybook-More"}
 
 const description = `Daybook is the order and inventory core of a shop. Every write appends to a log that is never altered; reads come from read models that follow it.
 

@@ -113,6 +113,30 @@ func describes(operation map[string]any, name string) bool {
 	})
 }
 
+// A header's values have no name in the document, so ogen makes a type of them for each
+// operation, and then gives one operation the other's: its client did not compile.
+func TestNoHeaderOfAnAnswerListsItsValues(t *testing.T) {
+	t.Parallel()
+	doc := document(t)
+	seen := 0
+	for path, methods := range object(t, doc, "paths") {
+		for method := range methods.(map[string]any) {
+			for status, response := range object(t, doc, "paths", path, method, "responses") {
+				headers, _ := response.(map[string]any)["headers"].(map[string]any)
+				for name := range headers {
+					seen++
+					if values := object(t, headers, name, "schema")["enum"]; values != nil {
+						t.Errorf("%s %s: %s: the header %s lists its values %v", method, path, status, name, values)
+					}
+				}
+			}
+		}
+	}
+	if seen < 100 {
+		t.Errorf("saw %d headers", seen)
+	}
+}
+
 // An answer that is a list has at most as many items as its limit says. Those without
 // a limit are as long as something that is bounded elsewhere.
 func TestEveryListOfTheDocumentIsBounded(t *testing.T) {

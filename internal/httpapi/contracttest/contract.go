@@ -282,8 +282,15 @@ func (c *Contract) headers(answer map[string]any, header http.Header, steps []st
 			return err
 		}
 		value := any(text)
-		if number, err := strconv.ParseInt(text, 10, 64); err == nil && schema.Types != nil && strings.Contains(schema.Types.String(), "integer") {
+		types := ""
+		if schema.Types != nil {
+			types = schema.Types.String()
+		}
+		if number, err := strconv.ParseInt(text, 10, 64); err == nil && strings.Contains(types, "integer") {
 			value = number
+		}
+		if text == "true" && strings.Contains(types, "boolean") {
+			value = true // false is said by leaving it out
 		}
 		if err := schema.Validate(value); err != nil {
 			return fmt.Errorf("the header %s: %q: %w", name, text, err)

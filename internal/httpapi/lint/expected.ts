@@ -12,8 +12,8 @@ export const checkout: Schemas["CheckoutInputBody"] = { payment: {}, confirm: tr
 export const shipment: Schemas["ShipInputBody"] = { lines: [{ line: 1, quantity: 2 }] };
 
 // What may have few values has these, on reads as on writes.
-is<Same<Schemas["Order"]["status"], Schemas["OrderState"]["status"]>>();
-is<Same<Schemas["Order"]["payment_state"], Schemas["OrderState"]["payment_state"]>>();
+is<Same<Schemas["Order"]["status"], Schemas["OrderSummary"]["status"]>>();
+is<Same<Schemas["Order"]["payment_state"], Schemas["OrderSummary"]["payment_state"]>>();
 is<Same<Schemas["Product"]["kind"], "stocked" | "service">>();
 
 // A problem's type tells its other members.
