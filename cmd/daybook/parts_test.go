@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"daybook/commands"
-	"daybook/internal/pgtest"
 	"errors"
 	"io"
 	"log/slog"
@@ -16,6 +14,9 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"daybook/commands"
+	"daybook/internal/pgtest"
 )
 
 // downOrder is the order in which a node is taken down. What a part needs is taken down
