@@ -1,24 +1,24 @@
 // Package bloom remembers that a name has been seen, in a few bytes, for ever.
 //
-// If Has returns false, the name was never added. If it returns true, it is wrong
-// about once in 400,000 questions: a caller that must be sure reads the log. The
-// package does not know what a name means.
+// If Has returns false, the name was never added. If it returns true, the name was probably
+// added: the answer is wrong about once in 400,000 questions. A caller that must be sure
+// reads the log. The package does not know what a name means.
 package bloom
 
 // Filter is a set of names that only grows. Its zero value is empty. The same
 // names added in the same order always give the same Filter, so that it can be
 // part of a folded state and of its snapshot.
 //
-// It costs 5 bytes a name when its newest part is full, and at most twice as much
-// just after a part was added; the smallest is 128 bytes. Of names that were not added,
-// one in six million is reported as seen for each full part: in a filter of 800,000 names,
-// which has 15 parts, one in 400,000 (counted).
+// A filter costs 5 bytes a name when its newest part is full, and at most twice as much just
+// after a part was added. The smallest filter is 128 bytes. Each full part wrongly reports
+// one in six million of the names that were not added. Example, counted: a filter of 800,000
+// names has 15 parts, and wrongly reports one name in 400,000.
 type Filter struct {
 	Parts []Part `json:"parts,omitempty"` // the oldest first; each twice as large as the one before
 }
 
-// Part is a Bloom filter of a fixed size, in blocks: all bits of a name are in one of
-// them, so that a question touches two lines of the processor's cache and not sixteen.
+// Part is a Bloom filter of a fixed size, in blocks. All bits of a name are in one block, so
+// a question touches two lines of the processor's cache and not sixteen.
 type Part struct {
 	Names int    `json:"names"` // how many were added
 	Bits  []byte `json:"bits"`
@@ -51,7 +51,8 @@ func (f Filter) has(start, step uint64) bool {
 	return false
 }
 
-// Add adds a name, given as to Has. A name that is added again may count again.
+// Add adds a name. The name is given in pieces, as in Has. A name that is added again may
+// count again in Part.Names.
 func (f *Filter) Add(pieces ...string) {
 	start, step := hash(pieces)
 	last := len(f.Parts) - 1
@@ -95,9 +96,9 @@ func (p *Part) has(start, step uint64) bool {
 	return true
 }
 
-// next goes from a name's bit to its next one: a linear congruential generator, whose
-// highest bits are used. Equal distances would not do, because a block has too few of
-// them to tell names apart.
+// next goes from one bit of a name to its next bit. It is a linear congruential generator,
+// and the highest bits of its value are used. Equal distances between the bits would not do,
+// because a block has too few different distances to tell names apart.
 func next(at, step uint64) uint64 { return at*6364136223846793005 + step }
 
 // hash gives the start and the step from which a name's bits are computed. It and next
