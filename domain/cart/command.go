@@ -12,9 +12,9 @@ import (
 //sumtype:decl
 type Command interface{ cartCommand() }
 
-// Open starts a cart, with its first lines. Opening it again with the same content
-// changes nothing, whatever became of the cart since; with other content it is
-// refused (cart-exists). What the catalogue says of a line is not compared.
+// Open starts a cart with its first lines. Opening it again with the same content changes
+// nothing, even if the cart has changed since. Opening it again with other content is refused
+// (cart-exists). What the catalogue says about a line is not compared.
 type Open struct {
 	CartID     unit.CartID
 	CustomerID unit.CustomerID
@@ -23,7 +23,8 @@ type Open struct {
 	Lines      []AddLine
 }
 
-// opening tells the lines of an Open from others, as they were asked for.
+// opening is a value that differs if the lines of two Opens differ, as the callers asked for
+// them.
 func (o Open) opening() string {
 	if len(o.Lines) == 0 {
 		return ""
@@ -48,8 +49,8 @@ type AddLine struct {
 	SKUText  string // as given
 	Quantity unit.Quantity
 	Offer    Offer
-	// Join adds the units to the first line that has the same SKU at the same price,
-	// and keeps that line's texts. If there is none, a line is added.
+	// Join adds the units to the first line with the same SKU and the same price. That line
+	// keeps its texts. If there is no such line, a line is added.
 	Join bool
 }
 
@@ -72,11 +73,11 @@ type RemoveLine struct {
 	Line int
 }
 
-// SetLines says which lines an open cart shall have, and how many units of each. A line
-// that is not named is taken out, and so is one with quantity zero. Lines keep their
-// prices; a line that the cart does not have cannot be named.
+// SetLines says which lines an open cart shall have, and how many units of each. A line that
+// is not named is taken out. A line with quantity zero is taken out, too. Lines keep their
+// prices. A line that the cart does not have cannot be named.
 type SetLines struct {
-	Lines []LineQuantity // the later of two with one number stands
+	Lines []LineQuantity // if two have the same number, the later one counts
 }
 
 // LineQuantity is how many units a line shall have.
@@ -85,8 +86,8 @@ type LineQuantity struct {
 	Quantity unit.Quantity
 }
 
-// ChangeCustomer says whose open cart it is; empty means a guest's. The channel stays,
-// because it tells where the cart was opened.
+// ChangeCustomer says whose open cart it is. An empty id means that the cart is a guest's.
+// The channel does not change, because it says where the cart was opened.
 type ChangeCustomer struct {
 	CustomerID unit.CustomerID
 }
@@ -96,11 +97,11 @@ type ChangeCountry struct {
 	Country string
 }
 
-// StartCheckout freezes the cart for an order. Asked again with the same order
-// id while completing or completed, it changes nothing. An order id that was
-// refused stays refused (cart-checkout-decided): another attempt is another
-// order id. No locations means the default one, no policy AllOrNothing;
-// HoldUntil must be given.
+// StartCheckout freezes the cart for an order. Sent again with the same order id while the
+// cart is completing or completed, it changes nothing. An order id whose checkout was refused
+// stays refused (cart-checkout-decided), so another attempt needs another order id. No
+// locations means the default location, and no policy means AllOrNothing. HoldUntil must be
+// given.
 type StartCheckout struct {
 	OrderID   unit.OrderID
 	Reference string
@@ -111,18 +112,18 @@ type StartCheckout struct {
 	OrderIDFrom OrderIDSource
 }
 
-// RefuseCheckout and CompleteCheckout record the outcome of a checkout. The
-// cart's stream is the referee: the first outcome recorded for an order id
-// stands, and asking for the other is refused (cart-checkout-decided).
+// RefuseCheckout and CompleteCheckout record the outcome of a checkout. The cart's stream is
+// the referee: the first outcome that is recorded for an order id stands. A command for the
+// other outcome is refused (cart-checkout-decided).
 type RefuseCheckout struct {
 	OrderID   unit.OrderID
 	Shortages []Shortage
 }
 
-// WithdrawCheckout takes back a CheckedOut whose order cannot be placed, because
-// the order id is another cart's, and gives the cart its lines back. Every driver
-// reaches the same result, because an order id never moves to another cart. It
-// also refuses a checkout that has no outcome yet.
+// WithdrawCheckout takes back a CheckedOut and gives the cart its lines back. It is sent when
+// the order cannot be placed, because another cart has the order id. Every driver reaches the
+// same result, because an order id never moves to another cart. The command also refuses a
+// checkout that has no outcome yet.
 type WithdrawCheckout struct {
 	OrderID unit.OrderID
 	Lines   []Line // of the CheckoutStarted
@@ -141,8 +142,8 @@ type Abandon struct {
 	Reason string
 }
 
-// Expire ends an open cart whose last change is older than the shop allows; the
-// caller has looked at the clock.
+// Expire ends an open cart whose last change is older than the shop allows. The caller has
+// compared the time; Decide does not.
 type Expire struct{}
 
 func (Open) cartCommand()             {}

@@ -6,7 +6,7 @@ import (
 	"daybook/domain/unit"
 )
 
-// Decide answers a command: events, nothing because it is already so, or a
+// Decide answers a command with events, with nothing (it is already so) or with a
 // *rule.Rejection. It never changes s.
 func Decide(cmd Command, s State) ([]Event, error) {
 	if cmd, ok := cmd.(Open); ok {
@@ -110,17 +110,17 @@ func addLine(cmd AddLine, s State) ([]Event, error) {
 	return []Event{LineAdded{Line: line}}, nil
 }
 
-// sameOffer finds the first line that the units of another could stand on, or returns -1.
-// Units of another price need a line of their own, because a line has one price.
+// sameOffer finds the first line that units of another line can be added to, or returns -1.
+// Units with another price need a line of their own, because a line has one price.
 func (s State) sameOffer(l Line) int {
 	return slices.IndexFunc(s.Lines, func(old Line) bool {
 		return old.SKU == l.SKU && old.Kind == l.Kind && old.Overridden == l.Overridden && old.Price.Equal(l.Price)
 	})
 }
 
-// texts refuses a line whose texts cannot be recorded. A title of the catalogue was
-// checked when the product was listed; one from an older program does not stop
-// its sale.
+// texts refuses a line with texts that cannot be recorded. A title of the catalogue is not
+// checked here, because it was checked when the product was listed. A bad title that an older
+// program listed does not stop the sale of the product.
 func (l Line) texts() error {
 	if err := faulty("sku_text", unit.LineFault(l.SKUText, unit.MaxReference), unit.MaxReference); err != nil {
 		return err
@@ -154,8 +154,8 @@ func changeQuantity(cmd ChangeQuantity, s State) ([]Event, error) {
 	return []Event{QuantityChanged{Line: cmd.Line, Quantity: cmd.Quantity}}, nil
 }
 
-// mayAdd refuses more units of a line where a sum would pass its limit. Fewer are
-// always allowed, for carts from before the limits.
+// mayAdd refuses more units of a line if a sum would exceed its limit. Fewer units are always
+// allowed, because a cart that was filled before there were limits may exceed them.
 func (s State) mayAdd(l Line, more unit.Quantity) error {
 	if more <= 0 {
 		return nil
@@ -164,7 +164,7 @@ func (s State) mayAdd(l Line, more unit.Quantity) error {
 	return s.withinLimits(more)
 }
 
-// withinLimits looks at the sums after so many more units.
+// withinLimits checks the sums of the cart as if it had that many more units.
 func (s State) withinLimits(more unit.Quantity) error {
 	switch {
 	case s.Units > unit.MaxQuantity:
@@ -189,8 +189,8 @@ func removeLine(cmd RemoveLine, s State) ([]Event, error) {
 	return nil, lineUnknown(cmd.Line)
 }
 
-// setLines takes units away before it adds any, so that what leaves makes room for what
-// comes.
+// setLines takes units away before it adds any. Otherwise the sums could exceed a limit
+// although the result does not.
 func setLines(cmd SetLines, s State) ([]Event, error) {
 	if s.Phase != IsOpen {
 		return nil, notOpen(s)
@@ -255,8 +255,8 @@ func changeCountry(cmd ChangeCountry, s State) ([]Event, error) {
 	return []Event{CountryChanged(cmd)}, nil
 }
 
-// abandon ends an open cart; one that is being checked out may become an order
-// at any moment.
+// abandon ends an open cart. It refuses a cart that is being checked out, because that cart
+// may become an order at any moment.
 func abandon(cmd Abandon, s State) ([]Event, error) {
 	switch {
 	case s.Phase == IsAbandoned:
@@ -281,8 +281,8 @@ func expire(s State) ([]Event, error) {
 	return nil, notOpen(s)
 }
 
-// Distinct keeps the first of each location: a reservation is named after its
-// location, so one named twice would be asked for twice.
+// Distinct keeps the first of equal locations. A reservation's id is derived from its
+// location, so a location that is named twice would be asked for the same reservation twice.
 func Distinct(locations []unit.LocationID) []unit.LocationID {
 	kept := make([]unit.LocationID, 0, len(locations))
 	for _, l := range locations {

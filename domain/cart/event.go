@@ -1,5 +1,5 @@
-// Package cart is what a customer means to buy. It holds nothing in stock: only
-// its checkout does, and that is the business of the process in checkout.
+// Package cart is what a customer wants to buy. A cart reserves nothing in stock. Its
+// checkout does, and package checkout has that process.
 package cart
 
 import (
@@ -26,14 +26,14 @@ type Opened struct {
 	CustomerID unit.CustomerID `json:"customer_id,omitempty"` // empty: a guest
 	Currency   unit.Currency   `json:"currency"`
 	Country    string          `json:"country,omitempty"` // where it goes, as given
-	// Opening tells the lines apart that the cart was opened with, which are the
-	// next events: see Open. Empty: there were none, or an older program opened it.
+	// Opening is a value that tells which lines the cart was opened with; the lines
+	// themselves are in the next events. See Open. It is empty if there were no lines, or if
+	// an older program opened the cart.
 	Opening string `json:"opening,omitempty"`
 }
 
-// Line is one line of a cart or an order: a product, how many, and the price
-// one unit was offered at. The same SKU may stand on several lines, with
-// several prices.
+// Line is one line of a cart or an order: a product, a number of units, and the price that
+// was offered for one unit. Several lines may have the same SKU, each with its own price.
 type Line struct {
 	Number   int           `json:"line"` // 1, 2, ... in the order added, never used again
 	SKU      unit.SKU      `json:"sku"`
@@ -42,8 +42,8 @@ type Line struct {
 	Kind     unit.Kind     `json:"kind"`
 	Quantity unit.Quantity `json:"quantity"` // > 0
 	Price    unit.Money    `json:"price"`    // of one unit
-	// Overridden means the price was given by a trusted caller and is not the
-	// catalogue's.
+	// Overridden means that a trusted caller gave the price, so it is not the price of the
+	// catalogue.
 	Overridden bool `json:"overridden,omitzero"`
 }
 
@@ -66,7 +66,7 @@ type LineRemoved struct {
 	Line int `json:"line"`
 }
 
-// CustomerChanged says whose cart it is now, such as a guest's who has logged in.
+// CustomerChanged says whose cart it is now, for example after a guest has logged in.
 type CustomerChanged struct {
 	CustomerID unit.CustomerID `json:"customer_id,omitempty"` // empty: a guest
 }
@@ -82,8 +82,8 @@ type Policy string
 const (
 	// AllOrNothing refuses the checkout when any line is short.
 	AllOrNothing Policy = "all-or-nothing"
-	// LineByLine drops the lines that are short and takes the rest, first line
-	// first; only when none is left is the checkout refused.
+	// LineByLine drops the lines that are short and takes the rest. Lines are served in the
+	// order of the cart. The checkout is refused only if no line is left.
 	LineByLine Policy = "line-by-line"
 )
 
@@ -96,9 +96,8 @@ type Sourcing struct {
 	Split bool `json:"split,omitzero"`
 }
 
-// CheckoutStarted freezes lines and prices under the id of the order that is to
-// be. From here the cart is completing: it ends in CheckedOut, or is open again
-// by CheckoutRefused.
+// CheckoutStarted freezes lines and prices under the id of the future order. From here the
+// cart is completing. It ends in CheckedOut, or CheckoutRefused opens it again.
 type CheckoutStarted struct {
 	OrderID    unit.OrderID    `json:"order_id"`
 	CartID     unit.CartID     `json:"cart_id"`
@@ -121,13 +120,13 @@ type CheckoutStarted struct {
 type OrderIDSource string
 
 const (
-	// FromCaller: another cart's caller may choose the same.
+	// FromCaller: the caller chose it, so the caller of another cart may choose the same id.
 	FromCaller OrderIDSource = "caller"
-	// FromServer: derived from the cart and the request.
+	// FromServer: it is derived from the cart and the request.
 	FromServer OrderIDSource = "server"
 )
 
-// Shortage tells what a checkout asked for and could not get.
+// Shortage says what a checkout asked for and could not get.
 type Shortage struct {
 	SKU      unit.SKU        `json:"sku"`
 	Location unit.LocationID `json:"location,omitempty"`
@@ -144,10 +143,10 @@ type Shortage struct {
 type CheckoutRefused struct {
 	OrderID   unit.OrderID `json:"order_id"`
 	Shortages []Shortage   `json:"shortages"`
-	// OrderIDTaken means that the order id is another cart's.
+	// OrderIDTaken means that the order id belongs to another cart.
 	OrderIDTaken bool `json:"order_id_taken,omitzero"`
-	// Lines are the cart's, given back to it, where the checkout had succeeded
-	// before it was found that the order id is another cart's.
+	// Lines are given back to the cart. They are set if the checkout had succeeded and only
+	// then another cart was found to have the order id.
 	Lines []Line `json:"lines,omitempty"`
 }
 
@@ -159,8 +158,8 @@ type Reservation struct {
 	Quantity      unit.Quantity      `json:"quantity"`
 }
 
-// CheckedOut ends a checkout with an order: everything it needs is held. It is
-// the decision; the order is placed from it. If another cart owns the order id,
+// CheckedOut ends a checkout with an order: everything that the order needs is reserved. This
+// event is the decision, and the order is placed from it. If another cart owns the order id,
 // CheckoutRefused follows and is final.
 type CheckedOut struct {
 	OrderID unit.OrderID  `json:"order_id"`
@@ -175,7 +174,7 @@ type Abandoned struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// Expired ends a cart nobody touched any more.
+// Expired ends a cart that was not changed for too long.
 type Expired struct{}
 
 func (Opened) cartEvent()          {}

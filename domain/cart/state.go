@@ -20,8 +20,8 @@ const (
 	MaxTextBytes = 256 << 10 // of all lines together: codes and titles, as JSON
 )
 
-// maxRefused is how many refused order ids a cart lists. Older ids are only in
-// Forgotten; to know more, the events are read.
+// maxRefused is how many refused order ids a cart lists. Older ids are only in Forgotten. A
+// decision that needs them reads the events.
 const maxRefused = 256
 
 // State is what the rules need to know of a cart. The zero State is a cart that
@@ -33,10 +33,11 @@ type State struct {
 	Currency   unit.Currency   `json:"currency,omitempty"`
 	Country    string          `json:"country,omitempty"`
 	Opening    string          `json:"opening,omitempty"` // as in Opened
-	// First is for whom the cart was opened, where that has changed since.
+	// First is the recipient for whom the cart was opened, if the recipient has changed
+	// since.
 	First *Recipient `json:"first,omitzero"`
-	// Lines are ordered by number. A cart that became an order has none: the order has
-	// them. One that was abandoned or has expired keeps them for its readers.
+	// Lines are ordered by number. A cart that became an order has none, because the order
+	// has them. A cart that was abandoned or has expired keeps its lines for its readers.
 	Lines     []Line `json:"lines,omitempty"`
 	TextBytes int    `json:"text_bytes,omitzero"` // of Lines; see MaxTextBytes
 	LastLine  int    `json:"last_line,omitzero"`  // the highest number ever given
@@ -45,13 +46,14 @@ type State struct {
 	// count 190.
 	Units unit.Quantity `json:"units,omitzero"`
 	Worth unit.Money    `json:"worth,omitzero"`
-	// OrderID is that of the checkout under way, or of the order it became.
+	// OrderID is the id of the checkout that is under way, or of the order that the cart
+	// became.
 	OrderID unit.OrderID `json:"order_id,omitempty"`
 	// Refused are the order ids whose checkout was refused, oldest first.
 	Refused []unit.OrderID `json:"refused,omitempty"`
-	// Forgotten has those that have left Refused; it costs 5 to 10 bytes for each.
+	// Forgotten has the order ids that have left Refused. It costs 5 to 10 bytes for each.
 	Forgotten bloom.Filter `json:"forgotten,omitzero"`
-	// Recalled is what the log said of forgotten ones, for one Decide: see Recall. It
+	// Recalled is what the log says about forgotten order ids, for one Decide: see Recall. It
 	// is empty in a state that was folded.
 	Recalled map[unit.OrderID]bool `json:"recalled,omitempty"`
 }
@@ -62,7 +64,7 @@ type Recipient struct {
 	Country    string          `json:"country,omitempty"`
 }
 
-// openedFor is the recipient as of the cart's first event, which a repeated Open names.
+// openedFor is the recipient in the cart's first event. A repeated Open names the same one.
 func (s State) openedFor() Recipient {
 	if s.First != nil {
 		return *s.First
@@ -70,7 +72,7 @@ func (s State) openedFor() Recipient {
 	return Recipient{CustomerID: s.CustomerID, Country: s.Country}
 }
 
-// refused tells whether the checkout under an order id was refused. The error is a
+// refused tells whether the checkout under an order id was refused. Its error is a
 // *rule.ForgottenError.
 func (s State) refused(id unit.OrderID) (bool, error) {
 	if slices.Contains(s.Refused, id) || !s.Forgotten.Has(string(id)) {
@@ -83,16 +85,17 @@ func (s State) refused(id unit.OrderID) (bool, error) {
 	return was, nil
 }
 
-// About tells whether an event is the refusal of the checkout under an order id, which
-// a rule.ForgottenError of Decide has named; one is enough.
+// About tells whether an event is the refusal of the checkout under an order id. name comes
+// from a rule.ForgottenError of Decide. One such event is enough.
 func About(name string, e Event) (about, enough bool) {
 	refused, ok := e.(CheckoutRefused)
 	about = ok && string(refused.OrderID) == name
 	return about, about
 }
 
-// Recall is s with what the stream's events say of a forgotten order id: those that
-// About selects. It is for one Decide; s itself does not change, and Evolve goes on from s.
+// Recall returns s with what events say about a forgotten order id. events are those of the
+// stream that About selects. The result is for one Decide only: s itself does not change, and
+// Evolve goes on from s.
 func Recall(s State, name string, events []Event) State {
 	s.Recalled = maps.Clone(s.Recalled)
 	if s.Recalled == nil {
@@ -185,8 +188,8 @@ func Evolve(s State, e Event) State {
 // addToTotals adds units of a line to the sums.
 func (s *State) addToTotals(l Line, more unit.Quantity) {
 	s.Units += more
-	// By amounts, because a fold takes whatever the log holds: all lines are of the
-	// cart's currency.
+	// Amounts are added and not Money, because Money.Plus panics if currencies differ, and a
+	// fold takes whatever the log holds. Commands add lines in the cart's currency only.
 	s.Worth.Amount = s.Worth.Amount.Add(l.Price.Abs().Times(more).Amount)
 }
 
@@ -199,8 +202,8 @@ func (s *State) restoreLines(lines []Line) {
 	}
 }
 
-// textBytes is what the texts of a line take in JSON; the SKU counts twice, for
-// the order names it again in what is held.
+// textBytes is what the texts of a line take in JSON. The SKU counts twice, because the order
+// names it again in its holdings.
 func textBytes(l Line) int {
 	return 2*jsonBytes(string(l.SKU)) + jsonBytes(l.SKUText) + jsonBytes(l.Title)
 }
