@@ -1,43 +1,42 @@
-// Package checkout is the process that turns a frozen cart into an order whose
-// stock is held, or into a refusal with nothing held. It decides and computes;
-// asking stock and appending are the business of whoever drives it.
+// Package checkout is the process that turns a frozen cart into an order whose stock is
+// reserved, or into a refusal with nothing reserved. It decides and computes. A driver asks
+// stock and appends events: it is a request or the reactor.
 //
 // # The protocol
 //
-// A driver is given a cart.CheckoutStarted and does three things:
+// A driver gets a cart.CheckoutStarted and does three things:
 //
-//  1. It asks stock for reservations: Asks, Answer, again, until Outcome.
+//  1. It asks stock for reservations: Asks, Reply, again, until there is an Outcome.
 //  2. It records the outcome on the cart's stream. That stream is the referee:
-//     the first outcome recorded for an order id stands, the other is refused
-//     (cart.ErrCheckoutDecided).
-//  3. It follows the outcome that is recorded, whether it is its own or not:
-//     after CheckedOut it places the order (Place); after CheckoutRefused it
-//     claims the order id for the cart (Claim), so that the id stays spent; after
-//     either it releases every reservation the outcome does not keep (Releases).
+//     the first outcome that is recorded for an order id stands, and the other is
+//     refused (cart.ErrCheckoutDecided).
+//  3. It follows the outcome that is recorded, even if another driver wrote it.
+//     After CheckedOut it places the order (Place). After CheckoutRefused it claims
+//     the order id for the cart (Claim), so that no other cart can use it. In both
+//     cases it releases every reservation that the outcome does not keep (Releases).
 //
-// Two carts may be checked out under one order id that their callers chose. The
-// order's stream is the referee of that: it is the cart's that is first to place
-// or to claim it, for ever. Placing the other's is refused (order.ErrIDTaken);
-// then its checkout is withdrawn: CheckoutRefused is recorded after CheckedOut,
-// the cart has its lines again, and every reservation is released. To spare them
-// that, a driver looks at the order's stream before a checkout is started.
+// Two carts may be checked out under one order id that their callers chose. Here the order's
+// stream is the referee: the cart that is first to place or to claim the order id has it for
+// ever. Placing the other cart's order is refused (order.ErrIDTaken), and its checkout is
+// withdrawn: CheckoutRefused is recorded after CheckedOut, the cart has its lines again, and
+// every reservation is released. To avoid this, a driver reads the order's stream before it
+// starts a checkout.
 //
-// Any number of drivers may work on one checkout, in the request and from the
-// log, at the same time, and each may die anywhere. Nothing is ever half held
-// in the end, because
-//   - a reservation's id is derived from cart, order, SKU and location: two
-//     drivers that ask for the same get the same one, another cart gets another,
-//     and one that has ended is never revived;
-//   - what an outcome keeps was reserved before it was recorded;
-//   - what it does not keep is released by whoever follows it, and step 3 is
-//     repeated from the log until it is done;
-//   - a reservation made by a driver so slow that the outcome is followed
-//     already is found when its Reserved event is read, and the outcome followed
-//     once more; should nobody read it, it ends at its deadline like any other.
+// Any number of drivers may work on one checkout at the same time, in the request and from
+// the log. Each driver may be cut off at any point. In the end nothing is reserved in part,
+// for four reasons:
+//   - A reservation's id is derived from cart, order, SKU and location. Two drivers
+//     of one cart get the same reservation, another cart gets another one, and a
+//     reservation that has ended is never revived.
+//   - What an outcome keeps was reserved before the outcome was recorded.
+//   - What an outcome does not keep is released by the driver that follows it.
+//     Step 3 is repeated from the log until it is done.
+//   - A slow driver may make a reservation after the outcome was followed. The
+//     reactor finds it when it reads the Reserved event, and follows the outcome
+//     once more. If no reactor reads it, the reservation ends at its deadline.
 //
-// So a driver from the log acts on three kinds of event: CheckoutStarted (do
-// all), CheckedOut and CheckoutRefused (step 3), and stock's Reserved after the
-// outcome (step 3).
+// So a driver that works from the log acts on three kinds of event: CheckoutStarted (do all),
+// CheckedOut and CheckoutRefused (step 3), and stock's Reserved after the outcome (step 3).
 package checkout
 
 import (
@@ -52,30 +51,30 @@ import (
 	"daybook/domain/unit"
 )
 
-// ErrRefused is what a caller is told of a checkout that was refused where no
-// single shortage says it better; its facts have the shortages.
+// ErrRefused is the answer to a checkout that was refused, unless a single shortage explains
+// the refusal better. Its facts have the shortages.
 var ErrRefused = &rule.Rejection{Code: "checkout-refused", Detail: "The stock could not be held."}
 
-// ErrOrderIDSpent is what a caller is told who names the order id of a checkout
-// that was refused before: an order id has one checkout.
+// ErrOrderIDSpent is the answer to a caller that names the order id of a checkout that was
+// refused before. An order id has one checkout.
 var ErrOrderIDSpent = &rule.Rejection{Code: "order-id-spent", Detail: "An earlier checkout with this order id was refused. Ask again with another order id."}
 
-// ErrDiffers means that the order id belongs to a checkout of the cart which
-// asked for something else.
+// ErrDiffers means that the cart has a checkout under this order id that asked for something
+// else.
 var ErrDiffers = &rule.Rejection{Code: "checkout-differs", Detail: "The cart is checked out under this order id with another reference, policy or sourcing."}
 
 // Rejections are all refusals of this package.
 var Rejections = []*rule.Rejection{ErrRefused, ErrOrderIDSpent, ErrDiffers}
 
-// Process is where one driver's asking stands. It is a value: Answer gives a
-// new one.
+// Process is the state of one driver's work with stock. It is a value: Reply returns a new
+// one.
 type Process struct {
 	started cart.CheckoutStarted
 	wants   []want // by SKU
 }
 
-// Begin starts a driver's asking. Lines of one SKU are added up; services need
-// no stock.
+// Begin starts a driver's work with stock. It adds up the lines of each SKU. Services need no
+// stock.
 func Begin(started cart.CheckoutStarted) Process {
 	p := Process{started: started}
 	at := map[unit.SKU]int{}
@@ -96,9 +95,9 @@ func Begin(started cart.CheckoutStarted) Process {
 	return p
 }
 
-// ReservationID names what a checkout reserves of an item at a place. Checkouts
-// that older programs began go on under the ids they have begun with, which two
-// carts with one order id share.
+// ReservationID is the id of what a checkout reserves of a SKU at a location. A checkout that
+// an older program began keeps the ids that it began with. Two carts with one order id share
+// those older ids.
 func ReservationID(started cart.CheckoutStarted, sku unit.SKU, location unit.LocationID) unit.ReservationID {
 	if started.OrderIDFrom == "" {
 		return stock.ReservationIDFor(started.OrderID, sku, location)
@@ -123,8 +122,8 @@ func (a Ask) Reserve(now time.Time) stock.Reserve {
 	}
 }
 
-// StockReply is what stock said: held (Err is nil), or why not (Err is, or wraps, a
-// *rule.Rejection). A failure to reach stock is no answer.
+// StockReply is what stock replied to an Ask. Err is nil if the units are reserved, and is or
+// wraps a *rule.Rejection if not. A failure to reach stock is no reply.
 type StockReply struct {
 	Ask Ask
 	Err error
@@ -141,9 +140,9 @@ func (a StockReply) refusal() *rule.Rejection {
 	return no
 }
 
-// Asks are the reservations to ask for next, by SKU and then location. They do
-// not depend on each other: they may be asked at once, and answered in any
-// order. There are none once there is an Outcome, and else at least one.
+// Asks are the reservations to ask for next, by SKU and then by location. They do not depend
+// on each other, so they may be sent at the same time and replied to in any order. There are
+// none once there is an Outcome; before that there is at least one.
 func (p Process) Asks() []Ask {
 	if p.refused() {
 		return nil
@@ -169,7 +168,7 @@ func (p Process) ask(sku unit.SKU, location unit.LocationID, quantity unit.Quant
 	}
 }
 
-// Reply takes answers to Asks, all of them or some, in any order.
+// Reply takes replies to Asks, all of them or some, in any order.
 func (p Process) Reply(answers []StockReply) Process {
 	p.wants = slices.Clone(p.wants)
 	for _, a := range answers {
@@ -183,7 +182,7 @@ func (p Process) Reply(answers []StockReply) Process {
 	return p
 }
 
-// refused tells whether nothing can save the checkout any more.
+// refused tells whether the checkout cannot succeed any more.
 func (p Process) refused() bool {
 	return p.started.Policy != cart.LineByLine && slices.ContainsFunc(p.wants, p.isShort)
 }
@@ -222,8 +221,8 @@ func (p Process) Outcome() (cart.Command, bool) {
 	return done, true
 }
 
-// dropped are the numbers of the lines that what is held does not cover. Lines
-// fit first come, first served, in the order of the cart.
+// dropped returns the numbers of the lines for which what is reserved is not enough. Lines
+// are served in the order of the cart.
 func (p Process) dropped(kept map[unit.SKU]unit.Quantity) []int {
 	var dropped []int
 	for _, l := range p.started.Lines {
@@ -238,9 +237,9 @@ func (p Process) dropped(kept map[unit.SKU]unit.Quantity) []int {
 	return dropped
 }
 
-// leavesNothing tells whether dropping lines leaves no order worth the name:
-// none of its goods, only postage and the like; or a discount for goods that
-// are not in it, and so a total below zero.
+// leavesNothing tells whether the lines that remain make no useful order: they have no goods,
+// only services such as postage; or their total is below zero, because a discount was for
+// goods that were dropped.
 func (p Process) leavesNothing(dropped []int) bool {
 	if len(dropped) == 0 {
 		return false
@@ -260,7 +259,7 @@ func (p Process) refuse() cart.RefuseCheckout {
 	return cart.RefuseCheckout{OrderID: p.started.OrderID, Shortages: p.shortages()}
 }
 
-// shortages tells what could not be had, as far as it is known.
+// shortages says what could not be reserved, as far as it is known.
 func (p Process) shortages() []cart.Shortage {
 	var shortages []cart.Shortage
 	for _, w := range p.wants {

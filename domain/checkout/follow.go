@@ -10,9 +10,8 @@ import (
 	"daybook/domain/unit"
 )
 
-// Place is the order that a recorded CheckedOut calls for. It is refused only
-// where the order id is another cart's (order.ErrIDTaken): for the rest, order's
-// rules ask for nothing that this does not give.
+// Place is the command for the order of a recorded CheckedOut. It is refused only if the
+// order id belongs to another cart (order.ErrIDTaken). It meets all other rules of order.
 func Place(started cart.CheckoutStarted, done cart.CheckedOut) order.Place {
 	lines := make([]cart.Line, 0, len(started.Lines))
 	for _, l := range started.Lines {
@@ -26,9 +25,9 @@ func Place(started cart.CheckoutStarted, done cart.CheckedOut) order.Place {
 	}
 }
 
-// Claim keeps the order id of a refused checkout for its cart, where the caller
-// chose it; ok is false for an id that the server made, which nobody else has.
-// Refused by order.ErrIDTaken it is another cart's, and there is nothing to keep.
+// Claim is the command that keeps the order id of a refused checkout for its cart. ok is
+// false if the server made the id, because no other cart can have it. If the claim is refused
+// (order.ErrIDTaken), the id belongs to another cart and there is nothing to keep.
 func Claim(started cart.CheckoutStarted) (claim order.Claim, ok bool) {
 	return order.Claim{OrderID: started.OrderID, CartID: started.CartID}, started.OrderIDFrom != cart.FromServer
 }
@@ -53,15 +52,15 @@ func OfAnother(started cart.CheckoutStarted, o order.State) []unit.ReservationID
 	return ids
 }
 
-// Release is one reservation to be given up. Stock takes one that has ended, or
-// never was, for done.
+// Release is one reservation to release. Stock answers that it is done if the reservation has
+// ended or never was.
 type Release struct {
 	stock.Key
 	ReservationID unit.ReservationID
 	Reason        string
 }
 
-// notKept is the reason of every release: the outcome does not keep it.
+// notKept is the reason of each release: the outcome does not keep the reservation.
 const notKept = "checkout: not kept"
 
 // Command is the command to stock, at a time.
@@ -69,10 +68,10 @@ func (r Release) Command(now time.Time) stock.Release {
 	return stock.Release{At: stock.At{Key: r.Key, Now: now}, ReservationID: r.ReservationID, Reason: r.Reason}
 }
 
-// Releases are all the reservations that any driver of the checkout may have
-// made and that its recorded outcome does not keep: keep is CheckedOut.Held, or
-// nil after CheckoutRefused; others are OfAnother. They are by SKU, in the
-// sourcing's order.
+// Releases returns all the reservations that a driver of the checkout may have made and that
+// the recorded outcome does not keep. keep is CheckedOut.Held, or nil after CheckoutRefused.
+// others is the result of OfAnother. The releases are sorted by SKU, and within a SKU in the
+// order of the sourcing.
 func Releases(started cart.CheckoutStarted, keep []cart.Reservation, others []unit.ReservationID) []Release {
 	kept := make(map[unit.ReservationID]bool, len(keep)+len(others))
 	for _, h := range keep {

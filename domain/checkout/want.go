@@ -7,33 +7,33 @@ import (
 	"daybook/domain/unit"
 )
 
-// want is what a checkout needs of one SKU, and what is known about getting it.
+// want is what a checkout needs of one SKU, and what stock has replied so far.
 type want struct {
 	sku      unit.SKU
 	lines    []cart.Line // of this SKU, in the order of the cart
 	quantity unit.Quantity
-	places   []place // by preference, as the sourcing has them
+	places   []place // in the order of the sourcing
 	refusals int
 }
 
-// place is what one location has said.
+// place is what one location has replied.
 type place struct {
 	asked     bool
 	held      unit.Quantity // > 0: reserved, and can no longer be changed
-	available unit.Quantity // as last told by a refusal
-	// exists is the quantity of a reservation that another driver of this
-	// checkout has made here: this one can have just that, or nothing.
+	available unit.Quantity // as the last refusal said
+	// exists is the quantity of a reservation that another driver of this checkout has made
+	// here. This driver can have exactly that quantity, or nothing.
 	exists unit.Quantity
 	reason string // code of the last refusal
 }
 
-// maxExtraRefusals bounds the asking for one SKU: each location may refuse
-// once, and then stock may run away this many times (it is being sold to others
-// between the asks) before the checkout takes it as short.
+// maxExtraRefusals bounds how often a checkout asks for one SKU. Each location may refuse
+// once. After that, stock may refuse this many times more, because it was sold to others in
+// the meantime. Then the checkout takes the SKU as short.
 const maxExtraRefusals = 8
 
-// plan is what follows from what is known: either asks by place (zero: none),
-// or done with what is taken, the whole, a part, or nothing.
+// plan is what to do next for a SKU: ask locations, or nothing more (done). If it is done,
+// all, a part or nothing is reserved.
 type plan struct {
 	ask  []unit.Quantity
 	done bool
@@ -57,9 +57,9 @@ func (w want) held() (sum unit.Quantity) {
 	return sum
 }
 
-// plan first asks one location after the other for the whole. When none has it,
-// the policy says how much would do (all of it, or the lines that fit), and the
-// sourcing says whether several locations may add up to that.
+// plan first asks one location after the other for the whole quantity. If no location has it,
+// the policy says how much is enough (all of it, or the lines that fit). The sourcing says
+// whether several locations together may serve that.
 func (w want) plan(policy cart.Policy, split bool) plan {
 	held := w.held()
 	if held == w.quantity {
@@ -109,9 +109,9 @@ func (w want) plan(policy cart.Policy, split bool) plan {
 	return plan{ask: ask}
 }
 
-// planSplit takes what each location has, in order, until there is enough. What
-// is held already cannot be given up in part; when less than that would do now,
-// the SKU is given up whole (Releases takes it back).
+// planSplit takes what each location has, in order, until there is enough. A reservation
+// cannot be reduced. If less than what is reserved would be enough now, the whole SKU is
+// dropped (Releases takes it back).
 func (w want) planSplit(enough func(unit.Quantity) unit.Quantity, held unit.Quantity) plan {
 	capacity := held
 	for _, at := range w.places {
@@ -139,12 +139,12 @@ func (w want) planSplit(enough func(unit.Quantity) unit.Quantity, held unit.Quan
 		if left == 0 {
 			return plan{ask: ask}
 		}
-		capacity = target - left // an existing reservation did not fit: do with less
+		capacity = target - left // a reservation that exists did not fit, so plan with fewer units
 	}
 }
 
-// fit is how many units the lines take up that fit into a capacity, each whole,
-// first line first.
+// fit is the sum of the lines that fit into a capacity. Each line fits whole or not at all,
+// and lines are served in the order of the cart.
 func (w want) fit(capacity unit.Quantity) (sum unit.Quantity) {
 	for _, l := range w.lines {
 		if sum+l.Quantity <= capacity {
@@ -154,8 +154,8 @@ func (w want) fit(capacity unit.Quantity) (sum unit.Quantity) {
 	return sum
 }
 
-// answered notes an answer of a location. After a refusal, less than was asked
-// is taken to be there, whatever was said: so the asking comes to an end.
+// answered notes a location's reply. After a refusal it assumes that the location has fewer
+// units than were asked for, whatever the reply says. So the asking comes to an end.
 func (w want) answered(at int, asked unit.Quantity, no *rule.Rejection) want {
 	places := append([]place(nil), w.places...)
 	p := &places[at]
