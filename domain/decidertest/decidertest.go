@@ -1,11 +1,11 @@
-// Package decidertest tests an aggregate by Given / When / Then: what has
-// happened, what is asked, and which of the three answers follows: events,
-// nothing, a refusal. It looks at events and never at state, so that a state
-// can change its shape without a test noticing.
+// Package decidertest tests an aggregate by Given / When / Then: what has happened, which
+// command is sent, and which of the three answers follows (events, nothing, or a refusal). It
+// compares events and never state. So a state can change its shape without a change of the
+// tests.
 //
-// Beside the answer, each case checks what every aggregate promises: deciding
-// does not change the state, a state survives its snapshot form (JSON), and a
-// command that was answered with events adds nothing when it is asked again.
+// In addition, each case checks what every aggregate promises: a decision does not change the
+// state, a state survives its snapshot form (JSON), and a command that was answered with
+// events adds nothing when it is sent again.
 package decidertest
 
 import (
@@ -26,7 +26,8 @@ import (
 type Decider[C, E, S any] struct {
 	Decide func(C, S) ([]E, error)
 	Evolve func(S, E) S
-	// Of an aggregate whose Decide may answer with a rule.ForgottenError.
+	// Recall and About are set for an aggregate whose Decide may return a
+	// rule.ForgottenError.
 	About  func(name string, e E) (about, enough bool)
 	Recall func(s S, name string, events []E) S
 }
@@ -38,15 +39,15 @@ type Case[C, E any] struct {
 
 	// Then are the events that follow.
 	Then []E
-	// Refused is the refusal that follows, compared by code, and by facts
-	// where it has some: Refused: ErrShort.With("", map[string]any{...}).
+	// Refused is the refusal that follows. It is compared by code, and by facts if it has
+	// some: Refused: ErrShort.With("", map[string]any{...}).
 	Refused *rule.Rejection
-	// Nothing means that what is asked is already so.
+	// Nothing means that the state is already as the command wants it.
 	Nothing bool
 
-	// Repeats marks a command that, asked again, happens again, such as
-	// "receive 5 units". Of all others, asking again after Then must give
-	// nothing or a refusal.
+	// Repeats marks a command that happens again when it is sent again, such as "receive 5
+	// units". Every other command that was answered with events must be answered with nothing
+	// or a refusal when it is sent again.
 	Repeats bool
 }
 
@@ -174,9 +175,9 @@ func checkSnapshot[S any](t testing.TB, state S) {
 	}
 }
 
-// EveryCommandIsBounded tests that each command of the package under test has a
-// row which is refused because a sum would pass its limit, or is said in
-// boundedBy to need none, and why.
+// EveryCommandIsBounded tests that each command of the package under test has a row in which
+// a limit on a sum refuses it. A command that needs no such limit is listed in boundedBy with
+// the reason.
 func EveryCommandIsBounded[C, E any](t testing.TB, rows map[string]Case[C, E], limits []*rule.Rejection, boundedBy map[string]string) {
 	t.Helper()
 	tested := map[string]bool{}

@@ -26,14 +26,15 @@ type Codec[E any] struct {
 	Decode func(typ string, data []byte) (E, error)
 }
 
-// Golden pins the wire form of every event of the package under test, by the
-// files testdata/<wire name>.json; a second sample of one type stands in
-// <wire name>~2.json. It fails when
+// Golden compares the stored form of every event of the package under test with the files
+// testdata/<wire name>.json. A second sample of one type is in <wire name>~2.json. It fails
+// if
+//
 //   - a type of the package's Event has no sample,
 //   - a sample is not written as its file says, or the file is not read as the
 //     sample,
-//   - a file is there that can no longer be read: its type has disappeared,
-//   - an unknown member is not tolerated or an unknown type is.
+//   - a file can no longer be read because its type has disappeared,
+//   - an event with an unknown member is refused, or an unknown type is accepted.
 //
 // go test -update writes the files; it never deletes one.
 func (c Codec[E]) Golden(t *testing.T, samples []E) {
@@ -113,8 +114,8 @@ func (c Codec[E]) everyFileIsStillRead(t testing.TB) {
 
 var marker = regexp.MustCompile(`^[a-z]\w*(Event|Command)$`)
 
-// everyTypeHasASample reads the package's source for the types sealed into its
-// Event, func (Listed) productEvent() {}.
+// everyTypeHasASample finds the types of Event in the package's source by their marker
+// methods, such as func (Listed) productEvent() {}.
 func everyTypeHasASample[E any](t testing.TB, samples []E) {
 	t.Helper()
 	var sampled []string
@@ -129,8 +130,9 @@ func everyTypeHasASample[E any](t testing.TB, samples []E) {
 	}
 }
 
-// Sealed reads the source of the package under test for the types sealed into
-// its Event or its Command, which kind names: func (List) productCommand() {}.
+// Sealed finds the types of the Event or the Command of the package under test. kind is
+// "Event" or "Command". It reads the package's source for marker methods, such as func (List)
+// productCommand() {}.
 func Sealed(t testing.TB, kind string) []string {
 	t.Helper()
 	var sealed []string

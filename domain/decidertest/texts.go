@@ -11,15 +11,15 @@ import (
 	"daybook/domain/rule"
 )
 
-// badTexts cannot be recorded in any free text: one turns the text around it,
-// one rings a bell, and of the others nobody sees anything.
+// badTexts cannot be recorded in any free text: they change the direction of the text around
+// them, hold a control character, show nothing, or are not UTF-8.
 var badTexts = []string{"a\u202eb", "a\x07b", "  ", "\u200b", "\xff"}
 
-// EveryTextIsChecked takes each row whose command is answered with events, and puts
-// a text that cannot be recorded into one string of the command at a time. Each must
-// be refused. So each field of type string of each command of the package under test
-// needs such a row, unless unchecked says why it is not looked at. Its keys are such as
-// "Place.Reference" and "Place.Lines.Title".
+// EveryTextIsChecked takes each row whose command is answered with events. It puts a text
+// that cannot be recorded into one string of the command at a time, and each such command
+// must be refused. So each string field of each command needs such a row, unless unchecked
+// gives the reason why it is not checked. The keys of unchecked look like "Place.Reference"
+// and "Place.Lines.Title".
 func (d Decider[C, E, S]) EveryTextIsChecked(t testing.TB, unchecked map[string]string, tables ...map[string]Case[C, E]) {
 	t.Helper()
 	rows, wanted, tried := map[string]bool{}, map[string]bool{}, map[string]bool{}
@@ -96,8 +96,8 @@ func stringFields(t reflect.Type, path string) map[string]bool {
 	return found
 }
 
-// withText are copies of a command, each with the text in one string field; of a list,
-// in its first element.
+// withText returns copies of a command, each with the text in one string field. In a list,
+// the text goes into the first element.
 func withText(command reflect.Value, path, text string) map[string]reflect.Value {
 	copies := map[string]reflect.Value{}
 	for i := range command.NumField() {
