@@ -7,17 +7,17 @@ import "daybook/domain/unit"
 //sumtype:decl
 type Command interface{ productCommand() }
 
-// List puts a code on sale, as goods held in stock or as a service. Listing
-// again with the same title and kind changes nothing; another kind is refused
-// (product-kind-fixed), for stock may hold it.
+// List puts a code on sale, as goods held in stock or as a service. Listing it again with the
+// same title and kind changes nothing. Listing it again with another kind is refused
+// (product-kind-fixed), because stock may have units of it.
 type List struct {
 	SKU   unit.SKU
 	Title string // 1 to 200 characters
 	Kind  unit.Kind
 }
 
-// SetPrice sets the price of one unit; zero is allowed, negative only for a
-// service (a discount, a voucher).
+// SetPrice sets the price of one unit. Zero is allowed. A negative price is allowed only for
+// a service (a discount, a voucher).
 type SetPrice struct {
 	Price unit.Money
 }

@@ -2,7 +2,7 @@ package product
 
 import "daybook/domain/unit"
 
-// Decide answers a command: events, nothing because it is already so, or a
+// Decide answers a command with events, with nothing (it is already so) or with a
 // *rule.Rejection. It never changes s.
 func Decide(cmd Command, s State) ([]Event, error) {
 	switch cmd := cmd.(type) {

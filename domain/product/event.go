@@ -1,6 +1,5 @@
-// Package product is the catalogue entry that carts price from: what a code
-// is, what it costs, whether it is still sold. How much of it there is, is the
-// business of stock.
+// Package product is the entry of the catalogue from which carts take prices: what a code is,
+// what it costs, and whether it is still sold. Package stock knows how many units there are.
 package product
 
 import "daybook/domain/unit"
@@ -30,13 +29,14 @@ type Retitled struct {
 	Title string `json:"title"`
 }
 
-// Priced sets the price of one unit in one currency; earlier carts keep theirs.
+// Priced sets the price of one unit in one currency. Lines that are already in carts keep
+// their prices.
 type Priced struct {
 	Price unit.Money `json:"price"`
 }
 
-// Retired takes the product off sale: it can no longer be put into a cart. A cart
-// that holds it keeps the offer it was made.
+// Retired takes the product off sale: it can no longer be added to a cart. A cart that has it
+// already keeps its line and its price.
 type Retired struct {
 	Reason string `json:"reason,omitempty"`
 }

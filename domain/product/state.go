@@ -45,8 +45,8 @@ func Evolve(s State, e Event) State {
 	return s
 }
 
-// Price is what one unit costs now, or why it cannot be bought: ErrNotFound,
-// ErrRetired, ErrNotPriced.
+// Price is what one unit costs now. If it cannot be bought, the error is ErrNotFound,
+// ErrRetired or ErrNotPriced.
 func (s State) Price(currency unit.Currency) (unit.Money, error) {
 	switch s.Phase {
 	case NotListed:
