@@ -54,7 +54,8 @@ func ParseOldCurrency(text string) (Currency, error) {
 	return ParseCurrency(text)
 }
 
-// Digits is the number of digits after the point an amount to be charged has.
+// Digits is how many digits after the point a charged amount has in this currency: 2 for GBP,
+// 0 for JPY.
 func (c Currency) Digits() int32 {
 	switch {
 	case strings.Contains(noDigits, " "+string(c)+" "):

@@ -1,17 +1,17 @@
 package unit
 
-// Every derived id of the system. A name and the order of the parts are storage
-// format: ids in old logs depend on them. A new kind needs a row in
-// docs/derived-ids.md and a case in the test that asks each kind twice from two
-// owners; both are tested.
+// This file lists every kind of derived id. The name of a kind and the order of its parts are
+// storage format, because ids in old logs depend on them. A new kind needs a row in
+// docs/derived-ids.md. It also needs a case in the test that asks for each kind twice, from
+// two owners. Both are tested.
 
-// Command ids of what callers ask for.
+// The command ids of what callers ask for.
 var (
 	RequestCommand = derivation("request", "who asks", "idempotency key")
 	// StepCommand is a further command of the same request.
 	StepCommand = derivation("step", "step", "command id")
-	// NextAttemptCommand begins a checkout anew after the one that the same request
-	// began was refused.
+	// NextAttemptCommand begins a checkout again after the checkout of the same request was
+	// refused.
 	NextAttemptCommand = derivation("checkout again", "command id")
 	ImportCommand      = derivation("import", "invoice or step", "step or SKU...")
 	// ProcessID names work that spans aggregates, for operators.
@@ -19,7 +19,7 @@ var (
 	TimerCommand = derivation("timer", "kind", "target", "item", "due at", "round")
 )
 
-// Ids of what a request creates and its caller does not name.
+// The ids of things that a request creates without an id from the caller.
 var (
 	NewCart         = derivation("cart", "command id")
 	NewOrder        = derivation("order", "cart id", "command id")
@@ -31,12 +31,12 @@ var (
 	NewDeallocation = derivation("deallocation", "command id")
 )
 
-// CartOpening is no id: it tells what a cart was opened with.
+// CartOpening is not an id: it tells which lines a cart was opened with.
 var CartOpening = derivation("cart opening", "lines...")
 
 // Reservations.
 var (
-	// OrderReservation is of a checkout that an older program began.
+	// OrderReservation is the reservation of a checkout that an older program began.
 	OrderReservation    = derivation("reservation", "order id", "SKU", "location")
 	DirectReservation   = derivation("direct reservation", "order id", "SKU", "location")
 	CheckoutReservation = derivation("checkout reservation", "cart id", "order id", "SKU", "location")
@@ -53,7 +53,7 @@ var (
 	CheckoutRelease  = derivation("checkout release", "cart id", "order id", "SKU", "location")
 )
 
-// Command ids of an order's fulfilment, and of what it asks of stock.
+// The command ids of an order's fulfilment, and of what it asks of stock.
 var (
 	FulfilOrder    = derivation("fulfil", "order id", "commands")
 	MoveReserve    = derivation("reserve", "order id", "step", "SKU", "location")
@@ -67,7 +67,7 @@ var (
 	RemedyTransaction = derivation("remedy", "order id", "transaction id")
 )
 
-// Command ids of a return, of what it asks of its orders and of stock.
+// The command ids of a return, and of what it asks of its orders and of stock.
 var (
 	ReturnOutcome = derivation("comeback", "return id", "what is settled")
 	ReturnAdmit   = derivation("admit return", "return id", "order id")

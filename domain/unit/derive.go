@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// namespace is the project's own, so that no other system derives our ids.
-// Its value was drawn once and is fixed for ever: ids in old logs depend on it.
+// namespace belongs to this project only, so that no other system derives the same ids. Its
+// value was drawn once at random and never changes, because ids in old logs depend on it.
 var namespace = [16]byte{0x5d, 0x2f, 0x8a, 0x41, 0x0c, 0x6e, 0x5b, 0x7d, 0x9a, 0x13, 0xe2, 0x64, 0x71, 0xbf, 0x08, 0x35}
 
-// Derived is an id that follows from what it is about: the same parts always
-// give the same id, which is what makes a repeated step the same step. It is
-// comparable. Only a Derivation makes one.
+// Derived is an id that is computed from what it names: the same parts always give the same
+// id. So a step that is repeated has the same id and is recorded once. Values can be compared
+// with ==. Only a Derivation makes one.
 type Derived struct{ text string }
 
 // String tells what the id is derived from.
@@ -47,16 +47,16 @@ func (d Derived) ID() string {
 	return string(text[:])
 }
 
-// Derivation is one kind of derived id: a name, and what the id is derived from.
-// docs/derived-ids.md says of each why no two things can have the same id.
+// Derivation is one kind of derived id: its name, and the parts from which the id is
+// computed. docs/derived-ids.md says for each kind why two things cannot have the same id.
 type Derivation struct {
 	name  string
 	parts []string
-	open  bool // the last part may be there any number of times
+	open  bool // the last part may occur any number of times
 }
 
-// Of is the id of one thing. The values stand in the order of Parts; none may
-// hold the separator U+001F.
+// Of is the id of one thing. The values are in the order of Parts. No value may contain the
+// separator U+001F.
 func (d *Derivation) Of(values ...string) Derived {
 	if len(values) != len(d.parts) && (!d.open || len(values) < len(d.parts)-1) {
 		panic("unit: a derived id of the kind " + d.name + " has other parts") // a programmer's error, never input

@@ -19,16 +19,15 @@ type Money struct {
 	Currency Currency        `json:"currency"`
 }
 
-// maxMoneyDigits bounds amounts at the edge: enough for any shop, small enough
-// that an exponent such as 1e999999 cannot eat the memory.
+// maxMoneyDigits bounds amounts at the edge. It is enough for any shop, and so small that an
+// exponent such as 1e999999 cannot fill the memory.
 const maxMoneyDigits = 18
 
 // maxSum is 1 with maxMoneyDigits zeros.
 var maxSum = decimal.New(1, maxMoneyDigits)
 
-// WithinLimit tells whether a sum has at most 18 digits before the point, as a
-// single amount may have. So whatever was added up can be asked for, or given
-// back, as one amount.
+// WithinLimit tells whether a sum has at most 18 digits before the point, which is also the
+// limit of a single amount. So each sum can be requested or refunded as one amount.
 func (m Money) WithinLimit() bool { return m.Amount.Abs().LessThan(maxSum) }
 
 // Abs is the amount without its sign.
@@ -72,14 +71,14 @@ func ParseMoney(amount, currency string) (Money, error) {
 	return Money{Amount: value, Currency: code}, nil
 }
 
-// Zero is no money of a currency.
+// Zero is the amount 0 in a currency.
 func Zero(currency Currency) Money { return Money{Currency: currency} }
 
-// ErrCurrencyMix means amounts of two currencies met.
+// ErrCurrencyMix means that amounts of two currencies were added or compared.
 var ErrCurrencyMix = errors.New("amounts of different currencies")
 
-// Plus adds; both must be of one currency, which an aggregate has checked at
-// its edge, so a mix is a programmer's error and panics.
+// Plus adds two amounts. Both must have the same currency: an aggregate has checked that
+// before. Two currencies are a programmer's error, and Plus panics.
 func (m Money) Plus(other Money) Money {
 	if m.Currency != other.Currency {
 		panic(fmt.Errorf("%w: %s and %s", ErrCurrencyMix, m.Currency, other.Currency))
@@ -90,7 +89,7 @@ func (m Money) Plus(other Money) Money {
 // Minus subtracts; see Plus.
 func (m Money) Minus(other Money) Money { return m.Plus(other.Negated()) }
 
-// Negated turns the sign.
+// Negated is the amount with the other sign.
 func (m Money) Negated() Money { return Money{Amount: m.Amount.Neg(), Currency: m.Currency} }
 
 // Times is the exact amount for a quantity.
@@ -109,19 +108,19 @@ func (m Money) Equal(other Money) bool {
 // Sign is -1, 0 or 1.
 func (m Money) Sign() int { return m.Amount.Sign() }
 
-// Charge rounds to the currency's digits, half away from zero, as merchants
-// do: the amount that can really be paid.
+// Charge rounds to the currency's digits, half away from zero, as merchants do. The result is
+// an amount that can really be paid.
 func (m Money) Charge() Money {
 	return Money{Amount: m.Amount.Round(m.Currency.Digits()), Currency: m.Currency}
 }
 
-// String is for people and logs: "7.50 GBP". It is no canonical form: events and what is
-// derived from an amount hold Amount.String().
+// String is for people and logs: "7.50 GBP". It is not for storage: events, and ids that are
+// derived from an amount, use Amount.String().
 func (m Money) String() string { return m.Currency.Text(m.Amount) + " " + string(m.Currency) }
 
 // Text writes an amount of the currency as answers show it: with the currency's digits
-// ("7.50" of GBP, "7" of JPY), and with more where the amount is finer ("0.0025"). An
-// amount of no currency has the digits that it needs.
+// ("7.50" for GBP, "7" for JPY), and with more digits if the amount has more ("0.0025").
+// Without a currency it writes as many digits as the amount needs.
 func (c Currency) Text(amount decimal.Decimal) string {
 	plain := amount.String()
 	if c == "" {

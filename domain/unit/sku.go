@@ -9,9 +9,9 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// SKU identifies a thing that can be sold. Codes that are the same to a person
-// are the same SKU: "café" and "CAFÉ", with the accent as a character of its own
-// or not. See ParseSKU.
+// SKU identifies a thing that can be sold. Codes that look the same to a person are the same
+// SKU: "café" and "CAFÉ", and also "é" as one character or as "e" with a combining accent.
+// See ParseSKU.
 type SKU string
 
 const (
@@ -27,11 +27,11 @@ const (
 // in upper case. Letters of different alphabets stay different, even where they
 // look alike, and so does the dotless i.
 //
-// A SKU has 1 to 64 characters (128 bytes): letters, their marks, and decimal
-// digits of any alphabet, the blank, and the punctuation of ASCII. Not allowed
-// are '@', which parts SKU and location in the name of a stock stream; a code of
-// dots only, which is a direction in a path; and characters that are only another
-// way to write allowed ones, such as the ligature "ﬁ" or a full-width "Ａ".
+// A SKU has 1 to 64 characters (128 bytes): letters with their marks and decimal digits of
+// any alphabet, the blank, and the punctuation of ASCII. Three things are not allowed: '@',
+// which separates SKU and location in the name of a stock stream; a code of dots only, which
+// means a directory in a path; and characters that are only another way to write allowed
+// ones, such as the ligature "ﬁ" or a full-width "Ａ".
 func ParseSKU(text string) (SKU, error) {
 	if !utf8.ValidString(text) {
 		return "", fmt.Errorf("SKU %q: not valid UTF-8", text)
@@ -59,7 +59,7 @@ func ParseSKU(text string) (SKU, error) {
 	return SKU(code), nil
 }
 
-// skuRune tells whether a SKU may hold a character after another.
+// skuRune returns nil if a SKU may contain r directly after the character before.
 func skuRune(r, before rune) error {
 	switch {
 	case r == '@':
@@ -81,15 +81,14 @@ func skuRune(r, before rune) error {
 	return fmt.Errorf("%q is not allowed: want letters, digits, blanks and the punctuation of ASCII", r)
 }
 
-// unseen tells of white space, of control characters and of characters that are
-// not drawn at all.
+// unseen is true for white space, control characters and characters that are not drawn.
 func unseen(r rune) bool {
 	return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.In(r, unicode.Zs, unicode.Cf, unicode.Zl, unicode.Zp,
 		unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) || r == '\u2800' // a braille pattern without dots
 }
 
-// FoldSKU writes a code in the form that SKUs have, and checks nothing: it serves
-// who looks for a code, or for the beginning of one.
+// FoldSKU writes a code in the form that SKUs have, and checks nothing. It is for searches by
+// a code or by the beginning of a code.
 func FoldSKU(text string) string {
 	return norm.NFC.String(strings.Map(foldRune, norm.NFC.String(strings.TrimSpace(text))))
 }

@@ -12,14 +12,14 @@ type TimeBounds struct {
 	Ahead    time.Duration // the latest allowed time is now + Ahead
 }
 
-// DefaultTimeBounds are from 1990 to a day from now, because clocks differ and
-// a shop's day may have begun elsewhere.
+// DefaultTimeBounds are from 1990 to one day from now. The day is there because clocks
+// differ, and because another time zone may already have the next date.
 func DefaultTimeBounds() TimeBounds {
 	return TimeBounds{Earliest: time.Date(1990, 1, 1, 0, 0, 0, 0, time.UTC), Ahead: 24 * time.Hour}
 }
 
-// Check is nil for a time within the bounds, as of now. Otherwise the error says
-// what the bounds are.
+// Check returns nil for a time within the bounds. Otherwise the error says what the bounds
+// are.
 func (b TimeBounds) Check(at, now time.Time) error {
 	if latest := now.Add(b.Ahead); at.Before(b.Earliest) || at.After(latest) {
 		return fmt.Errorf("%s is out of bounds: want a time from %s to %s, which is %s from now",
@@ -28,6 +28,6 @@ func (b TimeBounds) Check(at, now time.Time) error {
 	return nil
 }
 
-// MaxReservation is the longest time for which stock is reserved: a deadline is at most so
+// MaxReservation is the longest time for which stock is reserved: a deadline is at most this
 // far from now.
 const MaxReservation = 366 * 24 * time.Hour

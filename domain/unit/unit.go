@@ -1,8 +1,9 @@
-// Package unit holds the kinds of number and name the domain speaks in. Each
-// is parsed once, at the edge (HTTP, a file); after that the type is the proof.
+// Package unit holds the types of numbers and names that the domain uses. Each value is
+// parsed once, at the edge (HTTP, a file). After that, its type is the proof that it is
+// valid.
 //
-// It holds no rules of an aggregate: whether a quantity is available is the
-// business of stock, not of Quantity.
+// It holds no rules of an aggregate. For example, package stock knows whether a quantity is
+// available; Quantity does not.
 package unit
 
 import (
@@ -26,9 +27,8 @@ func ParseLocationID(text string) (LocationID, error) {
 	return parseName[LocationID]("location", text)
 }
 
-// CartID, OrderID, ReturnID, ShipmentID and TransactionID name what their names
-// say. They are chosen by whoever creates the thing, so that asking twice
-// creates one.
+// CartID, OrderID, ReturnID, ShipmentID and TransactionID name a thing. The caller that
+// creates the thing chooses the id, so a request that is sent twice creates one thing.
 type (
 	CartID        string
 	OrderID       string
@@ -69,9 +69,9 @@ func ParseCustomerID(text string) (CustomerID, error) {
 	return parseName[CustomerID]("customer id", text)
 }
 
-// parseName allows what needs no escaping in a URL, a stream name or a shell:
-// 1 to 64 letters, digits, '.', '_' or '-', and not only dots, which are
-// directions in a path.
+// parseName allows what needs no escaping in a URL, a stream name or a shell: 1 to 64
+// letters, digits, '.', '_' or '-'. It refuses a name of dots only, which means a directory
+// in a path.
 func parseName[T ~string](what, text string) (T, error) {
 	if text == "" || len(text) > MaxName {
 		return "", fmt.Errorf("%s %q: want 1 to %d characters", what, text, MaxName)
@@ -88,12 +88,12 @@ func parseName[T ~string](what, text string) (T, error) {
 	return T(text), nil
 }
 
-// Quantity counts whole units. Where it is a demand it is > 0; where it is a
-// change it may be negative; the field's comment says which.
+// Quantity counts whole units. A demand is > 0, and a change may be negative. The field's
+// comment says which of them it is.
 type Quantity int64
 
-// MaxQuantity bounds a single demand, and the units of one cart, order, return or
-// credit note in all.
+// MaxQuantity bounds a single demand. It also bounds the sum of the units of one cart, order,
+// return or credit note.
 const MaxQuantity Quantity = 1_000_000_000
 
 // MaxOnHand bounds what is on hand in one stock. JSON numbers hold it exactly, and
@@ -145,11 +145,11 @@ func Blank(text string) bool {
 // can be recorded: it is not empty, and LineFault finds nothing wrong with it.
 func FitsLine(text string, maxRunes int) bool { return text != "" && LineFault(text, maxRunes) == "" }
 
-// LineFault says what is wrong with a short text of one line, such as a country or
-// the number of a document. It is empty if nothing is wrong; an empty text means
-// "not given" and is not wrong. A line says something a person can see, and has no
-// control character, no line break, and no character that changes the direction
-// of the text around it.
+// LineFault says what is wrong with a short text of one line, such as a country or the number
+// of a document. It returns "" if nothing is wrong. An empty text means "not given" and is
+// not wrong. A line must have at least one character that a person can see. It may have no
+// control character, no line break, and no character that changes the direction of the text
+// around it.
 func LineFault(text string, maxRunes int) string {
 	return textFault(text, maxRunes, func(r rune) bool { return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' })
 }
@@ -184,5 +184,5 @@ func textFault(text string, maxRunes int, forbidden func(rune) bool) string {
 	return ""
 }
 
-// Valid tells whether q is a demand ParseQuantity would have let in.
+// Valid tells whether ParseQuantity would accept q.
 func (q Quantity) Valid() bool { return q >= 1 && q <= MaxQuantity }
