@@ -1,6 +1,5 @@
-// Package wire is what the codecs of all aggregates share. The names and shapes
-// of the events themselves are not its business: each aggregate's codec.go is
-// the one definition of its own.
+// Package wire is the code that all aggregates' codecs share. It does not define events: each
+// aggregate's codec.go is the only definition of the names and shapes of its events.
 package wire
 
 import (
@@ -11,15 +10,14 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// UnknownTypeError means that a stream holds an event this program has no
-// decoder for: it was written by a newer version, or by something else. An
-// aggregate must not be folded without it.
+// UnknownTypeError means that this program has no decoder for an event of a stream. A newer
+// version, or another program, wrote the event. An aggregate must not be folded without it.
 type UnknownTypeError struct{ Type string }
 
 func (e *UnknownTypeError) Error() string { return fmt.Sprintf("unknown event type %q", e.Type) }
 
-// Decoders maps wire names, "stock.reserved.v1", to what reads them. A name
-// once written to a log stays here for ever.
+// Decoders maps wire names, such as "stock.reserved.v1", to their decoders. A name that was
+// ever written to a log stays here for ever.
 type Decoders[E any] map[string]func(data []byte) (E, error)
 
 // Decode reads an event of a known type; else it returns *UnknownTypeError.
@@ -39,8 +37,8 @@ func (d Decoders[E]) Decode(typ string, data []byte) (E, error) {
 // Types are the known wire names, sorted.
 func (d Decoders[E]) Types() []string { return slices.Sorted(maps.Keys(d)) }
 
-// Read reads one shape. Members it does not know are ignored, so that a field
-// can be added to a version without breaking older programs.
+// Read reads one shape. It ignores members that it does not know, so a field can be added to
+// a version without an error in older programs.
 func Read[T any](data []byte) (T, error) {
 	var event T
 	err := json.Unmarshal(data, &event)
