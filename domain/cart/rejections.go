@@ -8,7 +8,7 @@ import (
 // The refusals of a cart.
 var (
 	ErrNotFound         = &rule.Rejection{Code: "cart-not-found", Detail: "There is no such cart."}
-	ErrExists           = &rule.Rejection{Code: "cart-exists", Detail: "A cart with this id was opened otherwise."}
+	ErrExists           = &rule.Rejection{Code: "cart-exists", Detail: "A cart with this id was opened with other content."}
 	ErrNotOpen          = &rule.Rejection{Code: "cart-not-open", Detail: "The cart is not open."}
 	ErrLineUnknown      = &rule.Rejection{Code: "cart-line-unknown", Detail: "The cart has no such line."}
 	ErrQuantityInvalid  = &rule.Rejection{Code: "cart-quantity-invalid", Detail: "A line has 1 to 1,000,000,000 units."}
@@ -20,11 +20,11 @@ var (
 	ErrUnitLimit        = &rule.Rejection{Code: "cart-unit-limit", Detail: "A cart holds at most 1,000,000,000 units in all."}
 	ErrAmountLimit      = &rule.Rejection{Code: "cart-amount-limit", Detail: "The absolute line totals of a cart must add up to less than 1,000,000,000,000,000,000."}
 	ErrEmpty            = &rule.Rejection{Code: "cart-empty", Detail: "The cart has no lines."}
-	ErrTotalNegative    = &rule.Rejection{Code: "cart-total-negative", Detail: "The cart is worth less than nothing: money owed to a customer is a return's business."}
-	ErrNoDeadline       = &rule.Rejection{Code: "cart-hold-until-missing", Detail: "A checkout needs a deadline until which its stock is held."}
-	ErrPolicyUnknown    = &rule.Rejection{Code: "cart-policy-unknown", Detail: "A checkout takes all or nothing, or line by line."}
+	ErrTotalNegative    = &rule.Rejection{Code: "cart-total-negative", Detail: "The total of the cart is below zero. Money that is owed to a customer needs a return or a credit note."}
+	ErrNoDeadline       = &rule.Rejection{Code: "cart-hold-until-missing", Detail: "A checkout needs a deadline for its reservations."}
+	ErrPolicyUnknown    = &rule.Rejection{Code: "cart-policy-unknown", Detail: "The policy of a checkout is all or nothing, or line by line."}
 	ErrCheckoutUnknown  = &rule.Rejection{Code: "cart-checkout-unknown", Detail: "The cart is not being checked out under this order id."}
-	ErrCheckoutDecided  = &rule.Rejection{Code: "cart-checkout-decided", Detail: "The checkout under this order id has its outcome."}
+	ErrCheckoutDecided  = &rule.Rejection{Code: "cart-checkout-decided", Detail: "The checkout under this order id already has an outcome."}
 )
 
 // Rejections are all refusals of this package.

@@ -24,24 +24,24 @@ type Move struct {
 	Action        Action             `json:"action"`
 	SKU           unit.SKU           `json:"sku"`
 	Location      unit.LocationID    `json:"location"`
-	ReservationID unit.ReservationID `json:"reservation_id,omitempty"` // but of a deallocation or shipment
+	ReservationID unit.ReservationID `json:"reservation_id,omitempty"` // empty for a deallocation or a shipment
 	Quantity      unit.Quantity      `json:"quantity"`
 }
 
-// StepRef names a step: its kind, and which of that kind; see StockSettled.
+// StepRef names a step: its kind, and which step of that kind. See StockSettled.
 type StepRef struct {
 	Step Step   `json:"step"`
 	Ref  string `json:"ref,omitempty"`
 }
 
-// OpenStep is a step whose moves are not known to be all recorded in stock. The
-// moves are fixed when the step opens, so that driving it twice asks the same
-// twice. Steps are to be driven one after the other, oldest first: a cancel
-// gives back what the confirm before it has allocated.
+// OpenStep is a step whose moves may not all be recorded in stock yet. The moves are fixed
+// when the step opens, so every driver asks for the same moves. Steps are carried out one
+// after the other, oldest first, because a cancel gives back what the confirm before it has
+// allocated.
 type OpenStep struct {
 	StepRef
-	// Moves of one SKU and location are to be made in this order, the others
-	// in any; no two are of the same action, SKU and location.
+	// Moves of one SKU and location are made in this order, and the others in any order. No
+	// two moves have the same action, SKU and location.
 	Moves  []Move `json:"moves"`
 	Forced bool   `json:"forced,omitzero"` // of a shipment
 }
@@ -67,8 +67,8 @@ func (s *State) closeStep(ref StepRef) {
 	s.Unsettled = slices.DeleteFunc(s.Unsettled, func(step OpenStep) bool { return step.StepRef == ref })
 }
 
-// merged adds up moves of the same action, SKU and location: two lines may be
-// of one SKU.
+// merged adds up moves of the same action, SKU and location, because two lines may have the
+// same SKU.
 func merged(moves []Move) []Move {
 	type same struct {
 		action   Action
@@ -89,9 +89,9 @@ func merged(moves []Move) []Move {
 	return sum
 }
 
-// allocating finds the open step, if there is one, on which the order's
-// allocations depend: its confirmation, a retry's asking for reservations, or
-// the commit of those. There is never more than one.
+// allocating finds the open step on which the order's allocations depend, if there is one. It
+// is the confirmation, the reservations of a retry, or the commit of those. There is never
+// more than one.
 func (s State) allocating() (OpenStep, bool) {
 	for _, step := range s.Unsettled {
 		if step.Step == StepConfirm {
@@ -101,17 +101,17 @@ func (s State) allocating() (OpenStep, bool) {
 	return OpenStep{}, false
 }
 
-// reserving tells a retry that asks for reservations from a step that turns
+// reserving tells whether the step asks for reservations of a retry. Otherwise it turns
 // reservations into allocations.
 func (o OpenStep) reserving() bool { return o.Moves[0].Action == ActReserve }
 
-// Backordered reports whether something still wanted has no stock behind it.
+// Backordered tells whether units that are still wanted have no stock promised.
 func (s State) Backordered() bool {
 	return slices.ContainsFunc(s.Holdings, func(h Holding) bool { return h.Missing > 0 })
 }
 
-// settleStock closes a step. One that is not open has been closed before. The
-// end of a retry is told by AllocationRecovered.
+// settleStock closes a step. A step that is not open was closed before. The end of a retry is
+// AllocationRecovered.
 func settleStock(cmd SettleStock, s State) ([]Event, error) {
 	step, open := s.Step(StepRef{Step: cmd.Step, Ref: cmd.Ref})
 	switch {
@@ -123,10 +123,10 @@ func settleStock(cmd SettleStock, s State) ([]Event, error) {
 	return []Event{StockSettled{Step: cmd.Step, Ref: cmd.Ref}}, nil
 }
 
-// failAllocation ends the open confirm step, or a retry, without its stock. It
-// does not ask for the order's status: an order canceled meanwhile has its
-// confirm step open still, and that too must come to an end. A step that is not
-// open has been ended before, by another driver.
+// failAllocation ends the open confirm step, or a retry, without its stock. It does not check
+// the order's status: an order that was canceled in the meantime still has its confirm step
+// open, and that step must end, too. If the step is not open, another driver has ended it
+// before.
 func failAllocation(cmd FailAllocation, s State) ([]Event, error) {
 	if s.Status == StatusPending {
 		return nil, ErrNotConfirmed
@@ -137,9 +137,9 @@ func failAllocation(cmd FailAllocation, s State) ([]Event, error) {
 	return []Event{AllocationFailed{Shortages: cmd.Shortages, Remedy: cmd.Remedy}}, nil
 }
 
-// applyAllocationFailed marks what is short. Of a retry, which has all or nothing,
-// the reservations it may have made are released; of a commit all else is
-// allocated, and nothing is to be given back of what never was.
+// applyAllocationFailed marks what is short. A retry gets all or nothing, so its reservations
+// are released. After a commit step, everything else is allocated, and what is missing has
+// nothing to give back.
 func (s *State) applyAllocationFailed(e AllocationFailed) {
 	s.AllocationFailed, s.Remedy = true, e.Remedy
 	step, open := s.allocating()
@@ -170,7 +170,7 @@ func (s *State) applyAllocationFailed(e AllocationFailed) {
 	}
 }
 
-// givingBack is what open steps give back of a SKU at a location.
+// givingBack is how many units of a SKU the open steps give back at a location.
 func (s State) givingBack(sku unit.SKU, location unit.LocationID) (sum unit.Quantity) {
 	for _, step := range s.Unsettled {
 		for _, m := range step.Moves {
@@ -190,8 +190,8 @@ func released(reserved []Move) []Move {
 	return moves
 }
 
-// forgetGivingBack takes deallocations of what is missing off the open steps:
-// they would find nothing now, and what is allocated later is not theirs.
+// forgetGivingBack removes deallocations of missing units from the open steps. These units
+// are not allocated now, and units that are allocated later must not be taken back for them.
 func (s *State) forgetGivingBack(sku unit.SKU, location unit.LocationID) {
 	for i := range s.Unsettled {
 		s.Unsettled[i].Moves = slices.DeleteFunc(slices.Clone(s.Unsettled[i].Moves), func(m Move) bool {
@@ -201,8 +201,8 @@ func (s *State) forgetGivingBack(sku unit.SKU, location unit.LocationID) {
 	s.Unsettled = slices.DeleteFunc(s.Unsettled, func(step OpenStep) bool { return len(step.Moves) == 0 })
 }
 
-// retryAllocation records the attempt before stock is asked, like every other
-// step, so that all who drive it ask for the same, and its outcome is one.
+// retryAllocation records the attempt before stock is asked, like every other step. So all
+// drivers ask for the same, and the attempt has one outcome.
 func retryAllocation(cmd RetryAllocation, s State) ([]Event, error) {
 	if s.Status == StatusPending {
 		return nil, ErrNotConfirmed
@@ -220,7 +220,7 @@ func retryAllocation(cmd RetryAllocation, s State) ([]Event, error) {
 	return []Event{AllocationRetried{Attempt: s.Retries + 1, Lost: lost}}, nil
 }
 
-// lost limits each loss to what the order still counts on. While a step is open it
+// lost limits each loss to the units that the order still counts on. While a step is open it
 // returns none, because stock may not have been asked yet.
 func (s State) lost(found []Lost) []Lost {
 	if len(s.Unsettled) > 0 {
@@ -259,7 +259,8 @@ func (s *State) applyAllocationRetried(lost []Lost) {
 	s.openStep(RetryStep(s.Retries), moves)
 }
 
-// recoverAllocation wants a retry under way: only that has asked stock.
+// recoverAllocation is refused unless a retry is under way, because only a retry has asked
+// stock.
 func recoverAllocation(s State) ([]Event, error) {
 	step, open := s.allocating()
 	switch {
@@ -271,8 +272,8 @@ func recoverAllocation(s State) ([]Event, error) {
 	return nil, nil
 }
 
-// applyAllocationRecovered turns the retry's reservations into allocations, as far
-// as they are still wanted: units may have been canceled meanwhile.
+// applyAllocationRecovered turns the retry's reservations into allocations, as far as the
+// units are still wanted. Some may have been canceled in the meantime.
 func (s *State) applyAllocationRecovered() {
 	s.AllocationFailed, s.Remedy = false, ""
 	step, open := s.allocating()
@@ -299,8 +300,8 @@ func (s *State) applyAllocationRecovered() {
 	s.openStep(StepRef{Step: StepConfirm, Ref: "commit-" + strconv.Itoa(s.Retries)}, moves)
 }
 
-// commits turns a reservation into an allocation, and gives back at once what
-// was canceled of it before: a reservation cannot be made smaller.
+// commits turns a reservation into an allocation. It then gives back the units that were
+// canceled before, because a reservation cannot be made smaller.
 func commits(reserved Move, excess unit.Quantity) []Move {
 	reserved.Action = ActCommit
 	moves := []Move{reserved}

@@ -8,13 +8,13 @@ import (
 	"daybook/domain/unit"
 )
 
-// addUp sorts by line and adds up what is asked of one line twice, and checks
-// that the lines have that much open.
+// addUp adds up the quantities that are asked for each line, and sorts them by line. It
+// refuses a line that has fewer open units.
 func (s State) addUp(asked []LineQuantity) ([]LineQuantity, error) {
 	sum := make([]LineQuantity, 0, len(asked))
 	for _, a := range slices.SortedStableFunc(slices.Values(asked), func(a, b LineQuantity) int { return cmp.Compare(a.Line, b.Line) }) {
 		if a.Quantity <= 0 || a.Quantity > unit.MaxQuantity {
-			return nil, ErrLineQuantityInvalid.With("A quantity must be 1 or more, within reason.", map[string]any{"line": a.Line})
+			return nil, ErrLineQuantityInvalid.With("A quantity must be 1 to 1,000,000,000.", map[string]any{"line": a.Line})
 		}
 		if last := len(sum) - 1; last >= 0 && sum[last].Line == a.Line {
 			sum[last].Quantity += a.Quantity
@@ -104,14 +104,15 @@ func (s *State) takeEverythingOff() []Move {
 	return moves
 }
 
-// takeOff takes units off a line and off what is held for it, and returns what
-// stock has to do about it. Units come first off holdings whose allocation
-// failed, then off the last holding, which was the least preferred.
+// takeOff takes units off a line and off its holdings, and returns what stock has to do. It
+// takes units first from holdings whose allocation failed, then from the last holding, which
+// was the least preferred location.
 func (s *State) takeOff(line int, quantity unit.Quantity) []Move {
 	l := &s.Lines[line]
 	l.Canceled += quantity
-	// By amounts, because a fold takes whatever the log holds: all lines are of the
-	// order's currency.
+	// Amounts are subtracted and not Money, because Money.Minus panics if currencies differ,
+	// and a fold takes whatever the log holds. Commands place lines in the order's currency
+	// only.
 	s.Total.Amount = s.Total.Amount.Sub(l.Price.Times(quantity).Amount)
 	if l.Kind != unit.Stocked {
 		return nil
@@ -131,7 +132,7 @@ func (s *State) takeOff(line int, quantity unit.Quantity) []Move {
 			quantity -= part
 			h.Canceled += part
 			if missing {
-				h.Missing -= part // see allocationRecovered for what a retry finds
+				h.Missing -= part // see applyAllocationRecovered for the reservations of a retry
 			} else {
 				moves = append(moves, s.giveBack(h, part)...)
 			}
@@ -140,9 +141,9 @@ func (s *State) takeOff(line int, quantity unit.Quantity) []Move {
 	return moves
 }
 
-// giveBack is what stock has to do for units canceled of a holding. A
-// reservation cannot be made smaller: of a pending order it is released when
-// nothing remains, and otherwise kept whole until Confirmed.
+// giveBack is what stock has to do for canceled units of a holding. A reservation cannot be
+// made smaller. So a pending order releases the reservation if nothing remains of it, and
+// otherwise keeps it whole until Confirmed.
 func (s *State) giveBack(h *Holding, quantity unit.Quantity) []Move {
 	switch {
 	case s.Status == StatusPending && h.Remaining() > 0:

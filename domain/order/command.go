@@ -12,14 +12,14 @@ import (
 //sumtype:decl
 type Command interface{ orderCommand() }
 
-// Claim keeps an order id for the cart that chose it, though there is no order.
+// Claim keeps an order id for the cart that chose it, although there is no order.
 type Claim struct {
 	OrderID unit.OrderID
 	CartID  unit.CartID
 }
 
-// Place creates the order from a checkout whose stock is held. Placing it again
-// as it is changes nothing.
+// Place creates the order of a checkout whose stock is reserved. Placing it again with the
+// same content changes nothing.
 type Place struct {
 	OrderID    unit.OrderID
 	CartID     unit.CartID
@@ -32,8 +32,8 @@ type Place struct {
 	ConfirmBy  time.Time
 }
 
-// Confirm makes a pending order binding. After its deadline it is refused
-// (order-expired); on hold, refused (order-on-hold).
+// Confirm makes a pending order binding. It is refused after the order's deadline
+// (order-expired) and while the order is on hold (order-on-hold).
 type Confirm struct {
 	Now time.Time
 }
@@ -43,31 +43,30 @@ type Hold struct {
 	Reason string
 }
 
-// ReleaseHold lets it go on.
+// ReleaseHold lets fulfilment go on.
 type ReleaseHold struct{}
 
-// CancelLines takes units that have not shipped off the order. When nothing
-// unshipped would remain on an order of which nothing shipped, it is Cancel.
+// CancelLines takes units that have not shipped off the order. If nothing has shipped and no
+// unit would remain, it has the effect of Cancel.
 type CancelLines struct {
 	Lines  []LineQuantity
 	Reason string
 }
 
-// Cancel ends the order; refused once everything has shipped (order-shipped).
+// Cancel ends the order. It is refused once everything has shipped (order-shipped).
 type Cancel struct {
 	Reason string
 }
 
-// Expire ends a pending order whose deadline is not after Now; too early, it
-// changes nothing.
+// Expire ends a pending order whose deadline is not after Now. Before the deadline it changes
+// nothing.
 type Expire struct {
 	Now time.Time
 }
 
-// RecordTransaction notes what the payment provider reported. The same
-// transaction id with the same content changes nothing; with other content it
-// is refused (transaction-differs). Of a refund that a return has recorded, its
-// amount is all that must be the same.
+// RecordTransaction records what the payment provider reported. The same transaction id with
+// the same content changes nothing. With other content it is refused (transaction-differs).
+// For a refund that a return has recorded, only the amount must be the same.
 type RecordTransaction struct {
 	TransactionID unit.TransactionID
 	Type          TransactionType
@@ -78,7 +77,7 @@ type RecordTransaction struct {
 	Reference     string
 }
 
-// SettleTransaction gives a pending transaction its end.
+// SettleTransaction records how a pending transaction ended: succeeded or failed.
 type SettleTransaction struct {
 	TransactionID unit.TransactionID
 	State         TransactionState
@@ -89,7 +88,7 @@ type SettleTransaction struct {
 type Ship struct {
 	ShipmentID unit.ShipmentID
 	Location   unit.LocationID
-	Lines      []LineQuantity // empty: everything still to ship from the location, and services
+	Lines      []LineQuantity // empty: everything that is still to ship from the location, and services
 	Carrier    string
 	Tracking   string
 	Force      bool
@@ -100,7 +99,7 @@ type Deliver struct {
 	ShipmentID unit.ShipmentID
 }
 
-// Complete ends the order; refused while something is open (order-not-finished).
+// Complete ends the order. It is refused while something is open (order-not-finished).
 type Complete struct{}
 
 // SettleStock records that a step's stock movements are all done.
@@ -109,46 +108,46 @@ type SettleStock struct {
 	Ref  string
 }
 
-// FailAllocation records that a confirmed order's stock is lost: it ends the
-// confirm step of the given ref ("" the first, or a retry) when that is open.
+// FailAllocation records that a confirmed order's stock is lost. It ends the confirm step
+// with the given ref if that step is open. The empty ref is the confirmation itself; the
+// other refs are retries.
 type FailAllocation struct {
 	Ref       string
 	Shortages []cart.Shortage
 	Remedy    Remedy
 }
 
-// RetryAllocation asks stock again for what a failed allocation is missing, and
-// for what stock is found to have lost; when that is nothing, or a retry is under
-// way, nothing happens.
+// RetryAllocation asks stock again for the units that a failed allocation is missing, and for
+// the units that stock was found to have lost. If there are no such units, or a retry is
+// under way, it changes nothing.
 type RetryAllocation struct {
-	// Lost lists promises that the caller did not find in stock. The caller must look
-	// while no step of the order is open; with an open step, Lost is ignored.
+	// Lost lists promises that the caller did not find in stock. The caller must look while
+	// the order has no open step; otherwise Lost is ignored.
 	Lost []Lost
 }
 
-// RecoverAllocation ends a failed allocation while a retry is under way. The process
-// that drove the retry sends SettleStock with its ref instead, which cannot end
-// a later one by mistake.
+// RecoverAllocation ends a failed allocation while a retry is under way. The process does not
+// send it. It sends SettleStock with the ref of its retry, which cannot end a later retry by
+// mistake.
 type RecoverAllocation struct{}
 
-// AdmitReturn lets units come back by a return: at most what has shipped and
-// does not come back by another (return-exceeds-shipped). The same return is
-// admitted once.
+// AdmitReturn allows a return to bring units back: at most those that have shipped and that
+// no other return brings back (return-exceeds-shipped). The same return is admitted once.
 type AdmitReturn struct {
 	ReturnID unit.ReturnID
 	Currency unit.Currency  // of the return
 	Lines    []LineQuantity // by ascending line, each once
 }
 
-// ReleaseReturn gives up what was admitted for a return, and what might be yet.
+// ReleaseReturn gives up what was admitted for a return. After it, the return cannot be
+// admitted any more.
 type ReleaseReturn struct {
 	ReturnID unit.ReturnID
 }
 
-// RecordReturnRefund notes what a return has recorded as given back for the
-// order. That is a fact: it is not held against what was captured. The same
-// refund may have been reported as a transaction of the order before; then it is
-// claimed, by one return.
+// RecordReturnRefund records what a return has given back for the order. It is a fact, so it
+// is not refused because it exceeds what was captured. If the provider has reported the same
+// refund before, as a transaction of the order, one return claims that transaction.
 type RecordReturnRefund struct {
 	ReturnID      unit.ReturnID
 	TransactionID unit.TransactionID

@@ -3,8 +3,8 @@ package order
 // Decide answers a command with events, with nothing (it is already so) or with
 // a *rule.Rejection. It never changes s.
 //
-// Texts are checked last, so that asking again for what an older program has
-// recorded still changes nothing.
+// Texts are checked last. So a command that repeats what an older program has recorded still
+// changes nothing.
 func Decide(cmd Command, s State) ([]Event, error) {
 	events, err := decide(cmd, s)
 	if err == nil && len(events) > 0 {

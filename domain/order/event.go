@@ -1,7 +1,6 @@
-// Package order is a sale whose stock is held: placed, confirmed, paid,
-// shipped, delivered. Payment and fulfilment states are derived from what was
-// recorded, never set. Moving the stock itself is the business of stock, driven
-// by the process in fulfilment.
+// Package order is a sale whose stock was reserved: it is placed, confirmed, paid, shipped
+// and delivered. Payment and fulfilment states are computed from what was recorded, and never
+// set. Package stock moves the stock, and the process in package fulfilment drives that.
 package order
 
 import (
@@ -24,15 +23,15 @@ func Stream(id unit.OrderID) string { return Category + "-" + string(id) }
 //sumtype:decl
 type Event interface{ orderEvent() }
 
-// Claimed says whose order id it is without an order: the cart that chose it,
-// and whose checkout was refused. It is a stream's first event, and most often
-// the only one. There is no order then, but no other cart can place one.
+// Claimed gives the order id to a cart without an order. That cart chose the id, and its
+// checkout was refused. Claimed is a stream's first event, and usually its only one. There is
+// no order, but no other cart can place one.
 type Claimed struct {
 	CartID unit.CartID `json:"cart_id"`
 }
 
-// Placed starts the order; only Claimed may come before it. Everything it needs
-// is held in stock.
+// Placed starts the order. Only Claimed may come before it. Everything that the order needs
+// is reserved in stock.
 type Placed struct {
 	OrderID    unit.OrderID       `json:"order_id"`
 	CartID     unit.CartID        `json:"cart_id,omitempty"`
@@ -42,8 +41,8 @@ type Placed struct {
 	Country    string             `json:"country,omitempty"`
 	Lines      []cart.Line        `json:"lines"`
 	Held       []cart.Reservation `json:"held,omitempty"`
-	// Total is the exact sum of the lines; Charge is Total rounded to the
-	// currency's digits, what the customer owes.
+	// Total is the exact sum of the lines. Charge is Total rounded to the currency's digits,
+	// which is what the customer owes.
 	Total  unit.Money `json:"total"`
 	Charge unit.Money `json:"charge"`
 	// ConfirmBy is when the order expires if it is still pending.
@@ -92,7 +91,8 @@ const (
 	Chargeback TransactionType = "chargeback"
 )
 
-// TransactionState is how a transaction stands. Pending has exactly one end.
+// TransactionState is how a transaction stands. A pending transaction gets exactly one end:
+// succeeded or failed.
 type TransactionState string
 
 const (
@@ -107,16 +107,16 @@ type TransactionRecorded struct {
 	Type          TransactionType    `json:"type"`
 	State         TransactionState   `json:"state"`
 	Amount        unit.Money         `json:"amount"` // > 0
-	// Parent is the authorization that a capture or void is of, or the capture
-	// that a refund or chargeback is of, where it is known.
+	// Parent is set if it is known. For a capture or void it is the authorization; for a
+	// refund or chargeback it is the capture.
 	Parent    unit.TransactionID `json:"parent,omitempty"`
 	Provider  string             `json:"provider,omitempty"`
-	Reference string             `json:"reference,omitempty"` // the provider's own
+	Reference string             `json:"reference,omitempty"` // the provider's own number
 	// ReturnID is the return that recorded a refund.
 	ReturnID unit.ReturnID `json:"return_id,omitempty"`
 }
 
-// TransactionSettled gives a pending transaction its end.
+// TransactionSettled records how a pending transaction ended.
 type TransactionSettled struct {
 	TransactionID unit.TransactionID `json:"transaction_id"`
 	State         TransactionState   `json:"state"` // succeeded or failed
@@ -149,7 +149,7 @@ type Delivered struct {
 // Completed ends a confirmed order with nothing left to pay, ship or deliver.
 type Completed struct{}
 
-// Step names what asked stock to move.
+// Step is the kind of an order's event that asked stock to move.
 type Step string
 
 const (
@@ -159,8 +159,8 @@ const (
 	StepShipment Step = "shipment"
 )
 
-// StockSettled says that every stock movement asked for by a step is recorded;
-// until it stands, the fulfilment process still has work to do.
+// StockSettled says that every stock movement of a step is recorded. Until then, the
+// fulfilment process still has work to do.
 type StockSettled struct {
 	Step Step `json:"step"`
 	// Ref tells steps of one kind apart: the shipment's id, for a cancel its
@@ -179,21 +179,20 @@ const (
 	RemedyBackorder Remedy = "backorder"
 )
 
-// AllocationFailed is the named state of an order that is confirmed, perhaps
-// paid, and whose stock was lost (a reservation ended before it was committed
-// and nothing was left). The remedy is policy.
+// AllocationFailed is the named state of a confirmed, perhaps paid order whose stock was
+// lost: a reservation ended before it was committed, and nothing was left. The merchant's
+// policy sets the remedy.
 type AllocationFailed struct {
 	Shortages []cart.Shortage `json:"shortages"`
 	Remedy    Remedy          `json:"remedy"`
 }
 
-// AllocationRetried asks stock once more for what is missing: for reservations,
-// under ids of their own. It ends in AllocationRecovered, or in AllocationFailed
-// again.
+// AllocationRetried asks stock once more for the missing units. It asks for reservations, and
+// these have ids of their own. It ends in AllocationRecovered, or in AllocationFailed again.
 type AllocationRetried struct {
 	Attempt int `json:"attempt"` // 1, 2, ...
-	// Lost are promises that stock does not have any more, though no allocation
-	// failed: someone has taken them back by force.
+	// Lost are promises that stock does not have any more although no allocation failed:
+	// somebody has taken them back by force.
 	Lost []Lost `json:"lost,omitempty"`
 }
 
@@ -209,33 +208,33 @@ func RetryStep(attempt int) StepRef {
 	return StepRef{Step: StepConfirm, Ref: "retry-" + strconv.Itoa(attempt)}
 }
 
-// AllocationRecovered ends AllocationFailed: the stock was found after all, and
-// is reserved; what was reserved is then committed, as after Confirmed.
+// AllocationRecovered ends AllocationFailed: the stock was found after all and is reserved.
+// These reservations are then committed, as after Confirmed.
 type AllocationRecovered struct{}
 
-// PaymentOrphaned is the named state of money that came for an order that can
-// no longer be confirmed (expired or canceled): it is owed back.
+// PaymentOrphaned is the named state of money that came for an order that can no longer be
+// confirmed (expired or canceled). The money is owed back.
 type PaymentOrphaned struct {
 	TransactionID unit.TransactionID `json:"transaction_id"`
 	Amount        unit.Money         `json:"amount"`
 	Remedy        Remedy             `json:"remedy"`
 }
 
-// ReturnAdmitted says that units of the order are to come back by a return.
-// They count as returning from here on, and cannot come back by another.
+// ReturnAdmitted says that a return brings units of the order back. They count as returning
+// from now on, and no other return can bring them back.
 type ReturnAdmitted struct {
 	ReturnID unit.ReturnID  `json:"return_id"`
 	Lines    []LineQuantity `json:"lines"` // by ascending line, each once
 }
 
-// ReturnReleased says that nothing comes by a return after all. It is final: a
-// return that was released is not admitted any more.
+// ReturnReleased says that the return brings nothing back. It is final: the order does not
+// admit this return any more.
 type ReturnReleased struct {
 	ReturnID unit.ReturnID `json:"return_id"`
 }
 
-// RefundClaimed names the return that a refund is of which the provider reported
-// before the return did. It is of that one only.
+// RefundClaimed gives a refund to a return. The provider had reported the refund before the
+// return did. The refund belongs to that return only.
 type RefundClaimed struct {
 	TransactionID unit.TransactionID `json:"transaction_id"`
 	ReturnID      unit.ReturnID      `json:"return_id"`

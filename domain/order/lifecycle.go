@@ -9,7 +9,7 @@ import (
 	"daybook/domain/unit"
 )
 
-// claim records whose order id it is, where nothing says so yet.
+// claim records which cart has the order id, if no cart has it yet.
 func claim(cmd Claim, s State) ([]Event, error) {
 	switch {
 	case !s.IsOf(cmd.CartID):
@@ -20,10 +20,10 @@ func claim(cmd Claim, s State) ([]Event, error) {
 	return []Event{Claimed{CartID: cmd.CartID}}, nil
 }
 
-// place refuses what checkout.Place makes of a recorded CheckedOut only where the
-// order id is another cart's; then the checkout is withdrawn. Any other refusal
-// would strand its stock. So no amount is refused here: an order whose total is
-// zero, or less by a discount, owes nothing.
+// place refuses an order only if another cart has the order id; then the checkout is
+// withdrawn. Nothing else that checkout.Place makes from a recorded CheckedOut is refused,
+// because that would leave its stock reserved for no order. So no amount is refused here. An
+// order whose total is zero, or below zero because of a discount, owes nothing.
 func place(cmd Place, s State) ([]Event, error) {
 	if !s.IsOf(cmd.CartID) {
 		return nil, idTaken(cmd.OrderID)
@@ -59,8 +59,8 @@ func place(cmd Place, s State) ([]Event, error) {
 	}}, nil
 }
 
-// holdsExactly compares what is held with what the stocked lines need, SKU by
-// SKU; a SKU is held at most once at a location.
+// holdsExactly compares the reservations with what the stocked lines need, for each SKU. A
+// SKU has at most one reservation at a location.
 func holdsExactly(held []cart.Reservation, lines []cart.Line) bool {
 	type place struct {
 		sku      unit.SKU
@@ -89,8 +89,8 @@ func holdsExactly(held []cart.Reservation, lines []cart.Line) bool {
 	return true
 }
 
-// sameAs compares a repeated Place with the order, by everything the rules
-// know: the texts on a line (its title, its code as given) are not compared.
+// sameAs compares a repeated Place with the order, by everything that the rules use. The
+// texts of a line (its title, and its code as given) are not compared.
 func (s State) sameAs(cmd Place) bool {
 	if cmd.OrderID != s.OrderID || cmd.CartID != s.CartID || cmd.CustomerID != s.CustomerID ||
 		cmd.Reference != s.Reference || cmd.Country != s.Country || cmd.Currency != s.Currency() ||
@@ -130,8 +130,8 @@ func newPlaced(e Placed) State {
 	return s
 }
 
-// confirm does not ask for payment: whether an order is confirmed before it is
-// paid is the merchant's affair.
+// confirm does not check the payment, because the merchant decides whether an order is
+// confirmed before it is paid.
 func confirm(cmd Confirm, s State) ([]Event, error) {
 	switch {
 	case s.Status == StatusConfirmed || s.Status == StatusCompleted:
@@ -176,8 +176,8 @@ func releaseHold(s State) ([]Event, error) {
 	return []Event{HoldReleased{}}, nil
 }
 
-// expire is sent by a timer, which may be late or early: only a pending order
-// past its deadline expires, all else is left as it is.
+// expire is sent by a timer, which may be late or early. Only a pending order past its
+// deadline expires. Any other order stays as it is.
 func expire(cmd Expire, s State) ([]Event, error) {
 	if s.Status != StatusPending || cmd.Now.Before(s.ConfirmBy) {
 		return nil, nil
@@ -191,9 +191,9 @@ func (s *State) applyExpired() {
 	s.openStep(StepRef{Step: StepExpire}, moves)
 }
 
-// complete wants everything stocked to have arrived, and exactly what is owed
-// to have been paid: money still due, or owed back, keeps the order open. A
-// service need not be shipped.
+// complete requires that everything stocked has arrived, and that exactly what is owed was
+// paid. Money that is still due, or that is owed back, keeps the order open. A service need
+// not be shipped.
 func complete(s State) ([]Event, error) {
 	switch s.Status {
 	case StatusCompleted:

@@ -11,8 +11,8 @@ type Transaction struct {
 	ID    unit.TransactionID `json:"id"`
 	Type  TransactionType    `json:"type"`
 	State TransactionState   `json:"state"`
-	// RecordedState is the state it was first recorded in; a retry of that
-	// request is known by it.
+	// RecordedState is the state in which the transaction was first recorded. A repetition of
+	// that request still has this state.
 	RecordedState TransactionState   `json:"recorded_state"`
 	Amount        unit.Money         `json:"amount"`
 	Parent        unit.TransactionID `json:"parent,omitempty"`
@@ -39,8 +39,8 @@ func (s State) Transaction(id unit.TransactionID) (Transaction, bool) {
 	return Transaction{}, false
 }
 
-// sum adds up transactions that pass. None of another currency is recorded by a
-// command; an old log may hold one, which then counts for nothing.
+// sum adds up the transactions for which pass is true. Commands record transactions in the
+// order's currency only. One of another currency, from an old log, counts as nothing.
 func (s State) sum(pass func(Transaction) bool) unit.Money {
 	total := unit.Zero(s.Currency())
 	for _, t := range s.Transactions {
@@ -55,8 +55,8 @@ func (s State) succeeded(types ...TransactionType) unit.Money {
 	return s.sum(func(t Transaction) bool { return t.State == Succeeded && slices.Contains(types, t.Type) })
 }
 
-// Owed is what the customer is to pay for everything not taken off: the exact
-// total rounded to be charged, and never less than nothing.
+// Owed is what the customer has to pay for everything that was not taken off: the exact
+// total, rounded to be charged. It is never below zero.
 func (s State) Owed() unit.Money { return floor(s.Total.Charge()) }
 
 // Captured is the money that came in.
@@ -65,8 +65,9 @@ func (s State) Captured() unit.Money { return s.succeeded(Capture) }
 // Returned is the money that went out again, by refund or chargeback.
 func (s State) Returned() unit.Money { return s.succeeded(Refund, Chargeback) }
 
-// ReturnedForGoods is what of it went out for units that came back. They are
-// still owed for, so it gives back nothing of what was paid beyond that.
+// ReturnedForGoods is the part of Returned that was given back for units that came back. The
+// customer still owes the price of these units, so this part does not reduce what was paid
+// too much.
 func (s State) ReturnedForGoods() unit.Money {
 	return s.sum(func(t Transaction) bool { return t.Type == Refund && t.State == Succeeded && t.ReturnID != "" })
 }
@@ -87,7 +88,7 @@ func (s State) expiredOrCanceled() bool {
 	return s.Status == StatusExpired || s.Status == StatusCanceled
 }
 
-// PaymentState is how an order stands with its money; it is derived, never set.
+// PaymentState compares an order's money with what is owed. It is computed, and never set.
 type PaymentState string
 
 const (
@@ -102,10 +103,10 @@ const (
 	Voided              PaymentState = "voided"
 )
 
-// PaymentState compares what came with what is owed. An order that owes nothing
-// is paid without a transaction (a free order), unless it was canceled or
-// expired: then it is unpaid, for nothing was. Goods that come back change what
-// was refunded, not what was owed.
+// PaymentState compares what was paid with what is owed. An order that owes nothing is paid
+// without a transaction (a free order). If such an order was canceled or has expired, it is
+// unpaid, because nothing was paid. Goods that come back change what was refunded and not
+// what is owed.
 func (s State) PaymentState() PaymentState {
 	owed, captured, returned, authorized := s.Owed(), s.Captured(), s.Returned(), s.Authorized()
 	kept := captured.Minus(returned)
@@ -135,7 +136,7 @@ func (s State) PaymentState() PaymentState {
 	return Paid
 }
 
-// paidUp reports whether all that is owed was paid, and no more is kept.
+// paidUp tells whether all that is owed was paid, and no more is kept.
 func (s State) paidUp() bool {
 	return s.Captured().Compare(s.Owed()) >= 0 && s.PaymentState() != Overcharged
 }
@@ -167,9 +168,10 @@ func recordTransaction(cmd RecordTransaction, s State) ([]Event, error) {
 	return append(events, s.orphaned(t)...), nil
 }
 
-// sameAs allows the state it was recorded in and the one it is in now: a
-// provider may report the end of what it reported pending by the same request.
-// Of a return's refund it tells more than the return knew, and perhaps later.
+// sameAs allows the state in which the transaction was recorded and its present state,
+// because a provider may report the end of a pending transaction by the same request. For a
+// return's refund it does not compare the provider's details: the return did not know them,
+// and the report may come later.
 func (t Transaction) sameAs(cmd RecordTransaction) bool {
 	if t.ReturnID != "" {
 		return t.Type == cmd.Type && t.Amount.Equal(cmd.Amount) && (cmd.State == Pending || cmd.State == Succeeded)
@@ -204,13 +206,13 @@ func settleTransaction(cmd SettleTransaction, s State) ([]Event, error) {
 	return append(events, s.orphaned(t)...), nil
 }
 
-// possible refuses what cannot be true of a transaction: a parent of the wrong
-// kind, a void of what was captured, more given back than came in. Pending
-// transactions count as if they had succeeded, so that two refunds under way
-// cannot give the same money back twice. A failed one may be anything.
+// possible refuses what cannot be true of a transaction: a parent of the wrong type, a void
+// of captured money, or more given back than came in. Pending transactions count as if they
+// had succeeded, so that two pending refunds cannot give the same money back twice. A failed
+// transaction is never refused.
 func (s State) possible(t Transaction) error {
 	if t.Parent != "" {
-		if err := s.suits(t); err != nil {
+		if err := s.parentFits(t); err != nil {
 			return err
 		}
 	}
@@ -227,14 +229,14 @@ func (s State) possible(t Transaction) error {
 		}
 	}
 	if t.Amount.Compare(limit) > 0 {
-		return ErrAmountExceeded.With("There is less than that to void or to give back.",
+		return ErrAmountExceeded.With("Less than this amount is left to void or to give back.",
 			map[string]any{"limit": floor(limit), "requested": t.Amount})
 	}
 	return nil
 }
 
-// withinLimit bounds what is authorized and captured in all, so that it can be
-// voided or refunded as one amount. Refunds from returns are not checked here,
+// withinLimit bounds the sum of all authorizations, and that of all captures, so that each
+// sum can be voided or refunded as one amount. Refunds from returns are not checked here,
 // because each return has its own limit.
 func (s State) withinLimit(t Transaction) error {
 	before := s.sum(func(other Transaction) bool { return other.ID != t.ID && other.Type == t.Type && other.State != Failed })
@@ -244,9 +246,9 @@ func (s State) withinLimit(t Transaction) error {
 	return ErrAmountLimit.With(ErrAmountLimit.Detail, map[string]any{"transaction_type": t.Type, "before": before, "amount": t.Amount})
 }
 
-// suits checks a parent: captures and voids are of an authorization, refunds
-// and chargebacks of a capture; and nothing is of what has failed.
-func (s State) suits(t Transaction) error {
+// parentFits checks a parent. The parent of a capture or void is an authorization, and the
+// parent of a refund or chargeback is a capture. A failed transaction cannot be a parent.
+func (s State) parentFits(t Transaction) error {
 	parent, found := s.Transaction(t.Parent)
 	if !found {
 		return ErrTransactionUnknown
@@ -261,10 +263,10 @@ func (s State) suits(t Transaction) error {
 	return nil
 }
 
-// limit is the most t can be, of all the order's money, or of one parent's.
-// A chargeback is the bank's, who does not ask what was refunded before. What was
-// under way before a return's refund was recorded, which no limit held, has its
-// end all the same.
+// limit is the most that t can be: of all the order's money, or of one parent's money. A
+// chargeback has no regard for earlier refunds, because the bank decides on it. A transaction
+// that was pending when a return's refund was recorded can still succeed, because that refund
+// does not count against it.
 func (s State) limit(t Transaction, parent unit.TransactionID) unit.Money {
 	_, underWay := s.Transaction(t.ID)
 	of := func(state func(TransactionState) bool, types ...TransactionType) unit.Money {
@@ -288,9 +290,9 @@ func (s State) limit(t Transaction, parent unit.TransactionID) unit.Money {
 	panic("order: authorizations and captures have no limit")
 }
 
-// orphaned notes, in the same decision, money that comes for an order that can
-// no longer be confirmed: as much of it as is more than what is owed (for goods
-// that shipped before a cancel).
+// orphaned notes money that comes for an order that can no longer be confirmed, in the same
+// decision. It notes only what is more than the order owes for goods that shipped before a
+// cancel.
 func (s State) orphaned(t Transaction) []Event {
 	if !s.expiredOrCanceled() || t.State != Succeeded || t.Type != Authorize && t.Type != Capture {
 		return nil
@@ -309,8 +311,8 @@ func (s State) orphaned(t Transaction) []Event {
 	return []Event{PaymentOrphaned{TransactionID: t.ID, Amount: excess, Remedy: RemedyVoidOrRefund}}
 }
 
-// NeedsAttention tells whether somebody has to look after the order: its stock was lost, or
-// money that came too late is still here.
+// NeedsAttention tells whether a person has to look at the order: its stock was lost, or
+// money that came too late was not given back.
 func (s State) NeedsAttention() bool {
 	return s.AllocationFailed || len(s.Orphans) > 0 && s.Captured().Compare(s.Returned()) > 0
 }

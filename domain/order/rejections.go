@@ -13,7 +13,7 @@ var (
 	ErrEmpty           = &rule.Rejection{Code: "order-empty", Detail: "An order needs at least one line."}
 	ErrLinesDisordered = &rule.Rejection{Code: "order-lines-disordered", Detail: "Line numbers must ascend."}
 	ErrCurrencyMixed   = &rule.Rejection{Code: "order-currency-mixed", Detail: "Every line must be priced in the order's currency."}
-	ErrNotReserved     = &rule.Rejection{Code: "order-stock-not-held", Detail: "What is held in stock is not what the lines need."}
+	ErrNotReserved     = &rule.Rejection{Code: "order-stock-not-held", Detail: "What is reserved in stock is not what the lines need."}
 	ErrNotConfirmed    = &rule.Rejection{Code: "order-not-confirmed", Detail: "The order is not confirmed."}
 	ErrExpired         = &rule.Rejection{Code: "order-expired", Detail: "The order was not confirmed in time."}
 	ErrCanceled        = &rule.Rejection{Code: "order-canceled", Detail: "The order is canceled."}
@@ -23,26 +23,26 @@ var (
 	ErrShipped         = &rule.Rejection{Code: "order-shipped", Detail: "Everything of the order has shipped."}
 )
 
-// The refusals about money. What a provider says has happened is a fact: it is
-// refused only where it cannot be true. That more was captured than was owed
-// is true often enough, and is a state (Overcharged).
+// The refusals about money. What a provider reports is a fact, so it is refused only if it
+// cannot be true. A capture of more than what is owed can be true, and leads to a state
+// (Overcharged).
 var (
 	ErrTransactionUnknown = &rule.Rejection{Code: "transaction-unknown", Detail: "The order has no such transaction."}
 	ErrTransactionDiffers = &rule.Rejection{Code: "transaction-differs", Detail: "Another transaction of the order has this id."}
-	ErrTransactionSettled = &rule.Rejection{Code: "transaction-settled", Detail: "The transaction has already had its other end."}
+	ErrTransactionSettled = &rule.Rejection{Code: "transaction-settled", Detail: "The transaction has already ended in another state."}
 	ErrTransactionInvalid = &rule.Rejection{Code: "transaction-invalid", Detail: "A transaction has no such type or state."}
-	ErrParentMismatch     = &rule.Rejection{Code: "transaction-parent-mismatch", Detail: "A transaction of that kind cannot be of its parent."}
+	ErrParentMismatch     = &rule.Rejection{Code: "transaction-parent-mismatch", Detail: "A transaction of this type cannot have this parent."}
 	ErrAmountInvalid      = &rule.Rejection{Code: "amount-invalid", Detail: "An amount must be more than zero."}
-	ErrAmountExceeded     = &rule.Rejection{Code: "amount-exceeded", Detail: "There is less than that to void or to give back."}
+	ErrAmountExceeded     = &rule.Rejection{Code: "amount-exceeded", Detail: "Less than this amount is left to void or to give back."}
 	ErrAmountLimit        = &rule.Rejection{Code: "amount-limit", Detail: "The order's transactions of one type must add up to less than 1,000,000,000,000,000,000."}
 	ErrCurrencyDiffers    = &rule.Rejection{Code: "currency-differs", Detail: "The amount is not in the order's currency."}
 )
 
 // The refusals about what comes back.
 var (
-	ErrReturnExceeded = &rule.Rejection{Code: "return-exceeds-shipped", Detail: "Fewer units of the line have shipped and do not come back already."}
+	ErrReturnExceeded = &rule.Rejection{Code: "return-exceeds-shipped", Detail: "Fewer units of the line have shipped and are not in another return."}
 	ErrReturnDiffers  = &rule.Rejection{Code: "return-differs", Detail: "The order has admitted other units for that return."}
-	ErrReturnReleased = &rule.Rejection{Code: "return-released", Detail: "The return was given up before."}
+	ErrReturnReleased = &rule.Rejection{Code: "return-released", Detail: "The return was released before."}
 )
 
 // The refusals about parcels.
@@ -69,7 +69,7 @@ var (
 // ErrTextInvalid refuses a text that a caller gave.
 var ErrTextInvalid = &rule.Rejection{Code: "order-text-invalid", Detail: "A text is too long, or cannot be recorded as it is."}
 
-// Rejections are all the ways an order says no.
+// Rejections are all refusals of this package.
 var Rejections = []*rule.Rejection{
 	ErrNotFound, ErrExists, ErrIDTaken, ErrEmpty, ErrLinesDisordered, ErrCurrencyMixed, ErrNotReserved,
 	ErrNotConfirmed, ErrExpired, ErrCanceled, ErrCompleted, ErrOnHold, ErrNotFinished, ErrStockUnsettled, ErrShipped,
@@ -80,8 +80,8 @@ var Rejections = []*rule.Rejection{
 	ErrReturnExceeded, ErrReturnDiffers, ErrReturnReleased,
 }
 
-// idTaken does not say whose it is: order ids of other customers are not for
-// everyone to ask about.
+// idTaken does not say which cart has the id, because callers must not learn about the orders
+// of other customers.
 func idTaken(id unit.OrderID) error {
 	return ErrIDTaken.With(ErrIDTaken.Detail, map[string]any{"order_id": id})
 }

@@ -18,8 +18,8 @@ func (s State) returnIndex(id unit.ReturnID) int {
 	return slices.IndexFunc(s.Returns, func(r Return) bool { return r.ID == id })
 }
 
-// admitReturn does not ask for the order's status: what has shipped may come
-// back, whatever became of the rest.
+// admitReturn does not check the order's status, because shipped units may come back in any
+// status.
 func admitReturn(cmd AdmitReturn, s State) ([]Event, error) {
 	if i := s.returnIndex(cmd.ReturnID); i >= 0 {
 		switch have := s.Returns[i]; {
@@ -43,7 +43,7 @@ func admitReturn(cmd AdmitReturn, s State) ([]Event, error) {
 		case !found:
 			return nil, ErrLineUnknown.With("The order has no line "+strconv.Itoa(asked.Line)+".", map[string]any{"line": asked.Line})
 		case asked.Quantity > s.Lines[i].Returnable():
-			return nil, ErrReturnExceeded.With("Fewer units of the line have shipped and do not come back already.",
+			return nil, ErrReturnExceeded.With("Fewer units of the line have shipped and are not in another return.",
 				map[string]any{"line": asked.Line, "returnable": s.Lines[i].Returnable(), "requested": asked.Quantity})
 		}
 	}
@@ -59,8 +59,8 @@ func (s *State) applyReturnAdmitted(e ReturnAdmitted) {
 	}
 }
 
-// releaseReturn is recorded of a return that was never admitted, too: who comes
-// late to have it admitted is then refused, and no units are kept for nobody.
+// releaseReturn is also recorded for a return that was never admitted. A late driver that
+// asks to admit it is then refused, and no units are kept for a return that brings nothing.
 func releaseReturn(cmd ReleaseReturn, s State) ([]Event, error) {
 	if i := s.returnIndex(cmd.ReturnID); i >= 0 && s.Returns[i].Released {
 		return nil, nil
@@ -85,9 +85,9 @@ func (s *State) applyReturnReleased(id unit.ReturnID) {
 	}
 }
 
-// recordReturnRefund finds a refund that the provider reported before, by its
-// id: then it is that one, which has now succeeded if it was pending, and is of
-// no other return.
+// recordReturnRefund looks for a transaction that the provider has reported before under the
+// refund's id. If there is one, it belongs to this return and to no other, and a pending one
+// has now succeeded.
 func recordReturnRefund(cmd RecordReturnRefund, s State) ([]Event, error) {
 	if cmd.Amount.Currency != s.Currency() {
 		return nil, ErrCurrencyDiffers

@@ -53,8 +53,8 @@ func ship(cmd Ship, s State) ([]Event, error) {
 	}}, nil
 }
 
-// differsFrom compares a repeated Ship with the parcel it made: nil, or the
-// refusal. A request for "everything left" matches whatever that was.
+// differsFrom compares a repeated Ship with the parcel that was recorded. It returns nil or
+// the refusal. A request for "everything left" matches any parcel.
 func (p Shipment) differsFrom(cmd Ship) error {
 	same := p.Location == cmd.Location && p.Carrier == cmd.Carrier && p.Tracking == cmd.Tracking && p.Forced == cmd.Force
 	if same && len(cmd.Lines) > 0 {
@@ -89,8 +89,9 @@ func (s State) mayShip() *rule.Rejection {
 	return nil
 }
 
-// restAt is everything the order still has at a location, and every service
-// left: they go with any parcel, but not alone while goods wait elsewhere.
+// restAt is everything that the order still has at a location, and every service that is
+// left. Services go with any parcel. They do not go alone while goods wait at another
+// location.
 func (s State) restAt(location unit.LocationID) ([]LineQuantity, error) {
 	left := map[unit.SKU]unit.Quantity{}
 	missing := false
@@ -123,8 +124,8 @@ func (s State) restAt(location unit.LocationID) ([]LineQuantity, error) {
 	return lines, nil
 }
 
-// fitsLocation wants the order to have that much of each SKU at the location,
-// with stock behind it. No force ships what is not allocated: it must be
+// fitsLocation checks that the order has that much of each SKU at the location, promised by
+// stock. Not even a forced shipment takes units that are not allocated: they must be
 // allocated again first (RetryAllocation).
 func (s State) fitsLocation(lines []ShippedLine, location unit.LocationID) error {
 	asked := map[unit.SKU]unit.Quantity{}
@@ -175,7 +176,7 @@ func (s *State) applyShipped(e Shipped) {
 	}
 }
 
-// deliver is a fact of the road: it is noted whatever became of the order.
+// deliver records a fact, so it does not check the order's status.
 func deliver(cmd Deliver, s State) ([]Event, error) {
 	i := s.shipmentIndex(cmd.ShipmentID)
 	if i < 0 {
@@ -200,7 +201,7 @@ func (s *State) applyDelivered(id unit.ShipmentID) {
 	}
 }
 
-// FulfillmentState is how far an order's goods are; it is derived, never set.
+// FulfillmentState is how far an order's goods are. It is computed, and never set.
 type FulfillmentState string
 
 const (

@@ -12,8 +12,8 @@ import (
 // read. Raise it with every change of State or Evolve.
 const FoldVersion = 4
 
-// Status is the first of an order's axes; hold and archive are flags beside it.
-// The empty status is an order that was never placed.
+// Status is where an order is in its life. Hold and archive are separate flags. The empty
+// status is an order that was never placed.
 type Status string
 
 const (
@@ -27,9 +27,9 @@ const (
 // State is what the rules of an order need. Its zero value is the empty stream;
 // it survives JSON, for snapshots.
 //
-// Two sums hold at every revision and are tested: a line's quantity is what is
-// canceled, shipped and open of it; and for each SKU, what is open on its lines
-// is what remains in its holdings.
+// Two sums hold at every revision and are tested. A line's quantity is the sum of its
+// canceled, shipped and open units. For each SKU, the open units of its lines are the
+// remaining units of its holdings.
 type State struct {
 	OrderID    unit.OrderID    `json:"order_id,omitempty"`
 	CartID     unit.CartID     `json:"cart_id,omitempty"`
@@ -46,15 +46,16 @@ type State struct {
 	// Total is the exact amount of everything not taken off.
 	Total unit.Money `json:"total"`
 	Lines []Line     `json:"lines,omitempty"` // by ascending number
-	// Holdings stand in the order of their SKUs, those of one SKU as placed.
+	// Holdings are ordered by SKU. Those of one SKU are in the order in which they were
+	// placed.
 	Holdings     []Holding     `json:"holdings,omitempty"`
 	Shipments    []Shipment    `json:"shipments,omitempty"`
 	Transactions []Transaction `json:"transactions,omitempty"`
-	// Returns are those that something of the order comes back by, and those
-	// that were released.
+	// Returns are the returns that bring units of the order back, and those that were
+	// released.
 	Returns []Return `json:"returns,omitempty"`
 
-	// AllocationFailed and Remedy are set from the event of that name until
+	// AllocationFailed and Remedy are set from the event AllocationFailed until
 	// AllocationRecovered.
 	AllocationFailed bool     `json:"allocation_failed,omitzero"`
 	Remedy           Remedy   `json:"remedy,omitempty"`
@@ -83,7 +84,7 @@ type Line struct {
 // Open is what can still be shipped or canceled.
 func (l Line) Open() unit.Quantity { return l.Quantity - l.Canceled - l.Shipped }
 
-// Returnable is what can still be asked to come back.
+// Returnable is how many units can still be returned.
 func (l Line) Returnable() unit.Quantity { return l.Shipped - l.Returning }
 
 // Holding is the stock of one SKU promised to the order at one location.
@@ -94,22 +95,20 @@ type Holding struct {
 	Quantity      unit.Quantity      `json:"quantity"` // as reserved
 	Canceled      unit.Quantity      `json:"canceled,omitzero"`
 	Shipped       unit.Quantity      `json:"shipped,omitzero"`
-	// Released means the reservation was given up whole before it became an
-	// allocation.
+	// Released means that the whole reservation was given up before it became an allocation.
 	Released bool `json:"released,omitzero"`
-	// Missing is how many of the remaining units are not promised here now: their
-	// allocation failed, or was taken back.
+	// Missing is how many of the remaining units stock does not promise here at present:
+	// their allocation failed or was taken back.
 	Missing unit.Quantity `json:"missing_units,omitzero"`
 }
 
-// Remaining is what of the holding is neither shipped nor canceled.
+// Remaining is how many units of the holding are neither shipped nor canceled.
 func (h Holding) Remaining() unit.Quantity { return h.Quantity - h.Canceled - h.Shipped }
 
-// Backed is what of Remaining stock has promised.
+// Backed is how many of the remaining units stock has promised.
 func (h Holding) Backed() unit.Quantity { return h.Remaining() - h.Missing }
 
-// IsOf reports whether a cart may have the order: the order id is free, or the
-// cart's already.
+// IsOf tells whether a cart may have the order id: it is free, or this cart has it already.
 func (s State) IsOf(id unit.CartID) bool { return s.CartID == id || s.CartID == "" && !s.Exists() }
 
 // Exists reports whether the order was ever placed.
@@ -118,7 +117,7 @@ func (s State) Exists() bool { return s.Status != "" }
 // Currency is the currency of the order.
 func (s State) Currency() unit.Currency { return s.Total.Currency }
 
-// Clone shares nothing with s that Evolve changes.
+// Clone returns a copy that shares with s nothing that Evolve changes.
 func (s State) Clone() State {
 	s.Lines = slices.Clone(s.Lines)
 	s.Holdings = slices.Clone(s.Holdings)
@@ -156,9 +155,8 @@ func (s State) holdingIndex(sku unit.SKU, location unit.LocationID) int {
 	return -1
 }
 
-// Evolve is the state after one more fact. It never refuses one. It takes s
-// over: its slices may be changed in place, so the caller keeps no copy of s
-// (Clone makes one).
+// Evolve is the state after one more event. It never refuses an event. It may change the
+// slices of s in place, so the caller must not use s again (Clone makes a copy).
 func Evolve(s State, e Event) State {
 	switch e := e.(type) {
 	case Claimed:

@@ -4,10 +4,10 @@ import (
 	"daybook/domain/unit"
 )
 
-// texts refuses a command with a text that cannot be recorded. It looks at what
-// callers say and not at what processes pass on (Place, RecordReturnRefund,
-// FailAllocation): that was checked where it was first said, or comes from an
-// older program, and refusing it would stop the order.
+// texts refuses a command with a text that cannot be recorded. It checks the texts of
+// callers. It does not check the texts that processes pass on (Place, RecordReturnRefund,
+// FailAllocation): these were checked when they were first given, or come from an older
+// program. A refusal of those would stop the order.
 func (s State) texts(cmd Command) error {
 	switch cmd := cmd.(type) {
 	case Hold:
@@ -36,8 +36,8 @@ func (s State) texts(cmd Command) error {
 	return nil
 }
 
-// knowsProvider tells whether a transaction of the order has this provider. A refund
-// that the order's process asks for repeats it.
+// knowsProvider tells whether a transaction of the order has this provider. A refund that the
+// order's process asks for repeats the provider's name.
 func (s State) knowsProvider(name string) bool {
 	for _, t := range s.Transactions {
 		if t.Provider == name {
