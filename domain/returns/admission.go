@@ -7,7 +7,7 @@ import (
 	"daybook/domain/unit"
 )
 
-// Admission is what the orders have said to what comes back of them.
+// Admission is what the orders have replied about the units that come back.
 type Admission string
 
 const (
@@ -16,15 +16,15 @@ const (
 	AdmissionDenied Admission = "refused"
 )
 
-// OpenOrders is a step that orders are not known to have recorded.
+// OpenOrders is a step that the orders may not have recorded yet.
 type OpenOrders struct {
 	Step   OrderStep          `json:"step"`
 	Ref    unit.TransactionID `json:"ref,omitempty"`
-	Shares []Share            `json:"shares,omitempty"` // of a refund; a release is of all that were asked to admit
+	Shares []Share            `json:"shares,omitempty"` // of a refund; a release has none and goes to all orders that were asked to admit
 }
 
-// byOrder adds up the units that lines are linked to, by order and line, so
-// that what is asked of an order is one decision.
+// byOrder adds up the linked units of the lines, by order and order line. So each order is
+// asked once.
 func byOrder(lines []Line) []OrderUnits {
 	var all []OrderUnits
 	for _, l := range lines {
@@ -64,8 +64,8 @@ func refuseAdmission(cmd RefuseAdmission, s State) ([]Event, error) {
 	}}, nil
 }
 
-// openRelease follows the end of a return of which nothing came. Also one whose
-// admission is only asked may have been admitted by some.
+// openRelease opens a step after the end of a return that brought nothing. It does so even if
+// the admission has no outcome yet, because some orders may have admitted their units.
 func (s *State) openRelease() {
 	if s.Admission != "" {
 		s.OrdersUnsettled = append(s.OrdersUnsettled, OpenOrders{Step: StepRelease})
@@ -79,9 +79,9 @@ func (s *State) applyRefunded(e Refunded) {
 	}
 }
 
-// shares says of which orders a refund is: of the one the return is of, or else
-// of each that its lines are linked to, one after the other, up to the worth of
-// the units linked to it. The rest is of none.
+// shares divides a refund among orders. It goes to the order that the return names. Without
+// one, it goes to the orders that the lines are linked to, one after the other, up to the
+// worth of the units linked to each. What is left belongs to no order.
 func (s State) shares(amount unit.Money) []Share {
 	if id := s.Requested.OrderID; id != "" {
 		return []Share{{OrderID: id, Amount: amount}}
@@ -98,19 +98,19 @@ func (s State) shares(amount unit.Money) []Share {
 		}
 	}
 	var shares []Share
-	// What was refunded without shares has taken what the first orders can take.
+	// Refunds without shares count as if they had been divided in the same way.
 	own, before := s.sharesBefore()
 	for _, id := range orders {
-		room := worth[id].Charge()
+		capacity := worth[id].Charge()
 		if shared, some := own[id]; some {
-			room = room.Minus(shared)
+			capacity = capacity.Minus(shared)
 		}
-		if room.Sign() <= 0 {
+		if capacity.Sign() <= 0 {
 			continue
 		}
-		taken := lesser(room, before)
+		taken := lesser(capacity, before)
 		before = before.Minus(taken)
-		if part := lesser(room.Minus(taken), amount); part.Sign() > 0 {
+		if part := lesser(capacity.Minus(taken), amount); part.Sign() > 0 {
 			amount = amount.Minus(part)
 			shares = append(shares, Share{OrderID: id, Amount: part})
 		}
@@ -118,9 +118,8 @@ func (s State) shares(amount unit.Money) []Share {
 	return shares
 }
 
-// sharesBefore adds up the shares of the refunds recorded so far by order, and
-// the amounts of those without shares. A share may be missing in the middle,
-// because its order refused it.
+// sharesBefore adds up the shares of earlier refunds by order, and the amounts of refunds
+// without shares. A refund may lack the share of an order that refused it.
 func (s State) sharesBefore() (own map[unit.OrderID]unit.Money, unshared unit.Money) {
 	own, unshared = map[unit.OrderID]unit.Money{}, unit.Zero(s.Requested.Currency)
 	for _, refund := range s.Refunds {

@@ -44,8 +44,8 @@ func Types() []string { return decoders.Types() }
 // Encode gives an event's wire name and JSON.
 func Encode(e Event) (typ string, data []byte, err error) { return wire.Write(typeOf(e), e) }
 
-// Decode reads what Encode wrote, in this or an earlier version; an unknown
-// type is a *wire.UnknownTypeError.
+// Decode reads what Encode wrote, in this or an earlier version. For an unknown type it
+// returns *wire.UnknownTypeError.
 func Decode(typ string, data []byte) (Event, error) { return decoders.Decode(typ, data) }
 
 func typeOf(e Event) string {

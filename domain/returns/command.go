@@ -7,9 +7,8 @@ import "daybook/domain/unit"
 //sumtype:decl
 type Command interface{ returnCommand() }
 
-// Request starts a return. Whether a linked order really sold what comes back
-// is for the order to say: until it has (Admit, RefuseAdmission), the return
-// cannot be approved.
+// Request starts a return. Each linked order says whether it has sold the units that come
+// back. Until all have replied (Admit, RefuseAdmission), the return cannot be approved.
 type Request struct {
 	ReturnID   unit.ReturnID
 	OrderID    unit.OrderID
@@ -21,11 +20,12 @@ type Request struct {
 	Reason     string
 }
 
-// Admit records that every linked order has admitted its units. The first
-// outcome stands: after a refusal, a decline or a cancel nothing happens.
+// Admit records that every linked order has admitted its units. The first outcome stands:
+// after a refusal, a decline or a cancel, Admit changes nothing.
 type Admit struct{}
 
-// RefuseAdmission records that an order has not, likewise.
+// RefuseAdmission records that an order has not admitted its units. The first outcome stands
+// here, too.
 type RefuseAdmission struct {
 	OrderID    unit.OrderID
 	Code       string
@@ -43,21 +43,20 @@ type Decline struct {
 	Reason string
 }
 
-// Cancel ends the return before anything came or was given back.
+// Cancel ends the return before anything was received or given back.
 type Cancel struct {
 	Reason string
 }
 
-// Receive records an arrival. Receipt is the number the caller expects it to
-// have (the last one plus one); a number already used with the same lines
-// changes nothing.
+// Receive records an arrival. Receipt is the number that the caller expects it to have: the
+// last number plus one. A number that was already used with the same lines changes nothing.
 type Receive struct {
 	Receipt int
 	Lines   []ReceivedLine
 }
 
-// RecordRefund notes money given back: at most what the received units are
-// worth, rounded to be charged, in all.
+// RecordRefund records money that was given back. All refunds together are at most what the
+// received units are worth, rounded to be charged.
 type RecordRefund struct {
 	TransactionID unit.TransactionID
 	Amount        unit.Money
@@ -65,7 +64,7 @@ type RecordRefund struct {
 	Reference     string
 }
 
-// Close ends a return of which everything has been received.
+// Close ends a return after all its units were received.
 type Close struct{}
 
 // SettleStock records that a receipt's stock movements are all done.
@@ -79,14 +78,14 @@ type SettleOrders struct {
 	Ref  unit.TransactionID
 }
 
-// WithdrawRefund records that orders have refused their shares of a refund. A
-// refund whose step is over stays as it is.
+// WithdrawRefund records that orders have refused their shares of a refund. It changes
+// nothing if the refund's step has ended.
 type WithdrawRefund struct {
 	TransactionID unit.TransactionID
 	Refused       []unit.OrderID
 	// Whole takes all of the refund back, because no order has recorded a share.
 	Whole bool
-	// Code and Reason are of the refusal of the first of Refused.
+	// Code and Reason are those of the refusal by the first order of Refused.
 	Code   string
 	Reason string
 }

@@ -10,8 +10,8 @@ import (
 // Decide answers a command with events, with nothing (it is already so) or with
 // a *rule.Rejection. It never changes s.
 //
-// Texts are checked last, so that asking again for what an older program has
-// recorded still changes nothing.
+// Texts are checked last. So a command that repeats what an older program has recorded still
+// changes nothing.
 func Decide(cmd Command, s State) ([]Event, error) {
 	events, err := decide(cmd, s)
 	if err == nil && len(events) > 0 {
@@ -90,7 +90,7 @@ func request(cmd Request, s State) ([]Event, error) {
 			return nil, ErrCurrencyMixed
 		}
 		if err := all.add(l.Quantity, l.Price); err != nil {
-			return nil, err // all of it may be one movement of stock
+			return nil, err // all of it may become one movement of stock
 		}
 		var linked unit.Quantity
 		for _, link := range l.Links {
@@ -113,7 +113,7 @@ type sum struct {
 	worth unit.Money
 }
 
-// add refuses the line with which a sum passes its limit.
+// add refuses a line if a sum would exceed its limit with it.
 func (s *sum) add(units unit.Quantity, price unit.Money) error {
 	if units < 0 {
 		units = -max(units, -unit.MaxQuantity-1)
@@ -215,7 +215,7 @@ func cancel(cmd Cancel, s State) ([]Event, error) {
 		return nil, err
 	}
 	if len(s.Refunds) > 0 {
-		return nil, ErrRefunded // services are, before anything comes: their units are not free to come back again
+		return nil, ErrRefunded // only services can be refunded before goods arrive; their units cannot come back again
 	}
 	return []Event{Canceled{Reason: cmd.Reason}}, nil
 }
@@ -268,8 +268,8 @@ func (s State) mayReceive(l ReceivedLine, awaited []unit.Quantity) *rule.Rejecti
 	return ErrDispositionWrong
 }
 
-// recordRefund is allowed after the return is closed, too: money is often
-// slower than goods.
+// recordRefund is allowed after the return is closed, too, because money often takes longer
+// than goods.
 func recordRefund(cmd RecordRefund, s State) ([]Event, error) {
 	e := Refunded{TransactionID: cmd.TransactionID, Amount: cmd.Amount, Provider: cmd.Provider, Reference: cmd.Reference}
 	for _, have := range s.Refunds {
@@ -291,15 +291,15 @@ func recordRefund(cmd RecordRefund, s State) ([]Event, error) {
 		return nil, ErrAmountInvalid
 	}
 	if left := s.Refundable().Minus(s.Refunded()); e.Amount.Compare(left) > 0 {
-		return nil, ErrAmountExceeded.With("What was received is worth less than that.",
+		return nil, ErrAmountExceeded.With("What was received is worth less than this amount.",
 			map[string]any{"refundable": left, "requested": e.Amount})
 	}
 	e.Shares = s.shares(e.Amount)
 	return []Event{e}, nil
 }
 
-// closeReturn wants every awaited unit to have its end. A return of services
-// alone may be closed as soon as it is approved.
+// closeReturn requires that no unit is awaited any more. A return of services alone may be
+// closed as soon as it is approved.
 func closeReturn(s State) ([]Event, error) {
 	if s.Status == StatusClosed {
 		return nil, nil

@@ -1,6 +1,5 @@
-// Package returns is what comes back: goods, money, or both, with or without
-// the order it belongs to. Putting goods back on the shelf is the business of
-// stock.
+// Package returns is what comes back: goods, money, or both, with or without the order that
+// sold them. Package stock puts the goods back.
 package returns
 
 import "daybook/domain/unit"
@@ -17,7 +16,7 @@ func Stream(id unit.ReturnID) string { return Category + "-" + string(id) }
 //sumtype:decl
 type Event interface{ returnEvent() }
 
-// Link ties units of a returned line to the order line they were sold on.
+// Link connects units of a returned line with the order line that sold them.
 type Link struct {
 	OrderID  unit.OrderID  `json:"order_id"`
 	Line     int           `json:"line"`
@@ -33,23 +32,23 @@ type Line struct {
 	Kind     unit.Kind     `json:"kind"`
 	Quantity unit.Quantity `json:"quantity"` // > 0
 	Price    unit.Money    `json:"price"`    // credited for one unit
-	// Links may cover all of the quantity, some, or none: real returns often
-	// name no order.
+	// Links may cover all of the quantity, a part of it, or nothing. Many real returns name
+	// no order.
 	Links []Link `json:"links,omitempty"`
 }
 
 // Requested starts a return; it is a stream's first event unless CreditNoted is.
 type Requested struct {
 	ReturnID   unit.ReturnID   `json:"return_id"`
-	OrderID    unit.OrderID    `json:"order_id,omitempty"` // where all of it is of one order
+	OrderID    unit.OrderID    `json:"order_id,omitempty"` // set if all of it is of one order
 	CustomerID unit.CustomerID `json:"customer_id,omitempty"`
 	Reference  string          `json:"reference,omitempty"`
 	Currency   unit.Currency   `json:"currency"`
 	Country    string          `json:"country,omitempty"`
 	Lines      []Line          `json:"lines"`
 	Reason     string          `json:"reason,omitempty"`
-	// Admit is what must be admitted before the return can be approved, by each
-	// order that its lines are linked to. Returns older than this have none.
+	// Admit is what each linked order must admit before the return can be approved. It is
+	// empty in returns that older programs recorded.
 	Admit []OrderUnits `json:"admit,omitempty"`
 }
 
@@ -68,8 +67,8 @@ type LineUnits struct {
 // Admitted says that every order has admitted its units.
 type Admitted struct{}
 
-// AdmissionRefused declines the return, because an order did not admit its
-// units: they have not shipped, or come back by another return.
+// AdmissionRefused declines the return because an order did not admit its units: they have
+// not shipped, or another return brings them back.
 type AdmissionRefused struct {
 	OrderID    unit.OrderID  `json:"order_id"`
 	Code       string        `json:"code"` // of the order's refusal
@@ -87,7 +86,7 @@ type Declined struct {
 	Reason string `json:"reason"`
 }
 
-// Canceled ends the return before anything came.
+// Canceled ends the return before anything was received.
 type Canceled struct {
 	Reason string `json:"reason,omitempty"`
 }
@@ -124,17 +123,18 @@ type Refunded struct {
 	Amount        unit.Money         `json:"amount"`
 	Provider      string             `json:"provider,omitempty"`
 	Reference     string             `json:"reference,omitempty"`
-	// Shares are what of it is of which order; what is of none has no share.
+	// Shares say which part of the refund belongs to which order. A part that belongs to no
+	// order has no share.
 	Shares []Share `json:"shares,omitempty"`
 }
 
-// RefundWithdrawn takes a recorded refund back, all of it or the part of some
-// orders, because an order refused its share: for example, another return has
-// recorded a transaction with this id there. It ends the refund's step.
+// RefundWithdrawn takes a recorded refund back, because an order refused its share. Example:
+// another return has recorded a transaction with this id at the order. It takes back all of
+// the refund or the shares of some orders. It ends the refund's step.
 type RefundWithdrawn struct {
 	TransactionID unit.TransactionID `json:"transaction_id"`
-	// Amount no longer counts as given back. It is the sum of Shares if another
-	// order has recorded its share, and otherwise the whole refund.
+	// Amount no longer counts as given back. It is the sum of Shares if another order has
+	// recorded its share, and otherwise the whole refund.
 	Amount unit.Money `json:"amount"`
 	// Shares are those of the orders that refused.
 	Shares []Share `json:"shares"`
@@ -144,7 +144,7 @@ type RefundWithdrawn struct {
 	Reason  string       `json:"reason"`
 }
 
-// Share is the part of a refund that is of an order.
+// Share is the part of a refund that belongs to one order.
 type Share struct {
 	OrderID unit.OrderID `json:"order_id"`
 	Amount  unit.Money   `json:"amount"` // > 0
@@ -154,9 +154,9 @@ type Share struct {
 type OrderStep string
 
 const (
-	// StepRelease gives admitted units up, for nothing comes.
+	// StepRelease gives admitted units up, because the return brings nothing.
 	StepRelease OrderStep = "release"
-	// StepRefund has the shares of a refund recorded.
+	// StepRefund asks the orders to record the shares of a refund.
 	StepRefund OrderStep = "refund"
 )
 
@@ -174,9 +174,8 @@ type StockSettled struct {
 	Receipt int `json:"receipt"`
 }
 
-// CreditNoted is a document that moves money, or quantities of services, and no
-// goods: bad debt, a goodwill credit, a book correction. It is alone in its
-// stream.
+// CreditNoted is a document that changes money, or quantities of services, and no goods: bad
+// debt, a goodwill credit, a correction of the books. It is the only event in its stream.
 type CreditNoted struct {
 	ReturnID   unit.ReturnID   `json:"return_id"`
 	CustomerID unit.CustomerID `json:"customer_id,omitempty"`
@@ -189,8 +188,8 @@ type CreditNoted struct {
 	Amount unit.Money `json:"amount"`
 }
 
-// CreditLine is a line of a credit note. Quantity and price may have any sign;
-// their product is the change of the merchant's sales.
+// CreditLine is a line of a credit note. Quantity and price may each be positive or negative.
+// Their product is the change of the merchant's sales.
 type CreditLine struct {
 	Number   int           `json:"line"`
 	SKU      unit.SKU      `json:"sku"`

@@ -21,7 +21,7 @@ var (
 	ErrReceived         = &rule.Rejection{Code: "return-received", Detail: "Goods of the return have been received."}
 	ErrRefunded         = &rule.Rejection{Code: "return-refunded", Detail: "Money of the return has been given back."}
 	ErrClosed           = &rule.Rejection{Code: "return-closed", Detail: "The return is closed."}
-	ErrCreditNote       = &rule.Rejection{Code: "return-is-credit-note", Detail: "A credit note stands alone."}
+	ErrCreditNote       = &rule.Rejection{Code: "return-is-credit-note", Detail: "This is a credit note, for which nothing else can be recorded."}
 	ErrNotFinished      = &rule.Rejection{Code: "return-not-finished", Detail: "Goods of the return are still awaited."}
 	ErrLineUnknown      = &rule.Rejection{Code: "return-line-unknown", Detail: "The return has no such line."}
 	ErrServiceLine      = &rule.Rejection{Code: "return-line-service", Detail: "A service cannot be received."}
@@ -34,11 +34,11 @@ var (
 	ErrReceiptOrder     = &rule.Rejection{Code: "receipt-out-of-order", Detail: "Receipts are numbered one after the other."}
 	ErrRefundDiffers    = &rule.Rejection{Code: "refund-differs", Detail: "Another refund of the return has this id."}
 	ErrAmountInvalid    = &rule.Rejection{Code: "refund-amount-invalid", Detail: "An amount must be more than zero."}
-	ErrAmountExceeded   = &rule.Rejection{Code: "refund-amount-exceeded", Detail: "What was received is worth less than that."}
+	ErrAmountExceeded   = &rule.Rejection{Code: "refund-amount-exceeded", Detail: "What was received is worth less than this amount."}
 	ErrCurrencyDiffers  = &rule.Rejection{Code: "refund-currency-differs", Detail: "The amount is not in the currency of the return."}
 )
 
-// Rejections are all the ways a return says no.
+// Rejections are all refusals of this package.
 var Rejections = []*rule.Rejection{
 	ErrNotFound, ErrExists, ErrEmpty, ErrCurrencyMixed, ErrLinkExceeded,
 	ErrNotRequested, ErrNotAdmitted, ErrNotApproved, ErrDeclined, ErrCanceled, ErrReceived, ErrRefunded, ErrClosed, ErrCreditNote, ErrNotFinished,
@@ -50,7 +50,8 @@ var Rejections = []*rule.Rejection{
 // ErrTextInvalid refuses a text that a caller gave.
 var ErrTextInvalid = &rule.Rejection{Code: "return-text-invalid", Detail: "A text is too long, or cannot be recorded as it is."}
 
-// refusal is why the status does not allow what only the wanted ones do.
+// refusal explains why the return's status is not one of the wanted ones. It is nil if it is
+// one.
 func (s State) refusal(wanted ...Status) error {
 	if slices.Contains(wanted, s.Status) {
 		return nil

@@ -36,16 +36,17 @@ type State struct {
 	// Withdrawn are the refunds, or parts of them, that were taken back, oldest first.
 	Withdrawn []Withdrawal `json:"withdrawn,omitempty"`
 
-	// Admission is what the orders that Requested.Admit names have said; empty
-	// where none was asked.
+	// Admission is what the orders of Requested.Admit have replied. It is empty if no order
+	// was asked.
 	Admission Admission        `json:"admission,omitempty"`
 	Refusal   AdmissionRefused `json:"refusal,omitzero"`
-	// OrdersUnsettled is what orders are not known to have recorded, oldest
-	// first: with an admission that is asked, the process's list of work there.
+	// OrdersUnsettled are the steps that orders may not have recorded yet, oldest first.
+	// Together with an admission that has no outcome yet, they are the process's list of work
+	// at the orders.
 	OrdersUnsettled []OpenOrders `json:"orders_unsettled,omitempty"`
 }
 
-// Clone shares nothing with s that Evolve changes.
+// Clone returns a copy that shares with s nothing that Evolve changes.
 func (s State) Clone() State {
 	s.Lines = slices.Clone(s.Lines)
 	s.Receipts = slices.Clone(s.Receipts)
@@ -56,8 +57,8 @@ func (s State) Clone() State {
 	return s
 }
 
-// LineState is how a returned line stands. Units whose end is told are received
-// in the sense of the rules, also those that were lost.
+// LineState is how many units of a returned line have which end. In the rules, each unit with
+// an end counts as received, even a lost one.
 type LineState struct {
 	SKU      unit.SKU      `json:"sku"`
 	Kind     unit.Kind     `json:"kind"`
@@ -66,8 +67,8 @@ type LineState struct {
 	Ended    unit.Quantity `json:"ended,omitzero"`
 }
 
-// Awaited is how many units have no end yet. A service never comes back as
-// goods, so nothing is awaited of it.
+// Awaited is how many units have no end yet. It is 0 for a service, because a service never
+// comes back as goods.
 func (l LineState) Awaited() unit.Quantity {
 	if l.Kind == unit.Service {
 		return 0
@@ -75,8 +76,8 @@ func (l LineState) Awaited() unit.Quantity {
 	return l.Quantity - l.Ended
 }
 
-// OpenReceipt is an arrival whose stock movements are not known to be all
-// recorded: the fulfilment process's list of work.
+// OpenReceipt is an arrival whose stock movements may not all be recorded yet. It is the
+// fulfilment process's list of work.
 type OpenReceipt struct {
 	Receipt int    `json:"receipt"`
 	Moves   []Move `json:"moves"`
@@ -91,11 +92,11 @@ type Move struct {
 	Quantity    unit.Quantity   `json:"quantity"`
 }
 
-// Exists reports whether anything is in the stream.
+// Exists tells whether anything is in the stream.
 func (s State) Exists() bool { return s.Status != "" }
 
-// Evolve is the state after one more fact. It never refuses one. It takes s
-// over: its slices may be changed in place, so the caller keeps no copy of s.
+// Evolve is the state after one more event. It never refuses an event. It may change the
+// slices of s in place, so the caller must not use s again.
 func Evolve(s State, e Event) State {
 	switch e := e.(type) {
 	case Requested:
@@ -138,8 +139,8 @@ func Evolve(s State, e Event) State {
 	return s
 }
 
-// applyReceived tells units' ends. Goods that are restocked or damaged go back into
-// stock; what was lost, wrong or written off never does.
+// applyReceived gives units their ends. Restocked and damaged goods go back into stock. Lost,
+// wrong and written-off goods do not.
 func (s *State) applyReceived(e Received) {
 	s.Status = StatusReceived
 	s.Receipts = append(s.Receipts, e)
@@ -168,9 +169,9 @@ func (s *State) applyReceived(e Received) {
 	}
 }
 
-// Refundable is what may be given back in all: the worth of the units received
-// and of the services, which are refundable from the approval on, rounded to be
-// charged.
+// Refundable is the most that may be given back in all, rounded to be charged. It is the
+// worth of the received units and of the services. Services are refundable from the approval
+// on.
 func (s State) Refundable() unit.Money {
 	worth := unit.Zero(s.Requested.Currency)
 	for _, l := range s.Lines {

@@ -12,8 +12,8 @@ type Withdrawal struct {
 	Of    unit.Money      `json:"of"` // the whole refund as it was recorded
 }
 
-// withdrawRefund takes back what orders have refused. The first outcome of the
-// refund's step stands: once the step is over, nothing happens.
+// withdrawRefund takes back what orders have refused. The first outcome of the refund's step
+// stands, so nothing happens if the step has ended.
 func withdrawRefund(cmd WithdrawRefund, s State) ([]Event, error) {
 	step := slices.IndexFunc(s.OrdersUnsettled, func(open OpenOrders) bool {
 		return open.Step == StepRefund && open.Ref == cmd.TransactionID
