@@ -52,7 +52,7 @@ func Types() []string { return decoders.Types() }
 // Encode gives an event's wire name and its JSON.
 func Encode(e Event) (typ string, data []byte, err error) { return wire.Write(typeName(e), e) }
 
-// Decode reads it back; an unknown name is a *wire.UnknownTypeError.
+// Decode reads what Encode wrote. For an unknown name it returns *wire.UnknownTypeError.
 func Decode(typ string, data []byte) (Event, error) { return decoders.Decode(typ, data) }
 
 func typeName(e Event) string {

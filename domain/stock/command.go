@@ -6,9 +6,9 @@ import (
 	"daybook/domain/unit"
 )
 
-// Command is what can be asked of stock. Every command names the stock it is
-// for, so that a stream's first event is complete, and the time of the decision
-// (Now), for a reservation counts as expired from its deadline on.
+// Command is what can be asked of stock. Every command names the stock that it is for, so
+// that a stream's first event is complete. It also has the time of the decision (Now),
+// because a reservation counts as expired from its deadline on.
 //
 //sumtype:decl
 type Command interface {
@@ -37,20 +37,20 @@ type Receive struct {
 	Note     string
 }
 
-// Adjust corrects on hand by a change; no condition of goods can go below zero
-// (stock-below-zero, stock-condition-short). Goods may be missing that are
-// promised: available is then negative until someone settles it.
+// Adjust changes on hand by a number of units. No condition of goods can go below zero
+// (stock-below-zero, stock-condition-short). Promised goods may be reported missing, too.
+// Available is then negative until somebody corrects it.
 type Adjust struct {
 	At
 	Change    unit.Quantity
 	Reason    Reason
-	Condition Condition // of the goods found or gone; empty: available
+	Condition Condition // of the goods that were found or are gone; empty: available
 	Document  string
 	Note      string
 }
 
-// Count sets on hand to what was counted, if it was as expected when the count
-// began (stock-count-stale otherwise, with the actual number).
+// Count sets on hand to the number that was counted. If on hand was not as expected, the
+// count is refused with the actual number (stock-count-stale).
 type Count struct {
 	At
 	Expected unit.Quantity
@@ -59,10 +59,10 @@ type Count struct {
 	Note     string
 }
 
-// Reserve holds goods for an order until a deadline. The same reservation id
-// and quantity again is the same reservation; one that has ended is not revived
-// (reservation-ended). Refused with stock-insufficient, facts available and
-// requested, when not all of it can be held.
+// Reserve reserves goods for an order until a deadline. The same reservation id with the same
+// quantity is the same reservation. A reservation that has ended is not revived
+// (reservation-ended). If stock cannot reserve the whole quantity, Reserve is refused with
+// stock-insufficient and the facts available and requested.
 type Reserve struct {
 	At
 	Origin
@@ -70,12 +70,13 @@ type Reserve struct {
 	OrderID       unit.OrderID
 	Quantity      unit.Quantity
 	ExpiresAt     time.Time
-	// Fixed says that the caller named the deadline, so that another one under the
-	// same id is another reservation.
+	// Fixed says that the caller named the deadline. A repeated Reserve with another deadline
+	// is then refused.
 	Fixed bool
-	// HoldSeconds is how long the caller asked to hold it from now on, where no deadline
-	// was named: another length is another reservation. The deadline itself moves with now,
-	// so it is not compared; the first one stands. A process gives neither.
+	// HoldSeconds is how long the caller asked to reserve the goods from now on, if it named
+	// no deadline. A repeated Reserve with another length is refused. The deadline itself
+	// moves with now, so it is not compared, and the first deadline stands. A process gives
+	// neither Fixed nor HoldSeconds.
 	HoldSeconds int64
 }
 
@@ -87,8 +88,7 @@ type Extend struct {
 	ExpiresAt     time.Time
 }
 
-// Release ends a reservation; of one that has ended or never was, nothing
-// happens.
+// Release ends a reservation. If the reservation has ended or never was, nothing happens.
 type Release struct {
 	At
 	Origin
@@ -101,23 +101,24 @@ type ExpireDue struct {
 	At
 }
 
-// Commit turns a reservation into an allocation. Already committed: nothing.
-// Ended otherwise, or past its deadline: reservation-ended.
+// Commit turns a reservation into an allocation. A reservation that is already committed
+// changes nothing. One that has another end, or is past its deadline, is refused
+// (reservation-ended).
 type Commit struct {
 	At
 	Origin
 	ReservationID unit.ReservationID
-	// OrderID and Quantity are what the caller knows of the reservation; both may be
-	// empty. With them, an old commitment is recognised from the order's promise, so
-	// the log is not read.
+	// OrderID and Quantity are what the caller knows of the reservation. Both may be empty.
+	// With them, an old commitment is recognised from the order's promise, and the log need
+	// not be read.
 	OrderID  unit.OrderID
 	Quantity unit.Quantity
 }
 
-// Allocate promises goods to an order without a reservation; the same total
-// for the order again changes nothing: Quantity is the order's whole allocation
-// here, what has shipped of it included. It never takes anything back, so a
-// smaller total changes nothing either. Refused with stock-insufficient.
+// Allocate promises goods to an order without a reservation. Quantity is the order's whole
+// allocation here, including what has shipped, so the same total again changes nothing.
+// Allocate never takes anything back, so a smaller total changes nothing either. If stock has
+// too little, it is refused (stock-insufficient).
 type Allocate struct {
 	At
 	Origin
@@ -125,8 +126,8 @@ type Allocate struct {
 	Quantity unit.Quantity
 }
 
-// Deallocate takes back up to Quantity of an order's allocation: once per Ref
-// (the step that asks for it), where one is given; without, each time.
+// Deallocate takes back up to Quantity of an order's allocation. With a Ref (the step that
+// asks for it) it happens once for each Ref; without a Ref it happens each time.
 type Deallocate struct {
 	At
 	Origin
@@ -136,10 +137,10 @@ type Deallocate struct {
 	Reason   string
 }
 
-// Ship takes an order's allocated goods out, once per shipment. More than is
-// allocated is refused (stock-not-allocated), and so is more than is on hand
-// (stock-not-on-hand), unless Force records it. A direct command cannot force
-// what is not allocated.
+// Ship takes an order's allocated goods out, once for each shipment. It is refused for more
+// than what is allocated (stock-not-allocated) and for more than what is on hand
+// (stock-not-on-hand), unless Force records it. A direct command cannot force units that are
+// not allocated.
 type Ship struct {
 	At
 	Origin
@@ -154,14 +155,14 @@ type TakeBack struct {
 	At
 	Origin
 	ReturnID  unit.ReturnID
-	Receipt   int // tells the arrivals of one return apart; 0 if there is but one
+	Receipt   int // the number of the return's arrival; 0 if there is only one
 	OrderID   unit.OrderID
 	Quantity  unit.Quantity
 	Condition Condition
 }
 
-// Move changes the condition of goods; from available, only what is not
-// promised can be moved.
+// Move changes the condition of goods. From available, only units that are promised to nobody
+// can be moved.
 type Move struct {
 	At
 	From, To Condition
@@ -185,8 +186,8 @@ type TransferIn struct {
 	Quantity   unit.Quantity
 }
 
-// SetPolicy replaces the policy. A policy that the present promises already
-// break is allowed: it binds what comes.
+// SetPolicy replaces the policy. The new policy may be one that present promises already
+// break, because it only applies to later promises.
 type SetPolicy struct {
 	At
 	Policy Policy

@@ -8,11 +8,10 @@ import (
 	"daybook/domain/unit"
 )
 
-// Deadlines is a binary heap, earliest first, of the deadlines of reservations.
-// An entry whose reservation has ended or was given another deadline is stale;
-// it goes when it reaches the top, or when stale ones are too many. So looking
-// whether anything is due costs one comparison, and a reservation's whole life
-// a few.
+// Deadlines is a binary heap of the deadlines of reservations, earliest first. An entry is
+// stale if its reservation has ended or has another deadline. Stale entries are removed when
+// they reach the top, or when there are too many of them. So a check whether anything is due
+// costs one comparison, and each reservation costs a few in its whole life.
 type Deadlines []Deadline
 
 // Deadline is when a reservation is due.
@@ -21,8 +20,8 @@ type Deadline struct {
 	ID unit.ReservationID `json:"id"`
 }
 
-// compare orders by time, and by id at the same time, so that the same history
-// always gives the same heap.
+// compare orders by time, and entries with the same time by id. So the same history always
+// gives the same heap.
 func (d Deadline) compare(other Deadline) int {
 	return cmp.Or(d.At.Compare(other.At), cmp.Compare(d.ID, other.ID))
 }
@@ -66,7 +65,7 @@ func (d Deadlines) withoutFirst() Deadlines {
 	}
 }
 
-// settled makes the first entry a live one and bounds the stale ones.
+// settled makes the first entry a live one and bounds the number of stale ones.
 func (d Deadlines) settled(holds map[unit.ReservationID]Reservation) Deadlines {
 	for len(d) > 0 && !d[0].live(holds) {
 		d = d.withoutFirst()
@@ -85,8 +84,8 @@ func (s State) isDue(now time.Time) bool {
 	return len(s.Deadlines) > 0 && !s.Deadlines[0].At.After(now)
 }
 
-// due are the reservations that have reached their deadline and have no
-// recorded end, earliest first. It visits those and no other.
+// due are the reservations that have reached their deadline and have no recorded end,
+// earliest first. It visits no other entries, except stale ones.
 func (s State) due(now time.Time) []Deadline {
 	if !s.isDue(now) {
 		return nil

@@ -6,22 +6,23 @@ import (
 	"daybook/domain/unit"
 )
 
-// How many due reservations a decision records as expired beside its own
-// answer: the first bound is for tidiness, the second for room. Room that a
-// promise stands on is only ever that of reservations whose end is recorded in
-// the same append; otherwise another node, with its clock a moment behind,
-// could still commit one of them.
+// How many due reservations one decision records as expired, in addition to its own answer.
+// The first bound is for decisions that need no units from them, the second for decisions
+// that do. Units of a due reservation are free for another promise only if its end is
+// recorded in the same append. Otherwise another node, whose clock is a moment behind, could
+// still commit the reservation.
 const (
 	expiredPerDecision = 100
-	expiredForRoom     = 1000
+	expiredToFreeUnits = 1000
 )
 
-// Decide answers a command: events, nothing because it is already so, or a
-// *rule.Rejection. It never changes s. A *rule.ForgottenError is no answer: the thing it names
-// must be looked up first (About, Recall).
+// Decide answers a command with events, with nothing (it is already so) or with a
+// *rule.Rejection. It never changes s. A *rule.ForgottenError is no answer: the caller must
+// look up the thing that it names, and decide again (About, Recall).
 //
-// An answer of events also records the reservations that are due (at most a
-// thousand, the earliest first), and, last, that the reorder point was crossed.
+// If the answer has events, these also record the reservations that are due: at most a
+// thousand, the earliest first. The last event says that the reorder point was crossed, if it
+// was.
 func Decide(cmd Command, s State) ([]Event, error) {
 	d := decision{State: s, At: cmd.at()}
 	d.due = s.due(d.Now)
@@ -37,12 +38,12 @@ func Decide(cmd Command, s State) ([]Event, error) {
 	return d.withReorderPoint(all), nil
 }
 
-// decision is one command met by a state.
+// decision is one command together with the state that it is decided on.
 type decision struct {
 	State
 	At
 	due     []Deadline
-	expired int           // how many of due are recorded with the answer
+	expired int           // how many of due are recorded together with the answer
 	freed   unit.Quantity // their units
 }
 
@@ -91,24 +92,22 @@ func (d *decision) expireUpTo(limit int) {
 	}
 }
 
-// makeAvailable makes at least the wanted number of units free, by recording due
-// reservations as expired, and returns how many are; fewer if they cannot be
-// made. Beyond what is physically for sale and promised to nobody, allowance is
-// what policy adds or keeps back.
+// makeAvailable frees at least the wanted number of units, by recording due reservations as
+// expired. It returns how many units are free, which may be fewer. allowance is how many
+// units the policy adds to what is for sale and promised to nobody; it may be negative.
 func (d *decision) makeAvailable(wanted, allowance unit.Quantity) unit.Quantity {
 	free := d.Goods - d.UnavailableTotal() + allowance - d.Promised - d.Held
-	for free+d.freed < wanted && d.expired < min(len(d.due), expiredForRoom) {
+	for free+d.freed < wanted && d.expired < min(len(d.due), expiredToFreeUnits) {
 		d.expireUpTo(d.expired + 1)
 	}
 	return free + d.freed
 }
 
-// forSale is the allowance of a promise: it may use the backorder limit and not
-// the safety stock.
+// forSale is the allowance for a promise: a promise may use the backorder limit, and may not
+// use the safety stock.
 func (p Policy) forSale() unit.Quantity { return p.BackorderLimit - p.SafetyStock }
 
-// expirations are the ends of due reservations, but of those the answer itself
-// ends.
+// expirations are the ends of due reservations, without those that the answer itself ends.
 func (d *decision) expirations(answer []Event) []Event {
 	events := make([]Event, 0, d.expired+len(answer)+1)
 	for _, due := range d.due[:d.expired] {
@@ -125,8 +124,8 @@ func (d *decision) expiration(id unit.ReservationID) Event {
 	return ReservationExpired{Key: d.Key, ReservationID: id, OrderID: h.OrderID, Quantity: h.Quantity}
 }
 
-// withReorderPoint adds ReorderPointCrossed where available has fallen to the
-// reorder point or below by these events.
+// withReorderPoint adds ReorderPointCrossed if these events let available fall to the reorder
+// point or below it.
 func (d *decision) withReorderPoint(events []Event) []Event {
 	policy := d.Policy
 	before := d.Goods - d.UnavailableTotal() - policy.SafetyStock - d.Promised - d.Held
@@ -147,8 +146,8 @@ func (d *decision) withReorderPoint(events []Event) []Event {
 	return append(events, ReorderPointCrossed{Key: d.Key, Available: after, ReorderPoint: policy.ReorderPoint})
 }
 
-// change is what an event does to available, of which due reservations are
-// part already.
+// change is by how much an event changes available. Due reservations are part of available
+// already.
 func (d *decision) change(e Event) unit.Quantity {
 	switch e := e.(type) {
 	case Received:
@@ -177,7 +176,7 @@ func (d *decision) change(e Event) unit.Quantity {
 	case TransferredIn:
 		return e.Quantity
 	case Shipped:
-		return -e.Unpromised // of the rest as much leaves on hand as allocated
+		return -e.Unpromised // the promised part changes on hand and allocated equally
 	case PolicySet:
 		return d.Policy.SafetyStock - e.SafetyStock
 	case ReservationExtended, ReservationExpired, ReservationCommitted, ReorderPointCrossed:

@@ -1,6 +1,6 @@
-// Package stock is one SKU at one location: how much is there, how much of it
-// is promised, and to whom. Its Decide is the place where overselling is
-// refused. Which location serves an order is the business of checkout.
+// Package stock is one SKU at one location: how many units are there, how many of them are
+// promised, and to which orders. Its Decide is the place where overselling is refused.
+// Package checkout decides which location serves an order.
 package stock
 
 import (
@@ -14,8 +14,7 @@ import (
 // Category starts the names of stock streams.
 const Category = "stock"
 
-// Stream names the stream of an item at a place: "stock-85123A@main". A SKU
-// holds no '@'.
+// Stream names the stream of a SKU at a location: "stock-85123A@main". A SKU contains no '@'.
 func Stream(sku unit.SKU, location unit.LocationID) string {
 	return Category + "-" + string(sku) + "@" + string(location)
 }
@@ -30,15 +29,14 @@ func ParseStream(stream string) (Key, error) {
 	return Key{SKU: unit.SKU(name[:at]), Location: unit.LocationID(name[at+1:])}, nil
 }
 
-// Event is what can have happened to stock. The wire names in codec.go are
-// storage format: they are versioned, never renamed. Every quantity of State is
-// a sum over these events and nothing else.
+// Event is what can have happened to stock. The wire names in codec.go are storage format:
+// they are versioned, never renamed. Every quantity of State is a sum over these events.
 //
 //sumtype:decl
 type Event interface{ stockEvent() }
 
-// Key says which stock an event is of; it is also in the stream's name, and
-// here so that a consumer of the event stream needs nothing else.
+// Key says which stock an event belongs to. It is also in the stream's name. It is repeated
+// here so that a reader of the event needs nothing else.
 type Key struct {
 	SKU      unit.SKU        `json:"sku"`
 	Location unit.LocationID `json:"location"`
@@ -52,7 +50,7 @@ type Received struct {
 	Note     string        `json:"note,omitempty"`
 }
 
-// Reason classes an adjustment, in the words operators know.
+// Reason is the kind of an adjustment, in the words that operators use.
 type Reason string
 
 const (
@@ -71,14 +69,14 @@ type Adjusted struct {
 	Key
 	Change unit.Quantity `json:"change"` // != 0, on hand after minus before
 	Reason Reason        `json:"reason"`
-	// Condition is that of the goods which were found or are gone; empty means
-	// available. Of goods set apart, unavailable changes as on hand does.
+	// Condition is that of the goods which were found or are gone. Empty means available. For
+	// another condition, unavailable changes as much as on hand.
 	Condition Condition `json:"condition,omitempty"`
 	Document  string    `json:"document,omitempty"`
 	Note      string    `json:"note,omitempty"`
 }
 
-// Counted records a count against what was expected; on hand becomes Counted.
+// Counted records a count and the number that was expected. On hand becomes Counted.
 type Counted struct {
 	Key
 	Expected unit.Quantity `json:"expected"`
@@ -87,17 +85,17 @@ type Counted struct {
 	Note     string        `json:"note,omitempty"`
 }
 
-// Origin says who asked: a user directly, or an order's process. Events without
-// Origin count as the process's.
+// Origin says who sent the command: a user directly, or an order's process. Events without an
+// Origin count as the process's events.
 type Origin struct {
 	// Direct means that no process asked for it.
 	Direct bool `json:"direct,omitzero"`
-	// Override is the reason why a direct command was let act on what belongs to
-	// an order's process.
+	// Override is the reason that allowed a direct command to change what belongs to an
+	// order's process.
 	Override string `json:"override,omitempty"`
 }
 
-// Reserved is a soft hold with an owner and a deadline.
+// Reserved is a reservation with an owner and a deadline.
 type Reserved struct {
 	Key
 	Origin
@@ -105,8 +103,8 @@ type Reserved struct {
 	OrderID       unit.OrderID       `json:"order_id"` // the owner
 	Quantity      unit.Quantity      `json:"quantity"`
 	ExpiresAt     time.Time          `json:"expires_at"`
-	// HoldSeconds is the length that was asked for; 0 if a time was named, by a
-	// process, and in events of older programs.
+	// HoldSeconds is the length that the caller asked for. It is 0 if a deadline was named,
+	// if a process made the reservation, and in events of older programs.
 	HoldSeconds int64 `json:"hold_seconds,omitzero"`
 }
 
@@ -118,9 +116,8 @@ type ReservationExtended struct {
 	ExpiresAt     time.Time          `json:"expires_at"`
 }
 
-// ReservationReleased ends a reservation that is not wanted any more. It,
-// ReservationExpired and ReservationCommitted are the three ends of a
-// reservation; it has exactly one of them.
+// ReservationReleased ends a reservation that is not wanted any more. A reservation has
+// exactly one of three ends: ReservationReleased, ReservationExpired or ReservationCommitted.
 type ReservationReleased struct {
 	Key
 	Origin
@@ -163,25 +160,26 @@ type Deallocated struct {
 	Reason   string        `json:"reason,omitempty"`
 }
 
-// Shipped takes allocated goods out of the house.
+// Shipped takes allocated goods out of stock.
 type Shipped struct {
 	Key
 	Origin
 	OrderID    unit.OrderID    `json:"order_id"`
 	ShipmentID unit.ShipmentID `json:"shipment_id"`
 	Quantity   unit.Quantity   `json:"quantity"`
-	// Forced records a dispatch of goods the books did not have: on hand is
-	// then negative until a count or a receipt mends it.
+	// Forced records the shipment of goods that the books did not have. On hand is then
+	// negative until a count or a receipt corrects it.
 	Forced bool `json:"forced,omitzero"`
-	// Unpromised is how much of Quantity was not allocated to the order any more. Only
-	// a process ships so: the order has recorded that the parcel left.
+	// Unpromised is how many units of Quantity were no longer allocated to the order. Only a
+	// process ships such units, because its order has recorded that the parcel left.
 	Unpromised unit.Quantity `json:"unpromised,omitzero"`
 }
 
-// Promised is how much of the parcel was allocated to the order.
+// Promised is how many units of the parcel were allocated to the order.
 func (s Shipped) Promised() unit.Quantity { return s.Quantity - s.Unpromised }
 
-// Condition is where goods on hand stand: for sale, or set apart.
+// Condition is the state of goods on hand: for sale, or unavailable for one of several
+// reasons.
 type Condition string
 
 const (
@@ -240,8 +238,8 @@ type Policy struct {
 	ReorderPoint   unit.Quantity `json:"reorder_point"`   // >= 0; 0 is no alert
 }
 
-// ReorderPointCrossed says that available fell to or below the reorder point,
-// in the same append as its cause.
+// ReorderPointCrossed says that available fell to the reorder point or below it. It is in the
+// same append as the event that caused this.
 type ReorderPointCrossed struct {
 	Key
 	Available    unit.Quantity `json:"available"` // after the change; may be negative

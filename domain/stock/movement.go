@@ -58,9 +58,9 @@ func (d *decision) adjust(cmd Adjust) ([]Event, error) {
 	return []Event{adjusted}, nil
 }
 
-// count covers all goods on hand, those set apart included. One that finds what
-// was expected is recorded too: it is a fact that somebody looked. It reaches as
-// far as on hand does.
+// count covers all goods on hand, including those that are unavailable. A count that finds
+// the expected number is recorded, too, because it is a fact that somebody counted. The limit
+// is that of on hand, and not that of a single quantity.
 func (d *decision) count(cmd Count) ([]Event, error) {
 	if err := documentTexts(cmd.Document, cmd.Note); err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ func (d *decision) takeBack(cmd TakeBack) ([]Event, error) {
 	if done, err := d.once(arrival(cmd.Origin, cmd.ReturnID, cmd.Receipt, cmd.Condition), Made{cmd.Quantity, string(cmd.OrderID)}); done || err != nil {
 		return nil, err
 	}
-	if cmd.Direct { // from before Origin
+	if cmd.Direct { // an event that an older program recorded may have no Origin
 		if done, err := d.once(arrival(Origin{}, cmd.ReturnID, cmd.Receipt, cmd.Condition), Made{cmd.Quantity, string(cmd.OrderID)}); done || err != nil {
 			return nil, err
 		}
@@ -128,8 +128,8 @@ func (d *decision) move(cmd Move) ([]Event, error) {
 	return []Event{Moved{Key: cmd.Key, From: cmd.From, To: cmd.To, Quantity: cmd.Quantity, Note: cmd.Note}}, nil
 }
 
-// transferOut sends goods that are there: neither the backorder limit nor the
-// safety stock can travel.
+// transferOut sends goods that are there. It adds no units of the backorder limit, and units
+// of the safety stock stay here.
 func (d *decision) transferOut(cmd TransferOut) ([]Event, error) {
 	if cmd.To == cmd.Location {
 		return nil, ErrSameLocation
@@ -168,8 +168,8 @@ func (d *decision) setPolicy(cmd SetPolicy) ([]Event, error) {
 	return []Event{PolicySet{Key: cmd.Key, Policy: cmd.Policy}}, nil
 }
 
-// once tells whether a movement that happens once is done; with another
-// content it is another movement under the same name.
+// once tells whether a movement that happens only once was made. It refuses a movement with
+// the same name and other content.
 func (d *decision) once(name string, asked Made) (done bool, err error) {
 	if !asked.Quantity.Valid() {
 		return false, ErrQuantityInvalid

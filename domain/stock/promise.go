@@ -58,7 +58,7 @@ func (d *decision) ship(cmd Ship) ([]Event, error) {
 	if done, err := d.once(shipment(cmd.Origin, cmd.OrderID, cmd.ShipmentID), Made{Quantity: cmd.Quantity}); done || err != nil {
 		return nil, err
 	}
-	if cmd.Direct { // the parcel of that name may be the order's, or from before Origin
+	if cmd.Direct { // a parcel with that id may be the order's, or may be older than Origin
 		if done, err := d.once(shipment(Origin{}, cmd.OrderID, cmd.ShipmentID), Made{Quantity: cmd.Quantity}); done || err != nil {
 			return nil, err
 		}
@@ -87,7 +87,7 @@ func (d *decision) ship(cmd Ship) ([]Event, error) {
 	}}, nil
 }
 
-// overriding is the origin to record: the reason only where it was needed.
+// overriding is the origin to record: it has the reason only if the reason was needed.
 func (o Origin) overriding(needed bool) Origin {
 	if !needed {
 		o.Override = ""

@@ -7,15 +7,16 @@ import (
 	"daybook/domain/unit"
 )
 
-// What the names of forgotten things begin with; those of movements are their own.
+// The names of forgotten reservations and orders begin with these. Movements have their own
+// names: see movement.
 const (
 	reservationName = "reservation/"
 	orderName       = "order/"
 )
 
-// About tells whether an event says something of a forgotten thing, which a
-// rule.ForgottenError of Decide has named. Events are read newest first; enough means
-// that reading can stop.
+// About tells whether an event says something about a forgotten thing. name comes from a
+// rule.ForgottenError of Decide. Events are read newest first, and enough means that reading
+// can stop.
 func About(name string, e Event) (about, enough bool) {
 	if moved, _ := movement(e); moved == name {
 		return true, true
@@ -29,15 +30,15 @@ func About(name string, e Event) (about, enough bool) {
 	return false, false
 }
 
-// Past is what a stream's events say of a forgotten thing.
+// Past is what a stream's events say about a forgotten thing.
 type Past struct {
 	End      End           `json:"end,omitempty"`     // of a reservation
 	Quantity unit.Quantity `json:"quantity,omitzero"` // of a movement, or of all that has shipped to an order
 	With     string        `json:"with,omitempty"`    // of a movement: see Made
 }
 
-// Recall adds to s what the events selected by About say. events must be all that About
-// selects in the stream; the list may be empty. The result is for one Decide only: s
+// Recall adds to s what events say about a forgotten thing. events must be all events of the
+// stream that About selects; the list may be empty. The result is for one Decide only: s
 // itself does not change, and Evolve goes on from s.
 func Recall(s State, name string, events []Event) State {
 	var past Past
@@ -57,11 +58,11 @@ func Recall(s State, name string, events []Event) State {
 	return s
 }
 
-// recall is what the log holds of a thing that is not in the state, or the error that says
-// that it must be asked first.
+// recall returns what the log holds about a thing that is not in the state. If the log has
+// not been read yet, it returns the *rule.ForgottenError that asks for that.
 func (d *decision) recall(kind, name string) (Past, error) {
 	if !d.Forgotten.Has(kind, name) {
-		return Past{}, nil // it never was
+		return Past{}, nil // it never existed
 	}
 	if past, known := d.Recalled[kind+name]; known {
 		return past, nil
@@ -69,7 +70,8 @@ func (d *decision) recall(kind, name string) (Past, error) {
 	return Past{}, &rule.ForgottenError{Name: kind + name}
 }
 
-// ended is how a reservation that does not hold has ended; empty if it never was.
+// ended is how a reservation without a hold has ended. It is empty if there never was such a
+// reservation.
 func (d *decision) ended(id unit.ReservationID) (End, error) {
 	if end, known := d.Ended.Get(string(id)); known {
 		return end, nil
@@ -78,7 +80,7 @@ func (d *decision) ended(id unit.ReservationID) (End, error) {
 	return past.End, err
 }
 
-// made is the content of a movement that was made; the zero Made if it was not.
+// made is the content of a movement that was made. It is the zero Made if there is none.
 func (d *decision) made(name string) (Made, error) {
 	if made, known := d.Movements.Get(name); known {
 		return made, nil
@@ -87,7 +89,7 @@ func (d *decision) made(name string) (Made, error) {
 	return Made{past.Quantity, past.With}, err
 }
 
-// shipped is how much an order has had from here.
+// shipped is how many units have shipped to an order from here.
 func (d *decision) shipped(id unit.OrderID) (unit.Quantity, error) {
 	if p, known := d.Orders[id]; known && !p.Resumed {
 		return p.Shipped, nil
@@ -96,7 +98,7 @@ func (d *decision) shipped(id unit.OrderID) (unit.Quantity, error) {
 	return past.Quantity, err
 }
 
-// endOf is the end that an event gives a reservation; empty if it gives none.
+// endOf is the end that an event gives to a reservation. It is empty if the event ends none.
 func endOf(e Event) (unit.ReservationID, End) {
 	switch e := e.(type) {
 	case ReservationReleased:

@@ -4,12 +4,11 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// Recent remembers the values last put under a key, up to a limit; the oldest
-// key goes first. Its zero value is empty. Its JSON is the list of entries,
-// oldest first.
+// Recent remembers values by key, up to a limit; then it forgets the key that was put first.
+// Its zero value is empty. Its JSON is the list of entries, oldest first.
 type Recent[V any] struct {
 	values map[string]V
-	ring   []string // keys in the order put; oldest at next once it is full
+	ring   []string // keys in the order in which they were put; the oldest is at next once the ring is full
 	next   int
 }
 
@@ -18,14 +17,14 @@ type recentEntry[V any] struct {
 	Value V      `json:"value"`
 }
 
-// Get finds what is remembered of a key.
+// Get finds the value of a key.
 func (r Recent[V]) Get(key string) (V, bool) {
 	value, found := r.values[key]
 	return value, found
 }
 
-// Put remembers a key's value, and returns the key that is forgotten for it, if
-// one is. A key put again keeps its age.
+// Put remembers a key's value. If the limit was reached, it returns the key that it has
+// forgotten, and full is true. A key that is put again keeps its age.
 func (r *Recent[V]) Put(key string, value V, limit int) (forgotten string, full bool) {
 	if r.values == nil {
 		r.values = map[string]V{}
@@ -49,7 +48,7 @@ func (r *Recent[V]) Put(key string, value V, limit int) (forgotten string, full 
 // Len is how many keys are remembered.
 func (r Recent[V]) Len() int { return len(r.ring) }
 
-// IsZero keeps an empty memory out of a snapshot.
+// IsZero tells whether nothing is remembered. It keeps an empty Recent out of a snapshot.
 func (r Recent[V]) IsZero() bool { return len(r.ring) == 0 }
 
 // MarshalJSON writes the entries, oldest first.

@@ -11,12 +11,12 @@ import (
 var (
 	ErrInsufficient    = &rule.Rejection{Code: "stock-insufficient", Detail: "Not enough is available."}
 	ErrQuantityInvalid = &rule.Rejection{Code: "stock-quantity-invalid", Detail: "A quantity is 1 to 1,000,000,000 units."}
-	ErrBelowZero       = &rule.Rejection{Code: "stock-below-zero", Detail: "Less cannot be on hand than nothing."}
+	ErrBelowZero       = &rule.Rejection{Code: "stock-below-zero", Detail: "On hand cannot go below zero."}
 	ErrCountStale      = &rule.Rejection{Code: "stock-count-stale", Detail: "On hand has changed since the count began."}
-	ErrNotAllocated    = &rule.Rejection{Code: "stock-not-allocated", Detail: "The order is not promised that many units here."}
-	ErrNotOnHand       = &rule.Rejection{Code: "stock-not-on-hand", Detail: "So many units are not on hand and fit for sale."}
+	ErrNotAllocated    = &rule.Rejection{Code: "stock-not-allocated", Detail: "Fewer units are allocated to the order here."}
+	ErrNotOnHand       = &rule.Rejection{Code: "stock-not-on-hand", Detail: "Fewer units are on hand and for sale."}
 
-	ErrConditionShort   = &rule.Rejection{Code: "stock-condition-short", Detail: "So many units are not there in this condition, or they are promised."}
+	ErrConditionShort   = &rule.Rejection{Code: "stock-condition-short", Detail: "Fewer units are in this condition, or some of them are promised."}
 	ErrConditionUnknown = &rule.Rejection{Code: "stock-condition-unknown", Detail: "A condition is available, damaged, quality_control or other."}
 	ErrReasonUnknown    = &rule.Rejection{Code: "stock-reason-unknown", Detail: "An adjustment has one of the known reasons."}
 	ErrNoteMissing      = &rule.Rejection{Code: "stock-note-missing", Detail: "The reason 'other' needs a note."}
@@ -62,17 +62,17 @@ func movementDiffers(recorded, requested Made) error {
 	return ErrMovementDiffers.With(ErrMovementDiffers.Detail, facts)
 }
 
-// belongs is the refusal of a direct command; forcible tells whether an override
-// would let it through.
+// belongs is the refusal of a direct command. forcible tells whether the command would be
+// accepted with an override.
 func belongs(id unit.OrderID, forcible bool) error {
-	detail := "It belongs to order " + string(id) + ", whose own commands change it"
+	detail := "It belongs to order " + string(id) + ": use the order's own commands to change it"
 	if forcible {
-		detail += "; or force it, with a reason"
+		detail += ", or force the change with a reason"
 	}
 	return ErrBelongsToOrder.With(detail+".", map[string]any{"order_id": id, "forcible": forcible})
 }
 
-// mayAdd refuses goods that would pass the most that can be on hand.
+// mayAdd refuses goods that would exceed the limit of on hand.
 func (d *decision) mayAdd(quantity unit.Quantity) error {
 	if d.Goods+quantity <= unit.MaxOnHand {
 		return nil

@@ -12,7 +12,7 @@ func (d *decision) reserve(cmd Reserve) ([]Event, error) {
 		return nil, ErrQuantityInvalid
 	}
 	if cmd.Direct && cmd.ReservationID == ReservationIDFor(cmd.OrderID, cmd.SKU, cmd.Location) {
-		return nil, belongs(cmd.OrderID, false) // the order's checkout would take it for its own
+		return nil, belongs(cmd.OrderID, false) // the order's checkout would use it as its own
 	}
 	if h, held := d.Holds[cmd.ReservationID]; held {
 		switch {
@@ -20,7 +20,7 @@ func (d *decision) reserve(cmd Reserve) ([]Event, error) {
 			return nil, ended(cmd.ReservationID, EndExpired)
 		case cmd.Direct && !h.Direct:
 			return nil, belongs(h.OrderID, false)
-		case h.Direct && !cmd.Direct: // nor may a checkout take what was reserved by itself
+		case h.Direct && !cmd.Direct: // and a checkout must not use what was reserved directly
 			return nil, ErrReservationDiffers.With(ErrReservationDiffers.Detail, map[string]any{"reservation_id": cmd.ReservationID, "direct": h.Direct})
 		case !h.sameDeadline(cmd):
 			facts := map[string]any{"reservation_id": cmd.ReservationID, "expires_at": h.firstDeadline()}
@@ -49,7 +49,7 @@ func (d *decision) reserve(cmd Reserve) ([]Event, error) {
 	}}, nil
 }
 
-// firstDeadline is the one that the reservation was made with.
+// firstDeadline is the deadline with which the reservation was made.
 func (h Reservation) firstDeadline() time.Time {
 	if h.First.IsZero() {
 		return h.ExpiresAt
@@ -57,8 +57,8 @@ func (h Reservation) firstDeadline() time.Time {
 	return h.First
 }
 
-// sameDeadline compares a repeated Reserve with the hold: a named deadline with the
-// first one, a length with the recorded length.
+// sameDeadline compares a repeated Reserve with the reservation: a named deadline with the
+// first deadline, and a length with the recorded length.
 func (h Reservation) sameDeadline(cmd Reserve) bool {
 	return (!cmd.Fixed || h.firstDeadline().Equal(cmd.ExpiresAt)) && (cmd.HoldSeconds == 0 || cmd.HoldSeconds == h.HoldSeconds)
 }
@@ -82,7 +82,7 @@ func (d *decision) extend(cmd Extend) ([]Event, error) {
 	return []Event{ReservationExtended{Key: cmd.Key, Origin: cmd.overriding(!h.Direct), ReservationID: cmd.ReservationID, ExpiresAt: cmd.ExpiresAt.UTC()}}, nil
 }
 
-// release of a reservation that is due records what it is: expired.
+// release records a reservation that is due as expired.
 func (d *decision) release(cmd Release) ([]Event, error) {
 	if err := cmp.Or(note("reason", cmd.Reason), note("override", cmd.Override)); err != nil {
 		return nil, err
@@ -102,22 +102,22 @@ func (d *decision) release(cmd Release) ([]Event, error) {
 	}}, nil
 }
 
-// expireDue takes more than other decisions do, but not all at once: what is
-// left is still due, and is asked for again.
+// expireDue records more reservations than other decisions do, but not all at once. What is
+// left is still due, and the caller asks again.
 func (d *decision) expireDue() ([]Event, error) {
-	d.expireUpTo(expiredForRoom)
+	d.expireUpTo(expiredToFreeUnits)
 	events := make([]Event, 0, d.expired+1)
 	for _, due := range d.due[:d.expired] {
 		events = append(events, d.expiration(due.ID))
 	}
-	d.expired = 0 // they are the answer, not beside it
+	d.expired = 0 // they are the answer, so they are not recorded a second time
 	return events, nil
 }
 
 func (d *decision) commit(cmd Commit) ([]Event, error) {
 	h, held := d.Holds[cmd.ReservationID]
 	if !held {
-		if _, known := d.Ended.Get(string(cmd.ReservationID)); !known && d.keeps(cmd) {
+		if _, known := d.Ended.Get(string(cmd.ReservationID)); !known && d.stillCommitted(cmd) {
 			return nil, nil
 		}
 		end, err := d.ended(cmd.ReservationID)
@@ -137,16 +137,18 @@ func (d *decision) commit(cmd Commit) ([]Event, error) {
 	}}, nil
 }
 
-// keeps tells whether the order's process still owns the promise that a commitment of
-// the forgotten reservation gave it. What was allocated or reserved directly is no sign of
-// that, and neither is what has shipped, because it may have been of that: the log tells then.
-func (d *decision) keeps(cmd Commit) bool {
+// stillCommitted tells whether the order's process still owns at least as much as the
+// forgotten reservation had, so that its commitment need not be looked up in the log. It
+// counts only what the process owns. Units that were allocated or reserved directly are no
+// proof, and neither are shipped units, because they may have been those units. In these
+// cases the log is read.
+func (d *decision) stillCommitted(cmd Commit) bool {
 	p, promised := d.Orders[cmd.OrderID]
 	return promised && !cmd.Direct && cmd.Quantity > 0 && p.Owned >= cmd.Quantity && d.Forgotten.Has(reservationName, string(cmd.ReservationID))
 }
 
-// mayChange refuses to let a direct command change or end what an order's process
-// holds, unless it is overridden.
+// mayChange refuses a direct command that changes or ends a reservation of an order's
+// process, unless the command has an override.
 func (h Reservation) mayChange(from Origin) error {
 	if !from.Direct || h.Direct {
 		return nil
@@ -157,7 +159,7 @@ func (h Reservation) mayChange(from Origin) error {
 	return nil
 }
 
-// active is a reservation that holds, or the refusal that it does not.
+// active returns a reservation that is active, or the refusal that it is not.
 func (d *decision) active(id unit.ReservationID) (Reservation, error) {
 	if h, held := d.Holds[id]; held {
 		if h.isExpired(d.Now) {
@@ -172,7 +174,8 @@ func (d *decision) active(id unit.ReservationID) (Reservation, error) {
 	return Reservation{}, noReservation(id, end)
 }
 
-// noReservation refuses what needs a hold, of a reservation that has an end or never was.
+// noReservation is the refusal of a command that needs an active reservation. The reservation
+// has ended, or there never was one (end is empty).
 func noReservation(id unit.ReservationID, end End) error {
 	if end != "" {
 		return ended(id, end)

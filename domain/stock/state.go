@@ -9,14 +9,14 @@ import (
 	"daybook/domain/unit"
 )
 
-// ReservationIDFor names what the checkouts of older programs reserve for an order
-// of an item at a place. Those of today have other ids, see checkout.ReservationID.
+// ReservationIDFor is the id of what the checkouts of older programs reserved for an order,
+// by SKU and location. Present checkouts use checkout.ReservationID.
 func ReservationIDFor(order unit.OrderID, sku unit.SKU, location unit.LocationID) unit.ReservationID {
 	return unit.ReservationID(unit.OrderReservation.Of(string(order), string(sku), string(location)).ID())
 }
 
-// DirectReservationIDFor names what is reserved for an order by itself, apart from
-// its checkout, so that asking twice is the same reservation.
+// DirectReservationIDFor is the id of what is reserved for an order directly and not by its
+// checkout. So a request that is repeated asks for the same reservation.
 func DirectReservationIDFor(order unit.OrderID, sku unit.SKU, location unit.LocationID) unit.ReservationID {
 	return unit.ReservationID(unit.DirectReservation.Of(string(order), string(sku), string(location)).ID())
 }
@@ -25,64 +25,64 @@ func DirectReservationIDFor(order unit.OrderID, sku unit.SKU, location unit.Loca
 // another version is not used.
 const FoldVersion = 7
 
-// How much of the past a stock remembers in detail, so that a repeated step is
-// answered at once. For older things State.Forgotten holds only the name; the details
-// are read from the stream: see Recall. (Variables, so that a test can make a stock
-// forget soon.)
+// How many ended reservations and movements a stock remembers in detail, so that a repeated
+// step is answered at once. For older ones, State.Forgotten has only the name, and the
+// details are read from the stream: see Recall. These are variables so that a test can make a
+// stock forget soon.
 var (
 	rememberedEnds      = 4096
 	rememberedMovements = 1024
 )
 
-// Guarded tells the events that State keeps from being recorded twice, at any age:
-// it knows a reservation while it holds and then by its end, and a shipment by its id,
-// or knows that it has forgotten them. A deadline that is moved again harms
-// nobody. They are nearly all that happens to a stock that sells.
+// Guarded tells whether State keeps an event from being recorded twice, however old it is.
+// State knows a reservation while it is active and then by its end, and a shipment by its id;
+// or it knows that it has forgotten them. A deadline that is moved twice does no harm. Nearly
+// all events of a stock that sells are such events.
 func Guarded(e Event) bool {
 	switch e.(type) {
 	case Reserved, ReservationExtended, ReservationReleased, ReservationExpired, ReservationCommitted, Shipped, ReorderPointCrossed:
 		return true
 	case Received, Adjusted, Counted, Allocated, Deallocated, Returned, Moved, TransferredOut, TransferredIn, PolicySet:
-		// Some have ids in State; others have an id only sometimes (a deallocation's ref).
+		// Some of these have ids in State, and others only sometimes (a deallocation's ref).
 		// An allocation that was taken back would be made again.
 	}
 	return false
 }
 
-// State is what the rules need to know of a stock. The zero State has nothing
-// and promised nothing. Its quantities are read by the methods, which know the
-// time; each is a sum over the stream's events.
+// State is what the rules need to know of a stock. The zero State has no goods and no
+// promises. Use the methods to read quantities, because some depend on the time. Each
+// quantity is a sum over the stream's events.
 type State struct {
 	Goods    unit.Quantity `json:"on_hand"` // < 0 only after a forced dispatch
 	SetApart SetApart      `json:"unavailable,omitzero"`
 	Policy   Policy        `json:"policy,omitzero"`
 
-	// Holds are the reservations that have no recorded end, due ones included.
+	// Holds are the reservations without a recorded end, including those that are due.
 	Holds     map[unit.ReservationID]Reservation `json:"holds,omitempty"`
 	Held      unit.Quantity                      `json:"held,omitzero"` // sum over Holds
 	Deadlines Deadlines                          `json:"deadlines,omitempty"`
 
-	// Orders are the hard promises that are not all shipped.
+	// Orders are the promises to orders, as long as some units have not shipped.
 	Orders   map[unit.OrderID]Promise `json:"orders,omitempty"`
 	Promised unit.Quantity            `json:"promised,omitzero"` // sum of Open over Orders
 
 	Ended     Recent[End]  `json:"ended,omitzero"`     // by reservation id
 	Movements Recent[Made] `json:"movements,omitzero"` // by name: see movement
 
-	// Forgotten has the names of what was known once: reservations that have left
-	// Ended, movements that have left Movements, and orders whose promise was all shipped. It
-	// is all of State that grows with the stream: by 5 to 10 bytes for each of these
-	// names, of which a sale (reserved, committed, shipped) has three. For a stock that
-	// sold a million times it holds 15 to 30 MB. About one new name in 400,000 is
-	// wrongly taken for forgotten; this costs one search of the log.
+	// Forgotten has the names of what was known once: reservations that have left Ended,
+	// movements that have left Movements, and orders after all their promised units have
+	// shipped. It is the only part of State that grows with the stream: by 5 to 10 bytes for
+	// each name. A sale (reserved, committed, shipped) has three names, so a stock that sold
+	// a million times needs 15 to 30 MB. About one new name in 400,000 wrongly counts as
+	// forgotten, which costs one search of the log.
 	Forgotten bloom.Filter `json:"forgotten,omitzero"`
 
-	// Recalled is what the log said of forgotten things, by name, for one Decide: see
+	// Recalled is what the log says about forgotten things, by name, for one Decide: see
 	// Recall. It is empty in a state that was folded.
 	Recalled map[string]Past `json:"recalled,omitempty"`
 }
 
-// Made is the content of a movement that is made once.
+// Made is the content of a movement that happens only once.
 type Made struct {
 	Quantity unit.Quantity `json:"quantity"`
 	With     string        `json:"with,omitempty"` // the other location of a transfer, the order of a return
@@ -101,20 +101,22 @@ type Reservation struct {
 	Quantity  unit.Quantity `json:"quantity"`
 	ExpiresAt time.Time     `json:"expires_at"`
 	Direct    bool          `json:"direct,omitzero"` // no order's process holds it
-	// What it was asked with: the length, and the first deadline if that has moved since.
+	// What the caller asked for: the length, and the first deadline if the deadline has
+	// moved since.
 	HoldSeconds int64     `json:"hold_seconds,omitzero"`
 	First       time.Time `json:"first,omitzero"`
 }
 
-// Promise is what an order was promised: Open is allocated, Shipped has left.
+// Promise is what an order was promised: Open is allocated and has not shipped, and Shipped
+// has left.
 type Promise struct {
 	Open unit.Quantity `json:"open"`
-	// Owned is how much of Open belongs to the process of the order: it committed
-	// a reservation for it.
+	// Owned is how many units of Open belong to the order's process, because it committed a
+	// reservation for them.
 	Owned   unit.Quantity `json:"owned,omitzero"`
 	Shipped unit.Quantity `json:"shipped,omitzero"`
-	// Resumed means that the order was promised something before, all of which has
-	// shipped. That is not in Shipped.
+	// Resumed means that all units of an earlier promise to this order have shipped before.
+	// Those units are not in Shipped.
 	Resumed bool `json:"resumed,omitzero"`
 }
 
@@ -130,8 +132,8 @@ const (
 // OnHand is what is physically there.
 func (s State) OnHand() unit.Quantity { return s.Goods }
 
-// Reserved is what is softly held at a time: a reservation counts up to its
-// deadline, whether or not its end is recorded.
+// Reserved is how many units are reserved at a time. A reservation counts until its deadline,
+// even if its end is not recorded yet.
 func (s State) Reserved(now time.Time) unit.Quantity {
 	return s.Held - s.dueQuantity(now)
 }
@@ -139,8 +141,8 @@ func (s State) Reserved(now time.Time) unit.Quantity {
 // Allocated is what is promised to orders and has not shipped.
 func (s State) Allocated() unit.Quantity { return s.Promised }
 
-// Unavailable is what is on hand in a condition that is not for sale. Of
-// Available it is zero.
+// Unavailable is how many units are on hand in a condition that is not for sale. For the
+// condition Available it is zero.
 func (s State) Unavailable(c Condition) unit.Quantity {
 	switch c {
 	case Damaged:
@@ -162,14 +164,14 @@ func (s State) UnavailableTotal() unit.Quantity {
 // SafetyStock is what is kept back from sale.
 func (s State) SafetyStock() unit.Quantity { return s.Policy.SafetyStock }
 
-// Available is what is there and promised to nobody. It is below zero where
-// more is promised than is there: backorders, or goods found missing.
+// Available is how many units are there and promised to nobody. It is below zero if more is
+// promised than is there, because of backorders or because goods were found missing.
 func (s State) Available(now time.Time) unit.Quantity {
 	return s.Goods - s.UnavailableTotal() - s.Policy.SafetyStock - s.Promised - s.Reserved(now)
 }
 
-// Sellable is what can still be promised: available, and what the backorder
-// limit leaves. It is below zero where even that is overdrawn.
+// Sellable is how many units can still be promised: available, and what the backorder limit
+// leaves. It is below zero if even the backorder limit is exceeded.
 func (s State) Sellable(now time.Time) unit.Quantity {
 	return s.Available(now) + s.Policy.BackorderLimit
 }
@@ -179,9 +181,8 @@ func (s State) Backordered() unit.Quantity {
 	return max(0, s.Promised-max(0, s.Goods-s.UnavailableTotal()))
 }
 
-// Evolve is the state after an event. It takes s over: its maps and lists are
-// changed in place, so the caller must not use s again, and who has to go back
-// to an earlier state folds it anew.
+// Evolve is the state after an event. It changes the maps and lists of s in place, so the
+// caller must not use s again. A caller that needs an earlier state folds it from the events.
 func Evolve(s State, e Event) State {
 	switch e := e.(type) {
 	case Received:
@@ -259,8 +260,8 @@ func (s *State) addReservation(id unit.ReservationID, h Reservation) {
 	s.addDeadline(id, h.ExpiresAt)
 }
 
-// endReservation gives a reservation its end; of one that has no hold, nothing is left to
-// do.
+// endReservation gives a reservation its end. If the reservation is not in Holds, there is
+// nothing more to do.
 func (s *State) endReservation(id unit.ReservationID, end End) {
 	h, held := s.Holds[id]
 	if !held {
@@ -274,7 +275,7 @@ func (s *State) endReservation(id unit.ReservationID, end End) {
 	}
 }
 
-// rememberMovement notes a movement that is made once.
+// rememberMovement notes a movement that happens only once.
 func (s *State) rememberMovement(name string, made Made) {
 	if oldest, full := s.Movements.Put(name, made, rememberedMovements); full {
 		s.Forgotten.Add(oldest)
@@ -299,10 +300,10 @@ func (s *State) addPromise(id unit.OrderID, more, owned unit.Quantity) {
 	s.Promised += more
 }
 
-// takePromised reduces an order's open promise, by what shipped or was taken back. A
-// process takes its own units first, a direct command the others.
+// takePromised reduces an order's open promise by what shipped or was taken back. A process
+// takes its own units first. A direct command takes the other units first.
 func (s *State) takePromised(id unit.OrderID, quantity, shipped unit.Quantity, direct bool) {
-	if s.Orders == nil { // no decision of ours, but a fact all the same
+	if s.Orders == nil { // no decision of ours leads here, but a fold takes every fact
 		s.Orders = map[unit.OrderID]Promise{}
 	}
 	p := s.Orders[id]
@@ -327,8 +328,8 @@ func (s *State) takePromised(id unit.OrderID, quantity, shipped unit.Quantity, d
 // free is what is promised to the order and does not belong to its process.
 func (p Promise) free() unit.Quantity { return p.Open - p.Owned }
 
-// movement is the name of a movement that is made once, and its content. Of other
-// events the name is empty.
+// movement is the name and the content of a movement that happens only once. For other events
+// the name is empty.
 func movement(e Event) (name string, made Made) {
 	switch e := e.(type) {
 	case Deallocated:
@@ -349,9 +350,9 @@ func movement(e Event) (name string, made Made) {
 	return "", Made{}
 }
 
-// The names of movements that are made once. Ids hold no '/'; a step's ref may,
-// and stands last. Direct movements have other names, so a process's movement is
-// never taken for done because of them.
+// The names of movements that happen only once. Ids contain no '/'. A step's ref may contain
+// one, so it comes last. Direct movements have names of their own, so they never make a
+// process's movement count as done.
 func shipment(from Origin, order unit.OrderID, id unit.ShipmentID) string {
 	return from.prefix() + "ship/" + string(order) + "/" + string(id)
 }
