@@ -1,39 +1,41 @@
-// Package fulfilment is the process that makes stock, and money owed back,
-// follow what was recorded of an order or a return. It decides and computes;
-// asking stock and appending are the business of whoever drives it.
+// Package fulfilment is the process that carries out what was recorded of an order or a
+// return: it moves the stock, and gives back money that is owed. It decides and computes. A
+// driver asks stock and appends events: it is a request or the reactor.
 //
-// Every movement of stock belongs to a step, and the order lists the steps that
-// are not settled (order.State.Unsettled): that list is the work. A driver
-// reads the order, makes the Moves in stock, gives the Answers until there are
-// no more moves, sends the Commands to the order, and begins again with the
-// order as it is then, until there is nothing to do:
+// Every movement of stock belongs to a step, and the order lists the steps that are not
+// settled (order.State.Unsettled). That list is the work. A driver reads the order, asks
+// stock for the Moves and passes on the replies (Reply) until there are no more Moves. Then
+// it sends the Commands to the order. It begins again with the order's new state, until there
+// is nothing to do:
 //
-//	confirmed   commit the reservations. Where one has ended meanwhile, the
-//	            allocation has failed, a named state of the order, and is
-//	            retried once by itself
-//	retried     reserve what is missing, all or nothing. All of it: recovered,
-//	            commit. Else the allocation has failed, and the remedy is due
+//	confirmed   commit the reservations. If one has ended in the meantime, the
+//	            allocation has failed. That is a named state of the order, and
+//	            the process retries it once without a request
+//	retried     reserve what is missing, all or nothing. If all is reserved, the
+//	            order has recovered, and the reservations are committed. If not,
+//	            the allocation has failed again, and the remedy follows
 //	canceled    release what is still reserved, deallocate what is allocated
 //	expired     release
-//	shipped     ship. The parcel has left: if stock does not have the goods on
-//	            its books, or has taken the promise back, the dispatch is recorded by force
+//	shipped     ship. The parcel has left already. If stock does not have the goods
+//	            on its books, or has taken the promise back, stock records the
+//	            shipment by force
 //
-// The remedies: with RemedyVoidOrRefund an order whose allocation failed is
-// canceled, and authorizations to void and captures to refund are recorded as
-// pending transactions, for the payment provider to settle; with
-// RemedyBackorder it waits for RetryAllocation. Money that came too late
-// (PaymentOrphaned) is given back likewise. An order canceled by someone's wish
-// is not refunded by itself: that is the merchant's decision.
+// There are two remedies. With RemedyVoidOrRefund, an order whose allocation failed is
+// canceled. Authorizations to void and captures to refund are recorded as pending
+// transactions, and the payment provider settles them. With RemedyBackorder, the order waits
+// for RetryAllocation. Money that came too late (PaymentOrphaned) is given back in the same
+// way. An order that somebody canceled is not refunded automatically, because that is the
+// merchant's decision.
 //
-// Of a return, Receipts are what stock takes in, and ReturnProcess what its orders are
+// For a return, Receipts are what stock takes in, and ReturnProcess is what its orders are
 // asked.
 //
-// Any number of drivers may do this at the same time, and each may die
-// anywhere or come late: a move asked again is made once, and the order's stream
-// is the referee. The first end recorded of a step stands; a driver that comes
-// to another sends it in vain, looks again, and follows what is recorded. Only a
-// late retry can leave something behind, a reservation, which ends at its
-// deadline; nothing is allocated that is not first reserved under a recorded id.
+// Any number of drivers may do this at the same time, and each may be cut off at any point or
+// come late. A move that is asked again is made once, and the order's stream is the referee.
+// The first recorded end of a step stands. If a driver comes to another end, its command
+// changes nothing; it reads the order again and follows what is recorded. Only a late retry
+// can leave something behind: a reservation, which ends at its deadline. Nothing is allocated
+// that was not first reserved under a recorded id.
 package fulfilment
 
 import (
@@ -47,36 +49,36 @@ import (
 	"daybook/domain/unit"
 )
 
-// Process is where one driver's work on an order stands. It keeps nothing of
-// the state it began from that the order's Evolve may change.
+// Process is the state of one driver's work on an order. It keeps no part of the order's
+// state that Evolve may change.
 type Process struct {
 	id     unit.OrderID
 	remedy order.Remedy
 	mayEnd bool // confirmed: a failed allocation may cancel it
 
-	// A confirm step, or a retry of one, goes before all others: a cancel gives
-	// back what it allocates. The others do not depend on each other.
-	allocating *order.OpenStep
-	others     []order.OpenStep
-	reached    bool // the others have been asked for
+	// A confirm step, or a retry of one, goes before all others, because a cancel gives back
+	// what it allocates. The others do not depend on each other.
+	allocating  *order.OpenStep
+	others      []order.OpenStep
+	othersAsked bool // the others have been asked for
 
 	asked     []asked
 	shortages []cart.Shortage
-	lines     map[unit.SKU][]int // numbers of the lines of what is allocated
+	lines     map[unit.SKU][]int // line numbers of each SKU
 	stuck     []order.StepRef
-	refusals  []*rule.Rejection // of what is stuck
-	owed      []keyedCommand    // what the state calls for without asking stock
+	refusals  []*rule.Rejection // one for each of stuck
+	owed      []keyedCommand    // commands that the state needs and that do not depend on stock's replies
 }
 
 type asked struct {
 	move  Move
 	step  order.OpenStep
 	want  order.Move
-	again bool // a commit, after its reservation was surely ended
+	again bool // a commit after a first refusal, or the release between the two
 }
 
-// Begin looks at what an order has open. remedy is the merchant's policy for an
-// allocation that fails now.
+// Begin collects what an order has open. remedy is the merchant's policy for an allocation
+// that fails now.
 func Begin(s order.State, remedy order.Remedy) Process {
 	p := Process{id: s.OrderID, remedy: remedy, mayEnd: s.Status == order.StatusConfirmed, owed: remedies(s)}
 	for _, step := range s.Unsettled {
@@ -94,7 +96,7 @@ func Begin(s order.State, remedy order.Remedy) Process {
 			}
 		}
 	}
-	p.goOn()
+	p.askOthers()
 	return p
 }
 
@@ -113,11 +115,11 @@ func (p *Process) ask(step order.OpenStep, want order.Move) {
 	p.asked = append(p.asked, asked{move: p.toStock(step, want, false), step: step, want: want})
 }
 
-// makeSure ends a reservation that could not be committed, and then asks to
-// commit it again. A refusal alone is not the end: it may be that the
-// reservation is due by this driver's clock and not yet by another's, who could
-// commit it still. When the second commit is refused, nobody can.
-func (p *Process) makeSure(a asked) {
+// commitAgain ends a reservation that could not be committed, and then asks to commit it
+// again. The first refusal is not enough to be sure: the reservation may be due by this
+// driver's clock and not yet by another driver's clock, and that driver could still commit
+// it. After the second refusal no driver can.
+func (p *Process) commitAgain(a asked) {
 	a.again = true
 	if a.want.Action == order.ActCommit {
 		a.want.Action = order.ActRelease
@@ -128,13 +130,13 @@ func (p *Process) makeSure(a asked) {
 	p.asked = append(p.asked, a)
 }
 
-// goOn turns to the other steps when nothing of the allocation is left to ask;
-// not when it failed, for that may change what they ask.
-func (p *Process) goOn() {
-	if len(p.asked) > 0 || len(p.shortages) > 0 || p.reached {
+// askOthers asks for the other steps when no move of the allocation is left. It does not ask
+// for them if the allocation failed, because that may change their moves.
+func (p *Process) askOthers() {
+	if len(p.asked) > 0 || len(p.shortages) > 0 || p.othersAsked {
 		return
 	}
-	p.reached = true
+	p.othersAsked = true
 	for _, step := range p.others {
 		for _, want := range step.Moves {
 			p.ask(step, want)
@@ -152,7 +154,7 @@ func (p Process) Moves() []Move {
 	return moves
 }
 
-// Reply takes the answers to all Moves, in any order.
+// Reply takes the replies to all Moves, in any order.
 func (p Process) Reply(answers []StockReply) Process {
 	refusals := make(map[unit.Derived]*rule.Rejection, len(answers))
 	for _, a := range answers {
@@ -168,19 +170,19 @@ func (p Process) Reply(answers []StockReply) Process {
 		case refusal != nil:
 			p.refused(a, refusal)
 		case a.again && a.want.Action == order.ActRelease:
-			p.makeSure(a)
+			p.commitAgain(a)
 		case a.want.Action == order.ActCommit:
 			if excess, is := a.excess(); is {
 				p.ask(a.step, excess)
 			}
 		}
 	}
-	p.goOn()
+	p.askOthers()
 	return p
 }
 
-// excess is what was canceled of a reservation before it became an allocation,
-// and is to be given back after.
+// excess is the part of a reservation that was canceled before the reservation became an
+// allocation. It is given back after the commit.
 func (a asked) excess() (order.Move, bool) {
 	i := slices.IndexFunc(a.step.Moves, func(m order.Move) bool {
 		return m.Action == order.ActDeallocate && m.SKU == a.want.SKU && m.Location == a.want.Location
@@ -191,11 +193,11 @@ func (a asked) excess() (order.Move, bool) {
 	return a.step.Moves[i], true
 }
 
-// refused finds another way, or notes that there is none.
+// refused asks stock in another way, or notes that no other way is left.
 func (p *Process) refused(a asked, no *rule.Rejection) {
 	switch {
 	case a.want.Action == order.ActCommit && !a.again:
-		p.makeSure(a)
+		p.commitAgain(a)
 	case a.want.Action == order.ActCommit, a.want.Action == order.ActReserve:
 		available, _ := no.Facts["available"].(unit.Quantity)
 		p.shortages = append(p.shortages, cart.Shortage{
@@ -211,8 +213,8 @@ func (p *Process) refused(a asked, no *rule.Rejection) {
 	}
 }
 
-// Stuck returns the first step that stock refused for good, and the refusal; nil
-// if there is none.
+// Stuck returns the first step that stock has refused for good, and the refusal. If there is
+// none, the refusal is nil.
 func (p Process) Stuck() (order.StepRef, *rule.Rejection) {
 	if len(p.stuck) == 0 {
 		return order.StepRef{}, nil
@@ -231,12 +233,12 @@ func settle(ref order.StepRef) keyedCommand {
 	return keyedCommand{"settle " + string(ref.Step) + "/" + ref.Ref, order.SettleStock{Step: ref.Step, Ref: ref.Ref}}
 }
 
-// cancelLost is a remedy.
+// cancelLost is the remedy that cancels an order whose stock was lost.
 var cancelLost = keyedCommand{"cancel", order.Cancel{Reason: "stock lost"}}
 
-// Commands are for the order, all or none, once there are no more Moves. They do
-// not settle a step that stock refused for good (see Stuck): it stays open, where
-// it can be seen.
+// Commands are sent to the order, all or none, once there are no more Moves. They do not
+// settle a step that stock refused for good (see Stuck). Such a step stays open, so that
+// operators can see it.
 func (p Process) Commands() []order.Command {
 	var commands []order.Command
 	for _, t := range p.keyedCommands() {
@@ -245,8 +247,8 @@ func (p Process) Commands() []order.Command {
 	return commands
 }
 
-// Key tells Commands from those of any other turn of the same order, and is the
-// same for every driver that comes to the same commands.
+// Key differs from the Key of all other Commands for the same order. All drivers that come to
+// the same Commands have the same Key.
 func (p Process) Key() string {
 	var keys []string
 	for _, t := range p.keyedCommands() {
@@ -271,8 +273,8 @@ func (p Process) keyedCommands() []keyedCommand {
 	return append(turns, p.owed...)
 }
 
-// failure ends an allocation that failed. The first failure leads to a retry,
-// for the stock may still be there; the next to the remedy.
+// failure ends an allocation that failed. The first failure leads to a retry, because the
+// stock may still be there. The next failure leads to the remedy.
 func (p Process) failure() []keyedCommand {
 	ref := p.allocating.Ref
 	fail := keyedCommand{"fail " + ref, order.FailAllocation{Ref: ref, Shortages: p.shortages, Remedy: p.remedy}}
@@ -287,9 +289,10 @@ func (p Process) failure() []keyedCommand {
 	return []keyedCommand{fail}
 }
 
-// LostBy is what stock no longer has of a confirmed order's promises. allocated
-// tells what is promised to the order at a stock. Ask when no step is open: an
-// open step may not have been asked of stock yet.
+// LostBy returns the units of a confirmed order that stock no longer has for it. allocated
+// returns how many units a stock has allocated to the order. Call it only when no step is
+// open, because stock may not have been asked for an open step yet. With an open step, LostBy
+// returns none.
 func LostBy(s order.State, allocated func(stock.Key) unit.Quantity) []order.Lost {
 	if s.Status != order.StatusConfirmed || len(s.Unsettled) > 0 {
 		return nil
@@ -305,11 +308,10 @@ func LostBy(s order.State, allocated func(stock.Key) unit.Quantity) []order.Lost
 	return lost
 }
 
-// ShipmentMoves are the movements that shipping would ask of stock, or the
-// order's refusal. A driver tries them on stock's present state before it sends
-// the command, so that a parcel that stock does not have is refused
-// (stock-not-on-hand) while it can still be; see the package comment for what
-// happens when it is too late.
+// ShipmentMoves returns the movements that a shipment would ask of stock, or the order's
+// refusal. Before it sends the command, a driver tries the movements on stock's present
+// state. So a parcel whose goods stock does not have is refused (stock-not-on-hand) while
+// that is possible. The package comment says what happens later.
 func ShipmentMoves(s order.State, cmd order.Ship) ([]Move, error) {
 	events, err := order.Decide(cmd, s)
 	if err != nil {

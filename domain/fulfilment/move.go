@@ -9,14 +9,13 @@ import (
 	"daybook/domain/unit"
 )
 
-// retryHold is how long a retry's reservations last. They are committed as soon
-// as all are had; one whose driver died in between frees itself.
+// retryHold is how long the reservations of a retry last. They are committed as soon as all
+// of them are made. If the driver is cut off before that, they expire.
 const retryHold = 15 * time.Minute
 
 // Move is one movement to ask of stock.
 type Move struct {
-	// ID is the same whoever asks and however often: the command's id derives
-	// from it.
+	// ID is the same for every driver and each time. The command's id derives from it.
 	ID unit.Derived
 	stock.Key
 	command func(now time.Time) stock.Command
@@ -25,17 +24,17 @@ type Move struct {
 // Command is the command to stock, at a time.
 func (m Move) Command(now time.Time) stock.Command { return m.command(now) }
 
-// StockReply is what stock said: done (Refusal is nil), or why not. A failure to
-// reach stock is no answer.
+// StockReply is what stock replied to a move. Refusal is nil if the move was made. A failure
+// to reach stock is no reply.
 type StockReply struct {
 	Move    Move
 	Refusal *rule.Rejection
 }
 
-// toStock makes the movement that a step of an order asks for. Each is made
-// once, however often and late it is asked: a reservation has one life and one
-// end, a shipment its id, and a deallocation, which is only asked for what is
-// allocated, its ref. again marks a commit that was refused before.
+// toStock makes the Move for a movement that a step of an order asks for. Each is made once,
+// even if it is asked often or late: a reservation has one life and one end, a shipment has
+// its id, and a deallocation has its ref. Only what is allocated is deallocated. again marks
+// a commit that was refused before.
 func (p Process) toStock(step order.OpenStep, m order.Move, again bool) Move {
 	ref := string(step.Step)
 	if step.Ref != "" {
@@ -64,7 +63,7 @@ func (p Process) toStock(step order.OpenStep, m order.Move, again bool) Move {
 	return move
 }
 
-// derivationOf is the kind of command id that a movement has.
+// derivationOf is the kind of the command id of a movement.
 func derivationOf(action order.Action, forced, again bool) *unit.Derivation {
 	switch action {
 	case order.ActReserve:

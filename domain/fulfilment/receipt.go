@@ -9,16 +9,16 @@ import (
 	"daybook/domain/unit"
 )
 
-// Receipt is an arrival of returned goods that stock has yet to take in. Its
-// moves do not depend on each other; when all are made, SettleStock with its
-// number goes to the return.
+// Receipt is an arrival of returned goods that stock has not taken in yet. Its moves do not
+// depend on each other. When all are made, the driver sends SettleStock with the receipt's
+// number to the return.
 type Receipt struct {
 	Number int
 	Moves  []Move
 }
 
-// Receipts is the work a return has open. Goods restocked become available,
-// damaged ones are set apart; what was lost, wrong or written off moves no
+// Receipts is the work that a return has open with stock. Restocked goods become available,
+// and damaged goods become unavailable. Goods that were lost, wrong or written off move no
 // stock.
 func Receipts(s returns.State) []Receipt {
 	receipts := make([]Receipt, 0, len(s.Unsettled))
@@ -32,9 +32,9 @@ func Receipts(s returns.State) []Receipt {
 	return receipts
 }
 
-// ReceiptMoves are the movements that receiving would ask of stock, or the return's
-// refusal. A driver tries them on stock's present state before it sends the command,
-// so that goods for which a stock has no room are refused while they can be.
+// ReceiptMoves returns the movements that a receipt would ask of stock, or the return's
+// refusal. Before it sends the command, a driver tries the movements on stock's present
+// state. So goods that would exceed a stock's limit are refused while that is possible.
 func ReceiptMoves(s returns.State, cmd returns.Receive) ([]Move, error) {
 	events, err := returns.Decide(cmd, s)
 	if err != nil {
@@ -70,7 +70,7 @@ func takeBack(back returns.Requested, receipt int, m returns.Move) Move {
 	}
 }
 
-// ownOrder is the order that the goods are of, where all of it is of one.
+// ownOrder is the order of all the returned goods; empty if they are of several orders.
 func ownOrder(back returns.Requested, sku unit.SKU) unit.OrderID {
 	id := back.OrderID
 	for _, l := range back.Lines {

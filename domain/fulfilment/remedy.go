@@ -7,15 +7,15 @@ import (
 	"daybook/domain/unit"
 )
 
-// RemedyTransactionID names the void or refund that gives a transaction's money
-// back as a remedy; there is at most one of each. Should it fail, what to do is
-// for people to say.
+// RemedyTransactionID is the id of the void or refund that gives a transaction's money back
+// as a remedy. There is at most one for each transaction. If it fails, the process does not
+// try again: people decide what to do.
 func RemedyTransactionID(id unit.OrderID, of unit.TransactionID) unit.TransactionID {
 	return unit.TransactionID(unit.RemedyTransaction.Of(string(id), string(of)).ID())
 }
 
-// remedies are the commands that an order's state calls for without asking
-// stock: the cancel of one whose allocation failed, and money to be given back.
+// remedies are the commands that an order's state needs without asking stock: the cancel of
+// an order whose allocation failed, and transactions that give money back.
 func remedies(s order.State) []keyedCommand {
 	failed := s.AllocationFailed && s.Remedy == order.RemedyVoidOrRefund
 	switch {
@@ -31,9 +31,8 @@ func allocating(s order.State) bool {
 	return slices.ContainsFunc(s.Unsettled, func(step order.OpenStep) bool { return step.Step == order.StepConfirm })
 }
 
-// givenBackLimit counts what can still be voided or refunded of each transaction, and of
-// all together, while the commands are made. Whatever is pending counts as
-// done.
+// givenBackLimit counts how much can still be voided or refunded, for each transaction and in
+// all, while the commands are made. Pending transactions count as if they had succeeded.
 type givenBackLimit struct {
 	s          order.State
 	voidable   unit.Money
@@ -48,12 +47,13 @@ func newGivenBackLimit(s order.State) *givenBackLimit {
 	return p
 }
 
-// sum adds up succeeded transactions of a type, all or those of a parent.
+// sum adds up succeeded transactions of a type: those of one parent, or all if parent is
+// empty.
 func (p *givenBackLimit) sum(parent unit.TransactionID, typ order.TransactionType) unit.Money {
 	return p.add(parent, typ, func(state order.TransactionState) bool { return state == order.Succeeded })
 }
 
-// live adds pending ones.
+// live is sum with the pending transactions added.
 func (p *givenBackLimit) live(parent unit.TransactionID, typ order.TransactionType) unit.Money {
 	return p.add(parent, typ, func(state order.TransactionState) bool { return state != order.Failed })
 }
@@ -68,8 +68,8 @@ func (p *givenBackLimit) add(parent unit.TransactionID, typ order.TransactionTyp
 	return total
 }
 
-// excess gives back all that is more than what is owed for goods that shipped,
-// as far as it was not given back for those that came back.
+// excess gives back what was captured beyond what is owed for shipped goods. Money that was
+// given back for returned goods is not given back twice.
 func (p *givenBackLimit) excess() []keyedCommand {
 	keep := p.s.Owed().Minus(p.s.ReturnedForGoods())
 	if p.refundable.Compare(keep) >= 0 {
@@ -97,7 +97,7 @@ func (p *givenBackLimit) orphans() []keyedCommand {
 	return p.commands
 }
 
-// giveBack voids or refunds up to an amount of a transaction, once.
+// giveBack voids or refunds a transaction once, up to an amount.
 func (p *givenBackLimit) giveBack(t order.Transaction, amount unit.Money) {
 	id := RemedyTransactionID(p.s.OrderID, t.ID)
 	if _, done := p.s.Transaction(id); done {

@@ -11,16 +11,15 @@ import (
 	"daybook/domain/unit"
 )
 
-// Ask is what a return asks of an order. Asking again changes nothing.
+// Ask is what a return asks of an order. A second ask changes nothing.
 type Ask struct {
-	// ID is the same whoever asks and however often: the command's id derives
-	// from it.
+	// ID is the same for every driver and each time. The command's id derives from it.
 	ID      unit.Derived
 	OrderID unit.OrderID
 	Command order.Command
 }
 
-// Reply is what an order said: done (Refusal is nil), or why not.
+// Reply is what an order replied: Refusal is nil if it is done, and otherwise says why not.
 type Reply struct {
 	Ask     Ask
 	Refusal *rule.Rejection
@@ -30,24 +29,24 @@ type Reply struct {
 //
 //	requested              each order admits the units linked to it, or refuses
 //	refused, declined,
-//	canceled               they are released, whoever admitted them
-//	refunded               its shares are recorded; what an order refuses is
-//	                       taken back
+//	canceled               the units are released at every order that may have
+//	                       admitted them
+//	refunded               the shares of the refund are recorded; a share that an
+//	                       order refuses is taken back
 //
-// The return's stream is the referee: the first outcome of an admission stands,
-// and a driver that comes to another follows what is recorded. A release is
-// final at the order, so that a driver who comes late cannot have admitted what
-// nobody will release.
+// The return's stream is the referee: the first outcome of an admission stands, and a driver
+// that comes to another outcome follows the recorded one. A release is final at the order. So
+// a late driver cannot make an order admit units that no driver will release.
 type ReturnProcess struct {
 	// Asks do not depend on each other, and name each order once.
 	Asks []Ask
 
-	step returns.OpenOrders // not of an admission
+	step returns.OpenOrders // empty for an admission
 	// withdrawn is how often a refund with the step's id was taken back before.
 	withdrawn int
 }
 
-// NextReturnProcess is the first that is open, and whether there is one.
+// NextReturnProcess returns the first process that is open. It returns false if none is open.
 func NextReturnProcess(s returns.State) (ReturnProcess, bool) {
 	switch {
 	case s.Status == returns.StatusRequested && s.Admission == returns.AdmissionAsked:
@@ -112,9 +111,9 @@ func refundOf(s returns.State, id unit.TransactionID) returns.Refunded {
 	return returns.Refunded{}
 }
 
-// Outcome is the command to the return, given the replies to all asks in their
-// order. A release is settled whatever an order says, because an order that is
-// not there has nothing to release.
+// Outcome is the command to the return. replies are in the order of the asks, one for each. A
+// release is settled whatever an order replies, because an order that does not exist has
+// nothing to release.
 func (c ReturnProcess) Outcome(replies []Reply) returns.Command {
 	switch c.step.Step {
 	case returns.StepRelease:
@@ -135,10 +134,10 @@ func (c ReturnProcess) Outcome(replies []Reply) returns.Command {
 	return returns.Admit{}
 }
 
-// refundOutcome settles a refund unless an order has refused its share for good
-// (see Ask.Stands). What was refused is then taken back, and what other orders
-// have recorded stays, because the money is known there. A refund of which no
-// order has recorded a share is taken back as a whole.
+// refundOutcome settles a refund unless an order has refused its share for good (see
+// Ask.Stands). Refused shares are taken back. Shares that other orders have recorded stay,
+// because the money counts there. If no order has recorded a share, the whole refund is taken
+// back.
 func (c ReturnProcess) refundOutcome(replies []Reply) returns.Command {
 	withdraw := returns.WithdrawRefund{TransactionID: c.step.Ref, Whole: true}
 	for _, reply := range replies {
@@ -158,9 +157,8 @@ func (c ReturnProcess) refundOutcome(replies []Reply) returns.Command {
 	return returns.SettleOrders{Step: c.step.Step, Ref: c.step.Ref}
 }
 
-// Key tells the outcome's command from that of any other step of the return. A
-// refund may be recorded again under the id of one that was taken back: that is
-// another step.
+// Key differs from the Key of every other step of the return. A refund may be recorded again
+// under the id of a refund that was taken back; that is another step.
 func (c ReturnProcess) Key() string {
 	switch {
 	case c.step.Step == "":
@@ -171,8 +169,8 @@ func (c ReturnProcess) Key() string {
 	return string(c.step.Step) + " " + string(c.step.Ref)
 }
 
-// RefusedAdmission is why a return was not admitted, as the order said it, or
-// nil.
+// RefusedAdmission says why a return was not admitted, as the order said it. It is nil if the
+// return was not refused.
 func RefusedAdmission(s returns.State) *rule.Rejection {
 	if s.Admission != returns.AdmissionDenied {
 		return nil
@@ -185,8 +183,8 @@ func RefusedAdmission(s returns.State) *rule.Rejection {
 	return no.With(no.Detail, facts)
 }
 
-// RefusedRefund is why a refund that cmd asks for was taken back, as the order
-// said it, or nil. A refund of the same amount that is recorded was not.
+// RefusedRefund says why the refund of cmd was taken back, as the order said it. It is nil if
+// the refund was not taken back, for example because a refund of the same amount is recorded.
 func RefusedRefund(s returns.State, cmd returns.RecordRefund) *rule.Rejection {
 	if refund := refundOf(s, cmd.TransactionID); refund.TransactionID != "" && refund.Amount.Equal(cmd.Amount) {
 		return nil
@@ -200,9 +198,9 @@ func RefusedRefund(s returns.State, cmd returns.RecordRefund) *rule.Rejection {
 	return nil
 }
 
-// Stands is an order's refusal as whoever asks the return is told it, or nil
-// where it does not stand in the way: an order that is not there, or counts in
-// other money, takes no share of a refund.
+// Stands returns an order's refusal as the caller of the return shall see it. It returns nil
+// if the refusal does not matter: an order that does not exist, or that has another currency,
+// takes no share of a refund.
 func (a Ask) Stands(no *rule.Rejection) *rule.Rejection {
 	if _, refund := a.Command.(order.RecordReturnRefund); refund && no.Code != order.ErrTransactionDiffers.Code {
 		return nil
@@ -212,17 +210,16 @@ func (a Ask) Stands(no *rule.Rejection) *rule.Rejection {
 	return no.With(no.Detail, facts)
 }
 
-// ReturnAsks are what commands would ask of orders that these may refuse. A
-// driver tries them on the orders' present state before it sends the commands,
-// so that what cannot be is refused before anything is recorded; see ReturnProcess
-// for what happens when it is too late.
+// ReturnAsks are what commands would ask of orders. Before it sends the commands, a driver
+// tries the asks on the orders' present state. So what an order would refuse is refused
+// before anything is recorded. ReturnProcess says what happens after that.
 func ReturnAsks(s returns.State, commands []returns.Command) []Ask {
 	after := s.Clone()
 	var asks []Ask
 	for _, cmd := range commands {
 		events, err := returns.Decide(cmd, after)
 		if err != nil {
-			return asks // the return's own refusals are its handler's to give
+			return asks // the return's handler reports the return's own refusals
 		}
 		for _, event := range events {
 			after = returns.Evolve(after, event)
