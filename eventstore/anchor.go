@@ -9,10 +9,10 @@ import (
 	"github.com/google/uuid"
 )
 
-// Anchor is an event by which a place in the log is known. Whoever keeps a place,
-// in order to go on from there, keeps an anchor with it: as long as the log holds
-// this event at this position, it also holds what came before as it was. The zero
-// Anchor names no event.
+// Anchor names an event, so that a place in the log can be recognised. A part of the program
+// that stores a place, in order to go on from there, stores an anchor with it. If the log
+// still holds this event at this position, it also holds everything before it unchanged. The
+// zero Anchor names no event.
 type Anchor struct {
 	Position Position
 	Stream   string
@@ -22,8 +22,8 @@ type Anchor struct {
 	RecordedAt time.Time
 }
 
-// AnchorOf is the anchor that names an event. It is zero if a database cannot store
-// the stream's name, and for an event of the server's own, which may vanish.
+// AnchorOf is the anchor that names an event. It is the zero Anchor in two cases: a database
+// cannot store the stream's name, or the event belongs to the server, which may delete it.
 func AnchorOf(e *Recorded) Anchor {
 	if e == nil || !IsText(e.Stream) || strings.HasPrefix(e.Stream, "$") {
 		return Anchor{}
@@ -34,8 +34,8 @@ func AnchorOf(e *Recorded) Anchor {
 // IsZero tells whether the anchor names no event.
 func (a Anchor) IsZero() bool { return a.Position.IsStart() }
 
-// Later is the one of two anchors that stands later in the log. If both name the same
-// event, it is the one that knows the recorded time.
+// Later is the later of two anchors in the log. If both name the same event, it is the one
+// that knows the recorded time.
 func (a Anchor) Later(other Anchor) Anchor {
 	if a.before(other.Position) {
 		return other
@@ -43,18 +43,18 @@ func (a Anchor) Later(other Anchor) Anchor {
 	return a
 }
 
-// before tells whether an anchor at this position, with its time, would say more.
+// before tells whether an anchor at this position, with its time, would be a better one.
 func (a Anchor) before(position Position) bool {
 	return a.Position.Before(position) || a.Position == position && a.RecordedAt.IsZero() && !a.IsZero()
 }
 
-// Names tells whether an event of a log is the one that the anchor names.
+// Names tells whether the anchor names this event of a log.
 func (a Anchor) Names(e *Recorded) bool {
 	return e.Position == a.Position && e.Stream == a.Stream && e.Revision == a.Revision && e.ID == a.ID &&
 		(a.RecordedAt.IsZero() || a.RecordedAt.Equal(e.RecordedAt))
 }
 
-// Describe says in words which event it is, but not where it stands in the log.
+// Describe describes the event in words, without its position in the log.
 func (a Anchor) Describe() string {
 	recorded := ""
 	if !a.RecordedAt.IsZero() {
@@ -63,9 +63,10 @@ func (a Anchor) Describe() string {
 	return fmt.Sprintf("event %s (%s, revision %d%s)", a.ID, Visible(a.Stream), a.Revision, recorded)
 }
 
-// String is the form in which databases keep an anchor: position, revision, id,
-// recorded time in microseconds since 1970 (0: not known) and stream, with a space
-// between. It is empty for the zero Anchor. The form never changes.
+// String is the form in which databases store an anchor: position, revision, id, recorded
+// time in microseconds since 1970 (0: not known) and stream, with spaces between them.
+// Example: "32 4 <id> 1700000000000000 stock-MUG@main". It is empty for the zero Anchor. The
+// form never changes.
 func (a Anchor) String() string {
 	if a.IsZero() {
 		return ""
@@ -107,14 +108,14 @@ func ParseAnchor(text string) (Anchor, error) {
 	return a, nil
 }
 
-// Place is where somebody who follows the log will go on.
+// Place is where a follower of the log will go on reading.
 type Place struct {
-	Keeper string // whose it is, such as "the view orders"
+	Keeper string // who stores the place, such as "the view orders"
 	At     Position
-	// Anchor is an event known at or before the place, or one after it that the keeper
-	// has seen as well. No event that the keeper wants, and that can be an anchor, is
-	// between it and the place. Zero where none was noted.
+	// Anchor is an event at or before the place. It may also be a later event that the keeper
+	// has read. No event that the keeper wants, and that can be an anchor, lies between the
+	// anchor and the place. It is zero if no event was stored.
 	Anchor Anchor
-	// Filter is what the keeper wants of the log. nil: it is not known.
+	// Filter is what the keeper wants of the log. nil means that it is not known.
 	Filter *Filter
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// ConflictError means the stream was not as expected. Nothing was appended.
+// ConflictError means that the stream was not as expected. Nothing was appended.
 type ConflictError struct {
 	Stream   string
 	Expected Expected
@@ -15,26 +15,26 @@ type ConflictError struct {
 	Actual int64
 }
 
-// UnknownRevision is ConflictError.Actual where the engine does not tell.
+// UnknownRevision is ConflictError.Actual if the engine does not say the revision.
 const UnknownRevision int64 = -100
 
 func (e *ConflictError) Error() string {
 	is := "it is not there"
 	switch {
 	case e.Actual == UnknownRevision:
-		is = "it is not so"
+		is = "it is in another state"
 	case e.Actual >= 0:
 		is = fmt.Sprintf("it is at revision %d", e.Actual)
 	}
-	if e.Expected == Any || e.Expected == StreamExists && e.Actual >= 0 { // it is so: the events are the reason
+	if e.Expected == Any || e.Expected == StreamExists && e.Actual >= 0 { // the stream is as expected, so the events are the reason
 		is += ", and holds some of these events already"
 	}
 	return fmt.Sprintf("stream %s: expected %s, %s", Visible(e.Stream), e.Expected, is)
 }
 
-// DuplicateEventError means that an event id is already recorded, but not at the
-// place asked for: one that is LogWide anywhere in the log, another in the stream,
-// which was not as expected. Nothing was appended.
+// DuplicateEventError means that an event id of the append is already recorded elsewhere. A
+// LogWide id is compared with the whole log. Another id is compared with its stream only, and
+// that stream was not as expected. Nothing was appended.
 type DuplicateEventError struct {
 	Stream string // of the append that was refused
 	ID     uuid.UUID
@@ -49,23 +49,23 @@ type NotFoundError struct{ Stream string }
 
 func (e *NotFoundError) Error() string { return fmt.Sprintf("stream %s: not found", Visible(e.Stream)) }
 
-// DeletedError means a tombstone ended the stream for good: it takes no more
-// events, and is read in the log only. An append that was recorded before is
-// answered so too.
+// DeletedError means that a tombstone ended the stream for good: it takes no more events, and
+// its events can be read in the log only. An append that was recorded before gets this error,
+// too, if it is repeated.
 type DeletedError struct{ Stream string }
 
 func (e *DeletedError) Error() string { return fmt.Sprintf("stream %s: deleted", Visible(e.Stream)) }
 
-// UnknownPlaceError means that the log does not know the position at which a read or
-// a subscription was to begin: it is beyond the log's end, or no event is there. A log
-// knows every position that it gave out. So the position is of another log, or of a
-// part that this log has lost, as when it was restored from an older backup. Asking
-// again does not help.
+// UnknownPlaceError means that the log does not know the position at which a read or a
+// subscription should begin: it is beyond the log's end, or no event is there. A log knows
+// every position that it gave out. So the position belongs to another log, or to a part that
+// this log has lost, for example because it was restored from an older backup. A repetition
+// does not help.
 type UnknownPlaceError struct {
 	Position Position
 	// Head is the position of the log's last event, or Start if the log is empty.
 	Head Position
-	// Cause is what the engine's server says of it; nil if it says nothing.
+	// Cause is the error of the engine's server; nil if it gave none.
 	Cause error
 }
 
@@ -76,7 +76,7 @@ func (e *UnknownPlaceError) Error() string {
 	return fmt.Sprintf("the log does not know position %s (the head is %s): it is of another log, or of a part that this log has lost: %v", e.Position, e.Head, e.Cause)
 }
 
-// Unwrap is what the server says.
+// Unwrap returns the error of the server.
 func (e *UnknownPlaceError) Unwrap() error { return e.Cause }
 
 // TooLargeError means an append is over a limit. Nothing was appended.
@@ -92,31 +92,32 @@ func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("append of %d %s is over the limit of %d", e.Size, e.What, e.Limit)
 }
 
-// InvalidError means an append can never be accepted as it is: no events, an
-// empty stream or type name or one with control characters, a nil id, the same LogWide id twice, bytes that are not
-// JSON, events after a tombstone. Nothing was appended.
+// InvalidError means that an append can never be accepted as it is. Examples: no events, an
+// empty stream name or type name, a name with control characters, a nil id, the same LogWide
+// id twice, data that is not a JSON object, or events after a tombstone. Nothing was
+// appended.
 type InvalidError struct{ Reason string }
 
 func (e *InvalidError) Error() string { return "append refused: " + e.Reason }
 
-// UnavailableError means the engine could not take the request; nothing was
-// appended, and the same request may be made again.
+// UnavailableError means that the engine could not take the request. Nothing was appended,
+// and the same request can be repeated.
 type UnavailableError struct{ Cause error }
 
 func (e *UnavailableError) Error() string { return fmt.Sprintf("event store unavailable: %v", e.Cause) }
 func (e *UnavailableError) Unwrap() error { return e.Cause }
 
-// DeniedError means that the engine's server does not let this program do what it
-// asked for, with the credentials it has. Nothing was done, and asking again
-// helps only after somebody has changed that.
+// DeniedError means that the engine's server refuses the request because of the credentials
+// of this program. Nothing was done. A repetition helps only after somebody has changed the
+// rights.
 type DeniedError struct{ Cause error }
 
 func (e *DeniedError) Error() string { return fmt.Sprintf("event store: not allowed: %v", e.Cause) }
 func (e *DeniedError) Unwrap() error { return e.Cause }
 
-// OutcomeUnknownError means the request was sent and no answer came: the events
-// may be recorded or not. Repeating it with the same ids and the same
-// expectation settles it.
+// OutcomeUnknownError means that the request was sent and no answer came. The events may or
+// may not be recorded. Repeat the request with the same ids and the same expectation to find
+// out.
 type OutcomeUnknownError struct{ Cause error }
 
 func (e *OutcomeUnknownError) Error() string {
@@ -124,17 +125,17 @@ func (e *OutcomeUnknownError) Error() string {
 }
 func (e *OutcomeUnknownError) Unwrap() error { return e.Cause }
 
-// DivergedError means that the log is not the one that was followed so far: it was
-// restored from a backup, or it is another one. Nothing was done, and nothing will
-// be until somebody has decided what holds.
+// DivergedError means that the log is not the log that was followed so far: it was restored
+// from a backup, or it is a different log. Nothing was done, and every call is refused until
+// somebody decides what to do (see daybook accept-log).
 type DivergedError struct {
 	Keeper string // who knows the log, such as "the view orders"
-	// At is the position about which the two differ; Start where it is not known.
+	// At is the position at which the two logs differ. It is Start if that is not known.
 	At Position
-	// Expected and Found say in words what was known to be there and what is there.
+	// Expected and Found say in words what should be there and what is there.
 	Expected, Found string
-	// MayPass: the log is compared again for a moment, because a cluster's new leader may
-	// be behind. Without it, the difference is final.
+	// MayPass means that the difference may go away: a cluster's new leader may be behind for
+	// a moment, so the log is compared again. Without MayPass the difference is final.
 	MayPass bool
 }
 

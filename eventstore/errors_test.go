@@ -23,7 +23,7 @@ func TestErrorsShowNoNumbersOfStates(t *testing.T) {
 	}
 	for expected, word := range words {
 		for actual, told := range map[int64]string{
-			eventstore.UnknownRevision: "it is not so", -1: "it is not there", 0: "it is at revision 0", 5: "it is at revision 5",
+			eventstore.UnknownRevision: "it is in another state", -1: "it is not there", 0: "it is at revision 0", 5: "it is at revision 5",
 		} {
 			text := (&eventstore.ConflictError{Stream: "a", Expected: expected, Actual: actual}).Error()
 			if internal.MatchString(text) || !strings.Contains(text, "expected "+word+", "+told) {

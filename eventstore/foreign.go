@@ -7,23 +7,24 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// JSONContent is the content type of every event of ours.
+// JSONContent is the content type of the shop's events.
 const JSONContent = "application/json"
 
-// Content is what an event of a foreign writer carries: any bytes of any type.
-// The log holds JSON objects, so what is not one is put into an envelope, in
-// which it is still JSON to everybody who reads the log.
+// Content is what an event of a foreign writer carries: any bytes of any type. The log holds
+// JSON objects only. So other content is put into an envelope, which is a JSON object and can
+// be read by every reader of the log.
 type Content struct {
 	Type       string // media type, such as "application/octet-stream"
 	Data, Meta []byte
 }
 
-// envelope is the form of content in the log that cannot stand there as it is.
+// envelope is the form in which the log stores content that is not a JSON object.
 type envelope struct {
 	Foreign foreign `json:"$foreign"`
 }
 
-// foreign tells a member that is missing, and so no envelope, from an empty one.
+// foreign is the member of an envelope. Its pointers tell a missing member (this is no
+// envelope) from an empty one.
 type foreign struct {
 	Type *string `json:"content_type"`
 	Data *[]byte `json:"data"` // base64
@@ -32,9 +33,9 @@ type foreign struct {
 
 var envelopeStart = []byte(`{"$foreign":`)
 
-// Wrap gives content the form in which an event holds it: as it is if both parts
-// are JSON objects (no metadata is fine), else in an envelope, which takes a
-// third more room.
+// Wrap returns content in the form in which an event holds it. If data and metadata are JSON
+// objects, it is unchanged; empty metadata is allowed. Otherwise it is in an envelope, which
+// needs a third more bytes.
 func Wrap(c Content) (data, meta []byte, err error) {
 	plain := c.Type == JSONContent && isObject(c.Data) && (len(c.Meta) == 0 || isObject(c.Meta))
 	if plain && !bytes.HasPrefix(c.Data, envelopeStart) {
@@ -47,8 +48,8 @@ func Wrap(c Content) (data, meta []byte, err error) {
 	return data, nil, nil
 }
 
-// Unwrap returns the content that Wrap was given, byte for byte. An event that
-// Wrap did not make is content itself, whatever it looks like.
+// Unwrap returns the content that Wrap was given, byte for byte. An event that Wrap did not
+// make is returned as it is, whatever it looks like.
 func Unwrap(e Event) Content {
 	if bytes.HasPrefix(e.Data, envelopeStart) && len(e.Meta) == 0 {
 		var held envelope

@@ -13,13 +13,13 @@ func IsText(name string) bool {
 	return utf8.ValidString(name) && strings.IndexByte(name, 0) < 0
 }
 
-// CheckName refuses, in the name of a stream or of an event's type, what would be
-// something else than a name where it is written: a line break ends a line of
-// server-sent events or of a log, an escape character steers a terminal, and a
-// direction mark makes text look like another. what says whose name it is.
+// CheckName refuses characters that change how a name is shown, in the name of a stream or of
+// an event's type. A line break would end a line of server-sent events or of a log, an escape
+// character could control a terminal, and a direction mark makes one text look like another.
+// what says which name it is, for the error.
 //
-// It is for names that are to be recorded. A name that is recorded already, or that
-// a foreign server holds, may be such a one; Visible makes it fit to be written.
+// It is for names that are about to be recorded. A name that is already recorded, or that a
+// foreign server holds, may contain such characters. Use Visible to write such a name.
 func CheckName(what, name string) error {
 	if !IsText(name) {
 		return &InvalidError{Reason: what + " is not UTF-8 text"}
@@ -38,8 +38,8 @@ func isControl(r rune) bool {
 	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Bidi_Control, r)
 }
 
-// Visible writes out those characters of a text that CheckName refuses, each as a
-// JSON string would: a line feed becomes \u000a. What is no UTF-8 becomes U+FFFD.
+// Visible replaces the characters that CheckName refuses, each as in a JSON string: a line
+// feed becomes \u000a. Bytes that are not UTF-8 become U+FFFD.
 func Visible(text string) string {
 	if strings.IndexFunc(text, isControl) < 0 {
 		return strings.ToValidUTF8(text, "\uFFFD")

@@ -8,32 +8,30 @@ import (
 	"strings"
 )
 
-// Position is a place in the log. It is ordered and has a stable text form, and
-// is otherwise opaque: positions need not be contiguous. The zero Position is
-// Start.
+// Position is a place in the log. Positions are ordered and have a stable text form. Nothing
+// else about them is known: they need not be contiguous. The zero Position is Start.
 type Position struct {
 	commit, prepare uint64
 }
 
-// Start is before the first event.
+// Start is the position before the first event.
 var Start Position
 
-// End is after every event.
+// End is the position after every event.
 var End = Position{commit: math.MaxUint64, prepare: math.MaxUint64}
 
-// At is the position an engine with one counter gives; n is at least 1 for an
-// event.
+// At is a position of an engine with one counter. For an event, n is at least 1.
 func At(n uint64) Position { return Position{commit: n, prepare: n} }
 
-// AtPair is the position of an engine that counts commits and prepares apart
-// (KurrentDB).
+// AtPair is a position of an engine that counts commits and prepares separately (KurrentDB).
 func AtPair(commit, prepare uint64) Position { return Position{commit: commit, prepare: prepare} }
 
 // Pair returns both counters; equal when the engine has only one.
 func (p Position) Pair() (commit, prepare uint64) { return p.commit, p.prepare }
 
-// Whole is p for an engine that has only one counter: the commit, or one less if p
-// lies before the event at the commit. KurrentDB's checkpoints (commit, 0) lie there.
+// Whole is p for an engine that has only one counter. It is the commit, or the commit minus 1
+// if p lies before the event at the commit. Example: a checkpoint of KurrentDB, (commit, 0),
+// lies before that event.
 func (p Position) Whole() uint64 {
 	if p.prepare < p.commit {
 		return p.commit - 1

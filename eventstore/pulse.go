@@ -7,22 +7,21 @@ import (
 	"time"
 )
 
-// Pulse says how fresh the subscriptions of an engine are. A log can fall silent
-// without an error: then subscriptions bring nothing, and look as if nothing
-// had been recorded.
+// Pulse says how up to date an engine's subscriptions are. A connection to the log can fall
+// silent without an error. Then subscriptions yield nothing, which looks as if nothing had
+// been recorded.
 type Pulse struct {
-	// Proven is a time: everything recorded before it, by any node, has reached the
-	// caught-up subscriptions. It is the zero time until that is known once.
+	// Proven is a time: everything that any node recorded before it has reached the caught-up
+	// subscriptions. It is zero until this was found out for the first time.
 	Proven time.Time
-	// Trouble is why it is not known for any later time; nil if the last attempt
-	// to find out succeeded.
+	// Trouble is why no later time could be proven. It is nil if the last attempt succeeded.
 	Trouble error
 }
 
-// Silent is when a log whose pulse was not proven for so long counts as deaf.
+// Silent is how old Proven may be. If it is older, the log counts as deaf.
 const Silent = 10 * time.Second
 
-// Deaf tells whether subscriptions cannot be trusted to bring what is recorded.
+// Deaf tells whether subscriptions may be missing what is recorded, at the time now.
 func (p Pulse) Deaf(now time.Time) bool { return now.Sub(p.Proven) > Silent }
 
 // Proving is an engine that has a pulse. An engine that holds the log in its own
@@ -32,34 +31,34 @@ type Proving interface {
 	Pulse() Pulse
 }
 
-// tellEvery bounds how often a lasting outage is logged.
-const tellEvery = time.Minute
+// logEvery bounds how often an outage that lasts is logged.
+const logEvery = time.Minute
 
-// PulseRecorder keeps an engine's pulse, and logs when the log falls silent, once a
-// minute while it lasts, and when it is heard again. Its zero value is ready.
+// PulseRecorder keeps an engine's pulse. It logs when subscriptions fall silent, once a
+// minute while that lasts, and when they work again. Its zero value can be used.
 type PulseRecorder struct {
-	mu   sync.Mutex
-	at   Pulse
-	told time.Time // when it was last logged that the log is not heard
+	mu       sync.Mutex
+	at       Pulse
+	loggedAt time.Time // when the silence was last logged
 }
 
-// Pulse is what was noted last.
+// Pulse returns what Note stored last.
 func (p *PulseRecorder) Pulse() Pulse {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.at
 }
 
-// Note notes how an attempt to hear the log ended, and when it began.
+// Note stores how an attempt to prove the subscriptions ended, and when it began.
 func (p *PulseRecorder) Note(ctx context.Context, logger *slog.Logger, began time.Time, err error) {
 	p.mu.Lock()
 	before := p.at
 	if p.at.Trouble = err; err == nil {
 		p.at.Proven = began
 	}
-	tells := err != nil && (before.Trouble == nil || began.Sub(p.told) >= tellEvery)
+	tells := err != nil && (before.Trouble == nil || began.Sub(p.loggedAt) >= logEvery)
 	if tells {
-		p.told = began
+		p.loggedAt = began
 	}
 	p.mu.Unlock()
 	switch {

@@ -8,9 +8,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// CheckAppend enforces what every engine enforces before it sends anything: the
-// limits and the shape of an append. Engines call it first, so all of them
-// refuse the same requests with the same errors.
+// CheckAppend checks the limits and the form of an append, before an engine sends anything.
+// Every engine calls it first, so all engines refuse the same requests with the same errors.
 func CheckAppend(stream string, expected Expected, events []Event) error {
 	switch {
 	case stream == "":
@@ -18,7 +17,7 @@ func CheckAppend(stream string, expected Expected, events []Event) error {
 	case StreamNameBytes(stream) > MaxStreamName:
 		return &TooLargeError{What: "stream name bytes", Size: StreamNameBytes(stream), Limit: MaxStreamName}
 	case expected < NoStream && expected != Any && expected != StreamExists:
-		return &InvalidError{Reason: fmt.Sprintf("no stream is ever at %s", expected)}
+		return &InvalidError{Reason: fmt.Sprintf("no stream can be at %s", expected)}
 	case len(events) == 0:
 		return &InvalidError{Reason: "no events"}
 	case len(events) > MaxAppendEvents:
@@ -33,7 +32,7 @@ func CheckAppend(stream string, expected Expected, events []Event) error {
 			return err
 		}
 		if events[i].Type == TombstoneType && i < len(events)-1 {
-			return &InvalidError{Reason: fmt.Sprintf("event %d ends the stream, yet others follow it", i)}
+			return &InvalidError{Reason: fmt.Sprintf("event %d ends the stream, but other events follow it", i)}
 		}
 		size += events[i].Size()
 	}
@@ -75,9 +74,8 @@ func checkIDs(events []Event) error {
 	return nil
 }
 
-// isObject tells whether data is one JSON object in valid UTF-8. A name that
-// occurs twice is let through: the log keeps bytes, what they mean is the
-// decoder's business.
+// isObject tells whether data is one JSON object in valid UTF-8. A member name may occur
+// twice, because the log stores bytes, and decoders decide what they mean.
 func isObject(data []byte) bool {
 	start := bytes.TrimLeft(data, " \t\r\n")
 	return len(start) > 0 && start[0] == '{' &&

@@ -8,31 +8,33 @@ import (
 	"github.com/google/uuid"
 )
 
-// A log is shared, so an event of one of the shop's types in one of its streams need not
-// be the shop's. Its id tells who wrote it, because each version of the program has derived
-// the ids of its events from the command that they answer. See decision 42.
+// Other programs can write to the log, too. So an event with one of the shop's types, in one
+// of the shop's streams, may be a foreign event. Its id tells who wrote it, because each
+// version of this program has derived the ids of its events from the command that they
+// answer. See decision 42.
 
-// EventID is the id of a command's nth event. It is the same each time the
-// command is decided, so the log records it once. It can be foretold from public
-// names, so it is of a kind of its own, which others may not use: see LogWide.
+// EventID is the id of a command's nth event. It is the same each time the command is
+// decided, so the log records the event once. Others could compute the id from public names.
+// So it has a UUID version of its own, which others may not use: see LogWide.
 func EventID(command uuid.UUID, n int) uuid.UUID {
 	id := firstEventID(command, n)
 	id[6] = id[6]&0x0f | LogWideVersion<<4
 	return id
 }
 
-// firstVersion is the version of the UUIDs that the first programs gave to events.
+// firstVersion is the version of the UUIDs that the first versions of this program gave to
+// events.
 const firstVersion = 5
 
-// firstEventID is the id that the first programs gave to a command's nth event.
+// firstEventID is the id that these first versions gave to a command's nth event.
 func firstEventID(command uuid.UUID, n int) uuid.UUID {
 	var index [4]byte
 	binary.BigEndian.PutUint32(index[:], uint32(n)) //nolint:gosec // bounded by MaxAppendEvents
 	return uuid.NewSHA1(command, index[:])
 }
 
-// ours tells whether a program of the shop's wrote an event, in whatever version and
-// stream. Others are told apart as long as they do not imitate our ids.
+// ours tells whether this program, in any version, wrote an event. It recognises foreign
+// events unless their writer imitates the shop's ids.
 func ours(e *Event) bool {
 	switch e.ID.Version() {
 	case LogWideVersion:
@@ -42,7 +44,7 @@ func ours(e *Event) bool {
 		if err != nil || meta.CommandID == uuid.Nil {
 			return false
 		}
-		for n := range MaxAppendEvents { // nearly always one of the first
+		for n := range MaxAppendEvents { // nearly always one of the first numbers fits
 			if firstEventID(meta.CommandID, n) == e.ID {
 				return true
 			}
@@ -51,8 +53,8 @@ func ours(e *Event) bool {
 	return false
 }
 
-// ForeignError means that another program wrote an event. It says nothing of the shop:
-// no state, row or process follows from it, but its revision counts.
+// ForeignError means that another program wrote an event. The event has no effect on the
+// shop: it changes no state, no row and no process. Only its revision counts.
 type ForeignError struct {
 	Stream   string
 	Revision int64
@@ -78,9 +80,9 @@ func IsForeign(err error) bool {
 	return foreign
 }
 
-// Decode reads an event of the shop's with the codec of an aggregate. If another program
-// wrote the event, Decode returns *ForeignError, whatever the event holds. Recorded events
-// are decoded here only.
+// Decode reads an event of the shop with the codec of an aggregate. If another program wrote
+// the event, Decode returns *ForeignError, even if the event could be decoded. This is the
+// only place where recorded events are decoded.
 func Decode[E any](e *Recorded, decode func(eventType string, data []byte) (E, error)) (E, error) {
 	if err := Foreign(e); err != nil {
 		var none E

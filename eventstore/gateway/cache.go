@@ -37,8 +37,8 @@ type cache struct {
 	live bool
 	used bool // since the last look at the head
 	// The watch has seen everything recorded before proven.
-	proven time.Time
-	heard  eventstore.Position // up to where the watch has come
+	proven    time.Time
+	watchedTo eventstore.Position // up to where the watch has come
 	// The head that was seen at sought, if the watch has not come there yet.
 	head    eventstore.Position
 	sought  time.Time
@@ -123,18 +123,18 @@ func (c *cache) isStale() bool {
 func (c *cache) reached(at eventstore.Position) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.heard = at; !c.sought.IsZero() && !at.Before(c.head) {
+	if c.watchedTo = at; !c.sought.IsZero() && !at.Before(c.head) {
 		c.proven, c.sought = c.sought, time.Time{}
 	}
 }
 
-// seek notes that the log reached up to a head after this time. It tells whether
+// headSeen notes that the log reached up to a head after this time. It tells whether
 // the watch is deaf: it has not come to a head that was seen long ago.
-func (c *cache) seek(head eventstore.Position, began time.Time) (deaf bool) {
+func (c *cache) headSeen(head eventstore.Position, began time.Time) (deaf bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case !c.heard.Before(head):
+	case !c.watchedTo.Before(head):
 		c.proven, c.sought = began, time.Time{}
 	case c.sought.IsZero():
 		c.head, c.sought = head, began
@@ -213,7 +213,7 @@ func (c *cache) trust(live bool) {
 	}
 	if c.live = live; !live {
 		c.young, c.old, c.settings = half{}, half{}, nil
-		c.heard, c.sought = eventstore.Start, time.Time{}
+		c.watchedTo, c.sought = eventstore.Start, time.Time{}
 	}
 }
 
@@ -248,7 +248,7 @@ func (s *Server) watchOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.cached.seek(head, began)
+	s.cached.headSeen(head, began)
 	ctx, end := context.WithCancelCause(ctx)
 	var proving sync.WaitGroup
 	proving.Go(func() { s.prove(ctx, end) })
@@ -292,7 +292,7 @@ func (s *Server) prove(ctx context.Context, end context.CancelCauseFunc) {
 			s.logger.DebugContext(ctx, "gateway: it is not known whether changes of metadata are heard of", "error", err)
 			continue
 		}
-		if s.cached.seek(head, began) {
+		if s.cached.headSeen(head, began) {
 			end(errDeaf)
 		}
 	}
@@ -308,7 +308,7 @@ func (s *Server) renew(ctx context.Context) {
 		began := time.Now()
 		head, err := s.headSoon(s.closing)
 		if err == nil {
-			s.cached.seek(head, began)
+			s.cached.headSeen(head, began)
 		}
 		return nil, err
 	})

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	hearing = 16              // refused appends that are heard out at a time
-	hearMax = 2 * time.Second // what that may take of each
+	drainAtOnce = 16              // refused appends that are heard out at a time
+	drainMax    = 2 * time.Second // what that may take of each
 )
 
 // errClosing answers calls that begin, or that would not end by themselves, while
@@ -53,13 +53,13 @@ func (s *Server) serveCall(srv any, stream grpc.ServerStream, info *grpc.StreamS
 	switch {
 	case err != nil:
 		if appends {
-			s.hearOut(stream)
+			s.drain(stream)
 		}
 		return err
 	case isAnonymous(info.FullMethod):
-		return handle(srv, unasked{stream})
+		return handle(srv, emptyRequest{stream})
 	}
-	under := &call{room: s.received, roomTime: s.limits.RoomTime}
+	under := &call{budget: s.received, roomTime: s.limits.RoomTime}
 	defer under.end()
 	caller = context.WithValue(caller, callKey{}, under)
 	return handle(srv, &openStream{ServerStream: stream, ctx: caller, server: s, call: under, skips: appends})

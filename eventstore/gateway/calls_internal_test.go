@@ -39,14 +39,14 @@ func TestFewRefusedAppendsAreHeardOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for taken, want := range map[int64]int{hearing: 0, hearing - 1: 1} {
+	for taken, want := range map[int64]int{drainAtOnce: 0, drainAtOnce - 1: 1} {
 		if err := s.hearing.Acquire(t.Context(), taken); err != nil {
 			t.Fatal(err)
 		}
 		for range 2 { // one after the other
 			caller := &listened{}
-			if s.hearOut(caller); caller.times != want {
-				t.Errorf("with %d of %d places taken, %d messages were heard, want %d", taken, hearing, caller.times, want)
+			if s.drain(caller); caller.times != want {
+				t.Errorf("with %d of %d places taken, %d messages were heard, want %d", taken, drainAtOnce, caller.times, want)
 			}
 		}
 		s.hearing.Release(taken)

@@ -13,51 +13,53 @@ import (
 	"google.golang.org/grpc/peer"
 )
 
-const turnedAwayLog = 10 * time.Second // between two lines of the log
+const refusedLogEvery = 10 * time.Second // between two lines of the log
 
-// door lets connections in, up to the limits. Who is one too many is closed at
+// connectionLimits lets connections in, up to the limits. Who is one too many is closed at
 // once: its client tries again, or another node.
-type door struct {
+type connectionLimits struct {
 	limits Limits
 	users  bool // callers authenticate
 	logger *slog.Logger
 
-	mu     sync.Mutex
-	closed bool
-	guests map[*guest]struct{}
-	shakes int // guests whose handshake is not over
+	mu          sync.Mutex
+	closed      bool
+	connections map[*connection]struct{}
+	handshakes  int // guests whose handshake is not over
 	// byAddress counts the guests, and those whose handshake is not over.
 	byAddress map[netip.Prefix]*atAddress
 	// turnedAway counts connections since the log was told of them, at told.
-	turnedAway int
-	told       time.Time
+	refused  int
+	loggedAt time.Time
 }
 
-type atAddress struct{ guests, shakes int }
+type atAddress struct{ connections, handshakes int }
 
-func newDoor(limits Limits, users bool, logger *slog.Logger) *door {
-	return &door{
+func newConnectionLimits(limits Limits, users bool, logger *slog.Logger) *connectionLimits {
+	return &connectionLimits{
 		limits: limits, users: users, logger: logger,
-		guests: make(map[*guest]struct{}), byAddress: make(map[netip.Prefix]*atAddress),
+		connections: make(map[*connection]struct{}), byAddress: make(map[netip.Prefix]*atAddress),
 	}
 }
 
 // of is a listener that yields those connections that are let in.
-func (d *door) of(listener net.Listener) net.Listener { return &doorway{listener, d} }
+func (d *connectionLimits) of(listener net.Listener) net.Listener {
+	return &limitedListener{listener, d}
+}
 
-type doorway struct {
+type limitedListener struct {
 	net.Listener
-	door *door
+	door *connectionLimits
 }
 
 // Accept implements net.Listener.
-func (w *doorway) Accept() (net.Conn, error) {
+func (w *limitedListener) Accept() (net.Conn, error) {
 	for {
 		conn, err := w.Listener.Accept()
 		if err != nil {
 			return nil, err
 		}
-		g := &guest{Conn: conn, door: w.door, address: addressed(conn.RemoteAddr()), since: time.Now(), shaking: true}
+		g := &connection{Conn: conn, door: w.door, address: addressed(conn.RemoteAddr()), since: time.Now(), inHandshake: true}
 		if w.door.admit(g) {
 			return g, nil
 		}
@@ -84,7 +86,7 @@ func addressed(from net.Addr) netip.Prefix {
 }
 
 // admit counts a guest in, unless there are too many.
-func (d *door) admit(g *guest) bool {
+func (d *connectionLimits) admit(g *connection) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
@@ -95,25 +97,25 @@ func (d *door) admit(g *guest) bool {
 		at = &atAddress{}
 	}
 	g.proven.Store(!d.users)
-	full := len(d.guests) >= d.limits.MaxConnections
-	fullThere := at.guests >= d.limits.MaxConnectionsPerAddress
-	if d.shakes >= d.limits.MaxHandshakes || at.shakes >= d.limits.MaxHandshakesPerAddress ||
-		(full || fullThere) && !d.makeRoom(g.address, fullThere) {
-		d.turnAway(g)
+	full := len(d.connections) >= d.limits.MaxConnections
+	fullThere := at.connections >= d.limits.MaxConnectionsPerAddress
+	if d.handshakes >= d.limits.MaxHandshakes || at.handshakes >= d.limits.MaxHandshakesPerAddress ||
+		(full || fullThere) && !d.closeOldest(g.address, fullThere) {
+		d.logRefused(g)
 		return false
 	}
 	d.byAddress[g.address] = at
-	d.guests[g] = struct{}{}
-	at.guests, at.shakes, d.shakes = at.guests+1, at.shakes+1, d.shakes+1
+	d.connections[g] = struct{}{}
+	at.connections, at.handshakes, d.handshakes = at.connections+1, at.handshakes+1, d.handshakes+1
 	return true
 }
 
-// makeRoom closes the oldest unauthenticated connection that is older than
+// closeOldest closes the oldest unauthenticated connection that is older than
 // HandshakeTime, and tells whether there was one. With thereOnly it looks only at this
 // address. The lock is held.
-func (d *door) makeRoom(address netip.Prefix, thereOnly bool) bool {
-	var longest *guest
-	for g := range d.guests {
+func (d *connectionLimits) closeOldest(address netip.Prefix, thereOnly bool) bool {
+	var longest *connection
+	for g := range d.connections {
 		if g.proven.Load() || thereOnly && g.address != address || longest != nil && longest.since.Before(g.since) {
 			continue
 		}
@@ -127,74 +129,74 @@ func (d *door) makeRoom(address netip.Prefix, thereOnly bool) bool {
 	return true
 }
 
-// turnAway tells the log, now and then. The lock is held.
-func (d *door) turnAway(g *guest) {
-	d.turnedAway++
-	if time.Since(d.told) < turnedAwayLog {
+// logRefused tells the log, now and then. The lock is held.
+func (d *connectionLimits) logRefused(g *connection) {
+	d.refused++
+	if time.Since(d.loggedAt) < refusedLogEvery {
 		return
 	}
-	d.logger.Warn("gateway: connections were turned away, there are too many", "turned_away", d.turnedAway,
-		"connections", len(d.guests), "handshakes", d.shakes, "last_from", g.address.Addr())
-	d.turnedAway, d.told = 0, time.Now()
+	d.logger.Warn("gateway: connections were turned away, there are too many", "turned_away", d.refused,
+		"connections", len(d.connections), "handshakes", d.handshakes, "last_from", g.address.Addr())
+	d.refused, d.loggedAt = 0, time.Now()
 }
 
 // leave counts a guest out, once. The lock is held.
-func (d *door) leave(g *guest) {
-	if _, there := d.guests[g]; !there {
+func (d *connectionLimits) leave(g *connection) {
+	if _, there := d.connections[g]; !there {
 		return
 	}
-	d.settle(g)
-	delete(d.guests, g)
+	d.handshakeOver(g)
+	delete(d.connections, g)
 	at := d.byAddress[g.address]
-	if at.guests--; at.guests == 0 {
+	if at.connections--; at.connections == 0 {
 		delete(d.byAddress, g.address)
 	}
 }
 
-// settle counts a guest's handshake as over, once. The lock is held.
-func (d *door) settle(g *guest) {
-	if _, there := d.guests[g]; there && g.shaking {
-		g.shaking = false
-		d.shakes--
-		d.byAddress[g.address].shakes--
+// handshakeOver counts a guest's handshake as over, once. The lock is held.
+func (d *connectionLimits) handshakeOver(g *connection) {
+	if _, there := d.connections[g]; there && g.inHandshake {
+		g.inHandshake = false
+		d.handshakes--
+		d.byAddress[g.address].handshakes--
 	}
 }
 
 // shut lets nobody in any more, and ends handshakes, which closing would wait for.
-func (d *door) shut() {
+func (d *connectionLimits) shut() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.closed = true
-	for g := range d.guests {
-		if g.shaking {
+	for g := range d.connections {
+		if g.inHandshake {
 			go g.Conn.Close()
 		}
 	}
 }
 
-// guest is a connection that was let in.
-type guest struct {
+// connection is a connection that was let in.
+type connection struct {
 	net.Conn
-	door    *door
-	address netip.Prefix
-	since   time.Time
-	shaking bool        // the handshake is not over; guarded by the door
-	proven  atomic.Bool // a caller has authenticated
+	door        *connectionLimits
+	address     netip.Prefix
+	since       time.Time
+	inHandshake bool        // the handshake is not over; guarded by the door
+	proven      atomic.Bool // a caller has authenticated
 }
 
 // SetDeadline implements net.Conn. gRPC takes the deadline away when the
 // handshake is over.
-func (g *guest) SetDeadline(t time.Time) error {
+func (g *connection) SetDeadline(t time.Time) error {
 	if t.IsZero() {
 		g.door.mu.Lock()
-		g.door.settle(g)
+		g.door.handshakeOver(g)
 		g.door.mu.Unlock()
 	}
 	return g.Conn.SetDeadline(t)
 }
 
 // Close implements net.Conn.
-func (g *guest) Close() error {
+func (g *connection) Close() error {
 	g.door.mu.Lock()
 	g.door.leave(g)
 	g.door.mu.Unlock()
@@ -202,12 +204,12 @@ func (g *guest) Close() error {
 }
 
 // RemoteAddr implements net.Conn.
-func (g *guest) RemoteAddr() net.Addr { return guestAddr{g.Conn.RemoteAddr(), g} }
+func (g *connection) RemoteAddr() net.Addr { return connectionAddr{g.Conn.RemoteAddr(), g} }
 
-// guestAddr is an address by which a call finds its connection.
-type guestAddr struct {
+// connectionAddr is an address by which a call finds its connection.
+type connectionAddr struct {
 	net.Addr
-	guest *guest
+	guest *connection
 }
 
 // proven remembers that a caller has authenticated on the connection of ctx.
@@ -216,7 +218,7 @@ func proven(ctx context.Context) {
 	if !ok {
 		return
 	}
-	if at, ok := p.Addr.(guestAddr); ok && !at.guest.proven.Load() {
+	if at, ok := p.Addr.(connectionAddr); ok && !at.guest.proven.Load() {
 		at.guest.proven.Store(true)
 	}
 }

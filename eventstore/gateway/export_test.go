@@ -13,7 +13,7 @@ func (s *Server) ReceivedIsDone() bool {
 func (s *Server) Guests() int {
 	s.door.mu.Lock()
 	defer s.door.mu.Unlock()
-	return len(s.door.guests)
+	return len(s.door.connections)
 }
 
 const DefaultHandshakeTime = defaultHandshakeTime

@@ -138,8 +138,8 @@ func steps(re *syntax.Regexp) int {
 	}
 }
 
-// lets tells whether f, which may be nil, lets an event through.
-func (f *filter) lets(e *eventstore.Recorded) bool {
+// selects tells whether f, which may be nil, lets an event through.
+func (f *filter) selects(e *eventstore.Recorded) bool {
 	switch {
 	case f == nil:
 		return true
@@ -152,8 +152,8 @@ func (f *filter) lets(e *eventstore.Recorded) bool {
 	}
 }
 
-// whenReading is what the store may select by itself in a read; the rest is for lets.
-func (f *filter) whenReading() eventstore.Filter {
+// readFilter is what the store may select by itself in a read; the rest is for lets.
+func (f *filter) readFilter() eventstore.Filter {
 	if f == nil {
 		return eventstore.Filter{}
 	}
@@ -169,9 +169,9 @@ func (f *filter) atOnce(limit int) int {
 	return max(limit, examinedAtOnce)
 }
 
-// whenFollowing is the same in a subscription, which must know how many events
+// followFilter is the same in a subscription, which must know how many events
 // were examined.
-func (f *filter) whenFollowing() eventstore.Filter {
+func (f *filter) followFilter() eventstore.Filter {
 	if f == nil || f.interval < storeMarks {
 		return eventstore.Filter{}
 	}

@@ -91,13 +91,13 @@ func (s *Server) readAll(ctx context.Context, from eventstore.Position, f *filte
 	return func(yield func(eventstore.Recorded, error) bool) {
 		for after := justBefore(from); ; {
 			asked, seen, given := f.atOnce(limit), 0, 0
-			for e, err := range s.store.ReadAll(ctx, after, f.whenReading(), asked) {
+			for e, err := range s.store.ReadAll(ctx, after, f.readFilter(), asked) {
 				if err != nil {
 					yield(e, err)
 					return
 				}
 				after = e.Position
-				if seen++; e.Position.Before(from) || !f.lets(&e) {
+				if seen++; e.Position.Before(from) || !f.selects(&e) {
 					continue
 				}
 				if given++; !yield(e, nil) || given == limit {
@@ -126,13 +126,13 @@ func (s *Server) readAllBackwards(ctx context.Context, before eventstore.Positio
 	return func(yield func(eventstore.Recorded, error) bool) {
 		for {
 			asked, seen, given := f.atOnce(limit), 0, 0
-			for e, err := range s.store.ReadAllBackwards(ctx, before, f.whenReading(), asked) {
+			for e, err := range s.store.ReadAllBackwards(ctx, before, f.readFilter(), asked) {
 				if err != nil {
 					yield(e, err)
 					return
 				}
 				before = e.Position
-				if seen++; !f.lets(&e) {
+				if seen++; !f.selects(&e) {
 					continue
 				}
 				if given++; !yield(e, nil) || given == limit {
@@ -262,7 +262,7 @@ func (s *Server) followAll(ctx context.Context, after eventstore.Position, f *fi
 			filter: f, seen: after, marked: after, behind: true, heads: heads,
 			yield: func(item eventstore.Item) bool { return yield(item, nil) },
 		}
-		for item, err := range s.store.Subscribe(ctx, after, f.whenFollowing()) {
+		for item, err := range s.store.Subscribe(ctx, after, f.followFilter()) {
 			if err != nil {
 				yield(item, err)
 				return
@@ -290,7 +290,7 @@ func (a *allFollower) examine(item eventstore.Item) bool {
 		a.examined += distance(a.seen, item)
 		a.seen = item.Checkpoint
 	}
-	if item.Event != nil && a.filter.lets(item.Event) {
+	if item.Event != nil && a.filter.selects(item.Event) {
 		a.behind = a.behind || a.heads == eachHead
 		if !a.yield(item) {
 			return false

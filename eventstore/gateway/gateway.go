@@ -128,7 +128,7 @@ type Server struct {
 	hearing *semaphore.Weighted
 	// received is the budget of bytes of what was received and is not done with.
 	received *semaphore.Weighted
-	door     *door
+	door     *connectionLimits
 
 	closing    context.Context // ends when the server is to close
 	close      context.CancelFunc
@@ -155,12 +155,12 @@ func newServer(store eventstore.Store, options Options, minPing time.Duration) (
 	limits := options.Limits.withDefaults(options.Users != nil)
 	s := &Server{
 		store: store, options: options, logger: options.Logger, now: time.Now, id: uuid.New(), limits: limits,
-		hearing: semaphore.NewWeighted(hearing), received: semaphore.NewWeighted(limits.MaxReceived), halted: make(chan struct{}),
+		hearing: semaphore.NewWeighted(drainAtOnce), received: semaphore.NewWeighted(limits.MaxReceived), halted: make(chan struct{}),
 	}
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
 	}
-	s.door = newDoor(limits, options.Users != nil, s.logger)
+	s.door = newConnectionLimits(limits, options.Users != nil, s.logger)
 	if (options.Groups == nil) != (options.Node == nil) {
 		return nil, errors.New("gateway: the state of groups and the node that serves them go together")
 	}

@@ -58,7 +58,7 @@ func (e *tooLargeError) Error() string {
 
 // call is what the node holds of one call.
 type call struct {
-	room     *semaphore.Weighted // of the node: bytes received and not done with
+	budget   *semaphore.Weighted // of the node: bytes received and not done with
 	roomTime time.Duration
 	mu       sync.Mutex
 	held     int64 // bytes of the last message
@@ -84,10 +84,10 @@ func kept(ctx context.Context) int64 {
 
 // hold waits for room for a message.
 func (c *call) hold(ctx context.Context, bytes int64) error {
-	if !c.room.TryAcquire(bytes) {
+	if !c.budget.TryAcquire(bytes) {
 		waiting, cancel := context.WithTimeout(ctx, c.roomTime)
 		defer cancel()
-		if c.room.Acquire(waiting, bytes) != nil {
+		if c.budget.Acquire(waiting, bytes) != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -97,23 +97,23 @@ func (c *call) hold(ctx context.Context, bytes int64) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.over { // the message comes too late for its call
-		c.room.Release(bytes)
+		c.budget.Release(bytes)
 		return context.Canceled
 	}
 	c.held += bytes
 	return nil
 }
 
-// letGo releases what the last message held.
-func (c *call) letGo() {
+// release releases what the last message held.
+func (c *call) release() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.room.Release(c.held)
+	c.budget.Release(c.held)
 	c.held = 0
 }
 
 func (c *call) end() {
-	c.letGo()
+	c.release()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.over = true
@@ -135,7 +135,7 @@ func (s *openStream) Context() context.Context { return s.ctx }
 
 // RecvMsg receives a message, in bounded time if it is the first or has begun.
 func (s *openStream) RecvMsg(message any) error {
-	s.call.letGo()
+	s.call.release()
 	received := make(chan error, 3) // an answer, and twice that it took too long
 	var late *time.Timer
 	if !s.started {
@@ -296,11 +296,11 @@ func cutShort(err error) error {
 	return err
 }
 
-// hearOut takes what the caller of an append still has to say, and keeps none of
+// drain takes what the caller of an append still has to say, and keeps none of
 // it: told any earlier, the Go clients take the refusal for the end of the
 // connection. That is for a few at a time, and not for long, because anybody may
 // call.
-func (s *Server) hearOut(stream grpc.ServerStream) {
+func (s *Server) drain(stream grpc.ServerStream) {
 	if !s.hearing.TryAcquire(1) {
 		return
 	}
@@ -316,7 +316,7 @@ func (s *Server) hearOut(stream grpc.ServerStream) {
 			}
 		}
 	}()
-	limit := time.NewTimer(hearMax)
+	limit := time.NewTimer(drainMax)
 	defer limit.Stop()
 	select {
 	case <-heard:

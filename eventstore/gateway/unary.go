@@ -60,11 +60,11 @@ func (s *Server) ofGroup(ctx context.Context, stream string) error {
 	return err
 }
 
-// unasked is a stream of which nothing is read: its request is an empty message.
-type unasked struct{ grpc.ServerStream }
+// emptyRequest is a stream of which nothing is read: its request is an empty message.
+type emptyRequest struct{ grpc.ServerStream }
 
 // RecvMsg implements grpc.ServerStream.
-func (unasked) RecvMsg(message any) error {
+func (emptyRequest) RecvMsg(message any) error {
 	if m, ok := message.(proto.Message); ok {
 		proto.Reset(m)
 	}

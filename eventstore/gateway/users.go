@@ -32,7 +32,7 @@ type PasswordFile struct {
 	users map[string]listedUser
 	// stranger is compared with for names that are not listed: a quick refusal would
 	// tell which are. Nobody has its password.
-	stranger listedUser
+	unlistedHash listedUser
 	// A hash is slow on purpose, and a client sends its password with each call:
 	// the last one that was right is known by a quick keyed digest.
 	key       []byte
@@ -63,8 +63,8 @@ func ReadPasswordFile(r io.Reader) (*PasswordFile, error) {
 	f := &PasswordFile{
 		users: make(map[string]listedUser), proven: make(map[string][]byte),
 		key: make([]byte, sha256.Size), hashing: semaphore.NewWeighted(1),
-		waiting:  semaphore.NewWeighted(waiting),
-		stranger: listedUser{guesses: semaphore.NewWeighted(guesses)},
+		waiting:      semaphore.NewWeighted(waiting),
+		unlistedHash: listedUser{guesses: semaphore.NewWeighted(guesses)},
 	}
 	rand.Read(f.key)
 	lines := bufio.NewScanner(r)
@@ -89,7 +89,7 @@ func ReadPasswordFile(r io.Reader) (*PasswordFile, error) {
 		return nil, errors.New("no user is named, so nobody could call")
 	}
 	var err error
-	if f.stranger.hash, err = bcrypt.GenerateFromPassword([]byte(rand.Text()), f.cost()); err != nil {
+	if f.unlistedHash.hash, err = bcrypt.GenerateFromPassword([]byte(rand.Text()), f.cost()); err != nil {
 		return nil, fmt.Errorf("users: %w", err)
 	}
 	return f, nil
@@ -133,7 +133,7 @@ func (f *PasswordFile) Names() []string { return slices.Sorted(maps.Keys(f.users
 func (f *PasswordFile) Authenticate(ctx context.Context, name, password string) (User, error) {
 	user, known := f.users[name]
 	if !known {
-		user = f.stranger
+		user = f.unlistedHash
 	}
 	mac := hmac.New(sha256.New, f.key)
 	io.WriteString(mac, name+"\x00"+password) //nolint:errcheck // a hash takes everything

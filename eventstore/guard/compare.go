@@ -13,30 +13,31 @@ import (
 	"daybook/eventstore"
 )
 
-// scanMax bounds how long events are read between the last anchor and a place; what
-// comes later is not looked at. In a log that is mostly of other programs' there may be
-// many of theirs, and a node that starts cannot wait for all of them.
+// scanMax bounds for how long the events between the last anchor and a place are read. Later
+// events are not compared. A log may hold many events of other programs, and a node that
+// starts cannot wait for all of them.
 const scanMax = 5 * time.Second
 
-// Compare tells whether a log is the one of which these places were kept. If it is
-// not, the error is *eventstore.DivergedError. own tells whether an event is one that
-// nobody but this program deletes or cuts off.
+// Compare tells whether a log is the log in which these places were stored. If not, the error
+// is *eventstore.DivergedError. own tells whether only this program deletes or cuts off an
+// event.
 //
-// The log is another one if
+// The log has diverged if
 //   - it ends before a place;
-//   - another event stands where an anchor says, or none although the event is own;
+//   - another event is where an anchor says, or no event is there although the
+//     anchor's event is own;
 //   - it does not know a place;
-//   - an event that a keeper wants stands between the last anchor and the keeper's
-//     place, because the keeper has not seen it (see scanMax).
+//   - between the last anchor and a keeper's place there is an event that the
+//     keeper wants. The keeper cannot have seen it (see scanMax).
 //
-// A position without an event is no difference, and neither is an event that is
-// missing from a foreign stream.
+// A position without an event is not a difference. An event that is missing in a foreign
+// stream is not a difference either.
 func Compare(ctx context.Context, log eventstore.Store, places []eventstore.Place, own func(eventstore.Anchor) bool) error {
 	return newComparison(log, own).run(ctx, places)
 }
 
 func newComparison(log eventstore.Store, own func(eventstore.Anchor) bool) *comparison {
-	return &comparison{log: log, own: own, looked: make(map[string]finding), tried: make(map[eventstore.Position]bool)}
+	return &comparison{log: log, own: own, anchorsRead: make(map[string]finding), tried: make(map[eventstore.Position]bool)}
 }
 
 func (c *comparison) run(ctx context.Context, places []eventstore.Place) error {
@@ -49,7 +50,7 @@ func (c *comparison) run(ctx context.Context, places []eventstore.Place) error {
 			return err
 		}
 	}
-	if err := c.lookAll(ctx, places); err != nil {
+	if err := c.readAnchors(ctx, places); err != nil {
 		return err
 	}
 	for _, p := range places {
@@ -68,20 +69,20 @@ func endOf(ctx context.Context, log eventstore.Store) (eventstore.Position, erro
 	return log.Head(ctx)
 }
 
-// finding is what stands where an anchor says.
+// finding is what the log has where an anchor says that its event is.
 type finding struct {
 	same    bool
-	missing bool // no event, or none that can be read
+	missing bool // there is no event, or none that can be read
 	hidden  bool // the stream has ended, so its events cannot be read by revision
 	found   eventstore.Anchor
 }
 
 type comparison struct {
-	log    eventstore.Store
-	own    func(eventstore.Anchor) bool
-	looked map[string]finding
-	tried  map[eventstore.Position]bool
-	// Of the anchors that the log holds, the latest, and the latest that is own.
+	log         eventstore.Store
+	own         func(eventstore.Anchor) bool
+	anchorsRead map[string]finding
+	tried       map[eventstore.Position]bool
+	// The latest of the anchors that the log holds, and the latest of those that are own.
 	latest, latestOwn eventstore.Anchor
 }
 
@@ -104,12 +105,12 @@ func (c *comparison) reaches(p eventstore.Place, end eventstore.Position) error 
 	return &eventstore.DivergedError{Keeper: p.Keeper, At: at, Expected: expected, Found: fmt.Sprintf("the end of the log at position %s", end)}
 }
 
-// anchored tells whether the log holds the event that a place's anchor names.
+// anchored checks that the log holds the event that a place's anchor names.
 func (c *comparison) anchored(ctx context.Context, p eventstore.Place) error {
 	if p.Anchor.IsZero() {
 		return c.try(ctx, p)
 	}
-	f := c.looked[p.Anchor.String()]
+	f := c.anchorsRead[p.Anchor.String()]
 	switch {
 	case f.same:
 		c.latest = c.latest.Later(p.Anchor)
@@ -130,14 +131,14 @@ func (c *comparison) anchored(ctx context.Context, p eventstore.Place) error {
 	return &eventstore.DivergedError{Keeper: p.Keeper, At: p.Anchor.Position, Expected: p.Anchor.Describe(), Found: found}
 }
 
-// lookAtOnce bounds the events that are read at the same time. A server may spend much
-// time on each call.
-const lookAtOnce = 8
+// readsAtOnce bounds how many events are read at the same time, because a server may need
+// much time for each call.
+const readsAtOnce = 8
 
-// lookAll reads the events that anchors name, each once.
-func (c *comparison) lookAll(ctx context.Context, places []eventstore.Place) error {
+// readAnchors reads the events that anchors name, each event once.
+func (c *comparison) readAnchors(ctx context.Context, places []eventstore.Place) error {
 	looking, ctx := errgroup.WithContext(ctx)
-	looking.SetLimit(lookAtOnce)
+	looking.SetLimit(readsAtOnce)
 	var mu sync.Mutex
 	begun := make(map[string]bool)
 	for _, p := range places {
@@ -150,7 +151,7 @@ func (c *comparison) lookAll(ctx context.Context, places []eventstore.Place) err
 			f, err := c.locateAnchor(ctx, p.Anchor)
 			mu.Lock()
 			defer mu.Unlock()
-			c.looked[key] = f
+			c.anchorsRead[key] = f
 			return err
 		})
 	}
@@ -181,7 +182,7 @@ func (c *comparison) locateAnchor(ctx context.Context, a eventstore.Anchor) (fin
 	return finding{missing: true}, nil
 }
 
-// try reads on from a place, to see whether the log knows it.
+// try reads on from a place, to find out whether the log knows it.
 func (c *comparison) try(ctx context.Context, p eventstore.Place) error {
 	if p.At.IsStart() || c.tried[p.At] {
 		return nil
@@ -196,8 +197,8 @@ func (c *comparison) try(ctx context.Context, p eventstore.Place) error {
 	return nil
 }
 
-// wanted selects what any of the keepers wants, and perhaps more. An engine may find it
-// without handing out what is between.
+// wanted selects what any of the keepers wants, and perhaps more. So an engine can search for
+// it without yielding the events between.
 func wanted(by []eventstore.Place) eventstore.Filter {
 	var types []string
 	for _, p := range by {
@@ -210,10 +211,10 @@ func wanted(by []eventstore.Place) eventstore.Filter {
 	return eventstore.Filter{TypePrefixes: slices.Compact(types)}
 }
 
-// findMissed tells whether keepers have missed something that they want between the
-// last event that is known to be the same and their places. It asks only keepers
-// whose anchor is not after that event: others have read what comes after it, and
-// of those without an anchor it is not known what they have read.
+// findMissed tells whether keepers have missed an event that they want, between the last
+// event that both logs hold and their places. It checks only keepers whose anchor is not
+// after that event. Keepers with a later anchor have read later events, and of keepers
+// without an anchor it is not known what they have read.
 func (c *comparison) findMissed(ctx context.Context, places []eventstore.Place) error {
 	var beyond []eventstore.Place
 	last := c.latest.Position
@@ -239,13 +240,13 @@ func (c *comparison) findMissed(ctx context.Context, places []eventstore.Place) 
 	defer cancel()
 	for e, err := range c.log.ReadAll(limited, c.latest.Position, wanted(beyond), 0) {
 		if err != nil && limited.Err() != nil && ctx.Err() == nil {
-			return nil // as far as it was looked at, there is none
+			return nil // none was found within the time
 		}
 		if err != nil || last.Before(e.Position) {
 			return err
 		}
 		if eventstore.AnchorOf(&e).IsZero() {
-			continue // who has read it has no anchor of it
+			continue // a keeper that has read it has no anchor at it
 		}
 		for _, p := range beyond {
 			if !p.At.Before(e.Position) && p.Filter.Selects(e.Type, e.Stream) {

@@ -1,10 +1,9 @@
-// Package guard tells whether a log is still the one that was followed so far. A log
-// can be restored from a backup while it is followed, or be another one. The places
-// that were kept then mean other events, or none. When the guard finds that, it
-// refuses every call with *eventstore.DivergedError.
+// Package guard checks that the log is still the log that was followed so far. A log can be
+// restored from a backup while it is followed, or can be replaced by another one. Places that
+// were stored before then mean other events, or none. If the guard finds that, it refuses
+// every call with *eventstore.DivergedError.
 //
-// The guard repairs nothing: somebody must decide what holds, and start the program
-// anew.
+// The guard repairs nothing. Somebody must decide what to do and start the program again.
 package guard
 
 import (
@@ -23,58 +22,61 @@ import (
 
 // Options of a guard.
 type Options struct {
-	// Places returns all places in the log that a database keeps. They are compared at
-	// the start and after each new connection.
+	// Places returns all places in the log that a database stores. They are compared at the
+	// start and after each new connection.
 	Places func(ctx context.Context) ([]eventstore.Place, error)
-	// Known, where set, compares by what else is known of the log, at the same times.
+	// Known, if set, compares the log with other knowledge about it, at the same times.
 	Known func(ctx context.Context, log eventstore.Store) error
-	// Keep, where set, stores the latest event known of the log that was followed, once
-	// another log is found in its place. Places must return it from then on, because
-	// the other places may already be of the new log.
+	// Keep, if set, stores the latest event known of the log that was followed, once another
+	// log is found in its place. From then on Places must return it, because the other places
+	// may already belong to the new log.
 	Keep func(ctx context.Context, known eventstore.Anchor) error
-	// Own tells whether an event is one that nobody but this program deletes or cuts off.
+	// Own tells whether only this program deletes or cuts off an event.
 	Own func(eventstore.Anchor) bool
-	// Every is the pause between two looks at the latest event that was seen; 0 is 500 ms.
+	// Every is the pause between two comparisons with the latest event that was seen; 0 means
+	// 500 ms.
 	Every time.Duration
-	// Settle is how long a difference must last until it is final, because a cluster's
-	// new leader may be behind for a moment. Calls are refused meanwhile, with MayPass.
+	// Settle is how long a difference must last before it is final, because a cluster's new
+	// leader may be behind for a moment. Until then, calls are refused with MayPass.
 	Settle time.Duration
 	Logger *slog.Logger
 }
 
 const (
 	defaultEvery = 500 * time.Millisecond
-	// suspectEvery is the pause between two looks while the log seems to be another.
+	// suspectEvery is the pause between two comparisons while the log seems to be another
+	// one.
 	suspectEvery = 100 * time.Millisecond
-	// lookMax bounds one comparison by the guard itself.
-	lookMax = 10 * time.Second
+	// compareMax bounds one comparison that the guard itself starts.
+	compareMax = 10 * time.Second
 )
 
-// Store is a log under guard.
+// Store is a log that the guard checks.
 type Store struct {
 	log         eventstore.Store
 	options     Options
 	connections func() uint64 // nil: the engine has none
 
-	// diverged is why calls are refused; nil while the log is as expected.
+	// diverged is why calls are refused. It is nil while the log is as expected.
 	diverged  atomic.Pointer[eventstore.DivergedError]
 	final     chan struct{} // closed when diverged does not change any more
-	checked   atomic.Uint64 // the connections at the last whole comparison that found nothing
-	turn      chan struct{} // held while comparing
-	suspected time.Time     // when diverged was set; used with the turn only
+	checked   atomic.Uint64 // Connections at the last comparison with everything that found no difference
+	comparing chan struct{} // held while comparing
+	suspected time.Time     // when diverged was set; used only while holding comparing
 
-	// held is what had been seen when the last comparison that found nothing began. What
-	// was seen since may already be of another log. Used with the turn only.
-	held seen
+	// lastAgreed is what this node had seen when the last comparison without a difference
+	// began. What it has seen since then may belong to another log. It is used only while
+	// holding comparing.
+	lastAgreed seen
 
 	mu   sync.Mutex
 	seen seen
 }
 
-// seen is what a node has seen of the log.
+// seen is the latest that a node has seen of the log.
 type seen struct {
 	own    eventstore.Anchor // the latest event of this program's streams
-	latest eventstore.Anchor // and of all
+	latest eventstore.Anchor // the latest event of all
 }
 
 func (s *seen) add(a eventstore.Anchor, own bool) {
@@ -84,7 +86,7 @@ func (s *seen) add(a eventstore.Anchor, own bool) {
 	}
 }
 
-// places are the places that this node itself knows, for Compare.
+// places are the places that this node itself knows, as Compare needs them.
 func (s seen) places() []eventstore.Place {
 	all := []eventstore.Place{{Keeper: "this node", At: s.latest.Position, Anchor: s.latest}}
 	if s.own != s.latest {
@@ -95,7 +97,7 @@ func (s seen) places() []eventstore.Place {
 
 var _ eventstore.Store = (*Store)(nil)
 
-// New puts a log under guard. Call Open before using it, and Run to go on comparing.
+// New makes a guard for a log. Call Open before using it, and Run to go on comparing.
 func New(log eventstore.Store, options Options) *Store {
 	if options.Every <= 0 {
 		options.Every = defaultEvery
@@ -106,7 +108,7 @@ func New(log eventstore.Store, options Options) *Store {
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{log: log, options: options, final: make(chan struct{}), turn: make(chan struct{}, 1)}
+	s := &Store{log: log, options: options, final: make(chan struct{}), comparing: make(chan struct{}, 1)}
 	if connecting, ok := log.(eventstore.Connecting); ok {
 		s.connections = connecting.Connections
 		connecting.AppendAfter(s.admitAppend)
@@ -114,7 +116,8 @@ func New(log eventstore.Store, options Options) *Store {
 	return s
 }
 
-// Diverged is why the log is refused; nil while it is as expected. It answers from memory.
+// Diverged is why the log is refused. It is nil while the log is as expected. It does not ask
+// the engine.
 func (s *Store) Diverged() *eventstore.DivergedError { return s.diverged.Load() }
 
 // Final is closed when the log has diverged and will not be used any more.
@@ -141,7 +144,8 @@ func (s *Store) Open(ctx context.Context) error {
 }
 
 // Check compares the log with everything that is known of it. It returns
-// *eventstore.DivergedError if it is another, and other errors if that cannot be told.
+// *eventstore.DivergedError if the log has diverged, and other errors if the comparison
+// failed.
 func (s *Store) Check(ctx context.Context) error { return s.check(ctx, true) }
 
 // Run compares again and again, until ctx ends or the log has diverged for good.
@@ -163,17 +167,18 @@ func (s *Store) Run(ctx context.Context) error {
 			return nil
 		case <-timer.C:
 		}
-		looking, cancel := context.WithTimeout(ctx, lookMax)
-		// check notes a difference itself. Who uses the log meets all other errors, too.
+		looking, cancel := context.WithTimeout(ctx, compareMax)
+		// check stores a difference itself. Other errors also reach the users of the log.
 		_ = s.check(looking, s.diverged.Load() != nil || s.renewed())
 		cancel()
 	}
 }
 
-// renewed tells whether the engine has connected since the last whole comparison.
+// renewed tells whether the engine has a new connection since the last comparison with
+// everything.
 func (s *Store) renewed() bool { return s.connections != nil && s.connections() != s.checked.Load() }
 
-// admit lets a call through while the log is as expected.
+// admit refuses a call if the log has diverged.
 func (s *Store) admit(ctx context.Context) error {
 	if d := s.diverged.Load(); d != nil {
 		return d
@@ -190,15 +195,15 @@ func (s *Store) admitAppend(ctx context.Context) (upTo uint64, err error) {
 	return s.checked.Load(), err
 }
 
-// check compares the log with the latest events that were seen. If whole is set, or
+// check compares the log with the latest events that this node has seen. If whole is set, or
 // there is a new connection, it compares with everything that is known.
 func (s *Store) check(ctx context.Context, whole bool) error {
 	select {
-	case s.turn <- struct{}{}:
+	case s.comparing <- struct{}{}:
 	case <-ctx.Done():
 		return fmt.Errorf("compare the log: %w", ctx.Err())
 	}
-	defer func() { <-s.turn }()
+	defer func() { <-s.comparing }()
 	select {
 	case <-s.final:
 		return s.diverged.Load()
@@ -228,7 +233,8 @@ func (s *Store) check(ctx context.Context, whole bool) error {
 	return nil
 }
 
-// suspect refuses calls, and returns why. A difference that lasts is final.
+// suspect makes the guard refuse calls, and returns the reason. A difference that lasts
+// becomes final.
 func (s *Store) suspect(ctx context.Context, found *eventstore.DivergedError) *eventstore.DivergedError {
 	now, is := time.Now(), *found
 	first := s.diverged.Load() == nil
@@ -238,33 +244,33 @@ func (s *Store) suspect(ctx context.Context, found *eventstore.DivergedError) *e
 	is.MayPass = now.Sub(s.suspected) < s.options.Settle
 	s.diverged.Store(&is)
 	if first || !is.MayPass {
-		s.options.Logger.ErrorContext(ctx, "the log is not the one that was followed: nothing is taken and nothing is projected", "error", &is)
+		s.options.Logger.ErrorContext(ctx, "the log is not the one that was followed: this node takes no commands and projects nothing", "error", &is)
 	}
 	if is.MayPass {
 		return &is
 	}
 	if s.options.Keep != nil {
-		kept := s.held.own
+		kept := s.lastAgreed.own
 		if kept.IsZero() {
-			kept = s.held.latest
+			kept = s.lastAgreed.latest
 		}
 		if err := s.options.Keep(ctx, kept); err != nil {
-			s.options.Logger.WarnContext(ctx, "the latest event of the log that was followed is not noted", "error", err)
+			s.options.Logger.WarnContext(ctx, "the latest event of the log that was followed could not be stored", "error", err)
 		}
 	}
 	close(s.final)
 	return &is
 }
 
-// compare looks at what this node has seen. If whole is set, it looks at all that is
-// kept, too.
+// compare compares with what this node has seen. If whole is set, it also compares with all
+// places that are stored.
 func (s *Store) compare(ctx context.Context, whole bool) error {
 	s.mu.Lock()
 	now := s.seen
 	s.mu.Unlock()
 	places := now.places()
-	if s.held != now {
-		places = append(s.held.places(), places...)
+	if s.lastAgreed != now {
+		places = append(s.lastAgreed.places(), places...)
 	}
 	if whole && s.options.Places != nil {
 		kept, err := s.options.Places(ctx)
@@ -282,9 +288,9 @@ func (s *Store) compare(ctx context.Context, whole bool) error {
 	if err := c.run(ctx, places); err != nil {
 		return err
 	}
-	s.note(c.latestOwn) // which this node may not have seen itself
-	s.held = now
-	s.held.add(c.latestOwn, true)
+	s.note(c.latestOwn) // this node may not have seen it itself
+	s.lastAgreed = now
+	s.lastAgreed.add(c.latestOwn, true)
 	if !whole {
 		return nil
 	}
@@ -294,24 +300,25 @@ func (s *Store) compare(ctx context.Context, whole bool) error {
 		}
 		a := eventstore.AnchorOf(&e)
 		s.note(a)
-		s.held.add(a, s.options.Own(a))
+		s.lastAgreed.add(a, s.options.Own(a))
 	}
 	return nil
 }
 
-// broughtMax is how many events of a subscription are noted at once. It is few, so that
-// the comparison every half second has an event that came a moment ago, and enough that
-// an event costs next to nothing.
-const broughtMax = 64
+// noteTogether is how many events of a subscription are noted together. It is small, so that
+// the comparison every half second has an event that came a moment ago. It is large enough
+// that each event costs nearly nothing.
+const noteTogether = 64
 
-// nameOf is an event without its content, which nobody must keep for longer than its reader.
+// nameOf is an event without its content, because the content may be large and only its
+// reader should keep it.
 func nameOf(e *eventstore.Recorded) eventstore.Recorded {
 	return eventstore.Recorded{Event: eventstore.Event{ID: e.ID}, Position: e.Position, Stream: e.Stream, Revision: e.Revision, RecordedAt: e.RecordedAt}
 }
 
-// sawAll notes the latest of events that a subscription has brought, in their order: the
-// last of them, and the last of this program's.
-func (s *Store) sawAll(events []eventstore.Recorded) {
+// noteAll notes the latest of events that a subscription has yielded, in their order: the
+// last of all, and the last of this program.
+func (s *Store) noteAll(events []eventstore.Recorded) {
 	for i := range slices.Backward(events) {
 		a := eventstore.AnchorOf(&events[i])
 		own := s.options.Own(a)
@@ -345,9 +352,9 @@ func (s *Store) Latest() eventstore.Anchor {
 	return s.seen.own
 }
 
-// at is the latest event of this program's streams that was seen, if it is at or before
-// a position. Only if none was seen at all it is another program's, which may be deleted
-// and then says nothing any more.
+// at is the latest event of this program's streams that was seen, if it is at or before a
+// position. Only if none was ever seen, it is an event of another program. That event may be
+// deleted, and then it proves nothing any more.
 func (s *Store) at(position eventstore.Position) eventstore.Anchor {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -361,8 +368,8 @@ func (s *Store) at(position eventstore.Position) eventstore.Anchor {
 	return known
 }
 
-// Append implements eventstore.Store. An answer is believed only if it stands
-// after everything that was seen before, and came from the log that was compared.
+// Append implements eventstore.Store. An answer is believed only if its position is after
+// everything that was seen before, and if it came from the log that was compared.
 func (s *Store) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
 	if err := s.admit(ctx); err != nil {
 		return eventstore.Result{}, err
@@ -432,9 +439,9 @@ func (s *Store) read(ctx context.Context, open func() iter.Seq2[eventstore.Recor
 	}
 }
 
-// explain compares the log when it does not know a reader's place, or when the engine
-// itself has found that the log is another. If the log has diverged, that is the error.
-// Otherwise the place is the reader's own fault.
+// explain compares the log after an error: the log does not know a reader's place, or the
+// engine itself found that the log has diverged. If the log has diverged, that is the error.
+// Otherwise the reader gave a wrong place.
 func (s *Store) explain(ctx context.Context, err error) error {
 	_, none := errors.AsType[*eventstore.UnknownPlaceError](err)
 	_, another := errors.AsType[*eventstore.DivergedError](err)
@@ -447,7 +454,7 @@ func (s *Store) explain(ctx context.Context, err error) error {
 	return err
 }
 
-// Subscribe implements eventstore.Store. Its marks tell the latest event known of this
+// Subscribe implements eventstore.Store. Its marks say the latest known event of this
 // program's streams.
 func (s *Store) Subscribe(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Item, error] {
 	return func(yield func(eventstore.Item, error) bool) {
@@ -455,8 +462,8 @@ func (s *Store) Subscribe(ctx context.Context, after eventstore.Position, filter
 			yield(eventstore.Item{}, err)
 			return
 		}
-		brought := make([]eventstore.Recorded, 0, broughtMax)
-		defer func() { s.sawAll(brought) }()
+		brought := make([]eventstore.Recorded, 0, noteTogether)
+		defer func() { s.noteAll(brought) }()
 		for item, err := range s.log.Subscribe(ctx, after, filter) {
 			if err == nil {
 				err = s.admit(ctx)
@@ -468,7 +475,7 @@ func (s *Store) Subscribe(ctx context.Context, after eventstore.Position, filter
 				return
 			}
 			if item.Event == nil || len(brought) == cap(brought) {
-				s.sawAll(brought)
+				s.noteAll(brought)
 				brought = brought[:0]
 			}
 			if item.Event == nil {

@@ -38,7 +38,7 @@ func (s *Store) Append(ctx context.Context, stream string, expected eventstore.E
 	if err != nil {
 		return eventstore.Result{}, err
 	}
-	done, err := s.turns.take(ctx, events[0].ID)
+	done, err := s.idLocks.lock(ctx, events[0].ID)
 	if err != nil {
 		return eventstore.Result{}, fmt.Errorf("append to %s: %w", stream, err)
 	}
@@ -62,7 +62,7 @@ func (s *Store) Append(ctx context.Context, stream string, expected eventstore.E
 		}
 		err = appendError(ctx, stream, expected, events, err)
 		if _, unknown := errors.AsType[*eventstore.OutcomeUnknownError](err); unknown {
-			s.known.blur()
+			s.known.mayHaveMoved()
 		}
 		return eventstore.Result{}, err
 	}
@@ -80,7 +80,7 @@ func ends(events []eventstore.Event) bool {
 // refreshHead reads the head if it may have moved unseen: by an append that left its
 // outcome unknown, or by anybody's while no subscription tells.
 func (s *Store) refreshHead(ctx context.Context) error {
-	blurs, blurred := s.known.blurred()
+	blurs, blurred := s.known.mustRead()
 	if !blurred && s.live.flows() {
 		return nil
 	}
@@ -89,7 +89,7 @@ func (s *Store) refreshHead(ctx context.Context) error {
 	if _, err := s.readHead(ctx); err != nil {
 		return err
 	}
-	s.known.sharpen(blurs)
+	s.known.wasRead(blurs)
 	return nil
 }
 
@@ -391,25 +391,25 @@ func revision(expected eventstore.Expected) esdb.ExpectedRevision {
 	}
 }
 
-// turns lets appends that begin with the same event id go one after the other,
+// idLocks lets appends that begin with the same event id go one after the other,
 // so that the later ones know what the first has done.
-type turns struct {
-	mu    sync.Mutex
-	taken map[uuid.UUID]chan struct{} // closed when the turn is over
+type idLocks struct {
+	mu   sync.Mutex
+	held map[uuid.UUID]chan struct{} // closed when the turn is over
 }
 
-// take waits for a turn, and returns what ends it.
-func (t *turns) take(ctx context.Context, id uuid.UUID) (done func(), err error) {
+// lock waits for a turn, and returns what ends it.
+func (t *idLocks) lock(ctx context.Context, id uuid.UUID) (done func(), err error) {
 	for {
 		t.mu.Lock()
-		before, taken := t.taken[id]
+		before, taken := t.held[id]
 		if !taken {
 			mine := make(chan struct{})
-			t.taken[id] = mine
+			t.held[id] = mine
 			t.mu.Unlock()
 			return func() {
 				t.mu.Lock()
-				delete(t.taken, id)
+				delete(t.held, id)
 				t.mu.Unlock()
 				close(mine)
 			}, nil

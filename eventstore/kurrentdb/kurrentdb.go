@@ -48,7 +48,7 @@ type Store struct {
 	supervisor *supervisor
 	live       live
 	known      knownHead
-	turns      turns
+	idLocks    idLocks
 	admit      func(context.Context) (upTo uint64, err error) // nil: every connection will do
 	pulse      eventstore.PulseRecorder
 	proving    sync.WaitGroup
@@ -87,7 +87,7 @@ func Open(ctx context.Context, address string, options Options) (*Store, error) 
 	s := &Store{
 		logger:     options.Logger,
 		supervisor: newSupervisor(*config, options),
-		turns:      turns{taken: make(map[uuid.UUID]chan struct{})},
+		idLocks:    idLocks{held: make(map[uuid.UUID]chan struct{})},
 		closed:     make(chan struct{}),
 	}
 	s.live.store = s
@@ -183,10 +183,10 @@ func ignoreContext(err error) error {
 
 // knownHead is the latest position of which the store knows that it is in the log.
 type knownHead struct {
-	mu     sync.Mutex
-	at     eventstore.Position
-	blurs  int // appends that may have gone beyond it unseen
-	looked int // of them, those after which the head was read
+	mu        sync.Mutex
+	at        eventstore.Position
+	moves     int // appends that may have gone beyond it unseen
+	readMoves int // of them, those after which the head was read
 }
 
 func (h *knownHead) advance(position eventstore.Position) {
@@ -197,25 +197,25 @@ func (h *knownHead) advance(position eventstore.Position) {
 	}
 }
 
-// blur notes that an append may have gone beyond it unseen.
-func (h *knownHead) blur() {
+// mayHaveMoved notes that an append may have gone beyond it unseen.
+func (h *knownHead) mayHaveMoved() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.blurs++
+	h.moves++
 }
 
-// blurred tells whether the head must be read, and what sharpen then takes.
-func (h *knownHead) blurred() (blurs int, blurred bool) {
+// mustRead tells whether the head must be read, and what sharpen then takes.
+func (h *knownHead) mustRead() (blurs int, blurred bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.blurs, h.blurs > h.looked
+	return h.moves, h.moves > h.readMoves
 }
 
-// sharpen notes that the head was read after so many blurs, and is reached.
-func (h *knownHead) sharpen(blurs int) {
+// wasRead notes that the head was read after so many blurs, and is reached.
+func (h *knownHead) wasRead(blurs int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.looked = max(h.looked, blurs)
+	h.readMoves = max(h.readMoves, blurs)
 }
 
 func (h *knownHead) get() eventstore.Position {

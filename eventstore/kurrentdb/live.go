@@ -20,7 +20,7 @@ const (
 )
 
 // lookEvery paces the looks at the head that tell whether the ring's end is it.
-const lookEvery = 10 * time.Millisecond
+const headEvery = 10 * time.Millisecond
 
 // live is the store's one subscription to everything, shared by all who have
 // come to the log's end. It is there while somebody subscribes, and from the first
@@ -83,7 +83,7 @@ func (l *live) begin() {
 	l.stop = stop
 	r := l.ring
 	l.feeding.Go(func() { l.store.feed(ctx, r) })
-	l.feeding.Go(func() { l.store.lookout(ctx, r) })
+	l.feeding.Go(func() { l.store.answerHeadRequests(ctx, r) })
 }
 
 func (l *live) leave() {
@@ -151,18 +151,18 @@ type ring struct {
 	broken error                   // why no subscription can go on
 	renew  context.CancelCauseFunc // has its subscription opened anew; nil while there is none
 
-	waiting bool                // somebody has changed
-	changed chan struct{}       // closed when the ring changes
-	look    chan struct{}       // holds one signal: is the ring's end the head?
-	watches map[string][]*watch // by stream: appends that are under way
+	waiting     bool                // somebody has changed
+	changed     chan struct{}       // closed when the ring changes
+	headRequest chan struct{}       // holds one signal: is the ring's end the head?
+	watches     map[string][]*watch // by stream: appends that are under way
 }
 
 func newRing() *ring {
 	return &ring{
-		events:  make([]eventstore.Recorded, ringEvents),
-		changed: make(chan struct{}),
-		look:    make(chan struct{}, 1),
-		watches: make(map[string][]*watch),
+		events:      make([]eventstore.Recorded, ringEvents),
+		changed:     make(chan struct{}),
+		headRequest: make(chan struct{}, 1),
+		watches:     make(map[string][]*watch),
 	}
 }
 
@@ -311,7 +311,7 @@ func (r *ring) read(after eventstore.Position) view {
 		v.head = r.proven == r.last
 		if r.proven.Before(r.last) {
 			select {
-			case r.look <- struct{}{}:
+			case r.headRequest <- struct{}{}:
 			default:
 			}
 		}
@@ -404,20 +404,20 @@ func (s *Store) feedOnce(ctx context.Context, r *ring) (err error) {
 	}
 }
 
-// lookout reads the head when a reader at the ring's end cannot be told whether
+// answerHeadRequests reads the head when a reader at the ring's end cannot be told whether
 // that is the head.
-func (s *Store) lookout(ctx context.Context, r *ring) {
+func (s *Store) answerHeadRequests(ctx context.Context, r *ring) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-r.look:
+		case <-r.headRequest:
 		}
 		for r.unproven() && ctx.Err() == nil {
 			if head, err := s.readHead(ctx); err == nil {
 				r.prove(head)
 			}
-			pause.For(ctx, lookEvery)
+			pause.For(ctx, headEvery)
 		}
 	}
 }

@@ -76,7 +76,7 @@ func TestRingKnowsWhereTheHeadIs(t *testing.T) {
 	if v := r.read(eventstore.At(6)); v.head {
 		t.Error("event 6 may be in the middle of an append")
 	}
-	if len(r.look) != 1 {
+	if len(r.headRequest) != 1 {
 		t.Error("nobody was asked to look")
 	}
 	r.prove(eventstore.At(7))
@@ -114,20 +114,20 @@ func TestRingWakesWhoWaits(t *testing.T) {
 // head, also if another looks already; a look begun too early does not count.
 func TestHorizonStaysBlurredUntilTheHeadIsRead(t *testing.T) {
 	var h knownHead
-	h.blur()
-	first, _ := h.blurred()
-	if _, blurred := h.blurred(); !blurred {
+	h.mayHaveMoved()
+	first, _ := h.mustRead()
+	if _, blurred := h.mustRead(); !blurred {
 		t.Error("nobody has read the head, and one who comes second need not")
 	}
-	h.blur()
-	h.sharpen(first)
-	second, blurred := h.blurred()
+	h.mayHaveMoved()
+	h.wasRead(first)
+	second, blurred := h.mustRead()
 	if !blurred {
 		t.Error("the head was read before the second append")
 	}
-	h.sharpen(second)
-	h.sharpen(first) // late
-	if _, blurred := h.blurred(); blurred {
+	h.wasRead(second)
+	h.wasRead(first) // late
+	if _, blurred := h.mustRead(); blurred {
 		t.Error("the head was read after both")
 	}
 }

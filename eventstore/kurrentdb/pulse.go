@@ -16,7 +16,7 @@ const (
 	// subscription to reach it. A connection that
 	// has fallen silent is noticed after pulseEvery and lookMax, long before its
 	// keepalive notices it.
-	lookMax = 4 * time.Second
+	proveMax = 4 * time.Second
 )
 
 // errStuck is of a subscription that brings nothing though the log goes on.
@@ -44,7 +44,7 @@ func (s *Store) prove() {
 // subscription has brought. A call without an answer has the connection looked at,
 // and given up with all that runs over it.
 func (s *Store) compare(ctx context.Context) error {
-	asking, cancel := context.WithTimeout(ctx, lookMax)
+	asking, cancel := context.WithTimeout(ctx, proveMax)
 	head, err := s.readHead(asking)
 	cancel()
 	if err != nil {
@@ -54,7 +54,7 @@ func (s *Store) compare(ctx context.Context) error {
 	if r == nil {
 		return nil
 	}
-	waiting, cancel := context.WithTimeout(ctx, lookMax)
+	waiting, cancel := context.WithTimeout(ctx, proveMax)
 	defer cancel()
 	for {
 		reached, changed := r.reached(head)

@@ -48,8 +48,8 @@ type supervisor struct {
 
 	connections atomic.Uint64 // made so far, counted before the first call on it
 
-	told   string    // why there was none when that was logged last; run's only
-	toldAt time.Time // and when
+	loggedReason string    // why there was none when that was logged last; run's only
+	loggedAt     time.Time // and when
 
 	mu      sync.Mutex
 	current *connection   // nil while there is none
@@ -89,7 +89,7 @@ func (s *supervisor) run() {
 		cancel()
 		if err == nil {
 			s.publish(c, nil)
-			s.told = ""
+			s.loggedReason = ""
 			err = s.watch(c)
 			s.old.Go(func() {
 				if c.ctx.Err() == nil && s.ctx.Err() == nil {
@@ -112,20 +112,20 @@ func (s *supervisor) run() {
 		if time.Since(began) > maxBackoff {
 			backoff = minBackoff
 		}
-		s.tell(err)
+		s.logLack(err)
 		pause.For(s.ctx, backoff/2+rand.N(backoff))
 	}
 }
 
-// tell logs why there is no connection: each reason once, and again each minute. That
+// logLack logs why there is no connection: each reason once, and again each minute. That
 // there is none at the start, Open tells.
-func (s *supervisor) tell(err error) {
+func (s *supervisor) logLack(err error) {
 	reason, _ := diagnosis(err)
-	if s.connections.Load() == 0 || reason == s.told && time.Since(s.toldAt) < tellEvery {
+	if s.connections.Load() == 0 || reason == s.loggedReason && time.Since(s.loggedAt) < tellEvery {
 		s.logger.Debug("no connection to the event store", "error", err)
 		return
 	}
-	s.told, s.toldAt = reason, time.Now()
+	s.loggedReason, s.loggedAt = reason, time.Now()
 	s.logger.Warn("no connection to the event store", "error", err)
 }
 

@@ -11,8 +11,8 @@ func TestASilentLineIsConfiguredToBeNoticedIn15s(t *testing.T) {
 	t.Parallel()
 	const noticeMax = 15 * time.Second
 	for name, longest := range map[string]time.Duration{
-		"the connection is made again":    pulseEvery + lookMax + probeTimeout + maxBackoff + connectMax,
-		"a stuck subscription is renewed": pulseEvery + 2*lookMax,
+		"the connection is made again":    pulseEvery + proveMax + probeTimeout + maxBackoff + connectMax,
+		"a stuck subscription is renewed": pulseEvery + 2*proveMax,
 		"a call has no connection":        defaultWait,
 		"a call has no answer":            defaultTimeout,
 	} {

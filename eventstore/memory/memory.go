@@ -1,8 +1,9 @@
-// Package memory is the log in one process's memory, for tests and simulation:
-// simple enough to be believed, and held to the same suite as every engine.
+// Package memory is the log in the memory of one process, for tests and simulation. It is
+// simple, so that it is easy to see that it is correct, and it passes the same suite as every
+// engine.
 //
-// Durability is not its business, nor is speed with many writers: one lock
-// guards everything.
+// It is not durable, and it is not fast with many writers, because one lock guards
+// everything.
 package memory
 
 import (
@@ -28,8 +29,7 @@ type Store struct {
 	changed chan struct{}         // closed when the log grows
 }
 
-// place is where an event id is known: in a stream or, with no stream, in the
-// whole log.
+// place is where an event id is known: in a stream or, if stream is empty, in the whole log.
 type place struct {
 	stream string
 	id     uuid.UUID
@@ -47,8 +47,8 @@ var _ eventstore.Store = (*Store)(nil)
 // Option changes how a store is made.
 type Option func(*Store)
 
-// WithClock makes the store take recorded times from now, as a simulation
-// needs. A clock that goes backwards is held at its latest time.
+// WithClock makes the store take recorded times from now, as a simulation needs. If the clock
+// goes backwards, the store goes on using its latest time.
 func WithClock(now func() time.Time) Option {
 	return func(s *Store) { s.now = now }
 }
@@ -102,8 +102,8 @@ func matches(expected eventstore.Expected, revision int64) bool {
 		int64(expected) == revision
 }
 
-// recordedBefore answers an append that the ids which are recorded decide: a replay, or
-// one that they keep out. known is false for all others.
+// recordedBefore answers an append whose result follows from ids that are recorded already: a
+// replay, or a refusal. known is false for all other appends.
 func (s *Store) recordedBefore(stream string, expected eventstore.Expected, events []eventstore.Event) (result eventstore.Result, known bool, err error) {
 	if last, replayed := s.replay(stream, expected, events); replayed {
 		return eventstore.Result{Revision: last.Revision, Position: last.Position, Replayed: true}, true, nil
@@ -120,9 +120,10 @@ func (s *Store) recordedBefore(stream string, expected eventstore.Expected, even
 	return eventstore.Result{}, false, nil
 }
 
-// replay tells whether the stream holds the events of an append: in a row after the
-// revision that is expected. Where none is, log-wide ids must stand in a row somewhere,
-// and others must be there only. last is the event that answers for the append.
+// replay tells whether the stream holds the events of an append. If a revision is expected,
+// they must follow each other after it. If none is expected, log-wide ids must follow each
+// other somewhere, and other ids must only be there. last is the event whose place is the
+// result.
 func (s *Store) replay(stream string, expected eventstore.Expected, events []eventstore.Event) (last eventstore.Recorded, replayed bool) {
 	inARow := slices.ContainsFunc(events, func(e eventstore.Event) bool { return eventstore.LogWide(e.ID) })
 	first := int64(expected) + 1

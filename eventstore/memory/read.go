@@ -75,7 +75,7 @@ func (s *Store) ReadStreamBackwards(ctx context.Context, stream string, from int
 	}
 }
 
-// readable is the error of a stream that cannot be read.
+// readable returns the error of a stream that cannot be read, or nil.
 func readable(ctx context.Context, stream string, events int, ended bool) error {
 	switch err := ctx.Err(); {
 	case err != nil:

@@ -15,12 +15,12 @@ import (
 type fate int
 
 const (
-	unknown  fate = iota // it may be committed
-	unsent               // it never reached the server
-	again                // surely not committed, and trying again can help
-	known                // surely not committed: an event id is recorded already
-	refused              // surely not committed: the server does not take these bytes
-	rejected             // surely not committed: the server is not able to
+	unknown     fate = iota // it may be committed
+	unsent                  // it never reached the server
+	retryable               // surely not committed, and trying again can help
+	duplicateID             // surely not committed: an event id is recorded already
+	refused                 // surely not committed: the server does not take these bytes
+	rejected                // surely not committed: the server is not able to
 )
 
 // judge is the one place that knows what the server's and the driver's errors
@@ -39,9 +39,9 @@ func judge(err error) fate {
 	}
 	switch reply.Code {
 	case "40001", "40P01": // serialization failure, deadlock
-		return again
+		return retryable
 	case "23505": // unique violation
-		return known
+		return duplicateID
 	}
 	switch reply.Code[:2] {
 	case "22", "54": // data exception, program limit exceeded

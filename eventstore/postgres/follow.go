@@ -28,7 +28,7 @@ const (
 	heartbeat = 2 * time.Second
 	// lookMax is how long the head is waited for where it shows that the log is
 	// heard. A subscription is deaf for at most this and the time between two looks.
-	lookMax = 5 * time.Second
+	headMax = 5 * time.Second
 )
 
 // publish hands what a batch recorded to the tail, and returns the position of
@@ -82,7 +82,7 @@ func (s *Store) follow(ctx context.Context, poll time.Duration) {
 			if pause.For(ctx, gapGrace); !s.tail.hasGap() {
 				continue
 			}
-		case <-s.tail.look:
+		case <-s.tail.headRequest:
 		case <-ticker.C:
 		}
 		began := time.Now()
@@ -93,7 +93,7 @@ func (s *Store) follow(ctx context.Context, poll time.Duration) {
 		s.pulse.Note(ctx, s.logger, began, err)
 		if err != nil {
 			pause.For(ctx, maxBackoff)
-			signal(s.tail.look)
+			signal(s.tail.headRequest)
 		}
 	}
 }
@@ -113,7 +113,7 @@ func (s *Store) catchUp(ctx context.Context) error {
 }
 
 func (s *Store) readOn(ctx context.Context) error {
-	head, err := s.head(pgpool.Within(ctx, lookMax))
+	head, err := s.head(pgpool.Within(ctx, headMax))
 	if err != nil || !s.tail.wanted() {
 		return err
 	}
@@ -153,18 +153,18 @@ func (s *Store) listenOnce(ctx context.Context) (connected bool, err error) {
 		return false, err
 	}
 	defer closeQuietly(conn)
-	pgpool.Limit(conn, lookMax)
+	pgpool.Limit(conn, headMax)
 	if _, err := conn.Exec(ctx, "LISTEN "+channel); err != nil {
 		return false, fmt.Errorf("listen: %w", err)
 	}
-	signal(s.tail.look)
+	signal(s.tail.headRequest)
 	for {
 		head, err := hear(ctx, conn)
 		if err != nil {
 			return true, fmt.Errorf("listen: %w", err)
 		}
 		if last, known := s.tail.end(); !known || head > last {
-			signal(s.tail.look)
+			signal(s.tail.headRequest)
 		}
 	}
 }
@@ -242,7 +242,7 @@ func (n *notifier) send(ctx context.Context, conn **pgx.Conn) (err error) {
 		if *conn, err = n.connect(ctx, "notifier"); err != nil {
 			return err
 		}
-		pgpool.Limit(*conn, lookMax)
+		pgpool.Limit(*conn, headMax)
 		// A lost notification costs a poll interval, not an event: no flush for it.
 		if _, err := (*conn).Exec(ctx, "SET synchronous_commit = off"); err != nil {
 			return fmt.Errorf("notify: %w", err)

@@ -47,17 +47,17 @@ const (
 // to append by, one to listen and one to notify. They hold session state, so
 // the pool's address must not lead through a transaction pooler.
 type Store struct {
-	pool   *pgxpool.Pool
-	config *pgxpool.Config
-	logger *slog.Logger
-	wait   time.Duration
-	room   *semaphore.Weighted // bytes in the queue
-	large  *semaphore.Weighted // pages read that are large
-	queue  *queue
-	tail   *tail
-	notify *notifier
-	pulse  eventstore.PulseRecorder
-	latest latest
+	pool       *pgxpool.Pool
+	config     *pgxpool.Config
+	logger     *slog.Logger
+	wait       time.Duration
+	queueBytes *semaphore.Weighted // bytes in the queue
+	large      *semaphore.Weighted // pages read that are large
+	queue      *queue
+	tail       *tail
+	notify     *notifier
+	pulse      eventstore.PulseRecorder
+	latest     latest
 
 	connections atomic.Uint64                                         // of the engine's own, made so far
 	admit       atomic.Pointer[func(context.Context) (uint64, error)] // see AppendAfter
@@ -92,15 +92,15 @@ func Open(ctx context.Context, pool *pgxpool.Pool, options Options) (*Store, err
 		options.Poll = defaultPoll
 	}
 	s := &Store{
-		pool:   pool,
-		config: pool.Config(),
-		logger: options.Logger,
-		wait:   options.QueueWait,
-		room:   semaphore.NewWeighted(max(options.QueueBytes, eventstore.MaxAppendBytes+appendOverhead)),
-		large:  semaphore.NewWeighted(largePages),
-		queue:  newQueue(),
-		tail:   newTail(),
-		closed: make(chan struct{}),
+		pool:       pool,
+		config:     pool.Config(),
+		logger:     options.Logger,
+		wait:       options.QueueWait,
+		queueBytes: semaphore.NewWeighted(max(options.QueueBytes, eventstore.MaxAppendBytes+appendOverhead)),
+		large:      semaphore.NewWeighted(largePages),
+		queue:      newQueue(),
+		tail:       newTail(),
+		closed:     make(chan struct{}),
 	}
 	if err := s.check(ctx); err != nil {
 		return nil, err
@@ -193,7 +193,7 @@ func (s *Store) Append(ctx context.Context, stream string, expected eventstore.E
 	if err := s.reserve(ctx, r); err != nil {
 		return eventstore.Result{}, err
 	}
-	defer s.room.Release(r.weight())
+	defer s.queueBytes.Release(r.weight())
 	if !s.queue.put(r) {
 		return eventstore.Result{}, &eventstore.UnavailableError{Cause: errClosed}
 	}
@@ -218,12 +218,12 @@ func (s *Store) reserve(ctx context.Context, r *request) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("append to %s: %w", r.stream, err)
 	}
-	if s.room.TryAcquire(r.weight()) {
+	if s.queueBytes.TryAcquire(r.weight()) {
 		return nil
 	}
 	waiting, cancel := context.WithTimeout(ctx, s.wait)
 	defer cancel()
-	err := s.room.Acquire(waiting, r.weight())
+	err := s.queueBytes.Acquire(waiting, r.weight())
 	switch {
 	case err == nil:
 		return nil

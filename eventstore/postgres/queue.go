@@ -62,10 +62,10 @@ func (r *request) answer(result eventstore.Result, err error) { r.done <- outcom
 // batch never holds a stream twice, and writers of one node never wait for each
 // other at a stream's lock.
 type queue struct {
-	mu     sync.Mutex
-	filled sync.Cond
-	ready  []*request
-	flying int // batches taken and not released
+	mu       sync.Mutex
+	filled   sync.Cond
+	ready    []*request
+	inFlight int // batches taken and not released
 	// What is ready has waited for a batch in flight for long enough, and whether
 	// somebody will say so.
 	overdue, armed bool
@@ -103,10 +103,10 @@ func (q *queue) take() []*request {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for {
-		if q.flying == 0 || q.overdue || q.closed || len(q.ready) >= besideAppends {
+		if q.inFlight == 0 || q.overdue || q.closed || len(q.ready) >= besideAppends {
 			batch := q.takeReady()
 			if len(batch) > 0 {
-				q.flying++
+				q.inFlight++
 				q.overdue = false
 			}
 			if len(batch) > 0 || q.closed {
@@ -165,7 +165,7 @@ func (q *queue) seal(batch []*request) []*request {
 func (q *queue) release(batch []*request) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.flying--
+	q.inFlight--
 	for _, r := range batch {
 		q.next(r.stream)
 	}
@@ -208,14 +208,14 @@ func (q *queue) fail(err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, r := range q.ready {
-		q.failLine(r, err)
+		q.failStream(r, err)
 	}
 	clear(q.ready)
 	q.ready = q.ready[:0]
 }
 
-// failLine answers a request that is ready and those behind it.
-func (q *queue) failLine(r *request, err error) {
+// failStream answers a request that is ready and those behind it.
+func (q *queue) failStream(r *request, err error) {
 	for _, r := range append([]*request{r}, q.behind[r.stream]...) {
 		r.state = sent
 		r.answer(eventstore.Result{}, err)

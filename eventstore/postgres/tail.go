@@ -32,17 +32,17 @@ type tail struct {
 	heldSum int                              // their bytes
 	broken  error                            // why no subscription can go on
 
-	changed chan struct{} // closed when the tail changes
-	gap     chan struct{} // holds one signal: events are missing after last
-	look    chan struct{} // holds one signal: the head may be beyond last
+	changed     chan struct{} // closed when the tail changes
+	gap         chan struct{} // holds one signal: events are missing after last
+	headRequest chan struct{} // holds one signal: the head may be beyond last
 }
 
 func newTail() *tail {
 	return &tail{
-		ahead:   make(map[uint64][]eventstore.Recorded),
-		changed: make(chan struct{}),
-		gap:     make(chan struct{}, 1),
-		look:    make(chan struct{}, 1),
+		ahead:       make(map[uint64][]eventstore.Recorded),
+		changed:     make(chan struct{}),
+		gap:         make(chan struct{}, 1),
+		headRequest: make(chan struct{}, 1),
 	}
 }
 
@@ -61,7 +61,7 @@ func (t *tail) join() {
 	t.readers++
 	if t.readers == 1 {
 		t.events = make([]eventstore.Recorded, tailEvents)
-		signal(t.look)
+		signal(t.headRequest)
 	}
 }
 
@@ -133,7 +133,7 @@ func (t *tail) add(events []eventstore.Recorded) {
 	signal(t.gap)
 	if t.held > tailEvents || t.heldSum > tailBytes {
 		t.dropAhead()
-		signal(t.look)
+		signal(t.headRequest)
 	}
 }
 
@@ -232,7 +232,7 @@ func (t *tail) read(after uint64) view {
 	}
 	if after >= t.last {
 		if v.head = t.last >= t.proven; !v.head {
-			signal(t.look)
+			signal(t.headRequest)
 		}
 		return v
 	}

@@ -87,12 +87,12 @@ func TestTailEndsBeforeTheHeadIsReached(t *testing.T) {
 	}
 	tail.prove(12)
 	tail.add(made(11, 11))
-	<-tail.look // of join
+	<-tail.headRequest // of join
 	if tail.read(11).head {
 		t.Error("a reader at 11 is told that it is at the head, which is 12")
 	}
 	select {
-	case <-tail.look:
+	case <-tail.headRequest:
 	default:
 		t.Error("nobody is told to read what is missing")
 	}
@@ -161,7 +161,7 @@ func TestTailIsBounded(t *testing.T) {
 			t.Errorf("%d events are held ahead, the bound is %d", tail.held, tailEvents)
 		}
 		select {
-		case <-tail.look:
+		case <-tail.headRequest:
 		default:
 			t.Error("nobody is told to read what was dropped")
 		}
@@ -183,7 +183,7 @@ func TestTailIsBounded(t *testing.T) {
 			}
 		}
 		select {
-		case <-tail.look:
+		case <-tail.headRequest:
 		default:
 			t.Error("nobody is told to read what was dropped")
 		}

@@ -13,8 +13,8 @@ func TestASilentLineIsConfiguredToBeNoticedIn15s(t *testing.T) {
 	t.Parallel()
 	const noticeMax = 15 * time.Second
 	for name, longest := range map[string]time.Duration{
-		"the end of the log is read again": defaultPoll + lookMax + maxBackoff + lookMax,
-		"the listener is connected again":  heartbeat + lookMax + maxBackoff + connectTime,
+		"the end of the log is read again": defaultPoll + headMax + maxBackoff + headMax,
+		"the listener is connected again":  heartbeat + headMax + maxBackoff + connectTime,
 		"an append finds no connection":    defaultQueueWait + pingTime + connectTime,
 		"an append has no answer":          defaultQueueWait + batchTime,
 		"a read has no answer":             pgpool.ResponseMax,

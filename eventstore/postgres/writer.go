@@ -143,7 +143,7 @@ func (w *writer) record(ctx context.Context, batch []*request, checkIDs bool) {
 			w.record(ctx, batch[len(batch)/2:], checkIDs)
 			return
 		}
-		if fate == known {
+		if fate == duplicateID {
 			// Look before adding. Appends that share an id go one after the other.
 			if distinct, rest := splitShared(batch); !checkIDs || len(rest) > 0 {
 				w.record(ctx, distinct, true)
@@ -151,7 +151,7 @@ func (w *writer) record(ctx context.Context, batch []*request, checkIDs bool) {
 				return
 			}
 		}
-		if fate != again && fate != known {
+		if fate != retryable && fate != duplicateID {
 			break
 		}
 	}

@@ -84,7 +84,7 @@ func (c *Consumer) Nack(ids []uuid.UUID, action Action, reason string) {
 // Close ends the connection; what the consumer had goes to others.
 func (c *Consumer) Close() {
 	c.of.mu.Lock()
-	delete(c.of.boxes, c.is)
+	delete(c.of.consumerEnds, c.is)
 	c.of.mu.Unlock()
 	c.of.with(func(g *group, now time.Time) { g.disconnect(c.is, now) })
 }

@@ -61,7 +61,7 @@ func (r *running) info() Info {
 		info.ReadBuffer = len(g.buffer)
 	}
 	for _, c := range g.consumers {
-		box := r.boxes[c]
+		box := r.consumerEnds[c]
 		if box == nil {
 			continue
 		}

@@ -36,8 +36,8 @@ type running struct {
 	mu    sync.Mutex
 	rules *group
 	// boxes are the consumers' ends of the deliveries.
-	boxes   map[*consumer]*Consumer
-	stopped error // why no consumer is served any more
+	consumerEnds map[*consumer]*Consumer
+	stopped      error // why no consumer is served any more
 	// unfollow ends the reading of the source, if that goes on.
 	unfollow context.CancelFunc
 	wakeAt   time.Time // until when save waits, zero: for a token only
@@ -63,19 +63,19 @@ func start(ctx context.Context, s *Service, epoch int64, g Group) (*running, err
 		return nil, err
 	}
 	r := &running{
-		definition: g.Definition,
-		log:        s.log,
-		store:      s.store,
-		epoch:      epoch,
-		logger:     s.logger.With("group", g.Name, "source", g.Source),
-		rules:      newGroup(g.Settings, g.Checkpoint, parked, time.Now()),
-		boxes:      make(map[*consumer]*Consumer),
-		stored:     g.Checkpoint,
-		readable:   make(chan struct{}, 1),
-		savable:    make(chan struct{}, 1),
-		replayable: make(chan struct{}, 1),
-		ended:      make(chan struct{}),
-		fenced:     s.fencedAt(epoch),
+		definition:   g.Definition,
+		log:          s.log,
+		store:        s.store,
+		epoch:        epoch,
+		logger:       s.logger.With("group", g.Name, "source", g.Source),
+		rules:        newGroup(g.Settings, g.Checkpoint, parked, time.Now()),
+		consumerEnds: make(map[*consumer]*Consumer),
+		stored:       g.Checkpoint,
+		readable:     make(chan struct{}, 1),
+		savable:      make(chan struct{}, 1),
+		replayable:   make(chan struct{}, 1),
+		ended:        make(chan struct{}),
+		fenced:       s.fencedAt(epoch),
 	}
 	life, stop := context.WithCancel(context.Background()) // longer than the request that made it
 	r.stop = stop
@@ -129,7 +129,7 @@ func (r *running) with(apply func(g *group, now time.Time)) {
 	apply(r.rules, now)
 	r.rules.idle(now)
 	for _, e := range r.rules.effects() {
-		box := r.boxes[e.to]
+		box := r.consumerEnds[e.to]
 		if box == nil {
 			continue
 		}
@@ -140,7 +140,7 @@ func (r *running) with(apply func(g *group, now time.Time)) {
 			box.recall(e.delivery.Place)
 		case dropped:
 			box.end(&DroppedError{Key: r.definition.Key})
-			delete(r.boxes, e.to)
+			delete(r.consumerEnds, e.to)
 		}
 	}
 	if len(r.rules.consumers) == 0 && r.unfollow != nil {
@@ -394,9 +394,9 @@ func (r *running) saveLast(ctx context.Context) error {
 func (r *running) close(why error) {
 	r.mu.Lock()
 	r.stopped = why
-	for c, box := range r.boxes {
+	for c, box := range r.consumerEnds {
 		box.end(why)
-		delete(r.boxes, c)
+		delete(r.consumerEnds, c)
 	}
 	r.mu.Unlock()
 	r.stop()
@@ -414,7 +414,7 @@ func (r *running) connect(who Connection, slots int) (box *Consumer, err error) 
 		default:
 			c := g.connect(min(slots, MaxSlots), now)
 			box = &Consumer{of: r, is: c, who: who, filled: make(chan struct{}, 1)}
-			r.boxes[c] = box
+			r.consumerEnds[c] = box
 		}
 	})
 	return box, err
