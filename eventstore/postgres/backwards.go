@@ -13,9 +13,9 @@ const (
 	filteredBackwardsSQL = columnsSQL + `WHERE ` + holdsSQL + ` AND position >= $4 AND position < $5
 		AND (type ^@ ANY ($7::text[]) OR stream ^@ ANY ($8::text[])) ORDER BY position DESC LIMIT $6`
 
-	// largestWindow is the number of events examined by one query, at most, when
-	// a filter selects rarely: no marks are due, so it may be more than
-	// filteredPage, yet a reader whose context ends is answered soon.
+	// largestWindow is the largest number of events that one query examines if a filter
+	// selects few of them. It is more than filteredPage, because no marks are due. It is
+	// limited so that a reader whose context ends is answered soon.
 	largestWindow = 64 * filteredPage
 )
 
@@ -60,8 +60,8 @@ type backwardsPager struct {
 	window uint64 // events examined by the next query with a filter
 }
 
-// page returns selected events before a position, which is above 1, and the
-// position down to which it has looked. limit 0 is as many as fit a page.
+// page returns selected events before a position, which is above 1, and the position down to
+// which it has read. limit 0 means as many as fit a page.
 func (p *backwardsPager) page(ctx context.Context, store *Store, before uint64, limit int) (page []eventstore.Recorded, reached uint64, err error) {
 	rows := p.rows
 	if limit > 0 {

@@ -9,11 +9,10 @@ import (
 	"daybook/internal/pgpool"
 )
 
-// sessionSQL guards a session of the engine: a statement that hangs must not
-// hold the locks others wait for, and ends before the connection's own limit, so
-// that its outcome is known; and a commit is acknowledged when it is on
-// disk, whatever the server's default is. A stronger default (remote_apply)
-// stays.
+// sessionSQL sets the limits of a session of the engine. A statement that hangs must not hold
+// the locks for which others wait. It ends before the connection's own limit, so its outcome
+// is known. A commit is acknowledged only when it is on disk, even if the server's default is
+// weaker. A stronger default (remote_apply) stays.
 const sessionSQL = `SELECT
 	set_config('lock_timeout', '5s', false),
 	set_config('statement_timeout', '9s', false),
@@ -23,10 +22,11 @@ const sessionSQL = `SELECT
 	set_config('client_min_messages', 'warning', false),
 	set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false)`
 
-// connect opens one of the engine's own connections, to where the pool's lead.
+// connect opens one of the engine's own connections, to the same server as the pool's
+// connections.
 func (s *Store) connect(ctx context.Context, role string) (*pgx.Conn, error) {
 	config := s.config.ConnConfig.Copy()
-	if s.config.BeforeConnect != nil { // credentials that change come from there
+	if s.config.BeforeConnect != nil { // the source of credentials that change
 		if err := s.config.BeforeConnect(ctx, config); err != nil {
 			return nil, fmt.Errorf("connect %s: %w", role, err)
 		}
@@ -52,7 +52,7 @@ func (s *Store) AppendAfter(admit func(ctx context.Context) (upTo uint64, err er
 	s.admit.Store(&admit)
 }
 
-// admitted asks whether the log may be appended to over a connection that was just made.
+// admitted asks whether appends are allowed over a connection that was just made.
 func (s *Store) admitted(ctx context.Context) error {
 	admit := s.admit.Load()
 	if admit == nil {

@@ -11,7 +11,7 @@ import (
 	"daybook/eventstore"
 )
 
-// fate is what an error says about a batch, and so what is done about it.
+// fate is what an error says about a batch. It decides what is done about the batch.
 type fate int
 
 const (
@@ -23,9 +23,9 @@ const (
 	rejected                // surely not committed: the server is not able to
 )
 
-// judge is the one place that knows what the server's and the driver's errors
-// say. An error of severity ERROR is sent before the commit and takes the
-// transaction with it; whatever ends the connection can come after.
+// judge is the only place that knows the errors of the server and of the driver. An error of
+// severity ERROR comes before the commit and rolls the transaction back. An error that ends
+// the connection may come after the commit.
 func judge(err error) fate {
 	if pgconn.SafeToRetry(err) {
 		return unsent
@@ -50,7 +50,7 @@ func judge(err error) fate {
 	return rejected
 }
 
-// translate makes an append's error of what ended its batch.
+// translate makes an append's error from the error that ended its batch.
 func translate(err error) error {
 	if isDiverged(err) {
 		return err
@@ -61,7 +61,7 @@ func translate(err error) error {
 	case refused:
 		reason := "the database refuses it"
 		if reply, ok := errors.AsType[*pgconn.PgError](err); ok {
-			reason += ": " + reply.Message // clients read it, and its codes and places say nothing to them
+			reason += ": " + reply.Message // clients read the message; its codes and places would tell them nothing
 		}
 		return &eventstore.InvalidError{Reason: reason}
 	default:
@@ -69,8 +69,8 @@ func translate(err error) error {
 	}
 }
 
-// isOutage tells whether a read failed for the server's being away, so that it
-// can be repeated when it is back.
+// isOutage tells whether a read failed because the server is away. Such a read can be
+// repeated when the server is back.
 func isOutage(err error) bool {
 	if isDiverged(err) {
 		return false
@@ -86,8 +86,8 @@ func isOutage(err error) bool {
 	return strings.HasPrefix(reply.Code, "55") // lock not available, object in use
 }
 
-// readError makes a reader's error: of its context if that ended, for drivers
-// tell that in many ways.
+// readError makes a reader's error. If the reader's context ended, it is the context's error,
+// because drivers report that in many ways.
 func readError(ctx context.Context, what string, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s: %w", what, ctx.Err())

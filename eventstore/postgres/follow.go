@@ -16,18 +16,18 @@ import (
 )
 
 const (
-	// channel carries the head's position to other nodes. It is a hint: they
-	// look at the head by themselves now and then.
+	// channel carries the head's position to other nodes. It is only a hint, because nodes
+	// also read the head by themselves at intervals.
 	channel     = "daybook_eventstore_head"
 	notifyEvery = 10 * time.Millisecond
-	// gapGrace is how long a gap may be another writer's of this node, whose
-	// commit came first and whose answer comes second.
+	// gapGrace is how long a gap may last before it is read from the database. Two writers of
+	// this node may commit in one order and receive their answers in the other order.
 	gapGrace = 5 * time.Millisecond
-	// heartbeat is how long the listener hears nothing before it asks whether
-	// anything would come through.
+	// heartbeat is how long the listener waits for a notification before it asks the database
+	// whether the connection still works.
 	heartbeat = 2 * time.Second
-	// lookMax is how long the head is waited for where it shows that the log is
-	// heard. A subscription is deaf for at most this and the time between two looks.
+	// headMax is how long a read of the head may take that proves the log is heard. A
+	// subscription is deaf for at most this time plus the time between two reads.
 	headMax = 5 * time.Second
 )
 
@@ -69,8 +69,8 @@ func (s *Store) publish(batch []*request, a *answer) uint64 {
 	return position
 }
 
-// follow reads into the tail what this node did not write. It is the only
-// reader of the log's end on this node, however many subscriptions there are.
+// follow reads into the tail what this node did not write. It is the only reader of the log's
+// end on this node, even with many subscriptions.
 func (s *Store) follow(ctx context.Context, poll time.Duration) {
 	ticker := time.NewTicker(poll)
 	defer ticker.Stop()
@@ -101,8 +101,8 @@ func (s *Store) follow(ctx context.Context, poll time.Duration) {
 // Pulse implements eventstore.Proving.
 func (s *Store) Pulse() eventstore.Pulse { return s.pulse.Pulse() }
 
-// catchUp reads from the tail's end to the head. If the log is another than before, that
-// ends all subscriptions.
+// catchUp reads from the tail's end to the head. If the log has diverged, it ends all
+// subscriptions.
 func (s *Store) catchUp(ctx context.Context) error {
 	err := s.readOn(ctx)
 	if isDiverged(err) {
@@ -130,8 +130,8 @@ func (s *Store) readOn(ctx context.Context) error {
 	return nil
 }
 
-// listen waits for other nodes' notifications. After each connect it has the
-// head looked at, for what was sent while nobody listened.
+// listen waits for other nodes' notifications. After each connect it requests a read of the
+// head, because notifications may have been sent while it was not connected.
 func (s *Store) listen(ctx context.Context) {
 	backoff := maxBackoff / 16
 	for ctx.Err() == nil {
@@ -169,9 +169,9 @@ func (s *Store) listenOnce(ctx context.Context) (connected bool, err error) {
 	}
 }
 
-// hear waits for the head's position: another node's word of it or, when none
-// comes for a while, the database's answer. So a line that has fallen silent is
-// told from a log in which nothing happens.
+// hear waits for the head's position. It comes from another node's notification or, if none
+// comes for a while, from a query. So a connection that has fallen silent is not taken for a
+// log in which nothing happens.
 func hear(ctx context.Context, conn *pgx.Conn) (head uint64, err error) {
 	waiting, cancel := context.WithTimeout(ctx, heartbeat)
 	defer cancel()
@@ -190,12 +190,12 @@ func hear(ctx context.Context, conn *pgx.Conn) (head uint64, err error) {
 func closeQuietly(conn *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	_ = conn.Close(ctx) // nothing depends on how it ends
+	_ = conn.Close(ctx) // an error here changes nothing
 }
 
-// notifier tells other nodes of the head: after commit, outside the append's
-// transaction (a notification takes a lock on the whole database at commit), and
-// not for every batch.
+// notifier notifies other nodes of the head. It does so after the commit and outside the
+// append's transaction, because a notification locks the whole database at commit. It does
+// not notify for every batch.
 type notifier struct {
 	connect func(ctx context.Context, role string) (*pgx.Conn, error)
 	logger  *slog.Logger
@@ -243,7 +243,7 @@ func (n *notifier) send(ctx context.Context, conn **pgx.Conn) (err error) {
 			return err
 		}
 		pgpool.Limit(*conn, headMax)
-		// A lost notification costs a poll interval, not an event: no flush for it.
+		// No flush is needed: a lost notification costs a poll interval and loses no event.
 		if _, err := (*conn).Exec(ctx, "SET synchronous_commit = off"); err != nil {
 			return fmt.Errorf("notify: %w", err)
 		}

@@ -13,24 +13,24 @@ import (
 	"daybook/eventstore"
 )
 
-// holdsSQL is true if the log holds the event that the first three arguments name. It
-// fails the statement, with codeDiverged, if the log does not. PostgreSQL looks once for
-// a statement, before the first row.
+// holdsSQL is true if the log holds the event that the first three arguments name. If the log
+// does not, it fails the statement with codeDiverged. PostgreSQL evaluates it once for a
+// statement, before the first row.
 const holdsSQL = `($1::bigint = 0 OR EXISTS (SELECT FROM eventstore.events k
 	WHERE k.position = $1 AND k.recorded_at = $2::timestamptz AND coalesce(k.given_id, k.event_id) = $3::uuid) OR eventstore.diverged())`
 
 // codeDiverged is what eventstore.diverged raises.
 const codeDiverged = "ZL001"
 
-// latest is the latest event that this node knows to be in the log: it has been told so
-// by an append or a read that was answered. A log only grows, so it holds the event as
-// long as it is the same log. An id alone does not tell two logs apart, see
-// commands/postgres.Origin, so the recorded time is compared, too.
+// latest is the latest event that this node knows to be in the log, from the answer to an
+// append or to a read. A log only grows, so it holds this event as long as it is the same
+// log. An id alone cannot prove that (see commands/postgres.Origin), so the recorded time is
+// compared, too.
 type latest struct {
 	event atomic.Pointer[eventstore.Anchor]
 }
 
-// get is the zero Anchor while no event is known.
+// get returns the zero Anchor while no event is known.
 func (l *latest) get() eventstore.Anchor {
 	if known := l.event.Load(); known != nil {
 		return *known
@@ -44,7 +44,8 @@ func (l *latest) note(e *eventstore.Recorded) {
 		if before != nil && !before.Position.Before(e.Position) {
 			return
 		}
-		// Not AnchorOf: nobody takes an event out of this log, whatever its name is.
+		// AnchorOf is not used, because nobody takes an event out of this log, even if its
+		// name is one of the server's.
 		after := &eventstore.Anchor{Position: e.Position, Stream: e.Stream, Revision: e.Revision, ID: e.ID, RecordedAt: e.RecordedAt}
 		if l.event.CompareAndSwap(before, after) {
 			return
@@ -52,14 +53,14 @@ func (l *latest) note(e *eventstore.Recorded) {
 	}
 }
 
-// naming is the arguments of holdsSQL, and those of the statement after them.
+// naming returns the arguments of holdsSQL, followed by those of the statement.
 func naming(known eventstore.Anchor, args ...any) []any {
 	return append([]any{pgx.QueryResultFormats{pgx.BinaryFormatCode}, int64(number(known.Position)), known.RecordedAt, known.ID}, args...) //nolint:gosec // a bigint
 }
 
-// explain makes *eventstore.DivergedError of the error of a statement that did not find
-// the event it named, or not even the tables: nobody but who restores a log drops them,
-// and what comes in their place comes piece by piece.
+// explain makes *eventstore.DivergedError if a statement did not find the event that it
+// named, or did not even find the tables. Only somebody who restores a log drops the tables,
+// and the new tables appear one by one.
 func (s *Store) explain(ctx context.Context, known eventstore.Anchor, err error) error {
 	reply, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {
@@ -80,7 +81,7 @@ func (s *Store) explain(ctx context.Context, known eventstore.Anchor, err error)
 	return another
 }
 
-// found says in words what the log has in the place of an event.
+// found describes in words what the log has in the place of an event.
 func (s *Store) found(ctx context.Context, known eventstore.Anchor) string {
 	const query = `SELECT position, revision, recorded_at, coalesce(given_id, event_id), stream
 		FROM eventstore.events WHERE position <= $1 ORDER BY position DESC LIMIT 1`

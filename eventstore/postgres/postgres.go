@@ -1,8 +1,8 @@
-// Package postgres is the log in PostgreSQL: the embedded default, and an
-// engine for production. README.md tells the life of an append.
+// Package postgres is the log in PostgreSQL. It is the default, with the embedded server, and
+// an engine for production. README.md describes the life of an append.
 //
-// Its business ends at the log. Read models keep their own tables, migrations
-// and checkpoints, even where they share the database.
+// It has only the log. Read models have their own tables, migrations and checkpoints, even if
+// they are in the same database.
 package postgres
 
 import (
@@ -25,34 +25,34 @@ import (
 // Options of a store; the zero value of each is its default.
 type Options struct {
 	Logger *slog.Logger // default: discards
-	// QueueBytes bounds the appends that wait to be sent, counted with some
-	// overhead each; default 64 MiB.
+	// QueueBytes bounds the size of the appends that wait to be sent. Each append counts some
+	// bytes more than its events. Default: 64 MiB.
 	QueueBytes int64
-	// QueueWait bounds how long an append waits for room in a full queue before
-	// it is refused as unavailable; default 1 s.
+	// QueueWait bounds how long an append waits for space in a full queue before it is
+	// refused as unavailable. Default: 1 s.
 	QueueWait time.Duration
-	// Poll is how often the head is looked at while there are subscriptions,
-	// for notifications that were lost; default 1 s.
+	// Poll is how often the head is read while there are subscriptions, in case notifications
+	// were lost. Default: 1 s.
 	Poll time.Duration
 }
 
 const (
 	writers        = 2    // connections that append: one fills a batch while the other commits
-	appendOverhead = 4096 // bytes that an append in the queue counts beside its events
+	appendOverhead = 4096 // bytes that an append in the queue counts in addition to its events
 )
 
 // Store is the log in one database. Several nodes may open the same one.
 //
-// Beside the pool, which it reads by, it keeps four connections of its own: two
-// to append by, one to listen and one to notify. They hold session state, so
-// the pool's address must not lead through a transaction pooler.
+// It reads over the pool. In addition it has four connections of its own: two to append, one
+// to listen and one to notify. They hold session state, so the pool's address must not lead
+// through a transaction pooler.
 type Store struct {
 	pool       *pgxpool.Pool
 	config     *pgxpool.Config
 	logger     *slog.Logger
 	wait       time.Duration
 	queueBytes *semaphore.Weighted // bytes in the queue
-	large      *semaphore.Weighted // pages read that are large
+	large      *semaphore.Weighted // large pages that may be read at the same time
 	queue      *queue
 	tail       *tail
 	notify     *notifier
@@ -75,9 +75,9 @@ const defaultQueueWait, defaultPoll = time.Second, time.Second
 
 var errClosed = errors.New("the store is closed")
 
-// Open starts an engine over a database that Migrate has prepared. The pool
-// stays the caller's, and must be open until Close returns; package pgpool makes
-// it, so that no query waits for ever.
+// Open starts an engine on a database that Migrate has prepared. The caller owns the pool and
+// keeps it open until Close returns. Package pgpool makes such a pool; with it no query waits
+// for ever.
 func Open(ctx context.Context, pool *pgxpool.Pool, options Options) (*Store, error) {
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
@@ -109,7 +109,8 @@ func Open(ctx context.Context, pool *pgxpool.Pool, options Options) (*Store, err
 	return s, nil
 }
 
-// check refuses a database without the log, and warns of one that can lose it.
+// check refuses a database without the log, and warns of settings with which the database can
+// lose events.
 func (s *Store) check(ctx context.Context) error {
 	if err := pgpool.CheckBounded(ctx, s.pool); err != nil {
 		return fmt.Errorf("open the event store: %w", err)
@@ -131,8 +132,8 @@ func (s *Store) check(ctx context.Context) error {
 	return nil
 }
 
-// checkKeys refuses tables without their keys, as they are in the middle of a restore:
-// without them an append could write what must not be.
+// checkKeys refuses tables without their keys. Tables have no keys in the middle of a
+// restore, and an append could then write what the keys forbid.
 func (s *Store) checkKeys(ctx context.Context) error {
 	const query = `SELECT coalesce(array_agg(name), '{}') FROM unnest(ARRAY['streams_pkey', 'events_position_key', 'events_revision_key', 'events_id_key', 'head_pkey']) AS name
 		WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE conname = name AND connamespace = 'eventstore'::regnamespace)`
@@ -160,8 +161,8 @@ func (s *Store) start(poll time.Duration) {
 	s.watching.Go(func() { s.follow(ctx, poll) })
 }
 
-// Close takes no more appends, lets those taken finish, and ends subscriptions.
-// If ctx ends first, the outcome of what was sent is unknown to its callers.
+// Close takes no more appends, lets those that were taken finish, and ends subscriptions. If
+// ctx ends first, the callers of the rest get OutcomeUnknownError.
 func (s *Store) Close(ctx context.Context) error {
 	var err error
 	s.close.Do(func() {
@@ -213,7 +214,7 @@ func (s *Store) Append(ctx context.Context, stream string, expected eventstore.E
 	}
 }
 
-// reserve takes room in the queue, waiting a bounded time if it is full.
+// reserve takes space in the queue. If the queue is full, it waits for a bounded time.
 func (s *Store) reserve(ctx context.Context, r *request) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("append to %s: %w", r.stream, err)

@@ -8,18 +8,18 @@ import (
 	"daybook/eventstore"
 )
 
-// A batch is taken from what waits, without a timer, up to these bounds.
+// A batch is taken from the waiting appends, without a timer, up to these bounds.
 const (
 	maxBatchAppends = 500
 	maxBatchBytes   = 1 << 20
-	// So many appends are worth a transaction beside another one's; fewer wait for
-	// that to end, for with 64 callers small batches cost a tenth more. But not for
-	// long: it may be one that hangs.
+	// besideAppends is how many appends are worth a transaction beside another one. Fewer
+	// appends wait until that one ends, because small batches cost a tenth more with 64
+	// callers. They wait for besideWait at most, because the other transaction may hang.
 	besideAppends = 32
 	besideWait    = 5 * time.Millisecond
 )
 
-// request is one append on its way.
+// request is one append that waits or is being sent.
 type request struct {
 	stream   string
 	expected eventstore.Expected
@@ -39,8 +39,8 @@ type state uint8
 
 const (
 	waiting   state = iota
-	sent            // what becomes of it is the database's word
-	abandoned       // by its caller, before it was sent
+	sent            // only the database knows the outcome
+	abandoned       // the caller gave up before it was sent
 )
 
 func newRequest(stream string, expected eventstore.Expected, events []eventstore.Event) *request {
@@ -57,17 +57,16 @@ func (r *request) weight() int64 { return int64(r.bytes) + appendOverhead }
 // answer tells the caller, once.
 func (r *request) answer(result eventstore.Result, err error) { r.done <- outcome{result, err} }
 
-// queue holds appends until a writer takes them. Of each stream only the oldest
-// is ready at a time; the next becomes ready when that one is answered. So a
-// batch never holds a stream twice, and writers of one node never wait for each
-// other at a stream's lock.
+// queue holds appends until a writer takes them. Of each stream only the oldest append is
+// ready. The next one becomes ready when that one is answered. So a batch never contains a
+// stream twice, and the writers of one node never wait for each other at a stream's lock.
 type queue struct {
 	mu       sync.Mutex
 	filled   sync.Cond
 	ready    []*request
 	inFlight int // batches taken and not released
-	// What is ready has waited for a batch in flight for long enough, and whether
-	// somebody will say so.
+	// overdue means that what is ready has waited long enough for the batch that is in
+	// flight. armed means that a timer will set overdue.
 	overdue, armed bool
 	behind         map[string][]*request // by stream that is ready or in flight
 	closed         bool
@@ -96,9 +95,9 @@ func (q *queue) put(r *request) bool {
 	return true
 }
 
-// take waits for requests and takes those that are ready, up to the bounds of a
-// batch. While another batch is in flight it waits a little for more of them. It
-// returns none when the queue is closed and empty.
+// take waits for requests, and takes those that are ready, up to the bounds of a batch. While
+// another batch is in flight, it waits a little for more of them. It returns none when the
+// queue is closed and empty.
 func (q *queue) take() []*request {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -121,7 +120,7 @@ func (q *queue) take() []*request {
 	}
 }
 
-// lapse says that what is ready has waited for long enough.
+// lapse marks what is ready as overdue.
 func (q *queue) lapse() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -146,8 +145,8 @@ func (q *queue) takeReady() []*request {
 	return batch
 }
 
-// seal marks a batch as sent and returns what is to be sent of it: not those
-// whose callers have gone.
+// seal marks a batch as sent and returns the requests to send. Requests whose callers have
+// given up are left out.
 func (q *queue) seal(batch []*request) []*request {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -181,12 +180,12 @@ func (q *queue) next(stream string) {
 		return
 	}
 	q.ready = append(q.ready, line[0])
-	line[0] = nil // or the line would keep it when it is answered
+	line[0] = nil // or the slice would keep the request after it was answered
 	q.behind[stream] = line[1:]
 }
 
-// abandon takes a request back, unless it was sent. Nothing of it stays but in a
-// batch that was taken: its caller gives up the room that the queue's bound counts.
+// abandon takes a request back, unless it was sent. It stays only in a batch that was taken.
+// Its caller gives back the space in the queue.
 func (q *queue) abandon(r *request) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -203,7 +202,7 @@ func (q *queue) abandon(r *request) bool {
 	return true
 }
 
-// fail answers everything that waits.
+// fail answers all waiting requests with an error.
 func (q *queue) fail(err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -214,7 +213,7 @@ func (q *queue) fail(err error) {
 	q.ready = q.ready[:0]
 }
 
-// failStream answers a request that is ready and those behind it.
+// failStream answers a request that is ready, and those behind it in its stream.
 func (q *queue) failStream(r *request, err error) {
 	for _, r := range append([]*request{r}, q.behind[r.stream]...) {
 		r.state = sent
@@ -223,7 +222,7 @@ func (q *queue) failStream(r *request, err error) {
 	delete(q.behind, r.stream)
 }
 
-// close lets no more in. Writers end when they have taken the rest.
+// close accepts no more requests. Writers end after they have taken the rest.
 func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()

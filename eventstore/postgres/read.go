@@ -18,7 +18,8 @@ import (
 )
 
 const (
-	// positionSQL is the head by itself: a hint, from whatever log is there.
+	// positionSQL reads the head without a check of the log. The result is only a hint,
+	// because the log may have diverged.
 	positionSQL = `SELECT position FROM eventstore.head`
 
 	// headSQL is the head and the event there. LIMIT keeps the join a look-up.
@@ -33,8 +34,8 @@ const (
 	filteredSQL = columnsSQL + `WHERE ` + holdsSQL + ` AND position > $4 AND position <= $5
 		AND (type ^@ ANY ($7::text[]) OR stream ^@ ANY ($8::text[])) ORDER BY position LIMIT $6`
 
-	// Whether the stream has ended is looked at by each page, in the page's own
-	// snapshot: so a tombstone is never read as one of the stream's events.
+	// Each page looks whether the stream has ended, in its own snapshot. So a tombstone is
+	// never read as one of the stream's events.
 	inStreamSQL = `WHERE ` + holdsSQL + ` AND stream_id = (SELECT stream_id FROM eventstore.streams WHERE stream = $4 AND NOT ended) `
 
 	streamSQL = columnsSQL + inStreamSQL + `AND revision >= $5 ORDER BY revision LIMIT $6`
@@ -44,20 +45,19 @@ const (
 	endedSQL = `SELECT ended FROM eventstore.streams WHERE ` + holdsSQL + ` AND stream = $4 AND revision >= 0`
 )
 
-// A page of events is read at a time, and no connection is held while its
-// events are handed out.
+// One page of events is read at a time. No connection is in use while its events are yielded.
 const (
 	firstPage    = 500
 	largestPage  = 5000
 	smallestPage = 16
 	shortStream  = 16 // events that most streams do not exceed
 	pageBytes    = 4 << 20
-	// A consumer that does not go on keeps its page in memory. So only some readers
-	// at a time may have large pages; the pages of all others are full at smallBytes.
+	// A consumer that does not go on keeps its page in memory. So only some readers may have
+	// large pages at a time; the pages of all others end at smallBytes.
 	largePages = 16
 	smallBytes = 128 << 10
-	// filteredPage is the number of events examined at a time: so many, at most,
-	// lie between two marks of a subscription.
+	// filteredPage is the number of events that are examined at a time. At most so many lie
+	// between two marks of a subscription.
 	filteredPage = 1000
 )
 
@@ -73,7 +73,7 @@ func (s *Store) Head(ctx context.Context) (eventstore.Position, error) {
 	if err != nil {
 		return eventstore.Start, readError(ctx, "head", err)
 	}
-	s.tail.prove(head) // no subscription here has caught up before that from now on
+	s.tail.prove(head) // so no subscription of this node has caught up before this head
 	return eventstore.At(head), nil
 }
 
@@ -86,7 +86,7 @@ func (s *Store) head(ctx context.Context) (head uint64, err error) {
 		stream     *string
 	}
 	if err = s.pool.QueryRow(ctx, headSQL, naming(known)...).Scan(&head, &e.revision, &e.recordedAt, &e.id, &e.stream); err != nil {
-		return 0, s.explain(ctx, known, err) // wrapped by its callers, which know for whom it was
+		return 0, s.explain(ctx, known, err) // wrapped by its callers, which know what was read
 	}
 	if e.stream != nil {
 		s.latest.note(&eventstore.Recorded{
@@ -118,7 +118,7 @@ var (
 
 func (s *Store) readStream(ctx context.Context, way direction, stream string, from int64, limit int, yield func(eventstore.Recorded, error) bool) error {
 	if !utf8.ValidString(stream) || strings.Contains(stream, "\x00") {
-		return &eventstore.NotFoundError{Stream: stream} // no such name was ever taken
+		return &eventstore.NotFoundError{Stream: stream} // no stream can have this name
 	}
 	size := sizer{rows: firstPage, large: s.large}
 	defer size.done()
@@ -148,8 +148,8 @@ func (s *Store) readStream(ctx context.Context, way direction, stream string, fr
 	return nil
 }
 
-// whyEmpty tells reading past the end of a stream, which is no error, from
-// reading one that has ended or does not exist.
+// whyEmpty explains a page without events. A read from beyond the end of a stream is no
+// error. A read of a stream that has ended or does not exist is one.
 func (s *Store) whyEmpty(ctx context.Context, stream string) error {
 	var deleted bool
 	known := s.latest.get()
@@ -204,7 +204,8 @@ func newPager(filter eventstore.Filter, large *semaphore.Weighted) *pager {
 	return p
 }
 
-// texts leaves out what the database would refuse to compare and no name begins with.
+// texts leaves out prefixes that the database would refuse to compare. No name begins with
+// them.
 func texts(prefixes []string) []string {
 	kept := make([]string, 0, len(prefixes))
 	for _, prefix := range prefixes {
@@ -215,8 +216,8 @@ func texts(prefixes []string) []string {
 	return kept
 }
 
-// page returns selected events after a position and up to another, and the
-// position up to which it has looked. limit 0 is as many as fit a page.
+// page returns selected events after a position and up to another one, and the position up to
+// which it has read. limit 0 means as many as fit a page.
 func (p *pager) page(ctx context.Context, store *Store, after, upTo uint64, limit int) (page []eventstore.Recorded, reached uint64, err error) {
 	rows := p.rows
 	if limit > 0 {
@@ -242,12 +243,12 @@ func (p *pager) page(ctx context.Context, store *Store, after, upTo uint64, limi
 	return page, upTo, nil
 }
 
-// sizer chooses how many rows to ask for, so that a page of small events is
-// worth its round trip and one of large events fits in memory.
+// sizer chooses how many rows to ask for. A page of small events must be worth its round
+// trip, and a page of large events must fit in memory.
 type sizer struct {
 	rows  int
 	large *semaphore.Weighted // the store's large pages
-	holds bool                // one of them
+	holds bool                // this page is one of them
 }
 
 // mayGrow tells whether the page may become a large one.
@@ -256,7 +257,7 @@ func (s *sizer) mayGrow() bool {
 	return s.holds
 }
 
-// done gives a large page back.
+// done gives the right to a large page back.
 func (s *sizer) done() {
 	if s.holds {
 		s.holds = false
@@ -266,7 +267,7 @@ func (s *sizer) done() {
 
 func (s *sizer) adapt(got int, full bool) {
 	switch {
-	case full && !s.holds: // what does not fit is read for nothing
+	case full && !s.holds: // rows that do not fit would be read for nothing
 		s.rows = max(got, 1)
 	case full:
 		s.rows = max(got, smallestPage)
@@ -275,8 +276,8 @@ func (s *sizer) adapt(got int, full bool) {
 	}
 }
 
-// readPage reads rows until there are no more or the page is full. It makes
-// room for the number that is likely.
+// readPage reads rows until there are no more or the page is full. It allocates memory for
+// the likely number of rows.
 func (s *Store) readPage(ctx context.Context, size *sizer, likely int, query string, args ...any) (page []eventstore.Recorded, full bool, err error) {
 	known := s.latest.get()
 	rows, err := s.pool.Query(ctx, query, naming(known, args...)...)
@@ -301,7 +302,7 @@ func (s *Store) readPage(ctx context.Context, size *sizer, likely int, query str
 	if err := rows.Err(); err != nil {
 		return nil, false, s.explain(ctx, known, err) // wrapped by readError
 	}
-	if len(page) > 0 { // one of both is the latest
+	if len(page) > 0 { // the page's last event or the known one is the latest
 		s.latest.note(&page[0])
 		s.latest.note(&page[len(page)-1])
 	}
@@ -310,8 +311,8 @@ func (s *Store) readPage(ctx context.Context, size *sizer, likely int, query str
 
 var errRow = errors.New("a row of eventstore.events has an unknown form")
 
-// recorded makes an event of a row in binary format. names keeps type names,
-// which are few, so that each is allocated once a page.
+// recorded makes an event from a row in binary format. names holds type names, which are few,
+// so that each is allocated once for a page.
 func recorded(row [][]byte, names map[string]string) (eventstore.Recorded, error) {
 	if len(row) != 8 || len(row[0]) != 8 || len(row[1]) != 8 || len(row[2]) != 8 || len(row[3]) != 16 {
 		return eventstore.Recorded{}, errRow
@@ -339,7 +340,7 @@ func recorded(row [][]byte, names map[string]string) (eventstore.Recorded, error
 	return e, nil
 }
 
-// notTheLog is the error of a subscription that starts where this log has never been.
+// notTheLog is the error of a subscription that starts beyond the head of this log.
 func notTheLog(after eventstore.Position, head uint64) error {
 	return fmt.Errorf("subscribe: %w", &eventstore.UnknownPlaceError{Position: after, Head: eventstore.At(head)})
 }

@@ -12,8 +12,8 @@ import (
 // markEvery bounds the events examined and not selected between two marks.
 const markEvery = 1000
 
-// Subscribe implements eventstore.Store. It runs in the goroutine of its
-// consumer: one that stops leaves nothing behind.
+// Subscribe implements eventstore.Store. It runs in the goroutine of its consumer, so a
+// consumer that stops leaves no goroutine behind.
 func (s *Store) Subscribe(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Item, error] {
 	return func(yield func(eventstore.Item, error) bool) {
 		sub := &subscription{
@@ -29,11 +29,11 @@ func (s *Store) Subscribe(ctx context.Context, after eventstore.Position, filter
 	}
 }
 
-// errStopped means the consumer wants no more.
+// errStopped means that the consumer wants no more items.
 var errStopped = errors.New("the consumer stopped")
 
-// subscription is one reader's place in the log. Its only state is the position
-// it has come to; whether it is catching up or live is asked of the tail.
+// subscription is one reader's place in the log. Its only state is the position that it has
+// reached. The tail tells whether it has caught up.
 type subscription struct {
 	store   *Store
 	filter  eventstore.Filter
@@ -61,13 +61,13 @@ func (s *subscription) run(ctx context.Context) error {
 		if err := s.fromTail(ctx); err != nil {
 			return err
 		}
-		if head, err = s.head(ctx); err != nil { // fallen out of the tail
+		if head, err = s.head(ctx); err != nil { // the tail no longer has this position
 			return err
 		}
 	}
 }
 
-// fromDatabase reads until it is in the tail's reach or at the head.
+// fromDatabase reads until the tail covers the position, or the head is reached.
 func (s *subscription) fromDatabase(ctx context.Context, head uint64) error {
 	defer s.pager.done()
 	for s.after < head && !s.store.tail.covers(s.after) {
@@ -86,7 +86,7 @@ func (s *subscription) fromDatabase(ctx context.Context, head uint64) error {
 				return err
 			}
 		}
-		if s.after < reached { // the rest of what was looked at held nothing
+		if s.after < reached { // the filter selected nothing in the rest
 			s.after = reached
 			if err := s.mark(false); err != nil {
 				return err
@@ -96,8 +96,8 @@ func (s *subscription) fromDatabase(ctx context.Context, head uint64) error {
 	return nil
 }
 
-// fromTail reads and waits for more, until the tail no longer reaches back to
-// where this subscription is.
+// fromTail reads from the tail and waits for more, until the tail no longer covers this
+// position.
 func (s *subscription) fromTail(ctx context.Context) error {
 	for told := false; ; {
 		if err := s.ended(ctx); err != nil {
@@ -185,8 +185,8 @@ func (s *subscription) head(ctx context.Context) (uint64, error) {
 	}
 }
 
-// outage waits a little if the server is away, and else returns the error that
-// ends the subscription.
+// outage waits a little if the server is away. Otherwise it returns the error that ends the
+// subscription.
 func (s *subscription) outage(ctx context.Context, cause error) error {
 	if err := s.ended(ctx); err != nil {
 		return err

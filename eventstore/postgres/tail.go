@@ -13,27 +13,27 @@ const (
 	tailBytes  = 16 << 20
 )
 
-// tail is the end of the log in memory. While there are subscriptions it holds
-// the latest events, without gaps, from first to last. Writers of this node add
-// what they committed; what other nodes committed is read by follow. Every
-// subscription that has come this far is served from here, and one that falls
-// behind goes back to the database: nobody waits for it.
+// tail is the end of the log in memory. While there are subscriptions, it holds the latest
+// events, without gaps, from first to last. Writers of this node add what they have
+// committed, and follow reads what other nodes have committed. Every subscription that has
+// come this far is served from here. A subscription that falls behind reads from the database
+// again, so nothing waits for it.
 type tail struct {
 	mu      sync.Mutex
 	readers int
-	known   bool // last is the head as it was at some time; false until follow has looked
+	known   bool // last was the head at some time; false until follow has read the head
 	first   uint64
 	last    uint64
 	proven  uint64                // the highest position known to be committed; last is never above
 	events  []eventstore.Recorded // the event of a position at position % tailEvents
 	bytes   int
-	ahead   map[uint64][]eventstore.Recorded // by first position: came before those it follows
+	ahead   map[uint64][]eventstore.Recorded // by first position: events that came before the events that they follow
 	held    int                              // events in ahead
 	heldSum int                              // their bytes
 	broken  error                            // why no subscription can go on
 
 	changed     chan struct{} // closed when the tail changes
-	gap         chan struct{} // holds one signal: events are missing after last
+	gap         chan struct{} // holds one signal: events after last are missing
 	headRequest chan struct{} // holds one signal: the head may be beyond last
 }
 
@@ -46,7 +46,7 @@ func newTail() *tail {
 	}
 }
 
-// signal leaves a signal in a channel that holds one.
+// signal puts a signal into a channel that can hold one.
 func signal(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
@@ -54,7 +54,7 @@ func signal(c chan struct{}) {
 	}
 }
 
-// join counts a subscription in; while there are none, nothing is kept.
+// join counts a subscription. While there are none, the tail keeps nothing.
 func (t *tail) join() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -97,8 +97,8 @@ func (t *tail) prove(position uint64) {
 	}
 }
 
-// begin lets the tail start after the head as it was just read, and returns
-// where it ends now.
+// begin lets the tail start after the head that was just read, and returns where the tail
+// ends now.
 func (t *tail) begin(head uint64) (last uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -129,7 +129,8 @@ func (t *tail) add(events []eventstore.Recorded) {
 	if len(t.ahead) == 0 {
 		return
 	}
-	// What comes between is another writer's, and most likely on its way.
+	// Another writer of this node has committed the missing events, and most likely they will
+	// come soon.
 	signal(t.gap)
 	if t.held > tailEvents || t.heldSum > tailBytes {
 		t.dropAhead()
@@ -185,7 +186,7 @@ func (t *tail) push(events []eventstore.Recorded) {
 	t.proven = max(t.proven, t.last)
 }
 
-// announce wakes whoever waits for a change.
+// announce wakes all that wait for a change.
 func (t *tail) announce() {
 	close(t.changed)
 	t.changed = make(chan struct{})
@@ -209,7 +210,7 @@ func (t *tail) hasGap() bool {
 	return len(t.ahead) > 0
 }
 
-// fromTail is how many events the tail hands out at a time, if they are small.
+// fromTail is how many events a reader gets at a time from the tail, if they are small.
 const fromTail = 256
 
 // view is what the tail has for a reader.
@@ -247,7 +248,7 @@ func (t *tail) read(after uint64) view {
 	return v
 }
 
-// covers tells whether a reader can go on from the tail.
+// covers tells whether a reader can go on from the tail without missing an event.
 func (t *tail) covers(after uint64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -90,7 +90,8 @@ func (a *arguments) encode(batch []*request, checkIDs bool, known eventstore.Anc
 	events := 0
 	for i, r := range batch {
 		a.streams.addText(r.stream)
-		// The server adds the number of an event. No stream has revisions that high.
+		// The server adds the number of an event to the key. No stream has revisions that
+		// high.
 		a.expected.addInt8(min(int64(r.expected), math.MaxInt64-eventstore.MaxAppendEvents))
 		a.counts.addInt4(len(r.events))
 		a.first.addInt4(events + 1)
@@ -130,7 +131,7 @@ func (a *arguments) reset() {
 	a.meta.reset(pgtype.JSONOID)
 }
 
-// What became of an append, as eventstore.append tells.
+// The outcome of an append, as eventstore.append reports it.
 const (
 	appended  = 0
 	replayed  = 1
@@ -149,7 +150,7 @@ type answer struct {
 	duplicate  []uuid.UUID
 }
 
-// errAnswer means the function in the database is not the one this program knows.
+// errAnswer means that the function in the database is not the one that this program expects.
 var errAnswer = errors.New("eventstore.append answered in an unknown form")
 
 // decodeAnswer reads a row in binary format.
@@ -176,7 +177,7 @@ func decodeAnswer(row [][]byte, appends int) (a answer, err error) {
 	return a, nil
 }
 
-// decodeArray reads an array whose elements have one width; a null one stays zero.
+// decodeArray reads an array whose elements have one width. A null element stays zero.
 func decodeArray[T any](column []byte, length, width int, read func([]byte) T) ([]T, error) {
 	if column == nil {
 		return nil, nil

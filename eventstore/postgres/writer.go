@@ -56,14 +56,14 @@ func (w *writer) run(ctx context.Context) {
 		slices.SortFunc(batch, func(a, b *request) int { return strings.Compare(a.stream, b.stream) })
 		w.record(ctx, w.store.queue.seal(batch), false)
 		w.store.queue.release(batch)
-		// Let the callers just answered come back with their next appends: taken
-		// at once, the next batch would be a third smaller (64 callers).
+		// The callers that were just answered get time to send their next appends. Without
+		// it, the next batch would be a third smaller (with 64 callers).
 		runtime.Gosched()
 	}
 }
 
-// ready makes sure of a connection. One that was idle is tried first, because a
-// batch sent over a dead one has an unknown outcome.
+// ready makes sure that there is a connection. A connection that was idle is tested first,
+// because a batch that is sent over a dead one has an unknown outcome.
 func (w *writer) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, connectTime)
 	defer cancel()
@@ -85,7 +85,7 @@ func (w *writer) ready(ctx context.Context) error {
 		return fmt.Errorf("prepare append: %w", w.store.explain(ctx, w.store.latest.get(), err))
 	}
 	if err := w.store.admitted(ctx); err != nil {
-		w.disconnect() // the next one is asked for anew
+		w.disconnect() // so the next connection asks again
 		return err
 	}
 	w.backoff = 0
@@ -108,8 +108,8 @@ func (w *writer) disconnect() {
 	w.conn = nil
 }
 
-// refuse answers a batch and all that waits when there is no connection, and
-// waits a little before the next try.
+// refuse answers a batch, and all that waits, if there is no connection. Then it waits a
+// little before the next attempt.
 func (w *writer) refuse(ctx context.Context, batch []*request, cause error) {
 	var err error = &eventstore.UnavailableError{Cause: cause}
 	if isDiverged(cause) {
@@ -123,9 +123,8 @@ func (w *writer) refuse(ctx context.Context, batch []*request, cause error) {
 	pause.For(ctx, w.backoff)
 }
 
-// record sends a batch and answers each of its requests. A batch the server
-// does not take as a whole is halved until the one append is found that it does
-// not take.
+// record sends a batch and answers each of its requests. If the server refuses the whole
+// batch, record halves it until it has found the append that the server refuses.
 func (w *writer) record(ctx context.Context, batch []*request, checkIDs bool) {
 	if len(batch) == 0 {
 		return
@@ -144,7 +143,7 @@ func (w *writer) record(ctx context.Context, batch []*request, checkIDs bool) {
 			return
 		}
 		if fate == duplicateID {
-			// Look before adding. Appends that share an id go one after the other.
+			// Check the ids before adding. Appends that share an id go one after the other.
 			if distinct, rest := splitShared(batch); !checkIDs || len(rest) > 0 {
 				w.record(ctx, distinct, true)
 				w.record(ctx, rest, true)
@@ -157,11 +156,11 @@ func (w *writer) record(ctx context.Context, batch []*request, checkIDs bool) {
 	}
 	w.store.logger.WarnContext(ctx, "a batch of appends failed", "appends", len(batch), "error", err)
 	w.fail(batch, translate(err))
-	w.disconnect() // the next batch may find a server that can
+	w.disconnect() // a new connection may lead to a server that works
 }
 
 func (w *writer) call(ctx context.Context, batch []*request, checkIDs bool) (answer, error) {
-	if w.conn == nil || w.conn.IsClosed() { // since an earlier part of this batch
+	if w.conn == nil || w.conn.IsClosed() { // lost with an earlier part of this batch
 		if err := w.ready(ctx); err != nil {
 			return answer{}, &neverSentError{err}
 		}
@@ -182,7 +181,7 @@ func (w *writer) call(ctx context.Context, batch []*request, checkIDs bool) (ans
 	return a, decoded
 }
 
-// neverSentError marks what failed before a byte was sent, as pgconn does.
+// neverSentError marks an error that came before a byte was sent, as pgconn does.
 type neverSentError struct{ error }
 
 func (neverSentError) SafeToRetry() bool { return true }
@@ -210,8 +209,8 @@ func (w *writer) fail(batch []*request, err error) {
 	}
 }
 
-// deliver hands what was committed to the tail, then answers the callers: one
-// that got its answer finds its events in a subscription that is caught up.
+// deliver gives what was committed to the tail and then answers the callers. So a caller that
+// has its answer finds its events in a subscription that has caught up.
 func (w *writer) deliver(batch []*request, a *answer) {
 	position := w.store.publish(batch, a)
 	if position > 0 {
