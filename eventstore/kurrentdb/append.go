@@ -16,17 +16,16 @@ import (
 	"daybook/internal/pause"
 )
 
-// Append implements eventstore.Store. A tombstone must be its append's only
-// event: the server writes it itself, so its id and its bytes are not kept, and
-// its revision is the highest there is.
+// Append implements eventstore.Store. A tombstone must be its append's only event. The server
+// writes the tombstone itself, so its id and its bytes are not kept, and its revision is the
+// highest possible.
 //
-// Replayed false means that the log holds at this place what was given, byte for
-// byte, and did not when this store last knew where the head was: from what comes
-// by the shared subscription or, while that is not there, from a look at the head
-// before each append. Replayed is true if the log holds other bytes there under
-// the same ids, and if it held the events before that. So only where two programs
-// give the same bytes under the same ids at the same moment, both may be told
-// that they added them.
+// Replayed is false if the log holds at this place exactly the bytes that were given, and did
+// not hold them when this store last knew the head. The store knows the head from its shared
+// subscription. While that is not there, it reads the head before each append. Replayed is
+// true if the log held the events before that, or holds other bytes under the same ids. So
+// two callers can both get Replayed false only if two programs append the same bytes under
+// the same ids at the same moment.
 func (s *Store) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
 	if err := eventstore.CheckAppend(stream, expected, events); err != nil {
 		return eventstore.Result{}, err
@@ -66,7 +65,7 @@ func (s *Store) Append(ctx context.Context, stream string, expected eventstore.E
 		}
 		return eventstore.Result{}, err
 	}
-	if !known.Before(result.Position) { // it was in the log before it was sent
+	if !known.Before(result.Position) { // the events were in the log before they were sent
 		result.Replayed = true
 	}
 	s.appended(stream, events, result)
@@ -77,8 +76,8 @@ func ends(events []eventstore.Event) bool {
 	return events[len(events)-1].Type == eventstore.TombstoneType
 }
 
-// refreshHead reads the head if it may have moved unseen: by an append that left its
-// outcome unknown, or by anybody's while no subscription tells.
+// refreshHead reads the head if it may have moved without the store's knowledge: by an append
+// with an unknown outcome, or by any append while there is no subscription.
 func (s *Store) refreshHead(ctx context.Context) error {
 	blurs, blurred := s.known.mustRead()
 	if !blurred && s.live.flows() {
@@ -93,7 +92,7 @@ func (s *Store) refreshHead(ctx context.Context) error {
 	return nil
 }
 
-// appended tells the subscriptions how far the log reaches.
+// appended tells the subscriptions how long the log is.
 func (s *Store) appended(stream string, events []eventstore.Event, result eventstore.Result) {
 	s.known.advance(result.Position)
 	if !isSystem(events[len(events)-1].Type, stream) {
@@ -101,12 +100,13 @@ func (s *Store) appended(stream string, events []eventstore.Event, result events
 	}
 }
 
-// send repeats an append while there is time to wait: one that surely was not done,
-// and one whose outcome is unknown, because the server knows its ids. The end of a
-// stream is not repeated, because a second one is refused, whoever wrote the first.
+// send repeats an append while there is time. It repeats an append that was surely not done,
+// and one whose outcome is unknown, because the server recognises its ids. It does not repeat
+// the end of a stream, because the server refuses a second end, even to the writer of the
+// first.
 func (s *Store) send(ctx context.Context, op appending) (eventstore.Result, error) {
 	until := time.Now().Add(s.supervisor.wait)
-	doubt := false // one of the tries may have been done
+	doubt := false // one of the attempts may have been done
 	for backoff := minBackoff; ; backoff *= 2 {
 		result, err := s.sendOnce(ctx, op)
 		if err == nil {
@@ -115,11 +115,11 @@ func (s *Store) send(ctx context.Context, op appending) (eventstore.Result, erro
 		again := false
 		switch judge(err) {
 		case notSent, elsewhere, moved:
-			_, tried := errors.AsType[*unsent](err) // that has waited already
+			_, tried := errors.AsType[*unsent](err) // this one has waited already
 			again = !tried || errors.Is(err, errNewConnection)
 		case unknown, lost:
 			doubt, again = true, op.repeatable
-		case conflict, duplicate, deleted: // whatever the tries before have done
+		case conflict, duplicate, deleted: // whatever earlier attempts have done
 			return eventstore.Result{}, err
 		default:
 		}
@@ -134,13 +134,13 @@ func (s *Store) send(ctx context.Context, op appending) (eventstore.Result, erro
 	}
 }
 
-// errNewConnection is of an append that was not sent, because the connection was made
-// after the log was last compared.
+// errNewConnection is the error of an append that was not sent, because the connection was
+// made after the log was last compared.
 var errNewConnection = errors.New("the connection is a new one")
 
-// sendOnce sends an append over a connection on which the log was found to be the
-// right one. A server may have been started anew with another log while an append
-// waited, and would take it.
+// sendOnce sends an append over a connection whose log was found to be the right one. Without
+// that check, a server that was restarted with another log would take an append that had
+// waited for it.
 func (s *Store) sendOnce(ctx context.Context, op appending) (eventstore.Result, error) {
 	if s.admit == nil {
 		return call(ctx, s.supervisor, op.operation)
@@ -160,7 +160,7 @@ func (s *Store) sendOnce(ctx context.Context, op appending) (eventstore.Result, 
 // appending is how an append is done.
 type appending struct {
 	operation  operation[eventstore.Result]
-	repeatable bool // the server answers a repeated one like the first
+	repeatable bool // the server answers a repetition like the first request
 }
 
 func newAppending(stream string, expected eventstore.Expected, events []eventstore.Event) (appending, error) {
@@ -193,9 +193,9 @@ func ending(stream string, expected eventstore.Expected) operation[eventstore.Re
 	}
 }
 
-// adding appends. The server answers an append that it knows by its ids like a new
-// one, even if it holds other bytes under them, of a writer who decided otherwise. So
-// the result may be of either. Its position may be that of the first event.
+// adding appends. If the server recognises the ids of an append, it answers as if the append
+// were new, even if it holds other bytes under these ids. So the result may be that of
+// another writer. Its position may be that of the first event.
 func adding(stream string, expected eventstore.Expected, sent []esdb.EventData) operation[eventstore.Result] {
 	return func(ctx context.Context, client *esdb.Client) (eventstore.Result, error) {
 		ctx, end := lingering(ctx)
@@ -213,16 +213,16 @@ func adding(stream string, expected eventstore.Expected, sent []esdb.EventData) 
 
 // linger is how much longer than its caller an append goes on in the client.
 //
-// When an append's stream fails while it is sending, the client reads the
-// trailers that gRPC writes if the context ends at the same moment: a data race.
-// A caller's deadline may be at any moment, and of a server that dies the first
-// who notices gives up the connection of all. An append begins while its caller
-// is there and sends at once, so a moment later it has been sent, or has failed.
+// If an append's stream fails while it is sending, the client reads the trailers. If the
+// context ends at the same moment, gRPC writes them: a data race. A caller's deadline may
+// come at any moment. If a server dies, the first call that notices gives up the connection
+// for all. An append begins while its caller is waiting and is sent at once. So a moment
+// later it has been sent or has failed.
 const linger = 250 * time.Millisecond
 
-// lingering is a context that ends a moment after ctx, or when it is ended.
+// lingering is a context that ends linger after ctx, or when it is canceled.
 func lingering(ctx context.Context) (context.Context, context.CancelFunc) {
-	deadline, _ := ctx.Deadline() // every call has one, and the server is to know it
+	deadline, _ := ctx.Deadline() // every call has one, and the server needs it
 	kept, end := context.WithDeadline(context.WithoutCancel(ctx), deadline.Add(linger))
 	stop := context.AfterFunc(ctx, func() {
 		pause.For(kept, linger)
@@ -234,23 +234,23 @@ func lingering(ctx context.Context) (context.Context, context.CancelFunc) {
 	}
 }
 
-// behind is of a node that does not have what the leader has: it was the leader
-// once, forwards appends, and answers reads from what it knows.
+// behind is the error of a node that does not have what the leader has. It was the leader
+// before. It forwards appends, and answers reads from its own state.
 type behind struct{ cause error }
 
 func (e *behind) Error() string { return fmt.Sprintf("the node is behind its leader: %v", e.cause) }
 func (e *behind) Unwrap() error { return e.cause }
 
-// Pauses between looks at a stream that is about to change.
+// Pauses between reads of a stream that is about to change.
 const (
 	minPollGap = 5 * time.Millisecond
 	maxPollGap = 100 * time.Millisecond
 )
 
-// awaitMove waits until whoever was refused can read why. The server refuses by what
-// its writer knows, and readers see that some milliseconds later. If the stream does
-// not move for long, the node is behind its leader, and its connection is replaced.
-// However the wait ends, the answer is the same.
+// awaitMove waits until a caller whose append was refused can read the reason. The server
+// refuses by what its writer knows, and readers see that some milliseconds later. If the
+// stream does not change for long, the node is behind its leader, and its connection is
+// replaced. The answer is the same in both cases.
 func (s *Store) awaitMove(ctx context.Context, stream string, expected eventstore.Expected, w *watch, refusal error) {
 	if expected < eventstore.NoStream {
 		return
@@ -271,7 +271,7 @@ func (s *Store) awaitMove(ctx context.Context, stream string, expected eventstor
 	}
 }
 
-// awaitEnd waits until the end of a stream can be read. Other appends wait for that
+// awaitEnd waits until the end of a stream can be read. Other appends to the stream need that
 // when they compare what was recorded.
 func (s *Store) awaitEnd(ctx context.Context, position eventstore.Position, w *watch) {
 	began := time.Now()
@@ -295,20 +295,20 @@ func isAt(ctx context.Context, client *esdb.Client, stream string, expected even
 	}
 }
 
-// notRead means that an append was recorded, now or before, but could not be
-// looked at; repeating it tells. Its cause says nothing about the append.
+// notRead means that an append was recorded, now or before, but could not be read back. A
+// repetition finds out. Its cause says nothing about the append.
 type notRead struct{ cause error }
 
 func (e *notRead) Error() string { return fmt.Sprintf("read back what was appended: %v", e.cause) }
 
 var errNotThere = errors.New("it is not there")
 
-// bringMax bounds the wait for the subscription to bring what was appended.
+// bringMax bounds the wait until the subscription yields what was appended.
 const bringMax = 250 * time.Millisecond
 
-// confirm compares what was sent with what the log holds at the place of the answer,
-// because the server answers an append that it knows by its ids like a new one. The
-// shared subscription brings the events anyway; if it does not, they are read back.
+// confirm compares what was sent with what the log holds at the place of the answer, because
+// the server answers a repeated append like a new one. Normally the shared subscription
+// yields the events. If it does not, they are read.
 func (s *Store) confirm(ctx context.Context, stream string, events []eventstore.Event, answer eventstore.Result, w *watch) (eventstore.Result, error) {
 	if result, brought := w.brought(ctx, answer); brought {
 		return result, nil
@@ -326,7 +326,7 @@ func (s *Store) confirm(ctx context.Context, stream string, events []eventstore.
 		switch fate := judge(err); {
 		case err == nil:
 			return result, nil
-		case fate == deleted: // meanwhile; nobody will decide on it any more
+		case fate == deleted: // deleted in the meantime, so nothing more will be decided on it
 			return answer, nil
 		case left:
 			return eventstore.Result{}, err
@@ -341,8 +341,8 @@ func (s *Store) confirm(ctx context.Context, stream string, events []eventstore.
 	}
 }
 
-// readBack compares the events up to a revision with those that were sent. The
-// stream's limits may hide the first ones already.
+// readBack compares the events up to a revision with those that were sent. The stream's
+// limits may already hide the first of them.
 func readBack(ctx context.Context, client *esdb.Client, stream string, last int64, sent []eventstore.Event) (eventstore.Result, error) {
 	first := last + 1 - int64(len(sent))
 	events, err := client.ReadStream(ctx, stream, esdb.ReadStreamOptions{Direction: esdb.Forwards, From: esdb.Revision(uint64(max(first, 0)))}, uint64(len(sent)))
@@ -350,7 +350,7 @@ func readBack(ctx context.Context, client *esdb.Client, stream string, last int6
 		return eventstore.Result{}, err
 	}
 	defer events.Close()
-	// Before the stream's first event nothing was added: the server knows the ids, at
+	// Nothing was added before the stream's first event: the server recognised the ids at
 	// other places.
 	result := eventstore.Result{Revision: -1, Replayed: first < 0}
 	for {
@@ -365,7 +365,7 @@ func readBack(ctx context.Context, client *esdb.Client, stream string, last int6
 		switch {
 		case err != nil:
 			return eventstore.Result{}, err
-		case e.Revision < first || e.Revision > last: // the stream begins later by now
+		case e.Revision < first || e.Revision > last: // the stream now begins later
 			continue
 		case !same(&sent[e.Revision-first], &e.Event):
 			result.Replayed = true
@@ -391,14 +391,14 @@ func revision(expected eventstore.Expected) esdb.ExpectedRevision {
 	}
 }
 
-// idLocks lets appends that begin with the same event id go one after the other,
-// so that the later ones know what the first has done.
+// idLocks makes appends that begin with the same event id go one after the other. So a later
+// one sees what the first has done.
 type idLocks struct {
 	mu   sync.Mutex
-	held map[uuid.UUID]chan struct{} // closed when the turn is over
+	held map[uuid.UUID]chan struct{} // closed when the lock is released
 }
 
-// lock waits for a turn, and returns what ends it.
+// lock waits for the lock of an id, and returns the function that releases it.
 func (t *idLocks) lock(ctx context.Context, id uuid.UUID) (done func(), err error) {
 	for {
 		t.mu.Lock()

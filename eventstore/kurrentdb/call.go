@@ -10,34 +10,35 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 )
 
-// operation is what is done with a client. Its context ends with the caller's,
-// with the call's time, and with the connection.
+// operation is one use of a client. Its context ends with the caller's context, after the
+// call's time, and with the connection.
 type operation[T any] func(context.Context, *esdb.Client) (T, error)
 
-// unsent means that nothing reached the server.
+// unsent means that nothing was sent to the server.
 type unsent struct{ cause error }
 
 func (e *unsent) Error() string { return e.cause.Error() }
 func (e *unsent) Unwrap() error { return e.cause }
 
-// noAnswer means that a call was given up without the server's answer.
+// noAnswer means that a call was given up before the server answered.
 type noAnswer struct{ cause error }
 
 func (e *noAnswer) Error() string { return fmt.Sprintf("no answer: %v", e.cause) }
 func (e *noAnswer) Unwrap() error { return e.cause }
 
-// clockSkew is how much earlier than here a deadline may be over at the server.
+// clockSkew is how much earlier a deadline may end by the server's clock than by this
+// machine's clock.
 const clockSkew = 50 * time.Millisecond
 
 var errTimeout = errors.New("the call's time is over")
 
-// call does something on the connection in use and returns in time, whatever
-// the client does.
+// call runs an operation on the connection in use. It returns in time even if the client
+// blocks.
 func call[T any](ctx context.Context, s *supervisor, op operation[T]) (T, error) {
 	return callOn(ctx, s, func(ctx context.Context, c *connection) (T, error) { return op(ctx, c.client) })
 }
 
-// callOn is call for what must know its connection.
+// callOn is call for an operation that needs its connection.
 func callOn[T any](ctx context.Context, s *supervisor, op func(context.Context, *connection) (T, error)) (T, error) {
 	var none T
 	if !s.calls.enter() {
@@ -68,7 +69,7 @@ func start[T any](ctx context.Context, c *connection, s *supervisor, op func(con
 	}, op)
 }
 
-// guard is call on a given connection, without a slot.
+// guard runs an operation like call, on a given connection and without taking a slot.
 func guard[T any](ctx context.Context, c *connection, op operation[T]) (T, error) {
 	if !c.inside.enter() {
 		var none T
@@ -77,10 +78,10 @@ func guard[T any](ctx context.Context, c *connection, op operation[T]) (T, error
 	return run(ctx, c, func(error) {}, func(ctx context.Context, c *connection) (T, error) { return op(ctx, c.client) })
 }
 
-// run has an operation done in a goroutine of its own, from which the caller
-// walks away when ctx ends. The goroutine then keeps its slot, so that there are
-// never more of them on a connection than slots; all end with the connection.
-// ended hears how it ended, also when the caller has left.
+// run runs an operation in a goroutine of its own. If ctx ends first, the caller leaves, and
+// the goroutine keeps its slot. So a connection never has more such goroutines than slots,
+// and all of them end with the connection. ended is called with the operation's error, even
+// after the caller has left.
 func run[T any](ctx context.Context, c *connection, ended func(error), op func(context.Context, *connection) (T, error)) (T, error) {
 	type answer struct {
 		value T
@@ -91,9 +92,9 @@ func run[T any](ctx context.Context, c *connection, ended func(error), op func(c
 		defer c.inside.leave()
 		value, err := recovered(func() (T, error) { return op(ctx, c) })
 		if err != nil && overdue(ctx) && (judge(err) == unknown || errors.Is(err, io.EOF)) {
-			err = &noAnswer{why(ctx, c)} // the client tells it in many ways
+			err = &noAnswer{why(ctx, c)} // the client reports the end of a context in many ways
 		}
-		answers <- answer{value, err} // first, for what is learned may end ctx
+		answers <- answer{value, err} // before ended, because ended may end ctx
 		ended(err)
 	}()
 	select {
@@ -101,7 +102,7 @@ func run[T any](ctx context.Context, c *connection, ended func(error), op func(c
 		return a.value, a.err
 	case <-ctx.Done():
 	}
-	select { // it may have come all the same
+	select { // the answer may have come at the same moment
 	case a := <-answers:
 		return a.value, a.err
 	default:
@@ -110,14 +111,14 @@ func run[T any](ctx context.Context, c *connection, ended func(error), op func(c
 	}
 }
 
-// overdue tells whether a context has ended, or does so any moment: the server
-// knows its deadline and may be the first to act on it.
+// overdue tells whether a context has ended or is about to end. The server knows the
+// deadline, too, and may be the first to act on it.
 func overdue(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
 	return ctx.Err() != nil || ok && time.Until(deadline) < clockSkew
 }
 
-// why tells why a call's context has ended.
+// why returns the reason why a call's context has ended.
 func why(ctx context.Context, c *connection) error {
 	switch cause := context.Cause(ctx); {
 	case cause == nil:
@@ -129,8 +130,8 @@ func why(ctx context.Context, c *connection) error {
 	}
 }
 
-// recovered makes an error of a panic: of the one that breaks a call off, and of
-// the client's own at messages it does not know.
+// recovered turns a panic into an error. The panic breaks a call off, or comes from the
+// client, which panics at messages that it does not know.
 func recovered[T any](f func() (T, error)) (value T, err error) {
 	defer func() {
 		switch p := recover().(type) {
@@ -149,21 +150,21 @@ type clientPanic struct{ value any }
 
 func (p *clientPanic) Error() string { return fmt.Sprintf("the client panicked: %v", p.value) }
 
-// learn gives the connection up, or has it looked at, if an error says that it
-// is no good.
+// learn gives the connection up, or has it checked, if an error says that the connection may
+// not work.
 func (c *connection) learn(err error) {
 	if _, ok := errors.AsType[*behind](err); ok {
 		c.retire(err)
 		return
 	}
-	if errors.Is(err, errNewConnection) { // nothing was asked of it yet
+	if errors.Is(err, errNewConnection) { // nothing was sent over it yet
 		return
 	}
 	switch judge(err) {
 	case lost, moved, notSent: // notSent: the client has ended itself
 		c.drop(err)
 	case unknown:
-		if !errors.Is(err, context.Canceled) { // by the caller, who just did not wait
+		if !errors.Is(err, context.Canceled) { // canceled by a caller that did not want to wait
 			c.suspect()
 		}
 	default: // the connection is as good as it was

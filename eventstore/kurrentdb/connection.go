@@ -27,33 +27,33 @@ const (
 	saysNoPreface = "error reading server preface"
 )
 
-// connection is one client and the one gRPC connection it has. It is used until
-// the first sign of trouble and then replaced as a whole.
+// connection is one client with its one gRPC connection. It is used until the first sign of
+// trouble, and is then replaced as a whole.
 //
-// For the client does not survive trouble. On Unavailable, each call tells the
-// client's one goroutine to look for a server again. That goroutine forgets the
-// old gRPC connection without closing it, ends for good after some tries, and
-// whoever then talks to it blocks for ever. So no call gets to tell it: the
-// client logs the error first, and there the call is broken off by a panic that
-// its guard recovers.
+// The reason is that the client does not recover from trouble. If a call fails with
+// Unavailable, it tells the client's one goroutine to look for a server again. That goroutine
+// forgets the old gRPC connection without closing it. After some attempts it ends for good,
+// and every later call that needs it blocks for ever. So no call may tell it: the client logs
+// the error first, and the logger breaks the call off with a panic. The call's guard recovers
+// from that panic.
 //
-// The one gRPC connection is one TCP connection as well (see onceScheme). To another
-// leader the client goes by itself, as long as that one answers; nothing is appended
-// there until the supervisor has made a connection of its own to it.
+// The one gRPC connection is also one TCP connection (see onceScheme). If another node
+// becomes the leader and that node answers, the client goes there by itself. Nothing is
+// appended there until the supervisor has made a new connection to it.
 type connection struct {
 	config esdb.Configuration
 	client *esdb.Client
 	logger *slog.Logger
-	number atomic.Uint64 // how many were made up to this one; never when nothing more may be appended over it
+	number atomic.Uint64 // number of connections made up to this one; never if no append may be sent over it any more
 
 	ctx  context.Context // ends when the connection is given up; its cause says why
 	drop context.CancelCauseFunc
 
-	use    context.Context // ends when it is to be replaced, at the latest when it is given up
+	use    context.Context // ends when it is to be replaced, and at the latest when it is given up
 	retire context.CancelCauseFunc
 
 	slots  chan struct{} // taken by calls in flight
-	inside gate          // goroutines that are in the client
+	inside gate          // goroutines that are calling the client
 	doubt  chan struct{} // holds one signal: a call got no answer
 }
 
@@ -69,8 +69,8 @@ func newConnection(config esdb.Configuration, inFlight int, logger *slog.Logger)
 	return c
 }
 
-// dial makes a client and waits until it has found a server. The client ignores
-// contexts while it looks.
+// dial makes a client and waits until it has found a server. The client ignores contexts
+// while it searches.
 func dial(ctx context.Context, config esdb.Configuration, inFlight int, logger *slog.Logger) (*connection, error) {
 	c := newConnection(config, inFlight, logger)
 	if err := locate(ctx, &config); err != nil {
@@ -107,14 +107,15 @@ func dial(ctx context.Context, config esdb.Configuration, inFlight int, logger *
 	}
 }
 
-// brokenOff is what the client met when it was kept from healing itself.
+// brokenOff is the error at which a call was broken off, so that the client does not try to
+// recover.
 type brokenOff struct{ cause error }
 
 func (b *brokenOff) Error() string { return b.cause.Error() }
 func (b *brokenOff) Unwrap() error { return b.cause }
 
-// hear is the client's logger, called in the goroutine of the call or, for what
-// concerns the node, in the client's own.
+// hear is the client's logger. It runs in the goroutine of the call or, for errors of the
+// node, in the client's own goroutine.
 func (c *connection) hear(level esdb.LogLevel, format string, args ...any) {
 	switch format {
 	case saysFailed:
@@ -132,18 +133,20 @@ func (c *connection) hear(level esdb.LogLevel, format string, args ...any) {
 	}
 }
 
-// ledBy is of a connection to a node that does not lead; the leader is at address.
+// ledBy is the error of a connection to a node that is not the leader. The leader is at
+// address.
 type ledBy struct{ address string }
 
 func (l *ledBy) Error() string { return "the server names another leader: " + l.address }
 
-// never is the number of a connection that no append may be sent over.
+// never is the number of a connection over which no append may be sent.
 const never = math.MaxUint64
 
-// checkLeader makes sure that the leader the server named answers, before the
-// client goes there: if it does not, the client forgets to close its connection
-// to it. It has closed the old one, so its goroutine can be ended here. If it does,
-// what is under way there may end, and the connection is replaced.
+// checkLeader makes sure that the leader which the server named answers, before the client
+// goes there. If the leader does not answer, the client would forget to close its connection
+// to it. The client has already closed the old connection, so its goroutine can be ended
+// here. If the leader answers, calls in flight may finish there, and the connection is
+// replaced.
 func (c *connection) checkLeader(address string) {
 	c.number.Store(never)
 	config := c.config
@@ -157,9 +160,9 @@ func (c *connection) checkLeader(address string) {
 	c.retire(&ledBy{address})
 }
 
-// close ends the client when nobody is in it any more. Until then closing would
-// be a race: it closes a channel that calls send on. The grace is for calls that
-// block all the same; they end when that channel is closed.
+// close ends the client when no goroutine is calling it any more. Before that, it would be a
+// race, because it closes a channel on which calls send. grace is how long it waits for
+// calls. Calls that still block end when that channel is closed.
 func (c *connection) close(grace time.Duration) {
 	c.drop(errReplaced)
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
@@ -170,8 +173,8 @@ func (c *connection) close(grace time.Duration) {
 	_ = c.client.Close() // never fails
 }
 
-// drain lets what is under way on a connection that is replaced come to its end,
-// unless ctx ends.
+// drain lets the calls on a connection that is being replaced finish, until grace is over or
+// ctx ends.
 func (c *connection) drain(ctx context.Context, grace time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, grace)
 	defer cancel()
@@ -180,7 +183,7 @@ func (c *connection) drain(ctx context.Context, grace time.Duration) {
 	}
 }
 
-// suspect asks for a look at whether the server still answers.
+// suspect requests a check whether the server still answers.
 func (c *connection) suspect() {
 	select {
 	case c.doubt <- struct{}{}:
@@ -188,7 +191,7 @@ func (c *connection) suspect() {
 	}
 }
 
-// gate counts who is inside, and can be shut.
+// gate counts the goroutines that are inside, and can be shut.
 type gate struct {
 	mu     sync.Mutex
 	closed bool
@@ -207,7 +210,7 @@ func (g *gate) enter() bool {
 
 func (g *gate) leave() { g.inside.Done() }
 
-// shut lets nobody in any more, and waits until all are out or ctx ends.
+// shut lets no goroutine in any more, and waits until all have left or ctx ends.
 func (g *gate) shut(ctx context.Context) error {
 	g.mu.Lock()
 	g.closed = true

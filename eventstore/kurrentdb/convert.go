@@ -17,9 +17,9 @@ import (
 
 const binaryContent = "application/octet-stream"
 
-// outgoing is an event as it is sent. What is in an envelope goes out of it: to
-// other clients of the server it is what its writer meant. One that would not
-// come back as the same bytes is refused.
+// outgoing is an event in the form in which it is sent. Content in an envelope is sent
+// without the envelope, so that other clients of the server see what its writer meant. An
+// event that would not come back with the same bytes is refused.
 func outgoing(i int, e *eventstore.Event) (esdb.EventData, error) {
 	content := eventstore.Unwrap(*e)
 	sent := esdb.EventData{EventID: e.ID, EventType: e.Type, Data: content.Data, Metadata: content.Meta}
@@ -38,11 +38,11 @@ func outgoing(i int, e *eventstore.Event) (esdb.EventData, error) {
 	return sent, nil
 }
 
-// errNoPosition is of servers before 22.6, which give positions only with the
-// events of $all.
+// errNoPosition is the error for servers before 22.6, which give positions only for events of
+// $all.
 var errNoPosition = errors.New("the server gives no positions with a stream's events; it must be EventStoreDB 22.6 or later")
 
-// incoming is an event as the contract has it.
+// incoming is an event in the form of the contract.
 func incoming(e *esdb.RecordedEvent) (eventstore.Recorded, error) {
 	if e.Position.Commit == math.MaxUint64 {
 		return eventstore.Recorded{}, errNoPosition
@@ -60,21 +60,21 @@ func incoming(e *esdb.RecordedEvent) (eventstore.Recorded, error) {
 	}, nil
 }
 
-// same tells whether an event was recorded as it was sent. An envelope holds the
-// type of its content too.
+// same tells whether an event was recorded as it was sent. An envelope also holds the type of
+// its content.
 func same(sent, recorded *eventstore.Event) bool {
 	return sent.ID == recorded.ID && sent.Type == recorded.Type &&
 		bytes.Equal(sent.Data, recorded.Data) && bytes.Equal(sent.Meta, recorded.Meta)
 }
 
-// isSystem tells whether an event is the server's own: of a system stream, or of
-// a system type. A tombstone belongs to the stream it ends.
+// isSystem tells whether an event belongs to the server: its stream or its type is a system
+// one. A tombstone belongs to the stream that it ends.
 func isSystem(eventType, stream string) bool {
 	return strings.HasPrefix(stream, "$") || strings.HasPrefix(eventType, "$") && eventType != eventstore.TombstoneType
 }
 
-// selection is a filter as this engine has it: system events are selected only
-// by a prefix that says so.
+// selection is a filter of this engine. It selects system events only by a prefix that begins
+// with '$'.
 type selection struct {
 	filter eventstore.Filter
 	system bool
@@ -94,9 +94,9 @@ func (s selection) selects(e *eventstore.Recorded) bool {
 	return (s.system || !isSystem(e.Type, e.Stream)) && s.filter.Selects(e.Type, e.Stream)
 }
 
-// serverFilter is the selection as the server is asked for it. It may let more
-// through; selects is asked again of what comes. The server takes no empty
-// prefix, and none that is not text, which no name can have.
+// serverFilter is the filter for the server. It may let more events through, so selects
+// checks what comes. The server refuses an empty prefix, and one that is not text; no name
+// begins with such text.
 func (s selection) serverFilter() *esdb.SubscriptionFilter {
 	kind, prefixes := esdb.EventFilterType, s.filter.TypePrefixes
 	if len(s.filter.StreamPrefixes) > 0 {

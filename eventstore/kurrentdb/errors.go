@@ -45,9 +45,8 @@ func answers(f fate) bool {
 	}
 }
 
-// judge is the one place that knows what the client's and the server's errors
-// say. The client's own way of finding its errors (esdb.FromError) sees only
-// those that nothing is wrapped around.
+// judge is the only place that knows the errors of the client and of the server. The client's
+// own function (esdb.FromError) finds only errors that are not wrapped.
 func judge(err error) fate {
 	if _, ok := errors.AsType[*unsent](err); ok {
 		return notSent
@@ -79,17 +78,17 @@ func judge(err error) fate {
 			if !typed { // the answer to a read, not an error of the protocol
 				return missing
 			}
-		default: // what is beneath says it
+		default: // the wrapped error says it
 		}
 	}
 	switch {
 	case typed && answers(judgeCode(reply.Code())):
 		return judgeCode(reply.Code())
-	case err != nil && strings.Contains(err.Error(), saysNoNode): // every call begins by asking for a node
+	case err != nil && strings.Contains(err.Error(), saysNoNode): // every call first asks for a node
 		return notSent
 	case typed:
 		return judgeCode(reply.Code())
-	case errors.Is(err, io.EOF): // the server ended the call early, and the client lost its reason
+	case errors.Is(err, io.EOF): // the server ended the call early, and the client has lost the reason
 		return lost
 	default:
 		return unknown
@@ -102,7 +101,7 @@ func judgeCode(code codes.Code) fate {
 		return lost
 	case codes.NotFound:
 		return moved
-	case codes.FailedPrecondition: // deletions say so what appends say by a message
+	case codes.FailedPrecondition: // deletions say so; appends say it with a message
 		return conflict
 	case codes.AlreadyExists:
 		return duplicate
@@ -117,7 +116,7 @@ func judgeCode(code codes.Code) fate {
 	}
 }
 
-// appendError makes the contract's error of an append's.
+// appendError turns the error of an append into the contract's error.
 func appendError(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event, err error) error {
 	switch judge(err) {
 	case notSent:
@@ -142,8 +141,8 @@ func appendError(ctx context.Context, stream string, expected eventstore.Expecte
 	}
 }
 
-// refusedError is of a client that does not go on, or of a server that says no
-// for reasons the contract does not know, such as a lower limit than ours.
+// refusedError is the error if the client cannot go on, or if a server refuses for a reason
+// that the contract does not know, such as a lower limit.
 func refusedError(err error) error {
 	if _, ok := errors.AsType[*clientPanic](err); ok {
 		return &eventstore.OutcomeUnknownError{Cause: err}
@@ -151,8 +150,8 @@ func refusedError(err error) error {
 	return &eventstore.InvalidError{Reason: fmt.Sprintf("the server refuses it: %s", status.Convert(err).Message())}
 }
 
-// duplicateID is the id that the server names, as the gateway does, or else the
-// first of the append.
+// duplicateID is the id that the server names, as the gateway does. If it names none, it is
+// the first id of the append.
 func duplicateID(err error, events []eventstore.Event) uuid.UUID {
 	for _, detail := range status.Convert(err).Details() {
 		info, ok := detail.(*errdetails.ErrorInfo)
@@ -166,7 +165,7 @@ func duplicateID(err error, events []eventstore.Event) uuid.UUID {
 	return events[0].ID
 }
 
-// deniedError says what can be done about it.
+// deniedError says what to do about it.
 func deniedError(what string, err error) error {
 	reason := "this user has no right to (for an append, to the stream; for reading everything, to $all)"
 	if status.Code(err) == codes.Unauthenticated {
@@ -175,7 +174,7 @@ func deniedError(what string, err error) error {
 	return &eventstore.DeniedError{Cause: fmt.Errorf("%s: %s: %w", what, reason, err)}
 }
 
-// readError makes the contract's error of a read's that is not to be repeated.
+// readError turns the error of a read that is not repeated into the contract's error.
 func readError(ctx context.Context, what string, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s: %w", what, ctx.Err())
@@ -190,8 +189,8 @@ func readError(ctx context.Context, what string, err error) error {
 	}
 }
 
-// refusesPlace tells whether a server may have refused to read from a position: it
-// gives the text of an exception, or calls the position invalid.
+// refusesPlace tells whether a server may have refused to read from a position: its error is
+// the text of an exception, or calls the position invalid.
 func refusesPlace(err error) bool {
 	reply, typed := status.FromError(err)
 	if !typed {
@@ -205,7 +204,7 @@ func refusesPlace(err error) bool {
 	}
 }
 
-// passes tells whether a read that failed can succeed when it is repeated.
+// passes tells whether a read that failed may succeed if it is repeated.
 func passes(err error) bool {
 	switch judge(err) {
 	case unknown, lost, notSent, elsewhere, moved, busy:

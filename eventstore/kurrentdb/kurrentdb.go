@@ -1,9 +1,9 @@
-// Package kurrentdb is the log in KurrentDB or EventStoreDB, or in whatever else
-// serves their gRPC protocol, by their official client. README.md tells what of
-// that client is absorbed where.
+// Package kurrentdb is the log in KurrentDB, in EventStoreDB, or in any other server of their
+// gRPC protocol. It uses their official client. README.md says which faults of the client are
+// handled where.
 //
-// What the server is set up for is not its business: cluster, certificates,
-// users and rights are there before it is opened.
+// It does not set the server up: cluster, certificates, users and rights must exist before
+// the log is opened.
 package kurrentdb
 
 import (
@@ -26,19 +26,19 @@ type Options struct {
 	Logger *slog.Logger // default: discards
 	// InFlight bounds the calls that are under way at once; default 512.
 	InFlight int
-	// Wait bounds how long a call waits for a connection and for its turn before
-	// it is refused as unavailable, and how long Open waits for a server, for that
-	// of a cluster a gossipTimeout longer; default 5 s.
+	// Wait bounds how long a call waits for a connection and for a slot before it is refused
+	// as unavailable. It also bounds how long Open waits for a server; for a cluster, Open
+	// waits a gossipTimeout longer. Default: 5 s.
 	Wait time.Duration
 }
 
 const (
 	defaultInFlight = 512
 	defaultWait     = 5 * time.Second
-	// defaultTimeout bounds a call to the server where the connection string has
-	// no defaultDeadline. It must exceed the server's own write timeout.
+	// defaultTimeout bounds a call to the server if the connection string has no
+	// defaultDeadline. It must be longer than the server's own write timeout.
 	defaultTimeout = 10 * time.Second
-	// patience is how long a read outlasts a server that is away.
+	// patience is how long a read is repeated while the server is away.
 	patience = 10 * time.Second
 )
 
@@ -49,7 +49,7 @@ type Store struct {
 	live       live
 	known      knownHead
 	idLocks    idLocks
-	admit      func(context.Context) (upTo uint64, err error) // nil: every connection will do
+	admit      func(context.Context) (upTo uint64, err error) // nil: appends may go over every connection
 	pulse      eventstore.PulseRecorder
 	proving    sync.WaitGroup
 	closed     chan struct{} // ends subscriptions
@@ -101,14 +101,14 @@ func Open(ctx context.Context, address string, options Options) (*Store, error) 
 	return s, nil
 }
 
-// Calls is how many calls this store has made to its server so far, repeated ones
-// included; what a subscription brings is none.
+// Calls is how many calls this store has made to its server so far, including repetitions.
+// Items of a subscription do not count.
 func (s *Store) Calls() uint64 { return s.supervisor.made.Load() }
 
 // check waits until a server answers, or is known not to.
 func (s *Store) check(ctx context.Context) error {
 	wait := s.supervisor.wait
-	if clustered(&s.supervisor.config) { // the leader they name may have gone just now
+	if clustered(&s.supervisor.config) { // the leader may just have changed
 		wait += gossipTimeout(&s.supervisor.config)
 	}
 	ctx, cancel := context.WithTimeout(ctx, wait)
@@ -127,11 +127,11 @@ func (s *Store) check(ctx context.Context) error {
 	return nil
 }
 
-// diagnosis says what is wrong, and whether waiting can help.
+// diagnosis says what is wrong, and whether waiting cannot help.
 func diagnosis(err error) (hint string, hopeless bool) {
 	if all, of := errors.AsType[refusals](err); of {
 		hopeless = true
-		for _, one := range all { // another host may still come
+		for _, one := range all { // another host may still work
 			also, never := diagnosis(one)
 			if hint == "" || never {
 				hint = also
@@ -159,8 +159,8 @@ func diagnosis(err error) (hint string, hopeless bool) {
 	return "no server answers", judge(err) == denied
 }
 
-// Close takes no more calls, lets those under way finish, and ends
-// subscriptions. What has not finished when ctx ends is cut off.
+// Close takes no more calls, lets those under way finish, and ends subscriptions. Calls that
+// have not finished when ctx ends are cut off.
 func (s *Store) Close(ctx context.Context) error {
 	var err error
 	s.close.Do(func() {
@@ -181,12 +181,12 @@ func ignoreContext(err error) error {
 	return err
 }
 
-// knownHead is the latest position of which the store knows that it is in the log.
+// knownHead is the latest position that the store knows to be in the log.
 type knownHead struct {
 	mu        sync.Mutex
 	at        eventstore.Position
-	moves     int // appends that may have gone beyond it unseen
-	readMoves int // of them, those after which the head was read
+	moves     int // appends that may have moved the head without the store's knowledge
+	readMoves int // of these, those after which the head was read
 }
 
 func (h *knownHead) advance(position eventstore.Position) {
@@ -197,21 +197,21 @@ func (h *knownHead) advance(position eventstore.Position) {
 	}
 }
 
-// mayHaveMoved notes that an append may have gone beyond it unseen.
+// mayHaveMoved notes that an append may have moved the head without the store's knowledge.
 func (h *knownHead) mayHaveMoved() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.moves++
 }
 
-// mustRead tells whether the head must be read, and what sharpen then takes.
+// mustRead tells whether the head must be read. The caller then passes moves to wasRead.
 func (h *knownHead) mustRead() (blurs int, blurred bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.moves, h.moves > h.readMoves
 }
 
-// wasRead notes that the head was read after so many blurs, and is reached.
+// wasRead notes that the head was read after so many moves.
 func (h *knownHead) wasRead(blurs int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -224,7 +224,7 @@ func (h *knownHead) get() eventstore.Position {
 	return h.at
 }
 
-// place is a position as the client has it.
+// place is a position in the form of the client.
 func place(p eventstore.Position) esdb.Position {
 	commit, prepare := p.Pair()
 	return esdb.Position{Commit: commit, Prepare: prepare}

@@ -16,30 +16,30 @@ const (
 	ringEvents = 8192
 	ringBytes  = 16 << 20
 	ringPage   = 256       // events handed out at a time, if they are small
-	ringHeld   = 128 << 10 // bytes after which no more are: a reader that does not go on keeps them
+	ringHeld   = 128 << 10 // bytes after which a page ends, because a slow reader keeps the page
 )
 
-// lookEvery paces the looks at the head that tell whether the ring's end is it.
+// headEvery is the pause between reads of the head, which tell whether the ring ends at the
+// head.
 const headEvery = 10 * time.Millisecond
 
-// live is the store's one subscription to everything, shared by all who have
-// come to the log's end. It is there while somebody subscribes, and from the first
-// append on.
+// live is the store's one subscription to everything. All subscriptions that have reached the
+// log's end share it. It exists while there is a subscription, and from the first append on.
 type live struct {
 	store *Store
 
 	mu      sync.Mutex
 	readers int
-	appends bool // the store has appended, which counts as a reader from then on
+	appends bool // the store has appended; it counts as a reader from then on
 	ring    *ring
 	begun   time.Time          // when the ring was made
-	stop    context.CancelFunc // of what fills it
+	stop    context.CancelFunc // ends the goroutine that fills the ring
 	closed  bool
 	feeding sync.WaitGroup
 }
 
-// join counts a subscription in. A ring that has failed is left to those who are
-// still in it.
+// join counts a subscription. If the ring has failed, only its present readers keep it, and a
+// new ring begins.
 func (l *live) join() *ring {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -48,8 +48,8 @@ func (l *live) join() *ring {
 	return l.ring
 }
 
-// follow is the ring for an append. Whoever appends once follows the log until the
-// store is closed, so that what is appended need not be read back.
+// follow is the ring for an append. After its first append, the store follows the log until
+// it is closed, so that appended events need not be read back.
 func (l *live) follow() *ring {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -66,7 +66,7 @@ func (l *live) follow() *ring {
 	return l.ring
 }
 
-// begin makes sure that there is a ring that has not failed; l is locked.
+// begin makes sure that there is a ring that has not failed. l must be locked.
 func (l *live) begin() {
 	if l.ring != nil && l.ring.failed() {
 		l.end()
@@ -94,7 +94,7 @@ func (l *live) leave() {
 	}
 }
 
-// end forgets the ring; l is locked.
+// end forgets the ring. l must be locked.
 func (l *live) end() {
 	if l.stop != nil {
 		l.stop()
@@ -102,7 +102,7 @@ func (l *live) end() {
 	l.ring, l.stop = nil, nil
 }
 
-// close ends what fills the ring. Readers find out by themselves.
+// close ends the goroutine that fills the ring. Readers notice that by themselves.
 func (l *live) close() {
 	l.mu.Lock()
 	l.closed = true
@@ -111,7 +111,7 @@ func (l *live) close() {
 	l.feeding.Wait()
 }
 
-// inUse is the ring of those who subscribe; nil if nobody does.
+// inUse is the ring of the subscriptions; nil if there is no subscription.
 func (l *live) inUse() *ring {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -125,7 +125,7 @@ func (l *live) prove(position eventstore.Position) {
 	}
 }
 
-// flows tells whether a subscription follows the log.
+// flows tells whether a subscription follows the log and has caught up.
 func (l *live) flows() bool {
 	r := l.inUse()
 	if r == nil {
@@ -149,9 +149,9 @@ type ring struct {
 	count  int
 	bytes  int
 	broken error                   // why no subscription can go on
-	renew  context.CancelCauseFunc // has its subscription opened anew; nil while there is none
+	renew  context.CancelCauseFunc // makes its subscription open again; nil while there is none
 
-	waiting     bool                // somebody has changed
+	waiting     bool                // someone waits for changed
 	changed     chan struct{}       // closed when the ring changes
 	headRequest chan struct{}       // holds one signal: is the ring's end the head?
 	watches     map[string][]*watch // by stream: appends that are under way
@@ -166,8 +166,8 @@ func newRing() *ring {
 	}
 }
 
-// begin lets the ring start after the head, of which nothing is believed but that
-// its subscription was opened after it.
+// begin lets the ring start after the head. Nothing else is known but that the ring's
+// subscription was opened after the head was read.
 func (r *ring) begin(head eventstore.Position) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -178,7 +178,7 @@ func (r *ring) begin(head eventstore.Position) {
 	r.announce()
 }
 
-// reached tells whether the ring has come to a position, or cannot any more.
+// reached tells whether the ring has come to a position, or has failed and never will.
 func (r *ring) reached(position eventstore.Position) (reached bool, changed <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -186,14 +186,14 @@ func (r *ring) reached(position eventstore.Position) (reached bool, changed <-ch
 	return r.broken != nil || r.known && !r.last.Before(position), r.changed
 }
 
-// serve says how the ring's subscription is ended.
+// serve says how to end the ring's subscription.
 func (r *ring) serve(renew context.CancelCauseFunc) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.renew = renew
 }
 
-// open has the ring's subscription opened anew.
+// open makes the ring's subscription open again.
 func (r *ring) open(why error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -220,7 +220,7 @@ func (r *ring) push(e eventstore.Recorded) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.last.Before(e.Position) {
-		return // known from before the subscription was opened anew
+		return // known already, from before the subscription was opened again
 	}
 	for r.count == ringEvents || r.count > 0 && r.bytes+e.Size() > ringBytes {
 		oldest := &r.events[r.first]
@@ -249,8 +249,8 @@ func (r *ring) prove(position eventstore.Position) {
 	}
 }
 
-// unproven tells whether the ring ends beyond what is known to be the log's.
-// The event it ends with may then be in the middle of an append.
+// unproven tells whether the ring ends beyond the last position that is known to be in the
+// log. Its last event may then be in the middle of an append.
 func (r *ring) unproven() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -270,7 +270,7 @@ func (r *ring) failed() bool {
 	return r.broken != nil
 }
 
-// announce wakes whoever waits for a change.
+// announce wakes all that wait for a change.
 func (r *ring) announce() {
 	if r.waiting {
 		r.waiting = false
@@ -321,14 +321,14 @@ func (r *ring) read(after eventstore.Position) view {
 
 func (r *ring) at(i int) *eventstore.Recorded { return &r.events[(r.first+i)%ringEvents] }
 
-// covers tells whether a reader can go on from the ring.
+// covers tells whether a reader can go on from the ring without missing an event.
 func (r *ring) covers(after eventstore.Position) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.known && !after.Before(r.base)
 }
 
-// feed fills a ring for as long as ctx lives.
+// feed fills a ring until ctx ends.
 func (s *Store) feed(ctx context.Context, r *ring) {
 	var behind time.Time // since when the log has been shorter than the ring
 	for backoff := minBackoff; ctx.Err() == nil; backoff = min(2*backoff, maxBackoff) {
@@ -344,7 +344,7 @@ func (s *Store) feed(ctx context.Context, r *ring) {
 		case behind.IsZero():
 			behind = time.Now()
 		}
-		// A node that has just become the leader may need a moment.
+		// A node that has just become the leader may need a moment until it has all events.
 		if beyond && time.Since(behind) > patience || !beyond && !passes(err) {
 			r.fail(readError(ctx, "subscribe", err))
 			return
@@ -365,7 +365,7 @@ func (s *Store) feedOnce(ctx context.Context, r *ring) (err error) {
 	defer r.serve(nil)
 	defer func() {
 		if errors.Is(context.Cause(ctx), errStuck) {
-			err = errStuck // the client tells only that it was canceled
+			err = errStuck // the client only reports that it was canceled
 		}
 	}()
 	head, err := s.readHead(ctx)
@@ -404,8 +404,8 @@ func (s *Store) feedOnce(ctx context.Context, r *ring) (err error) {
 	}
 }
 
-// answerHeadRequests reads the head when a reader at the ring's end cannot be told whether
-// that is the head.
+// answerHeadRequests reads the head when a reader at the ring's end does not know whether the
+// ring ends at the head.
 func (s *Store) answerHeadRequests(ctx context.Context, r *ring) {
 	for {
 		select {

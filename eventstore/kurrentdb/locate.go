@@ -23,14 +23,14 @@ var (
 	errAddress  = errors.New("an address that cannot be used")
 )
 
-// clustered tells whether there is somebody to ask which node leads. A single
-// host is asked nothing: it is meant.
+// clustered tells whether the connection string names a cluster, whose nodes are asked which
+// one leads. A single host is used without asking.
 func clustered(config *esdb.Configuration) bool {
 	return config.DnsDiscover || len(config.GossipSeeds) > 0
 }
 
-// hosts are those to ask. A name that stands for a cluster is asked at each of
-// its addresses, and their certificates must have the name.
+// hosts are the hosts to ask. A name that stands for a cluster is asked at each of its
+// addresses, and the certificates there must have that name.
 func hosts(ctx context.Context, config *esdb.Configuration, lookup func(context.Context, string) ([]string, error)) (addresses []string, name string, err error) {
 	for _, seed := range config.GossipSeeds {
 		addresses = append(addresses, seed.String())
@@ -52,7 +52,7 @@ func hosts(ctx context.Context, config *esdb.Configuration, lookup func(context.
 	return addresses, name, nil
 }
 
-// refusals are why no host named a leader, one for each.
+// refusals are the reasons why no host named a leader, one for each host.
 type refusals []error
 
 func (r refusals) Error() string   { return errors.Join(r...).Error() }
@@ -62,12 +62,12 @@ func gossipTimeout(config *esdb.Configuration) time.Duration {
 	return time.Duration(config.GossipTimeout) * time.Second
 }
 
-// locate asks the hosts of a connection string which node leads, and makes a
-// connection string of that one.
+// locate asks the hosts of a connection string which node leads, and makes a connection
+// string for that node.
 //
-// The client would ask one host after the other, so that one that hangs holds up
-// what cannot be broken off; would take a node that does not lead; and ends the
-// process if a node's address cannot be read.
+// The client could do that, too, but it has three faults. It asks one host after the other,
+// so a host that hangs blocks a search that cannot be broken off. It accepts a node that does
+// not lead. It ends the process if it cannot read a node's address.
 func locate(ctx context.Context, config *esdb.Configuration) error {
 	if !clustered(config) {
 		return nil
@@ -126,11 +126,13 @@ func askForLeader(ctx context.Context, config *esdb.Configuration, host, name st
 	return "", fmt.Errorf("ask %s for the cluster's members: %w", host, errNoLeader)
 }
 
-// errSpeaksTLS is of a server that wants TLS where the connection string says tls=false.
+// errSpeaksTLS is the error for a server that requires TLS when the connection string says
+// tls=false.
 var errSpeaksTLS = errors.New("the server speaks TLS")
 
-// unlessTLS returns why there was no connection. A server that wants TLS only closes
-// one without, as a proxy does whose server is away for a while. So it is asked.
+// unlessTLS returns why there was no connection. A server that requires TLS just closes a
+// connection without TLS, and so does a proxy whose server is away. So the function tries TLS
+// to find out.
 func unlessTLS(ctx context.Context, config *esdb.Configuration, host string, err error) error {
 	if !config.DisableTLS || !strings.Contains(err.Error(), saysNoPreface) {
 		return err
@@ -152,8 +154,8 @@ func unlessTLS(ctx context.Context, config *esdb.Configuration, host string, err
 	return err
 }
 
-// newConn is a connection as the client makes it. It is opened when it is used.
-// name, if not empty, is whom the certificate must be of instead of the host.
+// newConn is a connection in the form of the client's own. It is opened at the first use. If
+// name is not empty, the certificate must have it instead of the host's name.
 func newConn(config *esdb.Configuration, host, name string) (*grpc.ClientConn, error) {
 	transport := insecure.NewCredentials()
 	if !config.DisableTLS {

@@ -11,13 +11,13 @@ import (
 	"google.golang.org/grpc/resolver"
 )
 
-// onceScheme makes gRPC connect once and never again: an address of this scheme
-// serves one TCP connection, and every call after its end fails as unavailable.
+// onceScheme makes gRPC connect once and never again: an address of this scheme serves one
+// TCP connection, and every call after the end of that connection fails as unavailable.
 //
-// By default gRPC connects anew by itself, and sends what waits over the new TCP
-// connection. A server that was started anew with another log would get appends that
-// were meant for the log before. So each TCP connection is a connection of its own here,
-// and an append waits until the log behind it was compared (AppendAfter).
+// By default gRPC connects again by itself, and sends waiting calls over the new TCP
+// connection. A server that was restarted with another log would then get appends that were
+// meant for the log before. So here each TCP connection has a connection of its own, and an
+// append waits until the log behind it was compared (AppendAfter).
 const onceScheme = "daybook-once"
 
 // oncePolicy is the name under which gRPC knows the balancer of such an address.
@@ -30,21 +30,22 @@ func init() { //nolint:gochecknoinits // gRPC asks for it: registering is not sa
 
 var errConnectedOnce = errors.New("the connection to the server has ended")
 
-// permits are the addresses that were not connected to yet, by their number.
+// permits are the addresses to which no connection was made yet, by their number.
 var permits struct {
 	last atomic.Uint64
 	left sync.Map // of string, to nothing
 }
 
-// onceAddress is an address that can be connected to once. withdraw ends that, used or not.
+// onceAddress is an address to which one connection can be made. withdraw removes the permit,
+// even if it was not used.
 func onceAddress(address string) (once string, withdraw func()) {
 	number := strconv.FormatUint(permits.last.Add(1), 10)
 	permits.left.Store(number, nil)
 	return onceScheme + "://" + number + "/" + address, func() { permits.left.Delete(number) }
 }
 
-// onceResolver takes an address as it is. gRPC asks it at the first call, and again
-// after thirty minutes without calls, which is refused.
+// onceResolver uses an address as it is. gRPC asks it at the first call, and again after
+// thirty minutes without calls. The second time is refused.
 type onceResolver struct{}
 
 func (onceResolver) Scheme() string { return onceScheme }
@@ -53,7 +54,7 @@ func (onceResolver) Build(target resolver.Target, conn resolver.ClientConn, _ re
 	if _, left := permits.left.LoadAndDelete(target.URL.Host); !left {
 		return nil, errConnectedOnce
 	}
-	// An error could only be of an address that is refused, and the balancer refuses none.
+	// An error could only mean that the balancer refuses the address, and it refuses none.
 	_ = conn.UpdateState(resolver.State{
 		Addresses:     []resolver.Address{{Addr: target.Endpoint()}},
 		ServiceConfig: conn.ParseServiceConfig(`{"loadBalancingConfig":[{"` + oncePolicy + `":{}}]}`),
@@ -72,14 +73,14 @@ func (onceBuilder) Build(conn balancer.ClientConn, _ balancer.BuildOptions) bala
 	return &onceBalancer{conn: conn}
 }
 
-// onceBalancer has one TCP connection, and makes none after it.
+// onceBalancer makes one TCP connection and no other after it.
 type onceBalancer struct {
 	conn balancer.ClientConn
 	line balancer.SubConn
 }
 
-// UpdateClientConnState connects. gRPC calls it once, because the resolver has one
-// address and never another.
+// UpdateClientConnState connects. gRPC calls it once, because the resolver always has the
+// same one address.
 func (b *onceBalancer) UpdateClientConnState(state balancer.ClientConnState) error {
 	if b.line != nil {
 		return nil
@@ -106,7 +107,7 @@ func (b *onceBalancer) changed(state balancer.SubConnState) {
 	}
 }
 
-// fail makes every further call fail, with the first cause there is.
+// fail makes every further call fail, with the first cause.
 func (b *onceBalancer) fail(cause error) {
 	if cause == nil {
 		cause = errConnectedOnce

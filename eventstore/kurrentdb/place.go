@@ -16,7 +16,7 @@ func (s *Store) AppendAfter(admit func(ctx context.Context) (upTo uint64, err er
 	s.admit = admit
 }
 
-// End implements eventstore.Ending: the server's own events count.
+// End implements eventstore.Ending. The server's own events count.
 func (s *Store) End(ctx context.Context) (eventstore.Position, error) {
 	p, err := s.read(ctx, eventstore.Start, backwardsFrom(esdb.End{}), 1)
 	if err != nil {

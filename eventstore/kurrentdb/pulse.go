@@ -12,14 +12,13 @@ import (
 const (
 	// pulseEvery is the pause between checks that the subscription still brings events.
 	pulseEvery = 2 * time.Second
-	// lookMax limits two waits of such a check: for the server's head, then for the
-	// subscription to reach it. A connection that
-	// has fallen silent is noticed after pulseEvery and lookMax, long before its
-	// keepalive notices it.
+	// proveMax limits two waits of such a check: for the server's head, and then for the
+	// subscription to reach it. So a connection that has fallen silent is noticed after
+	// pulseEvery and proveMax, long before its keepalive notices it.
 	proveMax = 4 * time.Second
 )
 
-// errStuck is of a subscription that brings nothing though the log goes on.
+// errStuck is the error of a subscription that yields nothing although the log has grown.
 var errStuck = errors.New("the log has gone on, and the subscription has not brought it")
 
 // Pulse implements eventstore.Proving.
@@ -40,9 +39,9 @@ func (s *Store) prove() {
 	}
 }
 
-// compare compares the head, as the server tells it, with what the shared
-// subscription has brought. A call without an answer has the connection looked at,
-// and given up with all that runs over it.
+// compare compares the head, as the server reports it, with what the shared subscription has
+// yielded. If a call gets no answer, its connection is checked, and is given up with all that
+// runs over it.
 func (s *Store) compare(ctx context.Context) error {
 	asking, cancel := context.WithTimeout(ctx, proveMax)
 	head, err := s.readHead(asking)

@@ -17,7 +17,7 @@ import (
 	"daybook/internal/pause"
 )
 
-// Pages grow while a reader goes on, for most want little.
+// Pages grow while a reader goes on, because most readers want few events.
 const (
 	firstPage  = 64
 	pageGrowth = 4
@@ -25,11 +25,11 @@ const (
 	pageBytes  = 4 << 20
 )
 
-// page is what one call reads. Pages are read whole, so no call is open while
-// their events are handed out.
+// page is what one call reads. A page is read whole, so no call is open while its events are
+// yielded.
 type page struct {
 	events []eventstore.Recorded
-	ended  bool // nothing comes after these
+	ended  bool // no events come after these
 }
 
 // opening begins a read of at most count events.
@@ -44,7 +44,7 @@ func readPage(open opening, count int) operation[page] {
 		}
 		defer events.Close()
 		var p page
-		for size := 0; size < pageBytes || len(p.events) < 2; { // a page may begin with what is known already
+		for size := 0; size < pageBytes || len(p.events) < 2; { // a page may begin with an event that is already known
 			event, err := events.Recv()
 			if errors.Is(err, io.EOF) {
 				p.ended = len(p.events) < count
@@ -64,8 +64,8 @@ func readPage(open opening, count int) operation[page] {
 	}
 }
 
-// read gets a page, from another connection if the one at hand is lost. at is the
-// position it begins at; Start if it begins at none.
+// read gets a page. If the connection is lost, it uses another one. at is the position where
+// the page begins; Start if it begins at none.
 func (s *Store) read(ctx context.Context, at eventstore.Position, open opening, count int) (page, error) {
 	began := time.Now()
 	for backoff := minBackoff; ; backoff = min(2*backoff, maxBackoff) {
@@ -87,10 +87,10 @@ func (s *Store) read(ctx context.Context, at eventstore.Position, open opening, 
 	}
 }
 
-// placeless makes an UnknownPlaceError of the error of a server that refused to read
-// from a position. The server says so only by the text of an exception, which could
-// mean anything. So it is asked again, and must refuse the position again while it
-// reads the end of the log.
+// placeless makes an UnknownPlaceError if a server has refused to read from a position. The
+// server's error is only the text of an exception, which could mean anything. So the server
+// is asked again. It must refuse the position again, and must be able to read the end of the
+// log.
 func (s *Store) placeless(ctx context.Context, at eventstore.Position, err error) error {
 	if at.IsStart() || at == eventstore.End || !refusesPlace(err) {
 		return err
@@ -105,7 +105,7 @@ func (s *Store) placeless(ctx context.Context, at eventstore.Position, err error
 	return &eventstore.UnknownPlaceError{Position: at, Head: end, Cause: err}
 }
 
-// endOfLog is the position of the last event there is, also of the server's own.
+// endOfLog is the position of the last event in the log, including the server's own events.
 func endOfLog(ctx context.Context, client *esdb.Client) (eventstore.Position, error) {
 	p, err := readPage(backwardsFrom(esdb.End{}), 1)(ctx, client)
 	if err != nil || len(p.events) == 0 {
@@ -135,7 +135,7 @@ func (s *Store) Head(ctx context.Context) (eventstore.Position, error) {
 	return head, nil
 }
 
-// readHead looks for the last event that is not the server's own.
+// readHead looks for the last event that does not belong to the server.
 func (s *Store) readHead(ctx context.Context) (eventstore.Position, error) {
 	whole := newSelection(eventstore.Filter{})
 	var from esdb.AllPosition = esdb.End{}
@@ -157,8 +157,8 @@ func (s *Store) readHead(ctx context.Context) (eventstore.Position, error) {
 	}
 }
 
-// ReadAll implements eventstore.Store. The client has no filter for reads, so
-// everything is fetched; Subscribe has the server filter.
+// ReadAll implements eventstore.Store. The client has no filter for reads, so all events are
+// fetched. Subscribe uses the server's filter.
 func (s *Store) ReadAll(ctx context.Context, after eventstore.Position, filter eventstore.Filter, limit int) iter.Seq2[eventstore.Recorded, error] {
 	return func(yield func(eventstore.Recorded, error) bool) {
 		head, err := s.Head(ctx)
@@ -172,7 +172,7 @@ func (s *Store) ReadAll(ctx context.Context, after eventstore.Position, filter e
 			if !at.IsStart() {
 				from = place(at)
 			}
-			p, ok := r.page(at, forwardsFrom(from), 1) // and the one it begins at, which is known
+			p, ok := r.page(at, forwardsFrom(from), 1) // and the event where the page begins, which is already known
 			if !ok {
 				return
 			}
@@ -245,7 +245,7 @@ func (s *Store) ReadStream(ctx context.Context, stream string, from int64, limit
 func (s *Store) ReadStreamBackwards(ctx context.Context, stream string, from int64, limit int) iter.Seq2[eventstore.Recorded, error] {
 	return func(yield func(eventstore.Recorded, error) bool) {
 		r := &reading{store: s, ctx: ctx, what: "read stream " + stream, stream: stream, yield: yield, limit: limit}
-		if from < 0 { // there is nothing, but the stream must be
+		if from < 0 { // there are no such events, but the stream must exist
 			r.page(eventstore.Start, streamFrom(stream, esdb.Backwards, esdb.End{}), 0)
 			return
 		}
@@ -277,12 +277,12 @@ func streamFrom(stream string, direction esdb.Direction, from esdb.StreamPositio
 	}
 }
 
-// reading is one read on its way through its pages.
+// reading is one read, which may need several pages.
 type reading struct {
 	store     *Store
 	ctx       context.Context
 	what      string
-	log       bool // else of one stream
+	log       bool // of the whole log; otherwise of one stream
 	stream    string
 	yield     func(eventstore.Recorded, error) bool
 	selection selection // of the whole log
@@ -291,8 +291,8 @@ type reading struct {
 	count     int // of the last page
 }
 
-// page gets the next one, from a position or Start, of no more events than are still
-// wanted and extra ones. If it fails, the consumer has the error.
+// page gets the next page, from a position or from Start. It asks for as many events as are
+// still wanted, and for extra more. If it fails, it yields the error to the consumer.
 func (r *reading) page(at eventstore.Position, open opening, extra int) (page, bool) {
 	if !r.log && !isName(r.stream) {
 		r.fail(&eventstore.NotFoundError{Stream: r.stream})
@@ -322,7 +322,7 @@ func (r *reading) page(at eventstore.Position, open opening, extra int) (page, b
 
 func (r *reading) fail(err error) { r.yield(eventstore.Recorded{}, err) }
 
-// give hands an event out if it is selected, and tells whether to go on.
+// give yields an event if it is selected, and tells whether to go on.
 func (r *reading) give(e *eventstore.Recorded) bool {
 	if r.log && !r.selection.selects(e) {
 		return true
@@ -338,8 +338,7 @@ func (r *reading) give(e *eventstore.Recorded) bool {
 	return r.given != r.limit
 }
 
-// isName tells whether a stream can have this name; the server need not be
-// asked for one that cannot.
+// isName tells whether a stream can have this name. If not, the server need not be asked.
 func isName(stream string) bool {
 	return stream != "" && eventstore.StreamNameBytes(stream) <= eventstore.MaxStreamName && utf8.ValidString(stream) && strings.IndexByte(stream, 0) < 0
 }

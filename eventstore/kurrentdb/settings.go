@@ -9,13 +9,13 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 )
 
-// settings are the names a connection string may set. The client only warns of
-// others, so that a misspelled tlsVerifyCert would go unnoticed.
+// settings are the names that a connection string may set. The client only warns of other
+// names, so a misspelled tlsVerifyCert would not be noticed.
 const settings = "discoveryInterval gossipTimeout maxDiscoverAttempts nodePreference keepAliveInterval keepAliveTimeout " +
 	"tls tlsCaFile userCertFile userKeyFile tlsVerifyCert defaultDeadline"
 
-// parse reads a connection string. No error of it shows user or password: the
-// client's parser, whose errors quote what they do not understand, never sees
+// parse reads a connection string. Its errors never show the user or the password. The
+// client's parser quotes text that it does not understand, so it gets the string without
 // them.
 func parse(address string) (*esdb.Configuration, error) {
 	rest, user, err := cutUser(inOldScheme(address))
@@ -34,7 +34,7 @@ func parse(address string) (*esdb.Configuration, error) {
 		config.Password, _ = user.Password()
 	}
 	switch {
-	case config.DefaultDeadline != nil && *config.DefaultDeadline <= 0: // the client takes it and fails every call
+	case config.DefaultDeadline != nil && *config.DefaultDeadline <= 0: // the client accepts it and then fails every call
 		return nil, errors.New("defaultDeadline is a whole number of milliseconds, greater than 0")
 	case config.GossipTimeout <= 0:
 		return nil, errors.New("gossipTimeout is a whole number of seconds, greater than 0")
@@ -47,8 +47,8 @@ func parse(address string) (*esdb.Configuration, error) {
 	return config, nil
 }
 
-// inOldScheme writes a connection string as the client knows it: KurrentDB's own
-// schemes mean the same as esdb.
+// inOldScheme replaces KurrentDB's own schemes by esdb, which the client knows and which
+// means the same.
 func inOldScheme(address string) string {
 	scheme, after, found := strings.Cut(address, "://")
 	name, discover, _ := strings.Cut(scheme, "+")
@@ -109,8 +109,7 @@ func checkSettings(address string) error {
 	return nil
 }
 
-// CheckAddress refuses a connection string with which Open would not even begin. It
-// asks no server.
+// CheckAddress refuses a connection string that Open would refuse without asking a server.
 func CheckAddress(address string) error {
 	if _, err := parse(address); err != nil {
 		return fmt.Errorf("connection string: %w", err)

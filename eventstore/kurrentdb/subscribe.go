@@ -17,17 +17,17 @@ import (
 const (
 	// markEvery bounds the events examined and not selected between two marks.
 	markEvery = 1000
-	// searchWindow is after how many events the server says how far it is. One
-	// such message is held back until the next, and both are within markEvery.
+	// searchWindow is the number of events after which the server says how far it has
+	// searched. One such message is held back until the next one comes. Both together are
+	// within markEvery.
 	searchWindow = markEvery / 2
 )
 
-// errStopped means the consumer wants no more.
+// errStopped means that the consumer wants no more items.
 var errStopped = errors.New("the consumer stopped")
 
-// Subscribe implements eventstore.Store. It runs in the goroutine of its
-// consumer. One whose filter asks for the server's own events is told only once
-// that it has caught up.
+// Subscribe implements eventstore.Store. It runs in the goroutine of its consumer. A
+// subscription whose filter asks for the server's own events gets only one caught-up mark.
 func (s *Store) Subscribe(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Item, error] {
 	return func(yield func(eventstore.Item, error) bool) {
 		sub := &subscription{
@@ -42,8 +42,8 @@ func (s *Store) Subscribe(ctx context.Context, after eventstore.Position, filter
 	}
 }
 
-// subscription is one reader's place in the log. Its only state is the position
-// it has come to; whether it is catching up or live is asked of the ring.
+// subscription is one reader's place in the log. Its only state is the position that it has
+// reached. The ring tells whether it has caught up.
 type subscription struct {
 	store     *Store
 	selection selection
@@ -73,13 +73,13 @@ func (s *subscription) run(ctx context.Context) error {
 	}
 }
 
-// begin refuses a position of another log.
+// begin refuses a position that this log does not know.
 func (s *subscription) begin(ctx context.Context) error {
 	head, err := s.store.readHead(ctx)
 	if err != nil || !head.Before(s.after) {
 		return err
 	}
-	// A checkpoint may be the position of an event of the server's own.
+	// A checkpoint may be the position of one of the server's own events.
 	end, err := call(ctx, s.store.supervisor, endOfLog)
 	if err == nil && end.Before(s.after) {
 		err = &eventstore.UnknownPlaceError{Position: s.after, Head: end}
@@ -87,14 +87,14 @@ func (s *subscription) begin(ctx context.Context) error {
 	return err
 }
 
-// settling is how long a node that has just become the leader may need until it
-// has all that was acknowledged, from when it is found to be behind: the outage
-// before may have been long.
+// settling is how long a node that has just become the leader may need until it has
+// everything that was acknowledged. It counts from the moment at which the node is found to
+// be behind, because the outage before may have been long.
 const settling = 2 * time.Second
 
-// outlast repeats what a server that is away has cut off.
+// outlast repeats what an outage of the server has cut off.
 func (s *subscription) outlast(ctx context.Context, what func(context.Context) error) error {
-	var behind time.Time // since when the log has been shorter than what was seen of it
+	var behind time.Time // since when the log has been shorter than what was read before
 	for backoff := minBackoff; ; backoff = min(2*backoff, maxBackoff) {
 		before, began := s.after, time.Now()
 		err := what(ctx)
@@ -135,13 +135,12 @@ func (s *subscription) ended(ctx context.Context) error {
 	return nil
 }
 
-// catchUp reads by a subscription of its own until it is in the ring's reach.
+// catchUp reads with a subscription of its own until the ring covers its position.
 //
-// How far it has come is what its own stream has shown, and nothing else. A head
-// read beside it is no proof: it may be another node's, and the one that serves
-// the stream may say that it has caught up before it has come as far. So when the
-// server has no more, and the last event selected lies before the ring, the way
-// from here to there is read whole.
+// Only the events of its own stream prove how far it has come. A head that is read separately
+// is no proof, because it may come from another node. The node that serves the stream may say
+// that it has caught up before it has reached that head. So when the server has no more, and
+// the last selected event is before the ring, everything between is read without a filter.
 func (s *subscription) catchUp(ctx context.Context, r *ring) error {
 	if err := s.awaitRing(ctx, r); err != nil || s.live(r) {
 		return err
@@ -151,8 +150,8 @@ func (s *subscription) catchUp(ctx context.Context, r *ring) error {
 		return err
 	}
 	defer stream.close()
-	// How far the server says it is. It is believed when more has come after it, because
-	// it may be the place of an event that is not there yet, and so beyond the log.
+	// How far the server says it has searched. This is believed once something comes after
+	// it. Before that, it may be the place of an event that is not there yet, beyond the log.
 	var said eventstore.Position
 	for !s.live(r) {
 		m, err := stream.next()
@@ -181,11 +180,11 @@ func (s *subscription) catchUp(ctx context.Context, r *ring) error {
 	return nil
 }
 
-// errBehind is of a node that has less than another one had.
+// errBehind is the error of a node that has fewer events than another node had.
 var errBehind = errors.New("the node is not as far as the log was")
 
-// bridge reads everything from here until the ring is in reach. The server says
-// how far it has looked as it filters, so this is not far.
+// bridge reads everything from here until the ring covers the position. The server says how
+// far it has searched while it filters, so this is only a short part of the log.
 func (s *subscription) bridge(ctx context.Context, r *ring) error {
 	for count := firstPage; !s.live(r); count = min(count*pageGrowth, pageEvents) {
 		var from esdb.AllPosition = esdb.Start{}
@@ -210,12 +209,12 @@ func (s *subscription) bridge(ctx context.Context, r *ring) error {
 	return nil
 }
 
-// live tells whether this subscription can be served from the ring. One that
-// wants the server's own events, which the ring does not have, cannot.
+// live tells whether this subscription can be served from the ring. A subscription to the
+// server's own events cannot, because the ring does not have them.
 func (s *subscription) live(r *ring) bool { return !s.selection.system && r.covers(s.after) }
 
-// awaitRing waits until the ring has begun, so that it cannot begin unnoticed
-// behind a subscription that has caught up.
+// awaitRing waits until the ring has begun. Otherwise the ring could begin after a position
+// that the subscription has reached, and events between would be missed.
 func (s *subscription) awaitRing(ctx context.Context, r *ring) error {
 	for {
 		v := r.read(s.after)
@@ -236,8 +235,8 @@ func (s *subscription) pass(position eventstore.Position) {
 	}
 }
 
-// fromRing reads and waits for more, until the ring no longer reaches back to
-// where this subscription is.
+// fromRing reads from the ring and waits for more, until the ring no longer covers this
+// position.
 func (s *subscription) fromRing(ctx context.Context, r *ring) error {
 	for told := false; ; {
 		if err := s.ended(ctx); err != nil {
@@ -295,7 +294,7 @@ func (s *subscription) mark(caughtUp bool) error {
 	return nil
 }
 
-// untilClosed ends with ctx, or when the store is closed.
+// untilClosed is a context that ends with ctx or when the store is closed.
 func (s *Store) untilClosed(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	go func() {
@@ -308,29 +307,29 @@ func (s *Store) untilClosed(ctx context.Context) (context.Context, context.Cance
 	return ctx, cancel
 }
 
-// stream is a subscription of the client's.
+// stream is a subscription of the client.
 type stream struct {
 	inner  *esdb.Subscription
 	on     *connection
 	living context.Context // ends with the stream
 	stop   func()
-	refuse func(error) error // makes the error of a subscription that was not begun
+	refuse func(error) error // makes the error of a subscription that did not begin
 	begun  bool
 }
 
-// message is what a stream yields: an event, a position the server has come to,
-// or the word that the head is reached.
+// message is what a stream yields: an event, a position that the server has reached, or the
+// news that the head is reached.
 type message struct {
 	event      *eventstore.Recorded
 	checkpoint eventstore.Position
 	caughtUp   bool
 }
 
-// stream opens a subscription after a position. It lives as long as ctx and the
-// connection it is opened on.
+// stream opens a subscription after a position. It ends with ctx, or with the connection on
+// which it is opened.
 func (s *Store) stream(ctx context.Context, after eventstore.Position, selected selection) (*stream, error) {
 	options := esdb.SubscribeToAllOptions{
-		From:               esdb.Start{}, // not set, it would be the end
+		From:               esdb.Start{}, // if it is not set, the subscription begins at the end
 		MaxSearchWindow:    searchWindow,
 		CheckpointInterval: 1,
 		Filter:             selected.serverFilter(),
@@ -360,8 +359,9 @@ func (s *stream) close() {
 func (s *stream) next() (message, error) {
 	m, err := s.receive()
 	if err != nil {
-		// The client would silently go on over a new line, perhaps to another log.
-		if s.living.Err() == nil { // else it was ended here
+		// The client would go on over a new TCP connection without an error, perhaps to
+		// another log.
+		if s.living.Err() == nil { // otherwise it was ended here
 			s.on.learn(err)
 		}
 		if !s.begun {
@@ -391,7 +391,7 @@ func (s *stream) receive() (message, error) {
 	})
 }
 
-// errDropped is of a server that ends a subscription without a reason.
+// errDropped is the error for a server that ends a subscription without a reason.
 var errDropped = errors.New("the server ended the subscription")
 
 func dropped(err error) error {

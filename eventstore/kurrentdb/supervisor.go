@@ -31,7 +31,7 @@ var (
 	errLooking  = errors.New("no connection yet")
 )
 
-// supervisor keeps one connection in use and replaces it when it is given up.
+// supervisor keeps one connection in use, and replaces it when it is given up.
 type supervisor struct {
 	config   esdb.Configuration
 	logger   *slog.Logger
@@ -42,19 +42,19 @@ type supervisor struct {
 	ctx   context.Context // ends when the store is closed
 	stop  context.CancelFunc
 	ended chan struct{}  // closed when run has returned
-	old   sync.WaitGroup // connections on their way out
+	old   sync.WaitGroup // connections that are being closed
 	calls gate           // open until the store is closed
 	made  atomic.Uint64  // calls begun
 
 	connections atomic.Uint64 // made so far, counted before the first call on it
 
-	loggedReason string    // why there was none when that was logged last; run's only
-	loggedAt     time.Time // and when
+	loggedReason string    // the last logged reason why there was no connection; used by run only
+	loggedAt     time.Time // when it was logged
 
 	mu      sync.Mutex
 	current *connection   // nil while there is none
-	lack    error         // why there is none
-	changed chan struct{} // closed when one of them changes
+	lack    error         // why there is no connection
+	changed chan struct{} // closed when current or lack changes
 }
 
 func newSupervisor(config esdb.Configuration, options Options) *supervisor {
@@ -77,7 +77,7 @@ func newSupervisor(config esdb.Configuration, options Options) *supervisor {
 	return s
 }
 
-// run is the only one who connects, so there is never more than one attempt.
+// run is the only goroutine that connects, so there is never more than one attempt at a time.
 func (s *supervisor) run() {
 	defer close(s.ended)
 	defer s.old.Wait()
@@ -117,8 +117,8 @@ func (s *supervisor) run() {
 	}
 }
 
-// logLack logs why there is no connection: each reason once, and again each minute. That
-// there is none at the start, Open tells.
+// logLack logs why there is no connection: each reason once, and again each minute. It does
+// not log that there is none at the start, because Open reports that.
 func (s *supervisor) logLack(err error) {
 	reason, _ := diagnosis(err)
 	if s.connections.Load() == 0 || reason == s.loggedReason && time.Since(s.loggedAt) < tellEvery {
@@ -129,8 +129,8 @@ func (s *supervisor) logLack(err error) {
 	s.logger.Warn("no connection to the event store", "error", err)
 }
 
-// dialMax bounds one attempt to connect: a server may take a connection and say
-// nothing.
+// dialMax bounds one attempt to connect, because a server may accept a connection and then
+// not answer.
 func (s *supervisor) dialMax() time.Duration {
 	return max(connectMax, 2*gossipTimeout(&s.config))
 }
@@ -146,9 +146,9 @@ func (s *supervisor) publish(c *connection, lack error) {
 	s.changed = make(chan struct{})
 }
 
-// watch returns why a connection is given up. One on which calls got no answer
-// is asked a small question; a connection that is cut silently is found out so,
-// long before its keepalive is.
+// watch returns why a connection is given up. If calls on it got no answer, it makes a small
+// call. So a connection that was cut silently is noticed long before its keepalive notices
+// it.
 func (s *supervisor) watch(c *connection) error {
 	for {
 		select {
@@ -167,7 +167,7 @@ func (s *supervisor) watch(c *connection) error {
 	}
 }
 
-// take returns a connection with a slot in it, or the reason why there is none
+// take returns a connection and takes a slot of it, or returns the reason why there is none
 // in time.
 func (s *supervisor) take(ctx context.Context) (*connection, error) {
 	timer := time.NewTimer(s.wait)
@@ -200,7 +200,7 @@ func (s *supervisor) take(ctx context.Context) (*connection, error) {
 		case <-timer.C:
 			return nil, errBusy
 		}
-		select { // given up: wait for the next one
+		select { // given up, so wait for the next one
 		case <-changed:
 		case <-ctx.Done():
 			return nil, ctx.Err()
@@ -230,7 +230,7 @@ func (s *supervisor) first(ctx context.Context) error {
 	}
 }
 
-// close lets calls finish until ctx ends, and cuts off those that have not.
+// close lets calls finish until ctx ends, and then cuts off the rest.
 func (s *supervisor) close(ctx context.Context) error {
 	if err := s.calls.shut(ctx); err != nil {
 		s.stop()

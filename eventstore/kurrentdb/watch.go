@@ -8,21 +8,21 @@ import (
 	"daybook/eventstore"
 )
 
-// watch is what the shared subscription brings of a stream while an append to it is
-// under way. Because of it an append need not be read back, and one that was refused
-// learns when the stream has changed.
+// watch collects what the shared subscription yields of a stream while an append to it is
+// under way. So the append need not be read back, and an append that was refused notices when
+// the stream has changed.
 type watch struct {
-	ring   *ring // nil if nothing is subscribed to
+	ring   *ring // nil if there is no subscription
 	stream string
 	events []eventstore.Event // of the append
 
-	// What follows is under the ring's lock.
+	// The following fields are guarded by the ring's lock.
 	last    int64                 // the highest revision that came; -1 if none has
-	came    []eventstore.Recorded // those of the append, by their ids, as far as they came
+	came    []eventstore.Recorded // the append's events that came so far, recognised by their ids
 	changed chan struct{}         // holds one signal: more came
 }
 
-// watch begins to watch a stream before something is appended to it.
+// watch begins to watch a stream. Call it before the append.
 func (l *live) watch(stream string, events []eventstore.Event) *watch {
 	w := &watch{ring: l.follow(), stream: stream, events: events, last: -1, changed: make(chan struct{}, 1)}
 	if r := w.ring; r != nil {
@@ -46,7 +46,7 @@ func (w *watch) end() {
 	}
 }
 
-// see takes the stream's next event; the ring is locked.
+// see takes the stream's next event. The ring must be locked.
 func (w *watch) see(e *eventstore.Recorded) {
 	w.last = e.Revision
 	if n := len(w.came); n < len(w.events) {
@@ -73,7 +73,7 @@ func (w *watch) beyond(revision int64) bool {
 	return w.last > revision
 }
 
-// wait waits until more has come, or for a while; it tells whether ctx goes on.
+// wait waits until more has come, or for a while. It returns false if ctx has ended.
 func (w *watch) wait(ctx context.Context, most time.Duration) bool {
 	timer := time.NewTimer(most)
 	defer timer.Stop()
@@ -85,8 +85,8 @@ func (w *watch) wait(ctx context.Context, most time.Duration) bool {
 	return ctx.Err() == nil
 }
 
-// brought waits for what was appended, if it is to come by the subscription, and
-// compares it with what was sent.
+// brought waits until the subscription yields what was appended, if it can, and compares it
+// with what was sent.
 func (w *watch) brought(ctx context.Context, answer eventstore.Result) (result eventstore.Result, brought bool) {
 	if w.ring == nil {
 		return eventstore.Result{}, false
@@ -100,8 +100,7 @@ func (w *watch) brought(ctx context.Context, answer eventstore.Result) (result e
 	}
 }
 
-// compare does what brought does, with what has come so far. comes tells whether the
-// rest can still come.
+// compare compares what has come so far. comes tells whether the rest can still come.
 func (w *watch) compare(answer eventstore.Result) (result eventstore.Result, brought, comes bool) {
 	r := w.ring
 	r.mu.Lock()
