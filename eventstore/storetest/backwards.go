@@ -104,8 +104,7 @@ func firstOfLog(l *log) {
 	}
 }
 
-// longBackwards reads more than an engine would hold at a time, of events of
-// very different sizes.
+// longBackwards reads more events than an engine holds at a time. Their sizes differ much.
 func longBackwards(l *log) {
 	stream := l.stream("a")
 	for i := range 12 {
@@ -155,8 +154,8 @@ func farBack(l *log) {
 	}
 }
 
-// backwardsDuringWrites: each reading holds every event from the latest one it
-// saw down to the first, and all that was acknowledged before it began.
+// backwardsDuringWrites tests that each read holds every event from the latest one that it
+// saw down to the first. It must also hold everything that was acknowledged before it began.
 func backwardsDuringWrites(l *log) {
 	const writers, appends = 6, 25
 	var acknowledged atomic.Int64
@@ -193,8 +192,7 @@ func backwardsDuringWrites(l *log) {
 	}
 }
 
-// contextEndsRead: what was yielded before ctx ended must not pass for all
-// there is.
+// contextEndsRead tests that a read which ctx has cut off is not taken for a complete one.
 func contextEndsRead(l *log) {
 	const total = 2000
 	stream := l.stream("a")

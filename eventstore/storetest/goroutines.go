@@ -10,13 +10,14 @@ import (
 // labelName names the label that tells which rule started a goroutine.
 const labelName = "storetest_rule"
 
-// label marks this goroutine, and with it all that it starts, and they start.
+// label marks this goroutine. The goroutines that it starts, and those that they start, have
+// the mark, too.
 func label(ctx context.Context, rule string) {
 	pprof.SetGoroutineLabels(pprof.WithLabels(ctx, pprof.Labels(labelName, rule)))
 }
 
-// goroutines counts those that were started by this rule, or by the engine that it
-// opened, and shows what they do. Other tests may run in this process.
+// goroutines counts the goroutines of this rule and of the engine that it opened, and returns
+// their stacks. Other tests may run in this process.
 func (l *log) goroutines() (count int, stacks string) {
 	l.Helper()
 	var profile, own strings.Builder

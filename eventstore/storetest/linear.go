@@ -35,9 +35,9 @@ type reply struct {
 	duplicate bool
 }
 
-// linearizable records what clients ask and are told, with reads and retries
-// among the appends, and looks for an order of all calls that explains every
-// answer and in which nothing comes before what was over when it began.
+// linearizable records the requests and answers of several clients, with reads and
+// repetitions among the appends. It looks for an order of all calls that explains every
+// answer. In that order no call may come before a call that had ended when it began.
 func linearizable(l *log) {
 	const clients, calls = 8, 24
 	c := &clientele{log: l, stream: l.stream("a"), ids: newEvents(clients * calls)}
@@ -144,8 +144,8 @@ func (c *clientele) look() (reply, error) {
 	return reply{content: content.String()}, nil
 }
 
-// step tells whether a stream with this content answers so, and what it holds
-// then.
+// step tells whether a stream with this content would answer so, and returns the content
+// after that.
 func step(content string, in call, out reply) (bool, string) {
 	if in.read {
 		return out.content == content, content

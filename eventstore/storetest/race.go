@@ -263,8 +263,8 @@ func losersInBurst(l *log) {
 	}
 }
 
-// contextEndsOnTheWay: whatever moment a context ends at, the error tells
-// whether the events can be there, and repeating settles it.
+// contextEndsOnTheWay tests that a context may end at any moment: the error tells whether the
+// events may be recorded, and a repetition finds out.
 func contextEndsOnTheWay(l *log) {
 	var group errgroup.Group
 	for i := range 48 {

@@ -53,7 +53,7 @@ func sameIDsSamePlace(l *log) {
 	l.inOrder(l.readAll(l.start))
 }
 
-// replays fails unless an append is answered as the first time.
+// replays fails unless an append is answered like the first time.
 func (l *log) replays(name, stream string, expected eventstore.Expected, events []eventstore.Event, first eventstore.Result) {
 	l.Helper()
 	for range 2 {
@@ -106,8 +106,8 @@ func logWideIDElsewhereInStream(l *log) {
 	l.inOrder(l.readAll(l.start))
 }
 
-// idAgain: at the revision that is expected, a stream takes ids that it holds. What was
-// recorded so is known again by its place.
+// idAgain tests that a stream accepts ids that it already holds, if the append is at the
+// expected revision. What was recorded that way is recognised by its place.
 func idAgain(l *log) {
 	for name, ids := range map[string][]int{ // of those that are recorded; 3 and 4 are new
 		"all of them":          {0, 1, 2},
@@ -161,8 +161,9 @@ func idAgain(l *log) {
 	}
 }
 
-// firstIDDecides: where no revision is expected, an append is a repeat if the stream
-// holds its first id, and then must hold the others. Otherwise it is new.
+// firstIDDecides tests appends without an expected revision. If the stream holds the first
+// id, the append is a repetition, and the stream must hold the other ids, too. Otherwise the
+// append is new.
 func firstIDDecides(l *log) {
 	for _, expected := range []eventstore.Expected{eventstore.Any, eventstore.StreamExists} {
 		for name, c := range map[string]struct {
@@ -241,7 +242,7 @@ func logWideIDInAnotherStream(l *log) {
 	l.inOrder(l.readAll(l.start))
 }
 
-// idInAnotherStream: to a stream, ids of other streams are as any.
+// idInAnotherStream tests that ids of other streams mean nothing to a stream.
 func idInAnotherStream(l *log) {
 	other := l.stream("b")
 	events, held := newEvents(3), newEvents(2)
@@ -293,8 +294,8 @@ func (l *log) isDuplicate(name string, err error, stream string, recorded []even
 	}
 }
 
-// partlyRecorded: both a conflict and a duplicate are true of such an append;
-// engines may say either.
+// partlyRecorded tests an append that is both a conflict and a duplicate. Engines may return
+// either error.
 func partlyRecorded(l *log) {
 	stream := l.stream("a")
 	events := newEvents(2)
@@ -326,7 +327,7 @@ func isRefusal(err error) bool {
 	return conflict || duplicate
 }
 
-// refusedThenRepeated: a refused append recorded nothing, so its ids are free.
+// refusedThenRepeated tests that a refused append recorded nothing, so its ids can be used.
 func refusedThenRepeated(l *log) {
 	stream := l.stream("a")
 	l.append(stream, eventstore.NoStream, newEvents(2))

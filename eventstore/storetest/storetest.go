@@ -1,8 +1,7 @@
 // Package storetest is the suite that every engine of the log must pass.
 //
-// It holds engines to the contract in package eventstore and to nothing else:
-// speed, durability and what an engine does when its server dies are tested
-// beside the engine.
+// It tests the contract in package eventstore and nothing else. Speed, durability, and the
+// behaviour when the engine's server dies are tested in the engine's own package.
 package storetest
 
 import (
@@ -34,26 +33,26 @@ type promises struct {
 // Contiguous is for engines whose positions have no gaps.
 func Contiguous() Option { return func(p *promises) { p.contiguous = true } }
 
-// LogWideIDs is for engines that know the log-wide ids of the whole log, and so refuse
-// one that is recorded elsewhere. EventStoreDB compares ids only with those at the place
-// an append expects; at the stream's end it takes any.
+// LogWideIDs is for engines that know the log-wide ids of the whole log, and refuse one that
+// is recorded elsewhere. EventStoreDB compares ids only with those at the place that an
+// append expects. At the stream's end it accepts any id.
 func LogWideIDs() Option { return func(p *promises) { p.logWideIDs = true } }
 
-// LoneTombstones is for engines that end a stream only by an append of nothing
-// else, as EventStoreDB does.
+// LoneTombstones is for engines that end a stream only by an append with a single event, like
+// EventStoreDB.
 func LoneTombstones() Option { return func(p *promises) { p.loneEnds = true } }
 
-// LosesResponses is for engines whose server may write an append without an answer. An
-// append that is answered as one to an ended stream may then have been recorded before
-// that, and nobody may be told that he ended a stream.
+// LosesResponses is for engines whose server may write an append and then not answer. If such
+// an append is repeated after the stream has ended, it gets DeletedError although it was
+// recorded. It is also possible that no writer learns that its tombstone ended the stream.
 func LosesResponses() Option { return func(p *promises) { p.lossy = true } }
 
-// Patience bounds each rule, so that an engine that hangs fails instead; it is
-// three minutes where nothing is said, for the machine may be busy.
+// Patience bounds the time of each rule, so that an engine that hangs fails. The default is
+// three minutes, because the machine may be busy.
 func Patience(d time.Duration) Option { return func(p *promises) { p.patience = d } }
 
-// Run holds an engine to the contract. open gives a log that nobody else writes
-// to; it need not be empty, and need not be another one each time.
+// Run tests an engine against the contract. open returns a log to which nobody else writes.
+// The log need not be empty, and may be the same one each time.
 func Run(t *testing.T, open func(t *testing.T) eventstore.Store, options ...Option) {
 	t.Helper()
 	p := promises{patience: 3 * time.Minute}
@@ -76,7 +75,7 @@ func Run(t *testing.T, open func(t *testing.T) eventstore.Store, options ...Opti
 	}
 }
 
-// rule is one promise of the contract; its name says which.
+// rule is one promise of the contract. Its name says the promise.
 type rule struct {
 	name  string
 	check func(*log)
@@ -90,7 +89,7 @@ func rules() []rule {
 	return all
 }
 
-// log is a store under test, and what the rules need to speak about it.
+// log is a store under test, with helpers for the rules.
 type log struct {
 	*testing.T
 	eventstore.Store
@@ -102,7 +101,7 @@ type log struct {
 
 func (l *log) stream(name string) string { return l.prefix + name }
 
-// newEvents makes n events that nobody recorded yet.
+// newEvents makes n events with new ids.
 func newEvents(n int) []eventstore.Event {
 	events := make([]eventstore.Event, n)
 	for i := range events {
@@ -131,7 +130,7 @@ func typed(eventType string, events []eventstore.Event) []eventstore.Event {
 	return events
 }
 
-// append appends what must be accepted, as new.
+// append appends what must be accepted as new.
 func (l *log) append(stream string, expected eventstore.Expected, events []eventstore.Event) eventstore.Result {
 	l.Helper()
 	result, err := l.Append(l.ctx, stream, expected, events)
@@ -149,8 +148,8 @@ func (l *log) append(stream string, expected eventstore.Expected, events []event
 	return result
 }
 
-// settle appends as its caller has to where answers are lost: again, until the outcome
-// is known.
+// settle appends, and repeats the append until the outcome is known, as a caller must if
+// answers can be lost.
 func (l *log) settle(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
 	for {
 		result, err := l.Append(ctx, stream, expected, events)
@@ -160,8 +159,8 @@ func (l *log) settle(ctx context.Context, stream string, expected eventstore.Exp
 	}
 }
 
-// end is where a stream has ended. Whoever was not told may have to wait until he can
-// read it.
+// end waits until it can read the tombstone of a stream that has ended, and returns its
+// place.
 func (l *log) end(stream string) eventstore.Result {
 	l.Helper()
 	poll := time.NewTicker(10 * time.Millisecond)
@@ -220,8 +219,8 @@ func (l *log) collect(read iter.Seq2[eventstore.Recorded, error]) []eventstore.R
 	return events
 }
 
-// subscribe collects events until the wanted number is there. It reads them
-// only then: what was yielded must stay as it was.
+// subscribe collects the wanted number of events. It compares them only after that, because a
+// yielded event must never change.
 func (l *log) subscribe(after eventstore.Position, filter eventstore.Filter, want int) (events []eventstore.Recorded, err error) {
 	var items []eventstore.Item
 	defer func() {
@@ -301,9 +300,9 @@ func (l *log) holds(stream string, want []eventstore.Event) {
 	}
 }
 
-// inOrder fails unless positions rise, without gaps where the engine promises
-// it, each log-wide id occurs once, and each stream's revisions are dense (but that
-// a tombstone may have the highest there is, as in EventStoreDB).
+// inOrder fails unless positions rise (without gaps if the engine promises that), each
+// log-wide id occurs once, and each stream's revisions have no gaps. A tombstone may have the
+// highest possible revision, as in EventStoreDB.
 func (l *log) inOrder(events []eventstore.Recorded) {
 	l.Helper()
 	seen := make(map[uuid.UUID]bool) // log-wide ids

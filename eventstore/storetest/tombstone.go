@@ -27,7 +27,7 @@ func ending(n int) []eventstore.Event {
 	return events
 }
 
-// endable is events, without those before the tombstone if the engine takes none.
+// endable returns events; for an engine with LoneTombstones it returns only the tombstone.
 func (l *log) endable(events []eventstore.Event) []eventstore.Event {
 	if last := len(events) - 1; l.loneEnds && events[last].Type == eventstore.TombstoneType {
 		return events[last:]
@@ -35,8 +35,8 @@ func (l *log) endable(events []eventstore.Event) []eventstore.Event {
 	return events
 }
 
-// isEnd tells whether this can be a tombstone's revision: the next one, or the
-// highest there is, which EventStoreDB gives it.
+// isEnd tells whether a tombstone may have this revision: the next one, or the highest
+// possible one, which EventStoreDB uses.
 func isEnd(revision, next int64) bool { return revision == next || revision == math.MaxInt64 }
 
 func endedRefuses(l *log) {
@@ -190,8 +190,8 @@ func endedStaysInLog(l *log) {
 	}
 }
 
-// sameFact compares an event of the log with what was appended. A tombstone with
-// the highest revision was written by the server itself, in its own form.
+// sameFact compares an event of the log with what was appended. The server itself writes a
+// tombstone with the highest revision, in a form of its own.
 func sameFact(got eventstore.Recorded, want eventstore.Event) error {
 	if got.Type == want.Type && got.Type == eventstore.TombstoneType && got.Revision == math.MaxInt64 {
 		return nil
@@ -240,8 +240,8 @@ func tombstoneIsLast(l *log) {
 	l.holds(stream, held)
 }
 
-// racingTombstones: writers append until the stream has ended, and of several
-// tombstones one is taken.
+// racingTombstones tests that writers can append until the stream has ended, and that only
+// one of several tombstones is accepted.
 func racingTombstones(l *log) {
 	const writers = 8
 	for round := range 8 {
