@@ -1,8 +1,8 @@
-// Package logtest keeps a log as a file, so that tests can open the logs of
-// earlier versions of the program: one line of JSON for each event, compressed.
+// Package logtest stores a log as a file, so that tests can open the logs of earlier versions
+// of the program. The file has one line of JSON for each event and is compressed.
 //
-// Data and metadata are kept byte for byte as the log held them. How such a
-// file is made is told in internal/verify/testdata/logs/README.md.
+// Data and metadata are stored byte for byte as the log held them.
+// internal/verify/testdata/logs/README.md says how such a file is made.
 package logtest
 
 import (
@@ -23,11 +23,11 @@ import (
 	"daybook/eventstore"
 )
 
-// Entry is one event of a kept log.
+// Entry is one event of a log file.
 type Entry struct {
 	Stream     string    `json:"stream"`
 	Revision   int64     `json:"revision"`
-	Position   string    `json:"position"` // in the log it was read from
+	Position   string    `json:"position"` // in the log from which it was read
 	ID         uuid.UUID `json:"id"`
 	Type       string    `json:"type"`
 	RecordedAt time.Time `json:"recorded_at"`
@@ -97,9 +97,9 @@ func Read(path string) ([]Entry, error) {
 	}
 }
 
-// Load appends the events to an empty log. recording, where set, is told each
-// event's recorded time before the event is appended, for an engine whose clock
-// the test sets.
+// Load appends the events to an empty log. recording may be nil. Otherwise it is called with
+// each event's recorded time before the event is appended, for an engine whose clock the test
+// sets.
 func Load(ctx context.Context, log eventstore.Store, entries []Entry, recording func(time.Time)) error {
 	for _, e := range entries {
 		if recording != nil {

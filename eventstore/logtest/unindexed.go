@@ -9,8 +9,8 @@ import (
 	"daybook/eventstore"
 )
 
-// Unindexed is a log that keeps no index of ids, as KurrentDB: it knows events
-// by their ids only at the place where an append expects them.
+// Unindexed is a log without an index of ids, like KurrentDB: it recognises events by their
+// ids only at the place where an append expects them.
 type Unindexed struct{ eventstore.Store }
 
 // Append implements eventstore.Store.
