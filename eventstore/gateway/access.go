@@ -14,8 +14,8 @@ import (
 // administrators is the group whose members may do everything.
 const administrators = "$admins"
 
-// operation is what is done to a stream; its text is the member of an $acl that
-// lists who may.
+// operation is what is done to a stream. Its text is the member of an $acl that lists who may
+// do it.
 type operation string
 
 const (
@@ -26,7 +26,7 @@ const (
 	toWriteMeta operation = "$mw"
 )
 
-// onMetadata is what it takes to do this to a stream's metadata.
+// onMetadata is the right that a caller needs to do this to a stream's metadata.
 func (op operation) onMetadata() operation {
 	if op == toRead {
 		return toReadMeta
@@ -36,8 +36,8 @@ func (op operation) onMetadata() operation {
 
 var operations = []operation{toRead, toWrite, toDelete, toReadMeta, toWriteMeta}
 
-// Roles of an $acl that are no user and no group of ours, and the names of the
-// two lists that hold where a stream has none.
+// Roles of an $acl that are neither a user nor a group, and the names of the two lists that
+// apply to streams without a list of their own.
 const (
 	everybody  = "$all"
 	userACL    = "$userStreamAcl"
@@ -45,15 +45,15 @@ const (
 	systemMark = "$" // what the names of system streams begin with
 )
 
-// acl lists who may do what: names of users and groups, or $all. An operation
-// that is missing is for the default to say; an empty list is nobody.
+// acl lists who may do what: names of users and groups, or $all. If an operation is missing,
+// the default list applies. An empty list means nobody.
 type acl struct {
 	roles map[operation][]string
-	// like names the default to use, where a stream chose one by name.
+	// like is the name of the default list, if a stream chose one by name.
 	like string
 }
 
-// parseACL reads the value of $acl. What is not of its form says nothing.
+// parseACL reads the value of $acl. A value of another form counts as no list.
 func parseACL(value jsontext.Value) acl {
 	var name string
 	if json.Unmarshal(value, &name) == nil {
@@ -84,14 +84,14 @@ func parseRoles(value jsontext.Value) (roles []string, ok bool) {
 	return nil, false
 }
 
-// may tells whether one of the roles is the user's.
+// may tells whether the user has one of the roles.
 func (u User) may(roles []string) bool {
 	return slices.ContainsFunc(roles, func(role string) bool {
 		return role == everybody || role == u.Name || slices.Contains(u.Groups, role)
 	})
 }
 
-// authorize is nil if the caller may do this to the stream, and else a refusal.
+// authorize returns nil if the caller may do this to the stream, and otherwise a refusal.
 func (s *Server) authorize(ctx context.Context, stream string, op operation) error {
 	if s.options.Users == nil {
 		return nil
@@ -113,7 +113,7 @@ func (s *Server) authorize(ctx context.Context, stream string, op operation) err
 	return nil
 }
 
-// roles lists who may do this to the stream: by its own list, or by the default.
+// roles lists who may do this to the stream: its own list or the default list says so.
 func (s *Server) roles(ctx context.Context, stream string, op operation) ([]string, error) {
 	m, err := s.metadata(ctx, stream)
 	if err != nil {
@@ -155,7 +155,7 @@ func (s *Server) readDefaults(ctx context.Context) (defaultACLs, error) {
 	return lists, nil
 }
 
-// mayWrite is nil if the caller may append events of these types to the stream.
+// mayWrite returns nil if the caller may append events of these types to the stream.
 func (s *Server) mayWrite(ctx context.Context, stream string, events []eventstore.Event) error {
 	if err := s.protected(stream, ""); err != nil {
 		return err
@@ -178,9 +178,9 @@ func (s *Server) mayWrite(ctx context.Context, stream string, events []eventstor
 	return checkDocuments(stream, events)
 }
 
-// protected refuses writes that only the program itself may make: to its
-// streams, to their metadata, and of its types. $all is nobody's to write, and
-// neither is a stream whose name no log takes.
+// protected refuses writes that only the program itself may make: to its streams, to their
+// metadata, and of its event types. Nobody may write to $all, or to a stream whose name no
+// log accepts.
 func (s *Server) protected(stream, eventType string) error {
 	if stream == allStream {
 		return denied("%s is not written itself", allStream)

@@ -16,7 +16,7 @@ import (
 	"daybook/eventstore"
 )
 
-// Append implements Streams. It answers only when it has the whole request: a
+// Append implements Streams. It answers only after it has read the whole request, because a
 // client that is answered earlier loses the answer.
 func (s *Server) Append(stream streams.Streams_AppendServer) error {
 	var asked appendRequest
@@ -28,7 +28,7 @@ func (s *Server) Append(stream streams.Streams_AppendServer) error {
 			break
 		}
 		if large, ok := errors.AsType[*tooLargeError](err); ok && large.past {
-			// It was read past, so the client has the time to see why.
+			// The message was read and dropped, so the client is there to receive the error.
 			refused = cmp.Or[error](refused, &eventstore.TooLargeError{What: "bytes", Size: large.size, Limit: eventstore.MaxAppendBytes})
 		} else if err != nil {
 			return err
@@ -37,7 +37,7 @@ func (s *Server) Append(stream streams.Streams_AppendServer) error {
 		}
 		if refused != nil {
 			s.received.Release(asked.held)
-			asked.events, asked.held = nil, 0 // what else comes is thrown away
+			asked.events, asked.held = nil, 0 // what else comes is dropped
 			continue
 		}
 		asked.held += kept(stream.Context())
@@ -95,8 +95,7 @@ type proposed interface {
 	GetData() []byte
 }
 
-// add takes one event, unless the append is over a limit with it: then it need
-// not be held.
+// add takes one event. If the append exceeds a limit with it, the event is not kept.
 func (a *appendRequest) add(message proposed) error {
 	e, err := parseEvent(message)
 	if err != nil {
@@ -165,8 +164,8 @@ func exactly(revision uint64) (eventstore.Expected, error) {
 	return eventstore.AtRevision(int64(revision)), nil
 }
 
-// append appends what the caller may append. A result without a position is of
-// an append of nothing to a stream without events.
+// append appends what the caller may append. If no events are appended to a stream without
+// events, the result has no position.
 func (s *Server) append(ctx context.Context, a appendRequest) (eventstore.Result, error) {
 	if err := s.mayWrite(ctx, a.stream, a.events); err != nil {
 		return eventstore.Result{}, err
@@ -199,8 +198,8 @@ func (s *Server) appendAllowed(ctx context.Context, a appendRequest) (eventstore
 	return result, s.withActual(ctx, a.stream, err)
 }
 
-// appendExpected appends to a stream if it is as expected. A stream that has only
-// metadata exists too, which no log can know.
+// appendExpected appends to a stream if it is as expected. A stream that has only metadata
+// exists, too. The log does not know that.
 func (s *Server) appendExpected(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
 	result, err := s.store.Append(ctx, stream, expected, events)
 	if _, conflict := errors.AsType[*eventstore.ConflictError](err); !conflict || expected != eventstore.StreamExists {
@@ -216,14 +215,14 @@ func (s *Server) appendExpected(ctx context.Context, stream string, expected eve
 		return result, err
 	}
 	result, err = s.store.Append(ctx, stream, eventstore.NoStream, events)
-	if isRefused(err) { // somebody else was the first to append
+	if isRefused(err) { // another writer was first
 		return s.store.Append(ctx, stream, expected, events)
 	}
 	return result, err
 }
 
-// withKnown makes a conflict of the error of an append whose ids its stream holds
-// already, as EventStoreDB does. An id that is log-wide is told as known.
+// withKnown turns an append's error into a conflict if the stream already holds the append's
+// ids, as EventStoreDB does. For a log-wide id, it says that the id is recorded.
 func (s *Server) withKnown(ctx context.Context, a appendRequest, err error) error {
 	if !isRefused(err) || isLogWide(err) {
 		return err
@@ -238,7 +237,7 @@ func (s *Server) withKnown(ctx context.Context, a appendRequest, err error) erro
 	return &eventstore.ConflictError{Stream: a.stream, Expected: a.expected, Actual: last}
 }
 
-// isLogWide tells whether an append was refused for an id that is unique in the log.
+// isLogWide tells whether an append was refused because of an id that is unique in the log.
 func isLogWide(err error) bool {
 	known, ok := errors.AsType[*eventstore.DuplicateEventError](err)
 	return ok && eventstore.LogWide(known.ID)
@@ -257,9 +256,9 @@ func (s *Server) appendNothing(ctx context.Context, a appendRequest, m streamMet
 	return eventstore.Result{Revision: last.Revision, Position: last.Position}, err
 }
 
-// checkExpected is nil if a stream is as expected, and returns its last event,
-// with revision -1 if there is none. A stream that was deleted is no stream; if
-// its revision is known, that is as good.
+// checkExpected returns nil if a stream is as expected, and its last event, with revision -1
+// if there is none. A deleted stream counts as no stream. If its revision is expected, that
+// is accepted, too.
 func (s *Server) checkExpected(ctx context.Context, stream string, expected eventstore.Expected, m streamMetadata) (eventstore.Recorded, error) {
 	last, err := s.lastEvent(ctx, stream)
 	if _, missing := errors.AsType[*eventstore.NotFoundError](err); missing {
@@ -278,8 +277,8 @@ func (s *Server) checkExpected(ctx context.Context, stream string, expected even
 	return last, &eventstore.ConflictError{Stream: stream, Expected: expected, Actual: last.Revision}
 }
 
-// anewAttempts bounds how often a deleted stream is begun anew when others do so
-// at the same time.
+// anewAttempts bounds how often the gateway tries to begin a deleted stream again while
+// others do the same.
 const anewAttempts = 5
 
 // errRaced means that somebody else wrote a stream's metadata at the same time.
@@ -304,9 +303,8 @@ func (s *Server) appendAnew(ctx context.Context, a appendRequest) (eventstore.Re
 	return eventstore.Result{}, fmt.Errorf("begin %s anew: %w", a.stream, &eventstore.UnavailableError{Cause: errRaced})
 }
 
-// beginAnew lets a deleted stream go on with its old numbers, and show what is
-// new. An append that was recorded before begins nothing: it is answered as it
-// was then.
+// beginAnew lets a deleted stream go on with its old revision numbers, and shows only the new
+// events. If the append was recorded before, it changes nothing and is answered as before.
 func (s *Server) beginAnew(ctx context.Context, a appendRequest, m streamMetadata) (eventstore.Result, error) {
 	recorded, err := s.isRecorded(ctx, a)
 	if err != nil {
@@ -314,13 +312,13 @@ func (s *Server) beginAnew(ctx context.Context, a appendRequest, m streamMetadat
 	}
 	expected := a.expected
 	if recorded {
-		if expected == eventstore.NoStream { // it may itself have begun the stream anew, at any revision
+		if expected == eventstore.NoStream { // this append may itself have begun the stream again, at any revision
 			expected = eventstore.Any
 		}
 		return s.store.Append(ctx, a.stream, expected, a.events)
 	}
 	last, err := s.checkExpected(ctx, a.stream, expected, m)
-	if expected >= 0 && int64(expected) < last.Revision { // where the stream never comes back to
+	if expected >= 0 && int64(expected) < last.Revision { // the stream never comes back to this revision
 		return s.store.Append(ctx, a.stream, expected, a.events)
 	}
 	if err != nil {
@@ -335,10 +333,10 @@ func (s *Server) beginAnew(ctx context.Context, a appendRequest, m streamMetadat
 	return s.store.Append(ctx, a.stream, expected, a.events)
 }
 
-// isRecorded tells whether the log knows an append by its ids, so that it adds nothing
-// though its stream is as expected: by one that is log-wide or, where no revision is
-// expected, by the first. The log is asked by expecting what never is: what it does not
-// know it refuses as a conflict.
+// isRecorded tells whether the log recognises an append by its ids, and so adds nothing
+// although the stream is as expected. It recognises a log-wide id, or the first id if no
+// revision is expected. To find out, it sends the append with a revision that no stream has:
+// if the log does not recognise the append, it answers with a conflict.
 func (s *Server) isRecorded(ctx context.Context, a appendRequest) (bool, error) {
 	const never = math.MaxInt64 / 2
 	_, err := s.store.Append(ctx, a.stream, eventstore.AtRevision(never), a.events)
@@ -351,15 +349,14 @@ func (s *Server) isRecorded(ctx context.Context, a appendRequest) (bool, error) 
 	return false, err
 }
 
-// beginning is the id of the metadata, at a revision, by which the append begins
-// its stream anew.
+// beginning is the id of the metadata event, at a revision, with which the append begins its
+// stream again.
 func (a appendRequest) beginning(revision int64) uuid.UUID {
 	return uuid.NewSHA1(a.events[0].ID, strconv.AppendInt([]byte(metadataType), revision, 10))
 }
 
-// begunAnew answers an append that was refused with this error, if it was the one
-// that began the stream anew, at this revision: it is recorded, or was cut off
-// after the metadata.
+// begunAnew answers a refused append that was the one that began the stream again, at this
+// revision. Such an append is recorded, or was cut off after the metadata was written.
 func (s *Server) begunAnew(ctx context.Context, a appendRequest, at int64, refused error) (eventstore.Result, error) {
 	i, result := 0, eventstore.Result{Replayed: true}
 	for e, err := range s.store.ReadStream(ctx, a.stream, at, len(a.events)) {
@@ -377,14 +374,14 @@ func (s *Server) begunAnew(ctx context.Context, a appendRequest, at int64, refus
 	return s.store.Append(ctx, a.stream, eventstore.AtRevision(at-1), a.events)
 }
 
-// isRefused tells whether an append was refused for what the stream holds.
+// isRefused tells whether an append was refused because of the state of the stream.
 func isRefused(err error) bool {
 	_, conflict := errors.AsType[*eventstore.ConflictError](err)
 	_, duplicate := errors.AsType[*eventstore.DuplicateEventError](err)
 	return conflict || duplicate
 }
 
-// withActual adds the stream's revision to a conflict where the engine does not tell.
+// withActual adds the stream's revision to a conflict if the engine does not say it.
 func (s *Server) withActual(ctx context.Context, stream string, err error) error {
 	conflict, ok := errors.AsType[*eventstore.ConflictError](err)
 	if !ok || conflict.Actual != eventstore.UnknownRevision {
@@ -413,8 +410,8 @@ func appended(result eventstore.Result) *streams.AppendResp {
 	return &streams.AppendResp{Result: &streams.AppendResp_Success_{Success: success}}
 }
 
-// conflicted is the answer of an append to a stream that was not as expected, in
-// the fields of old clients too.
+// conflicted is the answer to an append whose stream was not as expected. It also sets the
+// fields for old clients.
 func conflicted(asked appendRequest, actual int64) *streams.AppendResp {
 	empty := &shared.Empty{}
 	wrong := &streams.AppendResp_WrongExpectedVersion{
@@ -432,10 +429,10 @@ func conflicted(asked appendRequest, actual int64) *streams.AppendResp {
 	case eventstore.StreamExists:
 		wrong.ExpectedRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_StreamExists_20_6_0{StreamExists_20_6_0: empty}
 		wrong.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedStreamExists{ExpectedStreamExists: empty}
-	case eventstore.NoStream: // for which old clients have the number -1 only
+	case eventstore.NoStream: // old clients only know the number -1 for it
 		wrong.ExpectedRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_ExpectedRevision_20_6_0{ExpectedRevision_20_6_0: endRevision}
 		wrong.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedNoStream{ExpectedNoStream: empty}
-		if asked.byNumber { // so the answer says it as the client did
+		if asked.byNumber { // the answer has the form that the client used
 			wrong.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedRevision{ExpectedRevision: endRevision}
 		}
 	default:

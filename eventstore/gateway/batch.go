@@ -18,20 +18,20 @@ import (
 )
 
 const (
-	// What one call may have under way: appends whose last frame is still to come,
-	// and bytes that were handed to the log. With more of the first the call is
-	// ended, with more of the second it is read no further for the time being.
+	// Limits of one call: appends whose last frame has not come, and bytes that were given to
+	// the log. More such appends end the call. More bytes stop the reading of the call for a
+	// while.
 	batchUnfinished = 32
 	batchInFlight   = 16 << 20
 	batchAppendCost = 64 << 10 // bytes that the smallest append counts
 
-	// batchDeadline is how long an append may take whose client does not say.
+	// batchDeadline is how long an append may take if the client gives no deadline.
 	batchDeadline = 10 * time.Second
 )
 
-// BatchAppend implements Streams: many appends over one call, each answered when
-// it is done. Those to one stream are appended, and answered, in the order in
-// which they became complete; those to different streams in whatever order.
+// BatchAppend implements Streams: many appends over one call, each answered when it is done.
+// Appends to one stream are done and answered in the order in which their last frames came.
+// Appends to different streams have no order.
 func (s *Server) BatchAppend(stream streams.Streams_BatchAppendServer) error {
 	ctx, cancel := s.untilClosing(stream.Context())
 	defer cancel()
@@ -57,8 +57,8 @@ func (s *Server) BatchAppend(stream streams.Streams_BatchAppendServer) error {
 	return err
 }
 
-// batch is one call of BatchAppend. Frames are handled by one goroutine, which
-// alone knows the unfinished appends.
+// batch is one call of BatchAppend. One goroutine handles the frames, and only this goroutine
+// uses the unfinished appends.
 type batch struct {
 	server     *Server
 	stream     streams.Streams_BatchAppendServer
@@ -75,8 +75,8 @@ type batch struct {
 	last     map[string]chan struct{} // of each stream's last append in flight, closed when that is over
 }
 
-// batchAppend is an append as its frames come in. One that was answered already
-// is kept until its last frame, and what comes of it is thrown away.
+// batchAppend is an append whose frames are coming in. If it was answered early, it is kept
+// until its last frame, and its frames are dropped.
 type batchAppend struct {
 	appendRequest
 	correlation *shared.UUID
@@ -130,11 +130,11 @@ func (b *batch) run(ctx context.Context) error {
 	}
 }
 
-// take handles a frame, for which the budget of received bytes counts held; an
-// error ends the call.
+// take handles a frame. held is what the budget of received bytes counts for it. An error
+// ends the call.
 func (b *batch) take(ctx context.Context, frame *streams.BatchAppendReq, held int64) error {
 	id, err := parseID(frame.GetCorrelationId())
-	if err != nil { // it is told by what it named
+	if err != nil { // the error names the append by its correlation id
 		b.refuse(&batchAppend{correlation: frame.GetCorrelationId(), options: frame.GetOptions(), appendRequest: appendRequest{held: held}}, err)
 		return nil
 	}
@@ -227,7 +227,7 @@ func (a *batchAppend) stopTimer() {
 	}
 }
 
-// release gives back what the budget of received bytes counts for an append.
+// release gives the bytes of an append back to the budget of received bytes.
 func (b *batch) release(a *batchAppend) {
 	b.server.received.Release(a.held)
 	a.held = 0
@@ -243,9 +243,9 @@ func (b *batch) refuse(a *batchAppend, err error) {
 	b.answer(a, eventstore.Result{}, err)
 }
 
-// start hands an append to the log, as soon as there is room for it and those
-// before it to the same stream are over. Room is given in the order of the
-// appends: who waits for another never holds what that one still needs.
+// start gives an append to the log, as soon as there is space for it and the earlier appends
+// to the same stream are done. Space is given in the order of the appends. So an append that
+// waits for an earlier one never holds space that the earlier one needs.
 func (b *batch) start(ctx context.Context, a *batchAppend) error {
 	cost := int64(max(a.size, batchAppendCost))
 	if b.inFlight.Acquire(ctx, cost) != nil {
@@ -257,7 +257,7 @@ func (b *batch) start(ctx context.Context, a *batchAppend) error {
 		defer b.inFlight.Release(cost)
 		defer b.release(a)
 		defer over()
-		// Not the context that ends with closing: what was begun is finished.
+		// Not the context that ends at closing, because an append that has begun is finished.
 		ctx, cancel := context.WithDeadline(b.stream.Context(), a.deadline)
 		defer cancel()
 		select {
@@ -266,7 +266,7 @@ func (b *batch) start(ctx context.Context, a *batchAppend) error {
 		}
 		if err := ctx.Err(); err != nil {
 			b.answer(a, eventstore.Result{}, err)
-			<-before // whoever comes next waits for those before this one too
+			<-before // a later append must wait for these earlier ones, too
 			return
 		}
 		result, err := b.append(ctx, a)
@@ -275,8 +275,8 @@ func (b *batch) start(ctx context.Context, a *batchAppend) error {
 	return nil
 }
 
-// enqueue gives an append its place among those to the same stream: before is
-// closed when its turn has come, and over ends its turn.
+// enqueue queues an append behind those to the same stream. before is closed when it may
+// start, and over lets the next one start.
 func (b *batch) enqueue(stream string) (before <-chan struct{}, over func()) {
 	b.queueing.Lock()
 	defer b.queueing.Unlock()

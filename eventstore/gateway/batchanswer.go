@@ -16,8 +16,8 @@ import (
 	"daybook/eventstore"
 )
 
-// repeatStream repeats in the answer which stream was meant, with U+FFFD for each byte
-// that is not text, as a real server does.
+// repeatStream names the stream of the request in the answer. Bytes that are not UTF-8 become
+// U+FFFD, as on a real server.
 func repeatStream(options *streams.BatchAppendReq_Options) *shared.StreamIdentifier {
 	if id := options.GetStreamIdentifier(); id != nil {
 		return streamID(string([]rune(string(id.GetStreamName()))))
@@ -41,11 +41,10 @@ func batchSuccess(result eventstore.Result) *streams.BatchAppendResp_Success {
 	}
 }
 
-// batchError says an error in the terms of this method, where the detail is what
-// clients tell errors apart by.
+// batchError is an error in the form of this method. Clients tell errors apart by the detail.
 func batchError(stream string, err error) *rpcstatus.Status {
 	told := failureOf(err)
-	message := strings.ToValidUTF8(told.Error(), "?") // it may hold names, which are bytes
+	message := strings.ToValidUTF8(told.Error(), "?") // names in it may be any bytes
 	code, detail := told.status.Code(), proto.Message(&shared.Unknown{})
 	conflict, isConflict := errors.AsType[*eventstore.ConflictError](err)
 	tooLarge, isTooLarge := errors.AsType[*eventstore.TooLargeError](err)

@@ -14,36 +14,38 @@ const (
 	cacheLargest = 32 << 10 // bytes of a stream that is kept
 	watchBackoff = time.Second
 
-	// A silent subscription looks like a quiet log. So the cache is trusted only for
-	// trustMax after the watch last reached the head. While the cache is used, this is
-	// checked every proveEvery. After a rest, the first call checks it.
+	// A subscription that has fallen silent looks like a log in which nothing happens. So the
+	// cache is trusted only for trustMax after the watch last reached the head. While the
+	// cache is used, this is checked every proveEvery. After a pause, the first call checks
+	// it.
 	trustMax   = 5 * time.Second
 	proveEvery = time.Second
-	// proveMax bounds one read of the head. A watch that has not reached a head deafMax
-	// after it was read is started again.
+	// proveMax bounds one read of the head. If the watch has not reached a head deafMax after
+	// it was read, the watch is started again.
 	proveMax = 2 * time.Second
 	deafMax  = 10 * time.Second
-	// metadataMax bounds a read of metadata: a call waits no longer for what it may do.
+	// metadataMax bounds a read of metadata, and so the time that a call waits to learn its
+	// rights.
 	metadataMax = 5 * time.Second
 )
 
-// errDeaf ends a watch that does not bring what the log holds.
+// errDeaf ends a watch that does not yield what the log holds.
 var errDeaf = errors.New("the subscription brings nothing, though the log has grown")
 
-// cache holds the metadata of streams that were asked for lately. It is trusted
-// only while the log is watched for changes, and the watch is known to be alive.
+// cache holds the metadata of streams that were used lately. It is trusted only while a watch
+// follows the log for changes, and while that watch is known to work.
 type cache struct {
 	mu   sync.Mutex
 	live bool
-	used bool // since the last look at the head
+	used bool // since the head was last read
 	// The watch has seen everything recorded before proven.
 	proven    time.Time
 	watchedTo eventstore.Position // up to where the watch has come
-	// The head that was seen at sought, if the watch has not come there yet.
+	// sought is when head was read, if the watch has not reached that head yet.
 	head    eventstore.Position
 	sought  time.Time
-	changes uint64 // counts what was dropped, and when the watch began, so that no load that began before is kept
-	// The younger half is filled; when it is full, the older is forgotten.
+	changes uint64 // counts dropped entries and starts of the watch, so that a load which began before one of them is not kept
+	// New entries go into the younger half. When it is full, the older half is dropped.
 	young, old half
 	settings   defaultACLs // nil: not known
 }
@@ -54,8 +56,8 @@ type half struct {
 	bytes   int
 }
 
-// cost is about how many bytes it takes to keep this of a stream: more than are
-// in use, as maps and lists have room to grow.
+// cost is about how many bytes this entry of a stream takes. It counts more than the entry
+// has, because maps and lists have space to grow.
 func cost(stream string, m streamMetadata) int {
 	const entry, list, role = 512, 128, 32
 	bytes := entry + len(stream) + len(m.acl.like)
@@ -84,8 +86,8 @@ func (h *half) remove(stream string) {
 	}
 }
 
-// cached gives what is found in the cache, or else loads it from the log and keeps
-// it. The lock is held by find and keep, and not by load.
+// cached returns what is in the cache. If it is not there, it loads it from the log and
+// stores it. find and keep are called with the lock, and load without it.
 func cached[T any](c *cache, find func() (T, bool), keep func(T), load func() (T, error)) (T, error) {
 	c.mu.Lock()
 	c.used = true
@@ -108,18 +110,18 @@ func cached[T any](c *cache, find func() (T, bool), keep func(T), load func() (T
 	return value, nil
 }
 
-// isTrusted tells whether all that was recorded until a moment ago was heard of;
-// the lock is held.
+// isTrusted tells whether the watch has seen everything that was recorded until a moment ago.
+// The lock is held.
 func (c *cache) isTrusted() bool { return c.live && time.Since(c.proven) <= trustMax }
 
-// isStale tells whether the log is watched, but the watch was not looked at lately.
+// isStale tells whether the log is watched, but the watch was not checked lately.
 func (c *cache) isStale() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.live && !c.isTrusted() && c.sought.IsZero()
 }
 
-// reached notes how far the watch has come.
+// reached notes the position that the watch has reached.
 func (c *cache) reached(at eventstore.Position) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -128,8 +130,8 @@ func (c *cache) reached(at eventstore.Position) {
 	}
 }
 
-// headSeen notes that the log reached up to a head after this time. It tells whether
-// the watch is deaf: it has not come to a head that was seen long ago.
+// headSeen notes a head that the log had at this time. It returns true if the watch is deaf:
+// it has not reached a head that was read long ago.
 func (c *cache) headSeen(head eventstore.Position, began time.Time) (deaf bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -142,7 +144,7 @@ func (c *cache) headSeen(head eventstore.Position, began time.Time) (deaf bool) 
 	return !c.sought.IsZero() && began.Sub(c.sought) > deafMax
 }
 
-// wasUsed tells whether the cache was asked for anything since the last question.
+// wasUsed tells whether the cache was used since the last call of wasUsed.
 func (c *cache) wasUsed() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -165,7 +167,7 @@ func (c *cache) ofSettings(load func() (defaultACLs, error)) (defaultACLs, error
 		func(lists defaultACLs) { c.settings = lists }, load)
 }
 
-// find remembers what is asked for; the lock is held.
+// find returns an entry and marks the cache as used. The lock is held.
 func (c *cache) find(stream string) (m streamMetadata, known bool) {
 	if m, known = c.young.streams[stream]; !known {
 		if m, known = c.old.streams[stream]; known {
@@ -175,7 +177,7 @@ func (c *cache) find(stream string) (m streamMetadata, known bool) {
 	return m, known
 }
 
-// keep remembers what is small; the lock is held.
+// keep stores an entry if it is small. The lock is held.
 func (c *cache) keep(stream string, m streamMetadata) {
 	m.members = nil // they are many times as large as the rest
 	bytes := cost(stream, m)
@@ -204,7 +206,7 @@ func (c *cache) dropSettings() {
 	c.settings = nil
 }
 
-// trust tells whether changes are being heard of; if not, all is forgotten.
+// trust sets whether changes are being watched. If not, it drops all entries.
 func (c *cache) trust(live bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -217,7 +219,7 @@ func (c *cache) trust(live bool) {
 	}
 }
 
-// changed drops what a written event makes stale.
+// changed drops the entries that a new event of a stream makes out of date.
 func (c *cache) changed(stream string) {
 	if of, ok := isMetastream(stream); ok {
 		c.drop(of)
@@ -273,7 +275,7 @@ func (s *Server) watchOnce(ctx context.Context) error {
 	return nil
 }
 
-// prove looks at the head while the cache is used, and ends a watch that is deaf.
+// prove reads the head while the cache is used, and ends a watch that is deaf.
 func (s *Server) prove(ctx context.Context, end context.CancelCauseFunc) {
 	ticker := time.NewTicker(proveEvery)
 	defer ticker.Stop()
@@ -298,8 +300,8 @@ func (s *Server) prove(ctx context.Context, end context.CancelCauseFunc) {
 	}
 }
 
-// renew looks at the head if the cache is not trusted only because nobody has looked for
-// a while. Calls that come together look once.
+// renew reads the head if the cache is not trusted only because nobody has checked for a
+// while. Calls that come together share one read.
 func (s *Server) renew(ctx context.Context) {
 	if !s.cached.isStale() {
 		return
@@ -321,7 +323,7 @@ func (s *Server) renew(ctx context.Context) {
 	}
 }
 
-// headSoon is the head of the log, if it can be told soon.
+// headSoon reads the head of the log, within a short time.
 func (s *Server) headSoon(ctx context.Context) (eventstore.Position, error) {
 	ctx, cancel := context.WithTimeout(ctx, proveMax)
 	defer cancel()

@@ -17,34 +17,33 @@ import (
 )
 
 const (
-	drainAtOnce = 16              // refused appends that are heard out at a time
-	drainMax    = 2 * time.Second // what that may take of each
+	drainAtOnce = 16              // refused appends whose rest is read at the same time
+	drainMax    = 2 * time.Second // how long the rest of each is read
 )
 
-// errClosing answers calls that begin, or that would not end by themselves, while
-// the server closes.
+// errClosing answers calls while the server closes: new calls, and calls that would never end
+// by themselves.
 var errClosing = fail(codes.Unavailable, "the server is closing")
 
-// anonymous are the services that answer whoever asks: clients send them no
-// credentials.
-// Their requests are empty messages, and are not read.
+// anonymous are the services that answer every caller, because clients send them no
+// credentials. Their requests are empty messages and are not read.
 var anonymous = []string{"/event_store.client.gossip.Gossip/", "/event_store.client.server_features.ServerFeatures/"}
 
 type userKey struct{}
 
-// userOf is the caller; known is false if nobody was authenticated.
+// userOf is the caller. known is false if no caller was authenticated.
 func userOf(ctx context.Context) (user User, known bool) {
 	user, known = ctx.Value(userKey{}).(User)
 	return user, known
 }
 
-// serveCall is around every call. Nothing of what the caller sends is read before
-// it is known who calls.
+// serveCall wraps every call. It reads nothing that the caller sends before it knows who the
+// caller is.
 func (s *Server) serveCall(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) (err error) {
 	ctx := stream.Context()
 	defer func() { err = s.finish(ctx, info.FullMethod, recover(), err) }()
-	// Answers are not compressed, however the call is: what a reader has not taken would
-	// be held twice.
+	// Answers are not compressed, even if the call is, because an answer that a slow reader
+	// has not taken would be in memory twice.
 	if err := grpc.SetSendCompressor(ctx, encoding.Identity); err != nil {
 		return err
 	}
@@ -124,8 +123,8 @@ func header(ctx context.Context, name string) string {
 	return ""
 }
 
-// finish makes of a call's error what the client is told, trailers too. A panic
-// is the end of the call, not of the server.
+// finish turns a call's error into what the client gets, including trailers. A panic ends the
+// call and not the server.
 func (s *Server) finish(ctx context.Context, method string, panicked any, err error) error {
 	if panicked != nil {
 		err = s.panicked(ctx, method, panicked)
@@ -150,16 +149,15 @@ func (s *Server) finish(ctx context.Context, method string, panicked any, err er
 	return told
 }
 
-// panicked logs a panic, with the stack of the goroutine it is called on, and is
-// the error of its call.
+// panicked logs a panic with the stack of its goroutine, and returns the error of its call.
 func (s *Server) panicked(ctx context.Context, method string, value any) error {
 	s.logger.ErrorContext(ctx, "gateway: a call panicked", "method", method, "connection", header(ctx, "connection-name"),
 		"panic", value, "stack", string(debug.Stack()))
 	return fmt.Errorf("panic: %v", value)
 }
 
-// untilClosing is a context that ends with the call and when the server is to
-// close: for what would go on for ever.
+// untilClosing is a context that ends with the call, and also when the server begins to
+// close. It is for calls that would go on for ever.
 func (s *Server) untilClosing(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(s.closing, cancel)

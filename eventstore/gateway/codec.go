@@ -6,8 +6,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// codec sends messages from memory of their own size. gRPC's own buffers are of
-// 1 MiB for what has more than 32 KiB, and stay with who does not read.
+// codec sends messages from memory of their own size. gRPC uses buffers of 1 MiB for messages
+// of more than 32 KiB, and a client that does not read would hold them.
 type codec struct{ encoding.CodecV2 }
 
 func (c codec) Marshal(value any) (mem.BufferSlice, error) {

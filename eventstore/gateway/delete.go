@@ -12,11 +12,11 @@ import (
 	"daybook/eventstore"
 )
 
-// deleteAttempts bounds how often the metadata is written anew when others write
-// it at the same time.
+// deleteAttempts bounds how often the metadata is written again if others write it at the
+// same time.
 const deleteAttempts = 5
 
-// Delete implements Streams: the stream is shown no more, and may be begun anew.
+// Delete implements Streams. The stream is not shown any more, and may be begun again.
 func (s *Server) Delete(ctx context.Context, req *streams.DeleteReq) (*streams.DeleteResp, error) {
 	options := req.GetOptions()
 	stream, expected, err := parseDelete(options.GetStreamIdentifier(), options.GetExpectedStreamRevision())
@@ -36,7 +36,7 @@ func (s *Server) Delete(ctx context.Context, req *streams.DeleteReq) (*streams.D
 	}}, nil
 }
 
-// Tombstone implements Streams: the stream is ended for good.
+// Tombstone implements Streams. The stream is ended for good.
 func (s *Server) Tombstone(ctx context.Context, req *streams.TombstoneReq) (*streams.TombstoneResp, error) {
 	options := req.GetOptions()
 	stream, expected, err := parseDelete(options.GetStreamIdentifier(), options.GetExpectedStreamRevision())
@@ -64,7 +64,7 @@ func parseDelete(id *shared.StreamIdentifier, option any) (stream string, expect
 	return stream, expected, err
 }
 
-// mayDelete is nil if the caller may delete the stream, or end it.
+// mayDelete returns nil if the caller may delete the stream, or end it.
 func (s *Server) mayDelete(ctx context.Context, stream string) error {
 	if err := s.protected(stream, ""); err != nil {
 		return err
@@ -75,8 +75,8 @@ func (s *Server) mayDelete(ctx context.Context, stream string) error {
 	return isDeletable(stream)
 }
 
-// isDeletable is nil but for streams of metadata: one that was ended could say
-// nothing of its stream for ever after, not even that it was deleted.
+// isDeletable refuses a stream of metadata. If it were ended, nothing could be said about its
+// stream any more, not even that it was deleted.
 func isDeletable(stream string) error {
 	if _, ok := isMetastream(stream); ok {
 		return invalid("stream %s: metadata is not deleted, it is written anew", stream)
@@ -84,8 +84,8 @@ func isDeletable(stream string) error {
 	return nil
 }
 
-// softDelete hides all of a stream, and keeps only the $acl of its metadata. An append between the check of its revision and the writing of its metadata
-// is hidden with the rest.
+// softDelete hides all of a stream, and keeps only the $acl of its metadata. An append
+// between the check of the stream's revision and the writing of its metadata is hidden, too.
 func (s *Server) softDelete(ctx context.Context, stream string, expected eventstore.Expected) (eventstore.Position, error) {
 	for range deleteAttempts {
 		m, err := s.readMetadata(ctx, metastreamPrefix+stream)
@@ -107,8 +107,8 @@ func (s *Server) softDelete(ctx context.Context, stream string, expected eventst
 	return eventstore.Start, fmt.Errorf("delete %s: %w", stream, &eventstore.UnavailableError{Cause: errRaced})
 }
 
-// writeTruncateBefore writes a stream's metadata with another $tb, unless others
-// have written it since m was read: then it is errRaced.
+// writeTruncateBefore writes a stream's metadata with another $tb. If others have written the
+// metadata since m was read, the error is errRaced.
 func (s *Server) writeTruncateBefore(ctx context.Context, stream string, m streamMetadata, first int64, id uuid.UUID) (eventstore.Result, error) {
 	document, err := m.withTruncateBefore(first)
 	if err != nil {

@@ -15,11 +15,11 @@ import (
 	"google.golang.org/grpc/peer"
 )
 
-// version is of the server whose protocol this is. Clients derive from it what
-// they may ask; v4 takes three numbers only.
+// version is the version of the server whose protocol this is. Clients derive from it which
+// requests they may send. v4 accepts three numbers only.
 const version = "24.10.6"
 
-// features are what clients ask of methods beyond their presence.
+// features are the features of methods that clients ask for.
 var features = map[string][]string{
 	"event_store.client.streams.streams/read":        {"position", "events"},
 	"event_store.client.streams.streams/batchappend": {"deadline_duration"},
@@ -48,7 +48,8 @@ func (s *Server) GetSupportedMethods(context.Context, *shared.Empty) (*serverfea
 	return supported, nil
 }
 
-// gossipServer is apart from the Server for its Read, which Streams has too.
+// gossipServer is a type of its own because of its method Read: Streams has one with the same
+// name.
 type gossipServer struct {
 	gossip.UnimplementedGossipServer
 	server *Server
@@ -92,8 +93,9 @@ func (s *Server) members(ctx context.Context) ([]Member, error) {
 	return []Member{{ID: s.id, Host: host, Port: port, Leader: true, Alive: true, SeenAt: s.now()}}, nil
 }
 
-// addressOf is where the caller has reached this node: as the client named it,
-// for that name fits the certificate, or else the address of the connection.
+// addressOf is the address at which the caller has reached this node. It is the name that the
+// client used, because that name fits the certificate. Otherwise it is the address of the
+// connection.
 func addressOf(ctx context.Context) (host string, port int, err error) {
 	if host, port, err = hostPort(header(ctx, ":authority")); err == nil {
 		return host, port, nil

@@ -13,9 +13,9 @@ import (
 	"daybook/eventstore"
 )
 
-// checkDocuments refuses a document, of metadata or of settings, that could not be
-// read back: whoever wrote it would rely on rights and limits that nobody applies.
-// Other streams hold what they like.
+// checkDocuments refuses a document of metadata or of settings that could not be read back.
+// Its writer would rely on rights and limits that are not applied. Other streams may hold
+// anything.
 func checkDocuments(stream string, events []eventstore.Event) error {
 	check := checkSettings
 	if _, ok := isMetastream(stream); ok {
@@ -41,7 +41,8 @@ func checkDocuments(stream string, events []eventstore.Event) error {
 	return nil
 }
 
-// checkMetadata names the first member that would not be understood; nil: there is none.
+// checkMetadata names the first member that could not be understood. nil means that there is
+// none.
 func checkMetadata(members map[string]jsontext.Value) error {
 	for _, name := range []string{memberMaxCount, memberMaxAge, memberTruncateBefore, memberCacheControl} {
 		var n int64
@@ -63,7 +64,7 @@ func checkMetadata(members map[string]jsontext.Value) error {
 	return checkACL(memberACL, value)
 }
 
-// checkSettings names the first list of $settings that would not be understood.
+// checkSettings names the first list of $settings that could not be understood.
 func checkSettings(members map[string]jsontext.Value) error {
 	for _, name := range []string{userACL, systemACL} {
 		if err := checkACL(name, members[name]); err != nil {
@@ -73,7 +74,7 @@ func checkSettings(members map[string]jsontext.Value) error {
 	return nil
 }
 
-// checkACL names the first of the lists of roles that parseACL would pass over.
+// checkACL names the first list of roles that parseACL would ignore.
 func checkACL(name string, value jsontext.Value) error {
 	if isNull(value) {
 		return nil
@@ -93,17 +94,17 @@ func checkACL(name string, value jsontext.Value) error {
 	return nil
 }
 
-// isNull tells whether a member is missing, or says nothing.
+// isNull tells whether a member is missing or null.
 func isNull(value jsontext.Value) bool { return len(value) == 0 || value.Kind() == 'n' }
 
-// documentAttempts bounds how often a document is written anew when others write to
-// its stream at the same time: one of them has succeeded each time.
+// documentAttempts bounds how often a document is written again if others write to its stream
+// at the same time. In each round one of them succeeds.
 const documentAttempts = 100
 
-// appendMetadata appends documents of a stream. If the stream was deleted, its events
-// stay hidden: the last document is written once more in the same append, with a $tb
-// after the last event. The append expects the newest document that was looked at,
-// because it could otherwise take away the $tb of a delete that came between.
+// appendMetadata appends documents of a stream. If the stream was deleted, its events stay
+// hidden: the last document is written once more in the same append, with a $tb after the
+// last event. The append expects the newest document that was read. Otherwise it could remove
+// the $tb of a delete that came in between.
 func (s *Server) appendMetadata(ctx context.Context, of string, a appendRequest) (eventstore.Result, error) {
 	defer s.cached.changed(a.stream)
 	if err := s.isEnded(ctx, a.stream); err != nil {
@@ -129,7 +130,7 @@ func (s *Server) appendMetadata(ctx context.Context, of string, a appendRequest)
 			}
 		}
 		result, err := s.store.Append(ctx, a.stream, eventstore.AtRevision(m.revision), events)
-		if isRefused(err) && !isLogWide(err) { // somebody else has written a document
+		if isRefused(err) && !isLogWide(err) { // another writer has written a document
 			continue
 		}
 		if err == nil && len(events) > len(a.events) {
@@ -140,15 +141,15 @@ func (s *Server) appendMetadata(ctx context.Context, of string, a appendRequest)
 	return eventstore.Result{}, fmt.Errorf("write %s: %w", a.stream, &eventstore.UnavailableError{Cause: errRaced})
 }
 
-// expects tells whether a stream that ends at a revision, -1 for none, is as the
-// append expects it.
+// expects tells whether the append expects a stream that ends at a revision; -1 means no
+// events.
 func (a appendRequest) expects(last int64) bool {
 	return a.expected == eventstore.Any || int64(a.expected) == last || a.expected == eventstore.StreamExists && last >= 0
 }
 
-// mayRepeat tells whether an append can only be the repeat of another, or be refused,
-// so that the log adds nothing for it: its stream is beyond the revision it expects,
-// or it expects none and its first id is recorded.
+// mayRepeat tells whether the log would add nothing for this append, because it can only be a
+// repetition or be refused. That is so if the stream is beyond the revision that it expects,
+// or if it expects no revision and its first id is recorded.
 func (s *Server) mayRepeat(ctx context.Context, a appendRequest, last int64) (bool, error) {
 	if a.expected < eventstore.NoStream {
 		return s.isRecorded(ctx, a)
@@ -156,8 +157,8 @@ func (s *Server) mayRepeat(ctx context.Context, a appendRequest, last int64) (bo
 	return int64(a.expected) < last, nil
 }
 
-// stillHidden adds the last of a deleted stream's documents once more, with a $tb that
-// hides what the stream holds. It adds nothing if that document hides as much by itself.
+// stillHidden adds the last document of a deleted stream once more, with a $tb that hides the
+// stream's events. It adds nothing if that document already hides as much.
 func (s *Server) stillHidden(ctx context.Context, of string, documents []eventstore.Event) ([]eventstore.Event, error) {
 	last, err := s.lastRevision(ctx, of)
 	if err != nil {
@@ -176,7 +177,7 @@ func (s *Server) stillHidden(ctx context.Context, of string, documents []eventst
 	return append(slices.Clip(documents), again), nil
 }
 
-// beforeLast is the result of an append without its last event.
+// beforeLast is the result of the same append without its last event.
 func (s *Server) beforeLast(ctx context.Context, stream string, of eventstore.Result) (eventstore.Result, error) {
 	for e, err := range s.store.ReadStream(ctx, stream, of.Revision-1, 1) {
 		if err == nil {

@@ -14,7 +14,7 @@ import (
 	"daybook/eventstore"
 )
 
-// Names of trailers, and values of the one by which clients tell errors apart.
+// Names of trailers, and the values of the trailer by which clients tell errors apart.
 const (
 	trailerException = "exception"
 	trailerStream    = "stream-name"
@@ -30,21 +30,21 @@ const (
 	missingProperty = "missing-required-metadata-property"
 )
 
-// reasonDuplicate is the reason, in the details of ALREADY_EXISTS, of an append
-// that was refused for an event id that is recorded elsewhere.
+// reasonDuplicate is the reason in the details of ALREADY_EXISTS: the append was refused
+// because an event id is recorded elsewhere.
 const reasonDuplicate = "duplicate-event-id"
 
-// failure is an error as the protocol has it: a status, and trailers. It is sent
-// as it is; all other errors are turned into one first.
+// failure is an error in the form of the protocol: a status and trailers. It is sent as it
+// is. All other errors are turned into one first.
 type failure struct {
 	status   *status.Status
-	trailers metadata.MD // each key once: a client takes a doubled one for another
+	trailers metadata.MD // each key once, because a client would misread a key that comes twice
 }
 
 func (f *failure) Error() string              { return f.status.Message() }
 func (f *failure) GRPCStatus() *status.Status { return f.status }
 
-// fail makes a failure; trailers are names and values in turn.
+// fail makes a failure. trailers are pairs of name and value.
 func fail(code codes.Code, message string, trailers ...string) *failure {
 	return &failure{status: status.New(code, message), trailers: metadata.Pairs(trailers...)}
 }
@@ -62,7 +62,7 @@ func deleted(stream string) *failure {
 		trailerException, streamDeleted, trailerStream, trailerText(stream))
 }
 
-// trailerText makes a name fit a trailer, in which only printable ASCII arrives.
+// trailerText makes a name fit into a trailer, which carries printable ASCII only.
 func trailerText(name string) string {
 	text := []byte(name)
 	for i, b := range text {
@@ -73,8 +73,8 @@ func trailerText(name string) string {
 	return string(text)
 }
 
-// failureOf says an error of the store in the protocol's terms. What it cannot
-// say is INTERNAL, without the text, which may tell of the database.
+// failureOf turns an error of the store into the protocol's form. An error without such a
+// form becomes INTERNAL, without its text, because the text may be about the database.
 func failureOf(err error) *failure {
 	if f, ok := errors.AsType[*failure](err); ok {
 		return f
@@ -108,7 +108,7 @@ func failureOf(err error) *failure {
 	case errors.Is(err, context.Canceled):
 		return fail(codes.Canceled, "canceled")
 	}
-	if known, ok := status.FromError(err); ok { // of grpc itself
+	if known, ok := status.FromError(err); ok { // an error of gRPC itself
 		return &failure{status: known}
 	}
 	return fail(codes.Internal, "internal error")
@@ -119,7 +119,8 @@ func isUnavailable(err error) bool {
 	return ok
 }
 
-// failureOfAppend says why an append was refused; nil if it was not for what it holds.
+// failureOfAppend says why an append was refused. It is nil if the reason is not the append
+// or its stream.
 func failureOfAppend(err error) *failure {
 	if e, ok := errors.AsType[*eventstore.ConflictError](err); ok {
 		return fail(codes.FailedPrecondition, e.Error(),
@@ -134,7 +135,8 @@ func failureOfAppend(err error) *failure {
 		case isOfBytes(e):
 			return fail(codes.InvalidArgument, saysTooLarge, trailerException, appendTooLarge, trailerMaxAppend, strconv.Itoa(eventstore.MaxAppendBytes))
 		case e.What == "events":
-			// Not as an append that is too large: clients make of that an error that speaks of bytes.
+			// Not the form for an append that is too large, because clients turn that into an
+			// error about bytes.
 			return invalid("too many events in one append: it takes %d at most", e.Limit)
 		}
 		return fail(codes.InvalidArgument, e.Error())
@@ -145,11 +147,13 @@ func failureOfAppend(err error) *failure {
 	return nil
 }
 
-// saysTooLarge has no size: what came is a part of the append, in the form of the log.
+// saysTooLarge names no size, because only a part of the append was read, and in the form of
+// the log.
 var saysTooLarge = fmt.Sprintf("the append is over the limit of %d bytes of data, metadata and twice the type names; "+
 	"content that is no JSON object counts 4/3 of its bytes", eventstore.MaxAppendBytes)
 
-// isOfBytes tells whether the append as a whole has too many bytes, and not a name in it.
+// isOfBytes tells whether the whole append has too many bytes. Otherwise a name in it is too
+// long, or it has too many events.
 func isOfBytes(e *eventstore.TooLargeError) bool { return e.What == "bytes" }
 
 func duplicate(e *eventstore.DuplicateEventError) *failure {

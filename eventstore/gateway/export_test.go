@@ -11,9 +11,9 @@ func (s *Server) ReceivedIsDone() bool {
 
 // Guests counts the connections that were let in and are still there.
 func (s *Server) Guests() int {
-	s.door.mu.Lock()
-	defer s.door.mu.Unlock()
-	return len(s.door.connections)
+	s.connections.mu.Lock()
+	defer s.connections.mu.Unlock()
+	return len(s.connections.connections)
 }
 
 const DefaultHandshakeTime = defaultHandshakeTime

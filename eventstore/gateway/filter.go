@@ -10,25 +10,24 @@ import (
 )
 
 const (
-	defaultWindow = 32 // events examined between checkpoints, where a client does not say
-	// storeMarks is how many events the store may examine between two marks. A
-	// shorter checkpoint interval is kept by examining each event here.
+	defaultWindow = 32 // events examined between checkpoints, if the client gives no number
+	// storeMarks is how many events the store may examine between two marks. For shorter
+	// checkpoint intervals, the gateway examines each event itself.
 	storeMarks = 1000
-	// examinedAtOnce is how many events a read with a regular expression asks the
-	// store for, at least.
+	// examinedAtOnce is the least number of events that a read with a regular expression asks
+	// the store for.
 	examinedAtOnce = 500
 )
 
-// Limits of a regular expression, which keep what it takes to compile and to match
-// it small, however it is written: with repeats in repeats, or with classes of
-// thousands of characters each.
+// Limits of a regular expression. They bound the cost of compiling and matching it, even for
+// repeats within repeats, or for classes of thousands of characters.
 const (
 	maxExpression = 1 << 10 // bytes
 	maxSteps      = 1000    // with repeats written out
 	maxClasses    = 4       // Unicode's classes, and ranges that end beyond ASCII
 )
 
-// Limits of prefixes, all of which each event may be compared with.
+// Limits of prefixes, because each event may be compared with all of them.
 const (
 	maxPrefixes    = 256
 	maxPrefixBytes = 64 << 10 // of all
@@ -38,19 +37,19 @@ const (
 type filter struct {
 	prefixes eventstore.Filter
 	pattern  *regexp.Regexp // nil: by prefixes
-	onType   bool           // what the pattern is matched with; else the stream
-	// interval is how many examined events lie between two checkpoints, at most.
+	onType   bool           // the pattern is matched with the event's type; otherwise with its stream
+	// interval is the largest number of examined events between two checkpoints.
 	interval uint64
 }
 
-// expression is what selects, on either service.
+// expression is the selecting part of a filter, in the messages of either service.
 type expression interface {
 	GetRegex() string
 	GetPrefix() []string
 }
 
-// newFilter makes a filter on the type or on the stream of events, with
-// checkpoints every window*multiplier examined events; zero is the default.
+// newFilter makes a filter on the type or on the stream of events. Checkpoints come every
+// window*multiplier examined events. Zero means the default.
 func newFilter(onType bool, by expression, window, multiplier uint32) (*filter, error) {
 	if window == 0 {
 		window = defaultWindow
@@ -84,8 +83,8 @@ func size(prefixes []string) (bytes int) {
 	return bytes
 }
 
-// matching makes f select names in which the pattern is found. What it says is
-// RE2's, which lacks some of what .NET's has.
+// matching makes f select names in which the pattern is found. The pattern has RE2's syntax,
+// which lacks some parts of .NET's syntax.
 func (f *filter) matching(pattern string) (*filter, error) {
 	if len(pattern) > maxExpression {
 		return nil, invalid("regular expression of %d bytes is over the limit of %d", len(pattern), maxExpression)
@@ -106,9 +105,9 @@ func (f *filter) matching(pattern string) (*filter, error) {
 	return f, nil
 }
 
-// classes is how many classes and ranges with characters beyond ASCII a pattern
-// may have, at most. Parsing them is dear, most of all where case is ignored, so
-// they are counted in the text.
+// classes is an upper bound of the number of classes and ranges in a pattern with characters
+// beyond ASCII. They are counted in the text, because parsing them costs much, most of all if
+// case is ignored.
 func classes(pattern string) (n int) {
 	for _, mark := range []string{`\p`, `\P`, `-\x{`} {
 		n += strings.Count(pattern, mark)
@@ -121,8 +120,8 @@ func classes(pattern string) (n int) {
 	return n
 }
 
-// steps is about the length of the program an expression is compiled to. The parser
-// sees to it that repeats within each other are no more than a thousand.
+// steps is about the length of the program that an expression is compiled to. The parser
+// bounds repeats within repeats to a thousand.
 func steps(re *syntax.Regexp) int {
 	n := 0
 	for _, sub := range re.Sub {
@@ -138,7 +137,7 @@ func steps(re *syntax.Regexp) int {
 	}
 }
 
-// selects tells whether f, which may be nil, lets an event through.
+// selects tells whether f selects an event. A nil filter selects all.
 func (f *filter) selects(e *eventstore.Recorded) bool {
 	switch {
 	case f == nil:
@@ -152,7 +151,8 @@ func (f *filter) selects(e *eventstore.Recorded) bool {
 	}
 }
 
-// readFilter is what the store may select by itself in a read; the rest is for lets.
+// readFilter is the part of the filter that the store applies in a read. selects applies the
+// rest.
 func (f *filter) readFilter() eventstore.Filter {
 	if f == nil {
 		return eventstore.Filter{}
@@ -160,8 +160,8 @@ func (f *filter) readFilter() eventstore.Filter {
 	return f.prefixes
 }
 
-// atOnce is how many events to ask the store for, to find at most limit (0: all):
-// of those that lets examines, only few may be let through.
+// atOnce is how many events to ask the store for, to find at most limit (0: all). It may ask
+// for more, because selects may leave out many of them.
 func (f *filter) atOnce(limit int) int {
 	if limit == 0 || f == nil || f.pattern == nil {
 		return limit
@@ -169,8 +169,8 @@ func (f *filter) atOnce(limit int) int {
 	return max(limit, examinedAtOnce)
 }
 
-// followFilter is the same in a subscription, which must know how many events
-// were examined.
+// followFilter is the part of the filter that the store applies in a subscription. A
+// subscription must know how many events were examined.
 func (f *filter) followFilter() eventstore.Filter {
 	if f == nil || f.interval < storeMarks {
 		return eventstore.Filter{}

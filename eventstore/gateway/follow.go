@@ -10,9 +10,8 @@ import (
 	"daybook/eventstore"
 )
 
-// firstShown is the revision from which on a stream is shown to readers, which
-// may be beyond its end. A stream that was deleted is not found, unless it has
-// been ended since.
+// firstShown is the first revision of a stream that readers see. It may be beyond the
+// stream's end. A deleted stream is not found, unless it has been ended since.
 func (s *Server) firstShown(ctx context.Context, stream string) (int64, error) {
 	if err := s.isEnded(ctx, stream); err != nil {
 		return 0, err
@@ -43,8 +42,8 @@ func (s *Server) firstShown(ctx context.Context, stream string) (int64, error) {
 	return first, nil
 }
 
-// firstSince is the first revision from first to last that was recorded at this
-// time or later, or the one after last. Recorded times rise with revisions.
+// firstSince is the first revision between first and last that was recorded at this time or
+// later. If there is none, it is last+1. Recorded times rise with revisions.
 func (s *Server) firstSince(ctx context.Context, stream string, first, last int64, since time.Time) (int64, error) {
 	var failed error
 	older := sort.Search(int(max(last-first+1, 0)), func(i int) bool {
@@ -57,7 +56,7 @@ func (s *Server) firstSince(ctx context.Context, stream string, first, last int6
 	return first + int64(older), failed
 }
 
-// readStream yields what a stream shows from a revision on, at most limit events
+// readStream yields the visible events of a stream from a revision on, at most limit events
 // (0: all).
 func (s *Server) readStream(ctx context.Context, stream string, from int64, limit int) iter.Seq2[eventstore.Recorded, error] {
 	return func(yield func(eventstore.Recorded, error) bool) {
@@ -70,7 +69,7 @@ func (s *Server) readStream(ctx context.Context, stream string, from int64, limi
 	}
 }
 
-// readStreamBackwards yields what a stream shows from a revision down.
+// readStreamBackwards yields the visible events of a stream from a revision down.
 func (s *Server) readStreamBackwards(ctx context.Context, stream string, from int64, limit int) iter.Seq2[eventstore.Recorded, error] {
 	return func(yield func(eventstore.Recorded, error) bool) {
 		first, err := s.firstShown(ctx, stream)
@@ -104,7 +103,7 @@ func (s *Server) readAll(ctx context.Context, from eventstore.Position, f *filte
 					return
 				}
 			}
-			// What was left out here counts towards the limit of the store only.
+			// Events that are left out here count only towards the store's limit.
 			if asked == 0 || seen < asked {
 				return
 			}
@@ -113,9 +112,9 @@ func (s *Server) readAll(ctx context.Context, from eventstore.Position, f *filte
 	}
 }
 
-// justBefore is a position before another such that no event of an earlier
-// commit is after it. Events of the same commit may be, where one commit has
-// several: they are to be skipped.
+// justBefore is a position before p, with no event of an earlier commit after it. Events of
+// the same commit may be after it, because one commit may have several. The caller skips
+// those.
 func justBefore(p eventstore.Position) eventstore.Position {
 	commit, _ := p.Pair()
 	return eventstore.At(max(commit, 1) - 1)
@@ -147,8 +146,8 @@ func (s *Server) readAllBackwards(ctx context.Context, before eventstore.Positio
 	}
 }
 
-// heads says when a caught-up mark is given: only when the head is reached for the
-// first time, as for subscribers, or each time it is reached after something new.
+// heads says how often a caught-up mark comes: only when the head is reached for the first
+// time, as subscribers expect, or each time the head is reached after something new.
 type heads bool
 
 const (
@@ -156,10 +155,10 @@ const (
 	eachHead  heads = true
 )
 
-// followStream yields what a stream shows after a revision, and then each new
-// event, each once and in order. Besides events there are only caught-up marks. It
-// ends with *DeletedError if the stream is deleted for good, after the tombstone if it
-// was followed until then.
+// followStream yields the visible events of a stream after a revision, and then each new
+// event, each once and in order. The only other items are caught-up marks. If the stream is
+// ended for good, it ends with *DeletedError, after the tombstone if it was following until
+// then.
 func (s *Server) followStream(ctx context.Context, stream string, after int64, heads heads) iter.Seq2[eventstore.Item, error] {
 	return func(yield func(eventstore.Item, error) bool) {
 		f := &streamFollower{
@@ -172,21 +171,21 @@ func (s *Server) followStream(ctx context.Context, stream string, after int64, h
 	}
 }
 
-// errStopped means the consumer wants no more.
+// errStopped means that the consumer wants no more items.
 var errStopped = errors.New("the consumer stopped")
 
 type streamFollower struct {
 	server *Server
 	stream string
 	last   int64 // revision
-	behind bool  // there was something since the last mark, and another mark is to come
+	behind bool  // something came since the last mark, and another mark is due
 	heads  heads
 	yield  func(eventstore.Item) bool
 }
 
 func (f *streamFollower) run(ctx context.Context) error {
 	for {
-		// Whatever is written from here on comes by the subscription.
+		// What is written from here on comes by the subscription.
 		head, err := f.server.store.Head(ctx)
 		if err != nil {
 			return err
@@ -229,7 +228,7 @@ func (f *streamFollower) live(ctx context.Context, head eventstore.Position) err
 	return nil
 }
 
-// give yields what is new of the stream, and one mark after it.
+// give yields the new events of the stream, and one mark after them.
 func (f *streamFollower) give(item eventstore.Item) error {
 	switch e := item.Event; {
 	case e == nil && (!item.CaughtUp || !f.behind):
@@ -237,7 +236,7 @@ func (f *streamFollower) give(item eventstore.Item) error {
 	case e == nil:
 		f.behind = false
 	case e.Stream != f.stream || e.Revision <= f.last && e.Type != eventstore.TombstoneType:
-		return nil // a tombstone is after every revision
+		return nil // a tombstone comes after every revision
 	default:
 		f.last, f.behind = e.Revision, f.behind || f.heads == eachHead
 	}
@@ -250,12 +249,11 @@ func (f *streamFollower) give(item eventstore.Item) error {
 	return nil
 }
 
-// followAll yields the events of the log after a position that f, which may be
-// nil, lets through, and then each new one. There is a caught-up mark when the
-// head is reached for the first time and, if each head is to be told of, when it is
-// after an event that was let through. With a filter there is a mark after f.interval
-// examined events at the latest, and before each caught-up mark. A mark's checkpoint
-// is never beyond what was examined.
+// followAll yields the events of the log after a position that f selects (nil: all), and then
+// each new one. There is a caught-up mark when the head is reached for the first time. If
+// heads asks for it, there is also one each time the head is reached after a selected event.
+// With a filter, there is a mark at least after f.interval examined events, and before each
+// caught-up mark. A mark's checkpoint is never beyond what was examined.
 func (s *Server) followAll(ctx context.Context, after eventstore.Position, f *filter, heads heads) iter.Seq2[eventstore.Item, error] {
 	return func(yield func(eventstore.Item, error) bool) {
 		a := &allFollower{
@@ -277,14 +275,14 @@ func (s *Server) followAll(ctx context.Context, after eventstore.Position, f *fi
 type allFollower struct {
 	filter   *filter
 	yield    func(eventstore.Item) bool
-	seen     eventstore.Position // what was examined
+	seen     eventstore.Position // up to here events were examined
 	marked   eventstore.Position // by a checkpoint mark
 	examined uint64              // events since then
-	behind   bool                // there was something since the last caught-up mark, and another is to come
+	behind   bool                // something came since the last caught-up mark, and another mark is due
 	heads    heads
 }
 
-// examine yields what an item of the store is worth to the reader.
+// examine yields what the reader needs of an item of the store.
 func (a *allFollower) examine(item eventstore.Item) bool {
 	if item.Checkpoint != a.seen {
 		a.examined += distance(a.seen, item)
@@ -310,9 +308,8 @@ func (a *allFollower) examine(item eventstore.Item) bool {
 	return a.yield(eventstore.Item{Checkpoint: a.seen, CaughtUp: true})
 }
 
-// distance is how many events were examined to get from a position to an item;
-// it may be less if positions are not contiguous, and is a guess if they have
-// two counters.
+// distance is how many events were examined between a position and an item. It may be too low
+// if positions are not contiguous, and it is a guess if positions have two counters.
 func distance(from eventstore.Position, to eventstore.Item) uint64 {
 	start, prepare := from.Pair()
 	end, endPrepare := to.Checkpoint.Pair()

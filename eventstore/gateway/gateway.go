@@ -1,16 +1,15 @@
-// Package gateway serves the EventStoreDB gRPC protocol over any engine of the
-// log, so that the official clients of EventStoreDB and KurrentDB, of whatever
-// language, can read it, follow it and write their own streams into it.
+// Package gateway serves the EventStoreDB gRPC protocol over any engine of the log. So the
+// official clients of EventStoreDB and KurrentDB, in any language, can read the log, follow
+// it, and write streams of their own.
 //
-// What an event means is not its business, nor which streams are whose: its
-// owner says what only the program itself may write. Its only state that
-// cannot be read again is that of groups of consumers, which is in a store of its
-// own.
+// It does not know what an event means. Options say what only the program itself may write.
+// Its only state that cannot be read from the log is that of groups of consumers, which has a
+// store of its own.
 //
-// What differs from the servers it speaks for: regular expressions are RE2's;
-// content that is not a JSON object takes a third more of an append's limit; a
-// soft delete is not one step with its check of the revision; and what one node
-// writes of a stream's metadata, a delete too, another node hears of a moment later.
+// It differs from the real servers in four ways. Regular expressions have RE2's syntax.
+// Content that is not a JSON object counts a third more towards an append's limit. A soft
+// delete and its check of the revision are two steps. If one node changes a stream's metadata
+// or deletes the stream, other nodes see that a moment later.
 package gateway
 
 import (
@@ -44,50 +43,50 @@ const (
 	maxHeaders    = 16 << 10 // bytes of a call's headers
 	readBuffer    = 32 << 10 // of each connection
 	writeBuffer   = 128 << 10
-	streamWindow  = 64 << 10 // bytes of a call that come before they are asked for
-	connectWindow = 1 << 20  // bytes that are on the way, for all calls of a connection
+	streamWindow  = 64 << 10 // bytes of a call that a client may send before they are asked for
+	connectWindow = 1 << 20  // the same, for all calls of a connection together
 
-	// minClientPing is how far apart a client's pings must be while nothing is sent to
-	// it. Most clients ping an idle connection every ten seconds. Those on the HTTP/2
-	// library of Rust, such as the newer one for Node, also measure the line: they ping
-	// every 100 ms while they read what has already been sent.
+	// minClientPing is the least time between a client's pings while nothing is sent to it.
+	// Most clients ping an idle connection every ten seconds. Clients with the HTTP/2 library
+	// of Rust, such as the newer one for Node, also use pings to measure the connection. They
+	// ping every 100 ms while they read what was already sent.
 	minClientPing = 50 * time.Millisecond
 	serverPing    = 10 * time.Second
 	pingTimeout   = 10 * time.Second
 
-	closeGrace = 500 * time.Millisecond // for what was cut off to end
+	closeGrace = 500 * time.Millisecond // for calls that were cut off to end
 )
 
-// Options say who may do what, and what clients are told of the node. The zero
-// Options let everybody do everything, in plain text.
+// Options say who may do what, and what clients learn about the node. With the zero Options
+// everybody may do everything, in plain text.
 type Options struct {
 	Logger *slog.Logger
-	// TLS is nil for plain text, over which clients send no credentials.
+	// TLS is nil for plain text. Clients send no credentials over plain text.
 	TLS *tls.Config
-	// Users is nil if everybody is an administrator.
+	// Users says who the callers are. If it is nil, every caller is an administrator.
 	Users Users
-	// Protected tells what only the program itself may write, by stream and event
-	// type; the type is empty where the stream as a whole is asked for. nil
-	// protects nothing.
+	// Protected tells whether only the program itself may write an event, by stream and event
+	// type. The type is empty if the question is about the whole stream. nil protects
+	// nothing.
 	Protected func(stream, eventType string) bool
-	// ReservedID tells which event ids only the program itself may give; nil
-	// reserves none.
+	// ReservedID tells whether only the program itself may use an event id. nil reserves
+	// none.
 	ReservedID func(id uuid.UUID) bool
 	// Cluster is nil if this node is alone.
 	Cluster Cluster
-	// Groups holds the state of groups of consumers, and Node tells whether this
-	// node serves them. Both are nil if the node is alone and may forget them.
+	// Groups stores the state of groups of consumers, and Node tells whether this node serves
+	// them. Both are nil if the node is alone and may forget them at its end.
 	Groups groups.Store
 	Node   groups.Node
-	// Limits bound what callers may make the node hold.
+	// Limits bound the resources that callers can use.
 	Limits Limits
 }
 
-// Users tells who a caller is.
+// Users knows the callers.
 type Users interface {
-	// Authenticate is called with each call. An error that wraps
-	// *eventstore.UnavailableError, ErrBusy or the context's own means that it could
-	// not be told; any other refuses the caller.
+	// Authenticate is called for each call. An error that wraps *eventstore.UnavailableError,
+	// ErrBusy or the context's error means that the caller could not be checked. Any other
+	// error refuses the caller.
 	Authenticate(ctx context.Context, name, password string) (User, error)
 }
 
@@ -102,8 +101,8 @@ type Cluster interface {
 	Members(ctx context.Context) ([]Member, error)
 }
 
-// Member is a node. Every node takes writes; clients that ask for the leader go
-// to the one that is marked.
+// Member is a node. Every node accepts writes. Clients that ask for the leader go to the node
+// that is marked as leader.
 type Member struct {
 	ID     uuid.UUID
 	Host   string // as clients reach it, and as its certificate names it
@@ -126,15 +125,15 @@ type Server struct {
 	groups  *groups.Service
 	limits  Limits
 	hearing *semaphore.Weighted
-	// received is the budget of bytes of what was received and is not done with.
-	received *semaphore.Weighted
-	door     *connectionLimits
+	// received is the budget for bytes that were received and are still in use.
+	received    *semaphore.Weighted
+	connections *connectionLimits
 
 	closing    context.Context // ends when the server is to close
 	close      context.CancelFunc
 	watching   sync.Once
 	background sync.WaitGroup
-	halted     chan struct{} // closed when the groups that were served are at rest
+	halted     chan struct{} // closed when the groups that were served have stopped
 
 	streams.UnimplementedStreamsServer
 	serverfeatures.UnimplementedServerFeaturesServer
@@ -160,7 +159,7 @@ func newServer(store eventstore.Store, options Options, minPing time.Duration) (
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
 	}
-	s.door = newConnectionLimits(limits, options.Users != nil, s.logger)
+	s.connections = newConnectionLimits(limits, options.Users != nil, s.logger)
 	if (options.Groups == nil) != (options.Node == nil) {
 		return nil, errors.New("gateway: the state of groups and the node that serves them go together")
 	}
@@ -186,7 +185,7 @@ func (s *Server) transport(minPing time.Duration) []grpc.ServerOption {
 		grpc.MaxHeaderListSize(maxHeaders),
 		grpc.ReadBufferSize(readBuffer),
 		grpc.WriteBufferSize(writeBuffer),
-		// Windows that grow by themselves would let each call leave mebibytes unread.
+		// gRPC's windows that grow by themselves would let each call leave mebibytes unread.
 		grpc.StaticStreamWindowSize(streamWindow),
 		grpc.StaticConnWindowSize(connectWindow),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
@@ -201,31 +200,31 @@ func (s *Server) transport(minPing time.Duration) []grpc.ServerOption {
 	return settings
 }
 
-// Serve takes connections until Close, and is then nil. The listener is closed.
+// Serve takes connections until Close, and then returns nil. It closes the listener.
 func (s *Server) Serve(listener net.Listener) error {
 	s.watching.Do(func() {
 		s.background.Go(func() { s.watch(s.closing) })
 		s.background.Go(func() { defer close(s.halted); s.groups.Run(s.closing) })
 	})
-	if err := s.grpc.Serve(s.door.of(listener)); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+	if err := s.grpc.Serve(s.connections.of(listener)); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 		return fmt.Errorf("gateway: %w", err)
 	}
 	return nil
 }
 
-// Halted is closed when Close has put the groups of consumers to rest, whatever
-// other calls still go on: from then on another node may serve them. Of a server
-// that never served it is not.
+// Halted is closed when Close has stopped the groups of consumers, even if other calls still
+// go on. From then on another node may serve the groups. If Serve was never called, it is not
+// closed.
 func (s *Server) Halted() <-chan struct{} { return s.halted }
 
-// Close ends subscriptions in such a way that clients reconnect, takes no new
-// calls, and lets what else is under way finish. What has not when ctx ends is cut off; what does not
-// end then either, closeGrace later, as when the log hangs, is left to itself. Both
-// are errors.
+// Close ends subscriptions in such a way that clients reconnect. It takes no new calls and
+// lets the other calls finish. Calls that have not finished when ctx ends are cut off. What
+// does not end within closeGrace after that, for example because the log hangs, is left
+// running. Both cases are errors.
 func (s *Server) Close(ctx context.Context) error {
 	s.close()
-	s.door.shut()
-	s.watching.Do(func() {}) // a Serve that comes late starts nothing to wait for
+	s.connections.shut()
+	s.watching.Do(func() {}) // if Serve comes later, it starts nothing to wait for
 	calls, all := make(chan struct{}), make(chan struct{})
 	go func() {
 		s.grpc.GracefulStop()

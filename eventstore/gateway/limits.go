@@ -2,24 +2,24 @@ package gateway
 
 import "time"
 
-// Limits bound what callers may make the node hold. Of each, zero is the default.
+// Limits bound the resources that callers can use. Zero means the default for each.
 type Limits struct {
 	// MaxMessage is the largest message that is received, in bytes, compressed and
 	// decompressed. Default: 4 MiB.
 	// The official Node client packs batches of up to 3 MiB into one message, so a
 	// smaller limit turns its batches away.
 	MaxMessage int
-	// MaxReceived bounds the bytes of messages that are being received, or were
-	// received and are not recorded yet, over all calls. A call that would pass it
-	// waits for RoomTime, and is then UNAVAILABLE. Default: 64 MiB.
+	// MaxReceived bounds the bytes of messages that are being received, or were received and
+	// are not recorded yet, over all calls. If the limit is reached, a call waits for
+	// RoomTime and is then refused as UNAVAILABLE. Default: 64 MiB.
 	MaxReceived int64
-	// RoomTime is how long a call waits for room in that budget. Default: 5 s.
+	// RoomTime is how long a call waits until that limit has space for it. Default: 5 s.
 	RoomTime time.Duration
 	// MaxConnections bounds the connections of all clients. Default: 1,000.
 	MaxConnections int
-	// MaxConnectionsPerAddress bounds those of one IP address (of one /64 network for
-	// IPv6). Default: 250, or MaxConnections where there are no users, because then
-	// all clients are on this machine.
+	// MaxConnectionsPerAddress bounds the connections of one IP address (of one /64 network
+	// for IPv6). Default: 250. Without users the default is MaxConnections, because then all
+	// clients are on this machine.
 	MaxConnectionsPerAddress int
 	// MaxHandshakes bounds the connections whose TLS or HTTP/2 handshake is not over,
 	// and MaxHandshakesPerAddress those of one address. Defaults: 200 and 100.
@@ -35,24 +35,24 @@ type Limits struct {
 }
 
 const (
-	defaultMaxMessage    = 4 << 20
-	defaultMaxReceived   = 64 << 20
-	defaultRoomTime      = 5 * time.Second
-	defaultConnections   = 1000
-	defaultPerAddress    = 250
-	defaultHandshakes    = 200
-	defaultShakesPerAddr = 100
-	defaultHandshakeTime = 10 * time.Second
-	defaultFirstMessage  = 10 * time.Second
-	defaultMessageTime   = 30 * time.Second
+	defaultMaxMessage        = 4 << 20
+	defaultMaxReceived       = 64 << 20
+	defaultRoomTime          = 5 * time.Second
+	defaultConnections       = 1000
+	defaultPerAddress        = 250
+	defaultHandshakes        = 200
+	defaultHandshakesPerAddr = 100
+	defaultHandshakeTime     = 10 * time.Second
+	defaultFirstMessage      = 10 * time.Second
+	defaultMessageTime       = 30 * time.Second
 )
 
-// withDefaults fills in what was not said.
+// withDefaults fills in the limits that were not set.
 func (l Limits) withDefaults(users bool) Limits {
 	orDefault(&l.MaxMessage, defaultMaxMessage)
 	orDefault(&l.MaxReceived, defaultMaxReceived)
-	// A message that is larger than the budget could never be received. One that is
-	// compressed counts in both its forms.
+	// A message that is larger than the budget could never be received. A compressed message
+	// counts in both forms.
 	l.MaxReceived = max(l.MaxReceived, 2*int64(l.MaxMessage)+messageCost+unpackCost)
 	orDefault(&l.RoomTime, defaultRoomTime)
 	orDefault(&l.MaxConnections, defaultConnections)
@@ -62,7 +62,7 @@ func (l Limits) withDefaults(users bool) Limits {
 	}
 	orDefault(&l.MaxConnectionsPerAddress, perAddress)
 	orDefault(&l.MaxHandshakes, defaultHandshakes)
-	orDefault(&l.MaxHandshakesPerAddress, defaultShakesPerAddr)
+	orDefault(&l.MaxHandshakesPerAddress, defaultHandshakesPerAddr)
 	orDefault(&l.HandshakeTime, defaultHandshakeTime)
 	orDefault(&l.FirstMessageTime, defaultFirstMessage)
 	orDefault(&l.MessageTime, defaultMessageTime)

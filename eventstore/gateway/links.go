@@ -10,17 +10,17 @@ import (
 	"daybook/eventstore"
 )
 
-// linkType is the type of an event that stands for another one, which its data
-// names: revision@stream.
+// linkType is the type of an event that points to another event. Its data names that event:
+// revision@stream.
 const linkType = "$>"
 
-// resolved is an event as it is read: itself, or what it links to and the link.
-// Event is nil if the link leads nowhere.
+// resolved is an event as it is read: the event itself, or a link and the event that it
+// points to. Event is nil if the link points to nothing.
 type resolved struct {
 	Event, Link *eventstore.Recorded
 }
 
-// Original is the event that stands where the reader looked.
+// Original is the event at the place that the reader asked for.
 func (r resolved) Original() *eventstore.Recorded {
 	if r.Link != nil {
 		return r.Link
@@ -28,8 +28,8 @@ func (r resolved) Original() *eventstore.Recorded {
 	return r.Event
 }
 
-// resolve follows a link. Its target is shown only to those who could read it
-// themselves, and as long as its stream shows it.
+// resolve follows a link. It shows the target only to callers that could read it themselves,
+// and only if its stream shows it.
 func (s *Server) resolve(ctx context.Context, e *eventstore.Recorded) (resolved, error) {
 	if !isLink(e) {
 		return resolved{Event: e}, nil
@@ -41,7 +41,7 @@ func (s *Server) resolve(ctx context.Context, e *eventstore.Recorded) (resolved,
 	return resolved{Event: target, Link: e}, nil
 }
 
-// target reads the event a link leads to; nil is none.
+// target reads the event that a link points to; nil if there is none.
 func (s *Server) target(ctx context.Context, link *eventstore.Recorded) (*eventstore.Recorded, error) {
 	stream, at, ok := parseLink(eventstore.Unwrap(link.Event).Data)
 	if !ok {
@@ -61,8 +61,8 @@ func (s *Server) target(ctx context.Context, link *eventstore.Recorded) (*events
 	return nil, err
 }
 
-// isGone tells whether an event is not to be had, for whatever lasting reason;
-// nil is one: its place in the stream is empty or hidden.
+// isGone tells whether an event cannot be read for a reason that lasts. nil counts as such a
+// reason: the place in the stream is empty or hidden.
 func isGone(err error) bool {
 	_, missing := errors.AsType[*eventstore.NotFoundError](err)
 	_, ended := errors.AsType[*eventstore.DeletedError](err)
@@ -70,8 +70,9 @@ func isGone(err error) bool {
 	return err == nil || missing || ended || refused
 }
 
-// isLink tells whether an event leads to another, or once did. One whose data begins
-// with no number is an event like others, whatever its type, as on a real server.
+// isLink tells whether an event points to another event, or once did. If its data does not
+// begin with a number, it is an ordinary event, even if its type is the link's. A real server
+// does the same.
 func isLink(e *eventstore.Recorded) bool {
 	if e.Type != linkType {
 		return false

@@ -25,8 +25,8 @@ const (
 	memberMaxAge         = "$maxAge"
 	memberACL            = "$acl"
 
-	// These two say something to servers and nothing here. With a value of another kind
-	// a server passes over the whole document.
+	// These two mean something to real servers and nothing here. If their value has another
+	// type, a real server ignores the whole document.
 	memberCacheControl = "$cacheControl"
 	memberTemporary    = "$tmp"
 
@@ -34,7 +34,7 @@ const (
 	softDeleted = math.MaxInt64
 )
 
-// metadata is what a stream's own stream, $$name, says of it. The zero metadata
+// streamMetadata is what a stream's metadata stream, $$name, says about it. The zero value
 // says nothing.
 type streamMetadata struct {
 	// Revision is that of the event it was read from; -1 if there is none.
@@ -43,23 +43,23 @@ type streamMetadata struct {
 	maxAge         time.Duration // of events shown; 0: any
 	truncateBefore int64         // first revision shown
 	acl            acl
-	// members is the whole document, so that one member can be changed; nil if it
-	// was not just read from the log.
+	// members is the whole document, so that one member can be changed. It is nil unless it
+	// was just read from the log.
 	members map[string]jsontext.Value
 }
 
-// ofMetastream is the metadata of every stream of metadata: it shows its newest
-// event only.
+// ofMetastream is the metadata of every metadata stream: such a stream shows only its newest
+// event.
 var ofMetastream = streamMetadata{revision: -1, maxCount: 1}
 
 func (m streamMetadata) isDeleted() bool { return m.truncateBefore == softDeleted }
 
-// isThere tells whether there is a document at all. A stream that has one exists,
-// even if it holds no event yet.
+// isThere tells whether there is a document. A stream that has one exists, even if it holds
+// no event yet.
 func (m streamMetadata) isThere() bool { return m.revision >= 0 }
 
-// afterDelete is the document with only its $acl, which outlives a delete of the
-// stream. Limits of the old stream do not hold in the one that is begun anew.
+// afterDelete is the document with only its $acl, which stays after the stream was deleted.
+// The limits of the old stream do not apply to the stream that is begun again.
 func (m streamMetadata) afterDelete() streamMetadata {
 	kept := make(map[string]jsontext.Value, 1)
 	if value, ok := m.members[memberACL]; ok {
@@ -69,13 +69,13 @@ func (m streamMetadata) afterDelete() streamMetadata {
 	return m
 }
 
-// isMetastream tells whether a stream holds the metadata of another, and of which.
+// isMetastream tells whether a stream holds the metadata of another stream, and of which one.
 func isMetastream(stream string) (of string, ok bool) {
 	return strings.CutPrefix(stream, metastreamPrefix)
 }
 
-// parseMetadata reads a document. One that cannot be read says nothing, as does a
-// member that is not of its kind: whoever wrote it must not lock the stream.
+// parseMetadata reads a document. A document that cannot be read counts as empty, and a
+// member of another type counts as missing. So a faulty document cannot lock a stream.
 func parseMetadata(revision int64, document []byte) streamMetadata {
 	m := streamMetadata{revision: revision}
 	if json.Unmarshal(document, &m.members) != nil {
@@ -113,8 +113,8 @@ func (m streamMetadata) withTruncateBefore(first int64) ([]byte, error) {
 	return json.Marshal(members, json.Deterministic(true))
 }
 
-// metadata is what a stream's metadata says now, or said a moment ago if another
-// node has changed it.
+// metadata is what a stream's metadata says now. If another node has changed it, it may be
+// what it said a moment ago.
 func (s *Server) metadata(ctx context.Context, stream string) (streamMetadata, error) {
 	if _, ok := isMetastream(stream); ok {
 		return ofMetastream, nil
@@ -123,8 +123,8 @@ func (s *Server) metadata(ctx context.Context, stream string) (streamMetadata, e
 	return s.cached.ofStream(stream, func() (streamMetadata, error) { return s.readMetadata(ctx, metastreamPrefix+stream) })
 }
 
-// readMetadata reads the newest document of a stream of documents, in bounded time:
-// where it cannot be told what holds for a stream, the call is refused.
+// readMetadata reads the newest document of a metadata stream, in bounded time. If it cannot
+// be read, the call is refused, because the stream's rights are not known.
 func (s *Server) readMetadata(ctx context.Context, metastream string) (streamMetadata, error) {
 	limited, cancel := context.WithTimeout(ctx, metadataMax)
 	defer cancel()
@@ -141,8 +141,8 @@ func (s *Server) readMetadata(ctx context.Context, metastream string) (streamMet
 	return parseMetadata(e.Revision, eventstore.Unwrap(e.Event).Data), nil
 }
 
-// isEnded is *DeletedError for the metadata of a stream that was ended for good,
-// because metadata ends with its stream. For any other stream it is nil.
+// isEnded returns *DeletedError for the metadata of a stream that was ended for good, because
+// the metadata ends with its stream. For any other stream it returns nil.
 func (s *Server) isEnded(ctx context.Context, stream string) error {
 	of, ok := isMetastream(stream)
 	if !ok {

@@ -13,11 +13,10 @@ import (
 	"daybook/eventstore/gateway/groups"
 )
 
-// operators is the group whose members may manage what runs, as administrators
-// may.
+// operators is the group whose members may manage the running server, as administrators may.
 const operators = "$ops"
 
-// Trailers of errors of groups, and values by which clients tell them apart.
+// Trailers of errors of groups, and the values by which clients tell the errors apart.
 const (
 	trailerGroup      = "group-name"
 	trailerReason     = "reason"
@@ -32,14 +31,15 @@ const (
 	groupFull    = "maximum-subscribers-reached"
 )
 
-// persistentServer is apart from the Server for its Read, which Streams has too.
+// persistentServer is a type of its own because of its method Read: Streams has one with the
+// same name.
 type persistentServer struct {
 	persistent.UnimplementedPersistentSubscriptionsServer
 	server *Server
 }
 
-// groupFailure says an error of groups in the protocol's terms; others it
-// returns as they are.
+// groupFailure turns an error of groups into the protocol's form. It returns other errors as
+// they are.
 func groupFailure(err error) error {
 	if err == nil {
 		return nil
@@ -79,8 +79,8 @@ func groupFailure(err error) error {
 	return err
 }
 
-// manages is nil if the caller may make and change groups, and look at them:
-// that shows who consumes what, and from where.
+// manages returns nil if the caller may make and change groups and see their state. The state
+// shows who reads what, and from which address.
 func (s *Server) manages(ctx context.Context) error {
 	user, known := userOf(ctx)
 	if s.options.Users == nil || known && (slices.Contains(user.Groups, administrators) || slices.Contains(user.Groups, operators)) {

@@ -11,20 +11,20 @@ import (
 	"daybook/eventstore/gateway/groups"
 )
 
-// groupLog is the log as groups of consumers read it: streams as they are shown,
-// links resolved.
+// groupLog is the log as groups of consumers read it: only visible events, with links
+// resolved.
 type groupLog struct{ server *Server }
 
 var _ groups.Log = groupLog{}
 
-// asSystem is a context of one who may read everything: a group reads for
-// consumers that come and go, and is made by administrators.
+// asSystem is a context with the right to read everything. A group reads for different
+// consumers, and administrators have made it.
 func asSystem(ctx context.Context) context.Context {
 	return context.WithValue(ctx, userKey{}, User{Name: "system", Groups: []string{administrators}})
 }
 
-// groupFilter makes a group's filter of $all, nil if it has none. Its events are
-// selected by the store where that can.
+// groupFilter makes the filter of a group on $all; nil if it has none. The store applies it
+// as far as it can.
 func groupFilter(f groups.Filter) (*filter, error) {
 	if f.Regex == "" && len(f.Prefixes) == 0 {
 		return nil, nil

@@ -15,8 +15,8 @@ import (
 
 type persistentStream = persistent.PersistentSubscriptions_ReadServer
 
-// Read serves one consumer of a group: it sends events and takes what the
-// consumer says of them.
+// Read serves one consumer of a group: it sends events and takes the consumer's
+// acknowledgements.
 func (p persistentServer) Read(stream persistentStream) error {
 	req, err := stream.Recv()
 	if errors.Is(err, io.EOF) {
@@ -75,7 +75,7 @@ func (p persistentServer) connect(ctx context.Context, options *persistent.ReadR
 	return consumer, key, err
 }
 
-// connectionOf is who calls, for those who look at the group.
+// connectionOf describes the caller for those who look at the group's state.
 func connectionOf(ctx context.Context) groups.Connection {
 	who := groups.Connection{Username: "anonymous", Name: header(ctx, "connection-name")}
 	if p, ok := peer.FromContext(ctx); ok && p.Addr != nil {
@@ -108,8 +108,7 @@ func (p persistentServer) deliveries(ctx context.Context, stream persistentStrea
 	}
 }
 
-// hide takes the target of a link away from a consumer who could not read it
-// itself.
+// hide removes the target of a link if the consumer could not read the target itself.
 func (p persistentServer) hide(ctx context.Context, d *groups.Delivery) error {
 	if d.Resolved == nil {
 		return nil
@@ -121,7 +120,7 @@ func (p persistentServer) hide(ctx context.Context, d *groups.Delivery) error {
 	return err
 }
 
-// delivery is an event for a consumer on the wire: of a link that leads nowhere,
+// delivery is an event for a consumer, in the wire form. If a link points to nothing, it is
 // the link only.
 func (form idForm) delivery(d *groups.Delivery) *persistent.ReadResp_ReadEvent {
 	event := &persistent.ReadResp_ReadEvent{Count: &persistent.ReadResp_ReadEvent_RetryCount{RetryCount: int32(d.Retries)}}
@@ -131,20 +130,20 @@ func (form idForm) delivery(d *groups.Delivery) *persistent.ReadResp_ReadEvent {
 		event.Event = form.persistentEvent(d.Original)
 	}
 	commit, _ := d.Original.Position.Pair()
-	if d.IsLink && d.Resolved != nil { // as a real server does, here and not in Streams
+	if d.IsLink && d.Resolved != nil { // as a real server does, here but not in Streams
 		commit, _ = d.Resolved.Position.Pair()
 	}
 	event.Position = &persistent.ReadResp_ReadEvent_CommitPosition{CommitPosition: commit}
 	return event
 }
 
-// answers takes what the consumer says, until it says no more. Its error is of a
-// consumer that cannot be understood.
+// answers takes the consumer's answers until there are no more. It returns an error if an
+// answer cannot be understood.
 func answers(stream persistentStream, consumer *groups.Consumer) error {
 	for {
 		req, err := stream.Recv()
 		if err != nil {
-			return nil // that the stream is broken, its sender learns too
+			return nil // the goroutine that sends notices the broken stream, too
 		}
 		switch content := req.GetContent().(type) {
 		case *persistent.ReadReq_Ack_:
@@ -165,7 +164,8 @@ func answers(stream persistentStream, consumer *groups.Consumer) error {
 	}
 }
 
-// parseIDs reads the events of one answer: not more than a consumer can have.
+// parseIDs reads the event ids of one answer. There may be at most as many as a consumer can
+// have.
 func parseIDs(from interface{ GetIds() []*shared.UUID }) ([]uuid.UUID, error) {
 	if n := len(from.GetIds()); n > groups.MaxSlots {
 		return nil, invalid("%d events in one answer, at most %d can be", n, groups.MaxSlots)
@@ -180,8 +180,8 @@ func parseIDs(from interface{ GetIds() []*shared.UUID }) ([]uuid.UUID, error) {
 	return ids, nil
 }
 
-// action is what a consumer wants done with what it could not handle. What it
-// says and is not known is for the group to decide.
+// action is what a consumer wants to be done with an event that it could not handle. If the
+// action is not known, the group decides.
 func action(on persistent.ReadReq_Nack_Action) groups.Action {
 	switch on {
 	case persistent.ReadReq_Nack_Park:

@@ -23,30 +23,30 @@ const (
 	messageCost   = 1 << 10  // bytes that the smallest message counts towards the budget
 	unpackCost    = 64 << 10 // bytes that it takes to decompress one, beside its own
 	skipPiece     = 32 << 10
-	// A message that is too large for an append is read past if it is not larger than
-	// this, because the Go clients show a refusal only when all was taken from them.
+	// A message that is too large for an append is read and dropped, up to this size. The Go
+	// clients show a refusal only after everything was read from them.
 	skipMax = 17 << 20
 )
 
-// wire is where a call's messages are read from. The streams of gRPC's transport
-// have these methods (see triedGRPC). RecvMsg of gRPC reads a message whole before anybody can ask
-// whether there is room for it, so it is not used here.
+// wire is where a call's messages are read from. The streams of gRPC's transport have these
+// methods (see triedGRPC). gRPC's RecvMsg is not used, because it reads a whole message
+// before the gateway can check whether there is memory for it.
 type wire interface {
 	ReadMessageHeader(header []byte) error
 	Read(n int) (mem.BufferSlice, error)
-	// RecvCompress names the compression of those messages that are marked as compressed.
+	// RecvCompress names the compression of the messages that are marked as compressed.
 	RecvCompress() string
 }
 
-// triedGRPC is the version of gRPC whose streams are known to be a wire. The methods are
-// of an internal type, which another version may change without notice.
+// triedGRPC is the version of gRPC whose streams are known to have the methods of wire. These
+// methods belong to an internal type, which another version may change.
 const triedGRPC = "1.83.2"
 
 var errNoWire = fail(codes.Internal, fmt.Sprintf(
 	"the gateway cannot read messages with version %s of gRPC: it was tried with %s", grpc.Version, triedGRPC))
 
-// tooLargeError means that a message is over the limit and was not kept. past means
-// that it was read past, so that the call can go on.
+// tooLargeError means that a message is over the limit and was not kept. past means that it
+// was read to its end, so the call can go on.
 type tooLargeError struct {
 	size, limit int
 	past        bool
@@ -56,7 +56,7 @@ func (e *tooLargeError) Error() string {
 	return fmt.Sprintf("a message of %d bytes is over the limit of %d", e.size, e.limit)
 }
 
-// call is what the node holds of one call.
+// call is what the node keeps about one call.
 type call struct {
 	budget   *semaphore.Weighted // of the node: bytes received and not done with
 	roomTime time.Duration
@@ -67,9 +67,9 @@ type call struct {
 
 type callKey struct{}
 
-// kept is how many bytes the budget counts for the last message of the call of
-// ctx. They are its caller's to release from then on; otherwise they are released
-// when the next message is received, or when the call is over.
+// kept is how many bytes the budget counts for the last message of the call of ctx. From then
+// on, the caller must release them. Without a call of kept, they are released when the next
+// message is received, or when the call ends.
 func kept(ctx context.Context) int64 {
 	c, ok := ctx.Value(callKey{}).(*call)
 	if !ok {
@@ -82,7 +82,7 @@ func kept(ctx context.Context) int64 {
 	return bytes
 }
 
-// hold waits for room for a message.
+// hold waits until the budget has space for a message.
 func (c *call) hold(ctx context.Context, bytes int64) error {
 	if !c.budget.TryAcquire(bytes) {
 		waiting, cancel := context.WithTimeout(ctx, c.roomTime)
@@ -104,7 +104,7 @@ func (c *call) hold(ctx context.Context, bytes int64) error {
 	return nil
 }
 
-// release releases what the last message held.
+// release gives back what the last message held.
 func (c *call) release() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -119,24 +119,25 @@ func (c *call) end() {
 	c.over = true
 }
 
-// openStream is a stream whose context knows the caller. Nobody is waited for
-// longer than that context and the server live, and what is received is bounded.
+// openStream is a stream whose context knows the caller. It waits no longer than that context
+// and the server live, and it bounds what is received.
 type openStream struct {
 	grpc.ServerStream
 	ctx    context.Context
 	server *Server
 	call   *call
-	// skips tells to read past messages that are too large.
+	// skips says that messages which are too large are read and dropped.
 	skips   bool
 	started bool // the first message has begun
 }
 
 func (s *openStream) Context() context.Context { return s.ctx }
 
-// RecvMsg receives a message, in bounded time if it is the first or has begun.
+// RecvMsg receives a message. The time is bounded for the first message of a call, and for a
+// message that has begun.
 func (s *openStream) RecvMsg(message any) error {
 	s.call.release()
-	received := make(chan error, 3) // an answer, and twice that it took too long
+	received := make(chan error, 3) // the result, and up to two reports that it took too long
 	var late *time.Timer
 	if !s.started {
 		s.started = true
@@ -156,7 +157,8 @@ func (s *openStream) RecvMsg(message any) error {
 	}
 }
 
-// receive reads the header of a message, waits for room, and reads the rest.
+// receive reads the header of a message, waits until the budget has space, and reads the
+// rest.
 func (s *openStream) receive(message any, late *time.Timer, failed chan<- error) error {
 	from, next, err := s.begin()
 	if late != nil {
@@ -205,8 +207,8 @@ type messageAhead struct {
 	packed bool // by gzip
 }
 
-// begin reads the header of the next message. io.EOF is the end of what the caller
-// has to say.
+// begin reads the header of the next message. io.EOF means that the caller has sent
+// everything.
 func (s *openStream) begin() (wire, messageAhead, error) {
 	from, ok := grpc.ServerTransportStreamFromContext(s.ctx).(wire)
 	if !ok {
@@ -223,9 +225,9 @@ func (s *openStream) begin() (wire, messageAhead, error) {
 	return from, next, nil
 }
 
-// unpack decompresses a message. How large it becomes stands in its last four bytes.
-// That is held against the limit and asked for in the budget before anything is
-// decompressed, and more than that is never made of it.
+// unpack decompresses a message. Its last four bytes say how large it becomes. That size is
+// checked against the limit and taken from the budget before anything is decompressed. More
+// bytes than that are never produced.
 func (s *openStream) unpack(packed mem.BufferSlice, limit int) (mem.BufferSlice, error) {
 	size := packedSize(packed)
 	if size > limit {
@@ -255,7 +257,7 @@ func (s *openStream) unpack(packed mem.BufferSlice, limit int) (mem.BufferSlice,
 	return mem.BufferSlice{mem.SliceBuffer(data)}, nil
 }
 
-// packedSize is what a message says of its size when it is decompressed.
+// packedSize is the size that a message says it has when it is decompressed.
 func packedSize(packed mem.BufferSlice) int {
 	var last [4]byte // of the bytes so far
 	for _, buffer := range packed {
@@ -296,10 +298,9 @@ func cutShort(err error) error {
 	return err
 }
 
-// drain takes what the caller of an append still has to say, and keeps none of
-// it: told any earlier, the Go clients take the refusal for the end of the
-// connection. That is for a few at a time, and not for long, because anybody may
-// call.
+// drain reads and drops what the caller of a refused append still sends. If the Go clients
+// got the refusal earlier, they would take it for the end of the connection. It does so for
+// few calls at a time and for a short time, because every client can cause it.
 func (s *Server) drain(stream grpc.ServerStream) {
 	if !s.hearing.TryAcquire(1) {
 		return

@@ -9,9 +9,9 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// streamed is a service whose methods are all served as streams. gRPC reads the
-// request of a plain method before anybody can ask who calls; of a stream it reads
-// nothing before it is asked to. Clients see no difference.
+// streamed is a service whose methods are all served as streams. For a plain method gRPC
+// reads the request before the gateway can check who calls. For a stream it reads nothing
+// until it is asked to. Clients see no difference.
 func streamed(service grpc.ServiceDesc) *grpc.ServiceDesc {
 	all := make([]grpc.StreamDesc, 0, len(service.Streams)+len(service.Methods))
 	all = append(all, service.Streams...)
@@ -32,8 +32,9 @@ func asStream(method grpc.MethodDesc) grpc.StreamHandler {
 	}
 }
 
-// notServed answers a call of what is not there: the services that manage users, scavenge
-// and run projections, and methods of newer protocols. The page says what to use instead.
+// notServed answers a call of a method that is not served: the services that manage users,
+// scavenge and run projections, and the methods of newer protocols. The page that it names
+// says what to use instead.
 func notServed(_ any, stream grpc.ServerStream) error {
 	const methodMax = 128 // of what is repeated
 	method, _ := grpc.MethodFromServerStream(stream)
@@ -41,13 +42,13 @@ func notServed(_ any, stream grpc.ServerStream) error {
 	return notThere(trailerText(method[:min(len(method), methodMax)]))
 }
 
-// notThere names the page that says what to use instead of what is not there.
+// notThere names the page that says what to use instead of a missing method.
 func notThere(what string) error {
 	return fail(codes.Unimplemented, what+" is not served here: docs/kurrentdb.md, \"What is not there\", says what to use instead")
 }
 
-// ofGroup refuses to read a stream in which a server keeps a group's checkpoint, unless
-// somebody has written one: "not found" would tell of a group that has handled nothing,
+// ofGroup refuses to read the stream in which a real server keeps a group's checkpoint,
+// unless a client has written one. "Not found" would mean that the group has handled nothing,
 // and a subscription would wait for ever.
 func (s *Server) ofGroup(ctx context.Context, stream string) error {
 	if !strings.HasPrefix(stream, "$persistentsubscription-") || !strings.HasSuffix(stream, "-checkpoint") {
@@ -60,7 +61,7 @@ func (s *Server) ofGroup(ctx context.Context, stream string) error {
 	return err
 }
 
-// emptyRequest is a stream of which nothing is read: its request is an empty message.
+// emptyRequest is a stream whose request is an empty message, so nothing is read.
 type emptyRequest struct{ grpc.ServerStream }
 
 // RecvMsg implements grpc.ServerStream.

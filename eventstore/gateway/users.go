@@ -19,8 +19,8 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// ErrBadCredentials means that there is no such user, or that it is not the
-// user's password. Which of the two is not told.
+// ErrBadCredentials means that there is no such user, or that the password is wrong. It does
+// not say which.
 var ErrBadCredentials = errors.New("unknown user or wrong password")
 
 // PasswordFile is a list of users as Apache's htpasswd writes it, with bcrypt,
@@ -30,26 +30,27 @@ var ErrBadCredentials = errors.New("unknown user or wrong password")
 //	report:$2y$10$...
 type PasswordFile struct {
 	users map[string]listedUser
-	// stranger is compared with for names that are not listed: a quick refusal would
-	// tell which are. Nobody has its password.
+	// unlistedHash is compared for names that are not in the list. A refusal without a
+	// comparison would be faster, and so would show which names are in the list. No password
+	// matches it.
 	unlistedHash listedUser
-	// A hash is slow on purpose, and a client sends its password with each call:
-	// the last one that was right is known by a quick keyed digest.
+	// A hash is slow on purpose, and a client sends its password with each call. So the last
+	// right password is recognised by a fast keyed digest.
 	key       []byte
 	mu        sync.Mutex
 	proven    map[string][]byte
-	comparing singleflight.Group  // calls with the same password wait for one comparison
+	comparing singleflight.Group  // calls with the same password share one comparison
 	waiting   *semaphore.Weighted // calls
-	hashing   *semaphore.Weighted // guessing passwords must not take the whole machine
+	hashing   *semaphore.Weighted // comparisons, so that guessing cannot use the whole machine
 }
 
-// guesses are how many passwords of one name may wait to be compared, so that
-// guessing keeps at most those out who have that name. Names that are not listed
-// are one in this: they are as many as somebody likes.
+// guesses is how many passwords of one name may wait to be compared. So an attacker who
+// guesses can only keep out the users with that name. All names that are not in the list
+// count as one name, because an attacker can invent any number of them.
 const guesses = 8
 
-// waiting are how many calls may wait until their passwords are compared, because
-// each of them may have sent something that nobody reads meanwhile.
+// waiting is how many calls may wait for the comparison of their passwords. Each of them may
+// hold data that it has sent and that is not read yet.
 const waiting = 256
 
 type listedUser struct {
@@ -123,7 +124,7 @@ func parseUser(line string) (listedUser, error) {
 	return user, nil
 }
 
-// ErrBusy means that too many passwords of the name wait to be compared.
+// ErrBusy means that too many passwords of that name wait to be compared.
 var ErrBusy = errors.New("too many passwords are being tried")
 
 // Names are the users', sorted.
@@ -165,13 +166,13 @@ func (f *PasswordFile) Authenticate(ctx context.Context, name, password string) 
 	return user.User, nil
 }
 
-// compare compares one password at a time, in the order in which they came.
+// compare compares a password. Comparisons are done in the order in which they came.
 func (f *PasswordFile) compare(user *listedUser, password string) error {
 	if !user.guesses.TryAcquire(1) {
 		return ErrBusy
 	}
 	defer user.guesses.Release(1)
-	if err := f.hashing.Acquire(context.Background(), 1); err != nil { // others may wait for it than who began it
+	if err := f.hashing.Acquire(context.Background(), 1); err != nil { // calls other than the first may wait for it
 		return err
 	}
 	defer f.hashing.Release(1)

@@ -22,8 +22,8 @@ const (
 	metaCreated     = "created"
 )
 
-// endRevision is what clients send for the end of a stream, and for no stream
-// where a revision is expected.
+// endRevision is what clients send for the end of a stream, and for "no stream" in an
+// expected revision.
 const endRevision = math.MaxUint64
 
 // tick is the unit of time on the wire, counted from 1970.
@@ -35,7 +35,7 @@ func ticks(at time.Time) int64 { return at.UnixNano() / int64(tick) }
 // position reads a position on the wire.
 func position(commit, prepare uint64) eventstore.Position { return eventstore.AtPair(commit, prepare) }
 
-// revision is an event's revision on the wire: a tombstone's is the highest.
+// revision is an event's revision on the wire. A tombstone has the highest revision.
 func revision(e *eventstore.Recorded) uint64 {
 	if e.Type == eventstore.TombstoneType {
 		return math.MaxInt64
@@ -43,8 +43,8 @@ func revision(e *eventstore.Recorded) uint64 {
 	return uint64(e.Revision)
 }
 
-// systemMetadata is what clients need to know of an event beside its bytes.
-// created must be there: without it the Go client ends its process.
+// systemMetadata is what clients need to know about an event besides its bytes. It must
+// contain created: without it the Go client ends its process.
 func systemMetadata(e *eventstore.Recorded, contentType string) map[string]string {
 	return map[string]string{
 		metaType:        e.Type,
@@ -53,7 +53,7 @@ func systemMetadata(e *eventstore.Recorded, contentType string) map[string]strin
 	}
 }
 
-// idForm is how a client wants ids.
+// idForm is the form in which a client wants ids.
 type idForm bool
 
 const (
@@ -101,7 +101,7 @@ func parseStream(id *shared.StreamIdentifier) (string, error) {
 	return stream, checkName(stream)
 }
 
-// checkName is nil if a stream may have this name.
+// checkName returns nil if a stream may have this name.
 func checkName(stream string) error {
 	switch {
 	case stream == "":
@@ -116,8 +116,8 @@ func checkName(stream string) error {
 	return nil
 }
 
-// checkText is nil if a name may be recorded: it is text, without control
-// characters. What is read may have any name that the log has.
+// checkText returns nil if a name may be recorded: it is text without control characters. A
+// read may use any name that the log has.
 func checkText(what, name string) error {
 	if e, ok := errors.AsType[*eventstore.InvalidError](eventstore.CheckName(what, name)); ok {
 		return invalid("%s", e.Reason)
@@ -125,8 +125,8 @@ func checkText(what, name string) error {
 	return nil
 }
 
-// contentOf is what a client is given of an event. A tombstone has no content on a
-// real server; in our log it has an object without members, as every event is one.
+// contentOf is the content of an event for clients. A real server's tombstone has no content.
+// In this log it has an empty JSON object, because every event has an object.
 func contentOf(e *eventstore.Recorded) eventstore.Content {
 	if e.Type == eventstore.TombstoneType && string(e.Data) == "{}" {
 		return eventstore.Content{Type: "application/octet-stream"}
@@ -134,7 +134,7 @@ func contentOf(e *eventstore.Recorded) eventstore.Content {
 	return eventstore.Unwrap(e.Event)
 }
 
-// recordedEvent is an event as Streams gives it; nil is none.
+// recordedEvent is an event in the form of Streams; nil gives nil.
 func (form idForm) recordedEvent(e *eventstore.Recorded) *streams.ReadResp_ReadEvent_RecordedEvent {
 	if e == nil {
 		return nil
@@ -153,7 +153,7 @@ func (form idForm) recordedEvent(e *eventstore.Recorded) *streams.ReadResp_ReadE
 	}
 }
 
-// persistentEvent is an event as PersistentSubscriptions gives it; nil is none.
+// persistentEvent is an event in the form of PersistentSubscriptions; nil gives nil.
 func (form idForm) persistentEvent(e *eventstore.Recorded) *persistent.ReadResp_ReadEvent_RecordedEvent {
 	if e == nil {
 		return nil

@@ -11,9 +11,9 @@ import (
 	"daybook/eventstore"
 )
 
-// eventWriter sends what a read or a subscription finds. It is of one goroutine,
-// which also pulls the events from the log: a slow client holds up its own
-// reading, and nothing is kept for it.
+// eventWriter sends what a read or a subscription finds. It belongs to one goroutine, which
+// also reads the events from the log. So a slow client slows down its own reading, and
+// nothing is buffered for it.
 type eventWriter struct {
 	server *Server
 	stream streams.Streams_ReadServer
@@ -70,14 +70,14 @@ func (w *eventWriter) item(ctx context.Context, item eventstore.Item) error {
 	}
 }
 
-// Fields of CaughtUp since 24.10.5, which this schema does not have yet.
+// Fields of CaughtUp since 24.10.5. This schema does not have them yet.
 const (
 	caughtUpTimestamp = 1
 	caughtUpRevision  = 2
 	caughtUpPosition  = 3
 )
 
-// caughtUp tells that the head is reached, when, and where that is.
+// caughtUp says that the head is reached, at which time, and where the head is.
 func (w *eventWriter) caughtUp(at eventstore.Position) error {
 	fields := appendMessage(nil, caughtUpTimestamp, timestamp(w.server.now()))
 	switch {

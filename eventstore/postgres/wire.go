@@ -90,8 +90,8 @@ func (a *arguments) encode(batch []*request, checkIDs bool, known eventstore.Anc
 	events := 0
 	for i, r := range batch {
 		a.streams.addText(r.stream)
-		// The server adds the number of an event to the key. No stream has revisions that
-		// high.
+		// The server adds an event's number to this, and the sum must fit into 64 bits. No
+		// stream has revisions that high.
 		a.expected.addInt8(min(int64(r.expected), math.MaxInt64-eventstore.MaxAppendEvents))
 		a.counts.addInt4(len(r.events))
 		a.first.addInt4(events + 1)

@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// ack takes that a consumer is done with events.
+// ack notes that a consumer has handled events.
 func (g *group) ack(c *consumer, ids []uuid.UUID, now time.Time) {
 	waited := false
 	for _, id := range ids {
@@ -24,15 +24,15 @@ func (g *group) ack(c *consumer, ids []uuid.UUID, now time.Time) {
 		g.release(m)
 		g.finish(m)
 	}
-	if waited { // once for all of them: the queues may be long
+	if waited { // once for all of them, because the queues may be long
 		done := func(m *message) bool { return !m.again }
 		g.retry, g.replayed = slices.DeleteFunc(g.retry, done), slices.DeleteFunc(g.replayed, done)
 	}
 	g.dispatch(now)
 }
 
-// late finds a message that a consumer may be done with after it was taken from
-// it: with another consumer, or waiting for one.
+// late finds a message that a consumer may have handled although it was already taken away
+// from it: another consumer has it now, or it waits for one.
 func (g *group) late(id uuid.UUID) *message {
 	for _, m := range g.byID[id] {
 		if m.holder != nil || m.again {
@@ -51,14 +51,14 @@ const (
 	Park
 	Retry
 	Skip
-	Stop // the consumer is dropped
+	Stop // the consumer is disconnected
 )
 
-// maxReason is how much of a consumer's reason is kept, in bytes: it is held,
-// and saved, with each event.
+// maxReason is how many bytes of a consumer's reason are kept, because it is stored with each
+// event.
 const maxReason = 1 << 10
 
-// nack takes that a consumer could not handle events.
+// nack notes that a consumer could not handle events.
 func (g *group) nack(c *consumer, ids []uuid.UUID, action Action, reason string, now time.Time) {
 	if action == Stop {
 		g.drop(c, now)
@@ -84,7 +84,7 @@ func (g *group) nack(c *consumer, ids []uuid.UUID, action Action, reason string,
 	g.dispatch(now)
 }
 
-// shortened cuts a consumer's reason to what is kept of it, between two runes.
+// shortened cuts a consumer's reason to maxReason bytes, between two runes.
 func shortened(reason string) string {
 	if len(reason) <= maxReason {
 		return reason

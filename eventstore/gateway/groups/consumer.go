@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// Connection is who a consumer is, for those who look at the group.
+// Connection describes a consumer, for those who look at the group's state.
 type Connection struct {
 	From     string // network address
 	Username string
@@ -36,8 +36,8 @@ func (c *Consumer) put(d Delivery) {
 	signal(c.filled)
 }
 
-// recall takes back what Next has not returned yet, so that what waits is
-// always a part of what is in flight.
+// recall takes back an event that Next has not returned yet. So the waiting events are always
+// a part of those in flight.
 func (c *Consumer) recall(at Place) {
 	c.mu.Lock()
 	c.waiting = slices.DeleteFunc(c.waiting, func(d Delivery) bool { return d.Place == at })
@@ -51,8 +51,8 @@ func (c *Consumer) end(why error) {
 	signal(c.filled)
 }
 
-// Next waits for events. It fails with *DroppedError, *NotLeaderError or
-// ErrNotReady when the group serves this consumer no more.
+// Next waits for events. It fails with *DroppedError, *NotLeaderError or ErrNotReady when the
+// group no longer serves this consumer.
 func (c *Consumer) Next(ctx context.Context) ([]Delivery, error) {
 	for {
 		c.mu.Lock()
@@ -71,7 +71,7 @@ func (c *Consumer) Next(ctx context.Context) ([]Delivery, error) {
 	}
 }
 
-// Ack says that the consumer is done with events.
+// Ack says that the consumer has handled events.
 func (c *Consumer) Ack(ids []uuid.UUID) {
 	c.of.with(func(g *group, now time.Time) { g.ack(c.is, ids, now) })
 }
@@ -81,7 +81,7 @@ func (c *Consumer) Nack(ids []uuid.UUID, action Action, reason string) {
 	c.of.with(func(g *group, now time.Time) { g.nack(c.is, ids, action, reason, now) })
 }
 
-// Close ends the connection; what the consumer had goes to others.
+// Close ends the connection. Events that the consumer has not handled go to others.
 func (c *Consumer) Close() {
 	c.of.mu.Lock()
 	delete(c.of.consumerEnds, c.is)

@@ -15,7 +15,7 @@ import (
 // revision@stream.
 const linkType = "$>"
 
-// dispatch hands out what waits, as far as consumers have free slots.
+// dispatch gives waiting messages to consumers that have free slots.
 func (g *group) dispatch(now time.Time) {
 	free := 0
 	for _, c := range g.consumers {
@@ -26,9 +26,8 @@ func (g *group) dispatch(now time.Time) {
 	}
 }
 
-// handOut gives the messages of a queue to consumers and returns those that
-// stay, in order. One that nobody takes, for it is pinned to a consumer that is
-// busy, does not hold up those behind it.
+// handOut gives the messages of a queue to consumers and returns the rest, in order. If a
+// message is pinned to a consumer that is busy, it waits, and the messages behind it do not.
 func (g *group) handOut(queue []*message, free int, now time.Time) (rest []*message, left int) {
 	kept, at := 0, 0
 	for ; at < len(queue) && free > 0; at++ {
@@ -46,8 +45,8 @@ func (g *group) handOut(queue []*message, free int, now time.Time) (rest []*mess
 	return queue[at-kept:], free
 }
 
-// choose picks the consumer for a message by the group's strategy, nil if that
-// has no room.
+// choose picks the consumer for a message by the group's strategy. It returns nil if that
+// consumer has no free slot.
 func (g *group) choose(m *message) *consumer {
 	switch g.settings.Strategy {
 	case Pinned, PinnedByCorrelation:
@@ -73,8 +72,8 @@ func (g *group) choose(m *message) *consumer {
 	}
 }
 
-// pinnedTo is the consumer with the highest weight for a key (rendezvous
-// hashing): when one comes or goes, only its own keys move.
+// pinnedTo is the consumer with the highest weight for a key (rendezvous hashing). If a
+// consumer comes or goes, only that consumer's keys move.
 func (g *group) pinnedTo(key uint64) *consumer {
 	var best *consumer
 	var most uint64
@@ -105,7 +104,7 @@ func (g *group) send(c *consumer, m *message, now time.Time) {
 	g.out = append(g.out, effect{to: c, delivery: Delivery{Event: m.Event, Retries: m.retries}})
 }
 
-// pin is the hash of what a message is pinned by.
+// pin is the hash of the key by which a message is pinned.
 func pin(strategy Strategy, e Event) uint64 {
 	var key string
 	switch strategy {
@@ -150,7 +149,7 @@ func correlationOf(e Event) string {
 		Correlation string `json:"$correlationId"`
 	}
 	if err := json.Unmarshal(meta, &known); err != nil {
-		return "" // of a foreign writer, in a form of its own
+		return "" // a foreign writer's metadata has another form
 	}
 	return known.Correlation
 }

@@ -35,21 +35,21 @@ func (e *ExistsError) Error() string {
 	return fmt.Sprintf("Subscription group %s on stream %s exists.", e.Name, e.Source)
 }
 
-// FullError means that the group has all consumers its settings allow.
+// FullError means that the group has as many consumers as its settings allow.
 type FullError struct{ Key }
 
 func (e *FullError) Error() string {
 	return fmt.Sprintf("Maximum subscriptions reached for subscription group %s on stream %s.", e.Name, e.Source)
 }
 
-// DroppedError means that the group does not serve this consumer any more.
+// DroppedError means that the group no longer serves this consumer.
 type DroppedError struct{ Key }
 
 func (e *DroppedError) Error() string {
 	return fmt.Sprintf("Subscription group %s on stream %s was dropped.", e.Name, e.Source)
 }
 
-// InvalidError means that a group cannot be made, or changed, as asked.
+// InvalidError means that a group cannot be made, or changed, in the way that was asked for.
 type InvalidError struct {
 	Key
 	Reason string

@@ -8,26 +8,25 @@ import (
 	"github.com/google/uuid"
 )
 
-// maxBytes bounds the events a group holds, in its buffers and with its
-// consumers. Counted is also some overhead for each, so that many small ones
-// are bounded too.
+// maxBytes bounds the bytes of the events that a group holds, in its buffers and with its
+// consumers. Each event counts some bytes more than its own, so many small events are
+// bounded, too.
 const (
 	maxBytes = 64 << 20
 	overhead = 1 << 10
 )
 
-// group is the rules of one group: what comes in are events, acknowledgements
-// and time, what goes out is collected in deliveries and drops, and in changes
-// to be saved. It has no clock, no lock and does no I/O.
+// group holds the rules of one group. Its inputs are events, acknowledgements and the time.
+// Its outputs are collected: deliveries and drops, and changes to be saved. It has no clock
+// and no lock, and does no I/O.
 //
-// An event is held from when it is read until it is handled: acknowledged,
-// skipped, or parked and saved. Everything before the first event that is held,
-// and so not handled, is behind the checkpoint.
+// It holds an event from when it is read until it is handled: acknowledged, skipped, or
+// parked and saved. The checkpoint can move up to the first event that is held.
 type group struct {
 	settings  Settings
 	consumers []*consumer // in the order they came
 	came      uint64      // consumers so far
-	turn      int         // of RoundRobin
+	turn      int         // next index of RoundRobin
 	stats     stats
 
 	// Messages that wait for a consumer. They are handed out in this order.
@@ -45,9 +44,9 @@ type group struct {
 	readSeq  int64              // number of the last event read, counted from this life's first
 	caughtUp bool               // everything up to the head was read
 	ended    bool               // there is nothing more to read, ever
-	ahead    map[Place]struct{} // parked in an earlier life and not yet met in the source
+	ahead    map[Place]struct{} // parked before this run of the group, and not yet read again
 
-	checkpoint    Place // saved last, or where this life began
+	checkpoint    Place // saved last, or where this run of the group began
 	checkpointSeq int64
 	checkpointAt  time.Time
 
@@ -57,44 +56,44 @@ type group struct {
 
 	replayedTo   int64 // number of the last parked event that was given to replay
 	asked, begun int   // replays asked for, and of these how many found all they look for
-	blocked      bool  // what is to be replayed next is just being parked
+	blocked      bool  // the next event to be replayed is still being parked
 
-	out []effect // since the last call of effects
+	out []effect // outputs since the last call of effects
 }
 
 // message is an event on its way through a group.
 type message struct {
 	Event
 	size    int
-	pin     uint64 // what the pinned strategies go by
+	pin     uint64 // what the pinned strategies hash
 	retries int
-	number  int64 // among the parked, -1 if it is not there
+	number  int64 // its number among the parked events, -1 if it is not parked
 
-	holder   *consumer     // who works on it
+	holder   *consumer     // the consumer that has it
 	again    bool          // it waits in retry or replayed
 	sent     *list.Element // in group.sent
 	sentAt   time.Time
-	deadline time.Time // zero: never
+	deadline time.Time // when it is taken back; zero: never
 	parking  bool
 	reason   string // why it is parked
 
 	tracked *list.Element // in group.tracked, nil if it is there only by replay
-	prev    Place         // the source was read up to here before it
+	prev    Place         // the place before it in the source
 	seq     int64
 }
 
-// consumer is one of those who compete.
+// consumer is one of the competing consumers.
 type consumer struct {
 	slots    int
 	inFlight map[uuid.UUID]*message
-	salt     uint64 // its own, for the pinned strategies
+	salt     uint64 // makes its weights differ from those of others, for the pinned strategies
 	stats    stats
 }
 
 func (c *consumer) free() int { return max(c.slots-len(c.inFlight), 0) }
 
-// takes tells whether the consumer can be given a message: it has a free slot
-// and no message with this id, which it could not tell from this one.
+// takes tells whether the consumer can get a message: it has a free slot, and has no other
+// message with this id, which it could not tell apart.
 func (c *consumer) takes(m *message) bool {
 	return c.free() > 0 && c.inFlight[m.Original.ID] == nil
 }
@@ -110,7 +109,7 @@ type effectKind int
 
 const (
 	deliver effectKind = iota
-	recall             // a delivery is void, if it is not gone yet
+	recall             // a delivery is taken back, if the consumer does not have it yet
 	dropped            // the consumer is served no more
 )
 
@@ -120,8 +119,8 @@ type Delivery struct {
 	Retries int
 }
 
-// newGroup begins a life of a group, after a checkpoint if there is one. Parked
-// are the places, after the checkpoint, of events that are parked.
+// newGroup begins a run of a group, after a checkpoint if there is one. parked are the places
+// of parked events after the checkpoint.
 func newGroup(settings Settings, checkpoint *Place, parked []Place, now time.Time) *group {
 	g := &group{
 		settings:     settings,
@@ -131,13 +130,13 @@ func newGroup(settings Settings, checkpoint *Place, parked []Place, now time.Tim
 		readTo:       before(settings.StartFrom),
 		checkpointAt: now,
 		replayedTo:   -1,
-		asked:        1, // there may be one that a crash cut off
+		asked:        1, // a crash may have cut off a replay
 		stats:        newStats(now),
 	}
 	if checkpoint != nil {
 		g.readTo = *checkpoint
 	}
-	g.checkpoint = g.readTo // so nothing is saved until something was handled
+	g.checkpoint = g.readTo // so nothing is saved before something was handled
 	for _, place := range parked {
 		g.ahead[place] = struct{}{}
 	}
@@ -158,8 +157,8 @@ func (g *group) full() bool {
 	return g.settings.MaxSubscriberCount > 0 && len(g.consumers) >= g.settings.MaxSubscriberCount
 }
 
-// disconnect takes a consumer away; what it worked on goes back first, as
-// retried, but is not parked for that.
+// disconnect removes a consumer. Its messages go back to the front, as retries, but are not
+// parked because of that.
 func (g *group) disconnect(c *consumer, now time.Time) {
 	at := slices.Index(g.consumers, c)
 	if at < 0 {
@@ -174,14 +173,14 @@ func (g *group) disconnect(c *consumer, now time.Time) {
 	g.dispatch(now)
 }
 
-// drop disconnects a consumer from this side.
+// drop disconnects a consumer because the group decides so.
 func (g *group) drop(c *consumer, now time.Time) {
 	g.out = append(g.out, effect{to: c, kind: dropped})
 	g.disconnect(c, now)
 }
 
-// wants tells whether the source is to be read: there are consumers, and there
-// is room. Reading that was stopped waits for room for a batch.
+// wants tells whether the source should be read: there are consumers, and the buffers have
+// space. If reading was stopped, it goes on when there is space for a batch.
 func (g *group) wants(reading bool) bool {
 	room := g.settings.HistoryBufferSize
 	if g.caughtUp {
@@ -198,9 +197,9 @@ func (g *group) wants(reading bool) bool {
 	return len(g.consumers) > 0 && room >= need && g.heldSize < maxBytes && !g.ended
 }
 
-// idle drops the consumers of a group whose source has ended, when all that was read
-// of it is handled: nothing will ever come for them. That the source has ended is not
-// kept for the next life, which finds out by reading.
+// idle drops the consumers of a group whose source has ended, once everything that was read
+// is handled, because nothing more will come. The end of the source is not stored; the next
+// run finds it by reading.
 func (g *group) idle(now time.Time) {
 	if !g.ended || len(g.held) > 0 || g.wantsReplay() {
 		return
@@ -216,19 +215,19 @@ func (g *group) read(item Item, now time.Time) {
 		g.ended = true
 		return
 	}
-	if item.Place.Compare(g.readTo) <= 0 { // a mark that tells nothing new
+	if item.Place.Compare(g.readTo) <= 0 { // a mark that says nothing new
 		g.caughtUp = item.CaughtUp
 		return
 	}
 	prev := g.readTo
 	g.readTo, g.caughtUp = item.Place, item.CaughtUp || g.caughtUp
 	if item.Event == nil {
-		// Nobody is told of what is skipped, but it is worth a checkpoint.
+		// A skipped event goes to no consumer, but the checkpoint may move over it.
 		g.readSeq += int64(max(g.settings.MinCheckpointCount, 1))
 		return
 	}
 	g.readSeq++
-	if _, parked := g.ahead[item.Place]; parked { // handled in an earlier life
+	if _, parked := g.ahead[item.Place]; parked { // handled in an earlier run
 		delete(g.ahead, item.Place)
 		return
 	}
@@ -250,8 +249,8 @@ func (g *group) wantsReplay() bool {
 	return g.asked > g.begun && !g.blocked && len(g.consumers) > 0 && len(g.replayed) < g.settings.ReadBatchSize && g.heldSize < maxBytes
 }
 
-// replay takes an event that was parked. It refuses one of which it is not known
-// yet that it is: that must be read again, with all after it.
+// replay takes an event that was parked. It refuses an event that is still being parked. That
+// event must be read again, with all after it.
 func (g *group) replay(number int64, e Event, now time.Time) bool {
 	m, held := g.held[e.Place]
 	if held && m.parking {
@@ -270,7 +269,7 @@ func (g *group) replay(number int64, e Event, now time.Time) bool {
 	return true
 }
 
-// gone takes a parked event that cannot be read any more.
+// gone notes that a parked event can no longer be read.
 func (g *group) gone(number int64) {
 	g.replayedTo = max(g.replayedTo, number)
 	g.unparks = append(g.unparks, number)
@@ -287,7 +286,7 @@ func (g *group) hold(e Event) *message {
 	return m
 }
 
-// enqueue puts a message where it waits to be handed out again.
+// enqueue puts a message into the queue in which it waits to be handed out again.
 func (g *group) enqueue(m *message) {
 	queue, compare := &g.replayed, compareNumbers
 	if m.tracked != nil {
@@ -298,7 +297,7 @@ func (g *group) enqueue(m *message) {
 	*queue = slices.Insert(*queue, at, m)
 }
 
-// tick takes the time: messages whose time is up come back.
+// tick gives the time to the rules: messages whose deadline has passed are taken back.
 func (g *group) tick(now time.Time) {
 	for front := g.sent.Front(); front != nil; front = g.sent.Front() {
 		m := front.Value.(*message)
@@ -311,8 +310,8 @@ func (g *group) tick(now time.Time) {
 	g.dispatch(now)
 }
 
-// next is when tick or take should be called at the latest, zero if only after
-// something happened.
+// next is when tick or take must be called at the latest. It is zero if there is no such
+// time.
 func (g *group) next() time.Time {
 	var next time.Time
 	if front := g.sent.Front(); front != nil {
@@ -341,7 +340,7 @@ func (g *group) release(m *message) {
 	}
 }
 
-// finish lets go of a message that is handled.
+// finish removes a message that is handled.
 func (g *group) finish(m *message) {
 	delete(g.held, m.Place)
 	id := m.Original.ID

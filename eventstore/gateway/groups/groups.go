@@ -1,12 +1,12 @@
-// Package groups is competing consumers over a log: what the EventStoreDB
-// protocol calls persistent subscriptions. A group remembers how far its
-// consumers have come, hands each event to one of them, again until somebody
-// says it is done, and parks what cannot be done.
+// Package groups has groups of competing consumers over a log, which the EventStoreDB
+// protocol calls persistent subscriptions. A group remembers how far its consumers have come.
+// It hands each event to one of them, and hands it out again until a consumer has handled it.
+// It parks events that cannot be handled.
 //
-// group.go is the rules, as a state machine without clock, lock or I/O (answers.go
-// and progress.go what comes back and what is saved, dispatch.go who gets what); run.go
-// runs one group over a log and a store; service.go runs all of them on the
-// node that leads. The wire is not its business, nor is SQL.
+// group.go has the rules, as a state machine without clock, lock or I/O: answers.go for the
+// consumers' answers, progress.go for what is saved, dispatch.go for who gets which event.
+// run.go runs one group over a log and a store. service.go runs all groups on the node that
+// leads. The package contains no wire format and no SQL.
 package groups
 
 import (
@@ -25,15 +25,15 @@ import (
 // All is the source of a group that reads the whole log.
 const All = "$all"
 
-// Place is where an event stands in what its group reads: on $all its position,
-// on a stream the position At(revision + 1). So places of one source are
-// ordered, and the zero Place, None, is before the first event.
+// Place is where an event is in the group's source. On $all it is the event's position. On a
+// stream it is the position At(revision + 1). So the places of one source are ordered. The
+// zero Place, None, is before the first event.
 type Place = eventstore.Position
 
 // None is before every event.
 var None Place
 
-// InStream is the place of a revision in a stream; of -1 it is None.
+// InStream is the place of a revision in a stream. For -1 it is None.
 func InStream(revision int64) Place { return eventstore.At(uint64(revision + 1)) }
 
 // RevisionOf is the revision that stands at a place in a stream.
@@ -42,7 +42,7 @@ func RevisionOf(p Place) int64 {
 	return int64(n) - 1
 }
 
-// before is a place that lies before p and not before any event that is before p.
+// before is a place before p. Every event before p is at that place or before it.
 func before(p Place) Place {
 	commit, prepare := p.Pair()
 	switch {
@@ -85,37 +85,37 @@ const (
 	PinnedByCorrelation Strategy = "PinnedByCorrelation" // by $correlationId always the same, without one by stream
 )
 
-// minTimeout keeps a group from doing nothing but handing the same out again.
+// minTimeout keeps a group from handing the same events out again all the time.
 const minTimeout = time.Millisecond
 
-// Settings of a group. They can be updated, all but the filter.
+// Settings of a group. An update can change all of them, but not the filter.
 type Settings struct {
-	// StartFrom is the first place to hand out; eventstore.End is what comes
-	// after the group was made. It is not looked at once there is a checkpoint.
+	// StartFrom is the first place to hand out. eventstore.End means what comes after the
+	// group was made. It has no effect once there is a checkpoint.
 	StartFrom       Place `json:"start_from"`
 	ResolveLinks    bool  `json:"resolve_links"`
 	ExtraStatistics bool  `json:"extra_statistics"` // measure how long consumers take
 	// MessageTimeout is how long a consumer may take, before an event is handed
 	// out again; 0 is for ever, and less than minTimeout is that.
 	MessageTimeout time.Duration `json:"message_timeout"`
-	MaxRetryCount  int           `json:"max_retry_count"` // an event that comes back after so many retries is parked
-	// A checkpoint is written CheckpointAfter the last one (0: never for the
-	// time) if MinCheckpointCount events are handled since, and always after
-	// MaxCheckpointCount.
+	MaxRetryCount  int           `json:"max_retry_count"` // an event with more retries is parked
+	// A checkpoint is written when MaxCheckpointCount events were handled since the last one.
+	// It is also written CheckpointAfter the last one (0: never because of the time), if
+	// MinCheckpointCount events were handled since.
 	CheckpointAfter    time.Duration `json:"checkpoint_after"`
 	MinCheckpointCount int           `json:"min_checkpoint_count"`
 	MaxCheckpointCount int           `json:"max_checkpoint_count"`
 	MaxSubscriberCount int           `json:"max_subscriber_count"` // 0: any number
-	// Events that wait for a consumer: at most LiveBufferSize at the head of the
-	// log, HistoryBufferSize behind it. Reading stops at the limit and goes on
-	// when there is room for ReadBatchSize.
+	// Events that wait for a consumer: at most LiveBufferSize at the head of the log, and
+	// HistoryBufferSize behind it. Reading stops at the limit, and goes on when there is
+	// space for ReadBatchSize events.
 	LiveBufferSize    int      `json:"live_buffer_size"`
 	HistoryBufferSize int      `json:"history_buffer_size"`
 	ReadBatchSize     int      `json:"read_batch_size"`
 	Strategy          Strategy `json:"strategy"`
 
 	// Began is the checkpoint that a group got when it was made or moved. Only the service
-	// sets it. As long as it is the checkpoint, nothing was handled.
+	// sets it. As long as it is equal to the checkpoint, nothing was handled.
 	Began *Place `json:"began,omitempty"`
 }
 
@@ -148,7 +148,7 @@ func (s Settings) check() *InvalidError {
 	}
 }
 
-// Definition is what a group is made of.
+// Definition is the description of a group.
 type Definition struct {
 	Key
 	Filter   Filter // only on All
@@ -178,10 +178,10 @@ func (d Definition) check() error {
 // Event is an event as a group hands it out.
 type Event struct {
 	Place Place
-	// Original is the event of the source: it is what is acknowledged.
+	// Original is the event of the source. Consumers acknowledge this event.
 	Original *eventstore.Recorded
-	// IsLink means that Original is a link that was to be resolved. Resolved is
-	// then the event it points to, nil if that is gone.
+	// IsLink means that Original is a link that was to be resolved. Resolved is then the
+	// event that it points to, or nil if that is gone.
 	IsLink   bool
 	Resolved *eventstore.Recorded
 }
@@ -189,16 +189,16 @@ type Event struct {
 // Item is what reading a source yields: an event, or a mark.
 type Item struct {
 	Event *Event // nil: a mark
-	// Place is up to where the source was read: of the event, or of the last
-	// event that was looked at and not selected.
+	// Place is up to where the source was read: the place of the event, or of the last event
+	// that was examined and not selected.
 	Place    Place
 	CaughtUp bool // a mark: there is nothing more at the moment
-	// Known, on a mark, is an event known at or before Place; zero: none is.
+	// Known, on a mark, is a known event at or before Place. It is zero if there is none.
 	Known eventstore.Anchor
-	Ended bool // a mark: there will never be more, and what was not read is gone
+	Ended bool // a mark: no more events will ever come, and events that were not read cannot be read any more
 }
 
-// Log is what groups read. Its implementation resolves links and filters.
+// Log is what groups read. Its implementation resolves links and applies filters.
 type Log interface {
 	// Follow yields a group's events after a place, then waits for new ones,
 	// until ctx ends or the consumer stops. A source that was ended for good ends
@@ -210,7 +210,7 @@ type Log interface {
 	Last(ctx context.Context, source string) (Place, error)
 }
 
-// Parked is an event that could not be handled, put aside until it is replayed.
+// Parked is an event that could not be handled. It is stored until it is replayed.
 type Parked struct {
 	Number int64 // place in the group's row of parked events, from 0
 	Place  Place
@@ -220,15 +220,15 @@ type Parked struct {
 
 // Changes of a group's durable state, made together or not at all.
 type Changes struct {
-	// Park puts events aside, in order, after those that are there; one that is
-	// there already moves to the end. The numbers are the store's to give.
+	// Park adds events, in order, after the parked ones. An event that is parked already
+	// moves to the end. The store gives the numbers.
 	Park []Parked
 	// Unpark forgets parked events, by number.
 	Unpark []int64
 	// Checkpoint is the place up to which everything is handled, or nil.
 	Checkpoint *Place
-	// Seen is the latest event of the source that was read, at the checkpoint or
-	// after it; zero where none is known.
+	// Seen is the latest event of the source that was read, at the checkpoint or after it. It
+	// is zero if there is none.
 	Seen eventstore.Anchor
 }
 
@@ -238,8 +238,8 @@ type Group struct {
 	Checkpoint *Place // nil: none yet
 }
 
-// Store holds the durable state of groups. Every change is made under an epoch
-// and fails with ErrFenced, without effect, if that is not the current one.
+// Store holds the durable state of groups. Every change has an epoch. It fails with
+// ErrFenced, and changes nothing, if that epoch is not the current one.
 type Store interface {
 	// Groups are all groups, sorted by source and name.
 	Groups(ctx context.Context) ([]Group, error)
@@ -248,14 +248,14 @@ type Store interface {
 	Put(ctx context.Context, epoch int64, group Group) error
 	// Delete removes a group and all that is kept of it.
 	Delete(ctx context.Context, epoch int64, key Key) error
-	// Save makes changes. Repeating it is harmless.
+	// Save makes changes. Repeating it does no harm.
 	Save(ctx context.Context, epoch int64, key Key, changes Changes) error
-	// Replay marks the parked events with numbers below stopAt to be handed out
+	// Replay marks the parked events with numbers below stopAt, so that they are handed out
 	// again.
 	Replay(ctx context.Context, epoch int64, key Key, stopAt int64) error
-	// Replaying are the marked events with numbers after one, in order.
+	// Replaying are the marked events with numbers above after, in order.
 	Replaying(ctx context.Context, key Key, after int64, limit int) ([]Parked, error)
-	// ParkedAfter are the places after one of all parked events, marked or not,
+	// ParkedAfter are the places of the group's parked events after a place, marked or not,
 	// at most limit of them.
 	ParkedAfter(ctx context.Context, key Key, after Place, limit int) ([]Place, error)
 	// CountParked counts the parked events that are not marked.
@@ -264,8 +264,7 @@ type Store interface {
 
 // Leadership tells which node serves the groups.
 type Leadership struct {
-	// Epoch is positive on the node that leads, and grows with each change of
-	// the leader.
+	// Epoch is positive on the node that leads, and it grows with each change of the leader.
 	Epoch int64
 	// Host and Port are where clients find the leader; empty if there is none.
 	Host string
@@ -274,7 +273,7 @@ type Leadership struct {
 
 // Node is this node's part in choosing the one that leads.
 type Node interface {
-	// Leadership is how it is now, and a channel that is closed when it changes.
+	// Leadership is who leads now, and a channel that is closed when that changes.
 	Leadership() (Leadership, <-chan struct{})
 }
 

@@ -10,7 +10,7 @@ import (
 	"daybook/eventstore"
 )
 
-// ConsumerInfo is how a consumer of a group does.
+// ConsumerInfo is the state of a consumer.
 type ConsumerInfo struct {
 	Connection
 	Total        int64 // events given to it
@@ -21,7 +21,7 @@ type ConsumerInfo struct {
 	Measurements []Measurement // if the settings ask for extra statistics
 }
 
-// Info is how a group does.
+// Info is the state of a group.
 type Info struct {
 	Definition
 	Status       string
@@ -39,7 +39,7 @@ type Info struct {
 	ParkedEvents int64
 }
 
-// info looks at the group; what only the store and the log know is not in it.
+// info is the group's state, without what only the store and the log know.
 func (r *running) info() Info {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -76,7 +76,7 @@ func (r *running) info() Info {
 	return info
 }
 
-// Info looks at one group.
+// Info returns the state of one group.
 //
 // Errors: *NotFoundError, *NotLeaderError, ErrNotReady.
 func (s *Service) Info(ctx context.Context, key Key) (Info, error) {
@@ -97,8 +97,8 @@ func (s *Service) infoOf(ctx context.Context, r *running) (Info, error) {
 	return info, err
 }
 
-// List looks at all groups of a source, of all sources if it is empty, sorted by
-// source and name. A source without groups is *NotFoundError.
+// List returns the state of all groups of a source, or of all sources if it is empty, sorted
+// by source and name. A source without groups gives *NotFoundError.
 func (s *Service) List(ctx context.Context, source string) ([]Info, error) {
 	if _, err := s.serving(ctx); err != nil {
 		return nil, err

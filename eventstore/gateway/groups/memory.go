@@ -8,8 +8,8 @@ import (
 	"sync"
 )
 
-// Memory holds the state of groups of a node that is alone, until it ends. It
-// is a Store, and the Node that leads.
+// Memory stores the state of groups in memory, for a node that is alone. It implements Store,
+// and Node as the node that always leads.
 type Memory struct {
 	mu     sync.Mutex
 	groups map[Key]*remembered
@@ -29,7 +29,7 @@ type kept struct {
 // NewMemory makes an empty store.
 func NewMemory() *Memory { return &Memory{groups: make(map[Key]*remembered)} }
 
-// Leadership implements Node: it leads, always.
+// Leadership implements Node: this node always leads.
 func (*Memory) Leadership() (Leadership, <-chan struct{}) { return Leadership{Epoch: 1}, nil }
 
 // Groups implements Store.
@@ -110,7 +110,7 @@ func (m *Memory) Replay(_ context.Context, _ int64, key Key, stopAt int64) error
 	return nil
 }
 
-// each yields what is parked of a group.
+// each visits the parked events of a group.
 func (m *Memory) each(key Key, visit func(kept)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -2,7 +2,7 @@ package groups
 
 import "time"
 
-// saving is what is being saved.
+// saving is what is being saved at the moment.
 type saving struct {
 	parks   []*message
 	unparks []int64
@@ -33,8 +33,8 @@ func (g *group) checkpointDue(place Place, seq int64, now time.Time) bool {
 		now.Sub(g.checkpointAt) >= g.settings.CheckpointAfter
 }
 
-// take is what is to be saved now, nil if nothing is, or if what was taken is
-// not yet saved. The last time, all that is handled is saved.
+// take returns what is to be saved now. It is nil if there is nothing, or if what was taken
+// before is not saved yet. If last is set, everything that is handled is saved.
 func (g *group) take(last bool, now time.Time) *Changes {
 	if g.saving != nil {
 		return nil
@@ -57,10 +57,10 @@ func (g *group) take(last bool, now time.Time) *Changes {
 	return changes
 }
 
-// saved takes that what was taken is saved. Only now is what was parked handled.
+// saved notes that what was taken is saved. Only now the parked events count as handled.
 func (g *group) saved(now time.Time) {
 	for _, m := range g.saving.parks {
-		m.number = -1 // it has another now
+		m.number = -1 // it has another number now
 		g.finish(m)
 	}
 	if g.checkpoint != g.saving.place {

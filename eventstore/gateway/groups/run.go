@@ -13,10 +13,10 @@ import (
 )
 
 const (
-	backoff     = 100 * time.Millisecond // before what failed is tried again,
+	backoff     = 100 * time.Millisecond // wait before a failed attempt is repeated,
 	longest     = 5 * time.Second        // doubled each time up to this
 	saveMax     = 5 * time.Second        // for one save
-	endMax      = time.Second            // for what is under way when a group or the service ends
+	endMax      = time.Second            // for work in progress when a group or the service ends
 	replayBatch = 100                    // parked events read at a time
 	maxAhead    = 10_000                 // parked events, after the checkpoint, that are remembered
 )
@@ -24,8 +24,9 @@ const (
 // MaxSlots is how many events a consumer works on at most, whatever it asks for.
 const MaxSlots = 1 << 16
 
-// running is a group at work: one goroutine reads the source, one reads what is
-// to be replayed, one saves and watches the time. All share the rules under mu.
+// running is a group that is being served. One goroutine reads the source, one reads parked
+// events to be replayed, and one saves and watches the time. All share the rules, which mu
+// guards.
 type running struct {
 	definition Definition
 	log        Log
@@ -44,15 +45,15 @@ type running struct {
 	stored   *Place    // the checkpoint in the store
 	seen     eventstore.Anchor
 
-	// Each holds a token when there may be something to do.
+	// Each of these channels holds a token when there may be something to do.
 	readable, savable, replayable chan struct{}
 
 	stop   context.CancelFunc
 	ended  chan struct{}
-	fenced func() // told when another node has taken over
+	fenced func() // called when another node has taken over
 }
 
-// start brings a group to life with what the store holds of it.
+// start runs a group with what the store holds of it.
 func start(ctx context.Context, s *Service, epoch int64, g Group) (*running, error) {
 	after := None
 	if g.Checkpoint != nil {
@@ -89,10 +90,10 @@ func (r *running) run(ctx context.Context) {
 	work.Go(func() error { return r.read(ctx) })
 	work.Go(func() error { return r.replay(ctx) })
 	work.Go(func() error { return r.save(ctx) })
-	_ = work.Wait() // each ends with ctx, after it logged what went wrong
+	_ = work.Wait() // each ends with ctx, after it has logged its errors
 }
 
-// signal leaves a token.
+// signal puts a token into a channel.
 func signal(to chan<- struct{}) {
 	select {
 	case to <- struct{}{}:
@@ -100,7 +101,7 @@ func signal(to chan<- struct{}) {
 	}
 }
 
-// wait waits for a token, a moment (if it is not zero), or the end.
+// wait waits for a token, for a time (zero: none), or for the end of ctx.
 func wait(ctx context.Context, token <-chan struct{}, until time.Time) error {
 	var due <-chan time.Time
 	if !until.IsZero() {
@@ -116,12 +117,12 @@ func wait(ctx context.Context, token <-chan struct{}, until time.Time) error {
 	return ctx.Err()
 }
 
-// pause waits before what has failed so many times in a row is tried again.
+// pause waits before an attempt that has failed so many times is repeated.
 func pause(ctx context.Context, failed int) error {
 	return wait(ctx, nil, time.Now().Add(min(backoff<<min(failed-1, 10), longest)))
 }
 
-// with applies something to the rules and passes on what follows.
+// with calls apply with the rules and passes on the effects.
 func (r *running) with(apply func(g *group, now time.Time)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -157,9 +158,9 @@ func (r *running) with(apply func(g *group, now time.Time)) {
 	}
 }
 
-// read reads the source while there are consumers and room, and resumes by
-// place. It tells once that it cannot: a group may begin at a place that the log
-// does not have for long.
+// read reads the source while there are consumers and space, and resumes by place. It logs
+// only once that it cannot read: a group may begin at a place that the log does not have for
+// a long time.
 func (r *running) read(ctx context.Context) error {
 	for failed := 0; ; {
 		if err := r.until(ctx, r.readable, func(g *group) bool { return g.wants(false) }); err != nil {
@@ -181,9 +182,9 @@ func (r *running) read(ctx context.Context) error {
 	}
 }
 
-// follow reads until it fails or there are no consumers. Where there is no room
-// it stops in the middle and goes on there; the log is not read meanwhile. It
-// tells whether it has read anything, be it that there is nothing new.
+// follow reads until it fails or there are no consumers. If there is no space, it stops and
+// later goes on from there. Meanwhile the log is not read. read tells whether anything was
+// read; "nothing new" counts, too.
 func (r *running) follow(ctx context.Context) (read bool, err error) {
 	following, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -208,7 +209,7 @@ func (r *running) follow(ctx context.Context) (read bool, err error) {
 	return read, ctx.Err()
 }
 
-// took gives an item to the rules and waits until they want another.
+// took gives an item to the rules and waits until they want another item.
 func (r *running) took(ctx context.Context, item Item) error {
 	r.see(item)
 	r.with(func(g *group, now time.Time) { g.read(item, now) })
@@ -229,14 +230,14 @@ func (r *running) see(item Item) {
 	}
 }
 
-// is asks the rules.
+// is asks the rules a question.
 func (r *running) is(question func(*group) bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return question(r.rules)
 }
 
-// until waits for the rules to say yes.
+// until waits until the rules answer yes.
 func (r *running) until(ctx context.Context, token <-chan struct{}, yes func(*group) bool) error {
 	for !r.is(yes) {
 		if err := wait(ctx, token, time.Time{}); err != nil {
@@ -246,7 +247,7 @@ func (r *running) until(ctx context.Context, token <-chan struct{}, yes func(*gr
 	return ctx.Err()
 }
 
-// replay hands out parked events that are marked, as there is room.
+// replay hands out marked parked events when there is space.
 func (r *running) replay(ctx context.Context) error {
 	for failed := 0; ; {
 		if err := r.until(ctx, r.replayable, (*group).wantsReplay); err != nil {
@@ -319,8 +320,7 @@ func (r *running) save(ctx context.Context) error {
 	}
 }
 
-// saveChanges tries until the changes are saved, the group is taken over or
-// stopped.
+// saveChanges repeats until the changes are saved, or the group is taken over or stopped.
 func (r *running) saveChanges(ctx context.Context, changes Changes) error {
 	for failed := 1; ; failed++ {
 		err := r.saveOnce(ctx, changes)
@@ -339,8 +339,8 @@ func (r *running) saveChanges(ctx context.Context, changes Changes) error {
 	}
 }
 
-// outlive is a context that lasts for most, but not much longer than ctx: so what
-// is begun can be finished, and its end is not held up.
+// outlive is a context that lasts for most, but ends soon after ctx. So work that has begun
+// can finish, and does not delay the end.
 func outlive(ctx context.Context, most time.Duration) (context.Context, context.CancelFunc) {
 	longer, cancel := context.WithTimeout(context.WithoutCancel(ctx), most)
 	stop := context.AfterFunc(ctx, func() {
@@ -350,10 +350,10 @@ func outlive(ctx context.Context, most time.Duration) (context.Context, context.
 	return longer, func() { stop(); cancel() }
 }
 
-// saveOnce is not cut off at once when the group is stopped, but soon. What then
-// is not saved, or is without our knowing, comes again at worst: the group's next
-// life begins with what the store holds, and on another node with an epoch that
-// refuses what is still on its way from here.
+// saveOnce is not cut off at once when the group stops, but soon after. Changes that are not
+// saved then, or are saved without our knowledge, only mean that some events come again: the
+// group's next run begins with what the store holds. If that is on another node, its epoch
+// refuses changes that still come from here.
 func (r *running) saveOnce(ctx context.Context, changes Changes) error {
 	ctx, cancel := outlive(ctx, saveMax)
 	defer cancel()
@@ -372,8 +372,7 @@ func (r *running) saveOnce(ctx context.Context, changes Changes) error {
 	return nil
 }
 
-// saveLast saves what is handled when a group stops; what it cannot save comes
-// again.
+// saveLast saves what was handled when a group stops. What it cannot save comes again.
 func (r *running) saveLast(ctx context.Context) error {
 	for {
 		var changes *Changes
@@ -390,7 +389,7 @@ func (r *running) saveLast(ctx context.Context) error {
 	}
 }
 
-// close ends the group and its consumers, and waits until all it does is done.
+// close ends the group and its consumers, and waits until its goroutines have ended.
 func (r *running) close(why error) {
 	r.mu.Lock()
 	r.stopped = why

@@ -14,11 +14,11 @@ import (
 )
 
 const (
-	loadMax   = 5 * time.Second  // a request waits for groups that are just being loaded
+	loadMax   = 5 * time.Second  // how long a request waits while groups are being loaded
 	changeMax = 20 * time.Second // for one change of the list of groups
 )
 
-// Service serves all groups on the node that leads, and says on others who does.
+// Service serves all groups on the node that leads. On other nodes it says which node leads.
 type Service struct {
 	log    Log
 	store  Store
@@ -28,10 +28,10 @@ type Service struct {
 	admin chan struct{} // has a token while something changes the list of groups
 
 	mu      sync.Mutex
-	life    context.Context    // of Run, but no longer than this node leads
+	life    context.Context    // ends with Run, or when this node leads no more
 	retire  context.CancelFunc // ends life
-	epoch   int64              // under which groups are served; 0: none are
-	lost    int64              // an epoch under which they were, and will not be again
+	epoch   int64              // the epoch under which groups are served; 0: none are
+	lost    int64              // an epoch that is over although the node does not know it yet
 	groups  map[Key]*running   // while they are served
 	loaded  chan struct{}      // closed when they are served
 	restart chan struct{}
@@ -68,8 +68,8 @@ func (s *Service) Run(ctx context.Context) {
 	}
 }
 
-// live begins a life, and soon ends what the one before has not got done: halt
-// waits for it.
+// live begins a new life context. Soon after, it ends what the one before has not finished,
+// because halt waits for that.
 func (s *Service) live(ctx context.Context) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -77,7 +77,7 @@ func (s *Service) live(ctx context.Context) {
 	s.life, s.retire = context.WithCancel(ctx)
 }
 
-// follow makes the service do what its node is to do.
+// follow starts or stops groups, as the leadership requires.
 func (s *Service) follow(ctx context.Context, lead Leadership) error {
 	s.mu.Lock()
 	serving, lost := s.epoch, s.lost
@@ -102,7 +102,7 @@ func refusal(lead Leadership) error {
 	return ErrNotReady
 }
 
-// load starts all groups; it is called with admin held.
+// load starts all groups. The caller holds admin.
 func (s *Service) load(ctx context.Context, epoch int64) error {
 	stored, err := s.store.Groups(ctx)
 	if err != nil {
@@ -134,7 +134,7 @@ func (s *Service) halt(why error) {
 	s.unload(why)
 }
 
-// unload is halt with admin held.
+// unload is halt for a caller that holds admin.
 func (s *Service) unload(why error) {
 	s.mu.Lock()
 	running := s.groups
@@ -164,8 +164,8 @@ func (s *Service) fencedAt(epoch int64) func() {
 	}
 }
 
-// serving returns the epoch under which this node serves the groups. While that
-// is about to change it waits, but not for long.
+// serving returns the epoch under which this node serves the groups. While that is about to
+// change, it waits for a short time.
 func (s *Service) serving(ctx context.Context) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, loadMax)
 	defer cancel()
@@ -189,7 +189,7 @@ func (s *Service) serving(ctx context.Context) (int64, error) {
 	}
 }
 
-// find returns a group that is served here.
+// find returns a group that this node serves.
 func (s *Service) find(ctx context.Context, key Key) (*running, error) {
 	if _, err := s.serving(ctx); err != nil {
 		return nil, err
@@ -206,11 +206,11 @@ func (s *Service) find(ctx context.Context, key Key) (*running, error) {
 	return r, nil
 }
 
-// change runs what changes the list of groups, one at a time, on the leader. Once
-// begun it is not cut off in the middle, for what is changed are several things;
-// only when the service ends or leads no more it is, soon. That is safe: no group
-// is served any more, whoever leads next begins with what the store holds, and the
-// store refuses what comes late from this epoch.
+// change runs one change of the list of groups at a time, on the leader. A change that has
+// begun is not cut off with its request, because it has several steps. It is cut off, soon,
+// only when the service ends or leads no more. That is safe: no group is served any more, the
+// next leader begins with what the store holds, and the store refuses late changes of this
+// epoch.
 func (s *Service) change(ctx context.Context, do func(ctx context.Context, epoch int64) error) error {
 	if _, err := s.serving(ctx); err != nil {
 		return err
@@ -240,8 +240,8 @@ func (s *Service) change(ctx context.Context, do func(ctx context.Context, epoch
 	return err
 }
 
-// place starts a group, in place of one that was stopped. If that fails, all are
-// loaded anew as soon as that is possible.
+// place starts a group in place of one that was stopped. If that fails, all groups are loaded
+// again as soon as possible.
 func (s *Service) place(ctx context.Context, epoch int64, g Group) error {
 	r, err := start(ctx, s, epoch, g)
 	if err != nil {
@@ -255,8 +255,8 @@ func (s *Service) place(ctx context.Context, epoch int64, g Group) error {
 	return nil
 }
 
-// Create makes a group. One from the end begins with a checkpoint there, so that
-// what comes before its first consumer is not lost, nor by a restart or update.
+// Create makes a group. A group that starts at the end gets a checkpoint there. So events
+// that come before its first consumer are not lost, not even by a restart or an update.
 //
 // Errors: *ExistsError, *InvalidError, *NotLeaderError, ErrNotReady.
 func (s *Service) Create(ctx context.Context, d Definition) error {
@@ -287,8 +287,9 @@ func (s *Service) Create(ctx context.Context, d Definition) error {
 	})
 }
 
-// checkStart refuses a start in $all beyond the log's last event: that place is of
-// another log, or of none. The reason is a real server's, by which clients know it.
+// checkStart refuses a start in $all beyond the log's last event, because that place belongs
+// to no log or to another one. The reason has the words of a real server, which clients
+// recognise.
 func (s *Service) checkStart(ctx context.Context, d Definition) error {
 	if !d.OnAll() || d.Settings.StartFrom == eventstore.End || d.Settings.StartFrom.IsStart() {
 		return nil
@@ -300,8 +301,8 @@ func (s *Service) checkStart(ctx context.Context, d Definition) error {
 	return err
 }
 
-// adopt serves a group that is stored and not served: it was made by a Create
-// that failed and was done all the same. It is *ExistsError then.
+// adopt serves a group that is stored but not served. An earlier Create made it and then
+// failed. It returns *ExistsError then.
 func (s *Service) adopt(ctx context.Context, epoch int64, key Key) error {
 	stored, err := s.store.Groups(ctx)
 	if err != nil {
@@ -317,8 +318,8 @@ func (s *Service) adopt(ctx context.Context, epoch int64, key Key) error {
 	return &ExistsError{Key: key}
 }
 
-// begin gives a group that starts from the end its checkpoint there. If nothing was
-// handled yet, a checkpoint that begin gave before moves with the start.
+// begin gives a group that starts at the end a checkpoint there. If nothing was handled yet,
+// a checkpoint that begin gave earlier moves with the start.
 func (s *Service) begin(ctx context.Context, g *Group) error {
 	fromEnd := g.Settings.StartFrom == eventstore.End
 	if g.Settings.hasBegun(g.Checkpoint) {
@@ -340,10 +341,9 @@ func (s *Service) begin(ctx context.Context, g *Group) error {
 	return nil
 }
 
-// Update changes a group's settings and drops its consumers. Where something was
-// handled, the group goes on from its checkpoint, whatever StartFrom now says.
-// Otherwise it begins at the new StartFrom. If that was the end before and is so
-// still, the group stays where it began.
+// Update changes a group's settings and drops its consumers. If something was handled, the
+// group goes on from its checkpoint, and StartFrom has no effect. Otherwise it begins at the
+// new StartFrom. If StartFrom was the end and still is, the group stays where it began.
 //
 // Errors: *NotFoundError, *InvalidError, *NotLeaderError, ErrNotReady.
 func (s *Service) Update(ctx context.Context, key Key, settings Settings) error {
@@ -372,7 +372,7 @@ func (s *Service) Update(ctx context.Context, key Key, settings Settings) error 
 		if err == nil {
 			err = s.store.Put(ctx, epoch, g)
 		}
-		if err != nil { // as it was
+		if err != nil { // the old settings
 			g = Group{Definition: old.definition, Checkpoint: old.checkpoint()}
 		}
 		return errors.Join(err, s.place(ctx, epoch, g))
@@ -391,8 +391,8 @@ func (s *Service) Delete(ctx context.Context, key Key) error {
 			return &NotFoundError{Key: key}
 		}
 		err := s.store.Delete(ctx, epoch, key)
-		// What the store does not have is to be served no more either: a Delete
-		// that failed may have been done all the same.
+		// A group that the store does not have must not be served either: an earlier Delete
+		// may have failed although it was done.
 		if _, gone := errors.AsType[*NotFoundError](err); err != nil && !gone {
 			return err
 		}
@@ -416,8 +416,8 @@ func (s *Service) Connect(ctx context.Context, key Key, who Connection, slots in
 	return r.connect(who, slots)
 }
 
-// Replay hands parked events out again: those with numbers below stopAt, all if
-// it is negative. They are marked durably before it returns.
+// Replay hands parked events out again: those with numbers below stopAt, or all if stopAt is
+// negative. They are marked in the store before it returns.
 //
 // Errors: *NotFoundError, *NotLeaderError, ErrNotReady.
 func (s *Service) Replay(ctx context.Context, key Key, stopAt int64) error {

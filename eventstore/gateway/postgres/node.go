@@ -21,8 +21,9 @@ const (
 	seenSQL = `INSERT INTO gateway.nodes (node_id, host, port, seen_at) VALUES ($1, $2, $3, clock_timestamp())
 		ON CONFLICT (node_id) DO UPDATE SET host = excluded.host, port = excluded.port, seen_at = excluded.seen_at`
 
-	// An epoch is one stretch of one node: who lets the lease expire gets a new
-	// one. Its end is by the database's clock; nodes compare no clocks.
+	// An epoch is the time for which one node leads without a break. A node that lets its
+	// lease expire gets a new epoch. The database's clock decides when a lease ends, so nodes
+	// compare no clocks.
 	takeSQL = `UPDATE gateway.lease SET node_id = $1, expires_at = clock_timestamp() + $2 * interval '1 ms',
 			epoch = epoch + (node_id IS DISTINCT FROM $1 OR expires_at <= clock_timestamp())::integer
 		WHERE node_id = $1 OR expires_at <= clock_timestamp()
@@ -30,7 +31,7 @@ const (
 
 	leaderSQL = `SELECT n.host, n.port FROM gateway.lease l JOIN gateway.nodes n USING (node_id) WHERE l.expires_at > clock_timestamp()`
 
-	// What was at this address before is gone for sure.
+	// An earlier node at this address is certainly gone.
 	forgetSQL = `DELETE FROM gateway.nodes
 		WHERE seen_at < clock_timestamp() - interval '1 day' OR host = $2 AND port = $3 AND node_id <> $1`
 
@@ -45,15 +46,15 @@ const (
 )
 
 const (
-	// LeaseTime is how long a leader that is gone is waited for.
+	// LeaseTime is how long other nodes wait for a leader that is gone.
 	LeaseTime  = 5 * time.Second
 	renewals   = 4 // tries to renew in the time of a lease
 	leaveMax   = 2 * time.Second
-	aliveTimes = 2 // times the lease after which a node that was not seen is not alive
+	aliveTimes = 2 // after so many lease times without a sign of life, a node counts as gone
 )
 
-// Node is this node among those that share the database. One of them leads, by
-// a lease that it renews.
+// Node is this node among the nodes that share the database. One of them leads, because it
+// holds a lease that it renews.
 type Node struct {
 	pool   *pgxpool.Pool
 	logger *slog.Logger
@@ -64,7 +65,7 @@ type Node struct {
 
 	mu      sync.Mutex
 	current groups.Leadership
-	until   time.Time // for how long current.Epoch is ours
+	until   time.Time // until when current.Epoch is ours
 	changed chan struct{}
 }
 
@@ -73,8 +74,8 @@ var (
 	_ gateway.Cluster = (*Node)(nil)
 )
 
-// NewNode makes a node that clients reach at host and port; Run makes it take
-// part. A lease of 0 is LeaseTime.
+// NewNode makes a node that clients reach at host and port. Run makes it take part. A lease
+// of 0 means LeaseTime.
 func NewNode(pool *pgxpool.Pool, host string, port int, lease time.Duration, logger *slog.Logger) *Node {
 	if lease <= 0 {
 		lease = LeaseTime
@@ -91,7 +92,7 @@ func (n *Node) Leadership() (groups.Leadership, <-chan struct{}) {
 	defer n.mu.Unlock()
 	lead := n.current
 	if lead.Epoch != 0 && !time.Now().Before(n.until) {
-		lead = groups.Leadership{} // Run is late to say so
+		lead = groups.Leadership{} // Run is late to notice it
 	}
 	return lead, n.changed
 }
@@ -109,9 +110,9 @@ func (n *Node) set(lead groups.Leadership, until time.Time) {
 	n.changed = make(chan struct{})
 }
 
-// Run shows that this node is alive and takes or renews the lease, until ctx
-// ends; then it leaves, and another may lead at once. It has a connection of its
-// own, so that no other work holds it up.
+// Run shows that this node is alive, and takes or renews the lease, until ctx ends. Then it
+// gives the lease up, so another node may lead at once. It has a connection of its own, so
+// that other work does not delay it.
 func (n *Node) Run(ctx context.Context) {
 	var conn *pgx.Conn
 	defer func() { n.leave(context.WithoutCancel(ctx), conn) }()
@@ -131,8 +132,7 @@ func (n *Node) Run(ctx context.Context) {
 	}
 }
 
-// nextBeat is how long to wait: until it is time to renew, or to say that the
-// lease is over.
+// nextBeat is how long to wait: until the lease must be renewed, or until it is over.
 func (n *Node) nextBeat(asked time.Time) time.Duration {
 	wait := time.Until(asked.Add(n.lease / renewals))
 	n.mu.Lock()
@@ -143,7 +143,7 @@ func (n *Node) nextBeat(asked time.Time) time.Duration {
 	return max(wait, n.lease/100)
 }
 
-// expire says that nobody is known to lead, once the lease is over.
+// expire notes that no leader is known, once the lease is over.
 func (n *Node) expire() {
 	n.mu.Lock()
 	over := !time.Now().Before(n.until)
@@ -153,7 +153,7 @@ func (n *Node) expire() {
 	}
 }
 
-// beat is one sign of life; it takes at most the time between two.
+// beat is one sign of life. It takes at most the time between two beats.
 func (n *Node) beat(ctx context.Context, conn **pgx.Conn) (lead groups.Leadership, err error) {
 	ctx, cancel := context.WithTimeout(ctx, n.lease/renewals)
 	defer cancel()
@@ -198,8 +198,8 @@ func (n *Node) connect(ctx context.Context) (*pgx.Conn, error) {
 	return conn, nil
 }
 
-// leave gives the lease up. Whoever serves groups under it must have stopped:
-// what it still wants to write is refused.
+// leave gives the lease up. The groups that this node served must have stopped, because their
+// later writes are refused.
 func (n *Node) leave(ctx context.Context, conn *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(ctx, leaveMax)
 	defer cancel()

@@ -1,8 +1,8 @@
-// Package postgres keeps in PostgreSQL what the gateway must not forget: how far
-// groups of consumers have come and what they have parked. And it has the nodes
-// that share a database agree on the one that serves the groups.
+// Package postgres stores in PostgreSQL what the gateway must not forget: how far groups of
+// consumers have come, and what they have parked. It also lets the nodes that share a
+// database agree on the node that serves the groups.
 //
-// The log is not its business, nor are the rules of groups.
+// It contains neither the log nor the rules of groups.
 package postgres
 
 import (
@@ -21,9 +21,9 @@ import (
 	"daybook/eventstore/gateway/groups"
 )
 
-// fenced is what begins each statement that writes. Without a row of fence
-// nothing is written: another node leads. The lock makes that node wait, so that
-// what it reads at its start is all there will be.
+// fenced begins each statement that writes. If fence has no row, another node leads, and
+// nothing is written. The lock makes that other node wait, so what it reads at its start is
+// complete.
 const fenced = `WITH fence AS MATERIALIZED (SELECT epoch FROM gateway.lease WHERE epoch = $1 FOR SHARE) `
 
 const (
@@ -43,7 +43,7 @@ const (
 		DELETE FROM gateway.groups USING fence WHERE source = $2 AND name = $3 RETURNING group_id)
 		SELECT (SELECT count(*) FROM fence), (SELECT count(*) FROM gone)`
 
-	// Parked events are numbered in the order they are given.
+	// Parked events get their numbers in the order in which they are given.
 	saveSQL = fenced + `, changed AS (
 		UPDATE gateway.groups SET
 			checkpoint_commit = coalesce($4, checkpoint_commit), checkpoint_prepare = coalesce($5, checkpoint_prepare),
@@ -80,7 +80,7 @@ const (
 	countParkedSQL = `SELECT count(*) FROM gateway.parked ` + ofGroupSQL + `AND NOT replaying`
 )
 
-// durations has them in JSON as text, such as "1.5s".
+// durations writes them in JSON as text, such as "1.5s".
 var durations = json.JoinOptions(
 	json.WithMarshalers(json.MarshalFunc(func(d time.Duration) ([]byte, error) { return json.Marshal(d.String()) })),
 	json.WithUnmarshalers(json.UnmarshalFunc(func(value []byte, d *time.Duration) (err error) {
@@ -98,8 +98,7 @@ type Store struct{ pool *pgxpool.Pool }
 
 var _ groups.Store = (*Store)(nil)
 
-// Open makes a store over a database that Migrate has prepared. The pool stays
-// the caller's.
+// Open makes a store on a database that Migrate has prepared. The caller owns the pool.
 func Open(pool *pgxpool.Pool) *Store { return &Store{pool: pool} }
 
 // Groups implements groups.Store.
@@ -127,7 +126,7 @@ func placeAt(commit, prepare int64) groups.Place {
 	return eventstore.AtPair(uint64(commit), uint64(prepare))
 }
 
-// numbers are the two of a place, nil for no place.
+// numbers are the two numbers of a place; nil for no place.
 func numbers(at *groups.Place) (commit, prepare *int64) {
 	if at == nil {
 		return nil, nil
@@ -162,7 +161,7 @@ func (s *Store) Save(ctx context.Context, epoch int64, key groups.Key, changes g
 	ids, reasons := make([]uuid.UUID, count), make([]string, count)
 	for i, p := range changes.Park {
 		commit, prepare := p.Place.Pair()
-		commits[i], prepares[i], ids[i], reasons[i] = int64(commit), int64(prepare), p.ID, plain(p.Reason)
+		commits[i], prepares[i], ids[i], reasons[i] = int64(commit), int64(prepare), p.ID, storable(p.Reason)
 	}
 	unpark := changes.Unpark
 	if unpark == nil {
@@ -177,8 +176,8 @@ func (s *Store) Replay(ctx context.Context, epoch int64, key groups.Key, stopAt 
 	return s.write(ctx, "replay", key, replaySQL, epoch, key.Source, key.Name, stopAt)
 }
 
-// write runs a statement that tells whether the fence let it through, and
-// whether there is such a group.
+// write runs a statement that reports whether the fence had a row, and whether there is such
+// a group.
 func (s *Store) write(ctx context.Context, what string, key groups.Key, sql string, arguments ...any) error {
 	var leads, found int
 	err := s.pool.QueryRow(ctx, sql, arguments...).Scan(&leads, &found)
@@ -231,14 +230,14 @@ func (s *Store) CountParked(ctx context.Context, key groups.Key) (count int64, e
 	return count, nil
 }
 
-// plain makes a consumer's text fit a column, which takes no zero bytes and
-// valid UTF-8 only.
-func plain(text string) string {
+// storable makes a consumer's text fit into a column, which takes only valid UTF-8 without
+// zero bytes.
+func storable(text string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(text, "?"), "\x00", "?")
 }
 
-// KeptPlaces returns where the groups stand in the log. For a group on a stream that is
-// the position of the latest event that it has read.
+// KeptPlaces returns the groups' places in the log. For a group on a stream it is the
+// position of the latest event that the group has read.
 func KeptPlaces(ctx context.Context, pool *pgxpool.Pool) ([]eventstore.Place, error) {
 	rows, _ := pool.Query(ctx, `SELECT source, name, checkpoint_commit, checkpoint_prepare, anchor
 		FROM gateway.groups ORDER BY source, name`) // its error is CollectRows'

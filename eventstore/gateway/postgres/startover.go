@@ -12,16 +12,16 @@ import (
 	"daybook/eventstore/gateway/groups"
 )
 
-// Back is a group of a log that was restored, and where it has to begin again.
+// Back says where a group has to begin again in a log that was restored.
 type Back struct {
 	Source string `json:"source"` // a stream or $all
 	Name   string `json:"name"`
-	// From and To are places in what the group reads: positions of $all, and of a
-	// stream one more than the revision. From is Start if nothing was handled yet.
+	// From and To are places in the group's source. On $all they are positions, and on a
+	// stream they are revisions plus 1. From is Start if nothing was handled yet.
 	From groups.Place `json:"from"`
 	To   groups.Place `json:"to"`
-	// known is the place up to which the log is what it was, and moves is set if the
-	// group stood after it.
+	// known is the last place up to which the log is unchanged. moves is set if the group
+	// stood after it.
 	known groups.Place
 	moves bool
 }
@@ -29,10 +29,10 @@ type Back struct {
 // Moves tells whether the group has to begin again at an earlier place.
 func (b Back) Moves() bool { return b.moves }
 
-// GroupsBack tells where each group begins in a restored log. agreed is the position of
-// the last event that is as it was. A group that stands after it begins again there. So
-// its consumers may get events twice that they have handled, and miss none. A group
-// without a checkpoint counts as standing where it was to begin.
+// GroupsBack says where each group begins in a restored log. agreed is the position of the
+// last event that is unchanged. A group that stands after it begins again there. So its
+// consumers may get events again that they have handled, and miss none. A group without a
+// checkpoint counts as standing at its start.
 func GroupsBack(ctx context.Context, pool *pgxpool.Pool, log eventstore.Store, agreed eventstore.Position) ([]Back, error) {
 	all, err := Open(pool).Groups(ctx)
 	if err != nil {
@@ -58,8 +58,8 @@ func GroupsBack(ctx context.Context, pool *pgxpool.Pool, log eventstore.Store, a
 	return back, nil
 }
 
-// lastInStream is the place of a stream's last event at or before a position. Of a
-// stream that has ended it is the last place there can be, because no more will come.
+// lastInStream is the place of a stream's last event at or before a position. For a stream
+// that has ended it is the highest place, because no more events will come.
 func lastInStream(ctx context.Context, log eventstore.Store, stream string, upTo eventstore.Position) (groups.Place, error) {
 	for e, err := range log.ReadStreamBackwards(ctx, stream, eventstore.LastRevision, 0) {
 		if _, ended := errors.AsType[*eventstore.DeletedError](err); ended {
@@ -78,9 +78,9 @@ func lastInStream(ctx context.Context, log eventstore.Store, stream string, upTo
 	return groups.None, nil
 }
 
-// SetBack moves groups to where they begin again. Parked events that stand after the
-// last event that is as it was are let go, because the log may not have them any more;
-// those that it has are handed out again. The groups' anchors are let go, too.
+// SetBack moves groups to the places where they begin again. Parked events after the last
+// unchanged event are removed, because the log may not have them any more. Those that the log
+// still has are handed out again. The groups' anchors are removed, too.
 func SetBack(ctx context.Context, tx pgx.Tx, back []Back) error {
 	for _, b := range back {
 		if err := setBack(ctx, tx, b); err != nil {

@@ -15,8 +15,8 @@ import (
 
 const refusedLogEvery = 10 * time.Second // between two lines of the log
 
-// connectionLimits lets connections in, up to the limits. Who is one too many is closed at
-// once: its client tries again, or another node.
+// connectionLimits accepts connections up to the limits. A connection beyond them is closed at
+// once; its client tries again, or tries another node.
 type connectionLimits struct {
 	limits Limits
 	users  bool // callers authenticate
@@ -25,10 +25,10 @@ type connectionLimits struct {
 	mu          sync.Mutex
 	closed      bool
 	connections map[*connection]struct{}
-	handshakes  int // guests whose handshake is not over
-	// byAddress counts the guests, and those whose handshake is not over.
+	handshakes  int // connections whose handshake is not over
+	// byAddress counts the connections, and those whose handshake is not over.
 	byAddress map[netip.Prefix]*atAddress
-	// turnedAway counts connections since the log was told of them, at told.
+	// refused counts the refused connections since the last line in the log, at loggedAt.
 	refused  int
 	loggedAt time.Time
 }
@@ -42,14 +42,14 @@ func newConnectionLimits(limits Limits, users bool, logger *slog.Logger) *connec
 	}
 }
 
-// of is a listener that yields those connections that are let in.
+// of is a listener that yields the accepted connections.
 func (d *connectionLimits) of(listener net.Listener) net.Listener {
 	return &limitedListener{listener, d}
 }
 
 type limitedListener struct {
 	net.Listener
-	door *connectionLimits
+	limits *connectionLimits
 }
 
 // Accept implements net.Listener.
@@ -59,15 +59,15 @@ func (w *limitedListener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		g := &connection{Conn: conn, door: w.door, address: addressed(conn.RemoteAddr()), since: time.Now(), inHandshake: true}
-		if w.door.admit(g) {
+		g := &connection{Conn: conn, limits: w.limits, address: addressed(conn.RemoteAddr()), since: time.Now(), inHandshake: true}
+		if w.limits.admit(g) {
 			return g, nil
 		}
 		conn.Close()
 	}
 }
 
-// addressed is what the connections of one client have in common.
+// addressed is the network prefix by which the connections of one client are counted.
 func addressed(from net.Addr) netip.Prefix {
 	tcp, ok := from.(*net.TCPAddr)
 	if !ok {
@@ -85,7 +85,7 @@ func addressed(from net.Addr) netip.Prefix {
 	return prefix
 }
 
-// admit counts a guest in, unless there are too many.
+// admit counts a connection and returns true, unless there are too many.
 func (d *connectionLimits) admit(g *connection) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -111,8 +111,8 @@ func (d *connectionLimits) admit(g *connection) bool {
 }
 
 // closeOldest closes the oldest unauthenticated connection that is older than
-// HandshakeTime, and tells whether there was one. With thereOnly it looks only at this
-// address. The lock is held.
+// HandshakeTime, and tells whether there was one. If thereOnly is set, it
+// considers only connections of this address. The lock is held.
 func (d *connectionLimits) closeOldest(address netip.Prefix, thereOnly bool) bool {
 	var longest *connection
 	for g := range d.connections {
@@ -125,11 +125,11 @@ func (d *connectionLimits) closeOldest(address netip.Prefix, thereOnly bool) boo
 		return false
 	}
 	d.leave(longest)
-	go longest.Conn.Close() // its reader then ends
+	go longest.Conn.Close() // the goroutine that reads it then ends
 	return true
 }
 
-// logRefused tells the log, now and then. The lock is held.
+// logRefused counts a refused connection, and logs the count at intervals. The lock is held.
 func (d *connectionLimits) logRefused(g *connection) {
 	d.refused++
 	if time.Since(d.loggedAt) < refusedLogEvery {
@@ -140,7 +140,7 @@ func (d *connectionLimits) logRefused(g *connection) {
 	d.refused, d.loggedAt = 0, time.Now()
 }
 
-// leave counts a guest out, once. The lock is held.
+// leave stops counting a connection, once. The lock is held.
 func (d *connectionLimits) leave(g *connection) {
 	if _, there := d.connections[g]; !there {
 		return
@@ -153,7 +153,7 @@ func (d *connectionLimits) leave(g *connection) {
 	}
 }
 
-// handshakeOver counts a guest's handshake as over, once. The lock is held.
+// handshakeOver notes that a connection's handshake is over, once. The lock is held.
 func (d *connectionLimits) handshakeOver(g *connection) {
 	if _, there := d.connections[g]; there && g.inHandshake {
 		g.inHandshake = false
@@ -162,7 +162,8 @@ func (d *connectionLimits) handshakeOver(g *connection) {
 	}
 }
 
-// shut lets nobody in any more, and ends handshakes, which closing would wait for.
+// shut refuses all further connections, and ends handshakes, because closing would wait for
+// them.
 func (d *connectionLimits) shut() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -174,13 +175,13 @@ func (d *connectionLimits) shut() {
 	}
 }
 
-// connection is a connection that was let in.
+// connection is an accepted connection.
 type connection struct {
 	net.Conn
-	door        *connectionLimits
+	limits      *connectionLimits
 	address     netip.Prefix
 	since       time.Time
-	inHandshake bool        // the handshake is not over; guarded by the door
+	inHandshake bool        // the handshake is not over; guarded by limits.mu
 	proven      atomic.Bool // a caller has authenticated
 }
 
@@ -188,18 +189,18 @@ type connection struct {
 // handshake is over.
 func (g *connection) SetDeadline(t time.Time) error {
 	if t.IsZero() {
-		g.door.mu.Lock()
-		g.door.handshakeOver(g)
-		g.door.mu.Unlock()
+		g.limits.mu.Lock()
+		g.limits.handshakeOver(g)
+		g.limits.mu.Unlock()
 	}
 	return g.Conn.SetDeadline(t)
 }
 
 // Close implements net.Conn.
 func (g *connection) Close() error {
-	g.door.mu.Lock()
-	g.door.leave(g)
-	g.door.mu.Unlock()
+	g.limits.mu.Lock()
+	g.limits.leave(g)
+	g.limits.mu.Unlock()
 	return g.Conn.Close()
 }
 
@@ -209,22 +210,21 @@ func (g *connection) RemoteAddr() net.Addr { return connectionAddr{g.Conn.Remote
 // connectionAddr is an address by which a call finds its connection.
 type connectionAddr struct {
 	net.Addr
-	guest *connection
+	connection *connection
 }
 
-// proven remembers that a caller has authenticated on the connection of ctx.
+// proven notes that a caller has authenticated on the connection of ctx.
 func proven(ctx context.Context) {
 	p, ok := peer.FromContext(ctx)
 	if !ok {
 		return
 	}
-	if at, ok := p.Addr.(connectionAddr); ok && !at.guest.proven.Load() {
-		at.guest.proven.Store(true)
+	if at, ok := p.Addr.(connectionAddr); ok && !at.connection.proven.Load() {
+		at.connection.proven.Store(true)
 	}
 }
 
-// staged bounds the TLS handshake, and then what follows it, each by a time of its
-// own.
+// staged bounds the TLS handshake, and then the HTTP/2 handshake, each by its own time.
 type staged struct {
 	credentials.TransportCredentials
 	each time.Duration
