@@ -13,16 +13,16 @@ import (
 
 const (
 	appendCallers = 256
-	insertCallers = 2 // as many as the database has cores to give them
+	insertCallers = 2 // the database has two cores for them
 	insertRows    = 1000
 )
 
-// eventBody is about what a stock event weighs.
+// eventBody has about the size of a stock event.
 var eventBody = []byte(`{"sku":"85123A","location":"main","reservation_id":"8a5c3c1e-0b77-5d0e-9f0a-6f1f0f1f2a3b","order_id":"536365","quantity":6,"expires_at":"2026-01-01T00:00:00Z"}`)
 
-// appends measures appends of one event, each to its caller's stream at an
-// exact revision, against the most the database does: inserts of many rows
-// into a table with the same indexes, without any check.
+// appends measures appends of one event, each to its caller's stream at an exact revision.
+// The baseline is the most that the database can do: inserts of many rows into a table with
+// the same indexes, without any check.
 func appends(ctx context.Context, env Env) (ours, baselines []Row, err error) {
 	start, err := env.Store.Head(ctx)
 	if err != nil {

@@ -1,10 +1,9 @@
-// Package bench measures Daybook against baselines in the same run, on the same
-// machine and database, so that a figure is a ratio and not a boast.
+// Package bench measures Daybook and baselines in the same run, on the same machine and
+// database. So each result is a ratio, which can be compared with that of another machine.
 //
-// It is no test: nothing here passes or fails by the clock. What must hold at
-// any speed (nothing oversold, what was acknowledged is recorded) is checked,
-// and a run in which it does not hold is an error. Starting the node and its
-// database is the caller's business.
+// It is not a test: no result depends on a time limit. What must hold at any speed (nothing
+// is oversold, what was acknowledged is recorded) is checked, and a run in which it does not
+// hold is an error. The caller starts the node and its database.
 package bench
 
 import (
@@ -26,22 +25,22 @@ type Env struct {
 	BaseURL string // of the node's HTTP API
 	Gateway string // connection string of its gateway
 	Flush   string // how a commit is flushed: FlushFast or FlushSlow
-	// Seconds is how long each measurement without a fixed number of operations
-	// is counted, after a short time of warming up.
+	// Seconds is how long a measurement without a fixed number of operations is counted,
+	// after a short time of warming up.
 	Seconds float64
-	// Settle waits until the node has nothing left to do: it is what lies
-	// between two measurements.
+	// Settle waits until the node has nothing left to do. It is called between two
+	// measurements.
 	Settle func(ctx context.Context) error
-	// CPU, where it can be told, is the processor time in seconds that this
-	// process and the database's have taken so far.
+	// CPU, if it is known, is the processor time in seconds that this process and the
+	// database's processes have used so far.
 	CPU func() (float64, bool)
-	// Profile, where set, is called as a measurement of Daybook begins; what it
-	// returns is called at its end.
+	// Profile, if set, is called when a measurement of Daybook begins. The function that it
+	// returns is called at the end.
 	Profile func(benchmark string) (stop func() error, err error)
 }
 
-// How a commit is flushed: as the disk does it, or as slowly as by a cloud disk
-// or a synchronous replica.
+// How a commit is flushed: as fast as the disk is, or as slowly as on a cloud disk or with a
+// synchronous replica.
 const (
 	FlushFast = "fast"
 	FlushSlow = "2ms"
@@ -58,22 +57,22 @@ type Row struct {
 	PerSecond  float64 `json:"per_second"`
 	P50Ms      float64 `json:"p50_ms"`
 	P99Ms      float64 `json:"p99_ms"`
-	// CPUMicros is the processor time an operation took, in microseconds: that
-	// of the callers, of the program and of the database. It says what bounds
-	// the rate, also on a machine that has other things to do; 0 is not known.
+	// CPUMicros is the processor time of one operation, in microseconds: that of the callers,
+	// the program and the database together. It shows what limits the rate, even on a machine
+	// that has other work. 0 means that it is not known.
 	CPUMicros float64 `json:"cpu_us,omitzero"`
 	// Ratio is Daybook's rate over this baseline's; 0 in Daybook's own rows.
 	Ratio float64 `json:"ratio,omitzero"`
-	// Target is what Daybook is to reach, where there is one for this row.
+	// Target is what Daybook should reach, if there is a target for this row.
 	Target *Target `json:"target,omitempty"`
 	Met    bool    `json:"met,omitzero"`
 	Note   string  `json:"note,omitempty"`
 
-	done  int64  // operations, those of the warming up included
+	done  int64  // operations, including those of the warm-up
 	calls uint64 // made meanwhile to the log's server, if it has one
 }
 
-// Target is a rate, and a latency where that matters.
+// Target is a rate, and a latency if that matters.
 type Target struct {
 	PerSecond float64 `json:"per_second"`      // at least
 	P99Ms     float64 `json:"p99_ms,omitzero"` // less than; 0 is any
@@ -115,7 +114,7 @@ var Benchmarks = []Benchmark{
 	{"gateway-live", "from an append to its arrival at a subscriber, by the Go client of EventStoreDB", gatewayLive},
 }
 
-// Run measures, and sets the rows side by side: Daybook's first.
+// Run measures, and returns all rows: Daybook's first.
 func (b Benchmark) Run(ctx context.Context, env Env) ([]Row, error) {
 	ours, baselines, err := b.run(ctx, env)
 	if err != nil {
@@ -136,8 +135,8 @@ func (b Benchmark) Run(ctx context.Context, env Env) ([]Row, error) {
 	return rows, nil
 }
 
-// daybook measures the node: from rest, and until it is at rest again, so that
-// what it has left to do is not done during the next measurement.
+// daybook measures the node. It waits until the node has nothing to do, before and after, so
+// that the rest of its work does not run during the next measurement.
 func daybook(ctx context.Context, env Env, benchmark string, l load) (row Row, err error) {
 	if err := env.Settle(ctx); err != nil {
 		return Row{}, err

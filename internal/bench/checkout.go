@@ -25,9 +25,9 @@ const (
 	maxOfALine = 5 // units
 )
 
-// checkout measures a shop's everyday work by HTTP: a cart is filled (one
-// request), then checked out, paid and confirmed (another). The baseline is the
-// same as CRUD: one request, one SQL transaction.
+// checkout measures the everyday work of a shop over HTTP: one request fills a cart, and
+// another checks it out, pays and confirms. The baseline does the same as CRUD: one request,
+// one SQL transaction.
 func checkout(ctx context.Context, env Env) (ours, baselines []Row, err error) {
 	goods, err := listGoods(ctx, env, products, ampleUnits)
 	if err != nil {
@@ -70,7 +70,7 @@ func checkout(ctx context.Context, env Env) (ours, baselines []Row, err error) {
 	return []Row{row}, []Row{crud}, err
 }
 
-// line is one of a cart: a product by its number, and how many.
+// line is one line of a cart: the number of a product, and a quantity.
 type line struct {
 	product int
 	units   int64
@@ -134,7 +134,7 @@ func listGoods(ctx context.Context, env Env, n int, units unit.Quantity) ([]stoc
 	return keys, nil
 }
 
-// checkOrders wants as many orders confirmed in the log as were acknowledged.
+// checkOrders checks that the log has as many confirmed orders as were acknowledged.
 func checkOrders(ctx context.Context, env Env, start eventstore.Position, acknowledged int64) error {
 	found, err := recorded(ctx, env, start, eventstore.Filter{TypePrefixes: []string{"order.confirmed."}})
 	if err == nil && found != acknowledged {

@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// client is one keep-alive connection that sends JSON and reads answers. It
-// spares what net/http's client does for everybody else (a pool, redirects, two
-// goroutines a connection), for it shares its processors with what it measures.
+// client is one keep-alive connection that sends JSON and reads answers. It does less than
+// the client of net/http (no pool, no redirects, no two goroutines for a connection), because
+// it shares its processors with the program that it measures.
 type client struct {
 	host string
 	conn net.Conn
@@ -23,7 +23,7 @@ type client struct {
 	body []byte
 }
 
-// requestMax is a time in which any request is answered, or the run is broken.
+// requestMax is a time in which every request is answered. If one is not, the run fails.
 const requestMax = 30 * time.Second
 
 // dial opens the connections of a number of clients.
@@ -52,8 +52,8 @@ func hangUp(clients []*client) error {
 	return errors.Join(errs...)
 }
 
-// post sends a body and returns the status and the answer's body, which is good
-// until the next call. key is the Idempotency-Key; empty is none.
+// post sends a body. It returns the status and the answer's body, which is valid until the
+// next call. key is the Idempotency-Key; empty means none.
 func (c *client) post(ctx context.Context, path, key, body string) (status int, answer []byte, err error) {
 	if err := ctx.Err(); err != nil {
 		return 0, nil, err
@@ -98,7 +98,7 @@ func readInto(buffer []byte, body io.ReadCloser) ([]byte, error) {
 	}
 }
 
-// created wants an answer of 201.
+// created checks that the answer is 201.
 func (c *client) created(ctx context.Context, path, key, body string) error {
 	status, answer, err := c.post(ctx, path, key, body)
 	if err == nil && status != http.StatusCreated {

@@ -21,13 +21,13 @@ const (
 	saleAttempts = 10_000
 )
 
-// flashSale measures a rush on few units by HTTP. An attempt is a checkout with
-// payment and confirmation: sold, or refused because there is none left. Every
-// attempt is recorded, those that were refused too.
+// flashSale measures many buyers of few units over HTTP. An attempt is a checkout with
+// payment and confirmation. It sells a unit, or is refused because no unit is left. Every
+// attempt is recorded, including the refused ones.
 //
-// A buyer who was refused keeps the cart and tries again with it; one who got
-// an order fills another. In a second measurement every attempt is a visitor's
-// with a new cart, so it is two requests.
+// A buyer who was refused keeps the cart and tries again with it. A buyer who got an order
+// fills another cart. In a second measurement, every attempt has a new cart, so it is two
+// requests.
 func flashSale(ctx context.Context, env Env) (ours, baselines []Row, err error) {
 	buyers, err := dial(ctx, env.BaseURL, clients)
 	if err != nil {
@@ -51,7 +51,7 @@ func flashSale(ctx context.Context, env Env) (ours, baselines []Row, err error) 
 	return ours, baselines, nil
 }
 
-// buyer is one who tries to get a unit.
+// buyer is a client that tries to buy a unit.
 type buyer struct {
 	*client
 	cart string // empty: needs one
@@ -120,8 +120,8 @@ func (b *buyer) attempt(ctx context.Context, id string, key stock.Key) (bool, er
 	return false, fmt.Errorf("POST %s answers %d %s", path, status, answer)
 }
 
-// checkSale wants every unit sold once: neither one more nor one left over
-// though thousands asked for it.
+// checkSale checks that every unit was sold once: no unit twice, and no unit left although
+// thousands asked for it.
 func checkSale(ctx context.Context, env Env, start eventstore.Position, key stock.Key, sold int64) error {
 	if sold != saleUnits {
 		return fmt.Errorf("%d orders of %d units", sold, saleUnits)
@@ -132,7 +132,7 @@ func checkSale(ctx context.Context, env Env, start eventstore.Position, key stoc
 	return checkStock(ctx, env, key, 0, unit.Quantity(saleUnits))
 }
 
-// saleBaseline puts one way to sell behind HTTP and rushes on it.
+// saleBaseline serves one way to sell over HTTP and lets all buyers use it.
 func saleBaseline(ctx context.Context, env Env, way sellWay) (row Row, err error) {
 	if err := openSales(ctx, env, saleUnits); err != nil {
 		return Row{}, err

@@ -86,8 +86,8 @@ func receive(ctx context.Context, env Env, key stock.Key, units unit.Quantity) e
 	return err
 }
 
-// checkStock wants exactly the acknowledged units reserved and allocated, and
-// nothing sold that was not there.
+// checkStock checks that exactly the acknowledged units are reserved and allocated, and that
+// nothing was oversold.
 func checkStock(ctx context.Context, env Env, key stock.Key, reserved, allocated unit.Quantity) error {
 	now := env.Service.Now()
 	var wrong error

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// load is a closed loop: every caller asks again when it is answered. It runs
-// for a time, of which the first part is not counted, or for a number of
+// load is a closed loop: every caller sends its next request when it has its answer. It runs
+// for a time, and the first part of that time is not counted. Or it runs for a number of
 // operations, which are all counted.
 type load struct {
 	callers int
@@ -69,8 +69,8 @@ func (l load) run(ctx context.Context) (Row, error) {
 	if ctx.Err() != nil {
 		return Row{}, context.Cause(ctx)
 	}
-	// What was asked in time counts, and so does the time its answer took: then
-	// every caller has an operation, however short the run.
+	// An operation that began in time counts, and so does the time until its answer. So every
+	// caller has at least one operation, even in a short run.
 	took := time.Since(begin)
 	all := slices.Concat(latencies...)
 	slices.Sort(all)

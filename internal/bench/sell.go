@@ -11,8 +11,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// sellWay is how a shop sells one unit of one SKU in a transaction of its own,
-// and records it. sell is false when there is none left.
+// sellWay is a way in which a shop sells and records one unit of one SKU, in its own
+// transaction. sell returns false if no unit is left.
 type sellWay struct {
 	name string
 	sell func(ctx context.Context, pool *pgxpool.Pool) (bool, error)
@@ -31,7 +31,7 @@ func openSales(ctx context.Context, env Env, units int64) error {
 		INSERT INTO baseline.stock VALUES ('HOT', %d, 0);`, units))
 }
 
-// checkSales wants as many units gone and events recorded as were sold.
+// checkSales checks that as many units are gone, and as many events recorded, as were sold.
 func checkSales(ctx context.Context, env Env, units, sold int64) error {
 	var left, events int64
 	err := env.Pool.QueryRow(ctx, `SELECT (SELECT available FROM baseline.stock), (SELECT count(*) FROM baseline.events)`).Scan(&left, &events)
@@ -81,8 +81,8 @@ func isUniqueViolation(err error) bool {
 	return ok && failed.Code == "23505"
 }
 
-// sellConditionally is the textbook's way: one statement that takes the unit if
-// it is there, and writes its event.
+// sellConditionally is the textbook's way: one statement takes the unit if it is there, and
+// writes its event.
 func sellConditionally(ctx context.Context, pool *pgxpool.Pool) (bool, error) {
 	tag, err := pool.Exec(ctx, `
 		WITH taken AS (UPDATE baseline.stock SET available = available - 1, version = version + 1
