@@ -37,7 +37,7 @@ const (
 	codeCannotConnectNow   = "57P03" // starting up or recovering
 )
 
-// connectionURL leaves nothing to the environment that could lead elsewhere.
+// connectionURL sets everything that an environment variable could change.
 func connectionURL(socketDir, database string) string {
 	host := strings.ReplaceAll(url.QueryEscape(socketDir), "+", "%20") // libpq does not read + as a blank
 	return fmt.Sprintf("postgres:///%s?host=%s&port=%s&user=%s&sslmode=disable", database, host, socketPort, userName)
@@ -77,8 +77,8 @@ func (s *Server) tryDatabase(ctx context.Context) error {
 	return err
 }
 
-// execute runs one statement on a connection of its own; an empty one only
-// proves that the server takes statements.
+// execute runs one statement on a connection of its own. An empty statement only proves that
+// the server accepts statements.
 func execute(ctx context.Context, url, statement string) error {
 	conn, err := pgpool.Dial(ctx, url, pgpool.Options{Answer: statementMax})
 	if err != nil {
@@ -94,8 +94,8 @@ type socketDir struct {
 	temporary bool // outside the data directory, removed at the end
 }
 
-// makeSocketDir makes the private folder of the socket: in the data directory,
-// where a user finds it, unless that path is longer than a socket address.
+// makeSocketDir makes the private folder of the socket. It is in the data directory, where a
+// user finds it, unless that path is too long for a socket address.
 func makeSocketDir(root string, who identity) (socketDir, error) {
 	dir := socketDir{path: filepath.Join(root, socketDirName)}
 	err := os.Mkdir(dir.path, 0o700)
@@ -118,7 +118,8 @@ func makeSocketDir(root string, who identity) (socketDir, error) {
 	return dir, nil
 }
 
-// remove tidies up; the folder in the data directory is part of it and stays.
+// remove deletes a temporary folder. A folder in the data directory stays, because it is a
+// part of that directory.
 func (d socketDir) remove() {
 	if d.temporary {
 		os.RemoveAll(d.path) // an empty folder left in /tmp does no harm

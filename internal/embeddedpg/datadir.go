@@ -27,8 +27,8 @@ type dataDir struct {
 	cluster string // root/postgres: what PostgreSQL calls its data directory
 }
 
-// openDataDir makes the data directory if it is missing, and refuses one that
-// holds somebody else's files.
+// openDataDir makes the data directory if it is missing. It refuses a folder with other
+// files.
 func openDataDir(path string) (dataDir, error) {
 	if path == "" {
 		return dataDir{}, errors.New("no data directory given")
@@ -40,8 +40,8 @@ func openDataDir(path string) (dataDir, error) {
 	if err := os.MkdirAll(filepath.Dir(root), 0o755); err != nil {
 		return dataDir{}, fmt.Errorf("make the data directory: %w", err)
 	}
-	// Nobody else may list or read it. They may pass through when root makes
-	// it, because the server then runs as another user.
+	// No other user may list or read it. If root makes it, other users may pass through,
+	// because the server then runs as another user.
 	mode := fs.FileMode(0o700)
 	if os.Geteuid() == 0 {
 		mode = 0o711
@@ -56,8 +56,8 @@ func openDataDir(path string) (dataDir, error) {
 	return d, d.refuseForeign()
 }
 
-// refuseForeign returns an error for a folder that is neither empty nor a data
-// directory of ours.
+// refuseForeign returns an error for a folder that is neither empty nor a data directory of
+// this program.
 func (d dataDir) refuseForeign() error {
 	names, err := namesIn(d.root)
 	if err != nil {
@@ -82,7 +82,7 @@ func (d dataDir) refuseForeign() error {
 	return nil
 }
 
-// namesIn lists a folder without what file systems and desktops put there.
+// namesIn lists a folder, without the names that file systems and desktops add.
 func namesIn(path string) ([]string, error) {
 	entries, err := os.ReadDir(path)
 	if err != nil {
@@ -116,8 +116,8 @@ func (d dataDir) clusterMajor() (int, error) {
 	return major, nil
 }
 
-// prepareCluster makes the cluster if there is none, and sees that it belongs
-// to the user the server runs as.
+// prepareCluster makes the cluster if there is none. It makes sure that the cluster belongs
+// to the user as whom the server runs.
 func (d dataDir) prepareCluster(ctx context.Context, install installation, who identity, settings map[string]string) error {
 	major, err := d.clusterMajor()
 	if err != nil {
@@ -132,12 +132,12 @@ func (d dataDir) prepareCluster(ctx context.Context, install installation, who i
 	return d.initialize(ctx, install, who, settings["fsync"] == "off")
 }
 
-// trustedHost is a line with which initdb, as earlier versions of this program
-// called it, lets whoever reaches a port of the server in without a password.
+// trustedHost is a line that initdb wrote for earlier versions of this program. It would let
+// everybody in without a password who can reach a port of the server.
 var trustedHost = regexp.MustCompile(`(?m)^(host +(?:all|replication) +all +(?:127\.0\.0\.1/32|::1/128) +)trust$`)
 
-// rejectHosts turns those lines of an older cluster into refusals. It leaves all
-// other lines as they are, and writes nothing where there is none.
+// rejectHosts changes those lines of an older cluster into refusals. It leaves all other
+// lines as they are. If there is no such line, it writes nothing.
 func (d dataDir) rejectHosts(who identity) error {
 	path := filepath.Join(d.cluster, "pg_hba.conf")
 	rules, err := os.ReadFile(path)
@@ -163,11 +163,11 @@ func (d dataDir) rejectHosts(who identity) error {
 	return nil
 }
 
-// initialize makes the cluster in a sibling folder and renames it when it is
-// complete and on disk, so that a crash leaves no half-made one behind.
+// initialize makes the cluster in a folder beside it, and renames that folder when it is
+// complete and on disk. So a crash leaves no incomplete cluster.
 func (d dataDir) initialize(ctx context.Context, install installation, who identity, unsafe bool) error {
 	unfinished := filepath.Join(d.root, unfinishedName)
-	// What an interrupted attempt left never held anybody's data.
+	// An interrupted attempt never held data of a user.
 	if err := os.RemoveAll(unfinished); err != nil {
 		return fmt.Errorf("initialize the database: %w", err)
 	}
@@ -181,7 +181,7 @@ func (d dataDir) initialize(ctx context.Context, install installation, who ident
 	args := []string{
 		"--pgdata=" + unfinished, "--username=" + userName, "--encoding=UTF8", "--locale=C", "--data-checksums",
 		"--auth-local=trust", // the way in is a socket in a folder that only its owner may enter
-		"--auth-host=reject", // and there is no other, should the server ever listen on a port
+		"--auth-host=reject", // no other way is needed, even if the server should ever listen on a port
 		"--no-instructions",
 	}
 	if unsafe {
@@ -194,7 +194,7 @@ func (d dataDir) initialize(ctx context.Context, install installation, who ident
 		return fmt.Errorf("initialize the database in %s: %w\n%s", d.root, err, lastLines(text, 12))
 	}
 	if err := os.Remove(d.cluster); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("initialize the database: %w", err) // it is empty: refuseForeign saw to that
+		return fmt.Errorf("initialize the database: %w", err) // it is empty: refuseForeign has checked that
 	}
 	if err := os.Rename(unfinished, d.cluster); err != nil {
 		return fmt.Errorf("initialize the database: %w", err)
@@ -210,7 +210,7 @@ func syncDir(path string) error {
 	dir, err := os.Open(path)
 	if err != nil {
 		if errors.Is(err, fs.ErrPermission) {
-			return nil // a parent we may pass but not read is not ours to flush
+			return nil // a parent folder that we may not read need not be flushed by us
 		}
 		return fmt.Errorf("flush %s: %w", path, err)
 	}

@@ -1,13 +1,11 @@
-// Package embeddedpg runs an installed PostgreSQL server as a child of this
-// process: found, initialized, started, watched and stopped without the user
-// preparing anything but the binaries.
+// Package embeddedpg runs an installed PostgreSQL server as a child of this process. It
+// finds, initializes, starts, watches and stops the server. The user only has to install
+// PostgreSQL.
 //
-// The server listens on a Unix socket in a private folder and nowhere else,
-// keeps its data under one data directory, and ends with this process. The
-// package never deletes or converts data: where it cannot go on safely it
-// refuses and says what to do. What is stored in the database, its schema and
-// its migrations are not its business, and neither are servers that somebody
-// else runs.
+// The server listens only on a Unix socket in a private folder. It keeps its data in one data
+// directory, and it ends with this process. The package never deletes or converts data. If it
+// cannot go on safely, it refuses and says what to do. It does not know the schema or the
+// migrations of the database, and it does not touch other servers.
 package embeddedpg
 
 import (
@@ -24,19 +22,20 @@ import (
 
 // Config says where the server keeps its data and how it is set up.
 type Config struct {
-	// DataDir is the program's data directory, made if missing. The server
-	// takes three names in it: postgres (the data), postgres.lock and run (the
-	// socket). A non-empty folder without them is refused, so start the server
-	// before anything else is written to a new data directory.
+	// DataDir is the program's data directory. It is made if it is missing. The server uses
+	// three names in it: postgres (the data), postgres.lock and run (the socket). A non-empty
+	// folder without them is refused. So start the server before anything else is written to
+	// a new data directory.
 	DataDir string
 	// Logger receives the server's own log; nil means slog.Default().
 	Logger *slog.Logger
-	// Getenv looks up a variable of the environment; an empty value is none. PG_BIN
-	// names the folder of the server, PATH is searched for it, and PATH, HOME, TMPDIR
-	// and the folders of libraries are passed on to it. nil: no variable is set.
+	// Getenv returns an environment variable; "" means that it is not set. PG_BIN names the
+	// folder of the server's programs, and PATH is searched for them. PATH, HOME, TMPDIR and
+	// the folders of libraries are passed on to the server. If Getenv is nil, no variable is
+	// set.
 	Getenv func(string) string
-	// Settings are server settings that go over the defaults, by their names
-	// in postgresql.conf. Where the server listens cannot be changed.
+	// Settings are server settings, by their names in postgresql.conf. They replace the
+	// defaults. Where the server listens cannot be changed.
 	Settings map[string]string
 }
 
@@ -52,23 +51,24 @@ type Server struct {
 	stopping bool
 }
 
-// How long a server may take to end after it was told to, before it is told
-// more firmly. A fast shutdown writes out all changed pages first.
+// How long a server may take to end before the next, stronger signal. A fast shutdown first
+// writes all changed pages.
 const (
 	fastShutdownMax      = 60 * time.Second
 	immediateShutdownMax = 10 * time.Second
-	// killAfter is all that a child gets for an immediate shutdown, which waits
-	// for nothing: one that needs longer is frozen, and its Stop is late already.
+	// killAfter is how long a child may take for an immediate shutdown, which waits for
+	// nothing. A child that takes longer does not run any more, and the caller of Stop has
+	// already waited for long.
 	killAfter = time.Second
 )
 
-// Start finds an installed server, initializes DataDir if it is new, starts
-// the server and returns when the database answers. ctx bounds the start only:
-// recovery after a crash may take long, and is waited for. The server runs
-// until Stop, or until this process ends, in whatever way it ends.
+// Start finds an installed server, initializes DataDir if it is new, and starts the server.
+// It returns when the database answers. ctx bounds only the start; recovery after a crash may
+// take long, and Start waits for it. The server runs until Stop, or until this process ends
+// for any reason.
 //
-// Errors: *NotInstalledError, *InUseError, *VersionError; all others say what
-// is wrong with the data directory or quote the server.
+// Errors: *NotInstalledError, *InUseError, *VersionError. All other errors say what is wrong
+// with the data directory, or quote the server.
 func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 	logger := cfg.Logger
 	if logger == nil {
@@ -122,8 +122,8 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 	return s, nil
 }
 
-// launch starts the child and waits until the database answers; if it does
-// not, the child is ended again.
+// launch starts the child and waits until the database answers. If it does not answer, launch
+// ends the child.
 func (s *Server) launch(ctx context.Context, dir dataDir, install installation, who identity, settings map[string]string) error {
 	args := []string{"-D", dir.cluster}
 	args = append(args, settingArgs(ctx, dir, install, who, s.socket.path, settings)...)
@@ -141,14 +141,14 @@ func (s *Server) launch(ctx context.Context, dir dataDir, install installation, 
 	return nil
 }
 
-// URL is a connection string for the database "daybook", good for pgx and psql.
+// URL is a connection string for the database "daybook". pgx and psql accept it.
 func (s *Server) URL() string { return s.url }
 
-// Done is closed when the server has ended, asked for or not.
+// Done is closed when the server has ended, after Stop or by itself.
 func (s *Server) Done() <-chan struct{} { return s.process.done }
 
-// Err tells why the server ended: nil while it runs and after Stop, otherwise
-// an error with the last words of the server's log.
+// Err says why the server ended. It is nil while the server runs and after Stop. Otherwise it
+// has the last lines of the server's log.
 func (s *Server) Err() error {
 	select {
 	case <-s.process.done:
@@ -163,18 +163,18 @@ func (s *Server) Err() error {
 	return fmt.Errorf("PostgreSQL ended by itself: %w", s.process.failure())
 }
 
-// Stop ends the server, first by a fast shutdown, which leaves a clean data
-// directory; if ctx ends first, by an immediate one, and soon after by killing it:
-// from either the next start recovers without loss. It returns when the server is
-// gone and the data directory is free for another process, at most a few seconds
-// after ctx has ended. Stopping twice is harmless.
+// Stop ends the server with a fast shutdown, which leaves a clean data directory. If ctx ends
+// first, it uses an immediate shutdown, and soon after that it kills the server. In both
+// cases the next start recovers without loss. Stop returns when the server has ended and
+// another process can use the data directory, at most a few seconds after ctx has ended. A
+// second Stop does no harm.
 func (s *Server) Stop(ctx context.Context) error {
 	err := s.end(ctx)
 	s.release()
 	return err
 }
 
-// end takes the child down, more firmly step by step.
+// end stops the child with stronger and stronger signals.
 func (s *Server) end(ctx context.Context) error {
 	s.mu.Lock()
 	s.stopping = true
@@ -194,8 +194,8 @@ func (s *Server) end(ctx context.Context) error {
 	return errors.New("PostgreSQL did not shut down in time and was stopped at once; it will recover at the next start")
 }
 
-// release gives up the data directory. It may be called more than once, and
-// before everything was acquired.
+// release gives up the data directory. It may be called more than once, and also if only a
+// part was acquired.
 func (s *Server) release() {
 	s.socket.remove()
 	s.lock.release()

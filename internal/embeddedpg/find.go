@@ -58,8 +58,8 @@ func installAdvice(goos string) []string {
 	return []string{"see https://www.postgresql.org/download/"}
 }
 
-// VersionError means that the data was written by another major version than
-// any that is installed. Nothing was changed.
+// VersionError means that another major version wrote the data, and that version is not
+// installed. Nothing was changed.
 type VersionError struct {
 	DataDir   string
 	Data      int   // major version that wrote the data
@@ -80,8 +80,8 @@ then start on a new, empty data directory with the other version and run
 		e.DataDir, e.Data, strings.Join(found, ", "))
 }
 
-// finder looks for installations. Its fields stand between it and the machine,
-// so that tests can show it other machines.
+// finder looks for installations. Its fields are everything that it uses of the machine, so
+// tests can give it another machine.
 type finder struct {
 	getenv   func(string) string
 	lookPath func(string) (string, error)
@@ -93,8 +93,8 @@ func newFinder(getenv func(string) string) finder {
 	return finder{getenv: getenv, lookPath: lookPath, root: "/"}
 }
 
-// searchPath finds a program in the folders of a search path. Folders that are not given
-// from the root are passed over, as exec.LookPath does.
+// searchPath finds a program in the folders of a search path. It ignores relative folders, as
+// exec.LookPath does.
 func searchPath(path, name string) (string, error) {
 	for _, folder := range filepath.SplitList(path) {
 		if !filepath.IsAbs(folder) {
@@ -107,14 +107,14 @@ func searchPath(path, name string) (string, error) {
 	return "", exec.ErrNotFound
 }
 
-// find chooses the server for a data directory: one of the major version that
-// wrote it, or, for a new one (major 0), the first in order of preference.
+// find chooses the server for a data directory. It takes one of the major version that wrote
+// the data. For a new data directory (major 0) it takes the first in order of preference.
 func (f finder) find(ctx context.Context, cluster string, major int) (installation, error) {
 	var usable []installation
 	missing := &NotInstalledError{}
 	bins := f.folders(ctx)
 	if named := f.getenv("PG_BIN"); named != "" {
-		// A choice by name that cannot be followed is an error, not a hint.
+		// PG_BIN is a choice of the user. If it cannot be used, that is an error.
 		bin, err := filepath.Abs(named)
 		if err != nil {
 			return installation{}, fmt.Errorf("PG_BIN: %w", err)
@@ -158,7 +158,8 @@ func (f finder) folders(ctx context.Context) []string {
 	}
 	if tool, err := f.lookPath("pg_config"); err == nil {
 		text, err := output(exec.CommandContext(ctx, tool, "--bindir"))
-		// pg_config alone comes with the client library; it counts only with a server.
+		// The client library also brings pg_config, so pg_config counts only if a server is
+		// there.
 		if bin := strings.TrimSpace(text); err == nil && hasServer(bin) {
 			add(bin)
 		}
@@ -201,8 +202,8 @@ func hasServer(bin string) bool {
 	return true
 }
 
-// numberIn is the last run of digits in a path: the version in all the places
-// where several versions stand side by side.
+// numberIn is the last number in a path. It is the version in all places where several
+// versions are installed side by side.
 func numberIn(path string) int {
 	end := strings.LastIndexAny(path, "0123456789") + 1
 	start := end

@@ -14,18 +14,18 @@ import (
 	"syscall"
 )
 
-// identity is the user the server runs as. PostgreSQL refuses to run as root,
-// so a root process has to become somebody else for it.
+// identity is the user as whom the server runs. PostgreSQL refuses to run as root, so a
+// process of root needs another user for it.
 type identity struct {
 	name     string
 	uid, gid int // owner of the server's files, as this process sees it
 	attr     func() *syscall.SysProcAttr
-	getenv   func(string) string // nil: a program gets no variables of ours
+	getenv   func(string) string // nil: the program gets no environment variables
 }
 
-// chooseIdentity finds a user that can run the server on the data directory.
-// Each candidate is tried on a harmless call, because what stands in the way
-// (parent folders, capabilities, kernel settings) is easier met than predicted.
+// chooseIdentity finds a user that can run the server on the data directory. It tries each
+// candidate with a harmless call, because that is easier than to predict all obstacles
+// (parent folders, capabilities, kernel settings).
 func chooseIdentity(ctx context.Context, install installation, dir dataDir, getenv func(string) string) (identity, error) {
 	if os.Geteuid() != 0 {
 		return identity{name: "this user", uid: os.Geteuid(), gid: os.Getegid(), attr: childAttr, getenv: getenv}, nil
@@ -48,9 +48,9 @@ Run as an ordinary user, give a data directory that the user postgres can reach 
 		dir.root, strings.Join(failures, "\n"))
 }
 
-// rootCandidates are the identities open to root, best first: whoever owns the
-// data already, then a user made for such work, then root's own files under
-// another name, which also works where others may not go (a 0700 home).
+// rootCandidates are the identities that root can use, best first: the present owner of the
+// data, then an account for such work, then root under another number in a user namespace.
+// The last one also works where others have no access (a 0700 home).
 func rootCandidates(cluster string) []identity {
 	var dropped []identity
 	for _, name := range []string{"postgres", "_postgres", "nobody"} {
@@ -72,7 +72,7 @@ func rootCandidates(cluster string) []identity {
 	return append(dropped, renamed...)
 }
 
-// dropTo is the identity of an account, if root may be it at all.
+// dropTo is the identity of an account, if root can use it.
 func dropTo(account *user.User) []identity {
 	uid, uidErr := strconv.Atoi(account.Uid)
 	gid, gidErr := strconv.Atoi(account.Gid)
@@ -86,9 +86,9 @@ func dropTo(account *user.User) []identity {
 	}}}
 }
 
-// command is a program of the installation run under this identity, with no
-// more of our environment than it needs: the rest may hold secrets, or PG*
-// variables that lead the program elsewhere.
+// command is a program of the installation, run under this identity. It gets only the
+// environment variables that it needs: others may be secrets, or PG* variables that lead the
+// program to another server.
 func (id identity) command(ctx context.Context, program string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.SysProcAttr = id.attr()
@@ -104,8 +104,8 @@ func (id identity) command(ctx context.Context, program string, args ...string) 
 	return cmd
 }
 
-// try proves that the identity can be taken on, run the programs and stand in
-// the data directory.
+// try proves that the process can use the identity, run the programs and enter the data
+// directory.
 func (id identity) try(ctx context.Context, install installation, dir dataDir) error {
 	cmd := id.command(ctx, filepath.Join(install.bin, "postgres"), "--version")
 	cmd.Dir = dir.root
@@ -113,8 +113,8 @@ func (id identity) try(ctx context.Context, install installation, dir dataDir) e
 	return err
 }
 
-// own gives a file tree to the identity. The top is changed last, so that an
-// interrupted change is taken up again.
+// own gives a file tree to the identity. It changes the top folder last, so an interrupted
+// change is repeated.
 func (id identity) own(path string) error {
 	owner, err := ownerOf(path)
 	if err != nil {

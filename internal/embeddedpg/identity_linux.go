@@ -6,15 +6,15 @@ import (
 	"syscall"
 )
 
-// childAttr puts a child in a process group of its own, so that a Ctrl-C meant
-// for this program does not stop the database under it, and has the kernel ask
-// it to shut down when this process ends without having done so.
+// childAttr puts a child into a process group of its own, so that a Ctrl-C for this program
+// does not stop its database. If this process ends without a shutdown of the child, the
+// kernel signals the child to shut down.
 func childAttr() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGINT}
 }
 
-// renamedRoot is root in a user namespace in which its number is that of an
-// ordinary account: the files stay root's, and PostgreSQL does not see root.
+// renamedRoot is root in a user namespace, where root has the number of an ordinary account.
+// The files stay root's, and PostgreSQL does not see that it is root.
 func renamedRoot() []identity {
 	for _, name := range []string{"nobody", "postgres", "daemon"} {
 		account, err := user.Lookup(name) // the inner number must have a name, PostgreSQL looks it up

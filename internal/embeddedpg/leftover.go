@@ -17,15 +17,15 @@ import (
 
 const (
 	pidFileName = "postmaster.pid"
-	// stalePIDFileName keeps a pid file that was set aside.
+	// stalePIDFileName is the name that a stale pid file is given.
 	stalePIDFileName = "postmaster.pid.stale"
 
 	leftoverPoll = 20 * time.Millisecond
 )
 
-// endLeftover waits until no server runs on the cluster. The caller holds the
-// lock, so one that does has lost its parent: usually it is shutting down
-// already; if not, it is told to.
+// endLeftover waits until no server runs on the cluster. The caller holds the lock, so a
+// server that still runs has lost its parent. Usually it is shutting down already. If not,
+// endLeftover signals it.
 func endLeftover(ctx context.Context, cluster string, logger *slog.Logger) error {
 	postmaster := postmasterPID(cluster)
 	running := serversOn(cluster, postmaster)
@@ -39,8 +39,8 @@ func endLeftover(ctx context.Context, cluster string, logger *slog.Logger) error
 	return setStalePIDFileAside(cluster, logger)
 }
 
-// awaitGone is bounded: a server that does not end by a fast shutdown is told
-// to end at once, and one that does not do that either is an error.
+// awaitGone waits for a bounded time. If a server does not end by a fast shutdown, it gets an
+// immediate one. If it still does not end, that is an error.
 func awaitGone(ctx context.Context, cluster string, postmaster int) error {
 	poll := time.NewTicker(leftoverPoll)
 	defer poll.Stop()
@@ -63,17 +63,17 @@ func awaitGone(ctx context.Context, cluster string, postmaster int) error {
 	}
 }
 
-// signalServer tells the postmaster; its children follow it. Without one, the
-// children notice by themselves.
+// signalServer signals the postmaster, whose children end with it. If there is no postmaster,
+// the children notice that by themselves.
 func signalServer(running []int, postmaster int, sig syscall.Signal) {
 	if slices.Contains(running, postmaster) {
 		syscall.Kill(postmaster, sig) //nolint:errcheck // it fails only if the server is gone, which is what is wanted
 	}
 }
 
-// setStalePIDFileAside helps after a restart of the machine or container, when
-// the number in the file may by now belong to an unrelated process of the same
-// user; PostgreSQL then takes that for a running server and refuses to start.
+// moveStalePIDFile renames a stale pid file. After a restart of the machine or container, the
+// number in the file may belong to another process of the same user. PostgreSQL would take
+// that process for a running server and refuse to start.
 func setStalePIDFileAside(cluster string, logger *slog.Logger) error {
 	pid := postmasterPID(cluster)
 	if pid <= 0 || !serversAreKnown || !alive(pid) {
@@ -87,7 +87,7 @@ func setStalePIDFileAside(cluster string, logger *slog.Logger) error {
 	return nil
 }
 
-// postmasterPID is the server's process as its pid file has it, 0 if none.
+// postmasterPID is the process number in the server's pid file; 0 if there is none.
 func postmasterPID(cluster string) int {
 	text, err := os.ReadFile(filepath.Join(cluster, pidFileName))
 	if err != nil {

@@ -6,13 +6,13 @@ import (
 	"strconv"
 )
 
-// serversAreKnown: serversOn sees every server, so that a pid file naming any
-// other process is stale.
+// seesAllServers: serversOn finds every server. So a pid file with any other process number
+// is stale.
 const serversAreKnown = true
 
-// serversOn lists the processes of servers that run on a cluster: all of them
-// have it as their working directory, also those whose postmaster is gone. A
-// user's shell may stand there too, so the name counts as well.
+// serversOn lists the processes of servers that run on a cluster. All of them have it as
+// their working directory, even if their postmaster has ended. A user's shell may have it,
+// too, so the name of the program must also match.
 func serversOn(cluster string, _ int) []int {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {

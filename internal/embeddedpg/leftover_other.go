@@ -9,11 +9,12 @@ import (
 	"strings"
 )
 
-// serversAreKnown: only the postmaster is seen, so a pid file is never judged.
+// seesAllServers: serversOn finds only the postmaster. So it is never decided that a pid file
+// is stale.
 const serversAreKnown = false
 
-// serversOn is the postmaster, if the process of that number is one on this
-// cluster: its command line names the folder.
+// serversOn is the postmaster, if the process with that number is one on this cluster: its
+// command line contains the folder.
 func serversOn(cluster string, postmaster int) []int {
 	if postmaster <= 0 || !alive(postmaster) {
 		return nil

@@ -14,7 +14,7 @@ import (
 // InUseError means that another process runs a server on the data directory.
 type InUseError struct {
 	DataDir string
-	PID     int // of the process that holds it, 0 if it has not said
+	PID     int // of the process that has the lock; 0 if it has not written its number
 }
 
 func (e *InUseError) Error() string {
@@ -25,15 +25,15 @@ func (e *InUseError) Error() string {
 	return fmt.Sprintf("the data directory %s is in use by %s; stop it first, or give another data directory", e.DataDir, holder)
 }
 
-// dirLock is an exclusive lock on a data directory. The kernel gives it up with
-// the process, however that ends, so it is never stale.
+// dirLock is an exclusive lock on a data directory. The kernel releases it when the process
+// ends, for any reason. So it is never stale.
 type dirLock struct {
 	file *os.File
 	once sync.Once
 }
 
-// lockMode keeps other users from opening the file, because a lock needs no more
-// than that: one of them could keep the program from starting.
+// lockMode keeps other users from opening the file. A user who can open it can lock it, and
+// so keep the program from starting.
 const lockMode = 0o600
 
 func lockDataDir(root string) (*dirLock, error) {
@@ -41,7 +41,7 @@ func lockDataDir(root string) (*dirLock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the data directory cannot be written: %w", err)
 	}
-	// An earlier version made it readable, and whoever can open it can lock it.
+	// An earlier version made the file readable for others.
 	if err := file.Chmod(lockMode); err != nil {
 		return nil, fmt.Errorf("lock the data directory: %w", errors.Join(err, file.Close()))
 	}
@@ -59,8 +59,8 @@ func lockDataDir(root string) (*dirLock, error) {
 	return &dirLock{file: file}, nil
 }
 
-// shareWithOwner lets the owner of the data directory take the lock another
-// time, when it is root that makes the file now.
+// shareWithOwner lets the owner of the data directory take the lock later, if root makes the
+// file now.
 func shareWithOwner(file *os.File, root string) error {
 	owner, err := ownerOf(root)
 	if err != nil || os.Geteuid() != 0 {
@@ -91,9 +91,9 @@ func readPID(file *os.File) int {
 	return pid
 }
 
-// release gives up the lock, in so many words: closing the file would not while
-// a child just being started still has it open. The file itself stays, because
-// a waiting process may already have opened it.
+// release unlocks explicitly. Closing the file would not unlock it while a child that is just
+// being started has it open. The file stays, because a waiting process may already have
+// opened it.
 func (l *dirLock) release() {
 	l.once.Do(func() {
 		syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN) //nolint:errcheck // it fails only on a closed file

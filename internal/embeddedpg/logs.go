@@ -8,12 +8,11 @@ import (
 	"sync"
 )
 
-// logLinePrefix puts the kind of server process before each entry: an error
-// in a client's statement reaches that client anyway, an error elsewhere
-// reaches only the log.
+// logLinePrefix puts the kind of server process before each entry. An error in a client's
+// statement also reaches that client, and any other error reaches only the log.
 const logLinePrefix = "%b|"
 
-// wordsKept is how many lines of the log are remembered for error messages.
+// wordsKept is how many of the last lines of the log are kept for error messages.
 const wordsKept = 8
 
 // serverLog turns the server's standard error into log entries.
@@ -27,7 +26,7 @@ type serverLog struct {
 
 func newServerLog(logger *slog.Logger) *serverLog { return &serverLog{logger: logger} }
 
-// Write takes any piece of the output; entries are logged line by line.
+// Write takes a piece of the output. Entries are logged line by line.
 func (l *serverLog) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -64,8 +63,8 @@ func (l *serverLog) lastWords() string {
 	return strings.Join(l.words, "\n")
 }
 
-// parseLogLine splits "client backend|ERROR:  text". Lines that continue an
-// entry, or come from outside the server's logging, have only text.
+// parseLogLine splits "client backend|ERROR:  text". A line that continues an entry, or does
+// not come from the server's logging, has only text.
 func parseLogLine(line string) (kind, severity, text string) {
 	kind, entry, ok := strings.Cut(line, "|")
 	if !ok || strings.HasPrefix(line, "\t") {

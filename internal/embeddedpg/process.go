@@ -19,9 +19,9 @@ type process struct {
 	err  error
 }
 
-// startProcess starts the server. Its goroutine stays on one thread until the
-// child has ended, because on Linux the child is signaled when the thread that
-// started it ends, not when the process does.
+// startProcess starts the server. Its goroutine stays on one thread until the child has
+// ended. On Linux the kernel signals the child when the thread that started it ends, and not
+// when the process ends.
 func startProcess(cmd *exec.Cmd, logger *slog.Logger) (*process, error) {
 	p := &process{cmd: cmd, log: newServerLog(logger), done: make(chan struct{})}
 	cmd.Stderr = p.log
@@ -51,7 +51,7 @@ func (p *process) signal(sig syscall.Signal) {
 	p.cmd.Process.Signal(sig) //nolint:errcheck // it fails only when the child has ended
 }
 
-// failure describes why the child ended; it must have.
+// failure says why the child ended. Call it only after the child has ended.
 func (p *process) failure() error {
 	err := p.err
 	if err == nil {
@@ -63,8 +63,8 @@ func (p *process) failure() error {
 	return err
 }
 
-// runProcess runs a short-lived program to its end, with what it wrote. The
-// calling goroutine stays on its thread meanwhile, see startProcess.
+// runProcess runs a short-lived program to its end and returns its output. The goroutine
+// stays on its thread until then: see startProcess.
 func runProcess(cmd *exec.Cmd) (string, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

@@ -7,9 +7,8 @@ import (
 	"slices"
 )
 
-// defaults are meant for a machine of two cores that the program shares with
-// its database. Durability is PostgreSQL's own and complete: an acknowledged
-// commit is on disk.
+// defaults are for a machine of two cores that the program shares with its database.
+// Durability is complete, as is PostgreSQL's default: an acknowledged commit is on disk.
 var defaults = map[string]string{
 	"fsync":              "on",
 	"full_page_writes":   "on",
@@ -22,8 +21,9 @@ var defaults = map[string]string{
 	"maintenance_work_mem": "128MB",
 	"random_page_cost":     "1.1", // solid state disks
 
-	// Few, spread checkpoints: each makes the next write of every page a whole
-	// page in the log. Recovery after a crash reads at most max_wal_size.
+	// Checkpoints are few and spread out, because after each one the first write of every
+	// page puts the whole page into the log. Recovery after a crash reads at most
+	// max_wal_size.
 	"checkpoint_timeout":           "15min",
 	"checkpoint_completion_target": "0.9",
 	"max_wal_size":                 "4GB",
@@ -38,8 +38,8 @@ var defaults = map[string]string{
 	"lc_messages":      "C", // the log is read by a program, see logs.go
 }
 
-// fixed cannot be overridden: they keep the server private and its log
-// readable.
+// fixed settings cannot be changed. They keep the server private and its log readable for
+// this program.
 func fixed(socketDir string) map[string]string {
 	return map[string]string{
 		"listen_addresses":        "",
@@ -66,8 +66,8 @@ func settingArgs(ctx context.Context, dir dataDir, install installation, who ide
 	return args
 }
 
-// walCompression asks the server for lz4, which costs a fraction of the
-// built-in method's time but is an option of the build.
+// walCompression uses lz4 if the server was built with it, because it needs a fraction of the
+// time of the built-in method.
 func walCompression(ctx context.Context, dir dataDir, install installation, who identity) string {
 	cmd := who.command(ctx, filepath.Join(install.bin, "postgres"),
 		"-D", dir.cluster, "-C", "wal_compression", "-c", "wal_compression=lz4")
