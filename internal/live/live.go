@@ -1,8 +1,8 @@
-// Package live lets the read API see the running program: how far the read
-// models are, what moved in a stock, and the event stream. It turns positions
-// into text and events into the form consumers know.
+// Package live implements the interfaces with which the read API sees the running program:
+// how far the read models are, the movements of a stock, and the event stream. It turns
+// positions into text, and events into the form that consumers get.
 //
-// It answers no request itself; that is readapi's business.
+// It answers no request itself. Package readapi does.
 package live
 
 import (
@@ -151,7 +151,7 @@ func (l Log) Follow(ctx context.Context, after string, types []string) (iter.Seq
 			case item.CaughtUp:
 				event.Position = item.Checkpoint.String()
 			default:
-				continue // a mark of how far it looked
+				continue // a mark that says how far the subscription has read
 			}
 			if !yield(event, err) || err != nil {
 				return
@@ -184,15 +184,15 @@ func consumed(events iter.Seq2[eventstore.Recorded, error]) iter.Seq2[readapi.Ev
 	}
 }
 
-// consumer is a recorded event as a CloudEvent, which says if a foreign writer wrote it.
-// Such an event may be odd, and must not hide those after it: metadata that cannot be read as ours is
-// left out, data that cannot be quoted stands in an envelope, and names are written
-// out where they hold control characters (source has the exact stream,
-// percent-encoded).
+// consumer is a recorded event as a CloudEvent. It says whether a foreign writer wrote the
+// event. A foreign event may have any content, and must not stop the events after it. So
+// metadata that cannot be read is left out, data that cannot be quoted is put into an
+// envelope, and control characters in names are escaped. source has the exact stream,
+// percent-encoded.
 func consumer(recorded eventstore.Recorded) readapi.Event {
 	meta := eventstore.MetadataOrNone(recorded.Meta)
 	data := recorded.Data
-	if !jsontext.Value(data).IsValid() { // an object that names a member twice, which JSON cannot quote
+	if !jsontext.Value(data).IsValid() { // an object with one member name twice, which JSON cannot quote
 		if wrapped, _, err := eventstore.Wrap(eventstore.Content{Type: "application/octet-stream", Data: data}); err == nil {
 			data = wrapped
 		}
