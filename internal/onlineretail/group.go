@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// grouping gathers rows into invoices. The rows of an invoice need not stand
-// together; an invoice's place is that of its first row.
+// grouping collects rows into invoices. The rows of an invoice need not follow each other. An
+// invoice has the place of its first row.
 type grouping struct {
 	mode     Mode
 	rows     int
@@ -16,9 +16,9 @@ type grouping struct {
 	index    map[string]int // by invoice number
 
 	// Under Quarantine:
-	seen      []seenRow           // every row, to set its invoice aside with its text
-	condemned map[string]*Problem // invoice number to why
-	lost      *Problem            // a row just before whose invoice is not known
+	seen      []seenRow           // every row, because a bad invoice is reported with its rows' text
+	condemned map[string]*Problem // reason by invoice number
+	lost      *Problem            // the row before was bad, and its invoice is not known
 }
 
 type seenRow struct {
@@ -60,7 +60,7 @@ func (g *grouping) add(rec record, r row) {
 	invoice.Lines = append(invoice.Lines, r.line)
 }
 
-// mismatch tells whether a row contradicts the rows of its invoice before it.
+// mismatch tells whether a row contradicts earlier rows of its invoice.
 func mismatch(invoice Invoice, r row) *Problem {
 	switch {
 	case invoice.CustomerID != r.customerID:
@@ -71,9 +71,8 @@ func mismatch(invoice Invoice, r row) *Problem {
 	return nil
 }
 
-// bad sets a row aside, and the whole of its invoice with it. Where the row does
-// not tell its invoice, it may be a piece of the one before it or of the one
-// after it.
+// bad excludes a row, and with it the whole invoice. If the row does not name its invoice, it
+// may belong to the invoice before it or to the one after it, so both are excluded.
 func (g *grouping) bad(rec record, problem *Problem) {
 	g.rows++
 	number, _, _ := strings.Cut(rec.text, ",")
@@ -96,7 +95,7 @@ func (g *grouping) condemn(number string, problem *Problem) {
 	}
 }
 
-// file is what was gathered, once every row is in.
+// file returns the result after the last row.
 func (g *grouping) file() (*File, error) {
 	for i := range g.invoices {
 		invoice := &g.invoices[i]
@@ -148,8 +147,7 @@ func (g *grouping) aside() []SetAside {
 // maxLines is how many lines one order can have; see domain/cart.
 const maxLines = 2000
 
-// check refuses invoices that cannot be taken as what they are: half of one
-// kind and half of another.
+// check refuses an invoice that mixes two kinds.
 func check(invoice Invoice) *Problem {
 	for _, line := range invoice.Lines {
 		bad := func(column int, reason string) *Problem {

@@ -11,12 +11,12 @@ type Match string
 
 // The ends of matching a line.
 const (
-	MatchExact      Match = "exact_line"               // an untouched line of that quantity and price
-	MatchCovered    Match = "covered"                  // by what the customer still holds
-	MatchPartly     Match = "partly_covered"           // the customer holds less than comes back
-	MatchNoSale     Match = "no_earlier_sale"          // the customer holds none
-	MatchNoCustomer Match = "stocked_without_customer" // nobody to look for
-	MatchService    Match = "non_stock_code"           // a fee, postage or discount: never looked for
+	MatchExact      Match = "exact_line"               // a line of that quantity and price, of which nothing has come back
+	MatchCovered    Match = "covered"                  // the customer still has enough units
+	MatchPartly     Match = "partly_covered"           // the customer has fewer units than come back
+	MatchNoSale     Match = "no_earlier_sale"          // the customer has none
+	MatchNoCustomer Match = "stocked_without_customer" // no customer, so no sale can be searched
+	MatchService    Match = "non_stock_code"           // a fee, postage or discount, for which no sale is searched
 )
 
 // Link is units of a sale that a cancellation takes back.
@@ -33,18 +33,18 @@ type Tally struct {
 	Amount decimal.Decimal
 }
 
-// Matching is which earlier sales each cancellation takes back.
+// Matching says which earlier sales each cancellation takes back.
 type Matching struct {
 	// Links are by index of the cancellation, then by its line, from 0.
 	Links map[int][][]Link
 	Tally map[Match]Tally
 }
 
-// MatchCancellations looks, in the order of the invoices, for what each
-// cancellation takes back. No cancellation names its sale, so it is searched by
-// customer and SKU: an untouched line of the same quantity and price if there
-// is one, otherwise what the customer still holds; both times the newest sale
-// first. A sale's units are taken back once.
+// MatchCancellations finds what each cancellation takes back, in the order of the invoices.
+// No cancellation names its sale, so it searches by customer and SKU. It takes a line of the
+// same quantity and price of which nothing has come back, if there is one. Otherwise it takes
+// what the customer still has. In both cases the newest sale comes first. A sale's units are
+// taken back once.
 func MatchCancellations(invoices []Invoice) Matching {
 	m := Matching{Links: map[int][][]Link{}, Tally: make(map[Match]Tally)}
 	held := map[holder][]lot{}
@@ -79,7 +79,7 @@ type holder struct {
 	sku      unit.SKU
 }
 
-// lot is a sold line and what has not come back of it.
+// lot is a sold line and how many of its units have not come back.
 type lot struct {
 	invoice int
 	line    Line

@@ -16,8 +16,8 @@ import (
 	"daybook/domain/unit"
 )
 
-// Columns is the header of the layout. The second edition of the data set calls three of
-// the columns otherwise, see otherNames.
+// Columns is the header of the layout. The second edition of the data set has other names for
+// three of the columns: see otherNames.
 var Columns = [...]string{"InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country"}
 
 // otherNames are the names of columns in "Online Retail II" and its copies.
@@ -26,7 +26,7 @@ var otherNames = map[string]string{"Invoice": "InvoiceNo", "Price": "UnitPrice",
 // Currency is that of every price in the layout.
 const Currency unit.Currency = "GBP"
 
-// Kind is what an invoice means. The names are those of the expected totals.
+// Kind is what an invoice means. The names are those in the file of expected totals.
 type Kind string
 
 // The kinds; see kindOf for how they are told apart.
@@ -45,7 +45,7 @@ var Kinds = []Kind{Sale, FreeOrder, Cancellation, AdjustIn, AdjustOut, BadDebt}
 // Sells tells whether an invoice of the kind is an order.
 func (k Kind) Sells() bool { return k == Sale || k == FreeOrder }
 
-// Invoice is all rows of one invoice number, wherever they stood in the file.
+// Invoice is all rows of one invoice number, wherever they are in the file.
 type Invoice struct {
 	Number     string
 	Kind       Kind
@@ -55,8 +55,8 @@ type Invoice struct {
 	Lines      []Line
 }
 
-// Line is one row. Equal rows are two scans, not an error: a line is known by
-// its invoice and number, never by its content.
+// Line is one row. Two equal rows are two scans and not an error. So a line is identified by
+// its invoice and number, and never by its content.
 type Line struct {
 	Number   int // 1, 2, ... within the invoice
 	Row      int // in the file
@@ -86,7 +86,7 @@ func KindOfSKU(sku unit.SKU) unit.Kind {
 	return unit.Stocked
 }
 
-// kindOf tries the rules in their order.
+// kindOf applies the rules in their order.
 func kindOf(invoice Invoice) Kind {
 	switch {
 	case invoice.Number[0] == 'C':

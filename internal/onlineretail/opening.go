@@ -15,9 +15,9 @@ type Product struct {
 	Kind  unit.Kind
 }
 
-// Products lists every SKU of the invoices, by SKU. A title is the first note a
-// sale gives it, else any note, else the code: descriptions vary, and some are
-// remarks.
+// Products lists every SKU of the invoices, sorted by SKU. A title is the first note that a
+// sale gives to the SKU. Without one it is any note, and else the code. Descriptions vary,
+// and some are remarks.
 func Products(invoices []Invoice) []Product {
 	found := map[unit.SKU]Product{}
 	sold := map[unit.SKU]bool{}
@@ -39,8 +39,8 @@ func Products(invoices []Invoice) []Product {
 	return slices.SortedFunc(maps.Values(found), func(a, b Product) int { return strings.Compare(string(a.SKU), string(b.SKU)) })
 }
 
-// StockChange is what a line does to stock: an adjustment adds its quantity,
-// everything else takes it. Services have no stock.
+// StockChange is how a line changes stock: an adjustment adds its quantity, and every other
+// line subtracts it. Services have no stock.
 func StockChange(kind Kind, line Line) unit.Quantity {
 	switch {
 	case line.Kind != unit.Stocked || kind == BadDebt:
@@ -53,10 +53,11 @@ func StockChange(kind Kind, line Line) unit.Quantity {
 
 // Movement sums up what invoices do to the stock of one SKU.
 type Movement struct {
-	// Needed is the smallest opening stock with which no line is short when the
-	// invoices run in their order.
+	// Needed is the smallest opening stock with which no line is short, if the invoices come
+	// in their order.
 	Needed unit.Quantity
-	// Out is everything that leaves; with that much no order of events is short.
+	// Out is everything that leaves. With that opening stock no order of the invoices is
+	// short.
 	Out unit.Quantity
 	// Change is closing stock less opening stock.
 	Change unit.Quantity

@@ -2,8 +2,8 @@ package onlineretail
 
 import "fmt"
 
-// Problem is why a row cannot be taken. Row is the line of the file its record
-// begins on, the header being row 1; Column counts from 1.
+// Problem is why a row cannot be imported. Row is the line of the file on which its record
+// begins; the header is row 1. Column counts from 1.
 type Problem struct {
 	Row    int
 	Column int // 0: the row as a whole
@@ -20,8 +20,8 @@ func (p *Problem) Error() string {
 	return fmt.Sprintf("row %d, column %d (%s): %s", p.Row, p.Column, Columns[p.Column-1], p.Reason)
 }
 
-// FileError means the file cannot be read on, whatever is done about single
-// rows. Row is the last that was read.
+// FileError means that the rest of the file cannot be read, in either mode. Row is the last
+// row that was read.
 type FileError struct {
 	Row   int
 	Cause error
@@ -36,6 +36,6 @@ type SetAside struct {
 	Row     int
 	Column  int
 	Reason  string
-	Invoice string // empty where the row does not tell
-	Text    string // the record as it stands in the file
+	Invoice string // empty if the row does not name it
+	Text    string // the record's text in the file
 }

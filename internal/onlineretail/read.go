@@ -22,33 +22,30 @@ type Mode int
 const (
 	// Strict refuses the file at its first bad row.
 	Strict Mode = iota
-	// Quarantine sets bad rows aside, each with the whole invoice it belongs
-	// to, and takes the rest. What breaks the file as a whole (a wrong header,
-	// a truncated gzip) is still refused.
+	// Quarantine excludes bad rows, each with its whole invoice, and imports the rest. A
+	// fault of the whole file (a wrong header, a truncated gzip) is still refused.
 	Quarantine
 )
 
-// File is what a file holds. All of it is in memory, about 50 MB for the real
-// 541,909 rows, so that every row has been checked before the first invoice is
-// taken.
+// File is the content of a file. All of it is in memory, about 50 MB for the real 541,909
+// rows. So every row is checked before the first invoice is imported.
 type File struct {
-	// SHA256 is of the unpacked content, so that a file and its gzip are one.
+	// SHA256 is that of the unpacked content, so a file and its gzip have the same.
 	SHA256   string
-	Rows     int       // below the header, those set aside included
+	Rows     int       // without the header, and with the excluded rows
 	Invoices []Invoice // in the order of their first rows
 	Aside    []SetAside
 }
 
-// Read reads a CSV file, or its gzip. Rows whose time is out of the default
-// bounds are bad.
+// Read reads a CSV file, or its gzip. A row whose time is outside the default bounds is bad.
 //
 // Errors: *Problem (a bad row, only under Strict) and *FileError.
 func Read(r io.Reader, mode Mode) (*File, error) {
 	return ReadWithin(r, mode, func(at time.Time) error { return unit.DefaultTimeBounds().Check(at, time.Now()) })
 }
 
-// ReadWithin is Read with other bounds: within returns what is wrong with a
-// row's time.
+// ReadWithin is Read with other bounds for times. within returns what is wrong with a row's
+// time, or nil.
 func ReadWithin(r io.Reader, mode Mode, within func(at time.Time) error) (*File, error) {
 	content, err := unpacked(r)
 	if err != nil {
@@ -92,7 +89,7 @@ func ReadWithin(r io.Reader, mode Mode, within func(at time.Time) error) (*File,
 	return file, nil
 }
 
-// unpacked undoes the gzip of a file that begins like one.
+// unpacked unpacks a file that begins like a gzip.
 func unpacked(r io.Reader) (io.Reader, error) {
 	buffered := bufio.NewReader(r)
 	magic, err := buffered.Peek(2)
@@ -112,7 +109,7 @@ func unpacked(r io.Reader) (io.Reader, error) {
 	return zipped, nil
 }
 
-// explain names the faults of a gzip in words.
+// explain describes the faults of a gzip in words.
 func explain(err error) error {
 	file, ok := errors.AsType[*FileError](err)
 	if !ok {
@@ -128,7 +125,7 @@ func explain(err error) error {
 	return err
 }
 
-// header checks row 1. No mode can do without it.
+// header checks row 1. Both modes need a correct header.
 func header(scan *records) error {
 	rec, err := scan.next()
 	if errors.Is(err, io.EOF) {

@@ -11,7 +11,7 @@ import (
 
 const (
 	maxLineBytes   = 64 << 10 // of the file; a real row has about 90
-	maxRecordLines = 100      // a quote open for longer was never meant to be
+	maxRecordLines = 100      // a quote that is open for more lines is an error
 )
 
 // record is one CSV record (RFC 4180).
@@ -21,12 +21,11 @@ type record struct {
 	fields []string
 }
 
-// records cuts a file into records. Unlike encoding/csv it can go on after a
-// broken one: a quote that is never closed costs the line it stands on, not
-// the rest of the file.
+// records cuts a file into records. Unlike encoding/csv it can go on after a broken record: a
+// quote that is never closed breaks only its line, and not the rest of the file.
 type records struct {
 	lines  *bufio.Reader
-	ahead  []string // lines read in vain while a quote was open
+	ahead  []string // lines that were read while a quote was open, and are to be read again
 	row    int      // of the last line taken
 	fields []string // reused
 }
@@ -35,8 +34,8 @@ func newRecords(r io.Reader) *records {
 	return &records{lines: bufio.NewReaderSize(r, maxLineBytes)}
 }
 
-// next returns the next record; a *Problem if it is broken, with its text; at
-// the end io.EOF, and a *FileError where the file cannot be read on.
+// next returns the next record. If the record is broken, it returns its text and a *Problem.
+// At the end it returns io.EOF. If the file cannot be read on, it returns a *FileError.
 func (s *records) next() (record, error) {
 	line, err := s.line()
 	for err == nil && line == "" { // as encoding/csv: a blank line is no record
@@ -70,8 +69,8 @@ func (s *records) next() (record, error) {
 	return rec, nil
 }
 
-// untilClosed adds lines to a record while a quote is open. If it never is
-// closed, the record is its first line, which then is broken.
+// untilClosed adds lines to a record while a quote is open. If the quote is never closed, the
+// record is its first line, which is then broken.
 func (s *records) untilClosed(first string) (string, error) {
 	text := first
 	for range maxRecordLines - 1 {
@@ -92,7 +91,8 @@ func (s *records) untilClosed(first string) (string, error) {
 	return rec.text, nil
 }
 
-// giveBack leaves a broken record only its first line: the others may be sound.
+// keepFirstLine reduces a broken record to its first line, because the other lines may be
+// records without faults.
 func (s *records) giveBack(rec *record) {
 	lines := strings.Split(rec.text, "\n")
 	rec.text = lines[0]
@@ -121,8 +121,8 @@ func (s *records) line() (string, error) {
 	return strings.TrimSuffix(strings.TrimSuffix(string(line), "\n"), "\r"), nil
 }
 
-// split cuts a record into fields. Where it is broken it returns the column, from
-// 1, and the reason.
+// split cuts a record into fields. If the record is broken, it returns the column, from 1,
+// and the reason.
 func split(text string, fields []string) (all []string, broken int, reason string) {
 	for {
 		if !strings.HasPrefix(text, `"`) {
@@ -152,7 +152,7 @@ func split(text string, fields []string) (all []string, broken int, reason strin
 	}
 }
 
-// quoted reads up to the closing quote; a doubled quote stands for one.
+// quoted reads up to the closing quote. Two quotes in a row stand for one.
 func quoted(text string) (field, rest string, closed bool) {
 	for at := 0; ; {
 		quote := strings.IndexByte(text[at:], '"')

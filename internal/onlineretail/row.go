@@ -25,9 +25,9 @@ const (
 	colCountry
 )
 
-// timeLayouts are the forms of a date in copies of the data set: ISO 8601, with or
-// without seconds, and the American form of the spreadsheet that it was published as. All
-// are local UK time, because no form names a zone.
+// timeLayouts are the forms of a date in copies of the data set: ISO 8601 with or without
+// seconds, and the American form of the original spreadsheet. No form names a zone, so all
+// are local UK time.
 var timeLayouts = [...]string{"2006-01-02 15:04:05", "2006-01-02T15:04:05", "2006-01-02 15:04", "2006-01-02T15:04", "1/2/2006 15:04", "1/2/2006 15:04:05"}
 
 var london = sync.OnceValue(func() *time.Location {
@@ -47,17 +47,17 @@ type row struct {
 	line       Line
 }
 
-// parser turns records into rows. It keeps each distinct text and price once:
-// the real file has 541,909 rows and some 4,000 of each.
+// parser turns records into rows. It stores each distinct text and price once, because the
+// real file has 541,909 rows and only about 4,000 of each.
 type parser struct {
 	texts  map[string]string
 	skus   map[string]unit.SKU
 	prices map[string]decimal.Decimal
 
-	// Neighbouring rows mostly have the same time.
+	// Rows that follow each other usually have the same time.
 	timeText string
 	time     time.Time
-	within   func(at time.Time) error // nil: every time is good
+	within   func(at time.Time) error // nil: every time is accepted
 }
 
 func newParser() *parser {
@@ -113,7 +113,7 @@ func (p *parser) row(rec record) (row, error) {
 	if r.line.Price, err = p.price(field(colPrice)); err != nil {
 		return bad(colPrice, err.Error())
 	}
-	// A spreadsheet that took the column for numbers wrote 17850.0.
+	// A spreadsheet that read the column as numbers wrote 17850.0.
 	if customer := strings.TrimSuffix(field(colCustomer), ".0"); customer != "" {
 		if len(customer) > 20 || !isDigits(customer) {
 			return bad(colCustomer, fmt.Sprintf("%q is not a customer: want up to 20 digits, or nothing", customer))
@@ -167,7 +167,7 @@ func isDigits(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
-// isInvoiceNumber bounds the number so that ids made of it are valid.
+// isInvoiceNumber bounds the number, so that ids which are made from it are valid.
 func isInvoiceNumber(s string) bool {
 	number := s
 	if strings.HasPrefix(s, "C") || strings.HasPrefix(s, "A") {
