@@ -1,5 +1,5 @@
-// Package pgmigrate brings tables to the version of this program. Whose they
-// are and what is in them is not its business.
+// Package pgmigrate brings tables to the version of this program. It knows nothing about the
+// tables.
 package pgmigrate
 
 import (
@@ -21,25 +21,25 @@ import (
 )
 
 const (
-	// scriptMax is how long one statement of a script may take: it may build an index
+	// scriptMax is how long one statement of a script may take. It may have to build an index
 	// of a large table.
 	scriptMax = time.Hour
-	// lockMax is how long a script waits for a lock. All others who use the table queue
-	// behind it meanwhile, appends among them, so it gives up soon and tries again
-	// after lockPause, in which they get their turn.
+	// lockMax is how long a script waits for a lock. While it waits, all others that use the
+	// table queue behind it, including appends. So it gives up soon, and tries again after
+	// lockPause. In that pause the others can go on.
 	lockMax   = 2 * time.Second
 	lockPause = time.Second
-	// lockPatience is how long it is tried again.
+	// lockPatience is for how long it tries again.
 	lockPatience = 2 * time.Minute
-	// codeLockNotAvailable is PostgreSQL's when lock_timeout is over.
+	// codeLockNotAvailable is PostgreSQL's code when lock_timeout is over.
 	codeLockNotAvailable = "55P03"
 )
 
-// NewerError means that a newer program has changed the tables in a way that this one
-// does not know. This one must not use them, because it would write what the newer one
-// does not expect.
+// NewerError means that a newer program has changed the tables in a way that this program
+// does not know. This program must not use them, because it could write what the newer
+// program does not expect.
 type NewerError struct {
-	Versions    string // the table that tells versions
+	Versions    string // the table that holds the versions
 	Have, Known int64  // the database's version, and the last that this program knows
 }
 
@@ -48,12 +48,12 @@ func (e *NewerError) Error() string {
 		e.Have, e.Versions, e.Known)
 }
 
-// Up runs those of the scripts in the folder "migrations" that the database has
-// not had yet; versions is the table that tells them, and keeps them apart from
-// others in the same database. Nodes that start together wait for each other. A table
-// that others use for long, as in a transaction that stays open, is waited for up to two
-// minutes; the error then says who uses the database. *NewerError: the database is of
-// a newer program, and is left as it is.
+// Up runs the scripts in the folder "migrations" that were not run on the database before.
+// versions is the table that records them; each set of scripts in the database has its own.
+// If several nodes start together, they wait for each other. If other programs use a table
+// for long, for example in an open transaction, Up waits up to two minutes. The error then
+// says who uses the database. *NewerError means that a newer program has used the database;
+// nothing is changed.
 func Up(ctx context.Context, pool *pgxpool.Pool, scripts fs.FS, versions string) error {
 	return up(ctx, pool, scripts, versions, lockPatience)
 }
@@ -64,7 +64,7 @@ func up(ctx context.Context, pool *pgxpool.Pool, scripts fs.FS, versions string,
 	if err != nil {
 		return fmt.Errorf("migrations: %w", err)
 	}
-	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, uint64((time.Minute + patience).Seconds()))) // asks each second
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, uint64((time.Minute + patience).Seconds()))) // tries each second
 	if err != nil {
 		return fmt.Errorf("migration lock: %w", err)
 	}
@@ -87,7 +87,7 @@ func up(ctx context.Context, pool *pgxpool.Pool, scripts fs.FS, versions string,
 		if time.Since(began) > patience {
 			return fmt.Errorf("a table was in use for %s; the longest transactions: %s: %w", time.Since(began).Round(time.Second), users, err)
 		}
-		slog.WarnContext(ctx, "a migration waits until others have done with a table, and tries again", "longest_transactions", users, "error", err)
+		slog.WarnContext(ctx, "a migration could not lock a table that is in use, and tries again", "longest_transactions", users, "error", err)
 		select {
 		case <-time.After(lockPause):
 		case <-ctx.Done():
@@ -96,8 +96,8 @@ func up(ctx context.Context, pool *pgxpool.Pool, scripts fs.FS, versions string,
 	}
 }
 
-// refuseNewer is called after all scripts have run: a database of a newer program lacks
-// none of them, so none was run on it.
+// refuseNewer is called after all scripts. A database of a newer program already has all of
+// them, so none was run on it.
 func refuseNewer(ctx context.Context, provider *goose.Provider, versions string) error {
 	have, known, err := provider.GetVersions(ctx)
 	if err == nil && have > known {
@@ -122,8 +122,8 @@ func (l impatient) SessionUnlock(ctx context.Context, conn *sql.Conn) error {
 	return errors.Join(err, l.SessionLocker.SessionUnlock(ctx, conn))
 }
 
-// longest tells of the transactions that are open for longest, which most likely hold
-// the locks that a script waits for.
+// longest describes the transactions that have been open for longest. They most likely hold
+// the locks for which a script waits.
 func longest(ctx context.Context, pool *pgxpool.Pool) string {
 	var users *string
 	err := pool.QueryRow(ctx, `
