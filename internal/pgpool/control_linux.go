@@ -8,8 +8,7 @@ import (
 // tcpUserTimeout is TCP_USER_TIMEOUT, which package syscall does not name.
 const tcpUserTimeout = 18
 
-// control has the system end a connection when what was sent is not
-// acknowledged in time.
+// control makes the system end a connection if sent data is not acknowledged in time.
 func control(network, _ string, raw syscall.RawConn) error {
 	if !strings.HasPrefix(network, "tcp") {
 		return nil

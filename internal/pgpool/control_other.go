@@ -4,6 +4,6 @@ package pgpool
 
 import "syscall"
 
-// control does nothing: other systems have no timeout of this kind, and the
-// bounds of reads and writes do without.
+// control does nothing, because other systems have no such timeout. The bounds of reads and
+// writes work without it.
 func control(string, string, syscall.RawConn) error { return nil }
