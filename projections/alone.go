@@ -8,10 +8,10 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// ForgetNodes frees the leases of all nodes, so that a runner need not wait for
-// those of its dead predecessor to run out. It is only for a caller who knows
-// that no other node lives, such as one that has just started the database for
-// itself. (A node that lives all the same is stopped by the epochs.)
+// ForgetNodes frees the leases of all nodes, so that a runner need not wait until the leases
+// of a dead predecessor expire. Call it only if no other node runs, for example after this
+// program has started a database of its own. If another node runs after all, the epochs stop
+// it.
 func ForgetNodes(ctx context.Context, pool *pgxpool.Pool) error {
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `UPDATE projections.leases SET expires_at = '-infinity'`); err != nil {

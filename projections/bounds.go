@@ -15,36 +15,35 @@ import (
 	"daybook/eventstore"
 )
 
-// The bounds of what a read model holds. They are wider than all that a command
-// admits, and narrower than what PostgreSQL stores, so that no fact can stop a
-// view: a value outside is read as the nearest one inside.
+// The bounds of values in a read model. They are wider than everything that commands accept,
+// and narrower than what PostgreSQL can store. A value outside is read as the nearest value
+// inside. So no event can stop a view.
 const (
-	// maxNumber bounds a whole number of an event, in both directions. Thousands
-	// of such numbers add up to less than a bigint holds.
+	// maxNumber bounds a whole number in an event, above and below zero. The sum of thousands
+	// of such numbers still fits a bigint.
 	maxNumber = 1_000_000_000_000_000
-	// maxNameBytes bounds a text of a type of its own: an id, a SKU, a currency.
+	// maxNameBytes bounds a text that has a type of its own: an id, a SKU, a currency.
 	maxNameBytes = 256
 	// maxTextBytes bounds free text.
 	maxTextBytes = 4096
 	// maxKeyBytes bounds a free text that an index holds; see Key.
 	maxKeyBytes = 400
-	// Amounts have at most so many digits before and after the point.
+	// Amounts have at most this many digits before and after the point.
 	maxDigitsBefore, maxDigitsAfter = 36, 18
 )
 
-// Times in the data of an event, such as deadlines, are kept where every zone
-// still writes them with four digits of the year. The effective time of an event
-// has bounds of its own: see eventstore.Metadata.EffectiveAt.
+// Times in the data of an event, such as deadlines, are kept between these bounds. Within
+// them, the year has four digits in every time zone. The effective time of an event has other
+// bounds: see eventstore.Metadata.EffectiveAt.
 var (
 	firstTime = eventstore.EarliestCredible
 	lastTime  = time.Date(9999, 12, 30, 0, 0, 0, 0, time.UTC)
 )
 
-// Bounded reads a decoded event, or its metadata, as read models and their
-// verification do: each value within the bounds above, whatever its field is
-// called. changed names the first field that was outside, and is empty if none
-// was; then value is returned as it is. Bounded takes the value over: its lists
-// are changed in place.
+// Bounded reads a decoded event, or its metadata, as read models and their verification do:
+// it puts each value within the bounds above. changed names the first field that was outside.
+// It is empty if there was none, and then value is returned as it is. Bounded changes the
+// lists of value in place, so the caller must not use value again.
 func Bounded(value any) (bounded any, changed string) {
 	v := reflect.ValueOf(value)
 	if !v.IsValid() {
@@ -62,14 +61,14 @@ func Bounded(value any) (bounded any, changed string) {
 	return into.Interface(), changed
 }
 
-// Key cuts a free text to what an index of the database can hold. Texts that
-// commands admit stay as they are.
+// Key cuts a free text to what an index of the database can hold. It does not change texts
+// that commands accept.
 func Key(text string) string { return cut(text, maxKeyBytes) }
 
 // Text is free text as a read model holds it.
 func Text(text string) string { return cut(withoutNUL(text), maxTextBytes) }
 
-// bound puts an addressable value within its bounds and names what it changed.
+// bound puts an addressable value within its bounds, and names what it changed.
 type bound func(v reflect.Value) (changed string)
 
 var (
@@ -81,9 +80,9 @@ var (
 
 func planOf(t reflect.Type) bound { return planWithin(t, nil) }
 
-// planWithin makes the plan of a type that is a part of the types in within, which
-// are still without a plan. A part of one of these same types, as in a tree, has
-// its plan looked up when a value is met.
+// planWithin makes the plan of a type that is a part of the types in within. Those types have
+// no plan yet. If a part is again one of them, as in a tree, its plan is looked up when such
+// a value comes.
 func planWithin(t reflect.Type, within []reflect.Type) bound {
 	if known, ok := plans.Load(t); ok {
 		return known.(bound) //nolint:forcetypeassert // the map holds nothing else
@@ -101,8 +100,8 @@ func planWithin(t reflect.Type, within []reflect.Type) bound {
 	return plan
 }
 
-// makePlan panics on a kind of type that it does not know. A test makes the plans
-// of all events, so that no field of an event can be without bounds.
+// makePlan panics if it does not know the kind of type. A test makes the plans of all events,
+// so no field of an event can be without bounds.
 func makePlan(t reflect.Type, within []reflect.Type) bound {
 	switch t {
 	case timeType:
@@ -110,7 +109,7 @@ func makePlan(t reflect.Type, within []reflect.Type) bound {
 	case amountType:
 		return boundAmount
 	case idType:
-		return nil // each of its values is an id
+		return nil // each of its values is an id, which needs no bounds
 	}
 	switch t.Kind() { //nolint:exhaustive // the others are refused
 	case reflect.Struct:
@@ -168,8 +167,8 @@ func structPlan(t reflect.Type, within []reflect.Type) bound {
 	}
 }
 
-// outside says that the value itself was changed; structPlan puts the name of
-// its field in front.
+// outside says that the value itself was changed. structPlan puts the name of the field
+// before it.
 const outside = "*"
 
 func boundList(v reflect.Value, each bound) (changed string) {
@@ -214,7 +213,7 @@ func withoutNUL(text string) string {
 	return strings.ReplaceAll(text, "\x00", string(utf8.RuneError))
 }
 
-// cut shortens a text to so many bytes, at the end of a character.
+// cut shortens a text to at most limit bytes, at the end of a character.
 func cut(text string, limit int) string {
 	if len(text) <= limit {
 		return text
@@ -242,9 +241,9 @@ func boundTime(v reflect.Value) string {
 
 var mostAmount = decimal.New(1, maxDigitsBefore)
 
-// boundAmount looks at the number of digits before it calculates: an exponent
-// such as 1e999999999 would take all memory. (The library refuses to decode one
-// beyond 10,000, so that such an event cannot be read at all.)
+// boundAmount checks the number of digits before it calculates, because an exponent such as
+// 1e999999999 would take all memory. (The decimal library refuses to decode an exponent
+// beyond 10,000, so such an event cannot be read at all.)
 func boundAmount(v reflect.Value) string {
 	amount := v.Addr().Interface().(*decimal.Decimal) //nolint:forcetypeassert // planOf chose it by its type
 	exponent := int64(amount.Exponent())

@@ -34,8 +34,8 @@ type build struct {
 	epoch    int64
 	indexed  bool
 	failure  string
-	reached  bool // has been at the head of the log once
-	ready    bool // has caught up once, indexes and all; not stored
+	reached  bool // was at the head of the log once
+	ready    bool // has caught up once and has its indexes; not stored
 }
 
 const selectBuild = `SELECT view, build, version, setting, schema_name, state, position, anchor, epoch, indexed, error, reached_head_at IS NOT NULL FROM projections.builds `
@@ -81,8 +81,7 @@ func (r *Runner) loadBuild(ctx context.Context, view string, number int) (build,
 	return builds[0], nil
 }
 
-// lockView makes the transaction the only one that changes which builds a view
-// has.
+// lockView gives the transaction the sole right to change which builds a view has.
 func lockView(ctx context.Context, tx pgx.Tx, view string) error {
 	_, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('projections.view'), hashtext($1))`, view)
 	if err != nil {
@@ -91,9 +90,9 @@ func lockView(ctx context.Context, tx pgx.Tx, view string) error {
 	return nil
 }
 
-// Prepare makes sure that each view can be queried: a view never seen gets its
-// tables, empty, at once; a changed version gets a build beside the one in use.
-// Run does it too; call it where queries may come before.
+// Prepare makes sure that each view can be queried. A view that the database does not have
+// gets its tables, empty, at once. A view with a changed version gets a second build beside
+// the one in use. Run calls Prepare, too. Call it before Run if queries may come before.
 func (r *Runner) Prepare(ctx context.Context) error {
 	for _, view := range r.views {
 		err := pgx.BeginFunc(pgpool.Within(ctx, buildMax), r.pool, func(tx pgx.Tx) error { return prepare(ctx, tx, view) })
@@ -118,7 +117,7 @@ func prepare(ctx context.Context, tx pgx.Tx, view View) error {
 	}
 	active := builds[at]
 	if view.made(active) || active.version > view.Version {
-		return nil // a newer program's build serves; going back is for Rollback
+		return nil // a newer program's build is in use; use Rollback to go back
 	}
 	if slices.ContainsFunc(builds, func(b build) bool { return b.state == stateBuilding && view.made(b) }) {
 		return nil
@@ -127,8 +126,8 @@ func prepare(ctx context.Context, tx pgx.Tx, view View) error {
 	return err
 }
 
-// createInUse makes an empty build and takes it into use, instead of another whose
-// schema is named ("" if there was none).
+// createInUse makes an empty build and takes it into use, in place of the build with the
+// schema instead ("" if there was none).
 func createInUse(ctx context.Context, tx pgx.Tx, view View, instead string) error {
 	first, err := createBuild(ctx, tx, view, stateActive)
 	if err != nil {
@@ -146,8 +145,7 @@ func createInUse(ctx context.Context, tx pgx.Tx, view View, instead string) erro
 // made tells whether a build has the view's present shape.
 func (v View) made(b build) bool { return b.version == v.Version && b.setting == v.Setting }
 
-// createBuild makes a build's schema and tables. A build that was under way is
-// given up.
+// createBuild makes a build's schema and tables. An unfinished build of the view is dropped.
 func createBuild(ctx context.Context, tx pgx.Tx, view View, state string) (build, error) {
 	_, err := tx.Exec(ctx, `UPDATE projections.builds SET state = 'old' WHERE view = $1 AND state = 'building'`, view.Name)
 	if err != nil {
@@ -176,8 +174,8 @@ func createBuild(ctx context.Context, tx pgx.Tx, view View, state string) (build
 	return b, nil
 }
 
-// compressFast makes long values of the tables in hand compress by lz4 where
-// the server was built with it: the default takes several times as long.
+// compressFast makes the tables compress long values with lz4, if the server was built with
+// it. The default method takes several times as long.
 const compressFast = `DO $$ DECLARE c record; BEGIN
 	IF EXISTS (SELECT FROM pg_settings WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)) THEN
 		FOR c IN SELECT table_name, column_name FROM information_schema.columns
@@ -212,7 +210,7 @@ func relations(ctx context.Context, tx pgx.Tx, schema string) ([]string, error) 
 	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
-// publish makes read.* show a build instead of another ("" if there was none).
+// publish makes read.* show a build in place of another one ("" if there was none).
 func publish(ctx context.Context, tx pgx.Tx, schema, instead string) error {
 	names, err := relations(ctx, tx, schema)
 	if err != nil {
@@ -238,8 +236,8 @@ func publish(ctx context.Context, tx pgx.Tx, schema, instead string) error {
 	return nil
 }
 
-// show points read.<name> at a build. Replacing keeps what users built upon it;
-// only where the columns differ must it be dropped first.
+// show points read.<name> at a build. It replaces the SQL view, which keeps what users have
+// built on it. Only if the columns differ, it must drop the SQL view first.
 func show(ctx context.Context, tx pgx.Tx, name, schema string) error {
 	body := quote("read", name) + ` AS SELECT * FROM ` + quote(schema, name)
 	err := pgx.BeginFunc(ctx, tx, func(try pgx.Tx) error {
@@ -254,7 +252,7 @@ func show(ctx context.Context, tx pgx.Tx, name, schema string) error {
 	return err
 }
 
-// index makes what only readers need, after the load.
+// index makes the indexes that only readers need, after the load.
 func (w *worker) index(ctx context.Context) error {
 	err := pgx.BeginFunc(pgpool.Within(ctx, buildMax), w.pool, func(tx pgx.Tx) error {
 		if err := execIn(ctx, tx, w.build.schema, w.view.Indexes); err != nil {
@@ -277,8 +275,8 @@ func (w *worker) index(ctx context.Context) error {
 	return &viewError{fmt.Errorf("index build: %w", err)}
 }
 
-// activate takes the build into use if it has posted at least as far as the one
-// it replaces: no reader ever sees the past again.
+// activate takes the build into use if it has posted at least as far as the build that it
+// replaces. So no reader ever sees an older state again.
 func (w *worker) activate(ctx context.Context) (bool, error) {
 	switched := false
 	err := pgx.BeginFunc(ctx, w.pool, func(tx pgx.Tx) error {
@@ -286,8 +284,8 @@ func (w *worker) activate(ctx context.Context) (bool, error) {
 		if err := lockView(ctx, tx, w.view.Name); err != nil {
 			return err
 		}
-		// Locking the row of the build in use waits for its batch under way, and
-		// stops the next.
+		// The lock on the row of the build in use waits for its current batch, and stops the
+		// next one.
 		builds, err := queryBuilds(ctx, tx, `WHERE view = $1 AND state <> 'old' ORDER BY build FOR UPDATE`, w.view.Name)
 		if err != nil {
 			return err

@@ -8,10 +8,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// All times of leases are the database's, so that the nodes' clocks need not
-// agree.
+// All times of leases come from the database's clock, so the nodes' clocks need not agree.
 
-// heartbeat says that this node is there and counts its peers and itself.
+// heartbeat records that this node is alive, and counts the nodes.
 func (r *Runner) heartbeat(ctx context.Context) (nodes int, err error) {
 	_, err = r.pool.Exec(ctx, `INSERT INTO projections.nodes (owner, views, expires_at)
 		VALUES ($1, $2, clock_timestamp() + make_interval(secs => $3))
@@ -28,7 +27,7 @@ func (r *Runner) heartbeat(ctx context.Context) (nodes int, err error) {
 	return max(1, nodes), err
 }
 
-// nodes is how many nodes of the same views are there.
+// nodes is how many nodes with the same views are alive.
 func (r *Runner) nodes(ctx context.Context) (nodes int, err error) {
 	err = r.pool.QueryRow(ctx, `SELECT count(*) FROM projections.nodes WHERE views = $1 AND expires_at > clock_timestamp()`, r.peers).Scan(&nodes)
 	if err != nil {
@@ -37,7 +36,7 @@ func (r *Runner) nodes(ctx context.Context) (nodes int, err error) {
 	return nodes, nil
 }
 
-// renew keeps the leases; the workers of one that is lost are stopped.
+// renew renews the leases. If a lease is lost, its workers are stopped.
 func (r *Runner) renew(ctx context.Context) error {
 	for name, o := range r.owned {
 		kept, err := r.pool.Exec(ctx, `UPDATE projections.leases SET expires_at = clock_timestamp() + make_interval(secs => $5)
@@ -65,8 +64,8 @@ func (r *Runner) acquire(ctx context.Context, share int) error {
 			continue
 		}
 		var epoch int64
-		// Epochs are counted per view, over all versions: a roll-back must not
-		// meet a higher epoch than its own on the build it returns to.
+		// Epochs are counted for each view, over all versions. Otherwise a roll-back could
+		// meet an epoch on its build that is higher than its own.
 		err := r.pool.QueryRow(ctx, `INSERT INTO projections.leases AS l (view, version, owner, epoch, expires_at)
 			VALUES ($1, $2, $3, 1 + coalesce((SELECT max(epoch) FROM projections.leases WHERE view = $1), 0), clock_timestamp() + make_interval(secs => $4))
 			ON CONFLICT (view, version) DO UPDATE SET owner = excluded.owner, epoch = greatest(excluded.epoch, l.epoch + 1), expires_at = excluded.expires_at
@@ -78,8 +77,8 @@ func (r *Runner) acquire(ctx context.Context, share int) error {
 		if err != nil {
 			return fmt.Errorf("acquire lease of %s: %w", view.Name, err)
 		}
-		// A new owner is perhaps a new program: what stopped the last may not
-		// stop this one.
+		// The new owner may be a newer program, so an error that stopped the last owner may
+		// not stop this one.
 		if _, err := r.pool.Exec(ctx, `UPDATE projections.builds SET error = '', failed_at = NULL
 			WHERE view = $1 AND version = $2 AND error <> ''`, view.Name, view.Version); err != nil {
 			return fmt.Errorf("clear failure of %s: %w", view.Name, err)
@@ -89,7 +88,7 @@ func (r *Runner) acquire(ctx context.Context, share int) error {
 	return nil
 }
 
-// giveOne frees one view, for a node that has less than its share.
+// giveOne frees one view for a node that has fewer than its share.
 func (r *Runner) giveOne(ctx context.Context) error {
 	for name, o := range r.owned {
 		o.stop()

@@ -13,11 +13,11 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// Migrate brings the runner's own tables to this program's version. Several
-// nodes may call it at once. The tables of views are not migrated but rebuilt.
+// Migrate brings the runner's own tables to this program's version. Several nodes may call it
+// at once. The tables of views are not migrated; they are rebuilt.
 func Migrate(ctx context.Context, pool *pgxpool.Pool) error {
-	// The table of versions is beside ours, so the schema comes first. The lock is
-	// for two first starts at once: IF NOT EXISTS alone may then fail.
+	// The table of versions is in the same schema, so the schema comes first. The lock is for
+	// two first starts at the same time: IF NOT EXISTS alone could then fail.
 	if _, err := pool.Exec(ctx, `DO $$ BEGIN
 		PERFORM pg_advisory_xact_lock(hashtext('projections.migrate'));
 		CREATE SCHEMA IF NOT EXISTS projections;

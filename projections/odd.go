@@ -12,8 +12,7 @@ import (
 	"daybook/eventstore"
 )
 
-// readable parts the events that are handed to the view from those that could
-// not be read.
+// readable separates the events that the view gets from those that could not be read.
 func readable(events []Event) (readable, skipped []Event) {
 	if !slices.ContainsFunc(events, func(e Event) bool { return e.skipped }) {
 		return events, nil
@@ -28,7 +27,7 @@ func readable(events []Event) (readable, skipped []Event) {
 	return readable, skipped
 }
 
-// oddOf are the events that are as no command can have recorded them.
+// oddOf returns the events that no command can have recorded in this form.
 func oddOf(events []Event) (odd []Event) {
 	for i := range events {
 		if events[i].odd != "" {
@@ -45,7 +44,7 @@ func (w *worker) applyAll(ctx context.Context, tx pgx.Tx, events []Event) error 
 	return w.view.apply(ctx, tx, events)
 }
 
-// countOdd counts odd events with the build, in the transaction of their rows.
+// countOdd adds to the build's count of odd events, in the transaction of their rows.
 func (w *worker) countOdd(ctx context.Context, tx pgx.Tx, count int) error {
 	if count == 0 {
 		return nil
@@ -60,12 +59,13 @@ func (w *worker) countOdd(ctx context.Context, tx pgx.Tx, count int) error {
 const (
 	// maxOddStreams bounds how many streams with odd events are named in the log.
 	maxOddStreams = 100
-	// oddCountEvery is the least time between two lines that count what was not named.
+	// oddCountEvery is the least time between two log lines that count the odd events without
+	// a line of their own.
 	oddCountEvery = time.Minute
 )
 
-// oddLog names odd events in the log: the first of each stream, once for all views. The
-// rest is counted now and then, because another program may write any number of them.
+// oddLog writes odd events to the log: the first of each stream, once for all views. The
+// others are only counted at intervals, because another program may write any number of them.
 type oddLog struct {
 	mu      sync.Mutex
 	named   map[string]struct{} // streams
@@ -73,8 +73,8 @@ type oddLog struct {
 	counted time.Time // last
 }
 
-// tell chooses which of some odd events are named in the log, and how many were not
-// named since the last line that counts them; 0: no such line is due.
+// choose returns which of some odd events get a log line, and how many others there were
+// since the last line that counts them. If more is 0, no such line is due.
 func (l *oddLog) tell(odd []Event, now time.Time) (named []Event, more int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

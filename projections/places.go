@@ -10,9 +10,8 @@ import (
 	"daybook/eventstore"
 )
 
-// KeptPlaces are where the builds of all views stand in the log, also of those that are
-// kept for a roll-back. views say which events the builds want. Migrate must have been
-// called.
+// KeptPlaces returns the places in the log of all builds of all views, including those that
+// are kept for a roll-back. views say which events the builds want. Call Migrate before.
 func KeptPlaces(ctx context.Context, pool *pgxpool.Pool, views []View) ([]eventstore.Place, error) {
 	builds, err := queryBuilds(ctx, pool, `ORDER BY view, build`)
 	if err != nil {

@@ -8,30 +8,29 @@ import (
 )
 
 const (
-	liveBatch     = 500   // events of one transaction while up with the log
-	catchUpBatch  = 5_000 // events of one transaction while behind
+	liveBatch     = 500   // events of one transaction while the view is up to date
+	catchUpBatch  = 5_000 // events of one transaction while the view is behind
 	catchUpBehind = 2_000 // waiting events from which a view counts as behind
 
-	// What waits decoded is bounded by the size of its data, too: an order can
-	// have a thousand lines.
+	// The decoded events that wait are also bounded by the size of their data, because an
+	// order can have a thousand lines.
 	queueEvents = 2 * catchUpBatch
 	queueBytes  = 16 << 20
 	batchBytes  = 8 << 20
 )
 
-// queue stands between reading and applying, so that both go on at once and
-// the applier finds everything that has come meanwhile, without waiting for
-// more.
+// queue is between reading and applying, so that both run at the same time. The applier gets
+// everything that has come in the meantime, and does not wait for more.
 type queue struct {
 	mu       sync.Mutex
 	events   []Event
 	bytes    int
-	examined eventstore.Position // the log has been looked at up to here
+	examined eventstore.Position // the log was read up to here
 	known    eventstore.Anchor   // the latest event known at or before examined
-	caughtUp bool                // and there was nothing more
-	err      error               // why nothing more comes
+	caughtUp bool                // and there were no more events
+	err      error               // why no more events come
 
-	more, room chan struct{} // a signal may be pending with nothing behind it
+	more, room chan struct{} // a signal may be old, so the receiver checks again
 }
 
 func newQueue(from eventstore.Position) *queue {
@@ -60,7 +59,7 @@ func (q *queue) put(ctx context.Context, event Event) error {
 	}
 }
 
-// mark notes how far the log has been looked at.
+// mark notes how far the log was read.
 func (q *queue) mark(item eventstore.Item) {
 	q.mu.Lock()
 	q.examined = item.Checkpoint
@@ -70,7 +69,7 @@ func (q *queue) mark(item eventstore.Item) {
 	signal(q.more)
 }
 
-// fail ends the queue; what is in it is still given out.
+// fail ends the queue. The events in it are still handed out.
 func (q *queue) fail(err error) {
 	q.mu.Lock()
 	if q.err == nil {
@@ -80,22 +79,22 @@ func (q *queue) fail(err error) {
 	signal(q.more)
 }
 
-// taken is what there was to take.
+// taken is the result of one take.
 type taken struct {
 	events   []Event
-	upTo     eventstore.Position // everything the view claims up to here is in events or came before
-	known    eventstore.Anchor   // the latest event known at or before upTo; zero where none has come since
+	upTo     eventstore.Position // all events of the view up to here are in events or came before
+	known    eventstore.Anchor   // the latest event known at or before upTo; zero if no new one is known
 	caughtUp bool
-	err      error // set when nothing is left and nothing more comes
+	err      error // set when the queue is empty and no more events come
 }
 
-// take gives what there is, at most a batch, without waiting.
+// take returns what is there, at most one batch, without waiting.
 func (q *queue) take() taken {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.events) == 0 {
 		got := taken{upTo: q.examined, known: q.known, caughtUp: q.caughtUp, err: q.err}
-		q.caughtUp = false // said once
+		q.caughtUp = false // reported once
 		return got
 	}
 	if limit := q.limit(); limit < len(q.events) {

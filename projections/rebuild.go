@@ -13,10 +13,10 @@ import (
 	"daybook/internal/pgpool"
 )
 
-// ErrNoEarlierBuild means there is nothing to roll back to.
+// ErrNoEarlierBuild means that there is no earlier build for a roll-back.
 var ErrNoEarlierBuild = errors.New("there is no earlier build of this version")
 
-// FailedError means that a build stopped and will not be switched to.
+// FailedError means that a build has stopped and will not come into use.
 type FailedError struct {
 	View   string
 	Build  int
@@ -27,15 +27,14 @@ func (e *FailedError) Error() string {
 	return "build " + strconv.Itoa(e.Build) + " of view " + e.View + " failed: " + e.Reason
 }
 
-// buildMax bounds one statement of those that make, index, compare and drop whole
-// builds, and how long one waits for another of them.
+// buildMax bounds one statement that makes, indexes, compares or drops a whole build. It also
+// bounds how long such a statement waits for another one.
 const buildMax = time.Hour
 
-// Rebuild builds a view anew from event 0, beside the one in use, and returns
-// when readers have been switched to it. What was in use before is kept for
-// Rollback; builds older than that are dropped. A rebuild that is under way is
-// joined. Some node must be running the view; ctx's end does not stop the
-// rebuild, which goes on there.
+// Rebuild builds a view again from event 0, beside the build in use, and returns when readers
+// use the new build. The old build is kept for Rollback, and still older builds are dropped.
+// If a rebuild is under way already, Rebuild waits for it. A node must be running the view.
+// If ctx ends, the rebuild goes on there.
 func (r *Runner) Rebuild(ctx context.Context, name string) error {
 	view, err := r.view(name)
 	if err != nil {
@@ -67,9 +66,9 @@ func (r *Runner) Rebuild(ctx context.Context, name string) error {
 	return r.awaitSwitch(ctx, name, number)
 }
 
-// Rollback goes back to the newest earlier build of this program's version: it
-// is brought up to the log and switched to. After a changed version it is
-// called from the program of the version to go back to.
+// Rollback goes back to the newest earlier build of this program's version: that build is
+// brought up to date, and readers use it again. To go back to an earlier version, call it
+// from the program of that version.
 func (r *Runner) Rollback(ctx context.Context, name string) error {
 	view, err := r.view(name)
 	if err != nil {
@@ -102,7 +101,7 @@ func (r *Runner) Rollback(ctx context.Context, name string) error {
 	return r.awaitSwitch(ctx, name, number)
 }
 
-// awaitSwitch returns when a build is in use, or cannot come into use.
+// awaitSwitch returns when a build is in use, or can no longer come into use.
 func (r *Runner) awaitSwitch(ctx context.Context, name string, number int) error {
 	signal(r.kick)
 	ticker := time.NewTicker(lastPoll)
@@ -161,10 +160,10 @@ func dropOld(ctx context.Context, tx pgx.Tx, name string) error {
 	return nil
 }
 
-// Fingerprint sums up the content of a view's build in use, or of another one
-// by its number (0: in use): two builds at one position have the same
-// fingerprint if and, as far as hashes go, only if their rows are the same. It
-// also says at which position it was taken.
+// Fingerprint is a hash of the content of a view's build, and the position at which it was
+// taken. number is the build's number; 0 means the build in use. Two builds at the same
+// position have the same fingerprint if their rows are the same, and otherwise (as far as
+// hashes can tell) different ones.
 func (r *Runner) Fingerprint(ctx context.Context, name string, number int) (content, position string, err error) {
 	err = pgx.BeginTxFunc(pgpool.Within(ctx, buildMax), r.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		builds, err := queryBuilds(ctx, tx, `WHERE view = $1 AND (build = $2 OR $2 = 0 AND state = 'active')`, name, number)

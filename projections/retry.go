@@ -13,23 +13,24 @@ import (
 	"daybook/eventstore"
 )
 
-// errLost means the build's checkpoint was not where this worker left it, or
-// its epoch is another's: someone else posts to the build now.
+// errLost means that another node posts to the build now: its checkpoint is not where this
+// worker left it, or it has another epoch.
 var errLost = errors.New("the build is another's now")
 
-// Passing tells whether an error of a Runner is of the kind that goes away.
+// Passing tells whether an error of a Runner may go away by itself.
 func Passing(err error) bool { return passing(err) }
 
-// passing tells whether an error is of the kind that goes away: a lost
-// connection, a deadlock, a server that restarts. What is not is a bug, and
-// trying again would fail for ever.
+// passing tells whether an error may go away by itself: a lost connection, a deadlock, a
+// server that restarts. Any other error is a fault of the program, and would come again each
+// time.
 func passing(err error) bool {
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch pgErr.Code[:min(2, len(pgErr.Code))] {
 		case "08", "40", "53", "55", "57", "58": // connection, rollback, resources, locks, operator, system
 			return true
 		}
-		// A statement prepared before a switch of builds; the driver prepares it anew.
+		// A statement that was prepared before a switch of builds. The driver prepares it
+		// again.
 		return strings.Contains(pgErr.Message, "cached plan must not change result type")
 	}
 	if _, ok := errors.AsType[net.Error](err); ok {
@@ -48,8 +49,7 @@ const (
 	lastBackoff  = 5 * time.Second
 )
 
-// pause waits before attempt n (0, 1, ...), longer each time; false means ctx
-// ended.
+// pause waits before attempt n (0, 1, ...), longer each time. It returns false if ctx ended.
 func pause(ctx context.Context, attempt int) bool {
 	timer := time.NewTimer(min(firstBackoff<<min(attempt, 10), lastBackoff))
 	defer timer.Stop()

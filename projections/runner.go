@@ -20,30 +20,30 @@ import (
 // Config is what a Runner needs.
 type Config struct {
 	Store eventstore.Store
-	// Pool is the read models' database. While running, each view uses at most
-	// one connection, and a rebuild one more.
+	// Pool is the read models' database. While the runner runs, each view uses at most one
+	// connection, and a rebuild one more.
 	Pool  *pgxpool.Pool
 	Views []View
-	// Owner names this process among the nodes; by default it is drawn.
+	// Owner names this process among the nodes. By default it is a random name.
 	Owner string
 	// LeaseTTL is how long a view stays with a node that no longer renews its
 	// lease. Default 10 s.
 	LeaseTTL time.Duration
-	// Guest is for a program that needs the views to be posted to and is there for
-	// a short time, such as an audit. It takes only leases that nobody has, so a
-	// server beside it keeps its own, and gives them up when a server comes.
+	// Guest is for a program that runs for a short time and needs the views to be posted to,
+	// such as an audit. It takes only leases that no node has, so a server beside it keeps
+	// its leases. It gives its own leases up when a server comes.
 	Guest bool
 	Log   *slog.Logger
 }
 
-// Runner runs the views that are this node's share. Any number of nodes may
-// have one; each view is posted to by one of them at a time.
+// Runner runs the views that are this node's share. Any number of nodes may have a Runner;
+// only one of them posts to a view at a time.
 type Runner struct {
 	store    eventstore.Store
 	pool     *pgxpool.Pool
 	views    []View
 	owner    string
-	peers    string // what nodes of the same views and versions have in common
+	peers    string // equal on all nodes with the same views and versions
 	leaseTTL time.Duration
 	guest    bool
 	log      *slog.Logger
@@ -53,7 +53,7 @@ type Runner struct {
 	odd      oddLog
 
 	mu     sync.Mutex
-	errors map[buildKey]error // the last trouble of this node's workers
+	errors map[buildKey]error // the last error of this node's workers
 	owned  map[string]*owned  // by view; only the manager's goroutine changes it
 }
 
@@ -115,9 +115,8 @@ func (r *Runner) view(name string) (View, error) {
 	return r.views[at], nil
 }
 
-// Run posts to the views that are this node's share until ctx ends. Its share
-// is then free for others at once. It returns nil when ctx ended, and an error
-// only if it could not begin.
+// Run posts to the views that are this node's share until ctx ends, and then frees the share
+// for others at once. It returns nil when ctx ended, and an error only if it could not begin.
 func (r *Runner) Run(ctx context.Context) error {
 	if err := r.Prepare(ctx); err != nil {
 		if ctx.Err() != nil {
@@ -141,8 +140,9 @@ func (r *Runner) Run(ctx context.Context) error {
 	}
 }
 
-// manage is one round: say this node is there, keep the leases, take or give to
-// have a fair share, and see that each build of an owned view has its worker.
+// manage does one round: it records that this node is alive, renews the leases, takes or
+// gives leases for a fair share, and makes sure that each build of an owned view has its
+// worker.
 func (r *Runner) manage(ctx context.Context) error {
 	share, err := r.share(ctx)
 	if err != nil {
@@ -175,9 +175,9 @@ func (r *Runner) share(ctx context.Context) (int, error) {
 	return (len(r.views) + nodes - 1) / nodes, nil
 }
 
-// reconcile sees that each build that should be posted to has a worker which
-// knows it as it is, and no other build has one. A worker that has to go says
-// so by a kick when it has gone; only then is it replaced.
+// reconcile makes sure that each build which should be posted to has a worker with the
+// build's present state, and that no other build has one. A worker that is to end signals the
+// manager when it has ended. Only then is it replaced.
 func (r *Runner) reconcile(ctx context.Context) error {
 	for _, o := range r.owned {
 		builds, err := queryBuilds(ctx, r.pool, `WHERE view = $1 AND state <> 'old' AND error = '' AND epoch <= $2`, o.view.Name, o.epoch)
@@ -208,8 +208,8 @@ func (r *Runner) reconcile(ctx context.Context) error {
 }
 
 func (r *Runner) start(ctx context.Context, o *owned, b build) error {
-	// Setting the epoch waits for a batch of an earlier owner that is under
-	// way, and refuses all that would follow it.
+	// Setting the epoch waits for the current batch of an earlier owner, and makes all its
+	// later batches fail.
 	claimed, err := r.pool.Exec(ctx, `UPDATE projections.builds SET epoch = $3
 		WHERE view = $1 AND build = $2 AND epoch <= $3 AND state <> 'old'`, o.view.Name, b.number, o.epoch)
 	if err != nil {
@@ -230,8 +230,7 @@ func (r *Runner) start(ctx context.Context, o *owned, b build) error {
 	return nil
 }
 
-// stop asks the workers of a view to end; that they write no more is for the
-// epoch to ensure.
+// stop tells the workers of a view to end. The epoch makes sure that they write nothing more.
 func (o *owned) stop() {
 	for _, w := range o.workers {
 		w.stop()
@@ -257,7 +256,7 @@ func (r *Runner) leave(ctx context.Context) {
 	}
 }
 
-// note keeps the last trouble of a build for Status; nil is none.
+// note keeps the last error of a build for Status; nil means none.
 func (r *Runner) note(view string, number int, err error) {
 	key := buildKey{view, number}
 	r.mu.Lock()
@@ -287,7 +286,7 @@ func (r *Runner) drop(name string) {
 	delete(r.owned, name)
 }
 
-// owns tells, from any goroutine, whether this node posts to a view.
+// owns tells whether this node posts to a view. Any goroutine may call it.
 func (r *Runner) owns(name string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

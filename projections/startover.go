@@ -11,13 +11,13 @@ import (
 	"daybook/internal/pgpool"
 )
 
-// StartOver gives each view an empty build at the start of the log and takes it into
-// use. All other builds are dropped, also those of views that this program does not
-// have: they were made from a log that is not to be followed any more. What users
-// have built upon read.<name> stays.
+// StartOver gives each view an empty build at the start of the log and takes it into use. It
+// drops all other builds, including those of views that this program does not have, because
+// they come from a log that is no longer followed. What users have built on read.<name>
+// stays.
 //
-// The context of the transaction should come from LongEnough. A node that runs all the
-// same is stopped, because its builds are gone.
+// The context of the transaction should come from LongEnough. A node that still runs is
+// stopped, because its builds are gone.
 func StartOver(ctx context.Context, tx pgx.Tx, views []View) error {
 	rows, err := tx.Query(ctx, `SELECT DISTINCT view FROM projections.builds ORDER BY view`)
 	if err != nil {
@@ -45,12 +45,12 @@ func StartOver(ctx context.Context, tx pgx.Tx, views []View) error {
 // whole builds take.
 func LongEnough(ctx context.Context) context.Context { return pgpool.Within(ctx, buildMax) }
 
-// startOver is StartOver of one view; without a view, nothing comes in its place.
+// startOver is StartOver for one view. If view is nil, the old builds get no successor.
 func startOver(ctx context.Context, tx pgx.Tx, name string, view *View) error {
 	if err := lockView(ctx, tx, name); err != nil {
 		return err
 	}
-	// The locks on the rows wait for a batch that is under way.
+	// The locks on the rows wait for the current batch.
 	builds, err := queryBuilds(ctx, tx, `WHERE view = $1 AND state <> 'old' FOR UPDATE`, name)
 	if err != nil {
 		return err
@@ -72,10 +72,10 @@ func startOver(ctx context.Context, tx pgx.Tx, name string, view *View) error {
 	return dropOld(ctx, tx, name)
 }
 
-// Leases tells which nodes post to the read models, one text a node: those that hold a
-// lease that has not run out.
+// Leases describes the nodes that post to the read models, one text for each node with a
+// lease that has not expired.
 func Leases(ctx context.Context, pool *pgxpool.Pool) ([]string, error) {
-	// The database may be one that has never been used.
+	// The database may never have been used.
 	var there bool
 	if err := pool.QueryRow(ctx, `SELECT to_regclass('projections.nodes') IS NOT NULL`).Scan(&there); err != nil || !there {
 		return nil, err

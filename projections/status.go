@@ -12,12 +12,12 @@ import (
 	"daybook/eventstore"
 )
 
-// State is how a build stands.
+// State is the state of a build.
 type State string
 
 // The states of a build.
 const (
-	Live       State = "live"        // up with the log, or nearly
+	Live       State = "live"        // up to date, or nearly
 	CatchingUp State = "catching_up" // in use, and incomplete or behind
 	Rebuilding State = "rebuilding"  // being built beside the one in use
 	Failed     State = "failed"      // stopped at an event it cannot apply
@@ -25,30 +25,30 @@ const (
 	Kept       State = "kept"        // for a roll-back; no longer posted to
 )
 
-// Status tells how a build of a view stands.
+// Status is the state of a build of a view, with its progress.
 type Status struct {
 	View    string `json:"view"`
 	Build   int    `json:"build"`
 	Version int    `json:"version"`
 	State   State  `json:"state"`
-	InUse   bool   `json:"in_use"` // it is what queries read
-	// Complete tells whether it has been at the head of the log once. One that has
-	// not lacks what is older; one that has only lags.
+	InUse   bool   `json:"in_use"` // queries read this build
+	// Complete tells whether the build was at the head of the log once. If not, it lacks
+	// older events. If so, it can only be behind.
 	Complete bool                `json:"complete"`
 	Position eventstore.Position `json:"position"`
 	Head     eventstore.Position `json:"head"`
-	// Share is how much of the log has been looked at, from 0 to 1; it is 1 only
-	// if nothing is left. It means the same on every engine.
+	// Share is how much of the log was read, from 0 to 1. It is 1 only if nothing is left. It
+	// means the same on every engine.
 	Share float64 `json:"share"`
-	// Lag is the distance to the head in the engine's positions: events of all
-	// types where those are counted, bytes of the log in KurrentDB.
+	// Lag is the distance to the head in the engine's positions. It counts events of all
+	// types if the engine counts events, and bytes of the log in KurrentDB.
 	Lag uint64 `json:"lag"`
-	// AgeSeconds is how long ago the oldest event not yet looked at was
-	// recorded; 0 if there is none.
+	// AgeSeconds is how long ago the oldest event that was not read yet was recorded; 0 if
+	// there is none.
 	AgeSeconds float64 `json:"age_seconds"`
 	Events     int64   `json:"events"` // applied since event 0
-	// Odd counts those of them that were read within bounds they did not keep, or
-	// skipped. The node's log names them.
+	// Odd counts the events that were skipped, or had values outside the bounds. The node's
+	// log names them.
 	Odd   int64  `json:"odd"`
 	Owner string `json:"owner,omitempty"`
 	Mine  bool   `json:"mine"` // this node posts to it
@@ -63,8 +63,7 @@ type statusRow struct {
 	Now                                                  time.Time
 }
 
-// Status tells how every build of every view stands, from whichever node it is
-// asked.
+// Status returns the state of every build of every view. Every node returns the same.
 func (r *Runner) Status(ctx context.Context) ([]Status, error) {
 	head, err := r.store.Head(ctx)
 	if err != nil {
@@ -93,7 +92,7 @@ func (r *Runner) Status(ctx context.Context) ([]Status, error) {
 	return all, nil
 }
 
-// ofTheLog says of an error that the log has not answered, if that is what it means.
+// ofTheLog turns an error into UnavailableError if it means that the log did not answer.
 func ofTheLog(err error) error {
 	if _, known := errors.AsType[*eventstore.UnavailableError](err); !known && errors.Is(err, context.DeadlineExceeded) {
 		return &eventstore.UnavailableError{Cause: fmt.Errorf("the log does not answer: %w", err)}
@@ -101,8 +100,8 @@ func ofTheLog(err error) error {
 	return fmt.Errorf("ask the log: %w", err)
 }
 
-// Pending tells whether a build of this program's shape is still to come into
-// use, whoever posts to it, also before anybody does. Prepare or Run comes first.
+// Pending tells whether a build of this program's version has still to come into use, on
+// whichever node. It may be called before a node posts to it, but after Prepare or Run.
 func (r *Runner) Pending(ctx context.Context) (bool, error) {
 	builds, err := queryBuilds(ctx, r.pool, `WHERE state = 'building' AND error = ''`)
 	if err != nil {
@@ -125,14 +124,14 @@ func (r *Runner) status(ctx context.Context, row statusRow, head eventstore.Posi
 	}
 	if p := r.progress[row.View]; p != nil && s.InUse && s.Mine {
 		if known, _ := p.at(); position.Before(known) {
-			s.Position = known // looked at, and not yet worth a write
+			s.Position = known // read, but not worth a write yet
 		}
 	}
 	if trouble := r.trouble(row.View, row.Build); s.Error == "" && trouble != nil {
 		s.Error = trouble.Error()
 	}
 	s.Share, s.Lag = behind(s.Position, head)
-	if s.Lag > 0 && row.BuildState != stateOld { // what is kept is read no further
+	if s.Lag > 0 && row.BuildState != stateOld { // a kept build reads no more events
 		if err := r.age(ctx, &s, row.Now); err != nil {
 			return Status{}, fmt.Errorf("age of %s: %w", row.View, err)
 		}
@@ -154,16 +153,14 @@ func (r *Runner) status(ctx context.Context, row statusRow, head eventstore.Posi
 	return s, nil
 }
 
-// liveAge bounds the age of what a view has not looked at, if it is to count as up with
-// the log. It is a time, because distances in the log do not mean the same on all
-// engines.
+// liveAge is how old the oldest unread event of a view may be if the view counts as live. It
+// is a time, because distances in the log do not mean the same on all engines.
 const liveAge = 10 * time.Second
 
-// wholeLess is the greatest share that is told while something is left.
+// maxUnfinishedShare is the largest share that is reported while something is left.
 const wholeLess = 1 - 1e-9
 
-// behind is how much of the log lies up to a position, and how far the head is
-// from there.
+// behind is how much of the log is up to a position, and how far the head is from there.
 func behind(at, head eventstore.Position) (share float64, lag uint64) {
 	if !at.Before(head) {
 		return 1, 0
@@ -173,8 +170,8 @@ func behind(at, head eventstore.Position) (share float64, lag uint64) {
 	return min(float64(here)/float64(max(end, 1)), wholeLess), max(1, end-here)
 }
 
-// age sets how old the oldest event is that the build has not looked at. If only
-// records are left that no reader is shown, the build is at the head.
+// age sets how old the oldest event is that the build has not read. If only records are left
+// that readers never see, the build is at the head.
 func (r *Runner) age(ctx context.Context, s *Status, now time.Time) error {
 	left := false
 	for event, err := range r.store.ReadAll(ctx, s.Position, eventstore.Filter{}, 1) {

@@ -1,18 +1,17 @@
-// Package projections posts the log to read models: it runs the views, each of
-// which turns facts into rows of Postgres.
+// Package projections runs the views. A view is a read model: it turns the events of the log
+// into rows of PostgreSQL.
 //
-// What the rows mean is not its business: that is each view's, in the folders
-// below. Nor does it judge facts: a recorded event has happened. What no command
-// of ours can have recorded does not stop a view: values beyond all bounds are
-// read as the nearest within (Bounded), and an event that makes no sense, such
-// as a parcel of an order that was never placed, is skipped. Both are counted
-// and logged. Only an event of ours of an unknown type stops a view, because a newer
-// program wrote it, and so does a fault of the view itself.
+// Each view, in the folders below, knows what its rows mean; the runner does not. The runner
+// does not judge events either: a recorded event has happened. Content that no command can
+// have recorded does not stop a view. Values outside the bounds are read as the nearest
+// values inside (Bounded). An event that makes no sense, such as a parcel of an order that
+// was never placed, is skipped. Both are counted and logged. Two things stop a view: an event
+// of the shop of an unknown type, because a newer program wrote it, and a fault of the view
+// itself.
 //
-// How it is kept right: a batch's rows and the checkpoint commit in one
-// transaction, and the checkpoint moves only from where the batch began and
-// only under the lease's epoch. Whatever happens, an event's effect is there
-// exactly once.
+// Each event has its effect exactly once, for two reasons. A batch's rows and the checkpoint
+// commit in one transaction. The checkpoint moves only from where the batch began, and only
+// under the lease's epoch.
 package projections
 
 import (
@@ -30,69 +29,69 @@ import (
 	"daybook/eventstore"
 )
 
-// View is one read model: what it claims of the log, its tables, and how events
-// become rows.
+// View is one read model: which events it reads, its tables, and how events become rows.
 //
-// Table names are written plainly, without a schema: the runner sets the search
-// path to the build in hand. A table whose name begins with "_" is the view's
-// own; all others, and SQL views, are published as read.<name>, so their names
-// must be unique over all views.
+// Table names are written without a schema, because the runner sets the search path to the
+// current build. A table whose name begins with "_" is private to the view. All other tables,
+// and SQL views, are published as read.<name>, so their names must be unique over all views.
 //
-// Rows must depend on nothing but the events (never on now() or on how events
-// were cut into batches), or a rebuild would not equal what it replaces.
+// Rows must depend on the events only, and not on now() or on how events were divided into
+// batches. Otherwise a rebuild would give other rows.
 type View struct {
 	// Name is the view's name, such as "orders": lower-case letters and '_'.
 	Name string
-	// Version is raised when tables or their meaning change. The new shape is
-	// then built beside the old from event 0 and switched to when caught up.
+	// Version is raised when tables or their meaning change. The new version is then built
+	// beside the old one from event 0, and comes into use when it has caught up.
 	Version int
-	// Setting is any configuration the rows depend on, such as a time zone. A
-	// changed setting rebuilds like a changed version.
+	// Setting is a configuration on which the rows depend, such as a time zone. A changed
+	// setting causes a rebuild, like a changed version.
 	Setting string
-	// Claims are the type prefixes the view reads, such as "order.".
+	// Claims are the prefixes of the event types that the view reads, such as "order.".
 	Claims []string
 	// Tables creates the tables, with the keys that Apply needs.
 	Tables string
 	// Columns are the columns of each table, from which the view's statements are made.
 	Columns map[string][]string
-	// Indexes creates what only readers need; on a rebuild it runs after the load.
+	// Indexes creates the indexes that only readers need. In a rebuild it runs after the
+	// load.
 	Indexes string
-	// Belongs tells whether a claimed event is in a stream of its kind; one that is
-	// not is skipped. Nil: all are.
+	// Belongs tells whether a claimed event is in a stream of its kind. If not, the event is
+	// skipped. nil: all are.
 	Belongs func(eventType, stream string) bool
-	// Decode reads the data of a claimed event that the shop wrote; others are skipped. A *wire.UnknownTypeError of an event of
-	// ours stops the view; after any other error the event is skipped.
+	// Decode reads the data of a claimed event that the shop wrote; events of other programs
+	// are skipped. If it returns *wire.UnknownTypeError for an event of the shop, the view
+	// stops. After any other error the event is skipped.
 	Decode func(eventType string, data []byte) (any, error)
-	// Metadata asks for Event.Meta, which costs a decoding more per event.
+	// Metadata asks for Event.Meta, which costs one more decoding for each event.
 	Metadata bool
-	// Apply writes a batch's rows. It must use no connection but tx, keep no
-	// state between batches, and leave the events unchanged. It calls Skip on an event
-	// that makes no sense.
+	// Apply writes a batch's rows. It must use no connection but tx, keep no state between
+	// batches, and leave the events unchanged. It calls Skip for an event that makes no
+	// sense.
 	Apply func(ctx context.Context, tx pgx.Tx, batch []Event) error
 }
 
 // Event is a recorded event, decoded.
 type Event struct {
 	eventstore.Recorded
-	// Value is what the view's Decode made of the data, within bounds.
+	// Value is the result of the view's Decode, within bounds.
 	Value any
 	// Meta is set if the view asks for it.
 	Meta eventstore.Metadata
 
-	odd     string // what about it no command can have recorded
-	skipped bool   // nothing was made of it
+	odd     string // what no command can have recorded; empty: nothing
+	skipped bool   // the event has no effect on the rows
 }
 
-// Skip says that a view makes nothing of the event, and why.
+// Skip says that the event has no effect on the view's rows, and why.
 func (e *Event) Skip(reason string) { e.odd, e.skipped = reason, true }
 
 // EffectiveAt is when the event took effect.
 func (e *Event) EffectiveAt() time.Time { return e.Meta.EffectiveAt(e.RecordedAt) }
 
-// Follows tells whether an event has its place in its stream: what begins an
-// aggregate comes once, and everything else comes after it. known says that the
-// aggregate has begun. Otherwise Follows skips the event. At which revision an aggregate
-// begins does not matter, because other programs may have written before.
+// Follows tells whether an event is at the right place in its stream: the event that begins
+// an aggregate comes once, and everything else comes after it. known says that the aggregate
+// has begun. If the place is wrong, Follows skips the event. The revision does not matter,
+// because other programs may have written to the stream before.
 func (e *Event) Follows(begins, known bool) bool {
 	switch {
 	case begins && known:
@@ -105,9 +104,8 @@ func (e *Event) Follows(begins, known bool) bool {
 	return true
 }
 
-// OfItsKind tells whether an event's type and its stream are of one category:
-// "order.placed.v1" belongs in "order-1001". Whoever writes to the log past the
-// program may name types and streams as they like.
+// OfItsKind tells whether an event's type and its stream have the same category:
+// "order.placed.v1" belongs to "order-1001". Other programs may write any type to any stream.
 func OfItsKind(eventType, stream string) bool {
 	category, _, _ := strings.Cut(eventType, ".")
 	of, id, named := strings.Cut(stream, "-")
@@ -130,8 +128,8 @@ func (v View) check() error {
 	return nil
 }
 
-// decode reads a recorded event for the view. A panic in a decoder is a bug
-// like any other: it stops the view, not the process.
+// decode reads a recorded event for the view. A panic in a decoder is a fault like any other:
+// it stops the view and not the process.
 func (v View) decode(recorded eventstore.Recorded) (event Event, err error) {
 	defer recovered(&err)
 	event.Recorded = recorded
@@ -164,18 +162,18 @@ func (v View) decode(recorded eventstore.Recorded) (event Event, err error) {
 	return event, nil
 }
 
-// OfANewerProgram tells whether an event could not be decoded, with this error,
-// because a newer program of ours wrote it: its type is unknown and its id of the kind
-// that only the domain's events have (eventstore.LogWide). Such an event must be
-// waited for. Whatever else is of an unknown type was written by another program,
-// and no program of ours will ever read it.
+// OfANewerProgram tells whether an event could not be decoded, with this error, because a
+// newer version of this program wrote it. Its type is unknown, and its id is of the kind that
+// only the domain's events have (eventstore.LogWide). The view must wait for a program that
+// knows it. Another program wrote any other event of an unknown type, and no version of this
+// program will ever read that.
 func OfANewerProgram(recorded eventstore.Recorded, err error) bool {
 	_, unknown := errors.AsType[*wire.UnknownTypeError](err)
 	return unknown && eventstore.LogWide(recorded.ID)
 }
 
-// ReadMetadata reads an event's metadata within bounds. odd says what about it no
-// writer of ours can have recorded; metadata that cannot be read counts as empty.
+// ReadMetadata reads an event's metadata within bounds. odd says what in it this program
+// cannot have recorded. Metadata that cannot be read counts as empty.
 func ReadMetadata(recorded eventstore.Recorded) (meta eventstore.Metadata, odd string) {
 	meta, err := eventstore.DecodeMetadata(recorded.Meta)
 	if err != nil {
@@ -201,5 +199,5 @@ func recovered(err *error) {
 	}
 }
 
-// ErrUnknownView means there is no view of that name.
+// ErrUnknownView means that there is no view with that name.
 var ErrUnknownView = errors.New("unknown view")

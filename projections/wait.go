@@ -12,7 +12,7 @@ import (
 	"daybook/eventstore"
 )
 
-// progress is how far a view in use has come, as this process knows it.
+// progress is how far a view's build in use has come, as far as this process knows.
 type progress struct {
 	mu       sync.Mutex
 	position eventstore.Position
@@ -38,10 +38,10 @@ func (p *progress) at() (eventstore.Position, <-chan struct{}) {
 	return p.position, p.moved
 }
 
-// LagError means a view was not as far as asked for when the wait had to end.
+// LagError means that a view was not as far as requested when the wait ended.
 type LagError struct {
 	View     string
-	Position eventstore.Position // where the view is
+	Position eventstore.Position // how far the view is
 	Want     eventstore.Position
 	cause    error
 }
@@ -56,9 +56,9 @@ const (
 	lastPoll  = 100 * time.Millisecond
 )
 
-// WaitFor returns when all named views (none: all views) have posted everything
-// up to a position, or with *LagError when ctx ends first. A view that this
-// node posts to is waited for by signal; another's by looking at its checkpoint.
+// WaitFor returns when all named views (none: all views) have posted everything up to a
+// position. If ctx ends first, it returns *LagError. For a view that this node posts to, it
+// waits for a signal. For other views it reads the checkpoint at intervals.
 func (r *Runner) WaitFor(ctx context.Context, position eventstore.Position, views ...string) error {
 	if len(views) == 0 {
 		for _, view := range r.views {
@@ -91,7 +91,7 @@ func (r *Runner) waitFor(ctx context.Context, want eventstore.Position, name str
 				return nil
 			}
 		}
-		timer := time.NewTimer(interval) // also for the case that the view changes hands
+		timer := time.NewTimer(interval) // also needed if the view moves to another node
 		select {
 		case <-ctx.Done():
 			timer.Stop()
@@ -103,7 +103,7 @@ func (r *Runner) waitFor(ctx context.Context, want eventstore.Position, name str
 	}
 }
 
-// Position is how far the view in use has come.
+// Position is how far the build in use of a view has come.
 func (r *Runner) Position(ctx context.Context, name string) (eventstore.Position, error) {
 	p := r.progress[name]
 	if p == nil {
@@ -118,12 +118,12 @@ func (r *Runner) Position(ctx context.Context, name string) (eventstore.Position
 	return position, nil
 }
 
-// readPlace reads the checkpoint another node moves.
+// readPlace reads the checkpoint of a view that another node posts to.
 func (r *Runner) readPlace(ctx context.Context, name string) error {
 	var text string
 	err := r.pool.QueryRow(ctx, `SELECT position FROM projections.builds WHERE view = $1 AND state = 'active'`, name).Scan(&text)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil // not there yet, so at the start
+		return nil // there is no build yet, so the view is at the start
 	}
 	if err != nil {
 		return fmt.Errorf("read checkpoint of %s: %w", name, err)

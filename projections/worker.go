@@ -13,9 +13,9 @@ import (
 	"daybook/eventstore"
 )
 
-// markEvery is how long a checkpoint that moved without an event of the view
-// may stay unwritten: a busy log must not make an idle view write. Waiters in
-// this process hear of it at once.
+// markEvery is how long a checkpoint that moved without an event of the view may stay
+// unwritten. Without it, a busy log would make an idle view write all the time. Waiters in
+// this process see the new position at once.
 const markEvery = 200 * time.Millisecond
 
 // worker posts events to one build.
@@ -23,7 +23,7 @@ type worker struct {
 	*Runner
 	view  View
 	epoch int64
-	build build                  // as of the last commit; for the worker's goroutine only
+	build build                  // as of the last commit; only the worker's goroutine uses it
 	role  atomic.Pointer[string] // build.state, for the manager
 	log   *slog.Logger
 	stop  context.CancelFunc
@@ -39,8 +39,8 @@ func (w *worker) ended() bool {
 	}
 }
 
-// supervise runs until ctx ends, the build is lost, or the view fails. Passing
-// errors are tried again from the last commit.
+// supervise runs until ctx ends, the build is lost, or the view fails. After a passing error
+// it goes on from the last commit.
 func (w *worker) supervise(ctx context.Context) {
 	defer func() {
 		w.stop()
@@ -73,7 +73,7 @@ func (w *worker) supervise(ctx context.Context) {
 	}
 }
 
-// viewError is an error of the view itself, which trying again does not cure.
+// viewError is an error of the view itself. It comes again each time.
 type viewError struct{ cause error }
 
 func (e *viewError) Error() string { return e.cause.Error() }
@@ -101,7 +101,7 @@ func (w *worker) run(ctx context.Context) error {
 	return w.post(ctx, q)
 }
 
-// read fills the queue from the log, decoding ahead of the applier.
+// read fills the queue from the log. It decodes events before they are applied.
 func (w *worker) read(ctx context.Context, q *queue, after eventstore.Position) error {
 	filter := eventstore.Filter{TypePrefixes: w.view.Claims}
 	for item, err := range w.store.Subscribe(ctx, after, filter) {
@@ -178,10 +178,9 @@ func (w *worker) post(ctx context.Context, q *queue) error {
 	}
 }
 
-// liveGap is the least time between two transactions of a view that is up with
-// the log: the first event after a rest is posted at once, and under load a
-// transaction has some events to be worth its cost. It is a fifth of what a
-// reader may see a write late by.
+// liveGap is the least time between two transactions of a view that is up to date. The first
+// event after a pause is posted at once. Under load, several events share the cost of a
+// transaction. It is a fifth of the delay with which a reader may see a write.
 const liveGap = 10 * time.Millisecond
 
 func wait(ctx context.Context, d time.Duration) {
@@ -196,7 +195,7 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// advance tells waiters in this process.
+// advance notifies waiters in this process.
 func (w *worker) advance(position eventstore.Position) {
 	if w.build.state == stateActive {
 		w.progress[w.view.Name].advance(position)
@@ -204,18 +203,17 @@ func (w *worker) advance(position eventstore.Position) {
 }
 
 const (
-	// Rows and checkpoint are lost or kept together, so a read model need not
-	// wait for the disk: after a crash it goes on from an earlier checkpoint.
+	// Rows and checkpoint are lost or kept together, so a read model need not wait for the
+	// disk. After a crash it goes on from an earlier checkpoint.
 	enterBuild = `SELECT set_config('search_path', $1, true), set_config('synchronous_commit', 'off', true)`
 
 	moveCheckpoint = `UPDATE projections.builds SET position = $4, anchor = $7, events = events + $5
 		WHERE view = $1 AND build = $2 AND position = $3 AND epoch = $6 AND state <> 'old'`
 )
 
-// commit writes a batch's rows and moves the checkpoint, in one transaction.
-// The checkpoint comes first: a worker that has lost the build then finds out
-// before it does the work, and two of them queue here rather than meet in the
-// rows.
+// commit writes a batch's rows and moves the checkpoint, in one transaction. The checkpoint
+// comes first, so a worker that has lost the build notices it before it does the work. Two
+// workers wait for each other here, and do not conflict at the rows.
 func (w *worker) commit(ctx context.Context, got taken) error {
 	events, upTo := got.events, got.upTo
 	if w.build.position == upTo {
@@ -266,8 +264,8 @@ func (w *worker) commit(ctx context.Context, got taken) error {
 	return nil
 }
 
-// reachHead notes, for all nodes, that the build in use has posted everything
-// there was: from now on it may lag, but lacks nothing old.
+// reachHead notes, for all nodes, that the build in use has posted everything. From now on it
+// may be behind, but lacks nothing older.
 func (w *worker) reachHead(ctx context.Context, got taken) error {
 	if err := w.commit(ctx, taken{upTo: got.upTo, known: got.known}); err != nil {
 		return err
@@ -285,8 +283,8 @@ func (w *worker) reachHead(ctx context.Context, got taken) error {
 	return nil
 }
 
-// finish takes a build that has caught up into use: first its indexes, then,
-// when it is no longer behind the build in use, the switch.
+// finish takes a build that has caught up into use: first it makes the indexes. Then it
+// switches, once the build is not behind the build in use.
 func (w *worker) finish(ctx context.Context, got taken) error {
 	if err := w.commit(ctx, taken{upTo: got.upTo, known: got.known}); err != nil {
 		return err
@@ -296,7 +294,7 @@ func (w *worker) finish(ctx context.Context, got taken) error {
 			return err
 		}
 	}
-	w.build.ready = true // from now on, each batch may be the one that is level
+	w.build.ready = true // from now on, after any batch it may be as far as the build in use
 	switched, err := w.activate(ctx)
 	if err != nil || !switched {
 		return err
