@@ -67,7 +67,26 @@ func returnSummary(s orderview.ReturnSummary) resource.ReturnSummary {
 	}
 }
 
-func timelineEntry(e orderview.Entry) resource.TimelineEntry { return resource.TimelineEntry(e) }
+func timelineEntry(e orderview.Entry) resource.TimelineEntry {
+	f := e.Facts
+	out := resource.TimelineEntry{
+		Revision: e.Revision, Entry: e.Entry, Type: e.Type, Actor: e.Actor, Channel: e.Channel,
+		EffectiveAt: e.EffectiveAt, RecordedAt: e.RecordedAt, Position: e.Position,
+		TimelineFacts: resource.TimelineFacts{
+			Quantity: int64(f.Quantity), TransactionType: f.TransactionType, State: f.State, TransactionID: string(f.TransactionID),
+			ShipmentID: string(f.ShipmentID), Location: string(f.Location), Forced: f.Forced, ReturnID: string(f.ReturnID),
+			OrderID: string(f.OrderID), CartID: string(f.CartID), Receipt: f.Receipt, Attempt: f.Attempt, Step: f.Step, Remedy: f.Remedy,
+			Shortages: resource.ShortagesOf(f.Shortages), Reason: f.Reason,
+		},
+	}
+	if f.Amount != nil {
+		out.Amount = new(resource.MoneyOf(*f.Amount))
+	}
+	for _, l := range f.Lines {
+		out.Lines = append(out.Lines, resource.TimelineLine{Line: l.Line, Quantity: int64(l.Quantity)})
+	}
+	return out
+}
 
 func cartOf(c cartview.Cart) resource.Cart {
 	out := resource.CartOf(c.Fold, c.Revision)

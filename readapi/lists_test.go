@@ -170,3 +170,14 @@ func TestProductsComeWithTheirStock(t *testing.T) {
 		t.Errorf("products %s, want one counted", counted.text)
 	}
 }
+
+func TestATimelineHasMembersBesideItsSentence(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.sell("MUG", 9)
+	got := s.at(s.buy("o-1", "ann", "MUG", 3), "/v1/orders/o-1")
+	if got.value("timeline", 0, "amount", "amount") != "7.50" || got.value("timeline", 0, "quantity") != 3.0 || got.value("timeline", 0, "cart_id") != "cart-of-o-1" ||
+		got.value("timeline", 0, "actor") != "customer:ann" || got.value("timeline", 1, "type") != "order.confirmed.v1" || got.value("timeline", 1, "amount") != nil {
+		t.Errorf("order %s, want what was placed in members", got.text)
+	}
+}

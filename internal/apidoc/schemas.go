@@ -143,6 +143,7 @@ var schemas = map[string]string{
 	"ReturnedOutcome":           "What became of units of a returned line, and where.",
 	"Shipment":                  "A parcel.",
 	"Shortage":                  "What a checkout or an order asked for and could not get.",
+	"TimelineLine":              "Some units of a line.",
 	"TimelineEntry":             "One line of a timeline.",
 	"Stock":                     "How a SKU stands at one location, at the time it was asked for.",
 	"Reservation":               "Goods held until a deadline.",

@@ -73,6 +73,35 @@ type TimelineEntry struct {
 	EffectiveAt time.Time `json:"effective_at"`
 	RecordedAt  time.Time `json:"recorded_at"`
 	Position    string    `json:"position"`
+	TimelineFacts
+}
+
+// TimelineFacts are what the entry of a timeline says in words, as members.
+type TimelineFacts struct {
+	Amount          *Money         `json:"amount,omitzero" doc:"Of the order, the payment or the refund."`
+	Quantity        int64          `json:"quantity,omitzero" doc:"Units in all."`
+	Lines           []TimelineLine `json:"lines,omitempty" doc:"Which units, where they are not all."`
+	TransactionType string         `json:"transaction_type,omitempty" doc:"What the payment transaction does." example:"capture"`
+	State           string         `json:"state,omitempty" doc:"How the payment transaction stands." example:"succeeded"`
+	TransactionID   string         `json:"transaction_id,omitempty"`
+	ShipmentID      string         `json:"shipment_id,omitempty"`
+	Location        string         `json:"location,omitempty"`
+	Forced          bool           `json:"forced,omitzero" doc:"Stock did not have the goods on its books."`
+	ReturnID        string         `json:"return_id,omitempty"`
+	OrderID         string         `json:"order_id,omitempty"`
+	CartID          string         `json:"cart_id,omitempty"`
+	Receipt         int            `json:"receipt,omitzero" doc:"The number of the arrival." example:"1"`
+	Attempt         int            `json:"attempt,omitzero" doc:"How often stock was asked again by then." example:"1"`
+	Step            string         `json:"step,omitempty" doc:"What asked stock, or orders, for something." example:"confirm"`
+	Remedy          string         `json:"remedy,omitempty" doc:"What is done about lost stock or late money." example:"backorder"`
+	Shortages       []Shortage     `json:"shortages,omitempty"`
+	Reason          string         `json:"reason,omitempty"`
+}
+
+// TimelineLine is some units of a line.
+type TimelineLine struct {
+	Line     int   `json:"line"`
+	Quantity int64 `json:"quantity"`
 }
 
 // OnlyInReads tells of a member of an answer whether only a view knows it.

@@ -113,7 +113,7 @@ type entry struct {
 	actor, channel string
 	at, recordedAt time.Time
 	position       eventstore.Position
-	words          uint64 // hash
+	words, facts   uint64 // hashes
 }
 
 func newBook(now time.Time, grace time.Duration, shop Shop) *Book {

@@ -45,7 +45,7 @@ func (b *Book) readOrder(e *event, id unit.OrderID, value order.Event) {
 	if key := timeOf(e.Type, value); key != "" {
 		o.times[key] = e.at
 	}
-	o.history = append(o.history, b.entry(e, orderview.OrderWords(value)))
+	o.history = append(o.history, b.entry(e, orderview.OrderWords(value), orderview.OrderFacts(value)))
 }
 
 // noteLost notes that an order knows what was taken from it.
@@ -77,7 +77,7 @@ func (b *Book) readReturn(e *event, id unit.ReturnID, value returns.Event) {
 	if word := b.intern(word(e.Type)); r.times[word].IsZero() {
 		r.times[word] = e.at // of several arrivals or refunds, the first
 	}
-	r.history = append(r.history, b.entry(e, orderview.ReturnWords(value)))
+	r.history = append(r.history, b.entry(e, orderview.ReturnWords(value), orderview.ReturnFacts(value)))
 }
 
 // beginsReturn tells whether an event is the first of its stream.
@@ -136,9 +136,9 @@ func timeOf(eventType string, value order.Event) string {
 
 // entry notes an event for a history. What it says in words is presentation,
 // and the view's alone; here it is only held against what the rows say.
-func (b *Book) entry(e *event, words string) entry {
+func (b *Book) entry(e *event, words string, facts orderview.Facts) entry {
 	return entry{
 		revision: e.Revision, eventType: b.intern(e.Type), actor: b.intern(e.meta.Actor), channel: b.intern(e.meta.Channel),
-		at: e.at, recordedAt: e.RecordedAt, position: e.Position, words: maphash.String(b.seed, words),
+		at: e.at, recordedAt: e.RecordedAt, position: e.Position, words: maphash.String(b.seed, words), facts: maphash.Bytes(b.seed, facts.Text()),
 	}
 }

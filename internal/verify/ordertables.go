@@ -201,6 +201,7 @@ type historyRow struct {
 
 	moment                                      moment
 	words, eventType, actor, channel, placeText string
+	facts                                       []byte
 	at, recordedAt                              time.Time
 }
 
@@ -210,6 +211,11 @@ func (r *historyRow) columns() []column[*entry] {
 		differs("entry", &r.words, func(e *entry, d *deviation) {
 			if maphash.String(r.seed, r.words) != e.words {
 				d.columns = append(d.columns, fmt.Sprintf("entry is %q, which is not what happened", r.words))
+			}
+		}),
+		differs("facts", &r.facts, func(e *entry, d *deviation) {
+			if maphash.Bytes(r.seed, r.facts) != e.facts {
+				d.columns = append(d.columns, fmt.Sprintf("facts are %s, which is not what happened", r.facts))
 			}
 		}),
 		is("type", &r.eventType, func(e *entry) string { return e.eventType }),

@@ -132,7 +132,7 @@ func (o *orders) apply(e *projections.Event, value order.Event) {
 		r.Times[key] = at
 	}
 	r.changedAt, r.revision = e.RecordedAt, e.Revision
-	o.timeline.add(r.id, e, OrderWords(value))
+	o.timeline.add(r.id, e, OrderWords(value), OrderFacts(value))
 }
 
 // timeKey is under which key an event's time is kept; empty: it is not.

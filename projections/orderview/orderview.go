@@ -28,7 +28,7 @@ var indexes string
 func View() projections.View {
 	return projections.View{
 		Name:    "orders",
-		Version: 6, // indexes for each order of a list
+		Version: 7, // the timeline has facts beside its words
 		// The rows hold the aggregates' folds; a changed fold makes them anew.
 		Setting: "folds " + strconv.Itoa(order.FoldVersion) + "," + strconv.Itoa(returns.FoldVersion),
 		Claims:  []string{order.Category + ".", returns.Category + "."},

@@ -67,7 +67,7 @@ func Get(ctx context.Context, db query.DB, orderID string) (Order, error) {
 	if o.Returns, err = ofOrder(ctx, db, orderID); err != nil {
 		return Order{}, fmt.Errorf("returns of order %s: %w", orderID, err)
 	}
-	o.Timeline, err = query.All[Entry](ctx, db, `SELECT `+orderTimeline.List("order_id")+` FROM read.order_timeline WHERE order_id = $1 ORDER BY revision`, orderID)
+	o.Timeline, err = entries(ctx, db, orderTimeline, "order_id", orderID)
 	if err != nil {
 		return Order{}, fmt.Errorf("timeline of order %s: %w", orderID, err)
 	}

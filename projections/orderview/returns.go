@@ -101,7 +101,7 @@ func (c *returnRecords) apply(e *projections.Event, value returns.Event) {
 		r.Times[word] = at // of several arrivals or refunds, the first
 	}
 	r.changedAt, r.revision = e.RecordedAt, e.Revision
-	c.timeline.add(r.id, e, ReturnWords(value))
+	c.timeline.add(r.id, e, ReturnWords(value), ReturnFacts(value))
 }
 
 // beginsReturn tells whether an event is the first of a stream.

@@ -56,7 +56,7 @@ func GetReturn(ctx context.Context, db query.DB, returnID string) (Return, error
 		ReturnSummary: row.ReturnSummary, Fold: state.Fold,
 		ApprovedAt: state.Times["approved"], ClosedAt: state.Times["closed"],
 	}
-	r.Timeline, err = query.All[Entry](ctx, db, `SELECT `+returnTimeline.List("return_id")+` FROM read.return_timeline WHERE return_id = $1 ORDER BY revision`, returnID)
+	r.Timeline, err = entries(ctx, db, returnTimeline, "return_id", returnID)
 	if err != nil {
 		return Return{}, fmt.Errorf("timeline of return %s: %w", returnID, err)
 	}

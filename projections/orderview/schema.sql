@@ -40,6 +40,7 @@ CREATE TABLE order_timeline (
     effective_at timestamptz NOT NULL,
     recorded_at  timestamptz NOT NULL,
     position     text        NOT NULL,
+    facts        json        NOT NULL, -- what the entry says in words, as members
     PRIMARY KEY (order_id, revision)
 );
 
@@ -78,5 +79,6 @@ CREATE TABLE return_timeline (
     effective_at timestamptz NOT NULL,
     recorded_at  timestamptz NOT NULL,
     position     text        NOT NULL,
+    facts        json        NOT NULL, -- what the entry says in words, as members
     PRIMARY KEY (return_id, revision)
 );

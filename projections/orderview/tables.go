@@ -86,5 +86,6 @@ func timelineTable(name, id string) *table.Table[timelineRow] {
 		table.Fixed("effective_at", table.Time, func(t timelineRow) time.Time { return t.event.EffectiveAt() }),
 		table.Fixed("recorded_at", table.Time, func(t timelineRow) time.Time { return t.event.RecordedAt }),
 		table.Fixed("position", table.Text, func(t timelineRow) string { return t.event.Position.String() }),
+		table.Fixed("facts", table.Document, func(t timelineRow) []byte { return t.facts.Text() }),
 	)
 }

@@ -1,14 +1,19 @@
 package orderview
 
 import (
+	"context"
 	"fmt"
 	"time"
+
+	"github.com/go-json-experiment/json"
 
 	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/returns"
 	"daybook/domain/unit"
 	"daybook/projections"
+	"daybook/projections/query"
+	"daybook/projections/table"
 )
 
 // Entry is one line of a timeline.
@@ -21,6 +26,12 @@ type Entry struct {
 	EffectiveAt time.Time
 	RecordedAt  time.Time
 	Position    string
+	Facts       Facts `db:"-"`
+}
+
+type entryRow struct {
+	Entry
+	Stored []byte `db:"facts"`
 }
 
 // timeline collects entries of a batch. They are only ever added, so they are
@@ -30,11 +41,28 @@ type timeline []timelineRow
 // timelineRow is an entry of an order or of a return.
 type timelineRow struct {
 	id, words string
+	facts     Facts
 	event     *projections.Event
 }
 
-func (t *timeline) add(id string, e *projections.Event, words string) {
-	*t = append(*t, timelineRow{id, words, e})
+func (t *timeline) add(id string, e *projections.Event, words string, facts Facts) {
+	*t = append(*t, timelineRow{id, words, facts, e})
+}
+
+// entries reads a timeline.
+func entries(ctx context.Context, db query.DB, from *table.Table[timelineRow], id, of string) ([]Entry, error) {
+	rows, err := query.All[entryRow](ctx, db, `SELECT `+from.List(id)+` FROM read.`+from.Name()+` WHERE `+id+` = $1 ORDER BY revision`, of)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]Entry, len(rows))
+	for i, row := range rows {
+		all[i] = row.Entry
+		if err := json.Unmarshal(row.Stored, &all[i].Facts); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
 }
 
 // OrderWords says what an event of an order means to whoever reads its history.

@@ -1,0 +1,143 @@
+package orderview
+
+import (
+	"fmt"
+
+	"github.com/go-json-experiment/json"
+
+	"daybook/domain/cart"
+	"daybook/domain/order"
+	"daybook/domain/returns"
+	"daybook/domain/unit"
+)
+
+// Facts are what an entry of a timeline says in words, as members. Which of them there are
+// follows from the type of the event. They have the names of the event's own members.
+type Facts struct {
+	Amount          *unit.Money        `json:"amount,omitzero"`   // of the order, the payment or the refund
+	Quantity        unit.Quantity      `json:"quantity,omitzero"` // units in all
+	Lines           []LineFacts        `json:"lines,omitempty"`   // which units; not of a whole order or return
+	TransactionType string             `json:"transaction_type,omitempty"`
+	State           string             `json:"state,omitempty"` // of the transaction
+	TransactionID   unit.TransactionID `json:"transaction_id,omitempty"`
+	ShipmentID      unit.ShipmentID    `json:"shipment_id,omitempty"`
+	Location        unit.LocationID    `json:"location,omitempty"`
+	Forced          bool               `json:"forced,omitzero"`
+	ReturnID        unit.ReturnID      `json:"return_id,omitempty"`
+	OrderID         unit.OrderID       `json:"order_id,omitempty"`
+	CartID          unit.CartID        `json:"cart_id,omitempty"`
+	Receipt         int                `json:"receipt,omitzero"`
+	Attempt         int                `json:"attempt,omitzero"`
+	Step            string             `json:"step,omitempty"` // what asked stock or orders for something
+	Remedy          string             `json:"remedy,omitempty"`
+	Shortages       []cart.Shortage    `json:"shortages,omitempty"`
+	Reason          string             `json:"reason,omitempty"`
+}
+
+// LineFacts is some units of a line.
+type LineFacts struct {
+	Line     int           `json:"line"`
+	Quantity unit.Quantity `json:"quantity"`
+}
+
+// Text is the stored form. Facts of one kind have one text.
+func (f Facts) Text() []byte {
+	text, err := json.Marshal(f)
+	if err != nil {
+		panic(fmt.Errorf("orderview: facts that cannot be written: %w", err))
+	}
+	return text
+}
+
+// OrderFacts are those of an event of an order.
+func OrderFacts(e order.Event) Facts {
+	switch e := e.(type) {
+	case order.Claimed:
+		return Facts{CartID: e.CartID}
+	case order.Placed:
+		return Facts{Amount: &e.Total, Quantity: unitsOf(e.Lines, func(l cart.Line) unit.Quantity { return l.Quantity }), OrderID: e.OrderID, CartID: e.CartID}
+	case order.PutOnHold:
+		return Facts{Reason: e.Reason}
+	case order.LinesCanceled:
+		return Facts{Quantity: inAll(e.Lines), Lines: each(e.Lines, lineFacts), Reason: e.Reason}
+	case order.Canceled:
+		return Facts{Reason: e.Reason}
+	case order.TransactionRecorded:
+		return Facts{Amount: &e.Amount, TransactionType: string(e.Type), State: string(e.State), TransactionID: e.TransactionID, ReturnID: e.ReturnID}
+	case order.TransactionSettled:
+		return Facts{State: string(e.State), TransactionID: e.TransactionID}
+	case order.Shipped:
+		return Facts{
+			Quantity:   unitsOf(e.Lines, func(l order.ShippedLine) unit.Quantity { return l.Quantity }),
+			Lines:      each(e.Lines, func(l order.ShippedLine) LineFacts { return LineFacts{l.Line, l.Quantity} }),
+			ShipmentID: e.ShipmentID, Location: e.Location, Forced: e.Forced,
+		}
+	case order.Delivered:
+		return Facts{ShipmentID: e.ShipmentID}
+	case order.StockSettled:
+		return Facts{Step: string(e.Step)}
+	case order.AllocationFailed:
+		return Facts{Shortages: e.Shortages, Remedy: string(e.Remedy)}
+	case order.AllocationRetried:
+		return Facts{Attempt: e.Attempt}
+	case order.PaymentOrphaned:
+		return Facts{Amount: &e.Amount, TransactionID: e.TransactionID, Remedy: string(e.Remedy)}
+	case order.ReturnAdmitted:
+		return Facts{Quantity: inAll(e.Lines), Lines: each(e.Lines, lineFacts), ReturnID: e.ReturnID}
+	case order.ReturnReleased:
+		return Facts{ReturnID: e.ReturnID}
+	case order.RefundClaimed:
+		return Facts{TransactionID: e.TransactionID, ReturnID: e.ReturnID}
+	case order.Confirmed, order.HoldReleased, order.Expired, order.Completed, order.AllocationRecovered, order.Archived, order.Unarchived:
+	}
+	return Facts{}
+}
+
+// ReturnFacts are those of an event of a return.
+func ReturnFacts(e returns.Event) Facts {
+	switch e := e.(type) {
+	case returns.Requested:
+		return Facts{Quantity: unitsOf(e.Lines, func(l returns.Line) unit.Quantity { return l.Quantity }), ReturnID: e.ReturnID, OrderID: e.OrderID, Reason: e.Reason}
+	case returns.AdmissionRefused:
+		return Facts{OrderID: e.OrderID, Reason: e.Reason}
+	case returns.Declined:
+		return Facts{Reason: e.Reason}
+	case returns.Canceled:
+		return Facts{Reason: e.Reason}
+	case returns.Received:
+		return Facts{
+			Quantity: unitsOf(e.Lines, func(l returns.ReceivedLine) unit.Quantity { return l.Quantity }),
+			Lines:    each(e.Lines, func(l returns.ReceivedLine) LineFacts { return LineFacts{l.Line, l.Quantity} }),
+			Receipt:  e.Receipt,
+		}
+	case returns.Refunded:
+		return Facts{Amount: &e.Amount, TransactionID: e.TransactionID}
+	case returns.RefundWithdrawn:
+		return Facts{Amount: &e.Amount, TransactionID: e.TransactionID, OrderID: e.OrderID, Reason: e.Reason}
+	case returns.OrdersSettled:
+		return Facts{Step: string(e.Step)}
+	case returns.StockSettled:
+		return Facts{Receipt: e.Receipt}
+	case returns.CreditNoted:
+		return Facts{Amount: &e.Amount, ReturnID: e.ReturnID, Reason: string(e.Reason)}
+	case returns.Admitted, returns.Approved, returns.Closed:
+	}
+	return Facts{}
+}
+
+func lineFacts(l order.LineQuantity) LineFacts { return LineFacts{l.Line, l.Quantity} }
+
+func unitsOf[L any](lines []L, units func(L) unit.Quantity) (sum unit.Quantity) {
+	for _, l := range lines {
+		sum += units(l)
+	}
+	return sum
+}
+
+func each[A, B any](all []A, to func(A) B) []B {
+	mapped := make([]B, len(all))
+	for i := range all {
+		mapped[i] = to(all[i])
+	}
+	return mapped
+}
