@@ -41,17 +41,12 @@ func one(about string, values ...any) word {
 var (
 	kinds          = []any{"stocked", "service"}
 	conditions     = []any{"available", "damaged", "quality_control", "other"}
-	cartStates     = []any{"open", "completing", "completed", "expired", "abandoned"}
-	orderStates    = []any{"pending", "confirmed", "completed", "canceled", "expired"}
-	returnStates   = []any{"requested", "open", "received", "closed", "declined", "canceled", "noted"}
 	payStates      = []any{"unpaid", "authorized", "partially_authorized", "partially_paid", "paid", "partially_refunded", "refunded", "overcharged", "voided"}
 	shipStates     = []any{"unfulfilled", "partially_fulfilled", "fulfilled", "partially_delivered", "delivered", "backordered", "not_required"}
 	transactions   = []any{"authorize", "capture", "void", "refund", "chargeback"}
 	settled        = []any{"pending", "succeeded", "failed"}
 	dispositions   = []any{"restocked", "damaged", "lost", "wrong_item", "written_off"}
 	remedies       = []any{"void_or_refund", "backorder"}
-	documentKinds  = []any{"sale", "free_order", "order_canceled", "return", "adjust_in", "adjust_out", "bad_debt", "credit"}
-	movementKinds  = []any{"received", "adjusted", "counted", "reserved", "reservation_extended", "reservation_released", "reservation_expired", "allocated", "deallocated", "shipped", "returned", "moved_state", "transfer_out", "transfer_in", "policy_set", "reorder_point_crossed", "unreadable"}
 	adjustReasons  = []any{"correction", "cycle_count", "received", "restock", "damaged", "shrinkage", "promotion", "other"}
 	orderSteps     = []any{"confirm", "cancel", "expire", "shipment"}
 	returnSteps    = []any{"release", "refund"}
@@ -285,6 +280,7 @@ var words = map[string]word{
 	"overridden":                     text("The price was given by a trusted caller, and is not the catalogue's.", false),
 	"direct":                         text("No order's process asked for it.", true),
 	"split":                          text("One SKU may come from several locations.", false),
+	"Shipment.delivered":             text("It has arrived.", false),
 	"order_id_taken":                 text("The order's id is another cart's.", false),
 
 	// Texts.

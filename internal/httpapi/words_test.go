@@ -32,6 +32,9 @@ func TestEveryMemberIsDescribedAndHasAnExample(t *testing.T) {
 			if !showsItsForm(schema) {
 				t.Errorf("%s.%s has no example", name, member)
 			}
+			if wrong := wrongExample(schema); wrong != nil {
+				t.Errorf("%s.%s is of type %v, and its example is %v", name, member, schema["type"], wrong)
+			}
 		}
 	}
 	if members < 1000 {
@@ -61,6 +64,23 @@ func TestEveryMemberIsDescribedAndHasAnExample(t *testing.T) {
 			}
 		}
 	}
+}
+
+// wrongExample is an example of another type than the member's, or nil.
+func wrongExample(schema map[string]any) any {
+	examples, _ := schema["examples"].([]any)
+	for _, example := range examples {
+		_, isText := example.(string)
+		_, isBool := example.(bool)
+		_, isNumber := example.(float64)
+		is := map[any]bool{"string": isText, "boolean": isBool, "integer": isNumber, "number": isNumber}
+		if kind, plain := schema["type"].(string); plain {
+			if fits, known := is[kind]; known && !fits {
+				return example
+			}
+		}
+	}
+	return nil
 }
 
 // showsItsForm tells of a schema whether a reader sees a value of it: an example, all its

@@ -12,11 +12,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-json-experiment/json"
+
 	"daybook/domain/cart"
 	"daybook/domain/unit"
 	"daybook/internal/resource"
-
-	"github.com/go-json-experiment/json"
 )
 
 // ContentType is that of every problem document.
