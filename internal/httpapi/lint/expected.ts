@@ -12,9 +12,20 @@ export const checkout: Schemas["CheckoutInputBody"] = { payment: {}, confirm: tr
 export const shipment: Schemas["ShipInputBody"] = { lines: [{ line: 1, quantity: 2 }] };
 
 // What may have few values has these, on reads as on writes.
-is<Same<Schemas["Order"]["status"], Schemas["OrderSummary"]["status"]>>();
-is<Same<Schemas["Order"]["payment_state"], Schemas["OrderSummary"]["payment_state"]>>();
+is<Same<Schemas["Order"]["status"], "pending" | "confirmed" | "completed" | "canceled" | "expired">>();
+is<Same<Schemas["OrderSummary"]["status"], Schemas["Order"]["status"]>>();
+is<Same<Schemas["OrderSummary"]["payment_state"], Schemas["Order"]["payment_state"]>>();
+is<Same<Schemas["Product"]["status"], "on_sale" | "retired">>();
 is<Same<Schemas["Product"]["kind"], "stocked" | "service">>();
+
+// A thing has one type, whether it is changed or read.
+type Changed<O extends keyof operations> = operations[O]["responses"] extends { 200: { content: { "application/json": infer B } } } ? B : never;
+is<Same<Changed<"confirm-order">, Changed<"get-order">>>();
+is<Same<Changed<"abandon-cart">, Changed<"get-cart">>>();
+is<Same<Changed<"approve-return">, Changed<"get-return">>>();
+is<Same<Changed<"set-price">, Changed<"get-product">>>();
+is<Same<Changed<"receive-stock">, Changed<"get-stock">>>();
+is<Same<Changed<"confirm-order">["owed"], Schemas["Money"]>>();
 
 // A problem's type tells its other members.
 export function explain(problem: Schemas["Problem"]): string {
