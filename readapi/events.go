@@ -271,9 +271,9 @@ func (a *api) registerEvents() {
 			Metadata: problem.Listing(codes...),
 		}
 	}
-	huma.Register(a.huma, register("list-events", "/v1/events", "Read the log, page by page", "Events come in the log's order, one a line; none is ever missed or changed. Go on from the last one's position. A page ends early, with `Daybook-More: true`, when it has come to 4 MiB.", contentLines, event, problem.OfReads...), a.events)
+	huma.Register(a.huma, register("list-events", "/v1/events", "Read the log, page by page", "Events come in the log's order, one a line; none is ever missed or changed. Go on from the last one's position. A page ends early, with `Daybook-More: true`, when it has come to 4 MiB.", contentLines, event, append([]string{problem.CodeBeyondHead}, problem.OfReads...)...), a.events)
 	huma.Register(a.huma, register("read-stream", "/v1/streams/{stream}", "Read the history of one aggregate", "Events come in the stream's order, one a line. A page ends early, with `Daybook-More: true`, when it has come to 4 MiB. Go on from the last event's revision.", contentLines, event, append([]string{problem.CodeNotFound, problem.CodeGone}, problem.OfReads...)...), a.stream)
-	huma.Register(a.huma, register("follow-events", "/v1/events/live", "Follow the log live", "Server-sent events: `id` is the position, `event` the type, `data` a CloudEvent. `caught_up` says that nothing more is known for now. Reconnecting with `Last-Event-ID` misses nothing.", "text/event-stream", a.liveMessages(event), append([]string{problem.CodeTooManyHere, problem.CodeOverloaded}, problem.OfReads...)...), a.followLive)
+	huma.Register(a.huma, register("follow-events", "/v1/events/live", "Follow the log live", "Server-sent events: `id` is the position, `event` the type, `data` a CloudEvent. `caught_up` says that nothing more is known for now. Reconnecting with `Last-Event-ID` misses nothing. A position beyond the head of the log is refused (409 `position-beyond-head`; not on KurrentDB), and a browser does not come back after that.", "text/event-stream", a.liveMessages(event), append([]string{problem.CodeTooManyHere, problem.CodeOverloaded, problem.CodeBeyondHead}, problem.OfReads...)...), a.followLive)
 }
 
 // liveMessages is the schema of a live stream: a text, whose messages have a schema of

@@ -16,6 +16,7 @@ import (
 
 	"daybook/domain/unit"
 	"daybook/eventstore"
+	"daybook/internal/problem"
 	"daybook/readapi"
 )
 
@@ -194,6 +195,39 @@ func TestTheLogIsFollowedLive(t *testing.T) {
 	for {
 		if name, _ := next(); name == "" {
 			return // the server ended it
+		}
+	}
+}
+
+// After a position that the log has not reached, no event will come. That is said at once,
+// and not with 200: by the HTML standard, an EventSource that gets another status fails for
+// good, and one whose stream ends connects again for ever.
+func TestAPositionBeyondTheHeadIsRefusedForGood(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.sell("MUG", 10)
+	head, err := s.Log.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	last, _ := head.Pair()
+	beyond := eventstore.At(last + 1).String()
+	for _, ask := range [][]string{
+		{"/v1/events/live?after=" + beyond},
+		{"/v1/events/live", "Last-Event-ID", beyond},
+		{"/v1/events/live?after=0", "Last-Event-ID", beyond, "Accept", "text/event-stream"},
+		{"/v1/events?after=" + beyond},
+		{"/v1/events?type=order.&after=" + beyond},
+	} {
+		got := s.get(ask[0], ask[1:]...)
+		got.problem(t, 409, problem.CodeBeyondHead)
+		if got.value("head") != head.String() || got.value("position") != beyond || strings.HasPrefix(got.header.Get("Content-Type"), "text/event-stream") || got.header.Get("Retry-After") != "" {
+			t.Errorf("%v: answer %v %s, want it to tell the head", ask, got.header, got.text)
+		}
+	}
+	for _, path := range []string{"/v1/events?after=" + head.String(), "/v1/events?type=order.&after=" + head.String()} {
+		if got := s.get(path); got.status != 200 || got.text != "" {
+			t.Errorf("%s, which is the head: answer %d %s", path, got.status, got.text)
 		}
 	}
 }

@@ -259,6 +259,9 @@ func known(err error) error {
 	if behind, ok := errors.AsType[*BehindError](err); ok {
 		return problem.PositionNotReached(behind.Want, behind.Reached, behind.Waited)
 	}
+	if beyond, ok := errors.AsType[*BeyondError](err); ok {
+		return problem.PositionBeyondHead(beyond.Position, beyond.Head)
+	}
 	if bad, ok := errors.AsType[*PositionError](err); ok {
 		return problem.NotValid(problem.InParameter(bad.In, bad.Name, "not a position of this log"))
 	}

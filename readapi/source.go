@@ -37,6 +37,14 @@ type PositionError struct{ In, Name, Text string }
 
 func (e *PositionError) Error() string { return fmt.Sprintf("%s: not a position: %q", e.Name, e.Text) }
 
+// BeyondError means that a position is beyond the end of the log. No event will follow it:
+// the log was restored, or the position is of another log.
+type BeyondError struct{ Position, Head string }
+
+func (e *BeyondError) Error() string {
+	return fmt.Sprintf("position %s is beyond the head of the log, %s", e.Position, e.Head)
+}
+
 // ProjectionStatus tells how a build of a read model stands.
 type ProjectionStatus struct {
 	View       string  `json:"view"`
@@ -74,14 +82,15 @@ type History interface {
 // Log is the event stream as consumers see it.
 type Log interface {
 	// Page yields events after a position, at most limit; types are prefixes, none
-	// is all.
+	// is all. It yields *BeyondError if the position is beyond the head.
 	Page(ctx context.Context, after string, types []string, limit int) iter.Seq2[Event, error]
 	// Stream yields a stream's events from a revision on, at most limit. One that
 	// holds none yields query.ErrNotFound.
 	Stream(ctx context.Context, stream string, from int64, limit int) iter.Seq2[Event, error]
 	// Follow yields events after a position and then new ones, until ctx ends. An
 	// Event without an id marks that everything up to its Position was looked at
-	// and there is no more for now.
+	// and there is no more for now. *BeyondError means that the position is beyond the
+	// head.
 	Follow(ctx context.Context, after string, types []string) (iter.Seq2[Event, error], error)
 	// Head is the position of the last event.
 	Head(ctx context.Context) (string, error)

@@ -82,7 +82,12 @@ func (h History) Movements(ctx context.Context, db query.DB, sku, location strin
 }
 
 // Log is readapi.Log over an event store.
-type Log struct{ Store eventstore.Store }
+type Log struct {
+	Store eventstore.Store
+	// Sparse says that positions which were given out may lie beyond the last event, as
+	// KurrentDB's do, whose own events count. Then no position is refused as beyond the head.
+	Sparse bool
+}
 
 // Head implements readapi.Log.
 func (l Log) Head(ctx context.Context) (string, error) {
@@ -127,7 +132,32 @@ func (l Log) Page(ctx context.Context, after string, types []string, limit int) 
 	if err != nil {
 		return fault(&readapi.PositionError{In: "query", Name: "after", Text: after})
 	}
-	return consumed(l.Store.ReadAll(ctx, from, eventstore.Filter{TypePrefixes: types}, limit))
+	return func(yield func(readapi.Event, error) bool) {
+		none := true
+		for event, err := range consumed(l.Store.ReadAll(ctx, from, eventstore.Filter{TypePrefixes: types}, limit)) {
+			none = false
+			if !yield(event, err) || err != nil {
+				return
+			}
+		}
+		if none {
+			if err := l.beyond(ctx, from); err != nil {
+				yield(readapi.Event{}, err)
+			}
+		}
+	}
+}
+
+// beyond is an error if a position is beyond the head of the log.
+func (l Log) beyond(ctx context.Context, from eventstore.Position) error {
+	if l.Sparse {
+		return nil
+	}
+	head, err := l.Store.Head(ctx)
+	if err == nil && head.Before(from) {
+		return &readapi.BeyondError{Position: from.String(), Head: head.String()}
+	}
+	return err
 }
 
 // Stream implements readapi.Log.
@@ -140,6 +170,9 @@ func (l Log) Follow(ctx context.Context, after string, types []string) (iter.Seq
 	from, err := eventstore.ParsePosition(after)
 	if err != nil {
 		return nil, &readapi.PositionError{In: "query", Name: "after", Text: after}
+	}
+	if err := l.beyond(ctx, from); err != nil {
+		return nil, err
 	}
 	return func(yield func(readapi.Event, error) bool) {
 		for item, err := range l.Store.Subscribe(ctx, from, eventstore.Filter{TypePrefixes: types}) {

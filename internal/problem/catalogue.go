@@ -42,6 +42,7 @@ func Catalogue() []Entry {
 		entry(http.StatusNotAcceptable, CodeNotAcceptable, "Only JSON is to be had."),
 		entry(http.StatusRequestTimeout, CodeSlow, "The body came too slowly."),
 		entry(http.StatusConflict, CodeConflict, "Others changed it at the same time, again and again; try again."),
+		entry(http.StatusConflict, CodeBeyondHead, "Events after a position were asked for that is beyond the head of the log; the facts tell both. Coming back does not help."),
 		entry(http.StatusConflict, CodeGone, "Its history was deleted for good."),
 		entry(http.StatusPreconditionFailed, CodeStale, "If-Match or If-None-Match does not hold; the facts tell the revision it is at."),
 		entry(http.StatusRequestEntityTooLarge, CodeTooLarge, "The request is over a limit."),

@@ -30,6 +30,7 @@ var facts = rows(
 	having[staleFacts](CodeStale),
 	having[positionFacts](CodePositionNotYet),
 	having[divergedFacts](CodeDiverged),
+	having[beyondFacts](CodeBeyondHead),
 
 	// Of products.
 	nothing(product.ErrNotFound, product.ErrRetired, product.ErrTitleInvalid, product.ErrPriceNegative),
@@ -151,6 +152,10 @@ type (
 	positionFacts struct {
 		Position string `json:"position" doc:"Up to which position the read model has come."`
 		Wanted   string `json:"wanted" example:"1042" doc:"The position that was asked for."`
+	}
+	beyondFacts struct {
+		Position string `json:"position" doc:"The position that was given."`
+		Head     string `json:"head" example:"1042" doc:"The position of the last event of the log."`
 	}
 	divergedFacts struct {
 		Keeper   string `json:"keeper" example:"this node" doc:"Who noticed it."`

@@ -38,6 +38,7 @@ const (
 	CodeOutcomeUnknown = "outcome-unknown"
 	CodePositionNotYet = "position-not-reached"
 	CodeDiverged       = "log-diverged"
+	CodeBeyondHead     = "position-beyond-head"
 )
 
 // What a Retry-After says: how long callers should wait where it is known that
@@ -230,6 +231,14 @@ func PositionNotReached(want, reached string, waited time.Duration) *Document {
 	return New(http.StatusServiceUnavailable, CodePositionNotYet,
 		fmt.Sprintf("After %s the read model is at position %s, not yet at %s.", waited.Round(time.Millisecond), reached, want)).
 		With(map[string]any{"position": reached, "wanted": want}).retryIn(retrySoon)
+}
+
+// PositionBeyondHead means that events after a position were asked for which the log has
+// not reached. Waiting does not help.
+func PositionBeyondHead(position, head string) *Document {
+	return New(http.StatusConflict, CodeBeyondHead,
+		fmt.Sprintf("Position %s is beyond the head of the log, which is %s: it is of another log, or of one that was restored since. Go on from a position that this log has.", position, head)).
+		With(map[string]any{"position": position, "head": head})
 }
 
 // OutcomeUnknown means that a request may have been done.
