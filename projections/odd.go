@@ -75,7 +75,7 @@ type oddLog struct {
 
 // choose returns which of some odd events get a log line, and how many others there were
 // since the last line that counts them. If more is 0, no such line is due.
-func (l *oddLog) tell(odd []Event, now time.Time) (named []Event, more int) {
+func (l *oddLog) choose(odd []Event, now time.Time) (named []Event, more int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.named == nil {
@@ -97,7 +97,7 @@ func (l *oddLog) tell(odd []Event, now time.Time) (named []Event, more int) {
 }
 
 func (w *worker) tellOdd(ctx context.Context, odd []Event) {
-	named, more := w.odd.tell(odd, time.Now())
+	named, more := w.odd.choose(odd, time.Now())
 	for _, e := range named {
 		w.log.WarnContext(ctx, "odd event; more of its stream are only counted", "type", eventstore.Visible(e.Type), "stream", eventstore.Visible(e.Stream),
 			"position", e.Position, "reason", eventstore.Visible(e.odd), "skipped", e.skipped)

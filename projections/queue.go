@@ -30,11 +30,11 @@ type queue struct {
 	caughtUp bool                // and there were no more events
 	err      error               // why no more events come
 
-	more, room chan struct{} // a signal may be old, so the receiver checks again
+	more, hasRoom chan struct{} // a signal may be old, so the receiver checks again
 }
 
 func newQueue(from eventstore.Position) *queue {
-	return &queue{examined: from, more: make(chan struct{}, 1), room: make(chan struct{}, 1)}
+	return &queue{examined: from, more: make(chan struct{}, 1), hasRoom: make(chan struct{}, 1)}
 }
 
 // put adds an event, waiting while the queue is full.
@@ -54,7 +54,7 @@ func (q *queue) put(ctx context.Context, event Event) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-q.room:
+		case <-q.hasRoom:
 		}
 	}
 }
@@ -132,7 +132,7 @@ func (q *queue) drop(events []Event) {
 	for _, event := range events {
 		q.bytes -= event.Size()
 	}
-	signal(q.room)
+	signal(q.hasRoom)
 }
 
 func signal(c chan struct{}) {

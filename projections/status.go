@@ -158,7 +158,7 @@ func (r *Runner) status(ctx context.Context, row statusRow, head eventstore.Posi
 const liveAge = 10 * time.Second
 
 // maxUnfinishedShare is the largest share that is reported while something is left.
-const wholeLess = 1 - 1e-9
+const maxUnfinishedShare = 1 - 1e-9
 
 // behind is how much of the log is up to a position, and how far the head is from there.
 func behind(at, head eventstore.Position) (share float64, lag uint64) {
@@ -167,7 +167,7 @@ func behind(at, head eventstore.Position) (share float64, lag uint64) {
 	}
 	here, _ := at.Pair()
 	end, _ := head.Pair()
-	return min(float64(here)/float64(max(end, 1)), wholeLess), max(1, end-here)
+	return min(float64(here)/float64(max(end, 1)), maxUnfinishedShare), max(1, end-here)
 }
 
 // age sets how old the oldest event is that the build has not read. If only records are left

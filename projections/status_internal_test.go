@@ -20,7 +20,7 @@ func TestTheShareOfTheLogIsTheSameOnEveryEngine(t *testing.T) {
 		{9, 7, 1},
 		{0, 7, 0},
 		{5, 20, 0.25},
-		{math.MaxInt64 - 1, math.MaxInt64, wholeLess}, // 1 is only where nothing is left
+		{math.MaxInt64 - 1, math.MaxInt64, maxUnfinishedShare}, // 1 is only where nothing is left
 	} {
 		events, _ := behind(eventstore.At(c.at), eventstore.At(c.head))
 		bytes, _ := behind(eventstore.AtPair(900*c.at, 900*c.at), eventstore.AtPair(900*c.head, 900*c.head))
@@ -31,7 +31,7 @@ func TestTheShareOfTheLogIsTheSameOnEveryEngine(t *testing.T) {
 			t.Errorf("at %d of %d: %v of events, %v of bytes, want %v", c.at, c.head, events, bytes, c.want)
 		}
 	}
-	if share, lag := behind(eventstore.AtPair(90, 40), eventstore.AtPair(90, 80)); share != wholeLess || lag != 1 {
+	if share, lag := behind(eventstore.AtPair(90, 40), eventstore.AtPair(90, 80)); share != maxUnfinishedShare || lag != 1 {
 		t.Errorf("within one commit: share %v, lag %d", share, lag)
 	}
 }

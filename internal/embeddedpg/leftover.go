@@ -36,7 +36,7 @@ func endLeftover(ctx context.Context, cluster string, logger *slog.Logger) error
 			return err
 		}
 	}
-	return setStalePIDFileAside(cluster, logger)
+	return moveStalePIDFile(cluster, logger)
 }
 
 // awaitGone waits for a bounded time. If a server does not end by a fast shutdown, it gets an
@@ -74,9 +74,9 @@ func signalServer(running []int, postmaster int, sig syscall.Signal) {
 // moveStalePIDFile renames a stale pid file. After a restart of the machine or container, the
 // number in the file may belong to another process of the same user. PostgreSQL would take
 // that process for a running server and refuse to start.
-func setStalePIDFileAside(cluster string, logger *slog.Logger) error {
+func moveStalePIDFile(cluster string, logger *slog.Logger) error {
 	pid := postmasterPID(cluster)
-	if pid <= 0 || !serversAreKnown || !alive(pid) {
+	if pid <= 0 || !seesAllServers || !alive(pid) {
 		return nil // PostgreSQL removes the file itself
 	}
 	logger.Warn("setting aside a stale pid file of the database", "pid", pid)

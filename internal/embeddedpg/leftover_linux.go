@@ -8,7 +8,7 @@ import (
 
 // seesAllServers: serversOn finds every server. So a pid file with any other process number
 // is stale.
-const serversAreKnown = true
+const seesAllServers = true
 
 // serversOn lists the processes of servers that run on a cluster. All of them have it as
 // their working directory, even if their postmaster has ended. A user's shell may have it,

@@ -11,7 +11,7 @@ import (
 
 // seesAllServers: serversOn finds only the postmaster. So it is never decided that a pid file
 // is stale.
-const serversAreKnown = false
+const seesAllServers = false
 
 // serversOn is the postmaster, if the process with that number is one on this cluster: its
 // command line contains the folder.

@@ -103,7 +103,7 @@ func TestInterruptedInitializationIsTakenUpAgain(t *testing.T) {
 
 func TestStalePIDFileOfAReusedNumberDoesNotBlock(t *testing.T) {
 	t.Parallel()
-	if !serversAreKnown {
+	if !seesAllServers {
 		t.Skip("only on Linux can a pid file be judged")
 	}
 	dir := newDataDir(t)

@@ -16,9 +16,9 @@ type grouping struct {
 	index    map[string]int // by invoice number
 
 	// Under Quarantine:
-	seen      []seenRow           // every row, because a bad invoice is reported with its rows' text
-	condemned map[string]*Problem // reason by invoice number
-	lost      *Problem            // the row before was bad, and its invoice is not known
+	seen     []seenRow           // every row, because a bad invoice is reported with its rows' text
+	rejected map[string]*Problem // reason by invoice number
+	lost     *Problem            // the row before was bad, and its invoice is not known
 }
 
 type seenRow struct {
@@ -29,7 +29,7 @@ type seenRow struct {
 }
 
 func newGrouping(mode Mode) *grouping {
-	return &grouping{mode: mode, index: map[string]int{}, condemned: map[string]*Problem{}}
+	return &grouping{mode: mode, index: map[string]int{}, rejected: map[string]*Problem{}}
 }
 
 func (g *grouping) add(rec record, r row) {
@@ -49,8 +49,8 @@ func (g *grouping) add(rec record, r row) {
 	}
 	invoice := &g.invoices[i]
 	if problem := mismatch(*invoice, r); problem != nil {
-		if g.condemned[r.invoice] == nil {
-			g.condemned[r.invoice] = problem
+		if g.rejected[r.invoice] == nil {
+			g.rejected[r.invoice] = problem
 		}
 		if g.mode == Quarantine {
 			g.seen[len(g.seen)-1].problem = problem
@@ -90,8 +90,8 @@ func (g *grouping) bad(rec record, problem *Problem) {
 }
 
 func (g *grouping) condemn(number string, problem *Problem) {
-	if number != "" && g.condemned[number] == nil {
-		g.condemned[number] = problem
+	if number != "" && g.rejected[number] == nil {
+		g.rejected[number] = problem
 	}
 }
 
@@ -99,34 +99,34 @@ func (g *grouping) condemn(number string, problem *Problem) {
 func (g *grouping) file() (*File, error) {
 	for i := range g.invoices {
 		invoice := &g.invoices[i]
-		if g.condemned[invoice.Number] != nil {
+		if g.rejected[invoice.Number] != nil {
 			continue
 		}
 		invoice.Kind = kindOf(*invoice)
 		if problem := check(*invoice); problem != nil {
-			g.condemned[invoice.Number] = problem
+			g.rejected[invoice.Number] = problem
 		}
 	}
-	if len(g.condemned) == 0 {
+	if len(g.rejected) == 0 {
 		return &File{Rows: g.rows, Invoices: g.invoices}, nil
 	}
 	if g.mode == Strict {
 		var first *Problem
-		for _, problem := range g.condemned {
+		for _, problem := range g.rejected {
 			if first == nil || problem.Row < first.Row {
 				first = problem
 			}
 		}
 		return nil, first
 	}
-	sound := slices.DeleteFunc(g.invoices, func(invoice Invoice) bool { return g.condemned[invoice.Number] != nil })
+	sound := slices.DeleteFunc(g.invoices, func(invoice Invoice) bool { return g.rejected[invoice.Number] != nil })
 	return &File{Rows: g.rows, Invoices: sound, Aside: g.aside()}, nil
 }
 
 func (g *grouping) aside() []SetAside {
 	var aside []SetAside
 	for _, seen := range g.seen {
-		why := g.condemned[seen.invoice]
+		why := g.rejected[seen.invoice]
 		set := SetAside{Row: seen.row, Invoice: seen.invoice, Text: seen.text}
 		switch {
 		case seen.problem != nil:

@@ -54,10 +54,10 @@ func (s *records) next() (record, error) {
 	s.fields = fields
 	switch {
 	case reason != "":
-		s.giveBack(&rec)
+		s.keepFirstLine(&rec)
 		return rec, &Problem{Row: rec.row, Column: broken, Reason: reason}
 	case len(fields) != len(Columns):
-		s.giveBack(&rec)
+		s.keepFirstLine(&rec)
 		return rec, &Problem{Row: rec.row, Column: min(len(fields), len(Columns)+1), Reason: fmt.Sprintf("the row has %d columns, not %d", len(fields), len(Columns))}
 	}
 	for i, field := range fields {
@@ -87,13 +87,13 @@ func (s *records) untilClosed(first string) (string, error) {
 		}
 	}
 	rec := record{text: text}
-	s.giveBack(&rec)
+	s.keepFirstLine(&rec)
 	return rec.text, nil
 }
 
 // keepFirstLine reduces a broken record to its first line, because the other lines may be
 // records without faults.
-func (s *records) giveBack(rec *record) {
+func (s *records) keepFirstLine(rec *record) {
 	lines := strings.Split(rec.text, "\n")
 	rec.text = lines[0]
 	s.row -= len(lines) - 1
