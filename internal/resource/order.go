@@ -119,7 +119,7 @@ type Shipment struct {
 	Carrier    string         `json:"carrier,omitempty"`
 	Tracking   string         `json:"tracking,omitempty"`
 	Forced     bool           `json:"forced"`
-	Delivered  bool           `json:"delivered" doc:"It has arrived."`
+	Delivered  bool           `json:"delivered" doc:"It has arrived." example:"true"`
 
 	ShippedAt   time.Time `json:"shipped_at,omitzero" reads:"only"`
 	DeliveredAt time.Time `json:"delivered_at,omitzero" reads:"only"`
