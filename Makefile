@@ -8,7 +8,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 LINT    := go tool -modfile=tools/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test race prove walk interop lint-api check fmt bench import clean
+.PHONY: help demo build test race prove walk interop lint-api client check fmt bench import clean
 
 help: ## list these targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,16 @@ lint-api: ## check the API's document with two linters, and strict TypeScript ma
 	mkdir -p internal/httpapi/lint/build
 	go run ./cmd/daybook openapi >internal/httpapi/lint/build/openapi.json
 	cd internal/httpapi/lint && npm ci --ignore-scripts --no-audit --no-fund && REDOCLY_TELEMETRY=off npm run --silent lint
+
+client: ## have a shop in strict TypeScript and one in Go, on types made from the API's document, buy from a server; installs their packages first
+	@command -v npm >/dev/null || { echo "install Node.js 20.19 or newer, with npm, first"; exit 1; }
+	mkdir -p internal/httpapi/client/build internal/httpapi/client/go/build/oapi
+	go run ./cmd/daybook openapi >internal/httpapi/client/build/openapi.json
+	cd internal/httpapi/client/typescript && npm ci --ignore-scripts --no-audit --no-fund && npm run --silent build
+	cd internal/httpapi/client/go && go tool ogen --config ogen.yaml --loglevel error --target build/ogen --package ogen --clean ../build/openapi.json && \
+		go tool oapi-codegen -generate types,client -package oapi -o build/oapi/client.gen.go ../build/openapi.json && \
+		go build -o /dev/null ./build/... && go build -o build/client .
+	DAYBOOK_CLIENTS=all go test ./cmd/daybook -run TestMadeClients -v -count=1 -timeout 10m
 
 check: ## lint, vet, format and modules; the first run builds the linter
 	@unformatted=$$(gofmt -l .) && if [ -n "$$unformatted" ]; then echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; fi

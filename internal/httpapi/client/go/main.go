@@ -1,0 +1,169 @@
+// Command client buys a mug over the HTTP API, through a shortage, to a refund. It does so
+// with the client that ogen makes from the API's document (make client). It is given the
+// server's address, and ends with an error where an answer is not what a shop would expect.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/shopspring/decimal"
+
+	api "daybook/internal/httpapi/client/go/build/ogen"
+)
+
+const location = "main"
+
+// position is that of the latest answer. Every read waits for it, so that the shop sees
+// what it did.
+var position = "0"
+
+func main() {
+	if len(os.Args) != 2 {
+		log.Fatal("usage: client http://127.0.0.1:8080")
+	}
+	shop, err := api.NewClient(os.Args[1])
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	sku := strings.ToUpper("mug-" + uuid.NewString())
+	cart := fill(ctx, shop, sku)
+	order := buy(ctx, shop, cart)
+	returned := giveBack(ctx, shop, order)
+
+	// What the read models say in the end.
+	end := want[api.Order](shop.GetOrder(ctx, api.GetOrderParams{OrderID: order, DaybookMinPosition: api.NewOptString(position)}))
+	same("payment", end.PaymentState, api.OrderPaymentStatePartiallyRefunded)
+	same("fulfilment", end.FulfillmentState, api.OrderFulfillmentStateDelivered)
+	amount("taken", end.Captured, "22.50")
+	amount("given back", end.Refunded, "7.50")
+	same("returns", len(end.Returns), 1)
+	same("return", end.Returns[0].ReturnID, returned)
+	left := want[api.Stock](shop.GetStock(ctx, api.GetStockParams{Sku: sku, Location: location, DaybookMinPosition: api.NewOptString(position)}))
+	same("left", left.Available, 1)
+	fmt.Printf("order %s: paid %s, given back %s %s\n", order, end.Captured.Amount, end.Refunded.Amount, end.Currency)
+}
+
+// fill lists a product of which there are three, and wants five. It gives the cart when it
+// has what is there.
+func fill(ctx context.Context, shop *api.Client, sku string) string {
+	product := want[api.Product](shop.ListProduct(ctx, &api.ListProductInputBody{Title: "Mug", Prices: []api.MoneyInput{gbp("7.50")}}, api.ListProductParams{Sku: sku}))
+	same("kind", product.Kind, api.ProductKindStocked)
+	same("received", want[api.Stock](shop.ReceiveStock(ctx, &api.QuantityBody{Quantity: 3}, api.ReceiveStockParams{IdempotencyKey: once(), Sku: sku, Location: location})).OnHand, 3)
+	cart := want[api.Cart](shop.OpenCart(ctx, &api.OpenCartInputBody{
+		Currency: "GBP", CustomerID: api.NewOptString("bob"), Lines: []api.LineInput{{Sku: sku, Quantity: 5}},
+	}, api.OpenCartParams{}))
+	amount("cart", cart.Total, "37.50")
+
+	answer, err := shop.CheckoutCart(ctx, &api.CheckoutInputBody{}, api.CheckoutCartParams{IdempotencyKey: once(), CartID: cart.CartID})
+	refused, is := answer.(*api.CheckoutCartConflictHeaders)
+	if err != nil || !is {
+		log.Fatalf("the checkout of too many: %T %+v, %v", answer, answer, err)
+	}
+	short, is := refused.Response.GetStockInsufficientProblem()
+	if !is || len(short.Shortages) != 1 {
+		log.Fatalf("the refusal tells no shortage: %+v", refused.Response)
+	}
+	shortage := short.Shortages[0]
+	same("SKU", shortage.Sku, sku)
+	same("asked for", shortage.Requested, 5)
+	same("available", shortage.Available, 3)
+	same("lines", fmt.Sprint(shortage.Lines), "[1]")
+	remember(refused.DaybookPosition) // from there on the cart is open again
+
+	again := want[api.Cart](shop.GetCart(ctx, api.GetCartParams{CartID: cart.CartID, DaybookMinPosition: api.NewOptString(position)}))
+	same("cart", again.Status, api.CartStatusOpen)
+	fewer := want[api.Cart](shop.ChangeCartLine(ctx, &api.ChangeQuantityInputBody{Quantity: shortage.Available}, api.ChangeCartLineParams{CartID: cart.CartID, Line: again.Lines[0].Line}))
+	amount("cart", fewer.Total, "22.50")
+	return cart.CartID
+}
+
+// buy checks out with the payment, and brings the goods to the customer. It gives the order.
+func buy(ctx context.Context, shop *api.Client, cart string) string {
+	answer, err := shop.CheckoutCart(ctx, &api.CheckoutInputBody{Payment: api.NewOptPaymentInput(api.PaymentInput{
+		Type: api.NewOptPaymentInputType(api.PaymentInputTypeCapture), TransactionID: api.NewOptString("pay-1"), Amount: api.NewOptMoneyInput(gbp("22.50")),
+	})}, api.CheckoutCartParams{IdempotencyKey: once(), CartID: cart})
+	created, is := answer.(*api.CheckoutCartCreated)
+	if err != nil || !is {
+		log.Fatalf("the checkout: %T %+v, %v", answer, answer, err)
+	}
+	remember(created.DaybookPosition)
+	placed := created.Response.Order
+	same("order", placed.Status, api.OrderStatusPending)
+	same("payment", placed.PaymentState, api.OrderPaymentStatePaid)
+	amount("owed", placed.Owed, "22.50")
+
+	order := placed.OrderID
+	same("order", want[api.Order](shop.ConfirmOrder(ctx, api.ConfirmOrderParams{OrderID: order})).Status, api.OrderStatusConfirmed)
+	parcel := want[api.ShipmentState](shop.ShipOrder(ctx, &api.ShipInputBody{Location: api.NewOptString(location)}, api.ShipOrderParams{IdempotencyKey: once(), OrderID: order}))
+	same("fulfilment", parcel.Order.FulfillmentState, api.OrderFulfillmentStateFulfilled)
+	arrived := want[api.Order](shop.DeliverShipment(ctx, api.DeliverShipmentParams{OrderID: order, ShipmentID: parcel.ShipmentID}))
+	same("fulfilment", arrived.FulfillmentState, api.OrderFulfillmentStateDelivered)
+	return order
+}
+
+// giveBack takes one of three back, and gives its price back. It gives the return.
+func giveBack(ctx context.Context, shop *api.Client, order string) string {
+	asked := want[api.Return](shop.RequestReturn(ctx, &api.RequestReturnInputBody{
+		OrderID: api.NewOptString(order), Lines: []api.ReturnLineInput{{OrderLine: api.NewOptInt64(1), Quantity: 1}},
+	}, api.RequestReturnParams{IdempotencyKey: api.NewOptString(once())}))
+	amount("worth", asked.Value, "7.50")
+	id := asked.ReturnID
+	same("return", want[api.Return](shop.ApproveReturn(ctx, api.ApproveReturnParams{ReturnID: id})).Status, api.ReturnStatusOpen)
+	received := want[api.Return](shop.ReceiveReturn(ctx, &api.ReceiptInputBody{Lines: []api.ReceivedLineInput{
+		{Line: 1, Quantity: 1, Disposition: api.ReceivedLineInputDispositionRestocked, Location: api.NewOptString(location)},
+	}}, api.ReceiveReturnParams{IdempotencyKey: once(), ReturnID: id}))
+	same("awaited", received.Lines[0].Awaited, 0)
+	refunded := want[api.Return](shop.RefundReturn(ctx, &api.RefundInputBody{Amount: gbp("7.50")}, api.RefundReturnParams{IdempotencyKey: once(), ReturnID: id}))
+	amount("given back", refunded.Refunded, "7.50")
+	return id
+}
+
+// want gives the body of an answer that is no problem.
+func want[Body any](answer any, err error) Body {
+	if err != nil {
+		log.Fatal(err)
+	}
+	done, is := answer.(interface {
+		GetResponse() Body
+		GetDaybookPosition() api.OptString
+	})
+	if !is {
+		log.Fatalf("answered with %T: %+v", answer, answer)
+	}
+	remember(done.GetDaybookPosition())
+	return done.GetResponse()
+}
+
+func remember(at api.OptString) {
+	if at.Value == "" {
+		log.Fatal("an answer without a position")
+	}
+	position = at.Value
+}
+
+func same[T comparable](what string, got, want T) {
+	if got != want {
+		log.Fatalf("%s: %v, want %v", what, got, want)
+	}
+}
+
+func amount(what string, got api.Money, want string) {
+	if got.Currency != "GBP" || !got.Amount.Equal(decimal.RequireFromString(want)) {
+		log.Fatalf("%s: %s %s, want %s GBP", what, got.Amount, got.Currency, want)
+	}
+}
+
+func gbp(amount string) api.MoneyInput {
+	return api.MoneyInput{Amount: decimal.RequireFromString(amount), Currency: "GBP"}
+}
+
+// once gives a key under which a write can be repeated.
+func once() string { return uuid.NewString() }
