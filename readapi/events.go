@@ -1,6 +1,8 @@
 package readapi
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -23,12 +25,14 @@ const (
 )
 
 type eventsInput struct {
-	After string   `query:"after" maxLength:"64" default:"0" doc:"The position to go on from: that of the last event seen."`
-	Limit int      `query:"limit" minimum:"1" maximum:"1000" default:"100"`
-	Types []string `query:"type" maxItems:"20" example:"order.,stock.received" doc:"Prefixes of event types, separated by commas. None is all."`
+	accepted
+	After     string   `query:"after" maxLength:"64" default:"0" doc:"The position to go on from: that of the last event seen."`
+	LastEvent string   `header:"Last-Event-ID" maxLength:"64" doc:"What a browser sends when it asks for server-sent events again; it comes before after."`
+	Limit     int      `query:"limit" minimum:"1" maximum:"1000" default:"100"`
+	Types     []string `query:"type" maxItems:"20" example:"order.,stock.received" doc:"Prefixes of event types, separated by commas. None is all."`
 }
 
-// eventsPage answers with events, one a line.
+// eventsPage answers with events, in one of the forms of eventForms.
 type eventsPage struct {
 	ContentType string `header:"Content-Type"`
 	Position    string `header:"Daybook-Position" doc:"Of the last event here: where the next page goes on. Empty pages repeat what was asked."`
@@ -40,16 +44,20 @@ type eventsPage struct {
 // pageBytes is the size at which a page ends: after the event that reaches it.
 const pageBytes = 4 << 20
 
-const contentLines = "application/x-ndjson"
-
 func (a *api) events(ctx context.Context, in *eventsInput) (*eventsPage, error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	page := &eventsPage{ContentType: contentLines, Position: in.After}
-	return page, page.fill(ctx, a.Log.Page(ctx, in.After, in.Types, in.Limit))
+	form, err := in.form()
+	if err != nil {
+		return nil, problem.From(ctx, err)
+	}
+	after := cmp.Or(in.LastEvent, in.After)
+	page := &eventsPage{ContentType: form, Position: after}
+	return page, page.fill(ctx, a.Log.Page(ctx, after, in.Types, in.Limit))
 }
 
 type streamInput struct {
+	accepted
 	Stream string `path:"stream" maxLength:"514" example:"order-1001" doc:"Percent-encode blanks and slashes."`
 	From   int64  `query:"from" minimum:"0" default:"0" example:"0" doc:"The first revision."`
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
@@ -58,13 +66,18 @@ type streamInput struct {
 func (a *api) stream(ctx context.Context, in *streamInput) (*eventsPage, error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	page := &eventsPage{ContentType: contentLines}
+	form, err := in.form()
+	if err != nil {
+		return nil, problem.From(ctx, err)
+	}
+	page := &eventsPage{ContentType: form}
 	return page, page.fill(ctx, a.Log.Stream(ctx, in.Stream, in.From, in.Limit))
 }
 
 // fill writes the page. It is read whole first, so that a fault is still a
 // problem document. Its size is bounded, because an event may have a megabyte.
 func (p *eventsPage) fill(ctx context.Context, events iter.Seq2[Event, error]) error {
+	defer p.close()
 	for event, err := range events {
 		if err != nil {
 			return problem.From(ctx, known(err))
@@ -77,7 +90,7 @@ func (p *eventsPage) fill(ctx context.Context, events iter.Seq2[Event, error]) e
 		if err != nil {
 			return problem.From(ctx, fmt.Errorf("event %s: %w", event.ID, err))
 		}
-		p.Body = append(append(p.Body, line...), '\n')
+		p.put(event, line)
 		p.Position = event.Position
 		p.Count++
 	}
@@ -198,11 +211,16 @@ func (s *sender) event(e Event) error {
 	if err != nil {
 		return fmt.Errorf("event %s: %w", e.ID, err)
 	}
-	name := e.Type
-	if name == caughtUp || name == brokenOff {
-		name = "message" // a foreign type must not pass for a word of this server's own
+	return s.send(messageName(e), e.Position, data)
+}
+
+// messageName is the name of an event's message: its type, unless that would pass for a
+// word of this server's own.
+func messageName(e Event) string {
+	if e.Type == caughtUp || e.Type == brokenOff {
+		return "message"
 	}
-	return s.send(name, e.Position, data)
+	return e.Type
 }
 
 // Names of server-sent events that are no events of the log.
@@ -224,14 +242,19 @@ func oneLine(text string) string {
 }
 
 func (s *sender) send(name, id string, data []byte) error {
-	var b strings.Builder
+	var b bytes.Buffer
+	writeMessage(&b, name, id, data)
+	return s.write(b.String())
+}
+
+// writeMessage writes a server-sent event, whose data is JSON in one line.
+func writeMessage(b *bytes.Buffer, name, id string, data []byte) {
 	if id != "" {
 		b.WriteString("id: " + oneLine(id) + "\n")
 	}
 	b.WriteString("event: " + oneLine(name) + "\ndata: ")
-	b.Write(data) // JSON in one line
+	b.Write(data)
 	b.WriteString("\n\n")
-	return s.write(b.String())
 }
 
 func (s *sender) write(text string) error {
@@ -261,19 +284,25 @@ type (
 // document each.
 func (a *api) registerEvents() {
 	event := apidoc.Events(a.huma.OpenAPI().Components.Schemas, eventType)
-	register := func(id, path, summary, about, contentType string, schema *huma.Schema, codes ...string) huma.Operation {
+	messages := &huma.MediaType{Schema: a.liveMessages(event)}
+	page := map[string]*huma.MediaType{
+		contentLines: {Schema: event}, contentMessages: messages,
+		contentJSON: {Schema: documentSchema(event)},
+	}
+	live := map[string]*huma.MediaType{contentMessages: messages}
+	register := func(id, path, summary, about string, content map[string]*huma.MediaType, codes ...string) huma.Operation {
 		return huma.Operation{
 			OperationID: id, Method: http.MethodGet, Path: path, Summary: summary, Description: about, Tags: []string{apidoc.TagEvents},
 			Responses: map[string]*huma.Response{"200": {
 				Description: "Events, each a CloudEvent.",
-				Content:     map[string]*huma.MediaType{contentType: {Schema: schema}},
+				Content:     content,
 			}},
 			Metadata: problem.Listing(codes...),
 		}
 	}
-	huma.Register(a.huma, register("list-events", "/v1/events", "Read the log, page by page", "Events come in the log's order, one a line; none is ever missed or changed. Go on from the last one's position. A page ends early, with `Daybook-More: true`, when it has come to 4 MiB.", contentLines, event, append([]string{problem.CodeBeyondHead}, problem.OfReads...)...), a.events)
-	huma.Register(a.huma, register("read-stream", "/v1/streams/{stream}", "Read the history of one aggregate", "Events come in the stream's order, one a line. A page ends early, with `Daybook-More: true`, when it has come to 4 MiB. Go on from the last event's revision.", contentLines, event, append([]string{problem.CodeNotFound, problem.CodeGone}, problem.OfReads...)...), a.stream)
-	huma.Register(a.huma, register("follow-events", "/v1/events/live", "Follow the log live", "Server-sent events: `id` is the position, `event` the type, `data` a CloudEvent. `caught_up` says that nothing more is known for now. Reconnecting with `Last-Event-ID` misses nothing. A position beyond the head of the log is refused (409 `position-beyond-head`; not on KurrentDB), and a browser does not come back after that.", "text/event-stream", a.liveMessages(event), append([]string{problem.CodeTooManyHere, problem.CodeOverloaded, problem.CodeBeyondHead}, problem.OfReads...)...), a.followLive)
+	huma.Register(a.huma, register("list-events", "/v1/events", "Read the log, page by page", "Events come in the log's order, one a line; none is ever missed or changed. Go on from the last one's position. A page ends early, with `Daybook-More: true`, when it has come to 4 MiB. `Accept` chooses the form: a JSON object a line, one JSON document, or server-sent events, which end with the page.", page, append([]string{problem.CodeBeyondHead, problem.CodeNotAcceptable}, problem.OfReads...)...), a.events)
+	huma.Register(a.huma, register("read-stream", "/v1/streams/{stream}", "Read the history of one aggregate", "Events come in the stream's order, one a line. A page ends early, with `Daybook-More: true`, when it has come to 4 MiB. Go on from the last event's revision. `Accept` chooses the form, as for the log.", page, append([]string{problem.CodeNotAcceptable, problem.CodeNotFound, problem.CodeGone}, problem.OfReads...)...), a.stream)
+	huma.Register(a.huma, register("follow-events", "/v1/events/live", "Follow the log live", "Server-sent events: `id` is the position, `event` the type, `data` a CloudEvent. `caught_up` says that nothing more is known for now. Reconnecting with `Last-Event-ID` misses nothing. A position beyond the head of the log is refused (409 `position-beyond-head`; not on KurrentDB), and a browser does not come back after that.", live, append([]string{problem.CodeTooManyHere, problem.CodeOverloaded, problem.CodeBeyondHead}, problem.OfReads...)...), a.followLive)
 }
 
 // liveMessages is the schema of a live stream: a text, whose messages have a schema of

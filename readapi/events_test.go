@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -229,5 +230,65 @@ func TestAPositionBeyondTheHeadIsRefusedForGood(t *testing.T) {
 		if got := s.get(path); got.status != 200 || got.text != "" {
 			t.Errorf("%s, which is the head: answer %d %s", path, got.status, got.text)
 		}
+	}
+}
+
+// A client may want the events in one of three forms.
+func TestAcceptChoosesTheFormOfEvents(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.sell("MUG", 10)
+	for _, path := range []string{"/v1/events", "/v1/streams/product-MUG"} {
+		want := eventsOf(t, s.get(path).text)
+		for accept, form := range map[string]string{
+			"":                                       "application/x-ndjson",
+			"*/*":                                    "application/x-ndjson",
+			"application/x-ndjson":                   "application/x-ndjson",
+			"application/*":                          "application/x-ndjson",
+			"application/json":                       "application/json",
+			"text/event-stream":                      "text/event-stream",
+			"text/*;q=0.5, application/json;q=0.4":   "text/event-stream",
+			"application/x-ndjson;q=0, */*;q=0.1":    "application/json",
+			"text/html, application/json, */*;q=0.1": "application/json",
+			"application/x-ndjson; q=0.2 , application/json ; q=0.201": "application/json",
+		} {
+			page := s.get(path, "Accept", accept)
+			var got []readapi.Event
+			switch form {
+			case "application/x-ndjson":
+				got = eventsOf(t, page.text)
+			case "application/json":
+				var document struct {
+					Events []readapi.Event `json:"events"`
+				}
+				if err := json.Unmarshal([]byte(page.text), &document); err != nil {
+					t.Errorf("%s, %q: %v", path, accept, err)
+				}
+				got = document.Events
+			default:
+				for line := range strings.Lines(page.text) {
+					if data, is := strings.CutPrefix(line, "data: "); is {
+						got = append(got, eventsOf(t, data)...)
+					}
+				}
+			}
+			if page.status != 200 || page.header.Get("Content-Type") != form || page.header.Get("Vary") != "Accept" || len(got) == 0 || !reflect.DeepEqual(got, want) {
+				t.Errorf("%s, %q: answer %d, %s, with %d events; want %d as %s", path, accept, page.status, page.header, len(got), len(want), form)
+			}
+		}
+		for _, accept := range []string{"text/csv", "application/x-ndjson;q=0", "application/json;q=0, application/xml", "application"} {
+			if page := s.get(path, "Accept", accept); page.status != http.StatusNotAcceptable || !strings.Contains(page.text, "application/x-ndjson") {
+				t.Errorf("%s, %q: answer %d %s, want 406 that names the forms", path, accept, page.status, page.text)
+			}
+		}
+	}
+	empty := s.get("/v1/events?type=nothing.", "Accept", "application/json")
+	if events, is := empty.body["events"].([]any); !is || len(events) != 0 || empty.body["position"] != "0" || empty.body["more"] != false {
+		t.Errorf("an empty page is %s", empty.text)
+	}
+	all := eventsOf(t, s.get("/v1/events").text)
+	again := s.get("/v1/events", "Accept", "text/event-stream", "Last-Event-ID", all[0].Position)
+	if !strings.HasPrefix(again.text, "id: "+all[1].Position+"\nevent: "+all[1].Type+"\n") {
+		t.Errorf("asked again after %s: %.200s", all[0].Position, again.text)
 	}
 }

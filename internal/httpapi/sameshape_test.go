@@ -185,6 +185,9 @@ func TestNoTypeOfTheDomainStandsInAnAnswer(t *testing.T) {
 	t.Parallel()
 	doc := document(t)
 	for path, item := range object(t, doc, "paths") {
+		if path == "/v1/events" || path == "/v1/streams/{stream}" {
+			continue // they answer with events
+		}
 		for method, operation := range item.(map[string]any) {
 			seen := map[string]bool{}
 			var walk func(value any)

@@ -99,8 +99,7 @@ func showsItsForm(schema map[string]any) bool {
 
 // notAnswered are problems that no operation of the document lists, and why.
 var notAnswered = map[string]string{
-	problem.CodeMethod:        "is of addresses, whose other methods the document has",
-	problem.CodeNotAcceptable: "JSON is given, whatever was asked for",
+	problem.CodeMethod: "is of addresses, whose other methods the document has",
 	// What the body's schema forbids never reaches the rules.
 	"cart-quantity-invalid": "schema", "cart-kind-unknown": "schema", "cart-policy-unknown": "schema", "line-quantity-invalid": "schema",
 	"product-kind-unknown": "schema", "return-quantity-invalid": "schema", "return-disposition-invalid": "schema",

@@ -39,7 +39,7 @@ func Catalogue() []Entry {
 		entry(http.StatusTooManyRequests, CodeTooManyHere, "This client has as many of these open as one client may; see Retry-After."),
 		entry(http.StatusNotFound, CodeNotFound, "There is nothing at this address, or nothing by this name in the read model."),
 		entry(http.StatusMethodNotAllowed, CodeMethod, "The address knows other methods; see Allow."),
-		entry(http.StatusNotAcceptable, CodeNotAcceptable, "Only JSON is to be had."),
+		entry(http.StatusNotAcceptable, CodeNotAcceptable, "Accept names no form in which this is to be had."),
 		entry(http.StatusRequestTimeout, CodeSlow, "The body came too slowly."),
 		entry(http.StatusConflict, CodeConflict, "Others changed it at the same time, again and again; try again."),
 		entry(http.StatusConflict, CodeBeyondHead, "Events after a position were asked for that is beyond the head of the log; the facts tell both. Coming back does not help."),

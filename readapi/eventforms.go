@@ -1,0 +1,128 @@
+package readapi
+
+import (
+	"bytes"
+	"mime"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"daybook/internal/problem"
+)
+
+// The forms in which a page of events is given. A client chooses one by Accept; the first
+// is for those that do not choose.
+const (
+	contentLines    = "application/x-ndjson"
+	contentJSON     = "application/json"
+	contentMessages = "text/event-stream"
+)
+
+var eventForms = []string{contentLines, contentJSON, contentMessages}
+
+// accepted is what a client accepts of the forms of events.
+type accepted struct{ header string }
+
+// Resolve implements huma.Resolver. It tells caches that the answer depends on Accept.
+func (a *accepted) Resolve(ctx huma.Context) []error {
+	a.header = ctx.Header("Accept")
+	ctx.AppendHeader("Vary", "Accept")
+	return nil
+}
+
+// form is the form that the client likes best, the first of those that it likes the same.
+// If it takes none, that is a problem 406. For example, "application/json, */*;q=0.1" is
+// JSON, and "text/csv" is refused.
+func (a *accepted) form() (string, error) {
+	if strings.TrimSpace(a.header) == "" {
+		return eventForms[0], nil
+	}
+	best, weight := "", 0.0
+	for _, form := range eventForms {
+		if q := weightOf(form, a.header); q > weight {
+			best, weight = form, q
+		}
+	}
+	if best == "" {
+		return "", problem.New(http.StatusNotAcceptable, problem.CodeNotAcceptable,
+			"Events are to be had as "+strings.Join(eventForms, ", ")+", and Accept names none of them.")
+	}
+	return best, nil
+}
+
+// weightOf is the weight that an Accept header gives to a media type, by its most specific
+// entry that matches; see RFC 9110, section 12.5.1.
+func weightOf(mediaType, accept string) float64 {
+	kind, _, _ := strings.Cut(mediaType, "/")
+	ranges := []string{"*/*", kind + "/*", mediaType} // from the least specific on
+	weight, matched := 0.0, -1
+	for entry := range strings.SplitSeq(accept, ",") {
+		name, parameters, err := mime.ParseMediaType(entry)
+		at := slices.Index(ranges, name)
+		if err != nil || at <= matched {
+			continue
+		}
+		q := 1.0
+		if text, given := parameters["q"]; given {
+			if q, err = strconv.ParseFloat(text, 64); err != nil {
+				continue
+			}
+		}
+		weight, matched = q, at
+	}
+	return weight
+}
+
+// put adds an event, which is one line of JSON, to a page.
+func (p *eventsPage) put(event Event, line []byte) {
+	switch p.ContentType {
+	case contentJSON:
+		opening := ",\n"
+		if p.Count == 0 {
+			opening = openingJSON
+		}
+		p.Body = append(append(p.Body, opening...), line...)
+	case contentMessages:
+		var message bytes.Buffer
+		writeMessage(&message, messageName(event), event.Position, line)
+		p.Body = append(p.Body, message.Bytes()...)
+	default:
+		p.Body = append(append(p.Body, line...), '\n')
+	}
+}
+
+// documentSchema is the schema of a page in JSON.
+func documentSchema(event *huma.Schema) *huma.Schema {
+	most := maxPageEvents
+	return &huma.Schema{
+		Type: huma.TypeObject, Description: "A page of events.", Required: []string{"events", "more"}, AdditionalProperties: false,
+		Properties: map[string]*huma.Schema{
+			"events":   {Type: huma.TypeArray, Items: event, MaxItems: &most, Description: "The events of the page, in order."},
+			"position": {Type: huma.TypeString, Description: "Of the last event here: where the next page goes on. An empty page repeats what was asked.", Examples: []any{"1042"}},
+			"more":     {Type: huma.TypeBoolean, Description: "True if the page ended because of its size in bytes before its limit: more events follow."},
+		},
+	}
+}
+
+// maxPageEvents is the largest limit of a page.
+const maxPageEvents = 1000
+
+const openingJSON = `{"events":[`
+
+// close ends a page's body.
+func (p *eventsPage) close() {
+	if p.ContentType != contentJSON {
+		return
+	}
+	if p.Count == 0 {
+		p.Body = append(p.Body, openingJSON...)
+	}
+	p.Body = append(p.Body, ']')
+	if p.Position != "" {
+		p.Body = append(p.Body, `,"position":"`+p.Position+`"`...)
+	}
+	p.Body = append(p.Body, `,"more":`+strconv.FormatBool(p.More == "true")+"}\n"...)
+}
