@@ -17,10 +17,10 @@ var ofTheProcess = []string{
 	"Stdin", "Stdout", "Stderr", "Args", "Exit", "TempDir",
 }
 
-// takesItself tells of the files that may reach for the process: the program's main, and
-// what only tests use.
+// takesItself tells of the files that may reach for the process: the mains of the program
+// and of the sample shop, and what only tests use.
 func takesItself(name string) bool {
-	return name == "cmd/daybook/main.go" || strings.HasPrefix(name, "internal/pgtest/") || strings.HasSuffix(name, "_test.go")
+	return name == "cmd/daybook/main.go" || name == "internal/httpapi/client/go/main.go" || strings.HasPrefix(name, "internal/pgtest/") || strings.HasSuffix(name, "_test.go")
 }
 
 // What is given the environment can be tested with another one. So nothing but main takes

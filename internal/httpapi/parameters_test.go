@@ -227,11 +227,20 @@ func TestOnlyPlainJSONInUTF8IsTaken(t *testing.T) {
 	handler := both(t)
 	for _, route := range bodyRoutes(t) {
 		for _, headers := range [][]string{
-			{"Content-Encoding", "gzip"}, {"Content-Encoding", "GZIP"}, {"Content-Encoding", "br"}, {"Content-Encoding", "identity, gzip"},
-			{"Content-Type", "application/json; charset=latin1"}, {"Content-Type", "application/json; charset=utf-16"},
-			{"Content-Type", "application/json; charset="}, {"Content-Type", `application/json; charset=""`},
-			{"Content-Type", "application/json; charset=utf-8; charset=latin1"}, {"Content-Type", ""},
-			{"Content-Type", "text/plain"}, {"Content-Type", "text/json-like"}, {"Content-Type", "application/x-www-form-urlencoded"}, {"Content-Type", ";"},
+			{"Content-Encoding", "gzip"},
+			{"Content-Encoding", "GZIP"},
+			{"Content-Encoding", "br"},
+			{"Content-Encoding", "identity, gzip"},
+			{"Content-Type", "application/json; charset=latin1"},
+			{"Content-Type", "application/json; charset=utf-16"},
+			{"Content-Type", "application/json; charset="},
+			{"Content-Type", `application/json; charset=""`},
+			{"Content-Type", "application/json; charset=utf-8; charset=latin1"},
+			{"Content-Type", ""},
+			{"Content-Type", "text/plain"},
+			{"Content-Type", "text/json-like"},
+			{"Content-Type", "application/x-www-form-urlencoded"},
+			{"Content-Type", ";"},
 		} {
 			status, got := sendForm(t, handler, route, `{}`, headers...)
 			if status != http.StatusUnsupportedMediaType || got.Code() != problem.CodeMediaType || got.Detail == "" {
@@ -239,8 +248,11 @@ func TestOnlyPlainJSONInUTF8IsTaken(t *testing.T) {
 			}
 		}
 		for _, headers := range [][]string{
-			nil, {"Content-Encoding", "identity"}, {"Content-Type", "application/json; charset=utf-8"},
-			{"Content-Type", `application/json;charset="UTF-8"`}, {"Content-Type", "Application/JSON"},
+			nil,
+			{"Content-Encoding", "identity"},
+			{"Content-Type", "application/json; charset=utf-8"},
+			{"Content-Type", `application/json;charset="UTF-8"`},
+			{"Content-Type", "Application/JSON"},
 		} {
 			if status, got := sendForm(t, handler, route, `{"no such member":1}`, headers...); status != http.StatusUnprocessableEntity {
 				t.Errorf("%s %s, %q: answer %d %+v, want it read as JSON", route.method, route.path, headers, status, got)
