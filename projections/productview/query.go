@@ -61,8 +61,8 @@ var Listed = query.Rows[Product]{
 	Sorts: map[string]query.Sort[Product]{
 		"sku": {By: []query.Column{{Name: "sku", Kind: query.Text}}, Key: func(p Product) []string { return []string{p.SKU} }},
 		"title": {
-			By:  []query.Column{{Name: "title", Kind: query.Text}, {Name: "sku", Kind: query.Text}},
-			Key: func(p Product) []string { return []string{p.Title, p.SKU} },
+			By:  []query.Column{{Name: `"left"(title, 256)`, Kind: query.Text}, {Name: "sku", Kind: query.Text}},
+			Key: func(p Product) []string { return []string{sortedTitle(p.Title), p.SKU} },
 		},
 		"listed_at": {
 			By:  []query.Column{{Name: "listed_at", Kind: query.Time}, {Name: "sku", Kind: query.Text}},
@@ -70,6 +70,12 @@ var Listed = query.Rows[Product]{
 		},
 	},
 	Usual: "sku",
+}
+
+// sortedTitle is the beginning of a title, by which products are sorted.
+func sortedTitle(title string) string {
+	runes := []rune(title)
+	return string(runes[:min(len(runes), 256)])
 }
 
 // List gives a page of products, by SKU unless asked otherwise.
