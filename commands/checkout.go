@@ -66,15 +66,7 @@ func (r CheckoutResult) Refusal() error {
 	case r.Spent:
 		return checkout.ErrOrderIDSpent.With(checkout.ErrOrderIDSpent.Detail, map[string]any{"order_id": r.OrderID})
 	}
-	for _, s := range r.Shortages {
-		if s.Reason != stock.ErrInsufficient.Code {
-			continue
-		}
-		return stock.ErrInsufficient.With(
-			fmt.Sprintf("%s: %d asked for, %d left.", s.SKU, s.Requested, s.Available),
-			map[string]any{"sku": s.SKU, "requested": s.Requested, "available": s.Available, "shortages": r.Shortages})
-	}
-	return checkout.ErrRefused.With("The stock could not be held.", map[string]any{"shortages": r.Shortages})
+	return checkout.Refusal(r.Shortages)
 }
 
 // Checkout turns a cart into an order, or says what was short. A refusal of the

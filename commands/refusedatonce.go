@@ -47,9 +47,11 @@ func (s *Service) refuseAtOnce(ctx context.Context, call Call, id unit.CartID, s
 // foreseeRefusal goes through a checkout without recording anything.
 //
 // Most checkouts succeed, so it looks first at what this node has in memory, which reads
-// nothing of the log. Only where that refuses does it look at the present. What it misses
-// is refused later, when stock is asked to reserve.
+// nothing of the log. Only where that refuses does it look at the present. A cart that was
+// refused before is likely to be refused again, so there it looks at the present at once.
+// What it misses is refused later, when stock is asked to reserve.
 func (s *Service) foreseeRefusal(ctx context.Context, call Call, id unit.CartID, start cart.StartCheckout) (what foreseen, short bool, err error) {
+	views := []func(context.Context, string, func(stock.State, int64)) error{s.stock.Recall, s.stock.View}
 	begins := false
 	err = s.carts.Recall(ctx, cart.Stream(id), func(state cart.State, revision int64) {
 		events, refusal := cart.Decide(start, state)
@@ -58,11 +60,14 @@ func (s *Service) foreseeRefusal(ctx context.Context, call Call, id unit.CartID,
 		}
 		what.started, begins = events[0].(cart.CheckoutStarted)
 		what.at = revision
+		if len(state.Refused) > 0 {
+			views = views[1:]
+		}
 	})
 	if err != nil || !begins || !call.If.Allows(what.at) {
 		return what, false, err
 	}
-	for _, view := range []func(context.Context, string, func(stock.State, int64)) error{s.stock.Recall, s.stock.View} {
+	for _, view := range views {
 		if what.refuse, short, err = s.rehearse(ctx, what.started, view); err != nil || !short {
 			return what, false, err
 		}

@@ -93,7 +93,7 @@ const (
 	aboutNoForce = "For goods handled outside this program's orders. What belongs to one of them is refused (409 `stock-belongs-to-order`): " +
 		"confirm the order, or call its retry-allocation."
 	aboutOpenCart = "Lines are priced from the catalogue, in the cart's currency; each keeps its price."
-	aboutCheckout = "Holds all the stock and places the order, or holds nothing and answers 409 `stock-insufficient` with what is left; the cart is then open again. " +
+	aboutCheckout = "Reserves all the stock and places the order, or reserves nothing and answers 409 `stock-insufficient` with what is left; the cart is then open again. " +
 		"With `payment` and `confirm` a storefront needs no further call. If those are refused, the order stands, pending, and the problem names it in `order_id`. " +
 		"A second checkout without `order_id`, such as a second click, answers 200 with the order that the first one makes, or 409 as the first one."
 	aboutDirect = "For goods handled outside this program's orders and returns, which do this by themselves. " +

@@ -75,8 +75,11 @@ func (s State) openedFor() Recipient {
 // refused tells whether the checkout under an order id was refused. Its error is a
 // *rule.ForgottenError.
 func (s State) refused(id unit.OrderID) (bool, error) {
-	if slices.Contains(s.Refused, id) || !s.Forgotten.Has(string(id)) {
-		return slices.Contains(s.Refused, id), nil
+	if slices.Contains(s.Refused, id) {
+		return true, nil
+	}
+	if !s.Forgotten.Has(string(id)) {
+		return false, nil
 	}
 	was, known := s.Recalled[id]
 	if !known {

@@ -51,21 +51,6 @@ import (
 	"daybook/domain/unit"
 )
 
-// ErrRefused is the answer to a checkout that was refused, unless a single shortage explains
-// the refusal better. Its facts have the shortages.
-var ErrRefused = &rule.Rejection{Code: "checkout-refused", Detail: "The stock could not be held."}
-
-// ErrOrderIDSpent is the answer to a caller that names the order id of a checkout that was
-// refused before. An order id has one checkout.
-var ErrOrderIDSpent = &rule.Rejection{Code: "order-id-spent", Detail: "An earlier checkout with this order id was refused. Ask again with another order id."}
-
-// ErrDiffers means that the cart has a checkout under this order id that asked for something
-// else.
-var ErrDiffers = &rule.Rejection{Code: "checkout-differs", Detail: "The cart is checked out under this order id with another reference, policy or sourcing."}
-
-// Rejections are all refusals of this package.
-var Rejections = []*rule.Rejection{ErrRefused, ErrOrderIDSpent, ErrDiffers}
-
 // Process is the state of one driver's work with stock. It is a value: Reply returns a new
 // one.
 type Process struct {

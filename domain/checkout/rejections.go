@@ -1,0 +1,37 @@
+package checkout
+
+import (
+	"fmt"
+
+	"daybook/domain/cart"
+	"daybook/domain/rule"
+	"daybook/domain/stock"
+)
+
+// ErrRefused is the answer to a checkout that was refused, unless a single shortage explains
+// the refusal better. Its facts have the shortages.
+var ErrRefused = &rule.Rejection{Code: "checkout-refused", Detail: "The stock could not be reserved."}
+
+// ErrOrderIDSpent is the answer to a caller that names the order id of a checkout that was
+// refused before. An order id has one checkout.
+var ErrOrderIDSpent = &rule.Rejection{Code: "order-id-spent", Detail: "An earlier checkout with this order id was refused. Ask again with another order id."}
+
+// ErrDiffers means that the cart has a checkout under this order id that asked for something
+// else.
+var ErrDiffers = &rule.Rejection{Code: "checkout-differs", Detail: "The cart is checked out under this order id with another reference, policy or sourcing."}
+
+// Rejections are all refusals of this package.
+var Rejections = []*rule.Rejection{ErrRefused, ErrOrderIDSpent, ErrDiffers}
+
+// Refusal is the answer to a refused checkout: about the first item of which there is not
+// enough, or else ErrRefused. Its facts have all shortages.
+func Refusal(shortages []cart.Shortage) *rule.Rejection {
+	for _, s := range shortages {
+		if s.Reason == stock.ErrInsufficient.Code {
+			return stock.ErrInsufficient.With(
+				fmt.Sprintf("%s: %d asked for, %d left.", s.SKU, s.Requested, s.Available),
+				map[string]any{"sku": s.SKU, "requested": s.Requested, "available": s.Available, "shortages": shortages})
+		}
+	}
+	return ErrRefused.With(ErrRefused.Detail, map[string]any{"shortages": shortages})
+}
