@@ -82,6 +82,8 @@ func (s *storyteller) carts() {
 	s.post("/carts/changed/lines", object{"lines": []object{{"sku": " mug", "quantity": 1}}})
 	s.do(http.MethodPatch, "/carts/changed/lines/2", object{"quantity": 4})
 	s.do(http.MethodDelete, "/carts/changed/lines/1", nil)
+	s.post("/carts/changed/lines", object{"lines": []object{{"sku": "MUG", "quantity": 2}}, "join": true})
+	s.do(http.MethodPatch, "/carts/changed", object{"customer_id": "somebody", "country": "France"})
 	s.fill("abandoned", "mug", 1)
 	s.post("/carts/abandoned/abandon", object{"reason": "bored"})
 	s.fill("expired", "mug", 1)
@@ -171,7 +173,7 @@ func (s *storyteller) lose(id string) {
 	}](s.T, s.url+"/v1/reservations?limit=500")
 	for _, r := range held {
 		if r.OrderID == id {
-			s.do(http.MethodDelete, "/stock/"+sku+"/main/reservations/"+r.ReservationID, nil)
+			s.do(http.MethodDelete, "/stock/"+sku+"/main/reservations/"+r.ReservationID+"?force=true&reason=lost", nil)
 		}
 	}
 	s.post("/stock/"+sku+"/main/allocations", object{"order_id": "other", "quantity": 1})

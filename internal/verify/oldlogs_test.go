@@ -195,8 +195,19 @@ func (o *oldLog) finish() {
 	reactor := &reactor.Reactor{
 		Store: o.store, Journal: commandspg.Journal{Pool: o.pool, Reader: "processes"}, Finisher: service, Logger: logger, Nudge: clockwork.Nudge,
 	}
-	defer o.running(clockwork.Run)()
 	defer o.running(reactor.Run)()
+	stopTimers := o.running(clockwork.Run)
+	o.settled(complaints)
+	stopTimers()
+	o.settled(complaints) // a timer may have opened something at the last moment
+	if text := complaints.String(); text != "" {
+		o.Errorf("what was open did not end without complaints:\n%s", text)
+	}
+}
+
+// settled waits until the log shows nothing that is open.
+func (o *oldLog) settled(complaints *complaints) {
+	o.Helper()
 	ctx, cancel := context.WithTimeout(o.Context(), time.Minute)
 	defer cancel()
 	for {
@@ -205,16 +216,13 @@ func (o *oldLog) finish() {
 			o.Fatalf("%v\n%s", err, complaints)
 		}
 		if report.Differences == 0 {
-			break
+			return
 		}
 		select {
 		case <-ctx.Done():
 			o.Fatalf("what was open has not ended:\n%s\n%s", inWords(report), complaints)
 		case <-time.After(50 * time.Millisecond):
 		}
-	}
-	if text := complaints.String(); text != "" {
-		o.Errorf("what was open did not end without complaints:\n%s", text)
 	}
 }
 
