@@ -146,6 +146,32 @@ func TestACartThatChangedMeanwhileIsDecidedAnew(t *testing.T) {
 	s.Audit()
 }
 
+// A claim may be all that is left of a checkout: the cart was given up after it. The order
+// id is then the cart's, nothing is begun, and the books are right.
+func TestAClaimWithoutACheckoutIsNoFault(t *testing.T) {
+	t.Parallel()
+	log := &appends{Store: memory.New()}
+	s := doomed(t, log)
+	other := open(t, log.Store, commands.DefaultPolicy())
+	var once sync.Once
+	log.before = func(stream string) {
+		if stream == order.Stream("o1") {
+			once.Do(func() {
+				if _, err := other.Cart(t.Context(), shoptest.NewCall(), "c1", cart.Abandon{Reason: "changed their mind"}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	if _, err := s.Checkout(t.Context(), shoptest.NewCall(), commands.CheckoutRequest{CartID: "c1", OrderID: "o1"}); !errors.Is(err, cart.ErrNotOpen) {
+		t.Errorf("checkout: %v; want %v", err, cart.ErrNotOpen)
+	}
+	if got := log.events[order.Stream("o1")]; len(got) != 1 {
+		t.Errorf("appends to the order: %v, want its claim", got)
+	}
+	s.Audit()
+}
+
 // An order id may become another cart's between the look at it and the claim.
 func TestAnOrderIDTakenMeanwhileLeavesTheCartOpen(t *testing.T) {
 	t.Parallel()

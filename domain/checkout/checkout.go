@@ -19,8 +19,8 @@
 // stream is the referee: the cart that is first to place or to claim the order id has it for
 // ever. Placing the other cart's order is refused (order.ErrIDTaken), and its checkout is
 // withdrawn: CheckoutRefused is recorded after CheckedOut, the cart has its lines again, and
-// every reservation is released. To avoid this, a driver reads the order's stream before it
-// starts a checkout.
+// every reservation is released. To avoid most of this, a driver looks at the order, if it has
+// it in memory, before it starts a checkout.
 //
 // Any number of drivers may work on one checkout at the same time, in the request and from
 // the log. Each driver may be cut off at any point. In the end nothing is reserved in part,
