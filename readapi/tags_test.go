@@ -1,40 +1,60 @@
 package readapi_test
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+
+	"daybook/internal/problem"
 )
 
 // changing are reads whose body says how old things are, so that it is never twice the
 // same.
 var changing = []string{"list-projections"}
 
-// Each read that has an ETag answers 304 to a reader who has its body, in every form in
-// which a tag may be named.
-func TestEveryReadIsAnsweredWith304ToWhoHasItsBody(t *testing.T) {
-	t.Parallel()
-	s := open(t)
+// taggedReads are addresses of all reads of the document whose answers have an ETag, by
+// their operations. What is read is there.
+func (s *shop) taggedReads() map[string]string {
+	s.Helper()
 	s.sell("MUG", 10)
 	written := s.buy("o-1", "jane", "MUG", 3)
 	s.at(written, "/v1/orders/o-1")
 	s.untilReady()
 	s.CaughtUp()
 	names := strings.NewReplacer("{order_id}", "o-1", "{cart_id}", "cart-of-o-1", "{sku}", "MUG", "{location}", "main", "{customer_id}", "jane", "{stream}", "order-o-1")
-	reads := 0
+	reads := make(map[string]string)
 	paths, _ := s.get("/openapi.json").value("paths").(map[string]any)
 	for path, methods := range paths {
 		described, _ := methods.(map[string]any)["get"].(map[string]any)
 		operation := response{body: described}
-		if described == nil || strings.Contains(path, "{return_id}") || operation.value("responses", "304") == nil {
+		if described == nil || strings.Contains(path, "{return_id}") || operation.value("responses", "200", "headers", "ETag") == nil {
 			continue
 		}
 		id, _ := operation.value("operationId").(string)
-		target := names.Replace(path)
-		if id == "list-customers" {
-			target += "?currency=GBP"
+		for _, status := range []string{"304", "412"} {
+			if operation.value("responses", status) == nil {
+				s.Errorf("%s has an ETag, and does not list %s", id, status)
+			}
 		}
+		reads[id] = names.Replace(path)
+		if id == "list-customers" {
+			reads[id] += "?currency=GBP"
+		}
+	}
+	if len(reads) < 22 {
+		s.Errorf("%d reads, want all", len(reads))
+	}
+	return reads
+}
+
+// Each read that has an ETag answers 304 to a reader who has its body, in every form in
+// which a tag may be named.
+func TestEveryReadIsAnsweredWith304ToWhoHasItsBody(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	for id, target := range s.taggedReads() {
 		first := s.get(target)
 		tag := first.header.Get("ETag")
 		if first.status != http.StatusOK || tag == "" {
@@ -42,7 +62,6 @@ func TestEveryReadIsAnsweredWith304ToWhoHasItsBody(t *testing.T) {
 			continue
 		}
 		gzip := strings.TrimSuffix(tag, `"`) + `-gzip"`
-		reads++
 		for _, known := range []string{tag, "W/" + tag, `"x", ` + tag + `,"y"`, "*", gzip, "W/" + gzip} {
 			got := s.get(target, "If-None-Match", known)
 			want := tag
@@ -64,8 +83,39 @@ func TestEveryReadIsAnsweredWith304ToWhoHasItsBody(t *testing.T) {
 			}
 		}
 	}
-	if reads < 22 {
-		t.Errorf("%d reads, want all", reads)
-	}
 	s.get("/v1/orders/none", "If-None-Match", "*").problem(t, http.StatusNotFound, "not-found")
+}
+
+// Each read that has an ETag answers 412 to a reader who wants another body, in every form
+// in which a tag may be named. If-Match goes before If-None-Match.
+func TestEveryReadIsAnsweredWith412ToWhoWantsAnotherBody(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	for id, target := range s.taggedReads() {
+		first := s.get(target)
+		tag := first.header.Get("ETag")
+		gzip := strings.TrimSuffix(tag, `"`) + `-gzip"`
+		for _, wanted := range []string{tag, "W/" + tag, `"x", ` + tag + `,"y"`, "*", gzip, "W/" + gzip} {
+			got := s.get(target, "If-Match", wanted)
+			if got.status != http.StatusOK || got.text != first.text || got.header.Get("ETag") != tag {
+				if !slices.Contains(changing, id) || wanted == "*" {
+					t.Errorf("%s, If-Match: %s: answer %d, ETag %s, %.100s; want the body", target, wanted, got.status, got.header.Get("ETag"), got.text)
+				}
+			}
+			if got := s.get(target, "If-Match", wanted, "If-None-Match", "*"); got.status != http.StatusNotModified && !slices.Contains(changing, id) {
+				t.Errorf("%s, If-Match: %s, If-None-Match: *: answer %d, want 304", target, wanted, got.status)
+			}
+		}
+		for _, other := range []string{`"x"`, `W/"body.x"`, `"-1"`, `"x", "y"`, strings.Replace(tag, ".", ".x", 1)} {
+			for _, also := range []string{`"other"`, "*", tag} {
+				got := s.get(target, "If-Match", other, "If-None-Match", also)
+				got.problem(t, http.StatusPreconditionFailed, problem.CodeStale)
+				if revision, _, _ := strings.Cut(strings.Trim(tag, `"`), "."); got.status == http.StatusPreconditionFailed && revision != "body" && fmt.Sprint(got.value("actual_revision")) != revision {
+					t.Errorf("%s, If-Match: %s: answer %s, want the revision %s", target, other, got.text, revision)
+				}
+			}
+		}
+		s.get(target, "If-Match", "none").problem(t, http.StatusUnprocessableEntity, problem.CodeInvalid)
+	}
+	s.get("/v1/orders/none", "If-Match", `"x"`).problem(t, http.StatusNotFound, problem.CodeNotFound)
 }

@@ -108,7 +108,7 @@ const description = `Daybook is the order and inventory core of a shop. Every wr
 - ` + "`Idempotency-Key`" + `: the same key with the same request gets the first answer again, marked ` + "`Idempotency-Replayed: true`" + `; with another request it is refused (422). Needed where stock or money moves. Keys are good for 48 hours and are the caller's own (` + "`Daybook-Actor`" + `).
 - ` + "`If-Match`" + `: the write happens only at the revision of one of these ETags, otherwise 412. ` + "`If-None-Match: *`" + `: only if there is nothing yet.
 
-**Reading.** Each answer says in ` + "`Daybook-Position`" + ` which position of the log it reflects. A read with ` + "`Daybook-Min-Position`" + `, such as the position a write returned, waits for it for 2 seconds, or as long as ` + "`Prefer: wait=n`" + ` says (10 at most). Each answer has an ` + "`ETag`" + ` that no other body has; a read whose ` + "`If-None-Match`" + ` names it is answered with 304.
+**Reading.** Each answer says in ` + "`Daybook-Position`" + ` which position of the log it reflects. A read with ` + "`Daybook-Min-Position`" + `, such as the position a write returned, waits for it for 2 seconds, or as long as ` + "`Prefer: wait=n`" + ` says (10 at most). Each answer has an ` + "`ETag`" + ` that no other body has; a read whose ` + "`If-None-Match`" + ` names it is answered with 304, and one whose ` + "`If-Match`" + ` does not with 412.
 
 **Errors** are RFC 9457 problems. The type of a refusal is ` + "`/problems/`" + ` and the rule's stable code; its facts are members of the document. ` + "`GET /problems`" + ` lists all codes.
 

@@ -182,8 +182,11 @@ func codesOf(op *huma.Operation) []string {
 		codes = append(codes, problem.CodeMediaType)
 	}
 	for _, p := range op.Parameters {
-		if p.Name == "Idempotency-Key" && p.Required {
+		switch {
+		case p.Name == "Idempotency-Key" && p.Required:
 			codes = append(codes, problem.CodeKeyRequired)
+		case p.Name == "If-Match":
+			codes = append(codes, problem.CodeStale)
 		}
 	}
 	slices.Sort(codes)

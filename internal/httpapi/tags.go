@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humamux"
 
 	"daybook/internal/etag"
+	"daybook/internal/problem"
 )
 
 const (
@@ -20,7 +21,8 @@ const (
 
 // tagAnswers gives each answer of an operation an ETag that no other body has. A handler
 // names the revision of the thing in its answer, where there is one; the body is not
-// written before that. Then it answers 304 to a read whose If-None-Match names the body.
+// written before that. Then it holds the conditions of a read against the ETag: the answer
+// is 412 if If-Match does not name the body, and 304 if If-None-Match names it.
 //
 // An answer that streams passes as it is, from its first flush on.
 func tagAnswers(ctx huma.Context, next func(huma.Context)) {
@@ -29,19 +31,39 @@ func tagAnswers(ctx huma.Context, next func(huma.Context)) {
 		next(ctx)
 		return
 	}
-	var known etag.List
-	if header := r.Header.Get(headerIfNoneMatch); header != "" && r.Method == http.MethodGet {
-		known, _ = etag.Parse(header) // checkParameters has refused what is none
-	}
 	held := &heldAnswer{ResponseWriter: w, header: make(http.Header), status: http.StatusOK}
 	next(humamux.NewContext(ctx.Operation(), r, held))
 	if held.through {
 		return
 	}
 	if held.status == http.StatusOK || held.status == http.StatusCreated {
-		held.tag(known)
+		revision, tag := held.tag()
+		if r.Method == http.MethodGet { // a write has held them against the revision before
+			if wanted, given := listIn(r, headerIfMatch); given && !names(wanted, tag) {
+				problem.Write(w, r, problem.OtherBody(revision))
+				return
+			}
+			if known, given := listIn(r, headerIfNoneMatch); given {
+				held.leaveOut(known, tag)
+			}
+		}
 	}
 	held.pass()
+}
+
+// listIn is the list of tags in a header; given is false if there is none.
+func listIn(r *http.Request, header string) (list etag.List, given bool) {
+	text := r.Header.Get(header)
+	if text == "" {
+		return list, false
+	}
+	list, err := etag.Parse(text)
+	return list, err == nil // checkParameters has refused what is none
+}
+
+func names(list etag.List, tag string) bool {
+	_, is := list.Find(tag)
+	return is
 }
 
 // isTagged tells of an operation whose answers have ETags: those of probes have none.
@@ -91,20 +113,28 @@ func (h *heldAnswer) FlushError() error {
 // Unwrap lets http.ResponseController find the connection.
 func (h *heldAnswer) Unwrap() http.ResponseWriter { return h.ResponseWriter }
 
-// tag gives the answer its ETag, and makes it a 304 if its body is known.
-func (h *heldAnswer) tag(known etag.List) {
+// tag gives the answer its ETag. The revision is that of the thing in it; below 0 it has
+// none.
+func (h *heldAnswer) tag() (revision int64, tag string) {
 	revision, err := strconv.ParseInt(strings.Trim(h.header.Get(headerETag), `"`), 10, 64)
 	if err != nil {
 		revision = -1
 	}
-	tag := etag.Of(revision, h.body.Bytes())
-	if found, is := known.Find(tag); is {
-		tag = found.As(tag)
-		h.status = http.StatusNotModified
-		h.header.Del("Content-Type")
-		h.body.Reset()
-	}
+	tag = etag.Of(revision, h.body.Bytes())
 	h.header.Set(headerETag, tag)
+	return revision, tag
+}
+
+// leaveOut makes the answer a 304 if its body is known.
+func (h *heldAnswer) leaveOut(known etag.List, tag string) {
+	found, is := known.Find(tag)
+	if !is {
+		return
+	}
+	h.header.Set(headerETag, found.As(tag))
+	h.status = http.StatusNotModified
+	h.header.Del("Content-Type")
+	h.body.Reset()
 }
 
 // pass writes what was held.
@@ -117,7 +147,8 @@ func (h *heldAnswer) pass() {
 	_, _ = h.ResponseWriter.Write(h.body.Bytes()) // the client may have gone
 }
 
-// describeTags documents the ETag of an operation's answers, and for reads the 304.
+// describeTags documents the ETag of an operation's answers, and for reads
+// their conditions.
 func describeTags(_ *huma.OpenAPI, op *huma.Operation) {
 	if !isTagged(op) {
 		return
@@ -140,6 +171,9 @@ func describeTags(_ *huma.OpenAPI, op *huma.Operation) {
 			Headers:     map[string]*huma.Header{headerETag: tagHeader()},
 		}
 		op.Parameters = append(op.Parameters, &huma.Param{
+			Name: headerIfMatch, In: "header", Schema: &huma.Schema{Type: huma.TypeString, Examples: []any{`"4.uhx0cXJUUGPW7vBT"`}},
+			Description: "ETags of bodies, separated by commas, or `*`. If this body is none of them, the answer is 412.",
+		}, &huma.Param{
 			Name: headerIfNoneMatch, In: "header", Schema: &huma.Schema{Type: huma.TypeString, Examples: []any{`"4.uhx0cXJUUGPW7vBT"`}},
 			Description: "ETags of bodies that the reader has, separated by commas, or `*`. If it has this one, the answer is 304 without a body.",
 		})

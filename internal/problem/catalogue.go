@@ -44,7 +44,7 @@ func Catalogue() []Entry {
 		entry(http.StatusConflict, CodeConflict, "Others changed it at the same time, again and again; try again."),
 		entry(http.StatusConflict, CodeBeyondHead, "Events after a position were asked for that is beyond the head of the log; the facts tell both. Coming back does not help."),
 		entry(http.StatusConflict, CodeGone, "Its history was deleted for good."),
-		entry(http.StatusPreconditionFailed, CodeStale, "If-Match or If-None-Match does not hold; the facts tell the revision it is at."),
+		entry(http.StatusPreconditionFailed, CodeStale, "If-Match or If-None-Match does not hold; the facts tell the revision it is at, if it has one."),
 		entry(http.StatusRequestEntityTooLarge, CodeTooLarge, "The request is over a limit."),
 		entry(http.StatusUnsupportedMediaType, CodeMediaType, "The body is not declared as plain JSON in UTF-8: it has another media type or charset, or is compressed."),
 		entry(http.StatusUnprocessableEntity, CodeInvalid, "Some of the request cannot be; errors says what and where."),

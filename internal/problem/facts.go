@@ -147,7 +147,7 @@ type (
 	}
 	staleFacts struct {
 		Expected *int64 `json:"expected_revision,omitempty" example:"3" doc:"The revision that If-Match named, if it named one."`
-		Actual   *int64 `json:"actual_revision,omitempty" example:"5" doc:"The revision that it is at; left out if it does not exist."`
+		Actual   *int64 `json:"actual_revision,omitempty" example:"5" doc:"The revision that it is at; left out if it does not exist, or has no revision, such as a list."`
 	}
 	positionFacts struct {
 		Position string `json:"position" doc:"Up to which position the read model has come."`

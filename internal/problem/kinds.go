@@ -188,6 +188,16 @@ func Stale(expected []int64, actual int64) *Document {
 	return New(http.StatusPreconditionFailed, CodeStale, detail).With(facts)
 }
 
+// OtherBody means that a read's If-Match does not name the body that it would be answered
+// with. revision is that of the thing in it; below 0 it has none.
+func OtherBody(revision int64) *Document {
+	d := New(http.StatusPreconditionFailed, CodeStale, "If-Match names other bodies than this read has now.")
+	if revision >= 0 {
+		d = d.With(map[string]any{"actual_revision": revision})
+	}
+	return d
+}
+
 // Overloaded means too much is waiting; the caller should come back.
 func Overloaded(cause error) *Document {
 	return New(http.StatusServiceUnavailable, CodeOverloaded, "Too much is waiting; come back later.").
