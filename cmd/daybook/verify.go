@@ -94,7 +94,7 @@ func (n *node) verify(ctx context.Context, cfg verify.Config, progress io.Writer
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		if verify.Unreached(err) || projections.Passing(err) {
+		if verify.Unavailable(err) || projections.Passing(err) {
 			return nil, err // what is behind may be so only because of that
 		}
 		fmt.Fprintf(progress, "the read models are compared where they are: %s\n", eventstore.Visible(err.Error())) // where that is amiss, it is a difference

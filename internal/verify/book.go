@@ -17,7 +17,8 @@ import (
 	"daybook/eventstore"
 )
 
-// Book is the log, folded.
+// Book is what the whole log folds to: every product, cart, order, return and stock level, and
+// the ledger of sales. It also has the checks that are made while the log is read.
 type Book struct {
 	Position eventstore.Position
 	Now      time.Time
@@ -29,60 +30,60 @@ type Book struct {
 	Sales    *Ledger
 
 	grace     time.Duration
-	checkouts map[unit.OrderID][]*attempt // by their order ids, of which two carts may have one
-	claimed   map[unit.OrderID]unit.CartID
-	tookBack  map[returned]unit.Quantity
+	checkouts map[unit.OrderID][]*checkoutAttempt // by order id; two carts may have been checked out under one
+	claimed   map[unit.OrderID]unit.CartID        // the cart that got the order id
+	restocked map[returnAtStock]unit.Quantity     // what stock took back for a return
 
-	looked   int64          // events of the log
-	events   int64          // of them, those in streams with names of the shop's
-	streams  map[string]end // of the shop
-	strange  map[string]*strange
-	others   *others
-	last     eventstore.Position
-	lastTime time.Time
-	words    map[string]string // one copy of each word that comes again and again
-	seed     maphash.Seed
+	eventsRead   int64                // all events of the log
+	events       int64                // of these, the ones in the shop's streams
+	streams      map[string]lastEvent // the shop's streams
+	unreadable   map[string]*unreadableStream
+	others       *otherStreams
+	lastPosition eventstore.Position
+	lastTime     time.Time
+	interned     map[string]string // one copy of each string that is in many events
+	seed         maphash.Seed
 
-	order    *Check // of positions and revisions
-	promises *Check // of stock, at each promise
-	once     *Check // each reservation has one beginning and at most one end
-	readable *Check // of events: each can be read, and comes after what begins its stream
-	bounded  *Check // events read within bounds, which is no difference
+	positions    *Check // positions and revisions are in order
+	promises     *Check // each reservation and allocation is within what can be sold
+	reservations *Check // each reservation begins once and ends at most once
+	readable     *Check // each event can be read, and comes after the event that begins its stream
+	outOfBounds  *Check // counts the events with values out of bounds; it has no differences
 }
 
-// attempt is a checkout of a cart under an order id.
-type attempt struct {
+// checkoutAttempt is a checkout of a cart under an order id.
+type checkoutAttempt struct {
 	cart    unit.CartID
 	from    cart.OrderIDSource
-	refused *end // when it was, if it was
+	refused *lastEvent // the refusal, or nil
 }
 
-// end is a stream's last event.
-type end struct {
+// lastEvent is a stream's last event.
+type lastEvent struct {
 	revision   int64
 	recordedAt time.Time
 }
 
-// Product is an entry of the catalogue, and when it came to be as it is.
+// Product is a product of the catalogue, with the times that the view shows.
 type Product struct {
 	product.State
 	listedAt time.Time // effective time of the last listing
-	end      end
+	last     lastEvent
 }
 
-// Cart is a cart, with what its fold forgets.
+// Cart is a cart, with what the view shows and the domain's fold does not keep.
 type Cart struct {
 	cart.State
 	channel   string
 	openedAt  time.Time // effective times
 	changedAt time.Time
-	end       end
+	last      lastEvent
 	shortages []cart.Shortage
 	dropped   []int
 	reason    string
 }
 
-// Order is an order, with what its fold has no use for.
+// Order is an order, with what the view shows and the domain's fold does not keep.
 type Order struct {
 	order.State
 	channel     string
@@ -90,78 +91,79 @@ type Order struct {
 	placedTotal decimal.Decimal
 	lines       uint64               // hash of the lines as placed
 	times       map[string]time.Time // effective times, see timeOf
-	history     []entry
-	end         end
+	history     []historyEntry
+	last        lastEvent
 }
 
-// Return is a return or a credit note, likewise.
+// Return is a return or a credit note, with what the view shows and the domain's fold does not
+// keep.
 type Return struct {
 	returns.State
 	channel   string
 	createdAt time.Time // effective
 	times     map[string]time.Time
-	history   []entry
-	end       end
-	admitted  bool     // by its orders
-	overpaid  []string // refunds of more than the return was worth when they were recorded
+	history   []historyEntry
+	last      lastEvent
+	admitted  bool     // its orders have admitted it
+	overpaid  []string // describes refunds that were more than the goods received by then were worth
 }
 
-// entry is an event as whoever reads the history of an order is told of it.
-type entry struct {
+// historyEntry is an event as the history of an order or a return shows it.
+type historyEntry struct {
 	revision       int64
 	eventType      string
 	actor, channel string
 	at, recordedAt time.Time
 	position       eventstore.Position
-	words, facts   uint64 // hashes
+	words, facts   uint64 // hashes, because the texts of a whole log would need too much memory
 }
 
 func newBook(now time.Time, grace time.Duration, shop Shop) *Book {
 	return &Book{
-		Now:       now,
-		Products:  map[unit.SKU]*Product{},
-		Carts:     map[unit.CartID]*Cart{},
-		Orders:    map[unit.OrderID]*Order{},
-		Returns:   map[unit.ReturnID]*Return{},
-		Stock:     map[stock.Key]*StockLevel{},
-		Sales:     newLedger(shop),
-		grace:     grace,
-		checkouts: map[unit.OrderID][]*attempt{},
-		claimed:   map[unit.OrderID]unit.CartID{},
-		tookBack:  map[returned]unit.Quantity{},
-		streams:   map[string]end{},
-		strange:   map[string]*strange{},
-		others:    newOthers(),
-		words:     map[string]string{},
-		seed:      maphash.MakeSeed(),
-		order:     &Check{Name: "log: positions rise, revisions are dense, times never fall"},
-		promises:  &Check{Name: "stock: never promised beyond policy, never below zero"},
-		once:      &Check{Name: "reservations: one beginning, at most one end"},
-		readable:  &Check{Name: "log: every event can be read and follows from those before it"},
-		bounded:   &Check{Name: "log: values beyond all bounds, read as the nearest within (examined: how many)"},
+		Now:          now,
+		Products:     map[unit.SKU]*Product{},
+		Carts:        map[unit.CartID]*Cart{},
+		Orders:       map[unit.OrderID]*Order{},
+		Returns:      map[unit.ReturnID]*Return{},
+		Stock:        map[stock.Key]*StockLevel{},
+		Sales:        newLedger(shop),
+		grace:        grace,
+		checkouts:    map[unit.OrderID][]*checkoutAttempt{},
+		claimed:      map[unit.OrderID]unit.CartID{},
+		restocked:    map[returnAtStock]unit.Quantity{},
+		streams:      map[string]lastEvent{},
+		unreadable:   map[string]*unreadableStream{},
+		others:       newOtherStreams(),
+		interned:     map[string]string{},
+		seed:         maphash.MakeSeed(),
+		positions:    &Check{Name: "log: positions rise, revisions are dense, times never fall"},
+		promises:     &Check{Name: "stock: never promised beyond policy, never below zero"},
+		reservations: &Check{Name: "reservations: one beginning, at most one end"},
+		readable:     &Check{Name: "log: every event can be read and follows from those before it"},
+		outOfBounds:  &Check{Name: "log: values beyond all bounds, read as the nearest within (examined: how many)"},
 	}
 }
 
-// checks are those of the log by itself.
+// checks makes all checks that need only the log.
 func (b *Book) checks() []*Check {
 	checks := b.eventChecks()
-	for _, check := range []func() *Check{b.checkStock, b.checkOrders, b.checkHolds, b.checkCarts, b.checkReturns, b.checkComebacks} {
+	for _, check := range []func() *Check{b.checkStock, b.checkOrders, b.checkStockOfOrders, b.checkCarts, b.checkReturns, b.checkOrdersAndReturns} {
 		checks = append(checks, b.safely(check))
 	}
 	return checks
 }
 
-// eventChecks are those that were made while the log was read.
+// eventChecks returns the checks that were made while the log was read.
 func (b *Book) eventChecks() []*Check {
-	checks := []*Check{b.order, b.readable, b.safely(b.checkNames), b.promises, b.once}
-	if b.bounded.Examined > 0 { // which says nothing where there are none
-		checks = append(checks, b.bounded)
+	checks := []*Check{b.positions, b.readable, b.safely(b.checkStreamNames), b.promises, b.reservations}
+	if b.outOfBounds.Examined > 0 { // a check of nothing would only confuse
+		checks = append(checks, b.outOfBounds)
 	}
 	return checks
 }
 
-// safely runs a check. Facts that no program of ours can have written may make it
-// panic: that is reported as a difference and does not end the verification.
+// safely runs a check. Events that no version of Daybook can have written may make the check
+// panic. The panic is reported as a difference, and the verification goes on.
 func (b *Book) safely(check func() *Check) (done *Check) {
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -172,104 +174,104 @@ func (b *Book) safely(check func() *Check) (done *Check) {
 	return check()
 }
 
-// read folds one event. One that makes no sense is a difference and left out, as
-// the views leave it out.
-func (b *Book) read(e *event) {
+// foldEvent folds one event. An event that makes no sense is a difference. It changes nothing,
+// because the views skip it too.
+func (b *Book) foldEvent(e *event) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			b.senseless(e, fmt.Sprintf("it cannot be folded: %v", cause))
+			b.report(e, fmt.Sprintf("it cannot be folded: %v", cause))
 		}
 	}()
-	b.looked++
-	if !b.last.Before(e.Position) {
-		b.order.differ("position %s comes after %s", e.Position, b.last)
+	b.eventsRead++
+	if !b.lastPosition.Before(e.Position) {
+		b.positions.differ("position %s comes after %s", e.Position, b.lastPosition)
 	}
-	b.last = e.Position
+	b.lastPosition = e.Position
 	if e.foreign {
 		b.others.add(e.Stream)
 		return
 	}
 	b.events++
-	if _, ours := b.streams[e.Stream]; !ours && e.unread != "" {
+	if _, ours := b.streams[e.Stream]; !ours && e.unreadable != "" {
 		b.noteUnreadable(e)
 		return
 	}
-	b.place(e)
-	if e.bounded != "" {
-		b.bounded.Examined++
+	b.checkPosition(e)
+	if e.outOfBounds != "" {
+		b.outOfBounds.Examined++
 	}
-	if e.unread != "" {
-		b.senseless(e, e.unread)
+	if e.unreadable != "" {
+		b.report(e, e.unreadable)
 		return
 	}
 	b.readable.Examined++
 	_, id, _ := strings.Cut(e.Stream, "-")
 	switch value := e.value.(type) {
 	case product.Event:
-		b.readProduct(e, unit.SKU(id), value)
+		b.foldProduct(e, unit.SKU(id), value)
 	case cart.Event:
-		b.readCart(e, unit.CartID(id), value)
+		b.foldCart(e, unit.CartID(id), value)
 	case order.Event:
-		b.readOrder(e, unit.OrderID(id), value)
+		b.foldOrder(e, unit.OrderID(id), value)
 	case returns.Event:
-		b.readReturn(e, unit.ReturnID(id), value)
+		b.foldReturn(e, unit.ReturnID(id), value)
 	case stock.Event:
-		b.readStock(e, value)
+		b.foldStock(e, value)
 	}
 }
 
-func (b *Book) senseless(e *event, why string) {
+// report counts a difference: event e makes no sense, and why says the reason.
+func (b *Book) report(e *event, why string) {
 	b.readable.differ("%s at revision %d of stream %s: %s", eventstore.Visible(e.Type), e.Revision, eventstore.Visible(e.Stream), eventstore.Visible(why))
 }
 
-// follows tells whether an event has its place in its stream: what begins an
-// aggregate comes once, and everything else comes after it.
-func (b *Book) follows(e *event, begins, known bool) bool {
+// checkBeginning tells whether an event may be where it is in its stream. The event that begins
+// an aggregate, such as order.Placed, must come once, and all others must come after it.
+func (b *Book) checkBeginning(e *event, begins, known bool) bool {
 	switch {
 	case begins && known:
-		b.senseless(e, "it begins a stream that has begun")
+		b.report(e, "it begins a stream that has begun")
 		return false
 	case !begins && !known:
-		b.senseless(e, "the stream has not begun")
+		b.report(e, "the stream has not begun")
 		return false
 	}
 	return true
 }
 
-// place checks where an event of the shop's stands.
-func (b *Book) place(e *event) {
-	b.order.Examined++
+// checkPosition checks the revision and the time of an event in one of the shop's streams.
+func (b *Book) checkPosition(e *event) {
+	b.positions.Examined++
 	before, seen := b.streams[e.Stream]
 	if !seen {
 		before.revision = b.noteUnreadableAsDifferences(e.Stream)
 	}
 	if next := before.revision + 1; e.Revision != next && !e.isTombstone() {
-		b.order.differ("stream %s: revision %d, want %d", e.Stream, e.Revision, next)
+		b.positions.differ("stream %s: revision %d, want %d", e.Stream, e.Revision, next)
 	}
 	if e.RecordedAt.Before(b.lastTime) {
-		b.order.differ("position %s was recorded at %s, before the one before it", e.Position, e.RecordedAt)
+		b.positions.differ("position %s was recorded at %s, before the one before it", e.Position, e.RecordedAt)
 	}
 	b.lastTime = e.RecordedAt
-	b.streams[e.Stream] = end{e.Revision, e.RecordedAt}
+	b.streams[e.Stream] = lastEvent{e.Revision, e.RecordedAt}
 }
 
-func (e *event) end() end { return end{e.Revision, e.RecordedAt} }
+func (e *event) lastEvent() lastEvent { return lastEvent{e.Revision, e.RecordedAt} }
 
-// intern keeps one copy of a word.
+// intern returns the one copy of a string that the book keeps.
 func (b *Book) intern(word string) string {
-	known, ok := b.words[word]
+	known, ok := b.interned[word]
 	if !ok {
 		known = strings.Clone(word)
-		b.words[known] = known
+		b.interned[known] = known
 	}
 	return known
 }
 
-// underWay tells whether work that a stream's last event began may still be
-// going on.
-func (b *Book) underWay(last end) bool { return b.Now.Sub(last.recordedAt) < b.grace }
+// underWay tells whether a process whose last event is last may still be in progress.
+func (b *Book) underWay(last lastEvent) bool { return b.Now.Sub(last.recordedAt) < b.grace }
 
-func (b *Book) readProduct(e *event, sku unit.SKU, value product.Event) {
+func (b *Book) foldProduct(e *event, sku unit.SKU, value product.Event) {
 	p := b.Products[sku]
 	if p == nil {
 		p = &Product{}
@@ -278,12 +280,12 @@ func (b *Book) readProduct(e *event, sku unit.SKU, value product.Event) {
 	if _, listed := value.(product.Listed); listed {
 		p.listedAt = e.at
 	}
-	p.State, p.end = product.Evolve(p.State, value), e.end()
+	p.State, p.last = product.Evolve(p.State, value), e.lastEvent()
 }
 
-func (b *Book) readCart(e *event, id unit.CartID, value cart.Event) {
+func (b *Book) foldCart(e *event, id unit.CartID, value cart.Event) {
 	c := b.Carts[id]
-	if _, opens := value.(cart.Opened); !b.follows(e, opens, c != nil) {
+	if _, opens := value.(cart.Opened); !b.checkBeginning(e, opens, c != nil) {
 		return
 	}
 	if c == nil {
@@ -295,11 +297,11 @@ func (b *Book) readCart(e *event, id unit.CartID, value cart.Event) {
 		c.channel, c.openedAt = b.intern(e.meta.Channel), e.at
 	case cart.CheckoutStarted:
 		c.shortages, c.dropped = nil, nil
-		b.checkouts[value.OrderID] = append(b.checkouts[value.OrderID], &attempt{cart: id, from: value.OrderIDFrom})
+		b.checkouts[value.OrderID] = append(b.checkouts[value.OrderID], &checkoutAttempt{cart: id, from: value.OrderIDFrom})
 	case cart.CheckoutRefused:
 		for _, a := range b.checkouts[value.OrderID] {
 			if a.cart == id {
-				ended := e.end()
+				ended := e.lastEvent()
 				a.refused = &ended
 			}
 		}
@@ -311,44 +313,45 @@ func (b *Book) readCart(e *event, id unit.CartID, value cart.Event) {
 	case cart.Expired, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged:
 	}
 	c.State = cart.Evolve(c.State, value)
-	c.changedAt, c.end = e.at, e.end()
+	c.changedAt, c.last = e.at, e.lastEvent()
 }
 
-func (b *Book) readStock(e *event, value stock.Event) {
+func (b *Book) foldStock(e *event, value stock.Event) {
 	key, err := stock.ParseStream(e.Stream)
 	if err != nil {
-		b.senseless(e, err.Error())
+		b.report(e, err.Error())
 		return
 	}
-	shelf := b.Stock[key]
-	if shelf == nil {
-		shelf = newStockLevel()
-		b.Stock[key] = shelf
+	level := b.Stock[key]
+	if level == nil {
+		level = newStockLevel()
+		b.Stock[key] = level
 	}
 	if back, ok := value.(stock.Returned); ok && !back.Direct {
-		b.tookBack[returned{back.ReturnID, key}] += back.Quantity
+		b.restocked[returnAtStock{back.ReturnID, key}] += back.Quantity
 	}
-	shelf.State, shelf.end = stock.Evolve(shelf.State, value), e.end()
-	shelf.imported += b.importedChange(e, value)
-	if promise := shelf.add(e, value, b.once, b.promises); promise {
+	level.State, level.last = stock.Evolve(level.State, value), e.lastEvent()
+	level.imported += b.importedChange(e, value)
+	if promise := level.add(e, value, b.reservations, b.promises); promise {
 		b.promises.Examined++
-		if room := shelf.sellable(e.RecordedAt.Add(clockSkew)); room < 0 {
-			b.promises.differ("%s, revision %d: promised %d more than there is", e.Stream, e.Revision, -room)
+		if sellable := level.sellable(e.RecordedAt.Add(clockSkew)); sellable < 0 {
+			b.promises.differ("%s, revision %d: promised %d more than there is", e.Stream, e.Revision, -sellable)
 		}
 	}
 	switch {
-	case shelf.onHand >= shelf.notForSale():
-		shelf.forced = false // mended; until then what is set apart may be written off, though it has left
-	case shelf.onHand < 0 && !shelf.forced:
-		b.promises.differ("%s, revision %d: %d on hand", e.Stream, e.Revision, shelf.onHand)
+	case level.onHand >= level.unavailableTotal():
+		level.shippedByForce = false // the books are right again; until then, units that are not for sale may be written off though they have left
+	case level.onHand < 0 && !level.shippedByForce:
+		b.promises.differ("%s, revision %d: %d on hand", e.Stream, e.Revision, level.onHand)
 	}
-	b.Sales.stock(e, value)
+	b.Sales.bookStock(e, value)
 }
 
-// importedChange is how much of a SKU an event brings or takes because of an invoice that
-// an import recorded. What is done at the stock itself, Direct, is done by hand.
+// importedChange is how many units an event adds (or, below zero, removes) because of an invoice
+// that an import recorded. A Direct event is not counted, because it comes from a command to the
+// stock itself and not from an invoice.
 func (b *Book) importedChange(e *event, value stock.Event) unit.Quantity {
-	switch value := value.(type) { //nolint:gochecksumtype // an import causes no others
+	switch value := value.(type) { //nolint:gochecksumtype // an import causes only these
 	case stock.Adjusted:
 		if e.meta.Channel == importChannel {
 			return value.Change
@@ -365,6 +368,6 @@ func (b *Book) importedChange(e *event, value stock.Event) unit.Quantity {
 	return 0
 }
 
-// clockSkew is how far the clock of the node that decided may have been ahead of
-// the log's: a reservation that was due to the one was not yet to the other.
+// clockSkew is how far the clock of a node may be ahead of the log's clock. For example, a node
+// may take a reservation as expired one second before the log's clock reaches its deadline.
 const clockSkew = 2 * time.Second

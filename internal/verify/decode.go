@@ -21,48 +21,48 @@ import (
 // event is a recorded event, decoded.
 type event struct {
 	eventstore.Recorded
-	value any // of one of the domain's event types; nil where it is not
+	value any // one of the domain's event types, or nil if the event is not one
 	meta  eventstore.Metadata
-	at    time.Time // effective
-	// unread is why an event of the domain has no value. bounded says what of it
-	// was beyond all bounds, and so is read as the nearest value within.
-	unread, bounded string
-	foreign         bool // its stream has no name of the shop's
+	at    time.Time // effective time
+	// unreadable says why an event in one of the shop's streams has no value. outOfBounds
+	// says what in it was out of bounds and is read as the nearest value within bounds.
+	unreadable, outOfBounds string
+	foreign                 bool // its stream's name is none of the shop's
 }
 
-// decode reads an event as the views do: within the same bounds, which are all
-// that the two have in common.
+// decode decodes an event. It uses the same bounds as the views, because a value out of
+// bounds would otherwise be a difference in each row. It shares no other code with them.
 func decode(recorded eventstore.Recorded) (e event) {
 	e.Recorded = recorded
-	defer func() { e.Data, e.Meta = nil, nil }() // who keeps a piece of the event must not keep these
+	defer func() { e.Data, e.Meta = nil, nil }() // a kept part of the event must not keep these in memory
 	category, id, _ := strings.Cut(recorded.Stream, "-")
 	read, known := decoders[category]
 	if id == "" || !known {
-		e.foreign = true // "order" is no order, and "order-" is none either
+		e.foreign = true // for example "order" or "order-", which have no id
 		return e
 	}
 	value, err := decodeWith(read, recorded)
 	switch {
 	case e.isTombstone():
-		e.unread = "the stream was ended for good"
+		e.unreadable = "the stream was ended for good"
 		return e
 	case !projections.OfItsKind(recorded.Type, recorded.Stream):
-		e.unread = "its type is of another kind than its stream"
+		e.unreadable = "its type is of another kind than its stream"
 		return e
 	case err != nil:
-		e.unread = err.Error()
+		e.unreadable = err.Error()
 		return e
 	}
-	e.value, e.bounded = projections.Bounded(value)
+	e.value, e.outOfBounds = projections.Bounded(value)
 	var odd string
 	if e.meta, odd = projections.ReadMetadata(recorded); odd != "" {
-		e.bounded = odd
+		e.outOfBounds = odd
 	}
 	e.at = e.meta.EffectiveAt(recorded.RecordedAt)
 	return e
 }
 
-// decoders read the events of each category of streams.
+// decoders are the functions that decode events, by the category of their stream.
 var decoders = map[string]func(eventType string, data []byte) (any, error){
 	product.Category: func(t string, data []byte) (any, error) { return product.Decode(t, data) },
 	cart.Category:    func(t string, data []byte) (any, error) { return cart.Decode(t, data) },
@@ -80,18 +80,18 @@ func decodeWith(read func(string, []byte) (any, error), recorded eventstore.Reco
 	return eventstore.Decode(&recorded, read)
 }
 
-// chunk is some events that are decoded together.
+// chunk is a run of the log's events. One goroutine decodes all of them.
 type chunk struct {
 	recorded []eventstore.Recorded
 	events   []event
-	err      error // after the events
+	err      error // the log could not be read after these events
 	done     chan struct{}
 }
 
 const (
 	chunkEvents = 256
-	chunkBytes  = 1 << 20 // a chunk ends when it has come to so many
-	chunksAhead = 16      // read or decoded before they are wanted
+	chunkBytes  = 1 << 20 // a chunk ends when its events have this size
+	chunksAhead = 16      // how many chunks are read or decoded ahead
 )
 
 func (c *chunk) decode() {
@@ -102,8 +102,8 @@ func (c *chunk) decode() {
 	}
 }
 
-// decoded yields the log's events in order. It reads ahead and decodes on all
-// processors: decoding is most of the work.
+// decoded yields the log's events in order. It reads ahead, and it decodes on all processors
+// because decoding is most of the work.
 func decoded(ctx context.Context, store eventstore.Store) iter.Seq2[*event, error] {
 	return func(yield func(*event, error) bool) {
 		ctx, stop := context.WithCancel(ctx)
@@ -155,7 +155,8 @@ func decoded(ctx context.Context, store eventstore.Store) iter.Seq2[*event, erro
 	}
 }
 
-// readChunks gives out the log in chunks. An error of the log is a chunk's last.
+// readChunks calls give with each chunk of the log. If the log cannot be read further, the
+// last chunk has the error.
 func readChunks(ctx context.Context, store eventstore.Store, give func(*chunk) bool) {
 	next := func() *chunk {
 		return &chunk{recorded: make([]eventstore.Recorded, 0, chunkEvents), done: make(chan struct{})}

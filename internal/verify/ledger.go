@@ -19,7 +19,7 @@ import (
 const (
 	sale           = "sale"
 	freeOrder      = "free_order"
-	orderCanceled  = "order_canceled" // what was taken off an order before it shipped
+	orderCanceled  = "order_canceled" // units of an order that were canceled before they shipped
 	returnDocument = "return"
 	adjustIn       = "adjust_in"
 	adjustOut      = "adjust_out"
@@ -27,13 +27,13 @@ const (
 	credit         = "credit"
 )
 
-// Shop says where the merchant is, as the sales were made with it.
+// Shop is the setting of the sales view: where the merchant is.
 type Shop struct {
 	Location          *time.Location // nil is UTC
-	Country, Currency string         // of stock adjustments, which name none
+	Country, Currency string         // of stock adjustments, because their events name neither
 }
 
-// Sum is what some lines come to.
+// Sum adds up lines of documents.
 type Sum struct {
 	Lines  int64
 	Units  int64
@@ -54,17 +54,17 @@ func (s Sum) equal(other Sum) bool {
 	return s.Lines == other.Lines && s.Units == other.Units && s.Amount.Equal(other.Amount)
 }
 
-// party is what all lines of a document share.
+// party is what all lines of a document have in common.
 type party struct{ reference, customer, country, channel, currency string }
 
-// document is one paper of the merchant's: an order, what was canceled of one, a
-// return, an adjustment, a credit note.
+// document is an order, the canceled units of an order, a return, a stock adjustment or a credit
+// note.
 type document struct {
 	Sum
 	party
 	kind string
 	day  string
-	at   time.Time // effective time of the first fact
+	at   time.Time // effective time of its first event
 }
 
 type dayKey struct{ day, kind, country, channel, currency string }
@@ -75,7 +75,7 @@ type customerKey struct{ id, currency string }
 
 type daySum struct {
 	Sum
-	documents int64 // whose first fact is of this day
+	documents int64 // how many documents have their first event on this day
 }
 
 type customer struct {
@@ -85,8 +85,8 @@ type customer struct {
 	lastID                 string
 }
 
-// Ledger is the documents of the log and their sums. Amounts and units have the
-// sign in which the merchant's sales change.
+// Ledger has the documents of the log and their sums. Amounts and units are positive if they
+// add to the merchant's sales, and negative if they reduce them: a return has negative ones.
 type Ledger struct {
 	shop      Shop
 	documents map[string]*document
@@ -105,16 +105,16 @@ func newLedger(shop Shop) *Ledger {
 	}
 }
 
-// paper is where lines are booked.
-type paper struct {
+// documentHeader says which document a line is booked on.
+type documentHeader struct {
 	name, kind string
 	party
 	at time.Time
 }
 
-// line books units of a SKU. lines counts them as a line of the document: 1, 0
-// where the line is on it already, -1 where it goes again.
-func (l *Ledger) line(on paper, sku unit.SKU, lines int64, units unit.Quantity, price unit.Money) {
+// addLine books units of a SKU on a document. lines is what it adds to the number of lines: 1
+// for a new line, 0 if the document has the line already, -1 if the line is removed.
+func (l *Ledger) addLine(on documentHeader, sku unit.SKU, lines int64, units unit.Quantity, price unit.Money) {
 	sum := Sum{Lines: lines, Units: int64(units), Amount: times(price, units)}
 	day := on.at.In(l.shop.Location).Format(time.DateOnly)
 	d, opened := l.documents[on.name], false
@@ -140,6 +140,7 @@ func (l *Ledger) line(on paper, sku unit.SKU, lines int64, units unit.Quantity, 
 	}
 }
 
+// at returns the sum under a key, which it adds if it is missing.
 func at[K comparable, V any](sums map[K]*V, key K) *V {
 	if sums[key] == nil {
 		sums[key] = new(V)
@@ -147,22 +148,22 @@ func at[K comparable, V any](sums map[K]*V, key K) *V {
 	return sums[key]
 }
 
-// order books an event of an order; o is the order before it.
-func (l *Ledger) order(e *event, o *Order, value order.Event) {
+// bookOrder books an event of an order. o is the order as it was before the event.
+func (l *Ledger) bookOrder(e *event, o *Order, value order.Event) {
 	switch value := value.(type) {
 	case order.Placed:
-		l.placed(e, value)
+		l.bookPlaced(e, value)
 	case order.LinesCanceled:
 		for _, canceled := range value.Lines {
 			for i := range o.Lines {
 				if o.Lines[i].Number == canceled.Line {
-					l.takenOff(e, o, &o.Lines[i], canceled.Quantity)
+					l.bookCanceled(e, o, &o.Lines[i], canceled.Quantity)
 				}
 			}
 		}
 	case order.Canceled, order.Expired:
 		for i := range o.Lines {
-			l.takenOff(e, o, &o.Lines[i], o.Lines[i].Open())
+			l.bookCanceled(e, o, &o.Lines[i], o.Lines[i].Open())
 		}
 	case order.Confirmed, order.PutOnHold, order.HoldReleased, order.TransactionRecorded, order.TransactionSettled, order.Shipped,
 		order.Delivered, order.Completed, order.StockSettled, order.AllocationFailed, order.AllocationRetried,
@@ -171,8 +172,8 @@ func (l *Ledger) order(e *event, o *Order, value order.Event) {
 	}
 }
 
-func (l *Ledger) placed(e *event, p order.Placed) {
-	on := paper{
+func (l *Ledger) bookPlaced(e *event, p order.Placed) {
+	on := documentHeader{
 		name: "order/" + string(p.OrderID), kind: freeOrder, at: e.at,
 		party: party{projections.Key(p.Reference), string(p.CustomerID), projections.Key(p.Country), projections.Key(e.meta.Channel), string(p.Currency)},
 	}
@@ -185,87 +186,87 @@ func (l *Ledger) placed(e *event, p order.Placed) {
 		c := at(l.customers, customerKey{on.customer, on.currency})
 		c.orders++
 		c.ordered = c.ordered.Add(p.Total.Amount)
-		when := e.at // not a pointer into the event, which would live as long
+		when := e.at // a copy, because a pointer into the event would keep the event in memory
 		if c.firstAt == nil || when.Before(*c.firstAt) {
 			c.firstAt = &when
 		}
-		if c.lastAt == nil || !when.Before(*c.lastAt) { // of two at one time, the later in the log
+		if c.lastAt == nil || !when.Before(*c.lastAt) { // if two have the same time, the one that is later in the log counts
 			c.lastAt, c.lastID = &when, string(p.OrderID)
 		}
 	}
 	for _, line := range p.Lines {
-		l.line(on, line.SKU, 1, line.Quantity, line.Price)
+		l.addLine(on, line.SKU, 1, line.Quantity, line.Price)
 	}
 }
 
-func (l *Ledger) takenOff(e *event, o *Order, line *order.Line, units unit.Quantity) {
+func (l *Ledger) bookCanceled(e *event, o *Order, line *order.Line, units unit.Quantity) {
 	if units <= 0 {
 		return
 	}
-	on := paper{
+	on := documentHeader{
 		name: "canceled/" + string(o.OrderID), kind: orderCanceled, at: e.at,
 		party: party{projections.Key(o.Reference), string(o.CustomerID), projections.Key(o.Country), projections.Key(o.channel), string(o.Currency())},
 	}
-	l.line(on, line.SKU, once(line.Canceled == 0), -units, line.Price)
+	l.addLine(on, line.SKU, countIf(line.Canceled == 0), -units, line.Price)
 }
 
-// once is 1 for a line that was not counted before.
-func once(first bool) int64 {
+// countIf is 1 for a line that is counted for the first time, and else 0.
+func countIf(first bool) int64 {
 	if first {
 		return 1
 	}
 	return 0
 }
 
-// returned books an event of a return; r is the return before it. Services are
-// booked when the return is approved, goods when they come.
-func (l *Ledger) returned(e *event, r *Return, value returns.Event) {
+// bookReturn books an event of a return. r is the return as it was before the event. Services are
+// booked when the return is approved. Goods are booked when they are received.
+func (l *Ledger) bookReturn(e *event, r *Return, value returns.Event) {
 	switch value := value.(type) {
 	case returns.CreditNoted:
-		l.credited(e, value)
+		l.bookCreditNote(e, value)
 	case returns.Approved:
-		l.services(e, r, 1)
+		l.bookServices(e, r, 1)
 	case returns.Canceled:
 		if r.Status == returns.StatusOpen {
-			l.services(e, r, -1)
+			l.bookServices(e, r, -1)
 		}
 	case returns.Received:
 		counted := map[int]bool{}
 		for _, received := range value.Lines {
 			if received.Line < 1 || received.Line > len(r.Lines) {
-				continue // told by checkReturns
+				continue // checkReturns reports it
 			}
 			line := r.Lines[received.Line-1]
-			first := once(line.Ended == 0 && !counted[received.Line])
+			first := countIf(line.Ended == 0 && !counted[received.Line])
 			counted[received.Line] = true
-			l.line(r.paper(e), line.SKU, first, -received.Quantity, line.Price)
+			l.addLine(r.documentHeader(e), line.SKU, first, -received.Quantity, line.Price)
 		}
 	case returns.Requested, returns.Admitted, returns.AdmissionRefused, returns.Declined, returns.Refunded, returns.RefundWithdrawn, returns.OrdersSettled,
 		returns.Closed, returns.StockSettled:
 	}
 }
 
-func (r *Return) paper(e *event) paper {
+func (r *Return) documentHeader(e *event) documentHeader {
 	q := r.Requested
-	return paper{
+	return documentHeader{
 		name: "return/" + string(q.ReturnID), kind: returnDocument, at: e.at,
 		party: party{projections.Key(q.Reference), string(q.CustomerID), projections.Key(q.Country), projections.Key(r.channel), string(q.Currency)},
 	}
 }
 
-// services books the services of a return, or takes that back.
-func (l *Ledger) services(e *event, r *Return, sign int64) {
+// bookServices books the services of a return. With sign -1 it takes this back.
+func (l *Ledger) bookServices(e *event, r *Return, sign int64) {
 	for _, line := range r.Lines {
 		if line.Kind == unit.Service {
-			l.line(r.paper(e), line.SKU, sign, -unit.Quantity(sign)*line.Quantity, line.Price)
+			l.addLine(r.documentHeader(e), line.SKU, sign, -unit.Quantity(sign)*line.Quantity, line.Price)
 		}
 	}
 }
 
-// credited books a credit note. A correction of the books is on the paper of the
-// stock adjustments with its reference.
-func (l *Ledger) credited(e *event, n returns.CreditNoted) {
-	on := paper{
+// bookCreditNote books a credit note. A credit note with the reason "adjustment" is booked on the same
+// document as the stock adjustments that have its reference.
+func (l *Ledger) bookCreditNote(e *event, n returns.CreditNoted) {
+	on := documentHeader{
 		name: "credit/" + string(n.ReturnID), kind: credit, at: e.at,
 		party: party{projections.Key(n.Reference), string(n.CustomerID), projections.Key(n.Country), projections.Key(e.meta.Channel), string(n.Amount.Currency)},
 	}
@@ -280,7 +281,7 @@ func (l *Ledger) credited(e *event, n returns.CreditNoted) {
 				on.name = on.kind + "/note/" + string(n.ReturnID)
 			}
 		}
-		l.line(on, line.SKU, 1, line.Quantity, line.Price)
+		l.addLine(on, line.SKU, 1, line.Quantity, line.Price)
 	}
 }
 
@@ -291,13 +292,13 @@ func adjustment(change unit.Quantity) string {
 	return adjustIn
 }
 
-// stock books adjustments. Without a document each is one of its own.
-func (l *Ledger) stock(e *event, value stock.Event) {
+// bookStock books stock adjustments. An adjustment that names no document is a document by itself.
+func (l *Ledger) bookStock(e *event, value stock.Event) {
 	adjusted, ok := value.(stock.Adjusted)
 	if !ok {
 		return
 	}
-	on := paper{
+	on := documentHeader{
 		kind: adjustment(adjusted.Change), at: e.at,
 		party: party{projections.Key(adjusted.Document), "", l.shop.Country, projections.Key(e.meta.Channel), l.shop.Currency},
 	}
@@ -305,10 +306,11 @@ func (l *Ledger) stock(e *event, value stock.Event) {
 	if adjusted.Document == "" {
 		on.name = on.kind + "/" + e.Stream + "/" + strconv.FormatInt(e.Revision, 10)
 	}
-	l.line(on, adjusted.SKU, 1, adjusted.Change, unit.Zero(unit.Currency(l.shop.Currency)))
+	l.addLine(on, adjusted.SKU, 1, adjusted.Change, unit.Zero(unit.Currency(l.shop.Currency)))
 }
 
-// number is the document's own number, or the id of what it is of.
+// number is the document's reference. If it has none, it is the id in its name: o-1 for the
+// document order/o-1.
 func (d *document) number(name string) string {
 	if d.reference != "" {
 		return d.reference

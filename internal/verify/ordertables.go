@@ -18,17 +18,17 @@ import (
 	"daybook/projections"
 )
 
-func compareOrders(ctx context.Context, b *Book, from source) ([]*Check, error) {
-	orderHistory, returnHistory := map[moment]*entry{}, map[moment]*entry{}
+func compareOrders(ctx context.Context, b *Book, from build) ([]*Check, error) {
+	orderHistory, returnHistory := map[historyKey]*historyEntry{}, map[historyKey]*historyEntry{}
 	for id, o := range b.Orders {
 		for i := range o.history {
-			orderHistory[moment{string(id), o.history[i].revision}] = &o.history[i]
+			orderHistory[historyKey{string(id), o.history[i].revision}] = &o.history[i]
 		}
 	}
 	links := map[link]struct{}{}
 	for id, r := range b.Returns {
 		for i := range r.history {
-			returnHistory[moment{string(id), r.history[i].revision}] = &r.history[i]
+			returnHistory[historyKey{string(id), r.history[i].revision}] = &r.history[i]
 		}
 		for _, of := range r.orders() {
 			links[link{of, string(id)}] = struct{}{}
@@ -74,64 +74,64 @@ type orderRow struct {
 func (r *orderRow) columns() []column[*Order] {
 	return []column[*Order]{
 		keyColumn[*Order]("order_id", &r.id),
-		is("reference", &r.reference, func(o *Order) string { return projections.Key(o.Reference) }),
-		is("customer_id", &r.customer, func(o *Order) string { return string(o.CustomerID) }),
-		is("cart_id", &r.cart, func(o *Order) string { return string(o.CartID) }),
-		is("currency", &r.currency, func(o *Order) string { return string(o.Currency()) }),
-		is("country", &r.country, func(o *Order) string { return projections.Key(o.Country) }),
-		is("channel", &r.channel, func(o *Order) string { return o.channel }),
-		is("status", &r.status, func(o *Order) string { return string(o.Status) }),
-		is("payment_state", &r.payment, func(o *Order) string { return string(o.PaymentState()) }),
-		is("fulfillment_state", &r.fulfillment, func(o *Order) string { return string(o.FulfillmentState()) }),
-		is("on_hold", &r.onHold, func(o *Order) bool { return o.OnHold }),
-		is("archived", &r.archived, func(o *Order) bool { return o.Archived }),
-		is("needs_attention", &r.attention, func(o *Order) bool {
-			captured, back, _ := o.moneyIn()
+		equals("reference", &r.reference, func(o *Order) string { return projections.Key(o.Reference) }),
+		equals("customer_id", &r.customer, func(o *Order) string { return string(o.CustomerID) }),
+		equals("cart_id", &r.cart, func(o *Order) string { return string(o.CartID) }),
+		equals("currency", &r.currency, func(o *Order) string { return string(o.Currency()) }),
+		equals("country", &r.country, func(o *Order) string { return projections.Key(o.Country) }),
+		equals("channel", &r.channel, func(o *Order) string { return o.channel }),
+		equals("status", &r.status, func(o *Order) string { return string(o.Status) }),
+		equals("payment_state", &r.payment, func(o *Order) string { return string(o.PaymentState()) }),
+		equals("fulfillment_state", &r.fulfillment, func(o *Order) string { return string(o.FulfillmentState()) }),
+		equals("on_hold", &r.onHold, func(o *Order) bool { return o.OnHold }),
+		equals("archived", &r.archived, func(o *Order) bool { return o.Archived }),
+		equals("needs_attention", &r.attention, func(o *Order) bool {
+			captured, back, _ := o.payments()
 			return o.AllocationFailed || len(o.Orphans) > 0 && captured.GreaterThan(back)
 		}),
-		is("placed_total", &r.placedTotal, func(o *Order) decimal.Decimal { return o.placedTotal }),
-		is("total", &r.total, (*Order).worth),
-		is("owed", &r.owed, func(o *Order) decimal.Decimal {
+		equals("placed_total", &r.placedTotal, func(o *Order) decimal.Decimal { return o.placedTotal }),
+		equals("total", &r.total, (*Order).worth),
+		equals("owed", &r.owed, func(o *Order) decimal.Decimal {
 			return decimal.Max(decimal.Zero, o.worth().Round(o.Currency().Digits()))
 		}),
-		differs("captured", &r.captured, func(o *Order, d *deviation) {
-			captured, _, foreign := o.moneyIn()
+		comparedBy("captured", &r.captured, func(o *Order, d *rowDifference) {
+			captured, _, foreign := o.payments()
 			d.columns = append(d.columns, foreign...)
 			d.column("captured", r.captured, captured)
 		}),
-		is("refunded", &r.refunded, func(o *Order) decimal.Decimal {
-			_, back, _ := o.moneyIn()
+		equals("refunded", &r.refunded, func(o *Order) decimal.Decimal {
+			_, back, _ := o.payments()
 			return back
 		}),
-		is("line_count", &r.lineCount, func(o *Order) int { return len(o.Lines) }),
-		is("units", &r.units, func(o *Order) (sum int64) {
+		equals("line_count", &r.lineCount, func(o *Order) int { return len(o.Lines) }),
+		equals("units", &r.units, func(o *Order) (sum int64) {
 			for _, l := range o.Lines {
 				sum += int64(l.Quantity)
 			}
 			return sum
 		}),
-		is("placed_at", &r.placedAt, func(o *Order) time.Time { return o.placedAt }),
-		is("changed_at", &r.changedAt, func(o *Order) time.Time { return o.end.recordedAt }),
-		is("revision", &r.revision, func(o *Order) int64 { return o.end.revision }),
-		is("skus", &r.skus, func(o *Order) []string {
+		equals("placed_at", &r.placedAt, func(o *Order) time.Time { return o.placedAt }),
+		equals("changed_at", &r.changedAt, func(o *Order) time.Time { return o.last.recordedAt }),
+		equals("revision", &r.revision, func(o *Order) int64 { return o.last.revision }),
+		equals("skus", &r.skus, func(o *Order) []string {
 			skus := map[string]bool{}
 			for _, l := range o.Lines {
 				skus[string(l.SKU)] = true
 			}
 			return sorted(skus)
 		}),
-		differs("lines", &r.lines, func(o *Order, d *deviation) {
+		comparedBy("lines", &r.lines, func(o *Order, d *rowDifference) {
 			if maphash.Bytes(r.seed, r.lines) != o.lines {
 				d.columns = append(d.columns, "lines are not as they were placed")
 			}
 		}),
-		differs("state", &r.state, func(o *Order, d *deviation) { compareFold(d, r.state, o.State, o.times) }),
+		comparedBy("state", &r.state, func(o *Order, d *rowDifference) { compareFold(d, r.state, o.State, o.times) }),
 	}
 }
 
 func (r *orderRow) key() unit.OrderID { return unit.OrderID(r.id) }
 
-// worth adds up the lines, without what was taken off.
+// worth adds up the lines without their canceled units.
 func (o *Order) worth() (total decimal.Decimal) {
 	for _, l := range o.Lines {
 		total = total.Add(times(l.Price, l.Quantity-l.Canceled))
@@ -139,15 +139,15 @@ func (o *Order) worth() (total decimal.Decimal) {
 	return total
 }
 
-// moneyIn adds up what came in and what went back. foreign says in words what cannot be
-// added up.
-func (o *Order) moneyIn() (captured, back decimal.Decimal, foreign []string) {
+// payments adds up what was captured and what was paid back. foreign describes transactions in
+// another currency, which cannot be added up.
+func (o *Order) payments() (captured, back decimal.Decimal, foreign []string) {
 	for _, t := range o.Transactions {
 		if t.State != order.Succeeded {
 			continue
 		}
-		if t.Amount.Currency != o.Currency() { // no command records one
-			foreign = append(foreign, fmt.Sprintf("the log has transaction %s in %s, the order is in %s", t.ID, t.Amount.Currency, o.Currency()))
+		if t.Amount.Currency != o.Currency() { // no command records such a transaction
+			foreign = append(foreign, fmt.Sprintf("the log has transaction %s in %s, but the order is in %s", t.ID, t.Amount.Currency, o.Currency()))
 			continue
 		}
 		switch t.Type {
@@ -161,13 +161,13 @@ func (o *Order) moneyIn() (captured, back decimal.Decimal, foreign []string) {
 	return captured, back, foreign
 }
 
-// foldDocument is what the views of orders and returns keep as one document.
+// foldDocument is the JSON document that the view of orders keeps of an order or a return.
 type foldDocument struct {
 	Fold  jsontext.Value       `json:"fold"`
 	Times map[string]time.Time `json:"times"`
 }
 
-func compareFold(d *deviation, state []byte, fold any, times map[string]time.Time) {
+func compareFold(d *rowDifference, state []byte, fold any, times map[string]time.Time) {
 	var document foldDocument
 	if err := json.Unmarshal(state, &document); err != nil {
 		d.columns = append(d.columns, fmt.Sprintf("state cannot be read: %v", err))
@@ -181,57 +181,57 @@ func compareFold(d *deviation, state []byte, fold any, times map[string]time.Tim
 	d.document("state.fold", document.Fold, want)
 	for _, name := range sorted(times) {
 		if got := document.Times[name]; !got.Equal(times[name]) {
-			d.columns = append(d.columns, fmt.Sprintf("state.times[%q] is %v, want %v", name, shown(got), shown(times[name])))
+			d.columns = append(d.columns, fmt.Sprintf("state.times[%q] is %v, want %v", name, display(got), display(times[name])))
 		}
 	}
 	d.column("state.times", len(document.Times), len(times))
 }
 
-// moment is an event's place in a history.
-type moment struct {
+// historyKey is the key of an entry of a history.
+type historyKey struct {
 	id       string
 	revision int64
 }
 
-func (m moment) String() string { return fmt.Sprintf("%s, revision %d", m.id, m.revision) }
+func (m historyKey) String() string { return fmt.Sprintf("%s, revision %d", m.id, m.revision) }
 
 type historyRow struct {
 	seed maphash.Seed
-	of   string // the column of whose history it is
+	of   string // the key column of the table: order_id or return_id
 
-	moment                                      moment
-	words, eventType, actor, channel, placeText string
-	facts                                       []byte
-	at, recordedAt                              time.Time
+	historyKey                                     historyKey
+	words, eventType, actor, channel, positionText string
+	facts                                          []byte
+	at, recordedAt                                 time.Time
 }
 
-func (r *historyRow) columns() []column[*entry] {
-	return []column[*entry]{
-		keyColumn[*entry](r.of, &r.moment.id), keyColumn[*entry]("revision", &r.moment.revision),
-		differs("entry", &r.words, func(e *entry, d *deviation) {
+func (r *historyRow) columns() []column[*historyEntry] {
+	return []column[*historyEntry]{
+		keyColumn[*historyEntry](r.of, &r.historyKey.id), keyColumn[*historyEntry]("revision", &r.historyKey.revision),
+		comparedBy("entry", &r.words, func(e *historyEntry, d *rowDifference) {
 			if maphash.String(r.seed, r.words) != e.words {
 				d.columns = append(d.columns, fmt.Sprintf("entry is %q, which is not what happened", r.words))
 			}
 		}),
-		differs("facts", &r.facts, func(e *entry, d *deviation) {
+		comparedBy("facts", &r.facts, func(e *historyEntry, d *rowDifference) {
 			if maphash.Bytes(r.seed, r.facts) != e.facts {
 				d.columns = append(d.columns, fmt.Sprintf("facts are %s, which is not what happened", r.facts))
 			}
 		}),
-		is("type", &r.eventType, func(e *entry) string { return e.eventType }),
-		is("actor", &r.actor, func(e *entry) string { return e.actor }),
-		is("channel", &r.channel, func(e *entry) string { return e.channel }),
-		is("effective_at", &r.at, func(e *entry) time.Time { return e.at }),
-		is("recorded_at", &r.recordedAt, func(e *entry) time.Time { return e.recordedAt }),
-		differs("position", &r.placeText, func(e *entry, d *deviation) {
-			if position, err := eventstore.ParsePosition(r.placeText); err != nil || position != e.position {
-				d.column("position", r.placeText, e.position.String())
+		equals("type", &r.eventType, func(e *historyEntry) string { return e.eventType }),
+		equals("actor", &r.actor, func(e *historyEntry) string { return e.actor }),
+		equals("channel", &r.channel, func(e *historyEntry) string { return e.channel }),
+		equals("effective_at", &r.at, func(e *historyEntry) time.Time { return e.at }),
+		equals("recorded_at", &r.recordedAt, func(e *historyEntry) time.Time { return e.recordedAt }),
+		comparedBy("position", &r.positionText, func(e *historyEntry, d *rowDifference) {
+			if position, err := eventstore.ParsePosition(r.positionText); err != nil || position != e.position {
+				d.column("position", r.positionText, e.position.String())
 			}
 		}),
 	}
 }
 
-func (r *historyRow) key() moment { return r.moment }
+func (r *historyRow) key() historyKey { return r.historyKey }
 
 type returnRow struct {
 	id, reference, order, customer, currency, country, channel, status, reason string
@@ -244,39 +244,40 @@ type returnRow struct {
 func (r *returnRow) columns() []column[*Return] {
 	return []column[*Return]{
 		keyColumn[*Return]("return_id", &r.id),
-		is("reference", &r.reference, func(want *Return) string { return projections.Key(want.asked().Reference) }),
-		is("order_id", &r.order, func(want *Return) string { return string(want.asked().OrderID) }),
-		is("customer_id", &r.customer, func(want *Return) string { return string(want.asked().CustomerID) }),
-		is("currency", &r.currency, func(want *Return) string { return string(want.asked().Currency) }),
-		is("country", &r.country, func(want *Return) string { return projections.Key(want.asked().Country) }),
-		is("channel", &r.channel, func(want *Return) string { return want.channel }),
-		is("status", &r.status, func(want *Return) string { return string(want.Status) }),
-		is("reason", &r.reason, func(want *Return) string { return want.asked().Reason }),
-		is("value", &r.value, func(want *Return) decimal.Decimal {
+		equals("reference", &r.reference, func(want *Return) string { return projections.Key(want.request().Reference) }),
+		equals("order_id", &r.order, func(want *Return) string { return string(want.request().OrderID) }),
+		equals("customer_id", &r.customer, func(want *Return) string { return string(want.request().CustomerID) }),
+		equals("currency", &r.currency, func(want *Return) string { return string(want.request().Currency) }),
+		equals("country", &r.country, func(want *Return) string { return projections.Key(want.request().Country) }),
+		equals("channel", &r.channel, func(want *Return) string { return want.channel }),
+		equals("status", &r.status, func(want *Return) string { return string(want.Status) }),
+		equals("reason", &r.reason, func(want *Return) string { return want.request().Reason }),
+		equals("value", &r.value, func(want *Return) decimal.Decimal {
 			value, _ := want.worth()
 			return value
 		}),
-		is("refunded", &r.refunded, func(want *Return) (sum decimal.Decimal) {
+		equals("refunded", &r.refunded, func(want *Return) (sum decimal.Decimal) {
 			for _, refund := range want.Refunds {
 				sum = sum.Add(refund.Amount.Amount)
 			}
 			return sum
 		}),
-		is("units", &r.units, func(want *Return) int64 {
+		equals("units", &r.units, func(want *Return) int64 {
 			_, units := want.worth()
 			return units
 		}),
-		is("created_at", &r.createdAt, func(want *Return) time.Time { return want.createdAt }),
-		is("changed_at", &r.changedAt, func(want *Return) time.Time { return want.end.recordedAt }),
-		is("revision", &r.revision, func(want *Return) int64 { return want.end.revision }),
-		differs("state", &r.state, func(want *Return, d *deviation) { compareFold(d, r.state, want.State, want.times) }),
+		equals("created_at", &r.createdAt, func(want *Return) time.Time { return want.createdAt }),
+		equals("changed_at", &r.changedAt, func(want *Return) time.Time { return want.last.recordedAt }),
+		equals("revision", &r.revision, func(want *Return) int64 { return want.last.revision }),
+		comparedBy("state", &r.state, func(want *Return, d *rowDifference) { compareFold(d, r.state, want.State, want.times) }),
 	}
 }
 
 func (r *returnRow) key() unit.ReturnID { return unit.ReturnID(r.id) }
 
-// asked is what was asked for; of a credit note, what it says.
-func (r *Return) asked() returns.Requested {
+// request is what a return asked for. For a credit note it has the same members, as far as a
+// credit note has them.
+func (r *Return) request() returns.Requested {
 	if r.Status != returns.StatusNoted {
 		return r.Requested
 	}
@@ -284,8 +285,8 @@ func (r *Return) asked() returns.Requested {
 	return returns.Requested{Reference: n.Reference, CustomerID: n.CustomerID, Currency: n.Amount.Currency, Country: n.Country, Reason: n.Reason}
 }
 
-// worth adds up the lines. The amount of a credit note is as sales change, and this is as
-// money goes back.
+// worth adds up the lines. The result is positive if the customer gets money. A credit note has
+// the opposite sign: its amount is negative if sales fall, so it is subtracted.
 func (r *Return) worth() (value decimal.Decimal, units int64) {
 	for _, l := range r.Requested.Lines {
 		value = value.Add(times(l.Price, l.Quantity))
@@ -300,7 +301,7 @@ func (r *Return) worth() (value decimal.Decimal, units int64) {
 	return value, units
 }
 
-// orders are those a return names, as a whole or on its lines.
+// orders are the orders that a return names, for the whole return or for a line.
 func (r *Return) orders() []string {
 	var ids []string
 	if id := r.Requested.OrderID; id != "" {
@@ -315,7 +316,7 @@ func (r *Return) orders() []string {
 	return slices.Compact(ids)
 }
 
-// link ties a return to an order.
+// link is a return and an order that it names.
 type link struct{ order, returned string }
 
 func (l link) String() string { return "return " + l.returned + " of order " + l.order }

@@ -8,7 +8,7 @@ import (
 	"github.com/shopspring/decimal"
 )
 
-func compareSales(ctx context.Context, b *Book, from source) ([]*Check, error) {
+func compareSales(ctx context.Context, b *Book, from build) ([]*Check, error) {
 	documents, err := compareTable(ctx, from, "sales_documents", b.Sales.documents, &documentRow{})
 	if err != nil {
 		return nil, err
@@ -36,25 +36,25 @@ type documentRow struct {
 func (r *documentRow) columns() []column[*document] {
 	return append([]column[*document]{
 		keyColumn[*document]("document", &r.name),
-		is("kind", &r.kind, func(d *document) string { return d.kind }),
-		is("reference", &r.reference, func(d *document) string { return d.reference }),
-		is("customer_id", &r.customer, func(d *document) string { return d.customer }),
-		is("country", &r.country, func(d *document) string { return d.country }),
-		is("channel", &r.channel, func(d *document) string { return d.channel }),
-		is("currency", &r.currency, func(d *document) string { return d.currency }),
-		is("day", &r.day, func(d *document) string { return d.day }).asText(),
-		is("occurred_at", &r.at, func(d *document) time.Time { return d.at }),
+		equals("kind", &r.kind, func(d *document) string { return d.kind }),
+		equals("reference", &r.reference, func(d *document) string { return d.reference }),
+		equals("customer_id", &r.customer, func(d *document) string { return d.customer }),
+		equals("country", &r.country, func(d *document) string { return d.country }),
+		equals("channel", &r.channel, func(d *document) string { return d.channel }),
+		equals("currency", &r.currency, func(d *document) string { return d.currency }),
+		equals("day", &r.day, func(d *document) string { return d.day }).asText(),
+		equals("occurred_at", &r.at, func(d *document) time.Time { return d.at }),
 	}, sumColumns(&r.Sum, func(d *document) Sum { return d.Sum })...)
 }
 
 func (r *documentRow) key() string { return r.name }
 
-// sumColumns are those of a sum.
+// sumColumns returns the columns of a sum.
 func sumColumns[V any](r *Sum, of func(V) Sum) []column[V] {
 	return []column[V]{
-		is("lines", &r.Lines, func(v V) int64 { return of(v).Lines }),
-		is("units", &r.Units, func(v V) int64 { return of(v).Units }),
-		is("amount", &r.Amount, func(v V) decimal.Decimal { return of(v).Amount }),
+		equals("lines", &r.Lines, func(v V) int64 { return of(v).Lines }),
+		equals("units", &r.Units, func(v V) int64 { return of(v).Units }),
+		equals("amount", &r.Amount, func(v V) decimal.Decimal { return of(v).Amount }),
 	}
 }
 
@@ -71,7 +71,7 @@ func (r *dayRow) columns() []column[*daySum] {
 	return append([]column[*daySum]{
 		keyColumn[*daySum]("day", &r.dayKey.day).asText(), keyColumn[*daySum]("kind", &r.dayKey.kind), keyColumn[*daySum]("country", &r.dayKey.country),
 		keyColumn[*daySum]("channel", &r.dayKey.channel), keyColumn[*daySum]("currency", &r.dayKey.currency),
-		is("documents", &r.documents, func(s *daySum) int64 { return s.documents }),
+		equals("documents", &r.documents, func(s *daySum) int64 { return s.documents }),
 	}, sumColumns(&r.Sum, func(s *daySum) Sum { return s.Sum })...)
 }
 
@@ -108,14 +108,14 @@ type customerRow struct {
 func (r *customerRow) columns() []column[*customer] {
 	return []column[*customer]{
 		keyColumn[*customer]("customer_id", &r.customerKey.id), keyColumn[*customer]("currency", &r.customerKey.currency),
-		is("orders", &r.orders, func(c *customer) int64 { return c.orders }),
-		is("returns", &r.returns, func(c *customer) int64 { return c.returns }),
-		is("units", &r.units, func(c *customer) int64 { return c.units }),
-		is("ordered", &r.ordered, func(c *customer) decimal.Decimal { return c.ordered }),
-		is("amount", &r.amount, func(c *customer) decimal.Decimal { return c.amount }),
-		is("first_order_at", &r.firstAt, func(c *customer) *time.Time { return c.firstAt }),
-		is("last_order_at", &r.lastAt, func(c *customer) *time.Time { return c.lastAt }),
-		is("last_order_id", &r.lastID, func(c *customer) string { return c.lastID }),
+		equals("orders", &r.orders, func(c *customer) int64 { return c.orders }),
+		equals("returns", &r.returns, func(c *customer) int64 { return c.returns }),
+		equals("units", &r.units, func(c *customer) int64 { return c.units }),
+		equals("ordered", &r.ordered, func(c *customer) decimal.Decimal { return c.ordered }),
+		equals("amount", &r.amount, func(c *customer) decimal.Decimal { return c.amount }),
+		equals("first_order_at", &r.firstAt, func(c *customer) *time.Time { return c.firstAt }),
+		equals("last_order_at", &r.lastAt, func(c *customer) *time.Time { return c.lastAt }),
+		equals("last_order_id", &r.lastID, func(c *customer) string { return c.lastID }),
 	}
 }
 

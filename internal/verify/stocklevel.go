@@ -2,38 +2,36 @@ package verify
 
 import (
 	"cmp"
-	"maps"
-	"slices"
 	"time"
 
 	"daybook/domain/stock"
 	"daybook/domain/unit"
 )
 
-// StockLevel is the stock of a SKU at a location: the fold that decides, and the same
-// quantities added up here.
+// StockLevel is the stock of a SKU at a location: the domain's fold, and the same quantities
+// added up by verify.
 type StockLevel struct {
 	State stock.State
 
-	onHand      unit.Quantity
-	imported    unit.Quantity // of onHand, what invoices of an import changed
-	unavailable map[stock.Condition]unit.Quantity
-	holds       map[unit.ReservationID]hold
-	held        unit.Quantity // sum over holds
-	earliest    time.Time     // no hold's deadline is before it
-	allocated   map[unit.OrderID]unit.Quantity
-	promised    unit.Quantity // sum over allocated
-	policy      stock.Policy
-	forced      bool // goods left that the books did not have
-	ended       map[unit.ReservationID]stock.End
-	direct      map[unit.ReservationID]bool    // open ones that no process holds
-	byHand      map[unit.OrderID]unit.Quantity // of allocated, what no process committed
-	taken       map[unit.OrderID]unit.Quantity // from processes, by force
-	crossedAt   *time.Time                     // effective time of the last fall to the reorder point
-	end         end
+	onHand             unit.Quantity
+	imported           unit.Quantity // the part of onHand that invoices of an import changed
+	unavailable        map[stock.Condition]unit.Quantity
+	reservations       map[unit.ReservationID]reservation
+	reservedTotal      unit.Quantity // sum of reservations
+	earliestDeadline   time.Time     // no reservation has an earlier deadline
+	allocated          map[unit.OrderID]unit.Quantity
+	allocatedTotal     unit.Quantity // sum of allocated
+	policy             stock.Policy
+	shippedByForce     bool // units shipped that were not on hand by the books
+	endedReservations  map[unit.ReservationID]stock.End
+	directReservations map[unit.ReservationID]bool    // open reservations that a direct command made
+	allocatedDirectly  map[unit.OrderID]unit.Quantity // the part of allocated that direct commands made
+	takenByForce       map[unit.OrderID]unit.Quantity // what direct commands took of the allocations of processes
+	crossedAt          *time.Time                     // effective time when onHand last fell to the reorder point
+	last               lastEvent
 }
 
-type hold struct {
+type reservation struct {
 	order      unit.OrderID
 	quantity   unit.Quantity
 	expiresAt  time.Time
@@ -42,13 +40,14 @@ type hold struct {
 
 func newStockLevel() *StockLevel {
 	return &StockLevel{
-		unavailable: make(map[stock.Condition]unit.Quantity), holds: make(map[unit.ReservationID]hold),
-		allocated: make(map[unit.OrderID]unit.Quantity), ended: make(map[unit.ReservationID]stock.End),
-		direct: make(map[unit.ReservationID]bool), byHand: make(map[unit.OrderID]unit.Quantity), taken: make(map[unit.OrderID]unit.Quantity),
+		unavailable: make(map[stock.Condition]unit.Quantity), reservations: make(map[unit.ReservationID]reservation),
+		allocated: make(map[unit.OrderID]unit.Quantity), endedReservations: make(map[unit.ReservationID]stock.End),
+		directReservations: make(map[unit.ReservationID]bool), allocatedDirectly: make(map[unit.OrderID]unit.Quantity), takenByForce: make(map[unit.OrderID]unit.Quantity),
 	}
 }
 
-// add books an event, and tells whether it promised something.
+// add adds up an event. It tells whether the event made a promise of units, so that the caller
+// checks that so many can be sold.
 func (s *StockLevel) add(recorded *event, value stock.Event, once, promises *Check) (promise bool) {
 	stream := recorded.Stream
 	switch e := value.(type) {
@@ -56,61 +55,61 @@ func (s *StockLevel) add(recorded *event, value stock.Event, once, promises *Che
 		s.onHand += e.Quantity
 	case stock.Adjusted:
 		s.onHand += e.Change
-		s.setApart(e.Condition, e.Change)
+		s.changeUnavailable(e.Condition, e.Change)
 	case stock.Counted:
 		if s.onHand != e.Expected {
-			promises.differ("%s: a count expected %d on hand, there were %d", stream, e.Expected, s.onHand)
+			promises.differ("%s: a count expected %d on hand, but there were %d", stream, e.Expected, s.onHand)
 		}
 		s.onHand = e.Counted
 	case stock.Reserved:
 		once.Examined++
-		_, open := s.holds[e.ReservationID]
-		if end := s.ended[e.ReservationID]; open || end != "" {
+		_, open := s.reservations[e.ReservationID]
+		if end := s.endedReservations[e.ReservationID]; open || end != "" {
 			once.differ("%s: reservation %s begins again (%s)", stream, e.ReservationID, cmp.Or(string(end), "open"))
 		}
 		if e.Direct {
-			s.direct[e.ReservationID] = true
+			s.directReservations[e.ReservationID] = true
 		}
-		s.hold(e.ReservationID, hold{order: e.OrderID, quantity: e.Quantity, expiresAt: e.ExpiresAt, reservedAt: recorded.at})
+		s.reserve(e.ReservationID, reservation{order: e.OrderID, quantity: e.Quantity, expiresAt: e.ExpiresAt, reservedAt: recorded.at})
 		return true
 	case stock.ReservationExtended:
-		held, open := s.holds[e.ReservationID]
+		held, open := s.reservations[e.ReservationID]
 		if !open {
-			once.differ("%s: reservation %s is extended and not open", stream, e.ReservationID)
+			once.differ("%s: reservation %s is extended, but it is not open", stream, e.ReservationID)
 			return false
 		}
 		held.expiresAt = e.ExpiresAt
-		s.hold(e.ReservationID, held)
+		s.reserve(e.ReservationID, held)
 	case stock.ReservationReleased:
-		s.ends(e.ReservationID, e.Quantity, stock.EndReleased, once, stream)
+		s.endReservation(e.ReservationID, e.Quantity, stock.EndReleased, once, stream)
 	case stock.ReservationExpired:
-		s.ends(e.ReservationID, e.Quantity, stock.EndExpired, once, stream)
+		s.endReservation(e.ReservationID, e.Quantity, stock.EndExpired, once, stream)
 	case stock.ReservationCommitted:
-		late := !s.holds[e.ReservationID].expiresAt.After(recorded.RecordedAt)
-		if s.direct[e.ReservationID] {
-			s.byHand[e.OrderID] += e.Quantity
+		late := !s.reservations[e.ReservationID].expiresAt.After(recorded.RecordedAt)
+		if s.directReservations[e.ReservationID] {
+			s.allocatedDirectly[e.OrderID] += e.Quantity
 		}
-		s.ends(e.ReservationID, e.Quantity, stock.EndCommitted, once, stream)
-		s.promise(e.OrderID, e.Quantity, promises, stream)
-		return late // what was held counted no more
+		s.endReservation(e.ReservationID, e.Quantity, stock.EndCommitted, once, stream)
+		s.allocate(e.OrderID, e.Quantity, promises, stream)
+		return late // the reservation was over, so its units could be sold to others
 	case stock.Allocated:
-		s.byHand[e.OrderID] += e.Quantity
-		s.promise(e.OrderID, e.Quantity, promises, stream)
+		s.allocatedDirectly[e.OrderID] += e.Quantity
+		s.allocate(e.OrderID, e.Quantity, promises, stream)
 		return true
 	case stock.Deallocated:
-		s.useUp(e.OrderID, e.Quantity, e.Direct)
-		s.promise(e.OrderID, -e.Quantity, promises, stream)
+		s.useAllocation(e.OrderID, e.Quantity, e.Direct)
+		s.allocate(e.OrderID, -e.Quantity, promises, stream)
 	case stock.Shipped:
 		s.onHand -= e.Quantity
-		s.forced = s.forced || e.Forced
-		s.useUp(e.OrderID, e.Promised(), e.Direct)
-		s.promise(e.OrderID, -e.Promised(), promises, stream)
+		s.shippedByForce = s.shippedByForce || e.Forced
+		s.useAllocation(e.OrderID, e.Promised(), e.Direct)
+		s.allocate(e.OrderID, -e.Promised(), promises, stream)
 	case stock.Returned:
 		s.onHand += e.Quantity
-		s.setApart(e.Condition, e.Quantity)
+		s.changeUnavailable(e.Condition, e.Quantity)
 	case stock.Moved:
-		s.setApart(e.From, -e.Quantity)
-		s.setApart(e.To, e.Quantity)
+		s.changeUnavailable(e.From, -e.Quantity)
+		s.changeUnavailable(e.To, e.Quantity)
 	case stock.TransferredOut:
 		s.onHand -= e.Quantity
 	case stock.TransferredIn:
@@ -124,34 +123,34 @@ func (s *StockLevel) add(recorded *event, value stock.Event, once, promises *Che
 	return false
 }
 
-func (s *StockLevel) setApart(c stock.Condition, change unit.Quantity) {
+func (s *StockLevel) changeUnavailable(c stock.Condition, change unit.Quantity) {
 	if c != stock.Available && c != "" {
 		s.unavailable[c] += change
 	}
 }
 
-func (s *StockLevel) ends(id unit.ReservationID, quantity unit.Quantity, how stock.End, once *Check, stream string) {
-	held, open := s.holds[id]
+func (s *StockLevel) endReservation(id unit.ReservationID, quantity unit.Quantity, how stock.End, once *Check, stream string) {
+	held, open := s.reservations[id]
 	switch {
 	case !open:
-		once.differ("%s: reservation %s is %s, and was %q before", stream, id, how, s.ended[id])
+		once.differ("%s: reservation %s is %s, and was %q before", stream, id, how, s.endedReservations[id])
 	case held.quantity != quantity:
-		once.differ("%s: reservation %s held %d, %d were %s", stream, id, held.quantity, quantity, how)
+		once.differ("%s: reservation %s had %d, but %d were %s", stream, id, held.quantity, quantity, how)
 	}
-	s.held -= held.quantity
-	delete(s.holds, id)
-	delete(s.direct, id)
-	s.ended[id] = how
+	s.reservedTotal -= held.quantity
+	delete(s.reservations, id)
+	delete(s.directReservations, id)
+	s.endedReservations[id] = how
 }
 
-// reserved is what is held at a time. Only when a deadline has passed are the
-// holds looked at one by one.
-func (s *StockLevel) reserved(now time.Time) unit.Quantity {
-	if len(s.holds) == 0 || now.Before(s.earliest) {
-		return s.held
+// reservedAt is how many units are reserved at a time. It goes through the reservations only if
+// the earliest deadline has passed, because there may be many.
+func (s *StockLevel) reservedAt(now time.Time) unit.Quantity {
+	if len(s.reservations) == 0 || now.Before(s.earliestDeadline) {
+		return s.reservedTotal
 	}
 	sum := unit.Quantity(0)
-	for _, h := range s.holds {
+	for _, h := range s.reservations {
 		if h.expiresAt.After(now) {
 			sum += h.quantity
 		}
@@ -159,40 +158,41 @@ func (s *StockLevel) reserved(now time.Time) unit.Quantity {
 	return sum
 }
 
-func (s *StockLevel) hold(id unit.ReservationID, h hold) {
-	if len(s.holds) == 0 || h.expiresAt.Before(s.earliest) {
-		s.earliest = h.expiresAt
+func (s *StockLevel) reserve(id unit.ReservationID, h reservation) {
+	if len(s.reservations) == 0 || h.expiresAt.Before(s.earliestDeadline) {
+		s.earliestDeadline = h.expiresAt
 	}
-	s.held += h.quantity - s.holds[id].quantity
-	s.holds[id] = h
+	s.reservedTotal += h.quantity - s.reservations[id].quantity
+	s.reservations[id] = h
 }
 
-func (s *StockLevel) promise(id unit.OrderID, q unit.Quantity, promises *Check, stream string) {
-	s.promised += q
+func (s *StockLevel) allocate(id unit.OrderID, q unit.Quantity, promises *Check, stream string) {
+	s.allocatedTotal += q
 	s.allocated[id] += q
 	switch rest := s.allocated[id]; {
 	case rest == 0:
 		delete(s.allocated, id)
 	case rest < 0:
-		promises.differ("%s: %d more went to order %s than was promised to it", stream, -rest, id)
+		promises.differ("%s: %d more units went to order %s than were allocated to it", stream, -rest, id)
 	}
 }
 
-// useUp decides which units of a promise are used up: a process takes its own first,
-// a direct command the others. Call it before promise.
-func (s *StockLevel) useUp(id unit.OrderID, q unit.Quantity, direct bool) {
-	owned := s.allocated[id] - s.byHand[id]
+// useAllocation decides which units of an allocation an event uses up. A process uses the units
+// that it allocated itself first. A direct command uses those that direct commands allocated
+// first, and then it takes units by force. It must be called before allocate.
+func (s *StockLevel) useAllocation(id unit.OrderID, q unit.Quantity, direct bool) {
+	owned := s.allocated[id] - s.allocatedDirectly[id]
 	byHand := max(0, q-owned)
 	if direct {
-		byHand = min(q, s.byHand[id])
-		s.taken[id] += q - byHand
+		byHand = min(q, s.allocatedDirectly[id])
+		s.takenByForce[id] += q - byHand
 	}
-	if s.byHand[id] -= byHand; s.byHand[id] == 0 {
-		delete(s.byHand, id)
+	if s.allocatedDirectly[id] -= byHand; s.allocatedDirectly[id] == 0 {
+		delete(s.allocatedDirectly, id)
 	}
 }
 
-func (s *StockLevel) notForSale() (sum unit.Quantity) {
+func (s *StockLevel) unavailableTotal() (sum unit.Quantity) {
 	for _, q := range s.unavailable {
 		sum += q
 	}
@@ -200,27 +200,5 @@ func (s *StockLevel) notForSale() (sum unit.Quantity) {
 }
 
 func (s *StockLevel) sellable(now time.Time) unit.Quantity {
-	return s.onHand - s.notForSale() - s.policy.SafetyStock - s.promised - s.reserved(now) + s.policy.BackorderLimit
-}
-
-// shelves are the keys of all stock, in their order.
-func (b *Book) shelves() []stock.Key { return slices.SortedFunc(maps.Keys(b.Stock), byKey) }
-
-func byKey(x, y stock.Key) int {
-	return cmp.Or(cmp.Compare(x.SKU, y.SKU), cmp.Compare(x.Location, y.Location))
-}
-
-// checkStock compares the folds that decide with the sums made here.
-func (b *Book) checkStock() *Check {
-	check := &Check{Name: "stock: every quantity is the sum of its events"}
-	for _, key := range b.shelves() {
-		shelf := b.Stock[key]
-		name := string(key.SKU) + "@" + string(key.Location)
-		expect(check, shelf.State.OnHand(), shelf.onHand, "%s on hand", name)
-		expect(check, shelf.State.Reserved(b.Now), shelf.reserved(b.Now), "%s reserved", name)
-		expect(check, shelf.State.Allocated(), shelf.promised, "%s allocated", name)
-		expect(check, shelf.State.UnavailableTotal(), shelf.notForSale(), "%s unavailable", name)
-		expect(check, shelf.State.Sellable(b.Now), shelf.sellable(b.Now), "%s sellable", name)
-	}
-	return check
+	return s.onHand - s.unavailableTotal() - s.policy.SafetyStock - s.allocatedTotal - s.reservedAt(now) + s.policy.BackorderLimit
 }

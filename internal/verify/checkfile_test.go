@@ -26,24 +26,24 @@ import (
 	"daybook/internal/verify"
 )
 
-// forgetful is an import's journal that remembers nothing.
-type forgetful struct{}
+// emptyJournal is a journal of an import that keeps nothing.
+type emptyJournal struct{}
 
-func (forgetful) Load(context.Context) (string, int64, []byte, error) { return "", 0, nil, nil }
-func (forgetful) Save(context.Context, string, int64, []byte) error   { return nil }
+func (emptyJournal) Load(context.Context) (string, int64, []byte, error) { return "", 0, nil, nil }
+func (emptyJournal) Save(context.Context, string, int64, []byte) error   { return nil }
 
-func serviceOver(log eventstore.Store) *commands.Service {
+func newService(log eventstore.Store) *commands.Service {
 	return commands.NewService(log, commands.DefaultPolicy(), time.Now, aggregate.Options{})
 }
 
-// importText takes invoices in, with exactly the stock they need.
+// importText imports invoices. It first receives exactly the stock that they need.
 func importText(t *testing.T, log eventstore.Store, text string) {
 	t.Helper()
 	file, err := onlineretail.Read(strings.NewReader(text), onlineretail.Strict)
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := importer.Importer{Service: serviceOver(log), Store: log, Journal: forgetful{}, Logger: slog.New(slog.DiscardHandler)}
+	i := importer.Importer{Service: newService(log), Store: log, Journal: emptyJournal{}, Logger: slog.New(slog.DiscardHandler)}
 	opening, err := importer.ParseOpening("exact")
 	if err != nil {
 		t.Fatal(err)
@@ -53,8 +53,9 @@ func importText(t *testing.T, log eventstore.Store, text string) {
 	}
 }
 
-// against is the differences from a file of this text, plain or as a gzip.
-func against(t *testing.T, log eventstore.Store, name, text string) map[string][]string {
+// differencesFromFile verifies the log against a file with this text and returns the differences.
+// If the name ends in .gz, the file is a gzip.
+func differencesFromFile(t *testing.T, log eventstore.Store, name, text string) map[string][]string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
 	if strings.HasSuffix(name, ".gz") {
@@ -78,8 +79,8 @@ func against(t *testing.T, log eventstore.Store, name, text string) map[string][
 	return differences(report)
 }
 
-// everyKind is an invoice of each kind, a code in two cases, postage, and an hour
-// of summer in which the day is another by Greenwich.
+// everyKind has an invoice of each kind, one SKU in upper and lower case, and postage. One invoice
+// was made half an hour after midnight in summer, when it was still the day before in UTC.
 const everyKind = `InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country
 536365,85123a,HOLDER,6,2010-12-01 08:26:00,2.55,17850,EIRE
 536365,85123A,HOLDER,2,2010-12-01 08:26:00,2.95,17850,EIRE
@@ -98,30 +99,30 @@ func TestAFileAndItsImportAgree(t *testing.T) {
 	log := memory.New()
 	importText(t, log, everyKind)
 	for _, name := range []string{"invoices.csv", "invoices.csv.gz"} {
-		if found := against(t, log, name, everyKind); len(found) != 0 {
+		if found := differencesFromFile(t, log, name, everyKind); len(found) != 0 {
 			t.Errorf("%s: %q", name, found)
 		}
 	}
 }
 
-// What the shop does besides, before and after the import, with the same SKUs and to the
-// import's own orders, is not compared with the file.
+// Work of the shop that is not from the file is not compared with it. It is done before and after
+// the import, with the same SKUs, and on orders of the import.
 func TestOtherWorkIsNotComparedWithTheFile(t *testing.T) {
 	t.Parallel()
 	log := memory.New()
-	s := &trader{t: t, Service: serviceOver(log)}
-	s.must(s.Product(t.Context(), call(spring), "85123A", product.List{SKU: "85123A", Title: "Mine", Kind: unit.Stocked}))
+	s := &shopService{t: t, Service: newService(log)}
+	s.must(s.Product(t.Context(), callAt(spring), "85123A", product.List{SKU: "85123A", Title: "Mine", Kind: unit.Stocked}))
 	s.sell("own-1", "85123A", 4)
 	importText(t, log, everyKind)
 	s.sell("own-2", "22139", 3)
-	s.must(s.MoveStock(t.Context(), call(spring), key("22139"),
+	s.must(s.MoveStock(t.Context(), callAt(spring), key("22139"),
 		stock.Adjust{At: s.At(key("22139")), Change: -1, Reason: stock.Correction, Document: "own"},
 		stock.Count{At: s.At(key("22139")), Expected: 45, Counted: 44}))
-	s.must(s.Return(t.Context(), call(summer), "own-back", returns.Request{
+	s.must(s.Return(t.Context(), callAt(summer), "own-back", returns.Request{
 		ReturnID: "own-back", OrderID: "536372", CustomerID: "12345", Currency: "GBP",
 		Lines: []returns.Line{{SKU: "22139", Kind: unit.Stocked, Quantity: 1, Price: gbp("0.85"), Links: []returns.Link{{OrderID: "536372", Line: 1, Quantity: 1}}}},
 	}))
-	s.must(s.Return(t.Context(), call(summer), "own-back", returns.Approve{}, returns.Receive{Receipt: 1, Lines: []returns.ReceivedLine{
+	s.must(s.Return(t.Context(), callAt(summer), "own-back", returns.Approve{}, returns.Receive{Receipt: 1, Lines: []returns.ReceivedLine{
 		{Line: 1, Quantity: 1, Disposition: returns.Restocked, Location: unit.DefaultLocation},
 	}}))
 	path := filepath.Join(t.TempDir(), "invoices.csv")
@@ -139,19 +140,19 @@ func TestOtherWorkIsNotComparedWithTheFile(t *testing.T) {
 	if !strings.HasPrefix(last.Name, "file: documents of other channels") || last.Examined != 4 {
 		t.Errorf("other documents: %+v, want 4: two orders, an adjustment, a return", last)
 	}
-	// And a difference of the import is found beside it.
-	if found := against(t, log, "invoices.csv", strings.Replace(everyKind, "HOLDER,6,", "HOLDER,7,", 1)); len(found["file: stock moved by SKU"]) != 1 {
+	// A difference between the import and the file is still found.
+	if found := differencesFromFile(t, log, "invoices.csv", strings.Replace(everyKind, "HOLDER,6,", "HOLDER,7,", 1)); len(found["file: stock moved by SKU"]) != 1 {
 		t.Errorf("found %q", found)
 	}
 }
 
-// trader is the command side as a shop uses it.
-type trader struct {
+// shopService is the command side as a shop uses it.
+type shopService struct {
 	*commands.Service
 	t *testing.T
 }
 
-func (s *trader) must(_ any, err error) {
+func (s *shopService) must(_ any, err error) {
 	s.t.Helper()
 	if err != nil {
 		s.t.Fatal(err)
@@ -159,19 +160,19 @@ func (s *trader) must(_ any, err error) {
 }
 
 // sell receives units, sells them and ships them.
-func (s *trader) sell(id string, sku unit.SKU, units unit.Quantity) {
+func (s *shopService) sell(id string, sku unit.SKU, units unit.Quantity) {
 	s.t.Helper()
 	ctx := s.t.Context()
-	s.must(s.MoveStock(ctx, call(spring), key(sku), stock.Receive{At: s.At(key(sku)), Quantity: units, Document: "PO-" + id}))
-	s.must(s.AddLines(ctx, call(spring), unit.CartID("c-"+id), &cart.Open{CartID: unit.CartID("c-" + id), Currency: "GBP"}, []commands.WantedLine{
+	s.must(s.MoveStock(ctx, callAt(spring), key(sku), stock.Receive{At: s.At(key(sku)), Quantity: units, Document: "PO-" + id}))
+	s.must(s.AddLines(ctx, callAt(spring), unit.CartID("c-"+id), &cart.Open{CartID: unit.CartID("c-" + id), Currency: "GBP"}, []commands.WantedLine{
 		{SKU: sku, Quantity: units, Override: &cart.Offer{Title: "it", Kind: unit.Stocked, Price: gbp("1"), Overridden: true}},
 	}))
-	result, err := s.Checkout(ctx, call(spring), commands.CheckoutRequest{CartID: unit.CartID("c-" + id), OrderID: unit.OrderID(id)})
+	result, err := s.Checkout(ctx, callAt(spring), commands.CheckoutRequest{CartID: unit.CartID("c-" + id), OrderID: unit.OrderID(id)})
 	if err != nil || !result.Placed {
 		s.t.Fatalf("checkout: %+v, %v", result, err)
 	}
-	s.must(s.Order(ctx, call(spring), unit.OrderID(id), order.Confirm{Now: s.Now()}))
-	s.must(s.Order(ctx, call(spring), unit.OrderID(id), order.Ship{ShipmentID: unit.ShipmentID("p-" + id), Location: unit.DefaultLocation}))
+	s.must(s.Order(ctx, callAt(spring), unit.OrderID(id), order.Confirm{Now: s.Now()}))
+	s.must(s.Order(ctx, callAt(spring), unit.OrderID(id), order.Ship{ShipmentID: unit.ShipmentID("p-" + id), Location: unit.DefaultLocation}))
 }
 
 func TestEveryDeviationFromTheFileIsFound(t *testing.T) {
@@ -221,7 +222,7 @@ func TestEveryDeviationFromTheFileIsFound(t *testing.T) {
 			if strings.Count(everyKind, test.old) != 1 {
 				t.Fatalf("%q is not once in the file", test.old)
 			}
-			found := against(t, log, "invoices.csv", strings.Replace(everyKind, test.old, test.new, 1))
+			found := differencesFromFile(t, log, "invoices.csv", strings.Replace(everyKind, test.old, test.new, 1))
 			for check, words := range test.words {
 				if first := strings.Join(found[check], "\n"); !strings.Contains(first, words) {
 					t.Errorf("%q has %q, want %q", check, first, words)
@@ -236,19 +237,20 @@ func TestEveryDeviationFromTheFileIsFound(t *testing.T) {
 	}
 }
 
-// Two documents of one number are not one: what was imported twice is found.
+// If two documents have the same number, the second one is a difference. So an invoice that was
+// imported twice is found.
 func TestADocumentThatIsInTheLogTwiceIsFound(t *testing.T) {
 	t.Parallel()
 	log := memory.New()
 	importText(t, log, everyKind)
-	service := serviceOver(log)
+	service := newService(log)
 	again := stock.Adjust{At: service.At(key("22139")), Change: 1, Reason: stock.Correction, Document: "536369"}
-	imported := call(spring)
+	imported := callAt(spring)
 	imported.Meta.Channel = "import"
 	if _, err := service.MoveStock(t.Context(), imported, key("22139"), again); err != nil {
 		t.Fatal(err)
 	}
-	found := against(t, log, "invoices.csv", everyKind)["file: by invoice"]
+	found := differencesFromFile(t, log, "invoices.csv", everyKind)["file: by invoice"]
 	if !strings.Contains(strings.Join(found, "\n"), "536369 of 2010-12-03: a document of that number is in the log already") {
 		t.Errorf("found %q", found)
 	}
@@ -277,7 +279,7 @@ func TestAFileThatCannotBeReadIsAnError(t *testing.T) {
 	}
 }
 
-// dataFile is the path of a file of the real data.
+// dataFile returns the path of a file of the real data. It skips the test if the file is missing.
 func dataFile(t *testing.T, name string) string {
 	t.Helper()
 	folder := os.Getenv("DAYBOOK_DATA")
@@ -291,8 +293,8 @@ func dataFile(t *testing.T, name string) string {
 	return path
 }
 
-// The first day of real invoices, imported, posted by every view, and verified in
-// every way at once.
+// The first day of real invoices is imported. Then the log, all views and the file are verified
+// together.
 func TestADayOfRealInvoices(t *testing.T) {
 	const rows = 3108
 	file, err := os.Open(dataFile(t, "online_retail.csv.gz"))
@@ -314,7 +316,7 @@ func TestADayOfRealInvoices(t *testing.T) {
 	}
 	s := newShop(t)
 	importText(t, s.Log, text.String())
-	s.caughtUp()
+	s.waitForViews()
 	path := filepath.Join(t.TempDir(), "day.csv")
 	if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
 		t.Fatal(err)

@@ -16,26 +16,26 @@ import (
 	"daybook/projections"
 )
 
-// models are the read models of one database at one moment.
-type models struct {
+// readModels are the read models of one database, as one transaction sees them.
+type readModels struct {
 	tx      pgx.Tx
-	waiting []*model // not compared yet, by where they stand
-	posted  *Check   // how far they are
-	parked  *Check   // what the command side could not finish
+	waiting []*activeBuild // in the order of their checkpoints
+	posted  *Check         // whether each view has read the log
+	parked  *Check         // work that the reactor could not finish
 	rows    []*Check
 }
 
-// model is the build of a view that is in use.
-type model struct {
+// activeBuild is the active build of a view.
+type activeBuild struct {
 	view     projections.View
 	schema   string
 	position eventstore.Position
-	behind   int64 // events of the log that it has not posted, and should have
+	behind   int64 // how many events up to Config.UpTo it has not read
 	compared bool
 }
 
 // comparers compare the tables of each view with the fold.
-var comparers = map[string]func(context.Context, *Book, source) ([]*Check, error){
+var comparers = map[string]func(context.Context, *Book, build) ([]*Check, error){
 	"orders":   compareOrders,
 	"stock":    compareStock,
 	"carts":    compareCarts,
@@ -43,9 +43,10 @@ var comparers = map[string]func(context.Context, *Book, source) ([]*Check, error
 	"sales":    compareSales,
 }
 
-// openModels finds the builds in use. It begins what the transaction sees.
-func openModels(ctx context.Context, tx pgx.Tx, views []projections.View) (*models, error) {
-	m := &models{tx: tx, posted: &Check{Name: "views: each is in use and has posted the log"}}
+// openReadModels finds the active builds. It makes the first query of the transaction, so the
+// transaction sees the database as it is now.
+func openReadModels(ctx context.Context, tx pgx.Tx, views []projections.View) (*readModels, error) {
+	m := &readModels{tx: tx, posted: &Check{Name: "views: each is in use and has posted the log"}}
 	if err := m.readParked(ctx); err != nil {
 		return nil, fmt.Errorf("read parked work: %w", err)
 	}
@@ -53,8 +54,8 @@ func openModels(ctx context.Context, tx pgx.Tx, views []projections.View) (*mode
 	if err != nil {
 		return nil, fmt.Errorf("read builds: %w", err)
 	}
-	builds := map[string]projection{}
-	var b projection
+	builds := map[string]buildRow{}
+	var b buildRow
 	_, err = pgx.ForEachRow(rows, []any{&b.view, &b.schema, &b.version, &b.setting, &b.position, &b.failure}, func() error {
 		builds[b.view] = b
 		return nil
@@ -64,16 +65,16 @@ func openModels(ctx context.Context, tx pgx.Tx, views []projections.View) (*mode
 	}
 	for _, view := range views {
 		if comparers[view.Name] == nil {
-			return nil, fmt.Errorf("nothing is known of view %s", view.Name)
+			return nil, fmt.Errorf("view %s is unknown: verify has no code that compares its tables", view.Name)
 		}
 		m.posted.Examined++
 		b, used := builds[view.Name]
 		switch {
 		case !used:
-			m.posted.differ("view %s: no build of it is in use", view.Name)
+			m.posted.differ("view %s has no active build", view.Name)
 			continue
 		case b.version != view.Version || b.setting != view.Setting:
-			m.posted.differ("view %s was made by version %d with %q; this program's is version %d with %q", view.Name, b.version, b.setting, view.Version, view.Setting)
+			m.posted.differ("view %s was built by version %d with setting %q; this program has version %d with setting %q", view.Name, b.version, b.setting, view.Version, view.Setting)
 			continue
 		case b.failure != "":
 			m.posted.differ("view %s stopped at position %s: %s", view.Name, b.position, b.failure)
@@ -83,27 +84,27 @@ func openModels(ctx context.Context, tx pgx.Tx, views []projections.View) (*mode
 			m.posted.differ("view %s: its checkpoint cannot be read: %v", view.Name, err)
 			continue
 		}
-		m.waiting = append(m.waiting, &model{view: view, schema: b.schema, position: position})
+		m.waiting = append(m.waiting, &activeBuild{view: view, schema: b.schema, position: position})
 	}
-	slices.SortStableFunc(m.waiting, func(x, y *model) int { return x.position.Compare(y.position) })
+	slices.SortStableFunc(m.waiting, func(x, y *activeBuild) int { return x.position.Compare(y.position) })
 	return m, nil
 }
 
-// projection is a row of projections.builds.
-type projection struct {
+// buildRow is a row of projections.builds.
+type buildRow struct {
 	view, schema, setting, position, failure string
 	version                                  int
 }
 
-// comeTo compares the models that stand before an event: the book holds what
-// they do.
-func (m *models) comeTo(ctx context.Context, b *Book, e *event, upTo eventstore.Position) error {
+// compareUpTo is called before event e is folded. It compares the models whose checkpoint is
+// before e, because the book and these models have then read the same events.
+func (m *readModels) compareUpTo(ctx context.Context, b *Book, e *event, upTo eventstore.Position) error {
 	if m == nil {
 		return nil
 	}
 	for _, waiting := range m.waiting {
 		if !waiting.position.Before(e.Position) {
-			return nil // and so do the others
+			return nil // the checkpoints of the others are not before it either
 		}
 		if err := m.compare(ctx, b, waiting); err != nil {
 			return err
@@ -116,8 +117,8 @@ func (m *models) comeTo(ctx context.Context, b *Book, e *event, upTo eventstore.
 	return nil
 }
 
-// finish compares the models that stand at the end of the log.
-func (m *models) finish(ctx context.Context, b *Book, head eventstore.Position) error {
+// finish compares the models whose checkpoint is the end of the log.
+func (m *readModels) finish(ctx context.Context, b *Book, head eventstore.Position) error {
 	if m == nil {
 		return nil
 	}
@@ -129,15 +130,16 @@ func (m *models) finish(ctx context.Context, b *Book, head eventstore.Position) 
 			m.posted.differ("view %s is at position %s, %d events behind", waiting.view.Name, waiting.position, waiting.behind)
 		}
 		if head.Before(waiting.position) {
-			m.posted.differ("view %s is at position %s, and the log ends at %s: it was made from another log", waiting.view.Name, waiting.position, head)
+			m.posted.differ("view %s is at position %s, but the log ends at %s: it was built from another log", waiting.view.Name, waiting.position, head)
 		}
 	}
 	return nil
 }
 
-// compare compares a model, once. Facts that no program of ours can have written
-// may be more than a fold's questions can bear: that is a difference, not a crash.
-func (m *models) compare(ctx context.Context, b *Book, waiting *model) (err error) {
+// compare compares a model, the first time that it is called. A state that was folded from
+// events that no version of Daybook can have written may make a method of the fold panic. This
+// is reported as a difference, and the program goes on.
+func (m *readModels) compare(ctx context.Context, b *Book, waiting *activeBuild) (err error) {
 	if waiting.compared {
 		return nil
 	}
@@ -148,31 +150,32 @@ func (m *models) compare(ctx context.Context, b *Book, waiting *model) (err erro
 		}
 	}()
 	var checks []*Check
-	// In a part of the transaction of its own, because what fails would fail all
-	// that comes after it.
+	// It uses a savepoint, because a query that fails would otherwise make all later queries
+	// of the transaction fail.
 	err = pgx.BeginFunc(ctx, m.tx, func(part pgx.Tx) (err error) {
-		checks, err = comparers[waiting.view.Name](ctx, b, source{tx: part, schema: waiting.schema})
+		checks, err = comparers[waiting.view.Name](ctx, b, build{tx: part, schema: waiting.schema})
 		return err
 	})
 	switch refusal, refused := errors.AsType[*pgconn.PgError](err); {
 	case err == nil:
 		m.rows = append(m.rows, checks...)
 		return nil
-	case refused && ctx.Err() == nil: // a table that is not there or not as it should be
+	case refused && ctx.Err() == nil: // for example, a table or a column is missing
 		m.posted.differ("view %s cannot be compared: %v", waiting.view.Name, refusal)
 		return nil
 	}
 	return fmt.Errorf("view %s: %w", waiting.view.Name, err)
 }
 
-// readParked tells what the command side could not finish. A database that it has
-// never used has no table of that.
-func (m *models) readParked(ctx context.Context) error {
+// readParked reads the work that is parked. A database that no command side has used has no
+// table of parked work.
+func (m *readModels) readParked(ctx context.Context) error {
 	var there bool
 	if err := m.tx.QueryRow(ctx, `SELECT to_regclass('commands.parked') IS NOT NULL`).Scan(&there); err != nil || !there {
 		return err
 	}
-	// A database of an older program has no column dismissed_at.
+	// The query reads dismissed_at as JSON, because a database of an older version has no such
+	// column.
 	m.parked = &Check{Name: "processes: nothing is parked"}
 	rows, err := m.tx.Query(ctx, `SELECT id::text, kind, subject, step, tries, last_tried, reason FROM commands.parked AS p
 		WHERE to_jsonb(p)->>'dismissed_at' IS NULL ORDER BY first_tried, id`)
@@ -190,14 +193,14 @@ func (m *models) readParked(ctx context.Context) error {
 	return err
 }
 
-func (m *models) parkedChecks() []*Check {
+func (m *readModels) parkedChecks() []*Check {
 	if m == nil || m.parked == nil {
 		return nil
 	}
 	return []*Check{m.parked}
 }
 
-func (m *models) checks() []*Check {
+func (m *readModels) checks() []*Check {
 	if m == nil {
 		return nil
 	}

@@ -39,100 +39,102 @@ import (
 	"daybook/projections/viewtest"
 )
 
-// kind is what the walk needs to know of an aggregate.
-type kind struct {
+// aggregateKind is what these tests need to know about a kind of aggregate.
+type aggregateKind struct {
 	types []string
-	// state folds a stream of it anew.
+	// state returns the state that service s has of the stream.
 	state func(s *commands.Service, stream string) (state any, revision int64, err error)
-	// live are the ids of those that the story leaves behind and that still take command,
-	// which begin is how one is begun, in a stream that holds something already.
-	live   []string
-	demand func(s *shop, id string, at *int64) error
-	only   string // an id that the story does not use
-	begin  func(s *shop)
+	// live are ids of aggregates that shop.trade begins and that still take commands. command
+	// sends one of them a command, at the revision at if it is not nil.
+	live    []string
+	command func(s *shop, id string, at *int64) error
+	// foreignOnly is an id that shop.trade does not use. begin begins an aggregate with this
+	// id, after another program has written into its stream.
+	foreignOnly string
+	begin       func(s *shop)
 }
 
 func stateOf[ID, S any](ctx context.Context, read func(context.Context, ID, func(S, int64)) error, id ID) (state any, revision int64, err error) {
-	err = read(ctx, id, func(s S, at int64) { state, revision = s, at }) // no command follows that could change it
+	err = read(ctx, id, func(s S, at int64) { state, revision = s, at }) // the state is not copied, because no command comes after that could change it
 	return state, revision, err
 }
 
-func kinds(t *testing.T) map[string]kind {
+func aggregateKinds(t *testing.T) map[string]aggregateKind {
 	t.Helper()
 	ctx := t.Context()
-	all := map[string]kind{
+	all := map[string]aggregateKind{
 		product.Category: {
-			types: product.Types(), live: []string{"MUG", "TRAY"}, only: "ONLY",
+			types: product.Types(), live: []string{"MUG", "TRAY"}, foreignOnly: "ONLY",
 			state: func(s *commands.Service, stream string) (any, int64, error) {
 				return stateOf(ctx, s.ViewProduct, unit.SKU(strings.TrimPrefix(stream, product.Stream(""))))
 			},
-			demand: func(s *shop, id string, at *int64) error {
-				_, err := s.Product(ctx, ifAt(at), unit.SKU(id), product.SetPrice{Price: gbp("9.99")})
+			command: func(s *shop, id string, at *int64) error {
+				_, err := s.Product(ctx, atRevision(at), unit.SKU(id), product.SetPrice{Price: gbp("9.99")})
 				return err
 			},
 			begin: func(s *shop) { s.list("ONLY", unit.Stocked, "1.00", 0) },
 		},
 		cart.Category: {
-			types: cart.Types(), live: []string{"open"}, only: "x",
+			types: cart.Types(), live: []string{"open"}, foreignOnly: "x",
 			state: func(s *commands.Service, stream string) (any, int64, error) {
 				return stateOf(ctx, s.ViewCart, unit.CartID(strings.TrimPrefix(stream, cart.Stream(""))))
 			},
-			demand: func(s *shop, id string, at *int64) error {
-				_, err := s.AddLines(ctx, ifAt(at), unit.CartID(id), nil, []commands.WantedLine{want("TRAY", 1)})
+			command: func(s *shop, id string, at *int64) error {
+				_, err := s.AddLines(ctx, atRevision(at), unit.CartID(id), nil, []commands.WantedLine{wantedLine("TRAY", 1)})
 				return err
 			},
-			begin: func(s *shop) { s.fill("x", "17850", want("TRAY", 1)) },
+			begin: func(s *shop) { s.fillCart("x", "17850", wantedLine("TRAY", 1)) },
 		},
 		order.Category: {
-			types: order.Types(), live: []string{"36365", "36367", "36368"}, only: "zzz",
+			types: order.Types(), live: []string{"36365", "36367", "36368"}, foreignOnly: "zzz",
 			state: func(s *commands.Service, stream string) (any, int64, error) {
 				return stateOf(ctx, s.ViewOrder, unit.OrderID(strings.TrimPrefix(stream, order.Stream(""))))
 			},
-			demand: func(s *shop, id string, at *int64) error {
-				_, err := s.Order(ctx, ifAt(at), unit.OrderID(id), order.RecordTransaction{TransactionID: "paid", Type: order.Capture, State: order.Succeeded, Amount: gbp("0.01")})
+			command: func(s *shop, id string, at *int64) error {
+				_, err := s.Order(ctx, atRevision(at), unit.OrderID(id), order.RecordTransaction{TransactionID: "paid", Type: order.Capture, State: order.Succeeded, Amount: gbp("0.01")})
 				return err
 			},
-			begin: func(s *shop) { s.checkout("zzz", autumn, want("TRAY", 1)) },
+			begin: func(s *shop) { s.checkout("zzz", autumn, wantedLine("TRAY", 1)) },
 		},
 		returns.Category: {
-			types: returns.Types(), live: []string{"r4"}, only: "theirs",
+			types: returns.Types(), live: []string{"r4"}, foreignOnly: "theirs",
 			state: func(s *commands.Service, stream string) (any, int64, error) {
 				return stateOf(ctx, s.ViewReturn, unit.ReturnID(strings.TrimPrefix(stream, returns.Stream(""))))
 			},
-			demand: func(s *shop, id string, at *int64) error {
-				_, err := s.Return(ctx, ifAt(at), unit.ReturnID(id), returns.Approve{})
+			command: func(s *shop, id string, at *int64) error {
+				_, err := s.Return(ctx, atRevision(at), unit.ReturnID(id), returns.Approve{})
 				return err
 			},
-			begin: func(s *shop) { s.must(s.Return(ctx, call(autumn), "theirs", requestOf("theirs"))) },
+			begin: func(s *shop) { s.must(s.Return(ctx, callAt(autumn), "theirs", requestOf("theirs"))) },
 		},
 		stock.Category: {
-			types: stock.Types(), live: []string{"MUG@main", "TRAY@main"}, only: "ONLY@main",
+			types: stock.Types(), live: []string{"MUG@main", "TRAY@main"}, foreignOnly: "ONLY@main",
 			state: func(s *commands.Service, stream string) (any, int64, error) {
 				key, err := stock.ParseStream(stream)
-				if err != nil { // it names no stock that anybody could ask for
-					return stock.State{}, -1, nil //nolint:nilerr // so there is none
+				if err != nil { // no SKU and location have this stream
+					return stock.State{}, -1, nil //nolint:nilerr // so there is no state
 				}
 				return stateOf(ctx, s.ViewStock, key)
 			},
-			demand: func(s *shop, id string, at *int64) error {
+			command: func(s *shop, id string, at *int64) error {
 				sku, _, _ := strings.Cut(id, "@")
-				_, err := s.MoveStock(ctx, ifAt(at), key(unit.SKU(sku)), stock.Receive{At: s.At(key(unit.SKU(sku))), Quantity: 1, Document: "more"})
+				_, err := s.MoveStock(ctx, atRevision(at), key(unit.SKU(sku)), stock.Receive{At: s.At(key(unit.SKU(sku))), Quantity: 1, Document: "more"})
 				return err
 			},
 			begin: func(s *shop) {
-				s.must(s.MoveStock(ctx, call(autumn), key("ONLY"), stock.Receive{At: s.At(key("ONLY")), Quantity: 3}))
+				s.must(s.MoveStock(ctx, callAt(autumn), key("ONLY"), stock.Receive{At: s.At(key("ONLY")), Quantity: 3}))
 			},
 		},
 	}
 	codecs, err := filepath.Glob("../../domain/*/codec.go")
 	if err != nil || len(codecs) != len(all) {
-		t.Fatalf("the domain has %d codecs (%v), and this test knows of %d", len(codecs), err, len(all))
+		t.Fatalf("the domain has %d codecs (%v), and this test knows %d", len(codecs), err, len(all))
 	}
 	return all
 }
 
-func ifAt(revision *int64) commands.Call {
-	c := call(autumn)
+func atRevision(revision *int64) commands.Call {
+	c := callAt(autumn)
 	if revision != nil {
 		c.If = aggregate.AtRevision(*revision)
 	}
@@ -146,8 +148,8 @@ func requestOf(id string) returns.Request {
 	}
 }
 
-// foreignShop is a node at work on a log: its command side, reactor and read models.
-type foreignShop struct {
+// runningShop is a node that runs on a log: its command side, reactor and read models.
+type runningShop struct {
 	*shop
 	log     eventstore.Store
 	parking commandspg.Parking
@@ -155,7 +157,7 @@ type foreignShop struct {
 	service func() *commands.Service
 }
 
-func newForeignShop(t *testing.T, log eventstore.Store) *foreignShop {
+func newRunningShop(t *testing.T, log eventstore.Store) *runningShop {
 	t.Helper()
 	pool := pgtest.New(t)
 	for _, err := range []error{projections.Migrate(t.Context(), pool), commandspg.Migrate(t.Context(), pool)} {
@@ -169,7 +171,7 @@ func newForeignShop(t *testing.T, log eventstore.Store) *foreignShop {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &foreignShop{
+	s := &runningShop{
 		log: log, parking: commandspg.Parking{Pool: pool},
 		shop: &shop{Bench: &viewtest.Bench{TB: t, Pool: pool, Runner: runner}, where: time.UTC},
 		service: func() *commands.Service {
@@ -197,8 +199,8 @@ func newForeignShop(t *testing.T, log eventstore.Store) *foreignShop {
 	return s
 }
 
-// settled waits until the read models hold the whole log.
-func (s *foreignShop) settled() {
+// waitForViews waits until the views have read the whole log.
+func (s *runningShop) waitForViews() {
 	s.Helper()
 	head, err := s.log.Head(s.Context())
 	if err != nil {
@@ -211,8 +213,8 @@ func (s *foreignShop) settled() {
 	}
 }
 
-// allParked waits until so much is parked as another program has written.
-func (s *foreignShop) allParked() {
+// waitForParked waits until as many events are parked as the other program has written.
+func (s *runningShop) waitForParked() {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(s.Context(), 30*time.Second)
 	defer cancel()
@@ -227,13 +229,13 @@ func (s *foreignShop) allParked() {
 		select {
 		case <-time.After(10 * time.Millisecond):
 		case <-ctx.Done():
-			return // foreignIsTold says which are missing
+			return // wantForeignReported says which are missing
 		}
 	}
 }
 
-// write appends events as another program does.
-func (s *foreignShop) write(stream, eventType string, data ...string) {
+// writeForeign appends events as another program does.
+func (s *runningShop) writeForeign(stream, eventType string, data ...string) {
 	s.Helper()
 	for _, d := range data {
 		event := eventstore.Event{ID: uuid.New(), Type: eventType, Data: []byte(d), Meta: []byte(`{"command_id":"6ba7b810-9dad-41d1-80b4-00c04fd430c8"}`)}
@@ -245,9 +247,9 @@ func (s *foreignShop) write(stream, eventType string, data ...string) {
 	}
 }
 
-// samples are data with which another program may write a type: of its own making, and as
-// the shop writes it.
-func (s *foreignShop) samples(eventType string) []string {
+// samples are the data of the events that another program writes: one of its own form, and those
+// that the shop itself would write.
+func (s *runningShop) samples(eventType string) []string {
 	s.Helper()
 	data := []string{`{"a":1}`}
 	files, err := filepath.Glob("../../domain/*/testdata/" + eventType + "*.json")
@@ -264,8 +266,8 @@ func (s *foreignShop) samples(eventType string) []string {
 	return data
 }
 
-// rows are the fingerprints of all views.
-func (s *foreignShop) rows() map[string]string {
+// fingerprints returns the fingerprints of all views.
+func (s *runningShop) fingerprints() map[string]string {
 	s.Helper()
 	rows := map[string]string{}
 	for _, view := range s.config().Views {
@@ -278,16 +280,16 @@ func (s *foreignShop) rows() map[string]string {
 	return rows
 }
 
-func (s *foreignShop) sameRows(when string, before map[string]string) {
+func (s *runningShop) wantSameRows(when string, before map[string]string) {
 	s.Helper()
-	for view, content := range s.rows() {
+	for view, content := range s.fingerprints() {
 		if content != before[view] {
 			s.Errorf("%s, the view %s is %s, and was %s", when, view, content, before[view])
 		}
 	}
 }
 
-func (s *foreignShop) verify() *verify.Report {
+func (s *runningShop) verify() *verify.Report {
 	s.Helper()
 	config := s.config()
 	config.Store = s.log
@@ -298,14 +300,14 @@ func (s *foreignShop) verify() *verify.Report {
 	return report
 }
 
-// folded is what an aggregate comes to.
-type folded struct {
+// foldedState is the state of an aggregate, and the revision it was folded at.
+type foldedState struct {
 	state    any
 	revision int64
 }
 
-// onEachEngine runs a test over a log of each engine.
-func onEachEngine(t *testing.T, test func(s *foreignShop)) {
+// onEachEngine runs a test on a log of each engine.
+func onEachEngine(t *testing.T, test func(s *runningShop)) {
 	t.Helper()
 	t.Parallel()
 	for engine, open := range map[string]func(t *testing.T) eventstore.Store{
@@ -331,7 +333,7 @@ func onEachEngine(t *testing.T, test func(s *foreignShop)) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			go server.Serve(listener) //nolint:errcheck // its client tells
+			go server.Serve(listener) //nolint:errcheck // its client reports the error
 			log, err := kurrentdb.Open(t.Context(), "esdb://"+listener.Addr().String()+"?tls=false", kurrentdb.Options{})
 			if err != nil {
 				t.Fatal(err)
@@ -347,24 +349,25 @@ func onEachEngine(t *testing.T, test func(s *foreignShop)) {
 	} {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
-			test(newForeignShop(t, open(t)))
+			test(newRunningShop(t, open(t)))
 		})
 	}
 }
 
-// Every type of every aggregate, written by another program into its live streams: no
-// state changes and no row, commands go on, and each such event is parked and a difference.
+// Another program writes events of every type into live streams of every kind of aggregate. No
+// state and no row changes, and commands still work. Each of these events is parked, and each is
+// a difference.
 func TestAnEventThatAnotherProgramWroteChangesNothing(t *testing.T) {
-	onEachEngine(t, func(s *foreignShop) {
+	onEachEngine(t, func(s *runningShop) {
 		t := s.TB.(*testing.T) //nolint:forcetypeassert // onEachEngine made it
 		s.trade()
-		s.fill("open", "17850", want("MUG", 1))
-		s.must(s.Return(t.Context(), call(autumn), "r4", requestOf("r4")))
-		s.settled()
+		s.fillCart("open", "17850", wantedLine("MUG", 1))
+		s.must(s.Return(t.Context(), callAt(autumn), "r4", requestOf("r4")))
+		s.waitForViews()
 		s.wantClean(s.verify())
-		before, states, words := s.rows(), map[string]folded{}, map[string]string{}
+		before, states, words := s.fingerprints(), map[string]foldedState{}, map[string]string{}
 		fresh := s.service()
-		all := kinds(t)
+		all := aggregateKinds(t)
 		for category, k := range all {
 			for _, id := range k.live {
 				stream := category + "-" + id
@@ -372,22 +375,22 @@ func TestAnEventThatAnotherProgramWroteChangesNothing(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				states[stream] = folded{state, revision}
+				states[stream] = foldedState{state, revision}
 				if state, _, err = k.state(s.Service, stream); err != nil {
 					t.Fatal(err)
 				}
-				words[stream] = fmt.Sprintf("%+v", state) // it is the service's own, which goes on with it
+				words[stream] = fmt.Sprintf("%+v", state) // as text, because the service keeps changing its own state
 			}
 		}
 		for category, k := range all {
 			for _, id := range k.live {
 				for _, eventType := range k.types {
-					s.write(category+"-"+id, eventType, s.samples(eventType)...)
+					s.writeForeign(category+"-"+id, eventType, s.samples(eventType)...)
 				}
 			}
 		}
-		s.settled()
-		s.sameRows("after another program wrote", before)
+		s.waitForViews()
+		s.wantSameRows("after another program wrote", before)
 		another := s.service()
 		for category, k := range all {
 			for _, id := range k.live {
@@ -402,33 +405,33 @@ func TestAnEventThatAnotherProgramWroteChangesNothing(t *testing.T) {
 				}
 			}
 		}
-		s.foreignIsTold()
+		s.wantForeignReported()
 
 		for category, k := range all {
 			for _, id := range k.live {
-				at := states[category+"-"+id].revision // as a client has it from a read model
-				if err := k.demand(s.shop, id, &at); err != nil {
+				at := states[category+"-"+id].revision // a client knows this revision from a read model
+				if err := k.command(s.shop, id, &at); err != nil {
 					t.Errorf("%s-%s takes no command: %v", category, id, err)
 				}
 			}
 		}
-		s.settled()
-		s.foreignIsTold()
-		after := s.rows()
+		s.waitForViews()
+		s.wantForeignReported()
+		after := s.fingerprints()
 		for _, view := range s.config().Views {
 			if err := s.Runner.Rebuild(t.Context(), view.Name); err != nil {
 				t.Fatal(err)
 			}
 		}
-		s.sameRows("built anew", after)
+		s.wantSameRows("after a rebuild", after)
 	})
 }
 
-// foreignIsTold wants each event of another program to be parked and to be a difference, and
-// nothing else to be either.
-func (s *foreignShop) foreignIsTold() {
+// wantForeignReported checks that each event of the other program is parked and is a difference,
+// and that nothing else is.
+func (s *runningShop) wantForeignReported() {
 	s.Helper()
-	s.allParked()
+	s.waitForParked()
 	parked := map[string]reactor.Process{}
 	for after := uuid.Nil; ; {
 		page, err := s.parking.Parked(s.Context(), after, 500)
@@ -444,7 +447,7 @@ func (s *foreignShop) foreignIsTold() {
 		}
 	}
 	if len(parked) != len(s.written) {
-		s.Errorf("%d events are parked, another program has written %d", len(parked), len(s.written))
+		s.Errorf("%d events are parked, but another program has written %d", len(parked), len(s.written))
 	}
 	for _, e := range s.written {
 		p := parked[fmt.Sprint(e.Stream, " ", e.Revision)]
@@ -467,17 +470,18 @@ func (s *foreignShop) foreignIsTold() {
 	}
 }
 
-// A stream of each kind that holds only events of another program is nothing of the shop's:
-// one difference with its name, no row, and what is begun in it afterwards is as it should be.
+// A stream may have a name of the shop's and only events of another program. Then it is one
+// difference, which names the stream, and no row is made of it. The shop can still begin an
+// aggregate in it.
 func TestAStreamThatHoldsOnlyEventsOfAnotherProgramIsOneDifference(t *testing.T) {
-	onEachEngine(t, func(s *foreignShop) {
+	onEachEngine(t, func(s *runningShop) {
 		t := s.TB.(*testing.T) //nolint:forcetypeassert // onEachEngine made it
 		s.trade()
-		s.settled()
-		before, all := s.rows(), kinds(t)
+		s.waitForViews()
+		before, all := s.fingerprints(), aggregateKinds(t)
 		var streams []string
 		for category, k := range all {
-			ids := []string{k.only, "p-7"}
+			ids := []string{k.foreignOnly, "p-7"}
 			if category == stock.Category {
 				ids = append(ids, "A@B")
 			}
@@ -485,16 +489,16 @@ func TestAStreamThatHoldsOnlyEventsOfAnotherProgramIsOneDifference(t *testing.T)
 				stream := category + "-" + id
 				streams = append(streams, stream)
 				for _, eventType := range k.types {
-					s.write(stream, eventType, s.samples(eventType)...)
+					s.writeForeign(stream, eventType, s.samples(eventType)...)
 				}
 				if state, revision, err := k.state(s.Service, stream); err != nil || revision != -1 || !reflect.ValueOf(state).IsZero() {
 					t.Errorf("%s is %+v at revision %d (%v), want none", stream, state, revision, err)
 				}
 			}
 		}
-		s.settled()
-		s.sameRows("after another program wrote", before)
-		s.allParked()
+		s.waitForViews()
+		s.wantSameRows("after another program wrote", before)
+		s.waitForParked()
 		report := s.verify()
 		var named []string
 		for _, check := range report.Checks {
@@ -520,23 +524,23 @@ func TestAStreamThatHoldsOnlyEventsOfAnotherProgramIsOneDifference(t *testing.T)
 		for _, category := range slices.Sorted(maps.Keys(all)) {
 			all[category].begin(s.shop)
 		}
-		s.settled()
+		s.waitForViews()
 		found := differences(s.verify())
 		for _, check := range []string{readable, ownNames, "processes: nothing is parked"} {
 			delete(found, check)
 		}
 		if len(found) > 0 {
-			t.Errorf("with what was begun there, the books differ: %q", found)
+			t.Errorf("after aggregates were begun there, verify finds %q", found)
 		}
-		after := s.rows()
+		after := s.fingerprints()
 		if before["orders"] == after["orders"] || before["carts"] == after["carts"] || before["products"] == after["products"] || before["stock"] == after["stock"] {
-			t.Error("what was begun is in no view")
+			t.Error("no view has what was begun")
 		}
 		for _, view := range s.config().Views {
 			if err := s.Runner.Rebuild(t.Context(), view.Name); err != nil {
 				t.Fatal(err)
 			}
 		}
-		s.sameRows("built anew", after)
+		s.wantSameRows("after a rebuild", after)
 	})
 }

@@ -8,22 +8,22 @@ import (
 	"daybook/domain/unit"
 )
 
-// orderLine is a line of an order.
+// orderLine names a line of an order.
 type orderLine struct {
 	order unit.OrderID
 	line  int
 }
 
-// stands tells a return of which something came or may come.
-func (r *Return) stands() bool {
+// isActive tells whether units of a return came back or may come back.
+func (r *Return) isActive() bool {
 	return r.Status != returns.StatusDeclined && r.Status != returns.StatusCanceled
 }
 
-// checkComebacks compares orders and returns: no more comes back of a line than
-// has shipped, what an order has admitted is of a return that stands, and each
-// refund is recorded on both. Returns that were requested before orders admitted
-// them name nothing to admit, and are not counted.
-func (b *Book) checkComebacks() *Check {
+// checkOrdersAndReturns compares orders and returns. Of a line, no more units come back than
+// have shipped. The return that an order has admitted is active. And each refund is recorded on
+// the return and on its orders. A return of an earlier version, in which orders did not admit
+// returns, names no units to admit and is not counted.
+func (b *Book) checkOrdersAndReturns() *Check {
 	check := &Check{Name: "orders and returns: no unit comes back twice, refunds are on both"}
 	back := map[orderLine]unit.Quantity{}
 	for _, id := range sorted(b.Returns) {
@@ -32,14 +32,14 @@ func (b *Book) checkComebacks() *Check {
 			continue
 		}
 		check.Examined++
-		if r.stands() && r.admitted {
+		if r.isActive() && r.admitted {
 			for _, l := range r.Requested.Lines {
 				for _, link := range l.Links {
 					back[orderLine{link.OrderID, link.Line}] += link.Quantity
 				}
 			}
 		}
-		if b.underWay(r.end) {
+		if b.underWay(r.last) {
 			continue
 		}
 		b.checkAdmission(check, id, r)
@@ -49,24 +49,25 @@ func (b *Book) checkComebacks() *Check {
 		o := b.Orders[id]
 		for _, l := range o.Lines {
 			check.Examined++
-			if units := back[orderLine{id, l.Number}]; units > o.left(l.Number) {
-				check.differ("order %s, line %d: %d come back, %d have shipped", id, l.Number, units, o.left(l.Number))
+			if units := back[orderLine{id, l.Number}]; units > o.shipped(l.Number) {
+				check.differ("order %s, line %d: %d come back, %d have shipped", id, l.Number, units, o.shipped(l.Number))
 			}
 		}
-		b.checkReturnsOf(check, id, o)
+		b.checkReturnsOfOrder(check, id, o)
 	}
 	return check
 }
 
-// checkReturnsOf wants what an order knows of its returns to be known to them.
-func (b *Book) checkReturnsOf(check *Check, id unit.OrderID, o *Order) {
+// checkReturnsOfOrder checks that the returns and refunds that an order has recorded are recorded
+// on the returns too.
+func (b *Book) checkReturnsOfOrder(check *Check, id unit.OrderID, o *Order) {
 	for _, admitted := range o.Returns {
 		r := b.Returns[admitted.ID]
 		switch {
-		case r == nil || !admitted.Released && !r.stands() && !b.underWay(r.end):
-			check.differ("order %s has admitted return %s, which does not stand", id, admitted.ID)
+		case r == nil || !admitted.Released && !r.isActive() && !b.underWay(r.last):
+			check.differ("order %s has admitted return %s, which is not active", id, admitted.ID)
 		case !admitted.Released && !slices.ContainsFunc(r.Requested.Admit, func(of returns.OrderUnits) bool { return of.OrderID == id }):
-			check.differ("order %s has admitted return %s, which did not ask it to", id, admitted.ID)
+			check.differ("order %s has admitted return %s, which did not ask it", id, admitted.ID)
 		}
 	}
 	for _, t := range o.Transactions {
@@ -80,13 +81,13 @@ func (b *Book) checkReturnsOf(check *Check, id unit.OrderID, o *Order) {
 				slices.ContainsFunc(refund.Shares, func(share returns.Share) bool { return share.OrderID == id })
 		})
 		if !known {
-			check.differ("order %s: %s %s is of return %s, which does not know of it", id, t.Type, t.ID, t.ReturnID)
+			check.differ("order %s: %s %s belongs to return %s, which has not recorded it", id, t.Type, t.ID, t.ReturnID)
 		}
 	}
 }
 
-// left is what of a line is in parcels.
-func (o *Order) left(line int) (units unit.Quantity) {
+// shipped is how many units of a line are in shipments.
+func (o *Order) shipped(line int) (units unit.Quantity) {
 	for _, parcel := range o.Shipments {
 		for _, l := range parcel.Lines {
 			if l.Line == line {
@@ -97,17 +98,17 @@ func (o *Order) left(line int) (units unit.Quantity) {
 	return units
 }
 
-// checkAdmission wants each order that a return asked to have its units, and the
-// same ones.
+// checkAdmission checks that each order that a return asked has admitted the units that the
+// return names.
 func (b *Book) checkAdmission(check *Check, id unit.ReturnID, r *Return) {
-	if r.stands() && len(r.Requested.Admit) > 0 && !r.admitted {
+	if r.isActive() && len(r.Requested.Admit) > 0 && !r.admitted {
 		check.differ("return %s: its orders have not said whether they admit it", id)
 		return
 	}
 	for _, open := range r.OrdersUnsettled {
 		check.differ("return %s: its orders are not settled for %s %s", id, open.Step, open.Ref)
 	}
-	if !r.stands() || !r.admitted {
+	if !r.isActive() || !r.admitted {
 		return
 	}
 	for _, of := range r.Requested.Admit {
@@ -130,18 +131,18 @@ func (b *Book) checkAdmission(check *Check, id unit.ReturnID, r *Return) {
 		}
 		for _, line := range sorted(want) {
 			if want[line] != 0 {
-				check.differ("return %s: %d more units of line %d of order %s than it has admitted", id, want[line], line, of.OrderID)
+				check.differ("return %s: it has %d more units of line %d of order %s than the order has admitted", id, want[line], line, of.OrderID)
 			}
 		}
 	}
 }
 
-// checkRefunds wants each share of a refund to be a transaction of its order. An
-// order that is not there, or counts in other money, takes none. A return that
-// has refunds stands: the units of one that does not may come back again.
+// checkRefunds checks that each share of a refund is a transaction of its order. An order that
+// does not exist or has another currency refuses its share, so such a share is not checked. A
+// return with refunds must be active, because the units of one that is not may be returned again.
 func (b *Book) checkRefunds(check *Check, id unit.ReturnID, r *Return) {
-	if !r.stands() && len(r.Requested.Admit) > 0 && len(r.Refunds) > 0 {
-		check.differ("return %s: %d refunds, and it is %s", id, len(r.Refunds), r.Status)
+	if !r.isActive() && len(r.Requested.Admit) > 0 && len(r.Refunds) > 0 {
+		check.differ("return %s: it has %d refunds, but it is %s", id, len(r.Refunds), r.Status)
 	}
 	for _, refund := range r.Refunds {
 		for _, share := range refund.Shares {

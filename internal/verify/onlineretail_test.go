@@ -13,9 +13,9 @@ import (
 	"github.com/shopspring/decimal"
 )
 
-// The reading of the file is held against totals that others computed from it,
-// in other languages: what it says the log must hold is then right.
-func TestTheRealFileIsReadAsOthersReadIt(t *testing.T) {
+// What verify reads from the real file is compared with totals that programs in other languages
+// computed from it. If they agree, verify expects the right thing of the log.
+func TestTheRealFileGivesTheKnownTotals(t *testing.T) {
 	t.Parallel()
 	folder := os.Getenv("DAYBOOK_DATA")
 	if folder == "" {
@@ -24,7 +24,7 @@ func TestTheRealFileIsReadAsOthersReadIt(t *testing.T) {
 	if _, err := os.Stat(folder); err != nil {
 		t.Skipf("the real data is not here (set DAYBOOK_DATA): %v", err)
 	}
-	file, err := readFile(filepath.Join(folder, "online_retail.csv.gz"))
+	file, err := readOnlineRetail(filepath.Join(folder, "online_retail.csv.gz"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func TestTheRealFileIsReadAsOthersReadIt(t *testing.T) {
 		delete(got, row[0])
 	}
 	if len(got) != 0 {
-		t.Errorf("%d invoices that others do not see", len(got))
+		t.Errorf("%d invoices are not in the known totals", len(got))
 	}
 	days := foldSums(file.byDay, func(k [2]string) [2]string { return [2]string{"", k[1]} })
 	for _, row := range rowsOf(t, filepath.Join(folder, "online_retail.expected_by_day.csv")) {
@@ -51,7 +51,7 @@ func TestTheRealFileIsReadAsOthersReadIt(t *testing.T) {
 	}
 	for _, row := range rowsOf(t, filepath.Join(folder, "online_retail.expected_by_sku.csv")) {
 		units := func(kind string) int64 { return at(file.bySKU, [2]string{kind, row[0]}).Units }
-		got := fmt.Sprint(isGoods(row[0]), units(sale), units(freeOrder), units(cancellation), units(adjustIn), units(adjustOut))
+		got := fmt.Sprint(isStocked(row[0]), units(sale), units(freeOrder), units(cancellation), units(adjustIn), units(adjustOut))
 		want := fmt.Sprint(row[1] == "1") + " " + strings.Join(row[3:8], " ")
 		if got != want {
 			t.Errorf("SKU %s: %s, want %s", row[0], got, want)
@@ -61,7 +61,7 @@ func TestTheRealFileIsReadAsOthersReadIt(t *testing.T) {
 
 func mills(amount decimal.Decimal) string { return amount.Shift(3).String() }
 
-// rowsOf reads a CSV file, gzipped or not, without its header.
+// rowsOf returns the rows of a CSV file without the header. The file may be a gzip.
 func rowsOf(t *testing.T, path string) [][]string {
 	t.Helper()
 	file, err := os.Open(path)

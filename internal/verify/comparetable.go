@@ -12,56 +12,56 @@ import (
 	"github.com/shopspring/decimal"
 )
 
-// source is where the tables of a build are.
-type source struct {
+// build is the database schema with the tables of one build of a view.
+type build struct {
 	tx     pgx.Tx
 	schema string
 }
 
-// row is one row of a table while it is compared; every row of the table is
-// scanned into the same one. V is what the log says of it.
+// row is one row of a table while it is compared. All rows of the table are scanned into the
+// same variable, one after the other. V is what the log says about a row.
 type row[K comparable, V any] interface {
-	// columns are all that the table has. They stand here and nowhere else.
+	// columns are all columns of the table. They are listed only here.
 	columns() []column[V]
 	key() K
 }
 
-// column is a column of a table: how it is called, where its value goes, and how that is
-// compared with what the log says.
+// column is a column of a table: its name, the variable that its value is scanned into, and
+// how this value is compared with the log.
 type column[V any] struct {
 	name    string
-	sql     string // what is read of it; empty: itself
+	sql     string // the expression that is selected; empty stands for the name
 	into    any
-	compare func(V, *deviation) // nil: it is of the key
+	compare func(V, *rowDifference) // nil for a column of the key
 }
 
-// keyColumn is a column by which rows are found.
+// keyColumn returns a column of the table's key.
 func keyColumn[V any](name string, into any) column[V] { return column[V]{name: name, into: into} }
 
-// is is a column whose value must be as the log says.
-func is[V, T any](name string, into *T, want func(V) T) column[V] {
-	return column[V]{name: name, into: into, compare: func(v V, d *deviation) { d.column(name, *into, want(v)) }}
+// equals returns a column whose value must be the one that want computes from the fold.
+func equals[V, T any](name string, into *T, want func(V) T) column[V] {
+	return column[V]{name: name, into: into, compare: func(v V, d *rowDifference) { d.column(name, *into, want(v)) }}
 }
 
-// differs is a column that is compared in a way of its own.
-func differs[V any](name string, into any, compare func(V, *deviation)) column[V] {
+// comparedBy returns a column that the function compare compares.
+func comparedBy[V any](name string, into any, compare func(V, *rowDifference)) column[V] {
 	return column[V]{name: name, into: into, compare: compare}
 }
 
-// asText is a column that is read as text.
+// asText returns the same column, read as text.
 func (c column[V]) asText() column[V] {
 	c.sql = c.name + "::text"
 	return c
 }
 
-// deviation collects what is wrong with one row.
-type deviation struct{ columns []string }
+// rowDifference collects the differences of one row.
+type rowDifference struct{ columns []string }
 
-// column compares one column. Times count to the microsecond, as Postgres keeps
-// them; amounts by their worth.
-func (d *deviation) column(name string, got, want any) {
+// column compares one column. Times are compared to the microsecond, because PostgreSQL keeps
+// no more of them. Amounts are compared as numbers, so 2.5 equals 2.50.
+func (d *rowDifference) column(name string, got, want any) {
 	if !same(got, want) {
-		d.columns = append(d.columns, fmt.Sprintf("%s is %v, want %v", name, shown(got), shown(want)))
+		d.columns = append(d.columns, fmt.Sprintf("%s is %v, want %v", name, display(got), display(want)))
 	}
 }
 
@@ -83,7 +83,7 @@ func same(got, want any) bool {
 	return got == want
 }
 
-func shown(value any) any {
+func display(value any) any {
 	switch value := value.(type) {
 	case time.Time:
 		return value.UTC().Format(time.RFC3339Nano)
@@ -91,7 +91,7 @@ func shown(value any) any {
 		if value == nil {
 			return "none"
 		}
-		return shown(*value)
+		return display(*value)
 	case string:
 		return fmt.Sprintf("%q", value)
 	}
@@ -99,7 +99,7 @@ func shown(value any) any {
 }
 
 // document compares a JSON document with what it must be, byte for byte.
-func (d *deviation) document(name string, got, want []byte) {
+func (d *rowDifference) document(name string, got, want []byte) {
 	if string(got) == string(want) {
 		return
 	}
@@ -107,18 +107,19 @@ func (d *deviation) document(name string, got, want []byte) {
 	for at < min(len(got), len(want)) && got[at] == want[at] {
 		at++
 	}
-	d.columns = append(d.columns, fmt.Sprintf("%s has %q, want %q", name, around(got, at), around(want, at)))
+	d.columns = append(d.columns, fmt.Sprintf("%s has %q, want %q", name, excerpt(got, at), excerpt(want, at)))
 }
 
-// around is the text at a place, with a little of what stands before it.
-func around(text []byte, at int) string {
+// excerpt returns a part of text: 20 bytes before at, and 40 bytes from there on.
+func excerpt(text []byte, at int) string {
 	const before, after = 20, 40
 	return string(text[max(0, at-before):min(len(text), at+after)])
 }
 
-// compareTable holds a table against what the log says is in it: every row, and
-// every row that should be there. The rows stream by.
-func compareTable[K comparable, V any](ctx context.Context, from source, table string, want map[K]V, r row[K, V]) (*Check, error) {
+// compareTable compares a table with want, which is what the log says is in it. It finds rows
+// with wrong columns, rows that are too many and rows that are missing. It reads the rows one
+// after the other and does not keep them.
+func compareTable[K comparable, V any](ctx context.Context, from build, table string, want map[K]V, r row[K, V]) (*Check, error) {
 	check := &Check{Name: "read." + table}
 	columns := r.columns()
 	names, into := make([]string, len(columns)), make([]any, len(columns))
@@ -137,7 +138,7 @@ func compareTable[K comparable, V any](ctx context.Context, from source, table s
 			return
 		}
 		matched++
-		var d deviation
+		var d rowDifference
 		for _, c := range columns {
 			if c.compare != nil {
 				c.compare(should, &d)
@@ -147,7 +148,7 @@ func compareTable[K comparable, V any](ctx context.Context, from source, table s
 			wrong = append(wrong, fmt.Sprintf("%v: %s", key, strings.Join(d.columns, "; ")))
 		}
 	})
-	if err == nil && matched < len(want) { // as keys are unique; only then is it worth the memory to find which
+	if err == nil && matched < len(want) { // rows are missing, because keys are unique; only then it is worth the memory to find which
 		seen := make(map[K]struct{}, len(want))
 		err = from.each(ctx, query, into, func() { seen[r.key()] = struct{}{} })
 		for key := range want {
@@ -169,8 +170,8 @@ func compareTable[K comparable, V any](ctx context.Context, from source, table s
 	return check, nil
 }
 
-// each scans every row of a query.
-func (s source) each(ctx context.Context, query string, into []any, do func()) error {
+// each scans every row of a query into the variables, and calls do after each.
+func (s build) each(ctx context.Context, query string, into []any, do func()) error {
 	rows, err := s.tx.Query(ctx, query)
 	if err != nil {
 		return err

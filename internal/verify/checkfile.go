@@ -9,28 +9,28 @@ import (
 	"time"
 )
 
-// totals are documents and their sums, of the log or of a file, under the kinds
-// of the file.
+// totals are the documents of the log or of a file, and their sums. Both use the kinds of
+// document that the file has.
 type totals struct {
-	documents map[string]*document  // by number
-	byDay     map[[2]string]*Sum    // kind, day of the document
-	bySKU     map[[2]string]*Sum    // kind, SKU
-	byCountry map[[2]string]*Sum    // kind, country; without adjustments
-	twice     map[string][]document // further documents of a number
-	others    int64                 // documents that no import made
+	documents  map[string]*document  // by number
+	byDay      map[[2]string]*Sum    // kind, day of the document
+	bySKU      map[[2]string]*Sum    // kind, SKU
+	byCountry  map[[2]string]*Sum    // kind, country; without adjustments
+	duplicates map[string][]document // further documents that have the same number
+	others     int64                 // documents that no import recorded
 }
 
 func newTotals() *totals {
 	return &totals{
 		documents: map[string]*document{}, byDay: map[[2]string]*Sum{}, bySKU: map[[2]string]*Sum{},
-		byCountry: map[[2]string]*Sum{}, twice: map[string][]document{},
+		byCountry: map[[2]string]*Sum{}, duplicates: map[string][]document{},
 	}
 }
 
-// cancellation is a file's word for a return.
+// cancellation is the kind that the file gives to a return.
 const cancellation = "cancellation"
 
-func fileKind(kind string) string {
+func kindInFile(kind string) string {
 	if kind == returnDocument {
 		return cancellation
 	}
@@ -39,23 +39,25 @@ func fileKind(kind string) string {
 
 func isAdjustment(kind string) bool { return kind == adjustIn || kind == adjustOut }
 
-// importChannel is the channel under which an import records.
+// importChannel is the channel of all events that an import records.
 const importChannel = "import"
 
-// Against compares what an import recorded with an Online Retail file (CSV, plain or
-// gzip), by kind, month, day, SKU, country and invoice. The file is read here by
-// code that shares nothing with the importer. Adjustments have neither customer
-// nor country in the log, so those are not compared; their amount is zero.
+// Against compares what an import recorded with an Online Retail file (CSV, plain or gzip).
+// It compares sums by kind, month, day, SKU and country, and each invoice. The code that reads
+// the file shares nothing with the importer, because it would then share its faults. In the
+// log, adjustments have no customer and no country, and their amount is zero, so these are not
+// compared.
 //
-// Documents of other channels are other work of the shop: they are counted and not
-// compared. What was done by hand to an order of the import, such as a return, is
-// other work, too, but for a cancellation, which is booked under the order's channel.
+// Only documents of the channel "import" are compared. Documents of other channels are counted,
+// because they are not from the file. For example, a return that a clerk records for an imported
+// order has the clerk's channel. A cancellation of units of an imported order is compared all
+// the same, because it is booked under the channel of its order.
 func (b *Book) Against(path string) ([]*Check, error) {
 	london, err := time.LoadLocation("Europe/London")
 	if err != nil {
 		return nil, fmt.Errorf("the file's time zone: %w", err)
 	}
-	file, err := readFile(path)
+	file, err := readOnlineRetail(path)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -75,8 +77,9 @@ func (b *Book) Against(path string) ([]*Check, error) {
 	return checks, nil
 }
 
-// totals are those of the ledger's documents that an import made. A file's days are
-// those of its documents, where the shop was; the ledger's own may be another's.
+// totals returns the totals of the documents that an import recorded. Their days are computed
+// for the place where the shop of the file was, because the ledger's own days may be those of
+// another time zone.
 func (l *Ledger) totals(where *time.Location) *totals {
 	t := newTotals()
 	for _, name := range sorted(l.documents) {
@@ -85,11 +88,11 @@ func (l *Ledger) totals(where *time.Location) *totals {
 			t.others++
 			continue
 		}
-		d.kind, d.day = fileKind(d.kind), d.at.In(where).Format(time.DateOnly)
+		d.kind, d.day = kindInFile(d.kind), d.at.In(where).Format(time.DateOnly)
 		at(t.byDay, [2]string{d.kind, d.day}).add(d.Sum)
 		number := d.number(name)
 		if t.documents[number] != nil {
-			t.twice[number] = append(t.twice[number], d)
+			t.duplicates[number] = append(t.duplicates[number], d)
 			continue
 		}
 		t.documents[number] = &d
@@ -98,11 +101,11 @@ func (l *Ledger) totals(where *time.Location) *totals {
 		if key.channel != importChannel {
 			continue
 		}
-		at(t.bySKU, [2]string{fileKind(key.kind), key.sku}).add(*sum)
+		at(t.bySKU, [2]string{kindInFile(key.kind), key.sku}).add(*sum)
 	}
 	for key, sum := range l.days {
 		if !isAdjustment(key.kind) && key.channel == importChannel {
-			at(t.byCountry, [2]string{fileKind(key.kind), key.country}).add(sum.Sum)
+			at(t.byCountry, [2]string{kindInFile(key.kind), key.country}).add(sum.Sum)
 		}
 	}
 	return t
@@ -126,24 +129,24 @@ func compareDocuments(log, file *totals) *Check {
 		if file.documents[number] == nil {
 			check.differ("%s %s is not in the file", log.documents[number].kind, number)
 		}
-		for _, again := range log.twice[number] {
+		for _, again := range log.duplicates[number] {
 			check.differ("%s %s of %s: a document of that number is in the log already", again.kind, number, again.day)
 		}
 	}
 	return check
 }
 
-// compareStock wants the import to have moved each SKU's stock by what the file's lines
-// say, after its opening.
+// compareStock checks that the import changed the stock of each SKU by the sum of the file's
+// lines. The stock that was received before the first invoice is not counted.
 func (b *Book) compareStock(file *totals) *Check {
 	check := &Check{Name: "file: stock moved by SKU"}
 	moved, want := map[string]int64{}, map[string]int64{}
-	for key, shelf := range b.Stock {
-		moved[string(key.SKU)] += int64(shelf.imported)
+	for key, level := range b.Stock {
+		moved[string(key.SKU)] += int64(level.imported)
 	}
 	for key, sum := range file.bySKU {
 		switch {
-		case !isGoods(key[1]) || key[0] == badDebt:
+		case !isStocked(key[1]) || key[0] == badDebt:
 		case isAdjustment(key[0]):
 			want[key[1]] += sum.Units
 		default:
@@ -162,7 +165,7 @@ func (b *Book) compareStock(file *totals) *Check {
 	return check
 }
 
-// compareSums holds two sets of sums against each other, both ways.
+// compareSums compares two sets of sums. A sum that is in only one of them is compared with zero.
 func compareSums(name string, got, want map[[2]string]*Sum) *Check {
 	check := &Check{Name: name}
 	keys := maps.Clone(want)
@@ -185,7 +188,7 @@ func compareSums(name string, got, want map[[2]string]*Sum) *Check {
 	return check
 }
 
-// foldSums adds sums up under shorter keys.
+// foldSums adds up the sums whose keys become the same when key shortens them.
 func foldSums(sums map[[2]string]*Sum, key func([2]string) [2]string) map[[2]string]*Sum {
 	folded := map[[2]string]*Sum{}
 	for k, s := range sums {

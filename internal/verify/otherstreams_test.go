@@ -30,7 +30,7 @@ const (
 	readable = "log: every event can be read and follows from those before it"
 )
 
-// foreign writes an event as another program does: with an id of its own kind.
+// foreign appends an event as another program does: its id does not derive from a command.
 func foreign(t *testing.T, log eventstore.Store, stream, eventType, data string) {
 	t.Helper()
 	if err := appendForeign(t.Context(), log, stream, data, eventType); err != nil {
@@ -47,8 +47,8 @@ func appendForeign(ctx context.Context, log eventstore.Store, stream, data strin
 	return err
 }
 
-// onEachLog runs a test over each place of a shop's log. theirs is how other programs
-// write into it: whatever our engine would not do itself.
+// onEachLog runs a test on each engine. The test writes into theirs what other programs write,
+// because our engine for KurrentDB would refuse a part of it.
 func onEachLog(t *testing.T, test func(t *testing.T, s *shop, theirs eventstore.Store)) {
 	t.Helper()
 	t.Parallel()
@@ -67,10 +67,10 @@ func onEachLog(t *testing.T, test func(t *testing.T, s *shop, theirs eventstore.
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { closed(t, log.Close) })
+		t.Cleanup(func() { closeAtEnd(t, log.Close) })
 		test(t, newShopOver(t, log), log)
 	})
-	t.Run("kurrentdb", func(t *testing.T) { // our own gateway
+	t.Run("kurrentdb", func(t *testing.T) { // served by our gateway
 		t.Parallel()
 		behind := memory.New()
 		server, err := gateway.New(behind, gateway.Options{})
@@ -84,7 +84,7 @@ func onEachLog(t *testing.T, test func(t *testing.T, s *shop, theirs eventstore.
 		served := make(chan error, 1)
 		go func() { served <- server.Serve(listener) }()
 		t.Cleanup(func() {
-			closed(t, server.Close)
+			closeAtEnd(t, server.Close)
 			if err := <-served; err != nil {
 				t.Error(err)
 			}
@@ -93,12 +93,12 @@ func onEachLog(t *testing.T, test func(t *testing.T, s *shop, theirs eventstore.
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { closed(t, log.Close) })
+		t.Cleanup(func() { closeAtEnd(t, log.Close) })
 		test(t, newShopOver(t, log), behind)
 	})
 }
 
-func closed(t *testing.T, end func(context.Context) error) {
+func closeAtEnd(t *testing.T, end func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
 	defer cancel()
@@ -107,11 +107,11 @@ func closed(t *testing.T, end func(context.Context) error) {
 	}
 }
 
-// asOfKurrentDB is a log as a server shows it whose streams of other programs were
-// truncated and scavenged, and ended, with the revision that it gives to such an end;
-// and whose clock was put back before some of them were written.
-func asOfKurrentDB(log eventstore.Store) eventstore.Store {
-	return twisted{log, func(_ int, e eventstore.Recorded) (eventstore.Recorded, bool) {
+// likeKurrentDB shows a log as a server of KurrentDB may show it. The streams of other programs
+// were truncated and scavenged. Some were ended, and the server gives the highest revision to
+// their tombstones. And the server's clock was set back before some events were written.
+func likeKurrentDB(log eventstore.Store) eventstore.Store {
+	return changedLog{log, func(_ int, e eventstore.Recorded) (eventstore.Recorded, bool) {
 		theirs := strings.HasPrefix(e.Stream, "invoice-") || strings.HasPrefix(e.Stream, "order-theirs")
 		switch {
 		case !theirs:
@@ -126,8 +126,8 @@ func asOfKurrentDB(log eventstore.Store) eventstore.Store {
 	}}
 }
 
-// write1000Foreign writes the streams of other programs that share the log: ended,
-// truncated, with types of names unknown and of names like the shop's.
+// write1000Foreign writes 1,000 streams of other programs. Some are ended. Some of their event
+// types are unknown, and some have names of the shop's types.
 func write1000Foreign(t *testing.T, log eventstore.Store) {
 	t.Helper()
 	var group errgroup.Group
@@ -153,21 +153,21 @@ func TestStreamsOfOtherProgramsAreCountedNamedAndLeftOut(t *testing.T) {
 	onEachLog(t, func(t *testing.T, s *shop, theirs eventstore.Store) {
 		s.trade()
 		write1000Foreign(t, theirs)
-		s.caughtUp()
+		s.waitForViews()
 		config := s.config()
-		config.Store = asOfKurrentDB(s.Log)
+		config.Store = likeKurrentDB(s.Log)
 		report, err := verify.Run(t.Context(), config)
 		if err != nil {
 			t.Fatal(err)
 		}
 		s.wantClean(report)
 		streams, names := 1002, 6
-		if s.Log != theirs { // a server's client leaves out what is the server's own
+		if s.Log != theirs { // KurrentDB's client does not show the server's own streams
 			streams, names = streams-250, names-1
 		}
 		others := report.Others
 		if others == nil || others.Streams != streams || others.Events < 3*int64(streams) || len(others.Names) != 5 || others.More != names-5 || others.Names[0].Streams != 250 {
-			t.Errorf("the others are %+v, want %d streams with %d names, of which 5 are told", others, streams, names)
+			t.Errorf("the other streams are %+v, want %d streams with %d names, 5 of them named", others, streams, names)
 		}
 		events := 0
 		for e, err := range s.Log.ReadAll(t.Context(), eventstore.Start, eventstore.Filter{}, 0) {
@@ -193,9 +193,9 @@ func TestAStreamWithANameOfTheShopsThatIsNotTheShopsIsNamed(t *testing.T) {
 		}
 		foreign(t, theirs, "order-theirs", "order.shipped", `{}`)
 		foreign(t, theirs, "order-theirs", eventstore.TombstoneType, `{}`)
-		s.caughtUp()
+		s.waitForViews()
 		config := s.config()
-		config.Store = asOfKurrentDB(s.Log)
+		config.Store = likeKurrentDB(s.Log)
 		report, err := verify.Run(t.Context(), config)
 		if err != nil {
 			t.Fatal(err)
@@ -207,17 +207,17 @@ func TestAStreamWithANameOfTheShopsThatIsNotTheShopsIsNamed(t *testing.T) {
 	})
 }
 
-// Each event in a stream of the shop's that is not is one difference.
+// Each event of another program in one of the shop's streams is one difference.
 func TestForeignEventsInAStreamOfTheShopsAreDifferences(t *testing.T) {
 	t.Parallel()
-	f := faulty{t: t, log: memory.New()}
+	f := faultyLog{t: t, log: memory.New()}
 	for range 3 {
 		foreign(t, f.log, stock.Stream(mugs.SKU, mugs.Location), "Counted", `{}`)
 	}
 	f.receive(1)
 	foreign(t, f.log, stock.Stream(mugs.SKU, mugs.Location), "Counted", `{}`)
 	foreign(t, f.log, stock.Stream(mugs.SKU, mugs.Location), eventstore.TombstoneType, `{}`)
-	log := twisted{f.log, func(_ int, e eventstore.Recorded) (eventstore.Recorded, bool) {
+	log := changedLog{f.log, func(_ int, e eventstore.Recorded) (eventstore.Recorded, bool) {
 		if e.Type == eventstore.TombstoneType {
 			e.Revision = math.MaxInt64
 		}
@@ -233,14 +233,14 @@ func TestForeignEventsInAStreamOfTheShopsAreDifferences(t *testing.T) {
 	}
 }
 
-// broken is a log that cannot be read beyond some event.
-type broken struct {
+// unreadableLog is a log that cannot be read beyond some event.
+type unreadableLog struct {
 	eventstore.Store
 	after int
 	why   error
 }
 
-func (b broken) ReadAll(ctx context.Context, after eventstore.Position, filter eventstore.Filter, limit int) iter.Seq2[eventstore.Recorded, error] {
+func (b unreadableLog) ReadAll(ctx context.Context, after eventstore.Position, filter eventstore.Filter, limit int) iter.Seq2[eventstore.Recorded, error] {
 	return func(yield func(eventstore.Recorded, error) bool) {
 		n := 0
 		for e, err := range b.Store.ReadAll(ctx, after, filter, limit) {
@@ -256,28 +256,28 @@ func (b broken) ReadAll(ctx context.Context, after eventstore.Position, filter e
 
 func TestALogThatCannotBeReadToItsEndIsADifference(t *testing.T) {
 	t.Parallel()
-	f := faulty{t: t, log: memory.New()}
+	f := faultyLog{t: t, log: memory.New()}
 	f.receive(10)
 	facts(t, f.log, "order-9", order.Encode, order.Event(order.Canceled{Reason: "lost"})) // without its beginning
-	f.order(placed(1))                                                                    // of which stock knows nothing
+	f.order(placed(1))                                                                    // stock has no reservation for it
 	f.receive(10)
-	_, report, err := verify.Log(t.Context(), broken{f.log, 3, errors.New("a chunk is damaged")}, time.Now(), nil)
+	_, report, err := verify.Log(t.Context(), unreadableLog{f.log, 3, errors.New("a chunk is damaged")}, time.Now(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	found := differences(report)
 	if len(found) != 2 || len(found[readable]) != 1 || !strings.Contains(strings.Join(found["log: it can be read to its end"], ""), "beyond position 3, and ends at 4: ") {
-		t.Errorf("found %q; want where it ends and what was off up to there", found)
+		t.Errorf("found %q; want where it ends, and the difference before that place", found)
 	}
 	if report.Position != eventstore.At(3) || report.Events != 3 {
 		t.Errorf("verified %d events up to %s, want 3", report.Events, report.Position)
 	}
 }
 
-// A log that cannot be asked says nothing of what is in it.
+// If the log cannot be read at all, nothing is known about it, so there is no report.
 func TestALogThatIsAwayIsNoDifference(t *testing.T) {
 	t.Parallel()
-	f := faulty{t: t, log: memory.New()}
+	f := faultyLog{t: t, log: memory.New()}
 	f.receive(10)
 	f.receive(10)
 	for _, why := range []error{
@@ -285,18 +285,18 @@ func TestALogThatIsAwayIsNoDifference(t *testing.T) {
 		&eventstore.DeniedError{Cause: errors.New("no right to $all")},
 		&eventstore.DivergedError{Keeper: "this node"},
 	} {
-		if _, report, err := verify.Log(t.Context(), broken{f.log, 1, why}, time.Now(), nil); !errors.Is(err, why) || report != nil {
+		if _, report, err := verify.Log(t.Context(), unreadableLog{f.log, 1, why}, time.Now(), nil); !errors.Is(err, why) || report != nil {
 			t.Errorf("%v: error %v, report %+v", why, err, report)
 		}
 	}
 }
 
-// What is wrong with the tables of one view ends the verification of no other.
+// A missing table of one view does not stop the verification of the other views.
 func TestATableThatIsNotThereIsADifference(t *testing.T) {
 	s := newShop(t)
 	s.trade()
-	s.caughtUp()
-	s.exec(`DO $$ DECLARE s text; BEGIN
+	s.waitForViews()
+	s.mustExec(`DO $$ DECLARE s text; BEGIN
 		SELECT schema_name INTO s FROM projections.builds WHERE view = 'stock' AND state = 'active';
 		EXECUTE format('ALTER TABLE %I.stock_items RENAME TO elsewhere', s);
 	END $$`)

@@ -27,13 +27,13 @@ const (
 	columns
 )
 
-// isGoods is the data set's own rule for what is held in stock.
-func isGoods(sku string) bool {
+// isStocked is the rule of the data set that tells goods from services, such as postage.
+func isStocked(sku string) bool {
 	services := []string{"POST", "DOT", "M", "C2", "D", "S", "BANK CHARGES", "AMAZONFEE", "CRUK", "B"}
 	return !slices.Contains(services, sku) && !strings.HasPrefix(sku, "GIFT_")
 }
 
-func readFile(path string) (*totals, error) {
+func readOnlineRetail(path string) (*totals, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -104,7 +104,7 @@ func (t *totals) invoice(number string, rows [][]string) error {
 	return nil
 }
 
-// kindOf applies the rules of the data set, in their order.
+// kindOf tells the kind of an invoice. It applies the rules of the data set in their order.
 func kindOf(number string, rows [][]string) (string, error) {
 	switch {
 	case strings.HasPrefix(number, "C"):

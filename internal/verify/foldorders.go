@@ -16,13 +16,13 @@ import (
 	"daybook/projections/orderview"
 )
 
-func (b *Book) readOrder(e *event, id unit.OrderID, value order.Event) {
+func (b *Book) foldOrder(e *event, id unit.OrderID, value order.Event) {
 	if claimed, ok := value.(order.Claimed); ok {
-		b.claimed[id] = claimed.CartID // there is no order yet
+		b.claimed[id] = claimed.CartID // the order is not placed yet
 		return
 	}
 	o := b.Orders[id]
-	if _, places := value.(order.Placed); !b.follows(e, places, o != nil) {
+	if _, places := value.(order.Placed); !b.checkBeginning(e, places, o != nil) {
 		return
 	}
 	if o == nil {
@@ -32,50 +32,50 @@ func (b *Book) readOrder(e *event, id unit.OrderID, value order.Event) {
 	if placed, ok := value.(order.Placed); ok {
 		lines, err := json.Marshal(placed.Lines)
 		if err != nil {
-			b.senseless(e, "its lines cannot be written: "+err.Error())
+			b.report(e, "its lines cannot be written: "+err.Error())
 		}
 		o.channel, o.placedAt, o.placedTotal = b.intern(e.meta.Channel), e.at, placed.Total.Amount
 		o.lines = maphash.Bytes(b.seed, lines)
 	}
 	if retried, ok := value.(order.AllocationRetried); ok {
-		b.noteLost(id, retried.Lost)
+		b.noteLostAllocation(id, retried.Lost)
 	}
-	b.Sales.order(e, o, value) // with the state before
-	o.State, o.end = order.Evolve(o.State, value), e.end()
+	b.Sales.bookOrder(e, o, value) // before the order's state changes, because the ledger needs the state before the event
+	o.State, o.last = order.Evolve(o.State, value), e.lastEvent()
 	if key := timeOf(e.Type, value); key != "" {
 		o.times[key] = e.at
 	}
 	o.history = append(o.history, b.entry(e, orderview.OrderWords(value), orderview.OrderFacts(value)))
 }
 
-// noteLost notes that an order knows what was taken from it.
-func (b *Book) noteLost(id unit.OrderID, lost []order.Lost) {
+// noteLostAllocation notes that an order has recorded which units were taken from it by force.
+func (b *Book) noteLostAllocation(id unit.OrderID, lost []order.Lost) {
 	for _, l := range lost {
-		if shelf := b.Stock[stock.Key{SKU: l.SKU, Location: l.Location}]; shelf != nil {
-			shelf.taken[id] = max(0, shelf.taken[id]-l.Quantity)
+		if level := b.Stock[stock.Key{SKU: l.SKU, Location: l.Location}]; level != nil {
+			level.takenByForce[id] = max(0, level.takenByForce[id]-l.Quantity)
 		}
 	}
 }
 
-func (b *Book) readReturn(e *event, id unit.ReturnID, value returns.Event) {
+func (b *Book) foldReturn(e *event, id unit.ReturnID, value returns.Event) {
 	r := b.Returns[id]
-	if !b.follows(e, beginsReturn(value), r != nil) {
+	if !b.checkBeginning(e, beginsReturn(value), r != nil) {
 		return
 	}
 	if r == nil {
 		r = &Return{times: map[string]time.Time{}, channel: b.intern(e.meta.Channel), createdAt: e.at}
 		b.Returns[id] = r
 	}
-	b.Sales.returned(e, r, value)
+	b.Sales.bookReturn(e, r, value)
 	if _, admitted := value.(returns.Admitted); admitted {
 		r.admitted = true
 	}
 	if refund, ok := value.(returns.Refunded); ok {
-		r.payBack(id, refund)
+		r.checkRefund(id, refund)
 	}
-	r.State, r.end = returns.Evolve(r.State, value), e.end()
-	if word := b.intern(word(e.Type)); r.times[word].IsZero() {
-		r.times[word] = e.at // of several arrivals or refunds, the first
+	r.State, r.last = returns.Evolve(r.State, value), e.lastEvent()
+	if word := b.intern(lastWord(e.Type)); r.times[word].IsZero() {
+		r.times[word] = e.at // of several receipts or refunds, the view shows the time of the first
 	}
 	r.history = append(r.history, b.entry(e, orderview.ReturnWords(value), orderview.ReturnFacts(value)))
 }
@@ -87,14 +87,14 @@ func beginsReturn(value returns.Event) bool {
 	return requested || noted
 }
 
-// payBack wants a refund to be of no more than what had come back by then was
-// worth. Later it may be worth less: a line that takes something off, because its
-// price is below zero, may come last, and what is left may be below zero.
-func (r *Return) payBack(id unit.ReturnID, refund returns.Refunded) {
+// checkRefund checks that all refunds together are not more than the received units are worth.
+// It is called at each refund, because the worth may fall later: a line with a price below zero,
+// such as a discount, may be received after the refund.
+func (r *Return) checkRefund(id unit.ReturnID, refund returns.Refunded) {
 	worth := decimal.Zero
 	for _, l := range r.Lines {
 		units := l.Ended
-		if l.Kind == unit.Service { // never comes back as goods
+		if l.Kind == unit.Service { // a service is never received
 			units = l.Quantity
 		}
 		worth = worth.Add(times(l.Price, units))
@@ -104,21 +104,22 @@ func (r *Return) payBack(id unit.ReturnID, refund returns.Refunded) {
 		refunded = refunded.Add(before.Amount.Amount)
 	}
 	if most := worth.Round(r.Requested.Currency.Digits()); refunded.GreaterThan(most) {
-		r.overpaid = append(r.overpaid, fmt.Sprintf("return %s: %s refunded, what was received is worth %s", id, refunded, most))
+		r.overpaid = append(r.overpaid, fmt.Sprintf("return %s: %s refunded, but what was received is worth %s", id, refunded, most))
 	}
 }
 
-// word is an event type's last word: "confirmed" of "order.confirmed.v1".
-func word(eventType string) string {
+// lastWord is the last word of an event type: "confirmed" for "order.confirmed.v1".
+func lastWord(eventType string) string {
 	_, word, _ := strings.Cut(strings.TrimSuffix(eventType, ".v1"), ".")
 	return word
 }
 
-// timeOf is under which name an order's time is kept; empty: it is not.
+// timeOf is the name under which the view keeps the time of an event. It is empty if the view
+// does not keep it.
 func timeOf(eventType string, value order.Event) string {
 	switch value := value.(type) {
 	case order.Confirmed, order.Canceled, order.Expired, order.Completed:
-		return word(eventType)
+		return lastWord(eventType)
 	case order.TransactionRecorded:
 		return "recorded " + string(value.TransactionID)
 	case order.TransactionSettled:
@@ -134,10 +135,10 @@ func timeOf(eventType string, value order.Event) string {
 	return ""
 }
 
-// entry notes an event for a history. What it says in words is presentation,
-// and the view's alone; here it is only held against what the rows say.
-func (b *Book) entry(e *event, words string, facts orderview.Facts) entry {
-	return entry{
+// entry makes the entry of the history for an event. The words and facts come from the view's own
+// code, because they are presentation. So this finds a wrong row, but no wrong words.
+func (b *Book) entry(e *event, words string, facts orderview.Facts) historyEntry {
+	return historyEntry{
 		revision: e.Revision, eventType: b.intern(e.Type), actor: b.intern(e.meta.Actor), channel: b.intern(e.meta.Channel),
 		at: e.at, recordedAt: e.RecordedAt, position: e.Position, words: maphash.String(b.seed, words), facts: maphash.Bytes(b.seed, facts.Text()),
 	}

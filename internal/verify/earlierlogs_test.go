@@ -36,13 +36,14 @@ import (
 
 var update = flag.Bool("update", false, "write what the kept logs fold to")
 
-// Logs that earlier versions wrote are opened, folded, posted, finished and
-// verified by this one, on each engine. What they fold to is pinned.
+// This version opens logs that earlier versions wrote, on each engine. It folds them, builds all
+// views, finishes the open work, and verifies the result. The files beside each log say what the
+// log must fold to.
 func TestLogsOfEarlierVersionsOpen(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob(filepath.Join("testdata", "logs", "*.ndjson.gz"))
 	if err != nil || len(files) == 0 {
-		t.Fatalf("no kept logs: %v", err)
+		t.Fatalf("no logs are kept: %v", err)
 	}
 	for _, file := range files {
 		entries, err := logtest.Read(file)
@@ -58,7 +59,7 @@ func TestLogsOfEarlierVersionsOpen(t *testing.T) {
 				t.Fatal(err)
 			}
 			o := oldLog{T: t, name: name, store: log, pool: pgtest.New(t), ended: entries[len(entries)-1].RecordedAt, recordedThen: true}
-			o.opens(*update)
+			o.checkOpens(*update)
 		})
 		t.Run(name+" with the ids of the first programs", func(t *testing.T) {
 			t.Parallel()
@@ -74,7 +75,7 @@ func TestLogsOfEarlierVersionsOpen(t *testing.T) {
 				t.Fatal(err)
 			}
 			o := oldLog{T: t, name: name, store: log, pool: pgtest.New(t), ended: entries[len(entries)-1].RecordedAt, recordedThen: true}
-			o.opens(false)
+			o.checkOpens(false)
 		})
 		t.Run(name+" in PostgreSQL", func(t *testing.T) {
 			t.Parallel()
@@ -91,7 +92,7 @@ func TestLogsOfEarlierVersionsOpen(t *testing.T) {
 				t.Fatal(err)
 			}
 			o := oldLog{T: t, name: name, store: log, pool: pool, ended: entries[len(entries)-1].RecordedAt}
-			o.opens(false)
+			o.checkOpens(false)
 		})
 	}
 }
@@ -102,20 +103,20 @@ type oldLog struct {
 	name  string
 	store eventstore.Store
 	pool  *pgxpool.Pool
-	ended time.Time // when its last event was recorded, at first
-	// recordedThen: the engine took over the recorded times; else they are now.
+	ended time.Time // when the earlier version recorded the last event
+	// recordedThen tells whether the engine kept the recorded times. If not, they are the present.
 	recordedThen bool
 }
 
-func (o *oldLog) opens(update bool) {
+func (o *oldLog) checkOpens(update bool) {
 	o.Helper()
 	book, report, err := verify.Log(o.Context(), o.store, o.ended, nil)
 	if err != nil {
 		o.Fatal(err)
 	}
-	o.pinned(".txt", update, summary(book, o.ended))
+	o.wantPinned(".txt", update, summary(book, o.ended))
 	if o.recordedThen {
-		o.pinned(".open.txt", update, inWords(report))
+		o.wantPinned(".open.txt", update, reportText(report))
 	}
 
 	if err := commandspg.Migrate(o.Context(), o.pool); err != nil {
@@ -128,21 +129,21 @@ func (o *oldLog) opens(update bool) {
 	if err != nil {
 		o.Fatal(err)
 	}
-	defer o.running(runner.Run)()
-	o.posted(runner)
-	if found := inWords(o.verify(o.ended, time.Hour)); found != "" {
-		o.Errorf("as it was found, the log and its views differ:\n%s", found)
+	defer o.start(runner.Run)()
+	o.wantPosted(runner)
+	if found := reportText(o.verify(o.ended, time.Hour)); found != "" {
+		o.Errorf("before the open work was finished, verify finds:\n%s", found)
 	}
 	o.finish()
-	o.posted(runner)
-	if found := inWords(o.verify(time.Now(), 0)); found != "" {
-		o.Errorf("with all work ended, the log and its views differ:\n%s", found)
+	o.wantPosted(runner)
+	if found := reportText(o.verify(time.Now(), 0)); found != "" {
+		o.Errorf("after the open work was finished, verify finds:\n%s", found)
 	}
-	o.rebuilt(runner)
+	o.wantSameAfterRebuild(runner)
 }
 
-// running runs a part until the function it returns is called.
-func (o *oldLog) running(run func(context.Context) error) (stop func()) {
+// start runs a part of a node until stop is called.
+func (o *oldLog) start(run func(context.Context) error) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(o.Context()))
 	var wait sync.WaitGroup
 	wait.Go(func() {
@@ -171,7 +172,7 @@ func (o *oldLog) verify(now time.Time, grace time.Duration) *verify.Report {
 	return report
 }
 
-func (o *oldLog) posted(runner *projections.Runner) {
+func (o *oldLog) wantPosted(runner *projections.Runner) {
 	o.Helper()
 	head, err := o.store.Head(o.Context())
 	if err != nil {
@@ -184,68 +185,68 @@ func (o *oldLog) posted(runner *projections.Runner) {
 	}
 }
 
-// finish lets the reactor and the timers do all that the log shows to be open.
+// finish runs the reactor and the timers until all open work is done.
 func (o *oldLog) finish() {
 	o.Helper()
-	complaints := &complaints{}
-	logger := slog.New(slog.NewTextHandler(complaints, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	problems := &logProblems{}
+	logger := slog.New(slog.NewTextHandler(problems, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	service := commands.NewService(o.store, commands.DefaultPolicy(), time.Now, aggregate.Options{Logger: logger})
 	defer service.Close(context.WithoutCancel(o.Context()))
 	clockwork := reactor.NewClockwork(commandspg.Timers{Pool: o.pool}, service, logger)
 	reactor := &reactor.Reactor{
 		Store: o.store, Journal: commandspg.Journal{Pool: o.pool, Reader: "processes"}, Finisher: service, Logger: logger, Nudge: clockwork.Nudge,
 	}
-	defer o.running(reactor.Run)()
-	stopTimers := o.running(clockwork.Run)
-	o.settled(complaints)
+	defer o.start(reactor.Run)()
+	stopTimers := o.start(clockwork.Run)
+	o.waitUntilSettled(problems)
 	stopTimers()
-	o.settled(complaints) // a timer may have opened something at the last moment
-	if text := complaints.String(); text != "" {
-		o.Errorf("what was open did not end without complaints:\n%s", text)
+	o.waitUntilSettled(problems) // a timer may have begun new work just before it stopped
+	if text := problems.String(); text != "" {
+		o.Errorf("the open work was finished, but with problems:\n%s", text)
 	}
 }
 
-// settled waits until the log shows nothing that is open.
-func (o *oldLog) settled(complaints *complaints) {
+// waitUntilSettled waits until the log has no open work.
+func (o *oldLog) waitUntilSettled(problems *logProblems) {
 	o.Helper()
 	ctx, cancel := context.WithTimeout(o.Context(), time.Minute)
 	defer cancel()
 	for {
 		_, report, err := verify.Log(ctx, o.store, time.Now(), nil)
 		if err != nil {
-			o.Fatalf("%v\n%s", err, complaints)
+			o.Fatalf("%v\n%s", err, problems)
 		}
 		if report.Differences == 0 {
 			return
 		}
 		select {
 		case <-ctx.Done():
-			o.Fatalf("what was open has not ended:\n%s\n%s", inWords(report), complaints)
+			o.Fatalf("the open work was not finished:\n%s\n%s", reportText(report), problems)
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
 }
 
-// complaints are the warnings and errors of a log.
-type complaints struct {
+// logProblems collects warnings and errors that are logged.
+type logProblems struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (c *complaints) Write(p []byte) (int, error) {
+func (c *logProblems) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.text.Write(p)
 }
 
-func (c *complaints) String() string {
+func (c *logProblems) String() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.text.String()
 }
 
-// rebuilt wants each view to have the same rows when it is built anew.
-func (o *oldLog) rebuilt(runner *projections.Runner) {
+// wantSameAfterRebuild checks that each view has the same rows after a rebuild.
+func (o *oldLog) wantSameAfterRebuild(runner *projections.Runner) {
 	o.Helper()
 	ctx, cancel := context.WithTimeout(o.Context(), time.Minute)
 	defer cancel()
@@ -262,13 +263,13 @@ func (o *oldLog) rebuilt(runner *projections.Runner) {
 			o.Fatal(err)
 		}
 		if anew != live {
-			o.Errorf("view %s: built anew it is %s, live it was %s", view.Name, anew, live)
+			o.Errorf("view %s: after a rebuild it is %s, before it was %s", view.Name, anew, live)
 		}
 	}
 }
 
-// pinned compares a text with the file kept beside the log.
-func (o *oldLog) pinned(suffix string, update bool, got string) {
+// wantPinned compares a text with the file that is kept beside the log.
+func (o *oldLog) wantPinned(suffix string, update bool, got string) {
 	o.Helper()
 	path := filepath.Join("testdata", "logs", o.name+suffix)
 	if update {
@@ -292,7 +293,7 @@ func (o *oldLog) pinned(suffix string, update bool, got string) {
 	}
 }
 
-func inWords(report *verify.Report) string {
+func reportText(report *verify.Report) string {
 	var words strings.Builder
 	for _, check := range report.Checks {
 		for _, first := range check.First {
@@ -305,7 +306,7 @@ func inWords(report *verify.Report) string {
 	return words.String()
 }
 
-// summary is what can be seen of every aggregate, a line each.
+// summary describes every aggregate in a line.
 func summary(b *verify.Book, now time.Time) string {
 	var text strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&text, format+"\n", args...) }
@@ -335,10 +336,10 @@ func summary(b *verify.Book, now time.Time) string {
 			line("  %s: %d of %d at %s", l.SKU, l.Ended, l.Quantity, l.Price)
 		}
 	}
-	shelves := slices.SortedFunc(maps.Keys(b.Stock), func(x, y stock.Key) int {
+	keys := slices.SortedFunc(maps.Keys(b.Stock), func(x, y stock.Key) int {
 		return strings.Compare(string(x.SKU)+"@"+string(x.Location), string(y.SKU)+"@"+string(y.Location))
 	})
-	for _, key := range shelves {
+	for _, key := range keys {
 		s := b.Stock[key].State
 		line("stock %s@%s: %d on hand, %d reserved, %d allocated, %d unavailable, %d sellable", key.SKU, key.Location,
 			s.OnHand(), s.Reserved(now), s.Allocated(), s.UnavailableTotal(), s.Sellable(now))
