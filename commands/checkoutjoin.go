@@ -10,12 +10,12 @@ import (
 	"daybook/domain/unit"
 )
 
-// joinCheckout answers a call that names no order id with the checkout of the cart that
-// another call has begun: two clicks on one button are one purchase. refusal is what the
-// cart said to the call, and it stands if there is no such checkout, or if that one was
-// asked for something else.
+// joinCheckout gives a call the result of a checkout that another call has begun for the same
+// cart. The call names no order id. Example: a buyer clicks the button twice, and both clicks
+// get the same order. refusal is the cart's reply to this call. It is returned if there is no
+// such checkout, or if the other call asked for something else.
 //
-// If the other checkout is under way, this call drives it, too, and is told of its outcome.
+// If the other checkout is still under way, this call drives it, too, and returns its outcome.
 func (s *Service) joinCheckout(ctx context.Context, call Call, ask CheckoutRequest, refusal error) (CheckoutResult, error) {
 	no, _ := errors.AsType[*rule.Rejection](refusal)
 	orderID, named := no.Facts["order_id"].(unit.OrderID)
@@ -35,14 +35,15 @@ func (s *Service) joinCheckout(ctx context.Context, call Call, ask CheckoutReque
 	}
 	result, err := s.finishCheckout(ctx, call.Meta, past.started, past.outcome, ask.Held)
 	if err == nil && result.OrderIDTaken {
-		return s.Checkout(ctx, call, ask) // that id was the other call's choice, and the cart is open again
+		return s.Checkout(ctx, call, ask) // the other call chose an id that is taken; the cart is open again, so this call starts its own checkout
 	}
 	result.BegunBy = begunBy(checkouts, past)
 	return result, err
 }
 
-// begunBy is the command id of the call that began a checkout. After each refusal the
-// call goes on under the next attempt's id, so the attempts are followed back to the first.
+// begunBy is the command id of the call that began a checkout. After each refusal, the same
+// call tries again under the id of the next attempt. So begunBy goes back from attempt to
+// attempt, to the first one.
 func begunBy(checkouts map[unit.OrderID]pastCheckout, past pastCheckout) uuid.UUID {
 	before := make(map[uuid.UUID]uuid.UUID, len(checkouts))
 	for _, earlier := range checkouts {

@@ -20,9 +20,9 @@ func (s *Service) ExpireOrder(ctx context.Context, meta eventstore.Metadata, id 
 	return err
 }
 
-// ExpireReservations ends the reservations of a stock whose deadlines have passed: as many
-// as one decision ends. It tells whether there were any, and then there may be more, which
-// need a call with another command id.
+// ExpireReservations ends the reservations of a stock whose deadlines have passed, at most as
+// many as one decision can end. some is true if it ended any. Then there may be more: call it
+// again with another command id.
 func (s *Service) ExpireReservations(ctx context.Context, meta eventstore.Metadata, key stock.Key, now time.Time) (some bool, err error) {
 	result, err := s.stock.Handle(ctx, aggregate.Request[stock.Command]{
 		Stream: stock.Stream(key.SKU, key.Location), Meta: meta,
@@ -31,16 +31,16 @@ func (s *Service) ExpireReservations(ctx context.Context, meta eventstore.Metada
 	return err == nil && len(result.Events) > 0, err
 }
 
-// ExpireCart ends a cart that nobody has changed for as long as the shop allows. If it
-// was changed later, it stays, and its new deadline is returned; else that is zero.
+// ExpireCart ends a cart whose last change is older than the shop allows. If the last change
+// is too recent, the cart stays open, and postponed is its new deadline. Otherwise postponed
+// is zero.
 //
-// ExpireCart reads the time of the last change from the log, and the cart is only ended
-// at the revision that was read, so a customer who comes back at this very moment
-// keeps the cart.
+// ExpireCart reads the time of the last change from the log, and ends the cart only at the
+// revision that it read. So a customer who changes the cart at this very moment keeps it.
 func (s *Service) ExpireCart(ctx context.Context, meta eventstore.Metadata, id unit.CartID, now time.Time) (postponed time.Time, err error) {
 	for {
 		if s.policy.CartsExpireAfter <= 0 {
-			return time.Time{}, nil // the shop has changed its mind
+			return time.Time{}, nil // carts do not expire any more: the shop has changed the setting
 		}
 		last, err := s.lastEvent(ctx, cart.Stream(id))
 		if _, missing := errors.AsType[*eventstore.NotFoundError](err); missing {
@@ -59,7 +59,7 @@ func (s *Service) ExpireCart(ctx context.Context, meta eventstore.Metadata, id u
 			continue
 		}
 		if errors.Is(err, cart.ErrNotOpen) || errors.Is(err, cart.ErrNotFound) {
-			return time.Time{}, nil // it has ended otherwise, or is being checked out: a refusal sets the timer again
+			return time.Time{}, nil // it has ended in another way, or is being checked out; if the checkout is refused, the timer is set again
 		}
 		return time.Time{}, err
 	}
@@ -67,7 +67,7 @@ func (s *Service) ExpireCart(ctx context.Context, meta eventstore.Metadata, id u
 
 // lastEvent is the shop's last event in a stream.
 func (s *Service) lastEvent(ctx context.Context, stream string) (eventstore.Recorded, error) {
-	from, limit := eventstore.LastRevision, 1 // nearly always it is the stream's last
+	from, limit := eventstore.LastRevision, 1 // the stream's last event is nearly always the shop's
 	for from >= 0 {
 		before := from
 		for recorded, err := range s.store.ReadStreamBackwards(ctx, stream, from, limit) {
@@ -77,12 +77,13 @@ func (s *Service) lastEvent(ctx context.Context, stream string) (eventstore.Reco
 			from = recorded.Revision - 1
 		}
 		if from == before {
-			break // of a truncated stream no event is left
+			break // the stream was truncated, and no event is left
 		}
 		limit = lastEvents
 	}
 	return eventstore.Recorded{}, &eventstore.NotFoundError{Stream: stream}
 }
 
-// lastEvents is how many events of others are passed over at a time.
+// lastEvents is how many events are read at a time if the stream ends with events of other
+// programs.
 const lastEvents = 100

@@ -9,8 +9,8 @@ import (
 
 // What this package's tests see of its inside.
 const (
-	LastEvents = lastEvents
-	MaxLooks   = maxLooks
+	LastEvents     = lastEvents
+	MaxComparisons = maxComparisons
 )
 
 var RefusedBy = refusedBy

@@ -16,10 +16,9 @@ import (
 	"daybook/eventstore"
 )
 
-// Order carries out commands on an order, all or none, and then what follows
-// from them in stock: a confirmed order's reservations are committed, a
-// canceled one's goods are free, a shipment's goods are off the shelf when the
-// call returns.
+// Order carries out commands on an order, all or none. Then it moves the stock that they need,
+// before it returns. For example, it commits the reservations of a confirmed order, gives back
+// the goods of a canceled order, and takes the goods of a shipment off the shelf.
 func (s *Service) Order(ctx context.Context, call Call, id unit.OrderID, commands ...order.Command) (aggregate.Result[order.Event], error) {
 	if err := s.admit(call); err != nil {
 		return aggregate.Result[order.Event]{}, err
@@ -42,19 +41,20 @@ func (s *Service) Order(ctx context.Context, call Call, id unit.OrderID, command
 	}
 	last, err := s.fulfil(ctx, call.Meta, id, justSeen)
 	if _, stuck := errors.AsType[*stuckError](err); stuck {
-		err = nil // what was asked for is recorded; the rest is the reactor's
+		err = nil // the commands are recorded; the reactor tries the rest again
 	}
 	result.Revision, result.Position = max(result.Revision, last.Revision), later(result.Position, last.Position)
 	return result, err
 }
 
-// mayShip refuses a parcel that stock does not have on its books, while it can
-// still be refused. What changes between this look and the record is recorded
-// by force: the parcel has left.
+// mayShip refuses a parcel whose goods stock does not have on its books. This is possible only
+// before the shipment is recorded. If stock changes between this check and the recording,
+// stock records the shipment by force, because the parcel has left.
 func (s *Service) mayShip(ctx context.Context, id unit.OrderID, ship order.Ship) error {
 	var moves []fulfilment.Move
 	err := s.orders.View(ctx, order.Stream(id), func(state order.State, _ int64) {
-		// The order's own refusals are its handler's to give, in their order.
+		// A refusal by the order itself is not returned here. The order's handler returns it,
+		// so that the first refusal is always the same.
 		moves, _ = fulfilment.ShipmentMoves(state, ship)
 	})
 	if err != nil {
@@ -72,7 +72,7 @@ func (s *Service) stockAllows(ctx context.Context, moves []fulfilment.Move) erro
 			_, refusal = stock.Decide(move.Command(now), state)
 		})
 		if _, forgotten := errors.AsType[*rule.ForgottenError](refusal); forgotten {
-			refusal = nil // it was made before, as good as surely: stock will look
+			refusal = nil // the movement was almost certainly made before; stock looks it up when it is asked
 		}
 		return errors.Join(err, refusal)
 	})
@@ -85,16 +85,16 @@ func later(a, b eventstore.Position) eventstore.Position {
 	return a
 }
 
-// FinishOrder does what the log shows an order still has to have done. meta is of the
-// event that it follows from.
+// FinishOrder carries out the steps of an order that are open in the log. meta is the metadata
+// of the event that made them necessary.
 func (s *Service) FinishOrder(ctx context.Context, meta eventstore.Metadata, id unit.OrderID) error {
 	defer s.drive(order.Stream(id))()
 	_, err := s.fulfil(ctx, meta, id, 0)
 	return err
 }
 
-// stuckError is a step of an order that stock refuses, and for which no other way
-// is known.
+// stuckError is a step of an order that stock refuses, and that the process cannot carry out
+// in another way.
 type stuckError struct {
 	order   unit.OrderID
 	step    order.StepRef
@@ -107,16 +107,17 @@ func (e *stuckError) Error() string {
 
 func (e *stuckError) Unwrap() error { return e.refusal }
 
-// maxFulfilRounds bounds the process: a step leads to at most a few others (a
-// failed allocation to a cancel, the cancel to a refund).
+// maxFulfilRounds bounds the rounds of the process. A step leads to a few further steps at
+// most: for example, a failed allocation leads to a cancel, and the cancel to a refund.
 const maxFulfilRounds = 10
 
-// justSeen is how old the state of an order may be that was recorded or read in
-// the same call. What another node has added since is that node's to follow up.
+// justSeen is how old an order's state may be if this call has just recorded or read it.
+// Events that another node has recorded since then do not matter here, because that node
+// carries out what follows from them.
 const justSeen = time.Second
 
-// fulfil carries out what is left of an order's process, and returns the result
-// to its last command. The order's state may be as old as maxAge.
+// fulfil carries out the rest of an order's process, and returns the result of the process's
+// last command. The order's state may be as old as maxAge.
 func (s *Service) fulfil(ctx context.Context, meta eventstore.Metadata, id unit.OrderID, maxAge time.Duration) (aggregate.Result[order.Event], error) {
 	var last aggregate.Result[order.Event]
 	for range maxFulfilRounds {
@@ -150,7 +151,8 @@ func (s *Service) fulfil(ctx context.Context, meta eventstore.Metadata, id unit.
 	return last, fmt.Errorf("order %s: fulfilment does not end", id)
 }
 
-// move carries out stock movements; a refusal is a reply, a fault an error.
+// move carries out stock movements. If stock refuses a movement, the reply has the refusal. If
+// stock cannot be asked, move returns an error.
 func (s *Service) move(ctx context.Context, meta eventstore.Metadata, moves []fulfilment.Move) ([]fulfilment.StockReply, error) {
 	replies := make([]fulfilment.StockReply, len(moves))
 	err := each(ctx, moves, func(ctx context.Context, i int, move fulfilment.Move) error {

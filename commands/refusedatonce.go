@@ -11,20 +11,20 @@ import (
 	"daybook/domain/unit"
 )
 
-// foreseen is a checkout that would be refused by the stock there is.
+// foreseen is a checkout that stock would refuse now.
 type foreseen struct {
 	started cart.CheckoutStarted
 	refuse  cart.RefuseCheckout
-	at      int64 // revision of the cart for which this holds
+	at      int64 // the cart's revision for which this is true
 }
 
-// refuseAtOnce records a checkout that stock would refuse, its start and its refusal in
-// one append. done is false where it did nothing, because the checkout may well succeed;
-// then it must be begun as ever.
+// refuseAtOnce records a checkout that stock would refuse: its start and its refusal, in one
+// append. done is false if it recorded nothing, because the checkout may succeed. The caller
+// then begins the checkout in the usual way.
 //
-// Nothing is reserved, so nothing has to be released: before its start is recorded,
-// nobody can have reserved anything for a checkout. A chosen order id is claimed first. If
-// the node dies after that, the id is the cart's, and the cart can use it.
+// Nothing has to be released, because no driver can reserve anything for a checkout before its
+// start is recorded. If the caller chose the order id, the id is claimed first. If the node
+// dies after the claim, the cart owns the id and can still use it.
 func (s *Service) refuseAtOnce(ctx context.Context, call Call, id unit.CartID, start cart.StartCheckout) (result CheckoutResult, done bool, err error) {
 	what, short, err := s.foreseeRefusal(ctx, call, id, start)
 	if err != nil || !short {
@@ -37,19 +37,19 @@ func (s *Service) refuseAtOnce(ctx context.Context, call Call, id unit.CartID, s
 	}
 	begin := request(call, cart.Stream(id), []cart.Command{start, what.refuse})
 	begin.AnyContent, begin.If = true, aggregate.AtRevision(what.at)
-	answer, err := s.carts.Handle(ctx, begin)
-	if _, moved := errors.AsType[*aggregate.StaleError](err); moved || err == nil && answer.Replayed {
+	recorded, err := s.carts.Handle(ctx, begin)
+	if _, moved := errors.AsType[*aggregate.StaleError](err); moved || err == nil && recorded.Replayed {
 		return CheckoutResult{}, false, nil
 	}
-	return CheckoutResult{OrderID: start.OrderID, Shortages: what.refuse.Shortages, Cart: answer}, err == nil, err
+	return CheckoutResult{OrderID: start.OrderID, Shortages: what.refuse.Shortages, Cart: recorded}, err == nil, err
 }
 
-// foreseeRefusal goes through a checkout without recording anything.
+// foreseeRefusal tells whether stock would refuse a checkout. It records nothing.
 //
-// Most checkouts succeed, so it looks first at what this node has in memory, which reads
-// nothing of the log. Only where that refuses does it look at the present. A cart that was
-// refused before is likely to be refused again, so there it looks at the present at once.
-// What it misses is refused later, when stock is asked to reserve.
+// Most checkouts succeed. So it asks first the states that this node has in memory, without
+// reading the log. Only if these would refuse, it reads the present states from the log. A
+// cart that was refused before will probably be refused again, so it reads the present states
+// at once. If it overlooks a shortage, stock refuses later, when it is asked to reserve.
 func (s *Service) foreseeRefusal(ctx context.Context, call Call, id unit.CartID, start cart.StartCheckout) (what foreseen, short bool, err error) {
 	views := []func(context.Context, string, func(stock.State, int64)) error{s.stock.Recall, s.stock.View}
 	begins := false
@@ -75,8 +75,9 @@ func (s *Service) foreseeRefusal(ctx context.Context, call Call, id unit.CartID,
 	return what, true, nil
 }
 
-// rehearse asks stock, as view shows it, what a checkout asks, and holds nothing. It tells
-// whether the checkout would be refused. Stock that view does not show refuses nothing.
+// rehearse goes through a checkout with the stock states that view gives, and reserves
+// nothing. It returns true if the checkout would be refused. If view gives no state of a
+// stock, that stock counts as having enough.
 func (s *Service) rehearse(ctx context.Context, started cart.CheckoutStarted, view func(context.Context, string, func(stock.State, int64)) error) (cart.RefuseCheckout, bool, error) {
 	process := checkout.Begin(started)
 	for asks := process.Asks(); len(asks) > 0; asks = process.Asks() {

@@ -18,30 +18,29 @@ import (
 type RetryOutcome string
 
 const (
-	// RetryAllocated: what was missing is allocated now.
+	// RetryAllocated: the missing units are allocated now.
 	RetryAllocated RetryOutcome = "allocated"
 	// RetryNothing: nothing was missing, so nothing was asked of stock.
 	RetryNothing RetryOutcome = "nothing_to_do"
-	// RetryShort: stock does not have it; the order waits.
+	// RetryShort: stock does not have the missing units, and the order waits for them.
 	RetryShort RetryOutcome = "short"
-	// RetryCanceled: stock does not have it, and the shop's remedy has canceled the
-	// order.
+	// RetryCanceled: stock does not have the missing units, and the shop's remedy has canceled
+	// the order.
 	RetryCanceled RetryOutcome = "canceled"
 )
 
 // RetryResult is what a retry of an order's allocation did.
 type RetryResult struct {
 	Outcome RetryOutcome
-	// Lost are promises that stock was found not to have any more.
+	// Lost are promises to the order that stock no longer had.
 	Lost []order.Lost
-	// Shortages are what stock was short of, for RetryShort and RetryCanceled.
+	// Shortages are set for RetryShort and RetryCanceled. They say what stock did not have.
 	Shortages []cart.Shortage
 	Order     aggregate.Result[order.Event]
 }
 
-// RetryAllocation asks stock again for what an order is missing. It compares the
-// order's promises with stock first, so it also finds what was taken back by
-// force.
+// RetryAllocation asks stock again for the units that an order is missing. First it compares
+// the order's promises with stock. So it also finds units that somebody took back by force.
 func (s *Service) RetryAllocation(ctx context.Context, call Call, id unit.OrderID) (RetryResult, error) {
 	var result RetryResult
 	if err := s.admit(call); err != nil {
@@ -72,16 +71,16 @@ func (s *Service) RetryAllocation(ctx context.Context, call Call, id unit.OrderI
 	return result, err
 }
 
-// maxLooks bounds how often an order is compared with stock again because it has
-// changed meanwhile.
-const maxLooks = 5
+// maxComparisons bounds how often an order is compared with stock again. It is compared again
+// if it has changed during the comparison.
+const maxComparisons = 5
 
-// askAgain compares the order with stock and sends the command. It returns the
-// order as it was compared. What was found lost holds only for the revision that
-// was read: a parcel that leaves between the two reads takes its promise along. So
-// an order that has changed since is compared again.
+// askAgain compares the order with stock and sends the command. It returns the order as it was
+// compared. A loss is true only for the revision of the order that was read. Example: a parcel
+// leaves after the order was read and before stock is read. Its units are then no longer
+// promised in stock, but they are not lost. So the order is compared again if it has changed.
 func (s *Service) askAgain(ctx context.Context, call Call, id unit.OrderID, result *RetryResult) (order.State, error) {
-	for range maxLooks {
+	for range maxComparisons {
 		before, revision, err := s.orderNow(ctx, id)
 		if err != nil {
 			return before, err
@@ -98,7 +97,7 @@ func (s *Service) askAgain(ctx context.Context, call Call, id unit.OrderID, resu
 			return before, err
 		}
 		guarded := call
-		if len(result.Lost) > 0 && call.If.Allows(revision) { // else the handler says that it is stale
+		if len(result.Lost) > 0 && call.If.Allows(revision) { // otherwise the handler refuses with StaleError
 			guarded.If = aggregate.AtRevision(revision)
 		}
 		result.Order, err = s.Order(ctx, guarded, id, order.RetryAllocation{Lost: result.Lost})
@@ -106,7 +105,7 @@ func (s *Service) askAgain(ctx context.Context, call Call, id unit.OrderID, resu
 			return before, err
 		}
 	}
-	return order.State{}, fmt.Errorf("order %s changed %d times while it was compared with stock: %w", id, maxLooks, aggregate.ErrOverloaded)
+	return order.State{}, fmt.Errorf("order %s changed %d times while it was compared with stock: %w", id, maxComparisons, aggregate.ErrOverloaded)
 }
 
 func (s *Service) finishNow(ctx context.Context, call Call, id unit.OrderID) error {
@@ -135,7 +134,7 @@ func (s *Service) lostBy(ctx context.Context, of order.State) ([]order.Lost, err
 	return fulfilment.LostBy(of, func(key stock.Key) unit.Quantity { return allocated[at[key]] }), err
 }
 
-// lastShortages are those of the order's last failed allocation.
+// lastShortages returns the shortages of the order's last failed allocation.
 func (s *Service) lastShortages(ctx context.Context, id unit.OrderID) ([]cart.Shortage, error) {
 	var shortages []cart.Shortage
 	for recorded, err := range s.store.ReadStream(ctx, order.Stream(id), 0, 0) {

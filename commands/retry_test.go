@@ -102,8 +102,8 @@ func TestAnOrderThatAlwaysChangesIsComparedOnlySoOften(t *testing.T) {
 		}
 	}
 	_, err := open(t, between, commands.DefaultPolicy()).RetryAllocation(t.Context(), shoptest.NewCall(), "o")
-	if !errors.Is(err, aggregate.ErrOverloaded) || parcels != commands.MaxLooks {
-		t.Errorf("after %d parcels: %v, want %v after %d", parcels, err, aggregate.ErrOverloaded, commands.MaxLooks)
+	if !errors.Is(err, aggregate.ErrOverloaded) || parcels != commands.MaxComparisons {
+		t.Errorf("after %d parcels: %v, want %v after %d", parcels, err, aggregate.ErrOverloaded, commands.MaxComparisons)
 	}
 	if got := s.allocated("o", "MUG"); got != unit.Quantity(10-parcels) {
 		t.Errorf("%d are allocated after %d of 10 have shipped", got, parcels)

@@ -16,15 +16,15 @@ import (
 	"daybook/eventstore"
 )
 
-// Return carries out commands on a return, all or none, and then what follows
-// from them: its orders admit what comes back or refuse it, know of refunds, and
-// stock takes in what came. A return with links to orders can be approved only
-// by a call after the one that requests it.
+// Return carries out commands on a return, all or none. Then it carries out what follows from
+// them: the orders admit the units or refuse them, the orders record their shares of a refund,
+// and stock takes in the goods that came. A return that is linked to orders cannot be
+// requested and approved in the same call.
 //
-// A refusal by an order comes, as a rule, before anything is recorded. It may
-// come after where several returns are after the same units, or record refunds
-// with the same id, at once: the return is then there, declined, or its refund
-// is taken back. The other commands of the call stay recorded.
+// Usually an order refuses before anything is recorded. It may refuse later if two returns ask
+// for the same units at once, or record refunds with the same id at once. Then the return is
+// recorded and declined, or its refund is recorded and taken back. The other commands of the
+// call stay recorded.
 func (s *Service) Return(ctx context.Context, call Call, id unit.ReturnID, commands ...returns.Command) (aggregate.Result[returns.Event], error) {
 	if err := s.admit(call); err != nil {
 		return aggregate.Result[returns.Event]{}, err
@@ -51,7 +51,8 @@ func (s *Service) Return(ctx context.Context, call Call, id unit.ReturnID, comma
 	return result, err
 }
 
-// mayTakeIn refuses goods for which stock has no room, while they can be refused.
+// mayTakeIn refuses goods that would exceed the limit of a stock. This is possible only before
+// the receipt is recorded.
 func (s *Service) mayTakeIn(ctx context.Context, id unit.ReturnID, commands []returns.Command) error {
 	var moves []fulfilment.Move
 	for _, command := range commands {
@@ -60,7 +61,8 @@ func (s *Service) mayTakeIn(ctx context.Context, id unit.ReturnID, commands []re
 			continue
 		}
 		err := s.returns.View(ctx, returns.Stream(id), func(state returns.State, _ int64) {
-			// The return's own refusals are its handler's to give, in their order.
+			// A refusal by the return itself is not returned here. The return's handler
+			// returns it, so that the first refusal is always the same.
 			asked, _ := fulfilment.ReceiptMoves(state, receive)
 			moves = append(moves, asked...)
 		})
@@ -78,14 +80,15 @@ func asksOrders(command returns.Command) bool {
 	return requests || refunds
 }
 
-// mayComeBack refuses what an order would refuse, while it can still be refused.
+// mayComeBack returns the refusal that an order would give. It is asked before the return
+// records anything.
 func (s *Service) mayComeBack(ctx context.Context, call Call, id unit.ReturnID, commands []returns.Command) error {
 	if !slices.ContainsFunc(commands, asksOrders) {
 		return nil
 	}
 	var asks []fulfilment.Ask
 	err := s.returns.View(ctx, returns.Stream(id), func(state returns.State, revision int64) {
-		if call.If.Allows(revision) { // else the handler says that it is stale
+		if call.If.Allows(revision) { // otherwise the handler refuses with StaleError
 			asks = fulfilment.ReturnAsks(state, commands)
 		}
 	})
@@ -110,8 +113,8 @@ func (s *Service) mayComeBack(ctx context.Context, call Call, id unit.ReturnID, 
 	return nil
 }
 
-// refusedBy is an order's refusal. An order whose history was deleted for good
-// is one that is not there.
+// refusedBy returns an order's refusal, if err is one. An order whose stream was deleted for
+// good counts as an order that does not exist.
 func refusedBy(err error) (*rule.Rejection, bool) {
 	if _, deleted := errors.AsType[*eventstore.DeletedError](err); deleted {
 		return order.ErrNotFound, true
@@ -119,8 +122,8 @@ func refusedBy(err error) (*rule.Rejection, bool) {
 	return errors.AsType[*rule.Rejection](err)
 }
 
-// refusedAfter is an order's refusal of what commands asked for, when it came
-// after they were recorded.
+// refusedAfter returns the refusal of an order that refused only after the commands were
+// recorded; nil if none did.
 func (s *Service) refusedAfter(ctx context.Context, id unit.ReturnID, commands []returns.Command) error {
 	var no *rule.Rejection
 	err := s.returns.View(ctx, returns.Stream(id), func(state returns.State, _ int64) {
@@ -139,16 +142,16 @@ func (s *Service) refusedAfter(ctx context.Context, id unit.ReturnID, commands [
 	return err
 }
 
-// FinishReturn does what the log shows a return still has to have done. meta is of the
-// event that it follows from.
+// FinishReturn carries out the steps of a return that are open in the log. meta is the
+// metadata of the event that made them necessary.
 func (s *Service) FinishReturn(ctx context.Context, meta eventstore.Metadata, id unit.ReturnID) error {
 	defer s.drive(returns.Stream(id))()
 	_, err := s.followReturn(ctx, meta, id)
 	return err
 }
 
-// followReturn carries out what is left of a return's process, and returns the result
-// to its last command.
+// followReturn carries out the rest of a return's process, and returns the result of the
+// process's last command.
 func (s *Service) followReturn(ctx context.Context, meta eventstore.Metadata, id unit.ReturnID) (aggregate.Result[returns.Event], error) {
 	last, err := s.askOrders(ctx, meta, id)
 	if err != nil {
@@ -159,8 +162,8 @@ func (s *Service) followReturn(ctx context.Context, meta eventstore.Metadata, id
 	return last, err
 }
 
-// askOrders asks orders for all that a return has open with them, and records
-// what became of it.
+// askOrders carries out the steps that a return has open with its orders, and records the
+// outcome of each.
 func (s *Service) askOrders(ctx context.Context, meta eventstore.Metadata, id unit.ReturnID) (aggregate.Result[returns.Event], error) {
 	var last aggregate.Result[returns.Event]
 	for asked := ""; ; {
@@ -170,7 +173,7 @@ func (s *Service) askOrders(ctx context.Context, meta eventstore.Metadata, id un
 		if err != nil || !open {
 			return last, err
 		}
-		if next.Key() == asked { // the replies to it were recorded, and changed nothing
+		if next.Key() == asked { // the outcome was recorded, and the step is still open
 			return last, fmt.Errorf("return %s: step %s does not end", id, asked)
 		}
 		asked = next.Key()

@@ -9,7 +9,7 @@ import (
 	"daybook/domain/stock"
 )
 
-// Rules are the five aggregates as a Service's handlers are given them.
+// Rules are the definitions of the five aggregates. A Service makes its handlers from them.
 type Rules struct {
 	Products aggregate.Definition[product.State, product.Command, product.Event]
 	Carts    aggregate.Definition[cart.State, cart.Command, cart.Event]
@@ -18,7 +18,7 @@ type Rules struct {
 	Returns  aggregate.Definition[returns.State, returns.Command, returns.Event]
 }
 
-// ShopRules are those that the domain decides by.
+// ShopRules are the rules of the packages under domain.
 func ShopRules() Rules {
 	return Rules{Products: ProductRules(), Carts: CartRules(), Stock: StockRules(), Orders: OrderRules(), Returns: ReturnRules()}
 }
@@ -40,7 +40,7 @@ func CartRules() aggregate.Definition[cart.State, cart.Command, cart.Event] {
 	}
 }
 
-// StockRules are those of stock, the one kind whose streams are long.
+// StockRules are those of stock. Only stock's streams grow long, so only stock has snapshots.
 func StockRules() aggregate.Definition[stock.State, stock.Command, stock.Event] {
 	return aggregate.Definition[stock.State, stock.Command, stock.Event]{
 		Category: stock.Category, FoldVersion: stock.FoldVersion, SnapshotEvery: 500, Guarded: stock.Guarded,

@@ -1,10 +1,9 @@
-// Package commands changes things. Service has a method for everything that can be asked:
-// it routes commands to their aggregates, and carries out the processes that span
-// aggregates. One file has one process: checkout, order, return, retry. If a call is cut
-// off, package reactor finds its process in the log, and asks the service to finish it.
+// Package commands changes the shop. Service has a method for each thing that a caller can ask
+// for. It sends commands to their aggregates, and carries out the processes that span several
+// aggregates. Each process has a file: checkout, order, return, retry. If a call is cut off,
+// package reactor finds its process in the log, and asks the service to finish it.
 //
-// It holds no rules: those are in domain. It answers no queries: those are in
-// readapi. How commands arrive is the business of commandapi.
+// The rules are in domain, the queries in readapi, and the HTTP routes in commandapi.
 package commands
 
 import (
@@ -28,7 +27,7 @@ import (
 	"daybook/eventstore"
 )
 
-// Handlers of the five aggregates.
+// The types of the handlers of the five aggregates.
 type (
 	productHandler = aggregate.Handler[product.State, product.Command, product.Event]
 	cartHandler    = aggregate.Handler[cart.State, cart.Command, cart.Event]
@@ -39,27 +38,25 @@ type (
 
 // Policy is what the shop decides about its processes.
 type Policy struct {
-	// HoldFor is how long a checkout holds stock for an order that is not
-	// confirmed.
+	// HoldFor is how long a checkout reserves stock for an order that is not confirmed.
 	HoldFor time.Duration
-	// CartsExpireAfter is how long after its last change an open cart expires; 0 is
-	// never.
+	// CartsExpireAfter is how long after its last change an open cart expires. 0 means never.
 	CartsExpireAfter time.Duration
 	// Sourcing is where stock is taken from, unless a checkout says otherwise.
 	Sourcing cart.Sourcing
 	// Shortage is what a checkout does when stock is short, unless it says
 	// otherwise.
 	Shortage cart.Policy
-	// Remedy is for orders whose stock was lost after they were confirmed.
+	// Remedy is what happens to a confirmed order whose stock was lost.
 	Remedy order.Remedy
-	// Times are the effective times that calls may give; the zero value is
+	// Times bounds the effective times that calls may give. The zero value means
 	// unit.DefaultTimeBounds.
 	Times unit.TimeBounds
 }
 
-// DefaultPolicy holds stock for 15 minutes, takes it from the default location,
-// refuses a checkout that is short, gives money back, and lets carts expire after
-// 30 days.
+// DefaultPolicy reserves stock for 15 minutes, at the default location. It refuses a checkout
+// whose stock is short. It cancels an order whose stock was lost and gives the money back.
+// Carts expire after 30 days.
 func DefaultPolicy() Policy {
 	return Policy{
 		HoldFor:          15 * time.Minute,
@@ -70,10 +67,9 @@ func DefaultPolicy() Policy {
 	}
 }
 
-// Service is everything that can be done, for the HTTP API, the importer and
-// the reactor alike. It routes commands to their aggregates and drives the
-// processes they set off, so that when a call returns, what it asked for is
-// done as far as it can be.
+// Service carries out every change, for the HTTP API, the importer and the reactor. It sends
+// commands to their aggregates, and drives the processes that the commands begin. So when a
+// call returns, its process is finished as far as possible.
 type Service struct {
 	products *productHandler
 	carts    *cartHandler
@@ -90,14 +86,14 @@ type Service struct {
 	driving map[string]int // by the stream that the process is about
 }
 
-// NewService wires the handlers over one store, with the shop's rules. now is the clock
-// of decisions.
+// NewService makes a service over one store, with the shop's rules. now gives the time of each
+// decision.
 func NewService(store eventstore.Store, policy Policy, now func() time.Time, options aggregate.Options) *Service {
 	return NewServiceWith(ShopRules(), store, policy, now, options)
 }
 
-// NewServiceWith is NewService with rules that may be others than the shop's, so that a
-// test sees what notices them.
+// NewServiceWith is NewService with rules that the caller gives. A test gives faulty rules, to
+// see which check notices them.
 func NewServiceWith(rules Rules, store eventstore.Store, policy Policy, now func() time.Time, options aggregate.Options) *Service {
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
@@ -112,36 +108,36 @@ func NewServiceWith(rules Rules, store eventstore.Store, policy Policy, now func
 	}
 }
 
-// ViewProduct calls look with a product's state as of now, and the revision of its last
-// event; a product that was never listed has the zero state and revision -1. The state is
-// the service's own: look must not keep or change it, nor wait for anything. The other
-// views are alike. Errors are those of reading the log.
+// ViewProduct calls look with a product's present state, and the revision of its last event. A
+// product that was never listed has the zero state and revision -1. The state belongs to the
+// service: look must not keep it or change it, and must not wait for anything. The errors are
+// those of reading the log. The other View methods work in the same way.
 func (s *Service) ViewProduct(ctx context.Context, sku unit.SKU, look func(product.State, int64)) error {
 	return s.products.View(ctx, product.Stream(sku), look)
 }
 
-// ViewCart looks at a cart; see ViewProduct.
+// ViewCart calls look with a cart's state; see ViewProduct.
 func (s *Service) ViewCart(ctx context.Context, id unit.CartID, look func(cart.State, int64)) error {
 	return s.carts.View(ctx, cart.Stream(id), look)
 }
 
-// ViewStock looks at the stock of a SKU at a location; see ViewProduct.
+// ViewStock calls look with the state of a SKU's stock at a location; see ViewProduct.
 func (s *Service) ViewStock(ctx context.Context, key stock.Key, look func(stock.State, int64)) error {
 	return s.stock.View(ctx, stock.Stream(key.SKU, key.Location), look)
 }
 
-// ViewOrder looks at an order; see ViewProduct.
+// ViewOrder calls look with an order's state; see ViewProduct.
 func (s *Service) ViewOrder(ctx context.Context, id unit.OrderID, look func(order.State, int64)) error {
 	return s.orders.View(ctx, order.Stream(id), look)
 }
 
-// ViewReturn looks at a return or a credit note; see ViewProduct.
+// ViewReturn calls look with the state of a return or a credit note; see ViewProduct.
 func (s *Service) ViewReturn(ctx context.Context, id unit.ReturnID, look func(returns.State, int64)) error {
 	return s.returns.View(ctx, returns.Stream(id), look)
 }
 
-// StockRepeats tells whether a stock has carried out the request with this metadata before.
-// A refusal that is found before it is asked must then be ignored.
+// StockRepeats tells whether a stock has carried out the request with this metadata before. If
+// so, a refusal that the caller found before it sends the request must be ignored.
 func (s *Service) StockRepeats(ctx context.Context, key stock.Key, meta eventstore.Metadata) (bool, error) {
 	return s.stock.Repeats(ctx, stock.Stream(key.SKU, key.Location), meta)
 }
@@ -149,9 +145,10 @@ func (s *Service) StockRepeats(ctx context.Context, key stock.Key, meta eventsto
 // Now is the time of decisions.
 func (s *Service) Now() time.Time { return s.now() }
 
-// CheckLog returns *eventstore.DivergedError if the log is not the one that was
-// followed: what is answered without the log must not outlive it. A log that does not
-// answer within a second tells nothing.
+// CheckLog returns *eventstore.DivergedError if the log has diverged. It is called before a
+// response is given without reading the log, such as a kept answer: the response may describe
+// events that the log no longer has. If the log does not respond within a second, CheckLog
+// returns nil.
 func (s *Service) CheckLog(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -162,17 +159,17 @@ func (s *Service) CheckLog(ctx context.Context) error {
 	return nil
 }
 
-// Close waits for what is in flight.
+// Close refuses new commands, and waits for those that are under way.
 func (s *Service) Close(ctx context.Context) error {
 	return errors.Join(s.products.Close(ctx), s.carts.Close(ctx), s.orders.Close(ctx), s.returns.Close(ctx), s.stock.Close(ctx))
 }
 
-// Call is who asks, under which id, and on which belief.
+// Call says who asks, under which command id, and what the caller expects of the aggregate.
 type Call struct {
-	// Meta goes on every event that follows. CommandID must be set; the ids of
-	// all that follows derive from it or from the thing it is about.
+	// Meta is recorded with every event of the call. CommandID must be set. The ids of all
+	// further commands derive from it, or from the ids of the aggregates.
 	Meta eventstore.Metadata
-	// If is what the aggregate that the call is for must be like; nil: as it is.
+	// If is the condition that the aggregate of the call must meet. nil is no condition.
 	If *aggregate.Condition
 	// New says that the aggregate probably does not exist yet.
 	New bool
@@ -190,8 +187,8 @@ func (s *Service) Product(ctx context.Context, call Call, sku unit.SKU, commands
 	return s.products.Handle(ctx, request(call, product.Stream(sku), commands))
 }
 
-// MoveStock carries out a command on one SKU at one location. at must be the
-// command's own.
+// MoveStock carries out commands on one SKU at one location. key must be the key in the
+// commands.
 func (s *Service) MoveStock(ctx context.Context, call Call, key stock.Key, commands ...stock.Command) (aggregate.Result[stock.Event], error) {
 	if err := s.admit(call); err != nil {
 		return aggregate.Result[stock.Event]{}, err
@@ -202,11 +199,11 @@ func (s *Service) MoveStock(ctx context.Context, call Call, key stock.Key, comma
 	return s.stock.Handle(ctx, request(call, stock.Stream(key.SKU, key.Location), commands))
 }
 
-// At stamps a stock command with its key and the time of the decision.
+// At is the part that every stock command has: the key, and the time of the decision.
 func (s *Service) At(key stock.Key) stock.At { return stock.At{Key: key, Now: s.now()} }
 
-// Cart carries out commands on a cart, all or none. Lines are added by AddLines,
-// which prices them.
+// Cart carries out commands on a cart, all or none. To add lines, use AddLines, because it
+// looks up their prices.
 func (s *Service) Cart(ctx context.Context, call Call, id unit.CartID, commands ...cart.Command) (aggregate.Result[cart.Event], error) {
 	if err := s.admit(call); err != nil {
 		return aggregate.Result[cart.Event]{}, err
@@ -220,16 +217,16 @@ type WantedLine struct {
 	SKUText  string // as given
 	Quantity unit.Quantity
 	Join     bool // to a line of the same SKU at the same price
-	// Override replaces the catalogue's offer: a right of trusted callers.
+	// Override replaces the catalogue's offer. Only trusted callers may set it.
 	Override *cart.Offer
 }
 
-// AddLines prices lines from the catalogue and adds them to a cart, all or none;
-// with open set, it opens the cart with them. A cart that was opened with the same
-// lines before is left as it is.
+// AddLines looks up the prices of lines in the catalogue and adds the lines to a cart, all or
+// none. If open is set, it opens the cart with them. If the cart was opened with the same
+// lines before, nothing changes.
 //
-// Errors: product.ErrNotFound, product.ErrRetired, product.ErrNotPriced, and
-// those of the cart.
+// Errors: product.ErrNotFound, product.ErrRetired, product.ErrNotPriced, and the cart's
+// refusals.
 func (s *Service) AddLines(ctx context.Context, call Call, id unit.CartID, open *cart.Open, lines []WantedLine) (aggregate.Result[cart.Event], error) {
 	if err := s.admit(call); err != nil {
 		return aggregate.Result[cart.Event]{}, err
@@ -240,10 +237,11 @@ func (s *Service) AddLines(ctx context.Context, call Call, id unit.CartID, open 
 	}
 	priced, refusal := s.priced(ctx, id, currency, lines)
 	if refusal != nil {
-		// The catalogue may have changed since this was done before.
+		// The lines may be in the cart already, from the first time that this request was
+		// made. The catalogue may have changed since then.
 		repeats, err := s.carts.Repeats(ctx, cart.Stream(id), call.Meta)
 		if err == nil && !repeats && open != nil {
-			repeats, err = s.cartExists(ctx, id) // and then only the content is compared
+			repeats, err = s.cartExists(ctx, id) // then the cart compares the lines as they were asked for, and needs no prices
 		}
 		if err != nil || !repeats {
 			return aggregate.Result[cart.Event]{}, cmp.Or(err, refusal)
@@ -262,8 +260,8 @@ func (s *Service) AddLines(ctx context.Context, call Call, id unit.CartID, open 
 	return s.carts.Handle(ctx, request(call, cart.Stream(id), commands))
 }
 
-// priced are lines with what the catalogue offers. Where it refuses one, they are
-// all there, and some have no offer.
+// priced returns the lines with the catalogue's offers. If the catalogue refuses one, it
+// returns the refusal and all lines, of which some have no offer.
 func (s *Service) priced(ctx context.Context, id unit.CartID, currency unit.Currency, lines []WantedLine) ([]cart.AddLine, error) {
 	var refusal error
 	priced := make([]cart.AddLine, len(lines))
@@ -301,8 +299,8 @@ func (s *Service) cartCurrency(ctx context.Context, id unit.CartID) (unit.Curren
 	return currency, err
 }
 
-// offerAge is how long after a price was changed on another node the old one may
-// still be offered.
+// offerAge is how long this node may still offer an old price after another node has changed
+// it.
 const offerAge = 5 * time.Second
 
 // offer is what the catalogue offers now.
@@ -319,9 +317,9 @@ func (s *Service) offer(ctx context.Context, sku unit.SKU, currency unit.Currenc
 	return offer, err
 }
 
-// follow is the metadata of a command that follows from another: the same
-// correlation, actor and effective time, under an id that is the same each time. What
-// was requested stays behind: it is of the first command.
+// follow is the metadata of a command that follows from another one. It has the same
+// correlation, actor and effective time, and the derived id. It does not have
+// Metadata.Request, because that belongs to the first command only.
 func follow(meta eventstore.Metadata, id unit.Derived) eventstore.Metadata {
 	next := meta
 	next.Request = ""
@@ -332,7 +330,7 @@ func follow(meta eventstore.Metadata, id unit.Derived) eventstore.Metadata {
 	return next
 }
 
-// drive marks the process of a stream as being carried out by this node.
+// drive notes that this node is carrying out the process of a stream, until done is called.
 func (s *Service) drive(stream string) (done func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -354,7 +352,7 @@ func (s *Service) Driving(stream string) bool {
 	return s.driving[stream] > 0
 }
 
-// each runs do for every item, some at a time, and returns the first fault.
+// each runs do for every item, several at once, and returns the first error.
 func each[T any](ctx context.Context, items []T, do func(ctx context.Context, i int, item T) error) error {
 	const atOnce = 256
 	if len(items) == 1 {
@@ -374,7 +372,7 @@ func each[T any](ctx context.Context, items []T, do func(ctx context.Context, i 
 	return errors.Join(errs...)
 }
 
-// errNoCheckout means that a cart's stream does not hold the checkout asked for.
+// errNoCheckout means that a cart's stream does not have the checkout that was looked for.
 func errNoCheckout(id unit.CartID, order unit.OrderID) error {
 	return fmt.Errorf("cart %s has no checkout for order %s", id, order)
 }

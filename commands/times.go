@@ -18,7 +18,7 @@ type TimeError struct {
 func (e *TimeError) Error() string { return fmt.Sprintf("%s: %v", e.What, e.Cause) }
 func (e *TimeError) Unwrap() error { return e.Cause }
 
-// TimeBounds are those of the effective times that calls may give.
+// TimeBounds are the bounds of the effective times that calls may give.
 func (s *Service) TimeBounds() unit.TimeBounds {
 	if s.policy.Times == (unit.TimeBounds{}) {
 		return unit.DefaultTimeBounds()
@@ -26,9 +26,9 @@ func (s *Service) TimeBounds() unit.TimeBounds {
 	return s.policy.Times
 }
 
-// admit refuses a call whose effective time is out of bounds. Each method that
-// takes a call from outside begins with it. What follows from an event of the log
-// is not asked: it has to come to its end, whatever an older program admitted.
+// admit refuses a call whose effective time is out of bounds. Each method that takes a call
+// from outside begins with it. The reactor's calls are not checked: a process in the log must
+// end, even if an older program recorded a time that is out of bounds now.
 func (s *Service) admit(call Call) error {
 	if call.Meta.OccurredAt.IsZero() {
 		return nil
@@ -39,8 +39,8 @@ func (s *Service) admit(call Call) error {
 	return nil
 }
 
-// admitDeadline refuses a deadline that is too far away. One that has passed is
-// for the rules to refuse.
+// admitDeadline refuses a deadline that is too far away. It does not refuse a deadline that
+// has passed, because the rules do that.
 func (s *Service) admitDeadline(at time.Time) error {
 	if latest := s.now().Add(unit.MaxReservation); at.After(latest) {
 		return &TimeError{What: "expires_at", Cause: fmt.Errorf("%s is too far away: want a time up to %s, which is %s from now",
@@ -49,7 +49,7 @@ func (s *Service) admitDeadline(at time.Time) error {
 	return nil
 }
 
-// admitDeadlines looks at the deadlines in commands.
+// admitDeadlines refuses commands with a deadline that is too far away.
 func (s *Service) admitDeadlines(commands []stock.Command) error {
 	for _, command := range commands {
 		var at time.Time

@@ -15,8 +15,8 @@ import (
 // at is the JSON pointer of a list's item.
 func at(list string, i int) string { return list + "/" + strconv.Itoa(i) }
 
-// LineInput is a line as a customer asks for it. It has no price: that is the
-// catalogue's.
+// LineInput is a line as a customer asks for it. It has no price, because the price comes from
+// the catalogue.
 type LineInput struct {
 	SKU      string `json:"sku" minLength:"1" maxLength:"64" example:"85123A"`
 	Quantity int64  `json:"quantity" minimum:"1" maximum:"1000000000" example:"2"`
@@ -38,7 +38,7 @@ func lines(bad *check, pointer string, given []LineInput, join bool) []commands.
 type openCartInput struct {
 	Headers
 	Body struct {
-		CartID     string      `json:"cart_id,omitempty" maxLength:"64" doc:"Chosen by you, or made here: the same for the same Idempotency-Key."`
+		CartID     string      `json:"cart_id,omitempty" maxLength:"64" doc:"Your own id. Without it the server makes one, which is the same for the same Idempotency-Key."`
 		CustomerID string      `json:"customer_id,omitempty" maxLength:"64" doc:"Empty for a guest."`
 		Currency   string      `json:"currency" minLength:"3" maxLength:"3" example:"GBP"`
 		Country    string      `json:"country,omitempty" maxLength:"100" doc:"Where it goes, as you name it."`
@@ -82,7 +82,7 @@ type addLinesInput struct {
 	CartPath
 	Body struct {
 		Lines []LineInput `json:"lines" minItems:"1" maxItems:"2000" doc:"All are added, or none."`
-		Join  bool        `json:"join,omitzero" doc:"Add the units to the first line that has the same SKU at the same price. Without such a line, and by default, each is a line of its own."`
+		Join  bool        `json:"join,omitzero" doc:"Add the units to the first line that has the same SKU at the same price. If there is no such line, a new line is added. By default each is a new line."`
 	}
 }
 
@@ -166,7 +166,8 @@ func (a *api) changeQuantity(ctx context.Context, c call, in *changeQuantityInpu
 	return a.changeCart(ctx, c, id, cart.ChangeQuantity{Line: in.Line, Quantity: quantity})
 }
 
-// quantityOrNone reads what a line shall have: zero is none of it.
+// quantityOrNone reads the quantity that a line shall have. Zero means that the line is taken
+// out.
 func quantityOrNone(n int64) (unit.Quantity, error) {
 	if n == 0 {
 		return 0, nil
@@ -220,7 +221,7 @@ func (a *api) changeCart(ctx context.Context, c call, id unit.CartID, wanted ...
 	return a.cart(ctx, id, done)
 }
 
-// cart answers with the cart as it stands.
+// cart responds with the cart as it is now.
 func (a *api) cart(ctx context.Context, id unit.CartID, done aggregate.Result[cart.Event]) (*response[resource.Cart], error) {
 	if state, revision, whole := foldNew(cart.Evolve, done); whole {
 		return reply(revision, done, resource.CartOf(state, revision)), nil

@@ -8,14 +8,14 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Change is a member of a merge patch (RFC 7396): one that is left out changes nothing,
-// and null takes the value away.
+// Change is a member of a merge patch (RFC 7396). A member that is left out changes nothing.
+// null takes the value away.
 type Change[T any] struct {
 	Given bool
-	Value T // the zero value if it is taken away
+	Value T // the zero value if the member is null
 }
 
-// UnmarshalJSONFrom reads the member, which is given then.
+// UnmarshalJSONFrom reads the member. It is called only if the member is given.
 func (c *Change[T]) UnmarshalJSONFrom(from *jsontext.Decoder) error {
 	*c = Change[T]{Given: true}
 	if from.PeekKind() == 'n' {

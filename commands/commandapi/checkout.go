@@ -25,7 +25,7 @@ type checkoutInput struct {
 		Reference   string         `json:"reference,omitempty" maxLength:"100" doc:"Your own number for the order."`
 		Sourcing    *SourcingInput `json:"sourcing,omitempty" doc:"Which locations may serve it; by default the shop's."`
 		Policy      string         `json:"policy,omitempty" enum:"all-or-nothing,line-by-line" doc:"What to do when stock is short: refuse, or leave out the lines that are. By default the shop's."`
-		HoldSeconds int64          `json:"hold_seconds,omitzero" minimum:"1" maximum:"2592000" doc:"How long the stock is held for an order that is not confirmed. By default the shop's."`
+		HoldSeconds int64          `json:"hold_seconds,omitzero" minimum:"1" maximum:"2592000" doc:"How long the stock is reserved for an order that is not confirmed. By default the shop's."`
 		Payment     *PaymentInput  `json:"payment,omitempty" doc:"A payment transaction to record with the order."`
 		Confirm     bool           `json:"confirm,omitzero" doc:"Confirm the order at once: its reservations become allocations."`
 	}
@@ -107,9 +107,9 @@ func (a *api) checkout(ctx context.Context, c call, in *checkoutInput) (*respons
 	return out, nil
 }
 
-// payment reads the payment of a checkout. An amount that is left out is set when the
-// order says what it is charged, and an id when it is known which call made the order:
-// two calls that make one order have one payment.
+// payment reads the payment of a checkout. An amount that is left out is set later, when the
+// order says what it is charged. An id that is left out is set when it is known which call
+// made the order. So two calls that get the same order also have the same payment.
 func payment(bad *check, given *PaymentInput) *order.RecordTransaction {
 	if given == nil {
 		return nil
@@ -127,8 +127,8 @@ func payment(bad *check, given *PaymentInput) *order.RecordTransaction {
 	return record
 }
 
-// payAndConfirm does what a checkout asks for beyond the order, in one step. It
-// returns both steps' answers as one.
+// payAndConfirm records the payment and confirms the order, in one step. It returns the
+// results of the placing and of this step as one result.
 func (a *api) payAndConfirm(ctx context.Context, c call, id unit.OrderID, placed aggregate.Result[order.Event], pay *order.RecordTransaction, confirm bool) (aggregate.Result[order.Event], error) {
 	var wanted []order.Command
 	if pay != nil {
@@ -156,14 +156,14 @@ func (a *api) payAndConfirm(ctx context.Context, c call, id unit.OrderID, placed
 	if !placed.Replayed && !done.Replayed && len(placed.Events) > 0 && len(done.Events) > 0 {
 		done.Events = append(placed.Events[:len(placed.Events):len(placed.Events)], done.Events...)
 	} else {
-		done.Events = nil // some of it is from before: look again
+		done.Events = nil // some of it was done before, so the order must be read again
 	}
 	return done, nil
 }
 
-// placedOrder is what body makes of the order as this request left it. Reading it again is
-// spared where its events are all known; a confirmed order has one more, which tells that
-// its stock is settled and shows in none of a response's members.
+// placedOrder is what body makes of the order as this request left it. If all the order's
+// events are known, the order is not read again. A confirmed order also has the event
+// StockSettled, which is not needed, because no member of a response shows it.
 func placedOrder[B any](ctx context.Context, a *api, id unit.OrderID, done aggregate.Result[order.Event], confirmed bool, body func(order.State, int64) B) (B, error) {
 	known := done
 	if confirmed && len(done.Events) > 0 && done.Revision == int64(len(done.Events)) {
@@ -175,8 +175,8 @@ func placedOrder[B any](ctx context.Context, a *api, id unit.OrderID, done aggre
 	return view(ctx, a.service.ViewOrder, id, body)
 }
 
-// withPosition tells the caller of a checkout that was recorded, and then refused,
-// from which position on the cart is read as open again.
+// withPosition adds a position to the refusal of a checkout that was recorded and then
+// refused. From this position on, reads show the cart as open again.
 func withPosition(ctx context.Context, err error, position eventstore.Position) error {
 	refused := problem.From(ctx, known(ctx, err))
 	if eventstore.Start.Before(position) {
@@ -185,8 +185,8 @@ func withPosition(ctx context.Context, err error, position eventstore.Position) 
 	return refused
 }
 
-// withOrder tells the caller of a checkout whose order was placed, and whose
-// payment or confirmation was refused, which order that is.
+// withOrder adds the order's id to a refusal of the payment or of the confirmation, because
+// the checkout has placed the order.
 func withOrder(ctx context.Context, err error, id unit.OrderID) error {
 	return problem.From(ctx, known(ctx, err)).With(map[string]any{"order_id": id})
 }

@@ -1,10 +1,9 @@
-// Package commandapi is HTTP for writing: it reads a request strictly, makes it
-// a command with an id, calls one method of commands.Service and writes the
-// answer.
+// Package commandapi is the HTTP API for writing. It reads a request strictly, makes a command
+// with an id from it, calls one method of commands.Service and writes the response.
 //
-// It holds no rules (those are in domain) and answers no queries (those are in
-// readapi). Errors become statuses in internal/problem. Prices come from the
-// catalogue: no route takes one for a cart.
+// The rules are in domain, and the queries in readapi. Package internal/problem turns errors
+// into responses. The prices of a cart come from the catalogue, and no route takes a price for
+// a cart.
 package commandapi
 
 import (
@@ -27,15 +26,15 @@ import (
 	"daybook/internal/problem"
 )
 
-// Options are what the API needs beside the service.
+// Options are what the API needs in addition to the service.
 type Options struct {
-	// Answers keeps the answers to requests with an idempotency key.
+	// Answers keeps the responses to requests with an idempotency key.
 	Answers commands.Answers
 	// Processes retries parked work; nil: none is parked.
 	Processes *reactor.Processes
 	Logger    *slog.Logger
-	// Timeout bounds a request (20 s). A write that was begun goes on to its end
-	// even if the client hangs up: half of it would be left for the reactor.
+	// Timeout bounds a request (20 s). A write that was begun goes on even if the client
+	// closes the connection. Otherwise the reactor would have to finish the rest.
 	Timeout time.Duration
 }
 
@@ -70,23 +69,23 @@ type op struct {
 	summary      string
 	about        string // more, in Markdown
 	created      bool   // answers 201
-	found        string // what it answers 200 with, beside 201
+	found        string // set if it can also answer 200: what the 200 means
 	merges       bool   // its body is a merge patch
-	// refusals are those of the rules that it may be answered with; process means that it
-	// is about a process instead of an aggregate.
+	// refusals are the refusals that the route may return. process means that the route is
+	// about a process, and not about an aggregate.
 	refusals refusals
 	process  bool
 	// lines means that the body holds a list of lines, so that it may be larger.
 	lines bool
-	// key means an Idempotency-Key is needed: doing it twice would move stock or
-	// money twice, or hold it twice.
+	// key means that the route needs an Idempotency-Key. Without a key, a repeated request
+	// would move or reserve stock twice, or move money twice.
 	key bool
 }
 
 // refusals are refusals of rules.
 type refusals []*rule.Rejection
 
-// problems are the codes of what a route may be answered with.
+// problems are the codes of the problems that a route may return.
 func (o op) problems() []string {
 	codes := slices.Clone(problem.OfWrites)
 	if o.process {
@@ -103,7 +102,7 @@ type response[B any] struct {
 	Status   int    // the route's own if it is zero
 	ETag     string `header:"ETag"` // the revision; package httpapi makes the tag of the body of it
 	Position string `header:"Daybook-Position" doc:"Where the log stands after this write; a read can wait for it."`
-	Replayed string `header:"Idempotency-Replayed" doc:"true if this had been done before, under the same key."`
+	Replayed string `header:"Idempotency-Replayed" doc:"true if the request was done before, under the same key."`
 	Location string `header:"Location" doc:"Where the read API will show what was made."`
 	Body     B
 
@@ -159,13 +158,14 @@ func add[I any, PI input[I], B any](a *api, tag string, o op, handle func(contex
 // mergePatch is the media type of RFC 7396.
 const mergePatch = "application/merge-patch+json"
 
-// alsoTakes documents that the body of a PATCH may be of another media type, too.
+// alsoTakes documents a second media type for the body of a PATCH.
 func (a *api) alsoTakes(operation huma.Operation, mediaType string) {
 	content := a.huma.OpenAPI().Paths[operation.Path].Patch.RequestBody.Content
 	content[mediaType] = content["application/json"]
 }
 
-// alsoFinds documents that an operation which makes something answers 200 if it is there.
+// alsoFinds documents that an operation which creates a thing returns 200 if the thing exists
+// already.
 func (a *api) alsoFinds(operation huma.Operation, what string) {
 	responses := a.huma.OpenAPI().Paths[operation.Path].Post.Responses
 	found := *responses[strconv.Itoa(http.StatusCreated)]
@@ -197,7 +197,8 @@ func known(ctx context.Context, err error) error {
 	return err
 }
 
-// reply is the response with an aggregate at a revision.
+// reply makes the response with an aggregate's body, its revision and the position of the
+// write.
 func reply[E, B any](revision int64, done aggregate.Result[E], body B) *response[B] {
 	out := &response[B]{ETag: etag.OfRevision(revision), Position: done.Position.String(), Body: body}
 	if done.Replayed {
@@ -217,8 +218,8 @@ func (o *response[B]) at(location string) *response[B] {
 	return o
 }
 
-// foldNew folds the state of a stream that a response's request itself began,
-// without reading it again. It is false if the stream holds other events.
+// foldNew folds the state of a stream that this request has begun, without reading the stream.
+// ok is false if the stream has other events.
 func foldNew[S, E any](evolve func(S, E) S, done aggregate.Result[E]) (state S, revision int64, ok bool) {
 	if done.Replayed || len(done.Events) == 0 || done.Revision != int64(len(done.Events))-1 {
 		return state, 0, false

@@ -19,17 +19,17 @@ import (
 	"daybook/internal/problem"
 )
 
-// keys gives a repeated request its first answer, if that request changed
-// something. A refusal is not kept: the same request may be allowed later, and
-// a corrected one may use the key. On one node, requests under the same key go
-// one after the other; between nodes, the command id, which derives from the
-// key, keeps the second from doing it again.
+// keys gives a repeated request its first response, if the request changed something. A
+// refusal is not kept, because the same request may be allowed later, and a corrected request
+// may use the same key. On one node, requests with the same key are carried out one after the
+// other. If they come to two nodes, the second has no second effect, because the command id
+// derives from the key.
 //
-// A checkout that placed its order and whose payment or confirmation was then
-// refused is not kept either. The same request carries on under the same ids.
+// A checkout can place its order and then be refused its payment or confirmation. This
+// response is not kept either. If the request is repeated, it goes on under the same ids.
 type keys struct {
 	answers commands.Answers
-	holds   func(context.Context) error // the log is still the one that was followed
+	holds   func(context.Context) error // returns an error if the log has diverged
 	timeout time.Duration
 
 	mu       sync.Mutex
@@ -51,7 +51,8 @@ func (k *keys) middleware(required bool) func(huma.Context, func(huma.Context)) 
 		case len(key) > maxKey:
 			problem.Write(w, r, problem.NotValid(problem.InParameter("header", headerKey, "want at most 255 characters")))
 		case !printable(key) || !printable(r.Header.Get(headerActor)):
-			// They name a row, and are looked up together with those of others.
+			// Key and actor are the key of a database row, and are looked up together with
+			// those of other requests.
 			problem.Write(w, r, problem.NotValid(problem.InParameter("header", headerKey, "only printable ASCII is allowed, in Daybook-Actor too")))
 		default:
 			if err := k.serve(ctx, scopedKey{scopeOf(r.Header.Get(headerActor)), key}, next); err != nil {
@@ -86,7 +87,7 @@ func (k *keys) serve(ctx huma.Context, key scopedKey, next func(huma.Context)) e
 		if !bytes.Equal(kept.RequestHash, hash) && !bytes.Equal(kept.RequestHash, hashBefore(r, body)) {
 			return problem.KeyReused()
 		}
-		if err := k.holds(limited); err != nil { // the answer tells of a log that may be gone
+		if err := k.holds(limited); err != nil { // the response describes a log that may have been replaced
 			return err
 		}
 		replay(w, kept)
@@ -130,8 +131,8 @@ func (k *keys) enter(ctx context.Context, key scopedKey) (release func(), err er
 	}
 }
 
-// changedKey is where the context of a request with a key has a bool, which
-// says whether the request changed something.
+// changedKey is the context key of a *bool. It is set to true if the request changed
+// something.
 type changedKey struct{}
 
 // noteChange says that the request changed something, now or when it was first
@@ -142,9 +143,9 @@ func noteChange(ctx context.Context) {
 	}
 }
 
-// hashOf tells requests apart: what is asked of what, in which form, on which
-// belief. The order of the query's parameters does not matter, nor do the
-// parameters of the content type, such as a charset.
+// hashOf is the hash by which requests are compared: of method, path, query, media type,
+// preconditions, effective time and body. The order of the query's parameters does not matter. The parameters
+// of the content type, such as a charset, do not matter either.
 func hashOf(r *http.Request, body []byte) []byte {
 	contentType := ""
 	if len(body) > 0 {
@@ -157,7 +158,7 @@ func hashOf(r *http.Request, body []byte) []byte {
 		r.Method, r.URL.EscapedPath(), r.URL.Query().Encode(), contentType,
 		r.Header.Get("If-Match"), r.Header.Get("Daybook-Occurred-At"),
 	}
-	if condition := r.Header.Get("If-None-Match"); condition != "" { // earlier versions did not know it
+	if condition := r.Header.Get("If-None-Match"); condition != "" { // earlier versions did not know this header, and their hashes must stay the same
 		parts = append(parts, condition)
 	}
 	return hashParts(body, parts...)
@@ -178,12 +179,13 @@ func hashParts(body []byte, parts ...string) []byte {
 	return hash.Sum(nil)
 }
 
-// requestKey finds, in a context, what tells the request apart: it goes on the events
-// (eventstore.Metadata.Request), where it outlives the kept answer.
+// requestKey is the context key of requestText. The text is recorded with the events
+// (eventstore.Metadata.Request), so it is still known after the kept answer was removed.
 type requestKey struct{}
 
-// requestText is the short form of a request's hash. The number before the point is
-// raised when hashOf changes, so that a request from before still counts as the same.
+// requestText is the short form of a request's hash. It begins with a version number and a
+// point. Raise the number when hashOf changes, so that a request with an older hash still
+// counts as the same request.
 func requestText(hash []byte) string {
 	return "1." + base64.RawURLEncoding.EncodeToString(hash[:16])
 }
@@ -197,7 +199,8 @@ func replay(w http.ResponseWriter, kept *commands.KeptAnswer) {
 	_, _ = w.Write(kept.Body) // the client may have gone
 }
 
-// recorder holds a response back until it is known whether it is kept.
+// recorder keeps a response in memory until it is known whether the response is kept under the
+// key.
 type recorder struct {
 	header http.Header
 	status int

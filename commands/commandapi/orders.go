@@ -18,8 +18,8 @@ func (p *OrderPath) id(bad *check) unit.OrderID {
 	return inPath(bad, "order_id", p.OrderID, unit.ParseOrderID)
 }
 
-// changeOrder carries out a command on an order and answers with the order as
-// it stands once what follows in stock is done.
+// changeOrder carries out a command on an order and moves the stock that it needs. Then it
+// responds with the order.
 func (a *api) changeOrder(ctx context.Context, c call, bad *check, id unit.OrderID, command order.Command) (*response[resource.Order], error) {
 	if err := bad.err(); err != nil {
 		return nil, err
@@ -35,7 +35,7 @@ func (a *api) changeOrder(ctx context.Context, c call, bad *check, id unit.Order
 	return reply(state.Revision, done, state), nil
 }
 
-// orderCommand is the handler of a command that needs nothing but the order.
+// orderCommand makes the handler of a command that needs only the order's id.
 func (a *api) orderCommand(command func() order.Command) func(context.Context, call, *OrderPath) (*response[resource.Order], error) {
 	return func(ctx context.Context, c call, in *OrderPath) (*response[resource.Order], error) {
 		var bad check
@@ -128,7 +128,7 @@ func (a *api) cancelOrder(ctx context.Context, c call, in *cancelInput) (*respon
 type transactionInput struct {
 	OrderPath
 	Body struct {
-		TransactionID string     `json:"transaction_id,omitempty" maxLength:"64" doc:"Made here if you give none."`
+		TransactionID string     `json:"transaction_id,omitempty" maxLength:"64" doc:"If you give none, the server makes one."`
 		Type          string     `json:"type" enum:"authorize,capture,void,refund,chargeback"`
 		State         string     `json:"state,omitempty" enum:"pending,succeeded,failed" default:"succeeded"`
 		Amount        MoneyInput `json:"amount"`
@@ -170,7 +170,7 @@ func (a *api) settleTransaction(ctx context.Context, c call, in *settleInput) (*
 type shipInput struct {
 	OrderPath
 	Body struct {
-		ShipmentID string              `json:"shipment_id,omitempty" maxLength:"64" doc:"Made here if you give none."`
+		ShipmentID string              `json:"shipment_id,omitempty" maxLength:"64" doc:"If you give none, the server makes one."`
 		Location   string              `json:"location,omitempty" maxLength:"64" default:"main"`
 		Lines      []LineQuantityInput `json:"lines,omitempty" maxItems:"2000" doc:"What is in the parcel. Without: everything still to ship from the location, and services."`
 		Carrier    string              `json:"carrier,omitempty" maxLength:"100"`

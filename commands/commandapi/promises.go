@@ -10,10 +10,10 @@ import (
 	"daybook/internal/resource"
 )
 
-// direct marks what is asked of stock by itself, not by the process of an order.
+// direct marks a command that a caller sends to stock directly, and not an order's process.
 var direct = stock.Origin{Direct: true}
 
-// forcing is direct, with the reason for which it may act on what belongs to an
+// forcing is direct with a reason. With a reason, the command may change what belongs to an
 // order.
 func forcing(bad *check, force bool, reason string) stock.Origin {
 	from := direct
@@ -41,11 +41,11 @@ type reserveInput struct {
 		ReservationID string    `json:"reservation_id,omitempty" maxLength:"64" doc:"By default derived from the order, the SKU and the location."`
 		Quantity      int64     `json:"quantity" minimum:"1" maximum:"1000000000"`
 		ExpiresAt     time.Time `json:"expires_at,omitzero" doc:"When it ends by itself. This, or hold_seconds."`
-		HoldSeconds   int64     `json:"hold_seconds,omitzero" minimum:"1" maximum:"2592000" doc:"How long it holds from now on. Asked again with the same length, the first deadline stands; another length is refused (reservation-differs)."`
+		HoldSeconds   int64     `json:"hold_seconds,omitzero" minimum:"1" maximum:"2592000" doc:"How long the goods are reserved from now on. If you ask again with the same length, the first deadline stays. Another length is refused (reservation-differs)."`
 	}
 }
 
-// ReservationState is a reservation and the stock it is of.
+// ReservationState is a reservation, together with its stock.
 type ReservationState struct {
 	ReservationID unit.ReservationID    `json:"reservation_id"`
 	Reservation   *resource.Reservation `json:"reservation,omitempty" doc:"Left out when it has ended."`
@@ -133,7 +133,7 @@ func (a *api) movePromise(ctx context.Context, c call, bad *check, key stock.Key
 	})
 }
 
-// parseReservation reads a reservation's id: it has the form of an order's.
+// parseReservation reads a reservation's id. It has the same form as an order's id.
 func parseReservation(text string) (unit.ReservationID, error) {
 	id, err := unit.ParseOrderID(text)
 	return unit.ReservationID(id), err
@@ -160,7 +160,7 @@ type deallocateInput struct {
 	StockPath
 	Body struct {
 		OrderID  string `json:"order_id" minLength:"1" maxLength:"64"`
-		Quantity int64  `json:"quantity" minimum:"1" maximum:"1000000000" doc:"Up to so many are taken back."`
+		Quantity int64  `json:"quantity" minimum:"1" maximum:"1000000000" doc:"At most this many are taken back."`
 		Reason   string `json:"reason,omitempty" maxLength:"500"`
 		Force    bool   `json:"force,omitzero" doc:"Also take back units that belong to an order. Needs a reason. The order's retry-allocation allocates them again."`
 	}

@@ -27,8 +27,8 @@ const (
 	headerOccurredAt = "Daybook-Occurred-At"
 )
 
-// Headers are what every write may say beside its body. Until there is access
-// control, who asks is who they say they are.
+// Headers are the headers that every write may have. There is no access control yet, so the
+// API believes what Daybook-Actor says.
 type Headers struct {
 	Key         string `header:"Idempotency-Key" maxLength:"255" doc:"Makes repeating this request harmless: the same key with the same request gets the first answer again."`
 	IfMatch     string `header:"If-Match" maxLength:"1000" doc:"ETags of the thing, separated by commas. The write happens only if it is at the revision that one of them names, otherwise 412. With * it must exist."`
@@ -51,8 +51,8 @@ func requiredKey() *huma.Param {
 	}
 }
 
-// call is a request's identity: who asks, under which command id, on which
-// belief.
+// call is what is known of a request beside its body: who asks, under which command id, and
+// with which preconditions.
 type call struct {
 	commands.Call
 }
@@ -96,13 +96,14 @@ func commandID(h *Headers) (uuid.UUID, error) {
 	return CommandOf(scopeOf(h.Actor), h.Key), nil
 }
 
-// CommandOf is the id of the command that a request under an idempotency key is. The
-// scope is whose key it is, as in commands.KeptAnswer.
+// CommandOf is the command id of a request with an idempotency key. scope says whose key it
+// is, as in commands.KeptAnswer.
 func CommandOf(scope, key string) uuid.UUID {
 	return uuid.UUID(unit.RequestCommand.Of(scope, key).UUID())
 }
 
-// scopeOf is whose key it is.
+// scopeOf is the scope of an actor's keys. Two actors may use the same key for different
+// requests.
 func scopeOf(actor string) string {
 	if actor == "" {
 		return "anonymous"
@@ -110,9 +111,9 @@ func scopeOf(actor string) string {
 	return actor
 }
 
-// conditionOf reads the preconditions of a write. They are about the aggregate whose
-// revision the answer's ETag begins with. The rest of a tag does not matter: it tells
-// bodies apart that show the same revision.
+// conditionOf reads the preconditions of a write. An ETag begins with the revision of the
+// aggregate, and only the revision is compared. The rest of the tag differs between bodies
+// that show the same revision.
 func conditionOf(c *check, h *Headers) *aggregate.Condition {
 	if h.IfMatch == "" && h.IfNoneMatch == "" {
 		return nil
@@ -135,7 +136,8 @@ func conditionOf(c *check, h *Headers) *aggregate.Condition {
 	return condition
 }
 
-// visible refuses what would garble a log or a stream's metadata.
+// visible refuses a header with characters that are not printable ASCII, because the header
+// goes into logs and into the metadata of events.
 func visible(c *check, header, text string) string {
 	if !printable(text) {
 		c.fault(problem.InParameter("header", header, "only printable ASCII is allowed"))
@@ -171,11 +173,12 @@ func traceID(traceparent string) string {
 	return id
 }
 
-// derive makes an id for something this request creates: the same each time the
+// derive makes an id for a thing that this request creates. The id is the same each time the
 // request is repeated under its key.
 func (c call) derive(what *unit.Derivation) string { return what.Of(c.Meta.CommandID.String()).ID() }
 
-// then is the call of a further step of the same request.
+// then is the call of a further step of the same request. Its command id derives from the
+// request's.
 func (c call) then(step string) commands.Call {
 	next := commands.Call{Meta: c.Meta}
 	next.Meta.CommandID = uuid.UUID(unit.StepCommand.Of(step, c.Meta.CommandID.String()).UUID())
@@ -222,7 +225,7 @@ func optional[T any](c *check, pointer, value string, parse func(string) (T, err
 	return inBody(c, pointer, value, parse)
 }
 
-// orElse reads an id that may be absent, and is then made for the caller.
+// orElse reads an id that may be absent. If it is, made is used.
 func orElse[T ~string](c *check, pointer, value string, parse func(string) (T, error), made string) T {
 	if value == "" {
 		return T(made)

@@ -16,8 +16,8 @@ import (
 type requestReturnInput struct {
 	Headers
 	Body struct {
-		ReturnID   string            `json:"return_id,omitempty" maxLength:"64" doc:"Chosen by you, or made here."`
-		OrderID    string            `json:"order_id,omitempty" maxLength:"64" doc:"Where all of it is of one order. Real returns often name none."`
+		ReturnID   string            `json:"return_id,omitempty" maxLength:"64" doc:"Your own id. If you give none, the server makes one."`
+		OrderID    string            `json:"order_id,omitempty" maxLength:"64" doc:"The order, if everything that comes back is of one order. Real returns often name none."`
 		CustomerID string            `json:"customer_id,omitempty" maxLength:"64" doc:"By default the order's."`
 		Reference  string            `json:"reference,omitempty" maxLength:"100"`
 		Currency   string            `json:"currency,omitempty" maxLength:"3" doc:"By default the order's."`
@@ -27,7 +27,7 @@ type requestReturnInput struct {
 	}
 }
 
-// ReturnLineInput is what comes back: units of an order's line, or of a SKU.
+// ReturnLineInput is one line of what comes back: units of an order's line, or of a SKU.
 type ReturnLineInput struct {
 	OrderLine int    `json:"order_line,omitzero" minimum:"1" doc:"Which line of the order. SKU, kind and price are then the order's."`
 	SKU       string `json:"sku,omitempty" maxLength:"64" doc:"Without an order line."`
@@ -63,7 +63,7 @@ func (a *api) requestReturn(ctx context.Context, c call, in *requestReturnInput)
 		}
 	}
 	if ask.Currency == "" {
-		bad.fault(problem.InBody("/currency", "required, for no order tells it"))
+		bad.fault(problem.InBody("/currency", "required, because no order is named that has one"))
 		return nil, bad.err()
 	}
 	for i, given := range in.Body.Lines {
@@ -81,7 +81,7 @@ func (a *api) requestReturn(ctx context.Context, c call, in *requestReturnInput)
 	return done.at("/v1/returns/" + string(ask.ReturnID)), nil
 }
 
-// soldBy is the order a return belongs to; the zero State if it names none.
+// soldBy is the order that a return names; the zero State if it names none.
 func (a *api) soldBy(ctx context.Context, id unit.OrderID) (order.State, error) {
 	if id == "" {
 		return order.State{}, nil
@@ -93,8 +93,8 @@ func (a *api) soldBy(ctx context.Context, id unit.OrderID) (order.State, error) 
 	return state, err
 }
 
-// returnLine makes a line of a return: of a line of the order, or of a SKU that
-// the catalogue may know.
+// returnLine makes a line of a return. It is of a line of the order, or of a SKU. The
+// catalogue need not have the SKU.
 func (a *api) returnLine(ctx context.Context, bad *check, pointer string, given ReturnLineInput, sold order.State, currency unit.Currency) (returns.Line, error) {
 	line := returns.Line{Quantity: inBody(bad, pointer+"/quantity", given.Quantity, unit.ParseQuantity)}
 	if given.Price != "" {
@@ -105,7 +105,7 @@ func (a *api) returnLine(ctx context.Context, bad *check, pointer string, given 
 		return line, nil
 	}
 	if sold.Exists() {
-		bad.fault(problem.InBody(pointer+"/order_line", "required, for the return names an order"))
+		bad.fault(problem.InBody(pointer+"/order_line", "required, because the return names an order"))
 		return line, nil
 	}
 	line.SKU = inBody(bad, pointer+"/sku", given.SKU, unit.ParseSKU)
@@ -113,7 +113,7 @@ func (a *api) returnLine(ctx context.Context, bad *check, pointer string, given 
 		line.SKUText = given.SKU
 	}
 	if given.Price == "" {
-		bad.fault(problem.InBody(pointer+"/price", "required, for no order line tells it"))
+		bad.fault(problem.InBody(pointer+"/price", "required, because no order line is named that has one"))
 	}
 	if len(bad.faults) > 0 {
 		return line, nil
@@ -127,7 +127,7 @@ func (a *api) returnLine(ctx context.Context, bad *check, pointer string, given 
 	return line, err
 }
 
-// ofOrder fills a line from the order's line it is of.
+// ofOrder fills a line of a return from the order's line.
 func ofOrder(bad *check, pointer string, line *returns.Line, given ReturnLineInput, sold order.State) {
 	i := slices.IndexFunc(sold.Lines, func(l order.Line) bool { return l.Number == given.OrderLine })
 	if i < 0 {

@@ -18,8 +18,8 @@ func (p *ReturnPath) id(bad *check) unit.ReturnID {
 	return inPath(bad, "return_id", p.ReturnID, unit.ParseReturnID)
 }
 
-// changeReturn carries out a command on a return and answers with the return as
-// it stands once what came is back in stock.
+// changeReturn carries out a command on a return and puts the goods that came back into stock.
+// Then it responds with the return.
 func (a *api) changeReturn(ctx context.Context, c call, bad *check, id unit.ReturnID, command returns.Command) (*response[resource.Return], error) {
 	if err := bad.err(); err != nil {
 		return nil, err
@@ -84,7 +84,7 @@ type ReceivedLineInput struct {
 type receiptInput struct {
 	ReturnPath
 	Body struct {
-		Receipt int                 `json:"receipt,omitzero" minimum:"1" doc:"The number this arrival is expected to have; by default the next."`
+		Receipt int                 `json:"receipt,omitzero" minimum:"1" doc:"The number that you expect this arrival to have. By default the next number."`
 		Lines   []ReceivedLineInput `json:"lines" minItems:"1" maxItems:"2000"`
 	}
 }
@@ -116,8 +116,8 @@ func (a *api) receiveReturn(ctx context.Context, c call, in *receiptInput) (*res
 type refundInput struct {
 	ReturnPath
 	Body struct {
-		TransactionID string     `json:"transaction_id,omitempty" maxLength:"64" doc:"Made here if you give none."`
-		Amount        MoneyInput `json:"amount" doc:"At most what was received is worth, in all."`
+		TransactionID string     `json:"transaction_id,omitempty" maxLength:"64" doc:"If you give none, the server makes one."`
+		Amount        MoneyInput `json:"amount" doc:"All refunds together are at most what the received units are worth."`
 		Provider      string     `json:"provider,omitempty" maxLength:"100"`
 		Reference     string     `json:"reference,omitempty" maxLength:"100"`
 	}
@@ -144,7 +144,7 @@ type CreditLineInput struct {
 type creditNoteInput struct {
 	Headers
 	Body struct {
-		ReturnID   string            `json:"return_id,omitempty" maxLength:"64" doc:"Made here if you give none."`
+		ReturnID   string            `json:"return_id,omitempty" maxLength:"64" doc:"If you give none, the server makes one."`
 		CustomerID string            `json:"customer_id,omitempty" maxLength:"64"`
 		Reference  string            `json:"reference,omitempty" maxLength:"100"`
 		Currency   string            `json:"currency" minLength:"3" maxLength:"3"`

@@ -25,8 +25,8 @@ func (p *StockPath) key(bad *check) stock.Key {
 	}
 }
 
-// moveStock carries out one command on a stock, whose key has been read with
-// the rest of the request, and answers with the stock as it stands.
+// moveStock carries out one command on a stock, and responds with the stock as it is now. The
+// caller has read key and the rest of the request, and bad has what is wrong with them.
 func (a *api) moveStock(ctx context.Context, c call, bad *check, key stock.Key, command func(stock.At) stock.Command) (*response[resource.Stock], error) {
 	return moveStock(ctx, a, c, bad, key, command, func(s stock.State, now time.Time, revision int64) resource.Stock {
 		return resource.StockOf(key, s, now, revision)
@@ -53,7 +53,7 @@ func moveStock[B any](ctx context.Context, a *api, c call, bad *check, key stock
 	return reply(revision, done, state), nil
 }
 
-// QuantityBody is a number of units with its papers.
+// QuantityBody is a number of units, with a document and a note.
 type QuantityBody struct {
 	Quantity int64  `json:"quantity" minimum:"1" maximum:"1000000000"`
 	Document string `json:"document,omitempty" maxLength:"100" doc:"The number of the delivery note, the count sheet, ..."`
@@ -88,7 +88,7 @@ func (a *api) adjustStock(ctx context.Context, c call, in *adjustInput) (*respon
 	var bad check
 	key := in.key(&bad)
 	if in.Body.Change == 0 {
-		bad.fault(problem.InBody("/change", "a change of nothing is none"))
+		bad.fault(problem.InBody("/change", "a change of 0 changes nothing"))
 	}
 	return a.moveStock(ctx, c, &bad, key, func(at stock.At) stock.Command {
 		return stock.Adjust{
@@ -101,7 +101,7 @@ func (a *api) adjustStock(ctx context.Context, c call, in *adjustInput) (*respon
 type countInput struct {
 	StockPath
 	Body struct {
-		Expected int64  `json:"expected" doc:"On hand when the count began. If it has changed since, the count is refused with what it is now."`
+		Expected int64  `json:"expected" doc:"On hand when the count began. If on hand has changed since, the count is refused, and the problem has the present number."`
 		Counted  int64  `json:"counted" minimum:"0" maximum:"1000000000000"`
 		Document string `json:"document,omitempty" maxLength:"100"`
 		Note     string `json:"note,omitempty" maxLength:"500"`
@@ -139,7 +139,7 @@ func (a *api) moveCondition(ctx context.Context, c call, in *moveInput) (*respon
 type transferOutInput struct {
 	StockPath
 	Body struct {
-		TransferID string `json:"transfer_id,omitempty" maxLength:"64" doc:"Made here if you give none."`
+		TransferID string `json:"transfer_id,omitempty" maxLength:"64" doc:"If you give none, the server makes one."`
 		To         string `json:"to" minLength:"1" maxLength:"64" doc:"The location it goes to."`
 		Quantity   int64  `json:"quantity" minimum:"1" maximum:"1000000000"`
 	}
@@ -160,7 +160,7 @@ type transferInInput struct {
 	Body struct {
 		TransferID string `json:"transfer_id" minLength:"1" maxLength:"64" doc:"That of the transfer out."`
 		From       string `json:"from" minLength:"1" maxLength:"64" doc:"The location it comes from."`
-		Quantity   int64  `json:"quantity" minimum:"1" maximum:"1000000000" doc:"As it arrived; may be less than what left."`
+		Quantity   int64  `json:"quantity" minimum:"1" maximum:"1000000000" doc:"The number of units that arrived. It may be less than the number that was sent."`
 	}
 }
 
@@ -179,7 +179,7 @@ type setPolicyInput struct {
 	Body struct {
 		SafetyStock    int64 `json:"safety_stock" minimum:"0" maximum:"1000000000" doc:"Kept back from sale."`
 		BackorderLimit int64 `json:"backorder_limit" minimum:"0" maximum:"1000000000" doc:"How much may be promised beyond what is there."`
-		ReorderPoint   int64 `json:"reorder_point" minimum:"0" maximum:"1000000000" doc:"An alert is raised when available falls to it; 0 is no alert."`
+		ReorderPoint   int64 `json:"reorder_point" minimum:"0" maximum:"1000000000" doc:"When available falls to this number or below it, an alert is raised. 0 is no alert."`
 	}
 }
 
@@ -197,7 +197,7 @@ type returnStockInput struct {
 	StockPath
 	Body struct {
 		ReturnID  string `json:"return_id" minLength:"1" maxLength:"64"`
-		Receipt   int    `json:"receipt,omitzero" minimum:"0" maximum:"1000000" doc:"Tells the arrivals of one return apart."`
+		Receipt   int    `json:"receipt,omitzero" minimum:"0" maximum:"1000000" doc:"The number of the arrival, if one return arrives in several parts."`
 		OrderID   string `json:"order_id,omitempty" maxLength:"64"`
 		Quantity  int64  `json:"quantity" minimum:"1" maximum:"1000000000"`
 		Condition string `json:"condition" enum:"available,damaged,quality_control,other"`
@@ -221,7 +221,8 @@ func (a *api) returnStock(ctx context.Context, c call, in *returnStockInput) (*r
 			return nil, err
 		}
 		if belongs {
-			// What this request took back before the return was there stays as it was.
+			// If this request took goods back before the return existed, it is a repetition
+			// and is not refused.
 			belongs, err = a.notRepeated(ctx, c, key)
 			if err != nil {
 				return nil, err
@@ -248,7 +249,7 @@ func (a *api) expireDue(ctx context.Context, c call, in *StockPath) (*response[r
 	return a.moveStock(ctx, c, &bad, in.key(&bad), func(at stock.At) stock.Command { return stock.ExpireDue{At: at} })
 }
 
-// deadline reads when a hold ends: at a time, or in so many seconds.
+// deadline reads when a reservation ends: at a time, or a number of seconds from now.
 func (a *api) deadline(bad *check, at time.Time, inSeconds int64) time.Time {
 	switch {
 	case at.IsZero() == (inSeconds == 0):

@@ -13,12 +13,12 @@ import (
 	"daybook/internal/onlineretail"
 )
 
-// errPartly should never be seen: it means stock moved between the look at it
-// and the adjustment.
-var errPartly = errors.New("some lines of the adjustment are in, others were refused")
+// errPartly should never occur. It means that somebody else changed the stock after mayAdjust
+// checked it and before the adjustment was recorded.
+var errPartly = errors.New("some lines of the adjustment are recorded, others were refused")
 
-// adjust corrects stock line by line. Lines of services move none; they are kept
-// in a credit note.
+// adjust corrects stock line by line. Lines of services move no stock, so they are recorded in
+// a credit note.
 func (r *run) adjust(ctx context.Context, j *job) (outcome, error) {
 	invoice := *j.invoice
 	if err := j.ticket.wait(ctx); err != nil {
@@ -35,8 +35,8 @@ func (r *run) adjust(ctx context.Context, j *job) (outcome, error) {
 			services = append(services, line)
 		}
 	}
-	// An adjustment of several lines is taken whole or not at all, over as many
-	// streams; see mayAdjust.
+	// An adjustment that takes out several lines is recorded whole or not at all. Its lines
+	// are in several streams, so they are checked before; see mayAdjust.
 	if len(goods) > 1 && invoice.Kind == onlineretail.AdjustOut {
 		may, err := r.mayAdjust(ctx, invoice.Number, goods)
 		if err != nil {
@@ -64,8 +64,8 @@ func (r *run) adjust(ctx context.Context, j *job) (outcome, error) {
 	return outcome{}, nil
 }
 
-// refuse remembers a refusal before anyone behind in line can change what it was
-// decided on.
+// refuse stores a refusal before a later invoice can change the stock. Otherwise an import
+// that is run again might accept the adjustment.
 func (r *run) refuse(ctx context.Context, j *job) (outcome, error) {
 	r.mu.Lock()
 	r.counts.Refused = append(r.counts.Refused, j.index)
@@ -87,8 +87,8 @@ func (r *run) adjustLine(ctx context.Context, invoice onlineretail.Invoice, line
 	return err
 }
 
-// mayAdjust tells whether every SKU has what the lines take out, or a run before
-// this one had begun to take it.
+// mayAdjust tells whether every SKU has the units that the lines take out. It also returns
+// true if an earlier run has recorded the first of these lines.
 func (r *run) mayAdjust(ctx context.Context, document string, lines []onlineretail.Line) (bool, error) {
 	out := map[unit.SKU]unit.Quantity{}
 	for _, line := range lines {
@@ -109,7 +109,7 @@ func (r *run) mayAdjust(ctx context.Context, document string, lines []onlinereta
 	return r.begunToAdjust(ctx, document, lines[0].SKU)
 }
 
-// begunToAdjust looks for the first line of an adjustment in the log.
+// begunToAdjust tells whether the log has the first line of an adjustment.
 func (r *run) begunToAdjust(ctx context.Context, document string, sku unit.SKU) (bool, error) {
 	for recorded, err := range r.Store.ReadStream(ctx, stock.Stream(sku, unit.DefaultLocation), 0, 0) {
 		if _, missing := errors.AsType[*eventstore.NotFoundError](err); missing {

@@ -13,10 +13,11 @@ import (
 	"daybook/internal/onlineretail"
 )
 
-// TakenError means that the shop has something of its own under a name that the import
-// needs. Nothing was recorded.
+// TakenError means that the shop has a thing of its own with a name that the import needs.
+// Example: an order of the shop has the number of an invoice as its id. Run finds nearly all
+// of these before it records anything.
 type TakenError struct {
-	Taken []string // in words, the first few
+	Taken []string // the first few of them, in words
 	More  int
 }
 
@@ -28,13 +29,14 @@ func (e *TakenError) Error() string {
 	return fmt.Sprintf("the shop has already what the import would record: %s%s. Import into another database", strings.Join(e.Taken, "; "), more)
 }
 
-// maxTaken bounds how many names a TakenError tells.
+// maxTaken bounds how many names a TakenError has.
 const maxTaken = 5
 
-// besideOthers looks at a log that holds other work before an import begins. It returns a
-// *TakenError if an invoice's number is the id of an order or of a return of the shop's
-// own, or if a product of the file is of another kind in the shop. Then nothing has been
-// recorded. What the import itself recorded before, whose record was lost, is its own.
+// besideOthers checks, before an import begins, a log that has other work of the shop. It
+// returns a *TakenError if an invoice's number is the id of an order or a return of the shop,
+// or if a product of the file has another kind in the shop. Then nothing has been recorded.
+// Orders and returns that the import itself recorded are no conflict, even if the record of
+// its progress was lost.
 func (i *Importer) besideOthers(ctx context.Context, plan *plan) error {
 	var mu sync.Mutex
 	var taken []string
@@ -81,8 +83,8 @@ func (i *Importer) besideOthers(ctx context.Context, plan *plan) error {
 	return &TakenError{Taken: shown, More: len(taken) - len(shown)}
 }
 
-// listedBefore tells whether the shop has a product already, which then keeps its title
-// and stays as it is. In an empty log nothing is asked.
+// listedBefore tells whether the shop has listed a product before the import. Such a product
+// stays as it is and keeps its title. If the log was empty, it asks nothing.
 func (r *run) listedBefore(ctx context.Context, p onlineretail.Product) (listed bool, err error) {
 	if r.counts.LogStart.IsStart() {
 		return false, nil

@@ -13,9 +13,9 @@ import (
 	"daybook/internal/onlineretail"
 )
 
-// Counts are the totals of the invoices that are in, as the journal keeps them.
+// Counts are the totals of the invoices that are imported so far. The journal stores them.
 type Counts struct {
-	// LogStart is where the log ended when the import began.
+	// LogStart is the position of the end of the log when the import began.
 	LogStart eventstore.Position `json:"log_start"`
 
 	Invoices           map[onlineretail.Kind]int `json:"invoices"`
@@ -24,18 +24,17 @@ type Counts struct {
 	LinesTaken         int                       `json:"lines_taken"` // of goods
 	LinesRefused       int                       `json:"lines_refused"`
 	UnitsTaken         int64                     `json:"units_taken"` // of goods
-	ValueTaken         decimal.Decimal           `json:"value_taken"` // exact, services included
+	ValueTaken         decimal.Decimal           `json:"value_taken"` // not rounded; with services
 	AdjustmentsRefused int                       `json:"adjustments_refused"`
 	LinksKept          int                       `json:"links_kept"` // return lines tied to order lines
-	// LinksLost are those that matching found and whose order was refused.
+	// LinksLost counts links that matching found, but whose order was refused.
 	LinksLost int `json:"links_lost"`
 
-	// Refused are the indexes of adjustments that were refused. The log does not
-	// tell of them, and asked again they might be taken.
+	// Refused are the indexes of adjustments that were refused. They are stored because the
+	// log does not have them, and because they might be accepted if they were tried again.
 	Refused []int `json:"refused,omitempty"`
 
-	// Complete means that all invoices are in, and that the numbers below are
-	// known.
+	// Complete means that all invoices are imported, and that the numbers below are set.
 	Complete     bool  `json:"complete"`
 	ClosingUnits int64 `json:"closing_units"`
 	Events       int64 `json:"events"`
@@ -90,11 +89,11 @@ func decodeCounts(data []byte) (Counts, error) {
 	return counts, nil
 }
 
-// Restarted makes the record of an import after its log was restored: no invoice counts
-// as being in the log. Run then asks for every invoice again: those that the log
-// holds are found there, the others are taken in. Adjustments that were refused stay
-// so, because in the order of the file they would be again. Up to the position agreed
-// the log is what it was.
+// Restarted makes the record of an import after its log was restored. In this record no
+// invoice counts as imported. So Run tries every invoice again: it finds the invoices that the
+// log has, and imports the others. Adjustments that were refused stay refused, because in the
+// order of the file they would be refused again. agreed is the position up to which the log
+// has not changed.
 func Restarted(record []byte, agreed eventstore.Position) ([]byte, error) {
 	before, err := decodeCounts(record)
 	if err != nil {
@@ -111,7 +110,7 @@ func Restarted(record []byte, agreed eventstore.Position) ([]byte, error) {
 // Summary is what an import did, over all its runs.
 type Summary struct {
 	Rows               int                         `json:"rows"`
-	Quarantined        int                         `json:"quarantined"` // rows set aside
+	Quarantined        int                         `json:"quarantined"` // rows that were left out as bad
 	Invoices           map[onlineretail.Kind]int   `json:"invoices"`
 	OrdersTaken        int                         `json:"orders_taken"`
 	OrdersRefused      int                         `json:"orders_refused"`
@@ -121,13 +120,13 @@ type Summary struct {
 	ValueTaken         string                      `json:"value_taken"`
 	AdjustmentsRefused int                         `json:"adjustments_refused"`
 	OpeningUnits       int64                       `json:"opening_units"` // received before the first invoice
-	ClosingUnits       int64                       `json:"closing_units"` // of its SKUs, with what the shop had besides
+	ClosingUnits       int64                       `json:"closing_units"` // of the import's SKUs, including units that the shop had before
 	Matching           map[onlineretail.Match]tied `json:"cancellation_matching"`
 	LinksKept          int                         `json:"links_kept"`
 	LinksLost          int                         `json:"links_lost"`
-	Events             int64                       `json:"events"` // by how many the log grew
+	Events             int64                       `json:"events"` // how many events the log has more than before the import
 	Complete           bool                        `json:"complete"`
-	AlreadyIn          int                         `json:"already_in"` // invoices, before this run
+	AlreadyIn          int                         `json:"already_in"` // invoices that were imported before this run
 }
 
 type tied struct {
@@ -154,8 +153,8 @@ func newSummary(file *onlineretail.File, plan *plan, c Counts, before int) Summa
 	return s
 }
 
-// priceDigits is how many digits after the point amounts are shown with: the
-// layout's prices have at most three.
+// priceDigits is how many digits after the point amounts are shown with. The file's prices
+// have at most three.
 const priceDigits = 3
 
 func money(amount decimal.Decimal) unit.Money {

@@ -12,8 +12,8 @@ import (
 	"daybook/internal/onlineretail"
 )
 
-// giveBack is a cancellation: a return of everything on it, restocked, its worth
-// refunded, tied to the sales it was matched to.
+// giveBack imports a cancellation as a return. All its units are restocked and their worth is
+// refunded. Its lines are linked to the sales that they were matched to.
 func (r *run) giveBack(ctx context.Context, j *job) (outcome, error) {
 	invoice := *j.invoice
 	if err := j.ticket.wait(ctx); err != nil {
@@ -75,10 +75,11 @@ type soldLine struct {
 	line  int
 }
 
-// links ties units to order lines, and counts them in linked. A sale that was
-// refused, or whose line was, sold nothing that could come back; nor can what
-// others had come back by then. What the return has from before counts as its
-// own, so that an import that goes on links the same again.
+// links links units to order lines, and counts them in linked. A match is left out if the
+// order cannot take so many units back: its sale was refused, its line was left out, or other
+// returns have brought the units back. Units that an earlier run of the import admitted for
+// the same return still count as returnable. So an import that is continued makes the same
+// links again.
 func (r *run) links(ctx context.Context, back unit.ReturnID, matched []onlineretail.Link, linked map[soldLine]unit.Quantity) ([]returns.Link, error) {
 	var links []returns.Link
 	for _, match := range matched {
@@ -99,8 +100,8 @@ func (r *run) links(ctx context.Context, back unit.ReturnID, matched []onlineret
 	return links, nil
 }
 
-// returnable is how many units of a line may come back by one return, with those
-// that the order has admitted for it.
+// returnable is how many units of a line may come back by one return. It includes the units
+// that the order has already admitted for this return.
 func returnable(state order.State, number int, back unit.ReturnID) (units unit.Quantity) {
 	for _, line := range state.Lines {
 		if line.Number == number {
@@ -120,7 +121,8 @@ func returnable(state order.State, number int, back unit.ReturnID) (units unit.Q
 	return units
 }
 
-// soleOrder is the order that all units of all lines are of, or none.
+// soleOrder is the order that sold all units of all lines. It is empty if there is no such
+// order.
 func soleOrder(lines []returns.Line) unit.OrderID {
 	var sole unit.OrderID
 	for _, line := range lines {
@@ -139,7 +141,7 @@ func soleOrder(lines []returns.Line) unit.OrderID {
 	return sole
 }
 
-// givenText is the code as given, where it says more than the SKU.
+// givenText is the code as the file has it, if it differs from the SKU.
 func givenText(line onlineretail.Line) string {
 	if line.SKUText == string(line.SKU) {
 		return ""
@@ -147,7 +149,7 @@ func givenText(line onlineretail.Line) string {
 	return line.SKUText
 }
 
-// noteCredit records lines that move no goods.
+// noteCredit records lines that move no goods, as a credit note.
 func (r *run) noteCredit(ctx context.Context, j *job, reason string, lines []onlineretail.Line) error {
 	invoice := *j.invoice
 	note := returns.NoteCredit{

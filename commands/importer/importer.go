@@ -1,11 +1,11 @@
-// Package importer takes invoices of internal/onlineretail through the same
-// calls of commands.Service that the HTTP API makes: sales become carts, orders,
-// payments and shipments, cancellations become returns, adjustments move stock.
+// Package importer imports the invoices of a file that internal/onlineretail has read. It
+// makes the same calls of commands.Service as the HTTP API. Sales become carts, orders,
+// payments and shipments; cancellations become returns; adjustments move stock.
 //
-// It holds no rules and reads no files. Every command id derives from invoice
-// and step, so an import that was cut off anywhere is simply run again.
+// It has no rules and reads no files. Every command id derives from the invoice and the step.
+// So an import that was interrupted can be run again, and continues.
 //
-// The log may hold other work of the shop. An import leaves that as it is; see
+// The log may have other work of the shop. An import does not change that work; see
 // besideOthers.
 package importer
 
@@ -22,20 +22,20 @@ import (
 	"daybook/internal/onlineretail"
 )
 
-// Order says which invoices may run side by side.
+// Order says which invoices may be imported at the same time.
 type Order string
 
 const (
-	// FileOrder has the result of one invoice after the other, whatever the
+	// FileOrder gives the same result as importing one invoice after the other, with any
 	// number of workers; see tickets.
 	FileOrder Order = "file"
-	// AnyOrder lets workers race. Which orders are refused is then chance; what
-	// stock promises (never below zero) is not.
+	// AnyOrder imports each invoice as soon as a worker is free. If stock is short, chance
+	// decides which orders are refused. Stock never goes below zero in any case.
 	AnyOrder Order = "any"
 )
 
-// Options say what is imported and how. They are part of an import's identity,
-// but for Workers.
+// Options say what is imported and how. All of them except Workers are part of an import's
+// identity.
 type Options struct {
 	Opening Opening
 	Kinds   []onlineretail.Kind // empty: all
@@ -44,69 +44,67 @@ type Options struct {
 	Workers int
 }
 
-// Journal remembers how far an import has come. There is one import in a
-// database.
+// Journal stores how far an import has come. A database has at most one import.
 type Journal interface {
-	// Load returns the import that is in the database; its name is empty if
-	// there is none.
+	// Load returns the import of the database. name is empty if there is none.
 	Load(ctx context.Context) (name string, done int64, counts []byte, err error)
-	// Save records that the first done invoices are in, and their counts.
+	// Save records that the first invoices of the file, done of them, are imported, and their
+	// counts.
 	Save(ctx context.Context, name string, done int64, counts []byte) error
 }
 
-// Importer takes invoices in.
+// Importer imports invoices.
 type Importer struct {
 	Service *commands.Service
-	Store   eventstore.Store // the service's own, to count what was recorded
-	Sparse  bool             // its positions have gaps, so that events are counted one by one
+	Store   eventstore.Store // the log that Service uses, to count what was recorded
+	Sparse  bool             // the log's positions have gaps, so events must be counted one by one
 	Journal Journal
 	Logger  *slog.Logger
-	// Watch, where set, is told of every step forward. It must be quick.
+	// Watch, if set, is called after each imported invoice. It must return quickly.
 	Watch func(Progress)
-	// Grace is how long invoices in flight may take once ctx has ended.
+	// Grace is how long the invoices that are under way may take after ctx has ended.
 	Grace time.Duration
 }
 
 // Progress is how far an import is.
 type Progress struct {
 	Invoices, InvoicesAll int
-	// Lines are what time is proportional to: of this run, of the runs before
-	// it, and of the whole file.
+	// Lines, LinesBefore and LinesAll count lines of invoices: of this run, of the runs before
+	// it, and of the whole file. The time that an import takes is proportional to its lines.
 	Lines, LinesBefore, LinesAll int
 }
 
-// InterruptedError means ctx ended before the file did. What was done is
-// recorded.
+// InterruptedError means that ctx ended before the end of the file. The invoices that were
+// imported stay imported.
 type InterruptedError struct {
 	Done, All int
 }
 
 func (e *InterruptedError) Error() string {
-	return fmt.Sprintf("interrupted with %d of %d invoices in; run the same command again to continue", e.Done, e.All)
+	return fmt.Sprintf("interrupted after %d of %d invoices; run the same command again to continue", e.Done, e.All)
 }
 
-// OtherImportError means the database holds another import than the one asked
-// for.
+// OtherImportError means that the database has an import of another file, or with other
+// options.
 type OtherImportError struct {
 	Held, Asked string
 }
 
 func (e *OtherImportError) Error() string {
-	return fmt.Sprintf("the database holds another import (%s) than this one (%s): repeat that one with its options, or import into an empty database", e.Held, e.Asked)
+	return fmt.Sprintf("the database holds another import (%s), and not this one (%s): run that one with its own options, or import into an empty database", e.Held, e.Asked)
 }
 
-// defaultGrace is what a stop may take in all; see Importer.Grace.
+// defaultGrace is Importer.Grace if it is not set.
 const defaultGrace = 10 * time.Second
 
-// saveEvery is how much work a crash can cost at most: that much is done again,
-// which changes nothing.
+// saveEvery is how often the progress is stored. After a crash, at most this much work is done
+// again, and doing it again changes nothing.
 const saveEvery = time.Second
 
-// Run imports a file, or what is missing of it.
+// Run imports a file, or the invoices of it that are not imported yet.
 //
-// Errors: *OtherImportError, *TakenError, *InterruptedError (together with the
-// summary so far), and whatever kept an invoice from being taken in, naming the
-// invoice.
+// Errors: *OtherImportError, *TakenError, *InterruptedError (together with the summary so
+// far), and the error of an invoice that could not be imported, with the invoice's number.
 func (i *Importer) Run(ctx context.Context, file *onlineretail.File, options Options) (Summary, error) {
 	plan, err := newPlan(file, options)
 	if err != nil {
@@ -117,7 +115,7 @@ func (i *Importer) Run(ctx context.Context, file *onlineretail.File, options Opt
 		return Summary{}, err
 	}
 	if done > len(plan.invoices) {
-		return Summary{}, fmt.Errorf("the import's record says %d invoices are in, of %d in the file", done, len(plan.invoices))
+		return Summary{}, fmt.Errorf("the import's record says that %d invoices are imported, but the file has %d", done, len(plan.invoices))
 	}
 	i.Logger.InfoContext(ctx, "import begins", "import", plan.name, "invoices", len(plan.invoices), "done", done)
 	r := newRun(i, plan, counts, done, fresh)
@@ -127,15 +125,15 @@ func (i *Importer) Run(ctx context.Context, file *onlineretail.File, options Opt
 		}
 	}
 	if !r.counts.Complete {
-		if err := r.complete(context.WithoutCancel(ctx)); err != nil { // it takes a moment, and all is in
+		if err := r.complete(context.WithoutCancel(ctx)); err != nil { // all invoices are imported, and this takes only a moment
 			return newSummary(file, plan, r.counts, done), err
 		}
 	}
 	return newSummary(file, plan, r.counts, done), nil
 }
 
-// begin finds out where the import stands, and records that it has begun before
-// anything else is recorded; fresh says that it had not.
+// begin reads how far the import has come. If it has not begun before, fresh is true, and
+// begin records that it begins now, before anything else is recorded.
 func (i *Importer) begin(ctx context.Context, plan *plan) (_ Counts, done int, fresh bool, err error) {
 	name, in, saved, err := i.Journal.Load(ctx)
 	switch {
@@ -167,8 +165,8 @@ func (i *Importer) save(ctx context.Context, plan *plan, done int, counts Counts
 	return i.Journal.Save(ctx, plan.name, int64(done), data)
 }
 
-// work runs the invoices that are missing. In-flight invoices have until Grace
-// after ctx's end.
+// work imports the missing invoices. After ctx has ended, the invoices that are under way have
+// Grace to finish.
 func (r *run) work(ctx context.Context) error {
 	grace := r.Grace
 	if grace == 0 {
@@ -198,7 +196,7 @@ func (r *run) work(ctx context.Context) error {
 	return errors.Join(r.interrupted(ctx, err), r.saveNow(context.WithoutCancel(ctx)))
 }
 
-// interrupted turns an error into the one the caller is told.
+// interrupted turns an error into an *InterruptedError if ctx caused it.
 func (r *run) interrupted(ctx context.Context, err error) error {
 	if ctx.Err() == nil || r.done == len(r.plan.invoices) {
 		return err
@@ -226,7 +224,7 @@ func (r *run) keepSaving(ctx context.Context) {
 }
 
 func (r *run) saveNow(ctx context.Context) error {
-	r.saving.Lock() // so that an older record never overwrites a newer one
+	r.saving.Lock() // an older record must never overwrite a newer one
 	defer r.saving.Unlock()
 	r.mu.Lock()
 	done, counts := r.done, r.counts.clone()

@@ -15,14 +15,14 @@ import (
 	"daybook/internal/onlineretail"
 )
 
-// atOnce is how many short commands on different streams run side by side.
+// atOnce is how many short commands on different streams run at the same time.
 const atOnce = 256
 
-// openingDocument is the paper that opening stock is received on.
+// openingDocument is the document number with which opening stock is received.
 const openingDocument = "opening"
 
-// openStock lists the products and receives the opening stock, as of the first
-// invoice. ctx stops it between two of them.
+// openStock lists the products and receives the opening stock, with the time of the first
+// invoice. If ctx ends, it stops between two products.
 func (r *run) openStock(ctx, working context.Context) error {
 	meta := func(step string, sku unit.SKU) commands.Call {
 		return commands.Call{New: true, Meta: eventstore.Metadata{
@@ -53,7 +53,8 @@ func (r *run) openStock(ctx, working context.Context) error {
 	})
 }
 
-// openingReceipts takes a quantity in by as few receipts as can hold it.
+// openingReceipts divides a quantity among as few receipts as possible, because a receipt has
+// a limit.
 func openingReceipts(at stock.At, quantity unit.Quantity) (receipts []stock.Command) {
 	for quantity > 0 {
 		one := min(quantity, unit.MaxQuantity)
@@ -63,7 +64,7 @@ func openingReceipts(at stock.At, quantity unit.Quantity) (receipts []stock.Comm
 	return receipts
 }
 
-// stockLeft is what is available of every stocked SKU.
+// stockLeft returns how many units of each stocked SKU are available.
 func (r *run) stockLeft(ctx context.Context) (map[unit.SKU]unit.Quantity, error) {
 	now := r.Service.Now()
 	var mu sync.Mutex
@@ -79,7 +80,7 @@ func (r *run) stockLeft(ctx context.Context) (map[unit.SKU]unit.Quantity, error)
 	return left, nil
 }
 
-// eachStock looks at every stocked SKU, at several at once.
+// eachStock calls look with the stock of each stocked SKU, of several at once.
 func (r *run) eachStock(ctx context.Context, look func(unit.SKU, stock.State)) error {
 	return each(ctx, r.plan.products, func(p onlineretail.Product) error {
 		if p.Kind != unit.Stocked {
@@ -89,8 +90,7 @@ func (r *run) eachStock(ctx context.Context, look func(unit.SKU, stock.State)) e
 	})
 }
 
-// complete closes the import: it looks at what is on hand and at how much the
-// log grew.
+// complete ends the import: it notes what is on hand, and how many events were recorded.
 func (r *run) complete(ctx context.Context) error {
 	var mu sync.Mutex
 	var closing int64
@@ -112,7 +112,7 @@ func (r *run) complete(ctx context.Context) error {
 	return r.save(ctx, r.plan, r.done, r.counts)
 }
 
-// grown is by how many events the log grew since the import began.
+// grown is how many events were recorded since the import began.
 func (r *run) grown(ctx context.Context) (events int64, err error) {
 	if r.Sparse {
 		for _, err := range r.Store.ReadAll(ctx, r.counts.LogStart, eventstore.Filter{}, 0) {

@@ -15,16 +15,16 @@ import (
 	"daybook/internal/onlineretail"
 )
 
-// holdFor is how long an order that an interrupted import left unconfirmed
-// waits for the import to be continued.
+// holdFor is the deadline of an imported order. It is long, so that an order which an
+// interrupted import left unconfirmed is still there when the import is continued.
 const holdFor = 365 * 24 * time.Hour
 
 func orderID(invoice onlineretail.Invoice) unit.OrderID   { return unit.OrderID(invoice.Number) }
 func cartID(invoice onlineretail.Invoice) unit.CartID     { return unit.CartID("import-" + invoice.Number) }
 func returnID(invoice onlineretail.Invoice) unit.ReturnID { return unit.ReturnID(invoice.Number) }
 
-// order sells: a cart with the lines as they stand, checkout, payment,
-// confirmation, one parcel.
+// order imports a sale: a cart with the invoice's lines, a checkout, a payment, a confirmation
+// and one parcel.
 func (r *run) order(ctx context.Context, j *job) (outcome, error) {
 	invoice := *j.invoice
 	cartID := cartID(invoice)
@@ -45,10 +45,10 @@ func (r *run) order(ctx context.Context, j *job) (outcome, error) {
 	if err != nil {
 		return outcome{}, fmt.Errorf("check out: %w", err)
 	}
-	if result.OrderIDTaken { // by the shop, since the import began
+	if result.OrderIDTaken { // the shop took the id after the import had begun
 		return outcome{}, &TakenError{Taken: []string{"order " + invoice.Number}}
 	}
-	j.ticket.release(takenOf(invoice, result)) // if it was not when all was held
+	j.ticket.release(takenOf(invoice, result)) // does nothing if the ticket was released when all stock was reserved
 	sold := sold(invoice, result)
 	if !result.Placed {
 		return sold, nil
@@ -56,7 +56,7 @@ func (r *run) order(ctx context.Context, j *job) (outcome, error) {
 	return sold, r.deliver(ctx, invoice, sold.valueTaken)
 }
 
-// deliver is what follows for an order whose stock is held.
+// deliver pays, confirms and ships an order whose stock is reserved.
 func (r *run) deliver(ctx context.Context, invoice onlineretail.Invoice, value decimal.Decimal) error {
 	id := orderID(invoice)
 	steps := make([]order.Command, 0, 2)
@@ -90,7 +90,7 @@ func wantedLines(invoice onlineretail.Invoice) []commands.WantedLine {
 	return lines
 }
 
-// takenOf tells how much of each SKU a checkout took.
+// takenOf returns how many units of each SKU a checkout took.
 func takenOf(invoice onlineretail.Invoice, result commands.CheckoutResult) took {
 	if !result.Placed {
 		return tookNothing
@@ -106,8 +106,8 @@ func takenOf(invoice onlineretail.Invoice, result commands.CheckoutResult) took 
 	}
 }
 
-// sold counts what a checkout took. An order's lines have the numbers of the
-// invoice's.
+// sold counts what a checkout took. The lines of an order have the same numbers as the lines
+// of its invoice.
 func sold(invoice onlineretail.Invoice, result commands.CheckoutResult) outcome {
 	o := outcome{taken: 1}
 	if !result.Placed {

@@ -17,9 +17,10 @@ import (
 type Opening string
 
 const (
-	// OpeningExact is the smallest with which no line is short in file order.
+	// OpeningExact is the smallest opening stock with which no line is short in the order of
+	// the file.
 	OpeningExact Opening = "exact"
-	// OpeningAmple is so much that nothing can be short in any order.
+	// OpeningAmple is so large that no line can be short, in any order.
 	OpeningAmple Opening = "ample"
 )
 
@@ -35,8 +36,8 @@ func ParseOpening(text string) (Opening, error) {
 	return Opening(strconv.FormatInt(n, 10)), nil
 }
 
-// ParseKinds reads kinds of invoice: their names in any case, '-' or '_'
-// between words. None is all.
+// ParseKinds reads kinds of invoice, such as "adjust-out". Upper and lower case are the same,
+// and so are '-' and '_'. No names mean all kinds.
 func ParseKinds(names []string) ([]onlineretail.Kind, error) {
 	var kinds []onlineretail.Kind
 	for _, name := range names {
@@ -49,7 +50,7 @@ func ParseKinds(names []string) ([]onlineretail.Kind, error) {
 	return kinds, nil
 }
 
-// plan is everything that is known before the first command.
+// plan is everything that is known of an import before its first command.
 type plan struct {
 	name     string
 	options  Options
@@ -89,8 +90,8 @@ func newPlan(file *onlineretail.File, options Options) (*plan, error) {
 	return p, p.open()
 }
 
-// identity names the import: the same content with the same options is the same
-// import. How it was packed and how many workers there are does not matter.
+// identity names the import. The same content with the same options is the same import. The
+// compression of the file and the number of workers do not matter.
 func (p *plan) identity(sha256 string) string {
 	var kinds []string
 	for _, kind := range onlineretail.Kinds { // in one order
@@ -105,7 +106,7 @@ func (p *plan) identity(sha256 string) string {
 		sha256, p.options.Opening, strings.Join(kinds, ","), p.options.Policy, p.options.Order)
 }
 
-// open works the opening stock out.
+// open computes the opening stock.
 func (p *plan) open() error {
 	moved := onlineretail.Movements(p.invoices)
 	p.opening = make(map[unit.SKU]unit.Quantity, len(moved))
@@ -137,8 +138,8 @@ func (p *plan) open() error {
 	return nil
 }
 
-// ample is a round number, a million or more, that covers all that leaves of any
-// SKU.
+// ample is a round number of units, a million or more. No SKU has more units going out in the
+// whole file.
 func ample(moved map[unit.SKU]onlineretail.Movement) unit.Quantity {
 	most := unit.Quantity(1_000_000)
 	for _, m := range moved {
@@ -149,7 +150,7 @@ func ample(moved map[unit.SKU]onlineretail.Movement) unit.Quantity {
 	return most
 }
 
-// openingUnits is the opening stock in all.
+// openingUnits is the opening stock of all SKUs together.
 func (p *plan) openingUnits() int64 {
 	var sum int64
 	for _, quantity := range p.opening {

@@ -9,8 +9,8 @@ import (
 	"daybook/domain/unit"
 )
 
-// noteWords lead from a word of a note (its beginning) to a reason, the most
-// telling first: "thrown away-rusty" is damage, whatever else it says.
+// noteWords maps the beginning of a word in a note to a reason. The surest words come first.
+// Example: "thrown away-rusty" is damage, whatever else the note says.
 var noteWords = []struct {
 	reason stock.Reason
 	starts []string
@@ -28,9 +28,9 @@ var noteWords = []struct {
 	}},
 }
 
-// reasonOf derives an adjustment's reason from its note. No note is a
-// correction; nothing but question marks is a loss nobody can explain, or a
-// correction upwards; what no word tells is "other", with the note.
+// reasonOf derives an adjustment's reason from its note. An empty note is a correction. A note
+// of question marks is an unexplained loss, or a correction if units are added. If no word of
+// the note is known, the reason is "other".
 func reasonOf(note string, change unit.Quantity) stock.Reason {
 	if strings.TrimSpace(note) == "" {
 		return stock.Correction

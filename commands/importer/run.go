@@ -19,20 +19,20 @@ import (
 type run struct {
 	*Importer
 	plan    *plan
-	fresh   bool // nothing of the import was in before
+	fresh   bool // no earlier run of this import has begun
 	tickets *tickets
 	saving  sync.Mutex
 
 	mu       sync.Mutex
 	stopped  bool
 	next     int             // the next invoice to begin
-	done     int             // all invoices before it are in
-	finished map[int]outcome // those in beyond done
+	done     int             // all invoices before this one are imported
+	finished map[int]outcome // imported invoices from done on
 	counts   Counts          // of the invoices before done
-	lines    int             // in during this run, for progress
-	// linesBefore are in from the runs before this one.
+	lines    int             // imported by this run, for progress
+	// linesBefore counts the lines that earlier runs imported.
 	linesBefore int
-	jobs        map[int]*job // in flight
+	jobs        map[int]*job // invoices under way
 }
 
 func newRun(i *Importer, plan *plan, counts Counts, done int, fresh bool) *run {
@@ -46,19 +46,19 @@ func newRun(i *Importer, plan *plan, counts Counts, done int, fresh bool) *run {
 	}
 }
 
-// job is an invoice in flight.
+// job is an invoice that is being imported.
 type job struct {
 	index   int
 	invoice *onlineretail.Invoice
 	ticket  *ticket
-	ended   chan struct{} // closed when the invoice is in
+	ended   chan struct{} // closed when the invoice is imported
 }
 
-// errHalted ends the wait of invoices behind one that failed.
+// errHalted ends the waiting of invoices that come after one that failed.
 var errHalted = errors.New("an invoice before this one failed")
 
-// workers runs invoices until all are in, ctx ends or one fails. Invoices in
-// flight go on under working.
+// workers imports invoices until all are imported, ctx ends or one fails. Invoices that are
+// under way use the context working, so they go on when ctx ends.
 func (r *run) workers(ctx, working context.Context) error {
 	working, halt := context.WithCancelCause(working)
 	defer halt(nil)
@@ -75,7 +75,7 @@ func (r *run) workers(ctx, working context.Context) error {
 					if first := working.Err() == nil; first || !errors.Is(err, context.Canceled) && !errors.Is(err, errHalted) {
 						errs[w] = fmt.Errorf("invoice %s (row %d): %w", j.invoice.Number, j.invoice.Lines[0].Row, err)
 					}
-					halt(errHalted) // those behind it in line must not overtake it
+					halt(errHalted) // later invoices must not overtake it
 					return
 				}
 				r.end(j, result)
@@ -92,7 +92,7 @@ func (r *run) stop() {
 	r.stopped = true
 }
 
-// begin hands out the next invoice with its tickets; nil if there is none.
+// begin returns the next invoice with its ticket; nil if there is none.
 func (r *run) begin() *job {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -110,8 +110,7 @@ func (r *run) begin() *job {
 	return j
 }
 
-// stockChanges is what an invoice does to the stock of each SKU, if all of it is
-// taken.
+// stockChanges is how an invoice changes the stock of each SKU if all of it is accepted.
 func stockChanges(invoice onlineretail.Invoice) map[unit.SKU]unit.Quantity {
 	changes := make(map[unit.SKU]unit.Quantity, len(invoice.Lines))
 	for _, line := range invoice.Lines {
@@ -122,7 +121,7 @@ func stockChanges(invoice onlineretail.Invoice) map[unit.SKU]unit.Quantity {
 	return changes
 }
 
-// end counts an invoice that is in.
+// end counts an invoice that was imported.
 func (r *run) end(j *job, result outcome) {
 	j.ticket.finish()
 	close(j.ended)
@@ -146,7 +145,7 @@ func (r *run) end(j *job, result outcome) {
 	}
 }
 
-// after waits until an earlier invoice is in.
+// after waits until an earlier invoice is imported.
 func (r *run) after(ctx context.Context, index int) error {
 	r.mu.Lock()
 	earlier := r.jobs[index]
@@ -176,7 +175,7 @@ func (r *run) invoice(ctx context.Context, j *job) (outcome, error) {
 	return outcome{}, fmt.Errorf("unknown kind %q", j.invoice.Kind)
 }
 
-// call is a step of an invoice. Its id is the same in every run.
+// call is the call for a step of an invoice. Its command id is the same in every run.
 func call(invoice onlineretail.Invoice, step ...string) commands.Call {
 	return commands.Call{Meta: eventstore.Metadata{
 		CommandID:     commandID(append([]string{invoice.Number}, step...)...),

@@ -8,38 +8,40 @@ import (
 	"daybook/domain/unit"
 )
 
-// tickets let invoices run side by side with the result of one after the other.
+// tickets lets invoices run at the same time, with the same result as one after the other.
 //
-// Each invoice takes a ticket on every SKU it touches, in file order. It may
-// begin once its turn has come for all of them. For one SKU that is so when
+// Each invoice takes a place in the line of every SKU that it changes, in the order of the
+// file. It waits until its turn has come in all its lines. In the line of one SKU, its turn
+// comes when
 //
-//   - it is first in line: everything before it is decided; or
-//   - what is left covers what everyone in line up to and including it wants:
-//     then none of them can be short of this SKU, in whatever order they ask.
+//   - it is first in line, because everything before it is decided; or
+//   - enough units are left for this invoice and everyone before it. Then none of them can be
+//     short of this SKU, in whatever order they ask stock. Example: 10 units are left, and the
+//     first three want 2, 3 and 4. All three may run at once.
 //
-// What is left is counted here, never above what stock would say. When an
-// invoice's effect is decided it releases its tickets, and is then finished
-// apart from them.
+// The units that are left are counted here, and never more than stock has. When it is decided
+// what an invoice takes, it leaves its lines (release). The rest of its work goes on outside
+// the lines, until finish.
 type tickets struct {
 	mu     sync.Mutex
 	queues map[unit.SKU]*queue
-	// additions tells whether goods that come back count as left. They must not
-	// where they may have come back in an earlier run already.
+	// additions tells whether goods that come back are added to the units that are left. They
+	// must not be added if an earlier run may have brought them back already.
 	additions bool
 }
 
 type queue struct {
-	left    unit.Quantity // at least that much is available to those in line
+	left    unit.Quantity // at least this much is available to the invoices in line
 	line    []place
-	turns   int           // the places at the front whose turn has come
-	claimed unit.Quantity // what those want
-	going   int           // released, not finished
+	turns   int           // how many places at the front have their turn
+	claimed unit.Quantity // what the places with a turn want together
+	going   int           // invoices that are released and not finished
 }
 
 // place is an invoice's place in the line of one SKU.
 type place struct {
 	ticket *ticket
-	change unit.Quantity // of what is left, if all of the invoice is taken
+	change unit.Quantity // how the units that are left change if all of the invoice is accepted
 }
 
 func (p place) wants() unit.Quantity { return max(0, -p.change) }
@@ -48,9 +50,9 @@ func (p place) wants() unit.Quantity { return max(0, -p.change) }
 type ticket struct {
 	all     *tickets
 	changes map[unit.SKU]unit.Quantity
-	// alone means that the invoice, unless it cannot be short, also waits until
-	// those before it are finished: it looks at what is on hand, not only at
-	// what is promised.
+	// alone means that the invoice also waits until all invoices before it are finished,
+	// unless enough units are left anyway. An adjustment needs this, because it is checked
+	// against what is on hand, and parcels that are not shipped yet are still on hand.
 	alone    bool
 	waits    int // SKUs for which the turn has not come
 	turn     chan struct{}
@@ -66,7 +68,7 @@ func newTickets(left map[unit.SKU]unit.Quantity, additions bool) *tickets {
 	return t
 }
 
-// take is called in the order of the invoices.
+// take gives an invoice its places. Call it in the order of the invoices.
 func (t *tickets) take(changes map[unit.SKU]unit.Quantity, alone bool) *ticket {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -86,8 +88,9 @@ func (t *tickets) take(changes map[unit.SKU]unit.Quantity, alone bool) *ticket {
 	return taken
 }
 
-// advance gives the turn to everyone for whom it has come. It never takes one
-// back: those behind can only gain by what those before them do.
+// advance gives the turn to each place whose turn has come. It never takes a turn back,
+// because an invoice never takes more than it wanted, so more units are left for the later
+// ones.
 func (q *queue) advance() {
 	for q.turns < len(q.line) {
 		next := q.line[q.turns]
@@ -124,18 +127,20 @@ func (t *ticket) wait(ctx context.Context) error {
 	}
 }
 
-// took tells how much of a SKU an invoice took.
+// took returns how many units of a SKU an invoice took. Goods that came back count as
+// negative.
 type took func(unit.SKU) unit.Quantity
 
 func tookNothing(unit.SKU) unit.Quantity { return 0 }
 
-// releaseAll says that all the invoice wanted is taken, or all it brings is back.
+// releaseAll is release for an invoice that took all that it wanted, or brought back all that
+// it brings.
 func (t *ticket) releaseAll() {
 	t.release(func(sku unit.SKU) unit.Quantity { return -t.changes[sku] })
 }
 
-// release says what was taken, and lets the next have their turn. Only the first
-// time counts.
+// release notes what an invoice took, and takes it out of its lines, so that the next invoices
+// get their turn. Only the first call counts.
 func (t *ticket) release(took took) {
 	t.all.mu.Lock()
 	defer t.all.mu.Unlock()
@@ -158,8 +163,8 @@ func (t *ticket) releaseLocked(took took) {
 	}
 }
 
-// finish tells that the invoice is done with stock altogether; if it was not
-// released, it took nothing.
+// finish notes that the invoice changes no stock any more. If it was not released before, it
+// took nothing.
 func (t *ticket) finish() {
 	t.all.mu.Lock()
 	defer t.all.mu.Unlock()

@@ -20,37 +20,37 @@ import (
 const (
 	// answersAtOnce bounds one statement.
 	answersAtOnce = 500
-	// answersWaiting bounds the memory for answers not yet written. What comes
-	// beyond is not kept, which costs a repetition its first answer and no more.
+	// answersWaiting bounds how many answers wait to be written. Further answers are not kept.
+	// If such a request is repeated, it has no second effect, but it gets a new response
+	// instead of the first one.
 	answersWaiting = 20_000
 	answerTimeout  = 10 * time.Second
-	// answersKept is how long a key is good for.
+	// answersKept is how long an answer is kept under its key.
 	answersKept     = 48 * time.Hour
 	answersPruning  = time.Hour
-	answersPrunedAt = 5_000 // rows a statement, so that none runs long
+	answersPrunedAt = 5_000 // rows that one statement deletes, so that no statement takes long
 )
 
-// Answers implements commands.Answers. Look-ups and writes of many requests
-// share a statement: whatever waits while one is under way goes with the next.
+// Answers implements commands.Answers. Look-ups of many requests share a statement, and so do
+// writes: everything that waits while one statement runs is in the next one.
 //
-// Answers are written after the request was answered, in a transaction that
-// does not wait for the disk. A crash loses the last of them; see
-// commands.Answers for why that does no harm.
+// An answer is written after the response was sent, in a transaction that does not wait for
+// the disk. So a crash loses the latest answers. commands.Answers says why this does no harm.
 type Answers struct {
 	pool   *pgxpool.Pool
 	logger *slog.Logger
-	// Seen, where set, is the latest event that answers can follow from. It is noted
-	// with them, so that they are not believed when the log does not hold it.
+	// Seen, if set, returns the latest event that the answers can depend on. It is stored with
+	// the answers. If a restored log does not have this event, the answers are not used.
 	Seen func() eventstore.Anchor
 
 	mu      sync.Mutex
 	lookups []*lookup
 	finding bool
 
-	waiting []commands.KeptAnswer              // in order
+	waiting []commands.KeptAnswer              // in the order of Keep
 	unsaved map[answerKey]*commands.KeptAnswer // waiting or being written
 	saving  bool
-	idle    *sync.Cond // saving became false
+	idle    *sync.Cond // signals that saving became false
 }
 
 type answerKey struct{ scope, key string }
@@ -158,7 +158,7 @@ func (a *Answers) Keep(answer commands.KeptAnswer) {
 		return
 	}
 	if len(a.unsaved) >= answersWaiting {
-		a.logger.Warn("too many answers wait to be kept; one is not", "key", answer.Key)
+		a.logger.Warn("an answer is not kept, because too many answers wait to be written", "key", answer.Key)
 		return
 	}
 	a.waiting = append(a.waiting, answer)
@@ -183,7 +183,7 @@ func (a *Answers) save() {
 		a.waiting = a.waiting[len(batch):]
 		a.mu.Unlock()
 		if err := a.saveAll(batch); err != nil {
-			a.logger.Warn("answers not kept; a repeated request is answered anew", "answers", len(batch), "error", err)
+			a.logger.Warn("answers were not kept; if their requests are repeated, they get new answers", "answers", len(batch), "error", err)
 		}
 		a.mu.Lock()
 		for _, answer := range batch {
@@ -216,7 +216,7 @@ func (a *Answers) saveAll(batch []commands.KeptAnswer) error {
 		if _, err := tx.Exec(ctx, `SET LOCAL synchronous_commit = off`); err != nil {
 			return err
 		}
-		// Several nodes note what they have seen; the latest stays.
+		// Several nodes write what they have seen. The latest stays.
 		_, err := tx.Exec(ctx, `
 			WITH seen AS (
 				INSERT INTO commands.checkpoints AS held (reader, position, anchor)
@@ -234,7 +234,7 @@ func (a *Answers) saveAll(batch []commands.KeptAnswer) error {
 	})
 }
 
-// Flush waits until every answer kept so far is written, or given up.
+// Flush waits until each answer that was given to Keep so far is written or was given up.
 func (a *Answers) Flush(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, a.idle.Broadcast)
 	defer stop()

@@ -10,9 +10,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Imports is the record of the import that a database holds; there is at most
-// one. It is held by one process at a time, for the order of invoices is kept
-// within a process.
+// Imports is the record of a database's import; there is at most one. Only one process at a
+// time holds it, because the order of the invoices can be kept only within a process.
 type Imports struct {
 	mu   sync.Mutex
 	held *pgxpool.Conn // has the session lock
@@ -21,7 +20,8 @@ type Imports struct {
 // ErrImportRunning means that another process is importing into the database.
 var ErrImportRunning = errors.New("another process is importing into this database")
 
-// LockImports takes the record; Close lets it go, as does the end of the process.
+// LockImports takes the record for this process. Close frees it, and so does the end of the
+// process.
 func LockImports(ctx context.Context, pool *pgxpool.Pool) (*Imports, error) {
 	conn, err := pool.Acquire(ctx)
 	if err != nil {
@@ -39,13 +39,13 @@ func LockImports(ctx context.Context, pool *pgxpool.Pool) (*Imports, error) {
 	return &Imports{held: conn}, nil
 }
 
-// Close lets the record go.
+// Close frees the record.
 func (i *Imports) Close(ctx context.Context) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	defer i.held.Release()
 	if _, err := i.held.Exec(ctx, `SELECT pg_advisory_unlock(hashtextextended('daybook import', 0))`); err != nil {
-		return errors.Join(err, i.held.Conn().Close(ctx)) // the lock goes with its session
+		return errors.Join(err, i.held.Conn().Close(ctx)) // the lock ends with its session
 	}
 	return nil
 }
@@ -61,9 +61,9 @@ func (i *Imports) Load(ctx context.Context) (name string, done int64, counts []b
 	return name, done, counts, nil
 }
 
-// Save records how far an import is. It never goes back, and never becomes
-// another import. It fails when the session that holds the record is lost, because
-// another process may hold it then.
+// Save records how far an import has come. It refuses a smaller number of invoices than
+// before, and another import. It fails if the session that holds the record is lost, because
+// another process may then hold the record.
 func (i *Imports) Save(ctx context.Context, name string, done int64, counts []byte) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()

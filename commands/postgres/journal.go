@@ -24,20 +24,20 @@ type Journal struct {
 
 const (
 	leadRetry = 2 * time.Second // between tries to become the leader
-	// leadCheck is the time between looks at whether the leader's session lives,
-	// and how long the answer is waited for: a leader whose line is silent knows it
-	// after twice as long. The server gives its session up a little later, and
-	// another node leads.
+	// leadCheck is how often the leader checks that its session is alive. It is also how long
+	// a check waits for an answer. So a leader whose connection is broken notices it after at
+	// most twice this time. A little later the server ends the session, and another node can
+	// lead.
 	leadCheck = 3 * time.Second
-	// The setting is in PostgreSQL from version 14 on.
+	// PostgreSQL has this setting from version 14 on.
 	leadSQL = `SELECT CASE WHEN pg_try_advisory_lock(hashtextextended('daybook reader ' || $1, 0))
 		THEN (SELECT count(set_config(name, '10s', false)) >= 0 FROM pg_settings WHERE name = 'idle_session_timeout')
 		ELSE false END`
 )
 
-// Lead holds a session lock on a connection of its own for as long as the node
-// leads: the lock goes with the session, however the node dies. A leader that
-// lost its session without noticing is stopped by Advance.
+// Lead takes a session lock on a separate connection, and holds it as long as the node leads.
+// The lock ends with the session, whatever way the node dies. If a leader has lost its session
+// and does not know it yet, Advance returns ErrNotLeading.
 func (j Journal) Lead(ctx context.Context) (context.Context, func(), error) {
 	for {
 		conn, err := j.tryLead(ctx)
@@ -51,7 +51,7 @@ func (j Journal) Lead(ctx context.Context) (context.Context, func(), error) {
 			return leading, func() {
 				stop()
 				<-ended
-				// The connection goes, and the lock with it.
+				// Closing the connection also frees the lock.
 				_ = conn.Conn().Close(context.WithoutCancel(ctx))
 				conn.Release()
 			}, nil
@@ -100,7 +100,7 @@ func watch(ctx context.Context, conn *pgxpool.Conn, lost func()) {
 	}
 }
 
-// Checkpoint returns where the reader stands; Start for a new one.
+// Checkpoint returns the reader's position; Start for a new reader.
 func (j Journal) Checkpoint(ctx context.Context) (eventstore.Position, error) {
 	var text string
 	err := j.Pool.QueryRow(ctx, `SELECT position FROM commands.checkpoints WHERE reader = $1`, j.Reader).Scan(&text)
@@ -141,7 +141,8 @@ func (j Journal) Advance(ctx context.Context, from, to eventstore.Position, note
 	return nil
 }
 
-// CartExpiry reads by which rule the timers of carts were set.
+// CartExpiry implements reactor.Journal: it returns the rule by which the timers of carts were
+// set.
 func (j Journal) CartExpiry(ctx context.Context) (after time.Duration, known bool, err error) {
 	err = j.Pool.QueryRow(ctx, `SELECT expire_after FROM commands.cart_expiry`).Scan(&after)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -157,8 +158,8 @@ func (j Journal) CartExpiry(ctx context.Context) (after time.Duration, known boo
 // the time that the pool waits for an answer, however many carts are open.
 const timersSetAtOnce = 1000
 
-// KeepCartExpiry sets the timers of carts, some at a time, and notes the rule at
-// last: what is cut short is done again by the next that leads.
+// KeepCartExpiry sets the timers of carts, some at a time, and stores the rule last. If it is
+// interrupted, the next leader does all of it again.
 func (j Journal) KeepCartExpiry(ctx context.Context, after time.Duration, set []reactor.Timer) error {
 	for some := range slices.Chunk(set, timersSetAtOnce) {
 		if err := setTimers(ctx, j.Pool, some); err != nil {
@@ -174,7 +175,7 @@ func (j Journal) KeepCartExpiry(ctx context.Context, after time.Duration, set []
 	return nil
 }
 
-// execer is a transaction, or a pool, in which each statement is a transaction.
+// execer is a transaction or a pool. In a pool, each statement is its own transaction.
 type execer interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }
@@ -206,7 +207,7 @@ func clearTimers(ctx context.Context, tx pgx.Tx, clear []reactor.Deadline) error
 	return err
 }
 
-// columns are deadlines as PostgreSQL takes them: a list for each member.
+// columns turns deadlines into one list for each member, as the SQL statements need them.
 func columns(deadlines []reactor.Deadline) (kinds, targets, items []string) {
 	for _, d := range deadlines {
 		kinds, targets, items = append(kinds, string(d.Kind)), append(targets, d.Target), append(items, d.Item)

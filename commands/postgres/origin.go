@@ -14,11 +14,10 @@ import (
 	"daybook/eventstore"
 )
 
-// AnotherLogError means that a database holds what follows from another log
-// than the one it is to be used with: read models, timers and snapshots of
-// events that are not in it.
+// AnotherLogError means that a database belongs to another log. Its read models, timers and
+// snapshots come from events that the present log does not have.
 type AnotherLogError struct {
-	Stream     string // of the event by which the log is known
+	Stream     string // stream of the event by which the database knows its log
 	Revision   int64
 	ID         uuid.UUID
 	RecordedAt time.Time
@@ -29,7 +28,7 @@ func (e *AnotherLogError) Error() string {
 		e.Revision, e.Stream, e.ID, e.RecordedAt.UTC().Format(time.RFC3339Nano))
 }
 
-// Diverged is the same as the error of a log that has diverged.
+// Diverged returns the error in the form that a diverged log gives.
 func (e *AnotherLogError) Diverged() *eventstore.DivergedError {
 	return &eventstore.DivergedError{
 		Keeper: "this database",
@@ -39,14 +38,15 @@ func (e *AnotherLogError) Diverged() *eventstore.DivergedError {
 	}
 }
 
-// Origin ties a database to one log. Events are never changed, so a log is known
-// by any of them; it is one of ours, for others may share a log and delete theirs.
-// An id alone does not tell two logs apart: the same file imported twice gives
-// the same ids.
+// Origin ties a database to one log. The database stores one event of the log, and the log
+// must have this event, because events never change. It is an event of the shop, because other
+// programs that write to the log may delete their streams. An event's id alone is not enough:
+// if the same file is imported into two logs, both have the same ids. So the recorded time is
+// compared, too.
 type Origin struct{ Pool *pgxpool.Pool }
 
-// Check returns *AnotherLogError if the database was tied to another log. One
-// that was tied to none is tied to this, if it holds an event to be known by.
+// Check returns *AnotherLogError if the database is tied to another log. If the database is
+// not tied yet, Check ties it to this log, if the log has an event of the shop.
 func (o Origin) Check(ctx context.Context, log eventstore.Store) error {
 	known, tied, err := o.known(ctx)
 	if err != nil {
@@ -62,7 +62,7 @@ func (o Origin) Check(ctx context.Context, log eventstore.Store) error {
 	return o.tie(ctx, log, first)
 }
 
-// in returns e if a log does not hold the event that it names.
+// in returns e if the log does not have the event that e names.
 func (e *AnotherLogError) in(ctx context.Context, log eventstore.Store) error {
 	for recorded, err := range log.ReadStream(ctx, e.Stream, e.Revision, 1) {
 		if _, missing := errors.AsType[*eventstore.NotFoundError](err); missing {
@@ -82,12 +82,12 @@ func (e *AnotherLogError) names(recorded *eventstore.Recorded) bool {
 	return e.Stream == recorded.Stream && e.Revision == recorded.Revision && e.ID == recorded.ID && e.RecordedAt.Equal(recorded.RecordedAt)
 }
 
-// Run ties the database to the log as soon as that gets an event of ours, if it
-// is tied to none, and returns when ctx ends: a program that began on an empty
-// log must know it at its next start. It returns *AnotherLogError if a node on
-// another log, empty at first as well, has tied the database in the meantime.
+// Run waits for the log's first event of the shop if the database is not tied yet, and then
+// ties it. So a program that started on an empty log recognises the log at its next start. Run
+// returns when ctx ends. It returns *AnotherLogError if another node has tied the database to
+// another log in the meantime.
 //
-// A log that is away for a while is waited for.
+// If the log cannot be reached, Run tries again.
 func (o Origin) Run(ctx context.Context, log eventstore.Store) error {
 	for {
 		err := o.await(ctx, log)
@@ -108,7 +108,7 @@ func (o Origin) Run(ctx context.Context, log eventstore.Store) error {
 	return ctx.Err()
 }
 
-// originRetry is the pause between looks at a log that is away.
+// originRetry is the pause between two tries to reach the log.
 const originRetry = time.Second
 
 func (o Origin) await(ctx context.Context, log eventstore.Store) error {
@@ -130,12 +130,12 @@ func (o Origin) await(ctx context.Context, log eventstore.Store) error {
 	return nil
 }
 
-// ours selects the streams with names of the shop's. Not all that is in them is
-// written by us, see streams.Wrote.
+// ours selects the streams with the shop's names. Other programs may have written events in
+// them, too; see streams.Wrote.
 func ours() eventstore.Filter { return eventstore.Filter{StreamPrefixes: streams.Prefixes()} }
 
-// known is the event by which the database knows its log; tied is false if there
-// is none yet.
+// known returns the event by which the database knows its log. tied is false if there is none
+// yet.
 func (o Origin) known(ctx context.Context) (known *AnotherLogError, tied bool, err error) {
 	known = new(AnotherLogError)
 	err = o.Pool.QueryRow(ctx, `SELECT stream, revision, event_id, recorded_at FROM commands.origin`).
@@ -151,8 +151,8 @@ func (o Origin) known(ctx context.Context) (known *AnotherLogError, tied bool, e
 
 const tieSQL = `INSERT INTO commands.origin (stream, revision, event_id, recorded_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`
 
-// tie makes the database known by an event of a log, unless another node was
-// first; then that must be on the same log.
+// tie ties the database to a log by one of its events. If another node has tied the database
+// before, tie checks that it was to the same log.
 func (o Origin) tie(ctx context.Context, log eventstore.Store, e *eventstore.Recorded) error {
 	if _, err := o.Pool.Exec(ctx, tieSQL, e.Stream, e.Revision, e.ID, e.RecordedAt); err != nil {
 		return fmt.Errorf("origin of the database: %w", err)

@@ -14,10 +14,10 @@ import (
 	"daybook/eventstore"
 )
 
-// Parking implements reactor.ParkingLot. Work is put in by Journal.Advance.
+// Parking implements reactor.ParkingLot. Journal.Advance adds work to it.
 type Parking struct{ Pool *pgxpool.Pool }
 
-// park puts work in, or adds its tries to those it has.
+// park adds parked work. If the work is parked already, it adds the new tries to the old ones.
 func park(ctx context.Context, tx pgx.Tx, parked []reactor.Process) error {
 	var batch pgx.Batch
 	for _, p := range parked {
@@ -41,7 +41,8 @@ func park(ctx context.Context, tx pgx.Tx, parked []reactor.Process) error {
 	return tx.SendBatch(ctx, &batch).Close()
 }
 
-// text is what PostgreSQL takes: a foreign event's names can hold anything.
+// text removes what PostgreSQL cannot store, because the names in another program's events can
+// contain anything.
 func text(s string) string {
 	return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", "\uFFFD"), "\uFFFD")
 }
@@ -78,7 +79,7 @@ func (l Parking) Parked(ctx context.Context, after uuid.UUID, limit int) ([]reac
 	return parked, nil
 }
 
-// FindParked returns nil where there is none of that id.
+// FindParked returns nil if no work with this id is parked.
 func (l Parking) FindParked(ctx context.Context, id uuid.UUID) (*reactor.Process, error) {
 	rows, err := l.Pool.Query(ctx, `SELECT `+parkedColumns+` FROM commands.parked WHERE id = $1`, id)
 	if err != nil {
@@ -91,7 +92,7 @@ func (l Parking) FindParked(ctx context.Context, id uuid.UUID) (*reactor.Process
 	return &parked[0], nil
 }
 
-// Dismiss notes that work is to be left as it is.
+// Dismiss notes that an operator leaves the work as it is.
 func (l Parking) Dismiss(ctx context.Context, id uuid.UUID, at time.Time, by, reason string) (bool, error) {
 	tag, err := l.Pool.Exec(ctx, `
 		UPDATE commands.parked SET dismissed_at = coalesce(dismissed_at, $2),
@@ -104,7 +105,7 @@ func (l Parking) Dismiss(ctx context.Context, id uuid.UUID, at time.Time, by, re
 	return tag.RowsAffected() > 0, nil
 }
 
-// CountParked is how much there is that is not dismissed.
+// CountParked counts the parked work that is not dismissed.
 func (l Parking) CountParked(ctx context.Context) (n int64, err error) {
 	if err := l.Pool.QueryRow(ctx, `SELECT count(*) FROM commands.parked WHERE dismissed_at IS NULL`).Scan(&n); err != nil {
 		return 0, fmt.Errorf("count parked work: %w", err)
@@ -121,8 +122,7 @@ func (l Parking) TryFailed(ctx context.Context, id uuid.UUID, at time.Time, reas
 	return nil
 }
 
-// Unpark takes work out that is finished, and sets and clears the timers that came
-// of it.
+// Unpark removes work that is finished, and sets and clears the timers that its last try gave.
 func (l Parking) Unpark(ctx context.Context, id uuid.UUID, set []reactor.Timer, clear []reactor.Deadline) error {
 	err := pgx.BeginFunc(ctx, l.Pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `DELETE FROM commands.parked WHERE id = $1`, id); err != nil {

@@ -11,8 +11,8 @@ import (
 	"daybook/eventstore"
 )
 
-// KeptPlaces returns where the command side's readers of the log stand, and up to where
-// the answers under keys follow from it.
+// KeptPlaces returns the places in the log that the command side has stored: of its readers,
+// and of the kept answers.
 func KeptPlaces(ctx context.Context, pool *pgxpool.Pool) ([]eventstore.Place, error) {
 	rows, _ := pool.Query(ctx, `SELECT reader, position, anchor FROM commands.checkpoints ORDER BY reader`) // its error is CollectRows'
 	places, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (p eventstore.Place, err error) {
@@ -45,14 +45,16 @@ func KeptPlaces(ctx context.Context, pool *pgxpool.Pool) ([]eventstore.Place, er
 const (
 	// ReactorReader is the name of the reactor's checkpoint.
 	ReactorReader = "processes"
-	// answersReader is the name of the place that answers under keys follow from.
+	// answersReader is the name of the place of the kept answers: they depend on events up to
+	// there.
 	answersReader = "answers"
-	// seenReader is the name of the place of a node that has met another log.
+	// seenReader is the name of the place that a node stores when it finds that its log has
+	// diverged.
 	seenReader = "seen"
 )
 
-// KeepSeen notes an event of the log that a node has followed, because it has met
-// another log.
+// KeepSeen stores an event of the log that a node has followed until now. The node calls it
+// when it finds that the log has diverged.
 func KeepSeen(ctx context.Context, pool *pgxpool.Pool, known eventstore.Anchor) error {
 	if known.IsZero() {
 		return nil

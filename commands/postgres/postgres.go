@@ -1,6 +1,6 @@
-// Package postgres keeps what the command side needs beside the log: snapshots,
-// timers, the reactor's checkpoint, answers to repeated requests. The log
-// itself is not its business.
+// Package postgres stores what the command side needs in addition to the log: snapshots,
+// timers, the reactor's checkpoint, parked work, and the kept answers. It does not store the
+// log.
 package postgres
 
 import (
@@ -32,7 +32,7 @@ func (s Snapshots) Load(ctx context.Context, stream string, foldVersion int) (*a
 	return &snapshot, nil
 }
 
-// Save keeps a snapshot unless there is a newer one of the same fold version.
+// Save stores a snapshot, unless a newer one of the same fold version is stored.
 func (s Snapshots) Save(ctx context.Context, snapshot aggregate.Snapshot) error {
 	_, err := s.Pool.Exec(ctx, `
 		INSERT INTO commands.snapshots AS held (stream, fold_version, revision, data)

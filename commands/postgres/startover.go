@@ -16,19 +16,19 @@ import (
 	"daybook/eventstore"
 )
 
-// ErrReacting means that a node leads the reactor in this database.
-var ErrReacting = errors.New("a node is at work on this database: it leads the reactor")
+// ErrReacting means that a running node leads the reactor of this database.
+var ErrReacting = errors.New("a node is running on this database: it leads the reactor")
 
-// StartOver empties what the command side keeps beside the log, all of which follows
-// from a log that is not to be followed any more: snapshots, timers, checkpoints,
-// answers, parked work. The answers go too, because each tells of a state, a revision
-// and a position of that log; a request that is repeated is answered anew from what
-// the log holds of it. The record of an import is replaced by imports, which
-// importer.Restarted makes; nil removes it. The database is then tied to the log by
-// first, its first event of ours; nil means that it has none yet.
+// StartOver deletes what the command side has stored in addition to the log: snapshots,
+// timers, checkpoints, answers, parked work. All of this comes from a log that is no longer
+// used. Even the answers are deleted, because each has a state, a revision and a position of
+// that log. If their requests are repeated, they get new answers from the present log. imports
+// replaces the record of an import, and importer.Restarted makes it; nil removes the record.
+// first is the present log's first event of the shop, and the database is tied to the log by
+// it; nil means that the log has none yet.
 //
-// It fails with ErrReacting or ErrImportRunning if another program is at work, and
-// keeps such programs out until the transaction ends.
+// It fails with ErrReacting or ErrImportRunning if another program is running. Until the
+// transaction ends, such a program cannot start.
 func StartOver(ctx context.Context, tx pgx.Tx, first *eventstore.Recorded, imports *ImportRecord) error {
 	for _, lock := range []struct {
 		name string
@@ -61,7 +61,7 @@ func StartOver(ctx context.Context, tx pgx.Tx, first *eventstore.Recorded, impor
 	return nil
 }
 
-// Compare returns the error of Check without tying the database to anything.
+// Compare returns the same error as Check, but never ties the database to a log.
 func (o Origin) Compare(ctx context.Context, log eventstore.Store) error {
 	known, tied, err := o.known(ctx)
 	if err != nil || !tied {
@@ -70,8 +70,8 @@ func (o Origin) Compare(ctx context.Context, log eventstore.Store) error {
 	return known.in(ctx, log)
 }
 
-// First is the event by which a log is known: its first of ours. It is nil if the log
-// has none yet.
+// First is the log's first event of the shop, by which a database knows the log. It is nil if
+// the log has none yet.
 func First(ctx context.Context, log eventstore.Store) (*eventstore.Recorded, error) {
 	for e, err := range log.ReadAll(ctx, eventstore.Start, ours(), 0) {
 		if err != nil {
@@ -84,11 +84,12 @@ func First(ctx context.Context, log eventstore.Store) (*eventstore.Recorded, err
 	return nil, nil
 }
 
-// lastMax bounds the search of Last. The log may be mostly of other programs.
+// lastMax bounds the search of Last, because the log may end with many events of other
+// programs.
 const lastMax = 10 * time.Second
 
-// Last is the latest event of ours in a log; the zero Anchor if there is none, or none
-// that is found within 10 s.
+// Last is the latest event of the shop in a log. It is the zero Anchor if there is none, or if
+// none is found within 10 s.
 func Last(ctx context.Context, log eventstore.Store) (eventstore.Anchor, error) {
 	limited, cancel := context.WithTimeout(ctx, lastMax)
 	defer cancel()
@@ -106,15 +107,15 @@ func Last(ctx context.Context, log eventstore.Store) (eventstore.Anchor, error) 
 	return eventstore.Anchor{}, nil
 }
 
-// ImportRecord is the record of an import, as it is kept.
+// ImportRecord is the record of an import, as it is stored.
 type ImportRecord struct {
 	Name   string
-	Done   int64 // invoices that are in, from the first on
+	Done   int64 // how many invoices are imported, counted from the first
 	Counts []byte
 }
 
-// LoadImport returns the record of the import that the database holds; nil if there
-// is none. It takes no lock.
+// LoadImport returns the record of the database's import; nil if there is none. It takes no
+// lock.
 func LoadImport(ctx context.Context, pool *pgxpool.Pool) (*ImportRecord, error) {
 	var r ImportRecord
 	err := pool.QueryRow(ctx, `SELECT import, done_invoices, counts FROM commands.imports`).Scan(&r.Name, &r.Done, &r.Counts)
@@ -127,8 +128,8 @@ func LoadImport(ctx context.Context, pool *pgxpool.Pool) (*ImportRecord, error) 
 	return &r, nil
 }
 
-// EachAnswer calls do for each answer of a request that changed something. Headers and
-// bodies are left out, because there can be many.
+// EachAnswer calls do for each answer of a request that changed something. The answers come
+// without headers and bodies, because there can be many answers.
 func EachAnswer(ctx context.Context, pool *pgxpool.Pool, do func(commands.KeptAnswer)) error {
 	rows, err := pool.Query(ctx, `SELECT scope, key, request_hash, status, answered_at FROM commands.answers WHERE status < 400`)
 	if err != nil {

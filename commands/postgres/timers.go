@@ -17,16 +17,17 @@ type Timers struct{ Pool *pgxpool.Pool }
 
 const (
 	timersAtOnce = 100
-	// So long timers are fired under the locks of one transaction; the others are left
-	// for the next one. The reactor changes the same timers when it advances, and the
-	// server ends a statement that waits for 9 s (see pgpool). So both together, which is
-	// the longest that a lock is held, stay below that.
+	// After firingMax, no further timer is fired under the locks of the same transaction. The
+	// next transaction fires the others. fireMax bounds the last timer that was begun. So a
+	// lock is held for at most firingMax + fireMax. This must be less than 9 s, because the
+	// reactor changes the same timers when it advances, and the server ends a statement that
+	// waits longer (see pgpool).
 	firingMax = 2 * time.Second
-	fireMax   = 4 * time.Second // for the last one begun
+	fireMax   = 4 * time.Second // for one timer
 )
 
-// FireDue fires under the rows' locks, so that no other node fires the same
-// timer meanwhile. A node that dies lets them go with its session.
+// FireDue fires timers while it holds the locks of their rows, so no other node fires the same
+// timer at the same time. If the node dies, its session ends and the locks are free.
 func (t Timers) FireDue(ctx context.Context, fire func(context.Context, reactor.Timer, time.Time) error) (int, time.Duration, error) {
 	due := 0
 	err := pgx.BeginFunc(ctx, t.Pool, func(tx pgx.Tx) error {
@@ -77,7 +78,8 @@ func (t Timers) FireDue(ctx context.Context, fire func(context.Context, reactor.
 		if err := park(ctx, tx, parked); err != nil {
 			return err
 		}
-		// What fails comes back, first after a second and at last every five minutes.
+		// A timer that failed is tried again: after a second at first, later every five
+		// minutes.
 		kinds, targets, items := columns(failed)
 		_, err = tx.Exec(ctx, `
 			UPDATE commands.timers SET failures = failures + 1,
@@ -108,7 +110,7 @@ func (t Timers) next(ctx context.Context) (time.Duration, error) {
 	if microseconds == nil {
 		return 0, nil
 	}
-	// A timer that is due and skipped, for another node is firing it, must not
-	// make this one spin.
+	// A timer that is due may be skipped, because another node is firing it. So wait at least
+	// 50 ms, and do not ask again at once.
 	return max(time.Duration(*microseconds)*time.Microsecond, 50*time.Millisecond), nil
 }

@@ -1,5 +1,5 @@
-// Package streams says which streams, events and event ids of the log are the shop's. What
-// an event means is the business of domain.
+// Package streams says which streams, events and event ids of the log belong to the shop. It
+// does not know what an event means; package domain does.
 package streams
 
 import (
@@ -36,24 +36,25 @@ func TypePrefixes() []string {
 	return prefixes
 }
 
-// Owns tells whether an event of this type in this stream would count as a fact
-// of the domain, so that nobody may write it but the aggregates: read models
-// know their events by type, handlers by stream.
+// Owns tells whether an event of this type in this stream would count as a fact of the shop.
+// Only the aggregates may write such an event. One of the two is enough, because read models
+// select events by type, and handlers by stream. Example: "order.placed.v1" in any stream, and
+// any type in "order-o-1".
 func Owns(stream, eventType string) bool {
 	return slices.ContainsFunc(categories, func(category string) bool {
 		return strings.HasPrefix(stream, category+"-") || strings.HasPrefix(eventType, category+".")
 	})
 }
 
-// Wrote tells whether a program of ours wrote an event: it is in a stream with a name of
-// the shop's, and its id is of the kind that only the domain's events have. Another
-// program may use such a name for a stream of its own, and delete that again, so only
-// what was written by us is sure to stay in the log.
+// Wrote tells whether Daybook wrote an event: the event is in a stream with one of the shop's
+// names, and only Daybook makes ids of its kind. The stream's name alone is not enough.
+// Another program may use such a name for its own stream, and delete that stream later. Only
+// events that Daybook wrote are sure to stay in the log.
 func Wrote(stream string, id uuid.UUID) bool {
 	return OwnsID(id) && slices.ContainsFunc(categories, func(category string) bool { return strings.HasPrefix(stream, category+"-") })
 }
 
-// OwnsID tells whether an event id is of the kind that only the domain's events
-// have. Whoever else recorded one could keep a command out of the log for good,
-// because these ids are unique in the log.
+// OwnsID tells whether an event id is of the kind that only the shop's events have. Other
+// programs must not record such an id. These ids are unique in the log, so the log would then
+// refuse the shop's own event with that id for ever.
 func OwnsID(id uuid.UUID) bool { return eventstore.LogWide(id) }

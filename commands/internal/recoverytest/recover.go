@@ -1,4 +1,5 @@
-// Package recoverytest lets a node take over, in a test, what others have left open.
+// Package recoverytest runs, in a test, a node that finishes the work which other nodes have
+// left open.
 package recoverytest
 
 import (
@@ -45,7 +46,7 @@ func Recover(t *testing.T, log eventstore.Store, finisher reactor.Finisher) {
 	}
 }
 
-// watchedLog tells how far a reader has taken it.
+// watchedLog is a log that notes how far its reader has come.
 type watchedLog struct {
 	eventstore.Store
 	mu sync.Mutex
@@ -58,9 +59,8 @@ func (w *watchedLog) position() eventstore.Position {
 	return w.at
 }
 
-// Subscribe notes an item when the reader asks for the one after it. The reactor asks when
-// it has taken note of the page that the item is in, because a page ends where the reader
-// has caught up.
+// Subscribe notes an item when the reader asks for the next one. Then the reactor has handled
+// the page with the item, because a page ends when the reader has caught up.
 func (w *watchedLog) Subscribe(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Item, error] {
 	return func(yield func(eventstore.Item, error) bool) {
 		for item, err := range w.Store.Subscribe(ctx, after, filter) {

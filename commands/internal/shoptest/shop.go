@@ -1,5 +1,5 @@
-// Package shoptest opens shops for tests: a service with goods to sell, and short ways to
-// do what tests of processes do often.
+// Package shoptest opens shops for tests. A shop is a service with goods to sell, and has
+// short methods for what tests of processes do often.
 package shoptest
 
 import (
@@ -27,7 +27,7 @@ type Shop struct {
 	Log eventstore.Store
 }
 
-// Open is a shop over a log, whose clock is the real one.
+// Open opens a shop over a log. Its clock is the real one.
 func Open(t *testing.T, store eventstore.Store, policy commands.Policy) *Shop {
 	t.Helper()
 	return &Shop{Service: commands.NewService(store, policy, time.Now, aggregate.Options{}), T: t, Log: store}
@@ -42,7 +42,7 @@ func NewCall() commands.Call {
 // Key is the stock of a SKU at the default location.
 func Key(sku unit.SKU) stock.Key { return stock.Key{SKU: sku, Location: unit.DefaultLocation} }
 
-// Sell lists goods at 2.50 GBP, and receives so many.
+// Sell lists goods at 2.50 GBP, and receives that many units.
 func (s *Shop) Sell(sku unit.SKU, units unit.Quantity) {
 	s.T.Helper()
 	price, err := unit.ParseMoney("2.50", "GBP")
@@ -98,7 +98,7 @@ func (s *Shop) OrderState(id unit.OrderID) (state order.State) {
 	return state
 }
 
-// Audit wants the books to be right.
+// Audit fails the test if verify finds a fault in the log.
 func (s *Shop) Audit() {
 	s.T.Helper()
 	_, report, err := verify.Log(s.T.Context(), s.Log, time.Now(), nil)
@@ -121,14 +121,14 @@ func (s *Shop) CartState(id unit.CartID) (state cart.State) {
 	return state
 }
 
-// PlaceOrder checks a cart out under an order id, and returns why not.
+// PlaceOrder checks a cart out under an order id. If no order was placed, its error says why.
 func (s *Shop) PlaceOrder(id unit.CartID, orderID unit.OrderID) error {
 	result, err := s.Checkout(s.T.Context(), NewCall(), commands.CheckoutRequest{CartID: id, OrderID: orderID, HoldUntil: time.Now().Add(time.Hour)})
 	return errors.Join(err, result.Refusal())
 }
 
-// BeginAsBefore begins a checkout as programs did that did not note who chose the order
-// id, and goes no further.
+// BeginAsBefore only begins a checkout, as older programs did. They did not record who chose
+// the order id.
 func (s *Shop) BeginAsBefore(id unit.CartID, orderID unit.OrderID) {
 	s.T.Helper()
 	var batch []eventstore.Event
@@ -152,7 +152,7 @@ func (s *Shop) BeginAsBefore(id unit.CartID, orderID unit.OrderID) {
 	}
 }
 
-// Must wants no error.
+// Must ends the test if there is an error.
 func (s *Shop) Must(err error) {
 	s.T.Helper()
 	if err != nil {
@@ -160,7 +160,7 @@ func (s *Shop) Must(err error) {
 	}
 }
 
-// LastEvent is the latest event of a stream, which is there.
+// LastEvent is the latest event of a stream. The test ends if there is none.
 func (s *Shop) LastEvent(stream string) eventstore.Recorded {
 	s.T.Helper()
 	for last, err := range s.Log.ReadStreamBackwards(s.T.Context(), stream, eventstore.LastRevision, 1) {
@@ -173,7 +173,7 @@ func (s *Shop) LastEvent(stream string) eventstore.Recorded {
 	return eventstore.Recorded{}
 }
 
-// AppendRaw appends an event as the shop does, by its stored form.
+// AppendRaw appends an event as the shop does. The caller gives its stored form.
 func AppendRaw(t *testing.T, store eventstore.Store, stream, typ, data string, err error) {
 	t.Helper()
 	if err != nil {
