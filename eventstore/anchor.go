@@ -43,7 +43,8 @@ func (a Anchor) Later(other Anchor) Anchor {
 	return a
 }
 
-// before tells whether an anchor at this position, with its time, would be a better one.
+// before tells whether an anchor at this position, whose recorded time is known, would be
+// better than this one.
 func (a Anchor) before(position Position) bool {
 	return a.Position.Before(position) || a.Position == position && a.RecordedAt.IsZero() && !a.IsZero()
 }
@@ -112,9 +113,9 @@ func ParseAnchor(text string) (Anchor, error) {
 type Place struct {
 	Keeper string // who stores the place, such as "the view orders"
 	At     Position
-	// Anchor is an event at or before the place. It may also be a later event that the keeper
-	// has read. No event that the keeper wants, and that can be an anchor, lies between the
-	// anchor and the place. It is zero if no event was stored.
+	// Anchor is an event at or before the place, or a later event that the keeper has read.
+	// If an event lies between the anchor and the place, the keeper does not want it, or it
+	// cannot be an anchor. Anchor is zero if no event was stored.
 	Anchor Anchor
 	// Filter is what the keeper wants of the log. nil means that it is not known.
 	Filter *Filter

@@ -32,9 +32,9 @@ func (e *ConflictError) Error() string {
 	return fmt.Sprintf("stream %s: expected %s, %s", Visible(e.Stream), e.Expected, is)
 }
 
-// DuplicateEventError means that an event id of the append is already recorded elsewhere. A
-// LogWide id is compared with the whole log. Another id is compared with its stream only, and
-// that stream was not as expected. Nothing was appended.
+// DuplicateEventError means that an event id of the append is already recorded elsewhere. A LogWide
+// id is compared with the whole log. Any other id is compared with the ids of its stream, and only
+// if that stream is not as expected. Nothing was appended.
 type DuplicateEventError struct {
 	Stream string // of the append that was refused
 	ID     uuid.UUID
@@ -49,9 +49,9 @@ type NotFoundError struct{ Stream string }
 
 func (e *NotFoundError) Error() string { return fmt.Sprintf("stream %s: not found", Visible(e.Stream)) }
 
-// DeletedError means that a tombstone ended the stream for good: it takes no more events, and
-// its events can be read in the log only. An append that was recorded before gets this error,
-// too, if it is repeated.
+// DeletedError means that a tombstone ended the stream for good: it takes no more events, and its
+// events can be read only from the whole log (ReadAll). If an append that was recorded before is
+// repeated now, it gets this error, too.
 type DeletedError struct{ Stream string }
 
 func (e *DeletedError) Error() string { return fmt.Sprintf("stream %s: deleted", Visible(e.Stream)) }

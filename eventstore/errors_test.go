@@ -10,11 +10,11 @@ import (
 	"daybook/eventstore"
 )
 
-// internal is a number that only this program's code gives a meaning.
+// internal finds numbers that have a meaning only in this program's code, such as -2.
 var internal = regexp.MustCompile(`-\d`)
 
-// What an append expected is told in words: of the numbers that stand for states, none
-// is shown.
+// An error says in words what an append expected. It shows none of the numbers that stand
+// for states, such as -2.
 func TestErrorsShowNoNumbersOfStates(t *testing.T) {
 	t.Parallel()
 	words := map[eventstore.Expected]string{
@@ -36,7 +36,7 @@ func TestErrorsShowNoNumbersOfStates(t *testing.T) {
 	}
 }
 
-// What is too large is named, and not the limit's kind.
+// An error names what is too large, such as the stream's name, and not only the kind of limit.
 func TestErrorsNameWhatIsTooLarge(t *testing.T) {
 	t.Parallel()
 	one := []eventstore.Event{{ID: uuid.New(), Type: "t.v1", Data: []byte("{}")}}

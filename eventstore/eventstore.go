@@ -90,8 +90,8 @@ const (
 	StreamExists Expected = -4 // the stream holds at least one event
 )
 
-// AtRevision expects the stream's last event to have this revision.
-// AtRevision(-1) is NoStream, so the revision of an empty stream needs no case.
+// AtRevision expects the stream's last event to have this revision. AtRevision(-1) is NoStream, so
+// a caller can use it for an empty stream, too.
 func AtRevision(revision int64) Expected { return Expected(revision) }
 
 // String is the expectation in words, for errors: "revision 7", "no stream", "any state" or
@@ -138,10 +138,10 @@ type Item struct {
 	// CaughtUp marks the moment at which the subscription has yielded everything that is
 	// recorded. The next item is new.
 	CaughtUp bool
-	// Known, on a mark, is the latest known event of the shop that is at or before
-	// Checkpoint, even if the filter did not select it. If no event of the shop is known, it
-	// is an event of another program. If there is none, it is zero. Engines leave it zero,
-	// and the guard sets it.
+	// Known is set on marks only. It is the latest known event of the shop at or before
+	// Checkpoint, even if the filter did not select it. If no event of the shop is known, it is
+	// an event of another program. If no event is known at all, it is zero. Engines leave it
+	// zero, and the guard sets it.
 	Known Anchor
 }
 
@@ -172,13 +172,6 @@ type Store interface {
 	// Errors: *ConflictError, *DuplicateEventError, *TooLargeError, *DeletedError,
 	// *UnavailableError, *OutcomeUnknownError (repeat with the same ids and the same
 	// expectation), *InvalidError, *DeniedError.
-	//
-	// The engine may go on using events after Append returns, and may hand their
-	// bytes to readers: they must not be changed any more.
-	//
-	// Errors: *ConflictError, *DuplicateEventError, *TooLargeError,
-	// *DeletedError, *UnavailableError, *OutcomeUnknownError (repeat with the
-	// same ids and the same expectation), *InvalidError, *DeniedError.
 	Append(ctx context.Context, stream string, expected Expected, events []Event) (Result, error)
 
 	// ReadStream yields a stream's events from a revision on, in order, and at most limit of

@@ -11,7 +11,7 @@ import (
 	"daybook/eventstore"
 )
 
-// held is the event that holds content.
+// held is an event with content in the form in which the log holds it.
 func held(tb rapid.TB, content eventstore.Content) eventstore.Event {
 	tb.Helper()
 	data, meta, err := eventstore.Wrap(content)
@@ -21,7 +21,7 @@ func held(tb rapid.TB, content eventstore.Content) eventstore.Event {
 	return eventstore.Event{ID: uuid.New(), Type: "foreign", Data: data, Meta: meta}
 }
 
-// comesBack fails unless content can be appended and is read as it was given.
+// comesBack appends content and fails unless it is read as it was given.
 func comesBack(tb rapid.TB, content eventstore.Content) {
 	tb.Helper()
 	event := held(tb, content)
@@ -34,7 +34,7 @@ func comesBack(tb rapid.TB, content eventstore.Content) {
 	}
 }
 
-// foreignBytes are of any kind, and often nearly what the envelope is told by.
+// foreignBytes makes bytes of any kind. They often look nearly like an envelope.
 func foreignBytes() *rapid.Generator[[]byte] {
 	object := rapid.Map(rapid.MapOf(rapid.StringMatching(`[a-z$]{0,8}`), rapid.Int()), func(m map[string]int) []byte {
 		var text strings.Builder
@@ -75,8 +75,8 @@ func TestForeignContentComesBack(t *testing.T) {
 	})
 }
 
-// Content may be the held form of other content, as when a log is copied into
-// another one by a foreign client.
+// Content can be an envelope itself, for example if a foreign client copies one log into
+// another. It is then put into a second envelope.
 func TestForeignContentIsWrappedTwice(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		inner := held(t, eventstore.Content{Type: "text/plain", Data: foreignBytes().Draw(t, "data"), Meta: foreignBytes().Draw(t, "metadata")})
@@ -96,8 +96,8 @@ func TestJSONObjectsAreHeldAsTheyAre(t *testing.T) {
 	}
 }
 
-// An event of ours is never taken for an envelope, nor are parts of one lost:
-// what is not exactly an envelope is content itself.
+// An event of the shop is never taken for an envelope, and no part of it is lost. If something is
+// not exactly an envelope, it is content.
 func TestOnlyAnEnvelopeIsUnwrapped(t *testing.T) {
 	for _, text := range []string{
 		`{"$foreign":{}}`, `{"$foreign":null}`, `{"$foreign":{"data":"AA=="}}`, `{"$foreign":{"content_type":"a"}}`, `{"$foreign":{"content_type":null,"data":null}}`,

@@ -13,7 +13,8 @@ import (
 // and when it took effect. Some JSON names are those that EventStoreDB reserves
 // ("$correlationId", "$causationId"), so that its tools can follow them.
 type Metadata struct {
-	// CommandID is the id of the command that the event answers. Event ids derive from it.
+	// CommandID is the id of the command from which the event results. The event's id is derived
+	// from it.
 	CommandID uuid.UUID `json:"command_id,omitzero"`
 	// CorrelationID is the same in everything that followed from one request.
 	CorrelationID string `json:"$correlationId,omitempty"`

@@ -8,10 +8,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// Other programs can write to the log, too. So an event with one of the shop's types, in one
-// of the shop's streams, may be a foreign event. Its id tells who wrote it, because each
-// version of this program has derived the ids of its events from the command that they
-// answer. See decision 42.
+// Other programs can write to the log, too. So an event with one of the shop's types, in one of the
+// shop's streams, may be a foreign event. Its id tells who wrote it, because every version of this
+// program derives the id of an event from the command that caused it. See decision 42.
 
 // EventID is the id of a command's nth event. It is the same each time the command is
 // decided, so the log records the event once. Others could compute the id from public names.

@@ -197,8 +197,8 @@ func (c *comparison) try(ctx context.Context, p eventstore.Place) error {
 	return nil
 }
 
-// wanted selects what any of the keepers wants, and perhaps more. So an engine can search for
-// it without yielding the events between.
+// wanted selects every event that one of the keepers wants, and perhaps more. With this filter an
+// engine can skip the events in between.
 func wanted(by []eventstore.Place) eventstore.Filter {
 	var types []string
 	for _, p := range by {
@@ -213,8 +213,8 @@ func wanted(by []eventstore.Place) eventstore.Filter {
 
 // findMissed tells whether keepers have missed an event that they want, between the last
 // event that both logs hold and their places. It checks only keepers whose anchor is not
-// after that event. Keepers with a later anchor have read later events, and of keepers
-// without an anchor it is not known what they have read.
+// after that event. A keeper with a later anchor has read later events. If a keeper has no
+// anchor, it is not known what it has read.
 func (c *comparison) findMissed(ctx context.Context, places []eventstore.Place) error {
 	var beyond []eventstore.Place
 	last := c.latest.Position
@@ -226,7 +226,7 @@ func (c *comparison) findMissed(ctx context.Context, places []eventstore.Place) 
 			}
 		}
 	}
-	for _, p := range places { // a server that counts bytes knows whether a record begins there
+	for _, p := range places { // if positions count bytes, the server knows whether a record begins there
 		if !p.Anchor.IsZero() && c.latest.Position.Before(p.At) {
 			if err := c.try(ctx, p); err != nil {
 				return err
@@ -246,7 +246,7 @@ func (c *comparison) findMissed(ctx context.Context, places []eventstore.Place) 
 			return err
 		}
 		if eventstore.AnchorOf(&e).IsZero() {
-			continue // a keeper that has read it has no anchor at it
+			continue // a keeper that has read this event cannot have it as its anchor
 		}
 		for _, p := range beyond {
 			if !p.At.Before(e.Position) && p.Filter.Selects(e.Type, e.Stream) {

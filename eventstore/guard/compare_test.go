@@ -16,13 +16,13 @@ import (
 	"daybook/eventstore/memory"
 )
 
-// gapped is a log whose positions have gaps, as those of a server that counts bytes:
-// the n-th event stands at 10 n. A read from between two events fails there.
+// gapped is a log whose positions have gaps, like those of a server that counts bytes: the n-th
+// event is at position 10 n. A read that begins between two events fails.
 type gapped struct {
 	eventstore.Store
 	exact bool
-	gone  map[string]int64 // revisions before this one can be read no more
-	extra uint64           // records of the server's own after the last event
+	gone  map[string]int64 // by stream: revisions before this one can no longer be read
+	extra uint64           // how many records the server itself has written after the last event
 }
 
 func spread(p eventstore.Position) eventstore.Position {
@@ -87,7 +87,7 @@ func (s story) log(t *testing.T, salt string) *memory.Store {
 	return log
 }
 
-// anchors are those of all events of a log, by number from 1.
+// anchors are the anchors of all events of a log, by the event's number from 1.
 func anchors(t *testing.T, log eventstore.Store) []eventstore.Anchor {
 	t.Helper()
 	all := []eventstore.Anchor{{}}
@@ -102,7 +102,7 @@ func anchors(t *testing.T, log eventstore.Store) []eventstore.Anchor {
 
 func own(a eventstore.Anchor) bool { return strings.HasPrefix(a.Stream, "order-") }
 
-// What tells two logs apart, and what every log may have.
+// Each case changes a log in one way, and says whether that makes it another log.
 func TestWhatIsADifference(t *testing.T) {
 	t.Parallel()
 	was := story{"order-1 order.placed", "other-1 thing", "order-1 order.paid", "other-1 thing", "stock-1 stock.received", "order-2 order.placed"}
@@ -157,7 +157,8 @@ func TestWhatIsADifference(t *testing.T) {
 	}
 }
 
-// What one keeper knows says nothing of what another has missed.
+// A keeper with a later anchor has read further than the last common event. So it cannot have
+// missed the events in between, whatever other keepers know.
 func TestKeepersAreAskedOnlyForWhatComesAfterTheirAnchors(t *testing.T) {
 	t.Parallel()
 	was := story{"order-1 order.placed", "order-1 order.paid", "order-2 order.placed", "other-1 thing", "other-1 thing"}
@@ -238,7 +239,7 @@ func TestAnAnchorIsKeptAsText(t *testing.T) {
 	}
 }
 
-// What a keeper has missed is found however many events of other programs come before it.
+// The guard finds the event that a keeper has missed, even behind many events of other programs.
 func TestWhatWasMissedIsFoundBehindManyForeignEvents(t *testing.T) {
 	t.Parallel()
 	was := story{"order-1 order.placed"}
@@ -272,7 +273,7 @@ func TestWhatWasMissedIsFoundBehindManyForeignEvents(t *testing.T) {
 	}
 }
 
-// endless is a log that hands out nothing more from a place on, however long it is waited for.
+// endless is a log that yields no event after a certain place and never ends the read.
 type endless struct{ *memory.Store }
 
 func (e endless) ReadAll(ctx context.Context, _ eventstore.Position, _ eventstore.Filter, limit int) iter.Seq2[eventstore.Recorded, error] {
@@ -284,8 +285,8 @@ func (e endless) ReadAll(ctx context.Context, _ eventstore.Position, _ eventstor
 	}
 }
 
-// A node that starts does not wait for ever for what it looks through, and does not take an
-// end of its own for the log's.
+// A node that starts limits the time in which it looks through the log. When this time ends, it
+// does not believe that the log ends there.
 func TestALogIsNotLookedThroughForEver(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

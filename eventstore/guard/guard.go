@@ -27,11 +27,11 @@ type Options struct {
 	Places func(ctx context.Context) ([]eventstore.Place, error)
 	// Known, if set, compares the log with other knowledge about it, at the same times.
 	Known func(ctx context.Context, log eventstore.Store) error
-	// Keep, if set, stores the latest event known of the log that was followed, once another
-	// log is found in its place. From then on Places must return it, because the other places
-	// may already belong to the new log.
+	// Keep, if set, is called when another log is found in place of the one that was followed.
+	// It stores the latest known event of the old log. From then on Places must return this
+	// event, because all other places may already belong to the new log.
 	Keep func(ctx context.Context, known eventstore.Anchor) error
-	// Own tells whether only this program deletes or cuts off an event.
+	// Own tells whether an event is in a stream from which only this program may delete events.
 	Own func(eventstore.Anchor) bool
 	// Every is the pause between two comparisons with the latest event that was seen; 0 means
 	// 500 ms.
@@ -288,7 +288,7 @@ func (s *Store) compare(ctx context.Context, whole bool) error {
 	if err := c.run(ctx, places); err != nil {
 		return err
 	}
-	s.note(c.latestOwn) // this node may not have seen it itself
+	s.note(c.latestOwn) // because this node may not have seen this event itself
 	s.lastAgreed = now
 	s.lastAgreed.add(c.latestOwn, true)
 	if !whole {

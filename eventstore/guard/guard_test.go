@@ -12,7 +12,7 @@ import (
 	"daybook/eventstore/storetest"
 )
 
-// A log under guard is a log like any other.
+// A log behind the guard keeps the contract of every log.
 func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) eventstore.Store {
 		t.Helper()
@@ -24,8 +24,8 @@ func TestStore(t *testing.T) {
 	}, storetest.Contiguous(), storetest.LogWideIDs())
 }
 
-// What the guard costs of each event that a subscription brings. The least that a view
-// spends on an event is some ten microseconds.
+// BenchmarkSubscribe measures what the guard costs for each event that a subscription brings. For
+// comparison: a view spends at least some ten microseconds on an event.
 func BenchmarkSubscribe(b *testing.B) {
 	log := memory.New()
 	const events = 10_000
@@ -40,7 +40,7 @@ func BenchmarkSubscribe(b *testing.B) {
 	}
 	for name, open := range map[string]func() eventstore.Store{
 		"unguarded": func() eventstore.Store { return log },
-		"guarded": func() eventstore.Store { // anew, so that each event is the latest
+		"guarded": func() eventstore.Store { // a new guard, so that each event is the latest that it has seen
 			return guard.New(log, guard.Options{Own: own})
 		},
 	} {

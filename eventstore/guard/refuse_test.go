@@ -17,7 +17,7 @@ import (
 	"daybook/eventstore/memory"
 )
 
-// changing is a log that can be put in another's place, with or without a new connection.
+// changing is an engine under which a test can replace the log, with or without a new connection.
 type changing struct {
 	atomic.Pointer[memory.Store]
 	connected atomic.Uint64
@@ -53,7 +53,7 @@ func (c *changing) Subscribe(ctx context.Context, after eventstore.Position, fil
 
 func (c *changing) Head(ctx context.Context) (eventstore.Position, error) { return c.Load().Head(ctx) }
 
-// guarded is a log under guard, opened and seen to its end.
+// guarded opens a guard before a log, and reads the log to its end.
 func guarded(t *testing.T, log *memory.Store, options guard.Options) (*guard.Store, *changing) {
 	t.Helper()
 	c := &changing{}
@@ -70,7 +70,7 @@ func one() []eventstore.Event {
 	return []eventstore.Event{{ID: uuid.New(), Type: "order.placed", Data: []byte(`{}`)}}
 }
 
-// calls are all methods of a log, each as far as its first error.
+// calls has every method of a log. Each function returns the first error of its call.
 var calls = map[string]func(ctx context.Context, log eventstore.Store) error{
 	"Append": func(ctx context.Context, log eventstore.Store) error {
 		_, err := log.Append(ctx, "order-new", eventstore.Any, one())
@@ -117,8 +117,8 @@ var (
 	nothing = story{}
 )
 
-// Over a new connection there may be another log: it is compared before a single
-// answer is believed, whatever is asked for.
+// A new connection may lead to another log. So the log is compared before any answer over this
+// connection is believed, whichever method is called.
 func TestANewConnectionIsComparedBeforeItIsBelieved(t *testing.T) {
 	t.Parallel()
 	for way, is := range ways {
@@ -144,7 +144,7 @@ func TestANewConnectionIsComparedBeforeItIsBelieved(t *testing.T) {
 				default:
 					t.Error("it is not final")
 				}
-				log.Store(was.log(t, "")) // memory may be of the other log
+				log.Store(was.log(t, "")) // the old log is back, but the node's memory may be from the other log
 				for name, do := range calls {
 					if _, diverged := errors.AsType[*eventstore.DivergedError](do(t.Context(), s)); !diverged {
 						t.Errorf("%s: answered afterwards", name)
@@ -155,8 +155,8 @@ func TestANewConnectionIsComparedBeforeItIsBelieved(t *testing.T) {
 	}
 }
 
-// An answer that comes over a connection that was made while the call was under way is
-// not believed either, nor one that stands where something else was seen.
+// The answer to an append is not believed in two more cases: the connection was made while the call
+// was under way, or the answer's position is not after everything that was seen before.
 func TestAnAppendIsBelievedOnlyFromTheLogThatWasCompared(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -181,7 +181,7 @@ func TestAnAppendIsBelievedOnlyFromTheLogThatWasCompared(t *testing.T) {
 	}
 }
 
-// swapping does something just before an append.
+// swapping calls a function just before each append.
 type swapping struct {
 	*changing
 	before func()
@@ -192,8 +192,8 @@ func (s swapping) Append(ctx context.Context, stream string, expected eventstore
 	return s.changing.Append(ctx, stream, expected, events)
 }
 
-// Without a new connection it is noticed within a second, and live subscriptions end
-// with the reason.
+// If the log is replaced without a new connection, the guard notices it within a second, and
+// live subscriptions end with the reason.
 func TestAChangedLogIsNoticedWithinASecond(t *testing.T) {
 	t.Parallel()
 	for way, is := range ways {
@@ -220,7 +220,7 @@ func TestAChangedLogIsNoticedWithinASecond(t *testing.T) {
 	}
 }
 
-// within waits until a difference is final, but not for ever.
+// within waits until a difference is final, and fails if that takes too long.
 func within(t *testing.T, s *guard.Store) {
 	t.Helper()
 	select {
@@ -230,8 +230,9 @@ func within(t *testing.T, s *guard.Store) {
 	}
 }
 
-// A cluster's new leader may be behind for a moment: meanwhile nothing is answered, and
-// then all goes on. Another event in the place does not pass by itself, but is given the same time.
+// A cluster's new leader may be behind for a moment. During this moment every call is refused, and
+// after it calls work again. If the log has another event at a known place, that will not pass, but
+// it becomes final only after the same time.
 func TestALogThatIsBehindForAMomentIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -269,8 +270,8 @@ func TestALogThatIsBehindForAMomentIsWaitedFor(t *testing.T) {
 	})
 }
 
-// A place that somebody else chose is no reason to distrust the log.
-func TestAStrangersPlaceIsHisOwnFault(t *testing.T) {
+// If a caller names a place that the log does not know, the log has not diverged.
+func TestAWrongPlaceOfACallerIsNoDivergence(t *testing.T) {
 	t.Parallel()
 	s, _ := guarded(t, was.log(t, ""), guard.Options{})
 	for _, err := range s.Subscribe(t.Context(), eventstore.At(99), eventstore.Filter{}) {
@@ -283,8 +284,8 @@ func TestAStrangersPlaceIsHisOwnFault(t *testing.T) {
 	}
 }
 
-// What is kept in the database is compared at the start, and what cannot be read there
-// lets nothing through.
+// The places in the database are compared at the start. If they cannot be read, every call is
+// refused.
 func TestWhatIsKeptIsComparedAtTheStart(t *testing.T) {
 	t.Parallel()
 	log := was.log(t, "")
@@ -299,7 +300,7 @@ func TestWhatIsKeptIsComparedAtTheStart(t *testing.T) {
 	}
 }
 
-// mark is the first mark at the end of a log of who wants nothing of it.
+// mark is the first mark of a subscription that begins at the end of a log and selects no event.
 func mark(t *testing.T, log eventstore.Store) eventstore.Item {
 	t.Helper()
 	for item, err := range log.Subscribe(t.Context(), eventstore.Start, eventstore.Filter{TypePrefixes: []string{"none"}}) {
@@ -314,8 +315,8 @@ func mark(t *testing.T, log eventstore.Store) eventstore.Item {
 	return eventstore.Item{}
 }
 
-// Marks tell the latest event of the shop's own that the node knows of, so that who sees
-// only some types keeps a place that others can be sure of, and that nobody deletes.
+// Marks name the latest event of the shop that the node knows. So a reader that sees only some types
+// can store an anchor that nobody deletes.
 func TestMarksTellTheLatestOwnEventKnown(t *testing.T) {
 	t.Parallel()
 	shared := append(was[:4:4], "other-1 thing", "other-1 thing")
@@ -340,8 +341,9 @@ func TestMarksTellTheLatestOwnEventKnown(t *testing.T) {
 	}
 }
 
-// In a log that is mostly of other programs, a place is still known by an event of the
-// shop's. So a log that was restored and has grown is told, although theirs are gone.
+// If most events of a log are from other programs, each place still has an anchor of the shop. So
+// the guard notices that the log was restored and has grown since, even if the other programs'
+// events are gone.
 func TestASharedLogThatWasRestoredAndHasGrownIsTold(t *testing.T) {
 	t.Parallel()
 	log := append(was[:4:4], "other-1 thing")
@@ -357,15 +359,15 @@ func TestASharedLogThatWasRestoredAndHasGrownIsTold(t *testing.T) {
 	}
 }
 
-// What a node sees of another log before it has noticed does not hide that it is another
-// one, also after a restart, when all places may already be of the new log.
+// A node may see events of another log before it notices the difference. It must notice it all the
+// same, even after a restart, when all stored places may already belong to the new log.
 func TestWhatIsSeenOfAnotherLogDoesNotHideIt(t *testing.T) {
 	t.Parallel()
 	var kept eventstore.Anchor
 	s, log := guarded(t, was.log(t, ""), guard.Options{Keep: func(_ context.Context, known eventstore.Anchor) error { kept = known; return nil }})
 	log.Store(ways["grown"].log(t, ""))
 	if _, err := s.Append(t.Context(), "order-new", eventstore.NoStream, one()); err != nil {
-		t.Fatal(err) // nothing can tell it yet
+		t.Fatal(err) // the difference cannot be noticed yet
 	}
 	if err := calls["Subscribe"](t.Context(), s); err != nil {
 		t.Fatal(err)
@@ -384,8 +386,8 @@ func TestWhatIsSeenOfAnotherLogDoesNotHideIt(t *testing.T) {
 	}
 }
 
-// What a node itself writes into a stream of the server's own is no anchor either: it
-// may vanish.
+// An event in a stream of the server is no anchor, even if the node itself wrote it, because the
+// server may delete it.
 func TestAnAppendToAServersStreamIsNoAnchor(t *testing.T) {
 	t.Parallel()
 	s, _ := guarded(t, was.log(t, ""), guard.Options{})
@@ -397,7 +399,7 @@ func TestAnAppendToAServersStreamIsNoAnchor(t *testing.T) {
 	}
 }
 
-// telling is an engine that itself finds that the log is another, as soon as it is asked.
+// telling is an engine that finds by itself, at the next call, that the log has diverged.
 type telling struct {
 	*changing
 	is story
@@ -424,7 +426,8 @@ func (e telling) Subscribe(context.Context, eventstore.Position, eventstore.Filt
 	return func(yield func(eventstore.Item, error) bool) { yield(eventstore.Item{}, e.finds()) }
 }
 
-// What an engine finds by itself is the guard's state at once, and is not left to the next look.
+// If an engine finds by itself that the log has diverged, the guard refuses all calls at once, and
+// not only after its next comparison.
 func TestWhatAnEngineFindsIsTheStateAtOnce(t *testing.T) {
 	t.Parallel()
 	for way, is := range ways {

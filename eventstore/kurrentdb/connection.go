@@ -16,9 +16,9 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// What the client logs where it would heal itself, and what its errors say where
-// it has failed to. Its version is the last of its module, so these texts do not
-// change; tests fail if they do.
+// These texts show the client's state: it logs the first two before it tries to recover, and its
+// errors have the others when it could not recover. The client's version is the last of its module,
+// so the texts do not change; tests fail if they do.
 const (
 	saysFailed = "unexpected exception: %v"
 	saysLeader = "Connecting to leader node %s ..."
@@ -30,12 +30,12 @@ const (
 // connection is one client with its one gRPC connection. It is used until the first sign of
 // trouble, and is then replaced as a whole.
 //
-// The reason is that the client does not recover from trouble. If a call fails with
-// Unavailable, it tells the client's one goroutine to look for a server again. That goroutine
-// forgets the old gRPC connection without closing it. After some attempts it ends for good,
-// and every later call that needs it blocks for ever. So no call may tell it: the client logs
-// the error first, and the logger breaks the call off with a panic. The call's guard recovers
-// from that panic.
+// The reason is that the client does not recover from trouble. If a call fails with Unavailable, it
+// tells the client's one goroutine to look for a server again. That goroutine forgets the old gRPC
+// connection without closing it. After some attempts it ends, and every later call that needs it
+// blocks for ever. So no call may reach that goroutine. The client logs the error before it tells
+// the goroutine. At this moment our logger breaks the call off with a panic, and the call's guard
+// recovers from the panic.
 //
 // The one gRPC connection is also one TCP connection (see onceScheme). If another node
 // becomes the leader and that node answers, the client goes there by itself. Nothing is

@@ -24,8 +24,8 @@ type Store struct {
 
 	mu      sync.Mutex
 	log     []eventstore.Recorded // index + 1 is the position
-	streams map[string][]int      // by revision, index in log
-	ids     map[place]int         // index in log, of the first event with the id
+	streams map[string][]int      // for each revision of a stream, the event's index in log
+	ids     map[place]int         // the index in log of the first event with the id
 	changed chan struct{}         // closed when the log grows
 }
 

@@ -20,7 +20,7 @@ func TestSharedStore(t *testing.T) {
 	storetest.Run(t, func(*testing.T) eventstore.Store { return store }, storetest.Contiguous(), storetest.LogWideIDs())
 }
 
-// A clock that goes backwards, as clocks do, must not make recorded times fall.
+// If the clock goes backwards, recorded times must still not become earlier.
 func TestRecordedTimesNeverFall(t *testing.T) {
 	at := time.Date(2026, 3, 1, 12, 0, 0, 123456789, time.FixedZone("CET", 3600))
 	store := memory.New(memory.WithClock(func() time.Time { return at }))

@@ -27,7 +27,7 @@ func (s *Store) Head(ctx context.Context) (eventstore.Position, error) {
 func (s *Store) ReadStream(ctx context.Context, stream string, from int64, limit int) iter.Seq2[eventstore.Recorded, error] {
 	return func(yield func(eventstore.Recorded, error) bool) {
 		s.mu.Lock()
-		places, ended := s.streams[stream], s.ended(stream) // only ever appended to: this view stays as it is
+		places, ended := s.streams[stream], s.ended(stream) // no copy is needed, because streams are only appended to
 		s.mu.Unlock()
 		if err := readable(ctx, stream, len(places), ended); err != nil {
 			yield(eventstore.Recorded{}, err)
@@ -156,8 +156,8 @@ func (s *Store) ReadAllBackwards(ctx context.Context, before eventstore.Position
 	}
 }
 
-// page returns events after a position, and a channel that is closed when there
-// are more than at the time of the call.
+// page returns events after a position, and a channel that is closed when the log has more events
+// than at the time of the call.
 func (s *Store) page(after eventstore.Position) ([]eventstore.Recorded, <-chan struct{}) {
 	first := after.Whole()
 	s.mu.Lock()
@@ -198,7 +198,7 @@ func (s *Store) subscribe(ctx context.Context, after eventstore.Position, filter
 			after = e.Position
 			item := eventstore.Item{Checkpoint: after}
 			if filter.Selects(e.Type, e.Stream) {
-				recorded := *e // the reader's own, so that the log cannot be changed through it
+				recorded := *e // a copy, so that the reader cannot change the log
 				item.Event = &recorded
 			} else if skipped++; skipped < markEvery {
 				continue

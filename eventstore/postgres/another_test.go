@@ -22,8 +22,8 @@ import (
 	"daybook/eventstore/postgres"
 )
 
-// A longer log is put in the place of one that is followed, while nobody looks: what it
-// holds beyond the old end is not taken for what came next.
+// A log that is followed is replaced by a longer log while no call is made. A subscription must not
+// go on with the events of the new log that come after the old log's end.
 func TestALongerLogInThePlaceOfOneThatIsFollowedIsNotGoneOnWith(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t)
@@ -64,7 +64,7 @@ func TestALongerLogInThePlaceOfOneThatIsFollowedIsNotGoneOnWith(t *testing.T) {
 	}
 }
 
-// script is everything that Migrate does, for a log that is made anew.
+// script has all statements of Migrate, to make a new log.
 func script(t *testing.T) string {
 	t.Helper()
 	names, err := filepath.Glob("migrations/*.sql")
@@ -125,8 +125,9 @@ func emptiedBy(script string) string {
 	return `DROP SCHEMA eventstore CASCADE;` + script + `DELETE FROM eventstore.head;` + fillEarlier
 }
 
-// replace replaces the log, and returns what the new one holds. PostgreSQL may choose
-// the transaction to end a deadlock with appends; then it is tried again, as a person would.
+// replace replaces the log, and returns what the new one holds. The transaction can be in a
+// deadlock with appends, and PostgreSQL may then end the transaction. replace then tries again, as
+// an operator would.
 func replace(t *testing.T, pool *pgxpool.Pool, sql string) (holds string) {
 	t.Helper()
 	for range 100 {
@@ -151,8 +152,8 @@ func replace(t *testing.T, pool *pgxpool.Pool, sql string) (holds string) {
 const sumSQL = `SELECT concat((SELECT md5(string_agg(position || stream || revision || event_id || recorded_at, ',' ORDER BY position)) FROM eventstore.events), ' head ',
 	(SELECT position FROM eventstore.head), ' revisions ', (SELECT sum(revision) FROM eventstore.streams))`
 
-// A log is replaced under a node that is appending and reading all the time. What is
-// asked for after that is neither taken nor answered, nor is anything of it written.
+// A log is replaced under a node that appends and reads all the time. Every call after that is
+// refused, and nothing of it is written.
 func TestALogThatReplacesAnotherTakesNothing(t *testing.T) {
 	t.Parallel()
 	for name, sql := range replacements(t) {
@@ -181,7 +182,8 @@ func TestALogThatReplacesAnotherTakesNothing(t *testing.T) {
 							_, another := errors.AsType[*eventstore.DivergedError](err)
 							switch {
 							case another && !after && !replaced.Load():
-								// The transaction is committed, and its caller does not know yet.
+								// The transaction is committed, but
+								// its caller has not been told yet.
 							case another:
 								refused++
 							case after:
@@ -221,8 +223,8 @@ func TestALogThatReplacesAnotherTakesNothing(t *testing.T) {
 	}
 }
 
-// askers ask a log for something, again and again, with each of its methods; an answer
-// is no error.
+// askers has a function for each method of a log. The test calls them again and again; a function
+// returns nil if the log answered.
 var askers = map[string]func(ctx context.Context, log *postgres.Store, n, turn int) error{
 	"append to a new stream": func(ctx context.Context, log *postgres.Store, n, turn int) error {
 		_, err := log.Append(ctx, fmt.Sprint("new-", n, "-", turn), eventstore.NoStream, newEvents(1))
@@ -288,9 +290,9 @@ func last(events iter.Seq2[eventstore.Recorded, error]) error {
 	return nil
 }
 
-// A log is restored piece by piece, as by psql without a transaction: while tables are
-// missing, and while they are there and empty, the words say so and nothing is taken.
-// What the node does in the end is for its guard to say.
+// A log is restored piece by piece, as psql does without a transaction. While tables are missing or
+// still empty, every call is refused and the error says why. Whether the node can go on afterwards
+// is the guard's decision and not tested here.
 func TestALogWhoseTablesAreMissingTakesNothing(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t)

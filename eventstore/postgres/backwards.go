@@ -13,9 +13,9 @@ const (
 	filteredBackwardsSQL = columnsSQL + `WHERE ` + holdsSQL + ` AND position >= $4 AND position < $5
 		AND (type ^@ ANY ($7::text[]) OR stream ^@ ANY ($8::text[])) ORDER BY position DESC LIMIT $6`
 
-	// largestWindow is the largest number of events that one query examines if a filter
-	// selects few of them. It is more than filteredPage, because no marks are due. It is
-	// limited so that a reader whose context ends is answered soon.
+	// largestWindow is the largest number of events that one query examines if a filter selects
+	// few of them. It is larger than filteredPage, because a read has no marks to send. It has a
+	// limit, so that a query ends soon after the reader's context.
 	largestWindow = 64 * filteredPage
 )
 

@@ -16,12 +16,12 @@ import (
 	"daybook/internal/pgtest"
 )
 
-// Run them against a server with durable commits, named by
-// DAYBOOK_TEST_DATABASE_URL, for the one the tests start does not flush:
+// Name a server with durable commits in DAYBOOK_TEST_DATABASE_URL, because the server that the tests
+// start does not flush to disk:
 //
 //	go test -run '^$' -bench . ./eventstore/postgres
-//
-// Compare with the baseline of the same run; absolute figures are the machine's.
+// Compare the figures with the baseline of the same run, because absolute figures depend on the
+// machine.
 
 // benchData is an event of about 170 bytes.
 const benchData = `{"reservation_id":"5f0c2a52-7a3e-5c0e-9a44-0a1d5b1f8a10","owner":"order-0190","quantity":12,"deadline":"2026-03-01T12:00:00Z","note":"white hanging heart t-light holder"}`
@@ -66,8 +66,8 @@ func concurrently(b *testing.B, callers, events int, operation func(caller int) 
 	b.ReportMetric(float64(all[len(all)*99/100].Microseconds())/1000, "p99-ms")
 }
 
-// BenchmarkBaseline inserts rows into a table with the log's columns and
-// indexes, and checks nothing: what any log on this server stays below.
+// BenchmarkBaseline inserts rows into a table with the log's columns and indexes, and checks
+// nothing. No log on this server can be faster.
 func BenchmarkBaseline(b *testing.B) {
 	for _, rows := range []int{1, 128, 500} {
 		b.Run(fmt.Sprintf("rows=%d", rows), func(b *testing.B) {
@@ -198,8 +198,8 @@ func BenchmarkReadStream(b *testing.B) {
 	}
 }
 
-// BenchmarkAppendWithSubscribers is BenchmarkAppend while four subscriptions
-// see everything; it ends when the slowest has seen it.
+// BenchmarkAppendWithSubscribers is BenchmarkAppend with four subscriptions that receive every
+// event. It ends when the slowest subscription has received all.
 func BenchmarkAppendWithSubscribers(b *testing.B) {
 	store := open(b, migrated(b))
 	var subscribers errgroup.Group

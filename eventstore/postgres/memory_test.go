@@ -19,8 +19,8 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-// Readers that do not go on hold little each, however they read, and lose nothing
-// by it. It runs alone: what others hold would be counted.
+// A reader that stops reading for a while holds little memory, with each way to read, and later gets
+// every event. The test does not run in parallel, because it would count the memory of other tests.
 func TestReadersThatDoNotGoOnHoldLittle(t *testing.T) {
 	store := open(t, migrated(t))
 	const events, each, readers = 128, 64 << 10, 16
@@ -72,7 +72,7 @@ func TestReadersThatDoNotGoOnHoldLittle(t *testing.T) {
 			open = append(open, reader{way, next})
 		}
 	}
-	// A quarter of them have large pages, of 4 MiB.
+	// A quarter of the readers have large pages, of 4 MiB each.
 	const most = readers*(4<<20+each) + 3*readers*(128<<10+2*each) + 16<<20
 	if now := heap(); now > before+most {
 		t.Errorf("%d readers hold %d bytes, want at most %d", len(open), now-before, most)

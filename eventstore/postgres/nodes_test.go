@@ -23,7 +23,7 @@ import (
 	"daybook/internal/pgtest"
 )
 
-// anotherPool is what another node has.
+// anotherPool is a pool to the same database, as another node has it.
 func anotherPool(t *testing.T, pool *pgxpool.Pool) *pgxpool.Pool {
 	t.Helper()
 	other, err := pgxpool.NewWithConfig(t.Context(), pool.Config())
@@ -79,8 +79,8 @@ func TestTwoNodes(t *testing.T) {
 	}
 }
 
-// What another node has recorded is known here by the head before it is read
-// into the tail. A subscription has not caught up before it has it.
+// When another node has recorded an event, this node may know the new head before it has the event
+// in its tail. A subscription has caught up only when it has yielded the event.
 func TestCaughtUpWithAnotherNode(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t)
@@ -88,7 +88,7 @@ func TestCaughtUpWithAnotherNode(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	live := make(chan struct{})
 	var group errgroup.Group
-	group.Go(func() error { // keeps the tail
+	group.Go(func() error { // a subscription, so that the tail keeps events
 		told := sync.OnceFunc(func() { close(live) })
 		for item, err := range here.Subscribe(ctx, eventstore.Start, eventstore.Filter{}) {
 			if err != nil && ctx.Err() == nil {
@@ -125,8 +125,8 @@ func TestCaughtUpWithAnotherNode(t *testing.T) {
 	}
 }
 
-// The same command runs on two nodes at once, on one stream and on two. Its
-// events are recorded once. Ids that are not log-wide are, in each stream.
+// The same command runs on two nodes at once: first on one stream, then on two streams. Events with
+// log-wide ids are recorded once in the log, events with other ids once in each stream.
 func TestNodesRaceWithTheSameIDs(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t)
@@ -171,8 +171,8 @@ func TestNodesRaceWithTheSameIDs(t *testing.T) {
 	}
 }
 
-// Two nodes append the same ids to two streams, at the end of each, again and again.
-// Each time they are recorded once in each, under the ids that were given.
+// Again and again, two nodes append the same ids to the ends of two streams. Each time, each stream
+// gets the events once, under the ids that were given.
 func TestNodesUseIDsAgain(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t)
@@ -217,8 +217,8 @@ func TestNodesUseIDsAgain(t *testing.T) {
 	}
 }
 
-// A log in which each id was unique in its stream. It goes on, and knows the ids that
-// two streams have.
+// An older version kept each id unique in its stream. This version can use such a log, and
+// recognises an id that two streams have.
 func TestALogOfIDsOnceAStreamGoesOn(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.New(t)
@@ -235,7 +235,7 @@ func TestALogOfIDsOnceAStreamGoesOn(t *testing.T) {
 	}
 	events := newEvents(2)
 	for i, e := range events {
-		for _, stream := range []string{"a", "b"} { // b has it by its key
+		for _, stream := range []string{"a", "b"} { // in b the id is found by its derived key
 			mustExec(t, pool, strings.Replace(callAppend, "false)", "true)", 1), []string{stream}, []int64{int64(i) - 1}, []int32{1}, []int32{1}, []int32{1},
 				[]uuid.UUID{e.ID}, []string{e.Type}, []string{string(e.Data)}, []*string{nil})
 		}
@@ -281,8 +281,8 @@ func TestALogOfIDsOnceAStreamGoesOn(t *testing.T) {
 	}
 }
 
-// A log of before: each id in it was unique in the log. It is not rewritten, and
-// what was recorded then is known by its id.
+// A still older version kept each id unique in the whole log. Such a log is not rewritten, and its
+// events are still recognised by their ids.
 func TestALogOfUniqueIDsGoesOn(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.New(t)
@@ -325,8 +325,7 @@ func TestALogOfUniqueIDsGoesOn(t *testing.T) {
 	}
 }
 
-// An append nobody notified of, as when a notification is lost, is found by
-// looking.
+// If the notification of an append is lost, the node finds the append when it next reads the head.
 func TestLostNotification(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t)
@@ -355,8 +354,9 @@ func TestLostNotification(t *testing.T) {
 	}
 }
 
-// A database restored from an older backup does not hold what checkpoints
-// elsewhere count on. Waiting until it has grown that far would skip events.
+// A database that was restored from an older backup may end before a checkpoint that is stored
+// elsewhere. A subscription from there must fail. If it waited until the log has grown that far, it
+// would skip events.
 func TestLogThatWentBack(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t)
@@ -388,7 +388,7 @@ func TestLogThatWentBack(t *testing.T) {
 	}
 }
 
-// A server may refuse what the contract lets through. Only that append fails.
+// A server may refuse an append that the contract allows. Only that append of its batch fails.
 func TestAppendTheServerRefuses(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t)
@@ -430,8 +430,8 @@ func nested(depth int) []byte {
 	return append(document, '}')
 }
 
-// Close lets what was taken finish, takes no more, ends subscriptions, and
-// leaves nothing running.
+// Close lets accepted appends finish, accepts no more, ends subscriptions, and leaves no goroutine
+// running.
 func TestClose(t *testing.T) {
 	pool := migrated(t)
 	before := goleak.IgnoreCurrent()
@@ -510,12 +510,12 @@ func TestOpenWithoutMigration(t *testing.T) {
 	}
 }
 
-// A reader that falls out of what the node holds in memory goes on from the
-// database, and comes back.
+// A reader that is too slow for the events in memory goes on from the database, and later returns to
+// the events in memory.
 func TestSubscriberFarBehind(t *testing.T) {
 	t.Parallel()
 	store := open(t, migrated(t))
-	const total = 30_000 // several times what the tail holds
+	const total = 30_000 // several times as many as the tail holds
 	live, resume := make(chan struct{}), make(chan struct{})
 	var slow []eventstore.Position
 	var group errgroup.Group

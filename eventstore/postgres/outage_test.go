@@ -26,8 +26,8 @@ func newEvents(n int) []eventstore.Event {
 	return events
 }
 
-// settle appends as a command handler does: what may be recorded and what was
-// not is repeated with the same ids.
+// settle appends as a command handler does: while the append fails or its outcome is unknown, it is
+// repeated with the same ids.
 func settle(ctx context.Context, store eventstore.Store, stream string, expected eventstore.Expected, events []eventstore.Event) (result eventstore.Result, unknowns int, err error) {
 	for {
 		result, err = store.Append(ctx, stream, expected, events)
@@ -42,9 +42,8 @@ func settle(ctx context.Context, store eventstore.Store, stream string, expected
 	}
 }
 
-// readAll returns the log and fails unless positions are contiguous from 1,
-// revisions dense and ids unique. It begins again where an outage left the pool
-// with dead connections.
+// readAll returns the log. It fails unless positions are contiguous from 1, revisions have no gaps
+// and ids are unique. It begins again if an outage has left dead connections in the pool.
 func readAll(t *testing.T, store eventstore.Store) []eventstore.Recorded {
 	t.Helper()
 	var events []eventstore.Recorded
@@ -107,7 +106,7 @@ func sameEvents(t *testing.T, what string, got, want []eventstore.Recorded) {
 	}
 }
 
-// admin is a connection to the same server that the test's engines do not share.
+// admin is a connection of its own to the same server, which the test's engines do not use.
 func admin(t *testing.T, pool *pgxpool.Pool) *pgx.Conn {
 	t.Helper()
 	config := pool.Config().ConnConfig.Copy()
@@ -122,8 +121,8 @@ func admin(t *testing.T, pool *pgxpool.Pool) *pgx.Conn {
 
 const terminate = `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()`
 
-// Connections die at any moment of 1,280 appends. Nothing that was acknowledged
-// is lost, nothing is there twice, and repeating settles what was unknown.
+// Connections are killed at any moment during 1,280 appends. No acknowledged event is lost, no event
+// is there twice, and a repetition finds out each unknown outcome.
 func TestKilledConnections(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t)
@@ -218,7 +217,7 @@ func TestServerAway(t *testing.T) {
 	for refused < 3 {
 		_, err := store.Append(t.Context(), "b", eventstore.NoStream, newEvents(1))
 		if _, unknown := errors.AsType[*eventstore.OutcomeUnknownError](err); unknown {
-			continue // it was on the way when the connection ended
+			continue // the append was under way when the connection ended
 		}
 		if _, unavailable := errors.AsType[*eventstore.UnavailableError](err); !unavailable {
 			t.Fatalf("error %v, want an UnavailableError", err)
@@ -247,9 +246,9 @@ func exec(t *testing.T, conn *pgx.Conn, sql string, args ...any) {
 	}
 }
 
-// A writer of another node stops in the middle of its transaction, with the
-// head in its hands. Readers see none of it and miss nothing; appends wait, and
-// their callers are told the truth.
+// A writer of another node stops in the middle of its transaction, while it holds the lock of the
+// head row. Readers see nothing of this transaction and miss no event. Appends wait, and each caller
+// gets the true outcome.
 func TestPausedWriter(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t)
@@ -266,7 +265,7 @@ func TestPausedWriter(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// Each of the two writers sends one and waits for the head.
+	// Each of the two writers sends one batch and waits for the lock of the head row.
 	sent := make([][]eventstore.Event, 2)
 	for i := range sent {
 		sent[i] = newEvents(1)
@@ -286,7 +285,7 @@ func TestPausedWriter(t *testing.T) {
 			t.Errorf("sent: error %v, want an OutcomeUnknownError of its context", unknown)
 		}
 	}
-	// One waits in the queue: its caller can take it back.
+	// One append waits in the queue, so its caller can still take it back.
 	queued, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	_, err = store.Append(queued, "queued", eventstore.NoStream, newEvents(1))

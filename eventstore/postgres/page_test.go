@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// Where no large page is to be had, rows that do not fit are not asked for.
+// If no large page is free, a query does not ask for more rows than fit into a small page.
 func TestASmallPageAsksForWhatFits(t *testing.T) {
 	size := sizer{rows: firstPage, large: semaphore.NewWeighted(0)}
 	size.adapt(1, true)

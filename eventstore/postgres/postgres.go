@@ -148,7 +148,7 @@ func (s *Store) checkKeys(ctx context.Context) error {
 }
 
 func (s *Store) start(poll time.Duration) {
-	// Not the context of Open: the store lives until Close.
+	// The context of Open is not used, because the store lives until Close.
 	ctx, stop := context.WithCancelCause(context.Background())
 	s.stop = stop
 	s.notify = &notifier{connect: s.connect, logger: s.logger, signal: make(chan struct{}, 1)}
@@ -207,7 +207,7 @@ func (s *Store) Append(ctx context.Context, stream string, expected eventstore.E
 		return eventstore.Result{}, fmt.Errorf("append to %s: %w", stream, ctx.Err())
 	}
 	select {
-	case o := <-r.done: // it came in the meantime
+	case o := <-r.done: // the outcome came in the meantime
 		return o.result, o.err
 	default:
 		return eventstore.Result{}, &eventstore.OutcomeUnknownError{Cause: ctx.Err()}

@@ -68,7 +68,7 @@ type queue struct {
 	// overdue means that what is ready has waited long enough for the batch that is in
 	// flight. armed means that a timer will set overdue.
 	overdue, armed bool
-	behind         map[string][]*request // by stream that is ready or in flight
+	behind         map[string][]*request // by stream: requests that wait for an earlier one of their stream
 	closed         bool
 }
 
@@ -180,12 +180,13 @@ func (q *queue) next(stream string) {
 		return
 	}
 	q.ready = append(q.ready, line[0])
-	line[0] = nil // or the slice would keep the request after it was answered
+	line[0] = nil // otherwise the slice would keep the request in memory after it was answered
 	q.behind[stream] = line[1:]
 }
 
-// abandon takes a request back, unless it was sent. It stays only in a batch that was taken.
-// Its caller gives back the space in the queue.
+// abandon takes a request back, unless it was sent. It removes the request from the queue, but not
+// from a batch that a writer has taken already. The caller of abandon gives back the request's space
+// in the queue.
 func (q *queue) abandon(r *request) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -13,8 +13,8 @@ func put(q *queue, stream string) *request {
 	return r
 }
 
-// The bound of the queue does not count what callers have taken back, so it must
-// not stay there: not for as long as the batch before it hangs, and that may be long.
+// The bound of the queue does not count requests that their callers have taken back. So such a
+// request must leave the queue at once, even if the batch before it hangs for a long time.
 func TestAnAbandonedAppendLeavesTheQueue(t *testing.T) {
 	q := newQueue()
 	hanging := put(q, "a")
@@ -43,7 +43,7 @@ func TestAnAbandonedAppendLeavesTheQueue(t *testing.T) {
 	}
 }
 
-// Who gives up does not disturb the order of those that wait for the same stream.
+// If a caller gives up, the other requests for the same stream keep their order.
 func TestAppendsAroundAnAbandonedOneKeepTheirOrder(t *testing.T) {
 	for name, gone := range map[string]int{"the first": 0, "one between": 1, "the last": 2} {
 		t.Run(name, func(t *testing.T) {

@@ -73,7 +73,7 @@ func (s *Store) Head(ctx context.Context) (eventstore.Position, error) {
 	if err != nil {
 		return eventstore.Start, readError(ctx, "head", err)
 	}
-	s.tail.prove(head) // so no subscription of this node has caught up before this head
+	s.tail.prove(head) // so a subscription of this node has caught up only when it reaches this head
 	return eventstore.At(head), nil
 }
 
@@ -251,7 +251,7 @@ type sizer struct {
 	holds bool                // this page is one of them
 }
 
-// mayGrow tells whether the page may become a large one.
+// mayGrow tells whether this page may become a large one, and takes the right to it.
 func (s *sizer) mayGrow() bool {
 	s.holds = s.holds || s.large.TryAcquire(1)
 	return s.holds
@@ -302,7 +302,7 @@ func (s *Store) readPage(ctx context.Context, size *sizer, likely int, query str
 	if err := rows.Err(); err != nil {
 		return nil, false, s.explain(ctx, known, err) // wrapped by readError
 	}
-	if len(page) > 0 { // the page's last event or the known one is the latest
+	if len(page) > 0 { // the latest known event is either the page's last one or the one known before
 		s.latest.note(&page[0])
 		s.latest.note(&page[len(page)-1])
 	}
@@ -322,7 +322,8 @@ func recorded(row [][]byte, names map[string]string) (eventstore.Recorded, error
 		name = string(row[5])
 		names[name] = name
 	}
-	// One allocation for both; the capacity of data ends where meta begins.
+	// Data and metadata share one allocation. The capacity of data ends where meta begins, so an
+	// append to data cannot overwrite meta.
 	data, meta := row[6], row[7]
 	both := make([]byte, len(data)+len(meta))
 	copy(both, data)

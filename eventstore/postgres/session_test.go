@@ -14,8 +14,8 @@ import (
 	"daybook/internal/pgtest"
 )
 
-// A commit is acknowledged when it is on disk, whatever the database's default
-// is, and a stronger default is kept.
+// A commit is acknowledged only when it is on disk, even if the database's default is weaker. If the
+// default is stronger, it stays.
 func TestSessionSettings(t *testing.T) {
 	t.Parallel()
 	for given, want := range map[string]string{"off": "on", "local": "on", "remote_write": "on", "on": "on", "remote_apply": "remote_apply"} {
@@ -40,7 +40,8 @@ func TestSessionSettings(t *testing.T) {
 	}
 }
 
-// Credentials that change come from the pool's own hook.
+// The engine's own connections get their credentials from the pool's hook, because credentials may
+// change.
 func TestConnectAsThePoolDoes(t *testing.T) {
 	t.Parallel()
 	config := pgtest.New(t).Config()

@@ -17,7 +17,7 @@ import (
 	"daybook/internal/pgpool"
 )
 
-// The bounds of a node whose line falls silent. The slack is for a busy machine.
+// The bounds for a node whose connection falls silent, with some more time for a busy machine.
 const (
 	noticeMax = 15 * time.Second
 	stopMax   = 5 * time.Second
@@ -42,7 +42,7 @@ func (l *logText) contains(text string) bool {
 	return bytes.Contains(l.text.Bytes(), []byte(text))
 }
 
-// deafNode is a node behind a line that can fall silent.
+// deafNode is a node whose connection to the database a test can let fall silent.
 type deafNode struct {
 	*postgres.Store
 	line *linetest.Line
@@ -71,7 +71,7 @@ func openDeafNode(t *testing.T, direct *pgxpool.Pool) deafNode {
 	return n
 }
 
-// follow subscribes and gives the events one by one, and closes live when it has
+// follow subscribes and sends each event to a channel. It closes live when the subscription has
 // caught up.
 func follow(t *testing.T, store eventstore.Store) (events <-chan eventstore.Recorded, live <-chan struct{}) {
 	t.Helper()
@@ -96,9 +96,8 @@ func follow(t *testing.T, store eventstore.Store) (events <-chan eventstore.Reco
 	return got, caughtUp
 }
 
-// The line of one node falls silent: what exists hangs, new connections work.
-// Within 15 s the node says so, and its subscriber has every event once and in
-// order, those of the other node and its own.
+// The connections of one node fall silent: existing ones hang, new ones work. Within 15 s the node
+// logs this, and its subscriber has every event of both nodes, once and in order.
 func TestASilentLineIsNoticedAndLeft(t *testing.T) {
 	t.Parallel()
 	direct := migrated(t)
@@ -161,8 +160,8 @@ func waitFor(t *testing.T, what string, condition func() bool) {
 	}
 }
 
-// While nothing gets through at all, the node says so, and does not claim to know
-// the log's end; when the line is back, its subscriber has every event once.
+// While nothing gets through at all, not even over new connections, the node says so, and does not
+// claim to know the log's end. When connections work again, its subscriber has every event once.
 func TestALogThatIsSilentForLongIsDeafUntilItIsHeardAgain(t *testing.T) {
 	t.Parallel()
 	direct := migrated(t)
@@ -193,8 +192,8 @@ func TestALogThatIsSilentForLongIsDeafUntilItIsHeardAgain(t *testing.T) {
 	waitFor(t, "word that it hears again", func() bool { return here.log.contains("again") })
 }
 
-// Every call of the engine ends in time on a silent line, though its caller sets
-// no time for it.
+// On a silent connection every call of the engine ends in time, even if its caller sets no
+// deadline.
 func TestEveryCallEndsInTimeOnASilentLine(t *testing.T) {
 	t.Parallel()
 	here := openDeafNode(t, migrated(t))
@@ -251,7 +250,7 @@ func TestEveryCallEndsInTimeOnASilentLine(t *testing.T) {
 	}
 }
 
-// A pool that was opened in another way could wait for ever.
+// Open refuses a pool that package pgpool has not made, because its queries could wait for ever.
 func TestAPoolWithoutBoundsIsRefused(t *testing.T) {
 	t.Parallel()
 	migrated := migrated(t)

@@ -6,8 +6,8 @@ import (
 	"daybook/eventstore"
 )
 
-// Bounds of the recent events a node keeps for its subscriptions, and of events that
-// arrived early (ahead of a gap).
+// Bounds of the recent events that a node keeps for its subscriptions, and of the events that
+// arrived before the events which they follow (ahead of a gap).
 const (
 	tailEvents = 8192
 	tailBytes  = 16 << 20
@@ -21,7 +21,7 @@ const (
 type tail struct {
 	mu      sync.Mutex
 	readers int
-	known   bool // last was the head at some time; false until follow has read the head
+	known   bool // whether last has a meaning; false until follow has read the head
 	first   uint64
 	last    uint64
 	proven  uint64                // the highest position known to be committed; last is never above
@@ -81,7 +81,7 @@ func (t *tail) wanted() bool {
 	return t.readers > 0
 }
 
-// end is the last position held; known is false if nothing is.
+// end is the position of the last event that the tail holds. known is false if it holds none.
 func (t *tail) end() (last uint64, known bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -129,8 +129,8 @@ func (t *tail) add(events []eventstore.Recorded) {
 	if len(t.ahead) == 0 {
 		return
 	}
-	// Another writer of this node has committed the missing events, and most likely they will
-	// come soon.
+	// Most likely, another writer of this node has committed the missing events, and they will come
+	// soon.
 	signal(t.gap)
 	if t.held > tailEvents || t.heldSum > tailBytes {
 		t.dropAhead()
@@ -192,7 +192,7 @@ func (t *tail) announce() {
 	t.changed = make(chan struct{})
 }
 
-// fail ends all subscriptions that there are.
+// fail ends all present subscriptions with an error.
 func (t *tail) fail(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -215,7 +215,7 @@ const fromTail = 256
 
 // view is what the tail has for a reader.
 type view struct {
-	events  []eventstore.Recorded // the reader's own
+	events  []eventstore.Recorded // a copy for this reader
 	known   bool                  // the tail has begun
 	covered bool                  // nothing is missing between the reader and the tail
 	head    bool                  // the reader is at the highest position known to be committed

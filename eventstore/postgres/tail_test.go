@@ -24,7 +24,7 @@ func tailFrom(head uint64) *tail {
 	return t
 }
 
-// holds fails unless the tail yields exactly the positions after one.
+// holds fails unless the tail yields exactly the events after a position up to last.
 func (t *tail) holds(tb testing.TB, after, last uint64) {
 	tb.Helper()
 	for after < last {
@@ -78,8 +78,8 @@ func TestTailKeepsWhatCameBeforeItBegan(t *testing.T) {
 	tail.holds(t, 10, 12)
 }
 
-// The head may be known before the events up to it: another node's, or this one's
-// whose commit came first and whose answer comes second.
+// A node may know the head before it has all events up to the head. The missing events are from
+// another node, or from this node's other writer, whose answer comes later.
 func TestTailEndsBeforeTheHeadIsReached(t *testing.T) {
 	tail := tailFrom(10)
 	if !tail.read(10).head {
@@ -87,7 +87,7 @@ func TestTailEndsBeforeTheHeadIsReached(t *testing.T) {
 	}
 	tail.prove(12)
 	tail.add(made(11, 11))
-	<-tail.headRequest // of join
+	<-tail.headRequest // the request that join made
 	if tail.read(11).head {
 		t.Error("a reader at 11 is told that it is at the head, which is 12")
 	}
@@ -102,7 +102,8 @@ func TestTailEndsBeforeTheHeadIsReached(t *testing.T) {
 	}
 }
 
-// What Head tells, a subscription that is told to have caught up has come to.
+// If a subscription is told that it has caught up, it has reached every position that Head has
+// returned before.
 func TestHeadIsKnownToTheTail(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.New(t)
@@ -208,7 +209,8 @@ func TestTailIsBounded(t *testing.T) {
 	})
 }
 
-// A subscriber that does not go on keeps what it was handed.
+// A subscriber that stops for a while keeps the events that it was given in memory, so large events
+// are given in small numbers.
 func TestTheTailHandsOutFewLargeEvents(t *testing.T) {
 	tail := tailFrom(0)
 	large := made(1, 20)

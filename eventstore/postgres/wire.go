@@ -158,7 +158,7 @@ func decodeAnswer(row [][]byte, appends int) (a answer, err error) {
 	if len(row) != 6 {
 		return a, errAnswer
 	}
-	if len(row[0]) == 8 && len(row[1]) == 8 { // both null if nothing was appended
+	if len(row[0]) == 8 && len(row[1]) == 8 { // both are null if nothing was appended
 		a.base = binary.BigEndian.Uint64(row[0])
 		a.recordedAt = timestamp(row[1])
 	}

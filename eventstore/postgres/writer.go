@@ -35,13 +35,12 @@ type writer struct {
 	store     *Store
 	conn      *pgconn.PgConn
 	statement *pgconn.StatementDescription
-	used      time.Time // when the connection was last seen alive
+	used      time.Time // when the connection last worked
 	backoff   time.Duration
 	arguments arguments
 }
 
-// run works until the queue is closed and empty. The end of ctx cuts off what
-// is in flight.
+// run works until the queue is closed and empty. If ctx ends, the batch in flight is cut off.
 func (w *writer) run(ctx context.Context) {
 	defer w.disconnect()
 	for {

@@ -253,8 +253,8 @@ func megabyte(l *log) {
 	for i := range many {
 		many[i].Data, many[i].Meta = []byte(`{}`), nil
 	}
-	// Somebody follows, and gets them all, though they are more than engines keep for
-	// those who follow closely.
+	// A subscription runs meanwhile and must get all events, even though there are more of them than
+	// engines keep in memory for subscriptions.
 	after, err := l.Head(l.ctx)
 	if err != nil {
 		l.Fatal(err)
@@ -294,7 +294,7 @@ func megabyte(l *log) {
 	l.inOrder(l.readAll(l.start))
 }
 
-// filled makes a JSON object of exactly n bytes that does not compress to nothing.
+// filled makes a JSON object of exactly n bytes that compression cannot make much smaller.
 func filled(n int) []byte {
 	var text strings.Builder
 	text.WriteString(`{"x":"`)

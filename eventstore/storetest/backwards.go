@@ -23,8 +23,8 @@ var backwardsRules = []rule{
 	{"a read whose context ends is complete or says so", contextEndsRead},
 }
 
-// latest is what a backwards read up to a limit (0: none) must yield of events
-// in order.
+// latest returns what a backwards read must yield if the stream has these events. limit 0 means that
+// there is no limit.
 func latest(events []eventstore.Recorded, limit int) []eventstore.Recorded {
 	turned := slices.Clone(events)
 	slices.Reverse(turned)
@@ -34,8 +34,8 @@ func latest(events []eventstore.Recorded, limit int) []eventstore.Recorded {
 	return turned
 }
 
-// readBackwards reads the log from before a position down to where the rule
-// began.
+// readBackwards reads the log backwards from a position to the place at which this rule's events
+// begin.
 func (l *log) readBackwards(before eventstore.Position, filter eventstore.Filter, limit int) []eventstore.Recorded {
 	l.Helper()
 	var events []eventstore.Recorded
@@ -137,7 +137,7 @@ func longBackwards(l *log) {
 func farBack(l *log) {
 	for range 2 {
 		l.append(l.stream("wanted"), eventstore.Any, typed("wanted.v1", newEvents(2)))
-		for range 5 { // more than an engine looks at in one page
+		for range 5 { // more events than an engine examines for one page
 			l.append(l.stream("other"), eventstore.Any, newEvents(500))
 		}
 	}
@@ -192,7 +192,8 @@ func backwardsDuringWrites(l *log) {
 	}
 }
 
-// contextEndsRead tests that a read which ctx has cut off is not taken for a complete one.
+// contextEndsRead tests that a read that ctx has cut off ends with an error, so that nobody takes it
+// for complete.
 func contextEndsRead(l *log) {
 	const total = 2000
 	stream := l.stream("a")

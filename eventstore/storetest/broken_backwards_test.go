@@ -63,7 +63,7 @@ func noLimitBackwards(e *engine) {
 
 func nothingFromEnd(e *engine) {
 	e.readAllBackwards = func(ctx context.Context, before eventstore.Position, filter eventstore.Filter, limit int) iter.Seq2[eventstore.Recorded, error] {
-		if before == eventstore.End { // as a signed number it comes before the first
+		if before == eventstore.End { // as a signed number, End is -1 and so before the first event
 			return nothing
 		}
 		return e.sound.ReadAllBackwards(ctx, before, filter, limit)
@@ -101,7 +101,7 @@ func bySubstringBackwards(e *engine) {
 	}
 }
 
-// commitsLateBackwards: as commitsLate, every fifth event is seen late.
+// commitsLateBackwards is commitsLate for reads backwards: every fifth event becomes visible late.
 func commitsLateBackwards(e *engine) {
 	e.readAllBackwards = func(ctx context.Context, before eventstore.Position, filter eventstore.Filter, limit int) iter.Seq2[eventstore.Recorded, error] {
 		head, _ := e.sound.Head(ctx)

@@ -23,8 +23,8 @@ func changed(read readAllFunc, change func(*eventstore.Recorded) bool) readAllFu
 	}
 }
 
-// commitsLate: every fifth event takes its position at once and can be seen
-// only when two later ones are there, as with a sequence in Postgres.
+// commitsLate: every fifth event takes its position at once, but readers see it only after two later
+// events. This happens if positions come from a sequence in PostgreSQL.
 func commitsLate(e *engine) {
 	e.readAll = func(ctx context.Context, after eventstore.Position, filter eventstore.Filter, limit int) iter.Seq2[eventstore.Recorded, error] {
 		head, _ := e.sound.Head(ctx)
@@ -120,7 +120,7 @@ func neverMarks(e *engine) {
 	}
 }
 
-// marksAhead: a checkpoint of the head, before what lies between was looked at.
+// marksAhead sends a checkpoint of the head before it has examined the events up to the head.
 func marksAhead(e *engine) {
 	e.subscribe = func(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Item, error] {
 		return func(yield func(eventstore.Item, error) bool) {
@@ -223,7 +223,7 @@ func endsSilently(e *engine) {
 	}
 }
 
-// waitsBeyondTheHead is silent to a reader whose position is of another log.
+// waitsBeyondTheHead yields nothing, and no error, to a reader whose position is from another log.
 func waitsBeyondTheHead(e *engine) {
 	e.subscribe = func(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Item, error] {
 		return func(yield func(eventstore.Item, error) bool) {

@@ -208,7 +208,7 @@ func forgetsIDs(e *engine) {
 	}
 }
 
-// renamed gives events new ids, as an engine that does not look at them.
+// renamed gives events new ids, like an engine that ignores the ids.
 func renamed(events []eventstore.Event) []eventstore.Event {
 	fresh := append([]eventstore.Event{}, events...)
 	for i := range fresh {
@@ -258,7 +258,7 @@ func renamesDuplicates(e *engine) {
 	}
 }
 
-// uniqueIDs has every id once in the log.
+// uniqueIDs refuses every id that is already in the log.
 func uniqueIDs(e *engine) {
 	var mu sync.Mutex
 	in := make(map[uuid.UUID]string)
@@ -280,7 +280,7 @@ func uniqueIDs(e *engine) {
 	}
 }
 
-// uniqueInStream has every id once in its stream.
+// uniqueInStream refuses every id that is already in the stream.
 func uniqueInStream(e *engine) {
 	e.append = func(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
 		const never = 1 << 40
@@ -302,7 +302,7 @@ func uniqueInStream(e *engine) {
 	}
 }
 
-// showsKeysInStream reads an id that its stream has twice as another one.
+// showsKeysInStream: if a stream has an id twice, a read returns another id for the second event.
 func showsKeysInStream(e *engine) {
 	e.readStream = func(ctx context.Context, stream string, from int64, limit int) iter.Seq2[eventstore.Recorded, error] {
 		return func(yield func(eventstore.Recorded, error) bool) {
@@ -320,7 +320,8 @@ func showsKeysInStream(e *engine) {
 	}
 }
 
-// knowsFirstPlaces knows an append again only where its first id stood first.
+// knowsFirstPlaces recognises a repeated append only at the place where its first id was recorded
+// first.
 func knowsFirstPlaces(e *engine) {
 	e.append = func(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
 		result, err := e.sound.Append(ctx, stream, expected, events)
@@ -351,7 +352,7 @@ func addsTheRest(e *engine) {
 	}
 }
 
-// wantsARow takes for a repeat only what stands in a row.
+// wantsARow recognises a repeated append only if its events follow each other in the stream.
 func wantsARow(e *engine) {
 	e.append = func(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
 		result, err := e.sound.Append(ctx, stream, expected, events)
@@ -366,7 +367,7 @@ func wantsARow(e *engine) {
 	}
 }
 
-// showsKeys reads an id that two streams have as another one.
+// showsKeys: if two streams have the same id, a read of the second one returns another id.
 func showsKeys(e *engine) {
 	var mu sync.Mutex
 	in := make(map[uuid.UUID]string)

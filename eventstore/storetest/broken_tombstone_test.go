@@ -36,7 +36,7 @@ func takesAfterEnd(e *engine) {
 	}
 }
 
-// replaysEnded looks at the ids first, at the stream second.
+// replaysEnded looks at the ids before it looks whether the stream has ended.
 func replaysEnded(e *engine) {
 	var first sync.Map // results by first id
 	e.append = func(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
@@ -144,7 +144,7 @@ func endsTwice(e *engine) {
 	e.append = func(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
 		result, err := e.sound.Append(ctx, stream, expected, events)
 		if isDeleted(err) && endsStream(events) {
-			err = nil // it is ended, as was asked
+			err = nil // the stream has ended, as the caller wanted
 		}
 		return result, err
 	}

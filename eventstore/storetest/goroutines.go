@@ -38,7 +38,7 @@ func (l *log) goroutines() (count int, stacks string) {
 		own.WriteString(record + "\n\n")
 	}
 	if count == 0 {
-		l.Fatal("the goroutine profile does not have this test") // nothing would be found
+		l.Fatal("the goroutine profile does not have this test") // so the count would mean nothing
 	}
 	return count, own.String()
 }

@@ -26,10 +26,10 @@ type call struct {
 	event    rune
 }
 
-// reply is what came of it.
+// reply is the answer to a call.
 type reply struct {
-	content   string // of a read
-	revision  int64  // of an append that was taken or replayed, or the actual one of a conflict
+	content   string // the answer to a read
+	revision  int64  // of an append that was accepted or replayed; after a conflict, the actual revision
 	replayed  bool
 	conflict  bool
 	duplicate bool
@@ -69,15 +69,15 @@ func linearizable(l *log) {
 	}
 }
 
-// clientele is what the clients share.
+// clientele has what all clients share.
 type clientele struct {
 	*log
 	stream string
 	ids    []eventstore.Event
-	ticks  atomic.Int64 // tells what was over before what began
+	ticks  atomic.Int64 // a clock, which tells whether one call had ended before another began
 }
 
-// run makes calls as a client does that appends at the revision it knows.
+// run makes the calls of one client, which appends at the revision that it knows.
 func (c *clientele) run(client, calls int) ([]porcupine.Operation, error) {
 	random := rand.New(rand.NewPCG(1, uint64(client)))
 	var history []porcupine.Operation
@@ -144,8 +144,8 @@ func (c *clientele) look() (reply, error) {
 	return reply{content: content.String()}, nil
 }
 
-// step tells whether a stream with this content would answer so, and returns the content
-// after that.
+// step tells whether a stream with this content would give this reply to a call, and returns the
+// content after the call.
 func step(content string, in call, out reply) (bool, string) {
 	if in.read {
 		return out.content == content, content

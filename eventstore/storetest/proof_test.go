@@ -15,8 +15,8 @@ import (
 // brokenEnv makes this test binary run the suite against the broken engine it names.
 const brokenEnv = "STORETEST_BROKEN_ENGINE"
 
-// A suite is worth what it catches: each engine below breaks one promise, and
-// the rule about that promise must fail.
+// This tests the suite itself. Each engine below breaks one promise, and the suite's rule about that
+// promise must fail.
 func TestSuiteCatchesBrokenEngines(t *testing.T) {
 	for name, broken := range brokenEngines {
 		t.Run(name, func(t *testing.T) {
@@ -36,7 +36,7 @@ func TestSuiteCatchesBrokenEngines(t *testing.T) {
 	}
 }
 
-// And it asks for no more than the contract says.
+// The suite must not ask for more than the contract says.
 func TestSuiteTakesAnEngineLikeEventStoreDB(t *testing.T) {
 	storetest.Run(t, func(*testing.T) eventstore.Store { return altered(likeEventStoreDB) }, storetest.LoneTombstones())
 }

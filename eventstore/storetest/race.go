@@ -232,13 +232,13 @@ func losersInBurst(l *log) {
 						return fmt.Errorf("a duplicate in a burst sees %w, want a DuplicateEventError", err)
 					}
 					return nil
-				case w%16 == 7: // a conflict, but its first event is recorded
+				case w%16 == 7: // a conflict, and its first event is recorded already
 					_, err := l.Append(l.ctx, l.stream("taken"), eventstore.NoStream, append(taken[:1:1], newEvents(1)...))
 					if !isRefusal(err) {
 						return fmt.Errorf("an append of which a part is recorded sees %w in a burst", err)
 					}
 					return nil
-				case w%16 == 15: // all of it recorded, in a stream that has ended since
+				case w%16 == 15: // all its events are recorded, in a stream that has ended since
 					_, err := l.settle(l.ctx, l.stream("ended"), eventstore.NoStream, ended)
 					if _, ok := errors.AsType[*eventstore.DeletedError](err); !ok {
 						return fmt.Errorf("an append to an ended stream sees %w in a burst, want a DeletedError", err)

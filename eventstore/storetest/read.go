@@ -184,7 +184,7 @@ func stopsEarly(l *log) {
 			}
 		}
 	}
-	stop(1) // whatever the engine keeps for good is there now
+	stop(1) // so that the engine has started all goroutines that it keeps
 	before, _ := l.goroutines()
 	for i := range 24 { // more than an engine has connections
 		stop([]int{1, 2, 100}[i%3])
@@ -199,6 +199,6 @@ func stopsEarly(l *log) {
 			l.Fatalf("%d goroutines were there, and %d after readers stopped early:\n%s", before, left, stacks)
 		}
 	}
-	// If they held on to a connection or a lock, this would not come through.
+	// If one of the stopped reads still held a connection or a lock, this append would hang.
 	l.append(stream, eventstore.AtRevision(1999), newEvents(1))
 }

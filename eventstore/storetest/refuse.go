@@ -26,7 +26,7 @@ func data(text string) []eventstore.Event {
 	return one(func(e *eventstore.Event) { e.Data = []byte(text) })
 }
 
-// steering are characters that are instructions to whoever shows a name.
+// steering are characters that control a terminal or another program that shows a name.
 var steering = []string{"\x01", "\t", "\n", "\r", "\x1b", "\x7f", "\u0085", "\u009b", "\u2028", "\u2029", "\u202e", "\u2066", "\u200f", "\u061c"}
 
 func steeringNames(l *log) {

@@ -53,7 +53,7 @@ func sameIDsSamePlace(l *log) {
 	l.inOrder(l.readAll(l.start))
 }
 
-// replays fails unless an append is answered like the first time.
+// replays repeats an append and fails unless it gets the answer of the first time.
 func (l *log) replays(name, stream string, expected eventstore.Expected, events []eventstore.Event, first eventstore.Result) {
 	l.Helper()
 	for range 2 {
@@ -109,7 +109,7 @@ func logWideIDElsewhereInStream(l *log) {
 // idAgain tests that a stream accepts ids that it already holds, if the append is at the
 // expected revision. What was recorded that way is recognised by its place.
 func idAgain(l *log) {
-	for name, ids := range map[string][]int{ // of those that are recorded; 3 and 4 are new
+	for name, ids := range map[string][]int{ // indexes of recorded events; 3 and 4 are new
 		"all of them":          {0, 1, 2},
 		"the first":            {0},
 		"the last":             {2},
@@ -138,7 +138,7 @@ func idAgain(l *log) {
 		held = append(held, events...)
 		l.holds(stream, held)
 		l.replays(name, stream, eventstore.AtRevision(2), events, first)
-		// And once more, behind itself.
+		// The same events once more, after the first time.
 		second := l.append(stream, eventstore.AtRevision(first.Revision), events)
 		held = append(held, events...)
 		l.replays(name+", at first", stream, eventstore.AtRevision(2), events, first)
@@ -167,8 +167,8 @@ func idAgain(l *log) {
 func firstIDDecides(l *log) {
 	for _, expected := range []eventstore.Expected{eventstore.Any, eventstore.StreamExists} {
 		for name, c := range map[string]struct {
-			ids  []int // of those that are recorded, which are 0, 1, 2 and 0 once more; 4 and 5 are new
-			at   int64 // of a repeat
+			ids  []int // by number: the stream holds 0, 1, 2 and 0 once more; 4 and 5 are new
+			at   int64 // the revision that a repeated append returns
 			want string
 		}{
 			"the first":           {[]int{0}, 0, "repeat"},
@@ -257,7 +257,7 @@ func idInAnotherStream(l *log) {
 	}
 	_, err := l.Append(l.ctx, l.stream("c"), eventstore.AtRevision(7), events[:1])
 	l.isConflict(err, l.stream("c"), eventstore.AtRevision(7), 1)
-	// Each stream knows its own again, and holds them under the ids that were given.
+	// Each stream recognises its own events, and holds them under the ids that were given.
 	l.replays("in the first stream", l.stream("a"), eventstore.NoStream, events, first)
 	l.replays("in another", other, eventstore.AtRevision(1), events, results[other])
 	l.replays("in a new one", l.stream("c"), eventstore.NoStream, events[1:], results[l.stream("c")])

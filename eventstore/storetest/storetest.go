@@ -95,7 +95,7 @@ type log struct {
 	eventstore.Store
 	promises
 	ctx    context.Context
-	start  eventstore.Position // head before the rule began
+	start  eventstore.Position // the head before the rule began
 	prefix string              // of this rule's streams
 }
 
@@ -135,7 +135,7 @@ func (l *log) append(stream string, expected eventstore.Expected, events []event
 	l.Helper()
 	result, err := l.Append(l.ctx, stream, expected, events)
 	if _, unknown := errors.AsType[*eventstore.OutcomeUnknownError](err); unknown && l.lossy && events[len(events)-1].Type == eventstore.TombstoneType {
-		_, err = l.settle(l.ctx, stream, expected, events) // an engine cannot do that: a second end is refused, whoever wrote the first
+		_, err = l.settle(l.ctx, stream, expected, events) // the engine cannot repeat a tombstone itself, because a second one is refused in any case
 		l.isDeleted("an end whose answer was lost, again", stream, err)
 		return l.end(stream)
 	}

@@ -75,8 +75,8 @@ func endedRefuses(l *log) {
 	l.inOrder(l.readAll(l.start))
 }
 
-// refusesAppends tries an ended stream with every expectation: with new events,
-// with those it holds, and with another tombstone.
+// refusesAppends appends to an ended stream, with every expectation: new events, events that the
+// stream holds, and another tombstone. All must be refused.
 func (l *log) refusesAppends(name, stream string, held []eventstore.Event) {
 	l.Helper()
 	last := int64(len(held)) - 1
@@ -252,7 +252,7 @@ func racingTombstones(l *log) {
 		group, ctx := errgroup.WithContext(l.ctx)
 		for range writers {
 			group.Go(func() error {
-				defer underWay() // also when it fails, so that nobody waits
+				defer underWay() // also when the append fails, so that nobody waits for ever
 				for n := 1; ; n++ {
 					over := ended.Load() > 0
 					_, err := l.Append(ctx, stream, eventstore.Any, newEvents(1))
@@ -289,13 +289,13 @@ func racingTombstones(l *log) {
 			l.end(stream)
 		}
 		held := l.readFiltered(l.start, eventstore.Filter{StreamPrefixes: []string{stream}}, 0)
-		taken := ended.Load() == 1 || l.lossy && ended.Load() == 0 // it was answered as the others
+		taken := ended.Load() == 1 || l.lossy && ended.Load() == 0 // if the winner's answer was lost, it was refused like the others
 		if last := held[len(held)-1].Type; !taken || last != eventstore.TombstoneType {
 			l.Fatalf("round %d: %d tombstones were taken, the stream's last event is %s", round, ended.Load(), last)
 		}
 		most := appended.Load() + 1
 		if l.lossy {
-			most += writers // the last of each
+			most += writers // the last append of each writer may be missing from the count
 		}
 		if got, want := int64(len(held)), appended.Load()+1; got < want || got > most {
 			l.Fatalf("round %d: the stream holds %d events, %d were acknowledged", round, got, want)

@@ -12,10 +12,10 @@ import (
 	"daybook/eventstore"
 )
 
-// likeEventStoreDB is sound and promises what the contract says and no more: it
-// knows the ids of one stream at a time, tells no actual revision, calls an id
-// that is known a conflict, takes a tombstone only alone, gives it the highest
-// revision and an id of its own, and has positions of two counters with gaps.
+// likeEventStoreDB is an engine that keeps the contract and promises no more. It compares ids only
+// within a stream, does not tell a conflict's actual revision, and answers *conflict* for an id that
+// it knows. It accepts a tombstone only alone, and gives it the highest revision and another id. Its
+// positions have two counters, and gaps.
 func likeEventStoreDB(e *engine) {
 	given := &idsByStream{own: make(map[uuid.UUID]uuid.UUID)}
 	out := func(r *eventstore.Recorded) bool {
@@ -72,7 +72,7 @@ func likeEventStoreDB(e *engine) {
 					err = &eventstore.UnknownPlaceError{Position: after, Head: sparse(unknown.Head)}
 				}
 				item.Checkpoint = sparse(item.Checkpoint)
-				if item.Event == nil && !item.CaughtUp { // as after the event, before the next
+				if item.Event == nil && !item.CaughtUp { // a checkpoint, which lies between this event and the next
 					item.Checkpoint = eventstore.AtPair((number(item.Checkpoint)/gap+1)*gap+7, 0)
 				}
 				if item.Event != nil {
@@ -102,11 +102,11 @@ func dense(p eventstore.Position) eventstore.Position {
 	return eventstore.At(number(p) / gap)
 }
 
-// idsByStream hides from a log that knows all ids that an id is used in several
-// streams.
+// idsByStream gives the log another id for each stream. So a log that knows all ids does not notice
+// that two streams use one id.
 type idsByStream struct {
 	mu  sync.Mutex
-	own map[uuid.UUID]uuid.UUID // the id as given, by the id in the log
+	own map[uuid.UUID]uuid.UUID // the id that was given, by the id in the log
 }
 
 func (ids *idsByStream) in(stream string, events []eventstore.Event) []eventstore.Event {
