@@ -175,8 +175,8 @@ type Store interface {
 	Append(ctx context.Context, stream string, expected Expected, events []Event) (Result, error)
 
 	// ReadStream yields a stream's events from a revision on, in order, and at most limit of
-	// them. Limit 0 means all events up to the stream's end at some moment after the call. A
-	// stream that holds no event yields *NotFoundError. A read from beyond its end yields
+	// them. Limit 0 means all events that the stream has at some moment after the call. A stream
+	// that holds no event yields *NotFoundError. A read from beyond the stream's end yields
 	// nothing.
 	ReadStream(ctx context.Context, stream string, from int64, limit int) iter.Seq2[Recorded, error]
 

@@ -15,8 +15,8 @@ import (
 
 var errAnotherLog = errors.New("it is another log")
 
-// While appends are under way, the server is started anew with another log. Whatever
-// they wait for, none of them is sent before the new connection was admitted.
+// While appends are under way, the server is started again with another log. Appends wait at
+// different steps, and none of them is sent before the new connection is admitted.
 func TestNothingIsAppendedOverAConnectionThatWasNotAdmitted(t *testing.T) {
 	t.Parallel()
 	n := serve(t, memory.New(), "127.0.0.1:0")
@@ -65,8 +65,8 @@ func TestNothingIsAppendedOverAConnectionThatWasNotAdmitted(t *testing.T) {
 	}
 }
 
-// An append that meets a new connection before it is admitted waits until it is. The
-// connection is kept, because nothing is wrong with it, and others use it already.
+// If an append gets a new connection that is not admitted yet, the append waits. The connection is
+// kept, because it works and other calls already use it.
 func TestAConnectionThatIsNotAdmittedYetIsKept(t *testing.T) {
 	t.Parallel()
 	n := serve(t, memory.New(), "127.0.0.1:0")
@@ -104,8 +104,8 @@ func TestAConnectionThatIsNotAdmittedYetIsKept(t *testing.T) {
 	}
 }
 
-// The server names another leader, which has another log. Nothing is appended there
-// before the connection to it was admitted.
+// The server names another leader, and that leader has another log. Nothing is appended there before
+// the connection to it is admitted.
 func TestNothingIsAppendedAtALeaderThatWasNotAdmitted(t *testing.T) {
 	t.Parallel()
 	other := memory.New()

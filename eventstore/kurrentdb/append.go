@@ -18,7 +18,7 @@ import (
 
 // Append implements eventstore.Store. A tombstone must be its append's only event. The server
 // writes the tombstone itself, so its id and its bytes are not kept, and its revision is the
-// highest possible.
+// highest possible one.
 //
 // Replayed is false if the log holds at this place exactly the bytes that were given, and did
 // not hold them when this store last knew the head. The store knows the head from its shared
@@ -79,8 +79,8 @@ func ends(events []eventstore.Event) bool {
 // refreshHead reads the head if it may have moved without the store's knowledge: by an append
 // with an unknown outcome, or by any append while there is no subscription.
 func (s *Store) refreshHead(ctx context.Context) error {
-	blurs, blurred := s.known.mustRead()
-	if !blurred && s.live.flows() {
+	moves, must := s.known.mustRead()
+	if !must && s.live.flows() {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.supervisor.wait)
@@ -88,7 +88,7 @@ func (s *Store) refreshHead(ctx context.Context) error {
 	if _, err := s.readHead(ctx); err != nil {
 		return err
 	}
-	s.known.wasRead(blurs)
+	s.known.wasRead(moves)
 	return nil
 }
 
@@ -100,10 +100,9 @@ func (s *Store) appended(stream string, events []eventstore.Event, result events
 	}
 }
 
-// send repeats an append while there is time. It repeats an append that was surely not done,
-// and one whose outcome is unknown, because the server recognises its ids. It does not repeat
-// the end of a stream, because the server refuses a second end, even to the writer of the
-// first.
+// send repeats an append while there is time: an append that was certainly not done, and also one
+// whose outcome is unknown, because the server recognises its ids. It does not repeat a tombstone.
+// The server would refuse a second tombstone, even from the writer of the first.
 func (s *Store) send(ctx context.Context, op appending) (eventstore.Result, error) {
 	until := time.Now().Add(s.supervisor.wait)
 	doubt := false // one of the attempts may have been done
@@ -115,11 +114,11 @@ func (s *Store) send(ctx context.Context, op appending) (eventstore.Result, erro
 		again := false
 		switch judge(err) {
 		case notSent, elsewhere, moved:
-			_, tried := errors.AsType[*unsent](err) // this one has waited already
+			_, tried := errors.AsType[*unsent](err) // this attempt has waited already
 			again = !tried || errors.Is(err, errNewConnection)
 		case unknown, lost:
 			doubt, again = true, op.repeatable
-		case conflict, duplicate, deleted: // whatever earlier attempts have done
+		case conflict, duplicate, deleted: // these are certain, whatever earlier attempts have done
 			return eventstore.Result{}, err
 		default:
 		}
@@ -134,8 +133,8 @@ func (s *Store) send(ctx context.Context, op appending) (eventstore.Result, erro
 	}
 }
 
-// errNewConnection is the error of an append that was not sent, because the connection was
-// made after the log was last compared.
+// errNewConnection is the error of an append that was not sent, because its connection is newer
+// than the last comparison of the log.
 var errNewConnection = errors.New("the connection is a new one")
 
 // sendOnce sends an append over a connection whose log was found to be the right one. Without
@@ -212,12 +211,11 @@ func adding(stream string, expected eventstore.Expected, sent []esdb.EventData) 
 }
 
 // linger is how much longer than its caller an append goes on in the client.
-//
-// If an append's stream fails while it is sending, the client reads the trailers. If the
-// context ends at the same moment, gRPC writes them: a data race. A caller's deadline may
-// come at any moment. If a server dies, the first call that notices gives up the connection
-// for all. An append begins while its caller is waiting and is sent at once. So a moment
-// later it has been sent or has failed.
+// The reason is a data race in the client. If the gRPC stream of an append fails while the append
+// is being sent, the client reads the trailers. If the context ends at the same moment, gRPC writes
+// them. The context could end at any moment: at the caller's deadline, or when another call notices
+// that the server is dead and gives up the connection for all calls. An append is sent at once while
+// its caller is waiting. So after this short time it has been sent or has failed.
 const linger = 250 * time.Millisecond
 
 // lingering is a context that ends linger after ctx, or when it is canceled.
@@ -234,8 +232,8 @@ func lingering(ctx context.Context) (context.Context, context.CancelFunc) {
 	}
 }
 
-// behind is the error of a node that does not have what the leader has. It was the leader
-// before. It forwards appends, and answers reads from its own state.
+// behind is the error of a node that lacks events which the leader has. Such a node was the leader
+// before. It forwards appends to the leader, but answers reads from its own state.
 type behind struct{ cause error }
 
 func (e *behind) Error() string { return fmt.Sprintf("the node is behind its leader: %v", e.cause) }
@@ -247,10 +245,10 @@ const (
 	maxPollGap = 100 * time.Millisecond
 )
 
-// awaitMove waits until a caller whose append was refused can read the reason. The server
-// refuses by what its writer knows, and readers see that some milliseconds later. If the
-// stream does not change for long, the node is behind its leader, and its connection is
-// replaced. The answer is the same in both cases.
+// awaitMove is called when an append was refused. It waits until readers can see the reason,
+// because the server's writer knows of an append some milliseconds before readers see it. If the
+// stream does not change for long, the node is behind its leader, and its connection is replaced.
+// The caller gets the same error in both cases.
 func (s *Store) awaitMove(ctx context.Context, stream string, expected eventstore.Expected, w *watch, refusal error) {
 	if expected < eventstore.NoStream {
 		return
@@ -271,8 +269,8 @@ func (s *Store) awaitMove(ctx context.Context, stream string, expected eventstor
 	}
 }
 
-// awaitEnd waits until the end of a stream can be read. Other appends to the stream need that
-// when they compare what was recorded.
+// awaitEnd waits until readers can see that a stream has ended. Other appends to the stream need
+// this when they compare what was recorded.
 func (s *Store) awaitEnd(ctx context.Context, position eventstore.Position, w *watch) {
 	began := time.Now()
 	for gap := minPollGap; time.Since(began) < settling && !w.beyond(eventstore.LastRevision-1); gap = min(2*gap, maxPollGap) {
@@ -282,7 +280,7 @@ func (s *Store) awaitEnd(ctx context.Context, position eventstore.Position, w *w
 	}
 }
 
-// isAt tells whether readers still see a stream as a refused append expected it.
+// isAt tells whether readers still see a stream in the state that a refused append expected.
 func isAt(ctx context.Context, client *esdb.Client, stream string, expected eventstore.Expected) (bool, error) {
 	last, err := readPage(streamFrom(stream, esdb.Backwards, esdb.End{}), 1)(ctx, client)
 	switch {
@@ -295,8 +293,9 @@ func isAt(ctx context.Context, client *esdb.Client, stream string, expected even
 	}
 }
 
-// notRead means that an append was recorded, now or before, but could not be read back. A
-// repetition finds out. Its cause says nothing about the append.
+// notRead means that an append was recorded, now or before, but could not be read back. If the
+// append is repeated, it is read back again. The cause says why the read failed, and nothing about
+// the append.
 type notRead struct{ cause error }
 
 func (e *notRead) Error() string { return fmt.Sprintf("read back what was appended: %v", e.cause) }
@@ -350,8 +349,8 @@ func readBack(ctx context.Context, client *esdb.Client, stream string, last int6
 		return eventstore.Result{}, err
 	}
 	defer events.Close()
-	// Nothing was added before the stream's first event: the server recognised the ids at
-	// other places.
+	// If first is negative, the server recognised the ids at other places, because nothing can be
+	// added before the stream's first event.
 	result := eventstore.Result{Revision: -1, Replayed: first < 0}
 	for {
 		event, err := events.Recv()
@@ -391,8 +390,8 @@ func revision(expected eventstore.Expected) esdb.ExpectedRevision {
 	}
 }
 
-// idLocks makes appends that begin with the same event id go one after the other. So a later
-// one sees what the first has done.
+// idLocks makes appends wait for each other if they begin with the same event id. So a later append
+// sees what the first one has done.
 type idLocks struct {
 	mu   sync.Mutex
 	held map[uuid.UUID]chan struct{} // closed when the lock is released

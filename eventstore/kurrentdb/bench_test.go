@@ -13,8 +13,8 @@ import (
 	"daybook/eventstore/memory"
 )
 
-// What the engine, the client, the protocol and the gateway cost together: the
-// log behind them is in memory.
+// BenchmarkAppend measures what the engine, the client, the protocol and the gateway cost together.
+// The log behind them is in memory.
 func BenchmarkAppend(b *testing.B) {
 	store := benchStore(b, memory.New())
 	var stream atomic.Int64

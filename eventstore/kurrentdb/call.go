@@ -52,7 +52,7 @@ func callOn[T any](ctx context.Context, s *supervisor, op func(context.Context, 
 	s.made.Add(1)
 	answer, err := start(ctx, c, s, op)
 	if err != nil {
-		c.learn(err) // before it is tried again
+		c.learn(err) // before the call is tried again
 	}
 	return answer, err
 }
@@ -69,7 +69,7 @@ func start[T any](ctx context.Context, c *connection, s *supervisor, op func(con
 	}, op)
 }
 
-// guard runs an operation like call, on a given connection and without taking a slot.
+// guard runs an operation as call does, but on a given connection and without taking a slot.
 func guard[T any](ctx context.Context, c *connection, op operation[T]) (T, error) {
 	if !c.inside.enter() {
 		var none T
@@ -164,9 +164,9 @@ func (c *connection) learn(err error) {
 	case lost, moved, notSent: // notSent: the client has ended itself
 		c.drop(err)
 	case unknown:
-		if !errors.Is(err, context.Canceled) { // canceled by a caller that did not want to wait
+		if !errors.Is(err, context.Canceled) { // a caller that no longer wants to wait says nothing about the connection
 			c.suspect()
 		}
-	default: // the connection is as good as it was
+	default: // such an error says nothing about the connection
 	}
 }

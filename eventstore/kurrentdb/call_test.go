@@ -14,15 +14,15 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// alone is a supervisor with one connection that has one slot.
+// alone makes a supervisor with one connection, which has one slot.
 func alone() (*supervisor, *connection) {
 	c := newConnection(esdb.Configuration{}, 1, slog.New(slog.DiscardHandler))
 	s := &supervisor{current: c, timeout: time.Minute, wait: time.Minute, changed: make(chan struct{}), ctx: context.Background()}
 	return s, c
 }
 
-// A client that blocks for ever, as it does when its own goroutine has ended,
-// holds a slot and nobody else.
+// A client blocks for ever when its own goroutine has ended. Such a call keeps its slot, but its
+// caller returns and other calls go on.
 func TestACallThatBlocksForEverIsLeft(t *testing.T) {
 	s, c := alone()
 	release := make(chan struct{})
@@ -60,7 +60,7 @@ func TestACallEndsWithItsConnection(t *testing.T) {
 	}
 }
 
-// An append outlives its caller for a moment, and does not outlive its call.
+// An append goes on for a moment after its caller has left, but not after its own time has ended.
 func TestAnAppendLingers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -84,7 +84,8 @@ func TestAnAppendLingers(t *testing.T) {
 	})
 }
 
-// What a call meets after its caller has left is learned from all the same.
+// If a call meets an error after its caller has left, the engine still uses the error to judge the
+// connection.
 func TestALateErrorEndsTheConnection(t *testing.T) {
 	s, c := alone()
 	ctx, leave := context.WithCancel(t.Context())
@@ -101,8 +102,8 @@ func TestALateErrorEndsTheConnection(t *testing.T) {
 	<-c.ctx.Done()
 }
 
-// What the server has answered is not forgotten because the connection is given
-// up for it, however many others leave it at that moment.
+// An answer of the server can be the reason why the connection is given up. The caller must get this
+// answer all the same, however many other calls end at that moment.
 func TestAnAnswerThatEndsTheConnectionIsGiven(t *testing.T) {
 	t.Parallel()
 	const others = 500
@@ -131,8 +132,8 @@ func TestAnAnswerThatEndsTheConnectionIsGiven(t *testing.T) {
 	}
 }
 
-// A call that waited for the next connection in vain is told so. It had one that was
-// given up, so there was no reason yet why there is none.
+// A call whose connection was given up waits for the next one. If none comes, the call gets an
+// error, even if the supervisor does not know a reason yet.
 func TestACallThatGetsNoOtherConnectionIsToldSo(t *testing.T) {
 	t.Parallel()
 	s, c := alone()

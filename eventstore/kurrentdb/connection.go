@@ -23,7 +23,7 @@ const (
 	saysFailed = "unexpected exception: %v"
 	saysLeader = "Connecting to leader node %s ..."
 	saysNoNode = "maximum discovery attempt count reached"
-	// gRPC says this of a server that speaks another protocol, or closes the connection.
+	// gRPC says this if a server speaks another protocol, or closes the connection.
 	saysNoPreface = "error reading server preface"
 )
 
@@ -44,12 +44,12 @@ type connection struct {
 	config esdb.Configuration
 	client *esdb.Client
 	logger *slog.Logger
-	number atomic.Uint64 // number of connections made up to this one; never if no append may be sent over it any more
+	number atomic.Uint64 // this is the number-th connection; the constant never, if no append may be sent over it any more
 
 	ctx  context.Context // ends when the connection is given up; its cause says why
 	drop context.CancelCauseFunc
 
-	use    context.Context // ends when it is to be replaced, and at the latest when it is given up
+	use    context.Context // ends when the connection must be replaced, or is given up
 	retire context.CancelCauseFunc
 
 	slots  chan struct{} // taken by calls in flight
@@ -107,8 +107,8 @@ func dial(ctx context.Context, config esdb.Configuration, inFlight int, logger *
 	}
 }
 
-// brokenOff is the error at which a call was broken off, so that the client does not try to
-// recover.
+// brokenOff means that a call was broken off when the client logged cause, so that the client does
+// not try to recover.
 type brokenOff struct{ cause error }
 
 func (b *brokenOff) Error() string { return b.cause.Error() }
@@ -142,11 +142,10 @@ func (l *ledBy) Error() string { return "the server names another leader: " + l.
 // never is the number of a connection over which no append may be sent.
 const never = math.MaxUint64
 
-// checkLeader makes sure that the leader which the server named answers, before the client
-// goes there. If the leader does not answer, the client would forget to close its connection
-// to it. The client has already closed the old connection, so its goroutine can be ended
-// here. If the leader answers, calls in flight may finish there, and the connection is
-// replaced.
+// checkLeader is called before the client goes to a leader that the server named. It makes sure that
+// this leader answers, because otherwise the client would forget to close its connection to it. The
+// client has already closed the old connection, so its goroutine can be ended here. If the leader
+// answers, calls in flight may finish there, and the connection is replaced.
 func (c *connection) checkLeader(address string) {
 	c.number.Store(never)
 	config := c.config
@@ -160,9 +159,9 @@ func (c *connection) checkLeader(address string) {
 	c.retire(&ledBy{address})
 }
 
-// close ends the client when no goroutine is calling it any more. Before that, it would be a
-// race, because it closes a channel on which calls send. grace is how long it waits for
-// calls. Calls that still block end when that channel is closed.
+// close ends the client when no goroutine is calling it any more. To end it earlier would be a data
+// race, because the client then closes a channel on which calls send. grace is how long close waits
+// for calls. Calls that still block end when that channel is closed.
 func (c *connection) close(grace time.Duration) {
 	c.drop(errReplaced)
 	ctx, cancel := context.WithTimeout(context.Background(), grace)

@@ -94,9 +94,8 @@ func (s selection) selects(e *eventstore.Recorded) bool {
 	return (s.system || !isSystem(e.Type, e.Stream)) && s.filter.Selects(e.Type, e.Stream)
 }
 
-// serverFilter is the filter for the server. It may let more events through, so selects
-// checks what comes. The server refuses an empty prefix, and one that is not text; no name
-// begins with such text.
+// serverFilter is the filter for the server. It may let more events through, so selects checks each
+// event that comes. Prefixes that are empty or not text are left out: the server refuses them.
 func (s selection) serverFilter() *esdb.SubscriptionFilter {
 	kind, prefixes := esdb.EventFilterType, s.filter.TypePrefixes
 	if len(s.filter.StreamPrefixes) > 0 {

@@ -20,8 +20,8 @@ import (
 type fate int
 
 const (
-	unknown   fate = iota // no answer, or none that tells: it may have been done
-	lost                  // as unknown, and the connection is no good
+	unknown   fate = iota // no answer, or an answer that does not tell: the call may have been done
+	lost                  // as unknown, and the connection does not work any more
 	notSent               // nothing was sent
 	elsewhere             // not done: another node is the leader, and the client goes there
 	moved                 // not done: another node is the leader, and it was not named
@@ -30,7 +30,7 @@ const (
 	missing               // not done: there is no such stream
 	deleted               // not done: the stream has ended
 	duplicate             // not done: an event id is recorded already
-	denied                // not done: no right to
+	denied                // not done: this user has no right to do it
 	refused               // not done, and never will be
 	nowhere               // not done: the log does not know the place
 )
@@ -78,7 +78,7 @@ func judge(err error) fate {
 			if !typed { // the answer to a read, not an error of the protocol
 				return missing
 			}
-		default: // the wrapped error says it
+		default: // the wrapped error decides
 		}
 	}
 	switch {

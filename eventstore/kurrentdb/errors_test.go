@@ -17,7 +17,7 @@ import (
 	"daybook/eventstore"
 )
 
-// Whatever an error is wrapped in, what it says about an append stays the same.
+// An error says the same about an append, whether it is wrapped or not.
 func TestAppendErrors(t *testing.T) {
 	code := func(c codes.Code) error { return status.Error(c, "said by the server") }
 	for name, c := range map[string]struct {
@@ -50,11 +50,11 @@ func TestAppendErrors(t *testing.T) {
 	}
 }
 
-// Errors after which the connection is no good.
+// Some errors show that the connection does not work any more.
 func TestErrorsThatEndAConnection(t *testing.T) {
 	for name, c := range map[string]struct {
 		err      error
-		gone     bool // at once, with all that is under way on it
+		gone     bool // the connection is given up at once, with all calls that are under way on it
 		replaced bool
 	}{
 		"unavailable":    {&brokenOff{status.Error(codes.Unavailable, "")}, true, true},
@@ -62,7 +62,7 @@ func TestErrorsThatEndAConnection(t *testing.T) {
 		"behind":         {&behind{errNotThere}, false, true},
 		"not the leader": {status.Error(codes.NotFound, ""), true, true},
 		"a conflict":     {status.Error(codes.FailedPrecondition, ""), false, false},
-		"no answer":      {&noAnswer{errTimeout}, false, false}, // that is looked into
+		"no answer":      {&noAnswer{errTimeout}, false, false}, // the supervisor checks the connection first
 		"no right":       {status.Error(codes.PermissionDenied, ""), false, false},
 	} {
 		conn := newConnection(esdb.Configuration{}, 1, slog.New(slog.DiscardHandler))
@@ -88,7 +88,7 @@ func TestDuplicateNamesTheEvent(t *testing.T) {
 	}
 }
 
-// With several hosts only what is wrong with all of them is hopeless.
+// If there are several hosts, waiting is hopeless only if every one of them has a fault that stays.
 func TestOneBadHostIsNotHopeless(t *testing.T) {
 	bad, later := fmt.Errorf("%w: %q", errAddress, "fe80::1%eth0"), errNoLeader
 	for _, c := range []struct {
@@ -106,7 +106,7 @@ func TestOneBadHostIsNotHopeless(t *testing.T) {
 	}
 }
 
-// A cluster's one name is asked at each of its addresses.
+// If one name stands for a cluster, each address of the name is asked.
 func TestTheHostsToAsk(t *testing.T) {
 	lookup := func(_ context.Context, name string) ([]string, error) {
 		if name != "cluster.example" {

@@ -21,15 +21,16 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// fake is a server that does what a test says. What is not said is answered as
-// by an empty log.
+// fake is a server whose answers a test sets. A call for which the test sets nothing is answered as
+// an empty log would answer.
 type fake struct {
 	append func(streams.Streams_AppendServer) error
 	read   func(*streams.ReadReq_Options, streams.Streams_ReadServer) error
 	gossip func() *gossip.ClusterInfo
-	// tombstone is answered as by a server that has none if nil.
+	// If tombstone is nil, the server answers that it does not have this method.
 	tombstone func(context.Context, *streams.TombstoneReq) (*streams.TombstoneResp, error)
-	// version is what a client is told when it connects; nil is one it can read.
+	// version returns the version that a client is told when it connects. If it is nil, the client is
+	// told a version that it can read.
 	version func() string
 
 	streams.UnimplementedStreamsServer
@@ -68,7 +69,8 @@ func (f *fake) GetSupportedMethods(context.Context, *shared.Empty) (*serverfeatu
 	return &serverfeatures.SupportedMethods{EventStoreServerVersion: version}, nil
 }
 
-// gossiping is a fake's other service with a method called Read.
+// gossiping is the gossip service of a fake. It is a type of its own, because its method is called
+// Read, too.
 type gossiping struct {
 	gossip.UnimplementedGossipServer
 	fake *fake
@@ -129,7 +131,7 @@ func notLeader(host string, port int) func(streams.Streams_AppendServer) error {
 	}
 }
 
-// wrongVersion is the answer to an append to a stream that is not as expected.
+// wrongVersion is the answer to an append if the stream is not as expected.
 func wrongVersion() *streams.AppendResp {
 	return &streams.AppendResp{Result: &streams.AppendResp_WrongExpectedVersion_{WrongExpectedVersion: &streams.AppendResp_WrongExpectedVersion{
 		CurrentRevisionOption:  &streams.AppendResp_WrongExpectedVersion_CurrentRevision{CurrentRevision: 7},
@@ -137,7 +139,7 @@ func wrongVersion() *streams.AppendResp {
 	}}}
 }
 
-// confirmed is the first word of a subscription.
+// confirmed is the first message of a subscription.
 func confirmed() *streams.ReadResp {
 	return &streams.ReadResp{Content: &streams.ReadResp_Confirmation{
 		Confirmation: &streams.ReadResp_SubscriptionConfirmation{SubscriptionId: uuid.NewString()},
@@ -154,7 +156,7 @@ func checkpoint(position uint64) *streams.ReadResp {
 	}}
 }
 
-// event is one of stream "a", at the revision that its position gives it.
+// event is an event of the stream "a". Its revision follows from its position.
 func event(eventType string, position uint64) *streams.ReadResp {
 	id := uuid.New()
 	return &streams.ReadResp{Content: &streams.ReadResp_Event{Event: &streams.ReadResp_ReadEvent{

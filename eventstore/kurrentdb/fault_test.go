@@ -26,12 +26,12 @@ import (
 const (
 	callers  = 64
 	deadline = time.Second
-	// grace is what a caller may be late on a machine that stands still for some
-	// seconds; one that waited for its call to end would be later.
+	// grace is how late a caller may return, because the machine may stand still for some seconds. A
+	// caller that waits until its call in the client ends would return even later.
 	grace = 8 * time.Second
 )
 
-// line is what lies between the store and its server.
+// line is the network between the store and its server, with toxiproxy in it.
 type line struct {
 	t *testing.T
 	*toxiproxy.Proxy
@@ -54,7 +54,7 @@ func (l *line) restore() {
 
 func (l *line) cut() { l.Stop() }
 
-// poison makes the line bad in both directions, with a toxic of toxiproxy's.
+// poison adds a fault to the line in both directions (a "toxic" of toxiproxy).
 func (l *line) poison(kind, attributes string) {
 	l.t.Helper()
 	for _, way := range []string{"upstream", "downstream"} {
@@ -67,8 +67,9 @@ func (l *line) poison(kind, attributes string) {
 
 func (l *line) cure() { l.Toxics.ResetToxics(context.Background()) }
 
-// load is callers that append to a stream each, and what they were told. They need the
-// machine for their deadlines, so tests with a load run beside no others.
+// load has callers, each of which appends to a stream of its own, and the answers that they got. The
+// callers have deadlines and need the whole machine for them, so tests with a load do not run in
+// parallel with others.
 type load struct {
 	t       *testing.T
 	store   eventstore.Store
@@ -92,8 +93,8 @@ func begin(t *testing.T, store eventstore.Store, pace time.Duration) *load {
 	return l
 }
 
-// call appends again and again, repeats what failed with the same ids and the
-// same expectation, and stops when nothing is open any more.
+// call appends again and again. It repeats a failed append with the same ids and the same
+// expectation, and stops when no append of it is open.
 func (l *load) call(stream string, pace time.Duration) {
 	revision := int64(-1)
 	for {
@@ -156,8 +157,8 @@ func (l *load) moreErrors(n int64) {
 	eventually(l.t, fmt.Sprintf("%d more errors", n), func() bool { return l.errors.Load() >= want })
 }
 
-// finish waits for the callers to end, and compares what they were told with the
-// log itself: everything acknowledged once, in order, and nothing else.
+// finish waits until the callers have ended, and compares their answers with the log. The log must
+// have every acknowledged event once and in order, and no other event.
 func (l *load) finish(log eventstore.Store) {
 	l.t.Helper()
 	close(l.stop)
@@ -207,8 +208,8 @@ func eventually(t *testing.T, what string, condition func() bool) {
 	}
 }
 
-// Whatever happens on the way to the server, callers are answered in time, work
-// goes on when it is over, and the log holds what was acknowledged, once.
+// A fault happens on the way to the server. Callers are answered in time, work goes on when the
+// fault is over, and the log holds every acknowledged event once.
 func TestFaultsOnTheLine(t *testing.T) {
 	type setting struct {
 		line *line
@@ -267,8 +268,8 @@ func TestFaultsOnTheLine(t *testing.T) {
 	}
 }
 
-// The one of the issue: load and a subscriber all the time, over a bad line, and
-// the server killed and started three times.
+// This is the hardest case: appends and a subscriber all the time, a bad line, and a server that is
+// killed and started again three times.
 func TestUnderLoadWithAServerThatDiesThreeTimes(t *testing.T) {
 	log := memory.New()
 	n := serve(t, log, "127.0.0.1:0")
@@ -327,7 +328,8 @@ func TestUnderLoadWithAServerThatDiesThreeTimes(t *testing.T) {
 	}
 }
 
-// However often the server goes away, nothing of it stays in this process.
+// However often the server goes away, no goroutine and no connection of the old client stays in this
+// process.
 func TestOutagesLeaveNothingBehind(t *testing.T) {
 	before, others := goleak.IgnoreCurrent(), connections()
 	t.Run("outages", func(t *testing.T) {
@@ -359,14 +361,14 @@ func TestOutagesLeaveNothingBehind(t *testing.T) {
 		l.finish(log)
 		stop()
 		inTime(t, &group)
-		// The store is still open, and has one connection.
+		// The store is still open and has one connection, so exactly one may be left.
 		eventually(t, "end of the connections before", func() bool { return connections() == others+1 })
 	})
 	nothingIsLeft(t, before)
 }
 
-// connections counts the client's gRPC connections in this process, whatever
-// state they are in: each has three goroutines like this one.
+// connections counts the client's gRPC connections in this process, in any state. Each connection
+// has three goroutines with this function on their stack.
 func connections() int {
 	all := make([]byte, 8<<20)
 	all = all[:runtime.Stack(all, true)]

@@ -49,7 +49,7 @@ type Store struct {
 	live       live
 	known      knownHead
 	idLocks    idLocks
-	admit      func(context.Context) (upTo uint64, err error) // nil: appends may go over every connection
+	admit      func(context.Context) (upTo uint64, err error) // nil: appends may be sent over every connection
 	pulse      eventstore.PulseRecorder
 	proving    sync.WaitGroup
 	closed     chan struct{} // ends subscriptions
@@ -94,7 +94,7 @@ func Open(ctx context.Context, address string, options Options) (*Store, error) 
 	go s.supervisor.run()
 	if err := s.check(ctx); err != nil {
 		done, cancel := context.WithCancel(ctx)
-		cancel() // there is nothing to wait for
+		cancel() // waiting would not help
 		return nil, errors.Join(fmt.Errorf("open the event store: %w", err), ignoreContext(s.Close(done)))
 	}
 	s.proving.Go(s.prove)
@@ -186,7 +186,7 @@ type knownHead struct {
 	mu        sync.Mutex
 	at        eventstore.Position
 	moves     int // appends that may have moved the head without the store's knowledge
-	readMoves int // of these, those after which the head was read
+	readMoves int // how many of these appends came before the last read of the head
 }
 
 func (h *knownHead) advance(position eventstore.Position) {
@@ -204,18 +204,19 @@ func (h *knownHead) mayHaveMoved() {
 	h.moves++
 }
 
-// mustRead tells whether the head must be read. The caller then passes moves to wasRead.
-func (h *knownHead) mustRead() (blurs int, blurred bool) {
+// mustRead tells whether the head must be read. After the caller has read it, it passes moves to
+// wasRead.
+func (h *knownHead) mustRead() (moves int, must bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.moves, h.moves > h.readMoves
 }
 
 // wasRead notes that the head was read after so many moves.
-func (h *knownHead) wasRead(blurs int) {
+func (h *knownHead) wasRead(moves int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.readMoves = max(h.readMoves, blurs)
+	h.readMoves = max(h.readMoves, moves)
 }
 
 func (h *knownHead) get() eventstore.Position {

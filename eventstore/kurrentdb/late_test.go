@@ -10,17 +10,17 @@ import (
 	"daybook/eventstore"
 )
 
-// lateLog is a log whose writer knows an append before any reader does, as in a
-// real server: whoever loses to it is refused at once, and finds nothing yet.
-// Events come into view in the order of the log.
+// lateLog is a log whose writer knows an append before its readers see it, like a real server. If
+// another append loses against it, that append is refused at once, although a read does not show the
+// reason yet. Events become visible in the order of the log.
 type lateLog struct {
 	eventstore.Store
-	most  time.Duration // from an append to its view
-	eager bool          // an append is answered before its view, else after
+	most  time.Duration // the longest time from an append until it is visible
+	eager bool          // an append is answered before it is visible; otherwise after that
 
 	mu      sync.Mutex
-	shown   uint64            // the last position in view
-	due     map[uint64]uint64 // appends whose time has come: by the position before the first, the last
+	shown   uint64            // the last visible position
+	due     map[uint64]uint64 // appends whose time has come: from the position before the first event to that of the last
 	changed chan struct{}
 }
 
@@ -44,7 +44,7 @@ func (l *lateLog) Append(ctx context.Context, stream string, expected eventstore
 	return result, l.inView(ctx, result.Position)
 }
 
-// show brings an append into view, once all before it are.
+// show makes an append visible as soon as all appends before it are visible.
 func (l *lateLog) show(before, last uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -99,7 +99,7 @@ func (l *lateLog) Subscribe(ctx context.Context, after eventstore.Position, filt
 	}
 }
 
-// seen is what of a read is in view, at most limit events of it.
+// seen yields only the visible events of a read, at most limit of them.
 func (l *lateLog) seen(read iter.Seq2[eventstore.Recorded, error], limit int) iter.Seq2[eventstore.Recorded, error] {
 	shown, _ := l.view()
 	return func(yield func(eventstore.Recorded, error) bool) {
@@ -134,7 +134,7 @@ func (l *lateLog) ReadStreamBackwards(ctx context.Context, stream string, from i
 	return l.orMissing(ctx, stream, l.seen(l.Store.ReadStreamBackwards(ctx, stream, from, 0), limit))
 }
 
-// orMissing says so of a stream that has nothing in view.
+// orMissing yields NotFoundError if no event of the stream is visible.
 func (l *lateLog) orMissing(ctx context.Context, stream string, read iter.Seq2[eventstore.Recorded, error]) iter.Seq2[eventstore.Recorded, error] {
 	return func(yield func(eventstore.Recorded, error) bool) {
 		shown, _ := l.view()

@@ -29,7 +29,7 @@ type cluster struct {
 	port   [2]int
 }
 
-// server takes appends if it leads, and else names who does.
+// server accepts appends if it leads. Otherwise it names the leader.
 func (c *cluster) server(which int32) *fake {
 	return &fake{
 		append: func(call streams.Streams_AppendServer) error {
@@ -108,8 +108,9 @@ func TestLeaderChanges(t *testing.T) {
 	l.finish(log)
 }
 
-// A node that led once and is behind forwards appends and answers reads from
-// what it has: whoever reads, decides and appends there never gets on.
+// A node that was the leader and is now behind forwards appends, but answers reads from its own
+// state. A writer that reads and appends there would be refused for ever. So the engine leaves such
+// a node.
 func TestANodeThatIsBehindIsLeft(t *testing.T) {
 	t.Parallel()
 	log := memory.New()
@@ -152,7 +153,7 @@ func TestANodeThatIsBehindIsLeft(t *testing.T) {
 	old.read = func(options *streams.ReadReq_Options, call streams.Streams_ReadServer) error {
 		switch {
 		case options.GetStream() != nil:
-			return call.Send(event("test.v1", 1)) // revision 0 is all it knows of
+			return call.Send(event("test.v1", 1)) // it knows only revision 0
 		case isSubscription(options):
 			if err := sendAll(call, confirmed(), caughtUp()); err != nil {
 				return err
@@ -170,14 +171,14 @@ func TestANodeThatIsBehindIsLeft(t *testing.T) {
 	c.leader.Store(1)
 
 	var underWay sync.WaitGroup
-	underWay.Go(func() { // of somebody else, on the same connection
+	underWay.Go(func() { // a call of somebody else, on the same connection
 		if _, err := store.Append(t.Context(), "other", eventstore.NoStream, newEvents(1)); err != nil {
 			t.Errorf("an append under way while the node is left: %v", err)
 		}
 	})
 	<-held
 
-	// Nobody gets here by what the old node knows.
+	// From here on, no answer may come from the state of the old node.
 	began := time.Now()
 	_, err = store.Append(t.Context(), "a", eventstore.AtRevision(0), newEvents(1))
 	if _, conflict := errors.AsType[*eventstore.ConflictError](err); !conflict {

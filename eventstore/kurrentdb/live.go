@@ -30,7 +30,7 @@ type live struct {
 
 	mu      sync.Mutex
 	readers int
-	appends bool // the store has appended; it counts as a reader from then on
+	appends bool // the store has appended; from then on it counts as a reader
 	ring    *ring
 	begun   time.Time          // when the ring was made
 	stop    context.CancelFunc // ends the goroutine that fills the ring
@@ -143,7 +143,7 @@ type ring struct {
 	flows  bool // its subscription is open and has caught up
 	base   eventstore.Position
 	last   eventstore.Position
-	proven eventstore.Position // the latest position of which it is known that it is in the log
+	proven eventstore.Position // the latest position that is known to be in the log
 	events []eventstore.Recorded
 	first  int // of events, the oldest
 	count  int
@@ -166,8 +166,8 @@ func newRing() *ring {
 	}
 }
 
-// begin lets the ring start after the head. Nothing else is known but that the ring's
-// subscription was opened after the head was read.
+// begin lets the ring start after a head that was read. It is only known that the ring's
+// subscription was opened after this read.
 func (r *ring) begin(head eventstore.Position) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -220,7 +220,7 @@ func (r *ring) push(e eventstore.Recorded) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.last.Before(e.Position) {
-		return // known already, from before the subscription was opened again
+		return // the ring has this event already, from before the subscription was opened again
 	}
 	for r.count == ringEvents || r.count > 0 && r.bytes+e.Size() > ringBytes {
 		oldest := &r.events[r.first]
@@ -281,7 +281,7 @@ func (r *ring) announce() {
 
 // view is what the ring has for a reader.
 type view struct {
-	events  []eventstore.Recorded // the reader's own
+	events  []eventstore.Recorded // a copy for this reader
 	known   bool                  // the ring has begun
 	covered bool                  // nothing is missing between the reader and the ring
 	head    bool                  // the reader is at the head

@@ -10,14 +10,15 @@ func at(n uint64, size int) eventstore.Recorded {
 	return eventstore.Recorded{Event: eventstore.Event{Type: "t", Data: make([]byte, size)}, Position: eventstore.At(n)}
 }
 
-// The ring keeps no more than its bounds, and says how far back it reaches.
+// The ring keeps no more events than its bounds allow, and says after which position its events
+// begin.
 func TestRingIsBounded(t *testing.T) {
 	for name, c := range map[string]struct {
 		events, size int
 		kept         uint64
 	}{
 		"by events": {3*ringEvents + 7, 10, ringEvents},
-		"by bytes":  {100, 1 << 20, 15}, // 16 of them are over it, with their types
+		"by bytes":  {100, 1 << 20, 15}, // 16 events with their type names would be over the bound
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRing()
@@ -52,7 +53,7 @@ func TestRingIsBounded(t *testing.T) {
 	}
 }
 
-// What comes again after a subscription was opened anew is known.
+// If an event comes again, because the subscription was opened again, the ring ignores it.
 func TestRingTakesAnEventOnce(t *testing.T) {
 	r := newRing()
 	r.begin(eventstore.Start)
@@ -64,8 +65,8 @@ func TestRingTakesAnEventOnce(t *testing.T) {
 	}
 }
 
-// A reader at the ring's end is at the head only if that end is known to be it:
-// an append's events come one by one.
+// A reader at the ring's end is at the head only if it is known that the ring ends at the head. The
+// events of an append come one by one, so the ring may end in the middle of an append.
 func TestRingKnowsWhereTheHeadIs(t *testing.T) {
 	r := newRing()
 	r.begin(eventstore.At(5))
@@ -110,24 +111,25 @@ func TestRingWakesWhoWaits(t *testing.T) {
 	}
 }
 
-// Whoever appends while it is not known what an earlier append did looks at the
-// head, also if another looks already; a look begun too early does not count.
-func TestHorizonStaysBlurredUntilTheHeadIsRead(t *testing.T) {
+// While the outcome of an earlier append is unknown, each append first reads the head, even if
+// another caller is reading it already. A read counts only if it began after the append with the
+// unknown outcome.
+func TestTheHeadMustBeReadUntilAReadBeganAfterTheLastMove(t *testing.T) {
 	var h knownHead
 	h.mayHaveMoved()
 	first, _ := h.mustRead()
-	if _, blurred := h.mustRead(); !blurred {
-		t.Error("nobody has read the head, and one who comes second need not")
+	if _, must := h.mustRead(); !must {
+		t.Error("nobody has read the head yet, and a second caller need not read it")
 	}
 	h.mayHaveMoved()
 	h.wasRead(first)
-	second, blurred := h.mustRead()
-	if !blurred {
-		t.Error("the head was read before the second append")
+	second, must := h.mustRead()
+	if !must {
+		t.Error("the head was read only before the second append, and need not be read again")
 	}
 	h.wasRead(second)
 	h.wasRead(first) // late
-	if _, blurred := h.mustRead(); blurred {
-		t.Error("the head was read after both")
+	if _, must := h.mustRead(); must {
+		t.Error("the head was read after both appends, and must be read again")
 	}
 }

@@ -18,8 +18,8 @@ func member(state gossip.MemberInfo_VNodeState, host string, port int) *gossip.M
 	return &gossip.MemberInfo{State: state, IsAlive: true, HttpEndPoint: &gossip.EndPoint{Address: host, Port: uint32(port)}} //nolint:gosec // a port
 }
 
-// A host that takes connections and says nothing holds up nobody, wherever it
-// stands among the hosts.
+// If a host accepts connections and never answers, nothing waits for it, whichever place it has in
+// the list of hosts.
 func TestAHostThatHangsIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	hole := listen(t, "127.0.0.1:0")
@@ -31,13 +31,13 @@ func TestAHostThatHangsIsNotWaitedFor(t *testing.T) {
 	}
 	well, silent := net.JoinHostPort(host, strconv.Itoa(port)), hole.Addr().String()
 	for _, hosts := range []string{silent + "," + well, well + "," + silent} {
-		// The silent host is not given up before the test is.
+		// With this timeout, the engine would wait for the silent host longer than the test runs.
 		open(t, "esdb://"+hosts+"?tls=false&gossipTimeout=3600")
 	}
 }
 
-// While no node leads there is nobody to append to and nobody who knows what was
-// acknowledged last.
+// While no node leads, calls are refused, because no node accepts appends and no node is known to
+// have the latest acknowledged events.
 func TestOnlyALeaderWillDo(t *testing.T) {
 	t.Parallel()
 	f := &fake{}
@@ -62,8 +62,8 @@ func TestOnlyALeaderWillDo(t *testing.T) {
 	}
 }
 
-// What the nodes say of each other may be wrong. In the client it ends the
-// process.
+// Nodes may tell wrong addresses of each other. This must be an error. In the client it would end
+// the process.
 func TestAnAddressThatCannotBeReadIsAnError(t *testing.T) {
 	f := &fake{}
 	host, port := f.serve(t)
@@ -77,8 +77,8 @@ func TestAnAddressThatCannotBeReadIsAnError(t *testing.T) {
 	}
 }
 
-// A leader that answers once and steps down, amid an election: the client ends
-// itself, and says of every call after that that its connection is closed.
+// A leader answers once and then steps down during an election. The client ends itself, and every
+// later call on it fails because its connection is closed. The engine must make a new client.
 func TestALeaderThatStepsDownAtOnceIsNotTheEnd(t *testing.T) {
 	t.Parallel()
 	var asked, election atomic.Bool
@@ -89,7 +89,7 @@ func TestALeaderThatStepsDownAtOnceIsNotTheEnd(t *testing.T) {
 		return "24.10.0"
 	}
 	leader := &fake{version: func() string {
-		if asked.Swap(true) { // the first one to ask is checkLeader
+		if asked.Swap(true) { // the first call comes from checkLeader
 			election.Store(true)
 		}
 		return version()

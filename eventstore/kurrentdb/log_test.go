@@ -23,7 +23,7 @@ import (
 	"daybook/eventstore/memory"
 )
 
-// The server's own events are no part of the log, unless a filter asks for them.
+// The server's own events are not part of the log, unless a filter asks for them.
 func TestSystemEventsAreLeftOut(t *testing.T) {
 	t.Parallel()
 	log := memory.New()
@@ -89,8 +89,8 @@ func TestSystemEventsAreLeftOut(t *testing.T) {
 	}
 }
 
-// What is in an envelope goes to the server as what it holds, and comes back in
-// the same envelope.
+// Content in an envelope is sent to the server without the envelope, and is read back in the same
+// envelope.
 func TestForeignContentKeepsItsForm(t *testing.T) {
 	t.Parallel()
 	store := open(t, address(serve(t, memory.New(), "127.0.0.1:0")))
@@ -127,8 +127,8 @@ func TestForeignContentKeepsItsForm(t *testing.T) {
 	}
 }
 
-// A subscriber that falls far behind is served from the log again, and neither
-// misses an event nor sees one twice; nobody waits for it.
+// A subscriber that is far behind is served from the log again. It misses no event and sees none
+// twice, and nobody waits for it.
 func TestASubscriberThatFallsOutOfTheRing(t *testing.T) {
 	t.Parallel()
 	log := memory.New()
@@ -198,9 +198,9 @@ func TestSubscribeBeyondTheHead(t *testing.T) {
 	}
 }
 
-// A server refuses a position between its records with the text of an exception, as
-// it would say anything else. Who begins there is told so, in bounded time; the
-// server itself is as good as ever.
+// A server refuses a position between two records only with the text of an exception, as it does for
+// many other faults. A reader that begins there gets an error that names the place, in bounded time.
+// The connection is kept.
 func TestAPlaceBetweenTwoEventsIsNamed(t *testing.T) {
 	t.Parallel()
 	var connects atomic.Int64
@@ -247,9 +247,9 @@ func TestAPlaceBetweenTwoEventsIsNamed(t *testing.T) {
 	}
 }
 
-// A server that is replaced between two calls shows in the subscription alone. What
-// comes by the new line is of a new connection, so that whoever compares the log then
-// knows it before.
+// If a server is replaced between two calls, only the subscription notices it. The events that come
+// after that count as events of a new connection, so the guard compares the log before it believes
+// them.
 func TestASubscriptionThatIsCutOffCountsAsAConnection(t *testing.T) {
 	t.Parallel()
 	log := memory.New()
@@ -274,14 +274,14 @@ func TestASubscriptionThatIsCutOffCountsAsAConnection(t *testing.T) {
 	}
 }
 
-// A leader may be a moment behind what was acknowledged when the subscriber's
-// checkpoint was made.
+// A new leader may for a moment lack events up to the subscriber's checkpoint, although they were
+// acknowledged. The subscriber waits for it.
 func TestASubscriberWaitsForALeaderThatIsBehind(t *testing.T) {
 	t.Parallel()
 	log := memory.New()
 	ending := context.WithoutCancel(t.Context())
 	var catchUp sync.Once
-	logger := slog.New(tellTale(func() {
+	logger := slog.New(whenWaiting(func() {
 		catchUp.Do(func() {
 			if _, err := log.Append(ending, "a", eventstore.AtRevision(2), newEvents(2)); err != nil {
 				t.Error(err)
@@ -309,20 +309,21 @@ func TestASubscriberWaitsForALeaderThatIsBehind(t *testing.T) {
 	}
 }
 
-// tellTale is a log that says when a subscription waits.
-type tellTale func()
+// whenWaiting is a handler of log messages. It calls a function when the engine logs that a
+// subscription waits.
+type whenWaiting func()
 
-func (tellTale) Enabled(context.Context, slog.Level) bool { return true }
+func (whenWaiting) Enabled(context.Context, slog.Level) bool { return true }
 
-func (f tellTale) Handle(_ context.Context, r slog.Record) error {
+func (f whenWaiting) Handle(_ context.Context, r slog.Record) error {
 	if r.Message == "a subscription waits for the event store" {
 		f()
 	}
 	return nil
 }
 
-func (f tellTale) WithAttrs([]slog.Attr) slog.Handler { return f }
-func (f tellTale) WithGroup(string) slog.Handler      { return f }
+func (f whenWaiting) WithAttrs([]slog.Attr) slog.Handler { return f }
+func (f whenWaiting) WithGroup(string) slog.Handler      { return f }
 
 func TestTombstoneMustBeAlone(t *testing.T) {
 	store := open(t, address(serve(t, memory.New(), "127.0.0.1:0")))
@@ -337,7 +338,7 @@ func TestTombstoneMustBeAlone(t *testing.T) {
 	}
 }
 
-// A read that meets an outage goes on where it was.
+// If an outage comes during a read, the read later goes on from its place.
 func TestAReadOutlastsAnOutage(t *testing.T) {
 	t.Parallel()
 	log := memory.New()
@@ -374,8 +375,8 @@ func TestAReadOutlastsAnOutage(t *testing.T) {
 	}
 }
 
-// oversized is a log whose events of type "big.v1" are larger than a page: of a server
-// with a larger limit than ours.
+// oversized is a log whose events of type "big.v1" are larger than a page. A server has such events
+// if its limit is larger than ours.
 type oversized struct{ eventstore.Store }
 
 func (o oversized) ReadAll(ctx context.Context, after eventstore.Position, filter eventstore.Filter, limit int) iter.Seq2[eventstore.Recorded, error] {
@@ -391,8 +392,8 @@ func (o oversized) ReadAll(ctx context.Context, after eventstore.Position, filte
 	}
 }
 
-// A page begins with the event that the one before ended with; one that fills a
-// page alone must not be all that is ever read.
+// A page begins with the last event of the page before. If that event alone fills a page, the read
+// must still go on to the next event.
 func TestAnEventLargerThanAPageIsPassed(t *testing.T) {
 	t.Parallel()
 	log := oversized{memory.New()}

@@ -13,11 +13,10 @@ import (
 
 // onceScheme makes gRPC connect once and never again: an address of this scheme serves one
 // TCP connection, and every call after the end of that connection fails as unavailable.
-//
-// By default gRPC connects again by itself, and sends waiting calls over the new TCP
-// connection. A server that was restarted with another log would then get appends that were
-// meant for the log before. So here each TCP connection has a connection of its own, and an
-// append waits until the log behind it was compared (AppendAfter).
+// By default gRPC connects again by itself, and sends waiting calls over the new TCP connection. If
+// the server was restarted with another log, it would then get appends that were meant for the log
+// before. So here each TCP connection belongs to one connection of the engine, and an append waits
+// until the log behind that connection was compared (AppendAfter).
 const onceScheme = "daybook-once"
 
 // oncePolicy is the name under which gRPC knows the balancer of such an address.

@@ -126,7 +126,7 @@ func TestACallAfterCloseIsRefused(t *testing.T) {
 	closeIn(t, store.Close) // again is fine
 }
 
-// Close does not wait for consumers, and leaves nothing running for them.
+// Close does not wait for the consumers of subscriptions, and leaves no goroutine running for them.
 func TestCloseEndsWhatFeedsSubscriptions(t *testing.T) {
 	store, err := kurrentdb.Open(t.Context(), address(serve(t, memory.New(), "127.0.0.1:0")), kurrentdb.Options{})
 	if err != nil {

@@ -26,18 +26,17 @@ import (
 	"daybook/eventstore/storetest"
 )
 
-// habits are what real servers were seen to do and the gateway does not.
+// habits are things that real servers do and the gateway does not.
 type habits struct {
-	late    time.Duration // an event can be read up to so long after it was written
-	eager   bool          // and its append is answered before that
-	between bool          // a checkpoint is (commit, 0): all before that commit was examined
+	late    time.Duration // how long it takes at most until a written event can be read
+	eager   bool          // an append is answered before its events can be read
+	between bool          // a checkpoint is (commit, 0): everything before that commit was examined
 	strict  bool          // positions have gaps, and one that is in a gap is refused
-	drops   bool          // some appends are written, and their answer is lost with the call
-	aborts  bool          // some are written, and answered ABORTED
+	drops   bool          // some appends are written, and their answers are lost
+	aborts  bool          // some appends are written, and answered ABORTED
 }
 
-// apart is how far one event's position is from the next one's where habits say
-// that there are gaps.
+// apart is the distance between the positions of two events if the server has gaps (habits.strict).
 const apart = 1000
 
 // realServer is a gateway over a log in memory, with habits.
@@ -50,10 +49,10 @@ type realServer struct {
 	clients atomic.Int64 // connections made
 	appends atomic.Int64
 	reads   atomic.Int64
-	ends    atomic.Int64 // of streams
+	ends    atomic.Int64 // how many streams were ended
 
 	mu      sync.Mutex
-	refused map[string]int // answers kept back, by the append's stream and first id
+	refused map[string]int // how many answers were kept back, by the append's stream and first id
 }
 
 func serveReal(t *testing.T, h habits) *realServer {
@@ -132,8 +131,8 @@ func (h habits) lost() (errs []error) {
 	return errs
 }
 
-// keepBack is the error of an append that was written. One of many is kept back,
-// once by each habit.
+// keepBack returns the error that a written append gets instead of its answer; nil if it gets its
+// answer. One append of many loses its answer, once for each habit.
 func (s *realServer) keepBack(name string) error {
 	errs := s.lost()
 	s.mu.Lock()
@@ -208,8 +207,8 @@ func (s *realServer) passRead(options *streams.ReadReq_Options, call streams.Str
 	}
 }
 
-// placed is a read with its position as the gateway has it; waits is of a
-// subscription beyond the end, to which a real server never says anything.
+// placed returns a read with its position in the gateway's form. waits is true for a subscription
+// from beyond the end: a real server never answers it.
 func (s *realServer) placed(options *streams.ReadReq_Options) (_ *streams.ReadReq_Options, waits bool, err error) {
 	at := options.GetAll().GetPosition()
 	if at == nil {
@@ -260,8 +259,8 @@ func (s *realServer) place(resp *streams.ReadResp) {
 	}
 }
 
-// apartStore appends by one store and does all else by another, which so has its own
-// subscription only while somebody subscribes, and has to catch up.
+// apartStore appends with one store and does everything else with another. So the second store has a
+// subscription only while somebody subscribes, and each new one has to catch up.
 type apartStore struct {
 	eventstore.Store
 	writer eventstore.Store
@@ -271,24 +270,24 @@ func (s apartStore) Append(ctx context.Context, stream string, expected eventsto
 	return s.writer.Append(ctx, stream, expected, events)
 }
 
-// promises are what the contract's suite may expect over a server with habits: what it
-// expects over our gateway, but for what a habit makes impossible.
+// promises are what the suite may expect of a server with habits: the same as of our gateway, except
+// for what a habit makes impossible.
 func (h habits) promises() []storetest.Option {
 	options := []storetest.Option{storetest.LogWideIDs(), storetest.LoneTombstones(), storetest.Patience(patience)}
 	if !h.strict { // places that are refused are between events
 		options = append(options, storetest.Contiguous())
 	}
 	if len(h.lost()) > 0 {
-		// Whoever appends without an answer and finds the stream ended meanwhile cannot
-		// learn whether he came first, and the server ends a stream under no id, so nobody
-		// can tell who did.
+		// If an append gets no answer and the stream has ended meanwhile, the writer cannot learn
+		// whether its append was recorded before. The server also keeps no id of a tombstone, so no
+		// writer can tell whether the tombstone is its own.
 		options = append(options, storetest.LosesResponses())
 	}
 	return options
 }
 
-// The contract holds over a server with all habits of real ones. `make prove` holds it
-// over each of them alone, and over a reader that has to catch up, which takes minutes.
+// The engine keeps the contract with a server that has all habits together. `make prove` also tests
+// each habit alone, and a reader that has to catch up. That takes minutes.
 func TestOverAServerWithHabits(t *testing.T) {
 	t.Parallel()
 	const late = 50 * time.Millisecond
@@ -325,17 +324,17 @@ func TestOverAServerWithHabits(t *testing.T) {
 	suites.Wait()
 }
 
-// racing is a server on which events are seen late, with nodes that follow its log, and
-// others who append there all the time and have nothing to do with the race.
+// racing is a server that shows events late, with nodes that follow its log. Other writers, which
+// have nothing to do with the race, append there all the time.
 type racing struct {
 	*testing.T
 	server *realServer
 	nodes  []*kurrentdb.Store
-	end    func() // of the others
+	end    func() // stops the other writers
 }
 
-// eachLate runs a race on servers that show events late, with each other habit that
-// leaves a writer his answer; `make prove` runs it with each of those alone.
+// eachLate runs a race on servers that show events late, together with the other habits that do not
+// take a writer's answer away. `make prove` also runs it with each of these habits alone.
 func eachLate(t *testing.T, race func(t *testing.T, h habits)) {
 	const late = 50 * time.Millisecond
 	for name, c := range map[string]struct {
@@ -412,7 +411,7 @@ func (r *racing) last(ctx context.Context, node *kurrentdb.Store, stream string)
 	return last
 }
 
-// loses tells whether a writer lost to another one; he may be told nothing else.
+// loses tells whether a writer lost a race. The test fails if the writer got any other error.
 func (r *racing) loses(err error) bool {
 	_, conflict := errors.AsType[*eventstore.ConflictError](err)
 	if err != nil && !conflict {
@@ -421,7 +420,7 @@ func (r *racing) loses(err error) bool {
 	return conflict
 }
 
-// undisturbed wants one connection of each node: none was dropped.
+// undisturbed fails unless each node has made one connection only, so that none was dropped.
 func (r *racing) undisturbed() {
 	r.Helper()
 	r.end()
@@ -430,13 +429,13 @@ func (r *racing) undisturbed() {
 	}
 }
 
-// Losers are refused before they can see why. They wait for that, and nobody's
-// connection is touched: neither theirs nor, with it, the calls of others.
+// The losers of a race are refused before they can read the reason. They wait until they can, and no
+// connection is replaced, because that would also end the calls of others.
 func TestLosersTouchNobodysConnection(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		nodes  int
-		follow bool // else a loser has nothing but looks at the stream
+		follow bool // otherwise a loser can only read the stream again and again
 	}{
 		"at a node that follows nothing": {1, false},
 		"at two nodes":                   {2, true},
@@ -448,7 +447,7 @@ func TestLosersTouchNobodysConnection(t *testing.T) {
 	}
 }
 
-// raceWriters lets 64 of them append at the same revision, again and again.
+// raceWriters lets 64 writers append at the same revision, again and again.
 func raceWriters(r *racing) {
 	const writers, rounds = 64, 12
 	ctx := within(r.T, patience)
@@ -476,8 +475,8 @@ func raceWriters(r *racing) {
 	r.undisturbed()
 }
 
-// Buyers at two nodes read what is left, and append at what they have read. Whoever
-// loses to another one reads again.
+// Buyers at two nodes read how much is left, and append at the revision that they have read. If a
+// buyer loses a race, it reads again.
 func TestBuyersAtTwoNodesTouchNobodysConnection(t *testing.T) {
 	t.Parallel()
 	eachLate(t, func(t *testing.T, h habits) { raceBuyers(newRacing(t, h, 2, true)) })
@@ -520,7 +519,7 @@ func raceBuyers(r *racing) {
 	r.undisturbed()
 }
 
-// The subscription brings what is appended, so nothing is read for it.
+// The subscription brings the appended events, so no read is needed for an append.
 func TestAnAppendIsOneCall(t *testing.T) {
 	t.Parallel()
 	const callers, appends = 16, 25
@@ -546,7 +545,7 @@ func TestAnAppendIsOneCall(t *testing.T) {
 		})
 	}
 	inTime(t, &group)
-	// The store looks at the head now and then, also on its own.
+	// The store also reads the head now and then by itself.
 	spare := int64(callers*appends/10) + 2*int64(time.Since(began)/time.Second)
 	if made := int64(store.Calls() - calls); made < callers*appends || made > callers*appends+spare {
 		t.Errorf("%d calls for %d appends", made, callers*appends)

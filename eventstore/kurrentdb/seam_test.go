@@ -10,8 +10,8 @@ import (
 	"daybook/eventstore"
 )
 
-// laggard is a server whose log has ten events of type "t.v1". The head is known
-// to be the tenth, but whoever reads or subscribes sees only what is shown yet.
+// laggard is a server whose log has ten events of type "t.v1". It tells the tenth as its head, but
+// reads and subscriptions get only the first events, up to shown.
 type laggard struct {
 	shown atomic.Uint64
 }
@@ -23,9 +23,9 @@ func (l *laggard) read(options *streams.ReadReq_Options, call streams.Streams_Re
 		return call.Send(event("t.v1", 10))
 	case !isSubscription(options):
 		if after > 0 {
-			after-- // reads begin with the one at the position
+			after-- // a read begins with the event at the position
 		}
-		defer l.shown.Store(10) // once it has been found short
+		defer l.shown.Store(10) // after the reader has noticed that events are missing
 		return l.send(call, after, min(l.shown.Load(), after+options.GetCount()))
 	case after >= 10: // the ring's
 		if err := sendAll(call, confirmed(), caughtUp(), event("t.v1", 11)); err != nil {
@@ -49,8 +49,8 @@ func (l *laggard) send(call streams.Streams_ReadServer, after, last uint64) erro
 	return nil
 }
 
-// The head was read where it is 10. The node that serves the subscription has
-// come to 5 only, and says that it has caught up.
+// The head was read at a node where it is 10. The node that serves the subscription has only 5
+// events, and says that the subscription has caught up. No event may be skipped.
 func TestANodeThatIsBehindMakesNobodySkip(t *testing.T) {
 	t.Parallel()
 	l := &laggard{}

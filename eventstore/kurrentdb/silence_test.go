@@ -17,7 +17,7 @@ import (
 	"daybook/internal/linetest"
 )
 
-// The bounds of a node whose line falls silent. The slack is for a busy machine.
+// The bounds for a node whose connection falls silent, with some more time for a busy machine.
 const (
 	noticeMax = 15 * time.Second
 	slack     = 10 * time.Second
@@ -41,7 +41,8 @@ func (l *logText) String() string {
 	return l.text.String()
 }
 
-// listenIn gives what a store brings a subscriber, once that has caught up.
+// listenIn subscribes, waits until the subscription has caught up, and returns a channel with its
+// events.
 func listenIn(t *testing.T, store eventstore.Store) <-chan eventstore.Recorded {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
@@ -71,9 +72,8 @@ func listenIn(t *testing.T, store eventstore.Store) <-chan eventstore.Recorded {
 	return got
 }
 
-// The line to the server falls silent: what exists hangs, new connections work.
-// Nobody calls, so only the store itself can notice; a subscriber has every event
-// once and in order within 15 s.
+// The connection to the server falls silent: existing ones hang, new ones work. No call is made, so
+// only the store itself can notice it. Within 15 s a subscriber has every event, once and in order.
 func TestASilentLineIsNoticedAndLeft(t *testing.T) {
 	t.Parallel()
 	log := memory.New()
@@ -146,8 +146,8 @@ func TestALogThatIsSilentForLongIsDeaf(t *testing.T) {
 	}
 }
 
-// A server that answers, and whose subscription brings nothing though the log has
-// gone on, is asked for another one.
+// A server answers calls, but its subscription brings nothing although the log has grown. The store
+// opens another subscription.
 func TestASubscriptionThatIsStuckIsOpenedAnew(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex

@@ -19,8 +19,8 @@ import (
 	"daybook/internal/pgtest"
 )
 
-// patience is for what hangs. The machine may be busy, and stand still for some
-// seconds.
+// patience is how long a test waits for something that may hang. It is long, because the machine
+// may be busy or stand still for some seconds.
 const patience = 2 * time.Minute
 
 // slow leaves a test of many seconds to `make prove`, so that `make test` stays short.
@@ -33,7 +33,7 @@ func slow(t *testing.T) {
 
 func proving() bool { return os.Getenv("DAYBOOK_PROVE") != "" }
 
-// unhurried lets a call take as long as a busy machine needs.
+// unhurried is a setting with which a call may take as long as a busy machine needs.
 const unhurried = "&defaultDeadline=120000"
 
 func TestOverMemory(t *testing.T) {
@@ -43,8 +43,8 @@ func TestOverMemory(t *testing.T) {
 	}, storetest.Contiguous(), storetest.LogWideIDs(), storetest.LoneTombstones())
 }
 
-// Each rule has a log of its own, for several read it whole. The whole program runs
-// over this combination in the tests of cmd/daybook, with the race detector.
+// Each rule has a log of its own, because several rules read their whole log. The tests of
+// cmd/daybook run the whole program over this combination, with the race detector.
 func TestOverPostgres(t *testing.T) {
 	slow(t)
 	t.Parallel()
@@ -62,8 +62,8 @@ func TestOverPostgres(t *testing.T) {
 	}, storetest.Contiguous(), storetest.LogWideIDs(), storetest.LoneTombstones())
 }
 
-// A server of one's own choice: EventStoreDB, KurrentDB, with TLS and users or
-// without. Nobody else may write to it meanwhile.
+// The suite runs over the server that KURRENTDB_URL names: EventStoreDB or KurrentDB, with TLS and
+// users or without. Nobody else may write to it meanwhile.
 func TestOverServer(t *testing.T) {
 	url := os.Getenv("KURRENTDB_URL")
 	if url == "" {
@@ -73,7 +73,7 @@ func TestOverServer(t *testing.T) {
 	storetest.Run(t, func(*testing.T) eventstore.Store { return store }, storetest.LoneTombstones())
 }
 
-// serve has a gateway over a log until the test ends.
+// serve runs a gateway over a log until the test ends.
 func serve(t *testing.T, log eventstore.Store, at string) *node {
 	t.Helper()
 	n := &node{t: t, log: log, at: at}
@@ -101,14 +101,14 @@ func (n *node) start() {
 	go server.Serve(listener) //nolint:errcheck // its clients tell
 }
 
-// kill cuts everything off.
+// kill ends the gateway and cuts off all its calls.
 func (n *node) kill() {
 	if n.gateway == nil {
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	n.gateway.Close(ctx) // it says that calls were cut off
+	n.gateway.Close(ctx) // its error only says that calls were cut off
 	n.gateway = nil
 }
 
@@ -134,7 +134,7 @@ func closeIn(t testing.TB, end func(context.Context) error) {
 	}
 }
 
-// nothingIsLeft waits for the end of the goroutines that were begun since before.
+// nothingIsLeft waits until all goroutines have ended that were started after before was taken.
 func nothingIsLeft(t *testing.T, before goleak.Option) {
 	t.Helper()
 	left := goleak.Find(before)

@@ -136,11 +136,10 @@ func (s *subscription) ended(ctx context.Context) error {
 }
 
 // catchUp reads with a subscription of its own until the ring covers its position.
-//
-// Only the events of its own stream prove how far it has come. A head that is read separately
-// is no proof, because it may come from another node. The node that serves the stream may say
-// that it has caught up before it has reached that head. So when the server has no more, and
-// the last selected event is before the ring, everything between is read without a filter.
+// Only the events of its own stream prove how far it has come. A head that is read separately is no
+// proof, because another node may have told it. The node that serves the stream may say that the
+// stream has caught up before it has reached that head. So if the server says so while the last
+// selected event is still before the ring, everything in between is read without a filter.
 func (s *subscription) catchUp(ctx context.Context, r *ring) error {
 	if err := s.awaitRing(ctx, r); err != nil || s.live(r) {
 		return err
@@ -150,8 +149,8 @@ func (s *subscription) catchUp(ctx context.Context, r *ring) error {
 		return err
 	}
 	defer stream.close()
-	// How far the server says it has searched. This is believed once something comes after
-	// it. Before that, it may be the place of an event that is not there yet, beyond the log.
+	// said is how far the server says that it has searched. It is used only when something has come
+	// after it. Before that, it may be the place of an event that the log does not have yet.
 	var said eventstore.Position
 	for !s.live(r) {
 		m, err := stream.next()
@@ -183,8 +182,9 @@ func (s *subscription) catchUp(ctx context.Context, r *ring) error {
 // errBehind is the error of a node that has fewer events than another node had.
 var errBehind = errors.New("the node is not as far as the log was")
 
-// bridge reads everything from here until the ring covers the position. The server says how
-// far it has searched while it filters, so this is only a short part of the log.
+// bridge reads everything from the subscription's position on until the ring covers it. This is
+// only a short part of the log, because the filtering server has said now and then how far it has
+// searched.
 func (s *subscription) bridge(ctx context.Context, r *ring) error {
 	for count := firstPage; !s.live(r); count = min(count*pageGrowth, pageEvents) {
 		var from esdb.AllPosition = esdb.Start{}
@@ -313,7 +313,7 @@ type stream struct {
 	on     *connection
 	living context.Context // ends with the stream
 	stop   func()
-	refuse func(error) error // makes the error of a subscription that did not begin
+	refuse func(error) error // turns the error of a subscription that did not begin into the contract's error
 	begun  bool
 }
 
@@ -359,8 +359,8 @@ func (s *stream) close() {
 func (s *stream) next() (message, error) {
 	m, err := s.receive()
 	if err != nil {
-		// The client would go on over a new TCP connection without an error, perhaps to
-		// another log.
+		// The client would go on over a new TCP connection without an error, and that connection may
+		// lead to another log.
 		if s.living.Err() == nil { // otherwise it was ended here
 			s.on.learn(err)
 		}

@@ -11,8 +11,8 @@ import (
 	"daybook/eventstore"
 )
 
-// A node that is behind is given its time from when it says so, however long it
-// took until it said anything; and no more than that.
+// A node that is behind gets a fixed time to catch up. This time begins when the node shows that it
+// is behind, however long the outage before was.
 func TestALeaderThatIsBehindIsGivenAMoment(t *testing.T) {
 	away := &eventstore.UnavailableError{Cause: errLooking}
 	for name, c := range map[string]struct {

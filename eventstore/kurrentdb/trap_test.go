@@ -55,12 +55,12 @@ func TestAppendFollowsTheLeader(t *testing.T) {
 // underRace tells whether the race detector is on.
 var underRace bool
 
-// A leader that is named and does not answer must not keep the store from the
-// server that named it, and leaves nothing behind.
+// A server names a leader that does not answer. The store must still be able to use the server that
+// named it, and no goroutine may be left.
 func TestALeaderThatDoesNotAnswerIsForgotten(t *testing.T) {
 	if underRace {
-		// Calls that block in the client end when it is closed: they send on a channel
-		// that is closed, and the panic is caught. The race detector reports that.
+		// If calls still block in the client when it is closed, they send on a closed channel, and the
+		// panic is caught. The race detector reports this as a race.
 		t.Skip("make prove runs it, without the race detector")
 	}
 	before := goleak.IgnoreCurrent()
@@ -82,8 +82,8 @@ func TestALeaderThatDoesNotAnswerIsForgotten(t *testing.T) {
 	nothingIsLeft(t, before)
 }
 
-// A server that ends an append before it has read it makes the client lose the
-// reason. The append may be repeated; nobody else is held up.
+// If a server ends an append before it has read all of it, the client loses the reason. The append
+// may be repeated, and no other call waits.
 func TestAppendEndedEarlyIsNotTheEnd(t *testing.T) {
 	t.Parallel()
 	var appends atomic.Int64
@@ -107,7 +107,7 @@ func TestAppendEndedEarlyIsNotTheEnd(t *testing.T) {
 	}
 }
 
-// The client panics at messages it does not know.
+// The client panics at a message that it does not know. The caller must get an error instead.
 func TestUnknownMessageIsAnError(t *testing.T) {
 	t.Parallel()
 	f := &fake{read: func(options *streams.ReadReq_Options, call streams.Streams_ReadServer) error {
@@ -131,8 +131,8 @@ func TestUnknownMessageIsAnError(t *testing.T) {
 	}
 }
 
-// Calls on a server that takes them and never answers return with their
-// contexts, and are gone when the server is.
+// A server accepts calls and never answers. Each call returns when its context ends, and its
+// goroutine ends when the server is gone.
 func TestAServerThatHangsHoldsUpNobody(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	t.Run("hangs", func(t *testing.T) {
@@ -158,14 +158,14 @@ func TestAServerThatHangsHoldsUpNobody(t *testing.T) {
 		for range callers {
 			<-entered
 		}
-		end(context.DeadlineExceeded) // as a deadline does, but not before all are there
+		end(context.DeadlineExceeded) // as a deadline would, but not before all calls are under way
 		inTime(t, &group)
 	})
 	nothingIsLeft(t, before)
 }
 
-// A connection that goes silent without being closed is found out by the calls
-// that got no answer, and given up long before its keepalive ends it.
+// A connection falls silent without being closed. The calls that get no answer show this, and the
+// connection is given up long before its keepalive ends it.
 func TestASilentConnectionIsReplaced(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -208,7 +208,8 @@ func TestASilentConnectionIsReplaced(t *testing.T) {
 	}
 }
 
-// More calls than may be in flight wait for their turn, and then are refused.
+// If more calls come than may be in flight, the others wait for a slot, and are refused after a
+// while.
 func TestCallsInFlightAreBounded(t *testing.T) {
 	t.Parallel()
 	entered := make(chan struct{}, 100)
@@ -230,7 +231,7 @@ func TestCallsInFlightAreBounded(t *testing.T) {
 	var group sync.WaitGroup
 	for range 2 {
 		group.Go(func() {
-			for ctx.Err() == nil { // or to get as far as the server
+			for ctx.Err() == nil { // a busy machine may also need longer until a call reaches the server
 				if _, err := store.Append(ctx, "a", eventstore.Any, newEvents(1)); err == nil {
 					t.Error("a hanging append succeeds")
 				}
@@ -252,8 +253,8 @@ func TestCallsInFlightAreBounded(t *testing.T) {
 	inTime(t, &group)
 }
 
-// A checkpoint that a server sends ahead of events it has not sent yet, as
-// servers before 24.10.5 did, must not make a reader skip them.
+// Servers before 24.10.5 may send a checkpoint that is beyond events which they have not sent yet. A
+// reader must not skip these events.
 func TestCheckpointAheadOfItsEventsIsNotBelieved(t *testing.T) {
 	t.Parallel()
 	var subscriptions atomic.Int64
@@ -261,7 +262,7 @@ func TestCheckpointAheadOfItsEventsIsNotBelieved(t *testing.T) {
 		switch {
 		case !isSubscription(options): // the log's end
 			return call.Send(event("wanted.v1", 100))
-		case len(options.GetFilter().GetEventType().GetPrefix()) == 0: // the ring's
+		case len(options.GetFilter().GetEventType().GetPrefix()) == 0: // the subscription of the ring
 			if err := call.Send(confirmed()); err != nil {
 				return err
 			}
@@ -294,14 +295,14 @@ func TestCheckpointAheadOfItsEventsIsNotBelieved(t *testing.T) {
 			break
 		}
 	}
-	// 70 is held back until 100 comes, which says more.
+	// The checkpoint 70 is held back. Then 100 comes and replaces it.
 	if want := []uint64{50, 60, 100, 100}; !equal(got, want) {
 		t.Errorf("checkpoints %v, want %v", got, want)
 	}
 }
 
-// A server that refuses the shared subscription once ends those who had it, and
-// nobody who comes after, however long one of them takes to find out.
+// A server refuses the shared subscription once. This ends the subscribers that use it at that
+// moment, and no later subscriber, however long one of the first ones takes to notice.
 func TestARefusalEndsOnlyWhoWasThere(t *testing.T) {
 	t.Parallel()
 	var subscriptions atomic.Int64
@@ -357,8 +358,8 @@ func equal(a, b []uint64) bool {
 	return true
 }
 
-// Another program that decided otherwise under the same ids was faster: the
-// server answers as if these events had been added.
+// Another program was faster and recorded other events under the same ids. The server answers as if
+// our events had been added, and the engine must notice the difference.
 func TestOtherBytesUnderTheSameIDsAreNotBelieved(t *testing.T) {
 	t.Parallel()
 	log := memory.New()
@@ -378,8 +379,8 @@ func TestOtherBytesUnderTheSameIDsAreNotBelieved(t *testing.T) {
 	holds(t, log, "a", events)
 }
 
-// What another program appended before is a replay, whether this one follows the
-// log or not.
+// If another program has recorded the same events before, the append is a replay, whether this store
+// follows the log or not.
 func TestWhatAnotherProgramAppendedIsAReplay(t *testing.T) {
 	t.Parallel()
 	for name, follows := range map[string]bool{"alone": false, "with a subscription": true} {
@@ -431,7 +432,7 @@ func holds(t *testing.T, log eventstore.Store, stream string, want []eventstore.
 	}
 }
 
-// settle repeats an append until it is answered.
+// settle repeats an append until its outcome is known.
 func settle(t *testing.T, store eventstore.Store, stream string, expected eventstore.Expected, events []eventstore.Event) {
 	t.Helper()
 	ctx := within(t, patience)
@@ -463,7 +464,7 @@ func inTime(t *testing.T, group *sync.WaitGroup) {
 	}
 }
 
-// freePort is an address that nobody answers at.
+// freePort is an address at which nothing answers.
 func freePort(t *testing.T) string {
 	t.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")

@@ -17,9 +17,9 @@ type watch struct {
 	events []eventstore.Event // of the append
 
 	// The following fields are guarded by the ring's lock.
-	last    int64                 // the highest revision that came; -1 if none has
+	last    int64                 // the highest revision that came; -1 if none has come
 	came    []eventstore.Recorded // the append's events that came so far, recognised by their ids
-	changed chan struct{}         // holds one signal: more came
+	changed chan struct{}         // holds one signal: more events came
 }
 
 // watch begins to watch a stream. Call it before the append.
@@ -85,8 +85,8 @@ func (w *watch) wait(ctx context.Context, most time.Duration) bool {
 	return ctx.Err() == nil
 }
 
-// brought waits until the subscription yields what was appended, if it can, and compares it
-// with what was sent.
+// brought waits until the subscription yields the appended events, and compares them with those that
+// were sent. It does not wait if the subscription cannot yield them.
 func (w *watch) brought(ctx context.Context, answer eventstore.Result) (result eventstore.Result, brought bool) {
 	if w.ring == nil {
 		return eventstore.Result{}, false

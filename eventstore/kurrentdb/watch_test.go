@@ -8,8 +8,8 @@ import (
 	"daybook/eventstore"
 )
 
-// What the subscription brings under the ids of an append is compared byte for byte,
-// and only at the place that the server answered.
+// If the subscription brings events with the ids of an append, they are compared byte for byte, and
+// only at the place that the server's answer names.
 func TestAWatchComparesWhatComes(t *testing.T) {
 	sent := []eventstore.Event{
 		{ID: uuid.New(), Type: "t.v1", Data: []byte(`{"n":1}`)},
