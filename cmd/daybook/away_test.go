@@ -10,9 +10,9 @@ import (
 
 	"daybook/commands"
 	"daybook/commands/importer"
-	"daybook/internal/linetest"
 	"daybook/internal/onlineretail"
 	"daybook/internal/pgtest"
+	"daybook/internal/proxytest"
 	"daybook/projections"
 )
 
@@ -21,21 +21,21 @@ import (
 func TestACommandEndsWhenWhatItNeedsHangs(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		open func(t *testing.T) (*linetest.Line, nodeConfig)
+		open func(t *testing.T) (*proxytest.Proxy, nodeConfig)
 		want []string // one of them
 	}{
-		"the log in KurrentDB": {func(t *testing.T) (*linetest.Line, nodeConfig) {
-			line := linetest.New(t, "tcp", openServedLog(t, pgtest.URL(t)).address)
-			return line, nodeConfig{Database: databaseConfig{URL: pgtest.URL(t)}, KurrentDB: "esdb://" + line.Address() + "?tls=false"}
+		"the log in KurrentDB": {func(t *testing.T) (*proxytest.Proxy, nodeConfig) {
+			proxy := proxytest.New(t, "tcp", openServedLog(t, pgtest.URL(t)).address)
+			return proxy, nodeConfig{Database: databaseConfig{URL: pgtest.URL(t)}, KurrentDB: "esdb://" + proxy.Address() + "?tls=false"}
 		}, []string{"the log has been away", "event store unavailable"}},
-		"the database beside it": {func(t *testing.T) (*linetest.Line, nodeConfig) {
-			line, over := linetest.ToPostgres(t, pgtest.URL(t))
-			return line, nodeConfig{Database: databaseConfig{URL: over}, KurrentDB: "esdb://" + openServedLog(t, pgtest.URL(t)).address + "?tls=false"}
+		"the database beside it": {func(t *testing.T) (*proxytest.Proxy, nodeConfig) {
+			proxy, over := proxytest.ToPostgres(t, pgtest.URL(t))
+			return proxy, nodeConfig{Database: databaseConfig{URL: over}, KurrentDB: "esdb://" + openServedLog(t, pgtest.URL(t)).address + "?tls=false"}
 		}, []string{"the database has been away", "ask the database", "projections", "hold the import"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			line, cfg := c.open(t)
+			proxy, cfg := c.open(t)
 			cfg.Policy, cfg.Views, cfg.Now = commands.DefaultPolicy(), options{}.views(), time.Now
 			open := func() *node {
 				n, err := openNode(t.Context(), cfg, slog.New(slog.DiscardHandler))
@@ -56,7 +56,7 @@ func TestACommandEndsWhenWhatItNeedsHangs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			line.SilenceAll()
+			proxy.SilenceAll()
 			began := time.Now()
 			ended := make(map[string]chan error)
 			for command, run := range map[string]func() error{

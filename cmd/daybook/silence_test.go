@@ -12,8 +12,8 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/go-json-experiment/json"
 
-	"daybook/internal/linetest"
 	"daybook/internal/pgtest"
+	"daybook/internal/proxytest"
 	"daybook/readapi"
 )
 
@@ -48,7 +48,7 @@ func health(t *testing.T, url string) (status int, h readapi.Health) {
 func TestANodeWhoseLineFallsSilent(t *testing.T) {
 	t.Parallel()
 	direct := pgtest.URL(t)
-	line, over := linetest.ToPostgres(t, direct)
+	proxy, over := proxytest.ToPostgres(t, direct)
 	there := serve(t, "--database-url", direct, "--gateway", "127.0.0.1:0")
 	here := serve(t, "--database-url", over, "--gateway", "127.0.0.1:0")
 	thereClient, hereClient := dialGateway(t, there.gateway), dialGateway(t, here.gateway)
@@ -102,7 +102,7 @@ func TestANodeWhoseLineFallsSilent(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	line.Silence()
+	proxy.Silence()
 	silent := time.Now()
 	for n := range byte(3) {
 		if err := write(thereClient, "notes", 1+n); err != nil {
@@ -129,7 +129,7 @@ func TestANodeWhoseLineFallsSilent(t *testing.T) {
 	wantCode(t, "reading a stream that was deleted meanwhile", err, esdb.ErrorCodeResourceNotFound)
 	eventually(t, noticeMax+slack, "ready again", func() bool { status, _ := health(t, here.url); return status == http.StatusOK })
 
-	line.SilenceAll()
+	proxy.SilenceAll()
 	hangs(t, here, map[string]string{"/v1/projections": "The log cannot be reached", "/v1/events": "The log cannot be reached", "/v1/processes?state=parked": "The database has not answered"})
 	eventually(t, noticeMax+slack, "/readyz tells of the log", func() bool {
 		status, h := health(t, here.url)

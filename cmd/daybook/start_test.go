@@ -23,8 +23,8 @@ import (
 	"daybook/eventstore"
 	"daybook/eventstore/gateway"
 	"daybook/eventstore/memory"
-	"daybook/internal/linetest"
 	"daybook/internal/pgtest"
+	"daybook/internal/proxytest"
 	"daybook/readapi"
 )
 
@@ -103,17 +103,17 @@ var outages = map[string]func(t *testing.T) outage{
 	},
 	"KurrentDB says nothing": func(t *testing.T) outage {
 		served := openServedLog(t, pgtest.URL(t))
-		line := linetest.New(t, "tcp", served.address)
-		line.SilenceAll()
+		proxy := proxytest.New(t, "tcp", served.address)
+		proxy.SilenceAll()
 		return outage{
-			args: []string{"--database-url", pgtest.URL(t), "--store", storeKurrentDB, "--kurrentdb-url", "esdb://" + line.Address() + "?tls=false"},
-			end:  line.Restore, waits: "for the log", reason: "no server answers",
+			args: []string{"--database-url", pgtest.URL(t), "--store", storeKurrentDB, "--kurrentdb-url", "esdb://" + proxy.Address() + "?tls=false"},
+			end:  proxy.Restore, waits: "for the log", reason: "no server answers",
 		}
 	},
 	"PostgreSQL says nothing": func(t *testing.T) outage {
-		line, over := linetest.ToPostgres(t, pgtest.URL(t))
-		line.SilenceAll()
-		return outage{args: []string{"--database-url", over}, end: line.Restore, waits: "for the database", reason: "reach the database"}
+		proxy, over := proxytest.ToPostgres(t, pgtest.URL(t))
+		proxy.SilenceAll()
+		return outage{args: []string{"--database-url", over}, end: proxy.Restore, waits: "for the database", reason: "reach the database"}
 	},
 }
 
@@ -287,10 +287,10 @@ func TestWhichFailuresOfAStartPass(t *testing.T) {
 // TestANodeWhoseLineFallsSilent for a log in PostgreSQL.
 func TestANodeWhoseKurrentDBHangsIsSoonNotReady(t *testing.T) {
 	t.Parallel()
-	line := linetest.New(t, "tcp", openServedLog(t, pgtest.URL(t)).address)
-	server := serve(t, "--database-url", pgtest.URL(t), "--store", storeKurrentDB, "--kurrentdb-url", "esdb://"+line.Address()+"?tls=false")
+	proxy := proxytest.New(t, "tcp", openServedLog(t, pgtest.URL(t)).address)
+	server := serve(t, "--database-url", pgtest.URL(t), "--store", storeKurrentDB, "--kurrentdb-url", "esdb://"+proxy.Address()+"?tls=false")
 	eventually(t, patience, "ready", func() bool { status, _ := probe(t, server.url+"/readyz"); return status == http.StatusOK })
-	line.SilenceAll()
+	proxy.SilenceAll()
 	hangs(t, server, map[string]string{"/v1/projections": "The log cannot be reached"})
 	if status, text, _ := asked(t, http.MethodGet, server.url+"/v1/processes?state=parked", ""); status != http.StatusOK {
 		t.Errorf("what is parked, which is in PostgreSQL: %d %s", status, text)

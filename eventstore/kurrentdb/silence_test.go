@@ -14,7 +14,7 @@ import (
 	"daybook/eventstore"
 	"daybook/eventstore/kurrentdb"
 	"daybook/eventstore/memory"
-	"daybook/internal/linetest"
+	"daybook/internal/proxytest"
 )
 
 // The bounds for a node whose connection falls silent, with some more time for a busy machine.
@@ -77,9 +77,9 @@ func listenIn(t *testing.T, store eventstore.Store) <-chan eventstore.Recorded {
 func TestASilentLineIsNoticedAndLeft(t *testing.T) {
 	t.Parallel()
 	log := memory.New()
-	line := linetest.New(t, "tcp", serve(t, log, "127.0.0.1:0").at)
+	proxy := proxytest.New(t, "tcp", serve(t, log, "127.0.0.1:0").at)
 	said := &logText{}
-	store, err := kurrentdb.Open(t.Context(), "esdb://"+line.Address()+"?tls=false", kurrentdb.Options{Logger: slog.New(slog.NewTextHandler(said, nil))})
+	store, err := kurrentdb.Open(t.Context(), "esdb://"+proxy.Address()+"?tls=false", kurrentdb.Options{Logger: slog.New(slog.NewTextHandler(said, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func TestASilentLineIsNoticedAndLeft(t *testing.T) {
 	next := uint64(0)
 	for range 2 {
 		eventually(t, "pulse", func() bool { p := store.Pulse(); return p.Trouble == nil && !p.Deaf(time.Now()) })
-		line.Silence()
+		proxy.Silence()
 		silent := time.Now()
 		if _, err := log.Append(t.Context(), "there", eventstore.Any, newEvents(3)); err != nil {
 			t.Fatal(err)
@@ -115,18 +115,18 @@ func TestASilentLineIsNoticedAndLeft(t *testing.T) {
 func TestALogThatIsSilentForLongIsDeaf(t *testing.T) {
 	t.Parallel()
 	log := memory.New()
-	line := linetest.New(t, "tcp", serve(t, log, "127.0.0.1:0").at)
-	store, err := kurrentdb.Open(t.Context(), "esdb://"+line.Address()+"?tls=false", kurrentdb.Options{})
+	proxy := proxytest.New(t, "tcp", serve(t, log, "127.0.0.1:0").at)
+	store, err := kurrentdb.Open(t.Context(), "esdb://"+proxy.Address()+"?tls=false", kurrentdb.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	events := listenIn(t, store)
-	line.SilenceAll()
+	proxy.SilenceAll()
 	eventually(t, "deafness", func() bool { p := store.Pulse(); return p.Deaf(time.Now()) && p.Trouble != nil })
 	if _, err := log.Append(t.Context(), "there", eventstore.Any, newEvents(1)); err != nil {
 		t.Fatal(err)
 	}
-	line.Restore()
+	proxy.Restore()
 	select {
 	case <-events:
 	case <-time.After(noticeMax + slack):
@@ -134,7 +134,7 @@ func TestALogThatIsSilentForLongIsDeaf(t *testing.T) {
 	}
 	eventually(t, "hearing", func() bool { return !store.Pulse().Deaf(time.Now()) })
 
-	line.SilenceAll()
+	proxy.SilenceAll()
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()

@@ -13,8 +13,8 @@ import (
 
 	"daybook/eventstore"
 	"daybook/eventstore/postgres"
-	"daybook/internal/linetest"
 	"daybook/internal/pgpool"
+	"daybook/internal/proxytest"
 )
 
 // The bounds for a node whose connection falls silent, with some more time for a busy machine.
@@ -45,15 +45,15 @@ func (l *logText) contains(text string) bool {
 // deafNode is a node whose connection to the database a test can let fall silent.
 type deafNode struct {
 	*postgres.Store
-	line *linetest.Line
-	pool *pgxpool.Pool
-	log  *logText
+	proxy *proxytest.Proxy
+	pool  *pgxpool.Pool
+	log   *logText
 }
 
 func openDeafNode(t *testing.T, direct *pgxpool.Pool) deafNode {
 	t.Helper()
-	line, url := linetest.ToPostgres(t, direct.Config().ConnString())
-	n := deafNode{line: line, log: &logText{}}
+	proxy, url := proxytest.ToPostgres(t, direct.Config().ConnString())
+	n := deafNode{proxy: proxy, log: &logText{}}
 	logger := slog.New(slog.NewTextHandler(n.log, nil))
 	var err error
 	if n.pool, err = pgpool.Open(t.Context(), url, pgpool.Options{Purpose: "deaf", Size: 8, Logger: logger}); err != nil {
@@ -125,7 +125,7 @@ func TestASilentLineIsNoticedAndLeft(t *testing.T) {
 		}
 		want(2, time.Minute)
 		proven := here.Pulse().Proven
-		here.line.Silence()
+		here.proxy.Silence()
 		if _, err := there.Append(t.Context(), "there", eventstore.Any, newEvents(3)); err != nil {
 			t.Fatal(err)
 		}
@@ -169,7 +169,7 @@ func TestALogThatIsSilentForLongIsDeafUntilItIsHeardAgain(t *testing.T) {
 	events, live := follow(t, here)
 	<-live
 	waitFor(t, "first proof of hearing", func() bool { return !here.Pulse().Deaf(time.Now()) })
-	here.line.SilenceAll()
+	here.proxy.SilenceAll()
 	waitFor(t, "deafness", func() bool { p := here.Pulse(); return p.Deaf(time.Now()) && p.Trouble != nil })
 	if !here.log.contains("bring nothing new") {
 		t.Errorf("the node did not say that it is deaf:\n%s", here.log.text.String())
@@ -177,7 +177,7 @@ func TestALogThatIsSilentForLongIsDeafUntilItIsHeardAgain(t *testing.T) {
 	if _, err := there.Append(t.Context(), "there", eventstore.Any, newEvents(5)); err != nil {
 		t.Fatal(err)
 	}
-	here.line.Restore()
+	here.proxy.Restore()
 	for n := range 5 {
 		select {
 		case e := <-events:
@@ -200,7 +200,7 @@ func TestEveryCallEndsInTimeOnASilentLine(t *testing.T) {
 	if _, err := here.Append(t.Context(), "a", eventstore.NoStream, newEvents(1)); err != nil {
 		t.Fatal(err)
 	}
-	here.line.SilenceAll()
+	here.proxy.SilenceAll()
 	var group sync.WaitGroup
 	everything := eventstore.Filter{}
 	first := func(items func(func(eventstore.Recorded, error) bool)) (err error) {

@@ -47,7 +47,7 @@ var mayImport = map[string][]string{
 	"internal/etag":                 {},
 	"internal/httpapi":              {"internal/apidoc", "internal/etag", "internal/problem"},
 	"internal/httpapi/contracttest": {"domain/unit"}, // money's digits
-	"internal/linetest":             {},
+	"internal/proxytest":            {},
 	"internal/pause":                {},                                                                                           // waits no longer than a context
 	"internal/live":                 {"domain", "eventstore", "projections", "projections/*view", "projections/query", "readapi"}, // the running program, as readapi sees it
 	"internal/onlineretail":         {"domain"},

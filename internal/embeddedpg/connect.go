@@ -80,7 +80,7 @@ func (s *Server) tryDatabase(ctx context.Context) error {
 // execute runs one statement on a connection of its own. An empty statement only proves that
 // the server accepts statements.
 func execute(ctx context.Context, url, statement string) error {
-	conn, err := pgpool.Dial(ctx, url, pgpool.Options{Answer: statementMax})
+	conn, err := pgpool.Dial(ctx, url, pgpool.Options{ResponseMax: statementMax})
 	if err != nil {
 		return err
 	}

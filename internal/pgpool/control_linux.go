@@ -8,7 +8,8 @@ import (
 // tcpUserTimeout is TCP_USER_TIMEOUT, which package syscall does not name.
 const tcpUserTimeout = 18
 
-// control makes the system end a connection if sent data is not acknowledged in time.
+// control makes the operating system end a connection if the other side does not acknowledge sent
+// data within ResponseMax.
 func control(network, _ string, raw syscall.RawConn) error {
 	if !strings.HasPrefix(network, "tcp") {
 		return nil

@@ -4,6 +4,6 @@ package pgpool
 
 import "syscall"
 
-// control does nothing, because other systems have no such timeout. The bounds of reads and
-// writes work without it.
+// control does nothing, because only Linux has this timeout. The bounds of reads and writes work
+// without it.
 func control(string, string, syscall.RawConn) error { return nil }

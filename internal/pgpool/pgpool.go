@@ -1,12 +1,11 @@
-// Package pgpool opens connections to PostgreSQL on which nothing waits for
-// ever. A connection can fall silent without being closed: a proxy hangs, or a
-// firewall forgets it, and packets vanish. The driver would then wait until the
-// operating system gives the connection up, which takes minutes, or never.
+// Package pgpool opens connections to PostgreSQL on which each wait has a limit. A connection can
+// fall silent without being closed, for example if a proxy hangs, or if a firewall forgets the
+// connection and drops its packets. The driver would then wait until the operating system gives
+// the connection up. This takes minutes, or it never happens.
 //
-// Every wait here has a bound: connecting, getting a connection from the pool,
-// each read and each write of a connection, and closing it. The bound is in the
-// connection itself, so that no query can be made without it; internal/arch
-// keeps the code from opening connections in another way.
+// These waits have a limit: connecting, getting a connection from the pool, each read and each
+// write, and closing. The limit is in the connection itself, so no query can be without it. A test
+// in internal/arch checks that no other package opens connections.
 package pgpool
 
 import (
@@ -25,46 +24,46 @@ import (
 
 // The bounds of connections.
 const (
-	// ResponseMax is how long the server may send nothing while an answer is waited
-	// for. A long answer takes longer in all, because each part of it counts anew.
+	// ResponseMax is how long the server may send nothing while a statement waits for its result.
+	// A long result may take longer, because the time begins again with each part of it.
 	ResponseMax = 10 * time.Second
-	// statementMax is the server's own limit of a statement: it ends a statement
-	// that runs long in order, just before the client would close the connection.
+	// statementMax is the server's limit of a statement. It is a little shorter than ResponseMax.
+	// So the server ends a long statement with an error before the client closes the connection.
 	statementMax = ResponseMax - time.Second
-	// connectMax bounds making a connection, with its handshakes.
+	// connectMax is the limit for opening a connection, with its handshakes.
 	connectMax = 5 * time.Second
-	// acquireMax bounds the wait for a connection of a pool that is used up.
+	// acquireMax is the limit of the wait for a connection if all connections of the pool are in use.
 	acquireMax = 10 * time.Second
-	// pingMax bounds the look at whether a connection that rested is still good.
+	// pingMax is the limit of the ping that checks a connection that was idle.
 	pingMax = 3 * time.Second
-	// restTrusted is how long a connection may rest and be used without that look.
-	restTrusted = time.Second
-	// idleInTransactionMax is after how long the server ends a session whose
-	// client stopped in the middle of a transaction and holds its locks.
+	// idleTrusted is how long a connection may be idle and still be used without a ping.
+	idleTrusted = time.Second
+	// idleInTransactionMax is how long a session may be idle in a transaction. Then the server
+	// ends the session, because the transaction keeps its locks until it ends.
 	idleInTransactionMax = 20 * time.Second
-	// closeMax bounds what the driver does with a connection that it gives up.
+	// closeMax is the limit for closing a connection that the driver gives up.
 	closeMax = 1500 * time.Millisecond
-	// idleMax is after how long a connection that nobody needs is closed.
+	// idleMax is how long a connection of the pool may be idle before it is closed.
 	idleMax = 5 * time.Minute
 )
 
-// Options of a pool; the zero value of each is its default.
+// Options are the options of a pool. The zero value of each stands for its default.
 type Options struct {
-	Purpose string        // names the pool's sessions: "daybook " and this
-	Size    int32         // connections at most; default the driver's
-	Answer  time.Duration // how long the server may send nothing; default ResponseMax
-	Logger  *slog.Logger  // default: discards
+	Purpose     string        // the sessions have the name "daybook " and Purpose
+	Size        int32         // how many connections at most; the default is the driver's
+	ResponseMax time.Duration // how long the server may send nothing; the default is the constant ResponseMax
+	Logger      *slog.Logger  // the default discards messages
 }
 
-// AddressError is of a connection string that cannot be understood. Its text does
-// not tell why, because the cause quotes the string, which may hold a password.
+// AddressError means that a connection string cannot be parsed. The text does not say why, because
+// the cause quotes the string, which may contain a password.
 type AddressError struct{ Cause error }
 
 func (*AddressError) Error() string   { return "the database's address cannot be used" }
 func (e *AddressError) Unwrap() error { return e.Cause }
 
-// Open makes a pool from a connection string. Its connections are opened when
-// they are first needed, and closed again when they are not for some time.
+// Open makes a pool from a connection string. It opens no connection. A connection is opened when
+// it is first needed, and closed when it was idle for idleMax.
 func Open(ctx context.Context, connection string, options Options) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(connection)
 	if err != nil {
@@ -78,7 +77,7 @@ func Open(ctx context.Context, connection string, options Options) (*pgxpool.Poo
 	if options.Purpose != "" {
 		config.ConnConfig.RuntimeParams["application_name"] = "daybook " + options.Purpose
 	}
-	lines := bound(config, options)
+	lines := setBounds(config, options)
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
@@ -87,29 +86,29 @@ func Open(ctx context.Context, connection string, options Options) (*pgxpool.Poo
 	return pool, nil
 }
 
-// bound gives a pool's connections their bounds.
-func bound(config *pgxpool.Config, options Options) *lines {
-	all := &lines{purpose: options.Purpose, answer: options.Answer, logger: options.Logger}
-	if all.answer <= 0 {
-		all.answer = ResponseMax
+// setBounds configures the limits of a pool's connections.
+func setBounds(config *pgxpool.Config, options Options) *poolConns {
+	all := &poolConns{purpose: options.Purpose, responseMax: options.ResponseMax, logger: options.Logger}
+	if all.responseMax <= 0 {
+		all.responseMax = ResponseMax
 	}
 	if all.logger == nil {
 		all.logger = slog.New(slog.DiscardHandler)
 	}
-	if config.ConnConfig.ConnectTimeout <= 0 { // a connection string may say another
+	if config.ConnConfig.ConnectTimeout <= 0 { // a connection string may set another
 		config.ConnConfig.ConnectTimeout = connectMax
 	}
 	config.ConnConfig.DialFunc = all.dial
 	config.ConnConfig.Tracer = tracer{}
 	config.PingTimeout = pingMax
-	config.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false } // prepare does
+	config.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false } // prepare pings instead
 	config.PrepareConn = all.prepare
-	all.statement, all.idle = max(statementMax, all.answer-time.Second), idleInTransactionMax
-	if says(config, "statement_timeout") {
-		all.statement = asConnected
+	all.statement, all.idle = max(statementMax, all.responseMax-time.Second), idleInTransactionMax
+	if isSet(config, "statement_timeout") {
+		all.statement = fromConnectionString
 	}
-	if says(config, "idle_in_transaction_session_timeout") {
-		all.idle = asConnected
+	if isSet(config, "idle_in_transaction_session_timeout") {
+		all.idle = fromConnectionString
 	}
 	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
 		return setTimeouts(ctx, conn, all.statement, all.idle)
@@ -117,11 +116,11 @@ func bound(config *pgxpool.Config, options Options) *lines {
 	return all
 }
 
-// asConnected is a session's timeout as the connection string says it.
-const asConnected = -1
+// fromConnectionString stands for a timeout that the connection string sets.
+const fromConnectionString = -1
 
-// says tells whether the connection string sets a parameter of the session.
-func says(config *pgxpool.Config, parameter string) bool {
+// isSet tells whether the connection string sets a parameter of the session.
+func isSet(config *pgxpool.Config, parameter string) bool {
 	chosen := config.ConnConfig.RuntimeParams
 	_, own := chosen[parameter]
 	return own || strings.Contains(chosen["options"], parameter)
@@ -137,7 +136,7 @@ func setTimeouts(ctx context.Context, conn *pgx.Conn, statement, idleInTransacti
 }
 
 func setTimeout(parameter string, limit time.Duration) string {
-	if limit == asConnected {
+	if limit == fromConnectionString {
 		return "RESET " + parameter + ";"
 	}
 	return fmt.Sprintf("SET %s = %d;", parameter, limit.Milliseconds())
@@ -149,32 +148,32 @@ func Dial(ctx context.Context, connection string, options Options) (*pgx.Conn, e
 	if err != nil {
 		return nil, &AddressError{Cause: err}
 	}
-	bound(config, options)
+	setBounds(config, options)
 	return Connect(ctx, config.ConnConfig)
 }
 
-// Connect opens a connection outside a pool, by the configuration of one that
-// Open made. Its session has the same timeouts as the pool's.
+// Connect opens a connection outside a pool. config is the configuration of a pool that Open made.
+// The connection has the same limits as those of the pool.
 func Connect(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, err
 	}
-	l := lineOf(conn)
-	if l == nil {
-		_ = conn.Close(ctx) // the first error is the one to tell
+	c := boundedConnOf(conn)
+	if c == nil {
+		_ = conn.Close(ctx) // the first error is returned
 		return nil, errUnbounded
 	}
-	if err := setTimeouts(ctx, conn, l.all.statement, l.all.idle); err != nil {
-		_ = conn.Close(ctx) // the first error is the one to tell
+	if err := setTimeouts(ctx, conn, c.pool.statement, c.pool.idle); err != nil {
+		_ = conn.Close(ctx) // the first error is returned
 		return nil, err
 	}
-	l.limit.Store(int64(l.all.answer))
+	c.limit.Store(int64(c.pool.responseMax))
 	return conn, nil
 }
 
-// CheckBounded returns an error if a pool's connections can wait for ever,
-// because it was not made by Open.
+// CheckBounded returns an error if the pool was not made by Open, because its connections could
+// then wait for ever.
 func CheckBounded(ctx context.Context, pool *pgxpool.Pool) error {
 	return pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error {
 		if !Bounded(conn.Conn()) {
@@ -184,24 +183,25 @@ func CheckBounded(ctx context.Context, pool *pgxpool.Pool) error {
 	})
 }
 
-var errUnbounded = errors.New("the connection has no time limits: open it by package pgpool")
+var errUnbounded = errors.New("the connection has no time limits: open it with package pgpool")
 
-// Bounded tells whether the waits of a connection have bounds.
-func Bounded(conn *pgx.Conn) bool { return lineOf(conn) != nil }
+// Bounded tells whether the waits of a connection have limits.
+func Bounded(conn *pgx.Conn) bool { return boundedConnOf(conn) != nil }
 
-// Limit bounds how long the server may send nothing on a connection.
+// Limit sets how long the server may send nothing on a connection.
 func Limit(conn *pgx.Conn, limit time.Duration) {
-	if l := lineOf(conn); l != nil {
-		l.limit.Store(int64(limit))
+	if c := boundedConnOf(conn); c != nil {
+		c.limit.Store(int64(limit))
 	}
 }
 
-// lineOf finds the line under a connection, which TLS may cover.
-func lineOf(conn *pgx.Conn) *line {
+// boundedConnOf returns the boundedConn of a connection, also if TLS is on top of it. It returns nil
+// if there is none.
+func boundedConnOf(conn *pgx.Conn) *boundedConn {
 	inner := conn.PgConn().Conn()
 	for {
 		switch c := inner.(type) {
-		case *line:
+		case *boundedConn:
 			return c
 		case interface{ NetConn() net.Conn }:
 			inner = c.NetConn()
@@ -213,10 +213,10 @@ func lineOf(conn *pgx.Conn) *line {
 
 type limitKey struct{}
 
-// Within returns a context with which the pool's connections wait up to limit for
-// an answer, instead of the pool's own limit. A longer one is for statements that
-// run long, such as the build of an index; the server's timeouts are then as long.
-// It does not apply to a connection that was acquired before.
+// Within returns a context that sets another limit for statements: the server may then send nothing
+// for up to limit. A long limit is for statements that run long, such as the build of an index. The
+// server's timeouts are then as long. The context must be given to the pool; a connection that was
+// acquired before keeps its limit.
 func Within(ctx context.Context, limit time.Duration) context.Context {
 	return context.WithValue(ctx, limitKey{}, limit)
 }
@@ -226,38 +226,38 @@ func limitOf(ctx context.Context) time.Duration {
 	return limit
 }
 
-// prepare readies a connection that a caller gets from the pool: one that rested
-// for a while is asked for a sign of life, and its bounds are the caller's.
-func (a *lines) prepare(ctx context.Context, conn *pgx.Conn) (bool, error) {
-	l := lineOf(conn)
-	if l == nil {
+// prepare is called before a caller gets a connection from the pool. It pings a connection that was
+// idle for longer than idleTrusted, and it sets the limits that the caller wants.
+func (p *poolConns) prepare(ctx context.Context, conn *pgx.Conn) (bool, error) {
+	c := boundedConnOf(conn)
+	if c == nil {
 		return true, nil
 	}
-	if l.rested() > restTrusted {
-		l.limit.Store(int64(min(pingMax, a.answer)))
+	if c.idleFor() > idleTrusted {
+		c.limit.Store(int64(min(pingMax, p.responseMax)))
 		if err := conn.Ping(ctx); err != nil {
 			return false, ctx.Err() // with nil, the pool goes on to another connection
 		}
 	}
-	limit := cmp.Or(limitOf(ctx), a.answer)
-	patient := limit > a.answer
-	if patient || l.patient { // rare, so a round trip does not matter
-		l.limit.Store(int64(pingMax))
+	limit := cmp.Or(limitOf(ctx), p.responseMax)
+	longer := limit > p.responseMax
+	if longer || c.longTimeouts { // this is rare, so its round trip does not matter
+		c.limit.Store(int64(pingMax))
 		statement, idle := limit, limit
-		if !patient {
-			statement, idle = a.statement, a.idle
+		if !longer {
+			statement, idle = p.statement, p.idle
 		}
 		if err := setTimeouts(ctx, conn, statement, idle); err != nil {
 			return false, ctx.Err()
 		}
-		l.patient = patient
+		c.longTimeouts = longer
 	}
-	l.limit.Store(int64(limit))
+	c.limit.Store(int64(limit))
 	return true, nil
 }
 
-// tracer bounds the wait for a connection. The pool asks its tracer for the
-// context of each such wait.
+// tracer sets the limit of the wait for a connection. It is a tracer because pgxpool asks its tracer
+// for the context of this wait, and offers no other way.
 type tracer struct{}
 
 type cancelKey struct{}
@@ -273,7 +273,7 @@ func (tracer) TraceAcquireEnd(ctx context.Context, _ *pgxpool.Pool, _ pgxpool.Tr
 	}
 }
 
-// TraceQueryStart and TraceQueryEnd do nothing; pgx asks for them.
+// TraceQueryStart and TraceQueryEnd do nothing. They are here because pgx requires them.
 func (tracer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
 	return ctx
 }

@@ -13,30 +13,31 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"daybook/internal/linetest"
 	"daybook/internal/pgpool"
 	"daybook/internal/pgtest"
+	"daybook/internal/proxytest"
 )
 
-// answer is the limit of these tests' pools: they wait for silence often.
-const answer = 2 * time.Second
+// responseMax is the limit of the pools in these tests. It is short because the tests often wait
+// for it.
+const responseMax = 2 * time.Second
 
-// late is what a wait may take beyond its bound on a busy machine.
-const late = 15 * time.Second
+// tolerance is how much longer than its limit a wait may take on a busy machine.
+const tolerance = 15 * time.Second
 
-func overLine(t *testing.T, size int32, logger *slog.Logger) (*linetest.Line, *pgxpool.Pool) {
+func openOverProxy(t *testing.T, size int32, logger *slog.Logger) (*proxytest.Proxy, *pgxpool.Pool) {
 	t.Helper()
-	line, url := linetest.ToPostgres(t, pgtest.URL(t))
-	pool, err := pgpool.Open(t.Context(), url, pgpool.Options{Purpose: "test", Size: size, Answer: answer, Logger: logger})
+	proxy, url := proxytest.ToPostgres(t, pgtest.URL(t))
+	pool, err := pgpool.Open(t.Context(), url, pgpool.Options{Purpose: "test", Size: size, ResponseMax: responseMax, Logger: logger})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	return line, pool
+	return proxy, pool
 }
 
-// hold fills a pool with open connections that are all in its hands again.
-func hold(t *testing.T, pool *pgxpool.Pool, n int) {
+// fillPool makes the pool open n connections. All of them are idle afterwards.
+func fillPool(t *testing.T, pool *pgxpool.Pool, n int) {
 	t.Helper()
 	var held []*pgxpool.Conn
 	for range n {
@@ -51,8 +52,8 @@ func hold(t *testing.T, pool *pgxpool.Pool, n int) {
 	}
 }
 
-// Whatever is asked of a connection that falls silent ends in time, though the
-// caller sets no time for it, and the pool has a new connection for the next one.
+// Each operation on a silent connection ends in time, also if the caller sets no limit. Then the
+// pool has a new connection for the next caller.
 func TestNoQueryOutlastsASilentConnection(t *testing.T) {
 	t.Parallel()
 	for name, ask := range map[string]func(context.Context, *pgxpool.Conn) error{
@@ -81,45 +82,45 @@ func TestNoQueryOutlastsASilentConnection(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			line, pool := overLine(t, 1, nil)
+			proxy, pool := openOverProxy(t, 1, nil)
 			conn, err := pool.Acquire(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
-			line.Silence()
+			proxy.Silence()
 			began := time.Now()
 			err = ask(t.Context(), conn)
 			took := time.Since(began)
 			conn.Release()
-			if silent, ok := errors.AsType[*pgpool.SilentError](err); !ok || silent.Waited < answer {
-				t.Errorf("error %v, want a SilentError after %s", err, answer)
+			if silent, ok := errors.AsType[*pgpool.SilentError](err); !ok || silent.Waited < responseMax {
+				t.Errorf("error %v, want a SilentError after %s", err, responseMax)
 			}
-			if took > answer+late {
+			if took > responseMax+tolerance {
 				t.Errorf("it took %s", took)
 			}
 			if err := pool.Ping(t.Context()); err != nil {
 				t.Errorf("the next query: %v", err)
 			}
-			if took := time.Since(began); took > answer+late {
+			if took := time.Since(began); took > responseMax+tolerance {
 				t.Errorf("the pool's only connection was replaced after %s", took)
 			}
 		})
 	}
 }
 
-// One connection that is found silent gives the others away: a caller does not
-// meet one dead connection after the other.
-func TestAPoolLeavesAllConnectionsWhenOneIsSilent(t *testing.T) {
+// When one connection is found silent, the pool replaces all of them. So the next callers do not
+// get one dead connection after the other.
+func TestAPoolReplacesAllConnectionsWhenOneIsSilent(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	var log bytes.Buffer
-	line, pool := overLine(t, 8, slog.New(slog.NewTextHandler(writerFunc(func(p []byte) (int, error) {
+	proxy, pool := openOverProxy(t, 8, slog.New(slog.NewTextHandler(writerFunc(func(p []byte) (int, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		return log.Write(p)
 	}), nil)))
-	hold(t, pool, 8)
-	line.Silence()
+	fillPool(t, pool, 8)
+	proxy.Silence()
 	began := time.Now()
 	for range 8 {
 		_ = pool.Ping(t.Context()) // the first ones fail
@@ -127,13 +128,13 @@ func TestAPoolLeavesAllConnectionsWhenOneIsSilent(t *testing.T) {
 	if err := pool.Ping(t.Context()); err != nil {
 		t.Errorf("after eight others: %v", err)
 	}
-	if took := time.Since(began); took > 2*answer+late {
+	if took := time.Since(began); took > 2*responseMax+tolerance {
 		t.Errorf("it took %s to have a connection that works", took)
 	}
 	mu.Lock()
 	defer mu.Unlock()
 	if text := log.String(); !strings.Contains(text, "does not answer") || !strings.Contains(text, "connections=test") || !strings.Contains(text, "silent_since=") {
-		t.Errorf("it was not told: %q", text)
+		t.Errorf("the log does not say it: %q", text)
 	}
 }
 
@@ -141,13 +142,13 @@ type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
-// Where new connections are silent, too, connecting ends in time, and so does
-// waiting for a pool that is used up by those who wait.
+// If new connections are silent too, connecting still ends in time. So does the wait for a
+// connection while other callers use all of them.
 func TestNobodyWaitsForEverForAConnection(t *testing.T) {
 	t.Parallel()
-	line, pool := overLine(t, 1, nil)
-	hold(t, pool, 1)
-	line.SilenceAll()
+	proxy, pool := openOverProxy(t, 1, nil)
+	fillPool(t, pool, 1)
+	proxy.SilenceAll()
 	began := time.Now()
 	var group sync.WaitGroup
 	for range 4 {
@@ -158,19 +159,20 @@ func TestNobodyWaitsForEverForAConnection(t *testing.T) {
 		})
 	}
 	group.Wait()
-	if took := time.Since(began); took > 30*time.Second+late {
+	if took := time.Since(began); took > 30*time.Second+tolerance {
 		t.Errorf("they waited %s", took)
 	}
-	line.Restore()
+	proxy.Restore()
 	if err := pool.Ping(t.Context()); err != nil {
-		t.Errorf("after the line was restored: %v", err)
+		t.Errorf("after the proxy was restored: %v", err)
 	}
 }
 
-// What may run long says so, and is then not cut off, by the server neither.
-func TestALongStatementIsWaitedForWhereItIsAskedFor(t *testing.T) {
+// A caller that gives a longer limit gets the result of a long statement. Neither the client nor the
+// server ends the statement.
+func TestALongStatementEndsIfTheCallerSetsALongLimit(t *testing.T) {
 	t.Parallel()
-	pool, err := pgpool.Open(t.Context(), pgtest.URL(t), pgpool.Options{Size: 1, Answer: time.Second})
+	pool, err := pgpool.Open(t.Context(), pgtest.URL(t), pgpool.Options{Size: 1, ResponseMax: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,10 +180,10 @@ func TestALongStatementIsWaitedForWhereItIsAskedFor(t *testing.T) {
 	const long = "SELECT pg_sleep(3)"
 	for range 2 {
 		if _, err := pool.Exec(t.Context(), long); err == nil {
-			t.Error("a long statement was waited for without being asked to")
+			t.Error("a long statement ended without a longer limit")
 		}
 		if _, err := pool.Exec(pgpool.Within(t.Context(), time.Minute), long); err != nil {
-			t.Errorf("asked to wait: %v", err)
+			t.Errorf("with a longer limit: %v", err)
 		}
 		var timeouts string
 		const show = "SELECT current_setting('statement_timeout') || ' ' || current_setting('idle_in_transaction_session_timeout')"
@@ -194,7 +196,7 @@ func TestALongStatementIsWaitedForWhereItIsAskedFor(t *testing.T) {
 	}
 }
 
-// What the connection string says of timeouts goes over the defaults.
+// Timeouts in the connection string replace the defaults.
 func TestTimeoutsOfTheConnectionStringAreKept(t *testing.T) {
 	t.Parallel()
 	pool, err := pgpool.Open(t.Context(), pgtest.URL(t)+"&statement_timeout=4321&connect_timeout=7", pgpool.Options{})
@@ -211,33 +213,33 @@ func TestTimeoutsOfTheConnectionStringAreKept(t *testing.T) {
 	}
 }
 
-// A context that ends cuts a query off at once, and the connection is gone soon,
-// so that it does not keep its place in the pool.
+// When a context ends, its query ends at once. The connection is closed soon after, so that it does
+// not keep its place in the pool.
 func TestAContextEndsAQueryOnASilentConnection(t *testing.T) {
 	t.Parallel()
-	line, pool := overLine(t, 1, nil)
-	hold(t, pool, 1)
-	line.Silence()
+	proxy, pool := openOverProxy(t, 1, nil)
+	fillPool(t, pool, 1)
+	proxy.Silence()
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	began := time.Now()
 	if err := pool.Ping(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("error %v, want that of the context", err)
 	}
-	if took := time.Since(began); took > late {
+	if took := time.Since(began); took > tolerance {
 		t.Errorf("it took %s", took)
 	}
 	if err := pool.Ping(t.Context()); err != nil {
 		t.Errorf("the next query: %v", err)
 	}
-	if took := time.Since(began); took > answer+late {
+	if took := time.Since(began); took > responseMax+tolerance {
 		t.Errorf("the pool's only connection was replaced after %s", took)
 	}
 }
 
 const showTimeouts = "SELECT current_setting('statement_timeout') || ' ' || current_setting('idle_in_transaction_session_timeout')"
 
-// Also after a caller has asked for longer ones.
+// A caller may set longer timeouts. Afterwards, the session has those of the connection string again.
 func TestTimeoutsOfTheConnectionStringComeBack(t *testing.T) {
 	t.Parallel()
 	for name, own := range map[string]string{
@@ -270,10 +272,10 @@ func TestConnectionsOutsideAPoolHaveTimeoutsOnTheServer(t *testing.T) {
 		want   string
 	}{
 		{"", 0, "9s 20s"},
-		{"", time.Minute, "59s 20s"}, // longer answers are asked for
+		{"", time.Minute, "59s 20s"}, // the option ResponseMax sets a longer limit
 		{"&statement_timeout=4321", 0, "4321ms 20s"},
 	} {
-		options := pgpool.Options{Answer: c.answer}
+		options := pgpool.Options{ResponseMax: c.answer}
 		pool, err := pgpool.Open(t.Context(), pgtest.URL(t)+c.own, options)
 		if err != nil {
 			t.Fatal(err)

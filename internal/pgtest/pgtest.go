@@ -162,7 +162,7 @@ func connect(base string) (*server, error) {
 	if err != nil || !strings.HasPrefix(parsed.Scheme, "postgres") {
 		return nil, fmt.Errorf("%s must be a URL such as postgres://user@host/database", ServerEnv)
 	}
-	admin, err := pgpool.Open(context.Background(), base, pgpool.Options{Size: adminConns, Answer: dropMax})
+	admin, err := pgpool.Open(context.Background(), base, pgpool.Options{Size: adminConns, ResponseMax: dropMax})
 	if err != nil {
 		return nil, err
 	}
