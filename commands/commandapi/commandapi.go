@@ -71,6 +71,7 @@ type op struct {
 	created      bool   // answers 201
 	found        string // set if it can also answer 200: what the 200 means
 	merges       bool   // its body is a merge patch
+	shown        bool   // its answer says in Location where what was made is read
 	// refusals are the refusals that the route may return. process means that the route is
 	// about a process, and not about an aggregate.
 	refusals refusals
@@ -137,6 +138,7 @@ func add[I any, PI input[I], B any](a *api, tag string, o op, handle func(contex
 	if o.found != "" {
 		defer a.alsoFinds(operation, o.found)
 	}
+	defer a.dropHeaders(operation, o)
 	huma.Register(a.huma, operation, func(ctx context.Context, in *I) (*response[B], error) {
 		ctx, cancel := context.WithTimeout(aggregate.Noting(context.WithoutCancel(ctx)), a.timeout)
 		defer cancel()
@@ -162,6 +164,21 @@ const mergePatch = "application/merge-patch+json"
 func (a *api) alsoTakes(operation huma.Operation, mediaType string) {
 	content := a.huma.OpenAPI().Paths[operation.Path].Patch.RequestBody.Content
 	content[mediaType] = content["application/json"]
+}
+
+// dropHeaders takes out of the document what the answers of a route never have: every
+// header that stands there is sent.
+func (a *api) dropHeaders(operation huma.Operation, o op) {
+	item := a.huma.OpenAPI().Paths[operation.Path]
+	documented := map[string]*huma.Operation{put: item.Put, post: item.Post, patch: item.Patch, remove: item.Delete}[o.method]
+	headers := documented.Responses[strconv.Itoa(operation.DefaultStatus)].Headers
+	if !o.shown {
+		delete(headers, "Location")
+	}
+	if o.process { // it is no write to the log
+		delete(headers, "Daybook-Position")
+		delete(headers, "Idempotency-Replayed")
+	}
 }
 
 // alsoFinds documents that an operation which creates a thing returns 200 if the thing exists

@@ -36,6 +36,9 @@ func TestTheDocumentDescribesEveryOperation(t *testing.T) {
 				}
 			}
 			for _, header := range []string{"ETag", "Daybook-Position"} {
+				if header == "Daybook-Position" && strings.HasPrefix(path, "/v1/processes/") {
+					continue // nothing of it is a write to the log
+				}
 				if operation.at("responses", "200", "headers", header) == nil && operation.at("responses", "201", "headers", header) == nil {
 					t.Errorf("%s: header %s is not documented", where, header)
 				}

@@ -81,26 +81,39 @@ func describeOperation(document *huma.OpenAPI, op *huma.Operation) {
 		}
 		schema.Description = "" // it stands on the parameter
 	}
-	for _, response := range op.Responses {
+	for status, response := range op.Responses {
+		delete(response.Headers, "Content-Type") // it is said by content
 		for name, header := range response.Headers {
-			if header.Schema == nil {
-				continue
-			}
-			if slices.Contains(flags, name) {
-				header.Schema.Type = huma.TypeBoolean
-			}
-			Say("header", name, header.Schema)
-			if header.Description == "" {
-				header.Description = header.Schema.Description
-			}
-			header.Schema.Description = ""
+			describeHeader(op, status, name, header)
 		}
 	}
+}
+
+// describeHeader gives a header of an answer the meaning and form that its name has, and
+// says whether the answer always has it.
+func describeHeader(op *huma.Operation, status, name string, header *huma.Header) {
+	if header.Schema == nil {
+		return
+	}
+	if slices.Contains(flags, name) {
+		header.Schema.Type = huma.TypeBoolean
+	}
+	done := status[0] != '4' && status[0] != '5'
+	header.Required = done && !slices.Contains(flags, name) && !slices.Contains(sometimes, op.OperationID+" "+name)
+	Say("header", name, header.Schema)
+	if header.Description == "" {
+		header.Description = header.Schema.Description
+	}
+	header.Schema.Description = ""
 }
 
 // flags are the headers that are `true` or are not there. They are no lists of one value,
 // of which ogen makes a type for each operation, and then takes one for another.
 var flags = []string{"Idempotency-Replayed", "Daybook-More"}
+
+// sometimes are other headers that an operation's answers do not always have when it was
+// carried out: a page of a stream without events has no position.
+var sometimes = []string{"read-stream Daybook-Position"}
 
 const description = `Daybook is the order and inventory core of a shop. Every write appends to a log that is never altered; reads come from read models that follow it.
 

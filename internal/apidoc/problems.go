@@ -119,7 +119,12 @@ func answerProblems(document *huma.OpenAPI, op *huma.Operation) {
 			response.Headers = make(map[string]*huma.Header)
 		}
 		if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests || status == http.StatusConflict {
-			response.Headers["Retry-After"] = &huma.Header{Description: "In how many seconds it is worth asking again; left out where waiting does not help.", Schema: &huma.Schema{Type: huma.TypeInteger, Examples: []any{1}}}
+			about := "In how many seconds it is worth asking again; left out where waiting does not help."
+			always := status == http.StatusTooManyRequests
+			if always {
+				about = "In how many seconds it is worth asking again."
+			}
+			response.Headers["Retry-After"] = &huma.Header{Description: about, Required: always, Schema: &huma.Schema{Type: huma.TypeInteger, Examples: []any{1}}}
 		}
 		if status == http.StatusConflict && op.OperationID == "checkout-cart" {
 			response.Headers["Daybook-Position"] = &huma.Header{Description: "From where on the cart is open again; left out where the checkout did not begin.", Schema: &huma.Schema{Type: huma.TypeString}}

@@ -137,6 +137,41 @@ func TestNoHeaderOfAnAnswerListsItsValues(t *testing.T) {
 	}
 }
 
+// A header that the answers of an operation always have is said to be required, so that a
+// client in a typed language need not ask whether it is there.
+func TestHeadersThatAreAlwaysSentAreRequired(t *testing.T) {
+	t.Parallel()
+	sometimes := []string{"Idempotency-Replayed", "Daybook-More", "read-stream Daybook-Position"}
+	doc := document(t)
+	seen := map[string]int{}
+	for path, methods := range object(t, doc, "paths") {
+		for method := range methods.(map[string]any) {
+			id, _ := object(t, doc, "paths", path, method)["operationId"].(string)
+			for status, response := range object(t, doc, "paths", path, method, "responses") {
+				headers, _ := response.(map[string]any)["headers"].(map[string]any)
+				for name := range headers {
+					required := object(t, headers, name)["required"] == true
+					want := status < "400" && !slices.Contains(sometimes, name) && !slices.Contains(sometimes, id+" "+name)
+					if required != want {
+						t.Errorf("%s: %s: the header %s is required: %t, want %t", id, status, name, required, want)
+					}
+					if required {
+						seen[name]++
+					}
+				}
+			}
+		}
+	}
+	for name, least := range map[string]int{"ETag": 90, "Daybook-Position": 80, "Daybook-Event-Count": 2, "Location": 5} {
+		if seen[name] < least {
+			t.Errorf("%s is required %d times, want at least %d", name, seen[name], least)
+		}
+	}
+	if object(t, doc, "components", "responses", "TooManyAtOnce", "headers", "Retry-After")["required"] != true {
+		t.Error("Retry-After of 429 is not required")
+	}
+}
+
 // An answer that is a list has at most as many items as its limit says. Those without
 // a limit are as long as something that is bounded elsewhere.
 func TestEveryListOfTheDocumentIsBounded(t *testing.T) {

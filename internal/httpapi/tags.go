@@ -147,8 +147,8 @@ func (h *heldAnswer) pass() {
 	_, _ = h.ResponseWriter.Write(h.body.Bytes()) // the client may have gone
 }
 
-// describeTags documents the ETag of an operation's answers, and for reads
-// their conditions.
+// describeTags documents the ETag of an operation's answers, and for reads their
+// conditions. A 304 has the headers that the body would have.
 func describeTags(_ *huma.OpenAPI, op *huma.Operation) {
 	if !isTagged(op) {
 		return
@@ -166,10 +166,12 @@ func describeTags(_ *huma.OpenAPI, op *huma.Operation) {
 		if !reads {
 			continue
 		}
-		op.Responses["304"] = &huma.Response{
-			Description: "The body is one that If-None-Match names.",
-			Headers:     map[string]*huma.Header{headerETag: tagHeader()},
+		known := &huma.Response{Description: "The body is one that If-None-Match names.", Headers: make(map[string]*huma.Header)}
+		for name, header := range response.Headers {
+			own, schema := *header, *header.Schema
+			own.Schema, known.Headers[name] = &schema, &own
 		}
+		op.Responses["304"] = known
 		op.Parameters = append(op.Parameters, &huma.Param{
 			Name: headerIfMatch, In: "header", Schema: &huma.Schema{Type: huma.TypeString, Examples: []any{`"4.uhx0cXJUUGPW7vBT"`}},
 			Description: "ETags of bodies, separated by commas, or `*`. If this body is none of them, the answer is 412.",

@@ -269,12 +269,16 @@ func (c *Contract) Check(method, path string, status int, header http.Header, bo
 	return c.fits(body, steps...)
 }
 
-// headers holds those that are documented and there against their schemas.
+// headers holds those that are documented against their schemas. One that is required is
+// there.
 func (c *Contract) headers(answer map[string]any, header http.Header, steps []string) error {
 	documented, _ := answer["headers"].(map[string]any)
-	for name := range documented {
+	for name, about := range documented {
 		text := header.Get(name)
 		if text == "" {
+			if about, _ := about.(map[string]any); about["required"] == true {
+				return fmt.Errorf("the header %s is missing", name)
+			}
 			continue
 		}
 		schema, err := c.schema(append(steps[:len(steps):len(steps)], "headers", name, "schema")...)

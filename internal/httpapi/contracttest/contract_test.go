@@ -9,6 +9,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"daybook/internal/etag"
 	"daybook/internal/httpapi"
 	"daybook/internal/httpapi/contracttest"
 	"daybook/internal/problem"
@@ -66,11 +67,56 @@ func TestADifferenceFromTheDocumentIsFound(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			err := contract.Check(http.MethodGet, test.path, test.status, http.Header{"Content-Type": {test.kind}}, []byte(test.body))
+			header := http.Header{"Content-Type": {test.kind}}
+			if test.status == http.StatusOK {
+				header.Set("ETag", etag.Of(-1, []byte(test.body)))
+			}
+			err := contract.Check(http.MethodGet, test.path, test.status, header, []byte(test.body))
 			if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
 				t.Errorf("found %v, want one that says %q", err, test.want)
 			}
 		})
+	}
+}
+
+// An answer without a header that it always has is found, and so is one whose header has
+// another form.
+func TestAMissingHeaderIsFound(t *testing.T) {
+	t.Parallel()
+	handler, err := httpapi.New(httpapi.Options{Version: "test", PublicHosts: []string{"example.com"}}, func(api huma.API) {
+		huma.Register(api, huma.Operation{OperationID: "get-mug", Method: http.MethodGet, Path: "/v1/mug"},
+			func(context.Context, *struct{}) (*mug, error) { return &mug{}, nil })
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	contract, err := contracttest.Of(handler)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const body = `{"sku":"A","units":1}`
+	tag := etag.Of(-1, []byte(body))
+	for name, test := range map[string]struct {
+		status int
+		tag    string
+		want   string
+	}{
+		"there":            {200, tag, ""},
+		"missing":          {200, "", "ETag is missing"},
+		"missing of a 304": {304, "", "ETag is missing"},
+		"of another form":  {200, `"5"`, "ETag"},
+	} {
+		header, body := http.Header{"Content-Type": {"application/json"}}, []byte(body)
+		if test.tag != "" {
+			header.Set("ETag", test.tag)
+		}
+		if test.status == http.StatusNotModified {
+			body = nil
+		}
+		err := contract.Check(http.MethodGet, "/v1/mug", test.status, header, body)
+		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: found %v, want one that says %q", name, err, test.want)
+		}
 	}
 }
 
