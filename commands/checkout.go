@@ -366,9 +366,9 @@ func (s *Service) claim(ctx context.Context, meta eventstore.Metadata, claim ord
 
 // pastCheckout is what a cart's stream says of one checkout.
 type pastCheckout struct {
-	started cart.CheckoutStarted
-	meta    eventstore.Metadata // of its start
-	outcome cart.Event          // CheckedOut, CheckoutRefused, or nil
+	started cart.CheckoutStarted // without lines if it was refused before it began
+	meta    eventstore.Metadata  // of its start
+	outcome cart.Event           // CheckedOut, CheckoutRefused, or nil
 }
 
 // differsFrom refuses a repeated request that asks for something else than the
@@ -425,6 +425,13 @@ func (s *Service) readCheckouts(ctx context.Context, id unit.CartID) (map[unit.O
 		case cart.CheckedOut:
 			ended(event.OrderID, event)
 		case cart.CheckoutRefused:
+			if asked := event.Asked; asked != nil {
+				started := cart.CheckoutStarted{
+					OrderID: event.OrderID, CartID: id, Reference: asked.Reference,
+					Sourcing: asked.Sourcing, Policy: asked.Policy, OrderIDFrom: asked.OrderIDFrom,
+				}
+				checkouts[event.OrderID] = pastCheckout{started: started, meta: eventstore.MetadataOrNone(recorded.Meta)}
+			}
 			ended(event.OrderID, event)
 		case cart.Opened, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged, cart.Abandoned, cart.Expired:
 		}

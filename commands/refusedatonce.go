@@ -19,7 +19,7 @@ type foreseen struct {
 }
 
 // refuseAtOnce records a checkout that stock would refuse: its start and its refusal, in one
-// append. done is false if it recorded nothing, because the checkout may succeed. The caller
+// event. done is false if it recorded nothing, because the checkout may succeed. The caller
 // then begins the checkout in the usual way.
 //
 // Nothing has to be released, because no driver can reserve anything for a checkout before its
@@ -35,7 +35,8 @@ func (s *Service) refuseAtOnce(ctx context.Context, call Call, id unit.CartID, s
 			return CheckoutResult{}, false, err
 		}
 	}
-	begin := request(call, cart.Stream(id), []cart.Command{start, what.refuse})
+	start.Short = what.refuse.Shortages
+	begin := request(call, cart.Stream(id), []cart.Command{start})
 	begin.AnyContent, begin.If = true, aggregate.AtRevision(what.at)
 	recorded, err := s.carts.Handle(ctx, begin)
 	if _, moved := errors.AsType[*aggregate.StaleError](err); moved || err == nil && recorded.Replayed {

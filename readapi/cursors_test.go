@@ -79,7 +79,7 @@ func TestACursorIsGoodForItsListOnly(t *testing.T) {
 	if lists < 13 || followed < 7 {
 		t.Errorf("%d lists have pages, of which %d are long enough; want all", lists, followed)
 	}
-	for _, cursor := range []string{"nonsense", ".", foreign + "x", foreign[1:], strings.Repeat("a", 8) + foreign[8:], foreign[:9]} {
+	for _, cursor := range []string{"nonsense", ".", foreign + "!", foreign[1:], strings.Repeat("a", 8) + foreign[8:], foreign[:9]} {
 		refused := s.get("/v1/orders?cursor=" + cursor)
 		refused.problem(t, 422, problem.CodeInvalid)
 		if refused.value("errors", 0, "parameter") != "cursor" {

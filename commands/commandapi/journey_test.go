@@ -14,7 +14,7 @@ func TestFromCartToDeliveredAndReturned(t *testing.T) {
 	if got := cart.at("lines", 0); cart.at("lines", 0, "price", "amount") != "2.50" || cart.at("lines", 0, "sku_text") != "mug" {
 		t.Errorf("line %v, want the catalogue's price and the SKU as given", got)
 	}
-	if !strings.HasPrefix(cart.header.Get("ETag"), `"1.`) || cart.header.Get("Daybook-Position") == "" || cart.status != 201 {
+	if !strings.HasPrefix(cart.header.Get("ETag"), `"0.`) || cart.header.Get("Daybook-Position") == "" || cart.status != 201 {
 		t.Errorf("answer %d, ETag %s, position %q; want 201, the revision and a position", cart.status, cart.header.Get("ETag"), cart.header.Get("Daybook-Position"))
 	}
 	id, _ := cart.body["cart_id"].(string)
@@ -72,7 +72,7 @@ func TestQuantityZeroTakesALineOut(t *testing.T) {
 	s.must("POST", "/v1/carts", `{"cart_id":"c","currency":"GBP","lines":[{"sku":"mug","quantity":1},{"sku":"mug","quantity":2}]}`)
 	for range 2 { // the second time it is gone already
 		got := s.must("PATCH", "/v1/carts/c/lines/1", `{"quantity":0}`)
-		if lines, _ := got.at("lines").([]any); len(lines) != 1 || got.at("lines", 0, "line") != 2.0 || !strings.HasPrefix(got.header.Get("ETag"), `"3.`) {
+		if lines, _ := got.at("lines").([]any); len(lines) != 1 || got.at("lines", 0, "line") != 2.0 || !strings.HasPrefix(got.header.Get("ETag"), `"1.`) {
 			t.Errorf("cart %s, ETag %s; want line 2 only", got.text, got.header.Get("ETag"))
 		}
 	}

@@ -22,14 +22,18 @@ import (
 func cartsOfAllPhases(s *shop) (expiring []unit.CartID) {
 	s.T.Helper()
 	s.Sell("MUG", 10)
-	for _, id := range []unit.CartID{"open", "refused", "completing", "ordered", "abandoned"} {
+	for _, id := range []unit.CartID{"open", "refused", "short", "completing", "ordered", "abandoned"} {
 		if err := s.FillCart(id, map[unit.SKU]unit.Quantity{"MUG": 1}); err != nil {
 			s.T.Fatal(err)
 		}
 	}
-	if _, err := s.Cart(s.T.Context(), shoptest.NewCall(), "refused", cart.ChangeQuantity{Line: 1, Quantity: 99}); err != nil {
-		s.T.Fatal(err)
+	for _, id := range []unit.CartID{"refused", "short"} {
+		if _, err := s.Cart(s.T.Context(), shoptest.NewCall(), id, cart.ChangeQuantity{Line: 1, Quantity: 99}); err != nil {
+			s.T.Fatal(err)
+		}
 	}
+	s.BeginAsBefore("short", "short") // it is refused in an event of its own
+	s.Must(s.FinishCheckout(s.T.Context(), "short", "short"))
 	for _, id := range []unit.CartID{"refused", "ordered"} {
 		if result, err := s.Checkout(s.T.Context(), shoptest.NewCall(), commands.CheckoutRequest{CartID: id, OrderID: unit.OrderID(id)}); err != nil || result.Placed != (id == "ordered") {
 			s.T.Fatalf("checkout of %s: placed %t, %v", id, result.Placed, err)
@@ -41,7 +45,7 @@ func cartsOfAllPhases(s *shop) (expiring []unit.CartID) {
 	if _, err := s.Cart(s.T.Context(), shoptest.NewCall(), "completing", cart.StartCheckout{OrderID: "later", HoldUntil: time.Now().Add(time.Hour)}); err != nil {
 		s.T.Fatal(err)
 	}
-	return []unit.CartID{"open", "refused"}
+	return []unit.CartID{"open", "refused", "short"}
 }
 
 func TestACartExpiresWhenNobodyChangedItForAsLongAsTheShopAllows(t *testing.T) {

@@ -249,7 +249,7 @@ func TestAnEventThatCanBeReadByNowIsActedOn(t *testing.T) {
 	}
 	s.BeginAsBefore("c", "o")
 	book := &logbook{timers: map[Deadline]Timer{}}
-	for e, err := range s.Log.ReadStream(t.Context(), cart.Stream("c"), 2, 1) {
+	for e, err := range s.Log.ReadStream(t.Context(), cart.Stream("c"), 1, 1) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -187,6 +187,11 @@ func manyLines(l Line, n int) (all []Event) {
 	return all
 }
 
+func withID(started CheckoutStarted, id unit.OrderID) CheckoutStarted {
+	started.OrderID = id
+	return started
+}
+
 func checkoutRows(t testing.TB) map[string]row {
 	opened := Opened{CartID: "c1", CustomerID: "17850", Currency: "GBP", Country: "France"}
 	line := Line{Number: 1, SKU: "LAMP", Kind: unit.Stocked, Quantity: 3, Price: money(t, "2.55", "GBP")}
@@ -221,7 +226,17 @@ func checkoutRows(t testing.TB) map[string]row {
 	with := func(change func(*StartCheckout)) StartCheckout { c := start; change(&c); return c }
 	outcome := func(o string) map[string]any { return map[string]any{"order_id": "o1", "outcome": o} }
 
+	short := with(func(c *StartCheckout) { c.Short = shortages })
+	atOnce := CheckoutRefused{OrderID: "o1", Shortages: shortages, Asked: &Asked{
+		OrderIDFrom: FromCaller, Reference: "536365", Sourcing: started.Sourcing, Policy: LineByLine,
+	}}
+
 	return map[string]row{
+		"short from the start, it is refused":     {Given: filled, When: short, Then: []Event{atOnce}},
+		"and may be started under another id":     {Given: after(filled, atOnce), When: with(func(c *StartCheckout) { c.OrderID = "o2" }), Then: []Event{withID(started, "o2")}},
+		"refused at once, its id is spent":        {Given: after(filled, atOnce), When: short, Refused: ErrCheckoutDecided.With("", outcome("refused"))},
+		"short or not, an empty cart is empty":    {Given: []Event{opened}, When: short, Refused: ErrEmpty},
+		"short or not, it is under way":           {Given: completing, When: short, Nothing: true},
 		"a checkout freezes lines and prices":     {Given: filled, When: start, Then: []Event{started}},
 		"without a choice it takes the defaults":  {Given: filled, When: StartCheckout{OrderID: "o1", HoldUntil: deadline}, Then: []Event{plain}},
 		"started again it changes nothing":        {Given: completing, When: start, Nothing: true},
@@ -362,6 +377,7 @@ func TestWireForm(t *testing.T) {
 		Opened{CartID: "c1", CustomerID: "17850", Currency: "GBP", Country: "United Kingdom"},
 		Opened{CartID: "c1", Currency: "GBP"},
 		Opened{CartID: "c1", Currency: "GBP", Opening: "2ab60df2-4b0c-5c0b-9e5e-3c1f5f1d1a11"},
+		Opened{CartID: "c1", Currency: "GBP", Opening: "2ab60df2-4b0c-5c0b-9e5e-3c1f5f1d1a11", Lines: []Line{line}},
 		LineAdded{line},
 		LineAdded{Line{Number: 2, SKU: "POST", Kind: unit.Service, Quantity: 1, Price: money(t, "-0.001", "JPY")}},
 		QuantityChanged{Line: 1, Quantity: 7},
@@ -384,6 +400,9 @@ func TestWireForm(t *testing.T) {
 		},
 		CheckoutRefused{OrderID: "o1", Shortages: []Shortage{shortage}},
 		CheckoutRefused{OrderID: "o1", OrderIDTaken: true, Lines: []Line{line}},
+		CheckoutRefused{OrderID: "o1", Shortages: []Shortage{shortage}, Asked: &Asked{
+			OrderIDFrom: FromCaller, Reference: "536365", Sourcing: Sourcing{Locations: []unit.LocationID{"main", "north"}, Split: true}, Policy: LineByLine,
+		}},
 		CheckedOut{OrderID: "o1", Held: []Reservation{held}, Dropped: []int{2}, Shortages: []Shortage{shortage}},
 		CheckedOut{OrderID: "o1"},
 		CheckedOut{OrderID: "o1", Held: []Reservation{held}, Dropped: []int{2}, Shortages: []Shortage{{SKU: "85123A", Location: "main", Lines: []int{1, 2}, Requested: 6, Available: 2, Reason: "stock-insufficient"}}},

@@ -43,11 +43,15 @@ func startCheckout(cmd StartCheckout, s State) ([]Event, error) {
 	if err := s.withinLimits(0); err != nil { // filled before the limits were
 		return nil, err
 	}
+	sourcing := Sourcing{Locations: Distinct(cmd.Sourcing.Locations), Split: cmd.Sourcing.Split}
+	if len(cmd.Short) > 0 {
+		asked := Asked{OrderIDFrom: cmd.OrderIDFrom, Reference: cmd.Reference, Sourcing: sourcing, Policy: cmd.Policy}
+		return []Event{CheckoutRefused{OrderID: cmd.OrderID, Shortages: cmd.Short, Asked: &asked}}, nil
+	}
 	return []Event{CheckoutStarted{
 		OrderID: cmd.OrderID, CartID: s.CartID, CustomerID: s.CustomerID, Currency: s.Currency, Country: s.Country,
-		Reference: cmd.Reference, Lines: slices.Clone(s.Lines),
-		Sourcing: Sourcing{Locations: Distinct(cmd.Sourcing.Locations), Split: cmd.Sourcing.Split},
-		Policy:   cmd.Policy, HoldUntil: cmd.HoldUntil.UTC(), OrderIDFrom: cmd.OrderIDFrom,
+		Reference: cmd.Reference, Lines: slices.Clone(s.Lines), Sourcing: sourcing,
+		Policy: cmd.Policy, HoldUntil: cmd.HoldUntil.UTC(), OrderIDFrom: cmd.OrderIDFrom,
 	}}, nil
 }
 

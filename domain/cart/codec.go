@@ -5,20 +5,23 @@ import "daybook/domain/wire"
 // The wire names. They are storage format: a name once used stays readable, and
 // a changed shape gets a new version.
 const (
-	typeOpened          = "cart.opened.v1"
+	typeOpenedV1        = "cart.opened.v1"
+	typeOpened          = "cart.opened.v2"
 	typeLineAdded       = "cart.line_added.v1"
 	typeQuantityChanged = "cart.quantity_changed.v1"
 	typeLineRemoved     = "cart.line_removed.v1"
 	typeCustomerChanged = "cart.customer_changed.v1"
 	typeCountryChanged  = "cart.country_changed.v1"
 	typeCheckoutStarted = "cart.checkout_started.v1"
-	typeCheckoutRefused = "cart.checkout_refused.v1"
+	typeRefusedV1       = "cart.checkout_refused.v1"
+	typeCheckoutRefused = "cart.checkout_refused.v2"
 	typeCheckedOut      = "cart.checked_out.v1"
 	typeAbandoned       = "cart.abandoned.v1"
 	typeExpired         = "cart.expired.v1"
 )
 
 var decoders = wire.Decoders[Event]{
+	typeOpenedV1:        read[Opened], // has no lines
 	typeOpened:          read[Opened],
 	typeLineAdded:       read[LineAdded],
 	typeQuantityChanged: read[QuantityChanged],
@@ -26,6 +29,7 @@ var decoders = wire.Decoders[Event]{
 	typeCustomerChanged: read[CustomerChanged],
 	typeCountryChanged:  read[CountryChanged],
 	typeCheckoutStarted: read[CheckoutStarted],
+	typeRefusedV1:       read[CheckoutRefused], // is never without a start
 	typeCheckoutRefused: read[CheckoutRefused],
 	typeCheckedOut:      read[CheckedOut],
 	typeAbandoned:       read[Abandoned],

@@ -110,6 +110,9 @@ type StartCheckout struct {
 	HoldUntil time.Time
 	// OrderIDFrom says who chose the order id; empty means the caller.
 	OrderIDFrom OrderIDSource
+	// Short is what stock cannot give, if the caller knows that before it begins. Then the
+	// checkout is refused at once: CheckoutRefused is its only event.
+	Short []Shortage
 }
 
 // RefuseCheckout and CompleteCheckout record the outcome of a checkout. The cart's stream is

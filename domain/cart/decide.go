@@ -58,17 +58,17 @@ func open(cmd Open, s State) ([]Event, error) {
 	if err := faulty("country", unit.LineFault(cmd.Country, unit.MaxReference), unit.MaxReference); err != nil {
 		return nil, err
 	}
-	events := []Event{Opened{CartID: cmd.CartID, CustomerID: cmd.CustomerID, Currency: cmd.Currency, Country: cmd.Country, Opening: opening}}
-	opened := Evolve(State{}, events[0])
+	event := Opened{CartID: cmd.CartID, CustomerID: cmd.CustomerID, Currency: cmd.Currency, Country: cmd.Country, Opening: opening}
+	opened := Evolve(State{}, event)
 	for _, line := range cmd.Lines {
 		added, err := addLine(line, opened)
 		if err != nil {
 			return nil, err
 		}
 		opened = Evolve(opened, added[0])
-		events = append(events, added...)
 	}
-	return events, nil
+	event.Lines = opened.Lines
+	return []Event{event}, nil
 }
 
 func addLine(cmd AddLine, s State) ([]Event, error) {

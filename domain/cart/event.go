@@ -26,10 +26,12 @@ type Opened struct {
 	CustomerID unit.CustomerID `json:"customer_id,omitempty"` // empty: a guest
 	Currency   unit.Currency   `json:"currency"`
 	Country    string          `json:"country,omitempty"` // where it goes, as given
-	// Opening is a value that tells which lines the cart was opened with; the lines
-	// themselves are in the next events. See Open. It is empty if there were no lines, or if
-	// an older program opened the cart.
+	// Opening is a value that tells which lines the caller asked for. See Open. It is empty if
+	// there were no lines, or if an older program opened the cart.
 	Opening string `json:"opening,omitempty"`
+	// Lines are those that the cart was opened with. In version 1 they are in the next events,
+	// one LineAdded each.
+	Lines []Line `json:"lines,omitempty"`
 }
 
 // Line is one line of a cart or an order: a product, a number of units, and the price that
@@ -139,7 +141,8 @@ type Shortage struct {
 	Reason string `json:"reason"`
 }
 
-// CheckoutRefused ends a checkout without an order; the cart is open again.
+// CheckoutRefused ends a checkout without an order; the cart is open again. It is the only
+// event of a checkout that is refused before it begins; see Asked.
 type CheckoutRefused struct {
 	OrderID   unit.OrderID `json:"order_id"`
 	Shortages []Shortage   `json:"shortages"`
@@ -148,6 +151,19 @@ type CheckoutRefused struct {
 	// Lines are given back to the cart. They are set if the checkout had succeeded and only
 	// then another cart was found to have the order id.
 	Lines []Line `json:"lines,omitempty"`
+	// Asked is set if the checkout was refused before it began. Then no CheckoutStarted comes
+	// before this event, and nothing was ever reserved. Example: all units are sold, and the
+	// next customer asks for one. Version 1 does not have it.
+	Asked *Asked `json:"asked,omitempty"`
+}
+
+// Asked is what a checkout asked for, besides the lines of the cart, if it was refused before
+// it began. The members are those of CheckoutStarted.
+type Asked struct {
+	OrderIDFrom OrderIDSource `json:"order_id_from"`
+	Reference   string        `json:"reference,omitempty"`
+	Sourcing    Sourcing      `json:"sourcing"`
+	Policy      Policy        `json:"policy"`
 }
 
 // Reservation is stock reserved for an order at a location.

@@ -59,11 +59,13 @@ func openingRows(t testing.TB) map[string]row {
 		}
 		return open
 	}
-	line := func(number int, q unit.Quantity) Event {
-		return LineAdded{Line{Number: number, SKU: "LAMP", SKUText: "lamp", Title: "A lamp", Kind: unit.Stocked, Quantity: q, Price: offer.Price}}
+	line := func(number int, q unit.Quantity) Line {
+		return Line{Number: number, SKU: "LAMP", SKUText: "lamp", Title: "A lamp", Kind: unit.Stocked, Quantity: q, Price: offer.Price}
 	}
 	opened := Opened{CartID: "c1", Currency: "GBP", Opening: ask(3, 2).opening()}
-	given := []Event{opened, line(1, 3), line(2, 2)}
+	before := []Event{opened, LineAdded{line(1, 3)}, LineAdded{line(2, 2)}} // as version 1 did
+	opened.Lines = []Line{line(1, 3), line(2, 2)}
+	given := []Event{opened}
 	dearer := ask(3, 2)
 	dearer.Lines[0].Offer = Offer{Title: "A lamp, new", Kind: unit.Stocked, Price: money(t, "9", "GBP")}
 	tooMany := ask(1)
@@ -71,17 +73,19 @@ func openingRows(t testing.TB) map[string]row {
 	return map[string]row{
 		"a cart is opened with its lines":    {When: ask(3, 2), Then: given},
 		"opened with them again, nothing":    {Given: given, When: ask(3, 2), Nothing: true},
+		"nor in a cart of version 1":         {Given: before, When: ask(3, 2), Nothing: true},
+		"the next line has the next number":  {Given: given, When: ask(1).Lines[0], Then: []Event{LineAdded{line(3, 1)}}, Repeats: true},
 		"also once it has changed":           {Given: after(given, LineRemoved{1}, Abandoned{}), When: ask(3, 2), Nothing: true},
 		"what the catalogue says may change": {Given: given, When: dearer, Nothing: true},
 		"lines that join are one": {
-			When: joint(ask(3, 2)), Then: []Event{Opened{CartID: "c1", Currency: "GBP", Opening: joint(ask(3, 2)).opening()}, line(1, 3), QuantityChanged{1, 5}},
+			When: joint(ask(3, 2)), Then: []Event{Opened{CartID: "c1", Currency: "GBP", Opening: joint(ask(3, 2)).opening(), Lines: []Line{line(1, 5)}}},
 		},
 		"joined or apart is not the same":        {Given: given, When: joint(ask(3, 2)), Refused: ErrExists},
 		"with another quantity it is another":    {Given: given, When: ask(3, 1), Refused: ErrExists},
 		"with one more line":                     {Given: given, When: ask(3, 2, 1), Refused: ErrExists},
 		"without lines":                          {Given: given, When: ask(), Refused: ErrExists},
 		"with the lines the other way":           {Given: given, When: ask(2, 3), Refused: ErrExists},
-		"lines that came later are no opening":   {Given: after([]Event{Opened{CartID: "c1", Currency: "GBP"}}, line(1, 3)), When: ask(3), Refused: ErrExists},
+		"lines that came later are no opening":   {Given: after([]Event{Opened{CartID: "c1", Currency: "GBP"}}, LineAdded{line(1, 3)}), When: ask(3), Refused: ErrExists},
 		"one line that is refused opens no cart": {When: tooMany, Refused: ErrQuantityInvalid},
 	}
 }

@@ -141,6 +141,7 @@ func Evolve(s State, e Event) State {
 	case Opened:
 		s.Phase, s.CartID, s.CustomerID, s.Currency, s.Country = IsOpen, e.CartID, e.CustomerID, e.Currency, e.Country
 		s.Worth, s.Opening = unit.Zero(e.Currency), e.Opening
+		s.setLines(e.Lines)
 	case LineAdded:
 		s.Lines = append(s.Lines, e.Line)
 		s.TextBytes += textBytes(e.Line)
@@ -167,8 +168,8 @@ func Evolve(s State, e Event) State {
 		s.Phase, s.OrderID = Completing, e.OrderID
 	case CheckoutRefused:
 		s.Phase, s.OrderID = IsOpen, ""
-		if len(e.Lines) > 0 {
-			s.restoreLines(e.Lines)
+		if len(e.Lines) > 0 { // dropped when the checkout had succeeded
+			s.setLines(e.Lines)
 		}
 		s.Refused = append(s.Refused, e.OrderID)
 		if excess := len(s.Refused) - maxRefused; excess > 0 {
@@ -196,12 +197,13 @@ func (s *State) addToTotals(l Line, more unit.Quantity) {
 	s.Worth.Amount = s.Worth.Amount.Add(l.Price.Abs().Times(more).Amount)
 }
 
-// restoreLines puts back the lines that ended dropped.
-func (s *State) restoreLines(lines []Line) {
+// setLines gives lines to a cart that has none.
+func (s *State) setLines(lines []Line) {
 	s.Lines = slices.Clone(lines)
 	for _, line := range lines {
 		s.TextBytes += textBytes(line)
 		s.addToTotals(line, line.Quantity)
+		s.LastLine = max(s.LastLine, line.Number)
 	}
 }
 

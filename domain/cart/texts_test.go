@@ -12,6 +12,7 @@ func TestEveryTextIsChecked(t *testing.T) {
 	carts.EveryTextIsChecked(t, map[string]string{
 		"Open.Lines.Offer.Title":            catalogue,
 		"AddLine.Offer.Title":               catalogue,
+		"StartCheckout.Short.Reason":        passed,
 		"RefuseCheckout.Shortages.Reason":   passed,
 		"CompleteCheckout.Shortages.Reason": passed,
 		"WithdrawCheckout.Lines.SKUText":    "of the cart's own lines",

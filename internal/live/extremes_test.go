@@ -135,7 +135,7 @@ var aggregates = []aggregate{
 	},
 	{
 		cart.Category, cart.Types(), func(t string, d []byte) (any, error) { return cart.Decode(t, d) },
-		"cart.opened.v1", "cart.abandoned.v1", nil,
+		"cart.opened.v2", "cart.abandoned.v1", nil,
 	},
 	{
 		order.Category, order.Types(), func(t string, d []byte) (any, error) { return order.Decode(t, d) },

@@ -299,6 +299,10 @@ func (b *Book) foldCart(e *event, id unit.CartID, value cart.Event) {
 		c.shortages, c.dropped = nil, nil
 		b.checkouts[value.OrderID] = append(b.checkouts[value.OrderID], &checkoutAttempt{cart: id, from: value.OrderIDFrom})
 	case cart.CheckoutRefused:
+		if value.Asked != nil {
+			c.dropped = nil
+			b.checkouts[value.OrderID] = append(b.checkouts[value.OrderID], &checkoutAttempt{cart: id, from: value.Asked.OrderIDFrom})
+		}
 		for _, a := range b.checkouts[value.OrderID] {
 			if a.cart == id {
 				ended := e.lastEvent()

@@ -143,6 +143,9 @@ func (r *record) apply(e *projections.Event, event cart.Event) {
 		r.Shortages, r.Dropped = nil, nil
 	case cart.CheckoutRefused:
 		r.Shortages = event.Shortages
+		if event.Asked != nil { // it stands for the start, too
+			r.Dropped = nil
+		}
 	case cart.CheckedOut:
 		r.Shortages, r.Dropped = event.Shortages, event.Dropped
 	case cart.Abandoned:
