@@ -10,9 +10,9 @@ import (
 	"daybook/projections/stockview"
 )
 
-// The functions below make answers of rows. What the aggregate's state tells, they leave to
-// package resource, so that it is what a command answers with; they add what only the view
-// knows.
+// The functions below make response bodies from rows. Package resource turns the aggregate's
+// state into the body, as it does for commands, so both have the same form. The functions here
+// add what only the view knows.
 
 func orderOf(o orderview.Order) resource.Order {
 	out := resource.OrderOf(o.Fold, o.Revision)
@@ -167,7 +167,7 @@ func customerOf(c salesview.Customer) resource.SalesCustomer {
 	}
 }
 
-// each maps rows to what is shown; none are an empty list.
+// each maps rows to response bodies. Without rows it returns an empty list, and not null.
 func each[A, B any](rows []A, to func(A) B) []B {
 	out := make([]B, len(rows))
 	for i := range rows {

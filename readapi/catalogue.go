@@ -10,7 +10,7 @@ import (
 	"daybook/projections/stockview"
 )
 
-// Including asks for what belongs to a product and is kept elsewhere.
+// Including asks for things that belong to a product and are in another view.
 type Including struct {
 	Include string `query:"include" enum:"stock" doc:"stock: how much there is of the product at each location, as of now."`
 }
@@ -30,7 +30,7 @@ type listProductsInput struct {
 	SKU    []string `query:"sku" maxItems:"500" minLength:"1" maxLength:"64"`
 	Kind   []string `query:"kind" maxItems:"2" enum:"stocked,service"`
 	Status string   `query:"status" enum:"on_sale,retired"`
-	Text   string   `query:"q" maxLength:"100" doc:"Words, in any order. Of each, the SKU begins so, or the title has it, in any case."`
+	Text   string   `query:"q" maxLength:"100" doc:"Words, in any order. A product must match each word: its SKU begins with the word, or its title contains it. Upper and lower case are the same."`
 	Sort   string   `query:"sort" enum:"sku,-sku,title,-title,listed_at,-listed_at" default:"sku"`
 }
 
@@ -47,7 +47,7 @@ func (a *api) listProducts(ctx context.Context, in *listProductsInput) (query.Li
 	return list, a.include(ctx, in.Including, list.Items)
 }
 
-// include adds to products what was asked for, with one query for all.
+// include adds what was asked for to the products, with one query for all products.
 func (a *api) include(ctx context.Context, in Including, products []resource.Product) error {
 	if in.Include == "" {
 		return nil
@@ -89,8 +89,8 @@ type listCartsInput struct {
 	Status     []string `query:"status" maxItems:"10" enum:"open,completing,completed,expired,abandoned"`
 	CustomerID []string `query:"customer_id" maxItems:"100" minLength:"1" maxLength:"64"`
 	Channel    []string `query:"channel" maxItems:"100" minLength:"1" maxLength:"32"`
-	Sort       string   `query:"sort" enum:"changed_at,-changed_at,opened_at,-opened_at,total,-total" default:"-changed_at" doc:"The last changed first by default. Totals of different currencies are compared as numbers."`
-	Short      bool     `query:"short" doc:"Only carts whose last checkout was refused, or took less than all."`
+	Sort       string   `query:"sort" enum:"changed_at,-changed_at,opened_at,-opened_at,total,-total" default:"-changed_at" doc:"By default the cart that was changed last comes first. Totals in different currencies are compared as plain numbers."`
+	Short      bool     `query:"short" doc:"Only carts whose last checkout was refused or left lines out."`
 }
 
 func (a *api) listCarts(ctx context.Context, in *listCartsInput) (query.List[resource.CartSummary], error) {

@@ -18,19 +18,19 @@ type lister interface{ paging() *Paging }
 
 func (p *Paging) paging() *Paging { return p }
 
-// linked is the answer of a list that has pages.
+// linked is the response of a list that has pages.
 type linked interface {
-	// ReplaceNext gives the cursor of the next page another form.
+	// ReplaceNext changes the form of the next page's cursor.
 	ReplaceNext(form func(cursor string) string)
 }
 
-// shaping are the parameters that change neither which items a list has nor their order.
+// shaping are the parameters that change neither the items of a list nor their order.
 var shaping = []string{"cursor", "limit", "include", "count"}
 
-// openCursor reads the cursor of a request for a page: it is good only for the list, sort
-// and filters that it was given out for, because with others it would leave out items
-// without a word. It leaves the view's own cursor in the input, and returns how to make the
-// next one. seal is nil if the input has no pages.
+// openCursor reads the cursor of a request for a page, and puts the view's own cursor into the
+// input. A cursor is valid only with the list, sort and filters of the page that gave it out.
+// With other ones, the next page would silently leave items out. seal makes the next page's
+// cursor from the view's own; it is nil if the list has no pages.
 func openCursor(operation string, in any) (seal func(string) string, err error) {
 	list, ok := in.(lister)
 	if !ok {
@@ -44,11 +44,11 @@ func openCursor(operation string, in any) (seal func(string) string, err error) 
 	}
 	given, own, whole := strings.Cut(page.Cursor, ".")
 	if !whole || own == "" || len(given) != len(mark) {
-		return nil, problem.NotValid(problem.InParameter("query", "cursor", "not one that this list gave out"))
+		return nil, problem.NotValid(problem.InParameter("query", "cursor", "this list did not give out this cursor"))
 	}
 	if given != mark {
 		return nil, problem.NotValid(problem.InParameter("query", "cursor",
-			"given out for another list, sort or filter: give the same parameters as for the page before, or no cursor"))
+			"it was given out for another list, sort or filter: give the same parameters as for the page before, or no cursor"))
 	}
 	page.Cursor = own
 	return seal, nil

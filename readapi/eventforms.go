@@ -13,8 +13,8 @@ import (
 	"daybook/internal/problem"
 )
 
-// The forms in which a page of events is given. A client chooses one by Accept; the first
-// is for those that do not choose.
+// The media types of a page of events. A client chooses one with Accept. The first one is the
+// default.
 const (
 	contentLines    = "application/x-ndjson"
 	contentJSON     = "application/json"
@@ -23,7 +23,7 @@ const (
 
 var eventForms = []string{contentLines, contentJSON, contentMessages}
 
-// accepted is what a client accepts of the forms of events.
+// accepted is the Accept header of a request for events.
 type accepted struct{ header string }
 
 // Resolve implements huma.Resolver. It tells caches that the answer depends on Accept.
@@ -33,9 +33,9 @@ func (a *accepted) Resolve(ctx huma.Context) []error {
 	return nil
 }
 
-// form is the form that the client likes best, the first of those that it likes the same.
-// If it takes none, that is a problem 406. For example, "application/json, */*;q=0.1" is
-// JSON, and "text/csv" is refused.
+// form returns the media type with the largest weight in Accept; of several with the same
+// weight, the first one. If the client accepts none, it returns the problem 406. Example:
+// "application/json, */*;q=0.1" gives JSON, and "text/csv" is refused.
 func (a *accepted) form() (string, error) {
 	if strings.TrimSpace(a.header) == "" {
 		return eventForms[0], nil
@@ -48,7 +48,7 @@ func (a *accepted) form() (string, error) {
 	}
 	if best == "" {
 		return "", problem.New(http.StatusNotAcceptable, problem.CodeNotAcceptable,
-			"Events are to be had as "+strings.Join(eventForms, ", ")+", and Accept names none of them.")
+			"Events can be sent as "+strings.Join(eventForms, ", ")+", and Accept names none of them.")
 	}
 	return best, nil
 }
@@ -57,7 +57,7 @@ func (a *accepted) form() (string, error) {
 // entry that matches; see RFC 9110, section 12.5.1.
 func weightOf(mediaType, accept string) float64 {
 	kind, _, _ := strings.Cut(mediaType, "/")
-	ranges := []string{"*/*", kind + "/*", mediaType} // from the least specific on
+	ranges := []string{"*/*", kind + "/*", mediaType} // the least specific first
 	weight, matched := 0.0, -1
 	for entry := range strings.SplitSeq(accept, ",") {
 		name, parameters, err := mime.ParseMediaType(entry)
@@ -101,13 +101,13 @@ func documentSchema(event *huma.Schema) *huma.Schema {
 		Type: huma.TypeObject, Description: "A page of events.", Required: []string{"events", "more"}, AdditionalProperties: false,
 		Properties: map[string]*huma.Schema{
 			"events":   {Type: huma.TypeArray, Items: event, MaxItems: &most, Description: "The events of the page, in order."},
-			"position": {Type: huma.TypeString, Description: "Of the last event here: where the next page goes on. An empty page repeats what was asked.", Examples: []any{"1042"}},
+			"position": {Type: huma.TypeString, Description: "The position of the last event on this page, from which the next page goes on. On an empty page it is the position that was asked for.", Examples: []any{"1042"}},
 			"more":     {Type: huma.TypeBoolean, Description: "True if the page ended because of its size in bytes before its limit: more events follow."},
 		},
 	}
 }
 
-// maxPageEvents is the largest limit of a page.
+// maxPageEvents is the largest limit that a client may give for a page.
 const maxPageEvents = 1000
 
 const openingJSON = `{"events":[`

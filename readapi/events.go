@@ -26,8 +26,8 @@ const (
 
 type eventsInput struct {
 	accepted
-	After     string   `query:"after" maxLength:"64" default:"0" doc:"The position to go on from: that of the last event seen."`
-	LastEvent string   `header:"Last-Event-ID" maxLength:"64" doc:"What a browser sends when it asks for server-sent events again; it comes before after."`
+	After     string   `query:"after" maxLength:"64" default:"0" doc:"The position of the last event that you have. The page begins with the next event."`
+	LastEvent string   `header:"Last-Event-ID" maxLength:"64" doc:"A browser sends it when it asks for server-sent events again. If it is given, after is ignored."`
 	Limit     int      `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 	Types     []string `query:"type" maxItems:"20" example:"order.,stock.received" doc:"Prefixes of event types, separated by commas. None is all."`
 }
@@ -35,7 +35,7 @@ type eventsInput struct {
 // eventsPage answers with events, in one of the forms of eventForms.
 type eventsPage struct {
 	ContentType string `header:"Content-Type"`
-	Position    string `header:"Daybook-Position" doc:"Of the last event here: where the next page goes on. Empty pages repeat what was asked."`
+	Position    string `header:"Daybook-Position" doc:"The position of the last event on this page, from which the next page goes on. On an empty page it is the position that was asked for."`
 	Count       int    `header:"Daybook-Event-Count"`
 	More        string `header:"Daybook-More" doc:"true if the page ended because of its size in bytes before its limit: more events follow."`
 	Body        []byte
@@ -74,8 +74,9 @@ func (a *api) stream(ctx context.Context, in *streamInput) (*eventsPage, error) 
 	return page, page.fill(ctx, a.Log.Stream(ctx, in.Stream, in.From, in.Limit))
 }
 
-// fill writes the page. It is read whole first, so that a fault is still a
-// problem document. Its size is bounded, because an event may have a megabyte.
+// fill writes the page. It reads the whole page before it sends anything, so that an error can
+// still become a problem. The size of a page in bytes is bounded, because one event may have a
+// megabyte.
 func (p *eventsPage) fill(ctx context.Context, events iter.Seq2[Event, error]) error {
 	defer p.close()
 	for event, err := range events {
@@ -98,14 +99,13 @@ func (p *eventsPage) fill(ctx context.Context, events iter.Seq2[Event, error]) e
 }
 
 type liveInput struct {
-	After     string   `query:"after" maxLength:"64" doc:"The position to go on from; the head of the log by default, and 0 for its beginning."`
-	LastEvent string   `header:"Last-Event-ID" maxLength:"64" doc:"What a browser sends when it connects again; it comes before after."`
+	After     string   `query:"after" maxLength:"64" doc:"The position of the last event that you have. By default the head of the log, so that only new events come. 0 begins with the first event."`
+	LastEvent string   `header:"Last-Event-ID" maxLength:"64" doc:"A browser sends it when it connects again. If it is given, after is ignored."`
 	Types     []string `query:"type" maxItems:"20" doc:"Prefixes of event types, separated by commas. None is all."`
 }
 
-// followLive streams events as server-sent events: id is the position, event
-// the type, data the event. An event named caught_up says that nothing more is
-// known for now.
+// followLive streams events as server-sent events: id is the position, event the type, and
+// data the event. A message named caught_up says that all events so far were sent.
 func (a *api) followLive(ctx context.Context, in *liveInput) (*huma.StreamResponse, error) {
 	leave, err := a.live.enter(problem.RequestOf(ctx).Client)
 	if err != nil {
@@ -113,7 +113,8 @@ func (a *api) followLive(ctx context.Context, in *liveInput) (*huma.StreamRespon
 	}
 	after, err := a.startOf(ctx, in)
 	if err == nil {
-		// Whether the position is one is known before the answer begins.
+		// Check the position before the response begins, so that a wrong one can still become
+		// a problem.
 		_, err = a.Log.Follow(ctx, after, in.Types)
 	}
 	if err != nil {
@@ -124,7 +125,7 @@ func (a *api) followLive(ctx context.Context, in *liveInput) (*huma.StreamRespon
 		defer leave()
 		_, w := humamux.Unwrap(to)
 		w.Header().Set("Content-Type", "text/event-stream")
-		w.Header().Set("X-Accel-Buffering", "no") // a proxy must not hold events back
+		w.Header().Set("X-Accel-Buffering", "no") // a proxy must not collect events before it passes them on
 		s := &sender{w: w, control: http.NewResponseController(w), patience: a.LiveWrite}
 		if err := s.comment("from " + after); err != nil {
 			return
@@ -137,7 +138,7 @@ func (a *api) followLive(ctx context.Context, in *liveInput) (*huma.StreamRespon
 	}}, nil
 }
 
-// startOf is the position a live stream goes on from.
+// startOf is the position after which a live stream begins.
 func (a *api) startOf(ctx context.Context, in *liveInput) (string, error) {
 	switch {
 	case in.LastEvent != "":
@@ -148,7 +149,7 @@ func (a *api) startOf(ctx context.Context, in *liveInput) (string, error) {
 	return a.Log.Head(ctx)
 }
 
-// pump sends what is followed until the client or the server ends it.
+// pump sends events until the client or the server ends the stream.
 func (a *api) pump(ctx context.Context, after string, types []string, s *sender) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -180,7 +181,8 @@ func (a *api) pump(ctx context.Context, after string, types []string, s *sender)
 	}
 }
 
-// forward turns a sequence into a channel, which can be waited for beside others.
+// forward sends a sequence's events to a channel, because select can wait for several channels
+// at once.
 func forward(ctx context.Context, follow iter.Seq2[Event, error], events chan<- Event) error {
 	for event, err := range follow {
 		if err != nil {
@@ -214,8 +216,8 @@ func (s *sender) event(e Event) error {
 	return s.send(messageName(e), e.Position, data)
 }
 
-// messageName is the name of an event's message: its type, unless that would pass for a
-// word of this server's own.
+// messageName is the name of an event's message: the event's type. If another program's event
+// has a type that is one of the server's own names, such as caught_up, it is "message".
 func messageName(e Event) string {
 	if e.Type == caughtUp || e.Type == brokenOff {
 		return "message"
@@ -223,7 +225,7 @@ func messageName(e Event) string {
 	return e.Type
 }
 
-// Names of server-sent events that are no events of the log.
+// The server's own messages, which are not events of the log.
 const (
 	caughtUp  = "caught_up"
 	brokenOff = "error"
@@ -231,7 +233,7 @@ const (
 
 func (s *sender) comment(text string) error { return s.write(": " + oneLine(text) + "\n\n") }
 
-// oneLine leaves out what would end the line, so that no name can begin another one.
+// oneLine removes line breaks, so that a name in an event cannot begin another message.
 func oneLine(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' {
@@ -258,7 +260,7 @@ func writeMessage(b *bytes.Buffer, name, id string, data []byte) {
 }
 
 func (s *sender) write(text string) error {
-	// A test's recorder has no connection whose deadline could be set.
+	// The error is ignored, because a recorder in a test has no connection.
 	_ = s.control.SetWriteDeadline(time.Now().Add(s.patience))
 	if _, err := io.WriteString(s.w, text); err != nil {
 		return err
@@ -266,22 +268,20 @@ func (s *sender) write(text string) error {
 	return s.control.Flush()
 }
 
-// eventType is what events have around their data.
+// eventType is the type of an event with everything around its data.
 var eventType = reflect.TypeFor[Event]()
 
-// caughtUpData and brokenOffData are the data of the messages of a live stream that are no
-// events of the log.
+// caughtUpData and brokenOffData are the data of the server's own messages in a live stream.
 type (
 	caughtUpData struct {
-		Position string `json:"position" doc:"Up to which place in the log everything was looked at."`
+		Position string `json:"position" doc:"All events up to this position were sent, or did not match type."`
 	}
 	brokenOffData struct {
 		Detail string `json:"detail" example:"The stream broke off; connect again." doc:"Why the stream ends, in words."`
 	}
 )
 
-// registerEvents adds the routes of the log, whose answers are not one JSON
-// document each.
+// registerEvents adds the routes of the log. Their responses are not single JSON documents.
 func (a *api) registerEvents() {
 	event := apidoc.Events(a.huma.OpenAPI().Components.Schemas, eventType)
 	messages := &huma.MediaType{Schema: a.liveMessages(event)}
@@ -300,13 +300,13 @@ func (a *api) registerEvents() {
 			Metadata: problem.Listing(codes...),
 		}
 	}
-	huma.Register(a.huma, register("list-events", "/v1/events", "Read the log, page by page", "Events come in the log's order, one a line; none is ever missed or changed. Go on from the last one's position. A page ends early, with `Daybook-More: true`, when it has come to 4 MiB. `Accept` chooses the form: a JSON object a line, one JSON document, or server-sent events, which end with the page.", page, append([]string{problem.CodeBeyondHead, problem.CodeNotAcceptable}, problem.OfReads...)...), a.events)
-	huma.Register(a.huma, register("read-stream", "/v1/streams/{stream}", "Read the history of one aggregate", "Events come in the stream's order, one a line. A page ends early, with `Daybook-More: true`, when it has come to 4 MiB. Go on from the last event's revision. `Accept` chooses the form, as for the log.", page, append([]string{problem.CodeNotAcceptable, problem.CodeNotFound, problem.CodeGone}, problem.OfReads...)...), a.stream)
-	huma.Register(a.huma, register("follow-events", "/v1/events/live", "Follow the log live", "Server-sent events: `id` is the position, `event` the type, `data` a CloudEvent. `caught_up` says that nothing more is known for now. Reconnecting with `Last-Event-ID` misses nothing. A position beyond the head of the log is refused (409 `position-beyond-head`; not on KurrentDB), and a browser does not come back after that.", live, append([]string{problem.CodeTooManyHere, problem.CodeOverloaded, problem.CodeBeyondHead}, problem.OfReads...)...), a.followLive)
+	huma.Register(a.huma, register("list-events", "/v1/events", "Read the log, page by page", "Events come in the log's order, one on each line. None is ever missed or changed. Ask for the next page with the position of the last event. A page ends early, with `Daybook-More: true`, when it has reached 4 MiB. `Accept` chooses the form: one JSON object on each line, one JSON document, or server-sent events, which end with the page.", page, append([]string{problem.CodeBeyondHead, problem.CodeNotAcceptable}, problem.OfReads...)...), a.events)
+	huma.Register(a.huma, register("read-stream", "/v1/streams/{stream}", "Read the history of one aggregate", "Events come in the stream's order, one on each line. A page ends early, with `Daybook-More: true`, when it has reached 4 MiB. The next page begins with the revision after the last event's. `Accept` chooses the form, as for the log.", page, append([]string{problem.CodeNotAcceptable, problem.CodeNotFound, problem.CodeGone}, problem.OfReads...)...), a.stream)
+	huma.Register(a.huma, register("follow-events", "/v1/events/live", "Follow the log live", "Server-sent events: `id` is the position, `event` the type, `data` a CloudEvent. `caught_up` says that all events so far were sent. If you connect again with `Last-Event-ID`, you miss nothing. A position beyond the head of the log is refused (409 `position-beyond-head`; not on KurrentDB), and a browser does not come back after that.", live, append([]string{problem.CodeTooManyHere, problem.CodeOverloaded, problem.CodeBeyondHead}, problem.OfReads...)...), a.followLive)
 }
 
-// liveMessages is the schema of a live stream: a text, whose messages have a schema of
-// their own.
+// liveMessages is the schema of a live stream. The stream is a text, and its messages have
+// their own schemas.
 func (a *api) liveMessages(event *huma.Schema) *huma.Schema {
 	schemas := a.huma.OpenAPI().Components.Schemas
 	message := func(about string, data *huma.Schema, names map[string]any) *huma.Schema {
@@ -322,12 +322,12 @@ func (a *api) liveMessages(event *huma.Schema) *huma.Schema {
 	caught := schemas.Schema(reflect.TypeFor[caughtUpData](), true, "")
 	broken := schemas.Schema(reflect.TypeFor[brokenOffData](), true, "")
 	anyOf := []*huma.Schema{
-		message("An event of the log. The message's name is the event's type, or message where that is a word of this server's own.", event, map[string]any{"examples": []any{"order.placed.v1"}, "not": map[string]any{"enum": []any{caughtUp, brokenOff}}}),
-		message("Nothing more is known for now.", caught, map[string]any{"const": caughtUp}),
+		message("An event of the log. The message's name is the event's type. If the type is one of the server's own names, such as caught_up, the name is message.", event, map[string]any{"examples": []any{"order.placed.v1"}, "not": map[string]any{"enum": []any{caughtUp, brokenOff}}}),
+		message("All events so far were sent.", caught, map[string]any{"const": caughtUp}),
 		message("The stream broke off.", broken, map[string]any{"const": brokenOff}),
 	}
 	return &huma.Schema{
-		Type: huma.TypeString, Description: "A stream of messages as HTML's server-sent events have them. contentSchema says what one message is.",
+		Type: huma.TypeString, Description: "A stream of messages in the form of HTML's server-sent events. contentSchema describes one message.",
 		Extensions: map[string]any{"contentMediaType": "text/event-stream", "contentSchema": map[string]any{"anyOf": anyOf}},
 	}
 }

@@ -19,19 +19,19 @@ type nothing struct{}
 // Health is what probes read.
 type Health struct {
 	Status      string             `json:"status" enum:"alive,ready,not_ready"`
-	Reason      string             `json:"reason,omitempty" doc:"In plain words, why the node is not ready. On one that is ready: what could not be found out the last time."`
-	Components  []Component        `json:"components,omitempty" doc:"The parts, such as the log, that must deliver what is new so that answers are up to date."`
-	Parked      int64              `json:"parked,omitzero" doc:"How much work could not be finished and is parked: see /v1/processes. Left out where there is none, and where it is not known. It does not make the node unready."`
-	AgeSeconds  float64            `json:"age_seconds,omitzero" doc:"How long ago it was found out how the read models stand. The node looks each second, and a probe waits for less than a second. If it is more than 5 s ago, the node is not ready. -1: it is not known yet."`
-	Projections []ProjectionStatus `json:"projections,omitempty" doc:"As they were age_seconds ago. Left out while a component is silent, because they are asked from it."`
+	Reason      string             `json:"reason,omitempty" doc:"Why the node is not ready, in words. If the node is ready: what the last check could not find out."`
+	Components  []Component        `json:"components,omitempty" doc:"The parts, such as the log, that must deliver new events. Without them, answers get old."`
+	Parked      int64              `json:"parked,omitzero" doc:"How many pieces of work could not be finished and are parked; see /v1/processes. Left out if there are none, or if the number is not known. Parked work does not make the node unready."`
+	AgeSeconds  float64            `json:"age_seconds,omitzero" doc:"How long ago the node checked the read models. It checks them each second, and a probe waits less than a second for a check. If the last check was more than 5 s ago, the node is not ready. -1: no check has succeeded yet."`
+	Projections []ProjectionStatus `json:"projections,omitempty" doc:"The read models as they were age_seconds ago. Left out while a component is silent, because the node cannot check them without it."`
 }
 
-// Component is a part of the system that the program listens to.
+// Component is a part of the system from which the node gets new events.
 type Component struct {
 	Component  string  `json:"component" enum:"log"`
-	State      string  `json:"state" enum:"heard,silent,diverged" doc:"silent: nothing has come from it for 10 s, or ever, so new events do not arrive here. diverged: it is not the log that was followed so far (log-diverged), so nothing is taken and nothing is answered."`
-	AgeSeconds float64 `json:"age_seconds" doc:"Everything that was recorded up to so many seconds ago is known to have arrived. -1: not known yet."`
-	Error      string  `json:"error,omitempty" doc:"Why the last attempt to hear it failed."`
+	State      string  `json:"state" enum:"heard,silent,diverged" doc:"silent: nothing has come from it for 10 s, or nothing has ever come, so new events do not arrive here. diverged: it is not the log that the node has read before (log-diverged), so the node takes no commands and answers no reads."`
+	AgeSeconds float64 `json:"age_seconds" doc:"Everything that was recorded until this many seconds ago has arrived. -1: not known yet."`
+	Error      string  `json:"error,omitempty" doc:"Why the last attempt to reach it failed."`
 }
 
 const (
@@ -44,11 +44,11 @@ type healthOutput struct {
 	Body   Health
 }
 
-// RegisterHealth adds the routes of probes. How the node stands is asked for each
-// probe, and must be told within a second.
+// RegisterHealth adds the routes of probes. Each probe calls stands, which must return within
+// a second.
 func RegisterHealth(to huma.API, stands func() Health) {
-	huma.Register(to, healthOperation("is-alive", "/livez", "Tell whether the process answers", "It asks nothing of others, because a restart would not mend them."), func(context.Context, *nothing) (*healthOutput, error) {
-		// It asks nothing of others, because a restart would not mend them.
+	huma.Register(to, healthOperation("is-alive", "/livez", "Tell whether the process answers", "It asks no other part of the system, because a restart of this process would not mend those parts."), func(context.Context, *nothing) (*healthOutput, error) {
+		// It asks no other part, because a restart of this process would not mend those parts.
 		return &healthOutput{Status: http.StatusOK, Body: Health{Status: alive}}, nil
 	})
 	readiness := healthOperation("is-ready", "/readyz", "Tell whether reads can be answered", "Answers within a second. A read model that only lags is ready.")
@@ -72,8 +72,8 @@ func healthOperation(id, path, summary, about string, codes ...string) huma.Oper
 	}
 }
 
-// Starting is how a node stands that is not open yet. components are those it can already
-// ask; one that has diverged is the reason before any other.
+// Starting is the health of a node that is not open yet. components are the parts that it can
+// already ask. If one of them has diverged, that is the reason that is given.
 func Starting(reason string, components []Component) Health {
 	for _, c := range components {
 		if c.State == diverged {
@@ -84,20 +84,20 @@ func Starting(reason string, components []Component) Health {
 }
 
 const (
-	// healthEvery is the pause between two looks of a Watch.
+	// healthEvery is the pause between two checks of a Watch.
 	healthEvery = time.Second
-	// healthAsk bounds one look. It is shorter than healthKnown, so that a node which is
-	// not ready any more can say what did not answer.
+	// healthAsk bounds one check. It is shorter than healthKnown. So when the node stops being
+	// ready, a check has ended and says what did not answer.
 	healthAsk = 3 * time.Second
-	// healthKnown is how old what is known may be for a node to be ready.
+	// healthKnown is how old the last check of a ready node may be.
 	healthKnown = 5 * time.Second
-	// healthWait is how long a probe waits for what is asked for it; then it is told
-	// what was known before. With its way to and fro, it is answered within a second.
+	// healthWait is how long a probe waits for a new check. After that, it gets the result of
+	// the last one. So a probe has its answer within a second, with the time on the network.
 	healthWait = 700 * time.Millisecond
 )
 
-// Watch knows how a node stands, so that no probe has to wait for the log or the
-// database.
+// Watch checks a node's health again and again, so that no probe has to wait for the log or
+// the database.
 type Watch struct {
 	log       Log
 	processes Processes // nil: this program does none
@@ -114,8 +114,8 @@ func NewWatch(progress Progress, log Log, processes Processes) *Watch {
 	return w
 }
 
-// Run looks again and again, until ctx ends. Without it, only probes look. It returns
-// the error of ctx.
+// Run checks each second until ctx ends, and returns the error of ctx. If Run is not called,
+// only probes cause checks.
 func (w *Watch) Run(ctx context.Context) error {
 	ticker := time.NewTicker(healthEvery)
 	defer ticker.Stop()
@@ -132,17 +132,17 @@ func (w *Watch) Run(ctx context.Context) error {
 	}
 }
 
-// Health tells how the node stands, within a second. It is ready if reads can be
-// answered: the log is heard and is the one that was followed, the database is there,
-// and every read model in use is posted to and complete. One that only lags is ready;
-// the lag is told.
+// Health returns the node's health, within a second. The node is ready if reads can be
+// answered: events come from the log, the log has not diverged, the database can be reached,
+// and every read model in use is complete and posted to. A read model that only lags does not
+// make the node unready; its lag is in the result.
 func (w *Watch) Health() Health {
 	if h, without := w.without(); without {
 		return h
 	}
 	began := time.Now()
 	status := w.status.get(healthWait)
-	if h, without := w.without(); without { // meanwhile
+	if h, without := w.without(); without { // a component may have fallen silent in the meantime
 		return h
 	}
 	h := Health{Status: ready, Components: w.log.Components(), AgeSeconds: -1, Projections: status.value}
@@ -152,13 +152,13 @@ func (w *Watch) Health() Health {
 	}
 	if w.processes != nil {
 		parked := w.parked.get(healthWait - time.Since(began))
-		h.Parked = parked.value // as it was last known: it takes the node out of nothing
+		h.Parked = parked.value // the last known number, however old: it does not decide whether the node is ready
 	}
 	switch {
 	case status.at.IsZero():
-		h.Reason = "it is not known yet how the read models stand"
+		h.Reason = "the read models have not been checked yet"
 	case age > healthKnown:
-		h.Reason = fmt.Sprintf("how the read models stand was last found out %.0f s ago", age.Seconds())
+		h.Reason = fmt.Sprintf("the read models were last checked %.0f s ago", age.Seconds())
 	default:
 		h.Reason = amiss(status.value)
 	}
@@ -166,12 +166,12 @@ func (w *Watch) Health() Health {
 		h.Status = notReady
 	}
 	if status.err != nil {
-		h.Reason = strings.TrimPrefix(h.Reason+"; the last look failed: "+status.err.Error(), "; ")
+		h.Reason = strings.TrimPrefix(h.Reason+"; the last check failed: "+status.err.Error(), "; ")
 	}
 	return h
 }
 
-// amiss says why reads cannot be answered from the read models; empty where they can.
+// amiss says why reads cannot be answered from the read models. It is empty if they can.
 func amiss(all []ProjectionStatus) string {
 	inUse := false
 	for _, p := range all {
@@ -194,7 +194,8 @@ func amiss(all []ProjectionStatus) string {
 	return ""
 }
 
-// without tells of a component that is missing and that all answers need.
+// without returns the node's health if a component that all answers need is silent or has
+// diverged.
 func (w *Watch) without() (Health, bool) {
 	components := w.log.Components()
 	for _, c := range components {
@@ -205,12 +206,12 @@ func (w *Watch) without() (Health, bool) {
 	return Health{}, false
 }
 
-// missing is how a node stands without one of its components.
+// missing is the health of a node without one of its components.
 func missing(c Component, all []Component) Health {
 	h := Health{Status: notReady, Components: all}
 	switch {
 	case c.State == diverged:
-		h.Reason = "the " + c.Component + " is not the one that was followed"
+		h.Reason = "the " + c.Component + " is not the one that the node has read before"
 	case c.AgeSeconds < 0:
 		h.Reason = fmt.Sprintf("nothing has come from the %s yet", c.Component)
 	default:
@@ -222,7 +223,7 @@ func missing(c Component, all []Component) Health {
 	return h
 }
 
-// Projections is how all read models stand.
+// Projections is the state of all read models.
 type Projections struct {
 	Items []ProjectionStatus `json:"items"`
 }

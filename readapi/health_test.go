@@ -102,7 +102,7 @@ func (p hangingProgress) Status(ctx context.Context) ([]ProjectionStatus, error)
 // A probe does not wait for a log that hangs: it is told within a second what was
 // known before, and how old that is. Soon after, the node is not ready and says why. It
 // is ready again by itself.
-func TestAProbeIsAnsweredWithinASecondFromWhatIsKnown(t *testing.T) {
+func TestAProbeGetsTheLastResultWithinASecond(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var hangs atomic.Bool
@@ -120,9 +120,9 @@ func TestAProbeIsAnsweredWithinASecondFromWhatIsKnown(t *testing.T) {
 			}
 		}
 		unknown := func(age float64) bool { return age == -1 }
-		probe(notReady, unknown, "not known yet")
+		probe(notReady, unknown, "have not been checked yet")
 		<-time.After(healthAsk)
-		probe(notReady, unknown, "not known yet how the read models stand; the last look failed: no answer within 3s: ask the log")
+		probe(notReady, unknown, "the read models have not been checked yet; the last check failed: no answer within 3s: ask the log")
 		hangs.Store(false)
 		<-time.After(healthAsk)
 		probe(ready, func(age float64) bool { return age == 0 }, "")
@@ -130,9 +130,9 @@ func TestAProbeIsAnsweredWithinASecondFromWhatIsKnown(t *testing.T) {
 		hangs.Store(true)
 		probe(ready, func(age float64) bool { return age > 0.5 && age < 1 }, "")
 		<-time.After(3 * time.Second)
-		probe(ready, func(age float64) bool { return age > 3 && age < healthKnown.Seconds() }, "the last look failed: no answer within 3s")
+		probe(ready, func(age float64) bool { return age > 3 && age < healthKnown.Seconds() }, "the last check failed: no answer within 3s")
 		<-time.After(time.Second)
-		probe(notReady, func(age float64) bool { return age > healthKnown.Seconds() }, "last found out 6 s ago; the last look failed: no answer within 3s: ask the log")
+		probe(notReady, func(age float64) bool { return age > healthKnown.Seconds() }, "last checked 6 s ago; the last check failed: no answer within 3s: ask the log")
 		hangs.Store(false)
 		<-time.After(healthAsk) // until what was asked has ended
 		probe(ready, func(age float64) bool { return age == 0 }, "")
@@ -185,18 +185,18 @@ func (p erringProgress) Status(context.Context) ([]ProjectionStatus, error) {
 
 // One look that fails takes a node out of nothing, and its reason is told. The body of
 // /readyz always has the same shape.
-func TestAFailedLookIsTold(t *testing.T) {
+func TestAFailedCheckIsReported(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var fails atomic.Bool
 		w := NewWatch(erringProgress{fails: &fails}, wellLog{}, nil)
 		w.Health()
 		fails.Store(true)
-		if h := w.Health(); h.Status != ready || h.Reason != "the last look failed: ask the database: connection refused" || len(h.Projections) != 1 {
+		if h := w.Health(); h.Status != ready || h.Reason != "the last check failed: ask the database: connection refused" || len(h.Projections) != 1 {
 			t.Errorf("got %+v", h)
 		}
 		<-time.After(healthKnown + 1)
-		if h := w.Health(); h.Status != notReady || !strings.Contains(h.Reason, "last found out 5 s ago; the last look failed: ask the database: connection refused") {
+		if h := w.Health(); h.Status != notReady || !strings.Contains(h.Reason, "last checked 5 s ago; the last check failed: ask the database: connection refused") {
 			t.Errorf("got %+v", h)
 		}
 	})
@@ -215,7 +215,7 @@ func TestANodeThatIsNotReadySaysWhichComponentIsMissing(t *testing.T) {
 	for want, c := range map[string]Component{
 		"nothing has come from the log for 12 s: no answer":     {Component: "log", State: silent, AgeSeconds: 12, Error: "no answer"},
 		"nothing has come from the log yet":                     {Component: "log", State: silent, AgeSeconds: -1},
-		"the log is not the one that was followed: another one": {Component: "log", State: diverged, Error: "another one"},
+		"the log is not the one that the node has read before: another one": {Component: "log", State: diverged, Error: "another one"},
 	} {
 		if h := NewWatch(wellProgress{}, componentOf{component: c}, nil).Health(); h.Status != notReady || h.Reason != want || len(h.Components) != 1 {
 			t.Errorf("got %+v, want %q", h, want)

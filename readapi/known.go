@@ -8,41 +8,42 @@ import (
 	"time"
 )
 
-// lastKnown is the last answer to a question that may take long, for who must not wait
-// for it. It needs a question to ask, and knows nothing yet.
+// lastKnown keeps the last answer to a question that may take long, for callers that must not
+// wait that long. ask must be set. At first it has no answer.
 type lastKnown[T any] struct {
 	ask func(context.Context) (T, error)
 
 	mu     sync.Mutex
 	last   finding[T]
 	begun  int           // how many questions were begun
-	asking chan struct{} // closed when the answer to the last is there; nil while nobody asks
+	asking chan struct{} // closed when the question under way has ended; nil if none is
 }
 
-// finding is what is known.
+// finding is the last answer, and what is known of the last question.
 type finding[T any] struct {
 	value T
-	at    time.Time // when value was asked for; zero: there is none yet
+	at    time.Time // when the question for value began; zero: there is no value yet
 	err   error     // why the last question was not answered; nil if it was
 	tries int       // how many questions have ended
 }
 
-// known is what is known, without asking.
+// known returns the last answer without asking.
 func (k *lastKnown[T]) known() finding[T] {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.last
 }
 
-// refresh asks, unless a question is under way, and does not wait. The end of ctx ends the
-// question.
+// refresh asks, unless a question is under way. It does not wait for the answer. If ctx ends,
+// the question ends.
 func (k *lastKnown[T]) refresh(ctx context.Context) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.begin(ctx)
 }
 
-// begin begins a question unless one is under way. It ends after healthAsk.
+// begin begins a question, unless one is under way. The question ends after healthAsk at the
+// latest.
 func (k *lastKnown[T]) begin(ctx context.Context) {
 	if k.asking == nil {
 		k.begun++
@@ -51,16 +52,16 @@ func (k *lastKnown[T]) begin(ctx context.Context) {
 	}
 }
 
-// get asks anew and waits at most so long for the answer. It returns the latest that
-// is known then.
+// get asks again and waits for the answer, but not longer than most. Then it returns the last
+// answer.
 func (k *lastKnown[T]) get(most time.Duration) finding[T] {
 	timer := time.NewTimer(most)
 	defer timer.Stop()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	before := k.begun // the answers to those may be older than who asks now
+	before := k.begun // a question that is under way began before this call, so its answer may be too old
 	for late := false; !late && k.last.tries <= before; {
-		k.begin(context.Background()) // others may wait for its answer, too
+		k.begin(context.Background()) // other callers may wait for this answer, too, so it must not end with this call
 		asking := k.asking
 		k.mu.Unlock()
 		select {
@@ -92,8 +93,8 @@ func (k *lastKnown[T]) find(ctx context.Context, found chan struct{}) {
 	close(found)
 }
 
-// answered asks, and makes an error of a panic: no handler of a request is there to
-// keep it from ending the program.
+// answered asks, and turns a panic into an error. The question runs in its own goroutine,
+// where a panic would end the program.
 func answered[T any](ctx context.Context, ask func(context.Context) (T, error)) (value T, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {

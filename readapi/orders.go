@@ -32,8 +32,8 @@ type listOrdersInput struct {
 	Currency       []string `query:"currency" maxItems:"100" minLength:"1" maxLength:"3"`
 	OnHold         string   `query:"on_hold" enum:"true,false"`
 	Archived       string   `query:"archived" enum:"true,false"`
-	NeedsAttention string   `query:"needs_attention" enum:"true,false" doc:"Stock was lost, or money is to be given back."`
-	Sort           string   `query:"sort" enum:"placed_at,-placed_at,changed_at,-changed_at,total,-total" default:"-placed_at" doc:"The newest first by default. Totals of different currencies are compared as numbers, so choose a currency, too."`
+	NeedsAttention string   `query:"needs_attention" enum:"true,false" doc:"true: only orders whose stock was lost, or whose late money was not given back yet. false: only the others."`
+	Sort           string   `query:"sort" enum:"placed_at,-placed_at,changed_at,-changed_at,total,-total" default:"-placed_at" doc:"The newest first by default. Totals in different currencies are compared as plain numbers, so choose a currency, too."`
 }
 
 func (a *api) listOrders(ctx context.Context, in *listOrdersInput) (query.List[resource.OrderSummary], error) {
@@ -64,8 +64,8 @@ type listReturnsInput struct {
 	Status     []string `query:"status" maxItems:"10" enum:"requested,open,received,closed,declined,canceled,noted" doc:"noted is a credit note."`
 	CustomerID []string `query:"customer_id" maxItems:"100" minLength:"1" maxLength:"64"`
 	Reference  []string `query:"reference" maxItems:"100" minLength:"1" maxLength:"100"`
-	OrderID    []string `query:"order_id" maxItems:"100" minLength:"1" maxLength:"64" doc:"Returns that have something of any of these."`
-	Sort       string   `query:"sort" enum:"created_at,-created_at,changed_at,-changed_at,value,-value" default:"-created_at" doc:"The newest first by default. Values of different currencies are compared as numbers."`
+	OrderID    []string `query:"order_id" maxItems:"100" minLength:"1" maxLength:"64" doc:"Returns that bring back units of any of these orders."`
+	Sort       string   `query:"sort" enum:"created_at,-created_at,changed_at,-changed_at,value,-value" default:"-created_at" doc:"The newest first by default. Values in different currencies are compared as plain numbers."`
 }
 
 func (a *api) listReturns(ctx context.Context, in *listReturnsInput) (query.List[resource.ReturnSummary], error) {

@@ -7,8 +7,8 @@ import (
 	"daybook/internal/problem"
 )
 
-// places bound what goes on at once and takes long: in all, and for each client, so
-// that one client cannot shut out the others.
+// places limits how many long requests run at once, such as live streams. It has one limit for
+// all clients together, and one for each client, so that one client cannot take all places.
 type places struct {
 	what      string // "live streams"
 	total     int
@@ -16,11 +16,11 @@ type places struct {
 
 	mu     sync.Mutex
 	taken  int
-	having map[string]int // by client; one that has none is not there
+	having map[string]int // places taken, by client; a client without a place is not in the map
 }
 
-// newPlaces has total places. A client may have perClient of them; 0 is a quarter,
-// and a negative number all.
+// newPlaces makes total places. A client may take perClient of them. 0 means a quarter of
+// them, and a negative number means all.
 func newPlaces(what string, total, perClient int) *places {
 	switch {
 	case perClient == 0:
@@ -31,8 +31,8 @@ func newPlaces(what string, total, perClient int) *places {
 	return &places{what: what, total: total, perClient: min(perClient, total), having: make(map[string]int)}
 }
 
-// enter takes a place for a client, until leave is called; or it says, as a problem,
-// why there is none.
+// enter takes a place for a client until leave is called. If there is no place, err is the
+// problem to respond with.
 func (p *places) enter(client string) (leave func(), err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -1,9 +1,8 @@
-// Package readapi is HTTP for reading: it answers from the rows of the read
-// models, and says of each answer which position of the log it reflects.
+// Package readapi is the HTTP API for reading. It responds with rows of the read models. Each
+// response says which position of the log it reflects.
 //
-// It changes nothing and knows neither commands nor the log; what it needs of
-// the running program beside the rows, it asks for by the small interfaces in
-// source.go. What the rows mean is the views' business.
+// It changes nothing, and imports neither commands nor the log. For everything except rows it
+// uses the small interfaces in source.go. It does not know how rows are made; the views do.
 package readapi
 
 import (
@@ -24,29 +23,29 @@ import (
 	"daybook/projections/query"
 )
 
-// Config is what the API answers from.
+// Config is what the API needs.
 type Config struct {
 	DB       query.DB // the read models
 	Progress Progress
 	History  History // of stock
 	Log      Log     // the event stream
-	// Processes is the unfinished work; nil: this program does none.
+	// Processes lists unfinished work. It is nil in a program that does no such work.
 	Processes Processes
-	// Watch answers probes. By default it is one that nobody runs.
+	// Watch answers probes. By default it is a new Watch whose Run is not called.
 	Watch *Watch
-	// Stop ends the live streams when it is closed: a server that shuts down
-	// waits for its other requests, and these have no end of their own.
+	// Stop ends the live streams when it is closed. A server that shuts down waits for its
+	// requests to end, and a live stream does not end by itself.
 	Stop <-chan struct{}
-	// LiveStreams is how many live streams are served at once (0: 500), and
-	// LivePerClient how many of them one client may have, by its address (0: a
-	// quarter; less than 0: all). Behind a proxy all clients have its address. Reads
-	// that wait for a position are bounded in the same way.
+	// LiveStreams is how many live streams there may be at once (0: 500). LivePerClient is how
+	// many of them one client may have (0: a quarter; below 0: all). Clients are told apart by
+	// their addresses, and behind a proxy all have the same address. Reads that wait for a
+	// position are bounded in the same way.
 	LiveStreams, LivePerClient int
-	// LiveWrite is how long the reader of a live stream may take to accept an event
-	// (0: 30 s). One that takes longer is cut off.
+	// LiveWrite is how long a client may take to accept one event of a live stream (0: 30 s).
+	// If it takes longer, its stream is ended.
 	LiveWrite time.Duration
 	Logger    *slog.Logger
-	// Now is the time at which levels and deadlines are looked at.
+	// Now returns the time for which levels and deadlines are computed.
 	Now func() time.Time
 }
 
@@ -55,11 +54,11 @@ const (
 	queryTimeout = 10 * time.Second
 	waitDefault  = 2 * time.Second  // for Daybook-Min-Position
 	waitMax      = 10 * time.Second // with Prefer: wait=n
-	waitsMax     = 2000             // at once
+	waitsMax     = 2000             // reads that wait at once
 	liveMax      = 500              // live streams at once
 )
 
-// The views by the runner's names.
+// The names of the views, as the runner has them.
 const (
 	orders   = "orders"
 	stock    = "stock"
@@ -99,9 +98,9 @@ func Register(to huma.API, config Config) {
 	a.routes()
 }
 
-// Reading is what every read may say: how fresh the answer has to be.
+// Reading has the headers that every read may have. They say how new the response must be.
 type Reading struct {
-	MinPosition string `header:"Daybook-Min-Position" maxLength:"64" doc:"The answer has to reflect this position of the log, such as the one a write returned. It is waited for; if it is not reached, the problem says how far the read model is."`
+	MinPosition string `header:"Daybook-Min-Position" maxLength:"64" doc:"The answer must reflect this position of the log, such as the position that a write returned. The server waits until the read model has reached it. If that takes too long, the problem says how far the read model is."`
 	Prefer      string `header:"Prefer" maxLength:"64" example:"wait=5" doc:"wait=n waits up to n seconds for Daybook-Min-Position (2 by default, 10 at most)."`
 }
 
@@ -110,7 +109,7 @@ func (r *Reading) reading() *Reading { return r }
 // Paging asks for a part of a list.
 type Paging struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"How many at most."`
-	Cursor string `query:"cursor" maxLength:"1000" doc:"What the last page gave as next."`
+	Cursor string `query:"cursor" maxLength:"1000" doc:"The member next of the page before."`
 }
 
 func (p Paging) page() query.Page { return query.Page{After: p.Cursor, Limit: p.Limit} }
@@ -127,8 +126,8 @@ func (p Paging) listing(c Counting, sort string) query.Page {
 	return page
 }
 
-// values are those of a filter that takes several, separated by commas. A comma that
-// belongs to a value has a backslash before it.
+// values splits a filter's values, which are separated by commas. A comma that belongs to a
+// value has a backslash before it.
 func values(parts []string) (all []string) {
 	whole := true
 	for _, part := range parts {
@@ -149,7 +148,7 @@ func values(parts []string) (all []string) {
 // output is what every read returns.
 type output[B any] struct {
 	ETag     string `header:"ETag"` // the revision, if any; package httpapi makes the tag of the body of it
-	Position string `header:"Daybook-Position" doc:"The position of the log that the answer reflects, at least."`
+	Position string `header:"Daybook-Position" doc:"The answer reflects at least this position of the log."`
 	Body     B
 }
 
@@ -159,14 +158,15 @@ type input[I any] interface {
 	reading() *Reading
 }
 
-// route describes a read.
+// route describes a route of the read API.
 type route struct {
 	path, id, summary, about string
-	views                    []string // it reads
+	views                    []string // that it reads
 	problems                 []string // codes of its own
 }
 
-// get registers a read. revision tells what the ETag of the body is; nil is none.
+// get registers a route. revision returns the revision for the ETag of a body. If it is nil,
+// there is no revision.
 func get[I any, PI input[I], B any](a *api, tag string, r route, revision func(B) int64, read func(context.Context, PI) (B, error)) {
 	operation := huma.Operation{
 		OperationID: r.id, Method: http.MethodGet, Path: r.path, Summary: r.summary, Description: r.about, Tags: []string{tag},
@@ -209,9 +209,9 @@ func viewsOf(r route, in any) []string {
 	return r.views
 }
 
-// waitForPosition waits until the views reflect what the reader asks for, and returns the
-// position they reflect before the query is made: the answer may show more, and
-// never less.
+// waitForPosition waits until the views have reached the position in the request. It returns
+// the position of the views before the query is made. So the response may reflect more than
+// this position, and never less.
 func (a *api) waitForPosition(ctx context.Context, r *Reading, views []string) (string, error) {
 	if r.MinPosition != "" {
 		patience, err := patience(r.Prefer)
@@ -232,7 +232,7 @@ func (a *api) waitForPosition(ctx context.Context, r *Reading, views []string) (
 	return a.Progress.Position(ctx, views...)
 }
 
-// patience reads the wait preference of RFC 7240.
+// patience reads from a Prefer header (RFC 7240) how long the client wants to wait.
 func patience(prefer string) (time.Duration, error) {
 	for preference := range strings.SplitSeq(prefer, ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(preference), "=")
@@ -251,10 +251,10 @@ func patience(prefer string) (time.Duration, error) {
 // known turns the errors of queries into problems.
 func known(err error) error {
 	if errors.Is(err, query.ErrNotFound) {
-		return problem.NotFound("The read model has no such thing, at the position it is at.")
+		return problem.NotFound("The read model does not have it, at the position that it has reached.")
 	}
 	if _, ok := errors.AsType[*query.CursorError](err); ok {
-		return problem.NotValid(problem.InParameter("query", "cursor", "not one that this list gave out"))
+		return problem.NotValid(problem.InParameter("query", "cursor", "this list did not give out this cursor"))
 	}
 	if behind, ok := errors.AsType[*BehindError](err); ok {
 		return problem.PositionNotReached(behind.Want, behind.Reached, behind.Waited)
@@ -281,7 +281,7 @@ func known(err error) error {
 	return err
 }
 
-// sku writes a code as the catalogue does.
+// sku writes a code in the form that the read models have.
 func sku(text string) string { return query.SKU(text) }
 
 func skus(parts []string) []string {

@@ -10,13 +10,13 @@ import (
 	"daybook/internal/resource"
 )
 
-// routes is the read API on one screen.
+// routes lists all routes of the read API.
 func (a *api) routes() {
 	const item = "/v1/stock/{sku}/{location}"
 	in := func(views ...string) []string { return views }
 	missing := []string{problem.CodeNotFound}
 
-	get(a, apidoc.TagOrders, route{path: "/v1/orders", id: "list-orders", summary: "List orders", views: in(orders), about: "The newest first, unless sort says otherwise. Filters are joined by and. Most take several values, separated by commas; a comma of a value itself has a backslash before it."}, nil, a.listOrders)
+	get(a, apidoc.TagOrders, route{path: "/v1/orders", id: "list-orders", summary: "List orders", views: in(orders), about: "The newest first, unless sort says otherwise. An order must match all filters. Most filters take several values, separated by commas. Put a backslash before a comma that belongs to a value."}, nil, a.listOrders)
 	get(a, apidoc.TagOrders, route{path: "/v1/orders/{order_id}", id: "get-order", summary: "Show an order with all that belongs to it", views: in(orders), problems: missing, about: "Lines, what stock promised, payments, shipments, returns, and the timeline of who did what when."}, func(o resource.Order) int64 { return o.Revision }, a.order)
 	get(a, apidoc.TagReturns, route{path: "/v1/returns", id: "list-returns", summary: "List returns and credit notes", views: in(orders), about: "The newest first, unless sort says otherwise. Credit notes stand among them with the status noted."}, nil, a.listReturns)
 	get(a, apidoc.TagReturns, route{path: "/v1/returns/{return_id}", id: "get-return", summary: "Show a return or a credit note", views: in(orders), about: "With its lines, what arrived, money given back, and the timeline of who did what when.", problems: missing},
@@ -25,20 +25,20 @@ func (a *api) routes() {
 	get(a, apidoc.TagStock, route{path: "/v1/stock", id: "list-stock", summary: "List stock levels", views: in(stock), about: "By SKU and location, as of now: a reservation counts up to its deadline."}, nil, a.listStock)
 	get(a, apidoc.TagStock, route{path: "/v1/stock/{sku}", id: "list-sku-stock", summary: "List the stock of a SKU at all locations", views: in(stock), about: "By location, as of now: a reservation counts up to its deadline."}, nil, a.skuStock)
 	get(a, apidoc.TagStock, route{path: item, id: "get-stock", summary: "Show the stock of a SKU at a location", views: in(stock), problems: missing, about: "As of now: a reservation counts up to its deadline, whether or not its end is recorded."}, func(l resource.Stock) int64 { return l.Revision }, a.stockLevel)
-	get(a, apidoc.TagStock, route{path: item + "/movements", id: "list-stock-movements", summary: "List what moved", views: in(stock), problems: missing, about: "Every entry of the item's history, which its levels are the sum of."}, nil, a.movements)
+	get(a, apidoc.TagStock, route{path: item + "/movements", id: "list-stock-movements", summary: "List what moved", views: in(stock), problems: missing, about: "Every entry of the item's history. The item's levels are the sums of these entries."}, nil, a.movements)
 	get(a, apidoc.TagStock, route{path: "/v1/reorder-alerts", id: "list-reorder-alerts", summary: "List items at or below their reorder point", views: in(stock), about: "By SKU and location, as of now. An alert ends by itself when available is above the reorder point again."}, nil, a.reorderAlerts)
 	get(a, apidoc.TagPromises, route{path: "/v1/reservations", id: "list-reservations", summary: "List open reservations", views: in(stock), about: "By SKU and location. They hold goods for a checkout until their deadline."}, nil, a.reservations)
 	get(a, apidoc.TagPromises, route{path: "/v1/allocations", id: "list-allocations", summary: "List open allocations", views: in(stock), about: "By SKU, location and order. They are promises to orders, without a deadline."}, nil, a.allocations)
 
 	get(a, apidoc.TagCarts, route{path: "/v1/carts", id: "list-carts", summary: "List carts, the last changed first", views: in(carts), about: "Without their lines, which a single cart shows."}, nil, a.listCarts)
-	get(a, apidoc.TagCarts, route{path: "/v1/carts/{cart_id}", id: "get-cart", summary: "Show a cart", views: in(carts), about: "With its lines, priced as they were when they were added. A cart that became an order has none any more: the order has them.", problems: missing}, func(c resource.Cart) int64 { return c.Revision }, a.cart)
-	get(a, apidoc.TagProducts, route{path: "/v1/products", id: "list-products", summary: "List the catalogue", views: in(products), about: "By SKU, retired products among them unless status=on_sale."}, nil, a.listProducts)
+	get(a, apidoc.TagCarts, route{path: "/v1/carts/{cart_id}", id: "get-cart", summary: "Show a cart", views: in(carts), about: "With its lines, priced as they were when they were added. A cart that became an order has no lines, because the order has them.", problems: missing}, func(c resource.Cart) int64 { return c.Revision }, a.cart)
+	get(a, apidoc.TagProducts, route{path: "/v1/products", id: "list-products", summary: "List the catalogue", views: in(products), about: "By SKU. The list has retired products, too, unless you give status=on_sale."}, nil, a.listProducts)
 	get(a, apidoc.TagProducts, route{path: "/v1/products/{sku}", id: "get-product", summary: "Show a product", views: in(products), about: "With its price in each currency.", problems: missing}, func(p resource.Product) int64 { return p.Revision }, a.product)
 
-	get(a, apidoc.TagSales, route{path: "/v1/sales", id: "total-sales", summary: "Total what was sold", views: in(sales), about: "Broken down by any of day, month, SKU, country, channel and kind of document; never across currencies."}, nil, a.salesTotals)
+	get(a, apidoc.TagSales, route{path: "/v1/sales", id: "total-sales", summary: "Total what was sold", views: in(sales), about: "The totals can be divided by day, month, SKU, country, channel and kind of document. Each currency has its own totals."}, nil, a.salesTotals)
 	get(a, apidoc.TagSales, route{path: "/v1/sales/documents", id: "list-sales-documents", summary: "List the documents that totals are made of", views: in(sales), about: "Orders, returns, credit notes and corrections, the oldest first."}, nil, a.salesDocuments)
 	get(a, apidoc.TagSales, route{path: "/v1/customers", id: "list-customers", summary: "List customers by what they bought", views: in(sales), about: "By net amount in one currency, the largest first."}, nil, a.customers)
-	get(a, apidoc.TagSales, route{path: "/v1/customers/{customer_id}", id: "get-customer", summary: "Show what a customer bought", views: in(sales), about: "In all, for each currency.", problems: missing}, nil, a.customer)
+	get(a, apidoc.TagSales, route{path: "/v1/customers/{customer_id}", id: "get-customer", summary: "Show what a customer bought", views: in(sales), about: "All sales to the customer together, in each currency.", problems: missing}, nil, a.customer)
 	get(a, apidoc.TagSales, route{path: "/v1/customers/{customer_id}/orders", id: "list-customer-orders", summary: "List a customer's orders", views: in(orders), about: "The newest first."}, nil, a.customerOrders)
 
 	a.registerEvents()

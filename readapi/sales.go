@@ -13,13 +13,13 @@ import (
 	"daybook/projections/salesview"
 )
 
-// Days chooses by the merchant's days.
+// Days chooses a period by days, in the merchant's time zone.
 type Days struct {
 	From string `query:"from" format:"date" example:"2010-12-01" doc:"The first day, included."`
 	To   string `query:"to" format:"date" example:"2010-12-31" doc:"The last day, included."`
 }
 
-// check refuses days that PostgreSQL does not know: its years begin with 1.
+// check refuses the year 0, because PostgreSQL has no such year.
 func (d *Days) check() error {
 	for _, day := range []struct{ name, text string }{{"from", d.From}, {"to", d.To}} {
 		if strings.HasPrefix(day.text, "0000") {
@@ -32,7 +32,7 @@ func (d *Days) check() error {
 type salesInput struct {
 	Reading
 	Days
-	By       []string `query:"by" maxItems:"4" default:"month" doc:"What to break the totals down by, separated by commas, in their order: day, month, sku, country, channel, kind, currency. Always also by currency."`
+	By       []string `query:"by" maxItems:"4" default:"month" doc:"What the totals are divided by, separated by commas: day, month, sku, country, channel, kind, currency. Rows are sorted in this order. Totals are always divided by currency, too."`
 	Kinds    []string `query:"kind" maxItems:"8" doc:"Only these kinds of document: sale, free_order, order_canceled, return, adjust_in, adjust_out, bad_debt, credit."`
 	SKU      string   `query:"sku" maxLength:"64"`
 	Country  string   `query:"country" maxLength:"100"`
@@ -40,7 +40,7 @@ type salesInput struct {
 	Currency string   `query:"currency" maxLength:"3"`
 }
 
-// maxTotals bounds an answer of totals, which has no pages.
+// maxTotals bounds the rows of totals in a response, because totals have no pages.
 const maxTotals = 10_000
 
 func (a *api) salesTotals(ctx context.Context, in *salesInput) (resource.SalesTotals, error) {
@@ -59,7 +59,7 @@ func (a *api) salesTotals(ctx context.Context, in *salesInput) (resource.SalesTo
 	}, by...)
 	if many, ok := errors.AsType[*salesview.TooManyError](err); ok {
 		return resource.SalesTotals{}, problem.NotValid(problem.InParameter("query", "by",
-			fmt.Sprintf("would give more than %d totals: break down by less, or choose fewer days, a SKU or a country", many.Max)))
+			fmt.Sprintf("would give more than %d totals: divide by fewer things, or choose fewer days, a SKU or a country", many.Max)))
 	}
 	return resource.SalesTotals{Items: each(totals, totalOf)}, err
 }

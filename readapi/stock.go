@@ -13,11 +13,11 @@ type listStockInput struct {
 	Paging
 	Counting
 	SKU          []string `query:"sku" maxItems:"500" minLength:"1" maxLength:"64"`
-	Prefix       string   `query:"sku_prefix" maxLength:"64" doc:"Items whose SKU begins so."`
+	Prefix       string   `query:"sku_prefix" maxLength:"64" doc:"Only items whose SKU begins with this text."`
 	Location     []string `query:"location" maxItems:"100" minLength:"1" maxLength:"64"`
 	Sort         string   `query:"sort" enum:"sku,-sku,location,-location" default:"sku"`
 	BelowReorder bool     `query:"below_reorder_point" doc:"Only items at or below their reorder point."`
-	Short        bool     `query:"short" doc:"Only items with promises no goods stand behind."`
+	Short        bool     `query:"short" doc:"Only items with promises for which there are no goods."`
 }
 
 func (a *api) listStock(ctx context.Context, in *listStockInput) (query.List[resource.Stock], error) {
@@ -74,7 +74,7 @@ type reservationsInput struct {
 	Reading
 	Paging
 	Promises
-	Expired bool `query:"expired" doc:"Also those whose deadline has passed and whose end is not yet recorded. They hold nothing."`
+	Expired bool `query:"expired" doc:"Also list reservations whose deadline has passed and whose end is not recorded yet. Their units are free again."`
 }
 
 func (a *api) reservations(ctx context.Context, in *reservationsInput) (query.List[resource.Reservation], error) {

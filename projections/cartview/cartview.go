@@ -1,7 +1,7 @@
-// Package cartview is the read model of carts: what customers mean to buy, and
-// what their last checkout could not get.
+// Package cartview is the read model of carts: what customers want to buy, and what their last
+// checkout could not get.
 //
-// A cart that became an order shows no lines any more: the order has them.
+// A cart that became an order shows no lines, because the order has them.
 package cartview
 
 import (
@@ -29,7 +29,7 @@ var tables string
 //go:embed indexes.sql
 var indexes string
 
-// View is the read model, to be given to the runner.
+// View returns the view, for the runner.
 func View() projections.View {
 	return projections.View{
 		Name:     "carts",
@@ -52,8 +52,8 @@ func View() projections.View {
 type stored struct {
 	Fold      cart.State      `json:"fold"`
 	Shortages []cart.Shortage `json:"shortages,omitempty"` // of the last checkout
-	Dropped   []int           `json:"dropped,omitempty"`   // lines it left out
-	Reason    string          `json:"reason,omitempty"`    // for which the cart was abandoned
+	Dropped   []int           `json:"dropped,omitempty"`   // lines that the last checkout left out
+	Reason    string          `json:"reason,omitempty"`    // why the cart was abandoned
 }
 
 // record is one cart while a batch is folded into it.
@@ -66,9 +66,9 @@ type record struct {
 	recordedAt time.Time
 	revision   int64
 	known      bool // there is, or will be, a row
-	changed    bool // by an event of this batch
+	changed    bool // an event of this batch changed it
 
-	// What the columns need, made when the batch is stored.
+	// The columns are computed from these when the batch is stored.
 	document []byte
 	units    unit.Quantity
 	total    decimal.Decimal

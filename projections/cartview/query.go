@@ -20,11 +20,11 @@ type Summary struct {
 	Currency   string
 	Country    string
 	Channel    string
-	OrderID    string // of the checkout under way, or of the order it became
+	OrderID    string // of the checkout under way, or of the order that the cart became
 	LineCount  int
 	Units      int64
 	Total      decimal.Decimal // exact
-	Short      bool            // the last checkout was refused, or took less than all
+	Short      bool            // the last checkout was refused, or left lines out
 	OpenedAt   time.Time
 	ChangedAt  time.Time // effective time of the last event
 	RecordedAt time.Time
@@ -34,8 +34,8 @@ type Summary struct {
 // columns are those of a Summary.
 var columns = carts.List("state")
 
-// Cart is a cart's row, with the aggregate's state. A cart that became an order has no
-// lines any more: the order has them.
+// Cart is a cart's row, with the aggregate's state. A cart that became an order has no lines,
+// because the order has them.
 type Cart struct {
 	Summary
 	Fold      cart.State
@@ -62,15 +62,15 @@ func Get(ctx context.Context, db query.DB, cartID string) (Cart, error) {
 	return Cart{Summary: r.Summary, Fold: s.Fold, Shortages: s.Shortages, Dropped: s.Dropped, Reason: s.Reason}, nil
 }
 
-// Filter chooses carts; its zero value chooses all. Of a list, any value will do. Times
-// are of the last change, From included and To not.
+// Filter chooses carts; its zero value chooses all. A cart matches a list if it has one of the
+// list's values. Times are those of the last change. From is included, and To is not.
 type Filter struct {
 	Phases, CustomerIDs, Channels []string
-	Short                         bool // only carts whose last checkout came short
+	Short                         bool // only carts whose last checkout was refused or left lines out
 	From, To                      time.Time
 }
 
-// Listed are the carts of a list, and how it is sorted.
+// Listed says how the list of carts is read and sorted.
 var Listed = query.Rows[Summary]{
 	Select: `SELECT ` + columns + ` FROM read.carts`,
 	Sorts: map[string]query.Sort[Summary]{
@@ -90,7 +90,7 @@ var Listed = query.Rows[Summary]{
 	Usual: "-changed_at",
 }
 
-// List gives a page of carts, the one last changed first unless asked otherwise.
+// List gives a page of carts. By default the cart that was changed last comes first.
 func List(ctx context.Context, db query.DB, f Filter, p query.Page) (query.List[Summary], error) {
 	var w query.Where
 	w.In("phase", f.Phases)

@@ -11,12 +11,13 @@ import (
 	"daybook/domain/unit"
 )
 
-// Facts are what an entry of a timeline says in words, as members. Which of them there are
-// follows from the type of the event. They have the names of the event's own members.
+// Facts are the content of a timeline entry as JSON members. The entry has the same content in
+// words, too. The event's type decides which members are set. Each has the same name as the
+// member of the event.
 type Facts struct {
 	Amount          *unit.Money        `json:"amount,omitzero"`   // of the order, the payment or the refund
 	Quantity        unit.Quantity      `json:"quantity,omitzero"` // units in all
-	Lines           []LineFacts        `json:"lines,omitempty"`   // which units; not of a whole order or return
+	Lines           []LineFacts        `json:"lines,omitempty"`   // which units; empty if the event is about a whole order or return
 	TransactionType string             `json:"transaction_type,omitempty"`
 	State           string             `json:"state,omitempty"` // of the transaction
 	TransactionID   unit.TransactionID `json:"transaction_id,omitempty"`
@@ -28,7 +29,7 @@ type Facts struct {
 	CartID          unit.CartID        `json:"cart_id,omitempty"`
 	Receipt         int                `json:"receipt,omitzero"`
 	Attempt         int                `json:"attempt,omitzero"`
-	Step            string             `json:"step,omitempty"` // what asked stock or orders for something
+	Step            string             `json:"step,omitempty"` // the kind of the step that asked stock or the orders
 	Remedy          string             `json:"remedy,omitempty"`
 	Shortages       []cart.Shortage    `json:"shortages,omitempty"`
 	Reason          string             `json:"reason,omitempty"`
@@ -40,7 +41,7 @@ type LineFacts struct {
 	Quantity unit.Quantity `json:"quantity"`
 }
 
-// Text is the stored form. Facts of one kind have one text.
+// Text is the stored form. Equal facts have the same text.
 func (f Facts) Text() []byte {
 	text, err := json.Marshal(f)
 	if err != nil {
@@ -49,7 +50,7 @@ func (f Facts) Text() []byte {
 	return text
 }
 
-// OrderFacts are those of an event of an order.
+// OrderFacts are the facts of an order's event.
 func OrderFacts(e order.Event) Facts {
 	switch e := e.(type) {
 	case order.Claimed:
@@ -93,7 +94,7 @@ func OrderFacts(e order.Event) Facts {
 	return Facts{}
 }
 
-// ReturnFacts are those of an event of a return.
+// ReturnFacts are the facts of a return's event.
 func ReturnFacts(e returns.Event) Facts {
 	switch e := e.(type) {
 	case returns.Requested:

@@ -16,19 +16,19 @@ import (
 	"daybook/projections"
 )
 
-// stored is the document in orders.state: the fold, and the times it has no use
-// for.
+// stored is the document in orders.state: the aggregate's fold, and times that the fold does
+// not have.
 type stored struct {
 	Fold  order.State `json:"fold"`
 	Times Times       `json:"times"`
 }
 
-// Times are effective times: of an order's own events under their last word
-// ("confirmed"), of payments and parcels under that and their id. A time is zero where the
-// event has not happened.
+// Times are the effective times of events. The key of an order's own event is the event's last
+// word, such as "confirmed". For payments and parcels, their id is added: "shipped parcel-1".
+// A time is zero if the event has not happened.
 type Times map[string]time.Time
 
-// Confirmed and Ended are the order's own. It ends when it is completed, canceled or
+// Confirmed and Ended are times of the order itself. It ends when it is completed, canceled or
 // expired.
 func (t Times) Confirmed() time.Time { return t["confirmed"] }
 
@@ -41,7 +41,8 @@ func (t Times) Ended() time.Time {
 	return time.Time{}
 }
 
-// Recorded and Settled are of a payment transaction, Shipped and Delivered of a parcel.
+// Recorded and Settled are times of a payment transaction. Shipped and Delivered are times of
+// a parcel.
 func (t Times) Recorded(transaction string) time.Time { return t["recorded "+transaction] }
 func (t Times) Settled(transaction string) time.Time  { return t["settled "+transaction] }
 func (t Times) Shipped(parcel string) time.Time       { return t["shipped "+parcel] }
@@ -56,9 +57,9 @@ type record struct {
 	placedAt  time.Time
 	changedAt time.Time
 	revision  int64
-	begins    bool // its stream does, in this batch
+	begins    bool // its stream begins in this batch
 	present   bool // there is, or will be, a row
-	changed   bool // by an event of this batch
+	changed   bool // an event of this batch changed it
 
 	document, lines []byte // made when the batch is stored; lines only if fresh
 }
@@ -66,7 +67,7 @@ type record struct {
 // orders folds the orders of one batch.
 type orders struct {
 	records  map[string]*record
-	inOrder  []*record // of first mention, so that a batch always writes alike
+	inOrder  []*record // in the order of their first events, so that a batch always writes in the same order
 	timeline timeline
 }
 
@@ -135,7 +136,7 @@ func (o *orders) apply(e *projections.Event, value order.Event) {
 	o.timeline.add(r.id, e, OrderWords(value), OrderFacts(value))
 }
 
-// timeKey is under which key an event's time is kept; empty: it is not.
+// timeKey is the key in Times of an event's time. It is empty if the time is not kept.
 func timeKey(eventType string, e order.Event) string {
 	switch e := e.(type) {
 	case order.Confirmed, order.Canceled, order.Expired, order.Completed:
@@ -161,7 +162,7 @@ func settledKey(id unit.TransactionID) string  { return "settled " + string(id) 
 func shippedKey(id unit.ShipmentID) string     { return "shipped " + string(id) }
 func deliveredKey(id unit.ShipmentID) string   { return "delivered " + string(id) }
 
-// skus are the distinct codes of an order, sorted.
+// skus are the SKUs of an order, sorted, each once.
 func skus(lines []cart.Line) []string {
 	codes := make([]string, len(lines))
 	for i, l := range lines {

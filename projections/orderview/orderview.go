@@ -1,8 +1,8 @@
-// Package orderview is the read model of orders and of what comes back: what
-// was ordered, how it stands on each axis, and who did what when.
+// Package orderview is the read model of orders, returns and credit notes: what was ordered,
+// how far payment and fulfilment are, and who did what when.
 //
-// The states are not its business: they are derived by the domain's own fold,
-// so that the view and the rules can never disagree.
+// It computes no states. It uses the domain's own fold, so the view and the rules cannot
+// differ.
 package orderview
 
 import (
@@ -24,12 +24,12 @@ var tables string
 //go:embed indexes.sql
 var indexes string
 
-// View is the read model, to be given to the runner.
+// View returns the view, for the runner.
 func View() projections.View {
 	return projections.View{
 		Name:    "orders",
-		Version: 7, // the timeline has facts beside its words
-		// The rows hold the aggregates' folds; a changed fold makes them anew.
+		Version: 7, // timeline entries have facts in addition to words
+		// The rows have the aggregates' folds, so a changed fold causes a rebuild.
 		Setting: "folds " + strconv.Itoa(order.FoldVersion) + "," + strconv.Itoa(returns.FoldVersion),
 		Claims:  []string{order.Category + ".", returns.Category + "."},
 		Tables:  tables,
@@ -52,8 +52,7 @@ func decode(eventType string, data []byte) (any, error) {
 	return returns.Decode(eventType, data)
 }
 
-// apply folds a batch per order and per return, and writes each changed row
-// once.
+// apply folds a batch for each order and each return, and writes each changed row once.
 func apply(ctx context.Context, tx pgx.Tx, batch []projections.Event) error {
 	orders, returned := newOrders(), newReturns()
 	for i := range batch {

@@ -21,8 +21,8 @@ type Summary struct {
 	OnHold, Archived                       bool
 	NeedsAttention                         bool // stock lost, or money to give back
 	PlacedTotal                            decimal.Decimal
-	Total                                  decimal.Decimal // exact, of what is not taken off
-	Owed                                   decimal.Decimal // total rounded to be charged
+	Total                                  decimal.Decimal // not rounded; without the units that were taken off
+	Owed                                   decimal.Decimal // Total, rounded to the currency's digits
 	Captured, Refunded                     decimal.Decimal
 	LineCount                              int
 	Units                                  int64     // as placed
@@ -38,7 +38,7 @@ var summaryColumns = orderTable.List("skus", "lines", "state")
 type Order struct {
 	Summary
 	Fold     order.State // of the aggregate
-	Lines    []cart.Line // as placed; Fold has what became of them
+	Lines    []cart.Line // as placed; Fold says what became of them
 	Times    Times
 	Returns  []ReturnSummary
 	Timeline []Entry
@@ -74,8 +74,9 @@ func Get(ctx context.Context, db query.DB, orderID string) (Order, error) {
 	return o, nil
 }
 
-// Filter chooses orders; its zero value chooses all. Of a list, any value will do. Times
-// are effective times of placing, From included and To not.
+// Filter chooses orders; its zero value chooses all. An order matches a list if it has one of
+// the list's values. Times are the effective times of the placing. From is included, and To is
+// not.
 type Filter struct {
 	Statuses, PaymentStates, FulfillmentStates []string
 	CustomerIDs, References, CartIDs, SKUs     []string
@@ -84,7 +85,7 @@ type Filter struct {
 	OnHold, Archived, NeedsAttention           *bool
 }
 
-// Listed are the orders of a list, and how it is sorted.
+// Listed says how the list of orders is read and sorted.
 var Listed = query.Rows[Summary]{
 	Select: `SELECT ` + summaryColumns + ` FROM read.orders`,
 	Sorts: map[string]query.Sort[Summary]{
@@ -104,7 +105,7 @@ var Listed = query.Rows[Summary]{
 	Usual: "-placed_at",
 }
 
-// List gives a page of orders, the newest first unless asked otherwise.
+// List gives a page of orders. By default the newest comes first.
 func List(ctx context.Context, db query.DB, f Filter, p query.Page) (query.List[Summary], error) {
 	var w query.Where
 	w.In("status", f.Statuses)

@@ -31,9 +31,9 @@ type returnRecord struct {
 	createdAt time.Time
 	changedAt time.Time
 	revision  int64
-	begins    bool // its stream does, in this batch
+	begins    bool // its stream begins in this batch
 	present   bool // there is, or will be, a row
-	changed   bool // by an event of this batch
+	changed   bool // an event of this batch changed it
 
 	header   header // made when the batch is stored, if fresh
 	document []byte
@@ -98,20 +98,20 @@ func (c *returnRecords) apply(e *projections.Event, value returns.Event) {
 	r.Fold = returns.Evolve(r.Fold, value)
 	_, word, _ := strings.Cut(strings.TrimSuffix(e.Type, ".v1"), ".")
 	if _, known := r.Times[word]; !known {
-		r.Times[word] = at // of several arrivals or refunds, the first
+		r.Times[word] = at // the first, if there are several arrivals or refunds
 	}
 	r.changedAt, r.revision = e.RecordedAt, e.Revision
 	c.timeline.add(r.id, e, ReturnWords(value), ReturnFacts(value))
 }
 
-// beginsReturn tells whether an event is the first of a stream.
+// beginsReturn tells whether an event can be the first of a stream.
 func beginsReturn(value returns.Event) bool {
 	_, requested := value.(returns.Requested)
 	_, noted := value.(returns.CreditNoted)
 	return requested || noted
 }
 
-// header is what a return or a credit note is listed by.
+// header has the columns of a return or a credit note that never change.
 type header struct {
 	reference, orderID, customerID, currency, country, reason string
 	value                                                     decimal.Decimal

@@ -12,8 +12,8 @@ import (
 	"daybook/projections/query"
 )
 
-// ReturnSummary is the row of a return or a credit note. Amounts are of Currency; Value is
-// what the lines are worth to the customer.
+// ReturnSummary is the row of a return or a credit note. Amounts are in Currency. Value is
+// what the customer gets for all the lines.
 type ReturnSummary struct {
 	ReturnID, Reference, OrderID, CustomerID string
 	Currency, Country, Channel               string
@@ -63,20 +63,21 @@ func GetReturn(ctx context.Context, db query.DB, returnID string) (Return, error
 	return r, nil
 }
 
-// ofOrder are the returns that have something of an order.
+// ofOrder returns the returns that bring back units of an order.
 func ofOrder(ctx context.Context, db query.DB, orderID string) ([]ReturnSummary, error) {
 	return query.All[ReturnSummary](ctx, db, `SELECT `+returnColumns+` FROM read.returns
 		WHERE return_id IN (SELECT return_id FROM read.return_orders WHERE order_id = $1) ORDER BY created_at, return_id`, orderID)
 }
 
-// ReturnFilter chooses returns; its zero value chooses all. Of a list, any value will do.
-// Times are effective times of the request, From included and To not.
+// ReturnFilter chooses returns; its zero value chooses all. A return matches a list if it has
+// one of the list's values. Times are the effective times of the request. From is included,
+// and To is not.
 type ReturnFilter struct {
 	Statuses, CustomerIDs, References, OrderIDs []string
 	From, To                                    time.Time
 }
 
-// ListedReturns are the returns of a list, and how it is sorted.
+// ListedReturns says how the list of returns is read and sorted.
 var ListedReturns = query.Rows[ReturnSummary]{
 	Select: `SELECT ` + returnColumns + ` FROM read.returns`,
 	Sorts: map[string]query.Sort[ReturnSummary]{
@@ -96,8 +97,7 @@ var ListedReturns = query.Rows[ReturnSummary]{
 	Usual: "-created_at",
 }
 
-// ListReturns gives a page of returns and credit notes, the newest first unless
-// asked otherwise.
+// ListReturns gives a page of returns and credit notes. By default the newest comes first.
 func ListReturns(ctx context.Context, db query.DB, f ReturnFilter, p query.Page) (query.List[ReturnSummary], error) {
 	var w query.Where
 	w.In("status", f.Statuses)

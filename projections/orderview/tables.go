@@ -9,8 +9,8 @@ import (
 	"daybook/projections/table"
 )
 
-// The columns of orders that stay are those of the placing, which is in the same batch as
-// the row's beginning: only then is fresh set.
+// The fixed columns of orders come from the event Placed. A row is created in the batch that
+// has this event, and only in that batch is fresh set.
 var orderTable = table.New("orders",
 	table.Key("order_id", table.Text, func(r *record) string { return r.id }),
 	table.Fixed("reference", table.Text, func(r *record) string { return projections.Key(r.fresh.Reference) }),
@@ -42,8 +42,8 @@ var orderTable = table.New("orders",
 
 var updateOrders = orderTable.Update()
 
-// The columns of returns that stay are made of the header, which is set with the row's
-// beginning.
+// The fixed columns of returns come from the header. It is set in the batch that creates the
+// row.
 var returnTable = table.New("returns",
 	table.Key("return_id", table.Text, func(r *returnRecord) string { return r.id }),
 	table.Fixed("reference", table.Text, func(r *returnRecord) string { return projections.Key(r.header.reference) }),
@@ -65,7 +65,7 @@ var returnTable = table.New("returns",
 
 var updateReturns = returnTable.Update()
 
-// returnOrder ties a return to an order.
+// returnOrder links a return with an order.
 type returnOrder struct{ order, returned string }
 
 var returnOrders = table.New("return_orders",

@@ -34,8 +34,9 @@ type entryRow struct {
 	Stored []byte `db:"facts"`
 }
 
-// timeline collects entries of a batch. They are only ever added, so they are
-// copied in; the checkpoint keeps them from coming twice.
+// timeline collects the entries of a batch. Entries are never changed, so they are written
+// with COPY. They cannot be written twice, because the checkpoint moves in the same
+// transaction.
 type timeline []timelineRow
 
 // timelineRow is an entry of an order or of a return.
@@ -65,7 +66,8 @@ func entries(ctx context.Context, db query.DB, from *table.Table[timelineRow], i
 	return all, nil
 }
 
-// OrderWords says what an event of an order means to whoever reads its history.
+// OrderWords says in words what an order's event means, for a person who reads the order's
+// history.
 func OrderWords(e order.Event) string {
 	switch e := e.(type) {
 	case order.Claimed:
@@ -122,7 +124,7 @@ func OrderWords(e order.Event) string {
 	panic("orderview: unknown event of an order")
 }
 
-// ReturnWords says what an event of a return means.
+// ReturnWords says in words what a return's event means.
 func ReturnWords(e returns.Event) string {
 	switch e := e.(type) {
 	case returns.Requested:

@@ -1,5 +1,5 @@
-// Package productview is the read model of the catalogue: what can be sold, and
-// for how much. How much of it there is, is the business of stockview.
+// Package productview is the read model of the catalogue: what is sold, and at which price.
+// Package stockview has the quantities.
 package productview
 
 import (
@@ -23,13 +23,13 @@ import (
 //go:embed schema.sql
 var tables string
 
-// Commands record titles of at most 200 characters, and an event of another program may
-// have a longer one. An index takes 2,704 bytes, so it has the beginning only.
+// The index has only the beginning of a title, because an index entry can have at most 2,704
+// bytes. Commands record titles of at most 200 characters, but an event may have a longer one.
 const indexes = `CREATE INDEX products_by_kind ON products (kind, sku);
 CREATE INDEX products_by_title ON products ("left"(title, 256), sku);
 CREATE INDEX products_by_listing ON products (listed_at, sku);`
 
-// View is the read model, to be given to the runner.
+// View returns the view, for the runner.
 func View() projections.View {
 	return projections.View{
 		Name:     "products",
@@ -47,7 +47,7 @@ func View() projections.View {
 	}
 }
 
-// entry is what a batch changes of a product; nil is no change.
+// entry is what a batch changes in a product. A nil member does not change.
 type entry struct {
 	title, kind *string
 	retired     *bool
@@ -95,13 +95,13 @@ func apply(ctx context.Context, tx pgx.Tx, batch []projections.Event) error {
 	return nil
 }
 
-// productRow is what a batch changes of one product.
+// productRow is what a batch changes in one product.
 type productRow struct {
 	sku string
 	*entry
 }
 
-// What a batch does not say stays as it is.
+// A column without a new value stays as it is.
 var products = table.New("products",
 	table.Key("sku", table.Text, func(p productRow) string { return p.sku }),
 	table.Kept("title", table.MaybeText, func(p productRow) *string { return p.title }),
@@ -126,8 +126,8 @@ var prices = table.New("product_prices",
 
 var upsertProducts, updateProducts, upsertPrices = products.Upsert(), products.Update(), prices.Upsert()
 
-// queueProducts writes the entries that a listing made complete as they are, and
-// of the others what changed.
+// queueProducts writes whole rows for the products that a Listed event has made complete, and
+// only the changes for the others.
 func queueProducts(b *pgx.Batch, entries map[string]*entry) {
 	var listed, changed []productRow
 	for _, sku := range slices.Sorted(maps.Keys(entries)) {

@@ -24,7 +24,7 @@ type Product struct {
 	Revision  int64
 }
 
-// Price is that of one unit.
+// Price is the price of one unit in one currency.
 type Price struct {
 	Amount   decimal.Decimal
 	Currency string
@@ -46,16 +46,17 @@ func Get(ctx context.Context, db query.DB, sku string) (Product, error) {
 	return one[0], nil
 }
 
-// Filter chooses products; its zero value chooses all. Of a list, any value will do.
+// Filter chooses products; its zero value chooses all. A product matches a list if it has one
+// of the list's values.
 type Filter struct {
 	SKUs, Kinds []string
 	Retired     *bool
-	// Text is words in any order. Of each, the SKU begins so, or the title has it, in any
-	// case.
+	// Text has words, in any order. A product must match each word: its SKU begins with the
+	// word, or its title contains it. Upper and lower case are the same.
 	Text string
 }
 
-// Listed are the products of a list, and how it is sorted.
+// Listed says how the list of products is read and sorted.
 var Listed = query.Rows[Product]{
 	Select: columns,
 	Sorts: map[string]query.Sort[Product]{
@@ -72,13 +73,14 @@ var Listed = query.Rows[Product]{
 	Usual: "sku",
 }
 
-// sortedTitle is the beginning of a title, by which products are sorted.
+// sortedTitle is the part of a title by which products are sorted: its beginning, as the index
+// has it.
 func sortedTitle(title string) string {
 	runes := []rune(title)
 	return string(runes[:min(len(runes), 256)])
 }
 
-// List gives a page of products, by SKU unless asked otherwise.
+// List gives a page of products. By default they are sorted by SKU.
 func List(ctx context.Context, db query.DB, f Filter, p query.Page) (query.List[Product], error) {
 	var w query.Where
 	w.In("sku", f.SKUs)
@@ -96,7 +98,7 @@ func List(ctx context.Context, db query.DB, f Filter, p query.Page) (query.List[
 	return list, price(ctx, db, list.Items)
 }
 
-// price fills in the prices of products.
+// price reads the prices of products into found.
 func price(ctx context.Context, db query.DB, found []Product) error {
 	skus, at := make([]string, len(found)), make(map[string]*Product, len(found))
 	for i := range found {

@@ -9,10 +9,10 @@ import (
 	"github.com/shopspring/decimal"
 )
 
-// Kind is what a column holds, as far as a cursor needs to know it.
+// Kind says how the values of a column look in a cursor.
 type Kind string
 
-// The kinds.
+// The kinds of columns.
 const (
 	Text   Kind = "text"
 	Time   Kind = "timestamptz"
@@ -32,30 +32,30 @@ func (k Kind) holds(text string) bool {
 	return err == nil
 }
 
-// Column is one that a list is sorted by.
+// Column is a column by which a list is sorted.
 type Column struct {
 	Name string
 	Kind Kind
 }
 
-// Sort is an order of a list. Its columns together are different for each row, and an
-// index has them in this order, so that a page costs the same wherever it begins.
+// Sort is an order of a list. No two rows have the same values in all its columns. An index
+// has the columns in this order, so a late page costs no more than the first one.
 type Sort[T any] struct {
 	By  []Column
-	Key func(T) []string // the row's values of the columns
+	Key func(T) []string // the values of the columns in a row
 }
 
-// Rows is a list that is read page by page.
+// Rows describes a list that is read page by page.
 type Rows[T any] struct {
 	// Select is the statement up to its WHERE.
 	Select string
-	// Sorts are the orders by their names. "-" before a name turns it around.
+	// Sorts are the orders by their names. "-" before a name reverses the order.
 	Sorts map[string]Sort[T]
 	// Usual is the order if none is asked for.
 	Usual string
 }
 
-// Orders are the columns of each order, by its name.
+// Orders returns the columns of each order, by the order's name.
 func (r Rows[T]) Orders() map[string][]string {
 	orders := make(map[string][]string, len(r.Sorts))
 	for name, sort := range r.Sorts {
@@ -116,7 +116,7 @@ func (s Sort[T]) after(w *Where, p Page, descending bool) error {
 	names, marks, values := make([]string, len(s.By)), make([]string, len(s.By)), make([]any, len(s.By))
 	for i, column := range s.By {
 		if key[0] != p.Sort || !column.Kind.holds(key[1+i]) {
-			return &CursorError{Cursor: p.After} // of another order
+			return &CursorError{Cursor: p.After} // the cursor belongs to another order
 		}
 		names[i], marks[i], values[i] = column.Name, "?::text::"+string(column.Kind), key[1+i]
 	}
@@ -128,7 +128,7 @@ func (s Sort[T]) after(w *Where, p Page, descending bool) error {
 	return nil
 }
 
-// MaxCount is how far rows are counted.
+// MaxCount is the number at which counting rows stops.
 const MaxCount = 10_000
 
 // Count is how many rows there are on all pages.

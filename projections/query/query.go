@@ -1,8 +1,7 @@
-// Package query is what the views' query functions share: filters put together
-// from parameters, and pages by cursor.
+// Package query has what the views' query functions share: filters that are made from
+// parameters, and pages with cursors.
 //
-// It knows no view and no HTTP; what a wrong cursor is to a client is not its
-// business.
+// It knows neither the views nor HTTP.
 package query
 
 import (
@@ -19,7 +18,7 @@ import (
 	"daybook/domain/unit"
 )
 
-// SKU writes a code, or the beginning of one, as read models hold it.
+// SKU writes a code, or the beginning of a code, in the form that the read models have.
 func SKU(text string) string { return unit.FoldSKU(text) }
 
 // DB is what queries need of a pool, a connection or a transaction.
@@ -28,15 +27,16 @@ type DB interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
-// ErrNotFound means the read model has no such thing, at the position it is at.
+// ErrNotFound means that the read model does not have the thing. The read model may be behind
+// the log.
 var ErrNotFound = errors.New("not found")
 
-// CursorError means a cursor is not one that a list gave out.
+// CursorError means that no list gave out this cursor, or that another list did.
 type CursorError struct{ Cursor string }
 
 func (e *CursorError) Error() string { return fmt.Sprintf("cursor %q: not one of this list", e.Cursor) }
 
-// SortError means that a list is not sorted by this.
+// SortError means that the list has no order with this name.
 type SortError struct{ Sort string }
 
 func (e *SortError) Error() string { return fmt.Sprintf("sort %q: the list has no such order", e.Sort) }
@@ -51,11 +51,11 @@ const (
 type Page struct {
 	After string // the cursor of the last page; empty for the first
 	Limit int    // 0 is DefaultLimit; more than MaxLimit is MaxLimit
-	Sort  string // the name of an order, "-" before it turns it around; empty is the usual one
-	Count bool   // count the rows of all pages, too
+	Sort  string // the name of an order, with "-" before it to reverse it; empty is the list's usual order
+	Count bool   // also count the rows of all pages
 }
 
-// Size is the limit within its bounds.
+// Size is Limit, put within its bounds.
 func (p Page) Size() int {
 	if p.Limit <= 0 {
 		return DefaultLimit
@@ -71,15 +71,15 @@ type List[T any] struct {
 	Count *Count `json:"count,omitempty" doc:"There if it was asked for."`
 }
 
-// ReplaceNext gives the cursor of the next page, if there is one, another form.
+// ReplaceNext changes the form of the cursor of the next page, if there is one.
 func (l *List[T]) ReplaceNext(form func(cursor string) string) {
 	if l.Next != "" {
 		l.Next = form(l.Next)
 	}
 }
 
-// Cut makes a list of rows read with one more than the page's size: the surplus
-// row tells that there is a next page, which begins after the last one kept.
+// Cut makes a page from rows. The caller has read one row more than the page's size. If that
+// row is there, a next page follows, which begins after the last row of this page.
 func Cut[T any](rows []T, p Page, cursor func(T) string) List[T] {
 	if len(rows) <= p.Size() {
 		return List[T]{Items: rows}
@@ -88,12 +88,12 @@ func Cut[T any](rows []T, p Page, cursor func(T) string) List[T] {
 	return List[T]{Items: rows, Next: cursor(rows[len(rows)-1])}
 }
 
-// Cursor packs the sort key of a row.
+// Cursor makes a cursor from the sort key of a row.
 func Cursor(key ...string) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(strings.Join(key, "\x1f")))
 }
 
-// Uncursor unpacks a sort key of n parts.
+// Uncursor reads a cursor whose sort key has n parts.
 func Uncursor(cursor string, n int) ([]string, error) {
 	text, err := base64.RawURLEncoding.DecodeString(cursor)
 	key := strings.Split(string(text), "\x1f")
@@ -106,8 +106,8 @@ func Uncursor(cursor string, n int) ([]string, error) {
 // TimeKey writes a time for a cursor, to the microsecond that Postgres keeps.
 func TimeKey(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 
-// Where puts conditions together. Only their values come from outside, as
-// parameters.
+// Where collects conditions. Values from outside are always passed as parameters, never in the
+// SQL text.
 type Where struct {
 	conditions []string
 	Args       []any
@@ -128,8 +128,8 @@ func (w *Where) Text(condition, value string) {
 	}
 }
 
-// In adds the condition that a column has one of the values, unless there are none. One
-// value is compared by itself, because an index then gives its rows in order.
+// In adds the condition that a column has one of the values. Without values it adds nothing. A
+// single value is compared with "=", because then an index gives its rows in order.
 func (w *Where) In(column string, values []string) {
 	switch len(values) {
 	case 0:
@@ -140,7 +140,8 @@ func (w *Where) In(column string, values []string) {
 	}
 }
 
-// AnyOf adds a condition, in which "?" stands for a list, unless there are no values.
+// AnyOf adds a condition in which "?" stands for the list of values. Without values it adds
+// nothing.
 func (w *Where) AnyOf(condition string, values []string) {
 	if len(values) > 0 {
 		w.Add(condition, values)
@@ -157,7 +158,7 @@ func (w *Where) Period(column string, from, to time.Time) {
 	}
 }
 
-// Arg adds a parameter and gives its name, such as "$3".
+// Arg adds a parameter and returns its name, such as "$3".
 func (w *Where) Arg(value any) string {
 	w.Args = append(w.Args, value)
 	return "$" + strconv.Itoa(len(w.Args))
@@ -185,7 +186,7 @@ func One[T any](ctx context.Context, db DB, sql string, args ...any) (T, error) 
 	return row, err
 }
 
-// All reads rows of a struct; no rows are an empty slice.
+// All reads rows into structs. Without rows it returns an empty slice.
 func All[T any](ctx context.Context, db DB, sql string, args ...any) ([]T, error) {
 	rows, err := db.Query(ctx, sql, args...)
 	if err != nil {

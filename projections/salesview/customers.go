@@ -8,7 +8,7 @@ import (
 
 type customerKey struct{ id, currency string }
 
-// customer adds up what a batch changes of a customer's totals.
+// customer adds up the changes of a customer's totals in a batch.
 type customer struct {
 	orders, returns, units int64
 	placed                 decimal.Decimal
@@ -27,8 +27,8 @@ func (l *ledger) customer(h head) *customer {
 	return c
 }
 
-// ordered notes a placed order; of two at one time, the later in the log is the
-// last.
+// ordered notes a placed order. If two orders have the same time, the later one in the log is
+// the last order.
 func (c *customer) ordered(id string, total decimal.Decimal, at time.Time) {
 	c.orders++
 	c.placed = c.placed.Add(total)

@@ -13,7 +13,7 @@ import (
 	"daybook/projections"
 )
 
-// head is what all lines of a document share.
+// head has the values that all lines of a document share.
 type head struct {
 	Reference string `json:"reference,omitempty"`
 	Customer  string `json:"customer,omitempty"`
@@ -22,7 +22,7 @@ type head struct {
 	Currency  string `json:"currency,omitempty"`
 }
 
-// sums are what is counted.
+// sums are the quantities that are added up.
 type sums struct {
 	lines  int64
 	units  int64
@@ -47,7 +47,7 @@ type dayKey struct{ day, kind, country, channel, currency string }
 
 type skuKey struct{ day, sku, kind, country, channel, currency string }
 
-// ledger adds up a batch.
+// ledger adds up the changes of a batch.
 type ledger struct {
 	location  *time.Location
 	documents map[string]*document
@@ -65,7 +65,8 @@ func newLedger(location *time.Location) *ledger {
 
 func (l *ledger) day(at time.Time) string { return at.In(l.location).Format(time.DateOnly) }
 
-// open finds or begins a document. Its head and day are those of its first fact.
+// open returns a document, and creates it if it is new. A document keeps the head and the day
+// of its first event.
 func (l *ledger) open(name, kind string, h head, at time.Time) *document {
 	d := l.documents[name]
 	if d == nil {
@@ -75,8 +76,10 @@ func (l *ledger) open(name, kind string, h head, at time.Time) *document {
 	return d
 }
 
-// count adds a line to a document and to the sums of the day it happened. The
-// sums go by the fact's own kind and head: which fact a batch begins with is chance.
+// count adds a line to a document, and to the sums of the day on which it happened. The sums
+// use the kind and head of the event itself, not those of the document. The document in a
+// batch has the head of its first event in that batch, and another batch may begin with
+// another event.
 func (l *ledger) count(d *document, kind string, h head, at time.Time, sku string, s sums) {
 	d.add(s)
 	day := l.day(at)
@@ -97,7 +100,7 @@ func (l *ledger) count(d *document, kind string, h head, at time.Time, sku strin
 	l.skus[sk].add(s)
 }
 
-// worth is so many units of a line.
+// worth returns the sums for that many units of a line.
 func worth(lines int64, units unit.Quantity, price decimal.Decimal) sums {
 	return sums{lines: lines, units: int64(units), amount: price.Mul(decimal.NewFromInt(int64(units)))}
 }
@@ -112,9 +115,9 @@ func (l *ledger) order(o *open, e *projections.Event, event order.Event, at time
 	}
 	r := o.rests[e.Stream]
 	if r == nil {
-		return // nothing of it is left that could change
+		return // the order was never placed, or nothing of it can change any more
 	}
-	switch event := event.(type) { //nolint:gochecksumtype // only those claimed come here
+	switch event := event.(type) { //nolint:gochecksumtype // only claimed types come here
 	case order.Shipped:
 		for _, shipped := range event.Lines {
 			if line := r.line(shipped.Line); line != nil {
@@ -245,7 +248,8 @@ func (l *ledger) cameBack(r *rest, name string, line *restLine, units unit.Quant
 	l.count(l.open(name, Return, r.Head, at), Return, r.Head, at, line.SKU, worth(lines, -units, line.Price))
 }
 
-// takenBack undoes what the approval of a return counted that was then canceled.
+// takenBack undoes what was counted at the approval of a return. It is called when the return
+// is canceled.
 func (l *ledger) takenBack(r *rest, name string, at time.Time) {
 	for i := range r.Lines {
 		if line := &r.Lines[i]; line.Counted > 0 {
@@ -254,8 +258,9 @@ func (l *ledger) takenBack(r *rest, name string, at time.Time) {
 	}
 }
 
-// credited counts a credit note. One that corrects the books of services is an
-// adjustment, of the same document as the stock adjustments with its reference.
+// credited counts a credit note. A credit note with the reason "adjustment" corrects services.
+// It counts as an adjustment, in the same document as the stock adjustments with the same
+// reference.
 func (l *ledger) credited(n returns.CreditNoted, channel string, at time.Time) {
 	h := head{
 		Reference: projections.Key(n.Reference), Customer: string(n.CustomerID), Country: projections.Key(n.Country), Channel: projections.Key(channel), Currency: string(n.Amount.Currency),
@@ -288,7 +293,7 @@ func (l *ledger) adjusted(o Options, e *projections.Event, a stock.Adjusted, at 
 	kind := adjustment(a.Change)
 	document := projections.Key(a.Document)
 	name := document
-	if name == "" { // each is then a document of its own
+	if name == "" { // without a document number, each adjustment is its own document
 		name = e.Stream + "/" + strconv.FormatInt(e.Revision, 10)
 	}
 	h := head{Reference: document, Country: o.Country, Channel: projections.Key(e.Meta.Channel), Currency: o.Currency}

@@ -16,16 +16,16 @@ import (
 	"daybook/projections"
 )
 
-// rest is what is still to come of an order or a return.
+// rest is the part of an order or a return that can still change the sales.
 type rest struct {
 	Head  head       `json:"head"`
 	Lines []restLine `json:"lines"`
-	// Revocable means that something was counted which a cancellation undoes.
+	// Revocable means that a cancellation would undo something that was counted.
 	Revocable bool `json:"revocable,omitzero"`
 }
 
-// restLine is a line of which Units are left: of an order, to be shipped or
-// canceled; of a return, to be counted.
+// restLine is a line of a rest. Units is how many units are left: in an order, to ship or to
+// cancel; in a return, to come back.
 type restLine struct {
 	Number  int             `json:"n"`
 	SKU     string          `json:"sku"`
@@ -47,8 +47,8 @@ func (r *rest) done() bool {
 	return !r.Revocable && !slices.ContainsFunc(r.Lines, func(l restLine) bool { return l.Units > 0 })
 }
 
-// open keeps the rests of a batch's streams. Most orders of a batch in a
-// rebuild begin and end within it and are never written.
+// open has the rests of a batch's streams. In a rebuild, most orders begin and end in the same
+// batch, and their rests are never written.
 type open struct {
 	rests  map[string]*rest // nil: nothing is left
 	absent []string
@@ -59,15 +59,15 @@ func newOpen() *open {
 	return &open{rests: make(map[string]*rest), stored: make(map[string]bool)}
 }
 
-// settle forgets a stream of which nothing is left, so that what comes after that
-// is treated alike within a batch and in the next one.
+// settle forgets the rest of a stream if nothing is left. So a later event of the stream has
+// the same effect in this batch as in another one.
 func (o *open) settle(stream string) {
 	if r := o.rests[stream]; r != nil && r.done() {
 		o.rests[stream] = nil
 	}
 }
 
-// note says that a stream will be asked for.
+// note notes that the rest of a stream will be needed.
 func (o *open) note(e *projections.Event) {
 	if _, known := o.rests[e.Stream]; known {
 		return

@@ -12,7 +12,7 @@ import (
 	"daybook/projections/query"
 )
 
-// Dimension is what totals can be broken down by.
+// Dimension is a value by which totals can be divided, such as the month.
 type Dimension string
 
 // The dimensions.
@@ -29,7 +29,7 @@ const (
 // Dimensions are all of them.
 var Dimensions = []Dimension{ByDay, ByMonth, BySKU, ByCountry, ByChannel, ByKind, ByCurrency}
 
-// expression is what a dimension is in SQL; all are text in the answer.
+// expression is the SQL expression of a dimension. Its result is always text.
 func (d Dimension) expression() (string, error) {
 	switch d {
 	case ByDay:
@@ -42,17 +42,17 @@ func (d Dimension) expression() (string, error) {
 	return "", fmt.Errorf("dimension %q: want one of %v", string(d), Dimensions)
 }
 
-// Filter chooses what is totaled; its zero value chooses all. Days are
-// YYYY-MM-DD, both included.
+// Filter chooses what is added up; its zero value chooses all. Days have the form YYYY-MM-DD,
+// and both are included.
 type Filter struct {
 	FromDay, ToDay                  string
 	Kinds                           []string
 	SKU, Country, Channel, Currency string
-	// Max is how many totals are given at most; 0 is all.
+	// Max is how many rows of totals are allowed; 0 means any number.
 	Max int
 }
 
-// TooManyError means that there are more totals than asked for at most.
+// TooManyError means that there are more rows of totals than Filter.Max.
 type TooManyError struct{ Max int }
 
 func (e *TooManyError) Error() string { return fmt.Sprintf("more than %d totals", e.Max) }
@@ -66,15 +66,16 @@ type Total struct {
 	Channel  string
 	Kind     string
 	Currency string
-	// Documents is not given by SKU: a document has many.
+	// Documents is not set in totals by SKU, because a document has several SKUs.
 	Documents int64
 	Lines     int64
 	Units     int64
 	Amount    decimal.Decimal
 }
 
-// Totals adds up what was sold, broken down by the dimensions and always by
-// currency, in their order. It returns *TooManyError where there are more than f.Max.
+// Totals adds up what was sold, for each value of the dimensions and always for each currency.
+// The rows are sorted by the dimensions, in their order. It returns *TooManyError if there are
+// more than f.Max rows.
 func Totals(ctx context.Context, db query.DB, f Filter, by ...Dimension) ([]Total, error) {
 	if !slices.Contains(by, ByCurrency) {
 		by = append(slices.Clone(by), ByCurrency)
@@ -149,8 +150,8 @@ type Document struct {
 	Amount     decimal.Decimal
 }
 
-// DocumentFilter chooses documents; its zero value chooses all. Days are
-// YYYY-MM-DD, both included.
+// DocumentFilter chooses documents; its zero value chooses all. Days have the form YYYY-MM-DD,
+// and both are included.
 type DocumentFilter struct {
 	FromDay, ToDay               string
 	Kind, Reference              string
@@ -200,9 +201,9 @@ type Customer struct {
 	Currency     string
 	Orders       int64
 	Returns      int64
-	Units        int64           // net
+	Units        int64           // less what was canceled or came back
 	Ordered      decimal.Decimal // as placed
-	Amount       decimal.Decimal // net of cancellations, returns and credit notes
+	Amount       decimal.Decimal // less cancellations, returns and credit notes
 	FirstOrderAt *time.Time
 	LastOrderAt  *time.Time
 	LastOrderID  string
@@ -211,8 +212,8 @@ type Customer struct {
 // customerColumns are those of a Customer.
 var customerColumns = customers.List()
 
-// CustomerTotals reads a customer's totals, one row a currency; none are
-// query.ErrNotFound. The orders themselves are listed by orderview.
+// CustomerTotals reads a customer's totals, one row for each currency. If there are none, it
+// returns query.ErrNotFound. Package orderview lists the customer's orders.
 func CustomerTotals(ctx context.Context, db query.DB, customerID string) ([]Customer, error) {
 	rows, err := query.All[Customer](ctx, db, `SELECT `+customerColumns+` FROM read.customers WHERE customer_id = $1 ORDER BY currency`, customerID)
 	if err == nil && len(rows) == 0 {
@@ -224,8 +225,8 @@ func CustomerTotals(ctx context.Context, db query.DB, customerID string) ([]Cust
 	return rows, nil
 }
 
-// TopCustomers gives a page of customers by net amount in a currency, the
-// largest first.
+// TopCustomers gives a page of customers, sorted by their net amount in a currency. The
+// largest comes first.
 func TopCustomers(ctx context.Context, db query.DB, currency string, p query.Page) (query.List[Customer], error) {
 	var w query.Where
 	w.Add("currency = ?", currency)

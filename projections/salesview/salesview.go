@@ -1,8 +1,8 @@
-// Package salesview is the read model of what was sold: by day, month, SKU,
-// country, channel, kind and customer, and document by document.
+// Package salesview is the read model of the sales: totals by day, month, SKU, country,
+// channel, kind and customer, and the single documents.
 //
-// It counts documents, not money received: payments are the business of
-// orderview.
+// It counts what was sold, and not the money that was received. Package orderview has the
+// payments.
 package salesview
 
 import (
@@ -29,11 +29,11 @@ var indexes string
 const (
 	Sale      = "sale"       // an order with at least one line that is not free
 	FreeOrder = "free_order" // an order whose lines all cost nothing
-	// OrderCanceled is what was taken off an order before it shipped. The sale
-	// stays counted on its own day.
+	// OrderCanceled counts units that were taken off an order before they shipped. The sale
+	// itself stays counted on its own day.
 	OrderCanceled = "order_canceled"
-	// Return counts goods when they come back, and services, which cannot, when
-	// the return is approved.
+	// Return counts goods when they come back. Services cannot come back, so it counts them
+	// when the return is approved.
 	Return    = "return"
 	AdjustIn  = "adjust_in"  // stock that was found
 	AdjustOut = "adjust_out" // stock that is gone
@@ -41,22 +41,22 @@ const (
 	Credit    = "credit" // any other credit note
 )
 
-// Options say where the merchant is.
+// Options are the settings that depend on the merchant's country.
 type Options struct {
-	// Location is where days begin and end. Default UTC.
+	// Location is the time zone of the merchant's days. Default UTC.
 	Location *time.Location
-	// Country and Currency are what stock adjustments count to, which name none.
+	// Country and Currency are used for stock adjustments, because those events have neither.
 	Country, Currency string
 }
 
-// View is the read model, to be given to the runner.
+// View returns the view, for the runner.
 func View(o Options) projections.View {
 	if o.Location == nil {
 		o.Location = time.UTC
 	}
 	return projections.View{
 		Name:    "sales",
-		Version: 3, // what other programs wrote is skipped
+		Version: 3, // events of other programs are skipped
 		Setting: strings.Join([]string{o.Location.String(), o.Country, o.Currency}, "|"),
 		Claims: []string{
 			"order.placed.", "order.shipped.", "order.lines_canceled.", "order.canceled.", "order.expired.", "order.completed.",

@@ -37,7 +37,7 @@ func (l *ledger) store(ctx context.Context, tx pgx.Tx) error {
 	return nil
 }
 
-// storeDocuments returns which of them are new.
+// storeDocuments writes the documents of a batch and returns the names of the new ones.
 func (l *ledger) storeDocuments(ctx context.Context, tx pgx.Tx) ([]string, error) {
 	rows := make([]documentRow, 0, len(l.documents))
 	for _, name := range slices.Sorted(maps.Keys(l.documents)) {

@@ -8,7 +8,8 @@ import (
 	"daybook/projections/table"
 )
 
-// documentRow is what a batch adds to a document. What a document is, its first fact says.
+// documentRow is what a batch adds to a document. The kind and the head of a document come
+// from its first event and stay.
 type documentRow struct {
 	name string
 	*document
@@ -29,7 +30,8 @@ var documents = table.New("sales_documents",
 	table.Sum("amount", table.Normalized, func(d documentRow) decimal.Decimal { return d.amount }),
 )
 
-// A row that was not there before has no xmax: only then is the document new.
+// A row that was inserted has xmax = 0, and a row that was updated has not. So xmax = 0 means
+// that the document is new.
 var upsertDocuments = documents.Upsert().Returning("document, xmax = 0")
 
 // dayRow is what a batch adds to a day.
@@ -92,7 +94,7 @@ var customers = table.New("customers",
 
 var upsertDays, upsertSKUs, upsertCustomers = days.Upsert(), skus.Upsert(), customers.Upsert()
 
-// openRow is what is still to come of a stream.
+// openRow is the stored rest of a stream.
 type openRow struct {
 	stream string
 	rest   []byte

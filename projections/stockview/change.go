@@ -5,7 +5,7 @@ import (
 	"daybook/domain/unit"
 )
 
-// Change is what one event does to an item's quantities.
+// Change is how one event changes an item's quantities.
 type Change struct {
 	OnHand         unit.Quantity
 	Reserved       unit.Quantity
@@ -22,7 +22,8 @@ func (c Change) plus(o Change) Change {
 	}
 }
 
-// in adds to the goods of a condition; available goods are those of no other.
+// in changes the number of goods in a condition. Available goods have no number of their own:
+// they are on hand and in no other condition.
 func (c *Change) in(condition stock.Condition, change unit.Quantity) {
 	switch condition {
 	case stock.Damaged:
@@ -35,8 +36,8 @@ func (c *Change) in(condition stock.Condition, change unit.Quantity) {
 	}
 }
 
-// ChangeOf is what an event changes; a test holds its sums against the domain's
-// own fold.
+// ChangeOf returns what an event changes. A test compares the sums of these changes with the
+// domain's own fold.
 func ChangeOf(event stock.Event) Change {
 	var c Change
 	switch e := event.(type) {

@@ -14,7 +14,7 @@ import (
 	"daybook/projections"
 )
 
-// item adds up what a batch changes of one item at one place.
+// item adds up what a batch changes in one item (a SKU at a location).
 type item struct {
 	Change
 	policy    *stock.Policy
@@ -23,7 +23,8 @@ type item struct {
 	revision  int64
 }
 
-// hold names a reservation; ids are unique within an item's stream only.
+// hold identifies a reservation. It has the item's key, too, because a reservation's id is
+// unique only within the item's stream.
 type hold struct {
 	stock.Key
 	id string
@@ -33,7 +34,7 @@ type reservation struct {
 	orderID   string
 	quantity  int64
 	expiresAt time.Time
-	event     *projections.Event // that made it
+	event     *projections.Event // the Reserved event
 }
 
 type promise struct {
@@ -41,12 +42,12 @@ type promise struct {
 	orderID string
 }
 
-// fold adds up a batch.
+// fold adds up the changes of a batch.
 type fold struct {
 	items    map[stock.Key]*item
-	began    map[hold]*reservation // in this batch, and not yet ended
-	extended map[hold]time.Time    // began before, new deadline
-	ended    map[hold]bool         // began before
+	began    map[hold]*reservation // began in this batch, and has not ended
+	extended map[hold]time.Time    // began before this batch; the new deadline
+	ended    map[hold]bool         // reservations whose rows are to be deleted
 	promises map[promise]int64
 }
 
@@ -99,21 +100,23 @@ func (f *fold) apply(e *projections.Event, event stock.Event) {
 	}
 }
 
-// effective decodes the metadata of the few events whose time is kept.
+// effective returns the effective time of an event. Only few events need it, so only their
+// metadata is decoded.
 func effective(e *projections.Event) time.Time {
 	meta, _ := projections.ReadMetadata(e.Recorded)
 	return meta.EffectiveAt(e.RecordedAt)
 }
 
-// end drops a reservation. It is deleted even where it began in this batch, because in
-// a log that makes no sense it may have begun before, too.
+// end removes a reservation. It also deletes the row if the reservation began in this batch.
+// In a log that makes no sense, the same reservation may have begun in an earlier batch, too.
 func (f *fold) end(h hold) {
 	delete(f.began, h)
 	delete(f.extended, h)
 	f.ended[h] = true
 }
 
-// keyOf reads a stream's name, which the view's Belongs has checked.
+// keyOf reads the key from a stream's name. It cannot fail, because the view's Belongs has
+// checked the name.
 func keyOf(stream string) stock.Key {
 	key, _ := stock.ParseStream(stream)
 	return key
@@ -149,7 +152,7 @@ func (f *fold) queueItems(b *pgx.Batch) {
 	setPolicies.Queue(b, policies)
 }
 
-// holds gives a map of reservations as rows, in the order of their keys.
+// holds makes rows from a map of reservations, in the order of their keys.
 func holds[V any](of map[hold]V, row func(hold, V) reservationRow) []reservationRow {
 	rows := make([]reservationRow, 0, len(of))
 	for _, h := range slices.SortedFunc(maps.Keys(of), func(x, y hold) int {
@@ -175,11 +178,12 @@ func (f *fold) queuePromises(b *pgx.Batch) {
 	for _, key := range slices.SortedFunc(maps.Keys(f.promises), func(x, y promise) int {
 		return cmp.Or(byKey(x.Key, y.Key), cmp.Compare(x.orderID, y.orderID))
 	}) {
-		if quantity := f.promises[key]; quantity != 0 { // else made and kept within the batch
+		if quantity := f.promises[key]; quantity != 0 { // 0: promised and kept within the batch
 			rows = append(rows, promiseRow{key, quantity})
 		}
 	}
 	addPromises.Queue(b, rows)
-	// Also where all are added: in a log that makes no sense they may add up to nothing.
+	// This also runs if the batch only adds to promises. In a log that makes no sense, the sum
+	// may still be 0.
 	dropKeptPromises.Queue(b, rows)
 }

@@ -20,21 +20,21 @@ type StreamReader interface {
 	ReadStream(ctx context.Context, stream string, from int64, limit int) iter.Seq2[eventstore.Recorded, error]
 }
 
-// History answers what moved, from the item's stream itself: a table of every
-// movement would be the log a second time.
+// History lists an item's movements. It reads them from the item's stream, because a table of
+// all movements would be a second copy of the log.
 type History struct{ Log StreamReader }
 
-// Movement is one entry of an item's movement book.
+// Movement is one entry of an item's history.
 type Movement struct {
 	Revision int64
 	Kind     string // received, reserved, shipped, ...
 	Change   Change
-	// Quantity is how many units moved; 0 where none did.
+	// Quantity is how many units moved. It is 0 if the event moved none.
 	Quantity unit.Quantity
 	OrderID  string
 	ReturnID string
-	// Document is the paper it came with: the caller's own, or the shipment,
-	// reservation or transfer.
+	// Document is the caller's document number, or the id of the shipment, reservation or
+	// transfer.
 	Document    string
 	Reason      string
 	Note        string
@@ -45,20 +45,20 @@ type Movement struct {
 	Position    string
 }
 
-// scanMax bounds how many events one page looks at when a filter lets few
-// through; the page then ends early, with a cursor to go on from.
+// scanMax bounds how many events are read for one page if a filter selects only few of them.
+// At this number the page ends early, and its cursor goes on from there.
 const scanMax = 10_000
 
 // MovementFilter chooses movements; its zero value chooses all.
 type MovementFilter struct {
 	Kinds []string
-	// OldestFirst turns the order; the newest come first otherwise.
+	// OldestFirst reverses the order. By default the newest movement comes first.
 	OldestFirst bool
 }
 
-// Movements gives a page of an item's movements. Its last revision is asked of
-// the read model, so a page holds nothing the levels do not count yet. An item
-// never heard of is query.ErrNotFound.
+// Movements gives a page of an item's movements. It reads the stream only up to the revision
+// that the read model has. So the page has no movement that the levels do not count yet. If
+// the read model does not have the item, it returns query.ErrNotFound.
 func (h History) Movements(ctx context.Context, db query.DB, sku unit.SKU, location unit.LocationID, f MovementFilter, p query.Page) (query.List[Movement], error) {
 	var last int64
 	level, err := LevelOf(ctx, db, string(sku), string(location), time.Time{})
@@ -147,8 +147,8 @@ func (h History) read(ctx context.Context, stream string, from int64, count int)
 	return movements, nil
 }
 
-// movementOf reads an event within the bounds that the view keeps. One that the
-// view skipped moved nothing.
+// movementOf reads an event with its values within the bounds, as the view does. An event that
+// the view skipped moved nothing.
 func movementOf(recorded eventstore.Recorded) (Movement, error) {
 	event, err := eventstore.Decode(&recorded, stock.Decode)
 	if projections.OfANewerProgram(recorded, err) && projections.OfItsKind(recorded.Type, recorded.Stream) {
@@ -161,7 +161,7 @@ func movementOf(recorded eventstore.Recorded) (Movement, error) {
 	return movement(bounded.(stock.Event)), nil //nolint:forcetypeassert // Bounded keeps the type
 }
 
-// movement says in the trade's words what an event moved.
+// movement describes what an event moved, in the words of the trade.
 func movement(event stock.Event) Movement {
 	m := Movement{Change: ChangeOf(event)}
 	switch e := event.(type) {

@@ -8,34 +8,34 @@ import (
 	"daybook/projections/query"
 )
 
-// Level is how an item stands at one place, at the time it was asked for.
+// Level has the quantities of an item (a SKU at a location) at the time of the query.
 type Level struct {
 	SKU            string
 	Location       string
 	OnHand         int64
-	Reserved       int64 // soft holds whose deadline has not passed
+	Reserved       int64 // in reservations whose deadline has not passed
 	Allocated      int64
 	Damaged        int64
 	QualityControl int64
 	OtherUnavail   int64 `db:"other_unavailable"`
-	Unavailable    int64 // the sum of the three
+	Unavailable    int64 // the sum of the three conditions above
 	SafetyStock    int64
 	BackorderLimit int64
-	// Available is on hand less what is promised, set apart or kept back; below
-	// zero, more is promised than is there.
+	// Available is on hand, less what is promised, unavailable or kept back as safety stock.
+	// If it is below zero, more is promised than is there.
 	Available   int64
-	Sellable    int64 // available and the backorder limit; floor 0
-	Backordered int64 // allocated with no goods behind it
-	// ReorderPoint is 0 where no alert is wanted.
+	Sellable    int64 // available plus the backorder limit; at least 0
+	Backordered int64 // allocated without goods on hand for it
+	// ReorderPoint is 0 if no alert is wanted.
 	ReorderPoint int64
-	BelowReorder bool      // available is at or below it
+	BelowReorder bool      // available is at or below the reorder point
 	ChangedAt    time.Time // recorded time of the last event
 	Revision     int64     // of the item's stream
 }
 
-// known computes levels at a time, $1. Reservations that are due no longer count,
-// whether or not their end is recorded; there are never many of them, for they
-// are swept.
+// known computes levels at the time $1. A reservation that is due no longer counts, even if
+// its end is not recorded yet. There are never many of those, because the node records their
+// ends soon.
 const known = `WITH due AS (
 		SELECT sku, location, sum(quantity)::bigint AS quantity FROM read.stock_reservations WHERE expires_at <= $1 GROUP BY sku, location
 	), level AS (
@@ -50,7 +50,7 @@ var levelColumns = `SELECT ` + items.List("reserved", "reorder_crossed_at") + `,
 		greatest(0, available + backorder_limit) AS sellable, greatest(0, allocated - greatest(0, on_hand - unavailable)) AS backordered,
 		reorder_point > 0 AND available <= reorder_point AS below_reorder`
 
-// LevelOf reads one item at one place as of now, or query.ErrNotFound.
+// LevelOf reads the level of one item now, or returns query.ErrNotFound.
 func LevelOf(ctx context.Context, db query.DB, sku, location string, now time.Time) (Level, error) {
 	level, err := query.One[Level](ctx, db, known+levelColumns+` FROM known WHERE sku = $2 AND location = $3`, now, sku, location)
 	if err != nil {
@@ -59,17 +59,18 @@ func LevelOf(ctx context.Context, db query.DB, sku, location string, now time.Ti
 	return level, nil
 }
 
-// Filter chooses items; its zero value chooses all. Of a list, any value will do.
+// Filter chooses items; its zero value chooses all. An item matches a list if it has one of
+// the list's values.
 type Filter struct {
 	SKUs, Locations []string
-	// SKUPrefix chooses items whose SKU begins so.
+	// SKUPrefix chooses items whose SKU begins with this text.
 	SKUPrefix    string
 	BelowReorder bool // only items at or below their reorder point
-	Backordered  bool // only items with promises no goods stand behind
+	Backordered  bool // only items with promises for which there are no goods
 }
 
-// Listed are the items of a list, and how it is sorted: by what they are. Levels change
-// with each movement, and an index of one would have to change as often.
+// Listed says how the list of items is read and sorted. It cannot be sorted by quantities,
+// because these change with each movement, and so would their index.
 var Listed = query.Rows[Level]{
 	Select: known + levelColumns + ` FROM known`,
 	Sorts: map[string]query.Sort[Level]{
@@ -85,7 +86,8 @@ var Listed = query.Rows[Level]{
 	Usual: "sku",
 }
 
-// Levels gives a page of items as of now, by SKU and location unless asked otherwise.
+// Levels gives a page of levels as they are now. By default they are sorted by SKU and
+// location.
 func Levels(ctx context.Context, db query.DB, f Filter, now time.Time, p query.Page) (query.List[Level], error) {
 	list, err := Listed.Read(ctx, db, f.where(now), p)
 	if err != nil {
@@ -94,7 +96,7 @@ func Levels(ctx context.Context, db query.DB, f Filter, now time.Time, p query.P
 	return list, nil
 }
 
-// LevelsOf are all levels of some SKUs as of now, by SKU and location.
+// LevelsOf reads all levels of some SKUs as they are now, sorted by SKU and location.
 func LevelsOf(ctx context.Context, db query.DB, skus []string, now time.Time) ([]Level, error) {
 	levels, err := query.All[Level](ctx, db, Listed.Select+` WHERE sku = ANY ($2) ORDER BY sku, location`, now, skus)
 	if err != nil {
@@ -123,14 +125,13 @@ type Alert struct {
 	Location     string
 	Available    int64
 	ReorderPoint int64
-	// Since is the effective time of the last fall to the reorder point; unset
-	// where the reorder point was raised above what there was.
+	// Since is the effective time at which available last fell to the reorder point. It is nil
+	// if the alert has another cause: the reorder point was raised.
 	Since *time.Time
 }
 
-// Alerts gives a page of the reorder alerts that are open now. An alert opens
-// and closes with what is available; there is no second record of it that
-// could disagree.
+// Alerts gives a page of the reorder alerts that are open now. Alerts are not stored: an item
+// has an alert while its available units are at or below its reorder point.
 func Alerts(ctx context.Context, db query.DB, locations []string, now time.Time, p query.Page) (query.List[Alert], error) {
 	w := Filter{Locations: locations, BelowReorder: true}.where(now)
 	if p.After != "" {
@@ -148,7 +149,7 @@ func Alerts(ctx context.Context, db query.DB, locations []string, now time.Time,
 	return query.Cut(rows, p, func(a Alert) string { return query.Cursor(a.SKU, a.Location) }), nil
 }
 
-// Reservation is a soft hold without a recorded end.
+// Reservation is a reservation without a recorded end.
 type Reservation struct {
 	ReservationID string
 	SKU           string
@@ -157,11 +158,11 @@ type Reservation struct {
 	Quantity      int64
 	ExpiresAt     time.Time
 	ReservedAt    time.Time // effective time
-	Expired       bool      // its deadline has passed: it holds nothing any more
+	Expired       bool      // its deadline has passed, so its units are free again
 }
 
-// PromiseFilter chooses reservations or allocations; its zero value chooses all. Of a list,
-// any value will do.
+// PromiseFilter chooses reservations or allocations; its zero value chooses all. One matches a
+// list if it has one of the list's values.
 type PromiseFilter struct {
 	SKUs, Locations, OrderIDs []string
 	// Expired includes reservations whose deadline has passed and whose end is

@@ -1,9 +1,8 @@
-// Package stockview is the read model of stock: how much is where, how much of
-// it is promised, and to whom.
+// Package stockview is the read model of stock: how many units are where, how many of them are
+// promised, and to whom.
 //
-// It keeps no history: what moved is read from the item's own stream, which is
-// the movement book (see History). Whether something can be promised is not its
-// business either: only stock's own decision tells that.
+// It stores no history: movements are read from the item's stream (see History). It also does
+// not decide whether units can be promised. Only the stock aggregate decides that.
 package stockview
 
 import (
@@ -23,7 +22,7 @@ var tables string
 //go:embed indexes.sql
 var indexes string
 
-// View is the read model, to be given to the runner.
+// View returns the view, for the runner.
 func View() projections.View {
 	return projections.View{
 		Name:    "stock",

@@ -7,15 +7,15 @@ import (
 	"daybook/projections/table"
 )
 
-// itemRow is what a batch changes of one item at one place.
+// itemRow is what a batch changes in one item.
 type itemRow struct {
 	stock.Key
 	*item
-	stock.Policy // the latest that it sets, if it sets one
+	stock.Policy // the latest policy that the batch sets, if it sets one
 }
 
-// The quantities add up; an item that is there keeps its policy, unless setPolicies writes
-// another.
+// The quantities are added to those in the row. A row that exists keeps its policy;
+// setPolicies writes a new one.
 var items = table.New("stock_items",
 	table.Key("sku", table.Text, func(i itemRow) string { return string(i.SKU) }),
 	table.Key("location", table.Text, func(i itemRow) string { return string(i.Location) }),
@@ -35,7 +35,7 @@ var items = table.New("stock_items",
 
 var upsertItems, setPolicies = items.Upsert(), items.Update("safety_stock", "backorder_limit", "reorder_point")
 
-// reservationRow is a reservation, or what a batch changes of one.
+// reservationRow is a reservation, or what a batch changes in one.
 type reservationRow struct {
 	hold
 	reservation

@@ -1,11 +1,11 @@
 // Package table makes the statements of a read model's table from one list of its columns.
 //
-// The list says of each column how it is called, of which kind its values are, where a row
-// has its value, and what becomes of the value that is there when another row of the same
-// key comes. Statements are made once, when the program starts. Each writes many rows: it
+// For each column, the list has its name, the kind of its values, and a function that takes
+// the value from a row. It also says what becomes of the old value when a new row has the same
+// key. Statements are made once, when the program starts. Each statement writes many rows: it
 // gets one array for each column.
 //
-// What the columns mean is not its business: that is each view's.
+// The package does not know what the columns mean; each view does.
 package table
 
 import (
@@ -19,18 +19,18 @@ import (
 	"github.com/shopspring/decimal"
 )
 
-// Kind is how values of a column come to the database.
+// Kind says how values of a column are sent to the database.
 type Kind[V any] struct {
 	array string         // the SQL type of the array's elements
-	cast  string         // makes an element, %s, the column's value; empty: it is that
-	sent  func(V) string // its text; nil: it is sent as it is
+	cast  string         // SQL that makes the column's value from an element, %s; empty: the element is the value
+	sent  func(V) string // makes the text that is sent; nil: the value is sent as it is
 }
 
 // The kinds of columns. A nil value of Maybe is no value: NULL.
 var (
 	Text       = Kind[string]{array: "text"}
 	MaybeText  = Kind[*string]{array: "text"}
-	Texts      = Kind[[]string]{} // only for tables that are copied into
+	Texts      = Kind[[]string]{} // only for tables that are written with Copy
 	Flag       = Kind[bool]{array: "boolean"}
 	MaybeFlag  = Kind[*bool]{array: "boolean"}
 	Number     = Kind[int64]{array: "bigint"}
@@ -38,18 +38,18 @@ var (
 	Time       = Kind[time.Time]{array: "timestamptz"}
 	MaybeTime  = Kind[*time.Time]{array: "timestamptz"}
 	Day        = Kind[string]{array: "text", cast: "%s::date"}                                                       // 2010-12-01
-	Amount     = Kind[decimal.Decimal]{array: "text", cast: "%s::numeric", sent: decimal.Decimal.String}             // exact
-	Normalized = Kind[decimal.Decimal]{array: "text", cast: "trim_scale(%s::numeric)", sent: decimal.Decimal.String} // without zeros at its end
+	Amount     = Kind[decimal.Decimal]{array: "text", cast: "%s::numeric", sent: decimal.Decimal.String}             // keeps all digits
+	Normalized = Kind[decimal.Decimal]{array: "text", cast: "trim_scale(%s::numeric)", sent: decimal.Decimal.String} // without zeros at the end
 	Document   = Kind[[]byte]{array: "text", cast: "%s::json", sent: func(text []byte) string { return string(text) }}
 )
 
-// Column is a column of a table whose rows are made of an R.
+// Column is a column of a table. An R has the values of one row.
 type Column[R any] struct {
 	name, array, cast string
 	key               bool
-	merge             string // the value of a row that is there, of {old} and {new}; empty: it stays
+	merge             string // SQL with {old} and {new}, for a row that exists; empty: the old value stays
 	value             func(R) any
-	values            func([]R) any // all of them, as an array
+	values            func([]R) any // the column's values of all rows, as an array
 }
 
 // Key is a column of the primary key.
@@ -59,7 +59,7 @@ func Key[R, V any](name string, kind Kind[V], of func(R) V) Column[R] {
 	return c
 }
 
-// Fixed is a column that is written with its row and stays.
+// Fixed is a column that is written when its row is created, and then never changes.
 func Fixed[R, V any](name string, kind Kind[V], of func(R) V) Column[R] {
 	return Merged(name, kind, "", of)
 }
@@ -69,12 +69,12 @@ func Set[R, V any](name string, kind Kind[V], of func(R) V) Column[R] {
 	return Merged(name, kind, "{new}", of)
 }
 
-// Kept is a column that has the latest value that is not NULL.
+// Kept is a column that has the latest value other than NULL.
 func Kept[R, V any](name string, kind Kind[V], of func(R) V) Column[R] {
 	return Merged(name, kind, "coalesce({new}, {old})", of)
 }
 
-// Sum is a column that each row adds to.
+// Sum is a column whose new value is added to the old one.
 func Sum[R, V any](name string, kind Kind[V], of func(R) V) Column[R] {
 	merge := "{old} + {new}"
 	if strings.HasPrefix(kind.cast, "trim_scale") {
@@ -83,8 +83,8 @@ func Sum[R, V any](name string, kind Kind[V], of func(R) V) Column[R] {
 	return Merged(name, kind, merge, of)
 }
 
-// Merged is a column that is made of the value that is there, {old}, and of the one that
-// comes, {new}: SQL such as "least({old}, {new})". {old.x} and {new.x} are those of the
+// Merged is a column whose value is computed from the old value, {old}, and the new one,
+// {new}. merge is SQL such as "least({old}, {new})". {old.x} and {new.x} are the values of the
 // column x.
 func Merged[R, V any](name string, kind Kind[V], merge string, of func(R) V) Column[R] {
 	c := Column[R]{name: name, array: kind.array, cast: kind.cast, merge: merge}
@@ -116,7 +116,7 @@ type Table[R any] struct {
 	columns []Column[R]
 }
 
-// New makes a table of its columns.
+// New makes a table from its columns.
 func New[R any](name string, columns ...Column[R]) *Table[R] { return &Table[R]{name, columns} }
 
 // Name is the table's name.
@@ -131,9 +131,9 @@ func (t *Table[R]) Names() []string {
 	return names
 }
 
-// List is the list of all columns for a SELECT, but for those named.
+// List is the list of columns for a SELECT: all of them except those named.
 func (t *Table[R]) List(except ...string) string {
-	t.only(except) // each must be there
+	t.only(except) // panics if one of them does not exist
 	return strings.Join(slices.DeleteFunc(t.Names(), func(name string) bool { return slices.Contains(except, name) }), ", ")
 }
 
@@ -143,7 +143,8 @@ func (t *Table[R]) Only(names ...string) string {
 	return strings.Join(names, ", ")
 }
 
-// only are the columns named. A name that is not in the list is a fault of the program.
+// only returns the columns with these names. It panics if there is no such column, because
+// that is a fault of the program.
 func (t *Table[R]) only(names []string) []Column[R] {
 	var columns []Column[R]
 	for _, name := range names {
@@ -171,14 +172,14 @@ type Statement[R any] struct {
 	columns []Column[R] // whose values it takes
 }
 
-// Queue adds the statement for some rows to a batch, if there are any.
+// Queue adds the statement to a batch, for some rows. Without rows it does nothing.
 func (s Statement[R]) Queue(b *pgx.Batch, rows []R) {
 	if len(rows) > 0 {
 		b.Queue(s.SQL, s.Args(rows)...)
 	}
 }
 
-// Exec writes some rows, if there are any.
+// Exec writes some rows. Without rows it does nothing.
 func (s Statement[R]) Exec(ctx context.Context, tx pgx.Tx, rows []R) error {
 	if len(rows) == 0 {
 		return nil
@@ -196,8 +197,8 @@ func (s Statement[R]) Args(rows []R) []any {
 	return args
 }
 
-// Upsert writes rows. Where a row of the same key is there, its columns become what the
-// list says. Rows of one statement have different keys.
+// Upsert inserts rows. If a row with the same key exists, its columns change as the list says.
+// The rows of one call must have different keys.
 func (t *Table[R]) Upsert() Statement[R] {
 	var sources, sets []string
 	for _, c := range t.columns {
@@ -211,14 +212,14 @@ func (t *Table[R]) Upsert() Statement[R] {
 		` ON CONFLICT (` + list(t.keys()) + `) DO UPDATE SET ` + strings.Join(sets, ", "), t.columns}
 }
 
-// Returning is the statement that also returns some columns of each row.
+// Returning makes a statement that also returns some columns of each row.
 func (s Statement[R]) Returning(columns string) Statement[R] {
 	s.SQL += ` RETURNING ` + columns
 	return s
 }
 
-// Update changes rows that are there: all columns that the list has changed, or those named,
-// which get the values that come.
+// Update changes rows that exist. Without names, it changes all columns that are not fixed, as
+// the list says. With names, it sets those columns to the new values.
 func (t *Table[R]) Update(names ...string) Statement[R] {
 	changed := t.only(names)
 	for i := range changed {
@@ -235,11 +236,11 @@ func (t *Table[R]) Update(names ...string) Statement[R] {
 	return Statement[R]{`UPDATE ` + t.name + ` AS t SET ` + strings.Join(sets, ", ") + ` FROM ` + incoming(taken) + ` WHERE ` + t.sameKey(), taken}
 }
 
-// Delete deletes the rows of the same keys that meet a condition; an empty one is met by all.
-// The condition calls the table t.
+// Delete deletes the rows with the given keys that meet a condition. Without a condition it
+// deletes all of them. In the condition, the table's name is t.
 func (t *Table[R]) Delete(condition string) Statement[R] {
 	sql := `DELETE FROM ` + t.name + ` AS t USING ` + incoming(t.keys()) + ` WHERE ` + t.sameKey()
-	if keys := t.keys(); len(keys) == 1 { // found by its index, however many there are
+	if keys := t.keys(); len(keys) == 1 { // so PostgreSQL uses the index, with any number of keys
 		sql = `DELETE FROM ` + t.name + ` AS t WHERE t.` + keys[0].name + ` = ANY ($1::` + keys[0].array + `[])`
 	}
 	if condition != "" {
@@ -248,7 +249,7 @@ func (t *Table[R]) Delete(condition string) Statement[R] {
 	return Statement[R]{sql, t.keys()}
 }
 
-// Copy adds rows, none of which is there.
+// Copy adds rows with COPY. None of them may exist already.
 func (t *Table[R]) Copy(ctx context.Context, tx pgx.Tx, rows []R) error {
 	if len(rows) == 0 {
 		return nil
@@ -271,7 +272,7 @@ func (t *Table[R]) sameKey() string {
 	return strings.Join(same, " AND ")
 }
 
-// source is a column's value in a statement whose rows come as n.
+// source is the SQL of a column's new value, in a statement where the new rows are called n.
 func (c Column[R]) source() string {
 	if c.cast == "" {
 		return "n." + c.name
@@ -279,8 +280,8 @@ func (c Column[R]) source() string {
 	return strings.ReplaceAll(c.cast, "%s", "n."+c.name)
 }
 
-// merged is what a column becomes where the row's values are under a prefix: "excluded.",
-// where they have been made the columns', or "n.".
+// merged is the SQL of a column's value after the change. prefix says where the new values
+// are: "excluded." in an upsert, where they have been converted already, or "n.".
 func (c Column[R]) merged(prefix string) string {
 	value := prefix + c.name
 	if prefix == "n." {
@@ -298,7 +299,7 @@ func list[R any](columns []Column[R]) string {
 	return strings.Join(names, ", ")
 }
 
-// incoming are the rows of a statement: an array for each column.
+// incoming is the SQL of a statement's new rows, with one array for each column.
 func incoming[R any](columns []Column[R]) string {
 	arrays := make([]string, len(columns))
 	for i, c := range columns {

@@ -1,4 +1,4 @@
-// Package views names all read models there are, in one place.
+// Package views lists all read models, in one place.
 package views
 
 import (
@@ -10,7 +10,7 @@ import (
 	"daybook/projections/stockview"
 )
 
-// All are the views a server runs.
+// All returns the views that a server runs.
 func All(sales salesview.Options) []projections.View {
 	return []projections.View{
 		orderview.View(),

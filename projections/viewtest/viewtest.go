@@ -1,5 +1,5 @@
-// Package viewtest runs views in tests: facts go into a log, most often one in
-// memory, and rows come out of a real Postgres.
+// Package viewtest runs views in tests. A test appends events to a log, usually one in memory,
+// and reads rows from a real PostgreSQL.
 package viewtest
 
 import (
@@ -17,7 +17,7 @@ import (
 	"daybook/projections"
 )
 
-// Bench is a log, a database, and a node that runs views between them.
+// Bench is a log, a database, and a node that runs the views.
 type Bench struct {
 	testing.TB
 	Pool   *pgxpool.Pool
@@ -77,7 +77,7 @@ func Fact[E any](b *Bench, stream string, meta eventstore.Metadata, encode func(
 	}
 }
 
-// Append writes events as they are, past all commands.
+// Append appends events as they are, without a command.
 func (b *Bench) Append(stream string, events ...eventstore.Event) error {
 	b.Helper()
 	result, err := b.Log.Append(b.Context(), stream, eventstore.Any, events)
@@ -87,10 +87,10 @@ func (b *Bench) Append(stream string, events ...eventstore.Event) error {
 	return err
 }
 
-// CaughtUp returns when all views have posted everything.
+// CaughtUp waits until all views have posted everything.
 func (b *Bench) CaughtUp() {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(b.Context(), 5*time.Minute) // reached at a standstill only
+	ctx, cancel := context.WithTimeout(b.Context(), 5*time.Minute) // only reached if nothing moves any more
 	defer cancel()
 	if err := b.Runner.WaitFor(ctx, b.head); err != nil {
 		status, _ := b.Runner.Status(b.Context())
@@ -98,8 +98,8 @@ func (b *Bench) CaughtUp() {
 	}
 }
 
-// SameWhenRebuilt rebuilds a view, in other batches than it was built in, and
-// compares all its rows.
+// SameWhenRebuilt rebuilds a view, with the events in other batches than before, and compares
+// all rows of both builds.
 func (b *Bench) SameWhenRebuilt(view string) {
 	b.Helper()
 	b.CaughtUp()
@@ -115,8 +115,7 @@ func (b *Bench) SameWhenRebuilt(view string) {
 	}
 }
 
-// differences shows some rows of a view's last build that are not in the one
-// before it, table by table.
+// differences shows, for each table, some rows that differ between a view's last two builds.
 func (b *Bench) differences(view string) {
 	b.Helper()
 	rows, err := b.Pool.Query(b.Context(), `SELECT schema_name FROM projections.builds WHERE view = $1 ORDER BY build DESC LIMIT 2`, view)
