@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// aggregateFiles are the files of each aggregate, in the order in which one reads
-// them, and what each must declare. A large aggregate has a file more for a topic, such
-// as order/payment.go.
+// aggregateFiles are the files that each aggregate has, in the order in which one should read them,
+// and what each must declare. A large aggregate has more files, each for a topic, such as
+// order/payment.go.
 var aggregateFiles = []struct {
 	name     string
 	declares []string
@@ -54,8 +54,8 @@ func TestEveryAggregateHasTheSameFiles(t *testing.T) {
 	}
 }
 
-// A rejection stands with the others of its aggregate, so that all its codes and texts
-// are in one place.
+// An aggregate declares all its rejections in one file, so that all codes and texts can be found
+// there.
 func TestRejectionsAreDeclaredInOneFile(t *testing.T) {
 	t.Parallel()
 	for _, folder := range aggregates(t) {
@@ -69,7 +69,7 @@ func TestRejectionsAreDeclaredInOneFile(t *testing.T) {
 			}
 			for name := range declarations(t, file) {
 				if len(name) > 3 && name[:3] == "Err" {
-					t.Errorf("%s declares %s: it belongs into rejections.go", file, name)
+					t.Errorf("%s declares %s: a rejection must be in rejections.go", file, name)
 				}
 			}
 		}
@@ -81,7 +81,7 @@ func isTestFile(name string) bool {
 	return matched
 }
 
-// declarations are the names that a file declares at its top level, methods apart.
+// declarations returns the names that a file declares at its top level, without methods.
 func declarations(t *testing.T, file string) map[string]bool {
 	t.Helper()
 	text, err := os.ReadFile(file)

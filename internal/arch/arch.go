@@ -1,6 +1,5 @@
-// Package arch holds the map of the house: which room may import which, and
-// which libraries stay in which rooms. Its test keeps the code to it. What a
-// room does inside is not its business.
+// Package arch says which packages may import which other packages, and which packages may use
+// which libraries. Its tests check the code against these rules.
 package arch
 
 import (
@@ -13,77 +12,79 @@ import (
 // module is the prefix of our own packages.
 const module = "daybook/"
 
-// mayImport says which rooms a room may import, besides itself. A package
-// belongs to the longest row that it is or is below of; * stands for any part
-// of one name. A room may also name single packages that it imports. Packages that support tests, those whose name ends in test, may
-// also import each other, and nothing but tests may import them.
+// mayImport says which packages a package may import. Its keys are called rooms: a room is a folder
+// with all packages below it. A package belongs to the room with the longest name that fits. For
+// example, commands/reactor/x belongs to commands/reactor and not to commands. A room may always
+// import itself. In a name, * stands for any text without a slash. Packages whose names end in test
+// support tests. They may also import each other, and only tests may import them.
 var mayImport = map[string][]string{
-	"domain": {}, // what may happen: pure
+	"domain": {}, // the rules of the shop; it does no I/O
 
 	"eventstore": {"internal/pause", "internal/pgmigrate", "internal/pgpool"}, // the log: the contract, its suite and its engines
 
 	"commands":            {"domain", "eventstore", "commands/aggregate"},
-	"commands/reactor":    {"domain", "eventstore", "commands/aggregate", "commands/streams", "internal/pause"}, // it declares what it needs of the service
-	"commands/streams":    {"domain", "eventstore"},                                                             // which streams and events are the shop's
-	"commands/aggregate":  {"domain/rule", "domain/bloom", "eventstore", "internal/pause"},                      // any aggregate, and none by name
+	"commands/reactor":    {"domain", "eventstore", "commands/aggregate", "commands/streams", "internal/pause"}, // it declares an interface for what it needs from the service
+	"commands/streams":    {"domain", "eventstore"},                                                             // tells which streams and events are the shop's
+	"commands/aggregate":  {"domain/rule", "domain/bloom", "eventstore", "internal/pause"},                      // works for any aggregate, so it imports none
 	"commands/postgres":   {"domain", "eventstore", "commands", "commands/aggregate", "commands/reactor", "commands/streams", "internal/pgmigrate", "internal/pgpool"},
 	"commands/commandapi": {"domain", "eventstore", "commands", "commands/aggregate", "commands/reactor", "internal/apidoc", "internal/etag", "internal/problem", "internal/resource"},
 	"commands/importer":   {"domain", "eventstore", "commands", "commands/aggregate", "internal/onlineretail"},
 	"commands/internal":   {"domain", "eventstore", "commands", "commands/aggregate", "commands/reactor", "internal/pause", "internal/verify"}, // for tests
 
-	"projections":       {"domain", "eventstore", "internal/pgmigrate", "internal/pgpool"}, // the runner knows no view
-	"projections/query": {"domain"},                                                        // what the views' queries share
-	"projections/table": {},                                                                // statements from a list of columns
+	"projections":       {"domain", "eventstore", "internal/pgmigrate", "internal/pgpool"}, // the runner gets the views from its caller
+	"projections/query": {"domain"},                                                        // what the queries of all views share
+	"projections/table": {},                                                                // makes SQL from a list of columns
 	"projections/*view": {"domain", "eventstore", "projections", "projections/query", "projections/table"},
 	"projections/views": {"projections", "projections/*view"}, // the list of them
 
-	// Answers from rows, and changes nothing.
+	// It reads rows and changes nothing.
 	"readapi": {"internal/apidoc", "internal/etag", "internal/problem", "internal/resource", "projections/*view", "projections/query"},
 
-	"internal/apidoc":               {"domain", "internal/etag", "internal/problem", "internal/resource"}, // what the API's document says of members and events
+	"internal/apidoc":               {"domain", "internal/etag", "internal/problem", "internal/resource"}, // the texts of the OpenAPI document
 	"internal/arch":                 {},
-	"internal/bench":                {"domain", "eventstore", "commands", "commands/aggregate", "projections"}, // the front doors, beside plain SQL
+	"internal/bench":                {"domain", "eventstore", "commands", "commands/aggregate", "projections"}, // it measures the APIs, and plain SQL as a baseline
 	"internal/embeddedpg":           {"internal/pgpool"},
 	"internal/etag":                 {},
 	"internal/httpapi":              {"internal/apidoc", "internal/etag", "internal/problem"},
 	"internal/httpapi/contracttest": {"domain/unit"}, // money's digits
 	"internal/proxytest":            {},
-	"internal/pause":                {},                                                                                           // waits no longer than a context
-	"internal/live":                 {"domain", "eventstore", "projections", "projections/*view", "projections/query", "readapi"}, // the running program, as readapi sees it
+	"internal/pause":                {},                                                                                           // waits, at most until a context ends
+	"internal/live":                 {"domain", "eventstore", "projections", "projections/*view", "projections/query", "readapi"}, // implements the interfaces of readapi
 	"internal/onlineretail":         {"domain"},
 	"internal/pgmigrate":            {"internal/pgpool"},
 	"internal/pgpool":               {},
 	"internal/pgtest":               {"internal/embeddedpg", "internal/pgpool"},
-	"internal/problem":              {"domain", "eventstore", "internal/resource"}, // their errors, as HTTP
-	"internal/resource":             {"domain"},                                    // the one shape of what both APIs answer with
-	"internal/walk":                 {},                                            // a test of everything together
-	// Recomputes by code of its own: neither by the importer's nor by the handlers'.
+	"internal/problem":              {"domain", "eventstore", "internal/resource"}, // turns their errors into HTTP statuses
+	"internal/resource":             {"domain"},                                    // the types of response bodies of both APIs
+	"internal/walk":                 {},                                            // only has tests
+	// It may import neither the importer nor the handlers, because it checks what they did with
+	// separate code.
 	"internal/verify": {"domain", "eventstore", "internal/pgpool", "projections", "projections/*view", "projections/query"},
 
 	"cmd": {everything},
 }
 
-// everything in a row of mayImport stands for all rooms.
+// everything stands for all rooms.
 const everything = "*"
 
-// pureStandard is all that domain may use of the standard library. It has time
-// for its types; that nobody reads the clock with it is for the linter.
+// pureStandard are the packages of the standard library that domain may use. Package time is among
+// them because of its types; the linter checks that domain does not read the clock.
 var pureStandard = []string{
 	"cmp", "errors", "fmt", "iter", "maps", "math", "slices", "strconv", "strings", "time", "unicode", "unicode/utf8",
 	"crypto/sha1", "encoding/hex", // deterministic ids, UUIDv5
 	"encoding/json",
 }
 
-// pureLibraries are the libraries that domain may use, and where.
+// pureLibraries are the libraries that domain may use, and in which packages.
 var pureLibraries = map[string]func(Package) bool{
-	"github.com/shopspring/decimal":               in("domain/unit"),
-	"github.com/bojanz/currency":                  in("domain/unit"), // which currencies there are, and their digits
-	"golang.org/x/text/unicode/norm":              in("domain/unit"), // which texts are the same to a person
+	"github.com/shopspring/decimal":               onlyInPackage("domain/unit"),
+	"github.com/bojanz/currency":                  onlyInPackage("domain/unit"), // the currencies and their digits
+	"golang.org/x/text/unicode/norm":              onlyInPackage("domain/unit"), // the normal form of Unicode texts
 	"github.com/go-json-experiment/json":          isCodec,
 	"github.com/go-json-experiment/json/jsontext": isCodec,
 }
 
-// onlyIn keeps a library, with all packages below it, in some rooms.
+// onlyIn says which rooms may use a library and the packages below it. No other room may.
 var onlyIn = map[string][]string{
 	"github.com/jackc/pgx/v5":                       sqlRooms,
 	"github.com/pressly/goose/v3":                   {"internal/pgmigrate"},
@@ -96,20 +97,20 @@ var sqlRooms = []string{
 	"internal/bench", "internal/embeddedpg", "internal/pgmigrate", "internal/pgpool", "internal/pgtest", "internal/verify", "cmd",
 }
 
-// notIn keeps a library out of single packages; the ones below may use it.
+// notIn says which packages may not use a library. The packages below them may.
 var notIn = map[string][]string{
 	"net/http": {"eventstore", "commands", "commands/reactor"},
 }
 
-// Package is what the rules look at.
+// Package is what the rules need to know about a package.
 type Package struct {
 	ImportPath string
 	Imports    []string // of its code, not of its tests
 	GoFiles    []string
 }
 
-// Violations checks packages against the rules; each result names the package,
-// what it imports, and the rule.
+// Violations checks packages against the rules. Each result names the package, what it imports, and
+// the rule that it breaks.
 func Violations(packages []Package) []string {
 	var found []string
 	for _, p := range packages {
@@ -131,7 +132,7 @@ func Violations(packages []Package) []string {
 	return found
 }
 
-// check returns what is wrong with one import, or nothing.
+// check returns what is wrong with an import. It returns an empty text if nothing is wrong.
 func check(p Package, name, room, imported string) string {
 	if target, ours := strings.CutPrefix(imported, module); ours {
 		if isTestSupport(target) {
@@ -145,14 +146,14 @@ func check(p Package, name, room, imported string) string {
 		if targetRoom == room || slices.Contains(allowed, targetRoom) || slices.Contains(allowed, target) || slices.Contains(allowed, everything) {
 			return ""
 		}
-		return fmt.Sprintf("%s may import only %s", room, words(allowed))
+		return fmt.Sprintf("%s may import only %s", room, joinRooms(allowed))
 	}
 	if room == "domain" && !isTestSupport(name) && !pure(p, imported) {
 		return "domain is pure"
 	}
 	for library, rooms := range onlyIn {
 		if within(imported, library) && !slices.ContainsFunc(rooms, func(room string) bool { return within(name, room) }) {
-			return fmt.Sprintf("it stays in %s", words(rooms))
+			return fmt.Sprintf("it stays in %s", joinRooms(rooms))
 		}
 	}
 	if slices.Contains(notIn[imported], name) {
@@ -161,7 +162,7 @@ func check(p Package, name, room, imported string) string {
 	return ""
 }
 
-// roomOf finds the row of mayImport for a package of ours.
+// roomOf returns the room of one of our packages.
 func roomOf(name string) (room string, known bool) {
 	for prefix := name; prefix != "."; prefix = path.Dir(prefix) {
 		for row := range mayImport {
@@ -187,20 +188,21 @@ func pure(p Package, imported string) bool {
 	return listed && permits(p)
 }
 
-func in(name string) func(Package) bool {
+func onlyInPackage(name string) func(Package) bool {
 	return func(p Package) bool { return p.ImportPath == module+name }
 }
 
-// isCodec: the package defines a wire form, or what all wire forms share. That
-// only its codec.go does so is for depguard, which sees files.
+// isCodec tells whether a package defines the stored form of events, or what all these forms share.
+// The linter (depguard) checks that only the file codec.go does so, because rules of this package
+// do not see files.
 func isCodec(p Package) bool {
-	return slices.Contains(p.GoFiles, "codec.go") || in("domain/wire")(p)
+	return slices.Contains(p.GoFiles, "codec.go") || onlyInPackage("domain/wire")(p)
 }
 
-// isTestSupport: the package is for tests, by its name.
+// isTestSupport tells by its name whether a package supports tests.
 func isTestSupport(name string) bool { return strings.HasSuffix(name, "test") }
 
-func words(rooms []string) string {
+func joinRooms(rooms []string) string {
 	if len(rooms) == 0 {
 		return "itself"
 	}

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-func TestHouseIsInOrder(t *testing.T) {
+func TestPackagesImportOnlyWhatTheyMay(t *testing.T) {
 	t.Parallel()
 	packages := listPackages(t)
 	if len(packages) == 0 {
@@ -33,7 +33,7 @@ func TestHouseIsInOrder(t *testing.T) {
 	}
 }
 
-func TestDisorderIsReported(t *testing.T) {
+func TestAViolationIsReported(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		pkg  Package
@@ -75,7 +75,7 @@ func TestDisorderIsReported(t *testing.T) {
 	}
 }
 
-func TestOrderIsNotReported(t *testing.T) {
+func TestAllowedImportsAreNotReported(t *testing.T) {
 	t.Parallel()
 	allowed := []Package{
 		{"daybook/domain/unit", []string{"fmt", "github.com/shopspring/decimal"}, nil},
@@ -98,10 +98,10 @@ func TestOrderIsNotReported(t *testing.T) {
 
 const moduleRoot = "../.."
 
-// listPackages asks the go tool for all packages of the module.
+// listPackages returns all packages of the module. It asks the go tool for them.
 func listPackages(t *testing.T) []Package {
 	t.Helper()
-	noticeFiles(t)
+	statFiles(t)
 	cmd := exec.CommandContext(t.Context(), "go", "list", "-e", "-json=ImportPath,Imports,GoFiles", module+"...")
 	cmd.Dir = moduleRoot
 	var stderr strings.Builder
@@ -125,14 +125,14 @@ func listPackages(t *testing.T) []Package {
 	}
 }
 
-// noticeFiles looks at every source file, so that go test, which sees what this
-// process looks at but not what the go tool does, runs this test again instead
-// of repeating an old result when one of them has changed.
-func noticeFiles(t *testing.T) {
+// statFiles looks at every source file, because of the cache of go test. The cache repeats an old
+// result unless a file that this process has looked at has changed, and it does not see which files
+// the go tool reads.
+func statFiles(t *testing.T) {
 	t.Helper()
 	err := filepath.WalkDir(moduleRoot, func(path string, entry fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil // another test's file, gone meanwhile
+			return nil // a file of another test, which has removed it
 		}
 		if err != nil {
 			return err

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// An event that another program wrote is told apart where recorded events are decoded, so
-// that is one place.
+// Only one place may decode recorded events, because it is the place that tells whether another
+// program wrote the event.
 func TestRecordedEventsAreDecodedInOnePlace(t *testing.T) {
 	t.Parallel()
 	found := map[string]int{}
@@ -48,7 +48,7 @@ func TestRecordedEventsAreDecodedInOnePlace(t *testing.T) {
 	}
 }
 
-// decodesRecorded tells of a call with an event's type and data, and nothing else.
+// decodesRecorded tells whether a node is a call whose only arguments are an event's type and data.
 func decodesRecorded(n ast.Node) bool {
 	call, is := n.(*ast.CallExpr)
 	if !is || len(call.Args) != 2 {

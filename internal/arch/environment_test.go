@@ -11,21 +11,22 @@ import (
 	"testing"
 )
 
-// ofTheProcess are the members of package os that reach for the process around the program.
-var ofTheProcess = []string{
+// processMembers are the members of package os that use the process, such as its environment and
+// its standard output.
+var processMembers = []string{
 	"Getenv", "LookupEnv", "Environ", "ExpandEnv", "Setenv", "Unsetenv", "Clearenv",
 	"Stdin", "Stdout", "Stderr", "Args", "Exit", "TempDir",
 }
 
-// takesItself tells of the files that may reach for the process: the mains of the program
-// and of the sample shop, and what only tests use.
-func takesItself(name string) bool {
+// mayUseProcess tells whether a file may use them: the main files of the program and of the sample
+// shop, and what only tests use.
+func mayUseProcess(name string) bool {
 	return name == "cmd/daybook/main.go" || name == "internal/httpapi/client/go/main.go" || strings.HasPrefix(name, "internal/pgtest/") || strings.HasSuffix(name, "_test.go")
 }
 
-// What is given the environment can be tested with another one. So nothing but main takes
-// it from the process.
-func TestOnlyMainReachesForTheProcess(t *testing.T) {
+// Only main takes the environment from the process. All other code gets it as an argument, so that
+// a test can give it another one.
+func TestOnlyMainUsesTheProcess(t *testing.T) {
 	t.Parallel()
 	seen := 0
 	err := filepath.WalkDir(moduleRoot, func(path string, d fs.DirEntry, err error) error {
@@ -40,8 +41,8 @@ func TestOnlyMainReachesForTheProcess(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		used := reachesForProcess(file)
-		if takesItself(name) {
+		used := processUses(file)
+		if mayUseProcess(name) {
 			seen += len(used)
 			return nil
 		}
@@ -58,8 +59,8 @@ func TestOnlyMainReachesForTheProcess(t *testing.T) {
 	}
 }
 
-// reachesForProcess names what a file uses of the process around the program.
-func reachesForProcess(file *ast.File) (found []string) {
+// processUses returns the members of the process that a file uses.
+func processUses(file *ast.File) (found []string) {
 	name := ""
 	for _, imported := range file.Imports {
 		if imported.Path.Value == `"os"` {
@@ -74,7 +75,7 @@ func reachesForProcess(file *ast.File) (found []string) {
 		if !is {
 			return true
 		}
-		if of, is := selector.X.(*ast.Ident); is && name != "" && of.Name == name && slices.Contains(ofTheProcess, selector.Sel.Name) {
+		if of, is := selector.X.(*ast.Ident); is && name != "" && of.Name == name && slices.Contains(processMembers, selector.Sel.Name) {
 			found = append(found, "os."+selector.Sel.Name)
 		}
 		return true
@@ -82,7 +83,7 @@ func reachesForProcess(file *ast.File) (found []string) {
 	return found
 }
 
-func TestAReachForTheProcessIsReported(t *testing.T) {
+func TestAUseOfTheProcessIsReported(t *testing.T) {
 	t.Parallel()
 	const text = `package x
 import system "os"
@@ -92,7 +93,7 @@ func f() { print(system.Stdout, "x"); system.Remove("x") }`
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Join(reachesForProcess(file), " "); got != "os.Getenv os.Stdout" {
+	if got := strings.Join(processUses(file), " "); got != "os.Getenv os.Stdout" {
 		t.Errorf("reported: %s", got)
 	}
 }

@@ -10,11 +10,11 @@ import (
 	"unicode/utf8"
 )
 
-// proseWidth is how many characters a line of prose has at most. Tables, code and headings
-// have the lines that they need.
+// proseWidth is how many characters a line of prose may have. Lines of tables, code and headings
+// may be longer.
 const proseWidth = 100
 
-// A word that cannot be broken, such as a long link, may stand alone on its line.
+// unbreakable finds a line with a single word, such as a long link. Such a line may be longer.
 var unbreakable = regexp.MustCompile(`^\s*(?:[-*+]|\d+\.)?\s*\S+$`)
 
 func TestProseIsWrapped(t *testing.T) {

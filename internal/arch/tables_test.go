@@ -10,10 +10,11 @@ import (
 	"testing"
 )
 
-// writes is the beginning of a statement that names the columns it writes.
+// writes finds the beginning of an SQL statement that writes rows.
 var writes = regexp.MustCompile(`(?i)\b(INSERT\s+INTO|UPDATE\s+\w+\s+(AS\s+\w+\s+)?SET|DELETE\s+FROM)\b`)
 
-// A view's columns stand in one list, so its statements are made by projections/table.
+// A view lists its columns once. Package projections/table makes its statements from this list, so
+// no view may write them out.
 func TestViewsWriteByTheListsOfTheirColumns(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob(filepath.Join(moduleRoot, "projections", "*view", "*.go"))
@@ -28,13 +29,13 @@ func TestViewsWriteByTheListsOfTheirColumns(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, statement := range written(file) {
+		for _, statement := range writtenStatements(file) {
 			t.Errorf("%s writes out %q; make it by projections/table, of the list of columns", path, statement)
 		}
 	}
 }
 
-func written(file *ast.File) (found []string) {
+func writtenStatements(file *ast.File) (found []string) {
 	ast.Inspect(file, func(n ast.Node) bool {
 		if text, is := n.(*ast.BasicLit); is && text.Kind == token.STRING {
 			found = append(found, writes.FindAllString(text.Value, -1)...)
@@ -51,7 +52,7 @@ func TestAStatementThatIsWrittenOutIsReported(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := written(file); len(got) != 3 {
+	if got := writtenStatements(file); len(got) != 3 {
 		t.Errorf("reported: %q", got)
 	}
 }

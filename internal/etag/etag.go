@@ -20,15 +20,15 @@ import (
 const GzipSuffix = "-gzip"
 
 // none stands in place of a revision.
-const none = "body"
+const withoutRevision = "body"
 
 // Pattern is the form of the tags that Of makes, as a regular expression.
-const Pattern = `^"([0-9]+|` + none + `)[.][A-Za-z0-9_-]{16}(` + GzipSuffix + `)?"$`
+const Pattern = `^"([0-9]+|` + withoutRevision + `)[.][A-Za-z0-9_-]{16}(` + GzipSuffix + `)?"$`
 
 // Of makes the tag of a body. revision is that of the thing in it; below 0 it has none.
 func Of(revision int64, body []byte) string {
 	sum := sha256.Sum256(body)
-	of := none
+	of := withoutRevision
 	if revision >= 0 {
 		of = strconv.FormatInt(revision, 10)
 	}

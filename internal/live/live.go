@@ -130,26 +130,26 @@ func (l Log) Components() []readapi.Component {
 func (l Log) Page(ctx context.Context, after string, types []string, limit int) iter.Seq2[readapi.Event, error] {
 	from, err := eventstore.ParsePosition(after)
 	if err != nil {
-		return fault(&readapi.PositionError{In: "query", Name: "after", Text: after})
+		return failedRead(&readapi.PositionError{In: "query", Name: "after", Text: after})
 	}
 	return func(yield func(readapi.Event, error) bool) {
 		none := true
-		for event, err := range consumed(l.Store.ReadAll(ctx, from, eventstore.Filter{TypePrefixes: types}, limit)) {
+		for event, err := range cloudEvents(l.Store.ReadAll(ctx, from, eventstore.Filter{TypePrefixes: types}, limit)) {
 			none = false
 			if !yield(event, err) || err != nil {
 				return
 			}
 		}
 		if none {
-			if err := l.beyond(ctx, from); err != nil {
+			if err := l.checkNotBeyondHead(ctx, from); err != nil {
 				yield(readapi.Event{}, err)
 			}
 		}
 	}
 }
 
-// beyond is an error if a position is beyond the head of the log.
-func (l Log) beyond(ctx context.Context, from eventstore.Position) error {
+// checkNotBeyondHead is an error if a position is beyond the head of the log.
+func (l Log) checkNotBeyondHead(ctx context.Context, from eventstore.Position) error {
 	if l.Sparse {
 		return nil
 	}
@@ -162,7 +162,7 @@ func (l Log) beyond(ctx context.Context, from eventstore.Position) error {
 
 // Stream implements readapi.Log.
 func (l Log) Stream(ctx context.Context, stream string, from int64, limit int) iter.Seq2[readapi.Event, error] {
-	return consumed(l.Store.ReadStream(ctx, stream, from, limit))
+	return cloudEvents(l.Store.ReadStream(ctx, stream, from, limit))
 }
 
 // Follow implements readapi.Log.
@@ -171,7 +171,7 @@ func (l Log) Follow(ctx context.Context, after string, types []string) (iter.Seq
 	if err != nil {
 		return nil, &readapi.PositionError{In: "query", Name: "after", Text: after}
 	}
-	if err := l.beyond(ctx, from); err != nil {
+	if err := l.checkNotBeyondHead(ctx, from); err != nil {
 		return nil, err
 	}
 	return func(yield func(readapi.Event, error) bool) {
@@ -180,7 +180,7 @@ func (l Log) Follow(ctx context.Context, after string, types []string) (iter.Seq
 			switch {
 			case err != nil:
 			case item.Event != nil:
-				event = consumer(*item.Event)
+				event = cloudEvent(*item.Event)
 			case item.CaughtUp:
 				event.Position = item.Checkpoint.String()
 			default:
@@ -193,11 +193,11 @@ func (l Log) Follow(ctx context.Context, after string, types []string) (iter.Seq
 	}, nil
 }
 
-func fault(err error) iter.Seq2[readapi.Event, error] {
+func failedRead(err error) iter.Seq2[readapi.Event, error] {
 	return func(yield func(readapi.Event, error) bool) { yield(readapi.Event{}, err) }
 }
 
-func consumed(events iter.Seq2[eventstore.Recorded, error]) iter.Seq2[readapi.Event, error] {
+func cloudEvents(events iter.Seq2[eventstore.Recorded, error]) iter.Seq2[readapi.Event, error] {
 	return func(yield func(readapi.Event, error) bool) {
 		for recorded, err := range events {
 			var event readapi.Event
@@ -208,7 +208,7 @@ func consumed(events iter.Seq2[eventstore.Recorded, error]) iter.Seq2[readapi.Ev
 				err = &eventstore.UnavailableError{Cause: fmt.Errorf("the log has not answered in time: %w", err)}
 			}
 			if err == nil {
-				event = consumer(recorded)
+				event = cloudEvent(recorded)
 			}
 			if !yield(event, err) || err != nil {
 				return
@@ -217,12 +217,12 @@ func consumed(events iter.Seq2[eventstore.Recorded, error]) iter.Seq2[readapi.Ev
 	}
 }
 
-// consumer is a recorded event as a CloudEvent. It says whether a foreign writer wrote the
+// cloudEvent is a recorded event as a CloudEvent. It says whether a foreign writer wrote the
 // event. A foreign event may have any content, and must not stop the events after it. So
 // metadata that cannot be read is left out, data that cannot be quoted is put into an
 // envelope, and control characters in names are escaped. source has the exact stream,
 // percent-encoded.
-func consumer(recorded eventstore.Recorded) readapi.Event {
+func cloudEvent(recorded eventstore.Recorded) readapi.Event {
 	meta := eventstore.MetadataOrNone(recorded.Meta)
 	data := recorded.Data
 	if !jsontext.Value(data).IsValid() { // an object with one member name twice, which JSON cannot quote

@@ -2,5 +2,5 @@
 
 package live_test
 
-// oneOf is which share of the extreme values a run drives: all of them.
-const oneOf = 1
+// oneOf is 1: a run uses all extreme values.
+const shareDivisor = 1

@@ -2,6 +2,6 @@
 
 package live_test
 
-// oneOf is which share of the extreme values a run drives: the race detector makes
-// all of them take minutes.
+// oneOf is 8: a run uses one extreme value in eight, because all of them take minutes with the
+// race detector.
 const oneOf = 8

@@ -45,7 +45,7 @@ func get(t *testing.T, handler http.Handler, target string) (int, http.Header, [
 	return answer.Code, answer.Header(), answer.Body.Bytes()
 }
 
-// readAsCloudEvents reads the whole log page by page, and live.
+// readAsCloudEvents reads the whole log page by page, and then as a live stream.
 func (w *writer) readAsCloudEvents(t *testing.T) {
 	handler := w.handler(t)
 	read := 0
@@ -113,7 +113,7 @@ func checkCloudEvent(t *testing.T, line string) {
 	}
 }
 
-// document is what the test needs of the OpenAPI document.
+// document is the part of the OpenAPI document that the test needs.
 type document struct {
 	Paths map[string]map[string]struct {
 		Parameters []struct {
@@ -127,8 +127,8 @@ type document struct {
 	}
 }
 
-// walkReads reads every list of the API to its end, in every order it has, and
-// every detail of some of what the log has.
+// walkReads reads every list of the API to its end, in each of its orders. It also reads some
+// things of each kind one by one.
 func (w *writer) walkReads(t *testing.T) {
 	handler := w.handler(t)
 	_, _, text := get(t, handler, "/openapi.json")
@@ -152,11 +152,11 @@ func (w *writer) walkReads(t *testing.T) {
 			if p.Name == "sort" {
 				sorts = p.Schema.Enum
 			}
-			w.askTimes(t, handler, path, p.Name, p.Schema.Format)
+			w.readWithExtremeTimes(t, handler, path, p.Name, p.Schema.Format)
 		}
-		for _, target := range w.targets(path) {
+		for _, target := range w.detailTargets(path) {
 			if !paged {
-				w.answered(t, handler, target)
+				w.mustGet(t, handler, target)
 				details++
 				continue
 			}
@@ -177,17 +177,17 @@ func (w *writer) walkReads(t *testing.T) {
 		t.Errorf("%d lists and %d details were read", lists, details)
 	}
 	for _, by := range []string{"day", "month", "sku", "country", "channel", "kind", "currency"} {
-		w.answered(t, handler, "/v1/sales?by="+by)
+		w.mustGet(t, handler, "/v1/sales?by="+by)
 	}
 }
 
-// pageMost is what a page of events, or of any list, has at most: 4 MiB, and the
-// event that reaches it.
+// pageMost is the most bytes that a page may have: 4 MiB, and the last event, which may go beyond
+// it.
 const pageMost = 5 << 20
 
-// askTimes gives a parameter that is a time the first and the last that its
-// form can write. They may be refused, and must not be faults.
-func (w *writer) askTimes(t *testing.T, handler http.Handler, path, name, format string) {
+// readWithExtremeTimes gives a time parameter the earliest and the latest time that its format can
+// write. The API may refuse them, but it must not fail.
+func (w *writer) readWithExtremeTimes(t *testing.T, handler http.Handler, path, name, format string) {
 	t.Helper()
 	times := map[string][]string{
 		"date":      {"0000-01-01", "0001-01-01", "1066-10-14", "9999-12-31"},
@@ -203,11 +203,11 @@ func (w *writer) askTimes(t *testing.T, handler http.Handler, path, name, format
 	}
 }
 
-// detailsEach is how many things of each kind are asked for one by one.
-const detailsEach = 60/oneOf + 10
+// detailsEach is how many things of each kind are read one by one.
+const detailsEach = 60/shareDivisor + 10
 
-// targets fills the parameters of a path with names that the log has.
-func (w *writer) targets(path string) (targets []string) {
+// detailTargets fills the parameters of a path with ids that are in the log.
+func (w *writer) detailTargets(path string) (targets []string) {
 	kinds := map[string]string{
 		"{order_id}": "order-", "{return_id}": "return-", "{cart_id}": "cart-", "{sku}": "product-", "{sku}/{location}": "stock-", "{stream}": "",
 	}
@@ -238,7 +238,7 @@ func (w *writer) targets(path string) (targets []string) {
 	return nil
 }
 
-func (w *writer) answered(t *testing.T, handler http.Handler, target string) []byte {
+func (w *writer) mustGet(t *testing.T, handler http.Handler, target string) []byte {
 	t.Helper()
 	status, _, body := get(t, handler, target)
 	if status != http.StatusOK && status != http.StatusNotFound {
@@ -251,7 +251,7 @@ func (w *writer) walkPages(t *testing.T, handler http.Handler, path string, quer
 	t.Helper()
 	for pages := 0; ; pages++ {
 		var page struct{ Next string }
-		body := w.answered(t, handler, path+"?"+query.Encode())
+		body := w.mustGet(t, handler, path+"?"+query.Encode())
 		if len(body) > pageMost {
 			t.Errorf("%s: a page of %d bytes", path, len(body))
 		}
@@ -268,7 +268,7 @@ func (w *writer) walkPages(t *testing.T, handler http.Handler, path string, quer
 	}
 }
 
-// readThroughGateway reads the whole log by the official client.
+// readThroughGateway reads the whole log with the official client of EventStoreDB.
 func (w *writer) readThroughGateway(t *testing.T) {
 	server, err := gateway.New(w.Log, gateway.Options{})
 	if err != nil {

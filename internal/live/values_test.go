@@ -18,17 +18,17 @@ import (
 	"daybook/domain/unit"
 )
 
-// fill makes a value all of whose fields hold something everyday.
-func fill[T any]() any { return filled(*new(T)) }
+// fill makes a value whose fields all have ordinary values.
+func fill[T any]() any { return filledValue(*new(T)) }
 
-func filled(empty any) any {
+func filledValue(empty any) any {
 	v := reflect.New(reflect.TypeOf(empty)).Elem()
 	fillIn(v)
 	return v.Interface()
 }
 
-// everyday are values of the types that have a meaning of their own.
-var everyday = map[reflect.Type]any{
+// ordinaryValues are values of the types for which a value by kind is not valid, such as SKUs.
+var ordinaryValues = map[reflect.Type]any{
 	reflect.TypeFor[time.Time]():       time.Date(2026, 1, 31, 12, 30, 0, 0, time.UTC),
 	reflect.TypeFor[decimal.Decimal](): decimal.RequireFromString("2.55"),
 	reflect.TypeFor[uuid.UUID]():       uuid.MustParse("5d2f8a41-0c6e-5b7d-9a13-e26471bf0835"),
@@ -39,7 +39,7 @@ var everyday = map[reflect.Type]any{
 }
 
 func fillIn(v reflect.Value) {
-	if value, known := everyday[v.Type()]; known {
+	if value, known := ordinaryValues[v.Type()]; known {
 		v.Set(reflect.ValueOf(value))
 		return
 	}
@@ -99,7 +99,7 @@ var (
 		`"` + strings.Repeat("x", 257) + `"`, `"` + strings.Repeat("é", 2000) + `"`, `"` + strings.Repeat("x", 100_000) + `"`, `"` + strings.Repeat("👾", 3000) + `"`,
 		`"` + random(9000) + `"`, `1`, `null`,
 	}
-	extremeWords = []string{`"EUR"`, `"JPY"`, `"KWD"`, `"XXX"`, `"eur"`} // currencies, above all
+	extremeWords = []string{`"EUR"`, `"JPY"`, `"KWD"`, `"XXX"`, `"eur"`} // mostly currencies
 	extremeBools = []string{`false`, `null`, `"true"`}
 )
 
@@ -116,7 +116,7 @@ func random(n int) string {
 
 var amountText = regexp.MustCompile(`^-?\d+(\.\d+)?$`)
 
-// extremesAt are the extreme values that may stand where an everyday one does.
+// extremesAt returns the extreme values that can replace an ordinary one.
 func extremesAt(value any) []string {
 	switch value := value.(type) {
 	case json.Number:
@@ -135,13 +135,12 @@ func extremesAt(value any) []string {
 	return nil
 }
 
-// longList is how many elements the longest lists have: more than any command
-// admits, as far as they fit into an event.
+// longList is how many elements the longest lists have. It is more than any command accepts. Not
+// all kinds of elements fit into an event so often.
 const longList = 3000
 
-// variants are an event's JSON with one value after the other replaced by each
-// of its extremes, and with each member left out. Two values at once are extreme
-// in a few of them.
+// variants returns variants of an event's JSON. Each value is replaced by each of its extremes, and
+// each member is left out once. A few variants have two extreme values.
 func (w *writer) variants(ordinary []byte) (variants [][]byte) {
 	w.Helper()
 	tree := w.parse(ordinary)
@@ -177,8 +176,8 @@ func (w *writer) variants(ordinary []byte) (variants [][]byte) {
 	return variants
 }
 
-// one is the JSON with at most one value replaced.
-func (w *writer) one(ordinary []byte) []byte {
+// oneVariant is the JSON with at most one value replaced.
+func (w *writer) oneVariant(ordinary []byte) []byte {
 	w.Helper()
 	tree := w.parse(ordinary)
 	var places []place
@@ -193,7 +192,7 @@ func (w *writer) one(ordinary []byte) []byte {
 	return w.encode(tree)
 }
 
-// parse reads JSON into values that visit walks, numbers as they are written.
+// parse reads JSON into values that visit can walk. It keeps numbers as they are written.
 func (w *writer) parse(data []byte) (tree any) {
 	w.Helper()
 	decoder := json.NewDecoder(bytes.NewReader(data))
@@ -204,8 +203,8 @@ func (w *writer) parse(data []byte) (tree any) {
 	return tree
 }
 
-// replacements are the extremes of a value, and what golden files have for a
-// text of its name: so that states and kinds are also each of those there are.
+// replacements returns the extremes of a value. For a string, it also returns the strings that
+// golden files have in a member of the same name. So a state or kind gets each of its values.
 func (w *writer) replacements(name string, value any) (all []any) {
 	if list, is := value.([]any); is && len(list) > 0 {
 		long := make([]any, 0, longList)
@@ -228,7 +227,7 @@ func (w *writer) replacements(name string, value any) (all []any) {
 	return all
 }
 
-// place is where a value stands in a JSON document.
+// place is the place of a value in a JSON document.
 type place struct {
 	name   string // of the member; empty in a list
 	get    func() any
@@ -239,7 +238,7 @@ type place struct {
 func visit(tree any, found func(place)) {
 	switch tree := tree.(type) {
 	case map[string]any:
-		for _, name := range slices.Sorted(maps.Keys(tree)) { // so that a seed repeats a run
+		for _, name := range slices.Sorted(maps.Keys(tree)) { // sorted, so that a seed repeats a run
 			value := tree[name]
 			found(place{
 				name:   name,

@@ -22,7 +22,7 @@ type operation struct {
 	keyed  bool // takes an Idempotency-Key
 }
 
-// operations are all of the document, always in the same order.
+// operations returns all operations of the document, always in the same order.
 func operations(document *huma.OpenAPI) []operation {
 	var all []operation
 	for _, path := range document.Paths {
@@ -42,7 +42,7 @@ func operations(document *huma.OpenAPI) []operation {
 
 const headerKey = "Idempotency-Key"
 
-// request is a request as it is sent.
+// request is an HTTP request.
 type request struct {
 	Operation string            `json:"operation"`
 	Method    string            `json:"method"`
@@ -59,49 +59,50 @@ func (r request) String() string {
 	return text + " " + r.Body
 }
 
-// maker makes requests by chance.
-type maker struct {
+// requestMaker makes requests by chance.
+type requestMaker struct {
 	*rand.Rand
-	registry huma.Registry
-	now      func() time.Time
-	pools    map[string][]string // values that were seen, by name, the latest last
-	minted   int
-	keys     int
-	etags    []string
-	fullness int // how many, of a hundred, optional members the next body has
+	registry        huma.Registry
+	now             func() time.Time
+	pools           map[string][]string // values that were seen, by name, the latest last
+	minted          int
+	keys            int
+	etags           []string
+	optionalPercent int // how many, of a hundred, optional members the next body has
 
-	// What an operation met with in things of a status, and so what is worth asking.
-	status map[string]string // of a thing, by its id
-	luck   map[string]*[2]int
-	asking string // the operation whose request is being made
-	// refused are operations that a thing has refused and not changed since.
-	refused map[string]map[string]bool
-	creates string // the name of the id of what the request makes
-	// shapes are the latest bodies that an operation took.
-	shapes map[string][]any
-	// beside are the values that stood beside one in a request and its answer.
-	beside map[string]map[string][]string
-	chosen []string // ids in the request that is being made
+	// luck counts, by operation and status, how often a thing of that status took the operation. An
+	// operation that was often refused is tried less often.
+	status      map[string]string // of a thing, by its id
+	luck        map[string]*[2]int
+	operationID string // the operation whose request is being made
+	// refused are the operations that a thing has refused since it last changed.
+	refused       map[string]map[string]bool
+	createdIDName string // the name of the id of what the request makes
+	// acceptedBodies are the latest bodies that an operation accepted.
+	acceptedBodies map[string][]any
+	// seenTogether are the values that were in one request, or its answer, together with a value.
+	seenTogether map[string]map[string][]string
+	requestIDs   []string // ids in the request that is being made
 }
 
-func newMaker(seed uint64, registry huma.Registry, now func() time.Time) *maker {
-	return &maker{
+func newRequestMaker(seed uint64, registry huma.Registry, now func() time.Time) *requestMaker {
+	return &requestMaker{
 		Rand: rand.New(rand.NewPCG(seed, 2)), registry: registry, now: now, status: map[string]string{}, luck: map[string]*[2]int{},
-		refused: map[string]map[string]bool{}, shapes: map[string][]any{},
-		beside: map[string]map[string][]string{}, pools: map[string][]string{
+		refused: map[string]map[string]bool{}, acceptedBodies: map[string][]any{},
+		seenTogether: map[string]map[string][]string{}, pools: map[string][]string{
 			"location": {"main", "north"}, "currency": {"EUR", "GBP"}, "amount": {"7.50", "1", "0.01", "20", "3.333333"},
 		},
 	}
 }
 
-// chance is true in so many of a hundred cases.
-func (m *maker) chance(percent int) bool { return m.IntN(100) < percent }
+// chance is true with this probability, in percent.
+func (m *requestMaker) chance(percent int) bool { return m.IntN(100) < percent }
 
-func pick[T any](m *maker, values ...T) T { return values[m.IntN(len(values))] }
+func pick[T any](m *requestMaker, values ...T) T { return values[m.IntN(len(values))] }
 
-// createdBy is the id that an operation gives to what it makes: that of "shipments"
-// is "shipment_id".
-func createdBy(op operation) string {
+// createdIDNameOf is the name of the id that an operation gives to what it creates. For the path
+// "…/shipments" it is "shipment_id".
+func createdIDNameOf(op operation) string {
 	if op.OperationID == "checkout-cart" { // whose address does not say it
 		return "order_id"
 	}
@@ -109,8 +110,8 @@ func createdBy(op operation) string {
 	return strings.TrimSuffix(last, "s") + "_id"
 }
 
-// text makes a string for a name. mint is how often, of a hundred, it is new.
-func (m *maker) text(name string, s *huma.Schema, mint int) string {
+// text makes a string for a member. With a probability of mint percent it is a new one.
+func (m *requestMaker) text(name string, s *huma.Schema, mint int) string {
 	pool := poolOf(name)
 	switch {
 	case pool == "currency" && !m.chance(4):
@@ -118,13 +119,13 @@ func (m *maker) text(name string, s *huma.Schema, mint int) string {
 	case pool == "amount" && m.chance(25):
 		return pick(m, "0", "-1.00", "1", "2.5", "1000000", "0.000001", "-0.5", "15")
 	case pool != "":
-		if pool == m.creates {
+		if pool == m.createdIDName {
 			mint = 85
 		}
 		if pool == "sku" || pool == "location" || pool == "amount" {
 			mint = min(mint, 2)
 		}
-		if value, found := m.known(pool); found && !m.chance(mint) {
+		if value, found := m.draw(pool); found && !m.chance(mint) {
 			return value
 		}
 		m.minted++
@@ -143,8 +144,8 @@ func (m *maker) text(name string, s *huma.Schema, mint int) string {
 	return pick(m, "why", "x", "Größe 36 — œ", "a b")
 }
 
-// value makes a value by its schema.
-func (m *maker) value(name string, s *huma.Schema, mint int) any {
+// value makes a value that its schema allows.
+func (m *requestMaker) value(name string, s *huma.Schema, mint int) any {
 	if s.Ref != "" {
 		s = m.registry.SchemaFromRef(s.Ref)
 	}
@@ -172,8 +173,8 @@ func (m *maker) value(name string, s *huma.Schema, mint int) any {
 	return m.text(name, s, mint)
 }
 
-// like makes a value with the members of another, which was taken before.
-func (m *maker) like(name string, s *huma.Schema, shape any) any {
+// valueLike makes a value that has the same members as another value, which was accepted before.
+func (m *requestMaker) valueLike(name string, s *huma.Schema, shape any) any {
 	if s.Ref != "" {
 		s = m.registry.SchemaFromRef(s.Ref)
 	}
@@ -181,13 +182,13 @@ func (m *maker) like(name string, s *huma.Schema, shape any) any {
 	case map[string]any:
 		object := map[string]any{}
 		for _, key := range slices.Sorted(maps.Keys(shape)) {
-			object[key] = m.like(key, s.Properties[key], shape[key])
+			object[key] = m.valueLike(key, s.Properties[key], shape[key])
 		}
 		return object
 	case []any:
 		items := make([]any, len(shape))
 		for i := range shape {
-			items[i] = m.like(name, s.Items, shape[i])
+			items[i] = m.valueLike(name, s.Items, shape[i])
 		}
 		return items
 	}
@@ -197,7 +198,7 @@ func (m *maker) like(name string, s *huma.Schema, shape any) any {
 	return m.value(name, s, 4)
 }
 
-func (m *maker) number(name string, s *huma.Schema) int64 {
+func (m *requestMaker) number(name string, s *huma.Schema) int64 {
 	least, most := int64(0), int64(1000)
 	if s.Minimum != nil {
 		least = int64(*s.Minimum)
@@ -222,14 +223,14 @@ func (m *maker) number(name string, s *huma.Schema) int64 {
 	return min(most, least+min(m.Int64N(4), m.Int64N(8)))
 }
 
-func (m *maker) object(s *huma.Schema, mint int) map[string]any {
+func (m *requestMaker) object(s *huma.Schema, mint int) map[string]any {
 	object := map[string]any{}
 	for _, name := range slices.Sorted(maps.Keys(s.Properties)) {
-		property, often := s.Properties[name], m.fullness
+		property, often := s.Properties[name], m.optionalPercent
 		switch {
 		case property.Type == huma.TypeArray:
 			often = 85
-		case name != m.creates && m.pools[name] != nil && strings.HasSuffix(name, "_id"):
+		case name != m.createdIDName && m.pools[name] != nil && strings.HasSuffix(name, "_id"):
 			often = max(often, 70) // it joins what is asked for to what is there
 		}
 		if m.chance(often) || slices.Contains(s.Required, name) && !m.chance(1) {
@@ -239,9 +240,9 @@ func (m *maker) object(s *huma.Schema, mint int) map[string]any {
 	return object
 }
 
-// request makes a request of an operation.
-func (m *maker) request(op operation) request {
-	m.asking, m.chosen = op.OperationID, nil
+// request makes a request for an operation.
+func (m *requestMaker) request(op operation) request {
+	m.operationID, m.requestIDs = op.OperationID, nil
 	r := request{Operation: op.OperationID, Method: op.Method, Headers: map[string]string{}}
 	path, query := op.Path, url.Values{}
 	for _, p := range op.Parameters {
@@ -257,13 +258,13 @@ func (m *maker) request(op operation) request {
 	}
 	if op.RequestBody != nil {
 		if media := op.RequestBody.Content["application/json"]; media != nil && (op.RequestBody.Required || m.chance(50)) {
-			m.fullness = pick(m, 10, 35, 60, 90)
-			m.creates = createdBy(op)
+			m.optionalPercent = pick(m, 10, 35, 60, 90)
+			m.createdIDName = createdIDNameOf(op)
 			body := m.value("", media.Schema, 4)
-			if shapes := m.shapes[op.OperationID]; len(shapes) > 0 && m.chance(60) {
-				body = m.like("", media.Schema, pick(m, shapes...))
+			if shapes := m.acceptedBodies[op.OperationID]; len(shapes) > 0 && m.chance(60) {
+				body = m.valueLike("", media.Schema, pick(m, shapes...))
 			}
-			m.creates = ""
+			m.createdIDName = ""
 			text, err := json.Marshal(body, json.Deterministic(true))
 			if err != nil {
 				panic(err)
@@ -276,7 +277,7 @@ func (m *maker) request(op operation) request {
 	return r
 }
 
-func (m *maker) headers(op operation, r *request) {
+func (m *requestMaker) headers(op operation, r *request) {
 	if !op.writes {
 		return
 	}
@@ -298,23 +299,23 @@ func (m *maker) headers(op operation, r *request) {
 	}
 }
 
-// parameter makes the text of a parameter.
-func (m *maker) parameter(p *huma.Param) string {
+// parameter makes the value of a parameter.
+func (m *requestMaker) parameter(p *huma.Param) string {
 	mint := 3
 	if p.Name == "line" {
 		return strconv.Itoa(1 + m.IntN(3))
 	}
 	if p.Name == "stream" {
 		kind := pick(m, "cart", "order", "return", "product")
-		id, _ := m.known(map[string]string{"cart": "cart_id", "order": "order_id", "return": "return_id", "product": "sku"}[kind])
+		id, _ := m.draw(map[string]string{"cart": "cart_id", "order": "order_id", "return": "return_id", "product": "sku"}[kind])
 		return kind + "-" + id
 	}
 	return fmt.Sprint(m.value(p.Name, p.Schema, mint))
 }
 
-// repair changes a request where its answer said that something was wrong with
-// it: what is missing is made, what is there is made anew or left out.
-func (m *maker) repair(op operation, r request, a answer) (request, bool) {
+// repair changes the parts of a request that the answer says are wrong. It adds a missing part. It
+// makes another value for a wrong part, or it leaves the part out.
+func (m *requestMaker) repair(op operation, r request, a answer) (request, bool) {
 	problem, _ := a.body.(map[string]any)
 	faults, _ := problem["errors"].([]any)
 	var body any
@@ -326,7 +327,7 @@ func (m *maker) repair(op operation, r request, a answer) (request, bool) {
 		fault, _ := f.(map[string]any)
 		pointer, _ := fault["pointer"].(string)
 		path := strings.Split(strings.TrimPrefix(pointer, "#/"), "/")
-		if pointer != "" && m.mend(body, op.RequestBody.Content["application/json"].Schema, path) {
+		if pointer != "" && m.repairMember(body, op.RequestBody.Content["application/json"].Schema, path) {
 			changed = true
 		}
 	}
@@ -340,22 +341,22 @@ func (m *maker) repair(op operation, r request, a answer) (request, bool) {
 	return again, true
 }
 
-// mend changes the member of a value that a path leads to.
-func (m *maker) mend(value any, s *huma.Schema, path []string) bool {
+// repairMember changes the member at a path of a value.
+func (m *requestMaker) repairMember(value any, s *huma.Schema, path []string) bool {
 	if s != nil && s.Ref != "" {
 		s = m.registry.SchemaFromRef(s.Ref)
 	}
 	switch value := value.(type) {
 	case []any:
 		i, err := strconv.Atoi(path[0])
-		return err == nil && i < len(value) && len(path) > 1 && s != nil && m.mend(value[i], s.Items, path[1:])
+		return err == nil && i < len(value) && len(path) > 1 && s != nil && m.repairMember(value[i], s.Items, path[1:])
 	case map[string]any:
 		if s == nil || s.Properties[path[0]] == nil {
 			delete(value, path[0])
 			return true
 		}
 		if len(path) > 1 && value[path[0]] != nil {
-			return m.mend(value[path[0]], s.Properties[path[0]], path[1:])
+			return m.repairMember(value[path[0]], s.Properties[path[0]], path[1:])
 		}
 		if _, there := value[path[0]]; there && !slices.Contains(s.Required, path[0]) && m.chance(60) {
 			delete(value, path[0])

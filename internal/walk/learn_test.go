@@ -10,8 +10,8 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// poolOf is the name under which values of a member or parameter are kept;
-// empty: they are not.
+// poolOf is the name of the pool that keeps the values of a member or parameter. It is empty if its
+// values are not kept.
 func poolOf(name string) string {
 	switch name {
 	case "parent":
@@ -33,20 +33,20 @@ func poolOf(name string) string {
 
 const poolSize = 14
 
-// learn keeps a value; the latest are drawn most often.
-func (m *maker) learn(pool, value string) {
+// learn puts a value into a pool. The latest values are drawn most often.
+func (m *requestMaker) learn(pool, value string) {
 	known := slices.DeleteFunc(m.pools[pool], func(v string) bool { return v == value })
 	known = append(known, value)
 	if len(known) > poolSize {
-		// Of what no answer told the status, there may be no thing.
+		// A value whose status no answer has told may not be the id of anything.
 		first := max(0, slices.IndexFunc(known, func(v string) bool { return m.status[v] == "" }))
 		known = slices.Delete(known, first, first+1)
 	}
 	m.pools[pool] = known
 }
 
-// harvest learns from a request that was taken and its answer.
-func (m *maker) harvest(r request, answer any) {
+// learnFrom learns from a request that was accepted, and from its answer.
+func (m *requestMaker) learnFrom(r request, answer any) {
 	found := map[string][]string{}
 	var body any
 	if r.Body != "" {
@@ -54,12 +54,12 @@ func (m *maker) harvest(r request, answer any) {
 	}
 	if body != nil {
 		const most = 6
-		shapes := append(m.shapes[r.Operation], body)
-		m.shapes[r.Operation] = shapes[max(0, len(shapes)-most):]
+		shapes := append(m.acceptedBodies[r.Operation], body)
+		m.acceptedBodies[r.Operation] = shapes[max(0, len(shapes)-most):]
 	}
 	told := map[string]bool{} // things whose status the answer tells
-	m.gather(r, "", body, found, map[string]bool{})
-	m.gather(r, "", answer, found, told)
+	m.collect(r, "", body, found, map[string]bool{})
+	m.collect(r, "", answer, found, told)
 	for part := range strings.SplitSeq(r.Target, "/") {
 		if r.Method != http.MethodGet && m.status[part] != "" && !told[part] {
 			m.status[part] = "after " + r.Operation
@@ -69,18 +69,18 @@ func (m *maker) harvest(r request, answer any) {
 		for _, value := range found[pool] {
 			m.learn(pool, value)
 			if strings.HasSuffix(pool, "_id") {
-				m.beside[value] = found
+				m.seenTogether[value] = found
 			}
 		}
 	}
 }
 
-// gather finds the values of pools in a document, and the status of things.
-func (m *maker) gather(r request, name string, value any, found map[string][]string, told map[string]bool) {
+// collect finds the values for the pools in a document, and the statuses of things.
+func (m *requestMaker) collect(r request, name string, value any, found map[string][]string, told map[string]bool) {
 	switch value := value.(type) {
 	case map[string]any:
 		for _, key := range slices.Sorted(maps.Keys(value)) {
-			m.gather(r, key, value[key], found, told)
+			m.collect(r, key, value[key], found, told)
 		}
 		if id, ok := value[idOf(r, name)].(string); ok && statusOf(value) != "" {
 			m.status[id], told[id] = statusOf(value), true
@@ -88,7 +88,7 @@ func (m *maker) gather(r request, name string, value any, found map[string][]str
 		}
 	case []any:
 		for _, inner := range value {
-			m.gather(r, name, inner, found, told)
+			m.collect(r, name, inner, found, told)
 		}
 	case string:
 		if name == "to" || name == "from" {
@@ -100,8 +100,8 @@ func (m *maker) gather(r request, name string, value any, found map[string][]str
 	}
 }
 
-// idOf is the member that names a thing: of an "order" it is "order_id", of what
-// the address "/v1/carts/..." answers "cart_id".
+// idOf is the name of the member that has the id of a thing. For the member "order" it is
+// "order_id". For the answer of the path "/v1/carts/…" it is "cart_id".
 func idOf(r request, name string) string {
 	if name == "" || name == "items" {
 		name, _, _ = strings.Cut(strings.TrimPrefix(r.Target, "/v1/"), "/")
@@ -111,7 +111,7 @@ func idOf(r request, name string) string {
 	return name + "_id"
 }
 
-// statusOf is how a thing stands: its status, and what else is called a state.
+// statusOf is the status of a thing, followed by its other members whose names end in _state.
 func statusOf(thing map[string]any) string {
 	status, _ := thing["status"].(string)
 	if status == "" {
@@ -125,8 +125,8 @@ func statusOf(thing map[string]any) string {
 	return status
 }
 
-// met notes whether things of their status took a request.
-func (m *maker) met(r request, before map[string]string, ok bool) {
+// noteOutcome notes whether the things that a request names accepted it, by their status before.
+func (m *requestMaker) noteOutcome(r request, before map[string]string, ok bool) {
 	for _, status := range before {
 		luck := m.luck[r.Operation+" "+status]
 		if luck == nil {
@@ -149,8 +149,8 @@ func (m *maker) met(r request, before map[string]string, ok bool) {
 	}
 }
 
-// statuses are those of the things that a request names.
-func (m *maker) statuses(r request) map[string]string {
+// statuses returns the statuses of the things that a request names, by id.
+func (m *requestMaker) statuses(r request) map[string]string {
 	found := map[string]string{}
 	for part := range strings.FieldsFuncSeq(r.Target+"/"+r.Body, func(r rune) bool { return r == '/' || r == '"' }) {
 		if status := m.status[part]; status != "" {
@@ -160,14 +160,14 @@ func (m *maker) statuses(r request) map[string]string {
 	return found
 }
 
-// exists tells whether an answer told the status of something of a pool.
-func (m *maker) exists(pool string) bool {
+// hasKnownStatus tells whether the status of any id of a pool is known.
+func (m *requestMaker) hasKnownStatus(pool string) bool {
 	return slices.ContainsFunc(m.pools[pool], func(value string) bool { return m.status[value] != "" })
 }
 
-// forget lets go of some of the values of a request that was refused: they may
-// be of things that have ended. What is not there is not asked for again.
-func (m *maker) forget(r request, absent bool) {
+// forget removes some of the values of a refused request from their pools, because they may name
+// things that have ended. It removes an id that was not found.
+func (m *requestMaker) forget(r request, absent bool) {
 	for _, pool := range slices.Sorted(maps.Keys(m.pools)) {
 		if !strings.HasSuffix(pool, "_id") && (pool != "sku" || len(m.pools[pool]) <= 5) {
 			continue
@@ -182,13 +182,13 @@ func (m *maker) forget(r request, absent bool) {
 	}
 }
 
-// known draws a value that was seen: one that stood beside what the request
-// names already, or else one of the latest, by the luck that the operation had
-// with things of its status.
-func (m *maker) known(pool string) (string, bool) {
+// draw draws a value from a pool. It prefers one that was seen together with an id that the request
+// has already. Otherwise it draws one of the latest. A value is drawn more often if things of its
+// status have accepted the operation.
+func (m *requestMaker) draw(pool string) (string, bool) {
 	if m.chance(70) {
-		for _, id := range m.chosen {
-			if values := m.beside[id][pool]; len(values) > 0 {
+		for _, id := range m.requestIDs {
+			if values := m.seenTogether[id][pool]; len(values) > 0 {
 				return pick(m, values...), true
 			}
 		}
@@ -207,11 +207,11 @@ func (m *maker) known(pool string) (string, bool) {
 		back := min(m.IntN(len(values)), m.IntN(len(values)), m.IntN(len(values)))
 		value := values[len(values)-1-back]
 		chances := 0.5
-		if luck := m.luck[m.asking+" "+m.status[value]]; luck != nil {
+		if luck := m.luck[m.operationID+" "+m.status[value]]; luck != nil {
 			chances = float64(luck[1]+1) / float64(luck[0]+2)
 			chances *= chances
 		}
-		if m.refused[value][m.asking] {
+		if m.refused[value][m.operationID] {
 			chances /= 20
 		}
 		if chances *= m.Float64(); chances > most {
@@ -219,7 +219,7 @@ func (m *maker) known(pool string) (string, bool) {
 		}
 	}
 	if strings.HasSuffix(pool, "_id") {
-		m.chosen = append(m.chosen, best)
+		m.requestIDs = append(m.requestIDs, best)
 	}
 	return best, true
 }

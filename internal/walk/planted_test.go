@@ -25,12 +25,12 @@ func orderBug(decide func(order.Command, order.State) ([]order.Event, error)) bu
 	return bug{rules: func(rules *commands.Rules) { rules.Orders.Decide = decide }}
 }
 
-// orderFold plants another fold of orders, on which they decide.
+// orderFold plants another fold of orders. Commands are decided on its states.
 func orderFold(evolve func(order.State, order.Event) order.State) bug {
 	return bug{rules: func(rules *commands.Rules) { rules.Orders.Evolve = evolve }}
 }
 
-// viewBug plants a view that does not see some events.
+// viewBug plants a view that leaves out some events.
 func viewBug(name string, misses func(any) bool) bug {
 	return bug{view: func(view projections.View) projections.View {
 		if view.Name == name {
@@ -43,11 +43,10 @@ func viewBug(name string, misses func(any) bool) bug {
 	}}
 }
 
-// planted are faults that the walk must find. When they were planted last, they
-// were found after so many steps, the 15 of the opening included: 15 the refund, 35
-// the unit too many, 91 the second deallocation, 192 what is kept back, 327 the
-// payments, 2971 the counts, 4801 the reservation. Other seeds, or other luck, find
-// them between a tenth and ten times of that.
+// planted are faults that the walk must find. These numbers of steps were needed last, including
+// the 15 steps of the opening: the refund 15, the unit too many 35, the second deallocation 91, the
+// safety stock 192, the payments 327, the counts 2971, the reservation 4801. With other seeds it
+// may take a tenth of these steps, or ten times as many.
 var planted = map[string]bug{
 	"stock deallocates twice when an order is canceled": stockBug(func(cmd stock.Command, s stock.State) ([]stock.Event, error) {
 		events, err := stock.Decide(cmd, s)
@@ -58,7 +57,7 @@ var planted = map[string]bug{
 		}
 		return events, err
 	}),
-	"stock sells what is kept back": stockBug(func(cmd stock.Command, s stock.State) ([]stock.Event, error) {
+	"stock sells its safety stock": stockBug(func(cmd stock.Command, s stock.State) ([]stock.Event, error) {
 		if _, reserve := cmd.(stock.Reserve); reserve {
 			s.Policy.SafetyStock -= 2
 		}
@@ -97,26 +96,26 @@ var planted = map[string]bug{
 	}),
 }
 
-// slow are planted faults that are looked for only by longer walks.
-var slow = []string{"a reservation is not released", "the view of stock misses counts"}
+// slowToFind are planted faults that only longer walks look for.
+var slowToFind = []string{"a reservation is not released", "the view of stock misses counts"}
 
-// The walk is strong enough: each planted fault is found, and soon. How many steps
-// it took is told by -v.
+// The walk finds each planted fault within a limited number of steps. With -v, the test logs how
+// many steps it took.
 func TestTheWalkFindsPlantedBugs(t *testing.T) {
 	t.Parallel()
 	const seeds, steps = 8, 1500
-	for _, name := range slow {
+	for _, name := range slowToFind {
 		if _, is := planted[name]; !is {
 			t.Errorf("%q is not planted", name)
 		}
 	}
-	if always := len(planted) - len(slow); always < 3 {
+	if always := len(planted) - len(slowToFind); always < 3 {
 		t.Errorf("without DAYBOOK_WALK only %d planted faults are looked for, want 3 at least", always)
 	}
 	for name, planted := range planted {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if slices.Contains(slow, name) && os.Getenv("DAYBOOK_WALK") == "" {
+			if slices.Contains(slowToFind, name) && os.Getenv("DAYBOOK_WALK") == "" {
 				t.Skip("it takes long to find: set DAYBOOK_WALK, or run make walk")
 			}
 			walked := 0

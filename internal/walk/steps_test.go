@@ -11,7 +11,7 @@ import (
 	"daybook/internal/problem"
 )
 
-// step is one step of a walk, complete enough to be taken again.
+// step is one step of a walk. It has everything that is needed to repeat it.
 type step struct {
 	Request *request      `json:"request,omitempty"`
 	Pass    time.Duration `json:"pass,omitempty"`    // moves the clock
@@ -38,13 +38,13 @@ func (s step) String() string {
 	return text
 }
 
-// answer is what came back.
+// answer is an HTTP response.
 type answer struct {
 	status   int
 	header   http.Header
 	text     string
 	body     any
-	appended bool // the log had more at its end
+	appended bool // the request appended events
 }
 
 // kind is the media type.
@@ -78,15 +78,15 @@ func (w *world) send(r request) answer {
 	return a
 }
 
-// take takes a step and tells what is wrong then.
+// take carries out a step. It returns what is wrong after it.
 func (w *world) take(s step) (a answer, err error) {
 	if s.Request != nil {
 		if s.Cut {
 			w.store.cutAfter(s.After, s.Lose)
 		}
 		a = w.send(*s.Request)
-		w.store.mend()
-		if err := w.suits(*s.Request, a, s.Cut); err != nil {
+		w.store.restore()
+		if err := w.checkAnswer(*s.Request, a, s.Cut); err != nil {
 			return a, err
 		}
 	}
@@ -95,20 +95,20 @@ func (w *world) take(s step) (a answer, err error) {
 		w.start()
 	}
 	if s.Pass > 0 {
-		if err := w.pass(s.Pass); err != nil {
+		if err := w.advanceClock(s.Pass); err != nil {
 			return a, err
 		}
 	}
 	return a, w.verifyLog()
 }
 
-// suits tells whether an answer is one that the document describes.
-func (w *world) suits(r request, a answer, cut bool) error {
+// checkAnswer checks that the document describes an answer.
+func (w *world) checkAnswer(r request, a answer, cut bool) error {
 	bad := func(format string, args ...any) error {
 		return fmt.Errorf("answer %d: %s: %s", a.status, fmt.Sprintf(format, args...), a.text)
 	}
 	if a.status >= 500 && (!cut || a.status != http.StatusServiceUnavailable) {
-		return bad("the program failed; it said: %s", w.complaintsSoFar())
+		return bad("the program failed; it said: %s", w.warningsSoFar())
 	}
 	held := &contract
 	if w.light {

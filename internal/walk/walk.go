@@ -1,21 +1,18 @@
-// Package walk is a test: it walks at random over the whole HTTP API, with the
-// real wiring over a log in memory or in PostgreSQL, and verifies the books
-// after each step.
+// Package walk is a test. It sends random requests to the whole HTTP API of a node whose log is in
+// memory or in PostgreSQL. After each step it runs package verify.
 //
-// It takes the operations and the form of their requests from the OpenAPI
-// document, so a new route is walked without being named here. Ids are drawn
-// from those that earlier answers told. Beside requests, a step may move the
-// clock, repeat a request, cut a request off in the midst of what it does, or
-// start the program anew.
+// It takes the operations and the form of their requests from the OpenAPI document, so it also
+// tests a new route without a change here. It draws ids from earlier answers. A step may also move
+// the clock, repeat a request, cut a request off after some of its appends, or restart the program.
 //
-// A failure is told with the seed and the steps that led to it, and again with
-// fewer steps where that still fails. Seeds choose the wiring, too: half of the
-// walks have no database and so no reads, which is quicker, and one in eight has
-// the log in PostgreSQL.
+// It reports a failure with the seed and with all steps up to it. Then it looks for a shorter list
+// of steps that also fails, and reports that one. The seed also chooses what the node consists of.
+// Half of the walks have no database and so no reads, because this is faster. One walk in eight has
+// its log in PostgreSQL.
 //
-//	DAYBOOK_WALK=10m       walk for so long (make walk); by default a few short walks
+//	DAYBOOK_WALK=10m       walk for ten minutes (as make walk does); the default is a few short walks
 //	DAYBOOK_WALK_SEED=7    walk only this seed
 //	DAYBOOK_WALK_TRACE=1   log every answer
 //
-// TestTheWalkFindsPlantedBugs plants faults and wants each to be found.
+// TestTheWalkFindsPlantedBugs plants faults in the program and checks that the walk finds each.
 package walk

@@ -14,28 +14,28 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// walker walks, and notes its steps.
+// walker takes the steps of a walk and keeps a list of them.
 type walker struct {
 	*world
-	*maker
-	all   []operation
-	taken []step
-	done  []past // requests that may be repeated
-	tally map[string]*[2]int
-	wrong *request // the latest that was not valid, and its answer
-	why   answer
+	*requestMaker
+	all         []operation
+	taken       []step
+	done        []sentRequest // requests that may be repeated
+	tally       map[string]*[2]int
+	lastInvalid *request // the latest invalid request, and its answer
+	why         answer
 }
 
-// past is a request that changed something, and its answer.
-type past struct {
+// sentRequest is a request that changed something, with its answer.
+type sentRequest struct {
 	request
 	answer
-	start int // of the program, which forgets answers that were not written yet
+	start int // number of the program's start; a restart loses the answers that were kept only in memory
 }
 
 func newWalker(w *world, seed uint64) *walker {
 	k := &walker{
-		world: w, maker: newMaker(seed, w.api.OpenAPI().Components.Schemas, w.clock.now),
+		world: w, requestMaker: newRequestMaker(seed, w.api.OpenAPI().Components.Schemas, w.clock.now),
 		all: operations(w.api.OpenAPI()), tally: map[string]*[2]int{},
 	}
 	for _, op := range k.all {
@@ -44,8 +44,8 @@ func newWalker(w *world, seed uint64) *walker {
 	return k
 }
 
-// opening is what every walk begins with: goods to sell, and a sale of which
-// something comes back, from whose requests the walk learns what they look like.
+// opening returns the requests that every walk begins with: products with stock, and a sale with a
+// return. The walk learns from them what such requests look like.
 func opening() []request {
 	var all []request
 	put := func(method, operation, target, body string) {
@@ -74,16 +74,16 @@ func opening() []request {
 	return all
 }
 
-// walk takes so many steps, or fewer, but not less than least, if until comes first.
-// It returns what is wrong after the last.
+// walk takes this many steps. It stops earlier at the time until, but not before it has taken least
+// steps. It returns what is wrong after the last step.
 func (k *walker) walk(steps int, until time.Time) error {
 	for _, r := range opening() {
-		if err := k.next(step{Request: &r}); err != nil {
+		if err := k.takeStep(step{Request: &r}); err != nil {
 			return err
 		}
 	}
 	for n := 1; n <= steps && (n <= least || until.IsZero() || time.Now().Before(until)); n++ {
-		if err := k.next(k.choose()); err != nil {
+		if err := k.takeStep(k.choose()); err != nil {
 			return err
 		}
 		if n%20 == 0 {
@@ -92,14 +92,14 @@ func (k *walker) walk(steps int, until time.Time) error {
 			}
 		}
 	}
-	if err := k.next(step{Pass: 40 * 24 * time.Hour, Restart: true}); err != nil {
+	if err := k.takeStep(step{Pass: 40 * 24 * time.Hour, Restart: true}); err != nil {
 		return err
 	}
 	return k.verifyViews()
 }
 
-// next takes a step, and learns from it.
-func (k *walker) next(s step) error {
+// takeStep takes a step and learns from its answer.
+func (k *walker) takeStep(s step) error {
 	k.taken = append(k.taken, s)
 	var before map[string]string
 	if s.Request != nil {
@@ -113,23 +113,23 @@ func (k *walker) next(s step) error {
 		k.Logf("%s: %d %.300s", s, a.status, a.text)
 	}
 	tally := k.tally[s.Request.Operation]
-	k.met(*s.Request, before, a.ok())
+	k.noteOutcome(*s.Request, before, a.ok())
 	if !a.ok() {
 		tally[1]++
 		k.forget(*s.Request, a.status == http.StatusNotFound)
-		k.wrong, k.why = s.Request, a
-		return k.repeats(*s.Request, a, s)
+		k.lastInvalid, k.why = s.Request, a
+		return k.checkRepeated(*s.Request, a, s)
 	}
 	tally[0]++
-	k.harvest(*s.Request, a.body)
+	k.learnFrom(*s.Request, a.body)
 	if etag := a.header.Get("ETag"); etag != "" {
 		k.etags = append(k.etags[max(0, len(k.etags)-3):], etag)
 	}
-	if err := k.repeats(*s.Request, a, s); err != nil {
+	if err := k.checkRepeated(*s.Request, a, s); err != nil {
 		return err
 	}
 	if a.appended && !s.Cut && !s.Restart {
-		k.done = append(k.done, past{*s.Request, a, k.starts()})
+		k.done = append(k.done, sentRequest{*s.Request, a, k.starts()})
 	}
 	return nil
 }
@@ -143,11 +143,11 @@ func (k *walker) starts() (n int) {
 	return n
 }
 
-// repeats wants the answer to a request whose key was used before to be the first
-// one, and another request under the key to be refused.
-func (k *walker) repeats(r request, a answer, s step) error {
+// checkRepeated checks a request whose key was used before. The same request must get the first
+// answer, and another request must be refused.
+func (k *walker) checkRepeated(r request, a answer, s step) error {
 	key := r.Headers[headerKey]
-	i := slices.IndexFunc(k.done, func(p past) bool { return key != "" && p.Headers[headerKey] == key })
+	i := slices.IndexFunc(k.done, func(p sentRequest) bool { return key != "" && p.Headers[headerKey] == key })
 	if i < 0 || s.Cut {
 		return nil
 	}
@@ -166,46 +166,46 @@ func (k *walker) repeats(r request, a answer, s step) error {
 	return nil
 }
 
-// passing is how far the clock moves: over the deadlines of orders seldom, over
-// those of carts more seldom yet.
-var passing = []time.Duration{
+// clockSteps are the times by which the clock moves. Few of them are longer than the deadline of an
+// order, and fewer still are longer than that of a cart.
+var clockSteps = []time.Duration{
 	time.Second, time.Second, time.Second, time.Minute, time.Minute, time.Minute, time.Minute, 16 * time.Minute, 16 * time.Minute, 26 * time.Hour, 31 * 24 * time.Hour,
 }
 
 // choose chooses the next step.
 func (k *walker) choose() step {
-	if wrong := k.wrong; wrong != nil {
-		k.wrong = nil
+	if wrong := k.lastInvalid; wrong != nil {
+		k.lastInvalid = nil
 		if better, ok := k.repair(k.described(wrong.Operation), *wrong, k.why); ok && k.chance(80) {
 			return step{Request: &better}
 		}
 	}
 	switch n := k.IntN(100); {
-	case n < 4 && len(k.done) > 0: // a request of before
-		before := pick(k.maker, k.done...).request
+	case n < 4 && len(k.done) > 0: // a request that was sent before
+		before := pick(k.requestMaker, k.done...).request
 		return step{Request: &before}
-	case n < 6 && len(k.done) > 0: // another under its key
-		other := k.fresh(true)
-		other.Headers[headerKey] = pick(k.maker, k.done...).Headers[headerKey]
+	case n < 6 && len(k.done) > 0: // another request under its key
+		other := k.newRequest(true)
+		other.Headers[headerKey] = pick(k.requestMaker, k.done...).Headers[headerKey]
 		return step{Request: &other}
 	case n < 10:
-		return step{Pass: pick(k.maker, passing...)}
+		return step{Pass: pick(k.requestMaker, clockSteps...)}
 	case n < 18:
-		r := k.fresh(true)
+		r := k.newRequest(true)
 		return step{Request: &r, Cut: true, After: k.IntN(4), Lose: k.chance(30), Restart: k.chance(50)}
 	case n < 19:
 		return step{Restart: true}
 	case n < 28 && !k.light:
-		r := k.fresh(false)
+		r := k.newRequest(false)
 		return step{Request: &r}
 	}
-	r := k.fresh(true)
+	r := k.newRequest(true)
 	return step{Request: &r}
 }
 
-// fresh makes a new request. One whose path needs an id that nothing has yet is
-// made seldom.
-func (k *walker) fresh(writes bool) request {
+// newRequest makes a new request. It seldom makes one whose path needs an id if no such thing
+// exists yet.
+func (k *walker) newRequest(writes bool) request {
 	for {
 		op := k.operation(writes)
 		missing := slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool {
@@ -214,7 +214,7 @@ func (k *walker) fresh(writes bool) request {
 				return false
 			}
 			if pool == idOf(request{Target: op.Path}, "") {
-				return !k.exists(pool)
+				return !k.hasKnownStatus(pool)
 			}
 			return len(k.pools[pool]) == 0
 		})
@@ -225,9 +225,9 @@ func (k *walker) fresh(writes bool) request {
 	}
 }
 
-// weights say how often an operation is drawn, beside those that are not here:
-// they have 1. What leads further is drawn more often, and what only ends things
-// seldom, so that walks get far; every operation is drawn.
+// weights say how often an operation is drawn. An operation without a weight has 1. Operations that
+// begin or continue a sale have high weights, and operations that end something have low ones, so
+// that walks get far. Every operation is drawn.
 var weights = map[string]float64{
 	"open-cart": 5, "add-cart-lines": 2, "checkout-cart": 6,
 	"confirm-order": 3, "ship-order": 5, "deliver-shipment": 2, "record-transaction": 3, "settle-transaction": 2, "cancel-order": 2,
@@ -243,16 +243,16 @@ func weight(op operation) float64 {
 	return 1
 }
 
-// operation draws one.
+// operation draws an operation.
 func (k *walker) operation(writes bool) operation {
 	for {
-		if op := pick(k.maker, k.all...); op.writes == writes && k.Float64()*5 < weight(op) {
+		if op := pick(k.requestMaker, k.all...); op.writes == writes && k.Float64()*5 < weight(op) {
 			return op
 		}
 	}
 }
 
-// report is the way to a failure.
+// report describes a failure with all steps up to it.
 func report(seed uint64, err error, taken []step) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "seed %d, after %d steps: %v\n", seed, len(taken), err)
@@ -262,8 +262,8 @@ func report(seed uint64, err error, taken []step) string {
 	return text.String()
 }
 
-// again takes steps in a new world, and returns what is wrong then.
-func again(t *testing.T, s settings, steps []step) (err error) {
+// replay takes steps in a new world. It returns what is wrong after the last one.
+func replay(t *testing.T, s settings, steps []step) (err error) {
 	t.Helper()
 	t.Run("again", func(t *testing.T) {
 		w := newWorld(t, s)
@@ -277,14 +277,14 @@ func again(t *testing.T, s settings, steps []step) (err error) {
 	return err
 }
 
-// shrink leaves out steps as long as the walk still fails, until a time. Ids that
-// the program made of chance differ in the shorter walk; what hangs on them stays.
+// shrink leaves out steps while the walk still fails, at most until a time. In a shorter walk the
+// program makes other random ids. So steps with such an id seldom can be left out.
 func shrink(t *testing.T, s settings, steps []step, until time.Time) []step {
 	t.Helper()
 	for size := len(steps) / 2; size > 0; size /= 2 {
 		for at := 0; at+size <= len(steps) && time.Now().Before(until); {
 			shorter := append(slices.Clone(steps[:at]), steps[at+size:]...)
-			if again(t, s, shorter) != nil {
+			if replay(t, s, shorter) != nil {
 				steps = shorter
 			} else {
 				at += size
@@ -294,34 +294,34 @@ func shrink(t *testing.T, s settings, steps []step, until time.Time) []step {
 	return steps
 }
 
-// failed tells of a walk that found something, as short as can be.
-func failed(t *testing.T, seed uint64, s settings, err error, taken []step) {
+// reportFailure reports a walk that found a fault, with as few steps as it can.
+func reportFailure(t *testing.T, seed uint64, s settings, err error, taken []step) {
 	t.Helper()
 	t.Error(report(seed, err, taken))
 	if s.postgres {
-		return // its clock is the real one
+		return // it uses the real clock, so it cannot be repeated
 	}
 	shorter := shrink(t, s, taken, time.Now().Add(30*time.Second))
-	if err := again(t, s, shorter); err != nil {
+	if err := replay(t, s, shorter); err != nil {
 		t.Log("shorter: " + report(seed, err, shorter))
 	}
 }
 
-// How far the walks of `make test` go: so many seeds, and so many steps with each.
-// On a slow machine, when bounded is over, each of the seeds still gets the least.
+// How long the walks of `make test` are: this many seeds, with this many steps each. On a slow
+// machine the walks stop after the time bounded, but each seed gets at least the steps of least.
 const (
-	seeds    = 8
-	steps    = 200
-	least    = 50
-	bounded  = 40 * time.Second
-	stepsFar = 1000 // of each walk of `make walk`
+	seeds           = 8
+	steps           = 200
+	least           = 50
+	bounded         = 40 * time.Second
+	stepsOfLongWalk = 1000 // steps of each walk of `make walk`
 )
 
 func TestARandomWalkLeavesTheBooksTrue(t *testing.T) {
 	t.Parallel()
 	first, last, length, until, far := uint64(1), uint64(seeds), steps, time.Now().Add(bounded), false
 	if duration, err := time.ParseDuration(os.Getenv("DAYBOOK_WALK")); err == nil {
-		first, last, length, until, far = uint64(time.Now().Unix()), 1<<62, stepsFar, time.Now().Add(duration), true
+		first, last, length, until, far = uint64(time.Now().Unix()), 1<<62, stepsOfLongWalk, time.Now().Add(duration), true
 	}
 	if seed, err := strconv.ParseUint(os.Getenv("DAYBOOK_WALK_SEED"), 10, 64); err == nil {
 		first, last = seed, seed
@@ -342,7 +342,7 @@ func TestARandomWalkLeavesTheBooksTrue(t *testing.T) {
 				tally[id][1] += n[1]
 			}
 			if err != nil {
-				failed(t, seed, s, err, k.taken)
+				reportFailure(t, seed, s, err, k.taken)
 			} else if len(k.taken) < least {
 				t.Errorf("only %d steps, want at least %d", len(k.taken), least)
 			}

@@ -34,22 +34,23 @@ import (
 	"daybook/readapi"
 )
 
-// bug is a fault that is planted to see whether the walk finds it: it changes
-// what the world is made of.
+// bug is a fault that a test plants to see whether the walk finds it. It replaces a part of the
+// world.
 type bug struct {
 	rules func(*commands.Rules)
 	view  func(projections.View) projections.View
 }
 
-// settings are those of the world of one walk.
+// settings are the settings of the world of one walk.
 type settings struct {
-	// light: nothing is in a database, so there are no read models and no reads.
+	// light means that there is no database, so there are no read models and no reads.
 	light    bool
 	postgres bool // the log is in PostgreSQL, and the clock is the real one
 	bug      bug
 }
 
-// Every answer is held against the document: of both APIs, and of a light world's one.
+// Every answer is compared with the OpenAPI document. A light world has only the command API, so it
+// has another document.
 var contract, lightContract contracttest.Server
 
 // world is a shop: a log, a database for views and answers, and the program.
@@ -58,15 +59,15 @@ type world struct {
 	settings
 	clock   *clock
 	log     eventstore.Store
-	store   *cuttable
+	store   *cuttableLog
 	pool    *pgxpool.Pool
 	runner  *projections.Runner
 	journal *journal
 
 	finishing, finished atomic.Int64 // calls of the reactor's finisher
 
-	mu         sync.Mutex
-	complaints bytes.Buffer // of the program, since the last start
+	mu       sync.Mutex
+	warnings bytes.Buffer // warnings of the program since its last start
 
 	// Of the program that runs now.
 	service *commands.Service
@@ -97,7 +98,7 @@ func newWorld(tb testing.TB, s settings) *world {
 		tb.Cleanup(func() { store.Close(context.WithoutCancel(tb.Context())) })
 		w.log = store
 	}
-	w.store = &cuttable{Store: w.log}
+	w.store = &cuttableLog{Store: w.log}
 	stop := func() {}
 	if !s.light {
 		stop = w.runViews()
@@ -130,7 +131,7 @@ func (w *world) sales() salesview.Options {
 	return salesview.Options{Location: time.UTC, Country: "United Kingdom", Currency: "GBP"}
 }
 
-// run runs a part of the program until the function it returns is called.
+// run runs a part of the program until stop is called.
 func (w *world) run(part func(context.Context) error) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(w.Context()))
 	var wait sync.WaitGroup
@@ -142,7 +143,7 @@ func (w *world) run(part func(context.Context) error) (stop func()) {
 	return func() { cancel(); wait.Wait() }
 }
 
-// start starts the program: what it has only in memory is new.
+// start starts the program. Everything that it keeps only in memory is empty.
 func (w *world) start() {
 	w.Helper()
 	logger := slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelWarn}))
@@ -178,12 +179,11 @@ func (w *world) start() {
 	if err != nil {
 		w.Fatal(err)
 	}
-	reactor := &reactor.Reactor{Store: w.store, Journal: w.journal, Finisher: counting{w.service, w}, Logger: logger, CartsExpireAfter: policy.CartsExpireAfter}
+	reactor := &reactor.Reactor{Store: w.store, Journal: w.journal, Finisher: countingFinisher{w.service, w}, Logger: logger, CartsExpireAfter: policy.CartsExpireAfter}
 	w.end = w.run(reactor.Run)
 }
 
-// stop ends the program as a kill would: nothing that it has only in memory is
-// written.
+// stop ends the program as a kill would. It writes nothing of what is only in memory.
 func (w *world) stop() {
 	w.end()
 	if err := w.service.Close(context.WithoutCancel(w.Context())); err != nil {
@@ -191,11 +191,11 @@ func (w *world) stop() {
 	}
 }
 
-// Write takes the program's warnings.
+// Write collects the program's warnings.
 func (w *world) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.complaints.Write(p)
+	return w.warnings.Write(p)
 }
 
 func (w *world) head() eventstore.Position {
@@ -207,49 +207,47 @@ func (w *world) head() eventstore.Position {
 	return head
 }
 
-// seen waits until the reactor is idle, so that its timers are set.
-func (w *world) seen() error {
+// waitUntilIdle waits until the reactor is idle. Then all timers are set.
+func (w *world) waitUntilIdle() error {
 	w.Helper()
-	for over := time.Now().Add(patience); time.Now().Before(over); rest() {
+	for over := time.Now().Add(patience); time.Now().Before(over); shortWait() {
 		if idle, err := w.idle(); idle || err != nil {
 			return err
 		}
 	}
-	return fmt.Errorf("the reactor has not done its work within %s; the program said: %s", patience, w.complaintsSoFar())
+	return fmt.Errorf("the reactor has not done its work within %s; the program said: %s", patience, w.warningsSoFar())
 }
 
-// idle tells whether the reactor has read all that it asks for, and has none of it
-// still to do.
+// idle tells whether the reactor has read all its events and has no open work.
 func (w *world) idle() (bool, error) {
-	last, err := w.store.last(w.Context())
+	last, err := w.store.lastForReactor(w.Context())
 	return err == nil && !w.journal.at().Before(last) && w.finishing.Load() == 0, err
 }
 
-func (w *world) complaintsSoFar() string {
+func (w *world) warningsSoFar() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.complaints.String()
+	return w.warnings.String()
 }
 
 const (
-	// patience bounds a wait for what a correct program does soon, on any machine.
+	// patience is the limit of all waits. A correct program is much faster, on any machine.
 	patience = 2 * time.Minute
-	// quiet is for how long the reactor must have been idle before what is off is a
-	// fault. It may have begun, just before, to do something over again that was done
-	// when the request was answered.
-	quiet = 300 * time.Millisecond
+	// quietPeriod is how long the reactor must have been idle before a difference counts as a
+	// fault. Just before, it may have begun to repeat work that the request had already done.
+	quietPeriod = 300 * time.Millisecond
 )
 
-func rest() { <-time.After(5 * time.Millisecond) }
+func shortWait() { <-time.After(5 * time.Millisecond) }
 
-// await waits until something holds, and returns why it does not: when the reactor
-// is idle and has recorded nothing for a while, or after patience. Work that a cut
-// left open is finished by the reactor, which is not idle until then.
-func (w *world) await(holds func() (bool, error)) error {
+// waitUntil waits until holds returns true. It gives up when the reactor has been idle for the
+// quietPeriod, or after patience, and returns the reason that holds gave. If a request was cut off,
+// the reactor finishes its work and is not idle until then.
+func (w *world) waitUntil(holds func() (bool, error)) error {
 	w.Helper()
 	var still work
 	since := time.Now()
-	for over := since.Add(patience); ; rest() {
+	for over := since.Add(patience); ; shortWait() {
 		ok, why := holds()
 		if ok {
 			return nil
@@ -261,13 +259,13 @@ func (w *world) await(holds func() (bool, error)) error {
 		if !idle || done != still {
 			still, since = done, time.Now()
 		}
-		if now := time.Now(); now.Sub(since) > quiet || now.After(over) {
+		if now := time.Now(); now.Sub(since) > quietPeriod || now.After(over) {
 			return why
 		}
 	}
 }
 
-// work is how much has been done so far.
+// work is how much the node has done so far.
 type work struct {
 	head     eventstore.Position
 	finished int64
@@ -281,52 +279,53 @@ func (w *world) work() (done work, idle bool, err error) {
 	return done, idle, err
 }
 
-// counting counts what the reactor has finished and is about to finish.
-type counting struct {
+// countingFinisher counts the processes that the reactor has finished, and those that it is
+// finishing.
+type countingFinisher struct {
 	reactor.Finisher
 	*world
 }
 
-func (c counting) begin() (end func()) {
+func (c countingFinisher) begin() (end func()) {
 	c.finishing.Add(1)
 	return func() { c.finished.Add(1); c.finishing.Add(-1) }
 }
 
-func (c counting) FinishCheckout(ctx context.Context, id unit.CartID, orderID unit.OrderID) error {
+func (c countingFinisher) FinishCheckout(ctx context.Context, id unit.CartID, orderID unit.OrderID) error {
 	defer c.begin()()
 	return c.Finisher.FinishCheckout(ctx, id, orderID)
 }
 
-func (c counting) FinishOrder(ctx context.Context, meta eventstore.Metadata, id unit.OrderID) error {
+func (c countingFinisher) FinishOrder(ctx context.Context, meta eventstore.Metadata, id unit.OrderID) error {
 	defer c.begin()()
 	return c.Finisher.FinishOrder(ctx, meta, id)
 }
 
-func (c counting) FinishReturn(ctx context.Context, meta eventstore.Metadata, id unit.ReturnID) error {
+func (c countingFinisher) FinishReturn(ctx context.Context, meta eventstore.Metadata, id unit.ReturnID) error {
 	defer c.begin()()
 	return c.Finisher.FinishReturn(ctx, meta, id)
 }
 
-// verifyLog checks the books.
+// verifyLog verifies the log.
 func (w *world) verifyLog() error {
 	w.Helper()
-	return w.await(func() (bool, error) {
+	return w.waitUntil(func() (bool, error) {
 		_, report, err := verify.Log(w.Context(), w.log, w.clock.now(), nil)
 		if err != nil {
 			return false, err
 		}
-		return report.Differences == 0, fmt.Errorf("%s; the program said: %s", inWords(report), w.complaintsSoFar())
+		return report.Differences == 0, fmt.Errorf("%s; the program said: %s", reportText(report), w.warningsSoFar())
 	})
 }
 
-// verifyViews checks the books and all read models.
+// verifyViews verifies the log and all read models.
 func (w *world) verifyViews() error {
 	w.Helper()
 	if w.light {
 		return nil
 	}
-	return w.await(func() (bool, error) {
-		if err := w.follow(); err != nil {
+	return w.waitUntil(func() (bool, error) {
+		if err := w.waitForViews(); err != nil {
 			return false, err
 		}
 		report, err := verify.Run(w.Context(), verify.Config{
@@ -336,12 +335,12 @@ func (w *world) verifyViews() error {
 		if err != nil {
 			return false, err
 		}
-		return report.Differences == 0, fmt.Errorf("%s; the program said: %s", inWords(report), w.complaintsSoFar())
+		return report.Differences == 0, fmt.Errorf("%s; the program said: %s", reportText(report), w.warningsSoFar())
 	})
 }
 
-// follow waits until the read models have come to the end of the log.
-func (w *world) follow() error {
+// waitForViews waits until the read models have read the whole log.
+func (w *world) waitForViews() error {
 	w.Helper()
 	ctx, cancel := context.WithTimeout(w.Context(), patience)
 	defer cancel()
@@ -352,7 +351,7 @@ func (w *world) follow() error {
 	return nil
 }
 
-func inWords(report *verify.Report) (words string) {
+func reportText(report *verify.Report) (words string) {
 	for _, check := range report.Checks {
 		for _, first := range check.First {
 			words += "\n\t" + check.Name + ": " + first
@@ -361,17 +360,17 @@ func inWords(report *verify.Report) (words string) {
 	return words
 }
 
-// pass moves the clock, and fires the timers that are then due.
-func (w *world) pass(d time.Duration) error {
+// advanceClock moves the clock and fires the timers that are due then.
+func (w *world) advanceClock(d time.Duration) error {
 	w.Helper()
-	if err := w.seen(); err != nil { // the reactor has set them all
+	if err := w.waitUntilIdle(); err != nil { // then the reactor has set all timers
 		return err
 	}
 	w.clock.move(d)
 	for {
 		timer, due := w.journal.due(w.clock.now())
 		if !due {
-			return w.seen()
+			return w.waitUntilIdle()
 		}
 		if err := w.journal.fired(timer, reactor.FireTimer(w.Context(), w.service, timer, w.clock.now())); err != nil {
 			return fmt.Errorf("timer %v: %w", timer, err)

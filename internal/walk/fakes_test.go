@@ -15,39 +15,39 @@ import (
 	"daybook/eventstore"
 )
 
-// clock is moved by hand, or is the real one.
+// clock is the real clock, or a clock that the test moves.
 type clock struct {
-	mu   sync.Mutex
-	hand time.Time // zero: the real one
+	mu     sync.Mutex
+	manual time.Time // zero stands for the real clock
 }
 
 func newClock(byHand bool) *clock {
 	if !byHand {
 		return &clock{}
 	}
-	return &clock{hand: time.Date(2024, 2, 28, 22, 0, 0, 0, time.UTC)} // before a leap day
+	return &clock{manual: time.Date(2024, 2, 28, 22, 0, 0, 0, time.UTC)} // before a leap day
 }
 
 func (c *clock) now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.hand.IsZero() {
+	if c.manual.IsZero() {
 		return time.Now()
 	}
-	return c.hand
+	return c.manual
 }
 
 func (c *clock) move(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.hand.IsZero() {
-		c.hand = c.hand.Add(d)
+	if !c.manual.IsZero() {
+		c.manual = c.manual.Add(d)
 	}
 }
 
-// journal is the reactor's memory, of which the checkpoint and the timers are
-// kept here, where the walk's clock rules: they stay when the program ends. There
-// is one node, which always leads.
+// journal is the reactor's journal. It keeps the checkpoint and the timers in memory, because
+// timers must follow the walk's clock. They outlive a restart of the program. There is one node, so
+// it always leads.
 type journal struct {
 	reactor.Journal // the rest
 
@@ -110,7 +110,7 @@ func (j *journal) KeepCartExpiry(_ context.Context, after time.Duration, set []r
 	return nil
 }
 
-// due is the timer that has been due longest.
+// due returns the timer that has been due for the longest time.
 func (j *journal) due(now time.Time) (first reactor.Timer, due bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -128,8 +128,8 @@ func (j *journal) due(now time.Time) (first reactor.Timer, due bool) {
 	}), true
 }
 
-// fired takes a timer off, or sets it for later where its firing said so. An
-// error that is none of these is returned.
+// fired removes a timer that has fired. If err asks for a later time, it sets the timer to that
+// time. It returns any other error.
 func (j *journal) fired(timer reactor.Timer, err error) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -144,43 +144,43 @@ func (j *journal) fired(timer reactor.Timer, err error) error {
 	return err
 }
 
-// cuttable is a log whose appends can be cut off after some.
-type cuttable struct {
+// cuttableLog is a log whose appends fail after a given number of them.
+type cuttableLog struct {
 	eventstore.Store
 
-	mu   sync.Mutex
-	asks eventstore.Filter // of the reactor, which alone subscribes here
-	cut  bool
-	left int  // appends that still succeed
-	lose bool // the next after those is recorded, and its answer lost
+	mu            sync.Mutex
+	reactorFilter eventstore.Filter // the filter of the reactor, which is the only subscriber
+	cut           bool
+	appendsLeft   int  // appends that still succeed
+	lose          bool // the append after those is recorded, but its caller gets an error
 }
 
 var errCut = errors.New("cut off by the walk")
 
-// cutAfter lets so many appends succeed, and no more until mend.
-func (c *cuttable) cutAfter(appends int, lose bool) {
+// cutAfter lets this many appends succeed. Later ones fail until restore.
+func (c *cuttableLog) cutAfter(appends int, lose bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.cut, c.left, c.lose = true, appends, lose
+	c.cut, c.appendsLeft, c.lose = true, appends, lose
 }
 
-func (c *cuttable) mend() {
+func (c *cuttableLog) restore() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.cut = false
 }
 
-func (c *cuttable) Subscribe(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Item, error] {
+func (c *cuttableLog) Subscribe(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Item, error] {
 	c.mu.Lock()
-	c.asks = filter
+	c.reactorFilter = filter
 	c.mu.Unlock()
 	return c.Store.Subscribe(ctx, after, filter)
 }
 
-// last is the position of the latest event that the reactor asks for.
-func (c *cuttable) last(ctx context.Context) (eventstore.Position, error) {
+// lastForReactor is the position of the latest event that the reactor's filter selects.
+func (c *cuttableLog) lastForReactor(ctx context.Context) (eventstore.Position, error) {
 	c.mu.Lock()
-	filter := c.asks
+	filter := c.reactorFilter
 	c.mu.Unlock()
 	for e, err := range c.ReadAllBackwards(ctx, eventstore.End, filter, 1) {
 		return e.Position, err
@@ -188,11 +188,11 @@ func (c *cuttable) last(ctx context.Context) (eventstore.Position, error) {
 	return eventstore.Start, nil
 }
 
-func (c *cuttable) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+func (c *cuttableLog) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
 	c.mu.Lock()
-	cut, lose := c.cut && c.left <= 0, c.cut && c.left <= 0 && c.lose
+	cut, lose := c.cut && c.appendsLeft <= 0, c.cut && c.appendsLeft <= 0 && c.lose
 	if c.cut {
-		c.left--
+		c.appendsLeft--
 	}
 	if lose {
 		c.lose = false
@@ -210,8 +210,8 @@ func (c *cuttable) Append(ctx context.Context, stream string, expected eventstor
 	return c.Store.Append(ctx, stream, expected, events)
 }
 
-// answers are kept in memory, and lost with the program, as those of a real one are
-// that were not written yet.
+// answers keeps answers in memory. They are lost when the program ends, as a real program loses the
+// answers that it has not written yet.
 type answers struct {
 	mu   sync.Mutex
 	kept map[string]commands.KeptAnswer
@@ -225,7 +225,7 @@ func (a *answers) Find(_ context.Context, scope, key string) (*commands.KeptAnsw
 	if kept, found := a.kept[scope+" "+key]; found {
 		return &kept, nil
 	}
-	return nil, nil //nolint:nilnil // so the contract says it
+	return nil, nil //nolint:nilnil // the interface asks for this
 }
 
 func (a *answers) Keep(answer commands.KeptAnswer) {

@@ -27,21 +27,20 @@ import (
 	"daybook/projections/viewtest"
 )
 
-// The environment of the extremes test: EXTREMES_SEED repeats a run, and
-// EXTREMES_ROUNDS drives each value so many times, each time in another order
-// and beside other values.
+// The test of extreme values reads two environment variables. EXTREMES_SEED repeats a run.
+// EXTREMES_ROUNDS is how often each value is used, each time in another order and with other
+// values.
 const (
 	seedVariable   = "EXTREMES_SEED"
 	roundsVariable = "EXTREMES_ROUNDS"
 )
 
-// Whatever a field of an event holds, and whatever order events stand in, no
-// view stops, each is the same when it is rebuilt, verification comes to its
-// end, and everything can be read. Fields are found by reflection, so that a new
-// one is covered without being named.
+// The fields of events have extreme values, and the events come in any order. No view stops, each
+// view is the same after a rebuild, verify comes to its end, and everything can be read. The test
+// finds the fields by reflection, so it also covers new ones.
 func TestNoEventStopsAView(t *testing.T) {
-	seed := setting(t, seedVariable, uint64(time.Now().UnixNano()))
-	rounds := setting(t, roundsVariable, 1)
+	seed := environmentNumber(t, seedVariable, uint64(time.Now().UnixNano()))
+	rounds := environmentNumber(t, roundsVariable, 1)
 	t.Logf("%s=%d %s=%d", seedVariable, seed, roundsVariable, rounds)
 	random := rand.New(rand.NewPCG(seed, 0))
 
@@ -56,7 +55,7 @@ func TestNoEventStopsAView(t *testing.T) {
 		w.extremesOfMetadata()
 	}
 	t.Logf("%d events in %d streams", w.events, len(w.streams))
-	if w.events < 16000/oneOf {
+	if w.events < 16000/shareDivisor {
 		t.Errorf("only %d events", w.events)
 	}
 	b.CaughtUp()
@@ -96,7 +95,7 @@ func TestNoEventStopsAView(t *testing.T) {
 	t.Run("every event is read through the gateway", func(t *testing.T) { w.readThroughGateway(t) })
 }
 
-func setting(t *testing.T, name string, otherwise uint64) uint64 {
+func environmentNumber(t *testing.T, name string, otherwise uint64) uint64 {
 	t.Helper()
 	text := os.Getenv(name)
 	if text == "" {
@@ -109,7 +108,7 @@ func setting(t *testing.T, name string, otherwise uint64) uint64 {
 	return value
 }
 
-// aggregate is what the test needs to know of one kind of stream.
+// aggregate is what the test needs to know about one kind of stream.
 type aggregate struct {
 	category string
 	types    []string
@@ -119,7 +118,7 @@ type aggregate struct {
 	stream   func(id string) string
 }
 
-// A new aggregate has a codec, and must stand among those that are driven.
+// A new aggregate has a codec. It must be added to the aggregates of this test.
 func TestTheExtremesDriveEveryAggregate(t *testing.T) {
 	t.Parallel()
 	codecs, err := filepath.Glob("../../domain/*/codec.go")
@@ -151,27 +150,27 @@ var aggregates = []aggregate{
 	},
 }
 
-// fact is an event to be written.
+// fact is an event that is written.
 type fact struct {
 	eventType string
 	data      []byte
 }
 
-// writer writes facts past all commands.
+// writer appends events without any command.
 type writer struct {
 	*viewtest.Bench
 	random  *rand.Rand
 	streams []string
 	events  int
 	last    int // the number of the last stream
-	// samples are the golden files of the aggregates, by type; words are the texts
-	// in them, by the name of their member, so that enumerations are among them.
+	// samples are the golden files of the aggregates, by event type. words are the strings in them,
+	// by the name of their member, so they include the values of enumerations.
 	samples map[string][][]byte
 	words   map[string][]string
 }
 
-// extremesOf writes each type of an aggregate with each extreme value of each
-// field, every one into a stream of its own.
+// extremesOf writes events of each type of an aggregate, with each extreme value in each field.
+// Each event has its own stream.
 func (w *writer) extremesOf(a aggregate) {
 	for _, eventType := range a.types {
 		for _, data := range w.variants(w.ordinary(a, eventType)) {
@@ -179,22 +178,21 @@ func (w *writer) extremesOf(a aggregate) {
 		}
 		for _, sample := range w.samples[eventType] {
 			for range 3 {
-				w.write(a, fact{eventType, w.one(sample)}, nil)
+				w.write(a, fact{eventType, w.oneVariant(sample)}, nil)
 			}
 		}
 	}
-	for range storiesEach / oneOf {
-		w.tell(a)
+	for range storiesEach / shareDivisor {
+		w.writeStory(a)
 	}
 }
 
-// storiesEach is how many streams of an aggregate hold many facts, in an order
-// made by chance.
+// storiesEach is how many streams of an aggregate get many events in a random order.
 const storiesEach = 150
 
-// tell writes a stream of facts that agree on ids and lines, so that they act on
-// each other, each with perhaps one extreme value.
-func (w *writer) tell(a aggregate) {
+// writeStory writes a stream of events with the same ids and lines, so that the later ones change
+// what the earlier ones made. Each may have one extreme value.
+func (w *writer) writeStory(a aggregate) {
 	w.Helper()
 	stream := w.stream(a)
 	begins := append([][]byte{w.ordinary(a, a.begins)}, w.samples[a.begins]...)
@@ -205,11 +203,11 @@ func (w *writer) tell(a aggregate) {
 		if samples := w.samples[eventType]; w.random.IntN(2) == 0 {
 			ordinary = samples[w.random.IntN(len(samples))]
 		}
-		w.append(stream, fact{eventType, w.one(ordinary)}, nil)
+		w.append(stream, fact{eventType, w.oneVariant(ordinary)}, nil)
 	}
 }
 
-// stream begins a stream of its own.
+// stream returns the name of a new stream.
 func (w *writer) stream(a aggregate) string {
 	w.last++
 	id := fmt.Sprintf("x%d", w.last)
@@ -232,17 +230,17 @@ func (w *writer) extremesOfMetadata() {
 	}
 }
 
-// ordinary is an event of which every field holds an everyday value.
+// ordinary is an event whose fields all have ordinary values.
 func (w *writer) ordinary(a aggregate, eventType string) []byte {
 	w.Helper()
 	empty, err := a.decode(eventType, []byte(`{}`))
 	if err != nil {
 		w.Fatal(err)
 	}
-	return w.encode(filled(empty))
+	return w.encode(filledValue(empty))
 }
 
-// readSamples reads the golden file of every event there is.
+// readSamples reads the golden files of all events.
 func (w *writer) readSamples() {
 	w.Helper()
 	files, err := filepath.Glob("../../domain/*/testdata/*.json")
@@ -281,11 +279,11 @@ func (w *writer) encode(value any) []byte {
 	return data
 }
 
-// write puts a fact into a stream of its own, in one of the orders in which
-// facts may stand, though no command would put them so.
+// write writes an event into a new stream, together with the stream's first and last event in one
+// of six orders. No command would record most of these orders.
 func (w *writer) write(a aggregate, f fact, meta []byte) {
 	w.Helper()
-	if w.random.IntN(oneOf) > 0 {
+	if w.random.IntN(shareDivisor) > 0 {
 		return
 	}
 	stream := w.stream(a)
@@ -314,7 +312,7 @@ func (w *writer) append(stream string, f fact, meta []byte) {
 	_, invalid := errors.AsType[*eventstore.InvalidError](err)
 	_, large := errors.AsType[*eventstore.TooLargeError](err)
 	switch {
-	case invalid, large: // the log refuses it, so nobody has to read it
+	case invalid, large: // the log refuses it, so no reader meets it
 	case err != nil:
 		w.Fatal(err)
 	default:

@@ -8,11 +8,12 @@ import (
 	"testing"
 )
 
-// A path in backticks that begins with a room of the house, such as `commands/checkout.go`.
+// namedPath finds a path in backticks that begins with a folder of the project, such as
+// `commands/checkout.go`.
 var namedPath = regexp.MustCompile("`((?:domain|commands|eventstore|projections|readapi|internal|cmd|docs)/[A-Za-z0-9_./-]*)`")
 
-// The pages that say where something is must be right about it. Decisions and the
-// changelog tell what was so when they were written.
+// Each file that a page names must exist. Decisions and the changelog are not checked, because they
+// say what was true when they were written.
 func TestFilesThatPagesNameExist(t *testing.T) {
 	t.Parallel()
 	pages, err := filepath.Glob("../../*.md")
@@ -36,7 +37,7 @@ func TestFilesThatPagesNameExist(t *testing.T) {
 			for _, match := range namedPath.FindAllStringSubmatch(line, -1) {
 				named++
 				if _, err := os.Stat(filepath.Join("../..", match[1])); err != nil {
-					t.Errorf("%s:%d names %s, which is not there", page, number+1, match[1])
+					t.Errorf("%s:%d names %s, which does not exist", page, number+1, match[1])
 				}
 			}
 		}

@@ -12,9 +12,9 @@ import (
 	"testing"
 )
 
-// opens are the functions of the driver that open connections. What they open has
-// no time limits; package pgpool gives it them.
-var opens = map[string][]string{
+// openFunctions are the functions of the driver that open connections. Their connections have no
+// time limits, but those of package pgpool have.
+var openFunctions = map[string][]string{
 	"github.com/jackc/pgx/v5":         {"Connect", "ConnectConfig", "ConnectWithOptions"},
 	"github.com/jackc/pgx/v5/pgxpool": {"New", "NewWithConfig"},
 	"github.com/jackc/pgx/v5/pgconn":  {"Connect", "ConnectConfig", "ConnectWithOptions"},
@@ -22,8 +22,7 @@ var opens = map[string][]string{
 	"database/sql":                    {"Open", "OpenDB"},
 }
 
-// A query that waits for ever needs a connection without limits: only package
-// pgpool may open one.
+// Only package pgpool may open connections, so that no query can wait for ever.
 func TestOnlyOnePackageOpensConnectionsToPostgres(t *testing.T) {
 	t.Parallel()
 	root := filepath.Join("..", "..")
@@ -45,7 +44,7 @@ func TestOnlyOnePackageOpensConnectionsToPostgres(t *testing.T) {
 				opened++
 				continue
 			}
-			t.Errorf("%s uses %s: open connections by package pgpool, so that no query waits for ever", path, call)
+			t.Errorf("%s uses %s: open connections with package pgpool, so that no query waits for ever", path, call)
 		}
 		return nil
 	})
@@ -57,19 +56,19 @@ func TestOnlyOnePackageOpensConnectionsToPostgres(t *testing.T) {
 	}
 }
 
-// openings are the uses of functions that open connections, as in pgxpool.New.
+// openings returns the uses of functions that open connections, such as pgxpool.New.
 func openings(source *ast.File) (found []string) {
-	names := map[string][]string{} // by the name of the import
+	names := map[string][]string{} // the package's name in the file
 	for _, imported := range source.Imports {
 		path, err := strconv.Unquote(imported.Path.Value)
-		if err != nil || opens[path] == nil {
+		if err != nil || openFunctions[path] == nil {
 			continue
 		}
 		name := filepath.Base(strings.TrimSuffix(path, "/v5"))
 		if imported.Name != nil {
 			name = imported.Name.Name
 		}
-		names[name] = opens[path]
+		names[name] = openFunctions[path]
 	}
 	ast.Inspect(source, func(node ast.Node) bool {
 		selector, ok := node.(*ast.SelectorExpr)
