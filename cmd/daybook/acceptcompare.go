@@ -33,16 +33,16 @@ import (
 type unknown struct {
 	Kind  string `json:"kind"`
 	Known int64  `json:"known"` // in PostgreSQL
-	// Missing counts what the log has nothing of, Otherwise what it has fewer or other
-	// events of.
+	// Missing counts things of which the log has no event. Otherwise counts things of which the
+	// log has fewer events, or other ones.
 	Missing   int64          `json:"missing"`
 	Otherwise int64          `json:"otherwise"`
 	Newest    []unknownThing `json:"newest,omitempty"`
-	// NotCompared says why nothing could be counted.
+	// NotCompared says why things of this kind could not be counted.
 	NotCompared string `json:"not_compared,omitempty"`
 }
 
-// unknownThing is one of a kind.
+// unknownThing is one thing that PostgreSQL knows and the log does not have as PostgreSQL knows it.
 type unknownThing struct {
 	ID  string    `json:"id"`
 	At  time.Time `json:"at"` // recorded, answered or due
@@ -51,7 +51,7 @@ type unknownThing struct {
 
 const (
 	newestShown = 10
-	newestKept  = 1000 // before the rest is let go
+	newestKept  = 1000 // how many are kept before the older ones are dropped
 )
 
 func (u *unknown) add(id string, at time.Time, missing bool, why string) {
@@ -71,7 +71,7 @@ func (u *unknown) keepNewest() {
 	u.Newest = slices.Clip(u.Newest[:min(len(u.Newest), newestShown)])
 }
 
-// heldEvent is what is remembered of an event.
+// heldEvent is what the comparison keeps of an event of the log.
 type heldEvent struct {
 	recorded int64 // microseconds
 	position eventstore.Position
@@ -83,7 +83,7 @@ type heldStream struct {
 	events []heldEvent
 }
 
-// comparison holds what PostgreSQL knows against the log.
+// comparison compares what PostgreSQL knows with the log.
 type comparison struct {
 	store    eventstore.Store
 	pool     *pgxpool.Pool
@@ -92,13 +92,14 @@ type comparison struct {
 	streams map[string]*heldStream
 	events  int64
 	last    time.Time // when the latest of them was recorded
-	// Each event of the log strikes off those that it shows to be in the log.
-	answers      map[uuid.UUID]commands.KeptAnswer // by their commands
+	// At first all answers and reservations that PostgreSQL knows. Each event of the log removes
+	// those that it proves to be in the log.
+	answers      map[uuid.UUID]commands.KeptAnswer // by command id
 	reservations map[reactor.Deadline]reactor.Timer
 	imported     bool // the log has events of an import
 
-	// until is the latest recorded time of an event that PostgreSQL knows, agreed the
-	// position of the latest that both know.
+	// until is the latest recorded time of an event that PostgreSQL knows. agreed is the position
+	// of the latest event that both know.
 	until  time.Time
 	agreed eventstore.Position
 }
@@ -151,8 +152,8 @@ func (c *comparison) compare(ctx context.Context, head eventstore.Position) ([]*
 	return all, err
 }
 
-// loadMarks reads what is looked for among the events, and returns the timers that
-// are not of reservations.
+// loadMarks reads from PostgreSQL the answers and timers that are looked for among the events. It
+// returns the timers that do not belong to reservations.
 func (c *comparison) loadMarks(ctx context.Context, answers, timers *unknown) (others []reactor.Timer, err error) {
 	ctx = projections.LongEnough(ctx) // a table may be large
 	c.answers, c.reservations = map[uuid.UUID]commands.KeptAnswer{}, map[reactor.Deadline]reactor.Timer{}
@@ -205,7 +206,7 @@ func (c *comparison) readLog(ctx context.Context, head eventstore.Position) erro
 	return nil
 }
 
-// strike takes off the answers and reservations that an event shows to be in the log.
+// strike removes the answers and reservations that an event proves to be in the log.
 func (c *comparison) strike(e eventstore.Recorded) {
 	if eventstore.Foreign(&e) != nil {
 		return
@@ -256,7 +257,7 @@ func (c *comparison) judge(stream string, revision int64, recorded time.Time) (w
 	return "", false
 }
 
-// agree takes note of an event that a keeper of a place knows, if the log has it.
+// agree notes an event that a keeper of a place knows, if the log has this event.
 func (c *comparison) agree(ctx context.Context, known eventstore.Anchor) error {
 	if known.IsZero() || !c.agreed.Before(known.Position) {
 		return nil
@@ -276,8 +277,9 @@ func (c *comparison) agree(ctx context.Context, known eventstore.Anchor) error {
 	return nil
 }
 
-// comparedRows are the read models' rows that are each of one stream: its name, what
-// an operator calls it, the last revision and when that was recorded.
+// comparedRows are the read models whose rows belong to one stream each. The columns are the
+// stream's name, what an operator calls the thing, the last revision, and when that event was
+// recorded.
 var comparedRows = []struct{ kind, table, columns string }{
 	{"orders", "read.orders", `'` + order.Category + `-' || order_id, order_id, revision, changed_at`},
 	{"returns", "read.returns", `'return-' || return_id, return_id, revision, changed_at`},

@@ -11,7 +11,7 @@ import (
 	"daybook/internal/pgtest"
 )
 
-// holdTimers keeps others from changing the timers until let is called.
+// holdTimers locks the table of timers, so that others cannot change it until let is called.
 func holdTimers(t *testing.T, pool *pgxpool.Pool) (let func()) {
 	t.Helper()
 	tx, err := pool.Begin(t.Context())
@@ -38,7 +38,8 @@ func holds(t *testing.T, pool *pgxpool.Pool, sql string) bool {
 	return found
 }
 
-// The command is killed where all was to be given up, and where all is being built.
+// The command is killed twice: before it deletes what PostgreSQL has, and while it builds everything
+// again.
 func TestAnAcceptedLogSurvivesKills(t *testing.T) {
 	slow(t)
 	t.Parallel()
@@ -97,13 +98,13 @@ func TestAnAcceptedLogSurvivesKills(t *testing.T) {
 
 	kill = accept()
 	eventually(t, patience, "it builds", func() bool { return holds(t, pool, `SELECT FROM projections.builds WHERE build = 2`) })
-	let = holdTimers(t, pool) // so that it does not come to its end
+	let = holdTimers(t, pool) // so that the command cannot finish
 	kill()
 	let()
 	gone()
 
 	if report := verifyJSON(t, exitOK, flags...); report.Differences != 0 {
-		t.Errorf("verify after the kill: %s", differ(report)) // which builds what was not built
+		t.Errorf("verify after the kill: %s", differ(report)) // verify itself has built what was missing
 	}
 	if report := acceptJSON(t, exitOK, append(flags, "--yes")...); report.Accepted || report.Diverged {
 		t.Errorf("it is accepted, but: %+v", report)

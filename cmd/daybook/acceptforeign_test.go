@@ -12,7 +12,8 @@ import (
 	"daybook/eventstore"
 )
 
-// An answer or a reservation that PostgreSQL knows is in the log only if the shop wrote it there.
+// An answer or a reservation that PostgreSQL knows counts as in the log only if the shop, and not
+// another program, wrote its events.
 func TestAnotherProgramsEventsShowNothingToBeInTheLog(t *testing.T) {
 	t.Parallel()
 	command := uuid.New()

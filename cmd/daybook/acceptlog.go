@@ -26,11 +26,10 @@ import (
 	"daybook/projections"
 )
 
-// acceptLogCommand takes a log as it is after it was restored, or another log in its
-// place.
+// acceptLogCommand takes a restored log, or another log, as the right one.
 type acceptLogCommand struct {
-	Yes    bool        `xor:"answer" help:"Do not ask."`
-	DryRun bool        `xor:"answer" help:"Only tell what PostgreSQL knows that the log does not have; change nothing."`
+	Yes    bool        `xor:"answer" help:"Do not ask before the log is accepted."`
+	DryRun bool        `xor:"answer" help:"Only print what PostgreSQL knows and the log does not have; change nothing."`
 	Policy policyFlags `embed:""`
 }
 
@@ -39,22 +38,22 @@ type acceptReport struct {
 	Log    string              `json:"log"`
 	Head   eventstore.Position `json:"head"`
 	Events int64               `json:"events"` // of the shop, in the log
-	// LastRecorded is when the log's last event was recorded, KnownUntil when the last one
-	// that PostgreSQL knows was. AgreedUpTo is the position of the last that both have.
+	// LastRecorded is when the log's last event was recorded. KnownUntil is when the last event that
+	// PostgreSQL knows was recorded. AgreedUpTo is the position of the last event that both have.
 	LastRecorded time.Time           `json:"last_recorded,omitzero"`
 	KnownUntil   time.Time           `json:"known_until,omitzero"`
 	AgreedUpTo   eventstore.Position `json:"agreed_up_to"`
-	// AnotherLog says, if PostgreSQL was made from another log, from which.
+	// AnotherLog describes the log that PostgreSQL was made from, if that is another log.
 	AnotherLog string          `json:"another_log,omitempty"`
 	Unknown    []*unknown      `json:"unknown"`
 	Places     []acceptedPlace `json:"places"`
-	// Groups are the gateway's that have to begin again at an earlier place.
+	// Groups are the groups of the gateway that have to begin again at an earlier place.
 	Groups []gatewaypg.Back `json:"groups,omitempty"`
-	// Diverged tells whether the log is not what PostgreSQL was made from. If it is,
-	// there is nothing to accept.
+	// Diverged tells whether the log differs from the log that PostgreSQL was made from. If it is
+	// false, there is nothing to accept.
 	Diverged bool `json:"diverged"`
 	Accepted bool `json:"accepted"`
-	// What was made of the log.
+	// What was built again from the log.
 	Views   []rebuildResult `json:"views,omitempty"`
 	Timers  int64           `json:"timers"`
 	Parked  int64           `json:"parked"`
@@ -82,9 +81,9 @@ func (c *acceptLogCommand) check(_ context.Context, p *program) error {
 	return err
 }
 
-// Run compares, asks, and builds everything anew that follows from the log. What
-// PostgreSQL had is given up in one transaction, so an end in the middle leaves all of
-// it or nothing, and the command can be called again.
+// Run compares, asks, and builds everything again that follows from the log. One transaction deletes
+// what PostgreSQL had. So if the command ends in the middle, all of it is there or none, and the
+// command can be called again.
 func (c *acceptLogCommand) Run(ctx context.Context, p *program) (err error) {
 	started := time.Now()
 	policy, err := c.Policy.policy(p.now())
@@ -120,7 +119,7 @@ func (c *acceptLogCommand) Run(ctx context.Context, p *program) (err error) {
 	return errors.New("the log was not accepted; nothing was changed")
 }
 
-// takeOver tells what there is, asks, and gives up what PostgreSQL had.
+// takeOver prints the differences, asks, and deletes what PostgreSQL had.
 func (c *acceptLogCommand) takeOver(ctx context.Context, a *acceptance) (*acceptReport, error) {
 	p := a.p
 	report, err := a.compareUntilSettled(ctx)
@@ -162,7 +161,7 @@ func onTerminal(in io.Reader) bool {
 	return is && cwriter.IsTerminal(int(f.Fd()))
 }
 
-// confirmed waits for a line; only yes is yes.
+// confirmed asks a question and waits for a line. Only the word yes counts as yes.
 func confirmed(ctx context.Context, in io.Reader, out io.Writer, question string) bool {
 	fmt.Fprint(out, question)
 	line := make(chan string, 1)
@@ -178,7 +177,7 @@ func confirmed(ctx context.Context, in io.Reader, out io.Writer, question string
 	}
 }
 
-// acceptance is a database and a log that are held against each other.
+// acceptance compares a database with a log.
 type acceptance struct {
 	p        *program
 	database database
@@ -186,7 +185,7 @@ type acceptance struct {
 	store    logStore
 	settle   time.Duration // how long a difference must last
 	found    *comparison
-	groups   []gatewaypg.Back // all, if the log has diverged
+	groups   []gatewaypg.Back // all groups, if the log has diverged
 }
 
 func openAcceptance(ctx context.Context, p *program) (_ *acceptance, err error) {
@@ -233,10 +232,10 @@ func (a *acceptance) close(ctx context.Context) error {
 	return errors.Join(err, closePool(ctx, a.pool), a.database.stop(ctx))
 }
 
-// mustBeAlone refuses while another program of ours has connections to the database,
-// or holds a lease in it. A lease without a connection is waited for, because it is
-// most likely of a node that was killed. A database that this program has started
-// itself has no others.
+// mustBeAlone returns an error while another program of ours has connections to the database, or
+// holds a lease in it. If there is a lease without a connection, mustBeAlone waits for its end,
+// because most likely its node was killed. No other program uses a database that this program has
+// started itself.
 func (a *acceptance) mustBeAlone(ctx context.Context, names []string) error {
 	if a.database.server != nil {
 		return nil
@@ -295,8 +294,8 @@ func (a *acceptance) others(ctx context.Context, names []string) ([]string, erro
 // works on a database, is connected to it; see openPools.
 var nodeSessions = []string{"daybook log", "daybook commands", "daybook projections", "daybook reads", "daybook gateway", "daybook gateway node"}
 
-// compareUntilSettled compares until there is no difference, or one has lasted as long as
-// it must: a cluster's new leader may be behind for a moment. It changes nothing.
+// compareUntilSettled compares until there is no difference, or until a difference has lasted for
+// the settle time, because a cluster's new leader may be behind for a moment. It changes nothing.
 func (a *acceptance) compareUntilSettled(ctx context.Context) (*acceptReport, error) {
 	var since time.Time // when the first difference was found
 	for {
@@ -310,7 +309,7 @@ func (a *acceptance) compareUntilSettled(ctx context.Context) (*acceptReport, er
 			fmt.Fprintf(a.p.stderr, "the log differs; it is compared again for %s, because the new leader of a cluster may be behind\n", a.settle)
 		}
 		pause := compareEvery
-		if time.Since(began) > pause { // a long log is compared only once more
+		if time.Since(began) > pause { // a comparison that takes long is done only once more
 			pause = a.settle - time.Since(since)
 		}
 		timer := time.NewTimer(pause)
@@ -357,8 +356,8 @@ func (a *acceptance) compareWithLog(ctx context.Context) (*acceptReport, error) 
 	return report, err
 }
 
-// lookAtPlaces compares each place that is kept. If the log still has the event that an
-// anchor names, it is what it was at least up to there.
+// lookAtPlaces compares each stored place. If the log still has the event that an anchor names, it
+// is unchanged at least up to that event.
 func (a *acceptance) lookAtPlaces(ctx context.Context, report *acceptReport) error {
 	kept, err := places(ctx, a.pool, a.p.views(), a.p.KurrentDB == "")
 	if err != nil {
@@ -381,7 +380,8 @@ func (a *acceptance) lookAtPlaces(ctx context.Context, report *acceptReport) err
 	if report.placesDiverged() {
 		return nil
 	}
-	// Together they can tell more: one keeper's anchor says what another must have seen.
+	// All places together can show more, because one keeper's anchor says what another keeper must
+	// have seen.
 	err = guard.Compare(ctx, a.store, kept, own)
 	diverged, is := errors.AsType[*eventstore.DivergedError](err)
 	if !is {
@@ -399,7 +399,7 @@ func (r *acceptReport) placesDiverged() bool {
 	return slices.ContainsFunc(r.Places, func(p acceptedPlace) bool { return p.Diverged != "" })
 }
 
-// startOver gives up what PostgreSQL has and ties it to the log, all or nothing.
+// startOver deletes what PostgreSQL has and ties the database to the log, all or nothing.
 func (a *acceptance) startOver(ctx context.Context, views []projections.View) error {
 	first, err := commandspg.First(ctx, a.store)
 	if err != nil {
@@ -415,7 +415,7 @@ func (a *acceptance) startOver(ctx context.Context, views []projections.View) er
 			return err
 		}
 	} else {
-		imports = nil // the log has nothing of an import
+		imports = nil // the log has no event of an import
 	}
 	err = pgx.BeginFunc(projections.LongEnough(ctx), a.pool, func(tx pgx.Tx) error {
 		if err := commandspg.StartOver(ctx, tx, first, imports); err != nil {
@@ -427,7 +427,7 @@ func (a *acceptance) startOver(ctx context.Context, views []projections.View) er
 		if err := gatewaypg.SetBack(ctx, tx, a.groups); err != nil {
 			return err
 		}
-		return a.mustBeAlone(ctx, nodeSessions) // the answer to the question may have taken long
+		return a.mustBeAlone(ctx, nodeSessions) // again, because the operator may have answered late
 	})
 	if err != nil {
 		return fmt.Errorf("accept the log: %w", err)
@@ -435,8 +435,8 @@ func (a *acceptance) startOver(ctx context.Context, views []projections.View) er
 	return nil
 }
 
-// buildAnew builds what follows from the log, as a start of the program does, and waits
-// for it. Work that the log begins and does not end is finished too.
+// buildAnew builds what follows from the log, as a start of the program does, and waits until that
+// is done. It also finishes work that has begun and not ended in the log.
 func buildAnew(ctx context.Context, cfg nodeConfig, p *program, report *acceptReport) (err error) {
 	n, err := openNode(ctx, cfg, p.log)
 	if err != nil {
@@ -472,8 +472,8 @@ func buildAnew(ctx context.Context, cfg nodeConfig, p *program, report *acceptRe
 	return err
 }
 
-// otherLeadsAfter is how long this node tries to lead the reactor. If another node
-// does, that one finishes what is to be finished.
+// otherLeadsAfter is how long this node tries to lead the reactor. If another node leads it, that
+// node finishes the open work.
 const otherLeadsAfter = 15 * time.Second
 
 // finishWork returns when the reactor has read the log and has nothing left to do.
@@ -501,7 +501,7 @@ func (n *node) finishWork(ctx context.Context, progress io.Writer) error {
 	return nil
 }
 
-// tellUnknown says in words what PostgreSQL knows that the log does not have.
+// tellUnknown prints in words what PostgreSQL knows and the log does not have.
 func tellUnknown(out io.Writer, r *acceptReport) error {
 	w := &lineWriter{out: out}
 	w.printf("The log has %d events of the shop", r.Events)
@@ -566,7 +566,7 @@ func tellUnknown(out io.Writer, r *acceptReport) error {
 
 func instant(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// tellAccepted says in words what was made.
+// tellAccepted prints in words what was built.
 func tellAccepted(out io.Writer, r *acceptReport) error {
 	w := &lineWriter{out: out}
 	w.printf("\nThe log is accepted, up to position %s (%.1f s). Built anew from it:\n", r.Head, r.Seconds)

@@ -22,7 +22,7 @@ import (
 	"daybook/internal/pgtest"
 )
 
-// acceptJSON wants an exit code, and gives the report.
+// acceptJSON runs accept-log, fails unless it ends with this exit code, and returns its report.
 func acceptJSON(t *testing.T, code int, args ...string) acceptReport {
 	t.Helper()
 	got := call(t, nil, append([]string{"accept-log", "--json"}, args...)...)
@@ -36,7 +36,7 @@ func acceptJSON(t *testing.T, code int, args ...string) acceptReport {
 	return report
 }
 
-// kind is what a report says of a kind.
+// kind is the part of a report about one kind of thing.
 func (r acceptReport) kind(name string) unknown {
 	for _, u := range r.Unknown {
 		if u.Kind == name {
@@ -59,8 +59,8 @@ func execute(t *testing.T, pool *pgxpool.Pool, statements ...string) {
 	}
 }
 
-// dumpLog copies the log of a database, as a dump of the schema eventstore does, and
-// returns what puts the copy back.
+// dumpLog copies the log of a database, as a dump of the schema eventstore does, and returns a
+// function that puts the copy back.
 func dumpLog(t *testing.T, pool *pgxpool.Pool) (restore func()) {
 	t.Helper()
 	execute(t, pool, `DROP SCHEMA IF EXISTS dump CASCADE`, `CREATE SCHEMA dump`,
@@ -74,10 +74,10 @@ func dumpLog(t *testing.T, pool *pgxpool.Pool) (restore func()) {
 	}
 }
 
-// shop sells one SKU, a unit an order.
+// shop sells one SKU, one unit with each order.
 type shop struct {
 	t      *testing.T
-	name   string   // in its keys
+	name   string   // a part of its keys
 	args   []string // of serve
 	server running
 	client *shoppers.Client
@@ -102,7 +102,7 @@ func openShop(t *testing.T, args ...string) *shop {
 	return s
 }
 
-// joinShop sells what another shop has opened with.
+// joinShop sells the stock with which another shop was opened.
 func joinShop(t *testing.T, args ...string) *shop {
 	t.Helper()
 	s := &shop{t: t, name: uuid.NewString(), args: args}
@@ -125,8 +125,8 @@ func (s *shop) stop() {
 	}
 }
 
-// sell places orders; each is paid and confirmed, but every fourth waits for both, so
-// that it has a timer.
+// sell places orders. Each is paid and confirmed, except every fourth: it waits for both, so that it
+// has a timer.
 func (s *shop) sell(count int) {
 	s.t.Helper()
 	for range count {
@@ -154,7 +154,8 @@ func (s *shop) repeat(n int) (order string, err error) {
 	return placed.OrderID, err
 }
 
-// shows wants exactly these sales in the read models, and the stock that they leave.
+// shows fails unless the read models show exactly these sales, and the stock that is left after
+// them.
 func (s *shop) shows(sales []sale) {
 	s.t.Helper()
 	eventually(s.t, patience, "the orders show", func() bool {
@@ -169,7 +170,7 @@ func (s *shop) shows(sales []sale) {
 	})
 }
 
-// settled waits until the answers and the timers of all that a shop sold are stored.
+// settled waits until the answers and the timers of all sales of a shop are stored.
 func (s *shop) settled(pool *pgxpool.Pool) {
 	s.t.Helper()
 	waiting := 0
@@ -186,7 +187,7 @@ func (s *shop) settled(pool *pgxpool.Pool) {
 	})
 }
 
-// The log of a database is restored from a dump without the rest.
+// The log of a database is restored from a dump, and the rest of the database is not.
 func TestALogThatWasRestoredIsAccepted(t *testing.T) {
 	t.Parallel()
 	database := pgtest.URL(t)
@@ -265,7 +266,7 @@ func TestALogThatWasRestoredIsAccepted(t *testing.T) {
 	}
 }
 
-// copyLog replaces the log of one database by that of another, whoever runs there.
+// copyLog replaces the log of one database by that of another, even while programs use them.
 func copyLog(t *testing.T, from, to *pgxpool.Pool) {
 	t.Helper()
 	whole := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly} // the tables as they are at one moment
@@ -292,9 +293,9 @@ func copyLog(t *testing.T, from, to *pgxpool.Pool) {
 	}
 }
 
-// The log of each engine is shorter, has grown past the old end or is another one
-// altogether, under a node that runs or that is stopped. Nothing is taken and nothing is
-// projected until the log is accepted as it is; then the books are in order.
+// In each engine, the log becomes shorter, has grown past the old end, or is a quite different one.
+// The node runs meanwhile, or is stopped. No command is taken and nothing is projected until the
+// log is accepted. After that verify finds no difference.
 func TestARestoredLogIsAccepted(t *testing.T) {
 	slow(t)
 	t.Parallel()
@@ -412,8 +413,8 @@ func park(t *testing.T, client *esdb.Client, stream string, handled int) {
 	}
 }
 
-// A group of the gateway stood after the end of the restored log. What is written
-// there afterwards it is given.
+// A group of the gateway was beyond the end of the restored log. It must still get the events that
+// are written there later.
 func TestGroupsBeginAgainInARestoredLog(t *testing.T) {
 	slow(t)
 	t.Parallel()
@@ -467,7 +468,8 @@ func TestGroupsBeginAgainInARestoredLog(t *testing.T) {
 	verifyJSON(t, exitOK, flags...)
 }
 
-// everything sums up what a database holds beside the log.
+// everything returns a text that changes if any table of the database changes. The copies in the
+// schema dump do not count.
 func everything(t *testing.T, pool *pgxpool.Pool) string {
 	t.Helper()
 	rows, err := pool.Query(t.Context(), `SELECT schemaname || '.' || tablename FROM pg_tables
@@ -498,7 +500,7 @@ func everything(t *testing.T, pool *pgxpool.Pool) string {
 	return all.String()
 }
 
-// Of a log that has not diverged there is nothing to accept, whoever says yes.
+// If the log has not diverged, there is nothing to accept, even with --yes.
 func TestALogThatHasNotDivergedIsLeftAsItIs(t *testing.T) {
 	t.Parallel()
 	database := pgtest.URL(t)

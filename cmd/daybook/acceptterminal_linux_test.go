@@ -13,7 +13,7 @@ import (
 	"daybook/internal/pgtest"
 )
 
-// openTerminal makes a terminal: what is written to keys is typed there.
+// openTerminal makes a terminal. Text that is written to keys counts as typed at this terminal.
 func openTerminal(t *testing.T) (keys, terminal *os.File) {
 	t.Helper()
 	keys, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
@@ -35,7 +35,7 @@ func openTerminal(t *testing.T) (keys, terminal *os.File) {
 	return keys, terminal
 }
 
-// On a terminal the command asks, and takes nothing but yes for a yes.
+// On a terminal the command asks, and only the word yes counts as yes.
 func TestALogIsAcceptedOnATerminalByYes(t *testing.T) {
 	t.Parallel()
 	database := pgtest.URL(t)

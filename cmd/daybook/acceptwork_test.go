@@ -10,8 +10,7 @@ import (
 	"daybook/internal/pgtest"
 )
 
-// cutLog takes away all that a log has after a position, as a restore to a point in
-// time does.
+// cutLog removes all events after a position, as a restore to a point in time does.
 func cutLog(t *testing.T, pool *pgxpool.Pool, position int64) {
 	t.Helper()
 	if _, err := pool.Exec(t.Context(), `DELETE FROM eventstore.events WHERE position > $1`, position); err != nil {
@@ -30,8 +29,8 @@ func number(t *testing.T, pool *pgxpool.Pool, sql string) (n int64) {
 	return n
 }
 
-// A backup can end in the middle of a checkout. What was begun is finished, so that
-// nothing is left undone.
+// A backup can end in the middle of a checkout. accept-log finishes this checkout, so that no work
+// is left undone.
 func TestAnAcceptedLogHasNoUnfinishedWork(t *testing.T) {
 	slow(t)
 	t.Parallel()
@@ -59,8 +58,8 @@ func TestAnAcceptedLogHasNoUnfinishedWork(t *testing.T) {
 	verifyJSON(t, exitOK, flags...)
 }
 
-// An import that was complete is so no more when its log was restored. It is run again,
-// and takes in what is missing.
+// An import was complete, and then its log was restored. It is run again, and imports what is
+// missing.
 func TestAnImportGoesOnInARestoredLog(t *testing.T) {
 	slow(t)
 	t.Parallel()
@@ -86,7 +85,7 @@ func TestAnImportGoesOnInARestoredLog(t *testing.T) {
 	}
 }
 
-// The program's own PostgreSQL is started by the command, if no server has it.
+// The command starts the program's own PostgreSQL if no server is using it.
 func TestALogInADataDirectoryIsAccepted(t *testing.T) {
 	slow(t)
 	t.Parallel()

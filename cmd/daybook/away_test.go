@@ -16,13 +16,13 @@ import (
 	"daybook/projections"
 )
 
-// A command that needs a log or a database which hangs does not wait for ever: it ends
-// and says which of them does not answer.
+// If the log or the database hangs, a command that needs it does not wait for ever. It ends and says
+// which of them does not answer.
 func TestACommandEndsWhenWhatItNeedsHangs(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		open func(t *testing.T) (*proxytest.Proxy, nodeConfig)
-		want []string // one of them
+		want []string // the error has one of these texts
 	}{
 		"the log in KurrentDB": {func(t *testing.T) (*proxytest.Proxy, nodeConfig) {
 			proxy := proxytest.New(t, "tcp", openServedLog(t, pgtest.URL(t)).address)

@@ -21,14 +21,14 @@ import (
 )
 
 type benchCommand struct {
-	Benchmarks []string `arg:"" optional:"" name:"benchmark" help:"Which to run: ${benchmarks}. Default: all."`
+	Benchmarks []string `arg:"" optional:"" name:"benchmark" help:"Which benchmarks to run: ${benchmarks}. Default: all."`
 	Seconds    float64  `default:"5" placeholder:"N" help:"How long each measurement is counted. Default: ${default}."`
 	Flush      string   `enum:"fast,2ms,both" default:"both" help:"How commits are flushed: as fast as the disk does, made to wait 2 ms as by a cloud disk or a synchronous replica, or both in turn. 2ms needs a PostgreSQL of the program's own. One of ${enum}."`
 	CPUProfile string   `name:"cpuprofile" placeholder:"DIR" help:"Write a CPU profile of each measurement of Daybook into this folder."`
-	Force      bool     `help:"Run in a database that holds events already. What is measured is written among them, and stays."`
+	Force      bool     `help:"Run even in a database that already holds events. The measurement writes its events among them, and they stay."`
 }
 
-// benchResult is the table with what it was measured on.
+// benchResult is the table of figures, with a description of the machine.
 type benchResult struct {
 	Version  string      `json:"version"`
 	Go       string      `json:"go"`
@@ -70,7 +70,7 @@ func (c *benchCommand) Run(ctx context.Context, p *program) (err error) {
 	version := thisBuild()
 	result := benchResult{Version: version.Version, Go: version.Go, Platform: version.Platform, CPUs: runtime.NumCPU(), Seconds: c.Seconds}
 	for i, flush := range flushes {
-		force := c.Force || i > 0 // what is there now is ours
+		force := c.Force || i > 0 // after the first flush mode, the events in the database are our own
 		if err := c.measure(ctx, p, database, flush, force, wanted, &result); err != nil {
 			return err
 		}
@@ -86,7 +86,7 @@ func benchmarkNames() []string {
 	return names
 }
 
-// selection is what to run, and with which flushes.
+// selection says which benchmarks to run, and with which flush modes.
 func (c *benchCommand) selection(p *program) ([]bench.Benchmark, []string, error) {
 	if c.Seconds <= 0 {
 		return nil, nil, usagef("--seconds must be more than nothing, not %v", c.Seconds)
@@ -106,7 +106,7 @@ func (c *benchCommand) selection(p *program) ([]bench.Benchmark, []string, error
 	flushes := []string{c.Flush}
 	switch {
 	case c.Flush == "both" && p.DatabaseURL != "":
-		flushes = []string{bench.FlushFast} // another's server is taken as it is
+		flushes = []string{bench.FlushFast} // the settings of a server that is not our own stay as they are
 	case c.Flush == "both":
 		flushes = []string{bench.FlushFast, bench.FlushSlow}
 	case c.Flush == bench.FlushSlow && p.DatabaseURL != "":
@@ -116,7 +116,7 @@ func (c *benchCommand) selection(p *program) ([]bench.Benchmark, []string, error
 }
 
 var (
-	// benchSettings admit the connections of the node and of its rivals at once.
+	// benchSettings allow enough connections for the node and the baselines together.
 	benchSettings = map[string]string{"max_connections": "200"}
 	// slowSettings make every commit wait 2 ms before it is flushed.
 	slowSettings = map[string]string{"commit_delay": "2000", "commit_siblings": "0"}
@@ -168,7 +168,7 @@ func (c *benchCommand) measure(ctx context.Context, p *program, database databas
 		rows, err := b.Run(guarded, env)
 		if err != nil {
 			if cause := context.Cause(guarded); cause != nil {
-				return cause // says more than what broke off because of it
+				return cause // this says more than the errors that followed from it
 			}
 			return err
 		}
@@ -177,7 +177,7 @@ func (c *benchCommand) measure(ctx context.Context, p *program, database databas
 	return bench.Clean(guarded, env)
 }
 
-// gateway is opened where the log is ours; a KurrentDB needs none.
+// gateway says how to open a gateway. There is none if the log is in a KurrentDB.
 func (c *benchCommand) gateway(p *program) gatewayConfig {
 	if p.KurrentDB != "" {
 		return gatewayConfig{}
@@ -185,8 +185,8 @@ func (c *benchCommand) gateway(p *program) gatewayConfig {
 	return gatewayConfig{address: "127.0.0.1:0"}
 }
 
-// settle waits until everything written is also projected, looked at by the
-// reactor, and all answers are kept.
+// settle waits until the read models and the reactor have reached the head of the log, and all
+// answers are kept.
 func (n *node) settle(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, settleMax)
 	defer cancel()

@@ -13,7 +13,8 @@ import (
 	"daybook/internal/bench"
 )
 
-// Not parallel: it loads the whole machine. How fast anything is is no concern here.
+// The test does not run in parallel, because it loads the whole machine. It does not check how fast
+// anything is.
 func TestBenchMeasuresDaybookAndItsRivalsAndLeavesNothing(t *testing.T) {
 	temporary := filepath.Dir(dataDir(t))
 	profiles := t.TempDir()
@@ -56,8 +57,9 @@ func TestBenchMeasuresDaybookAndItsRivalsAndLeavesNothing(t *testing.T) {
 	}
 }
 
-// The engine's calls come through all that stands between it and the benchmark. How
-// many more than one they are is the machine's: on a slow one, appends are read back.
+// The number of the engine's calls must reach the benchmark through everything that stands in
+// between. It depends on the machine how many calls there are for an append: on a slow machine,
+// appends are read back.
 func TestBenchStatesCallsAnAppend(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, log []string) {

@@ -11,8 +11,8 @@ import (
 // ticksPerSecond is the unit of /proc/PID/stat on all of Go's Linux platforms.
 const ticksPerSecond = 100
 
-// cpu is the processor time in seconds that this process and an own server have
-// taken. Another's server cannot be told.
+// cpu is the processor time in seconds that this process and its own PostgreSQL have taken. For a
+// server that is not our own it is not known.
 func (d database) cpu() (seconds float64, known bool) {
 	if d.server == nil {
 		return 0, false
@@ -41,7 +41,7 @@ func (d database) cpu() (seconds float64, known bool) {
 type processStat struct {
 	name, parent string
 	seconds      float64
-	ended        float64 // of its children that have ended
+	ended        float64 // processor time of its children that have ended
 }
 
 // processStats reads what /proc tells of every process, by its id.
@@ -88,8 +88,8 @@ func ticks(texts ...string) (seconds float64) {
 	return seconds
 }
 
-// inMemory tells of a data directory, perhaps yet to be made, that no disk is
-// behind.
+// inMemory tells whether a data directory is in memory and not on a disk. The directory need not
+// exist yet.
 func inMemory(cfg databaseConfig) bool {
 	const tmpfs, ramfs = 0x01021994, 0x858458f6
 	for dir := cfg.DataDir; cfg.URL == "" && dir != ""; dir = filepath.Dir(dir) {

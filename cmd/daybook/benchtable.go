@@ -12,7 +12,7 @@ import (
 	"daybook/internal/bench"
 )
 
-// printBench sets Daybook's rows over those of its baselines.
+// printBench prints a table with Daybook's rows above those of its baselines.
 func printBench(out io.Writer, result benchResult) error {
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)

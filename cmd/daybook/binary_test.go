@@ -17,8 +17,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// patience is for what hangs: the machine may be busy, and stand still for some
-// seconds.
+// patience is how long a test waits for something that may hang. It is long, because the machine
+// may be busy or stand still for some seconds.
 const patience = 2 * time.Minute
 
 // slow leaves a test of many seconds to `make prove`, so that `make test` stays short.
@@ -32,7 +32,7 @@ func slow(t *testing.T) {
 // proving tells whether `make prove` runs the tests, without the race detector.
 func proving() bool { return os.Getenv("DAYBOOK_PROVE") != "" }
 
-// build gives the program's binary. All tests share it.
+// build returns the path of the program's binary, which all tests share.
 func build(t *testing.T) string {
 	t.Helper()
 	path, err := built()
@@ -79,7 +79,7 @@ func startChild(t *testing.T, path, dir string, flags ...string) *child {
 	args := append([]string{"serve", "--json", "--listen", "127.0.0.1:0", "--data", dir}, flags...)
 	c.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), path, args...)
 	c.cmd.Stderr = c.log
-	c.cmd.WaitDelay = 10 * time.Second // the database holds the log for a moment longer
+	c.cmd.WaitDelay = 10 * time.Second // the database keeps the file of the log open for a moment longer
 	out, err := c.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -103,8 +103,7 @@ func startChild(t *testing.T, path, dir string, flags ...string) *child {
 	return c
 }
 
-// kill ends the process as a power cut would. That of its database is told by
-// the kernel.
+// kill ends the process as a power cut would. The kernel then tells its database to end.
 func (c *child) kill(t *testing.T) {
 	t.Helper()
 	if err := c.cmd.Process.Kill(); err != nil {

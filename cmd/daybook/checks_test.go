@@ -10,8 +10,8 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// refusals are, for each flag of each subcommand, a command line that is refused for
-// its value. Empty: there is no value that is refused before something is done.
+// refusals has, for each flag of each subcommand, a command line that is refused because of the
+// flag's value. It is empty if no value is refused before the subcommand begins its work.
 var refusals = map[string]string{
 	"serve --data":                                "",
 	"serve --database-url":                        "serve --database-url postgres://h:port/d",
@@ -58,7 +58,7 @@ var refusals = map[string]string{
 	"import --order":                              "import FILE --order magic",
 	"import --earliest-day":                       "import FILE --earliest-day 1066-10-14",
 	"import --time-ahead":                         "import FILE --time-ahead 9000h",
-	"import --quarantine":                         "", // it is compared with the file when that is read
+	"import --quarantine":                         "", // its path is checked only when the file of invoices is read
 	"verify --against":                            "verify --against /not/there",
 	"rebuild --rollback":                          "rebuild magic --rollback",
 	"rebuild --drop-old":                          "rebuild orders --drop-old --rollback",
@@ -75,8 +75,8 @@ var refusals = map[string]string{
 	"bench --force":                               "",
 }
 
-// What a subcommand refuses of its flags, --print-config refuses in the same words.
-// Every flag there is stands in the table above.
+// If a subcommand refuses the value of a flag, --print-config refuses it in the same words. Every
+// flag must be in the table above.
 func TestPrintConfigRefusesWhatTheSubcommandRefuses(t *testing.T) {
 	t.Parallel()
 	var cli commandLine
@@ -85,7 +85,7 @@ func TestPrintConfigRefusesWhatTheSubcommandRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	var flags []string
-	for _, flag := range parser.Model.Flags { // of all subcommands: one is enough
+	for _, flag := range parser.Model.Flags { // flags that all subcommands have are tested with one
 		flags = append(flags, "serve --"+flag.Name)
 	}
 	for _, command := range parser.Model.Children {
@@ -114,7 +114,7 @@ func TestPrintConfigRefusesWhatTheSubcommandRefuses(t *testing.T) {
 		shown := call(t, nil, append(slices.Clone(args), "--print-config")...)
 		if shown.code == exitOK {
 			t.Errorf("%s --print-config is not refused", line)
-			continue // nor would be the subcommand, which does not end
+			continue // the subcommand accepts it too, and would not end
 		}
 		refused := call(t, nil, args...)
 		if shown.code != refused.code || shown.stderr != refused.stderr || shown.stdout != "" {

@@ -25,14 +25,14 @@ type commandLine struct {
 
 	Serve   serveCommand     `cmd:"" help:"Run the server."`
 	Demo    demoCommand      `cmd:"" help:"Run everything at once, with a sample catalogue and simulated shoppers."`
-	Import  importCommand    `cmd:"" help:"Take real invoices in: a CSV file in the Online Retail layout, through the commands of the API."`
-	Verify  verifyCommand    `cmd:"" help:"Prove the books: fold the log anew, check it, and compare every read model with it."`
-	Rebuild rebuildCommand   `cmd:"" help:"Build a read model anew beside the one in use, then switch to it; or go back to the one before."`
-	Accept  acceptLogCommand `cmd:"" name:"accept-log" help:"After a restore: tell what PostgreSQL knows that the log does not have, ask, and build everything anew from the log as it is."`
+	Import  importCommand    `cmd:"" help:"Import real invoices: a CSV file in the Online Retail layout, by the commands of the API."`
+	Verify  verifyCommand    `cmd:"" help:"Prove the books: compute everything again from the log, check it, and compare every read model with it."`
+	Rebuild rebuildCommand   `cmd:"" help:"Build a read model again beside the one in use and switch to it; or switch back to the one before."`
+	Accept  acceptLogCommand `cmd:"" name:"accept-log" help:"After a restore of the log: print what PostgreSQL knows and the log does not have, ask, and build everything again from the log as it is."`
 	Bench   benchCommand     `cmd:"" help:"Measure this program on this machine, each figure beside a baseline."`
 	Migrate migrateCommand   `cmd:"" help:"Bring the database to this program's version, and do nothing else."`
 	OpenAPI openAPICommand   `cmd:"" name:"openapi" help:"Print the OpenAPI document of the HTTP API, which the server has at /openapi.json."`
-	Version versionCommand   `cmd:"" help:"Print which build this is."`
+	Version versionCommand   `cmd:"" help:"Print the version of this program."`
 }
 
 // program is what a subcommand works with.
@@ -49,8 +49,8 @@ const (
 	exitUsage   = 2
 )
 
-// errReported is returned by a subcommand that failed and whose printed result
-// says all there is to say.
+// errReported is the error of a subcommand that failed, if its printed result already says
+// everything.
 var errReported = errors.New("see the result")
 
 // usageError is a mistake in how the program was called.
@@ -60,7 +60,7 @@ func (e *usageError) Error() string { return e.message }
 
 func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
-// run is the program but for the process around it: it returns the exit code.
+// run is the whole program without its process. It returns the exit code.
 func run(ctx context.Context, args []string, env environment) int {
 	var cli commandLine
 	exited := -1
@@ -116,14 +116,14 @@ func spelled(args []string) []string {
 	return args
 }
 
-// checked is a subcommand that refuses some values of its flags. It does so here and
-// not only in Run, so that --print-config refuses them too. It changes nothing, and
-// asks nobody.
+// checked is a subcommand that refuses some values of its flags. Its check refuses them before Run,
+// so that --print-config refuses them too. The check changes nothing and asks no server.
 type checked interface {
 	check(ctx context.Context, p *program) error
 }
 
-// check refuses what a subcommand would refuse of its flags before it does anything.
+// check refuses the values of flags that the subcommand itself would refuse before it does
+// anything.
 func (p *program) check(ctx context.Context, selected *kong.Context) error {
 	if err := p.checkAddresses(ctx); err != nil {
 		return err
@@ -135,10 +135,10 @@ func (p *program) check(ctx context.Context, selected *kong.Context) error {
 	return command.check(ctx, p)
 }
 
-// visibleWriter writes text whose control characters, other than those that make
-// lines and columns, are written out: a name that a foreign writer chose must not
-// steer the terminal. Texts in JSON stay what they are, because \u001b is how they
-// have such a character. Each call is a whole piece of text.
+// visibleWriter writes text and replaces its control characters, for example by \u001b. Line breaks
+// and tabs stay. So a name that a foreign writer chose cannot control the terminal. JSON does not
+// change, because it has such characters in this form already. Each call must be a whole piece of
+// text.
 type visibleWriter struct{ out io.Writer }
 
 func (w visibleWriter) Write(text []byte) (int, error) {
@@ -169,7 +169,7 @@ const description = `An event-sourced order and inventory core.
 Data lives in PostgreSQL: in one that the program starts by itself under --data, or in any other by --database-url.
 A flag goes over its environment variable, and that over the default.`
 
-// complain tells what went wrong and returns the exit code for it.
+// complain prints an error and returns the exit code for it.
 func complain(stderr io.Writer, err error) int {
 	if errors.Is(err, errReported) {
 		return exitFailure
@@ -178,14 +178,13 @@ func complain(stderr io.Writer, err error) int {
 		fmt.Fprintf(stderr, "daybook: %s\nUsage: daybook <command> [flags]; daybook --help lists the commands, daybook <command> --help its flags.\n", usage.message)
 		return exitUsage
 	}
-	// Several errors stand on lines of their own. Indented, none can pass for a line of
-	// the program's.
+	// Several errors are on lines of their own. Further lines are indented, so that no text in an
+	// error looks like a line of the program.
 	fmt.Fprintf(stderr, "daybook: %s\n", strings.ReplaceAll(err.Error(), "\n", "\n  "))
 	return exitFailure
 }
 
-// print writes a subcommand's one result to stdout: as JSON where asked for,
-// otherwise as text.
+// print writes the result of a subcommand to stdout: as JSON with --json, otherwise as text.
 func (p *program) print(result any, inWords func(out io.Writer) error) error {
 	if !p.JSON {
 		return inWords(p.stdout)

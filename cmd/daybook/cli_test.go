@@ -14,7 +14,7 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// outcome is what a call of the program leaves behind.
+// outcome is the exit code and the output of a call of the program.
 type outcome struct {
 	code           int
 	stdout, stderr string
@@ -188,7 +188,7 @@ func TestPrintConfig(t *testing.T) {
 	for name, test := range map[string]struct {
 		env  map[string]string
 		args string
-		want map[string]any // some of the configuration
+		want map[string]any // the part of the configuration that is compared
 	}{
 		"defaults": {args: "serve", want: map[string]any{
 			"data": filepath.Join(work, ".daybook"), "database-url": "", "listen": "127.0.0.1:8080", "hold-for": "15m0s", "log-level": "info",

@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// Clients whose types are made from the API's document alone buy, run into a shortage, pay,
-// and give back, each against a server in a process of its own. make client makes them.
+// Two clients have types that were generated from the API's document alone. Each buys, meets a
+// shortage, pays, and returns goods, against a server in a process of its own. make client builds
+// the clients.
 func TestMadeClientsBuyAndGiveBack(t *testing.T) {
 	t.Parallel()
 	const room = "../../internal/httpapi/client/"

@@ -22,11 +22,11 @@ type attempt struct {
 	lines     []shoppers.Line
 	pay       bool // paid and confirmed at once; otherwise the order stays pending
 
-	order   string // acknowledged, or learned by asking again
-	refused bool   // acknowledged: the stock was short
+	order   string // the id of the order, from the answer or from a repeated request
+	refused bool   // the answer was that stock is short
 }
 
-// known: the server has answered.
+// known tells whether the server has answered.
 func (a *attempt) known() bool { return a.order != "" || a.refused }
 
 const (
@@ -44,9 +44,9 @@ var crashStock = []shoppers.Product{
 	{SKU: "SCARCE", Title: "C", Price: shoppers.Money{Amount: "9.99", Currency: "GBP"}, Opening: crashScarce},
 }
 
-// The program is killed twice in the midst of many checkouts, by a signal it
-// cannot see. Nothing that was acknowledged may be lost, nothing may stay held
-// by a checkout that died, and asking again must give the same answers.
+// The program is killed twice in the middle of many checkouts, by a signal that it cannot catch. No
+// acknowledged order may be lost, no stock may stay reserved for a checkout that was cut off, and a
+// repeated request must get the same answer.
 func TestKilledInTheMidstOfCheckouts(t *testing.T) {
 	if testing.Short() {
 		t.Skip("kills a real server; not in short mode")
@@ -131,8 +131,7 @@ func buyUntilKilled(t *testing.T, server *child, client *shoppers.Client, round 
 	return attempts
 }
 
-// checkout asks for the order and notes the answer; it is false if there was
-// none.
+// checkout requests the order and notes the answer. It returns false if there was no answer.
 func (a *attempt) checkout(t *testing.T, client *shoppers.Client) bool {
 	t.Helper()
 	order, _, err := client.Checkout(t.Context(), a.key, a.cart, a.pay)
@@ -147,8 +146,8 @@ func (a *attempt) checkout(t *testing.T, client *shoppers.Client) bool {
 	return true
 }
 
-// recovered tells whether the read models have caught up, no checkout is under
-// way, and every reservation is that of a placed, pending order.
+// recovered tells whether the read models have caught up, no checkout is under way, and every
+// reservation belongs to a pending order.
 func recovered(t *testing.T, base string) bool {
 	t.Helper()
 	for _, p := range list[struct {
@@ -183,7 +182,7 @@ type promise struct {
 	Quantity int64  `json:"quantity"`
 }
 
-// expectOrder checks that an order is as its buyer was told.
+// expectOrder fails unless an order is as its buyer was told.
 func expectOrder(t *testing.T, base string, a *attempt) {
 	t.Helper()
 	got := get[orderRow](t, base+"/v1/orders/"+url.PathEscape(a.order))
@@ -196,7 +195,7 @@ func expectOrder(t *testing.T, base string, a *attempt) {
 	}
 }
 
-// units of a SKU in the attempt, of all with "".
+// units is the number of units of a SKU in the attempt, or of all SKUs if sku is "".
 func (a *attempt) units(sku string) (sum int64) {
 	for _, line := range a.lines {
 		if sku == "" || line.SKU == sku {
@@ -206,8 +205,8 @@ func (a *attempt) units(sku string) (sum int64) {
 	return sum
 }
 
-// askAgain repeats every checkout under its key: what was answered is answered
-// the same, and what was not gets its one answer.
+// askAgain repeats every checkout under its key. A checkout that was answered gets the same answer
+// again. A checkout that was not answered gets an answer now.
 func askAgain(t *testing.T, client *shoppers.Client, attempts []*attempt) {
 	t.Helper()
 	for _, a := range attempts {
@@ -231,8 +230,8 @@ func askAgain(t *testing.T, client *shoppers.Client, attempts []*attempt) {
 	}
 }
 
-// expectAll counts: one order for each attempt that got one and no other, and
-// stock promised for exactly these.
+// expectAll fails unless there is one order for each attempt that got one and no other order, and
+// stock is promised for exactly these orders.
 func expectAll(t *testing.T, base string, attempts []*attempt) {
 	t.Helper()
 	eventually(t, recoveryLimit, "the answers just given show, and all is settled", func() bool {

@@ -21,19 +21,19 @@ import (
 
 // databaseConfig says which PostgreSQL keeps the data.
 type databaseConfig struct {
-	URL      string              // another's; goes over DataDir
-	DataDir  string              // of an own one
-	Settings map[string]string   // of an own one, over its defaults
-	Getenv   func(string) string // tells an own one where its programs are
+	URL      string              // of a server that is not our own; if it is set, DataDir is not used
+	DataDir  string              // of our own server
+	Settings map[string]string   // for our own server, instead of its defaults
+	Getenv   func(string) string // says where the programs of our own server are
 }
 
-// database is PostgreSQL, an own one or another's.
+// database is a PostgreSQL server: one that this program has started (our own), or another one.
 type database struct {
 	url    string
-	server *embeddedpg.Server // nil: another's
+	server *embeddedpg.Server // nil if the server is not our own
 }
 
-// connectMax bounds the wait for another's server.
+// connectMax bounds the wait for a server that is not our own.
 const connectMax = 10 * time.Second
 
 func openDatabase(ctx context.Context, cfg databaseConfig, log *slog.Logger) (database, error) {
@@ -62,7 +62,8 @@ func waitUntilReachable(ctx context.Context, connection string) error {
 	return nil
 }
 
-// done is closed when an own server has ended; nil, so never, for another's.
+// done is closed when our own server has ended. For another server it is nil, so it is never
+// closed.
 func (d database) done() <-chan struct{} {
 	if d.server == nil {
 		return nil
@@ -77,8 +78,8 @@ func (d database) stop(ctx context.Context) error {
 	return d.server.Stop(ctx)
 }
 
-// openPool makes a pool for one purpose. Its connections are opened when they
-// are first needed, and closed again when they are not for some time.
+// openPool makes a pool for one purpose. A connection is opened when it is first needed, and closed
+// again when it has not been used for some time.
 func openPool(ctx context.Context, connection, purpose string, size int32, log *slog.Logger) (*pgxpool.Pool, error) {
 	if hidePassword(connection) == hidden {
 		return nil, addressError(connection, nil)
@@ -90,9 +91,8 @@ func openPool(ctx context.Context, connection, purpose string, size int32, log *
 	return pool, err
 }
 
-// addressError says what is wrong with a connection string. The error of the
-// parser quotes parts of the string, so it is shown only of a string whose
-// password is known, and not otherwise.
+// addressError says what is wrong with a connection string. The parser's error quotes parts of the
+// string. So it is shown only if it is known which part of the string is the password.
 func addressError(connection string, err error) error {
 	shown := hidePassword(connection)
 	if shown == hidden {
@@ -120,8 +120,8 @@ func migrate(ctx context.Context, pool *pgxpool.Pool) error {
 	return projections.Migrate(ctx, pool)
 }
 
-// explain adds to a refused data directory how to work beside the server that
-// uses it.
+// explain completes the error about a data directory that a server uses: it adds how to work beside
+// that server.
 func explain(err error) error {
 	inUse, busy := errors.AsType[*embeddedpg.InUseError](err)
 	if !busy {

@@ -14,8 +14,8 @@ import (
 )
 
 type demoCommand struct {
-	For      time.Duration `default:"30s" placeholder:"TIME" help:"How long the shop is open; 0 is until Ctrl-C. Default: ${default}."`
-	Shoppers int           `default:"8" placeholder:"N" help:"How many shop at once. Default: ${default}."`
+	For      time.Duration `default:"30s" placeholder:"TIME" help:"How long the shop is open; 0 means until Ctrl-C. Default: ${default}."`
+	Shoppers int           `default:"8" placeholder:"N" help:"How many shoppers there are at once. Default: ${default}."`
 	Keep     bool          `help:"Go on answering after the summary, until Ctrl-C."`
 	Listen   string        `default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Where to listen: a loopback address; port 0 takes a free one. Default: ${default}."`
 }
@@ -65,7 +65,7 @@ func (c *demoCommand) check(ctx context.Context, _ *program) error {
 func (c *demoCommand) Run(ctx context.Context, p *program) (err error) {
 	say := p.stdout
 	if p.JSON {
-		say = p.stderr // stdout holds the result and nothing else
+		say = p.stderr // stdout has only the result
 	}
 	database, dispose, err := p.demoDatabase(say)
 	if err != nil {
@@ -98,8 +98,8 @@ func (c *demoCommand) Run(ctx context.Context, p *program) (err error) {
 	return nil
 }
 
-// demoDatabase is where the demo keeps its data: where it was told to, or in a
-// folder of its own, which dispose removes.
+// demoDatabase is where the demo keeps its data: in the place that the flags name, or in a folder
+// of its own, which dispose removes.
 func (p *program) demoDatabase(say io.Writer) (cfg databaseConfig, dispose func() error, err error) {
 	keep := func() error { return nil }
 	if p.DatabaseURL != "" {
@@ -133,8 +133,8 @@ func (c *demoCommand) perform(ctx context.Context, s *server, p *program, say io
 	fmt.Fprintf(say, invitation, s.url)
 	began := time.Now()
 	rush, err := c.business(guarded, client, flash, tally, say)
-	// A Ctrl-C closes the shop early, and the books are closed all the same;
-	// the death of a part of the node leaves no books to close.
+	// After Ctrl-C the shop closes early, and the books are still verified. If a part of the node has
+	// died, they cannot be verified.
 	if guarded.Err() != nil && ctx.Err() == nil {
 		return demoResult{}, context.Cause(guarded)
 	}
@@ -149,7 +149,8 @@ func (c *demoCommand) perform(ctx context.Context, s *server, p *program, say io
 	return result, result.close(ctx, s.node, p.verification(), say)
 }
 
-// because prefers the reason why a context ended to the errors that followed.
+// because returns the reason why a context ended, if it has ended, and otherwise err. The reason
+// says more than the errors that followed from it.
 func because(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -169,7 +170,7 @@ All there is: %[1]s/docs
 
 `
 
-// business is the time the shop is open, the flash sale in it included.
+// business runs the shop while it is open, including the flash sale.
 func (c *demoCommand) business(ctx context.Context, client *shoppers.Client, flash shoppers.Product, tally *shoppers.Tally, say io.Writer) (shoppers.Rush, error) {
 	open, closeShop := context.WithCancel(ctx)
 	if c.For > 0 {

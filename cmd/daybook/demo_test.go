@@ -9,7 +9,7 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// Not parallel: it loads the whole machine.
+// The test does not run in parallel, because it loads the whole machine.
 func TestTheDemoEndsByItselfWithItsBooksInOrderAndLeavesNothing(t *testing.T) {
 	temporary := dataDir(t)
 	if err := os.Mkdir(temporary, 0o711); err != nil {

@@ -13,11 +13,11 @@ import (
 	"daybook/internal/verify"
 )
 
-// verifyMax bounds the closing of the demo's books.
+// verifyMax bounds the time of the verification at the end of the demo.
 const verifyMax = 30 * time.Second
 
-// count takes what the shoppers saw. available is what there was of each SKU
-// before the first of them came.
+// count adds up what the shoppers saw. available is the stock of each SKU before the first shopper
+// came.
 func (r *demoResult) count(tally *shoppers.Tally, available map[string]int64) {
 	tally.Look(func(t *shoppers.Tally) {
 		r.Orders, r.Delivered, r.Canceled, r.UnitsReturned, r.Refused = t.Orders, t.Delivered, t.Canceled, t.Returned, t.Refused
@@ -33,8 +33,8 @@ func (r *demoResult) count(tally *shoppers.Tally, available map[string]int64) {
 	})
 }
 
-// close closes the books: the log is folded anew and every read model compared
-// with it. The end of ctx, which closed the shop, does not cut it short.
+// close verifies the books: it folds the log again and compares every read model with the result.
+// The end of ctx closes the shop, but does not end the verification.
 func (r *demoResult) close(ctx context.Context, n *node, cfg verify.Config, progress io.Writer) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), verifyMax)
 	defer cancel()
@@ -48,7 +48,7 @@ func (r *demoResult) close(ctx context.Context, n *node, cfg verify.Config, prog
 	return nil
 }
 
-// sound tells whether everything was as it must be.
+// sound tells whether the demo found no fault.
 func (r *demoResult) sound() bool {
 	return r.Oversold == 0 && r.Faults == 0 && r.Verified.Differences == 0 &&
 		(r.Flash.Attempts < flashAttempts || r.Flash.Orders == r.Flash.Units)

@@ -29,8 +29,8 @@ import (
 	"daybook/internal/pgtest"
 )
 
-// restores are the ways in which a log can be another one than it was. Each is done
-// to the tables of a log in one transaction; "then" holds them as they were earlier.
+// restores are the ways in which a log can become another one. Each has statements that run on the
+// log's tables in one transaction. The schema "then" has the tables as they were earlier.
 var restores = map[string][]string{
 	"shorter": {restoreThen},
 	"grown past the old place": {restoreThen, `
@@ -58,8 +58,8 @@ const (
 		INSERT INTO eventstore.head SELECT * FROM latest.head`
 )
 
-// A log that was restored is noticed within a second, by the clock, and no answer takes
-// longer than that. Both have busySlack besides, for a machine that has much else to do.
+// A restored log must be noticed within a second, and no answer may take longer than a second. Both
+// bounds are longer by busySlack, because the machine may be busy.
 const (
 	askEvery  = 50 * time.Millisecond
 	noticeIn  = time.Second
@@ -72,8 +72,8 @@ type divergence struct {
 	*testing.T
 	pool *pgxpool.Pool // of the log
 	args []string      // of every command
-	also []string      // of serve
-	// away does something while the log's server is stopped, if it has one of its own.
+	also []string      // further flags of serve
+	// away calls a function. If the log has a server of its own, this server is stopped meanwhile.
 	away func(func())
 	node *pgxpool.Pool // of the node's database
 	// another opens one more log of this kind, with a database of its own.
@@ -125,8 +125,8 @@ func poolOf(t *testing.T, url string) *pgxpool.Pool {
 	return pool
 }
 
-// servedLog is a server of a log that is stopped and started again at one address, as a
-// server is whose files are put back.
+// servedLog is a server of a log. A test can stop it and start it again at the same address, as when
+// somebody restores the server's files.
 type servedLog struct {
 	t       *testing.T
 	url     string
@@ -230,7 +230,7 @@ func (d *divergence) sell(url, name string, buyers int) (orders []string) {
 	return orders
 }
 
-// story makes a log with two parts and keeps it as it was between them, and at the end.
+// story makes a log with two parts, and keeps copies of it between the parts and at the end.
 func (d *divergence) story(server running) {
 	d.Helper()
 	client := shoppers.NewClient(server.url, 1)
@@ -247,7 +247,7 @@ func (d *divergence) story(server running) {
 	d.keep("latest")
 }
 
-// atHead waits until everything that was sold is in the views, with the place noted.
+// atHead waits until all sales are in the views and the views' places are stored.
 func (d *divergence) atHead(server running) {
 	d.Helper()
 	eventually(d.T, recoveryLimit, "all views are at the head and have noted it", func() bool {
@@ -262,7 +262,7 @@ func (d *divergence) atHead(server running) {
 	})
 }
 
-// places are those that the node's database keeps.
+// places returns the places that the node's database has.
 func (d *divergence) places() string {
 	d.Helper()
 	var all string
@@ -284,7 +284,7 @@ func (d *divergence) events() (n int) {
 	return n
 }
 
-// reply is an answer to a request, with what of it says why it was refused.
+// reply is an answer to a request, with those of its members that say why it was refused.
 type reply struct {
 	status       int
 	Type, Detail string
@@ -325,8 +325,8 @@ func (d *divergence) ask(method, url, key, body string) reply {
 	return r
 }
 
-// notices waits until a server says everywhere that the log has diverged. It must do so
-// soon after the log was there, and returns what it says of orders.
+// notices waits until a server says at every place that the log has diverged. The server must do so
+// soon after the log was replaced. notices returns the answer to a request about orders.
 func (d *divergence) notices(server running, there time.Time) reply {
 	d.Helper()
 	ticker := time.NewTicker(askEvery)
@@ -347,11 +347,11 @@ func (d *divergence) notices(server running, there time.Time) reply {
 	}
 }
 
-// mayPass is said of a difference that is not final yet.
+// mayPass is in the text about a difference that is not final yet.
 const mayPass = "may pass while a cluster elects a leader"
 
-// refuses fails unless the server refuses everything, says why, and takes and
-// projects nothing.
+// refuses fails unless the server refuses every request and says why, takes no command and projects
+// nothing.
 func (d *divergence) refuses(server running, kept string) {
 	d.Helper()
 	events := d.events()
@@ -432,7 +432,8 @@ func TestALogThatWasRestoredIsRefused(t *testing.T) {
 					d.Errorf("exit code %d", code)
 				}
 
-				// The same for nodes that were stopped meanwhile, and again after they are.
+				// The same for nodes that were stopped while the log was restored, and again after
+				// another stop.
 				if _, err := d.node.Exec(d.Context(), `UPDATE commands.timers SET due_at = clock_timestamp()`); err != nil {
 					d.Fatal(err)
 				}
@@ -460,8 +461,8 @@ func TestALogThatWasRestoredIsRefused(t *testing.T) {
 	}
 }
 
-// A node that starts over a log that was restored says so from the moment it has compared,
-// not only when the difference is final.
+// If a node starts on a restored log, it says so after its first comparison, and not only when the
+// difference is final.
 func TestANodeThatStartsOverARestoredLogSaysSoAtOnce(t *testing.T) {
 	t.Parallel()
 	for name, change := range restores {
@@ -503,9 +504,9 @@ func TestANodeThatStartsOverARestoredLogSaysSoAtOnce(t *testing.T) {
 	}
 }
 
-// A log in PostgreSQL is replaced in one transaction while clients send commands. None
-// that is sent after that is taken or answered in any other way, although it takes the
-// guard a while to look, and nothing is written into the log that was restored.
+// A log in PostgreSQL is replaced in one transaction while clients send commands. Every command
+// that is sent after that is told that the log has diverged, although the guard compares only a
+// while later. Nothing is written into the restored log.
 func TestNoCommandIsTakenByALogThatWasRestored(t *testing.T) {
 	t.Parallel()
 	for name, change := range restores {
@@ -551,9 +552,9 @@ func TestNoCommandIsTakenByALogThatWasRestored(t *testing.T) {
 	}
 }
 
-// The same over a log in KurrentDB, whose server is stopped, as its files are put back.
-// While it starts, a command may find it away, or not get to know what became of it, but
-// nothing is written into the log that was restored, and soon all are told why.
+// The same with a log in KurrentDB: its server is stopped, and its files are restored. While it
+// starts, a command may be told that the log is away, or that its outcome is unknown. But nothing
+// is written into the restored log, and soon every command is told that the log has diverged.
 func TestNoCommandIsTakenByALogThatWasRestoredUnderItsServer(t *testing.T) {
 	slow(t)
 	t.Parallel()
@@ -629,7 +630,7 @@ func (d *divergence) load(server running, also ...string) *load {
 				case after && is("log-diverged"):
 					refused++
 				case after && key == "answered" && status == http.StatusOK && slices.Contains(also, "unavailable") && time.Since(began) >= time.Second:
-					// The log was away for a second, so nothing speaks against what was answered.
+					// The log was away for a second, so this answer is allowed.
 				case after && !slices.ContainsFunc(also, is):
 					return fmt.Errorf("%s with key %s after the log was replaced: %d %s", path, key, status, text)
 				case !after && answered.Add(1) == 200:
@@ -667,9 +668,9 @@ func post(ctx context.Context, url, key, body string) (status int, text string, 
 	return answer.StatusCode, string(all), err
 }
 
-// A log is restored table by table, so that for a while it is not there. The node says so
-// in plain words, and takes nothing until it is started anew, not even from the same log:
-// what came back came piece by piece.
+// A log is restored table by table, so tables are missing for a while. The node says so in plain
+// words. It takes no command until it is started again, even if the same log comes back, because
+// the log came back piece by piece.
 func TestALogWhoseTablesAreMissingIsSaidToBeRestored(t *testing.T) {
 	t.Parallel()
 	url := pgtest.URL(t)
@@ -712,13 +713,13 @@ func TestALogWhoseTablesAreMissingIsSaidToBeRestored(t *testing.T) {
 	verifyJSON(t, exitOK, d.args...)
 }
 
-// A database of an older program has no event noted with its places. The first start notes
-// one of the log as it is, so that a restore right after the upgrade is noticed, although no
-// place has moved.
+// The database of an older program has no anchors with its places. The first start stores an anchor
+// of the present log, so that a restore right after the upgrade is noticed, although no place has
+// moved.
 func TestARestoreRightAfterAnUpgradeIsNoticed(t *testing.T) {
 	t.Parallel()
 	for name, change := range restores {
-		if name == "another log altogether" { // which the first event tells
+		if name == "another log altogether" { // the first event shows that
 			continue
 		}
 		t.Run(name, func(t *testing.T) {

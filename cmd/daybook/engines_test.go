@@ -26,12 +26,12 @@ import (
 	"daybook/internal/pgtest"
 )
 
-// onEachEngine runs a test with the log in each place it can be. The test gets
-// the flags that say so; the log is empty.
+// onEachEngine runs a test with each engine of the log. The test gets the flags that name the
+// engine; the log is empty.
 //
-// The KurrentDB is our own gateway over a log of its own, so what is between is
-// the real client and real gRPC; KURRENTDB_URL names another server. That one
-// must be empty, so it does for one test at a time.
+// The KurrentDB is our own gateway over a log of its own, so the test uses the real client and real
+// gRPC. KURRENTDB_URL names another server. Its log must be empty, so it can be used for one test
+// only.
 func onEachEngine(t *testing.T, test func(t *testing.T, log []string)) {
 	t.Helper()
 	t.Run(storePostgres, func(t *testing.T) {
@@ -88,8 +88,8 @@ func openGatewayOver(t *testing.T, database string) string {
 	return "esdb://" + listener.Addr().String() + "?tls=false"
 }
 
-// mustBeEmpty skips on a server that holds something: what the tests count would
-// be wrong.
+// mustBeEmpty skips the test if the server holds events, because they would change what the tests
+// count.
 func mustBeEmpty(t *testing.T, connection string) {
 	t.Helper()
 	log, err := kurrentdb.Open(t.Context(), connection, kurrentdb.Options{})
@@ -106,8 +106,8 @@ func mustBeEmpty(t *testing.T, connection string) {
 	}
 }
 
-// A checkout through the real server, from the goods' arrival to an order that
-// is sent and of which a unit comes back, and what its readers then see.
+// A whole story through the real server: goods arrive, an order is placed and shipped, and a unit
+// comes back. Then the test looks at what readers see.
 func TestACheckoutFromShelfToShelf(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, log []string) {
@@ -278,8 +278,8 @@ func TestADatabaseIsNotUsedWithAnotherLog(t *testing.T) {
 	verifyJSON(t, exitOK, "--database-url", followed, "--store", storeKurrentDB, "--kurrentdb-url", first)
 }
 
-// A cart that nobody comes back to ends by itself, and a restart with another
-// setting finds the carts that are open.
+// A cart that nobody uses any more expires by itself. After a restart with another setting, the
+// open carts get the new deadline.
 func TestACartExpiresByItself(t *testing.T) {
 	t.Parallel()
 	onEachEngine(t, func(t *testing.T, log []string) {

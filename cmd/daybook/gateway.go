@@ -17,19 +17,19 @@ import (
 	gatewaypg "daybook/eventstore/gateway/postgres"
 )
 
-// gatewayFlags say whether clients of EventStoreDB are let in, and which.
+// gatewayFlags say whether the gateway is open to clients of EventStoreDB, and to which of them.
 type gatewayFlags struct {
 	Address   string `name:"gateway" placeholder:"HOST:PORT" from:"DAYBOOK_GATEWAY" help:"Also serve the log to clients of EventStoreDB and KurrentDB here. A loopback address, unless with TLS and users."`
-	Open      bool   `name:"gateway-open" from:"DAYBOOK_GATEWAY_OPEN" help:"Let them write the shop's own streams too, past every rule: for a Daybook that has its log here."`
+	Open      bool   `name:"gateway-open" from:"DAYBOOK_GATEWAY_OPEN" help:"Let clients of the gateway write the shop's own streams too. No rule checks what they write. For another Daybook that keeps its log here."`
 	Cert      string `name:"gateway-cert" placeholder:"FILE" from:"DAYBOOK_GATEWAY_CERT" help:"Certificate (PEM, with its chain) for TLS; needs --gateway-key."`
 	Key       string `name:"gateway-key" placeholder:"FILE" from:"DAYBOOK_GATEWAY_KEY" help:"Private key (PEM) of the certificate."`
-	Users     string `name:"gateway-users" placeholder:"FILE" from:"DAYBOOK_GATEWAY_USERS" help:"Who may call: lines of htpasswd -B, with groups after another colon (name:hash:$$admins). Needs TLS."`
-	Advertise string `name:"gateway-advertise" placeholder:"HOST:PORT" from:"DAYBOOK_GATEWAY_ADVERTISE" help:"Address that clients are told for this node. Default: where it listens."`
+	Users     string `name:"gateway-users" placeholder:"FILE" from:"DAYBOOK_GATEWAY_USERS" help:"File of the users who may call: lines of htpasswd -B, with groups after another colon (name:hash:$$admins). Needs TLS."`
+	Advertise string `name:"gateway-advertise" placeholder:"HOST:PORT" from:"DAYBOOK_GATEWAY_ADVERTISE" help:"Address of this node that clients are told. Default: the address where it listens."`
 
 	MaxMessage     int   `name:"gateway-max-message" placeholder:"BYTES" from:"DAYBOOK_GATEWAY_MAX_MESSAGE" help:"Largest message that is received. Default: 4 MiB; Node's batches have up to 3 MiB."`
-	MaxReceived    int64 `name:"gateway-max-received" placeholder:"BYTES" from:"DAYBOOK_GATEWAY_MAX_RECEIVED" help:"Bytes received and not recorded yet, all calls together; beyond it calls wait. Default: 64 MiB."`
+	MaxReceived    int64 `name:"gateway-max-received" placeholder:"BYTES" from:"DAYBOOK_GATEWAY_MAX_RECEIVED" help:"Bytes that all calls together have sent and that are not recorded yet; beyond it calls wait. Default: 64 MiB."`
 	MaxConnections int   `name:"gateway-max-connections" placeholder:"N" from:"DAYBOOK_GATEWAY_MAX_CONNECTIONS" help:"Connections of all clients. Default: 1000."`
-	MaxPerAddress  int   `name:"gateway-max-connections-per-address" placeholder:"N" from:"DAYBOOK_GATEWAY_MAX_CONNECTIONS_PER_ADDRESS" help:"Connections of one IP address. Default: 250; without users, no limit of its own."`
+	MaxPerAddress  int   `name:"gateway-max-connections-per-address" placeholder:"N" from:"DAYBOOK_GATEWAY_MAX_CONNECTIONS_PER_ADDRESS" help:"Connections of one IP address. Default: 250; without users the same as for all clients."`
 }
 
 // gatewayConfig is what a server needs to open its gateway.
@@ -42,8 +42,8 @@ type gatewayConfig struct {
 	limits    gateway.Limits
 }
 
-// config reads the files the flags name, so that what is wrong with them is
-// known before anything is started.
+// config reads the files that the flags name, so that a fault in them is known before anything is
+// started.
 func (f gatewayFlags) config(store string) (gatewayConfig, error) {
 	if f.Address == "" {
 		if f != (gatewayFlags{}) {
@@ -111,7 +111,7 @@ func (f gatewayFlags) checkLimits() error {
 	return nil
 }
 
-// checkAddresses makes sure that clients are told an address they can reach.
+// checkAddresses makes sure that clients are told an address that they can reach.
 func (f gatewayFlags) checkAddresses() error {
 	if f.Advertise != "" {
 		if host, _, err := splitPort(f.Advertise); err != nil || host == "" {
@@ -138,7 +138,8 @@ func readUsers(path string) (*gateway.PasswordFile, error) {
 	return gateway.ReadPasswordFile(file)
 }
 
-// openGateway is the gateway of a server; nil is none, and does nothing.
+// openGateway is the gateway of a server. If it is nil, there is no gateway, and its methods do
+// nothing.
 type openGateway struct {
 	gatewayConfig
 	listener net.Listener
@@ -162,8 +163,8 @@ func (c gatewayConfig) check(ctx context.Context) error {
 	return nil
 }
 
-// listen opens the gateway's address. Without users it must be this machine's
-// own, for then whoever reaches it may do anything.
+// listen opens the gateway's address. Without users it must be a loopback address, because then
+// everybody who reaches the gateway may do anything.
 func (c gatewayConfig) listen(ctx context.Context) (_ *openGateway, err error) {
 	if c.address == "" {
 		return nil, nil
@@ -228,16 +229,17 @@ func (g *openGateway) open(ctx context.Context, n *node) error {
 	return nil
 }
 
-// gatewayConns are for what is noted of persistent subscriptions: seldom, and
-// many at once.
+// gatewayConns is the number of connections for the state of persistent subscriptions. It is small,
+// because the state is written seldom and many changes at once.
 const gatewayConns = 4
 
 // close lets calls under way finish and ends subscriptions, until ctx ends.
 func (g *openGateway) close(ctx context.Context) error {
 	closed := make(chan error, 1)
 	go func() { closed <- g.server.Close(ctx) }()
-	// After its groups are at rest, or what they still noted would be refused; but
-	// before its calls have ended, for another node is to serve the groups soon.
+	// The node gives up its lease only after its groups have stopped, because their later writes
+	// would be refused. But it does so before its calls have ended, so that another node can serve
+	// the groups soon.
 	select {
 	case <-g.server.Halted():
 		inTime(ctx, g.leave)

@@ -51,8 +51,8 @@ func wantCode(t *testing.T, what string, err error, code esdb.ErrorCode) {
 	}
 }
 
-// A client of EventStoreDB sees what the shop does, writes its own streams, and
-// finds its place again after a restart. The shop's streams it cannot write.
+// A client of EventStoreDB sees what the shop does, writes its own streams, and finds its place
+// again after a restart. It cannot write the shop's streams.
 func TestTheGatewayOfAServer(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
@@ -85,7 +85,8 @@ func TestTheGatewayOfAServer(t *testing.T) {
 	_, err = client.AppendToStream(ctx, "notes", esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, forged)
 	wantCode(t, "a fact of the shop in another stream", err, esdb.ErrorCodeAccessDenied)
 
-	// What only looks like the shop's is somebody else's, and no fault of the books.
+	// Streams whose names only look like those of the shop belong to others, and verify does not
+	// report them.
 	for _, name := range []string{"product", "orders-1", "$$notes"} {
 		odd := note(1)
 		odd.Metadata = []byte(`{"actor":{"id":1}}`)
@@ -97,7 +98,8 @@ func TestTheGatewayOfAServer(t *testing.T) {
 		t.Errorf("the log is shown as %s", page)
 	}
 
-	// The id that an order to come will have: recorded before, it would keep the order out.
+	// This is the id that the event of a later order will have. If it were recorded now, the log
+	// would refuse that order.
 	squatting := note(1)
 	squatting.EventID = aggregate.EventID(uuid.New(), 0)
 	_, err = client.AppendToStream(ctx, "notes", esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, squatting)
@@ -132,7 +134,7 @@ func TestTheGatewayOfAServer(t *testing.T) {
 	expectVerified(t, dir) // foreign streams are no fault of the books
 }
 
-// take acknowledges so many events of a group, and returns their revisions.
+// take receives and acknowledges count events of a group, and returns their revisions.
 func take(t *testing.T, client *esdb.Client, group string, count int) (revisions []uint64) {
 	t.Helper()
 	subscription, err := client.SubscribeToPersistentSubscription(t.Context(), "notes", group, esdb.SubscribeToPersistentSubscriptionOptions{BufferSize: 1})
@@ -153,7 +155,7 @@ func take(t *testing.T, client *esdb.Client, group string, count int) (revisions
 			t.Fatal(err)
 		}
 	}
-	// The acknowledgement is on its way; that it arrived shows in the group's state.
+	// The acknowledgement may still be on its way. The group's state shows when it has arrived.
 	eventually(t, patience, "nothing is in flight", func() bool {
 		info, err := client.GetPersistentSubscriptionInfo(t.Context(), "notes", group, esdb.GetPersistentSubscriptionOptions{})
 		return err == nil && info.Stats.TotalItems >= int64(count) && info.Stats.TotalInFlightMessages <= 1
@@ -161,7 +163,7 @@ func take(t *testing.T, client *esdb.Client, group string, count int) (revisions
 	return revisions
 }
 
-// With TLS and users only who has a name and a password is let in, and only
+// With TLS and users, the gateway serves only callers with a name and a password, and only
 // administrators see everything.
 func TestTheGatewayLetsInWhoItKnows(t *testing.T) {
 	t.Parallel()
@@ -213,7 +215,7 @@ func hashed(t *testing.T, password string) string {
 	return string(hash)
 }
 
-// certificate makes one that signs itself, for the loopback address.
+// certificate makes a self-signed certificate for the loopback address.
 func certificate(t *testing.T) (cert, key string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

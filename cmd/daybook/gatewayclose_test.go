@@ -26,8 +26,7 @@ func (b *blocking) Append(ctx context.Context, stream string, expected eventstor
 	return b.Store.Append(ctx, stream, expected, events)
 }
 
-// Another node can serve the groups of consumers while the calls here still come
-// to their end.
+// Another node can serve the groups of consumers while calls on this node have not ended yet.
 func TestANodeLeavesBeforeItsCallsHaveEnded(t *testing.T) {
 	t.Parallel()
 	log := &blocking{Store: memory.New(), begun: make(chan struct{}), release: make(chan struct{})}
@@ -68,7 +67,7 @@ func TestANodeLeavesBeforeItsCallsHaveEnded(t *testing.T) {
 	}
 }
 
-// A gateway that never served leaves too.
+// A gateway that never served gives up its place among the nodes, too.
 func TestANodeLeavesThatNeverServed(t *testing.T) {
 	t.Parallel()
 	server, err := gateway.New(memory.New(), gateway.Options{})

@@ -23,17 +23,17 @@ import (
 const (
 	writersAtWork  = 64
 	writerPatience = time.Second
-	// A caller may be late on a machine that stands still for some seconds; one that
-	// waited for its call to end would be later.
+	// writerGrace is how late a caller may return, because the machine may stand still for some
+	// seconds. A caller that waits until its call in the client ends would return even later.
 	writerGrace    = 8 * time.Second
 	gatewayDeaths  = 3
 	writesPerDeath = 400 // acknowledged before the next death
 )
 
-// The whole program is the log of another, by its gateway, and is killed three
-// times by a signal it cannot see while 64 writers append, through a line that
-// is slow. What was acknowledged is in the log once, what was repeated is not
-// there twice, and a subscriber sees each event once and in order throughout.
+// The whole program serves as the log of another one, by its gateway. While 64 writers append over
+// a slow connection, it is killed three times by a signal that it cannot catch. Every acknowledged
+// event must be in the log once, no repeated event twice, and a subscriber must see each event once
+// and in order.
 func TestTheGatewayIsKilledThreeTimesUnderLoad(t *testing.T) {
 	if testing.Short() {
 		t.Skip("kills a real server; not in short mode")
@@ -118,7 +118,7 @@ type writers struct {
 	group  sync.WaitGroup
 
 	acknowledged, failed, settled atomic.Int64
-	latest                        atomic.Int64 // the longest that a caller was kept
+	latest                        atomic.Int64 // the longest time that a caller had to wait
 	last                          uuid.UUID    // id of the event that comes after all
 
 	written [writersAtWork][]uuid.UUID // in the order they were acknowledged
@@ -143,8 +143,8 @@ func (w *writers) stopped() bool {
 	}
 }
 
-// append gets one event recorded, however often it takes: always with the same
-// id and the same expectation.
+// append repeats an append until its event is recorded, always with the same id and the same
+// expectation.
 func (w *writers) append(n int) {
 	event := eventstore.Event{ID: uuid.New(), Type: "t.v1", Data: fmt.Appendf(nil, `{"n":%d}`, len(w.written[n]))}
 	expected := eventstore.AtRevision(int64(len(w.written[n])) - 1)
@@ -178,7 +178,7 @@ func (w *writers) append(n int) {
 	}
 }
 
-// compare holds the log against what the writers were told.
+// compare compares the log with the answers that the writers got.
 func (w *writers) compare(recorded []eventstore.Recorded) {
 	w.t.Helper()
 	next := map[string]int{}

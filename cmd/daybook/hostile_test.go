@@ -16,12 +16,12 @@ import (
 	"daybook/readapi"
 )
 
-// hostileName is a name that a log may have from before such names were refused, or
-// from a foreign server: it ends lines, forges an event, steers a terminal (as the
-// escape character and as U+009B), and turns text around.
+// hostileName is a name that an old log or a foreign server may have: such names are refused today.
+// It has line breaks, a forged event, two characters that control a terminal (escape and U+009B),
+// and a mark that turns the direction of text.
 const hostileName = "x\r\nid: 9\nevent: order.placed.v1\ndata: {\"forged\":true}\n\n\x1b[31m\u009b2J\u0085\u2028\u202eNothing is off: 0 events"
 
-// steering finds a character that a reader must not be sent.
+// steering finds a character that must not be sent to a reader.
 func steering(text string) (rune, bool) {
 	for _, r := range text {
 		if unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029' || r == unicode.ReplacementChar {
@@ -31,8 +31,9 @@ func steering(text string) (rune, bool) {
 	return 0, false
 }
 
-// hostileLog is a data directory whose log holds events of hostile names, put there
-// past the checks: types and streams, foreign ones and ones that look like ours.
+// hostileLog makes a data directory whose log has events with hostile names. They are written
+// without the checks. Types and streams have such names, foreign ones and ones that look like the
+// shop's.
 func hostileLog(t *testing.T, streams, types []string) (dir string) {
 	t.Helper()
 	dir = dataDir(t)
@@ -71,7 +72,7 @@ func TestANameInTheLogForgesNothingOverHTTP(t *testing.T) {
 		if r, found := steering(text); found {
 			t.Errorf("%.40s: the answer holds %U: %q", path, r, text)
 		}
-		for line := range strings.Lines(text) { // each is a document
+		for line := range strings.Lines(text) { // each line is a JSON document
 			var event readapi.Event
 			if err := json.Unmarshal([]byte(line), &event); err != nil {
 				t.Errorf("%.40s: line %q: %v", path, line, err)
@@ -99,7 +100,7 @@ func TestANameInTheLogForgesNothingOverHTTP(t *testing.T) {
 	}
 }
 
-// New names of that kind are refused, and the client is told which.
+// New names with control characters are refused, and the error names the character.
 func TestTheGatewayTakesNoNameWithControlCharacters(t *testing.T) {
 	t.Parallel()
 	client := dialGateway(t, serve(t, "--data", dataDir(t), "--gateway", "127.0.0.1:0").gateway)
@@ -131,7 +132,7 @@ func fetch(t *testing.T, address string) (*http.Response, string) {
 	return answer, string(text)
 }
 
-// liveLines yields the lines of a live stream up to one.
+// liveLines yields the lines of a live stream up to the line last.
 func liveLines(t *testing.T, address, last string) func(func(string) bool) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, http.NoBody)
@@ -155,8 +156,8 @@ func liveLines(t *testing.T, address, last string) func(func(string) bool) {
 	}
 }
 
-// An order's stream with such a name is no order of ours, so verify and the read
-// models complain of it, by name.
+// If a stream has such a name and looks like an order, verify and the read models report it. They
+// print its name without control characters.
 func TestANameInTheLogSteersNoTerminal(t *testing.T) {
 	t.Parallel()
 	dir := hostileLog(t, []string{"order-" + hostileName, "stock-" + hostileName, "product-a"}, []string{"order.placed.v1", "stock.received.v1", hostileName})

@@ -14,11 +14,11 @@ import (
 
 // webFlags are the settings of the HTTP API.
 type webFlags struct {
-	PublicHost           []string `placeholder:"NAME" from:"DAYBOOK_PUBLIC_HOST" help:"A host name that requests may be for, besides localhost and loopback addresses: shop.example. Needed behind any proxy that passes on the client's host. Repeatable, or separated by commas. Requests for other names are refused (421)."`
+	PublicHost           []string `placeholder:"NAME" from:"DAYBOOK_PUBLIC_HOST" help:"A host name of this server, such as shop.example, besides localhost and loopback addresses. Needed behind a proxy that passes on the host that the client asked for. Repeatable, or separated by commas. Requests for other names are refused (421)."`
 	CORSOrigin           []string `name:"cors-origin" placeholder:"ORIGIN" from:"DAYBOOK_CORS_ORIGIN" help:"The origin of another site whose pages may use the API from a browser: https://shop.example. Repeatable, or separated by commas. By default pages of other sites are refused (403)."`
 	BodyBudget           int      `default:"32" placeholder:"MIB" from:"DAYBOOK_BODY_BUDGET" help:"How many MiB all request bodies together may take at once; a request beyond that waits for 2 s and is then refused (503). Default: ${default}."`
 	LiveStreams          int      `default:"500" placeholder:"N" from:"DAYBOOK_LIVE_STREAMS" help:"How many live streams of events are served at once. Default: ${default}."`
-	LiveStreamsPerClient int      `default:"0" placeholder:"N" from:"DAYBOOK_LIVE_STREAMS_PER_CLIENT" help:"How many of them one client address may have: 0 is a quarter, -1 is all. Behind a proxy all clients have one address, so give -1 and let the proxy limit each client. Default: ${default}."`
+	LiveStreamsPerClient int      `default:"0" placeholder:"N" from:"DAYBOOK_LIVE_STREAMS_PER_CLIENT" help:"How many live streams one client address may have: 0 means a quarter of all, -1 means all. Behind a proxy all clients have one address, so give -1 and let the proxy limit each client. Default: ${default}."`
 }
 
 func (f webFlags) check() error {
@@ -44,8 +44,8 @@ func (f webFlags) check() error {
 	return nil
 }
 
-// handler is the whole HTTP API over the node. The end of stop ends the live
-// streams, which have no end of their own.
+// handler is the whole HTTP API over the node. When stop is closed, it ends the live streams,
+// because they do not end by themselves.
 func (n *node) handler(stop <-chan struct{}) (http.Handler, error) {
 	options := httpapi.Options{
 		Version: thisBuild().Version, Logger: n.log,

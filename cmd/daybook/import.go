@@ -24,20 +24,20 @@ type importCommand struct {
 	File       string    `arg:"" type:"existingfile" help:"CSV file in the Online Retail layout, or its gzip."`
 	Opening    string    `default:"exact" placeholder:"STOCK" help:"Stock before the first invoice: exact (the smallest with which no line is short in file order), ample, or a number of units of each SKU. Default: ${default}."`
 	Kinds      []string  `placeholder:"KIND,..." help:"Kinds of invoice to take: sale, free-order, cancellation, adjust-in, adjust-out, bad-debt. Default: all."`
-	Policy     string    `enum:"all-or-nothing,line-by-line" default:"all-or-nothing" help:"What an order does when stock is short: ${enum}. Default: ${default}."`
-	Order      string    `enum:"file,any" default:"file" help:"file: each SKU sees the invoices in file order, whatever the number of workers. any: they race. Default: ${default}."`
-	Workers    int       `default:"256" placeholder:"N" help:"Invoices in work at once: the more, the more of their events share a commit. Default: ${default}."`
-	Quarantine string    `placeholder:"FILE" help:"Set bad rows, each with its whole invoice, aside into this CSV file and take the rest. Without it, a bad row refuses the file."`
+	Policy     string    `enum:"all-or-nothing,line-by-line" default:"all-or-nothing" help:"What happens to an order when stock is short: ${enum}. Default: ${default}."`
+	Order      string    `enum:"file,any" default:"file" help:"file: for each SKU the invoices are imported in file order, whatever the number of workers. any: chance decides which invoice comes first. Default: ${default}."`
+	Workers    int       `default:"256" placeholder:"N" help:"How many invoices are imported at once. With more invoices, more events share a commit. Default: ${default}."`
+	Quarantine string    `placeholder:"FILE" help:"Write bad rows, each with its whole invoice, into this CSV file and import the rest. Without this flag, the file is refused if it has a bad row."`
 	Times      timeFlags `embed:""`
 }
 
 // importResult is what import prints.
 type importResult struct {
 	importer.Summary
-	Seconds float64 `json:"seconds"` // of this run, read models caught up
+	Seconds float64 `json:"seconds"` // of this run, until the read models had caught up
 }
 
-// all is how many invoices are in.
+// all is how many invoices are imported.
 func (r importResult) all() int {
 	sum := 0
 	for _, count := range r.Invoices {
@@ -105,15 +105,15 @@ func (c *importCommand) options() (importer.Options, error) {
 	}, nil
 }
 
-// importGCPercent trades memory for speed while an import runs: at the usual 100
-// a quarter of the processor's time went to collecting garbage.
+// importGCPercent makes an import faster and lets it take more memory. With the usual 100, a
+// quarter of the processor time is needed for garbage collection.
 const importGCPercent = 300
 
-// importCacheStreams holds the SKUs of a large shop and the orders in work; an
-// import seldom looks at an order again.
+// importCacheStreams is how many streams of each kind are kept in memory. It is enough for the SKUs
+// of a large shop and the orders under way, because an import seldom needs an older order again.
 const importCacheStreams = 5000
 
-// maxImportWorkers bounds what would only wait for each other.
+// maxImportWorkers is the largest number of workers. More of them would only wait for each other.
 const maxImportWorkers = 1000
 
 func (c *importCommand) read(times unit.TimeBounds, now time.Time) (*onlineretail.File, error) {
@@ -139,8 +139,8 @@ func (c *importCommand) read(times unit.TimeBounds, now time.Time) (*onlineretai
 	return file, writeQuarantine(c.Quarantine, file.Aside)
 }
 
-// notTheInput refuses to write the quarantine over the file that is read, under
-// whatever name.
+// notTheInput returns an error if the path of the quarantine is the file that is read, perhaps
+// under another name.
 func notTheInput(input *os.File, path string) error {
 	from, err := input.Stat()
 	if err != nil {
@@ -184,8 +184,7 @@ func writeQuarantine(path string, rows []onlineretail.SetAside) (err error) {
 	return os.Rename(f.Name(), path)
 }
 
-// importFile takes the invoices in and waits until the read models have posted
-// them.
+// importFile imports the invoices and waits until the read models have them.
 func (n *node) importFile(ctx context.Context, file *onlineretail.File, options importer.Options, progress io.Writer) (_ importer.Summary, err error) {
 	journal, err := commandspg.LockImports(ctx, n.commandPool)
 	if err != nil {
@@ -217,10 +216,11 @@ func (n *node) importFile(ctx context.Context, file *onlineretail.File, options 
 	return summary, n.projections.WaitFor(ctx, head)
 }
 
-// importGrace leaves the node time to close within a stop's ten seconds.
+// importGrace is how long an import may go on after a stop was asked for. It leaves the node time
+// to close within the ten seconds of a stop.
 const importGrace = 6 * time.Second
 
-// tell is the result in words.
+// tell prints the result in words.
 func (c *importCommand) tell(out io.Writer, r importResult) error {
 	w := &lineWriter{out: out}
 	w.printf("%s is in.", c.File)

@@ -16,8 +16,8 @@ import (
 
 const invoicesHead = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
 
-// someInvoices are a sale with two prices of one SKU and postage, its partial
-// cancellation, and goods found.
+// someInvoices has a sale with two prices of one SKU and postage, a cancellation of a part of it,
+// and an adjustment for goods that were found.
 const someInvoices = invoicesHead +
 	"536365,85123a,HOLDER,6,2010-12-01 08:26:00,2.55,17850,United Kingdom\n" +
 	"536365,85123A,HOLDER,2,2010-12-01 08:26:00,2.95,17850,United Kingdom\n" +
@@ -174,7 +174,7 @@ func TestAnInterruptedImportSaysHowToGoOn(t *testing.T) {
 	}
 }
 
-// stopAt calls stop when a text is written.
+// stopAt is a writer that calls stop when a certain text is written.
 type stopAt struct {
 	out  io.Writer
 	text string

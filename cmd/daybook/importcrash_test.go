@@ -12,8 +12,8 @@ import (
 	"daybook/internal/pgtest"
 )
 
-// scarceInvoices are sales and cancellations of a few SKUs of which there is
-// not enough, so that what becomes of an order depends on all before it.
+// scarceInvoices has sales and cancellations of a few SKUs with too little stock. So the outcome of
+// an order depends on all invoices before it.
 func scarceInvoices(invoices int) string {
 	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same in every run
 	var text strings.Builder
@@ -31,9 +31,9 @@ func scarceInvoices(invoices int) string {
 	return text.String()
 }
 
-// An import is killed twice in its midst, by a signal it cannot see, and run
-// again each time. It ends as one that was left alone: the same orders taken
-// and refused, the same stock, the same number of events.
+// An import is killed twice in the middle, by a signal that it cannot catch, and run again each
+// time. Its result must be that of an import without interruption: the same orders placed and
+// refused, the same stock, the same number of events.
 func TestAnImportKilledInItsMidstEndsAsIfItWereNot(t *testing.T) {
 	if testing.Short() {
 		t.Skip("kills a real process; not in short mode")
@@ -80,9 +80,8 @@ func TestAnImportKilledInItsMidstEndsAsIfItWereNot(t *testing.T) {
 	}
 }
 
-// halt keeps a log from growing beyond a number of events, so that a test that
-// stands still does not miss that. reached tells whether an append waits there;
-// letGo ends it.
+// halt stops a log from growing beyond a number of events, so that a slow test cannot miss this
+// moment. reached tells whether an append waits there. letGo lets the log grow again.
 func halt(t *testing.T, url string, events int64) (reached func() bool, letGo func()) {
 	t.Helper()
 	if got := call(t, nil, "migrate", "--database-url", url); got.code != exitOK {

@@ -14,8 +14,8 @@ import (
 	"daybook/commands/importer"
 )
 
-// importProgress shows how far an import is: as a bar on a terminal, elsewhere
-// as a line now and then.
+// importProgress shows how far an import is: by a bar on a terminal, otherwise by a line now and
+// then.
 type importProgress struct {
 	out   io.Writer
 	bars  *mpb.Progress // nil: lines
@@ -43,19 +43,19 @@ func showProgress(out io.Writer, invoices int) *importProgress {
 	return p
 }
 
-// invoices is told of every step. The rate is of lines, for that is what takes
-// time.
+// invoices is called after every step. The rate counts lines and not invoices, because lines take
+// the time.
 func (p *importProgress) invoices(now importer.Progress) {
 	if line, due := p.take(now); due {
 		fmt.Fprintln(p.out, line)
 	}
-	// Not under the lock: the bar may be drawing, which takes it.
+	// The lock must not be held here, because the bar takes it while it draws.
 	if p.bar != nil {
 		p.bar.SetCurrent(int64(now.Invoices))
 	}
 }
 
-// take keeps the newest, and says what to write if it is time to.
+// take stores the newest state, and returns a line to write if it is time for one.
 func (p *importProgress) take(now importer.Progress) (line string, due bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -84,13 +84,13 @@ func (p *importProgress) paceLocked() string {
 	return fmt.Sprintf("%.0f lines/s, %s left", perSecond, left.Round(time.Second))
 }
 
-// posting says what the last wait is for.
+// posting says that the import now waits for the read models.
 func (p *importProgress) posting() {
 	p.close()
 	fmt.Fprintln(p.out, "all invoices are in; the read models catch up")
 }
 
-// close takes the bar down; twice is once. No step is told of any more.
+// close removes the bar. It may be called twice. invoices must not be called after it.
 func (p *importProgress) close() {
 	if p.bars == nil {
 		return

@@ -16,8 +16,8 @@ import (
 	eventstorepg "daybook/eventstore/postgres"
 )
 
-// keeperTables are the tables in which places in the log are kept with an event: how
-// keepers are named in each, and how a place is moved to an event's position, $1.
+// keeperTables are the tables that store places in the log with anchors. For each table, name is
+// how its keepers are named, and move moves a place to an event's position, $1.
 var keeperTables = map[string]struct{ name, move string }{
 	"projections.builds":   {`view || ' ' || state`, `position = $1`},
 	"commands.checkpoints": {`reader`, `position = $1`},
@@ -25,12 +25,12 @@ var keeperTables = map[string]struct{ name, move string }{
 		checkpoint_prepare = CASE source WHEN '$all' THEN split_part($1, '/', 1)::bigint ELSE checkpoint_prepare END`},
 }
 
-// noKeepers are the columns of other tables that hold a position. None of them says where
-// somebody goes on in the log.
+// noKeepers are the columns of other tables that have a position. None of these positions is a
+// place from which somebody goes on reading the log.
 var noKeepers = []string{
-	"commands.parked position",                               // of the event that the work follows from
+	"commands.parked position",                               // the event that the parked work follows from
 	"eventstore.events position", "eventstore.head position", // the log itself
-	"gateway.parked place_commit", "gateway.parked place_prepare", // of the event that is parked
+	"gateway.parked place_commit", "gateway.parked place_prepare", // the event that is parked
 }
 
 // keeper is somebody who keeps a place in the log: a row of a table.
@@ -39,7 +39,8 @@ type keeper struct {
 	anchor           eventstore.Anchor
 }
 
-// keepers are all that the node's database has, found without the program's help.
+// keepers returns all keepers in the node's database. It finds them by SQL alone, without the
+// program's code.
 func (d *divergence) keepers() (all []keeper) {
 	d.Helper()
 	columns, _ := d.node.Query(d.Context(), `SELECT table_schema || '.' || table_name || ' ' || column_name FROM information_schema.columns
@@ -130,9 +131,9 @@ func readNotes(t *testing.T, gateway string) {
 	}
 }
 
-// Whoever keeps a place in the log keeps with it which event was there, once it has moved.
-// Each is asked: a log that has another event at the place of one keeper, and is the same
-// everywhere else, is another log.
+// Every keeper stores an anchor with its place as soon as the place moves. For each keeper alone,
+// the test makes a log that has another event at this keeper's place and is otherwise the same. The
+// program must notice that this is another log.
 func TestEachKeeperOfAPlaceAloneTellsAnotherLog(t *testing.T) {
 	t.Parallel()
 	onEachLog(t, func(d *divergence) {
@@ -170,7 +171,7 @@ func TestEachKeeperOfAPlaceAloneTellsAnotherLog(t *testing.T) {
 			d.Fatalf("places are kept by\n%q, want\n%q", got, want)
 		}
 
-		// Each gets an event of its own to stand at.
+		// Each keeper's place is moved to another event.
 		for i, k := range keepers {
 			if _, err := d.node.Exec(d.Context(), `UPDATE `+k.table+` SET anchor = $2, `+keeperTables[k.table].move+` WHERE ctid = $3::tid`,
 				events[i].Position.String(), events[i].String(), k.row); err != nil {

@@ -26,7 +26,7 @@ const (
 	storeKurrentDB = "kurrentdb"
 )
 
-// logStore is the log, and its end.
+// logStore is the log, which must also be closed.
 type logStore interface {
 	eventstore.Store
 	Close(ctx context.Context) error
@@ -49,7 +49,8 @@ func (l *guardedLog) Calls() uint64 {
 	return 0
 }
 
-// refuse is why nothing is answered at a path; nil while the log is as expected.
+// refuse is the error for requests to a path if the log has diverged. It is nil while the log is as
+// expected.
 func (l *guardedLog) refuse(path string) error {
 	if diverged := l.Diverged(); diverged != nil && strings.HasPrefix(path, "/v1/") {
 		return diverged
@@ -60,9 +61,9 @@ func (l *guardedLog) refuse(path string) error {
 // clusterSettles is how long the new leader of a cluster may be behind the one before.
 const clusterSettles = 2 * time.Second
 
-// openLog opens the log: in the database, or, with an address, in a KurrentDB.
-// Either way the database must be one that follows this log. Call Open of what is
-// returned, which compares.
+// openLog opens the log: in the database or, if an address is given, in a KurrentDB. In both cases
+// the database must be one that follows this log. Call Open of the result next, because only Open
+// compares the log.
 func openLog(ctx context.Context, pool *pgxpool.Pool, cfg nodeConfig, log *slog.Logger) (*guardedLog, error) {
 	store, err := dial(ctx, pool, cfg.KurrentDB, log)
 	if err != nil {
@@ -83,7 +84,7 @@ func openLog(ctx context.Context, pool *pgxpool.Pool, cfg nodeConfig, log *slog.
 			return err
 		},
 	}
-	if cfg.Serving { // others end with the reason, and say it then
+	if cfg.Serving { // other commands end with the reason, and print it then
 		options.Logger = log
 	}
 	if cfg.KurrentDB != "" {
@@ -92,9 +93,9 @@ func openLog(ctx context.Context, pool *pgxpool.Pool, cfg nodeConfig, log *slog.
 	return &guardedLog{guard.New(store, options), store, kept}, nil
 }
 
-// noteUpgraded notes the latest event of the log as it is, if the database keeps a place
-// that no event is noted for: older versions noted none, and a place that does not move
-// gets none. So the log is known even if it is restored before the places move.
+// noteUpgraded stores an anchor of the latest event of the present log, if the database has a place
+// without an anchor. Older versions stored no anchors, and a place gets one only when it moves. So
+// the log can be recognised even if it is restored before the places move.
 func (l *guardedLog) noteUpgraded(ctx context.Context, pool *pgxpool.Pool) error {
 	kept, err := l.places(ctx)
 	if err != nil {
@@ -114,11 +115,11 @@ func (l *guardedLog) noteUpgraded(ctx context.Context, pool *pgxpool.Pool) error
 	return commandspg.KeepSeen(ctx, pool, latest)
 }
 
-// own tells whether the shop wrote an event: nobody deletes those.
+// own tells whether the shop wrote an event. No program deletes such events.
 func own(a eventstore.Anchor) bool { return streams.Wrote(a.Stream, a.ID) }
 
-// places returns all places in the log that the database keeps. With groups, those of
-// the gateway's groups are among them, because the gateway serves this log.
+// places returns all places in the log that the database has. If groups is set, the places of the
+// gateway's groups are included, because the gateway serves this log.
 func places(ctx context.Context, pool *pgxpool.Pool, views []projections.View, groups bool) ([]eventstore.Place, error) {
 	all, err := projections.KeptPlaces(ctx, pool, views)
 	if err != nil {
@@ -143,7 +144,7 @@ func dial(ctx context.Context, pool *pgxpool.Pool, kurrentDB string, log *slog.L
 	if kurrentDB == "" {
 		return eventstorepg.Open(ctx, pool, eventstorepg.Options{Logger: log})
 	}
-	own, err := eventstorepg.Open(ctx, pool, eventstorepg.Options{}) // what it would warn of is no danger here
+	own, err := eventstorepg.Open(ctx, pool, eventstorepg.Options{}) // its warnings do not matter here
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,8 @@
-// Command daybook is the order and inventory core in one binary: the server,
-// and what its operators need beside it.
+// Command daybook is the order and inventory core in one binary: the server, and the commands that
+// its operators need.
 //
-// It holds the command line and the wiring. What the parts do is theirs.
+// This package has the command line, and connects the parts. The parts themselves are in other
+// packages.
 package main
 
 import (
@@ -14,7 +15,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // the first signal asks, a second ends the process at once
+	context.AfterFunc(ctx, stop) // the first signal asks the program to end, a second one ends it at once
 	os.Exit(run(ctx, os.Args[1:], environment{
 		getenv: os.Getenv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, now: time.Now,
 	}))

@@ -10,7 +10,7 @@ import (
 
 type migrateCommand struct{}
 
-// Run does what every start does, for those who want it done apart from it.
+// Run does the migrations that every start does, for operators who want to do them separately.
 func (migrateCommand) Run(ctx context.Context, p *program) (err error) {
 	started := time.Now()
 	db, err := openDatabase(ctx, p.database(), p.log)

@@ -11,7 +11,7 @@ import (
 	"daybook/internal/pgtest"
 )
 
-// versionTables are those that tell the version of each folder of scripts.
+// versionTables has the table with the version of each folder of migrations.
 var versionTables = map[string]string{
 	"../../commands/postgres/migrations":           "daybook_commands_version",
 	"../../eventstore/gateway/postgres/migrations": "daybook_gateway_version",
@@ -19,8 +19,8 @@ var versionTables = map[string]string{
 	"../../projections/migrations":                 "projections.migrations",
 }
 
-// A program refuses a database that a newer one has migrated, whichever of its tables
-// that has changed.
+// A program refuses a database that a newer program has migrated, whichever tables the newer one
+// has changed.
 func TestAnOlderProgramRefusesTheDatabaseOfANewerOne(t *testing.T) {
 	t.Parallel()
 	var folders []string

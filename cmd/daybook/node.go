@@ -24,28 +24,27 @@ type nodeConfig struct {
 	Database  databaseConfig
 	KurrentDB string // where the log is; empty: in the database
 	Policy    commands.Policy
-	Views     []projections.View // which the node posts to
-	Guest     bool               // it takes no read model from another node
-	// Serving: the node opens also over a log that has diverged, and then only says so.
+	Views     []projections.View // the views that the node updates
+	Guest     bool               // the node takes over no read model from another node
+	// Serving means that the node opens even if the log has diverged. It then only says so.
 	Serving bool
-	Start   *start // waits for a log or a database that is away; nil: what is away is an error
-	// CacheStreams bounds the folded streams kept in memory, of each kind of
-	// aggregate; 0: the default.
+	Start   *start // waits while the log or the database is away; nil: this is an error at once
+	// CacheStreams is how many folded streams of each kind of aggregate are kept in memory at most.
+	// 0 means the default.
 	CacheStreams int
 	Web          webFlags // the zero value is the defaults
 	Now          func() time.Time
 }
 
-// node is the whole program but for its way in: a database, the log in it, the
-// command side and the read models. openNode wires it, start sets it going,
-// close takes it down.
+// node is the whole program except its HTTP API and its gateway: a database, the log, the command
+// side and the read models. openNode opens it, start begins its work, close closes it.
 type node struct {
 	log *slog.Logger
 	web webFlags
 	now func() time.Time
 
 	database database
-	// A pool for each purpose, so that none can starve another.
+	// Each purpose has a pool, so that one cannot take all connections from another.
 	logPool, commandPool, viewPool, readPool *pgxpool.Pool
 
 	store       *guardedLog
@@ -61,8 +60,8 @@ type node struct {
 	awayMax time.Duration // see untilAway
 }
 
-// Sizes of the pools. With the four connections the log keeps for itself they
-// come to half of PostgreSQL's usual hundred, so that two nodes fit.
+// Sizes of the pools. Together with the four connections of the log's own they are half of
+// PostgreSQL's usual hundred, so two nodes can use one database.
 const (
 	logConns     = 8
 	commandConns = 12
@@ -70,14 +69,14 @@ const (
 	readConns    = 10
 )
 
-// How old unfinished work must be before the reactor takes it over. On an own
-// database there is no other node that could still be at it.
+// How old unfinished work must be before the reactor takes it over. If the database is the
+// program's own, no other node can still be working on it, so the time is shorter.
 const (
 	graceAlone  = 500 * time.Millisecond
 	graceShared = 5 * time.Second
 )
 
-// Names of the parts that work by themselves and that some commands begin alone.
+// Names of the parts that work by themselves. Some commands start only some of them.
 const (
 	partGuard       = "the log's guard"
 	partReactor     = "reactor"
@@ -89,8 +88,8 @@ func (p *program) nodeConfig(policy commands.Policy) nodeConfig {
 	return nodeConfig{Database: p.database(), KurrentDB: p.KurrentDB, Policy: policy, Views: p.views(), Now: p.now}
 }
 
-// openNode opens the parts in the order of their list. Nothing runs yet but the database
-// and the log's own connections.
+// openNode opens the parts in the order of their list. Only the database and the log's own
+// connections run then; the other parts do not work yet.
 func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (*node, error) {
 	n := &node{log: log, web: cfg.Web, now: cfg.Now, sparse: cfg.KurrentDB != "", parts: parts{failed: make(chan error, 1)}, awayMax: awayMax}
 	if err := n.parts.openThrough(ctx, cfg.Start, n.list(cfg)); err != nil {
@@ -99,8 +98,8 @@ func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (*node, err
 	return n, nil
 }
 
-// list is what a node is made of. Each part needs those before it: they are opened and
-// begin in this order, and are taken down in the reverse order.
+// list is the parts of a node. Each part needs the parts before it. So they are opened and begin to
+// work in this order, and are closed in the reverse order.
 func (n *node) list(cfg nodeConfig) []part {
 	list := []part{{
 		name: "the database", needs: "the database", once: cfg.Database.URL == "",
@@ -115,8 +114,8 @@ func (n *node) list(cfg nodeConfig) []part {
 	return append(list, n.workers(cfg)...)
 }
 
-// connections are the pools. Each has a purpose of its own, so that none can starve
-// another.
+// connections are the parts for the pools. Each purpose has a pool, so that one cannot take all
+// connections from another.
 func (n *node) connections() (list []part) {
 	for _, pool := range []struct {
 		to      **pgxpool.Pool
@@ -140,7 +139,7 @@ func (n *node) connections() (list []part) {
 	return list
 }
 
-// logParts are the tables, the log, and what watches over the log.
+// logParts are the parts for the tables and the log, and the parts that watch the log.
 func (n *node) logParts(cfg nodeConfig) []part {
 	return []part{{
 		name: "the tables", needs: "the database to be brought to this program's version",
@@ -165,8 +164,8 @@ func (n *node) logParts(cfg nodeConfig) []part {
 	}}
 }
 
-// workers are the command side, the read models and the watch over both. They work over
-// the log.
+// workers are the parts that use the log: the command side, the read models, and the watch over
+// both.
 func (n *node) workers(cfg nodeConfig) []part {
 	return []part{{
 		name: "answers",
@@ -242,8 +241,9 @@ func (n *node) openProjections(ctx context.Context, cfg nodeConfig) (err error) 
 	return n.projections.Prepare(ctx)
 }
 
-// follow makes sure that the log is the one that the database follows. A database that
-// follows no log yet follows this one. A node that serves is to say what is wrong.
+// follow makes sure that the log is the one that the database follows. If the database follows no
+// log yet, it follows this one from now on. If serves is set, a diverged log is no error, because
+// the node must open to say so.
 func (n *node) follow(ctx context.Context, serves bool) error {
 	err := n.compared(ctx, func() error {
 		if err := (commandspg.Origin{Pool: n.logPool}).Check(ctx, n.store); err != nil {
@@ -262,8 +262,8 @@ func (n *node) follow(ctx context.Context, serves bool) error {
 	}
 }
 
-// compared compares the log and then does something with it. If a difference shows
-// meanwhile, it waits until that has gone away, and does it again, or is final.
+// compared compares the log and then calls do. If a difference shows meanwhile, it waits. When the
+// difference has gone away, it calls do again. When the difference is final, it returns it.
 func (n *node) compared(ctx context.Context, do func() error) error {
 	for {
 		err := n.store.Open(ctx)
@@ -274,7 +274,7 @@ func (n *node) compared(ctx context.Context, do func() error) error {
 			return err
 		}
 		if n.diverged() {
-			return n.store.Diverged() // what was found before it was final says that it may pass
+			return n.store.Diverged() // not err, because err may still say that the difference may pass
 		}
 	}
 }
@@ -290,15 +290,15 @@ func (n *node) diverged() bool {
 	}
 }
 
-// start has all parts that work by themselves begin. They work until close.
+// start lets all parts that work by themselves begin. They work until close.
 func (n *node) start(ctx context.Context) {
-	if !n.diverged() { // else somebody must decide what holds, and start the node anew
+	if !n.diverged() { // otherwise somebody must decide which log is right, and start the node again
 		n.parts.begin(ctx)
 	}
 }
 
-// guardLog goes on comparing the log. When that has diverged, the parts that act on it
-// end: no timer fires and nothing is projected.
+// guardLog goes on comparing the log. If the log has diverged, the parts that act on it end: no
+// timer fires and nothing is projected.
 func (n *node) guardLog(ctx context.Context) error {
 	go func() {
 		select {
@@ -310,7 +310,8 @@ func (n *node) guardLog(ctx context.Context) error {
 	return n.store.Run(ctx)
 }
 
-// runOrigin ties the database to the log. What is wrong with the log is for its guard to tell.
+// runOrigin ties the database to the log. It does not report a wrong log, because the guard does
+// that.
 func (n *node) runOrigin(ctx context.Context) error {
 	for {
 		err := commandspg.Origin{Pool: n.commandPool}.Run(ctx, n.store)
@@ -335,7 +336,8 @@ func (n *node) wait(ctx context.Context) error {
 	case <-ctx.Done():
 		return nil
 	case err := <-n.parts.failed:
-		// Most likely the database died under it, which shows a moment later.
+		// Most likely the part ended because the database died. A moment later it is known whether
+		// it did.
 		select {
 		case <-n.database.done():
 			return n.database.server.Err()
@@ -347,9 +349,9 @@ func (n *node) wait(ctx context.Context) error {
 	}
 }
 
-// guard returns a context that also ends when a vital part of the node dies, or the
-// log or the database has been away for long; the context's cause is then why. It is for
-// commands that come to an end; a server goes on waiting.
+// guard returns a context that also ends when a vital part of the node dies, or when the log or the
+// database has been away for long. The context's cause is the reason. It is for commands that come
+// to an end. A server does not use it, because it goes on waiting.
 func (n *node) guard(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, end := context.WithCancelCause(ctx)
 	for _, ends := range []func(context.Context) error{n.wait, n.untilAway} {
@@ -363,8 +365,8 @@ func (n *node) guard(ctx context.Context) (context.Context, context.CancelFunc) 
 }
 
 const (
-	// awayMax is how long a log or a database may be away until a command ends that needs
-	// it. A cluster elects a new leader, and a server is started anew, in less.
+	// awayMax is how long the log or the database may be away before a command that needs it ends.
+	// It is longer than a cluster needs to elect a new leader, or a server to start again.
 	awayMax = 30 * time.Second
 	// awayAsk bounds one question to the database.
 	awayAsk = 3 * time.Second
@@ -373,7 +375,7 @@ const (
 // untilAway returns an error when the log or the database has been away for awayMax,
 // and nil when ctx ends.
 func (n *node) untilAway(ctx context.Context) error {
-	log, database := time.Now(), time.Now() // when each was heard last
+	log, database := time.Now(), time.Now() // when each of them last answered
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
 	for {
@@ -407,7 +409,7 @@ func (n *node) askDatabase(ctx context.Context) error {
 	defer cancel()
 	err := n.readPool.Ping(ctx)
 	if stat := n.readPool.Stat(); errors.Is(err, context.DeadlineExceeded) && stat.AcquiredConns() >= stat.MaxConns() {
-		return nil // a pool that is used up says nothing about the database
+		return nil // if no connection of the pool is free, nothing is known about the database
 	}
 	return err
 }

@@ -7,10 +7,10 @@ import (
 	"daybook/internal/httpapi/contracttest"
 )
 
-// contract holds the answers of servers in tests against the document of this program.
+// contract compares the answers of servers in tests with the API's document of this program.
 var contract = contracttest.Server{Document: apiDocument}
 
-// The document is printed as the server has it.
+// The command prints the same document that the server gives.
 func TestTheDocumentIsPrinted(t *testing.T) {
 	t.Parallel()
 	var out, complaints bytes.Buffer

@@ -24,27 +24,27 @@ import (
 // because other users can see the command line of a process.
 type options struct {
 	Data            string `placeholder:"DIR" from:"DAYBOOK_DATA_DIR" help:"Data directory; the program runs its own PostgreSQL in it. Default: ./.daybook (demo, bench: a temporary one)."`
-	DatabaseURL     string `name:"database-url" placeholder:"URL" from:"DATABASE_URL" secret:"" help:"Use this PostgreSQL instead of an own one. --data overrides the variable."`
-	DatabaseURLFile string `name:"database-url-file" placeholder:"FILE" from:"DATABASE_URL_FILE" help:"Read --database-url from this file, so that its password shows in no list of processes."`
+	DatabaseURL     string `name:"database-url" placeholder:"URL" from:"DATABASE_URL" secret:"" help:"Use this PostgreSQL. Without it, the program starts its own. --data overrides the variable."`
+	DatabaseURLFile string `name:"database-url-file" placeholder:"FILE" from:"DATABASE_URL_FILE" help:"Read --database-url from this file, so that no list of processes shows its password."`
 	Store           string `enum:"postgres,kurrentdb" default:"postgres" from:"DAYBOOK_STORE" help:"Where the log is: ${enum}. Read models, timers and answers are in PostgreSQL either way. Default: ${default}."`
 	KurrentDB       string `name:"kurrentdb-url" placeholder:"URL" from:"KURRENTDB_URL" secret:"" help:"Connection string of the log with --store kurrentdb, such as esdb://user:password@host:2113."`
 	KurrentDBFile   string `name:"kurrentdb-url-file" placeholder:"FILE" from:"KURRENTDB_URL_FILE" help:"Read --kurrentdb-url from this file."`
 	JSON            bool   `name:"json" help:"Print the result as JSON."`
-	LogLevel        string `enum:"debug,info,warn,error" default:"info" from:"DAYBOOK_LOG_LEVEL" help:"Least level to log: ${enum}."`
+	LogLevel        string `enum:"debug,info,warn,error" default:"info" from:"DAYBOOK_LOG_LEVEL" help:"Lowest level that is logged: ${enum}."`
 	LogFormat       string `enum:"text,json" default:"text" from:"DAYBOOK_LOG_FORMAT" help:"Form of the log on stderr: ${enum}."`
-	Timezone        string `default:"UTC" placeholder:"ZONE" from:"DAYBOOK_TIMEZONE" help:"Where the shop's days begin and end, such as Europe/London. Default: ${default}. A change builds the sales anew."`
-	Country         string `placeholder:"NAME" from:"DAYBOOK_COUNTRY" help:"The shop's own country, to which stock adjustments count in the sales."`
-	Currency        string `placeholder:"CODE" from:"DAYBOOK_CURRENCY" help:"The shop's own currency, in which they count."`
-	PrintConfig     bool   `help:"Print the effective configuration, passwords hidden, and do nothing else."`
+	Timezone        string `default:"UTC" placeholder:"ZONE" from:"DAYBOOK_TIMEZONE" help:"Time zone of the shop's days, such as Europe/London. Default: ${default}. After a change the sales are built again."`
+	Country         string `placeholder:"NAME" from:"DAYBOOK_COUNTRY" help:"The shop's own country. The sales count stock adjustments under it."`
+	Currency        string `placeholder:"CODE" from:"DAYBOOK_CURRENCY" help:"The shop's own currency. The sales count stock adjustments under it."`
+	PrintConfig     bool   `help:"Print the effective configuration without passwords, and do nothing else."`
 
 	location  *time.Location
-	variables map[string]string // of each flag whose value came from the environment: the variable
+	variables map[string]string // by flag: the environment variable that its value came from
 }
 
 const defaultDataDir = ".daybook"
 
-// settle takes what was not given on the command line from the environment and
-// the defaults.
+// settle sets each flag that the command line does not give: from the environment, or to its
+// default.
 func (o *options) settle(selected *kong.Context, getenv func(string) string) error {
 	given := func(names ...string) bool {
 		return slices.ContainsFunc(selected.Path, func(p *kong.Path) bool { return p.Flag != nil && slices.Contains(names, p.Flag.Name) })
@@ -75,7 +75,7 @@ func (o *options) settle(selected *kong.Context, getenv func(string) string) err
 		o.variables[flag.Name] = name
 	}
 	if selected.Command() == "demo" && !given("log-level") && getenv("DAYBOOK_LOG_LEVEL") == "" {
-		o.LogLevel = "warn" // what the demo says should not be drowned
+		o.LogLevel = "warn" // so that the demo's own lines are easy to see among those of the log
 	}
 	if err := o.readSecretFiles(); err != nil {
 		return err
@@ -89,9 +89,8 @@ func (o *options) settle(selected *kong.Context, getenv func(string) string) err
 	return o.settleData(selected.Command())
 }
 
-// withVariables says of each flag that a wrong call is blamed on, and that the command line
-// does not have, from which environment variable its value came: "--listen
-// ($DAYBOOK_LISTEN) 8080: want HOST:PORT".
+// withVariables completes an error about flags. If a flag's value came from an environment
+// variable, it adds the variable's name: "--listen ($DAYBOOK_LISTEN) 8080: want HOST:PORT".
 func (o *options) withVariables(err error) error {
 	usage, wrong := errors.AsType[*usageError](err)
 	if !wrong {
@@ -106,8 +105,8 @@ func (o *options) withVariables(err error) error {
 	return &usageError{message}
 }
 
-// endOfFlag is where the first mention of a flag ends in a text, or -1. A longer flag that
-// begins alike is another one.
+// endOfFlag is the index at which the first mention of a flag ends in a text, or -1. A longer flag
+// that begins in the same way does not count.
 func endOfFlag(text, flag string) int {
 	for from := 0; ; {
 		at := strings.Index(text[from:], "--"+flag)
@@ -122,8 +121,8 @@ func endOfFlag(text, flag string) int {
 	}
 }
 
-// checkShop holds the settings of the shop to the rules that requests are held to,
-// because they are recorded and posted like what a request says.
+// checkShop applies the rules for requests to the shop's settings, because events and rows store
+// these values as they store values of a request.
 func (o *options) checkShop() (err error) {
 	if o.location, err = time.LoadLocation(o.Timezone); err != nil || o.Timezone == "Local" {
 		return usagef("--timezone %q ($DAYBOOK_TIMEZONE): want a name of the time zone database, such as Europe/London", o.Timezone)
@@ -141,8 +140,7 @@ func (o *options) checkShop() (err error) {
 	return nil
 }
 
-// checkAddresses refuses connection strings that cannot be understood, and asks no
-// server.
+// checkAddresses refuses connection strings that cannot be understood. It asks no server.
 func (o *options) checkAddresses(ctx context.Context) error {
 	if o.KurrentDB != "" {
 		if err := kurrentdb.CheckAddress(o.KurrentDB); err != nil {
@@ -152,7 +150,7 @@ func (o *options) checkAddresses(ctx context.Context) error {
 	if o.DatabaseURL == "" {
 		return nil
 	}
-	pool, err := openPool(ctx, o.DatabaseURL, "start", 1, slog.New(slog.DiscardHandler)) // which connects when it is first used
+	pool, err := openPool(ctx, o.DatabaseURL, "start", 1, slog.New(slog.DiscardHandler)) // the pool does not connect before it is used
 	if err != nil {
 		return err
 	}
@@ -160,9 +158,9 @@ func (o *options) checkAddresses(ctx context.Context) error {
 	return nil
 }
 
-// choice names flags that give one thing in several ways, of which a command
-// line may use one. One that is used also goes over the environment variables of
-// the others.
+// choice names flags that set one thing in different ways, such as --database-url and
+// --database-url-file. A command line may use only one of them. If it uses one, the environment
+// variables of the others are ignored.
 type choice struct {
 	flags []string
 	of    string
@@ -186,18 +184,18 @@ func (c choice) checkFlags(given func(...string) bool) error {
 	return nil
 }
 
-// chosen tells whether the command line gives what this flag gives.
+// chosen tells whether the command line has a flag of the same choice as this flag.
 func chosen(flag string, given func(...string) bool) bool {
 	return slices.ContainsFunc(choices, func(c choice) bool { return slices.Contains(c.flags, flag) && given(c.flags...) })
 }
 
-// placesData tells of flags whose environment variables the demo and the
-// benchmarks leave alone, so that they never take a shared database by accident.
+// placesData tells whether a flag says where the data is. The demo and the benchmarks ignore the
+// environment variables of such flags, so that they never use a shared database by accident.
 func placesData(flag string) bool {
 	return flag == "store" || slices.ContainsFunc(choices, func(c choice) bool { return slices.Contains(c.flags, flag) })
 }
 
-// settleStore leaves an address of a KurrentDB only where it is used.
+// settleStore removes the address of a KurrentDB if the log is not there.
 func (o *options) settleStore(addressed bool) error {
 	switch {
 	case o.Store == storeKurrentDB && o.KurrentDB == "":
@@ -210,14 +208,15 @@ func (o *options) settleStore(addressed bool) error {
 	return nil
 }
 
-// ownsData tells of a subcommand that makes a data directory for itself, and
-// removes it, unless the command line names one.
+// ownsData tells whether a subcommand makes a data directory for itself and removes it at the end,
+// unless the command line names one.
 func ownsData(command string) bool {
-	name, _, _ := strings.Cut(command, " ") // of its arguments
+	name, _, _ := strings.Cut(command, " ") // without its arguments
 	return name == "demo" || name == "bench"
 }
 
-// settleData makes the place of the data one, and its path whole.
+// settleData makes sure that only one place for the data is set, and makes the path of a data
+// directory absolute.
 func (o *options) settleData(command string) error {
 	if o.DatabaseURL != "" {
 		o.Data = ""
@@ -249,7 +248,7 @@ func helpWithEnvironment(value *kong.Value) string {
 func (o options) logger(stderr io.Writer) *slog.Logger {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(o.LogLevel)); err != nil {
-		panic(err) // the flag admits only levels
+		panic(err) // cannot happen, because the flag accepts only levels
 	}
 	if o.LogFormat == "json" {
 		return slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: level}))

@@ -9,26 +9,27 @@ import (
 	"time"
 )
 
-// part is one of the things that a node is made of. Each of its functions may be nil,
+// part is one part of a node, such as the log or the reactor. Each of its functions may be nil,
 // which means that there is nothing to do.
 type part struct {
 	name string
-	// open makes the part ready. It is called again if it fails for a reason that passes,
-	// unless once is set, and it leaves nothing behind if it fails. needs says what it waits
-	// for, such as "the log".
+	// open makes the part ready. If it fails, it leaves nothing behind. If the reason can go away,
+	// such as a database that is not reachable, open is called again, unless once is set. needs says
+	// what it waits for, such as "the log".
 	open  func(context.Context) error
 	needs string
 	once  bool
 	// run is the work that the part does by itself, until its context ends.
 	run func(context.Context) error
-	// stop takes the part down for good. It is called after all work has ended.
+	// stop closes the part for good. It is called after all work has ended.
 	stop func(context.Context) error
-	// onLog: the part acts on what the log says, so its work ends when the log has diverged.
+	// onLog means that the part acts on what the log says, so its work ends when the log has
+	// diverged.
 	onLog bool
 }
 
-// parts are what a node is made of. The list states one order: parts are opened and begin
-// their work from the first to the last, and are taken down from the last to the first.
+// parts are the parts of a node. Their list has one order: they are opened and begin their work
+// from the first to the last, and are closed from the last to the first.
 type parts struct {
 	failed chan error // why the work of a part ended by itself
 	opened []*workingPart
@@ -37,14 +38,14 @@ type parts struct {
 	ended bool       // onLog parts do not begin any more
 }
 
-// workingPart is a part that is open, and perhaps works.
+// workingPart is a part that is open. Its work may have begun or not.
 type workingPart struct {
 	part
-	end func() // ends its work, and waits for that; nil: it has not begun
+	end func() // ends its work, and waits for the end; nil: the work has not begun
 }
 
-// openThrough opens the parts of a list one after the other, until one fails. Those that
-// were opened before that are there to be stopped.
+// openThrough opens the parts of a list one after the other, until one fails. The parts that were
+// opened before it must then be stopped by stop.
 func (p *parts) openThrough(ctx context.Context, through *start, list []part) error {
 	for _, one := range list {
 		if one.open != nil {
@@ -57,13 +58,13 @@ func (p *parts) openThrough(ctx context.Context, through *start, list []part) er
 	return nil
 }
 
-// begin has parts do their work, in the order of the list: those that are named, or all.
-// Their work goes on after the end of ctx, because a signal is met by stop, in order. A
-// part that ends before that is told in failed.
+// begin lets parts begin their work, in the order of the list: the named ones, or all. Their work
+// goes on after the end of ctx, because after a signal stop ends it in the right order. If the work
+// of a part ends before stop, failed gets the reason.
 func (p *parts) begin(ctx context.Context, names ...string) {
 	for _, name := range names {
 		if !slices.ContainsFunc(p.opened, func(one *workingPart) bool { return one.name == name && one.run != nil }) {
-			panic("no part " + name + " that works by itself is open") // the name is this program's
+			panic("no part " + name + " that works by itself is open") // a fault in this program
 		}
 	}
 	p.mu.Lock()
@@ -76,8 +77,7 @@ func (p *parts) begin(ctx context.Context, names ...string) {
 	}
 }
 
-// background runs some work until the function it returns is called, which waits for the
-// work's end.
+// background runs work of a part. It returns a function that ends the work and waits for its end.
 func (p *parts) background(ctx context.Context, name string, run func(context.Context) error) (end func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var working sync.WaitGroup
@@ -100,7 +100,7 @@ func (p *parts) background(ctx context.Context, name string, run func(context.Co
 	}
 }
 
-// endOnLog has the work of the parts that act on the log end, and lets none begin.
+// endOnLog ends the work of the parts that act on the log, and lets none of them begin any more.
 func (p *parts) endOnLog() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -112,9 +112,9 @@ func (p *parts) endOnLog() {
 	}
 }
 
-// stop takes the parts down. First all work is told to end at the same time, because work
-// that does not come to an end must not cost the others their time. Then each part is
-// taken down, from the last to the first, even if another could not be.
+// stop closes the parts. First it tells all work to end at the same time, so that work that does
+// not end takes no time from the others. Then it closes each part, from the last to the first, even
+// if one of them fails.
 func (p *parts) stop(ctx context.Context) error {
 	errs := []error{p.endWork(ctx)}
 	for _, one := range slices.Backward(p.opened) {
@@ -125,8 +125,8 @@ func (p *parts) stop(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// endWork returns when no part works, or after two thirds of the time that ctx leaves,
-// because taking the parts down needs a moment, too.
+// endWork returns when no part works any more, or after two thirds of the time that ctx leaves,
+// because closing the parts needs time, too.
 func (p *parts) endWork(ctx context.Context) error {
 	var ending sync.WaitGroup
 	for _, one := range p.opened {

@@ -19,8 +19,8 @@ import (
 	"daybook/internal/pgtest"
 )
 
-// downOrder is the order in which a node is taken down. What a part needs is taken down
-// after it.
+// downOrder is the order in which the parts of a node are closed. A part is closed before the parts
+// that it needs.
 var downOrder = []string{
 	"commands",              // append to the log, and keep snapshots
 	"answers",               // are kept on the connections for commands
@@ -32,8 +32,8 @@ var downOrder = []string{
 	"the database",
 }
 
-// partOf names the part that each thing of a node belongs to. A new field that is to be
-// run or closed needs a line here, and a part.
+// partOf names the part to which each field of a node belongs. A new field that must be run or
+// closed needs a part and a line here.
 var partOf = map[string]string{
 	"database": "the database", "logPool": "connections for log", "commandPool": "connections for commands",
 	"viewPool": "connections for projections", "readPool": "connections for reads", "store": "the log",
@@ -41,8 +41,8 @@ var partOf = map[string]string{
 	"projections": partProjections, "watch": "the watch over the node",
 }
 
-// A node is taken down from the last part to the first, after all work has ended, and
-// nothing of it is left open.
+// A node is closed from the last part to the first, after all work has ended, and nothing of it
+// stays open.
 func TestANodeIsTakenDownInOneOrder(t *testing.T) {
 	t.Parallel()
 	n := openTestNode(t)
@@ -86,7 +86,8 @@ func TestANodeIsTakenDownInOneOrder(t *testing.T) {
 	n.parts.opened = nil // it is closed
 }
 
-// broken names a part that one which is about to be taken down needs, and that is down.
+// broken checks a part that is about to be closed. It names a part that this one needs and that is
+// closed already.
 func (n *node) broken(ctx context.Context, name string) string {
 	_, logErr := n.store.Head(ctx)
 	for _, needed := range []struct {
@@ -110,7 +111,7 @@ func closed(ctx context.Context, pool *pgxpool.Pool) bool {
 	return err != nil && strings.Contains(err.Error(), "closed pool")
 }
 
-// Whatever a node has that works by itself, or that must be closed, is a part of it.
+// Everything in a node that works by itself, or that must be closed, belongs to a part.
 func TestNothingOfANodeIsLeftOut(t *testing.T) {
 	t.Parallel()
 	n := openTestNode(t)
@@ -137,7 +138,7 @@ func TestNothingOfANodeIsLeftOut(t *testing.T) {
 			t.Errorf("%s is in no part of the node", field.Name)
 		case ends && one.stop == nil:
 			t.Errorf("part %q does not take %s down", one.name, field.Name)
-		case runs && one.run == nil && field.Name != "store": // the log's guard runs that
+		case runs && one.run == nil && field.Name != "store": // the part of the guard runs the store
 			t.Errorf("part %q does not run %s", one.name, field.Name)
 		}
 	}
@@ -154,8 +155,8 @@ func has(t reflect.Type, method string) bool {
 	return is
 }
 
-// Parts are stopped from the last to the first, after the work of all has been told to end,
-// however many can not be stopped. A part that could not be opened is not stopped.
+// First the work of all parts is told to end. Then the parts are stopped from the last to the
+// first, even if some of them cannot be stopped. A part that could not be opened is not stopped.
 func TestPartsAreStoppedInReverse(t *testing.T) {
 	t.Parallel()
 	var order []string
@@ -170,7 +171,7 @@ func TestPartsAreStoppedInReverse(t *testing.T) {
 	err := p.openThrough(t.Context(), nil, []part{
 		{name: "a", open: note("open a", nil), stop: note("stop a", nil), run: func(ctx context.Context) error {
 			<-ctx.Done()
-			close(bar) // c ends only after that
+			close(bar) // the work of c ends only after that
 			return ctx.Err()
 		}},
 		{name: "b", open: note("open b", nil), stop: note("stop b", fault)},
@@ -195,7 +196,8 @@ func TestPartsAreStoppedInReverse(t *testing.T) {
 	}
 }
 
-// When the log has diverged, what acts on it ends, also if that was to begin only then.
+// When the log has diverged, the parts that act on it end. A part that would begin later does not
+// begin.
 func TestPartsThatActOnADivergedLogEnd(t *testing.T) {
 	t.Parallel()
 	ended := make(chan string, 3)
@@ -231,8 +233,7 @@ func TestPartsThatActOnADivergedLogEnd(t *testing.T) {
 	}
 }
 
-// A server closes its ways in before the first part of its node is taken down, and both of
-// them.
+// A server closes both its HTTP API and its gateway before the first part of its node is closed.
 func TestAServerClosesItsWaysBeforeItsNode(t *testing.T) {
 	t.Parallel()
 	p := &program{
@@ -261,7 +262,7 @@ func TestAServerClosesItsWaysBeforeItsNode(t *testing.T) {
 	var open []string
 	guard := s.node.parts.opened[slices.IndexFunc(s.node.parts.opened, func(one *workingPart) bool { return one.name == partGuard })]
 	end := guard.end
-	guard.end = func() { // all work is told to end at first
+	guard.end = func() { // this comes first, because all work is told to end before parts are closed
 		open = slices.DeleteFunc(slices.Clone(addresses), func(address string) bool { return !accepts(address) })
 		end()
 	}

@@ -7,16 +7,16 @@ import (
 	"daybook/domain/order"
 )
 
-// policyFlags are the settings of the shop that decide what becomes of its orders and
-// carts.
+// policyFlags are the settings of the shop that decide what happens to its orders and carts.
 type policyFlags struct {
-	HoldFor          time.Duration `default:"15m" placeholder:"TIME" from:"DAYBOOK_HOLD_FOR" help:"How long stock is held for an order that is not confirmed. Default: ${default}."`
-	CartsExpireAfter time.Duration `default:"720h" placeholder:"TIME" from:"DAYBOOK_CARTS_EXPIRE_AFTER" help:"How long after its last change an open cart expires; 0 is never. Default: ${default}, which is 30 days."`
+	HoldFor          time.Duration `default:"15m" placeholder:"TIME" from:"DAYBOOK_HOLD_FOR" help:"How long stock is reserved for an order that is not confirmed. Default: ${default}."`
+	CartsExpireAfter time.Duration `default:"720h" placeholder:"TIME" from:"DAYBOOK_CARTS_EXPIRE_AFTER" help:"How long after its last change an open cart expires; 0 means never. Default: ${default}, which is 30 days."`
 	Times            timeFlags     `embed:""`
-	Remedy           string        `enum:"void_or_refund,backorder" default:"void_or_refund" from:"DAYBOOK_REMEDY" help:"What is done about a confirmed order whose stock was lost: ${enum}. Default: ${default}."`
+	Remedy           string        `enum:"void_or_refund,backorder" default:"void_or_refund" from:"DAYBOOK_REMEDY" help:"What happens to a confirmed order whose stock was lost: ${enum}. Default: ${default}."`
 }
 
-// maxHoldFor is the longest hold_seconds that a checkout may ask for, too.
+// maxHoldFor is the largest --hold-for. It is also the longest hold_seconds that a checkout may ask
+// for.
 const maxHoldFor = 30 * 24 * time.Hour
 
 // maxCartsExpireAfter is ten years.

@@ -14,8 +14,8 @@ import (
 	"daybook/commands/aggregate"
 )
 
-// write appends an event to the log of a data directory that nothing uses, as a
-// program of ours with a fault would.
+// write appends an event to the log of a data directory that no program uses. Such an event could
+// come from a version of this program with a fault.
 func write(t *testing.T, dir, stream, eventType, data string) {
 	t.Helper()
 	query(t, dir, fmt.Sprintf(`SELECT eventstore.append(ARRAY['%s'], ARRAY[-2::bigint], ARRAY[1], ARRAY[1], ARRAY[1], ARRAY['%s'::uuid],
@@ -63,7 +63,7 @@ func TestParkedWorkIsShownAndRetriedAndVerified(t *testing.T) {
 		t.Fatalf("exit code %d", code)
 	}
 
-	// Stock has parcels of these names already, and of another size.
+	// Stock has shipped parcels with these ids already, with other quantities.
 	const at = `"sku":"STUCK-1","location":"main"`
 	for _, id := range stuck {
 		write(t, dir, "stock-STUCK-1@main", "stock.shipped.v1", `{`+at+`,"order_id":"`+id+`","shipment_id":"p","quantity":1}`)
@@ -154,7 +154,7 @@ func TestParkedWorkIsShownAndRetriedAndVerified(t *testing.T) {
 	}
 	server.stop()
 	server.exit(t)
-	// What was written beside the rules is found, but nothing is parked.
+	// verify finds the event that breaks the rules, but nothing is parked.
 	if report := verifyJSON(t, exitFailure, "--data", dir); strings.Contains(differ(report), "processes: ") {
 		t.Errorf("found %q", differ(report))
 	}
@@ -179,7 +179,7 @@ func dismiss(t *testing.T, url, id, reason string) (status int, process string) 
 	return response.StatusCode, strings.TrimSpace(string(text))
 }
 
-// firstProcess is the first of the list, as it is shown.
+// firstProcess is the first process of the list, as the API shows it.
 func firstProcess(t *testing.T, url string) string {
 	t.Helper()
 	return string(get[struct {

@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// The README's tour has commands, in blocks of sh, and shows what they answer:
-// in comment lines among them, or in the plain block after. There … stands for
-// what is left out. Who buys the last mug is chance; the README shows bob.
+// The README's tour has commands in blocks of sh. It shows their answers in comment lines among the
+// commands, or in the plain block after them. In these, … stands for parts that are left out.
+// Chance decides who buys the last mug; the README shows bob.
 var (
 	codeBlock  = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$")
 	assignment = regexp.MustCompile(`(?m)^[a-z]+=.*$`)
@@ -22,8 +22,8 @@ var (
 	placed     = regexp.MustCompile(`"order":{"order_id":"order-(\w+)"`)
 )
 
-// Each answer is printed whole, with its status, also of calls that run beside
-// each other.
+// printAnswers makes curl print each answer whole and with its status, even if several calls run at
+// once.
 const printAnswers = `curl() { answer=$(command curl -sS -i "$@") || exit; printf '%s\n' "$answer"; }` + "\n"
 
 func TestTheReadmesTourIsWhatHappens(t *testing.T) {
@@ -46,7 +46,7 @@ func TestTheReadmesTourIsWhatHappens(t *testing.T) {
 	blocks := append(codeBlock.FindAllStringSubmatch(tour, -1), []string{"", "sh", ""})
 	for i, block := range blocks {
 		if block[1] != "sh" || !oneCall.MatchString(block[2]) {
-			continue // what is shown, or how to start the server
+			continue // a block that shows an answer, or that starts the server
 		}
 		var shown []string
 		for _, line := range shownLine.FindAllStringSubmatch(block[2], -1) {
@@ -71,7 +71,7 @@ func TestTheReadmesTourIsWhatHappens(t *testing.T) {
 	}
 }
 
-// answersTo runs commands and returns what each call of curl was answered.
+// answersTo runs commands and returns the answer to each call of curl.
 func answersTo(t *testing.T, commands string) []string {
 	t.Helper()
 	sh := exec.CommandContext(t.Context(), "sh", "-euc", commands)
@@ -83,8 +83,8 @@ func answersTo(t *testing.T, commands string) []string {
 	return strings.Split(string(out), "HTTP/1.1 ")[1:]
 }
 
-// compareShown wants every answer to be a success, or shown as what it is; and
-// all that is shown to be among the answers.
+// compareShown fails if an answer is an error that the README does not show, or if the README shows
+// something that no answer has.
 func compareShown(t *testing.T, answers, shown []string) {
 	t.Helper()
 	for _, answer := range answers {
@@ -100,7 +100,7 @@ func compareShown(t *testing.T, answers, shown []string) {
 	}
 }
 
-// reads tells whether an answer has what is shown, piece after piece.
+// reads tells whether an answer has all pieces of a shown text, in their order.
 func reads(answer, shown string) bool {
 	for _, piece := range leftOut.Split(strings.TrimPrefix(shown, "HTTP/1.1 "), -1) {
 		_, rest, found := strings.Cut(answer, strings.Trim(piece, " ,"))
@@ -113,7 +113,7 @@ func reads(answer, shown string) bool {
 }
 
 var (
-	// A call of the program: in backticks, in an indented block, or of bin/.
+	// A call of the program: in backticks, in an indented block, or as bin/daybook.
 	programCall = regexp.MustCompile("(?m)(?:`|^    |\\bbin/)daybook ([^`#\n]+)")
 	subcommand  = regexp.MustCompile(`(?m)^  ([a-z-]+) `)
 	aFlag       = regexp.MustCompile(`(?:^|[^-\w])(--[a-z][a-z-]*)`)
@@ -144,7 +144,7 @@ func TestTheDocumentsCallTheProgramAsItCanBeCalled(t *testing.T) {
 		t.Fatal(err)
 	}
 	cert, key := certificate(t)
-	// What a document leaves to its reader, and what would be read.
+	// Replaces values that readers choose themselves, and files that must exist.
 	filled := strings.NewReplacer("'", "", "online_retail.csv.gz", invoices, "--kurrentdb-url …", "--kurrentdb-url esdb://h", "node.crt", cert, "node.key", key,
 		"--gateway-users users", "--gateway-users "+writeFile(t, "users", "ann:"+hashed(t, "right")+"\n"))
 	calls := 0

@@ -16,8 +16,8 @@ import (
 
 type rebuildCommand struct {
 	View     string `arg:"" help:"Which read model: one of ${views}."`
-	Rollback bool   `xor:"way" help:"Build nothing: go back to the build that was in use before, once it is up to the log. The one in use now is kept."`
-	DropOld  bool   `xor:"way" help:"Build nothing: drop what is kept to go back to."`
+	Rollback bool   `xor:"way" help:"Build nothing: switch back to the build that was in use before, as soon as it has reached the head of the log. The build in use now is kept."`
+	DropOld  bool   `xor:"way" help:"Build nothing: delete the build that is kept for --rollback."`
 }
 
 // progressEvery is how often a long piece of work says how far it is.
@@ -86,8 +86,7 @@ func (c *rebuildCommand) carryOut(ctx context.Context, n *node, progress io.Writ
 	return n.switchBuild(ctx, c.View, n.projections.Rebuild, progress)
 }
 
-// switchBuild has another build of a view taken into use and says now and then
-// how far that one is.
+// switchBuild switches a view to another build, and prints now and then how far that build is.
 func (n *node) switchBuild(ctx context.Context, view string, switchTo func(context.Context, string) error, progress io.Writer) error {
 	ctx, end := n.guard(ctx)
 	defer end()
@@ -108,7 +107,7 @@ func (n *node) switchBuild(ctx context.Context, view string, switchTo func(conte
 	}
 }
 
-// tellRebuild writes how far the build beside the one in use has come.
+// tellRebuild prints how far the build beside the one in use has come.
 func (n *node) tellRebuild(ctx context.Context, view string, progress io.Writer) {
 	all, err := n.projections.Status(ctx)
 	if err != nil {

@@ -57,7 +57,7 @@ func TestRebuildSwitchesToANewBuildOfTheSameRows(t *testing.T) {
 	}
 }
 
-// Beside a server that goes on answering and writing.
+// The rebuild runs beside a server that goes on answering and writing.
 func TestARebuildIsGoneBackOnUntilTheOldBuildIsDropped(t *testing.T) {
 	t.Parallel()
 	database := pgtest.URL(t)

@@ -24,8 +24,8 @@ import (
 //	DAYBOOK_RECORD_LOG  the file to write; without it nothing happens
 //	DAYBOOK_PROGRAM     the program that makes the log (by default built from here)
 //
-// The program is killed at the end, amid checkouts, so that the log holds work
-// that was begun and not ended.
+// The program is killed at the end, in the middle of checkouts, so that the log has work that has
+// begun and not ended.
 func TestRecordALogToKeep(t *testing.T) {
 	file := os.Getenv("DAYBOOK_RECORD_LOG")
 	if file == "" {
@@ -54,7 +54,7 @@ func TestRecordALogToKeep(t *testing.T) {
 	export(t, dir, file)
 }
 
-// export writes the log of a data directory that nothing uses.
+// export writes the log of a data directory that no program uses into a file.
 func export(t *testing.T, dir, file string) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
@@ -80,7 +80,7 @@ func export(t *testing.T, dir, file string) {
 	t.Logf("%s: %d events", file, events)
 }
 
-// storyteller drives a server through everything that can be asked of it.
+// storyteller sends a server every kind of request.
 type storyteller struct {
 	*testing.T
 	url string
@@ -126,7 +126,7 @@ func (s *storyteller) ask(method, path string, body any, headers ...string) int 
 	return response.StatusCode
 }
 
-// do wants a request to succeed.
+// do sends a request that must succeed.
 func (s *storyteller) do(method, path string, body any, headers ...string) {
 	s.Helper()
 	if status := s.ask(method, path, body, headers...); status < 200 || status > 299 {
@@ -139,7 +139,7 @@ func (s *storyteller) post(path string, body any, headers ...string) {
 	s.do(http.MethodPost, path, body, headers...)
 }
 
-// refused wants a request to be refused by a rule.
+// refused sends a request that a rule must refuse.
 func (s *storyteller) refused(path string, body any) {
 	s.Helper()
 	if status := s.ask(http.MethodPost, path, body); status != http.StatusConflict {

@@ -10,8 +10,8 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 )
 
-// The parts of the story that TestRecordALogToKeep tells. Each leaves things in
-// every state they can be in.
+// The parts of the story with which TestRecordALogToKeep fills the log. Each part is about one kind
+// of thing, and leaves things of this kind in every state that they can have.
 
 func (s *storyteller) catalogue() {
 	list := func(sku, title, kind, price string) {
@@ -161,7 +161,7 @@ func (s *storyteller) sales() {
 	s.lose("lost-1")
 }
 
-// lose takes away what a pending order holds before it is confirmed.
+// lose takes a pending order's reserved stock away before the order is confirmed.
 func (s *storyteller) lose(id string) {
 	sku := "rare-" + id
 	s.do(http.MethodPut, "/products/"+sku, object{"title": "Rare", "prices": []object{gbp("9.99")}})
@@ -224,7 +224,8 @@ func (s *storyteller) comebacks() {
 	s.post("/credit-notes", object{"return_id": "credit", "currency": "GBP", "reason": "bad_debt", "reference": "A1", "lines": []object{
 		{"sku": "B", "title": "Adjust bad debt", "quantity": 1, "price": "-110.62"}, {"sku": "mug", "quantity": -2, "price": "0"},
 	}})
-	// Many at once ask for the same units: some are refused after they were recorded.
+	// Many checkouts want the same units at once. Some of them are refused after their start was
+	// recorded.
 	var wait sync.WaitGroup
 	for n := range 48 {
 		wait.Go(func() {
@@ -234,7 +235,7 @@ func (s *storyteller) comebacks() {
 	wait.Wait()
 }
 
-// foreign writes streams of somebody else's.
+// foreign writes streams of another program.
 func (s *storyteller) foreign(connection string) {
 	client := dialGateway(s.T, connection)
 	write := func(stream string, events ...esdb.EventData) {
@@ -264,7 +265,7 @@ func (s *storyteller) foreign(connection string) {
 	}
 }
 
-// turmoil lets many buyers do everything at once, and kills the server amid it.
+// turmoil lets many buyers do all kinds of things at once, and kills the server meanwhile.
 func (s *storyteller) turmoil(kill func()) {
 	s.do(http.MethodPut, "/products/plenty", object{"title": "Plenty", "prices": []object{gbp("1.25")}})
 	s.do(http.MethodPut, "/products/scarce", object{"title": "Scarce", "prices": []object{gbp("99.99")}})

@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// readSecretFiles puts what --database-url-file and --kurrentdb-url-file hold in
-// place of --database-url and --kurrentdb-url.
+// readSecretFiles sets --database-url and --kurrentdb-url to the contents of the files that
+// --database-url-file and --kurrentdb-url-file name.
 func (o *options) readSecretFiles() error {
 	for _, secret := range []struct {
 		flag, file string
@@ -25,7 +25,7 @@ func (o *options) readSecretFiles() error {
 		if secret.file == "" {
 			continue
 		}
-		if *secret.value != "" { // flags are checked already, so both are variables
+		if *secret.value != "" { // the command line was checked before, so both come from environment variables
 			return usagef("the environment gives both --%s and --%[1]s-file: give one of them", secret.flag)
 		}
 		value, err := readSecretFile(secret.file)
@@ -37,7 +37,8 @@ func (o *options) readSecretFiles() error {
 	return nil
 }
 
-// maxSecret is far above any connection string, and bounds a wrong file.
+// maxSecret bounds how much of a file is read, because the path may name a wrong file. No
+// connection string is nearly as long.
 const maxSecret = 64 << 10 // bytes
 
 // readSecretFile reads a file of one line. Its errors show nothing of what the
@@ -67,13 +68,12 @@ func readSecretFile(path string) (string, error) {
 	return value, nil
 }
 
-// hidden stands where a password is not shown.
+// hidden is shown in place of a password.
 const hidden = "xxxxx"
 
-// hidePassword makes a connection string fit to be shown: a URL, or the
-// "key=value" pairs that PostgreSQL's clients take. A string that cannot be read
-// for sure is hidden as a whole, because nobody can tell which part of it is the
-// password.
+// hidePassword returns a connection string without its password. The string is a URL or has the
+// "key=value" pairs of PostgreSQL's clients. If it is not certain how to read the string, all of it
+// is hidden, because it is not known which part is the password.
 func hidePassword(connection string) string {
 	if connection == "" {
 		return ""
@@ -89,9 +89,9 @@ func hideInURL(connection string) string {
 	if err != nil || u.Opaque != "" {
 		return hidden
 	}
-	// A password with an unescaped / ? or # ends up, in part, behind the host. Then
-	// the @ that ends it is there too. With an unescaped @ of its own, a part of it is
-	// taken for the host by who looks for the first @.
+	// If a password has an unescaped / ? or #, a part of it looks as if it came after the host, and
+	// the @ that ends the password is there too. If it has an unescaped @, a reader that looks for
+	// the first @ takes a part of the password for the host.
 	if strings.Contains(u.EscapedPath()+u.RawQuery+u.EscapedFragment(), "@") || u.Fragment != "" || strings.Count(connection, "@") > 1 {
 		return hidden
 	}
@@ -99,8 +99,8 @@ func hideInURL(connection string) string {
 	if err != nil {
 		return hidden
 	}
-	// A password with an unescaped & ends up, in part, in another setting, so none
-	// of them is shown beside one that may be a password, as each may that is not harmless.
+	// If a password has an unescaped &, a part of it looks like another setting. So if one setting
+	// may be a password, no setting is shown. Every setting that is not harmless may be a password.
 	if slices.ContainsFunc(slices.Collect(maps.Keys(query)), mayBeSecret) {
 		u.RawQuery = hidden
 	}
@@ -108,9 +108,9 @@ func hideInURL(connection string) string {
 	return u.Redacted()
 }
 
-// harmless are the settings of connection strings, in lower case, whose values are no
-// secrets. All others are hidden, because a setting that nobody knows, or that is
-// spelled wrong, may be one.
+// harmless are the settings of connection strings, in lower case, whose values are not secret. The
+// values of all other settings are hidden, because an unknown or misspelled setting may be a
+// secret.
 var harmless = strings.Fields(`
 	tls tlsverifycert tlscafile usercertfile userkeyfile connectionname nodepreference defaultdeadline
 	keepaliveinterval keepalivetimeout maxdiscoverattempts discoveryinterval gossiptimeout throwonappendfailure
@@ -132,7 +132,7 @@ func hideInPairs(connection string) string {
 	var shown strings.Builder
 	for rest := connection; strings.TrimSpace(rest) != ""; {
 		found := pair.FindStringSubmatch(rest)
-		// Two pairs have white space between them: 'a'b is no value.
+		// There must be white space between two pairs, so 'a'b is no value.
 		if found == nil || shown.Len() > 0 && found[1] == "" {
 			return hidden
 		}
@@ -146,8 +146,8 @@ func hideInPairs(connection string) string {
 	return shown.String()
 }
 
-// A cluster's connection string names several hosts, which a URL cannot:
-// oneHost puts a single one in their place, and hostsOf gives them back.
+// The connection string of a cluster names several hosts, and a URL can have only one. So oneHost
+// replaces them by a single host, and hostsOf puts them back.
 var severalHosts = regexp.MustCompile(`^([^/]*//(?:[^/?#@]*@)?)([^/?#@,]+(?:,[^/?#@,]+)+)($|[/?#])`)
 
 func oneHost(connection string) string {

@@ -25,11 +25,11 @@ func TestPasswordsAreHidden(t *testing.T) {
 		"host=h password=geheim user=ann":             "host=h password=xxxxx user=ann",
 		`host=h password = 'ge\'h eim' user=ann`:      "host=h password = xxxxx user=ann",
 		`host=h password=s3c\ r3ttail user=ann`:       "host=h password=xxxxx user=ann",
-		"host=h password='ge'heim":                    "xxxxx", // no value ends there
+		"host=h password='ge'heim":                    "xxxxx", // a value cannot end in this way
 		"host=h password='geheim":                     "xxxxx",
 		"ann:geheim@h:2113":                           "xxxxx",
-		"n1:2113,n2:2113":                             "xxxxx", // nobody can tell
-		// What a setting is for that is not known, nobody can tell either.
+		"n1:2113,n2:2113":                             "xxxxx", // not clear what this is
+		// An unknown setting may be a secret, too.
 		"esdb://h:2113?tls=true&apiKey=geheim":        "esdb://h:2113?xxxxx",
 		"esdb://h:2113?pwd=geheim":                    "esdb://h:2113?xxxxx",
 		"esdb://h:2113?tls=true&credentials=ann%3Ag":  "esdb://h:2113?xxxxx",
@@ -45,11 +45,12 @@ func TestPasswordsAreHidden(t *testing.T) {
 	}
 }
 
-// Whatever stands in a password, and however the connection string is written,
-// neither the configuration nor an error shows a part of it.
+// Whatever characters a password has, and in whatever form the connection string is, neither the
+// configuration nor an error shows a part of the password.
 func TestNoFormOfAPasswordIsShown(t *testing.T) {
 	t.Parallel()
-	// Each has two marks, and between them what may end a password too early.
+	// Each password has two marks, and between them a character at which a wrong reading may end
+	// the password.
 	const before, after = "s3c", "r3t"
 	forms := map[string]func(string) string{
 		"pair":                   func(p string) string { return "host=127.0.0.1 port=1 password=" + p + " user=ann" },
@@ -137,11 +138,11 @@ func TestAnAddressIsReadFromItsFile(t *testing.T) {
 			t.Errorf("%s: exit code %d, %q; want %q\n%s", name, got.code, got.stdout, shows, got.stderr)
 		}
 	}
-	// It is really used: nothing answers at that port.
+	// The address is really used: the command fails, because nothing answers at that port.
 	if got := call(t, nil, "migrate", "--database-url-file", file); got.code != exitFailure || strings.Contains(got.stderr, "geheim") || !strings.Contains(got.stderr, "127.0.0.1") {
 		t.Errorf("exit code %d, %q; want %d and the address", got.code, got.stderr, exitFailure)
 	}
-	// The demo keeps away from it, as from DATABASE_URL.
+	// The demo ignores this variable, as it ignores DATABASE_URL.
 	if got := call(t, map[string]string{"DATABASE_URL_FILE": file}, "demo", "--print-config"); !strings.Contains(got.stdout, "database-url = \n") {
 		t.Errorf("the demo would use %q", got.stdout)
 	}

@@ -27,7 +27,7 @@ type ready struct {
 	URL     string  `json:"url"`
 	Gateway string  `json:"gateway,omitempty"` // connection string for clients of EventStoreDB
 	PID     int     `json:"pid"`
-	Seconds float64 `json:"seconds"` // from the start to here
+	Seconds float64 `json:"seconds"` // from the start of the program until it was ready
 }
 
 func (c *serveCommand) check(ctx context.Context, p *program) error {
@@ -84,20 +84,19 @@ func (c *serveCommand) Run(ctx context.Context, p *program) (err error) {
 	return s.wait(ctx)
 }
 
-// server is a node with its ways in: the HTTP API and, where asked for, the
-// gateway.
+// server is a node with its ways in: the HTTP API and, with --gateway, the gateway.
 type server struct {
 	node     *node
 	url      string
 	listener net.Listener // of http
 	http     *http.Server
 	gateway  *openGateway // nil: none
-	served   chan error   // why one of them stopped accepting
+	served   chan error   // why one of these two stopped accepting clients
 }
 
-// A server spends memory on collecting garbage less often, which under load took
-// a fifth of its processor time, but not beyond a limit; idle it is small
-// anyway. Go's own variables go over both.
+// Under load, garbage collection took a fifth of a server's processor time. So it is done less
+// often, as long as the memory stays below a limit. A server without load is small anyway. Go's own
+// variables (GOGC, GOMEMLIMIT) override both.
 const (
 	serverGCPercent   = 300
 	serverMemoryLimit = 384 << 20 // bytes
@@ -112,8 +111,8 @@ func spendMemory(getenv func(string) string) {
 	}
 }
 
-// openServer listens first, so that a taken port is known before anything is
-// started, answers probes, opens the node, and then answers everything.
+// openServer listens first, so that an occupied port is noticed before anything is started. Then it
+// answers probes, opens the node, and after that answers everything.
 func (p *program) openServer(ctx context.Context, address string, door gatewayConfig, cfg nodeConfig) (_ *server, err error) {
 	spendMemory(p.getenv)
 	listener, err := listen(ctx, "--listen", address)
@@ -125,7 +124,8 @@ func (p *program) openServer(ctx context.Context, address string, door gatewayCo
 	s.http.RegisterOnShutdown(func() { close(stop) })
 	defer func() {
 		if err != nil {
-			// The listener is closed twice, because it is the server's only while that serves.
+			// The HTTP server closes the listener only if it has begun to serve. So the listener is
+			// closed here, too.
 			err = errors.Join(err, s.http.Close(), s.gateway.abandon())
 			_ = listener.Close()
 		}
@@ -173,8 +173,8 @@ func (s *server) wait(ctx context.Context) error {
 	}
 }
 
-// close stops accepting, lets requests under way finish, and takes the node
-// down. The end of ctx, which asked for it, does not cut it short.
+// close accepts no more requests, lets those under way finish, and closes the node. The end of ctx
+// asked for this, so it does not cut it short.
 func (s *server) close(ctx context.Context) error {
 	s.node.log.InfoContext(ctx, "stopping")
 	began := time.Now()
@@ -187,7 +187,8 @@ func (s *server) close(ctx context.Context) error {
 	return err
 }
 
-// ways are the ways in, as parts: run serves until stop, or until ctx of stop ends.
+// ways are the HTTP API and the gateway in the form of parts: run serves clients, and stop ends
+// that, at the latest when its ctx ends.
 func (s *server) ways() []part {
 	ways := []part{{
 		name: "requests",
@@ -210,13 +211,13 @@ func (s *server) ways() []part {
 	return ways
 }
 
-// serve has a way in let clients in. served tells why it has ended.
+// serve lets a way in serve clients. When that ends, served gets the reason.
 func (s *server) serve(ctx context.Context, way part) {
 	go func() { s.served <- way.run(ctx) }()
 }
 
-// closeWays closes the ways in, at the same time: a client that does not come to
-// an end on one must not keep those on the other waiting, nor cost them their time.
+// closeWays closes all ways in at the same time. So if a request on one of them does not end, the
+// other one does not wait for it, and its requests have the full time.
 func (s *server) closeWays(ctx context.Context, limit time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -231,8 +232,8 @@ func (s *server) closeWays(ctx context.Context, limit time.Duration) {
 	closing.Wait()
 }
 
-// listen opens a loopback address. Others are refused as long as anybody who
-// reaches the server may do anything.
+// listen opens a loopback address. It refuses other addresses, because everybody who reaches the
+// server may do anything.
 func listen(ctx context.Context, flag, address string) (net.Listener, error) {
 	own, err := ownAddress(ctx, flag, address)
 	if err != nil {
@@ -245,7 +246,7 @@ func listen(ctx context.Context, flag, address string) (net.Listener, error) {
 	return listener, nil
 }
 
-// ownAddress is an address of this machine's own, with its number in place of its name.
+// ownAddress is a loopback address, with an IP address in place of a name.
 func ownAddress(ctx context.Context, flag, address string) (string, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -261,7 +262,7 @@ func ownAddress(ctx context.Context, flag, address string) (string, error) {
 	return net.JoinHostPort(ip.String(), port), nil
 }
 
-// loopback is the address of a host, if it is this machine's own.
+// loopback is the IP address of a host, if it is a loopback address.
 func loopback(ctx context.Context, flag, host string) (net.IP, error) {
 	refused := usagef("%s: will not listen on %q: whoever reaches the server may do anything, so it serves only its own machine (127.0.0.1, ::1 or localhost)", flag, host)
 	if host == "" {

@@ -41,8 +41,8 @@ func serve(t *testing.T, args ...string) running {
 	return server
 }
 
-// launch starts a server and does not wait for it. announced brings what it says when
-// it is ready, or nothing if it ends before. It is stopped when the test ends.
+// launch starts a server and does not wait for it. announced gets what the server prints when it is
+// ready, or is closed if the server ends before. The server is stopped when the test ends.
 func launch(t *testing.T, args ...string) (server running, announced <-chan ready) {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -73,7 +73,7 @@ func launch(t *testing.T, args ...string) (server running, announced <-chan read
 	return running{stop: stop, code: code, log: log}, told
 }
 
-// logBuffer is a log that is read while it is written.
+// logBuffer collects output, and can be read while it is written.
 type logBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer

@@ -21,7 +21,8 @@ import (
 	"daybook/projections"
 )
 
-// lagging is a log that is at its start, or cannot be asked, for some looks at its end.
+// lagging is a log that seems to be empty, or cannot be reached, when its end is read the first few
+// times.
 type lagging struct {
 	eventstore.Store
 	behind, away atomic.Int64
@@ -37,7 +38,7 @@ func (l *lagging) Head(ctx context.Context) (eventstore.Position, error) {
 	return l.Store.Head(ctx)
 }
 
-// settling is a lagging log under a guard that has seen an event of it.
+// settling returns a lagging log behind a guard, and the guard has seen an event of it.
 func settling(t *testing.T, log eventstore.Store) (*guard.Store, *lagging) {
 	t.Helper()
 	if _, err := log.Append(t.Context(), "notes", eventstore.Any, []eventstore.Event{{ID: uuid.New(), Type: "noted", Data: []byte(`{}`)}}); err != nil {
@@ -51,7 +52,8 @@ func settling(t *testing.T, log eventstore.Store) (*guard.Store, *lagging) {
 	return s, l
 }
 
-// A difference that shows while a node opens is waited for, and what it broke is done again.
+// If a difference shows while a node opens, the node waits until it has passed, and repeats the
+// steps that failed.
 func TestADifferenceThatPassesWhileANodeOpensIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	guarded, log := settling(t, memory.New())
@@ -69,7 +71,7 @@ func TestADifferenceThatPassesWhileANodeOpensIsWaitedFor(t *testing.T) {
 	}
 }
 
-// A node that starts while its log is behind goes on as soon as it is no more.
+// If the log is behind when a node starts, the node goes on as soon as the log is no longer behind.
 func TestADifferenceThatPassesWhileANodeStartsEnds(t *testing.T) {
 	t.Parallel()
 	n := openTestNode(t)
@@ -89,8 +91,8 @@ func TestADifferenceThatPassesWhileANodeStartsEnds(t *testing.T) {
 	}
 }
 
-// A node that opens over another log says so while it waits whether that passes, and what
-// it ends with does not say any more that it may.
+// If a node opens on another log, it says so while it waits whether the difference passes. Its
+// final error no longer says that the difference may pass.
 func TestWhatIsFinalWhileANodeOpensMayNotPass(t *testing.T) {
 	t.Parallel()
 	log := &lagging{Store: memory.New()}
@@ -117,7 +119,7 @@ func TestWhatIsFinalWhileANodeOpensMayNotPass(t *testing.T) {
 	}
 }
 
-// laggingLog is a lagging log with an end.
+// laggingLog is a lagging log that can be closed.
 type laggingLog struct {
 	*lagging
 	close func(context.Context) error
@@ -125,8 +127,8 @@ type laggingLog struct {
 
 func (l laggingLog) Close(ctx context.Context) error { return l.close(ctx) }
 
-// A difference that passes in time is nothing to accept, even if it would be accepted
-// without a question; one that stays is told after the time that nodes give it, too.
+// If a difference passes in time, there is nothing to accept, even with --yes. If it stays,
+// accept-log reports it after the same time as a node.
 func TestADifferenceThatPassesIsNothingToAccept(t *testing.T) {
 	t.Parallel()
 	for name, behind := range map[string]int64{"passes": 6, "stays": 1 << 40} {
@@ -170,7 +172,8 @@ func TestADifferenceThatPassesIsNothingToAccept(t *testing.T) {
 	}
 }
 
-// While the log is away, verify says so. It does not take what is behind for a difference.
+// While the log is away, verify says so. It does not report read models that are behind as
+// differences.
 func TestVerifySaysThatTheLogIsAway(t *testing.T) {
 	t.Parallel()
 	n := openTestNode(t)

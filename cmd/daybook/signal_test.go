@@ -30,7 +30,7 @@ func hang(t *testing.T, url string) {
 	}
 }
 
-// A client that hangs on one way in costs those on the other no time.
+// If a client of one way in hangs, the clients of the other way in still have their full time.
 func TestASignalStopsTheServerInTimeThoughAClientHangs(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
@@ -67,12 +67,13 @@ func TestASecondSignalEndsTheServerAtOnce(t *testing.T) {
 	dir, path := dataDir(t), build(t)
 	ended := signaledTwice(t, path, dir)
 	for try := 1; !endedBy(ended, syscall.SIGTERM) && try < 3; try++ {
-		ended = signaledTwice(t, path, dir) // while the machine stood still, it may have stopped in order
+		ended = signaledTwice(t, path, dir) // once more, because the server may have stopped in order while the machine stood still
 	}
 	if !endedBy(ended, syscall.SIGTERM) {
 		t.Errorf("the process ended by %s, want by the second signal", ended)
 	}
-	// The database sees its parent's end and stops too; the next start waits for it.
+	// The database notices the end of its parent process and stops too. The next start waits for
+	// that.
 	if code := startChild(t, path, dir).terminate(t); code != exitOK {
 		t.Errorf("exit code %d after the next start, want %d", code, exitOK)
 	}

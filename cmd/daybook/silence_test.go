@@ -17,7 +17,7 @@ import (
 	"daybook/readapi"
 )
 
-// The bounds of a node whose line falls silent. The slack is for a busy machine.
+// The bounds for a node whose connection falls silent, with some more time for a busy machine.
 const (
 	noticeMax      = 15 * time.Second
 	silentStopTest = 5 * time.Second
@@ -40,11 +40,10 @@ func health(t *testing.T, url string) (status int, h readapi.Health) {
 	return response.StatusCode, h
 }
 
-// Of two nodes one has its line to the database fall silent: what exists hangs,
-// new connections work. Within 15 s that node says so, and a subscriber of its
-// gateway has every event once, those of the other node and its own. A stream that
-// is deleted meanwhile is gone there, too. When nothing comes through at all,
-// /readyz says so, and a stop takes less than 5 s.
+// There are two nodes. The connections of one of them to the database fall silent: existing ones
+// hang, new ones work. Within 15 s that node says so, and a subscriber of its gateway has every
+// event of both nodes once. A stream that is deleted meanwhile is gone on that node, too. When
+// nothing comes through at all, /readyz says so, and a stop takes less than 5 s.
 func TestANodeWhoseLineFallsSilent(t *testing.T) {
 	t.Parallel()
 	direct := pgtest.URL(t)
@@ -146,7 +145,7 @@ func TestANodeWhoseLineFallsSilent(t *testing.T) {
 	}
 }
 
-// An own database that is frozen holds up no stop either.
+// If the program's own database is frozen, a stop does not wait for it either.
 func TestAFrozenDatabaseHoldsUpNoStop(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
@@ -158,7 +157,7 @@ func TestAFrozenDatabaseHoldsUpNoStop(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	t.Cleanup(func() { // those that nobody ended
+	t.Cleanup(func() { // ends the processes that are still there
 		for _, process := range backends {
 			_ = syscall.Kill(process, syscall.SIGCONT)
 		}
@@ -210,7 +209,8 @@ func parentOf(name string) (pid, parent int, ok bool) {
 	return pid, parent, pid > 0
 }
 
-// The tests above have slack for a busy machine; what is configured has none.
+// The tests above allow more time for a busy machine. This test adds up the configured times, and
+// they must be less than 5 s.
 func TestAStopOfASilentNodeIsConfiguredToTakeLessThan5s(t *testing.T) {
 	t.Parallel()
 	const frozenDatabase = 2 * time.Second // see stopTimes

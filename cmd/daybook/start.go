@@ -42,21 +42,21 @@ type start struct {
 	needs string
 	since time.Time // when it began to wait for that
 	lack  error     // why the last try failed; nil: it is the first
-	told  string    // which lack was logged last
-	at    time.Time // and when
+	told  string    // which reason was logged last
+	at    time.Time // when it was logged
 
 	store atomic.Pointer[guardedLog] // the log, once it is open
 }
 
-// over tells which log the node is opened over. That may have diverged, which is then said.
+// over sets the log on which the node is opened. If this log has diverged, reason says so.
 func (s *start) over(store *guardedLog) {
 	if s != nil {
 		s.store.Store(store)
 	}
 }
 
-// pass opens a part. It returns an error if that fails for a reason which does not pass,
-// or when ctx ends. nil waits for nothing.
+// pass opens a part, and tries again while the reason of a failure can go away. It returns an error
+// if the reason cannot go away, or when ctx ends. A nil start does not try again.
 func (s *start) pass(ctx context.Context, p part) error {
 	if s == nil {
 		return p.open(ctx)
@@ -92,7 +92,8 @@ func (s *start) miss(ctx context.Context, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lack = err
-	// Times and ports in an error are no reason of its own.
+	// Digits are removed, because two errors that differ only in a time or a port have the same
+	// reason.
 	cause := strings.Map(func(r rune) rune {
 		if unicode.IsDigit(r) {
 			return -1
@@ -148,12 +149,12 @@ func (s *start) handler(web webFlags) (http.Handler, error) {
 	})
 }
 
-// passes tells whether what keeps a node from opening can go away by itself: a server
-// that is away or does not answer. A wrong password, another protocol or a newer
-// database do not.
+// passes tells whether the reason why a node does not open can go away by itself. A server that is
+// away or does not answer is such a reason. A wrong password, another protocol or a newer database
+// is not.
 func passes(err error) bool {
 	if op, ok := errors.AsType[*net.OpError](err); ok && (op.Op == "remote error" || op.Op == "local error") {
-		return false // of TLS
+		return false // an error of TLS
 	}
 	return projections.Passing(err)
 }

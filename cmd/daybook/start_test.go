@@ -28,8 +28,8 @@ import (
 	"daybook/readapi"
 )
 
-// probeMax is how long a probe may take. The slack is for a busy machine; what is
-// configured has none.
+// probeMax is how long a probe may take in these tests: the second that is configured, and some
+// more time for a busy machine.
 const probeMax = time.Second + slack/2
 
 var startingAt = regexp.MustCompile(`starting; probes are answered" url=(\S+)`)
@@ -48,7 +48,7 @@ func launched(t *testing.T, args ...string) (running, <-chan ready) {
 	return server, announced
 }
 
-// probe asks one of the probes, which must answer in time and in their shape.
+// probe calls /livez or /readyz, which must answer in time and in the form of their schema.
 func probe(t *testing.T, url string) (status int, h readapi.Health) {
 	t.Helper()
 	began := time.Now()
@@ -117,8 +117,8 @@ var outages = map[string]func(t *testing.T) outage{
 	},
 }
 
-// A node that starts while its log is away answers probes, says what it waits for, and
-// takes and answers nothing. It is ready by itself when the log is back.
+// If a node starts while its log is away, it answers probes, says what it waits for, and refuses
+// every other request. It becomes ready by itself when the log is back.
 func TestANodeStartsWhileItsLogIsAway(t *testing.T) {
 	t.Parallel()
 	for name, open := range outages {
@@ -127,7 +127,7 @@ func TestANodeStartsWhileItsLogIsAway(t *testing.T) {
 			o := open(t)
 			server, announced := launched(t, o.args...)
 			var others sync.WaitGroup
-			for _, command := range []string{"verify", "rebuild orders"} { // they do not wait
+			for _, command := range []string{"verify", "rebuild orders"} { // these commands do not wait for the log
 				others.Go(func() {
 					began := time.Now()
 					got := call(t, nil, append(strings.Fields(command), o.args...)...)
@@ -136,7 +136,7 @@ func TestANodeStartsWhileItsLogIsAway(t *testing.T) {
 					}
 				})
 			}
-			for _, reason := range []string{"the node is starting", o.waits, o.reason} { // known one after the other
+			for _, reason := range []string{"the node is starting", o.waits, o.reason} { // the node learns them one after the other
 				eventually(t, patience, reason, func() bool {
 					if status, h := probe(t, server.url+"/livez"); status != http.StatusOK || h.Status != "alive" {
 						t.Errorf("/livez: %d %+v", status, h)
@@ -197,7 +197,7 @@ func TestASignalEndsAStartThatWaits(t *testing.T) {
 	}
 }
 
-// What does not go away by itself ends the start, and is told.
+// A reason that does not go away by itself ends the start, and the error says it.
 func TestAStartThatIsHopelessEnds(t *testing.T) {
 	t.Parallel()
 	cert, key := certificate(t)
@@ -222,7 +222,7 @@ func TestAStartThatIsHopelessEnds(t *testing.T) {
 	}
 }
 
-// serveTLS serves a log over TLS to users of whom there are none.
+// serveTLS serves a log over TLS with an empty list of users, so that every password is wrong.
 func serveTLS(t *testing.T, cert, key string) (address string) {
 	t.Helper()
 	pair, err := tls.LoadX509KeyPair(cert, key)
@@ -308,7 +308,7 @@ func TestANodeWhoseKurrentDBHangsIsSoonNotReady(t *testing.T) {
 	command.Header.Set("Content-Type", "application/json")
 	written, answered := make(chan struct{}), make(chan struct{})
 	trace := &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { close(written) }}
-	go func() { // it hangs, too, and is cut off
+	go func() { // this command hangs, too, and is cut off
 		defer close(answered)
 		if answer, err := http.DefaultClient.Do(command.WithContext(httptrace.WithClientTrace(ctx, trace))); err == nil {
 			answer.Body.Close()
@@ -319,13 +319,14 @@ func TestANodeWhoseKurrentDBHangsIsSoonNotReady(t *testing.T) {
 	server.stop()
 	server.exit(t)
 	<-answered
-	if took := time.Since(began); took >= stopMax.ways { // it waits for no command that hangs
+	if took := time.Since(began); took >= stopMax.ways { // the stop must not wait for a command that hangs
 		t.Errorf("the stop took %s", took)
 	}
 }
 
-// hangs fails unless a node of which something hangs since just now is soon not ready.
-// Requests for some paths end in bounded time, and the answers say what is missing.
+// hangs is called just after something that the node needs began to hang. It fails unless the node
+// is soon not ready, and unless requests for these paths end in bounded time with answers that say
+// what is missing.
 func hangs(t *testing.T, server running, paths map[string]string) {
 	t.Helper()
 	began := time.Now()

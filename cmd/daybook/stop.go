@@ -14,13 +14,14 @@ import (
 // stopTimes are the bounds of a stop.
 type stopTimes struct {
 	ways time.Duration // for requests, and calls of the gateway, that are under way
-	all  time.Duration // with ways; an embedded database that is frozen takes two seconds more
+	all  time.Duration // for everything, including ways; an embedded database that is frozen takes two seconds more
 }
 
 var (
 	stopMax = stopTimes{ways: 4 * time.Second, all: 9 * time.Second}
-	// Nothing can be finished without a database or a log, so nothing is waited for. With
-	// the time to find it out, such a stop takes less than 5 s.
+	// silentStopMax is for a stop while the database or the log does not answer. Nothing could be
+	// finished then, so the stop does not wait. With the time to find this out, such a stop takes
+	// less than 5 s.
 	silentStopMax = stopTimes{ways: 500 * time.Millisecond, all: 1500 * time.Millisecond}
 )
 
@@ -36,8 +37,8 @@ func (n *node) stopTimes(ctx context.Context) stopTimes {
 	return stopMax
 }
 
-// silent tells whether the database does not answer on the connections that the
-// node has, or the log did not the last time.
+// silent tells whether the database does not answer on the node's connections, or the log did not
+// answer the last time.
 func (n *node) silent(ctx context.Context) bool {
 	if n.store != nil && n.store.Pulse().Trouble != nil {
 		return true
@@ -50,7 +51,7 @@ func (n *node) silent(ctx context.Context) bool {
 			err := pool.Ping(ctx)
 			_, silent := errors.AsType[*pgpool.SilentError](err)
 			stat := pool.Stat()
-			// A pool that is used up says nothing about the database.
+			// If no connection of a pool is free, nothing is known about the database.
 			waited := errors.Is(err, context.DeadlineExceeded) && stat.AcquiredConns() < stat.MaxConns()
 			answers <- !silent && !waited
 		}()
@@ -63,7 +64,7 @@ func (n *node) silent(ctx context.Context) bool {
 	return false
 }
 
-// pools are those that are open.
+// pools are the pools that are open.
 func (n *node) pools() []*pgxpool.Pool {
 	var open []*pgxpool.Pool
 	for _, pool := range []*pgxpool.Pool{n.readPool, n.viewPool, n.commandPool, n.logPool} {
@@ -74,12 +75,12 @@ func (n *node) pools() []*pgxpool.Pool {
 	return open
 }
 
-// close takes the node down in the reverse order of its parts. What was acknowledged is
-// in the log; what ctx leaves no time for is finished by the next start. It works on a
+// close closes the parts of the node in reverse order. Everything that was acknowledged is in the
+// log. If ctx ends before some work is finished, the next start finishes it. close also works on a
 // node that is only partly open.
 func (n *node) close(ctx context.Context) error { return n.parts.stop(ctx) }
 
-// closeInTime closes within a stop's time, whatever became of ctx.
+// closeInTime closes within the time of a stop, even if ctx has ended.
 func (n *node) closeInTime(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), n.stopTimes(ctx).all)
 	defer cancel()
@@ -95,7 +96,8 @@ func closePool(ctx context.Context, pool *pgxpool.Pool) error {
 	return nil
 }
 
-// inTime tells whether something was done before ctx ended. If not, it goes on.
+// inTime calls do, and tells whether it returned before ctx ended. If not, do goes on in the
+// background.
 func inTime(ctx context.Context, do func()) bool {
 	done := make(chan struct{})
 	go func() {

@@ -21,19 +21,19 @@ import (
 )
 
 type verifyCommand struct {
-	Against string `type:"existingfile" placeholder:"FILE" help:"Compare with this Online Retail file (CSV, or its gzip), too: what was imported must be all its invoices and nothing else. Other work of the shop is not compared with it."`
+	Against string `type:"existingfile" placeholder:"FILE" help:"Also compare with this Online Retail file (CSV, or its gzip): all its invoices must have been imported, and nothing else. Other work of the shop is not compared with it."`
 }
 
-// verifyGrace is how long, on a database where others may be at work, something
-// may be under way without counting as left undone.
+// verifyGrace is how long work may be under way before verify reports it as left undone, if other
+// nodes may use the database.
 const verifyGrace = time.Minute
 
-// verifyGC makes garbage of three quarters of what is in use worth a collection.
-// The folded log is most of that, and stays to the end.
+// verifyGC lets garbage be collected when it is three quarters of the memory in use. Most of this
+// memory is the folded log, which is needed until the end.
 const verifyGC = 75
 
-// Run verifies the log and all read models. Nothing but the read models works
-// meanwhile: they catch up, and what is left undone is found and not finished.
+// Run verifies the log and all read models. Only the read models work meanwhile, to catch up. The
+// reactor does not run, so verify finds work that is left undone and does not finish it.
 func (c *verifyCommand) Run(ctx context.Context, p *program) (err error) {
 	started := time.Now()
 	if err := p.mustHaveData("verify"); err != nil {
@@ -64,8 +64,8 @@ func (c *verifyCommand) Run(ctx context.Context, p *program) (err error) {
 	return nil
 }
 
-// mustHaveData keeps a mistyped folder from becoming an empty database in which
-// nothing is wrong.
+// mustHaveData returns an error if the data directory does not exist. Without this check, a
+// mistyped folder would become an empty database, and verify would find nothing wrong in it.
 func (o options) mustHaveData(to string) error {
 	if o.Data == "" {
 		return nil
@@ -76,13 +76,13 @@ func (o options) mustHaveData(to string) error {
 	return nil
 }
 
-// verification is what is compared: everything the program keeps.
+// verification says what is compared: everything that the program stores.
 func (o options) verification() verify.Config {
 	return verify.Config{Views: o.views(), Shop: verify.Shop{Location: o.location, Country: o.Country, Currency: o.Currency}}
 }
 
-// verify waits for the read models and compares. cfg says what is to be
-// compared; the node adds with what.
+// verify waits for the read models and compares. cfg says what is compared; the node adds the log
+// and the database.
 func (n *node) verify(ctx context.Context, cfg verify.Config, progress io.Writer) (*verify.Report, error) {
 	ctx, end := n.guard(ctx)
 	defer end()
@@ -95,7 +95,7 @@ func (n *node) verify(ctx context.Context, cfg verify.Config, progress io.Writer
 			return nil, context.Cause(ctx)
 		}
 		if verify.Unavailable(err) || projections.Passing(err) {
-			return nil, err // what is behind may be so only because of that
+			return nil, err // the read models may be behind only because of this error
 		}
 		fmt.Fprintf(progress, "the read models are compared where they are: %s\n", eventstore.Visible(err.Error())) // where that is amiss, it is a difference
 	}
@@ -117,8 +117,8 @@ func (n *node) verify(ctx context.Context, cfg verify.Config, progress io.Writer
 	return report, err
 }
 
-// catchUp returns when the read models have posted up to a position, or when one
-// of them has stopped for good: that is for the verification to tell.
+// catchUp returns when the read models have reached a position, or when one of them has stopped for
+// good. The verification then reports that one.
 func (n *node) catchUp(ctx context.Context, to eventstore.Position, progress io.Writer) error {
 	waiting, stop := context.WithCancel(ctx)
 	defer stop()
@@ -146,7 +146,8 @@ func (n *node) catchUp(ctx context.Context, to eventstore.Position, progress io.
 		if slices.ContainsFunc(all, func(s projections.Status) bool { return s.InUse && s.State == projections.Failed }) {
 			return nil
 		}
-		// A build of this program's shape may be under way beside another's.
+		// A build for this program's version of a view may be under way beside the build of another
+		// version.
 		pending, err := n.projections.Pending(ctx)
 		if err != nil {
 			return err
@@ -158,7 +159,7 @@ func (n *node) catchUp(ctx context.Context, to eventstore.Position, progress io.
 	}
 }
 
-// tellViews writes how far the builds that are behind have come.
+// tellViews prints how far the builds that are behind have come.
 func tellViews(progress io.Writer, all []projections.Status) {
 	var behind []string
 	for _, s := range all {
@@ -171,7 +172,7 @@ func tellViews(progress io.Writer, all []projections.Status) {
 	}
 }
 
-// share is how much of the log lies up to a position.
+// share is the part of the log up to a position, in percent.
 func share(at, of eventstore.Position) string {
 	here, _ := at.Pair()
 	end, _ := of.Pair()
@@ -180,8 +181,7 @@ func share(at, of eventstore.Position) string {
 
 func percent(share float64) string { return fmt.Sprintf("%.0f %%", 100*share) }
 
-// printReport is the table of checks, and under it the first differences of
-// each.
+// printReport prints the table of checks, and under it the first differences of each check.
 func printReport(out io.Writer, report *verify.Report) error {
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)

@@ -14,7 +14,7 @@ import (
 	"daybook/internal/verify"
 )
 
-// verifyJSON wants an exit code, and gives the report.
+// verifyJSON runs verify, fails unless it ends with this exit code, and returns its report.
 func verifyJSON(t *testing.T, code int, args ...string) verify.Report {
 	t.Helper()
 	got := call(t, nil, append([]string{"verify", "--json"}, args...)...)
@@ -51,7 +51,7 @@ func TestVerifyProvesAnImportAndFindsWhatIsOff(t *testing.T) {
 	if got := call(t, nil, "verify", "--data", dir); got.code != exitOK || !strings.Contains(got.stdout, "read.sales_documents") || !strings.Contains(got.stdout, "Nothing is off: ") {
 		t.Errorf("exit code %d: %s%s", got.code, got.stdout, got.stderr)
 	}
-	// Other days for the sales are another build, which is made first.
+	// With another time zone, sales have other days. So verify first makes another build of them.
 	if report := verifyJSON(t, exitOK, "--data", dir, "--timezone", "Asia/Tokyo", "--against", file); report.Differences != 0 {
 		t.Errorf("in another zone: %s", differ(report))
 	}
@@ -71,7 +71,7 @@ func TestVerifyProvesAnImportAndFindsWhatIsOff(t *testing.T) {
 	}
 }
 
-// query changes the database of a data directory that nothing uses.
+// query runs a statement on the database of a data directory that no program uses.
 func query(t *testing.T, dir, sql string) {
 	t.Helper()
 	db, err := openDatabase(t.Context(), databaseConfig{DataDir: dir}, slog.New(slog.DiscardHandler))
@@ -97,8 +97,7 @@ func TestAViewThatHasStoppedIsTold(t *testing.T) {
 	t.Parallel()
 	file, dir := writeFile(t, "invoices.csv", someInvoices), dataDir(t)
 	importJSON(t, file, "--data", dir)
-	// An event that only a newer program can have written: the view of orders
-	// stops at it.
+	// Only a newer program can have written this event, so the view of orders stops at it.
 	appendByHand(t, dir, newerID, "order.teleported.v1", `{}`)
 	report := verifyJSON(t, exitFailure, "--data", dir)
 	for _, check := range report.Checks {
@@ -109,8 +108,8 @@ func TestAViewThatHasStoppedIsTold(t *testing.T) {
 	t.Errorf("found %s; want that the view of orders has stopped", differ(report))
 }
 
-// No program of ours records a payment in another currency than its order's. It
-// stops no view, and is told.
+// No version of this program records a payment in another currency than that of its order. Such a
+// payment stops no view, and verify reports it.
 func TestAPaymentInAnotherCurrencyIsTold(t *testing.T) {
 	t.Parallel()
 	file, dir := writeFile(t, "invoices.csv", someInvoices), dataDir(t)
@@ -128,7 +127,7 @@ func TestAPaymentInAnotherCurrencyIsTold(t *testing.T) {
 	}
 }
 
-// appendByHand records an event of an imported order past all rules.
+// appendByHand appends an event to the stream of an imported order, without any rule.
 func appendByHand(t *testing.T, dir, id, eventType, data string) {
 	t.Helper()
 	query(t, dir, fmt.Sprintf(`SELECT eventstore.append(ARRAY['order-536365'], ARRAY[-2::bigint], ARRAY[1], ARRAY[1], ARRAY[1], ARRAY['%s'::uuid],

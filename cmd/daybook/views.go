@@ -11,7 +11,7 @@ func (o options) views() []projections.View {
 	return views.All(salesview.Options{Location: o.location, Country: o.Country, Currency: o.Currency})
 }
 
-// viewNames are known before any option is.
+// viewNames are the names of the views. They do not depend on any option.
 func viewNames() []string {
 	var names []string
 	for _, view := range (options{}).views() {

@@ -8,13 +8,13 @@ type Money struct {
 	Currency string `json:"currency"`
 }
 
-// Line is so many units of a SKU.
+// Line is a number of units of one SKU.
 type Line struct {
 	SKU      string `json:"sku"`
 	Quantity int64  `json:"quantity"`
 }
 
-// Order is what a checkout, and what is done to an order, answers with.
+// Order is the answer to a checkout and to commands on an order.
 type Order struct {
 	OrderID string      `json:"order_id"`
 	Status  string      `json:"status"`
@@ -48,7 +48,7 @@ func (c *Client) List(ctx context.Context, p Product) error {
 	return err
 }
 
-// Receive adds goods, once per key, and returns the stock as it is then.
+// Receive adds goods, once for each key, and returns the stock after that.
 func (c *Client) Receive(ctx context.Context, key, sku string, quantity int64) (Stock, error) {
 	body := map[string]any{"quantity": quantity, "document": "opening stock"}
 	var stock Stock

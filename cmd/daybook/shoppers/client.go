@@ -1,7 +1,7 @@
-// Package shoppers simulates customers and the people behind a shop, by the
-// HTTP API and nothing else: what they see is what any client sees.
+// Package shoppers simulates the customers and the staff of a shop. They use only the HTTP API, so
+// they see what any client sees.
 //
-// Measuring is not its business; see internal/bench.
+// It measures nothing; see internal/bench for that.
 package shoppers
 
 import (
@@ -35,11 +35,11 @@ func NewClient(base string, connections int) *Client {
 // Close ends the connections that are idle.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// Reply is an answer that was no refusal.
+// Reply is the answer to a request that was not refused.
 type Reply struct {
 	Status   int
-	Position string // of the log, after a write
-	Replayed bool   // the same had been asked before
+	Position string // the position of the log after a write
+	Replayed bool   // the same request had been answered before
 	Body     []byte
 }
 
@@ -53,7 +53,7 @@ type Refusal struct {
 
 func (e *Refusal) Error() string { return fmt.Sprintf("%d %s: %s", e.Status, e.Code, e.Detail) }
 
-// refused tells whether an error is the refusal of a code.
+// refused tells whether an error is a refusal with this code.
 func refused(err error, code string) (*Refusal, bool) {
 	refusal, ok := errors.AsType[*Refusal](err)
 	return refusal, ok && refusal.Code == code

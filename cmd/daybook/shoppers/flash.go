@@ -8,20 +8,19 @@ import (
 	"time"
 )
 
-// Rush is what became of a flash sale.
+// Rush is the result of a flash sale.
 type Rush struct {
-	Units    int64   // there were so many
-	Buyers   int     // at once
+	Units    int64   // how many units there were
+	Buyers   int     // how many bought at once
 	Attempts int64   // checkouts
-	Orders   int64   // that were placed
+	Orders   int64   // orders that were placed
 	Refused  int64   // because nothing was left
 	Seconds  float64 // from the first attempt to the last answer
 }
 
-// Flash sells a product to buyers who all want one unit at the same time and
-// try again and again, so many attempts in all, fewer if ctx ends; what was begun
-// is finished. It returns an error if an answer was neither an order nor that the
-// stock is short.
+// Flash sells a product to buyers who all want one unit at the same time. They try again and again,
+// until there were so many attempts or ctx ends. Attempts that have begun are finished. Flash
+// returns an error if an answer was neither an order nor a shortage.
 func Flash(ctx context.Context, c *Client, p Product, buyers int, attempts int64, tally *Tally) (Rush, error) {
 	rush := Rush{Units: p.Opening, Buyers: buyers, Attempts: attempts}
 	var next, orders, short atomic.Int64

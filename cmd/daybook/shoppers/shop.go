@@ -21,7 +21,7 @@ type Product struct {
 // currency is that of all prices.
 const currency = "GBP"
 
-// Catalogue is the sample shop's. Some products are scarce and sell out.
+// Catalogue is the catalogue of the sample shop. Some products are scarce and sell out.
 func Catalogue() []Product {
 	price := func(amount string) Money { return Money{Amount: amount, Currency: currency} }
 	return []Product{
@@ -40,16 +40,16 @@ func Catalogue() []Product {
 	}
 }
 
-// FlashSale is the product of one flash sale: so few, and everybody wants one.
-// The name makes it that sale's own.
+// FlashSale is the product of one flash sale, of which there are few units. name makes its SKU
+// differ from those of other flash sales.
 func FlashSale(name string) Product {
 	return Product{"RADIO-" + name, "Radio, limited edition", Money{Amount: "19.54", Currency: currency}, 200}
 }
 
 var countries = []string{"United Kingdom", "Germany", "France", "Netherlands", "Norway"}
 
-// Open lists products and takes in their opening stock. It returns what there
-// is of each now, which is more if the shop was open before.
+// Open lists products and receives their opening stock. It returns the present stock of each
+// product, which is more than the opening stock if the shop was open before.
 func Open(ctx context.Context, c *Client, products []Product) (available map[string]int64, err error) {
 	available = make(map[string]int64, len(products))
 	for _, p := range products {
@@ -76,14 +76,14 @@ type Tally struct {
 	Returned  int64            // units sent back
 	Units     map[string]int64 // sold by SKU, canceled orders not counted
 	Revenue   decimal.Decimal  // charged for orders less what was canceled; refunds not taken off
-	Faults    int64            // answers that should not have been
+	Faults    int64            // answers that should not happen
 	Fault     error            // the first of them
 }
 
 // NewTally is an empty one.
 func NewTally() *Tally { return &Tally{Units: make(map[string]int64)} }
 
-// Look calls look with the tally as it stands; look must not keep it.
+// Look calls look with the present tally. look must not use it after it has returned.
 func (t *Tally) Look(look func(t *Tally)) { t.note(func() { look(t) }) }
 
 func (t *Tally) note(change func()) {
@@ -92,7 +92,7 @@ func (t *Tally) note(change func()) {
 	change()
 }
 
-// sold counts an order, or with -1 takes it off again.
+// sold adds an order to the tally, or subtracts it if sign is -1.
 func (t *Tally) sold(o Order, sign int64) error {
 	owed, err := decimal.NewFromString(o.Owed.Amount)
 	if err != nil {
@@ -107,8 +107,8 @@ func (t *Tally) sold(o Order, sign int64) error {
 	return nil
 }
 
-// Stroll lets so many shoppers buy from the catalogue until ctx ends. What they
-// began, they finish.
+// Stroll lets a number of shoppers buy from the catalogue until ctx ends. They finish purchases
+// that have begun.
 func Stroll(ctx context.Context, c *Client, shoppers int, tally *Tally) {
 	var wait sync.WaitGroup
 	for n := range shoppers {
@@ -145,10 +145,10 @@ type shopper struct {
 	client *Client
 	tally  *Tally
 	name   string
-	gone   map[string]bool // what was short, and is not asked for again
+	gone   map[string]bool // SKUs that were short; the shopper does not ask for them again
 }
 
-// shop is one visit: a cart to a delivered order, and sometimes a change of mind.
+// shop is one visit: from a cart to a delivered order, sometimes with a cancellation or a return.
 func (s *shopper) shop(ctx context.Context) error {
 	cart, err := s.client.OpenCart(ctx, s.name, currency, countries[rand.IntN(len(countries))], s.choose())
 	if err != nil {
