@@ -30,7 +30,7 @@ import (
 	"daybook/eventstore/memory"
 )
 
-// members of the test's club: each one's password is the name.
+// members are the users of a test's gateway, with their groups. The password of each is its name.
 type members map[string][]string
 
 func (m members) Authenticate(_ context.Context, name, password string) (gateway.User, error) {
@@ -44,7 +44,7 @@ func (m members) Authenticate(_ context.Context, name, password string) (gateway
 	return gateway.User{Name: name, Groups: groups}, nil
 }
 
-// certificate is for 127.0.0.1, signed by itself.
+// certificate makes a self-signed certificate for 127.0.0.1.
 func certificate(t *testing.T) (server *tls.Config, client *tls.Config) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -98,7 +98,8 @@ func openClub(t *testing.T, options gateway.Options) club {
 	return c
 }
 
-// for returns the gateway as a member sees it; no credentials for nobody.
+// as returns the gateway with a member's credentials, or without credentials if credential is
+// empty.
 func (c club) as(t *testing.T, credential basic) *served {
 	t.Helper()
 	options := []grpc.DialOption{grpc.WithTransportCredentials(credentials.NewTLS(c.trust))}
@@ -134,19 +135,19 @@ func TestCredentials(t *testing.T) {
 			s := c.as(t, tc.credential)
 			a := s.read(ofStream("a"))
 			want := refusal{code: tc.want}
-			if tc.want == codes.PermissionDenied { // by which clients tell it
+			if tc.want == codes.PermissionDenied { // clients recognise the error by this trailer
 				want.trailers = map[string]string{"exception": "access-denied"}
 			}
 			checkRefused(t, a.err, a.trailers, want)
 			if _, _, err := s.delete("none", streamExists); tc.want != codes.OK && status.Code(err) != tc.want {
 				t.Errorf("delete: %v, want %s", err, tc.want)
 			}
-			large := event() // is sent in several frames, which are heard out
+			large := event() // it is sent in several frames, and the gateway reads all of them
 			large.Data = []byte(`{"x":"` + strings.Repeat("x", 1<<19) + `"}`)
 			if _, _, err := s.appendTo("b", anyRevision, event(), large, event()); status.Code(err) != tc.want && tc.want != codes.OK {
 				t.Errorf("append: %v, want %s", err, tc.want)
 			}
-			// Clients ask these without credentials.
+			// Clients call these services without credentials.
 			if _, err := gossip.NewGossipClient(s.conn).Read(s.ctx, empty); err != nil {
 				t.Errorf("gossip: %v", err)
 			}
@@ -189,7 +190,7 @@ func (c club) rights(t *testing.T, name, stream string) string {
 	rights += tell("r", s.read(ofStream(stream)).err)
 	_, _, err := s.appendTo(stream, anyRevision)
 	rights += tell("w", err)
-	_, _, err = s.tombstone(stream, exact(1<<40)) // would be a wrong revision
+	_, _, err = s.tombstone(stream, exact(1<<40)) // with the right to do it, this is a wrong revision
 	if status.Code(err) == codes.FailedPrecondition {
 		err = nil
 	}
@@ -218,7 +219,7 @@ func TestAccess(t *testing.T) {
 	}
 	for stream, document := range documents {
 		root.mustAppend(stream, noStream, event())
-		if document != "" { // past the gateway, which takes only what it can read
+		if document != "" { // written directly into the log, because the gateway accepts only what it can read
 			root.write("$$"+stream, eventstore.Event{ID: uuid.New(), Type: "$metadata", Data: []byte(document)})
 		}
 	}
@@ -265,8 +266,8 @@ func TestAccess(t *testing.T) {
 	}
 }
 
-// The lists of $settings are for who may write $settings only, whatever the name
-// of the stream that somebody writes or reads.
+// Only callers who may write $settings can change the default lists, whatever stream name somebody
+// uses.
 func TestNobodyElseWritesTheDefaults(t *testing.T) {
 	t.Parallel()
 	c := openClub(t, gateway.Options{})
@@ -277,7 +278,7 @@ func TestNobodyElseWritesTheDefaults(t *testing.T) {
 	root.mustAppend("$settings", noStream, settings)
 	opened := typed("$metadata")
 	opened.Data = []byte(`{"$systemStreamAcl":{"$r":"$all","$w":"$all","$mr":"$all","$mw":"$all"}}`)
-	c.write("$$", opened) // as if it had come from elsewhere
+	c.write("$$", opened) // as if another program had written it
 	for _, stream := range []string{"$$", "$$$$", "$$$$a", "$$$settings"} {
 		want := codes.PermissionDenied
 		if stream == "$$" {
@@ -302,21 +303,20 @@ func TestNobodyElseWritesTheDefaults(t *testing.T) {
 	if plain, secret, all := c.rights(t, "bob", "plain"), c.rights(t, "bob", "$secret"), c.rights(t, "bob", "$all"); plain != "--drw" || secret != "-----" || all != "-" {
 		t.Errorf("bob may %s, %s, and %s of $all", plain, secret, all)
 	}
-	// The metadata of metadata says nothing of anything.
+	// The metadata of a metadata stream has no effect.
 	root.setMetadata("$$a", string(opened.Data))
 	root.read(ofStream("$$$$a")).wants(t, "$$$$a/0")
 	root.setMetadata("a", `{"$maxCount":1}`)
 	root.read(ofStream("$$a")).wants(t, "$$a/0")
 }
 
-// A name may have 512 bytes, and what has such a name can have metadata, be deleted,
-// ended and followed by a group. A longer name is refused for what it is, whatever is
-// asked of it.
+// A name may have 512 bytes. A stream with such a name can have metadata, can be deleted and ended,
+// and a group can follow it. A longer name is refused as too long, in every call.
 func TestLongNames(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {
 		s := serve(t, store, gateway.Options{Protected: func(string, string) bool { return false }})
-		name := strings.Repeat("é", 256) // of two bytes each
+		name := strings.Repeat("é", 256) // each has two bytes
 		s.mustAppend(name, noStream, event())
 		s.setMetadata(name, `{"$maxCount":1}`)
 		s.read(ofStream("$$"+name)).wants(t, "$$"+name+"/0")
@@ -346,8 +346,8 @@ func TestLongNames(t *testing.T) {
 	})
 }
 
-// Following needs the right to read, a tombstone by append that to delete, and a
-// link leads only where its reader may go.
+// A subscription needs the right to read. A tombstone by Append needs the right to delete. A link
+// shows its target only to readers who may read the target.
 func TestAccessByOtherWays(t *testing.T) {
 	t.Parallel()
 	c := openClub(t, gateway.Options{})
@@ -360,7 +360,7 @@ func TestAccessByOtherWays(t *testing.T) {
 	checkRefused(t, a.err, a.trailers, denial)
 	a = bob.read(following(ofAll()))
 	checkRefused(t, a.err, a.trailers, denial)
-	a = bob.read(filtered(ofAll(), onType(32, regex(`(`)))) // which is not looked at
+	a = bob.read(filtered(ofAll(), onType(32, regex(`(`)))) // bob is refused before the filter is parsed
 	checkRefused(t, a.err, a.trailers, denial)
 	_, trailers, err := bob.appendTo("secret", anyRevision, typed("$streamDeleted"))
 	checkRefused(t, err, trailers, refusal{code: codes.InvalidArgument})
@@ -380,7 +380,7 @@ func TestAccessByOtherWays(t *testing.T) {
 	bob.read(resolving(backwards(fromEnd(everything)))).wants(t, "broken link")
 }
 
-// What is the program's own nobody else writes, in whatever way.
+// No client can write the program's own streams and event types, by any method.
 func TestProtectedStreams(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {

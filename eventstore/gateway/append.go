@@ -28,7 +28,7 @@ func (s *Server) Append(stream streams.Streams_AppendServer) error {
 			break
 		}
 		if large, ok := errors.AsType[*tooLargeError](err); ok && large.past {
-			// The message was read and dropped, so the client is there to receive the error.
+			// The message was read and dropped, so the client can receive the error.
 			refused = cmp.Or[error](refused, &eventstore.TooLargeError{What: "bytes", Size: large.size, Limit: eventstore.MaxAppendBytes})
 		} else if err != nil {
 			return err
@@ -37,7 +37,7 @@ func (s *Server) Append(stream streams.Streams_AppendServer) error {
 		}
 		if refused != nil {
 			s.received.Release(asked.held)
-			asked.events, asked.held = nil, 0 // what else comes is dropped
+			asked.events, asked.held = nil, 0 // the rest of the append is dropped
 			continue
 		}
 		asked.held += kept(stream.Context())
@@ -62,7 +62,7 @@ func (s *Server) Append(stream streams.Streams_AppendServer) error {
 type appendRequest struct {
 	stream   string
 	expected eventstore.Expected
-	byNumber bool // expected is a revision, as the client said it
+	byNumber bool // the client gave expected as a revision
 	events   []eventstore.Event
 	size     int
 	held     int64 // bytes of its messages that the budget of received bytes counts
@@ -355,8 +355,8 @@ func (a appendRequest) beginning(revision int64) uuid.UUID {
 	return uuid.NewSHA1(a.events[0].ID, strconv.AppendInt([]byte(metadataType), revision, 10))
 }
 
-// begunAnew answers a refused append that was the one that began the stream again, at this
-// revision. Such an append is recorded, or was cut off after the metadata was written.
+// begunAnew answers a refused append if this same append began the stream again, at this revision.
+// It is then recorded already, or it was cut off after the metadata was written.
 func (s *Server) begunAnew(ctx context.Context, a appendRequest, at int64, refused error) (eventstore.Result, error) {
 	i, result := 0, eventstore.Result{Replayed: true}
 	for e, err := range s.store.ReadStream(ctx, a.stream, at, len(a.events)) {

@@ -23,7 +23,7 @@ import (
 	"daybook/eventstore/memory"
 )
 
-// outcome is an append's answer in short.
+// outcome is a short text for the answer to an append.
 func outcome(resp *streams.AppendResp, err error) string {
 	if err != nil {
 		return status.Code(err).String()
@@ -44,8 +44,8 @@ func outcome(resp *streams.AppendResp, err error) string {
 	}
 }
 
-// Each expectation against each state of a stream, with events and without: an
-// append of nothing succeeds where one of something would.
+// Each expectation is tried with each state of a stream, with events and without. An append of no
+// events succeeds in the same cases as an append with events.
 func TestExpectedRevisions(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {
@@ -119,7 +119,7 @@ func TestExpectedRevisions(t *testing.T) {
 	})
 }
 
-// A wrong expectation is told in the fields of old clients and of new ones.
+// The answer to a wrong expectation has the fields for old clients and for new ones.
 func TestWrongExpectedVersionInBothForms(t *testing.T) {
 	t.Parallel()
 	s := serve(t, memory.New(), gateway.Options{})
@@ -183,7 +183,7 @@ func TestAnAppendRepeated(t *testing.T) {
 				t.Errorf("%s: got %v, %v, want %v", name, again, err, first)
 			}
 		}
-		// A stream begun anew knows what it was begun with.
+		// A deleted stream that was begun again recognises the append with which it was begun.
 		s.write("anew", several(3, "t.v1")...)
 		s.mustDelete("anew")
 		events := several(2, "t.v1")
@@ -199,8 +199,8 @@ func TestAnAppendRepeated(t *testing.T) {
 	})
 }
 
-// What is refused is refused when all of the request is in, with status and
-// trailers, however large it is.
+// An append is refused only after the whole request was received, with status and trailers, however
+// large the request is.
 func TestAppendsThatCannotBe(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {
@@ -306,8 +306,8 @@ func logWide() eventstore.Event {
 	return e
 }
 
-// Clients give ids as they like: to a stream, those of other streams are as any,
-// in whatever way they come.
+// Clients may use an id in several streams. Ids of other streams mean nothing to a stream, by every
+// method.
 func TestTheSameIDInTwoStreams(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {
@@ -316,7 +316,7 @@ func TestTheSameIDInTwoStreams(t *testing.T) {
 		s.mustAppend("a", noStream, e)
 		s.mustAppend("b", noStream, event(), e)
 		b := s.batch(t)
-		for range 2 { // the second time, it is known
+		for range 2 { // the second time, the log knows the ids
 			b.send(b.frame("c", noStream, true, e))
 			if got := b.next(); got.GetSuccess() == nil || got.GetSuccess().GetCurrentRevision() != 0 {
 				t.Errorf("batched: %v", got)
@@ -324,7 +324,7 @@ func TestTheSameIDInTwoStreams(t *testing.T) {
 		}
 		s.mustDelete("a")
 		s.mustAppend("d", anyRevision, e)
-		s.mustAppend("d", anyRevision, e) // known, as well
+		s.mustAppend("d", anyRevision, e) // the log knows this id, too
 		for stream, want := range map[string]int64{"a": 0, "b": 1, "c": 0, "d": 0} {
 			last := eventstore.Recorded{Revision: -1}
 			for found, err := range store.ReadStream(s.ctx, stream, 0, 0) {
@@ -341,7 +341,7 @@ func TestTheSameIDInTwoStreams(t *testing.T) {
 	})
 }
 
-// The KurrentDB engine tells by this that an id is taken.
+// By this reason the KurrentDB engine recognises that an id is used already.
 func TestADuplicateIsToldByItsReason(t *testing.T) {
 	t.Parallel()
 	s := serve(t, memory.New(), gateway.Options{})
@@ -357,7 +357,7 @@ func TestADuplicateIsToldByItsReason(t *testing.T) {
 	}
 }
 
-// failing is a log whose appends fail, after the first so many.
+// failing is a log whose first few appends succeed and whose later ones fail.
 type failing struct {
 	eventstore.Store
 	err error
@@ -393,7 +393,7 @@ func TestFailuresOfTheLog(t *testing.T) {
 	}
 }
 
-// The official client sees its own errors.
+// The official client recognises each error and returns an error of its own for it.
 func TestErrorsOfTheOfficialClient(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {

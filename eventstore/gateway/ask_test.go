@@ -125,7 +125,7 @@ func onStream(window uint32, by *expression) *streams.ReadReq_Options_FilterOpti
 func prefixes(all ...string) *expression { return &expression{Prefix: all} }
 func regex(pattern string) *expression   { return &expression{Regex: pattern} }
 
-// answer is all that came of a call.
+// answer is everything that a call returned.
 type answer struct {
 	messages []*streams.ReadResp
 	trailers metadata.MD
@@ -153,7 +153,7 @@ func (s *served) read(options *streams.ReadReq_Options) answer {
 	}
 }
 
-// short is a message in short: of an event its stream and revision.
+// short is a short text for a message. For an event it has stream and revision.
 func short(message *streams.ReadResp) string {
 	switch content := message.GetContent().(type) {
 	case *streams.ReadResp_Event:
@@ -202,7 +202,7 @@ func (a answer) wants(t *testing.T, want ...string) {
 	}
 }
 
-// refusal is what a failed call is told by.
+// refusal is the status and the trailers of a failed call.
 type refusal struct {
 	code     codes.Code
 	trailers map[string]string // all of them
@@ -306,7 +306,7 @@ func proposal(e eventstore.Event) *streams.AppendReq_ProposedMessage {
 	}
 }
 
-// appendTo sends an append and waits for what comes of it.
+// appendTo sends an append and waits for the answer.
 func (s *served) appendTo(stream string, expected expectation, events ...eventstore.Event) (*streams.AppendResp, metadata.MD, error) {
 	messages := make([]*streams.AppendReq_ProposedMessage, len(events))
 	for i := range events {
@@ -387,7 +387,7 @@ func (s *served) setMetadata(stream, text string) {
 	s.mustAppend("$$"+stream, anyRevision, document(text))
 }
 
-// document is what is written to a stream of metadata.
+// document is an event with a document of metadata.
 func document(text string) eventstore.Event {
 	return eventstore.Event{ID: uuid.New(), Type: "$metadata", Data: []byte(text)}
 }

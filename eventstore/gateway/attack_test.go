@@ -29,8 +29,8 @@ import (
 	"daybook/eventstore/memory"
 )
 
-// methods are all that the gateway serves; those that answer whoever asks are
-// anonymous.
+// methods returns all methods that the gateway serves. The anonymous ones answer callers without
+// credentials.
 func methods() (all, anonymous []string) {
 	for _, service := range []grpc.ServiceDesc{
 		streams.Streams_ServiceDesc, persistent.PersistentSubscriptions_ServiceDesc,
@@ -50,7 +50,7 @@ func methods() (all, anonymous []string) {
 	return all, anonymous
 }
 
-// waiters are users whose passwords take as long to compare as the test says.
+// waiters are users. A test says how long the comparison of their passwords takes.
 type waiters struct {
 	members
 	asked   atomic.Int64
@@ -69,9 +69,9 @@ func (w *waiters) Authenticate(ctx context.Context, name, password string) (gate
 	return w.members.Authenticate(ctx, name, password)
 }
 
-// It runs alone: what others hold would be counted. Calls of nobody, whatever their
-// method, cost no memory for what they send; nor do those with a wrong password,
-// while it is looked at and after.
+// Calls without credentials, or with a wrong password, cost no memory for what they send, whatever
+// their method. That holds before, during and after the comparison of the password. The test does
+// not run in parallel, because it would count the memory of other tests.
 func TestStalledCallsOfStrangersCostLittle(t *testing.T) {
 	const allowed = 48 << 20
 	all, _ := methods()
@@ -99,7 +99,7 @@ func TestStalledCallsOfStrangersCostLittle(t *testing.T) {
 					sending.Go(func() { by.begin(id, 4<<20-1, 4<<20-2) })
 				}
 				until(t, func() bool { return credential == "" || users.asked.Load() > int64(calls*3/4) })
-				// They have sent what they can: the windows do not open further.
+				// The calls have sent as much as they can, because their windows stay closed.
 				began := time.Now()
 				good.mustAppend("a", exact(0), event())
 				if took := time.Since(began); took > patience/2 {
@@ -119,8 +119,8 @@ func TestStalledCallsOfStrangersCostLittle(t *testing.T) {
 	}
 }
 
-// Nobody is told what was wrong with what they send before it is known who they
-// are, and nothing of it is needed to refuse them: each method, without a message.
+// A caller without credentials is refused before it has sent a message, by each method. So it
+// cannot learn what would be wrong with a message.
 func TestStrangersAreRefusedBeforeTheyHaveSaidAnything(t *testing.T) {
 	t.Parallel()
 	c := openClub(t, gateway.Options{})
@@ -142,8 +142,8 @@ func TestStrangersAreRefusedBeforeTheyHaveSaidAnything(t *testing.T) {
 	}
 }
 
-// A caller who is known and says nothing, or does not finish what it began, is
-// waited for in bounded time, whatever the method; and what it held is free then.
+// A caller with credentials may send nothing, or not finish a message. The gateway waits for it
+// only for a bounded time, with every method, and then frees its part of the budget.
 func TestNobodyIsWaitedForForEver(t *testing.T) {
 	t.Parallel()
 	all, anonymous := methods()
@@ -164,13 +164,13 @@ func TestNobodyIsWaitedForForEver(t *testing.T) {
 		}
 	}
 	until(t, s.server.ReceivedIsDone)
-	// Between its messages a call may be silent for as long as it likes.
+	// Between two messages a call may be silent for any time.
 	b := s.batch(t)
 	b.send(b.frame("a", noStream, true, event()))
 	b.next()
 	sub := s.subscribe(t, ofAll())
 	sub.wants("confirmation", "a/0", "caught up")
-	// A call that begins now, and says nothing, is ended by the same times.
+	// A call that begins now and sends nothing is ended after the same time.
 	for range 2 {
 		a := attack(t, "127.0.0.1", s.address, nil)
 		if got := a.answer(a.call(streams.Streams_BatchAppend_FullMethodName, "")); got != codes.DeadlineExceeded {
@@ -184,7 +184,7 @@ func TestNobodyIsWaitedForForEver(t *testing.T) {
 	sub.wants("a/1")
 }
 
-// A message over the limit is refused for what it is, and holds nothing.
+// A message over the limit is refused as too large, and takes nothing from the budget.
 func TestLargeMessages(t *testing.T) {
 	t.Parallel()
 	s := serve(t, memory.New(), gateway.Options{})
@@ -220,8 +220,8 @@ func TestLargeMessages(t *testing.T) {
 	until(t, s.server.ReceivedIsDone)
 }
 
-// What all calls together hold is bounded: over it they wait, and are then told to
-// come again. Whoever is done gives its room to the next.
+// The bytes that all calls together hold are bounded. Beyond the bound a call waits, and is then
+// refused as unavailable. A call that is done frees its bytes for the next one.
 func TestTheBudgetOfReceivedBytes(t *testing.T) {
 	t.Parallel()
 	log := &blocking{Store: memory.New(), begun: make(chan struct{}, 100), release: make(chan struct{})}
@@ -258,7 +258,7 @@ func TestTheBudgetOfReceivedBytes(t *testing.T) {
 	s.mustAppend("more", noStream, large())
 }
 
-// Whatever becomes of calls, nothing of them stays in the budget.
+// However calls end, their bytes are given back to the budget.
 func TestTheBudgetIsGivenBack(t *testing.T) {
 	t.Parallel()
 	s := serve(t, memory.New(), gateway.Options{})
@@ -275,12 +275,12 @@ func TestTheBudgetIsGivenBack(t *testing.T) {
 	b.send(b.frame("b", noStream, false, event()), b.frame("c", noStream, true, tooMuch), b.frame("a", exact(9), true, event()))
 	b.next()
 	b.next()
-	for range 40 { // more than may be unfinished: the call ends
+	for range 40 { // more unfinished appends than allowed, so the call ends
 		if b.call.Send(b.frame("d", noStream, false, event())) != nil {
 			break
 		}
 	}
-	_ = b.close() // it says that there were too many
+	_ = b.close() // its error says that there were too many
 	ctx, cancel := context.WithCancel(s.ctx)
 	gone, err := s.raw.BatchAppend(ctx)
 	if err != nil {
@@ -293,7 +293,8 @@ func TestTheBudgetIsGivenBack(t *testing.T) {
 	until(t, s.server.ReceivedIsDone)
 }
 
-// isOpen tells whether a connection still lives, after what the server says first.
+// isOpen reads the first bytes that the server sends, and then tells whether the connection is
+// still open.
 func isOpen(conn net.Conn) bool {
 	if err := conn.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
 		return false
@@ -303,8 +304,8 @@ func isOpen(conn net.Conn) bool {
 	return ok && timeout.Timeout()
 }
 
-// One address cannot take all connections, nor keep others from coming; and who is
-// there stays.
+// One address cannot take all connections, and cannot prevent others from connecting. Connections
+// that are in use stay.
 func TestManyConnectionsOfOneAddress(t *testing.T) {
 	t.Parallel()
 	users := members{"root": {"$admins"}}
@@ -317,7 +318,7 @@ func TestManyConnectionsOfOneAddress(t *testing.T) {
 	sub := idle.subscribe(t, ofAll())
 	sub.wants("confirmation", "a/0", "caught up")
 	var silent []net.Conn
-	for range 600 { // none of which says anything
+	for range 600 { // none of these connections sends anything
 		silent = append(silent, dialFrom(t, "127.0.0.2", c.address))
 	}
 	c.as(t, as("root")).mustAppend("a", exact(0), event()) // a new connection from elsewhere
@@ -333,8 +334,8 @@ func TestManyConnectionsOfOneAddress(t *testing.T) {
 	until(t, func() bool { return open() <= 100 })
 }
 
-// Where there are too many connections, those on which nobody has authenticated
-// make room, the oldest first, when they have had the time to.
+// If there are too many connections, the gateway closes those on which nobody has authenticated,
+// the oldest first, as soon as they have had enough time for it.
 func TestStrangersMakeRoom(t *testing.T) {
 	t.Parallel()
 	c := club{}
@@ -353,7 +354,7 @@ func TestStrangersMakeRoom(t *testing.T) {
 		}
 		strangers = append(strangers, a)
 	}
-	// A client that is turned away at first tries again by itself.
+	// A client whose connection is closed at first tries again by itself.
 	late := c.as(t, as("root"))
 	hangs, cancel := context.WithTimeout(late.ctx, time.Minute)
 	defer cancel()
@@ -370,8 +371,8 @@ func TestStrangersMakeRoom(t *testing.T) {
 	strangers[0].mu.Unlock()
 }
 
-// A handshake may take its time, but not for ever, however it goes on; and few may
-// be in it at once.
+// The time of a handshake is bounded, however slowly the client sends. Only a few connections may
+// be in a handshake at once.
 func TestHandshakes(t *testing.T) {
 	t.Parallel()
 	server, trust := certificate(t)
@@ -401,8 +402,8 @@ func TestHandshakes(t *testing.T) {
 			t.Parallel()
 			s := open(gateway.Limits{HandshakeTime: 500 * time.Millisecond})
 			conn := begin(dialFrom(t, "127.0.0.1", s.address))
-			// Each is the begin of something of more than 500 bytes, which the server
-			// waits for: a first record of TLS, or the settings of HTTP/2.
+			// Each client sends the beginning of something that has more than 500 bytes, and the
+			// server waits for the rest: a first record of TLS, or the settings of HTTP/2.
 			hello := []byte(http2.ClientPreface + "\x00\x02\x00\x04\x00\x00\x00\x00\x00")
 			if name == "TLS" {
 				hello = []byte{22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3}
@@ -430,7 +431,7 @@ func TestHandshakes(t *testing.T) {
 					if i == len(hello) {
 						t.Fatal("it was not cut off")
 					}
-					_, _ = conn.Write(hello[i : i+1]) // its end is told by the reader
+					_, _ = conn.Write(hello[i : i+1]) // the reader notices the end of the connection
 				}
 			}
 		})
@@ -439,7 +440,7 @@ func TestHandshakes(t *testing.T) {
 		t.Parallel()
 		s := open(gateway.Limits{HandshakeTime: time.Hour})
 		conn := dialFrom(t, "127.0.0.1", s.address)
-		until(t, func() bool { return s.server.Guests() == 1 }) // it has been taken
+		until(t, func() bool { return s.server.Guests() == 1 }) // the server has accepted the connection
 		closed := closes(t, s)
 		if _, err := io.Copy(io.Discard, conn); err != nil {
 			t.Log("it ended with", err)

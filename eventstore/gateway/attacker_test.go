@@ -15,8 +15,8 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-// attacker is a connection that sends what no client of gRPC would, as far as the
-// server's windows let it.
+// attacker is a connection that sends what no client of gRPC would send, as far as the server's
+// windows allow.
 type attacker struct {
 	tb     testing.TB
 	conn   net.Conn
@@ -73,7 +73,7 @@ func dialFrom(tb testing.TB, from, to string) net.Conn {
 	return conn
 }
 
-// listen takes in what the server says.
+// listen reads what the server sends.
 func (a *attacker) listen() {
 	for {
 		frame, err := a.framer.ReadFrame()
@@ -81,7 +81,7 @@ func (a *attacker) listen() {
 		switch frame := frame.(type) {
 		case *http2.PingFrame:
 			if !frame.IsAck() {
-				_ = a.framer.WritePing(true, frame.Data) // the next read tells
+				_ = a.framer.WritePing(true, frame.Data) // the next read returns the error
 			}
 		case *http2.WindowUpdateFrame:
 			if frame.StreamID == 0 {
@@ -145,9 +145,8 @@ func (a *attacker) call(method, authorization string, more ...[2]string) uint32 
 	return id
 }
 
-// begin sends the first bytes of a message that says it has this length: as many
-// as the server takes, at most sent. It returns when they are sent or the call has
-// ended.
+// begin sends the first bytes of a message with this length in its header: as many as the server
+// accepts, and at most sent bytes. It returns when they are sent or the call has ended.
 func (a *attacker) begin(id uint32, length, sent int) {
 	header := binary.BigEndian.AppendUint32([]byte{0}, uint32(length)) //nolint:gosec // small
 	a.send(id, header)

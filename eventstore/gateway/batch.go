@@ -257,7 +257,8 @@ func (b *batch) start(ctx context.Context, a *batchAppend) error {
 		defer b.inFlight.Release(cost)
 		defer b.release(a)
 		defer over()
-		// Not the context that ends at closing, because an append that has begun is finished.
+		// The context that ends at closing is not used, because an append that has begun is
+		// finished.
 		ctx, cancel := context.WithDeadline(b.stream.Context(), a.deadline)
 		defer cancel()
 		select {

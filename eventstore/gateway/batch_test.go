@@ -40,7 +40,7 @@ func (s *served) batch(t *testing.T) *batched {
 	return &batched{t, call}
 }
 
-// frame is the first of an append, or all of it.
+// frame is the first frame of an append, or its only one.
 func (*batched) frame(stream string, expected expectation, final bool, events ...eventstore.Event) *streams.BatchAppendReq {
 	options := &streams.BatchAppendReq_Options{StreamIdentifier: named(stream)}
 	expected.batch(options)
@@ -85,7 +85,7 @@ func (b *batched) next() *streams.BatchAppendResp {
 	return resp
 }
 
-// close says that no more will come, and returns how the call ends.
+// close ends the client's side of the call, and returns how the call ends.
 func (b *batched) close() error {
 	b.t.Helper()
 	if err := b.call.CloseSend(); err != nil {
@@ -170,7 +170,7 @@ func TestBatchAppend(t *testing.T) {
 			b.send(c.frame)
 		}
 		answers := map[string]*streams.BatchAppendResp{}
-		for range cases { // in whatever order
+		for range cases { // the answers come in any order
 			resp := b.next()
 			answers[resp.GetCorrelationId().GetString_()] = resp
 		}
@@ -191,7 +191,7 @@ func TestBatchAppend(t *testing.T) {
 			}
 			detail, err := got.GetError().GetDetails()[0].UnmarshalNew()
 			if bad, ok := detail.(*shared.BadRequest); ok && bad.GetMessage() != "" {
-				bad.Message = "" // it is for people
+				bad.Message = "" // clients do not read the message
 			}
 			if err != nil || !proto.Equal(detail, c.want) {
 				t.Errorf("%s: detail %T %v, %v, want %T %v", name, detail, detail, err, c.want, c.want)
@@ -210,7 +210,8 @@ func TestBatchAppend(t *testing.T) {
 	})
 }
 
-// What is refused for a name that is no text is told so, and ends nothing else.
+// An append to a name that is not text is refused with this reason, and other appends of the call
+// go on.
 func TestABatchedAppendToANameThatIsNoText(t *testing.T) {
 	t.Parallel()
 	s := serve(t, memory.New(), gateway.Options{Protected: func(stream, _ string) bool { return strings.HasPrefix(stream, "cart-") }})
@@ -229,8 +230,8 @@ func TestABatchedAppendToANameThatIsNoText(t *testing.T) {
 	}
 }
 
-// A frame whose correlation id is none is answered by that, as a real server does, and
-// ends nothing else. Those that come are as many as the client likes.
+// A frame without a valid correlation id is answered with what it has as its id, as a real server
+// does. Other appends of the call go on. There may be any number of such frames.
 func TestABatchedAppendWithoutACorrelation(t *testing.T) {
 	t.Parallel()
 	s := serve(t, memory.New(), gateway.Options{})
@@ -260,7 +261,7 @@ func TestABatchedAppendWithoutACorrelation(t *testing.T) {
 	s.read(ofStream("b")).wants(t, "not found b")
 }
 
-// The frames of several appends come in mixed.
+// The frames of several appends may be mixed.
 func TestBatchAppendInFrames(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {
@@ -280,7 +281,7 @@ func TestBatchAppendInFrames(t *testing.T) {
 		}
 		s.read(ofStream("one")).wants(t, "one/0", "one/1")
 
-		// One that is too large is answered once, and what else comes of it is lost.
+		// An append that is too large is answered once, and its later frames are dropped.
 		part := several(1, "t.v1")
 		part[0].Data = []byte(`{"x":"` + strings.Repeat("x", 1<<19) + `"}`)
 		third := b.frame("three", noStream, false, part...)
@@ -332,8 +333,8 @@ func TestBatchAppendThatIsNeverFinished(t *testing.T) {
 	}
 }
 
-// While appends wait for the log, the rest of the connection waits too: what is
-// handed to the log is bounded.
+// While appends wait for the log, later frames of the call are not read, because the bytes that are
+// given to the log are bounded.
 func TestBatchAppendsInFlightAreBounded(t *testing.T) {
 	t.Parallel()
 	log := &blocking{Store: memory.New(), begun: make(chan struct{}, 1000), release: make(chan struct{})}
@@ -376,7 +377,7 @@ func TestBatchAppendsInFlightAreBounded(t *testing.T) {
 	}
 }
 
-// A client that goes away leaves nothing behind: its appends end with it.
+// If a client goes away, its appends end and nothing of them is left.
 func TestBatchAppendOfADeadClient(t *testing.T) {
 	t.Parallel()
 	log := &blocking{Store: memory.New(), begun: make(chan struct{}, 8), release: make(chan struct{})}
@@ -390,7 +391,7 @@ func TestBatchAppendOfADeadClient(t *testing.T) {
 	b.send(b.frame("a", noStream, true, event()), b.frame("a", exact(0), true, event()), b.frame("b", noStream, false, event()))
 	<-log.begun
 	cancel()
-	// Closing waits for handlers: it is over only if the append has ended.
+	// Closing waits for all handlers, so it ends only after the append has ended.
 	closing, stop := context.WithTimeout(t.Context(), patience)
 	defer stop()
 	if err := s.server.Close(closing); err != nil {
@@ -401,8 +402,8 @@ func TestBatchAppendOfADeadClient(t *testing.T) {
 	}
 }
 
-// Appends to one stream land in the order in which they were sent, so that those
-// sent ahead may expect what the ones before them leave.
+// Appends to one stream are recorded in the order in which they were sent. So a client can send
+// several at once, each with the revision that the one before leaves.
 func TestBatchAppendKeepsTheOrderOfAStream(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {
@@ -450,8 +451,8 @@ func (h *holding) Append(ctx context.Context, stream string, expected eventstore
 	return h.Store.Append(ctx, stream, expected, events)
 }
 
-// An append that waits for those before it holds up no other stream, is answered
-// at its deadline without having been appended, and lets nobody pass.
+// An append may wait for earlier appends to its stream. Other streams do not wait for it. At its
+// deadline it is answered without having been appended. No later append to the stream overtakes it.
 func TestABatchedAppendThatWaitsForItsTurn(t *testing.T) {
 	t.Parallel()
 	store := memory.New()

@@ -19,7 +19,7 @@ import (
 	"daybook/eventstore/memory"
 )
 
-// Each benchmark has its baseline in the same run: the same on the log itself.
+// Each benchmark has its baseline in the same run: the same work directly on the log.
 
 const benchEvents = 200_000
 
@@ -124,7 +124,7 @@ func BenchmarkAppend(b *testing.B) {
 	}
 	onDisk, inMemory := serveBench(b, store), serveBench(b, memory.New())
 	b.Run("gateway, 64 callers", func(b *testing.B) { callers(b, through(onDisk)) })
-	// What the protocol alone costs, on both sides of it.
+	// The log in memory shows what the protocol alone costs, at client and server together.
 	b.Run("gateway over memory, 64 callers", func(b *testing.B) { callers(b, through(inMemory)) })
 	b.Run("log itself, 64 callers", func(b *testing.B) {
 		callers(b, func(ctx context.Context, stream string) error {

@@ -179,7 +179,7 @@ func (c *cache) find(stream string) (m streamMetadata, known bool) {
 
 // keep stores an entry if it is small. The lock is held.
 func (c *cache) keep(stream string, m streamMetadata) {
-	m.members = nil // they are many times as large as the rest
+	m.members = nil // because the members are many times as large as the rest
 	bytes := cost(stream, m)
 	if bytes > cacheLargest {
 		return
@@ -219,7 +219,7 @@ func (c *cache) trust(live bool) {
 	}
 }
 
-// changed drops the entries that a new event of a stream makes out of date.
+// changed drops the entries that are out of date after a new event of a stream.
 func (c *cache) changed(stream string) {
 	if of, ok := isMetastream(stream); ok {
 		c.drop(of)

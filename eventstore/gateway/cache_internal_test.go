@@ -16,8 +16,8 @@ func used() uint64 {
 	return m.HeapAlloc
 }
 
-// What the cache holds is bounded in bytes, whatever is said of whatever streams.
-// It runs alone: what others hold would be counted.
+// The cache is bounded in bytes, however many streams there are and whatever their metadata says.
+// The test does not run in parallel, because it would count the memory of other tests.
 func TestTheCacheIsBounded(t *testing.T) {
 	roles := strings.Repeat(`"r",`, 200) + `"r"`
 	var members strings.Builder
@@ -61,7 +61,7 @@ func TestTheCacheIsBounded(t *testing.T) {
 	}
 }
 
-// What is dropped counts no more, or the cache would become smaller and smaller.
+// A dropped entry no longer counts. Otherwise the cache would hold less and less.
 func TestTheCacheCountsWhatItHolds(t *testing.T) {
 	t.Parallel()
 	c := &cache{live: true, proven: time.Now().Add(time.Hour)}
@@ -74,7 +74,7 @@ func TestTheCacheCountsWhatItHolds(t *testing.T) {
 	for range 3 {
 		keep("a", `{"$acl":{"$r":["x","y"]}}`)
 		keep("b", `{}`)
-		c.old, c.young = c.young, half{} // its turn
+		c.old, c.young = c.young, half{} // as if the younger half were full
 		keep("a", ``)
 		c.drop("a")
 		c.drop("b")
@@ -85,7 +85,8 @@ func TestTheCacheCountsWhatItHolds(t *testing.T) {
 	}
 }
 
-// What was read before the changes were watched may be stale by the time they are.
+// Metadata that was read before the watch began may be out of date when it has begun, so it is not
+// kept.
 func TestWhatWasReadBeforeTheWatchIsNotKept(t *testing.T) {
 	t.Parallel()
 	c := &cache{}

@@ -11,13 +11,13 @@ import (
 	"daybook/eventstore/memory"
 )
 
-// listened counts what is taken of a caller who ends at once.
+// listened is a stream that counts what is read from a caller. The caller ends at once.
 type listened struct {
 	grpc.ServerStream
 	times int
 }
 
-// transport is what is beneath a listened stream.
+// transport is the gRPC stream under a listened stream.
 type transport struct {
 	grpc.ServerTransportStream
 	of *listened
@@ -31,8 +31,8 @@ func (t transport) ReadMessageHeader([]byte) error  { t.of.times++; return error
 func (transport) Read(int) (mem.BufferSlice, error) { return nil, errors.New("the end") }
 func (transport) RecvCompress() string              { return "" }
 
-// Hearing refused appends out takes time, and anybody may call, so few are heard
-// out at a time.
+// Reading the rest of a refused append takes time, and everybody can cause it. So it is done for
+// only a few appends at a time.
 func TestFewRefusedAppendsAreHeardOut(t *testing.T) {
 	t.Parallel()
 	s, err := New(memory.New(), Options{})

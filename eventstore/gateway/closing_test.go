@@ -18,7 +18,7 @@ import (
 	"daybook/eventstore/memory"
 )
 
-// closes begins to close a gateway, which has far longer for it than it needs.
+// closes begins to close a gateway, with much more time than it needs.
 func closes(t *testing.T, s *served) <-chan error {
 	t.Helper()
 	closed := make(chan error, 1)
@@ -30,8 +30,8 @@ func closes(t *testing.T, s *served) <-chan error {
 	return closed
 }
 
-// While the server closes it takes no new calls, even on a connection that is not
-// told to go yet; and one that never said anything does not hold it up.
+// While the server closes, it accepts no new calls, even on a connection that was not told to end
+// yet. A call that never sent anything does not delay the closing.
 func TestClosingTakesNoNewCalls(t *testing.T) {
 	t.Parallel()
 	log := &blocking{Store: memory.New(), begun: make(chan struct{}, 8), release: make(chan struct{})}
@@ -49,7 +49,8 @@ func TestClosingTakesNoNewCalls(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer silent.Close()
-	// It came before this one, so it has been taken when this one is answered.
+	// The silent call came before this one. So the server has accepted it when this one is
+	// answered.
 	late := gossip.NewGossipClient(s.dial(grpc.WithTransportCredentials(insecure.NewCredentials())))
 	if _, err := late.Read(s.ctx, empty); err != nil {
 		t.Fatal(err)
@@ -75,7 +76,7 @@ func TestClosingTakesNoNewCalls(t *testing.T) {
 	}
 }
 
-// A call that says nothing does not hold up the server's closing.
+// A call that sends nothing does not delay the closing of the server.
 func TestClosingWaitsForNoSilentCall(t *testing.T) {
 	t.Parallel()
 	s := serve(t, memory.New(), gateway.Options{})
@@ -95,7 +96,7 @@ func TestClosingWaitsForNoSilentCall(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s.read(ofAll()) // when it is answered, the server has those before it too
+	s.read(ofAll()) // when this call is answered, the server has accepted the earlier ones, too
 	closed := closes(t, s)
 	for name, call := range silent {
 		if err := call.RecvMsg(&shared.Empty{}); status.Code(err) != codes.Unavailable {
@@ -107,7 +108,8 @@ func TestClosingWaitsForNoSilentCall(t *testing.T) {
 	}
 }
 
-// Anybody may call, and send for ever: a refused append is not heard out for long.
+// Everybody can call and send for ever. So the rest of a refused append is read only for a short
+// time, and then the caller gets the refusal.
 func TestARefusedAppendIsToldInTheEnd(t *testing.T) {
 	t.Parallel()
 	c := openClub(t, gateway.Options{})

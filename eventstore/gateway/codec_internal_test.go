@@ -8,7 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// A message to who does not read takes the memory it needs.
+// A message to a client that does not read takes only the memory that it needs.
 func TestAMessageTakesItsOwnSize(t *testing.T) {
 	t.Parallel()
 	c := codec{encoding.GetCodecV2("proto")}

@@ -16,8 +16,8 @@ import (
 	"daybook/eventstore/memory"
 )
 
-// deafening is a log whose subscriptions fall silent, or whose reads hang, as over
-// a line that takes packets and brings none.
+// deafening is a log whose subscriptions fall silent or whose reads hang, as on a connection over
+// which nothing comes any more.
 type deafening struct {
 	eventstore.Store
 	deaf, hanging      atomic.Bool
@@ -57,7 +57,8 @@ func (d *deafening) ReadStreamBackwards(ctx context.Context, stream string, from
 	return d.Store.ReadStreamBackwards(ctx, stream, from, limit)
 }
 
-// watched runs a test beside a gateway's watch over a log, in a time of its own.
+// watched runs a test with a gateway that watches a log. The test runs in a bubble of synctest,
+// with a clock of its own.
 func watched(t *testing.T, test func(t *testing.T, s *Server, log *deafening)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -76,10 +77,10 @@ func watched(t *testing.T, test func(t *testing.T, s *Server, log *deafening)) {
 	})
 }
 
-// pass lets the test's own time pass, in which nobody waits for anything real.
+// pass lets time of the bubble's clock pass. That takes no real time.
 func pass(d time.Duration) { <-time.After(d) }
 
-// elsewhere writes past the gateway, as another node does.
+// elsewhere writes directly into the log, as another node does.
 func elsewhere(t *testing.T, log *deafening, stream, document string) {
 	t.Helper()
 	e := eventstore.Event{ID: uuid.New(), Type: metadataType, Data: []byte(document)}
@@ -126,9 +127,9 @@ func writeAfter(t *testing.T, log *deafening) {
 	elsewhere(t, log, settingsStream, `{"$userStreamAcl":{"$r":"bob"}}`)
 }
 
-// A deleted stream is not shown for longer than the cache is trusted, nor does a
-// right live on that was taken away, when the watch over the log has fallen silent;
-// and the watch is begun anew.
+// When the watch over the log has fallen silent, a deleted stream is shown only as long as the
+// cache is trusted, and a right that was taken away holds no longer than that. Then the watch is
+// started again.
 func TestADeafWatchIsNotTrusted(t *testing.T) {
 	watched(t, func(t *testing.T, s *Server, log *deafening) {
 		writeBefore(t, log)
@@ -142,7 +143,7 @@ func TestADeafWatchIsNotTrusted(t *testing.T) {
 		log.deaf.Store(true)
 		before := log.subscribed.Load()
 		writeAfter(t, log)
-		for range 8 { // it is used all the time
+		for range 8 { // the cache is used all the time
 			knows(t, s)
 			pass((trustMax + proveEvery) / 8)
 		}
@@ -169,8 +170,8 @@ func TestADeafWatchIsNotTrusted(t *testing.T) {
 	})
 }
 
-// A log in which nothing happens, or nothing that has to do with metadata, is
-// trusted for ever, without being read; one that nobody uses is not looked at.
+// If nothing happens in the log, or nothing about metadata, the cache is trusted for ever and no
+// metadata is read. If nobody uses the cache, not even the head is read.
 func TestAWatchThatIsAliveIsTrusted(t *testing.T) {
 	watched(t, func(t *testing.T, s *Server, log *deafening) {
 		writeBefore(t, log)
@@ -208,7 +209,7 @@ func TestAWatchThatIsAliveIsTrusted(t *testing.T) {
 	})
 }
 
-// Where metadata can neither be trusted nor read, a call is refused in bounded time.
+// If metadata can neither be trusted nor read, a call is refused in bounded time.
 func TestMetadataThatCannotBeReadRefusesTheCall(t *testing.T) {
 	watched(t, func(t *testing.T, s *Server, log *deafening) {
 		writeBefore(t, log)
@@ -234,7 +235,7 @@ func TestMetadataThatCannotBeReadRefusesTheCall(t *testing.T) {
 	})
 }
 
-// A node that is called now and then looks at the head, and not at the metadata.
+// A node that is called only now and then reads the head, and does not read the metadata again.
 func TestACacheThatRestedIsProvenWhenItIsUsed(t *testing.T) {
 	watched(t, func(t *testing.T, s *Server, log *deafening) {
 		writeBefore(t, log)

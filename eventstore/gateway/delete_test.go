@@ -34,7 +34,7 @@ func TestDeleteAndTombstone(t *testing.T) {
 			state    string
 			name     string
 			expected expectation
-			wrong    map[string]string // trailers; nil if it succeeds
+			wrong    map[string]string // trailers of the error; nil if the call succeeds
 		}{
 			{missing, "any", anyRevision, map[string]string{"expected-version": "-2", "actual-version": "-1"}},
 			{missing, "no stream", noStream, map[string]string{"expected-version": "-1", "actual-version": "-1"}},
@@ -64,7 +64,7 @@ func TestDeleteAndTombstone(t *testing.T) {
 					}
 					wrong := c.wrong
 					if c.state == missing && method == "tombstone" && wrong["expected-version"] != "-4" && wrong["expected-version"] != "0" {
-						wrong = nil // what never was is not deleted, but may be ended
+						wrong = nil // a stream that never was cannot be deleted, but can be ended
 					}
 					switch c.state {
 					case documented:
@@ -103,7 +103,7 @@ func TestDeleteAndTombstone(t *testing.T) {
 	})
 }
 
-// A delete keeps who may do what, and nothing else that was said of the old stream.
+// A delete keeps the $acl and drops everything else of the old stream's metadata.
 func TestADeleteKeepsTheRightsOnly(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {
@@ -132,9 +132,9 @@ func TestADeleteKeepsTheRightsOnly(t *testing.T) {
 	})
 }
 
-// An append that was recorded before its stream was deleted is answered as it was
-// then, however often it comes, and the stream stays deleted; also if it was the
-// one that had begun the stream anew.
+// An append was recorded before its stream was deleted. However often it is repeated, it gets the
+// first answer, and the stream stays deleted. This also holds for an append that had begun the
+// stream again.
 func TestARepeatedAppendLeavesItsStreamDeleted(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {
@@ -147,7 +147,7 @@ func TestARepeatedAppendLeavesItsStreamDeleted(t *testing.T) {
 				if name != "no-stream" || anew {
 					s.write(stream, event())
 				}
-				if anew && name != "exists" { // which a deleted stream does not
+				if anew && name != "exists" { // a deleted stream does not exist
 					s.mustDelete(stream)
 				}
 				events := several(2, "t.v1")
@@ -159,7 +159,8 @@ func TestARepeatedAppendLeavesItsStreamDeleted(t *testing.T) {
 					}
 					s.read(ofStream(stream)).wants(t, "not found "+stream)
 				}
-				// One of its events in another append is still refused, and shows nothing.
+				// If another append has one of its events, it is still refused, and the stream
+				// stays hidden.
 				resp, _, err := s.appendTo(stream, anyRevision, events[1], event())
 				if want := fmt.Sprintf("wrong, at %d", revision); outcome(resp, err) != want {
 					t.Errorf("%s: an event in another append: %s, want %s", stream, outcome(resp, err), want)
@@ -187,8 +188,8 @@ func (c *cutOff) Append(ctx context.Context, stream string, expected eventstore.
 	return c.Store.Append(ctx, stream, expected, events)
 }
 
-// An append that was cut off while it began its stream anew begins it when it is
-// repeated, even if the stream was deleted once more in the meantime.
+// An append was cut off while it began its deleted stream again. When it is repeated, it begins the
+// stream, even if the stream was deleted once more in the meantime.
 func TestAnAppendCutOffAsItBeginsAStreamAnew(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {
@@ -213,8 +214,8 @@ func TestAnAppendCutOffAsItBeginsAStreamAnew(t *testing.T) {
 	})
 }
 
-// Metadata that was ended would show a deleted stream again, and let nobody delete
-// it any more.
+// A stream of metadata cannot be deleted or ended. Otherwise a deleted stream would be shown again,
+// and nobody could delete it any more.
 func TestMetadataIsNotDeleted(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {

@@ -18,7 +18,7 @@ import (
 	"daybook/eventstore/gateway"
 )
 
-// ways are how events come in: each returns what an append in short says of them.
+// ways are the methods by which events can be appended. Each returns a short text for the answer.
 var ways = map[string]func(s *served, t *testing.T, stream string, expected expectation, events ...eventstore.Event) string{
 	"append": func(s *served, _ *testing.T, stream string, expected expectation, events ...eventstore.Event) string {
 		resp, _, err := s.appendTo(stream, expected, events...)
@@ -37,7 +37,7 @@ var ways = map[string]func(s *served, t *testing.T, stream string, expected expe
 				return fmt.Sprintf("wrong, at %d", wrong.GetCurrentStreamRevision())
 			}
 			if len(err.GetDetails()) == 1 && err.GetDetails()[0].MessageIs(&shared.StreamDeleted{}) {
-				return codes.FailedPrecondition.String() // as Append says it
+				return codes.FailedPrecondition.String() // the same text as for Append
 			}
 			return codes.Code(err.GetCode()).String()
 		}
@@ -52,8 +52,8 @@ func (s *served) metadataOf(stream string) string {
 	return string(messages[0].GetEvent().GetEvent().GetData())
 }
 
-// Whoever writes the metadata of a deleted stream does not bring back what it held:
-// not for readers, subscribers, groups and links, and not on another node.
+// Writing the metadata of a deleted stream does not show its old events again: not to readers,
+// subscribers and groups, not by links, and not on another node.
 func TestMetadataLeavesADeletedStreamDeleted(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {
@@ -86,7 +86,7 @@ func TestMetadataLeavesADeletedStreamDeleted(t *testing.T) {
 					for i, text := range c.documents {
 						documents[i] = document(text)
 					}
-					for range 2 { // the second time it is a repeat
+					for range 2 { // the second time the append is a repetition
 						if got := write(s, t, "$$"+stream, c.expected, documents...); got != c.answer {
 							t.Fatalf("the append says %s, want %s", got, c.answer)
 						}
@@ -95,7 +95,7 @@ func TestMetadataLeavesADeletedStreamDeleted(t *testing.T) {
 						t.Errorf("metadata %s, want %s", got, c.want)
 					}
 					for _, node := range []*served{s, other} {
-						until(t, func() bool { // the other hears of it a moment later
+						until(t, func() bool { // the other node learns it a moment later
 							a := node.read(ofStream(stream))
 							return len(a.messages) == 0 || short(a.messages[0]) == "not found "+stream
 						})
@@ -122,8 +122,8 @@ func TestMetadataLeavesADeletedStreamDeleted(t *testing.T) {
 	})
 }
 
-// A repeated document is answered as it was, also if its stream was deleted in
-// between, and stays without effect then.
+// A repeated document gets its first answer, even if its stream was deleted in between. It has no
+// effect then.
 func TestADocumentRepeatedAfterADelete(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {
@@ -148,8 +148,8 @@ func TestADocumentRepeatedAfterADelete(t *testing.T) {
 	})
 }
 
-// Of many who write documents at the same time, on two nodes, nobody who expects
-// nothing is refused, and a deleted stream's $tb is written once.
+// Many writers write documents at the same time on two nodes. A writer that expects no revision is
+// never refused, and the $tb of a deleted stream is written once.
 func TestManyDocumentsAtOnce(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {
@@ -206,7 +206,7 @@ func TestADeleteJustBeforeADocument(t *testing.T) {
 				if got := outcome(resp, err); got != c.answer {
 					t.Errorf("the append says %s, want %s", got, c.answer)
 				}
-				if log.before != nil { // it was refused for what was read
+				if log.before != nil { // the append was refused before it was sent
 					log.before()
 				}
 				for _, message := range other.read(ofStream("a")).messages {
@@ -219,8 +219,8 @@ func TestADeleteJustBeforeADocument(t *testing.T) {
 	}
 }
 
-// What cannot be read back is refused where it is written: rights in it would hold
-// for nobody.
+// A document that could not be read back is refused when it is written, because its rights would
+// hold for nobody.
 func TestDocumentsThatCannotBeReadAreRefused(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {
@@ -298,17 +298,17 @@ func TestDocumentsThatCannotBeReadAreRefused(t *testing.T) {
 			}
 		}
 		s.mustAppend("$settings", anyRevision, document(`{"$userStreamAcl":{"$r":"$all","$w":["ops"]},"$systemStreamAcl":null,"own":1}`))
-		s.mustAppend("other", anyRevision, document(`{"$acl":5}`)) // which is a stream as any
+		s.mustAppend("other", anyRevision, document(`{"$acl":5}`)) // an ordinary stream may hold anything
 	})
 }
 
-// Each member of metadata, with each kind of value: it holds as it does at a real server,
-// where a limit below one is none, or it is refused by its name. None is stored that
-// says something which nobody applies.
+// Each member of metadata is written with each kind of value. Either it has the effect that it has
+// on a real server, where a limit below one means no limit, or it is refused and the error names
+// it. No value is stored that has no effect.
 func TestEachValueOfMetadataHoldsOrIsRefused(t *testing.T) {
 	t.Parallel()
 	const events, highest = 5, "9223372036854775807"
-	numbers := map[string]int64{ // how many of the events a limit of this many leaves, by $maxCount
+	numbers := map[string]int64{ // by limit: how many events a $maxCount of this limit shows
 		"3": 3, "1": 1, "5": events, "6": events, highest: events,
 		"0": events, "-1": events, "-5": events, "-9223372036854775808": events, "null": events,
 	}
@@ -424,15 +424,16 @@ func TestMetadataOfAnEndedStream(t *testing.T) {
 	})
 }
 
-// Ids that a stream knows are a conflict where the stream is not as expected, or has
-// not all of them; at its end they are recorded again, as in EventStoreDB.
+// If a stream knows ids of an append, the append is a conflict if the stream is not as expected, or
+// if it does not have all of the ids. At the stream's end they are recorded again. EventStoreDB
+// does the same.
 func TestKnownIDsThatAreNoRepeat(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {
 		s := serve(t, store, gateway.Options{})
 		cases := map[string]struct {
 			expected expectation
-			ids      []int // 0 and 1 are recorded
+			ids      []int // by number; 0 and 1 are recorded
 			want     string
 		}{
 			"both at 7":                    {exact(7), []int{0, 1}, "wrong, at 1"},
@@ -479,8 +480,8 @@ func TestKnownIDsThatAreNoRepeat(t *testing.T) {
 	})
 }
 
-// A stream that was deleted is begun anew by ids that it knows, where EventStoreDB
-// does so; an append that expects no revision is a repeat.
+// An append with ids that a deleted stream knows begins the stream again in the same cases as in
+// EventStoreDB. If it expects no revision, it is a repetition.
 func TestKnownIDsInADeletedStream(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {
@@ -488,7 +489,7 @@ func TestKnownIDsInADeletedStream(t *testing.T) {
 		for way, write := range ways {
 			for name, c := range map[string]struct {
 				expected expectation
-				ids      []int // 0 and 1 were recorded
+				ids      []int // by number; 0 and 1 were recorded
 				want     string
 				repeated string // the answer of a repeat
 			}{
@@ -528,8 +529,8 @@ func TestKnownIDsInADeletedStream(t *testing.T) {
 	})
 }
 
-// Documents of metadata are as other events: one that is repeated is written once, and
-// one whose id is used again is written.
+// Documents of metadata are treated like other events: a repeated document is written once, and a
+// new document with a used id is written.
 func TestKnownIDsOfMetadata(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {
@@ -566,7 +567,8 @@ func TestKnownIDsOfMetadata(t *testing.T) {
 	})
 }
 
-// Only Tombstone ends a stream: an event that looks like an end is told so.
+// Only Tombstone ends a stream. An append with an event of the tombstone's type is refused, and the
+// error says so.
 func TestAnEventLikeATombstoneIsRefused(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {

@@ -18,8 +18,8 @@ import (
 	"daybook/internal/pgtest"
 )
 
-// silence is how long nothing happens in the tests of endurance; where it is not
-// said, they are over at once or not run. CI says 5m.
+// silence is how long nothing happens in the tests of endurance. If DAYBOOK_SILENCE is not set,
+// they are short or are not run. CI sets 5m.
 func silence(t *testing.T) time.Duration {
 	t.Helper()
 	text := os.Getenv("DAYBOOK_SILENCE")
@@ -69,9 +69,8 @@ func endure(t *testing.T) (eventstore.Store, *esdb.Client) {
 	return store, client
 }
 
-// The client pings every ten seconds, also when nothing happens. A server that
-// takes that for an attack, as gRPC's do by default, cuts it off after half a
-// minute.
+// The client pings every ten seconds, even when nothing happens. By default, a gRPC server takes
+// that for an attack and ends the connection after half a minute. The gateway must not.
 func TestAnIdleSubscriptionLives(t *testing.T) {
 	quiet := silence(t)
 	if quiet == 0 {
@@ -107,8 +106,7 @@ func TestAnIdleSubscriptionLives(t *testing.T) {
 	}
 }
 
-// A subscriber that does not read must not make the server keep what it does not
-// take.
+// If a subscriber does not read, the server must not keep the events for it in memory.
 func TestASubscriberThatDoesNotReadCostsBoundedMemory(t *testing.T) {
 	const events, batch, allowed = 100_000, 500, 48 << 20
 	store, client := endure(t)
@@ -131,7 +129,8 @@ func TestASubscriberThatDoesNotReadCostsBoundedMemory(t *testing.T) {
 	if quiet := min(silence(t), time.Minute); quiet > 0 {
 		<-time.After(quiet) // the silence is what is tested
 	}
-	// Whatever is kept for the subscriber is kept now: it has taken nothing.
+	// The subscriber has read nothing, so if the server kept events for it, they would be in memory
+	// now.
 	if grown := heap() - before; grown > allowed {
 		t.Errorf("the heap grew by %d MiB, for %d MiB of events that nobody took", grown>>20, events*len(data)>>20)
 	}

@@ -9,7 +9,7 @@ func (s *Server) ReceivedIsDone() bool {
 	return true
 }
 
-// Guests counts the connections that were let in and are still there.
+// Guests counts the connections that were accepted and are still open.
 func (s *Server) Guests() int {
 	s.connections.mu.Lock()
 	defer s.connections.mu.Unlock()

@@ -8,9 +8,9 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 )
 
-// Whatever an expression says, little memory goes into it. The cases are what took
-// most without the limits, and what takes most within them. It runs alone: what
-// others take would be counted.
+// No regular expression takes much memory. The cases are the expressions that took most without the
+// limits, and those that take most within them. The test does not run in parallel, because it would
+// count the memory of other tests.
 func TestExpressionsTakeLittleMemory(t *testing.T) {
 	const most = 4 << 20
 	filled := func(part string) string { return strings.Repeat(part, maxExpression/len(part)) }

@@ -185,7 +185,7 @@ type streamFollower struct {
 
 func (f *streamFollower) run(ctx context.Context) error {
 	for {
-		// What is written from here on comes by the subscription.
+		// The subscription brings everything that is written after this head.
 		head, err := f.server.store.Head(ctx)
 		if err != nil {
 			return err

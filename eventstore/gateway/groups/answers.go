@@ -24,7 +24,7 @@ func (g *group) ack(c *consumer, ids []uuid.UUID, now time.Time) {
 		g.release(m)
 		g.finish(m)
 	}
-	if waited { // once for all of them, because the queues may be long
+	if waited { // once for all ids, because the queues may be long
 		done := func(m *message) bool { return !m.again }
 		g.retry, g.replayed = slices.DeleteFunc(g.retry, done), slices.DeleteFunc(g.replayed, done)
 	}

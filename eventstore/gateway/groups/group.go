@@ -37,11 +37,11 @@ type group struct {
 	sent     list.List                // messages with a consumer; by deadline
 	tracked  list.List                // messages read from the source and not handled; by place
 	held     map[Place]*message       // all messages
-	byID     map[uuid.UUID][]*message // the same, by the id of what is acknowledged; a foreign log may have one twice
+	byID     map[uuid.UUID][]*message // the same, by the id that consumers acknowledge; a foreign log may have an id twice
 	heldSize int                      // bytes
 
 	readTo   Place              // up to where the source was read
-	readSeq  int64              // number of the last event read, counted from this life's first
+	readSeq  int64              // how many events this run of the group has read
 	caughtUp bool               // everything up to the head was read
 	ended    bool               // there is nothing more to read, ever
 	ahead    map[Place]struct{} // parked before this run of the group, and not yet read again
@@ -55,7 +55,7 @@ type group struct {
 	saving  *saving
 
 	replayedTo   int64 // number of the last parked event that was given to replay
-	asked, begun int   // replays asked for, and of these how many found all they look for
+	asked, begun int   // how many replays were asked for, and how many of these have read all their events
 	blocked      bool  // the next event to be replayed is still being parked
 
 	out []effect // outputs since the last call of effects

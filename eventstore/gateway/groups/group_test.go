@@ -17,7 +17,7 @@ import (
 	"daybook/eventstore"
 )
 
-// defaults are those of the protocol's clients.
+// defaults are the default settings of the protocol's clients.
 func defaults() Settings {
 	return Settings{
 		MessageTimeout:     30 * time.Second,
@@ -32,9 +32,8 @@ func defaults() Settings {
 	}
 }
 
-// model is a group with everything around it: a source that grows, consumers
-// that do what they like, and a store that outlives crashes. It knows of each
-// event what became of it.
+// model is a group with everything that it needs: a source that grows, consumers that answer in any
+// way, and a store that survives crashes. For each event it knows what has happened to it.
 type model struct {
 	*rapid.T
 	now      time.Time
@@ -45,17 +44,17 @@ type model struct {
 	source   []Item // in order; an item without event is one that was not selected
 
 	clients []*client
-	slots   int // of all clients there ever were, which bounds what comes back
+	slots   int // the slots of all clients so far; no more events can come back than that
 
 	handled map[Place]bool // acknowledged, skipped or durably parked, in any life
 	acked   map[Place]bool // in this life
 	newest  map[uint64]Place
-	lost    *Changes // saved, but the group has not heard of it
+	lost    *Changes // saved, but the group has not been told so
 }
 
 type client struct {
 	is    *consumer
-	hands map[uuid.UUID]Event // what it was given and has not answered
+	hands map[uuid.UUID]Event // events that the client was given and has not answered
 }
 
 var testStart = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -85,7 +84,7 @@ func newModel(t *rapid.T) *model {
 	return m
 }
 
-// begin is the start of a life, from what the store holds.
+// begin starts a run of the group with what the store holds.
 func (m *model) begin() {
 	stored, err := m.store.Groups(context.Background())
 	if err != nil {
@@ -155,7 +154,7 @@ func (m *model) connect(slots int) *client {
 	return c
 }
 
-// one is a client that is connected, or the test skips.
+// one is a connected client. If there is none, the step is skipped.
 func (m *model) one(t *rapid.T) *client {
 	if len(m.clients) == 0 {
 		t.Skip("no consumer")
@@ -170,7 +169,8 @@ func (m *model) Disconnect(t *rapid.T) {
 	m.effects()
 }
 
-// some of what a client has in its hands, which may have been taken from it.
+// some returns ids of some events that a client has not answered. The group may have taken them
+// back already.
 func (m *model) some(t *rapid.T, c *client) []uuid.UUID {
 	ids := slices.SortedFunc(maps.Keys(c.hands), func(a, b uuid.UUID) int { return slices.Compare(a[:], b[:]) })
 	if len(ids) == 0 {
@@ -222,7 +222,7 @@ func (m *model) Wait(t *rapid.T) {
 	m.effects()
 }
 
-// Save begins to save, and may be answered later, or never.
+// Save begins to save changes. The store may answer later, or never.
 func (m *model) Save(t *rapid.T) {
 	if m.lost == nil {
 		changes := m.group.take(false, m.now)
@@ -281,7 +281,7 @@ func (m *model) ReadReplayed(*rapid.T) {
 		if !m.group.replay(p.Number, *m.source[RevisionOf(p.Place)].Event, m.now) {
 			break
 		}
-		delete(m.acked, p.Place) // it is to come again
+		delete(m.acked, p.Place) // because a parked event must come again
 	}
 	if len(parked) == 0 {
 		m.group.begun = m.group.asked
@@ -289,7 +289,7 @@ func (m *model) ReadReplayed(*rapid.T) {
 	m.effects()
 }
 
-// effects gives out what the group decided, and looks at each delivery.
+// effects passes the group's decisions to the clients, and checks each delivery.
 func (m *model) effects() {
 	for _, e := range m.group.effects() {
 		at := slices.IndexFunc(m.clients, func(c *client) bool { return c.is == e.to })
@@ -314,8 +314,7 @@ func (m *model) delivered(c *client, d Delivery) {
 	if d.Retries > 0 || held != nil && held.number >= 0 {
 		return
 	}
-	// New events come in order; those that are pinned, in order by what they are
-	// pinned by.
+	// New events come in order. With a pinned strategy, the events of each key come in order.
 	pin := pin(m.settings.Strategy, d.Event)
 	if last, seen := m.newest[pin]; seen && d.Place.Compare(last) <= 0 {
 		m.Fatalf("new event %s comes after %s", d.Place, last)
@@ -364,8 +363,7 @@ func (m *model) Check(*rapid.T) {
 	}
 }
 
-// finish has one diligent consumer work until all is done: then nothing was
-// lost.
+// finish lets one consumer acknowledge everything, and fails if an event was lost.
 func (m *model) finish() {
 	if m.lost != nil {
 		m.answer()
@@ -439,7 +437,7 @@ func TestGroup(t *testing.T) {
 	}
 }
 
-// However few events a group may hold, large ones stop it earlier.
+// A group stops reading at its limit of events, and earlier if the events are large.
 func TestLargeEventsStopTheReading(t *testing.T) {
 	t.Parallel()
 	settings := defaults()
@@ -487,7 +485,7 @@ func TestWhatEventsArePinnedBy(t *testing.T) {
 	}
 }
 
-// Consumers that come and go move no more than their own share.
+// When a consumer comes or goes, only its own share of the keys moves to another consumer.
 func TestPinsStay(t *testing.T) {
 	t.Parallel()
 	settings := defaults()
@@ -515,7 +513,7 @@ func TestPinsStay(t *testing.T) {
 	}
 }
 
-// A reason is cut between two runes; the events of one answer share it.
+// A long reason is cut between two runes, and all events of one answer have the same reason.
 func TestALongReasonIsCut(t *testing.T) {
 	t.Parallel()
 	const prefix = "Client explicitly NAK'ed message.\n"
@@ -545,8 +543,8 @@ func TestALongReasonIsCut(t *testing.T) {
 	}
 }
 
-// Consumers may be done with what was taken from them, however much that is; what
-// nobody has answered stays, in order, and ids that nobody knows change nothing.
+// A consumer may acknowledge any number of events that were already taken back from it. Events
+// without an answer stay, in order. Unknown ids change nothing.
 func TestLateAcknowledgements(t *testing.T) {
 	t.Parallel()
 	settings := defaults()
@@ -556,7 +554,7 @@ func TestLateAcknowledgements(t *testing.T) {
 	var ids []uuid.UUID
 	for n := range 8 {
 		e := testEvent(n, "s")
-		if n == 5 { // as a foreign log may have it
+		if n == 5 { // the same id twice, which a foreign log may have
 			e.Original.ID = ids[1]
 		}
 		g.read(Item{Event: &e, Place: e.Place}, testStart)
@@ -565,8 +563,8 @@ func TestLateAcknowledgements(t *testing.T) {
 	other := g.connect(1, testStart)
 	g.disconnect(c, testStart)
 	g.effects()
-	// 5 went to the other, as the first had one with this id, and 7 to nobody.
-	// The rest waits to come again.
+	// Event 5 went to the other consumer, because the first one had an event with this id. Event 7
+	// went to nobody. The other events wait to be handed out again.
 	for range 1000 {
 		ids = append(ids, uuid.New())
 	}

@@ -69,7 +69,7 @@ func (k Key) OnAll() bool { return k.Source == All }
 // Filter selects events of $all by the name of their stream or by their type:
 // by prefixes or by a regular expression. The zero Filter selects all.
 type Filter struct {
-	ByStream bool     `json:"by_stream,omitzero"` // else by type
+	ByStream bool     `json:"by_stream,omitzero"` // by the stream's name; otherwise by type
 	Prefixes []string `json:"prefixes,omitempty"`
 	Regex    string   `json:"regex,omitempty"` // RE2
 }
@@ -81,8 +81,8 @@ type Strategy string
 const (
 	RoundRobin          Strategy = "RoundRobin"          // the next that has a free slot
 	DispatchToSingle    Strategy = "DispatchToSingle"    // the first that has a free slot
-	Pinned              Strategy = "Pinned"              // by stream always the same
-	PinnedByCorrelation Strategy = "PinnedByCorrelation" // by $correlationId always the same, without one by stream
+	Pinned              Strategy = "Pinned"              // all events of a stream go to the same consumer
+	PinnedByCorrelation Strategy = "PinnedByCorrelation" // all events with one $correlationId go to the same consumer; without one, as Pinned
 )
 
 // minTimeout keeps a group from handing the same events out again all the time.
@@ -95,8 +95,8 @@ type Settings struct {
 	StartFrom       Place `json:"start_from"`
 	ResolveLinks    bool  `json:"resolve_links"`
 	ExtraStatistics bool  `json:"extra_statistics"` // measure how long consumers take
-	// MessageTimeout is how long a consumer may take, before an event is handed
-	// out again; 0 is for ever, and less than minTimeout is that.
+	// MessageTimeout is how long a consumer may take before an event is handed out again. 0 means
+	// for ever. A time that is shorter than minTimeout counts as minTimeout.
 	MessageTimeout time.Duration `json:"message_timeout"`
 	MaxRetryCount  int           `json:"max_retry_count"` // an event with more retries is parked
 	// A checkpoint is written when MaxCheckpointCount events were handled since the last one.
@@ -212,7 +212,7 @@ type Log interface {
 
 // Parked is an event that could not be handled. It is stored until it is replayed.
 type Parked struct {
-	Number int64 // place in the group's row of parked events, from 0
+	Number int64 // the event's number among the group's parked events, from 0
 	Place  Place
 	ID     uuid.UUID // of the original event
 	Reason string
@@ -243,8 +243,8 @@ type Group struct {
 type Store interface {
 	// Groups are all groups, sorted by source and name.
 	Groups(ctx context.Context) ([]Group, error)
-	// Put makes a group or, if it is there, changes its filter and settings and
-	// keeps the rest; a checkpoint that is not nil is set.
+	// Put makes a group. If the group is there already, Put changes its filter and settings, sets
+	// its checkpoint if that is not nil, and keeps everything else.
 	Put(ctx context.Context, epoch int64, group Group) error
 	// Delete removes a group and all that is kept of it.
 	Delete(ctx context.Context, epoch int64, key Key) error

@@ -36,12 +36,12 @@ type running struct {
 
 	mu    sync.Mutex
 	rules *group
-	// boxes are the consumers' ends of the deliveries.
+	// consumerEnds has, for each consumer of the rules, the Consumer that its connection uses.
 	consumerEnds map[*consumer]*Consumer
 	stopped      error // why no consumer is served any more
-	// unfollow ends the reading of the source, if that goes on.
+	// unfollow ends the reading of the source, if it is under way.
 	unfollow context.CancelFunc
-	wakeAt   time.Time // until when save waits, zero: for a token only
+	wakeAt   time.Time // until when save waits; zero: it waits only for a token
 	stored   *Place    // the checkpoint in the store
 	seen     eventstore.Anchor
 
@@ -78,7 +78,7 @@ func start(ctx context.Context, s *Service, epoch int64, g Group) (*running, err
 		ended:        make(chan struct{}),
 		fenced:       s.fencedAt(epoch),
 	}
-	life, stop := context.WithCancel(context.Background()) // longer than the request that made it
+	life, stop := context.WithCancel(context.Background()) // because the group lives longer than the request that made it
 	r.stop = stop
 	go r.run(life)
 	return r, nil
@@ -192,7 +192,7 @@ func (r *running) follow(ctx context.Context) (read bool, err error) {
 	after := r.rules.readTo
 	r.unfollow = cancel
 	r.mu.Unlock()
-	r.with(func(*group, time.Time) {}) // the consumers may have left before it could be ended
+	r.with(func(*group, time.Time) {}) // so that the read ends if all consumers left before unfollow was set
 	for item, err := range r.log.Follow(following, r.definition, after) {
 		if err == nil {
 			read = true
@@ -344,7 +344,7 @@ func (r *running) saveChanges(ctx context.Context, changes Changes) error {
 func outlive(ctx context.Context, most time.Duration) (context.Context, context.CancelFunc) {
 	longer, cancel := context.WithTimeout(context.WithoutCancel(ctx), most)
 	stop := context.AfterFunc(ctx, func() {
-		_ = wait(longer, nil, time.Now().Add(endMax)) // either way it is over
+		_ = wait(longer, nil, time.Now().Add(endMax)) // the time ends in both cases
 		cancel()
 	})
 	return longer, func() { stop(); cancel() }
@@ -419,7 +419,7 @@ func (r *running) connect(who Connection, slots int) (box *Consumer, err error) 
 	return box, err
 }
 
-// checkpoint is the one in the store, nil if there is none.
+// checkpoint is the checkpoint in the store; nil if there is none.
 func (r *running) checkpoint() *Place {
 	r.mu.Lock()
 	defer r.mu.Unlock()

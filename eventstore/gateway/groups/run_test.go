@@ -20,14 +20,14 @@ import (
 	"daybook/eventstore"
 )
 
-// tape is a source that grows, and counts what is read of it.
+// tape is a source that grows, and that counts how much of it is read.
 type tape struct {
 	mu     sync.Mutex
 	length int
 	reads  int               // events given
 	open   int               // followers
 	broken bool              // reading fails
-	known  eventstore.Anchor // of marks
+	known  eventstore.Anchor // the event that marks name
 	grown  chan struct{}
 }
 
@@ -47,7 +47,7 @@ func (l *tape) breaks(broken bool) {
 	l.broken = broken
 }
 
-// tells makes marks tell of an event.
+// tells sets the event that marks name.
 func (l *tape) tells(known eventstore.Anchor) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -109,7 +109,7 @@ func (l *tape) Last(context.Context, string) (Place, error) {
 	return InStream(int64(l.length) - 1), nil
 }
 
-// fragile is a store that can be out of order.
+// fragile is a store that a test can make fail.
 type fragile struct {
 	*Memory
 	mu   sync.Mutex
@@ -123,7 +123,7 @@ func (f *fragile) set(err error) {
 	f.fail = err
 }
 
-// errHangs is of a store that does not answer.
+// errHangs is the error of a store that does not answer.
 var errHangs = errors.New("no answer")
 
 func (f *fragile) trouble(ctx context.Context) error {
@@ -156,13 +156,13 @@ func (f *fragile) lastSeen(key Key) eventstore.Anchor {
 	return f.seen[key]
 }
 
-// Put makes the group, and when the store is out of order its answer is lost.
+// Put makes the group. While the store fails, the group is made but the answer is lost.
 func (f *fragile) Put(ctx context.Context, epoch int64, group Group) error {
 	return errors.Join(f.Memory.Put(ctx, epoch, group), f.trouble(ctx))
 }
 
-// Delete fails for what is not there, as a database tells it; when the store is
-// out of order its answer is lost.
+// Delete returns the error of a database if there is no such group. While the store fails, the
+// group is deleted but the answer is lost.
 func (f *fragile) Delete(ctx context.Context, epoch int64, key Key) error {
 	f.Memory.mu.Lock()
 	missing := f.groups[key] == nil
@@ -208,7 +208,7 @@ type bench struct {
 	logs  bytes.Buffer // what it logged
 }
 
-// inBubble runs a test of a service in a bubble, where time passes when nothing
+// inBubble runs a test of a service in a bubble of synctest, where time passes only when nothing
 // else can happen.
 func inBubble(t *testing.T, settings func(*Settings), test func(*bench)) {
 	t.Helper()
@@ -237,7 +237,7 @@ func (b *bench) must(err error) {
 	}
 }
 
-// pass lets time pass; in a bubble that takes none.
+// pass lets time of the bubble pass. That takes no real time.
 func (b *bench) pass(d time.Duration) { <-time.After(d) }
 
 func (b *bench) connect(slots int) *Consumer {
@@ -254,7 +254,7 @@ func (b *bench) info() Info {
 	return info
 }
 
-// got is what a consumer has by now, as revision and retries.
+// got returns what a consumer has received so far, each as revision/retries.
 func (b *bench) got(c *Consumer) (got []string, ids []uuid.UUID) {
 	b.Helper()
 	synctest.Wait()
@@ -326,7 +326,7 @@ func TestWithoutATimeoutAMessageIsWaitedForForEver(t *testing.T) {
 	})
 }
 
-// A timeout of a tick, the protocol's unit, must not make a node do nothing else.
+// A timeout of one tick (100 ns, the protocol's unit) must not keep a node busy with nothing else.
 func TestATimeoutIsAMillisecondAtLeast(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *Settings) { s.MessageTimeout, s.MaxRetryCount = 100*time.Nanosecond, 1_000_000 }, func(b *bench) {
@@ -340,8 +340,8 @@ func TestATimeoutIsAMillisecondAtLeast(t *testing.T) {
 	})
 }
 
-// A consumer that reads nothing has at most as much waiting as it has slots,
-// however often that times out.
+// If a consumer reads nothing, at most as many events wait for it as it has slots, however often
+// they time out.
 func TestWhatIsNotReadIsTakenBack(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *Settings) { s.MessageTimeout, s.MaxRetryCount = time.Second, 1 }, func(b *bench) {
@@ -383,8 +383,8 @@ func TestNobodyReadsForNobody(t *testing.T) {
 	})
 }
 
-// What a group holds is bounded, whatever its consumers do; then it goes on where
-// it was.
+// The number of events that a group holds is bounded, whatever its consumers do. When there is
+// space, it goes on from its place.
 func TestReadingStopsWhenTheBufferIsFull(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *Settings) { s.HistoryBufferSize, s.LiveBufferSize, s.ReadBatchSize = 10, 10, 4 }, func(b *bench) {
@@ -488,8 +488,8 @@ func TestCheckpointsAreWrittenByTimeAndByCount(t *testing.T) {
 	})
 }
 
-// With its checkpoint a group keeps which event it has read last, be it one that came or
-// one that a mark tells of, so that it knows the log again.
+// With its checkpoint a group stores the event that it has read last, so that the log can be
+// recognised later. It is an event that was read, or one that a mark names.
 func TestACheckpointIsKeptWithTheEventThatWasReadLast(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *Settings) { s.MaxCheckpointCount = 1 }, func(b *bench) {
@@ -516,7 +516,7 @@ func TestACheckpointIsKeptWithTheEventThatWasReadLast(t *testing.T) {
 	})
 }
 
-// What is parked is handled only when it is saved; meanwhile nothing is lost.
+// A parked event counts as handled only when it is saved. Until then nothing is lost.
 func TestWhatCannotBeSavedIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *Settings) { s.MaxCheckpointCount = 1 }, func(b *bench) {
@@ -559,7 +559,7 @@ func TestReadingIsTriedAgain(t *testing.T) {
 		b.tape.breaks(true)
 		b.tape.grow(1)
 		b.pass(time.Minute)
-		b.wantLogged("cannot read its source", 2) // it could meanwhile
+		b.wantLogged("cannot read its source", 2) // twice, because it could read in between
 	})
 }
 
@@ -569,9 +569,9 @@ func TestAnUpdateKeepsTheCheckpoint(t *testing.T) {
 		b.tape.grow(5)
 		c := b.connect(5)
 		_, ids := b.got(c)
-		c.Ack(ids[:3]) // too few for a checkpoint by the settings
+		c.Ack(ids[:3]) // by the settings these are too few for a checkpoint
 		settings := defaults()
-		settings.StartFrom = InStream(0) // as the Go client sends it, asked or not
+		settings.StartFrom = InStream(0) // the Go client always sends a start
 		b.must(b.Update(b.Context(), b.key, settings))
 		b.wantOver(c, &DroppedError{Key: b.key})
 		b.want(b.connect(5), "3/0", "4/0")
@@ -588,15 +588,15 @@ func TestAGroupFromTheEndLosesNothing(t *testing.T) {
 		b.tape.grow(1)
 		b.must(b.Restart(b.Context()))
 		d.Settings.MaxRetryCount++
-		b.must(b.Update(b.Context(), d.Key, d.Settings)) // at the end that it began at
+		b.must(b.Update(b.Context(), d.Key, d.Settings)) // the start is the end, as when the group was made
 		c, err := b.Connect(b.Context(), d.Key, Connection{}, 5)
 		b.must(err)
 		b.want(c, "5/0")
 	})
 }
 
-// A group is moved until somebody has handled something, wherever it began, and
-// through restarts.
+// As long as no consumer has handled an event, an update moves the group's start, wherever the
+// group began and also after restarts.
 func TestAGroupIsMovedBeforeItHasBegun(t *testing.T) {
 	t.Parallel()
 	for name, start := range map[string]Place{"the end": eventstore.End, "the start": None, "the middle": InStream(3), "beyond": InStream(9)} {
@@ -618,7 +618,7 @@ func TestAGroupIsMovedBeforeItHasBegun(t *testing.T) {
 				b.must(b.Create(b.Context(), d))
 				b.tape.grow(1)
 				move(InStream(4))
-				b.want(join(), "4/0", "5/0") // which handles nothing
+				b.want(join(), "4/0", "5/0") // this consumer handles nothing
 				move(eventstore.End)
 				b.tape.grow(1)
 				move(eventstore.End)
@@ -631,7 +631,7 @@ func TestAGroupIsMovedBeforeItHasBegun(t *testing.T) {
 				c := join()
 				ids := b.want(c, "1/0", "2/0", "3/0", "4/0", "5/0", "6/0")
 				c.Ack(ids[:2])
-				move(None) // too late
+				move(None) // too late, because an event was handled
 				b.want(join(), "3/0", "4/0", "5/0", "6/0")
 				move(eventstore.End)
 				b.want(join(), "3/0", "4/0", "5/0", "6/0")
@@ -640,8 +640,8 @@ func TestAGroupIsMovedBeforeItHasBegun(t *testing.T) {
 	}
 }
 
-// Another node leads: consumers are told where, and when this one leads again, it
-// goes on where the groups are.
+// When another node leads, consumers are told its address. When this node leads again, it goes on
+// from the groups' checkpoints.
 func TestGroupsFollowTheLeader(t *testing.T) {
 	t.Parallel()
 	inBubble(t, nil, func(b *bench) {
@@ -673,7 +673,7 @@ func TestGroupsFollowTheLeader(t *testing.T) {
 	})
 }
 
-// A node that learns from the store that it was overtaken serves nobody until it
+// If a node learns from the store that another node has taken over, it serves no consumer until it
 // leads again.
 func TestAFencedNodeStopsServing(t *testing.T) {
 	t.Parallel()

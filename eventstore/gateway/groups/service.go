@@ -62,7 +62,7 @@ func (s *Service) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-changed:
-		case <-s.restart: // an epoch is over before the node knows
+		case <-s.restart: // an epoch is over, and the node does not know it yet
 		case <-again:
 		}
 	}

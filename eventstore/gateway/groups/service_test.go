@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// A group whose maker was not told is there when it is made again, as it was made.
+// A group was made, but the answer was lost. When it is made again, it is there as it was made the
+// first time.
 func TestAGroupMadeAgainAfterALostAnswerIsAsItWas(t *testing.T) {
 	t.Parallel()
 	inBubble(t, nil, func(b *bench) {
@@ -59,7 +60,8 @@ var changes = map[string]func(*bench) error{
 	"delete": func(b *bench) error { return b.Delete(b.Context(), b.key) },
 }
 
-// Two nodes are not to serve the same groups for as long as a store hangs.
+// While the store hangs during a change, this node loses its lease. It must stop serving at once,
+// so that two nodes never serve the same groups.
 func TestALostLeaseIsNotHeldUpByAChange(t *testing.T) {
 	t.Parallel()
 	for name, change := range changes {
@@ -83,7 +85,7 @@ func TestALostLeaseIsNotHeldUpByAChange(t *testing.T) {
 				if err := <-changed; err == nil {
 					b.Error("what was cut off is told to be done")
 				}
-				// It may lead again, and then nothing is cut off early.
+				// The node may lead again, and then nothing is cut off early.
 				b.node.set(Leadership{Epoch: 2})
 				b.pass(time.Second)
 				began = time.Now()
@@ -95,7 +97,7 @@ func TestALostLeaseIsNotHeldUpByAChange(t *testing.T) {
 	}
 }
 
-// When the service ends, what is under way and does not get on is soon cut off.
+// When the service ends, work that is under way and hangs is soon cut off.
 func TestTheEndIsNotHeldUp(t *testing.T) {
 	t.Parallel()
 	for name, change := range changes {

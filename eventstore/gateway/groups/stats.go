@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// measured bounds the latencies kept of a consumer.
+// measured is how many latencies of a consumer are kept.
 const measured = 1000
 
-// stats counts what a consumer was given. Averages are over the time between
-// two looks, as the protocol has it.
+// stats counts the events that a consumer was given. Averages are over the time between two
+// requests for the statistics, as the protocol requires.
 type stats struct {
 	total     int64
 	lastTotal int64
@@ -30,7 +30,8 @@ func (s *stats) handled(took time.Duration) {
 	s.next = (s.next + 1) % measured
 }
 
-// rates returns the count since the last look, and what that is per second.
+// rates returns how many events there were since the last request for the statistics, and how many
+// that is for each second.
 func (s *stats) rates(now time.Time) (since int64, perSecond int) {
 	since = s.total - s.lastTotal
 	if passed := now.Sub(s.lastLook); passed > 0 {
@@ -46,7 +47,7 @@ type Measurement struct {
 	Value int64
 }
 
-// measurements are the figures the protocol's tools know.
+// measurements are the figures that the protocol's tools know.
 func (s *stats) measurements() []Measurement {
 	if len(s.latencies) == 0 {
 		return nil
