@@ -2,23 +2,25 @@ package aggregate
 
 import "slices"
 
-// Condition is what the sender of a request expects of the stream. All that is set must
-// hold. The zero value expects nothing.
+// Condition is what the sender of a request expects of the stream. All members that are set
+// must be met. The zero value is always met.
 type Condition struct {
-	Exists bool // it has events
-	Empty  bool // it has none
-	// At, where not nil, are revisions of which it has one. An empty list never holds.
+	Exists bool // the stream has events
+	Empty  bool // the stream has no events
+	// At, if not nil, has the allowed revisions: the stream must be at one of them. An empty
+	// list is never met.
 	At []int64
-	// NotAt are revisions of which it has none.
+	// NotAt has the forbidden revisions: the stream must be at none of them.
 	NotAt []int64
 }
 
-// AtRevision expects one revision.
+// AtRevision is the condition that the stream is at a revision.
 func AtRevision(revision int64) *Condition { return &Condition{At: []int64{revision}} }
 
-// holds tells whether a stream is as expected. own is the revision of the latest event
-// that changed its state, -1 if there is none, and last that of its latest event of all:
-// what another program wrote after the shop's own has changed nothing.
+// holds tells whether a stream meets the condition. own is the revision of the shop's latest
+// event in the stream (-1: none). last is the revision of the latest event of any program.
+// Both are allowed, because events that another program wrote after the shop's have changed
+// nothing.
 func (c *Condition) holds(own, last int64) bool {
 	if c == nil {
 		return true
@@ -33,5 +35,5 @@ func (c *Condition) holds(own, last int64) bool {
 	return !slices.ContainsFunc(c.NotAt, here)
 }
 
-// Allows tells whether a stream at a revision is as expected.
+// Allows tells whether a stream at this revision meets the condition.
 func (c *Condition) Allows(revision int64) bool { return c.holds(revision, revision) }

@@ -1,13 +1,13 @@
-// Package aggregate carries out commands on aggregates of any kind: it folds a stream,
-// lets the aggregate decide, and appends what was decided. It knows no aggregate by name;
-// a Definition says how one is folded and asked.
+// Package aggregate carries out commands on aggregates of any kind. It folds a stream, calls
+// the aggregate's Decide, and appends the events that Decide returns. It imports no aggregate.
+// A Definition has the functions of one kind.
 //
 //   - handler.go takes commands and keeps a lane for each stream.
 //   - lane.go decides the commands of one stream, and appends them as one batch.
 //   - fold.go reads a stream into a state, from a snapshot if there is one.
 //   - memory.go remembers the latest commands of a stream.
-//   - search.go and searches.go look up in the log what was forgotten.
-//   - doubt.go tells an outcome that is not known from a refusal.
+//   - search.go and searches.go look in the log for what the memory or a state has forgotten.
+//   - doubt.go finds out whether an error leaves it unknown what was recorded.
 package aggregate
 
 import (
@@ -17,27 +17,27 @@ import (
 	"daybook/eventstore"
 )
 
-// Definition tells a Handler how one kind of aggregate is folded and asked.
-// The functions are those of its package under domain.
+// Definition has the functions of one kind of aggregate, for its Handler. They come from the
+// aggregate's package under domain.
 type Definition[S, C, E any] struct {
 	// Category names the kind, for logs and metrics.
 	Category string
-	// FoldVersion is raised when State or Evolve change in a way that makes
-	// stored snapshots wrong.
+	// FoldVersion is the version of State and Evolve. A change that makes stored snapshots
+	// wrong raises it.
 	FoldVersion int
-	// SnapshotEvery is how many events lie between snapshots; 0 is never, for
-	// streams that stay short.
+	// SnapshotEvery is how many events there are between two snapshots. 0 means no snapshots,
+	// for streams that stay short.
 	SnapshotEvery int64
 
-	// Guarded tells the events that the state itself keeps from being recorded
-	// twice, as it does with a reservation, however late their command is asked
-	// for again. Such commands are soon forgotten, so that a flood of them does not
-	// wash out the others. nil: there are none.
+	// Guarded tells whether the state itself prevents that an event is recorded twice, even if
+	// its command comes again much later. Example: stock's state knows a reservation's id.
+	// Fewer commands with such events are remembered, so that many of them do not displace the
+	// other commands. nil means that no event is guarded.
 	Guarded func(E) bool
 
-	// Decide may answer with a *rule.ForgottenError. The stream's events that About
-	// selects for its name are then given to Recall, the latest first, and Decide is asked
-	// again with the state that it returns. Both are nil where Decide forgets nothing.
+	// About and Recall are set if Decide may return a *rule.ForgottenError. About selects the
+	// stream's events about the forgotten name. Recall adds these events to the state. Then
+	// Decide is called again with that state.
 	About  func(name string, e E) (about, enough bool)
 	Recall func(s S, name string, about []E) S
 
@@ -49,22 +49,22 @@ type Definition[S, C, E any] struct {
 
 func (a *Definition[S, C, E]) guards(event E) bool { return a.Guarded != nil && a.Guarded(event) }
 
-// Request asks an aggregate for something.
+// Request is one or more commands for a stream, with one command id.
 type Request[C any] struct {
 	Stream string
-	// Meta goes on every event. Meta.CommandID must be set: events get their
-	// ids from it, which is what makes a repeated request the same request.
+	// Meta is recorded with every event. Meta.CommandID must be set. The events' ids derive
+	// from it, so a repeated request is recognised.
 	Meta eventstore.Metadata
-	// Commands are decided one after the other and take effect all or none.
+	// Commands are decided one after the other. All of them take effect, or none.
 	Commands []C
-	// If, where set, refuses with StaleError unless it holds.
+	// If, if set, must be met. Otherwise the request is refused with StaleError.
 	If *Condition
-	// New says that the stream probably does not exist yet, so that reading it
-	// first would be a wasted round trip. A wrong guess costs a retry.
+	// New says that the stream probably does not exist yet. Then the handler does not read it
+	// first. If the guess is wrong, the handler must try again.
 	New bool
-	// Redecide asks the rules even if the command id is known, for commands
-	// that are repeatable by nature and whose present answer matters (a process
-	// asking whether its reservation still stands).
+	// With Redecide, the rules decide again even if the command id is known. It is for
+	// commands whose present result matters. Example: a process that reserves again wants to
+	// know whether its reservation is still active.
 	Redecide bool
 	// With AnyContent, the handler accepts a known command id with another
 	// Meta.Request. The caller must check it.
@@ -73,15 +73,16 @@ type Request[C any] struct {
 
 // Result tells what a request did.
 type Result[E any] struct {
-	// Revision and Position are of the last event of the request, or, when
-	// nothing had to happen, of the stream's last event. A stream that is still
-	// empty has revision -1.
+	// Revision and Position are those of the request's last event. If the request recorded
+	// nothing, they are those of the shop's last event in the stream. An empty stream has
+	// revision -1.
 	Revision int64
 	Position eventstore.Position
-	// Events were recorded by this request; none means "already so".
+	// Events are the events that this request recorded. If there are none, the state was
+	// already as the commands want it.
 	Events []E
-	// Replayed means the request had been carried out before, under the same
-	// command id, and Revision and Position are from then.
+	// Replayed means that a request with the same command id was carried out before. Revision
+	// and Position are those of that time.
 	Replayed bool
 }
 
@@ -96,22 +97,20 @@ func (e *StaleError) Error() string {
 	return fmt.Sprintf("stream %s is at revision %d, not as expected: %+v", e.Stream, e.Actual, e.If)
 }
 
-// ErrOverloaded means a stream has more commands waiting than it may, or more commands
-// than may wait for searches of the log; the caller
-// should come back later.
+// ErrOverloaded means that too many commands wait for this stream, or that too many commands
+// wait for searches of the log. The caller should try again later.
 var ErrOverloaded = errors.New("too many commands are waiting for this stream")
 
-// ErrCommandReused means that the command id belongs to another request, which
-// has changed something: one of another kind, or with another content
-// (eventstore.Metadata.Request).
+// ErrCommandReused means that another request with the same command id has changed something.
+// That request was of another kind, or had other content (eventstore.Metadata.Request).
 var ErrCommandReused = errors.New("the command id was used before, for another request")
 
-// ErrClosed means the handler is shutting down.
+// ErrClosed means that the handler is shutting down.
 var ErrClosed = errors.New("the command handler is closed")
 
-// UndecodableError means that a stream of ours holds an event that this program
-// cannot read: one of a newer program, or of something else that wrote under our
-// names. Trying again does not help; a newer program may.
+// UndecodableError means that a stream of the shop has an event that this program cannot read.
+// A newer version wrote it, or another program used the shop's names. Trying again does not
+// help, but a newer version of this program may read the event.
 type UndecodableError struct {
 	Stream   string
 	Revision int64

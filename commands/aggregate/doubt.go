@@ -8,11 +8,11 @@ import (
 	"daybook/eventstore"
 )
 
-// notedKey is where a context has a flag for what was recorded under it.
+// notedKey is the context key of a flag that says whether something was recorded.
 type notedKey struct{}
 
-// Noting returns a context under which it is noted whether a Handler has recorded
-// anything, now or when the same command was first carried out. Unsettled needs it.
+// Noting returns a context in which a Handler notes whether it has recorded anything, now or
+// when the same command was first carried out. Unsettled reads this note.
 func Noting(ctx context.Context) context.Context {
 	return context.WithValue(ctx, notedKey{}, new(atomic.Bool))
 }
@@ -23,9 +23,9 @@ func noteRecorded(ctx context.Context) {
 	}
 }
 
-// Unsettled makes an OutcomeUnknownError of an error that says that nothing was done, if
-// something was recorded under the context. A request of several steps may have been cut
-// off between them, or after the last, where its answer is made.
+// Unsettled turns an error that says "nothing was done" into an OutcomeUnknownError, if
+// something was recorded in this context. This can happen to a request of several steps, if it
+// is cut off between two steps or after the last one.
 func Unsettled(ctx context.Context, err error) error {
 	if recorded, ok := ctx.Value(notedKey{}).(*atomic.Bool); ok && recorded.Load() && saysNothingDone(err) {
 		return &eventstore.OutcomeUnknownError{Cause: err}
@@ -33,8 +33,8 @@ func Unsettled(ctx context.Context, err error) error {
 	return err
 }
 
-// saysNothingDone tells whether an error says that the log was not asked, or did not
-// take it. What was recorded before is not undone by that.
+// saysNothingDone tells whether an error says that the last step recorded nothing. Earlier
+// steps may have recorded something.
 func saysNothingDone(err error) bool {
 	if _, unknown := errors.AsType[*eventstore.OutcomeUnknownError](err); unknown {
 		return false

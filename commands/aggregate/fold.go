@@ -12,8 +12,9 @@ import (
 	"daybook/eventstore"
 )
 
-// Snapshots keeps folded states of long streams. It is a cache: losing it costs
-// time, never truth. Load returns nil where there is none of that fold version.
+// Snapshots stores folded states of long streams. It is a cache: if a snapshot is lost, the
+// stream is folded from its beginning, which takes longer. Load returns nil if there is no
+// snapshot of the fold version.
 type Snapshots interface {
 	Load(ctx context.Context, stream string, foldVersion int) (*Snapshot, error)
 	Save(ctx context.Context, snapshot Snapshot) error
@@ -37,15 +38,16 @@ type snapshotBody[S any] struct {
 	Forgotten bloom.Filter `json:"forgotten,omitzero"`
 }
 
-// forget makes the lane fold its stream anew before it decides again.
+// forget removes the state from memory. The lane folds the stream again before it decides
+// again.
 func (l *lane[S, C, E]) forget() {
 	var empty S
 	l.loaded, l.state, l.revision, l.own, l.position, l.memory, l.saved, l.checked = false, empty, -1, -1, eventstore.Start, commandMemory{limits: l.handler.options.limits()}, -1, time.Time{}
 }
 
-// load folds the stream unless it is in memory. fresh tells that the state was
-// read just now. With guess, the stream is taken to be empty and not read: if
-// that is wrong, the append conflicts, or the check of a refusal finds the events.
+// load folds the stream, unless its state is in memory. fresh is true if the state was read
+// just now. With guess, the stream counts as empty and is not read. If the guess is wrong, the
+// append conflicts, or the check before a refusal finds the events.
 func (l *lane[S, C, E]) load(ctx context.Context, guess bool) (fresh bool, err error) {
 	if l.loaded {
 		return false, nil
@@ -93,12 +95,12 @@ func (l *lane[S, C, E]) loadSnapshot(ctx context.Context) error {
 	return nil
 }
 
-// catchUp folds what the log holds beyond the lane's revision, and tells whether
-// there was anything. It passes over what another program wrote there.
+// catchUp folds the events that the log has after the lane's revision. moved is true if there
+// were any. It skips events of other programs.
 func (l *lane[S, C, E]) catchUp(ctx context.Context) (moved bool, err error) {
 	read := reading{memory: &l.memory}
-	// From the last event known on: that there is one spares the engine the
-	// question whether the stream exists, when nothing new has come.
+	// The read begins with the last known event, not after it. So the result is never empty,
+	// and the engine need not find out whether the stream exists.
 	for recorded, err := range l.handler.store.ReadStream(ctx, l.stream, max(l.revision, 0), 0) {
 		if _, missing := errors.AsType[*eventstore.NotFoundError](err); missing {
 			break
@@ -132,13 +134,13 @@ func (l *lane[S, C, E]) catchUp(ctx context.Context) (moved bool, err error) {
 	return moved, nil
 }
 
-// snapshotBytes is how much of a snapshot an event may cost. Without it a state
-// that grows with its stream (an SKU's open reservations) would be written whole
-// so often that the snapshots outweigh the log.
+// snapshotBytes bounds the snapshots in bytes for each event. A state can grow with its
+// stream, for example with a SKU's open reservations. Without this bound, such a state would
+// be stored so often that the snapshots would take more space than the log.
 const snapshotBytes = 256
 
-// snapshot keeps the state when enough has happened since the last one. The
-// state is encoded now, for it goes on changing; saving it need not be waited for.
+// snapshot stores the state if there were enough events since the last snapshot. It encodes
+// the state at once, because the state will change. It stores it in the background.
 func (l *lane[S, C, E]) snapshot() {
 	every, snapshots := l.handler.aggregate.SnapshotEvery, l.handler.options.Snapshots
 	if every == 0 || snapshots == nil || l.revision-max(l.saved, -1) < max(every, l.savedSize/snapshotBytes) {

@@ -13,28 +13,29 @@ import (
 	"daybook/eventstore"
 )
 
-// Options are a handler's dependencies and bounds; the zero value of each bound
-// takes its default.
+// Options are a handler's dependencies and bounds. A bound that is 0 has its default, which is
+// in parentheses.
 type Options struct {
 	Logger    *slog.Logger
 	Snapshots Snapshots // nil: none are kept
 	// CacheStreams is how many folded streams are kept in memory (20,000).
 	CacheStreams int
-	// CacheBytes bounds their size (256 MiB), by the bytes of each one's last snapshot.
+	// CacheBytes bounds their size (256 MiB). A stream counts with the size of its last
+	// snapshot.
 	CacheBytes int64
-	// Remembered is how many commands of a stream are kept in memory (4,096); below 0:
-	// none. Older ones are looked up in the stream when they are asked for again. For
-	// commands whose events the state guards, the limit is Remembered/16.
+	// Remembered is how many commands of a stream are kept in memory (4,096); below 0: none.
+	// If an older command comes again, it is looked up in the stream. For commands whose
+	// events the state guards, the limit is Remembered/16.
 	Remembered int
 	// QueueLimit is how many commands may wait for one stream (10,000).
 	QueueLimit int
 	// Attempts bounds how often a batch is decided again after a conflict (16).
 	Attempts int
-	// AppendTimeout bounds one append, its repetitions on an unknown outcome
-	// included (20 s).
+	// AppendTimeout bounds one append (20 s), together with its repetitions after an unknown
+	// outcome.
 	AppendTimeout time.Duration
-	// SearchTimeout bounds a search of a stream's events for what was forgotten
-	// (2 min). One that takes longer goes on where it was when it is asked for again.
+	// SearchTimeout bounds a search in a stream for a forgotten command or name (2 min). If a
+	// search takes longer, the next try goes on from there.
 	SearchTimeout time.Duration
 	// SearchLimit is how many commands may wait for searches (1,000).
 	SearchLimit int
@@ -78,12 +79,13 @@ func (o Options) limits() memoryLimits {
 
 // Handler carries out commands on one kind of aggregate.
 //
-// Commands for one stream are serialised: while an append is in flight the next
-// ones queue, then all of them are decided one after the other on the evolving
-// state and appended as one batch. That makes a busy stream's rate the batch
-// size times the commit rate, and refusals cost no append. Other writers of the
-// same stream (another node) are met by the expected revision: a lost race
-// folds the stream anew and decides again.
+// Commands for one stream are carried out one after the other. While an append is under way,
+// further commands wait in a queue. Then each is decided on the state that the one before
+// left, and all their events are appended as one batch. So one commit serves many commands of
+// a busy stream, and a refusal costs no append. Example: 100 checkouts that want the same SKU
+// wait for one commit together. If another node writes to the same stream first, the append
+// fails because of its expected revision. Then the stream is read again and the commands are
+// decided again.
 type Handler[S, C, E any] struct {
 	store     eventstore.Store
 	aggregate Definition[S, C, E]
@@ -91,14 +93,14 @@ type Handler[S, C, E any] struct {
 
 	mu     sync.Mutex
 	lanes  map[string]*lane[S, C, E]
-	recent *list.List // of *lane, the most recently used in front; only idle lanes leave
-	bytes  int64      // sum over the lanes' weights
+	recent *list.List // of *lane, the most recently used first; only idle lanes are removed
+	bytes  int64      // the sum of the lanes' weights
 	work   sync.WaitGroup
 	closed bool
 
 	searches  map[searchKey]*sharedSearch[S, C, E]
-	searching chan struct{}   // holds as many as search the log
-	life      context.Context // of searches: ends when the handler closes
+	searching chan struct{}   // has one entry for each search that is running
+	life      context.Context // the context of searches; it ends when the handler closes
 	end       context.CancelFunc
 }
 
@@ -118,9 +120,9 @@ func NewHandler[S, C, E any](store eventstore.Store, aggregate Definition[S, C, 
 	}
 }
 
-// Handle carries out a request. When ctx ends first, it returns an
-// OutcomeUnknownError if the request had begun, and ctx's error if not; asking
-// again with the same command id settles it.
+// Handle carries out a request. If ctx ends before the request has begun, Handle returns the
+// error of ctx. If ctx ends later, it returns an OutcomeUnknownError; call Handle again with
+// the same command id to get the result.
 //
 // Errors: *rule.Rejection (nothing was recorded), *StaleError, ErrCommandReused, ErrOverloaded,
 // ErrClosed, and those of eventstore.Store.Append.
@@ -138,18 +140,19 @@ func (h *Handler[S, C, E]) Handle(ctx context.Context, request Request[C]) (Resu
 	return job.answer, job.err
 }
 
-// Repeats tells whether the request with this metadata was carried out before. In that
-// case Handle gives its answer again, and a refusal found before Handle must be ignored.
+// Repeats tells whether the request with this metadata was carried out before. If so, Handle
+// returns its first result again, and the caller must ignore a refusal that it found before it
+// calls Handle.
 //
-// Errors: those of Handle, ErrCommandReused among them.
+// It has the same errors as Handle, such as ErrCommandReused.
 func (h *Handler[S, C, E]) Repeats(ctx context.Context, stream string, meta eventstore.Metadata) (bool, error) {
 	answer, err := h.Handle(ctx, Request[C]{Stream: stream, Meta: meta})
 	return answer.Replayed, err
 }
 
-// View calls look with the stream's state as of now; an empty stream has the
-// zero state and revision -1. The state is the handler's own: look must not
-// keep or change it, nor wait for anything.
+// View calls look with the stream's present state. An empty stream has the zero state and
+// revision -1. The state belongs to the handler: look must not keep it or change it, and must
+// not wait for anything.
 func (h *Handler[S, C, E]) View(ctx context.Context, stream string, look func(state S, revision int64)) error {
 	job := &job[S, C, E]{request: Request[C]{Stream: stream}, look: look, done: make(chan struct{})}
 	if err := h.submit(ctx, job); err != nil {
@@ -158,8 +161,8 @@ func (h *Handler[S, C, E]) View(ctx context.Context, stream string, look func(st
 	return job.err
 }
 
-// ViewAged is View for a state that may be as old as maxAge: what another node has
-// written since is not looked for.
+// ViewAged is View with a state that may be as old as maxAge. It may lack events that another
+// node has written in that time.
 func (h *Handler[S, C, E]) ViewAged(ctx context.Context, stream string, maxAge time.Duration, look func(state S, revision int64)) error {
 	job := &job[S, C, E]{request: Request[C]{Stream: stream}, look: look, maxAge: maxAge, done: make(chan struct{})}
 	if err := h.submit(ctx, job); err != nil {
@@ -168,9 +171,9 @@ func (h *Handler[S, C, E]) ViewAged(ctx context.Context, stream string, maxAge t
 	return job.err
 }
 
-// Recall is ViewAged for a stream that this node has in memory, with a state that may be
-// an hour old. For any other stream it does nothing. It hardly ever reads the log, so
-// it suits a refusal that only comes early: what it misses must be refused later.
+// Recall is ViewAged for a stream that this node has in memory. The state may be an hour old.
+// For any other stream it does nothing. It rarely reads the log. Use it to refuse early and
+// cheaply, and only if a later step refuses what Recall overlooks.
 func (h *Handler[S, C, E]) Recall(ctx context.Context, stream string, look func(state S, revision int64)) error {
 	h.mu.Lock()
 	_, found := h.lanes[stream]
@@ -181,8 +184,8 @@ func (h *Handler[S, C, E]) Recall(ctx context.Context, stream string, look func(
 	return h.ViewAged(ctx, stream, time.Hour, look)
 }
 
-// Close refuses new commands and waits for those in flight, or for ctx. Commands that
-// wait for a search of the log are not in flight: they end with ErrClosed.
+// Close refuses new commands, and waits until those that are under way have ended or ctx ends.
+// Commands that wait for a search of the log end with ErrClosed.
 func (h *Handler[S, C, E]) Close(ctx context.Context) error {
 	h.mu.Lock()
 	h.closed = true
@@ -194,7 +197,7 @@ func (h *Handler[S, C, E]) Close(ctx context.Context) error {
 	case <-idle:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("commands still in flight: %w", ctx.Err())
+		return fmt.Errorf("commands are still under way: %w", ctx.Err())
 	}
 }
 
@@ -214,7 +217,7 @@ func (h *Handler[S, C, E]) submit(ctx context.Context, job *job[S, C, E]) error 
 		return fmt.Errorf("command for stream %s not begun: %w", job.request.Stream, ctx.Err())
 	}
 	if job.look != nil {
-		<-job.done // look may be running, and it uses what the caller owns
+		<-job.done // look may be running, and it may use the caller's variables
 		return nil
 	}
 	return &eventstore.OutcomeUnknownError{Cause: ctx.Err()}
@@ -234,7 +237,7 @@ func (h *Handler[S, C, E]) enqueue(job *job[S, C, E]) error {
 	return err
 }
 
-// resume puts a job in front of its stream's queue, because the log was searched for it.
+// resume puts a job at the front of its stream's queue, after the log was searched for it.
 func (h *Handler[S, C, E]) resume(j *job[S, C, E]) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -248,7 +251,7 @@ func (h *Handler[S, C, E]) resume(j *job[S, C, E]) error {
 	return nil
 }
 
-// lane is a stream's lane, which is now the most recently used; the lock is held.
+// lane returns a stream's lane, and notes that it was used now. The caller holds the lock.
 func (h *Handler[S, C, E]) lane(stream string) *lane[S, C, E] {
 	l, found := h.lanes[stream]
 	if found {
@@ -262,7 +265,7 @@ func (h *Handler[S, C, E]) lane(stream string) *lane[S, C, E] {
 	return l
 }
 
-// start sets an idle lane to work; the lock is held.
+// start starts the goroutine of an idle lane. The caller holds the lock.
 func (h *Handler[S, C, E]) start(l *lane[S, C, E]) {
 	h.work.Add(1)
 	go func() {
@@ -271,24 +274,24 @@ func (h *Handler[S, C, E]) start(l *lane[S, C, E]) {
 	}()
 }
 
-// weigh counts how many bytes a lane that rests keeps in memory.
+// weigh notes how many bytes an idle lane has in memory.
 func (h *Handler[S, C, E]) weigh(l *lane[S, C, E], size int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.lanes[l.stream] != l {
-		return // forgotten a moment ago
+		return // the lane was removed in the meantime
 	}
 	h.bytes += size - l.weight
 	l.weight = size
 	h.evict()
 }
 
-// evict forgets the streams that were not used for longest. A lane at work
-// stays: its queue is the only one its stream may have. The one used last stays, too,
-// however large it is.
+// evict removes the lanes that were not used for the longest time, until the bounds are met. A
+// working lane stays, because a stream may have only one queue. The lane that was used last
+// stays, too, even if it alone exceeds the bounds.
 func (h *Handler[S, C, E]) evict() {
 	for at := h.recent.Back(); at != nil && (len(h.lanes) > h.options.CacheStreams || h.bytes > h.options.CacheBytes); {
-		l := at.Value.(*lane[S, C, E]) // the list holds nothing else
+		l := at.Value.(*lane[S, C, E]) // the list has only lanes
 		before := at.Prev()
 		if !l.queue.isWorking() && before != nil {
 			h.recent.Remove(at)

@@ -20,8 +20,7 @@ import (
 
 const (
 	maxBatchCommands = 512
-	// A batch stays well under the log's limits, so that one more command can
-	// never push it over.
+	// These bounds are far below the log's limits, so one more command cannot exceed them.
 	maxBatchEvents = 2048
 	maxBatchBytes  = eventstore.MaxAppendBytes / 2
 )
@@ -29,8 +28,8 @@ const (
 // job is one request on its way through a lane.
 type job[S, C, E any] struct {
 	request Request[C]
-	look    func(S, int64) // set: this is a View
-	maxAge  time.Duration  // of a View: how old the state may be
+	look    func(S, int64) // set if this is a View
+	maxAge  time.Duration  // for a View: how old the state may be
 	stage   atomic.Int32   // waiting, begun or withdrawn
 
 	// Written by the lane before done is closed.
@@ -38,15 +37,15 @@ type job[S, C, E any] struct {
 	err    error
 	done   chan struct{}
 
-	// Scratch of the batch being decided.
+	// Used while the batch is decided.
 	encoded []eventstore.Event
 	events  []E
-	settled bool // the answer does not depend on the batch's append
+	settled bool // the result is known and needs no append
 
-	// What was looked up in the log for it, by name; see search.
+	// The searches of the log for this job, by name; see search.
 	searches  map[string]*search[E]
-	wanted    *search[E]                      // must be looked up before it can be decided
-	duplicate *eventstore.DuplicateEventError // the log holds its ids, here or elsewhere
+	wanted    *search[E]                      // the search that must end before the job can be decided
+	duplicate *eventstore.DuplicateEventError // the log has events with its ids, in this stream or in another one
 }
 
 const (
@@ -58,15 +57,15 @@ const (
 func (j *job[S, C, E]) begin() bool    { return j.stage.CompareAndSwap(waiting, begun) }
 func (j *job[S, C, E]) withdraw() bool { return j.stage.CompareAndSwap(waiting, withdrawn) }
 
-// replay answers with what the log holds of the command.
+// replay sets the result to that of the first time the command was carried out.
 func (j *job[S, C, E]) replay(known receipt) {
 	j.answer = Result[E]{Revision: known.Revision, Position: known.Position, Replayed: true}
 	j.settled = true
 }
 
-// lane is one stream's queue, folded state and memory. Place and weight belong to the
-// handler's lock, and the queue has its own. The rest belongs to the goroutine at work,
-// and there is at most one.
+// lane is one stream's queue, folded state and memory of commands. The handler's lock protects
+// place and weight, and the queue has its own lock. Only the lane's goroutine uses the rest,
+// and there is at most one such goroutine.
 type lane[S, C, E any] struct {
 	handler *Handler[S, C, E]
 	stream  string
@@ -77,22 +76,23 @@ type lane[S, C, E any] struct {
 	loaded    bool
 	state     S
 	revision  int64 // of the stream's last event
-	own       int64 // of the shop's last event, which callers are told of
+	own       int64 // of the shop's last event; callers see this one
 	position  eventstore.Position
 	memory    commandMemory
 	saved     int64     // revision of the newest snapshot
-	savedSize int64     // bytes of it
-	checked   time.Time // when the state was last known to be the log's
+	savedSize int64     // its size in bytes
+	checked   time.Time // when the state was last known to have all events of the log
 
-	// While a batch is decided: the revisions at which it, and its present job, began.
+	// While a batch is decided: the revisions before the batch, and before its present job.
 	recordedAt, begunAt int64
-	batched             map[uuid.UUID]bool // the commands of the batch that have events
-	// doubt: an append of the batch may be recorded, or is, and its jobs have no answer yet.
+	batched             map[uuid.UUID]bool // the ids of the batch's commands that have events
+	// doubt is true if an append of the batch is recorded, or may be, and its jobs have no
+	// result yet.
 	doubt bool
 }
 
-// work processes what is in the queue until it is empty, and returns how many bytes the
-// lane keeps then. After that another goroutine may be at work.
+// work processes the queue until it is empty, and returns how many bytes the lane has in
+// memory. When work has returned, another goroutine may work on the lane.
 func (l *lane[S, C, E]) work() (size int64) {
 	for {
 		size = l.savedSize
@@ -112,7 +112,7 @@ func (l *lane[S, C, E]) work() (size int64) {
 	}
 }
 
-// process answers every job of a batch, or puts it back.
+// process ends every job of a batch with a result, or puts it back into the queue.
 func (l *lane[S, C, E]) process(batch []*job[S, C, E]) {
 	ctx, cancel := context.WithTimeout(context.Background(), l.handler.options.AppendTimeout)
 	defer cancel()
@@ -122,7 +122,7 @@ func (l *lane[S, C, E]) process(batch []*job[S, C, E]) {
 		var err error
 		open, err = l.attempt(ctx, open, attempt == 1)
 		if err == nil {
-			continue // some were put aside with their answer; the rest is decided again
+			continue // some jobs have ended or were put back; the others are decided again
 		}
 		l.forget()
 		conflict, lost := errors.AsType[*eventstore.ConflictError](err)
@@ -138,12 +138,11 @@ func (l *lane[S, C, E]) process(batch []*job[S, C, E]) {
 	}
 }
 
-// attempt decides the jobs and appends the result. It returns the jobs still
-// without an answer: none, or, when one of them turned out to be special, the
-// others.
+// attempt decides the jobs and appends their events. It returns the jobs that must be decided
+// again. Usually there are none. If one job had to be handled alone, these are the others.
 func (l *lane[S, C, E]) attempt(ctx context.Context, jobs []*job[S, C, E], mayGuess bool) ([]*job[S, C, E], error) {
 	guess := mayGuess && jobs[0].request.New &&
-		!slices.ContainsFunc(jobs, func(j *job[S, C, E]) bool { return j.duplicate != nil }) // it is to be found there
+		!slices.ContainsFunc(jobs, func(j *job[S, C, E]) bool { return j.duplicate != nil }) // its events must be found in the stream, so read the stream
 	fresh, err := l.load(ctx, guess)
 	if err != nil {
 		return jobs, err
@@ -172,10 +171,10 @@ func (l *lane[S, C, E]) attempt(ctx context.Context, jobs []*job[S, C, E], mayGu
 		return jobs, err
 	}
 	if result.Replayed {
-		// The log holds these ids already: from a run before this one, or from
-		// another driver of the same process. What it holds under them may be
-		// another decision than this one (the outcome of a checkout has one id,
-		// and two forms), and may not be the stream's end. So look, and decide again.
+		// The log has events with these ids already, from an earlier run or from another
+		// driver of the same process. They may differ from the events that were decided now.
+		// For example, both outcomes of a checkout have the same id. They may also not be the
+		// stream's last events. So read the stream, and decide again.
 		l.forget()
 		return jobs, nil
 	}
@@ -183,10 +182,10 @@ func (l *lane[S, C, E]) attempt(ctx context.Context, jobs []*job[S, C, E], mayGu
 	return nil, nil
 }
 
-// separate deals with a job that was refused after some of its commands had
-// already changed the state, which must be folded anew. Its refusal counts only
-// if it was decided on nothing but the log's present; until then it waits for
-// the others to be recorded.
+// separate handles a job that was refused after some of its commands had changed the state.
+// The state must be folded again. The refusal counts only if the job was the first of its
+// batch and was decided on a state that was just read from the log. Otherwise the job is
+// decided again, after the other jobs were recorded.
 func (l *lane[S, C, E]) separate(jobs []*job[S, C, E], midway *job[S, C, E], fresh bool) []*job[S, C, E] {
 	first := midway == jobs[0]
 	switch {
@@ -204,17 +203,17 @@ func (l *lane[S, C, E]) separate(jobs []*job[S, C, E], midway *job[S, C, E], fre
 	return without(jobs, midway)
 }
 
-// decision is what deciding some jobs has come to.
+// decision is the result of deciding some jobs.
 type decision[S, C, E any] struct {
 	decided []*job[S, C, E] // can be appended together
-	rest    []*job[S, C, E] // do not fit, and wait for the next batch
+	rest    []*job[S, C, E] // must wait for the next batch
 	// midway, if not nil, was refused after it had changed the state, so nothing may be
 	// appended. It is the first of rest.
 	midway *job[S, C, E]
 }
 
-// decide runs every job against the evolving state. Jobs that wait for a search of the log
-// are not in the batch.
+// decide decides each job on the state that the job before left. Jobs that must wait for a
+// search of the log leave the batch.
 func (l *lane[S, C, E]) decide(ctx context.Context, jobs []*job[S, C, E]) (d decision[S, C, E]) {
 	events, size := 0, 0
 	l.recordedAt, l.batched = l.revision, nil
@@ -249,7 +248,8 @@ func (l *lane[S, C, E]) decide(ctx context.Context, jobs []*job[S, C, E]) (d dec
 	return d
 }
 
-// noteBatched keeps a batch from holding the same command twice.
+// noteBatched notes the command id of a job with events, so that a batch never has the same
+// command twice.
 func (l *lane[S, C, E]) noteBatched(j *job[S, C, E]) {
 	if len(j.encoded) == 0 {
 		return
@@ -260,15 +260,15 @@ func (l *lane[S, C, E]) noteBatched(j *job[S, C, E]) {
 	l.batched[j.request.Meta.CommandID] = true
 }
 
-// decideOne leaves the job with its encoded events, or with an answer that needs
-// none. The state has evolved by the job's events, even when it returns an error.
+// decideOne decides a job. After it, the job has its encoded events, or a result without
+// events. The state has changed by the job's events, even if decideOne returns an error.
 func (l *lane[S, C, E]) decideOne(ctx context.Context, j *job[S, C, E]) (err error) {
 	j.answer, j.err, j.encoded, j.events, j.settled = Result[E]{}, nil, nil, nil, false
 	if j.look != nil {
-		return nil // looks at the state once the batch is recorded
+		return nil // it sees the state after the batch is recorded
 	}
 	if l.batched[j.request.Meta.CommandID] {
-		return errLater // it is then known, or decided anew
+		return errLater // when the first one is recorded, this one is a repetition
 	}
 	known, repeated, err := l.findCommand(ctx, j)
 	if err != nil {
@@ -278,14 +278,14 @@ func (l *lane[S, C, E]) decideOne(ctx context.Context, j *job[S, C, E]) (err err
 		j.replay(known)
 		return nil
 	}
-	// What another program wrote after the shop's last event has changed nothing.
+	// Events that another program wrote after the shop's last event have changed nothing.
 	if want := j.request.If; !want.holds(l.own, l.revision) {
 		return &StaleError{Stream: l.stream, If: *want, Actual: l.own}
 	}
 	defer func() {
 		if p := recover(); p != nil {
 			l.handler.options.Logger.Error("aggregate panicked", "stream", l.stream, "panic", p, "stack", string(debug.Stack()))
-			l.revision++ // whatever the state is now, it must not be used
+			l.revision++ // the state may be broken, and a changed revision makes sure that it is not used
 			err = fmt.Errorf("stream %s: deciding failed: %v", l.stream, p)
 		}
 	}()
@@ -298,7 +298,7 @@ func (l *lane[S, C, E]) decideOne(ctx context.Context, j *job[S, C, E]) (err err
 		if err != nil {
 			return err
 		}
-		if repeated && len(decided) > 0 { // its events' ids are taken: by what was recorded then
+		if repeated && len(decided) > 0 { // the ids of these events belong to the events that were recorded the first time
 			j.replay(known)
 			return nil
 		}
@@ -319,12 +319,12 @@ func (l *lane[S, C, E]) decideOne(ctx context.Context, j *job[S, C, E]) (err err
 	return nil
 }
 
-// EventID is that of the log: the id of a command's nth event.
+// EventID is eventstore.EventID: the id of a command's nth event.
 func EventID(command uuid.UUID, n int) uuid.UUID { return eventstore.EventID(command, n) }
 
-// answerWithoutAppend settles a batch that records nothing. What it was refused
-// on must be the present, so a state that was not just read is compared with
-// the log first: one short read for the whole batch.
+// answerWithoutAppend ends the jobs of a batch that records nothing. Their results must be
+// based on the present state of the log. So if the state was not read just now, it reads the
+// log for new events first, once for the whole batch.
 func (l *lane[S, C, E]) answerWithoutAppend(ctx context.Context, jobs []*job[S, C, E], fresh bool) ([]*job[S, C, E], error) {
 	if !fresh && !l.freshEnough(jobs) {
 		moved, err := l.catchUp(ctx)
@@ -332,7 +332,7 @@ func (l *lane[S, C, E]) answerWithoutAppend(ctx context.Context, jobs []*job[S, 
 			return jobs, err
 		}
 		if moved {
-			return jobs, nil // decide again on what others have written
+			return jobs, nil // other writers have added events, so decide again
 		}
 	}
 	for _, j := range jobs {
@@ -346,8 +346,8 @@ func (l *lane[S, C, E]) freshEnough(jobs []*job[S, C, E]) bool {
 	return !slices.ContainsFunc(jobs, func(j *job[S, C, E]) bool { return j.look == nil || j.maxAge < age })
 }
 
-// recorded gives every job of an appended batch its answer. base and own are the last
-// revisions before it, of the stream and of the shop.
+// recorded gives every job of an appended batch its result. base is the stream's last revision
+// before the batch, and own that of the shop's last event.
 func (l *lane[S, C, E]) recorded(jobs []*job[S, C, E], base, own int64, result eventstore.Result) {
 	l.position, l.checked = result.Position, time.Now()
 	at := base
@@ -378,9 +378,9 @@ func (l *lane[S, C, E]) answer(j *job[S, C, E], revision int64, position eventst
 	close(j.done)
 }
 
-// append repeats an append whose outcome is unknown, with the same ids and the
-// same expectation, until it is known or time is up. Nothing is learned from a log that
-// cannot be reached, so that is waited for, too.
+// append appends events. If the outcome is unknown, it repeats the append with the same ids
+// and the same expected revision, until the outcome is known or the time is over. It also
+// waits for a log that cannot be reached, if an earlier try may have been recorded.
 func (l *lane[S, C, E]) append(ctx context.Context, base int64, events []eventstore.Event) (eventstore.Result, error) {
 	for wait := 5 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		result, err := l.handler.store.Append(ctx, l.stream, eventstore.AtRevision(base), events)
@@ -398,8 +398,8 @@ func (l *lane[S, C, E]) append(ctx context.Context, base int64, events []eventst
 	}
 }
 
-// answerDuplicate marks the job whose events the log already holds, further back
-// than the lane remembers or in another stream. All jobs are then decided again.
+// answerDuplicate marks the job whose event ids the log already has: in older events than the
+// lane remembers, or in another stream. Then all jobs are decided again.
 func (l *lane[S, C, E]) answerDuplicate(jobs []*job[S, C, E], duplicate *eventstore.DuplicateEventError) ([]*job[S, C, E], error) {
 	l.forget()
 	for _, j := range jobs {
@@ -413,7 +413,7 @@ func (l *lane[S, C, E]) answerDuplicate(jobs []*job[S, C, E], duplicate *eventst
 	return jobs, duplicate
 }
 
-// without is the jobs but one, in order.
+// without returns the jobs except one, in the same order.
 func without[S, C, E any](jobs []*job[S, C, E], one *job[S, C, E]) []*job[S, C, E] {
 	return slices.DeleteFunc(slices.Clone(jobs), func(j *job[S, C, E]) bool { return j == one })
 }
@@ -425,7 +425,7 @@ func finish[S, C, E any](jobs []*job[S, C, E], err error) {
 	}
 }
 
-// leave answers jobs that cannot be carried out now.
+// leave ends jobs with an error, because they cannot be carried out now.
 func (l *lane[S, C, E]) leave(jobs []*job[S, C, E], err error) {
 	for _, j := range jobs {
 		told := err
@@ -436,7 +436,7 @@ func (l *lane[S, C, E]) leave(jobs []*job[S, C, E], err error) {
 	}
 }
 
-// IsRejection tells a rule's refusal from a fault.
+// IsRejection tells whether an error is a refusal by a rule. Any other error is a fault.
 func IsRejection(err error) bool {
 	_, refused := errors.AsType[*rule.Rejection](err)
 	return refused

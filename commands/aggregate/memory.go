@@ -10,27 +10,27 @@ import (
 	"daybook/eventstore"
 )
 
-// memoryLimits is how many commands of a stream are remembered word for word. Of
-// those that were forgotten it is known that they were (commandMemory.forgotten), and the
-// stream's events say the rest: see search.
+// memoryLimits is how many commands of a stream are remembered with their results. Of an older
+// command only its id is kept, in commandMemory.forgotten. If such a command comes again, its
+// result is searched in the stream; see search.
 type memoryLimits struct {
 	done    int
-	guarded int // of those whose events the state guards: see Aggregate.Guarded
+	guarded int // for commands whose events the state guards; see Definition.Guarded
 }
 
-// commandMemory is the commands of a stream that were carried out, the latest
-// of each kind.
+// commandMemory has the latest commands of a stream that were carried out, guarded ones and
+// others in two lists.
 type commandMemory struct {
 	limits  memoryLimits
 	done    receipts
 	guarded receipts
-	// forgotten holds commands that left the two lists. Steps of processes whose events
-	// the state guards are not added, because the state recognises them at any age. It
-	// costs 5 to 10 bytes a command.
+	// forgotten has the commands that have left the two lists. Guarded steps of processes are
+	// not added, because the state recognises them at any age. It takes 5 to 10 bytes for each
+	// command.
 	forgotten bloom.Filter
 }
 
-// receipt remembers a command that was carried out.
+// receipt is what is remembered of a command that was carried out.
 type receipt struct {
 	Command  uuid.UUID           `json:"command"`
 	Revision int64               `json:"revision"` // of its last event
@@ -55,16 +55,16 @@ func (m *commandMemory) find(command uuid.UUID) (receipt, bool) {
 	return m.guarded.find(command)
 }
 
-// forget notes that a command was, by the id of its first event, which is read from
-// the log without its metadata being decoded. The id's version is left out, because
-// ids of older logs have another one.
+// forget adds a command to forgotten, by the id of its first event. That id can be read from
+// the log without decoding the metadata. The UUID's version digit is left out, because ids in
+// older logs have another version.
 func (m *commandMemory) forget(first uuid.UUID) {
 	first[6] &= 0x0f
 	m.forgotten.Add(string(first[:]))
 }
 
-// hasForgotten tells whether a command that is not found was probably carried out.
-// It was not if the answer is no.
+// hasForgotten tells whether a command that find does not find was probably carried out. If it
+// returns false, the command was certainly not carried out.
 func (m *commandMemory) hasForgotten(command uuid.UUID) bool {
 	if m.forgotten.IsZero() {
 		return false
@@ -74,18 +74,20 @@ func (m *commandMemory) hasForgotten(command uuid.UUID) bool {
 	return m.forgotten.Has(string(first[:]))
 }
 
-// receipts are the latest, up to a limit.
+// receipts are the latest receipts, up to a limit.
 type receipts struct {
 	ring[receipt]
-	// at is where in the ring each command is. It is nil while there are few, as there are
-	// in nearly every stream, because a map of one is larger than the receipt.
+	// at is the index in the ring of each command. It is nil while there are at most
+	// fewReceipts, because a map of a few entries is larger than the receipts. Most streams
+	// have only a few.
 	at map[uuid.UUID]int
 }
 
-// fewReceipts is up to how many are found by looking at each.
+// fewReceipts is how many receipts are searched one by one, without a map.
 const fewReceipts = 8
 
-// add returns the one that is forgotten for it, if one is.
+// add adds a receipt. If the limit is reached, it returns the oldest one, which is forgotten
+// now, and full is true.
 func (m *receipts) add(r receipt, limit int) (oldest receipt, full bool) {
 	if i := m.index(r.Command); i >= 0 {
 		m.latest[i] = r
@@ -113,7 +115,7 @@ func (m *receipts) find(command uuid.UUID) (receipt, bool) {
 	return receipt{}, false
 }
 
-// index is where a command is, or -1.
+// index is the index of a command in the ring, or -1.
 func (m *receipts) index(command uuid.UUID) int {
 	if m.at == nil {
 		return slices.IndexFunc(m.latest, func(r receipt) bool { return r.Command == command })
@@ -124,13 +126,14 @@ func (m *receipts) index(command uuid.UUID) int {
 	return -1
 }
 
-// ring keeps the latest that were added.
+// ring has the items that were added last, up to a limit.
 type ring[T any] struct {
 	latest []T
-	next   int // where the oldest is, once it is full
+	next   int // the index of the oldest item, once the ring is full
 }
 
-// add returns the item that goes for it, if one does.
+// add adds an item. If the limit is reached, it returns the item that was removed, and full is
+// true.
 func (r *ring[T]) add(item T, limit int) (oldest T, full bool) {
 	if limit == 0 {
 		return item, true
@@ -145,7 +148,7 @@ func (r *ring[T]) add(item T, limit int) (oldest T, full bool) {
 	return oldest, true
 }
 
-// newest is where the item is that was added last.
+// newest is the index of the item that was added last.
 func (r *ring[T]) newest() int {
 	if r.next == 0 {
 		return len(r.latest) - 1
@@ -153,11 +156,11 @@ func (r *ring[T]) newest() int {
 	return r.next - 1
 }
 
-// inOrder is what is kept, from the oldest to the latest.
+// inOrder returns the items, the oldest first.
 func (r *ring[T]) inOrder() []T { return slices.Concat(r.latest[r.next:], r.latest[:r.next]) }
 
-// reading gathers the commands of events that are read, in order. Their
-// metadata is decoded at the end, of those that are to be remembered only.
+// reading collects the commands of the events that are read, in order. At the end, it decodes
+// the metadata only of the commands that are remembered.
 type reading struct {
 	memory  *commandMemory
 	last    written
@@ -165,13 +168,13 @@ type reading struct {
 	guarded ring[written]
 }
 
-// written is a command as the log holds it.
+// written is a command as it is in the log.
 type written struct {
-	meta     []byte    // the same on all its events
+	meta     []byte    // all its events have the same
 	first    uuid.UUID // its first event
 	revision int64
 	position eventstore.Position
-	guarded  bool // all its events are
+	guarded  bool // the state guards all its events
 }
 
 func (r *reading) add(event eventstore.Recorded, guarded bool) {
@@ -184,8 +187,9 @@ func (r *reading) add(event eventstore.Recorded, guarded bool) {
 	r.last = written{meta: event.Meta, first: first, revision: event.Revision, position: event.Position, guarded: guarded}
 }
 
-// requestMember stands in the metadata of a command that a client's request made. A
-// false match only remembers one command too many.
+// requestMember is in the metadata of a command that came from a client's request. If the
+// bytes are there for another reason, one command too many is added to forgotten, which does
+// no harm.
 var requestMember = []byte(`"request":`)
 
 func (r *reading) keep() {
@@ -202,7 +206,7 @@ func (r *reading) keep() {
 	}
 }
 
-// end adds what was gathered to the memory.
+// end adds the collected commands to the memory.
 func (r *reading) end() {
 	r.keep()
 	for _, w := range slices.Concat(r.done.inOrder(), r.guarded.inOrder()) {

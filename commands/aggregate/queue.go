@@ -2,16 +2,17 @@ package aggregate
 
 import "sync"
 
-// queue is the jobs that wait for a lane. It has a lock of its own, because callers add
-// to it while the lane works.
+// queue has the jobs that wait for a lane. It has its own lock, because callers add jobs while
+// the lane works.
 type queue[S, C, E any] struct {
 	mu      sync.Mutex
 	jobs    []*job[S, C, E]
-	working bool // somebody takes what is added
+	working bool // a goroutine takes the jobs that are added
 }
 
-// add puts a job behind the others. It refuses with ErrOverloaded if as many wait as may.
-// idle tells that nobody takes from the queue: the caller must see to it from now on.
+// add puts a job at the end of the queue. If limit jobs wait already, it returns
+// ErrOverloaded. idle is true if no goroutine takes jobs from the queue. Then the caller must
+// start one.
 func (q *queue[S, C, E]) add(j *job[S, C, E], limit int) (idle bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -22,7 +23,7 @@ func (q *queue[S, C, E]) add(j *job[S, C, E], limit int) (idle bool, err error) 
 	return q.wake(), nil
 }
 
-// putBack puts jobs in front of the others, whatever the limit is; see add.
+// putBack puts jobs at the front of the queue, even beyond the limit. For idle, see add.
 func (q *queue[S, C, E]) putBack(jobs []*job[S, C, E]) (idle bool) {
 	for _, j := range jobs {
 		j.stage.Store(waiting)
@@ -33,15 +34,15 @@ func (q *queue[S, C, E]) putBack(jobs []*job[S, C, E]) (idle bool) {
 	return q.wake()
 }
 
-// wake notes that somebody takes from the queue, and tells whether nobody did. The lock is
-// held.
+// wake notes that a goroutine takes jobs from now on. idle is true if none did before. The
+// caller holds the lock.
 func (q *queue[S, C, E]) wake() (idle bool) {
 	idle, q.working = !q.working, true
 	return idle
 }
 
-// take returns the next jobs. None means that nobody takes any more, until add or putBack
-// says that the queue is idle.
+// take returns the next jobs. If there are none, the caller must stop taking: the queue is
+// idle then, and add or putBack will say so.
 func (q *queue[S, C, E]) take() []*job[S, C, E] {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -5,9 +5,9 @@ import (
 	"runtime/debug"
 )
 
-// Safely runs code that folds, decides or follows facts. Facts that no program of ours
-// can have recorded may make it panic. The panic becomes an error of this one piece of
-// work, and does not end the program.
+// Safely runs code that works with recorded events. Events that Daybook cannot have recorded
+// may make the code panic. Safely returns such a panic as a *PanicError, so that it ends only
+// this piece of work and not the program.
 func Safely(do func() error) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -17,10 +17,10 @@ func Safely(do func() error) (err error) {
 	return do()
 }
 
-// PanicError is a panic over facts that make no sense.
+// PanicError is a panic that events without sense have caused.
 type PanicError struct {
 	Cause any
 	Stack []byte
 }
 
-func (e *PanicError) Error() string { return fmt.Sprintf("it broke off: %v", e.Cause) }
+func (e *PanicError) Error() string { return fmt.Sprintf("it panicked: %v", e.Cause) }

@@ -12,26 +12,27 @@ import (
 	"daybook/eventstore"
 )
 
-// A lane finds what it has forgotten again by reading its stream backwards. A long
-// stream is searched outside the lane, which goes on with other jobs meanwhile. The
-// job then comes back with what was found and how far the search went.
+// If a lane has forgotten a command or a name, it looks for it in the stream, from the end
+// back. A long stream is searched outside the lane, and the lane goes on with other jobs. When
+// the search has ended, its job comes back to the lane with the result.
 
-// searchInLane is how many events a lane itself looks through.
+// searchInLane is how many events a lane itself reads for a search. Longer searches run
+// outside the lane.
 const searchInLane = 1000
 
-// search is what a job wants to know of the events before it.
+// search is one thing that a job looks for in the earlier events of its stream.
 type search[E any] struct {
-	name string // of the forgotten thing; empty: the job's own command
-	upTo int64  // events up to this revision were looked at; -1: none
+	name string // the forgotten name; empty: the search is for the job's own command
+	upTo int64  // events up to this revision were searched; -1: none
 
-	command *receipt // the job's own, if it was found
+	command *receipt // the job's own command, if it was found
 	about   []E      // the events about the thing, the latest first
 	enough  bool     // no earlier event matters
 
-	pass *pass[E] // over the later events, if one did not come to its end
+	pass *pass[E] // an unfinished pass over later events
 }
 
-// pass is one way back through the events, from a revision down to search.upTo.
+// pass is one read of the stream backwards, from a revision down to search.upTo.
 type pass[E any] struct {
 	from, next int64 // it began at from, and goes on at next
 	about      []E   // what it has found, the latest first
@@ -44,7 +45,9 @@ var (
 	errLater = errors.New("the commands before it must be recorded first")
 )
 
-// lookUp searches the recorded events. Events of the present batch must be recorded first.
+// lookUp returns what the recorded events say about a name. If jobs before this one in the
+// batch have events, these must be recorded first (errLater). If the search would take long,
+// the job must wait for it (errSearch).
 func (l *lane[S, C, E]) lookUp(ctx context.Context, j *job[S, C, E], name string) (*search[E], error) {
 	s := j.searches[name]
 	if s == nil {
@@ -67,7 +70,7 @@ func (l *lane[S, C, E]) lookUp(ctx context.Context, j *job[S, C, E], name string
 	}
 }
 
-// findCommand finds what a command did when it was carried out before.
+// findCommand returns the result of the job's command, if the command was carried out before.
 func (l *lane[S, C, E]) findCommand(ctx context.Context, j *job[S, C, E]) (known receipt, repeated bool, err error) {
 	command := j.request.Meta.CommandID
 	known, repeated = l.memory.find(command)
@@ -78,7 +81,7 @@ func (l *lane[S, C, E]) findCommand(ctx context.Context, j *job[S, C, E]) (known
 		}
 		if found.command != nil {
 			known, repeated = *found.command, true
-		} else if j.duplicate != nil { // the command id was used for another stream
+		} else if j.duplicate != nil { // the log has the command's ids, but not in this stream
 			return receipt{}, false, j.duplicate
 		}
 	}
@@ -88,7 +91,8 @@ func (l *lane[S, C, E]) findCommand(ctx context.Context, j *job[S, C, E]) (known
 	return known, repeated, nil
 }
 
-// decideCommand decides a command. What the state has forgotten is looked up and told.
+// decideCommand decides a command. If the state has forgotten a name that is needed, it looks
+// the name up and decides again.
 func (l *lane[S, C, E]) decideCommand(ctx context.Context, j *job[S, C, E], command C) ([]E, error) {
 	state := l.state
 	asked := map[string]bool(nil)
@@ -116,8 +120,8 @@ func (l *lane[S, C, E]) decideCommand(ctx context.Context, j *job[S, C, E], comm
 	}
 }
 
-// search looks through a stream's events from a revision down to where was looked
-// before. If it fails, s knows how far it came, and the next search goes on from there.
+// search reads a stream's events from a revision down to the events that were searched before.
+// If it fails, s has noted how far it came, and the next call goes on from there.
 func (h *Handler[S, C, E]) search(ctx context.Context, stream string, from int64, command uuid.UUID, s *search[E]) error {
 	if s.pass == nil {
 		s.pass = &pass[E]{from: from, next: from}
@@ -133,7 +137,7 @@ func (h *Handler[S, C, E]) search(ctx context.Context, stream string, from int64
 	return nil
 }
 
-// goBack reads the events of a search's pass that it has not seen yet.
+// goBack reads the rest of the events of a pass.
 func (h *Handler[S, C, E]) goBack(ctx context.Context, stream string, command uuid.UUID, s *search[E]) error {
 	text := []byte(command.String())
 	for recorded, err := range h.store.ReadStreamBackwards(ctx, stream, s.pass.next, 0) {
@@ -162,7 +166,7 @@ func (h *Handler[S, C, E]) goBack(ctx context.Context, stream string, command uu
 	return nil
 }
 
-// note keeps an event that is about the thing that is looked for.
+// note keeps an event if it is about the name of the search.
 func (h *Handler[S, C, E]) note(recorded eventstore.Recorded, s *search[E]) error {
 	return Safely(func() error {
 		event, err := eventstore.Decode(&recorded, h.aggregate.Decode)
@@ -181,7 +185,7 @@ func (h *Handler[S, C, E]) note(recorded eventstore.Recorded, s *search[E]) erro
 	})
 }
 
-// find compares an event's command with the one that is looked for.
+// find checks whether an event belongs to the command of the search.
 func (s *search[E]) find(recorded eventstore.Recorded, command uuid.UUID, text []byte) {
 	if !bytes.Contains(recorded.Meta, text) || eventstore.Foreign(&recorded) != nil {
 		return

@@ -9,21 +9,21 @@ import (
 	"github.com/google/uuid"
 )
 
-// A search beside the lanes belongs to the handler and not to the job that asked for
-// it: it goes on when its caller gives up, so that a caller who asks again with the same
-// command id finds the result, however long the stream is.
+// A search outside the lanes belongs to the handler, and not to the job that needs it. It goes
+// on if the job's caller gives up. So a caller who asks again with the same command id finds
+// the result, even if the stream is very long.
 
 const (
 	// searchesAtOnce bounds the searches of a handler, because each of them uses
 	// a connection to the log.
 	searchesAtOnce = 4
-	// Results are kept for searchKept after they were last asked for, and no more
-	// than searchesKept of them.
+	// A result is kept until searchKept after it was last asked for. At most searchesKept
+	// results are kept.
 	searchKept   = 10 * time.Minute
 	searchesKept = 1000
 )
 
-// searchKey tells what is searched for; command is set if name is empty.
+// searchKey identifies a search: for a name in a stream, or, if name is empty, for a command.
 type searchKey struct {
 	stream, name string
 	command      uuid.UUID
@@ -36,21 +36,21 @@ func searchOf(stream, name string, command uuid.UUID) searchKey {
 	return searchKey{stream: stream, name: name, command: command}
 }
 
-// sharedSearch is a search for whoever asks. While it runs, found is its goroutine's;
-// the rest belongs to the handler's lock.
+// sharedSearch is a search that several jobs may wait for. While it runs, only its goroutine
+// uses found. The handler's lock protects the rest.
 type sharedSearch[S, C, E any] struct {
 	found   search[E]
 	running bool
-	jobs    []*job[S, C, E] // that wait for it
-	asked   time.Time       // last
+	jobs    []*job[S, C, E] // the jobs that wait for it
+	asked   time.Time       // when it was last asked for
 }
 
-// drop forgets the jobs whose callers have given up.
+// drop removes the jobs whose callers have given up.
 func (s *sharedSearch[S, C, E]) drop() {
 	s.jobs = slices.DeleteFunc(s.jobs, func(j *job[S, C, E]) bool { return j.stage.Load() == withdrawn })
 }
 
-// searched is a copy of what an earlier search has found, or else a new search.
+// searched returns a copy of the result of an earlier search, or a new search.
 func (h *Handler[S, C, E]) searched(key searchKey) *search[E] {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -62,14 +62,15 @@ func (h *Handler[S, C, E]) searched(key searchKey) *search[E] {
 	return s.found.result()
 }
 
-// result is a copy without an unfinished pass, which goes on in the shared search only.
+// result returns a copy without the unfinished pass, because only the shared search goes on
+// with that.
 func (s *search[E]) result() *search[E] {
 	c := *s
 	c.pass = nil
 	return &c
 }
 
-// searchBeside takes a job out of the lane until the log was searched for it.
+// searchBeside takes a job out of the lane until its search has ended.
 func (l *lane[S, C, E]) searchBeside(j *job[S, C, E]) {
 	key := searchOf(l.stream, j.wanted.name, j.request.Meta.CommandID)
 	j.wanted = nil
@@ -79,7 +80,7 @@ func (l *lane[S, C, E]) searchBeside(j *job[S, C, E]) {
 	}
 }
 
-// share makes a job wait for a search, which begins if it does not run yet.
+// share makes a job wait for a search, and begins the search if it is not running.
 func (h *Handler[S, C, E]) share(key searchKey, from int64, j *job[S, C, E]) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -112,7 +113,8 @@ func (h *Handler[S, C, E]) share(key searchKey, from int64, j *job[S, C, E]) err
 	return nil
 }
 
-// dropSearches makes room for one more result; the lock is held.
+// dropSearches removes old results, so that there is room for one more. The caller holds the
+// lock.
 func (h *Handler[S, C, E]) dropSearches() {
 	var oldest searchKey
 	at, kept := time.Now(), 0
@@ -133,7 +135,7 @@ func (h *Handler[S, C, E]) dropSearches() {
 	}
 }
 
-// runSearch searches, and sends the jobs that wait back to their lane with what was found.
+// runSearch runs a search, and then sends the waiting jobs back to their lane.
 func (h *Handler[S, C, E]) runSearch(key searchKey, from int64, s *sharedSearch[S, C, E]) {
 	defer h.work.Done()
 	err := ErrClosed
@@ -167,8 +169,8 @@ func (h *Handler[S, C, E]) runSearch(key searchKey, from int64, s *sharedSearch[
 	}
 }
 
-// isWanted tells whether anybody still waits for a search that has its turn now. If not,
-// it ends, and whoever asks then begins another.
+// isWanted is called when a search may begin to read. It returns false, and ends the search,
+// if no job waits for it any more. A later job begins a new search.
 func (h *Handler[S, C, E]) isWanted(s *sharedSearch[S, C, E]) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()

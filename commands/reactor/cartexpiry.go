@@ -11,12 +11,12 @@ import (
 	"daybook/eventstore"
 )
 
-// An open cart expires some time after its last change. Its timer is set when it
-// is opened, or open again after a refused checkout, and not moved with each
-// change, because most carts are checked out long before: a timer that is due
-// looks at the cart's last change, and is postponed where that is too recent.
+// An open cart expires some time after its last change. Its timer is set when the cart is
+// opened, and again when a refused checkout opens it again. The timer is not moved with each
+// change, because most carts are checked out long before. When the timer is due, the cart's
+// last change is read, and the timer is postponed if the change is too recent.
 
-// cartTimers follows which carts are open, and sets and clears their timers.
+// cartTimers sets a timer when a cart opens, and clears it when the cart is no longer open.
 type cartTimers struct {
 	after time.Duration // 0: carts never expire
 	set   func(Timer)
@@ -33,17 +33,17 @@ func (t cartTimers) observe(event cart.Event, e eventstore.Recorded) {
 	case cart.CheckoutStarted, cart.CheckedOut, cart.Abandoned, cart.Expired:
 		t.clear(cartDeadline(id))
 	case cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged:
-		// The timer finds them when it is due.
+		// When the cart's timer is due, it reads the last of these changes.
 	}
 }
 
 // cartLifeFilter selects the events that open and end carts.
 var cartLifeFilter = eventstore.Filter{TypePrefixes: []string{"cart.opened.", "cart.checkout", "cart.checked_out.", "cart.abandoned.", "cart.expired."}}
 
-// adoptCarts gives the carts that are open at a position their timers, where
-// those in the database were set by another rule: in a log that is older than
-// carts' timers, or after the shop has changed how long its carts stay. Old timers
-// may remain; they do nothing when due.
+// adoptCarts sets the timers of all carts that are open at a position. This is needed if the
+// timers in the database were set by another rule, because the shop has changed how long its
+// carts stay, or if there are none, because an older program wrote the log. Old timers may
+// remain; they do nothing when they are due.
 func (r *Reactor) adoptCarts(ctx context.Context, upTo eventstore.Position) error {
 	rule, known, err := r.Journal.CartExpiry(ctx)
 	if err != nil || known && rule == r.CartsExpireAfter {
@@ -63,7 +63,7 @@ func (r *Reactor) adoptCarts(ctx context.Context, upTo eventstore.Position) erro
 			break
 		}
 		if !strings.HasPrefix(recorded.Stream, cart.Stream("")) || !eventstore.IsText(recorded.Stream) {
-			continue // somebody else's
+			continue // an event of another program
 		}
 		event, err := eventstore.Decode(&recorded, cart.Decode)
 		if eventstore.IsForeign(err) {
@@ -82,7 +82,7 @@ func (r *Reactor) adoptCarts(ctx context.Context, upTo eventstore.Position) erro
 	if err := r.Journal.KeepCartExpiry(ctx, r.CartsExpireAfter, set); err != nil {
 		return err
 	}
-	r.Logger.InfoContext(ctx, "carts follow a new rule", "expire_after", r.CartsExpireAfter, "open", len(set))
+	r.Logger.InfoContext(ctx, "open carts have new timers, because the rule of their expiry has changed", "expire_after", r.CartsExpireAfter, "open", len(set))
 	if r.Nudge != nil {
 		r.Nudge()
 	}

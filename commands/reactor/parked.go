@@ -15,57 +15,57 @@ import (
 	"daybook/eventstore"
 )
 
-// Process is work that spans aggregates: a checkout, what follows from an order's
-// or a return's events, an unreadable event (its consequences are unknown), or an event
-// that another program wrote into a stream of the shop's.
+// Process is unfinished work. It is a checkout, an order or a return with open steps, a timer,
+// an event that cannot be read (so nobody knows what follows from it), or an event that
+// another program wrote into a stream of the shop.
 type Process struct {
 	ID      uuid.UUID
 	Kind    string // checkout, order, return, event or timer
-	Subject string // the cart, the order, the return, the event's stream, or what a timer is fired at
+	Subject string // the id of the cart, order or return; of an event: its stream; of a timer: its target
 	Step    string // of a checkout: the order; of a return: what is open; of an event: its type; of a timer: what is due
-	// The event that it was begun by.
+	// The event that began it.
 	Stream   string
 	Revision int64
 	Position eventstore.Position
-	Since    time.Time // when that was recorded
+	Since    time.Time // when that event was recorded
 	Meta     []byte
-	// Of parked work: how often it was tried, when, and why the last try failed. An
-	// open process has no tries.
+	// Set for parked work: how often it was tried, when, and why the last try failed. An open
+	// process has no tries.
 	Tries                 int64
 	FirstTried, LastTried time.Time
 	Reason                string
-	cause                 error // of Reason, where it is known
-	// Of dismissed work: when, by whom and why it was.
+	cause                 error // the error that Reason comes from, if it is known
+	// Set for dismissed work: when it was dismissed, by whom and why.
 	Dismissed                    time.Time
 	DismissedBy, DismissedReason string
 }
 
-// workEvent is the kind of an event that cannot be read. It begins no work of the
-// tracker's.
+// workEvent is the kind of an event that cannot be read. The tracker never has open work of
+// this kind.
 const workEvent workKind = "event"
 
-// workTimer is the kind of a deadline that could not be kept.
+// workTimer is the kind of a timer that could not be fired.
 const workTimer workKind = "timer"
 
-// ParkingLot keeps parked work: what could not be finished, is tried again now and
-// then, and holds up nothing meanwhile.
+// ParkingLot stores parked work: work that could not be finished. It is tried again now and
+// then, and no other work waits for it.
 type ParkingLot interface {
-	// Parked lists parked work by ascending id, after an id.
+	// Parked lists parked work by ascending id. It begins after the given id.
 	Parked(ctx context.Context, after uuid.UUID, limit int) ([]Process, error)
-	// FindParked is nil where there is no such parked work.
+	// FindParked returns nil if no work with this id is parked.
 	FindParked(ctx context.Context, id uuid.UUID) (*Process, error)
-	// Dismiss notes that parked work is to be left as it is; found is false where there
-	// is no such parked work. What was dismissed before stays as it was.
+	// Dismiss notes that an operator leaves parked work as it is. found is false if no work
+	// with this id is parked. If the work was dismissed before, nothing changes.
 	Dismiss(ctx context.Context, id uuid.UUID, at time.Time, by, reason string) (found bool, err error)
-	// CountParked is how much there is that is not dismissed.
+	// CountParked counts the parked work that is not dismissed.
 	CountParked(ctx context.Context) (int64, error)
 	// TryFailed notes another try of parked work.
 	TryFailed(ctx context.Context, id uuid.UUID, at time.Time, reason string) error
-	// Unpark takes it out, and sets and clears timers with that, all or none.
+	// Unpark removes parked work, and sets and clears timers. It does all of this or nothing.
 	Unpark(ctx context.Context, id uuid.UUID, set []Timer, clear []Deadline) error
 }
 
-// process is how work is shown and parked.
+// process is the work in the form in which it is listed and parked.
 func (w Work) process() Process {
 	return Process{
 		ID: processID(w.key.kind, w.key.id, w.key.step), Kind: string(w.key.kind), Subject: w.key.id, Step: w.key.step,
@@ -87,7 +87,7 @@ func undecodable(e eventstore.Recorded, cause error, now time.Time) Process {
 	}
 }
 
-// streams are those whose events may let parked work end.
+// streams returns the streams to watch: after a new event there, a try may succeed.
 func (p Process) streams() []string {
 	if p.Kind == string(workCheckout) {
 		return []string{p.Stream, order.Stream(unit.OrderID(p.Step))}
@@ -97,7 +97,7 @@ func (p Process) streams() []string {
 
 const parkedPage = 500
 
-// allParked lists everything that is parked.
+// allParked yields all parked work.
 func allParked(ctx context.Context, lot ParkingLot) iter.Seq2[Process, error] {
 	return func(yield func(Process, error) bool) {
 		for after := uuid.Nil; ; {
@@ -119,22 +119,22 @@ func allParked(ctx context.Context, lot ParkingLot) iter.Seq2[Process, error] {
 	}
 }
 
-// Processes retries parked work. Any node may do it, and several at once.
+// Processes retries and dismisses parked work. Any node may do this, and several nodes at
+// once.
 type Processes struct {
 	Lot      ParkingLot
 	Finisher Finisher
 	Store    eventstore.Store
 	Now      func() time.Time
-	// CartsExpireAfter is the shop's, see commands.Policy.
+	// CartsExpireAfter is commands.Policy.CartsExpireAfter.
 	CartsExpireAfter time.Duration
 }
 
-// ErrNotParked means that there is no parked work of that id: it was finished, or
-// never was.
+// ErrNotParked means that no work with this id is parked: it was finished, or never existed.
 var ErrNotParked = errors.New("no process of that id is parked")
 
-// Retry tries parked work once. It returns the work as it is then, and whether it
-// is finished; if it is not, Reason says why. An error means that neither is known.
+// Retry tries parked work once. It returns the work after the try, and whether it is finished.
+// If it is not, Reason says why. After an error, it is not known whether the work is finished.
 func (p *Processes) Retry(ctx context.Context, id uuid.UUID) (now Process, finished bool, err error) {
 	parked, err := p.Lot.FindParked(ctx, id)
 	switch {
@@ -146,9 +146,9 @@ func (p *Processes) Retry(ctx context.Context, id uuid.UUID) (now Process, finis
 	return p.try(ctx, *parked)
 }
 
-// Dismiss leaves parked work as it is: it is tried again only when an event comes to
-// its stream, or on demand, and counts as a fault no more. It returns the work as it
-// is then. Error: ErrNotParked.
+// Dismiss leaves parked work as it is. Such work no longer counts as a fault, and is tried
+// again only when its stream has a new event, or by Retry. Dismiss returns the work as it is
+// now. Error: ErrNotParked.
 func (p *Processes) Dismiss(ctx context.Context, id uuid.UUID, by, reason string) (Process, error) {
 	found, err := p.Lot.Dismiss(ctx, id, p.Now(), by, reason)
 	if err != nil {
@@ -194,7 +194,7 @@ func (p *Processes) finish(ctx context.Context, parked Process) (set []Timer, cl
 	return nil, nil, finishWork(ctx, p.Finisher, work)
 }
 
-// fireTimer fires a timer that was given up. One whose deadline has moved is set again.
+// fireTimer fires a parked timer. If its deadline has moved, the timer is set again.
 func (p *Processes) fireTimer(ctx context.Context, timer Timer) (set []Timer, clear []Deadline, err error) {
 	err = aggregate.Safely(func() error { return FireTimer(ctx, p.Finisher, timer, p.Now()) })
 	if postponed, moved := errors.AsType[*PostponedError](err); moved {
@@ -203,8 +203,8 @@ func (p *Processes) fireTimer(ctx context.Context, timer Timer) (set []Timer, cl
 	return nil, nil, err
 }
 
-// finishEvent reads an event again that could not be read. If it can be by now, it
-// finishes what follows from it, and returns the timers that it sets and clears.
+// finishEvent tries again to read an event that could not be read. If it succeeds, it finishes
+// the work that the event begins, and returns the timers that the event sets and clears.
 func (p *Processes) finishEvent(ctx context.Context, work Work, revision int64) (set []Timer, clear []Deadline, err error) {
 	begun := newTracker(eventstore.Start, p.CartsExpireAfter)
 	found := false
@@ -213,7 +213,7 @@ func (p *Processes) finishEvent(ctx context.Context, work Work, revision int64) 
 			return nil, nil, err
 		}
 		if found = e.Revision == revision; !found {
-			break // of a truncated stream the first event that is left
+			break // the stream was truncated, and this is the first event that is left
 		}
 		if err := begun.event(e); eventstore.IsForeign(err) {
 			return nil, nil, err
@@ -238,8 +238,8 @@ func (p *Processes) finishEvent(ctx context.Context, work Work, revision int64) 
 	return set, clear, nil
 }
 
-// bringUp lets the later events of a stream change the timers that an earlier one has
-// set or cleared: the reactor has seen them already.
+// bringUp applies the later events of a stream to the timers that an earlier event has set or
+// cleared. The reactor read those later events when the earlier one could not be read yet.
 func (p *Processes) bringUp(ctx context.Context, begun *tracker, stream string, from int64) error {
 	later := newTracker(eventstore.Start, p.CartsExpireAfter)
 	concerned := func(d Deadline) bool { _, set := begun.timers.set[d]; return set || begun.timers.clear[d] }
@@ -248,7 +248,7 @@ func (p *Processes) bringUp(ctx context.Context, begun *tracker, stream string, 
 			return err
 		}
 		if err := later.event(e); err != nil {
-			continue // parked by itself
+			continue // this event is parked on its own
 		}
 		set, clear := later.timers.due(time.Now())
 		for _, timer := range set {

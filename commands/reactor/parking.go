@@ -13,16 +13,15 @@ import (
 	"daybook/internal/pause"
 )
 
-// How often work is tried before it is parked. A refusal may be that another
-// driver has gone on meanwhile, so one is not enough.
+// How often work is tried before it is parked. One try is not enough after a refusal, because
+// another driver may have gone on in the meantime.
 const (
 	triesRefused = 3
 	triesFailed  = 8
 )
 
-// excused tells whether a try failed for a reason that is not the work's: the log
-// cannot be reached, or this node has no room or is about to stop. Such a try does
-// not count.
+// excused tells whether a try failed for a reason outside the work: the log cannot be reached,
+// or this node is overloaded or about to stop. Such a try does not count.
 func excused(err error) bool {
 	_, away := errors.AsType[*eventstore.UnavailableError](err)
 	_, denied := errors.AsType[*eventstore.DeniedError](err)
@@ -30,15 +29,15 @@ func excused(err error) bool {
 	return (away && !timedOut(err)) || denied || diverged || errors.Is(err, aggregate.ErrOverloaded) || errors.Is(err, aggregate.ErrClosed) || errors.Is(err, context.Canceled)
 }
 
-// timedOut tells whether no answer came in time. Either the log is away, or what
-// the work asks of it always takes too long, such as the search of a long stream.
+// timedOut tells whether no answer came in time. Either the log cannot be reached, or a step
+// of the work always takes too long, such as the search of a long stream.
 func timedOut(err error) bool {
 	_, unknown := errors.AsType[*eventstore.OutcomeUnknownError](err)
 	return unknown || errors.Is(err, context.DeadlineExceeded)
 }
 
-// hopeless tells whether work is to be parked, after so many tries that count.
-// While the log cannot be reached nothing is.
+// hopeless tells whether work is to be parked. tries is how many tries counted. While the log
+// cannot be reached, no work is parked.
 func (r *Reactor) hopeless(ctx context.Context, err error, tries int) bool {
 	switch {
 	case r.Parking == nil:
@@ -55,15 +54,15 @@ func (r *Reactor) hopeless(ctx context.Context, err error, tries int) bool {
 	return tries >= triesFailed
 }
 
-// unreadable tells whether the log holds something that cannot be read, or no longer
-// holds what is needed. Trying again does not help.
+// unreadable tells whether the log has an event that cannot be read, or no longer has what is
+// needed. Trying again does not help.
 func unreadable(err error) bool {
 	_, undecodable := errors.AsType[*aggregate.UndecodableError](err)
 	_, deleted := errors.AsType[*eventstore.DeletedError](err)
 	return undecodable || deleted
 }
 
-// logAnswers asks the log for something that costs it nothing.
+// logAnswers tells whether the log can be reached. It asks for the head, which costs little.
 func (r *Reactor) logAnswers(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -71,7 +70,7 @@ func (r *Reactor) logAnswers(ctx context.Context) bool {
 	return err == nil
 }
 
-// parkWork keeps work that could not be finished, and lets the checkpoint go on.
+// parkWork parks work that could not be finished, so that the checkpoint can move past it.
 func (r *Reactor) parkWork(ctx context.Context, work Work, failed failure, cause error) error {
 	process := work.process()
 	process.Tries, process.FirstTried, process.LastTried, process.Reason = int64(failed.tries), failed.first, time.Now(), cause.Error()
@@ -85,11 +84,11 @@ func (r *Reactor) parkWork(ctx context.Context, work Work, failed failure, cause
 	return r.keep(ctx)
 }
 
-// Open is the work that is not finished and not parked, in no order, as far as this
-// node knows; leading is false where another node keeps the list.
+// Open returns the work that is neither finished nor parked, in no order. leading is false if
+// another node leads; then this node does not know the open work.
 func (r *Reactor) Open() (open []Process, leading bool) {
 	works, leading := r.openWork()
-	for _, work := range works { // without the lock, because each id is hashed
+	for _, work := range works { // without holding the lock, because computing the ids takes time
 		open = append(open, work.process())
 	}
 	return open, leading
@@ -108,8 +107,8 @@ func (r *Reactor) openWork() (open []Work, leading bool) {
 	return open, true
 }
 
-// retryParked tries parked work again: when an event comes to its stream, and now
-// and then without.
+// retryParked tries parked work again: when its stream has a new event, and after each
+// RetryEvery.
 func (r *Reactor) retryParked(ctx context.Context) error {
 	if r.Parking == nil {
 		return nil
@@ -122,7 +121,7 @@ func (r *Reactor) retryParked(ctx context.Context) error {
 	nextLook := time.Now()
 	for {
 		pause.For(ctx, max(r.Grace, 10*time.Millisecond))
-		stirred := r.stirred()
+		stirred := r.takeStirred()
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -131,7 +130,7 @@ func (r *Reactor) retryParked(ctx context.Context) error {
 			switch {
 			case err != nil:
 				r.Logger.WarnContext(ctx, "parked work not looked at", "process", id, "error", err)
-			case parked == nil: // somebody else has finished it
+			case parked == nil: // another node has finished it
 				r.unwatch(ctx, id)
 			default:
 				r.tryParked(ctx, processes, *parked)
@@ -158,7 +157,7 @@ func (r *Reactor) tryParked(ctx context.Context, processes *Processes, parked Pr
 	switch {
 	case err != nil && ctx.Err() == nil:
 		r.Logger.WarnContext(ctx, "parked work not tried", "process", parked.ID, "error", err)
-	case err == nil && eventstore.IsForeign(tried.cause): // its stream's events will not change who wrote it
+	case err == nil && eventstore.IsForeign(tried.cause): // further events of the stream cannot change who wrote this one
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.tracker.unwatch(parked.ID)
@@ -168,18 +167,19 @@ func (r *Reactor) tryParked(ctx context.Context, processes *Processes, parked Pr
 	}
 }
 
-// unwatch ends the watch for events of work that is not parked any more.
+// unwatch stops watching the streams of work that is no longer parked.
 func (r *Reactor) unwatch(ctx context.Context, id uuid.UUID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	// It is parked only under the lock, and may just have been parked again.
+	// Work is parked only while the lock is held. So look again here, because this work may
+	// just have been parked again.
 	if parked, err := r.Parking.FindParked(ctx, id); err == nil && parked == nil {
 		r.tracker.unwatch(id)
 	}
 }
 
-// stirred takes the parked work for whose streams there was an event.
-func (r *Reactor) stirred() map[uuid.UUID]bool {
+// takeStirred returns the ids of parked work whose streams had new events, and forgets them.
+func (r *Reactor) takeStirred() map[uuid.UUID]bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.tracker.caughtUp || len(r.tracker.stirred) == 0 {
@@ -190,14 +190,14 @@ func (r *Reactor) stirred() map[uuid.UUID]bool {
 	return taken
 }
 
-// resigned forgets the list of open work: another node keeps it.
+// resigned forgets the list of open work, because another node leads now.
 func (r *Reactor) resigned() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.tracker = nil
 }
 
-// watchParked looks for events in the streams of what is parked already.
+// watchParked begins to watch the streams of all work that is parked already.
 func (r *Reactor) watchParked(ctx context.Context) error {
 	if r.Parking == nil {
 		return nil
@@ -213,7 +213,7 @@ func (r *Reactor) watchParked(ctx context.Context) error {
 	return nil
 }
 
-// parks notes work that is to be parked.
+// parks notes that work is to be parked.
 func (t *tracker) parks(process Process) {
 	t.park = append(t.park, process)
 	if !eventstore.IsForeign(process.cause) {
@@ -221,8 +221,9 @@ func (t *tracker) parks(process Process) {
 	}
 }
 
-// parksEvent notes an event that cannot be read as the shop's. Of other programs' events
-// too many are left to verify, which names all of them.
+// parksEvent notes that an event is to be parked: one that cannot be read, or one of another
+// program. At most maxForeign events of other programs are parked. `daybook verify` names all
+// of them.
 func (t *tracker) parksEvent(process Process) {
 	if eventstore.IsForeign(process.cause) {
 		if t.foreign++; t.foreign > maxForeign {
@@ -232,7 +233,7 @@ func (t *tracker) parksEvent(process Process) {
 	t.parks(process)
 }
 
-// watch looks for events that may let parked work end.
+// watch watches the streams of parked work. After a new event there, the work is tried again.
 func (t *tracker) watch(process Process) {
 	for _, stream := range process.streams() {
 		if !slices.Contains(t.parked[stream], process.ID) {
@@ -241,7 +242,7 @@ func (t *tracker) watch(process Process) {
 	}
 }
 
-// unwatch ends the watch for the events of work.
+// unwatch stops watching the streams of this work.
 func (t *tracker) unwatch(id uuid.UUID) {
 	delete(t.stirred, id)
 	for stream, ids := range t.parked {
@@ -252,8 +253,8 @@ func (t *tracker) unwatch(id uuid.UUID) {
 	}
 }
 
-// giveUp parks work. It returns false if new steps arrived meanwhile; these are tried
-// first.
+// giveUp parks work. It returns false and parks nothing if the work has new steps since the
+// try, because these are tried first.
 func (t *tracker) giveUp(work Work, process Process) bool {
 	t.handled(work)
 	if t.open[work.key] != nil {

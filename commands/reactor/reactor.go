@@ -1,8 +1,9 @@
-// Package reactor finishes what the log shows to be open: processes that were begun and not
-// ended, and deadlines that are due. What cannot be finished is parked and tried again.
+// Package reactor finishes the work that is open in the log: processes that were begun and not
+// ended, and deadlines that are due. Work that cannot be finished is parked and tried again.
 //
-// It has no rules and sends no commands of its own: a Finisher does, which is
-// commands.Service. What is durable here is kept by package postgres beside it.
+// It has no rules and sends no commands itself. It calls a Finisher, which is
+// commands.Service. Package commands/postgres stores its checkpoint, its timers and its parked
+// work.
 package reactor
 
 import (
@@ -25,44 +26,44 @@ import (
 	"daybook/internal/pause"
 )
 
-// Journal is the reactor's durable memory.
+// Journal stores the reactor's checkpoint, and what is written together with it.
 type Journal interface {
-	// Lead waits until this node is the one that reacts, and returns a context
-	// that ends when it no longer is.
+	// Lead waits until this node leads. The context that it returns ends when the node no
+	// longer leads.
 	Lead(ctx context.Context) (leading context.Context, resign func(), err error)
-	// Checkpoint is where a reader that takes over begins.
+	// Checkpoint is the position from which a new leader reads.
 	Checkpoint(ctx context.Context) (eventstore.Position, error)
-	// Advance moves the checkpoint, and carries out notes with it, all or none. If
-	// the checkpoint is not at from, another node leads: ErrNotLeading.
+	// Advance moves the checkpoint and writes the notes, all or none. If the checkpoint is not
+	// at from, another node leads, and Advance returns ErrNotLeading.
 	Advance(ctx context.Context, from, to eventstore.Position, notes Notes) error
-	// CartExpiry is the rule by which the timers of open carts were last set: how
-	// long after a cart's last change. known is false where they never were.
+	// CartExpiry is the rule by which the timers of open carts were last set: how long after
+	// its last change a cart expires. known is false if they were never set.
 	CartExpiry(ctx context.Context) (after time.Duration, known bool, err error)
-	// KeepCartExpiry sets timers by a rule, and notes the rule after all of them. Where
-	// it fails some may be set: then the same is asked again.
+	// KeepCartExpiry sets the timers of open carts and then stores the rule. If it fails, some
+	// timers may be set. Then call it again.
 	KeepCartExpiry(ctx context.Context, after time.Duration, set []Timer) error
 }
 
-// Notes are what the reactor keeps beside its checkpoint.
+// Notes are written together with the reactor's checkpoint.
 type Notes struct {
 	Set   []Timer
 	Clear []Deadline
-	// Park is work that could not be finished; work that is parked already has its
-	// tries added.
+	// Park is work to park. If the work is parked already, its tries are added to the old
+	// ones.
 	Park []Process
-	// Seen is the latest event that the reactor knows of: what is noted follows from
-	// events up to it. Zero where it has seen none yet.
+	// Seen is the latest event that the reactor knows. The notes depend only on events up to
+	// it. It is zero if the reactor has seen none yet.
 	Seen eventstore.Anchor
 }
 
 func (n Notes) empty() bool { return len(n.Set)+len(n.Clear)+len(n.Park) == 0 }
 
-// ErrNotLeading means another node moved the reactor's checkpoint.
+// ErrNotLeading means that another node has moved the reactor's checkpoint.
 var ErrNotLeading = errors.New("another node leads the reactor")
 
-// Finisher carries out what a process still has to do, and what a deadline asks for. Every
-// method is idempotent and may meet work that is done already. meta is that of the event
-// that began the work, or the timer's.
+// Finisher carries out the open steps of a process, or ends a thing whose deadline has passed.
+// Each method may be called again for work that is done, and then changes nothing. meta is the
+// metadata of the event that began the work, or of the timer.
 type Finisher interface {
 	FinishCheckout(ctx context.Context, id unit.CartID, orderID unit.OrderID) error
 	FinishOrder(ctx context.Context, meta eventstore.Metadata, id unit.OrderID) error
@@ -70,11 +71,11 @@ type Finisher interface {
 
 	// ExpireOrder ends an order that was not confirmed in time.
 	ExpireOrder(ctx context.Context, meta eventstore.Metadata, id unit.OrderID, now time.Time) error
-	// ExpireReservations ends reservations that are due, and tells whether there were
-	// any; then there may be more.
+	// ExpireReservations ends reservations that are due. some is true if it ended any; then
+	// there may be more.
 	ExpireReservations(ctx context.Context, meta eventstore.Metadata, key stock.Key, now time.Time) (some bool, err error)
-	// ExpireCart ends a cart that was not changed for long. A time that is not zero is
-	// the new deadline of a cart that was changed meanwhile.
+	// ExpireCart ends a cart that was not changed for long enough. If the last change is too
+	// recent, postponed is the cart's new deadline. Otherwise it is zero.
 	ExpireCart(ctx context.Context, meta eventstore.Metadata, id unit.CartID, now time.Time) (postponed time.Time, err error)
 
 	// Driving tells whether this node is carrying out a process of a cart's, an order's or
@@ -82,47 +83,49 @@ type Finisher interface {
 	Driving(stream string) bool
 }
 
-// Reactor reads the log for processes that were begun and not ended, and ends
-// them: the second pair of eyes behind the inline drive, which does the same
-// things at once and may die at any point. It also keeps the timers.
+// Reactor finds processes in the log that were begun and not ended, and finishes them. Usually
+// the request itself carries its process out at once. The reactor is needed if the request was
+// cut off, for example because its node died. It also sets and clears the timers.
 //
-// One node reacts at a time. It runs on a Watermill router; a message is one
-// page of the log.
+// Only one node reacts at a time. It uses a Watermill router, and each message is one page of
+// the log.
 type Reactor struct {
 	Store    eventstore.Store
 	Journal  Journal
 	Finisher Finisher
 	Logger   *slog.Logger
-	// Grace is how old unfinished work must be before it is taken over from an
-	// inline drive, perhaps another node's, that may still be at it.
+	// Grace is how old unfinished work must be before the reactor takes it over. Younger work
+	// may still be under way in its request, on this node or another one.
 	Grace time.Duration
 	// CartsExpireAfter is the shop's, see commands.Policy.
 	CartsExpireAfter time.Duration
-	// Parking keeps what cannot be finished; without it, such work is tried for ever.
-	// RetryEvery is the pause between tries when no event arrives (1 h).
+	// Parking stores work that cannot be finished. Without it, such work is tried for ever.
+	// RetryEvery is the pause between two tries of parked work if its stream gets no new event
+	// (1 h).
 	Parking    ParkingLot
 	RetryEvery time.Duration
-	// Nudge, where set, is called when timers were set.
+	// Nudge, if set, is called after timers were set.
 	Nudge func()
 
 	mu      sync.Mutex
 	tracker *tracker
-	// checkpoint is the journal's. The tracker's own may be ahead of it: work
-	// that leaves no event at its end is taken off the list between pages.
+	// checkpoint is the checkpoint in the journal. The tracker's own may be ahead of it,
+	// because some work ends without an event and is removed from the list between two pages.
 	checkpoint eventstore.Position
-	begun      chan struct{} // a sign that there is work to watch
-	young      chan struct{} // a sign that there are young timers
+	begun      chan struct{} // signals that there is open work
+	young      chan struct{} // signals that there are young timers
 }
 
 const (
 	pageSize  = 500
-	pageBytes = 4 << 20 // after which a page is full: an event may have a megabyte
-	// pageGap is far below any grace, so that nothing waits for it.
+	pageBytes = 4 << 20 // a page with so many bytes is full, because one event may have a megabyte
+	// pageGap is the pause between two pages. It is much shorter than any grace, so it delays
+	// nothing.
 	pageGap = 50 * time.Millisecond
 )
 
-// Run reacts until ctx ends. It returns nil at ctx's end; losing the lead or
-// the database is met by waiting and starting over from the checkpoint.
+// Run reacts until ctx ends, and then returns nil. If the node loses the lead or the database,
+// Run waits and begins again at the checkpoint.
 func (r *Reactor) Run(ctx context.Context) error {
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		started := time.Now()
@@ -159,7 +162,7 @@ func (r *Reactor) lead(ctx context.Context) error {
 
 	ctx, stop := context.WithCancel(leading)
 	defer stop()
-	// What the router has to tell is of no use to an operator unless it fails.
+	// Of the router's messages, operators need only the errors.
 	logger := watermill.NewSlogLoggerWithLevelMapping(r.Logger, map[slog.Level]slog.Level{
 		slog.LevelDebug: slog.LevelDebug, slog.LevelInfo: slog.LevelDebug, slog.LevelWarn: slog.LevelWarn, slog.LevelError: slog.LevelError,
 	})
@@ -181,7 +184,7 @@ func (r *Reactor) lead(ctx context.Context) error {
 		if err := r.react(ctx, pageOf(msg)); err != nil {
 			fail(err)
 		}
-		return nil // what failed is read again from the checkpoint
+		return nil // the next lead reads the failed page again, because it begins at the checkpoint
 	})
 	pages.failed = fail
 
@@ -217,12 +220,12 @@ func (r *Reactor) lead(ctx context.Context) error {
 	}
 }
 
-// react takes note of a page and makes the note durable.
+// react handles a page of events, and stores what follows from it.
 func (r *Reactor) react(ctx context.Context, page page) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.tracker == nil {
-		return nil // a page that comes after the end
+		return nil // the node no longer leads, and this page came too late
 	}
 	r.tracker.timers.now = time.Now()
 	foreign := r.tracker.foreign
@@ -247,12 +250,12 @@ func (r *Reactor) react(ctx context.Context, page page) error {
 	return nil
 }
 
-// parkedTold bounds how many events of a page are named in the log when they are parked.
+// parkedTold bounds how many parked events of a page the node's log names.
 const parkedTold = 5
 
 func (r *Reactor) tellParked(ctx context.Context, parked []Process) {
 	for _, process := range parked[:min(len(parked), parkedTold)] {
-		r.Logger.ErrorContext(ctx, "an event cannot be read as the shop's, it is parked", "process", process.ID,
+		r.Logger.ErrorContext(ctx, "an event cannot be read, or another program wrote it into a stream of the shop; it is parked", "process", process.ID,
 			"stream", eventstore.Visible(process.Stream), "revision", process.Revision, "error", eventstore.Visible(process.Reason))
 	}
 	if more := len(parked) - parkedTold; more > 0 {
@@ -260,24 +263,23 @@ func (r *Reactor) tellParked(ctx context.Context, parked []Process) {
 	}
 }
 
-// Idle tells whether this node is the one that reacts, has read the log to its end,
-// and has finished or parked all that it found there; and all timers are stored.
+// Idle tells whether there is nothing left to do: this node leads, has read the log to its
+// end, has finished or parked all work, and has stored all timers.
 func (r *Reactor) Idle() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.tracker != nil && r.tracker.caughtUp && len(r.tracker.open) == 0 && len(r.tracker.timers.young) == 0
 }
 
-// signal leaves a sign for who waits for one.
+// signal wakes the goroutine that waits for the channel.
 func signal(sign chan<- struct{}) {
 	select {
 	case sign <- struct{}{}:
-	default: // one is there already
+	default: // a signal is waiting already
 	}
 }
 
-// storeTimers writes timers to the database that are young no more, also when no page
-// comes.
+// storeTimers stores timers that are no longer young, even if no page comes.
 func (r *Reactor) storeTimers(ctx context.Context) error {
 	for {
 		select {
@@ -298,7 +300,7 @@ func (r *Reactor) storeTimers(ctx context.Context) error {
 	}
 }
 
-// keepOld is keep, and returns how many timers are still young.
+// keepOld is keep. It also returns how many timers are still young.
 func (r *Reactor) keepOld(ctx context.Context) (young int, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -306,7 +308,7 @@ func (r *Reactor) keepOld(ctx context.Context) (young int, err error) {
 	return len(r.tracker.timers.young), err
 }
 
-// keep makes durable what the tracker has noted. The caller holds the lock.
+// keep stores what the tracker has noted. The caller holds the lock.
 func (r *Reactor) keep(ctx context.Context) error {
 	var notes Notes
 	notes.Set, notes.Clear = r.tracker.timers.due(time.Now())
@@ -326,8 +328,7 @@ func (r *Reactor) keep(ctx context.Context) error {
 	return nil
 }
 
-// strikeOff takes work off the list that was driven to its end, and lets the
-// checkpoint go on.
+// strikeOff removes finished work from the list, so that the checkpoint can move past it.
 func (r *Reactor) strikeOff(ctx context.Context, work Work) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -335,13 +336,13 @@ func (r *Reactor) strikeOff(ctx context.Context, work Work) error {
 	return r.keep(ctx)
 }
 
-// finishOld carries out work that stayed open longer than the grace.
+// finishOld carries out work that was open for longer than Grace.
 func (r *Reactor) finishOld(ctx context.Context) error {
 	failures := map[workKey]failure{}
 	for {
 		due, wait := r.due()
 		if len(due) == 0 {
-			clear(failures) // others may have finished it
+			clear(failures) // another node may have finished that work
 		}
 		for _, work := range due {
 			failed := failures[work.key]
@@ -350,7 +351,7 @@ func (r *Reactor) finishOld(ctx context.Context) error {
 			}
 			err := finishWork(ctx, r.Finisher, work)
 			if ctx.Err() != nil {
-				return nil //nolint:nilerr // it was cut short
+				return nil //nolint:nilerr // ctx has ended
 			}
 			failed = failed.next(wait, err)
 			switch {
@@ -372,7 +373,7 @@ func (r *Reactor) finishOld(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if wait == 0 { // nothing is open
+		if wait == 0 { // no work is open
 			select {
 			case <-r.begun:
 			case <-ctx.Done():
@@ -383,15 +384,15 @@ func (r *Reactor) finishOld(ctx context.Context) error {
 	}
 }
 
-// failure is work that could not be finished.
+// failure says how the tries of some work have failed so far.
 type failure struct {
 	tries   int
-	counted int       // of them, those whose failure may be the work's fault
-	first   time.Time // tried
-	again   time.Time // not tried before
+	counted int       // how many of them count: see excused
+	first   time.Time // the first try
+	again   time.Time // the earliest time of the next try
 }
 
-const finishBackoff = time.Minute // at most, between two tries of the same work
+const finishBackoff = time.Minute // the longest pause between two tries of the same work
 
 func (f failure) next(wait time.Duration, err error) failure {
 	if f.tries == 0 {
@@ -405,8 +406,8 @@ func (f failure) next(wait time.Duration, err error) failure {
 	return f
 }
 
-// due lists the open work that is old enough, and says when to look again; 0 is
-// when there is none.
+// due returns the open work that is old enough, and how long to wait before the next call. It
+// returns 0 if no work is open.
 func (r *Reactor) due() ([]Work, time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -442,10 +443,10 @@ func finishAs(ctx context.Context, finisher Finisher, work Work) error {
 	panic("reactor: unknown kind of work")
 }
 
-// page is some of the log, in order.
+// page is a part of the log, in order.
 type page struct {
 	items    []eventstore.Item
-	caughtUp bool // nothing more was known at its end
+	caughtUp bool // the page ends at the head of the log
 }
 
 type pageKey struct{}
@@ -455,9 +456,9 @@ func pageOf(msg *message.Message) page {
 	return p
 }
 
-// pageSubscriber is a Watermill subscriber over the log. Its messages carry
-// their page in the context, for encoding it only to decode it again would be
-// most of the reactor's work.
+// pageSubscriber is a Watermill subscriber that reads the log. Each message has its page in
+// the context, and not in its payload, because encoding and decoding each page would be most
+// of the reactor's work.
 type pageSubscriber struct {
 	store  eventstore.Store
 	after  eventstore.Position
@@ -465,7 +466,7 @@ type pageSubscriber struct {
 	failed func(error)
 }
 
-// Subscribe delivers the log from the start position on, page by page, each
+// Subscribe delivers the log page by page, from the start position on. A page is delivered
 // after the one before it was acknowledged.
 func (s *pageSubscriber) Subscribe(ctx context.Context, _ string) (<-chan *message.Message, error) {
 	messages := make(chan *message.Message)
@@ -492,18 +493,18 @@ func (s *pageSubscriber) Subscribe(ctx context.Context, _ string) (<-chan *messa
 				return
 			}
 			if len(p.items) < pageSize {
-				pause.For(ctx, pageGap) // under load the next page is then worth its transaction
+				pause.For(ctx, pageGap) // so under load the next page has more events for its transaction
 			}
 		}
 	}()
 	return messages, nil
 }
 
-// Close has nothing to do: the subscription ends with its context.
+// Close does nothing, because the subscription ends with its context.
 func (s *pageSubscriber) Close() error { return nil }
 
-// pages gathers items up to a page's size, in items or bytes, or the head,
-// whichever comes first.
+// pages groups items into pages. A page ends at its size in items or in bytes, or at the head
+// of the log, whichever comes first.
 func pages(items iter.Seq2[eventstore.Item, error]) iter.Seq2[page, error] {
 	return func(yield func(page, error) bool) {
 		var p page

@@ -19,29 +19,28 @@ import (
 	"daybook/eventstore"
 )
 
-// TimerKind says what a timer's deadline is of.
+// TimerKind says what kind of thing has the deadline.
 type TimerKind string
 
 const (
-	// OrderDeadline: an order, its target, expires unless it was confirmed.
+	// OrderDeadline: the order that is the target expires, if it is not confirmed.
 	OrderDeadline TimerKind = "order"
-	// ReservationDeadline: a reservation, its item, in the stock stream that is
-	// its target expires.
+	// ReservationDeadline: the reservation that is the item expires. The target is its stock
+	// stream.
 	ReservationDeadline TimerKind = "reservation"
-	// CartDeadline: an open cart, its target, expires unless it was changed since.
+	// CartDeadline: the open cart that is the target expires, if it was not changed since.
 	CartDeadline TimerKind = "cart"
 )
 
-// Deadline is the whole identity of a timer: two deadlines that differ in any
-// member are two timers. It is comparable, and the database's primary key is
-// made of the same members.
+// Deadline identifies a timer: two deadlines that differ in any member have two timers.
+// Deadlines can be compared with ==. The database's primary key has the same members.
 type Deadline struct {
 	Kind TimerKind
 	// Target is what the timer is fired at: an order's id, or the name of a
 	// stream.
 	Target string
-	// Item is what has the deadline, where the target can have several: a
-	// reservation's id. It is empty where the target itself has the deadline.
+	// Item is a reservation's id, because a stock stream can have several deadlines. It is
+	// empty if the target itself has the deadline.
 	Item string
 }
 
@@ -52,31 +51,31 @@ func (d Deadline) String() string {
 	return string(d.Kind) + " " + d.Target + " " + d.Item
 }
 
-// orderDeadline is when an order expires that was not confirmed.
+// orderDeadline is the deadline for the confirmation of an order.
 func orderDeadline(id unit.OrderID) Deadline {
 	return Deadline{Kind: OrderDeadline, Target: string(id)}
 }
 
-// cartDeadline is when an open cart expires that nobody changed meanwhile.
+// cartDeadline is the deadline of an open cart.
 func cartDeadline(id unit.CartID) Deadline {
 	return Deadline{Kind: CartDeadline, Target: string(id)}
 }
 
-// reservationDeadline is when a reservation in a stream of stock expires. The
-// same reservation id in another stream is another reservation.
+// reservationDeadline is the deadline of a reservation in a stock stream. The same reservation
+// id in another stream is another reservation.
 func reservationDeadline(stream string, id unit.ReservationID) Deadline {
 	return Deadline{Kind: ReservationDeadline, Target: stream, Item: string(id)}
 }
 
-// Timer is when a deadline is due. Setting it again moves it.
+// Timer is a deadline with its time. If it is set again, its time moves.
 type Timer struct {
 	Deadline
 	DueAt time.Time
-	// Failures is how often firing it has failed, as far as the queue knows.
+	// Failures is how often the timer was fired without success, as the queue has counted.
 	Failures int
 }
 
-// stream is the one that firing the timer changes.
+// stream is the stream that changes when the timer is fired.
 func (t Timer) stream() string {
 	switch t.Kind {
 	case OrderDeadline:
@@ -88,8 +87,8 @@ func (t Timer) stream() string {
 	return t.Target
 }
 
-// process is how a timer is parked. The step is its kind and item, from which
-// Process.timer makes it again.
+// process is the timer in the form in which it is parked. Its step has the kind and the item,
+// so that Process.timer can make the timer again.
 func (t Timer) process(cause error, now time.Time) Process {
 	step := strings.TrimSpace(string(t.Kind) + " " + t.Item)
 	p := Process{
@@ -102,14 +101,14 @@ func (t Timer) process(cause error, now time.Time) Process {
 	return p
 }
 
-// timer is what was parked.
+// timer is the timer that was parked as this process.
 func (p Process) timer() Timer {
 	kind, item, _ := strings.Cut(p.Step, " ")
 	return Timer{Deadline: Deadline{Kind: TimerKind(kind), Target: p.Subject, Item: item}, DueAt: p.Since}
 }
 
-// GiveUpError is what firing a timer returns when it is to be parked: the queue
-// removes the timer and keeps the process instead.
+// GiveUpError is returned when a timer is fired and must be parked. The queue removes the
+// timer and parks Process.
 type GiveUpError struct {
 	Process Process
 	Cause   error
@@ -118,15 +117,15 @@ type GiveUpError struct {
 func (e *GiveUpError) Error() string { return "given up: " + e.Cause.Error() }
 func (e *GiveUpError) Unwrap() error { return e.Cause }
 
-// PostponedError is what firing a timer returns when its deadline has moved
-// since the timer was set. The timer stays, due at Until, and that is no failure.
+// PostponedError is returned when a timer is fired and its deadline has moved. The timer stays
+// and is due at Until. This does not count as a failure.
 type PostponedError struct{ Until time.Time }
 
 func (e *PostponedError) Error() string {
 	return "postponed until " + e.Until.UTC().Format(time.RFC3339Nano)
 }
 
-// FireTimer does what a deadline asks for, at a time.
+// FireTimer ends the thing whose deadline has passed. now is the present time.
 func FireTimer(ctx context.Context, finisher Finisher, timer Timer, now time.Time) error {
 	switch timer.Kind {
 	case OrderDeadline:
@@ -143,8 +142,8 @@ func FireTimer(ctx context.Context, finisher Finisher, timer Timer, now time.Tim
 	return fmt.Errorf("timer %s: unknown kind %q", timer.Deadline, timer.Kind)
 }
 
-// expireReservations ends all that are due in a stream; one decision ends only so
-// many of them.
+// expireReservations ends all reservations of a stream that are due. It may need several
+// commands, because one decision ends only a limited number.
 func expireReservations(ctx context.Context, finisher Finisher, timer Timer, now time.Time) error {
 	key, err := stock.ParseStream(timer.Target)
 	if err != nil {
@@ -158,25 +157,24 @@ func expireReservations(ctx context.Context, finisher Finisher, timer Timer, now
 	}
 }
 
-// meta is that of what the timer's firing does. Its command id is one for each deadline,
-// and round.
+// meta is the metadata of the command that firing the timer sends. Each deadline and round has
+// its own command id.
 func (t Timer) meta(round int) eventstore.Metadata {
 	command := unit.TimerCommand.Of(string(t.Kind), t.Target, t.Item, t.DueAt.UTC().Format(time.RFC3339Nano), strconv.Itoa(round))
 	return eventstore.Metadata{CommandID: uuid.UUID(command.UUID()), CorrelationID: t.Target, Actor: "system:timer"}
 }
 
-// TimerQueue holds timers by the database's clock, shared by all nodes.
+// TimerQueue holds the timers of all nodes. Times are by the database's clock.
 type TimerQueue interface {
-	// FireDue calls fire for timers that are due, each with the database's time,
-	// and removes those for which it succeeded. Those for which it returned a
-	// *PostponedError come back when that says, those for which it was a *GiveUpError
-	// are parked, and the others come back after a pause. A timer
-	// another node is firing is skipped. It returns how many were due and
-	// how long it is until the next one, 0 if none is set.
+	// FireDue calls fire for timers that are due, each with the database's time. If fire
+	// succeeds, the timer is removed. After a *PostponedError it is fired again at the given
+	// time, after a *GiveUpError it is parked, and after any other error it is fired again
+	// after a pause. A timer that another node is firing is skipped. FireDue returns how many
+	// timers were due, and how long it is until the next one (0 if no timer is set).
 	FireDue(ctx context.Context, fire func(ctx context.Context, timer Timer, now time.Time) error) (due int, next time.Duration, err error)
 }
 
-// Clockwork fires timers.
+// Clockwork fires timers when they are due.
 type Clockwork struct {
 	Queue    TimerQueue
 	Finisher Finisher
@@ -185,12 +183,12 @@ type Clockwork struct {
 	nudged chan struct{}
 }
 
-// NewClockwork makes a clockwork; Nudge it when a timer was set.
+// NewClockwork makes a clockwork. Call Nudge when a timer was set.
 func NewClockwork(queue TimerQueue, finisher Finisher, logger *slog.Logger) *Clockwork {
 	return &Clockwork{Queue: queue, Finisher: finisher, Logger: logger, nudged: make(chan struct{}, 1)}
 }
 
-// Nudge makes the clockwork look again at what is due when.
+// Nudge makes the clockwork ask the queue again for the next timer.
 func (c *Clockwork) Nudge() {
 	select {
 	case c.nudged <- struct{}{}:
@@ -198,22 +196,23 @@ func (c *Clockwork) Nudge() {
 	}
 }
 
-// fire fires a timer. It gives up a timer that can do nothing, because its stream
-// cannot be read, or because firing has failed often while the log could be reached.
+// fire fires a timer. It gives the timer up if its stream cannot be read, or if firing has
+// failed often although the log could be reached.
 func (c *Clockwork) fire(ctx context.Context, timer Timer, now time.Time) error {
 	err := aggregate.Safely(func() error { return FireTimer(ctx, c.Finisher, timer, now) })
 	if _, postponed := errors.AsType[*PostponedError](err); err == nil || postponed || ctx.Err() != nil && !unreadable(err) {
 		return err
 	}
 	if unreadable(err) || !excused(err) && !timedOut(err) && timer.Failures+1 >= triesFailed {
-		c.Logger.ErrorContext(ctx, "a timer can do nothing, it is parked", "timer", timer.String(), "tries", timer.Failures+1, "error", err)
+		c.Logger.ErrorContext(ctx, "a timer cannot be fired, it is parked", "timer", timer.String(), "tries", timer.Failures+1, "error", err)
 		return &GiveUpError{Process: timer.process(err, now), Cause: err}
 	}
 	c.Logger.WarnContext(ctx, "timer not fired, trying again", "timer", timer.String(), "tries", timer.Failures+1, "error", err)
 	return err
 }
 
-// longestNap bounds how long a timer that another node set can go unseen.
+// longestNap bounds how long the clockwork waits. Another node may set a timer without a Nudge
+// here, and it is noticed after this time.
 const longestNap = 10 * time.Second
 
 // Run fires timers until ctx ends.

@@ -10,7 +10,7 @@ import (
 	"daybook/eventstore"
 )
 
-// ended is a checkout that is over.
+// ended is a checkout that has ended.
 type ended struct {
 	workKey
 	from cart.OrderIDSource
@@ -63,15 +63,16 @@ func remove[T comparable](from map[unit.OrderID][]T, id unit.OrderID, one T) {
 	from[id] = left
 }
 
-// made tells whether a reservation is one that a checkout makes. Others under its
-// order id are another cart's, or were made for the order later.
+// made tells whether the checkout made a reservation. Other reservations with the same order
+// id belong to another cart's checkout, or were made for the order later.
 func (of ended) made(id unit.ReservationID, at stock.Key) bool {
 	started := cart.CheckoutStarted{CartID: unit.CartID(of.id), OrderID: unit.OrderID(of.step), OrderIDFrom: of.from}
 	return id == checkout.ReservationID(started, at.SKU, at.Location)
 }
 
-// reserved counts a reservation for the checkout that made it. One that is over is
-// opened again: what its outcome does not keep must be released.
+// reserved counts a reservation for the checkout that made it. If that checkout has ended, it
+// becomes open work again, because a reservation that its outcome does not keep must be
+// released.
 func (t *tracker) reserved(event stock.Reserved, e eventstore.Recorded) {
 	for _, over := range slices.Clone(t.past[event.OrderID]) {
 		if over.made(event.ReservationID, event.Key) {

@@ -22,14 +22,15 @@ import (
 	"daybook/eventstore"
 )
 
-// reactorFilter selects what begins and ends work.
+// reactorFilter selects the events that begin or end work.
 var reactorFilter = eventstore.Filter{TypePrefixes: append(slices.Clone(cartLifeFilter.TypePrefixes), "order.", "return.", "stock.reserv")}
 
-// reactorReads selects what the reactor reads: all types of the shop's, because such an
-// event that another program wrote into a stream of the shop's is parked.
+// reactorReads selects the events that the reactor reads. They are all events with the shop's
+// types, because the reactor also parks such an event if another program wrote it into a
+// stream of the shop.
 var reactorReads = eventstore.Filter{TypePrefixes: streams.TypePrefixes()}
 
-// Filter selects what the reactor must not miss in the log.
+// Filter selects the events that the reactor must not miss in the log.
 func Filter() eventstore.Filter { return reactorFilter }
 
 type workKind string
@@ -40,12 +41,12 @@ const (
 	workReturn   workKind = "return"
 )
 
-// workKey names unfinished work: a checkout by its cart and order, an order, a
-// step of a return.
+// workKey identifies unfinished work: a checkout (by cart and order), an order, or a step of a
+// return.
 type workKey struct {
 	kind workKind
 	id   string // of the cart, the order or the return
-	step string // of a cart: the order; of a return: the receipt, or what its orders are asked
+	step string // of a checkout: the order; of a return: the receipt, or what its orders are asked
 }
 
 func checkoutWork(id unit.CartID, orderID unit.OrderID) workKey {
@@ -54,10 +55,10 @@ func checkoutWork(id unit.CartID, orderID unit.OrderID) workKey {
 
 func (k workKey) String() string { return string(k.kind) + " " + k.id + " " + k.step }
 
-// Work is a process that was begun and not seen to end.
+// Work is a process that was begun, and whose end was not read yet.
 type Work struct {
 	key workKey
-	// Stream is where it began; ID is the order or the return it is about.
+	// Stream is the stream of its first event. ID is the id of the order or the return.
 	Stream string
 	ID     string
 	Since  time.Time // when its first event was recorded
@@ -65,29 +66,29 @@ type Work struct {
 
 	revision int64
 	position eventstore.Position
-	before   eventstore.Position // reading from here meets it again
-	order    int                 // in which it was begun
-	steps    int                 // of an order: opened and not settled
-	// Of a checkout: who chose its order id, how many of its reservations have not
+	before   eventstore.Position // a reader that begins here reads its first event again
+	order    int                 // its number in the order of beginning
+	steps    int                 // of an order: how many are open
+	// Only for a checkout: who chose its order id, how many of its reservations have not
 	// ended, and whether it was refused.
 	from    cart.OrderIDSource
 	held    int
 	refused bool
 }
 
-// tracker folds the log into what is unfinished. It is the pure part of the
-// reactor: it reads events and does nothing.
+// tracker folds the log into the list of unfinished work. It is the pure part of the reactor:
+// it only notes what events say, and changes nothing outside.
 type tracker struct {
 	open     map[workKey]*Work
 	begun    int
-	position eventstore.Position // looked at so far
+	position eventstore.Position // everything up to here was read
 	seen     eventstore.Anchor   // the latest event known at or before position
 	caughtUp bool
 
-	// checkouts are those that are open, by order id. Two carts may have one.
+	// checkouts are the open checkouts, by order id. Two carts may use the same order id.
 	checkouts map[unit.OrderID][]workKey
-	// past are the latest checkouts that ended, by order id: a driver that was slow
-	// may still reserve for one.
+	// past are the latest checkouts that have ended, by order id. A slow driver may still make
+	// a reservation for one of them.
 	past     map[unit.OrderID][]ended
 	pastRing []ended
 	pastNext int
@@ -95,13 +96,14 @@ type tracker struct {
 	carts  cartTimers
 	timers youngTimers
 
-	// park: work to be written to the parking lot.
-	// parked: stream → ids of the parked work that its events may let end.
-	// stirred: ids of parked work to try again now, because its stream has a new event.
+	// park: work that will be written to the parking lot. parked: by stream, the ids of parked
+	// work that is tried again after an event of the stream. stirred: the ids of parked work
+	// that is to be tried again now, because its stream has a new event.
 	park    []Process
 	parked  map[string][]uuid.UUID
 	stirred map[uuid.UUID]bool
-	// foreign counts the events of other programs that were to be parked.
+	// foreign counts the events of other programs in the shop's streams. Only the first
+	// maxForeign of them are parked.
 	foreign int
 }
 
@@ -109,8 +111,8 @@ type tracker struct {
 // because another program may write any number of them under the shop's names.
 const maxForeign = 10_000
 
-// rememberedCheckouts bounds how slow such a driver may be; what it reserves
-// later than that ends at its deadline.
+// rememberedCheckouts is how many ended checkouts tracker.past has. If a driver is so slow
+// that its checkout is no longer there, its reservation ends at its deadline.
 const rememberedCheckouts = 4096
 
 func newTracker(checkpoint eventstore.Position, cartsExpireAfter time.Duration) *tracker {
@@ -127,7 +129,8 @@ func newTracker(checkpoint eventstore.Position, cartsExpireAfter time.Duration) 
 	return t
 }
 
-// checkpoint is as far as a new reader may skip: everything before it has ended.
+// checkpoint is the position from which a new leader must read. All work that began before it
+// has ended.
 func (t *tracker) checkpoint() eventstore.Position {
 	at := t.timers.before(t.position)
 	for _, work := range t.open {
@@ -150,25 +153,27 @@ func (t *tracker) inOrder() iter.Seq[Work] {
 	}
 }
 
-// handled takes work off the list that was driven to its end, which may leave no
-// event behind or one that is still to be read, unless there is more of it by now.
+// handled removes finished work from the list. The end of some work records no event, and the
+// event of other work may not be read yet. If the work has new steps in the meantime, it stays
+// on the list.
 func (t *tracker) handled(work Work) {
 	now := t.open[work.key]
 	switch {
 	case now == nil || now.order != work.order || now.steps != work.steps || now.held != work.held:
 		return
 	case work.key.kind == workCheckout:
-		t.endCheckout(work.key) // whoever was slower than the reactor may still reserve for it
+		t.endCheckout(work.key) // a driver that is slower than the reactor may still reserve for it
 	default:
 		delete(t.open, work.key)
 	}
 }
 
-// setTimer sets the timer of a deadline that the event being observed gives.
+// setTimer sets a timer for the event that is being observed.
 func (t *tracker) setTimer(timer Timer) { t.timers.put(timer, t.position) }
 
-// observe takes note of an event. One that cannot be read is parked, because what follows
-// from it is not known; and so is one that another program wrote, from which nothing does.
+// observe notes what follows from an event. An event that cannot be read is parked, because
+// nobody knows what follows from it. An event that another program wrote is parked, too, so
+// that operators see it, but nothing follows from it.
 func (t *tracker) observe(item eventstore.Item) {
 	t.seen = t.seen.Later(item.Known).Later(eventstore.AnchorOf(item.Event))
 	if item.Event != nil {
@@ -185,7 +190,7 @@ func (t *tracker) observe(item eventstore.Item) {
 func (t *tracker) event(e eventstore.Recorded) error {
 	category, _, _ := strings.Cut(e.Type, ".")
 	if id, ours := strings.CutPrefix(e.Stream, category+"-"); !ours || id == "" {
-		return nil // somebody else's
+		return nil // not a stream of the shop
 	}
 	if !eventstore.IsText(e.Stream) {
 		return errUnstorable
@@ -237,20 +242,21 @@ func (t *tracker) cart(e eventstore.Recorded) error {
 			t.endIfReleased(work)
 		}
 	case cart.CheckedOut, cart.Opened, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged, cart.Abandoned, cart.Expired:
-		// A checkout that succeeded ends with its order placed.
+		// A successful checkout ends when its order is placed.
 	}
 	return nil
 }
 
-// errUnstorable means that an event's deadline cannot be kept, because the database
-// takes no such name.
-var errUnstorable = errors.New("it has a name that no program of ours gives: not text, or too long")
+// errUnstorable means that no timer can be set for an event, because the database cannot store
+// its stream's name or its reservation's id.
+var errUnstorable = errors.New("it has a name that Daybook never gives: it is not text, or is too long")
 
-// maxItem bounds the id of a reservation in a timer, in bytes. It is far longer than
-// any of ours, and with a stream's name short enough for a key of the database.
+// maxItem bounds the id of a reservation in a timer, in bytes. Daybook's own ids are much
+// shorter. Together with a stream's name, an id of this length still fits into a key of the
+// database.
 const maxItem = 1024
 
-// storable tells whether a timer can have the name of the event's reservation.
+// storable tells whether the database can store the id of the event's reservation.
 func storable(event stock.Event) bool {
 	var id unit.ReservationID
 	switch event := event.(type) {
@@ -323,18 +329,18 @@ func (t *tracker) orderEvent(e eventstore.Recorded) error {
 	case order.StockSettled:
 		t.stepSettled(id)
 	case order.AllocationFailed, order.AllocationRecovered, order.TransactionRecorded, order.TransactionSettled:
-		// A failed allocation ends its step and calls for a remedy, a recovered one
-		// for a commit: there is still something to do.
+		// There is still something to do: a failed allocation needs a retry or a remedy, and a
+		// recovered one needs a commit.
 	case order.Claimed, order.PutOnHold, order.HoldReleased, order.Delivered, order.Completed, order.ReturnAdmitted, order.ReturnReleased,
 		order.RefundClaimed, order.Archived, order.Unarchived:
-		// Nothing moves.
+		// These move no stock.
 	}
 	return nil
 }
 
-// stepOpened counts a step of an order that may ask something of stock. One that
-// asks nothing (there are only services) leaves no event at its end; then the
-// reactor finds nothing to do after the grace, and strikes it off.
+// stepOpened counts a step of an order that may need stock. If the order has only services,
+// the step ends without an event. Then the reactor finds after Grace that nothing is to do,
+// and removes the work from the list.
 func (t *tracker) stepOpened(id unit.OrderID, e eventstore.Recorded) {
 	t.begin(workKey{workOrder, string(id), ""}, e)
 	t.open[workKey{workOrder, string(id), ""}].steps++
@@ -363,8 +369,8 @@ func (t *tracker) returnEvent(e eventstore.Recorded) error {
 	case returns.Admitted:
 		t.end(workReturn, id, admission)
 	case returns.AdmissionRefused, returns.Declined, returns.Canceled:
-		// Where no order was asked, the reactor finds nothing to release after the
-		// grace, and strikes it off.
+		// If no order was asked, the reactor finds after Grace that nothing is to release, and
+		// removes the work from the list.
 		t.end(workReturn, id, admission)
 		t.begin(workKey{workReturn, id, ordersStep(returns.StepRelease, "")}, e)
 	case returns.Refunded:
@@ -380,7 +386,7 @@ func (t *tracker) returnEvent(e eventstore.Recorded) error {
 	case returns.StockSettled:
 		t.end(workReturn, id, strconv.Itoa(event.Receipt))
 	case returns.Approved, returns.Closed, returns.CreditNoted:
-		// No goods move, and no order is asked.
+		// These move no goods and ask no order.
 	}
 	return nil
 }

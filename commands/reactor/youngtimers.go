@@ -9,45 +9,45 @@ import (
 	"daybook/eventstore"
 )
 
-// Most deadlines end within milliseconds of their beginning: a checkout reserves stock
-// and commits it, an order is placed and confirmed. A timer in the database would then
-// be a row that is written only to be deleted. So a timer is kept in memory while it is
-// young, and the reactor's checkpoint stays before the event that set it: a node that
-// takes over reads that event again, and sets the timer itself.
+// Most deadlines end within milliseconds. For example, a checkout reserves stock and commits
+// it, and an order is placed and confirmed. A timer in the database would then be a row that
+// is written and deleted at once. So a timer stays in memory while it is young, and the
+// reactor's checkpoint stays before the event that set it. If another node takes over, it
+// reads that event again, and sets the timer itself.
 const (
-	// youngFor is how long a timer is kept in memory.
+	// youngFor is how long a timer stays only in memory.
 	youngFor = time.Second
-	// youngDue is how far away a deadline must be for that. A nearer one goes to the
-	// database at once, so that no timer is late.
+	// youngDue is how far away a deadline must be, if its timer may stay in memory. A timer
+	// with a nearer deadline is stored at once, so that it is not late.
 	youngDue = 5 * time.Second
 )
 
 // youngTimers collects what is to be set and cleared in the database.
 type youngTimers struct {
-	now   time.Time // when the page being observed was read; without it no timer is young
+	now   time.Time // when the present page was read; if it is zero, no timer counts as young
 	young map[Deadline]youngTimer
-	// queue has the young timers in the order in which they were set. Some of those in
-	// it are not young any more.
+	// queue has the young timers in the order in which they were set. Some of its entries are
+	// stale: their timers are no longer young.
 	queue []youngSince
 	begun int
 	set   map[Deadline]Timer
 	clear map[Deadline]bool
-	// settled means that no other node has read further than this one, so that a
-	// deadline that begins has no timer in the database.
+	// settled means that no other node has read further than this one. So a deadline that
+	// begins now has no timer in the database yet.
 	settled bool
 }
 
 type youngTimer struct {
 	Timer
-	begun  int  // the number of its place in the queue
+	begun  int  // the number of its entry in the queue
 	stored bool // the database may have a timer of this deadline
 }
 
-// youngSince is a young timer's place in the queue.
+// youngSince is an entry of the queue of young timers.
 type youngSince struct {
 	Deadline
 	begun  int
-	before eventstore.Position // reading from here meets the event again
+	before eventstore.Position // a reader that begins here reads the event again
 	since  time.Time
 }
 
@@ -58,7 +58,7 @@ func newYoungTimers() youngTimers {
 // put sets the timer of a deadline that begins with the event after this position.
 func (t *youngTimers) put(timer Timer, before eventstore.Position) { t.keep(timer, before, !t.settled) }
 
-// move sets the timer of a deadline that has begun before.
+// move sets the timer of a deadline that began earlier and has moved.
 func (t *youngTimers) move(timer Timer, before eventstore.Position) { t.keep(timer, before, true) }
 
 func (t *youngTimers) keep(timer Timer, before eventstore.Position, stored bool) {
@@ -92,7 +92,7 @@ func (t *youngTimers) remove(deadline Deadline) {
 	}
 }
 
-// oldest is the timer that has been young for longest.
+// oldest returns the entry of the oldest young timer.
 func (t *youngTimers) oldest() (oldest youngSince, found bool) {
 	for len(t.queue) > 0 {
 		oldest = t.queue[0]
@@ -104,8 +104,8 @@ func (t *youngTimers) oldest() (oldest youngSince, found bool) {
 	return youngSince{}, false
 }
 
-// before is a position from which a reader meets every event again whose timer is
-// young, or the position that is given.
+// before returns the position from which a reader reads the events of all young timers again.
+// If there is no young timer, it returns the given position.
 func (t *youngTimers) before(position eventstore.Position) eventstore.Position {
 	if oldest, found := t.oldest(); found {
 		return oldest.before
@@ -113,8 +113,8 @@ func (t *youngTimers) before(position eventstore.Position) eventstore.Position {
 	return position
 }
 
-// due returns what is to be set and cleared in the database since the last call. A
-// deadline that was cleared and then set again is only set.
+// due returns which timers to set and to clear in the database. It returns each change only
+// once. A deadline that was cleared and then set again is only set.
 func (t *youngTimers) due(now time.Time) (set []Timer, clear []Deadline) {
 	for oldest, found := t.oldest(); found && now.Sub(oldest.since) >= youngFor; oldest, found = t.oldest() {
 		t.set[oldest.Deadline] = t.young[oldest.Deadline].Timer
