@@ -62,7 +62,7 @@ func (n *node) handler(stop <-chan struct{}) (http.Handler, error) {
 		func(api huma.API) {
 			readapi.Register(api, readapi.Config{
 				DB: n.readPool, Progress: live.Progress{Runner: n.projections}, History: live.History{Store: n.store},
-				Log: live.Log{Store: n.store, Sparse: n.sparse}, Stop: stop, Logger: n.log,
+				Log: live.Log{Store: n.store, Cluster: n.sparse}, Stop: stop, Logger: n.log,
 				Processes: n.processes(), Watch: n.watch,
 				LiveStreams: n.web.LiveStreams, LivePerClient: n.web.LiveStreamsPerClient,
 			})

@@ -492,10 +492,21 @@ func (s *Store) Subscribe(ctx context.Context, after eventstore.Position, filter
 
 // Head implements eventstore.Store.
 func (s *Store) Head(ctx context.Context) (eventstore.Position, error) {
+	return s.admitted(ctx, s.log.Head)
+}
+
+// End implements eventstore.Ending. Of an engine without records of its own it is the head.
+func (s *Store) End(ctx context.Context) (eventstore.Position, error) {
+	return s.admitted(ctx, func(ctx context.Context) (eventstore.Position, error) { return endOf(ctx, s.log) })
+}
+
+// admitted asks the log for a position, and makes sure that the log is the one that was
+// followed, before and after.
+func (s *Store) admitted(ctx context.Context, ask func(context.Context) (eventstore.Position, error)) (eventstore.Position, error) {
 	if err := s.admit(ctx); err != nil {
 		return eventstore.Start, err
 	}
-	head, err := s.log.Head(ctx)
+	at, err := ask(ctx)
 	if err == nil {
 		err = s.admit(ctx)
 	} else {
@@ -504,7 +515,7 @@ func (s *Store) Head(ctx context.Context) (eventstore.Position, error) {
 	if err != nil {
 		return eventstore.Start, err
 	}
-	return head, nil
+	return at, nil
 }
 
 // Pulse implements eventstore.Proving. An engine without one cannot fall silent.

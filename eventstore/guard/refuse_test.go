@@ -100,6 +100,30 @@ var calls = map[string]func(ctx context.Context, log eventstore.Store) error{
 		_, err := log.Head(ctx)
 		return err
 	},
+	"End": func(ctx context.Context, log eventstore.Store) error {
+		_, err := log.(eventstore.Ending).End(ctx)
+		return err
+	},
+}
+
+// The end of a log is that of the engine, whose server may have records after the head.
+func TestTheEndIsTheEngines(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		log  eventstore.Store
+		want eventstore.Position
+	}{
+		{was.log(t, ""), eventstore.At(4)},
+		{gapped{Store: was.log(t, ""), extra: 5}, eventstore.At(45)},
+	} {
+		s := guard.New(c.log, guard.Options{Own: own})
+		if err := s.Open(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if end, err := s.End(t.Context()); err != nil || end != c.want {
+			t.Errorf("the end is at %s, %v, want %s", end, err, c.want)
+		}
+	}
 }
 
 func firstError(events iter.Seq2[eventstore.Recorded, error]) error {

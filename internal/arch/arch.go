@@ -48,8 +48,8 @@ var mayImport = map[string][]string{
 	"internal/httpapi":              {"internal/apidoc", "internal/etag", "internal/problem"},
 	"internal/httpapi/contracttest": {"domain/unit"}, // money's digits
 	"internal/proxytest":            {},
-	"internal/pause":                {},                                                                                           // waits, at most until a context ends
-	"internal/live":                 {"domain", "eventstore", "projections", "projections/*view", "projections/query", "readapi"}, // implements the interfaces of readapi
+	"internal/pause":                {},                                                                                                             // waits, at most until a context ends
+	"internal/live":                 {"domain", "eventstore", "internal/pause", "projections", "projections/*view", "projections/query", "readapi"}, // implements the interfaces of readapi
 	"internal/onlineretail":         {"domain"},
 	"internal/pgmigrate":            {"internal/pgpool"},
 	"internal/pgpool":               {},

@@ -18,6 +18,7 @@ import (
 
 	"daybook/domain/unit"
 	"daybook/eventstore"
+	"daybook/internal/pause"
 	"daybook/projections"
 	"daybook/projections/query"
 	"daybook/projections/stockview"
@@ -84,10 +85,14 @@ func (h History) Movements(ctx context.Context, db query.DB, sku, location strin
 // Log is readapi.Log over an event store.
 type Log struct {
 	Store eventstore.Store
-	// Sparse says that positions which were given out may lie beyond the last event, as
-	// KurrentDB's do, whose own events count. Then no position is refused as beyond the head.
-	Sparse bool
+	// Cluster says that a server keeps the log, whose nodes elect a leader, as KurrentDB's do.
+	// A node that has just begun to lead may be behind what another gave out, so what it does
+	// not know is asked for again for a while.
+	Cluster bool
 }
+
+// settling is how long a node of a cluster may be behind.
+const settling = 2 * time.Second
 
 // Head implements readapi.Log.
 func (l Log) Head(ctx context.Context) (string, error) {
@@ -136,28 +141,64 @@ func (l Log) Page(ctx context.Context, after string, types []string, limit int) 
 		none := true
 		for event, err := range cloudEvents(l.Store.ReadAll(ctx, from, eventstore.Filter{TypePrefixes: types}, limit)) {
 			none = false
-			if !yield(event, err) || err != nil {
+			if !yield(event, placed(err)) || err != nil {
 				return
 			}
 		}
 		if none {
-			if err := l.checkNotBeyondHead(ctx, from); err != nil {
+			if err := l.checkNotBeyondEnd(ctx, from); err != nil {
 				yield(readapi.Event{}, err)
 			}
 		}
 	}
 }
 
-// checkNotBeyondHead is an error if a position is beyond the head of the log.
-func (l Log) checkNotBeyondHead(ctx context.Context, from eventstore.Position) error {
-	if l.Sparse {
-		return nil
+// checkNotBeyondEnd is an error if a position is beyond the end of the log.
+func (l Log) checkNotBeyondEnd(ctx context.Context, from eventstore.Position) error {
+	for began := time.Now(); ; pause.For(ctx, 50*time.Millisecond) {
+		end, err := l.end(ctx)
+		switch {
+		case err != nil || !end.Before(from):
+			return err
+		case !l.Cluster || time.Since(began) > settling:
+			return &readapi.BeyondError{Position: from.String(), Head: end.String()}
+		}
 	}
-	head, err := l.Store.Head(ctx)
-	if err == nil && head.Before(from) {
-		return &readapi.BeyondError{Position: from.String(), Head: head.String()}
+}
+
+// end is the position of the last record of the log. The records of KurrentDB itself count,
+// because their positions are given out, too.
+func (l Log) end(ctx context.Context) (eventstore.Position, error) {
+	if ending, ok := l.Store.(eventstore.Ending); ok {
+		return ending.End(ctx)
 	}
-	return err
+	return l.Store.Head(ctx)
+}
+
+// checkPlace is an error if nothing can be read from a position: it is beyond the end of the log,
+// or the log has no record there.
+func (l Log) checkPlace(ctx context.Context, from eventstore.Position) error {
+	if l.Cluster && !from.IsStart() { // the positions of others have no gaps
+		for _, err := range l.Store.ReadAll(ctx, from, eventstore.Filter{}, 1) {
+			if err != nil {
+				return placed(err)
+			}
+			return nil
+		}
+	}
+	return l.checkNotBeyondEnd(ctx, from)
+}
+
+// placed makes of an error of the log what it means to who gave the position.
+func placed(err error) error {
+	unknown, is := errors.AsType[*eventstore.UnknownPlaceError](err)
+	switch {
+	case !is:
+		return err
+	case unknown.Head.Before(unknown.Position):
+		return &readapi.BeyondError{Position: unknown.Position.String(), Head: unknown.Head.String()}
+	}
+	return &readapi.PositionError{In: "query", Name: "after", Text: unknown.Position.String()}
 }
 
 // Stream implements readapi.Log.
@@ -171,7 +212,7 @@ func (l Log) Follow(ctx context.Context, after string, types []string) (iter.Seq
 	if err != nil {
 		return nil, &readapi.PositionError{In: "query", Name: "after", Text: after}
 	}
-	if err := l.checkNotBeyondHead(ctx, from); err != nil {
+	if err := l.checkPlace(ctx, from); err != nil {
 		return nil, err
 	}
 	return func(yield func(readapi.Event, error) bool) {
