@@ -65,7 +65,7 @@ func (c *benchCommand) Run(ctx context.Context, p *program) (err error) {
 		database.DataDir = dir
 	}
 	if inMemory(database) {
-		p.log.WarnContext(ctx, "the data directory is in memory, so nothing is durable and the figures are flattered: name one on a disk with --data", "data", database.DataDir)
+		p.log.WarnContext(ctx, "the data directory is in memory, so nothing is durable and the figures look better than they are: name a directory on a disk with --data", "data", database.DataDir)
 	}
 	version := thisBuild()
 	result := benchResult{Version: version.Version, Go: version.Go, Platform: version.Platform, CPUs: runtime.NumCPU(), Seconds: c.Seconds}
@@ -110,7 +110,7 @@ func (c *benchCommand) selection(p *program) ([]bench.Benchmark, []string, error
 	case c.Flush == "both":
 		flushes = []string{bench.FlushFast, bench.FlushSlow}
 	case c.Flush == bench.FlushSlow && p.DatabaseURL != "":
-		return nil, nil, usagef("--flush 2ms needs a PostgreSQL of the program's own, for it changes the server's settings")
+		return nil, nil, usagef("--flush 2ms needs a PostgreSQL of the program's own, because it changes the server's settings")
 	}
 	return wanted, flushes, nil
 }

@@ -56,7 +56,7 @@ type flashResult struct {
 
 func (c *demoCommand) check(ctx context.Context, _ *program) error {
 	if c.For < 0 || c.Shoppers < 1 {
-		return usagef("--for must not be less than nothing, and --shoppers at least 1")
+		return usagef("--for must not be negative, and --shoppers must be at least 1")
 	}
 	_, err := ownAddress(ctx, "--listen", c.Listen)
 	return err

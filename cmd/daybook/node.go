@@ -254,7 +254,7 @@ func (n *node) follow(ctx context.Context, serves bool) error {
 	_, diverged := errors.AsType[*eventstore.DivergedError](err)
 	switch {
 	case diverged && !serves:
-		return fmt.Errorf("%w. If this is the log to go on with, because it was restored, daybook accept-log takes it as it is", err)
+		return fmt.Errorf("%w. If you want to go on with this log, because it was restored, run daybook accept-log", err)
 	case diverged:
 		return nil
 	default:

@@ -264,7 +264,7 @@ func ownAddress(ctx context.Context, flag, address string) (string, error) {
 
 // loopback is the IP address of a host, if it is a loopback address.
 func loopback(ctx context.Context, flag, host string) (net.IP, error) {
-	refused := usagef("%s: will not listen on %q: whoever reaches the server may do anything, so it serves only its own machine (127.0.0.1, ::1 or localhost)", flag, host)
+	refused := usagef("%s: will not listen on %q: everybody who reaches the server may do anything, so it serves only its own machine (127.0.0.1, ::1 or localhost)", flag, host)
 	if host == "" {
 		return nil, refused
 	}

@@ -237,7 +237,7 @@ func (s *Server) watch(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		s.logger.WarnContext(ctx, "gateway: metadata is read anew each time, its changes cannot be watched", "error", err)
+		s.logger.WarnContext(ctx, "gateway: changes of metadata cannot be watched, so metadata is read at each call", "error", err)
 		pause, cancel := context.WithTimeout(ctx, watchBackoff)
 		<-pause.Done()
 		cancel()
@@ -291,7 +291,7 @@ func (s *Server) prove(ctx context.Context, end context.CancelCauseFunc) {
 		began := time.Now()
 		head, err := s.headSoon(ctx)
 		if err != nil {
-			s.logger.DebugContext(ctx, "gateway: it is not known whether changes of metadata are heard of", "error", err)
+			s.logger.DebugContext(ctx, "gateway: it is not known whether changes of metadata arrive", "error", err)
 			continue
 		}
 		if s.cached.headSeen(head, began) {
@@ -317,7 +317,7 @@ func (s *Server) renew(ctx context.Context) {
 	select {
 	case result := <-look:
 		if result.Err != nil {
-			s.logger.DebugContext(ctx, "gateway: it is not known whether changes of metadata are heard of", "error", result.Err)
+			s.logger.DebugContext(ctx, "gateway: it is not known whether changes of metadata arrive", "error", result.Err)
 		}
 	case <-ctx.Done():
 	}

@@ -135,7 +135,7 @@ func (d *connectionLimits) logRefused(g *connection) {
 	if time.Since(d.loggedAt) < refusedLogEvery {
 		return
 	}
-	d.logger.Warn("gateway: connections were turned away, there are too many", "turned_away", d.refused,
+	d.logger.Warn("gateway: connections were closed because there are too many", "turned_away", d.refused,
 		"connections", len(d.connections), "handshakes", d.handshakes, "last_from", g.address.Addr())
 	d.refused, d.loggedAt = 0, time.Now()
 }

@@ -26,7 +26,7 @@ import (
 	"daybook/eventstore/memory"
 )
 
-// packing connects to the same gateway with requests that are compressed.
+// packing connects to the same gateway, and compresses its requests.
 func (s *served) packing(options ...grpc.DialOption) *served {
 	s.tb.Helper()
 	other := *s
@@ -36,14 +36,14 @@ func (s *served) packing(options ...grpc.DialOption) *served {
 	return &other
 }
 
-// large is an event with so many bytes that compress to few.
+// large is an event with this many bytes, which compression makes very small.
 func large(bytes int) eventstore.Event {
 	e := event()
 	e.Data = []byte(`{"x":"` + strings.Repeat("x", bytes) + `"}`)
 	return e
 }
 
-// sizes remembers how large the largest messages of a client were on the line.
+// sizes remembers the size of the largest messages of a client as they were sent.
 type sizes struct {
 	mu             sync.Mutex
 	sent, received int
@@ -70,7 +70,7 @@ func (s *sizes) largest() (sent, received int) {
 	return s.sent, s.received
 }
 
-// Requests that are compressed are taken as others are, in every kind of call.
+// Compressed requests are accepted like others, in every kind of call.
 func TestCompressedRequests(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {
@@ -107,8 +107,8 @@ func TestCompressedRequests(t *testing.T) {
 	})
 }
 
-// What a message becomes counts, not what comes over the line: in the limit of a
-// message, in that of an append, and in the budget of the node.
+// The decompressed size of a message counts, and not its compressed size: in the limit of a
+// message, in the limit of an append, and in the budget of the node.
 func TestCompressedRequestsCountAsTheyAre(t *testing.T) {
 	t.Parallel()
 	s := serve(t, memory.New(), gateway.Options{Limits: gateway.Limits{MaxMessage: 2 << 20}})
@@ -141,7 +141,7 @@ func TestCompressedRequestsAreInTheBudget(t *testing.T) {
 	limits := gateway.Limits{MaxMessage: 2 << 20, MaxReceived: 4 << 20, RoomTime: 300 * time.Millisecond}
 	s := serve(t, log, gateway.Options{Limits: limits}).packing()
 	outcomes := make(chan error, 8)
-	for i := range 3 { // of 1.06 MB each: beside its own bytes, each counts what decompressing takes
+	for i := range 3 { // each has 1.06 MB, and also counts the memory that decompressing takes
 		go func() {
 			_, _, err := s.appendTo(fmt.Sprint(i), noStream, large(1_000_000))
 			outcomes <- err
@@ -165,13 +165,13 @@ func TestCompressedRequestsAreInTheBudget(t *testing.T) {
 func pack(data []byte) []byte {
 	var packed bytes.Buffer
 	writer := gzip.NewWriter(&packed)
-	_, _ = writer.Write(data) // to memory
+	_, _ = writer.Write(data) // never fails, because it writes to memory
 	_ = writer.Close()
 	return packed.Bytes()
 }
 
-// No message becomes more than it says, and what is not of the form is told so; the
-// budget gets everything back.
+// No message becomes larger than it says. A message that is not valid gzip is refused with this
+// reason. The budget gets all bytes back.
 func TestMessagesThatAreNotWhatTheySay(t *testing.T) {
 	t.Parallel()
 	s := serve(t, memory.New(), gateway.Options{})
@@ -224,7 +224,7 @@ func TestMessagesThatAreNotWhatTheySay(t *testing.T) {
 				a.send(id, piece)
 			}
 			got := a.answer(id)
-			if name == "cut short" || name == "three bytes" { // its size may say anything
+			if name == "cut short" || name == "three bytes" { // the size that such a message tells may be any number
 				if got == codes.OK {
 					t.Error("it was taken")
 				}
@@ -238,7 +238,7 @@ func TestMessagesThatAreNotWhatTheySay(t *testing.T) {
 	until(t, s.server.ReceivedIsDone)
 }
 
-// An append without credentials is heard out, compressed or not, so that its caller
+// The gateway reads an append without credentials to its end, compressed or not, so that its caller
 // sees why it is refused.
 func TestACompressedAppendWithoutCredentials(t *testing.T) {
 	t.Parallel()

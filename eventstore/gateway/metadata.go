@@ -37,10 +37,10 @@ const (
 // streamMetadata is what a stream's metadata stream, $$name, says about it. The zero value
 // says nothing.
 type streamMetadata struct {
-	// Revision is that of the event it was read from; -1 if there is none.
+	// revision is the revision of the event from which this was read; -1 if there is none.
 	revision       int64
 	maxCount       int64         // events shown at the end of the stream; 0: all
-	maxAge         time.Duration // of events shown; 0: any
+	maxAge         time.Duration // the greatest age of events that are shown; 0: any age
 	truncateBefore int64         // first revision shown
 	acl            acl
 	// members is the whole document, so that one member can be changed. It is nil unless it

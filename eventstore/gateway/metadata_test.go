@@ -41,7 +41,7 @@ func TestMetadataHidesEvents(t *testing.T) {
 		for stream, c := range cases {
 			t.Run(stream, func(t *testing.T) {
 				s.write(stream, several(5, "t.v1")...)
-				s.write("$$"+stream, document(c.document)) // past the gateway, which takes only what it can read
+				s.write("$$"+stream, document(c.document)) // directly into the log, because the gateway accepts only what it can read
 				var forwards, back []string
 				for i, text := range c.want {
 					if text == "not found" {
@@ -82,7 +82,7 @@ func TestMaxAgeHidesWhatIsOld(t *testing.T) {
 	s.read(ofStream("a")).wants(t, "a/7", "a/8")
 	s.read(atMost(1, ofStream("a"))).wants(t, "a/7")
 	s.read(backwards(fromEnd(ofStream("a")))).wants(t, "a/8", "a/7")
-	s.read(ofStream("old")).wants(t) // all is hidden, and yet it is there
+	s.read(ofStream("old")).wants(t) // all its events are hidden, but the stream is found
 }
 
 // A stream of metadata is a stream, and shows its newest event.
@@ -118,7 +118,7 @@ type counting struct {
 	eventstore.Store
 	reads    atomic.Int64
 	watching atomic.Int64
-	broken   chan struct{} // while it is open, subscriptions fail
+	broken   chan struct{} // while this channel is open, subscriptions fail
 }
 
 func (c *counting) ReadStreamBackwards(ctx context.Context, stream string, from int64, limit int) iter.Seq2[eventstore.Recorded, error] {
@@ -149,7 +149,7 @@ func (c *counting) Subscribe(ctx context.Context, after eventstore.Position, fil
 	}
 }
 
-// Metadata is read once, and again after a change, whoever makes it.
+// Metadata is read once, and again after a change by this or another node.
 func TestMetadataIsCached(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {
@@ -163,14 +163,14 @@ func TestMetadataIsCached(t *testing.T) {
 		if n := log.reads.Load(); n > 1 {
 			t.Errorf("%d reads of the metadata, want one", n)
 		}
-		s.setMetadata("a", `{"$maxCount":1}`) // by this node: at once
+		s.setMetadata("a", `{"$maxCount":1}`) // a change by this node is known at once
 		s.read(ofStream("a")).wants(t, "a/4")
-		s.write("$$a", eventstore.Event{ID: uuid.New(), Type: "$metadata", Data: []byte(`{"$maxCount":2}`)}) // by another: soon
+		s.write("$$a", eventstore.Event{ID: uuid.New(), Type: "$metadata", Data: []byte(`{"$maxCount":2}`)}) // a change by another node is known soon
 		until(t, func() bool { return len(s.read(ofStream("a")).messages) == 2 })
 	})
 }
 
-// deaf is a log whose watchers are told that they are at the head, and then nothing.
+// deaf is a log whose subscriptions yield a caught-up mark and then nothing.
 type deaf struct {
 	eventstore.Store
 	watching atomic.Int64
@@ -186,7 +186,7 @@ func (d *deaf) Subscribe(ctx context.Context, after eventstore.Position, _ event
 	}
 }
 
-// What a node writes itself it knows at once, not when it hears of it.
+// A node knows at once what it writes itself, and does not wait until its subscription yields it.
 func TestANodeKnowsWhatItWrote(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {
@@ -248,7 +248,7 @@ func until(t *testing.T, holds func() bool) {
 	}
 }
 
-// A large document is honoured, and a malformed one says nothing.
+// A large document has its effect. A malformed document has no effect.
 func TestOddMetadata(t *testing.T) {
 	t.Parallel()
 	s := serve(t, memory.New(), gateway.Options{})
@@ -263,7 +263,8 @@ func TestOddMetadata(t *testing.T) {
 	until(t, func() bool { return len(s.read(ofStream("a")).messages) == 3 })
 	s.mustDelete("a")
 	s.read(ofStream("a")).wants(t, "not found a")
-	// Past the gateway metadata can be ended: then nothing is said of the stream any more.
+	// By writing directly into the log, a stream of metadata can be ended. Then its stream has no
+	// metadata any more.
 	s.write("$$a", typed(eventstore.TombstoneType))
 	until(t, func() bool { return len(s.read(ofStream("a")).messages) == 3 })
 	_, trailers, err := s.delete("a", anyRevision)

@@ -17,8 +17,8 @@ import (
 	"daybook/eventstore/memory"
 )
 
-// A name that steers whoever shows it is taken in no way, is told which character
-// is wrong and where, and leaves nothing in the log.
+// A name with characters that control a terminal or another program is refused by every method. The
+// error says which character is wrong and where, and nothing is written into the log.
 func TestNamesWithControlCharactersAreRefused(t *testing.T) {
 	t.Parallel()
 	log := memory.New()
@@ -70,8 +70,8 @@ func TestNamesWithControlCharactersAreRefused(t *testing.T) {
 			}
 		}
 	}
-	// What is not text has no stream, so that reading it is a mistake too; and its
-	// name is repeated in an answer as text.
+	// No stream has a name that is not text, so a read of such a name is a mistake, too. The answer
+	// repeats the name as text.
 	for _, odd := range []string{"a\xff\xfe", "a\x00b"} {
 		for way, req := range map[string]*streams.ReadReq_Options{"read": ofStream(odd), "follow": following(ofStream(odd))} {
 			if err := s.read(req).err; status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "not UTF-8 text") {

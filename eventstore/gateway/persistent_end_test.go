@@ -10,7 +10,8 @@ import (
 	"daybook/eventstore"
 )
 
-// consumer is a consumer of a group by generated stubs, which sees what clients hide.
+// consumer is a consumer of a group that uses the generated stubs. So it sees things that the
+// official clients hide.
 type consumer struct {
 	t    *testing.T
 	call persistent.PersistentSubscriptions_ReadClient
@@ -61,8 +62,8 @@ func (c *consumer) isDropped(stream string) {
 	}})
 }
 
-// A group sees nothing of what a deleted stream held, also after its metadata was
-// written.
+// A group does not get the old events of a deleted stream, even after somebody has written the
+// stream's metadata.
 func TestAGroupOfADeletedStreamWhoseMetadataIsWritten(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {
@@ -77,8 +78,8 @@ func TestAGroupOfADeletedStreamWhoseMetadataIsWritten(t *testing.T) {
 	})
 }
 
-// A group on a stream that was ended before says so to each consumer, after the
-// confirmation: nothing will ever come.
+// If a stream was ended before, its group drops each consumer after the confirmation, because no
+// event will ever come.
 func TestAGroupOfAnEndedStream(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {
@@ -101,8 +102,8 @@ func TestAGroupOfAnEndedStream(t *testing.T) {
 	})
 }
 
-// Consumers of a stream that is ended meanwhile get what was read of it, then the
-// tombstone, and are dropped when they are done with it.
+// If a stream is ended while a group follows it, the consumers get the events that were read, then
+// the tombstone, and are dropped when they have handled it.
 func TestAStreamThatEndsUnderAGroup(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {
@@ -129,8 +130,8 @@ func TestAStreamThatEndsUnderAGroup(t *testing.T) {
 	})
 }
 
-// What is parked of a stream that has ended is not there any more when it is to be
-// replayed, and keeps nobody waiting.
+// If a stream has ended, its parked events cannot be read any more. A replay passes over them, and
+// nobody waits for them.
 func TestAReplayOfAnEndedStream(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {

@@ -21,7 +21,7 @@ import (
 	"daybook/eventstore/gateway/groups"
 )
 
-// Each failure has its status and its trailers, each of these once.
+// Each error has its status and its trailers, and no trailer comes twice.
 func TestErrorsOfGroups(t *testing.T) {
 	t.Parallel()
 	g := serveGroups(t)
@@ -130,20 +130,21 @@ func TestErrorsOfGroups(t *testing.T) {
 		if got := status.Code(err); got != test.code {
 			t.Errorf("%s: %v, want %s", what, err, test.code)
 		}
-		delete(trailers, "content-type") // of a response that is trailers only
+		delete(trailers, "content-type") // every response that has only trailers has this one
 		if got, want := fmt.Sprint(trailers), fmt.Sprint(metadata.Pairs(test.trailers()...)); got != want {
 			t.Errorf("%s: trailers %s, want %s", what, got, want)
 		}
 	}
 }
 
-// readOnce joins a group and returns how that ends, if it does at once.
+// allFrom is a position in $all at which a group starts.
 func allFrom(commit, prepare uint64) *persistent.CreateReq_AllOptions_Position {
 	return &persistent.CreateReq_AllOptions_Position{Position: &persistent.CreateReq_Position{CommitPosition: commit, PreparePosition: prepare}}
 }
 
-// A request to change a group that names the strategy as the newest schema does has
-// it, and not the first of the older field; a name that is none changes nothing.
+// A request to change a group may name the strategy in the field of the newest schema. Then this
+// strategy is used, and not that of the older field. If the name is no strategy, the request
+// changes nothing.
 func TestAnUpdateNamesTheStrategyAsNewerClientsDo(t *testing.T) {
 	t.Parallel()
 	g := serveGroups(t)
@@ -166,6 +167,7 @@ func TestAnUpdateNamesTheStrategyAsNewerClientsDo(t *testing.T) {
 	}
 }
 
+// readOnce joins a group and returns how the call ends, if it ends at once.
 func (g *grouped) readOnce(stream, name string, slots int32, options ...grpc.CallOption) error {
 	call, err := g.stubs.Read(g.ctx, options...)
 	if err != nil {
@@ -180,7 +182,8 @@ func (g *grouped) readOnce(stream, name string, slots int32, options ...grpc.Cal
 	return err
 }
 
-// In ticks a time can be longer than any that we can tell.
+// A timeout in ticks can be longer than a time.Duration can be. It then becomes the longest
+// possible time.
 func TestATimeoutInTicksIsAsLongAsCanBe(t *testing.T) {
 	t.Parallel()
 	g := serveGroups(t)
@@ -198,7 +201,7 @@ func TestATimeoutInTicksIsAsLongAsCanBe(t *testing.T) {
 	}
 }
 
-// Older clients, and both of Node's, name the stream and the start elsewhere, and
+// Older clients, and both clients for Node.js, name the stream and the start in other fields, and
 // write ids as text.
 func TestTheOlderFormOfAGroup(t *testing.T) {
 	t.Parallel()
@@ -239,8 +242,8 @@ func TestTheOlderFormOfAGroup(t *testing.T) {
 	}
 }
 
-// Administrators manage groups and look at them; whoever may read the source may take part. What a
-// link leads to is shown to those who may read it.
+// Administrators manage groups and see their state. Everybody who may read the source may consume.
+// The target of a link is shown only to consumers that may read it.
 func TestWhoMayDoWhatWithGroups(t *testing.T) {
 	t.Parallel()
 	c := openClub(t, gateway.Options{})
@@ -300,7 +303,7 @@ func TestWhoMayDoWhatWithGroups(t *testing.T) {
 	}
 }
 
-// A consumer that answers for more events than it can have is cut off.
+// If an answer of a consumer names more events than the consumer can have, its call is ended.
 func TestAnAnswerForTooManyEvents(t *testing.T) {
 	t.Parallel()
 	g := serveGroups(t)

@@ -13,7 +13,7 @@ import (
 	"daybook/eventstore/gateway/groups"
 )
 
-// GetInfo tells how a group does.
+// GetInfo returns the state of a group.
 func (p persistentServer) GetInfo(ctx context.Context, req *persistent.GetInfoReq) (*persistent.GetInfoResp, error) {
 	if err := p.server.manages(ctx); err != nil {
 		return nil, err
@@ -29,7 +29,7 @@ func (p persistentServer) GetInfo(ctx context.Context, req *persistent.GetInfoRe
 	return &persistent.GetInfoResp{SubscriptionInfo: subscriptionInfo(&info)}, nil
 }
 
-// List tells how the groups of a stream, of $all or all groups do.
+// List returns the state of the groups of a stream, of those of $all, or of all groups.
 func (p persistentServer) List(ctx context.Context, req *persistent.ListReq) (*persistent.ListResp, error) {
 	if err := p.server.manages(ctx); err != nil {
 		return nil, err
@@ -109,7 +109,7 @@ func connectionInfo(c groups.ConsumerInfo) *persistent.SubscriptionInfo_Connecti
 	return info
 }
 
-// placeText is a place as clients read it, empty for none.
+// placeText is a place in the form that clients read; empty if there is none.
 func placeText(key groups.Key, at groups.Place) string {
 	if at == groups.None {
 		return ""
@@ -117,7 +117,7 @@ func placeText(key groups.Key, at groups.Place) string {
 	return text(key, at)
 }
 
-// startText is where a group starts, as clients read it.
+// startText is the start of a group in the form that clients read.
 func startText(key groups.Key, at groups.Place) string {
 	switch {
 	case at == eventstore.End && key.OnAll():
@@ -139,8 +139,8 @@ func text(key groups.Key, at groups.Place) string {
 
 func clip(n int) int32 { return int32(min(n, math.MaxInt32)) }
 
-// millisecondsOrNever is a time in milliseconds. Zero means never, for which the longest
-// time that can be told is given.
+// millisecondsOrNever is a time in milliseconds. Zero means never; the result is then the longest
+// time that the field can hold.
 func millisecondsOrNever(d time.Duration) int32 {
 	if d == 0 {
 		return math.MaxInt32

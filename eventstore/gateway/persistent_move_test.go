@@ -29,8 +29,8 @@ func move(t *testing.T, on *served, stubs persistent.PersistentSubscriptionsClie
 	mustDo(t, "update", err)
 }
 
-// A group that was made at the end, and moved before anybody handled anything, begins
-// where it was moved to; afterwards it goes on where it was.
+// A group is made at the end of its source, and moved before a consumer has handled an event. It
+// begins where it was moved to. After a consumer has handled an event, it goes on from its place.
 func TestAGroupMadeAtTheEndIsMoved(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {
@@ -58,7 +58,7 @@ func TestAGroupMadeAtTheEndIsMoved(t *testing.T) {
 	})
 }
 
-// That nobody has handled anything yet is known to the node that leads next.
+// If no consumer has handled an event yet, the node that leads next knows this, too.
 func TestAGroupIsMovedOnAnotherNode(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)

@@ -25,8 +25,8 @@ import (
 	"daybook/internal/pgtest"
 )
 
-// testLease outlasts a machine that stands still: no node loses it but by what a
-// test does. Those that end in these tests give it up.
+// testLease is long, so that no node loses its lease only because the machine stands still for a
+// while. A node that ends in these tests gives its lease up.
 const testLease = 20 * time.Second
 
 // cluster is a log and a database that several gateways share.
@@ -53,7 +53,7 @@ type gatewayNode struct {
 	host   string
 	port   int
 	server *gateway.Server
-	stop   context.CancelFunc // of the node
+	stop   context.CancelFunc // ends the node
 	ended  chan struct{}
 	closed bool
 }
@@ -84,7 +84,7 @@ func (c *cluster) start() *gatewayNode {
 	return n
 }
 
-// close is an orderly end: first the gateway, then the node.
+// close ends the gateway and then the node, in order.
 func (n *gatewayNode) close() {
 	if n.closed {
 		return
@@ -99,8 +99,8 @@ func (n *gatewayNode) close() {
 	<-n.ended
 }
 
-// crash is an end at which nothing more is saved: as far as the database knows,
-// the node was overtaken before.
+// crash ends the node so that nothing more is saved: for the database, another node has taken over
+// before.
 func (n *gatewayNode) crash() {
 	n.Helper()
 	_, err := n.pool.Exec(n.ctx, `UPDATE gateway.lease SET epoch = epoch + 1, node_id = NULL, expires_at = 'infinity'`)
@@ -179,9 +179,8 @@ func TestAGroupGoesOnAfterARestart(t *testing.T) {
 	})
 }
 
-// A crash between parking and the checkpoint: what was acknowledged behind the
-// checkpoint comes again, what was parked does not, and a replay that had begun
-// goes on.
+// A node crashes after an event was parked and before the next checkpoint. Acknowledged events
+// after the checkpoint come again, parked events do not, and a replay that had begun goes on.
 func TestAGroupLosesNothingInACrash(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
@@ -225,7 +224,7 @@ func TestAGroupLosesNothingInACrash(t *testing.T) {
 		comes[item.EventAppeared.Event.OriginalEvent().EventNumber]++
 		ack(t, sub, item.EventAppeared.Event)
 	}
-	// 2 was replayed and not acknowledged; the others are behind the checkpoint.
+	// Event 2 was replayed and not acknowledged. The others are after the checkpoint.
 	if comes[0] != 1 || comes[1] != 1 || comes[2] != 1 || comes[3] != 1 {
 		t.Fatalf("after the second crash come %v", comes)
 	}

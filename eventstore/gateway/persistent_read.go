@@ -58,7 +58,7 @@ func (p persistentServer) Read(stream persistentStream) error {
 	return groupFailure(err)
 }
 
-// connect makes the caller a consumer of the group it names.
+// connect makes the caller a consumer of the group that it names.
 func (p persistentServer) connect(ctx context.Context, options *persistent.ReadReq_Options) (*groups.Consumer, groups.Key, error) {
 	from, err := source(options)
 	if err != nil {
@@ -90,7 +90,7 @@ func connectionOf(ctx context.Context) groups.Connection {
 	return who
 }
 
-// deliveries sends the consumer's events until that ends.
+// deliveries sends the consumer's events until the consumer ends.
 func (p persistentServer) deliveries(ctx context.Context, stream persistentStream, consumer *groups.Consumer, form idForm) error {
 	for {
 		batch, err := consumer.Next(ctx)

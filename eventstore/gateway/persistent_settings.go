@@ -30,8 +30,8 @@ type wireSettings interface {
 	GetRevision() uint64
 }
 
-// duration reads a time in one of its two forms; the one that is not used is zero.
-// What is longer than can be told is as long as can be.
+// duration reads a time in one of its two forms; the form that is not used is zero. A time that is
+// too long for a time.Duration becomes the longest one.
 func duration(ticks int64, ms int32) time.Duration {
 	const longest = math.MaxInt64 / int64(tick)
 	return time.Duration(min(max(ticks, -longest), longest))*tick + time.Duration(ms)*time.Millisecond
@@ -54,7 +54,7 @@ func common(s wireSettings) groups.Settings {
 	}
 }
 
-// The places to start from, of either request, come as one of three.
+// wireStream is the start in a stream, in the messages of both requests. It has one of three forms.
 type wireStream interface {
 	GetStreamIdentifier() *shared.StreamIdentifier
 	GetRevision() uint64
@@ -67,7 +67,7 @@ type wirePosition interface {
 	GetPreparePosition() uint64
 }
 
-// atRevision is the place of a revision; the highest is the end.
+// atRevision is the place of a revision. The highest possible revision means the end.
 func atRevision(revision uint64) groups.Place {
 	if revision >= 1<<63-1 {
 		return eventstore.End
@@ -75,7 +75,7 @@ func atRevision(revision uint64) groups.Place {
 	return groups.InStream(int64(revision))
 }
 
-// onStream is the start in a stream; without one it is the revision, 0.
+// onStream is the start in a stream. If none is given, it is revision 0.
 func onStream(from wireStream) groups.Place {
 	if from.GetEnd() != nil {
 		return eventstore.End
@@ -95,8 +95,8 @@ func onAll(at wirePosition, end *shared.Empty) (groups.Place, error) {
 	return position(commit, prepare), nil
 }
 
-// newerStrategy is the strategy by its name in a request to change a group: a field
-// of newer schemas than that of our messages. Empty is none.
+// newerStrategy is the name of the strategy in a request to change a group. The field is in newer
+// schemas than that of our messages. It is empty if the request has no such field.
 func newerStrategy(settings *persistent.UpdateReq_Settings) (name groups.Strategy) {
 	const consumerStrategy = 16 // as in CreateReq
 	for rest := settings.ProtoReflect().GetUnknown(); len(rest) > 0; {
@@ -113,8 +113,8 @@ func newerStrategy(settings *persistent.UpdateReq_Settings) (name groups.Strateg
 	return name
 }
 
-// newDefinition reads a request to make a group. Older clients, and both of
-// Node's, name the stream in the options and start by the settings.
+// newDefinition reads a request to make a group. Older clients, and both clients for Node.js, name
+// the stream in the options and the start in the settings.
 func newDefinition(options *persistent.CreateReq_Options) (groups.Definition, error) {
 	settings := options.GetSettings()
 	if settings == nil {
@@ -191,11 +191,12 @@ func streamOfGroup(id *shared.StreamIdentifier) (string, error) {
 	return stream, checkText("stream name", stream)
 }
 
-// maxGroupName is in bytes: with its stream's, a name must fit into an index.
+// maxGroupName is the limit of a group's name in bytes. The name must fit into an index together
+// with the stream's name.
 const maxGroupName = 1024
 
-// checkGroupName is nil if a group may have this name. That it has one is for
-// groups to say, as other servers say it.
+// checkGroupName returns nil if a group may have this name. It accepts an empty name, because
+// package groups refuses it in the words of a real server.
 func checkGroupName(name string) error {
 	if len(name) > maxGroupName {
 		return invalid("the name of the group has %d bytes, over the limit of %d", len(name), maxGroupName)

@@ -71,7 +71,8 @@ func joinBy(ctx context.Context, t *testing.T, client *esdb.Client, stream strin
 	return sub
 }
 
-// takes receives what must come, as revision/retries, and returns the events.
+// takes receives events and fails unless they are the wanted ones, each written as
+// revision/retries. It returns the events.
 func takes(t *testing.T, sub *esdb.PersistentSubscription, want ...string) []*esdb.ResolvedEvent {
 	t.Helper()
 	var got []string
@@ -100,7 +101,7 @@ func nack(t *testing.T, sub *esdb.PersistentSubscription, action esdb.NackAction
 	mustDo(t, "refuse", sub.Nack("no", action, events...))
 }
 
-// wantDropped is the end of a consumer.
+// wantDropped waits for the end of a consumer and checks its error.
 func wantDropped(t *testing.T, sub *esdb.PersistentSubscription, code codes.Code) {
 	t.Helper()
 	for {
@@ -128,8 +129,8 @@ func (g *grouped) info(t *testing.T, stream string) *persistent.SubscriptionInfo
 	return resp.SubscriptionInfo
 }
 
-// A consumer may say of an event that it is to be tried again, put aside,
-// forgotten, or that it wants no more itself.
+// A consumer can answer an event in four ways: retry it, park it, skip it, or stop the consumer
+// itself.
 func TestEachAnswerOfAConsumer(t *testing.T) {
 	t.Parallel()
 	g := serveGroups(t)
@@ -168,9 +169,9 @@ func TestReplayIsBoundedByItsStop(t *testing.T) {
 	mustDo(t, "replay the first three", replay(3))
 	e := takes(t, sub, "0/0", "1/0", "2/0")
 	ack(t, sub, e[0], e[2])
-	nack(t, sub, esdb.NackActionPark, e[1]) // it stands after 3 now
+	nack(t, sub, esdb.NackActionPark, e[1]) // among the parked events it is after 3 now
 	until(t, func() bool { return g.info(t, "s").ParkedMessageCount == 2 })
-	mustDo(t, "replay all", replay(0)) // the client's way to say all
+	mustDo(t, "replay all", replay(0)) // for the client, 0 means all
 	ack(t, sub, takes(t, sub, "3/0", "1/0")...)
 	until(t, func() bool { i := g.info(t, "s"); return i.ParkedMessageCount == 0 && i.OutstandingMessagesCount == 0 })
 }
@@ -254,7 +255,7 @@ func TestAGroupOnAllWithAFilter(t *testing.T) {
 			ack(t, sub, e...)
 			commit, _ = last.Position.Pair()
 			want := fmt.Sprintf("C:%d/P:%d", commit, commit)
-			until(t, func() bool { return g.info(t, "$all").LastCheckpointedEventPosition == want }) // what is skipped counts
+			until(t, func() bool { return g.info(t, "$all").LastCheckpointedEventPosition == want }) // skipped events count, too
 			i := g.info(t, "$all")
 			if i.StartFrom != fmt.Sprintf("C:%d/P:%d", commit-6, commit-6) || i.LastKnownEventPosition != want || i.Status != "Live" {
 				t.Errorf("info %v", i)
@@ -263,7 +264,7 @@ func TestAGroupOnAllWithAFilter(t *testing.T) {
 	}
 }
 
-// Consumers acknowledge by the link; one whose target is gone comes alone.
+// Consumers acknowledge the link. If its target is gone, the link comes alone.
 func TestAGroupResolvesLinks(t *testing.T) {
 	t.Parallel()
 	g := serveGroups(t)
@@ -297,7 +298,7 @@ func TestAnUpdateDropsConsumersAndKeepsTheCheckpoint(t *testing.T) {
 	ack(t, sub, e[:2]...)
 	until(t, func() bool { return g.info(t, "s").OutstandingMessagesCount == 2 })
 	options := fromStart(func(s *esdb.PersistentSubscriptionSettings) { s.MaxRetryCount = 77 })
-	options.StartFrom = esdb.End{} // for which this client sends the start
+	options.StartFrom = esdb.End{} // this client has a fault: it sends the start
 	mustDo(t, "update", g.UpdatePersistentSubscription(g.ctx, "s", group, options))
 	wantDropped(t, sub, codes.Canceled)
 	if i := g.info(t, "s"); i.MaxRetryCount != 77 || i.LastCheckpointedEventPosition != "1" || len(i.Connections) != 0 {
@@ -308,7 +309,7 @@ func TestAnUpdateDropsConsumersAndKeepsTheCheckpoint(t *testing.T) {
 	mustDo(t, "delete", g.DeletePersistentSubscription(g.ctx, "s", group, esdb.DeletePersistentSubscriptionOptions{}))
 	wantDropped(t, again, codes.Canceled)
 	g.create(t, "s", fromStart(nil))
-	takes(t, g.join(t, "s", 1), "0/0") // nothing is left of the old one
+	takes(t, g.join(t, "s", 1), "0/0") // nothing of the old group is left
 	mustDo(t, "restart", g.RestartPersistentSubscriptionSubsystem(g.ctx, esdb.RestartPersistentSubscriptionSubsystemOptions{}))
 	takes(t, g.join(t, "s", 1), "0/0")
 }

@@ -12,9 +12,8 @@ import (
 	"daybook/eventstore/memory"
 )
 
-// Clients ping every ten seconds, also on connections on which nothing is asked, and
-// some every 100 ms while they read. The server's own bound must let them, and yet be
-// one.
+// Clients ping every ten seconds, even on connections without calls, and some ping every 100 ms
+// while they read. The server must allow this, but must still have a bound.
 func TestIdleClientsMayPing(t *testing.T) {
 	t.Parallel()
 	if minClientPing <= 0 || minClientPing > 50*time.Millisecond {
@@ -30,8 +29,8 @@ func TestIdleClientsMayPing(t *testing.T) {
 	}
 }
 
-// ping pings a server on a connection without calls, one after the other, and
-// returns how many were answered and what ended it.
+// ping sends pings to a server, one after the other, on a connection without calls. It returns how
+// many were answered, and the message that ended the connection.
 func ping(t *testing.T, minPing time.Duration, pings int) (answered int, cut *http2.GoAwayFrame) {
 	t.Helper()
 	server, err := newServer(memory.New(), Options{}, minPing)

@@ -13,8 +13,8 @@ import (
 	"daybook/eventstore/gateway"
 )
 
-// Many who begin a deleted stream anew at once: one expected no stream and was
-// right, the rest are told; with no expectation all succeed. Nothing is hidden.
+// Many writers begin a deleted stream again at once. If they expect no stream, one succeeds and the
+// others are refused. If they have no expectation, all succeed. No new event is hidden.
 func TestADeletedStreamIsBegunAnewOnce(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {
@@ -54,8 +54,8 @@ func TestADeletedStreamIsBegunAnewOnce(t *testing.T) {
 	})
 }
 
-// contended is a log in which another writes a stream's metadata just before
-// each append to it.
+// contended is a log in which another writer writes a stream's metadata just before each append to
+// it.
 type contended struct {
 	eventstore.Store
 	times int

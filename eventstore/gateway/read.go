@@ -19,10 +19,10 @@ type readRequest struct {
 	position  eventstore.Position // of $all
 	fromEnd   bool
 	backwards bool
-	follow    bool   // a subscription, which begins after the place named
-	count     uint64 // of a read
+	follow    bool   // a subscription, which begins after the named place
+	count     uint64 // the limit of a read
 	filter    *filter
-	links     bool // are resolved
+	links     bool // links are resolved
 	ids       idForm
 	bounds    bool // the client understands messages about a stream's first and last revision
 }
@@ -59,7 +59,8 @@ func (s *Server) Read(req *streams.ReadReq, stream streams.Streams_ReadServer) e
 	}
 }
 
-// parseRead reads all but the filter, which is work only for who may read.
+// parseRead reads the request without its filter. The filter is parsed later, only for callers who
+// may read.
 func parseRead(options *streams.ReadReq_Options) (r readRequest, err error) {
 	if options.GetUuidOption() == nil {
 		return r, invalid("the form of ids (uuid_option) is missing")
@@ -159,7 +160,7 @@ func (r *readRequest) parseFilter(options *streams.ReadReq_Options_FilterOptions
 	return err
 }
 
-// limit is the count as a limit of the store, where 0 is none.
+// limit is the count in the form of the store's limit.
 func (r readRequest) limit() int { return int(min(r.count, math.MaxInt)) }
 
 func (s *Server) eventsOfAll(ctx context.Context, r readRequest) iter.Seq2[eventstore.Recorded, error] {
@@ -184,8 +185,8 @@ func (s *Server) eventsOfStream(ctx context.Context, r readRequest) iter.Seq2[ev
 	return s.readStream(ctx, r.stream, from, r.limit())
 }
 
-// sendStream sends the events of a stream. That there is none is no error, but
-// a message.
+// sendStream sends the events of a stream. If there is no such stream, it sends a message that says
+// so, and returns no error.
 func (s *Server) sendStream(ctx context.Context, r readRequest, w *eventWriter) error {
 	if r.bounds {
 		return s.sendWithBounds(ctx, r, w)
@@ -196,8 +197,8 @@ func (s *Server) sendStream(ctx context.Context, r readRequest, w *eventWriter) 
 	return w.orNotFound(r.stream, w.events(ctx, s.eventsOfStream(ctx, r)))
 }
 
-// sendWithBounds sends the events between messages that name the first revision
-// shown and the last one.
+// sendWithBounds sends the events, before them a message with the first shown revision, and after
+// them one with the last revision.
 func (s *Server) sendWithBounds(ctx context.Context, r readRequest, w *eventWriter) error {
 	first, err := s.firstShown(ctx, r.stream)
 	if err != nil {
@@ -243,8 +244,8 @@ func (s *Server) subscribe(ctx context.Context, r readRequest, w *eventWriter) e
 	return ctx.Err()
 }
 
-// items is what a subscription yields, once it is known that it can begin; the
-// end it may begin at is put into the request.
+// items checks that a subscription can begin, and returns what it yields. If the subscription
+// begins at the end, items puts the place of the end into the request.
 func (s *Server) items(ctx context.Context, r *readRequest) (_ iter.Seq2[eventstore.Item, error], err error) {
 	if r.stream != "" {
 		last, err := s.lastRevision(ctx, r.stream)
@@ -271,7 +272,8 @@ func (s *Server) items(ctx context.Context, r *readRequest) (_ iter.Seq2[eventst
 	return s.followAll(ctx, r.position, r.filter, firstHead), nil
 }
 
-// orNotFound makes of a missing stream the message that says so.
+// orNotFound sends the message *not found* if err says that the stream is missing. It returns every
+// other error.
 func (w *eventWriter) orNotFound(stream string, err error) error {
 	if _, missing := errors.AsType[*eventstore.NotFoundError](err); !missing {
 		return err

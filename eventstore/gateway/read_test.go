@@ -128,7 +128,7 @@ func (q *queried) ReadAllBackwards(ctx context.Context, before eventstore.Positi
 	return q.Store.ReadAllBackwards(ctx, before, filter, limit)
 }
 
-// A read of few events that the gateway itself selects asks the log for many at once.
+// If the gateway itself filters, a read of few events asks the log for many events at once.
 func TestAReadOfFewEventsExaminesManyAtOnce(t *testing.T) {
 	t.Parallel()
 	log := &queried{Store: memory.New()}
@@ -210,7 +210,7 @@ func TestReadsThatCannotBe(t *testing.T) {
 	})
 }
 
-// What a client needs to know of an event, byte for byte.
+// An event on the wire has everything that a client needs, byte for byte.
 func TestAnEventOnTheWire(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {
@@ -283,7 +283,7 @@ func TestLinksAreResolved(t *testing.T) {
 		broken := "broken link"
 		want := []string{
 			"a/1 by links/0", "a@b/0 by links/1", broken, broken, broken, broken, broken, broken, broken,
-			"links/9", "links/10", "links/11", "a/1 by links/12", // without a number it is no link
+			"links/9", "links/10", "links/11", "a/1 by links/12", // 9 to 11 are no links, because they do not begin with a number
 		}
 		s.read(resolving(ofStream("links"))).wants(t, want...)
 		s.read(resolving(filtered(ofAll(), onStream(32, prefixes("links"))))).wants(t, want...)
@@ -296,7 +296,7 @@ func TestLinksAreResolved(t *testing.T) {
 	})
 }
 
-// The official client reads what a foreign writer wrote, byte for byte.
+// The official client reads the content of a foreign writer's event byte for byte.
 func TestForeignContentComesBack(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {

@@ -21,7 +21,7 @@ import (
 const (
 	messageHeader = 5        // bytes: a flag, and the length of what follows
 	messageCost   = 1 << 10  // bytes that the smallest message counts towards the budget
-	unpackCost    = 64 << 10 // bytes that it takes to decompress one, beside its own
+	unpackCost    = 64 << 10 // bytes that decompressing a message takes, in addition to the message
 	skipPiece     = 32 << 10
 	// A message that is too large for an append is read and dropped, up to this size. The Go
 	// clients show a refusal only after everything was read from them.
@@ -58,7 +58,7 @@ func (e *tooLargeError) Error() string {
 
 // call is what the node keeps about one call.
 type call struct {
-	budget   *semaphore.Weighted // of the node: bytes received and not done with
+	budget   *semaphore.Weighted // the node's budget for bytes that were received and are still in use
 	roomTime time.Duration
 	mu       sync.Mutex
 	held     int64 // bytes of the last message

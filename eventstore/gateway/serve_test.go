@@ -23,8 +23,8 @@ import (
 	"daybook/internal/pgtest"
 )
 
-// patience is for what hangs: the machine may be busy, and stand still for some
-// seconds.
+// patience is how long a test waits for something that may hang. It is long, because the machine
+// may be busy or stand still for some seconds.
 const patience = 2 * time.Minute
 
 // engines runs a test over each engine.
@@ -54,8 +54,8 @@ func onPostgres(tb testing.TB) eventstore.Store {
 	return store
 }
 
-// served is a gateway and a connection of generated stubs to it, which can ask
-// what clients do not.
+// served is a gateway, and a connection to it with generated stubs. The stubs can send requests
+// that the official clients do not send.
 type served struct {
 	tb      testing.TB
 	ctx     context.Context
@@ -146,7 +146,7 @@ func several(n int, eventType string) []eventstore.Event {
 	return events
 }
 
-// write puts events into the log past the gateway.
+// write appends events directly to the log, without the gateway.
 func (s *served) write(stream string, events ...eventstore.Event) eventstore.Result {
 	s.tb.Helper()
 	result, err := s.store.Append(s.ctx, stream, eventstore.Any, events)
@@ -175,7 +175,7 @@ func (p *pulled) Subscribe(ctx context.Context, after eventstore.Position, filte
 	}
 }
 
-// settled holds when a count has not changed for a hundred questions.
+// settled returns a condition that is true when a count has not changed between a hundred calls.
 func settled(count *atomic.Int64) func() bool {
 	last, same := int64(-1), 0
 	return func() bool {

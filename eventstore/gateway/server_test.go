@@ -29,8 +29,8 @@ import (
 	"daybook/eventstore/memory"
 )
 
-// Who calls what is not served is told the page that says what to use instead, and the
-// page has each service.
+// If a client calls a service that is not served, the error names the page that says what to use
+// instead. This page must name each such service.
 func TestWhatIsNotServedNamesItsPage(t *testing.T) {
 	t.Parallel()
 	s := serve(t, memory.New(), gateway.Options{})
@@ -66,7 +66,7 @@ func TestWhatIsNotServedNamesItsPage(t *testing.T) {
 			t.Errorf("read of %s: %v", checkpoints, err)
 		}
 	}
-	s.write(checkpoints, event()) // by whoever may
+	s.write(checkpoints, event()) // a client may have written such a stream
 	s.read(ofStream(checkpoints)).wants(t, checkpoints+"/0")
 	s.mustDelete(checkpoints)
 	s.read(ofStream(checkpoints)).wants(t, "not found "+checkpoints)
@@ -164,7 +164,7 @@ func TestGossip(t *testing.T) {
 	}
 }
 
-// A client that discovers finds a node alone by the name it used.
+// If a node is alone, a client that asks for the cluster is told the name that it has used itself.
 func TestDiscoveryOfANodeAlone(t *testing.T) {
 	t.Parallel()
 	s := serve(t, memory.New(), gateway.Options{})
@@ -193,7 +193,7 @@ func TestDiscoveryOfANodeAlone(t *testing.T) {
 	}
 }
 
-// Every node takes writes, also from those who want the leader.
+// Every node accepts writes, even from clients that require the leader.
 func TestAnyNodeIsGoodForWhoWantsTheLeader(t *testing.T) {
 	t.Parallel()
 	s := serve(t, memory.New(), gateway.Options{Cluster: nodes{{ID: uuid.New(), Host: "elsewhere", Leader: true, Alive: true}}})
@@ -287,7 +287,7 @@ func TestClosingCutsOffWhatDoesNotEnd(t *testing.T) {
 	}
 }
 
-// stuck is a log, and the state of groups, that answer nothing before release.
+// stuck is a log, and a store of groups, that do not answer before release is closed.
 type stuck struct {
 	eventstore.Store
 	*groups.Memory
@@ -307,7 +307,8 @@ func (s *stuck) Groups(ctx context.Context) ([]groups.Group, error) {
 	return s.Memory.Groups(ctx)
 }
 
-// Closing is bounded, whatever the database does: what does not end is told.
+// The time of closing is bounded, whatever the database does. If something does not end, the error
+// says so.
 func TestClosingLeavesWhatHangs(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -354,7 +355,7 @@ func TestClosingLeavesWhatHangs(t *testing.T) {
 	}
 }
 
-// panicking is a log that has a fault.
+// panicking is a log whose methods panic.
 type panicking struct{ eventstore.Store }
 
 func (panicking) Append(context.Context, string, eventstore.Expected, []eventstore.Event) (eventstore.Result, error) {
@@ -379,8 +380,8 @@ func TestAPanicEndsItsCallOnly(t *testing.T) {
 	s.read(ofStream("a")).wants(t, "not found a")
 }
 
-// A slow subscriber costs the server no more than what is on the wire: the log
-// is read as fast as it reads.
+// A slow subscriber costs the server no more than what is on the wire, because the server reads the
+// log only as fast as the subscriber reads.
 func TestASlowSubscriberIsReadForAsItReads(t *testing.T) {
 	t.Parallel()
 	log := &pulled{Store: memory.New()}
@@ -396,7 +397,7 @@ func TestASlowSubscriberIsReadForAsItReads(t *testing.T) {
 	}
 	sub := s.subscribe(t, ofAll())
 	sub.wants("confirmation", "a/0")
-	// The connection is stuffed: nothing more is pulled.
+	// The connection is full, so no more events are read from the log.
 	for last := int64(-1); last != log.count.Load(); {
 		last = log.count.Load()
 		until(t, settled(&log.count))
@@ -412,7 +413,7 @@ func TestASlowSubscriberIsReadForAsItReads(t *testing.T) {
 	sub.wants("caught up")
 }
 
-// An empty request is no reason to hang.
+// A call without a request is answered and does not hang.
 func TestACallWithoutARequest(t *testing.T) {
 	t.Parallel()
 	s := serve(t, memory.New(), gateway.Options{})
@@ -422,7 +423,8 @@ func TestACallWithoutARequest(t *testing.T) {
 	}
 }
 
-// It runs alone: what others have running would be taken for its own.
+// After closing, no goroutine is left. The test does not run in parallel, because it would count
+// the goroutines of other tests.
 func TestClosingLeavesNothingBehind(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	t.Run("while much is going on", func(t *testing.T) {

@@ -19,7 +19,7 @@ import (
 	"daybook/eventstore/memory"
 )
 
-// subscription is what a subscriber has been sent so far.
+// subscription collects what a subscriber has received so far.
 type subscription struct {
 	t      *testing.T
 	call   streams.Streams_ReadClient
@@ -46,7 +46,7 @@ func (s *subscription) next() *streams.ReadResp {
 	return message
 }
 
-// wants fails the test unless this is what comes next.
+// wants fails the test unless these messages come next.
 func (s *subscription) wants(want ...string) {
 	s.t.Helper()
 	for i, text := range want {
@@ -93,7 +93,7 @@ func TestSubscriptionsToAStream(t *testing.T) {
 		}
 		late.wants("later/0")
 		future.wants("a/4")
-		s.write("a", event()) // by now all have heard of the head once more, and say nothing of it
+		s.write("a", event()) // by now all subscriptions have reached the head once more, and send no message about it
 		s.write("later", event())
 		for name, sub := range open {
 			t.Run(name+", then", func(t *testing.T) {
@@ -127,9 +127,9 @@ func TestSubscriptionsToAll(t *testing.T) {
 	})
 }
 
-// Checkpoints come after so many examined events, chosen or not, and when the
-// head is reached for the first time; they never run ahead of what was examined. A
-// subscriber that is at the head hears of none with each event.
+// Checkpoints come after a number of examined events, selected or not, and when the head is reached
+// for the first time. They are never beyond the examined events. A subscriber at the head does not
+// get one with each event.
 func TestCheckpoints(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {
@@ -167,7 +167,7 @@ func TestCheckpoints(t *testing.T) {
 		for _, sub := range open {
 			sub.wants("confirmation", "caught up")
 		}
-		s.write("other", event()) // of which nothing is told
+		s.write("other", event()) // the filter does not select it, so nothing is sent
 		s.write("chosen", typed("chosen.v1"))
 		for _, sub := range open {
 			sub.wants("chosen/3")
@@ -277,7 +277,7 @@ func TestAStreamDeletedWhileItIsFollowed(t *testing.T) {
 		s.write("a", event())
 		sub := s.subscribe(t, ofStream("a"))
 		sub.wants("confirmation", "a/0", "caught up")
-		s.mustDelete("a") // says nothing to those who follow
+		s.mustDelete("a") // subscribers get no message about it
 		s.mustAppend("a", noStream, event())
 		sub.wants("a/1")
 		s.mustTombstone("a")
@@ -291,7 +291,7 @@ func TestAStreamDeletedWhileItIsFollowed(t *testing.T) {
 	})
 }
 
-// tombstone fails the test unless the message is the end of a stream.
+// tombstone fails the test unless the message is a tombstone.
 func tombstone(t *testing.T, message *streams.ReadResp) {
 	t.Helper()
 	if got := message.GetEvent().GetEvent(); got.GetStreamRevision() != 1<<63-1 || got.GetMetadata()["type"] != "$streamDeleted" ||
@@ -300,8 +300,8 @@ func tombstone(t *testing.T, message *streams.ReadResp) {
 	}
 }
 
-// Whoever follows a stream hears of its end, wherever it began, on each node: first
-// the tombstone, then the error.
+// Every subscriber of a stream is told that the stream has ended, wherever the subscription began
+// and on each node: first by the tombstone, then by the error.
 func TestTheEndOfAStreamIsHeardByAll(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {
@@ -326,8 +326,8 @@ func TestTheEndOfAStreamIsHeardByAll(t *testing.T) {
 	})
 }
 
-// A position that KurrentDB gives for the place before a commit, (commit, 0), is before
-// the event at that commit, for whoever reads or follows from there.
+// KurrentDB gives the position (commit, 0) for the place before a commit. A read or a subscription
+// from there begins with the event at that commit.
 func TestAPlaceBeforeACommit(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {
@@ -352,7 +352,7 @@ func TestAPlaceBeforeACommit(t *testing.T) {
 	})
 }
 
-// repeating is a log that tells twice that its head is reached.
+// repeating is a log whose subscriptions yield the caught-up mark twice.
 type repeating struct{ eventstore.Store }
 
 func (r repeating) Subscribe(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Item, error] {
@@ -449,7 +449,7 @@ func TestSubscribersSeeEachEventOnce(t *testing.T) {
 	})
 }
 
-// receive takes so many events of a subscription.
+// receive receives n events of a subscription.
 func receive(t *testing.T, sub *esdb.Subscription, n int) []string {
 	t.Helper()
 	var seen []string

@@ -15,12 +15,12 @@ import (
 	"daybook/eventstore/memory"
 )
 
-// internalNumber is what only code gives a meaning: a state as a number below zero, the
-// code of a database's error.
+// internalNumber finds numbers that have a meaning only in code: negative numbers for states, and
+// error codes of the database.
 var internalNumber = regexp.MustCompile(`-\d|SQLSTATE|0x`)
 
-// Whatever a caller expects of whatever stream, the text of a refusal has words for
-// states and no numbers of ours.
+// For each expectation and each state of a stream, the text of a refusal names states in words and
+// has no internal numbers.
 func TestRefusalsShowNoInternalNumbers(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {
@@ -81,12 +81,12 @@ func TestRefusalsShowNoInternalNumbers(t *testing.T) {
 	})
 }
 
-// told is the text of an append that was refused, if it has one.
+// told is the text of the error of a refused append, if it has one.
 func (s *served) told(_ *streams.AppendResp, _ map[string][]string, err error) string {
 	return status.Convert(err).Message()
 }
 
-// toldInBatch is the text in the answer of a batch.
+// toldInBatch is the text of the error in an answer of BatchAppend.
 func (s *served) toldInBatch(t *testing.T, stream string, expected expectation, events ...eventstore.Event) string {
 	t.Helper()
 	b := s.batch(t)
@@ -94,14 +94,14 @@ func (s *served) toldInBatch(t *testing.T, stream string, expected expectation, 
 	return b.next().GetError().GetMessage()
 }
 
-// An append that is over the limit of bytes is told the limit and what counts towards it,
-// and no size: what was counted is a part, in the form of the log.
+// The error of an append over the limit of bytes says the limit and what counts towards it. It says
+// no size, because only a part of the append was counted, and in the form of the log.
 func TestAnAppendThatIsTooLargeIsToldWhatCounts(t *testing.T) {
 	t.Parallel()
 	s := serve(t, memory.New(), gateway.Options{})
 	octets := proposal(event())
 	octets.Metadata["content-type"] = "application/octet-stream"
-	octets.Data = make([]byte, 900_000) // below the limit, and above it in the form of the log
+	octets.Data = make([]byte, 900_000) // below the limit, but above it in an envelope
 	object := proposal(event())
 	object.Data = []byte(`{"x":"` + strings.Repeat("x", eventstore.MaxAppendBytes) + `"}`)
 	for name, message := range map[string]*streams.AppendReq_ProposedMessage{"octets": octets, "an object": object} {

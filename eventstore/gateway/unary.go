@@ -36,7 +36,7 @@ func asStream(method grpc.MethodDesc) grpc.StreamHandler {
 // scavenge and run projections, and the methods of newer protocols. The page that it names
 // says what to use instead.
 func notServed(_ any, stream grpc.ServerStream) error {
-	const methodMax = 128 // of what is repeated
+	const methodMax = 128 // so many characters of the method's name are repeated
 	method, _ := grpc.MethodFromServerStream(stream)
 	method = strings.TrimPrefix(method, "/")
 	return notThere(trailerText(method[:min(len(method), methodMax)]))

@@ -40,7 +40,7 @@ type PasswordFile struct {
 	mu        sync.Mutex
 	proven    map[string][]byte
 	comparing singleflight.Group  // calls with the same password share one comparison
-	waiting   *semaphore.Weighted // calls
+	waiting   *semaphore.Weighted // calls that wait for a comparison
 	hashing   *semaphore.Weighted // comparisons, so that guessing cannot use the whole machine
 }
 
@@ -96,7 +96,7 @@ func ReadPasswordFile(r io.Reader) (*PasswordFile, error) {
 	return f, nil
 }
 
-// cost is the highest of the users' hashes, which are usually all alike.
+// cost is the highest cost of the users' hashes. Usually all have the same cost.
 func (f *PasswordFile) cost() (highest int) {
 	for _, user := range f.users {
 		if cost, err := bcrypt.Cost(user.hash); err == nil {
@@ -127,7 +127,7 @@ func parseUser(line string) (listedUser, error) {
 // ErrBusy means that too many passwords of that name wait to be compared.
 var ErrBusy = errors.New("too many passwords are being tried")
 
-// Names are the users', sorted.
+// Names are the names of the users, sorted.
 func (f *PasswordFile) Names() []string { return slices.Sorted(maps.Keys(f.users)) }
 
 // Authenticate implements Users.

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// A name that is not listed takes the way of one that is, and as long: the time of
-// the answer does not tell them apart.
+// For a name that is not listed, the gateway does the same work as for a listed name. So the time
+// of the answer does not show which names are listed.
 func TestAnUnknownNameTakesAsLong(t *testing.T) {
 	t.Parallel()
 	var file strings.Builder
@@ -29,7 +29,7 @@ func TestAnUnknownNameTakesAsLong(t *testing.T) {
 	if cost, err := bcrypt.Cost(users.unlistedHash.hash); err != nil || cost != bcrypt.MinCost+1 {
 		t.Errorf("it is compared at cost %d, want %d: %v", cost, bcrypt.MinCost+1, err)
 	}
-	// While another password is compared, both wait for their turn.
+	// While another password is compared, both names wait.
 	if err := users.hashing.Acquire(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func TestAnUnknownNameTakesAsLong(t *testing.T) {
 		}
 	}
 	users.hashing.Release(1)
-	// Not even the stranger's own password is good.
+	// Even the password of unlistedHash is refused.
 	users.unlistedHash.hash, err = bcrypt.GenerateFromPassword([]byte("known"), bcrypt.MinCost)
 	if err != nil {
 		t.Fatal(err)
@@ -53,8 +53,8 @@ func TestAnUnknownNameTakesAsLong(t *testing.T) {
 	}
 }
 
-// Who guesses keeps others out as little as may be: only so many passwords of a
-// name wait, and those of all names that are not listed count as one's.
+// An attacker who guesses passwords can keep only few others out: only a few passwords of each name
+// wait, and all names that are not listed count as one name.
 func TestGuessesThatWaitAreBounded(t *testing.T) {
 	t.Parallel()
 	hash, err := bcrypt.GenerateFromPassword([]byte("right"), bcrypt.MinCost)
@@ -83,13 +83,14 @@ func TestGuessesThatWaitAreBounded(t *testing.T) {
 	const over = 3
 	bad := []<-chan error{guess(ann, strconv.Itoa, guesses+over), guess(stranger, strconv.Itoa, guesses+over)}
 	for _, answers := range bad {
-		for range over { // nobody else is answered yet
+		for range over { // only calls over the limit are answered now
 			if err := <-answers; !errors.Is(err, ErrBusy) {
 				t.Errorf("one guess too many: %v", err)
 			}
 		}
 	}
-	// A client's many calls have one password; who has it is not kept out by others.
+	// Many calls of one client have the same password, and share one comparison. So they do not
+	// count as many guesses.
 	good := guess(func(int) string { return "bob" }, func(int) string { return "right" }, 10*guesses)
 	users.hashing.Release(1)
 	for range 10 * guesses {

@@ -9,8 +9,8 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// Messages are read by methods of an internal type of gRPC. Another version that lacks
-// them fails every other test of this package; this one says why.
+// The gateway reads messages by methods of an internal type of gRPC. If another version of gRPC
+// lacks them, every other test of this package fails, and this test says why.
 func TestTheVersionOfGRPCIsTheOneThatWasTried(t *testing.T) {
 	t.Parallel()
 	if grpc.Version != triedGRPC {
@@ -18,7 +18,7 @@ func TestTheVersionOfGRPCIsTheOneThatWasTried(t *testing.T) {
 	}
 }
 
-// Where the methods are missing, the caller is told so at the first message.
+// If the methods are missing, the caller gets an error that says so at its first message.
 func TestAStreamThatIsNoWireIsAClearError(t *testing.T) {
 	t.Parallel()
 	_, _, err := (&openStream{ctx: t.Context()}).begin()

@@ -15,18 +15,17 @@ import (
 // also reads the events from the log. So a slow client slows down its own reading, and
 // nothing is buffered for it.
 type eventWriter struct {
-	server *Server
-	stream streams.Streams_ReadServer
-	ids    idForm
-	links  bool // are resolved
-
-	ofStream bool  // is a subscription to a stream
-	last     int64 // revision of it
+	server   *Server
+	stream   streams.Streams_ReadServer
+	ids      idForm
+	links    bool  // links are resolved
+	ofStream bool  // this is a subscription to a stream
+	last     int64 // the last revision of this stream that was sent
 }
 
 func (w *eventWriter) send(resp *streams.ReadResp) error { return w.stream.Send(resp) }
 
-// events sends all of a read.
+// events sends all events of a read.
 func (w *eventWriter) events(ctx context.Context, events iter.Seq2[eventstore.Recorded, error]) error {
 	for e, err := range events {
 		if err != nil {
@@ -39,7 +38,7 @@ func (w *eventWriter) events(ctx context.Context, events iter.Seq2[eventstore.Re
 	return nil
 }
 
-// event sends an event, or what it links to.
+// event sends an event or, if it is a link, the event to which it links.
 func (w *eventWriter) event(ctx context.Context, e *eventstore.Recorded) (err error) {
 	found := resolved{Event: e}
 	if w.links {

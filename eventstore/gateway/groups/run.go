@@ -259,7 +259,7 @@ func (r *running) replay(ctx context.Context) error {
 			continue
 		}
 		if ctx.Err() == nil {
-			r.logger.WarnContext(ctx, "a group cannot read what is to be replayed and tries again", "error", err)
+			r.logger.WarnContext(ctx, "a group cannot read the events to be replayed; it is tried again", "error", err)
 		}
 		if err := pause(ctx, failed); err != nil {
 			return err

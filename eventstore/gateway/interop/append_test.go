@@ -81,7 +81,7 @@ func appendRepeated(t *testing.T, s *session) {
 	}{
 		{esdb.NoStream{}, first, 1},
 		{esdb.Revision(1), second, 3},
-		{esdb.NoStream{}, first, 1}, // and now in the past
+		{esdb.NoStream{}, first, 1}, // once more, after the stream has grown
 		{esdb.Any{}, second, 3},
 	} {
 		wantWritten(t, s.append(t, s.name, step.expected, step.events...), step.last)
@@ -173,7 +173,7 @@ func appendAtOnce(t *testing.T, s *session) {
 	}
 }
 
-// appendTooLarge goes over the limit with one event, and with several.
+// appendTooLarge exceeds the limit with one event, and with several.
 func appendTooLarge(t *testing.T, s *session) {
 	large := func(size int) esdb.EventData {
 		return esdb.EventData{EventID: uuid.New(), EventType: "large", ContentType: esdb.ContentTypeBinary, Data: make([]byte, size)}
@@ -191,7 +191,8 @@ func appendTooLarge(t *testing.T, s *session) {
 	wantWritten(t, s.append(t, s.name, esdb.NoStream{}, events("small", 1)...), 0)
 }
 
-// appendTooMany is told of events, not of bytes; half of them are taken.
+// appendTooMany appends too many events. The error is about events and not about bytes. Half as
+// many events are accepted.
 func appendTooMany(t *testing.T, s *session) {
 	wantWritten(t, s.append(t, s.name, esdb.NoStream{}, events("a", 5_000)...), 4_999)
 	_, err := s.AppendToStream(s.ctx, s.name, esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, events("a", 10_001)...)

@@ -6,15 +6,14 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 )
 
-// The users of the gateway with TLS, none of them an administrator, and the
-// password of both.
+// The two users of the gateway with TLS, and the password of both. Neither is an administrator.
 const (
 	writer   = "writer"
 	reader   = "reader"
 	password = "password-1"
 )
 
-// protectedStream is one of the domain's, which foreigners only read.
+// protectedStream is a stream of the domain, which clients can only read.
 const protectedStream = "order-interop"
 
 func connecting() []scenario {
@@ -30,14 +29,15 @@ func connecting() []scenario {
 	}
 }
 
-// connectSeeds has several addresses; that one of them is dead does not matter.
+// connectSeeds connects with several addresses. It must succeed although nothing answers at one of
+// them.
 func connectSeeds(t *testing.T, s *session) {
 	s.Client = s.dial(t, s.at.Seeds)
 	s.wantWorking(t)
 }
 
-// connectDiscover asks for the cluster, with TLS too, where it has no credentials
-// for that question.
+// connectDiscover asks a node for the cluster, without and with TLS. With TLS, the client sends no
+// credentials with this question.
 func connectDiscover(t *testing.T, s *session) {
 	for _, address := range []string{s.at.Discover, "esdb+discover://" + writer + ":" + password + "@" + s.at.Secure} {
 		s.Client = s.dial(t, address)
@@ -46,7 +46,8 @@ func connectDiscover(t *testing.T, s *session) {
 	}
 }
 
-// notLeader asks a node for what only the leader does: the client goes there.
+// notLeader asks a node for something that only the leader does. The client must then go to the
+// leader.
 func notLeader(t *testing.T, s *session) {
 	s.Client = s.dial(t, s.at.Follower)
 	s.wantWorking(t)
@@ -83,7 +84,7 @@ func credentialsNone(t *testing.T, s *session) {
 	s.wantRefused(t, esdb.ErrorCodeAccessDenied)
 }
 
-// accessByList has a stream whose metadata lists who may use it.
+// accessByList uses a stream whose metadata lists who may use it.
 func accessByList(t *testing.T, s *session) {
 	s.Client = s.dial(t, s.as(writer))
 	s.append(t, s.name, esdb.NoStream{}, events("a", 1)...)
@@ -114,7 +115,7 @@ func accessDenied(t *testing.T, s *session) {
 	wantCode(t, "read $all, which is for administrators", err, esdb.ErrorCodeAccessDenied)
 }
 
-// as is the address of the gateway with TLS for one of its users.
+// as is the connection string of the gateway with TLS for one of its users.
 func (s *session) as(user string) string {
 	return "esdb://" + user + ":" + password + "@" + s.at.Secure
 }
@@ -133,7 +134,8 @@ func (s *session) wantRefused(t *testing.T, want esdb.ErrorCode) {
 	wantCode(t, "read", err, want)
 	_, err = s.SubscribeToStream(s.ctx, s.name, esdb.SubscribeToStreamOptions{From: esdb.Start{}})
 	wantCode(t, "subscribe", err, want)
-	// Many: a client that is still sending loses the status of an early refusal.
+	// There are many events, because a client that is still sending would lose the status of an
+	// early refusal.
 	_, err = s.AppendToStream(s.ctx, s.name, esdb.AppendToStreamOptions{ExpectedRevision: esdb.Any{}}, events("a", 2_000)...)
 	wantCode(t, "append", err, want)
 }

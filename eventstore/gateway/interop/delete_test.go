@@ -18,7 +18,7 @@ func deleting() []scenario {
 	}
 }
 
-// keeping is about stream metadata, which says how long events are kept.
+// keeping has the scenarios about the metadata of streams, which says how long events are kept.
 func keeping() []scenario {
 	return []scenario{
 		{"metadata", metadata},
@@ -81,7 +81,7 @@ func metadata(t *testing.T, s *session) {
 	sent.AddCustomProperty("owner", "the interop test")
 	acl := esdb.Acl{}
 	acl.AddReadRoles("$all")
-	acl.AddWriteRoles("writer") // one: the client cannot read back a list of its own
+	acl.AddWriteRoles("writer") // only one role, because the client cannot read back a list of several
 	sent.SetAcl(acl)
 	s.keep(t, esdb.NoStream{}, sent)
 
@@ -111,8 +111,7 @@ func metadataMaxCount(t *testing.T, s *session) {
 	wantRevisions(t, s.read(t, s.name, backwards, everything), 5, 4)
 }
 
-// metadataMaxAge waits until the events are too old: the stream then is empty,
-// which is not the same as not found.
+// metadataMaxAge waits until the events are too old. Then the stream is empty, but still found.
 func metadataMaxAge(t *testing.T, s *session) {
 	s.append(t, s.name, esdb.NoStream{}, events("a", 2)...)
 	var keep esdb.StreamMetadata
@@ -159,7 +158,7 @@ func wantSameJSON(t *testing.T, got, want *esdb.StreamMetadata) {
 	}
 }
 
-// wantStatus is for errors to which the client gives no code of its own.
+// wantStatus checks errors for which the client has no code of its own.
 func wantStatus(t *testing.T, what string, err error, want codes.Code) {
 	t.Helper()
 	found, ok := errors.AsType[*esdb.Error](err)

@@ -31,9 +31,9 @@ import (
 	"daybook/eventstore/gateway"
 )
 
-// What the official clients for .NET need and the others do not: their processes
-// compile their TLS code when they connect first, and they tell errors by other marks.
-// The calls here are those they make.
+// The official clients for .NET need some things that the others do not need. A .NET process
+// compiles its TLS code when it first connects, so its handshake is slow. And .NET recognises
+// errors by other signs. The test makes the calls that .NET makes.
 func TestWhatADotNETClientNeeds(t *testing.T) {
 	t.Parallel()
 	d := serveDotNET(t)
@@ -45,7 +45,7 @@ func TestWhatADotNETClientNeeds(t *testing.T) {
 	t.Run("an id is written as often as it is sent", d.sameIDs)
 }
 
-// dotNET is a gateway with TLS and users, and how to come to it.
+// dotNET is a gateway with TLS and users, and how to connect to it.
 type dotNET struct {
 	address string
 	trust   *tls.Config // nil: it has neither TLS nor users
@@ -69,7 +69,7 @@ func serveDotNET(t *testing.T) *dotNET {
 	}
 }
 
-// connect is a connection that is made when it is used first.
+// connect returns a connection, which is opened when it is first used.
 func (d *dotNET) connect(t *testing.T) *grpc.ClientConn {
 	t.Helper()
 	transport := insecure.NewCredentials()
@@ -98,8 +98,8 @@ func anonymously(t *testing.T) context.Context {
 	return ctx
 }
 
-// hesitant sends its first bytes, and the others only when some time has passed: as a
-// process does that compiles its code first.
+// hesitant is a connection that sends its first bytes, and the others only after some time, like a
+// process that compiles its code first.
 type hesitant struct {
 	net.Conn
 	once sync.Once
@@ -110,7 +110,7 @@ func (h *hesitant) Write(p []byte) (n int, err error) {
 	h.once.Do(func() {
 		if n, err = h.Conn.Write(p[:5]); err == nil {
 			p = p[n:]
-			<-time.After(h.time) // it is time that is tested
+			<-time.After(h.time) // the wait itself is tested
 		}
 	})
 	if err != nil {
@@ -120,8 +120,8 @@ func (h *hesitant) Write(p []byte) (n int, err error) {
 	return n + rest, err
 }
 
-// slowHandshakes hesitates in the TLS handshake, in the HTTP/2 handshake after it, and in
-// both: each has a time of its own.
+// slowHandshakes hesitates in the TLS handshake, in the HTTP/2 handshake after it, and in both.
+// Each of the two handshakes has a time limit of its own.
 func (d *dotNET) slowHandshakes(t *testing.T) {
 	t.Parallel()
 	const takes = 6 * time.Second
@@ -143,7 +143,7 @@ func (d *dotNET) slowHandshakes(t *testing.T) {
 				}
 				return &hesitant{Conn: secure, time: c.http2}, nil
 			}
-			// TLS is the dialer's here.
+			// The dialer makes the TLS connection, so gRPC must not.
 			conn, err := grpc.NewClient("passthrough:///"+d.address, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(dial))
 			if err != nil {
 				t.Fatal(err)
@@ -183,17 +183,17 @@ func readNothing(ctx context.Context, conn *grpc.ClientConn, options ...grpc.Cal
 	return err
 }
 
-// manyHandshakes begins 600 handshakes and goes on with none, from one address and from
-// several, in the TLS handshake and in that of HTTP/2. All but 100 of each address and 200
-// in all are closed at once, long before their time is over; who is connected is served
-// meanwhile, and whoever comes when that time is over.
+// manyHandshakes begins 600 handshakes and continues none of them: from one address and from
+// several, in the TLS handshake and in that of HTTP/2. At most 100 of each address and 200 in all
+// stay open until their time is over; the others are closed at once. Connected clients are served
+// meanwhile, and new clients are served when that time is over.
 func (d *dotNET) manyHandshakes(t *testing.T) {
 	t.Parallel()
 	const begun, ofAddress, ofAll, atOnce = 600, 100, 200, 8 * time.Second
 	tlsBegins := []byte{22, 3, 1}
 	for name, c := range map[string]struct {
 		addresses int
-		begin     []byte // what is sent of a handshake
+		begin     []byte // the part of a handshake that is sent
 		plain     bool   // there is no TLS
 	}{
 		"of TLS, one address":        {1, tlsBegins, false},
@@ -204,7 +204,7 @@ func (d *dotNET) manyHandshakes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			own := serveDotNET(t) // the others are not to be kept out
+			own := serveDotNET(t) // a gateway of its own, so that other tests can still connect to theirs
 			if c.plain {
 				own = &dotNET{address: start(t, inMemory(t), listen(t), gateway.Options{})}
 			}
@@ -226,15 +226,15 @@ func (d *dotNET) manyHandshakes(t *testing.T) {
 			if err := readNothing(asWriter(t), connected); err != nil {
 				t.Errorf("a client that was connected before: %v", err)
 			}
-			if err := readNothing(asWriter(t), own.connect(t), grpc.WaitForReady(true)); err != nil { // it tries until it is let in
+			if err := readNothing(asWriter(t), own.connect(t), grpc.WaitForReady(true)); err != nil { // it tries until the gateway accepts the connection
 				t.Errorf("a client that came meanwhile, after %s: %v", time.Since(since), err)
 			}
 		})
 	}
 }
 
-// begin begins handshakes, from several addresses of this machine in turn, and goes on
-// with none. It tells how many of each address are still there at a time.
+// begin begins handshakes, from several addresses of this machine in turn, and continues none of
+// them. It returns how many of each address are still open at a certain time.
 func (d *dotNET) begin(t *testing.T, count, addresses int, first []byte, until time.Time) (held map[string]int) {
 	t.Helper()
 	held = make(map[string]int)
@@ -249,7 +249,7 @@ func (d *dotNET) begin(t *testing.T, count, addresses int, first []byte, until t
 		go func() {
 			_, _ = conn.Write(first)
 			_ = conn.SetReadDeadline(until)
-			_, err := io.Copy(io.Discard, conn) // the server's part of HTTP/2, until it closes
+			_, err := io.Copy(io.Discard, conn) // reads what the server sends, until it closes
 			if !errors.Is(err, os.ErrDeadlineExceeded) {
 				from = ""
 			}
@@ -264,8 +264,8 @@ func (d *dotNET) begin(t *testing.T, count, addresses int, first []byte, until t
 	return held
 }
 
-// noCredentials makes calls where a right is needed: they are denied, which .NET
-// shows as an AccessDeniedException, and not unauthenticated.
+// noCredentials makes calls that need a right, without credentials. They get *access denied*, which
+// .NET shows as an AccessDeniedException, and not *unauthenticated*.
 func (d *dotNET) noCredentials(t *testing.T) {
 	t.Parallel()
 	conn := d.connect(t)
@@ -340,7 +340,7 @@ func streamed(ctx context.Context, conn *grpc.ClientConn, stream, eventType stri
 			Data:     []byte(`{}`),
 		}}})
 	}
-	return call.CloseAndRecv() // where sending failed, why is in the answer
+	return call.CloseAndRecv() // if sending failed, the answer has the reason
 }
 
 // batch appends events of a type to a new stream as .NET does, so many in each message,
@@ -369,7 +369,7 @@ func batch(ctx context.Context, conn *grpc.ClientConn, stream, eventType string,
 		}
 		frame.IsFinal = sent == count
 		if err := call.Send(frame); err != nil {
-			break // why is in the answer
+			break // the answer has the reason
 		}
 	}
 	answer, err := call.Recv()
@@ -379,7 +379,7 @@ func batch(ctx context.Context, conn *grpc.ClientConn, stream, eventType string,
 	return answer, err
 }
 
-// longType writes what .NET calls its types: with their assembly.
+// longType appends an event with a type name as .NET writes it, with the assembly in it.
 func (d *dotNET) longType(t *testing.T) {
 	t.Parallel()
 	conn := d.connect(t)
@@ -408,8 +408,9 @@ func (d *dotNET) longType(t *testing.T) {
 	}
 }
 
-// sameIDs has an id twice in one append, and ids at another place of their stream: .NET
-// knows success and WrongExpectedVersion, and shows all else as an error without a name.
+// sameIDs appends an id twice in one append, and ids that the stream has at another place. .NET
+// knows only success and WrongExpectedVersion, and shows everything else as an error without a
+// name.
 func (d *dotNET) sameIDs(t *testing.T) {
 	t.Parallel()
 	conn := d.connect(t)
@@ -419,7 +420,7 @@ func (d *dotNET) sameIDs(t *testing.T) {
 		what     string
 		expected func(*streams.BatchAppendReq_Options)
 		ids      []int
-		revision uint64 // of the success; or the actual one
+		revision uint64 // the revision after a success; otherwise the actual revision
 		wrong    bool
 	}{
 		{"an id twice", anyState, []int{0, 0}, 1, false},
@@ -454,7 +455,7 @@ func (d *dotNET) sameIDs(t *testing.T) {
 		}
 		wrong := &shared.WrongExpectedVersion{}
 		isWrong := len(answer.GetError().GetDetails()) == 1 && answer.GetError().GetDetails()[0].UnmarshalTo(wrong) == nil
-		revision := answer.GetSuccess().GetCurrentRevision() + wrong.GetCurrentStreamRevision() // one of which is not there
+		revision := answer.GetSuccess().GetCurrentRevision() + wrong.GetCurrentStreamRevision() // one of the two is always 0
 		if isWrong != c.wrong || answer.GetSuccess() == nil && !isWrong || revision != c.revision {
 			t.Errorf("%s: %v", c.what, answer)
 		}
@@ -471,8 +472,8 @@ func atRevision(revision uint64) func(*streams.BatchAppendReq_Options) {
 	}
 }
 
-// tooManyEvents is refused in words that .NET shows, and that do not speak of bytes, in
-// every way to append. As many as there may be are taken.
+// tooManyEvents appends too many events, in every way to append. The refusal has a text that .NET
+// shows and that does not speak of bytes. The largest allowed number of events is accepted.
 func (d *dotNET) tooManyEvents(t *testing.T) {
 	t.Parallel()
 	conn := d.connect(t)
@@ -484,7 +485,7 @@ func (d *dotNET) tooManyEvents(t *testing.T) {
 		"a stream of messages": func(count int) (string, error) {
 			var trailers grpcmetadata.MD
 			answer, err := streamed(asWriter(t), conn, "dotnet-"+uuid.NewString(), "t", count, grpc.Trailer(&trailers))
-			if status.Code(err) == codes.InvalidArgument && len(trailers.Get("exception")) == 0 { // which would be shown instead of the text
+			if status.Code(err) == codes.InvalidArgument && len(trailers.Get("exception")) == 0 { // .NET would show such a trailer instead of the text
 				return status.Convert(err).Message(), nil
 			}
 			if got := answer.GetSuccess().GetCurrentRevision(); err == nil && got != uint64(count-1) { //nolint:gosec // a small number
@@ -501,7 +502,7 @@ func (d *dotNET) tooManyEvents(t *testing.T) {
 	}
 }
 
-// batched appends in a batch, and tells what the refusal says, if there is one.
+// batched appends by BatchAppend, and returns the text of the refusal, if there is one.
 func batched(t *testing.T, conn *grpc.ClientConn, count, frameEvents int) (refused string, err error) {
 	t.Helper()
 	answer, err := batch(asWriter(t), conn, "dotnet-"+uuid.NewString(), "t", count, frameEvents)

@@ -19,24 +19,25 @@ import (
 	"daybook/eventstore/gateway"
 )
 
-// goldenFolder has raw calls and what a real server answers them. It is not part of
-// the project, and lies beside it.
+// goldenFolder has raw calls and the answers of a real server to them. It is beside the project and
+// not part of it.
 const goldenFolder = "../../../../shared/golden"
 
-// acceptedFile holds each golden case whose outcome here is meant to be another: that
-// outcome, and why, by the names of reasons in reasonsFile, with a space between them.
+// acceptedFile has each golden case whose outcome differs here on purpose. For each it has the
+// outcome and the names of its reasons, with spaces between them. The reasons are in reasonsFile.
 const (
 	acceptedFile = "golden/accepted.json"
 	reasonsFile  = "golden/reasons.json"
 )
 
-// goldenMax is how long the golden cases may take. They wait for what must not come.
+// goldenMax is how long the golden cases may take. They take long, because some wait to see that
+// something does not come.
 const goldenMax = 10 * time.Minute
 
-// The gateway answers as a real server does, but where it is meant to differ. A case
-// that no longer differs, or differs in another way than was accepted, fails.
+// The gateway answers as a real server does, except where it differs on purpose. A case fails if it
+// differs in another way than was accepted. An accepted case also fails if it no longer differs.
 //
-// It is not run beside others: the cases tell what comes within some hundred
+// The test does not run in parallel, because the cases record what comes within some hundred
 // milliseconds.
 func TestGoldenCases(t *testing.T) {
 	folder, named := goldenFolder, os.Getenv("DAYBOOK_GOLDEN")
@@ -78,7 +79,7 @@ func TestGoldenCases(t *testing.T) {
 	}
 }
 
-// goldenSummary is what came of the golden cases; TestMain prints it last.
+// goldenSummary is the summary of the golden cases. TestMain prints it last.
 var goldenSummary = "the golden cases were not run\n"
 
 func TestMain(m *testing.M) {
@@ -90,20 +91,20 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// goldenReport is what the outcomes of the cases do not show.
+// goldenReport has what the outcomes of the cases do not show.
 type goldenReport struct {
 	Cases int                 `json:"cases"`
-	Again map[string][]string `json:"again"` // how each run came out, of cases that were run more than once
-	Other []string            `json:"other"` // cases that came out in the other of their two ways
+	Again map[string][]string `json:"again"` // for each case that was run more than once: the outcome of each run
+	Other []string            `json:"other"` // cases with two allowed outcomes that had the less usual one
 	// Reworded are accepted cases with another text of an error, and what differs.
 	Reworded map[string]string `json:"reworded"`
 }
 
-// lateMax is how many cases may be right only when they are run again. A machine that
-// is busy delays a few; a fault in half of all runs would show in more.
+// lateMax is how many cases may be right only when they are run again. A busy machine delays a few
+// cases. If a fault occurred in half of all runs, there would be more such cases.
 const lateMax = 3
 
-// faults are what is wrong beyond outcomes that differ.
+// faults are the faults of a run that are not differing outcomes.
 func (r goldenReport) faults() (faults []string) {
 	if late, _ := r.late(); len(late) > lateMax {
 		faults = append(faults, fmt.Sprintf("%d cases are right only when run again, and %d may be: %s", len(late), lateMax, strings.Join(late, ", ")))
@@ -114,8 +115,8 @@ func (r goldenReport) faults() (faults []string) {
 	return faults
 }
 
-// late are the cases that were right when they were run again, each with the run, and
-// never those that were not.
+// late returns the cases that were right only when they were run again, each with the number of the
+// run, and in never the cases that were right in no run.
 func (r goldenReport) late() (late, never []string) {
 	for _, name := range slices.Sorted(maps.Keys(r.Again)) {
 		runs := r.Again[name]
@@ -143,8 +144,8 @@ func runGolden(t *testing.T, folder, address, accepted, out, only string) (repor
 	return report
 }
 
-// summary says how many cases came out how, and what became of those that were run
-// more than once: a case that is right only then may tell of more than a slow machine.
+// summary counts the cases by outcome, and lists those that were run more than once, because such a
+// case may have a fault and not only a slow machine as its reason.
 func (r goldenReport) summary(compared string) string {
 	counts := strings.Split(strings.TrimSpace(compared), "\n")
 	var text strings.Builder
@@ -180,8 +181,8 @@ func runNodeScript(t *testing.T, folder string, arguments ...string) (printed st
 	return string(out), err
 }
 
-// Cases that are run again are told, with how each run came out. The cases here need
-// no server: each has an outcome for each of its runs.
+// The report names the cases that were run again, with the outcome of each run. The cases of this
+// test need no server: each has a given outcome for each run.
 func TestTheGoldenRunTellsWhatItRanAgain(t *testing.T) {
 	t.Parallel()
 	if err := exec.CommandContext(t.Context(), "node", "--version").Run(); err != nil {
@@ -237,7 +238,8 @@ export const cases = Object.fromEntries(Object.entries(runs).map(([name, each]) 
 	}
 }
 
-// What is right only in some runs is no matter of timing when it is much.
+// If many cases are right only when they are run again, timing is not the reason, and the run
+// fails.
 func TestManyGoldenCasesThatAreRightOnlyAgainAreAFault(t *testing.T) {
 	t.Parallel()
 	report := goldenReport{Again: map[string][]string{"never": {"wrong", "wrong", "wrong", "wrong"}}}
@@ -270,7 +272,7 @@ func TestEachAcceptedDifferenceHasItsReason(t *testing.T) {
 	}
 	used := make(map[string]int)
 	for name, difference := range accepted {
-		whys := strings.Fields(difference.Why) // some differ in more than one way
+		whys := strings.Fields(difference.Why) // some cases differ for more than one reason
 		if len(whys) == 0 || len(difference.Outcome) == 0 {
 			t.Errorf("case %q has no reason, or no outcome", name)
 		}
@@ -296,11 +298,11 @@ func TestEachAcceptedDifferenceHasItsReason(t *testing.T) {
 	}
 }
 
-// batchCodes are the numbers by which an answer of a batch tells its code.
+// batchCodes are the numbers of gRPC codes in the answers of BatchAppend.
 var batchCodes = map[string]string{"INVALID_ARGUMENT": "3", "UNIMPLEMENTED": "12"}
 
-// codeOf is the gRPC code with which the gateway answers by a reason: what its second
-// column begins with, or has in brackets. It is empty if the reason names none.
+// codeOf is the gRPC code of the gateway's answer, as a reason names it: at the beginning of the
+// second column, or in brackets there. It is empty if the reason names none.
 func codeOf(reason string) string {
 	columns := strings.Split(reason, " | ")
 	if len(columns) < 2 {

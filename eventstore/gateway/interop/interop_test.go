@@ -1,5 +1,5 @@
-// Package interop_test has the official clients of EventStoreDB and KurrentDB
-// work with the gateway as their users do.
+// Package interop_test lets the official clients of EventStoreDB and KurrentDB work with the
+// gateway in the way in which their users use them.
 //
 // Each client runs the same scenarios, told apart by name: the EventStoreDB
 // client for Go in this process, the KurrentDB client for Go from the module in
@@ -38,7 +38,7 @@ var wantedOfAll = strings.Fields(`
 	access-by-list access-denied
 `)
 
-// wanted adds what only a cluster has, and what only newer clients can know.
+// wanted adds the scenarios that only a cluster has, and those that only newer clients can pass.
 func wanted(at addresses, more ...string) []string {
 	names := slices.Clone(wantedOfAll)
 	if at.Follower != "" {
@@ -72,7 +72,7 @@ func TestOfficialClients(t *testing.T) {
 	}
 }
 
-// runHere runs the client that this test is linked with.
+// runHere runs the client that is linked into this test.
 func runHere(t *testing.T, at addresses) {
 	if passed, want := runScenarios(t, at, scenarios(at)), wanted(at); !slices.Equal(passed, want) {
 		t.Errorf("passed %q, want %q", passed, want)
@@ -106,7 +106,7 @@ func runNode(t *testing.T, at addresses, client string, want []string) {
 	runProgram(t, at, want, run)
 }
 
-// missing ends the test of a client that is not there.
+// missing ends the test of a client that is not installed.
 func missing(t *testing.T, what string) {
 	t.Helper()
 	if os.Getenv("DAYBOOK_INTEROP") == "all" {
@@ -115,8 +115,8 @@ func missing(t *testing.T, what string) {
 	t.Skipf("not installed: %s; make interop installs it and runs this test", what)
 }
 
-// runProgram runs another process with a client in it, and wants of it a line
-// that tells of success for each scenario.
+// runProgram runs another process with a client. The process must print a line of success for each
+// scenario.
 func runProgram(t *testing.T, at addresses, want []string, program *exec.Cmd) {
 	t.Helper()
 	if program.Env == nil {
@@ -154,7 +154,7 @@ func runProgram(t *testing.T, at addresses, want []string, program *exec.Cmd) {
 	}
 }
 
-// passLine is what a scenario's success looks like; what was skipped has none.
+// passLine is the line of a scenario that has passed. A skipped scenario has no such line.
 var passLine = regexp.MustCompile(`(?m)^ok \d+ - (\S+)$`)
 
 func passedIn(output string) []string {

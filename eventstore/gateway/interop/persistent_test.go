@@ -53,7 +53,7 @@ func persistentRetryAndSkip(t *testing.T, s *session) {
 	nack(t, sub, esdb.NackActionRetry, got...)
 	ack(t, sub, wantDelivered(t, sub, 2, 1)...)
 	s.append(t, s.name, esdb.Revision(1), events("a", 1)...)
-	ack(t, sub, wantDelivered(t, sub, 0, 2)...) // and not 0, which was skipped
+	ack(t, sub, wantDelivered(t, sub, 0, 2)...) // revision 0 does not come, because it was skipped
 }
 
 func persistentParkAndReplay(t *testing.T, s *session) {
@@ -74,7 +74,7 @@ func persistentParkAndReplay(t *testing.T, s *session) {
 	ack(t, sub, wantDelivered(t, sub, 0, 3)...)
 }
 
-// persistentConsumers has two consumers share the events, and one of them end.
+// persistentConsumers lets two consumers share the events, and then ends one of them.
 func persistentConsumers(t *testing.T, s *session) {
 	s.append(t, s.name, esdb.NoStream{}, events("a", 1)...)
 	settings := esdb.SubscriptionSettingsDefault()
@@ -108,7 +108,8 @@ func persistentConsumers(t *testing.T, s *session) {
 	ack(t, other, first.Event, second.Event)
 }
 
-// persistentLinks acknowledges by the link, which is what stands in the stream.
+// persistentLinks acknowledges the link and not its target, because the link is the event in the
+// stream.
 func persistentLinks(t *testing.T, s *session) {
 	source := s.name + "-source"
 	s.append(t, source, esdb.NoStream{}, events("a", 2)...)
@@ -125,8 +126,8 @@ func persistentLinks(t *testing.T, s *session) {
 	s.wantInFlight(t, 0)
 }
 
-// persistentAll has a group on $all with a filter, whose events are
-// acknowledged, parked and replayed.
+// persistentAll uses a group on $all with a filter. Its events are acknowledged, parked and
+// replayed.
 func persistentAll(t *testing.T, s *session) {
 	wanted := s.name + "-wanted"
 	before := s.append(t, s.name, esdb.NoStream{}, events("other", 1)...)
@@ -274,13 +275,13 @@ func (s *session) wantParked(t *testing.T, want int64) {
 	s.eventually(t, "so many events are parked", func() bool { return s.info(t).Stats.ParkedMessagesCount == want })
 }
 
-// wantInFlight waits until the server has heard of what was acknowledged.
+// wantInFlight waits until the server has received the acknowledgements.
 func (s *session) wantInFlight(t *testing.T, want int64) {
 	t.Helper()
 	s.eventually(t, "so many events are in flight", func() bool { return s.info(t).Stats.TotalInFlightMessages == want })
 }
 
-// anyRetry is for deliveries whose count of retries is the server's business.
+// anyRetry is for deliveries whose number of retries does not matter.
 const anyRetry = -1
 
 func delivered(t *testing.T, sub *esdb.PersistentSubscription) *esdb.EventAppeared {
@@ -292,7 +293,7 @@ func delivered(t *testing.T, sub *esdb.PersistentSubscription) *esdb.EventAppear
 	return got.EventAppeared
 }
 
-// wantDelivered wants these revisions next, in order.
+// wantDelivered fails unless these revisions come next, in this order.
 func wantDelivered(t *testing.T, sub *esdb.PersistentSubscription, retries int, want ...uint64) []*esdb.ResolvedEvent {
 	t.Helper()
 	got := make([]*esdb.ResolvedEvent, len(want))
@@ -311,7 +312,7 @@ func wantDropped(t *testing.T, sub *esdb.PersistentSubscription) {
 	for {
 		got := sub.Recv()
 		if got.SubscriptionDropped == nil {
-			continue // was on its way
+			continue // this event was already on its way
 		}
 		if code := status.Code(got.SubscriptionDropped.Error); code != codes.Canceled {
 			t.Fatalf("subscription dropped by %v, want status %v", got.SubscriptionDropped.Error, codes.Canceled)
@@ -323,7 +324,7 @@ func wantDropped(t *testing.T, sub *esdb.PersistentSubscription) {
 func wantSettings(t *testing.T, got *esdb.PersistentSubscriptionSettings, want esdb.PersistentSubscriptionSettings) {
 	t.Helper()
 	compared := *got
-	compared.StartFrom, want.StartFrom = nil, nil // has several forms
+	compared.StartFrom, want.StartFrom = nil, nil // not compared, because it has several forms
 	if compared != want {
 		t.Errorf("settings %+v, want %+v", compared, want)
 	}

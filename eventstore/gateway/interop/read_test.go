@@ -86,7 +86,7 @@ func readAllBackwards(t *testing.T, s *session) {
 	wantPlaces(t, read(esdb.Start{}, everything))
 }
 
-// readLinks reads events that stand in another stream, and one that is gone.
+// readLinks reads links to events of another stream. One of these events is gone.
 func readLinks(t *testing.T, s *session) {
 	sent := events("a", 2)
 	s.append(t, s.name, esdb.NoStream{}, sent...)
@@ -94,7 +94,7 @@ func readLinks(t *testing.T, s *session) {
 	s.append(t, links, esdb.NoStream{}, link("1@"+s.name), link("0@"+s.name+"-missing"), link("0@"+s.name))
 
 	got := s.read(t, links, esdb.ReadStreamOptions{ResolveLinkTos: true}, everything)
-	wantRevisions(t, got, 0, 1, 2) // of the links
+	wantRevisions(t, got, 0, 1, 2) // the revisions of the links
 	if got[0].Event == nil || got[0].Event.EventID != sent[1].EventID || got[0].Event.StreamID != s.name || got[0].Link.StreamID != links {
 		t.Errorf("the first link is resolved as %+v", got[0])
 	}
@@ -115,7 +115,7 @@ func link(to string) esdb.EventData {
 	return esdb.EventData{EventID: uuid.New(), EventType: "$>", ContentType: esdb.ContentTypeBinary, Data: []byte(to)}
 }
 
-// place is where an event stands.
+// place is a stream and a revision.
 type place struct {
 	stream   string
 	revision uint64

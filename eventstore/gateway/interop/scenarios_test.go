@@ -22,15 +22,15 @@ const everything = math.MaxInt64
 
 // addresses are where the gateways of the test are, as connection strings.
 type addresses struct {
-	Plain    string // a node that leads, no TLS, so no credentials
+	Plain    string // a node that leads, without TLS and so without credentials
 	Follower string // another node of its cluster; empty if there is none
-	Seeds    string // both among several, one of which is dead
-	Discover string // a node, to be asked for its cluster
+	Seeds    string // both nodes among several addresses; nothing answers at one of them
+	Discover string // a node that can be asked for its cluster
 	// Secure is a host, a port and parameters: credentials@ may go before it.
 	Secure string
 }
 
-// scenario is one thing every official client must be able to do.
+// scenario is one thing that every official client must be able to do.
 type scenario struct {
 	name string
 	run  func(*testing.T, *session)
@@ -72,8 +72,8 @@ func runScenarios(t *testing.T, at addresses, list []scenario) (passed []string)
 	return passed
 }
 
-// session is what a scenario works with: a client of its own and a name that
-// no other has, from which it makes its streams, types and groups.
+// session has what a scenario needs: a client of its own, and a unique name, from which it makes
+// the names of its streams, types and groups.
 type session struct {
 	*esdb.Client
 	ctx  context.Context
@@ -110,7 +110,7 @@ func events(eventType string, count int) []esdb.EventData {
 	return made
 }
 
-// append appends what must be accepted.
+// append appends events that must be accepted.
 func (s *session) append(t *testing.T, stream string, expected esdb.ExpectedRevision, added ...esdb.EventData) *esdb.WriteResult {
 	t.Helper()
 	result, err := s.AppendToStream(s.ctx, stream, esdb.AppendToStreamOptions{ExpectedRevision: expected}, added...)
@@ -120,7 +120,7 @@ func (s *session) append(t *testing.T, stream string, expected esdb.ExpectedRevi
 	return result
 }
 
-// read reads what must be readable.
+// read reads a stream, which must succeed.
 func (s *session) read(t *testing.T, stream string, options esdb.ReadStreamOptions, count uint64) []*esdb.ResolvedEvent {
 	t.Helper()
 	all, err := s.tryRead(stream, options, count)
@@ -161,7 +161,8 @@ func collect(stream *esdb.ReadStream, err error) ([]*esdb.ResolvedEvent, error) 
 	}
 }
 
-// eventually asks until the answer is yes, for what the client cannot wait for.
+// eventually asks until the answer is yes. It is for things for which the client has no way to
+// wait.
 func (s *session) eventually(t *testing.T, what string, isSo func() bool) {
 	t.Helper()
 	often := time.NewTicker(20 * time.Millisecond)

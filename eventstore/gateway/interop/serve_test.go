@@ -33,7 +33,7 @@ import (
 // engine is a log for gateways to serve.
 type engine struct {
 	eventstore.Store
-	pool *pgxpool.Pool // where several nodes meet; nil if a node must be alone
+	pool *pgxpool.Pool // the database that several nodes share; nil if a node must be alone
 }
 
 func inMemory(*testing.T) engine { return engine{Store: memory.New()} }
@@ -60,9 +60,9 @@ func inPostgres(t *testing.T) engine {
 	return engine{Store: store, pool: pool}
 }
 
-// serve has gateways over one log until the test ends: nodes in plain text,
-// where everybody may do everything but write to the domain, and one with TLS
-// and users. Where nodes can meet, there are two in plain text, and the first leads.
+// serve runs gateways over one log until the test ends: nodes in plain text, on which everybody may
+// do everything except write to the domain's streams, and one node with TLS and users. If nodes can
+// share a database, there are two in plain text, and the first leads.
 func serve(t *testing.T, log engine) addresses {
 	t.Helper()
 	_, err := log.Append(t.Context(), protectedStream, eventstore.NoStream, []eventstore.Event{
@@ -92,7 +92,7 @@ func serve(t *testing.T, log engine) addresses {
 	return at
 }
 
-// startNode serves in plain text, as one of several nodes where they can meet.
+// startNode serves in plain text. If nodes can share a database, it is one of several.
 func startNode(t *testing.T, log engine, options gateway.Options) string {
 	t.Helper()
 	listener := listen(t)
@@ -125,8 +125,8 @@ func startNode(t *testing.T, log engine, options gateway.Options) string {
 	return start(t, log, listener, options)
 }
 
-// start serves a log, of which nobody but the program writes the domain unless the
-// options say otherwise, and returns the address.
+// start serves a log and returns the address. Clients cannot write to the domain's streams, unless
+// the options allow it.
 func start(t *testing.T, log engine, listener net.Listener, options gateway.Options) string {
 	t.Helper()
 	if options.Protected == nil {
@@ -165,7 +165,7 @@ func listen(t *testing.T) net.Listener {
 	return listener
 }
 
-// deadAddress is one at which nobody listens.
+// deadAddress is an address at which nothing listens.
 func deadAddress(t *testing.T) string {
 	t.Helper()
 	listener := listen(t)

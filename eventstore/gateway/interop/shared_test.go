@@ -60,8 +60,8 @@ func overlay(t *testing.T) string {
 	return path
 }
 
-// What both Go clients share stands once, and nothing of the one client is left in what is
-// made for the other.
+// The scenarios that both Go clients share are written once. The files that are made for the
+// KurrentDB client must have no name of the other client left.
 func TestTheScenariosOfBothGoClientsStandOnce(t *testing.T) {
 	t.Parallel()
 	var files struct{ Replace map[string]string }

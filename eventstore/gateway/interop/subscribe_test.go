@@ -113,8 +113,8 @@ func subscribeAllStreamRegex(t *testing.T, s *session) {
 	s.subscribeFiltered(t, esdb.SubscriptionFilter{Type: esdb.StreamFilterType, Regex: s.name + "-w.nted$"})
 }
 
-// subscribeFiltered has wanted events among many others, before and after the
-// subscription has caught up, and begins anew at the last checkpoint.
+// subscribeFiltered subscribes with a filter. The wanted events are among many others, before and
+// after the subscription has caught up. Then it begins again at the last checkpoint.
 func (s *session) subscribeFiltered(t *testing.T, filter esdb.SubscriptionFilter) {
 	t.Helper()
 	wanted, other := s.name+"-wanted", s.name+"-other"
@@ -134,7 +134,7 @@ func (s *session) subscribeFiltered(t *testing.T, filter esdb.SubscriptionFilter
 	wantNext(t, sub, place{wanted, 3})
 	s.append(t, other, esdb.Revision(300), events(other, 100)...)
 	later := wantCheckpoint(t, sub)
-	for later.Commit < live.CommitPosition { // those of before the event, sent after it at the latest
+	for later.Commit < live.CommitPosition { // skips checkpoints that are before the event
 		later = wantCheckpoint(t, sub)
 	}
 	if later.Commit <= reached.Commit {
@@ -168,7 +168,7 @@ func (s *session) subscribeToAll(t *testing.T, options esdb.SubscribeToAllOption
 	return sub
 }
 
-// next is the next thing that the subscription yields and that is asked for.
+// next is the next item of the subscription for which is returns true.
 func next(t *testing.T, sub *esdb.Subscription, waitingFor string, is func(*esdb.SubscriptionEvent) bool) *esdb.SubscriptionEvent {
 	t.Helper()
 	for {
@@ -185,7 +185,7 @@ func next(t *testing.T, sub *esdb.Subscription, waitingFor string, is func(*esdb
 	}
 }
 
-// wantNext wants these events next, with nothing but marks between them.
+// wantNext fails unless these events come next. Only marks may come between them.
 func wantNext(t *testing.T, sub *esdb.Subscription, want ...place) {
 	t.Helper()
 	got := make([]*esdb.ResolvedEvent, len(want))

@@ -65,7 +65,7 @@ type Node struct {
 
 	mu      sync.Mutex
 	current groups.Leadership
-	until   time.Time // until when current.Epoch is ours
+	until   time.Time // until when this node holds the lease of current.Epoch
 	changed chan struct{}
 }
 
@@ -181,7 +181,7 @@ func (n *Node) beat(ctx context.Context, conn **pgx.Conn) (lead groups.Leadershi
 
 func (n *Node) connect(ctx context.Context) (*pgx.Conn, error) {
 	config := n.pool.Config()
-	if config.BeforeConnect != nil { // credentials that change come from there
+	if config.BeforeConnect != nil { // it sets credentials, which may change
 		if err := config.BeforeConnect(ctx, config.ConnConfig); err != nil {
 			return nil, fmt.Errorf("connect the node: %w", err)
 		}

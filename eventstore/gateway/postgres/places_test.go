@@ -8,8 +8,9 @@ import (
 	"daybook/eventstore/gateway/postgres"
 )
 
-// Each group's place is kept with the event that it has read last. A group on $all stands
-// at its checkpoint; one on a stream counts in that stream, so it stands at the event.
+// Each group's place is stored with the event that the group has read last. The place of a group on
+// $all is its checkpoint. A group on a stream counts revisions, so its place is the position of
+// that event.
 func TestGroupsKeepTheirPlacesWithTheirEvents(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t, 1)

@@ -80,7 +80,7 @@ const (
 	countParkedSQL = `SELECT count(*) FROM gateway.parked ` + ofGroupSQL + `AND NOT replaying`
 )
 
-// durations writes them in JSON as text, such as "1.5s".
+// durations makes JSON hold durations as text, such as "1.5s".
 var durations = json.JoinOptions(
 	json.WithMarshalers(json.MarshalFunc(func(d time.Duration) ([]byte, error) { return json.Marshal(d.String()) })),
 	json.WithUnmarshalers(json.UnmarshalFunc(func(value []byte, d *time.Duration) (err error) {

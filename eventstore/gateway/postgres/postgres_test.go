@@ -115,8 +115,8 @@ func asItWas(t *testing.T, store groups.Store) {
 	}
 }
 
-// longNames are as long as the gateway takes them, and do not repeat, so that no index
-// can make them shorter than they are.
+// longNames stores groups with the longest names that the gateway accepts. The names have random
+// characters, so that no index can compress them.
 func longNames(t *testing.T, store groups.Store) {
 	text := func(bytes int) string {
 		made := make([]byte, (bytes+1)/2)
@@ -133,7 +133,8 @@ func longNames(t *testing.T, store groups.Store) {
 	}
 }
 
-// marked are the revisions of what is being replayed, and how many are parked.
+// marked returns the revisions of the events that are being replayed, and how many events are
+// parked.
 func marked(t *testing.T, store groups.Store, after int64) (revisions []int64, waiting int64) {
 	t.Helper()
 	replaying, err := store.Replaying(t.Context(), key, after, 100)
@@ -173,8 +174,8 @@ func parkedInOrder(t *testing.T, store groups.Store) {
 	wantMarked(t, store, 0, 7, 5)
 }
 
-// Parked again, for a replay or for a crash before the checkpoint, an event
-// stands at the end, and waits.
+// An event may be parked again, after a replay or after a crash before the checkpoint. It is then
+// the last parked event, and waits.
 func parkedOnce(t *testing.T, store groups.Store) {
 	must(t, store.Put(t.Context(), 1, groups.Group{Definition: definition()}))
 	must(t, store.Save(t.Context(), 1, key, groups.Changes{Park: parked(1, 2)}))
@@ -240,7 +241,7 @@ func TestAnOldLeaderIsFenced(t *testing.T) {
 	}
 }
 
-// A write that meets a change of the leader waits for it, and is then refused.
+// If the leader changes during a write, the write waits for the change and is then refused.
 func TestATakeoverAndAWriteComeOneAfterTheOther(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t, 1)
@@ -266,7 +267,7 @@ func TestATakeoverAndAWriteComeOneAfterTheOther(t *testing.T) {
 	}
 }
 
-// eventually waits for a condition, which the test's deadline bounds.
+// eventually waits for a condition, at most until the test's deadline.
 func eventually(tb testing.TB, what string, holds func() bool) {
 	tb.Helper()
 	deadline, cancel := context.WithTimeout(tb.Context(), 2*time.Minute)
@@ -281,8 +282,8 @@ func eventually(tb testing.TB, what string, holds func() bool) {
 	}
 }
 
-// member is a node that takes part until it is stopped, or killed: then it says
-// nothing any more.
+// member is a node that takes part until it is stopped or killed. A killed node no longer shows
+// that it is alive.
 type member struct {
 	*postgres.Node
 	stop context.CancelFunc
@@ -290,9 +291,9 @@ type member struct {
 }
 
 const (
-	// shortLease is soon over.
+	// shortLease is a lease that ends soon.
 	shortLease = 400 * time.Millisecond
-	// longLease outlasts a machine that stands still.
+	// longLease does not end even if the machine stands still for a while.
 	longLease = 20 * time.Second
 )
 
@@ -357,8 +358,8 @@ func TestOneOfTheNodesLeads(t *testing.T) {
 	}
 }
 
-// A leader that cannot renew stops leading by its own clock, and the epoch of
-// whoever is next is another.
+// If a leader cannot renew its lease, it stops leading by its own clock. The next leader has
+// another epoch.
 func TestALeaderThatCannotRenewLeadsNoMore(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t, 0)
@@ -372,7 +373,7 @@ func TestALeaderThatCannotRenewLeadsNoMore(t *testing.T) {
 	}
 	eventually(t, "the node does not lead", func() bool { return !node.leads() })
 	if _, err := block.Exec(t.Context(), `UPDATE gateway.lease SET expires_at = '-infinity'`); err != nil {
-		t.Fatal(err) // as the database's clock will have it before long
+		t.Fatal(err) // the lease ends now; by the database's clock it would end soon
 	}
 	must(t, block.Commit(t.Context()))
 	eventually(t, "the node leads again", node.leads)

@@ -26,7 +26,8 @@ func TestScenarios(t *testing.T) {
 	runScenarios(t, at, append(scenarios(at), scenario{"caught-up-says-where", caughtUpSaysWhere}))
 }
 
-// caughtUpSaysWhere is about what the clients before KurrentDB do not tell.
+// caughtUpSaysWhere checks the place and the time of *caught up*, which only the KurrentDB client
+// returns.
 func caughtUpSaysWhere(t *testing.T, s *session) {
 	last := s.append(t, s.name, kurrentdb.NoStream{}, events("a", 3)...)
 	isCaughtUp := func(e *kurrentdb.SubscriptionEvent) bool { return e.CaughtUp != nil }
