@@ -127,7 +127,7 @@ func refusedAt(t *testing.T, err error, id unit.OrderID) {
 func wantRefunded(t *testing.T, s *shop, want map[unit.ReturnID]string) {
 	t.Helper()
 	for id, amount := range want {
-		if now := s.comeback(id); !now.Refunded().Equal(pounds(amount)) || len(now.OrdersUnsettled) > 0 {
+		if now := s.returnState(id); !now.Refunded().Equal(pounds(amount)) || len(now.OrdersUnsettled) > 0 {
 			t.Errorf("return %s: %s refunded, open %+v; want %s", id, now.Refunded(), now.OrdersUnsettled, amount)
 		}
 	}

@@ -83,7 +83,7 @@ func mugsOf(id unit.ReturnID, units unit.Quantity, orders ...unit.OrderID) retur
 	return returns.Request{ReturnID: id, Currency: "GBP", Lines: []returns.Line{line}}
 }
 
-func (s *shop) comeback(id unit.ReturnID) (state returns.State) {
+func (s *shop) returnState(id unit.ReturnID) (state returns.State) {
 	s.T.Helper()
 	if err := s.ViewReturn(s.T.Context(), id, func(now returns.State, _ int64) { state = now.Clone() }); err != nil {
 		s.T.Fatal(err)
@@ -119,7 +119,7 @@ func TestAUnitComesBackByOneReturn(t *testing.T) {
 		if !refused || no.Code != "return-exceeds-shipped" || no.Facts["returnable"] != unit.Quantity(1) || no.Facts["order_id"] != unit.OrderID("o1") {
 			t.Errorf("two more of two: %+v (%v)", no, err)
 		}
-		if s.comeback("r2").Exists() || len(s.OrderState("o1").Returns) != len(before.Returns) {
+		if s.returnState("r2").Exists() || len(s.OrderState("o1").Returns) != len(before.Returns) {
 			t.Error("a refusal was recorded")
 		}
 		if _, err := s.Return(ctx, shoptest.NewCall(), "r1", returns.Cancel{}); err != nil {
@@ -198,7 +198,7 @@ func TestARefusalAfterTheRequestIsRecorded(t *testing.T) {
 			t.Errorf("the late one: %v", err)
 		}
 	}
-	if now := s.comeback("late"); now.Status != returns.StatusDeclined || len(now.OrdersUnsettled) > 0 {
+	if now := s.returnState("late"); now.Status != returns.StatusDeclined || len(now.OrdersUnsettled) > 0 {
 		t.Errorf("the late one is %s, open %+v", now.Status, now.OrdersUnsettled)
 	}
 	s.Audit()
@@ -268,7 +268,7 @@ func TestADeletedOrderHoldsUpNoReturn(t *testing.T) {
 		t.Fatal(err)
 	}
 	s = open(t, log, commands.DefaultPolicy())
-	if _, err := s.Return(ctx, shoptest.NewCall(), "new", mugsOf("new", 1, "gone")); !errors.Is(err, order.ErrNotFound) || s.comeback("new").Exists() {
+	if _, err := s.Return(ctx, shoptest.NewCall(), "new", mugsOf("new", 1, "gone")); !errors.Is(err, order.ErrNotFound) || s.returnState("new").Exists() {
 		t.Errorf("a return of it: %v", err)
 	}
 	if err := s.FinishReturn(ctx, eventstore.Metadata{}, "late"); err != nil {
@@ -281,7 +281,7 @@ func TestADeletedOrderHoldsUpNoReturn(t *testing.T) {
 		t.Errorf("refund: %v", err)
 	}
 	for id, status := range map[unit.ReturnID]returns.Status{"late": returns.StatusDeclined, "canceled": returns.StatusCanceled, "refunded": returns.StatusReceived} {
-		if now := s.comeback(id); now.Status != status || len(now.OrdersUnsettled) > 0 {
+		if now := s.returnState(id); now.Status != status || len(now.OrdersUnsettled) > 0 {
 			t.Errorf("%s is %s, open %+v; want it %s", id, now.Status, now.OrdersUnsettled, status)
 		}
 	}
@@ -310,7 +310,7 @@ func TestACrashInAReturnAnywhereEndsInTheSameState(t *testing.T) {
 			recoverFrom(t, after)
 			after.Audit()
 			for id, refused := range told {
-				if standing := after.comeback(id).Admission; refused != (standing == returns.AdmissionDenied) && standing != "" {
+				if standing := after.returnState(id).Admission; refused != (standing == returns.AdmissionDenied) && standing != "" {
 					t.Errorf("return %s was told refused %t and is %q", id, refused, standing)
 				}
 			}

@@ -136,7 +136,7 @@ func (c *importCommand) read(times unit.TimeBounds, now time.Time) (*onlineretai
 	if c.Quarantine == "" {
 		return file, nil
 	}
-	return file, writeQuarantine(c.Quarantine, file.Aside)
+	return file, writeQuarantine(c.Quarantine, file.Excluded)
 }
 
 // notTheInput returns an error if the path of the quarantine is the file that is read, perhaps
@@ -153,7 +153,7 @@ func notTheInput(input *os.File, path string) error {
 }
 
 // writeQuarantine writes the rows that are not imported, whole or not at all.
-func writeQuarantine(path string, rows []onlineretail.SetAside) (err error) {
+func writeQuarantine(path string, rows []onlineretail.ExcludedRow) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), ".quarantine-*")
 	if err != nil {
 		return fmt.Errorf("quarantine: %w", err)

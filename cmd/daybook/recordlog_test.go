@@ -42,7 +42,7 @@ func TestRecordALogToKeep(t *testing.T) {
 	s.warehouse()
 	s.carts()
 	s.sales()
-	s.comebacks()
+	s.recordReturns()
 	s.foreign(server.gateway)
 	if code := server.terminate(t); code != exitOK {
 		t.Errorf("exit code %d", code)

@@ -197,7 +197,7 @@ func came(line, quantity int, what string) object {
 	return object{"line": line, "quantity": quantity, "disposition": what}
 }
 
-func (s *storyteller) comebacks() {
+func (s *storyteller) recordReturns() {
 	s.buy("many", paid, "mug", 3, "discount", 1, "post", 1, "tray", 2)
 	s.post("/orders/many/shipments", object{"shipment_id": "m1"})
 	s.request("back", "split", object{"order_line": 1, "quantity": 20})

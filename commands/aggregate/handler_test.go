@@ -456,13 +456,13 @@ func TestACallerWhoseTimeEndsIsAnsweredInTime(t *testing.T) {
 	}
 }
 
-// shelf is a Snapshots in memory.
-type shelf struct {
+// memorySnapshots is a Snapshots in memory.
+type memorySnapshots struct {
 	mu    sync.Mutex
 	saved map[string]Snapshot
 }
 
-func (s *shelf) Load(_ context.Context, stream string, foldVersion int) (*Snapshot, error) {
+func (s *memorySnapshots) Load(_ context.Context, stream string, foldVersion int) (*Snapshot, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if found, ok := s.saved[stream]; ok && found.FoldVersion == foldVersion {
@@ -471,7 +471,7 @@ func (s *shelf) Load(_ context.Context, stream string, foldVersion int) (*Snapsh
 	return nil, nil
 }
 
-func (s *shelf) Save(_ context.Context, snapshot Snapshot) error {
+func (s *memorySnapshots) Save(_ context.Context, snapshot Snapshot) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if held := s.saved[snapshot.Stream]; held.FoldVersion != snapshot.FoldVersion || held.Revision < snapshot.Revision {
@@ -487,7 +487,7 @@ func TestALongStreamIsFoldedFromItsSnapshot(t *testing.T) {
 			t.Parallel()
 			aggregate := tills(100)
 			aggregate.Guarded = func(coined) bool { return guarded }
-			store, shelf := &spy{Store: memory.New()}, &shelf{saved: map[string]Snapshot{}}
+			store, shelf := &spy{Store: memory.New()}, &memorySnapshots{saved: map[string]Snapshot{}}
 			first := NewHandler(store, aggregate, Options{Snapshots: shelf})
 			const early = 350
 			var id uuid.UUID // of the command at that revision

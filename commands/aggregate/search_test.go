@@ -307,7 +307,7 @@ func TestCommandsThatWaitForSearchesAreBounded(t *testing.T) {
 // Few streams can be large: the cache is bounded by their size as well.
 func TestTheCacheOfStreamsIsBoundedInBytes(t *testing.T) {
 	t.Parallel()
-	shelf := &shelf{saved: map[string]Snapshot{}}
+	shelf := &memorySnapshots{saved: map[string]Snapshot{}}
 	const limit = 2000
 	handler := NewHandler(memory.New(), tills(1), Options{Snapshots: shelf, CacheBytes: limit})
 	for i := range 100 {

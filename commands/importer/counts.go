@@ -137,7 +137,7 @@ type tied struct {
 
 func newSummary(file *onlineretail.File, plan *plan, c Counts, before int) Summary {
 	s := Summary{
-		Rows: file.Rows, Quarantined: len(file.Aside),
+		Rows: file.Rows, Quarantined: len(file.Excluded),
 		Invoices:    make(map[onlineretail.Kind]int),
 		OrdersTaken: c.OrdersTaken, OrdersRefused: c.OrdersRefused, LinesTaken: c.LinesTaken, LinesRefused: c.LinesRefused,
 		UnitsTaken: c.UnitsTaken, ValueTaken: c.ValueTaken.StringFixed(priceDigits), AdjustmentsRefused: c.AdjustmentsRefused,

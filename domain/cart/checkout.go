@@ -37,7 +37,7 @@ func startCheckout(cmd StartCheckout, s State) ([]Event, error) {
 	case s.Total().Sign() < 0:
 		return nil, ErrTotalNegative.With(ErrTotalNegative.Detail, map[string]any{"total": s.Total()})
 	}
-	if err := faulty("reference", unit.LineFault(cmd.Reference, unit.MaxReference), unit.MaxReference); err != nil {
+	if err := textFault("reference", unit.LineFault(cmd.Reference, unit.MaxReference), unit.MaxReference); err != nil {
 		return nil, err
 	}
 	if err := s.withinLimits(0); err != nil { // filled before the limits were

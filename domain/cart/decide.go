@@ -55,7 +55,7 @@ func open(cmd Open, s State) ([]Event, error) {
 	case s.Phase != NotOpened:
 		return nil, ErrExists
 	}
-	if err := faulty("country", unit.LineFault(cmd.Country, unit.MaxReference), unit.MaxReference); err != nil {
+	if err := textFault("country", unit.LineFault(cmd.Country, unit.MaxReference), unit.MaxReference); err != nil {
 		return nil, err
 	}
 	event := Opened{CartID: cmd.CartID, CustomerID: cmd.CustomerID, Currency: cmd.Currency, Country: cmd.Country, Opening: opening}
@@ -122,14 +122,14 @@ func (s State) sameOffer(l Line) int {
 // checked here, because it was checked when the product was listed. A bad title that an older
 // program listed does not stop the sale of the product.
 func (l Line) texts() error {
-	if err := faulty("sku_text", unit.LineFault(l.SKUText, unit.MaxReference), unit.MaxReference); err != nil {
+	if err := textFault("sku_text", unit.LineFault(l.SKUText, unit.MaxReference), unit.MaxReference); err != nil {
 		return err
 	}
 	fault := unit.LineFault(l.Title, unit.MaxTitle)
 	if !l.Overridden && unit.Fits(l.Title, unit.MaxTitle) {
 		fault = ""
 	}
-	return faulty("title", fault, unit.MaxTitle)
+	return textFault("title", fault, unit.MaxTitle)
 }
 
 func changeQuantity(cmd ChangeQuantity, s State) ([]Event, error) {
@@ -249,7 +249,7 @@ func changeCountry(cmd ChangeCountry, s State) ([]Event, error) {
 	case cmd.Country == s.Country:
 		return nil, nil
 	}
-	if err := faulty("country", unit.LineFault(cmd.Country, unit.MaxReference), unit.MaxReference); err != nil {
+	if err := textFault("country", unit.LineFault(cmd.Country, unit.MaxReference), unit.MaxReference); err != nil {
 		return nil, err
 	}
 	return []Event{CountryChanged(cmd)}, nil
@@ -264,7 +264,7 @@ func abandon(cmd Abandon, s State) ([]Event, error) {
 	case s.Phase != IsOpen:
 		return nil, notOpen(s)
 	}
-	if err := faulty("reason", unit.TextFault(cmd.Reason, unit.MaxNote), unit.MaxNote); err != nil {
+	if err := textFault("reason", unit.TextFault(cmd.Reason, unit.MaxNote), unit.MaxNote); err != nil {
 		return nil, err
 	}
 	return []Event{Abandoned{Reason: cmd.Reason}}, nil

@@ -56,8 +56,8 @@ func decided(id unit.OrderID, outcome string) error {
 		map[string]any{"order_id": id, "outcome": outcome})
 }
 
-// faulty refuses a text with which something is wrong.
-func faulty(field, fault string, limit int) error {
+// textFault refuses a text with which something is wrong.
+func textFault(field, fault string, limit int) error {
 	if fault == "" {
 		return nil
 	}

@@ -42,15 +42,15 @@ var (
 	split     = cart.Sourcing{Locations: []unit.LocationID{"main", "east", "west"}, Split: true}
 )
 
-// shelf is a stock of fixed numbers, and of reservations that exist already.
-type shelf struct {
+// fixedStock is a stock of fixed numbers, and of reservations that exist already.
+type fixedStock struct {
 	free   map[stock.Key]unit.Quantity
 	exists map[stock.Key]unit.Quantity
 	gone   map[stock.Key]bool            // the reservation has ended
 	after  map[stock.Key][]unit.Quantity // what is free after each refusal: others are buying
 }
 
-func (s *shelf) answer(a Ask) error {
+func (s *fixedStock) answer(a Ask) error {
 	switch {
 	case s.gone[a.Key]:
 		return stock.ErrReservationEnded
@@ -74,7 +74,7 @@ func at(sku unit.SKU, location unit.LocationID) stock.Key {
 }
 
 // run drives a checkout to its outcome and tells the asks, a round a line.
-func run(t *testing.T, start cart.CheckoutStarted, s *shelf) (rounds string, outcome cart.Command) {
+func run(t *testing.T, start cart.CheckoutStarted, s *fixedStock) (rounds string, outcome cart.Command) {
 	t.Helper()
 	p := Begin(start)
 	var told []string
@@ -126,8 +126,8 @@ func said(outcome cart.Command) string {
 }
 
 func TestOutcomes(t *testing.T) {
-	free := func(pairs ...any) shelf {
-		s := shelf{free: map[stock.Key]unit.Quantity{}}
+	free := func(pairs ...any) fixedStock {
+		s := fixedStock{free: map[stock.Key]unit.Quantity{}}
 		for i := 0; i < len(pairs); i += 2 {
 			s.free[pairs[i].(stock.Key)] = unit.Quantity(pairs[i+1].(int))
 		}
@@ -135,7 +135,7 @@ func TestOutcomes(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		start         cart.CheckoutStarted
-		shelf         shelf
+		shelf         fixedStock
 		asks, becomes string
 	}{
 		"lines of one SKU are added up, SKUs sorted, services left out": {
@@ -174,7 +174,7 @@ func TestOutcomes(t *testing.T) {
 		},
 		"when a part is bought away meanwhile another place makes up for it": {
 			started(cart.AllOrNothing, split, goods(1, "A", 4)),
-			shelf{free: map[stock.Key]unit.Quantity{at("A", "main"): 3, at("A", "east"): 2, at("A", "west"): 1}, after: map[stock.Key][]unit.Quantity{at("A", "main"): {2}}},
+			fixedStock{free: map[stock.Key]unit.Quantity{at("A", "main"): 3, at("A", "east"): 2, at("A", "west"): 1}, after: map[stock.Key][]unit.Quantity{at("A", "main"): {2}}},
 			"4 A main; 4 A east; 4 A west; 1 A east, 3 A main; 2 A main, 1 A west", "2 A main; 1 A east; 1 A west",
 		},
 		"line by line, first line first, each whole": {
@@ -204,47 +204,47 @@ func TestOutcomes(t *testing.T) {
 		},
 		"goods bought away between the asks": {
 			started(cart.LineByLine, fromMain, goods(1, "A", 2), goods(2, "A", 2), goods(3, "A", 2)),
-			shelf{free: map[stock.Key]unit.Quantity{at("A", "main"): 5}, after: map[stock.Key][]unit.Quantity{at("A", "main"): {3, 2}}},
+			fixedStock{free: map[stock.Key]unit.Quantity{at("A", "main"): 5}, after: map[stock.Key][]unit.Quantity{at("A", "main"): {3, 2}}},
 			"6 A main; 4 A main; 2 A main", "2 A main; without [2 3]; short A main 3/6 insufficient",
 		},
 		"another driver's smaller reservation is taken as it is": {
 			started(cart.LineByLine, fromMain, goods(1, "A", 4), goods(2, "A", 2)),
-			shelf{exists: map[stock.Key]unit.Quantity{at("A", "main"): 4}},
+			fixedStock{exists: map[stock.Key]unit.Quantity{at("A", "main"): 4}},
 			"6 A main; 4 A main", "4 A main; without [2]; short A main 4/6 reservation-differs",
 		},
 		"one that no lines make up is not": {
 			started(cart.LineByLine, fromMain, goods(1, "A", 4), goods(2, "A", 2), goods(3, "B", 1)),
-			shelf{exists: map[stock.Key]unit.Quantity{at("A", "main"): 5}, free: map[stock.Key]unit.Quantity{at("B", "main"): 1}},
+			fixedStock{exists: map[stock.Key]unit.Quantity{at("A", "main"): 5}, free: map[stock.Key]unit.Quantity{at("B", "main"): 1}},
 			"6 A main, 1 B main", "1 B main; without [1 2]; short A main 5/6 reservation-differs",
 		},
 		"a part that another driver has split off is taken as it is": {
 			started(cart.AllOrNothing, split, goods(1, "A", 4)),
-			shelf{exists: map[stock.Key]unit.Quantity{at("A", "main"): 1}, free: map[stock.Key]unit.Quantity{at("A", "east"): 3}},
+			fixedStock{exists: map[stock.Key]unit.Quantity{at("A", "main"): 1}, free: map[stock.Key]unit.Quantity{at("A", "east"): 3}},
 			"4 A main; 4 A east; 4 A west; 3 A east, 1 A main", "1 A main; 3 A east",
 		},
 		"a part held is given back when the rest is bought away": {
 			started(cart.LineByLine, split, goods(1, "A", 4), goods(2, "B", 1)),
-			shelf{free: map[stock.Key]unit.Quantity{at("A", "main"): 3, at("A", "east"): 1, at("B", "main"): 1}, after: map[stock.Key][]unit.Quantity{at("A", "east"): {0}}},
+			fixedStock{free: map[stock.Key]unit.Quantity{at("A", "main"): 3, at("A", "east"): 1, at("B", "main"): 1}, after: map[stock.Key][]unit.Quantity{at("A", "east"): {0}}},
 			"4 A main, 1 B main; 4 A east; 4 A west; 1 A east, 3 A main", "1 B main; without [1]; short A 3/4 insufficient",
 		},
 		"or kept if lines make it up": {
 			started(cart.LineByLine, split, goods(1, "A", 3), goods(2, "A", 2)),
-			shelf{free: map[stock.Key]unit.Quantity{at("A", "main"): 3, at("A", "east"): 2}, after: map[stock.Key][]unit.Quantity{at("A", "east"): {0}}},
+			fixedStock{free: map[stock.Key]unit.Quantity{at("A", "main"): 3, at("A", "east"): 2}, after: map[stock.Key][]unit.Quantity{at("A", "east"): {0}}},
 			"5 A main; 5 A east; 5 A west; 2 A east, 3 A main", "3 A main; without [2]; short A 3/5 insufficient",
 		},
 		"less than what is held cannot be had": {
 			started(cart.LineByLine, split, goods(1, "A", 4), goods(2, "A", 1), goods(3, "B", 1)),
-			shelf{free: map[stock.Key]unit.Quantity{at("A", "main"): 3, at("A", "east"): 2, at("B", "main"): 1}, after: map[stock.Key][]unit.Quantity{at("A", "east"): {0}}},
+			fixedStock{free: map[stock.Key]unit.Quantity{at("A", "main"): 3, at("A", "east"): 2, at("B", "main"): 1}, after: map[stock.Key][]unit.Quantity{at("A", "east"): {0}}},
 			"5 A main, 1 B main; 5 A east; 5 A west; 2 A east, 3 A main", "1 B main; without [1 2]; short A 3/5 insufficient",
 		},
 		"another driver's part that is too large is left out": {
 			started(cart.LineByLine, split, goods(1, "A", 3), goods(2, "A", 3)),
-			shelf{free: map[stock.Key]unit.Quantity{at("A", "main"): 3}, exists: map[stock.Key]unit.Quantity{at("A", "east"): 5}},
+			fixedStock{free: map[stock.Key]unit.Quantity{at("A", "main"): 3}, exists: map[stock.Key]unit.Quantity{at("A", "east"): 5}},
 			"6 A main; 6 A east; 6 A west; 3 A main", "3 A main; without [2]; short A 5/6 insufficient",
 		},
 		"a reservation that has ended is not asked for again": {
 			started(cart.AllOrNothing, preferred, goods(1, "A", 1)),
-			shelf{gone: map[stock.Key]bool{at("A", "main"): true, at("A", "east"): true, at("A", "west"): true}},
+			fixedStock{gone: map[stock.Key]bool{at("A", "main"): true, at("A", "east"): true, at("A", "west"): true}},
 			"1 A main; 1 A east; 1 A west", "refused; short A 0/1 reservation-ended",
 		},
 	} {
@@ -264,7 +264,7 @@ func TestOutcomes(t *testing.T) {
 func TestAShortageNamesItsLines(t *testing.T) {
 	for policy, want := range map[cart.Policy]string{cart.AllOrNothing: "[1 4]", cart.LineByLine: "[1 4]"} {
 		start := started(policy, fromMain, goods(1, "A", 4), goods(2, "B", 1), postage(3, "1"), goods(4, "A", 2))
-		_, outcome := run(t, start, &shelf{free: map[stock.Key]unit.Quantity{at("A", "main"): 5, at("B", "main"): 1}})
+		_, outcome := run(t, start, &fixedStock{free: map[stock.Key]unit.Quantity{at("A", "main"): 5, at("B", "main"): 1}})
 		var short []cart.Shortage
 		switch o := any(outcome).(type) {
 		case cart.RefuseCheckout:
@@ -283,7 +283,7 @@ func TestStockThatRunsAwayEndsTheAsking(t *testing.T) {
 	for i := range 1000 {
 		start.Lines = append(start.Lines, goods(i+1, "A", 1))
 	}
-	s := shelf{free: map[stock.Key]unit.Quantity{at("A", "main"): 999}, after: map[stock.Key][]unit.Quantity{}}
+	s := fixedStock{free: map[stock.Key]unit.Quantity{at("A", "main"): 999}, after: map[stock.Key][]unit.Quantity{}}
 	for i := 998; i > 0; i-- {
 		s.after[at("A", "main")] = append(s.after[at("A", "main")], unit.Quantity(i-1))
 	}

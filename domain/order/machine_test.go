@@ -355,7 +355,7 @@ func (m *machine) transaction() RecordTransaction {
 // returnRefund is of a return, and may be one that the provider has reported.
 func (m *machine) returnRefund() RecordReturnRefund {
 	cmd := RecordReturnRefund{
-		ReturnID: m.comeback(), Amount: pounds([]string{"5", "0.01"}[m.pick(2)]),
+		ReturnID: m.pickReturnID(), Amount: pounds([]string{"5", "0.01"}[m.pick(2)]),
 		TransactionID: []unit.TransactionID{"t1", "t2", "b1", "b2"}[m.pick(4)],
 	}
 	for _, t := range m.state.Transactions {
@@ -420,9 +420,9 @@ func (m *machine) step() {
 	case 22:
 		lines := m.lines()
 		slices.SortFunc(lines, func(a, b LineQuantity) int { return a.Line - b.Line })
-		m.ask(AdmitReturn{ReturnID: m.comeback(), Currency: "GBP", Lines: lines})
+		m.ask(AdmitReturn{ReturnID: m.pickReturnID(), Currency: "GBP", Lines: lines})
 	case 23:
-		m.ask(ReleaseReturn{ReturnID: m.comeback()})
+		m.ask(ReleaseReturn{ReturnID: m.pickReturnID()})
 	case 24:
 		m.ask(m.returnRefund())
 	case 25:
@@ -432,7 +432,7 @@ func (m *machine) step() {
 	}
 }
 
-func (m *machine) comeback() unit.ReturnID { return []unit.ReturnID{"r1", "r2", "r3"}[m.pick(3)] }
+func (m *machine) pickReturnID() unit.ReturnID { return []unit.ReturnID{"r1", "r2", "r3"}[m.pick(3)] }
 
 // finish does what brings an order to its end, if it can still have one.
 func (m *machine) finish() {

@@ -100,7 +100,7 @@ func (s State) ended() *rule.Rejection {
 	return nil
 }
 
-func faulty(field, fault string, limit int) error {
+func textFault(field, fault string, limit int) error {
 	if fault == "" {
 		return nil
 	}

@@ -48,9 +48,9 @@ func (s State) knowsProvider(name string) bool {
 }
 
 func note(field, text string) error {
-	return faulty(field, unit.TextFault(text, unit.MaxNote), unit.MaxNote)
+	return textFault(field, unit.TextFault(text, unit.MaxNote), unit.MaxNote)
 }
 
 func line(field, text string) error {
-	return faulty(field, unit.LineFault(text, unit.MaxReference), unit.MaxReference)
+	return textFault(field, unit.LineFault(text, unit.MaxReference), unit.MaxReference)
 }

@@ -75,7 +75,7 @@ func (s State) refusal(wanted ...Status) error {
 	return ErrNotFound
 }
 
-func faulty(field, fault string, limit int) error {
+func textFault(field, fault string, limit int) error {
 	if fault == "" {
 		return nil
 	}

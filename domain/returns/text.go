@@ -68,9 +68,9 @@ func heading(reference, country, reason string) error {
 }
 
 func noteText(field, text string) error {
-	return faulty(field, unit.TextFault(text, unit.MaxNote), unit.MaxNote)
+	return textFault(field, unit.TextFault(text, unit.MaxNote), unit.MaxNote)
 }
 
 func lineText(field, text string, limit int) error {
-	return faulty(field, unit.LineFault(text, limit), limit)
+	return textFault(field, unit.LineFault(text, limit), limit)
 }

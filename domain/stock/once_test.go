@@ -77,7 +77,7 @@ func TestWhatHappensOnceIsComparedWhole(t *testing.T) {
 			if test.apart[field] != "" {
 				continue
 			}
-			for age, state := range map[string]State{"fresh": stocks.Fold(history...), "forgotten": forgetful(history)} {
+			for age, state := range map[string]State{"fresh": stocks.Fold(history...), "forgotten": withoutMemory(history)} {
 				again, err := stocks.Ask(cmd.Interface().(Command), state, history)
 				if _, refused := errors.AsType[*rule.Rejection](err); !refused {
 					t.Errorf("%s, %s, with another %s: %v, %v; want it refused", name, age, field, again, err)
@@ -100,8 +100,8 @@ func TestWhatHappensOnceIsComparedWhole(t *testing.T) {
 	}
 }
 
-// forgetful is the state after so much else that the log must be asked.
-func forgetful(history []Event) State {
+// withoutMemory is the state after so much else that the log must be asked.
+func withoutMemory(history []Event) State {
 	s := stocks.Fold(history...)
 	for n := range rememberedMovements + 1 {
 		id := unit.TransferID("other" + time.Duration(n).String())

@@ -86,15 +86,15 @@ func ended(id unit.ReservationID, end End) error {
 
 // note refuses a note or a reason that cannot be recorded.
 func note(field, text string) error {
-	return faulty(field, unit.TextFault(text, unit.MaxNote), unit.MaxNote)
+	return textFault(field, unit.TextFault(text, unit.MaxNote), unit.MaxNote)
 }
 
 // line refuses the number of a document that cannot be recorded.
 func line(field, text string) error {
-	return faulty(field, unit.LineFault(text, unit.MaxReference), unit.MaxReference)
+	return textFault(field, unit.LineFault(text, unit.MaxReference), unit.MaxReference)
 }
 
-func faulty(field, fault string, limit int) error {
+func textFault(field, fault string, limit int) error {
 	if fault == "" {
 		return nil
 	}

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// wordRooms are words that had several meanings, and the only rooms whose exported names may have them
-// now. The glossary in ARCHITECTURE.md says what each means.
+// wordRooms are words that had several meanings, and the only packages whose exported names may have
+// them now. The glossary in ARCHITECTURE.md gives the meaning of each.
 var wordRooms = map[string][]string{
 	"Hold":    {"domain/order"}, // an order that is stopped; stock is reserved or allocated
 	"Held":    {},
@@ -21,23 +21,31 @@ var wordRooms = map[string][]string{
 	"Holding": {"domain/order"}, // what an order has of a SKU at a location, reserved or allocated
 	"Answer":  {"commands", "commands/postgres"},
 	"Answers": {"commands", "commands/postgres"}, // what is kept under an idempotency key
-	"Purse":   {}, "Comeback": {}, "Shelf": {}, "Glance": {}, "Papers": {}, "Stray": {}, "Spoiled": {}, "Plainly": {},
 }
 
-// oldNames are exported names that are given up because another name has the same meaning.
+// riddles are words that no name at the top level of a file may have, exported or not, because a
+// reader had to look up what they mean here. Each has a plain word in its place.
+var riddles = map[string]string{
+	"Aside": "excluded", "Comeback": "return", "Comebacks": "returns", "Condemn": "exclude", "Forgetful": "what it does not keep",
+	"Glance": "read", "Paper": "document", "Papers": "documents", "Plainly": "what it does", "Purse": "payment", "Riddle": "what it is",
+	"Shelf": "stock level", "Shelves": "stock keys", "Spoiled": "damaged", "Stray": "foreign or left over", "Strange": "unreadable or foreign",
+	"Twisted": "changed",
+}
+
+// oldNames are exported names that were replaced, because another name has the same meaning.
 var oldNames = map[string]string{
 	"StoredAnswer": "KeptAnswer",
 }
 
-// In these rooms no type has the word Answer in its name, exported or not, because an answer is what is
-// kept under an idempotency key. What a handler returns is a result, what a route returns a response, and what
-// stock or an order says to a process a reply.
+// In these packages no type has the word Answer in its name, exported or not, because an answer is
+// what is kept under an idempotency key. A handler returns a result, a route returns a response, and
+// stock or an order sends a process a reply.
 var roomsOfOtherWords = []string{"commands/aggregate", "commands/reactor", "commands/commandapi", "readapi"}
 
 var camelWord = regexp.MustCompile(`[A-Z]+(?:[a-z0-9]+|$)|[A-Z][a-z0-9]*`)
 
-// One word has one meaning, in the names that other packages see.
-func TestNoExportedNameUsesAWordOfAnotherMeaning(t *testing.T) {
+// In exported names, one word has one meaning. No name is a riddle, exported or not, in tests either.
+func TestNamesUseWordsWithOneMeaning(t *testing.T) {
 	t.Parallel()
 	seen := 0
 	err := filepath.WalkDir("../..", func(path string, entry fs.DirEntry, err error) error {
@@ -46,15 +54,25 @@ func TestNoExportedNameUsesAWordOfAnotherMeaning(t *testing.T) {
 			return err
 		case entry.IsDir() && (entry.Name() == "testdata" || entry.Name() == "node_modules" || entry.Name() == ".git"):
 			return filepath.SkipDir
-		case entry.IsDir() || !strings.HasSuffix(path, ".go") || isTestFile(path):
+		case entry.IsDir() || !strings.HasSuffix(path, ".go"):
 			return nil
 		}
 		room := strings.TrimPrefix(filepath.ToSlash(filepath.Dir(path)), "../../")
 		names := declared(t, path)
 		for _, name := range names.types {
-			if slices.Contains(roomsOfOtherWords, room) && strings.Contains(strings.ToLower(name), "answer") {
+			if !isTestFile(path) && slices.Contains(roomsOfOtherWords, room) && strings.Contains(strings.ToLower(name), "answer") {
 				t.Errorf("%s declares the type %s: an answer is what is kept under an idempotency key", path, name)
 			}
+		}
+		for _, name := range names.all {
+			for _, word := range camelWord.FindAllString(upperFirst(name), -1) {
+				if plain, riddle := riddles[word]; riddle {
+					t.Errorf("%s declares %s: instead of %s say %s", path, name, word, plain)
+				}
+			}
+		}
+		if isTestFile(path) {
+			return nil
 		}
 		for _, name := range names.exported {
 			seen++
@@ -63,7 +81,7 @@ func TestNoExportedNameUsesAWordOfAnotherMeaning(t *testing.T) {
 			}
 			for _, word := range camelWord.FindAllString(name, -1) {
 				if rooms, banned := wordRooms[word]; banned && !slices.Contains(rooms, room) {
-					t.Errorf("%s exports %s: the word %s means something else (it is of %v)", path, name, word, rooms)
+					t.Errorf("%s exports %s: the word %s has another meaning; only %v may use it", path, name, word, rooms)
 				}
 			}
 		}
@@ -77,8 +95,11 @@ func TestNoExportedNameUsesAWordOfAnotherMeaning(t *testing.T) {
 	}
 }
 
-// names are what a file declares at its top level, and its methods.
-type names struct{ exported, types []string }
+// names are the names that a file declares at its top level, and its methods. The names of tests are
+// left out, because they are sentences.
+type names struct{ all, exported, types []string }
+
+func upperFirst(name string) string { return strings.ToUpper(name[:1]) + name[1:] }
 
 func declared(t *testing.T, file string) names {
 	t.Helper()
@@ -105,6 +126,10 @@ func declared(t *testing.T, file string) names {
 		}
 	}
 	for _, name := range all {
+		if strings.HasPrefix(name.Name, "Test") {
+			continue
+		}
+		found.all = append(found.all, name.Name)
 		if name.IsExported() {
 			found.exported = append(found.exported, name.Name)
 		}

@@ -36,7 +36,7 @@ func appends(ctx context.Context, env Env) (ours, baselines []Row, err error) {
 	if row.calls > 0 {
 		row.Note = fmt.Sprintf("%.2f calls to the log's server an append", float64(row.calls)/float64(max(row.done, 1)))
 	}
-	found, err := recorded(ctx, env, start, eventstore.Filter{StreamPrefixes: []string{prefix}})
+	found, err := countEvents(ctx, env, start, eventstore.Filter{StreamPrefixes: []string{prefix}})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -70,7 +70,7 @@ func appendLoad(env Env, prefix string, callers int) load {
 }
 
 func rawInserts(ctx context.Context, env Env) (Row, error) {
-	err := fresh(ctx, env, `
+	err := makeTables(ctx, env, `
 		CREATE TABLE baseline.events (
 			pos bigint NOT NULL UNIQUE, stream text COLLATE "C" NOT NULL, rev bigint NOT NULL, event_id uuid NOT NULL UNIQUE,
 			type text NOT NULL, data json NOT NULL, meta json, recorded_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (stream, rev))`)

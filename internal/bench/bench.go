@@ -158,8 +158,8 @@ func daybook(ctx context.Context, env Env, benchmark string, l load) (row Row, e
 	return row, env.Settle(ctx)
 }
 
-// fresh makes the baselines' tables anew.
-func fresh(ctx context.Context, env Env, sql string) error {
+// makeTables makes the baselines' tables anew.
+func makeTables(ctx context.Context, env Env, sql string) error {
 	if _, err := env.Pool.Exec(ctx, `DROP SCHEMA IF EXISTS baseline CASCADE; CREATE SCHEMA baseline;`+sql); err != nil {
 		return fmt.Errorf("baseline tables: %w", err)
 	}
@@ -175,8 +175,8 @@ func Clean(ctx context.Context, env Env) error {
 	return nil
 }
 
-// recorded counts the events that a filter selects after a position.
-func recorded(ctx context.Context, env Env, after eventstore.Position, filter eventstore.Filter) (int64, error) {
+// countEvents counts the events that a filter selects after a position.
+func countEvents(ctx context.Context, env Env, after eventstore.Position, filter eventstore.Filter) (int64, error) {
 	var n int64
 	for _, err := range env.Store.ReadAll(ctx, after, filter, 0) {
 		if err != nil {

@@ -22,21 +22,21 @@ import (
 	"daybook/internal/pgtest"
 )
 
-// forgetful keeps no answers; nothing here is asked twice.
-type forgetful struct{}
+// noAnswers keeps no answers, because no request here is repeated.
+type noAnswers struct{}
 
-func (forgetful) Find(context.Context, string, string) (*commands.KeptAnswer, error) {
+func (noAnswers) Find(context.Context, string, string) (*commands.KeptAnswer, error) {
 	return nil, nil
 }
-func (forgetful) Keep(commands.KeptAnswer) {}
+func (noAnswers) Keep(commands.KeptAnswer) {}
 
-// open is a node over a log in memory; around stands between it and its clients.
-func open(t *testing.T, around func(http.Handler) http.Handler) Env {
+// openNode is a node over a log in memory; around stands between it and its clients.
+func openNode(t *testing.T, around func(http.Handler) http.Handler) Env {
 	t.Helper()
 	store := memory.New()
 	service := commands.NewService(store, commands.DefaultPolicy(), time.Now, aggregate.Options{})
 	handler, err := httpapi.New(httpapi.Options{Version: "test", PublicHosts: []string{"example.com"}}, func(api huma.API) {
-		commandapi.Register(api, service, commandapi.Options{Answers: forgetful{}})
+		commandapi.Register(api, service, commandapi.Options{Answers: noAnswers{}})
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +50,7 @@ func open(t *testing.T, around func(http.Handler) http.Handler) Env {
 	}
 }
 
-func plainly(handler http.Handler) http.Handler { return handler }
+func asItIs(handler http.Handler) http.Handler { return handler }
 
 func sale(t *testing.T, env Env, newCarts bool) (Row, error) {
 	t.Helper()
@@ -59,11 +59,11 @@ func sale(t *testing.T, env Env, newCarts bool) (Row, error) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := hangUp(buyers); err != nil {
+		if err := closeAll(buyers); err != nil {
 			t.Error(err)
 		}
 	})
-	return rush(t.Context(), env, buyers, 2*saleUnits, newCarts)
+	return runSale(t.Context(), env, buyers, 2*saleUnits, newCarts)
 }
 
 func TestAFlashSaleSellsEveryUnitOnce(t *testing.T) {
@@ -71,7 +71,7 @@ func TestAFlashSaleSellsEveryUnitOnce(t *testing.T) {
 	for name, newCarts := range map[string]bool{"with the same cart again": false, "with a new cart each": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			row, err := sale(t, open(t, plainly), newCarts)
+			row, err := sale(t, openNode(t, asItIs), newCarts)
 			if err != nil || row.Operations != 2*saleUnits {
 				t.Errorf("%d attempts, %v; want %d and no fault", row.Operations, err, 2*saleUnits)
 			}
@@ -83,7 +83,7 @@ func TestAFlashSaleSellsEveryUnitOnce(t *testing.T) {
 func TestASaleThatIsAcknowledgedAndNotRecordedIsAFault(t *testing.T) {
 	t.Parallel()
 	var lies atomic.Int64
-	_, err := sale(t, open(t, func(honest http.Handler) http.Handler {
+	_, err := sale(t, openNode(t, func(honest http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if strings.HasSuffix(r.URL.Path, "/checkout") && lies.Add(1) == 1 {
 				w.WriteHeader(http.StatusCreated)
@@ -99,7 +99,7 @@ func TestASaleThatIsAcknowledgedAndNotRecordedIsAFault(t *testing.T) {
 
 func TestAnAnswerThatIsNoneEndsTheRun(t *testing.T) {
 	t.Parallel()
-	_, err := sale(t, open(t, func(http.Handler) http.Handler { return http.NotFoundHandler() }), true)
+	_, err := sale(t, openNode(t, func(http.Handler) http.Handler { return http.NotFoundHandler() }), true)
 	if err == nil || !strings.Contains(err.Error(), "answers 404") {
 		t.Errorf("got %v, want the answer 404", err)
 	}
@@ -147,7 +147,7 @@ func TestAppendsTellTheirCalls(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			env := open(t, plainly)
+			env := openNode(t, asItIs)
 			env.Store, env.Pool = c.store, pgtest.New(t)
 			env.Settle = func(ctx context.Context) error {
 				_, err := c.store.Head(ctx) // as a node does

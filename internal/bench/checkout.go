@@ -41,7 +41,7 @@ func checkout(ctx context.Context, env Env) (ours, baselines []Row, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	defer func() { err = errors.Join(err, hangUp(shoppers)) }()
+	defer func() { err = errors.Join(err, closeAll(shoppers)) }()
 	run := uuid.NewString()[:8]
 	sold := make([]atomic.Int64, len(goods)) // acknowledged units
 	row, err := daybook(ctx, env, "checkout", load{callers: clients, seconds: env.Seconds, operate: func(ctx context.Context, caller int, n int64) error {
@@ -136,7 +136,7 @@ func listGoods(ctx context.Context, env Env, n int, units unit.Quantity) ([]stoc
 
 // checkOrders checks that the log has as many confirmed orders as were acknowledged.
 func checkOrders(ctx context.Context, env Env, start eventstore.Position, acknowledged int64) error {
-	found, err := recorded(ctx, env, start, eventstore.Filter{TypePrefixes: []string{"order.confirmed."}})
+	found, err := countEvents(ctx, env, start, eventstore.Filter{TypePrefixes: []string{"order.confirmed."}})
 	if err == nil && found != acknowledged {
 		err = fmt.Errorf("%d orders were acknowledged, %d are recorded", acknowledged, found)
 	}

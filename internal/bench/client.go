@@ -37,14 +37,14 @@ func dial(ctx context.Context, baseURL string, clients int) ([]*client, error) {
 	for range clients {
 		conn, err := dialer.DialContext(ctx, "tcp", base.Host)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("connect to the server: %w", err), hangUp(all))
+			return nil, errors.Join(fmt.Errorf("connect to the server: %w", err), closeAll(all))
 		}
 		all = append(all, &client{host: base.Host, conn: conn, in: bufio.NewReader(conn)})
 	}
 	return all, nil
 }
 
-func hangUp(clients []*client) error {
+func closeAll(clients []*client) error {
 	var errs []error
 	for _, c := range clients {
 		errs = append(errs, c.conn.Close())

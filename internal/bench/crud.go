@@ -43,7 +43,7 @@ type crudLine struct {
 // crudCheckout measures the same work as rows that are updated, behind a plain
 // HTTP handler: no events, no history, no read models.
 func crudCheckout(ctx context.Context, env Env) (row Row, err error) {
-	if err := fresh(ctx, env, crudTables); err != nil {
+	if err := makeTables(ctx, env, crudTables); err != nil {
 		return Row{}, err
 	}
 	shoppers, stop, err := serve(ctx, func(w http.ResponseWriter, r *http.Request) (int, error) {
@@ -150,5 +150,5 @@ func serve(ctx context.Context, handle func(http.ResponseWriter, *http.Request) 
 	if err != nil {
 		return nil, nil, errors.Join(err, closeServer())
 	}
-	return all, func() error { return errors.Join(hangUp(all), closeServer()) }, nil
+	return all, func() error { return errors.Join(closeAll(all), closeServer()) }, nil
 }

@@ -33,9 +33,9 @@ func flashSale(ctx context.Context, env Env) (ours, baselines []Row, err error) 
 	if err != nil {
 		return nil, nil, err
 	}
-	defer func() { err = errors.Join(err, hangUp(buyers)) }()
+	defer func() { err = errors.Join(err, closeAll(buyers)) }()
 	for _, newCarts := range []bool{false, true} {
-		row, err := rush(ctx, env, buyers, saleAttempts, newCarts)
+		row, err := runSale(ctx, env, buyers, saleAttempts, newCarts)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -57,7 +57,7 @@ type buyer struct {
 	cart string // empty: needs one
 }
 
-func rush(ctx context.Context, env Env, connections []*client, attempts int64, newCarts bool) (Row, error) {
+func runSale(ctx context.Context, env Env, connections []*client, attempts int64, newCarts bool) (Row, error) {
 	goods, err := listGoods(ctx, env, 1, saleUnits)
 	if err != nil {
 		return Row{}, err

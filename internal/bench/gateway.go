@@ -67,7 +67,7 @@ func gatewayAppends(ctx context.Context, env Env) (ours, baselines []Row, err er
 	if err != nil {
 		return nil, nil, err
 	}
-	found, err := recorded(ctx, env, start, eventstore.Filter{StreamPrefixes: []string{prefix}})
+	found, err := countEvents(ctx, env, start, eventstore.Filter{StreamPrefixes: []string{prefix}})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -97,11 +97,11 @@ func gatewayRead(ctx context.Context, env Env) (ours, baselines []Row, err error
 	if err != nil {
 		return nil, nil, err
 	}
-	row, err := readings(ctx, env, func(ctx context.Context) (int64, error) { return readByClient(ctx, client, start) })
+	row, err := measureReadings(ctx, env, func(ctx context.Context) (int64, error) { return readByClient(ctx, client, start) })
 	if err != nil {
 		return nil, nil, err
 	}
-	direct, err := readings(ctx, env, func(ctx context.Context) (int64, error) { return recorded(ctx, env, start, eventstore.Filter{}) })
+	direct, err := measureReadings(ctx, env, func(ctx context.Context) (int64, error) { return countEvents(ctx, env, start, eventstore.Filter{}) })
 	row.Variant, direct.Variant = "daybook", "the same reading, without the gateway"
 	return []Row{row}, []Row{direct}, err
 }
@@ -125,9 +125,9 @@ func fill(ctx context.Context, env Env) (start eventstore.Position, err error) {
 	return start, env.Settle(ctx)
 }
 
-// readings repeats a reading for the time of a measurement. An operation is an
+// measureReadings repeats a reading for the time of a measurement. An operation is an
 // event; the latency is a whole reading's.
-func readings(ctx context.Context, env Env, read func(context.Context) (int64, error)) (Row, error) {
+func measureReadings(ctx context.Context, env Env, read func(context.Context) (int64, error)) (Row, error) {
 	var events, first int64
 	row, err := load{callers: 1, seconds: env.Seconds, operate: func(ctx context.Context, _ int, n int64) error {
 		got, err := read(ctx)
@@ -181,7 +181,7 @@ func gatewayLive(ctx context.Context, env Env) (ours, baselines []Row, err error
 		return nil, nil, err
 	}
 	defer client.Close()
-	row, err := deliveries(ctx, env, follower{
+	row, err := measureDeliveries(ctx, env, follower{
 		follow: func(ctx context.Context, begun func(), arrived func(uuid.UUID)) error {
 			return followByClient(ctx, client, begun, arrived)
 		},
@@ -193,7 +193,7 @@ func gatewayLive(ctx context.Context, env Env) (ours, baselines []Row, err error
 	if err != nil {
 		return nil, nil, err
 	}
-	direct, err := deliveries(ctx, env, follower{
+	direct, err := measureDeliveries(ctx, env, follower{
 		follow: func(ctx context.Context, begun func(), arrived func(uuid.UUID)) error {
 			return followDirectly(ctx, env, begun, arrived)
 		},
@@ -212,8 +212,8 @@ type follower struct {
 	append func(ctx context.Context, stream string, e esdb.EventData) error
 }
 
-// deliveries measures from before the append until the subscriber has the event.
-func deliveries(ctx context.Context, env Env, f follower) (Row, error) {
+// measureDeliveries measures from before the append until the subscriber has the event.
+func measureDeliveries(ctx context.Context, env Env, f follower) (Row, error) {
 	if err := env.Settle(ctx); err != nil {
 		return Row{}, err
 	}

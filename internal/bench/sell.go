@@ -25,7 +25,7 @@ var sellWays = []sellWay{
 
 // openSales makes the tables of both ways.
 func openSales(ctx context.Context, env Env, units int64) error {
-	return fresh(ctx, env, fmt.Sprintf(`
+	return makeTables(ctx, env, fmt.Sprintf(`
 		CREATE TABLE baseline.stock (sku text PRIMARY KEY, available bigint NOT NULL, version bigint NOT NULL);
 		CREATE TABLE baseline.events (stream text NOT NULL, version bigint NOT NULL, id uuid NOT NULL UNIQUE, data json NOT NULL, PRIMARY KEY (stream, version));
 		INSERT INTO baseline.stock VALUES ('HOT', %d, 0);`, units))

@@ -165,7 +165,7 @@ func TestServerEndsWithAKilledParent(t *testing.T) {
 	dir := newDataDir(t)
 	child, _ := startChild(t, dir)
 	kill(t, child)
-	await(t, "the server to end with its parent", func() bool {
+	waitFor(t, "the server to end with its parent", func() bool {
 		return len(serversOn(filepath.Join(dir, clusterName), 0)) == 0
 	})
 }
@@ -379,8 +379,8 @@ func kill(t *testing.T, child *exec.Cmd) {
 	child.Wait() //nolint:errcheck // it was killed, and says so
 }
 
-// await polls for a condition.
-func await(t *testing.T, what string, condition func() bool) {
+// waitFor polls for a condition.
+func waitFor(t *testing.T, what string, condition func() bool) {
 	t.Helper()
 	poll := time.NewTicker(10 * time.Millisecond)
 	defer poll.Stop()

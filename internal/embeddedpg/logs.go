@@ -13,7 +13,7 @@ import (
 const logLinePrefix = "%b|"
 
 // wordsKept is how many of the last lines of the log are kept for error messages.
-const wordsKept = 8
+const linesKept = 8
 
 // serverLog turns the server's standard error into log entries.
 type serverLog struct {
@@ -21,7 +21,7 @@ type serverLog struct {
 
 	mu      sync.Mutex
 	partial []byte
-	words   []string // the last lines, oldest first
+	lines   []string // the last lines, oldest first
 }
 
 func newServerLog(logger *slog.Logger) *serverLog { return &serverLog{logger: logger} }
@@ -50,17 +50,17 @@ func (l *serverLog) line(line string) {
 	if severity != "" {
 		words = severity + ": " + text
 	}
-	if l.words = append(l.words, words); len(l.words) > wordsKept {
-		l.words = l.words[1:]
+	if l.lines = append(l.lines, words); len(l.lines) > linesKept {
+		l.lines = l.lines[1:]
 	}
 	l.logger.Log(context.Background(), logLevel(kind, severity), "PostgreSQL: "+text, "severity", severity, "process", kind)
 }
 
-// lastWords are the last lines the server wrote.
-func (l *serverLog) lastWords() string {
+// lastLines are the last lines the server wrote.
+func (l *serverLog) lastLines() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return strings.Join(l.words, "\n")
+	return strings.Join(l.lines, "\n")
 }
 
 // parseLogLine splits "client backend|ERROR:  text". A line that continues an entry, or does

@@ -39,8 +39,8 @@ func TestLastWordsAreTheLast(t *testing.T) {
 		io.WriteString(log, "postmaster|LOG:  chatter\n") //nolint:errcheck // Write of serverLog never fails
 	}
 	io.WriteString(log, "postmaster|FATAL:  the reason\n\n") //nolint:errcheck // Write of serverLog never fails
-	words := strings.Split(log.lastWords(), "\n")
-	if got, want := len(words), wordsKept; got != want {
+	words := strings.Split(log.lastLines(), "\n")
+	if got, want := len(words), linesKept; got != want {
 		t.Errorf("%d lines are kept, want %d", got, want)
 	}
 	if got, want := words[len(words)-1], "FATAL: the reason"; got != want {

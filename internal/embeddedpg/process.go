@@ -57,7 +57,7 @@ func (p *process) failure() error {
 	if err == nil {
 		err = errors.New("exit status 0")
 	}
-	if words := p.log.lastWords(); words != "" {
+	if words := p.log.lastLines(); words != "" {
 		return fmt.Errorf("%w\n%s", err, words)
 	}
 	return err

@@ -21,20 +21,20 @@ import (
 	"daybook/readapi"
 )
 
-// forgetful keeps no answers.
-type forgetful struct{}
+// noAnswers keeps no answers.
+type noAnswers struct{}
 
-func (forgetful) Find(context.Context, string, string) (*commands.KeptAnswer, error) {
+func (noAnswers) Find(context.Context, string, string) (*commands.KeptAnswer, error) {
 	return nil, nil
 }
-func (forgetful) Keep(commands.KeptAnswer) {}
+func (noAnswers) Keep(commands.KeptAnswer) {}
 
 // both is a handler of both APIs, over an empty log.
 func both(t *testing.T) http.Handler {
 	t.Helper()
 	service := commands.NewService(memory.New(), commands.DefaultPolicy(), time.Now, aggregate.Options{})
 	handler, err := httpapi.New(httpapi.Options{Version: "1.2.3", PublicHosts: []string{"example.com"}},
-		func(api huma.API) { commandapi.Register(api, service, commandapi.Options{Answers: forgetful{}}) },
+		func(api huma.API) { commandapi.Register(api, service, commandapi.Options{Answers: noAnswers{}}) },
 		func(api huma.API) { readapi.Register(api, readapi.Config{}) })
 	if err != nil {
 		t.Fatal(err)

@@ -37,7 +37,7 @@ func (g *grouping) add(rec record, r row) {
 	if g.mode == Quarantine {
 		g.seen = append(g.seen, seenRow{row: rec.row, invoice: r.invoice, text: rec.text})
 		if g.lost != nil {
-			g.condemn(r.invoice, g.lost)
+			g.exclude(r.invoice, g.lost)
 			g.lost = nil
 		}
 	}
@@ -71,25 +71,25 @@ func mismatch(invoice Invoice, r row) *Problem {
 	return nil
 }
 
-// bad excludes a row, and with it the whole invoice. If the row does not name its invoice, it
+// addBad excludes a row, and with it the whole invoice. If the row does not name its invoice, it
 // may belong to the invoice before it or to the one after it, so both are excluded.
-func (g *grouping) bad(rec record, problem *Problem) {
+func (g *grouping) addBad(rec record, problem *Problem) {
 	g.rows++
 	number, _, _ := strings.Cut(rec.text, ",")
 	number = strings.Trim(number, `" `)
 	if isInvoiceNumber(number) {
-		g.condemn(number, problem)
+		g.exclude(number, problem)
 	} else {
 		number = ""
 		if before := len(g.seen) - 1; before >= 0 {
-			g.condemn(g.seen[before].invoice, problem)
+			g.exclude(g.seen[before].invoice, problem)
 		}
 		g.lost = problem
 	}
 	g.seen = append(g.seen, seenRow{row: rec.row, invoice: number, text: rec.text, problem: problem})
 }
 
-func (g *grouping) condemn(number string, problem *Problem) {
+func (g *grouping) exclude(number string, problem *Problem) {
 	if number != "" && g.rejected[number] == nil {
 		g.rejected[number] = problem
 	}
@@ -120,14 +120,14 @@ func (g *grouping) file() (*File, error) {
 		return nil, first
 	}
 	sound := slices.DeleteFunc(g.invoices, func(invoice Invoice) bool { return g.rejected[invoice.Number] != nil })
-	return &File{Rows: g.rows, Invoices: sound, Aside: g.aside()}, nil
+	return &File{Rows: g.rows, Invoices: sound, Excluded: g.excluded()}, nil
 }
 
-func (g *grouping) aside() []SetAside {
-	var aside []SetAside
+func (g *grouping) excluded() []ExcludedRow {
+	var aside []ExcludedRow
 	for _, seen := range g.seen {
 		why := g.rejected[seen.invoice]
-		set := SetAside{Row: seen.row, Invoice: seen.invoice, Text: seen.text}
+		set := ExcludedRow{Row: seen.row, Invoice: seen.invoice, Text: seen.text}
 		switch {
 		case seen.problem != nil:
 			set.Column, set.Reason = seen.problem.Column, seen.problem.Reason
@@ -140,7 +140,7 @@ func (g *grouping) aside() []SetAside {
 		}
 		aside = append(aside, set)
 	}
-	slices.SortStableFunc(aside, func(a, b SetAside) int { return cmp.Compare(a.Row, b.Row) })
+	slices.SortStableFunc(aside, func(a, b ExcludedRow) int { return cmp.Compare(a.Row, b.Row) })
 	return aside
 }
 

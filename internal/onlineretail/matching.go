@@ -47,21 +47,21 @@ type Matching struct {
 // taken back once.
 func MatchCancellations(invoices []Invoice) Matching {
 	m := Matching{Links: map[int][][]Link{}, Tally: make(map[Match]Tally)}
-	held := map[holder][]lot{}
+	held := map[customerSKU][]soldLine{}
 	for i, invoice := range invoices {
 		switch {
 		case invoice.Kind.Sells() && invoice.CustomerID != "":
 			for _, line := range invoice.Lines {
 				if line.Kind == unit.Stocked {
-					key := holder{invoice.CustomerID, line.SKU}
-					held[key] = append(held[key], lot{invoice: i, line: line, left: line.Quantity})
+					key := customerSKU{invoice.CustomerID, line.SKU}
+					held[key] = append(held[key], soldLine{invoice: i, line: line, left: line.Quantity})
 				}
 			}
 		case invoice.Kind == Cancellation:
 			links := make([][]Link, len(invoice.Lines))
 			for at, line := range invoice.Lines {
 				var match Match
-				match, links[at] = takeBack(invoice.CustomerID, line, held)
+				match, links[at] = matchLine(invoice.CustomerID, line, held)
 				tally := m.Tally[match]
 				tally.Lines++
 				tally.Units -= int64(line.Quantity)
@@ -74,26 +74,26 @@ func MatchCancellations(invoices []Invoice) Matching {
 	return m
 }
 
-type holder struct {
+type customerSKU struct {
 	customer unit.CustomerID
 	sku      unit.SKU
 }
 
-// lot is a sold line and how many of its units have not come back.
-type lot struct {
+// soldLine is a sold line and how many of its units have not come back.
+type soldLine struct {
 	invoice int
 	line    Line
 	left    unit.Quantity
 }
 
-func takeBack(customer unit.CustomerID, line Line, held map[holder][]lot) (Match, []Link) {
+func matchLine(customer unit.CustomerID, line Line, held map[customerSKU][]soldLine) (Match, []Link) {
 	switch {
 	case line.Kind != unit.Stocked:
 		return MatchService, nil
 	case customer == "":
 		return MatchNoCustomer, nil
 	}
-	lots, wanted := held[holder{customer, line.SKU}], -line.Quantity
+	lots, wanted := held[customerSKU{customer, line.SKU}], -line.Quantity
 	for i := len(lots) - 1; i >= 0; i-- {
 		l := &lots[i]
 		if l.left == wanted && l.line.Quantity == wanted && l.line.Price.Equal(line.Price) {

@@ -31,8 +31,8 @@ func (e *FileError) Error() string { return fmt.Sprintf("after row %d: %v", e.Ro
 
 func (e *FileError) Unwrap() error { return e.Cause }
 
-// SetAside is a row kept out of the import.
-type SetAside struct {
+// ExcludedRow is a row kept out of the import.
+type ExcludedRow struct {
 	Row     int
 	Column  int
 	Reason  string

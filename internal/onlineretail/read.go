@@ -34,7 +34,7 @@ type File struct {
 	SHA256   string
 	Rows     int       // without the header, and with the excluded rows
 	Invoices []Invoice // in the order of their first rows
-	Aside    []SetAside
+	Excluded []ExcludedRow
 }
 
 // Read reads a CSV file, or its gzip. A row whose time is outside the default bounds is bad.
@@ -71,9 +71,9 @@ func ReadWithin(r io.Reader, mode Mode, within func(at time.Time) error) (*File,
 		problem, bad := errors.AsType[*Problem](err)
 		switch {
 		case bad && mode == Quarantine:
-			g.bad(rec, problem)
+			g.addBad(rec, problem)
 		case err != nil:
-			return nil, explain(err)
+			return nil, explainGzip(err)
 		default:
 			g.add(rec, parsed)
 		}
@@ -104,13 +104,13 @@ func unpacked(r io.Reader) (io.Reader, error) {
 	}
 	zipped, err := gzip.NewReader(buffered)
 	if err != nil {
-		return nil, explain(&FileError{Cause: err})
+		return nil, explainGzip(&FileError{Cause: err})
 	}
 	return zipped, nil
 }
 
-// explain describes the faults of a gzip in words.
-func explain(err error) error {
+// explainGzip describes the faults of a gzip in words.
+func explainGzip(err error) error {
 	file, ok := errors.AsType[*FileError](err)
 	if !ok {
 		return err
@@ -132,7 +132,7 @@ func header(scan *records) error {
 		return empty()
 	}
 	if _, broken := errors.AsType[*Problem](err); err != nil && !broken {
-		return explain(err)
+		return explainGzip(err)
 	}
 	fields, _, _ := split(strings.TrimPrefix(rec.text, "\ufeff"), nil) // spreadsheets write the mark
 	for i, want := range Columns {

@@ -222,7 +222,7 @@ func TestARowOutOfTheBoundsOfTimeIsNamedByItsNumber(t *testing.T) {
 			t.Errorf("%s: %v", at, err)
 		}
 		file, err := Read(strings.NewReader(text), Quarantine)
-		if err != nil || len(file.Invoices) != 2 || len(file.Aside) != 1 || file.Aside[0].Row != 3 {
+		if err != nil || len(file.Invoices) != 2 || len(file.Excluded) != 1 || file.Excluded[0].Row != 3 {
 			t.Errorf("%s: %+v, %v", at, file, err)
 		}
 	}
@@ -261,7 +261,7 @@ func TestQuarantineSetsWholeInvoicesAside(t *testing.T) {
 		t.Errorf("kept %v, want %v", kept, want)
 	}
 	var aside []int
-	for _, a := range file.Aside {
+	for _, a := range file.Excluded {
 		aside = append(aside, a.Row)
 		if a.Reason == "" || a.Text == "" {
 			t.Errorf("row %d is aside without a reason or its text", a.Row)
@@ -270,7 +270,7 @@ func TestQuarantineSetsWholeInvoicesAside(t *testing.T) {
 	if want := []int{2, 3, 5, 6, 7, 8, 9, 11, 12, 14}; !slices.Equal(aside, want) {
 		t.Errorf("aside %v, want %v", aside, want)
 	}
-	if got := file.Aside[3].Text + "\n"; got != unclosed {
+	if got := file.Excluded[3].Text + "\n"; got != unclosed {
 		t.Errorf("got %q, want %q", got, unclosed)
 	}
 	if file.Rows != 13 || len(file.Invoices[0].Lines) != 2 {

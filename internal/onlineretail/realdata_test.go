@@ -124,9 +124,9 @@ func number(t testing.TB, text string) int64 {
 
 func TestRealFileHasTheKnownTotals(t *testing.T) {
 	file, want := realFile(t), oracle(t)
-	if file.SHA256 != want.SHA256 || file.Rows != want.Rows || len(file.Invoices) != want.Invoices || len(file.Aside) != 0 {
+	if file.SHA256 != want.SHA256 || file.Rows != want.Rows || len(file.Invoices) != want.Invoices || len(file.Excluded) != 0 {
 		t.Errorf("got sha %s, %d rows, %d invoices, %d aside; want %s, %d, %d, 0",
-			file.SHA256, file.Rows, len(file.Invoices), len(file.Aside), want.SHA256, want.Rows, want.Invoices)
+			file.SHA256, file.Rows, len(file.Invoices), len(file.Excluded), want.SHA256, want.Rows, want.Invoices)
 	}
 	type total struct {
 		invoices, lines int

@@ -71,7 +71,7 @@ func up(ctx context.Context, pool *pgxpool.Pool, scripts fs.FS, versions string,
 	db := stdlib.OpenDBFromPool(pool)
 	defer func() { err = errors.Join(err, db.Close()) }() // closes no connection of the pool
 	provider, err := goose.NewProvider(goose.DialectPostgres, db, folder,
-		goose.WithTableName(versions), goose.WithSessionLocker(impatient{locker}), goose.WithDisableGlobalRegistry(true))
+		goose.WithTableName(versions), goose.WithSessionLocker(shortLockWaits{locker}), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return fmt.Errorf("migrations: %w", err)
 	}
@@ -83,7 +83,7 @@ func up(ctx context.Context, pool *pgxpool.Pool, scripts fs.FS, versions string,
 		if busy, ok := errors.AsType[*pgconn.PgError](err); !ok || busy.Code != codeLockNotAvailable {
 			return err
 		}
-		users := longest(ctx, pool)
+		users := longestTransactions(ctx, pool)
 		if time.Since(began) > patience {
 			return fmt.Errorf("a table was in use for %s; the longest transactions: %s: %w", time.Since(began).Round(time.Second), users, err)
 		}
@@ -106,10 +106,10 @@ func refuseNewer(ctx context.Context, provider *goose.Provider, versions string)
 	return err
 }
 
-// impatient bounds the waits for locks in the session that runs the scripts.
-type impatient struct{ lock.SessionLocker }
+// shortLockWaits bounds the waits for locks in the session that runs the scripts.
+type shortLockWaits struct{ lock.SessionLocker }
 
-func (l impatient) SessionLock(ctx context.Context, conn *sql.Conn) error {
+func (l shortLockWaits) SessionLock(ctx context.Context, conn *sql.Conn) error {
 	if err := l.SessionLocker.SessionLock(ctx, conn); err != nil {
 		return err
 	}
@@ -117,14 +117,14 @@ func (l impatient) SessionLock(ctx context.Context, conn *sql.Conn) error {
 	return err
 }
 
-func (l impatient) SessionUnlock(ctx context.Context, conn *sql.Conn) error {
+func (l shortLockWaits) SessionUnlock(ctx context.Context, conn *sql.Conn) error {
 	_, err := conn.ExecContext(ctx, "RESET lock_timeout")
 	return errors.Join(err, l.SessionLocker.SessionUnlock(ctx, conn))
 }
 
-// longest describes the transactions that have been open for longest. They most likely hold
+// longestTransactions describes the transactions that have been open for longest. They most likely hold
 // the locks for which a script waits.
-func longest(ctx context.Context, pool *pgxpool.Pool) string {
+func longestTransactions(ctx context.Context, pool *pgxpool.Pool) string {
 	var users *string
 	err := pool.QueryRow(ctx, `
 		SELECT string_agg(format('pid %s (%s, %s) for %s', pid, application_name, state, date_trunc('second', now() - xact_start)), '; ')

@@ -101,9 +101,9 @@ type server struct {
 	base  *url.URL
 	admin *pgxpool.Pool
 	// prefix keeps processes that share a server apart.
-	prefix string
-	count  atomic.Int64
-	held   *os.File // tells the reaper that this process lives
+	prefix      string
+	count       atomic.Int64
+	reaperInput *os.File // tells the reaper that this process lives
 }
 
 // shared is the server of this process, started at its first use.
@@ -153,7 +153,7 @@ func startServer() (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.held = held
+	s.reaperInput = held
 	return s, nil
 }
 

@@ -69,7 +69,7 @@ func TestConnectionLeftOpenDoesNotKeepTheDatabase(t *testing.T) {
 func TestNothingIsLeftOfAKilledProcess(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Dir(filepath.Dir(socketDir(t, runChild(t, "kill", ""))))
-	await(t, "the killed process's folder to go", func() bool {
+	waitFor(t, "the killed process's folder to go", func() bool {
 		_, err := os.Stat(dir)
 		return errors.Is(err, fs.ErrNotExist)
 	})
@@ -78,7 +78,7 @@ func TestNothingIsLeftOfAKilledProcess(t *testing.T) {
 func TestNothingIsLeftOfAPanic(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Dir(filepath.Dir(socketDir(t, runChild(t, "panic", ""))))
-	await(t, "the panicked process's folder to go", func() bool {
+	waitFor(t, "the panicked process's folder to go", func() bool {
 		_, err := os.Stat(dir)
 		return errors.Is(err, fs.ErrNotExist)
 	})
@@ -171,8 +171,8 @@ func socketDir(t *testing.T, url string) string {
 	return config.Host
 }
 
-// await polls for a condition.
-func await(t *testing.T, what string, condition func() bool) {
+// waitFor polls for a condition.
+func waitFor(t *testing.T, what string, condition func() bool) {
 	t.Helper()
 	poll := time.NewTicker(20 * time.Millisecond)
 	defer poll.Stop()

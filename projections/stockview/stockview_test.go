@@ -22,8 +22,8 @@ import (
 
 var start = time.Date(2011, 4, 18, 9, 0, 0, 0, time.UTC)
 
-// shelf is an item driven by the domain itself, beside the view.
-type shelf struct {
+// stockStream records the events of one stock by the domain itself. The view is compared with it.
+type stockStream struct {
 	*viewtest.Bench
 	key    stock.Key
 	state  stock.State
@@ -35,10 +35,10 @@ var stocks = decidertest.Decider[stock.Command, stock.Event, stock.State]{
 	Decide: stock.Decide, Evolve: stock.Evolve, About: stock.About, Recall: stock.Recall,
 }
 
-func (s *shelf) at() stock.At { return stock.At{Key: s.key, Now: s.now} }
+func (s *stockStream) at() stock.At { return stock.At{Key: s.key, Now: s.now} }
 
 // do asks the domain and records what it decides; refusals record nothing.
-func (s *shelf) do(cmd stock.Command) {
+func (s *stockStream) do(cmd stock.Command) {
 	s.Helper()
 	events, err := stocks.Ask(cmd, s.state, s.events)
 	if _, refused := errors.AsType[*rule.Rejection](err); err != nil && !refused {
@@ -56,7 +56,7 @@ func (s *shelf) do(cmd stock.Command) {
 }
 
 // random asks for one of everything that can happen.
-func (s *shelf) random(r *rand.Rand) {
+func (s *stockStream) random(r *rand.Rand) {
 	order := unit.OrderID("o-" + strconv.Itoa(r.IntN(12)))
 	reservation := stock.ReservationIDFor(order, s.key.SKU, s.key.Location)
 	q := unit.Quantity(1 + r.IntN(20))
@@ -104,7 +104,7 @@ func TestLevelsEqualTheDomainsOwnFoldAtAnyTime(t *testing.T) {
 	b := viewtest.New(t, stockview.View())
 	const seed = 20110418
 	r := rand.New(rand.NewPCG(seed, 1))
-	shelves := []*shelf{
+	shelves := []*stockStream{
 		{Bench: b, key: stock.Key{SKU: "85123A", Location: "main"}, now: start},
 		{Bench: b, key: stock.Key{SKU: "85123A", Location: "back"}, now: start},
 		{Bench: b, key: stock.Key{SKU: "BANK CHARGES", Location: "main"}, now: start},
@@ -132,7 +132,7 @@ func TestLevelsEqualTheDomainsOwnFoldAtAnyTime(t *testing.T) {
 	b.SameWhenRebuilt("stock")
 }
 
-func (s *shelf) compare(now time.Time) {
+func (s *stockStream) compare(now time.Time) {
 	s.Helper()
 	l, err := stockview.LevelOf(s.Context(), s.Pool, string(s.key.SKU), string(s.key.Location), now)
 	if err != nil {
@@ -153,7 +153,7 @@ func (s *shelf) compare(now time.Time) {
 	s.comparePromises(now)
 }
 
-func (s *shelf) comparePromises(now time.Time) {
+func (s *stockStream) comparePromises(now time.Time) {
 	s.Helper()
 	f := stockview.PromiseFilter{SKUs: []string{string(s.key.SKU)}, Locations: []string{string(s.key.Location)}}
 	reservations, err := stockview.Reservations(s.Context(), s.Pool, f, now, query.Page{Limit: 500})
@@ -190,7 +190,7 @@ func (s *shelf) comparePromises(now time.Time) {
 }
 
 // compareHistory adds up the movement book, read forwards and backwards.
-func (s *shelf) compareHistory() {
+func (s *stockStream) compareHistory() {
 	s.Helper()
 	h := stockview.History{Log: s.Log}
 	read := func(f stockview.MovementFilter, limit int) (all []stockview.Movement) {
@@ -232,7 +232,7 @@ func (s *shelf) compareHistory() {
 func TestAnAlertIsOpenWhileAvailableIsAtOrBelowTheReorderPoint(t *testing.T) {
 	t.Parallel()
 	b := viewtest.New(t, stockview.View())
-	s := &shelf{Bench: b, key: stock.Key{SKU: "22423", Location: "main"}, now: start}
+	s := &stockStream{Bench: b, key: stock.Key{SKU: "22423", Location: "main"}, now: start}
 	alerts := func(now time.Time) []stockview.Alert {
 		t.Helper()
 		b.CaughtUp()

@@ -167,7 +167,7 @@ func record(b *viewtest.Bench, v *invoice) {
 	case "SALE", "FREE_ORDER":
 		viewtest.Fact(b, order.Stream(unit.OrderID(v.number)), meta, order.Encode, sale(v)...)
 	case "CANCELLATION":
-		viewtest.Fact(b, returns.Stream(unit.ReturnID(v.number)), meta, returns.Encode, comeback(v)...)
+		viewtest.Fact(b, returns.Stream(unit.ReturnID(v.number)), meta, returns.Encode, returnEvents(v)...)
 	case "BAD_DEBT":
 		viewtest.Fact(b, returns.Stream(unit.ReturnID(v.number)), meta, returns.Encode, note(v, "bad_debt", v.lines))
 	default:
@@ -207,7 +207,7 @@ func sale(v *invoice) []order.Event {
 	return append(events, order.Confirmed{}, order.Shipped{ShipmentID: unit.ShipmentID(v.number), Location: "main", Lines: shipped})
 }
 
-func comeback(v *invoice) []returns.Event {
+func returnEvents(v *invoice) []returns.Event {
 	q := returns.Requested{ReturnID: unit.ReturnID(v.number), CustomerID: unit.CustomerID(v.customer), Reference: v.number, Currency: "GBP", Country: v.country}
 	var arrived []returns.ReceivedLine
 	for i, l := range v.lines {
