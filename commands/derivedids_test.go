@@ -45,6 +45,7 @@ var askedTwice = map[*unit.Derivation]string{
 
 	unit.NewOrder: "derived order", unit.CheckoutReservation: "sale", unit.CheckoutReserve: "sale", unit.CheckoutOutcome: "sale", unit.CheckoutPlace: "sale",
 	unit.CheckoutRelease: "refusal", unit.CheckoutClaim: "refusal", unit.CheckoutWithdraw: "orderid_test.go:TestCartsCheckedOutAtOnceUnderOneOrderIDAreOneOrder",
+	unit.MergeOutcome: "merge", unit.MergeRefuse: "merge_test.go:TestMergesAtTheSameMomentKeepTheGoods",
 	unit.FulfilOrder: "sale", unit.MoveCommit: "sale", unit.MoveShip: "sale", unit.MoveShipForced: "forced parcel", unit.MoveRelease: "cancelation",
 	unit.MoveDeallocate: "cancelation", unit.MoveReserve: "lost stock", unit.MoveCommitOver: "lost stock", unit.RetryReservation: "lost stock",
 	unit.RemedyTransaction: "lost stock",
@@ -95,6 +96,15 @@ var derivations = map[string]func(s *shop, o owner){
 	"refusal": func(s *shop, o owner) {
 		if result := s.buy(o, 500, o.order); result.Placed || result.OrderIDTaken {
 			s.T.Fatalf("checkout: %+v", result)
+		}
+	},
+	"merge": func(s *shop, o owner) {
+		more := o.cart + "-2"
+		s.Must(s.FillCart(o.cart, map[unit.SKU]unit.Quantity{o.sku: 2}))
+		s.Must(s.FillCart(more, map[unit.SKU]unit.Quantity{o.sku: 1}))
+		s.Must(s.merge(o.cart, more))
+		if now := s.CartState(o.cart); now.Units != 3 {
+			s.T.Fatalf("the cart has %d units, want 3", now.Units)
 		}
 	},
 	"forced parcel": func(s *shop, o owner) {

@@ -99,7 +99,7 @@ func cartOf(c cartview.Cart) resource.Cart {
 func cartSummary(s cartview.Summary) resource.CartSummary {
 	return resource.CartSummary{
 		CartFacts: resource.CartFacts{
-			CartID: s.CartID, Status: s.Phase, CustomerID: s.CustomerID, Currency: s.Currency, Country: s.Country, OrderID: s.OrderID,
+			CartID: s.CartID, Status: s.Phase, CustomerID: s.CustomerID, Currency: s.Currency, Country: s.Country, OrderID: s.OrderID, MergedInto: s.MergedInto,
 			LineCount: s.LineCount, Units: s.Units, Total: resource.MoneyIn(s.Currency, s.Total), Revision: s.Revision,
 		},
 		Channel: s.Channel, Short: s.Short, OpenedAt: s.OpenedAt, ChangedAt: s.ChangedAt, RecordedAt: s.RecordedAt,

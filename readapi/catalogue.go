@@ -86,7 +86,7 @@ type listCartsInput struct {
 	Paging
 	Counting
 	Period
-	Status     []string `query:"status" maxItems:"10" enum:"open,completing,completed,expired,abandoned"`
+	Status     []string `query:"status" maxItems:"10" enum:"open,completing,completed,expired,abandoned,merged"`
 	CustomerID []string `query:"customer_id" maxItems:"100" minLength:"1" maxLength:"64"`
 	Channel    []string `query:"channel" maxItems:"100" minLength:"1" maxLength:"32"`
 	Sort       string   `query:"sort" enum:"changed_at,-changed_at,opened_at,-opened_at,total,-total" default:"-changed_at" doc:"By default the cart that was changed last comes first. Totals in different currencies are compared as plain numbers."`

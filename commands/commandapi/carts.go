@@ -213,6 +213,27 @@ func (a *api) expireCart(ctx context.Context, c call, in *CartPath) (*response[r
 	return a.changeCart(ctx, c, id, cart.Expire{})
 }
 
+type mergeCartInput struct {
+	CartPath
+	Body struct {
+		From string `json:"from" minLength:"1" maxLength:"64" doc:"The cart whose lines come into this one. It ends."`
+	}
+}
+
+func (a *api) mergeCart(ctx context.Context, c call, in *mergeCartInput) (*response[resource.Cart], error) {
+	var bad check
+	into := inPath(&bad, "cart_id", in.CartID, unit.ParseCartID)
+	from := inBody(&bad, "/from", in.Body.From, unit.ParseCartID)
+	if err := bad.err(); err != nil {
+		return nil, err
+	}
+	done, err := a.service.MergeCart(ctx, c.Call, into, from)
+	if err != nil {
+		return nil, withPosition(ctx, err, done.Position)
+	}
+	return a.cart(ctx, into, done)
+}
+
 func (a *api) changeCart(ctx context.Context, c call, id unit.CartID, wanted ...cart.Command) (*response[resource.Cart], error) {
 	done, err := a.service.Cart(ctx, c.Call, id, wanted...)
 	if err != nil {

@@ -175,8 +175,8 @@ func placedOrder[B any](ctx context.Context, a *api, id unit.OrderID, done aggre
 	return view(ctx, a.service.ViewOrder, id, body)
 }
 
-// withPosition adds a position to the refusal of a checkout that was recorded and then
-// refused. From this position on, reads show the cart as open again.
+// withPosition adds a position to the refusal of a checkout or a merge that was recorded and
+// then refused. From this position on, reads show the cart as open again.
 func withPosition(ctx context.Context, err error, position eventstore.Position) error {
 	refused := problem.From(ctx, known(ctx, err))
 	if eventstore.Start.Before(position) {

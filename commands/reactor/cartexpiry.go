@@ -12,7 +12,7 @@ import (
 )
 
 // An open cart expires some time after its last change. Its timer is set when the cart is
-// opened, and again when a refused checkout opens it again. The timer is not moved with each
+// opened, and again when a refused checkout or merge opens it again. The timer is not moved with each
 // change, because most carts are checked out long before. When the timer is due, the cart's
 // last change is read, and the timer is postponed if the change is too recent.
 
@@ -26,19 +26,20 @@ type cartTimers struct {
 func (t cartTimers) observe(event cart.Event, e eventstore.Recorded) {
 	id := unit.CartID(strings.TrimPrefix(e.Stream, cart.Stream("")))
 	switch event.(type) {
-	case cart.Opened, cart.CheckoutRefused:
+	case cart.Opened, cart.CheckoutRefused, cart.MergeRefused:
 		if t.after > 0 {
 			t.set(Timer{Deadline: cartDeadline(id), DueAt: e.RecordedAt.Add(t.after)})
 		}
-	case cart.CheckoutStarted, cart.CheckedOut, cart.Abandoned, cart.Expired:
+	case cart.CheckoutStarted, cart.CheckedOut, cart.Abandoned, cart.Expired, cart.MergedInto:
 		t.clear(cartDeadline(id))
-	case cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged:
+	case cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged, cart.MergedFrom, cart.MergeDeclined:
 		// When the cart's timer is due, it reads the last of these changes.
 	}
 }
 
-// cartLifeFilter selects the events that open and end carts.
-var cartLifeFilter = eventstore.Filter{TypePrefixes: []string{"cart.opened.", "cart.checkout", "cart.checked_out.", "cart.abandoned.", "cart.expired."}}
+// cartLifeFilter selects the events that open and end carts. MergedFrom ends the merge of
+// another cart.
+var cartLifeFilter = eventstore.Filter{TypePrefixes: []string{"cart.opened.", "cart.checkout", "cart.checked_out.", "cart.abandoned.", "cart.expired.", "cart.merge"}}
 
 // adoptCarts sets the timers of all carts that are open at a position. This is needed if the
 // timers in the database were set by another rule, because the shop has changed how long its

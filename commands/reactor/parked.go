@@ -10,19 +10,20 @@ import (
 	"github.com/google/uuid"
 
 	"daybook/commands/aggregate"
+	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/unit"
 	"daybook/eventstore"
 )
 
-// Process is unfinished work. It is a checkout, an order or a return with open steps, a timer,
+// Process is unfinished work. It is a checkout, a merge of two carts, an order or a return with open steps, a timer,
 // an event that cannot be read (so nobody knows what follows from it), or an event that
 // another program wrote into a stream of the shop.
 type Process struct {
 	ID      uuid.UUID
-	Kind    string // checkout, order, return, event or timer
+	Kind    string // checkout, order, return, merge, event or timer
 	Subject string // the id of the cart, order or return; of an event: its stream; of a timer: its target
-	Step    string // of a checkout: the order; of a return: what is open; of an event: its type; of a timer: what is due
+	Step    string // of a checkout: the order; of a return: what is open; of a merge: the other cart; of an event: its type; of a timer: what is due
 	// The event that began it.
 	Stream   string
 	Revision int64
@@ -89,8 +90,12 @@ func undecodable(e eventstore.Recorded, cause error, now time.Time) Process {
 
 // streams returns the streams to watch: after a new event there, a try may succeed.
 func (p Process) streams() []string {
-	if p.Kind == string(workCheckout) {
+	switch workKind(p.Kind) {
+	case workCheckout:
 		return []string{p.Stream, order.Stream(unit.OrderID(p.Step))}
+	case workMerge:
+		return []string{p.Stream, cart.Stream(unit.CartID(p.Step))}
+	case workOrder, workReturn, workEvent, workTimer:
 	}
 	return []string{p.Stream}
 }
@@ -185,7 +190,7 @@ func (p *Processes) finish(ctx context.Context, parked Process) (set []Timer, cl
 	switch work.key.kind {
 	case workCheckout:
 		work.ID = parked.Step
-	case workOrder, workReturn:
+	case workOrder, workReturn, workMerge:
 	case workEvent:
 		return p.finishEvent(ctx, work, parked.Revision)
 	case workTimer:

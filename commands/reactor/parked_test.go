@@ -51,6 +51,10 @@ func (s *stubborn) FinishReturn(_ context.Context, _ eventstore.Metadata, id uni
 	return s.finish(string(id))
 }
 
+func (s *stubborn) FinishMerge(_ context.Context, _ eventstore.Metadata, id unit.CartID) error {
+	return s.finish(string(id))
+}
+
 func (s *stubborn) Driving(string) bool { return false }
 
 func (s *stubborn) tries(id string) int {

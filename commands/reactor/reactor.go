@@ -68,6 +68,8 @@ type Finisher interface {
 	FinishCheckout(ctx context.Context, id unit.CartID, orderID unit.OrderID) error
 	FinishOrder(ctx context.Context, meta eventstore.Metadata, id unit.OrderID) error
 	FinishReturn(ctx context.Context, meta eventstore.Metadata, id unit.ReturnID) error
+	// FinishMerge ends the merge of a cart into another.
+	FinishMerge(ctx context.Context, meta eventstore.Metadata, id unit.CartID) error
 
 	// ExpireOrder ends an order that was not confirmed in time.
 	ExpireOrder(ctx context.Context, meta eventstore.Metadata, id unit.OrderID, now time.Time) error
@@ -438,6 +440,8 @@ func finishAs(ctx context.Context, finisher Finisher, work Work) error {
 		return finisher.FinishOrder(ctx, eventstore.MetadataOrNone(work.Meta), unit.OrderID(work.ID))
 	case workReturn:
 		return finisher.FinishReturn(ctx, eventstore.MetadataOrNone(work.Meta), unit.ReturnID(work.ID))
+	case workMerge:
+		return finisher.FinishMerge(ctx, eventstore.MetadataOrNone(work.Meta), unit.CartID(work.ID))
 	case workEvent, workTimer:
 	}
 	panic("reactor: unknown kind of work")

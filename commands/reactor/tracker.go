@@ -39,14 +39,15 @@ const (
 	workCheckout workKind = "checkout"
 	workOrder    workKind = "order"
 	workReturn   workKind = "return"
+	workMerge    workKind = "merge"
 )
 
-// workKey identifies unfinished work: a checkout (by cart and order), an order, or a step of a
-// return.
+// workKey identifies unfinished work: a checkout (by cart and order), an order, a step of a
+// return, or a merge (by its two carts).
 type workKey struct {
 	kind workKind
 	id   string // of the cart, the order or the return
-	step string // of a checkout: the order; of a return: the receipt, or what its orders are asked
+	step string // of a checkout: the order; of a return: the receipt, or what its orders are asked; of a merge: the other cart
 }
 
 func checkoutWork(id unit.CartID, orderID unit.OrderID) workKey {
@@ -241,8 +242,15 @@ func (t *tracker) cart(e eventstore.Recorded) error {
 			work.refused = true
 			t.endIfReleased(work)
 		}
-	case cart.CheckedOut, cart.Opened, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged, cart.Abandoned, cart.Expired:
-		// A successful checkout ends when its order is placed.
+	case cart.CheckedOut, cart.Opened, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged, cart.Abandoned, cart.Expired, cart.MergeDeclined:
+		// A successful checkout ends when its order is placed. A declined merge ends when the first
+		// cart is open again.
+	case cart.MergedInto:
+		t.begin(workKey{workMerge, string(cartOf(e.Stream)), string(event.Into)}, e)
+	case cart.MergedFrom:
+		t.end(workMerge, string(event.From), string(cartOf(e.Stream)))
+	case cart.MergeRefused:
+		t.end(workMerge, string(cartOf(e.Stream)), string(event.Into))
 	}
 	return nil
 }

@@ -282,7 +282,7 @@ func TestLines(t *testing.T)    { carts.Run(t, lineRows(t)) }
 func TestCheckout(t *testing.T) { carts.Run(t, checkoutRows(t)) }
 
 func TestEveryRefusalHasARow(t *testing.T) {
-	carts.EveryRefusalHasARow(t, Rejections, lineRows(t), checkoutRows(t), limitRows(t))
+	carts.EveryRefusalHasARow(t, Rejections, lineRows(t), checkoutRows(t), limitRows(t), mergeRows(t))
 }
 
 func TestStream(t *testing.T) {
@@ -408,5 +408,10 @@ func TestWireForm(t *testing.T) {
 		CheckedOut{OrderID: "o1", Held: []Reservation{held}, Dropped: []int{2}, Shortages: []Shortage{{SKU: "85123A", Location: "main", Lines: []int{1, 2}, Requested: 6, Available: 2, Reason: "stock-insufficient"}}},
 		Abandoned{Reason: "changed my mind"},
 		Expired{},
+		MergedInto{Into: "c2", Attempt: 1},
+		MergedInto{Into: "c2", Attempt: 2, IfRevision: new(int64(0))},
+		MergeRefused{Into: "c2", Attempt: 1, Reason: "cart-full"},
+		MergedFrom{From: "c1", Attempt: 1},
+		MergeDeclined{From: "c1", Attempt: 1, Reason: "cart-full"},
 	})
 }

@@ -18,6 +18,10 @@ const (
 	typeCheckedOut      = "cart.checked_out.v1"
 	typeAbandoned       = "cart.abandoned.v1"
 	typeExpired         = "cart.expired.v1"
+	typeMergedInto      = "cart.merged_into.v1"
+	typeMergeRefused    = "cart.merge_refused.v1"
+	typeMergedFrom      = "cart.merged_from.v1"
+	typeMergeDeclined   = "cart.merge_declined.v1"
 )
 
 var decoders = wire.Decoders[Event]{
@@ -34,6 +38,10 @@ var decoders = wire.Decoders[Event]{
 	typeCheckedOut:      read[CheckedOut],
 	typeAbandoned:       read[Abandoned],
 	typeExpired:         read[Expired],
+	typeMergedInto:      read[MergedInto],
+	typeMergeRefused:    read[MergeRefused],
+	typeMergedFrom:      read[MergedFrom],
+	typeMergeDeclined:   read[MergeDeclined],
 }
 
 func read[E Event](data []byte) (Event, error) { return wire.Read[E](data) }
@@ -71,6 +79,14 @@ func typeName(e Event) string {
 		return typeAbandoned
 	case Expired:
 		return typeExpired
+	case MergedInto:
+		return typeMergedInto
+	case MergeRefused:
+		return typeMergeRefused
+	case MergedFrom:
+		return typeMergedFrom
+	case MergeDeclined:
+		return typeMergeDeclined
 	}
 	panic("cart: unknown event")
 }

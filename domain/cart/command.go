@@ -149,6 +149,36 @@ type Abandon struct {
 // compared the time; Decide does not.
 type Expire struct{}
 
+// MergeInto ends an open cart whose lines go into another cart. Sent again with the same other
+// cart, it changes nothing. The caller then sends MergeFrom to the other cart.
+type MergeInto struct {
+	Into       unit.CartID
+	IfRevision *int64 // as in MergedInto
+}
+
+// MergeFrom adds the lines of a cart that was merged into this one. Units join the line that
+// has the same offer, as with AddLine.Join. The rules do not notice if it is sent twice; the
+// caller must send it and DeclineMerge under one command id, so that one of them happens once.
+type MergeFrom struct {
+	From    unit.CartID
+	Attempt int
+	Lines   []Line // of the other cart
+}
+
+// DeclineMerge records that this cart does not take the lines; see MergeFrom.
+type DeclineMerge struct {
+	From    unit.CartID
+	Attempt int
+	Reason  string // the code of the refusal
+}
+
+// RefuseMerge opens a cart again whose lines the other cart has declined. It changes nothing
+// if that attempt is not under way any more.
+type RefuseMerge struct {
+	Attempt int
+	Reason  string // as in DeclineMerge
+}
+
 func (Open) cartCommand()             {}
 func (AddLine) cartCommand()          {}
 func (ChangeQuantity) cartCommand()   {}
@@ -162,3 +192,7 @@ func (CompleteCheckout) cartCommand() {}
 func (WithdrawCheckout) cartCommand() {}
 func (Abandon) cartCommand()          {}
 func (Expire) cartCommand()           {}
+func (MergeInto) cartCommand()        {}
+func (MergeFrom) cartCommand()        {}
+func (DeclineMerge) cartCommand()     {}
+func (RefuseMerge) cartCommand()      {}

@@ -41,6 +41,14 @@ func Decide(cmd Command, s State) ([]Event, error) {
 		return abandon(cmd, s)
 	case Expire:
 		return expire(s)
+	case MergeInto:
+		return mergeInto(cmd, s)
+	case MergeFrom:
+		return mergeFrom(cmd, s)
+	case DeclineMerge:
+		return []Event{MergeDeclined(cmd)}, nil
+	case RefuseMerge:
+		return refuseMerge(cmd, s)
 	}
 	panic("cart: unknown command")
 }
@@ -276,7 +284,7 @@ func expire(s State) ([]Event, error) {
 		return nil, nil
 	case IsOpen:
 		return []Event{Expired{}}, nil
-	case NotOpened, Completing, Completed, IsAbandoned:
+	case NotOpened, Completing, Completed, IsAbandoned, IsMerged:
 	}
 	return nil, notOpen(s)
 }

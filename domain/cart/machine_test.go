@@ -23,6 +23,8 @@ type book struct {
 	done     *CheckoutStarted // that succeeded
 	outcomes map[unit.OrderID]Event
 	ended    bool
+	merged   *MergedInto // under way, or done
+	attempts int
 }
 
 func (b *book) enter(t *rapid.T, e Event) {
@@ -34,16 +36,21 @@ func (b *book) enter(t *rapid.T, e Event) {
 		b.frozen, b.done, b.ended = b.done, nil, false
 		delete(b.outcomes, refused.OrderID)
 	}
-	if b.ended {
+	if _, declines := e.(MergeDeclined); b.ended && !declines {
 		t.Fatalf("%T after the end", e)
 	}
 	switch e.(type) {
+	case MergeRefused:
+		if b.merged == nil {
+			t.Fatalf("%T without a merge", e)
+		}
+	case MergeDeclined: // at any time
 	case CheckoutRefused, CheckedOut:
 		if b.frozen == nil {
 			t.Fatalf("%T without a checkout", e)
 		}
-	case Opened, LineAdded, QuantityChanged, LineRemoved, CustomerChanged, CountryChanged, CheckoutStarted, Abandoned, Expired:
-		if b.frozen != nil {
+	case Opened, LineAdded, QuantityChanged, LineRemoved, CustomerChanged, CountryChanged, CheckoutStarted, Abandoned, Expired, MergedInto, MergedFrom:
+		if b.frozen != nil || b.merged != nil {
 			t.Fatalf("%T while frozen", e)
 		}
 	}
@@ -73,6 +80,17 @@ func (b *book) enter(t *rapid.T, e Event) {
 		b.ended = true
 	case Abandoned, Expired:
 		b.ended = true
+	case MergedInto:
+		if b.attempts++; e.Attempt != b.attempts || len(b.lines) == 0 {
+			t.Fatalf("merge %d of %d lines is said to be %d", b.attempts, len(b.lines), e.Attempt)
+		}
+		b.merged = &e
+	case MergeRefused:
+		if e.Attempt != b.merged.Attempt || e.Into != b.merged.Into {
+			t.Fatalf("%+v ends %+v", e, b.merged)
+		}
+		b.merged = nil
+	case MergedFrom, MergeDeclined:
 	}
 }
 
@@ -109,7 +127,7 @@ func command(t *rapid.T) Command {
 	line := rapid.IntRange(1, 5)
 	quantity := rapid.Int64Range(0, 3)
 	order := func() unit.OrderID { return unit.OrderID(fmt.Sprintf("o%d", rapid.IntRange(1, 4).Draw(t, "order"))) }
-	switch rapid.IntRange(0, 15).Draw(t, "command") {
+	switch rapid.IntRange(0, 19).Draw(t, "command") {
 	case 0, 1, 2, 3:
 		return AddLine{SKU: "LAMP", Join: rapid.Bool().Draw(t, "join"), Quantity: unit.Quantity(quantity.Draw(t, "quantity")), Offer: Offer{
 			Kind:  rapid.SampledFrom([]unit.Kind{unit.Stocked, unit.Service}).Draw(t, "kind"),
@@ -135,6 +153,16 @@ func command(t *rapid.T) Command {
 		return SetLines{rapid.SliceOfN(rapid.Custom(func(t *rapid.T) LineQuantity {
 			return LineQuantity{line.Draw(t, "line"), unit.Quantity(quantity.Draw(t, "quantity"))}
 		}), 0, 4).Draw(t, "lines")}
+	case 15:
+		return MergeInto{Into: unit.CartID(fmt.Sprintf("c%d", rapid.IntRange(1, 3).Draw(t, "other")))}
+	case 16:
+		return RefuseMerge{Attempt: rapid.IntRange(0, 3).Draw(t, "attempt")}
+	case 17:
+		return MergeFrom{From: "c9", Attempt: 1, Lines: []Line{
+			{Number: 1, SKU: "LAMP", Kind: unit.Stocked, Quantity: 2, Price: pounds(1)}, {Number: 2, SKU: "LAMP", Kind: unit.Stocked, Quantity: 1, Price: pounds(rapid.IntRange(-1, 2).Draw(t, "price"))},
+		}}
+	case 18:
+		return DeclineMerge{From: "c9", Attempt: 1}
 	case 11:
 		return Open{CartID: "c1", Currency: "GBP"}
 	}
@@ -163,7 +191,8 @@ func TestAnyScriptKeepsTheInvariants(t *testing.T) {
 					b.enter(t, e)
 					s = Evolve(s, e)
 				}
-				if _, repeats := cmd.(AddLine); repeats {
+				switch cmd.(type) { //nolint:gochecksumtype // those that happen again
+				case AddLine, MergeFrom, DeclineMerge:
 					return
 				}
 				if again, err := Decide(cmd, s); err == nil && len(again) > 0 {

@@ -21,6 +21,7 @@ var (
 	ErrAmountLimit      = &rule.Rejection{Code: "cart-amount-limit", Detail: "The absolute line totals of a cart must add up to less than 1,000,000,000,000,000,000."}
 	ErrEmpty            = &rule.Rejection{Code: "cart-empty", Detail: "The cart has no lines."}
 	ErrTotalNegative    = &rule.Rejection{Code: "cart-total-negative", Detail: "The total of the cart is below zero. Money that is owed to a customer needs a return or a credit note."}
+	ErrMergeSelf        = &rule.Rejection{Code: "cart-merge-self", Detail: "A cart cannot be merged into itself."}
 	ErrNoDeadline       = &rule.Rejection{Code: "cart-hold-until-missing", Detail: "A checkout needs a deadline for its reservations."}
 	ErrPolicyUnknown    = &rule.Rejection{Code: "cart-policy-unknown", Detail: "The policy of a checkout is all or nothing, or line by line."}
 	ErrCheckoutUnknown  = &rule.Rejection{Code: "cart-checkout-unknown", Detail: "The cart is not being checked out under this order id."}
@@ -30,7 +31,7 @@ var (
 // Rejections are all refusals of this package.
 var Rejections = []*rule.Rejection{
 	ErrNotFound, ErrExists, ErrNotOpen, ErrLineUnknown, ErrQuantityInvalid, ErrKindUnknown, ErrCurrencyMismatch, ErrPriceNegative,
-	ErrTextTooLong, ErrFull, ErrUnitLimit, ErrAmountLimit, ErrEmpty, ErrTotalNegative, ErrNoDeadline, ErrPolicyUnknown, ErrCheckoutUnknown, ErrCheckoutDecided,
+	ErrTextTooLong, ErrFull, ErrUnitLimit, ErrAmountLimit, ErrEmpty, ErrMergeSelf, ErrTotalNegative, ErrNoDeadline, ErrPolicyUnknown, ErrCheckoutUnknown, ErrCheckoutDecided,
 }
 
 // The outcomes in the facts of ErrCheckoutDecided.
@@ -43,6 +44,9 @@ func notOpen(s State) error {
 	facts := map[string]any{"state": s.Phase}
 	if s.OrderID != "" {
 		facts["order_id"] = s.OrderID
+	}
+	if into := s.MergeTarget(); into != "" {
+		facts["merged_into"] = into
 	}
 	return ErrNotOpen.With("The cart is "+string(s.Phase)+", not open.", facts)
 }

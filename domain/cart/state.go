@@ -11,7 +11,7 @@ import (
 
 // FoldVersion is that of State's shape and of Evolve; a snapshot of another
 // version is not used.
-const FoldVersion = 5
+const FoldVersion = 6
 
 // Limits of a cart. They keep the events that carry all lines at once
 // (CheckoutStarted here, the order's first) below what one append may hold.
@@ -37,7 +37,8 @@ type State struct {
 	// since.
 	First *Recipient `json:"first,omitzero"`
 	// Lines are ordered by number. A cart that became an order has none, because the order
-	// has them. A cart that was abandoned or has expired keeps its lines for its readers.
+	// has them. A cart that was abandoned or has expired keeps its lines for its readers, and
+	// a merged cart keeps them for the cart that takes them.
 	Lines     []Line `json:"lines,omitempty"`
 	TextBytes int    `json:"text_bytes,omitzero"` // of Lines; see MaxTextBytes
 	LastLine  int    `json:"last_line,omitzero"`  // the highest number ever given
@@ -53,6 +54,9 @@ type State struct {
 	Refused []unit.OrderID `json:"refused,omitempty"`
 	// Forgotten has the order ids that have left Refused. It costs 5 to 10 bytes for each.
 	Forgotten bloom.Filter `json:"forgotten,omitzero"`
+	// Merge is the latest merge of this cart into another. It is under way, or done, while
+	// Phase is IsMerged; otherwise it was refused.
+	Merge MergedInto `json:"merge,omitzero"`
 	// Recalled is what the log says about forgotten order ids, for one Decide: see Recall. It
 	// is empty in a state that was folded.
 	Recalled map[unit.OrderID]bool `json:"recalled,omitempty"`
@@ -118,6 +122,7 @@ const (
 	Completed   Phase = "completed"
 	IsExpired   Phase = "expired"
 	IsAbandoned Phase = "abandoned"
+	IsMerged    Phase = "merged" // its lines are, or soon will be, those of another cart
 )
 
 // Total is the exact sum of the lines; it is not rounded.
@@ -127,6 +132,15 @@ func (s State) Total() unit.Money {
 		total = total.Plus(line.Total())
 	}
 	return total
+}
+
+// MergeTarget is the cart that this one was merged into, or is being merged into. It is empty
+// if there is none.
+func (s State) MergeTarget() unit.CartID {
+	if s.Phase != IsMerged {
+		return ""
+	}
+	return s.Merge.Into
 }
 
 // line finds a line by its number.
@@ -185,6 +199,12 @@ func Evolve(s State, e Event) State {
 		s.Phase = IsAbandoned
 	case Expired:
 		s.Phase = IsExpired
+	case MergedInto:
+		s.Phase, s.Merge = IsMerged, e
+	case MergeRefused:
+		s.Phase = IsOpen
+	case MergedFrom, MergeDeclined:
+		// The lines come by events of their own.
 	}
 	return s
 }

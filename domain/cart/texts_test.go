@@ -17,7 +17,10 @@ func TestEveryTextIsChecked(t *testing.T) {
 		"CompleteCheckout.Shortages.Reason": passed,
 		"WithdrawCheckout.Lines.SKUText":    "of the cart's own lines",
 		"WithdrawCheckout.Lines.Title":      "of the cart's own lines",
-	}, lineRows(t), checkoutRows(t), limitRows(t), map[string]row{
+		"MergeFrom.Lines.Title":             catalogue,
+		"DeclineMerge.Reason":               passed,
+		"RefuseMerge.Reason":                passed,
+	}, lineRows(t), checkoutRows(t), limitRows(t), mergeRows(t), map[string]row{
 		"an opening with a line": {
 			When: Open{CartID: "c", Currency: "GBP", Lines: []AddLine{{SKU: "LAMP", SKUText: "lamp", Quantity: 1, Offer: Offer{Kind: unit.Stocked, Price: money(t, "1", "GBP")}}}},
 			Then: []Event{Opened{}},

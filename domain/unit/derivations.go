@@ -10,7 +10,7 @@ var (
 	RequestCommand = derivation("request", "who asks", "idempotency key")
 	// StepCommand is a further command of the same request.
 	StepCommand = derivation("step", "step", "command id")
-	// NextAttemptCommand begins a checkout again after the checkout of the same request was
+	// NextAttemptCommand begins a checkout or a merge again after that of the same request was
 	// refused.
 	NextAttemptCommand = derivation("checkout again", "command id")
 	ImportCommand      = derivation("import", "invoice or step", "step or SKU...")
@@ -51,6 +51,12 @@ var (
 	CheckoutPlace    = derivation("checkout place", "cart id", "order id")
 	CheckoutClaim    = derivation("checkout claim", "cart id", "order id")
 	CheckoutRelease  = derivation("checkout release", "cart id", "order id", "SKU", "location")
+)
+
+// Command ids of a merge of one cart into another.
+var (
+	MergeOutcome = derivation("merge outcome", "cart id", "other cart id", "attempt")
+	MergeRefuse  = derivation("merge refuse", "cart id", "other cart id", "attempt")
 )
 
 // The command ids of an order's fulfilment, and of what it asks of stock.

@@ -129,6 +129,9 @@ func answerProblems(document *huma.OpenAPI, op *huma.Operation) {
 		if status == http.StatusConflict && op.OperationID == "checkout-cart" {
 			response.Headers["Daybook-Position"] = &huma.Header{Description: "From where on the cart is open again; left out where the checkout did not begin.", Schema: &huma.Schema{Type: huma.TypeString}}
 		}
+		if status == http.StatusConflict && op.OperationID == "merge-cart" {
+			response.Headers["Daybook-Position"] = &huma.Header{Description: "From where on the other cart is open again; left out where it was open all the time.", Schema: &huma.Schema{Type: huma.TypeString}}
+		}
 	}
 	shareAnswers(document, op)
 }

@@ -418,6 +418,8 @@ func (s *story) ofCarts() {
 	s.cart("PATCH", "/lines/{line}", "c-1", "/lines/1", `{"quantity":4}`)
 	s.cart("PATCH", "", "c-1", "", `{"customer_id":"ann","country":"Spain","lines":[{"line":1,"quantity":5},{"line":2,"quantity":1}]}`)
 	s.cart("DELETE", "/lines/{line}", "c-1", "/lines/2", "")
+	s.do("POST", "/v1/carts", "/v1/carts", `{"cart_id":"guest","currency":"JPY","lines":[{"sku":"mug","quantity":2}]}`, "", "/v1/carts/guest", resource.Cart{})
+	s.cart("POST", "/merge", "c-1", "/merge", `{"from":"guest"}`)
 	s.cart("POST", "/abandon", "c-1", "/abandon", `{"reason":"too dear"}`)
 	s.cart("POST", "/expire", "c-2", "/expire", "")
 }

@@ -39,8 +39,9 @@ var facts = rows(
 	facing[textFacts](product.ErrTextTooLong, cart.ErrTextTooLong, stock.ErrTextTooLong, order.ErrTextInvalid, returns.ErrTextInvalid),
 
 	// Of carts and their checkout.
-	nothing(cart.ErrNotFound, cart.ErrExists, cart.ErrQuantityInvalid, cart.ErrKindUnknown, cart.ErrPriceNegative, cart.ErrEmpty,
+	nothing(cart.ErrExists, cart.ErrQuantityInvalid, cart.ErrKindUnknown, cart.ErrPriceNegative, cart.ErrMergeSelf,
 		cart.ErrNoDeadline, cart.ErrPolicyUnknown, checkout.ErrDiffers, checkout.ErrOrderIDSpent),
+	facing[otherCartFacts](cart.ErrNotFound, cart.ErrEmpty),
 	facing[cartStateFacts](cart.ErrNotOpen),
 	facing[lineFacts](cart.ErrLineUnknown),
 	facing[currenciesFacts](cart.ErrCurrencyMismatch),
@@ -173,8 +174,13 @@ type (
 		Field string `json:"field" example:"country" doc:"Which text it is."`
 		Max   int    `json:"max_characters" example:"100" doc:"How many characters it may have."`
 	}
+	otherCartFacts struct {
+		CartID unit.CartID `json:"cart_id,omitempty" doc:"Of a merge: the cart that it is about, if that is not the one in the path."`
+	}
 	cartStateFacts struct {
-		State cart.Phase `json:"state" enum:"open,completing,completed,expired,abandoned" doc:"How the cart stands."`
+		State      cart.Phase  `json:"state" enum:"open,completing,completed,expired,abandoned,merged" doc:"How the cart stands."`
+		MergedInto unit.CartID `json:"merged_into,omitempty" doc:"The cart that its lines went into."`
+		CartID     unit.CartID `json:"cart_id,omitempty" doc:"Of a merge: the cart that it is about, if that is not the one in the path."`
 	}
 	lineFacts struct {
 		Line int `json:"line"`

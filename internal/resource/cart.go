@@ -10,11 +10,12 @@ import (
 // CartFacts is what both a list and a single answer say of a cart.
 type CartFacts struct {
 	CartID     string `json:"cart_id"`
-	Status     string `json:"status" enum:"open,completing,completed,expired,abandoned"`
+	Status     string `json:"status" enum:"open,completing,completed,expired,abandoned,merged"`
 	CustomerID string `json:"customer_id,omitempty"`
 	Currency   string `json:"currency"`
 	Country    string `json:"country,omitempty"`
 	OrderID    string `json:"order_id,omitempty" doc:"Of the checkout under way, or of the order it became."`
+	MergedInto string `json:"merged_into,omitempty" doc:"The cart that its lines went into. A merge that is under way may still be refused; then this cart is open again."`
 	LineCount  int    `json:"line_count"`
 	Units      int64  `json:"units"`
 	Total      Money  `json:"total"`
@@ -70,7 +71,7 @@ func CartOf(s cart.State, revision int64) Cart {
 	return Cart{
 		CartFacts: CartFacts{
 			CartID: string(s.CartID), Status: string(s.Phase), CustomerID: string(s.CustomerID), Currency: string(s.Currency), Country: s.Country,
-			OrderID: string(s.OrderID), LineCount: len(s.Lines), Units: int64(units), Total: MoneyOf(total), Revision: revision,
+			OrderID: string(s.OrderID), MergedInto: string(s.MergeTarget()), LineCount: len(s.Lines), Units: int64(units), Total: MoneyOf(total), Revision: revision,
 		},
 		Lines: listed(s.Lines, cartLine),
 	}

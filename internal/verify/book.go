@@ -33,6 +33,7 @@ type Book struct {
 	checkouts map[unit.OrderID][]*checkoutAttempt // by order id; two carts may have been checked out under one
 	claimed   map[unit.OrderID]unit.CartID        // the cart that got the order id
 	restocked map[returnAtStock]unit.Quantity     // what stock took back for a return
+	merges    map[merge]*merging
 
 	eventsRead   int64                // all events of the log
 	events       int64                // of these, the ones in the shop's streams
@@ -81,6 +82,7 @@ type Cart struct {
 	shortages []cart.Shortage
 	dropped   []int
 	reason    string
+	arrival   *outcome // lines of another cart come in, by the events of one append
 }
 
 // Order is an order, with what the view shows and the domain's fold does not keep.
@@ -131,6 +133,7 @@ func newBook(now time.Time, grace time.Duration, shop Shop) *Book {
 		checkouts:    map[unit.OrderID][]*checkoutAttempt{},
 		claimed:      map[unit.OrderID]unit.CartID{},
 		restocked:    map[returnAtStock]unit.Quantity{},
+		merges:       map[merge]*merging{},
 		streams:      map[string]lastEvent{},
 		unreadable:   map[string]*unreadableStream{},
 		others:       newOtherStreams(),
@@ -147,7 +150,7 @@ func newBook(now time.Time, grace time.Duration, shop Shop) *Book {
 // checks makes all checks that need only the log.
 func (b *Book) checks() []*Check {
 	checks := b.eventChecks()
-	for _, check := range []func() *Check{b.checkStock, b.checkOrders, b.checkStockOfOrders, b.checkCarts, b.checkReturns, b.checkOrdersAndReturns} {
+	for _, check := range []func() *Check{b.checkStock, b.checkOrders, b.checkStockOfOrders, b.checkCarts, b.checkMerges, b.checkReturns, b.checkOrdersAndReturns} {
 		checks = append(checks, b.safely(check))
 	}
 	return checks
@@ -314,8 +317,10 @@ func (b *Book) foldCart(e *event, id unit.CartID, value cart.Event) {
 		c.shortages, c.dropped = value.Shortages, value.Dropped
 	case cart.Abandoned:
 		c.reason = value.Reason
-	case cart.Expired, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged:
+	case cart.Expired, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged,
+		cart.MergedInto, cart.MergeRefused, cart.MergedFrom, cart.MergeDeclined:
 	}
+	b.foldMerge(e, id, c, value)
 	c.State = cart.Evolve(c.State, value)
 	c.changedAt, c.last = e.at, e.lastEvent()
 }

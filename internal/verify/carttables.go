@@ -23,13 +23,13 @@ func compareCarts(ctx context.Context, b *Book, from build) ([]*Check, error) {
 }
 
 type cartRow struct {
-	id, phase, customer, currency, country, channel, order string
-	lineCount                                              int
-	units, revision                                        int64
-	total                                                  decimal.Decimal
-	short                                                  bool
-	openedAt, changedAt, recordedAt                        time.Time
-	state                                                  []byte
+	id, phase, customer, currency, country, channel, order, merged string
+	lineCount                                                      int
+	units, revision                                                int64
+	total                                                          decimal.Decimal
+	short                                                          bool
+	openedAt, changedAt, recordedAt                                time.Time
+	state                                                          []byte
 }
 
 func (r *cartRow) columns() []column[*Cart] {
@@ -41,6 +41,7 @@ func (r *cartRow) columns() []column[*Cart] {
 		equals("country", &r.country, func(c *Cart) string { return projections.Key(c.Country) }),
 		equals("channel", &r.channel, func(c *Cart) string { return c.channel }),
 		equals("order_id", &r.order, func(c *Cart) string { return string(c.OrderID) }),
+		equals("merged_into", &r.merged, func(c *Cart) string { return string(c.MergeTarget()) }),
 		equals("line_count", &r.lineCount, func(c *Cart) int { return len(c.Lines) }),
 		equals("units", &r.units, func(c *Cart) (sum int64) {
 			for _, l := range c.Lines {

@@ -41,6 +41,7 @@ const (
 	sumsOfEvents = "stock: every quantity is the sum of its events"
 	ordersAddUp  = "orders: lines, holdings and totals add up; nothing is left undone"
 	bothWays     = "stock and orders: each promise has its order, each order its promise"
+	mergesAgree  = "carts: the lines of a merged cart came into one other cart, once"
 	cartsAgree   = "carts and orders: each checkout that succeeded has its order"
 	returnsAgree = "returns: received, refunded and taken back agree"
 	ordersAgree  = "orders and returns: no unit comes back twice, refunds are on both"
@@ -73,6 +74,21 @@ func (f faultyLog) cart(events ...cart.Event) {
 	f.t.Helper()
 	facts(f.t, f.log, cart.Stream("c1"), cart.Encode, events...)
 }
+
+// other is cart c2, which takes lines of cart c1.
+func (f faultyLog) other(events ...cart.Event) {
+	f.t.Helper()
+	events = append([]cart.Event{cart.Opened{CartID: "c2", Currency: "GBP"}}, events...)
+	facts(f.t, f.log, cart.Stream("c2"), cart.Encode, events...)
+}
+
+// inCart is a line of so many mugs.
+func inCart(line int, units unit.Quantity) cart.Event {
+	return cart.LineAdded{Line: cart.Line{Number: line, SKU: mugs.SKU, Kind: unit.Stocked, Quantity: units, Price: gbp("2.50")}}
+}
+
+// comes says that lines of cart c1 come into a cart.
+var comes = cart.MergedFrom{From: "c1", Attempt: 1}
 
 func (f faultyLog) returns(events ...returns.Event) {
 	f.t.Helper()
@@ -374,6 +390,46 @@ func TestEveryFaultOfTheLogIsFound(t *testing.T) {
 			f.cart(cart.CheckoutRefused{OrderID: "o1"})
 		}},
 
+		"a merge that is as it should be": {write: func(f faultyLog) {
+			f.cart(opened(), inCart(1, 2), inCart(2, 1), cart.MergedInto{Into: "c2", Attempt: 1})
+			f.other(inCart(1, 3), comes, cart.QuantityChanged{Line: 1, Quantity: 6}, cart.CountryChanged{Country: "EIRE"}, inCart(2, 9))
+		}},
+		"a merge that was refused": {write: func(f faultyLog) {
+			f.cart(opened(), inCart(1, 2), cart.MergedInto{Into: "c2", Attempt: 1})
+			f.other(cart.Expired{}, cart.MergeDeclined{From: "c1", Attempt: 1, Reason: "cart-not-open"})
+			f.cart(cart.MergeRefused{Into: "c2", Attempt: 1, Reason: "cart-not-open"})
+		}},
+		"a merge that never ended": {check: mergesAgree, words: "merge 1 of cart c1 into cart c2 has not ended", write: func(f faultyLog) {
+			f.cart(opened(), inCart(1, 2), cart.MergedInto{Into: "c2", Attempt: 1})
+			f.other()
+		}},
+		"a merged cart whose lines came in part": {check: mergesAgree, words: "merge 1 of cart c1: cart c2 took ", write: func(f faultyLog) {
+			f.cart(opened(), inCart(1, 2), cart.MergedInto{Into: "c2", Attempt: 1})
+			f.other(comes, inCart(1, 1))
+		}},
+		"a merged cart whose lines came twice": {check: mergesAgree, words: "merge 1 of cart c1 has 2 outcomes", write: func(f faultyLog) {
+			f.cart(opened(), inCart(1, 2), cart.MergedInto{Into: "c2", Attempt: 1})
+			f.other(comes, inCart(1, 2), comes, inCart(2, 2))
+		}},
+		"a merged cart whose lines came elsewhere": {check: mergesAgree, words: "has an outcome in cart c2, which is not the cart that it went into", write: func(f faultyLog) {
+			f.cart(opened(), inCart(1, 2), cart.MergedInto{Into: "c3", Attempt: 1})
+			f.other(comes, inCart(1, 2))
+		}},
+		"lines of a cart that was never merged": {check: mergesAgree, words: "merge 1 of cart c1 never began", write: func(f faultyLog) {
+			f.cart(opened(), inCart(1, 2))
+			f.other(comes, inCart(1, 2))
+		}},
+		"a cart that is open and whose lines came": {check: mergesAgree, words: "cart c2 has its lines, and cart c1 is open again", write: func(f faultyLog) {
+			f.cart(opened(), inCart(1, 2), cart.MergedInto{Into: "c2", Attempt: 1}, cart.MergeRefused{Into: "c2", Attempt: 1})
+			f.other(comes, inCart(1, 2))
+		}},
+		"a refusal that nobody asked for": {check: mergesAgree, words: "merge 1 of cart c1 was refused, cart c2 did not decline it", write: func(f faultyLog) {
+			f.cart(opened(), inCart(1, 2), cart.MergedInto{Into: "c2", Attempt: 1}, cart.MergeRefused{Into: "c2", Attempt: 1})
+		}},
+		"a cart that stays closed after a refusal": {check: mergesAgree, words: "was declined, and the cart is not open again", write: func(f faultyLog) {
+			f.cart(opened(), inCart(1, 2), cart.MergedInto{Into: "c2", Attempt: 1})
+			f.other(cart.MergeDeclined{From: "c1", Attempt: 1})
+		}},
 		"a checkout without its order": {check: cartsAgree, words: "order o1 was not placed", write: func(f faultyLog) {
 			f.cart(opened(), started(), cart.CheckedOut{OrderID: "o1"})
 		}},

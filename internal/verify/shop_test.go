@@ -255,6 +255,9 @@ func (s *shop) unfinished() {
 
 	s.fillCart("left", "12345", wantedLine("MUG", 2), wantedLine("TRAY", 1))
 	s.must(s.Cart(ctx, callAt(summer), "left", cart.ChangeQuantity{Line: 2, Quantity: 3}, cart.RemoveLine{Line: 1}, cart.Abandon{Reason: "bored"}))
+	s.fillCart("guest", "", wantedLine("MUG", 2), wantedLine("TRAY", 1))
+	s.fillCart("theirs", "12345", wantedLine("MUG", 1))
+	s.must(s.MergeCart(ctx, callAt(summer), "theirs", "guest"))
 	s.fillCart("greedy", "12346", wantedLine("MUG", 1000), wantedLine("TRAY", 1))
 	result, err := s.Checkout(ctx, callAt(autumn), commands.CheckoutRequest{CartID: "greedy", OrderID: "36370"})
 	if err != nil || result.Placed {

@@ -306,6 +306,11 @@ func (c countingFinisher) FinishReturn(ctx context.Context, meta eventstore.Meta
 	return c.Finisher.FinishReturn(ctx, meta, id)
 }
 
+func (c countingFinisher) FinishMerge(ctx context.Context, meta eventstore.Metadata, id unit.CartID) error {
+	defer c.begin()()
+	return c.Finisher.FinishMerge(ctx, meta, id)
+}
+
 // verifyLog verifies the log.
 func (w *world) verifyLog() error {
 	w.Helper()

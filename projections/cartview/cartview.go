@@ -33,7 +33,7 @@ var indexes string
 func View() projections.View {
 	return projections.View{
 		Name:     "carts",
-		Version:  5,                                        // indexes for each order of the list
+		Version:  6,                                        // which cart it was merged into
 		Setting:  "fold " + strconv.Itoa(cart.FoldVersion), // rows hold the aggregate's fold
 		Claims:   []string{cart.Category + "."},
 		Tables:   tables,
@@ -150,7 +150,8 @@ func (r *record) apply(e *projections.Event, event cart.Event) {
 		r.Shortages, r.Dropped = event.Shortages, event.Dropped
 	case cart.Abandoned:
 		r.Reason = event.Reason
-	case cart.Expired, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged:
+	case cart.Expired, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged,
+		cart.MergedInto, cart.MergeRefused, cart.MergedFrom, cart.MergeDeclined:
 	}
 	r.Fold = cart.Evolve(r.Fold, event)
 	r.changedAt, r.recordedAt, r.revision = at, e.RecordedAt, e.Revision
@@ -164,6 +165,7 @@ var carts = table.New("carts",
 	table.Set("country", table.Text, func(r *record) string { return projections.Key(r.Fold.Country) }),
 	table.Fixed("channel", table.Text, func(r *record) string { return r.channel }),
 	table.Set("order_id", table.Text, func(r *record) string { return string(r.Fold.OrderID) }),
+	table.Set("merged_into", table.Text, func(r *record) string { return string(r.Fold.MergeTarget()) }),
 	table.Set("line_count", table.Small, func(r *record) int32 { return int32(len(r.Fold.Lines)) }), //nolint:gosec // a cart has few lines
 	table.Set("units", table.Number, func(r *record) int64 { return int64(r.units) }),
 	table.Set("total", table.Amount, func(r *record) decimal.Decimal { return r.total }),

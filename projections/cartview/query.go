@@ -15,12 +15,13 @@ import (
 // Summary is a cart's row.
 type Summary struct {
 	CartID     string
-	Phase      string // open, completing, completed, abandoned, expired
+	Phase      string // open, completing, completed, abandoned, expired, merged
 	CustomerID string
 	Currency   string
 	Country    string
 	Channel    string
 	OrderID    string // of the checkout under way, or of the order that the cart became
+	MergedInto string // the cart that has, or soon will have, its lines
 	LineCount  int
 	Units      int64
 	Total      decimal.Decimal // exact

@@ -6,6 +6,7 @@ CREATE TABLE carts (
     country     text        NOT NULL,
     channel     text        NOT NULL,
     order_id    text        NOT NULL, -- of the checkout under way, or of the order it became
+    merged_into text        NOT NULL, -- the cart that has, or soon will have, its lines
     line_count  integer     NOT NULL,
     units       bigint      NOT NULL,
     total       numeric     NOT NULL, -- exact

@@ -1,0 +1,231 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	"daybook/commands/aggregate"
+	"daybook/domain/cart"
+	"daybook/domain/rule"
+	"daybook/domain/unit"
+	"daybook/eventstore"
+)
+
+// merge is a merge of two carts, as the first cart records it.
+type merge struct {
+	from    unit.CartID
+	into    unit.CartID
+	begun   cart.MergedInto
+	lines   []cart.Line // of the first cart; they do not change while it is merged
+	present bool        // it is under way, or done
+}
+
+// MergeCart puts the lines of one open cart, from, into another, into. The condition of the
+// call is about the other cart, and so is the result. The first cart ends.
+//
+// If the other cart cannot take the lines, the first one stays open, or is open again when
+// MergeCart returns. The error is then the refusal, and the result has the position from which
+// on the first cart is open again, if it was not all the time. A refusal that is about the first
+// cart names it in its fact cart_id.
+//
+// If another call has merged the two carts, nothing happens, and that is no error.
+func (s *Service) MergeCart(ctx context.Context, call Call, into, from unit.CartID) (aggregate.Result[cart.Event], error) {
+	var answer aggregate.Result[cart.Event]
+	if err := s.admit(call); err != nil {
+		return answer, err
+	}
+	defer s.drive(cart.Stream(from))()
+	for attempts := 0; attempts < maxMergeAttempts; call.Meta.CommandID = nextAttempt(call.Meta.CommandID) {
+		repeats, err := s.carts.Repeats(ctx, cart.Stream(from), call.Meta)
+		if err != nil {
+			return answer, err
+		}
+		ours := repeats
+		if !repeats {
+			attempts++
+			if ours, err = s.beginMerge(ctx, call, into, from); err != nil {
+				return answer, err
+			}
+		}
+		now, err := s.mergeOf(ctx, from)
+		if err != nil {
+			return answer, err
+		}
+		if !now.present || now.into != into {
+			continue // this attempt was refused
+		}
+		result, merged, err := s.finishMerge(ctx, call.Meta, now)
+		if err != nil {
+			return answer, err
+		}
+		if merged {
+			result.Replayed = result.Replayed && ours
+			return result, nil
+		}
+		answer.Position = result.Position
+	}
+	return answer, fmt.Errorf("cart %s declined the lines of cart %s %d times and could have taken them: %w", into, from, maxMergeAttempts, aggregate.ErrOverloaded)
+}
+
+// maxMergeAttempts bounds how often a call begins a merge anew, because the other cart declined
+// the lines and could take them when it was looked at again.
+const maxMergeAttempts = 5
+
+// FinishMerge ends the merge of a cart that the log shows as begun.
+func (s *Service) FinishMerge(ctx context.Context, meta eventstore.Metadata, id unit.CartID) error {
+	defer s.drive(cart.Stream(id))()
+	now, err := s.mergeOf(ctx, id)
+	if err != nil || !now.present {
+		return err
+	}
+	_, _, err = s.finishMerge(ctx, meta, now)
+	return err
+}
+
+// beginMerge records on the first cart that it is merged, if the other cart can take its lines
+// as both are now. recorded is false if another call has recorded it.
+func (s *Service) beginMerge(ctx context.Context, call Call, into, from unit.CartID) (recorded bool, err error) {
+	ask := cart.MergeInto{Into: into}
+	lines := cart.MergeFrom{From: from}
+	var events []cart.Event
+	var refusal error
+	err = s.carts.View(ctx, cart.Stream(from), func(state cart.State, _ int64) {
+		events, refusal = cart.Decide(ask, state)
+		lines.Lines = slices.Clone(state.Lines)
+	})
+	if err == nil {
+		err = ofCart(from, refusal)
+	}
+	if err != nil {
+		return false, err
+	}
+	err = s.carts.View(ctx, cart.Stream(into), func(state cart.State, revision int64) {
+		if !call.If.Allows(revision) {
+			refusal = &aggregate.StaleError{Stream: cart.Stream(into), If: *call.If, Actual: revision}
+			return
+		}
+		if len(events) > 0 { // else the lines are there
+			_, refusal = cart.Decide(lines, state)
+		}
+		if call.If != nil && (call.If.At != nil || call.If.NotAt != nil) {
+			ask.IfRevision = &revision
+		}
+	})
+	if err = errors.Join(err, refusal); err != nil {
+		return false, err
+	}
+	begin := call
+	begin.If = nil // it is about the other cart
+	answer, err := s.carts.Handle(ctx, request(begin, cart.Stream(from), []cart.Command{ask}))
+	return answer.Replayed || len(answer.Events) > 0, ofCart(from, err)
+}
+
+// mergeOf is the merge of a cart into another, if there is one.
+func (s *Service) mergeOf(ctx context.Context, id unit.CartID) (now merge, err error) {
+	err = s.carts.View(ctx, cart.Stream(id), func(state cart.State, _ int64) {
+		now = merge{from: id, into: state.MergeTarget(), begun: state.Merge, lines: slices.Clone(state.Lines), present: state.Phase == cart.IsMerged}
+	})
+	return now, err
+}
+
+// finishMerge is the process: the other cart takes the lines or declines them, and if it has
+// declined them, the first cart opens again. The other cart's stream is the referee, because
+// both outcomes have one command id. Any number of drivers may do this at once and stop
+// anywhere.
+//
+// The result is that of the other cart, or of the first cart if merged is false.
+func (s *Service) finishMerge(ctx context.Context, meta eventstore.Metadata, m merge) (result aggregate.Result[cart.Event], merged bool, err error) {
+	parts := []string{string(m.from), string(m.into), strconv.Itoa(m.begun.Attempt)}
+	take := aggregate.Request[cart.Command]{
+		Stream: cart.Stream(m.into), Meta: follow(meta, unit.MergeOutcome.Of(parts...)),
+		Commands: []cart.Command{cart.MergeFrom{From: m.from, Attempt: m.begun.Attempt, Lines: m.lines}},
+	}
+	if m.begun.IfRevision != nil {
+		take.If = aggregate.AtRevision(*m.begun.IfRevision)
+	}
+	result, err = s.carts.Handle(ctx, take)
+	if reason := declines(err); reason != "" {
+		take.If = nil
+		take.Commands = []cart.Command{cart.DeclineMerge{From: m.from, Attempt: m.begun.Attempt, Reason: reason}}
+		result, err = s.carts.Handle(ctx, take)
+	}
+	if err != nil {
+		return result, false, err
+	}
+	outcome, err := s.mergeOutcome(ctx, m, result)
+	if err != nil {
+		return result, false, err
+	}
+	declined, no := outcome.(cart.MergeDeclined)
+	if !no {
+		return result, true, nil
+	}
+	result, err = s.carts.Handle(ctx, aggregate.Request[cart.Command]{
+		Stream: cart.Stream(m.from), Meta: follow(meta, unit.MergeRefuse.Of(parts...)),
+		Commands: []cart.Command{cart.RefuseMerge{Attempt: m.begun.Attempt, Reason: declined.Reason}},
+	})
+	return result, false, err
+}
+
+// declines is why a cart does not take lines, as a code of a problem; or it is empty, because
+// the error says something else.
+func declines(err error) string {
+	if refusal, no := errors.AsType[*rule.Rejection](err); no {
+		return refusal.Code
+	}
+	if _, stale := errors.AsType[*aggregate.StaleError](err); stale {
+		return "revision-stale"
+	}
+	return ""
+}
+
+// mergeOutcome is what the other cart has recorded: by this call, or before.
+func (s *Service) mergeOutcome(ctx context.Context, m merge, result aggregate.Result[cart.Event]) (cart.Event, error) {
+	if len(result.Events) > 0 {
+		return result.Events[0], nil
+	}
+	stream := cart.Stream(m.into)
+	for recorded, err := range s.store.ReadStreamBackwards(ctx, stream, result.Revision, 0) {
+		if err != nil {
+			return nil, fmt.Errorf("cart %s: %w", m.into, err)
+		}
+		event, err := eventstore.Decode(&recorded, cart.Decode)
+		if eventstore.IsForeign(err) {
+			continue
+		}
+		if err != nil {
+			return nil, &aggregate.UndecodableError{Stream: recorded.Stream, Revision: recorded.Revision, Cause: err}
+		}
+		switch event := event.(type) { //nolint:gochecksumtype // the others are no outcomes
+		case cart.MergedFrom:
+			if event.From == m.from && event.Attempt == m.begun.Attempt {
+				return event, nil
+			}
+		case cart.MergeDeclined:
+			if event.From == m.from && event.Attempt == m.begun.Attempt {
+				return event, nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("cart %s: the outcome of the merge of cart %s is decided and not recorded", m.into, m.from)
+}
+
+// ofCart says in a refusal which cart it is about.
+func ofCart(id unit.CartID, err error) error {
+	refusal, is := errors.AsType[*rule.Rejection](err)
+	if !is {
+		return err
+	}
+	facts := maps.Clone(refusal.Facts)
+	if facts == nil {
+		facts = map[string]any{}
+	}
+	if !errors.Is(err, cart.ErrMergeSelf) { // it is about both
+		facts["cart_id"] = id
+	}
+	return refusal.With(refusal.Detail+" This is about cart "+string(id)+".", facts)
+}

@@ -1,0 +1,48 @@
+package cart
+
+import "slices"
+
+// mergeInto ends a cart. It refuses a cart that is being checked out, because that cart may
+// become an order at any moment.
+func mergeInto(cmd MergeInto, s State) ([]Event, error) {
+	switch {
+	case cmd.Into == s.CartID:
+		return nil, ErrMergeSelf
+	case s.MergeTarget() == cmd.Into && cmd.Into != "":
+		return nil, nil
+	case s.Phase != IsOpen:
+		return nil, notOpen(s)
+	case len(s.Lines) == 0:
+		return nil, ErrEmpty
+	}
+	return []Event{MergedInto{Into: cmd.Into, Attempt: s.Merge.Attempt + 1, IfRevision: cmd.IfRevision}}, nil
+}
+
+// mergeFrom adds each line by the rules of AddLine, all or none.
+func mergeFrom(cmd MergeFrom, s State) ([]Event, error) {
+	if s.Phase != IsOpen {
+		return nil, notOpen(s)
+	}
+	events := []Event{MergedFrom{From: cmd.From, Attempt: cmd.Attempt}}
+	filled := s
+	filled.Lines = slices.Clone(s.Lines) // Evolve changes them in place
+	for _, l := range cmd.Lines {
+		added, err := addLine(AddLine{
+			SKU: l.SKU, SKUText: l.SKUText, Quantity: l.Quantity, Join: true,
+			Offer: Offer{Title: l.Title, Kind: l.Kind, Price: l.Price, Overridden: l.Overridden},
+		}, filled)
+		if err != nil {
+			return nil, err
+		}
+		filled = Evolve(filled, added[0])
+		events = append(events, added...)
+	}
+	return events, nil
+}
+
+func refuseMerge(cmd RefuseMerge, s State) ([]Event, error) {
+	if s.Phase != IsMerged || s.Merge.Attempt != cmd.Attempt {
+		return nil, nil
+	}
+	return []Event{MergeRefused{Into: s.Merge.Into, Attempt: cmd.Attempt, Reason: cmd.Reason}}, nil
+}

@@ -1,0 +1,118 @@
+package cart
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"daybook/domain/rule"
+	"daybook/domain/unit"
+)
+
+// mergeRows are both sides of a merge.
+func mergeRows(t testing.TB) map[string]row {
+	opened := Opened{CartID: "c1", Currency: "GBP"}
+	lamp := Line{Number: 1, SKU: "LAMP", SKUText: "lamp", Title: "A lamp", Kind: unit.Stocked, Quantity: 3, Price: money(t, "2.55", "GBP")}
+	gift := Line{Number: 4, SKU: "LAMP", Title: "A gift", Kind: unit.Stocked, Quantity: 1, Price: money(t, "0", "GBP"), Overridden: true}
+	filled := []Event{opened, LineAdded{lamp}}
+	first, second := MergedInto{Into: "c2", Attempt: 1}, MergedInto{Into: "c3", Attempt: 2}
+	merged := after(filled, first)
+	again := after(merged, MergeRefused{Into: "c2", Attempt: 1, Reason: "cart-full"})
+	isMerged := ErrNotOpen.With("", map[string]any{"state": "merged", "merged_into": "c2"})
+	from := MergeFrom{From: "c0", Attempt: 1, Lines: []Line{lamp}}
+	with := func(lines ...Line) MergeFrom { from.Lines = lines; return from }
+	comes := MergedFrom{From: "c0", Attempt: 1}
+	renamed, dearer, euros := lamp, lamp, lamp
+	renamed.Title, renamed.SKUText = "A lamp, renamed", ""
+	dearer.Price = money(t, "2.56", "GBP")
+	euros.Price = money(t, "2.55", "EUR")
+	at := func(n int, l Line) LineAdded { return LineAdded{numbered(l, n)} }
+
+	return map[string]row{
+		"a cart can be merged into another":      {Given: filled, When: MergeInto{Into: "c2"}, Then: []Event{first}},
+		"at a revision of the other":             {Given: filled, When: MergeInto{Into: "c2", IfRevision: new(int64(4))}, Then: []Event{MergedInto{Into: "c2", Attempt: 1, IfRevision: new(int64(4))}}},
+		"merged into it again, nothing":          {Given: merged, When: MergeInto{Into: "c2"}, Nothing: true},
+		"but into one cart only":                 {Given: merged, When: MergeInto{Into: "c3"}, Refused: isMerged},
+		"not into itself":                        {Given: filled, When: MergeInto{Into: "c1"}, Refused: ErrMergeSelf},
+		"not into itself when it has ended":      {Given: after(filled, Expired{}), When: MergeInto{Into: "c1"}, Refused: ErrMergeSelf},
+		"a cart without lines is not merged":     {Given: []Event{opened}, When: MergeInto{Into: "c2"}, Refused: ErrEmpty},
+		"an abandoned cart is not merged":        {Given: after(filled, Abandoned{}), When: MergeInto{Into: "c2"}, Refused: ErrNotOpen.With("", map[string]any{"state": "abandoned"})},
+		"a cart in its checkout is not merged":   {Given: after(filled, CheckoutStarted{OrderID: "o1", Lines: []Line{lamp}}), When: MergeInto{Into: "c2"}, Refused: ErrNotOpen.With("", map[string]any{"state": "completing", "order_id": "o1"})},
+		"nor one that is an order":               {Given: after(filled, CheckoutStarted{OrderID: "o1", Lines: []Line{lamp}}, CheckedOut{OrderID: "o1"}), When: MergeInto{Into: "c2"}, Refused: ErrNotOpen},
+		"a cart must be there to be merged":      {When: MergeInto{Into: "c2"}, Refused: ErrNotFound},
+		"a merged cart takes no lines":           {Given: merged, When: AddLine{SKU: "LAMP", Quantity: 1, Offer: Offer{Kind: unit.Stocked, Price: lamp.Price}}, Refused: isMerged},
+		"is not checked out":                     {Given: merged, When: StartCheckout{OrderID: "o1", HoldUntil: deadline}, Refused: isMerged},
+		"does not expire":                        {Given: merged, When: Expire{}, Refused: isMerged},
+		"is not abandoned":                       {Given: merged, When: Abandon{}, Refused: isMerged},
+		"a merge can be refused":                 {Given: merged, When: RefuseMerge{Attempt: 1, Reason: "cart-full"}, Then: again[len(again)-1:]},
+		"refused again, nothing":                 {Given: again, When: RefuseMerge{Attempt: 1, Reason: "cart-full"}, Nothing: true},
+		"a merge that never began, nothing":      {Given: filled, When: RefuseMerge{}, Nothing: true},
+		"an earlier one does not end a later":    {Given: after(again, second), When: RefuseMerge{Attempt: 1, Reason: "cart-full"}, Nothing: true},
+		"then it is open with its lines":         {Given: again, When: ChangeQuantity{Line: 1, Quantity: 4}, Then: []Event{QuantityChanged{1, 4}}},
+		"and can be merged into another":         {Given: again, When: MergeInto{Into: "c3"}, Then: []Event{second}},
+		"or into the same":                       {Given: again, When: MergeInto{Into: "c2"}, Then: []Event{MergedInto{Into: "c2", Attempt: 2}}},
+		"the lines come into a cart":             {Given: []Event{opened}, When: with(lamp, gift), Then: []Event{comes, LineAdded{lamp}, at(2, gift)}, Repeats: true},
+		"units join the line of the same offer":  {Given: filled, When: with(renamed, gift), Then: []Event{comes, QuantityChanged{1, 6}, at(2, gift)}, Repeats: true},
+		"at another price they have their own":   {Given: filled, When: with(dearer), Then: []Event{comes, at(2, dearer)}, Repeats: true},
+		"lines of one offer join each other":     {Given: []Event{opened}, When: with(lamp, numbered(lamp, 2)), Then: []Event{comes, LineAdded{lamp}, QuantityChanged{1, 6}}, Repeats: true},
+		"numbers of removed lines stay unused":   {Given: after(filled, LineRemoved{1}), When: with(lamp), Then: []Event{comes, at(2, lamp)}, Repeats: true},
+		"a closed cart takes no other's":         {Given: after(filled, Expired{}), When: from, Refused: ErrNotOpen.With("", map[string]any{"state": "expired"})},
+		"nor does one in its checkout":           {Given: after(filled, CheckoutStarted{OrderID: "o1", Lines: []Line{lamp}}), When: from, Refused: ErrNotOpen},
+		"nor one that is merged itself":          {Given: merged, When: from, Refused: isMerged},
+		"nor one of another currency":            {Given: filled, When: with(lamp, euros), Refused: ErrCurrencyMismatch.With("", map[string]any{"cart": "GBP", "price": "EUR"})},
+		"nor one that was never opened":          {When: from, Refused: ErrNotFound},
+		"a full cart takes what joins its lines": {Given: after([]Event{opened}, manyLines(lamp, MaxLines)...), When: with(lamp), Then: []Event{comes, QuantityChanged{1, 6}}, Repeats: true},
+		"and all or nothing":                     {Given: after([]Event{opened}, manyLines(lamp, MaxLines)...), When: with(lamp, gift), Refused: ErrFull},
+		"a cart can decline":                     {Given: after(filled, Expired{}), When: DeclineMerge{From: "c0", Attempt: 1, Reason: "cart-not-open"}, Then: []Event{MergeDeclined{From: "c0", Attempt: 1, Reason: "cart-not-open"}}, Repeats: true},
+		"which changes nothing in it":            {Given: after(filled, MergeDeclined{From: "c0", Attempt: 1, Reason: "cart-full"}), When: ChangeQuantity{Line: 1, Quantity: 4}, Then: []Event{QuantityChanged{1, 4}}},
+		"one that was never opened declines not": {When: DeclineMerge{From: "c0", Attempt: 1}, Refused: ErrNotFound},
+	}
+}
+
+func TestMerge(t *testing.T) { carts.Run(t, mergeRows(t)) }
+
+// What comes with a merge is what AddLine with Join would have added, line by line, and so
+// are its limits.
+func TestAMergeAddsWhatJoiningLinesAdd(t *testing.T) {
+	price := money(t, "1", "GBP")
+	cart := func(lines ...Line) State {
+		s := Evolve(State{}, Opened{CartID: "c", Currency: "GBP"})
+		for i, l := range lines {
+			s = Evolve(s, LineAdded{numbered(l, i+1)})
+		}
+		return s
+	}
+	goods := func(sku unit.SKU, q unit.Quantity) Line {
+		return Line{SKU: sku, Kind: unit.Stocked, Quantity: q, Price: price}
+	}
+	for name, c := range map[string]struct{ from, into State }{
+		"joined":         {cart(goods("A", 2), goods("B", 3)), cart(goods("B", 4))},
+		"to the limit":   {cart(goods("A", 2)), cart(goods("A", unit.MaxQuantity-2))},
+		"over the limit": {cart(goods("A", 2), goods("B", 1)), cart(goods("A", unit.MaxQuantity-2))},
+	} {
+		want, apart := slices.Clone(c.into.Lines), c.into
+		apart.Lines = want
+		var refused error
+		for _, l := range c.from.Lines {
+			events, err := Decide(AddLine{SKU: l.SKU, Quantity: l.Quantity, Join: true, Offer: Offer{Kind: l.Kind, Price: l.Price}}, apart)
+			if refused = err; err != nil {
+				break
+			}
+			apart = Evolve(apart, events[0])
+		}
+		events, err := Decide(MergeFrom{From: "c0", Attempt: 1, Lines: c.from.Lines}, c.into)
+		if no, ok := errors.AsType[*rule.Rejection](refused); ok && !errors.Is(err, no) || (err == nil) != (refused == nil) {
+			t.Errorf("%s: %v, line by line it is %v", name, err, refused)
+		}
+		if refused != nil {
+			continue
+		}
+		together := c.into
+		for _, e := range events {
+			together = Evolve(together, e)
+		}
+		if together.Units != apart.Units || len(together.Lines) != len(apart.Lines) || !together.Worth.Equal(apart.Worth) {
+			t.Errorf("%s: %+v, line by line it is %+v", name, together, apart)
+		}
+	}
+}
