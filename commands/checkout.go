@@ -18,34 +18,34 @@ import (
 	"daybook/eventstore"
 )
 
-// CheckoutRequest asks for an order from a cart. Zero values take the shop's
-// policy.
+// CheckoutRequest asks for an order from a cart. A member that is zero takes the value of the
+// shop's policy.
 type CheckoutRequest struct {
 	CartID unit.CartID
-	// OrderID is chosen by the caller, so that asking twice is asking once. Empty:
-	// it is derived from the cart and the call's command id, and is another one
-	// after each refusal, so that the same call can succeed later.
+	// OrderID is the caller's own id. It makes a repeated request harmless. If it is empty, an
+	// id is derived from the cart and the call's command id. After each refusal the derived id
+	// is a new one, so the same call can succeed later.
 	OrderID   unit.OrderID
 	Reference string
 	Sourcing  *cart.Sourcing
 	Shortage  cart.Policy
 	HoldUntil time.Time
-	// Held, where set, is called as soon as all stock is held at the first
-	// asking: from there on the checkout can only end in an order, and asks
-	// stock for nothing more and gives nothing back. It may not be called.
+	// Held, if set, is called as soon as all stock is reserved, if no stock refused before.
+	// From then on, the checkout changes no stock any more and ends with an order, unless its
+	// order id is taken. If stock refuses something first, Held is never called.
 	Held func()
 }
 
 // CheckoutResult is how a checkout ended.
 type CheckoutResult struct {
 	OrderID unit.OrderID
-	// Placed means there is an order and all its stock is held; otherwise the
-	// cart is open again and nothing is held.
+	// Placed means that there is an order and all its stock is reserved. Otherwise the cart is
+	// open again and nothing is reserved.
 	Placed bool
-	// OrderIDTaken means that the order id is another cart's.
+	// OrderIDTaken means that the order id belongs to another cart.
 	OrderIDTaken bool
-	// Spent means that the caller's order id belongs to a checkout that was
-	// refused before this call. Nothing was decided now: Shortages are from then.
+	// Spent means that the caller's order id belongs to a checkout that was refused before
+	// this call. This call decided nothing. Shortages are those of the earlier refusal.
 	Spent     bool
 	Shortages []cart.Shortage
 	Dropped   []int // lines left out under cart.LineByLine
@@ -69,16 +69,16 @@ func (r CheckoutResult) Refusal() error {
 	return checkout.Refusal(r.Shortages)
 }
 
-// Checkout turns a cart into an order, or says what was short. A refusal of the
-// cart itself (it is empty, not open, ...) is an error; a shortage is a result. An
-// order id that is another cart's is an error (order.ErrIDTaken) where it is known
-// before anything is recorded, and else a result.
+// Checkout turns a cart into an order, or says which stock was short. If the cart itself
+// refuses (it is empty, not open, ...), that is an error. A shortage is a result. If the order
+// id belongs to another cart, that is an error (order.ErrIDTaken) if it is known before
+// anything is recorded, and otherwise a result.
 //
-// A call that names no order id is told of the order that another call for the cart makes,
-// or has made. CheckoutResult.BegunBy then names that call.
+// If a call names no order id, and another call has already begun a checkout of the cart, the
+// call gets the result of that checkout. CheckoutResult.BegunBy then names the other call.
 //
-// A call that is repeated goes on where it stands. If its checkout was refused,
-// it is decided anew, under the next attempt's command id.
+// A call that is repeated continues its checkout. If that checkout was refused, it is decided
+// again, under the command id of the next attempt.
 func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) (CheckoutResult, error) {
 	if err := s.admit(call); err != nil {
 		return CheckoutResult{}, err
@@ -97,23 +97,23 @@ func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) 
 		return result, err
 	}
 	begin := request(call, cart.Stream(ask.CartID), []cart.Command{start})
-	begin.AnyContent = true // after a refusal the call may ask for something else
-	answer, err := s.carts.Handle(ctx, begin)
+	begin.AnyContent = true // after a refusal, the same key may come with other content; repeatCheckout compares it
+	begun, err := s.carts.Handle(ctx, begin)
 	if ask.OrderID == "" && errors.Is(err, cart.ErrNotOpen) {
 		return s.joinCheckout(ctx, call, ask, err)
 	}
 	if err != nil && !errors.Is(err, cart.ErrCheckoutDecided) {
 		return CheckoutResult{}, err
 	}
-	for _, event := range answer.Events {
+	for _, event := range begun.Events {
 		if started, ok := event.(cart.CheckoutStarted); ok {
 			return s.finishCheckout(ctx, call.Meta, started, nil, ask.Held)
 		}
 	}
-	if answer.Replayed {
+	if begun.Replayed {
 		return s.repeatCheckout(ctx, call, ask)
 	}
-	// Asked before, by another call.
+	// The checkout was begun before, by another call.
 	checkouts, err := s.readCheckouts(ctx, ask.CartID)
 	if err != nil {
 		return CheckoutResult{}, err
@@ -131,7 +131,7 @@ func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) 
 	return result, err
 }
 
-// startCheckout is the command that a call's attempt begins with.
+// startCheckout is the command with which a call begins its checkout.
 func (s *Service) startCheckout(call Call, ask CheckoutRequest) cart.StartCheckout {
 	start := cart.StartCheckout{
 		OrderID: ask.OrderID, Reference: ask.Reference, Sourcing: s.policy.Sourcing, Policy: ask.Shortage, HoldUntil: ask.HoldUntil,
@@ -153,8 +153,8 @@ func (s *Service) startCheckout(call Call, ask CheckoutRequest) cart.StartChecko
 	return start
 }
 
-// repeatCheckout carries on a call whose command id the cart knows: with the
-// checkout it began, or, where that was refused, with the next attempt.
+// repeatCheckout continues a call whose command id the cart knows. It continues the call's
+// checkout, or, if that was refused, makes the next attempt.
 func (s *Service) repeatCheckout(ctx context.Context, call Call, ask CheckoutRequest) (CheckoutResult, error) {
 	checkouts, err := s.readCheckouts(ctx, ask.CartID)
 	if err != nil {
@@ -187,15 +187,15 @@ func (s *Service) repeatCheckout(ctx context.Context, call Call, ask CheckoutReq
 	}
 }
 
-// nextAttempt is the command id of a call's checkout after the one under this id
-// was refused.
+// nextAttempt is the command id of a call's next checkout, after the checkout with this
+// command id was refused.
 func nextAttempt(command uuid.UUID) uuid.UUID {
 	return uuid.UUID(unit.NextAttemptCommand.Of(command.String()).UUID())
 }
 
-// checkOrderIDFree refuses an order id that this node knows to be another cart's.
-// It does not read the log, because nearly every id is free. Place refuses what is
-// missed here, and then the checkout is taken back.
+// checkOrderIDFree refuses an order id if this node knows that it belongs to another cart. It
+// rarely reads the log, because nearly every id is free. If it overlooks one, Place refuses
+// the order later, and the checkout is withdrawn.
 func (s *Service) checkOrderIDFree(ctx context.Context, id unit.CartID, orderID unit.OrderID) error {
 	var refusal error
 	err := s.orders.Recall(ctx, order.Stream(orderID), func(state order.State, _ int64) {
@@ -204,7 +204,7 @@ func (s *Service) checkOrderIDFree(ctx context.Context, id unit.CartID, orderID 
 	return errors.Join(err, refusal)
 }
 
-// FinishCheckout ends a checkout the log shows as begun.
+// FinishCheckout finishes a checkout that has begun in the log.
 func (s *Service) FinishCheckout(ctx context.Context, id unit.CartID, orderID unit.OrderID) error {
 	defer s.drive(cart.Stream(id))()
 	past, err := s.readCheckout(ctx, id, orderID)
@@ -215,9 +215,9 @@ func (s *Service) FinishCheckout(ctx context.Context, id unit.CartID, orderID un
 	return err
 }
 
-// finishCheckout is the process: ask for the stock, let the cart's stream
-// record one outcome, follow what is recorded. Any number of drivers may do it
-// at once and stop anywhere.
+// finishCheckout is the process of a checkout: it asks stock for reservations, records one
+// outcome on the cart's stream, and follows the recorded outcome. Any number of drivers may do
+// this at once, and each may stop at any point.
 func (s *Service) finishCheckout(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted, outcome cart.Event, held func()) (CheckoutResult, error) {
 	result := CheckoutResult{OrderID: started.OrderID}
 	if outcome == nil {
@@ -253,25 +253,25 @@ func (s *Service) finishCheckout(ctx context.Context, meta eventstore.Metadata, 
 	return result, s.releaseUnkept(ctx, meta, started, result, keep)
 }
 
-// withdraw opens the cart again of a checkout whose order cannot be placed.
+// withdraw opens the cart again, after a checkout whose order cannot be placed.
 func (s *Service) withdraw(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted) (aggregate.Result[cart.Event], error) {
-	answer, err := s.carts.Handle(ctx, aggregate.Request[cart.Command]{
+	withdrawn, err := s.carts.Handle(ctx, aggregate.Request[cart.Command]{
 		Stream: cart.Stream(started.CartID), Meta: follow(meta, unit.CheckoutWithdraw.Of(string(started.CartID), string(started.OrderID))),
 		Commands: []cart.Command{checkout.Withdraw(started)}, Redecide: true,
 	})
 	if errors.Is(err, cart.ErrCheckoutUnknown) {
-		err = nil // withdrawn before, and the cart has gone on since
+		err = nil // it was withdrawn before, and the cart has changed since
 	}
-	return answer, err
+	return withdrawn, err
 }
 
-// decideCheckout asks for the stock and records the outcome; it returns the one
-// that stands, which may be another driver's.
+// decideCheckout asks stock for the reservations and records the outcome. It returns the
+// recorded outcome, which another driver may have recorded.
 func (s *Service) decideCheckout(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted, held func()) (cart.Event, aggregate.Result[cart.Event], error) {
 	process := checkout.Begin(started)
-	smooth := true
+	noRefusal := true
 	for asks := process.Asks(); len(asks) > 0; asks = process.Asks() {
-		answers := make([]checkout.StockReply, len(asks))
+		replies := make([]checkout.StockReply, len(asks))
 		err := each(ctx, asks, func(ctx context.Context, i int, ask checkout.Ask) error {
 			_, err := s.stock.Handle(ctx, aggregate.Request[stock.Command]{
 				Stream:   stock.Stream(ask.SKU, ask.Location),
@@ -279,7 +279,7 @@ func (s *Service) decideCheckout(ctx context.Context, meta eventstore.Metadata, 
 				Commands: []stock.Command{ask.Reserve(s.now())},
 				Redecide: true,
 			})
-			answers[i] = checkout.StockReply{Ask: ask, Err: err}
+			replies[i] = checkout.StockReply{Ask: ask, Err: err}
 			if aggregate.IsRejection(err) {
 				return nil
 			}
@@ -288,11 +288,11 @@ func (s *Service) decideCheckout(ctx context.Context, meta eventstore.Metadata, 
 		if err != nil {
 			return nil, aggregate.Result[cart.Event]{}, err
 		}
-		smooth = smooth && !slices.ContainsFunc(answers, func(a checkout.StockReply) bool { return a.Err != nil })
-		process = process.Reply(answers)
+		noRefusal = noRefusal && !slices.ContainsFunc(replies, func(reply checkout.StockReply) bool { return reply.Err != nil })
+		process = process.Reply(replies)
 	}
 	decision, _ := process.Outcome()
-	if smooth && held != nil {
+	if noRefusal && held != nil {
 		held()
 	}
 	return s.recordOutcome(ctx, meta, started, decision)
@@ -302,27 +302,28 @@ func reserveCommand(started cart.CheckoutStarted, ask checkout.Ask) unit.Derived
 	return unit.CheckoutReserve.Of(string(started.CartID), string(started.OrderID), string(ask.SKU), string(ask.Location), fmt.Sprint(ask.Quantity))
 }
 
-// recordOutcome offers an outcome to the cart; it returns the one that stands.
+// recordOutcome records an outcome on the cart's stream, if it has none yet. It returns the
+// recorded outcome.
 func (s *Service) recordOutcome(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted, decision cart.Command) (cart.Event, aggregate.Result[cart.Event], error) {
-	answer, err := s.carts.Handle(ctx, aggregate.Request[cart.Command]{
+	recorded, err := s.carts.Handle(ctx, aggregate.Request[cart.Command]{
 		Stream: cart.Stream(started.CartID), Meta: follow(meta, unit.CheckoutOutcome.Of(string(started.CartID), string(started.OrderID))),
 		Commands: []cart.Command{decision}, Redecide: true,
 	})
-	if err == nil && len(answer.Events) == 1 {
-		return answer.Events[0], answer, nil
+	if err == nil && len(recorded.Events) == 1 {
+		return recorded.Events[0], recorded, nil
 	}
 	if err != nil && !errors.Is(err, cart.ErrCheckoutDecided) {
-		return nil, answer, err
+		return nil, recorded, err
 	}
 	past, err := s.readCheckout(ctx, started.CartID, started.OrderID)
 	if err == nil && past.outcome == nil {
 		err = fmt.Errorf("cart %s: outcome of checkout %s is decided and not recorded", started.CartID, started.OrderID)
 	}
-	return past.outcome, answer, err
+	return past.outcome, recorded, err
 }
 
-// releaseUnkept gives back what the checkout may hold and its outcome does not keep. The
-// order id of a checkout that was refused is kept for its cart.
+// releaseUnkept releases the reservations that the checkout may have made and that its outcome
+// does not keep. If the checkout was refused, it also claims the order id for the cart.
 func (s *Service) releaseUnkept(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted, result CheckoutResult, keep []cart.Reservation) error {
 	var others []unit.ReservationID
 	if started.OrderIDFrom == "" {
@@ -349,14 +350,14 @@ func (s *Service) releaseUnkept(ctx context.Context, meta eventstore.Metadata, s
 			if err := s.claim(ctx, meta, claim); !errors.Is(err, order.ErrIDTaken) {
 				return err
 			}
-			return nil // another cart has it by now: there is nothing to keep
+			return nil // another cart has the id by now, so there is nothing to claim
 		})
 	}
 	return each(ctx, steps, func(ctx context.Context, _ int, step func(context.Context) error) error { return step(ctx) })
 }
 
-// claim keeps an order id for the cart whose checkout under it is refused, so that no
-// other cart's order has it. It returns order.ErrIDTaken where one has it by now.
+// claim keeps an order id for the cart whose checkout with this id is refused. Then no other
+// cart can use the id. It returns order.ErrIDTaken if another cart has the id by now.
 func (s *Service) claim(ctx context.Context, meta eventstore.Metadata, claim order.Claim) error {
 	_, err := s.orders.Handle(ctx, aggregate.Request[order.Command]{
 		Stream: order.Stream(claim.OrderID), Meta: follow(meta, unit.CheckoutClaim.Of(string(claim.CartID), string(claim.OrderID))),
@@ -365,19 +366,19 @@ func (s *Service) claim(ctx context.Context, meta eventstore.Metadata, claim ord
 	return err
 }
 
-// pastCheckout is what a cart's stream says of one checkout.
+// pastCheckout is what a cart's stream says about one checkout.
 type pastCheckout struct {
 	started cart.CheckoutStarted // without lines if it was refused before it began
 	meta    eventstore.Metadata  // of its start
 	outcome cart.Event           // CheckedOut, CheckoutRefused, or nil
 }
 
-// differsFrom refuses a repeated request that asks for something else than the
-// checkout under its order id. What the request leaves to the shop is not
-// compared, nor is the deadline, which moves with the clock.
+// differsFrom refuses a repeated request that asks for something else than the checkout with
+// its order id. It does not compare values that the request leaves to the shop. It does not
+// compare the deadline either, because the deadline moves with the clock.
 func (p pastCheckout) differsFrom(ask CheckoutRequest) error {
 	if _, refused := p.outcome.(cart.CheckoutRefused); refused {
-		return nil // it is told that the order id is spent
+		return nil // the result will say that the order id is spent
 	}
 	same := ask.Reference == p.started.Reference && (ask.Shortage == "" || ask.Shortage == p.started.Policy)
 	if ask.Sourcing != nil {

@@ -17,15 +17,15 @@ type Filter struct {
 	Parts []Part `json:"parts,omitempty"` // the oldest first; each twice as large as the one before
 }
 
-// Part is a Bloom filter of a fixed size, in blocks. All bits of a name are in one block, so
-// a question touches two lines of the processor's cache and not sixteen.
+// Part is a Bloom filter of a fixed size, divided into blocks. All bits of a name are in one
+// block. So a question reads two lines of the processor's cache, and not sixteen.
 type Part struct {
 	Names int    `json:"names"` // how many were added
 	Bits  []byte `json:"bits"`
 }
 
 const (
-	blockBytes  = 128 // a power of two, as every part's size is
+	blockBytes  = 128 // a power of two, like the size of each part
 	bitsPerName = 40
 	probes      = 16
 )
@@ -96,9 +96,9 @@ func (p *Part) has(start, step uint64) bool {
 	return true
 }
 
-// next goes from one bit of a name to its next bit. It is a linear congruential generator,
-// and the highest bits of its value are used. Equal distances between the bits would not do,
-// because a block has too few different distances to tell names apart.
+// next goes from one bit of a name to its next bit. It is a linear congruential generator, and
+// the highest bits of its value are used. The distances between the bits must differ: with
+// equal distances, too many names of a block would have the same bits.
 func next(at, step uint64) uint64 { return at*6364136223846793005 + step }
 
 // hash gives the start and the step from which a name's bits are computed. It and next

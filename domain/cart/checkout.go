@@ -6,8 +6,8 @@ import (
 	"daybook/domain/unit"
 )
 
-// startCheckout freezes the cart. A total below zero is refused here and not
-// when a line is added, so that the order of adding does not matter.
+// startCheckout freezes the cart. A total below zero is refused here, and not when a line is
+// added. So lines may be added in any order, for example a discount before the goods.
 func startCheckout(cmd StartCheckout, s State) ([]Event, error) {
 	if cmd.Policy == "" {
 		cmd.Policy = AllOrNothing

@@ -123,16 +123,16 @@ type RefuseCheckout struct {
 	Shortages []Shortage
 }
 
-// WithdrawCheckout takes back a CheckedOut and gives the cart its lines back. It is sent when
+// WithdrawCheckout takes back a CheckedOut and gives the cart its lines back. It is sent if
 // the order cannot be placed, because another cart has the order id. Every driver reaches the
-// same result, because an order id never moves to another cart. The command also refuses a
-// checkout that has no outcome yet.
+// same result, because an order id never moves to another cart. If the checkout has no outcome
+// yet, the command records that it is refused.
 type WithdrawCheckout struct {
 	OrderID unit.OrderID
 	Lines   []Line // of the CheckoutStarted
 }
 
-// CompleteCheckout records that all stock is held; see RefuseCheckout.
+// CompleteCheckout records that all stock is reserved; see RefuseCheckout.
 type CompleteCheckout struct {
 	OrderID   unit.OrderID
 	Held      []Reservation

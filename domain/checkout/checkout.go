@@ -35,8 +35,9 @@
 //     reactor finds it when it reads the Reserved event, and follows the outcome
 //     once more. If no reactor reads it, the reservation ends at its deadline.
 //
-// So a driver that works from the log acts on three kinds of event: CheckoutStarted (do all),
-// CheckedOut and CheckoutRefused (step 3), and stock's Reserved after the outcome (step 3).
+// So a driver that works from the log acts on these events: CheckoutStarted (all three steps),
+// CheckedOut and CheckoutRefused (step 3), and stock's Reserved if it comes after the outcome
+// (step 3).
 package checkout
 
 import (
@@ -120,7 +121,7 @@ func (a StockReply) refusal() *rule.Rejection {
 	}
 	no, is := errors.AsType[*rule.Rejection](a.Err)
 	if !is {
-		panic("checkout: not an answer of stock: " + a.Err.Error()) // a programmer's error
+		panic("checkout: not a reply of stock: " + a.Err.Error()) // a programmer's error
 	}
 	return no
 }
@@ -154,15 +155,15 @@ func (p Process) ask(sku unit.SKU, location unit.LocationID, quantity unit.Quant
 }
 
 // Reply takes replies to Asks, all of them or some, in any order.
-func (p Process) Reply(answers []StockReply) Process {
+func (p Process) Reply(replies []StockReply) Process {
 	p.wants = slices.Clone(p.wants)
-	for _, a := range answers {
+	for _, a := range replies {
 		i, known := slices.BinarySearchFunc(p.wants, a.Ask.SKU, func(w want, sku unit.SKU) int { return cmp.Compare(w.sku, sku) })
 		at := slices.Index(p.started.Sourcing.Locations, a.Ask.Location)
 		if !known || at < 0 {
-			panic("checkout: answer to what was not asked")
+			panic("checkout: a reply to a reservation that was not asked for")
 		}
-		p.wants[i] = p.wants[i].answered(at, a.Ask.Quantity, a.refusal())
+		p.wants[i] = p.wants[i].replied(at, a.Ask.Quantity, a.refusal())
 	}
 	return p
 }
@@ -263,7 +264,7 @@ func (p Process) shortages() []cart.Shortage {
 				s.Location = p.started.Sourcing.Locations[i]
 			}
 		}
-		s.Available = min(s.Available, s.Requested-1) // it was not enough
+		s.Available = min(s.Available, s.Requested-1) // stock refused the whole quantity, so it has less
 		shortages = append(shortages, s)
 	}
 	return shortages

@@ -10,8 +10,8 @@ import (
 	"daybook/domain/unit"
 )
 
-// Place is the command for the order of a recorded CheckedOut. It is refused only if the
-// order id belongs to another cart (order.ErrIDTaken). It meets all other rules of order.
+// Place is the command that places the order of a recorded CheckedOut. It is refused only if
+// the order id belongs to another cart (order.ErrIDTaken).
 func Place(started cart.CheckoutStarted, done cart.CheckedOut) order.Place {
 	lines := make([]cart.Line, 0, len(started.Lines))
 	for _, l := range started.Lines {
@@ -37,10 +37,9 @@ func Withdraw(started cart.CheckoutStarted) cart.WithdrawCheckout {
 	return cart.WithdrawCheckout{OrderID: started.OrderID, Lines: started.Lines}
 }
 
-// OfAnother returns the reservations that belong to another cart's order, given
-// the order under the checkout's order id. A checkout that an older program began
-// shares these ids with that order and must not release them. Newer checkouts
-// share none.
+// OfAnother returns the reservations that belong to another cart's order. o is the order with
+// the checkout's order id. A checkout that an older program began may share reservation ids
+// with that order, and must not release them. Newer checkouts share none.
 func OfAnother(started cart.CheckoutStarted, o order.State) []unit.ReservationID {
 	if started.OrderIDFrom != "" || o.IsOf(started.CartID) {
 		return nil
@@ -60,7 +59,7 @@ type Release struct {
 	Reason        string
 }
 
-// notKept is the reason of each release: the outcome does not keep the reservation.
+// notKept is the reason that is recorded with each release.
 const notKept = "checkout: not kept"
 
 // Command is the command to stock, at a time.

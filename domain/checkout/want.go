@@ -22,7 +22,8 @@ type place struct {
 	held      unit.Quantity // > 0: reserved, and can no longer be changed
 	available unit.Quantity // as the last refusal said
 	// exists is the quantity of a reservation that another driver of this checkout has made
-	// here. This driver can have exactly that quantity, or nothing.
+	// here. This driver can get exactly that quantity or nothing, because the reservation's id
+	// is the same for both.
 	exists unit.Quantity
 	reason string // code of the last refusal
 }
@@ -139,7 +140,7 @@ func (w want) planSplit(enough func(unit.Quantity) unit.Quantity, held unit.Quan
 		if left == 0 {
 			return plan{ask: ask}
 		}
-		capacity = target - left // a reservation that exists did not fit, so plan with fewer units
+		capacity = target - left // the reservation that exists is too large for the plan, so plan with fewer units
 	}
 }
 
@@ -154,9 +155,10 @@ func (w want) fit(capacity unit.Quantity) (sum unit.Quantity) {
 	return sum
 }
 
-// answered notes a location's reply. After a refusal it assumes that the location has fewer
-// units than were asked for, whatever the reply says. So the asking comes to an end.
-func (w want) answered(at int, asked unit.Quantity, no *rule.Rejection) want {
+// replied notes a location's reply. After a refusal it assumes that the location has fewer
+// units than were asked for, whatever the reply says. Otherwise the process might ask for the
+// same quantity for ever.
+func (w want) replied(at int, asked unit.Quantity, no *rule.Rejection) want {
 	places := append([]place(nil), w.places...)
 	p := &places[at]
 	p.asked = true

@@ -4,8 +4,8 @@
 // tests.
 //
 // In addition, each case checks what every aggregate promises: a decision does not change the
-// state, a state survives its snapshot form (JSON), and a command that was answered with
-// events adds nothing when it is sent again.
+// state, a state survives its snapshot form (JSON), and a command that gave events gives none
+// when it is sent again.
 package decidertest
 
 import (
@@ -21,8 +21,8 @@ import (
 	"daybook/domain/rule"
 )
 
-// Decider is an aggregate as its package exports it: C its Command, E its
-// Event, S its State.
+// Decider has the functions that an aggregate's package exports. C is its Command, E its Event
+// and S its State.
 type Decider[C, E, S any] struct {
 	Decide func(C, S) ([]E, error)
 	Evolve func(S, E) S
@@ -46,8 +46,8 @@ type Case[C, E any] struct {
 	Nothing bool
 
 	// Repeats marks a command that happens again when it is sent again, such as "receive 5
-	// units". Every other command that was answered with events must be answered with nothing
-	// or a refusal when it is sent again.
+	// units". Every other command that gave events must give nothing or a refusal when it is
+	// sent again.
 	Repeats bool
 }
 
@@ -175,9 +175,9 @@ func checkSnapshot[S any](t testing.TB, state S) {
 	}
 }
 
-// EveryCommandIsBounded tests that each command of the package under test has a row in which
-// a limit on a sum refuses it. A command that needs no such limit is listed in boundedBy with
-// the reason.
+// EveryCommandIsBounded tests that each command of the package under test has a row in which a
+// limit on a sum refuses it. limits are those refusals. A command that needs no such limit is
+// in boundedBy, with the reason.
 func EveryCommandIsBounded[C, E any](t testing.TB, rows map[string]Case[C, E], limits []*rule.Rejection, boundedBy map[string]string) {
 	t.Helper()
 	tested := map[string]bool{}

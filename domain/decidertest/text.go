@@ -10,8 +10,8 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// text is a value as JSON. A comparison by it takes 2.5 and 2.50 as equal, and a nil list and
-// an empty one, as the log does.
+// text is a value as JSON. Tests compare values by this text. So 2.5 equals 2.50, and a nil
+// list equals an empty one, as in the log.
 func text(t testing.TB, value any) string {
 	t.Helper()
 	data, err := json.Marshal(value, json.Deterministic(true))
@@ -46,7 +46,7 @@ func unwritten(t reflect.Type, seen []reflect.Type) []string {
 		return append(unwritten(t.Key(), seen), unwritten(t.Elem(), seen)...)
 	case reflect.Struct:
 		if !strings.HasPrefix(t.PkgPath(), "daybook/") || t.Implements(reflect.TypeFor[json.Marshaler]()) {
-			return nil // not ours, or it writes its own JSON
+			return nil // a type of another package, or one that writes its own JSON
 		}
 	default:
 		return nil

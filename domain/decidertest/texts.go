@@ -15,11 +15,11 @@ import (
 // them, hold a control character, show nothing, or are not UTF-8.
 var badTexts = []string{"a\u202eb", "a\x07b", "  ", "\u200b", "\xff"}
 
-// EveryTextIsChecked takes each row whose command is answered with events. It puts a text
-// that cannot be recorded into one string of the command at a time, and each such command
-// must be refused. So each string field of each command needs such a row, unless unchecked
-// gives the reason why it is not checked. The keys of unchecked look like "Place.Reference"
-// and "Place.Lines.Title".
+// EveryTextIsChecked tests that each text in a command is checked. It takes each row whose
+// command gives events, and puts a text that cannot be recorded into one string field at a
+// time. Each such command must be refused. Each string field of each command needs a row in
+// which it is set. The exceptions are in unchecked, with the reason, under keys such as
+// "Place.Reference" and "Place.Lines.Title".
 func (d Decider[C, E, S]) EveryTextIsChecked(t testing.TB, unchecked map[string]string, tables ...map[string]Case[C, E]) {
 	t.Helper()
 	rows, wanted, tried := map[string]bool{}, map[string]bool{}, map[string]bool{}

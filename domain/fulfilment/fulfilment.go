@@ -54,13 +54,13 @@ import (
 type Process struct {
 	id     unit.OrderID
 	remedy order.Remedy
-	mayEnd bool // confirmed: a failed allocation may cancel it
+	mayEnd bool // the order is confirmed, so a failed allocation may cancel it
 
-	// A confirm step, or a retry of one, goes before all others, because a cancel gives back
-	// what it allocates. The others do not depend on each other.
+	// A confirm step, or a retry of it, goes before all other steps, because a cancel gives
+	// back what it has allocated. The other steps do not depend on each other.
 	allocating  *order.OpenStep
 	others      []order.OpenStep
-	othersAsked bool // the others have been asked for
+	othersAsked bool // the moves of the other steps were asked for
 
 	asked     []asked
 	shortages []cart.Shortage
@@ -91,7 +91,7 @@ func Begin(s order.State, remedy order.Remedy) Process {
 	if p.allocating != nil {
 		p.lines = linesBySKU(s)
 		for _, want := range p.allocating.Moves {
-			if want.Action != order.ActDeallocate { // that follows its commit
+			if want.Action != order.ActDeallocate { // a deallocation is asked for after its commit
 				p.ask(*p.allocating, want)
 			}
 		}
@@ -130,8 +130,8 @@ func (p *Process) commitAgain(a asked) {
 	p.asked = append(p.asked, a)
 }
 
-// askOthers asks for the other steps when no move of the allocation is left. It does not ask
-// for them if the allocation failed, because that may change their moves.
+// askOthers asks for the moves of the other steps, when no move of the allocation is left. If
+// the allocation failed, it does not ask for them, because the failure may change these moves.
 func (p *Process) askOthers() {
 	if len(p.asked) > 0 || len(p.shortages) > 0 || p.othersAsked {
 		return
@@ -155,18 +155,18 @@ func (p Process) Moves() []Move {
 }
 
 // Reply takes the replies to all Moves, in any order.
-func (p Process) Reply(answers []StockReply) Process {
-	refusals := make(map[unit.Derived]*rule.Rejection, len(answers))
-	for _, a := range answers {
+func (p Process) Reply(replies []StockReply) Process {
+	refusals := make(map[unit.Derived]*rule.Rejection, len(replies))
+	for _, a := range replies {
 		refusals[a.Move.ID] = a.Refusal
 	}
 	done := p.asked
 	p.asked, p.shortages, p.stuck = nil, slices.Clone(p.shortages), slices.Clone(p.stuck)
 	for _, a := range done {
-		refusal, answered := refusals[a.move.ID]
+		refusal, replied := refusals[a.move.ID]
 		switch {
-		case !answered:
-			panic("fulfilment: a move was not answered")
+		case !replied:
+			panic("fulfilment: a move has no reply")
 		case refusal != nil:
 			p.refused(a, refusal)
 		case a.again && a.want.Action == order.ActRelease:
@@ -236,9 +236,9 @@ func settle(ref order.StepRef) keyedCommand {
 // cancelLost is the remedy that cancels an order whose stock was lost.
 var cancelLost = keyedCommand{"cancel", order.Cancel{Reason: "stock lost"}}
 
-// Commands are sent to the order, all or none, once there are no more Moves. They do not
-// settle a step that stock refused for good (see Stuck). Such a step stays open, so that
-// operators can see it.
+// Commands are the commands for the order, all or none. Send them when there are no more
+// Moves. They do not settle a step that stock refused for good (see Stuck). Such a step stays
+// open, so that operators can see it.
 func (p Process) Commands() []order.Command {
 	var commands []order.Command
 	for _, t := range p.keyedCommands() {

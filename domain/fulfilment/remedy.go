@@ -31,8 +31,9 @@ func allocating(s order.State) bool {
 	return slices.ContainsFunc(s.Unsettled, func(step order.OpenStep) bool { return step.Step == order.StepConfirm })
 }
 
-// givenBackLimit counts how much can still be voided or refunded, for each transaction and in
-// all, while the commands are made. Pending transactions count as if they had succeeded.
+// givenBackLimit counts how much can still be voided or refunded, for each transaction and for
+// the whole order. It goes down with each command that is made. Pending transactions count as
+// if they had succeeded.
 type givenBackLimit struct {
 	s          order.State
 	voidable   unit.Money

@@ -169,8 +169,8 @@ func (c ReturnProcess) Key() string {
 	return string(c.step.Step) + " " + string(c.step.Ref)
 }
 
-// RefusedAdmission says why a return was not admitted, as the order said it. It is nil if the
-// return was not refused.
+// RefusedAdmission returns the order's refusal to admit a return. It is nil if no order
+// refused.
 func RefusedAdmission(s returns.State) *rule.Rejection {
 	if s.Admission != returns.AdmissionDenied {
 		return nil
@@ -183,8 +183,9 @@ func RefusedAdmission(s returns.State) *rule.Rejection {
 	return no.With(no.Detail, facts)
 }
 
-// RefusedRefund says why the refund of cmd was taken back, as the order said it. It is nil if
-// the refund was not taken back, for example because a refund of the same amount is recorded.
+// RefusedRefund returns the order's refusal because of which the refund of cmd was taken back.
+// It is nil if the refund was not taken back, for example because a refund of the same amount
+// is recorded.
 func RefusedRefund(s returns.State, cmd returns.RecordRefund) *rule.Rejection {
 	if refund := refundOf(s, cmd.TransactionID); refund.TransactionID != "" && refund.Amount.Equal(cmd.Amount) {
 		return nil

@@ -35,9 +35,8 @@ type StepRef struct {
 }
 
 // OpenStep is a step whose moves may not all be recorded in stock yet. The moves are fixed
-// when the step opens, so every driver asks for the same moves. Steps are carried out one
-// after the other, oldest first, because a cancel gives back what the confirm before it has
-// allocated.
+// when the step opens, so every driver asks for the same moves. Steps are listed oldest first,
+// because a cancel gives back what the confirm before it has allocated.
 type OpenStep struct {
 	StepRef
 	// Moves of one SKU and location are made in this order, and the others in any order. No
@@ -165,7 +164,7 @@ func (s *State) applyAllocationFailed(e AllocationFailed) {
 		}
 		h.Missing = min(h.Remaining(), m.Quantity)
 		if h.Remaining()+s.givingBack(m.SKU, m.Location) <= m.Quantity {
-			s.forgetGivingBack(m.SKU, m.Location) // nothing else is allocated here
+			s.forgetGivingBack(m.SKU, m.Location) // no other units of the order are allocated here
 		}
 	}
 }
@@ -220,8 +219,8 @@ func retryAllocation(cmd RetryAllocation, s State) ([]Event, error) {
 	return []Event{AllocationRetried{Attempt: s.Retries + 1, Lost: lost}}, nil
 }
 
-// lost limits each loss to the units that the order still counts on. While a step is open it
-// returns none, because stock may not have been asked yet.
+// lost reduces each loss to the units that the order still counts on. While a step is open it
+// returns no losses, because stock may not have been asked for that step yet.
 func (s State) lost(found []Lost) []Lost {
 	if len(s.Unsettled) > 0 {
 		return nil

@@ -12,7 +12,8 @@ import (
 //sumtype:decl
 type Command interface{ orderCommand() }
 
-// Claim keeps an order id for the cart that chose it, although there is no order.
+// Claim keeps an order id for the cart that chose it, after a refused checkout. No order is
+// placed.
 type Claim struct {
 	OrderID unit.OrderID
 	CartID  unit.CartID
@@ -108,9 +109,9 @@ type SettleStock struct {
 	Ref  string
 }
 
-// FailAllocation records that a confirmed order's stock is lost. It ends the confirm step
-// with the given ref if that step is open. The empty ref is the confirmation itself; the
-// other refs are retries.
+// FailAllocation records that a confirmed order's stock is lost. It ends the confirm step with
+// the given ref, if that step is open. The empty ref means the confirmation itself, and any
+// other ref means a retry.
 type FailAllocation struct {
 	Ref       string
 	Shortages []cart.Shortage
@@ -156,7 +157,7 @@ type RecordReturnRefund struct {
 	Reference     string
 }
 
-// Archive and Unarchive hide and show a finished order.
+// Archive hides a finished order from the lists of daily work.
 type Archive struct{}
 
 // Unarchive shows the order again.

@@ -168,8 +168,7 @@ type StockSettled struct {
 	Ref string `json:"ref,omitempty"`
 }
 
-// Remedy is what is done about an order that is paid but cannot be confirmed or
-// allocated.
+// Remedy is what happens to an order that is paid and cannot be confirmed or allocated.
 type Remedy string
 
 const (
@@ -179,9 +178,9 @@ const (
 	RemedyBackorder Remedy = "backorder"
 )
 
-// AllocationFailed is the named state of a confirmed, perhaps paid order whose stock was
-// lost: a reservation ended before it was committed, and nothing was left. The merchant's
-// policy sets the remedy.
+// AllocationFailed says that the stock of a confirmed order was lost: a reservation ended
+// before it was committed, and no other units were available. The order may be paid already.
+// The merchant's policy sets the remedy.
 type AllocationFailed struct {
 	Shortages []cart.Shortage `json:"shortages"`
 	Remedy    Remedy          `json:"remedy"`
@@ -212,8 +211,8 @@ func RetryStep(attempt int) StepRef {
 // These reservations are then committed, as after Confirmed.
 type AllocationRecovered struct{}
 
-// PaymentOrphaned is the named state of money that came for an order that can no longer be
-// confirmed (expired or canceled). The money is owed back.
+// PaymentOrphaned says that money came for an order that can no longer be confirmed, because
+// it was canceled or has expired. The money is owed back to the customer.
 type PaymentOrphaned struct {
 	TransactionID unit.TransactionID `json:"transaction_id"`
 	Amount        unit.Money         `json:"amount"`

@@ -176,8 +176,8 @@ func releaseHold(s State) ([]Event, error) {
 	return []Event{HoldReleased{}}, nil
 }
 
-// expire is sent by a timer, which may be late or early. Only a pending order past its
-// deadline expires. Any other order stays as it is.
+// expire ends a pending order whose deadline has passed. A timer sends the command, and it may
+// be late or early. So any other order stays as it is.
 func expire(cmd Expire, s State) ([]Event, error) {
 	if s.Status != StatusPending || cmd.Now.Before(s.ConfirmBy) {
 		return nil, nil

@@ -168,10 +168,10 @@ func recordTransaction(cmd RecordTransaction, s State) ([]Event, error) {
 	return append(events, s.orphaned(t)...), nil
 }
 
-// sameAs allows the state in which the transaction was recorded and its present state,
-// because a provider may report the end of a pending transaction by the same request. For a
-// return's refund it does not compare the provider's details: the return did not know them,
-// and the report may come later.
+// sameAs tells whether a request repeats this transaction. It accepts the state in which the
+// transaction was recorded, and its present state, because a provider may report the end of a
+// pending transaction with the same request. For a return's refund it does not compare the
+// provider's details: the return did not know them, and the report may come later.
 func (t Transaction) sameAs(cmd RecordTransaction) bool {
 	if t.ReturnID != "" {
 		return t.Type == cmd.Type && t.Amount.Equal(cmd.Amount) && (cmd.State == Pending || cmd.State == Succeeded)
@@ -263,10 +263,10 @@ func (s State) parentFits(t Transaction) error {
 	return nil
 }
 
-// limit is the most that t can be: of all the order's money, or of one parent's money. A
-// chargeback has no regard for earlier refunds, because the bank decides on it. A transaction
-// that was pending when a return's refund was recorded can still succeed, because that refund
-// does not count against it.
+// limit is the largest amount that t may have. It counts the money of one parent, or of the
+// whole order if parent is empty. Earlier refunds do not reduce the limit of a chargeback,
+// because the bank decides on it. A return's refund does not reduce the limit of a transaction
+// that was pending when the refund was recorded, so that this transaction can still succeed.
 func (s State) limit(t Transaction, parent unit.TransactionID) unit.Money {
 	_, underWay := s.Transaction(t.ID)
 	of := func(state func(TransactionState) bool, types ...TransactionType) unit.Money {

@@ -40,7 +40,7 @@ var (
 
 // The refusals about what comes back.
 var (
-	ErrReturnExceeded = &rule.Rejection{Code: "return-exceeds-shipped", Detail: "Fewer units of the line have shipped and are not in another return."}
+	ErrReturnExceeded = &rule.Rejection{Code: "return-exceeds-shipped", Detail: "So many units of the line cannot come back: they have not shipped, or another return has them."}
 	ErrReturnDiffers  = &rule.Rejection{Code: "return-differs", Detail: "The order has admitted other units for that return."}
 	ErrReturnReleased = &rule.Rejection{Code: "return-released", Detail: "The return was released before."}
 )

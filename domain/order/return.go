@@ -7,11 +7,11 @@ import (
 	"daybook/domain/unit"
 )
 
-// Return is what comes back of the order by one return.
+// Return is the part of a return that brings back units of this order.
 type Return struct {
 	ID       unit.ReturnID  `json:"id"`
 	Lines    []LineQuantity `json:"lines,omitempty"`
-	Released bool           `json:"released,omitzero"` // nothing comes
+	Released bool           `json:"released,omitzero"` // it brings nothing back
 }
 
 func (s State) returnIndex(id unit.ReturnID) int {
@@ -43,7 +43,7 @@ func admitReturn(cmd AdmitReturn, s State) ([]Event, error) {
 		case !found:
 			return nil, ErrLineUnknown.With("The order has no line "+strconv.Itoa(asked.Line)+".", map[string]any{"line": asked.Line})
 		case asked.Quantity > s.Lines[i].Returnable():
-			return nil, ErrReturnExceeded.With("Fewer units of the line have shipped and are not in another return.",
+			return nil, ErrReturnExceeded.With(ErrReturnExceeded.Detail,
 				map[string]any{"line": asked.Line, "returnable": s.Lines[i].Returnable(), "requested": asked.Quantity})
 		}
 	}

@@ -89,9 +89,9 @@ func (s State) mayShip() *rule.Rejection {
 	return nil
 }
 
-// restAt is everything that the order still has at a location, and every service that is
-// left. Services go with any parcel. They do not go alone while goods wait at another
-// location.
+// restAt is everything that the order can still ship from a location, and all services that
+// are left. Services go with any parcel. They are not shipped alone while goods wait at
+// another location.
 func (s State) restAt(location unit.LocationID) ([]LineQuantity, error) {
 	left := map[unit.SKU]unit.Quantity{}
 	missing := false

@@ -78,7 +78,7 @@ type Line struct {
 	Canceled  unit.Quantity `json:"canceled,omitzero"`
 	Shipped   unit.Quantity `json:"shipped,omitzero"`
 	Delivered unit.Quantity `json:"delivered,omitzero"` // of those shipped
-	Returning unit.Quantity `json:"returning,omitzero"` // of those shipped, come back or to come back
+	Returning unit.Quantity `json:"returning,omitzero"` // of those shipped: they came back, or a return will bring them back
 }
 
 // Open is what can still be shipped or canceled.

@@ -7,7 +7,7 @@ var (
 	ErrNotFound      = &rule.Rejection{Code: "product-not-found", Detail: "No product is listed under this SKU."}
 	ErrRetired       = &rule.Rejection{Code: "product-retired", Detail: "The product is no longer sold."}
 	ErrNotPriced     = &rule.Rejection{Code: "product-not-priced", Detail: "The product has no price in this currency."}
-	ErrKindFixed     = &rule.Rejection{Code: "product-kind-fixed", Detail: "A listed product keeps its kind: stock may hold it."}
+	ErrKindFixed     = &rule.Rejection{Code: "product-kind-fixed", Detail: "A listed product keeps its kind, because there may be stock of it."}
 	ErrKindUnknown   = &rule.Rejection{Code: "product-kind-unknown", Detail: "A product is stocked goods or a service."}
 	ErrTitleInvalid  = &rule.Rejection{Code: "product-title-invalid", Detail: "A title is one line of 1 to 200 characters that can be seen."}
 	ErrTextTooLong   = &rule.Rejection{Code: "product-text-too-long", Detail: "A reason has at most 500 characters, of which some can be seen."}

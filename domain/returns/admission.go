@@ -64,8 +64,9 @@ func refuseAdmission(cmd RefuseAdmission, s State) ([]Event, error) {
 	}}, nil
 }
 
-// openRelease opens a step after the end of a return that brought nothing. It does so even if
-// the admission has no outcome yet, because some orders may have admitted their units.
+// openRelease opens the step that releases the units, after a return has ended and brought
+// nothing. It does so even if the admission has no outcome yet, because some orders may have
+// admitted their units.
 func (s *State) openRelease() {
 	if s.Admission != "" {
 		s.OrdersUnsettled = append(s.OrdersUnsettled, OpenOrders{Step: StepRelease})
@@ -79,9 +80,9 @@ func (s *State) applyRefunded(e Refunded) {
 	}
 }
 
-// shares divides a refund among orders. It goes to the order that the return names. Without
-// one, it goes to the orders that the lines are linked to, one after the other, up to the
-// worth of the units linked to each. What is left belongs to no order.
+// shares divides a refund among orders. If the return names an order, that order gets the
+// whole refund. Otherwise the linked orders get it one after the other, each up to the worth
+// of its linked units. The rest belongs to no order.
 func (s State) shares(amount unit.Money) []Share {
 	if id := s.Requested.OrderID; id != "" {
 		return []Share{{OrderID: id, Amount: amount}}

@@ -90,7 +90,7 @@ func request(cmd Request, s State) ([]Event, error) {
 			return nil, ErrCurrencyMixed
 		}
 		if err := all.add(l.Quantity, l.Price); err != nil {
-			return nil, err // all of it may become one movement of stock
+			return nil, err // all units of a SKU may become one movement of stock
 		}
 		var linked unit.Quantity
 		for _, link := range l.Links {

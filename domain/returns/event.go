@@ -1,5 +1,5 @@
-// Package returns is what comes back: goods, money, or both, with or without the order that
-// sold them. Package stock puts the goods back.
+// Package returns has the rules of returns and credit notes: goods, money or both go back,
+// with or without a known order. Package stock puts the goods back.
 package returns
 
 import "daybook/domain/unit"
@@ -78,7 +78,7 @@ type AdmissionRefused struct {
 	Requested  unit.Quantity `json:"requested,omitzero"`
 }
 
-// Approved allows the goods to be sent; the return is open.
+// Approved allows the customer to send the goods. The return is open from now on.
 type Approved struct{}
 
 // Declined ends the return.

@@ -21,7 +21,7 @@ var (
 	ErrReceived         = &rule.Rejection{Code: "return-received", Detail: "Goods of the return have been received."}
 	ErrRefunded         = &rule.Rejection{Code: "return-refunded", Detail: "Money of the return has been given back."}
 	ErrClosed           = &rule.Rejection{Code: "return-closed", Detail: "The return is closed."}
-	ErrCreditNote       = &rule.Rejection{Code: "return-is-credit-note", Detail: "This is a credit note, for which nothing else can be recorded."}
+	ErrCreditNote       = &rule.Rejection{Code: "return-is-credit-note", Detail: "This is a credit note, and nothing more can be recorded for it."}
 	ErrNotFinished      = &rule.Rejection{Code: "return-not-finished", Detail: "Goods of the return are still awaited."}
 	ErrLineUnknown      = &rule.Rejection{Code: "return-line-unknown", Detail: "The return has no such line."}
 	ErrServiceLine      = &rule.Rejection{Code: "return-line-service", Detail: "A service cannot be received."}
@@ -50,8 +50,8 @@ var Rejections = []*rule.Rejection{
 // ErrTextInvalid refuses a text that a caller gave.
 var ErrTextInvalid = &rule.Rejection{Code: "return-text-invalid", Detail: "A text is too long, or cannot be recorded as it is."}
 
-// refusal explains why the return's status is not one of the wanted ones. It is nil if it is
-// one.
+// refusal is nil if the return's status is one of those wanted. Otherwise it is the refusal
+// for the present status.
 func (s State) refusal(wanted ...Status) error {
 	if slices.Contains(wanted, s.Status) {
 		return nil

@@ -57,8 +57,8 @@ func (s State) Clone() State {
 	return s
 }
 
-// LineState is how many units of a returned line have which end. In the rules, each unit with
-// an end counts as received, even a lost one.
+// LineState is how many units of a returned line have which end, such as restocked or lost. In
+// the rules, each unit with an end counts as received, even a lost one.
 type LineState struct {
 	SKU      unit.SKU      `json:"sku"`
 	Kind     unit.Kind     `json:"kind"`

@@ -58,7 +58,7 @@ func (s *State) applyRefundWithdrawn(e RefundWithdrawn) {
 		s.Refunds = slices.Delete(s.Refunds, at, at+1)
 		return
 	}
-	var left []Share // a new slice, because others hold the recorded one
+	var left []Share // a new slice, because the event shares the recorded one
 	for _, share := range refund.Shares {
 		refused := slices.ContainsFunc(e.Shares, func(gone Share) bool { return gone.OrderID == share.OrderID })
 		if !refused {

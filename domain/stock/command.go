@@ -24,9 +24,9 @@ type At struct {
 
 func (a At) at() At { return a }
 
-// A command with Origin.Direct may not change what an order's process owns
-// (stock-belongs-to-order), unless Override gives a reason. Commit and Allocate
-// cannot be forced, because the order has its own commands for them (confirm,
+// A direct command (Origin.Direct) may not change what an order's process owns
+// (stock-belongs-to-order), unless Override gives a reason. Commit and Allocate cannot be
+// forced in this way, because the order has its own commands for them (confirm,
 // retry-allocation).
 
 // Receive adds goods.
@@ -186,8 +186,8 @@ type TransferIn struct {
 	Quantity   unit.Quantity
 }
 
-// SetPolicy replaces the policy. The new policy may be one that present promises already
-// break, because it only applies to later promises.
+// SetPolicy replaces the policy. The policy applies only to later promises, so the present
+// promises may exceed it.
 type SetPolicy struct {
 	At
 	Policy Policy

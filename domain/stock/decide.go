@@ -6,11 +6,11 @@ import (
 	"daybook/domain/unit"
 )
 
-// How many due reservations one decision records as expired, in addition to its own answer.
-// The first bound is for decisions that need no units from them, the second for decisions
-// that do. Units of a due reservation are free for another promise only if its end is
-// recorded in the same append. Otherwise another node, whose clock is a moment behind, could
-// still commit the reservation.
+// How many due reservations one decision records as expired, in addition to the command's own
+// events. The first bound is for decisions that need no units from them, the second for
+// decisions that do. Units of a due reservation may be promised to another order only if the
+// reservation's end is recorded in the same append. Otherwise another node, whose clock is a
+// moment behind, could still commit the reservation.
 const (
 	expiredPerDecision = 100
 	expiredToFreeUnits = 1000
@@ -20,14 +20,13 @@ const (
 // *rule.Rejection. It never changes s. A *rule.ForgottenError is no answer: the caller must
 // look up the thing that it names, and decide again (About, Recall).
 //
-// If the answer has events, these also record the reservations that are due: at most a
-// thousand, the earliest first. The last event says that the reorder point was crossed, if it
-// was.
+// If Decide returns events, they also record the ends of reservations that are due: at most a
+// thousand, the earliest first. If the reorder point was crossed, the last event says so.
 func Decide(cmd Command, s State) ([]Event, error) {
 	d := decision{State: s, At: cmd.at()}
 	d.due = s.due(d.Now)
 	d.expireUpTo(expiredPerDecision)
-	events, err := d.answer(cmd)
+	events, err := d.ownEvents(cmd)
 	if err != nil || len(events) == 0 {
 		return nil, err
 	}
@@ -43,11 +42,11 @@ type decision struct {
 	State
 	At
 	due     []Deadline
-	expired int           // how many of due are recorded together with the answer
+	expired int           // how many of due are recorded together with the command's own events
 	freed   unit.Quantity // their units
 }
 
-func (d *decision) answer(cmd Command) ([]Event, error) {
+func (d *decision) ownEvents(cmd Command) ([]Event, error) {
 	switch cmd := cmd.(type) {
 	case Receive:
 		return d.receive(cmd)
@@ -92,9 +91,9 @@ func (d *decision) expireUpTo(limit int) {
 	}
 }
 
-// makeAvailable frees at least the wanted number of units, by recording due reservations as
-// expired. It returns how many units are free, which may be fewer. allowance is how many
-// units the policy adds to what is for sale and promised to nobody; it may be negative.
+// makeAvailable tries to free the wanted number of units, by recording due reservations as
+// expired. It returns how many units are free, which may be fewer. allowance is how many units
+// the policy adds to the units that are for sale and promised to nobody. It may be negative.
 func (d *decision) makeAvailable(wanted, allowance unit.Quantity) unit.Quantity {
 	free := d.Goods - d.UnavailableTotal() + allowance - d.Promised - d.Held
 	for free+d.freed < wanted && d.expired < min(len(d.due), expiredToFreeUnits) {
@@ -107,11 +106,11 @@ func (d *decision) makeAvailable(wanted, allowance unit.Quantity) unit.Quantity 
 // use the safety stock.
 func (p Policy) forSale() unit.Quantity { return p.BackorderLimit - p.SafetyStock }
 
-// expirations are the ends of due reservations, without those that the answer itself ends.
-func (d *decision) expirations(answer []Event) []Event {
-	events := make([]Event, 0, d.expired+len(answer)+1)
+// expirations are the ends of due reservations, without one that the command itself ends.
+func (d *decision) expirations(own []Event) []Event {
+	events := make([]Event, 0, d.expired+len(own)+1)
 	for _, due := range d.due[:d.expired] {
-		if own, ok := answer[0].(ReservationExpired); ok && own.ReservationID == due.ID {
+		if expired, ok := own[0].(ReservationExpired); ok && expired.ReservationID == due.ID {
 			continue
 		}
 		events = append(events, d.expiration(due.ID))
@@ -146,8 +145,7 @@ func (d *decision) withReorderPoint(events []Event) []Event {
 	return append(events, ReorderPointCrossed{Key: d.Key, Available: after, ReorderPoint: policy.ReorderPoint})
 }
 
-// change is by how much an event changes available. Due reservations are part of available
-// already.
+// change is how much an event changes available. Due reservations count as available already.
 func (d *decision) change(e Event) unit.Quantity {
 	switch e := e.(type) {
 	case Received:
@@ -176,12 +174,12 @@ func (d *decision) change(e Event) unit.Quantity {
 	case TransferredIn:
 		return e.Quantity
 	case Shipped:
-		return -e.Unpromised // the promised part changes on hand and allocated equally
+		return -e.Unpromised // the promised part takes the same number off on hand and off allocated
 	case PolicySet:
 		return d.Policy.SafetyStock - e.SafetyStock
 	case ReservationExtended, ReservationExpired, ReservationCommitted, ReorderPointCrossed:
-		// A due reservation is not extended; a commitment turns reserved into
-		// allocated.
+		// An extension is never of a due reservation. A commitment turns reserved units into
+		// allocated ones.
 	}
 	return 0
 }

@@ -128,8 +128,8 @@ func (d *decision) move(cmd Move) ([]Event, error) {
 	return []Event{Moved{Key: cmd.Key, From: cmd.From, To: cmd.To, Quantity: cmd.Quantity, Note: cmd.Note}}, nil
 }
 
-// transferOut sends goods that are there. It adds no units of the backorder limit, and units
-// of the safety stock stay here.
+// transferOut sends goods that are on hand. The backorder limit does not count here, and the
+// units of the safety stock cannot be sent.
 func (d *decision) transferOut(cmd TransferOut) ([]Event, error) {
 	if cmd.To == cmd.Location {
 		return nil, ErrSameLocation

@@ -30,7 +30,8 @@ func About(name string, e Event) (about, enough bool) {
 	return false, false
 }
 
-// Past is what a stream's events say about a forgotten thing.
+// Past is what a stream's events say about a forgotten thing, such as a reservation that ended
+// long ago.
 type Past struct {
 	End      End           `json:"end,omitempty"`     // of a reservation
 	Quantity unit.Quantity `json:"quantity,omitzero"` // of a movement, or of all that has shipped to an order

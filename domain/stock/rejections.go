@@ -62,8 +62,8 @@ func movementDiffers(recorded, requested Made) error {
 	return ErrMovementDiffers.With(ErrMovementDiffers.Detail, facts)
 }
 
-// belongs is the refusal of a direct command. forcible tells whether the command would be
-// accepted with an override.
+// belongs is the refusal of a direct command to change what belongs to an order. forcible
+// tells whether the command would be accepted with an override.
 func belongs(id unit.OrderID, forcible bool) error {
 	detail := "It belongs to order " + string(id) + ": use the order's own commands to change it"
 	if forcible {

@@ -12,7 +12,7 @@ func (d *decision) reserve(cmd Reserve) ([]Event, error) {
 		return nil, ErrQuantityInvalid
 	}
 	if cmd.Direct && cmd.ReservationID == ReservationIDFor(cmd.OrderID, cmd.SKU, cmd.Location) {
-		return nil, belongs(cmd.OrderID, false) // the order's checkout would use it as its own
+		return nil, belongs(cmd.OrderID, false) // a direct reservation with this id would be taken for the checkout's own
 	}
 	if h, held := d.Holds[cmd.ReservationID]; held {
 		switch {
@@ -20,7 +20,7 @@ func (d *decision) reserve(cmd Reserve) ([]Event, error) {
 			return nil, ended(cmd.ReservationID, EndExpired)
 		case cmd.Direct && !h.Direct:
 			return nil, belongs(h.OrderID, false)
-		case h.Direct && !cmd.Direct: // and a checkout must not use what was reserved directly
+		case h.Direct && !cmd.Direct: // a checkout must not use what was reserved directly
 			return nil, ErrReservationDiffers.With(ErrReservationDiffers.Detail, map[string]any{"reservation_id": cmd.ReservationID, "direct": h.Direct})
 		case !h.sameDeadline(cmd):
 			facts := map[string]any{"reservation_id": cmd.ReservationID, "expires_at": h.firstDeadline()}
@@ -82,7 +82,8 @@ func (d *decision) extend(cmd Extend) ([]Event, error) {
 	return []Event{ReservationExtended{Key: cmd.Key, Origin: cmd.overriding(!h.Direct), ReservationID: cmd.ReservationID, ExpiresAt: cmd.ExpiresAt.UTC()}}, nil
 }
 
-// release records a reservation that is due as expired.
+// release ends a reservation. A reservation that is due is recorded as expired, and not as
+// released.
 func (d *decision) release(cmd Release) ([]Event, error) {
 	if err := cmp.Or(note("reason", cmd.Reason), note("override", cmd.Override)); err != nil {
 		return nil, err
@@ -110,7 +111,7 @@ func (d *decision) expireDue() ([]Event, error) {
 	for _, due := range d.due[:d.expired] {
 		events = append(events, d.expiration(due.ID))
 	}
-	d.expired = 0 // they are the answer, so they are not recorded a second time
+	d.expired = 0 // they are the command's own events, so they are not recorded a second time
 	return events, nil
 }
 

@@ -34,17 +34,17 @@ var (
 	rememberedMovements = 1024
 )
 
-// Guarded tells whether State keeps an event from being recorded twice, however old it is.
-// State knows a reservation while it is active and then by its end, and a shipment by its id;
-// or it knows that it has forgotten them. A deadline that is moved twice does no harm. Nearly
-// all events of a stock that sells are such events.
+// Guarded tells whether State itself prevents that an event is recorded twice, however old it
+// is. State knows an active reservation, the end of an ended one, and a shipment by its id. If
+// it has forgotten one of these, it knows that it has. A deadline that is moved twice does no
+// harm. Nearly all events of a stock that sells are guarded.
 func Guarded(e Event) bool {
 	switch e.(type) {
 	case Reserved, ReservationExtended, ReservationReleased, ReservationExpired, ReservationCommitted, Shipped, ReorderPointCrossed:
 		return true
 	case Received, Adjusted, Counted, Allocated, Deallocated, Returned, Moved, TransferredOut, TransferredIn, PolicySet:
-		// Some of these have ids in State, and others only sometimes (a deallocation's ref).
-		// An allocation that was taken back would be made again.
+		// State does not know all of these by an id; a deallocation, for example, may have no
+		// ref. And an allocation that was taken back would be made again.
 	}
 	return false
 }
@@ -53,7 +53,7 @@ func Guarded(e Event) bool {
 // promises. Use the methods to read quantities, because some depend on the time. Each
 // quantity is a sum over the stream's events.
 type State struct {
-	Goods    unit.Quantity `json:"on_hand"` // < 0 only after a forced dispatch
+	Goods    unit.Quantity `json:"on_hand"` // below 0 only after a forced shipment
 	SetApart SetApart      `json:"unavailable,omitzero"`
 	Policy   Policy        `json:"policy,omitzero"`
 
@@ -231,7 +231,7 @@ func Evolve(s State, e Event) State {
 		s.Goods += e.Quantity
 	case PolicySet:
 		s.Policy = e.Policy
-	case ReorderPointCrossed: // tells; changes no quantity
+	case ReorderPointCrossed: // changes no quantity
 	}
 	if name, made := movement(e); name != "" {
 		s.rememberMovement(name, made)
@@ -303,7 +303,7 @@ func (s *State) addPromise(id unit.OrderID, more, owned unit.Quantity) {
 // takePromised reduces an order's open promise by what shipped or was taken back. A process
 // takes its own units first. A direct command takes the other units first.
 func (s *State) takePromised(id unit.OrderID, quantity, shipped unit.Quantity, direct bool) {
-	if s.Orders == nil { // no decision of ours leads here, but a fold takes every fact
+	if s.Orders == nil { // no decision leads here, but a fold must accept every recorded event
 		s.Orders = map[unit.OrderID]Promise{}
 	}
 	p := s.Orders[id]

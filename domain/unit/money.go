@@ -19,8 +19,8 @@ type Money struct {
 	Currency Currency        `json:"currency"`
 }
 
-// maxMoneyDigits bounds amounts at the edge. It is enough for any shop, and so small that an
-// exponent such as 1e999999 cannot fill the memory.
+// maxMoneyDigits bounds the digits of amounts that come from outside. It is enough for any
+// shop. Without it, an amount such as 1e999999 could fill the memory.
 const maxMoneyDigits = 18
 
 // maxSum is 1 with maxMoneyDigits zeros.

@@ -1,6 +1,5 @@
-// Package unit holds the types of numbers and names that the domain uses. Each value is
-// parsed once, at the edge (HTTP, a file). After that, its type is the proof that it is
-// valid.
+// Package unit holds the types of numbers and names that the domain uses. Each value is parsed
+// once, where it comes in (HTTP, a file). After that, its type is the proof that it is valid.
 //
 // It holds no rules of an aggregate. For example, package stock knows whether a quantity is
 // available; Quantity does not.
@@ -16,7 +15,7 @@ import (
 // LocationID names a place that holds stock: "main".
 type LocationID string
 
-// DefaultLocation serves where no other is named.
+// DefaultLocation is used if no location is named.
 const DefaultLocation LocationID = "main"
 
 // ParseLocationID reads a location's name; empty is the default location.
@@ -88,19 +87,19 @@ func parseName[T ~string](what, text string) (T, error) {
 	return T(text), nil
 }
 
-// Quantity counts whole units. A demand is > 0, and a change may be negative. The field's
-// comment says which of them it is.
+// Quantity counts whole units. A requested quantity is > 0, and a change may be negative. The
+// field's comment says which of them it is.
 type Quantity int64
 
-// MaxQuantity bounds a single demand. It also bounds the sum of the units of one cart, order,
-// return or credit note.
+// MaxQuantity bounds a single requested quantity. It also bounds the sum of the units of one
+// cart, order, return or credit note.
 const MaxQuantity Quantity = 1_000_000_000
 
 // MaxOnHand bounds what is on hand in one stock. JSON numbers hold it exactly, and
 // 9 million stocks as full as that fit a sum of 64 bits.
 const MaxOnHand Quantity = 1_000_000_000_000
 
-// ParseQuantity reads a demand: 1 to MaxQuantity.
+// ParseQuantity reads a requested quantity: 1 to MaxQuantity.
 func ParseQuantity(n int64) (Quantity, error) {
 	if !Quantity(n).Valid() {
 		return 0, fmt.Errorf("quantity %d: want 1 to %d", n, MaxQuantity)
@@ -114,7 +113,7 @@ type Kind string
 const (
 	// Stocked goods are held, reserved and shipped.
 	Stocked Kind = "stocked"
-	// Service is sold but never held: postage, a fee, a discount, a voucher.
+	// A Service is sold, but is never in stock: postage, a fee, a discount, a voucher.
 	Service Kind = "service"
 )
 

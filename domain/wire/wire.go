@@ -11,7 +11,8 @@ import (
 )
 
 // UnknownTypeError means that this program has no decoder for an event of a stream. A newer
-// version, or another program, wrote the event. An aggregate must not be folded without it.
+// version, or another program, wrote the event. An aggregate must not be folded without that
+// event.
 type UnknownTypeError struct{ Type string }
 
 func (e *UnknownTypeError) Error() string { return fmt.Sprintf("unknown event type %q", e.Type) }
