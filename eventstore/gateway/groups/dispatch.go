@@ -56,8 +56,8 @@ func (g *group) choose(m *message) *consumer {
 		return nil
 	case RoundRobin:
 		for range g.consumers {
-			c := g.consumers[g.turn%len(g.consumers)]
-			if g.turn++; c.takes(m) {
+			c := g.consumers[g.nextConsumer%len(g.consumers)]
+			if g.nextConsumer++; c.takes(m) {
 				return c
 			}
 		}

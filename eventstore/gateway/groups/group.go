@@ -23,11 +23,11 @@ const (
 // It holds an event from when it is read until it is handled: acknowledged, skipped, or
 // parked and saved. The checkpoint can move up to the first event that is held.
 type group struct {
-	settings  Settings
-	consumers []*consumer // in the order they came
-	came      uint64      // consumers so far
-	turn      int         // next index of RoundRobin
-	stats     stats
+	settings     Settings
+	consumers    []*consumer // in the order they came
+	came         uint64      // consumers so far
+	nextConsumer int         // the index of the consumer that RoundRobin tries next, not bounded by their number
+	stats        stats
 
 	// Messages that wait for a consumer. They are handed out in this order.
 	retry    []*message // were handed out before; by place

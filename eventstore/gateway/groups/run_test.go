@@ -109,15 +109,15 @@ func (l *tape) Last(context.Context, string) (Place, error) {
 	return InStream(int64(l.length) - 1), nil
 }
 
-// fragile is a store that a test can make fail.
-type fragile struct {
+// failingStore is a store that a test can make fail.
+type failingStore struct {
 	*Memory
 	mu   sync.Mutex
 	fail error
 	seen map[Key]eventstore.Anchor // saved last
 }
 
-func (f *fragile) set(err error) {
+func (f *failingStore) set(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.fail = err
@@ -126,7 +126,7 @@ func (f *fragile) set(err error) {
 // errHangs is the error of a store that does not answer.
 var errHangs = errors.New("no answer")
 
-func (f *fragile) trouble(ctx context.Context) error {
+func (f *failingStore) trouble(ctx context.Context) error {
 	f.mu.Lock()
 	fail := f.fail
 	f.mu.Unlock()
@@ -137,7 +137,7 @@ func (f *fragile) trouble(ctx context.Context) error {
 	return fail
 }
 
-func (f *fragile) Save(ctx context.Context, epoch int64, key Key, changes Changes) error {
+func (f *failingStore) Save(ctx context.Context, epoch int64, key Key, changes Changes) error {
 	if err := f.trouble(ctx); err != nil {
 		return err
 	}
@@ -150,20 +150,20 @@ func (f *fragile) Save(ctx context.Context, epoch int64, key Key, changes Change
 	return f.Memory.Save(ctx, epoch, key, changes)
 }
 
-func (f *fragile) lastSeen(key Key) eventstore.Anchor {
+func (f *failingStore) lastSeen(key Key) eventstore.Anchor {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.seen[key]
 }
 
 // Put makes the group. While the store fails, the group is made but the answer is lost.
-func (f *fragile) Put(ctx context.Context, epoch int64, group Group) error {
+func (f *failingStore) Put(ctx context.Context, epoch int64, group Group) error {
 	return errors.Join(f.Memory.Put(ctx, epoch, group), f.trouble(ctx))
 }
 
 // Delete returns the error of a database if there is no such group. While the store fails, the
 // group is deleted but the answer is lost.
-func (f *fragile) Delete(ctx context.Context, epoch int64, key Key) error {
+func (f *failingStore) Delete(ctx context.Context, epoch int64, key Key) error {
 	f.Memory.mu.Lock()
 	missing := f.groups[key] == nil
 	f.Memory.mu.Unlock()
@@ -173,22 +173,22 @@ func (f *fragile) Delete(ctx context.Context, epoch int64, key Key) error {
 	return errors.Join(f.Memory.Delete(ctx, epoch, key), f.trouble(ctx))
 }
 
-// turn is a node whose leadership the test decides.
-type turn struct {
+// ledNode is a node whose leadership the test decides.
+type ledNode struct {
 	mu      sync.Mutex
 	now     Leadership
 	changed chan struct{}
 }
 
-func newTurn(lead Leadership) *turn { return &turn{now: lead, changed: make(chan struct{})} }
+func newLedNode(lead Leadership) *ledNode { return &ledNode{now: lead, changed: make(chan struct{})} }
 
-func (n *turn) Leadership() (Leadership, <-chan struct{}) {
+func (n *ledNode) Leadership() (Leadership, <-chan struct{}) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.now, n.changed
 }
 
-func (n *turn) set(lead Leadership) {
+func (n *ledNode) set(lead Leadership) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.now = lead
@@ -201,8 +201,8 @@ type bench struct {
 	*Service
 	*testing.T
 	tape  *tape
-	store *fragile
-	node  *turn
+	store *failingStore
+	node  *ledNode
 	key   Key
 	end   func()       // of the service
 	logs  bytes.Buffer // what it logged
@@ -213,7 +213,7 @@ type bench struct {
 func inBubble(t *testing.T, settings func(*Settings), test func(*bench)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		b := &bench{T: t, tape: newTape(), store: &fragile{Memory: NewMemory()}, node: newTurn(Leadership{Epoch: 1}), key: Key{Source: "s", Name: "g"}}
+		b := &bench{T: t, tape: newTape(), store: &failingStore{Memory: NewMemory()}, node: newLedNode(Leadership{Epoch: 1}), key: Key{Source: "s", Name: "g"}}
 		b.Service = New(b.tape, b.store, b.node, slog.New(slog.NewTextHandler(io.MultiWriter(t.Output(), &b.logs), nil)))
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
