@@ -41,7 +41,7 @@ type group struct {
 	heldSize int                      // bytes
 
 	readTo   Place              // up to where the source was read
-	readSeq  int64              // how many events this run of the group has read
+	readSeq  int64              // number of the last event read, counted from the first one of this run; skipped events count as more than one
 	caughtUp bool               // everything up to the head was read
 	ended    bool               // there is nothing more to read, ever
 	ahead    map[Place]struct{} // parked before this run of the group, and not yet read again
