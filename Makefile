@@ -7,6 +7,10 @@ DATA ?= $(or $(DAYBOOK_DATA),../shared/data)
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LINT    := go tool -modfile=tools/go.mod golangci-lint
 
+# Many tests wait for a server or a deadline, so more of them run at a time than there are
+# cores. Their files are in memory where there is enough.
+TEST    := internal/pgtest/inmemory.sh go test -parallel 4
+
 .DEFAULT_GOAL := help
 .PHONY: help demo build test race prove walk interop lint-api client check fmt bench import clean
 
@@ -21,24 +25,24 @@ build: ## build bin/daybook
 
 # Vetting is for make check.
 test: ## run all tests
-	go test -vet=off -timeout 20m ./...
+	$(TEST) -vet=off -timeout 20m ./...
 
 # The domain has no goroutines, so the race detector has nothing to find there.
 race: ## run the tests of everything with goroutines under the race detector, which needs a C compiler and twice the time
 	@command -v $$(go env CC) >/dev/null || { echo "install a C compiler first, such as gcc with libc6-dev"; exit 1; }
-	CGO_ENABLED=1 go test -race -vet=off -timeout 20m ./cmd/... ./commands/... ./eventstore/... ./internal/... ./projections/... ./readapi/...
+	CGO_ENABLED=1 $(TEST) -race -vet=off -timeout 20m ./cmd/... ./commands/... ./eventstore/... ./internal/... ./projections/... ./readapi/...
 
 prove: ## run the proofs that are too slow for make test: the KurrentDB engine over PostgreSQL over each habit of a real server and in races there, restored logs, and a killed import
-	DAYBOOK_PROVE=all go test ./eventstore/kurrentdb ./cmd/daybook -run 'OverAServerWithHabits|TouchNobodysConnection|OverPostgres|ALeaderThatDoesNotAnswer|Accept|Restored|KilledInItsMidst' -count=1 -timeout 20m
+	DAYBOOK_PROVE=all $(TEST) ./eventstore/kurrentdb ./cmd/daybook -run 'OverAServerWithHabits|TouchNobodysConnection|OverPostgres|ALeaderThatDoesNotAnswer|Accept|Restored|KilledInItsMidst' -count=1 -timeout 20m
 
 walk: ## walk at random over the HTTP API, verifying after each step; FOR=10m says how long
-	DAYBOOK_WALK=$(or $(FOR),10m) go test ./internal/walk -count=1 -timeout 24h -v
+	DAYBOOK_WALK=$(or $(FOR),10m) $(TEST) ./internal/walk -count=1 -timeout 24h -v
 
 interop: ## test the gateway with the official clients and the golden cases; installs the clients first
 	@node --test-force-exit --version >/dev/null 2>&1 && command -v npm >/dev/null || { echo "install Node.js 20.14 or newer, with npm, first"; exit 1; }
 	cd eventstore/gateway/interop/kurrentdb && go mod download
 	cd eventstore/gateway/interop/node && npm ci --ignore-scripts --no-audit --no-fund
-	DAYBOOK_INTEROP=all go test ./eventstore/gateway/interop/ -v -count=1 -timeout 25m
+	DAYBOOK_INTEROP=all $(TEST) ./eventstore/gateway/interop/ -v -count=1 -timeout 25m
 
 lint-api: ## check the API's document with two linters, and strict TypeScript made from it; installs them first
 	@command -v npm >/dev/null || { echo "install Node.js 20.19 or newer, with npm, first"; exit 1; }
@@ -54,7 +58,7 @@ client: ## have a shop in strict TypeScript and one in Go, on types made from th
 	cd internal/httpapi/client/go && go tool ogen --config ogen.yaml --loglevel error --target build/ogen --package ogen --clean ../build/openapi.json && \
 		go tool oapi-codegen -generate types,client -package oapi -o build/oapi/client.gen.go ../build/openapi.json && \
 		go build -o /dev/null ./build/... && go build -o build/client .
-	DAYBOOK_CLIENTS=all go test ./cmd/daybook -run TestMadeClients -v -count=1 -timeout 10m
+	DAYBOOK_CLIENTS=all $(TEST) ./cmd/daybook -run TestMadeClients -v -count=1 -timeout 10m
 
 check: ## lint, vet, format and modules; the first run builds the linter
 	@unformatted=$$(gofmt -l .) && if [ -n "$$unformatted" ]; then echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; fi
