@@ -18,8 +18,8 @@ import (
 	"daybook/eventstore/memory"
 )
 
-// owner is a cart, its order and its return, and a SKU at a place; all that it names
-// inside has the same ids as another's.
+// owner is a cart, its order, its return and a SKU at a location. Two owners have the same
+// inner ids, such as shipment ids and transaction ids.
 type owner struct {
 	cart     unit.CartID
 	order    unit.OrderID

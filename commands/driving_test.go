@@ -16,7 +16,7 @@ import (
 	"daybook/eventstore/memory"
 )
 
-// overhearing calls hear before each append.
+// overhearing is a store that calls hear before each append.
 type overhearing struct {
 	eventstore.Store
 	hear func(stream string)

@@ -44,7 +44,7 @@ func TestAnotherProgramsEventsKeepNoCartOpen(t *testing.T) {
 	}
 }
 
-// Who reads a stream for something passes over what another program says of it.
+// A reader of a stream skips the events that another program wrote in it.
 func TestWhatIsLookedUpIsTheShopsOnly(t *testing.T) {
 	t.Parallel()
 	s := open(t, memory.New(), commands.DefaultPolicy())
@@ -63,8 +63,8 @@ func TestWhatIsLookedUpIsTheShopsOnly(t *testing.T) {
 	}
 }
 
-// A client's If-Match holds as long as the shop itself has changed nothing, and a change by
-// the shop is noticed behind whatever another program wrote.
+// A client's If-Match is met as long as the shop itself has changed nothing. A change by the
+// shop is noticed even if another program has written events after it.
 func TestWhatAnotherProgramWroteMakesNoClientStale(t *testing.T) {
 	t.Parallel()
 	s := open(t, memory.New(), commands.DefaultPolicy())

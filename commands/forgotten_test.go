@@ -121,9 +121,9 @@ func forgettables(at stock.At) map[string]*forgettable {
 	}
 }
 
-// What a command did is known for ever: asked again by the same client, by the process
-// whose step it is, and under another id where the command itself says what it is about, it
-// adds nothing to what it did.
+// A command is known for ever. If it comes again, it records nothing more. It may come again
+// from the same client, from the process whose step it is, or under another command id if its
+// content has an id of its own.
 func TestNothingIsRefusedOrDoneTwiceBecauseItWasForgotten(t *testing.T) {
 	t.Parallel()
 	noon := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
@@ -256,8 +256,9 @@ func (d diesBeforeSettling) Append(ctx context.Context, stream string, expected 
 	return d.Store.Append(ctx, stream, expected, events)
 }
 
-// A driver dies after stock has done what an order's step asks for. However much happens to
-// that stock until the step is driven again, it is done once, and the order goes on.
+// A driver dies after stock has carried out an order's step. Very much may happen to that
+// stock until the step is tried again. Still the step has its effect once, and the order goes
+// on.
 func TestAStepIsDrivenAgainAfterStockHasForgottenIt(t *testing.T) {
 	t.Parallel()
 	const id = unit.OrderID("o1")
@@ -332,9 +333,8 @@ func (h *heldSnapshots) Save(_ context.Context, snapshot aggregate.Snapshot) err
 
 var mugs = stock.Key{SKU: "MUG", Location: unit.DefaultLocation}
 
-// crowd is more commands on the mugs than a handler remembers of the kind that
-// states keep from being recorded twice: reservations, and a large order's
-// parcels, of which there are more than a stock remembers.
+// crowd sends more guarded commands on the mugs than a handler remembers: reservations, and
+// the parcels of a large order. There are also more parcels than a stock remembers.
 func crowd(t *testing.T, service *commands.Service) {
 	t.Helper()
 	at := service.At(mugs)

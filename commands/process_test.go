@@ -209,7 +209,7 @@ func TestACrashAnywhereEndsInTheSameState(t *testing.T) {
 	}
 }
 
-// rank orders what can become of an order here.
+// rank orders the states that an order can reach in this test.
 func rank(status order.Status) int {
 	return slices.Index([]order.Status{order.StatusPending, order.StatusConfirmed, order.StatusCanceled}, status)
 }
@@ -232,7 +232,7 @@ func crashAndRecover(t *testing.T, random *rand.Rand) {
 	recoverFrom(t, after)
 	after.Audit()
 	for id, want := range acknowledged {
-		// It may have gone on: what was recorded last was not told.
+		// The order may be further than its buyer knows, because the last answer was lost.
 		if got := after.OrderState(id).Status; rank(got) < rank(want) {
 			t.Errorf("order %s was acknowledged as %s and is %s", id, want, got)
 		}
@@ -301,7 +301,7 @@ func TestAReservationMadeAfterItsCheckoutWasRefusedIsReleased(t *testing.T) {
 		t.Fatalf("checkout: %+v, %v; want it refused", result, err)
 	}
 	s.Receive("NONE", 1)
-	// A driver that was slow, on a node that then died.
+	// A slow driver made this reservation, on a node that then died.
 	_, err := s.MoveStock(t.Context(), shoptest.NewCall(), shoptest.Key("NONE"), stock.Reserve{
 		At: s.At(shoptest.Key("NONE")), ReservationID: unit.ReservationID(unit.CheckoutReservation.Of("c1", "o1", "NONE", "main").ID()),
 		OrderID: "o1", Quantity: 1, ExpiresAt: time.Now().Add(time.Hour),

@@ -70,7 +70,8 @@ func refundOf(amount string) returns.RecordRefund {
 	return returns.RecordRefund{TransactionID: "rf", Amount: pounds(amount)}
 }
 
-// auditLater wants the books to be right when nothing counts as under way.
+// auditLater fails the test if verify finds a fault, at a time so late that nothing counts as
+// under way.
 func (s *shop) auditLater() {
 	s.T.Helper()
 	_, report, err := verify.Log(s.T.Context(), s.Log, time.Now().Add(48*time.Hour), nil)
@@ -133,8 +134,9 @@ func wantRefunded(t *testing.T, s *shop, want map[unit.ReturnID]string) {
 	}
 }
 
-// TestARefundRacesATransactionOfItsOrder: the order hears of another transaction
-// with the refund's id between the return's look at the order and its asking.
+// TestARefundRacesATransactionOfItsOrder: the return checks the order, then the order records
+// another transaction with the refund's id, and only then the return asks the order to record
+// the refund.
 func TestARefundRacesATransactionOfItsOrder(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

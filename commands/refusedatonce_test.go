@@ -146,8 +146,8 @@ func TestACartThatChangedMeanwhileIsDecidedAnew(t *testing.T) {
 	s.Audit()
 }
 
-// A claim may be all that is left of a checkout: the cart was given up after it. The order
-// id is then the cart's, nothing is begun, and the books are right.
+// A checkout may leave only its claim, if the cart was abandoned after it. Then the order id
+// belongs to the cart, no checkout has begun, and verify finds no fault.
 func TestAClaimWithoutACheckoutIsNoFault(t *testing.T) {
 	t.Parallel()
 	log := &appends{Store: memory.New()}

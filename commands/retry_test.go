@@ -83,7 +83,7 @@ func TestWhatShipsWhileAnOrderIsComparedWithStockIsNotLost(t *testing.T) {
 	}
 }
 
-// Where it never stands still, the caller is told to come back.
+// If the order never stops changing, the caller is told to try again later.
 func TestAnOrderThatAlwaysChangesIsComparedOnlySoOften(t *testing.T) {
 	t.Parallel()
 	log := memory.New()

@@ -161,8 +161,8 @@ func TestManyReturnsRaceForTheLastUnits(t *testing.T) {
 			})
 		}
 		wait.Wait()
-		// That all that can be admitted is, cannot be said: two returns may each
-		// have the last unit of one of the orders.
+		// Units may stay that no return gets: two returns may each have the last unit of one
+		// of the orders.
 		if n := admitted.Load(); n > units {
 			t.Errorf("%d returns of %d units", n, units)
 		}
@@ -175,8 +175,8 @@ func TestManyReturnsRaceForTheLastUnits(t *testing.T) {
 	})
 }
 
-// TestARefusalAfterTheRequestIsRecorded is the race that a look before cannot
-// see: the units go between the look and the asking.
+// TestARefusalAfterTheRequestIsRecorded: the return checks the order, then another return
+// takes the units, and only then the order is asked.
 func TestARefusalAfterTheRequestIsRecorded(t *testing.T) {
 	t.Parallel()
 	log := memory.New()
@@ -245,8 +245,8 @@ func TestARefundShowsInThePaymentStateOfItsOrder(t *testing.T) {
 	})
 }
 
-// TestADeletedOrderHoldsUpNoReturn: it admits nothing more; what it is to release
-// or to record is settled, for there is nowhere to.
+// TestADeletedOrderHoldsUpNoReturn: a deleted order admits nothing more. Releases and refunds
+// at it count as settled, because they cannot be recorded there.
 func TestADeletedOrderHoldsUpNoReturn(t *testing.T) {
 	t.Parallel()
 	ctx, log := t.Context(), memory.New()
@@ -349,8 +349,8 @@ func returnUntilDeath(s *shop, random *rand.Rand) map[unit.ReturnID]bool {
 	return told
 }
 
-// What was recorded before orders admitted returns goes on as it did; only that
-// its refunds reach the order is new.
+// A return of an older program, from before orders admitted returns, goes on as before. Only
+// one thing is new: the order records its refunds.
 func TestAReturnOlderThanAdmissionsGoesOn(t *testing.T) {
 	t.Parallel()
 	log := memory.New()

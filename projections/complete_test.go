@@ -39,7 +39,7 @@ func TestAViewIsCompleteOnceItHasBeenAtTheHeadAndLaterOnlyLags(t *testing.T) {
 		t.Errorf("at the head: %+v", s)
 	}
 
-	// It lags, and another node sees it: that lag takes nothing away.
+	// The view lags, and another node sees that. It stays complete in spite of the lag.
 	b.write("number.v1", "s-1", `{"n":77777}`)
 	head = b.append("other.v1", 6000)
 	other, stopOther := b.run(projections.Config{Views: []projections.View{held}, Guest: true})

@@ -130,8 +130,8 @@ func (b *bench) run(cfg projections.Config) (r *projections.Runner, stop func())
 	return r, stop
 }
 
-// patience is for what hangs: the machine may be busy, and stand still for some
-// seconds.
+// patience bounds what a test waits for. It is long, because a busy machine may stand still
+// for some seconds.
 const patience = 2 * time.Minute
 
 func (b *bench) wait(r *projections.Runner, position eventstore.Position, views ...string) {
@@ -317,8 +317,8 @@ func TestALeaseThatRunsOutIsTakenOverAndTheOldOwnerIsRefused(t *testing.T) {
 	<-held
 	b.one(`WITH e AS (UPDATE projections.leases SET expires_at = '-infinity' RETURNING 1) SELECT count(*)::text FROM e`)
 	b.one(`WITH e AS (DELETE FROM projections.nodes RETURNING 1) SELECT count(*)::text FROM e`)
-	// The second node does not get on either, so that the position is where the
-	// first left it and only the epoch tells the two apart.
+	// The second node does not post anything either. So the position is still where the first
+	// node left it, and only the epoch differs.
 	refused := make(chan struct{})
 	waits := tally(func(v *projections.View) {
 		decode := v.Decode

@@ -30,7 +30,7 @@ type wellLog struct{ Log }
 
 func (wellLog) Components() []Component { return nil }
 
-func TestTheCountOfParkedWorkTakesTheNodeOutOfNothing(t *testing.T) {
+func TestTheCountOfParkedWorkDoesNotMakeTheNodeUnready(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		count counting
@@ -139,10 +139,9 @@ func TestAProbeGetsTheLastResultWithinASecond(t *testing.T) {
 	})
 }
 
-// What is known is not older because nobody has probed: a Watch looks by itself, each
-// second. So a node is not ready soon after a log began to hang, whenever that is
-// noticed.
-func TestAWatchLooksByItself(t *testing.T) {
+// A Watch checks by itself each second, even if there are no probes. So soon after a log
+// begins to hang, the node is not ready, however rarely it is probed.
+func TestAWatchChecksWithoutProbes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var hangs atomic.Bool
@@ -183,8 +182,8 @@ func (p erringProgress) Status(context.Context) ([]ProjectionStatus, error) {
 	return []ProjectionStatus{{View: "orders", InUse: true, Complete: true, State: "live"}}, nil
 }
 
-// One look that fails takes a node out of nothing, and its reason is told. The body of
-// /readyz always has the same shape.
+// One failed check does not make a node unready, and its reason is in the response. The body
+// of /readyz always has the same shape.
 func TestAFailedCheckIsReported(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -213,8 +212,8 @@ func (c componentOf) Components() []Component { return []Component{c.component} 
 func TestANodeThatIsNotReadySaysWhichComponentIsMissing(t *testing.T) {
 	t.Parallel()
 	for want, c := range map[string]Component{
-		"nothing has come from the log for 12 s: no answer":     {Component: "log", State: silent, AgeSeconds: 12, Error: "no answer"},
-		"nothing has come from the log yet":                     {Component: "log", State: silent, AgeSeconds: -1},
+		"nothing has come from the log for 12 s: no answer":                 {Component: "log", State: silent, AgeSeconds: 12, Error: "no answer"},
+		"nothing has come from the log yet":                                 {Component: "log", State: silent, AgeSeconds: -1},
 		"the log is not the one that the node has read before: another one": {Component: "log", State: diverged, Error: "another one"},
 	} {
 		if h := NewWatch(wellProgress{}, componentOf{component: c}, nil).Health(); h.Status != notReady || h.Reason != want || len(h.Components) != 1 {

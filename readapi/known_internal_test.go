@@ -28,8 +28,8 @@ func TestAPanicOfWhatIsAskedIsAnError(t *testing.T) {
 	}
 }
 
-// Who asks is told what was found out after it came, also when another question was
-// under way then.
+// A caller gets an answer that is newer than its call, even if another question was under way
+// when it called.
 func TestAnAnswerIsNotOlderThanItsQuestion(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int64

@@ -13,7 +13,8 @@ import (
 	"daybook/eventstore/memory"
 )
 
-// scripted is a log whose appends end as told, in order; later ones as the log says.
+// scripted is a log whose first appends return the given errors, in order. Later appends
+// return what the log says.
 type scripted struct {
 	eventstore.Store
 	tries []try

@@ -289,7 +289,8 @@ func TestARefusalIsOfThePresent(t *testing.T) {
 	if _, err := here.Handle(t.Context(), put(uuid.New(), 999)); err != nil {
 		t.Fatal(err)
 	}
-	// Another node empties the till by a negative coin; here still remembers it full.
+	// Another node empties the till by a negative coin. The handler here still remembers it as
+	// full.
 	if _, err := there.Handle(t.Context(), put(uuid.New(), -999)); err != nil {
 		t.Fatal(err)
 	}

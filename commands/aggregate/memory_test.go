@@ -8,8 +8,8 @@ import (
 	"daybook/eventstore"
 )
 
-// Each kind of command is forgotten for later ones of its own kind only, whether
-// it was carried out here or read from the log.
+// A command is displaced only by later commands of its own kind (guarded or not). This is the
+// same for commands that were carried out here and for those that were read from the log.
 func TestTheLatestCommandsOfEachKindAreRemembered(t *testing.T) {
 	t.Parallel()
 	limits := Options{}.withDefaults().limits()
@@ -34,7 +34,7 @@ func TestTheLatestCommandsOfEachKindAreRemembered(t *testing.T) {
 			if i%2 == 1 {
 				want = i/2 >= pairs-limits.guarded
 			}
-			// What is not found is known to be forgotten, but for what the state guards.
+			// A command that is not found is known as forgotten, unless the state guards it.
 			if forgotten := memory.hasForgotten(id); forgotten != (!want && i%2 == 0) {
 				t.Fatalf("%s: command %d of %d: forgotten: %v", name, i, len(ids), forgotten)
 			}

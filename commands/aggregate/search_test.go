@@ -109,7 +109,7 @@ func TestACallerWhoGivesUpDuringASearchIsToldThatNothingWasBegun(t *testing.T) {
 	}
 }
 
-// A command that is taken for one of those that were forgotten is carried out all the same,
+// The filter may report a new command as forgotten by mistake. The command is carried out
 // after the search.
 func TestAFalseMemoryOnlyDelays(t *testing.T) {
 	t.Parallel()
@@ -131,8 +131,8 @@ func TestAFalseMemoryOnlyDelays(t *testing.T) {
 	}
 }
 
-// Two callers at once with the same command id, as a client that is impatient: it is done
-// once, and both are told so.
+// Two callers send the same command id at once, like an impatient client. The command is
+// carried out once, and both get its result.
 func TestTheSameCommandTwiceInOneBatchIsDoneOnce(t *testing.T) {
 	t.Parallel()
 	watched := &spy{Store: memory.New(), gate: make(chan struct{}, 10)}
@@ -175,7 +175,7 @@ func count(flags []bool) (n int) {
 }
 
 // A stream can be so long that no caller waits for its search. The search goes on without
-// them, and who asks again has its result.
+// them, and a caller who asks again gets its result.
 func TestASearchGoesOnWhenItsCallerGivesUp(t *testing.T) {
 	t.Parallel()
 	store, handler, old := longTill(t)
@@ -363,7 +363,7 @@ func TestASearchFindsNothingOfOthers(t *testing.T) {
 	}
 }
 
-// A search and a fold say of an event that they cannot read which one it is.
+// If a search or a fold cannot read an event, its error names the event.
 func TestAnEventThatCannotBeReadIsNamed(t *testing.T) {
 	t.Parallel()
 	log := memory.New()

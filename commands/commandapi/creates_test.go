@@ -16,9 +16,9 @@ type create struct {
 	code   string   // of the refusal of those; empty: a PUT, which replaces
 }
 
-// creates are all of them, by operation. They are asked of a shop that has 50
-// MUG, the confirmed and paid order o-1 of 3 of them, of which parcel p-1 with 2
-// has left, and its approved return r-1 of 1.
+// creates are all such requests, by operation. The shop has 50 MUG and order o-1 of 3 MUG,
+// which is confirmed and paid. Parcel p-1 with 2 of them has left, and return r-1 of 1 is
+// approved.
 var creates = map[string]create{
 	"open-cart": {
 		path: "/v1/carts", body: `{"cart_id":"c-9","currency":"GBP","lines":[{"sku":"MUG","quantity":2}]}`, code: "cart-exists",
@@ -185,7 +185,8 @@ func TestEveryCreateIsInTheTable(t *testing.T) {
 	}
 }
 
-// What a return has of its order in the meantime does not refuse its repetition.
+// The units that an order has admitted for a return do not make a repetition of the request
+// fail.
 func TestARepeatedReturnOfAnOrderIsTheSame(t *testing.T) {
 	t.Parallel()
 	s := stocked(t)
@@ -217,7 +218,7 @@ func TestAReceiptIntoAFullStockIsRefused(t *testing.T) {
 	s.verify("after the receipt")
 }
 
-// The catalogue may have changed between two times of asking.
+// The catalogue may have changed between the request and its repetition.
 func TestARepeatedCartIsTheSameThoughTheCatalogueChanged(t *testing.T) {
 	t.Parallel()
 	s := open(t)

@@ -111,8 +111,8 @@ func TestARequestThatIsCutOffSaysWhetherSomethingMayBeDone(t *testing.T) {
 	}
 }
 
-// An answer that was kept tells of the log that was followed, so it is not given again
-// when that has been replaced. While the log is away, it is.
+// A kept answer describes the log that the node has followed. So it is not given again if that
+// log was replaced. It is given while the log cannot be reached.
 func TestAnAnswerIsNotGivenAgainFromAnotherLog(t *testing.T) {
 	t.Parallel()
 	log := &cut{Store: memory.New()}

@@ -232,8 +232,8 @@ func TestASpentOrderIDSaysSo(t *testing.T) {
 	}
 }
 
-// An order id made here is another one after each refusal, also on a node that
-// has none of the answers, and the same one after the order is placed.
+// An order id that the server makes is a new one after each refusal, even on a node that has
+// none of the answers. After the order is placed, it stays the same.
 func TestAKeyCanSucceedAfterAnyNumberOfRefusals(t *testing.T) {
 	t.Parallel()
 	s := open(t)
@@ -267,8 +267,8 @@ func TestAKeyOfACartsLinesIsNotFreeForItsCheckout(t *testing.T) {
 	s.ask("POST", "/v1/carts/"+id+"/checkout", `{}`, "Idempotency-Key", "k").problem(t, 422, problem.CodeKeyReused)
 }
 
-// A node that dies before it keeps its answer, or another node that has not
-// seen it, meets the repetition with the command's id.
+// A node may die before it keeps its answer, or the repetition may come to another node. Then
+// the command id makes the repetition harmless.
 func TestARepetitionIsHarmlessWithoutTheAnswer(t *testing.T) {
 	t.Parallel()
 	s := open(t)

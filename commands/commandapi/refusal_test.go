@@ -49,7 +49,7 @@ func TestTwoBuyersRaceForTheLastUnit(t *testing.T) {
 	}
 }
 
-func TestAStaleBeliefIsRefused(t *testing.T) {
+func TestAPreconditionThatIsNotMetIsRefused(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	s.sell("MUG", 0)

@@ -11,7 +11,7 @@ import (
 	"daybook/eventstore"
 )
 
-// overtaken runs something once a checkout has begun in the log.
+// overtaken is a log that calls a function after a checkout has begun in it.
 type overtaken struct {
 	eventstore.Store
 	once sync.Once

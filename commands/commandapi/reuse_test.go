@@ -206,9 +206,9 @@ func (w without) Append(ctx context.Context, stream string, expected eventstore.
 	return w.Store.Append(ctx, stream, expected, events)
 }
 
-// A key is known for as long as the log is: when its answer is kept no longer, and no process
-// remembers its command, the same request is answered as one that was carried out, and another
-// is refused. Every route that takes a key is asked.
+// A key is known as long as the log exists. Even when its answer is deleted and no process
+// remembers its command, the same request gets the result of the first one, and another
+// request is refused. The test tries every route that takes a key.
 func TestAKeyTellsRequestsApartAtAnyAge(t *testing.T) {
 	t.Parallel()
 	methods := operationMethods(t)
@@ -233,9 +233,9 @@ func TestAKeyTellsRequestsApartAtAnyAge(t *testing.T) {
 	}
 }
 
-// A key is its caller's: another caller's request under the same key is a request of its
-// own, with ids of its own. Every route that takes a key is asked, by two callers, for the
-// same, one after the other and by each again.
+// A key belongs to its caller: the same key of another caller is another request, with other
+// ids. The test tries every route that takes a key: two callers send the same request, one
+// after the other, and each repeats it.
 func TestTwoCallersUnderOneKeyHaveIDsOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	operations := operationMethods(t)

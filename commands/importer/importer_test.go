@@ -45,8 +45,8 @@ func (j *memoryJournal) Save(_ context.Context, name string, done int64, counts 
 	return nil
 }
 
-// shop is a log and what imports leave beside it; every import into it is by a
-// program started anew.
+// shop is a log, and what imports store in addition to it. Each import into it is run by a
+// newly started program.
 type shop struct {
 	store   eventstore.Store
 	journal *memoryJournal

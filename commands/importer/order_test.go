@@ -164,8 +164,9 @@ func TestAReturnIsTiedToWhatWasReallySold(t *testing.T) {
 	}
 }
 
-// TestAReturnByHandDoesNotStopAnImport: what came back meanwhile by a return of
-// another is a link less, and an import that goes on ties what is in as before.
+// TestAReturnByHandDoesNotStopAnImport: if another return has brought units back in the
+// meantime, the import's return has one link less. If the import is continued, returns that
+// are imported already keep their links.
 func TestAReturnByHandDoesNotStopAnImport(t *testing.T) {
 	file := read(t, head+
 		row("1", "LAMP", "", 5, "1.0", "7")+

@@ -155,9 +155,8 @@ func TestTheFirstDaysAreInTheLogAsExpected(t *testing.T) {
 	}
 }
 
-// closingStockFollows checks that every SKU ends where the file leads it from
-// the smallest opening stock, all of it on hand and free: nothing is held or
-// promised.
+// closingStockFollows checks the closing stock of every SKU: it is the smallest opening stock
+// plus the changes in the file. All of it is on hand, and nothing is reserved or promised.
 func closingStockFollows(t *testing.T, s *shop, file *onlineretail.File, summary Summary) {
 	t.Helper()
 	moved := onlineretail.Movements(file.Invoices)

@@ -21,7 +21,8 @@ type dying struct {
 	left int
 }
 
-// totals are a summary but for how it came about.
+// totals are the members of a summary that do not depend on how often the import was
+// interrupted.
 func totals(s Summary) string {
 	s.AlreadyIn = 0
 	return fmt.Sprint(s)

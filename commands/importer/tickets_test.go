@@ -51,7 +51,7 @@ func TestWithNothingLeftTurnsAreInOrder(t *testing.T) {
 	expectTurns(t, "the second is finished", all, 0, 1, 2, 3, 4)
 }
 
-func TestWhoCannotBeShortNeedNotWait(t *testing.T) {
+func TestAnInvoiceThatCannotBeShortNeedNotWait(t *testing.T) {
 	line := newTickets(changes{"A": 10}, true)
 	all := []*ticket{
 		line.take(changes{"A": -4}, false),
@@ -74,7 +74,7 @@ func TestWhoCannotBeShortNeedNotWait(t *testing.T) {
 	expectTurns(t, "6 left", []*ticket{last, over}, 0)
 }
 
-func TestWhatMayBeBackAlreadyDoesNotCount(t *testing.T) {
+func TestGoodsThatMayHaveComeBackAlreadyDoNotCount(t *testing.T) {
 	line := newTickets(changes{"A": 1}, false)
 	line.take(changes{"A": 5}, false).releaseAll()
 	all := []*ticket{line.take(changes{"A": -1}, false), line.take(changes{"A": -1}, false)}

@@ -154,8 +154,8 @@ func TestCartsNeverExpireWhereTheShopSaysSo(t *testing.T) {
 	}
 }
 
-// A log of before, and one whose shop changes its mind, get timers for the carts
-// that are open, once.
+// The open carts get timers once in two cases: if an older program wrote the log, and if the
+// shop has changed its rule.
 func TestOpenCartsFollowTheRuleThatHoldsNow(t *testing.T) {
 	t.Parallel()
 	s := open(t, memory.New(), commands.DefaultPolicy())
@@ -183,7 +183,7 @@ func TestOpenCartsFollowTheRuleThatHoldsNow(t *testing.T) {
 	}
 }
 
-// adopted lets a reactor that begins to lead see to the carts.
+// adopted runs adoptCarts of a reactor that begins to lead.
 func adopted(t *testing.T, s *shop, book *logbook, after time.Duration) *logbook {
 	t.Helper()
 	reactor := &Reactor{Store: s.Log, Journal: book, Logger: slog.New(slog.DiscardHandler), CartsExpireAfter: after}

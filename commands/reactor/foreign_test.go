@@ -35,8 +35,8 @@ func TestACartOfAnotherProgramGetsNoTimer(t *testing.T) {
 	}
 }
 
-// What another program wrote stays what it is: it is tried once an hour and on demand, and
-// not with each event of its stream.
+// Another program's event never becomes the shop's. So it is tried again only once an hour and
+// on demand, and not after each event of its stream.
 func TestAForeignEventThatIsParkedIsNotWatched(t *testing.T) {
 	t.Parallel()
 	log, book := memory.New(), &logbook{timers: map[Deadline]Timer{}}

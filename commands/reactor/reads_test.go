@@ -8,9 +8,9 @@ import (
 	"daybook/commands/streams"
 )
 
-// The anchor of the reactor's place is the latest event that it has read. If it wants more
-// in a newer version, that must have been read before as well, or an event that the older
-// version passed over would look like one that the log did not have (decision 34).
+// The anchor of the reactor's place is the latest event that it has read. So a newer version
+// must not read more types of events than an older one. Otherwise an event that the older
+// version did not read would look like one that the log did not have (decision 34).
 func TestTheReactorReadsAllThatItMustNotMiss(t *testing.T) {
 	t.Parallel()
 	wants := Filter()

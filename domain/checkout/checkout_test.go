@@ -296,10 +296,10 @@ func TestStockThatRunsAwayEndsTheAsking(t *testing.T) {
 	}
 }
 
-func TestAnAnswerIsStocks(t *testing.T) {
+func TestAReplyThatStockCannotGivePanics(t *testing.T) {
 	defer func() {
 		if recover() == nil {
-			t.Error("a broken connection was taken for an answer")
+			t.Error("a broken connection was taken for a reply")
 		}
 	}()
 	p := Begin(started(cart.AllOrNothing, fromMain, goods(1, "A", 1)))

@@ -23,8 +23,8 @@ type world struct {
 	t    testing.TB
 	name string        // how to repeat it
 	pick func(int) int // 0 to n-1
-	// alone means that a driver is only started when no other is at work. Then
-	// there are no strays, and nobody looks for any.
+	// alone means that a driver starts only when no other driver is at work. Then no driver
+	// can make a late reservation, and none is looked for.
 	alone bool
 	// old means that the checkouts were begun by an older program.
 	old    bool
@@ -118,8 +118,7 @@ func (w *world) checkout(of attempt) (started cart.CheckoutStarted, outcome cart
 	return started, outcome
 }
 
-// drive is a driver. It pauses before each decision; when pause says so, it is
-// dead.
+// drive is a driver. It calls pause before each decision. If pause says so, the driver dies.
 func (w *world) drive(id attempt, pause func() bool) bool {
 	started, outcome := w.checkout(id)
 	if outcome == nil {
@@ -365,9 +364,9 @@ func (w *world) simulate() {
 	}
 }
 
-// nothingIsHalfHeld wants an outcome, and either an order of the cart with exactly
-// the holds it keeps (unless they ended at their deadline) or none, no hold of the
-// cart, and the cart open with its lines.
+// nothingIsHalfHeld checks that a checkout has an outcome. If it succeeded, there is an order
+// with exactly the reservations that the outcome keeps, unless they ended at their deadline.
+// If not, there is no order, the cart has no reservation, and the cart is open with its lines.
 func (w *world) nothingIsHalfHeld(id attempt) {
 	started, outcome := w.checkout(id)
 	kept := map[unit.ReservationID]unit.Quantity{}

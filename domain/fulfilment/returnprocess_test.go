@@ -240,8 +240,8 @@ func (m *market) tell(id unit.ReturnID, cmd returns.Command) {
 	}
 }
 
-// drive is a driver of one return. It pauses before each decision; when pause
-// says so, it is dead.
+// drive is a driver of one return. It calls pause before each decision. If pause says so, the
+// driver dies.
 func (m *market) drive(id unit.ReturnID, pause func() bool) {
 	for range 20 {
 		next, open := NextReturnProcess(*m.backs[id])
@@ -367,8 +367,8 @@ func (m *market) simulate() {
 	m.returnsKnowTheirRefunds()
 }
 
-// ordersAreWhatTheReturnsSay wants each unit admitted to be of a return that
-// stands, and each such return admitted by all its orders.
+// ordersAreWhatTheReturnsSay checks that each admitted unit belongs to a valid return, and
+// that all orders of each valid return have admitted its units.
 func (m *market) ordersAreWhatTheReturnsSay() {
 	for id, back := range m.backs {
 		stands := false
@@ -400,8 +400,8 @@ func (m *market) ordersAreWhatTheReturnsSay() {
 	}
 }
 
-// returnsKnowTheirRefunds wants each refund that an order records of a return to
-// be a share of that return's refund.
+// returnsKnowTheirRefunds checks that each return's refund that an order records is a share of
+// that return's refund.
 func (m *market) returnsKnowTheirRefunds() {
 	for id, s := range m.orders {
 		for _, t := range s.Transactions {

@@ -65,8 +65,8 @@ func (w *world) stock(key stock.Key, cmd stock.Command) *rule.Rejection {
 	return no
 }
 
-// drive is a driver, whose clock may be slow. It pauses before each decision;
-// when pause says so, it is dead.
+// drive is a driver, whose clock may be slow. It calls pause before each decision. If pause
+// says so, the driver dies.
 func (w *world) drive(slow time.Duration, pause func() bool) bool {
 	for range 20 {
 		p := Begin(w.order, w.remedy)
@@ -283,8 +283,8 @@ func (w *world) simulate() {
 	w.stockIsWhatTheOrderSays()
 }
 
-// stockIsWhatTheOrderSays wants every quantity of the order to stand in stock:
-// once settled, not a unit more or less is held, promised or shipped.
+// stockIsWhatTheOrderSays compares the order's quantities with stock. Once everything is
+// settled, exactly the order's units are reserved, promised and shipped.
 func (w *world) stockIsWhatTheOrderSays() {
 	s := w.order
 	if len(s.Unsettled) > 0 {

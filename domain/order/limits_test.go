@@ -34,7 +34,7 @@ var losing = map[string]row{
 
 var lostB = AllocationRetried{Attempt: 1, Lost: []Lost{{"B", "east", 1}}}
 
-func TestLosing(t *testing.T) { orders.Run(t, losing) }
+func TestLostPromises(t *testing.T) { orders.Run(t, losing) }
 
 func TestSumsHaveLimits(t *testing.T) { orders.Run(t, limiting) }
 

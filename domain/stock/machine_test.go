@@ -226,7 +226,7 @@ func (m *machine) step() {
 	m.checkGuarded()
 }
 
-// evolve folds an event into a forgetful state and into one with a whole memory.
+// evolve folds an event into two states: one that forgets soon, and one that forgets nothing.
 func (m *machine) evolve(e Event) {
 	m.whole = Evolve(m.whole, e)
 	ends, movements := rememberedEnds, rememberedMovements
@@ -270,8 +270,8 @@ func (m *machine) checkQuantities(cmd Command) {
 	}
 }
 
-// checkPromises: whoever promises must find the promise covered, by policy, and
-// without leaning on a reservation whose end is not recorded.
+// checkPromises: a promise must be covered by goods and by the policy. It must not use the
+// units of a reservation whose end is not recorded.
 func (m *machine) checkPromises(cmd Command, events []Event) {
 	for _, e := range events {
 		limit := m.book.onHand - m.book.unavailable() - m.book.policy.SafetyStock
@@ -325,8 +325,8 @@ func (m *machine) checkReorder(cmd Command, events []Event, belowBefore bool) {
 	}
 }
 
-// checkRetry: but for what happens each time it is asked, asking twice is
-// asking once.
+// checkRetry: a command that is sent twice has its effect once, except for commands that
+// happen again each time.
 func (m *machine) checkRetry(cmd Command) {
 	switch cmd := cmd.(type) {
 	case Receive, Adjust, Count, Move:

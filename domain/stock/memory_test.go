@@ -62,8 +62,8 @@ func TestRecentKeepsItsOrderInASnapshot(t *testing.T) {
 	}
 }
 
-// However much has moved, what is kept of it is bounded, but for a few bytes of
-// each thing whose name must be known again.
+// The size of a state is bounded, however many movements there were. Only the filter grows, by
+// a few bytes for each name.
 func TestAStateStaysSmall(t *testing.T) {
 	s := Evolve(State{}, received(1_000_000))
 	now := noon
@@ -152,7 +152,7 @@ func TestDeadlinesComeInOrder(t *testing.T) {
 	}
 }
 
-// Once the earliest reservation has ended, its deadline wakes nobody.
+// After the earliest reservation has ended, its deadline causes no work.
 func TestNothingIsVisitedWhenNothingIsDue(t *testing.T) {
 	s := stocks.Fold(received(9), reserved("a", 1), reserved("b", 1), extended("b", late), committed("a", 1))
 	if s.isDue(soon) {

@@ -109,8 +109,8 @@ func TestDueReservationsAreRecordedABoundedNumberAtATime(t *testing.T) {
 	}
 }
 
-// Room that a promise stands on must be recorded, or a node whose clock is
-// behind could commit what was given away.
+// If a promise uses the units of a due reservation, the reservation's end must be recorded.
+// Otherwise a node whose clock is behind could commit the reservation.
 func TestNoRoomIsTakenFromAReservationWhoseEndIsNotRecorded(t *testing.T) {
 	s := manyDue(1500)
 	if _, err := Decide(reserve(then, "new", 1001), s); err == nil {
