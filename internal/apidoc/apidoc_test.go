@@ -22,7 +22,7 @@ import (
 	"daybook/internal/problem"
 )
 
-// envelope is what the test's events have around their data.
+// envelope has the members that the test's events have around their data.
 type envelope struct {
 	ID   string `json:"id"`
 	Type string `json:"type"`
@@ -80,8 +80,7 @@ func schemas(t *testing.T, doc map[string]any) func(name string) *jsonschema.Sch
 	}
 }
 
-// Each sample of an event's wire form, of every version there was, fits the schema of its
-// type, and no other type has that schema.
+// Each golden file of an event, of every version, fits the schema of its type, and no other schema.
 func TestEveryEventTypeHasASchemaThatItsSamplesFit(t *testing.T) {
 	t.Parallel()
 	compiled := schemas(t, document(t))
@@ -123,8 +122,8 @@ func TestEveryEventTypeHasASchemaThatItsSamplesFit(t *testing.T) {
 	}
 }
 
-// Every code has a schema, whose type, title and status are the code's, and the union of
-// all takes each.
+// Every code has a schema with the type, title and status of the code. The union accepts each
+// problem.
 func TestEveryProblemHasASchema(t *testing.T) {
 	t.Parallel()
 	doc := document(t)
@@ -173,8 +172,7 @@ func TestAProblemHasItsFacts(t *testing.T) {
 	}
 }
 
-// An operation lists what it was given and what every request may be answered with, by
-// status.
+// An operation lists its own problems, and those that every request may get, by status.
 func TestAnOperationListsItsProblems(t *testing.T) {
 	t.Parallel()
 	doc := document(t)

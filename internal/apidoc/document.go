@@ -9,7 +9,7 @@ import (
 	"daybook/internal/problem"
 )
 
-// Tags are the parts of the document, in its order. Both APIs have routes in most.
+// The tags are the sections of the document, in this order. Most have routes of both APIs.
 const (
 	TagProducts  = "Products"
 	TagCarts     = "Carts"
@@ -38,23 +38,23 @@ var tags = []*huma.Tag{
 	{Name: TagProblems, Description: "What the problems mean that requests are answered with."},
 }
 
-// Describe says of the whole document what is not of one operation.
+// Describe sets the parts of the document that do not belong to one operation.
 func Describe(document *huma.OpenAPI) {
 	document.Info.Description = description
 	document.Info.Contact = &huma.Contact{Name: "The operator of this server"}
 	document.Servers = []*huma.Server{{URL: "/", Description: "The server that this document was read from."}}
 	document.Tags = tags
-	// There is no access control: no request needs anything of this kind. A scheme that
-	// the server does not check would promise what is not there.
+	// There is no access control, so no request needs a security scheme. A scheme that the server
+	// does not check would be a false promise.
 	document.Security = []map[string][]string{}
 	if r, ok := document.Components.Schemas.(*Registry); ok {
-		r.types["Problem"] = reflect.TypeFor[problem.Document]() // which huma asks for before Complete
+		r.types["Problem"] = reflect.TypeFor[problem.Document]() // huma asks for it before Complete is called
 	}
 }
 
-// Complete adds what follows from the operations, when all are there: the schemas of
-// problems, which operation may answer with which, and what parameters and headers mean.
-// It is for who reads the document, so it need not be done before somebody does.
+// Complete is called after all operations are registered. It adds the schemas of problems, the
+// problems of each operation, and the descriptions of parameters and headers. Only readers of the
+// document need these, so it is called when the document is first read.
 func Complete(document *huma.OpenAPI) {
 	addProblems(document)
 	for _, item := range document.Paths {
@@ -66,8 +66,8 @@ func Complete(document *huma.OpenAPI) {
 	}
 }
 
-// describeOperation adds the problems that an operation may answer with, and gives its
-// parameters and headers the meaning and form that their names have.
+// describeOperation adds the problems of an operation, and the descriptions and forms of its
+// parameters and headers.
 func describeOperation(document *huma.OpenAPI, op *huma.Operation) {
 	answerProblems(document, op)
 	for _, p := range op.Parameters {
@@ -79,7 +79,7 @@ func describeOperation(document *huma.OpenAPI, op *huma.Operation) {
 		if p.Description == "" {
 			p.Description = schema.Description
 		}
-		schema.Description = "" // it stands on the parameter
+		schema.Description = "" // the parameter itself has the description
 	}
 	for status, response := range op.Responses {
 		delete(response.Headers, "Content-Type") // it is said by content
@@ -107,8 +107,9 @@ func describeHeader(op *huma.Operation, status, name string, header *huma.Header
 	header.Schema.Description = ""
 }
 
-// flags are the headers that are `true` or are not there. They are no lists of one value,
-// of which ogen makes a type for each operation, and then takes one for another.
+// flags are the headers that are `true` or missing. Their schema is a boolean and not an
+// enumeration of one value, because ogen makes a type of each such enumeration and then confuses
+// the types.
 var flags = []string{"Idempotency-Replayed", "Daybook-More"}
 
 // sometimes are other headers that an operation's answers do not always have when it was

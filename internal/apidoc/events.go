@@ -15,8 +15,8 @@ import (
 	"daybook/domain/stock"
 )
 
-// EventTypes are the wire names of all events that this program writes or has written,
-// sorted, each with the Go type that reads it.
+// EventTypes returns the type names of all events that this or an earlier version writes, each with
+// the Go type that it is decoded into.
 func EventTypes() map[string]reflect.Type {
 	all := make(map[string]reflect.Type)
 	learn(all, product.Types(), product.Decode)
@@ -27,9 +27,9 @@ func EventTypes() map[string]reflect.Type {
 	return all
 }
 
-// learn finds the Go type of each wire name by reading an event without members. A test
-// holds the schema of each against the samples of its wire form, so that a version which
-// is read into another shape than it has gets a schema of its own.
+// learn finds the Go type of each type name. It decodes an event without members for this. A test
+// compares each schema with the golden files of its event type. So it finds an old version that has
+// another form than the Go type it is decoded into, because that needs its own schema.
 func learn[E any](all map[string]reflect.Type, types []string, decode func(string, []byte) (E, error)) {
 	for _, name := range types {
 		event, err := decode(name, []byte(`{}`))
@@ -40,8 +40,8 @@ func learn[E any](all map[string]reflect.Type, types []string, decode func(strin
 	}
 }
 
-// ofDomain are the names of the domain's types whose own names are not enough: all events,
-// and lines of a return, which are not those of a cart.
+// ofDomain has names for types of the domain whose own names are not unique: all events, and the
+// lines of a return, because a cart has lines too.
 var ofDomain = domainNames()
 
 func domainNames() map[string]string {
@@ -52,8 +52,8 @@ func domainNames() map[string]string {
 	return names
 }
 
-// schemaOfEvent makes "CartLineAdded" of "cart.line_added.v1". Later versions keep their
-// number: "CartLineAddedV2".
+// schemaOfEvent makes "CartLineAdded" from "cart.line_added.v1". Later versions keep their number:
+// "CartLineAddedV2".
 func schemaOfEvent(wire string) string {
 	plain := strings.TrimSuffix(wire, ".v1")
 	var name strings.Builder
@@ -63,14 +63,14 @@ func schemaOfEvent(wire string) string {
 	return name.String()
 }
 
-// Events adds the schemas of events as consumers get them, and returns that of any:
-// either an event of the shop, of a known type, or one that somebody else wrote.
-// envelope is the Go type of what all have around their data; its members type and data
-// are of each event's own.
+// Events adds the schemas of events as consumers get them. It returns the schema of any event: one
+// of the shop, of a known type, or one of another program. envelope is the Go type of the members
+// that all events have around their data. Its members type and data are different for each event
+// type.
 func Events(r huma.Registry, envelope reflect.Type) *huma.Schema {
 	ours, ok := r.(*Registry)
 	if !ok {
-		return r.Schema(envelope, true, "") // another document than this program's
+		return r.Schema(envelope, true, "") // the document of another program
 	}
 	attributes := huma.SchemaFromType(r, envelope)
 	describe("Event", attributes)
@@ -79,7 +79,7 @@ func Events(r huma.Registry, envelope reflect.Type) *huma.Schema {
 		delete(attributes.Properties, own)
 		attributes.Required = slices.DeleteFunc(attributes.Required, func(name string) bool { return name == own })
 	}
-	attributes.AdditionalProperties = nil // the rest of each event stands beside it
+	attributes.AdditionalProperties = nil // each event has further members
 	attributes.Description = "What every event has around its data: the attributes of CloudEvents 1.0 and this log's own."
 	base := ours.Add("EventAttributes", attributes)
 
@@ -124,7 +124,7 @@ func Events(r huma.Registry, envelope reflect.Type) *huma.Schema {
 	})
 }
 
-// constant is the schema of a text that is always the same.
+// constant is the schema of a string with only one value.
 func constant(text, about string) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeString, Description: about, Extensions: map[string]any{"const": text}}
 }

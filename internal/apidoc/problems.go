@@ -14,11 +14,11 @@ import (
 	"daybook/internal/problem"
 )
 
-// internalCode stands for the problem of a fault of the server, which has no code.
+// internalCode is the type of a problem that is a fault of the server, and has no code.
 const internalCode = "about:blank"
 
-// addProblems gives each problem code a schema, and the union of all, whose members are
-// told apart by their type.
+// addProblems adds a schema for each problem code, and the union of all. A client tells the parts
+// of the union apart by the member type.
 func addProblems(document *huma.OpenAPI) {
 	r, ok := document.Components.Schemas.(*Registry)
 	if !ok {
@@ -31,8 +31,8 @@ func addProblems(document *huma.OpenAPI) {
 	}
 	union := unionOf(all)
 	union.Description = "What is answered where a request is not carried out (RFC 9457). The type says what kind of problem it is, and which members it has."
-	document.Extensions = map[string]any{"x-problem": r.Add("Problem", union)} // operations name the parts that they need
-	r.types["Problem"] = reflect.TypeFor[problem.Document]()                   // which huma asks for
+	document.Extensions = map[string]any{"x-problem": r.Add("Problem", union)} // each operation lists only its own problems
+	r.types["Problem"] = reflect.TypeFor[problem.Document]()                   // huma asks for it
 }
 
 // catalogue is every problem by its code.
@@ -47,7 +47,7 @@ var catalogue = sync.OnceValue(func() map[string]problem.Entry {
 	return all
 })
 
-// schemaOfProblem makes "StockInsufficientProblem" of "stock-insufficient".
+// schemaOfProblem makes "StockInsufficientProblem" from "stock-insufficient".
 func schemaOfProblem(code string) string {
 	if code == internalCode {
 		return "InternalProblem"
@@ -79,7 +79,7 @@ func problemSchema(r *Registry, entry problem.Entry) *huma.Schema {
 	return s
 }
 
-// unionOf is any of the problems of some codes, told apart by type.
+// unionOf is the schema of any problem of these codes. The member type tells them apart.
 func unionOf(codes []string) *huma.Schema {
 	slices.Sort(codes)
 	if len(codes) == 1 {
@@ -106,7 +106,7 @@ func answerProblems(document *huma.OpenAPI, op *huma.Operation) {
 		}
 		byStatus[entry.Status] = append(byStatus[entry.Status], code)
 	}
-	delete(op.Responses, "default") // huma's, which says nothing of its kind
+	delete(op.Responses, "default") // huma adds it, and it does not say which problems it stands for
 	for status, codes := range byStatus {
 		key := strconv.Itoa(status)
 		response := op.Responses[key]
@@ -136,7 +136,7 @@ func answerProblems(document *huma.OpenAPI, op *huma.Operation) {
 	shareAnswers(document, op)
 }
 
-// describeStatus says in a line what a status means here.
+// describeStatus describes a status of an operation in one line.
 func describeStatus(all map[string]problem.Entry, status int, codes []string) string {
 	if len(codes) == 1 {
 		return all[codes[0]].Detail
@@ -144,8 +144,8 @@ func describeStatus(all map[string]problem.Entry, status int, codes []string) st
 	return fmt.Sprintf("%s: one of %d problems, told apart by their type.", http.StatusText(status), len(codes))
 }
 
-// shareAnswers keeps an answer that is one problem, and that many operations have, in one
-// place.
+// shareAnswers moves a response with one problem to the document's components, if many operations
+// have it.
 func shareAnswers(document *huma.OpenAPI, op *huma.Operation) {
 	if document.Components.Responses == nil {
 		document.Components.Responses = make(map[string]*huma.Response)
@@ -165,7 +165,7 @@ func shareAnswers(document *huma.OpenAPI, op *huma.Operation) {
 	}
 }
 
-// shared are the schemas of the problems that requests of many kinds are answered with.
+// shared are the schemas of the problems that many operations have.
 var shared = func() []string {
 	codes := slices.Concat([]string{internalCode, problem.CodeDiverged, problem.CodeMediaType, problem.CodeTooManyHere}, problem.OfAll, problem.OfBodies)
 	names := make([]string, 0, len(codes))
@@ -175,8 +175,8 @@ var shared = func() []string {
 	return names
 }()
 
-// codesOf are the problems that an operation may answer with: its own, and those of what
-// every request of its kind passes.
+// codesOf returns the codes of the problems of an operation: its own, and those that every request
+// of its kind may get.
 func codesOf(op *huma.Operation) []string {
 	codes := append([]string{internalCode}, problem.OfAll...)
 	codes = append(codes, problem.Listed(op.Metadata)...)

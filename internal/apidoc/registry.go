@@ -1,10 +1,9 @@
-// Package apidoc makes the schemas of the API's document: it names them, says what each
-// member means, and gives each kind of event its own.
+// Package apidoc makes the schemas of the OpenAPI document. It names them, describes each member,
+// and makes a schema for each event type and each problem.
 //
-// What routes there are is not its business: commandapi and readapi register theirs.
-// Nor does it change what requests are checked against: a form that it adds, such as a
-// pattern, is for readers of the document, because the parsers of package unit say
-// better what is wrong.
+// The routes are registered by commandapi and readapi. Requests are not checked against the
+// patterns that this package adds. Patterns are for readers of the document, and the parsers of
+// package unit give better error messages.
 package apidoc
 
 import (
@@ -21,11 +20,11 @@ import (
 	"daybook/internal/resource"
 )
 
-// prefix is where the schemas stand in the document.
+// prefix is the path of the schemas in the document.
 const prefix = "#/components/schemas/"
 
-// Registry makes schemas from Go types and keeps those of structs under their names.
-// It is huma's own registry with one difference: members have words (see Words).
+// Registry makes schemas from Go types, and keeps those of structs under their names. It differs
+// from huma's own registry in one way: it describes members (see Say).
 type Registry struct {
 	schemas map[string]*huma.Schema
 	types   map[string]reflect.Type
@@ -36,7 +35,7 @@ type Registry struct {
 func NewRegistry() *Registry {
 	return &Registry{
 		schemas: make(map[string]*huma.Schema), types: make(map[string]reflect.Type),
-		// In events, too, money is an amount and a currency.
+		// Money has an amount and a currency in events too.
 		aliases: map[reflect.Type]reflect.Type{reflect.TypeFor[unit.Money](): reflect.TypeFor[resource.Money]()},
 	}
 }
@@ -61,7 +60,7 @@ func (r *Registry) Schema(t reflect.Type, allowRef bool, hint string) *huma.Sche
 		panic(fmt.Errorf("two types want to be the schema %s: %s and %s", name, other, t))
 	}
 	if _, made := r.types[name]; !made {
-		r.types[name], r.schemas[name] = t, &huma.Schema{} // first, because a type may hold itself
+		r.types[name], r.schemas[name] = t, &huma.Schema{} // stored first, because a type may have members of the same type
 		schema := huma.SchemaFromType(r, original)
 		describe(name, schema)
 		sayReadsOnly(t, schema)
@@ -73,7 +72,7 @@ func (r *Registry) Schema(t reflect.Type, allowRef bool, hint string) *huma.Sche
 	return r.schemas[name]
 }
 
-// Add puts a schema in by hand, under a name that no type has.
+// Add adds a schema that is not made from a Go type.
 func (r *Registry) Add(name string, schema *huma.Schema) *huma.Schema {
 	r.schemas[name] = schema
 	return &huma.Schema{Ref: prefix + name}
@@ -110,8 +109,8 @@ var (
 	asText   = reflect.TypeFor[interface{ UnmarshalText([]byte) error }]()
 )
 
-// isNamed tells whether a type's schema stands under a name of its own: structs do,
-// except those that are one value, such as a time or a decimal.
+// isNamed tells whether the schema of a type has a name. Structs have one, except those that are a
+// single value, such as a time or a decimal.
 func isNamed(t reflect.Type) bool {
 	if t.Kind() != reflect.Struct {
 		return false
@@ -124,7 +123,7 @@ func isNamed(t reflect.Type) bool {
 	return true
 }
 
-// sayReadsOnly says which members only a read's answer has; see package resource.
+// sayReadsOnly marks the members that only the responses of reads have: see package resource.
 func sayReadsOnly(t reflect.Type, s *huma.Schema) {
 	for _, field := range reflect.VisibleFields(t) {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
@@ -134,15 +133,16 @@ func sayReadsOnly(t reflect.Type, s *huma.Schema) {
 	}
 }
 
-// domainPackages is where the types are that events hold.
+// domainPackages is the path of the packages whose types are in events.
 const domainPackages = "daybook/domain/"
 
-// ofView finds a view's type in a type's name: "…/orderview.Summary".
+// ofView finds the type of a view in a type's name, such as "…/orderview.Summary".
 var ofView = regexp.MustCompile(`[\w/.-]*/(\w+)view\.(\w+)`)
 
-// nameOf names types as they are, those of a view after it ("StockLevel"), events after
-// their aggregate ("CartOpened"), because several are Expired, and parts of events after
-// them ("EventShortage").
+// nameOf is the name of a type's schema. Usually it is the type's own name. A type of a view begins
+// with the view's name ("StockLevel"). An event begins with its aggregate ("CartOpened"), because
+// several aggregates have an event Expired. A type that is only in events begins with Event
+// ("EventShortage").
 func nameOf(t reflect.Type, hint string) string {
 	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
 		t = t.Elem()
@@ -161,7 +161,7 @@ func nameOf(t reflect.Type, hint string) string {
 		return name
 	}
 	if strings.HasPrefix(full, domainPackages) {
-		return "Event" + t.Name() // a part of events; answers have types of their own
+		return "Event" + t.Name() // a part of an event; responses have other types
 	}
 	full = ofView.ReplaceAllStringFunc(full, func(found string) string {
 		parts := ofView.FindStringSubmatch(found)
@@ -171,7 +171,7 @@ func nameOf(t reflect.Type, hint string) string {
 	return plainName(full)
 }
 
-// plainName drops packages, and makes one word of a generic type's name.
+// plainName removes packages from a name, and makes one word of the name of a generic type.
 func plainName(name string) string {
 	var plain strings.Builder
 	for part := range strings.FieldsFuncSeq(name, func(r rune) bool { return r == '[' || r == ']' || r == ',' || r == '-' }) {
@@ -181,7 +181,7 @@ func plainName(name string) string {
 	return plain.String()
 }
 
-// describe says of each member of a schema what its tags have not said.
+// describe describes each member of a schema that its tags do not describe.
 func describe(schema string, s *huma.Schema) {
 	switch {
 	case s.Description != "":
@@ -195,20 +195,20 @@ func describe(schema string, s *huma.Schema) {
 	for name, member := range s.Properties {
 		Say(schema, name, member)
 		if member.Default != nil {
-			// Generators of clients make a member with a default one that must be given,
-			// although it is the server that fills it in.
+			// The default is only in the description. If it were in the schema, generators would
+			// make clients that must send the member, although the server fills it in.
 			member.Description = strings.TrimSpace(member.Description + fmt.Sprintf(" By default `%v`.", member.Default))
 			member.Default = nil
 		}
 	}
 }
 
-// Say gives a member of a schema, or a parameter, the meaning, form and example that its
-// name has, where it has none of its own.
+// Say sets the description, form and example of a member of a schema, or of a parameter, by its
+// name. It changes none that the member has already.
 func Say(schema, name string, member *huma.Schema) {
 	word, known := words[schema+"."+name]
 	if part, isPart := strings.CutPrefix(schema, "Event"); !known && isPart {
-		word, known = words[part+"."+name] // it means the same in an event
+		word, known = words[part+"."+name] // the name has the same meaning in an event
 	}
 	if !known {
 		word, known = words[name]
@@ -229,10 +229,10 @@ func Say(schema, name string, member *huma.Schema) {
 	word.fill(of)
 }
 
-// fill adds what the document says of a value beside what a request is checked against.
+// fill adds the parts of a schema that describe a value and that no request is checked against.
 func (w word) fill(s *huma.Schema) {
 	if s.Format != "" && s.Type == huma.TypeString && w.pattern != "" {
-		return // another thing of the same name, such as the time from which a list is wanted
+		return // the name means something else here, such as the start of a period
 	}
 	add := func(key string, value any) {
 		if s.Extensions == nil {

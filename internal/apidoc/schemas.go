@@ -1,7 +1,7 @@
 package apidoc
 
-// schemas says what the schemas of the document are. What is not here is said elsewhere: lists
-// of all kinds, bodies of requests, problems, and events with what is around their data.
+// schemas describes the schemas of the document. Lists, bodies of requests, problems and events are
+// not here, because other code describes them.
 var schemas = map[string]string{
 	"MoneyInput":                "An exact amount of one currency.",
 	"Money":                     "An exact amount of one currency.",

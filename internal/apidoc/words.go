@@ -2,8 +2,8 @@ package apidoc
 
 import "daybook/internal/etag"
 
-// word is what the document says of members of one name: what they mean, with their unit,
-// and the form of their values.
+// word is what the document says about members of one name: their meaning with the unit, and the
+// form of their values.
 type word struct {
 	about   string
 	format  string
@@ -12,8 +12,7 @@ type word struct {
 	example any
 }
 
-// Forms that many members share. Patterns are in the common part of the dialects of
-// ECMAScript and RE2.
+// Forms that many members have. The patterns mean the same in ECMAScript and in RE2.
 const (
 	nameForm     = `^[.]*[A-Za-z0-9_-][A-Za-z0-9._-]*$` // not only dots
 	skuForm      = `^[^@]+$`
@@ -54,9 +53,9 @@ var (
 	orderIDSources = []any{"caller", "server"}
 )
 
-// words are all words of the document. A key is the name of a member, or, where one schema
-// means something of its own by it, the schema's name, a point and the member's. Parameters
-// and headers have the words of their names, too. What a struct's tags say goes first.
+// words are the descriptions of the document. A key is the name of a member, a parameter or a
+// header. If a member has another meaning in one schema, the key is the schema's name, a point and
+// the member's name. The tags of a struct take precedence.
 var words = map[string]word{
 	// Names of things.
 	"sku":            {about: "The product's code, in upper case.", pattern: skuForm, example: "85123A"},

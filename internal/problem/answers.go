@@ -1,14 +1,14 @@
 package problem
 
-// metadata is where an operation says which problems it may answer with.
+// metadata is the key of an operation's metadata under which its problems are.
 const metadata = "problems"
 
-// Listing is the metadata of an operation (huma.Operation.Metadata) that may be
-// answered with the problems of these codes, beside those that the front gives to any
-// request.
+// Listing returns the metadata of an operation (huma.Operation.Metadata) whose responses may be the
+// problems of these codes. The problems that package httpapi gives to any request need not be
+// listed.
 func Listing(codes ...string) map[string]any { return map[string]any{metadata: codes} }
 
-// Listed are the codes that Listing was given.
+// Listed returns the codes that Listing was called with.
 func Listed(of map[string]any) []string {
 	codes, _ := of[metadata].([]string)
 	return codes
@@ -16,17 +16,17 @@ func Listed(of map[string]any) []string {
 
 // Codes that many operations share.
 var (
-	// OfReads are those of what reads rows or the log.
+	// OfReads are the codes of operations that read rows or the log.
 	OfReads = []string{CodeUnavailable, CodeTimeout}
-	// OfFreshReads are those of reads that may wait for a position.
+	// OfFreshReads are the codes of reads that may wait for a position.
 	OfFreshReads = []string{CodeUnavailable, CodeTimeout, CodePositionNotYet, CodeTooManyHere, CodeOverloaded}
-	// OfWrites are those of what appends to the log.
+	// OfWrites are the codes of operations that append to the log.
 	OfWrites = []string{
 		CodeKeyReused, CodeStale, CodeConflict, CodeGone, CodeTooLarge, CodeOverloaded, CodeUnavailable, CodeTimeout, CodeOutcomeUnknown,
 	}
-	// OfBodies are those of what may have a body.
+	// OfBodies are the codes of operations that take a body.
 	OfBodies = []string{CodeMalformed, CodeTooLarge, CodeSlow, CodeOverloaded, CodeTimeout}
-	// OfAll are those of every request, whatever it asks for. About:blank, a fault of the
-	// server, comes beside them.
+	// OfAll are the codes of every request. Every request may also get about:blank, which is a
+	// fault of the server.
 	OfAll = []string{CodeMisdirected, CodeCrossOrigin, CodeAddressLong, CodeHeaderLong, CodeInvalid}
 )

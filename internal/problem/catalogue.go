@@ -22,12 +22,11 @@ type Entry struct {
 	Title  string `json:"title"`
 	Status int    `json:"status"`
 	Detail string `json:"detail"`
-	// Facts is the Go type of the members that it has beside those of every problem.
+	// Facts is the Go type of the members that only this problem has.
 	Facts reflect.Type `json:"-"`
 }
 
-// Catalogue is every problem there is, by code: those of the API itself and the
-// refusals of all rules.
+// Catalogue returns all problems: those of the API itself and the refusals of all rules.
 func Catalogue() []Entry {
 	entries := []Entry{
 		entry(http.StatusBadRequest, CodeMalformed, "The body is not JSON, or is missing."),

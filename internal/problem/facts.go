@@ -15,9 +15,9 @@ import (
 	"daybook/internal/resource"
 )
 
-// Facts by code: the members that a problem of a code has beside those of every problem.
-// One that is not always there has omitempty or omitzero. The document's schemas are made
-// from this table; each code of the catalogue has a row.
+// facts has the Go type of the members that only problems of a code have. A member that may be
+// missing has omitempty or omitzero. The schemas of the OpenAPI document are made from this table,
+// so each code of the catalogue must have a row.
 //
 // Every problem may also have order_id (see Common).
 var facts = rows(
@@ -129,7 +129,7 @@ func rows(all ...row) map[string]reflect.Type {
 	return table
 }
 
-// Common are the members of every problem beside its type, title and status.
+// Common are the other members that every problem has, besides type, title and status.
 type Common struct {
 	Detail    string       `json:"detail,omitempty" example:"MUG: 3 asked for, 1 left." doc:"This case, for a person."`
 	RequestID string       `json:"request_id,omitempty" example:"0192f0c1-2f6a-7cc0-8f5e-0a6f2d1f4b11" doc:"Names this request in the server's log."`
@@ -187,7 +187,7 @@ type (
 	}
 	orderLineFacts struct {
 		Line int `json:"line,omitzero"`
-		// A return that the order has not admitted tells all three.
+		// A refused admission has all three.
 		Returnable unit.Quantity `json:"returnable,omitzero"`
 		Requested  unit.Quantity `json:"requested,omitzero"`
 	}

@@ -2,8 +2,7 @@ package problem
 
 import "testing"
 
-// A new code has a row of facts, from which its schema is made; no row is of a code that
-// is none.
+// Each code has a row in facts, because its schema is made from it. No row has an unknown code.
 func TestEveryProblemHasARowOfFacts(t *testing.T) {
 	t.Parallel()
 	known := make(map[string]bool)

@@ -13,7 +13,7 @@ import (
 	"daybook/eventstore"
 )
 
-// From is the table of errors and statuses. It never returns nil for an error.
+// From turns an error into a problem by this table. It never returns nil.
 //
 //	a *Document (also wrapped)         as it is
 //	*rule.Rejection                    409, or 404 for codes ending in -not-found or -unknown
@@ -29,10 +29,10 @@ import (
 //	an ended context                   503 timeout
 //	anything else                      500 about:blank, its text in the log only
 //
-// Errors of packages that may not be known here are turned into a Document by
-// who knows them, with the functions of this package.
+// This package may not import some packages. Those that import them turn their errors into a
+// Document, with the functions of this package.
 func From(ctx context.Context, err error) *Document {
-	d := *table(err) // a copy: what was returned may be shared
+	d := *table(err) // a copy, because several requests may share the document
 	d.RequestID = RequestOf(ctx).ID
 	if d.Status >= http.StatusInternalServerError {
 		if d.cause == nil {
@@ -54,8 +54,8 @@ func table(err error) *Document {
 		}
 		return d
 	}
-	// Before all that can be its cause, because it says more: an ended context most often,
-	// or a log that has diverged before the answer came.
+	// This comes first, because it says more than the errors that can be its cause. Its cause is
+	// usually an ended context, or a log that diverged before the response came.
 	if _, ok := errors.AsType[*eventstore.OutcomeUnknownError](err); ok {
 		return OutcomeUnknown(err)
 	}
@@ -90,8 +90,8 @@ func table(err error) *Document {
 	return internal(err)
 }
 
-// StatusOfRule is the status of a refusal: 404 where the code says that a thing
-// is not there, 409 for every other.
+// StatusOfRule is the status of a refusal by a rule. It is 404 if the code says that a thing does
+// not exist, such as order-not-found, and 409 otherwise.
 func StatusOfRule(code string) int {
 	if strings.HasSuffix(code, "-not-found") || strings.HasSuffix(code, "-unknown") {
 		return http.StatusNotFound
@@ -99,7 +99,7 @@ func StatusOfRule(code string) int {
 	return http.StatusConflict
 }
 
-// Panicked is the problem of a handler that panicked.
+// Panicked is the problem for a panic of a handler.
 func Panicked(value any, stack []byte) *Document {
 	return internal(fmt.Errorf("panic: %v\n%s", value, stack))
 }

@@ -13,17 +13,15 @@ import (
 	"github.com/danielgtaylor/huma/v2/validation"
 )
 
-// installed: huma's hooks are variables of its package, so they are set once in
-// a process.
+// installed makes sure that huma's hooks are set once, because they are variables of its package.
 var installed sync.Once
 
-// Install makes huma's own errors problem documents, and huma strict about the
-// case of names. Without it, huma puts the text of an unknown error into the
-// answer.
+// Install makes huma return its own errors as problem documents, and compare the names of members
+// with their case. Without Install, huma shows the text of an unknown error to the client.
 func Install() {
 	installed.Do(func() {
 		huma.ValidateStrictCasing = true
-		huma.DefaultArrayNullable = false // no list here is ever null
+		huma.DefaultArrayNullable = false // no list of this API is ever null
 		validation.MsgExpectedRFC3339DateTime = wantTime
 		validation.MsgExpectedRFC3339Date = wantDay
 		huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
@@ -35,14 +33,13 @@ func Install() {
 	})
 }
 
-// What is wanted where a time or a day is wrong.
+// What a client must send in place of a wrong time or day.
 const (
 	wantTime = "want a time such as 2026-01-31T12:00:00Z, with its zone"
 	wantDay  = "want a day such as 2026-01-31"
 )
 
-// plain says a finding of huma's in our words, where its own name a layout of Go or leave
-// out what is wanted.
+// plain replaces messages of huma that name a layout of Go, or that do not say what is wanted.
 func plain(message string) string {
 	switch {
 	case strings.HasPrefix(message, "invalid date/time for format"):
@@ -55,14 +52,14 @@ func plain(message string) string {
 	return message
 }
 
-// fromHuma makes a problem of what huma itself refuses.
+// fromHuma makes a problem from a refusal by huma itself.
 func fromHuma(ctx context.Context, status int, message string, errs []error) *Document {
 	cause := errors.Join(errs...)
 	switch status {
 	case http.StatusBadRequest:
 		return From(ctx, Malformed(malformed(message, errs)))
 	case http.StatusUnprocessableEntity:
-		errs = errs[:min(len(errs), MaxFaults)] // translating one costs more than finding it
+		errs = errs[:min(len(errs), MaxFaults)] // it takes longer to translate a finding than to find it
 		faults := make([]Invalid, 0, len(errs))
 		for _, err := range errs {
 			faults = append(faults, invalid(err))
@@ -83,8 +80,8 @@ func fromHuma(ctx context.Context, status int, message string, errs []error) *Do
 	return From(ctx, cause)
 }
 
-// malformed says what is wrong with a body that is not JSON. The text is the
-// decoder's, which quotes no more than a character.
+// malformed says what is wrong with a body that is not JSON. It uses the decoder's text, because
+// that quotes at most one character of the body.
 func malformed(message string, errs []error) string {
 	if message == "request body is required" {
 		return "A body is required."
@@ -97,7 +94,8 @@ func malformed(message string, errs []error) string {
 	return "The body is not valid JSON."
 }
 
-// invalid translates one of huma's findings. The value is not echoed.
+// invalid translates one of huma's findings. It leaves out the value, because that may be large or
+// secret.
 func invalid(err error) Invalid {
 	detail, ok := errors.AsType[*huma.ErrorDetail](err)
 	if !ok {
@@ -118,11 +116,11 @@ func invalid(err error) Invalid {
 	return InBody(pointer, detail.Message)
 }
 
-// Misfit is the error of a decoder that cannot put a value into its place in the body:
-// pointer says where it stands, as a JSON pointer. huma keeps only its text.
+// Misfit is the error of a decoder that cannot decode a value. Pointer is the JSON pointer of the
+// value in the body. huma passes on only the error's text.
 type Misfit struct {
 	Pointer string
-	Time    bool // a time stands there
+	Time    bool // the value should be a time
 }
 
 func (m *Misfit) Error() string {
@@ -132,7 +130,7 @@ func (m *Misfit) Error() string {
 	return fmt.Sprintf("at %q: does not fit here", m.Pointer)
 }
 
-// misfit reads the text of a Misfit.
+// misfit reads the pointer from the text of a Misfit.
 func misfit(message string) (pointer, detail string, found bool) {
 	rest, found := strings.CutPrefix(message, "at ")
 	if !found {
@@ -146,8 +144,8 @@ func misfit(message string) (pointer, detail string, found bool) {
 	return pointer, strings.TrimPrefix(rest[len(quoted):], ": "), err == nil
 }
 
-// missingProperty reads the name out of huma's message, which stands at the
-// object that lacks it.
+// missingProperty reads the name of a missing member from huma's message. huma gives the place of
+// the object, and not of the member.
 func missingProperty(message string) (name string, found bool) {
 	before, after, _ := strings.Cut(validation.MsgExpectedRequiredProperty, "%s")
 	rest, found := strings.CutPrefix(message, before)
@@ -166,7 +164,7 @@ func pointerOf(path string) string {
 	return pointer.String()
 }
 
-// escaper is made once: a replacer holds several kilobytes.
+// escaper is made only once, because a replacer needs several kilobytes.
 var escaper = strings.NewReplacer("~", "~0", "/", "~1")
 
 func escape(step string) string { return escaper.Replace(step) }

@@ -62,7 +62,7 @@ func TestHumasUnknownErrorsDoNotLeak(t *testing.T) {
 	}
 }
 
-// What is wrong with a parameter is not said of the body.
+// A fault of a parameter must not be reported as a fault of the body.
 func TestABodyThatIsMissingIsSaidToBe(t *testing.T) {
 	t.Parallel()
 	wrong := &huma.ErrorDetail{Location: "header.Daybook-Occurred-At", Message: "expected string"}
@@ -74,7 +74,7 @@ func TestABodyThatIsMissingIsSaidToBe(t *testing.T) {
 	}
 }
 
-// The decoder's own words name types of Go.
+// The decoder's own text must not be shown, because it names types of Go.
 func TestAValueThatDoesNotFitHasItsPointer(t *testing.T) {
 	t.Parallel()
 	for _, misfit := range []*Misfit{{Pointer: "/lines/0/n"}, {Pointer: "/until", Time: true}, {Pointer: ""}} {

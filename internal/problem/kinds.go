@@ -11,8 +11,8 @@ import (
 	"daybook/eventstore"
 )
 
-// Codes of the API itself; the rules' codes are declared beside the rules. Like
-// those, they are public contract.
+// The codes of the API itself. The codes of the rules are declared with the rules. Clients depend
+// on both, so a code never changes.
 const (
 	CodeMalformed      = "request-malformed"
 	CodeInvalid        = "request-invalid"
@@ -41,24 +41,23 @@ const (
 	CodeBeyondHead     = "position-beyond-head"
 )
 
-// What a Retry-After says: how long callers should wait where it is known that
-// waiting helps.
+// Values of Retry-After: how long a caller should wait before it tries again.
 const (
 	retrySoon            = time.Second
 	retryWhenStoreIsBack = 2 * time.Second
 )
 
-// Malformed means the body could not be read as JSON at all.
+// Malformed means that the body is not JSON.
 func Malformed(detail string) *Document {
 	return New(http.StatusBadRequest, CodeMalformed, detail)
 }
 
-// MaxFaults bounds how many faults of a request are looked for and told, so that
-// neither the search nor the answer costs much more than what it answers.
+// MaxFaults is how many faults of a request are looked for and listed. Without this limit, a small
+// request could make a large response.
 const MaxFaults = 20
 
-// NotValid means the request was understood and some of it cannot be. Of many
-// faults the first MaxFaults are listed.
+// NotValid means that the request could be read, but some of its values are not allowed. If there
+// are many faults, only the first MaxFaults are listed.
 func NotValid(faults ...Invalid) *Document {
 	d := New(http.StatusUnprocessableEntity, CodeInvalid, "The request is not valid.")
 	d.Errors = faults
@@ -72,8 +71,7 @@ func NotValid(faults ...Invalid) *Document {
 	return d
 }
 
-// InBody is a fault at a place of the body; pointer is a JSON pointer, such as
-// "/lines/0/sku".
+// InBody is a fault in the body. pointer is a JSON pointer, such as "/lines/0/sku".
 func InBody(pointer, detail string) Invalid {
 	return Invalid{Detail: detail, Pointer: "#" + pointer}
 }
@@ -83,8 +81,8 @@ func InParameter(in, name, detail string) Invalid {
 	return Invalid{Detail: detail, In: in, Parameter: name}
 }
 
-// TooLarge means the request is over a limit, which is told in bytes or as what
-// says.
+// TooLarge means that the request is over a limit. The limit is in bytes, unless what names another
+// unit.
 func TooLarge(limit int64, what string) *Document {
 	return New(http.StatusRequestEntityTooLarge, CodeTooLarge,
 		fmt.Sprintf("The request is larger than %d %s.", limit, what)).With(map[string]any{"limit": limit})
@@ -100,12 +98,12 @@ func TooSlow() *Document {
 	return New(http.StatusRequestTimeout, CodeSlow, "The body came too slowly.")
 }
 
-// NotFound means there is nothing by that name; detail says what was looked for.
+// NotFound means that nothing has this name. detail says what was looked for.
 func NotFound(detail string) *Document {
 	return New(http.StatusNotFound, CodeNotFound, detail)
 }
 
-// MethodNotAllowed means the address exists and knows other methods.
+// MethodNotAllowed means that the address exists, but only with other methods.
 func MethodNotAllowed(method string, allowed []string) *Document {
 	d := New(http.StatusMethodNotAllowed, CodeMethod, method+" is not for this address.")
 	d.allow = strings.Join(allowed, ", ")
@@ -117,9 +115,8 @@ func CrossOrigin(cause error) *Document {
 	return New(http.StatusForbidden, CodeCrossOrigin, "Pages of other sites may not send requests here.").because(cause)
 }
 
-// Misdirected means that the request is for a host whose name this server does not
-// answer to. Its operator may not have named it, or a page of another site may have
-// led a browser here.
+// Misdirected means that the request is for a host name that is not this server's. Its operator may
+// have forgotten to set the name, or a page of another site may have sent a browser here.
 func Misdirected(host string) *Document {
 	if host == "" {
 		return New(http.StatusMisdirectedRequest, CodeMisdirected, "The request names no host.")
@@ -141,15 +138,15 @@ func HeadersTooLarge(limit int, what string) *Document {
 		fmt.Sprintf("The request has more than %d %s.", limit, what)).With(map[string]any{"limit": limit})
 }
 
-// TooManyAtOnce means that this client has as many of something open as one client
-// may; what says of what.
+// TooManyAtOnce means that this client has the most things open that one client may have. what
+// names the things.
 func TooManyAtOnce(limit int, what string) *Document {
 	return New(http.StatusTooManyRequests, CodeTooManyHere,
 		fmt.Sprintf("%d %s are open from this address, which is as many as one may have; close one first.", limit, what)).
 		With(map[string]any{"limit": limit}).retryIn(retrySoon)
 }
 
-// cut bounds what of a request is quoted in an answer.
+// cut shortens text of a request that a response quotes.
 func cut(text string) string {
 	const most = 80 // bytes
 	if len(text) <= most {
@@ -158,14 +155,13 @@ func cut(text string) string {
 	return strings.ToValidUTF8(text[:most], "") + "…"
 }
 
-// KeyRequired means a write that moves stock or money came without an
-// Idempotency-Key.
+// KeyRequired means that a write that moves stock or money has no Idempotency-Key.
 func KeyRequired() *Document {
 	return New(http.StatusBadRequest, CodeKeyRequired,
 		"This request moves stock or money and needs the header Idempotency-Key, so that repeating it cannot do it twice.")
 }
 
-// KeyReused means the Idempotency-Key was used for another request.
+// KeyReused means that the Idempotency-Key was used for another request before.
 func KeyReused() *Document {
 	return New(http.StatusUnprocessableEntity, CodeKeyReused, "The Idempotency-Key was used before, for another request.")
 }
@@ -188,8 +184,8 @@ func Stale(expected []int64, actual int64) *Document {
 	return New(http.StatusPreconditionFailed, CodeStale, detail).With(facts)
 }
 
-// OtherBody means that a read's If-Match does not name the body that it would be answered
-// with. revision is that of the thing in it; below 0 it has none.
+// OtherBody means that the If-Match of a read does not name the body that the response would have.
+// revision is the revision of the thing in the body, or below 0 if it has none.
 func OtherBody(revision int64) *Document {
 	d := New(http.StatusPreconditionFailed, CodeStale, "If-Match names other bodies than this read has now.")
 	if revision >= 0 {
@@ -198,14 +194,14 @@ func OtherBody(revision int64) *Document {
 	return d
 }
 
-// Overloaded means too much is waiting; the caller should come back.
+// Overloaded means that too many requests wait. The caller should try again later.
 func Overloaded(cause error) *Document {
 	return New(http.StatusServiceUnavailable, CodeOverloaded, "Too much is waiting; come back later.").
 		retryIn(retrySoon).because(cause)
 }
 
-// Unavailable means something the request needs cannot be reached now: the log, if
-// the cause says so, or the database.
+// Unavailable means that the request needs something that cannot be reached now. The cause says
+// whether it is the log or the database.
 func Unavailable(cause error) *Document {
 	missing := "The database"
 	_, away := errors.AsType[*eventstore.UnavailableError](cause)
@@ -217,7 +213,7 @@ func Unavailable(cause error) *Document {
 		retryIn(retryWhenStoreIsBack).because(cause)
 }
 
-// DatabaseSlow means that the database has not answered as long as a request may take.
+// DatabaseSlow means that the database has not responded within the time that a request may take.
 func DatabaseSlow(cause error) *Document {
 	return New(http.StatusServiceUnavailable, CodeTimeout, "The database has not answered in time; nothing more is done about it.").
 		retryIn(retrySoon).because(cause)
@@ -229,29 +225,29 @@ func Starting(reason string, cause error) *Document {
 		retryIn(retryWhenStoreIsBack).because(cause)
 }
 
-// Stopping means that the node takes no more requests.
+// Stopping means that the node is stopping and takes no more requests.
 func Stopping(cause error) *Document {
 	return New(http.StatusServiceUnavailable, CodeUnavailable, "The node is stopping; nothing was done.").
 		retryIn(retryWhenStoreIsBack).because(cause)
 }
 
-// PositionNotReached means a read was asked to reflect a position and could not
-// in time. The facts say how far it is.
+// PositionNotReached means that a read should reflect a position that its view did not reach in
+// time. The facts say which position the view has reached.
 func PositionNotReached(want, reached string, waited time.Duration) *Document {
 	return New(http.StatusServiceUnavailable, CodePositionNotYet,
 		fmt.Sprintf("After %s the read model is at position %s, not yet at %s.", waited.Round(time.Millisecond), reached, want)).
 		With(map[string]any{"position": reached, "wanted": want}).retryIn(retrySoon)
 }
 
-// PositionBeyondHead means that events after a position were asked for which the log has
-// not reached. Waiting does not help.
+// PositionBeyondHead means that a client asks for events after a position that the log has not
+// reached. It does not help to wait.
 func PositionBeyondHead(position, head string) *Document {
 	return New(http.StatusConflict, CodeBeyondHead,
 		fmt.Sprintf("Position %s is beyond the head of the log, which is %s: it is of another log, or of one that was restored since. Go on from a position that this log has.", position, head)).
 		With(map[string]any{"position": position, "head": head})
 }
 
-// OutcomeUnknown means that a request may have been done.
+// OutcomeUnknown means that the request may have been carried out, or not.
 func OutcomeUnknown(cause error) *Document {
 	if diverged, ok := errors.AsType[*eventstore.DivergedError](cause); ok {
 		return New(http.StatusServiceUnavailable, CodeOutcomeUnknown,
@@ -262,8 +258,9 @@ func OutcomeUnknown(cause error) *Document {
 		retryIn(retrySoon).because(cause)
 }
 
-// Diverged means that the log is not the one that was followed so far. Coming back
-// does not help until somebody has decided what holds, unless it may pass.
+// Diverged means that the log is not the log that this node has read so far. It does not help to
+// try again until an operator has decided which log is right, unless the error says that it may
+// pass.
 func Diverged(found *eventstore.DivergedError) *Document {
 	d := New(http.StatusServiceUnavailable, CodeDiverged, found.Error()).With(map[string]any{
 		"keeper": found.Keeper, "position": found.At.String(), "expected": found.Expected, "found": found.Found,

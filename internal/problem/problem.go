@@ -1,9 +1,9 @@
-// Package problem is the only place where an error becomes an HTTP status: it
-// makes RFC 9457 problem documents, for both sides of the API.
+// Package problem is the only place that turns errors into HTTP statuses. It makes problem
+// documents (RFC 9457) for both APIs.
 //
-// A refusal by a rule keeps its code and facts, for it is meant for the caller.
-// A fault keeps its text to itself: the caller gets a request id, the log gets
-// the text. Which routes there are, and what they do, is not its business.
+// The caller sees the code and the facts of a refusal, because it can act on them. It does not see
+// the text of a fault of the server. It gets a request id instead, and the server's log has the
+// text.
 package problem
 
 import (
@@ -19,14 +19,13 @@ import (
 	"daybook/internal/resource"
 )
 
-// ContentType is that of every problem document.
+// ContentType is the media type of every problem document.
 const ContentType = "application/problem+json"
 
-// typePrefix makes a problem type from a code. GET on it explains the code.
+// typePrefix and a code are a problem's type, which is also a path: GET on it explains the code.
 const typePrefix = "/problems/"
 
-// Document is an RFC 9457 problem document, and the error that carries it to
-// the edge.
+// Document is a problem document (RFC 9457). It is also an error, so handlers can return it.
 type Document struct {
 	_ struct{} `additionalProperties:"true"`
 
@@ -34,11 +33,11 @@ type Document struct {
 	Title  string `json:"title" example:"Stock insufficient" doc:"The kind of problem, for a person; always the same for a type."`
 	Status int    `json:"status" example:"409" doc:"The HTTP status."`
 	Detail string `json:"detail,omitempty" example:"MUG: 3 asked for, 1 left." doc:"This case, for a person."`
-	// RequestID finds the request in the server's log.
+	// RequestID is the id of the request in the server's log.
 	RequestID string `json:"request_id,omitempty" doc:"Names this request in the server's log."`
-	// Errors are the single faults of a request that is not valid.
+	// Errors are the faults of an invalid request, one by one.
 	Errors []Invalid `json:"errors,omitempty" doc:"What is wrong with the request, one by one."`
-	// Facts are this case's particulars for a program, as extension members.
+	// Facts are members for programs that say more about this case, such as the available quantity.
 	Facts map[string]any `json:",embed" hidden:"true"`
 
 	retryAfter time.Duration
@@ -61,8 +60,8 @@ func New(status int, code, detail string) *Document {
 	return &Document{Type: typePrefix + code, Title: titleOf(code), Status: status, Detail: detail}
 }
 
-// With adds facts. A fact named like a standard member is prefixed, so that it
-// can never stand in for it.
+// With adds facts. A fact that has the name of a standard member gets a prefix, so that it cannot
+// replace that member.
 func (d *Document) With(facts map[string]any) *Document {
 	if d.Facts == nil && len(facts) > 0 {
 		d.Facts = make(map[string]any, len(facts))
@@ -77,7 +76,7 @@ func (d *Document) With(facts map[string]any) *Document {
 	return d
 }
 
-// factOf is a fact as answers show it.
+// factOf is a fact in the form that responses have.
 func factOf(value any) any {
 	switch value := value.(type) {
 	case unit.Money:
@@ -88,14 +87,14 @@ func factOf(value any) any {
 	return value
 }
 
-// retryIn tells the caller when to come back.
+// retryIn sets how long the caller should wait before it tries again.
 func (d *Document) retryIn(after time.Duration) *Document {
 	d.retryAfter = after
 	return d
 }
 
-// At tells the caller where the log stands after what was recorded in spite of
-// the problem, so that a read can wait for it.
+// At sets the log position of what was recorded although the request has a problem. A read can wait
+// for this position.
 func (d *Document) At(position string) *Document {
 	d.position = position
 	return d
@@ -118,13 +117,13 @@ func (d *Document) Code() string {
 
 func (d *Document) Error() string { return d.Type + ": " + d.Detail }
 
-// Unwrap gives the cause, for errors.Is and errors.As.
+// Unwrap returns the cause, so that errors.Is and errors.As find it.
 func (d *Document) Unwrap() error { return d.cause }
 
-// GetStatus is one of three things that huma asks of an error.
+// GetStatus, GetHeaders and ContentType are the methods that huma calls on an error.
 func (d *Document) GetStatus() int { return d.Status }
 
-// GetHeaders are the headers that belong to the problem.
+// GetHeaders returns the headers of the response, such as Retry-After.
 func (d *Document) GetHeaders() http.Header {
 	headers := http.Header{}
 	if d.retryAfter > 0 {
@@ -140,10 +139,10 @@ func (d *Document) GetHeaders() http.Header {
 	return headers
 }
 
-// ContentType turns JSON into problem JSON.
+// ContentType replaces JSON by problem JSON.
 func (d *Document) ContentType(string) string { return ContentType }
 
-// Write answers a request with a problem, where no framework does.
+// Write writes a problem as the response, for code that does not use huma.
 func Write(w http.ResponseWriter, r *http.Request, err error) {
 	d := From(r.Context(), err)
 	body, encodeErr := json.Marshal(d)
@@ -161,8 +160,8 @@ func Write(w http.ResponseWriter, r *http.Request, err error) {
 	_, _ = w.Write(body) // the client may have gone
 }
 
-// titleOf makes a title from a code: "stock-insufficient" is "Stock
-// insufficient", always the same for a code.
+// titleOf makes the title from a code, so a code always has the same one: "stock-insufficient" has
+// the title "Stock insufficient".
 func titleOf(code string) string {
 	words := strings.ReplaceAll(code, "-", " ")
 	if words == "" {

@@ -6,20 +6,20 @@ import (
 	"sync"
 )
 
-// Request is what is known of a request beside itself: its name in the log, and
-// why it failed. One goes with each request's context.
+// Request is a record about a request: its id in the log, and why it failed. The request's context
+// has it.
 type Request struct {
 	ID string
-	// Client is the address that the request came from, without its port: what
-	// bounds for each client go by. For IPv6 it is the network of 64 bits, of which
-	// a client has all addresses.
+	// Client is the address that the request came from, without its port. Limits for each client
+	// use it. For IPv6 it is the network of 64 bits, because one client has all addresses of such a
+	// network.
 	Client string
 
 	mu    sync.Mutex
 	cause error
 }
 
-// Cause is why the answer is a 5xx, or nil.
+// Cause is why the status is 5xx. It is nil for other statuses.
 func (r *Request) Cause() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -28,13 +28,13 @@ func (r *Request) Cause() error {
 
 type contextKey struct{}
 
-// NewContext carries a request's record.
+// NewContext returns a context that has a request's record.
 func NewContext(ctx context.Context, r *Request) context.Context {
 	return context.WithValue(ctx, contextKey{}, r)
 }
 
-// RequestOf is the record of the request a context is of; an empty one where
-// there is none.
+// RequestOf returns the record of a context's request. It returns an empty record if the context
+// has none.
 func RequestOf(ctx context.Context) *Request {
 	if r, ok := ctx.Value(contextKey{}).(*Request); ok {
 		return r
@@ -42,8 +42,7 @@ func RequestOf(ctx context.Context) *Request {
 	return &Request{}
 }
 
-// Note keeps a cause for the request's line in the log, and returns the
-// request's id.
+// Note keeps the cause, so that the request's line in the log has it. It returns the request's id.
 func Note(ctx context.Context, cause error) (requestID string) {
 	r := RequestOf(ctx)
 	r.mu.Lock()
