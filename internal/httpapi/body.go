@@ -21,18 +21,18 @@ import (
 	"daybook/internal/problem"
 )
 
-// Bounds of bodies, in bytes.
+// Limits of bodies, in bytes.
 const (
-	// MaxBodyBytes bounds the body of any request. A route's own limit is
+	// MaxBodyBytes is the limit for the body of any request. A route can have a lower limit:
 	// huma.Operation.MaxBodyBytes, which the document shows as x-max-body-bytes.
 	MaxBodyBytes = 512 << 10
-	// DefaultBodyBytes is the limit of a route that states none.
+	// DefaultBodyBytes is the limit of a route that sets none.
 	DefaultBodyBytes = 16 << 10
-	// DefaultBodyBudget bounds the bodies that a node holds at once. With what they
-	// are decoded into, they take up to four times as much.
+	// DefaultBodyBudget is how many bytes all bodies in memory may have. Bodies and the values that
+	// they are decoded into take up to four times as much memory.
 	DefaultBodyBudget = 32 << 20
 
-	humaDefaultBodyBytes = 1 << 20 // what huma puts where a route states none
+	humaDefaultBodyBytes = 1 << 20 // huma's default for a route that sets no limit
 	firstRead            = 4 << 10
 )
 
@@ -41,16 +41,15 @@ const (
 	bodyReadMax     = 5 * time.Second // from its first byte to its last
 )
 
-// bodies reads the body of every request before a route sees it: within the route's
-// limit and the node's budget, and refuses one whose size is out of proportion to
-// what the route can take.
+// bodies reads the body of every request before the route does. It keeps to the limit of the route
+// and the budget of the node. It refuses a body with more values than the route can accept.
 type bodies struct {
 	budget *semaphore.Weighted
 	total  int64
 	wait   time.Duration
 	routes map[*huma.Operation]*shape
-	// checks bounds how many bodies are checked at once, so that a flood of them
-	// leaves processor time for leases, timers and other requests.
+	// checks limits how many bodies are checked at once. So many large bodies still leave processor
+	// time for leases, timers and other requests.
 	checks *semaphore.Weighted
 }
 
@@ -61,15 +60,15 @@ func newBodies(budget int64, wait time.Duration) *bodies {
 	if wait == 0 {
 		wait = defaultBodyWait
 	}
-	budget = max(budget, 2*(MaxBodyBytes+1)) // else the largest body could never be read
+	budget = max(budget, 2*(MaxBodyBytes+1)) // otherwise the largest body could never be read
 	return &bodies{
 		budget: semaphore.NewWeighted(budget), total: budget, wait: wait, routes: make(map[*huma.Operation]*shape),
 		checks: semaphore.NewWeighted(int64(2 * runtime.GOMAXPROCS(0))),
 	}
 }
 
-// limitBody gives a route the default limit where it states none, shows its limit in
-// the document, and lets it refuse the faults of its body.
+// limitBody sets the default limit of a route that sets none, writes the limit into the document,
+// and makes the route refuse bodies with faults.
 func limitBody(_ *huma.OpenAPI, op *huma.Operation) {
 	if op.RequestBody == nil {
 		return
@@ -82,11 +81,11 @@ func limitBody(_ *huma.OpenAPI, op *huma.Operation) {
 	}
 	op.Extensions["x-max-body-bytes"] = op.MaxBodyBytes
 	op.Middlewares = append(slices.Clone(op.Middlewares), refuseFaults)
-	op.MaxBodyBytes++ // huma refuses a body that has as many, and not only one that has more
+	op.MaxBodyBytes++ // huma also refuses a body that has exactly the limit
 }
 
-// learn works out what each route's body may hold. It is an error if there is no
-// bound to that: a list without maxItems or a text without maxLength.
+// learn computes how many values the body of each route may have. It returns an error if there is
+// no limit, because a list has no maxItems or a text has no maxLength.
 func (b *bodies) learn(document *huma.OpenAPI) error {
 	for path, item := range document.Paths {
 		for _, op := range []*huma.Operation{item.Get, item.Put, item.Post, item.Delete, item.Patch} {
@@ -113,7 +112,7 @@ func (b *bodies) learn(document *huma.OpenAPI) error {
 	return nil
 }
 
-// middleware is run before those of the routes.
+// middleware runs before the middlewares of the routes.
 func (b *bodies) middleware(ctx huma.Context, next func(huma.Context)) {
 	r, w := humamux.Unwrap(ctx)
 	route := b.routes[ctx.Operation()]
@@ -125,7 +124,7 @@ func (b *bodies) middleware(ctx huma.Context, next func(huma.Context)) {
 		problem.Write(w, r, err)
 		return
 	}
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyReadMax)) // a test's recorder has none
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyReadMax)) // it fails only for the recorder of a test
 	body, held, err := b.read(r, route.limit)
 	defer func() { b.budget.Release(held) }()
 	var faults []problem.Invalid
@@ -143,12 +142,12 @@ func (b *bodies) middleware(ctx huma.Context, next func(huma.Context)) {
 	next(humamux.NewContext(ctx.Operation(), r, w))
 }
 
-// faultsKey is where the context of a request has the faults of its body.
+// faultsKey is the key of a context for the faults of a request's body.
 type faultsKey struct{}
 
-// refuseFaults is run after the middlewares of the routes, so that what those refuse,
-// such as a key that is missing, is told first. What comes after it costs much for a
-// body of many faults.
+// refuseFaults runs after the middlewares of the routes, so that their refusals come first, such as
+// a missing key. It runs before huma's validation, because that takes long for a body with many
+// faults.
 func refuseFaults(ctx huma.Context, next func(huma.Context)) {
 	r, w := humamux.Unwrap(ctx)
 	if faults, found := r.Context().Value(faultsKey{}).([]problem.Invalid); found {
@@ -158,7 +157,7 @@ func refuseFaults(ctx huma.Context, next func(huma.Context)) {
 	next(ctx)
 }
 
-// check waits until few others are being checked, and does it. It ends early if the
+// check waits until few other bodies are being checked. Then it checks the body. It stops if the
 // client has gone.
 func (b *bodies) check(r *http.Request, route *shape, body []byte) (plain []byte, faults []problem.Invalid, err error) {
 	if !b.checks.TryAcquire(1) {
@@ -172,8 +171,8 @@ func (b *bodies) check(r *http.Request, route *shape, body []byte) (plain []byte
 	return route.check(r.Context(), body)
 }
 
-// checkForm refuses a body that is not plain JSON in UTF-8, by its headers. One without a
-// Content-Type is taken for JSON.
+// checkForm refuses a body whose headers say that it is not plain JSON in UTF-8. A body without a
+// Content-Type counts as JSON.
 func checkForm(header http.Header, wanted *huma.RequestBody) error {
 	if wanted == nil {
 		return nil
@@ -197,9 +196,9 @@ func checkForm(header http.Header, wanted *huma.RequestBody) error {
 	return nil
 }
 
-// read returns the body, and how much of the budget it holds, which the caller
-// gives back, also after an error. The budget is taken as the body arrives, so that
-// one who announces much and sends nothing holds little.
+// read returns the body, and how much of the budget it has taken. The caller must give that back,
+// also after an error. The budget is taken while the body arrives. So a client that announces a
+// large body and sends nothing takes little of it.
 func (b *bodies) read(r *http.Request, limit int64) (body []byte, held int64, err error) {
 	if r.ContentLength > limit {
 		return nil, 0, problem.TooLarge(limit, "bytes")
@@ -232,7 +231,7 @@ func (b *bodies) read(r *http.Request, limit int64) (body []byte, held int64, er
 	}
 }
 
-// take waits for a part of the budget, but not long.
+// take waits a short time for a part of the budget.
 func (b *bodies) take(ctx context.Context, size int64) error {
 	if b.budget.TryAcquire(size) {
 		return nil

@@ -11,15 +11,15 @@ import (
 	"github.com/rs/cors"
 )
 
-// corsMaxAge is for how many seconds a browser may keep what a preflight was told.
+// corsMaxAge is how many seconds a browser may keep the response to a preflight.
 const corsMaxAge = 600
 
-// corsMethods are those of the API.
+// corsMethods are the methods of the API.
 var corsMethods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
 
 // ParseOrigin reads an origin for Options.CORSOrigins: a scheme, a host and perhaps a port,
-// such as https://shop.example. It returns the form in which a browser sends it. "*" and
-// "null" are none: whoever may send requests is named.
+// such as https://shop.example. It returns the origin in the form that browsers send. "*" and
+// "null" are refused, because each site that may use the API must be named.
 func ParseOrigin(text string) (string, error) {
 	wrong := fmt.Errorf("%q is no origin: want a scheme and a host, such as https://shop.example, and nothing else", text)
 	u, err := url.Parse(text)
@@ -43,14 +43,14 @@ func ParseOrigin(text string) (string, error) {
 	return u.Scheme + "://" + host, nil
 }
 
-// sharing lets pages of some other sites use the API from a browser. nil: of none.
+// sharing lets pages of some other sites use the API from a browser. nil allows no site.
 type sharing struct {
 	origins []string
 	cors    *cors.Cors
 }
 
-// newSharing allows the headers of requests that the operations of the document have, and
-// exposes those of their answers.
+// newSharing allows the request headers that operations of the document have, and lets pages read
+// their response headers.
 func newSharing(origins []string, document *huma.OpenAPI) (*sharing, error) {
 	if len(origins) == 0 {
 		return nil, nil
@@ -71,7 +71,7 @@ func newSharing(origins []string, document *huma.OpenAPI) (*sharing, error) {
 	return s, nil
 }
 
-// headersOf are the headers of all requests and of all answers in a document.
+// headersOf returns the headers of all requests and of all responses in a document.
 func headersOf(document *huma.OpenAPI) (asked, answered []string) {
 	asked = []string{"Accept", "Content-Type", "X-Request-ID"}
 	answered = []string{"Retry-After", "X-Request-ID"}
@@ -102,8 +102,8 @@ func (s *sharing) allows(r *http.Request) bool {
 	return s != nil && slices.Contains(s.origins, r.Header.Get("Origin"))
 }
 
-// expose tells the browser of an allowed page what it may read of the answer. Caches are
-// told that the answer depends on the origin.
+// expose tells a browser which headers of the response an allowed page may read. It also tells
+// caches that the response depends on the origin.
 func (s *sharing) expose(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case s == nil:
@@ -114,13 +114,13 @@ func (s *sharing) expose(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// answerPreflight answers what the browser of an allowed page asks before it sends a
-// request. It is false if the request is no such question.
+// answerPreflight responds to a preflight, which a browser sends before the request of an allowed
+// page. It returns false if the request is not a preflight.
 func (s *sharing) answerPreflight(w http.ResponseWriter, r *http.Request) bool {
 	if !isPreflight(r) || !s.allows(r) {
 		return false
 	}
-	w.Header().Del("Vary") // it is told once
+	w.Header().Del("Vary") // it must be there only once
 	s.cors.HandlerFunc(w, r)
 	return true
 }

@@ -26,13 +26,13 @@ var scalar []byte
 //go:embed docsui/index.html
 var docsPage []byte
 
-// docsPolicy keeps the page to this server. The viewer evaluates code and sets
-// styles, which no other page here may.
+// docsPolicy lets the page load only from this server. The viewer also evaluates code and sets
+// styles, which no other page of this server may.
 const docsPolicy = "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; " +
 	"img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
-// serveDocs adds the OpenAPI document, which is generated when it is first asked
-// for, its page, and the catalogue of problems.
+// serveDocs adds the routes of the OpenAPI document, its page and the catalogue of problems. The
+// document is made when it is first read.
 func serveDocs(router *mux.Router, document *huma.OpenAPI) error {
 	serve := func(path, contentType string, generate func() ([]byte, error)) {
 		once := sync.OnceValues(generate)
@@ -43,7 +43,7 @@ func serveDocs(router *mux.Router, document *huma.OpenAPI) error {
 				return
 			}
 			w.Header().Set("Content-Type", contentType)
-			_, _ = w.Write(body) // the client may have gone
+			_, _ = w.Write(body) // an error means that the client has gone
 		})
 	}
 	complete := sync.OnceFunc(func() { apidoc.Complete(document) })
@@ -81,8 +81,8 @@ func serveScalar(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(w, plain) //nolint:gosec // our own file
 }
 
-// serveProblems explains problem types, so that the type of a problem is an
-// address with an answer.
+// serveProblems adds routes that explain the problem types, because the type of a problem is an
+// address.
 func serveProblems(router *mux.Router) error {
 	catalogue := problem.Catalogue()
 	all, err := json.Marshal(map[string]any{"problems": catalogue})

@@ -16,13 +16,13 @@ import (
 	"daybook/internal/problem"
 )
 
-// front is what every request passes first and last.
+// front is the outermost handler.
 type front struct {
 	next   http.Handler
 	logger *slog.Logger
 	slow   time.Duration
-	// origin keeps pages of other sites from writing through the browser of
-	// somebody who can reach this server.
+	// origin refuses writes of other sites' pages. Such a page could use the browser of somebody
+	// who can reach this server.
 	origin *http.CrossOriginProtection
 	hosts  hosts
 	shared *sharing
@@ -69,8 +69,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.next.ServeHTTP(answer, r)
 }
 
-// admit refuses what pages of other sites send, and what is too long to be for any address
-// of this server.
+// admit refuses requests of other sites' pages, and requests whose address or headers are too long.
 func (f *front) admit(r *http.Request) error {
 	if err := f.origin.Check(r); err != nil {
 		return problem.CrossOrigin(err)
@@ -93,14 +92,14 @@ func (f *front) panicked(w *answer, r *http.Request, record *problem.Request, ca
 		problem.Write(w, r, wrong)
 		return
 	}
-	// The answer has begun; breaking it off is all that is left to do.
+	// The response has begun, so all that can be done is to break it off.
 	problem.Note(r.Context(), wrong)
 	f.logger.ErrorContext(r.Context(), "answer broken off", "request_id", record.ID, "error", record.Cause())
 	panic(http.ErrAbortHandler)
 }
 
-// log writes a line about a request: at debug for most, for a shop has
-// thousands a second; as a warning where it was slow, as an error where it failed.
+// log writes a line about a request. Most lines have the level debug, because a shop may have
+// thousands of requests each second. A slow request is a warning, and a failed one is an error.
 func (f *front) log(w *answer, r *http.Request, record *problem.Request, took time.Duration) {
 	level, message := slog.LevelDebug, "request"
 	switch {
@@ -125,7 +124,8 @@ func (f *front) log(w *answer, r *http.Request, record *problem.Request, took ti
 	f.logger.LogAttrs(r.Context(), level, message, attributes...)
 }
 
-// requestID is the caller's, if it is fit for a log, or a new one.
+// requestID returns the id that the caller gave, if it can be written to a log. Otherwise it
+// returns a new one.
 func requestID(given string) string {
 	if given != "" && len(given) <= 64 && strings.Trim(given, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:") == "" {
 		return given
@@ -133,13 +133,13 @@ func requestID(given string) string {
 	return uuid.NewString()
 }
 
-// answer notes what was answered.
+// answer is a ResponseWriter that notes the status and the size of the response.
 type answer struct {
 	http.ResponseWriter
 
 	status  int
 	bytes   int64
-	streams bool // it was flushed on the way
+	streams bool // it was flushed before its end
 }
 
 func (a *answer) WriteHeader(status int) {
@@ -158,7 +158,7 @@ func (a *answer) Write(data []byte) (int, error) {
 	return n, err
 }
 
-// Flush lets an answer stream.
+// Flush lets a response stream.
 func (a *answer) Flush() {
 	a.streams = true
 	if flusher, ok := a.ResponseWriter.(http.Flusher); ok {
@@ -169,7 +169,7 @@ func (a *answer) Flush() {
 // Unwrap lets http.ResponseController find the connection.
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
-// unescapeVars decodes the parts of the path: the router matches them encoded.
+// unescapeVars decodes the variables of the path, because the router matches the encoded path.
 func unescapeVars(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		vars := mux.Vars(r)
@@ -200,7 +200,7 @@ func unescapeVars(next http.Handler) http.Handler {
 	})
 }
 
-// allowedMethods asks the router which methods an address knows.
+// allowedMethods returns the methods that an address has.
 func allowedMethods(router *mux.Router, r *http.Request) []string {
 	var allowed []string
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {

@@ -9,12 +9,12 @@ import (
 	"daybook/internal/etag"
 )
 
-// compressing sends answers of a kilobyte or more in gzip to clients that take it: JSON in
-// its forms, and the pages of the documentation. A live stream of events passes as it is,
-// because each event has to leave at once.
+// compressing sends responses of a kilobyte or more in gzip if the client accepts it. This goes for
+// JSON in all its forms and for the pages of the documentation. A live stream of events is not
+// compressed, because each event must be sent at once.
 func compressing(next http.Handler) (http.Handler, error) {
 	wrap, err := gzhttp.NewWrapper(
-		gzhttp.EnableZstd(false), // each encoding needs tags of its own, and browsers take gzip
+		gzhttp.EnableZstd(false), // each encoding would need its own ETags, and all browsers accept gzip
 		gzhttp.CompressionLevel(gzip.BestSpeed),
 		gzhttp.ContentTypes([]string{
 			"application/json", "application/problem+json", "application/x-ndjson", "application/openapi+json", "application/openapi+yaml", "text/html",

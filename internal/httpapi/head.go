@@ -10,8 +10,8 @@ import (
 	"daybook/internal/problem"
 )
 
-// Bounds of what precedes a body. net/http itself refuses more than
-// maxHeaderBytes of it, in plain text, before anything here sees the request.
+// Limits of the address and the headers of a request. net/http itself refuses more than
+// maxHeaderBytes, in plain text, before this package sees the request.
 const (
 	maxHeaderBytes  = 32 << 10
 	maxPathBytes    = 4 << 10 // percent-encoded: a stream's name has up to 3 KiB
@@ -21,7 +21,7 @@ const (
 	maxHeaderLength = 8 << 10 // bytes of one value
 )
 
-// checkHead refuses a path, a query or headers of which no route has a use.
+// checkHead refuses a path, a query or headers that are longer than any route needs.
 func checkHead(r *http.Request) error {
 	switch {
 	case len(r.URL.EscapedPath()) > maxPathBytes:
@@ -46,7 +46,7 @@ func checkHead(r *http.Request) error {
 	return nil
 }
 
-// clientOf is whom a request counts for, by the address it came from.
+// clientOf is the client that a request counts for, by the address that it came from.
 func clientOf(remote string) string {
 	host, _, err := net.SplitHostPort(remote)
 	if err != nil {

@@ -9,12 +9,12 @@ import (
 	"daybook/internal/problem"
 )
 
-// hosts are the names under which this server answers. A browser that was led to
-// this machine by somebody else's domain name (DNS rebinding) sends that name, and
-// its page would otherwise count as one of this server's own pages.
+// hosts are the host names of this server. They prevent DNS rebinding: a foreign domain name leads
+// a browser to this machine. The browser then sends that name, and without this check its page
+// would count as a page of this server.
 //
-// Loopback addresses and "localhost" are always among them, because nobody else's
-// page can have such an address.
+// Loopback addresses and "localhost" are always allowed, because no foreign page can have such an
+// address.
 type hosts map[string]struct{}
 
 func newHosts(public []string) (hosts, error) {
@@ -60,9 +60,8 @@ func isDomain(name string) bool {
 	return true
 }
 
-// check refuses a request for another host. The host of a request is that of its
-// target where the target is a whole URL, otherwise its Host header (net/http
-// refuses several).
+// check refuses a request for another host. If the target of the request is a whole URL, its host
+// counts. Otherwise the Host header counts (net/http refuses several).
 func (h hosts) check(r *http.Request) error {
 	if r.URL.User != nil {
 		return problem.Misdirected(r.Host)
@@ -106,9 +105,9 @@ func splitPort(host string) (name, port string) {
 	return host[:at], host[at+1:]
 }
 
-// fromElsewhere tells of a read that a page of another site made a browser send
-// for itself, such as an EventSource. That page could not see the answer, but the
-// request would take a place. A link or an address that a person follows is fine.
+// fromElsewhere tells whether a page of another site made a browser send a read by itself, for
+// example with an EventSource. Such a page cannot see the response, but the request takes one of
+// the places for open streams. A link that a person follows is allowed.
 func fromElsewhere(r *http.Request) bool {
 	switch r.Header.Get("Sec-Fetch-Site") {
 	case "cross-site", "same-site":

@@ -1,11 +1,9 @@
-// Package httpapi is the front of the house: one router, one OpenAPI document
-// and one documentation page for the command API and the read API, and what
-// every request gets (an id, a line in the log, limits, a problem document
-// where something is wrong).
+// Package httpapi is the common front of the command API and the read API. It has the router, the
+// OpenAPI document and its page. It gives every request an id, a line in the log and limits, and it
+// turns errors into problem documents.
 //
-// What the routes do is not its business: commandapi and readapi register
-// theirs. Nor is who may call them: bind it to loopback until there is access
-// control.
+// The routes are registered by commandapi and readapi. There is no access control: everybody who
+// can reach the server can use it, so by default it should listen only on loopback.
 package httpapi
 
 import (
@@ -25,31 +23,31 @@ import (
 	"daybook/internal/problem"
 )
 
-// Options describe the API.
+// Options are the options of the API.
 type Options struct {
 	Version string // of the program, shown in the document
 	Logger  *slog.Logger
-	// PublicHosts are names under which the server answers beside loopback addresses
-	// and "localhost", such as that of a proxy before it; see ParsePublicHost.
-	// Requests for other hosts are refused (421).
+	// PublicHosts are further host names of the server, such as the name of a proxy in front of it:
+	// see ParsePublicHost. Loopback addresses and "localhost" are always allowed. Requests for
+	// other hosts are refused (421).
 	PublicHosts []string
 	// CORSOrigins are the origins of other sites whose pages may use the API from a
 	// browser, such as https://shop.example; see ParseOrigin. By default there are none.
 	CORSOrigins []string
-	// BodyBudget bounds the bytes of bodies that are held at once, of all requests;
-	// 0 is DefaultBodyBudget. A request beyond it waits for BodyWait (0: 2 s), and is
-	// then refused with 503.
+	// BodyBudget is how many bytes the bodies of all requests together may have in memory; 0 stands
+	// for DefaultBodyBudget. A request beyond it waits for up to BodyWait (0 stands for 2 s). Then
+	// it is refused (503).
 	BodyBudget int64
 	BodyWait   time.Duration
-	// Refuse, where set, is called before each request, with its path. If it returns an
-	// error, that is the answer.
+	// Refuse may be nil. It is called before each request, with its path. If it returns an error,
+	// the request gets this error.
 	Refuse func(path string) error
-	// Slow is how long a request may take before the log says so; 0 is 1 s.
-	// Others are logged at the debug level only.
+	// Slow is how long a request may take before it is logged as a warning; 0 stands for 1 s.
+	// Faster requests are logged only at the debug level.
 	Slow time.Duration
 }
 
-// Part registers routes: commandapi's or readapi's Register, with what they need.
+// Part registers routes, for example by commandapi.Register or readapi.Register.
 type Part func(api huma.API)
 
 // Document is the OpenAPI document of all parts, in JSON, as GET /openapi.json has it.
@@ -63,8 +61,7 @@ func Document(version string, parts ...Part) ([]byte, error) {
 	return json.Marshal(document)
 }
 
-// New is the handler of everything: of all parts, whose operations make one
-// document.
+// New returns the handler of all parts. Their operations are in one document.
 func New(options Options, parts ...Part) (http.Handler, error) {
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
@@ -77,8 +74,8 @@ func New(options Options, parts ...Part) (http.Handler, error) {
 		return nil, err
 	}
 	problem.Install()
-	// The encoded path is matched, so that a SKU may hold a slash; it is not
-	// cleaned, for a redirect would turn a write into a read.
+	// The router matches the encoded path, so that a SKU may contain a slash. It does not clean the
+	// path, because the redirect would turn a write into a read.
 	router := mux.NewRouter().UseEncodedPath().SkipClean(true)
 	router.Use(unescapeVars)
 	router.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -121,8 +118,8 @@ func New(options Options, parts ...Part) (http.Handler, error) {
 	}, nil
 }
 
-// NewServer is an http.Server with the time limits of the API. An answer that
-// streams sets its own deadlines as it goes.
+// NewServer returns an http.Server with the time limits of the API. A response that streams sets
+// its own deadlines while it streams.
 func NewServer(handler http.Handler, logger *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           handler,
@@ -131,7 +128,7 @@ func NewServer(handler http.Handler, logger *slog.Logger) *http.Server {
 		WriteTimeout:      60 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    maxHeaderBytes,
-		// Else net/http itself answers "OPTIONS *", whatever the host.
+		// Without this, net/http itself would respond to "OPTIONS *" for any host.
 		DisableGeneralOptionsHandler: true,
 		ErrorLog:                     slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
@@ -139,7 +136,7 @@ func NewServer(handler http.Handler, logger *slog.Logger) *http.Server {
 
 func config(version string) huma.Config {
 	c := huma.DefaultConfig("Daybook", version)
-	c.CreateHooks = nil // else huma puts a $schema into every body
+	c.CreateHooks = nil // otherwise huma adds a member $schema to every body
 	c.OpenAPIPath, c.DocsPath, c.SchemasPath = "", "", ""
 	c.Components.Schemas = apidoc.NewRegistry()
 	apidoc.Describe(c.OpenAPI)
@@ -148,8 +145,8 @@ func config(version string) huma.Config {
 	return c
 }
 
-// strictJSON refuses what a lax reader lets through: unknown and repeated
-// members, other case, invalid UTF-8.
+// strictJSON refuses unknown members, members that are given twice, names in another case, and
+// invalid UTF-8.
 var strictJSON = huma.Format{
 	Marshal: func(w io.Writer, v any) error {
 		if err := json.MarshalWrite(w, v); err != nil {
@@ -161,8 +158,8 @@ var strictJSON = huma.Format{
 	Unmarshal: func(data []byte, v any) error {
 		err := json.Unmarshal(data, v, json.RejectUnknownMembers(true))
 		if wrong, ok := errors.AsType[*json.SemanticError](err); ok {
-			// Its own text names Go types. What the schema says has been checked
-			// before, so this is for what a schema cannot say.
+			// The error's own text is not used, because it names Go types. The schema was checked
+			// before, so this happens only for what a schema cannot say.
 			return &problem.Misfit{Pointer: string(wrong.JSONPointer), Time: wrong.GoType == reflect.TypeFor[time.Time]()}
 		}
 		return err

@@ -14,7 +14,7 @@ import (
 	"daybook/internal/problem"
 )
 
-// Faults of the text of a parameter, in words.
+// Messages about faults of a parameter's text.
 const (
 	faultEncoding = "not percent-encoded as it should be: a % is followed by two hexadecimal digits"
 	faultNotText  = "not UTF-8 text"
@@ -22,9 +22,9 @@ const (
 	faultTwice    = "given more than once"
 )
 
-// checkParameters refuses faults of parameters that a reader of their values would not
-// notice: a name that the operation does not know, a parameter that is given twice (of
-// which the second would be lost), and a value that is no text. Each is named.
+// checkParameters refuses faults of parameters that huma does not notice: an unknown name, a
+// parameter that is given twice (the second would be lost), and a value that is not text in UTF-8.
+// It names each faulty parameter.
 func checkParameters(ctx huma.Context, next func(huma.Context)) {
 	r, w := humamux.Unwrap(ctx)
 	op := ctx.Operation()
@@ -36,7 +36,7 @@ func checkParameters(ctx huma.Context, next func(huma.Context)) {
 	next(ctx)
 }
 
-// queryFaults are the faults of a query, of which params are the known parameters.
+// queryFaults returns the faults of a query. params are the parameters of the operation.
 func queryFaults(query string, params []*huma.Param) (faults []problem.Invalid) {
 	var seen []string
 	for pair := range strings.SplitSeq(query, "&") {
@@ -73,9 +73,9 @@ func queryFaults(query string, params []*huma.Param) (faults []problem.Invalid) 
 	return faults
 }
 
-// headerFaults are headers of an operation that are given twice, except those that are
-// lists: their lines were joined before. Lists of ETags are read, even an empty one, because
-// a condition that is not understood must not be left out.
+// headerFaults returns the headers of an operation that are given twice. Headers that are lists may
+// be, because their lines were joined before. Lists of ETags are parsed here, even an empty one,
+// because a condition that cannot be read must not be ignored.
 func headerFaults(headers http.Header, params []*huma.Param) (faults []problem.Invalid) {
 	for _, param := range params {
 		if param.In != "header" {
@@ -105,7 +105,7 @@ func paramOf(params []*huma.Param, in, name string) *huma.Param {
 	return params[at]
 }
 
-// plainText decodes a text of a path or a query, or says what is wrong with it.
+// plainText decodes a text of a path or a query. If it cannot, wrong says why.
 func plainText(raw string, unescape func(string) (string, error)) (text, wrong string) {
 	text, err := unescape(raw)
 	switch {
@@ -119,11 +119,11 @@ func plainText(raw string, unescape func(string) (string, error)) (text, wrong s
 	return text, ""
 }
 
-// listHeaders are headers of requests that are lists: several lines of one are one list.
+// listHeaders are the request headers that are lists. Several lines of one are one list.
 var listHeaders = []string{"Accept", "If-Match", "If-None-Match", "Prefer"}
 
-// joinLists makes one line of the lines of a header that is a list, because a reader of a
-// header sees the first line only.
+// joinLists joins the lines of each header that is a list, because handlers see only the first line
+// of a header.
 func joinLists(headers http.Header) {
 	for _, name := range listHeaders {
 		if lines := headers.Values(name); len(lines) > 1 {
@@ -132,7 +132,7 @@ func joinLists(headers http.Header) {
 	}
 }
 
-// cut bounds what of a request is quoted in an answer.
+// cut shortens text of a request that a response quotes.
 func cut(text string) string {
 	const most = 80 // bytes
 	return text[:min(len(text), most)]

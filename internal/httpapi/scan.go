@@ -18,23 +18,23 @@ import (
 	"daybook/internal/problem"
 )
 
-// What ends a scan early.
+// Errors that end a scan early.
 var (
-	errNotJSON = errors.New("not JSON") // the decoder tells what is wrong with the body
+	errNotJSON = errors.New("not JSON") // the decoder says what is wrong with the body
 	errEnough  = errors.New("enough faults")
 )
 
-// tokensPerLook is how many tokens are read before the scan looks whether somebody
-// still waits for its result.
+// tokensPerLook is how many tokens the scan reads before it checks again whether its context has
+// ended.
 const tokensPerLook = 512
 
-// check looks for the faults of a body that its schema tells, and stops when there are
-// problem.MaxFaults of them. huma's own validation would collect every fault before it
-// tells one. What is not JSON passes, because the decoder tells that better. It is an
-// error if the body has more than the route takes, and if ctx has ended.
+// check compares a body with its schema, and stops after problem.MaxFaults faults. huma's own
+// validation would collect all faults first. A body that is not JSON passes, because the decoder
+// reports that better. check returns an error if the body has more values than the route accepts,
+// or if ctx has ended.
 //
-// It returns the body with its whole numbers in plain digits, because the decoder does
-// not read 5.0 and 1e3.
+// It returns the body with its whole numbers in plain digits, because the decoder cannot read 5.0
+// or 1e3 as a whole number.
 func (s *shape) check(ctx context.Context, body []byte) (plain []byte, faults []problem.Invalid, err error) {
 	if s.root == nil || len(body) == 0 {
 		return body, nil, nil
@@ -55,7 +55,7 @@ func (s *shape) check(ctx context.Context, body []byte) (plain []byte, faults []
 
 // container is a list or an object that is being read.
 type container struct {
-	schema *huma.Schema // nil: not one that the route knows
+	schema *huma.Schema // nil if the route does not know it
 	list   bool
 	items  int
 	seen   uint64 // which members of schema.Required an object has
@@ -68,10 +68,10 @@ type scanner struct {
 	within  []container
 	values  int
 	name    string // of the member whose value comes next
-	naming  bool   // a member's name comes next, or the end of the object
+	naming  bool   // the next token is a member's name or the end of the object
 	faults  []problem.Invalid
 	digits  []rewrite
-	path    *huma.PathBuffer // empty: places are told by the decoder
+	path    *huma.PathBuffer // always empty, because the decoder knows the place
 	found   huma.ValidateResult
 }
 
@@ -132,14 +132,14 @@ func (s *scanner) open(list bool) error {
 		if err := s.validate(schema, empty); err != nil {
 			return err
 		}
-		schema = nil // what is in it was not asked for
+		schema = nil // its content is not checked
 	}
 	s.within = append(s.within, container{schema: schema, list: list})
 	s.naming = !list
 	return nil
 }
 
-// end reads the end of a list or an object, and tells what it lacks.
+// end reads the end of a list or an object, and reports the members that it lacks.
 func (s *scanner) end() error {
 	if _, err := s.decoder.ReadToken(); err != nil {
 		return errNotJSON
@@ -163,7 +163,7 @@ func (s *scanner) end() error {
 	return nil
 }
 
-// quoted reads a member's name or a text. It is valid until the next read.
+// quoted reads a member's name or a text. The result is valid until the next read.
 func (s *scanner) quoted() ([]byte, error) {
 	raw, err := s.decoder.ReadValue()
 	if err != nil {
@@ -171,11 +171,11 @@ func (s *scanner) quoted() ([]byte, error) {
 	}
 	plain := []byte(raw[1 : len(raw)-1]) // shares its memory
 	if bytes.IndexByte(plain, '\\') >= 0 {
-		plain, _ = jsontext.AppendUnquote(nil, raw) // it was just read, so it is one
+		plain, _ = jsontext.AppendUnquote(nil, raw) // it was just read as a text, so there is no error
 	}
 	if bytes.IndexByte(plain, 0) >= 0 {
-		// The one character that databases take in no text. A log that held it could
-		// not be posted to any read model.
+		// PostgreSQL refuses this character in texts. If it were in the log, no view could store
+		// it.
 		return nil, problem.Malformed("The body is not valid JSON: a text holds the character U+0000.")
 	}
 	return plain, nil
@@ -247,7 +247,7 @@ func (s *scanner) number(schema *huma.Schema, raw string) error {
 		if err != nil && schema.Type == huma.TypeNumber {
 			return s.fault(s.pointer(), "does not fit into 64 bits")
 		}
-		return s.validate(schema, number) // where no number belongs, any is wrong
+		return s.validate(schema, number) // a number is not allowed here, so any is wrong
 	}
 	digits, whole := wholeNumber(raw)
 	if !whole {
@@ -264,7 +264,8 @@ func (s *scanner) number(schema *huma.Schema, raw string) error {
 	return s.validate(schema, value)
 }
 
-// bounds says which whole numbers a schema takes, where one has too many digits.
+// bounds says which whole numbers a schema allows. It is for the message about a number with too
+// many digits.
 func bounds(schema *huma.Schema) string {
 	least, most := int64(math.MinInt64), int64(math.MaxInt64)
 	if schema.Minimum != nil {
@@ -276,13 +277,13 @@ func bounds(schema *huma.Schema) string {
 	return fmt.Sprintf("does not fit: want a whole number from %d to %d", least, most)
 }
 
-// rewrite is a part of a body, in bytes, in whose place another text belongs.
+// rewrite replaces a part of a body, given in bytes, by another text.
 type rewrite struct {
 	from, to int
 	text     string
 }
 
-// rewritten is the body with its rewrites.
+// rewritten returns the body with its rewrites.
 func (s *scanner) rewritten(body []byte) []byte {
 	if len(s.digits) == 0 || len(s.faults) > 0 {
 		return body
@@ -297,11 +298,11 @@ func (s *scanner) rewritten(body []byte) []byte {
 
 const (
 	maxDigits   = 19                 // that a number of 64 bits has
-	farExponent = 2 * maxNumberBytes // as good as any larger one
+	farExponent = 2 * maxNumberBytes // any larger exponent has the same effect
 )
 
-// wholeNumber writes a JSON number in plain digits if it is whole: 5.0 is 5, and 1e3 is
-// 1000. One that is far too large for 64 bits gets more digits than fit.
+// wholeNumber writes a JSON number in plain digits if it is whole: 5.0 becomes 5, and 1e3 becomes
+// 1000. A number that is far too large for 64 bits becomes one with too many digits.
 func wholeNumber(raw string) (digits string, whole bool) {
 	mantissa, exponentText, hasExponent := cutAny(raw, "eE")
 	exponent := 0
@@ -315,7 +316,7 @@ func wholeNumber(raw string) (digits string, whole bool) {
 	if all == "" {
 		return "0", true
 	}
-	point := len(after) - exponent // how many of the digits stand behind the point
+	point := len(after) - exponent // how many of the digits are after the point
 	for point > 0 && strings.HasSuffix(all, "0") {
 		all, point = all[:len(all)-1], point-1
 	}
@@ -338,7 +339,7 @@ func cutAny(text, chars string) (before, after string, found bool) {
 	return text[:at], text[at+1:], true
 }
 
-// mayBeNull tells whether null is as good as leaving the member out.
+// mayBeNull tells whether null means the same as a missing member.
 func (s *scanner) mayBeNull() bool {
 	if len(s.within) == 0 {
 		return false
@@ -347,7 +348,7 @@ func (s *scanner) mayBeNull() bool {
 	return !in.list && (in.schema.Nullable || !slices.Contains(in.schema.Required, s.name))
 }
 
-// value counts a value, whose first token was seen, and returns its schema.
+// value counts a value whose first token was read, and returns its schema.
 func (s *scanner) value() (*huma.Schema, error) {
 	if s.values++; s.values > s.shape.values {
 		return nil, s.last(s.pointer(), fmt.Sprintf("more values than a body may hold here, which is %d", s.shape.values))
@@ -368,7 +369,7 @@ func (s *scanner) value() (*huma.Schema, error) {
 	return s.shape.resolve(in.schema.Items), nil
 }
 
-// validate lets huma check a value that holds no others, which was just read.
+// validate lets huma check a value without parts that was just read.
 func (s *scanner) validate(schema *huma.Schema, value any) error {
 	s.found.Reset()
 	huma.Validate(s.shape.schemas, schema, s.path, huma.ModeWriteToServer, value, &s.found)
@@ -384,7 +385,7 @@ func (s *scanner) validate(schema *huma.Schema, value any) error {
 
 func (s *scanner) pointer() jsontext.Pointer { return s.decoder.StackPointer() }
 
-// fault notes a fault. It is errEnough if no more are needed.
+// fault adds a fault. It returns errEnough if there are enough.
 func (s *scanner) fault(pointer jsontext.Pointer, detail string) error {
 	s.faults = append(s.faults, problem.InBody(string(pointer), detail))
 	if len(s.faults) >= problem.MaxFaults {
@@ -393,7 +394,7 @@ func (s *scanner) fault(pointer jsontext.Pointer, detail string) error {
 	return nil
 }
 
-// last refuses the body for a fault after which the rest is not read.
+// last adds a fault that ends the scan.
 func (s *scanner) last(pointer jsontext.Pointer, detail string) error {
 	return problem.NotValid(append(s.faults, problem.InBody(string(pointer), detail))...)
 }

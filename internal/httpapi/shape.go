@@ -6,7 +6,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// Bounds of any JSON body.
+// Limits of any JSON body.
 const (
 	maxDepth       = 16
 	maxNameBytes   = 128 // of a member
@@ -14,17 +14,17 @@ const (
 	maxRequired    = 64 // members of an object: container.seen has a bit for each
 )
 
-// shape is what a route's body may be. A body that passes has been looked at once,
-// token by token; it has no fault that its schema can tell, so it costs the decoder and
-// huma's own validation no more than the largest that is valid.
+// shape is what the body of a route may be. It is checked once, token by token. A body that passes
+// has no fault that its schema could show. So the decoder and huma's own validation need no more
+// time for it than for the largest valid body.
 type shape struct {
 	limit   int64        // bytes
-	root    *huma.Schema // nil: the route takes no body
-	values  int          // that a body may hold in all: objects, lists, texts, numbers, ...
+	root    *huma.Schema // nil if the route takes no body
+	values  int          // how many values a body may have in all: objects, lists, texts, numbers and so on
 	schemas huma.Registry
 }
 
-// count is how many values something of a schema may hold, itself included.
+// count is how many values a value of this schema may have in it, including itself.
 func (s *shape) count(schema *huma.Schema, pointer string, depth int) (int, error) {
 	schema = s.resolve(schema)
 	switch {

@@ -19,12 +19,12 @@ const (
 	headerIfNoneMatch = "If-None-Match"
 )
 
-// tagAnswers gives each answer of an operation an ETag that no other body has. A handler
-// names the revision of the thing in its answer, where there is one; the body is not
-// written before that. Then it holds the conditions of a read against the ETag: the answer
-// is 412 if If-Match does not name the body, and 304 if If-None-Match names it.
+// tagAnswers gives each response of an operation an ETag that no other body has. The ETag begins
+// with the revision of the thing in the body, which the handler sets. So the body is held back
+// until the handler has ended. Then tagAnswers checks the conditions of a read: the status is 412
+// if If-Match does not name the body, and 304 if If-None-Match names it.
 //
-// An answer that streams passes as it is, from its first flush on.
+// A response that streams is not held back after its first flush.
 func tagAnswers(ctx huma.Context, next func(huma.Context)) {
 	r, w := humamux.Unwrap(ctx)
 	if !isTagged(ctx.Operation()) {
@@ -38,7 +38,7 @@ func tagAnswers(ctx huma.Context, next func(huma.Context)) {
 	}
 	if held.status == http.StatusOK || held.status == http.StatusCreated {
 		revision, tag := held.tag()
-		if r.Method == http.MethodGet { // a write has held them against the revision before
+		if r.Method == http.MethodGet { // the conditions of a write were compared with the revision before
 			if wanted, given := listIn(r, headerIfMatch); given && !names(wanted, tag) {
 				problem.Write(w, r, problem.OtherBody(revision))
 				return
@@ -51,14 +51,14 @@ func tagAnswers(ctx huma.Context, next func(huma.Context)) {
 	held.pass()
 }
 
-// listIn is the list of tags in a header; given is false if there is none.
+// listIn returns the list of tags in a header. given is false if the header is missing.
 func listIn(r *http.Request, header string) (list etag.List, given bool) {
 	text := r.Header.Get(header)
 	if text == "" {
 		return list, false
 	}
 	list, err := etag.Parse(text)
-	return list, err == nil // checkParameters has refused what is none
+	return list, err == nil // checkParameters has refused a header that is not a list of tags
 }
 
 func names(list etag.List, tag string) bool {
@@ -66,17 +66,17 @@ func names(list etag.List, tag string) bool {
 	return is
 }
 
-// isTagged tells of an operation whose answers have ETags: those of probes have none.
+// isTagged tells whether the responses of an operation have ETags. Those of probes have none.
 func isTagged(op *huma.Operation) bool { return strings.HasPrefix(op.Path, "/v1/") }
 
-// heldAnswer holds an answer back until its handler has ended, or flushes it.
+// heldAnswer holds a response back until its handler ends or flushes it.
 type heldAnswer struct {
 	http.ResponseWriter
 
 	header  http.Header
 	status  int
 	body    bytes.Buffer
-	through bool // the answer streams
+	through bool // the response streams
 }
 
 func (h *heldAnswer) Header() http.Header {
@@ -113,8 +113,8 @@ func (h *heldAnswer) FlushError() error {
 // Unwrap lets http.ResponseController find the connection.
 func (h *heldAnswer) Unwrap() http.ResponseWriter { return h.ResponseWriter }
 
-// tag gives the answer its ETag. The revision is that of the thing in it; below 0 it has
-// none.
+// tag sets the ETag of the response. revision is the revision of the thing in the body, or below 0
+// if it has none.
 func (h *heldAnswer) tag() (revision int64, tag string) {
 	revision, err := strconv.ParseInt(strings.Trim(h.header.Get(headerETag), `"`), 10, 64)
 	if err != nil {
@@ -125,7 +125,7 @@ func (h *heldAnswer) tag() (revision int64, tag string) {
 	return revision, tag
 }
 
-// leaveOut makes the answer a 304 if its body is known.
+// leaveOut turns the response into a 304 if the client has the body already.
 func (h *heldAnswer) leaveOut(known etag.List, tag string) {
 	found, is := known.Find(tag)
 	if !is {
@@ -137,18 +137,18 @@ func (h *heldAnswer) leaveOut(known etag.List, tag string) {
 	h.body.Reset()
 }
 
-// pass writes what was held.
+// pass writes what was held back.
 func (h *heldAnswer) pass() {
 	to := h.ResponseWriter.Header()
 	for name, values := range h.header {
 		to[name] = values
 	}
 	h.ResponseWriter.WriteHeader(h.status)
-	_, _ = h.ResponseWriter.Write(h.body.Bytes()) // the client may have gone
+	_, _ = h.ResponseWriter.Write(h.body.Bytes()) // an error means that the client has gone
 }
 
-// describeTags documents the ETag of an operation's answers, and for reads their
-// conditions. A 304 has the headers that the body would have.
+// describeTags documents the ETag of an operation's responses, and the conditions of reads. A 304
+// has the headers that the body would have.
 func describeTags(_ *huma.OpenAPI, op *huma.Operation) {
 	if !isTagged(op) {
 		return

@@ -7,7 +7,7 @@ import (
 	"daybook/domain/unit"
 )
 
-// CartFacts is what both a list and a single answer say of a cart.
+// CartFacts are the members of a cart that both lists and single responses have.
 type CartFacts struct {
 	CartID     string `json:"cart_id"`
 	Status     string `json:"status" enum:"open,completing,completed,expired,abandoned,merged"`
@@ -32,8 +32,8 @@ type CartSummary struct {
 	RecordedAt time.Time `json:"recorded_at"`
 }
 
-// Cart is a cart with its lines. One that became an order has none any more: the order
-// has them.
+// Cart is a cart with its lines. A cart that became an order has no lines any more, because the
+// order has them.
 type Cart struct {
 	CartFacts
 	Lines []CartLine `json:"lines" doc:"Empty once the cart became an order, which has them then."`
@@ -61,11 +61,11 @@ type CartLine struct {
 	Total      Money  `json:"total" doc:"Quantity times price; it is not rounded."`
 }
 
-// CartOf is what a cart's state tells.
+// CartOf makes a Cart from a cart's state.
 func CartOf(s cart.State, revision int64) Cart {
 	total, units := unit.Zero(s.Currency), unit.Quantity(0)
 	for _, l := range s.Lines {
-		// By amounts, because an old log may hold a line of another currency.
+		// Only the amounts are added, because an old log may have a line in another currency.
 		total.Amount, units = total.Amount.Add(l.Total().Amount), units+l.Quantity
 	}
 	return Cart{

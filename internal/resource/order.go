@@ -7,7 +7,7 @@ import (
 	"daybook/domain/unit"
 )
 
-// OrderFacts is what both a list and a single answer say of an order.
+// OrderFacts are the members of an order that both lists and single responses have.
 type OrderFacts struct {
 	OrderID          string `json:"order_id"`
 	Reference        string `json:"reference,omitempty"`
@@ -81,7 +81,7 @@ type OrderLine struct {
 	Overridden bool   `json:"overridden,omitzero" reads:"only"`
 }
 
-// OrderReservation is what stock promised to an order at one location.
+// OrderReservation is what stock has reserved or allocated for an order at one location.
 type OrderReservation struct {
 	ReservationID string `json:"reservation_id"`
 	SKU           string `json:"sku"`
@@ -105,7 +105,7 @@ type Payment struct {
 	SettledAt  time.Time `json:"settled_at,omitzero" reads:"only"`
 }
 
-// OrphanedPayment is money that came too late and is owed back.
+// OrphanedPayment is a payment that came too late, so the customer must get it back.
 type OrphanedPayment struct {
 	TransactionID string `json:"transaction_id"`
 	Amount        Money  `json:"amount"`
@@ -138,18 +138,18 @@ type Lost struct {
 	Quantity int64  `json:"quantity"`
 }
 
-// LostOf is nil where nothing was lost.
+// LostOf is nil if nothing was lost.
 func LostOf(all []order.Lost) []Lost {
 	return each(all, func(l order.Lost) Lost {
 		return Lost{SKU: string(l.SKU), Location: string(l.Location), Quantity: int64(l.Quantity)}
 	})
 }
 
-// OrderOf is what an order's state tells.
+// OrderOf makes an Order from an order's state.
 func OrderOf(s order.State, revision int64) Order {
 	placed, units := unit.Zero(s.Currency()), unit.Quantity(0)
 	for _, l := range s.Lines {
-		// By amounts, because an old log may hold a line of another currency.
+		// Only the amounts are added, because an old log may have a line in another currency.
 		placed.Amount, units = placed.Amount.Add(l.Price.Times(l.Quantity).Amount), units+l.Quantity
 	}
 	return Order{

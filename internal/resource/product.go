@@ -24,7 +24,7 @@ type Product struct {
 	ChangedAt time.Time `json:"changed_at,omitzero" reads:"only"`
 }
 
-// ProductOf is what a product's state tells. Prices are by currency.
+// ProductOf makes a Product from a product's state. Its prices are sorted by currency.
 func ProductOf(sku unit.SKU, s product.State, revision int64) Product {
 	prices := slices.SortedFunc(maps.Values(s.Prices), func(a, b unit.Money) int {
 		return strings.Compare(string(a.Currency), string(b.Currency))
@@ -34,7 +34,7 @@ func ProductOf(sku unit.SKU, s product.State, revision int64) Product {
 	}
 }
 
-// ProductStatus is that of a product that is listed.
+// ProductStatus is the status of a listed product.
 func ProductStatus(retired bool) string {
 	if retired {
 		return string(product.OffSale)

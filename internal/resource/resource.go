@@ -1,13 +1,12 @@
-// Package resource has the one shape of each thing that the API answers with. A command's
-// answer and a read's answer of an order are the same Go type, and so one schema.
+// Package resource has the Go types of response bodies. Each thing has one type: a command and a
+// read that return an order use the same one, so clients see one schema.
 //
-// What an aggregate's state tells of a thing is mapped here, once, for both APIs: a view
-// keeps the aggregate's state beside its row. What only a view knows, such as when an order
-// was placed, is marked with the tag `reads:"only"`. The command API leaves it out, and
-// readapi fills it in. No type of the domain stands in an answer, so a renamed member of a
-// State does not change the API.
+// A response is made from the aggregate's state, here, for both APIs. A view keeps this state in
+// its row. A member that only a view knows, such as the time when an order was placed, has the tag
+// `reads:"only"`. The command API leaves it out, and readapi sets it. No response contains a type
+// of the domain, so the API does not change if a member of a State gets another name.
 //
-// How events look in the log is not the business of this package: their form is stored.
+// Events are not here, because their stored form cannot change.
 package resource
 
 import (
@@ -20,31 +19,31 @@ import (
 	"daybook/domain/unit"
 )
 
-// Money is an exact amount of a currency, with the currency's digits at least.
+// Money is an exact amount in a currency, with at least the digits that the currency has.
 type Money struct {
 	Amount   string `json:"amount"`
 	Currency string `json:"currency"`
 }
 
-// MoneyOf is an amount as answers show it.
+// MoneyOf is an amount in the form that responses have.
 func MoneyOf(m unit.Money) Money {
 	return Money{Amount: m.Currency.Text(m.Amount), Currency: string(m.Currency)}
 }
 
-// MoneyIn is an amount of a view's column, whose currency is in another column.
+// MoneyIn is an amount from a column of a view. Its currency is in another column.
 func MoneyIn(currency string, amount decimal.Decimal) Money {
 	return MoneyOf(unit.Money{Amount: amount, Currency: unit.Currency(currency)})
 }
 
-// AmountIn is the text of an amount beside which its currency stands.
+// AmountIn is the text of an amount without its currency.
 func AmountIn(currency string, amount decimal.Decimal) string {
 	return unit.Currency(currency).Text(amount)
 }
 
-// Moment is a time to the microsecond, in UTC: what a column of a table keeps of it.
+// Moment is a time in UTC, to the microsecond, as columns of PostgreSQL have it.
 func Moment(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
-// Shortage is what a checkout or an order asked for and could not get.
+// Shortage is a SKU of which a checkout or an order could not get enough units.
 type Shortage struct {
 	SKU       string `json:"sku"`
 	Location  string `json:"location,omitempty"`
@@ -54,7 +53,7 @@ type Shortage struct {
 	Reason    string `json:"reason"`
 }
 
-// ShortagesOf is nil where nothing was short.
+// ShortagesOf is nil if there are no shortages.
 func ShortagesOf(all []cart.Shortage) []Shortage {
 	return each(all, func(s cart.Shortage) Shortage {
 		return Shortage{
@@ -76,7 +75,7 @@ type TimelineEntry struct {
 	TimelineFacts
 }
 
-// TimelineFacts are what the entry of a timeline says in words, as members.
+// TimelineFacts are the members of an entry that say the same as its sentence.
 type TimelineFacts struct {
 	Amount          *Money         `json:"amount,omitzero" doc:"Of the order, the payment or the refund."`
 	Quantity        int64          `json:"quantity,omitzero" doc:"Units in all."`
@@ -104,10 +103,10 @@ type TimelineLine struct {
 	Quantity int64 `json:"quantity"`
 }
 
-// OnlyInReads tells of a member of an answer whether only a view knows it.
+// OnlyInReads tells whether only a view knows a member, so that only reads have it.
 func OnlyInReads(member reflect.StructField) bool { return member.Tag.Get("reads") == "only" }
 
-// each maps a list; an empty one stays nil, so that an optional member is left out.
+// each maps a list. The result of an empty list is nil, so that an optional member is left out.
 func each[A, B any](all []A, to func(A) B) []B {
 	if len(all) == 0 {
 		return nil
@@ -119,7 +118,7 @@ func each[A, B any](all []A, to func(A) B) []B {
 	return mapped
 }
 
-// listed maps a list whose member is always there, also where it is empty.
+// listed maps a list whose member is never left out, even if the list is empty.
 func listed[A, B any](all []A, to func(A) B) []B {
 	return append([]B{}, each(all, to)...)
 }

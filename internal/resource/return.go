@@ -7,7 +7,8 @@ import (
 	"daybook/domain/unit"
 )
 
-// ReturnFacts is what both a list and a single answer say of a return or a credit note.
+// ReturnFacts are the members of a return or a credit note that both lists and single responses
+// have.
 type ReturnFacts struct {
 	ReturnID   string `json:"return_id"`
 	Reference  string `json:"reference,omitempty"`
@@ -60,14 +61,14 @@ type ReturnLine struct {
 	Links    []ReturnLink `json:"links,omitempty"`
 }
 
-// ReturnLink is units of a returned line, and the order line on which they were sold.
+// ReturnLink says which order line some units of a returned line were sold on.
 type ReturnLink struct {
 	OrderID  string `json:"order_id"`
 	Line     int    `json:"line"`
 	Quantity int64  `json:"quantity"`
 }
 
-// ReturnReceipt is one arrival.
+// ReturnReceipt is one delivery of returned goods.
 type ReturnReceipt struct {
 	Receipt int               `json:"receipt"`
 	Lines   []ReturnedOutcome `json:"lines"`
@@ -90,7 +91,7 @@ type ReturnRefund struct {
 	Shares        []RefundShare `json:"shares,omitempty"`
 }
 
-// RefundShare is the part of a refund that is of an order.
+// RefundShare is the part of a refund that belongs to one order.
 type RefundShare struct {
 	OrderID string `json:"order_id"`
 	Amount  Money  `json:"amount"`
@@ -106,7 +107,7 @@ type CreditLine struct {
 	Price    Money  `json:"price" doc:"Of one unit. Quantity times price is the change of the shop's sales."`
 }
 
-// ReturnOf is what the state of a return or a credit note tells.
+// ReturnOf makes a Return from the state of a return or a credit note.
 func ReturnOf(s returns.State, revision int64) Return {
 	r := Return{
 		ReturnFacts: ReturnFacts{Status: string(s.Status), Revision: revision},
@@ -143,7 +144,7 @@ func (r *Return) fillReturn(s returns.State) {
 		if i < len(s.Lines) {
 			line.Awaited = int64(s.Lines[i].Awaited())
 		}
-		// By amounts, because an old log may hold a line of another currency.
+		// Only the amounts are added, because an old log may have a line in another currency.
 		value.Amount = value.Amount.Add(l.Price.Times(l.Quantity).Amount)
 		r.Units += int64(l.Quantity)
 		r.Lines = append(r.Lines, line)

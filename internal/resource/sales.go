@@ -2,7 +2,7 @@ package resource
 
 import "time"
 
-// SalesTotal is one row of totals. What they are not broken down by is left out.
+// SalesTotal is one row of totals. A member is left out if the totals are not grouped by it.
 type SalesTotal struct {
 	Day       string `json:"day,omitempty"`
 	Month     string `json:"month,omitempty"`

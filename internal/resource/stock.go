@@ -7,7 +7,7 @@ import (
 	"daybook/domain/unit"
 )
 
-// Stock is how a SKU stands at one location, at the time it was asked for.
+// Stock has the quantities of a SKU at one location, at the time of the request.
 type Stock struct {
 	SKU               string `json:"sku"`
 	Location          string `json:"location"`
@@ -30,7 +30,7 @@ type Stock struct {
 	ChangedAt time.Time `json:"changed_at,omitzero" reads:"only"`
 }
 
-// StockOf is what the state of a stock tells at a time.
+// StockOf makes a Stock from the state of a stock, at a time.
 func StockOf(key stock.Key, s stock.State, now time.Time, revision int64) Stock {
 	available, point := s.Available(now), s.Policy.ReorderPoint
 	return Stock{
@@ -44,7 +44,7 @@ func StockOf(key stock.Key, s stock.State, now time.Time, revision int64) Stock 
 	}
 }
 
-// Reservation is goods held until a deadline.
+// Reservation is stock that is set aside for an owner until a deadline.
 type Reservation struct {
 	ReservationID string    `json:"reservation_id"`
 	SKU           string    `json:"sku"`
@@ -57,7 +57,7 @@ type Reservation struct {
 	ReservedAt time.Time `json:"reserved_at,omitzero" reads:"only"`
 }
 
-// ReservationOf is a reservation of a stock, or nil where it has ended.
+// ReservationOf returns a reservation of a stock, or nil if it has ended.
 func ReservationOf(key stock.Key, id unit.ReservationID, s stock.State, now time.Time) *Reservation {
 	h, held := s.Holds[id]
 	if !held {
@@ -69,7 +69,7 @@ func ReservationOf(key stock.Key, id unit.ReservationID, s stock.State, now time
 	}
 }
 
-// Allocation is what is promised to an order and has not shipped.
+// Allocation is stock that is promised to an order and has not shipped.
 type Allocation struct {
 	SKU      string `json:"sku"`
 	Location string `json:"location"`
@@ -86,7 +86,7 @@ type ReorderAlert struct {
 	Since        *time.Time `json:"since,omitempty"`
 }
 
-// StockMovement is one entry of an item's movement book.
+// StockMovement is one change of an item's stock.
 type StockMovement struct {
 	Revision    int64       `json:"revision"`
 	Kind        string      `json:"kind" enum:"received,adjusted,counted,reserved,reservation_extended,reservation_released,reservation_expired,allocated,deallocated,shipped,returned,moved_state,transfer_out,transfer_in,policy_set,reorder_point_crossed,unreadable" doc:"What happened. unreadable: the event is not one that this program can read; it moved nothing."`
