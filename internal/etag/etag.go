@@ -1,11 +1,11 @@
 // Package etag makes and reads the entity tags of the API (RFC 9110, section 8.8.3).
 //
-// A tag names a body: `"5.uhx0cXJUUGPW7vBT"` is a body of a thing at revision 5, and the
-// rest tells it from other bodies of that revision. `"body.uhx0cXJUUGPW7vBT"` is a body
-// that has no revision, such as a list. A body that is sent in gzip has `-gzip` at the end,
-// because its bytes differ.
+// A tag names one body. `"5.uhx0cXJUUGPW7vBT"` is a body of a thing at revision 5. The part after
+// the point is a hash that differs between the bodies of this revision. `"body.uhx0cXJUUGPW7vBT"`
+// is a body without a revision, such as a list. The tag of a body in gzip ends in `-gzip`, because
+// its bytes are different.
 //
-// What a condition does to a request is not its business.
+// The handlers decide what a condition does to a request.
 package etag
 
 import (
@@ -16,16 +16,17 @@ import (
 	"strings"
 )
 
-// GzipSuffix ends the tag of a body in gzip.
+// GzipSuffix is the end of the tag of a body in gzip.
 const GzipSuffix = "-gzip"
 
-// none stands in place of a revision.
+// withoutRevision takes the place of the revision in a tag without one.
 const withoutRevision = "body"
 
 // Pattern is the form of the tags that Of makes, as a regular expression.
 const Pattern = `^"([0-9]+|` + withoutRevision + `)[.][A-Za-z0-9_-]{16}(` + GzipSuffix + `)?"$`
 
-// Of makes the tag of a body. revision is that of the thing in it; below 0 it has none.
+// Of makes the tag of a body. revision is the revision of the thing in the body, or below 0 if it
+// has none.
 func Of(revision int64, body []byte) string {
 	sum := sha256.Sum256(body)
 	of := withoutRevision
@@ -35,8 +36,8 @@ func Of(revision int64, body []byte) string {
 	return `"` + of + "." + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
 }
 
-// OfRevision names a revision without a body: what a handler gives, before there is one.
-// It is empty below 0.
+// OfRevision makes a tag with only a revision. A handler sets it before the body exists. It is
+// empty if the revision is below 0.
 func OfRevision(revision int64) string {
 	if revision < 0 {
 		return ""
@@ -44,18 +45,18 @@ func OfRevision(revision int64) string {
 	return `"` + strconv.FormatInt(revision, 10) + `"`
 }
 
-// Tag is a tag as a request names it. Whether it is weak does not matter here: see
-// Tag.Revision and Tag.Names.
+// Tag is a tag in a request. Weak tags are treated like strong ones: see Tag.Revision and
+// Tag.Names.
 type Tag struct {
 	opaque string // what is between the quotes
 	gzip   bool   // it names a body in gzip
 }
 
-// Revision is the revision that the tag names; ok is false if it names none, such as a
-// tag of another server. Its first part alone, `"5"`, names one, too.
+// Revision is the revision that the tag names. ok is false if it names none, for example because
+// another server made it. A tag with only the first part, `"5"`, also names a revision.
 //
-// A weak tag names the revision as well. Proxies that compress, such as nginx, make our
-// tags weak, because they have changed the bytes; the revision is still the same.
+// A weak tag names the revision too. A proxy that compresses, such as nginx, makes our tags weak
+// because it changes the bytes. The revision is still the same.
 func (t Tag) Revision() (revision int64, ok bool) {
 	text, _, _ := strings.Cut(t.opaque, ".")
 	if strings.Trim(text, "0123456789") != "" {
@@ -69,7 +70,7 @@ func (t Tag) Revision() (revision int64, ok bool) {
 // that differ only in their encoding have the same content (weak comparison).
 func (t Tag) Names(other string) bool { return `"`+t.opaque+`"` == other }
 
-// As is a tag that Of made, in the encoding in which this one names it.
+// As returns a tag that Of made, for the encoding that this tag names.
 func (t Tag) As(made string) string {
 	if !t.gzip {
 		return made
@@ -83,7 +84,8 @@ type List struct {
 	Tags []Tag
 }
 
-// Find is the first tag of the list that names a tag that Of made. Any names each.
+// Find returns the first tag of the list that names the same content as made. If the list is *, it
+// always finds one.
 func (l List) Find(made string) (Tag, bool) {
 	if l.Any {
 		return Tag{opaque: strings.Trim(made, `"`)}, true
@@ -96,7 +98,7 @@ func (l List) Find(made string) (Tag, bool) {
 	return Tag{}, false
 }
 
-// Revisions are those that the list names.
+// Revisions returns the revisions that the list names.
 func (l List) Revisions() []int64 {
 	revisions := make([]int64, 0, len(l.Tags))
 	for _, tag := range l.Tags {
@@ -107,10 +109,10 @@ func (l List) Revisions() []int64 {
 	return revisions
 }
 
-// maxTags bounds a list.
+// maxTags is how many tags a list may have.
 const maxTags = 100
 
-// ErrForm means that a header is no list of tags.
+// ErrForm means that a header is not a list of tags.
 var ErrForm = errors.New(`want * or ETags as they were given, with their quotes and separated by commas, such as "3.uhx0cXJUUGPW7vBT"`)
 
 // Parse reads the value of If-Match or If-None-Match.
@@ -121,7 +123,7 @@ func Parse(header string) (List, error) {
 	}
 	var list List
 	for {
-		rest = strings.TrimLeft(rest, ", \t") // a list may have empty places
+		rest = strings.TrimLeft(rest, ", \t") // a list may have empty elements
 		if rest == "" {
 			break
 		}
@@ -143,7 +145,7 @@ func Parse(header string) (List, error) {
 	return list, nil
 }
 
-// isOpaque tells whether a text may stand between the quotes.
+// isOpaque tells whether a text may be between the quotes.
 func isOpaque(text string) bool {
 	return strings.IndexFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f }) < 0
 }

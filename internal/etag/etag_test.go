@@ -66,7 +66,8 @@ func TestListsOfTagsAreRead(t *testing.T) {
 	}
 }
 
-// A cache finds what it keeps by the tag, so the answer repeats it as it was kept.
+// A cache finds its copy by the tag, so the response must repeat the tag exactly as the request has
+// it.
 func TestATagIsRepeatedInItsEncoding(t *testing.T) {
 	t.Parallel()
 	made := etag.Of(7, []byte("x"))

@@ -1,12 +1,12 @@
 // Package pgtest gives each test an empty PostgreSQL database of its own.
 //
-// The first test of a process starts a server, and all tests of the process
-// share it, in parallel too. It is set for speed, not for safety: a test of
-// durability needs embeddedpg itself. Nothing has to be set up in TestMain or
-// cleaned up at the end; see reaper.go. Schema and data are the tests' own.
+// The first test of a process starts a server. All tests of the process share it, also if they run
+// in parallel. The server's settings favour speed over durability, so a test of durability must use
+// embeddedpg itself. Tests need no TestMain and no cleanup (see reaper.go). They make their own
+// tables.
 //
-// DAYBOOK_TEST_DATABASE_URL names another server to use; its user must be
-// allowed to create databases.
+// DAYBOOK_TEST_DATABASE_URL names another server to use. Its user must be allowed to create
+// databases.
 package pgtest
 
 import (
@@ -34,19 +34,19 @@ import (
 const ServerEnv = "DAYBOOK_TEST_DATABASE_URL"
 
 const (
-	// What hangs is given up after this. All packages' tests start a server at the
-	// same time, and a busy machine may take a minute for that.
+	// The limit of a start. It is long because the tests of all packages start their servers at the
+	// same time, which may take a minute on a busy machine.
 	startMax = 5 * time.Minute
 	dropMax  = 2 * time.Minute
 
-	// poolConns is enough for the sixteen writers that tests of races use.
+	// poolConns is enough for tests of races, which use sixteen writers.
 	poolConns = 20
 	// adminConns create and drop databases for tests that run in parallel.
 	adminConns = 4
 )
 
-// New is a pool on a fresh, empty database, which is dropped when the test
-// ends. Its connection string is New(tb).Config().ConnString().
+// New returns a pool on a new, empty database. The database is dropped when the test ends.
+// pool.Config().ConnString() is its connection string.
 func New(tb testing.TB) *pgxpool.Pool {
 	tb.Helper()
 	pool, err := pgpool.Open(tb.Context(), URL(tb), pgpool.Options{Size: poolConns})
@@ -57,8 +57,8 @@ func New(tb testing.TB) *pgxpool.Pool {
 	return pool
 }
 
-// URL is the connection string of a fresh, empty database, which is dropped,
-// with whatever is still connected to it, when the test ends.
+// URL returns the connection string of a new, empty database. When the test ends, the database is
+// dropped, and connections that are still open are closed.
 func URL(tb testing.TB) string {
 	tb.Helper()
 	s, err := shared()
@@ -70,7 +70,7 @@ func URL(tb testing.TB) string {
 		tb.Fatalf("pgtest: %v", err)
 	}
 	tb.Cleanup(func() {
-		// The test's own context has ended by now.
+		// This context is used because the test's own context has ended by now.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), dropMax)
 		defer cancel()
 		if err := s.drop(ctx, name); err != nil {
@@ -80,8 +80,8 @@ func URL(tb testing.TB) string {
 	return s.urlOf(name)
 }
 
-// closePool waits for the test's connections, but not forever: one that is
-// never given back is the test's fault and is told so.
+// closePool waits a limited time for the test's connections. A connection that the test never gives
+// back is an error of the test.
 func closePool(tb testing.TB, pool *pgxpool.Pool) {
 	tb.Helper()
 	closed := make(chan struct{})
@@ -96,14 +96,15 @@ func closePool(tb testing.TB, pool *pgxpool.Pool) {
 	}
 }
 
-// server is where the databases are made.
+// server is the server that has the databases.
 type server struct {
 	base  *url.URL
 	admin *pgxpool.Pool
-	// prefix keeps processes that share a server apart.
+	// prefix begins the names of this process's databases, because several processes may share a
+	// server.
 	prefix      string
 	count       atomic.Int64
-	reaperInput *os.File // tells the reaper that this process lives
+	reaperInput *os.File // open as long as this process lives; see startReaper
 }
 
 // shared is the server of this process, started at its first use.
@@ -119,7 +120,8 @@ func startServer() (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Run by root, the server is another user's and must be able to pass.
+	// If root runs the tests, the server runs as another user, who must be able to enter the
+	// folder.
 	if err := os.Chmod(dir, 0o711); err != nil {
 		return nil, err
 	}
@@ -170,8 +172,8 @@ func connect(base string) (*server, error) {
 	return &server{base: parsed, admin: admin, prefix: "daybook_test_" + random[:12]}, nil
 }
 
-// create makes a database from template0, which nobody can be connected to, so
-// that creating does not wait for anybody.
+// create makes a database. It copies template0, because nobody can be connected to that, so it
+// never has to wait.
 func (s *server) create(ctx context.Context) (name string, err error) {
 	ctx = pgpool.Within(ctx, dropMax)
 	name = fmt.Sprintf("%s_%d", s.prefix, s.count.Add(1))

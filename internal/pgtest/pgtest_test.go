@@ -16,7 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// childEnv makes TestChild hold a database until its process is ended.
+// childEnv makes TestChild keep a database until its process is killed.
 const childEnv = "DAYBOOK_PGTEST_CHILD"
 
 func TestEveryTestHasADatabaseOfItsOwn(t *testing.T) {
@@ -114,7 +114,7 @@ func TestServerNamedOtherwiseThanByURLIsRefused(t *testing.T) {
 	}
 }
 
-// TestChild is not a test but what other tests run in a process of their own.
+// TestChild is not a test. Other tests run it in another process.
 func TestChild(t *testing.T) {
 	end := os.Getenv(childEnv)
 	if end == "" {
@@ -127,7 +127,7 @@ func TestChild(t *testing.T) {
 	bufio.NewReader(os.Stdin).ReadString('\n') //nolint:errcheck // it waits to be killed
 }
 
-// runChild runs TestChild until it has a database, ends it and returns the
+// runChild runs TestChild until it has a database. Then it ends the process and returns the
 // database's URL.
 func runChild(t *testing.T, end, server string) string {
 	t.Helper()
@@ -160,8 +160,8 @@ func runChild(t *testing.T, end, server string) string {
 	return strings.TrimSpace(line)
 }
 
-// socketDir is where the server of a connection string listens: run, in the
-// data directory.
+// socketDir is the folder of the socket in a connection string. It is the folder run of the data
+// directory.
 func socketDir(t *testing.T, url string) string {
 	t.Helper()
 	config, err := pgx.ParseConfig(url)

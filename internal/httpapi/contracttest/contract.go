@@ -1,9 +1,9 @@
-// Package contracttest holds every answer of a test against the document that the same
-// server serves: its status is listed, its body and its headers fit their schemas. Money
-// has its digits.
+// Package contracttest compares every response of a test with the OpenAPI document that the same
+// server serves. The status must be listed, and the body and the headers must fit their schemas.
+// Amounts must have the digits of their currency.
 //
-// Put it where all requests of a package's tests pass. What requests may be is not its
-// business, because tests send wrong ones on purpose.
+// Use it where all requests of a package's tests pass. It does not check requests, because tests
+// send invalid ones on purpose.
 package contracttest
 
 import (
@@ -25,10 +25,12 @@ import (
 
 const problems = "application/problem+json"
 
-// Server stands for the servers of a package's tests, which all have the same routes and
-// so the same document: it is read once, because writing it takes as long as many requests.
+// Server stands for all servers of a package's tests. They have the same routes and so the same
+// document. The document is read only once, because it takes a server as long to write it as to
+// serve many requests.
 type Server struct {
-	// Document gives it to Client, whose servers are other processes or not open yet.
+	// Document returns the document for Client, because its servers are other processes or are not
+	// open yet.
 	Document func() ([]byte, error)
 
 	once     sync.Once
@@ -36,8 +38,8 @@ type Server struct {
 	err      error
 }
 
-// Checked is handler, but that each of its answers that breaks the contract is an error
-// of the test. Answers that end after the test are not looked at.
+// Checked wraps a handler. Each response that does not fit the document is an error of the test.
+// Responses that end after the test are not checked.
 func (s *Server) Checked(t testing.TB, handler http.Handler) http.Handler {
 	t.Helper()
 	var over atomic.Bool
@@ -56,7 +58,7 @@ func (s *Server) Checked(t testing.TB, handler http.Handler) http.Handler {
 	})
 }
 
-// Of is the contract of a server that answers by handler.
+// Of returns the contract of a server with this handler.
 func (s *Server) Of(handler http.Handler) (*Contract, error) {
 	return s.read(func() (*Contract, error) { return Of(handler) })
 }
@@ -66,8 +68,8 @@ func (s *Server) read(document func() (*Contract, error)) (*Contract, error) {
 	return s.contract, s.err
 }
 
-// Client is a client that holds each answer it gets against Document. Live streams pass as
-// they are, because they have no end.
+// Client returns a client that compares each response with Document. It does not check live
+// streams, because they have no end.
 func (s *Server) Client(t testing.TB) *http.Client {
 	t.Helper()
 	var over atomic.Bool
@@ -82,7 +84,7 @@ func (s *Server) Client(t testing.TB) *http.Client {
 		answer.Body = io.NopCloser(bytes.NewReader(body))
 		if err != nil {
 			answer.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), broken{err}))
-			return answer, nil // it was cut off, and its reader is told so
+			return answer, nil // the response was cut off, and its reader gets the error
 		}
 		contract, err := s.read(func() (*Contract, error) {
 			text, err := s.Document()
@@ -106,12 +108,12 @@ type transport func(*http.Request) (*http.Response, error)
 // RoundTrip implements http.RoundTripper.
 func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// broken is the end of a body that was cut off.
+// broken returns the error at the end of a body that was cut off.
 type broken struct{ err error }
 
 func (b broken) Read([]byte) (int, error) { return 0, b.err }
 
-// tee keeps what is answered.
+// tee keeps a copy of the response.
 type tee struct {
 	http.ResponseWriter
 
@@ -129,7 +131,7 @@ func (t *tee) Write(data []byte) (int, error) {
 	return t.ResponseWriter.Write(data)
 }
 
-// Flush lets an answer stream.
+// Flush lets a response stream.
 func (t *tee) Flush() {
 	if flusher, ok := t.ResponseWriter.(http.Flusher); ok {
 		flusher.Flush()
@@ -139,7 +141,7 @@ func (t *tee) Flush() {
 // Unwrap lets http.ResponseController find the connection.
 func (t *tee) Unwrap() http.ResponseWriter { return t.ResponseWriter }
 
-// Contract is a document whose schemas can be asked.
+// Contract is a document with its compiled schemas.
 type Contract struct {
 	document map[string]any
 
@@ -148,14 +150,14 @@ type Contract struct {
 	schemas  map[string]*jsonschema.Schema // by their place in the document
 }
 
-// parsed are the contracts of documents that were seen, because most tests of a package
-// have the same one.
+// parsed keeps contracts by the text of their document, because most tests of a package have the
+// same one.
 var parsed = struct {
 	sync.Mutex
 	contracts map[[sha256.Size]byte]*Contract
 }{contracts: make(map[[sha256.Size]byte]*Contract)}
 
-// Of is the contract of a handler.
+// Of returns the contract of a handler.
 func Of(handler http.Handler) (*Contract, error) {
 	w := httptest.NewRecorder()
 	handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://localhost/openapi.json", nil)) //nolint:noctx // nothing is waited for
@@ -190,10 +192,10 @@ func parse(text []byte) (*Contract, error) {
 	return contract, nil
 }
 
-// escaper writes a step of a place as a JSON pointer in a URI fragment has it.
+// escaper writes a step of a path in the form of a JSON pointer in a URI fragment.
 var escaper = strings.NewReplacer("~", "~0", "/", "~1", "%", "%25", "{", "%7B", "}", "%7D")
 
-// schema compiles what stands at a place of the document, given by its steps.
+// schema compiles the schema at a path of the document. steps are the steps of the path.
 func (c *Contract) schema(steps ...string) (*jsonschema.Schema, error) {
 	place := "openapi.json#"
 	for _, step := range steps {
@@ -211,7 +213,7 @@ func (c *Contract) schema(steps ...string) (*jsonschema.Schema, error) {
 	return schema, err
 }
 
-// at is what stands at a place of the document; nil if nothing does.
+// at returns the object at a path of the document, or nil.
 func (c *Contract) at(steps ...string) map[string]any {
 	value := c.document
 	for _, step := range steps {
@@ -220,8 +222,8 @@ func (c *Contract) at(steps ...string) map[string]any {
 	return value
 }
 
-// Check holds an answer against the document. Answers of addresses that the document does
-// not have may be problems of any kind, or what else they are.
+// Check compares a response with the document. A response for an address that is not in the
+// document may be anything, but a problem must fit the schema of problems.
 func (c *Contract) Check(method, path string, status int, header http.Header, body []byte) error {
 	kind, _, err := mime.ParseMediaType(header.Get("Content-Type"))
 	if err != nil && len(body) > 0 {
@@ -294,7 +296,7 @@ func (c *Contract) headers(answer map[string]any, header http.Header, steps []st
 			value = number
 		}
 		if text == "true" && strings.Contains(types, "boolean") {
-			value = true // false is said by leaving it out
+			value = true // a header that is false is left out
 		}
 		if err := schema.Validate(value); err != nil {
 			return fmt.Errorf("the header %s: %q: %w", name, text, err)
@@ -303,8 +305,8 @@ func (c *Contract) headers(answer map[string]any, header http.Header, steps []st
 	return nil
 }
 
-// messages holds the whole messages of a live stream against their schema. A message that
-// was cut off at the end is left out.
+// messages compares the complete messages of a live stream with their schema. It leaves out a
+// message that is cut off at the end.
 func (c *Contract) messages(body []byte, steps []string) error {
 	texts := strings.Split(string(body), "\n\n")
 	for _, text := range texts[:len(texts)-1] {
@@ -327,7 +329,7 @@ func (c *Contract) messages(body []byte, steps []string) error {
 	return nil
 }
 
-// fits holds a JSON text against the schema at a place.
+// fits compares a JSON text with the schema at a path.
 func (c *Contract) fits(text []byte, steps ...string) error {
 	schema, err := c.schema(steps...)
 	if err != nil {
@@ -341,7 +343,8 @@ func (c *Contract) fits(text []byte, steps ...string) error {
 	if err == nil {
 		return digits(value)
 	}
-	// Of a union the error tells of each part. One part says it better.
+	// The error of a union lists the faults for each part. So only the part that the text belongs
+	// to is used.
 	object, _ := value.(map[string]any)
 	of := c.at("components", "schemas", "Problem", "discriminator", "mapping")
 	if name, is := of[fmt.Sprint(object["type"])].(string); is {
@@ -356,8 +359,8 @@ func (c *Contract) fits(text []byte, steps ...string) error {
 	return fmt.Errorf("%.600s: %.800s", text, err.Error())
 }
 
-// template finds the path of the document that an address is of; literal parts go before
-// parameters. It is empty if there is none.
+// template finds the path of the document that an address fits. If several fit, the one with the
+// most literal parts is chosen. It is empty if none fits.
 func (c *Contract) template(path string) string {
 	best, literals := "", -1
 	parts := strings.Split(path, "/")

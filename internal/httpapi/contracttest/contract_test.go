@@ -22,7 +22,7 @@ type mug struct {
 	}
 }
 
-// A planted difference of each kind is found, and an answer as it should be is not.
+// A planted difference of each kind is found. A correct response is not reported.
 func TestADifferenceFromTheDocumentIsFound(t *testing.T) {
 	t.Parallel()
 	handler, err := httpapi.New(httpapi.Options{Version: "test", PublicHosts: []string{"example.com"}}, func(api huma.API) {
@@ -120,7 +120,7 @@ func TestAMissingHeaderIsFound(t *testing.T) {
 	}
 }
 
-// errorsOf is a test that notes that it had errors.
+// errorsOf is a test that keeps its errors.
 type errorsOf struct {
 	testing.TB
 	texts []string
@@ -128,7 +128,7 @@ type errorsOf struct {
 
 func (e *errorsOf) Errorf(format string, _ ...any) { e.texts = append(e.texts, format) }
 
-// What passes through Checked is looked at.
+// Checked checks the responses of the handler that it wraps.
 func TestAnAnswerThatPassesIsLookedAt(t *testing.T) {
 	t.Parallel()
 	handler, err := httpapi.New(httpapi.Options{Version: "test", PublicHosts: []string{"example.com"}}, func(api huma.API) {

@@ -7,11 +7,11 @@ import (
 	"daybook/domain/unit"
 )
 
-// amounts are the members beside a currency that are amounts of it.
+// amounts are the names of members that are amounts, if the object also has a currency.
 var amounts = []string{"amount", "ordered"}
 
-// digits says where an answer writes an amount without its currency's digits, or with
-// needless ones. Events have their stored form.
+// digits reports an amount with too few or too many digits for its currency. Events are not
+// checked, because they have their stored form.
 func digits(value any) error {
 	switch value := value.(type) {
 	case map[string]any:
