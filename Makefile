@@ -7,8 +7,8 @@ DATA ?= $(or $(DAYBOOK_DATA),../shared/data)
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LINT    := go tool -modfile=tools/go.mod golangci-lint
 
-# Many tests wait for a server or a deadline, so more of them run at a time than there are
-# cores. Their files are in memory where there is enough.
+# More tests run at the same time than there are cores, because many of them only wait for a server
+# or a deadline. Their files are in memory if there is enough memory.
 TEST    := internal/pgtest/inmemory.sh go test -parallel 4
 
 .DEFAULT_GOAL := help
@@ -23,7 +23,7 @@ demo: build ## run the whole program with sample data and a database of its own
 build: ## build bin/daybook
 	CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/daybook ./cmd/daybook
 
-# Vetting is for make check.
+# The tests run without go vet, because make check runs it.
 test: ## run all tests
 	$(TEST) -vet=off -timeout 20m ./...
 
@@ -35,7 +35,7 @@ race: ## run the tests of everything with goroutines under the race detector, wh
 prove: ## run the proofs that are too slow for make test: the KurrentDB engine over PostgreSQL over each habit of a real server and in races there, restored logs, and a killed import
 	DAYBOOK_PROVE=all $(TEST) ./eventstore/kurrentdb ./cmd/daybook -run 'OverAServerWithHabits|TouchNobodysConnection|OverPostgres|ALeaderThatDoesNotAnswer|Accept|Restored|KilledInItsMidst' -count=1 -timeout 20m
 
-walk: ## walk at random over the HTTP API, verifying after each step; FOR=10m says how long
+walk: ## send random requests to the HTTP API and verify after each step; FOR=10m says for how long
 	DAYBOOK_WALK=$(or $(FOR),10m) $(TEST) ./internal/walk -count=1 -timeout 24h -v
 
 interop: ## test the gateway with the official clients and the golden cases; installs the clients first
@@ -50,7 +50,7 @@ lint-api: ## check the API's document with two linters, and strict TypeScript ma
 	go run ./cmd/daybook openapi >internal/httpapi/lint/build/openapi.json
 	cd internal/httpapi/lint && npm ci --ignore-scripts --no-audit --no-fund && REDOCLY_TELEMETRY=off npm run --silent lint
 
-client: ## have a shop in strict TypeScript and one in Go, on types made from the API's document, buy from a server; installs their packages first
+client: ## run two sample shops, in strict TypeScript and in Go, whose types are made from the API's document; installs their packages first
 	@command -v npm >/dev/null || { echo "install Node.js 20.19 or newer, with npm, first"; exit 1; }
 	mkdir -p internal/httpapi/client/build internal/httpapi/client/go/build/oapi
 	go run ./cmd/daybook openapi >internal/httpapi/client/build/openapi.json
@@ -70,7 +70,7 @@ check: ## lint, vet, format and modules; the first run builds the linter
 fmt: ## format the code
 	$(LINT) fmt
 
-bench: build ## measure the program on this machine, each figure beside a baseline
+bench: build ## measure the program on this machine, and a baseline for each figure
 	@data=$$(mktemp -d) && trap 'rm -rf "$$data"' EXIT && chmod 711 "$$data" && \
 	for name in append hot-sku checkout flash-sale gateway-append gateway-read gateway-live; do bin/daybook bench $$name --data "$$data/$$name" || exit 1; done
 
