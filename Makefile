@@ -27,7 +27,8 @@ build: ## build bin/daybook
 test: ## run all tests
 	$(TEST) -vet=off -timeout 20m ./...
 
-# The domain has no goroutines, so the race detector has nothing to find there.
+# The domain has no goroutines, so the race detector has nothing to find there. Tests that start
+# the program in a process of its own are skipped, because that process has no race detector.
 race: ## run the tests of everything with goroutines under the race detector, which needs a C compiler and twice the time
 	@command -v $$(go env CC) >/dev/null || { echo "install a C compiler first, such as gcc with libc6-dev"; exit 1; }
 	CGO_ENABLED=1 $(TEST) -race -vet=off -timeout 20m ./cmd/... ./commands/... ./eventstore/... ./internal/... ./projections/... ./readapi/...

@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -33,8 +35,13 @@ func slow(t *testing.T) {
 func proving() bool { return os.Getenv("DAYBOOK_PROVE") != "" }
 
 // build returns the path of the program's binary, which all tests share.
+// Under the race detector the test is skipped: the program is in a process of its own and has
+// no race detector, so the test would only repeat what make test does.
 func build(t *testing.T) string {
 	t.Helper()
+	if underRaceDetector() {
+		t.Skip("the program is in a process of its own, without the race detector: make test runs it")
+	}
 	path, err := built()
 	if err != nil {
 		t.Fatal(err)
@@ -49,6 +56,12 @@ var built = sync.OnceValues(func() (string, error) {
 	}
 	return path, nil
 })
+
+// underRaceDetector tells whether this test program was built with -race.
+func underRaceDetector() bool {
+	info, known := debug.ReadBuildInfo()
+	return known && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}
 
 // binaries is the folder of the program's binary.
 var binaries string
