@@ -3,6 +3,7 @@ package aggregate
 import (
 	"container/list"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -131,6 +132,11 @@ func (h *Handler[S, C, E]) Handle(ctx context.Context, request Request[C]) (Resu
 		return Result[E]{}, fmt.Errorf("command for stream %s has no id", request.Stream)
 	}
 	job := &job[S, C, E]{request: request, done: make(chan struct{})}
+	if request.New {
+		if done, err := h.create(ctx, job); done || err != nil {
+			return job.answer, err
+		}
+	}
 	if err := h.submit(ctx, job); err != nil {
 		return Result[E]{}, err
 	}
@@ -237,6 +243,50 @@ func (h *Handler[S, C, E]) enqueue(job *job[S, C, E]) error {
 	return err
 }
 
+// create carries out a request on a stream that is probably not there yet, in the caller's own
+// goroutine: there is no queue to wait in, and nothing to read. done is false if the request
+// must go to the stream's lane, because the stream is there or the request is refused. The lane
+// also finds out what an append has recorded whose answer was lost. An error means that ctx has
+// ended while the outcome was not known.
+func (h *Handler[S, C, E]) create(ctx context.Context, j *job[S, C, E]) (done bool, err error) {
+	h.mu.Lock()
+	_, found := h.lanes[j.request.Stream]
+	if found || h.closed {
+		h.mu.Unlock()
+		return false, nil
+	}
+	h.work.Add(1)
+	h.mu.Unlock()
+	defer h.work.Done()
+	l := &lane[S, C, E]{handler: h, stream: j.request.Stream}
+	l.forget()
+	l.loaded = true
+	if err := l.decideOne(ctx, j); err != nil || len(j.encoded) == 0 {
+		return false, nil
+	}
+	result, err := h.store.Append(ctx, l.stream, eventstore.NoStream, j.encoded)
+	if _, unknown := errors.AsType[*eventstore.OutcomeUnknownError](err); unknown && ctx.Err() != nil {
+		return false, err
+	}
+	if err != nil || result.Replayed {
+		return false, nil
+	}
+	l.recorded([]*job[S, C, E]{j}, -1, -1, result)
+	h.keep(l)
+	noteRecorded(ctx)
+	return true, nil
+}
+
+// keep puts a lane into the cache, unless another one was made for its stream meanwhile.
+func (h *Handler[S, C, E]) keep(l *lane[S, C, E]) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if _, found := h.lanes[l.stream]; found {
+		return
+	}
+	h.add(l)
+}
+
 // resume puts a job at the front of its stream's queue, after the log was searched for it.
 func (h *Handler[S, C, E]) resume(j *job[S, C, E]) error {
 	h.mu.Lock()
@@ -259,10 +309,15 @@ func (h *Handler[S, C, E]) lane(stream string) *lane[S, C, E] {
 		return l
 	}
 	l = &lane[S, C, E]{handler: h, stream: stream}
-	h.lanes[stream] = l
+	h.add(l)
+	return l
+}
+
+// add puts a lane into the cache; the lock is held.
+func (h *Handler[S, C, E]) add(l *lane[S, C, E]) {
+	h.lanes[l.stream] = l
 	l.place = h.recent.PushFront(l)
 	h.evict()
-	return l
 }
 
 // start starts the goroutine of an idle lane. The caller holds the lock.

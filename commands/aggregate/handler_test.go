@@ -630,3 +630,90 @@ func BenchmarkHotStream(b *testing.B) {
 		})
 	}
 }
+
+// A request on a new stream has the same result as any other, also if the stream is there
+// already, or if the answer of the append was lost.
+func TestARequestOnANewStream(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		before int  // coins put before, by another node
+		lost   bool // the first answer of the log
+		again  bool // another node has carried out the request
+		want   int  // coins in the stream
+	}{
+		"that is new":              {want: 7},
+		"that exists":              {before: 5, want: 12},
+		"with a lost answer":       {lost: true, want: 7},
+		"that was carried out":     {again: true, want: 7},
+		"refused on what is there": {before: 999, want: 999},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sound := memory.New()
+			log := &spy{Store: sound}
+			if c.lost {
+				log.lose = func() bool { return log.appends.Load() == 1 }
+			}
+			request := put(uuid.New(), 7)
+			request.New = true
+			if c.before > 0 {
+				if _, err := newTill(sound).Handle(t.Context(), put(uuid.New(), c.before)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if c.again {
+				if _, err := newTill(sound).Handle(t.Context(), request); err != nil {
+					t.Fatal(err)
+				}
+			}
+			h := newTill(log)
+			for try := range 2 { // the second time it was carried out
+				result, err := h.Handle(t.Context(), request)
+				if refused := c.want == 999; refused != errors.Is(err, errTillFull) || !refused && err != nil {
+					t.Errorf("try %d: error %v", try, err)
+				}
+				if replayed := err == nil && (try > 0 || c.again || c.lost); result.Replayed != replayed {
+					t.Errorf("try %d: replayed is %t, want %t", try, result.Replayed, replayed)
+				}
+			}
+			if total, _ := coinsIn(t, sound, "till-1"); total != c.want {
+				t.Errorf("%d coins, want %d", total, c.want)
+			}
+			more := put(uuid.New(), 1)
+			if result, err := h.Handle(t.Context(), more); err != nil || len(result.Events) != 1 {
+				t.Errorf("the next command: %+v, %v", result, err)
+			}
+		})
+	}
+}
+
+// Requests that begin one stream at the same moment are all carried out, each once.
+func TestRequestsThatBeginOneStreamAtOnce(t *testing.T) {
+	t.Parallel()
+	log := memory.New()
+	h := newTill(log)
+	var all sync.WaitGroup
+	for range 20 {
+		request := put(uuid.New(), 1)
+		request.New = true
+		for range 2 { // each comes twice
+			all.Go(func() {
+				if _, err := h.Handle(context.WithoutCancel(t.Context()), request); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	all.Wait()
+	if total, _ := coinsIn(t, log, "till-1"); total != 20 {
+		t.Errorf("%d coins, want 20", total)
+	}
+	if err := h.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	request := put(uuid.New(), 1)
+	request.New, request.Stream = true, "till-2"
+	if _, err := h.Handle(t.Context(), request); !errors.Is(err, ErrClosed) {
+		t.Errorf("after Close: %v, want %v", err, ErrClosed)
+	}
+}
