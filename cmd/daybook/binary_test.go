@@ -2,14 +2,17 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -66,9 +69,15 @@ func underRaceDetector() bool {
 // binaries is the folder of the program's binary.
 var binaries string
 
+// TestMain lets as many tests run at a time as there are cores, whatever -parallel says. Many of
+// them measure how long a node takes to notice something, and more would disturb that.
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
-		var err error
+		flag.Parse()
+		err := flag.Set("test.parallel", strconv.Itoa(runtime.GOMAXPROCS(0)))
+		if err != nil {
+			panic(err)
+		}
 		if binaries, err = os.MkdirTemp("", "daybook-test-"); err != nil {
 			panic(err)
 		}
