@@ -8,7 +8,8 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 LINT    := go tool -modfile=tools/go.mod golangci-lint
 
 # More tests run at the same time than there are cores, because many of them only wait for a server
-# or a deadline. Their files are in memory if there is enough memory.
+# or a deadline (in cmd/daybook only as many, see its TestMain). Their files are in memory if there
+# is enough memory.
 TEST    := internal/pgtest/inmemory.sh go test -parallel 4
 
 .DEFAULT_GOAL := help
