@@ -102,7 +102,7 @@ var derivations = map[string]func(s *shop, o owner){
 		more := o.cart + "-2"
 		s.Must(s.FillCart(o.cart, map[unit.SKU]unit.Quantity{o.sku: 2}))
 		s.Must(s.FillCart(more, map[unit.SKU]unit.Quantity{o.sku: 1}))
-		s.Must(s.merge(o.cart, more))
+		s.Must(s.MergeInto(o.cart, more))
 		if now := s.CartState(o.cart); now.Units != 3 {
 			s.T.Fatalf("the cart has %d units, want 3", now.Units)
 		}

@@ -33,11 +33,6 @@ func twoCarts(t *testing.T, store eventstore.Store) *shop {
 	return s
 }
 
-func (s *shop) merge(into, from unit.CartID) error {
-	_, err := s.MergeCart(s.T.Context(), shoptest.NewCall(), into, from)
-	return err
-}
-
 // has wants a cart to be in a phase, with so many mugs and trays.
 func (s *shop) has(id unit.CartID, phase cart.Phase, mugs, trays unit.Quantity) {
 	s.T.Helper()
@@ -112,10 +107,10 @@ func TestAMergeThatCannotBeIsRefusedBeforeAnythingEnds(t *testing.T) {
 		"from an empty cart":          {func(s *shop) { s.Must(s.FillCart("empty", nil)) }, "ann", "empty", cart.ErrEmpty, unit.CartID("empty")},
 		"from an expired cart":        {func(s *shop) { s.end("guest", cart.Expire{}) }, "ann", "guest", cart.ErrNotOpen, unit.CartID("guest")},
 		"from a cart that is ordered": {func(s *shop) { s.Must(s.PlaceOrder("guest", "o1")) }, "ann", "guest", cart.ErrNotOpen, unit.CartID("guest")},
-		"from a cart that is merged":  {func(s *shop) { s.Must(s.FillCart("bob", nil)); s.Must(s.merge("bob", "guest")) }, "ann", "guest", cart.ErrNotOpen, unit.CartID("guest")},
+		"from a cart that is merged":  {func(s *shop) { s.Must(s.FillCart("bob", nil)); s.Must(s.MergeInto("bob", "guest")) }, "ann", "guest", cart.ErrNotOpen, unit.CartID("guest")},
 		"into an expired cart":        {func(s *shop) { s.end("ann", cart.Expire{}) }, "ann", "guest", cart.ErrNotOpen, nil},
 		"into a cart that is ordered": {func(s *shop) { s.Must(s.PlaceOrder("ann", "o1")) }, "ann", "guest", cart.ErrNotOpen, nil},
-		"into a cart that is merged":  {func(s *shop) { s.Must(s.FillCart("bob", nil)); s.Must(s.merge("bob", "ann")) }, "ann", "guest", cart.ErrNotOpen, nil},
+		"into a cart that is merged":  {func(s *shop) { s.Must(s.FillCart("bob", nil)); s.Must(s.MergeInto("bob", "ann")) }, "ann", "guest", cart.ErrNotOpen, nil},
 		"into one of another currency": {func(s *shop) {
 			_, err := s.AddLines(s.T.Context(), shoptest.NewCall(), "euro", &cart.Open{CartID: "euro", Currency: "EUR"}, nil)
 			s.Must(err)
@@ -210,14 +205,14 @@ func TestAMergeIsFinishedWhereverItsDriverDies(t *testing.T) {
 		"the other changes": func(s *shop) {
 			_, _ = s.Cart(s.T.Context(), shoptest.NewCall(), "ann", cart.ChangeCountry{Country: "EIRE"})
 		},
-		"the other is moved": func(s *shop) { _ = s.FillCart("bob", nil); _ = s.merge("bob", "ann") },
+		"the other is moved": func(s *shop) { _ = s.FillCart("bob", nil); _ = s.MergeInto("bob", "ann") },
 	}
 	finish := map[string]func(t *testing.T, s *shop, call commands.Call){
 		"the reactor": func(t *testing.T, s *shop, _ commands.Call) { t.Helper(); recoverFrom(t, s) },
 		"the same call": func(_ *testing.T, s *shop, call commands.Call) {
 			_, _ = s.MergeCart(s.T.Context(), call, "ann", "guest")
 		},
-		"another call": func(_ *testing.T, s *shop, _ commands.Call) { _ = s.merge("ann", "guest") },
+		"another call": func(_ *testing.T, s *shop, _ commands.Call) { _ = s.MergeInto("ann", "guest") },
 	}
 	for between, happen := range meanwhile {
 		for who, end := range finish {
@@ -286,10 +281,10 @@ func TestWhatHappensDuringAMergeLosesNothing(t *testing.T) {
 		"the first expires":                  quietly("guest", cart.Expire{}),
 		"the other expires":                  quietly("ann", cart.Expire{}),
 		"the other is full":                  quietly("ann", cart.ChangeQuantity{Line: 1, Quantity: unit.MaxQuantity}),
-		"the same merge":                     func(s *shop) { _ = s.merge("ann", "guest") },
-		"the first is merged into a third":   func(s *shop) { _ = s.merge("bob", "guest") },
-		"the other is merged into a third":   func(s *shop) { _ = s.merge("bob", "ann") },
-		"the other is merged into the first": func(s *shop) { _ = s.merge("guest", "ann") },
+		"the same merge":                     func(s *shop) { _ = s.MergeInto("ann", "guest") },
+		"the first is merged into a third":   func(s *shop) { _ = s.MergeInto("bob", "guest") },
+		"the other is merged into a third":   func(s *shop) { _ = s.MergeInto("bob", "ann") },
+		"the other is merged into the first": func(s *shop) { _ = s.MergeInto("guest", "ann") },
 		"the reactor is quicker":             func(s *shop) { _ = s.FinishMerge(s.T.Context(), shoptest.NewCall().Meta, "guest") },
 	} {
 		for at := range 4 {
@@ -305,7 +300,7 @@ func TestWhatHappensDuringAMergeLosesNothing(t *testing.T) {
 						happen(beside)
 					}
 				}
-				err := s.merge("ann", "guest")
+				err := s.MergeInto("ann", "guest")
 				log.hear = func(string) {}
 				guest := s.CartState("guest")
 				into := guest.MergeTarget()
@@ -390,7 +385,7 @@ func TestAMergeOfTheLargestCartFits(t *testing.T) {
 	_, err := s.AddLines(t.Context(), shoptest.NewCall(), "guest", &cart.Open{CartID: "guest", Currency: "GBP"}, lines)
 	s.Must(err)
 	s.Must(s.FillCart("ann", nil))
-	s.Must(s.merge("ann", "guest"))
+	s.Must(s.MergeInto("ann", "guest"))
 	if now := s.CartState("ann"); len(now.Lines) != cart.MaxLines {
 		t.Errorf("%d lines came", len(now.Lines))
 	}

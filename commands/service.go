@@ -1,6 +1,6 @@
 // Package commands changes the shop. Service has a method for each thing that a caller can ask
 // for. It sends commands to their aggregates, and carries out the processes that span several
-// aggregates. Each process has a file: checkout, order, return, retry. If a call is cut off,
+// aggregates. Each process has a file: checkout, merge, order, return, retry. If a call is cut off,
 // package reactor finds its process in the log, and asks the service to finish it.
 //
 // The rules are in domain, the queries in readapi, and the HTTP routes in commandapi.

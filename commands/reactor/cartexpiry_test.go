@@ -22,7 +22,7 @@ import (
 func cartsOfAllPhases(s *shop) (expiring []unit.CartID) {
 	s.T.Helper()
 	s.Sell("MUG", 10)
-	for _, id := range []unit.CartID{"open", "refused", "short", "completing", "ordered", "abandoned"} {
+	for _, id := range []unit.CartID{"open", "refused", "short", "completing", "ordered", "abandoned", "merged", "declined"} {
 		if err := s.FillCart(id, map[unit.SKU]unit.Quantity{"MUG": 1}); err != nil {
 			s.T.Fatal(err)
 		}
@@ -45,7 +45,11 @@ func cartsOfAllPhases(s *shop) (expiring []unit.CartID) {
 	if _, err := s.Cart(s.T.Context(), shoptest.NewCall(), "completing", cart.StartCheckout{OrderID: "later", HoldUntil: time.Now().Add(time.Hour)}); err != nil {
 		s.T.Fatal(err)
 	}
-	return []unit.CartID{"open", "refused", "short"}
+	s.Must(s.MergeInto("open", "merged"))
+	begun, _, err := cart.Encode(cart.MergedInto{Into: "abandoned", Attempt: 1})
+	shoptest.AppendRaw(s.T, s.Log, cart.Stream("declined"), begun, `{"into":"abandoned","attempt":1}`, err)
+	s.Must(s.FinishMerge(s.T.Context(), shoptest.NewCall().Meta, "declined"))
+	return []unit.CartID{"declined", "open", "refused", "short"}
 }
 
 func TestACartExpiresWhenNobodyChangedItForAsLongAsTheShopAllows(t *testing.T) {

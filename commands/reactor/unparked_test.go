@@ -136,6 +136,9 @@ func TestAnEventThatCanBeReadByNowKeepsTheTimers(t *testing.T) {
 		"a cart that is being checked out": {"completing", "cart.checkout_started.", false},
 		"a cart that was ended":            {"abandoned", "cart.abandoned.", false},
 		"a cart that was ended later":      {"abandoned", "cart.opened.", false},
+		"a cart that was merged":           {"merged", "cart.merged_into.", false},
+		"a cart that was merged later":     {"merged", "cart.opened.", false},
+		"a cart whose lines were declined": {"declined", "cart.merge_refused.", true},
 	} {
 		book := &logbook{timers: map[Deadline]Timer{}}
 		if !c.expiring {

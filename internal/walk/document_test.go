@@ -113,6 +113,9 @@ func createdIDNameOf(op operation) string {
 // text makes a string for a member. With a probability of mint percent it is a new one.
 func (m *requestMaker) text(name string, s *huma.Schema, mint int) string {
 	pool := poolOf(name)
+	if m.operationID == "merge-cart" && name == "from" {
+		pool = "cart_id"
+	}
 	switch {
 	case pool == "currency" && !m.chance(4):
 		return "GBP"

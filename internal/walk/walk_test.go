@@ -65,6 +65,8 @@ func opening() []request {
 	}
 	post := func(operation, target, body string) { put(http.MethodPost, operation, target, body) }
 	post("open-cart", "/v1/carts", `{"cart_id":"cart-0","currency":"GBP","lines":[{"sku":"shirt","quantity":3},{"sku":"post","quantity":1}]}`)
+	post("open-cart", "/v1/carts", `{"cart_id":"guest-0","currency":"GBP","lines":[{"sku":"shirt","quantity":1}]}`)
+	post("merge-cart", "/v1/carts/cart-0/merge", `{"from":"guest-0"}`)
 	post("checkout-cart", "/v1/carts/cart-0/checkout", `{"order_id":"order-0","payment":{},"confirm":true}`)
 	post("ship-order", "/v1/orders/order-0/shipments", `{"shipment_id":"shipment-0"}`)
 	post("request-return", "/v1/returns", `{"return_id":"return-0","order_id":"order-0","lines":[{"order_line":1,"quantity":1}]}`)

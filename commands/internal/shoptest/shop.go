@@ -127,6 +127,12 @@ func (s *Shop) PlaceOrder(id unit.CartID, orderID unit.OrderID) error {
 	return errors.Join(err, result.Refusal())
 }
 
+// MergeInto puts the lines of a cart into another.
+func (s *Shop) MergeInto(into, from unit.CartID) error {
+	_, err := s.MergeCart(s.T.Context(), NewCall(), into, from)
+	return err
+}
+
 // BeginAsBefore only begins a checkout, as older programs did. They did not record who chose
 // the order id.
 func (s *Shop) BeginAsBefore(id unit.CartID, orderID unit.OrderID) {
