@@ -37,6 +37,9 @@ func TestARequestSaysWhatItCarriesOut(t *testing.T) {
 	if err := s.FillCart("c", map[unit.SKU]unit.Quantity{"MUG": 2}); err != nil {
 		t.Fatal(err)
 	}
+	for _, id := range []unit.CartID{"guest", "ann"} {
+		s.Must(s.FillCart(id, map[unit.SKU]unit.Quantity{"MUG": 1}))
+	}
 	for _, step := range []struct {
 		of, asks string // the process's stream, and what it asks something of
 		do       func() error
@@ -51,6 +54,7 @@ func TestARequestSaysWhatItCarriesOut(t *testing.T) {
 			_, err := s.Order(t.Context(), shoptest.NewCall(), "o", order.Ship{ShipmentID: "s1", Location: unit.DefaultLocation})
 			return err
 		}},
+		{cart.Stream("guest"), cart.Category, func() error { return s.MergeInto("ann", "guest") }},
 		{returns.Stream("r"), order.Category, func() error {
 			_, err := s.Return(t.Context(), shoptest.NewCall(), "r", mugsOf("r", 1, "o"))
 			return err

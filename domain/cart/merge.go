@@ -18,11 +18,9 @@ func mergeInto(cmd MergeInto, s State) ([]Event, error) {
 	return []Event{MergedInto{Into: cmd.Into, Attempt: s.Merge.Attempt + 1, IfRevision: cmd.IfRevision}}, nil
 }
 
-// mergeFrom adds each line by the rules of AddLine, all or none.
+// mergeFrom adds each line by the rules of AddLine, all or none. A merged cart has lines, so a
+// cart that is not open refuses the first one.
 func mergeFrom(cmd MergeFrom, s State) ([]Event, error) {
-	if s.Phase != IsOpen {
-		return nil, notOpen(s)
-	}
 	events := []Event{MergedFrom{From: cmd.From, Attempt: cmd.Attempt}}
 	filled := s
 	filled.Lines = slices.Clone(s.Lines) // Evolve changes them in place
