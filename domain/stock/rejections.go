@@ -42,6 +42,12 @@ var Rejections = []*rule.Rejection{
 	ErrReservationEnded, ErrReservationUnknown, ErrReservationDiffers, ErrDeadlinePassed,
 }
 
+// RefusalsOfReservations are the refusals with which a stock refuses what a checkout or an
+// order reserves or commits.
+var RefusalsOfReservations = []*rule.Rejection{
+	ErrInsufficient, ErrQuantityInvalid, ErrReservationEnded, ErrReservationUnknown, ErrReservationDiffers, ErrDeadlinePassed,
+}
+
 func insufficient(k Key, available, requested unit.Quantity) error {
 	available = max(0, available)
 	return ErrInsufficient.With(

@@ -57,13 +57,10 @@ func Describe(document *huma.OpenAPI) {
 // document need these, so it is called when the document is first read.
 func Complete(document *huma.OpenAPI) {
 	addProblems(document)
-	for _, item := range document.Paths {
-		for _, op := range []*huma.Operation{item.Get, item.Put, item.Post, item.Delete, item.Patch} {
-			if op != nil {
-				describeOperation(document, op)
-			}
-		}
+	for _, op := range operationsOf(document) {
+		describeOperation(document, op)
 	}
+	openAnswers(document)
 }
 
 // describeOperation adds the problems of an operation, and the descriptions and forms of its
@@ -127,6 +124,8 @@ const description = `Daybook is the order and inventory core of a shop. Every wr
 **Errors** are RFC 9457 problems. The type of a refusal is ` + "`/problems/`" + ` and the rule's stable code; its facts are members of the document. ` + "`GET /problems`" + ` lists all codes.
 
 **Access.** There is no access control yet: whoever reaches the server may do everything, and ` + "`Daybook-Actor`" + ` is believed. The server answers only to its own names (421 otherwise) and refuses what pages of other sites send (403).
+
+**Growth.** Answers may gain members, and clients have to ignore those that they do not know. A request with a member that the server does not know is refused (422).
 
 **Forms**, such as patterns and lists of values, hold for what this program writes. What another program wrote under the shop's types is shown as it is.
 

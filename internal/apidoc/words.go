@@ -1,6 +1,16 @@
 package apidoc
 
-import "daybook/internal/etag"
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"daybook/domain/cart"
+	"daybook/domain/order"
+	"daybook/domain/rule"
+	"daybook/domain/stock"
+	"daybook/internal/etag"
+)
 
 // word is what the document says about members of one name: their meaning with the unit, and the
 // form of their values.
@@ -34,6 +44,24 @@ func moment(about string) word            { return word{about: about, example: "
 
 func one(about string, values ...any) word {
 	return word{about: about, values: values}
+}
+
+// codesOfRules are the codes of refusals, as the values of a member.
+func codesOfRules(refusals []*rule.Rejection) (codes []any) {
+	for _, refusal := range refusals {
+		codes = append(codes, refusal.Code)
+	}
+	return codes
+}
+
+// eventsOf are the types of the events whose aggregates are named, sorted.
+func eventsOf(aggregates ...string) (types []any) {
+	for _, name := range slices.Sorted(maps.Keys(EventTypes())) {
+		if of, _, _ := strings.Cut(name, "."); slices.Contains(aggregates, of) {
+			types = append(types, name)
+		}
+	}
+	return types
 }
 
 // Values of members of several schemas.
@@ -268,7 +296,6 @@ var words = map[string]word{
 	"OrderTransactionSettled.state":  one("How the transaction ended.", "succeeded", "failed"),
 	"type":                           text("What kind it is.", nil),
 	"OrderTransactionRecorded.type":  one("What the transaction does.", transactions...),
-	"TimelineEntry.type":             text("The event's wire name, with its version.", "order.placed.v1"),
 	"condition":                      one("Of the goods.", conditions...),
 	"StockAdjusted.condition":        one("Of the goods that were found or are gone; left out: available.", conditions...),
 	"disposition":                    one("What became of the units.", dispositions...),
@@ -302,7 +329,14 @@ var words = map[string]word{
 	"RefundInputBody.reference":          text("The provider's own number.", "ch_3P1"),
 	"SettleInputBody.reference":          text("The provider's own number.", "ch_3P1"),
 	"reason":                             text("Why, in words.", "changed their mind"),
-	"Shortage.reason":                    text("The code of the refusal, stock-insufficient most often.", "stock-insufficient"),
+	"Shortage.reason":                    one("The code of the refusal, stock-insufficient most often.", codesOfRules(stock.RefusalsOfReservations)...),
+	"ReturnAdmissionRefused.code":        one("The code of the order's refusal.", codesOfRules(order.Rejections)...),
+	"ReturnRefundWithdrawn.code":         one("The code of the order's refusal.", codesOfRules(order.Rejections)...),
+	"CartCheckoutDecidedProblem.outcome": one("How the checkout ended.", cart.OutcomeRefused, cart.OutcomeCompleted),
+	"TimelineEntry.state":                one("How the payment transaction stands.", settled...),
+	"TimelineEntry.transaction_type":     one("What the payment transaction does.", transactions...),
+	"TimelineEntry.step":                 one("What asked stock, or orders, for something.", append(slices.Clone(orderSteps), returnSteps...)...),
+	"TimelineEntry.type":                 one("The event's wire name, with its version.", eventsOf("order", "return")...),
 	"hold_reason":                        text("Why its fulfilment is stopped.", "address unclear"),
 	"note":                               text("A remark.", "two boxes were open"),
 	"document":                           text("The number of the delivery note, the count sheet and the like.", "DN-1001"),

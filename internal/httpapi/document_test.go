@@ -338,3 +338,116 @@ func walkMembers(t *testing.T, doc, schema map[string]any, visit func(name strin
 		walkMembers(t, doc, member, visit)
 	}
 }
+
+// heldBy are the names of the schemas that a part of the document holds, at any depth.
+func heldBy(doc map[string]any, value any, names map[string]bool) {
+	switch value := value.(type) {
+	case map[string]any:
+		ref, _ := value["$ref"].(string)
+		if name, is := strings.CutPrefix(ref, "#/components/schemas/"); is && !names[name] {
+			names[name] = true
+			heldBy(doc, doc["components"].(map[string]any)["schemas"].(map[string]any)[name], names)
+		}
+		if name, is := strings.CutPrefix(ref, "#/components/responses/"); is {
+			heldBy(doc, doc["components"].(map[string]any)["responses"].(map[string]any)[name], names)
+		}
+		for _, member := range value {
+			heldBy(doc, member, names)
+		}
+	case []any:
+		for _, item := range value {
+			heldBy(doc, item, names)
+		}
+	}
+}
+
+// requestsAndAnswers are the names of the schemas of both.
+func requestsAndAnswers(t *testing.T, doc map[string]any) (requests, answers map[string]bool) {
+	t.Helper()
+	requests, answers = make(map[string]bool), make(map[string]bool)
+	for path, methods := range object(t, doc, "paths") {
+		for method := range methods.(map[string]any) {
+			operation := object(t, doc, "paths", path, method)
+			heldBy(doc, operation["requestBody"], requests)
+			heldBy(doc, operation["responses"], answers)
+		}
+	}
+	return requests, answers
+}
+
+// A member that is added to an answer tomorrow must not break a strict client of today, and
+// a request with a member that the server does not know is refused (decision 46).
+func TestAnswersMayGainMembersAndRequestsMayNot(t *testing.T) {
+	t.Parallel()
+	doc := document(t)
+	requests, answers := requestsAndAnswers(t, doc)
+	closed, open := 0, 0
+	for name, schema := range object(t, doc, "components", "schemas") {
+		schema, _ := schema.(map[string]any)
+		if schema["type"] != "object" {
+			continue
+		}
+		is := schema["additionalProperties"] == false
+		if is != requests[name] {
+			t.Errorf("%s is closed: %t; it is in requests: %t, in answers: %t", name, is, requests[name], answers[name])
+		}
+		if is {
+			closed++
+		} else {
+			open++
+		}
+	}
+	if closed < 40 || open < 200 {
+		t.Errorf("%d closed and %d open schemas", closed, open)
+	}
+	if schema := object(t, doc, "paths", "/v1/events", "get", "responses", "200", "content", "application/json", "schema"); schema["additionalProperties"] != nil {
+		t.Error("a page of events is closed")
+	}
+}
+
+// freeTexts are the members of answers whose values no list can name: what people and other
+// programs write, names, and sentences.
+var freeTexts = []string{
+	"actor", "carrier", "causationid", "channel", "correlationid", "country", "detail", "dismissed_by", "dismissed_reason", "document", "entry",
+	"error", "expected", "found", "hold_reason", "keeper", "next", "note", "override", "owner", "parameter", "pointer", "provider",
+	"reason", "recorded_with", "ref", "reference", "request_id", "requested_with", "sku_text", "source", "stream", "subject", "title",
+	"traceparent", "tracking", "wanted",
+	"Process.step",                                                                                     // an id or a type, by the kind
+	"opening",                                                                                          // an id
+	"ProjectionStatus.view",                                                                            // names of views
+	"CartTextTooLongProblem.field", "OrderTextInvalidProblem.field", "ProductTextTooLongProblem.field", // names of members
+	"ReturnTextInvalidProblem.field", "StockTextTooLongProblem.field",
+}
+
+// A member of an answer that has only some values says which.
+func TestEveryTextOfAnAnswerIsFreeOrSaysItsForm(t *testing.T) {
+	t.Parallel()
+	doc := document(t)
+	_, answers := requestsAndAnswers(t, doc)
+	texts := 0
+	for name := range answers {
+		members, _ := object(t, doc, "components", "schemas", name)["properties"].(map[string]any)
+		for member, schema := range members {
+			schema, _ := schema.(map[string]any)
+			if items, is := schema["items"].(map[string]any); is {
+				schema = items
+			}
+			if schema["type"] != "string" {
+				continue
+			}
+			texts++
+			formed := schema["enum"] != nil || schema["format"] != nil || schema["pattern"] != nil || schema["const"] != nil
+			if free := slices.Contains(freeTexts, member) || slices.Contains(freeTexts, name+"."+member); !formed && !free {
+				t.Errorf("%s.%s is any text: list its values, give it a form, or say here that it is free", name, member)
+			}
+		}
+	}
+	if texts < 500 {
+		t.Errorf("%d texts", texts)
+	}
+	for _, shortage := range []string{"Shortage", "EventShortage"} {
+		if object(t, doc, "components", "schemas", shortage, "properties", "reason")["enum"] == nil {
+			t.Errorf("%s.reason is any text", shortage)
+		}
+	}
+}

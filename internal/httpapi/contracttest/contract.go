@@ -182,6 +182,7 @@ func parse(text []byte) (*Contract, error) {
 	if !ok {
 		return nil, fmt.Errorf("the document is no object")
 	}
+	closeObjects(document)
 	compiler := jsonschema.NewCompiler()
 	compiler.AssertFormat()
 	if err := compiler.AddResource("openapi.json", document); err != nil {
@@ -190,6 +191,49 @@ func parse(text []byte) (*Contract, error) {
 	contract := &Contract{document: document, compiler: compiler, schemas: make(map[string]*jsonschema.Schema)}
 	parsed.contracts[key] = contract
 	return contract, nil
+}
+
+// closeObjects forbids members that a schema does not name. A client has to accept them,
+// because answers may gain members (decision 46). A test has to find members that are not
+// documented.
+func closeObjects(document map[string]any) {
+	const mark = "x-part" // of another schema, which names more members
+	visit(document, func(object map[string]any) {
+		all, _ := object["allOf"].([]any)
+		for _, part := range all {
+			part, _ := part.(map[string]any)
+			if name, is := part["$ref"].(string); is {
+				schemas, _ := document["components"].(map[string]any)["schemas"].(map[string]any)
+				part, _ = schemas[strings.TrimPrefix(name, "#/components/schemas/")].(map[string]any)
+			}
+			part[mark] = true
+		}
+	})
+	visit(document, func(object map[string]any) {
+		_, said := object["additionalProperties"]
+		_, named := object["properties"].(map[string]any)
+		switch {
+		case object["allOf"] != nil:
+			object["unevaluatedProperties"] = false // of all parts together
+		case object["type"] == "object" && named && !said && object[mark] == nil:
+			object["additionalProperties"] = false
+		}
+	})
+}
+
+// visit calls do for each object of a document.
+func visit(value any, do func(map[string]any)) {
+	switch value := value.(type) {
+	case map[string]any:
+		do(value)
+		for _, member := range value {
+			visit(member, do)
+		}
+	case []any:
+		for _, item := range value {
+			visit(item, do)
+		}
+	}
 }
 
 // escaper writes a step of a path in the form of a JSON pointer in a URI fragment.
