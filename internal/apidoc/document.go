@@ -110,8 +110,9 @@ func describeHeader(op *huma.Operation, status, name string, header *huma.Header
 var flags = []string{"Idempotency-Replayed", "Daybook-More"}
 
 // sometimes are other headers that an operation's answers do not always have when it was
-// carried out: a page of a stream without events has no position.
-var sometimes = []string{"read-stream Daybook-Position"}
+// carried out: a page of a stream without events has no position. A page of the log always
+// has one, but ogen makes one type for the pages of both, so both say the same.
+var sometimes = []string{"read-stream Daybook-Position", "list-events Daybook-Position"}
 
 const description = `Daybook is the order and inventory core of a shop. Every write appends to a log that is never altered; reads come from read models that follow it.
 

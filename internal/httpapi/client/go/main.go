@@ -76,7 +76,7 @@ func fill(ctx context.Context, shop *api.Client, sku string) string {
 	same("asked for", shortage.Requested, 5)
 	same("available", shortage.Available, 3)
 	same("lines", fmt.Sprint(shortage.Lines), "[1]")
-	remember(refused.DaybookPosition) // from there on the cart is open again
+	remember(refused.DaybookPosition.Or("")) // from there on the cart is open again
 
 	again := want[api.Cart](shop.GetCart(ctx, api.GetCartParams{CartID: cart.CartID, DaybookMinPosition: api.NewOptString(position)}))
 	same("cart", again.Status, api.CartStatusOpen)
@@ -133,7 +133,7 @@ func want[Body any](answer any, err error) Body {
 	}
 	done, is := answer.(interface {
 		GetResponse() Body
-		GetDaybookPosition() api.OptString
+		GetDaybookPosition() string
 	})
 	if !is {
 		log.Fatalf("answered with %T: %+v", answer, answer)
@@ -142,11 +142,11 @@ func want[Body any](answer any, err error) Body {
 	return done.GetResponse()
 }
 
-func remember(at api.OptString) {
-	if at.Value == "" {
+func remember(at string) {
+	if at == "" {
 		log.Fatal("an answer without a position")
 	}
-	position = at.Value
+	position = at
 }
 
 func same[T comparable](what string, got, want T) {
