@@ -2,6 +2,7 @@ package apidoc
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -46,8 +47,12 @@ var ofDomain = domainNames()
 
 func domainNames() map[string]string {
 	names := map[string]string{"daybook/domain/returns.Line": "EventReturnLine"}
-	for wire, t := range EventTypes() {
-		names[t.PkgPath()+"."+t.Name()] = schemaOfEvent(wire)
+	types := EventTypes()
+	for _, wire := range slices.Sorted(maps.Keys(types)) {
+		t := types[wire]
+		if name := t.PkgPath() + "." + t.Name(); names[name] == "" {
+			names[name] = schemaOfEvent(wire) // versions that are read into one type have one schema
+		}
 	}
 	return names
 }

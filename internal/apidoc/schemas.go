@@ -7,6 +7,7 @@ var schemas = map[string]string{
 	"Money":                     "An exact amount of one currency.",
 	"BrokenOffData":             "Why a live stream ends before its reader does.",
 	"Cart":                      "A cart with its lines. One that became an order has none any more: the order has them.",
+	"EventAsked":                "What a checkout asked for, besides the lines of the cart, if it was refused before it began.",
 	"CartAbandoned":             "Ends the cart by its customer or an operator.",
 	"CartCheckedOut":            "Ends a checkout with an order: everything it needs is held. If another cart owns the order id, a refusal follows and is final.",
 	"CartCheckoutRefused":       "Ends a checkout without an order; the cart is open again.",

@@ -387,6 +387,7 @@ var words = map[string]word{
 	"shares":            text("What of it is of which order; what is of none has no share.", nil),
 	"links":             text("The order lines on which the units were sold. They may cover all of the quantity, some, or none.", nil),
 	"admit":             text("What each order has to admit before the return can be approved.", nil),
+	"asked":             text("Set if the checkout was refused before it began, so that no start of it was recorded.", nil),
 	"shortages":         text("What stock was short of.", nil),
 	"held":              text("What stock holds for the order.", nil),
 	"lost":              text("Promises that stock no longer had: they were taken back by force.", nil),
