@@ -305,7 +305,7 @@ func TestRefusedOrderIDsAreBounded(t *testing.T) {
 	}
 }
 
-// A checkout that was refused stays refused, however many were after it.
+// A checkout that was refused stays refused, even after many more checkouts were refused.
 func TestEveryRefusedOrderIDIsKnownForEver(t *testing.T) {
 	const refusals = 3 * maxRefused
 	history := []Event{Opened{CartID: "c1", Currency: "GBP"}}
@@ -330,8 +330,8 @@ func TestEveryRefusedOrderIDIsKnownForEver(t *testing.T) {
 	}
 }
 
-// The frozen lines, and again with what is held for them, must fit one append,
-// or an order could be decided that can never be recorded.
+// The frozen lines must fit into one append, and so must the lines together with their
+// reservations. Otherwise a checkout could succeed whose order can never be recorded.
 func TestTheFullestCartFitsOneAppend(t *testing.T) {
 	const appendBytesMax = 1 << 20
 	s := Evolve(State{}, Opened{CartID: "c1", Currency: "GBP", Country: strings.Repeat("x", 100)})

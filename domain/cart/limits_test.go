@@ -8,8 +8,8 @@ import (
 	"daybook/domain/unit"
 )
 
-// limitRows are, for each command that adds to a sum, the last that fits and the
-// first that does not.
+// limitRows has two rows for each command that adds to a sum: the largest command that fits, and
+// the smallest one that does not.
 func limitRows(t testing.TB) map[string]row {
 	opened := Opened{CartID: "c1", Currency: "GBP"}
 	line := func(number int, quantity unit.Quantity, price string) Line {

@@ -14,7 +14,8 @@ import (
 	"daybook/domain/unit"
 )
 
-// book is the independent oracle: the cart as its events tell it.
+// book keeps the cart a second time, computed from its events by code that shares nothing with
+// Evolve. The test compares the two after each command.
 type book struct {
 	events   []Event
 	lines    map[int]Line
@@ -106,8 +107,8 @@ func (b *book) decide(t *rapid.T, id unit.OrderID, outcome Event) {
 	b.frozen = nil
 }
 
-// checkFrozen: the lines a checkout froze are the cart's, when it starts and
-// when it ends.
+// checkFrozen checks that the lines which a checkout froze are the lines of the cart. It is called
+// when the checkout starts and when it ends.
 func (b *book) checkFrozen(t *rapid.T) {
 	if len(b.frozen.Lines) != len(b.lines) {
 		t.Fatalf("%d lines frozen, the cart has %d", len(b.frozen.Lines), len(b.lines))
@@ -220,8 +221,8 @@ func readBack(t *rapid.T, data string) (s State) {
 	return s
 }
 
-// checkReplay: the log's bytes, and the snapshot's, give the same state as the
-// life that wrote them.
+// checkReplay checks that the recorded events, read back from their JSON, give the same state, and
+// that the snapshot does, too.
 func checkReplay(t *rapid.T, events []Event, s State) {
 	var replayed State
 	for _, e := range events {
@@ -244,7 +245,8 @@ func checkReplay(t *rapid.T, events []Event, s State) {
 	}
 }
 
-// An event is a fact: what happens to the cart later must not reach into it.
+// An event that was recorded never changes. If the cart changes later, the event must still have
+// its old lines.
 func TestAnEventKeepsItsLines(t *testing.T) {
 	s := carts.Fold(Opened{CartID: "c1", Currency: "GBP"}, LineAdded{Line{Number: 1, SKU: "LAMP", Kind: unit.Stocked, Quantity: 3, Price: money(t, "1", "GBP")}})
 	events, err := Decide(StartCheckout{OrderID: "o1", HoldUntil: deadline}, s)

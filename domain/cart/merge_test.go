@@ -9,7 +9,7 @@ import (
 	"daybook/domain/unit"
 )
 
-// mergeRows are both sides of a merge.
+// mergeRows are the cases of both carts of a merge.
 func mergeRows(t testing.TB) map[string]row {
 	opened := Opened{CartID: "c1", Currency: "GBP"}
 	lamp := Line{Number: 1, SKU: "LAMP", SKUText: "lamp", Title: "A lamp", Kind: unit.Stocked, Quantity: 3, Price: money(t, "2.55", "GBP")}
@@ -71,8 +71,8 @@ func mergeRows(t testing.TB) map[string]row {
 
 func TestMerge(t *testing.T) { carts.Run(t, mergeRows(t)) }
 
-// What comes with a merge is what AddLine with Join would have added, line by line, and so
-// are its limits.
+// A merge gives the same lines as AddLine with Join for each line of the other cart, and it has the
+// same limits.
 func TestAMergeAddsWhatJoiningLinesAdd(t *testing.T) {
 	price := money(t, "1", "GBP")
 	cart := func(lines ...Line) State {

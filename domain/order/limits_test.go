@@ -10,8 +10,8 @@ import (
 
 const nearlyAll = "999999999999999999.99"
 
-// limiting are, for each command that adds to a sum, the last that fits and the
-// first that does not.
+// limiting has two rows for each command that adds to a sum: the largest command that fits, and the
+// smallest one that does not.
 var limiting = map[string]row{
 	"captures come to what one amount can say": {Given: given(tx("c", Capture, Succeeded, "900000000000000000", "")), When: pay(tx("d", Capture, Pending, "99999999999999999.99", "")), Then: []Event{tx("d", Capture, Pending, "99999999999999999.99", "")}},
 	"captures do not come to more":             {Given: given(tx("c", Capture, Pending, "900000000000000000", "")), When: pay(tx("d", Capture, Succeeded, "100000000000000000", "")), Refused: facts(ErrAmountLimit, map[string]any{"transaction_type": "capture", "before": pounds("900000000000000000"), "amount": pounds("100000000000000000")})},
@@ -21,8 +21,8 @@ var limiting = map[string]row{
 	"but not with others over the limit":       {Given: given(tx("c", Capture, Pending, nearlyAll, ""), tx("d", Capture, Succeeded, nearlyAll, "")), When: SettleTransaction{TransactionID: "c", State: Succeeded}, Refused: ErrAmountLimit},
 }
 
-// losing are the rows of promises that stock does not have any more. The order
-// has 4 of A at main and 1 of B at east.
+// losing are cases in which stock does not have the promised units any more. The order has 4 of A
+// at main and 1 of B at east.
 var losing = map[string]row{
 	"what stock has lost is asked for again":   {Given: binding(), When: RetryAllocation{Lost: []Lost{{"B", "east", 1}}}, Then: []Event{AllocationRetried{Attempt: 1, Lost: []Lost{{"B", "east", 1}}}}},
 	"at most what the order counts on":         {Given: binding(), When: RetryAllocation{Lost: []Lost{{"B", "east", 9}, {"Z", "main", 1}}}, Then: []Event{AllocationRetried{Attempt: 1, Lost: []Lost{{"B", "east", 1}}}}},

@@ -17,8 +17,8 @@ import (
 	"daybook/domain/unit"
 )
 
-// machine gives random commands to one order and holds it against the book:
-// sums over all events since the beginning, made the slow and plain way.
+// machine gives random commands to one order. After each command it compares the order with the
+// book, which adds up all events from the beginning in a slow and simple way.
 type machine struct {
 	t     interface{ Fatalf(string, ...any) }
 	pick  func(int) int // 0 to n-1
@@ -28,7 +28,7 @@ type machine struct {
 	count map[string]int // of events, by type
 }
 
-// book is the independent oracle.
+// book keeps the order a second time, by code that shares nothing with Evolve.
 type book struct {
 	lines    map[int]*bookLine
 	parcels  map[unit.ShipmentID]Shipped
@@ -113,7 +113,7 @@ func (m *machine) enter(e Event) {
 	}
 }
 
-// transitions are those of the order's axis, by the event that makes them.
+// allowed tells whether an event may change the order's status from one value to another.
 func allowed(from, to Status, e Event) bool {
 	if from == to {
 		return true
@@ -180,7 +180,7 @@ func (m *machine) ask(cmd Command) {
 }
 
 func (m *machine) check() {
-	if !m.state.Exists() { // its id is claimed, and that is all
+	if !m.state.Exists() { // only its id is claimed; it is not placed
 		return
 	}
 	s := m.state
@@ -258,7 +258,7 @@ func (m *machine) checkMoney() {
 		if t.State == Succeeded {
 			sum[t.Type] = sum[t.Type].Plus(t.Amount)
 		}
-		if t.Type == Refund && t.State != Failed && t.ReturnID == "" { // what returns record is a fact
+		if t.Type == Refund && t.State != Failed && t.ReturnID == "" { // the limit below does not count refunds of returns, because an order records them in any case
 			refunds = refunds.Plus(t.Amount)
 		}
 	}
@@ -271,7 +271,7 @@ func (m *machine) checkMoney() {
 	m.state.PaymentState()
 }
 
-// checkSteps wants moves in stock to be of what the order holds, each once.
+// checkSteps checks that each open step moves only units that the order holds, and moves them once.
 func (m *machine) checkSteps() {
 	seen := map[StepRef]bool{}
 	confirms := 0
@@ -352,7 +352,8 @@ func (m *machine) transaction() RecordTransaction {
 	return cmd
 }
 
-// returnRefund is of a return, and may be one that the provider has reported.
+// returnRefund makes a refund of a return. In some cases it is a refund that the payment provider
+// has reported before.
 func (m *machine) returnRefund() RecordReturnRefund {
 	cmd := RecordReturnRefund{
 		ReturnID: m.pickReturnID(), Amount: pounds([]string{"5", "0.01"}[m.pick(2)]),
@@ -366,7 +367,8 @@ func (m *machine) returnRefund() RecordReturnRefund {
 	return cmd
 }
 
-// settleOldest ends the oldest step in one of the ways it can end.
+// settleOldest makes a command that ends the oldest open step: mostly with success, sometimes with
+// a failed allocation.
 func (m *machine) settleOldest() Command {
 	if len(m.state.Unsettled) == 0 {
 		return SettleStock{Step: StepCancel, Ref: "9"}
@@ -434,7 +436,8 @@ func (m *machine) step() {
 
 func (m *machine) pickReturnID() unit.ReturnID { return []unit.ReturnID{"r1", "r2", "r3"}[m.pick(3)] }
 
-// finish does what brings an order to its end, if it can still have one.
+// finish asks for everything that completes and archives an order, if the order can still be
+// completed.
 func (m *machine) finish() {
 	m.ask(ReleaseHold{})
 	m.ask(Confirm{Now: m.now})
@@ -466,7 +469,7 @@ func TestAnOrderAddsUpWhateverIsAsked(t *testing.T) {
 	})
 }
 
-// The same from fixed seeds, so that it is sure what the machine reaches.
+// It runs the machine with fixed seeds, so it always reaches the same events.
 func TestTheMachineMakesEveryEvent(t *testing.T) {
 	count := map[string]int{}
 	for seed := range uint64(30) {

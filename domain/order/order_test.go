@@ -24,8 +24,8 @@ func pounds(text string) unit.Money {
 	return unit.Money{Amount: decimal.RequireFromString(text), Currency: "GBP"}
 }
 
-// The order of most rows: two lines of A (3 at 2.50, 1 at 2.00), one of B
-// (4 at 1.005) from two places, and postage. 3×2.50 + 2.00 + 4×1.005 + 3.95 = 17.47.
+// Most cases use this order: two lines of A (3 at 2.50, 1 at 2.00), one line of B (4 at 1.005) from
+// two places, and postage. 3×2.50 + 2.00 + 4×1.005 + 3.95 = 17.47.
 var (
 	lines = []cart.Line{
 		{Number: 1, SKU: "A", SKUText: "a", Title: "Lantern", Kind: unit.Stocked, Quantity: 3, Price: pounds("2.50")},
@@ -62,10 +62,10 @@ var (
 
 func given(events ...Event) []Event { return append([]Event{isPlaced}, events...) }
 
-// binding is an order confirmed, its stock allocated.
+// binding is an order that is confirmed, with its stock allocated.
 func binding(events ...Event) []Event { return append(given(Confirmed{}, settledConfirm), events...) }
 
-// shippedAll has both parcels out, and stock has followed.
+// shippedAll is an order with both parcels shipped, and stock has recorded that.
 func shippedAll(events ...Event) []Event {
 	return append(binding(wholeParcel, StockSettled{Step: StepShipment, Ref: "p1"}, eastParcel, StockSettled{Step: StepShipment, Ref: "p2"}), events...)
 }
@@ -116,7 +116,7 @@ var placing = map[string]row{
 	"no return comes of it":                         {Given: []Event{isClaimed}, When: AdmitReturn{ReturnID: "r1"}, Refused: ErrNotFound},
 }
 
-// twoPlaces is an order of two lines of A, of which main holds 3 and east 1.
+// twoPlaces is an order of two lines of A: main holds 3 units for it, and east holds 1.
 func twoPlaces() Placed {
 	e := isPlaced
 	e.Lines = []cart.Line{

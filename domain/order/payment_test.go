@@ -6,7 +6,7 @@ import (
 	"daybook/domain/unit"
 )
 
-// tx is a transaction as recorded; pay asks for the same.
+// tx is the event that records a transaction, and pay is the command that asks for it.
 func tx(id unit.TransactionID, typ TransactionType, state TransactionState, amount string, parent unit.TransactionID) TransactionRecorded {
 	return TransactionRecorded{TransactionID: id, Type: typ, State: state, Amount: pounds(amount), Parent: parent}
 }

@@ -6,7 +6,7 @@ import (
 	"daybook/domain/unit"
 )
 
-// twoOfA comes back by return r1.
+// twoOfA is return r1, by which two units of A come back.
 var (
 	admitTwo = AdmitReturn{ReturnID: "r1", Currency: "GBP", Lines: []LineQuantity{{1, 2}, {5, 1}}}
 	twoOfA   = ReturnAdmitted{ReturnID: "r1", Lines: []LineQuantity{{1, 2}, {5, 1}}}
@@ -28,7 +28,7 @@ func admit(id unit.ReturnID, lines ...LineQuantity) AdmitReturn {
 	return AdmitReturn{ReturnID: id, Currency: "GBP", Lines: lines}
 }
 
-// reported is a refund of five pounds as the provider reported it.
+// reported is a refund of five pounds that the payment provider has reported.
 func reported(state TransactionState) Event {
 	return TransactionRecorded{TransactionID: "re", Type: Refund, State: state, Amount: pounds("5")}
 }

@@ -2,7 +2,7 @@ package order
 
 import "testing"
 
-// writing are rows of texts that commands need to be accepted with.
+// writing are cases of texts that a command may or may not have.
 var writing = map[string]row{
 	"a reason may have lines":            {Given: given(), When: Hold{"call back:\n\t12 o'clock"}, Then: []Event{PutOnHold{"call back:\n\t12 o'clock"}}},
 	"but must be seen":                   {Given: given(), When: Hold{"\u200b"}, Refused: facts(ErrTextInvalid, map[string]any{"field": "reason", "max_characters": 500})},

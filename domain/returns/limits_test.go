@@ -24,8 +24,8 @@ func credits(price string, quantities ...unit.Quantity) []CreditLine {
 	return made
 }
 
-// limiting are, for each command that adds to a sum, the last that fits and the
-// first that does not.
+// limiting has two rows for each command that adds to a sum: the largest command that fits, and the
+// smallest one that does not.
 var limiting = map[string]row{
 	"a return is of so many units":    {When: Request{ReturnID: "r", Currency: "GBP", Lines: lines(unit.MaxQuantity-1, 1)}, Then: []Event{Requested{ReturnID: "r", Currency: "GBP", Lines: numbered(lines(unit.MaxQuantity-1, 1))}}},
 	"and no more":                     {When: Request{ReturnID: "r", Currency: "GBP", Lines: lines(unit.MaxQuantity-1, 2)}, Refused: ErrUnitLimit.With("", map[string]any{"limit": unit.MaxQuantity, "units": unit.MaxQuantity - 1, "quantity": 2})},

@@ -18,8 +18,8 @@ func limit(room, quantity unit.Quantity) *rule.Rejection {
 	return ErrLimit.With("", facts{"limit": unit.MaxOnHand, "on_hand": unit.MaxOnHand - room, "quantity": quantity})
 }
 
-// limitRows are, for each command that adds to a sum, the last that fits and the
-// first that does not.
+// limitRows has two rows for each command that adds to a sum: the largest command that fits, and
+// the smallest one that does not.
 func limitRows() map[string]row {
 	most := unit.MaxQuantity
 	damaged := Adjusted{Key: lamp, Change: 5, Reason: Correction, Condition: Damaged}

@@ -15,9 +15,8 @@ import (
 	"daybook/domain/unit"
 )
 
-// machine carries out a script of random commands on one stock and holds every
-// step against the book: sums over all events since the beginning, made the
-// slow and plain way.
+// machine carries out a script of random commands on one stock. After every step it compares the
+// stock with the book, which adds up all events from the beginning in a slow and simple way.
 type machine struct {
 	fatalf func(format string, args ...any)
 	pick   func(name string, n int) int // 0 to n-1

@@ -158,7 +158,7 @@ func daybook(ctx context.Context, env Env, benchmark string, l load) (row Row, e
 	return row, env.Settle(ctx)
 }
 
-// makeTables makes the baselines' tables anew.
+// makeTables drops the tables of the baselines and makes them again.
 func makeTables(ctx context.Context, env Env, sql string) error {
 	if _, err := env.Pool.Exec(ctx, `DROP SCHEMA IF EXISTS baseline CASCADE; CREATE SCHEMA baseline;`+sql); err != nil {
 		return fmt.Errorf("baseline tables: %w", err)

@@ -30,7 +30,7 @@ func (noAnswers) Find(context.Context, string, string) (*commands.KeptAnswer, er
 }
 func (noAnswers) Keep(commands.KeptAnswer) {}
 
-// openNode is a node over a log in memory; around stands between it and its clients.
+// openNode starts a node over a log in memory. The handler around wraps the node's handler.
 func openNode(t *testing.T, around func(http.Handler) http.Handler) Env {
 	t.Helper()
 	store := memory.New()
@@ -79,7 +79,7 @@ func TestAFlashSaleSellsEveryUnitOnce(t *testing.T) {
 	}
 }
 
-// An API that says sold to one buyer too many must not pass for a fast one.
+// If an API sells more units than there are, the benchmark must return an error and not a result.
 func TestASaleThatIsAcknowledgedAndNotRecordedIsAFault(t *testing.T) {
 	t.Parallel()
 	var lies atomic.Int64
@@ -105,7 +105,7 @@ func TestAnAnswerThatIsNoneEndsTheRun(t *testing.T) {
 	}
 }
 
-// counting is a log on a server: it has made so many calls to it.
+// counting is a log that tells how many calls it has made to its server.
 type counting struct {
 	eventstore.Store
 	calls atomic.Uint64
@@ -113,7 +113,7 @@ type counting struct {
 
 const (
 	callsOfAppend = 3
-	callsOfOthers = 1_000_000 // of anything that is no append
+	callsOfOthers = 1_000_000 // all calls that are not appends
 )
 
 func (c *counting) Calls() uint64 { return c.calls.Load() }
@@ -133,8 +133,8 @@ func (c *counting) ReadAll(ctx context.Context, after eventstore.Position, filte
 	return c.Store.ReadAll(ctx, after, filter, limit)
 }
 
-// An engine with a server is told by the calls that its appends cost, and not by those
-// that the benchmark makes before and after them.
+// For an engine with a server, the result counts the calls that the appends made. It does not count
+// the calls that the benchmark makes before and after them.
 func TestAppendsTellTheirCalls(t *testing.T) {
 	t.Parallel()
 	log := &counting{Store: memory.New()}

@@ -133,7 +133,7 @@ func (d dataDir) prepareCluster(ctx context.Context, install installation, who i
 }
 
 // trustedHost is a line that initdb wrote for earlier versions of this program. It would let
-// everybody in without a password who can reach a port of the server.
+// everybody connect without a password who can reach a port of the server.
 var trustedHost = regexp.MustCompile(`(?m)^(host +(?:all|replication) +all +(?:127\.0\.0\.1/32|::1/128) +)trust$`)
 
 // rejectHosts changes those lines of an older cluster into refusals. It leaves all other
@@ -174,7 +174,7 @@ func (d dataDir) initialize(ctx context.Context, install installation, who ident
 	if err := os.Mkdir(unfinished, 0o700); err != nil {
 		return fmt.Errorf("initialize the database: %w", err)
 	}
-	defer os.RemoveAll(unfinished) // nothing after the rename; before it, the next start removes it
+	defer os.RemoveAll(unfinished) // after the rename there is nothing to remove; if this fails, the next start removes the folder
 	if err := who.own(unfinished); err != nil {
 		return err
 	}

@@ -17,11 +17,12 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// waitMax bounds every wait of these tests; none of them waits for it to pass.
+// waitMax is the longest time that these tests wait for anything. A test that passes never waits so
+// long.
 const waitMax = 3 * time.Minute
 
-// childEnv names the data directory of a child process of the tests: this test
-// binary, run again, which starts a server and holds it until it is killed.
+// childEnv is the environment variable with the data directory of a child process. The child is
+// this test binary, run again; it starts a server and keeps it until the test kills the child.
 const childEnv = "DAYBOOK_EMBEDDEDPG_CHILD"
 
 func TestMain(m *testing.M) {
@@ -66,7 +67,7 @@ func TestServerIsPrivateDurableAndSetAsAsked(t *testing.T) {
 	server := start(t, Config{Getenv: os.Getenv, DataDir: dir, Settings: map[string]string{
 		"commit_delay":     "2000",
 		"shared_buffers":   "32MB",
-		"listen_addresses": "*", // where it listens is not for the caller to change
+		"listen_addresses": "*", // the caller cannot change where the server listens
 	}})
 	for name, want := range map[string]string{
 		"listen_addresses": "", "commit_delay": "2000", "shared_buffers": "32MB", "data_checksums": "on",
@@ -88,9 +89,9 @@ func TestServerIsPrivateDurableAndSetAsAsked(t *testing.T) {
 	}
 }
 
-// Whoever can open the lock can hold it, and whoever reaches a port would be let
-// in; another user of the machine can do neither. Data of an earlier version is
-// mended when it is opened.
+// A user who can open the lock file can hold the lock, and a user who reaches a port could connect.
+// Other users of the machine can do neither. Data of an earlier version is corrected when it is
+// opened.
 func TestOtherUsersAreKeptOut(t *testing.T) {
 	t.Parallel()
 	dir := newDataDir(t)
@@ -191,8 +192,8 @@ func TestServerLeftWithoutParentIsStoppedFirst(t *testing.T) {
 	t.Parallel()
 	dir := newDataDir(t)
 	first := start(t, Config{Getenv: os.Getenv, DataDir: dir})
-	// What a killed parent leaves where nothing ends its children: a running
-	// server, and a lock nobody holds.
+	// On some systems nothing ends the children of a killed process. Then a server still runs,
+	// although no process holds the lock.
 	first.lock.release()
 
 	second := start(t, Config{Getenv: os.Getenv, DataDir: dir})
@@ -228,7 +229,7 @@ func TestStopOutOfTimeStillEndsTheServer(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := server.Stop(ended); err == nil {
-		// A small server may finish its fast shutdown first, which is as good.
+		// A small server may finish its fast shutdown first. That is fine, too.
 		t.Log("the fast shutdown was faster than the deadline")
 	}
 	server = start(t, Config{Getenv: os.Getenv, DataDir: dir})
@@ -237,7 +238,7 @@ func TestStopOutOfTimeStillEndsTheServer(t *testing.T) {
 	}
 }
 
-// A server that is frozen takes no signal but the one that kills.
+// A frozen server reacts only to the signal that kills it.
 func TestStopEndsAFrozenServer(t *testing.T) {
 	t.Parallel()
 	dir := newDataDir(t)
@@ -289,8 +290,8 @@ func TestLongPathGetsAShortSocket(t *testing.T) {
 	}
 }
 
-// newDataDir is a path that does not exist yet. Its parent lets other users
-// pass, as a parent outside a private home does.
+// newDataDir returns a path that does not exist yet. Other users may enter its parent, as they may
+// enter most folders outside a private home.
 func newDataDir(t *testing.T) string {
 	t.Helper()
 	parent := t.TempDir()
@@ -344,7 +345,7 @@ func query(t *testing.T, url, statement string) string {
 	return string(results[0].Rows[0][0])
 }
 
-// startChild runs a server in another process, which holds it until killed.
+// startChild runs a server in another process, which keeps it until the process is killed.
 func startChild(t *testing.T, dir string) (child *exec.Cmd, url string) {
 	t.Helper()
 	child = exec.CommandContext(t.Context(), os.Args[0])
@@ -376,7 +377,7 @@ func kill(t *testing.T, child *exec.Cmd) {
 	if err := child.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		t.Fatal(err)
 	}
-	child.Wait() //nolint:errcheck // it was killed, and says so
+	child.Wait() //nolint:errcheck // its error says that it was killed
 }
 
 // waitFor polls for a condition.

@@ -85,7 +85,7 @@ then start on a new, empty data directory with the other version and run
 type finder struct {
 	getenv   func(string) string
 	lookPath func(string) (string, error)
-	root     string // of the file system searched, "/" but in tests
+	root     string // of the file system that is searched; "/" outside tests
 }
 
 func newFinder(getenv func(string) string) finder {
@@ -176,7 +176,7 @@ func (f finder) folders(ctx context.Context) []string {
 	} {
 		matches, err := filepath.Glob(filepath.Join(f.root, pattern))
 		if err != nil {
-			continue // only a malformed pattern, and these are not
+			continue // the only error is a malformed pattern, and these patterns are correct
 		}
 		slices.SortFunc(matches, func(a, b string) int { return cmp.Compare(numberIn(b), numberIn(a)) })
 		for _, bin := range matches {

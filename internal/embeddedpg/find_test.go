@@ -124,9 +124,9 @@ func TestVersionIsReadFromTheServersWords(t *testing.T) {
 	}
 }
 
-// newMachine is a finder that sees only the servers given. Tests that use it
-// do not run in parallel: a program just written cannot be run while another
-// test starts a process, which for a moment holds the file open for writing.
+// newMachine returns a finder that sees only the given servers. Tests that use it do not run in
+// parallel: another test may start a process, which holds a new program open for writing for a
+// moment, and until then the program cannot be run.
 func newMachine(t *testing.T, servers map[string]int, env, config, path string) finder {
 	t.Helper()
 	root := t.TempDir()
@@ -171,7 +171,7 @@ func writeProgram(t *testing.T, path, line string) {
 	}
 }
 
-// The search path is the one that is given, not that of this process.
+// The finder uses the search path that it is given, and not the one of this process.
 func TestProgramsAreSearchedInTheGivenPath(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()

@@ -53,7 +53,7 @@ func TestRootKeepsDataThatOthersCannotReach(t *testing.T) {
 	}
 }
 
-// A data directory may be moved to where its user cannot reach it.
+// A user may move a data directory to a folder that the server's user cannot reach.
 func TestRootTakesOverDataMovedOutOfReach(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
@@ -111,8 +111,8 @@ func TestPlainUserRunsTheServer(t *testing.T) {
 	if got, want := query(t, startServerProcess(t, child), "SELECT text FROM entries"), "kept"; got != want {
 		t.Errorf("after root, the user reads %q, want %q", got, want)
 	}
-	// Its server outlives it for a moment, and the folder must not go before that
-	// is over; a start waits for it.
+	// The server runs for a moment after the process has ended. The folder must stay until then,
+	// and a start waits until the server has ended.
 	kill(t, child)
 	stop(t, start(t, Config{Getenv: os.Getenv, DataDir: dir}))
 }
@@ -142,7 +142,7 @@ func needRoot(t *testing.T) {
 	}
 }
 
-// needUserNamespaces skips where the kernel or a container forbids them.
+// needUserNamespaces skips the test if the kernel or a container forbids user namespaces.
 func needUserNamespaces(t *testing.T) {
 	t.Helper()
 	if runtime.GOOS != "linux" {
@@ -165,8 +165,9 @@ func number(t *testing.T, text string) int {
 	return n
 }
 
-// copyProgram puts a program where other users can run it. Another process does
-// it, so that none that this one starts holds the copy open for writing.
+// copyProgram copies a program to a folder where other users can run it. Another process makes the
+// copy. Otherwise a process that this one starts at the same time could hold the copy open for
+// writing, and then nobody can run it.
 func copyProgram(t *testing.T, from, to string) {
 	t.Helper()
 	if text, err := exec.CommandContext(t.Context(), "cp", from, to).CombinedOutput(); err != nil {

@@ -67,7 +67,7 @@ func awaitGone(ctx context.Context, cluster string, postmaster int) error {
 // the children notice that by themselves.
 func signalServer(running []int, postmaster int, sig syscall.Signal) {
 	if slices.Contains(running, postmaster) {
-		syscall.Kill(postmaster, sig) //nolint:errcheck // it fails only if the server is gone, which is what is wanted
+		syscall.Kill(postmaster, sig) //nolint:errcheck // it fails only if the server has ended already
 	}
 }
 

@@ -20,7 +20,7 @@ func TestServerLogKeepsWhatItIsAbout(t *testing.T) {
 	} {
 		var out bytes.Buffer
 		log := newServerLog(textLogger(&out))
-		// In pieces, as a pipe delivers it.
+		// The text is written in pieces, because a pipe delivers it so.
 		for _, piece := range []string{line[:5], line[5:], "\n"} {
 			if _, err := io.WriteString(log, piece); err != nil {
 				t.Fatal(err)

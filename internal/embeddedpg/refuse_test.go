@@ -110,7 +110,7 @@ func TestStalePIDFileOfAReusedNumberDoesNotBlock(t *testing.T) {
 	server := start(t, Config{Getenv: os.Getenv, DataDir: dir})
 	stop(t, server)
 
-	// Some process of the server's own user, which has the number by chance.
+	// Another process of the server's user has the number of the pid file by chance.
 	layout := dataDir{root: dir, cluster: filepath.Join(dir, clusterName)}
 	install, err := newFinder(os.Getenv).find(t.Context(), layout.cluster, 0)
 	if err != nil {
@@ -134,7 +134,7 @@ func TestStalePIDFileOfAReusedNumberDoesNotBlock(t *testing.T) {
 	}
 	defer func() {
 		stdin.Close() // ends the process
-		other.Wait()  //nolint:errcheck // how it ends does not matter
+		other.Wait()  //nolint:errcheck // it does not matter how the process ends
 	}()
 	if _, err := stdout.Read(make([]byte, 5)); err != nil {
 		t.Fatal(err)

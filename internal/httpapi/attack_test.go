@@ -19,9 +19,9 @@ import (
 type bodyRoute struct {
 	method, path string
 	limit        int
-	list         string            // a member of the body that is a list; empty if there is none
+	list         string            // the name of a member that is a list; empty if there is none
 	most         int               // items of the list
-	items        map[string]string // its items' members, and what type each is of; none if they are no objects
+	items        map[string]string // the type of each member of an item; empty if the items are not objects
 }
 
 func bodyRoutes(t *testing.T) []bodyRoute {
@@ -109,8 +109,9 @@ func TestEveryRouteBoundsItsBody(t *testing.T) {
 	}
 }
 
-// attacks are bodies that are larger inside than they look. said is what the
-// refusal has to say; of lists in lists either their depth or their number.
+// attacks are bodies that cost more to decode than their size suggests. The refusal must contain
+// the text said. For lists in lists said is empty, because the refusal may name their depth or
+// their number.
 func attacks(route bodyRoute) map[string]struct{ body, said string } {
 	fill := func(unit string) string { return strings.Repeat(unit, (route.limit-100)/len(unit)) }
 	all := map[string]struct{ body, said string }{
@@ -130,7 +131,7 @@ func attacks(route bodyRoute) map[string]struct{ body, said string } {
 	all["empty objects in its list, its name escaped"] = struct{ body, said string }{
 		strings.Replace(body, route.list, fmt.Sprintf(`\u%04x`, route.list[0])+route.list[1:], 1), "there may be more",
 	}
-	// As many items as there may be, each with a fault.
+	// Each of these bodies has the largest allowed number of items, and each item has a fault.
 	for name, item := range faultyItems(route) {
 		number := min(route.most, (route.limit-100)/(len(item)+1))
 		all["in each item "+name] = struct{ body, said string }{`{"` + route.list + `":[` + strings.TrimSuffix(strings.Repeat(item+",", number), ",") + `]}`, `"errors":[`}
@@ -147,7 +148,7 @@ func faultyItems(route bodyRoute) map[string]string {
 	}
 	var wrong []string
 	for name, kind := range route.items {
-		// Of the right type, so that it reaches what else the schema says of it.
+		// The value has the right type, so the check goes on to the other rules of the schema.
 		right := map[string]string{"integer": "-1e18", "number": "-1e18", "string": `"` + strings.Repeat("\\n", 300) + `"`, "boolean": "null"}[kind]
 		if right == "" {
 			right = "null"
@@ -170,8 +171,8 @@ func members(bytes int) string {
 	return b.String()
 }
 
-// A request may cost no more than a few times its size, and its answer is small,
-// however many faults it has.
+// A request may allocate only a few times its own size. Its answer is small, even if the body has
+// very many faults.
 func TestNoBodyCostsOutOfProportion(t *testing.T) {
 	handler := both(t) // not parallel: it counts what is allocated
 	lists := 0
@@ -199,8 +200,8 @@ func TestNoBodyCostsOutOfProportion(t *testing.T) {
 	}
 }
 
-// allocated counts the bytes that a piece of work allocates. Processor time goes
-// with it, and it does not depend on the machine.
+// allocated counts the bytes that a piece of work allocates. Processor time rises with that number,
+// but the number does not depend on the machine.
 func allocated(work func()) uint64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -209,7 +210,7 @@ func allocated(work func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// The most lines that a body may have, with a fault in every line.
+// The body has the largest allowed number of lines, and each line has a fault.
 func TestOfManyFaultsTwentyAreTold(t *testing.T) {
 	t.Parallel()
 	route := bodyRoute{method: "POST", path: "/v1/carts"}
@@ -227,7 +228,8 @@ func TestOfManyFaultsTwentyAreTold(t *testing.T) {
 	}
 }
 
-// Sixteen at once, each of the largest size: what stays in memory is bounded.
+// Sixteen bodies of the largest size come at once. Together they allocate a bounded number of
+// bytes.
 func TestManyLargeBodiesAtOnceFitIntoMemory(t *testing.T) {
 	handler := both(t)
 	route := bodyRoute{method: "POST", path: "/v1/carts", limit: httpapi.MaxBodyBytes, list: "lines"}
@@ -244,7 +246,7 @@ func TestManyLargeBodiesAtOnceFitIntoMemory(t *testing.T) {
 	}
 }
 
-// Numbers and names that other readers stumble over.
+// These are numbers and names that other JSON parsers read in different ways.
 func TestOddBodiesAreProblems(t *testing.T) {
 	t.Parallel()
 	handler := both(t)

@@ -24,8 +24,7 @@ type boundedInput struct {
 	}
 }
 
-// waits is a part with a route that takes large bodies and answers when it is told
-// to.
+// waits is a part with one route. The route takes large bodies, and it answers when leave lets it.
 func waits(entered chan<- struct{}, leave <-chan struct{}) Part {
 	return func(api huma.API) {
 		huma.Register(api, huma.Operation{OperationID: "wait", Method: http.MethodPost, Path: "/wait", MaxBodyBytes: MaxBodyBytes},
@@ -37,8 +36,8 @@ func waits(entered chan<- struct{}, leave <-chan struct{}) Part {
 	}
 }
 
-// A node that holds as many bytes of bodies as it may lets a request wait, and
-// refuses it after a time; what was held is free again afterwards.
+// If a node already holds as many bytes of bodies as it may, a further request waits, and is
+// refused after BodyWait. When the earlier requests are answered, their bytes are free again.
 func TestBodiesBeyondTheBudgetWaitAndAreRefused(t *testing.T) {
 	t.Parallel()
 	entered, leave := make(chan struct{}, 10), make(chan struct{})
@@ -57,7 +56,7 @@ func TestBodiesBeyondTheBudgetWaitAndAreRefused(t *testing.T) {
 			t.Fatalf("a body within the budget: answer %d", status)
 		}
 	}
-	begin() // the least budget is that of two bodies
+	begin() // the smallest budget has room for two bodies
 	begin()
 	refused := send(t, handler, "POST", "/wait", body)
 	if refused.Code != http.StatusServiceUnavailable || refused.Header().Get("Retry-After") == "" || !strings.Contains(refused.Body.String(), problem.CodeOverloaded) {
@@ -79,8 +78,8 @@ func TestBodiesBeyondTheBudgetWaitAndAreRefused(t *testing.T) {
 	}
 }
 
-// Few bodies are checked at once. A request that waits for it ends with its client,
-// and otherwise after a time.
+// Only a few bodies are checked at once. A request that waits for its check ends when its client
+// goes away, or after BodyWait.
 func TestChecksOfBodiesAreBounded(t *testing.T) {
 	t.Parallel()
 	b := newBodies(0, 50*time.Millisecond)
@@ -108,7 +107,8 @@ func TestChecksOfBodiesAreBounded(t *testing.T) {
 	}
 }
 
-// One who announces much and sends little holds little, so that others are served.
+// A client that announces a large body and sends little of it holds only little of the budget. So
+// other clients are served.
 func TestBodiesThatDoNotComeHoldLittle(t *testing.T) {
 	t.Parallel()
 	handler, err := New(Options{BodyBudget: 1, BodyWait: 50 * time.Millisecond}, echo, waits(nil, nil))
@@ -156,8 +156,7 @@ func TestABodyIsReadInPieces(t *testing.T) {
 	}
 }
 
-// A route whose body has no bound is a mistake that is found when the program
-// starts.
+// If a route has a body without a limit, the program does not start.
 func TestARouteWithoutBoundsIsRefused(t *testing.T) {
 	t.Parallel()
 	type list struct {

@@ -29,7 +29,7 @@ func (noAnswers) Find(context.Context, string, string) (*commands.KeptAnswer, er
 }
 func (noAnswers) Keep(commands.KeptAnswer) {}
 
-// both is a handler of both APIs, over an empty log.
+// both returns a handler of both APIs over an empty log.
 func both(t *testing.T) http.Handler {
 	t.Helper()
 	service := commands.NewService(memory.New(), commands.DefaultPolicy(), time.Now, aggregate.Options{})
@@ -113,8 +113,9 @@ func describes(operation map[string]any, name string) bool {
 	})
 }
 
-// A header's values have no name in the document, so ogen makes a type of them for each
-// operation, and then gives one operation the other's: its client did not compile.
+// The document must not list the values of an answer's header. Such a list has no name, so ogen
+// makes a type of it for each operation. Then it confuses these types, and the client that it makes
+// does not compile.
 func TestNoHeaderOfAnAnswerListsItsValues(t *testing.T) {
 	t.Parallel()
 	doc := document(t)
@@ -137,8 +138,8 @@ func TestNoHeaderOfAnAnswerListsItsValues(t *testing.T) {
 	}
 }
 
-// A header that the answers of an operation always have is said to be required, so that a
-// client in a typed language need not ask whether it is there.
+// If the answers of an operation always have a header, the document says that it is required. So a
+// client in a typed language need not check whether it is there.
 func TestHeadersThatAreAlwaysSentAreRequired(t *testing.T) {
 	t.Parallel()
 	sometimes := []string{"Idempotency-Replayed", "Daybook-More", "read-stream Daybook-Position", "list-events Daybook-Position"}
@@ -172,8 +173,8 @@ func TestHeadersThatAreAlwaysSentAreRequired(t *testing.T) {
 	}
 }
 
-// An answer that is a list has at most as many items as its limit says. Those without
-// a limit are as long as something that is bounded elsewhere.
+// A list in an answer has at most as many items as the parameter limit says. A list without this
+// parameter has another bound, which is named here.
 func TestEveryListOfTheDocumentIsBounded(t *testing.T) {
 	t.Parallel()
 	bounded := map[string]string{
@@ -264,7 +265,8 @@ func TestEveryReferenceOfTheDocumentLeadsSomewhere(t *testing.T) {
 	}
 }
 
-// lengths says how long the server lets a text be, by its name in requests.
+// lengths has the longest text that the server accepts for each member of a request, by the
+// member's name.
 var lengths = map[string]int{
 	"sku": unit.MaxSKU, "sku_prefix": unit.MaxSKU,
 	"title": unit.MaxTitle,
@@ -276,8 +278,8 @@ var lengths = map[string]int{
 	"currency": len("GBP"),
 }
 
-// A client that keeps to the document's lengths is not refused by the server's,
-// and the other way round.
+// The document has the same maximum lengths as the server. So the server accepts every length that
+// the document allows, and no other.
 func TestTheDocumentSaysTheLengthsOfTheServer(t *testing.T) {
 	t.Parallel()
 	doc := document(t)

@@ -51,7 +51,8 @@ func raw(t *testing.T, address, request string) (status int, body string) {
 	return answer.StatusCode, string(text)
 }
 
-// A browser that was led here by somebody else's name sends that name.
+// If another site makes its own name point to this server, a browser sends that name as the host.
+// Such a request is refused.
 func TestOnlyRequestsForThisServersNamesAreServed(t *testing.T) {
 	t.Parallel()
 	address := serveHosts(t, "Shop.Example.", "192.0.2.7", "2001:db8::1")
@@ -105,8 +106,8 @@ func TestARequestForAnotherHostIsRefusedInEveryForm(t *testing.T) {
 	}
 }
 
-// Before routing: nothing here, not even which addresses there are, is told to
-// somebody else's page.
+// A page of another site must learn nothing, not even which paths exist. So its requests are
+// refused before routing.
 func TestAnotherHostLearnsNothing(t *testing.T) {
 	t.Parallel()
 	handler := newTestHandler(t, io.Discard)
@@ -153,8 +154,8 @@ func TestAPublicHostIsANameOrAnAddress(t *testing.T) {
 	}
 }
 
-// What is refused before routing is refused within bounds, and says what is too
-// much.
+// A request line or header that is too large is refused before routing. The answer is small and
+// says what is too large.
 func TestWhatPrecedesABodyIsBounded(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer

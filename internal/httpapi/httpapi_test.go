@@ -32,7 +32,7 @@ type echoOutput struct {
 	}
 }
 
-// echo is a part with one route, which answers with the name in its path.
+// echo is a part with one route. The route answers with the name that is in its path.
 func echo(api huma.API) {
 	huma.Register(api, huma.Operation{OperationID: "echo", Method: http.MethodPost, Path: "/echo/{name}"},
 		func(_ context.Context, in *echoInput) (*echoOutput, error) {

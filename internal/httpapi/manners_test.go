@@ -42,8 +42,8 @@ func fromPage(t *testing.T, handler http.Handler, method, target, origin string,
 	return w
 }
 
-// Pages of the sites that are named may read and write, and read the headers that matter.
-// Those of other sites may not, and nobody may with credentials.
+// Pages of the allowed sites may read and write, and they may read the important headers. Pages of
+// other sites may not. No page may send credentials.
 func TestPagesOfNamedSitesMayUseTheAPI(t *testing.T) {
 	t.Parallel()
 	handler := sharedHandler(t, thing)
@@ -123,8 +123,8 @@ type largeOutput struct {
 	Body        []byte
 }
 
-// large is a part with answers that are worth compressing, and a live stream that sends
-// its next message when it is told to.
+// large is a part with large answers, which are compressed, and a live stream, which sends its next
+// message when the test lets it.
 func large(next <-chan struct{}) Part {
 	return func(api huma.API) {
 		for path, kind := range map[string]string{"/v1/json": "application/json", "/v1/lines": "application/x-ndjson", "/v1/image": "image/png"} {
@@ -148,8 +148,8 @@ func large(next <-chan struct{}) Part {
 	}
 }
 
-// A client that takes gzip gets large JSON in it, with an ETag of its own; what it unpacks
-// is what others get. Its ETag is known again.
+// A client that accepts gzip gets large JSON compressed. The unpacked body is the body that other
+// clients get, but the ETag is another one. The server recognizes this ETag in If-None-Match.
 func TestLargeAnswersAreCompressed(t *testing.T) {
 	t.Parallel()
 	handler, err := New(Options{PublicHosts: []string{"example.com"}}, large(nil), thing)
@@ -200,8 +200,8 @@ func TestLargeAnswersAreCompressed(t *testing.T) {
 	}
 }
 
-// Each message of a live stream arrives before the next is sent, for clients that take
-// gzip too.
+// Each message of a live stream arrives before the next one is sent, also if the client accepts
+// gzip.
 func TestALiveStreamIsNotCompressed(t *testing.T) {
 	t.Parallel()
 	next := make(chan struct{})

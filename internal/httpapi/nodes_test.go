@@ -141,7 +141,8 @@ func TestAKeyIsGoodOnEveryNode(t *testing.T) {
 	one.must("PUT", "/v1/products/MUG", `{"title":"Mug","prices":[{"amount":"2.50","currency":"GBP"}]}`)
 	received := one.must("POST", "/v1/stock/MUG/main/receipts", `{"quantity":5}`, keyHeader, "k1")
 
-	// Before the answer is written, and after.
+	// The second node replays the answer before the first node has written it to the database, and
+	// also after.
 	for _, when := range []string{"at once", "later"} {
 		again := two.must("POST", "/v1/stock/MUG/main/receipts", `{"quantity":5}`, keyHeader, "k1")
 		if again.body["on_hand"] != 5.0 || again.header.Get("Idempotency-Replayed") != "true" {

@@ -9,8 +9,8 @@ import (
 	"daybook/internal/problem"
 )
 
-// wholeMembers are the places of the whole numbers in the bodies of a route: each as a
-// body with N in place of the number, by its pointer.
+// wholeMembers has an entry for each whole number in the body of a route. The key is the number's
+// JSON pointer, and the value is a body with N instead of the number.
 func wholeMembers(t *testing.T, doc map[string]any, schema map[string]any) map[string]string {
 	t.Helper()
 	found := map[string]string{}
@@ -32,8 +32,8 @@ func wholeMembers(t *testing.T, doc map[string]any, schema map[string]any) map[s
 	return found
 }
 
-// A whole number may be written as 5.0 or 1e3. One that does not fit, or is not whole, is
-// named by its place in the body. This goes for each number of each body.
+// A whole number may be written as 5.0 or 1e3. If it is too large or is not whole, the refusal
+// names its place in the body. The test tries each number of each body.
 func TestWholeNumbersAreReadAsJSONHasThem(t *testing.T) {
 	t.Parallel()
 	handler := both(t)

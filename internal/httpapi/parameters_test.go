@@ -12,14 +12,14 @@ import (
 	"daybook/internal/problem"
 )
 
-// operation is a route as the document describes it.
+// operation is an operation of the document.
 type operation struct {
 	method, path string
 	described    map[string]any
 }
 
-// operations are all of the document under /v1, with something in place of each parameter
-// of their paths.
+// operations returns all operations of the document under /v1. Each parameter in a path has a
+// value.
 func operations(t *testing.T) []operation {
 	t.Helper()
 	doc := document(t)
@@ -39,7 +39,7 @@ func operations(t *testing.T) []operation {
 	return all
 }
 
-// parameters are those of an operation in the query or in the path.
+// parameters returns the parameters that an operation has in the query or in the path.
 func (o operation) parameters(in string) (all []map[string]any) {
 	listed, _ := o.described["parameters"].([]any)
 	for _, parameter := range listed {
@@ -50,7 +50,7 @@ func (o operation) parameters(in string) (all []map[string]any) {
 	return all
 }
 
-// refusal sends a request without a body and reads the problem it is answered with.
+// refusal sends a request without a body and returns the problem in the answer.
 func refusal(t *testing.T, handler http.Handler, method, target string, headers ...string) (int, problem.Document) {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, target, http.NoBody)
@@ -72,14 +72,14 @@ func names(d problem.Document, in, parameter string) bool {
 	return slices.ContainsFunc(d.Errors, func(e problem.Invalid) bool { return e.In == in && e.Parameter == parameter && e.Detail != "" })
 }
 
-// On every operation, a parameter of the query that is unknown, given twice or no text is
-// refused and named.
+// Every operation refuses a query parameter that is unknown, that is given twice, or that is not
+// valid UTF-8. The refusal names the parameter.
 func TestEveryOperationNamesWhatIsWrongInItsQuery(t *testing.T) {
 	t.Parallel()
 	handler := both(t)
 	parameters := 0
 	for _, op := range operations(t) {
-		wrong := map[string]string{ // by query: the parameter that is to be named
+		wrong := map[string]string{ // the parameter that the refusal must name, by query
 			"colour=red": "colour", "colour": "colour", "colour=%zz": "colour", "%00=1": "%00", "=1": "",
 		}
 		for _, parameter := range op.parameters("query") {
@@ -138,8 +138,8 @@ func TestEveryOperationNamesWhatIsWrongInItsPath(t *testing.T) {
 	}
 }
 
-// A header that is given twice is refused, because the second would be lost. Those that
-// are lists may have several lines.
+// A header that is given twice is refused, because the second value would be lost. A header that is
+// a list may have several lines.
 func TestAHeaderThatIsGivenTwiceIsNamed(t *testing.T) {
 	t.Parallel()
 	handler := both(t)
@@ -155,14 +155,14 @@ func TestAHeaderThatIsGivenTwiceIsNamed(t *testing.T) {
 	}
 }
 
-// Whoever gives a wrong date, time, number or yes-or-no learns which form is wanted.
+// If a date, time, number or boolean is wrong, the refusal says which form is expected.
 func TestAWrongValueNamesTheFormThatIsWanted(t *testing.T) {
 	t.Parallel()
 	handler := both(t)
 	times, days := 0, 0
 	for _, op := range operations(t) {
 		if op.described["requestBody"] != nil {
-			continue // what is wrong with the body is told first
+			continue // faults of the body are reported first
 		}
 		for _, parameter := range slices.Concat(op.parameters("query"), op.parameters("header")) {
 			name, _ := parameter["name"].(string)
@@ -220,8 +220,8 @@ func sendForm(t *testing.T, handler http.Handler, route bodyRoute, body string, 
 	return w.Code, got
 }
 
-// A body that is compressed, or in another charset, is refused by its headers on every
-// route, before it is read as what it is not.
+// Every route refuses a body that is compressed or has another charset, as its headers say.
+// Otherwise the server would read such a body wrongly.
 func TestOnlyPlainJSONInUTF8IsTaken(t *testing.T) {
 	t.Parallel()
 	handler := both(t)

@@ -17,13 +17,13 @@ import (
 	"daybook/internal/resource"
 )
 
-// twin is the read that shows what a command answers with.
+// twin is the read that shows the same thing as the answer of a command.
 type twin struct {
-	path   string // of the read, or of a list that has it among its items
-	member string // of the command's answer that is the thing; empty: the answer is
+	path   string // of the read, or of a list that has the thing as an item
+	member string // the member of the command's answer that is the thing; empty if the whole answer is the thing
 }
 
-// twins are those of commands whose path does not tell it.
+// twins has the twins of those commands whose path does not tell the twin.
 var twins = map[string]twin{
 	"checkout-cart":       {"/v1/orders/{order_id}", "order"},
 	"ship-order":          {"/v1/orders/{order_id}", "order"},
@@ -37,7 +37,7 @@ var twins = map[string]twin{
 	"dismiss-process":     {"/v1/processes", ""},
 }
 
-// twinOf finds the read of the thing that a command's path names or makes.
+// twinOf finds the read of the thing that a command changes or makes, from the command's path.
 func twinOf(doc map[string]any, id, path string) (twin, bool) {
 	if pair, told := twins[id]; told {
 		return pair, true
@@ -102,7 +102,7 @@ func memberOf(doc, schema map[string]any, name string) map[string]any {
 	return member
 }
 
-// A client needs one type for a thing, whether it changes it or reads it.
+// A command and a read show a thing in the same form. So a client needs only one type for it.
 func TestACommandAndAReadOfTheSameThingHaveOneSchema(t *testing.T) {
 	t.Parallel()
 	doc := document(t)
@@ -131,7 +131,7 @@ func TestACommandAndAReadOfTheSameThingHaveOneSchema(t *testing.T) {
 	}
 }
 
-// What a list says of a thing, it says in the form in which a single answer says it.
+// If a list and a single answer both have a member, the member has the same form in both.
 func TestAListShowsThingsInTheFormOfASingleAnswer(t *testing.T) {
 	t.Parallel()
 	doc := document(t)
@@ -167,7 +167,7 @@ func TestAListShowsThingsInTheFormOfASingleAnswer(t *testing.T) {
 	}
 }
 
-// form is a schema without its words.
+// form is a schema without its description.
 func form(t *testing.T, schema any) string {
 	t.Helper()
 	plain := maps.Clone(schema.(map[string]any)) //nolint:forcetypeassert // of a document
@@ -179,8 +179,8 @@ func form(t *testing.T, schema any) string {
 	return string(text)
 }
 
-// The domain's types are the form of events, which are stored. Answers have types of their
-// own, so that they do not change with a State.
+// The types of the domain give stored events their form. Answers have their own types, so they do
+// not change when a State of the domain changes.
 func TestNoTypeOfTheDomainStandsInAnAnswer(t *testing.T) {
 	t.Parallel()
 	doc := document(t)
@@ -215,7 +215,7 @@ func TestNoTypeOfTheDomainStandsInAnAnswer(t *testing.T) {
 	}
 }
 
-// story runs commands and compares what each answers with what a read answers at the
+// story runs commands. It compares the answer of each command with the answer of a read at the
 // command's position.
 type story struct {
 	*node
@@ -223,8 +223,9 @@ type story struct {
 	ran  map[string]bool // "POST /v1/carts/{cart_id}/lines"
 }
 
-// do runs a command. read is the address of the thing, member the answer's member that is
-// the thing (empty: all of it).
+// do runs a command and compares its answer with a read. read is the path of the read. member is
+// the member of the command's answer that is the thing; if it is empty, the whole answer is the
+// thing.
 func (s *story) do(method, template, path, body, member, read string, as any) {
 	s.Helper()
 	s.keys++
@@ -246,14 +247,15 @@ func (s *story) do(method, template, path, body, member, read string, as any) {
 	if got := s.withoutReadsOnly(shown.text, as); !bytes.Equal(got, wrote) {
 		s.Errorf("%s %s answers\n%s\nand a read\n%s\nwhich is, but for what only reads tell,\n%s", method, path, wrote, shown.text, got)
 	}
-	// The rest of a tag names the body, and a read's has more members.
+	// Only the first part of the ETag is compared. The rest depends on the body, and the body of a
+	// read has more members.
 	wroteAt, _, _ := strings.Cut(answer.header.Get("ETag"), ".")
 	if readAt, _, _ := strings.Cut(shown.header.Get("ETag"), "."); wroteAt != readAt {
 		s.Errorf("%s %s: the revision of the ETag is %s, and %s when it is read", method, path, wroteAt, readAt)
 	}
 }
 
-// withoutReadsOnly is a read's answer without the members that only reads tell.
+// withoutReadsOnly returns the answer of a read without the members that only reads have.
 func (s *story) withoutReadsOnly(text string, as any) []byte {
 	s.Helper()
 	into := reflect.New(reflect.TypeOf(as))
@@ -318,7 +320,7 @@ func (s *story) giveBack(method, rest, id, path, body string) {
 	s.do(method, "/v1/returns/{return_id}"+rest, "/v1/returns/"+id+path, body, "", "/v1/returns/"+id, resource.Return{})
 }
 
-// placed makes an order of three mugs, some sold by another line.
+// placed makes an order of two lines of mugs and a service.
 func (s *story) placed(id, more string) {
 	s.Helper()
 	cart := "cart-of-" + id
@@ -329,8 +331,8 @@ func (s *story) placed(id, more string) {
 		"order", "/v1/orders/"+id, resource.Order{})
 }
 
-// Every command answers with what a read shows at its position: the same members, in the
-// same form, with the same values.
+// Every command answers with the same members, forms and values as a read at the command's
+// position.
 func TestACommandAnswersWithWhatIsReadAtItsPosition(t *testing.T) {
 	t.Parallel()
 	s := &story{node: openNode(t, openDatabase(t)), ran: map[string]bool{}}
@@ -381,13 +383,14 @@ func (s *story) ofStock() {
 	s.stock("POST", "/shipments", "/shipments", `{"order_id":"x-2","shipment_id":"p-x","quantity":1}`, "")
 	s.stock("POST", "/returns", "/returns", `{"return_id":"y-1","quantity":1,"condition":"damaged"}`, "")
 	s.stock("POST", "/expirations", "/expirations", "", "")
-	// More is promised than is there.
+	// More units are promised than are there.
 	s.stockAt("west", "PUT", "/policy", "/policy", `{"safety_stock":0,"backorder_limit":3,"reorder_point":0}`, "")
 	s.stockAt("west", "POST", "/allocations", "/allocations", `{"order_id":"x-3","quantity":3}`, "")
 	s.stockAt("west", "PUT", "/policy", "/policy", `{"safety_stock":4,"backorder_limit":1,"reorder_point":0}`, "")
 }
 
-// reservation compares what an extension answers of a reservation with the list's entry.
+// reservation extends a reservation and compares the reservation in the answer with the entry in
+// the list.
 func (s *story) reservation(id string) {
 	s.Helper()
 	answer := s.must("PATCH", "/v1/stock/mug/main/reservations/"+id, `{"hold_seconds":7000}`, "Content-Type", "application/json")
@@ -464,5 +467,5 @@ func (s *story) ofReturns() {
 	s.giveBack("POST", "/refunds", "b-1", "/refunds", `{"transaction_id":"rf-1","amount":{"amount":"7.5","currency":"GBP"},"provider":"stripe"}`)
 	s.giveBack("POST", "/close", "b-1", "/close", "")
 	s.do("POST", "/v1/returns", "/v1/returns", `{"return_id":"b-4","currency":"GBP","lines":[{"sku":"mug","quantity":1,"price":"2"}]}`, "", "/v1/returns/b-4", resource.Return{})
-	s.order("POST", "/archive", "o-1", "/archive", "", "") // with what came back
+	s.order("POST", "/archive", "o-1", "/archive", "", "") // because the order now also shows what came back
 }

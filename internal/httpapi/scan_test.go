@@ -38,7 +38,7 @@ type scannedInput struct {
 	}
 }
 
-// scanned are bodies, and how many faults each has.
+// scanned has the number of faults of each body.
 var scanned = map[string]int{
 	`{"text":"abc"}`: 0,
 	`{"text":"abc","choice":"b","when":"2020-01-02T03:04:05Z","number":9,"yes":true,"least":["a","b"],"items":[{"id":1},{"id":2,"fine":false}],"inner":{"na/me":"x"}}`: 0,
@@ -53,7 +53,7 @@ var scanned = map[string]int{
 	`{"text":"abc","inner":{}}`: 1, `{"text":"abc","inner":{"na/me":"abcd","b":1}}`: 2, `{"te\u0078t":"abc","a":1,"b":2}`: 2,
 }
 
-// asHuma is how huma's validation says a fault.
+// asHuma is a fault in the words of huma's validation.
 func asHuma(fault problem.Invalid) string {
 	if fault.Detail != "required" {
 		return fault.Detail
@@ -62,7 +62,7 @@ func asHuma(fault problem.Invalid) string {
 	return fmt.Sprintf(validation.MsgExpectedRequiredProperty, pointer.LastToken())
 }
 
-// The scan tells the same faults as huma's own validation, for which it stands in.
+// The scan replaces huma's validation, so it must report the same faults.
 func TestTheScanFindsWhatTheSchemaForbids(t *testing.T) {
 	t.Parallel()
 	problem.Install()

@@ -22,7 +22,7 @@ type thingOutput struct {
 	}
 }
 
-// thing is a part that shows one thing at one revision in several bodies.
+// thing is a part with several answers that show one thing at one revision.
 func thing(api huma.API) {
 	show := func(extra string) *thingOutput {
 		out := &thingOutput{ETag: `"5"`}
@@ -35,8 +35,8 @@ func thing(api huma.API) {
 		func(context.Context, *struct{}) (*thingOutput, error) { return show("changed"), nil })
 }
 
-// A thing at one revision has several bodies: as a read shows it, with what was asked for
-// beside it, and as a command's answer. No two share an ETag.
+// One thing at one revision has several bodies: the answer of a read, the same with more members
+// that the client asked for, and the answer of a command. Each of them has its own ETag.
 func TestTwoBodiesNeverShareATag(t *testing.T) {
 	t.Parallel()
 	handler, err := New(Options{PublicHosts: []string{"example.com"}}, thing)

@@ -8,8 +8,8 @@ import (
 	"daybook/internal/problem"
 )
 
-// Readers of the document learn of each member what it means, and see an example of each
-// value whose form is not told otherwise.
+// The document describes the meaning of each member. It has an example for each value whose form is
+// not clear from the schema.
 func TestEveryMemberIsDescribedAndHasAnExample(t *testing.T) {
 	t.Parallel()
 	doc := document(t)
@@ -83,8 +83,8 @@ func wrongExample(schema map[string]any) any {
 	return nil
 }
 
-// showsItsForm tells of a schema whether a reader sees a value of it: an example, all its
-// values, or the members that it is made of.
+// showsItsForm tells whether a schema shows what its values look like: by an example, by a list of
+// all values, or by its members.
 func showsItsForm(schema map[string]any) bool {
 	if items, is := schema["items"].(map[string]any); is && schema["examples"] == nil {
 		schema = items
@@ -100,18 +100,18 @@ func showsItsForm(schema map[string]any) bool {
 // notAnswered are problems that no operation of the document lists, and why.
 var notAnswered = map[string]string{
 	problem.CodeMethod: "is of addresses, whose other methods the document has",
-	// What the body's schema forbids never reaches the rules.
+	// The schema of the body already forbids these, so the rules never see them.
 	"cart-quantity-invalid": "schema", "cart-kind-unknown": "schema", "cart-policy-unknown": "schema", "line-quantity-invalid": "schema",
 	"product-kind-unknown": "schema", "return-quantity-invalid": "schema", "return-disposition-invalid": "schema",
 	"stock-condition-unknown": "schema", "stock-reason-unknown": "schema", "stock-policy-invalid": "schema", "transaction-invalid": "schema",
 	"return-empty": "schema",
-	// What the API fills in itself.
+	// The API fills in these values itself.
 	"cart-price-negative": "prices are the catalogue's", "cart-hold-until-missing": "the deadline is the shop's",
-	// What only the processes ask for.
+	// Only processes send the commands that are refused in this way.
 	"order-empty": "process", "order-exists": "process", "order-currency-mixed": "process", "order-stock-not-held": "process",
 }
 
-// A new code is answered by some operation, or it is said why not.
+// Each problem code is listed by an operation, or notAnswered says why it is not.
 func TestEveryProblemIsListedByAnOperation(t *testing.T) {
 	t.Parallel()
 	doc := document(t)

@@ -11,7 +11,7 @@ type Match string
 
 // The ends of matching a line.
 const (
-	MatchExact      Match = "exact_line"               // a line of that quantity and price, of which nothing has come back
+	MatchExact      Match = "exact_line"               // the customer has a line of that quantity and price, and nothing of it has come back
 	MatchCovered    Match = "covered"                  // the customer still has enough units
 	MatchPartly     Match = "partly_covered"           // the customer has fewer units than come back
 	MatchNoSale     Match = "no_earlier_sale"          // the customer has none
@@ -40,11 +40,11 @@ type Matching struct {
 	Tally map[Match]Tally
 }
 
-// MatchCancellations finds what each cancellation takes back, in the order of the invoices.
-// No cancellation names its sale, so it searches by customer and SKU. It takes a line of the
-// same quantity and price of which nothing has come back, if there is one. Otherwise it takes
-// what the customer still has. In both cases the newest sale comes first. A sale's units are
-// taken back once.
+// MatchCancellations finds what each cancellation takes back, in the order of the invoices. No
+// cancellation names its sale, so it searches by customer and SKU. It takes a line of the same
+// quantity and price, if there is one and nothing of it has come back. Otherwise it takes what the
+// customer still has. In both cases the newest sale comes first. A sale's units are taken back
+// once.
 func MatchCancellations(invoices []Invoice) Matching {
 	m := Matching{Links: map[int][][]Link{}, Tally: make(map[Match]Tally)}
 	held := map[customerSKU][]soldLine{}

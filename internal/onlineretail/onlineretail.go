@@ -3,8 +3,7 @@
 // knows what kind each invoice is, what stock must have been there before the
 // first one, and which earlier sales a cancellation takes back.
 //
-// It does no I/O but to read what it is given, and it imports nothing into
-// anything: that is the business of commands/importer.
+// It only reads what it is given. It records nothing: commands/importer does that.
 package onlineretail
 
 import (
@@ -23,7 +22,7 @@ var Columns = [...]string{"InvoiceNo", "StockCode", "Description", "Quantity", "
 // otherNames are the names of columns in "Online Retail II" and its copies.
 var otherNames = map[string]string{"Invoice": "InvoiceNo", "Price": "UnitPrice", "Customer ID": "CustomerID"}
 
-// Currency is that of every price in the layout.
+// Currency is the currency of every price in the layout.
 const Currency unit.Currency = "GBP"
 
 // Kind is what an invoice means. The names are those in the file of expected totals.

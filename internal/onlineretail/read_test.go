@@ -240,9 +240,9 @@ func TestQuarantineSetsWholeInvoicesAside(t *testing.T) {
 		row1("536365", "85123A", "A", "six", "2.55", "17850")+ // 3 bad
 		sale("536366")+ // 4 good
 		sale("536367")+ // 5 of a bad invoice
-		unclosed+ // 6 bad, and costs nothing but itself
+		unclosed+ // 6 bad, and no other row is excluded with it
 		sale("536368")+ // 7 good
-		"?,what is this\n"+ // 8 of nobody knows: its neighbours are in doubt
+		"?,what is this\n"+ // 8 has no readable invoice number, so the invoices before and after it are excluded
 		sale("536369")+ // 9 the neighbour after
 		sale("536370")+ // 10 good
 		sale("536371")+ // 11
@@ -334,8 +334,8 @@ func TestMatchingTakesTheNewestSaleAndEachUnitOnce(t *testing.T) {
 	}
 }
 
-// FuzzRecords holds our records against encoding/csv: where that reads a file
-// of eight columns to its end, we read the same.
+// FuzzRecords compares our reader with encoding/csv. If encoding/csv reads a file of eight columns
+// to its end, our reader must return the same records.
 func FuzzRecords(f *testing.F) {
 	f.Add("a,b,c,d,e,f,g,h\n")
 	f.Add("a,\"b\nb\",c,d,e,f,g,\"h\"\"h\"\r\n\n1,2,3,4,5,6,7,8")

@@ -18,7 +18,7 @@ import (
 	"daybook/domain/unit"
 )
 
-// dataFile opens a file of the real data, or skips the test where it is absent.
+// dataFile opens a file of the real data. It skips the test if the file is missing.
 func dataFile(t testing.TB, name string) *os.File {
 	t.Helper()
 	dir := os.Getenv("DAYBOOK_DATA")
@@ -228,7 +228,8 @@ func TestRealCancellationsAreMatchedAsKnown(t *testing.T) {
 			t.Errorf("%s: got %+v, want %+v", match, got, w)
 		}
 	}
-	// A sale's units come back once, to its own customer, as the same goods.
+	// The units of a sale come back at most once. They come from the customer who bought them, and
+	// they are the same goods.
 	type saleLine struct{ invoice, line int }
 	back := map[saleLine]unit.Quantity{}
 	for i, lines := range matching.Links {

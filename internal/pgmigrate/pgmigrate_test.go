@@ -49,7 +49,7 @@ func TestAMigrationThatWaitsForALongReaderDoesNotHoldUpWriters(t *testing.T) {
 	reader := readLong(t, pool)
 	migrated := make(chan error, 1)
 	go func() { migrated <- Up(t.Context(), pool, scripts(make1, change), "versions") }()
-	for waits := false; !waits; { // the migration's lock is queued
+	for waits := false; !waits; { // the migration waits for its lock
 		if err := pool.QueryRow(t.Context(), "SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'used'::regclass AND NOT granted)").Scan(&waits); err != nil {
 			t.Fatal(err)
 		}

@@ -22,7 +22,8 @@ type mug struct {
 	}
 }
 
-// A planted difference of each kind is found. A correct response is not reported.
+// A response that differs from the document is reported, for each kind of difference. A correct
+// response is not.
 func TestADifferenceFromTheDocumentIsFound(t *testing.T) {
 	t.Parallel()
 	handler, err := httpapi.New(httpapi.Options{Version: "test", PublicHosts: []string{"example.com"}}, func(api huma.API) {
@@ -79,8 +80,7 @@ func TestADifferenceFromTheDocumentIsFound(t *testing.T) {
 	}
 }
 
-// An answer without a header that it always has is found, and so is one whose header has
-// another form.
+// An answer is reported if it lacks a required header, or if a header has the wrong form.
 func TestAMissingHeaderIsFound(t *testing.T) {
 	t.Parallel()
 	handler, err := httpapi.New(httpapi.Options{Version: "test", PublicHosts: []string{"example.com"}}, func(api huma.API) {
