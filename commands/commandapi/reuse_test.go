@@ -57,6 +57,7 @@ var keyedRequests = map[string]keyed{
 	"patch-cart":       {after: "cart", path: "/v1/carts/c", body: `{"country":"France"}`, other: `{"country":"EIRE"}`},
 	"remove-cart-line": {after: "cart", path: "/v1/carts/c/lines/1"},
 	"checkout-cart":    {after: "cart", path: "/v1/carts/c/checkout", body: `{"confirm":true,"payment":{}}`, other: `{"hold_seconds":60}`},
+	"merge-cart":       {after: "cart", path: "/v1/carts/c/merge", body: `{"from":"guest"}`, first: guest},
 	"abandon-cart":     {after: "cart", path: "/v1/carts/c/abandon", body: `{"reason":"a"}`, other: `{"reason":"b"}`},
 	"expire-cart":      {after: "cart", path: "/v1/carts/c/expire", first: func(s *keyShop) { s.pass(60 * 24 * time.Hour) }},
 
@@ -135,6 +136,10 @@ var stages = []struct{ name, method, path, body string }{
 
 func reserved(s *keyShop) {
 	s.must("POST", "/v1/stock/MUG/main/reservations", `{"order_id":"x","reservation_id":"res","quantity":2,"hold_seconds":3600}`, "Idempotency-Key", "reserved")
+}
+
+func guest(s *keyShop) {
+	s.must("POST", "/v1/carts", `{"cart_id":"guest","currency":"GBP","lines":[{"sku":"MUG","quantity":1}]}`, "Idempotency-Key", "guest")
 }
 
 func allocated(s *keyShop) {
