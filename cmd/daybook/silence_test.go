@@ -101,25 +101,32 @@ func TestANodeWhoseLineFallsSilent(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	proxy.Silence()
-	silent := time.Now()
-	for n := range byte(3) {
-		if err := write(thereClient, "notes", 1+n); err != nil {
-			t.Fatal(err)
+	// A connection that the node opens after Silence is not silent. If the node happens to open
+	// one for its next read, it is served at once and notices nothing. Then it is tried again.
+	noticed := func() bool {
+		return strings.Contains(here.log.String(), "does not answer") && strings.Contains(here.log.String(), "silent_since=")
+	}
+	for try := 1; !noticed(); try++ {
+		if try > 5 {
+			t.Fatal("the node was served each time and did not log that the log does not answer")
 		}
+		proxy.Silence()
+		silent := time.Now()
+		for n := range byte(3) {
+			if err := write(thereClient, "notes", 1+n); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if try == 1 {
+			if _, err := thereClient.DeleteStream(t.Context(), "deleted", esdb.DeleteStreamOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want(3)
+		t.Logf("served again after %s", time.Since(silent))
 	}
-	if _, err := thereClient.DeleteStream(t.Context(), "deleted", esdb.DeleteStreamOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	want(3)
-	t.Logf("served again after %s", time.Since(silent))
 	eventually(t, noticeMax+slack, "an append through the node", func() bool { return write(hereClient, "notes", 9) == nil })
 	want(1)
-	for _, text := range []string{"does not answer", "silent_since="} {
-		if !strings.Contains(here.log.String(), text) {
-			t.Errorf("the node did not log %q", text)
-		}
-	}
 	read, err := hereClient.ReadStream(t.Context(), "deleted", esdb.ReadStreamOptions{}, 1)
 	if err == nil {
 		_, err = read.Recv()
