@@ -45,7 +45,7 @@ func TestAnotherProgramsEventsKeepNoCartOpen(t *testing.T) {
 }
 
 // A reader of a stream skips the events that another program wrote in it.
-func TestWhatIsLookedUpIsTheShopsOnly(t *testing.T) {
+func TestReadersOfAStreamSkipForeignEvents(t *testing.T) {
 	t.Parallel()
 	s := open(t, memory.New(), commands.DefaultPolicy())
 	s.Sell("MUG", 10)

@@ -356,9 +356,10 @@ func crowd(t *testing.T, service *commands.Service) {
 	}
 }
 
-// What no state guards is known by the handler's memory alone where the log
-// keeps no index of ids, through any number of reservations and shipments.
-func TestWhatNoStateGuardsIsRecordedOnceWithoutAnIndexOfIDs(t *testing.T) {
+// These commands are not recorded in a state that would notice a repeat. If the log keeps no index
+// of ids, only the handler's memory knows them. It must know them even after very many reservations
+// and shipments.
+func TestStockCommandsAreRecordedOnceWithoutAnIndexOfIDs(t *testing.T) {
 	t.Parallel()
 	noon := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
 	at := stock.At{Key: mugs, Now: noon}

@@ -25,7 +25,7 @@ func (s *shop) isOpen(id unit.CartID) {
 	}
 }
 
-func TestAnOrderIDIsOneCartsWhateverBecameOfIt(t *testing.T) {
+func TestAnOrderIDBelongsToOneCartForEver(t *testing.T) {
 	t.Parallel()
 	for name, first := range map[string]func(s *shop, id unit.CartID){
 		"placed": func(s *shop, id unit.CartID) {

@@ -113,7 +113,7 @@ func TestStockThatAnotherNodeTookInIsSold(t *testing.T) {
 
 // The cart may change between the look at its stock and the append: a line that was short
 // may be gone. The refusal does not hold for that cart.
-func TestACartThatChangedMeanwhileIsDecidedAnew(t *testing.T) {
+func TestACartThatChangedMeanwhileIsDecidedAgain(t *testing.T) {
 	t.Parallel()
 	log := &appends{Store: memory.New()}
 	s := doomed(t, log)

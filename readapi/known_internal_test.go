@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-func TestAPanicOfWhatIsAskedIsAnError(t *testing.T) {
+func TestAPanicWhileAskingIsAnError(t *testing.T) {
 	t.Parallel()
 	wrong := false
 	k := lastKnown[int]{ask: func(context.Context) (int, error) {

@@ -158,7 +158,7 @@ func TestTotalsThatWouldBeTooManyAreRefused(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotThereIsNotFound(t *testing.T) {
+func TestAMissingThingIsNotFound(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	for _, path := range []string{

@@ -88,7 +88,7 @@ func TestEveryReadIsAnsweredWith304ToWhoHasItsBody(t *testing.T) {
 
 // Each read that has an ETag answers 412 to a reader who wants another body, in every form
 // in which a tag may be named. If-Match goes before If-None-Match.
-func TestEveryReadIsAnsweredWith412ToWhoWantsAnotherBody(t *testing.T) {
+func TestEveryReadAnswers412IfAnotherBodyIsWanted(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	for id, target := range s.taggedReads() {

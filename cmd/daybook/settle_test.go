@@ -93,7 +93,7 @@ func TestADifferenceThatPassesWhileANodeStartsEnds(t *testing.T) {
 
 // If a node opens on another log, it says so while it waits whether the difference passes. Its
 // final error no longer says that the difference may pass.
-func TestWhatIsFinalWhileANodeOpensMayNotPass(t *testing.T) {
+func TestAFinalErrorOfOpenDoesNotSayThatItMayPass(t *testing.T) {
 	t.Parallel()
 	log := &lagging{Store: memory.New()}
 	if _, err := log.Append(t.Context(), "notes", eventstore.Any, []eventstore.Event{{ID: uuid.New(), Type: "noted", Data: []byte(`{}`)}}); err != nil {

@@ -39,7 +39,7 @@ func differ(report verify.Report) string {
 	return strings.Join(names, ", ")
 }
 
-func TestVerifyProvesAnImportAndFindsWhatIsOff(t *testing.T) {
+func TestVerifyComparesAnImportWithItsFile(t *testing.T) {
 	t.Parallel()
 	file, dir := writeFile(t, "invoices.csv", someInvoices), dataDir(t)
 	imported := importJSON(t, file, "--data", dir)

@@ -78,13 +78,13 @@ func TestAnAppendThatMayBeRecordedIsNotToldToBeRefused(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				log, id := memory.New(), uuid.New()
 				if c.before {
-					if _, err := newTill(log).Handle(t.Context(), put(id, 1)); err != nil {
+					if _, err := newBox(log).Handle(t.Context(), put(id, 1)); err != nil {
 						t.Fatal(err)
 					}
 				}
 				request := put(id, 1)
 				request.New = c.before // so that it is appended before it is looked for
-				_, err := newTill(&scripted{Store: log, tries: c.tries, gone: c.gone}).Handle(t.Context(), request)
+				_, err := newBox(&scripted{Store: log, tries: c.tries, gone: c.gone}).Handle(t.Context(), request)
 				_, unknown := errors.AsType[*eventstore.OutcomeUnknownError](err)
 				if unknown != c.unknown || (err == nil) != (c.is == nil) || c.is != nil && !errors.Is(err, c.is) {
 					t.Errorf("error %v, want one with %v, and an unknown outcome: %t", err, c.is, c.unknown)

@@ -22,36 +22,36 @@ import (
 	"daybook/eventstore/memory"
 )
 
-// A till is the smallest aggregate with a rule: it holds at most 1,000 coins.
+// A box of coins is the smallest aggregate with a rule: it holds at most 1,000 coins.
 type (
-	till    struct{ Coins int }
-	coined  struct{ Coins int }
-	tillCmd struct {
+	box    struct{ Coins int }
+	coined struct{ Coins int }
+	boxCmd struct {
 		put  int
 		halt bool // the aggregate has a bug
 	}
 )
 
-var errTillFull = &rule.Rejection{Code: "till-full", Detail: "The till is full."}
+var errBoxFull = &rule.Rejection{Code: "box-full", Detail: "The box is full."}
 
-func tills(snapshotEvery int64) Definition[till, tillCmd, coined] {
-	return Definition[till, tillCmd, coined]{
-		Category: "till", FoldVersion: 1, SnapshotEvery: snapshotEvery,
-		Decide: func(c tillCmd, s till) ([]coined, error) {
+func boxes(snapshotEvery int64) Definition[box, boxCmd, coined] {
+	return Definition[box, boxCmd, coined]{
+		Category: "box", FoldVersion: 1, SnapshotEvery: snapshotEvery,
+		Decide: func(c boxCmd, s box) ([]coined, error) {
 			switch {
 			case c.halt:
 				panic("a bug")
 			case c.put == 0:
 				return nil, nil
 			case s.Coins+c.put > 1000:
-				return nil, errTillFull
+				return nil, errBoxFull
 			}
 			return []coined{{Coins: c.put}}, nil
 		},
-		Evolve: func(s till, e coined) till { return till{Coins: s.Coins + e.Coins} },
+		Evolve: func(s box, e coined) box { return box{Coins: s.Coins + e.Coins} },
 		Encode: func(e coined) (string, []byte, error) {
 			data, err := json.Marshal(e)
-			return "till.coined.v1", data, err
+			return "box.coined.v1", data, err
 		},
 		Decode: func(_ string, data []byte) (e coined, err error) {
 			err = json.Unmarshal(data, &e)
@@ -60,14 +60,14 @@ func tills(snapshotEvery int64) Definition[till, tillCmd, coined] {
 	}
 }
 
-func newTill(store eventstore.Store) *Handler[till, tillCmd, coined] {
-	return NewHandler(store, tills(0), Options{})
+func newBox(store eventstore.Store) *Handler[box, boxCmd, coined] {
+	return NewHandler(store, boxes(0), Options{})
 }
 
-func put(id uuid.UUID, coins ...int) Request[tillCmd] {
-	r := Request[tillCmd]{Stream: "till-1", Meta: eventstore.Metadata{CommandID: id}}
+func put(id uuid.UUID, coins ...int) Request[boxCmd] {
+	r := Request[boxCmd]{Stream: "box-1", Meta: eventstore.Metadata{CommandID: id}}
 	for _, n := range coins {
-		r.Commands = append(r.Commands, tillCmd{put: n})
+		r.Commands = append(r.Commands, boxCmd{put: n})
 	}
 	return r
 }
@@ -133,10 +133,10 @@ func queued[S, C, E any](h *Handler[S, C, E]) int {
 	return len(waitingJobs(h))
 }
 
-// waitingJobs is what is in the queue of the till.
+// waitingJobs is what is in the queue of the box.
 func waitingJobs[S, C, E any](h *Handler[S, C, E]) []*job[S, C, E] {
 	h.mu.Lock()
-	q := &h.lanes["till-1"].queue
+	q := &h.lanes["box-1"].queue
 	h.mu.Unlock()
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -146,7 +146,7 @@ func waitingJobs[S, C, E any](h *Handler[S, C, E]) []*job[S, C, E] {
 func TestCommandsThatQueueAreAppendedTogether(t *testing.T) {
 	t.Parallel()
 	store := &spy{Store: memory.New(), gate: make(chan struct{})}
-	handler := newTill(store)
+	handler := newBox(store)
 	var wait sync.WaitGroup
 	revisions := make([]int64, 200)
 	handle := func(i int) {
@@ -169,8 +169,8 @@ func TestCommandsThatQueueAreAppendedTogether(t *testing.T) {
 	if got := store.appends.Load(); got != 2 {
 		t.Errorf("200 commands took %d appends, want one and one for all that queued", got)
 	}
-	if total, events := coinsIn(t, store, "till-1"); total != 200 || events != 200 {
-		t.Errorf("the till holds %d coins in %d events, want 200 in 200", total, events)
+	if total, events := coinsIn(t, store, "box-1"); total != 200 || events != 200 {
+		t.Errorf("the box holds %d coins in %d events, want 200 in 200", total, events)
 	}
 	seen := map[int64]bool{}
 	for _, r := range revisions {
@@ -185,11 +185,11 @@ func TestARepeatedCommandIsAnsweredAsBefore(t *testing.T) {
 	t.Parallel()
 	store := memory.New()
 	id := uuid.New()
-	first, err := newTill(store).Handle(t.Context(), put(id, 5, 6))
+	first, err := newBox(store).Handle(t.Context(), put(id, 5, 6))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, handler := range map[string]*Handler[till, tillCmd, coined]{"same": newTill(store), "restarted": newTill(store)} {
+	for name, handler := range map[string]*Handler[box, boxCmd, coined]{"same": newBox(store), "restarted": newBox(store)} {
 		for range 2 {
 			again, err := handler.Handle(t.Context(), put(id, 5, 6))
 			if err != nil {
@@ -200,15 +200,15 @@ func TestARepeatedCommandIsAnsweredAsBefore(t *testing.T) {
 			}
 		}
 	}
-	if total, _ := coinsIn(t, store, "till-1"); total != 11 {
-		t.Errorf("the till holds %d coins, want 11", total)
+	if total, _ := coinsIn(t, store, "box-1"); total != 11 {
+		t.Errorf("the box holds %d coins, want 11", total)
 	}
 }
 
 func TestACommandOlderThanTheMemoryIsStillKnownByTheLog(t *testing.T) {
 	t.Parallel()
 	store := memory.New()
-	aggregate := tills(0)
+	aggregate := boxes(0)
 	aggregate.Guarded = func(coined) bool { return true } // as far as the handler knows
 	handler := NewHandler(store, aggregate, Options{})
 	id := uuid.New()
@@ -224,8 +224,8 @@ func TestACommandOlderThanTheMemoryIsStillKnownByTheLog(t *testing.T) {
 	if err != nil || !again.Replayed || again.Revision != 0 {
 		t.Errorf("an old command repeated: %+v, %v; want revision 0, replayed", again, err)
 	}
-	if total, _ := coinsIn(t, store, "till-1"); total != 256+11 {
-		t.Errorf("the till holds %d coins, want %d", total, 256+11)
+	if total, _ := coinsIn(t, store, "box-1"); total != 256+11 {
+		t.Errorf("the box holds %d coins, want %d", total, 256+11)
 	}
 }
 
@@ -239,7 +239,7 @@ func TestALostAnswerChangesNothing(t *testing.T) {
 		defer mu.Unlock()
 		return random.IntN(3) == 0
 	}}
-	handler := newTill(store)
+	handler := newBox(store)
 	var wait sync.WaitGroup
 	for range 40 {
 		wait.Go(func() {
@@ -249,15 +249,15 @@ func TestALostAnswerChangesNothing(t *testing.T) {
 		})
 	}
 	wait.Wait()
-	if total, events := coinsIn(t, store, "till-1"); total != 40 || events != 40 {
-		t.Errorf("seed %d: the till holds %d coins in %d events, want 40 in 40", seed, total, events)
+	if total, events := coinsIn(t, store, "box-1"); total != 40 || events != 40 {
+		t.Errorf("seed %d: the box holds %d coins in %d events, want 40 in 40", seed, total, events)
 	}
 }
 
 func TestTwoNodesKeepTheRuleBetweenThem(t *testing.T) {
 	t.Parallel()
 	store := memory.New()
-	nodes := []*Handler[till, tillCmd, coined]{newTill(store), newTill(store)}
+	nodes := []*Handler[box, boxCmd, coined]{newBox(store), newBox(store)}
 	var taken, refused atomic.Int64
 	var wait sync.WaitGroup
 	for i := range 300 {
@@ -266,7 +266,7 @@ func TestTwoNodesKeepTheRuleBetweenThem(t *testing.T) {
 			switch {
 			case err == nil:
 				taken.Add(1)
-			case errors.Is(err, errTillFull):
+			case errors.Is(err, errBoxFull):
 				refused.Add(1)
 			default:
 				t.Error(err)
@@ -277,19 +277,19 @@ func TestTwoNodesKeepTheRuleBetweenThem(t *testing.T) {
 	if taken.Load() != 200 || refused.Load() != 100 {
 		t.Errorf("%d taken and %d refused, want 200 and 100", taken.Load(), refused.Load())
 	}
-	if total, _ := coinsIn(t, store, "till-1"); total != 1000 {
-		t.Errorf("the till holds %d coins, want 1000", total)
+	if total, _ := coinsIn(t, store, "box-1"); total != 1000 {
+		t.Errorf("the box holds %d coins, want 1000", total)
 	}
 }
 
 func TestARefusalIsOfThePresent(t *testing.T) {
 	t.Parallel()
 	store := memory.New()
-	here, there := newTill(store), newTill(store)
+	here, there := newBox(store), newBox(store)
 	if _, err := here.Handle(t.Context(), put(uuid.New(), 999)); err != nil {
 		t.Fatal(err)
 	}
-	// Another node empties the till by a negative coin. The handler here still remembers it as
+	// Another node empties the box by a negative coin. The handler here still remembers it as
 	// full.
 	if _, err := there.Handle(t.Context(), put(uuid.New(), -999)); err != nil {
 		t.Fatal(err)
@@ -301,7 +301,7 @@ func TestARefusalIsOfThePresent(t *testing.T) {
 	if _, err := there.Handle(t.Context(), put(uuid.New(), 50)); err != nil {
 		t.Fatal(err)
 	}
-	if err := here.View(t.Context(), "till-1", func(s till, _ int64) { coins = s.Coins }); err != nil || coins != 950 {
+	if err := here.View(t.Context(), "box-1", func(s box, _ int64) { coins = s.Coins }); err != nil || coins != 950 {
 		t.Errorf("a view shows %d coins (%v), want 950", coins, err)
 	}
 }
@@ -309,7 +309,7 @@ func TestARefusalIsOfThePresent(t *testing.T) {
 func TestCommandsOfARequestTakeEffectAllOrNone(t *testing.T) {
 	t.Parallel()
 	store := &spy{Store: memory.New(), gate: make(chan struct{})}
-	handler := newTill(store)
+	handler := newBox(store)
 	var wait sync.WaitGroup
 	handle := func(want error, coins ...int) {
 		wait.Go(func() {
@@ -320,9 +320,9 @@ func TestCommandsOfARequestTakeEffectAllOrNone(t *testing.T) {
 	}
 	handle(nil, 1)
 	store.gate <- struct{}{}
-	handle(errTillFull, 500, 600) // the first fits, the second does not
+	handle(errBoxFull, 500, 600) // the first fits, the second does not
 	handle(nil, 2)
-	handle(errTillFull, 700, 800)
+	handle(errBoxFull, 700, 800)
 	handle(nil, 3)
 	go func() {
 		for {
@@ -334,14 +334,14 @@ func TestCommandsOfARequestTakeEffectAllOrNone(t *testing.T) {
 		}
 	}()
 	wait.Wait()
-	if total, _ := coinsIn(t, store, "till-1"); total != 6 {
-		t.Errorf("the till holds %d coins, want 6", total)
+	if total, _ := coinsIn(t, store, "box-1"); total != 6 {
+		t.Errorf("the box holds %d coins, want 6", total)
 	}
 }
 
 func TestAStaleRevisionIsRefused(t *testing.T) {
 	t.Parallel()
-	handler := newTill(memory.New())
+	handler := newBox(memory.New())
 	first, err := handler.Handle(t.Context(), put(uuid.New(), 1))
 	if err != nil {
 		t.Fatal(err)
@@ -363,20 +363,20 @@ func TestAStaleRevisionIsRefused(t *testing.T) {
 func TestAWrongGuessThatAStreamIsNewCostsOnlyARetry(t *testing.T) {
 	t.Parallel()
 	store := memory.New()
-	if _, err := newTill(store).Handle(t.Context(), put(uuid.New(), 990)); err != nil {
+	if _, err := newBox(store).Handle(t.Context(), put(uuid.New(), 990)); err != nil {
 		t.Fatal(err)
 	}
 	fits, full := put(uuid.New(), 5), put(uuid.New(), 50)
 	fits.New, full.New = true, true
-	if _, err := newTill(store).Handle(t.Context(), fits); err != nil {
+	if _, err := newBox(store).Handle(t.Context(), fits); err != nil {
 		t.Error(err)
 	}
-	if _, err := newTill(store).Handle(t.Context(), full); !errors.Is(err, errTillFull) {
-		t.Errorf("guessed new: %v, want %v", err, errTillFull)
+	if _, err := newBox(store).Handle(t.Context(), full); !errors.Is(err, errBoxFull) {
+		t.Errorf("guessed new: %v, want %v", err, errBoxFull)
 	}
 	nothing := put(uuid.New(), 0)
 	nothing.New = true
-	if answer, err := newTill(store).Handle(t.Context(), nothing); err != nil || answer.Revision != 1 {
+	if answer, err := newBox(store).Handle(t.Context(), nothing); err != nil || answer.Revision != 1 {
 		t.Errorf("nothing to do on a stream guessed new: %+v, %v; want revision 1", answer, err)
 	}
 }
@@ -384,7 +384,7 @@ func TestAWrongGuessThatAStreamIsNewCostsOnlyARetry(t *testing.T) {
 func TestABugInOneCommandHarmsNoOther(t *testing.T) {
 	t.Parallel()
 	store := memory.New()
-	handler := newTill(store)
+	handler := newBox(store)
 	var wait sync.WaitGroup
 	for i := range 50 {
 		wait.Go(func() {
@@ -402,15 +402,15 @@ func TestABugInOneCommandHarmsNoOther(t *testing.T) {
 		})
 	}
 	wait.Wait()
-	if total, _ := coinsIn(t, store, "till-1"); total != 49 {
-		t.Errorf("the till holds %d coins, want 49", total)
+	if total, _ := coinsIn(t, store, "box-1"); total != 49 {
+		t.Errorf("the box holds %d coins, want 49", total)
 	}
 }
 
 func TestACanceledCommandThatHasNotBegunIsNotCarriedOut(t *testing.T) {
 	t.Parallel()
 	store := &spy{Store: memory.New(), gate: make(chan struct{})}
-	handler := newTill(store)
+	handler := newBox(store)
 	var wait sync.WaitGroup
 	wait.Go(func() {
 		if _, err := handler.Handle(t.Context(), put(uuid.New(), 1)); err != nil {
@@ -431,15 +431,15 @@ func TestACanceledCommandThatHasNotBegunIsNotCarriedOut(t *testing.T) {
 	})
 	store.gate <- struct{}{}
 	wait.Wait()
-	if total, _ := coinsIn(t, store, "till-1"); total != 1 {
-		t.Errorf("the till holds %d coins, want 1", total)
+	if total, _ := coinsIn(t, store, "box-1"); total != 1 {
+		t.Errorf("the box holds %d coins, want 1", total)
 	}
 }
 
 func TestACallerWhoseTimeEndsIsAnsweredInTime(t *testing.T) {
 	t.Parallel()
 	store := &spy{Store: memory.New(), gate: make(chan struct{})}
-	handler := newTill(store)
+	handler := newBox(store)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		await(func() bool { return store.appends.Load() == 1 })
@@ -486,7 +486,7 @@ func TestALongStreamIsFoldedFromItsSnapshot(t *testing.T) {
 	for name, guarded := range map[string]bool{"guarded": true, "remembered": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			aggregate := tills(100)
+			aggregate := boxes(100)
 			aggregate.Guarded = func(coined) bool { return guarded }
 			store, shelf := &spy{Store: memory.New()}, &memorySnapshots{saved: map[string]Snapshot{}}
 			first := NewHandler(store, aggregate, Options{Snapshots: shelf})
@@ -504,7 +504,7 @@ func TestALongStreamIsFoldedFromItsSnapshot(t *testing.T) {
 			if err := first.Close(t.Context()); err != nil { // waits for the snapshots
 				t.Fatal(err)
 			}
-			if at := shelf.saved["till-1"].Revision; at < early {
+			if at := shelf.saved["box-1"].Revision; at < early {
 				t.Fatalf("the snapshot is at revision %d, want one after %d", at, early)
 			}
 			store.reads.Store(0)
@@ -522,7 +522,7 @@ func TestALongStreamIsFoldedFromItsSnapshot(t *testing.T) {
 			aggregate.FoldVersion = 2
 			var coins int
 			newer := NewHandler(store, aggregate, Options{Snapshots: shelf})
-			if err := newer.View(t.Context(), "till-1", func(s till, _ int64) { coins = s.Coins }); err != nil || coins != 451 {
+			if err := newer.View(t.Context(), "box-1", func(s box, _ int64) { coins = s.Coins }); err != nil || coins != 451 {
 				t.Errorf("another fold version sees %d coins (%v), want 451", coins, err)
 			}
 		})
@@ -582,11 +582,11 @@ func TestSnapshotsOfAGrowingStateDoNotOutweighTheLog(t *testing.T) {
 func TestIdleStreamsAreForgotten(t *testing.T) {
 	t.Parallel()
 	store := memory.New()
-	handler := NewHandler(store, tills(0), Options{CacheStreams: 3})
+	handler := NewHandler(store, boxes(0), Options{CacheStreams: 3})
 	for round := range 3 {
 		for i := range 20 {
 			request := put(uuid.New(), 1)
-			request.Stream = fmt.Sprintf("till-%d", i)
+			request.Stream = fmt.Sprintf("box-%d", i)
 			answer, err := handler.Handle(t.Context(), request)
 			if err != nil || answer.Revision != int64(round) {
 				t.Fatalf("round %d: %+v, %v", round, answer, err)
@@ -602,7 +602,7 @@ func TestIdleStreamsAreForgotten(t *testing.T) {
 
 func TestAClosedHandlerRefuses(t *testing.T) {
 	t.Parallel()
-	handler := newTill(memory.New())
+	handler := newBox(memory.New())
 	if err := handler.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -614,10 +614,10 @@ func TestAClosedHandlerRefuses(t *testing.T) {
 func BenchmarkHotStream(b *testing.B) {
 	for name, guarded := range map[string]bool{"guarded": true, "remembered": false} {
 		b.Run(name, func(b *testing.B) {
-			handler := NewHandler(memory.New(), Definition[till, tillCmd, coined]{
+			handler := NewHandler(memory.New(), Definition[box, boxCmd, coined]{
 				Guarded: func(coined) bool { return guarded },
-				Decide:  func(tillCmd, till) ([]coined, error) { return []coined{{1}}, nil },
-				Evolve:  tills(0).Evolve, Encode: tills(0).Encode, Decode: tills(0).Decode,
+				Decide:  func(boxCmd, box) ([]coined, error) { return []coined{{1}}, nil },
+				Evolve:  boxes(0).Evolve, Encode: boxes(0).Encode, Decode: boxes(0).Decode,
 			}, Options{})
 			b.SetParallelism(128)
 			b.RunParallel(func(pb *testing.PB) {
@@ -657,26 +657,26 @@ func TestARequestOnANewStream(t *testing.T) {
 			request := put(uuid.New(), 7)
 			request.New = true
 			if c.before > 0 {
-				if _, err := newTill(sound).Handle(t.Context(), put(uuid.New(), c.before)); err != nil {
+				if _, err := newBox(sound).Handle(t.Context(), put(uuid.New(), c.before)); err != nil {
 					t.Fatal(err)
 				}
 			}
 			if c.again {
-				if _, err := newTill(sound).Handle(t.Context(), request); err != nil {
+				if _, err := newBox(sound).Handle(t.Context(), request); err != nil {
 					t.Fatal(err)
 				}
 			}
-			h := newTill(log)
+			h := newBox(log)
 			for try := range 2 { // the second time it was carried out
 				result, err := h.Handle(t.Context(), request)
-				if refused := c.want == 999; refused != errors.Is(err, errTillFull) || !refused && err != nil {
+				if refused := c.want == 999; refused != errors.Is(err, errBoxFull) || !refused && err != nil {
 					t.Errorf("try %d: error %v", try, err)
 				}
 				if replayed := err == nil && (try > 0 || c.again || c.lost); result.Replayed != replayed {
 					t.Errorf("try %d: replayed is %t, want %t", try, result.Replayed, replayed)
 				}
 			}
-			if total, _ := coinsIn(t, sound, "till-1"); total != c.want {
+			if total, _ := coinsIn(t, sound, "box-1"); total != c.want {
 				t.Errorf("%d coins, want %d", total, c.want)
 			}
 			more := put(uuid.New(), 1)
@@ -691,7 +691,7 @@ func TestARequestOnANewStream(t *testing.T) {
 func TestRequestsThatBeginOneStreamAtOnce(t *testing.T) {
 	t.Parallel()
 	log := memory.New()
-	h := newTill(log)
+	h := newBox(log)
 	var all sync.WaitGroup
 	for range 20 {
 		request := put(uuid.New(), 1)
@@ -705,14 +705,14 @@ func TestRequestsThatBeginOneStreamAtOnce(t *testing.T) {
 		}
 	}
 	all.Wait()
-	if total, _ := coinsIn(t, log, "till-1"); total != 20 {
+	if total, _ := coinsIn(t, log, "box-1"); total != 20 {
 		t.Errorf("%d coins, want 20", total)
 	}
 	if err := h.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
 	request := put(uuid.New(), 1)
-	request.New, request.Stream = true, "till-2"
+	request.New, request.Stream = true, "box-2"
 	if _, err := h.Handle(t.Context(), request); !errors.Is(err, ErrClosed) {
 		t.Errorf("after Close: %v, want %v", err, ErrClosed)
 	}

@@ -39,11 +39,11 @@ func (s *slowBackwards) ReadStreamBackwards(ctx context.Context, stream string, 
 	}
 }
 
-// longTill is a till with a command far back in its stream that no handler remembers.
-func longTill(t *testing.T) (store *slowBackwards, handler *Handler[till, tillCmd, coined], old uuid.UUID) {
+// longBox is a box with a command far back in its stream that no handler remembers.
+func longBox(t *testing.T) (store *slowBackwards, handler *Handler[box, boxCmd, coined], old uuid.UUID) {
 	t.Helper()
 	store = &slowBackwards{Store: logtest.Unindexed{Store: memory.New()}, begun: make(chan struct{}, 100), gate: make(chan struct{})}
-	handler, old = NewHandler(store, tills(0), Options{Remembered: -1}), uuid.New()
+	handler, old = NewHandler(store, boxes(0), Options{Remembered: -1}), uuid.New()
 	if _, err := handler.Handle(t.Context(), put(old, 1)); err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func longTill(t *testing.T) (store *slowBackwards, handler *Handler[till, tillCm
 
 func TestALaneGoesOnWhileTheLogIsSearched(t *testing.T) {
 	t.Parallel()
-	store, handler, old := longTill(t)
+	store, handler, old := longBox(t)
 	var again Result[coined]
 	var err error
 	done := make(chan struct{})
@@ -83,14 +83,14 @@ func TestALaneGoesOnWhileTheLogIsSearched(t *testing.T) {
 	if err != nil || !again.Replayed || again.Revision != 0 {
 		t.Errorf("the old command: %+v, %v; want revision 0, replayed", again, err)
 	}
-	if total, _ := coinsIn(t, store, "till-1"); total != 4 {
+	if total, _ := coinsIn(t, store, "box-1"); total != 4 {
 		t.Errorf("%d coins, want 4", total)
 	}
 }
 
 func TestACallerWhoGivesUpDuringASearchIsToldThatNothingWasBegun(t *testing.T) {
 	t.Parallel()
-	store, handler, old := longTill(t)
+	store, handler, old := longBox(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	failed := make(chan error, 1)
 	go func() {
@@ -113,14 +113,14 @@ func TestACallerWhoGivesUpDuringASearchIsToldThatNothingWasBegun(t *testing.T) {
 // after the search.
 func TestAFalseMemoryOnlyDelays(t *testing.T) {
 	t.Parallel()
-	store, handler, _ := longTill(t)
+	store, handler, _ := longBox(t)
 	close(store.gate)
 	fresh := uuid.New()
-	if err := handler.View(t.Context(), "till-1", func(till, int64) {}); err != nil {
+	if err := handler.View(t.Context(), "box-1", func(box, int64) {}); err != nil {
 		t.Fatal(err)
 	}
 	handler.mu.Lock()
-	handler.lanes["till-1"].memory.forget(EventID(fresh, 0)) // as if its name were taken for another
+	handler.lanes["box-1"].memory.forget(EventID(fresh, 0)) // as if its name were taken for another
 	handler.mu.Unlock()
 	answer, err := handler.Handle(t.Context(), put(fresh, 2, 3))
 	if err != nil || answer.Replayed || len(answer.Events) != 2 {
@@ -136,7 +136,7 @@ func TestAFalseMemoryOnlyDelays(t *testing.T) {
 func TestTheSameCommandTwiceInOneBatchIsDoneOnce(t *testing.T) {
 	t.Parallel()
 	watched := &spy{Store: memory.New(), gate: make(chan struct{}, 10)}
-	handler, id := newTill(watched), uuid.New()
+	handler, id := newBox(watched), uuid.New()
 	var wait sync.WaitGroup
 	replayed := make([]bool, 3)
 	wait.Go(func() {
@@ -157,7 +157,7 @@ func TestTheSameCommandTwiceInOneBatchIsDoneOnce(t *testing.T) {
 	await(func() bool { return queued(handler) == len(replayed) })
 	close(watched.gate)
 	wait.Wait()
-	if total, _ := coinsIn(t, watched, "till-1"); total != 6 {
+	if total, _ := coinsIn(t, watched, "box-1"); total != 6 {
 		t.Errorf("%d coins, want 6", total)
 	}
 	if n := count(replayed); n != 2 {
@@ -178,7 +178,7 @@ func count(flags []bool) (n int) {
 // them, and a caller who asks again gets its result.
 func TestASearchGoesOnWhenItsCallerGivesUp(t *testing.T) {
 	t.Parallel()
-	store, handler, old := longTill(t)
+	store, handler, old := longBox(t)
 	for range 2 {
 		ctx, cancel := context.WithCancel(t.Context())
 		failed := make(chan error, 1)
@@ -241,12 +241,12 @@ func (b *breaking) ReadStreamBackwards(ctx context.Context, stream string, from 
 
 func TestASearchThatFailedGoesOnWhereItWas(t *testing.T) {
 	t.Parallel()
-	slow, first, old := longTill(t)
+	slow, first, old := longBox(t)
 	if err := first.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	store := &breaking{Store: slow.Store, after: searchInLane / 2}
-	handler := NewHandler[till, tillCmd, coined](store, tills(0), Options{Remembered: -1})
+	handler := NewHandler[box, boxCmd, coined](store, boxes(0), Options{Remembered: -1})
 	tries := 1
 	answer, err := handler.Handle(t.Context(), put(old, 1))
 	for ; err != nil && tries < 20; tries++ {
@@ -255,14 +255,14 @@ func TestASearchThatFailedGoesOnWhereItWas(t *testing.T) {
 	if err != nil || !answer.Replayed {
 		t.Fatalf("after %d tries: %+v, %v; want it replayed", tries, answer, err)
 	}
-	if _, events := coinsIn(t, slow, "till-1"); store.read > events+1 {
+	if _, events := coinsIn(t, slow, "box-1"); store.read > events+1 {
 		t.Errorf("%d events were read of %d", store.read, events)
 	}
 }
 
 func TestCloseEndsSearches(t *testing.T) {
 	t.Parallel()
-	store, handler, old := longTill(t)
+	store, handler, old := longBox(t)
 	failed := make(chan error, 1)
 	go func() {
 		_, err := handler.Handle(t.Context(), put(old, 1))
@@ -281,7 +281,7 @@ func TestCloseEndsSearches(t *testing.T) {
 
 func TestCommandsThatWaitForSearchesAreBounded(t *testing.T) {
 	t.Parallel()
-	store, handler, old := longTill(t)
+	store, handler, old := longBox(t)
 	handler.options.SearchLimit = 2
 	done := make(chan error, 3)
 	ask := func() {
@@ -309,10 +309,10 @@ func TestTheCacheOfStreamsIsBoundedInBytes(t *testing.T) {
 	t.Parallel()
 	shelf := &memorySnapshots{saved: map[string]Snapshot{}}
 	const limit = 2000
-	handler := NewHandler(memory.New(), tills(1), Options{Snapshots: shelf, CacheBytes: limit})
+	handler := NewHandler(memory.New(), boxes(1), Options{Snapshots: shelf, CacheBytes: limit})
 	for i := range 100 {
 		request := put(uuid.New(), 1, 1)
-		request.Stream = fmt.Sprintf("till-%d", i)
+		request.Stream = fmt.Sprintf("box-%d", i)
 		if _, err := handler.Handle(t.Context(), request); err != nil {
 			t.Fatal(err)
 		}
@@ -334,7 +334,7 @@ func TestTheCacheOfStreamsIsBoundedInBytes(t *testing.T) {
 		t.Errorf("%d bytes are kept, want at most %d and not none", total, limit)
 	}
 	request := put(uuid.New(), 1)
-	request.Stream = "till-0" // was forgotten
+	request.Stream = "box-0" // was forgotten
 	if answer, err := handler.Handle(t.Context(), request); err != nil || answer.Revision != 2 {
 		t.Errorf("a stream that left the cache: %+v, %v; want revision 2", answer, err)
 	}
@@ -348,15 +348,15 @@ func TestASearchFindsNothingOfOthers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	theirs := eventstore.Event{ID: uuid.New(), Type: "till.coined.v1", Data: []byte(`{"Coins":1}`), Meta: meta}
-	if _, err := log.Append(t.Context(), "till-1", eventstore.NoStream, []eventstore.Event{theirs}); err != nil {
+	theirs := eventstore.Event{ID: uuid.New(), Type: "box.coined.v1", Data: []byte(`{"Coins":1}`), Meta: meta}
+	if _, err := log.Append(t.Context(), "box-1", eventstore.NoStream, []eventstore.Event{theirs}); err != nil {
 		t.Fatal(err)
 	}
-	tills := tills(0)
-	tills.About = func(string, coined) (about, enough bool) { return true, true }
+	boxes := boxes(0)
+	boxes.About = func(string, coined) (about, enough bool) { return true, true }
 	for _, name := range []string{"", "p"} {
 		found := &search[coined]{name: name, upTo: -1}
-		err := NewHandler(log, tills, Options{}).search(t.Context(), "till-1", 1000, command, found)
+		err := NewHandler(log, boxes, Options{}).search(t.Context(), "box-1", 1000, command, found)
 		if err != nil || found.command != nil || len(found.about) > 0 || found.enough {
 			t.Errorf("a search for %q finds %+v, %v", name, found, err)
 		}
@@ -367,17 +367,17 @@ func TestASearchFindsNothingOfOthers(t *testing.T) {
 func TestAnEventThatCannotBeReadIsNamed(t *testing.T) {
 	t.Parallel()
 	log := memory.New()
-	event := eventstore.Event{ID: EventID(uuid.New(), 0), Type: "till.coined.v1", Data: []byte(`{"Coins":"many"}`)}
-	if _, err := log.Append(t.Context(), "till-1", eventstore.NoStream, []eventstore.Event{event}); err != nil {
+	event := eventstore.Event{ID: EventID(uuid.New(), 0), Type: "box.coined.v1", Data: []byte(`{"Coins":"many"}`)}
+	if _, err := log.Append(t.Context(), "box-1", eventstore.NoStream, []eventstore.Event{event}); err != nil {
 		t.Fatal(err)
 	}
-	handler := newTill(log)
+	handler := newBox(log)
 	for what, err := range map[string]error{
-		"search": handler.search(t.Context(), "till-1", 0, uuid.New(), &search[coined]{name: "x", upTo: -1}),
-		"fold":   handler.View(t.Context(), "till-1", func(till, int64) {}),
+		"search": handler.search(t.Context(), "box-1", 0, uuid.New(), &search[coined]{name: "x", upTo: -1}),
+		"fold":   handler.View(t.Context(), "box-1", func(box, int64) {}),
 	} {
-		if bad, is := errors.AsType[*UndecodableError](err); !is || bad.Stream != "till-1" || bad.Revision != 0 {
-			t.Errorf("%s: %v, want it to name revision 0 of till-1", what, err)
+		if bad, is := errors.AsType[*UndecodableError](err); !is || bad.Stream != "box-1" || bad.Revision != 0 {
+			t.Errorf("%s: %v, want it to name revision 0 of box-1", what, err)
 		}
 	}
 }

@@ -45,7 +45,7 @@ func TestARepeatedRequestGetsItsFirstAnswer(t *testing.T) {
 
 // Every refusal is decided anew under its key, whatever its status, and leaves
 // the key free for a corrected request.
-func TestARefusalIsDecidedAnewUnderItsKey(t *testing.T) {
+func TestARefusalIsDecidedAgainUnderItsKey(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		status          int

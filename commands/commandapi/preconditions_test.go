@@ -8,9 +8,8 @@ import (
 	"daybook/internal/problem"
 )
 
-// If-None-Match: * makes a create-or-replace a create: every PUT does nothing to what is
-// there already.
-func TestNoPutReplacesWhatMustNotExist(t *testing.T) {
+// With If-None-Match: * a PUT may only create. So it changes nothing that exists already.
+func TestAPutWithIfNoneMatchStarReplacesNothing(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	paths, _ := s.must("GET", "/openapi.json", "").at("paths").(map[string]any)

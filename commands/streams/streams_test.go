@@ -10,7 +10,7 @@ import (
 	"daybook/commands/streams"
 )
 
-func TestWhatIsTheDomainsOwn(t *testing.T) {
+func TestOwnsTellsStreamsAndTypesOfTheShop(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		stream, eventType string
@@ -52,7 +52,7 @@ func TestEventIDsAreOfAKindOfTheirOwn(t *testing.T) {
 	}
 }
 
-func TestOnlyWhatAProgramOfOursWroteIsSureToStay(t *testing.T) {
+func TestWroteTellsOurEventsByStreamAndID(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		stream string

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestWhatWasAddedIsNeverDenied(t *testing.T) {
+func TestAFilterHasEveryNameThatWasAdded(t *testing.T) {
 	t.Parallel()
 	var f Filter
 	if !f.IsZero() || f.Has("") {
@@ -25,7 +25,7 @@ func TestWhatWasAddedIsNeverDenied(t *testing.T) {
 	}
 }
 
-func TestWhatWasNotAddedIsDeniedAllButAlways(t *testing.T) {
+func TestAFilterRarelyHasANameThatWasNotAdded(t *testing.T) {
 	t.Parallel()
 	var f Filter
 	for i := range 100_000 {

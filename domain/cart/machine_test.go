@@ -14,9 +14,9 @@ import (
 	"daybook/domain/unit"
 )
 
-// book keeps the cart a second time, computed from its events by code that shares nothing with
+// model keeps the cart a second time, computed from its events by code that shares nothing with
 // Evolve. The test compares the two after each command.
-type book struct {
+type model struct {
 	events   []Event
 	lines    map[int]Line
 	numbers  map[int]bool // ever used
@@ -28,7 +28,7 @@ type book struct {
 	attempts int
 }
 
-func (b *book) enter(t *rapid.T, e Event) {
+func (b *model) enter(t *rapid.T, e Event) {
 	b.events = append(b.events, e)
 	if refused, ok := e.(CheckoutRefused); ok && b.done != nil && b.done.OrderID == refused.OrderID {
 		if !refused.OrderIDTaken || fmt.Sprint(refused.Lines) != fmt.Sprint(b.done.Lines) {
@@ -95,7 +95,7 @@ func (b *book) enter(t *rapid.T, e Event) {
 	}
 }
 
-func (b *book) decide(t *rapid.T, id unit.OrderID, outcome Event) {
+func (b *model) decide(t *rapid.T, id unit.OrderID, outcome Event) {
 	if b.frozen.OrderID != id {
 		t.Fatalf("order %s decided while %s is checked out", id, b.frozen.OrderID)
 	}
@@ -109,7 +109,7 @@ func (b *book) decide(t *rapid.T, id unit.OrderID, outcome Event) {
 
 // checkFrozen checks that the lines which a checkout froze are the lines of the cart. It is called
 // when the checkout starts and when it ends.
-func (b *book) checkFrozen(t *rapid.T) {
+func (b *model) checkFrozen(t *rapid.T) {
 	if len(b.frozen.Lines) != len(b.lines) {
 		t.Fatalf("%d lines frozen, the cart has %d", len(b.frozen.Lines), len(b.lines))
 	}
@@ -175,7 +175,7 @@ func command(t *rapid.T) Command {
 
 func TestAnyScriptKeepsTheInvariants(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		b := book{lines: map[int]Line{}, numbers: map[int]bool{}, outcomes: map[unit.OrderID]Event{}}
+		b := model{lines: map[int]Line{}, numbers: map[int]bool{}, outcomes: map[unit.OrderID]Event{}}
 		var s State
 		t.Repeat(map[string]func(*rapid.T){
 			"command": func(t *rapid.T) {

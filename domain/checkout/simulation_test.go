@@ -17,9 +17,9 @@ import (
 	"daybook/domain/unit"
 )
 
-// world is a log and the aggregates folded from it. Each decision is atomic, as
-// in the real one; between two of them anything may happen.
-type world struct {
+// simulation is a log and the aggregates folded from it. Each decision is atomic, as in the real
+// program. Between two decisions anything may happen.
+type simulation struct {
 	t    testing.TB
 	name string        // how to repeat it
 	pick func(int) int // 0 to n-1
@@ -48,23 +48,23 @@ type attempt struct {
 	order unit.OrderID
 }
 
-func newWorld(t testing.TB, name string, pick func(int) int) *world {
-	return &world{
+func newSimulation(t testing.TB, name string, pick func(int) int) *simulation {
+	return &simulation{
 		t: t, name: name, pick: pick, now: noon, stocks: map[stock.Key]*stock.State{},
 		carts: map[unit.CartID]*cart.State{}, orders: map[unit.OrderID]*order.State{},
 	}
 }
 
-func (w *world) fatalf(format string, args ...any) {
+func (w *simulation) fatalf(format string, args ...any) {
 	w.t.Helper()
 	w.t.Fatalf(w.name+": "+format, args...)
 }
 
 // oneOf picks an element.
-func oneOf[T any](w *world, from []T) T { return from[w.pick(len(from))] }
+func oneOf[T any](w *simulation, from []T) T { return from[w.pick(len(from))] }
 
 // commit decides and appends.
-func commit[S, C, E any](w *world, s *S, of unit.CartID, decide func(C, S) ([]E, error), evolve func(S, E) S, cmd C) error {
+func commit[S, C, E any](w *simulation, s *S, of unit.CartID, decide func(C, S) ([]E, error), evolve func(S, E) S, cmd C) error {
 	events, err := decide(cmd, *s)
 	for _, e := range events {
 		*s = evolve(*s, e)
@@ -76,21 +76,21 @@ func commit[S, C, E any](w *world, s *S, of unit.CartID, decide func(C, S) ([]E,
 	return err
 }
 
-func (w *world) stock(key stock.Key, cmd stock.Command) error {
+func (w *simulation) stock(key stock.Key, cmd stock.Command) error {
 	if w.stocks[key] == nil {
 		w.stocks[key] = &stock.State{}
 	}
 	return commit(w, w.stocks[key], "", stock.Decide, stock.Evolve, cmd)
 }
 
-func (w *world) cart(id unit.CartID, cmd cart.Command) error {
+func (w *simulation) cart(id unit.CartID, cmd cart.Command) error {
 	if w.carts[id] == nil {
 		w.carts[id] = &cart.State{}
 	}
 	return commit(w, w.carts[id], id, cart.Decide, cart.Evolve, cmd)
 }
 
-func (w *world) order(id unit.OrderID, cmd order.Command) error {
+func (w *simulation) order(id unit.OrderID, cmd order.Command) error {
 	if w.orders[id] == nil {
 		w.orders[id] = &order.State{}
 	}
@@ -98,7 +98,7 @@ func (w *world) order(id unit.OrderID, cmd order.Command) error {
 }
 
 // checkout reads how a checkout stands in the log.
-func (w *world) checkout(of attempt) (started cart.CheckoutStarted, outcome cart.Event) {
+func (w *simulation) checkout(of attempt) (started cart.CheckoutStarted, outcome cart.Event) {
 	for _, f := range w.log {
 		switch e := f.event.(type) {
 		case cart.CheckoutStarted:
@@ -119,7 +119,7 @@ func (w *world) checkout(of attempt) (started cart.CheckoutStarted, outcome cart
 }
 
 // drive is a driver. It calls pause before each decision. If pause says so, the driver dies.
-func (w *world) drive(id attempt, pause func() bool) bool {
+func (w *simulation) drive(id attempt, pause func() bool) bool {
 	started, outcome := w.checkout(id)
 	if outcome == nil {
 		if !w.decide(started, pause) {
@@ -135,7 +135,7 @@ func (w *world) drive(id attempt, pause func() bool) bool {
 	return w.follow(started, outcome, pause)
 }
 
-func (w *world) decide(started cart.CheckoutStarted, pause func() bool) bool {
+func (w *simulation) decide(started cart.CheckoutStarted, pause func() bool) bool {
 	p := Begin(started)
 	for asks := p.Asks(); len(asks) > 0; asks = p.Asks() {
 		var answers []StockReply
@@ -163,7 +163,7 @@ func (w *world) decide(started cart.CheckoutStarted, pause func() bool) bool {
 	return true
 }
 
-func (w *world) follow(started cart.CheckoutStarted, outcome cart.Event, pause func() bool) bool {
+func (w *simulation) follow(started cart.CheckoutStarted, outcome cart.Event, pause func() bool) bool {
 	var keep []cart.Reservation
 	if done, ok := outcome.(cart.CheckedOut); ok {
 		keep = done.Held
@@ -201,7 +201,7 @@ func (w *world) follow(started cart.CheckoutStarted, outcome cart.Event, pause f
 	return true
 }
 
-func (w *world) ordersState(id unit.OrderID) order.State {
+func (w *simulation) ordersState(id unit.OrderID) order.State {
 	if s := w.orders[id]; s != nil {
 		return s.Clone()
 	}
@@ -209,7 +209,7 @@ func (w *world) ordersState(id unit.OrderID) order.State {
 }
 
 // react is what a driver does that reads the log.
-func (w *world) react(f fact, pause func() bool) bool {
+func (w *simulation) react(f fact, pause func() bool) bool {
 	switch e := f.event.(type) {
 	case cart.CheckoutStarted:
 		return w.drive(attempt{f.cart, e.OrderID}, pause)
@@ -231,7 +231,7 @@ func (w *world) react(f fact, pause func() bool) bool {
 // finished.
 type reader struct{ done int }
 
-func (r *reader) run(w *world, pause func() bool) {
+func (r *reader) run(w *simulation, pause func() bool) {
 	for at := r.done; at < len(w.log); at++ {
 		if !w.react(w.log[at], pause) {
 			return
@@ -258,7 +258,7 @@ var (
 
 // startCheckout checks a new cart out, often under an order id that another cart
 // has, and sometimes as an older program did.
-func (w *world) startCheckout(i int) attempt {
+func (w *simulation) startCheckout(i int) attempt {
 	cartID, id, from := unit.CartID(fmt.Sprintf("c%d", i)), unit.OrderID("chosen"), cart.FromCaller
 	if w.pick(3) == 0 {
 		id, from = unit.OrderID(fmt.Sprintf("o%d", i)), cart.FromServer
@@ -292,9 +292,9 @@ func (w *world) startCheckout(i int) attempt {
 	return attempt{cartID, id}
 }
 
-// happen is what the rest of the world does: goods come, others buy, time goes
+// happen is what everybody else does: goods come, others buy, time goes
 // by.
-func (w *world) happen(step int) {
+func (w *simulation) happen(step int) {
 	key := stock.Key{SKU: oneOf(w, skus), Location: oneOf(w, places)}
 	other := unit.OrderID(fmt.Sprintf("other%d", step))
 	switch w.pick(6) {
@@ -311,7 +311,7 @@ func (w *world) happen(step int) {
 
 // simulate runs drivers of several checkouts, in the request and from the log,
 // interleaved and killed at random, and lets one reader finish in peace.
-func (w *world) simulate() {
+func (w *simulation) simulate() {
 	for _, sku := range skus {
 		for _, place := range places {
 			if n := w.pick(7); n > 0 {
@@ -367,7 +367,7 @@ func (w *world) simulate() {
 // nothingIsHalfHeld checks that a checkout has an outcome. If it succeeded, there is an order
 // with exactly the reservations that the outcome keeps, unless they ended at their deadline.
 // If not, there is no order, the cart has no reservation, and the cart is open with its lines.
-func (w *world) nothingIsHalfHeld(id attempt) {
+func (w *simulation) nothingIsHalfHeld(id attempt) {
 	started, outcome := w.checkout(id)
 	kept := map[unit.ReservationID]unit.Quantity{}
 	o := w.ordersState(id.order)
@@ -411,7 +411,7 @@ var worlds = flag.Int("worlds", 3000, "how many simulated worlds to try")
 func TestWhateverDriversDoNothingIsHalfHeld(t *testing.T) {
 	outcomes := map[string]int{}
 	for seed := range uint64(*worlds) {
-		w := newWorld(t, fmt.Sprintf("seed %d", seed), rand.New(rand.NewPCG(seed, 0)).IntN)
+		w := newSimulation(t, fmt.Sprintf("seed %d", seed), rand.New(rand.NewPCG(seed, 0)).IntN)
 		w.alone, w.old = seed%2 == 0, seed%5 == 0
 		w.simulate()
 		for _, e := range w.log {
@@ -431,9 +431,9 @@ func TestWhateverDriversDoNothingIsHalfHeld(t *testing.T) {
 func FuzzDrivers(f *testing.F) {
 	f.Add([]byte("two drivers, and a death"))
 	f.Fuzz(func(t *testing.T, script []byte) {
-		newWorld(t, "script", func(n int) int {
+		newSimulation(t, "script", func(n int) int {
 			if len(script) == 0 {
-				return n - 1 // then workers go on, and the world ends
+				return n - 1 // then only workers go on, and the simulation ends
 			}
 			next := int(script[0]) % n
 			script = script[1:]

@@ -17,9 +17,9 @@ import (
 	"daybook/domain/unit"
 )
 
-// world is one order and the stocks that hold it. Each decision is atomic, as in
-// the real one; between two of them anything may happen.
-type world struct {
+// simulation is one order and the stocks that hold it. Each decision is atomic, as in the real
+// program. Between two decisions anything may happen.
+type simulation struct {
 	t      testing.TB
 	name   string        // how to repeat it
 	pick   func(int) int // 0 to n-1
@@ -32,12 +32,12 @@ type world struct {
 	shipped map[stock.Key]unit.Quantity // by stock, of the order
 }
 
-func (w *world) fatalf(format string, args ...any) {
+func (w *simulation) fatalf(format string, args ...any) {
 	w.t.Helper()
 	w.t.Fatalf(w.name+": "+format, args...)
 }
 
-func (w *world) tell(cmd order.Command) error {
+func (w *simulation) tell(cmd order.Command) error {
 	events, err := order.Decide(cmd, w.order)
 	for _, e := range events {
 		w.order = order.Evolve(w.order, e)
@@ -46,7 +46,7 @@ func (w *world) tell(cmd order.Command) error {
 	return err
 }
 
-func (w *world) stock(key stock.Key, cmd stock.Command) *rule.Rejection {
+func (w *simulation) stock(key stock.Key, cmd stock.Command) *rule.Rejection {
 	if w.stocks[key] == nil {
 		w.stocks[key] = &stock.State{}
 	}
@@ -67,7 +67,7 @@ func (w *world) stock(key stock.Key, cmd stock.Command) *rule.Rejection {
 
 // drive is a driver, whose clock may be slow. It calls pause before each decision. If pause
 // says so, the driver dies.
-func (w *world) drive(slow time.Duration, pause func() bool) bool {
+func (w *simulation) drive(slow time.Duration, pause func() bool) bool {
 	for range 20 {
 		p := Begin(w.order, w.remedy)
 		for moves := p.Moves(); len(moves) > 0; moves = p.Moves() {
@@ -98,7 +98,7 @@ func (w *world) drive(slow time.Duration, pause func() bool) bool {
 
 // allOrNone is how a driver sends its commands. The order may have gone on
 // since: then they may be refused, and the driver looks again.
-func (w *world) allOrNone(commands []order.Command) {
+func (w *simulation) allOrNone(commands []order.Command) {
 	before := w.order.Clone()
 	for _, cmd := range commands {
 		if err := w.tell(cmd); err != nil {
@@ -110,7 +110,7 @@ func (w *world) allOrNone(commands []order.Command) {
 
 var places = []unit.LocationID{"main", "east"}
 
-func (w *world) place() {
+func (w *simulation) place() {
 	lines := []cart.Line{}
 	left := map[unit.SKU]unit.Quantity{}
 	for i := range 1 + w.pick(4) {
@@ -148,7 +148,7 @@ func (w *world) place() {
 }
 
 // people ask things of the order, and of the stock.
-func (w *world) happen(step int) {
+func (w *simulation) happen(step int) {
 	key := stock.Key{SKU: []unit.SKU{"A", "B"}[w.pick(2)], Location: places[w.pick(2)]}
 	at := stock.At{Key: key, Now: w.now}
 	line := order.LineQuantity{Line: 1 + w.pick(4), Quantity: unit.Quantity(1 + w.pick(2))}
@@ -188,7 +188,7 @@ func (w *world) happen(step int) {
 }
 
 // ship is refused, as by a driver, what stock would refuse.
-func (w *world) ship(cmd order.Ship) {
+func (w *simulation) ship(cmd order.Ship) {
 	moves, _ := ShipmentMoves(w.order, cmd)
 	for _, m := range moves {
 		if _, err := stock.Decide(m.Command(w.now), *w.stocks[m.Key]); err != nil {
@@ -199,7 +199,7 @@ func (w *world) ship(cmd order.Ship) {
 }
 
 // lost is what stock does not have of the order's promises.
-func (w *world) lost() []order.Lost {
+func (w *simulation) lost() []order.Lost {
 	return LostBy(w.order, func(key stock.Key) unit.Quantity {
 		if s := w.stocks[key]; s != nil {
 			return s.Orders["o1"].Open
@@ -210,7 +210,7 @@ func (w *world) lost() []order.Lost {
 
 // loseTheStock lets the deadline pass between the confirmation and its commits,
 // while others buy.
-func (w *world) loseTheStock() {
+func (w *simulation) loseTheStock() {
 	w.now = w.now.Add(time.Hour - time.Second)
 	if err := w.tell(order.Confirm{Now: w.now}); err != nil {
 		w.fatalf("%v", err)
@@ -223,7 +223,7 @@ func (w *world) loseTheStock() {
 	}
 }
 
-func (w *world) buyAll(key stock.Key, buyer unit.OrderID) {
+func (w *simulation) buyAll(key stock.Key, buyer unit.OrderID) {
 	if s := w.stocks[key]; s != nil && s.Sellable(w.now) > 0 {
 		_ = w.stock(key, stock.Allocate{At: stock.At{Key: key, Now: w.now}, OrderID: buyer, Quantity: s.Sellable(w.now)})
 	}
@@ -234,13 +234,13 @@ type worker struct {
 	stop func()
 }
 
-func (w *world) start() *worker {
+func (w *simulation) start() *worker {
 	slow := time.Duration(w.pick(2)) * 2 * time.Minute
 	next, stop := iter.Pull(func(yield func(struct{}) bool) { w.drive(slow, func() bool { return yield(struct{}{}) }) })
 	return &worker{next, stop}
 }
 
-func (w *world) simulate() {
+func (w *simulation) simulate() {
 	w.remedy = []order.Remedy{order.RemedyBackorder, order.RemedyVoidOrRefund}[w.pick(2)]
 	w.place()
 	switch w.pick(6) {
@@ -285,7 +285,7 @@ func (w *world) simulate() {
 
 // stockIsWhatTheOrderSays compares the order's quantities with stock. Once everything is
 // settled, exactly the order's units are reserved, promised and shipped.
-func (w *world) stockIsWhatTheOrderSays() {
+func (w *simulation) stockIsWhatTheOrderSays() {
 	s := w.order
 	if len(s.Unsettled) > 0 {
 		w.fatalf("open: %+v", s.Unsettled)
@@ -320,8 +320,8 @@ func (w *world) stockIsWhatTheOrderSays() {
 
 var worlds = flag.Int("worlds", 3000, "how many simulated worlds to try")
 
-func newWorld(t testing.TB, name string, count map[string]int, pick func(int) int) *world {
-	return &world{
+func newSimulation(t testing.TB, name string, count map[string]int, pick func(int) int) *simulation {
+	return &simulation{
 		t: t, name: name, pick: pick, now: noon, stocks: map[stock.Key]*stock.State{}, count: count, shipped: map[stock.Key]unit.Quantity{},
 	}
 }
@@ -329,7 +329,7 @@ func newWorld(t testing.TB, name string, count map[string]int, pick func(int) in
 func TestWhateverDriversDoStockIsWhatTheOrderSays(t *testing.T) {
 	count := map[string]int{}
 	for seed := range uint64(*worlds) {
-		newWorld(t, fmt.Sprintf("seed %d", seed), count, rand.New(rand.NewPCG(seed, 0)).IntN).simulate()
+		newSimulation(t, fmt.Sprintf("seed %d", seed), count, rand.New(rand.NewPCG(seed, 0)).IntN).simulate()
 	}
 	for _, rare := range []string{
 		"order.Canceled", "order.LinesCanceled", "order.Expired", "order.Shipped", "order.AllocationFailed", "order.AllocationRetried", "order.AllocationRecovered",
@@ -345,9 +345,9 @@ func TestWhateverDriversDoStockIsWhatTheOrderSays(t *testing.T) {
 func FuzzDrivers(f *testing.F) {
 	f.Add([]byte("two drivers, and a death"))
 	f.Fuzz(func(t *testing.T, script []byte) {
-		newWorld(t, "script", map[string]int{}, func(n int) int {
+		newSimulation(t, "script", map[string]int{}, func(n int) int {
 			if len(script) == 0 {
-				return n - 1 // then workers go on, and the world ends
+				return n - 1 // then only workers go on, and the simulation ends
 			}
 			next := int(script[0]) % n
 			script = script[1:]

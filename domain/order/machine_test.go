@@ -18,19 +18,19 @@ import (
 )
 
 // machine gives random commands to one order. After each command it compares the order with the
-// book, which adds up all events from the beginning in a slow and simple way.
+// model, which adds up all events from the beginning in a slow and simple way.
 type machine struct {
 	t     interface{ Fatalf(string, ...any) }
 	pick  func(int) int // 0 to n-1
 	now   time.Time
 	state State
-	book  book
+	model model
 	count map[string]int // of events, by type
 }
 
-// book keeps the order a second time, by code that shares nothing with Evolve.
-type book struct {
-	lines    map[int]*bookLine
+// model keeps the order a second time, by code that shares nothing with Evolve.
+type model struct {
+	lines    map[int]*modelLine
 	parcels  map[unit.ShipmentID]Shipped
 	arrived  map[unit.ShipmentID]bool
 	payments map[unit.TransactionID]*TransactionRecorded
@@ -40,7 +40,7 @@ type book struct {
 	released map[unit.ReturnID]bool
 }
 
-type bookLine struct {
+type modelLine struct {
 	cart.Line
 	canceled, shipped, delivered unit.Quantity
 }
@@ -48,11 +48,11 @@ type bookLine struct {
 func (m *machine) fatalf(format string, args ...any) { m.t.Fatalf(format, args...) }
 
 func (m *machine) enter(e Event) {
-	b := &m.book
+	b := &m.model
 	switch e := e.(type) {
 	case Placed:
 		for _, l := range e.Lines {
-			b.lines[l.Number] = &bookLine{Line: l}
+			b.lines[l.Number] = &modelLine{Line: l}
 		}
 	case LinesCanceled:
 		for _, l := range e.Lines {
@@ -193,12 +193,12 @@ func (m *machine) check() {
 	}
 	open, total := map[unit.SKU]unit.Quantity{}, unit.Zero("GBP")
 	for _, l := range s.Lines {
-		b := m.book.lines[l.Number]
+		b := m.model.lines[l.Number]
 		if l.Quantity != b.Quantity || l.Canceled != b.canceled || l.Shipped != b.shipped || l.Delivered != b.delivered {
-			m.fatalf("line %+v, in the book %+v", l, *b)
+			m.fatalf("line %+v, in the model %+v", l, *b)
 		}
-		if back := m.book.returning(l.Number); l.Returning != back || back < 0 || back > l.Shipped {
-			m.fatalf("line %+v, %d come back in the book", l, back)
+		if back := m.model.returning(l.Number); l.Returning != back || back < 0 || back > l.Shipped {
+			m.fatalf("line %+v, %d come back in the model", l, back)
 		}
 		if l.Canceled < 0 || l.Shipped < 0 || l.Open() < 0 || l.Delivered > l.Shipped {
 			m.fatalf("line %+v does not add up", l)
@@ -229,7 +229,7 @@ func (m *machine) check() {
 	m.checkSteps()
 }
 
-func (b *book) returning(line int) (units unit.Quantity) {
+func (b *model) returning(line int) (units unit.Quantity) {
 	for id, back := range b.backs {
 		for _, l := range back.Lines {
 			if l.Line == line && !b.released[id] {
@@ -251,9 +251,9 @@ func (m *machine) checkMoney() {
 	for _, typ := range []TransactionType{Authorize, Capture, Void, Refund, Chargeback} {
 		sum[typ] = unit.Zero("GBP")
 	}
-	for id, t := range m.book.payments {
-		if have, _ := m.state.Transaction(id); have.State != t.State || !have.Amount.Equal(t.Amount) || have.ReturnID != cmp.Or(m.book.claimed[id], t.ReturnID) {
-			m.fatalf("transaction %+v, in the book %+v", have, *t)
+	for id, t := range m.model.payments {
+		if have, _ := m.state.Transaction(id); have.State != t.State || !have.Amount.Equal(t.Amount) || have.ReturnID != cmp.Or(m.model.claimed[id], t.ReturnID) {
+			m.fatalf("transaction %+v, in the model %+v", have, *t)
 		}
 		if t.State == Succeeded {
 			sum[t.Type] = sum[t.Type].Plus(t.Amount)
@@ -263,7 +263,7 @@ func (m *machine) checkMoney() {
 		}
 	}
 	if !m.state.Captured().Equal(sum[Capture]) || !m.state.Returned().Equal(sum[Refund].Plus(sum[Chargeback])) {
-		m.fatalf("captured %s, returned %s, in the book %v", m.state.Captured(), m.state.Returned(), sum)
+		m.fatalf("captured %s, returned %s, in the model %v", m.state.Captured(), m.state.Returned(), sum)
 	}
 	if refunds.Compare(sum[Capture]) > 0 || sum[Chargeback].Compare(sum[Capture]) > 0 || sum[Void].Compare(sum[Authorize]) > 0 {
 		m.fatalf("more went back than came: %v, refunds under way %s", sum, refunds)
@@ -312,8 +312,8 @@ var machineHeld = []cart.Reservation{
 }
 
 func newMachine(t interface{ Fatalf(string, ...any) }, count map[string]int, pick func(int) int) *machine {
-	m := &machine{t: t, pick: pick, now: noon, count: count, book: book{
-		lines: map[int]*bookLine{}, parcels: map[unit.ShipmentID]Shipped{}, arrived: map[unit.ShipmentID]bool{},
+	m := &machine{t: t, pick: pick, now: noon, count: count, model: model{
+		lines: map[int]*modelLine{}, parcels: map[unit.ShipmentID]Shipped{}, arrived: map[unit.ShipmentID]bool{},
 		payments: map[unit.TransactionID]*TransactionRecorded{}, ended: map[unit.TransactionID]bool{},
 		claimed: map[unit.TransactionID]unit.ReturnID{}, backs: map[unit.ReturnID]*ReturnAdmitted{}, released: map[unit.ReturnID]bool{},
 	}}

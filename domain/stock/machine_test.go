@@ -16,20 +16,20 @@ import (
 )
 
 // machine carries out a script of random commands on one stock. After every step it compares the
-// stock with the book, which adds up all events from the beginning in a slow and simple way.
+// stock with the model, which adds up all events from the beginning in a slow and simple way.
 type machine struct {
 	fatalf func(format string, args ...any)
 	pick   func(name string, n int) int // 0 to n-1
 	now    time.Time
 	state  State // forgets all but the latest end and the latest two movements
 	whole  State // forgets nothing that soon
-	book   book
+	model  model
 	// guarded are commands that were answered by events of that kind alone.
 	guarded []Command
 }
 
-// book is the independent oracle.
-type book struct {
+// model keeps the stock a second time, by code that shares nothing with Evolve.
+type model struct {
 	fatalf   func(format string, args ...any)
 	events   []Event
 	onHand   unit.Quantity
@@ -41,15 +41,15 @@ type book struct {
 	forced   bool // a dispatch of goods that were not there is recorded
 }
 
-func newBook(fatalf func(string, ...any)) book {
-	return book{
+func newModel(fatalf func(string, ...any)) model {
+	return model{
 		fatalf: fatalf,
 		apart:  make(map[Condition]unit.Quantity), open: map[unit.ReservationID]Reserved{},
 		ends: map[unit.ReservationID]int{}, promised: map[unit.OrderID]unit.Quantity{},
 	}
 }
 
-func (b *book) enter(e Event) {
+func (b *model) enter(e Event) {
 	b.events = append(b.events, e)
 	switch e := e.(type) {
 	case Received:
@@ -99,7 +99,7 @@ func (b *book) enter(e Event) {
 	}
 }
 
-func (b *book) end(id unit.ReservationID) {
+func (b *model) end(id unit.ReservationID) {
 	if _, open := b.open[id]; !open {
 		b.fatalf("reservation %s ends and was not open; it has %d ends", id, b.ends[id])
 	}
@@ -107,13 +107,13 @@ func (b *book) end(id unit.ReservationID) {
 	delete(b.open, id)
 }
 
-func (b *book) unavailable() unit.Quantity {
+func (b *model) unavailable() unit.Quantity {
 	return b.apart[Damaged] + b.apart[QualityControl] + b.apart[OtherCondition]
 }
 
 // reserved is what the open reservations hold at a time; the zero time stands
 // for all of them, due or not.
-func (b *book) reserved(now time.Time) (sum unit.Quantity) {
+func (b *model) reserved(now time.Time) (sum unit.Quantity) {
 	for _, r := range b.open {
 		if now.IsZero() || r.ExpiresAt.After(now) {
 			sum += r.Quantity
@@ -122,14 +122,14 @@ func (b *book) reserved(now time.Time) (sum unit.Quantity) {
 	return sum
 }
 
-func (b *book) allocated() (sum unit.Quantity) {
+func (b *model) allocated() (sum unit.Quantity) {
 	for _, q := range b.promised {
 		sum += q
 	}
 	return sum
 }
 
-func (b *book) available(now time.Time) unit.Quantity {
+func (b *model) available(now time.Time) unit.Quantity {
 	return b.onHand - b.unavailable() - b.policy.SafetyStock - b.allocated() - b.reserved(now)
 }
 
@@ -195,11 +195,11 @@ func (m *machine) command() Command {
 func (m *machine) step() {
 	m.now = m.now.Add(time.Duration(m.pick("clock", 6)-1) * 30 * time.Second)
 	cmd := m.command()
-	belowBefore := m.book.policy.ReorderPoint > 0 && m.book.available(m.now) <= m.book.policy.ReorderPoint
+	belowBefore := m.model.policy.ReorderPoint > 0 && m.model.available(m.now) <= m.model.policy.ReorderPoint
 	before := maps.Clone(m.state.Orders)
 	held := maps.Clone(m.state.Holds)
 	events, err := m.decide(cmd)
-	if whole, wholeErr := stocks.Ask(cmd, m.whole, m.book.events); !slices.Equal(events, whole) || fmt.Sprint(err) != fmt.Sprint(wholeErr) {
+	if whole, wholeErr := stocks.Ask(cmd, m.whole, m.model.events); !slices.Equal(events, whole) || fmt.Sprint(err) != fmt.Sprint(wholeErr) {
 		m.fatalf("%+v: answered %v, %v; with a whole memory %v, %v", cmd, events, err, whole, wholeErr)
 	}
 	if err != nil {
@@ -210,7 +210,7 @@ func (m *machine) step() {
 	}
 	for _, e := range events {
 		m.evolve(e)
-		m.book.enter(e)
+		m.model.enter(e)
 	}
 	m.checkQuantities(cmd)
 	m.checkPromises(cmd, events)
@@ -235,7 +235,7 @@ func (m *machine) evolve(e Event) {
 }
 
 func (m *machine) decide(cmd Command) ([]Event, error) {
-	return stocks.Ask(cmd, m.state, m.book.events)
+	return stocks.Ask(cmd, m.state, m.model.events)
 }
 
 func (m *machine) checkQuantities(cmd Command) {
@@ -243,26 +243,26 @@ func (m *machine) checkQuantities(cmd Command) {
 		name      string
 		got, want unit.Quantity
 	}{
-		{"on hand", m.state.OnHand(), m.book.onHand},
-		{"unavailable", m.state.UnavailableTotal(), m.book.unavailable()},
-		{"damaged", m.state.Unavailable(Damaged), m.book.apart[Damaged]},
-		{"reserved", m.state.Reserved(m.now), m.book.reserved(m.now)},
-		{"allocated", m.state.Allocated(), m.book.allocated()},
-		{"available", m.state.Available(m.now), m.book.available(m.now)},
+		{"on hand", m.state.OnHand(), m.model.onHand},
+		{"unavailable", m.state.UnavailableTotal(), m.model.unavailable()},
+		{"damaged", m.state.Unavailable(Damaged), m.model.apart[Damaged]},
+		{"reserved", m.state.Reserved(m.now), m.model.reserved(m.now)},
+		{"allocated", m.state.Allocated(), m.model.allocated()},
+		{"available", m.state.Available(m.now), m.model.available(m.now)},
 	} {
 		if q.got != q.want {
 			m.fatalf("after %T: %s is %d, the events say %d", cmd, q.name, q.got, q.want)
 		}
 	}
-	if m.book.onHand < m.book.unavailable() && !m.book.forced {
-		m.fatalf("after %T: %d on hand, %d of it unavailable", cmd, m.book.onHand, m.book.unavailable())
+	if m.model.onHand < m.model.unavailable() && !m.model.forced {
+		m.fatalf("after %T: %d on hand, %d of it unavailable", cmd, m.model.onHand, m.model.unavailable())
 	}
-	for c, q := range m.book.apart {
+	for c, q := range m.model.apart {
 		if q < 0 && c != Available && c != "" {
 			m.fatalf("after %T: %d units are %s", cmd, q, c)
 		}
 	}
-	for order, q := range m.book.promised {
+	for order, q := range m.model.promised {
 		if q < 0 {
 			m.fatalf("after %T: order %s is promised %d", cmd, order, q)
 		}
@@ -273,16 +273,16 @@ func (m *machine) checkQuantities(cmd Command) {
 // units of a reservation whose end is not recorded.
 func (m *machine) checkPromises(cmd Command, events []Event) {
 	for _, e := range events {
-		limit := m.book.onHand - m.book.unavailable() - m.book.policy.SafetyStock
+		limit := m.model.onHand - m.model.unavailable() - m.model.policy.SafetyStock
 		_, reserves := e.(Reserved)
 		_, allocates := e.(Allocated)
 		_, sends := e.(TransferredOut)
 		if reserves || allocates {
-			limit += m.book.policy.BackorderLimit
+			limit += m.model.policy.BackorderLimit
 		} else if !sends {
 			continue
 		}
-		if promised := m.book.allocated() + m.book.reserved(time.Time{}); promised > limit {
+		if promised := m.model.allocated() + m.model.reserved(time.Time{}); promised > limit {
 			m.fatalf("after %T: %d promised, the limit is %d", cmd, promised, limit)
 		}
 	}
@@ -313,11 +313,11 @@ func (m *machine) checkOwners(cmd Command, before map[unit.OrderID]Promise, held
 }
 
 func (m *machine) checkReorder(cmd Command, events []Event, belowBefore bool) {
-	available := m.book.available(m.now)
-	below := m.book.policy.ReorderPoint > 0 && available <= m.book.policy.ReorderPoint
+	available := m.model.available(m.now)
+	below := m.model.policy.ReorderPoint > 0 && available <= m.model.policy.ReorderPoint
 	told, tells := events[len(events)-1].(ReorderPointCrossed)
 	if want := below && !belowBefore; tells != want {
-		m.fatalf("after %T: reorder point crossed told: %v, want %v (available %d of %d)", cmd, tells, want, available, m.book.policy.ReorderPoint)
+		m.fatalf("after %T: reorder point crossed told: %v, want %v (available %d of %d)", cmd, tells, want, available, m.model.policy.ReorderPoint)
 	}
 	if tells && told.Available != available {
 		m.fatalf("after %T: told %d available, it is %d", cmd, told.Available, available)
@@ -375,7 +375,7 @@ func (m *machine) checkReplay() {
 		m.fatalf("the snapshot reads back as\n     %s\nfrom %s", got, want)
 	}
 	replayed := machine{fatalf: m.fatalf}
-	for _, e := range m.book.events {
+	for _, e := range m.model.events {
 		typ, data, err := Encode(e)
 		if err != nil {
 			m.fatalf("encode %T: %v", e, err)
@@ -393,7 +393,7 @@ func (m *machine) checkReplay() {
 
 func TestAnyScriptKeepsTheInvariants(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		m := &machine{now: noon, book: newBook(t.Fatalf), fatalf: t.Fatalf}
+		m := &machine{now: noon, model: newModel(t.Fatalf), fatalf: t.Fatalf}
 		m.pick = func(name string, n int) int { return rapid.IntRange(0, n-1).Draw(t, name) }
 		t.Repeat(map[string]func(*rapid.T){
 			"command":                   func(*rapid.T) { m.step() },
@@ -408,7 +408,7 @@ func FuzzStock(f *testing.F) {
 	f.Add([]byte{1, 0, 8, 1, 3, 0, 5, 4, 1, 9, 0, 1, 13, 0, 0, 5, 1})
 	f.Add([]byte{1, 19, 1, 2, 3, 1, 0, 8, 1, 3, 7, 4, 0, 5, 5, 5, 8, 1, 11, 2, 8})
 	f.Fuzz(func(t *testing.T, script []byte) {
-		m := &machine{now: noon, book: newBook(t.Fatalf), fatalf: t.Fatalf}
+		m := &machine{now: noon, model: newModel(t.Fatalf), fatalf: t.Fatalf}
 		m.pick = func(_ string, n int) int {
 			if len(script) == 0 {
 				return 0

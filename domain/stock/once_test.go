@@ -57,9 +57,9 @@ func onceRows() []once {
 	}
 }
 
-// Asked again with one field changed, a command that happens once is refused: what
-// was asked for is not dropped in silence.
-func TestWhatHappensOnceIsComparedWhole(t *testing.T) {
+// A command that happens once is refused if it is sent again with one field changed. Otherwise the
+// changed request would be dropped in silence.
+func TestARepeatWithAChangedFieldIsRefused(t *testing.T) {
 	tried := map[string]bool{}
 	for _, test := range onceRows() {
 		name := reflect.TypeOf(test.cmd).Name()

@@ -83,15 +83,15 @@ func as(name string) basic {
 	return basic("Basic " + base64.StdEncoding.EncodeToString([]byte(name+":"+name)))
 }
 
-// club is a gateway with members.
-type club struct {
+// gatewayWithUsers is a gateway that knows some users.
+type gatewayWithUsers struct {
 	*served
 	trust *tls.Config
 }
 
-func openClub(t *testing.T, options gateway.Options) club {
+func openWithUsers(t *testing.T, options gateway.Options) gatewayWithUsers {
 	t.Helper()
-	var c club
+	var c gatewayWithUsers
 	options.TLS, c.trust = certificate(t)
 	options.Users = members{"root": {"$admins"}, "ann": {"auditors"}, "bob": nil}
 	c.served = serve(t, memory.New(), options)
@@ -100,7 +100,7 @@ func openClub(t *testing.T, options gateway.Options) club {
 
 // as returns the gateway with a member's credentials, or without credentials if credential is
 // empty.
-func (c club) as(t *testing.T, credential basic) *served {
+func (c gatewayWithUsers) as(t *testing.T, credential basic) *served {
 	t.Helper()
 	options := []grpc.DialOption{grpc.WithTransportCredentials(credentials.NewTLS(c.trust))}
 	if credential != "" {
@@ -114,7 +114,7 @@ func (c club) as(t *testing.T, credential basic) *served {
 
 func TestCredentials(t *testing.T) {
 	t.Parallel()
-	c := openClub(t, gateway.Options{})
+	c := openWithUsers(t, gateway.Options{})
 	c.write("a", event())
 	cases := map[string]struct {
 		credential basic
@@ -169,7 +169,7 @@ func TestUsersNeedTLS(t *testing.T) {
 }
 
 // rights of a member on a stream, as letters: read, write, delete, metadata read, metadata write.
-func (c club) rights(t *testing.T, name, stream string) string {
+func (c gatewayWithUsers) rights(t *testing.T, name, stream string) string {
 	t.Helper()
 	s := c.as(t, as(name))
 	tell := func(letter string, err error) string {
@@ -202,7 +202,7 @@ func (c club) rights(t *testing.T, name, stream string) string {
 
 func TestAccess(t *testing.T) {
 	t.Parallel()
-	c := openClub(t, gateway.Options{})
+	c := openWithUsers(t, gateway.Options{})
 	root := c.as(t, as("root"))
 	documents := map[string]string{
 		"plain":       ``,
@@ -268,9 +268,9 @@ func TestAccess(t *testing.T) {
 
 // Only callers who may write $settings can change the default lists, whatever stream name somebody
 // uses.
-func TestNobodyElseWritesTheDefaults(t *testing.T) {
+func TestOnlyWritersOfSettingsChangeTheDefaults(t *testing.T) {
 	t.Parallel()
-	c := openClub(t, gateway.Options{})
+	c := openWithUsers(t, gateway.Options{})
 	root, bob := c.as(t, as("root")), c.as(t, as("bob"))
 	root.mustAppend("$secret", noStream, event())
 	settings := typed("settings")
@@ -350,7 +350,7 @@ func TestLongNames(t *testing.T) {
 // shows its target only to readers who may read the target.
 func TestAccessByOtherWays(t *testing.T) {
 	t.Parallel()
-	c := openClub(t, gateway.Options{})
+	c := openWithUsers(t, gateway.Options{})
 	root, bob := c.as(t, as("root")), c.as(t, as("bob"))
 	root.mustAppend("secret", noStream, event())
 	root.setMetadata("secret", `{"$acl":{"$r":"$admins","$d":"$admins"}}`)

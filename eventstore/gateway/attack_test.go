@@ -82,7 +82,7 @@ func TestStalledCallsOfStrangersCostLittle(t *testing.T) {
 		} {
 			t.Run(fmt.Sprint(calls, " of ", name), func(t *testing.T) {
 				users := &waiters{members: members{"root": {"$admins"}}, release: make(chan struct{})}
-				c := club{}
+				c := gatewayWithUsers{}
 				options := gateway.Options{Users: users}
 				options.TLS, c.trust = certificate(t)
 				c.served = serve(t, memory.New(), options)
@@ -123,7 +123,7 @@ func TestStalledCallsOfStrangersCostLittle(t *testing.T) {
 // cannot learn what would be wrong with a message.
 func TestStrangersAreRefusedBeforeTheyHaveSaidAnything(t *testing.T) {
 	t.Parallel()
-	c := openClub(t, gateway.Options{})
+	c := openWithUsers(t, gateway.Options{})
 	all, anonymous := methods()
 	for _, method := range all {
 		stranger := attack(t, "127.0.0.1", c.address, c.trust)
@@ -144,7 +144,7 @@ func TestStrangersAreRefusedBeforeTheyHaveSaidAnything(t *testing.T) {
 
 // A caller with credentials may send nothing, or not finish a message. The gateway waits for it
 // only for a bounded time, with every method, and then frees its part of the budget.
-func TestNobodyIsWaitedForForEver(t *testing.T) {
+func TestAnUnfinishedMessageIsWaitedForOnlyForABoundedTime(t *testing.T) {
 	t.Parallel()
 	all, anonymous := methods()
 	limits := gateway.Limits{FirstMessageTime: 200 * time.Millisecond, MessageTime: 200 * time.Millisecond}
@@ -309,7 +309,7 @@ func isOpen(conn net.Conn) bool {
 func TestManyConnectionsOfOneAddress(t *testing.T) {
 	t.Parallel()
 	users := members{"root": {"$admins"}}
-	c := club{}
+	c := gatewayWithUsers{}
 	options := gateway.Options{Users: users, Limits: gateway.Limits{HandshakeTime: time.Hour}}
 	options.TLS, c.trust = certificate(t)
 	c.served = serve(t, memory.New(), options)
@@ -338,7 +338,7 @@ func TestManyConnectionsOfOneAddress(t *testing.T) {
 // the oldest first, as soon as they have had enough time for it.
 func TestStrangersMakeRoom(t *testing.T) {
 	t.Parallel()
-	c := club{}
+	c := gatewayWithUsers{}
 	options := gateway.Options{Users: members{"root": {"$admins"}}, Limits: gateway.Limits{MaxConnections: 8, HandshakeTime: 5 * time.Second}}
 	options.TLS, c.trust = certificate(t)
 	c.served = serve(t, memory.New(), options)

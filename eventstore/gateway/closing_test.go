@@ -112,7 +112,7 @@ func TestClosingWaitsForNoSilentCall(t *testing.T) {
 // time, and then the caller gets the refusal.
 func TestARefusedAppendIsToldInTheEnd(t *testing.T) {
 	t.Parallel()
-	c := openClub(t, gateway.Options{})
+	c := openWithUsers(t, gateway.Options{})
 	stranger := c.as(t, "")
 	ended := make(chan error)
 	const calls = 10

@@ -190,7 +190,7 @@ func (c *cutOff) Append(ctx context.Context, stream string, expected eventstore.
 
 // An append was cut off while it began its deleted stream again. When it is repeated, it begins the
 // stream, even if the stream was deleted once more in the meantime.
-func TestAnAppendCutOffAsItBeginsAStreamAnew(t *testing.T) {
+func TestAnAppendCutOffAsItBeginsADeletedStreamAgain(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {
 		log := &cutOff{Store: store}

@@ -172,7 +172,7 @@ func pack(data []byte) []byte {
 
 // No message becomes larger than it says. A message that is not valid gzip is refused with this
 // reason. The budget gets all bytes back.
-func TestMessagesThatAreNotWhatTheySay(t *testing.T) {
+func TestMessagesWithAWrongSizeOrContent(t *testing.T) {
 	t.Parallel()
 	s := serve(t, memory.New(), gateway.Options{})
 	request, err := proto.Marshal(&streams.ReadReq{Options: ofStream("a")})
@@ -242,7 +242,7 @@ func TestMessagesThatAreNotWhatTheySay(t *testing.T) {
 // sees why it is refused.
 func TestACompressedAppendWithoutCredentials(t *testing.T) {
 	t.Parallel()
-	c := openClub(t, gateway.Options{})
+	c := openWithUsers(t, gateway.Options{})
 	stranger := *c.served
 	stranger.conn = stranger.dial(grpc.WithTransportCredentials(credentials.NewTLS(c.trust)), grpc.WithDefaultCallOptions(grpc.UseCompressor("gzip")))
 	stranger.raw = streams.NewStreamsClient(stranger.conn)

@@ -246,7 +246,7 @@ func TestTheOlderFormOfAGroup(t *testing.T) {
 // The target of a link is shown only to consumers that may read it.
 func TestWhoMayDoWhatWithGroups(t *testing.T) {
 	t.Parallel()
-	c := openClub(t, gateway.Options{})
+	c := openWithUsers(t, gateway.Options{})
 	c.write("secret", event())
 	c.write("$$secret", eventstore.Event{ID: uuid.New(), Type: "$metadata", Data: []byte(`{"$acl":{"$r":["ann"]}}`)})
 	data, meta, err := eventstore.Wrap(eventstore.Content{Type: "text/plain", Data: []byte("0@secret")})

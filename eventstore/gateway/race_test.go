@@ -15,7 +15,7 @@ import (
 
 // Many writers begin a deleted stream again at once. If they expect no stream, one succeeds and the
 // others are refused. If they have no expectation, all succeed. No new event is hidden.
-func TestADeletedStreamIsBegunAnewOnce(t *testing.T) {
+func TestADeletedStreamIsBegunAgainOnce(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {
 		s := serve(t, store, gateway.Options{})

@@ -31,7 +31,7 @@ import (
 
 // If a client calls a service that is not served, the error names the page that says what to use
 // instead. This page must name each such service.
-func TestWhatIsNotServedNamesItsPage(t *testing.T) {
+func TestACallOfAMissingServiceNamesThePage(t *testing.T) {
 	t.Parallel()
 	s := serve(t, memory.New(), gateway.Options{})
 	page, err := os.ReadFile("../../docs/kurrentdb.md")
@@ -194,7 +194,7 @@ func TestDiscoveryOfANodeAlone(t *testing.T) {
 }
 
 // Every node accepts writes, even from clients that require the leader.
-func TestAnyNodeIsGoodForWhoWantsTheLeader(t *testing.T) {
+func TestEveryNodeAcceptsWritesThatRequireTheLeader(t *testing.T) {
 	t.Parallel()
 	s := serve(t, memory.New(), gateway.Options{Cluster: nodes{{ID: uuid.New(), Host: "elsewhere", Leader: true, Alive: true}}})
 	s.ctx = metadata.AppendToOutgoingContext(s.ctx, "requires-leader", "true", "connection-name", "test")

@@ -310,7 +310,7 @@ func TestAWrongPlaceOfACallerIsNoDivergence(t *testing.T) {
 
 // The places in the database are compared at the start. If they cannot be read, every call is
 // refused.
-func TestWhatIsKeptIsComparedAtTheStart(t *testing.T) {
+func TestStoredPlacesAreComparedAtTheStart(t *testing.T) {
 	t.Parallel()
 	log := was.log(t, "")
 	kept := []eventstore.Place{{Keeper: "the view", At: eventstore.At(9)}}
@@ -385,7 +385,7 @@ func TestASharedLogThatWasRestoredAndHasGrownIsTold(t *testing.T) {
 
 // A node may see events of another log before it notices the difference. It must notice it all the
 // same, even after a restart, when all stored places may already belong to the new log.
-func TestWhatIsSeenOfAnotherLogDoesNotHideIt(t *testing.T) {
+func TestSeenEventsOfAnotherLogDoNotHideTheDifference(t *testing.T) {
 	t.Parallel()
 	var kept eventstore.Anchor
 	s, log := guarded(t, was.log(t, ""), guard.Options{Keep: func(_ context.Context, known eventstore.Anchor) error { kept = known; return nil }})

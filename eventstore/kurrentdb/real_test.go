@@ -431,7 +431,7 @@ func (r *racing) undisturbed() {
 
 // The losers of a race are refused before they can read the reason. They wait until they can, and no
 // connection is replaced, because that would also end the calls of others.
-func TestLosersTouchNobodysConnection(t *testing.T) {
+func TestLosersOfARaceReplaceNoConnection(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		nodes  int
@@ -477,7 +477,7 @@ func raceWriters(r *racing) {
 
 // Buyers at two nodes read how much is left, and append at the revision that they have read. If a
 // buyer loses a race, it reads again.
-func TestBuyersAtTwoNodesTouchNobodysConnection(t *testing.T) {
+func TestBuyersAtTwoNodesReplaceNoConnection(t *testing.T) {
 	t.Parallel()
 	eachLate(t, func(t *testing.T, h habits) { raceBuyers(newRacing(t, h, 2, true)) })
 }

@@ -51,7 +51,7 @@ func (l *laggard) send(call streams.Streams_ReadServer, after, last uint64) erro
 
 // The head was read at a node where it is 10. The node that serves the subscription has only 5
 // events, and says that the subscription has caught up. No event may be skipped.
-func TestANodeThatIsBehindMakesNobodySkip(t *testing.T) {
+func TestASubscriptionAtANodeThatIsBehindSkipsNoEvent(t *testing.T) {
 	t.Parallel()
 	l := &laggard{}
 	l.shown.Store(5)

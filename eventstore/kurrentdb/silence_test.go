@@ -148,7 +148,7 @@ func TestALogThatIsSilentForLongIsDeaf(t *testing.T) {
 
 // A server answers calls, but its subscription brings nothing although the log has grown. The store
 // opens another subscription.
-func TestASubscriptionThatIsStuckIsOpenedAnew(t *testing.T) {
+func TestASubscriptionThatIsStuckIsOpenedAgain(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	opened := 0

@@ -156,7 +156,7 @@ func TestAPublicHostIsANameOrAnAddress(t *testing.T) {
 
 // A request line or header that is too large is refused before routing. The answer is small and
 // says what is too large.
-func TestWhatPrecedesABodyIsBounded(t *testing.T) {
+func TestRequestLinesAndHeadersAreBounded(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	handler, err := New(Options{PublicHosts: []string{"example.com"}, Logger: slog.New(slog.NewTextHandler(&log, nil))}, echo)

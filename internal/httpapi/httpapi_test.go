@@ -189,7 +189,7 @@ func TestARequestKeepsItsID(t *testing.T) {
 	}
 }
 
-func TestTheDocumentationAsksNobodyElse(t *testing.T) {
+func TestTheDocumentationLoadsNothingFromOtherSites(t *testing.T) {
 	t.Parallel()
 	handler := newTestHandler(t, io.Discard)
 	page := send(t, handler, "GET", "/docs", "")

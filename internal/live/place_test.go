@@ -146,9 +146,9 @@ func TestAPositionBeyondTheEndIsRefusedOnEveryEngine(t *testing.T) {
 	}
 }
 
-// A node that has just begun to lead may not have yet what another gave out. A reader of
-// that is not sent away for good.
-func TestANodeThatIsBehindRefusesNobody(t *testing.T) {
+// A node that has just become the leader may still lack events that another node has shown. A
+// reader that asks for them is not refused for good.
+func TestANodeThatIsBehindRefusesNoReader(t *testing.T) {
 	t.Parallel()
 	for _, target := range []string{"/v1/events?after=9", "/v1/events/live?after=9"} {
 		store := &ending{Store: filled3(t), end: eventstore.At(9)}

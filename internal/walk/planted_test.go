@@ -122,7 +122,7 @@ func TestTheWalkFindsPlantedBugs(t *testing.T) {
 			for seed := uint64(1); seed <= seeds; seed++ {
 				found := false
 				t.Run("seed", func(t *testing.T) {
-					k := newWalker(newWorld(t, settings{bug: planted, light: planted.view == nil}), seed)
+					k := newWalker(newShop(t, settings{bug: planted, light: planted.view == nil}), seed)
 					err := k.walk(steps, time.Time{})
 					walked += len(k.taken)
 					if found = err != nil; found {

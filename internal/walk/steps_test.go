@@ -55,7 +55,7 @@ func (a answer) kind() string {
 
 func (a answer) ok() bool { return a.status >= 200 && a.status < 300 }
 
-func (w *world) send(r request) answer {
+func (w *shop) send(r request) answer {
 	before := w.head()
 	w.clock.move(37 * time.Millisecond)
 	sent := httptest.NewRequestWithContext(w.Context(), r.Method, r.Target, strings.NewReader(r.Body))
@@ -79,7 +79,7 @@ func (w *world) send(r request) answer {
 }
 
 // take carries out a step. It returns what is wrong after it.
-func (w *world) take(s step) (a answer, err error) {
+func (w *shop) take(s step) (a answer, err error) {
 	if s.Request != nil {
 		if s.Cut {
 			w.store.cutAfter(s.After, s.Lose)
@@ -103,7 +103,7 @@ func (w *world) take(s step) (a answer, err error) {
 }
 
 // checkAnswer checks that the document describes an answer.
-func (w *world) checkAnswer(r request, a answer, cut bool) error {
+func (w *shop) checkAnswer(r request, a answer, cut bool) error {
 	bad := func(format string, args ...any) error {
 		return fmt.Errorf("answer %d: %s: %s", a.status, fmt.Sprintf(format, args...), a.text)
 	}
@@ -125,7 +125,7 @@ func (w *world) checkAnswer(r request, a answer, cut bool) error {
 	return nil
 }
 
-func (w *world) described(id string) operation {
+func (w *shop) described(id string) operation {
 	for _, op := range operations(w.api.OpenAPI()) {
 		if op.OperationID == id {
 			return op

@@ -16,7 +16,7 @@ import (
 
 // walker takes the steps of a walk and keeps a list of them.
 type walker struct {
-	*world
+	*shop
 	*requestMaker
 	all         []operation
 	taken       []step
@@ -33,9 +33,9 @@ type sentRequest struct {
 	start int // number of the program's start; a restart loses the answers that were kept only in memory
 }
 
-func newWalker(w *world, seed uint64) *walker {
+func newWalker(w *shop, seed uint64) *walker {
 	k := &walker{
-		world: w, requestMaker: newRequestMaker(seed, w.api.OpenAPI().Components.Schemas, w.clock.now),
+		shop: w, requestMaker: newRequestMaker(seed, w.api.OpenAPI().Components.Schemas, w.clock.now),
 		all: operations(w.api.OpenAPI()), tally: map[string]*[2]int{},
 	}
 	for _, op := range k.all {
@@ -264,11 +264,11 @@ func report(seed uint64, err error, taken []step) string {
 	return text.String()
 }
 
-// replay takes steps in a new world. It returns what is wrong after the last one.
+// replay takes steps in a new shop. It returns what is wrong after the last one.
 func replay(t *testing.T, s settings, steps []step) (err error) {
 	t.Helper()
 	t.Run("again", func(t *testing.T) {
-		w := newWorld(t, s)
+		w := newShop(t, s)
 		for _, s := range steps {
 			if _, err = w.take(s); err != nil {
 				return
@@ -333,7 +333,7 @@ func TestARandomWalkLeavesTheBooksTrue(t *testing.T) {
 	for seed := first; seed <= last && (!far || time.Now().Before(until)) && !t.Failed(); seed++ {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			s := settings{light: seed%4 > 1, postgres: seed%8 == 0}
-			k := newWalker(newWorld(t, s), seed)
+			k := newWalker(newShop(t, s), seed)
 			err := k.walk(length, until)
 			walked += len(k.taken)
 			for id, n := range k.tally {

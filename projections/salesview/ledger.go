@@ -105,15 +105,15 @@ func worth(lines int64, units unit.Quantity, price decimal.Decimal) sums {
 	return sums{lines: lines, units: int64(units), amount: price.Mul(decimal.NewFromInt(int64(units)))}
 }
 
-func (l *ledger) order(o *open, e *projections.Event, event order.Event, at time.Time) {
+func (l *ledger) order(o *remainders, e *projections.Event, event order.Event, at time.Time) {
 	if placed, ok := event.(order.Placed); ok {
-		if !e.Follows(true, o.rests[e.Stream] != nil) {
+		if !e.Follows(true, o.byStream[e.Stream] != nil) {
 			return
 		}
-		o.rests[e.Stream] = l.placed(placed, e.Meta.Channel, at)
+		o.byStream[e.Stream] = l.placed(placed, e.Meta.Channel, at)
 		return
 	}
-	r := o.rests[e.Stream]
+	r := o.byStream[e.Stream]
 	if r == nil {
 		return // the order was never placed, or nothing of it can change any more
 	}
@@ -135,12 +135,12 @@ func (l *ledger) order(o *open, e *projections.Event, event order.Event, at time
 			l.takenOff(r, e.Stream, &r.Lines[i], r.Lines[i].Units, at)
 		}
 	case order.Completed:
-		o.rests[e.Stream] = nil
+		o.byStream[e.Stream] = nil
 	}
 }
 
-func (l *ledger) placed(p order.Placed, channel string, at time.Time) *rest {
-	r := &rest{Head: head{
+func (l *ledger) placed(p order.Placed, channel string, at time.Time) *remainder {
+	r := &remainder{Head: head{
 		Reference: projections.Key(p.Reference), Customer: string(p.CustomerID), Country: projections.Key(p.Country), Channel: projections.Key(channel), Currency: string(p.Currency),
 	}}
 	kind := FreeOrder
@@ -153,16 +153,16 @@ func (l *ledger) placed(p order.Placed, channel string, at time.Time) *rest {
 	if p.CustomerID != "" {
 		l.customer(r.Head).ordered(string(p.OrderID), p.Total.Amount, at)
 	}
-	r.Lines = make([]restLine, len(p.Lines))
+	r.Lines = make([]remainderLine, len(p.Lines))
 	for i, line := range p.Lines {
 		l.count(d, kind, r.Head, at, string(line.SKU), worth(1, line.Quantity, line.Price.Amount))
-		r.Lines[i] = restLine{Number: line.Number, SKU: string(line.SKU), Price: line.Price.Amount, Units: line.Quantity}
+		r.Lines[i] = remainderLine{Number: line.Number, SKU: string(line.SKU), Price: line.Price.Amount, Units: line.Quantity}
 	}
 	return r
 }
 
 // takenOff counts units of an order's line as canceled.
-func (l *ledger) takenOff(r *rest, stream string, line *restLine, units unit.Quantity, at time.Time) {
+func (l *ledger) takenOff(r *remainder, stream string, line *remainderLine, units unit.Quantity, at time.Time) {
 	if units <= 0 {
 		return
 	}
@@ -176,22 +176,22 @@ func (l *ledger) takenOff(r *rest, stream string, line *restLine, units unit.Qua
 	l.count(d, OrderCanceled, r.Head, at, line.SKU, worth(lines, -units, line.Price))
 }
 
-func (l *ledger) bookReturn(o *open, e *projections.Event, event returns.Event, at time.Time) {
+func (l *ledger) bookReturn(o *remainders, e *projections.Event, event returns.Event, at time.Time) {
 	switch event := event.(type) {
 	case returns.Requested:
-		if e.Follows(true, o.rests[e.Stream] != nil) {
-			o.rests[e.Stream] = requested(event, e.Meta.Channel)
+		if e.Follows(true, o.byStream[e.Stream] != nil) {
+			o.byStream[e.Stream] = requested(event, e.Meta.Channel)
 		}
 		return
 	case returns.CreditNoted:
-		if e.Follows(true, o.rests[e.Stream] != nil) {
+		if e.Follows(true, o.byStream[e.Stream] != nil) {
 			l.credited(event, e.Meta.Channel, at)
 		}
 		return
 	case returns.Admitted, returns.AdmissionRefused, returns.Approved, returns.Declined, returns.Canceled, returns.Received,
 		returns.Refunded, returns.RefundWithdrawn, returns.OrdersSettled, returns.Closed, returns.StockSettled:
 	}
-	r := o.rests[e.Stream]
+	r := o.byStream[e.Stream]
 	if r == nil {
 		return
 	}
@@ -213,29 +213,29 @@ func (l *ledger) bookReturn(o *open, e *projections.Event, event returns.Event, 
 		}
 	case returns.Canceled:
 		l.takenBack(r, name, at)
-		o.rests[e.Stream] = nil
+		o.byStream[e.Stream] = nil
 	case returns.AdmissionRefused, returns.Declined, returns.Closed:
-		o.rests[e.Stream] = nil
+		o.byStream[e.Stream] = nil
 	case returns.Requested, returns.Admitted, returns.CreditNoted, returns.Refunded, returns.RefundWithdrawn, returns.OrdersSettled, returns.StockSettled:
 	}
 }
 
-func requested(q returns.Requested, channel string) *rest {
-	r := &rest{
+func requested(q returns.Requested, channel string) *remainder {
+	r := &remainder{
 		Head: head{
 			Reference: projections.Key(q.Reference), Customer: string(q.CustomerID), Country: projections.Key(q.Country), Channel: projections.Key(channel), Currency: string(q.Currency),
 		},
-		Lines: make([]restLine, len(q.Lines)),
+		Lines: make([]remainderLine, len(q.Lines)),
 	}
 	for i, line := range q.Lines {
-		r.Lines[i] = restLine{
+		r.Lines[i] = remainderLine{
 			Number: line.Number, SKU: string(line.SKU), Service: line.Kind == unit.Service, Price: line.Price.Amount, Units: line.Quantity,
 		}
 	}
 	return r
 }
 
-func (l *ledger) cameBack(r *rest, name string, line *restLine, units unit.Quantity, at time.Time) {
+func (l *ledger) cameBack(r *remainder, name string, line *remainderLine, units unit.Quantity, at time.Time) {
 	if units <= 0 {
 		return
 	}
@@ -250,7 +250,7 @@ func (l *ledger) cameBack(r *rest, name string, line *restLine, units unit.Quant
 
 // takenBack undoes what was counted at the approval of a return. It is called when the return
 // is canceled.
-func (l *ledger) takenBack(r *rest, name string, at time.Time) {
+func (l *ledger) takenBack(r *remainder, name string, at time.Time) {
 	for i := range r.Lines {
 		if line := &r.Lines[i]; line.Counted > 0 {
 			l.count(l.open(name, Return, r.Head, at), Return, r.Head, at, line.SKU, worth(-1, line.Counted, line.Price))

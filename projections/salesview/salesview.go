@@ -91,11 +91,11 @@ func decode(eventType string, data []byte) (any, error) {
 
 func apply(ctx context.Context, tx pgx.Tx, o Options, batch []projections.Event) error {
 	l := newLedger(o.Location)
-	rest := newOpen()
+	left := newRemainders()
 	for i := range batch {
-		rest.note(&batch[i])
+		left.note(&batch[i])
 	}
-	if err := rest.load(ctx, tx); err != nil {
+	if err := left.load(ctx, tx); err != nil {
 		return err
 	}
 	for i := range batch {
@@ -103,16 +103,16 @@ func apply(ctx context.Context, tx pgx.Tx, o Options, batch []projections.Event)
 		at := e.EffectiveAt()
 		switch value := e.Value.(type) {
 		case order.Event:
-			l.order(rest, e, value, at)
-			rest.settle(e.Stream)
+			l.order(left, e, value, at)
+			left.settle(e.Stream)
 		case returns.Event:
-			l.bookReturn(rest, e, value, at)
-			rest.settle(e.Stream)
+			l.bookReturn(left, e, value, at)
+			left.settle(e.Stream)
 		case stock.Adjusted:
 			l.adjusted(o, e, value, at)
 		}
 	}
-	if err := rest.store(ctx, tx); err != nil {
+	if err := left.store(ctx, tx); err != nil {
 		return err
 	}
 	return l.store(ctx, tx)

@@ -459,7 +459,7 @@ func TestLargeEventsStopTheReading(t *testing.T) {
 	}
 }
 
-func TestWhatEventsArePinnedBy(t *testing.T) {
+func TestThePinnedKeyOfAnEvent(t *testing.T) {
 	t.Parallel()
 	event := func(stream, eventType, data, meta string) *eventstore.Recorded {
 		return &eventstore.Recorded{Event: eventstore.Event{Type: eventType, Data: []byte(data), Meta: []byte(meta)}, Stream: stream}

@@ -20,8 +20,8 @@ import (
 	"daybook/eventstore"
 )
 
-// tape is a source that grows, and that counts how much of it is read.
-type tape struct {
+// countingSource is a source that grows. It counts how many events are read and how many followers it has.
+type countingSource struct {
 	mu     sync.Mutex
 	length int
 	reads  int               // events given
@@ -31,9 +31,9 @@ type tape struct {
 	grown  chan struct{}
 }
 
-func newTape() *tape { return &tape{grown: make(chan struct{})} }
+func newCountingSource() *countingSource { return &countingSource{grown: make(chan struct{})} }
 
-func (l *tape) grow(by int) {
+func (l *countingSource) grow(by int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.length += by
@@ -41,26 +41,26 @@ func (l *tape) grow(by int) {
 	l.grown = make(chan struct{})
 }
 
-func (l *tape) breaks(broken bool) {
+func (l *countingSource) breaks(broken bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.broken = broken
 }
 
 // tells sets the event that marks name.
-func (l *tape) tells(known eventstore.Anchor) {
+func (l *countingSource) tells(known eventstore.Anchor) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.known = known
 }
 
-func (l *tape) look() (reads, open int) {
+func (l *countingSource) look() (reads, open int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.reads, l.open
 }
 
-func (l *tape) Follow(ctx context.Context, _ Definition, after Place) iter.Seq2[Item, error] {
+func (l *countingSource) Follow(ctx context.Context, _ Definition, after Place) iter.Seq2[Item, error] {
 	return func(yield func(Item, error) bool) {
 		l.mu.Lock()
 		l.open++
@@ -75,7 +75,7 @@ func (l *tape) Follow(ctx context.Context, _ Definition, after Place) iter.Seq2[
 			l.mu.Unlock()
 			switch {
 			case broken:
-				yield(Item{}, errors.New("the tape is broken"))
+				yield(Item{}, errors.New("the source is broken"))
 				return
 			case next < length:
 				e := testEvent(next, "s")
@@ -98,12 +98,12 @@ func (l *tape) Follow(ctx context.Context, _ Definition, after Place) iter.Seq2[
 	}
 }
 
-func (l *tape) Read(_ context.Context, _ Definition, at Place) (*Event, error) {
+func (l *countingSource) Read(_ context.Context, _ Definition, at Place) (*Event, error) {
 	e := testEvent(int(RevisionOf(at)), "s")
 	return &e, nil
 }
 
-func (l *tape) Last(context.Context, string) (Place, error) {
+func (l *countingSource) Last(context.Context, string) (Place, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return InStream(int64(l.length) - 1), nil
@@ -196,16 +196,16 @@ func (n *ledNode) set(lead Leadership) {
 	n.changed = make(chan struct{})
 }
 
-// bench is a service with a group over a tape.
+// bench is a service with a group over a countingSource.
 type bench struct {
 	*Service
 	*testing.T
-	tape  *tape
-	store *failingStore
-	node  *ledNode
-	key   Key
-	end   func()       // of the service
-	logs  bytes.Buffer // what it logged
+	source *countingSource
+	store  *failingStore
+	node   *ledNode
+	key    Key
+	end    func()       // of the service
+	logs   bytes.Buffer // what it logged
 }
 
 // inBubble runs a test of a service in a bubble of synctest, where time passes only when nothing
@@ -213,8 +213,8 @@ type bench struct {
 func inBubble(t *testing.T, settings func(*Settings), test func(*bench)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		b := &bench{T: t, tape: newTape(), store: &failingStore{Memory: NewMemory()}, node: newLedNode(Leadership{Epoch: 1}), key: Key{Source: "s", Name: "g"}}
-		b.Service = New(b.tape, b.store, b.node, slog.New(slog.NewTextHandler(io.MultiWriter(t.Output(), &b.logs), nil)))
+		b := &bench{T: t, source: newCountingSource(), store: &failingStore{Memory: NewMemory()}, node: newLedNode(Leadership{Epoch: 1}), key: Key{Source: "s", Name: "g"}}
+		b.Service = New(b.source, b.store, b.node, slog.New(slog.NewTextHandler(io.MultiWriter(t.Output(), &b.logs), nil)))
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { defer close(done); b.Service.Run(ctx) }()
@@ -295,7 +295,7 @@ func (b *bench) wantLogged(what string, times int) {
 func TestAMessageThatIsNotAnsweredComesAgainAndIsParked(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *Settings) { s.MessageTimeout, s.MaxRetryCount = 10*time.Second, 2 }, func(b *bench) {
-		b.tape.grow(2)
+		b.source.grow(2)
 		c := b.connect(5)
 		b.want(c, "0/0", "1/0")
 		b.pass(9 * time.Second)
@@ -318,7 +318,7 @@ func TestAMessageThatIsNotAnsweredComesAgainAndIsParked(t *testing.T) {
 func TestWithoutATimeoutAMessageIsWaitedForForEver(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *Settings) { s.MessageTimeout = 0 }, func(b *bench) {
-		b.tape.grow(1)
+		b.source.grow(1)
 		c := b.connect(5)
 		b.want(c, "0/0")
 		b.pass(1000 * time.Hour)
@@ -330,7 +330,7 @@ func TestWithoutATimeoutAMessageIsWaitedForForEver(t *testing.T) {
 func TestATimeoutIsAMillisecondAtLeast(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *Settings) { s.MessageTimeout, s.MaxRetryCount = 100*time.Nanosecond, 1_000_000 }, func(b *bench) {
-		b.tape.grow(1)
+		b.source.grow(1)
 		c := b.connect(1)
 		b.want(c, "0/0")
 		b.pass(minTimeout - 1)
@@ -342,10 +342,10 @@ func TestATimeoutIsAMillisecondAtLeast(t *testing.T) {
 
 // If a consumer reads nothing, at most as many events wait for it as it has slots, however often
 // they time out.
-func TestWhatIsNotReadIsTakenBack(t *testing.T) {
+func TestEventsThatAConsumerDoesNotReadAreTakenBack(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *Settings) { s.MessageTimeout, s.MaxRetryCount = time.Second, 1 }, func(b *bench) {
-		b.tape.grow(100)
+		b.source.grow(100)
 		c := b.connect(3)
 		b.pass(20*time.Second + time.Millisecond)
 		if got, _ := b.got(c); len(got) != 3 {
@@ -357,12 +357,12 @@ func TestWhatIsNotReadIsTakenBack(t *testing.T) {
 	})
 }
 
-func TestNobodyReadsForNobody(t *testing.T) {
+func TestAGroupWithoutConsumersReadsNothing(t *testing.T) {
 	t.Parallel()
 	inBubble(t, nil, func(b *bench) {
-		b.tape.grow(10)
+		b.source.grow(10)
 		b.pass(time.Minute)
-		if reads, open := b.tape.look(); reads != 0 || open != 0 {
+		if reads, open := b.source.look(); reads != 0 || open != 0 {
 			b.Fatalf("without consumers %d events were read, %d readers", reads, open)
 		}
 		if status := b.info().Status; status != "Paused" {
@@ -375,9 +375,9 @@ func TestNobodyReadsForNobody(t *testing.T) {
 		}
 		c.Close()
 		synctest.Wait()
-		b.tape.grow(10)
+		b.source.grow(10)
 		b.pass(time.Minute)
-		if reads, open := b.tape.look(); reads != 10 || open != 0 {
+		if reads, open := b.source.look(); reads != 10 || open != 0 {
 			b.Fatalf("after the last consumer left %d events were read, %d readers", reads, open)
 		}
 	})
@@ -388,10 +388,10 @@ func TestNobodyReadsForNobody(t *testing.T) {
 func TestReadingStopsWhenTheBufferIsFull(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *Settings) { s.HistoryBufferSize, s.LiveBufferSize, s.ReadBatchSize = 10, 10, 4 }, func(b *bench) {
-		b.tape.grow(1000)
+		b.source.grow(1000)
 		c := b.connect(2)
 		first := b.want(c, "0/0", "1/0")
-		if reads, _ := b.tape.look(); reads != 12 {
+		if reads, _ := b.source.look(); reads != 12 {
 			b.Fatalf("%d events were read, want the buffer of 10 and what is in flight", reads)
 		}
 		info := b.info()
@@ -400,7 +400,7 @@ func TestReadingStopsWhenTheBufferIsFull(t *testing.T) {
 		}
 		c.Ack(first)
 		next := b.want(c, "2/0", "3/0")
-		if reads, _ := b.tape.look(); reads != 12 {
+		if reads, _ := b.source.look(); reads != 12 {
 			b.Fatalf("%d events were read before there was room for a batch", reads)
 		}
 		c.Ack(next)
@@ -411,12 +411,12 @@ func TestReadingStopsWhenTheBufferIsFull(t *testing.T) {
 		if info := b.info(); info.Status != "Live" || info.Total != 1000 {
 			b.Fatalf("at the end: %+v", info)
 		}
-		b.tape.grow(5)
+		b.source.grow(5)
 		b.want(c, "1000/0", "1001/0")
 		if info := b.info(); info.Status != "Live" || info.LiveBuffer != 3 || info.ReadBuffer != 0 {
 			b.Fatalf("at the head: %+v", info)
 		}
-		b.tape.grow(100)
+		b.source.grow(100)
 		synctest.Wait()
 		if info := b.info(); info.Status != "Behind" || info.ReadBuffer != 10 {
 			b.Fatalf("fallen behind: %+v", info)
@@ -427,7 +427,7 @@ func TestReadingStopsWhenTheBufferIsFull(t *testing.T) {
 func TestEventsOfAConsumerThatLeavesComeFirst(t *testing.T) {
 	t.Parallel()
 	inBubble(t, nil, func(b *bench) {
-		b.tape.grow(6)
+		b.source.grow(6)
 		gone, stays := b.connect(2), b.connect(1)
 		synctest.Wait()
 		ids := b.want(stays, "1/0")
@@ -462,7 +462,7 @@ func TestCheckpointsAreWrittenByTimeAndByCount(t *testing.T) {
 	inBubble(t, func(s *Settings) {
 		s.CheckpointAfter, s.MinCheckpointCount, s.MaxCheckpointCount = 2*time.Second, 2, 4
 	}, func(b *bench) {
-		b.tape.grow(20)
+		b.source.grow(20)
 		c := b.connect(20)
 		_, ids := b.got(c)
 		steps := []struct {
@@ -495,7 +495,7 @@ func TestACheckpointIsKeptWithTheEventThatWasReadLast(t *testing.T) {
 	inBubble(t, func(s *Settings) { s.MaxCheckpointCount = 1 }, func(b *bench) {
 		c := b.connect(10)
 		for read := 3; read <= 6; read += 3 {
-			b.tape.grow(3)
+			b.source.grow(3)
 			_, ids := b.got(c)
 			c.Ack(ids)
 			synctest.Wait()
@@ -505,8 +505,8 @@ func TestACheckpointIsKeptWithTheEventThatWasReadLast(t *testing.T) {
 			}
 		}
 		known := eventstore.Anchor{Position: eventstore.At(50), Stream: "other", Revision: 9, ID: [16]byte{1}}
-		b.tape.tells(known)
-		b.tape.grow(1)
+		b.source.tells(known)
+		b.source.grow(1)
 		_, ids := b.got(c)
 		c.Ack(ids)
 		synctest.Wait()
@@ -521,7 +521,7 @@ func TestWhatCannotBeSavedIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *Settings) { s.MaxCheckpointCount = 1 }, func(b *bench) {
 		b.store.set(errors.New("no database"))
-		b.tape.grow(2)
+		b.source.grow(2)
 		c := b.connect(2)
 		ids := b.want(c, "0/0", "1/0")
 		c.Nack(ids[:1], Park, "broken")
@@ -547,17 +547,17 @@ func TestWhatCannotBeSavedIsTriedAgain(t *testing.T) {
 func TestReadingIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	inBubble(t, nil, func(b *bench) {
-		b.tape.grow(1)
-		b.tape.breaks(true)
+		b.source.grow(1)
+		b.source.breaks(true)
 		c := b.connect(3)
 		b.pass(time.Minute)
 		b.want(c)
-		b.tape.breaks(false)
+		b.source.breaks(false)
 		b.pass(longest)
 		b.want(c, "0/0")
 		b.wantLogged("cannot read its source", 1)
-		b.tape.breaks(true)
-		b.tape.grow(1)
+		b.source.breaks(true)
+		b.source.grow(1)
 		b.pass(time.Minute)
 		b.wantLogged("cannot read its source", 2) // twice, because it could read in between
 	})
@@ -566,7 +566,7 @@ func TestReadingIsTriedAgain(t *testing.T) {
 func TestAnUpdateKeepsTheCheckpoint(t *testing.T) {
 	t.Parallel()
 	inBubble(t, nil, func(b *bench) {
-		b.tape.grow(5)
+		b.source.grow(5)
 		c := b.connect(5)
 		_, ids := b.got(c)
 		c.Ack(ids[:3]) // by the settings these are too few for a checkpoint
@@ -581,11 +581,11 @@ func TestAnUpdateKeepsTheCheckpoint(t *testing.T) {
 func TestAGroupFromTheEndLosesNothing(t *testing.T) {
 	t.Parallel()
 	inBubble(t, nil, func(b *bench) {
-		b.tape.grow(5)
+		b.source.grow(5)
 		d := Definition{Key: Key{Source: "s", Name: "end"}, Settings: defaults()}
 		d.Settings.StartFrom = eventstore.End
 		b.must(b.Create(b.Context(), d))
-		b.tape.grow(1)
+		b.source.grow(1)
 		b.must(b.Restart(b.Context()))
 		d.Settings.MaxRetryCount++
 		b.must(b.Update(b.Context(), d.Key, d.Settings)) // the start is the end, as when the group was made
@@ -603,7 +603,7 @@ func TestAGroupIsMovedBeforeItHasBegun(t *testing.T) {
 		t.Run("from "+name, func(t *testing.T) {
 			t.Parallel()
 			inBubble(t, nil, func(b *bench) {
-				b.tape.grow(5)
+				b.source.grow(5)
 				d := Definition{Key: Key{Source: "s", Name: "moved"}, Settings: defaults()}
 				move := func(to Place) {
 					d.Settings.StartFrom = to
@@ -616,11 +616,11 @@ func TestAGroupIsMovedBeforeItHasBegun(t *testing.T) {
 				}
 				d.Settings.StartFrom = start
 				b.must(b.Create(b.Context(), d))
-				b.tape.grow(1)
+				b.source.grow(1)
 				move(InStream(4))
 				b.want(join(), "4/0", "5/0") // this consumer handles nothing
 				move(eventstore.End)
-				b.tape.grow(1)
+				b.source.grow(1)
 				move(eventstore.End)
 				b.want(join(), "6/0")
 				b.must(b.Restart(b.Context()))
@@ -645,7 +645,7 @@ func TestAGroupIsMovedBeforeItHasBegun(t *testing.T) {
 func TestGroupsFollowTheLeader(t *testing.T) {
 	t.Parallel()
 	inBubble(t, nil, func(b *bench) {
-		b.tape.grow(3)
+		b.source.grow(3)
 		c := b.connect(2)
 		c.Ack(b.want(c, "0/0", "1/0"))
 		b.want(c, "2/0")
@@ -659,7 +659,7 @@ func TestGroupsFollowTheLeader(t *testing.T) {
 		if err := b.Delete(b.Context(), b.key); !isA[*NotLeaderError](err) {
 			b.Fatalf("delete on a node that does not lead: %v", err)
 		}
-		if _, open := b.tape.look(); open != 0 {
+		if _, open := b.source.look(); open != 0 {
 			b.Fatal("a node that does not lead reads")
 		}
 		b.node.set(Leadership{})
@@ -678,7 +678,7 @@ func TestGroupsFollowTheLeader(t *testing.T) {
 func TestAFencedNodeStopsServing(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *Settings) { s.MaxCheckpointCount = 1 }, func(b *bench) {
-		b.tape.grow(2)
+		b.source.grow(2)
 		c := b.connect(1)
 		ids := b.want(c, "0/0")
 		b.store.set(fmt.Errorf("save: %w", ErrFenced))
@@ -698,7 +698,7 @@ func TestAFencedNodeStopsServing(t *testing.T) {
 func TestInfoCounts(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(s *Settings) { s.ExtraStatistics = true }, func(b *bench) {
-		b.tape.grow(12)
+		b.source.grow(12)
 		c := b.connect(10)
 		_, ids := b.got(c)
 		b.pass(2 * time.Second)

@@ -125,7 +125,7 @@ func TestTheEndIsNotHeldUp(t *testing.T) {
 	t.Run("save", func(t *testing.T) {
 		t.Parallel()
 		inBubble(t, func(s *Settings) { s.MaxCheckpointCount = 1 }, func(b *bench) {
-			b.tape.grow(1)
+			b.source.grow(1)
 			c := b.connect(1)
 			ids := b.want(c, "0/0")
 			b.store.set(errHangs)

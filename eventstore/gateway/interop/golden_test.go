@@ -183,7 +183,7 @@ func runNodeScript(t *testing.T, folder string, arguments ...string) (printed st
 
 // The report names the cases that were run again, with the outcome of each run. The cases of this
 // test need no server: each has a given outcome for each run.
-func TestTheGoldenRunTellsWhatItRanAgain(t *testing.T) {
+func TestTheGoldenRunReportsRepeatedCases(t *testing.T) {
 	t.Parallel()
 	if err := exec.CommandContext(t.Context(), "node", "--version").Run(); err != nil {
 		missing(t, "Node.js")

@@ -165,7 +165,7 @@ func passedIn(output string) []string {
 	return names
 }
 
-func TestOnlyWhatPassedIsTakenAsPassed(t *testing.T) {
+func TestOnlyPassedTestsCountAsPassed(t *testing.T) {
 	t.Parallel()
 	got := passedIn(`TAP version 13
 # Subtest: a

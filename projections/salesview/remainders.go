@@ -16,17 +16,17 @@ import (
 	"daybook/projections"
 )
 
-// rest is the part of an order or a return that can still change the sales.
-type rest struct {
-	Head  head       `json:"head"`
-	Lines []restLine `json:"lines"`
+// remainder is the part of an order or a return that can still change the sales.
+type remainder struct {
+	Head  head            `json:"head"`
+	Lines []remainderLine `json:"lines"`
 	// Revocable means that a cancellation would undo something that was counted.
 	Revocable bool `json:"revocable,omitzero"`
 }
 
-// restLine is a line of a rest. Units is how many units are left: in an order, to ship or to
-// cancel; in a return, to come back.
-type restLine struct {
+// remainderLine is a line of an order or a return that can still change the sales. Units is how
+// many units are left: in an order, to ship or to cancel; in a return, to come back.
+type remainderLine struct {
 	Number  int             `json:"n"`
 	SKU     string          `json:"sku"`
 	Service bool            `json:"service,omitzero"`
@@ -35,41 +35,41 @@ type restLine struct {
 	Counted unit.Quantity   `json:"counted,omitzero"`
 }
 
-func (r *rest) line(number int) *restLine {
-	at := slices.IndexFunc(r.Lines, func(l restLine) bool { return l.Number == number })
+func (r *remainder) line(number int) *remainderLine {
+	at := slices.IndexFunc(r.Lines, func(l remainderLine) bool { return l.Number == number })
 	if at < 0 {
 		return nil
 	}
 	return &r.Lines[at]
 }
 
-func (r *rest) done() bool {
-	return !r.Revocable && !slices.ContainsFunc(r.Lines, func(l restLine) bool { return l.Units > 0 })
+func (r *remainder) done() bool {
+	return !r.Revocable && !slices.ContainsFunc(r.Lines, func(l remainderLine) bool { return l.Units > 0 })
 }
 
-// open has the rests of a batch's streams. In a rebuild, most orders begin and end in the same
-// batch, and their rests are never written.
-type open struct {
-	rests  map[string]*rest // nil: nothing is left
-	absent []string
-	stored map[string]bool // has a row
+// remainders has the remainder of each stream of a batch. In a rebuild, most orders begin and end
+// in the same batch, and their remainders are never written.
+type remainders struct {
+	byStream map[string]*remainder // nil: nothing is left
+	absent   []string
+	stored   map[string]bool // has a row
 }
 
-func newOpen() *open {
-	return &open{rests: make(map[string]*rest), stored: make(map[string]bool)}
+func newRemainders() *remainders {
+	return &remainders{byStream: make(map[string]*remainder), stored: make(map[string]bool)}
 }
 
-// settle forgets the rest of a stream if nothing is left. So a later event of the stream has
+// settle forgets the remainder of a stream if nothing is left. So a later event of the stream has
 // the same effect in this batch as in another one.
-func (o *open) settle(stream string) {
-	if r := o.rests[stream]; r != nil && r.done() {
-		o.rests[stream] = nil
+func (o *remainders) settle(stream string) {
+	if r := o.byStream[stream]; r != nil && r.done() {
+		o.byStream[stream] = nil
 	}
 }
 
-// note notes that the rest of a stream will be needed.
-func (o *open) note(e *projections.Event) {
-	if _, known := o.rests[e.Stream]; known {
+// note notes that the remainder of a stream will be needed.
+func (o *remainders) note(e *projections.Event) {
+	if _, known := o.byStream[e.Stream]; known {
 		return
 	}
 	switch e.Value.(type) {
@@ -80,10 +80,10 @@ func (o *open) note(e *projections.Event) {
 	default:
 		return
 	}
-	o.rests[e.Stream] = nil
+	o.byStream[e.Stream] = nil
 }
 
-func (o *open) load(ctx context.Context, tx pgx.Tx) error {
+func (o *remainders) load(ctx context.Context, tx pgx.Tx) error {
 	if len(o.absent) == 0 {
 		return nil
 	}
@@ -94,8 +94,8 @@ func (o *open) load(ctx context.Context, tx pgx.Tx) error {
 	var stream string
 	var text []byte
 	_, err = pgx.ForEachRow(rows, []any{&stream, &text}, func() error {
-		r := new(rest)
-		o.rests[stream], o.stored[stream] = r, true
+		r := new(remainder)
+		o.byStream[stream], o.stored[stream] = r, true
 		return json.Unmarshal(text, r)
 	})
 	if err != nil {
@@ -104,10 +104,10 @@ func (o *open) load(ctx context.Context, tx pgx.Tx) error {
 	return nil
 }
 
-func (o *open) store(ctx context.Context, tx pgx.Tx) error {
+func (o *remainders) store(ctx context.Context, tx pgx.Tx) error {
 	var left, gone []openRow
-	for _, stream := range slices.Sorted(maps.Keys(o.rests)) {
-		r := o.rests[stream]
+	for _, stream := range slices.Sorted(maps.Keys(o.byStream)) {
+		r := o.byStream[stream]
 		if r == nil {
 			if o.stored[stream] {
 				gone = append(gone, openRow{stream: stream})

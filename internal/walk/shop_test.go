@@ -35,13 +35,13 @@ import (
 )
 
 // bug is a fault that a test plants to see whether the walk finds it. It replaces a part of the
-// world.
+// shop.
 type bug struct {
 	rules func(*commands.Rules)
 	view  func(projections.View) projections.View
 }
 
-// settings are the settings of the world of one walk.
+// settings are the settings of the shop that one walk uses.
 type settings struct {
 	// light means that there is no database, so there are no read models and no reads.
 	light    bool
@@ -49,12 +49,12 @@ type settings struct {
 	bug      bug
 }
 
-// Every answer is compared with the OpenAPI document. A light world has only the command API, so it
+// Every answer is compared with the OpenAPI document. A light shop has only the command API, so it
 // has another document.
 var contract, lightContract contracttest.Server
 
-// world is a shop: a log, a database for views and answers, and the program.
-type world struct {
+// shop is a log, a database for views and answers, and the program that runs on them.
+type shop struct {
 	testing.TB
 	settings
 	clock   *clock
@@ -77,9 +77,9 @@ type world struct {
 	end     func()
 }
 
-func newWorld(tb testing.TB, s settings) *world {
+func newShop(tb testing.TB, s settings) *shop {
 	tb.Helper()
-	w := &world{TB: tb, settings: s, clock: newClock(!s.postgres), journal: newJournal(nil)}
+	w := &shop{TB: tb, settings: s, clock: newClock(!s.postgres), journal: newJournal(nil)}
 	if !s.light {
 		w.pool = pgtest.New(tb)
 		for _, migrate := range []func(context.Context, *pgxpool.Pool) error{eventstorepg.Migrate, commandspg.Migrate, projections.Migrate} {
@@ -108,7 +108,7 @@ func newWorld(tb testing.TB, s settings) *world {
 	return w
 }
 
-func (w *world) runViews() (stop func()) {
+func (w *shop) runViews() (stop func()) {
 	w.Helper()
 	made := views.All(w.sales())
 	if w.bug.view != nil {
@@ -127,12 +127,12 @@ func (w *world) runViews() (stop func()) {
 	return w.run(w.runner.Run)
 }
 
-func (w *world) sales() salesview.Options {
+func (w *shop) sales() salesview.Options {
 	return salesview.Options{Location: time.UTC, Country: "United Kingdom", Currency: "GBP"}
 }
 
 // run runs a part of the program until stop is called.
-func (w *world) run(part func(context.Context) error) (stop func()) {
+func (w *shop) run(part func(context.Context) error) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(w.Context()))
 	var wait sync.WaitGroup
 	wait.Go(func() {
@@ -144,7 +144,7 @@ func (w *world) run(part func(context.Context) error) (stop func()) {
 }
 
 // start starts the program. Everything that it keeps only in memory is empty.
-func (w *world) start() {
+func (w *shop) start() {
 	w.Helper()
 	logger := slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	policy := commands.DefaultPolicy()
@@ -184,7 +184,7 @@ func (w *world) start() {
 }
 
 // stop ends the program as a kill would. It writes nothing of what is only in memory.
-func (w *world) stop() {
+func (w *shop) stop() {
 	w.end()
 	if err := w.service.Close(context.WithoutCancel(w.Context())); err != nil {
 		w.Errorf("%v", err)
@@ -192,13 +192,13 @@ func (w *world) stop() {
 }
 
 // Write collects the program's warnings.
-func (w *world) Write(p []byte) (int, error) {
+func (w *shop) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.warnings.Write(p)
 }
 
-func (w *world) head() eventstore.Position {
+func (w *shop) head() eventstore.Position {
 	w.Helper()
 	head, err := w.log.Head(w.Context())
 	if err != nil {
@@ -208,7 +208,7 @@ func (w *world) head() eventstore.Position {
 }
 
 // waitUntilIdle waits until the reactor is idle. Then all timers are set.
-func (w *world) waitUntilIdle() error {
+func (w *shop) waitUntilIdle() error {
 	w.Helper()
 	for over := time.Now().Add(patience); time.Now().Before(over); shortWait() {
 		if idle, err := w.idle(); idle || err != nil {
@@ -219,12 +219,12 @@ func (w *world) waitUntilIdle() error {
 }
 
 // idle tells whether the reactor has read all its events and has no open work.
-func (w *world) idle() (bool, error) {
+func (w *shop) idle() (bool, error) {
 	last, err := w.store.lastForReactor(w.Context())
 	return err == nil && !w.journal.at().Before(last) && w.finishing.Load() == 0, err
 }
 
-func (w *world) warningsSoFar() string {
+func (w *shop) warningsSoFar() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.warnings.String()
@@ -243,7 +243,7 @@ func shortWait() { <-time.After(5 * time.Millisecond) }
 // waitUntil waits until holds returns true. It gives up when the reactor has been idle for the
 // quietPeriod, or after patience, and returns the reason that holds gave. If a request was cut off,
 // the reactor finishes its work and is not idle until then.
-func (w *world) waitUntil(holds func() (bool, error)) error {
+func (w *shop) waitUntil(holds func() (bool, error)) error {
 	w.Helper()
 	var still work
 	since := time.Now()
@@ -271,7 +271,7 @@ type work struct {
 	finished int64
 }
 
-func (w *world) work() (done work, idle bool, err error) {
+func (w *shop) work() (done work, idle bool, err error) {
 	if idle, err = w.idle(); err == nil {
 		done.head, err = w.log.Head(w.Context())
 	}
@@ -283,7 +283,7 @@ func (w *world) work() (done work, idle bool, err error) {
 // finishing.
 type countingFinisher struct {
 	reactor.Finisher
-	*world
+	*shop
 }
 
 func (c countingFinisher) begin() (end func()) {
@@ -312,7 +312,7 @@ func (c countingFinisher) FinishMerge(ctx context.Context, meta eventstore.Metad
 }
 
 // verifyLog verifies the log.
-func (w *world) verifyLog() error {
+func (w *shop) verifyLog() error {
 	w.Helper()
 	return w.waitUntil(func() (bool, error) {
 		_, report, err := verify.Log(w.Context(), w.log, w.clock.now(), nil)
@@ -324,7 +324,7 @@ func (w *world) verifyLog() error {
 }
 
 // verifyViews verifies the log and all read models.
-func (w *world) verifyViews() error {
+func (w *shop) verifyViews() error {
 	w.Helper()
 	if w.light {
 		return nil
@@ -345,7 +345,7 @@ func (w *world) verifyViews() error {
 }
 
 // waitForViews waits until the read models have read the whole log.
-func (w *world) waitForViews() error {
+func (w *shop) waitForViews() error {
 	w.Helper()
 	ctx, cancel := context.WithTimeout(w.Context(), patience)
 	defer cancel()
@@ -366,7 +366,7 @@ func reportText(report *verify.Report) (words string) {
 }
 
 // advanceClock moves the clock and fires the timers that are due then.
-func (w *world) advanceClock(d time.Duration) error {
+func (w *shop) advanceClock(d time.Duration) error {
 	w.Helper()
 	if err := w.waitUntilIdle(); err != nil { // then the reactor has set all timers
 		return err
