@@ -67,7 +67,7 @@ func TestARequestSaysWhatItCarriesOut(t *testing.T) {
 			}
 			asked++
 			if !s.Driving(step.of) {
-				t.Errorf("%s is appended to, and nobody carries out %s", stream, step.of)
+				t.Errorf("%s is appended to, but no call is marked as carrying out %s", stream, step.of)
 			}
 		}
 		if err := step.do(); err != nil {

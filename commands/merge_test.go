@@ -370,7 +370,7 @@ func mergeAtTheSameMoment(t *testing.T, log eventstore.Store) {
 			}
 		}
 		if after != before {
-			t.Errorf("seed %d: the open carts have %d mugs, they had %d; told %v", seed, after, before, told)
+			t.Errorf("seed %d: the open carts have %d mugs, before they had %d; the answers are %v", seed, after, before, told)
 		}
 		if t.Failed() {
 			return

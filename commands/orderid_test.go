@@ -164,10 +164,10 @@ func TestAnOrderIDThatIsTakenIsFoundWhereverADriverDies(t *testing.T) {
 			recoverFrom(t, after)
 			owner := after.OrderState("dup").CartID
 			if (second == nil) != (owner == "a2") {
-				t.Errorf("the order is of %s, cart a2 was told %v", owner, second)
+				t.Errorf("the order belongs to cart %s, and the answer for cart a2 was %v", owner, second)
 			}
 			if second != nil && !errors.Is(second, order.ErrIDTaken) && !errors.Is(second, checkout.ErrOrderIDSpent) {
-				t.Errorf("cart a2 was told %v", second)
+				t.Errorf("the answer for cart a2 was %v", second)
 			}
 			if got := after.Available("MUG"); owner != "" && got != 9 {
 				t.Errorf("%d available, want 9", got)

@@ -311,7 +311,7 @@ func TestAReservationMadeAfterItsCheckoutWasRefusedIsReleased(t *testing.T) {
 	}
 	recoverFrom(t, s)
 	if got := s.Available("NONE"); got != 1 {
-		t.Errorf("%d available, want the one that was held for nobody", got)
+		t.Errorf("%d available, want 1, the unit whose reservation had no order", got)
 	}
 	s.Audit()
 }
@@ -335,7 +335,7 @@ func TestAParcelThatStockDoesNotHaveIsRefusedUnlessForced(t *testing.T) {
 	}
 	ship := order.Ship{ShipmentID: "s1", Location: unit.DefaultLocation}
 	if _, err := s.Order(t.Context(), shoptest.NewCall(), "o1", ship); !errors.Is(err, stock.ErrNotOnHand) {
-		t.Errorf("shipping what is not there: %v, want %v", err, stock.ErrNotOnHand)
+		t.Errorf("shipping units that are not on hand: %v, want %v", err, stock.ErrNotOnHand)
 	}
 	if parcels := s.OrderState("o1").Shipments; len(parcels) != 0 {
 		t.Errorf("a refused parcel was recorded: %+v", parcels)

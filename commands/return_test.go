@@ -129,7 +129,7 @@ func TestAUnitComesBackByOneReturn(t *testing.T) {
 			t.Errorf("once the first is canceled: %v", err)
 		}
 		if _, err := s.Return(ctx, shoptest.NewCall(), "r3", mugsOf("r3", 1, "nobodys")); !errors.Is(err, order.ErrNotFound) {
-			t.Errorf("of an order that is not there: %v", err)
+			t.Errorf("a return of a missing order: %v", err)
 		}
 		s.Audit()
 	})
@@ -239,7 +239,7 @@ func TestARefundShowsInThePaymentStateOfItsOrder(t *testing.T) {
 		stale.If = aggregate.AtRevision(0)
 		_, err := s.Return(ctx, stale, "r2", pay...)
 		if _, is := errors.AsType[*aggregate.StaleError](err); !is {
-			t.Errorf("the same by who saw an older return: %v, want it stale before all else", err)
+			t.Errorf("the same command with an older revision: %v, want a StaleError before any other refusal", err)
 		}
 		s.Audit()
 	})
@@ -269,7 +269,7 @@ func TestADeletedOrderHoldsUpNoReturn(t *testing.T) {
 	}
 	s = open(t, log, commands.DefaultPolicy())
 	if _, err := s.Return(ctx, shoptest.NewCall(), "new", mugsOf("new", 1, "gone")); !errors.Is(err, order.ErrNotFound) || s.returnState("new").Exists() {
-		t.Errorf("a return of it: %v", err)
+		t.Errorf("a return of the missing order: %v", err)
 	}
 	if err := s.FinishReturn(ctx, eventstore.Metadata{}, "late"); err != nil {
 		t.Errorf("the reactor: %v", err)
@@ -311,7 +311,7 @@ func TestACrashInAReturnAnywhereEndsInTheSameState(t *testing.T) {
 			after.Audit()
 			for id, refused := range told {
 				if standing := after.returnState(id).Admission; refused != (standing == returns.AdmissionDenied) && standing != "" {
-					t.Errorf("return %s was told refused %t and is %q", id, refused, standing)
+					t.Errorf("the answer for return %s said refused: %t, but its admission is %q", id, refused, standing)
 				}
 			}
 		})

@@ -36,7 +36,7 @@ func TestViewsKeepTheirPlacesWithTheirEvents(t *testing.T) {
 		at, known := least[p.Keeper]
 		delete(least, p.Keeper)
 		if !known || p.At.Before(at) || p.Anchor != b.event(p.At) || p.Filter == nil || !slices.Equal(p.Filter.TypePrefixes, []string{"number."}) {
-			t.Errorf("%s stands at %s by %q and wants %v; it is at %s or later", p.Keeper, p.At, p.Anchor, p.Filter, at)
+			t.Errorf("%s has the place %s with the anchor %q and the filter %v; want the place %s or a later one", p.Keeper, p.At, p.Anchor, p.Filter, at)
 		}
 	}
 	if len(least) != 0 {

@@ -252,7 +252,7 @@ func TestTwoNodesThatBothThinkTheyOwnAViewApplyEachEventOnce(t *testing.T) {
 	two, _ := b.run(projections.Config{Views: views, Owner: "twin", Log: slog.New(second)})
 	b.until("second started", func() bool { return second.said("projection started") })
 	if got := b.one(`SELECT max(epoch)::text FROM projections.leases`); got != "1" {
-		t.Fatalf("epoch %s: the two can be told apart", got)
+		t.Fatalf("epoch %s, want 1, so that the epoch does not tell the two nodes apart", got)
 	}
 	var head eventstore.Position
 	for range 20 {

@@ -151,7 +151,7 @@ func TestAWatchChecksWithoutProbes(t *testing.T) {
 		go func() { ended <- w.Run(ctx) }()
 		<-time.After(time.Hour + healthEvery/2)
 		if age := time.Since(w.status.known().at); age > healthEvery {
-			t.Errorf("what is known is %s old", age)
+			t.Errorf("the known answer is %s old", age)
 		}
 		hangs.Store(true)
 		<-time.After(healthKnown + healthWait)

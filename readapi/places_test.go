@@ -222,7 +222,7 @@ func TestReadsThatWaitAreBounded(t *testing.T) {
 		}()
 	}
 	if status := <-statuses; status != http.StatusTooManyRequests {
-		t.Errorf("the first answer is %d, want 429 to the one that is too many", status)
+		t.Errorf("the first answer is %d, want 429 for the request that is one too many", status)
 	}
 	answer, end := ask(t, address, "10.0.0.2", "Daybook-Min-Position", "9", "Prefer", "wait=0")
 	defer end()
@@ -231,7 +231,7 @@ func TestReadsThatWaitAreBounded(t *testing.T) {
 	}
 	for range perClient {
 		if status := <-statuses; status != http.StatusServiceUnavailable {
-			t.Fatalf("one that waited: answer %d, want 503", status)
+			t.Fatalf("a request that waited: answer %d, want 503", status)
 		}
 	}
 }

@@ -202,7 +202,7 @@ func TestALogThatWasRestoredIsAccepted(t *testing.T) {
 
 	got := call(t, nil, append([]string{"accept-log", "--yes"}, flags...)...)
 	if got.code != exitFailure || !strings.Contains(got.stderr, "another Daybook runs on this database") || !strings.Contains(got.stderr, "daybook commands from") || !strings.Contains(got.stderr, "lease ends in") {
-		t.Errorf("beside a running node: exit code %d, %s", got.code, got.stderr)
+		t.Errorf("while a node runs: exit code %d, %s", got.code, got.stderr)
 	}
 	s.stop()
 	if report := acceptJSON(t, exitOK, append(flags, "--dry-run")...); report.unknowns() != 0 || report.kind("orders").Known != 40 || report.kind("answers").Known < 40 || report.Events == 0 {
@@ -339,7 +339,7 @@ func TestARestoredLogIsAccepted(t *testing.T) {
 						d.notices(s.server, time.Now())
 						d.refuses(s.server, places)
 						if got := call(d.T, nil, append([]string{"accept-log", "--yes"}, d.args...)...); got.code != exitFailure || !strings.Contains(got.stderr, "another Daybook runs on this database") {
-							d.Errorf("beside a node that has diverged: exit code %d, %s", got.code, got.stderr)
+							d.Errorf("while a node runs that has diverged: exit code %d, %s", got.code, got.stderr)
 						}
 						s.stop()
 					}
@@ -462,7 +462,7 @@ func TestGroupsBeginAgainInARestoredLog(t *testing.T) {
 	client = dialGateway(t, s.server.gateway)
 	write(7, 8)
 	if took := take(t, client, group, 2); took[0] != 3 || took[1] != 4 {
-		t.Errorf("the group was given %v, want what is new", took)
+		t.Errorf("the group was given %v, want the new events 3 and 4", took)
 	}
 	s.stop()
 	verifyJSON(t, exitOK, flags...)

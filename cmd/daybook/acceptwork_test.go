@@ -95,7 +95,7 @@ func TestALogInADataDirectoryIsAccepted(t *testing.T) {
 	s.shows(s.sold)
 	got := call(t, nil, "accept-log", "--yes", "--data", dir)
 	if got.code != exitFailure || !strings.Contains(got.stderr, "a node runs on this data: stop it first") || strings.Contains(got.stderr, "--database-url") {
-		t.Errorf("beside a running node: exit code %d, %s", got.code, got.stderr)
+		t.Errorf("while a node runs: exit code %d, %s", got.code, got.stderr)
 	}
 	s.stop()
 	query(t, dir, `UPDATE eventstore.head SET position = (SELECT min(position) FROM eventstore.events WHERE stream = 'order-`+s.sold[1].order+`') - 1`)
@@ -107,6 +107,6 @@ func TestALogInADataDirectoryIsAccepted(t *testing.T) {
 	}
 	expectVerified(t, dir)
 	if got := call(t, nil, "accept-log", "--data", filepath.Join(dir, "mistyped")); got.code != exitFailure || !strings.Contains(got.stderr, "there is nothing to accept") {
-		t.Errorf("a folder that is not there: exit code %d, %s", got.code, got.stderr)
+		t.Errorf("a missing folder: exit code %d, %s", got.code, got.stderr)
 	}
 }

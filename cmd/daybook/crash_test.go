@@ -245,7 +245,7 @@ func expectAll(t *testing.T, base string, attempts []*attempt) {
 	orders := list[orderRow](t, base+"/v1/orders?limit=500")
 	for _, o := range orders {
 		if a := byCart[o.CartID]; a == nil || a.order != o.OrderID {
-			t.Errorf("order %s of cart %s is nobody's", o.OrderID, o.CartID)
+			t.Errorf("order %s of cart %s belongs to no buyer", o.OrderID, o.CartID)
 		}
 	}
 	if want := countIf(attempts, func(a *attempt) bool { return a.order != "" }); len(orders) != want {

@@ -34,7 +34,7 @@ func TestTheDemoEndsByItselfWithItsBooksInOrderAndLeavesNothing(t *testing.T) {
 	}
 	for _, want := range []string{"Data: " + temporary, "curl -s http://127.0.0.1:"} {
 		if !strings.Contains(got.stderr, want) {
-			t.Errorf("%q is not told: %s", want, got.stderr)
+			t.Errorf("%q is missing in the output: %s", want, got.stderr)
 		}
 	}
 	left, err := filepath.Glob(filepath.Join(temporary, "*"))

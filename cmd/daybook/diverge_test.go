@@ -491,7 +491,7 @@ func TestANodeThatStartsOverARestoredLogSaysSoAtOnce(t *testing.T) {
 						d.Errorf("/readyz: %d %s", ready.status, ready.body)
 					}
 				} else if strings.Contains(first.Detail, mayPass) {
-					d.Errorf("PostgreSQL elects nobody: %s", first.body)
+					d.Errorf("the detail says that it may pass, although a log on PostgreSQL elects no leader: %s", first.body)
 				}
 				said := <-announced
 				if said.URL == "" {

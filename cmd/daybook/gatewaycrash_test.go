@@ -190,12 +190,12 @@ func (w *writers) compare(recorded []eventstore.Recorded) {
 		at := next[e.Stream]
 		next[e.Stream]++
 		if e.Revision != int64(at) || at >= len(w.written[n]) || w.written[n][at] != e.ID {
-			w.t.Errorf("%s holds at revision %d what was not acknowledged there: %s", e.Stream, e.Revision, e.ID)
+			w.t.Errorf("%s has an event at revision %d that was not acknowledged there: %s", e.Stream, e.Revision, e.ID)
 		}
 	}
 	for n := range w.written {
 		if got := next[fmt.Sprint(w.prefix, n)]; got != len(w.written[n]) {
-			w.t.Errorf("writer %d was told of %d events, the log has %d", n, len(w.written[n]), got)
+			w.t.Errorf("writer %d had %d events acknowledged, the log has %d", n, len(w.written[n]), got)
 		}
 	}
 }

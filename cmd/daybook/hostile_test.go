@@ -80,7 +80,7 @@ func TestANameInTheLogForgesNothingOverHTTP(t *testing.T) {
 		}
 	}
 	if _, text := fetch(t, server.url+"/v1/streams/"+url.PathEscape(hostileName)); !strings.Contains(text, url.PathEscape(hostileName)) || !strings.Contains(text, `x\\u000d\\u000aid: 9`) {
-		t.Errorf("the stream is told as %s, want its exact name as source, and as subject with the characters written out", text)
+		t.Errorf("the stream is shown as %s, want its exact name as source, and as subject with the characters written out", text)
 	}
 
 	var ids, names []string

@@ -53,7 +53,7 @@ func (d *divergence) keepers() (all []keeper) {
 	for _, column := range found {
 		table, _, _ := strings.Cut(column, " ")
 		if _, known := keeperTables[table]; !known && !slices.Contains(noKeepers, column) {
-			d.Errorf("the column %s may keep a place in the log, and no test knows of it", column)
+			d.Errorf("the column %s may keep a place in the log, but this test does not list it", column)
 		}
 	}
 	for table, is := range keeperTables {
@@ -190,7 +190,7 @@ func TestEachKeeperOfAPlaceAloneTellsAnotherLog(t *testing.T) {
 			put("00000000-0000-4000-8000-000000000001")
 			err := d.compares()
 			if diverged, is := errors.AsType[*eventstore.DivergedError](err); !is || diverged.At != events[i].Position {
-				d.Errorf("another event stands at %s, the place of %s %s: %v", events[i].Position, k.table, k.name, err)
+				d.Errorf("another event is at %s, the place of %s %s; the comparison says %v", events[i].Position, k.table, k.name, err)
 			}
 			put(events[i].ID.String())
 		}

@@ -256,7 +256,7 @@ func TestAServerClosesItsWaysBeforeItsNode(t *testing.T) {
 	}
 	for _, address := range addresses {
 		if !accepts(address) {
-			t.Errorf("%s lets nobody in", address)
+			t.Errorf("%s accepts no connection", address)
 		}
 	}
 	var open []string

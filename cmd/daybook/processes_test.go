@@ -111,13 +111,13 @@ func TestParkedWorkIsShownAndRetriedAndVerified(t *testing.T) {
 		t.Errorf("a retry answers with %s, and the list with %s", tried, shown)
 	}
 	if status, _, _ := retry(t, server.url, uuid.NewString()); status != http.StatusNotFound {
-		t.Errorf("retried what is not there: %d", status)
+		t.Errorf("a retry of missing work answers %d", status)
 	}
 	if status, _ := dismiss(t, server.url, page.Items[0].ID, " "); status != http.StatusUnprocessableEntity {
 		t.Errorf("dismissed without a reason: %d", status)
 	}
 	if status, _ := dismiss(t, server.url, uuid.NewString(), "it is gone"); status != http.StatusNotFound {
-		t.Errorf("dismissed what is not there: %d", status)
+		t.Errorf("dismissing missing work answers %d", status)
 	}
 	status, dismissed := dismiss(t, server.url, page.Items[0].ID, "it is gone")
 	if status != http.StatusOK {
@@ -132,7 +132,7 @@ func TestParkedWorkIsShownAndRetriedAndVerified(t *testing.T) {
 	if left := get[struct {
 		Parked int `json:"parked"`
 	}](t, server.url+"/readyz").Parked; left != len(stuck)-1 {
-		t.Errorf("%d are parked beside what is dismissed", left)
+		t.Errorf("%d processes are parked and not dismissed", left)
 	}
 	server.stop()
 	server.exit(t)

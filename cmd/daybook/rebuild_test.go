@@ -85,7 +85,7 @@ func TestARebuildIsGoneBackOnUntilTheOldBuildIsDropped(t *testing.T) {
 	eventually(t, recoveryLimit, "the catalogue shows", func() bool { return shown() == len(all) })
 	inUse(1, "--rollback")
 	if got := shown(); got != len(all) {
-		t.Errorf("%d products in the build gone back to, want what came meanwhile too: %d", got, len(all))
+		t.Errorf("after the rollback the older build has %d products, want %d, with those that came in the meantime", got, len(all))
 	}
 	inUse(2, "--rollback") // and forth
 	inUse(2, "--drop-old")

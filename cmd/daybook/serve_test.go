@@ -197,7 +197,7 @@ func TestWorkBesideARunningServerGoesByItsSocket(t *testing.T) {
 	_, address, found := strings.Cut(refused, "--database-url '")
 	address, _, _ = strings.Cut(address, "'")
 	if !found {
-		t.Fatalf("no address is told: %s", refused)
+		t.Fatalf("the refusal names no address: %s", refused)
 	}
 	if got := call(t, nil, "migrate", "--database-url", address); got.code != exitOK {
 		t.Errorf("exit code %d: %s", got.code, got.stderr)

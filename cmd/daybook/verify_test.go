@@ -159,7 +159,7 @@ func TestARunningServerIsVerifiedBesideIt(t *testing.T) {
 	}
 	_, address, found := strings.Cut(refused.stderr, "--database-url '")
 	if address, _, _ = strings.Cut(address, "'"); !found {
-		t.Fatalf("no address is told: %s", refused.stderr)
+		t.Fatalf("the refusal names no address: %s", refused.stderr)
 	}
 	if report := verifyJSON(t, exitOK, "--database-url", address); report.Differences != 0 {
 		t.Errorf("found %s", differ(report))

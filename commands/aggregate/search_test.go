@@ -275,7 +275,7 @@ func TestCloseEndsSearches(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := <-failed; !errors.Is(err, ErrClosed) {
-		t.Errorf("who waited for the search is told %v, want ErrClosed", err)
+		t.Errorf("a caller that waited for the search gets %v, want ErrClosed", err)
 	}
 }
 

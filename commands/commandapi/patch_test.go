@@ -29,7 +29,7 @@ func TestACartIsPatched(t *testing.T) {
 	header, value := key()
 	placed := s.must("POST", "/v1/carts/c/checkout", "{}", header, value)
 	if placed.at("order", "customer_id") != "42" {
-		t.Errorf("order %s, want it to be of the customer who has logged in", placed.text)
+		t.Errorf("order %s, want the customer who has logged in", placed.text)
 	}
 	s.ask("PATCH", "/v1/carts/c", `{"customer_id":"43"}`).problem(t, 409, "cart-not-open")
 	s.verify("after all patches")

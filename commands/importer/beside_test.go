@@ -66,7 +66,7 @@ func TestAnImportLeavesOtherWorkAsItIs(t *testing.T) {
 	before := s.streams(t)
 	got := s.mustImport(t, file, options)
 	if got.ClosingUnits != alone.ClosingUnits+9-4 {
-		t.Errorf("%d units on hand at last, by itself %d, and the shop had 5", got.ClosingUnits, alone.ClosingUnits)
+		t.Errorf("%d units on hand at the end, want %d of the import alone and 5 of the shop", got.ClosingUnits, alone.ClosingUnits)
 	}
 	if got.Events != alone.Events-1 { // a product is listed already
 		t.Errorf("%d events, by itself %d", got.Events, alone.Events)

@@ -126,7 +126,7 @@ func TestManyAtOnceShareStatements(t *testing.T) {
 				t.Errorf("key %s: found %+v, %v", key, found, err)
 			}
 			if none, err := answers.Find(t.Context(), "ann", "no "+key); err != nil || none != nil {
-				t.Errorf("a key nobody used: found %+v, %v", none, err)
+				t.Errorf("an unused key: found %+v, %v", none, err)
 			}
 		})
 	}

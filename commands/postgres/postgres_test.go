@@ -106,7 +106,7 @@ func TestOneNodeLeads(t *testing.T) {
 	}
 	resign()
 	if leading.Err() == nil {
-		t.Error("who resigned still leads")
+		t.Error("a leader that resigned still leads")
 	}
 	_, resign, err = second.Lead(t.Context())
 	if err != nil {

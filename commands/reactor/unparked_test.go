@@ -207,12 +207,12 @@ func TestDismissedWorkIsTriedOnlyWhenSomethingHappens(t *testing.T) {
 		}
 	}
 	if _, err := processes.Dismiss(t.Context(), uuid.New(), "ann", "r"); !errors.Is(err, ErrNotParked) {
-		t.Errorf("dismissed what is not there: %v", err)
+		t.Errorf("dismissing missing work: %v", err)
 	}
 	stuck, other := finisher.tries("stuck"), finisher.tries("other")
 	react(t, reactor, "the other is tried by time", func() bool { return finisher.tries("other") >= other+3 })
 	if n := finisher.tries("stuck"); n != stuck || !parked(1)() {
-		t.Errorf("what is dismissed was tried %d times more", n-stuck)
+		t.Errorf("dismissed work was tried %d times more", n-stuck)
 	}
 	finisher.fails = func(string) error { return nil }
 	confirmed(t, log, "stuck")

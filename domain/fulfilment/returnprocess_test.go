@@ -99,10 +99,10 @@ func TestOneRefusalOfAnOrderRefusesTheReturn(t *testing.T) {
 	}
 	told := RefusedAdmission(foldReturn(ofTwo, refuse))
 	if !errors.Is(told, order.ErrReturnExceeded) || told.Detail != "Fewer." || told.Facts["order_id"] != unit.OrderID("o2") || told.Facts["returnable"] != unit.Quantity(1) {
-		t.Errorf("told %+v", told)
+		t.Errorf("the refusal is %+v", told)
 	}
 	if RefusedAdmission(s) != nil {
-		t.Error("an open admission is told as refused")
+		t.Error("an open admission is reported as refused")
 	}
 }
 
@@ -133,7 +133,7 @@ func TestARefundIsTakenBackAsFarAsOrdersRefuseIt(t *testing.T) {
 			after := foldReturn(append(slices.Clone(given), outcome)...)
 			told := RefusedRefund(after, refund)
 			if _, settled := test.want.(returns.SettleOrders); settled != (told == nil) || told != nil && told.Facts["order_id"] == nil {
-				t.Errorf("told %+v", told)
+				t.Errorf("the refusal is %+v", told)
 			}
 		})
 	}
@@ -143,7 +143,7 @@ func TestARefundIsTakenBackAsFarAsOrdersRefuseIt(t *testing.T) {
 		t.Errorf("recorded again its outcome has the key %q, as before", second.Key())
 	}
 	if told := RefusedRefund(again, refund); told != nil {
-		t.Errorf("recorded again it is told as refused: %v", told)
+		t.Errorf("after it was recorded again, it is reported as refused: %v", told)
 	}
 }
 
@@ -164,10 +164,10 @@ func TestWhatAReturnWouldAskCanBeTriedFirst(t *testing.T) {
 func TestAnOrderThatCannotRecordARefundDoesNotStandInItsWay(t *testing.T) {
 	for no, stands := range map[*rule.Rejection]bool{order.ErrNotFound: false, order.ErrCurrencyDiffers: false, order.ErrTransactionDiffers: true} {
 		if told := (Ask{Command: order.RecordReturnRefund{}}).Stands(no); (told != nil) != stands {
-			t.Errorf("of a refund, %v stands: %v", no, told)
+			t.Errorf("of a refund, Stands(%v) = %v", no, told)
 		}
 		if told := (Ask{OrderID: "o1", Command: order.AdmitReturn{}}).Stands(no); !errors.Is(told, no) || told.Facts["order_id"] != unit.OrderID("o1") {
-			t.Errorf("of an admission, %v is told as %+v", no, told)
+			t.Errorf("of an admission, Stands(%v) = %+v", no, told)
 		}
 	}
 }

@@ -86,7 +86,7 @@ func (m *machine) enter(e Event) {
 	case TransactionSettled:
 		t := b.payments[e.TransactionID]
 		if t.State != Pending || b.ended[e.TransactionID] {
-			m.fatalf("transaction %s had a second end", e.TransactionID)
+			m.fatalf("transaction %s ended twice", e.TransactionID)
 		}
 		b.ended[e.TransactionID] = true
 		t.State = e.State

@@ -317,10 +317,10 @@ func (m *machine) checkReorder(cmd Command, events []Event, belowBefore bool) {
 	below := m.model.policy.ReorderPoint > 0 && available <= m.model.policy.ReorderPoint
 	told, tells := events[len(events)-1].(ReorderPointCrossed)
 	if want := below && !belowBefore; tells != want {
-		m.fatalf("after %T: reorder point crossed told: %v, want %v (available %d of %d)", cmd, tells, want, available, m.model.policy.ReorderPoint)
+		m.fatalf("after %T: ReorderPointCrossed recorded: %v, want %v (available %d of %d)", cmd, tells, want, available, m.model.policy.ReorderPoint)
 	}
 	if tells && told.Available != available {
-		m.fatalf("after %T: told %d available, it is %d", cmd, told.Available, available)
+		m.fatalf("after %T: the event says that %d are available, want %d", cmd, told.Available, available)
 	}
 }
 

@@ -58,7 +58,7 @@ func TestRecentKeepsItsOrderInASnapshot(t *testing.T) {
 		t.Error("another than the oldest was forgotten")
 	}
 	if err := json.Unmarshal([]byte(`{"not":"a list"}`), &back); err == nil {
-		t.Error("read what is no memory")
+		t.Error("JSON that is not a memory was read as one")
 	}
 }
 
@@ -109,7 +109,7 @@ func TestAStateStaysSmall(t *testing.T) {
 		t.Fatal(err)
 	}
 	if limit := 512 << 10; len(data) > limit {
-		t.Errorf("a snapshot has %d bytes beside the forgotten names, want at most %d", len(data), limit)
+		t.Errorf("a snapshot without the forgotten names has %d bytes, want at most %d", len(data), limit)
 	}
 }
 

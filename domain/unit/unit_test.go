@@ -44,7 +44,7 @@ func TestCurrenciesAndDigitsAgreeWithAMaintainedLibrary(t *testing.T) {
 			t.Errorf("%s: %d digits, want %d", code, got, want)
 		}
 		if strings.Contains(withdrawnCodes, " "+code+" ") {
-			t.Errorf("%s is active, and stands among the withdrawn currencies", code)
+			t.Errorf("%s is active, but it is listed as a withdrawn currency", code)
 		}
 	}
 	for code := range strings.FieldsSeq(currencyCodes) {

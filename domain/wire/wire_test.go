@@ -36,6 +36,6 @@ func TestWrite(t *testing.T) {
 		t.Errorf("got %s %s, %v", typ, data, err)
 	}
 	if _, _, err := Write("product.listed.v1", listed{Title: "\xff"}); err == nil {
-		t.Error("wrote what is not UTF-8")
+		t.Error("text that is not UTF-8 was written")
 	}
 }

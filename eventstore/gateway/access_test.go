@@ -331,7 +331,7 @@ func TestLongNames(t *testing.T) {
 				t.Helper()
 				checkRefused(t, err, trailers, refusal{code: codes.InvalidArgument})
 				if !strings.Contains(status.Convert(err).Message(), "has 513 bytes, over the limit of 512") {
-					t.Errorf("%s: it is told %v", way, err)
+					t.Errorf("%s: the error is %v", way, err)
 				}
 			}
 			a := s.read(ofStream(long))

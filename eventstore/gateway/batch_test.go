@@ -253,7 +253,7 @@ func TestABatchedAppendWithoutACorrelation(t *testing.T) {
 	}
 	b.send(more(unfinished, true))
 	if got := b.next(); got.GetSuccess() == nil || !proto.Equal(got.GetCorrelationId(), unfinished.GetCorrelationId()) {
-		t.Errorf("an append that had begun before: %v", got)
+		t.Errorf("an append that began earlier: %v", got)
 	}
 	if err := b.close(); err != nil {
 		t.Error(err)

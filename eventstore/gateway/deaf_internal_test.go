@@ -152,7 +152,7 @@ func TestADeafWatchIsNotTrusted(t *testing.T) {
 		}
 		for limit := time.Now().Add(deafMax + proveMax + watchBackoff); log.subscribed.Load() == before; {
 			if time.Now().After(limit) {
-				t.Fatal("the watch was not begun anew")
+				t.Fatal("the watch was not begun again")
 			}
 			knows(t, s)
 			pass(proveEvery / 2)

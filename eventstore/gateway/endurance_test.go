@@ -132,7 +132,7 @@ func TestASubscriberThatDoesNotReadCostsBoundedMemory(t *testing.T) {
 	// The subscriber has read nothing, so if the server kept events for it, they would be in memory
 	// now.
 	if grown := heap() - before; grown > allowed {
-		t.Errorf("the heap grew by %d MiB, for %d MiB of events that nobody took", grown>>20, events*len(data)>>20)
+		t.Errorf("the heap grew by %d MiB, for %d MiB of events that the subscriber did not read", grown>>20, events*len(data)>>20)
 	}
 	for next := uint64(0); next < events; {
 		message := subscription.Recv()

@@ -197,7 +197,7 @@ func TestATimeoutInTicksIsAsLongAsCanBe(t *testing.T) {
 	}})
 	mustDo(t, "create", err)
 	if i := g.info(t, "s"); i.MessageTimeoutMilliseconds != math.MaxInt32 {
-		t.Errorf("a timeout of %d ms, want the longest that can be told", i.MessageTimeoutMilliseconds)
+		t.Errorf("a timeout of %d ms, want the longest that an answer can have", i.MessageTimeoutMilliseconds)
 	}
 }
 

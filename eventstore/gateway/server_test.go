@@ -160,7 +160,7 @@ func TestGossip(t *testing.T) {
 
 	unknown := serve(t, memory.New(), gateway.Options{Cluster: nodes(nil)})
 	if _, err := gossip.NewGossipClient(unknown.conn).Read(unknown.ctx, empty); status.Code(err) != codes.Unavailable {
-		t.Errorf("a cluster that cannot be told: %v", err)
+		t.Errorf("a cluster without known nodes: %v", err)
 	}
 }
 

@@ -265,11 +265,11 @@ func TestWhatWasMissedIsFoundBehindManyForeignEvents(t *testing.T) {
 	orders := eventstore.Place{Keeper: "the view orders", At: at, Anchor: known, Filter: &eventstore.Filter{TypePrefixes: []string{"order."}}}
 	carts := eventstore.Place{Keeper: "the view carts", At: at, Anchor: known, Filter: &eventstore.Filter{TypePrefixes: []string{"cart."}}}
 	if err := guard.Compare(t.Context(), log, []eventstore.Place{carts}, own); err != nil {
-		t.Errorf("who has missed nothing: %v", err)
+		t.Errorf("a keeper that has missed nothing: %v", err)
 	}
 	found, diverged := errors.AsType[*eventstore.DivergedError](guard.Compare(t.Context(), log, []eventstore.Place{carts, orders}, own))
 	if !diverged || found.Keeper != "the view orders" || found.At != at {
-		t.Errorf("who has missed an order: %v", found)
+		t.Errorf("a keeper that has missed an order: %v", found)
 	}
 }
 

@@ -78,7 +78,7 @@ func TestRingKnowsWhereTheHeadIs(t *testing.T) {
 		t.Error("event 6 may be in the middle of an append")
 	}
 	if len(r.headRequest) != 1 {
-		t.Error("nobody was asked to look")
+		t.Error("the store was not asked to read the head")
 	}
 	r.prove(eventstore.At(7))
 	if v := r.read(eventstore.At(6)); v.head {
@@ -106,7 +106,7 @@ func TestRingWakesWhoWaits(t *testing.T) {
 		select {
 		case <-v.changed:
 		default:
-			t.Errorf("%s wakes nobody", name)
+			t.Errorf("%s wakes no reader", name)
 		}
 	}
 }
@@ -119,7 +119,7 @@ func TestTheHeadMustBeReadUntilAReadBeganAfterTheLastMove(t *testing.T) {
 	h.mayHaveMoved()
 	first, _ := h.mustRead()
 	if _, must := h.mustRead(); !must {
-		t.Error("nobody has read the head yet, and a second caller need not read it")
+		t.Error("the head has not been read yet, but a second caller is told that it need not read it")
 	}
 	h.mayHaveMoved()
 	h.wasRead(first)

@@ -153,7 +153,7 @@ func TestASubscriberThatFallsOutOfTheRing(t *testing.T) {
 				continue
 			}
 			if n++; item.Event.Position != eventstore.At(uint64(n)) {
-				return outcome{n, fmt.Errorf("event %d stands at %s", n, item.Event.Position)}
+				return outcome{n, fmt.Errorf("event %d is at %s", n, item.Event.Position)}
 			}
 			if n == batch*batches {
 				return outcome{n, nil}

@@ -186,7 +186,7 @@ func TestKilledConnections(t *testing.T) {
 	}
 	for id, result := range results {
 		if e := places[id]; e.Position != result.Position || e.Revision != result.Revision {
-			t.Errorf("event %s was acknowledged as %+v and stands at %s, revision %d", id, result, e.Position, e.Revision)
+			t.Errorf("event %s was acknowledged as %+v, but it is at %s, revision %d", id, result, e.Position, e.Revision)
 		}
 	}
 	sameEvents(t, "a subscription through it all", seen, events)

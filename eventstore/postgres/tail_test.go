@@ -83,22 +83,22 @@ func TestTailKeepsWhatCameBeforeItBegan(t *testing.T) {
 func TestTailEndsBeforeTheHeadIsReached(t *testing.T) {
 	tail := tailFrom(10)
 	if !tail.read(10).head {
-		t.Error("a reader at the head is not told")
+		t.Error("a reader at the head is not told that it is there")
 	}
 	tail.prove(12)
 	tail.add(made(11, 11))
 	<-tail.headRequest // the request that join made
 	if tail.read(11).head {
-		t.Error("a reader at 11 is told that it is at the head, which is 12")
+		t.Error("a reader at 11 is told that it is at the head, but the head is 12")
 	}
 	select {
 	case <-tail.headRequest:
 	default:
-		t.Error("nobody is told to read what is missing")
+		t.Error("no reader is asked to read the missing events")
 	}
 	tail.add(made(12, 12))
 	if !tail.read(12).head {
-		t.Error("a reader that has come to the head is not told")
+		t.Error("a reader that has reached the head is not told that it is there")
 	}
 }
 
@@ -126,7 +126,7 @@ func TestTailReportsGap(t *testing.T) {
 	select {
 	case <-tail.gap:
 	default:
-		t.Error("nobody is told of the gap")
+		t.Error("the gap is not reported")
 	}
 	tail.add(made(11, 11))
 	tail.holds(t, 10, 12)
@@ -164,7 +164,7 @@ func TestTailIsBounded(t *testing.T) {
 		select {
 		case <-tail.headRequest:
 		default:
-			t.Error("nobody is told to read what was dropped")
+			t.Error("no reader is asked to read the dropped events")
 		}
 		tail.add(made(1, tailEvents+200)) // as follow reads it
 		tail.holds(t, tailEvents, tailEvents+200)
@@ -186,7 +186,7 @@ func TestTailIsBounded(t *testing.T) {
 		select {
 		case <-tail.headRequest:
 		default:
-			t.Error("nobody is told to read what was dropped")
+			t.Error("no reader is asked to read the dropped events")
 		}
 		tail.add(made(1, 2000)) // as follow reads it
 		tail.holds(t, 0, 2000)
@@ -200,7 +200,7 @@ func TestTailIsBounded(t *testing.T) {
 		tail.leave()
 		tail.add(made(11, 20))
 		if tail.events != nil || tail.bytes != 0 || len(tail.ahead) > 0 {
-			t.Error("events are held for nobody")
+			t.Error("the tail still holds events after its last subscription has left")
 		}
 		tail.join()
 		tail.begin(20)

@@ -61,7 +61,7 @@ func TestNamesUseWordsWithOneMeaning(t *testing.T) {
 		names := declared(t, path)
 		for _, name := range names.types {
 			if !isTestFile(path) && slices.Contains(roomsOfOtherWords, room) && strings.Contains(strings.ToLower(name), "answer") {
-				t.Errorf("%s declares the type %s: an answer is what is kept under an idempotency key", path, name)
+				t.Errorf("%s declares the type %s, but the word answer means what is kept under an idempotency key", path, name)
 			}
 		}
 		for _, name := range names.all {

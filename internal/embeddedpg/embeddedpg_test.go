@@ -123,7 +123,7 @@ func TestOtherUsersAreKeptOut(t *testing.T) {
 func checkPrivate(t *testing.T, server *Server, dir string) {
 	t.Helper()
 	if got := query(t, server.URL(), "SELECT count(*) FROM pg_hba_file_rules WHERE type <> 'local' AND auth_method = 'trust'"); got != "0" {
-		t.Errorf("%s rules let in whoever reaches a port, want none", got)
+		t.Errorf("%s rules let in every user who reaches a port, want none", got)
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -95,7 +95,7 @@ func TestChecksOfBodiesAreBounded(t *testing.T) {
 	leave()
 	b.wait = time.Hour
 	if _, _, err := b.check(r.WithContext(gone), &shape{}, []byte(`{}`)); err == nil {
-		t.Error("a client that has gone: its body was checked")
+		t.Error("the body of a client that has gone was checked")
 	}
 	b.checks.Release(1)
 	if _, _, err := b.check(r, &shape{}, []byte(`{}`)); err != nil {
@@ -103,7 +103,7 @@ func TestChecksOfBodiesAreBounded(t *testing.T) {
 	}
 	list := shape{root: &huma.Schema{Type: huma.TypeArray, Items: &huma.Schema{Type: huma.TypeInteger}}, values: 10}
 	if _, faults, err := b.check(r.WithContext(gone), &list, []byte(`[true]`)); len(faults) > 0 || err == nil {
-		t.Errorf("a client that has gone, and there is room: %v, %v, want no work", faults, err)
+		t.Errorf("a client that has gone, with room for its check: %v, %v, want no check", faults, err)
 	}
 }
 

@@ -194,7 +194,7 @@ func TestLargeAnswersAreCompressed(t *testing.T) {
 		}
 		for _, known := range []string{tag, "W/" + tag} {
 			if known := get(path, "Accept-Encoding", "gzip", "If-None-Match", known); tag != "" && (known.Code != http.StatusNotModified || known.Header().Get("ETag") != tag || known.Body.Len() > 0) {
-				t.Errorf("%s: who has %s gets %d, %s, %d bytes", path, tag, known.Code, known.Header().Get("ETag"), known.Body.Len())
+				t.Errorf("%s: a client that has ETag %s gets %d, ETag %s, %d bytes", path, tag, known.Code, known.Header().Get("ETag"), known.Body.Len())
 			}
 		}
 	}

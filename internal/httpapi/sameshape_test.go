@@ -245,7 +245,7 @@ func (s *story) do(method, template, path, body, member, read string, as any) {
 	}
 	shown := s.must("GET", read, "", "Daybook-Min-Position", answer.header.Get("Daybook-Position"), "Prefer", "wait=10")
 	if got := s.withoutReadsOnly(shown.text, as); !bytes.Equal(got, wrote) {
-		s.Errorf("%s %s answers\n%s\nand a read\n%s\nwhich is, but for what only reads tell,\n%s", method, path, wrote, shown.text, got)
+		s.Errorf("%s %s answers\n%s\nand a read\n%s\nwhich, without the members that only reads have, is\n%s", method, path, wrote, shown.text, got)
 	}
 	// Only the first part of the ETag is compared. The rest depends on the body, and the body of a
 	// read has more members.

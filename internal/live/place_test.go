@@ -134,7 +134,7 @@ func TestAPositionBeyondTheEndIsRefusedOnEveryEngine(t *testing.T) {
 			} {
 				status, problem := asked(t, handler, ask[0], ask[1])
 				if status != http.StatusConflict || problem["type"] != "/problems/position-beyond-head" || problem["position"] != beyond || problem["head"] != end.String() {
-					t.Errorf("%v: answer %d %v, want 409 that tells the head %s", ask, status, problem, end)
+					t.Errorf("%v: answer %d %v, want 409 with the head %s", ask, status, problem, end)
 				}
 			}
 			for _, target := range []string{"/v1/events?after=" + end.String(), "/v1/events/live?after=" + end.String(), "/v1/events/live", "/v1/events?after=0"} {

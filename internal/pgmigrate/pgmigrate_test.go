@@ -62,7 +62,7 @@ func TestAMigrationThatWaitsForALongReaderDoesNotHoldUpWriters(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := <-migrated; err != nil {
-		t.Errorf("the migration, once the reader is gone: %v", err)
+		t.Errorf("the migration, after the reader has ended: %v", err)
 	}
 	var m *int
 	if err := pool.QueryRow(t.Context(), "SELECT m FROM used").Scan(&m); err != nil {

@@ -80,7 +80,7 @@ func TestAValueThatDoesNotFitHasItsPointer(t *testing.T) {
 	for _, misfit := range []*Misfit{{Pointer: "/lines/0/n"}, {Pointer: "/until", Time: true}, {Pointer: ""}} {
 		d := fromHuma(context.Background(), 422, "validation failed", []error{&huma.ErrorDetail{Location: "body", Message: misfit.Error()}})
 		if len(d.Errors) != 1 || d.Errors[0].Pointer != "#"+misfit.Pointer || strings.Contains(d.Errors[0].Detail, "2026-01-31T12:00:00Z") != misfit.Time {
-			t.Errorf("%+v is told as %+v", misfit, d.Errors)
+			t.Errorf("%+v is reported as %+v", misfit, d.Errors)
 		}
 	}
 }

@@ -534,7 +534,7 @@ func TestAStreamThatHoldsOnlyEventsOfAnotherProgramIsOneDifference(t *testing.T)
 		}
 		after := s.fingerprints()
 		if before["orders"] == after["orders"] || before["carts"] == after["carts"] || before["products"] == after["products"] || before["stock"] == after["stock"] {
-			t.Error("no view has what was begun")
+			t.Error("a view does not have the new aggregates")
 		}
 		for _, view := range s.config().Views {
 			if err := s.Runner.Rebuild(t.Context(), view.Name); err != nil {

@@ -281,7 +281,7 @@ func TestViewsAreComparedWhereTheyStand(t *testing.T) {
 	}
 	s.wantClean(report)
 	if !head.Before(report.Position) {
-		t.Errorf("verified up to %s, want what was written after %s, too", report.Position, head)
+		t.Errorf("verified up to %s, want also the events after %s", report.Position, head)
 	}
 }
 

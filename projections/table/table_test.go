@@ -59,7 +59,7 @@ func TestAColumnThatIsNotInTheListIsNoticed(t *testing.T) {
 		func() {
 			defer func() {
 				if recover() == nil {
-					t.Errorf("%s takes a column that is not there", name)
+					t.Errorf("%s accepts a column that does not exist", name)
 				}
 			}()
 			use()

@@ -356,10 +356,10 @@ func (m *model) Check(*rapid.T) {
 		m.Fatalf("events of %d bytes are held, counted are %d", size, g.heldSize)
 	}
 	if !slices.IsSortedFunc(g.retry, comparePlaces) || !slices.IsSortedFunc(g.replayed, compareNumbers) || !slices.IsSortedFunc(g.buffer, comparePlaces) {
-		m.Fatal("what waits is out of order")
+		m.Fatal("the waiting events are out of order")
 	}
 	if len(g.held) == 0 && g.tracked.Len() != 0 || g.sent.Len() > len(g.held) {
-		m.Fatal("what is let go of is still listed")
+		m.Fatal("events that nobody holds any more are still listed")
 	}
 }
 

@@ -83,7 +83,7 @@ func TestALostLeaseIsNotHeldUpByAChange(t *testing.T) {
 					b.Errorf("the group was served for %s more, want %s", took, endMax)
 				}
 				if err := <-changed; err == nil {
-					b.Error("what was cut off is told to be done")
+					b.Error("a change that was cut off is reported as done")
 				}
 				// The node may lead again, and then nothing is cut off early.
 				b.node.set(Leadership{Epoch: 2})
@@ -117,7 +117,7 @@ func TestTheEndIsNotHeldUp(t *testing.T) {
 					b.Errorf("the end took %s, want %s", took, endMax)
 				}
 				if err := <-changed; err == nil {
-					b.Error("what was cut off is told to be done")
+					b.Error("a change that was cut off is reported as done")
 				}
 			})
 		})

@@ -230,7 +230,7 @@ export const cases = Object.fromEntries(Object.entries(runs).map(([name, each]) 
 		"accepted with another text: 1: form/reworded", "",
 	}, "\n")
 	if got != want {
-		t.Errorf("it tells\n%s\nwant\n%s", got, want)
+		t.Errorf("the report is\n%s\nwant\n%s", got, want)
 	}
 	if faults := report.faults(); len(faults) != 1 || !strings.HasPrefix(faults[0], "form/reworded: ") ||
 		!strings.Contains(faults[0], "new words") || !strings.Contains(faults[0], "old words") {

@@ -37,7 +37,7 @@ func TestGroupsKeepTheirPlacesWithTheirEvents(t *testing.T) {
 		}
 		for _, p := range places {
 			if w, is := want[p.Keeper]; !is || p.At != w.At || p.Anchor != w.Anchor || p.Filter != nil {
-				t.Errorf("%s: %s stands at %s by %q, want %s by %q", when, p.Keeper, p.At, p.Anchor, w.At, w.Anchor)
+				t.Errorf("%s: %s has the place %s with the anchor %q, want %s with %q", when, p.Keeper, p.At, p.Anchor, w.At, w.Anchor)
 			}
 		}
 	}
