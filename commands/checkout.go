@@ -97,7 +97,8 @@ func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) 
 		return result, err
 	}
 	begin := request(call, cart.Stream(ask.CartID), []cart.Command{start})
-	begin.AnyContent = true // after a refusal, the same key may come with other content; repeatCheckout compares it
+	// After a refusal, the same key may come with other content. repeatCheckout compares it.
+	begin.AnyContent = true
 	begun, err := s.carts.Handle(ctx, begin)
 	if ask.OrderID == "" && errors.Is(err, cart.ErrNotOpen) {
 		return s.joinCheckout(ctx, call, ask, err)

@@ -35,7 +35,9 @@ func (s *Service) joinCheckout(ctx context.Context, call Call, ask CheckoutReque
 	}
 	result, err := s.finishCheckout(ctx, call.Meta, past.started, past.outcome, ask.Held)
 	if err == nil && result.OrderIDTaken {
-		return s.Checkout(ctx, call, ask) // the other call chose an id that is taken; the cart is open again, so this call starts its own checkout
+		// The other call chose an id that is taken. The cart is open again, so this call starts its
+		// own checkout.
+		return s.Checkout(ctx, call, ask)
 	}
 	result.BegunBy = begunBy(checkouts, past)
 	return result, err

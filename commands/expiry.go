@@ -59,7 +59,9 @@ func (s *Service) ExpireCart(ctx context.Context, meta eventstore.Metadata, id u
 			continue
 		}
 		if errors.Is(err, cart.ErrNotOpen) || errors.Is(err, cart.ErrNotFound) {
-			return time.Time{}, nil // it has ended in another way, or is being checked out; if the checkout is refused, the timer is set again
+			// It has ended in another way, or it is being checked out. If the checkout is refused,
+			// the timer is set again.
+			return time.Time{}, nil
 		}
 		return time.Time{}, err
 	}

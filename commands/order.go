@@ -72,7 +72,8 @@ func (s *Service) stockAllows(ctx context.Context, moves []fulfilment.Move) erro
 			_, refusal = stock.Decide(move.Command(now), state)
 		})
 		if _, forgotten := errors.AsType[*rule.ForgottenError](refusal); forgotten {
-			refusal = nil // the movement was almost certainly made before; stock looks it up when it is asked
+			// The movement was almost certainly made before. Stock looks it up when it is asked.
+			refusal = nil
 		}
 		return errors.Join(err, refusal)
 	})

@@ -203,7 +203,8 @@ func TestCheckoutsThatAnOlderProgramBeganEnd(t *testing.T) {
 	s := open(t, memory.New(), commands.DefaultPolicy())
 	s.Sell("MUG", 10)
 	s.Sell("TRAY", 10)
-	lines := map[unit.CartID]unit.SKU{"a1": "MUG", "a2": "MUG", "a3": "TRAY"} // the reservations of a1 and a2 have one id
+	// The reservations of a1 and a2 have the same id.
+	lines := map[unit.CartID]unit.SKU{"a1": "MUG", "a2": "MUG", "a3": "TRAY"}
 	for id, sku := range lines {
 		if err := s.FillCart(id, map[unit.SKU]unit.Quantity{sku: 1}); err != nil {
 			t.Fatal(err)

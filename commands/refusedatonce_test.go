@@ -71,7 +71,8 @@ func TestACheckoutThatCannotSucceedHoldsNothingMeanwhile(t *testing.T) {
 	s := doomed(t, log)
 	log.events = nil
 	asked := shoptest.NewCall()
-	for i, want := range []error{stock.ErrInsufficient, checkout.ErrOrderIDSpent} { // the same call again
+	// The second time it is the same call again.
+	for i, want := range []error{stock.ErrInsufficient, checkout.ErrOrderIDSpent} {
 		result, err := s.Checkout(t.Context(), asked, commands.CheckoutRequest{CartID: "c1", OrderID: "o1"})
 		if err != nil || result.Placed || !errors.Is(result.Refusal(), want) {
 			t.Fatalf("try %d: %+v, %v; want %v", i, result, err, want)

@@ -97,7 +97,8 @@ func (s *Service) askAgain(ctx context.Context, call Call, id unit.OrderID, resu
 			return before, err
 		}
 		guarded := call
-		if len(result.Lost) > 0 && call.If.Allows(revision) { // otherwise the handler refuses with StaleError
+		// If the call does not allow this revision, the handler refuses with StaleError.
+		if len(result.Lost) > 0 && call.If.Allows(revision) {
 			guarded.If = aggregate.AtRevision(revision)
 		}
 		result.Order, err = s.Order(ctx, guarded, id, order.RetryAllocation{Lost: result.Lost})

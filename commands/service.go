@@ -241,7 +241,9 @@ func (s *Service) AddLines(ctx context.Context, call Call, id unit.CartID, open 
 		// made. The catalogue may have changed since then.
 		repeats, err := s.carts.Repeats(ctx, cart.Stream(id), call.Meta)
 		if err == nil && !repeats && open != nil {
-			repeats, err = s.cartExists(ctx, id) // then the cart compares the lines as they were asked for, and needs no prices
+			// If it exists, the cart compares the lines as they were asked for, and needs no
+			// prices.
+			repeats, err = s.cartExists(ctx, id)
 		}
 		if err != nil || !repeats {
 			return aggregate.Result[cart.Event]{}, cmp.Or(err, refusal)

@@ -26,7 +26,8 @@ func (e *ConflictError) Error() string {
 	case e.Actual >= 0:
 		is = fmt.Sprintf("it is at revision %d", e.Actual)
 	}
-	if e.Expected == Any || e.Expected == StreamExists && e.Actual >= 0 { // the stream is as expected, so the events are the reason
+	// The stream is as expected, so the events are the reason.
+	if e.Expected == Any || e.Expected == StreamExists && e.Actual >= 0 {
 		is += ", and holds some of these events already"
 	}
 	return fmt.Sprintf("stream %s: expected %s, %s", Visible(e.Stream), e.Expected, is)

@@ -152,7 +152,9 @@ func (w *Watch) Health() Health {
 	}
 	if w.processes != nil {
 		parked := w.parked.get(healthWait - time.Since(began))
-		h.Parked = parked.value // the last known number, however old: it does not decide whether the node is ready
+		// This is the last known number, even if it is old, because it does not decide whether the
+		// node is ready.
+		h.Parked = parked.value
 	}
 	switch {
 	case status.at.IsZero():

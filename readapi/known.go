@@ -59,9 +59,11 @@ func (k *lastKnown[T]) get(most time.Duration) finding[T] {
 	defer timer.Stop()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	before := k.begun // a question that is under way began before this call, so its answer may be too old
+	// A question that is under way began before this call, so its answer may be too old.
+	before := k.begun
 	for late := false; !late && k.last.tries <= before; {
-		k.begin(context.Background()) // other callers may wait for this answer, too, so it must not end with this call
+		// Other callers may wait for this answer, too, so it must not end with this call.
+		k.begin(context.Background())
 		asking := k.asking
 		k.mu.Unlock()
 		select {

@@ -205,7 +205,8 @@ func openAcceptance(ctx context.Context, p *program) (_ *acceptance, err error) 
 	if a.pool, err = openPool(ctx, a.database.url, acceptPurpose, 8, p.log); err != nil {
 		return nil, err
 	}
-	if err := a.mustBeAlone(ctx, append(nodeSessions, "daybook event store %")); err != nil { // only now, because this command soon has sessions of an event store, too
+	// This is checked only now, because this command soon has sessions of an event store, too.
+	if err := a.mustBeAlone(ctx, append(nodeSessions, "daybook event store %")); err != nil {
 		return nil, err
 	}
 	if err := migrate(ctx, a.pool); err != nil {
@@ -427,7 +428,8 @@ func (a *acceptance) startOver(ctx context.Context, views []projections.View) er
 		if err := gatewaypg.SetBack(ctx, tx, a.groups); err != nil {
 			return err
 		}
-		return a.mustBeAlone(ctx, nodeSessions) // again, because the operator may have answered late
+		// This is checked again, because the operator may have answered late.
+		return a.mustBeAlone(ctx, nodeSessions)
 	})
 	if err != nil {
 		return fmt.Errorf("accept the log: %w", err)

@@ -221,7 +221,8 @@ func TestALogThatWasRestoredIsAccepted(t *testing.T) {
 		if orders.Known != 40 || orders.Missing != 20 || orders.Otherwise != 0 || len(orders.Newest) != 10 || orders.Newest[0].ID != s.sold[39].order {
 			t.Errorf("orders: %v, the newest %+v", orders, orders.Newest)
 		}
-		if answers.Missing < 40 || len(answers.Newest) != 10 { // each checkout has a cart that was opened under a key
+		// Each checkout has a cart that was opened under a key.
+		if answers.Missing < 40 || len(answers.Newest) != 10 {
 			t.Errorf("answers: %v, the newest %+v", answers, answers.Newest)
 		}
 		if timers.Missing < 5 || timers.Missing == timers.Known {
@@ -269,7 +270,8 @@ func TestALogThatWasRestoredIsAccepted(t *testing.T) {
 // copyLog replaces the log of one database by that of another, even while programs use them.
 func copyLog(t *testing.T, from, to *pgxpool.Pool) {
 	t.Helper()
-	whole := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly} // the tables as they are at one moment
+	// All tables are read as they are at one moment.
+	whole := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := pgx.BeginTxFunc(t.Context(), from, whole, func(read pgx.Tx) error {
 		return pgx.BeginFunc(t.Context(), to, func(tx pgx.Tx) error {
 			if _, err := tx.Exec(t.Context(), `TRUNCATE eventstore.events, eventstore.streams, eventstore.head`); err != nil {

@@ -106,7 +106,8 @@ func (c *benchCommand) selection(p *program) ([]bench.Benchmark, []string, error
 	flushes := []string{c.Flush}
 	switch {
 	case c.Flush == "both" && p.DatabaseURL != "":
-		flushes = []string{bench.FlushFast} // the settings of a server that is not our own stay as they are
+		// The settings of a server that is not our own stay as they are.
+		flushes = []string{bench.FlushFast}
 	case c.Flush == "both":
 		flushes = []string{bench.FlushFast, bench.FlushSlow}
 	case c.Flush == bench.FlushSlow && p.DatabaseURL != "":

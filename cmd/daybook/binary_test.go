@@ -101,7 +101,8 @@ func startChild(t *testing.T, path, dir string, flags ...string) *child {
 	args := append([]string{"serve", "--json", "--listen", "127.0.0.1:0", "--data", dir}, flags...)
 	c.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), path, args...)
 	c.cmd.Stderr = c.log
-	c.cmd.WaitDelay = 10 * time.Second // the database keeps the file of the log open for a moment longer
+	// The database keeps the file of the log open for a moment longer.
+	c.cmd.WaitDelay = 10 * time.Second
 	out, err := c.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

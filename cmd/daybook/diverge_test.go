@@ -221,7 +221,8 @@ func (d *divergence) sell(url, name string, buyers int) (orders []string) {
 		if err != nil {
 			d.Fatal(err)
 		}
-		order, _, err := client.Checkout(d.Context(), uuid.NewString(), cart, i > 0) // the first is not paid, so it has timers
+		// The first order is not paid, so it has timers.
+		order, _, err := client.Checkout(d.Context(), uuid.NewString(), cart, i > 0)
 		if err != nil {
 			d.Fatal(err)
 		}
@@ -320,7 +321,8 @@ func (d *divergence) ask(method, url, key, body string) reply {
 	var members struct {
 		Type, Detail string
 	}
-	_ = json.Unmarshal(text, &members, json.MatchCaseInsensitiveNames(true)) // an answer that is no problem has none
+	// An answer that is not a problem has no such members.
+	_ = json.Unmarshal(text, &members, json.MatchCaseInsensitiveNames(true))
 	r.Type, r.Detail = members.Type, members.Detail
 	return r
 }

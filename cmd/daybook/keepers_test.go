@@ -28,7 +28,8 @@ var keeperTables = map[string]struct{ name, move string }{
 // noKeepers are the columns of other tables that have a position. None of these positions is a
 // place from which somebody goes on reading the log.
 var noKeepers = []string{
-	"commands.parked position",                               // the event that the parked work follows from
+	// This is the position of the event that the parked work follows from.
+	"commands.parked position",
 	"eventstore.events position", "eventstore.head position", // the log itself
 	"gateway.parked place_commit", "gateway.parked place_prepare", // the event that is parked
 }

@@ -274,7 +274,8 @@ func (n *node) compared(ctx context.Context, do func() error) error {
 			return err
 		}
 		if n.diverged() {
-			return n.store.Diverged() // not err, because err may still say that the difference may pass
+			// It does not return err, because err may still say that the difference may pass.
+			return n.store.Diverged()
 		}
 	}
 }

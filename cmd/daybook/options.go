@@ -150,7 +150,8 @@ func (o *options) checkAddresses(ctx context.Context) error {
 	if o.DatabaseURL == "" {
 		return nil
 	}
-	pool, err := openPool(ctx, o.DatabaseURL, "start", 1, slog.New(slog.DiscardHandler)) // the pool does not connect before it is used
+	// The pool does not connect before it is used.
+	pool, err := openPool(ctx, o.DatabaseURL, "start", 1, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}

@@ -41,7 +41,8 @@ func (p processes) List(ctx context.Context, after, state string, limit int) ([]
 		if err != nil {
 			return nil, false, err
 		}
-		all = append(all, parked...) // parked work comes first: it counts as parked, even if it is also open
+		// Parked work comes first: it counts as parked, even if it is also open.
+		all = append(all, parked...)
 	}
 	slices.SortStableFunc(all, func(a, b reactor.Process) int {
 		return cmp.Or(bytewise(a.ID, b.ID), cmp.Compare(b.Tries, a.Tries))

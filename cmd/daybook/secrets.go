@@ -25,7 +25,8 @@ func (o *options) readSecretFiles() error {
 		if secret.file == "" {
 			continue
 		}
-		if *secret.value != "" { // the command line was checked before, so both come from environment variables
+		// The command line was checked before, so both come from environment variables.
+		if *secret.value != "" {
 			return usagef("the environment gives both --%s and --%[1]s-file: give one of them", secret.flag)
 		}
 		value, err := readSecretFile(secret.file)

@@ -51,7 +51,8 @@ func TestASignalStopsTheServerInTimeThoughAClientHangs(t *testing.T) {
 	if code := server.terminate(t); code != exitOK {
 		t.Errorf("exit code %d, want %d", code, exitOK)
 	}
-	if took := time.Since(began); took > stopMax.all+10*time.Second { // more than a machine stands still
+	// A machine does not stand still for so long.
+	if took := time.Since(began); took > stopMax.all+10*time.Second {
 		t.Errorf("it took %s to stop", took)
 	}
 	if text := <-logged; strings.Contains(text, "cut off") {
@@ -67,7 +68,9 @@ func TestASecondSignalEndsTheServerAtOnce(t *testing.T) {
 	dir, path := dataDir(t), build(t)
 	ended := signaledTwice(t, path, dir)
 	for try := 1; !endedBy(ended, syscall.SIGTERM) && try < 3; try++ {
-		ended = signaledTwice(t, path, dir) // once more, because the server may have stopped in order while the machine stood still
+		// It is tried once more, because the server may have stopped in order while the machine
+		// stood still.
+		ended = signaledTwice(t, path, dir)
 	}
 	if !endedBy(ended, syscall.SIGTERM) {
 		t.Errorf("the process ended by %s, want by the second signal", ended)

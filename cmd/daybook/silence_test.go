@@ -97,7 +97,8 @@ func TestANodeWhoseLineFallsSilent(t *testing.T) {
 	}
 	want(1)
 	<-live
-	if _, err := hereClient.ReadStream(t.Context(), "deleted", esdb.ReadStreamOptions{}, 1); err != nil { // it is in the cache
+	// This puts the stream into the cache.
+	if _, err := hereClient.ReadStream(t.Context(), "deleted", esdb.ReadStreamOptions{}, 1); err != nil {
 		t.Fatal(err)
 	}
 

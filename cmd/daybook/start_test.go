@@ -127,7 +127,8 @@ func TestANodeStartsWhileItsLogIsAway(t *testing.T) {
 			o := open(t)
 			server, announced := launched(t, o.args...)
 			var others sync.WaitGroup
-			for _, command := range []string{"verify", "rebuild orders"} { // these commands do not wait for the log
+			// These commands do not wait for the log.
+			for _, command := range []string{"verify", "rebuild orders"} {
 				others.Go(func() {
 					began := time.Now()
 					got := call(t, nil, append(strings.Fields(command), o.args...)...)
@@ -136,7 +137,8 @@ func TestANodeStartsWhileItsLogIsAway(t *testing.T) {
 					}
 				})
 			}
-			for _, reason := range []string{"the node is starting", o.waits, o.reason} { // the node learns them one after the other
+			// The node learns the reasons one after the other.
+			for _, reason := range []string{"the node is starting", o.waits, o.reason} {
 				eventually(t, patience, reason, func() bool {
 					if status, h := probe(t, server.url+"/livez"); status != http.StatusOK || h.Status != "alive" {
 						t.Errorf("/livez: %d %+v", status, h)
@@ -319,7 +321,8 @@ func TestANodeWhoseKurrentDBHangsIsSoonNotReady(t *testing.T) {
 	server.stop()
 	server.exit(t)
 	<-answered
-	if took := time.Since(began); took >= stopMax.ways { // the stop must not wait for a command that hangs
+	// The stop must not wait for a command that hangs.
+	if took := time.Since(began); took >= stopMax.ways {
 		t.Errorf("the stop took %s", took)
 	}
 }

@@ -97,7 +97,8 @@ func (n *node) verify(ctx context.Context, cfg verify.Config, progress io.Writer
 		if verify.Unavailable(err) || projections.Passing(err) {
 			return nil, err // the read models may be behind only because of this error
 		}
-		fmt.Fprintf(progress, "the read models are compared where they are: %s\n", eventstore.Visible(err.Error())) // where that is amiss, it is a difference
+		// An error of the read models is itself a difference of the report.
+		fmt.Fprintf(progress, "the read models are compared where they are: %s\n", eventstore.Visible(err.Error()))
 	}
 	cfg.Store, cfg.Pool, cfg.UpTo, cfg.Now = n.store, n.readPool, head, n.now()
 	if n.database.server == nil {

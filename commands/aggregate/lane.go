@@ -43,9 +43,11 @@ type job[S, C, E any] struct {
 	settled bool // the result is known and needs no append
 
 	// The searches of the log for this job, by name; see search.
-	searches  map[string]*search[E]
-	wanted    *search[E]                      // the search that must end before the job can be decided
-	duplicate *eventstore.DuplicateEventError // the log has events with its ids, in this stream or in another one
+	searches map[string]*search[E]
+	wanted   *search[E] // the search that must end before the job can be decided
+	// duplicate is set if the log already has events with its ids, in this stream or in another
+	// one.
+	duplicate *eventstore.DuplicateEventError
 }
 
 const (
@@ -298,7 +300,8 @@ func (l *lane[S, C, E]) decideOne(ctx context.Context, j *job[S, C, E]) (err err
 		if err != nil {
 			return err
 		}
-		if repeated && len(decided) > 0 { // the ids of these events belong to the events that were recorded the first time
+		// The ids of these events belong to the events that were recorded the first time.
+		if repeated && len(decided) > 0 {
 			j.replay(known)
 			return nil
 		}

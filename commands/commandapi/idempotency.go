@@ -87,7 +87,8 @@ func (k *keys) serve(ctx huma.Context, key scopedKey, next func(huma.Context)) e
 		if !bytes.Equal(kept.RequestHash, hash) && !bytes.Equal(kept.RequestHash, hashBefore(r, body)) {
 			return problem.KeyReused()
 		}
-		if err := k.holds(limited); err != nil { // the response describes a log that may have been replaced
+		// The response describes a log that may have been replaced.
+		if err := k.holds(limited); err != nil {
 			return err
 		}
 		replay(w, kept)
@@ -158,7 +159,8 @@ func hashOf(r *http.Request, body []byte) []byte {
 		r.Method, r.URL.EscapedPath(), r.URL.Query().Encode(), contentType,
 		r.Header.Get("If-Match"), r.Header.Get("Daybook-Occurred-At"),
 	}
-	if condition := r.Header.Get("If-None-Match"); condition != "" { // earlier versions did not know this header, and their hashes must stay the same
+	// Earlier versions did not know this header, and their hashes must stay the same.
+	if condition := r.Header.Get("If-None-Match"); condition != "" {
 		parts = append(parts, condition)
 	}
 	return hashParts(body, parts...)

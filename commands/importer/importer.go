@@ -125,7 +125,8 @@ func (i *Importer) Run(ctx context.Context, file *onlineretail.File, options Opt
 		}
 	}
 	if !r.counts.Complete {
-		if err := r.complete(context.WithoutCancel(ctx)); err != nil { // all invoices are imported, and this takes only a moment
+		// All invoices are imported, and this takes only a moment.
+		if err := r.complete(context.WithoutCancel(ctx)); err != nil {
 			return newSummary(file, plan, r.counts, done), err
 		}
 	}

@@ -48,7 +48,8 @@ func (r *run) order(ctx context.Context, j *job) (outcome, error) {
 	if result.OrderIDTaken { // the shop took the id after the import had begun
 		return outcome{}, &TakenError{Taken: []string{"order " + invoice.Number}}
 	}
-	j.ticket.release(takenOf(invoice, result)) // does nothing if the ticket was released when all stock was reserved
+	// This does nothing if the ticket was released when all stock was reserved.
+	j.ticket.release(takenOf(invoice, result))
 	sold := sold(invoice, result)
 	if !result.Placed {
 		return sold, nil

@@ -168,7 +168,8 @@ func TestOpenCartsFollowTheRuleThatHoldsNow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	book := &logbook{at: head, timers: map[Deadline]Timer{}} // all of it was read before there were carts' timers
+	// The whole log was read before carts had timers.
+	book := &logbook{at: head, timers: map[Deadline]Timer{}}
 	for i, after := range []time.Duration{time.Hour, time.Hour, 2 * time.Hour, 0, 3 * time.Hour} {
 		adopted(t, s, book, after)
 		if kept := []int{1, 1, 2, 3, 4}[i]; book.cartsKnown != kept {

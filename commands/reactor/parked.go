@@ -23,7 +23,9 @@ type Process struct {
 	ID      uuid.UUID
 	Kind    string // checkout, order, return, merge, event or timer
 	Subject string // the id of the cart, order or return; of an event: its stream; of a timer: its target
-	Step    string // of a checkout: the order; of a return: what is open; of a merge: the other cart; of an event: its type; of a timer: what is due
+	// Step is the order of a checkout, the open part of a return, the other cart of a merge, the
+	// type of an event, or what is due of a timer.
+	Step string
 	// The event that began it.
 	Stream   string
 	Revision int64

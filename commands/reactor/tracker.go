@@ -47,7 +47,9 @@ const (
 type workKey struct {
 	kind workKind
 	id   string // of the cart, the order or the return
-	step string // of a checkout: the order; of a return: the receipt, or what its orders are asked; of a merge: the other cart
+	// step is the order of a checkout, the receipt or the question to the orders of a return, or
+	// the other cart of a merge.
+	step string
 }
 
 func checkoutWork(id unit.CartID, orderID unit.OrderID) workKey {

@@ -140,7 +140,8 @@ func (w want) planSplit(enough func(unit.Quantity) unit.Quantity, held unit.Quan
 		if left == 0 {
 			return plan{ask: ask}
 		}
-		capacity = target - left // the reservation that exists is too large for the plan, so plan with fewer units
+		// The reservation that exists is too large for the plan, so plan with fewer units.
+		capacity = target - left
 	}
 }
 

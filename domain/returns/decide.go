@@ -215,7 +215,8 @@ func cancel(cmd Cancel, s State) ([]Event, error) {
 		return nil, err
 	}
 	if len(s.Refunds) > 0 {
-		return nil, ErrRefunded // only services can be refunded before goods arrive; their units cannot come back again
+		// Only services can be refunded before goods arrive. Their units cannot come back again.
+		return nil, ErrRefunded
 	}
 	return []Event{Canceled{Reason: cmd.Reason}}, nil
 }

@@ -12,7 +12,8 @@ func (d *decision) reserve(cmd Reserve) ([]Event, error) {
 		return nil, ErrQuantityInvalid
 	}
 	if cmd.Direct && cmd.ReservationID == ReservationIDFor(cmd.OrderID, cmd.SKU, cmd.Location) {
-		return nil, belongs(cmd.OrderID, false) // a direct reservation with this id would be taken for the checkout's own
+		// A direct reservation with this id would be taken for the checkout's own.
+		return nil, belongs(cmd.OrderID, false)
 	}
 	if h, held := d.Holds[cmd.ReservationID]; held {
 		switch {

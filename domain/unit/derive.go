@@ -59,7 +59,8 @@ type Derivation struct {
 // separator U+001F.
 func (d *Derivation) Of(values ...string) Derived {
 	if len(values) != len(d.parts) && (!d.open || len(values) < len(d.parts)-1) {
-		panic("unit: a derived id of the kind " + d.name + " has other parts") // a programmer's error, never input
+		// This is a programmer's error, never one of the input.
+		panic("unit: a derived id of the kind " + d.name + " has other parts")
 	}
 	return Derived{strings.Join(append([]string{d.name}, values...), separator)}
 }

@@ -190,7 +190,8 @@ func (c gatewayWithUsers) rights(t *testing.T, name, stream string) string {
 	rights += tell("r", s.read(ofStream(stream)).err)
 	_, _, err := s.appendTo(stream, anyRevision)
 	rights += tell("w", err)
-	_, _, err = s.tombstone(stream, exact(1<<40)) // with the right to do it, this is a wrong revision
+	// A caller with the right to do it gets a wrong revision.
+	_, _, err = s.tombstone(stream, exact(1<<40))
 	if status.Code(err) == codes.FailedPrecondition {
 		err = nil
 	}
@@ -219,7 +220,8 @@ func TestAccess(t *testing.T) {
 	}
 	for stream, document := range documents {
 		root.mustAppend(stream, noStream, event())
-		if document != "" { // written directly into the log, because the gateway accepts only what it can read
+		// It is written directly into the log, because the gateway accepts only what it can read.
+		if document != "" {
 			root.write("$$"+stream, eventstore.Event{ID: uuid.New(), Type: "$metadata", Data: []byte(document)})
 		}
 	}
@@ -360,7 +362,8 @@ func TestAccessByOtherWays(t *testing.T) {
 	checkRefused(t, a.err, a.trailers, denial)
 	a = bob.read(following(ofAll()))
 	checkRefused(t, a.err, a.trailers, denial)
-	a = bob.read(filtered(ofAll(), onType(32, regex(`(`)))) // bob is refused before the filter is parsed
+	// bob is refused before the filter is parsed.
+	a = bob.read(filtered(ofAll(), onType(32, regex(`(`))))
 	checkRefused(t, a.err, a.trailers, denial)
 	_, trailers, err := bob.appendTo("secret", anyRevision, typed("$streamDeleted"))
 	checkRefused(t, err, trailers, refusal{code: codes.InvalidArgument})

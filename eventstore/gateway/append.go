@@ -246,7 +246,8 @@ func isLogWide(err error) bool {
 // appendNothing succeeds if the expectation holds.
 func (s *Server) appendNothing(ctx context.Context, a appendRequest, m streamMetadata) (eventstore.Result, error) {
 	err := s.isEnded(ctx, a.stream)
-	if err == nil && a.expected == eventstore.StreamExists && !m.isThere() { // others may have written it since
+	// Others may have written the stream since.
+	if err == nil && a.expected == eventstore.StreamExists && !m.isThere() {
 		m, err = s.readMetadata(ctx, metastreamPrefix+a.stream)
 	}
 	if err != nil {
@@ -312,13 +313,15 @@ func (s *Server) beginAnew(ctx context.Context, a appendRequest, m streamMetadat
 	}
 	expected := a.expected
 	if recorded {
-		if expected == eventstore.NoStream { // this append may itself have begun the stream again, at any revision
+		// This append may itself have begun the stream again, at any revision.
+		if expected == eventstore.NoStream {
 			expected = eventstore.Any
 		}
 		return s.store.Append(ctx, a.stream, expected, a.events)
 	}
 	last, err := s.checkExpected(ctx, a.stream, expected, m)
-	if expected >= 0 && int64(expected) < last.Revision { // the stream never comes back to this revision
+	// The stream never comes back to this revision.
+	if expected >= 0 && int64(expected) < last.Revision {
 		return s.store.Append(ctx, a.stream, expected, a.events)
 	}
 	if err != nil {

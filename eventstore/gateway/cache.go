@@ -42,9 +42,11 @@ type cache struct {
 	proven    time.Time
 	watchedTo eventstore.Position // up to where the watch has come
 	// sought is when head was read, if the watch has not reached that head yet.
-	head    eventstore.Position
-	sought  time.Time
-	changes uint64 // counts dropped entries and starts of the watch, so that a load which began before one of them is not kept
+	head   eventstore.Position
+	sought time.Time
+	// changes counts dropped entries and starts of the watch, so that a load which began before one
+	// of them is not kept.
+	changes uint64
 	// New entries go into the younger half. When it is full, the older half is dropped.
 	young, old half
 	settings   defaultACLs // nil: not known

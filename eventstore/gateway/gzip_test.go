@@ -224,7 +224,8 @@ func TestMessagesWithAWrongSizeOrContent(t *testing.T) {
 				a.send(id, piece)
 			}
 			got := a.answer(id)
-			if name == "cut short" || name == "three bytes" { // the size that such a message tells may be any number
+			// The size in such a message may be any number.
+			if name == "cut short" || name == "three bytes" {
 				if got == codes.OK {
 					t.Error("it was taken")
 				}

@@ -41,7 +41,9 @@ func TestMetadataHidesEvents(t *testing.T) {
 		for stream, c := range cases {
 			t.Run(stream, func(t *testing.T) {
 				s.write(stream, several(5, "t.v1")...)
-				s.write("$$"+stream, document(c.document)) // directly into the log, because the gateway accepts only what it can read
+				// It is written directly into the log, because the gateway accepts only what it can
+				// read.
+				s.write("$$"+stream, document(c.document))
 				var forwards, back []string
 				for i, text := range c.want {
 					if text == "not found" {
@@ -165,7 +167,8 @@ func TestMetadataIsCached(t *testing.T) {
 		}
 		s.setMetadata("a", `{"$maxCount":1}`) // a change by this node is known at once
 		s.read(ofStream("a")).wants(t, "a/4")
-		s.write("$$a", eventstore.Event{ID: uuid.New(), Type: "$metadata", Data: []byte(`{"$maxCount":2}`)}) // a change by another node is known soon
+		// A change by another node is known soon.
+		s.write("$$a", eventstore.Event{ID: uuid.New(), Type: "$metadata", Data: []byte(`{"$maxCount":2}`)})
 		until(t, func() bool { return len(s.read(ofStream("a")).messages) == 2 })
 	})
 }

@@ -255,7 +255,8 @@ func TestAGroupOnAllWithAFilter(t *testing.T) {
 			ack(t, sub, e...)
 			commit, _ = last.Position.Pair()
 			want := fmt.Sprintf("C:%d/P:%d", commit, commit)
-			until(t, func() bool { return g.info(t, "$all").LastCheckpointedEventPosition == want }) // skipped events count, too
+			// Skipped events count, too.
+			until(t, func() bool { return g.info(t, "$all").LastCheckpointedEventPosition == want })
 			i := g.info(t, "$all")
 			if i.StartFrom != fmt.Sprintf("C:%d/P:%d", commit-6, commit-6) || i.LastKnownEventPosition != want || i.Status != "Live" {
 				t.Errorf("info %v", i)

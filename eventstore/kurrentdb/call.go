@@ -164,7 +164,8 @@ func (c *connection) learn(err error) {
 	case lost, moved, notSent: // notSent: the client has ended itself
 		c.drop(err)
 	case unknown:
-		if !errors.Is(err, context.Canceled) { // a caller that no longer wants to wait says nothing about the connection
+		// If a caller no longer wants to wait, that says nothing about the connection.
+		if !errors.Is(err, context.Canceled) {
 			c.suspect()
 		}
 	default: // such an error says nothing about the connection

@@ -44,7 +44,8 @@ func readPage(open opening, count int) operation[page] {
 		}
 		defer events.Close()
 		var p page
-		for size := 0; size < pageBytes || len(p.events) < 2; { // a page may begin with an event that is already known
+		// A page may begin with an event that is already known.
+		for size := 0; size < pageBytes || len(p.events) < 2; {
 			event, err := events.Recv()
 			if errors.Is(err, io.EOF) {
 				p.ended = len(p.events) < count
@@ -172,7 +173,8 @@ func (s *Store) ReadAll(ctx context.Context, after eventstore.Position, filter e
 			if !at.IsStart() {
 				from = place(at)
 			}
-			p, ok := r.page(at, forwardsFrom(from), 1) // and the event where the page begins, which is already known
+			// The page also has the event where it begins, which is already known.
+			p, ok := r.page(at, forwardsFrom(from), 1)
 			if !ok {
 				return
 			}

@@ -231,7 +231,8 @@ func TestCallsInFlightAreBounded(t *testing.T) {
 	var group sync.WaitGroup
 	for range 2 {
 		group.Go(func() {
-			for ctx.Err() == nil { // a busy machine may also need longer until a call reaches the server
+			// On a busy machine, a call may also need longer until it reaches the server.
+			for ctx.Err() == nil {
 				if _, err := store.Append(ctx, "a", eventstore.Any, newEvents(1)); err == nil {
 					t.Error("a hanging append succeeds")
 				}

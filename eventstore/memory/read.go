@@ -27,7 +27,8 @@ func (s *Store) Head(ctx context.Context) (eventstore.Position, error) {
 func (s *Store) ReadStream(ctx context.Context, stream string, from int64, limit int) iter.Seq2[eventstore.Recorded, error] {
 	return func(yield func(eventstore.Recorded, error) bool) {
 		s.mu.Lock()
-		places, ended := s.streams[stream], s.ended(stream) // no copy is needed, because streams are only appended to
+		// No copy is needed, because streams are only appended to.
+		places, ended := s.streams[stream], s.ended(stream)
 		s.mu.Unlock()
 		if err := readable(ctx, stream, len(places), ended); err != nil {
 			yield(eventstore.Recorded{}, err)

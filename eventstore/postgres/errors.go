@@ -61,7 +61,8 @@ func translate(err error) error {
 	case refused:
 		reason := "the database refuses it"
 		if reply, ok := errors.AsType[*pgconn.PgError](err); ok {
-			reason += ": " + reply.Message // clients read the message; its codes and places would tell them nothing
+			// Clients read the message. Its codes and places would tell them nothing.
+			reason += ": " + reply.Message
 		}
 		return &eventstore.InvalidError{Reason: reason}
 	default:

@@ -73,7 +73,8 @@ func (s *Store) Head(ctx context.Context) (eventstore.Position, error) {
 	if err != nil {
 		return eventstore.Start, readError(ctx, "head", err)
 	}
-	s.tail.prove(head) // so a subscription of this node has caught up only when it reaches this head
+	// So a subscription of this node has caught up only when it reaches this head.
+	s.tail.prove(head)
 	return eventstore.At(head), nil
 }
 
@@ -302,7 +303,8 @@ func (s *Store) readPage(ctx context.Context, size *sizer, likely int, query str
 	if err := rows.Err(); err != nil {
 		return nil, false, s.explain(ctx, known, err) // wrapped by readError
 	}
-	if len(page) > 0 { // the latest known event is either the page's last one or the one known before
+	// The latest known event is either the page's last one or the one known before.
+	if len(page) > 0 {
 		s.latest.note(&page[0])
 		s.latest.note(&page[len(page)-1])
 	}

@@ -48,7 +48,8 @@ func Describe(document *huma.OpenAPI) {
 	// does not check would be a false promise.
 	document.Security = []map[string][]string{}
 	if r, ok := document.Components.Schemas.(*Registry); ok {
-		r.types["Problem"] = reflect.TypeFor[problem.Document]() // huma asks for it before Complete is called
+		// The type must be known here, because huma asks for it before Complete is called.
+		r.types["Problem"] = reflect.TypeFor[problem.Document]()
 	}
 }
 

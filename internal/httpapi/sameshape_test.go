@@ -449,7 +449,8 @@ func (s *story) ofOrders() {
 	s.placed("o-2", `,"payment":{"transaction_id":"p-3"},"confirm":true`)
 	s.order("POST", "/cancel", "o-2", "/cancel", `{"lines":[{"line":2,"quantity":1}],"reason":"asked"}`, "")
 	s.order("POST", "/cancel", "o-2", "/cancel", `{"reason":"asked"}`, "")
-	s.order("POST", "/transactions", "o-2", "/transactions", `{"transaction_id":"p-4","type":"capture","amount":{"amount":"1","currency":"GBP"}}`, "") // too late
+	// This payment is too late: the order is canceled.
+	s.order("POST", "/transactions", "o-2", "/transactions", `{"transaction_id":"p-4","type":"capture","amount":{"amount":"1","currency":"GBP"}}`, "")
 }
 
 func (s *story) ofReturns() {
@@ -467,5 +468,6 @@ func (s *story) ofReturns() {
 	s.giveBack("POST", "/refunds", "b-1", "/refunds", `{"transaction_id":"rf-1","amount":{"amount":"7.5","currency":"GBP"},"provider":"stripe"}`)
 	s.giveBack("POST", "/close", "b-1", "/close", "")
 	s.do("POST", "/v1/returns", "/v1/returns", `{"return_id":"b-4","currency":"GBP","lines":[{"sku":"mug","quantity":1,"price":"2"}]}`, "", "/v1/returns/b-4", resource.Return{})
-	s.order("POST", "/archive", "o-1", "/archive", "", "") // because the order now also shows what came back
+	// This is run again, because the order now also shows what came back.
+	s.order("POST", "/archive", "o-1", "/archive", "", "")
 }

@@ -38,7 +38,8 @@ func tagAnswers(ctx huma.Context, next func(huma.Context)) {
 	}
 	if held.status == http.StatusOK || held.status == http.StatusCreated {
 		revision, tag := held.tag()
-		if r.Method == http.MethodGet { // the conditions of a write were compared with the revision before
+		// The conditions of a write were compared with the revision before the write.
+		if r.Method == http.MethodGet {
 			if wanted, given := listIn(r, headerIfMatch); given && !names(wanted, tag) {
 				problem.Write(w, r, problem.OtherBody(revision))
 				return

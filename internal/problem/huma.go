@@ -59,7 +59,8 @@ func fromHuma(ctx context.Context, status int, message string, errs []error) *Do
 	case http.StatusBadRequest:
 		return From(ctx, Malformed(malformed(message, errs)))
 	case http.StatusUnprocessableEntity:
-		errs = errs[:min(len(errs), MaxFaults)] // it takes longer to translate a finding than to find it
+		// It takes longer to translate a finding than to find it.
+		errs = errs[:min(len(errs), MaxFaults)]
 		faults := make([]Invalid, 0, len(errs))
 		for _, err := range errs {
 			faults = append(faults, invalid(err))

@@ -349,7 +349,9 @@ func (b *Book) foldStock(e *event, value stock.Event) {
 	}
 	switch {
 	case level.onHand >= level.unavailableTotal():
-		level.shippedByForce = false // the books are right again; until then, units that are not for sale may be written off though they have left
+		// The books are right again. Until now, units that are not for sale could be written off
+		// although they had left.
+		level.shippedByForce = false
 	case level.onHand < 0 && !level.shippedByForce:
 		b.promises.differ("%s, revision %d: %d on hand", e.Stream, e.Revision, level.onHand)
 	}

@@ -40,7 +40,9 @@ func (b *Book) checkStockOfOrders() *Check {
 	for _, key := range b.stockKeys() {
 		level := b.Stock[key]
 		for _, id := range sorted(level.allocated) {
-			if o := b.Orders[id]; o != nil && len(o.Unsettled) == 0 { // else it was allocated by hand to an owner outside, or checkOrders reports it
+			// Only an order without unsettled steps is compared, because checkOrders reports the
+			// others. Units without an order were allocated by hand to an owner outside.
+			if o := b.Orders[id]; o != nil && len(o.Unsettled) == 0 {
 				p := orderAtStock{id, key}
 				checkAllocation(check, p, level, wanted[p])
 				delete(wanted, p)

@@ -148,7 +148,9 @@ func compareTable[K comparable, V any](ctx context.Context, from build, table st
 			wrong = append(wrong, fmt.Sprintf("%v: %s", key, strings.Join(d.columns, "; ")))
 		}
 	})
-	if err == nil && matched < len(want) { // rows are missing, because keys are unique; only then it is worth the memory to find which
+	// Rows are missing, because keys are unique. Only now it is worth the memory to find which
+	// rows.
+	if err == nil && matched < len(want) {
 		seen := make(map[K]struct{}, len(want))
 		err = from.each(ctx, query, into, func() { seen[r.key()] = struct{}{} })
 		for key := range want {

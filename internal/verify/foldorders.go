@@ -40,7 +40,9 @@ func (b *Book) foldOrder(e *event, id unit.OrderID, value order.Event) {
 	if retried, ok := value.(order.AllocationRetried); ok {
 		b.noteLostAllocation(id, retried.Lost)
 	}
-	b.Sales.bookOrder(e, o, value) // before the order's state changes, because the ledger needs the state before the event
+	// This comes before the order's state changes, because the ledger needs the state before the
+	// event.
+	b.Sales.bookOrder(e, o, value)
 	o.State, o.last = order.Evolve(o.State, value), e.lastEvent()
 	if key := timeOf(e.Type, value); key != "" {
 		o.times[key] = e.at

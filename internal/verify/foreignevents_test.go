@@ -379,7 +379,8 @@ func TestAnEventThatAnotherProgramWroteChangesNothing(t *testing.T) {
 				if state, _, err = k.state(s.Service, stream); err != nil {
 					t.Fatal(err)
 				}
-				words[stream] = fmt.Sprintf("%+v", state) // as text, because the service keeps changing its own state
+				// The state is kept as text, because the service keeps changing its own state.
+				words[stream] = fmt.Sprintf("%+v", state)
 			}
 		}
 		for category, k := range all {
@@ -409,7 +410,8 @@ func TestAnEventThatAnotherProgramWroteChangesNothing(t *testing.T) {
 
 		for category, k := range all {
 			for _, id := range k.live {
-				at := states[category+"-"+id].revision // a client knows this revision from a read model
+				// A client knows this revision from a read model.
+				at := states[category+"-"+id].revision
 				if err := k.command(s.shop, id, &at); err != nil {
 					t.Errorf("%s-%s takes no command: %v", category, id, err)
 				}

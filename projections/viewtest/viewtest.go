@@ -90,7 +90,8 @@ func (b *Bench) Append(stream string, events ...eventstore.Event) error {
 // CaughtUp waits until all views have posted everything.
 func (b *Bench) CaughtUp() {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(b.Context(), 5*time.Minute) // only reached if nothing moves any more
+	// This time passes only if nothing moves any more.
+	ctx, cancel := context.WithTimeout(b.Context(), 5*time.Minute)
 	defer cancel()
 	if err := b.Runner.WaitFor(ctx, b.head); err != nil {
 		status, _ := b.Runner.Status(b.Context())

@@ -78,7 +78,8 @@ func start(ctx context.Context, s *Service, epoch int64, g Group) (*running, err
 		ended:        make(chan struct{}),
 		fenced:       s.fencedAt(epoch),
 	}
-	life, stop := context.WithCancel(context.Background()) // because the group lives longer than the request that made it
+	// The context is a new one, because the group lives longer than the request that made it.
+	life, stop := context.WithCancel(context.Background())
 	r.stop = stop
 	go r.run(life)
 	return r, nil
@@ -192,7 +193,8 @@ func (r *running) follow(ctx context.Context) (read bool, err error) {
 	after := r.rules.readTo
 	r.unfollow = cancel
 	r.mu.Unlock()
-	r.with(func(*group, time.Time) {}) // so that the read ends if all consumers left before unfollow was set
+	// So the read ends if all consumers left before unfollow was set.
+	r.with(func(*group, time.Time) {})
 	for item, err := range r.log.Follow(following, r.definition, after) {
 		if err == nil {
 			read = true

@@ -588,7 +588,8 @@ func TestAGroupFromTheEndLosesNothing(t *testing.T) {
 		b.source.grow(1)
 		b.must(b.Restart(b.Context()))
 		d.Settings.MaxRetryCount++
-		b.must(b.Update(b.Context(), d.Key, d.Settings)) // the start is the end, as when the group was made
+		// The group starts at the end, as when it was made.
+		b.must(b.Update(b.Context(), d.Key, d.Settings))
 		c, err := b.Connect(b.Context(), d.Key, Connection{}, 5)
 		b.must(err)
 		b.want(c, "5/0")
