@@ -31,6 +31,7 @@ type processPage struct {
 		Tries  int64  `json:"tries"`
 
 		DismissedReason string `json:"dismissed_reason"`
+		DismissedBy     string `json:"dismissed_by"`
 	} `json:"items"`
 	Next    string `json:"next"`
 	Leading bool   `json:"leading"`
@@ -126,7 +127,7 @@ func TestParkedWorkIsShownAndRetriedAndVerified(t *testing.T) {
 	if shown := firstProcess(t, server.url); shown != dismissed {
 		t.Errorf("a dismissal answers with %s, and the list with %s", dismissed, shown)
 	}
-	if shown := get[processPage](t, server.url+"/v1/processes").Items[0]; shown.State != "dismissed" || shown.DismissedReason != "it is gone" {
+	if shown := get[processPage](t, server.url+"/v1/processes").Items[0]; shown.State != "dismissed" || shown.DismissedReason != "it is gone" || shown.DismissedBy != "operator:ann" {
 		t.Errorf("dismissed: %+v", shown)
 	}
 	if left := get[struct {
@@ -167,6 +168,7 @@ func dismiss(t *testing.T, url, id, reason string) (status int, process string) 
 		t.Fatal(err)
 	}
 	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Daybook-Actor", "operator:ann")
 	response, err := contract.Client(t).Do(request)
 	if err != nil {
 		t.Fatal(err)

@@ -90,6 +90,7 @@ type refusals []*rule.Rejection
 func (o op) problems() []string {
 	codes := slices.Clone(problem.OfWrites)
 	if o.process {
+		codes = slices.DeleteFunc(codes, func(code string) bool { return code == problem.CodeKeyReused })
 		codes = append(codes, problem.CodeNotFound)
 	}
 	for _, refusal := range o.refusals {
@@ -110,7 +111,7 @@ type response[B any] struct {
 	changed bool // something was recorded, now or when the request was first made
 }
 
-// input is a request type: it embeds Headers.
+// input is a request type: it embeds Headers or ProcessHeaders.
 type input[I any] interface {
 	*I
 	common() *Headers
@@ -121,7 +122,9 @@ func add[I any, PI input[I], B any](a *api, tag string, o op, handle func(contex
 	operation := huma.Operation{
 		OperationID: o.id, Method: o.method, Path: o.path, Summary: o.summary, Description: o.about, Tags: []string{tag},
 		DefaultStatus: http.StatusOK, MaxBodyBytes: maxBodyBytes, Metadata: problem.Listing(o.problems()...),
-		Middlewares: huma.Middlewares{a.keys.middleware(o.key)},
+	}
+	if !o.process { // a process can be retried and dismissed again without a key
+		operation.Middlewares = huma.Middlewares{a.keys.middleware(o.key)}
 	}
 	if o.lines {
 		operation.MaxBodyBytes = maxLinesBytes
@@ -143,6 +146,9 @@ func add[I any, PI input[I], B any](a *api, tag string, o op, handle func(contex
 		ctx, cancel := context.WithTimeout(aggregate.Noting(context.WithoutCancel(ctx)), a.timeout)
 		defer cancel()
 		c, err := a.newCall(ctx, PI(in).common())
+		if err == nil && o.process {
+			err = allowed(c.If)
+		}
 		if err == nil {
 			var out *response[B]
 			if out, err = handle(ctx, c, in); err == nil {

@@ -31,7 +31,8 @@ func TestTheDocumentDescribesEveryOperation(t *testing.T) {
 				t.Errorf("%s: no summary or no tag", where)
 			}
 			for _, status := range []string{"409", "412", "422", "503"} {
-				if operation.at("responses", status, "content", "application/problem+json") == nil {
+				shared := operation.at("responses", status, "$ref") // of problems that every operation has
+				if operation.at("responses", status, "content", "application/problem+json") == nil && shared == nil {
 					t.Errorf("%s: problems of status %s are not documented", where, status)
 				}
 			}
@@ -69,7 +70,7 @@ func TestTheDocumentSaysWhereAKeyIsNeeded(t *testing.T) {
 					needed = operation.at("parameters", i, "required") == true
 				}
 			}
-			if !documented {
+			if !documented && !strings.HasPrefix(path, "/v1/processes/") { // those do the same again without a key
 				t.Errorf("%s %s: the key is not documented", method, path)
 			}
 			address := strings.NewReplacer("{", "", "}", "").Replace(path)

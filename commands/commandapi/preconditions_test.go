@@ -31,9 +31,8 @@ func TestAPutWithIfNoneMatchStarReplacesNothing(t *testing.T) {
 		target := strings.NewReplacer("{sku}", sku, "{location}", "main", "{currency}", "GBP").Replace(path)
 		if strings.Contains(path, "prices") {
 			s.must("PUT", "/v1/products/"+sku, `{"title":"A mug"}`)
-		} else {
-			s.must("PUT", target, body, "If-None-Match", "*")
 		}
+		s.must("PUT", target, body, "If-None-Match", "*")
 		refused := s.ask("PUT", target, strings.Replace(body, "A mug", "Another", 1), "If-None-Match", "*")
 		refused.problem(t, 412, problem.CodeStale)
 		if refused.at("actual_revision") == nil {
@@ -131,6 +130,73 @@ func TestAConditionIsPartOfTheRequest(t *testing.T) {
 		s.answers.lose()
 		if again := s.must("POST", path, `{"quantity":1}`, header, "*", name, value); again.header.Get("Idempotency-Replayed") != "true" {
 			t.Errorf("%s: after its answer was lost: %v %s", header, again.header, again.text)
+		}
+	}
+}
+
+// A price is a thing of its own: * asks whether there is one in its currency, and a tag asks for
+// the revision of its product.
+func TestAnyAndNoneAskForThePriceOfACurrency(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	const pounds, euros = "/v1/products/MUG/prices/GBP", "/v1/products/MUG/prices/EUR"
+	s.ask("PUT", pounds, `{"amount":"1"}`, "If-None-Match", "*").problem(t, 404, "product-not-found")
+	s.ask("PUT", pounds, `{"amount":"1"}`, "If-Match", "*").problem(t, 412, problem.CodeStale)
+	s.must("PUT", "/v1/products/MUG", `{"title":"A mug","prices":[{"amount":"1","currency":"GBP"}]}`)
+	refused := s.ask("PUT", pounds, `{"amount":"2"}`, "If-None-Match", "*")
+	if refused.problem(t, 412, problem.CodeStale); refused.at("actual_revision") != 1.0 {
+		t.Errorf("refusal %s, want the product's revision", refused.text)
+	}
+	s.ask("PUT", euros, `{"amount":"2"}`, "If-Match", "*").problem(t, 412, problem.CodeStale)
+	s.ask("PUT", euros, `{"amount":"2"}`, "If-None-Match", "*", "If-Match", `"0"`).problem(t, 412, problem.CodeStale)
+	s.ask("PUT", euros, `{"amount":"2"}`, "If-None-Match", `"1"`).problem(t, 412, problem.CodeStale)
+	name, value := key()
+	first := s.must("PUT", euros, `{"amount":"2"}`, "If-None-Match", "*", "If-Match", `"1"`, name, value)
+	s.answers.lose()
+	if again := s.must("PUT", euros, `{"amount":"2"}`, "If-None-Match", "*", "If-Match", `"1"`, name, value); again.text != first.text || again.header.Get("Idempotency-Replayed") != "true" {
+		t.Errorf("again %v %s, first %s", again.header, again.text, first.text)
+	}
+	s.must("PUT", euros, `{"amount":"3"}`, "If-Match", "*")
+}
+
+// Of several requests that each want to be the first to price a product, one succeeds, and
+// changes of other prices in between do not refuse it.
+func TestOnePriceIsTheFirst(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.must("PUT", "/v1/products/MUG", `{"title":"A mug"}`)
+	const callers = 12
+	status := make(chan int, 2*callers)
+	for i := range callers {
+		go func() {
+			status <- s.ask("PUT", "/v1/products/MUG/prices/EUR", fmt.Sprintf(`{"amount":"%d"}`, i), "If-None-Match", "*").status
+		}()
+		go func() {
+			status <- 1000 + s.ask("PUT", "/v1/products/MUG/prices/GBP", fmt.Sprintf(`{"amount":"%d"}`, i)).status
+		}()
+	}
+	count := make(map[int]int)
+	for range 2 * callers {
+		count[<-status]++
+	}
+	if count[200] != 1 || count[412] != callers-1 || count[1200] != callers {
+		t.Errorf("answers %v, want one first price in EUR, and all prices in GBP", count)
+	}
+}
+
+// A process has no revision, so a condition on its revision is refused, whatever process it is.
+func TestAProcessMeetsNoConditionOnItsRevision(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	for _, id := range []string{"retry-process", "dismiss-process"} {
+		request := keyedRequests[id]
+		for header, want := range map[string]string{
+			`If-Match: "5"`: problem.CodeStale, `If-Match: W/"body.x"`: problem.CodeStale, "If-None-Match: *": problem.CodeStale,
+			"If-Match: *": problem.CodeNotFound, `If-None-Match: "5"`: problem.CodeNotFound, "If-Match: 5": problem.CodeInvalid, "If-None-Match: 5": problem.CodeInvalid,
+		} {
+			name, value, _ := strings.Cut(header, ": ")
+			status := map[string]int{problem.CodeStale: 412, problem.CodeNotFound: 404, problem.CodeInvalid: 422}[want]
+			s.ask("POST", request.path, request.body, name, value).problem(t, status, want)
 		}
 	}
 }

@@ -14,7 +14,7 @@ import (
 )
 
 type retryProcessInput struct {
-	Headers
+	ProcessHeaders
 	ProcessID string `path:"process_id" maxLength:"36" doc:"As GET /v1/processes lists it."`
 }
 
@@ -49,11 +49,18 @@ func (a *api) retryProcess(ctx context.Context, _ call, in *retryProcessInput) (
 }
 
 type dismissProcessInput struct {
-	Headers
+	ProcessHeaders
+	Actor     string `header:"Daybook-Actor" maxLength:"128" default:"anonymous" example:"operator:ann" doc:"Who asks. The process names it in dismissed_by."`
 	ProcessID string `path:"process_id" maxLength:"36" doc:"As GET /v1/processes lists it."`
 	Body      struct {
 		Reason string `json:"reason" minLength:"1" maxLength:"500" doc:"Why it is left as it is."`
 	}
+}
+
+func (in *dismissProcessInput) common() *Headers {
+	headers := in.ProcessHeaders.common()
+	headers.Actor = in.Actor
+	return headers
 }
 
 func (a *api) dismissProcess(ctx context.Context, c call, in *dismissProcessInput) (*response[resource.Process], error) {

@@ -2,7 +2,9 @@ package commandapi
 
 import (
 	"context"
+	"errors"
 
+	"daybook/commands/aggregate"
 	"daybook/domain/product"
 	"daybook/domain/unit"
 	"daybook/internal/resource"
@@ -52,7 +54,39 @@ func (a *api) setPrice(ctx context.Context, c call, in *setPriceInput) (*respons
 	if err := bad.err(); err != nil {
 		return nil, err
 	}
-	return a.changeProduct(ctx, c, sku, product.SetPrice{Price: unit.Money{Amount: amount, Currency: currency}})
+	set := product.SetPrice{Price: unit.Money{Amount: amount, Currency: currency}}
+	if c.If == nil || !c.If.Exists && !c.If.Empty {
+		return a.changeProduct(ctx, c, sku, set)
+	}
+	return a.setPriceIf(ctx, c, sku, set)
+}
+
+// setPriceIf sets a price if there is one (If-Match: *) or none (If-None-Match: *) in its
+// currency. The price is looked up, and set at the revision of the product at which it was looked
+// up. If the product was changed in between, both are done again.
+func (a *api) setPriceIf(ctx context.Context, c call, sku unit.SKU, set product.SetPrice) (*response[resource.Product], error) {
+	asked := *c.If
+	for {
+		var revision int64
+		priced, err := view(ctx, a.service.ViewProduct, sku, func(s product.State, at int64) bool {
+			revision = at
+			_, priced := s.Prices[set.Price.Currency]
+			return priced
+		})
+		if err != nil {
+			return nil, err
+		}
+		rest := aggregate.Condition{At: asked.At, NotAt: asked.NotAt} // about the product
+		holds := (!asked.Exists || priced) && (!asked.Empty || !priced) && rest.Allows(revision)
+		c.If = &aggregate.Condition{At: []int64{}, NotAt: asked.NotAt} // never met, except by a request that was done before
+		if holds {
+			c.If.At = []int64{revision}
+		}
+		done, err := a.changeProduct(ctx, c, sku, set)
+		if _, stale := errors.AsType[*aggregate.StaleError](err); !stale || !holds || ctx.Err() != nil {
+			return done, err
+		}
+	}
 }
 
 type retireInput struct {

@@ -27,7 +27,7 @@ const (
 	headerOccurredAt = "Daybook-Occurred-At"
 )
 
-// Headers are the headers that every write may have. There is no access control yet, so the
+// Headers are the headers that every write to the log may have. There is no access control yet, so the
 // API believes what Daybook-Actor says.
 type Headers struct {
 	Key         string `header:"Idempotency-Key" maxLength:"255" doc:"Makes repeating this request harmless: the same key with the same request gets the first answer again."`
@@ -41,6 +41,26 @@ type Headers struct {
 }
 
 func (h *Headers) common() *Headers { return h }
+
+// ProcessHeaders are the headers of routes about processes. A process has neither a revision nor
+// a stream, so these routes document no condition and no header that goes on events. A condition
+// is read all the same, because it must not be ignored (see allowed).
+type ProcessHeaders struct {
+	IfMatch     string `header:"If-Match" maxLength:"1000" hidden:"true"`
+	IfNoneMatch string `header:"If-None-Match" maxLength:"1000" hidden:"true"`
+}
+
+func (h *ProcessHeaders) common() *Headers {
+	return &Headers{IfMatch: h.IfMatch, IfNoneMatch: h.IfNoneMatch}
+}
+
+// allowed refuses conditions that no process meets: it is at no revision, and it exists.
+func allowed(condition *aggregate.Condition) error {
+	if condition != nil && (condition.At != nil || condition.Empty) {
+		return problem.Unrevised()
+	}
+	return nil
+}
 
 // requiredKey documents the header where it is needed.
 func requiredKey() *huma.Param {

@@ -35,6 +35,9 @@ func TestEveryRouteRefusesAnEffectiveTimeOutOfBounds(t *testing.T) {
 		if !listed {
 			t.Errorf("%s is not in the list of requests", id)
 		}
+		if request.anew {
+			continue // it records no event, and does not document the header
+		}
 		asked++
 		for _, at := range []string{"0000-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "1066-10-14T09:00:00Z", "1989-12-31T23:59:59Z", "9999-12-31T23:59:59Z"} {
 			answer := s.ask(method, request.path, request.body, "Idempotency-Key", id+at, "Daybook-Occurred-At", at)

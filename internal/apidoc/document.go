@@ -120,6 +120,7 @@ const description = `Daybook is the order and inventory core of a shop. Every wr
 **Writing.** Each write answers with the aggregate as it then stands, an ` + "`ETag`" + ` that begins with its revision, and the log's ` + "`Daybook-Position`" + `. A refused checkout that had begun answers with a position, too: from there on the cart is open again.
 - ` + "`Idempotency-Key`" + `: the same key with the same request gets the first answer again, marked ` + "`Idempotency-Replayed: true`" + `; with another request it is refused (422). Needed where stock or money moves. Keys are good for 48 hours and are the caller's own (` + "`Daybook-Actor`" + `).
 - ` + "`If-Match`" + `: the write happens only at the revision of one of these ETags, otherwise 412. ` + "`If-None-Match: *`" + `: only if there is nothing yet.
+- Retrying or dismissing a process is no write to the log. It takes no key, because it can be repeated, and answers 412 to a condition on a revision, because a process has none.
 
 **Reading.** Each answer says in ` + "`Daybook-Position`" + ` which position of the log it reflects. A read with ` + "`Daybook-Min-Position`" + `, such as the position a write returned, waits for it for 2 seconds, or as long as ` + "`Prefer: wait=n`" + ` says (10 at most). Each answer has an ` + "`ETag`" + ` that no other body has; a read whose ` + "`If-None-Match`" + ` names it is answered with 304, and one whose ` + "`If-Match`" + ` does not with 412.
 

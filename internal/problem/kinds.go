@@ -184,6 +184,12 @@ func Stale(expected []int64, actual int64) *Document {
 	return New(http.StatusPreconditionFailed, CodeStale, detail).With(facts)
 }
 
+// Unrevised means that a condition names revisions, or wants that nothing is there, of a thing
+// that is there and has no revision.
+func Unrevised() *Document {
+	return New(http.StatusPreconditionFailed, CodeStale, "What is asked for has no revision, and no condition but If-Match: * holds for it: leave the condition out.")
+}
+
 // OtherBody means that the If-Match of a read does not name the body that the response would have.
 // revision is the revision of the thing in the body, or below 0 if it has none.
 func OtherBody(revision int64) *Document {
