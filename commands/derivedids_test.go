@@ -30,9 +30,9 @@ type owner struct {
 
 func (o owner) key() stock.Key { return stock.Key{SKU: o.sku, Location: o.location} }
 
-// askedTwice are, for each kind of derived id, what makes it. Each is done by two
-// owners with the same inner ids, and must succeed for both.
-// A scenario is one of derivations, or the file and the name of another test.
+// askedTwice has a scenario for each kind of derived id, which makes such an id. Two owners with
+// the same inner ids carry it out, and it must succeed for both. A scenario is one of derivations,
+// or the file and the name of another test.
 var askedTwice = map[*unit.Derivation]string{
 	unit.RequestCommand: twoCallers, unit.StepCommand: twoCallers, unit.NextAttemptCommand: "commandapi/idempotency_test.go:TestAKeyCanSucceedAfterAnyNumberOfRefusals",
 	unit.NewCart: twoCallers, unit.NewReturn: twoCallers, unit.NewTransaction: twoCallers, unit.NewRefund: twoCallers, unit.NewShipment: twoCallers,
@@ -164,7 +164,7 @@ var derivations = map[string]func(s *shop, o owner){
 
 const twoCallers = "commandapi/reuse_test.go:TestTwoCallersUnderOneKeyHaveIDsOfTheirOwn"
 
-// isTest tells whether "file:name" names a test that there is.
+// isTest tells whether "file:name" names a test that exists.
 func isTest(t *testing.T, name string) bool {
 	t.Helper()
 	path, function, _ := strings.Cut(name, ":")

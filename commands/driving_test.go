@@ -27,8 +27,8 @@ func (o *overhearing) Append(ctx context.Context, stream string, expected events
 	return o.Store.Append(ctx, stream, expected, events)
 }
 
-// The reactor leaves a process to the request that carries it out, so the request has to
-// say so for as long as it is at it.
+// While a request carries out a process, the reactor leaves the process alone. So the request must
+// be marked as carrying it out the whole time.
 func TestARequestSaysWhatItCarriesOut(t *testing.T) {
 	t.Parallel()
 	log := &overhearing{Store: memory.New(), hear: func(string) {}}
@@ -41,7 +41,7 @@ func TestARequestSaysWhatItCarriesOut(t *testing.T) {
 		s.Must(s.FillCart(id, map[unit.SKU]unit.Quantity{"MUG": 1}))
 	}
 	for _, step := range []struct {
-		of, asks string // the process's stream, and what it asks something of
+		of, asks string // the stream of the process, and the category that it asks
 		do       func() error
 	}{
 		{cart.Stream("c"), stock.Category, func() error { return s.PlaceOrder("c", "o") }},

@@ -7,7 +7,7 @@ import (
 	"daybook/domain/unit"
 )
 
-// What this package's tests see of its inside.
+// The tests of this package use these parts of its inside.
 const (
 	LastEvents     = lastEvents
 	MaxComparisons = maxComparisons
@@ -22,7 +22,7 @@ func (s *Service) LastShortages(ctx context.Context, id unit.OrderID) ([]cart.Sh
 	return s.lastShortages(ctx, id)
 }
 
-// Outcomes are those of a cart's checkouts, nil where one has none.
+// Outcomes returns the outcomes of a cart's checkouts, nil for a checkout without an outcome.
 func (s *Service) Outcomes(ctx context.Context, id unit.CartID) (map[unit.OrderID]cart.Event, error) {
 	checkouts, err := s.readCheckouts(ctx, id)
 	outcomes := map[unit.OrderID]cart.Event{}

@@ -18,8 +18,8 @@ import (
 	"daybook/eventstore/memory"
 )
 
-// A cart expires as long after the shop's last event as the shop allows, however much
-// another program has written since.
+// The time until a cart expires counts from the shop's last event. It does not matter how much
+// another program has written after it.
 func TestAnotherProgramsEventsKeepNoCartOpen(t *testing.T) {
 	t.Parallel()
 	s := open(t, memory.New(), commands.DefaultPolicy())
@@ -63,8 +63,8 @@ func TestReadersOfAStreamSkipForeignEvents(t *testing.T) {
 	}
 }
 
-// A client's If-Match is met as long as the shop itself has changed nothing. A change by the
-// shop is noticed even if another program has written events after it.
+// A client's If-Match fits as long as the shop itself has changed nothing. A change by the shop is
+// noticed even if another program has written events after it.
 func TestWhatAnotherProgramWroteMakesNoClientStale(t *testing.T) {
 	t.Parallel()
 	s := open(t, memory.New(), commands.DefaultPolicy())

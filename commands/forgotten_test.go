@@ -26,7 +26,8 @@ import (
 	"daybook/eventstore/memory"
 )
 
-// onEachEngine is onEachStore, and a log that keeps no index of event ids, as KurrentDB.
+// onEachEngine runs a test as onEachStore does, and also over a log without an index of event ids,
+// such as KurrentDB.
 func onEachEngine(t *testing.T, test func(t *testing.T, store eventstore.Store)) {
 	onEachStore(t, test)
 	t.Run("no index of ids", func(t *testing.T) { t.Parallel(); test(t, logtest.Unindexed{Store: memory.New()}) })
@@ -71,13 +72,13 @@ func flood(t *testing.T, service *commands.Service, key stock.Key) {
 	receipts.Wait()
 }
 
-// forgettable is a command on the mugs, each about its own order, of which 9 are allocated
-// and 4 more are reserved.
+// forgettable is a command on the mugs. Each command is about its own order, which has 9 mugs
+// allocated and 4 more reserved.
 type forgettable struct {
 	command stock.Command
-	undo    stock.Command // done in between, as far as it can be
-	// each means that under another command id it is another deed: nothing in the command
-	// says which it is.
+	undo    stock.Command // sent between the two, if it is possible
+	// each means that the command under another command id is another change, because nothing in
+	// the command identifies it.
 	each bool
 	was  aggregate.Result[stock.Event]
 	id   uuid.UUID
@@ -121,7 +122,7 @@ func forgettables(at stock.At) map[string]*forgettable {
 	}
 }
 
-// A command is known for ever. If it comes again, it records nothing more. It may come again
+// A command is recognized for ever. If it comes again, it records nothing more. It may come again
 // from the same client, from the process whose step it is, or under another command id if its
 // content has an id of its own.
 func TestNothingIsRefusedOrDoneTwiceBecauseItWasForgotten(t *testing.T) {
@@ -156,7 +157,7 @@ func TestNothingIsRefusedOrDoneTwiceBecauseItWasForgotten(t *testing.T) {
 			must(uuid.New(), stock.Allocate{At: at, OrderID: id, Quantity: 9},
 				stock.Reserve{At: at, ReservationID: unit.ReservationID("r-" + name), OrderID: id, Quantity: 4, ExpiresAt: ends})
 		}
-		for _, name := range names { // Count comes early: all is still as it was received
+		for _, name := range names { // Count comes early, because the stock must still be as it was received
 			test := tests[name]
 			if test == nil {
 				t.Fatalf("%s has no row here", name)
@@ -238,15 +239,15 @@ func commandsOf(t *testing.T, aggregate string) []string {
 	return names
 }
 
-// endedAsItShould: a reservation that is over is neither made nor extended again, and that is
-// told, as it is when the memory is fresh.
+// endedAsItShould tells whether a command got the same refusal as from a fresh memory. A
+// reservation that has ended can be neither made nor extended again.
 func endedAsItShould(name string, err error) bool {
 	return (name == "Reserve" || name == "Extend") && errors.Is(err, stock.ErrReservationEnded) ||
 		name == "Count" && errors.Is(err, stock.ErrCountStale)
 }
 
-// diesBeforeSettling is a store under a node that dies between a step in stock and the
-// record on the order that it is done.
+// diesBeforeSettling is the store of a node that dies after a step in stock, and before the order
+// records that the step is done.
 type diesBeforeSettling struct{ eventstore.Store }
 
 func (d diesBeforeSettling) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
@@ -333,8 +334,8 @@ func (h *heldSnapshots) Save(_ context.Context, snapshot aggregate.Snapshot) err
 
 var mugs = stock.Key{SKU: "MUG", Location: unit.DefaultLocation}
 
-// crowd sends more guarded commands on the mugs than a handler remembers: reservations, and
-// the parcels of a large order. There are also more parcels than a stock remembers.
+// crowd sends more commands on the mugs than a handler remembers: reservations, and the parcels of
+// a large order. The state guards all of them. There are also more parcels than a stock remembers.
 func crowd(t *testing.T, service *commands.Service) {
 	t.Helper()
 	at := service.At(mugs)
@@ -366,7 +367,7 @@ func TestStockCommandsAreRecordedOnceWithoutAnIndexOfIDs(t *testing.T) {
 	for name, test := range map[string]struct {
 		command stock.Command
 		undo    stock.Command // done in between
-		process bool          // who asks is a process, which asks the rules each time
+		process bool          // the caller is a process, which is decided again each time
 	}{
 		"receive":                  {command: stock.Receive{At: at, Quantity: 5}},
 		"adjust":                   {command: stock.Adjust{At: at, Change: -5, Reason: stock.Shrinkage}},
@@ -417,7 +418,7 @@ func TestStockCommandsAreRecordedOnceWithoutAnIndexOfIDs(t *testing.T) {
 			for node, options := range map[string]aggregate.Options{"from a snapshot": {Snapshots: snapshots}, "from the log": {}} {
 				again := ask(open(options), id, test.command)
 				if test.process && !again.Replayed && len(again.Events) == 0 {
-					continue // the state says that it is so
+					continue // the state already has the change
 				}
 				if !again.Replayed || again.Revision != was.Revision || again.Position != was.Position || len(again.Events) > 0 {
 					t.Errorf("%s: asked again, answered %+v; want revision %d replayed", node, again, was.Revision)

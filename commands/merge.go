@@ -71,8 +71,8 @@ func (s *Service) MergeCart(ctx context.Context, call Call, into, from unit.Cart
 	return answer, fmt.Errorf("cart %s declined the lines of cart %s %d times and could have taken them: %w", into, from, maxMergeAttempts, aggregate.ErrOverloaded)
 }
 
-// maxMergeAttempts bounds how often a call begins a merge anew, because the other cart declined
-// the lines and could take them when it was looked at again.
+// maxMergeAttempts bounds how often a call begins a merge again. It does so if the other cart has
+// declined the lines, but could take them when the call looked again.
 const maxMergeAttempts = 5
 
 // FinishMerge ends the merge of a cart that the log shows as begun.

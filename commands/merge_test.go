@@ -33,7 +33,7 @@ func twoCarts(t *testing.T, store eventstore.Store) *shop {
 	return s
 }
 
-// has wants a cart to be in a phase, with so many mugs and trays.
+// has checks the phase of a cart and its numbers of mugs and trays.
 func (s *shop) has(id unit.CartID, phase cart.Phase, mugs, trays unit.Quantity) {
 	s.T.Helper()
 	now, got := s.CartState(id), map[unit.SKU]unit.Quantity{}
@@ -78,7 +78,8 @@ func TestTheLinesOfACartComeIntoAnother(t *testing.T) {
 	if n := s.events(cart.Stream("guest")) + s.events(cart.Stream("ann")); n != before+1+3 {
 		t.Errorf("the two carts have %d events, before they had %d", n, before)
 	}
-	// At any age: whatever has become of the cart, and on a node that has forgotten all.
+	// The test repeats the merge at any age: in any later state of the cart, and on a node that has
+	// forgotten everything.
 	s.Must(s.PlaceOrder("ann", "o1"))
 	after := &shop{&shoptest.Shop{Service: commands.NewService(s.Log, commands.DefaultPolicy(), time.Now, aggregate.Options{Remembered: -1}), T: t, Log: s.Log}}
 	if again, err = after.MergeCart(t.Context(), call, "ann", "guest"); err != nil || !again.Replayed || again.Revision != first.Revision {
@@ -91,8 +92,7 @@ func TestTheLinesOfACartComeIntoAnother(t *testing.T) {
 	s.Audit()
 }
 
-// What cannot be merged is refused with nothing recorded, and the refusal says which cart it
-// is about.
+// If two carts cannot be merged, the refusal records nothing and names the cart that is the reason.
 func TestAMergeThatCannotBeIsRefusedBeforeAnythingEnds(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -157,7 +157,7 @@ func TestAMergeExpectsTheRevisionThatItsCallNames(t *testing.T) {
 	}
 	s.has("guest", cart.IsOpen, 2, 1)
 
-	// The cart changes after it was looked at, and before it takes the lines.
+	// The cart changes after the merge has looked at it, and before it takes the lines.
 	beside := open(t, log.Store, commands.DefaultPolicy())
 	changed := false
 	log.hear = func(stream string) {
@@ -179,7 +179,7 @@ func TestAMergeExpectsTheRevisionThatItsCallNames(t *testing.T) {
 	s.has("ann", cart.IsOpen, 7, 0)
 
 	call.If = aggregate.AtRevision(was + 2)
-	_, err = s.MergeCart(t.Context(), call, "ann", "guest") // the same command, decided anew
+	_, err = s.MergeCart(t.Context(), call, "ann", "guest") // the same command, decided again
 	s.Must(err)
 	s.has("guest", cart.IsMerged, 2, 1)
 	s.has("ann", cart.IsOpen, 9, 1)
@@ -244,7 +244,7 @@ func TestAMergeIsFinishedWhereverItsDriverDies(t *testing.T) {
 	}
 }
 
-// merged counts how often lines of a cart came into any other.
+// merged counts how often another cart has taken the lines of a cart.
 func (s *shop) merged(t *testing.T, from unit.CartID) (times int) {
 	t.Helper()
 	for recorded, err := range s.Log.ReadAll(t.Context(), eventstore.Start, eventstore.Filter{TypePrefixes: []string{"cart.merged_from."}}, 0) {
@@ -262,7 +262,8 @@ func (s *shop) merged(t *testing.T, from unit.CartID) (times int) {
 	return times
 }
 
-// Before each append of a merge, the same happens that another node may do at that moment.
+// Before one append of a merge, another node does one of these things. The test tries each of them
+// at each append.
 func TestWhatHappensDuringAMergeLosesNothing(t *testing.T) {
 	t.Parallel()
 	quietly := func(id unit.CartID, command cart.Command) func(s *shop) {
@@ -322,8 +323,8 @@ func TestWhatHappensDuringAMergeLosesNothing(t *testing.T) {
 	}
 }
 
-// Carts are merged into each other, two by two and in a ring, at the same moment and by
-// several nodes: none waits for ever, and the goods are in the carts that are open.
+// Several nodes merge carts into each other at the same moment, two by two and in a ring. No merge
+// waits for ever, and all goods are in the carts that are open.
 func TestMergesAtTheSameMomentKeepTheGoods(t *testing.T) {
 	t.Parallel()
 	onEachStore(t, mergeAtTheSameMoment)

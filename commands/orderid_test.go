@@ -17,7 +17,7 @@ import (
 	"daybook/eventstore/memory"
 )
 
-// isOpen wants a cart as it was before its checkout: open, with its lines.
+// isOpen checks that a cart is as it was before its checkout: open, with its lines.
 func (s *shop) isOpen(id unit.CartID) {
 	s.T.Helper()
 	if now := s.CartState(id); now.Phase != cart.IsOpen || len(now.Lines) != 1 {

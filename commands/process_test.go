@@ -22,13 +22,13 @@ import (
 	"daybook/eventstore/memory"
 )
 
-// recoverFrom lets another node finish what is open.
+// recoverFrom lets another node finish the open work.
 func recoverFrom(t *testing.T, s *shop) {
 	t.Helper()
 	recoverytest.Recover(t, s.Log, s.Service)
 }
 
-// shop is a service with helpers of this package's tests.
+// shop is a service with helpers for the tests of this package.
 type shop struct{ *shoptest.Shop }
 
 func open(t *testing.T, store eventstore.Store, policy commands.Policy) *shop {
@@ -169,8 +169,8 @@ func TestAnOrderNotConfirmedInTimeGivesItsStockBack(t *testing.T) {
 	s.Audit()
 }
 
-// mortal is a store under a node that dies: after some appends nothing more gets
-// through, and the answer to the last may be lost.
+// mortal is the store of a node that dies. After some appends no further one succeeds, and the
+// answer to the last one may be lost.
 type mortal struct {
 	eventstore.Store
 	mu   sync.Mutex
@@ -232,14 +232,14 @@ func crashAndRecover(t *testing.T, random *rand.Rand) {
 	recoverFrom(t, after)
 	after.Audit()
 	for id, want := range acknowledged {
-		// The order may be further than its buyer knows, because the last answer was lost.
+		// The order may be in a later state than its buyer knows, because the last answer was lost.
 		if got := after.OrderState(id).Status; rank(got) < rank(want) {
 			t.Errorf("order %s was acknowledged as %s and is %s", id, want, got)
 		}
 	}
 }
 
-// workUntilDeath runs a few buyers at once and returns what they were told.
+// workUntilDeath runs a few buyers at the same time and returns the answers that they got.
 func workUntilDeath(s *shop, skus []unit.SKU, random *rand.Rand) map[unit.OrderID]order.Status {
 	var mu sync.Mutex
 	told := map[unit.OrderID]order.Status{}
@@ -281,7 +281,7 @@ func workUntilDeath(s *shop, skus []unit.SKU, random *rand.Rand) map[unit.OrderI
 					tell(id, order.StatusCanceled)
 				}
 			case 2:
-				// Whether it ships depends on where its stock is held.
+				// The order ships or not, depending on the location of its stock.
 				_, _ = s.Order(ctx, shoptest.NewCall(), id, order.Ship{ShipmentID: "s1", Location: unit.DefaultLocation})
 			}
 		})
@@ -301,7 +301,7 @@ func TestAReservationMadeAfterItsCheckoutWasRefusedIsReleased(t *testing.T) {
 		t.Fatalf("checkout: %+v, %v; want it refused", result, err)
 	}
 	s.Receive("NONE", 1)
-	// A slow driver made this reservation, on a node that then died.
+	// A slow driver has made this reservation, and then its node died.
 	_, err := s.MoveStock(t.Context(), shoptest.NewCall(), shoptest.Key("NONE"), stock.Reserve{
 		At: s.At(shoptest.Key("NONE")), ReservationID: unit.ReservationID(unit.CheckoutReservation.Of("c1", "o1", "NONE", "main").ID()),
 		OrderID: "o1", Quantity: 1, ExpiresAt: time.Now().Add(time.Hour),

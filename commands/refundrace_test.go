@@ -18,8 +18,8 @@ import (
 	"daybook/internal/verify"
 )
 
-// between runs something around the first append of an event of a type: before
-// it is recorded, or before its writer is told that it is.
+// between runs a function at the first append of an event of a type: before the event is recorded,
+// or before the writer gets the answer.
 type between struct {
 	eventstore.Store
 	eventType string
@@ -42,8 +42,8 @@ func (b *between) Append(ctx context.Context, stream string, expected eventstore
 
 const refundRecorded = "return.refunded.v1"
 
-// racing sells orders of 2 mugs, and gives each two returns a and b of one mug of
-// each order, all received.
+// racing sells orders of 2 mugs. Each order has two returns, a and b, of one mug each, and both are
+// received.
 func racing(t *testing.T, log eventstore.Store, orders ...unit.OrderID) *shop {
 	t.Helper()
 	s := open(t, log, commands.DefaultPolicy())
@@ -70,8 +70,8 @@ func refundOf(amount string) returns.RecordRefund {
 	return returns.RecordRefund{TransactionID: "rf", Amount: pounds(amount)}
 }
 
-// auditLater fails the test if verify finds a fault, at a time so late that nothing counts as
-// under way.
+// auditLater fails the test if verify finds a fault. It verifies at a late time, at which nothing
+// counts as still in progress.
 func (s *shop) auditLater() {
 	s.T.Helper()
 	_, report, err := verify.Log(s.T.Context(), s.Log, time.Now().Add(48*time.Hour), nil)

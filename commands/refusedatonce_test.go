@@ -17,13 +17,13 @@ import (
 	"daybook/eventstore/memory"
 )
 
-// appends notes what is appended, and runs before first.
+// appends counts the events of each append. It calls before first.
 type appends struct {
 	eventstore.Store
 	before func(stream string)
 
 	mu     sync.Mutex
-	events map[string][]int // by stream, how many each append had
+	events map[string][]int // the number of events of each append, by stream
 }
 
 func (a *appends) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
@@ -100,7 +100,7 @@ func TestACheckoutThatCannotSucceedHoldsNothingMeanwhile(t *testing.T) {
 	s.Audit()
 }
 
-// What the node remembers of stock may be old. It must not refuse on that.
+// The node may remember an old state of stock. It must not refuse a checkout because of that.
 func TestStockThatAnotherNodeTookInIsSold(t *testing.T) {
 	t.Parallel()
 	log := memory.New()

@@ -18,7 +18,7 @@ import (
 	"daybook/eventstore/memory"
 )
 
-// watched is a store that tells of each stream before it is read.
+// watched is a store that calls a function before each read of a stream.
 type watched struct {
 	eventstore.Store
 	reads func(stream string)
@@ -83,7 +83,7 @@ func TestWhatShipsWhileAnOrderIsComparedWithStockIsNotLost(t *testing.T) {
 	}
 }
 
-// If the order never stops changing, the caller is told to try again later.
+// If the order changes all the time, the refusal tells the caller to try again later.
 func TestAnOrderThatAlwaysChangesIsComparedOnlySoOften(t *testing.T) {
 	t.Parallel()
 	log := memory.New()

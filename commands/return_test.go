@@ -47,7 +47,7 @@ func onEachStore(t *testing.T, test func(t *testing.T, store eventstore.Store)) 
 	})
 }
 
-// deliver sells an order of mugs, paid, of which all have left.
+// deliver sells an order of mugs. It is paid, and all mugs have shipped.
 func (s *shop) deliver(id unit.OrderID, units unit.Quantity) {
 	s.T.Helper()
 	ctx := s.T.Context()
@@ -74,7 +74,7 @@ func pounds(amount string) unit.Money {
 	return money
 }
 
-// mugsOf is a return of so many units of each order.
+// mugsOf is a return of this many units of each order.
 func mugsOf(id unit.ReturnID, units unit.Quantity, orders ...unit.OrderID) returns.Request {
 	line := returns.Line{SKU: "MUG", Kind: unit.Stocked, Quantity: units * unit.Quantity(len(orders)), Price: pounds("2.50")}
 	for _, of := range orders {
@@ -91,7 +91,7 @@ func (s *shop) returnState(id unit.ReturnID) (state returns.State) {
 	return state
 }
 
-// giveBack receives all of a return and refunds some money.
+// giveBack receives all units of a return and refunds some money.
 func giveBack(units unit.Quantity, refund string) []returns.Command {
 	return []returns.Command{
 		returns.Approve{},
@@ -161,7 +161,7 @@ func TestManyReturnsRaceForTheLastUnits(t *testing.T) {
 			})
 		}
 		wait.Wait()
-		// Units may stay that no return gets: two returns may each have the last unit of one
+		// Some units may be in no return, because each of two returns may have the last unit of one
 		// of the orders.
 		if n := admitted.Load(); n > units {
 			t.Errorf("%d returns of %d units", n, units)
@@ -318,7 +318,7 @@ func TestACrashInAReturnAnywhereEndsInTheSameState(t *testing.T) {
 	}
 }
 
-// returnUntilDeath says of each return that got an answer whether it was refused.
+// returnUntilDeath returns, for each return that got an answer, whether it was refused.
 func returnUntilDeath(s *shop, random *rand.Rand) map[unit.ReturnID]bool {
 	var mu sync.Mutex
 	told := map[unit.ReturnID]bool{}

@@ -262,8 +262,8 @@ func (s *Service) AddLines(ctx context.Context, call Call, id unit.CartID, open 
 	return s.carts.Handle(ctx, request(call, cart.Stream(id), commands))
 }
 
-// priced returns the lines with the catalogue's offers. If the catalogue refuses one, it
-// returns the refusal and all lines, of which some have no offer.
+// priced returns the lines with the catalogue's offers. If the catalogue refuses one, it returns
+// the refusal and all lines; some of these lines have no offer.
 func (s *Service) priced(ctx context.Context, id unit.CartID, currency unit.Currency, lines []WantedLine) ([]cart.AddLine, error) {
 	var refusal error
 	priced := make([]cart.AddLine, len(lines))

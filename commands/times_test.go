@@ -17,8 +17,8 @@ import (
 	"daybook/eventstore/memory"
 )
 
-// Each method of the service that takes a call is found by reflection, so that a
-// new one is held to the bounds without being named.
+// The test finds each method of the service that takes a call by reflection. So it also checks the
+// bounds of new methods.
 func TestEveryCallIsHeldToTheBoundsOfTime(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)

@@ -29,7 +29,7 @@ import (
 	"daybook/readapi"
 )
 
-// contract holds every answer of these tests against the document.
+// contract compares every answer of these tests with the OpenAPI document.
 var contract contracttest.Server
 
 // shop is the read API over a log that the command side writes.
@@ -80,7 +80,7 @@ func (s *shop) sell(sku unit.SKU, units unit.Quantity) {
 	}
 }
 
-// buy makes an order and confirms it; it returns the position of the last write.
+// buy places an order, confirms it, and returns the position of the last write.
 func (s *shop) buy(id unit.OrderID, customer unit.CustomerID, sku unit.SKU, quantity unit.Quantity) eventstore.Position {
 	s.Helper()
 	c := unit.CartID("cart-of-" + string(id))

@@ -9,8 +9,8 @@ import (
 	"daybook/internal/problem"
 )
 
-// A cursor is good for the list, the sort and the filters that it was given out for. With
-// any others it is refused, on every list that has pages.
+// A cursor is valid only for the list, sort and filters of the answer that gave it. Every list with
+// pages refuses it with any others.
 func TestACursorIsGoodForItsListOnly(t *testing.T) {
 	t.Parallel()
 	s := open(t)
@@ -91,7 +91,7 @@ func TestACursorIsGoodForItsListOnly(t *testing.T) {
 	}
 }
 
-// valueOf is a value of a parameter that is not its default.
+// valueOf returns a value of a parameter that is not the default.
 func valueOf(parameter response) string {
 	schema := response{body: parameter.body["schema"].(map[string]any)}
 	if kind := schema.value("type"); kind == "array" {

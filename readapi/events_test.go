@@ -66,7 +66,7 @@ func TestAPageOfLargeEventsEndsAtItsSize(t *testing.T) {
 	}
 }
 
-// A stream of the longest name, and its metadata, are read as others are.
+// A stream with the longest possible name can be read, and so can its metadata.
 func TestStreamsOfLongNamesAreRead(t *testing.T) {
 	t.Parallel()
 	s := open(t)
@@ -133,7 +133,7 @@ func TestTheLogIsFollowedLive(t *testing.T) {
 	s := open(t)
 	s.sell("MUG", 10)
 	server := httptest.NewUnstartedServer(s.handler)
-	const limit = time.Second // of other requests, and of this one until it is answered
+	const limit = time.Second // goroutines of other requests, and of this one until it is answered
 	server.Config.ReadTimeout, server.Config.WriteTimeout = limit, limit
 	server.Start()
 	defer server.Close()
@@ -144,7 +144,7 @@ func TestTheLogIsFollowedLive(t *testing.T) {
 		t.Fatal(err)
 	}
 	answer, err := http.DefaultClient.Do(r)
-	for try := 1; err != nil && try < 10; try++ { // a machine that stands still may let that pass
+	for try := 1; err != nil && try < 10; try++ { // on a machine that stands still, this time may pass
 		answer, err = http.DefaultClient.Do(r)
 	}
 	if err != nil {
@@ -200,9 +200,9 @@ func TestTheLogIsFollowedLive(t *testing.T) {
 	}
 }
 
-// After a position that the log has not reached, no event will come. That is said at once,
-// and not with 200: by the HTML standard, an EventSource that gets another status fails for
-// good, and one whose stream ends connects again for ever.
+// No event will come after a position that the log has not reached. The answer says that at once,
+// and its status is not 200. By the HTML standard, an EventSource that gets another status fails
+// for good. If it got 200 and the stream ended, it would connect again for ever.
 func TestAPositionBeyondTheHeadIsRefusedForGood(t *testing.T) {
 	t.Parallel()
 	s := open(t)

@@ -85,7 +85,7 @@ func TestANodeIsReadyWhenEachViewInUseHasBeenAtTheHeadOnce(t *testing.T) {
 	}
 }
 
-// hangingProgress answers at once, until it hangs.
+// hangingProgress answers at once until the test lets it hang.
 type hangingProgress struct {
 	Progress
 	hangs *atomic.Bool
@@ -99,9 +99,9 @@ func (p hangingProgress) Status(ctx context.Context) ([]ProjectionStatus, error)
 	return []ProjectionStatus{{View: "orders", InUse: true, Complete: true, State: "live"}}, nil
 }
 
-// A probe does not wait for a log that hangs: it is told within a second what was
-// known before, and how old that is. Soon after, the node is not ready and says why. It
-// is ready again by itself.
+// A probe does not wait for a log that hangs. Within a second it gets the last known answer and the
+// age of this answer. Soon after that, the node is not ready and says why. Later it is ready again
+// by itself.
 func TestAProbeGetsTheLastResultWithinASecond(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -139,8 +139,8 @@ func TestAProbeGetsTheLastResultWithinASecond(t *testing.T) {
 	})
 }
 
-// A Watch checks by itself each second, even if there are no probes. So soon after a log
-// begins to hang, the node is not ready, however rarely it is probed.
+// A Watch checks each second, even without probes. So the node is not ready soon after a log begins
+// to hang, even if probes are rare.
 func TestAWatchChecksWithoutProbes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -169,7 +169,7 @@ func TestAWatchChecksWithoutProbes(t *testing.T) {
 	})
 }
 
-// erringProgress answers at once, until it fails.
+// erringProgress answers at once until the test lets it fail.
 type erringProgress struct {
 	Progress
 	fails *atomic.Bool

@@ -11,7 +11,7 @@ import (
 	"daybook/domain/unit"
 )
 
-// filled is a shop with five orders of three customers, and what else lists have.
+// filled is a shop with five orders of three customers, and with something for every other list.
 func filled(t *testing.T) *shop {
 	t.Helper()
 	s := open(t)
@@ -37,7 +37,7 @@ func filled(t *testing.T) *shop {
 	return s
 }
 
-// ids are the ids of a page's items.
+// ids returns the ids of the items of a page.
 func (r response) ids(name string) (all []string) {
 	items, _ := r.value("items").([]any)
 	for i := range items {
@@ -84,8 +84,8 @@ func TestAFilterTakesSeveralValues(t *testing.T) {
 	}
 }
 
-// Each order of each list gives every row once, whatever the pages, and turned around it
-// gives them the other way.
+// Every list, in each of its orders, has every row once, with pages of any size. In the opposite
+// order it has the rows the other way round.
 func TestListsAreSortedByMoreThanTime(t *testing.T) {
 	t.Parallel()
 	s := filled(t)
@@ -144,7 +144,7 @@ func TestListsAreSortedByMoreThanTime(t *testing.T) {
 	}
 }
 
-// A page of products can be sold from with one request.
+// One request for a page of products has all that a shop needs to sell them.
 func TestProductsComeWithTheirStock(t *testing.T) {
 	t.Parallel()
 	s := filled(t)

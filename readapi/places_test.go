@@ -25,7 +25,7 @@ import (
 // fromHeader lets a test come from any address.
 const fromHeader = "X-Test-From"
 
-// serveLog serves a log; the caller may come from any address.
+// serveLog serves a log. The caller may use any address as its own.
 func serveLog(t *testing.T, config readapi.Config) (address string) {
 	t.Helper()
 	stop := make(chan struct{})
@@ -136,7 +136,7 @@ func TestOneClientCannotTakeEveryLiveStream(t *testing.T) {
 			for _, end := range ends {
 				end()
 			}
-			// The places are free again once the server has noticed.
+			// The places are free again when the server has noticed that the readers have gone.
 			for deadline := time.Now().Add(20 * time.Second); ; {
 				status := open(clients[0])
 				if status == http.StatusOK {
@@ -152,7 +152,7 @@ func TestOneClientCannotTakeEveryLiveStream(t *testing.T) {
 	}
 }
 
-// A network of 64 bits is one client: it has all addresses of it.
+// A network of 64 bits counts as one client, because a client may use all its addresses.
 func TestAClientHasAllAddressesOfItsNetwork(t *testing.T) {
 	t.Parallel()
 	address := serveLog(t, readapi.Config{Log: live.Log{Store: memory.New()}, LivePerClient: 1}) + "/v1/events/live"
@@ -168,7 +168,7 @@ func TestAClientHasAllAddressesOfItsNetwork(t *testing.T) {
 	}
 }
 
-// A refused stream, such as one from a position that is none, takes no place.
+// A refused stream takes no place, for example a stream from an invalid position.
 func TestARefusedLiveStreamTakesNoPlace(t *testing.T) {
 	t.Parallel()
 	address := serveLog(t, readapi.Config{Log: live.Log{Store: memory.New()}, LiveStreams: 1}) + "/v1/events/live"
@@ -186,7 +186,7 @@ func TestARefusedLiveStreamTakesNoPlace(t *testing.T) {
 	}
 }
 
-// never is a read model that does not get anywhere.
+// never is a read model that does not make any progress.
 type never struct{ readapi.Progress }
 
 func (never) Wait(ctx context.Context, position string, _ ...string) error {
@@ -202,7 +202,7 @@ func TestReadsThatWaitAreBounded(t *testing.T) {
 	const perClient = 500
 	statuses := make(chan int, perClient+1)
 	client := &http.Client{Transport: &http.Transport{}}
-	for range perClient + 1 { // one of them is refused at once
+	for range perClient + 1 { // one of the waiting reads is refused at once
 		go func() {
 			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, http.NoBody)
 			if err != nil {
@@ -236,10 +236,10 @@ func TestReadsThatWaitAreBounded(t *testing.T) {
 	}
 }
 
-// A reader that does not read is cut off in time, and until then holds little: it is
-// not given a queue of events.
+// A client that does not read is cut off after a bounded time. Until then it uses little memory,
+// because it has no queue of events.
 func TestALiveReaderThatDoesNotReadIsCutOff(t *testing.T) {
-	store := memory.New() // not parallel: it looks at what is in use
+	store := memory.New() // not parallel, because it measures the memory in use
 	const events, size = 200, 256 << 10
 	payload := []byte(`{"a":"` + strings.Repeat("a", size) + `"}`)
 	for range events {
@@ -268,7 +268,7 @@ func TestALiveReaderThatDoesNotReadIsCutOff(t *testing.T) {
 	if spent := inUse() - before; spent > 20*8*size {
 		t.Errorf("%d MiB are held for 20 readers, want at most %d", spent>>20, 20*8*size>>20)
 	}
-	// All places were taken; they are free again when the readers were cut off.
+	// All places were taken. They are free again when the readers are cut off.
 	for deadline := time.Now().Add(60 * time.Second); ; {
 		answer, end := ask(t, address+"/v1/events/live", "10.0.0.1")
 		end()

@@ -140,7 +140,8 @@ func TestPagesAreWalkedWithoutGapsOrDoubles(t *testing.T) {
 	s.get("/v1/orders?limit=501").problem(t, 422, problem.CodeInvalid)
 }
 
-// Totals have no pages, so what would be too long is refused and says what helps.
+// Totals have no pages. So a request whose answer would be too long is refused, and the refusal
+// says what helps.
 func TestTotalsThatWouldBeTooManyAreRefused(t *testing.T) {
 	t.Parallel()
 	s := open(t)

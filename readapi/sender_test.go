@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Whatever an event is called, it is one server-sent event.
+// An event with any name is sent as exactly one server-sent event.
 func TestAnEventsNameEndsNoLine(t *testing.T) {
 	t.Parallel()
 	for typ, name := range map[string]string{

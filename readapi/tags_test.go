@@ -10,12 +10,11 @@ import (
 	"daybook/internal/problem"
 )
 
-// changing are reads whose body says how old things are, so that it is never twice the
-// same.
+// changing are reads whose body contains ages, so the body is different each time.
 var changing = []string{"list-projections"}
 
-// taggedReads are addresses of all reads of the document whose answers have an ETag, by
-// their operations. What is read is there.
+// taggedReads are addresses of all reads of the document whose answers have an ETag, by their
+// operations. The things that they read exist.
 func (s *shop) taggedReads() map[string]string {
 	s.Helper()
 	s.sell("MUG", 10)
@@ -49,8 +48,8 @@ func (s *shop) taggedReads() map[string]string {
 	return reads
 }
 
-// Each read that has an ETag answers 304 to a reader who has its body, in every form in
-// which a tag may be named.
+// Each read that has an ETag answers 304 if the client has its body. The test names the tag in
+// every possible form.
 func TestEveryReadIsAnsweredWith304ToWhoHasItsBody(t *testing.T) {
 	t.Parallel()
 	s := open(t)
@@ -86,8 +85,8 @@ func TestEveryReadIsAnsweredWith304ToWhoHasItsBody(t *testing.T) {
 	s.get("/v1/orders/none", "If-None-Match", "*").problem(t, http.StatusNotFound, "not-found")
 }
 
-// Each read that has an ETag answers 412 to a reader who wants another body, in every form
-// in which a tag may be named. If-Match goes before If-None-Match.
+// Each read that has an ETag answers 412 if the client asks for another body. The test names the
+// tag in every possible form. If-Match is checked before If-None-Match.
 func TestEveryReadAnswers412IfAnotherBodyIsWanted(t *testing.T) {
 	t.Parallel()
 	s := open(t)

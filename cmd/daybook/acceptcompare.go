@@ -33,8 +33,8 @@ import (
 type unknown struct {
 	Kind  string `json:"kind"`
 	Known int64  `json:"known"` // in PostgreSQL
-	// Missing counts things of which the log has no event. Otherwise counts things of which the
-	// log has fewer events, or other ones.
+	// Missing counts things that have no event in the log. Otherwise counts things that have fewer
+	// events, or other events, in the log.
 	Missing   int64          `json:"missing"`
 	Otherwise int64          `json:"otherwise"`
 	Newest    []unknownThing `json:"newest,omitempty"`

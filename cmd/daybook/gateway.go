@@ -191,7 +191,7 @@ func (g *openGateway) url() string {
 	return fmt.Sprintf("esdb://%s?tls=%t", g.advertised(), g.tls != nil)
 }
 
-// advertised is this node's address as clients are told of it.
+// advertised is the address of this node that clients are given.
 func (g *openGateway) advertised() string {
 	if g.advertise != "" {
 		return g.advertise

@@ -46,8 +46,8 @@ func (s *scripted) ReadStream(ctx context.Context, stream string, from int64, li
 	return s.Store.ReadStream(ctx, stream, from, limit)
 }
 
-// What was sent before the log was replaced, or went away, may be recorded, so its outcome
-// is not known. What was refused at once was not done.
+// An append that was sent before the log was replaced, or went away, may be recorded. So its
+// outcome is not known. An append that was refused at once was not done.
 func TestAnAppendThatMayBeRecordedIsNotToldToBeRefused(t *testing.T) {
 	t.Parallel()
 	var (

@@ -25,7 +25,7 @@ import (
 	"daybook/internal/httpapi/contracttest"
 )
 
-// contract holds every answer of these tests against the document.
+// contract compares every answer of these tests with the OpenAPI document.
 var contract contracttest.Server
 
 // shop is the command API over a log in memory.
@@ -45,16 +45,16 @@ func open(t *testing.T) *shop {
 	return shop{t: t, store: store, answers: kept}.start()
 }
 
-// start begins a process over the shop's log and answers.
+// start starts a new process on the shop's log and its stored answers.
 func (s shop) start() *shop { return s.withAnswers(s.answers) }
 
-// withPolicy begins a process with another policy.
+// withPolicy starts a process with another policy.
 func (s shop) withPolicy(policy commands.Policy) *shop {
 	s.policy = policy
 	return s.start()
 }
 
-// withAnswers begins a process that keeps its answers elsewhere.
+// withAnswers starts a process that stores its answers in another place.
 func (s shop) withAnswers(kept commands.Answers) *shop {
 	s.t.Helper()
 	if s.policy.HoldFor == 0 {
@@ -98,14 +98,14 @@ func (a *answers) Keep(answer commands.KeptAnswer) {
 	a.kept[answer.Scope+"\x00"+answer.Key] = answer
 }
 
-// lose forgets everything, as a node does that dies before it writes.
+// lose forgets all answers that are not stored yet, as if the node died before it stored them.
 func (a *answers) lose() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	clear(a.kept)
 }
 
-// count tells how many answers are kept under a key, of all callers.
+// count returns how many answers are stored under a key, of all callers together.
 func (a *answers) count(key string) (n int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

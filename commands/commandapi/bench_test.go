@@ -18,8 +18,8 @@ import (
 	"daybook/internal/httpapi"
 )
 
-// BenchmarkOrder is what an order costs but for its disk and its network: a
-// cart of three lines, checked out, paid and confirmed, over a log in memory.
+// BenchmarkOrder measures an order without disk and network. A cart of three lines is checked out,
+// paid and confirmed, over a log in memory.
 func BenchmarkOrder(b *testing.B) {
 	service := commands.NewService(memory.New(), commands.DefaultPolicy(), time.Now, aggregate.Options{})
 	defer service.Close(context.Background())

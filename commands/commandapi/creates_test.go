@@ -8,17 +8,16 @@ import (
 	"time"
 )
 
-// create is a request that makes something under an id of the caller's.
+// create is a request that makes something under an id that the caller chooses.
 type create struct {
 	path   string
 	body   string
 	others []string // bodies with the same id and other content
-	code   string   // of the refusal of those; empty: a PUT, which replaces
+	code   string   // the code of the refusal of these bodies; empty for a PUT, which replaces
 }
 
-// creates are all such requests, by operation. The shop has 50 MUG and order o-1 of 3 MUG,
-// which is confirmed and paid. Parcel p-1 with 2 of them has left, and return r-1 of 1 is
-// approved.
+// creates has all such requests, by operation. The shop has 50 MUG and order o-1 of 3 MUG, which is
+// confirmed and paid. Parcel p-1 with 2 of them has shipped, and return r-1 of 1 is approved.
 var creates = map[string]create{
 	"open-cart": {
 		path: "/v1/carts", body: `{"cart_id":"c-9","currency":"GBP","lines":[{"sku":"MUG","quantity":2}]}`, code: "cart-exists",
@@ -105,9 +104,9 @@ func stocked(t *testing.T) *shop {
 	return s
 }
 
-// A create that names its id can be repeated without a key or under another one:
-// the same content records nothing and answers the same, other content is a 409
-// and records nothing.
+// A request that names the id of the new thing can be repeated, without a key or under another key.
+// With the same content it records nothing and has the same answer. With other content it is
+// refused with 409 and records nothing.
 func TestACreateThatNamesItsIDIsRepeatable(t *testing.T) {
 	t.Parallel()
 	for operation, c := range creates {
@@ -157,12 +156,11 @@ func TestACreateThatNamesItsIDIsRepeatable(t *testing.T) {
 	}
 }
 
-// Every route whose body or path names an id that its caller may choose is in the
-// table.
+// The table has every route whose body or path names an id that the caller may choose.
 func TestEveryCreateIsInTheTable(t *testing.T) {
 	t.Parallel()
 	document := open(t).must("GET", "/openapi.json", "")
-	// What a create names beside its own id, and routes that only name what exists.
+	// These ids are not the id of a new thing, or their routes only name things that exist.
 	refers := []string{"customer_id"}
 	naming := []string{"allocate-stock", "deallocate-stock"}
 	paths, _ := document.at("paths").(map[string]any)

@@ -12,7 +12,7 @@ import (
 	"daybook/internal/verify"
 )
 
-// verify holds the log against itself.
+// verify checks the whole log. Each difference is an error of the test.
 func (s *shop) verify(when string) {
 	s.t.Helper()
 	report, err := verify.Run(s.t.Context(), verify.Config{Store: s.store, Now: time.Now()})
@@ -26,20 +26,19 @@ func (s *shop) verify(when string) {
 	}
 }
 
-// order places an order of MUGs under an id; confirmed, if it is to be.
+// order places an order of MUGs under an id, and confirms it if confirm is set.
 func (s *shop) order(id string, quantity int, confirm bool) {
 	s.t.Helper()
 	name, value := key()
 	s.must("POST", "/v1/carts/"+s.cart("MUG", quantity)+"/checkout", fmt.Sprintf(`{"order_id":%q,"payment":{},"confirm":%t}`, id, confirm), name, value)
 }
 
-// directly are the direct stock commands that could act on what belongs to order
-// o-1: its reservation while it is pending, its promise once it is confirmed, or
-// its return r-1.
+// directly has the direct stock commands that could change something of order o-1: its reservation
+// while it is pending, its allocation after it is confirmed, or its return r-1.
 var directly = map[string]struct {
 	method, path, body string // %s is the reservation
 	live               string // pending, confirmed or returned
-	forced             string // the body or query that forces it; empty: nothing does
+	forced             string // the body or query that forces the command; empty if it cannot be forced
 }{
 	"release-reservation": {method: "DELETE", path: "/reservations/%s", live: "pending", forced: "?force=true&reason=counter"},
 	"extend-reservation": {
@@ -63,9 +62,9 @@ var directly = map[string]struct {
 	},
 }
 
-// A direct command is refused what belongs to an order. Forced, the reason is
-// recorded, the order heals by itself or by retry-allocation, is shipped, and the
-// log holds together at every step.
+// A direct command is refused if it would change what belongs to an order. If it is forced, its
+// reason is recorded. The order then recovers by itself or by retry-allocation, and it is shipped.
+// Verify finds no difference at any step.
 func TestADirectCommandLeavesWhatBelongsToAnOrder(t *testing.T) {
 	t.Parallel()
 	for name, test := range directly {
@@ -132,7 +131,7 @@ func (s *shop) lastEvent() (data string) {
 	return data
 }
 
-// finish brings order o-1, or its return, to its end.
+// finish completes order o-1, or its return.
 func (s *shop) finish(live string) {
 	s.t.Helper()
 	if live == "returned" {
@@ -159,7 +158,7 @@ func (s *shop) finish(live string) {
 	}
 }
 
-// Every command on a stock is in the table, or has nothing to do with orders.
+// The table has every command on a stock, except those that have nothing to do with orders.
 func TestEveryStockRouteIsTriedOnALiveOrder(t *testing.T) {
 	t.Parallel()
 	notOfOrders := "receive-stock adjust-stock count-stock move-stock transfer-stock-out transfer-stock-in set-stock-policy expire-reservations"
@@ -213,7 +212,7 @@ func TestARetryTellsWhatItDid(t *testing.T) {
 	}
 }
 
-// With the remedy backorder the order waits for what a retry did not find.
+// With the remedy backorder, the order waits for the units that a retry did not find.
 func TestARetryThatIsShortWaits(t *testing.T) {
 	t.Parallel()
 	s := open(t)

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// The document is read by generators of clients: every operation needs a name
-// of its own, words, and what it may answer.
+// Generators of clients read the document. So every operation needs its own name, a description,
+// and its possible answers.
 func TestTheDocumentDescribesEveryOperation(t *testing.T) {
 	t.Parallel()
 	s := open(t)
@@ -38,7 +38,7 @@ func TestTheDocumentDescribesEveryOperation(t *testing.T) {
 			}
 			for _, header := range []string{"ETag", "Daybook-Position"} {
 				if header == "Daybook-Position" && strings.HasPrefix(path, "/v1/processes/") {
-					continue // nothing of it is a write to the log
+					continue // it writes nothing to the log
 				}
 				if operation.at("responses", "200", "headers", header) == nil && operation.at("responses", "201", "headers", header) == nil {
 					t.Errorf("%s: header %s is not documented", where, header)
@@ -54,7 +54,7 @@ func TestTheDocumentDescribesEveryOperation(t *testing.T) {
 	}
 }
 
-// What the document says needs a key is what is refused without one.
+// The document says which operations need a key. Exactly these are refused without one.
 func TestTheDocumentSaysWhereAKeyIsNeeded(t *testing.T) {
 	t.Parallel()
 	s := open(t)

@@ -10,7 +10,7 @@ import (
 	"daybook/domain/unit"
 )
 
-// oneSale says what is wrong with an order that was paid and confirmed by several requests.
+// oneSale returns what is wrong with an order that several requests have paid and confirmed.
 func (s *shop) oneSale(id string, units unit.Quantity) {
 	s.t.Helper()
 	err := s.service.ViewOrder(s.t.Context(), unit.OrderID(id), func(o order.State, _ int64) {
@@ -27,7 +27,7 @@ func (s *shop) oneSale(id string, units unit.Quantity) {
 	s.verify("after all clicks")
 }
 
-// found says what is wrong with the answer to a click after the first.
+// found returns what is wrong with the answer to a later click.
 func (r response) found(t *testing.T, id string) {
 	t.Helper()
 	if r.status != http.StatusOK || r.at("order", "order_id") != id || r.header.Get("Location") != "/v1/orders/"+id || r.header.Get("Idempotency-Replayed") != "" {
@@ -102,8 +102,8 @@ func TestClicksAtTheSameMomentAreOneOrder(t *testing.T) {
 	}
 }
 
-// A payment without an id is of the call that began the checkout, also if that call was
-// refused at first and was sent again.
+// A payment without an id gets an id from the call that began the checkout. This is also so if that
+// call was refused at first and was sent again.
 func TestASecondClickPaysOnceAfterARefusal(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{"the server's id": payAndConfirm, "the caller's id": `{"order_id":"o","payment":{},"confirm":true}`} {

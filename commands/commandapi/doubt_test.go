@@ -51,7 +51,7 @@ func (c *cut) Head(ctx context.Context) (eventstore.Position, error) {
 
 const plenty = 1 << 40
 
-// steps are requests that record something in one stream, and in many.
+// steps are requests that record something in one stream or in several.
 var steps = []struct {
 	name, method, path, body string
 	appends                  int // at least

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Asked again for the same length, a reservation keeps its first deadline; another
-// length is refused, and the refusal shows what was asked for first.
+// If a reservation is asked for again with the same hold_seconds, it keeps its first deadline.
+// Another hold_seconds is refused, and the refusal shows the first request.
 func TestAReservationIsRepeatedWithItsLength(t *testing.T) {
 	t.Parallel()
 	s := open(t)

@@ -43,14 +43,14 @@ func TestARepeatedRequestGetsItsFirstAnswer(t *testing.T) {
 	}
 }
 
-// Every refusal is decided anew under its key, whatever its status, and leaves
-// the key free for a corrected request.
+// A refusal is not kept under its key, whatever its status is. The same request is decided again,
+// and a corrected request may use the key.
 func TestARefusalIsDecidedAgainUnderItsKey(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		status          int
 		path, body      string
-		mend            func(s *shop) // what makes the same request possible; nil: only another body does
+		mend            func(s *shop) // makes the same request possible; nil if only another body is possible
 		corrected       string
 		contentType     string
 		headers, wanted []string
@@ -111,7 +111,7 @@ func TestARefusalIsDecidedAgainUnderItsKey(t *testing.T) {
 	}
 }
 
-// A request that changed nothing, though it was allowed, keeps no answer either.
+// If a request was allowed but changed nothing, its answer is not kept either.
 func TestOnlyWhatChangedSomethingIsKeptUnderItsKey(t *testing.T) {
 	t.Parallel()
 	s := open(t)
@@ -125,7 +125,7 @@ func TestOnlyWhatChangedSomethingIsKeptUnderItsKey(t *testing.T) {
 	}
 }
 
-// Earlier versions kept refusals, and hashed less of a request.
+// Earlier versions kept refusals, too, and their hash covered less of a request.
 func TestAnswersOfEarlierVersions(t *testing.T) {
 	t.Parallel()
 	s := open(t)
@@ -148,7 +148,7 @@ func TestAnswersOfEarlierVersions(t *testing.T) {
 	s.ask("POST", "/v1/stock/MUG/main/receipts", `{"quantity":6}`, "Idempotency-Key", "old-receipt").problem(t, 422, problem.CodeKeyReused)
 }
 
-// What is asked is more than the path and the body.
+// A request is more than its path and its body, so a key also covers the query and some headers.
 func TestAKeyTellsRequestsApartByAllTheySay(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -180,8 +180,8 @@ func TestAKeyTellsRequestsApartByAllTheySay(t *testing.T) {
 	}
 }
 
-// A checkout whose payment was refused has placed its order: the same request
-// carries on with that order, and the payment can be corrected.
+// A checkout has placed its order even if the payment was refused. The same request continues with
+// that order, and a corrected payment is accepted.
 func TestACheckoutPartlyDoneCarriesOn(t *testing.T) {
 	t.Parallel()
 	const wrong = `{"payment":{"amount":{"amount":"1.00","currency":"EUR"}},"confirm":true}`
@@ -208,8 +208,8 @@ func TestACheckoutPartlyDoneCarriesOn(t *testing.T) {
 	}
 }
 
-// The caller's order id has one checkout. After a refusal it is spent, and the
-// answer does not speak of a cart that has changed since.
+// An order id of the caller can be used for one checkout only. After a refusal, the id is spent.
+// The answer then says nothing about the cart, which may have changed.
 func TestASpentOrderIDSaysSo(t *testing.T) {
 	t.Parallel()
 	s := open(t)
@@ -232,8 +232,8 @@ func TestASpentOrderIDSaysSo(t *testing.T) {
 	}
 }
 
-// An order id that the server makes is a new one after each refusal, even on a node that has
-// none of the answers. After the order is placed, it stays the same.
+// After each refusal the server makes a new order id, even on a node that has none of the answers.
+// After the order is placed, its id stays the same.
 func TestAKeyCanSucceedAfterAnyNumberOfRefusals(t *testing.T) {
 	t.Parallel()
 	s := open(t)
@@ -256,7 +256,7 @@ func TestAKeyCanSucceedAfterAnyNumberOfRefusals(t *testing.T) {
 	}
 }
 
-// A key used for one thing of a cart is not free for its checkout.
+// A key that was used for another request on a cart cannot be used for its checkout.
 func TestAKeyOfACartsLinesIsNotFreeForItsCheckout(t *testing.T) {
 	t.Parallel()
 	s := open(t)
@@ -349,7 +349,7 @@ func TestStockAndMoneyNeedAKey(t *testing.T) {
 	}
 }
 
-// failing is a place for answers that is away.
+// failing is a store of answers that cannot be reached.
 type failing struct{ answers }
 
 func (*failing) Find(context.Context, string, string) (*commands.KeptAnswer, error) {

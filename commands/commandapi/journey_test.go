@@ -80,14 +80,14 @@ func TestQuantityZeroTakesALineOut(t *testing.T) {
 	s.ask("PATCH", "/v1/carts/c/lines/2", `{"quantity":-1}`).problem(t, 422, "request-invalid")
 }
 
-// A product page's button adds one more each time, and the cart shows one line.
+// Each click on the button of a product page adds one unit. The cart still shows one line.
 func TestTheSameProductAgainJoinsItsLine(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	s.sell("MUG", 1)
 	s.must("POST", "/v1/carts", `{"cart_id":"c","currency":"GBP","join":true,"lines":[{"sku":"mug","quantity":1},{"sku":"MUG","quantity":2}]}`)
 	name, value := key()
-	for range 2 { // the second is a repetition, and adds nothing
+	for range 2 { // the second request is a repetition and adds nothing
 		got := s.must("POST", "/v1/carts/c/lines", `{"join":true,"lines":[{"sku":"mug","quantity":3},{"sku":"mug","quantity":1}]}`, name, value)
 		if lines, _ := got.at("lines").([]any); len(lines) != 1 || got.at("lines", 0, "quantity") != 7.0 {
 			t.Errorf("cart %s, want one line of 7", got.text)
@@ -108,7 +108,7 @@ func TestACartThatWasLeftIsEnded(t *testing.T) {
 	s := open(t)
 	s.sell("MUG", 1)
 	s.must("POST", "/v1/carts", `{"cart_id":"left","currency":"GBP","lines":[{"sku":"mug","quantity":1}]}`)
-	for range 2 { // the second time it is so already
+	for range 2 { // the second time, nothing is left to change
 		if got := s.must("POST", "/v1/carts/left/expire", ""); got.at("status") != "expired" {
 			t.Errorf("cart %s, want expired", got.text)
 		}

@@ -9,7 +9,7 @@ import (
 	"daybook/eventstore"
 )
 
-// A guest logs in: what is in the guest's cart comes into the customer's.
+// A guest logs in, and the lines of the guest's cart are moved into the customer's cart.
 func TestAGuestsCartIsMergedIntoTheCustomers(t *testing.T) {
 	t.Parallel()
 	s := open(t)
@@ -65,7 +65,7 @@ func TestAGuestsCartIsMergedIntoTheCustomers(t *testing.T) {
 	s.verify("after all merges")
 }
 
-// merging runs something once a merge has begun in the log.
+// merging runs a function when the log has the beginning of a merge.
 type merging struct {
 	eventstore.Store
 	once sync.Once

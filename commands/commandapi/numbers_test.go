@@ -6,7 +6,7 @@ import (
 	"daybook/domain/unit"
 )
 
-// JSON does not tell 5 from 5.0, and some programs write 1000 as 1e3.
+// In JSON, 5 and 5.0 are the same number, and some programs write 1000 as 1e3.
 func TestAQuantityMayBeWrittenAsAnyWholeNumber(t *testing.T) {
 	t.Parallel()
 	s := open(t)

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// A cart is changed by a merge patch: what is left out stays, null takes away, and a list
-// replaces the list before it.
+// A merge patch changes a cart. A member that is left out stays as it is, null removes a member,
+// and a list replaces the earlier list.
 func TestACartIsPatched(t *testing.T) {
 	t.Parallel()
 	s := open(t)
@@ -35,7 +35,7 @@ func TestACartIsPatched(t *testing.T) {
 	s.verify("after all patches")
 }
 
-// inWords is a cart's customer, country and lines.
+// inWords returns the customer, country and lines of a cart as text.
 func (r response) inWords() string {
 	text := func(v any) string { s, _ := v.(string); return s }
 	words := text(r.at("customer_id")) + " " + text(r.at("country"))

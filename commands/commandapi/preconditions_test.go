@@ -91,7 +91,7 @@ func TestPreconditionsAreReadAsTheStandardHasThem(t *testing.T) {
 	}
 }
 
-// What has no events has no revision, so its ETag names none, and no If-Match can mean it.
+// A thing without events has no revision. So its ETag has none, and no If-Match fits it.
 func TestStockWithoutEventsHasNoRevisionInItsTag(t *testing.T) {
 	t.Parallel()
 	s := open(t)
@@ -110,7 +110,8 @@ func TestStockWithoutEventsHasNoRevisionInItsTag(t *testing.T) {
 	s.ask("POST", "/v1/stock/none/main/receipts", `{"quantity":1}`, "If-None-Match", "*", name, value).problem(t, 412, problem.CodeStale)
 }
 
-// A condition is part of a request: under a key, another condition is another request.
+// A condition is part of a request. So the same request with another condition is another request
+// under the key.
 func TestAConditionIsPartOfTheRequest(t *testing.T) {
 	t.Parallel()
 	s := open(t)

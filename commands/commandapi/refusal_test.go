@@ -144,8 +144,8 @@ func TestRefusalsOfRulesAreProblems(t *testing.T) {
 	}
 }
 
-// What a checkout was asked to do beyond the order may be refused; the caller
-// then has to know which order that is.
+// A checkout may also ask to pay and confirm the order. If that is refused, the refusal names the
+// order that was placed.
 func TestARefusedPaymentNamesItsOrder(t *testing.T) {
 	t.Parallel()
 	s := open(t)

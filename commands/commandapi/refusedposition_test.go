@@ -11,7 +11,7 @@ import (
 	"daybook/eventstore"
 )
 
-// overtaken is a log that calls a function after a checkout has begun in it.
+// overtaken is a log that calls a function when it has recorded the start of a checkout.
 type overtaken struct {
 	eventstore.Store
 	once sync.Once
@@ -26,7 +26,7 @@ func (o *overtaken) Append(ctx context.Context, stream string, expected eventsto
 	return result, err
 }
 
-// A client that reads the cart from that position on sees it open.
+// The refusal has a position. A client that reads the cart at this position sees it open.
 func TestARefusedCheckoutSaysWhereTheCartIsOpenAgain(t *testing.T) {
 	t.Parallel()
 	s := open(t)
@@ -58,7 +58,7 @@ func TestARefusedCheckoutSaysWhereTheCartIsOpenAgain(t *testing.T) {
 	}
 }
 
-// wantEndOf wants an answer to tell the position of a cart's last event.
+// wantEndOf checks that an answer has the position of a cart's last event.
 func wantEndOf(t *testing.T, s *shop, id string, got response) {
 	t.Helper()
 	var last eventstore.Position

@@ -28,21 +28,21 @@ import (
 	"daybook/internal/problem"
 )
 
-// keyed is a request under a key, and one with another content.
+// keyed is a request under a key, and the same request with other content.
 type keyed struct {
-	after string // how far the shop has come: see stages
+	after string // the stage that the shop must have reached; see stages
 	path  string
 	body  string
 	other string // empty: the same body with another effective time
-	// anew means that the request records nothing of its own: each time it is made
-	// anew, whatever its key.
+	// anew means that the request records nothing itself. It is carried out again each time,
+	// whatever its key is.
 	anew bool
-	// first prepares more than the stage does.
+	// first does further preparations after the stage.
 	first func(s *keyShop)
 }
 
-// What each route is asked for, by operation id. The shop sells mugs; cart c, order o and
-// return r are the same goods on their way.
+// The requests for each route, by operation id. The shop sells mugs. Cart c, order o and return r
+// are about the same goods.
 var keyedRequests = map[string]keyed{
 	"list-product":   {path: "/v1/products/NEW", body: `{"title":"New"}`, other: `{"title":"Newer"}`},
 	"set-price":      {path: "/v1/products/MUG/prices/EUR", body: `{"amount":"3.00"}`, other: `{"amount":"4.00"}`},
@@ -120,7 +120,7 @@ func creditNote(price string) string {
 	return fmt.Sprintf(`{"reason":"bad_debt","currency":"GBP","lines":[{"sku":"MUG","quantity":1,"price":%q}]}`, price)
 }
 
-// stages are what happens to the goods, one after the other.
+// stages are the steps that the goods go through, in their order.
 var stages = []struct{ name, method, path, body string }{
 	{"cart", "POST", "/v1/carts", `{"cart_id":"c","currency":"GBP","lines":[{"sku":"MUG","quantity":2}]}`},
 	{"placed", "POST", "/v1/carts/c/checkout", `{"order_id":"o","hold_seconds":3600}`},
@@ -146,7 +146,7 @@ func allocated(s *keyShop) {
 	s.must("POST", "/v1/stock/MUG/main/allocations", `{"order_id":"x","quantity":5}`, "Idempotency-Key", "allocated")
 }
 
-// lost takes away what order o is promised, before it is confirmed.
+// lost takes away the units that are reserved for order o, before the order is confirmed.
 func lost(s *keyShop) {
 	mugs := stock.Key{SKU: "MUG", Location: "main"}
 	started := cart.CheckoutStarted{CartID: "c", OrderID: "o", OrderIDFrom: cart.FromCaller}
@@ -161,8 +161,8 @@ func lost(s *keyShop) {
 	s.receive("MUG", 100)
 }
 
-// keyShop is a shop with a clock that the test moves, over a log that may keep no
-// index of event ids, and whose handlers remember no command.
+// keyShop is a shop whose clock the test moves. Its handlers remember no command, and its log may
+// be one without an index of event ids.
 type keyShop struct {
 	*shop
 	log   eventstore.Store
@@ -171,7 +171,7 @@ type keyShop struct {
 
 func (s *keyShop) pass(d time.Duration) { s.ahead.Add(int64(d)) }
 
-// restart begins a new process, which has none of the answers that were kept.
+// restart starts a new process, which has none of the kept answers.
 func (s keyShop) restart() *keyShop {
 	s.t.Helper()
 	next := *s.shop
@@ -196,7 +196,7 @@ func (s keyShop) restart() *keyShop {
 	return &s
 }
 
-// without is a log that keeps no index of event ids.
+// without is a log without an index of event ids.
 type without struct{ eventstore.Store }
 
 func (w without) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// However a code is typed, it is one product with one stock.
+// A code may be typed in several ways, but it is always the same product with the same stock.
 func TestAProductIsOneUnderEachSpelling(t *testing.T) {
 	t.Parallel()
 	for name, code := range map[string]string{

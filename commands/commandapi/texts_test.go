@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// A reason that force needs must say something a person can see.
+// A forced command needs a reason. The reason must have characters that a person can see.
 func TestABlankReasonForcesNothing(t *testing.T) {
 	t.Parallel()
 	for name, test := range directly {

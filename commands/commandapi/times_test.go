@@ -9,8 +9,8 @@ import (
 	"daybook/internal/problem"
 )
 
-// Every route that writes is asked, because the list of requests has one for
-// each operation of the document.
+// The test covers every route that writes, because the list has a request for each operation of the
+// document.
 func TestEveryRouteRefusesAnEffectiveTimeOutOfBounds(t *testing.T) {
 	t.Parallel()
 	s := open(t)

@@ -18,12 +18,12 @@ import (
 	"daybook/eventstore"
 )
 
-// own is a call of the shop's.
+// own is a call that the shop makes itself, without the import.
 func own() commands.Call {
 	return commands.Call{Meta: eventstore.Metadata{CommandID: uuid.New(), Actor: "operator:ann", Channel: "web"}}
 }
 
-// sells has a shop list a product, receive it and sell some of it by an order.
+// sells lists a product in the shop, receives units of it and sells some of them by an order.
 func (s *shop) sells(t *testing.T, sku unit.SKU, kind unit.Kind, received, sold unit.Quantity, id unit.OrderID) {
 	t.Helper()
 	service := serviceOver(s.store)
@@ -56,7 +56,7 @@ const besides = head + "536365,85123A,HOLDER,6,2010-12-01 08:26:00,2.55,17850,Un
 	"C536366,85123A,HOLDER,-2,2010-12-02 08:26:00,2.55,17850,United Kingdom\n" +
 	"536367,POST,POSTAGE,1,2010-12-03 08:26:00,18.0,17850,United Kingdom\n"
 
-// What the shop had before stays, and the import comes to the same as by itself.
+// The shop keeps what it had before, and the import gives the same result as in an empty shop.
 func TestAnImportLeavesOtherWorkAsItIs(t *testing.T) {
 	t.Parallel()
 	file, options := read(t, besides), Options{Opening: OpeningExact, Workers: 4}
@@ -89,7 +89,7 @@ func TestAnImportLeavesOtherWorkAsItIs(t *testing.T) {
 	}
 }
 
-// If the import needs a name that is the shop's, it records nothing.
+// If the import needs a name that the shop already uses, it records nothing.
 func TestAnImportThatNeedsWhatIsTakenIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -93,7 +93,7 @@ func (s *shop) stock(t testing.TB) map[unit.SKU]stock.State {
 	return states
 }
 
-// streams are all streams as text, without the times of recording.
+// streams returns all streams as text, without the times at which the events were recorded.
 func (s *shop) streams(t testing.TB) map[string]string {
 	t.Helper()
 	streams := map[string]string{}
@@ -138,7 +138,7 @@ func dataFile(t testing.TB, name string) *os.File {
 	return f
 }
 
-// firstRows are the real file's header and first rows.
+// firstRows are the header and the first rows of the real file.
 func firstRows(t testing.TB, rows int) *onlineretail.File {
 	t.Helper()
 	zipped, err := gzip.NewReader(dataFile(t, "online_retail.csv.gz"))
@@ -153,7 +153,8 @@ func firstRows(t testing.TB, rows int) *onlineretail.File {
 	return read(t, string(bytes.Join(lines[:rows+1], nil)))
 }
 
-// stretched gives a log positions with gaps, as KurrentDB's are: places in a file.
+// stretched is a log whose positions have gaps, as in KurrentDB, where a position is a place in a
+// file.
 type stretched struct{ eventstore.Store }
 
 func (s stretched) Head(ctx context.Context) (eventstore.Position, error) {

@@ -20,8 +20,8 @@ import (
 	"daybook/internal/onlineretail"
 )
 
-// scarceFile is a shop of few SKUs and many invoices of every kind, so that
-// almost all of them get in each other's way.
+// scarceFile has few SKUs and many invoices of every kind, so almost all invoices need the same
+// stock.
 func scarceFile(t testing.TB, seed uint64, invoices int) *onlineretail.File {
 	t.Helper()
 	random := rand.New(rand.NewPCG(seed, 1))
@@ -53,8 +53,8 @@ func scarceFile(t testing.TB, seed uint64, invoices int) *onlineretail.File {
 	return read(t, text.String())
 }
 
-// outcomes are what became of each invoice and each SKU, whatever the order of
-// events in between.
+// outcomes are the results of each invoice and each SKU. They do not depend on the order of the
+// events.
 func (s *shop) outcomes(t testing.TB) string {
 	t.Helper()
 	var text strings.Builder
@@ -80,7 +80,7 @@ func (s *shop) outcomes(t testing.TB) string {
 	return text.String()
 }
 
-// inAnyOrder is a stream's events without their revisions, sorted.
+// inAnyOrder returns the events of a stream, sorted and without their revisions.
 func inAnyOrder(events string) string {
 	var all []string
 	for event := range strings.Lines(events) {
@@ -185,7 +185,7 @@ func TestAReturnByHandDoesNotStopAnImport(t *testing.T) {
 	}
 	options.Kinds = nil
 	for _, turn := range []string{"first", "again"} {
-		s.journal = &memoryJournal{} // as if killed before it noted how far it was
+		s.journal = &memoryJournal{} // as if the import was killed before it noted its progress
 		if got := s.mustImport(t, file, options); got.LinksKept != 1 || got.LinksLost != 1 {
 			t.Errorf("%s: %d links kept, %d lost; want one of each", turn, got.LinksKept, got.LinksLost)
 		}

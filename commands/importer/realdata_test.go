@@ -23,7 +23,7 @@ import (
 // The first two days of the real file hold 5,217 rows.
 const twoDays = 3108 + 2109
 
-// posted is what the log says of one invoice.
+// posted is what the log says about one invoice.
 type posted struct {
 	customer, country string
 	day               string
@@ -32,8 +32,8 @@ type posted struct {
 	amount            decimal.Decimal
 }
 
-// postedInvoices folds the log into one record for each invoice, by nothing but
-// the events' own words.
+// postedInvoices folds the log into one record for each invoice. It uses only the events, and no
+// code of the import.
 func (s *shop) postedInvoices(t testing.TB) map[string]posted {
 	t.Helper()
 	london, err := time.LoadLocation("Europe/London")
@@ -179,8 +179,8 @@ func closingStockFollows(t *testing.T, s *shop, file *onlineretail.File, summary
 	}
 }
 
-// Orders taken one after the other by plain arithmetic: the import must take
-// the same ones, whatever the number of workers.
+// Simple arithmetic takes the orders one after the other. The import must take the same orders,
+// with any number of workers.
 func TestScarcityIsThatOfOneOrderAfterTheOther(t *testing.T) {
 	const opened = 40
 	file := firstRows(t, twoDays)

@@ -13,8 +13,8 @@ import (
 	"daybook/internal/onlineretail"
 )
 
-// dying is a log whose program is killed at its nth append: that one is
-// recorded, its answer is lost, and nothing is recorded after it.
+// dying is a log whose program is killed at its nth append. This append is recorded, but its answer
+// is lost, and nothing is recorded after it.
 type dying struct {
 	eventstore.Store
 	mu   sync.Mutex
@@ -104,7 +104,7 @@ func TestKilledWithManyWorkersItEndsTheSame(t *testing.T) {
 		first := s.start()
 		first.Service, first.Store = serviceOver(killed), killed
 		if _, err := first.Run(t.Context(), file, options); err == nil {
-			continue // with many workers the number of appends varies a little
+			continue // with many workers, the number of appends varies a little
 		}
 		if got := s.mustImport(t, file, options); totals(got) != totals(want) {
 			t.Fatalf("killed at append %d of %d:\ngot  %+v\nwant %+v", kill, all, got, want)
@@ -170,7 +170,7 @@ func TestStoppedBeforeItBeganItCanBeContinued(t *testing.T) {
 
 func TestRunTwiceItChangesNothing(t *testing.T) {
 	file := scarceFile(t, 9, 200)
-	// What the record alone knows is which adjustments were refused; here none is.
+	// Only the import's own record says which adjustments were refused. In this test none is.
 	options := Options{Opening: OpeningExact, Workers: 8, Policy: cart.LineByLine}
 	s := newShop()
 	want := s.mustImport(t, file, options)
@@ -187,7 +187,7 @@ func TestRunTwiceItChangesNothing(t *testing.T) {
 		if now != head {
 			t.Errorf("%s: the log grew from %s to %s", again, head, now)
 		}
-		got.Events = want.Events // without its record, it counts from where it began anew
+		got.Events = want.Events // without its record, it counts from the place where it began again
 		if totals(got) != totals(want) {
 			t.Errorf("%s:\ngot  %+v\nwant %+v", again, got, want)
 		}

@@ -17,7 +17,7 @@ func hasTurn(t *ticket) bool {
 	}
 }
 
-// expectTurns says which of all tickets have their turn.
+// expectTurns checks which of all tickets have their turn.
 func expectTurns(t *testing.T, when string, all []*ticket, turns ...int) {
 	t.Helper()
 	want := map[int]bool{}

@@ -242,8 +242,8 @@ func TestAnEventOfOursThatCannotBeReadIsParkedByItself(t *testing.T) {
 	}
 }
 
-// What was parked by a program that could not read an event is finished by one that
-// can.
+// A program could not read an event and parked work for that reason. A program that can read the
+// event finishes the work.
 func TestAnEventThatCanBeReadByNowIsActedOn(t *testing.T) {
 	t.Parallel()
 	s := open(t, memory.New(), commands.DefaultPolicy())

@@ -249,10 +249,9 @@ func allWritten(t *testing.T) []strangerCase {
 	return all
 }
 
-// Whatever another program writes into a stream of the shop's, under a type of the
-// shop's: nothing else is held up, what cannot be done is parked with its reason, and
-// no timer comes back for ever. What it writes under ids of its own is parked, all of it
-// and nothing else.
+// Whatever another program writes into a stream of the shop's, under a type of the shop's: nothing
+// else is held up, what cannot be done is parked with its reason, and no timer comes back for ever.
+// All events that it writes under its own ids are parked, and nothing else is.
 func TestAnEventOfTheShopsThatAnotherProgramWroteHoldsUpNothing(t *testing.T) {
 	t.Parallel()
 	t.Run("under ids of its own", func(t *testing.T) {

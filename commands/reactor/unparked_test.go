@@ -65,7 +65,7 @@ func TestWorkIsParkedOnlyForItsOwnFault(t *testing.T) {
 	}
 }
 
-// What was parked and is finished is not looked for any more, whoever finished it.
+// Parked work that is finished is not looked for any more. It does not matter who finished it.
 func TestWorkThatIsNotParkedAnyMoreIsNotWatched(t *testing.T) {
 	t.Parallel()
 	for name, finish := range map[string]func(*testing.T, *Processes, uuid.UUID){

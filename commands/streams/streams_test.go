@@ -21,14 +21,14 @@ func TestOwnsTellsStreamsAndTypesOfTheShop(t *testing.T) {
 		{"order-1", "order.placed.v1", true},
 		{"returns", "note.taken.v1", false},
 		{"stocks-1", "stocks.v1", false},
-		{"$$order-1", "$metadata", false}, // whoever asks strips what makes it a metadata stream
+		{"$$order-1", "$metadata", false}, // the caller must first remove the prefix of a metadata stream
 		{"", "", false},
 	} {
 		if got := streams.Owns(test.stream, test.eventType); got != test.want {
 			t.Errorf("stream %q, type %q: %t, want %t", test.stream, test.eventType, got, test.want)
 		}
 	}
-	// Every aggregate's stream, by its own name for it.
+	// The stream of every aggregate is named by the aggregate's own function.
 	for _, category := range []string{commands.ProductRules().Category, commands.CartRules().Category, commands.StockRules().Category, commands.OrderRules().Category, commands.ReturnRules().Category} {
 		if !streams.Owns(category+"-1", "") {
 			t.Errorf("streams of category %q are not the domain's", category)

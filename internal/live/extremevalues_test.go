@@ -36,8 +36,8 @@ const (
 )
 
 // The fields of events have extreme values, and the events come in any order. No view stops, each
-// view is the same after a rebuild, verify comes to its end, and everything can be read. The test
-// finds the fields by reflection, so it also covers new ones.
+// view is the same after a rebuild, verify reaches the end of the log, and everything can be read.
+// The test finds the fields by reflection, so it also covers new ones.
 func TestNoEventStopsAView(t *testing.T) {
 	seed := environmentNumber(t, seedVariable, uint64(time.Now().UnixNano()))
 	rounds := environmentNumber(t, roundsVariable, 1)

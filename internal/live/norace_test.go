@@ -2,5 +2,5 @@
 
 package live_test
 
-// oneOf is 1: a run uses all extreme values.
+// oneOf is 1, so a run uses all extreme values.
 const shareDivisor = 1

@@ -78,8 +78,8 @@ func handlerOf(t *testing.T, log live.Log) http.Handler {
 	return handler
 }
 
-// asked is the status and the problem of a request for events, whose context ends at once
-// where a live stream begins.
+// asked returns the status and the problem of a request for events. If a live stream begins, the
+// context of the request ends at once.
 func asked(t *testing.T, handler http.Handler, target, last string) (status int, problem map[string]any) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -107,8 +107,8 @@ type untilFlushed struct {
 
 func (u *untilFlushed) Flush() { u.end() }
 
-// After a position beyond the end of the log no event comes, whatever the engine: a reader
-// is told so at once and for good.
+// No event comes after a position beyond the end of the log, on any engine. A reader that asks for
+// such events is refused at once and for good.
 func TestAPositionBeyondTheEndIsRefusedOnEveryEngine(t *testing.T) {
 	t.Parallel()
 	for name, log := range map[string]live.Log{
@@ -159,7 +159,7 @@ func TestANodeThatIsBehindRefusesNoReader(t *testing.T) {
 	}
 }
 
-// A position at which the log has no record is none of it.
+// If the log has no record at a position, the position is not a position of this log.
 func TestAPositionAtNoEventIsRefused(t *testing.T) {
 	t.Parallel()
 	handler := handlerOf(t, live.Log{Store: &ending{Store: filled3(t), end: eventstore.At(9), nothingAt: eventstore.At(2)}, Cluster: true})

@@ -40,7 +40,7 @@ func Catalogue() []Product {
 	}
 }
 
-// FlashSale is the product of one flash sale, of which there are few units. name makes its SKU
+// FlashSale is the product of one flash sale. There are only a few units of it. name makes its SKU
 // differ from those of other flash sales.
 func FlashSale(name string) Product {
 	return Product{"RADIO-" + name, "Radio, limited edition", Money{Amount: "19.54", Currency: currency}, 200}
