@@ -92,8 +92,8 @@ func TestWhatCommandsAdmitIsWithinBounds(t *testing.T) {
 	}
 }
 
-// Each event that a codec can read, and the metadata, has a plan: Bounded panics on
-// a field of a kind that it does not know.
+// Each event that a codec can read has a plan, and so have the metadata. Bounded panics on a field
+// of an unknown kind.
 func TestEveryEventHasBounds(t *testing.T) {
 	t.Parallel()
 	codecs := map[string]func() (types []string, decode func(string) (any, error)){
@@ -157,7 +157,7 @@ func TestAKindWithoutBoundsIsRefused(t *testing.T) {
 	projections.Bounded(struct{ m map[string]string }{}) // nobody decodes into it
 }
 
-// tree is a type that has parts of its own type.
+// tree is a type with parts of the same type.
 type tree struct {
 	Text     string
 	Left     *tree
@@ -173,7 +173,7 @@ func TestATypeWithinItselfHasBounds(t *testing.T) {
 	if deep := got.(tree).Left.Branches[0].Tree.Left.Text; deep != "a\uFFFD" || changed != "Left.Branches.Tree.Left.Text" {
 		t.Errorf("%q, changed %q", deep, changed)
 	}
-	// The plan of a part was made on the way, and is whole.
+	// The plan of a part is made while the plan of the whole is made. It must be complete.
 	part := branch{tree{Branches: []branch{{tree{Text: "\x00"}}}}}
 	if _, changed := projections.Bounded(part); changed != "Tree.Branches.Tree.Text" {
 		t.Errorf("changed %q", changed)

@@ -39,7 +39,7 @@ func TestAViewIsCompleteOnceItHasBeenAtTheHeadAndLaterOnlyLags(t *testing.T) {
 		t.Errorf("at the head: %+v", s)
 	}
 
-	// The view lags, and another node sees that. It stays complete in spite of the lag.
+	// The view is behind, and another node sees that. The view is still complete.
 	b.write("number.v1", "s-1", `{"n":77777}`)
 	head = b.append("other.v1", 6000)
 	other, stopOther := b.run(projections.Config{Views: []projections.View{held}, Guest: true})

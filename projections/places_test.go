@@ -8,7 +8,7 @@ import (
 	"daybook/projections"
 )
 
-// Each build's place is kept with the event that was posted to it last, also of a build
+// The place of each build is kept with the last event that was posted to it. This includes a build
 // that is kept for a roll-back.
 func TestViewsKeepTheirPlacesWithTheirEvents(t *testing.T) {
 	b := newBench(t)
@@ -44,7 +44,7 @@ func TestViewsKeepTheirPlacesWithTheirEvents(t *testing.T) {
 	}
 }
 
-// event is the anchor of the event at a position.
+// event returns the anchor of the event at a position.
 func (b *bench) event(at eventstore.Position) eventstore.Anchor {
 	b.Helper()
 	for e, err := range b.log.ReadAll(b.Context(), eventstore.Start, eventstore.Filter{}, 0) {

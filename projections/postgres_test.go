@@ -14,9 +14,8 @@ import (
 	"daybook/projections"
 )
 
-// What all other tests show over the log in memory holds over the one that
-// shares its server with the read models: wake-ups, marks and positions are
-// the engine's own there.
+// The other tests use the log in memory. This one uses the log that is on the same PostgreSQL
+// server as the read models, because it has its own wake-ups, marks and positions.
 func TestAViewFollowsTheLogInPostgres(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.New(t)
@@ -55,7 +54,7 @@ func TestAViewFollowsTheLogInPostgres(t *testing.T) {
 			for i := range batch {
 				batch[i] = eventstore.Event{ID: eventstore.EventID(uuid.New(), 0), Type: "number.v1", Data: fmt.Appendf(nil, `{"n":%d}`, i), Meta: []byte(`{}`)}
 				if stream == 4 {
-					batch[i].Type = "other.v1" // the last of each round are not the view's
+					batch[i].Type = "other.v1" // the last events of each round are not for the view
 					continue
 				}
 				want += i

@@ -6,7 +6,7 @@ import (
 	"daybook/eventstore"
 )
 
-// A batch that ends with an event that cannot be an anchor is known by the one before.
+// If the last event of a batch cannot be an anchor, the event before it is the anchor.
 func TestABatchIsKnownByItsLatestEventThatCanBeAnAnchor(t *testing.T) {
 	t.Parallel()
 	q := newQueue(eventstore.Start)

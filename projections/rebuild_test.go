@@ -38,7 +38,8 @@ func TestARebuildHasTheSameContentAndCanBeRolledBack(t *testing.T) {
 	if after != before {
 		t.Errorf("rebuilt %q, live %q", after, before)
 	}
-	// Rolled back, it has what came meanwhile, and goes on.
+	// After the roll-back, the older build has the events that came in the meantime, and it goes
+	// on.
 	head := b.append("number.v1", 100)
 	b.wait(r, head)
 	if err := r.Rollback(t.Context(), "tally"); err != nil {
@@ -72,7 +73,7 @@ func TestARebuildWhileEventsArriveLosesNoneAndReadersNeverSeeThePast(t *testing.
 			head = b.write("number.v1", "s-1", `{"n":1}`)
 			written++
 			if written%50 == 0 {
-				b.wait(r, head) // as fast as the views follow, no faster
+				b.wait(r, head) // only as fast as the views can follow
 			}
 		}
 	})
@@ -102,7 +103,7 @@ func TestARebuildWhileEventsArriveLosesNoneAndReadersNeverSeeThePast(t *testing.
 	}
 }
 
-// second is the view with a new shape: one column more.
+// second is the view with a new shape: it has one more column.
 func second(v *projections.View) {
 	v.Version = 2
 	v.Tables = `CREATE TABLE tally (key text PRIMARY KEY, events bigint NOT NULL, total bigint NOT NULL)`
@@ -125,7 +126,7 @@ func TestANewVersionIsBuiltBesideAndSwitchedTo(t *testing.T) {
 	stop()
 	head := b.append("number.v1", 10)
 
-	// While the new shape cannot be built, the old goes on serving.
+	// As long as the new shape cannot be built, the old build is still served.
 	broken := tally(second, func(v *projections.View) {
 		v.Apply = func(context.Context, pgx.Tx, []projections.Event) error { return errors.New("not yet") }
 	})
@@ -144,7 +145,7 @@ func TestANewVersionIsBuiltBesideAndSwitchedTo(t *testing.T) {
 	}
 	stopNext()
 
-	// The earlier program leaves the newer build alone until told to go back.
+	// The earlier program does not touch the newer build until it is told to go back.
 	earlier, _ := b.run(projections.Config{Views: []projections.View{tally()}})
 	if s := b.status(earlier, true); s.Version != 2 {
 		t.Errorf("status %+v, want version 2 in use", s)
@@ -227,8 +228,8 @@ func TestAViewStopsAloneAtAnEventOfAnUnknownTypeAndSaysSo(t *testing.T) {
 	})
 }
 
-// Another program may use a name of ours for its own. No program of ours will read
-// such an event, so nothing waits for one.
+// Another program may use an event type that looks like one of the shop's. No version of Daybook
+// will be able to read such an event, so nothing waits for one.
 func TestAnUnknownTypeOfAnotherProgramStopsNoView(t *testing.T) {
 	b := newBench(t)
 	r, _ := b.run(projections.Config{Views: []projections.View{tally()}})
@@ -259,8 +260,8 @@ func TestAnEventThatCannotBeReadIsSkippedAndCounted(t *testing.T) {
 	}
 }
 
-// Another program may write any number of events of the shop's types, into streams of its
-// own or of the shop's: each stream is named once in the node's log, for all views.
+// Another program may write any number of events of the shop's types, into its own streams or the
+// shop's. The node's log names each of these streams once, for all views together.
 func TestEventsOfOtherProgramsDoNotFloodTheNodesLog(t *testing.T) {
 	b := newBench(t)
 	other := tally(func(v *projections.View) {
@@ -301,7 +302,7 @@ func TestALostConnectionIsTriedAgain(t *testing.T) {
 		v.Apply = func(ctx context.Context, tx pgx.Tx, batch []projections.Event) error {
 			if cut > 0 {
 				cut--
-				// Ends this very session, as an operator or a restart would.
+				// This ends the session itself, as an operator or a restart would.
 				if _, err := tx.Exec(ctx, `SELECT pg_terminate_backend(pg_backend_pid())`); err != nil {
 					return err
 				}

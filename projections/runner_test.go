@@ -23,8 +23,8 @@ import (
 	"daybook/projections"
 )
 
-// tally is a view that adds up numbers per key. Adding is not repeatable, so
-// an event applied twice or never shows.
+// tally is a view that adds up numbers by key. If an event is applied twice or never, the sum is
+// wrong.
 func tally(change ...func(*projections.View)) projections.View {
 	v := projections.View{
 		Name: "tally", Version: 1, Claims: []string{"number."},
@@ -59,7 +59,7 @@ func addUp(ctx context.Context, tx pgx.Tx, batch []projections.Event) error {
 	return tx.SendBatch(ctx, &b).Close()
 }
 
-// bench is a database with a log beside it.
+// bench is a database and a log.
 type bench struct {
 	*testing.T
 	pool *pgxpool.Pool
@@ -85,7 +85,7 @@ func (b *bench) append(typ string, count int) eventstore.Position {
 	return last
 }
 
-// write writes an event as a program of ours does: with an id of their kind.
+// write writes an event as Daybook does: its id derives from a command.
 func (b *bench) write(typ, stream, data string) eventstore.Position {
 	b.Helper()
 	return b.writeAs(eventstore.EventID(uuid.New(), 0), typ, stream, data)
@@ -143,7 +143,7 @@ func (b *bench) wait(r *projections.Runner, position eventstore.Position, views 
 	}
 }
 
-// until polls a condition: the only waiting these tests do.
+// until polls a condition. These tests wait in no other way.
 func (b *bench) until(what string, holds func() bool) {
 	b.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -168,7 +168,8 @@ func (b *bench) one(sql string, args ...any) string {
 	return text
 }
 
-// status is of the build in use, or of the one being built; zero if there is none.
+// status returns the status of the build in use, or of the one that is being built. It is zero if
+// there is none.
 func (b *bench) status(r *projections.Runner, inUse bool) projections.Status {
 	b.Helper()
 	all, err := r.Status(b.Context())
@@ -185,7 +186,7 @@ func (b *bench) status(r *projections.Runner, inUse bool) projections.Status {
 
 const total = `SELECT coalesce(sum(total), 0)::text FROM read.tally`
 
-// sum is what n appended numbers 0, 1, ... add up to.
+// sum returns the sum of the n appended numbers 0, 1, ...
 func sum(n int) string { return strconv.Itoa(n * (n - 1) / 2) }
 
 func TestEventsBecomeRowsAndAWaitSeesThem(t *testing.T) {
@@ -195,7 +196,7 @@ func TestEventsBecomeRowsAndAWaitSeesThem(t *testing.T) {
 	if got, want := b.one(total), sum(1200); got != want {
 		t.Errorf("total %s, want %s", got, want)
 	}
-	// Positions without an event of the view are waited for too.
+	// A read can also wait for a position at which the view has no event.
 	b.wait(r, b.append("other.v1", 3))
 	s := b.status(r, true)
 	if s.State != projections.Live || s.Lag != 0 || !s.Mine || s.Events != 1200 {
@@ -246,8 +247,8 @@ func TestTwoNodesThatBothThinkTheyOwnAViewApplyEachEventOnce(t *testing.T) {
 	first, second := newHeard(), newHeard()
 	one, _ := b.run(projections.Config{Views: views, Owner: "twin", Log: slog.New(first)})
 	b.until("first started", func() bool { return first.said("projection started") })
-	// With the lease forgotten, the second node of that name gets the same epoch
-	// anew, and both renew it: position alone keeps them apart.
+	// Because the lease was deleted, the second node of that name gets the same epoch, and both
+	// nodes renew it. Only the position keeps them apart.
 	b.one(`WITH e AS (DELETE FROM projections.leases RETURNING 1) SELECT count(*)::text FROM e`)
 	two, _ := b.run(projections.Config{Views: views, Owner: "twin", Log: slog.New(second)})
 	b.until("second started", func() bool { return second.said("projection started") })
@@ -268,7 +269,7 @@ func TestTwoNodesThatBothThinkTheyOwnAViewApplyEachEventOnce(t *testing.T) {
 	})
 }
 
-// heard is a log that remembers what was said.
+// heard is a logger that keeps its messages.
 type heard struct {
 	slog.Handler
 	mu       sync.Mutex
@@ -298,7 +299,7 @@ func TestALeaseThatRunsOutIsTakenOverAndTheOldOwnerIsRefused(t *testing.T) {
 	b := newBench(t)
 	var hold atomic.Bool
 	held, release := make(chan struct{}), make(chan struct{})
-	// The first node stalls with an event in hand, as a paused process would.
+	// The first node stops while it holds an event, as a paused process would.
 	stalls := tally(func(v *projections.View) {
 		decode := v.Decode
 		v.Decode = func(eventType string, data []byte) (any, error) {
@@ -357,7 +358,7 @@ func fourViews() (views []projections.View) {
 	return views
 }
 
-// An audit beside a server must not make it stop posting.
+// An audit that runs beside a server must not stop the server's posting.
 func TestAGuestTakesNoViewFromANodeAndGivesItsOwnToOne(t *testing.T) {
 	b := newBench(t)
 	views, ttl := fourViews(), time.Second
@@ -380,7 +381,7 @@ func TestAGuestTakesNoViewFromANodeAndGivesItsOwnToOne(t *testing.T) {
 	b.wait(two, b.append("number.v1", 5))
 }
 
-// owners tells how many views each node has, by name.
+// owners returns how many views each node has, by the node's name.
 func (b *bench) owners() string {
 	return b.one(`SELECT coalesce(string_agg(owner || ':' || n, ' '), '') FROM (
 		SELECT owner, count(*) AS n FROM projections.leases WHERE expires_at > clock_timestamp() GROUP BY owner ORDER BY owner) o`)

@@ -8,8 +8,8 @@ import (
 	"daybook/projections"
 )
 
-// Started over, a view is empty and in use, no other build is left, and what users have
-// built upon it is still there.
+// After it is started over, a view is empty and in use. No other build is left. What users have
+// built on top of it still exists.
 func TestAViewThatIsStartedOverIsBuiltAgain(t *testing.T) {
 	b := newBench(t)
 	r, stop := b.run(projections.Config{Views: []projections.View{tally()}})
@@ -21,7 +21,7 @@ func TestAViewThatIsStartedOverIsBuiltAgain(t *testing.T) {
 	stop()
 	for _, sql := range []string{
 		`CREATE VIEW public.own AS SELECT * FROM read.tally`,
-		// What another program made, which has views that this one has not.
+		// Another program made this. It has views that this program does not have.
 		`CREATE SCHEMA view_other_v1_b1`, `CREATE TABLE view_other_v1_b1.others (n int)`, `CREATE VIEW read.others AS SELECT * FROM view_other_v1_b1.others`,
 		`INSERT INTO projections.builds (view, build, version, schema_name, state, position) VALUES ('other', 1, 1, 'view_other_v1_b1', 'active', '5')`,
 	} {

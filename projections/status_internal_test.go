@@ -7,8 +7,7 @@ import (
 	"daybook/eventstore"
 )
 
-// The share of the log is the same where positions count events and where they
-// count bytes.
+// The share of the log is the same whether positions count events or bytes.
 func TestTheShareOfTheLogIsTheSameOnEveryEngine(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -20,7 +19,7 @@ func TestTheShareOfTheLogIsTheSameOnEveryEngine(t *testing.T) {
 		{9, 7, 1},
 		{0, 7, 0},
 		{5, 20, 0.25},
-		{math.MaxInt64 - 1, math.MaxInt64, maxUnfinishedShare}, // 1 is only where nothing is left
+		{math.MaxInt64 - 1, math.MaxInt64, maxUnfinishedShare}, // the share is 1 only if nothing is left
 	} {
 		events, _ := behind(eventstore.At(c.at), eventstore.At(c.head))
 		bytes, _ := behind(eventstore.AtPair(900*c.at, 900*c.at), eventstore.AtPair(900*c.head, 900*c.head))

@@ -57,8 +57,8 @@ func TestAFilterCostsAFewBytesAName(t *testing.T) {
 	}
 }
 
-// A filter is part of snapshots: what is read back must answer and grow as if it
-// had never been written.
+// A filter is part of snapshots. After it is written and read back, it must answer and grow as
+// before.
 func TestAFilterReadBackGoesOnAsBefore(t *testing.T) {
 	t.Parallel()
 	var f, back Filter
@@ -81,7 +81,7 @@ func TestAFilterReadBackGoesOnAsBefore(t *testing.T) {
 	}
 }
 
-// The places of a name's bits are in stored snapshots and must not move.
+// Stored snapshots contain the bits of names, so the bits of a name must stay at their places.
 func TestThePlacesOfANameAreForEver(t *testing.T) {
 	t.Parallel()
 	var f Filter

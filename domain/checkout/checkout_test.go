@@ -47,7 +47,7 @@ type fixedStock struct {
 	free   map[stock.Key]unit.Quantity
 	exists map[stock.Key]unit.Quantity
 	gone   map[stock.Key]bool            // the reservation has ended
-	after  map[stock.Key][]unit.Quantity // what is free after each refusal: others are buying
+	after  map[stock.Key][]unit.Quantity // the free units after each refusal, because others are buying
 }
 
 func (s *fixedStock) answer(a Ask) error {
@@ -73,7 +73,7 @@ func at(sku unit.SKU, location unit.LocationID) stock.Key {
 	return stock.Key{SKU: sku, Location: location}
 }
 
-// run drives a checkout to its outcome and tells the asks, a round a line.
+// run drives a checkout to its outcome. It returns the asks as text, with one line for each round.
 func run(t *testing.T, start cart.CheckoutStarted, s *fixedStock) (rounds string, outcome cart.Command) {
 	t.Helper()
 	p := Begin(start)
@@ -93,7 +93,7 @@ func run(t *testing.T, start cart.CheckoutStarted, s *fixedStock) (rounds string
 			answers = append(answers, StockReply{Ask: a, Err: s.answer(a)})
 		}
 		told = append(told, strings.Join(round, ", "))
-		slices.Reverse(answers) // the order of answers does not matter
+		slices.Reverse(answers) // the answers may come in any order
 		p = p.Reply(answers)
 	}
 	outcome, known := p.Outcome()
@@ -103,7 +103,7 @@ func run(t *testing.T, start cart.CheckoutStarted, s *fixedStock) (rounds string
 	return strings.Join(told, "; "), outcome
 }
 
-// said writes an outcome in words: what is held, dropped and short.
+// said returns an outcome as text: the units held, dropped and short.
 func said(outcome cart.Command) string {
 	var words []string
 	var short []cart.Shortage
@@ -260,7 +260,7 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
-// A shop shows at which lines of the cart something is short, whatever the policy does.
+// A shop shows which lines of the cart are short, with every policy.
 func TestAShortageNamesItsLines(t *testing.T) {
 	for policy, want := range map[cart.Policy]string{cart.AllOrNothing: "[1 4]", cart.LineByLine: "[1 4]"} {
 		start := started(policy, fromMain, goods(1, "A", 4), goods(2, "B", 1), postage(3, "1"), goods(4, "A", 2))

@@ -23,8 +23,8 @@ var ErrDiffers = &rule.Rejection{Code: "checkout-differs", Detail: "The cart is 
 // Rejections are all refusals of this package.
 var Rejections = []*rule.Rejection{ErrRefused, ErrOrderIDSpent, ErrDiffers}
 
-// Refusal is the answer to a refused checkout: about the first item of which there is not
-// enough, or else ErrRefused. Its facts have all shortages.
+// Refusal is the answer to a refused checkout. It is about the first item that is short; without
+// one it is ErrRefused. Its facts have all shortages.
 func Refusal(shortages []cart.Shortage) *rule.Rejection {
 	for _, s := range shortages {
 		if s.Reason == stock.ErrInsufficient.Code {

@@ -97,7 +97,7 @@ func (w *simulation) order(id unit.OrderID, cmd order.Command) error {
 	return commit(w, w.orders[id], "", order.Decide, order.Evolve, cmd)
 }
 
-// checkout reads how a checkout stands in the log.
+// checkout returns the state of a checkout, as the log has it.
 func (w *simulation) checkout(of attempt) (started cart.CheckoutStarted, outcome cart.Event) {
 	for _, f := range w.log {
 		switch e := f.event.(type) {
@@ -208,7 +208,7 @@ func (w *simulation) ordersState(id unit.OrderID) order.State {
 	return order.State{}
 }
 
-// react is what a driver does that reads the log.
+// react is the part of a driver that reads the log.
 func (w *simulation) react(f fact, pause func() bool) bool {
 	switch e := f.event.(type) {
 	case cart.CheckoutStarted:
@@ -227,7 +227,7 @@ func (w *simulation) react(f fact, pause func() bool) bool {
 	return true
 }
 
-// reader follows the log to its end; dead, it starts again at what it had not
+// reader follows the log to its end. If it dies, it starts again with the work that it had not
 // finished.
 type reader struct{ done int }
 
@@ -240,7 +240,7 @@ func (r *reader) run(w *simulation, pause func() bool) {
 	}
 }
 
-// worker runs one step at a time, so that another can be between any two.
+// worker runs one step at a time, so that another worker can run between any two steps.
 type worker struct {
 	next func() (struct{}, bool)
 	stop func()
@@ -292,8 +292,7 @@ func (w *simulation) startCheckout(i int) attempt {
 	return attempt{cartID, id}
 }
 
-// happen is what everybody else does: goods come, others buy, time goes
-// by.
+// happen does what everybody else does: goods arrive, others buy, time passes.
 func (w *simulation) happen(step int) {
 	key := stock.Key{SKU: oneOf(w, skus), Location: oneOf(w, places)}
 	other := unit.OrderID(fmt.Sprintf("other%d", step))
@@ -309,8 +308,9 @@ func (w *simulation) happen(step int) {
 	}
 }
 
-// simulate runs drivers of several checkouts, in the request and from the log,
-// interleaved and killed at random, and lets one reader finish in peace.
+// simulate runs drivers of several checkouts, some in a request and some from the log. Their steps
+// are interleaved, and drivers are killed, at random. At the end one reader finishes without being
+// disturbed.
 func (w *simulation) simulate() {
 	for _, sku := range skus {
 		for _, place := range places {
@@ -396,7 +396,7 @@ func (w *simulation) nothingIsHalfHeld(id attempt) {
 	for key, s := range w.stocks {
 		reservation := ReservationID(started, key.SKU, key.Location)
 		held := s.Holds[reservation].Quantity
-		shared := w.old && id.order == "chosen" // by two carts, either of which may release it
+		shared := w.old && id.order == "chosen" // by two carts, and each of them may release it
 		if held != kept[reservation] && (held != 0 || !due && !shared) && (!shared || !o.Exists()) {
 			w.fatalf("%v holds %d of %s at %s, its outcome keeps %d", id, held, key.SKU, key.Location, kept[reservation])
 		}

@@ -60,7 +60,7 @@ func TestAnswersAreCompared(t *testing.T) {
 	})
 }
 
-// recorder is a test that may fail without failing the one it runs in.
+// recorder is a test that may fail. The test that runs it does not fail then.
 type recorder struct {
 	testing.TB
 	failures []string

@@ -30,12 +30,12 @@
 // For a return, Receipts are what stock takes in, and ReturnProcess is what its orders are
 // asked.
 //
-// Any number of drivers may do this at the same time, and each may be cut off at any point or
-// come late. A move that is asked again is made once, and the order's stream is the referee.
-// The first recorded end of a step stands. If a driver comes to another end, its command
-// changes nothing; it reads the order again and follows what is recorded. Only a late retry
-// can leave something behind: a reservation, which ends at its deadline. Nothing is allocated
-// that was not first reserved under a recorded id.
+// Any number of drivers may do this at the same time, and each may be cut off at any point or come
+// late. A move that is asked again is made once, and the order's stream is the referee. The first
+// recorded end of a step stands. If a driver reaches another outcome, its command changes nothing.
+// The driver reads the order again and follows what is recorded. Only a late retry can leave
+// something behind: a reservation, which ends at its deadline. Nothing is allocated that was not
+// first reserved under a recorded id.
 package fulfilment
 
 import (

@@ -22,8 +22,8 @@ func pounds(text string) unit.Money {
 	return unit.Money{Amount: decimal.RequireFromString(text), Currency: "GBP"}
 }
 
-// The order of most tests: two lines of A (3 and 2 at 1.00), which two places
-// hold, and one of B (1 at 5.00): 10.00 in all.
+// Most tests use this order: two lines of A (3 and 2 at 1.00), held at two places, and one line of
+// B (1 at 5.00). Its total is 10.00.
 var isPlaced = order.Placed{
 	OrderID: "o1", Currency: "GBP", Total: pounds("10"), Charge: pounds("10"), ConfirmBy: noon.Add(time.Hour),
 	Lines: []cart.Line{
@@ -56,7 +56,7 @@ func off(pairs ...int) order.LinesCanceled {
 	return e
 }
 
-// told writes a command to stock in words.
+// told returns a command to stock as text.
 func told(m Move) string {
 	at := fmt.Sprintf("%s@%s", m.SKU, m.Location)
 	switch c := any(m.Command(noon)).(type) {
@@ -83,7 +83,8 @@ func told(m Move) string {
 	return "?"
 }
 
-// refusals are stock's, by the words of a move, for the first so many times.
+// refusals are the refusals of stock, by the text of a move. Each is for the first tries of the
+// move only.
 type refusals map[string]*refusal
 
 type refusal struct {
@@ -126,7 +127,7 @@ func run(t *testing.T, s order.State, remedy order.Remedy, refuse refusals) (rou
 	return strings.Join(lines, "; "), p.Commands()
 }
 
-// asked writes commands to an order in words.
+// asked returns commands to an order as text.
 func inWords(commands []order.Command) string {
 	var words []string
 	for _, c := range commands {
@@ -157,7 +158,7 @@ var (
 	short = stock.ErrInsufficient.With("", map[string]any{"available": unit.Quantity(0), "requested": unit.Quantity(1)})
 )
 
-// The lines of an order whose stock was lost are those that still ask for the SKU.
+// If the stock of an order was lost, the shortage names the lines that still ask for the SKU.
 func TestALostAllocationNamesItsLines(t *testing.T) {
 	for _, c := range []struct {
 		sku, move, want string
@@ -372,7 +373,7 @@ func TestMoneyIsGivenBackAsARemedy(t *testing.T) {
 	}
 }
 
-// What shipped before the stock was lost is still to be paid.
+// The customer still pays for the units that shipped before the stock was lost.
 func TestARemedyKeepsWhatIsOwedForGoodsThatLeft(t *testing.T) {
 	lost := []order.Event{
 		order.Confirmed{},

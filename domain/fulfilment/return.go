@@ -34,9 +34,9 @@ type Reply struct {
 //	refunded               the shares of the refund are recorded; a share that an
 //	                       order refuses is taken back
 //
-// The return's stream is the referee: the first outcome of an admission stands, and a driver
-// that comes to another outcome follows the recorded one. A release is final at the order. So
-// a late driver cannot make an order admit units that no driver will release.
+// The return's stream is the referee: the first outcome of an admission stands. A driver that
+// reaches another outcome follows the recorded one. A release is final at the order. So a late
+// driver cannot make an order admit units that no driver will release.
 type ReturnProcess struct {
 	// Asks do not depend on each other, and name each order once.
 	Asks []Ask
@@ -183,9 +183,9 @@ func RefusedAdmission(s returns.State) *rule.Rejection {
 	return no.With(no.Detail, facts)
 }
 
-// RefusedRefund returns the order's refusal because of which the refund of cmd was taken back.
-// It is nil if the refund was not taken back, for example because a refund of the same amount
-// is recorded.
+// RefusedRefund returns the order's refusal that was the reason to take back the refund of cmd. It
+// is nil if the refund was not taken back, for example because a refund of the same amount is
+// recorded.
 func RefusedRefund(s returns.State, cmd returns.RecordRefund) *rule.Rejection {
 	if refund := refundOf(s, cmd.TransactionID); refund.TransactionID != "" && refund.Amount.Equal(cmd.Amount) {
 		return nil

@@ -172,8 +172,8 @@ func TestAnOrderThatCannotRecordARefundDoesNotStandInItsWay(t *testing.T) {
 	}
 }
 
-// market is some orders that have shipped, and returns that are after their
-// units. Each decision is atomic; between two of them anything may happen.
+// market is some orders that have shipped, and returns that ask for their units. Each decision is
+// atomic. Between two decisions anything may happen.
 type market struct {
 	t      testing.TB
 	name   string        // how to repeat it
@@ -188,7 +188,7 @@ func (m *market) fatalf(format string, args ...any) {
 	m.t.Fatalf(m.name+": "+format, args...)
 }
 
-// sell makes an order of two lines of which some has shipped.
+// sell makes an order of two lines and ships a part of it.
 func (m *market) sell(id unit.OrderID) {
 	s := &order.State{}
 	m.orders[id] = s
@@ -289,7 +289,7 @@ func (m *market) happen(step int) {
 		m.tell(id, returns.Decline{})
 	case 4:
 		m.tell(id, returns.Cancel{})
-	default: // it comes, and some of it is paid back
+	default: // the goods come, and a part of their worth is paid back
 		m.tell(id, returns.Approve{})
 		if lines := m.backs[id].Lines; len(lines) > 0 {
 			m.tell(id, returns.Receive{Receipt: len(m.backs[id].Receipts) + 1, Lines: []returns.ReceivedLine{
@@ -351,7 +351,7 @@ func (m *market) simulate() {
 			m.drive(id, func() bool { return true })
 		}
 	}
-	if m.pick(2) == 0 { // others come late, when all is over
+	if m.pick(2) == 0 { // other drivers come late, when everything is done
 		finish()
 		for _, late := range workers {
 			for more := true; more; {

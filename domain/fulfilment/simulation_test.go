@@ -96,8 +96,8 @@ func (w *simulation) drive(slow time.Duration, pause func() bool) bool {
 	return true
 }
 
-// allOrNone is how a driver sends its commands. The order may have gone on
-// since: then they may be refused, and the driver looks again.
+// allOrNone sends commands as a driver does. The order may have changed since the driver looked at
+// it. Then they may be refused, and the driver looks again.
 func (w *simulation) allOrNone(commands []order.Command) {
 	before := w.order.Clone()
 	for _, cmd := range commands {
@@ -147,7 +147,7 @@ func (w *simulation) place() {
 	}
 }
 
-// people ask things of the order, and of the stock.
+// happen sends a random command to the order or to the stock, as customers and clerks do.
 func (w *simulation) happen(step int) {
 	key := stock.Key{SKU: []unit.SKU{"A", "B"}[w.pick(2)], Location: places[w.pick(2)]}
 	at := stock.At{Key: key, Now: w.now}
@@ -187,7 +187,7 @@ func (w *simulation) happen(step int) {
 	}
 }
 
-// ship is refused, as by a driver, what stock would refuse.
+// ship asks stock first, as a driver does, and is refused if stock refuses.
 func (w *simulation) ship(cmd order.Ship) {
 	moves, _ := ShipmentMoves(w.order, cmd)
 	for _, m := range moves {
@@ -198,7 +198,7 @@ func (w *simulation) ship(cmd order.Ship) {
 	_ = w.tell(cmd)
 }
 
-// lost is what stock does not have of the order's promises.
+// lost returns the units that the order was promised and stock does not have.
 func (w *simulation) lost() []order.Lost {
 	return LostBy(w.order, func(key stock.Key) unit.Quantity {
 		if s := w.stocks[key]; s != nil {

@@ -68,7 +68,7 @@ func rows(t testing.TB) map[string]row {
 func TestProduct(t *testing.T) { products.Run(t, rows(t)) }
 
 func TestEveryRefusalHasARow(t *testing.T) {
-	// Not being priced is the answer to a question, not to a command; see below.
+	// A missing price is the answer to a question, and not to a command; see below.
 	decided := slices.DeleteFunc(slices.Clone(Rejections), func(r *rule.Rejection) bool { return r == ErrNotPriced })
 	products.EveryRefusalHasARow(t, decided, rows(t))
 }

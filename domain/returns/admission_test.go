@@ -6,7 +6,7 @@ import (
 	"daybook/domain/unit"
 )
 
-// What the lines of ask are linked to, by order and line.
+// The order lines that the lines of ask are linked to.
 var (
 	admits = []OrderUnits{
 		{OrderID: "o1", Lines: []LineUnits{{2, 2}}},
@@ -15,7 +15,7 @@ var (
 	isAsked = asked()
 	refuse  = RefuseAdmission{OrderID: "o2", Code: "return-exceeds-shipped", Reason: "Fewer.", Line: 1, Returnable: 0, Requested: 1}
 	denied  = AdmissionRefused{OrderID: "o2", Code: "return-exceeds-shipped", Reason: "Fewer.", Line: 1, Requested: 1}
-	// An order that is not there says nothing of units.
+	// The refusal of a missing order says nothing about units.
 	deniedUnheard = AdmissionRefused{OrderID: "o2", Code: "order-not-found", Reason: "There is no such order."}
 )
 
@@ -25,7 +25,7 @@ func asked() Requested {
 	return e
 }
 
-// askedOf is a return of which orders were asked to admit units.
+// askedOf is a return whose orders were asked to admit units.
 func askedOf(events ...Event) []Event { return append([]Event{isAsked}, events...) }
 
 func linkedTwice() Request {
@@ -70,8 +70,8 @@ func ofO1(id unit.TransactionID, amount string) Refunded {
 	return shared(id, amount, Share{"o1", pounds(amount)})
 }
 
-// mixed is a return of no one order: 2 units of o1 and 1 of o2 at 2.505, 1 of
-// no order at 10; all received.
+// mixed is a return of several orders: 2 units of o1 and 1 of o2 at 2.505, and 1 unit of no order
+// at 10. All are received.
 func mixed(events ...Event) []Event {
 	e := isAsked
 	e.OrderID = ""

@@ -18,7 +18,7 @@ func pounds(text string) unit.Money {
 	return unit.Money{Amount: decimal.RequireFromString(text), Currency: "GBP"}
 }
 
-// Three of A come back at 2.505 each, one of B, and the postage of 3.95.
+// The return has three units of A at 2.505 each, one unit of B, and the postage of 3.95.
 var (
 	comeBack = []Line{
 		{SKU: "A", SKUText: "a", Title: "Lantern", Kind: unit.Stocked, Quantity: 3, Price: pounds("2.505"), Links: []Link{{OrderID: "o1", Line: 2, Quantity: 2}, {OrderID: "o2", Line: 1, Quantity: 1}}},

@@ -18,7 +18,7 @@ func withdraw(id unit.TransactionID, whole bool, refused ...unit.OrderID) Withdr
 	return WithdrawRefund{TransactionID: id, Refused: refused, Whole: whole, Code: "transaction-differs", Reason: "Another one."}
 }
 
-// ofBoth is a refund of 10 of which two orders have shares and 2.48 is of none.
+// ofBoth is a refund of 10. Two orders have shares of it, and 2.48 belongs to no order.
 var ofBoth = shared("t", "10", Share{"o1", pounds("5.01")}, Share{"o2", pounds("2.51")})
 
 var withdrawing = map[string]row{
@@ -41,7 +41,7 @@ var withdrawing = map[string]row{
 	},
 }
 
-// ofO1plus is of o1 as far as that goes; the rest is of no order.
+// ofO1plus is a refund with the largest possible share of o1. The rest belongs to no order.
 func ofO1plus() Refunded { return shared("u", "6", Share{"o1", pounds("5.01")}) }
 
 func TestWithdrawing(t *testing.T) { backs.Run(t, withdrawing) }

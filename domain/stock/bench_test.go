@@ -8,7 +8,8 @@ import (
 	"daybook/domain/unit"
 )
 
-// One sale on a hot item: reserve, commit, ship; each decided, folded, encoded.
+// The benchmark measures one sale of a hot item: reserve, commit and ship. Each command is decided,
+// and its events are folded and encoded.
 func BenchmarkSale(b *testing.B) {
 	for _, open := range []int{0, 10_000} {
 		b.Run(fmt.Sprintf("open=%d", open), func(b *testing.B) {

@@ -9,7 +9,7 @@ import (
 	"daybook/domain/unit"
 )
 
-// full is a stock with so much room left below the most that can be on hand.
+// full is a stock with this much room left below the most that can be on hand.
 func full(room unit.Quantity) []Event {
 	return given(Counted{Key: lamp, Counted: unit.MaxOnHand - room})
 }
@@ -46,7 +46,7 @@ func limitRows() map[string]row {
 			Given: given(received(most), received(most)), When: Count{At: at, Expected: 2 * most, Counted: 2*most - 1},
 			Then: given(Counted{Key: lamp, Expected: 2 * most, Counted: 2*most - 1}),
 		},
-		// Logs of before the limit may hold more.
+		// Logs from before the limit may hold more.
 		"a stock beyond it can be counted down": {
 			Given: append(full(0), received(most)), When: Count{At: at, Expected: unit.MaxOnHand + most, Counted: 7},
 			Then: given(Counted{Key: lamp, Expected: unit.MaxOnHand + most, Counted: 7}),
@@ -63,7 +63,7 @@ func TestSumsHaveLimits(t *testing.T) { stocks.Run(t, limitRows()) }
 
 func TestEveryCommandIsBounded(t *testing.T) {
 	rows := limitRows()
-	for name, r := range rows { // commands that only take away are there for the logs of before
+	for name, r := range rows { // commands that only take away exist for the logs from before the limit
 		if a, ok := r.When.(Adjust); ok && a.Change < 0 {
 			delete(rows, name)
 		}
@@ -75,7 +75,7 @@ func TestEveryCommandIsBounded(t *testing.T) {
 	})
 }
 
-// A sum that a promise makes is bounded by what can be on hand, and the policy.
+// The sum of all promises is bounded by the most that can be on hand, and by the policy.
 func TestPromisesAreBoundedByWhatIsOnHand(t *testing.T) {
 	s := stocks.Fold(append(full(0), policy(0, unit.MaxQuantity, 0))...)
 	for n := 0; ; n++ {

@@ -21,10 +21,10 @@ type machine struct {
 	fatalf func(format string, args ...any)
 	pick   func(name string, n int) int // 0 to n-1
 	now    time.Time
-	state  State // forgets all but the latest end and the latest two movements
+	state  State // remembers only the latest end and the latest two movements
 	whole  State // forgets nothing that soon
 	model  model
-	// guarded are commands that were answered by events of that kind alone.
+	// guarded are commands that were answered only by events which State guards.
 	guarded []Command
 }
 
@@ -38,7 +38,7 @@ type model struct {
 	ends     map[unit.ReservationID]int
 	promised map[unit.OrderID]unit.Quantity
 	policy   Policy
-	forced   bool // a dispatch of goods that were not there is recorded
+	forced   bool // a shipment of goods that were not on hand is recorded
 }
 
 func newModel(fatalf func(string, ...any)) model {
@@ -111,8 +111,8 @@ func (b *model) unavailable() unit.Quantity {
 	return b.apart[Damaged] + b.apart[QualityControl] + b.apart[OtherCondition]
 }
 
-// reserved is what the open reservations hold at a time; the zero time stands
-// for all of them, due or not.
+// reserved returns the units of the open reservations at a time. The zero time stands for all of
+// them, due or not.
 func (b *model) reserved(now time.Time) (sum unit.Quantity) {
 	for _, r := range b.open {
 		if now.IsZero() || r.ExpiresAt.After(now) {
@@ -133,7 +133,8 @@ func (b *model) available(now time.Time) unit.Quantity {
 	return b.onHand - b.unavailable() - b.policy.SafetyStock - b.allocated() - b.reserved(now)
 }
 
-// command draws the next command. There are few ids, so that they meet again.
+// command draws the next command. There are only a few ids, so that several commands have the same
+// one.
 func (m *machine) command() Command {
 	at := At{Key: lamp, Now: m.now}
 	quantity := func() unit.Quantity { return unit.Quantity(m.pick("quantity", 9)) } // 0 is refused
@@ -269,7 +270,7 @@ func (m *machine) checkQuantities(cmd Command) {
 	}
 }
 
-// checkPromises: a promise must be covered by goods and by the policy. It must not use the
+// checkPromises checks that goods and the policy cover each promise. A promise must not use the
 // units of a reservation whose end is not recorded.
 func (m *machine) checkPromises(cmd Command, events []Event) {
 	for _, e := range events {
@@ -288,8 +289,8 @@ func (m *machine) checkPromises(cmd Command, events []Event) {
 	}
 }
 
-// checkOwners: without an override, a direct command leaves what belongs to an
-// order's process as it is.
+// checkOwners checks that a direct command without an override changes nothing that belongs to an
+// order's process.
 func (m *machine) checkOwners(cmd Command, before map[unit.OrderID]Promise, held map[unit.ReservationID]Reservation) {
 	for id, p := range m.state.Orders {
 		if p.Owned < 0 || p.Owned > p.Open {
@@ -324,8 +325,8 @@ func (m *machine) checkReorder(cmd Command, events []Event, belowBefore bool) {
 	}
 }
 
-// checkRetry: a command that is sent twice has its effect once, except for commands that
-// happen again each time.
+// checkRetry checks that a command which is sent twice has its effect once. Some commands are
+// excepted, because they happen again each time.
 func (m *machine) checkRetry(cmd Command) {
 	switch cmd := cmd.(type) {
 	case Receive, Adjust, Count, Move:
@@ -341,8 +342,8 @@ func (m *machine) checkRetry(cmd Command) {
 	}
 }
 
-// checkGuarded: what State guards is not recorded twice, whatever has happened
-// since. Deadlines may move again, and other reservations be due.
+// checkGuarded checks that a command which State guards is not recorded twice, even after many
+// other events. Deadlines may move again, and other reservations may be due.
 func (m *machine) checkGuarded() {
 	for _, cmd := range m.guarded {
 		switch cmd.(type) {
@@ -356,7 +357,7 @@ func (m *machine) checkGuarded() {
 	}
 }
 
-// snapshot is the state as JSON, and read back from it.
+// snapshot returns the state as JSON, and the state that is read back from this JSON.
 func (m *machine) snapshot() (text string, back State) {
 	data, err := json.Marshal(m.state, json.Deterministic(true))
 	if err != nil {
@@ -368,7 +369,7 @@ func (m *machine) snapshot() (text string, back State) {
 	return string(data), back
 }
 
-// checkReplay: the log's bytes give the same state as the life that wrote them.
+// checkReplay checks that the recorded events, read back from their JSON, give the same state.
 func (m *machine) checkReplay() {
 	want, back := m.snapshot()
 	if got, _ := (&machine{fatalf: m.fatalf, state: back}).snapshot(); got != want {
@@ -403,7 +404,7 @@ func TestAnyScriptKeepsTheInvariants(t *testing.T) {
 	})
 }
 
-// Each byte is a choice: which command, which reservation, how many.
+// Each byte makes a choice: the command, the reservation, or a quantity.
 func FuzzStock(f *testing.F) {
 	f.Add([]byte{1, 0, 8, 1, 3, 0, 5, 4, 1, 9, 0, 1, 13, 0, 0, 5, 1})
 	f.Add([]byte{1, 19, 1, 2, 3, 1, 0, 8, 1, 3, 7, 4, 0, 5, 5, 5, 8, 1, 11, 2, 8})

@@ -22,7 +22,7 @@ func TestRecentForgetsTheOldest(t *testing.T) {
 	for i := range 10 {
 		r.Put(fmt.Sprint(i), i, 4)
 	}
-	r.Put("7", 70, 4) // known: changes the value, not the age
+	r.Put("7", 70, 4) // the name is known, so this changes its value and not its age
 	r.Put("10", 10, 4)
 	for i := range 11 {
 		value, found := r.Get(fmt.Sprint(i))
@@ -62,8 +62,8 @@ func TestRecentKeepsItsOrderInASnapshot(t *testing.T) {
 	}
 }
 
-// The size of a state is bounded, however many movements there were. Only the filter grows, by
-// a few bytes for each name.
+// The size of a state is bounded, after any number of movements. Only the filter grows, by a few
+// bytes for each name.
 func TestAStateStaysSmall(t *testing.T) {
 	s := Evolve(State{}, received(1_000_000))
 	now := noon
@@ -113,8 +113,8 @@ func TestAStateStaysSmall(t *testing.T) {
 	}
 }
 
-// Reservations come and go; one with a far deadline or a near one must not make
-// the ended ones pile up behind it.
+// Reservations begin and end. One open reservation with a far or a near deadline must not keep the
+// ended ones in memory.
 func TestDeadlinesOfEndedReservationsAreDropped(t *testing.T) {
 	s := Evolve(State{}, received(1_000_000))
 	s = Evolve(s, reserved("first", 1)) // stays at the top throughout
@@ -163,8 +163,8 @@ func TestNothingIsVisitedWhenNothingIsDue(t *testing.T) {
 	}
 }
 
-// What was promised to the order directly is no sign that its process has committed a
-// reservation that is forgotten: the log is asked.
+// A direct command may have promised units to the order. That does not show that the order's
+// process has committed a forgotten reservation, so the log is asked.
 func TestDirectAllocationsAreNotTakenForACommitment(t *testing.T) {
 	t.Parallel()
 	for name, after := range map[string][]Event{

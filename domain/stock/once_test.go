@@ -14,8 +14,8 @@ import (
 	"daybook/domain/unit"
 )
 
-// once is a command that happens once under its id, and the fields that are not
-// part of what it asks for, each with the reason.
+// once is a command that happens once under its id. It lists the fields that are not compared, each
+// with the reason.
 type once struct {
 	given []Event
 	cmd   Command
@@ -100,7 +100,7 @@ func TestARepeatWithAChangedFieldIsRefused(t *testing.T) {
 	}
 }
 
-// withoutMemory is the state after so much else that the log must be asked.
+// withoutMemory returns the state after so many other events that the log must be asked.
 func withoutMemory(history []Event) State {
 	s := stocks.Fold(history...)
 	for n := range rememberedMovements + 1 {
@@ -110,7 +110,7 @@ func withoutMemory(history []Event) State {
 	return s
 }
 
-// hasID tells whether a command names a thing by an id of its own.
+// hasID tells whether a command has an id of its own.
 func hasID(command string) bool {
 	for _, cmd := range []Command{
 		Receive{}, Adjust{}, Count{}, Reserve{}, Extend{}, Release{}, ExpireDue{}, Commit{}, Allocate{}, Deallocate{}, Ship{}, TakeBack{}, Move{}, TransferOut{}, TransferIn{}, SetPolicy{},
@@ -126,10 +126,10 @@ func hasID(command string) bool {
 		}
 		return false
 	}
-	return true // a new command: it is to be named here
+	return true // this is a new command, and it must be listed here
 }
 
-// otherwise are copies of a command, each with another value in one field.
+// otherwise returns copies of a command, each with another value in one field.
 func otherwise(cmd reflect.Value) map[string]reflect.Value {
 	copies := map[string]reflect.Value{}
 	for f, value := range cmd.Fields() {

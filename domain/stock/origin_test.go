@@ -21,13 +21,13 @@ func keptFor(order string, forcible bool) *rule.Rejection {
 	return ErrBelongsToOrder.With("", facts{"order_id": order, "forcible": forcible})
 }
 
-// lasting is a reservation by itself that was asked for by its length.
+// lasting is a direct reservation that was asked for with a length.
 func lasting(seconds int64) Reserved {
 	return Reserved{Key: lamp, Origin: Origin{Direct: true}, ReservationID: "d", OrderID: "o-a", Quantity: 2, ExpiresAt: soon, HoldSeconds: seconds}
 }
 
-// originRows are, for each direct command, what belongs to an order's process
-// and what does not. Order o-a is promised 5 by its process.
+// originRows has cases for each direct command: with units that belong to an order's process, and
+// with units that do not. The process of order o-a has promised it 5 units.
 func originRows() map[string]row {
 	process := given(received(9), reserved("a", 5), committed("a", 5))
 	holding := given(received(9), reserved("a", 5))
@@ -143,7 +143,7 @@ func originRows() map[string]row {
 
 func TestWhatBelongsToAnOrder(t *testing.T) { stocks.Run(t, originRows()) }
 
-// Every command that can be direct is tried with an origin of its own.
+// Every direct command is in the rows, except those that cannot touch an order's units.
 func TestEveryDirectCommandHasItsRows(t *testing.T) {
 	tried := map[string]bool{}
 	for _, r := range originRows() {
@@ -160,7 +160,7 @@ func TestEveryDirectCommandHasItsRows(t *testing.T) {
 	}
 }
 
-// originOf is the origin a command carries.
+// originOf returns the origin of a command.
 func originOf(cmd Command) (Origin, bool) {
 	field := reflect.ValueOf(cmd).FieldByName("Origin")
 	if !field.IsValid() {

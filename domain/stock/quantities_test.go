@@ -58,7 +58,7 @@ func TestQuantities(t *testing.T) {
 	}
 }
 
-// manyDue is a stock of which n single units are reserved, all due.
+// manyDue is a stock with n reservations of one unit each, all due.
 func manyDue(n int) State {
 	s := Evolve(State{}, received(unit.Quantity(n)))
 	for i := range n {

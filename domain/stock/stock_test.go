@@ -27,7 +27,7 @@ var (
 	then = At{Key: lamp, Now: soon} // the very instant of the deadline
 )
 
-// The vocabulary of the rows: what happened to LAMP at main.
+// The rows use these events of LAMP at main.
 func received(n unit.Quantity) Event { return Received{Key: lamp, Quantity: n} }
 
 func reserved(id string, n unit.Quantity) Event {

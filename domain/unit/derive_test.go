@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Two things that differ in any one part have two ids, and so have two kinds.
+// Two things have different ids if any part differs, and so do two kinds of thing.
 func TestADerivedIDFollowsFromEachOfItsParts(t *testing.T) {
 	seen := map[string]string{}
 	for _, d := range Derivations() {

@@ -49,8 +49,8 @@ func scriptOf(r rune) string {
 	return "none"
 }
 
-// All characters there are, each alone: the same to a person is the same SKU, and
-// nothing else is.
+// The test takes every character alone. Characters that look the same to a person give the same
+// SKU, and no others do.
 func TestEachCharacterOfAllAlphabetsHasOneSKU(t *testing.T) {
 	of := map[SKU][]rune{}
 	for r := rune(0); r <= unicode.MaxRune; r++ {
@@ -94,7 +94,7 @@ func TestEachCharacterOfAllAlphabetsHasOneSKU(t *testing.T) {
 	}
 }
 
-// Whatever is a SKU is the same SKU when read again, and fits a stream's name.
+// Every valid SKU stays the same when it is parsed again, and it fits into a stream's name.
 func FuzzParseSKU(f *testing.F) {
 	for _, text := range []string{"85123a", " M ", "gift_0001_10", "ß", "ŉ", "ǰ", "İ", "ﬁ", "a@b", "\xff", strings.Repeat("ΐ", 64)} {
 		f.Add(text)

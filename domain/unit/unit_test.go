@@ -11,7 +11,7 @@ import (
 	"github.com/shopspring/decimal"
 )
 
-// What the library lists and this program does not take, with the reason.
+// The library lists these currencies, but this program does not accept them, for the reason given.
 var notToPayIn = map[string]string{
 	"BOV": "unit of account (Mvdol)",
 	"CHE": "complementary currency (WIR euro)",
@@ -145,7 +145,7 @@ func TestParseAmount(t *testing.T) {
 	}
 }
 
-// Whatever is an amount is exactly the number its digits say.
+// Every valid amount is exactly the number that its digits say.
 func FuzzParseAmount(f *testing.F) {
 	for _, text := range []string{"2.55", "-0.001", "000", "1e999999", "9.", "-", "١.١"} {
 		f.Add(text)
@@ -251,7 +251,7 @@ func TestADerivedIDIsAUUIDv5OfItsNameAndParts(t *testing.T) {
 	}
 }
 
-// Each part counts, and no two kinds can give the same id.
+// Each part changes the id, and no two kinds can give the same id.
 func TestDerivedIDsThatDifferInAnyPartDiffer(t *testing.T) {
 	seen := map[Derived]string{}
 	note := func(id Derived, of string) {
@@ -286,14 +286,14 @@ func TestTheNamespaceIsFixedForEver(t *testing.T) {
 	}
 }
 
-// What is wrong with a text is said in words; a line and a note differ in line breaks alone.
+// The fault of a text is described in words. A line and a note differ only in line breaks.
 func TestTextFaults(t *testing.T) {
 	for _, test := range []struct{ text, line, note string }{
 		{"", "", ""},
 		{"Côte d’Ivoire", "", ""},
 		{" a ", "", ""},
-		{"\u0645\u0635\u0631", "", ""}, // right to left by its own letters
-		{"a\u200db", "", ""},           // joins letters, and says something with them
+		{"\u0645\u0635\u0631", "", ""}, // its letters alone make it right to left
+		{"a\u200db", "", ""},           // joins letters, and changes their meaning
 		{"12345", "", ""},
 		{"123456", "it has more than 5 characters", "it has more than 5 characters"},
 		{"\xff", "it is not valid UTF-8", "it is not valid UTF-8"},

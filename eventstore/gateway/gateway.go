@@ -96,7 +96,7 @@ type User struct {
 	Groups []string
 }
 
-// Cluster knows the nodes that clients may be told of.
+// Cluster lists the nodes that clients may connect to.
 type Cluster interface {
 	Members(ctx context.Context) ([]Member, error)
 }
@@ -217,10 +217,10 @@ func (s *Server) Serve(listener net.Listener) error {
 // closed.
 func (s *Server) Halted() <-chan struct{} { return s.halted }
 
-// Close ends subscriptions in such a way that clients reconnect. It takes no new calls and
-// lets the other calls finish. Calls that have not finished when ctx ends are cut off. What
-// does not end within closeGrace after that, for example because the log hangs, is left
-// running. Both cases are errors.
+// Close ends subscriptions in such a way that clients reconnect. It takes no new calls and lets the
+// other calls finish. Calls that have not finished when ctx ends are cut off. Calls that do not end
+// within closeGrace after that are left running, for example because the log hangs. Both cases are
+// errors.
 func (s *Server) Close(ctx context.Context) error {
 	s.close()
 	s.connections.shut()

@@ -173,7 +173,7 @@ func (p persistentServer) ReplayParked(ctx context.Context, req *persistent.Repl
 	return &persistent.ReplayParkedResp{}, nil
 }
 
-// RestartSubsystem stops all groups and loads them anew.
+// RestartSubsystem stops all groups and loads them again.
 func (p persistentServer) RestartSubsystem(ctx context.Context, _ *shared.Empty) (*shared.Empty, error) {
 	if err := p.server.manages(ctx); err != nil {
 		return nil, err

@@ -276,7 +276,7 @@ func notPacked(err error) error {
 	return fail(codes.InvalidArgument, fmt.Sprintf("the message is not one of gzip: %v", err))
 }
 
-// skip reads past a message, of which it holds a piece at a time.
+// skip reads past a message. It keeps only one piece of the message in memory at a time.
 func skip(from wire, length int) error {
 	for length > 0 {
 		piece := min(length, skipPiece)

@@ -64,9 +64,9 @@ type Store struct {
 	comparing chan struct{} // held while comparing
 	suspected time.Time     // when diverged was set; used only while holding comparing
 
-	// lastAgreed is what this node had seen when the last comparison without a difference
-	// began. What it has seen since then may belong to another log. It is used only while
-	// holding comparing.
+	// lastAgreed is what this node had seen when the last comparison without a difference began.
+	// Events that it has seen since then may belong to another log. It is used only while holding
+	// comparing.
 	lastAgreed seen
 
 	mu   sync.Mutex

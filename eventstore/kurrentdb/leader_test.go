@@ -21,7 +21,7 @@ import (
 // settling is how long a node may be behind.
 const settling = 2 * time.Second
 
-// cluster is two servers over one log, of which one leads.
+// cluster is two servers over one log. One of them leads.
 type cluster struct {
 	log    streams.StreamsClient
 	leader atomic.Int32

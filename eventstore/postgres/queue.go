@@ -12,9 +12,10 @@ import (
 const (
 	maxBatchAppends = 500
 	maxBatchBytes   = 1 << 20
-	// besideAppends is how many appends are worth a transaction beside another one. Fewer
-	// appends wait until that one ends, because small batches cost a tenth more with 64
-	// callers. They wait for besideWait at most, because the other transaction may hang.
+	// besideAppends is the number of waiting appends from which a second transaction, beside the
+	// one under way, is worth its cost. Fewer appends wait until that one ends, because small
+	// batches cost a tenth more with 64 callers. They wait for besideWait at most, because the
+	// other transaction may hang.
 	besideAppends = 32
 	besideWait    = 5 * time.Millisecond
 )

@@ -24,7 +24,7 @@ const (
 	maxTries    = 5 // of a batch that surely was not committed
 	idleTrusted = time.Second
 	connectTime = 5 * time.Second
-	pingTime    = 2 * time.Second  // so that connecting anew has time left
+	pingTime    = 2 * time.Second  // so that a new connection has time left
 	batchTime   = 12 * time.Second // above the server's own timeouts
 	maxBackoff  = time.Second
 )

@@ -106,8 +106,8 @@ func logWideIDElsewhereInStream(l *log) {
 	l.inOrder(l.readAll(l.start))
 }
 
-// idAgain tests that a stream accepts ids that it already holds, if the append is at the
-// expected revision. What was recorded that way is recognised by its place.
+// idAgain tests that a stream accepts ids that it already holds, if the append is at the expected
+// revision. Events that were recorded that way are recognised by their place.
 func idAgain(l *log) {
 	for name, ids := range map[string][]int{ // indexes of recorded events; 3 and 4 are new
 		"all of them":          {0, 1, 2},

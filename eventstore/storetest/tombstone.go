@@ -20,7 +20,7 @@ var tombstoneRules = []rule{
 	{"nothing lands after a tombstone that races appends", racingTombstones},
 }
 
-// ending makes n events of which the last is a tombstone.
+// ending makes n events. The last one is a tombstone.
 func ending(n int) []eventstore.Event {
 	events := newEvents(n)
 	events[n-1].Type = eventstore.TombstoneType

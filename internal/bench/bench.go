@@ -1,9 +1,9 @@
 // Package bench measures Daybook and baselines in the same run, on the same machine and
 // database. So each result is a ratio, which can be compared with that of another machine.
 //
-// It is not a test: no result depends on a time limit. What must hold at any speed (nothing
-// is oversold, what was acknowledged is recorded) is checked, and a run in which it does not
-// hold is an error. The caller starts the node and its database.
+// It is not a test: no result depends on a time limit. Some things must be true at any speed:
+// nothing is oversold, and everything that was acknowledged is recorded. A run in which they are
+// not true is an error. The caller starts the node and its database.
 package bench
 
 import (

@@ -43,7 +43,7 @@ func AmountIn(currency string, amount decimal.Decimal) string {
 // Moment is a time in UTC, to the microsecond, as columns of PostgreSQL have it.
 func Moment(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
-// Shortage is a SKU of which a checkout or an order could not get enough units.
+// Shortage is a SKU that a checkout or an order could not get enough units of.
 type Shortage struct {
 	SKU       string `json:"sku"`
 	Location  string `json:"location,omitempty"`

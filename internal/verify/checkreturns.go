@@ -15,8 +15,8 @@ type returnAtStock struct {
 	key stock.Key
 }
 
-// checkReturns checks every return. What was received was requested, what was refunded was
-// received, and the units that stock took back are the units of the receipts.
+// checkReturns checks every return. Only requested units may be received, and no more may be
+// refunded than was received. Stock must have taken back exactly the units of the receipts.
 func (b *Book) checkReturns() *Check {
 	check := &Check{Name: "returns: received, refunded and taken back agree"}
 	took := map[unit.ReturnID]map[stock.Key]unit.Quantity{}

@@ -13,8 +13,8 @@ import (
 	"github.com/shopspring/decimal"
 )
 
-// What verify reads from the real file is compared with totals that programs in other languages
-// computed from it. If they agree, verify expects the right thing of the log.
+// Verify reads the real file, and the test compares its totals with those that programs in other
+// languages computed. If they agree, verify expects the right thing of the log.
 func TestTheRealFileGivesTheKnownTotals(t *testing.T) {
 	t.Parallel()
 	folder := os.Getenv("DAYBOOK_DATA")

@@ -14,8 +14,8 @@ import (
 	"daybook/projections/orderview"
 )
 
-// What an event says under the name of a fact, its entry in the timeline says, too. The
-// samples of all events are walked.
+// If an event has a member with the name of a fact, its entry in the timeline has the same value.
+// The test takes the samples of all events.
 func TestFactsAreWhatTheEventSays(t *testing.T) {
 	t.Parallel()
 	elsewhere := map[string]string{

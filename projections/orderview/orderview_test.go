@@ -56,7 +56,7 @@ func TestAnOrderShowsItsAxesItsPartsAndWhoDidWhat(t *testing.T) {
 	t.Parallel()
 	b := viewtest.New(t, orderview.View())
 	orderFact(b, "o-1", by("customer:7", day), placed("o-1", "536365", "7"))
-	b.CaughtUp() // each in a batch of its own, so that rows are read again and changed
+	b.CaughtUp() // each event is in a batch of its own, so that rows are read again and changed
 	orderFact(b, "o-1", by("psp", day.Add(time.Minute)), order.TransactionRecorded{
 		TransactionID: "t-1", Type: order.Capture, State: order.Pending, Amount: gbp("19.30"), Provider: "card",
 	})

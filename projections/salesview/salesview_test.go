@@ -124,12 +124,12 @@ func TestEveryKindOfDocumentCountsWithItsSign(t *testing.T) {
 	day := at("2010-12-01 08:26")
 	place(b, day, "1", "United Kingdom", line(1, "85123A", 6, "2.55"), line(2, "85123A", 1, "2.555"), line(3, "POST", 1, "0.001"))
 	place(b, day, "2", "Netherlands", line(1, "85123A", 10, "0"))
-	// Goods count as they come, the service with the approval.
+	// Goods are counted when they are received, and the service when the return is approved.
 	returnFact(b, day, "1", request("1", back(1, "85123A", 3, "2.55"), back(2, "M", 2, "10.00")), returns.Approved{})
 	returnFact(b, day, "1", received(1, part(1, 1, returns.Restocked), part(1, 1, returns.Damaged)))
 	returnFact(b, day, "1", received(2, part(1, 1, returns.Lost)), returns.Closed{})
 	adjust(b, day, "85123A", -4, "536589")
-	// One document with stock and with a service on it.
+	// One document has stock and a service.
 	adjust(b, day, "22423", 5, "536600")
 	returnFact(b, day, "n-1", returns.CreditNoted{
 		ReturnID: "n-1", Reference: "536600", Country: "United Kingdom", Reason: "adjustment",
@@ -189,7 +189,7 @@ func TestWhatIsTakenOffAnOrderIsADocumentOfItsOwnDay(t *testing.T) {
 			orderFact(b, at("2011-01-08 10:00"), "2", order.Expired{})
 			place(b, at("2011-01-08 10:00"), "3", "EIRE", line(1, "A", 1, "2.00"))
 			step()
-			// Completed with a service that never shipped: nothing is taken off.
+			// The order is completed with a service that never shipped. Nothing is taken off.
 			orderFact(b, at("2011-01-08 10:00"), "3", order.Completed{})
 			b.CaughtUp()
 			check(b, "canceled", lines(b, salesview.Filter{Kinds: []string{"order_canceled"}}, salesview.ByDay, salesview.ByKind),

@@ -22,7 +22,8 @@ import (
 
 var start = time.Date(2011, 4, 18, 9, 0, 0, 0, time.UTC)
 
-// stockStream records the events of one stock by the domain itself. The view is compared with it.
+// stockStream records the events of one stock, which the domain decides. The view is compared with
+// the domain's state.
 type stockStream struct {
 	*viewtest.Bench
 	key    stock.Key
@@ -37,7 +38,7 @@ var stocks = decidertest.Decider[stock.Command, stock.Event, stock.State]{
 
 func (s *stockStream) at() stock.At { return stock.At{Key: s.key, Now: s.now} }
 
-// do asks the domain and records what it decides; refusals record nothing.
+// do sends a command to the domain and records its events. A refusal records nothing.
 func (s *stockStream) do(cmd stock.Command) {
 	s.Helper()
 	events, err := stocks.Ask(cmd, s.state, s.events)
@@ -55,7 +56,7 @@ func (s *stockStream) do(cmd stock.Command) {
 	viewtest.Fact(s.Bench, stock.Stream(s.key.SKU, s.key.Location), meta, stock.Encode, events...)
 }
 
-// random asks for one of everything that can happen.
+// random sends a random command of any kind.
 func (s *stockStream) random(r *rand.Rand) {
 	order := unit.OrderID("o-" + strconv.Itoa(r.IntN(12)))
 	reservation := stock.ReservationIDFor(order, s.key.SKU, s.key.Location)
@@ -189,7 +190,7 @@ func (s *stockStream) comparePromises(now time.Time) {
 	}
 }
 
-// compareHistory adds up the movement book, read forwards and backwards.
+// compareHistory adds up the history of movements, read forwards and backwards.
 func (s *stockStream) compareHistory() {
 	s.Helper()
 	h := stockview.History{Log: s.Log}
@@ -265,8 +266,8 @@ func TestAnAlertIsOpenWhileAvailableIsAtOrBelowTheReorderPoint(t *testing.T) {
 	}
 }
 
-// A log that no program of ours wrote may tell what cannot be. Its rows must not
-// depend on where the batches end.
+// A log may have events that no version of Daybook can have written, and that contradict each
+// other. The rows of the view must not depend on where the batches end.
 func TestRowsDoNotDependOnTheBatchesAlsoWhereTheLogMakesNoSense(t *testing.T) {
 	t.Parallel()
 	b := viewtest.New(t, stockview.View())

@@ -13,8 +13,8 @@ import (
 	"daybook/projections/viewtest"
 )
 
-// BenchmarkRebuildStock builds the stock view anew from a log of orders that
-// reserve, commit and ship one unit of one of 4,000 items each.
+// BenchmarkRebuildStock builds the stock view again from a log of orders. Each order reserves,
+// commits and ships one unit of one of 4,000 items.
 func BenchmarkRebuildStock(b *testing.B) {
 	v := viewtest.New(b, stockview.View())
 	const orders = 100_000
@@ -28,7 +28,7 @@ func BenchmarkRebuildStock(b *testing.B) {
 	b.ReportMetric(float64(stocked)*float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }
 
-// BenchmarkLiveStock is from the first append to the last event visible.
+// BenchmarkLiveStock measures the time from the first append until the last event is visible.
 func BenchmarkLiveStock(b *testing.B) {
 	events := 0
 	for b.Loop() {
@@ -45,7 +45,7 @@ func recordOrders(v *viewtest.Bench, orders int) (events int) {
 	r := rand.New(rand.NewPCG(1, 1))
 	until := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	meta := eventstore.Metadata{Actor: "customer:7", Channel: "web"}
-	// Orders overlap: what one reserves, another ships in between.
+	// Orders overlap: while one order has a reservation, another one ships.
 	type later struct {
 		event stock.Event
 		key   stock.Key

@@ -13,8 +13,8 @@ import (
 	"daybook/projections/views"
 )
 
-// Each column of a read model stands once in the list that the view's statements are made
-// from, and the list has no other.
+// The list of columns, from which a view's statements are made, has each column of the read model
+// once, and no other.
 func TestEachColumnStandsOnceInItsList(t *testing.T) {
 	t.Parallel()
 	all := views.All(salesview.Options{})

@@ -2,6 +2,6 @@
 
 package views_test
 
-// maxDays keeps the test short where the race detector makes it ten times as
-// slow; what races can be found is found in a few days.
+// maxDays keeps the test short, because the race detector makes it ten times as slow. A few days
+// are enough to find a race.
 const maxDays = 10

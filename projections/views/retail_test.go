@@ -27,9 +27,8 @@ import (
 	"daybook/projections/viewtest"
 )
 
-// A year of real invoices, as the facts an import records (none of the import's
-// own code is here), must come out of the views with the totals that were
-// computed from the file by others.
+// The test records the events that an import of a year of real invoices makes, without the code of
+// the import. The views must show the totals that other programs have computed from the file.
 
 type invoice struct {
 	number, customer, country string
@@ -56,8 +55,8 @@ func dataFile(t *testing.T, name string) string {
 	return path
 }
 
-// rows reads a CSV file, gzipped or not, without its header, up to the row at
-// which enough is true.
+// rows reads a CSV file without its header, up to the row at which enough is true. The file may be
+// a gzip.
 func rows(t *testing.T, name string, enough func(row []string) bool) [][]string {
 	t.Helper()
 	file, err := os.Open(dataFile(t, name))
@@ -86,7 +85,7 @@ func rows(t *testing.T, name string, enough func(row []string) bool) [][]string 
 
 func never([]string) bool { return false }
 
-// afterDays is true of the first row beyond maxDays.
+// afterDays returns true for the first row after maxDays days.
 func afterDays() func(row []string) bool {
 	seen := make(map[string]bool)
 	return func(row []string) bool {
@@ -159,7 +158,7 @@ func goods(sku string) unit.Kind {
 
 func gbp(amount decimal.Decimal) unit.Money { return unit.Money{Amount: amount, Currency: "GBP"} }
 
-// record writes down what an invoice says.
+// record records the events of an invoice.
 func record(b *viewtest.Bench, v *invoice) {
 	b.Helper()
 	meta := eventstore.Metadata{Actor: "import", Channel: "import", OccurredAt: v.at}
@@ -290,7 +289,7 @@ func TestAYearOfRealInvoicesComesOutWithItsTotals(t *testing.T) {
 	b.SameWhenRebuilt("orders")
 }
 
-// compareYear holds what the oracles give for the whole file only.
+// compareYear makes the comparisons for which the expected totals exist only for the whole file.
 func compareYear(t *testing.T, b *viewtest.Bench) {
 	t.Helper()
 	compareSKUs(t, b)

@@ -437,7 +437,7 @@ func (s *Service) Replay(ctx context.Context, key Key, stopAt int64) error {
 	})
 }
 
-// Restart stops all groups, drops their consumers and loads the groups anew.
+// Restart stops all groups, drops their consumers and loads the groups again.
 func (s *Service) Restart(ctx context.Context) error {
 	return s.change(ctx, func(ctx context.Context, epoch int64) error {
 		s.mu.Lock()

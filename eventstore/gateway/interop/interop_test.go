@@ -1,12 +1,11 @@
 // Package interop_test lets the official clients of EventStoreDB and KurrentDB work with the
 // gateway in the way in which their users use them.
 //
-// Each client runs the same scenarios, told apart by name: the EventStoreDB
-// client for Go in this process, the KurrentDB client for Go from the module in
-// kurrentdb (see sharedFiles), and the two for Node.js from node. What is not installed is
-// skipped; make interop installs it, and with DAYBOOK_INTEROP=all its absence is
-// a failure. What the gateway must do beyond what clients can see is tested in
-// its own package.
+// Each client runs the same scenarios, told apart by name: the EventStoreDB client for Go in this
+// process, the KurrentDB client for Go from the module in kurrentdb (see sharedFiles), and the two
+// for Node.js from node. A test is skipped if its client is not installed. make interop installs
+// the clients. With DAYBOOK_INTEROP=all a missing client is a failure. The package gateway has the
+// tests of everything that clients cannot see.
 package interop_test
 
 import (

@@ -315,8 +315,7 @@ func (c *Contract) Check(method, path string, status int, header http.Header, bo
 	return c.fits(body, steps...)
 }
 
-// headers holds those that are documented against their schemas. One that is required is
-// there.
+// headers compares the documented headers with their schemas. One that is required is there.
 func (c *Contract) headers(answer map[string]any, header http.Header, steps []string) error {
 	documented, _ := answer["headers"].(map[string]any)
 	for name, about := range documented {

@@ -1,6 +1,6 @@
-// Command client buys a mug over the HTTP API, through a shortage, to a refund. It does so
-// with the client that ogen makes from the API's document (make client). It is given the
-// server's address, and ends with an error where an answer is not what a shop would expect.
+// Command client buys a mug over the HTTP API, through a shortage, to a refund. It does so with the
+// client that ogen makes from the API's document (make client). It takes the server's address. It
+// ends with an error if an answer is not what a shop expects.
 package main
 
 import (
@@ -19,8 +19,8 @@ import (
 
 const location = "main"
 
-// position is that of the latest answer. Every read waits for it, so that the shop sees
-// what it did.
+// position is the position of the latest answer. Every read waits for it, so that the shop sees its
+// own changes.
 var position = "0"
 
 func main() {
@@ -38,7 +38,7 @@ func main() {
 	order := buy(ctx, shop, cart)
 	returned := giveBack(ctx, shop, order)
 
-	// What the read models say in the end.
+	// This is what the read models show at the end.
 	end := want[api.Order](shop.GetOrder(ctx, api.GetOrderParams{OrderID: order, DaybookMinPosition: api.NewOptString(position)}))
 	same("payment", end.PaymentState, api.OrderPaymentStatePartiallyRefunded)
 	same("fulfilment", end.FulfillmentState, api.OrderFulfillmentStateDelivered)
@@ -51,8 +51,8 @@ func main() {
 	fmt.Printf("order %s: paid %s, given back %s %s\n", order, end.Captured.Amount, end.Refunded.Amount, end.Currency)
 }
 
-// fill lists a product of which there are three, and wants five. It gives the cart when it
-// has what is there.
+// fill lists a product and receives three units of it. A cart asks for five of them and is refused.
+// It then asks for the three. fill returns this cart.
 func fill(ctx context.Context, shop *api.Client, sku string) string {
 	product := want[api.Product](shop.ListProduct(ctx, &api.ListProductInputBody{Title: "Mug", Prices: []api.MoneyInput{gbp("7.50")}}, api.ListProductParams{Sku: sku}))
 	same("kind", product.Kind, api.ProductKindStocked)
@@ -85,7 +85,8 @@ func fill(ctx context.Context, shop *api.Client, sku string) string {
 	return cart.CartID
 }
 
-// buy checks out with the payment, and brings the goods to the customer. It gives the order.
+// buy checks the cart out with its payment, ships the goods and records their delivery. It returns
+// the order.
 func buy(ctx context.Context, shop *api.Client, cart string) string {
 	answer, err := shop.CheckoutCart(ctx, &api.CheckoutInputBody{Payment: api.NewOptPaymentInput(api.PaymentInput{
 		Type: api.NewOptPaymentInputType(api.PaymentInputTypeCapture), TransactionID: api.NewOptString("pay-1"), Amount: api.NewOptMoneyInput(gbp("22.50")),
@@ -109,7 +110,7 @@ func buy(ctx context.Context, shop *api.Client, cart string) string {
 	return order
 }
 
-// giveBack takes one of three back, and gives its price back. It gives the return.
+// giveBack takes back one of the three units and refunds its price. It returns the return.
 func giveBack(ctx context.Context, shop *api.Client, order string) string {
 	asked := want[api.Return](shop.RequestReturn(ctx, &api.RequestReturnInputBody{
 		OrderID: api.NewOptString(order), Lines: []api.ReturnLineInput{{OrderLine: api.NewOptInt64(1), Quantity: 1}},
@@ -126,7 +127,7 @@ func giveBack(ctx context.Context, shop *api.Client, order string) string {
 	return id
 }
 
-// want gives the body of an answer that is no problem.
+// want returns the body of an answer. It ends the program if the answer is a problem.
 func want[Body any](answer any, err error) Body {
 	if err != nil {
 		log.Fatal(err)
