@@ -188,7 +188,7 @@ func (m *mortal) Append(ctx context.Context, stream string, expected eventstore.
 	}
 	result, err := m.Store.Append(ctx, stream, expected, events)
 	if err == nil && m.left == 0 {
-		return eventstore.Result{}, errDead // recorded, and nobody was told
+		return eventstore.Result{}, errDead // recorded, but the writer gets no answer
 	}
 	return result, err
 }

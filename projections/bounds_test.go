@@ -154,7 +154,7 @@ func TestAKindWithoutBoundsIsRefused(t *testing.T) {
 			projections.Bounded(value)
 		})
 	}
-	projections.Bounded(struct{ m map[string]string }{}) // nobody decodes into it
+	projections.Bounded(struct{ m map[string]string }{}) // no event is decoded into it
 }
 
 // tree is a type with parts of the same type.

@@ -175,9 +175,9 @@ func (r *Runner) share(ctx context.Context) (int, error) {
 	return (len(r.views) + nodes - 1) / nodes, nil
 }
 
-// reconcile makes sure that each build which should be posted to has a worker with the
-// build's present state, and that no other build has one. A worker that is to end signals the
-// manager when it has ended. Only then is it replaced.
+// reconcile makes sure that exactly the builds which should be posted to have a worker, and that
+// the worker has the build's present state. A worker that is to end signals the manager when it has
+// ended. Only then is it replaced.
 func (r *Runner) reconcile(ctx context.Context) error {
 	for _, o := range r.owned {
 		builds, err := queryBuilds(ctx, r.pool, `WHERE view = $1 AND state <> 'old' AND error = '' AND epoch <= $2`, o.view.Name, o.epoch)

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// lastKnown keeps the last answer to a question that may take long, for callers that must not
-// wait that long. ask must be set. At first it has no answer.
+// lastKnown keeps the last answer to a slow question, for callers that must not wait for a new one.
+// ask must be set. At first it has no answer.
 type lastKnown[T any] struct {
 	ask func(context.Context) (T, error)
 

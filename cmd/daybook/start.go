@@ -28,7 +28,7 @@ import (
 const (
 	startPauseMin = 100 * time.Millisecond
 	startPauseMax = 2 * time.Second
-	// startTellEvery is how often it is logged that the same thing is still away.
+	// startTellEvery is the time after which the log says again that the same thing is still away.
 	startTellEvery = time.Minute
 )
 

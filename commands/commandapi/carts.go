@@ -109,7 +109,7 @@ type patchCartInput struct {
 	}
 }
 
-// CartLinePatch is a line of a cart as it shall be.
+// CartLinePatch is the wanted state of one line of a cart.
 type CartLinePatch struct {
 	Line     int   `json:"line" minimum:"1"`
 	Quantity int64 `json:"quantity" minimum:"0" maximum:"1000000000" doc:"0 takes the line out."`
@@ -166,8 +166,7 @@ func (a *api) changeQuantity(ctx context.Context, c call, in *changeQuantityInpu
 	return a.changeCart(ctx, c, id, cart.ChangeQuantity{Line: in.Line, Quantity: quantity})
 }
 
-// quantityOrNone reads the quantity that a line shall have. Zero means that the line is taken
-// out.
+// quantityOrNone reads the wanted quantity of a line. Zero means that the line is taken out.
 func quantityOrNone(n int64) (unit.Quantity, error) {
 	if n == 0 {
 		return 0, nil

@@ -15,8 +15,8 @@ import (
 	"daybook/internal/onlineretail"
 )
 
-// holdFor is the deadline of an imported order. It is long, so that an order which an
-// interrupted import left unconfirmed is still there when the import is continued.
+// holdFor is the deadline of an imported order. It is long. An interrupted import may leave an
+// order unconfirmed, and the order must still exist when the import is continued.
 const holdFor = 365 * 24 * time.Hour
 
 func orderID(invoice onlineretail.Invoice) unit.OrderID   { return unit.OrderID(invoice.Number) }

@@ -133,8 +133,8 @@ type took func(unit.SKU) unit.Quantity
 
 func tookNothing(unit.SKU) unit.Quantity { return 0 }
 
-// releaseAll is release for an invoice that took all that it wanted, or brought back all that
-// it brings.
+// releaseAll releases the ticket of an invoice that has taken everything it wanted, or brought back
+// everything it brings.
 func (t *ticket) releaseAll() {
 	t.release(func(sku unit.SKU) unit.Quantity { return -t.changes[sku] })
 }

@@ -73,14 +73,14 @@ type RemoveLine struct {
 	Line int
 }
 
-// SetLines says which lines an open cart shall have, and how many units of each. A line that
-// is not named is taken out. A line with quantity zero is taken out, too. Lines keep their
-// prices. A line that the cart does not have cannot be named.
+// SetLines sets the lines of an open cart and their quantities. A line that is not named is taken
+// out. A line with quantity zero is taken out, too. Lines keep their prices. A line that the cart
+// does not have cannot be named.
 type SetLines struct {
 	Lines []LineQuantity // if two have the same number, the later one counts
 }
 
-// LineQuantity is how many units a line shall have.
+// LineQuantity is the wanted number of units of a line.
 type LineQuantity struct {
 	Line     int
 	Quantity unit.Quantity

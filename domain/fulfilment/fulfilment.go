@@ -222,8 +222,8 @@ func (p Process) Stuck() (order.StepRef, *rule.Rejection) {
 	return p.stuck[0], p.refusals[0]
 }
 
-// keyedCommand is a command to the order with its key, which is unique among all commands
-// that the process ever sends to that order.
+// keyedCommand is a command to the order, with its key. The key is unique among all commands of the
+// process to that order.
 type keyedCommand struct {
 	key     string
 	command order.Command

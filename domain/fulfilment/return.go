@@ -199,9 +199,9 @@ func RefusedRefund(s returns.State, cmd returns.RecordRefund) *rule.Rejection {
 	return nil
 }
 
-// Stands returns an order's refusal as the caller of the return shall see it. It returns nil
-// if the refusal does not matter: an order that does not exist, or that has another currency,
-// takes no share of a refund.
+// Stands returns an order's refusal in the form for the caller of the return. It returns nil if the
+// refusal does not matter: an order that does not exist, or that has another currency, takes no
+// share of a refund.
 func (a Ask) Stands(no *rule.Rejection) *rule.Rejection {
 	if _, refund := a.Command.(order.RecordReturnRefund); refund && no.Code != order.ErrTransactionDiffers.Code {
 		return nil

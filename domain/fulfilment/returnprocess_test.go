@@ -400,8 +400,8 @@ func (m *market) ordersAreWhatTheReturnsSay() {
 	}
 }
 
-// returnsKnowTheirRefunds checks that each return's refund that an order records is a share of
-// that return's refund.
+// returnsKnowTheirRefunds checks the refunds of returns that orders have recorded. Each must be a
+// share of a refund of its return.
 func (m *market) returnsKnowTheirRefunds() {
 	for id, s := range m.orders {
 		for _, t := range s.Transactions {

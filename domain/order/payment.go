@@ -72,7 +72,7 @@ func (s State) ReturnedForGoods() unit.Money {
 	return s.sum(func(t Transaction) bool { return t.Type == Refund && t.State == Succeeded && t.ReturnID != "" })
 }
 
-// Authorized is what is still authorized and neither captured nor voided.
+// Authorized is the authorized amount that is not captured or voided yet.
 func (s State) Authorized() unit.Money {
 	return floor(s.succeeded(Authorize).Minus(s.succeeded(Capture, Void)))
 }

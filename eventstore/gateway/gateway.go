@@ -2,9 +2,8 @@
 // official clients of EventStoreDB and KurrentDB, in any language, can read the log, follow
 // it, and write streams of their own.
 //
-// It does not know what an event means. Options say what only the program itself may write.
-// Its only state that cannot be read from the log is that of groups of consumers, which has a
-// store of its own.
+// It does not know what an event means. Options say what only the program itself may write. Only
+// the state of groups of consumers is not in the log. It has its own store.
 //
 // It differs from the real servers in four ways. Regular expressions have RE2's syntax.
 // Content that is not a JSON object counts a third more towards an append's limit. A soft

@@ -137,9 +137,9 @@ func (s *Store) send(ctx context.Context, op appending) (eventstore.Result, erro
 // than the last comparison of the log.
 var errNewConnection = errors.New("the connection is a new one")
 
-// sendOnce sends an append over a connection whose log was found to be the right one. Without
-// that check, a server that was restarted with another log would take an append that had
-// waited for it.
+// sendOnce sends an append over a connection whose log was found to be the right one. Without this
+// check, an append that waits for a server would be taken by that server even after a restart with
+// another log.
 func (s *Store) sendOnce(ctx context.Context, op appending) (eventstore.Result, error) {
 	if s.admit == nil {
 		return call(ctx, s.supervisor, op.operation)

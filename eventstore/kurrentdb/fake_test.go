@@ -29,8 +29,8 @@ type fake struct {
 	gossip func() *gossip.ClusterInfo
 	// If tombstone is nil, the server answers that it does not have this method.
 	tombstone func(context.Context, *streams.TombstoneReq) (*streams.TombstoneResp, error)
-	// version returns the version that a client is told when it connects. If it is nil, the client is
-	// told a version that it can read.
+	// version returns the version that a client is told when it connects. If it is nil, the client
+	// gets a version that it can read.
 	version func() string
 
 	streams.UnimplementedStreamsServer

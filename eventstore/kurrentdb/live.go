@@ -166,7 +166,7 @@ func newRing() *ring {
 	}
 }
 
-// begin lets the ring start after a head that was read. It is only known that the ring's
+// begin lets the ring start after a head that was read. The only certain thing is that the ring's
 // subscription was opened after this read.
 func (r *ring) begin(head eventstore.Position) {
 	r.mu.Lock()

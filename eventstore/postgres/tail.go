@@ -6,8 +6,8 @@ import (
 	"daybook/eventstore"
 )
 
-// Bounds of the recent events that a node keeps for its subscriptions, and of the events that
-// arrived before the events which they follow (ahead of a gap).
+// These are the bounds of the recent events that a node keeps for its subscriptions. They also
+// bound the events ahead of a gap, which arrived before the events in the gap.
 const (
 	tailEvents = 8192
 	tailBytes  = 16 << 20

@@ -192,8 +192,8 @@ func backwardsDuringWrites(l *log) {
 	}
 }
 
-// contextEndsRead tests that a read that ctx has cut off ends with an error, so that nobody takes it
-// for complete.
+// contextEndsRead tests that a read ends with an error if ctx cuts it off. Otherwise a caller would
+// take it for complete.
 func contextEndsRead(l *log) {
 	const total = 2000
 	stream := l.stream("a")

@@ -29,8 +29,8 @@ func EventTypes() map[string]reflect.Type {
 }
 
 // learn finds the Go type of each type name. It decodes an event without members for this. A test
-// compares each schema with the golden files of its event type. So it finds an old version that has
-// another form than the Go type it is decoded into, because that needs its own schema.
+// compares each schema with the golden files of its event type. So it finds old versions whose form
+// differs from the Go type that they are decoded into. Such a version needs its own schema.
 func learn[E any](all map[string]reflect.Type, types []string, decode func(string, []byte) (E, error)) {
 	for _, name := range types {
 		event, err := decode(name, []byte(`{}`))

@@ -9,8 +9,7 @@ import (
 	"strings"
 )
 
-// seesAllServers: serversOn finds only the postmaster. So it is never decided that a pid file
-// is stale.
+// seesAllServers: serversOn finds only the postmaster. So no pid file is ever taken for stale.
 const seesAllServers = false
 
 // serversOn is the postmaster, if the process with that number is one on this cluster: its

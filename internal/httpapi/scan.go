@@ -307,7 +307,7 @@ func wholeNumber(raw string) (digits string, whole bool) {
 	mantissa, exponentText, hasExponent := cutAny(raw, "eE")
 	exponent := 0
 	if hasExponent {
-		exponent, _ = strconv.Atoi(exponentText) // out of range: it is the nearest that is in it
+		exponent, _ = strconv.Atoi(exponentText) // out of range, so it is the nearest value within the range
 		exponent = max(-farExponent, min(farExponent, exponent))
 	}
 	mantissa, negative := strings.CutPrefix(mantissa, "-")

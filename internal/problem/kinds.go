@@ -184,8 +184,8 @@ func Stale(expected []int64, actual int64) *Document {
 	return New(http.StatusPreconditionFailed, CodeStale, detail).With(facts)
 }
 
-// Unrevised means that a condition names revisions, or wants that nothing is there, of a thing
-// that is there and has no revision.
+// Unrevised means that a thing exists without a revision, but a condition names revisions of it or
+// asks that it does not exist.
 func Unrevised() *Document {
 	return New(http.StatusPreconditionFailed, CodeStale, "What is asked for has no revision, and no condition but If-Match: * holds for it: leave the condition out.")
 }

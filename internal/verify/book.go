@@ -107,7 +107,7 @@ type Return struct {
 	history   []historyEntry
 	last      lastEvent
 	admitted  bool     // its orders have admitted it
-	overpaid  []string // describes refunds that were more than the goods received by then were worth
+	overpaid  []string // describes refunds that were larger than the worth of the goods received until then
 }
 
 // historyEntry is an event as the history of an order or a return shows it.
@@ -159,7 +159,7 @@ func (b *Book) checks() []*Check {
 // eventChecks returns the checks that were made while the log was read.
 func (b *Book) eventChecks() []*Check {
 	checks := []*Check{b.positions, b.readable, b.safely(b.checkStreamNames), b.promises, b.reservations}
-	if b.outOfBounds.Examined > 0 { // a check of nothing would only confuse
+	if b.outOfBounds.Examined > 0 { // a check of no events would only confuse
 		checks = append(checks, b.outOfBounds)
 	}
 	return checks

@@ -140,7 +140,7 @@ func compareDocuments(log, file *totals) *Check {
 // lines. The stock that was received before the first invoice is not counted.
 func (b *Book) compareStock(file *totals) *Check {
 	check := &Check{Name: "file: stock moved by SKU"}
-	moved, want := map[string]int64{}, map[string]int64{}
+	moved, inFile := map[string]int64{}, map[string]int64{}
 	for key, level := range b.Stock {
 		moved[string(key.SKU)] += int64(level.imported)
 	}
@@ -148,41 +148,41 @@ func (b *Book) compareStock(file *totals) *Check {
 		switch {
 		case !isStocked(key[1]) || key[0] == badDebt:
 		case isAdjustment(key[0]):
-			want[key[1]] += sum.Units
+			inFile[key[1]] += sum.Units
 		default:
-			want[key[1]] -= sum.Units
+			inFile[key[1]] -= sum.Units
 		}
 	}
 	for sku := range moved {
-		want[sku] += 0
+		inFile[sku] += 0
 	}
-	for _, sku := range sorted(want) {
+	for _, sku := range sorted(inFile) {
 		check.Examined++
-		if moved[sku] != want[sku] {
-			check.differ("%s: the import changed what is on hand by %d, want %d", sku, moved[sku], want[sku])
+		if moved[sku] != inFile[sku] {
+			check.differ("%s: the import changed what is on hand by %d, want %d", sku, moved[sku], inFile[sku])
 		}
 	}
 	return check
 }
 
 // compareSums compares two sets of sums. A sum that is in only one of them is compared with zero.
-func compareSums(name string, got, want map[[2]string]*Sum) *Check {
+func compareSums(name string, log, file map[[2]string]*Sum) *Check {
 	check := &Check{Name: name}
-	keys := maps.Clone(want)
-	maps.Copy(keys, got)
+	keys := maps.Clone(file)
+	maps.Copy(keys, log)
 	for _, key := range slices.SortedFunc(maps.Keys(keys), func(x, y [2]string) int {
 		return cmp.Or(strings.Compare(x[0], y[0]), strings.Compare(x[1], y[1]))
 	}) {
 		check.Examined++
-		var have, should Sum
-		if got[key] != nil {
-			have = *got[key]
+		var inLog, inFile Sum
+		if log[key] != nil {
+			inLog = *log[key]
 		}
-		if want[key] != nil {
-			should = *want[key]
+		if file[key] != nil {
+			inFile = *file[key]
 		}
-		if !have.equal(should) {
-			check.differ("%s: %s, want %s", strings.TrimSpace(key[0]+" "+key[1]), have, should)
+		if !inLog.equal(inFile) {
+			check.differ("%s: %s, want %s", strings.TrimSpace(key[0]+" "+key[1]), inLog, inFile)
 		}
 	}
 	return check

@@ -20,7 +20,7 @@ type merge struct {
 
 func (m merge) String() string { return fmt.Sprintf("merge %d of cart %s", m.attempt, m.cart) }
 
-// merging is what the streams of both carts say of a merge.
+// merging is what the streams of both carts say about a merge.
 type merging struct {
 	begun    bool
 	into     unit.CartID
@@ -30,7 +30,7 @@ type merging struct {
 	last     lastEvent // of those about it
 }
 
-// outcome is what a cart says of lines that were to come into it.
+// outcome is what a cart records about lines that another cart wants to move into it.
 type outcome struct {
 	cart    unit.CartID
 	taken   bool
@@ -38,7 +38,7 @@ type outcome struct {
 	came    map[offer]unit.Quantity
 }
 
-// offer is what two lines have in common whose units may be added up.
+// offer is what two lines must have in common before their units are added up.
 type offer struct {
 	sku        unit.SKU
 	kind       unit.Kind
@@ -50,7 +50,8 @@ func offerOf(l cart.Line) offer {
 	return offer{l.SKU, l.Kind, l.Price.Amount.String() + " " + string(l.Price.Currency), l.Overridden}
 }
 
-// foldMerge notes what a cart's event says of merges, before the event is folded into the cart.
+// foldMerge notes what an event of a cart says about merges. It is called before the event is
+// folded into the cart.
 func (b *Book) foldMerge(e *event, id unit.CartID, c *Cart, value cart.Event) {
 	about := func(of unit.CartID, attempt int) *merging {
 		m := b.merges[merge{of, attempt}]
@@ -104,8 +105,8 @@ func (o *outcome) add(e *event, c *Cart, value cart.Event) bool {
 	return false
 }
 
-// checkMerges wants the lines of each merged cart to be in one other cart, once, and each cart
-// to be open again whose lines were declined.
+// checkMerges checks that one other cart has the lines of each merged cart, once. A cart whose
+// lines were declined must be open again.
 func (b *Book) checkMerges() *Check {
 	check := &Check{Name: "carts: the lines of a merged cart came into one other cart, once"}
 	for _, id := range slices.SortedFunc(maps.Keys(b.merges), func(x, y merge) int {

@@ -19,8 +19,8 @@ func (r *Return) isActive() bool {
 	return r.Status != returns.StatusDeclined && r.Status != returns.StatusCanceled
 }
 
-// checkOrdersAndReturns compares orders and returns. Of a line, no more units come back than
-// have shipped. The return that an order has admitted is active. And each refund is recorded on
+// checkOrdersAndReturns compares orders and returns. No more units of a line may come back than
+// have shipped. A return that an order has admitted must be active. Each refund must be recorded on
 // the return and on its orders. A return of an earlier version, in which orders did not admit
 // returns, names no units to admit and is not counted.
 func (b *Book) checkOrdersAndReturns() *Check {
@@ -98,7 +98,7 @@ func (o *Order) shipped(line int) (units unit.Quantity) {
 	return units
 }
 
-// checkAdmission checks that each order that a return asked has admitted the units that the
+// checkAdmission checks the orders that a return asked. Each must have admitted the units that the
 // return names.
 func (b *Book) checkAdmission(check *Check, id unit.ReturnID, r *Return) {
 	if r.isActive() && len(r.Requested.Admit) > 0 && !r.admitted {
@@ -112,26 +112,26 @@ func (b *Book) checkAdmission(check *Check, id unit.ReturnID, r *Return) {
 		return
 	}
 	for _, of := range r.Requested.Admit {
-		want := map[int]unit.Quantity{}
+		missing := map[int]unit.Quantity{}
 		for _, l := range r.Requested.Lines {
 			for _, link := range l.Links {
 				if link.OrderID == of.OrderID {
-					want[link.Line] += link.Quantity
+					missing[link.Line] += link.Quantity
 				}
 			}
 		}
-		var have []order.LineQuantity
+		var admitted []order.LineQuantity
 		if o := b.Orders[of.OrderID]; o != nil {
 			if i := slices.IndexFunc(o.Returns, func(back order.Return) bool { return back.ID == id && !back.Released }); i >= 0 {
-				have = o.Returns[i].Lines
+				admitted = o.Returns[i].Lines
 			}
 		}
-		for _, l := range have {
-			want[l.Line] -= l.Quantity
+		for _, l := range admitted {
+			missing[l.Line] -= l.Quantity
 		}
-		for _, line := range sorted(want) {
-			if want[line] != 0 {
-				check.differ("return %s: it has %d more units of line %d of order %s than the order has admitted", id, want[line], line, of.OrderID)
+		for _, line := range sorted(missing) {
+			if missing[line] != 0 {
+				check.differ("return %s: it has %d more units of line %d of order %s than the order has admitted", id, missing[line], line, of.OrderID)
 			}
 		}
 	}

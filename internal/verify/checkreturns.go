@@ -19,12 +19,12 @@ type returnAtStock struct {
 // refunded than was received. Stock must have taken back exactly the units of the receipts.
 func (b *Book) checkReturns() *Check {
 	check := &Check{Name: "returns: received, refunded and taken back agree"}
-	took := map[unit.ReturnID]map[stock.Key]unit.Quantity{}
+	restocked := map[unit.ReturnID]map[stock.Key]unit.Quantity{}
 	for back, quantity := range b.restocked {
-		if took[back.id] == nil {
-			took[back.id] = map[stock.Key]unit.Quantity{}
+		if restocked[back.id] == nil {
+			restocked[back.id] = map[stock.Key]unit.Quantity{}
 		}
-		took[back.id][back.key] = quantity
+		restocked[back.id][back.key] = quantity
 	}
 	for _, id := range sorted(b.Returns) {
 		state := b.Returns[id]
@@ -52,17 +52,17 @@ func (b *Book) checkReturns() *Check {
 			}
 			continue
 		}
-		checkRestocked(check, id, restockedByReceipts(state.State), took[id])
+		checkRestocked(check, id, restockedByReceipts(state.State), restocked[id])
 	}
 	return check
 }
 
-func checkRestocked(check *Check, id unit.ReturnID, want, got map[stock.Key]unit.Quantity) {
-	keys := maps.Clone(want)
-	maps.Copy(keys, got)
+func checkRestocked(check *Check, id unit.ReturnID, received, takenBack map[stock.Key]unit.Quantity) {
+	keys := maps.Clone(received)
+	maps.Copy(keys, takenBack)
 	for _, key := range slices.SortedFunc(maps.Keys(keys), compareKeys) {
-		if got[key] != want[key] {
-			check.differ("return %s: %s@%s took back %d, %d were received", id, key.SKU, key.Location, got[key], want[key])
+		if takenBack[key] != received[key] {
+			check.differ("return %s: %s@%s took back %d, %d were received", id, key.SKU, key.Location, takenBack[key], received[key])
 		}
 	}
 }

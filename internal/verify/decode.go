@@ -34,7 +34,7 @@ type event struct {
 // bounds would otherwise be a difference in each row. It shares no other code with them.
 func decode(recorded eventstore.Recorded) (e event) {
 	e.Recorded = recorded
-	defer func() { e.Data, e.Meta = nil, nil }() // a kept part of the event must not keep these in memory
+	defer func() { e.Data, e.Meta = nil, nil }() // if a part of the event is kept, it must not keep these in memory
 	category, id, _ := strings.Cut(recorded.Stream, "-")
 	read, known := decoders[category]
 	if id == "" || !known {

@@ -200,9 +200,9 @@ type Item struct {
 
 // Log is what groups read. Its implementation resolves links and applies filters.
 type Log interface {
-	// Follow yields a group's events after a place, then waits for new ones,
-	// until ctx ends or the consumer stops. A source that was ended for good ends
-	// with a mark that says so, after its last event if that was waited for.
+	// Follow yields a group's events after a place, then waits for new ones, until ctx ends or the
+	// consumer stops. If a source is ended for good, a mark says so. The mark comes after the last
+	// event, if the group has waited for that.
 	Follow(ctx context.Context, group Definition, after Place) iter.Seq2[Item, error]
 	// Read reads the event at a place, nil if it is gone.
 	Read(ctx context.Context, group Definition, at Place) (*Event, error)

@@ -1,10 +1,10 @@
-// Makes TypeScript types from build/openapi.json and refuses them where they say that
-// something is not known although the document could say it.
+// Makes TypeScript types from build/openapi.json. It fails if a type is unknown although the
+// document could say what it is.
 import { readFile, writeFile } from "node:fs/promises";
 import openapiTS, { astToString } from "openapi-typescript";
 import ts from "typescript";
 
-// What nobody but its writer knows: the data of events that another program wrote.
+// Only their writer knows these types: the data of events that another program wrote.
 const notKnown = new Set(["ForeignEvent"]);
 
 const document = JSON.parse(await readFile("build/openapi.json", "utf8"));
@@ -24,7 +24,7 @@ const visit = (node) => {
   ts.forEachChild(node, visit);
 };
 visit(file);
-// Operations without parameters of a kind have none of it, which is known.
+// If an operation has no parameters of a kind, the type says that there are none.
 const bad = vague.filter((names) => !names.some((name) => notKnown.has(name)) && names.at(-1) !== "headers");
 if (vague.length === 0 || bad.length > 0) {
   console.error(`not known, although the document could tell:\n${bad.map((names) => "  " + names.join(".")).join("\n")}`);

@@ -1,5 +1,5 @@
-// What a shop in strict TypeScript expects of the types made from the document. It is only
-// compiled; where the types are too loose or too strict, it does not compile.
+// A shop in strict TypeScript expects this of the types that are made from the document. The file
+// is never run. If the types are too loose or too strict, it does not compile.
 import type { components, operations, paths } from "./build/api.js";
 
 type Schemas = components["schemas"];
@@ -11,14 +11,14 @@ export const product: Schemas["ListProductInputBody"] = { title: "Mug", prices: 
 export const checkout: Schemas["CheckoutInputBody"] = { payment: {}, confirm: true };
 export const shipment: Schemas["ShipInputBody"] = { lines: [{ line: 1, quantity: 2 }] };
 
-// What may have few values has these, on reads as on writes.
+// A member with a fixed set of values has exactly these values, in reads and in writes.
 is<Same<Schemas["Order"]["status"], "pending" | "confirmed" | "completed" | "canceled" | "expired">>();
 is<Same<Schemas["OrderSummary"]["status"], Schemas["Order"]["status"]>>();
 is<Same<Schemas["OrderSummary"]["payment_state"], Schemas["Order"]["payment_state"]>>();
 is<Same<Schemas["Product"]["status"], "on_sale" | "retired">>();
 is<Same<Schemas["Product"]["kind"], "stocked" | "service">>();
 
-// A thing has one type, whether it is changed or read.
+// A thing has the same type in commands and in reads.
 type Changed<O extends keyof operations> = operations[O]["responses"] extends { 200: { content: { "application/json": infer B } } } ? B : never;
 is<Same<Changed<"confirm-order">, Changed<"get-order">>>();
 is<Same<Changed<"abandon-cart">, Changed<"get-cart">>>();
@@ -27,7 +27,7 @@ is<Same<Changed<"set-price">, Changed<"get-product">>>();
 is<Same<Changed<"receive-stock">, Changed<"get-stock">>>();
 is<Same<Changed<"confirm-order">["owed"], Schemas["Money"]>>();
 
-// A problem's type tells its other members.
+// The member type of a problem decides which other members it has.
 export function explain(problem: Schemas["Problem"]): string {
   switch (problem.type) {
     case "/problems/stock-insufficient":
@@ -48,7 +48,7 @@ type Refusals = operations["checkout-cart"]["responses"][409]["content"]["applic
 is<Same<Extract<Refusals, "/problems/stock-insufficient">, "/problems/stock-insufficient">>();
 is<Same<Extract<Refusals, "/problems/product-not-priced" | "/problems/return-closed">, never>>();
 
-// An event's type tells its data.
+// The type of an event decides the type of its data.
 export function units(event: Schemas["ShopEvent"]): number {
   switch (event.type) {
     case "cart.line_added.v1":

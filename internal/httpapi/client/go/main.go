@@ -166,5 +166,5 @@ func gbp(amount string) api.MoneyInput {
 	return api.MoneyInput{Amount: decimal.RequireFromString(amount), Currency: "GBP"}
 }
 
-// once gives a key under which a write can be repeated.
+// once returns a key under which a write can be repeated.
 func once() string { return uuid.NewString() }

@@ -1,6 +1,6 @@
-// A shop sells a mug, through a shortage, to a refund, on the types of the API's document
-// alone: npm run build makes them and compiles this file. It is run with the server's
-// address, and ends with an error where an answer is not what a shop would expect.
+// A shop sells a mug, with a shortage at first and a refund at the end. All its types are made from
+// the API's document: npm run build makes them and compiles this file. It takes the server's
+// address. It ends with an error if an answer is not what a shop expects.
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import createClient from "openapi-fetch";
@@ -12,13 +12,13 @@ const server = process.argv[2];
 assert(server !== undefined, "usage: node build/shop.js http://127.0.0.1:8080");
 const api = createClient<paths>({ baseUrl: server });
 
-// Every read waits for the latest answer of a write, so that the shop sees what it did.
+// Every read waits for the position of the latest answer, so that the shop sees its own changes.
 let position = "0";
 const fresh = (): { "Daybook-Min-Position": string } => ({ "Daybook-Min-Position": position });
 // Every write can be repeated under its key.
 const once = (): { "Idempotency-Key": string } => ({ "Idempotency-Key": randomUUID() });
 
-// done gives what was answered, and refuses a problem.
+// done returns the data of an answer. It throws an error if the answer is a problem.
 function done<Data>(answer: { data?: Data; error?: Problem; response: Response }): Data {
   remember(answer.response);
   if (answer.data === undefined) {
@@ -35,7 +35,7 @@ const gbp = (amount: string): components["schemas"]["MoneyInput"] => ({ amount, 
 const sku = `MUG-${randomUUID()}`.toUpperCase();
 const location = "main";
 
-// A product, and three of it.
+// A product is listed, and three units of it are received.
 const product = done(
   await api.PUT("/v1/products/{sku}", {
     params: { path: { sku } },
@@ -48,7 +48,7 @@ done(await api.POST("/v1/stock/{sku}/{location}/receipts", { params: { path: { s
 const stocked = done(await api.GET("/v1/stock/{sku}/{location}", { params: { path: { sku, location }, header: fresh() } }));
 assert.equal(stocked.available, 3);
 
-// A cart that wants five.
+// A cart asks for five units.
 const cart = done(
   await api.POST("/v1/carts", {
     body: { currency: "GBP", country: "United Kingdom", customer_id: "ann", lines: [{ sku, quantity: 5 }] },
@@ -76,7 +76,7 @@ const reduced = done(
 );
 assert.deepEqual(reduced.total, gbp("22.50"));
 
-// The order, paid. The same key brings the same order, and no other.
+// The order is placed and paid. The same request under the same key gets the same order.
 const params = { path: ofCart, header: once() };
 const body: components["schemas"]["CheckoutInputBody"] = { payment: { type: "capture", transaction_id: "pay-1", amount: gbp("22.50") } };
 const placed = done(await api.POST("/v1/carts/{cart_id}/checkout", { params, body })).order;
@@ -102,7 +102,7 @@ const arrived = done(
 );
 assert.equal(arrived.fulfillment_state, "delivered");
 
-// One of the three comes back, and its price with it.
+// One of the three units comes back, and its price is refunded.
 const asked = done(
   await api.POST("/v1/returns", {
     params: { header: once() },
@@ -125,7 +125,7 @@ const refunded = done(
 );
 assert.deepEqual(refunded.refunded, gbp("7.50"));
 
-// What the read models say in the end.
+// This is what the read models show at the end.
 const order = done(await api.GET("/v1/orders/{order_id}", { params: { path: ofOrder, header: fresh() } }));
 assert.deepEqual([order.payment_state, order.fulfillment_state], ["partially_refunded", "delivered"]);
 assert.deepEqual([order.captured, order.refunded], [gbp("22.50"), gbp("7.50")]);
