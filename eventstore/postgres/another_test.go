@@ -167,6 +167,11 @@ func TestALogThatReplacesAnotherTakesNothing(t *testing.T) {
 				}
 			}
 			mustExec(t, pool, keepEarlier, pgx.QueryExecModeSimpleProtocol)
+			// The node must know an event that the other log does not have. Otherwise the other log
+			// would be a continuation of this one.
+			if _, err := store.Append(t.Context(), "later", eventstore.NoStream, newEvents(1)); err != nil {
+				t.Fatal(err)
+			}
 
 			var replaced atomic.Bool
 			var taken atomic.Int64
