@@ -21,7 +21,7 @@ func held(tb rapid.TB, content eventstore.Content) eventstore.Event {
 	return eventstore.Event{ID: uuid.New(), Type: "foreign", Data: data, Meta: meta}
 }
 
-// comesBack appends content and fails unless it is read as it was given.
+// comesBack appends content, and fails if the content that it reads is different.
 func comesBack(tb rapid.TB, content eventstore.Content) {
 	tb.Helper()
 	event := held(tb, content)

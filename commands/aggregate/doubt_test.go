@@ -59,9 +59,9 @@ func TestAnAppendThatMayBeRecordedIsNotToldToBeRefused(t *testing.T) {
 	for name, c := range map[string]struct {
 		tries   []try
 		gone    error
-		before  bool // the log holds the command's event already
+		before  bool // the log already has the command's event
 		unknown bool
-		is      error // in any case; nil: it is answered
+		is      error // in any case; nil if the command is answered
 	}{
 		"refused at once": {tries: []try{{err: diverged}}, is: diverged},
 		"away at once":    {tries: []try{{err: away}}, is: away},
@@ -83,7 +83,7 @@ func TestAnAppendThatMayBeRecordedIsNotToldToBeRefused(t *testing.T) {
 					}
 				}
 				request := put(id, 1)
-				request.New = c.before // so that it is appended before it is looked for
+				request.New = c.before // so it is appended before it is looked for
 				_, err := newBox(&scripted{Store: log, tries: c.tries, gone: c.gone}).Handle(t.Context(), request)
 				_, unknown := errors.AsType[*eventstore.OutcomeUnknownError](err)
 				if unknown != c.unknown || (err == nil) != (c.is == nil) || c.is != nil && !errors.Is(err, c.is) {

@@ -90,8 +90,7 @@ func coinsIn(t *testing.T, store eventstore.Store, stream string) (total, events
 	return total, events
 }
 
-// spy counts what reaches the store, and can hold appends back or lose their
-// answers.
+// spy counts the calls of the store. It can hold appends back, or lose their answers.
 type spy struct {
 	eventstore.Store
 	appends, reads atomic.Int64
@@ -122,7 +121,7 @@ func (s *spy) ReadStream(ctx context.Context, stream string, from int64, limit i
 	}
 }
 
-// await gives way until a condition holds; the test's own time limit bounds it.
+// await lets other goroutines run until a condition holds. The time limit of the test bounds it.
 func await(holds func() bool) {
 	for !holds() {
 		runtime.Gosched()
@@ -133,7 +132,7 @@ func queued[S, C, E any](h *Handler[S, C, E]) int {
 	return len(waitingJobs(h))
 }
 
-// waitingJobs is what is in the queue of the box.
+// waitingJobs returns the jobs in the queue of the box.
 func waitingJobs[S, C, E any](h *Handler[S, C, E]) []*job[S, C, E] {
 	h.mu.Lock()
 	q := &h.lanes["box-1"].queue
@@ -529,7 +528,7 @@ func TestALongStreamIsFoldedFromItsSnapshot(t *testing.T) {
 	}
 }
 
-// scales weighs the snapshots it is given, and keeps none.
+// scales records the sizes of snapshots and stores none.
 type scales struct {
 	mu              sync.Mutex
 	total, heaviest int
@@ -667,7 +666,7 @@ func TestARequestOnANewStream(t *testing.T) {
 				}
 			}
 			h := newBox(log)
-			for try := range 2 { // the second time it was carried out
+			for try := range 2 { // the second time, the command was already carried out
 				result, err := h.Handle(t.Context(), request)
 				if refused := c.want == 999; refused != errors.Is(err, errBoxFull) || !refused && err != nil {
 					t.Errorf("try %d: error %v", try, err)
@@ -687,7 +686,7 @@ func TestARequestOnANewStream(t *testing.T) {
 	}
 }
 
-// Requests that begin one stream at the same moment are all carried out, each once.
+// Several requests begin one stream at the same moment. All are carried out, each once.
 func TestRequestsThatBeginOneStreamAtOnce(t *testing.T) {
 	t.Parallel()
 	log := memory.New()

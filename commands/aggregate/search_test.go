@@ -120,7 +120,7 @@ func TestAFalseMemoryOnlyDelays(t *testing.T) {
 		t.Fatal(err)
 	}
 	handler.mu.Lock()
-	handler.lanes["box-1"].memory.forget(EventID(fresh, 0)) // as if its name were taken for another
+	handler.lanes["box-1"].memory.forget(EventID(fresh, 0)) // as if the filter took its name for another one
 	handler.mu.Unlock()
 	answer, err := handler.Handle(t.Context(), put(fresh, 2, 3))
 	if err != nil || answer.Replayed || len(answer.Events) != 2 {
@@ -290,7 +290,7 @@ func TestCommandsThatWaitForSearchesAreBounded(t *testing.T) {
 	}
 	go ask()
 	<-store.begun
-	for range 2 { // the same search counts for each that waits for it
+	for range 2 { // the same search is counted for each job that waits for it
 		go ask()
 	}
 	if err := <-done; !errors.Is(err, ErrOverloaded) {
@@ -318,7 +318,7 @@ func TestTheCacheOfStreamsIsBoundedInBytes(t *testing.T) {
 		}
 	}
 	var total int64
-	await(func() bool { // the last lane has come to rest
+	await(func() bool { // the last lane has nothing left to do
 		handler.mu.Lock()
 		defer handler.mu.Unlock()
 		total = 0
@@ -340,7 +340,7 @@ func TestTheCacheOfStreamsIsBoundedInBytes(t *testing.T) {
 	}
 }
 
-// A search passes over what another program wrote, whatever command id it names.
+// A search skips events that another program wrote, with any command id.
 func TestASearchFindsNothingOfOthers(t *testing.T) {
 	t.Parallel()
 	log, command := memory.New(), uuid.New()

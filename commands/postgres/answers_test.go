@@ -92,8 +92,8 @@ func TestTheFirstAnswerStands(t *testing.T) {
 	}
 }
 
-// Earlier versions kept refusals; such a row must not keep the first real answer
-// out.
+// Earlier versions kept refusals, too. Such a row must not prevent that the first real answer is
+// stored.
 func TestAKeptRefusalGivesWay(t *testing.T) {
 	t.Parallel()
 	pool := answersPool(t)

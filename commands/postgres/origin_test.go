@@ -24,17 +24,17 @@ func TestADatabaseStaysWithItsLog(t *testing.T) {
 	}
 	origin := postgres.Origin{Pool: pool}
 	mine, other, empty := memory.New(), memory.New(), memory.New()
-	// While the log is empty there is nothing to know it by.
+	// An empty log has nothing by which it can be recognized.
 	if err := origin.Check(t.Context(), mine); err != nil {
 		t.Fatal(err)
 	}
 	for _, log := range []*memory.Store{mine, other} {
-		// Another program has a stream with a name of the shop's, and may delete that.
+		// Another program has a stream with a name of the shop's, and may delete it.
 		if _, err := log.Append(t.Context(), "order-theirs", eventstore.Any, []eventstore.Event{{ID: uuid.New(), Type: "t.v1", Data: []byte(`{}`)}}); err != nil {
 			t.Fatal(err)
 		}
 		for n, stream := range []string{"foreign", "stock-a", "stock-a", "stock-b"} {
-			// The ids are the same in both, as those of one file imported into both.
+			// Both logs have the same event ids, as if the same file was imported into both.
 			id := aggregate.EventID(uuid.Nil, n)
 			events := []eventstore.Event{{ID: id, Type: "t.v1", Data: []byte(`{}`)}}
 			if _, err := log.Append(t.Context(), stream, eventstore.Any, events); err != nil {
@@ -56,7 +56,7 @@ func TestADatabaseStaysWithItsLog(t *testing.T) {
 	}
 }
 
-// A program that began on an empty log must not be fooled at its next start.
+// A program began on an empty log. At its next start, it must notice another log.
 func TestADatabaseIsTiedWhileTheProgramRuns(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.New(t)
@@ -85,8 +85,8 @@ func TestADatabaseIsTiedWhileTheProgramRuns(t *testing.T) {
 	}
 }
 
-// Two nodes that begin on empty logs see nothing amiss; the one whose log is the
-// second to get an event must not go on.
+// Two nodes that begin on empty logs see no difference. When both logs have an event, the node
+// whose log was the second to get one must stop.
 func TestADatabaseIsTiedToOneOfTwoEmptyLogs(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.New(t)
@@ -106,7 +106,7 @@ func TestADatabaseIsTiedToOneOfTwoEmptyLogs(t *testing.T) {
 	first, second := follows{memory.New(), make(chan struct{})}, follows{memory.New(), make(chan struct{})}
 	one, two := run(first), run(second)
 	for _, log := range []follows{first, second} {
-		<-log.followed // Run has seen that the database is tied to none
+		<-log.followed // Run has seen that the database belongs to no log yet
 	}
 	for _, log := range []follows{first, second} {
 		events := []eventstore.Event{{ID: aggregate.EventID(uuid.New(), 0), Type: "t.v1", Data: []byte(`{}`)}}
@@ -131,7 +131,7 @@ func TestADatabaseIsTiedToOneOfTwoEmptyLogs(t *testing.T) {
 	}
 }
 
-// follows is a log that tells when it is followed.
+// follows is a log that reports when a subscription begins.
 type follows struct {
 	eventstore.Store
 	followed chan struct{}
@@ -142,7 +142,7 @@ func (f follows) Subscribe(ctx context.Context, after eventstore.Position, filte
 	return f.Store.Subscribe(ctx, after, filter)
 }
 
-// away answers the first reads as a log does while it elects a leader.
+// away answers the first reads as a log without a leader does.
 type away struct {
 	*memory.Store
 	first chan struct{} // closed by the first read that is answered

@@ -17,7 +17,7 @@ import (
 func TestWorkIsParkedWithTheCheckpointAndKeepsItsFirstTry(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.New(t)
-	// A database of an older program, that has been at work.
+	// The database belongs to an older program, which has used it.
 	if err := pgmigrate.Up(t.Context(), pool, before(t, "00005"), "daybook_commands_version"); err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +33,7 @@ func TestWorkIsParkedWithTheCheckpointAndKeepsItsFirstTry(t *testing.T) {
 	other := process
 	other.ID = uuid.New()
 	if err := journal.Advance(t.Context(), eventstore.At(5), eventstore.At(7), reactor.Notes{Park: []reactor.Process{other}}); err != nil {
-		// There is no checkpoint yet, so any is taken.
+		// There is no checkpoint yet, so any checkpoint is accepted.
 		t.Fatal(err)
 	}
 	if err := journal.Advance(t.Context(), eventstore.At(5), eventstore.At(9), reactor.Notes{Park: []reactor.Process{process}}); err == nil {
@@ -88,7 +88,7 @@ func TestWorkIsParkedWithTheCheckpointAndKeepsItsFirstTry(t *testing.T) {
 	if n, err := lot.CountParked(t.Context()); err != nil || n != 1 {
 		t.Errorf("%d are parked and not dismissed (%v), want 1", n, err)
 	}
-	// It fails again because of something new.
+	// The work fails again, for another reason.
 	if err := journal.Advance(t.Context(), eventstore.At(9), eventstore.At(10), reactor.Notes{Park: []reactor.Process{other}}); err != nil {
 		t.Fatal(err)
 	}

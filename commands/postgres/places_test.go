@@ -10,8 +10,8 @@ import (
 	"daybook/eventstore"
 )
 
-// Each reader's place is kept with the event that it has seen: of the reactor, which the
-// timers and the parked work follow, of the answers under keys, and of the node.
+// The place of each reader is kept with the event that it has seen. The readers are the reactor
+// with its timers and parked work, the answers under keys, and the node.
 func TestReadersKeepTheirPlacesWithTheirEvents(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t)

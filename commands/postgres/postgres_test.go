@@ -166,8 +166,8 @@ func TestATimerThatFailsComesBackLater(t *testing.T) {
 	if _, _, err := (Timers{Pool: pool}).FireDue(t.Context(), fire); err != nil {
 		t.Fatal(err)
 	}
-	// It waits for a second at least; for an hour more, so that a slow machine
-	// cannot sit that out.
+	// A timer that failed waits for at least a second. The test adds an hour, so that the timer
+	// does not become due even on a slow machine.
 	var again time.Time
 	if err := pool.QueryRow(t.Context(), `SELECT due_at FROM commands.timers`).Scan(&again); err != nil || again.Before(before.Add(time.Second)) {
 		t.Errorf("it comes back at %s (%v), tried after %s", again, err, before)

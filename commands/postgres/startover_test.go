@@ -16,8 +16,8 @@ import (
 	"daybook/internal/pgtest"
 )
 
-// keptBesideTheLog is a row of each table of the command side. All of them follow from
-// the log: a new table gets a row here, and StartOver empties it.
+// keptBesideTheLog has a row of each table of the command side. The content of each table follows
+// from the log, so StartOver empties it. A new table needs a row here.
 var keptBesideTheLog = map[string]string{
 	"snapshots":   `INSERT INTO commands.snapshots (stream, fold_version, revision, data) VALUES ('stock-a', 1, 500, 'x')`,
 	"timers":      `INSERT INTO commands.timers (kind, target, due_at) VALUES ('order', 'o', now())`,
@@ -78,7 +78,7 @@ func startOver(ctx context.Context, pool *pgxpool.Pool, first *eventstore.Record
 	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error { return postgres.StartOver(ctx, tx, first, imports) })
 }
 
-// While another program reacts or imports, nothing is emptied.
+// While another program runs a reactor or an import, nothing is emptied.
 func TestTheCommandSideDoesNotStartOverBesideAnotherProgram(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.New(t)

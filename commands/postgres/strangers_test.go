@@ -18,8 +18,8 @@ import (
 	"daybook/internal/pgtest"
 )
 
-// The names in an event may be such as the database takes for no key. The event is
-// parked then, and the reactor goes on.
+// The database may not accept the names in an event as a key. Then the event is parked, and the
+// reactor goes on.
 func TestANameThatTheDatabaseDoesNotTakeEndsNoReactor(t *testing.T) {
 	t.Parallel()
 	pool, log := pgtest.New(t), memory.New()

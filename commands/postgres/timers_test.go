@@ -60,7 +60,7 @@ func firedTimers(t *testing.T, timers Timers) (fired []reactor.Deadline) {
 	return fired
 }
 
-// before are the migrations up to one, as an older program has them.
+// before returns the migrations up to one of them, as an older program has them.
 func before(t *testing.T, first string) fs.FS {
 	t.Helper()
 	names, err := fs.Glob(migrations, "migrations/*.sql")
@@ -157,8 +157,8 @@ func TestTheRuleOfTheCartsIsKeptWithTheirTimers(t *testing.T) {
 	}
 }
 
-// However many carts are open, no statement sets more timers than end in time; and
-// the rule is noted only when all are set.
+// Any number of carts may be open. Each statement sets only as many timers as it can in its time.
+// The rule is stored only when all timers are set.
 func TestTheTimersOfManyCartsAreSetSomeAtATime(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t)
@@ -187,8 +187,8 @@ func TestTheTimersOfManyCartsAreSetSomeAtATime(t *testing.T) {
 	}
 }
 
-// The reactor changes timers while they are fired, and its statements have 9 s: a log that
-// does not answer the firing must not cost it its lead.
+// The reactor changes timers while they are fired, and its statements have 9 s. If the log does not
+// answer while a timer is fired, the reactor must still lead.
 func TestTheReactorAdvancesWhileATimerThatHangsIsFired(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t)

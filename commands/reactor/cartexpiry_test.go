@@ -32,7 +32,7 @@ func cartsOfAllPhases(s *shop) (expiring []unit.CartID) {
 			s.T.Fatal(err)
 		}
 	}
-	s.BeginAsBefore("short", "short") // it is refused in an event of its own
+	s.BeginAsBefore("short", "short") // the refusal is an event of its own
 	s.Must(s.FinishCheckout(s.T.Context(), "short", "short"))
 	for _, id := range []unit.CartID{"refused", "ordered"} {
 		if result, err := s.Checkout(s.T.Context(), shoptest.NewCall(), commands.CheckoutRequest{CartID: id, OrderID: unit.OrderID(id)}); err != nil || result.Placed != (id == "ordered") {
@@ -68,8 +68,7 @@ func TestACartExpiresWhenNobodyChangedItForAsLongAsTheShopAllows(t *testing.T) {
 		t.Errorf("carts with a timer: %v, want %v", timed, want)
 	}
 
-	// Fired too early, a timer is postponed to the deadline that the last change
-	// has set.
+	// If a timer fires too early, it is postponed to the deadline that the last change has set.
 	first := s.LastEvent(cart.Stream("open"))
 	if _, err := s.Cart(t.Context(), shoptest.NewCall(), "open", cart.ChangeQuantity{Line: 1, Quantity: 2}); err != nil {
 		t.Fatal(err)
@@ -84,7 +83,8 @@ func TestACartExpiresWhenNobodyChangedItForAsLongAsTheShopAllows(t *testing.T) {
 		t.Errorf("the cart is %s before its time", got)
 	}
 
-	// Fired in time, it ends each cart that is open, and no other.
+	// If a timer fires in time, it ends the cart if the cart is open, and otherwise changes
+	// nothing.
 	for _, id := range []unit.CartID{"open", "refused", "completing", "ordered", "abandoned", "never-was"} {
 		before := s.CartState(id).Phase
 		for range 2 {
@@ -102,8 +102,8 @@ func TestACartExpiresWhenNobodyChangedItForAsLongAsTheShopAllows(t *testing.T) {
 	}
 }
 
-// returning is a store on which a customer changes the cart between the look at
-// it and its end.
+// returning is a store in which a customer changes the cart after it was read and before it is
+// ended.
 type returning struct {
 	eventstore.Store
 	change func()
@@ -188,7 +188,7 @@ func TestOpenCartsFollowTheRuleThatHoldsNow(t *testing.T) {
 	}
 }
 
-// adopted runs adoptCarts of a reactor that begins to lead.
+// adopted runs adoptCarts, as a reactor that begins to lead does.
 func adopted(t *testing.T, s *shop, book *logbook, after time.Duration) *logbook {
 	t.Helper()
 	reactor := &Reactor{Store: s.Log, Journal: book, Logger: slog.New(slog.DiscardHandler), CartsExpireAfter: after}

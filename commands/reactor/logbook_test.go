@@ -22,7 +22,7 @@ type logbook struct {
 	parked map[uuid.UUID]Process
 
 	cartsExpireAfter time.Duration
-	cartsKnown       int // how often the rule of the carts was kept
+	cartsKnown       int // how often the rule of the carts was stored
 }
 
 func (l *logbook) CartExpiry(context.Context) (time.Duration, bool, error) {

@@ -6,7 +6,8 @@ import (
 	"daybook/eventstore"
 )
 
-// A page is held whole until it is noted, so large events make it short.
+// All events of a page are in memory until the page is noted. So a page of large events has fewer
+// of them.
 func TestAPageOfTheReactorIsBoundedInBytes(t *testing.T) {
 	const each, events = 300 << 10, 100
 	data := make([]byte, each)

@@ -24,7 +24,7 @@ import (
 
 // logbook is a ParkingLot, too.
 
-// stubborn is a finisher some of whose work fails.
+// stubborn is a finisher that fails for some work.
 type stubborn struct {
 	Finisher
 	mu    sync.Mutex
@@ -123,7 +123,7 @@ func TestWorkThatCannotBeFinishedHoldsUpNothing(t *testing.T) {
 					t.Errorf("o%d was finished %d times", i, n)
 				}
 			}
-			// Another node takes over: what is parked is not read again.
+			// Another node takes over. It does not read the events of parked work again.
 			tried := finisher.tries("stuck")
 			confirmed(t, log, "later")
 			react(t, &Reactor{Store: log, Journal: book, Parking: book, Finisher: finisher}, "the checkpoint goes on", book.reaches(t, log))
@@ -205,7 +205,7 @@ func TestARetryOnDemandSaysWhatItDid(t *testing.T) {
 
 func TestAnEventOfOursThatCannotBeReadIsParkedByItself(t *testing.T) {
 	t.Parallel()
-	// One in a stream of each aggregate that the reactor follows.
+	// There is one event in a stream of each aggregate that the reactor follows.
 	for stream, event := range map[string][2]string{
 		order.Stream("odd"):          {"order.placed.v1", `{"order_id":1}`},
 		cart.Stream("odd"):           {"cart.checkout_started.v1", `{"lines":"many"}`},
@@ -278,7 +278,7 @@ func TestAnOrderWhoseStockIsStuckIsParked(t *testing.T) {
 	if _, err := s.Order(t.Context(), shoptest.NewCall(), "o", order.Confirm{Now: s.Now()}); err != nil {
 		t.Fatal(err)
 	}
-	// Stock has a parcel of that name already, and of another size.
+	// Stock already has a parcel of that name, with another number of units.
 	typ, data, err := stock.Encode(stock.Shipped{Key: shoptest.Key("MUG"), OrderID: "o", ShipmentID: "p", Quantity: 1})
 	shoptest.AppendRaw(t, s.Log, stock.Stream("MUG", "main"), typ, string(data), err)
 	typ, data, err = order.Encode(order.Shipped{ShipmentID: "p", Location: "main", Lines: []order.ShippedLine{{Line: 1, SKU: "MUG", Kind: unit.Stocked, Quantity: 2}}})
@@ -306,7 +306,7 @@ func TestATimerThatCanDoNothingIsParked(t *testing.T) {
 	timer := Timer{Deadline: Deadline{Kind: ReservationDeadline, Target: "stock-MUG@main", Item: "r 1"}, DueAt: time.Now()}
 	for name, c := range map[string]struct {
 		cause error
-		tries int // after which it is given up; 0: never
+		tries int // after which the work is given up; 0: never
 	}{
 		"unreadable":                   {&aggregate.UndecodableError{Stream: timer.Target, Revision: 7, Cause: errors.New("no")}, 1},
 		"deleted":                      {&eventstore.DeletedError{Stream: timer.Target}, 1},
@@ -354,7 +354,7 @@ func TestAParkedTimerIsFiredAgain(t *testing.T) {
 	if _, finished, err := processes.Retry(t.Context(), book.only(t).ID); err != nil || !finished || s.OrderState("o").Status != order.StatusExpired || s.Available("MUG") != 10 {
 		t.Errorf("retried: %t, %v; the order is %s", finished, err, s.OrderState("o").Status)
 	}
-	// A cart's deadline may have moved since.
+	// The deadline of a cart may have moved in the meantime.
 	if err := s.FillCart("d", map[unit.SKU]unit.Quantity{"MUG": 4}); err != nil {
 		t.Fatal(err)
 	}

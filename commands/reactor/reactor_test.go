@@ -19,7 +19,8 @@ import (
 	"daybook/eventstore/memory"
 )
 
-// strictJournal takes a checkpoint only from where it is, as the database does.
+// strictJournal accepts a new checkpoint only if the caller knows the present one, as the database
+// does.
 type strictJournal struct {
 	Journal
 	t          *testing.T
@@ -65,7 +66,7 @@ func TestWorkTakenOffTheListBetweenPagesMovesTheCheckpointWithTheNextPage(t *tes
 	}
 }
 
-// The driver that the reactor took over from may be slow rather than dead.
+// The reactor has taken over from a driver that may only be slow, and not dead.
 func TestACheckoutThatTheReactorEndedIsOpenedAgainByALateReservation(t *testing.T) {
 	started, reserved := cart.CheckoutStarted{OrderID: "o", CartID: "1"}, stock.Reserved{
 		Key: stock.Key{SKU: "A", Location: "main"}, ReservationID: stock.ReservationIDFor("o", "A", "main"), OrderID: "o", Quantity: 1,
@@ -149,7 +150,7 @@ func TestWorkThatFailsIsTriedLessAndLessOften(t *testing.T) {
 	}
 }
 
-// busy is a finisher whose node carries out everything at the moment.
+// busy is a finisher whose node is carrying out all processes itself at the moment.
 type busy struct {
 	*stubborn
 	asked map[string]bool

@@ -8,7 +8,7 @@ import (
 	"daybook/eventstore"
 )
 
-// shop is a service with helpers of this package's tests.
+// shop is a service with helpers for the tests of this package.
 type shop struct{ *shoptest.Shop }
 
 func open(t *testing.T, store eventstore.Store, policy commands.Policy) *shop {

@@ -34,7 +34,7 @@ import (
 
 // strangerCase is one way in which another program writes an event of the shop's.
 type strangerCase struct {
-	n         int // makes the names of everything about it its own
+	n         int // gives the case its own names
 	category  string
 	state     string // of the aggregate before it
 	eventType string
@@ -68,7 +68,7 @@ func (w strangerCase) stream() string {
 	return stock.Stream(w.sku(), unit.DefaultLocation)
 }
 
-// lives are the states of each aggregate that are tried, and all types of its events.
+// lives has the states of each aggregate that the test tries, and all types of its events.
 var lives = map[string]struct {
 	types  []string
 	states []string
@@ -80,7 +80,7 @@ var lives = map[string]struct {
 	stock.Category:   {stock.Types(), []string{"not there", "placed", "confirmed"}},
 }
 
-// live brings everything about a case to its state.
+// live brings the aggregates of a case to their state.
 func (s *shop) live(w strangerCase) {
 	s.T.Helper()
 	if w.state == "not there" {
@@ -126,8 +126,8 @@ func (s *shop) live(w strangerCase) {
 	}
 }
 
-// named gives the members of an event's JSON that name something the names of the
-// case, so that it is about what is there.
+// named replaces the names in an event's JSON by the names of the case. So the event is about
+// things that exist.
 func (w strangerCase) named(value any) any {
 	switch value := value.(type) {
 	case map[string]any:
@@ -157,7 +157,7 @@ func (w strangerCase) named(value any) any {
 	return value
 }
 
-// odd puts something odd in place of one value that is no list and no object.
+// odd replaces one value, which is not a list or an object, by an odd one.
 func odd(random *rand.Rand, value any) any {
 	switch of := value.(type) {
 	case map[string]any:
@@ -198,8 +198,8 @@ func strangersSeed(t *testing.T) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, 0))
 }
 
-// allWritten are the cases: each type of each aggregate, found by their codecs, in each
-// state, with data that is empty, other, wrong, everyday and odd.
+// allWritten returns the cases: each event type of each aggregate, in each state, with data that is
+// empty, other, wrong, usual or odd. It finds the types by the codecs.
 func allWritten(t *testing.T) []strangerCase {
 	t.Helper()
 	random := strangersSeed(t)
@@ -249,9 +249,9 @@ func allWritten(t *testing.T) []strangerCase {
 	return all
 }
 
-// Whatever another program writes into a stream of the shop's, under a type of the shop's: nothing
-// else is held up, what cannot be done is parked with its reason, and no timer comes back for ever.
-// All events that it writes under its own ids are parked, and nothing else is.
+// Another program writes events of the shop's types into streams of the shop's. They hold up no
+// other work. Work that cannot be done is parked with its reason, and no timer fires for ever. All
+// events that it writes under its own ids are parked, and nothing else is.
 func TestAnEventOfTheShopsThatAnotherProgramWroteHoldsUpNothing(t *testing.T) {
 	t.Parallel()
 	t.Run("under ids of its own", func(t *testing.T) {
@@ -269,7 +269,7 @@ func TestAnEventOfTheShopsThatAnotherProgramWroteHoldsUpNothing(t *testing.T) {
 	})
 }
 
-// writtenByStrangers writes all cases and returns what is parked when all is done.
+// writtenByStrangers writes all cases and returns the parked work when everything else is done.
 func writtenByStrangers(t *testing.T, id func() uuid.UUID) []Process {
 	t.Helper()
 	log := memory.New()
@@ -336,7 +336,7 @@ func writtenByStrangers(t *testing.T, id func() uuid.UUID) []Process {
 	return parked
 }
 
-// finishOrPark runs the reactor until nothing is open, and otherwise says what is.
+// finishOrPark runs the reactor until no work is open. If work stays open, its error names it.
 func (s *shop) finishOrPark(reactor *Reactor, book *logbook, all []strangerCase) {
 	s.T.Helper()
 	said := &lastWords{Handler: slog.DiscardHandler, of: map[string]string{}}
@@ -366,7 +366,7 @@ func (s *shop) finishOrPark(reactor *Reactor, book *logbook, all []strangerCase)
 	s.Must(<-ended)
 }
 
-// lastWords remembers what was said last of each work.
+// lastWords remembers the latest log message about each work.
 type lastWords struct {
 	slog.Handler
 	mu sync.Mutex

@@ -82,7 +82,7 @@ func TestTwoTimersOfAKindThatDifferInOnePartBothFire(t *testing.T) {
 	}
 	policy := commands.DefaultPolicy()
 	policy.CartsExpireAfter = time.Minute
-	// Each sets two timers, and returns how to see that both have fired.
+	// Each function sets two timers. It returns a function that tells whether both have fired.
 	twice := map[string]map[string]func(s *shop) (first, second func() bool){
 		"OrderDeadline": {
 			"two orders": func(s *shop) (func() bool, func() bool) { return place(s, "A", "o1"), place(s, "A", "o2") },
@@ -124,7 +124,7 @@ func TestTwoTimersOfAKindThatDifferInOnePartBothFire(t *testing.T) {
 	}
 }
 
-// timersOf are the timers that the reactor keeps after reading the whole log.
+// timersOf returns the timers that the reactor keeps after it has read the whole log.
 func timersOf(t *testing.T, s *shop) (timers []Timer) {
 	t.Helper()
 	tracker := newTracker(eventstore.Start, commands.DefaultPolicy().CartsExpireAfter)

@@ -119,7 +119,7 @@ func TestWorkThatIsNotParkedAnyMoreIsNotWatched(t *testing.T) {
 	}
 }
 
-// An event that can be read late sets and clears timers as it would have in time.
+// An event that can only be read later sets and clears timers as if it had been read in time.
 func TestAnEventThatCanBeReadByNowKeepsTheTimers(t *testing.T) {
 	t.Parallel()
 	policy := commands.DefaultPolicy()

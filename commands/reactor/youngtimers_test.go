@@ -16,8 +16,8 @@ import (
 	"daybook/internal/pause"
 )
 
-// timerLog drives a youngTimers as the reactor does, and beside it a table of timers
-// as the database would hold it.
+// timerLog drives a youngTimers as the reactor does. It also keeps a table of timers as the
+// database would.
 type timerLog struct {
 	*testing.T
 	timers   youngTimers
@@ -118,8 +118,8 @@ func TestATimerThatIsDueSoonIsStoredAtOnce(t *testing.T) {
 	l.holds("a")
 }
 
-// A deadline is stored, ends, begins again and ends again, with or without a page's
-// end after each of the events, and moves in between: its row must be gone.
+// A deadline is stored, ends, begins again, moves and ends again. A page may end after each of
+// these events or not. At the end, the row of the deadline must be gone.
 func TestNoTimerOutlivesItsDeadline(t *testing.T) {
 	const steps = 5
 	for _, wait := range []time.Duration{0, youngFor} {
@@ -147,8 +147,8 @@ func TestNoTimerOutlivesItsDeadline(t *testing.T) {
 	}
 }
 
-// Before the reactor has caught up once, an earlier leader may have stored the timer
-// of an event that is read again.
+// Before the reactor has caught up for the first time, it may read an event again whose timer an
+// earlier leader has stored.
 func TestATimerThatAnEarlierLeaderStoredIsCleared(t *testing.T) {
 	for _, settled := range []bool{false, true} {
 		l := newTimerLog(t)
@@ -182,8 +182,8 @@ func TestTheCheckpointStaysBeforeEveryYoungTimer(t *testing.T) {
 	}
 }
 
-// A reactor that ends while timers are young has written none of them. The next one
-// begins before their events, and writes them.
+// If a reactor ends while timers are young, it has written none of them. The next reactor begins
+// before their events and writes them.
 func TestTheNextReactorSetsTheTimersThatWereYoung(t *testing.T) {
 	t.Parallel()
 	s := open(t, memory.New(), commands.DefaultPolicy())

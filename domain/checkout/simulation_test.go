@@ -406,11 +406,11 @@ func (w *simulation) nothingIsHalfHeld(id attempt) {
 	}
 }
 
-var worlds = flag.Int("worlds", 3000, "how many simulated worlds to try")
+var simulations = flag.Int("simulations", 3000, "how many simulations to run")
 
 func TestWhateverDriversDoNothingIsHalfHeld(t *testing.T) {
 	outcomes := map[string]int{}
-	for seed := range uint64(*worlds) {
+	for seed := range uint64(*simulations) {
 		w := newSimulation(t, fmt.Sprintf("seed %d", seed), rand.New(rand.NewPCG(seed, 0)).IntN)
 		w.alone, w.old = seed%2 == 0, seed%5 == 0
 		w.simulate()
@@ -422,8 +422,8 @@ func TestWhateverDriversDoNothingIsHalfHeld(t *testing.T) {
 		}
 	}
 	for _, rare := range []string{"cart.CheckedOut", "cart.CheckoutRefused", "stock.ReservationReleased", "stock.ReservationExpired", "withdrawn", "order.Claimed"} {
-		if outcomes[rare] < *worlds/100 {
-			t.Errorf("%s happened %d times: the worlds are too quiet to prove anything", rare, outcomes[rare])
+		if outcomes[rare] < *simulations/100 {
+			t.Errorf("%s happened %d times: the simulations are too quiet to prove anything", rare, outcomes[rare])
 		}
 	}
 }

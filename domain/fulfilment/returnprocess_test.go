@@ -420,7 +420,7 @@ func (m *market) returnsKnowTheirRefunds() {
 
 func TestWhateverDriversDoOrdersAreWhatTheReturnsSay(t *testing.T) {
 	count := map[string]int{}
-	for seed := range uint64(*worlds) {
+	for seed := range uint64(*simulations) {
 		m := &market{
 			t: t, name: fmt.Sprintf("seed %d", seed), pick: rand.New(rand.NewPCG(seed, 0)).IntN, count: count,
 			orders: map[unit.OrderID]*order.State{}, backs: map[unit.ReturnID]*returns.State{},
@@ -431,7 +431,7 @@ func TestWhateverDriversDoOrdersAreWhatTheReturnsSay(t *testing.T) {
 		"returns.Admitted", "returns.AdmissionRefused", "returns.Declined", "returns.Canceled", "returns.OrdersSettled", "returns.Refunded", "returns.RefundWithdrawn",
 		"order.ReturnAdmitted", "order.ReturnReleased", "order.TransactionRecorded",
 	} {
-		if count[rare] < *worlds/100 {
+		if count[rare] < *simulations/100 {
 			t.Errorf("%s happened %d times: the markets are too quiet to prove anything", rare, count[rare])
 		}
 	}

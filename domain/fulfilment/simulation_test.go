@@ -318,7 +318,7 @@ func (w *simulation) stockIsWhatTheOrderSays() {
 	}
 }
 
-var worlds = flag.Int("worlds", 3000, "how many simulated worlds to try")
+var simulations = flag.Int("simulations", 3000, "how many simulations to run")
 
 func newSimulation(t testing.TB, name string, count map[string]int, pick func(int) int) *simulation {
 	return &simulation{
@@ -328,7 +328,7 @@ func newSimulation(t testing.TB, name string, count map[string]int, pick func(in
 
 func TestWhateverDriversDoStockIsWhatTheOrderSays(t *testing.T) {
 	count := map[string]int{}
-	for seed := range uint64(*worlds) {
+	for seed := range uint64(*simulations) {
 		newSimulation(t, fmt.Sprintf("seed %d", seed), count, rand.New(rand.NewPCG(seed, 0)).IntN).simulate()
 	}
 	for _, rare := range []string{
@@ -336,8 +336,8 @@ func TestWhateverDriversDoStockIsWhatTheOrderSays(t *testing.T) {
 		"stock.ReservationCommitted", "stock.ReservationReleased", "stock.Deallocated", "stock.Shipped", "stock.Allocated",
 		"taken by force", "healed",
 	} {
-		if count[rare] < *worlds/100 {
-			t.Errorf("%s happened %d times: the worlds are too quiet to prove anything", rare, count[rare])
+		if count[rare] < *simulations/100 {
+			t.Errorf("%s happened %d times: the simulations are too quiet to prove anything", rare, count[rare])
 		}
 	}
 }

@@ -168,7 +168,8 @@ func TestUsersNeedTLS(t *testing.T) {
 	}
 }
 
-// rights of a member on a stream, as letters: read, write, delete, metadata read, metadata write.
+// rights returns the rights of a member on a stream, as letters: read, write, delete, metadata
+// read, metadata write.
 func (c gatewayWithUsers) rights(t *testing.T, name, stream string) string {
 	t.Helper()
 	s := c.as(t, as(name))

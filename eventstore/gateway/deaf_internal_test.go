@@ -158,7 +158,7 @@ func TestADeafWatchIsNotTrusted(t *testing.T) {
 			pass(proveEvery / 2)
 		}
 		log.deaf.Store(false)
-		pass(deafMax + trustMax) // what was begun while it was deaf is deaf
+		pass(deafMax + trustMax) // subscriptions that began while the log was deaf stay deaf
 		for range 20 {
 			knows(t, s)
 			pass(proveEvery)

@@ -543,7 +543,7 @@ func TestKnownIDsOfMetadata(t *testing.T) {
 				written, again, end := "ok 0", "ok 1", uint64(0)
 				if deleted {
 					s.mustDelete(of)
-					written, again, end = "ok 1", "ok 3", 2 // behind it the same document, with a $tb
+					written, again, end = "ok 1", "ok 3", 2 // after it comes the same document, with a $tb
 				}
 				own := document(`{"own":1}`)
 				for range 2 {

@@ -13,7 +13,7 @@ import (
 )
 
 // openFunctions are the functions of the driver that open connections. Their connections have no
-// time limits, but those of package pgpool have.
+// time limits. The connections of package pgpool have time limits.
 var openFunctions = map[string][]string{
 	"github.com/jackc/pgx/v5":         {"Connect", "ConnectConfig", "ConnectWithOptions"},
 	"github.com/jackc/pgx/v5/pgxpool": {"New", "NewWithConfig"},

@@ -26,10 +26,10 @@ var wordRooms = map[string][]string{
 // riddles are words that no name at the top level of a file may have, exported or not, because a
 // reader had to look up what they mean here. Each has a plain word in its place.
 var riddles = map[string]string{
-	"Aside": "excluded", "Comeback": "return", "Comebacks": "returns", "Condemn": "exclude", "Forgetful": "what it does not keep",
+	"Aside": "excluded", "Club": "gateway with users", "Comeback": "return", "Comebacks": "returns", "Condemn": "exclude", "Forgetful": "what it does not keep",
 	"Glance": "read", "Paper": "document", "Papers": "documents", "Plainly": "what it does", "Purse": "payment", "Riddle": "what it is",
 	"Shelf": "stock level", "Shelves": "stock keys", "Spoiled": "damaged", "Stray": "foreign or left over", "Strange": "unreadable or foreign",
-	"Twisted": "changed",
+	"Tape": "source", "Till": "box", "Twisted": "changed", "World": "shop or simulation",
 }
 
 // oldNames are exported names that were replaced, because another name has the same meaning.

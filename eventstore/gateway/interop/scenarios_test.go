@@ -17,7 +17,7 @@ import (
 // seconds.
 const scenarioMax = 20 * time.Second
 
-// everything is the count of a read that has no limit.
+// everything is the count for a read without a limit.
 const everything = math.MaxInt64
 
 // addresses are where the gateways of the test are, as connection strings.
@@ -161,8 +161,7 @@ func collect(stream *esdb.ReadStream, err error) ([]*esdb.ResolvedEvent, error) 
 	}
 }
 
-// eventually asks until the answer is yes. It is for things for which the client has no way to
-// wait.
+// eventually asks until the answer is yes. It is for things that the client cannot wait for.
 func (s *session) eventually(t *testing.T, what string, isSo func() bool) {
 	t.Helper()
 	often := time.NewTicker(20 * time.Millisecond)

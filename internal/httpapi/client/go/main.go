@@ -1,6 +1,6 @@
-// Command client buys a mug over the HTTP API, through a shortage, to a refund. It does so with the
-// client that ogen makes from the API's document (make client). It takes the server's address. It
-// ends with an error if an answer is not what a shop expects.
+// Command client buys mugs over the HTTP API, with a shortage at first and a refund at the end. It
+// uses the client that ogen makes from the API's document (make client). It takes the server's
+// address. It ends with an error if an answer is not what a shop expects.
 package main
 
 import (
