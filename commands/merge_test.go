@@ -102,8 +102,8 @@ func TestAMergeThatCannotBeIsRefusedBeforeAnythingEnds(t *testing.T) {
 		about      any // the cart that the refusal names
 	}{
 		"into itself":                 {into: "ann", from: "ann", want: cart.ErrMergeSelf},
-		"from a cart that is not":     {into: "ann", from: "nobody", want: cart.ErrNotFound, about: unit.CartID("nobody")},
-		"into a cart that is not":     {into: "nobody", from: "guest", want: cart.ErrNotFound},
+		"from a missing cart":         {into: "ann", from: "nobody", want: cart.ErrNotFound, about: unit.CartID("nobody")},
+		"into a missing cart":         {into: "nobody", from: "guest", want: cart.ErrNotFound},
 		"from an empty cart":          {func(s *shop) { s.Must(s.FillCart("empty", nil)) }, "ann", "empty", cart.ErrEmpty, unit.CartID("empty")},
 		"from an expired cart":        {func(s *shop) { s.end("guest", cart.Expire{}) }, "ann", "guest", cart.ErrNotOpen, unit.CartID("guest")},
 		"from a cart that is ordered": {func(s *shop) { s.Must(s.PlaceOrder("guest", "o1")) }, "ann", "guest", cart.ErrNotOpen, unit.CartID("guest")},

@@ -76,7 +76,7 @@ func TestANodeIsReadyWhenEachViewInUseHasBeenAtTheHeadOnce(t *testing.T) {
 		"complete, and far behind":                  {ProjectionStatus{View: "stock", InUse: true, Complete: true, State: "catching_up", Share: 0.1, AgeSeconds: 3600}, ""},
 		"built beside the one in use":               {ProjectionStatus{View: "stock", State: "rebuilding", Share: 0.1}, ""},
 		"complete, and stopped":                     {ProjectionStatus{View: "stock", InUse: true, Complete: true, State: "failed", Error: "event 7"}, "the read model stock has stopped: event 7"},
-		"complete, and nobody's":                    {ProjectionStatus{View: "stock", InUse: true, Complete: true, State: "unowned"}, "no node posts to the read model stock"},
+		"complete, and owned by no node":            {ProjectionStatus{View: "stock", InUse: true, Complete: true, State: "unowned"}, "no node posts to the read model stock"},
 	} {
 		h := NewWatch(progressOf{all: []ProjectionStatus{level, c.other}}, wellLog{}, nil).Health()
 		if (h.Status == ready) != (c.want == "") || (h.Reason == "") != (c.want == "") || !strings.Contains(h.Reason, c.want) || len(h.Projections) != 2 {

@@ -87,7 +87,7 @@ func TestWrongCallsAreRefusedWithUsage(t *testing.T) {
 			env: map[string]string{"DATABASE_URL": "postgres://h/d", "DATABASE_URL_FILE": "x"}, args: "serve", says: "both --database-url ($DATABASE_URL) and --database-url-file ($DATABASE_URL_FILE)",
 		},
 		"a file for nothing":         {args: "serve --kurrentdb-url-file cli.go", says: "want one line"},
-		"a file that is not there":   {args: "serve --database-url-file nowhere", says: "--database-url-file nowhere: no such file"},
+		"a missing file":             {args: "serve --database-url-file nowhere", says: "--database-url-file nowhere: no such file"},
 		"a folder for a file":        {args: "serve --database-url-file .", says: "--database-url-file ."},
 		"a file of more than a line": {args: "serve --database-url-file cli.go", says: "want one line"},
 		"a bad log level":            {args: "serve --log-level loud", says: "--log-level must be one of"},

@@ -263,13 +263,13 @@ func TestWhichFailuresOfAStartPass(t *testing.T) {
 		err  error
 		want bool
 	}{
-		"a refused connection":    {fmt.Errorf("reach the database: %w", refused), true},
-		"no answer":               {fmt.Errorf("reach the database: %w", context.DeadlineExceeded), true},
-		"a closed connection":     {io.ErrUnexpectedEOF, true},
-		"a server that starts":    {&pgconn.PgError{Code: "57P03"}, true},
-		"too many connections":    {&pgconn.PgError{Code: "53300"}, true},
-		"a name nobody knows yet": {&net.DNSError{IsNotFound: true}, true},
-		"a log that is away":      {&eventstore.UnavailableError{Cause: errors.New("no server answers")}, true},
+		"a refused connection":                {fmt.Errorf("reach the database: %w", refused), true},
+		"no answer":                           {fmt.Errorf("reach the database: %w", context.DeadlineExceeded), true},
+		"a closed connection":                 {io.ErrUnexpectedEOF, true},
+		"a server that starts":                {&pgconn.PgError{Code: "57P03"}, true},
+		"too many connections":                {&pgconn.PgError{Code: "53300"}, true},
+		"a host name that does not exist yet": {&net.DNSError{IsNotFound: true}, true},
+		"a log that is away":                  {&eventstore.UnavailableError{Cause: errors.New("no server answers")}, true},
 
 		"a wrong password":        {&pgconn.PgError{Code: "28P01"}, false},
 		"no such database":        {&pgconn.PgError{Code: "3D000"}, false},

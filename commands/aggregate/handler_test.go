@@ -640,11 +640,11 @@ func TestARequestOnANewStream(t *testing.T) {
 		again  bool // another node has carried out the request
 		want   int  // coins in the stream
 	}{
-		"that is new":              {want: 7},
-		"that exists":              {before: 5, want: 12},
-		"with a lost answer":       {lost: true, want: 7},
-		"that was carried out":     {again: true, want: 7},
-		"refused on what is there": {before: 999, want: 999},
+		"that is new":                  {want: 7},
+		"that exists":                  {before: 5, want: 12},
+		"with a lost answer":           {lost: true, want: 7},
+		"that was carried out":         {again: true, want: 7},
+		"refused by the present state": {before: 999, want: 999},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

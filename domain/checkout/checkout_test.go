@@ -232,7 +232,7 @@ func TestOutcomes(t *testing.T) {
 			fixedStock{free: map[stock.Key]unit.Quantity{at("A", "main"): 3, at("A", "east"): 2}, after: map[stock.Key][]unit.Quantity{at("A", "east"): {0}}},
 			"5 A main; 5 A east; 5 A west; 2 A east, 3 A main", "3 A main; without [2]; short A 3/5 insufficient",
 		},
-		"less than what is held cannot be had": {
+		"a reservation cannot be made smaller": {
 			started(cart.LineByLine, split, goods(1, "A", 4), goods(2, "A", 1), goods(3, "B", 1)),
 			fixedStock{free: map[stock.Key]unit.Quantity{at("A", "main"): 3, at("A", "east"): 2, at("B", "main"): 1}, after: map[stock.Key][]unit.Quantity{at("A", "east"): {0}}},
 			"5 A main, 1 B main; 5 A east; 5 A west; 2 A east, 3 A main", "1 B main; without [1 2]; short A 3/5 insufficient",

@@ -219,7 +219,7 @@ func TestStockFollowsTheOrder(t *testing.T) {
 		"a canceled order releases what it reserved": {
 			events: []order.Event{order.Canceled{}}, moves: "release A@east rAe, release A@main rAm, release B@main rBm", commands: "settle cancel 1",
 		},
-		"what was released before is not again": {
+		"units that were released are not released again": {
 			events: []order.Event{off(1, 1), order.StockSettled{Step: order.StepCancel, Ref: "1"}, order.Expired{}},
 			moves:  "release A@main rAm, release B@main rBm", commands: "settle expire",
 		},
@@ -268,7 +268,7 @@ func TestStockFollowsTheOrder(t *testing.T) {
 			events: []order.Event{order.Confirmed{}, settled, parcel, off(3, 1)}, refuse: always("ship A@main 4 p1", stock.ErrMovementDiffers),
 			moves: "ship A@main 4 p1, deallocate B@main 1 cancel/1", commands: "settle cancel 1",
 		},
-		"a retry reserves what is missing": {
+		"a retry reserves the missing units": {
 			events: []order.Event{order.Confirmed{}, lostB, order.AllocationRetried{Attempt: 1}}, moves: "reserve B@main 1", commands: "settle confirm retry-1",
 		},
 		"and commits it once that is recorded": {
@@ -287,15 +287,15 @@ func TestStockFollowsTheOrder(t *testing.T) {
 			events: []order.Event{order.Confirmed{}, lostB, order.AllocationRetried{Attempt: 1}, lostB},
 			moves:  "release B@main " + retryB, commands: "settle cancel 1",
 		},
-		"what was found may be lost again": {
+		"units that were found may be lost again": {
 			events: []order.Event{order.Confirmed{}, lostB, order.AllocationRetried{Attempt: 1}, order.AllocationRecovered{}}, refuse: always("commit B@main "+retryB, ended),
 			moves:    "commit B@main " + retryB + "; release B@main " + retryB + "; commit B@main " + retryB,
 			commands: "fail commit-1 B@main 0/1 reservation-ended backorder",
 		},
-		"what is missing is not given back": {
+		"missing units are not given back": {
 			events: []order.Event{order.Confirmed{}, lostB, order.Canceled{}}, moves: "deallocate A@east 1 cancel/1, deallocate A@main 4 cancel/1", commands: "settle cancel 1",
 		},
-		"what is canceled while it is looked for is released when found": {
+		"units that are canceled during the search are released when they are found": {
 			events: []order.Event{order.Confirmed{}, lostB, order.AllocationRetried{Attempt: 1}, off(3, 1), order.AllocationRecovered{}},
 			moves:  "release B@main " + retryB, commands: "settle confirm commit-1",
 		},
@@ -335,16 +335,16 @@ func TestMoneyIsGivenBackAsARemedy(t *testing.T) {
 		before, after []order.Event
 		want          string
 	}{
-		"a lost order that was not paid owes nothing":  {nil, lost, ""},
-		"a lost order not yet canceled is":             {[]order.Event{capture}, []order.Event{order.Confirmed{}, failed}, "cancel: stock lost"},
-		"what was captured is refunded":                {[]order.Event{capture}, lost, "pending refund 10 of c"},
-		"the last first, and no more than is left":     {[]order.Event{tx("c1", order.Capture, order.Succeeded, "6", ""), tx("c2", order.Capture, order.Succeeded, "4", ""), tx("r", order.Refund, order.Succeeded, "1", "c1")}, lost, "pending refund 4 of c2; pending refund 5 of c1"},
-		"a refund under way counts":                    {[]order.Event{capture, tx("r", order.Refund, order.Pending, "4", "")}, lost, "pending refund 6 of c"},
-		"one that failed does not":                     {[]order.Event{capture, tx("r", order.Refund, order.Failed, "4", "")}, lost, "pending refund 10 of c"},
-		"what was charged back is gone":                {[]order.Event{capture, tx("b", order.Chargeback, order.Succeeded, "10", "c")}, lost, ""},
-		"what was authorized is voided":                {[]order.Event{tx("a", order.Authorize, order.Succeeded, "10", "")}, lost, "pending void 10 of a"},
-		"what was captured of it is refunded":          {[]order.Event{tx("a", order.Authorize, order.Succeeded, "10", ""), tx("c", order.Capture, order.Succeeded, "4", "a")}, lost, "pending void 6 of a; pending refund 4 of c"},
-		"once":                                         {[]order.Event{capture, tx(RemedyTransactionID("o1", "c"), order.Refund, order.Failed, "10", "c")}, lost, ""},
+		"a lost order that was not paid owes nothing":       {nil, lost, ""},
+		"a lost order not yet canceled is":                  {[]order.Event{capture}, []order.Event{order.Confirmed{}, failed}, "cancel: stock lost"},
+		"a captured amount is refunded":                     {[]order.Event{capture}, lost, "pending refund 10 of c"},
+		"the last first, and no more than is left":          {[]order.Event{tx("c1", order.Capture, order.Succeeded, "6", ""), tx("c2", order.Capture, order.Succeeded, "4", ""), tx("r", order.Refund, order.Succeeded, "1", "c1")}, lost, "pending refund 4 of c2; pending refund 5 of c1"},
+		"a refund under way counts":                         {[]order.Event{capture, tx("r", order.Refund, order.Pending, "4", "")}, lost, "pending refund 6 of c"},
+		"one that failed does not":                          {[]order.Event{capture, tx("r", order.Refund, order.Failed, "4", "")}, lost, "pending refund 10 of c"},
+		"an amount that was charged back is not refunded":   {[]order.Event{capture, tx("b", order.Chargeback, order.Succeeded, "10", "c")}, lost, ""},
+		"an authorized amount is voided":                    {[]order.Event{tx("a", order.Authorize, order.Succeeded, "10", "")}, lost, "pending void 10 of a"},
+		"the captured part of an authorization is refunded": {[]order.Event{tx("a", order.Authorize, order.Succeeded, "10", ""), tx("c", order.Capture, order.Succeeded, "4", "a")}, lost, "pending void 6 of a; pending refund 4 of c"},
+		"once": {[]order.Event{capture, tx(RemedyTransactionID("o1", "c"), order.Refund, order.Failed, "10", "c")}, lost, ""},
 		"an order canceled by wish is not refunded":    {[]order.Event{capture}, []order.Event{order.Canceled{}, order.StockSettled{Step: order.StepCancel, Ref: "1"}}, ""},
 		"money that came too late is refunded":         {nil, append(gone, capture, orphan("c", "10")), "pending refund 10 of c"},
 		"as much as came too late":                     {nil, append(gone, capture, orphan("c", "4")), "pending refund 4 of c"},

@@ -66,7 +66,7 @@ func TestAReturnAsksItsOrders(t *testing.T) {
 			asks:  []string{"o1: {ReturnID:r1}", "o2: {ReturnID:r1}"},
 			then:  returns.SettleOrders{Step: returns.StepRelease},
 		},
-		"to record what is given back": {
+		"to record a refund": {
 			given: []returns.Command{ofTwo, returns.Admit{}, returns.Approve{}, received, returns.RecordRefund{TransactionID: "t", Amount: pounds("3"), Reference: "re"}},
 			asks: []string{
 				"o2: {ReturnID:r1 TransactionID:t Amount:2.00 GBP Provider: Reference:re}",
@@ -116,10 +116,10 @@ func TestARefundIsTakenBackAsFarAsOrdersRefuseIt(t *testing.T) {
 		replies []*rule.Rejection
 		want    returns.Command
 	}{
-		"by all":                         {[]*rule.Rejection{no, no}, returns.WithdrawRefund{TransactionID: "t", Refused: []unit.OrderID{"o2", "o1"}, Whole: true, Code: no.Code, Reason: no.Detail}},
-		"by one":                         {[]*rule.Rejection{nil, no}, returns.WithdrawRefund{TransactionID: "t", Refused: []unit.OrderID{"o1"}, Code: no.Code, Reason: no.Detail}},
-		"by one, the other is not there": {[]*rule.Rejection{order.ErrNotFound, no}, returns.WithdrawRefund{TransactionID: "t", Refused: []unit.OrderID{"o1"}, Whole: true, Code: no.Code, Reason: no.Detail}},
-		"by none, one is not there":      {[]*rule.Rejection{nil, order.ErrNotFound}, returns.SettleOrders{Step: returns.StepRefund, Ref: "t"}},
+		"by all":                               {[]*rule.Rejection{no, no}, returns.WithdrawRefund{TransactionID: "t", Refused: []unit.OrderID{"o2", "o1"}, Whole: true, Code: no.Code, Reason: no.Detail}},
+		"by one":                               {[]*rule.Rejection{nil, no}, returns.WithdrawRefund{TransactionID: "t", Refused: []unit.OrderID{"o1"}, Code: no.Code, Reason: no.Detail}},
+		"by one, and the other does not exist": {[]*rule.Rejection{order.ErrNotFound, no}, returns.WithdrawRefund{TransactionID: "t", Refused: []unit.OrderID{"o1"}, Whole: true, Code: no.Code, Reason: no.Detail}},
+		"by none, and one does not exist":      {[]*rule.Rejection{nil, order.ErrNotFound}, returns.SettleOrders{Step: returns.StepRefund, Ref: "t"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var replies []Reply

@@ -13,12 +13,12 @@ const nearlyAll = "999999999999999999.99"
 // limiting has two rows for each command that adds to a sum: the largest command that fits, and the
 // smallest one that does not.
 var limiting = map[string]row{
-	"captures come to what one amount can say": {Given: given(tx("c", Capture, Succeeded, "900000000000000000", "")), When: pay(tx("d", Capture, Pending, "99999999999999999.99", "")), Then: []Event{tx("d", Capture, Pending, "99999999999999999.99", "")}},
-	"captures do not come to more":             {Given: given(tx("c", Capture, Pending, "900000000000000000", "")), When: pay(tx("d", Capture, Succeeded, "100000000000000000", "")), Refused: facts(ErrAmountLimit, map[string]any{"transaction_type": "capture", "before": pounds("900000000000000000"), "amount": pounds("100000000000000000")})},
-	"nor do authorizations":                    {Given: given(tx("a", Authorize, Succeeded, nearlyAll, "")), When: pay(tx("b", Authorize, Succeeded, "0.01", "")), Refused: ErrAmountLimit},
-	"what failed does not count":               {Given: given(tx("a", Authorize, Failed, nearlyAll, "")), When: pay(tx("b", Authorize, Succeeded, "0.01", "")), Then: []Event{tx("b", Authorize, Succeeded, "0.01", "")}},
-	"one of before may have its end":           {Given: given(tx("c", Capture, Pending, nearlyAll, "")), When: SettleTransaction{TransactionID: "c", State: Succeeded}, Then: []Event{TransactionSettled{TransactionID: "c", State: Succeeded}}},
-	"but not with others over the limit":       {Given: given(tx("c", Capture, Pending, nearlyAll, ""), tx("d", Capture, Succeeded, nearlyAll, "")), When: SettleTransaction{TransactionID: "c", State: Succeeded}, Refused: ErrAmountLimit},
+	"captures come to what one amount can say":    {Given: given(tx("c", Capture, Succeeded, "900000000000000000", "")), When: pay(tx("d", Capture, Pending, "99999999999999999.99", "")), Then: []Event{tx("d", Capture, Pending, "99999999999999999.99", "")}},
+	"captures do not come to more":                {Given: given(tx("c", Capture, Pending, "900000000000000000", "")), When: pay(tx("d", Capture, Succeeded, "100000000000000000", "")), Refused: facts(ErrAmountLimit, map[string]any{"transaction_type": "capture", "before": pounds("900000000000000000"), "amount": pounds("100000000000000000")})},
+	"nor do authorizations":                       {Given: given(tx("a", Authorize, Succeeded, nearlyAll, "")), When: pay(tx("b", Authorize, Succeeded, "0.01", "")), Refused: ErrAmountLimit},
+	"what failed does not count":                  {Given: given(tx("a", Authorize, Failed, nearlyAll, "")), When: pay(tx("b", Authorize, Succeeded, "0.01", "")), Then: []Event{tx("b", Authorize, Succeeded, "0.01", "")}},
+	"a transaction from before the limit may end": {Given: given(tx("c", Capture, Pending, nearlyAll, "")), When: SettleTransaction{TransactionID: "c", State: Succeeded}, Then: []Event{TransactionSettled{TransactionID: "c", State: Succeeded}}},
+	"but not with others over the limit":          {Given: given(tx("c", Capture, Pending, nearlyAll, ""), tx("d", Capture, Succeeded, nearlyAll, "")), When: SettleTransaction{TransactionID: "c", State: Succeeded}, Refused: ErrAmountLimit},
 }
 
 // losing are cases in which stock does not have the promised units any more. The order has 4 of A
@@ -28,7 +28,7 @@ var losing = map[string]row{
 	"at most what the order counts on":         {Given: binding(), When: RetryAllocation{Lost: []Lost{{"B", "east", 9}, {"Z", "main", 1}}}, Then: []Event{AllocationRetried{Attempt: 1, Lost: []Lost{{"B", "east", 1}}}}},
 	"what it does not count on is not lost":    {Given: binding(), When: RetryAllocation{Lost: []Lost{{"Z", "main", 1}}}, Nothing: true},
 	"with an open step stock may only be late": {Given: given(Confirmed{}), When: RetryAllocation{Lost: []Lost{{"B", "east", 1}}}, Nothing: true},
-	"what is lost does not ship":               {Given: append(binding(), lostB, AllocationFailed{Shortages: shortOfB.Shortages, Remedy: RemedyBackorder}), When: Ship{ShipmentID: "p1", Location: "east", Lines: []LineQuantity{{2, 1}}}, Refused: ErrAllocationFailed},
+	"lost units do not ship":                   {Given: append(binding(), lostB, AllocationFailed{Shortages: shortOfB.Shortages, Remedy: RemedyBackorder}), When: Ship{ShipmentID: "p1", Location: "east", Lines: []LineQuantity{{2, 1}}}, Refused: ErrAllocationFailed},
 	"the rest of the order does":               {Given: append(binding(), lostB, AllocationFailed{Shortages: shortOfB.Shortages, Remedy: RemedyBackorder}), When: Ship{ShipmentID: "p1", Location: "main", Lines: []LineQuantity{{1, 1}}}, Then: []Event{Shipped{ShipmentID: "p1", Location: "main", Lines: []ShippedLine{{1, "A", unit.Stocked, 1}}}}},
 }
 

@@ -42,7 +42,7 @@ var comingBack = map[string]row{
 	"also a service":                                     {Given: shippedAll(twoOfA), When: admit("r2", LineQuantity{5, 1}), Refused: ErrReturnExceeded},
 	"what has not shipped does not come back":            {Given: binding(eastParcel), When: admit("r1", LineQuantity{2, 2}), Refused: facts(ErrReturnExceeded, map[string]any{"line": 2, "returnable": unit.Quantity(1), "requested": unit.Quantity(2)})},
 	"also of an order canceled since":                    {Given: binding(eastParcel, Canceled{}), When: admit("r1", LineQuantity{2, 1}), Then: []Event{ReturnAdmitted{ReturnID: "r1", Lines: []LineQuantity{{2, 1}}}}},
-	"a line that is not there has nothing":               {Given: shippedAll(), When: admit("r1", LineQuantity{3, 1}), Refused: facts(ErrLineUnknown, map[string]any{"line": 3})},
+	"a missing line has nothing":                         {Given: shippedAll(), When: admit("r1", LineQuantity{3, 1}), Refused: facts(ErrLineUnknown, map[string]any{"line": 3})},
 	"some unit comes back":                               {Given: shippedAll(), When: admit("r1", LineQuantity{1, 0}), Refused: ErrLineQuantityInvalid},
 	"a line is asked for once":                           {Given: shippedAll(), When: admit("r1", LineQuantity{1, 1}, LineQuantity{1, 1}), Refused: ErrLinesDisordered},
 	"a return counts in the order's money":               {Given: shippedAll(), When: AdmitReturn{ReturnID: "r1", Currency: "EUR"}, Refused: ErrCurrencyDiffers},

@@ -4,11 +4,11 @@ import "testing"
 
 // writing are cases of texts that a command may or may not have.
 var writing = map[string]row{
-	"a reason may have lines":            {Given: given(), When: Hold{"call back:\n\t12 o'clock"}, Then: []Event{PutOnHold{"call back:\n\t12 o'clock"}}},
-	"but must be seen":                   {Given: given(), When: Hold{"\u200b"}, Refused: facts(ErrTextInvalid, map[string]any{"field": "reason", "max_characters": 500})},
-	"a line of text has none":            {Given: given(), When: RecordTransaction{TransactionID: "t", Type: Capture, State: Succeeded, Amount: pounds("1"), Provider: "a\nb"}, Refused: facts(ErrTextInvalid, map[string]any{"field": "provider", "max_characters": 100})},
-	"a provider of before is known":      {Given: given(TransactionRecorded{TransactionID: "a", Type: Authorize, State: Succeeded, Amount: pounds("1"), Provider: "old\u202e"}), When: RecordTransaction{TransactionID: "v", Type: Void, State: Pending, Amount: pounds("1"), Parent: "a", Provider: "old\u202e"}, Then: []Event{TransactionRecorded{TransactionID: "v", Type: Void, State: Pending, Amount: pounds("1"), Parent: "a", Provider: "old\u202e"}}},
-	"a hold of before is the same again": {Given: given(PutOnHold{" "}), When: Hold{" "}, Nothing: true},
+	"a reason may have lines":                             {Given: given(), When: Hold{"call back:\n\t12 o'clock"}, Then: []Event{PutOnHold{"call back:\n\t12 o'clock"}}},
+	"a reason must be visible":                            {Given: given(), When: Hold{"\u200b"}, Refused: facts(ErrTextInvalid, map[string]any{"field": "reason", "max_characters": 500})},
+	"a one-line text has no line breaks":                  {Given: given(), When: RecordTransaction{TransactionID: "t", Type: Capture, State: Succeeded, Amount: pounds("1"), Provider: "a\nb"}, Refused: facts(ErrTextInvalid, map[string]any{"field": "provider", "max_characters": 100})},
+	"a provider recorded by an older version is accepted": {Given: given(TransactionRecorded{TransactionID: "a", Type: Authorize, State: Succeeded, Amount: pounds("1"), Provider: "old\u202e"}), When: RecordTransaction{TransactionID: "v", Type: Void, State: Pending, Amount: pounds("1"), Parent: "a", Provider: "old\u202e"}, Then: []Event{TransactionRecorded{TransactionID: "v", Type: Void, State: Pending, Amount: pounds("1"), Parent: "a", Provider: "old\u202e"}}},
+	"a hold recorded by an older version can be repeated": {Given: given(PutOnHold{" "}), When: Hold{" "}, Nothing: true},
 }
 
 func TestTexts(t *testing.T) { orders.Run(t, writing) }

@@ -51,18 +51,18 @@ func originRows() map[string]row {
 		"a promise of a process is not taken back":      {Given: process, When: take(byHand, 3), Refused: keptFor("o-a", true)},
 		"unless it is forced, and the reason is kept":   {Given: process, When: take(forced, 3), Then: given(took(forced, 3))},
 		"the process takes it back":                     {Given: process, When: take(Origin{}, 3), Then: given(took(Origin{}, 3))},
-		"what was allocated by itself is taken back":    {Given: mixed, When: take(byHand, 4), Then: given(took(byHand, 2))},
+		"units of a direct allocation are taken back":   {Given: mixed, When: take(byHand, 4), Then: given(took(byHand, 2))},
 		"forced, both are, and the reason is kept":      {Given: mixed, When: take(forced, 4), Then: given(took(forced, 4))},
 		"a reason that was not needed is not kept":      {Given: mixed, When: take(forced, 2), Then: given(took(byHand, 2))},
 		"after the direct units the process's are left": {Given: append(slices.Clone(mixed), took(byHand, 2)), When: Deallocate{At: at, Origin: byHand, OrderID: "o-a", Quantity: 1}, Refused: keptFor("o-a", true)},
 		"after the process's units the direct are left": {Given: append(slices.Clone(mixed), took(Origin{}, 5)), When: Deallocate{At: at, Origin: byHand, OrderID: "o-a", Quantity: 5}, Then: given(Deallocated{Key: lamp, Origin: byHand, OrderID: "o-a", Quantity: 2})},
 		"a long reason to take is refused":              {Given: process, When: take(long, 3), Refused: ErrTextTooLong},
 
-		"goods of a process are not shipped":      {Given: process, When: send(byHand, 3), Refused: keptFor("o-a", true)},
-		"unless that is forced":                   {Given: process, When: send(forced, 3), Then: given(sent(forced, 3))},
-		"the process ships them":                  {Given: process, When: send(Origin{}, 3), Then: given(sent(Origin{}, 3))},
-		"what was allocated by itself is shipped": {Given: mixed, When: send(byHand, 2), Then: given(sent(byHand, 2))},
-		"a process ships what was taken from it": {
+		"goods of a process are not shipped":       {Given: process, When: send(byHand, 3), Refused: keptFor("o-a", true)},
+		"unless that is forced":                    {Given: process, When: send(forced, 3), Then: given(sent(forced, 3))},
+		"the process ships them":                   {Given: process, When: send(Origin{}, 3), Then: given(sent(Origin{}, 3))},
+		"units of a direct allocation are shipped": {Given: mixed, When: send(byHand, 2), Then: given(sent(byHand, 2))},
+		"a process ships units that were taken from it": {
 			Given: append(slices.Clone(process), took(forced, 3)), When: Ship{At: at, OrderID: "o-a", ShipmentID: "p", Quantity: 5, Force: true},
 			Then: given(Shipped{Key: lamp, OrderID: "o-a", ShipmentID: "p", Quantity: 5, Unpromised: 3}),
 		},
@@ -97,7 +97,7 @@ func originRows() map[string]row {
 			When:  TakeBack{At: at, ReturnID: "r", Receipt: 1, Quantity: 2, Condition: Available},
 			Then:  given(Returned{Key: lamp, ReturnID: "r", Receipt: 1, Quantity: 2, Condition: Available}),
 		},
-		"a return of before is known by hand": {
+		"an older return is taken for a direct one": {
 			Given: given(Returned{Key: lamp, ReturnID: "r", Receipt: 1, Quantity: 2, Condition: Available}),
 			When:  TakeBack{At: at, Origin: byHand, ReturnID: "r", Receipt: 1, Quantity: 2, Condition: Available}, Nothing: true,
 		},

@@ -46,7 +46,7 @@ func TestReadsOfAStream(t *testing.T) {
 			"the number that means the end": {atMost(1, backwards(fromRevision("a", math.MaxUint64))), []string{"a/4"}},
 			"none":                          {atMost(0, ofStream("a")), nil},
 			"more than there can be":        {atMost(math.MaxUint64, fromRevision("a", 4)), []string{"a/4"}},
-			"a stream that is not there":    {ofStream("b"), []string{"not found b"}},
+			"a missing stream":              {ofStream("b"), []string{"not found b"}},
 			"and backwards":                 {backwards(fromEnd(ofStream("b"))), []string{"not found b"}},
 		}
 		for name, c := range cases {

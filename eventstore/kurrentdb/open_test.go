@@ -48,7 +48,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		"a sign that is none":        {"esdb://admin:s3cret%zz@h", "percent-encoded"},
 		"a comma and a bad port":     {"esdb://admin:s3cret,1@h:1,h2:x", "port"},
 		"a user without a password":  {"esdb://admin@h", "password"},
-		"nobody there":               {"esdb://admin:s3cret@" + freePort(t) + "?tls=false", "no server answers"},
+		"no server":                  {"esdb://admin:s3cret@" + freePort(t) + "?tls=false", "no server answers"},
 		"plain text, asked for TLS":  {"esdb://admin:s3cret@" + plain, "tls=false"},
 		"TLS, asked for plain text":  {"esdb://admin:s3cret@" + secure + "?tls=false", "the server speaks TLS"},
 		"TLS, a cluster in plain":    {"esdb://admin:s3cret@" + secure + "," + secure + "?tls=false", "the server speaks TLS"},

@@ -235,7 +235,7 @@ var askers = map[string]func(ctx context.Context, log *postgres.Store, n, turn i
 		_, err := log.Append(ctx, fmt.Sprint("new-", n, "-", turn), eventstore.NoStream, newEvents(1))
 		return err
 	},
-	"append to a stream of before": func(ctx context.Context, log *postgres.Store, n, _ int) error {
+	"append to an older stream": func(ctx context.Context, log *postgres.Store, n, _ int) error {
 		_, err := log.Append(ctx, fmt.Sprint("early-", n), eventstore.Any, newEvents(1))
 		return err
 	},

@@ -90,14 +90,14 @@ func logWideIDElsewhereInStream(l *log) {
 		expected eventstore.Expected
 		events   []eventstore.Event
 	}{
-		"later":                        {eventstore.AtRevision(2), events[:1]},
-		"in another order, any":        {eventstore.Any, []eventstore.Event{events[1], events[0]}},
-		"with a gap, exists":           {eventstore.StreamExists, []eventstore.Event{events[0], events[2]}},
-		"beyond the end":               {eventstore.AtRevision(7), events[:1]},
-		"as far beyond as there is":    {eventstore.AtRevision(math.MaxInt64), events},
-		"as far but for one":           {eventstore.AtRevision(math.MaxInt64 - 1), events[2:]},
-		"the end of it, then new ones": {eventstore.AtRevision(2), append(events[2:3:3], newEvents(1)...)},
-		"behind new ones, any":         {eventstore.Any, append(newEvents(1), events[2])},
+		"later":                            {eventstore.AtRevision(2), events[:1]},
+		"in another order, any":            {eventstore.Any, []eventstore.Event{events[1], events[0]}},
+		"with a gap, exists":               {eventstore.StreamExists, []eventstore.Event{events[0], events[2]}},
+		"beyond the end":                   {eventstore.AtRevision(7), events[:1]},
+		"at the highest revision":          {eventstore.AtRevision(math.MaxInt64), events},
+		"at the highest revision less one": {eventstore.AtRevision(math.MaxInt64 - 1), events[2:]},
+		"the end of it, then new ones":     {eventstore.AtRevision(2), append(events[2:3:3], newEvents(1)...)},
+		"behind new ones, any":             {eventstore.Any, append(newEvents(1), events[2])},
 	} {
 		_, err := l.Append(l.ctx, stream, c.expected, c.events)
 		l.isDuplicate(name, err, stream, events)
@@ -171,16 +171,16 @@ func firstIDDecides(l *log) {
 			at   int64 // the revision that a repeated append returns
 			want string
 		}{
-			"the first":           {[]int{0}, 0, "repeat"},
-			"in another order":    {[]int{1, 0}, 0, "repeat"},
-			"with a gap":          {[]int{0, 2}, 2, "repeat"},
-			"what is there twice": {[]int{2, 0}, 0, "repeat"},
-			"one of them twice":   {[]int{1, 1}, 1, "repeat"},
-			"known, then new":     {[]int{1, 4}, 0, "refused"},
-			"all and a new one":   {[]int{0, 1, 2, 4}, 0, "refused"},
-			"new, then known":     {[]int{4, 1}, 0, "new"},
-			"a new one twice":     {[]int{4, 4}, 0, "new"},
-			"among new ones":      {[]int{4, 0, 5}, 0, "new"},
+			"the first":                 {[]int{0}, 0, "repeat"},
+			"in another order":          {[]int{1, 0}, 0, "repeat"},
+			"with a gap":                {[]int{0, 2}, 2, "repeat"},
+			"an id twice in one append": {[]int{2, 0}, 0, "repeat"},
+			"one of them twice":         {[]int{1, 1}, 1, "repeat"},
+			"known, then new":           {[]int{1, 4}, 0, "refused"},
+			"all and a new one":         {[]int{0, 1, 2, 4}, 0, "refused"},
+			"new, then known":           {[]int{4, 1}, 0, "new"},
+			"a new one twice":           {[]int{4, 4}, 0, "new"},
+			"among new ones":            {[]int{4, 0, 5}, 0, "new"},
 		} {
 			name = fmt.Sprintf("%s, %d", name, expected)
 			stream, all := l.stream(name), newEvents(6)

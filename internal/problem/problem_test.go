@@ -36,8 +36,8 @@ func TestErrorsHaveTheirStatus(t *testing.T) {
 		"a refusal, joined":             {errors.Join(nil, short), 409, "stock-insufficient", ""},
 		"stock that has yet to follow":  {order.ErrStockUnsettled.With("Wait.", nil), 409, "order-stock-unsettled", "1"},
 		"orders that have yet to say":   {fmt.Errorf("approve: %w", returns.ErrNotAdmitted), 409, "return-not-admitted", "1"},
-		"a thing that is not there":     {&rule.Rejection{Code: "cart-not-found"}, 404, "cart-not-found", ""},
-		"a part that is not there":      {&rule.Rejection{Code: "line-unknown"}, 404, "line-unknown", ""},
+		"a missing thing":               {&rule.Rejection{Code: "cart-not-found"}, 404, "cart-not-found", ""},
+		"a missing part":                {&rule.Rejection{Code: "line-unknown"}, 404, "line-unknown", ""},
 		"a stale If-Match":              {problem.Stale([]int64{3}, 5), 412, problem.CodeStale, ""},
 		"a conflict to the end":         {&eventstore.ConflictError{Stream: "cart-1"}, 409, problem.CodeConflict, "1"},
 		"a key that names another":      {&eventstore.DuplicateEventError{ID: uuid.New()}, 422, problem.CodeKeyReused, ""},
@@ -57,8 +57,8 @@ func TestErrorsHaveTheirStatus(t *testing.T) {
 		"a write without a key":         {problem.KeyRequired(), 400, problem.CodeKeyRequired, ""},
 		"an append that can never be":   {&eventstore.InvalidError{Reason: "no events"}, 500, "", ""},
 		"anything else":                 {errDown, 500, "", ""},
-		"a fault beside no refusal":     {errors.Join(errDown, nil), 500, "", ""},
-		"a parameter that is not good":  {problem.NotValid(problem.InParameter("path", "sku", "too long")), 422, problem.CodeInvalid, ""},
+		"a fault without a refusal":     {errors.Join(errDown, nil), 500, "", ""},
+		"an invalid parameter":          {problem.NotValid(problem.InParameter("path", "sku", "too long")), 422, problem.CodeInvalid, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

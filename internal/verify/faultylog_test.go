@@ -256,7 +256,7 @@ func TestEveryFaultOfTheLogIsFound(t *testing.T) {
 			f.stock(stock.Moved{Key: mugs, From: stock.Available, To: "stolen", Quantity: 2})
 		}},
 
-		"a total that is not of the lines": {check: ordersAddUp, words: "total 7, but the sum of its lines is 5", write: func(f faultyLog) {
+		"a total that is not the sum of the lines": {check: ordersAddUp, words: "total 7, but the sum of its lines is 5", write: func(f faultyLog) {
 			f.receive(5)
 			f.reserve(2)
 			wrong := placed(2)
@@ -579,7 +579,7 @@ func TestEveryFaultOfTheLogIsFound(t *testing.T) {
 				returns.Canceled{}, returns.OrdersSettled{Step: returns.StepRelease})
 			f.order(admitted("r1", 2), refundOnOrder("5.00"), order.ReturnReleased{ReturnID: "r1"})
 		}},
-		"a receipt of a line that is not there": {check: returnsAgree, words: "receipt 1 names line 7, which the return does not have", write: func(f faultyLog) {
+		"a receipt of a missing line": {check: returnsAgree, words: "receipt 1 names line 7, which the return does not have", write: func(f faultyLog) {
 			f.returns(requested(2), returns.Approved{})
 			wrong := received(1)
 			wrong.Lines[0].Line = 7
