@@ -12,9 +12,9 @@ import (
 //sumtype:decl
 type Command interface{ cartCommand() }
 
-// Open starts a cart with its first lines. Opening it again with the same content changes
-// nothing, even if the cart has changed since. Opening it again with other content is refused
-// (cart-exists). What the catalogue says about a line is not compared.
+// Open starts a cart with its first lines. Opening it again with the same content changes nothing,
+// even if the cart has changed since. Opening it again with other content is refused (cart-exists).
+// The content of the catalogue is not compared.
 type Open struct {
 	CartID     unit.CartID
 	CustomerID unit.CustomerID

@@ -23,7 +23,7 @@ var (
 	ErrShipped         = &rule.Rejection{Code: "order-shipped", Detail: "Everything of the order has shipped."}
 )
 
-// The refusals about money. What a provider reports is a fact, so it is refused only if it
+// The refusals about money. A report of a payment provider is a fact, so it is refused only if it
 // cannot be true. A capture of more than what is owed can be true, and leads to a state
 // (Overcharged).
 var (

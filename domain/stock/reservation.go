@@ -104,8 +104,8 @@ func (d *decision) release(cmd Release) ([]Event, error) {
 	}}, nil
 }
 
-// expireDue records more reservations than other decisions do, but not all at once. What is
-// left is still due, and the caller asks again.
+// expireDue records more reservations than other decisions do, but not all at once. The other
+// reservations are still due, and the caller asks again.
 func (d *decision) expireDue() ([]Event, error) {
 	d.expireUpTo(expiredToFreeUnits)
 	events := make([]Event, 0, d.expired+1)

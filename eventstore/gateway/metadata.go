@@ -69,7 +69,8 @@ func (m streamMetadata) afterDelete() streamMetadata {
 	return m
 }
 
-// isMetastream tells whether a stream holds the metadata of another stream, and of which one.
+// isMetastream tells whether a stream holds the metadata of another stream, and returns that
+// stream.
 func isMetastream(stream string) (of string, ok bool) {
 	return strings.CutPrefix(stream, metastreamPrefix)
 }

@@ -67,7 +67,7 @@ func (l *line) poison(kind, attributes string) {
 
 func (l *line) cure() { l.Toxics.ResetToxics(context.Background()) }
 
-// load has callers, each of which appends to a stream of its own, and the answers that they got. The
+// load has callers and the answers that they got. Each caller appends to a stream of its own. The
 // callers have deadlines and need the whole machine for them, so tests with a load do not run in
 // parallel with others.
 type load struct {
