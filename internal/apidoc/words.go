@@ -248,7 +248,7 @@ var words = map[string]word{
 	"Health.age_seconds":                     text("", 0.1),
 	"ProjectionStatus.age_seconds":           text("", 0),
 	"parked":                                 text("", 1),
-	"detail":                                 text("", "expected number >= 1"),
+	"detail":                                 text("", "does not fit: want a whole number from 1 to 1000000000"),
 	"parameter":                              text("", "limit"),
 	"Health.reason":                          text("", "the database has not answered in time"),
 	"Process.step":                           text("", "order-1001"),

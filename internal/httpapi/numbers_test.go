@@ -1,6 +1,8 @@
 package httpapi_test
 
 import (
+	"fmt"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -69,4 +71,91 @@ func TestWholeNumbersAreReadAsJSONHasThem(t *testing.T) {
 
 func pointsAt(d problem.Document, pointer string) bool {
 	return slices.ContainsFunc(d.Errors, func(e problem.Invalid) bool { return e.Pointer == pointer })
+}
+
+// A whole number that is out of its bounds is refused in the same words, whether it is one too large
+// or far too large. The words name both bounds, in plain digits. The test tries each bounded number
+// of each body, and each bounded parameter of each route.
+func TestNumbersOutOfBoundsAreRefusedInTheSameWords(t *testing.T) {
+	t.Parallel()
+	handler := both(t)
+	doc := document(t)
+	members, parameters := 0, 0
+	for path, methods := range object(t, doc, "paths") {
+		for method := range methods.(map[string]any) {
+			operation := object(t, doc, "paths", path, method)
+			route := bodyRoute{method: strings.ToUpper(method), path: strings.NewReplacer("{line}", "1", "{", "", "}", "").Replace(path)}
+			if operation["requestBody"] != nil {
+				root := object(t, doc, "paths", path, method, "requestBody", "content", "application/json", "schema")
+				for pointer, body := range wholeMembers(t, doc, root) {
+					want, numbers := outside(schemaAt(t, doc, root, pointer))
+					for _, number := range numbers {
+						members++
+						_, got := sendForm(t, handler, route, strings.Replace(body, "N", number, 1))
+						at := slices.IndexFunc(got.Errors, func(e problem.Invalid) bool { return e.Pointer == pointer })
+						if at < 0 || got.Errors[at].Detail != want {
+							t.Errorf("%s %s, %s at %s: %+v, want %q", route.method, path, number, pointer, got.Errors, want)
+						}
+					}
+				}
+			}
+			list, _ := operation["parameters"].([]any)
+			for _, one := range list {
+				param := one.(map[string]any)
+				schema, _ := param["schema"].(map[string]any)
+				if schema["type"] != "integer" {
+					continue
+				}
+				want, numbers := outside(schema)
+				for _, number := range numbers {
+					parameters++
+					name, asked := param["name"].(string), route
+					switch param["in"] {
+					case "path":
+						asked.path = strings.NewReplacer("{"+name+"}", number, "{line}", "1", "{", "", "}", "").Replace(path)
+					case "query":
+						asked.path += "?" + name + "=" + number
+					}
+					_, got := sendForm(t, handler, asked, "{}")
+					at := slices.IndexFunc(got.Errors, func(e problem.Invalid) bool { return e.Parameter == name })
+					if at < 0 || got.Errors[at].Detail != want {
+						t.Errorf("%s %s, %s as %s: %+v, want %q", asked.method, asked.path, number, name, got.Errors, want)
+					}
+				}
+			}
+		}
+	}
+	if members < 60 || parameters < 20 {
+		t.Errorf("%d numbers in bodies and %d in parameters, want those of all routes", members, parameters)
+	}
+}
+
+// outside returns the refusal of a number that a schema does not allow, and such numbers: the ones
+// beside the bounds, and some that are larger than 64 bits.
+func outside(schema map[string]any) (refusal string, numbers []string) {
+	least, most := int64(math.MinInt64), int64(math.MaxInt64)
+	numbers = []string{"99999999999999999999", "-99999999999999999999"}
+	if minimum, given := schema["minimum"].(float64); given {
+		least = int64(minimum)
+		numbers = append(numbers, fmt.Sprint(least-1))
+	}
+	if maximum, given := schema["maximum"].(float64); given {
+		most = int64(maximum)
+		numbers = append(numbers, fmt.Sprint(most+1))
+	}
+	return fmt.Sprintf("does not fit: want a whole number from %d to %d", least, most), numbers
+}
+
+// schemaAt returns the schema of the member at a JSON pointer.
+func schemaAt(t *testing.T, doc, schema map[string]any, pointer string) map[string]any {
+	t.Helper()
+	for step := range strings.SplitSeq(strings.TrimPrefix(pointer, "#/"), "/") {
+		schema = resolved(t, doc, schema)
+		if schema["type"] == "array" {
+			schema = object(t, schema, "items")
+		} else {
+			schema = object(t, schema, "properties", step)
+		}
+	}
+	return resolved(t, doc, schema)
 }

@@ -29,6 +29,7 @@ func checkParameters(ctx huma.Context, next func(huma.Context)) {
 	r, w := humamux.Unwrap(ctx)
 	op := ctx.Operation()
 	faults := append(queryFaults(r.URL.RawQuery, op.Parameters), headerFaults(r.Header, op.Parameters)...)
+	faults = append(faults, numberFaults(ctx, op.Parameters)...)
 	if len(faults) > 0 {
 		problem.Write(w, r, problem.NotValid(faults...))
 		return
@@ -92,6 +93,29 @@ func headerFaults(headers http.Header, params []*huma.Param) (faults []problem.I
 			faults = append(faults, problem.InParameter("header", param.Name, faultTwice))
 		case len(values) == 1 && !utf8.ValidString(values[0]):
 			faults = append(faults, problem.InParameter("header", param.Name, faultNotText))
+		}
+	}
+	return faults
+}
+
+// numberFaults returns the parameters that are not one of the whole numbers that are allowed. A
+// parameter without a value counts as not given.
+func numberFaults(ctx huma.Context, params []*huma.Param) (faults []problem.Invalid) {
+	for _, param := range params {
+		if param.Schema == nil || param.Schema.Type != huma.TypeInteger {
+			continue
+		}
+		var text string
+		switch param.In {
+		case "path":
+			text = ctx.Param(param.Name)
+		case "query":
+			text = ctx.Query(param.Name)
+		case "header":
+			text = ctx.Header(param.Name)
+		}
+		if _, fits := bounded(param.Schema, text); text != "" && !fits {
+			faults = append(faults, problem.InParameter(param.In, param.Name, bounds(param.Schema)))
 		}
 	}
 	return faults

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -253,8 +252,8 @@ func (s *scanner) number(schema *huma.Schema, raw string) error {
 	if !whole {
 		return s.fault(s.pointer(), validation.MsgExpectedInteger)
 	}
-	value, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil {
+	value, fits := bounded(schema, digits)
+	if !fits {
 		return s.fault(s.pointer(), bounds(schema))
 	}
 	if digits != raw {
@@ -262,19 +261,6 @@ func (s *scanner) number(schema *huma.Schema, raw string) error {
 		s.digits = append(s.digits, rewrite{from: end - len(raw), to: end, text: digits})
 	}
 	return s.validate(schema, value)
-}
-
-// bounds says which whole numbers a schema allows. It is for the message about a number with too
-// many digits.
-func bounds(schema *huma.Schema) string {
-	least, most := int64(math.MinInt64), int64(math.MaxInt64)
-	if schema.Minimum != nil {
-		least = int64(*schema.Minimum)
-	}
-	if schema.Maximum != nil {
-		most = int64(*schema.Maximum)
-	}
-	return fmt.Sprintf("does not fit: want a whole number from %d to %d", least, most)
 }
 
 // rewrite replaces a part of a body, given in bytes, by another text.

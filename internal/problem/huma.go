@@ -44,8 +44,6 @@ func plain(message string) string {
 	switch {
 	case strings.HasPrefix(message, "invalid date/time for format"):
 		return wantTime
-	case message == "invalid integer":
-		return "want a whole number within 64 bits, such as 50"
 	case message == "invalid boolean":
 		return "want true or false"
 	}

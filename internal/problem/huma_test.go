@@ -28,8 +28,8 @@ func TestHumasFindingsPointAtTheirPlace(t *testing.T) {
 			Invalid{Pointer: "#", Detail: "expected object"},
 		},
 		"a query parameter": {
-			huma.ErrorDetail{Location: "query.limit", Message: "expected number <= 200"},
-			Invalid{In: "query", Parameter: "limit", Detail: "expected number <= 200"},
+			huma.ErrorDetail{Location: "query.q", Message: "expected length <= 200"},
+			Invalid{In: "query", Parameter: "q", Detail: "expected length <= 200"},
 		},
 		"a name that needs escaping": {
 			huma.ErrorDetail{Location: "body.a/b", Message: "unexpected property"},
