@@ -195,8 +195,8 @@ func nextAttempt(command uuid.UUID) uuid.UUID {
 }
 
 // checkOrderIDFree refuses an order id if this node knows that it belongs to another cart. It
-// rarely reads the log, because nearly every id is free. If it overlooks one, Place refuses
-// the order later, and the checkout is withdrawn.
+// rarely reads the log, because nearly every id is free. If it overlooks one, the
+// command order.Place is refused later, and the checkout is withdrawn.
 func (s *Service) checkOrderIDFree(ctx context.Context, id unit.CartID, orderID unit.OrderID) error {
 	var refusal error
 	err := s.orders.Recall(ctx, order.Stream(orderID), func(state order.State, _ int64) {

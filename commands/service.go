@@ -354,7 +354,7 @@ func (s *Service) Driving(stream string) bool {
 	return s.driving[stream] > 0
 }
 
-// each runs do for every item, several at once, and returns the first error.
+// each runs do for every item, several at once, and returns all errors.
 func each[T any](ctx context.Context, items []T, do func(ctx context.Context, i int, item T) error) error {
 	const atOnce = 256
 	if len(items) == 1 {

@@ -3,11 +3,14 @@
 // A Definition has the functions of one kind.
 //
 //   - handler.go takes commands and keeps a lane for each stream.
+//   - queue.go has the jobs that wait for a lane.
+//   - condition.go is what a request expects of the stream's revision.
 //   - lane.go decides the commands of one stream, and appends them as one batch.
 //   - fold.go reads a stream into a state, from a snapshot if there is one.
 //   - memory.go remembers the latest commands of a stream.
 //   - search.go and searches.go look in the log for what the memory or a state has forgotten.
 //   - doubt.go finds out whether an error leaves it unknown what was recorded.
+//   - safely.go turns a panic into an error.
 package aggregate
 
 import (

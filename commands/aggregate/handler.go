@@ -126,7 +126,7 @@ func NewHandler[S, C, E any](store eventstore.Store, aggregate Definition[S, C, 
 // the same command id to get the result.
 //
 // Errors: *rule.Rejection (nothing was recorded), *StaleError, ErrCommandReused, ErrOverloaded,
-// ErrClosed, and those of eventstore.Store.Append.
+// ErrClosed, *UndecodableError, and those of eventstore.Store.Append.
 func (h *Handler[S, C, E]) Handle(ctx context.Context, request Request[C]) (Result[E], error) {
 	if request.Meta.CommandID == uuid.Nil {
 		return Result[E]{}, fmt.Errorf("command for stream %s has no id", request.Stream)
@@ -245,8 +245,8 @@ func (h *Handler[S, C, E]) enqueue(job *job[S, C, E]) error {
 
 // create carries out a request on a stream that is probably not there yet, in the caller's own
 // goroutine: there is no queue to wait in, and nothing to read. done is false if the request
-// must go to the stream's lane, because the stream is there or the request is refused. The lane
-// also finds out what an append has recorded whose answer was lost. An error means that ctx has
+// must go to the stream's lane, because the stream is there or the request is refused. If the
+// outcome of the append is unknown, the lane finds out what was recorded. An error means that ctx has
 // ended while the outcome was not known.
 func (h *Handler[S, C, E]) create(ctx context.Context, j *job[S, C, E]) (done bool, err error) {
 	h.mu.Lock()

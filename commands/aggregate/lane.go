@@ -184,8 +184,9 @@ func (l *lane[S, C, E]) attempt(ctx context.Context, jobs []*job[S, C, E], mayGu
 	return nil, nil
 }
 
-// separate handles a job that was refused after some of its commands had changed the state.
-// The state must be folded again. The refusal counts only if the job was the first of its
+// separate handles a job that could not be decided to its end after some of its commands had
+// changed the state. The state must be folded again. If the job waits for a search of the log,
+// it comes back after the search. If it was refused, the refusal counts only if the job was the first of its
 // batch and was decided on a state that was just read from the log. Otherwise the job is
 // decided again, after the other jobs were recorded.
 func (l *lane[S, C, E]) separate(jobs []*job[S, C, E], midway *job[S, C, E], fresh bool) []*job[S, C, E] {
@@ -209,8 +210,8 @@ func (l *lane[S, C, E]) separate(jobs []*job[S, C, E], midway *job[S, C, E], fre
 type decision[S, C, E any] struct {
 	decided []*job[S, C, E] // can be appended together
 	rest    []*job[S, C, E] // must wait for the next batch
-	// midway, if not nil, was refused after it had changed the state, so nothing may be
-	// appended. It is the first of rest.
+	// midway, if not nil, could not be decided to its end after it had changed the state: it
+	// was refused, or it waits for a search. Nothing may be appended. It is the first of rest.
 	midway *job[S, C, E]
 }
 

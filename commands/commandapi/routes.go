@@ -94,7 +94,7 @@ const (
 	aboutNoForce = "For goods handled outside this program's orders. What belongs to one of them is refused (409 `stock-belongs-to-order`): " +
 		"confirm the order, or call its retry-allocation."
 	aboutOpenCart = "Lines are priced from the catalogue, in the cart's currency; each keeps its price."
-	aboutCheckout = "Reserves all the stock and places the order, or reserves nothing and answers 409 `stock-insufficient` with what is left; the cart is then open again. " +
+	aboutCheckout = "Reserves the stock and places the order. If stock is short, it reserves nothing and answers 409 `stock-insufficient` with what is left, and the cart is open again; with the policy `line-by-line`, it leaves out the short lines and takes the rest. " +
 		"With `payment` and `confirm` a storefront needs no further call. If one of them is refused, the order stays placed, with the status pending, and the problem names it in `order_id`. " +
 		"If a second checkout comes without `order_id`, such as from a second click, it gets the result of the first one: 200 with its order, or its 409."
 	aboutMerge = "For a guest who logs in: all lines of the cart `from` come into this one, which keeps its customer, country and channel, and `from` ends as `merged`. " +

@@ -1,5 +1,5 @@
-// Package problem is the only place that turns errors into HTTP statuses. It makes problem
-// documents (RFC 9457) for both APIs.
+// Package problem turns errors into problem documents (RFC 9457) with an HTTP status, for both
+// APIs.
 //
 // The caller sees the code and the facts of a refusal, because it can act on them. It does not see
 // the text of a fault of the server. It gets a request id instead, and the server's log has the
