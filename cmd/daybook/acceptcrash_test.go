@@ -38,8 +38,8 @@ func holds(t *testing.T, pool *pgxpool.Pool, sql string) bool {
 	return found
 }
 
-// The command is killed twice: before it deletes what PostgreSQL has, and while it builds everything
-// again.
+// The command is killed twice: before it deletes what PostgreSQL has, and while it builds
+// everything again.
 func TestAnAcceptedLogSurvivesKills(t *testing.T) {
 	slow(t)
 	t.Parallel()

@@ -38,8 +38,9 @@ type acceptReport struct {
 	Log    string              `json:"log"`
 	Head   eventstore.Position `json:"head"`
 	Events int64               `json:"events"` // of the shop, in the log
-	// LastRecorded is when the log's last event was recorded. KnownUntil is when the last event that
-	// PostgreSQL knows was recorded. AgreedUpTo is the position of the last event that both have.
+	// LastRecorded is when the log's last event was recorded. KnownUntil is when the last event
+	// that PostgreSQL knows was recorded. AgreedUpTo is the position of the last event that both
+	// have.
 	LastRecorded time.Time           `json:"last_recorded,omitzero"`
 	KnownUntil   time.Time           `json:"known_until,omitzero"`
 	AgreedUpTo   eventstore.Position `json:"agreed_up_to"`
@@ -81,9 +82,9 @@ func (c *acceptLogCommand) check(_ context.Context, p *program) error {
 	return err
 }
 
-// Run compares, asks, and builds everything again that follows from the log. One transaction deletes
-// what PostgreSQL had. So if the command ends in the middle, all of it is there or none, and the
-// command can be called again.
+// Run compares, asks, and builds everything again that follows from the log. One transaction
+// deletes what PostgreSQL had. So if the command ends in the middle, all of it is there or none,
+// and the command can be called again.
 func (c *acceptLogCommand) Run(ctx context.Context, p *program) (err error) {
 	started := time.Now()
 	policy, err := c.Policy.policy(p.now())

@@ -125,8 +125,8 @@ func (s *shop) stop() {
 	}
 }
 
-// sell places orders. Each is paid and confirmed, except every fourth: it waits for both, so that it
-// has a timer.
+// sell places orders. Each is paid and confirmed, except every fourth: it waits for both, so that
+// it has a timer.
 func (s *shop) sell(count int) {
 	s.t.Helper()
 	for range count {

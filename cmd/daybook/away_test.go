@@ -16,8 +16,8 @@ import (
 	"daybook/projections"
 )
 
-// If the log or the database hangs, a command that needs it does not wait for ever. It ends and says
-// which of them does not answer.
+// If the log or the database hangs, a command that needs it does not wait for ever. It ends and
+// says which of them does not answer.
 func TestACommandEndsWhenWhatItNeedsHangs(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

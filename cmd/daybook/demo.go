@@ -133,8 +133,8 @@ func (c *demoCommand) perform(ctx context.Context, s *server, p *program, say io
 	fmt.Fprintf(say, invitation, s.url)
 	began := time.Now()
 	rush, err := c.business(guarded, client, flash, tally, say)
-	// After Ctrl-C the shop closes early, and the books are still verified. If a part of the node has
-	// died, they cannot be verified.
+	// After Ctrl-C the shop closes early, and the books are still verified. If a part of the node
+	// has died, they cannot be verified.
 	if guarded.Err() != nil && ctx.Err() == nil {
 		return demoResult{}, context.Cause(guarded)
 	}

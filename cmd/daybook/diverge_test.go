@@ -125,8 +125,8 @@ func poolOf(t *testing.T, url string) *pgxpool.Pool {
 	return pool
 }
 
-// servedLog is a server of a log. A test can stop it and start it again at the same address, as when
-// somebody restores the server's files.
+// servedLog is a server of a log. A test can stop it and start it again at the same address, as
+// when somebody restores the server's files.
 type servedLog struct {
 	t       *testing.T
 	url     string

@@ -14,8 +14,8 @@ import (
 type part struct {
 	name string
 	// open makes the part ready. If it fails, it leaves nothing behind. If the reason can go away,
-	// such as a database that is not reachable, open is called again, unless once is set. needs says
-	// what it waits for, such as "the log".
+	// such as a database that is not reachable, open is called again, unless once is set. needs
+	// says what it waits for, such as "the log".
 	open  func(context.Context) error
 	needs string
 	once  bool

@@ -246,8 +246,8 @@ func (h *Handler[S, C, E]) enqueue(job *job[S, C, E]) error {
 // create carries out a request on a stream that is probably not there yet, in the caller's own
 // goroutine: there is no queue to wait in, and nothing to read. done is false if the request
 // must go to the stream's lane, because the stream is there or the request is refused. If the
-// outcome of the append is unknown, the lane finds out what was recorded. An error means that ctx has
-// ended while the outcome was not known.
+// outcome of the append is unknown, the lane finds out what was recorded. An error means that ctx
+// has ended while the outcome was not known.
 func (h *Handler[S, C, E]) create(ctx context.Context, j *job[S, C, E]) (done bool, err error) {
 	h.mu.Lock()
 	_, found := h.lanes[j.request.Stream]

@@ -186,9 +186,9 @@ func (l *lane[S, C, E]) attempt(ctx context.Context, jobs []*job[S, C, E], mayGu
 
 // separate handles a job that could not be decided to its end after some of its commands had
 // changed the state. The state must be folded again. If the job waits for a search of the log,
-// it comes back after the search. If it was refused, the refusal counts only if the job was the first of its
-// batch and was decided on a state that was just read from the log. Otherwise the job is
-// decided again, after the other jobs were recorded.
+// it comes back after the search. If it was refused, the refusal counts only if the job was the
+// first of its batch and was decided on a state that was just read from the log. Otherwise the job
+// is decided again, after the other jobs were recorded.
 func (l *lane[S, C, E]) separate(jobs []*job[S, C, E], midway *job[S, C, E], fresh bool) []*job[S, C, E] {
 	first := midway == jobs[0]
 	switch {

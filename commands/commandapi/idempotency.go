@@ -145,8 +145,8 @@ func noteChange(ctx context.Context) {
 }
 
 // hashOf is the hash by which requests are compared: of method, path, query, media type,
-// preconditions, effective time and body. The order of the query's parameters does not matter. The parameters
-// of the content type, such as a charset, do not matter either.
+// preconditions, effective time and body. The order of the query's parameters does not matter. The
+// parameters of the content type, such as a charset, do not matter either.
 func hashOf(r *http.Request, body []byte) []byte {
 	contentType := ""
 	if len(body) > 0 {

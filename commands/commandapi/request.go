@@ -27,8 +27,8 @@ const (
 	headerOccurredAt = "Daybook-Occurred-At"
 )
 
-// Headers are the headers that every write to the log may have. There is no access control yet, so the
-// API believes what Daybook-Actor says.
+// Headers are the headers that every write to the log may have. There is no access control yet, so
+// the API believes what Daybook-Actor says.
 type Headers struct {
 	Key         string `header:"Idempotency-Key" maxLength:"255" doc:"Makes repeating this request harmless: the same key with the same request gets the first answer again."`
 	IfMatch     string `header:"If-Match" maxLength:"1000" doc:"ETags of the thing, separated by commas. The write happens only if it is at the revision that one of them names, otherwise 412. With * it must exist."`

@@ -12,8 +12,8 @@ import (
 )
 
 // An open cart expires some time after its last change. Its timer is set when the cart is
-// opened, and again when a refused checkout or merge opens it again. The timer is not moved with each
-// change, because most carts are checked out long before. When the timer is due, the cart's
+// opened, and again when a refused checkout or merge opens it again. The timer is not moved with
+// each change, because most carts are checked out long before. When the timer is due, the cart's
 // last change is read, and the timer is postponed if the change is too recent.
 
 // cartTimers sets a timer when a cart opens, and clears it when the cart is no longer open.

@@ -16,9 +16,9 @@ import (
 	"daybook/eventstore"
 )
 
-// Process is unfinished work. It is a checkout, a merge of two carts, an order or a return with open steps, a timer,
-// an event that cannot be read (so nobody knows what follows from it), or an event that
-// another program wrote into a stream of the shop.
+// Process is unfinished work. It is a checkout, a merge of two carts, an order or a return with
+// open steps, a timer, an event that cannot be read (so nobody knows what follows from it), or an
+// event that another program wrote into a stream of the shop.
 type Process struct {
 	ID      uuid.UUID
 	Kind    string // checkout, order, return, merge, event or timer

@@ -102,7 +102,8 @@ func (p *Part) has(start, step uint64) bool {
 func next(at, step uint64) uint64 { return at*6364136223846793005 + step }
 
 // hash gives the start and the step from which a name's bits are computed. It and next
-// must never change, because their bits are in snapshots. (FNV-1a, mixed by the finalizer of SplitMix64.)
+// must never change, because their bits are in snapshots. (FNV-1a, mixed by the finalizer of
+// SplitMix64.)
 func hash(pieces []string) (start, step uint64) {
 	h := uint64(14695981039346656037)
 	for _, piece := range pieces {

@@ -339,8 +339,8 @@ func mark(t *testing.T, log eventstore.Store) eventstore.Item {
 	return eventstore.Item{}
 }
 
-// Marks name the latest event of the shop that the node knows. So a reader that sees only some types
-// can store an anchor that nobody deletes.
+// Marks name the latest event of the shop that the node knows. So a reader that sees only some
+// types can store an anchor that nobody deletes.
 func TestMarksTellTheLatestOwnEventKnown(t *testing.T) {
 	t.Parallel()
 	shared := append(was[:4:4], "other-1 thing", "other-1 thing")

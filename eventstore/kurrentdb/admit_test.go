@@ -104,8 +104,8 @@ func TestAConnectionThatIsNotAdmittedYetIsKept(t *testing.T) {
 	}
 }
 
-// The server names another leader, and that leader has another log. Nothing is appended there before
-// the connection to it is admitted.
+// The server names another leader, and that leader has another log. Nothing is appended there
+// before the connection to it is admitted.
 func TestNothingIsAppendedAtALeaderThatWasNotAdmitted(t *testing.T) {
 	t.Parallel()
 	other := memory.New()

@@ -214,8 +214,8 @@ func adding(stream string, expected eventstore.Expected, sent []esdb.EventData) 
 // The reason is a data race in the client. If the gRPC stream of an append fails while the append
 // is being sent, the client reads the trailers. If the context ends at the same moment, gRPC writes
 // them. The context could end at any moment: at the caller's deadline, or when another call notices
-// that the server is dead and gives up the connection for all calls. An append is sent at once while
-// its caller is waiting. So after this short time it has been sent or has failed.
+// that the server is dead and gives up the connection for all calls. An append is sent at once
+// while its caller is waiting. So after this short time it has been sent or has failed.
 const linger = 250 * time.Millisecond
 
 // lingering is a context that ends linger after ctx, or when it is canceled.

@@ -102,8 +102,8 @@ func TestALateErrorEndsTheConnection(t *testing.T) {
 	<-c.ctx.Done()
 }
 
-// An answer of the server can be the reason why the connection is given up. The caller must get this
-// answer all the same, however many other calls end at that moment.
+// An answer of the server can be the reason why the connection is given up. The caller must get
+// this answer all the same, however many other calls end at that moment.
 func TestAnAnswerThatEndsTheConnectionIsGiven(t *testing.T) {
 	t.Parallel()
 	const others = 500

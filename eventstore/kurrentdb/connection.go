@@ -142,10 +142,10 @@ func (l *ledBy) Error() string { return "the server names another leader: " + l.
 // never is the number of a connection over which no append may be sent.
 const never = math.MaxUint64
 
-// checkLeader is called before the client goes to a leader that the server named. It makes sure that
-// this leader answers, because otherwise the client would forget to close its connection to it. The
-// client has already closed the old connection, so its goroutine can be ended here. If the leader
-// answers, calls in flight may finish there, and the connection is replaced.
+// checkLeader is called before the client goes to a leader that the server named. It makes sure
+// that this leader answers, because otherwise the client would forget to close its connection to
+// it. The client has already closed the old connection, so its goroutine can be ended here. If the
+// leader answers, calls in flight may finish there, and the connection is replaced.
 func (c *connection) checkLeader(address string) {
 	c.number.Store(never)
 	config := c.config

@@ -26,8 +26,8 @@ import (
 const (
 	callers  = 64
 	deadline = time.Second
-	// grace is how late a caller may return, because the machine may stand still for some seconds. A
-	// caller that waits until its call in the client ends would return even later.
+	// grace is how late a caller may return, because the machine may stand still for some seconds.
+	// A caller that waits until its call in the client ends would return even later.
 	grace = 8 * time.Second
 )
 
@@ -328,8 +328,8 @@ func TestUnderLoadWithAServerThatDiesThreeTimes(t *testing.T) {
 	}
 }
 
-// However often the server goes away, no goroutine and no connection of the old client stays in this
-// process.
+// However often the server goes away, no goroutine and no connection of the old client stays in
+// this process.
 func TestOutagesLeaveNothingBehind(t *testing.T) {
 	before, others := goleak.IgnoreCurrent(), connections()
 	t.Run("outages", func(t *testing.T) {

@@ -11,8 +11,8 @@ import (
 )
 
 // lateLog is a log whose writer knows an append before its readers see it, like a real server. If
-// another append loses against it, that append is refused at once, although a read does not show the
-// reason yet. Events become visible in the order of the log.
+// another append loses against it, that append is refused at once, although a read does not show
+// the reason yet. Events become visible in the order of the log.
 type lateLog struct {
 	eventstore.Store
 	most  time.Duration // the longest time from an append until it is visible

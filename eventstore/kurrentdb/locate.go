@@ -130,9 +130,9 @@ func askForLeader(ctx context.Context, config *esdb.Configuration, host, name st
 // tls=false.
 var errSpeaksTLS = errors.New("the server speaks TLS")
 
-// unlessTLS returns why there was no connection. A server that requires TLS just closes a connection
-// without TLS, but a proxy whose server is away does the same. So unlessTLS tries TLS to tell them
-// apart.
+// unlessTLS returns why there was no connection. A server that requires TLS just closes a
+// connection without TLS, but a proxy whose server is away does the same. So unlessTLS tries TLS to
+// tell them apart.
 func unlessTLS(ctx context.Context, config *esdb.Configuration, host string, err error) error {
 	if !config.DisableTLS || !strings.Contains(err.Error(), saysNoPreface) {
 		return err

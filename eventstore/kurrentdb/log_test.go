@@ -198,9 +198,9 @@ func TestSubscribeBeyondTheHead(t *testing.T) {
 	}
 }
 
-// A server refuses a position between two records only with the text of an exception, as it does for
-// many other faults. A reader that begins there gets an error that names the place, in bounded time.
-// The connection is kept.
+// A server refuses a position between two records only with the text of an exception, as it does
+// for many other faults. A reader that begins there gets an error that names the place, in bounded
+// time. The connection is kept.
 func TestAPlaceBetweenTwoEventsIsNamed(t *testing.T) {
 	t.Parallel()
 	var connects atomic.Int64

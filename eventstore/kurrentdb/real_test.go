@@ -259,8 +259,8 @@ func (s *realServer) place(resp *streams.ReadResp) {
 	}
 }
 
-// apartStore appends with one store and does everything else with another. So the second store has a
-// subscription only while somebody subscribes, and each new one has to catch up.
+// apartStore appends with one store and does everything else with another. So the second store has
+// a subscription only while somebody subscribes, and each new one has to catch up.
 type apartStore struct {
 	eventstore.Store
 	writer eventstore.Store
@@ -270,8 +270,8 @@ func (s apartStore) Append(ctx context.Context, stream string, expected eventsto
 	return s.writer.Append(ctx, stream, expected, events)
 }
 
-// promises are what the suite may expect of a server with habits: the same as of our gateway, except
-// for what a habit makes impossible.
+// promises are what the suite may expect of a server with habits: the same as of our gateway,
+// except for what a habit makes impossible.
 func (h habits) promises() []storetest.Option {
 	options := []storetest.Option{storetest.LogWideIDs(), storetest.LoneTombstones(), storetest.Patience(patience)}
 	if !h.strict { // places that are refused are between events
@@ -429,8 +429,8 @@ func (r *racing) undisturbed() {
 	}
 }
 
-// The losers of a race are refused before they can read the reason. They wait until they can, and no
-// connection is replaced, because that would also end the calls of others.
+// The losers of a race are refused before they can read the reason. They wait until they can, and
+// no connection is replaced, because that would also end the calls of others.
 func TestLosersOfARaceReplaceNoConnection(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -359,8 +359,8 @@ func (s *stream) close() {
 func (s *stream) next() (message, error) {
 	m, err := s.receive()
 	if err != nil {
-		// The client would go on over a new TCP connection without an error, and that connection may
-		// lead to another log.
+		// The client would go on over a new TCP connection without an error, and that connection
+		// may lead to another log.
 		if s.living.Err() == nil { // otherwise it was ended here
 			s.on.learn(err)
 		}

@@ -59,8 +59,8 @@ var underRace bool
 // named it, and no goroutine may be left.
 func TestALeaderThatDoesNotAnswerIsForgotten(t *testing.T) {
 	if underRace {
-		// If calls still block in the client when it is closed, they send on a closed channel, and the
-		// panic is caught. The race detector reports this as a race.
+		// If calls still block in the client when it is closed, they send on a closed channel, and
+		// the panic is caught. The race detector reports this as a race.
 		t.Skip("make prove runs it, without the race detector")
 	}
 	before := goleak.IgnoreCurrent()
@@ -254,8 +254,8 @@ func TestCallsInFlightAreBounded(t *testing.T) {
 	inTime(t, &group)
 }
 
-// Servers before 24.10.5 may send a checkpoint that is beyond events which they have not sent yet. A
-// reader must not skip these events.
+// Servers before 24.10.5 may send a checkpoint that is beyond events which they have not sent yet.
+// A reader must not skip these events.
 func TestCheckpointAheadOfItsEventsIsNotBelieved(t *testing.T) {
 	t.Parallel()
 	var subscriptions atomic.Int64
@@ -380,8 +380,8 @@ func TestOtherBytesUnderTheSameIDsAreNotBelieved(t *testing.T) {
 	holds(t, log, "a", events)
 }
 
-// If another program has recorded the same events before, the append is a replay, whether this store
-// follows the log or not.
+// If another program has recorded the same events before, the append is a replay, whether this
+// store follows the log or not.
 func TestWhatAnotherProgramAppendedIsAReplay(t *testing.T) {
 	t.Parallel()
 	for name, follows := range map[string]bool{"alone": false, "with a subscription": true} {

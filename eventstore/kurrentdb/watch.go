@@ -85,8 +85,8 @@ func (w *watch) wait(ctx context.Context, most time.Duration) bool {
 	return ctx.Err() == nil
 }
 
-// brought waits until the subscription yields the appended events, and compares them with those that
-// were sent. It does not wait if the subscription cannot yield them.
+// brought waits until the subscription yields the appended events, and compares them with those
+// that were sent. It does not wait if the subscription cannot yield them.
 func (w *watch) brought(ctx context.Context, answer eventstore.Result) (result eventstore.Result, brought bool) {
 	if w.ring == nil {
 		return eventstore.Result{}, false

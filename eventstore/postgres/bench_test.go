@@ -16,8 +16,8 @@ import (
 	"daybook/internal/pgtest"
 )
 
-// Name a server with durable commits in DAYBOOK_TEST_DATABASE_URL, because the server that the tests
-// start does not flush to disk:
+// Name a server with durable commits in DAYBOOK_TEST_DATABASE_URL, because the server that the
+// tests start does not flush to disk:
 //
 //	go test -run '^$' -bench . ./eventstore/postgres
 // Compare the figures with the baseline of the same run, because absolute figures depend on the

@@ -19,8 +19,9 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-// A reader that stops reading for a while holds little memory, with each way to read, and later gets
-// every event. The test does not run in parallel, because it would count the memory of other tests.
+// A reader that stops reading for a while holds little memory, with each way to read, and later
+// gets every event. The test does not run in parallel, because it would count the memory of other
+// tests.
 func TestReadersThatDoNotGoOnHoldLittle(t *testing.T) {
 	store := open(t, migrated(t))
 	const events, each, readers = 128, 64 << 10, 16

@@ -510,8 +510,8 @@ func TestOpenWithoutMigration(t *testing.T) {
 	}
 }
 
-// A reader that is too slow for the events in memory goes on from the database, and later returns to
-// the events in memory.
+// A reader that is too slow for the events in memory goes on from the database, and later returns
+// to the events in memory.
 func TestSubscriberFarBehind(t *testing.T) {
 	t.Parallel()
 	store := open(t, migrated(t))

@@ -121,8 +121,8 @@ func admin(t *testing.T, pool *pgxpool.Pool) *pgx.Conn {
 
 const terminate = `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()`
 
-// Connections are killed at any moment during 1,280 appends. No acknowledged event is lost, no event
-// is there twice, and a repetition finds out each unknown outcome.
+// Connections are killed at any moment during 1,280 appends. No acknowledged event is lost, no
+// event is there twice, and a repetition finds out each unknown outcome.
 func TestKilledConnections(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t)
@@ -247,8 +247,8 @@ func exec(t *testing.T, conn *pgx.Conn, sql string, args ...any) {
 }
 
 // A writer of another node stops in the middle of its transaction, while it holds the lock of the
-// head row. Readers see nothing of this transaction and miss no event. Appends wait, and each caller
-// gets the true outcome.
+// head row. Readers see nothing of this transaction and miss no event. Appends wait, and each
+// caller gets the true outcome.
 func TestPausedWriter(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t)

@@ -186,8 +186,8 @@ func (q *queue) next(stream string) {
 }
 
 // abandon takes a request back, unless it was sent. It removes the request from the queue, but not
-// from a batch that a writer has taken already. The caller of abandon gives back the request's space
-// in the queue.
+// from a batch that a writer has taken already. The caller of abandon gives back the request's
+// space in the queue.
 func (q *queue) abandon(r *request) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()

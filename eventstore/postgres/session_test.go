@@ -14,8 +14,8 @@ import (
 	"daybook/internal/pgtest"
 )
 
-// A commit is acknowledged only when it is on disk, even if the database's default is weaker. If the
-// default is stronger, it stays.
+// A commit is acknowledged only when it is on disk, even if the database's default is weaker. If
+// the default is stronger, it stays.
 func TestSessionSettings(t *testing.T) {
 	t.Parallel()
 	for given, want := range map[string]string{"off": "on", "local": "on", "remote_write": "on", "on": "on", "remote_apply": "remote_apply"} {

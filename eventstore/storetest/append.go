@@ -253,8 +253,8 @@ func megabyte(l *log) {
 	for i := range many {
 		many[i].Data, many[i].Meta = []byte(`{}`), nil
 	}
-	// A subscription runs meanwhile and must get all events, even though there are more of them than
-	// engines keep in memory for subscriptions.
+	// A subscription runs meanwhile and must get all events, even though there are more of them
+	// than engines keep in memory for subscriptions.
 	after, err := l.Head(l.ctx)
 	if err != nil {
 		l.Fatal(err)

@@ -23,8 +23,8 @@ var backwardsRules = []rule{
 	{"a read whose context ends is complete or says so", contextEndsRead},
 }
 
-// latest returns what a backwards read must yield if the stream has these events. limit 0 means that
-// there is no limit.
+// latest returns what a backwards read must yield if the stream has these events. limit 0 means
+// that there is no limit.
 func latest(events []eventstore.Recorded, limit int) []eventstore.Recorded {
 	turned := slices.Clone(events)
 	slices.Reverse(turned)

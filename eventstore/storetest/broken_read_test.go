@@ -23,8 +23,8 @@ func changed(read readAllFunc, change func(*eventstore.Recorded) bool) readAllFu
 	}
 }
 
-// commitsLate: every fifth event takes its position at once, but readers see it only after two later
-// events. This happens if positions come from a sequence in PostgreSQL.
+// commitsLate: every fifth event takes its position at once, but readers see it only after two
+// later events. This happens if positions come from a sequence in PostgreSQL.
 func commitsLate(e *engine) {
 	e.readAll = func(ctx context.Context, after eventstore.Position, filter eventstore.Filter, limit int) iter.Seq2[eventstore.Recorded, error] {
 		head, _ := e.sound.Head(ctx)

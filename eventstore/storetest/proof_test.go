@@ -15,8 +15,8 @@ import (
 // brokenEnv makes this test binary run the suite against the broken engine it names.
 const brokenEnv = "STORETEST_BROKEN_ENGINE"
 
-// This tests the suite itself. Each engine below breaks one promise, and the suite's rule about that
-// promise must fail.
+// This tests the suite itself. Each engine below breaks one promise, and the suite's rule about
+// that promise must fail.
 func TestSuiteCatchesBrokenEngines(t *testing.T) {
 	for name, broken := range brokenEngines {
 		t.Run(name, func(t *testing.T) {

@@ -13,9 +13,9 @@ import (
 )
 
 // likeEventStoreDB is an engine that keeps the contract and promises no more. It compares ids only
-// within a stream, does not tell a conflict's actual revision, and answers *conflict* for an id that
-// it knows. It accepts a tombstone only alone, and gives it the highest revision and another id. Its
-// positions have two counters, and gaps.
+// within a stream, does not tell a conflict's actual revision, and answers *conflict* for an id
+// that it knows. It accepts a tombstone only alone, and gives it the highest revision and another
+// id. Its positions have two counters, and gaps.
 func likeEventStoreDB(e *engine) {
 	given := &idsByStream{own: make(map[uuid.UUID]uuid.UUID)}
 	out := func(r *eventstore.Recorded) bool {

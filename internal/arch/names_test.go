@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// wordRooms are words that had several meanings, and the only packages whose exported names may have
-// them now. The glossary in ARCHITECTURE.md gives the meaning of each.
+// wordRooms are words that had several meanings, and the only packages whose exported names may
+// have them now. The glossary in ARCHITECTURE.md gives the meaning of each.
 var wordRooms = map[string][]string{
 	"Hold":    {"domain/order"}, // an order that is stopped; stock is reserved or allocated
 	"Held":    {},
@@ -38,13 +38,14 @@ var oldNames = map[string]string{
 }
 
 // In these packages no type has the word Answer in its name, exported or not, because an answer is
-// what is kept under an idempotency key. A handler returns a result, a route returns a response, and
-// stock or an order sends a process a reply.
+// what is kept under an idempotency key. A handler returns a result, a route returns a response,
+// and stock or an order sends a process a reply.
 var roomsOfOtherWords = []string{"commands/aggregate", "commands/reactor", "commands/commandapi", "readapi"}
 
 var camelWord = regexp.MustCompile(`[A-Z]+(?:[a-z0-9]+|$)|[A-Z][a-z0-9]*`)
 
-// In exported names, one word has one meaning. No name is a riddle, exported or not, in tests either.
+// In exported names, one word has one meaning. No name is a riddle, exported or not, in tests
+// either.
 func TestNamesUseWordsWithOneMeaning(t *testing.T) {
 	t.Parallel()
 	seen := 0
@@ -95,8 +96,8 @@ func TestNamesUseWordsWithOneMeaning(t *testing.T) {
 	}
 }
 
-// names are the names that a file declares at its top level, and its methods. The names of tests are
-// left out, because they are sentences.
+// names are the names that a file declares at its top level, and its methods. The names of tests
+// are left out, because they are sentences.
 type names struct{ all, exported, types []string }
 
 func upperFirst(name string) string { return strings.ToUpper(name[:1]) + name[1:] }

@@ -122,8 +122,8 @@ func (l shortLockWaits) SessionUnlock(ctx context.Context, conn *sql.Conn) error
 	return errors.Join(err, l.SessionLocker.SessionUnlock(ctx, conn))
 }
 
-// longestTransactions describes the transactions that have been open for longest. They most likely hold
-// the locks for which a script waits.
+// longestTransactions describes the transactions that have been open for longest. They most likely
+// hold the locks for which a script waits.
 func longestTransactions(ctx context.Context, pool *pgxpool.Pool) string {
 	var users *string
 	err := pool.QueryRow(ctx, `

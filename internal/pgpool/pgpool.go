@@ -32,7 +32,8 @@ const (
 	statementMax = ResponseMax - time.Second
 	// connectMax is the limit for opening a connection, with its handshakes.
 	connectMax = 5 * time.Second
-	// acquireMax is the limit of the wait for a connection if all connections of the pool are in use.
+	// acquireMax is the limit of the wait for a connection if all connections of the pool are in
+	// use.
 	acquireMax = 10 * time.Second
 	// pingMax is the limit of the ping that checks a connection that was idle.
 	pingMax = 3 * time.Second
@@ -195,8 +196,8 @@ func Limit(conn *pgx.Conn, limit time.Duration) {
 	}
 }
 
-// boundedConnOf returns the boundedConn of a connection, also if TLS is on top of it. It returns nil
-// if there is none.
+// boundedConnOf returns the boundedConn of a connection, also if TLS is on top of it. It returns
+// nil if there is none.
 func boundedConnOf(conn *pgx.Conn) *boundedConn {
 	inner := conn.PgConn().Conn()
 	for {
@@ -256,8 +257,8 @@ func (p *poolConns) prepare(ctx context.Context, conn *pgx.Conn) (bool, error) {
 	return true, nil
 }
 
-// tracer sets the limit of the wait for a connection. It is a tracer because pgxpool asks its tracer
-// for the context of this wait, and offers no other way.
+// tracer sets the limit of the wait for a connection. It is a tracer because pgxpool asks its
+// tracer for the context of this wait, and offers no other way.
 type tracer struct{}
 
 type cancelKey struct{}

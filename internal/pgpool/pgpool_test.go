@@ -168,8 +168,8 @@ func TestNobodyWaitsForEverForAConnection(t *testing.T) {
 	}
 }
 
-// A caller that gives a longer limit gets the result of a long statement. Neither the client nor the
-// server ends the statement.
+// A caller that gives a longer limit gets the result of a long statement. Neither the client nor
+// the server ends the statement.
 func TestALongStatementEndsIfTheCallerSetsALongLimit(t *testing.T) {
 	t.Parallel()
 	pool, err := pgpool.Open(t.Context(), pgtest.URL(t), pgpool.Options{Size: 1, ResponseMax: time.Second})
@@ -239,7 +239,8 @@ func TestAContextEndsAQueryOnASilentConnection(t *testing.T) {
 
 const showTimeouts = "SELECT current_setting('statement_timeout') || ' ' || current_setting('idle_in_transaction_session_timeout')"
 
-// A caller may set longer timeouts. Afterwards, the session has those of the connection string again.
+// A caller may set longer timeouts. Afterwards, the session has those of the connection string
+// again.
 func TestTimeoutsOfTheConnectionStringComeBack(t *testing.T) {
 	t.Parallel()
 	for name, own := range map[string]string{

@@ -1,6 +1,6 @@
-// Package proxytest has a TCP proxy between a program and its server, for tests. A test can make the
-// proxy's connections silent: then no byte comes through in either direction, but no connection is
-// closed. New connections work or are silent too, as the test chooses.
+// Package proxytest has a TCP proxy between a program and its server, for tests. A test can make
+// the proxy's connections silent: then no byte comes through in either direction, but no connection
+// is closed. New connections work or are silent too, as the test chooses.
 package proxytest
 
 import (

@@ -263,8 +263,8 @@ func (l *Ledger) bookServices(e *event, r *Return, sign int64) {
 	}
 }
 
-// bookCreditNote books a credit note. A credit note with the reason "adjustment" is booked on the same
-// document as the stock adjustments that have its reference.
+// bookCreditNote books a credit note. A credit note with the reason "adjustment" is booked on the
+// same document as the stock adjustments that have its reference.
 func (l *Ledger) bookCreditNote(e *event, n returns.CreditNoted) {
 	on := documentHeader{
 		name: "credit/" + string(n.ReturnID), kind: credit, at: e.at,

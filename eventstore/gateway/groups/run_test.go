@@ -20,7 +20,8 @@ import (
 	"daybook/eventstore"
 )
 
-// countingSource is a source that grows. It counts how many events are read and how many followers it has.
+// countingSource is a source that grows. It counts how many events are read and how many followers
+// it has.
 type countingSource struct {
 	mu     sync.Mutex
 	length int
