@@ -2,6 +2,7 @@ package readapi
 
 import (
 	"context"
+	"slices"
 
 	"daybook/internal/resource"
 	"daybook/projections/cartview"
@@ -29,15 +30,15 @@ type listProductsInput struct {
 	Including
 	SKU    []string `query:"sku" maxItems:"500" minLength:"1" maxLength:"64"`
 	Kind   []string `query:"kind" maxItems:"2" enum:"stocked,service"`
-	Status string   `query:"status" enum:"on_sale,retired"`
+	Status []string `query:"status" maxItems:"2" enum:"on_sale,retired"`
 	Text   string   `query:"q" maxLength:"100" doc:"Words, in any order. A product must match each word: its SKU begins with the word, or its title contains it. Upper and lower case are the same."`
 	Sort   string   `query:"sort" enum:"sku,-sku,title,-title,listed_at,-listed_at" default:"sku"`
 }
 
 func (a *api) listProducts(ctx context.Context, in *listProductsInput) (query.List[resource.Product], error) {
 	f := productview.Filter{SKUs: skus(in.SKU), Kinds: in.Kind, Text: in.Text}
-	if in.Status != "" {
-		f.Retired = new(in.Status == resource.ProductStatus(true))
+	if len(in.Status) > 0 && !slices.ContainsFunc(in.Status, func(status string) bool { return status != in.Status[0] }) { // both together choose all
+		f.Retired = new(in.Status[0] == resource.ProductStatus(true))
 	}
 	rows, err := productview.List(ctx, a.DB, f, in.listing(in.Counting, in.Sort))
 	list, err := page(rows, err, productOf)

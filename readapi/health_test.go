@@ -15,7 +15,7 @@ import (
 
 type counting func(context.Context) (int64, error)
 
-func (counting) List(context.Context, string, string, int) ([]resource.Process, bool, error) {
+func (counting) List(context.Context, string, []string, int) ([]resource.Process, bool, error) {
 	return nil, false, nil
 }
 func (c counting) Parked(ctx context.Context) (int64, error) { return c(ctx) }

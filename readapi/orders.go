@@ -91,9 +91,10 @@ type customerOrdersInput struct {
 	Paging
 	Counting
 	CustomerID string `path:"customer_id" maxLength:"64"`
+	Sort       string `query:"sort" enum:"placed_at,-placed_at,changed_at,-changed_at,total,-total" default:"-placed_at" doc:"The newest first by default. Totals in different currencies are compared as plain numbers."`
 }
 
 func (a *api) customerOrders(ctx context.Context, in *customerOrdersInput) (query.List[resource.OrderSummary], error) {
-	rows, err := orderview.List(ctx, a.DB, orderview.Filter{CustomerIDs: []string{in.CustomerID}}, in.listing(in.Counting, ""))
+	rows, err := orderview.List(ctx, a.DB, orderview.Filter{CustomerIDs: []string{in.CustomerID}}, in.listing(in.Counting, in.Sort))
 	return page(rows, err, orderSummary)
 }

@@ -16,7 +16,8 @@ type ProcessList struct {
 
 type processesInput struct {
 	Paging
-	State string `query:"state" enum:"open,parked" doc:"Only these. parked: dismissed ones, too."`
+	Counting
+	State []string `query:"state" maxItems:"2" enum:"open,parked" doc:"Only these. parked: dismissed ones, too."`
 }
 
 type processesOutput struct{ Body ProcessList }
@@ -29,18 +30,33 @@ func (a *api) processes(ctx context.Context, in *processesInput) (*processesOutp
 	if err != nil {
 		return nil, problem.From(ctx, err)
 	}
+	out := &processesOutput{Body: ProcessList{List: query.List[resource.Process]{Items: []resource.Process{}}}}
+	if in.Count {
+		if out.Body.Count, err = a.countProcesses(ctx, in.State); err != nil {
+			return nil, problem.From(ctx, known(err))
+		}
+	}
 	if a.Processes == nil {
-		return &processesOutput{Body: ProcessList{List: query.List[resource.Process]{Items: []resource.Process{}}}}, nil
+		return out, nil
 	}
 	all, leading, err := a.Processes.List(ctx, in.Cursor, in.State, in.Limit+1)
 	if err != nil {
 		return nil, problem.From(ctx, known(err))
 	}
-	out := &processesOutput{Body: ProcessList{Leading: leading}}
+	out.Body.Leading = leading
 	if len(all) > in.Limit {
 		all = all[:in.Limit]
 		out.Body.Next = seal(all[in.Limit-1].ID)
 	}
-	out.Body.Items = append([]resource.Process{}, all...)
+	out.Body.Items = append(out.Body.Items, all...)
 	return out, nil
+}
+
+// countProcesses counts by listing, because work that is both open and parked counts once.
+func (a *api) countProcesses(ctx context.Context, states []string) (*query.Count, error) {
+	if a.Processes == nil {
+		return &query.Count{Exact: true}, nil
+	}
+	all, _, err := a.Processes.List(ctx, "", states, query.MaxCount+1)
+	return &query.Count{Value: int64(min(len(all), query.MaxCount)), Exact: len(all) <= query.MaxCount}, err
 }

@@ -25,7 +25,7 @@ func (a *api) routes() {
 	get(a, apidoc.TagStock, route{path: "/v1/stock", id: "list-stock", summary: "List stock levels", views: in(stock), about: "By SKU and location, as of now: a reservation counts up to its deadline."}, nil, a.listStock)
 	get(a, apidoc.TagStock, route{path: "/v1/stock/{sku}", id: "list-sku-stock", summary: "List the stock of a SKU at all locations", views: in(stock), about: "By location, as of now: a reservation counts up to its deadline."}, nil, a.skuStock)
 	get(a, apidoc.TagStock, route{path: item, id: "get-stock", summary: "Show the stock of a SKU at a location", views: in(stock), problems: missing, about: "As of now: a reservation counts up to its deadline, whether or not its end is recorded."}, func(l resource.Stock) int64 { return l.Revision }, a.stockLevel)
-	get(a, apidoc.TagStock, route{path: item + "/movements", id: "list-stock-movements", summary: "List what moved", views: in(stock), problems: missing, about: "Every entry of the item's history. The item's levels are the sums of these entries."}, nil, a.movements)
+	get(a, apidoc.TagStock, route{path: item + "/movements", id: "list-stock-movements", summary: "List what moved", views: in(stock), problems: missing, about: "Every entry of the item's history, the newest first, unless sort says otherwise. The item's levels are the sums of these entries. With a filter, counting reads the oldest 10,000 entries."}, nil, a.movements)
 	get(a, apidoc.TagStock, route{path: "/v1/reorder-alerts", id: "list-reorder-alerts", summary: "List items at or below their reorder point", views: in(stock), about: "By SKU and location, as of now. An alert ends by itself when available is above the reorder point again."}, nil, a.reorderAlerts)
 	get(a, apidoc.TagPromises, route{path: "/v1/reservations", id: "list-reservations", summary: "List open reservations", views: in(stock), about: "By SKU and location. They keep goods until their deadline, for a checkout or for whoever reserved them directly."}, nil, a.reservations)
 	get(a, apidoc.TagPromises, route{path: "/v1/allocations", id: "list-allocations", summary: "List open allocations", views: in(stock), about: "By SKU, location and order. They are promises to orders, without a deadline."}, nil, a.allocations)
@@ -36,10 +36,10 @@ func (a *api) routes() {
 	get(a, apidoc.TagProducts, route{path: "/v1/products/{sku}", id: "get-product", summary: "Show a product", views: in(products), about: "With its price in each currency.", problems: missing}, func(p resource.Product) int64 { return p.Revision }, a.product)
 
 	get(a, apidoc.TagSales, route{path: "/v1/sales", id: "total-sales", summary: "Total what was sold", views: in(sales), about: "The totals can be divided by day, month, SKU, country, channel and kind of document. Each currency has its own totals."}, nil, a.salesTotals)
-	get(a, apidoc.TagSales, route{path: "/v1/sales/documents", id: "list-sales-documents", summary: "List the documents that totals are made of", views: in(sales), about: "Orders, returns, credit notes and corrections, the oldest first."}, nil, a.salesDocuments)
-	get(a, apidoc.TagSales, route{path: "/v1/customers", id: "list-customers", summary: "List customers by what they bought", views: in(sales), about: "By net amount in one currency, the largest first."}, nil, a.customers)
+	get(a, apidoc.TagSales, route{path: "/v1/sales/documents", id: "list-sales-documents", summary: "List the documents that totals are made of", views: in(sales), about: "Orders, returns, credit notes and corrections, the oldest first, unless sort says otherwise."}, nil, a.salesDocuments)
+	get(a, apidoc.TagSales, route{path: "/v1/customers", id: "list-customers", summary: "List customers by what they bought", views: in(sales), about: "By net amount in one currency, the largest first, unless sort says otherwise."}, nil, a.customers)
 	get(a, apidoc.TagSales, route{path: "/v1/customers/{customer_id}", id: "get-customer", summary: "Show what a customer bought", views: in(sales), about: "All sales to the customer together, in each currency.", problems: missing}, nil, a.customer)
-	get(a, apidoc.TagSales, route{path: "/v1/customers/{customer_id}/orders", id: "list-customer-orders", summary: "List a customer's orders", views: in(orders), about: "The newest first."}, nil, a.customerOrders)
+	get(a, apidoc.TagSales, route{path: "/v1/customers/{customer_id}/orders", id: "list-customer-orders", summary: "List a customer's orders", views: in(orders), about: "The newest first, unless sort says otherwise."}, nil, a.customerOrders)
 
 	a.registerEvents()
 

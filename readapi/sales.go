@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"daybook/internal/problem"
@@ -32,12 +31,12 @@ func (d *Days) check() error {
 type salesInput struct {
 	Reading
 	Days
-	By       []string `query:"by" maxItems:"4" default:"month" doc:"What the totals are divided by, separated by commas: day, month, sku, country, channel, kind, currency. Rows are sorted in this order. Totals are always divided by currency, too."`
-	Kinds    []string `query:"kind" maxItems:"8" doc:"Only these kinds of document: sale, free_order, order_canceled, return, adjust_in, adjust_out, bad_debt, credit."`
-	SKU      string   `query:"sku" maxLength:"64"`
-	Country  string   `query:"country" maxLength:"100"`
-	Channel  string   `query:"channel" maxLength:"32"`
-	Currency string   `query:"currency" maxLength:"3"`
+	By       []string `query:"by" maxItems:"4" enum:"day,month,sku,country,channel,kind,currency" default:"month" doc:"What the totals are divided by, separated by commas. Rows are sorted in this order. Totals are always divided by currency, too."`
+	Kinds    []string `query:"kind" maxItems:"8" enum:"sale,free_order,order_canceled,return,adjust_in,adjust_out,bad_debt,credit" doc:"Only these kinds of document."`
+	SKU      []string `query:"sku" maxItems:"100" minLength:"1" maxLength:"64"`
+	Country  []string `query:"country" maxItems:"100" minLength:"1" maxLength:"100"`
+	Channel  []string `query:"channel" maxItems:"100" minLength:"1" maxLength:"32"`
+	Currency []string `query:"currency" maxItems:"100" minLength:"1" maxLength:"3"`
 }
 
 // maxTotals bounds the rows of totals in a response, because totals have no pages.
@@ -46,15 +45,11 @@ const maxTotals = 10_000
 func (a *api) salesTotals(ctx context.Context, in *salesInput) (resource.SalesTotals, error) {
 	var by []salesview.Dimension
 	for _, name := range in.By {
-		dimension := salesview.Dimension(name)
-		if !slices.Contains(salesview.Dimensions, dimension) {
-			return resource.SalesTotals{}, problem.NotValid(problem.InParameter("query", "by", "want some of day, month, sku, country, channel, kind and currency"))
-		}
-		by = append(by, dimension)
+		by = append(by, salesview.Dimension(name))
 	}
 	totals, err := salesview.Totals(ctx, a.DB, salesview.Filter{
-		FromDay: in.From, ToDay: in.To, Kinds: in.Kinds, SKU: sku(in.SKU),
-		Country: in.Country, Channel: in.Channel, Currency: strings.ToUpper(in.Currency),
+		FromDay: in.From, ToDay: in.To, Kinds: in.Kinds, SKUs: skus(in.SKU),
+		Countries: values(in.Country), Channels: values(in.Channel), Currencies: upper(in.Currency),
 		Max: maxTotals,
 	}, by...)
 	if many, ok := errors.AsType[*salesview.TooManyError](err); ok {
@@ -67,30 +62,38 @@ func (a *api) salesTotals(ctx context.Context, in *salesInput) (resource.SalesTo
 type documentsInput struct {
 	Reading
 	Paging
+	Counting
 	Days
-	Kind       string `query:"kind" enum:"sale,free_order,order_canceled,return,adjust_in,adjust_out,bad_debt,credit"`
-	Reference  string `query:"reference" maxLength:"100"`
-	CustomerID string `query:"customer_id" maxLength:"64"`
-	Country    string `query:"country" maxLength:"100"`
-	Channel    string `query:"channel" maxLength:"32"`
+	Kind       []string `query:"kind" maxItems:"8" enum:"sale,free_order,order_canceled,return,adjust_in,adjust_out,bad_debt,credit"`
+	Reference  []string `query:"reference" maxItems:"100" minLength:"1" maxLength:"100"`
+	CustomerID []string `query:"customer_id" maxItems:"100" minLength:"1" maxLength:"64"`
+	Country    []string `query:"country" maxItems:"100" minLength:"1" maxLength:"100"`
+	Channel    []string `query:"channel" maxItems:"100" minLength:"1" maxLength:"32"`
+	Currency   []string `query:"currency" maxItems:"100" minLength:"1" maxLength:"3"`
+	Sort       string   `query:"sort" enum:"occurred_at,-occurred_at" default:"occurred_at" doc:"The oldest first by default."`
 }
 
 func (a *api) salesDocuments(ctx context.Context, in *documentsInput) (query.List[resource.SalesDocument], error) {
 	rows, err := salesview.Documents(ctx, a.DB, salesview.DocumentFilter{
-		FromDay: in.From, ToDay: in.To, Kind: in.Kind, Reference: in.Reference,
-		CustomerID: in.CustomerID, Country: in.Country, Channel: in.Channel,
-	}, in.page())
+		FromDay: in.From, ToDay: in.To, Kinds: in.Kind, References: values(in.Reference),
+		CustomerIDs: values(in.CustomerID), Countries: values(in.Country), Channels: values(in.Channel), Currencies: upper(in.Currency),
+	}, in.listing(in.Counting, in.Sort))
 	return page(rows, err, documentOf)
 }
 
 type customersInput struct {
 	Reading
 	Paging
-	Currency string `query:"currency" minLength:"3" maxLength:"3" required:"true" doc:"Amounts of different currencies cannot be ranked."`
+	Counting
+	Currency   string   `query:"currency" minLength:"3" maxLength:"3" required:"true" doc:"Amounts of different currencies cannot be ranked."`
+	CustomerID []string `query:"customer_id" maxItems:"100" minLength:"1" maxLength:"64"`
+	Sort       string   `query:"sort" enum:"amount,-amount,customer_id,-customer_id" default:"-amount" doc:"The largest net amount first by default."`
 }
 
 func (a *api) customers(ctx context.Context, in *customersInput) (query.List[resource.SalesCustomer], error) {
-	rows, err := salesview.TopCustomers(ctx, a.DB, strings.ToUpper(in.Currency), in.page())
+	rows, err := salesview.Customers(ctx, a.DB, salesview.CustomerFilter{
+		Currency: strings.ToUpper(in.Currency), CustomerIDs: values(in.CustomerID),
+	}, in.listing(in.Counting, in.Sort))
 	return page(rows, err, customerOf)
 }
 

@@ -66,10 +66,10 @@ type ProjectionStatus struct {
 
 // Processes lists work that spans aggregates and is not finished.
 type Processes interface {
-	// List returns processes by ascending id, after a given id (empty: from the first). state
-	// is "open" or "parked"; empty means both. leading is false if another node knows the open
-	// work; then only parked work is listed.
-	List(ctx context.Context, after, state string, limit int) (all []resource.Process, leading bool, err error)
+	// List returns processes by ascending id, after a given id (empty: from the first). states
+	// has "open", "parked" or both; none means both. leading is false if another node knows the
+	// open work; then only parked work is listed.
+	List(ctx context.Context, after string, states []string, limit int) (all []resource.Process, leading bool, err error)
 	// Parked counts the parked work.
 	Parked(ctx context.Context) (int64, error)
 }

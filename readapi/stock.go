@@ -30,11 +30,14 @@ func (a *api) listStock(ctx context.Context, in *listStockInput) (query.List[res
 type skuStockInput struct {
 	Reading
 	Paging
-	SKU string `path:"sku" maxLength:"64" doc:"Percent-encode blanks and slashes."`
+	Counting
+	Location []string `query:"location" maxItems:"100" minLength:"1" maxLength:"64"`
+	Sort     string   `query:"sort" enum:"location,-location" default:"location"`
+	SKU      string   `path:"sku" maxLength:"64" doc:"Percent-encode blanks and slashes."`
 }
 
 func (a *api) skuStock(ctx context.Context, in *skuStockInput) (query.List[resource.Stock], error) {
-	rows, err := stockview.Levels(ctx, a.DB, stockview.Filter{SKUs: []string{sku(in.SKU)}}, a.Now(), in.page())
+	rows, err := stockview.Levels(ctx, a.DB, stockview.Filter{SKUs: []string{sku(in.SKU)}, Locations: values(in.Location)}, a.Now(), in.listing(in.Counting, in.Sort))
 	return page(rows, err, stockOf)
 }
 
@@ -53,13 +56,14 @@ func (a *api) stockLevel(ctx context.Context, in *ItemPath) (resource.Stock, err
 type movementsInput struct {
 	ItemPath
 	Paging
-	Kinds []string `query:"kind" maxItems:"30" doc:"Only these kinds, separated by commas: received, adjusted, counted, reserved, reservation_extended, reservation_released, reservation_expired, allocated, deallocated, shipped, returned, moved_state, transfer_out, transfer_in, policy_set, reorder_point_crossed."`
+	Counting
+	Kinds []string `query:"kind" maxItems:"30" enum:"received,adjusted,counted,reserved,reservation_extended,reservation_released,reservation_expired,allocated,deallocated,shipped,returned,moved_state,transfer_out,transfer_in,policy_set,reorder_point_crossed" doc:"Only these kinds."`
 	Sort  string   `query:"sort" enum:"revision,-revision" default:"-revision" doc:"The newest first by default."`
 }
 
 func (a *api) movements(ctx context.Context, in *movementsInput) (query.List[resource.StockMovement], error) {
 	rows, err := a.History.Movements(ctx, a.DB, sku(in.SKU), in.Location,
-		stockview.MovementFilter{Kinds: in.Kinds, OldestFirst: in.Sort == "revision"}, in.page())
+		stockview.MovementFilter{Kinds: in.Kinds, OldestFirst: in.Sort == "revision"}, in.listing(in.Counting, in.Sort))
 	return page(rows, err, movementOf)
 }
 
@@ -68,11 +72,13 @@ type Promises struct {
 	SKU      []string `query:"sku" maxItems:"100" minLength:"1" maxLength:"64"`
 	Location []string `query:"location" maxItems:"100" minLength:"1" maxLength:"64"`
 	OrderID  []string `query:"order_id" maxItems:"100" minLength:"1" maxLength:"64"`
+	Sort     string   `query:"sort" enum:"sku,-sku" default:"sku" doc:"By SKU, location and id."`
 }
 
 type reservationsInput struct {
 	Reading
 	Paging
+	Counting
 	Promises
 	Expired bool `query:"expired" doc:"Also list reservations whose deadline has passed and whose end is not recorded yet. Their units are free again."`
 }
@@ -80,30 +86,34 @@ type reservationsInput struct {
 func (a *api) reservations(ctx context.Context, in *reservationsInput) (query.List[resource.Reservation], error) {
 	rows, err := stockview.Reservations(ctx, a.DB, stockview.PromiseFilter{
 		SKUs: skus(in.SKU), Locations: values(in.Location), OrderIDs: values(in.OrderID), Expired: in.Expired,
-	}, a.Now(), in.page())
+	}, a.Now(), in.listing(in.Counting, in.Sort))
 	return page(rows, err, reservationOf)
 }
 
 type allocationsInput struct {
 	Reading
 	Paging
+	Counting
 	Promises
 }
 
 func (a *api) allocations(ctx context.Context, in *allocationsInput) (query.List[resource.Allocation], error) {
 	rows, err := stockview.Allocations(ctx, a.DB, stockview.PromiseFilter{
 		SKUs: skus(in.SKU), Locations: values(in.Location), OrderIDs: values(in.OrderID),
-	}, in.page())
+	}, in.listing(in.Counting, in.Sort))
 	return page(rows, err, allocationOf)
 }
 
 type alertsInput struct {
 	Reading
 	Paging
+	Counting
+	SKU      []string `query:"sku" maxItems:"500" minLength:"1" maxLength:"64"`
 	Location []string `query:"location" maxItems:"100" minLength:"1" maxLength:"64"`
+	Sort     string   `query:"sort" enum:"sku,-sku,location,-location" default:"sku"`
 }
 
 func (a *api) reorderAlerts(ctx context.Context, in *alertsInput) (query.List[resource.ReorderAlert], error) {
-	rows, err := stockview.Alerts(ctx, a.DB, values(in.Location), a.Now(), in.page())
+	rows, err := stockview.Alerts(ctx, a.DB, stockview.Filter{SKUs: skus(in.SKU), Locations: values(in.Location)}, a.Now(), in.listing(in.Counting, in.Sort))
 	return page(rows, err, alertOf)
 }

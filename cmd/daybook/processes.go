@@ -23,7 +23,7 @@ type processes struct {
 func (n *node) processes() processes { return processes{lot: n.reactor.Parking, reactor: n.reactor} }
 
 // List implements readapi.Processes.
-func (p processes) List(ctx context.Context, after, state string, limit int) ([]resource.Process, bool, error) {
+func (p processes) List(ctx context.Context, after string, states []string, limit int) ([]resource.Process, bool, error) {
 	from := uuid.Nil
 	if after != "" {
 		var err error
@@ -32,11 +32,12 @@ func (p processes) List(ctx context.Context, after, state string, limit int) ([]
 		}
 	}
 	all, leading := p.reactor.Open()
-	if state == "parked" {
+	wanted := func(state string) bool { return len(states) == 0 || slices.Contains(states, state) }
+	if !wanted("open") {
 		all = nil
 	}
 	all = slices.DeleteFunc(all, func(open reactor.Process) bool { return bytewise(open.ID, from) <= 0 })
-	if state != "open" {
+	if wanted("parked") {
 		parked, err := p.lot.Parked(ctx, from, limit)
 		if err != nil {
 			return nil, false, err

@@ -134,7 +134,7 @@ const MaxCount = 10_000
 // Count is how many rows there are on all pages.
 type Count struct {
 	Value int64 `json:"value" example:"120" doc:"10,000 at most."`
-	Exact bool  `json:"exact" example:"true" doc:"Otherwise there are more than value."`
+	Exact bool  `json:"exact" example:"true" doc:"false: counting stopped at a limit, and there may be more than value."`
 }
 
 func (r Rows[T]) count(ctx context.Context, db DB, w Where) (Count, error) {

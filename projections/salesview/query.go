@@ -42,12 +42,11 @@ func (d Dimension) expression() (string, error) {
 	return "", fmt.Errorf("dimension %q: want one of %v", string(d), Dimensions)
 }
 
-// Filter chooses what is added up; its zero value chooses all. Days have the form YYYY-MM-DD,
-// and both are included.
+// Filter chooses what is added up; its zero value chooses all. A list chooses what has one of its
+// values. Days have the form YYYY-MM-DD, and both are included.
 type Filter struct {
-	FromDay, ToDay                  string
-	Kinds                           []string
-	SKU, Country, Channel, Currency string
+	FromDay, ToDay                               string
+	Kinds, SKUs, Countries, Channels, Currencies []string
 	// Max is how many rows of totals are allowed; 0 means any number.
 	Max int
 }
@@ -81,7 +80,7 @@ func Totals(ctx context.Context, db query.DB, f Filter, by ...Dimension) ([]Tota
 		by = append(slices.Clone(by), ByCurrency)
 	}
 	from, counted := "read.sales_days", "sum(documents)::bigint"
-	if f.SKU != "" || slices.Contains(by, BySKU) {
+	if len(f.SKUs) > 0 || slices.Contains(by, BySKU) {
 		from, counted = "read.sales_skus", "0::bigint"
 	}
 	var columns, keys []string
@@ -124,13 +123,11 @@ func (f Filter) where() query.Where {
 	var w query.Where
 	w.Text("day >= ?::text::date", f.FromDay)
 	w.Text("day <= ?::text::date", f.ToDay)
-	if len(f.Kinds) > 0 {
-		w.Add("kind = ANY (?::text[])", f.Kinds)
-	}
-	w.Text("sku = ?", f.SKU)
-	w.Text("country = ?", f.Country)
-	w.Text("channel = ?", f.Channel)
-	w.Text("currency = ?", f.Currency)
+	w.In("kind", f.Kinds)
+	w.In("sku", f.SKUs)
+	w.In("country", f.Countries)
+	w.In("channel", f.Channels)
+	w.In("currency", f.Currencies)
 	return w
 }
 
@@ -150,49 +147,42 @@ type Document struct {
 	Amount     decimal.Decimal
 }
 
-// DocumentFilter chooses documents; its zero value chooses all. Days have the form YYYY-MM-DD,
-// and both are included.
+// DocumentFilter chooses documents; its zero value chooses all. A document matches a list if it
+// has one of the list's values. Days have the form YYYY-MM-DD, and both are included.
 type DocumentFilter struct {
-	FromDay, ToDay               string
-	Kind, Reference              string
-	CustomerID, Country, Channel string
+	FromDay, ToDay                  string
+	Kinds, References, CustomerIDs  []string
+	Countries, Channels, Currencies []string
 }
 
-// Documents gives a page of documents, the oldest first.
+// ListedDocuments says how the list of documents is read and sorted.
+var ListedDocuments = query.Rows[Document]{
+	Select: `SELECT ` + documents.List("day") + `, to_char(day, 'YYYY-MM-DD') AS day FROM read.sales_documents`,
+	Sorts: map[string]query.Sort[Document]{
+		"occurred_at": {
+			By:  []query.Column{{Name: "occurred_at", Kind: query.Time}, {Name: "document", Kind: query.Text}},
+			Key: func(d Document) []string { return []string{query.TimeKey(d.OccurredAt), d.Document} },
+		},
+	},
+	Usual: "occurred_at",
+}
+
+// Documents gives a page of documents. By default the oldest comes first.
 func Documents(ctx context.Context, db query.DB, f DocumentFilter, p query.Page) (query.List[Document], error) {
 	var w query.Where
 	w.Text("day >= ?::text::date", f.FromDay)
 	w.Text("day <= ?::text::date", f.ToDay)
-	w.Text("kind = ?", f.Kind)
-	w.Text("reference = ?", f.Reference)
-	w.Text("customer_id = ?", f.CustomerID)
-	w.Text("country = ?", f.Country)
-	w.Text("channel = ?", f.Channel)
-	if p.After != "" {
-		key, at, err := timeCursor(p.After)
-		if err != nil {
-			return query.List[Document]{}, err
-		}
-		w.Add("(occurred_at, document) > (?, ?)", at, key)
-	}
-	rows, err := query.All[Document](ctx, db, `SELECT `+documents.List("day")+`, to_char(day, 'YYYY-MM-DD') AS day FROM read.sales_documents`+w.SQL()+
-		` ORDER BY occurred_at, document LIMIT `+w.Arg(p.Size()+1), w.Args...)
+	w.In("kind", f.Kinds)
+	w.In("reference", f.References)
+	w.In("customer_id", f.CustomerIDs)
+	w.In("country", f.Countries)
+	w.In("channel", f.Channels)
+	w.In("currency", f.Currencies)
+	list, err := ListedDocuments.Read(ctx, db, w, p)
 	if err != nil {
-		return query.List[Document]{}, fmt.Errorf("list documents: %w", err)
+		return list, fmt.Errorf("list documents: %w", err)
 	}
-	return query.Cut(rows, p, func(d Document) string { return query.Cursor(query.TimeKey(d.OccurredAt), d.Document) }), nil
-}
-
-func timeCursor(cursor string) (key string, at time.Time, err error) {
-	parts, err := query.Uncursor(cursor, 2)
-	if err != nil {
-		return "", at, err
-	}
-	at, err = time.Parse(time.RFC3339Nano, parts[0])
-	if err != nil {
-		return "", at, &query.CursorError{Cursor: cursor}
-	}
-	return parts[1], at, nil
+	return list, nil
 }
 
 // Customer is what a customer bought, all in all, in one currency.
@@ -225,26 +215,37 @@ func CustomerTotals(ctx context.Context, db query.DB, customerID string) ([]Cust
 	return rows, nil
 }
 
-// TopCustomers gives a page of customers, sorted by their net amount in a currency. The
-// largest comes first.
-func TopCustomers(ctx context.Context, db query.DB, currency string, p query.Page) (query.List[Customer], error) {
+// CustomerFilter chooses customers who bought in a currency. CustomerIDs, if not empty, are those
+// to choose from.
+type CustomerFilter struct {
+	Currency    string
+	CustomerIDs []string
+}
+
+// ListedCustomers says how the list of the customers of one currency is read and sorted.
+var ListedCustomers = query.Rows[Customer]{
+	Select: `SELECT ` + customerColumns + ` FROM read.customers`,
+	Sorts: map[string]query.Sort[Customer]{
+		"amount": {
+			By:  []query.Column{{Name: "currency", Kind: query.Text}, {Name: "amount", Kind: query.Number}, {Name: "customer_id", Kind: query.Text}},
+			Key: func(c Customer) []string { return []string{c.Currency, c.Amount.String(), c.CustomerID} },
+		},
+		"customer_id": {
+			By:  []query.Column{{Name: "customer_id", Kind: query.Text}, {Name: "currency", Kind: query.Text}},
+			Key: func(c Customer) []string { return []string{c.CustomerID, c.Currency} },
+		},
+	},
+	Usual: "-amount",
+}
+
+// Customers gives a page of customers. By default the one with the largest net amount comes first.
+func Customers(ctx context.Context, db query.DB, f CustomerFilter, p query.Page) (query.List[Customer], error) {
 	var w query.Where
-	w.Add("currency = ?", currency)
-	if p.After != "" {
-		key, err := query.Uncursor(p.After, 2)
-		if err != nil {
-			return query.List[Customer]{}, err
-		}
-		amount, err := decimal.NewFromString(key[0])
-		if err != nil {
-			return query.List[Customer]{}, &query.CursorError{Cursor: p.After}
-		}
-		w.Add("(amount, customer_id) < (?::text::numeric, ?)", amount.String(), key[1])
-	}
-	rows, err := query.All[Customer](ctx, db, `SELECT `+customerColumns+` FROM read.customers`+w.SQL()+
-		` ORDER BY amount DESC, customer_id DESC LIMIT `+w.Arg(p.Size()+1), w.Args...)
+	w.Add("currency = ?", f.Currency)
+	w.In("customer_id", f.CustomerIDs)
+	list, err := ListedCustomers.Read(ctx, db, w, p)
 	if err != nil {
-		return query.List[Customer]{}, fmt.Errorf("list customers: %w", err)
+		return list, fmt.Errorf("list customers: %w", err)
 	}
-	return query.Cut(rows, p, func(c Customer) string { return query.Cursor(c.Amount.String(), c.CustomerID) }), nil
+	return list, nil
 }

@@ -145,9 +145,9 @@ func TestEveryKindOfDocumentCountsWithItsSign(t *testing.T) {
 		"return: 1 2 -5 -27.65", "sale: 1 3 8 17.856")
 	check(b, "by country", lines(b, salesview.Filter{}, salesview.ByCountry),
 		"EIRE: 1 2 -5 -27.65", "Netherlands: 1 1 10 0", "United Kingdom: 4 7 40 -11044.204")
-	check(b, "by SKU", lines(b, salesview.Filter{SKU: "85123A"}, salesview.BySKU, salesview.ByKind),
+	check(b, "by SKU", lines(b, salesview.Filter{SKUs: []string{"85123A"}}, salesview.BySKU, salesview.ByKind),
 		"85123Aadjust_out: 0 1 -4 0", "85123Afree_order: 0 1 10 0", "85123Areturn: 0 1 -3 -7.65", "85123Asale: 0 2 7 17.855")
-	documents, err := salesview.Documents(t.Context(), b.Pool, salesview.DocumentFilter{Reference: "536600"}, query.Page{})
+	documents, err := salesview.Documents(t.Context(), b.Pool, salesview.DocumentFilter{References: []string{"536600"}}, query.Page{})
 	if err != nil || len(documents.Items) != 1 || documents.Items[0].Lines != 2 || documents.Items[0].Units != 35 {
 		t.Errorf("document %+v, %v", documents.Items, err)
 	}
@@ -233,7 +233,7 @@ func TestCustomersAreRankedByWhatTheyKept(t *testing.T) {
 	b.CaughtUp()
 	var got []string
 	for p := (query.Page{Limit: 1}); ; {
-		list, err := salesview.TopCustomers(t.Context(), b.Pool, "GBP", p)
+		list, err := salesview.Customers(t.Context(), b.Pool, salesview.CustomerFilter{Currency: "GBP"}, p)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -108,10 +108,40 @@ func (h History) Movements(ctx context.Context, db query.DB, sku unit.SKU, locat
 			}
 		}
 	}
+	if p.Count {
+		count, err := h.count(ctx, stream, last, f)
+		if err != nil {
+			return query.List[Movement]{}, err
+		}
+		list.Count = &count
+	}
 	if next >= 0 && next <= last {
 		list.Next = query.Cursor(strconv.FormatInt(next, 10))
 	}
 	return list, nil
+}
+
+// count counts the movements up to a revision. With a filter it reads the oldest scanMax events.
+func (h History) count(ctx context.Context, stream string, last int64, f MovementFilter) (query.Count, error) {
+	if len(f.Kinds) == 0 {
+		return query.Count{Value: min(last+1, query.MaxCount), Exact: last < query.MaxCount}, nil
+	}
+	var found query.Count
+	var next int64
+	for next <= last && next < scanMax {
+		part, err := h.read(ctx, stream, next, int(min(query.MaxLimit, last-next+1, scanMax-next)))
+		if err != nil {
+			return found, err
+		}
+		for _, m := range part {
+			if f.selects(m) {
+				found.Value++
+			}
+		}
+		next = part[len(part)-1].Revision + 1
+	}
+	found.Exact = next > last
+	return found, nil
 }
 
 func (f MovementFilter) selects(m Movement) bool {

@@ -132,21 +132,29 @@ type Alert struct {
 
 // Alerts gives a page of the reorder alerts that are open now. Alerts are not stored: an item
 // has an alert while its available units are at or below its reorder point.
-func Alerts(ctx context.Context, db query.DB, locations []string, now time.Time, p query.Page) (query.List[Alert], error) {
-	w := Filter{Locations: locations, BelowReorder: true}.where(now)
-	if p.After != "" {
-		key, err := query.Uncursor(p.After, 2)
-		if err != nil {
-			return query.List[Alert]{}, err
-		}
-		w.Add("(sku, location) > (?, ?)", key[0], key[1])
-	}
-	rows, err := query.All[Alert](ctx, db, known+`SELECT sku, location, available, reorder_point, reorder_crossed_at AS since FROM known`+w.SQL()+
-		` ORDER BY sku, location LIMIT `+w.Arg(p.Size()+1), w.Args...)
+func Alerts(ctx context.Context, db query.DB, f Filter, now time.Time, p query.Page) (query.List[Alert], error) {
+	f.BelowReorder = true
+	list, err := ListedAlerts.Read(ctx, db, f.where(now), p)
 	if err != nil {
-		return query.List[Alert]{}, fmt.Errorf("list reorder alerts: %w", err)
+		return list, fmt.Errorf("list reorder alerts: %w", err)
 	}
-	return query.Cut(rows, p, func(a Alert) string { return query.Cursor(a.SKU, a.Location) }), nil
+	return list, nil
+}
+
+// ListedAlerts says how the list of alerts is read and sorted.
+var ListedAlerts = query.Rows[Alert]{
+	Select: known + `SELECT sku, location, available, reorder_point, reorder_crossed_at AS since FROM known`,
+	Sorts: map[string]query.Sort[Alert]{
+		"sku": {
+			By:  []query.Column{{Name: "sku", Kind: query.Text}, {Name: "location", Kind: query.Text}},
+			Key: func(a Alert) []string { return []string{a.SKU, a.Location} },
+		},
+		"location": {
+			By:  []query.Column{{Name: "location", Kind: query.Text}, {Name: "sku", Kind: query.Text}},
+			Key: func(a Alert) []string { return []string{a.Location, a.SKU} },
+		},
+	},
+	Usual: "sku",
 }
 
 // Reservation is a reservation without a recorded end.
@@ -177,19 +185,23 @@ func Reservations(ctx context.Context, db query.DB, f PromiseFilter, now time.Ti
 	if !f.Expired {
 		w.Add("expires_at > $1")
 	}
-	if p.After != "" {
-		key, err := query.Uncursor(p.After, 3)
-		if err != nil {
-			return query.List[Reservation]{}, err
-		}
-		w.Add("(sku, location, reservation_id) > (?, ?, ?)", key[0], key[1], key[2])
-	}
-	rows, err := query.All[Reservation](ctx, db, `SELECT `+reservations.List()+`, expires_at <= $1 AS expired
-		FROM read.stock_reservations`+w.SQL()+` ORDER BY sku, location, reservation_id LIMIT `+w.Arg(p.Size()+1), w.Args...)
+	list, err := ListedReservations.Read(ctx, db, w, p)
 	if err != nil {
-		return query.List[Reservation]{}, fmt.Errorf("list reservations: %w", err)
+		return list, fmt.Errorf("list reservations: %w", err)
 	}
-	return query.Cut(rows, p, func(r Reservation) string { return query.Cursor(r.SKU, r.Location, r.ReservationID) }), nil
+	return list, nil
+}
+
+// ListedReservations says how the list of reservations is read and sorted.
+var ListedReservations = query.Rows[Reservation]{
+	Select: `SELECT ` + reservations.List() + `, expires_at <= $1 AS expired FROM read.stock_reservations`,
+	Sorts: map[string]query.Sort[Reservation]{
+		"sku": {
+			By:  []query.Column{{Name: "sku", Kind: query.Text}, {Name: "location", Kind: query.Text}, {Name: "reservation_id", Kind: query.Text}},
+			Key: func(r Reservation) []string { return []string{r.SKU, r.Location, r.ReservationID} },
+		},
+	},
+	Usual: "sku",
 }
 
 // Allocation is what is promised to an order and has not shipped.
@@ -204,19 +216,23 @@ type Allocation struct {
 func Allocations(ctx context.Context, db query.DB, f PromiseFilter, p query.Page) (query.List[Allocation], error) {
 	var w query.Where
 	f.add(&w)
-	if p.After != "" {
-		key, err := query.Uncursor(p.After, 3)
-		if err != nil {
-			return query.List[Allocation]{}, err
-		}
-		w.Add("(sku, location, order_id) > (?, ?, ?)", key[0], key[1], key[2])
-	}
-	rows, err := query.All[Allocation](ctx, db, `SELECT `+allocations.List()+` FROM read.stock_allocations`+w.SQL()+
-		` ORDER BY sku, location, order_id LIMIT `+w.Arg(p.Size()+1), w.Args...)
+	list, err := ListedAllocations.Read(ctx, db, w, p)
 	if err != nil {
-		return query.List[Allocation]{}, fmt.Errorf("list allocations: %w", err)
+		return list, fmt.Errorf("list allocations: %w", err)
 	}
-	return query.Cut(rows, p, func(a Allocation) string { return query.Cursor(a.SKU, a.Location, a.OrderID) }), nil
+	return list, nil
+}
+
+// ListedAllocations says how the list of allocations is read and sorted.
+var ListedAllocations = query.Rows[Allocation]{
+	Select: `SELECT ` + allocations.List() + ` FROM read.stock_allocations`,
+	Sorts: map[string]query.Sort[Allocation]{
+		"sku": {
+			By:  []query.Column{{Name: "sku", Kind: query.Text}, {Name: "location", Kind: query.Text}, {Name: "order_id", Kind: query.Text}},
+			Key: func(a Allocation) []string { return []string{a.SKU, a.Location, a.OrderID} },
+		},
+	},
+	Usual: "sku",
 }
 
 func (f PromiseFilter) add(w *query.Where) {

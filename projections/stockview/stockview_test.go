@@ -237,7 +237,7 @@ func TestAnAlertIsOpenWhileAvailableIsAtOrBelowTheReorderPoint(t *testing.T) {
 	alerts := func(now time.Time) []stockview.Alert {
 		t.Helper()
 		b.CaughtUp()
-		list, err := stockview.Alerts(t.Context(), b.Pool, []string{"main"}, now, query.Page{})
+		list, err := stockview.Alerts(t.Context(), b.Pool, stockview.Filter{Locations: []string{"main"}}, now, query.Page{})
 		if err != nil {
 			t.Fatal(err)
 		}

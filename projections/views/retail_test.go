@@ -294,7 +294,7 @@ func compareYear(t *testing.T, b *viewtest.Bench) {
 	t.Helper()
 	compareSKUs(t, b)
 	compareInvoices(t, b)
-	top, err := salesview.TopCustomers(t.Context(), b.Pool, "GBP", query.Page{Limit: 1})
+	top, err := salesview.Customers(t.Context(), b.Pool, salesview.CustomerFilter{Currency: "GBP"}, query.Page{Limit: 1})
 	if err != nil || top.Items[0].CustomerID != "14646" || top.Items[0].Amount.String() != "279489.02" {
 		t.Errorf("top customer %+v, %v", top.Items, err)
 	}
