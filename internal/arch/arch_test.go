@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -130,25 +129,9 @@ func listPackages(t *testing.T) []Package {
 // the go tool reads.
 func statFiles(t *testing.T) {
 	t.Helper()
-	err := filepath.WalkDir(moduleRoot, func(path string, entry fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil // a file of another test, which has removed it
+	for _, path := range sourceFiles(t, moduleRoot) {
+		if _, err := os.Stat(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
 		}
-		if err != nil {
-			return err
-		}
-		if entry.IsDir() && strings.HasPrefix(entry.Name(), ".") && path != moduleRoot {
-			return filepath.SkipDir // .git, and the data of a server that may run
-		}
-		if filepath.Ext(path) == ".go" {
-			_, err = os.Stat(path)
-		}
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 }

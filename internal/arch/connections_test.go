@@ -4,7 +4,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -25,31 +24,23 @@ var openFunctions = map[string][]string{
 // Only package pgpool may open connections, so that no query can wait for ever.
 func TestOnlyOnePackageOpensConnectionsToPostgres(t *testing.T) {
 	t.Parallel()
-	root := filepath.Join("..", "..")
 	files, opened := 0, 0
-	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
-			return nil
+	for _, path := range sourceFiles(t, moduleRoot) {
+		if isTestFile(path) {
+			continue
 		}
 		source, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
 		if err != nil {
-			return err
+			t.Fatal(err)
 		}
 		files++
 		for _, call := range openings(source) {
-			if filepath.Dir(path) == filepath.Join(root, "internal", "pgpool") {
+			if filepath.Dir(path) == filepath.Join(moduleRoot, "internal", "pgpool") {
 				opened++
 				continue
 			}
 			t.Errorf("%s uses %s: open connections with package pgpool, so that no query waits for ever", path, call)
 		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 	if files == 0 || opened == 0 {
 		t.Errorf("%d files and %d openings in pgpool were looked at; there are more", files, opened)

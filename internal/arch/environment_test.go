@@ -4,7 +4,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -29,30 +28,20 @@ func mayUseProcess(name string) bool {
 func TestOnlyMainUsesTheProcess(t *testing.T) {
 	t.Parallel()
 	seen := 0
-	err := filepath.WalkDir(moduleRoot, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		name := filepath.ToSlash(strings.TrimPrefix(path, moduleRoot+string(filepath.Separator)))
-		if d.IsDir() || filepath.Ext(path) != ".go" {
-			return nil
-		}
+	for _, path := range sourceFiles(t, moduleRoot) {
 		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
 		if err != nil {
-			return err
+			t.Fatal(err)
 		}
+		name := filepath.ToSlash(strings.TrimPrefix(path, moduleRoot+string(filepath.Separator)))
 		used := processUses(file)
 		if mayUseProcess(name) {
 			seen += len(used)
-			return nil
+			continue
 		}
 		for _, use := range used {
 			t.Errorf("%s uses %s; take it from the environment that main passes in", name, use)
 		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 	if seen == 0 {
 		t.Error("no use was found at all, and main has some")

@@ -4,7 +4,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -49,15 +48,7 @@ var camelWord = regexp.MustCompile(`[A-Z]+(?:[a-z0-9]+|$)|[A-Z][a-z0-9]*`)
 func TestNamesUseWordsWithOneMeaning(t *testing.T) {
 	t.Parallel()
 	seen := 0
-	err := filepath.WalkDir("../..", func(path string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case entry.IsDir() && (entry.Name() == "testdata" || entry.Name() == "node_modules" || entry.Name() == ".git"):
-			return filepath.SkipDir
-		case entry.IsDir() || !strings.HasSuffix(path, ".go"):
-			return nil
-		}
+	for _, path := range sourceFiles(t, moduleRoot) {
 		room := strings.TrimPrefix(filepath.ToSlash(filepath.Dir(path)), "../../")
 		names := declared(t, path)
 		for _, name := range names.types {
@@ -73,7 +64,7 @@ func TestNamesUseWordsWithOneMeaning(t *testing.T) {
 			}
 		}
 		if isTestFile(path) {
-			return nil
+			continue
 		}
 		for _, name := range names.exported {
 			seen++
@@ -86,10 +77,6 @@ func TestNamesUseWordsWithOneMeaning(t *testing.T) {
 				}
 			}
 		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 	if seen < 1000 {
 		t.Errorf("%d exported names are seen, want more", seen)
