@@ -7,6 +7,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"daybook/projections/salesview"
+	"daybook/projections/views"
 )
 
 // oneValue are filters that take one value, with the reason.
@@ -122,5 +125,19 @@ func TestEveryListCountsAndTakesTwoValuesPerFilter(t *testing.T) {
 	}
 	if lists < 14 || filters < 35 || compared < 4 {
 		t.Errorf("%d lists with %d filters were walked, and %d compared", lists, filters, compared)
+	}
+}
+
+// The names of the views are a closed set, and the document lists all of them.
+func TestTheDocumentListsAllViews(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	var names []string
+	for _, view := range views.All(salesview.Options{}) {
+		names = append(names, view.Name)
+	}
+	slices.Sort(names)
+	if listed := s.get("/openapi.json").value("components", "schemas", "ProjectionStatus", "properties", "view", "enum"); fmt.Sprint(listed) != fmt.Sprint(names) {
+		t.Errorf("the document lists the views %v, and there are %v", listed, names)
 	}
 }

@@ -36,7 +36,7 @@ var facts = rows(
 	nothing(product.ErrNotFound, product.ErrRetired, product.ErrTitleInvalid, product.ErrPriceNegative),
 	facing[currencyFacts](product.ErrNotPriced),
 	facing[kindFacts](product.ErrKindFixed, product.ErrKindUnknown),
-	facing[textFacts](product.ErrTextTooLong, cart.ErrTextTooLong, stock.ErrTextTooLong, order.ErrTextInvalid, returns.ErrTextInvalid),
+	facing[productTextFacts](product.ErrTextTooLong),
 
 	// Of carts and their checkout.
 	nothing(cart.ErrExists, cart.ErrQuantityInvalid, cart.ErrKindUnknown, cart.ErrPriceNegative, cart.ErrMergeSelf,
@@ -44,6 +44,7 @@ var facts = rows(
 	facing[otherCartFacts](cart.ErrNotFound, cart.ErrEmpty),
 	facing[cartStateFacts](cart.ErrNotOpen),
 	facing[lineFacts](cart.ErrLineUnknown),
+	facing[cartTextFacts](cart.ErrTextTooLong),
 	facing[currenciesFacts](cart.ErrCurrencyMismatch),
 	facing[fullFacts](cart.ErrFull),
 	facing[unitLimitFacts](cart.ErrUnitLimit, returns.ErrUnitLimit),
@@ -56,6 +57,7 @@ var facts = rows(
 	// Of stock.
 	facing[insufficientFacts](stock.ErrInsufficient),
 	nothing(stock.ErrQuantityInvalid, stock.ErrNoteMissing, stock.ErrPolicyInvalid, stock.ErrSameLocation, stock.ErrDeadlinePassed),
+	facing[stockTextFacts](stock.ErrTextTooLong),
 	facing[belowZeroFacts](stock.ErrBelowZero),
 	facing[countFacts](stock.ErrCountStale),
 	facing[notAllocatedFacts](stock.ErrNotAllocated),
@@ -76,6 +78,7 @@ var facts = rows(
 		order.ErrCompleted, order.ErrOnHold, order.ErrShipped, order.ErrReturnDiffers, order.ErrReturnReleased, order.ErrNothingToShip,
 		order.ErrShipmentDiffers, order.ErrShipmentUnknown, order.ErrTransactionUnknown, order.ErrTransactionDiffers,
 		order.ErrTransactionSettled, order.ErrTransactionInvalid, order.ErrParentMismatch, order.ErrAmountInvalid, order.ErrCurrencyDiffers),
+	facing[orderTextFacts](order.ErrTextInvalid),
 	facing[unfinishedFacts](order.ErrNotFinished),
 	facing[returnExceededFacts](order.ErrReturnExceeded),
 	facing[locationFacts](order.ErrLocationQuantityExceeded),
@@ -89,6 +92,7 @@ var facts = rows(
 		returns.ErrNotApproved, returns.ErrDeclined, returns.ErrCanceled, returns.ErrReceived, returns.ErrRefunded, returns.ErrClosed,
 		returns.ErrCreditNote, returns.ErrQuantityInvalid, returns.ErrDispositionWrong, returns.ErrReceiptDiffers, returns.ErrRefundDiffers,
 		returns.ErrAmountInvalid, returns.ErrCurrencyDiffers),
+	facing[returnTextFacts](returns.ErrTextInvalid),
 	facing[linkFacts](returns.ErrLinkExceeded),
 	facing[awaitedFacts](returns.ErrNotFinished),
 	facing[lineFacts](returns.ErrLineUnknown, returns.ErrServiceLine),
@@ -170,8 +174,24 @@ type (
 	kindFacts struct {
 		Kind unit.Kind `json:"kind"`
 	}
-	textFacts struct {
-		Field string `json:"field" example:"country" doc:"Which text it is."`
+	productTextFacts struct {
+		Field string `json:"field" enum:"reason" doc:"Which text it is."`
+		Max   int    `json:"max_characters" example:"100" doc:"How many characters it may have."`
+	}
+	cartTextFacts struct {
+		Field string `json:"field" enum:"country,reason,reference,sku_text,title" doc:"Which text it is."`
+		Max   int    `json:"max_characters" example:"100" doc:"How many characters it may have."`
+	}
+	stockTextFacts struct {
+		Field string `json:"field" enum:"document,note,override,reason,ref" doc:"Which text it is."`
+		Max   int    `json:"max_characters" example:"100" doc:"How many characters it may have."`
+	}
+	orderTextFacts struct {
+		Field string `json:"field" enum:"carrier,provider,reason,reference,tracking" doc:"Which text it is."`
+		Max   int    `json:"max_characters" example:"100" doc:"How many characters it may have."`
+	}
+	returnTextFacts struct {
+		Field string `json:"field" pattern:"^(country|provider|reason|reference|lines/[0-9]+/(sku_text|title))$" example:"lines/0/title" doc:"Which text it is. Lines count from 0."`
 		Max   int    `json:"max_characters" example:"100" doc:"How many characters it may have."`
 	}
 	otherCartFacts struct {
