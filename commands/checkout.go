@@ -25,15 +25,15 @@ type CheckoutRequest struct {
 	// OrderID is the caller's own id. It makes a repeated request harmless. If it is empty, an
 	// id is derived from the cart and the call's command id. After each refusal the derived id
 	// is a new one, so the same call can succeed later.
-	OrderID   unit.OrderID
-	Reference string
-	Sourcing  *cart.Sourcing
-	Shortage  cart.Policy
-	HoldUntil time.Time
-	// Held, if set, is called as soon as all stock is reserved, if no stock refused before.
+	OrderID      unit.OrderID
+	Reference    string
+	Sourcing     *cart.Sourcing
+	Shortage     cart.Policy
+	ReserveUntil time.Time
+	// OnReserved, if set, is called as soon as all stock is reserved, if no stock refused before.
 	// From then on, the checkout changes no stock any more and ends with an order, unless its
-	// order id is taken. If stock refuses something first, Held is never called.
-	Held func()
+	// order id is taken. If stock refuses something first, OnReserved is never called.
+	OnReserved func()
 }
 
 // CheckoutResult is how a checkout ended.
@@ -83,7 +83,7 @@ func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) 
 	if err := s.admit(call); err != nil {
 		return CheckoutResult{}, err
 	}
-	if err := s.admitDeadline(ask.HoldUntil); err != nil {
+	if err := s.admitDeadline(ask.ReserveUntil); err != nil {
 		return CheckoutResult{}, err
 	}
 	start := s.startCheckout(call, ask)
@@ -108,7 +108,7 @@ func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) 
 	}
 	for _, event := range begun.Events {
 		if started, ok := event.(cart.CheckoutStarted); ok {
-			return s.finishCheckout(ctx, call.Meta, started, nil, ask.Held)
+			return s.finishCheckout(ctx, call.Meta, started, nil, ask.OnReserved)
 		}
 	}
 	if begun.Replayed {
@@ -127,7 +127,7 @@ func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) 
 		return CheckoutResult{}, err
 	}
 	_, refused := past.outcome.(cart.CheckoutRefused)
-	result, err := s.finishCheckout(ctx, call.Meta, past.started, past.outcome, ask.Held)
+	result, err := s.finishCheckout(ctx, call.Meta, past.started, past.outcome, ask.OnReserved)
 	result.Spent, result.BegunBy = refused && ask.OrderID != "", begunBy(checkouts, past)
 	return result, err
 }
@@ -135,7 +135,7 @@ func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) 
 // startCheckout is the command with which a call begins its checkout.
 func (s *Service) startCheckout(call Call, ask CheckoutRequest) cart.StartCheckout {
 	start := cart.StartCheckout{
-		OrderID: ask.OrderID, Reference: ask.Reference, Sourcing: s.policy.Sourcing, Policy: ask.Shortage, HoldUntil: ask.HoldUntil,
+		OrderID: ask.OrderID, Reference: ask.Reference, Sourcing: s.policy.Sourcing, Policy: ask.Shortage, ReserveUntil: ask.ReserveUntil,
 		OrderIDFrom: cart.FromCaller,
 	}
 	if ask.OrderID == "" {
@@ -148,8 +148,8 @@ func (s *Service) startCheckout(call Call, ask CheckoutRequest) cart.StartChecko
 	if start.Policy == "" {
 		start.Policy = s.policy.Shortage
 	}
-	if start.HoldUntil.IsZero() {
-		start.HoldUntil = s.now().Add(s.policy.HoldFor)
+	if start.ReserveUntil.IsZero() {
+		start.ReserveUntil = s.now().Add(s.policy.ReserveFor)
 	}
 	return start
 }
@@ -183,7 +183,7 @@ func (s *Service) repeatCheckout(ctx context.Context, call Call, ask CheckoutReq
 				return CheckoutResult{}, err
 			}
 			defer s.drive(cart.Stream(ask.CartID))()
-			return s.finishCheckout(ctx, call.Meta, past.started, past.outcome, ask.Held)
+			return s.finishCheckout(ctx, call.Meta, past.started, past.outcome, ask.OnReserved)
 		}
 	}
 }
@@ -219,11 +219,11 @@ func (s *Service) FinishCheckout(ctx context.Context, id unit.CartID, orderID un
 // finishCheckout is the process of a checkout: it asks stock for reservations, records one
 // outcome on the cart's stream, and follows the recorded outcome. Any number of drivers may do
 // this at once, and each may stop at any point.
-func (s *Service) finishCheckout(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted, outcome cart.Event, held func()) (CheckoutResult, error) {
+func (s *Service) finishCheckout(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted, outcome cart.Event, onReserved func()) (CheckoutResult, error) {
 	result := CheckoutResult{OrderID: started.OrderID}
 	if outcome == nil {
 		var err error
-		if outcome, result.Cart, err = s.decideCheckout(ctx, meta, started, held); err != nil {
+		if outcome, result.Cart, err = s.decideCheckout(ctx, meta, started, onReserved); err != nil {
 			return result, err
 		}
 	}
@@ -243,7 +243,7 @@ func (s *Service) finishCheckout(ctx context.Context, meta eventstore.Metadata, 
 			result.Cart, err = s.withdraw(ctx, meta, started)
 		} else if err == nil {
 			result.Placed, result.Order, result.Dropped, result.Shortages = true, placed, outcome.Dropped, outcome.Shortages
-			keep = outcome.Held
+			keep = outcome.Reservations
 		}
 		if err != nil {
 			return result, err
@@ -268,7 +268,7 @@ func (s *Service) withdraw(ctx context.Context, meta eventstore.Metadata, starte
 
 // decideCheckout asks stock for the reservations and records the outcome. It returns the
 // recorded outcome, which another driver may have recorded.
-func (s *Service) decideCheckout(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted, held func()) (cart.Event, aggregate.Result[cart.Event], error) {
+func (s *Service) decideCheckout(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted, onReserved func()) (cart.Event, aggregate.Result[cart.Event], error) {
 	process := checkout.Begin(started)
 	noRefusal := true
 	for asks := process.Asks(); len(asks) > 0; asks = process.Asks() {
@@ -293,8 +293,8 @@ func (s *Service) decideCheckout(ctx context.Context, meta eventstore.Metadata, 
 		process = process.Reply(replies)
 	}
 	decision, _ := process.Outcome()
-	if noRefusal && held != nil {
-		held()
+	if noRefusal && onReserved != nil {
+		onReserved()
 	}
 	return s.recordOutcome(ctx, meta, started, decision)
 }

@@ -33,7 +33,7 @@ func (s *Service) joinCheckout(ctx context.Context, call Call, ask CheckoutReque
 	if past.differsFrom(ask) != nil {
 		return CheckoutResult{}, refusal
 	}
-	result, err := s.finishCheckout(ctx, call.Meta, past.started, past.outcome, ask.Held)
+	result, err := s.finishCheckout(ctx, call.Meta, past.started, past.outcome, ask.OnReserved)
 	if err == nil && result.OrderIDTaken {
 		// The other call chose an id that is taken. The cart is open again, so this call starts its
 		// own checkout.

@@ -154,7 +154,7 @@ func TestAnOrderNotConfirmedInTimeGivesItsStockBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	deadline := time.Now().Add(time.Hour)
-	if result, err := s.Checkout(t.Context(), shoptest.NewCall(), commands.CheckoutRequest{CartID: "c1", OrderID: "o1", HoldUntil: deadline}); err != nil || !result.Placed {
+	if result, err := s.Checkout(t.Context(), shoptest.NewCall(), commands.CheckoutRequest{CartID: "c1", OrderID: "o1", ReserveUntil: deadline}); err != nil || !result.Placed {
 		t.Fatalf("checkout: %+v, %v", result, err)
 	}
 	if err := s.ExpireOrder(t.Context(), shoptest.NewCall().Meta, "o1", deadline.Add(-time.Second)); err != nil || s.OrderState("o1").Status != order.StatusPending {

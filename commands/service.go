@@ -38,8 +38,8 @@ type (
 
 // Policy is what the shop decides about its processes.
 type Policy struct {
-	// HoldFor is how long a checkout reserves stock for an order that is not confirmed.
-	HoldFor time.Duration
+	// ReserveFor is how long a checkout reserves stock for an order that is not confirmed.
+	ReserveFor time.Duration
 	// CartsExpireAfter is how long after its last change an open cart expires. 0 means never.
 	CartsExpireAfter time.Duration
 	// Sourcing is where stock is taken from, unless a checkout says otherwise.
@@ -59,7 +59,7 @@ type Policy struct {
 // Carts expire after 30 days.
 func DefaultPolicy() Policy {
 	return Policy{
-		HoldFor:          15 * time.Minute,
+		ReserveFor:       15 * time.Minute,
 		CartsExpireAfter: 30 * 24 * time.Hour,
 		Sourcing:         cart.Sourcing{Locations: []unit.LocationID{unit.DefaultLocation}},
 		Shortage:         cart.AllOrNothing,

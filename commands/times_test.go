@@ -90,7 +90,7 @@ func TestADeadlineTooFarAwayIsRefused(t *testing.T) {
 	call := commands.Call{Meta: eventstore.Metadata{CommandID: uuid.New()}}
 	_, reserved := service.MoveStock(t.Context(), call, key, stock.Reserve{At: service.At(key), ReservationID: "r", OrderID: "o", Quantity: 1, ExpiresAt: far})
 	_, extended := service.MoveStock(t.Context(), call, key, stock.Extend{At: service.At(key), ReservationID: "r", ExpiresAt: far})
-	_, checkedOut := service.Checkout(t.Context(), call, commands.CheckoutRequest{CartID: "c", OrderID: "o", HoldUntil: far})
+	_, checkedOut := service.Checkout(t.Context(), call, commands.CheckoutRequest{CartID: "c", OrderID: "o", ReserveUntil: far})
 	for _, err := range []error{reserved, extended, checkedOut} {
 		if bad, is := errors.AsType[*commands.TimeError](err); !is || bad.What != "expires_at" {
 			t.Errorf("got %v", err)

@@ -9,23 +9,23 @@ import (
 
 // policyFlags are the settings of the shop that decide what happens to its orders and carts.
 type policyFlags struct {
-	HoldFor          time.Duration `default:"15m" placeholder:"TIME" from:"DAYBOOK_HOLD_FOR" help:"How long stock is reserved for an order that is not confirmed. Default: ${default}."`
+	ReserveFor       time.Duration `name:"hold-for" default:"15m" placeholder:"TIME" from:"DAYBOOK_HOLD_FOR" help:"How long stock is reserved for an order that is not confirmed. Default: ${default}."`
 	CartsExpireAfter time.Duration `default:"720h" placeholder:"TIME" from:"DAYBOOK_CARTS_EXPIRE_AFTER" help:"How long after its last change an open cart expires; 0 means never. Default: ${default}, which is 30 days."`
 	Times            timeFlags     `embed:""`
 	Remedy           string        `enum:"void_or_refund,backorder" default:"void_or_refund" from:"DAYBOOK_REMEDY" help:"What happens to a confirmed order whose stock was lost: ${enum}. Default: ${default}."`
 }
 
-// maxHoldFor is the largest --hold-for. It is also the longest hold_seconds that a checkout may ask
+// maxReserveFor is the largest --hold-for. It is also the longest hold_seconds that a checkout may ask
 // for.
-const maxHoldFor = 30 * 24 * time.Hour
+const maxReserveFor = 30 * 24 * time.Hour
 
 // maxCartsExpireAfter is ten years.
 const maxCartsExpireAfter = 10 * 365 * 24 * time.Hour
 
 // policy is what the flags say.
 func (f policyFlags) policy(now time.Time) (policy commands.Policy, err error) {
-	if f.HoldFor < time.Second || f.HoldFor > maxHoldFor {
-		return policy, usagef("--hold-for ($DAYBOOK_HOLD_FOR) must be from %s to %s, not %s", time.Second, maxHoldFor, f.HoldFor)
+	if f.ReserveFor < time.Second || f.ReserveFor > maxReserveFor {
+		return policy, usagef("--hold-for ($DAYBOOK_HOLD_FOR) must be from %s to %s, not %s", time.Second, maxReserveFor, f.ReserveFor)
 	}
 	if f.CartsExpireAfter < 0 || f.CartsExpireAfter > 0 && f.CartsExpireAfter < time.Second || f.CartsExpireAfter > maxCartsExpireAfter {
 		return policy, usagef("--carts-expire-after ($DAYBOOK_CARTS_EXPIRE_AFTER) must be 0 or from %s to %s, not %s", time.Second, maxCartsExpireAfter, f.CartsExpireAfter)
@@ -34,6 +34,6 @@ func (f policyFlags) policy(now time.Time) (policy commands.Policy, err error) {
 	if policy.Times, err = f.Times.bounds(now); err != nil {
 		return policy, err
 	}
-	policy.HoldFor, policy.CartsExpireAfter, policy.Remedy = f.HoldFor, f.CartsExpireAfter, order.Remedy(f.Remedy)
+	policy.ReserveFor, policy.CartsExpireAfter, policy.Remedy = f.ReserveFor, f.CartsExpireAfter, order.Remedy(f.Remedy)
 	return policy, nil
 }

@@ -57,7 +57,7 @@ func (s shop) withPolicy(policy commands.Policy) *shop {
 // withAnswers starts a process that stores its answers in another place.
 func (s shop) withAnswers(kept commands.Answers) *shop {
 	s.t.Helper()
-	if s.policy.HoldFor == 0 {
+	if s.policy.ReserveFor == 0 {
 		s.policy = commands.DefaultPolicy()
 	}
 	s.service = commands.NewService(s.store, s.policy, time.Now, aggregate.Options{})

@@ -21,13 +21,13 @@ import (
 type checkoutInput struct {
 	CartPath
 	Body struct {
-		OrderID     string         `json:"order_id,omitempty" maxLength:"64" doc:"Optional. Without it the server makes one from the cart and the Idempotency-Key; after a refusal it makes a new one. Your own id can be used once: after a refusal you get order-id-spent, and if another cart used it order-id-taken."`
-		Reference   string         `json:"reference,omitempty" maxLength:"100" doc:"Your own number for the order."`
-		Sourcing    *SourcingInput `json:"sourcing,omitempty" doc:"Which locations may serve it; by default the shop's."`
-		Policy      string         `json:"policy,omitempty" enum:"all-or-nothing,line-by-line" doc:"What to do when stock is short: refuse, or leave out the lines that are. By default the shop's."`
-		HoldSeconds int64          `json:"hold_seconds,omitzero" minimum:"1" maximum:"2592000" doc:"How long the stock is reserved for an order that is not confirmed. By default the shop's."`
-		Payment     *PaymentInput  `json:"payment,omitempty" doc:"A payment transaction to record with the order."`
-		Confirm     bool           `json:"confirm,omitzero" doc:"Confirm the order at once: its reservations become allocations."`
+		OrderID        string         `json:"order_id,omitempty" maxLength:"64" doc:"Optional. Without it the server makes one from the cart and the Idempotency-Key; after a refusal it makes a new one. Your own id can be used once: after a refusal you get order-id-spent, and if another cart used it order-id-taken."`
+		Reference      string         `json:"reference,omitempty" maxLength:"100" doc:"Your own number for the order."`
+		Sourcing       *SourcingInput `json:"sourcing,omitempty" doc:"Which locations may serve it; by default the shop's."`
+		Policy         string         `json:"policy,omitempty" enum:"all-or-nothing,line-by-line" doc:"What to do when stock is short: refuse, or leave out the lines that are. By default the shop's."`
+		ReserveSeconds int64          `json:"hold_seconds,omitzero" minimum:"1" maximum:"2592000" doc:"How long the stock is reserved for an order that is not confirmed. By default the shop's."`
+		Payment        *PaymentInput  `json:"payment,omitempty" doc:"A payment transaction to record with the order."`
+		Confirm        bool           `json:"confirm,omitzero" doc:"Confirm the order at once: its reservations become allocations."`
 	}
 }
 
@@ -67,8 +67,8 @@ func (a *api) checkout(ctx context.Context, c call, in *checkoutInput) (*respons
 			ask.Sourcing.Locations = append(ask.Sourcing.Locations, inBody(&bad, at("/sourcing/locations", i), location, unit.ParseLocationID))
 		}
 	}
-	if in.Body.HoldSeconds > 0 {
-		ask.HoldUntil = a.service.Now().Add(time.Duration(in.Body.HoldSeconds) * time.Second)
+	if in.Body.ReserveSeconds > 0 {
+		ask.ReserveUntil = a.service.Now().Add(time.Duration(in.Body.ReserveSeconds) * time.Second)
 	}
 	pay := payment(&bad, in.Body.Payment)
 	if err := bad.err(); err != nil {

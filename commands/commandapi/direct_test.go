@@ -84,7 +84,7 @@ func TestADirectCommandLeavesWhatBelongsToAnOrder(t *testing.T) {
 				t.Fatal(err)
 			}
 			fill := func(text string) string {
-				for id := range s.stock("MUG").Holds {
+				for id := range s.stock("MUG").Reservations {
 					text = strings.ReplaceAll(text, "%s", string(id))
 				}
 				return text

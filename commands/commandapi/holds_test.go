@@ -18,7 +18,7 @@ func TestAReservationIsRepeatedWithItsLength(t *testing.T) {
 	if got := reserve(`"hold_seconds":3600`); got.status >= 300 {
 		t.Fatal(got.text)
 	}
-	first, before := s.stock("MUG").Holds["RX"].ExpiresAt, s.lastEvent()
+	first, before := s.stock("MUG").Reservations["RX"].ExpiresAt, s.lastEvent()
 	if got := reserve(`"hold_seconds":3600`); got.status != 200 || s.lastEvent() != before {
 		t.Errorf("the same again: %s, last event %s", got.text, s.lastEvent())
 	}

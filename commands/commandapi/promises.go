@@ -37,11 +37,11 @@ func override(bad *check, reason string) string {
 type reserveInput struct {
 	StockPath
 	Body struct {
-		OrderID       string    `json:"order_id" minLength:"1" maxLength:"64" doc:"The owner. Asking twice for one order is the same reservation."`
-		ReservationID string    `json:"reservation_id,omitempty" maxLength:"64" doc:"By default derived from the order, the SKU and the location."`
-		Quantity      int64     `json:"quantity" minimum:"1" maximum:"1000000000"`
-		ExpiresAt     time.Time `json:"expires_at,omitzero" doc:"When it ends by itself. This, or hold_seconds."`
-		HoldSeconds   int64     `json:"hold_seconds,omitzero" minimum:"1" maximum:"2592000" doc:"How long the goods are reserved from now on. If you ask again with the same length, the first deadline stays. Another length is refused (reservation-differs)."`
+		OrderID        string    `json:"order_id" minLength:"1" maxLength:"64" doc:"The owner. Asking twice for one order is the same reservation."`
+		ReservationID  string    `json:"reservation_id,omitempty" maxLength:"64" doc:"By default derived from the order, the SKU and the location."`
+		Quantity       int64     `json:"quantity" minimum:"1" maximum:"1000000000"`
+		ExpiresAt      time.Time `json:"expires_at,omitzero" doc:"When it ends by itself. This, or hold_seconds."`
+		ReserveSeconds int64     `json:"hold_seconds,omitzero" minimum:"1" maximum:"2592000" doc:"How long the goods are reserved from now on. If you ask again with the same length, the first deadline stays. Another length is refused (reservation-differs)."`
 	}
 }
 
@@ -57,11 +57,11 @@ func (a *api) reserve(ctx context.Context, c call, in *reserveInput) (*response[
 	key, quantity := in.key(&bad), inBody(&bad, "/quantity", in.Body.Quantity, unit.ParseQuantity)
 	owner := inBody(&bad, "/order_id", in.Body.OrderID, unit.ParseOrderID)
 	id := orElse(&bad, "/reservation_id", in.Body.ReservationID, parseReservation, string(stock.DirectReservationIDFor(owner, key.SKU, key.Location)))
-	until := a.deadline(&bad, in.Body.ExpiresAt, in.Body.HoldSeconds)
+	until := a.deadline(&bad, in.Body.ExpiresAt, in.Body.ReserveSeconds)
 	return a.movePromise(ctx, c, &bad, key, id, func(at stock.At) stock.Command {
 		return stock.Reserve{
 			At: at, Origin: direct, ReservationID: id, OrderID: owner, Quantity: quantity,
-			ExpiresAt: until, Fixed: !in.Body.ExpiresAt.IsZero(), HoldSeconds: in.Body.HoldSeconds,
+			ExpiresAt: until, Fixed: !in.Body.ExpiresAt.IsZero(), ReserveSeconds: in.Body.ReserveSeconds,
 		}
 	})
 }
@@ -79,17 +79,17 @@ func (in *ReservationPath) id(bad *check) unit.ReservationID {
 type extendInput struct {
 	ReservationPath
 	Body struct {
-		ExpiresAt   time.Time `json:"expires_at,omitzero" doc:"The new deadline. This, or hold_seconds from now."`
-		HoldSeconds int64     `json:"hold_seconds,omitzero" minimum:"1" maximum:"2592000"`
-		Force       bool      `json:"force,omitzero" doc:"Move the deadline even though the reservation belongs to an order's checkout. Needs a reason."`
-		Reason      string    `json:"reason,omitempty" maxLength:"500" doc:"Why it is forced."`
+		ExpiresAt      time.Time `json:"expires_at,omitzero" doc:"The new deadline. This, or hold_seconds from now."`
+		ReserveSeconds int64     `json:"hold_seconds,omitzero" minimum:"1" maximum:"2592000"`
+		Force          bool      `json:"force,omitzero" doc:"Move the deadline even though the reservation belongs to an order's checkout. Needs a reason."`
+		Reason         string    `json:"reason,omitempty" maxLength:"500" doc:"Why it is forced."`
 	}
 }
 
 func (a *api) extend(ctx context.Context, c call, in *extendInput) (*response[ReservationState], error) {
 	var bad check
 	key, id := in.key(&bad), in.id(&bad)
-	until := a.deadline(&bad, in.Body.ExpiresAt, in.Body.HoldSeconds)
+	until := a.deadline(&bad, in.Body.ExpiresAt, in.Body.ReserveSeconds)
 	from := forcing(&bad, in.Body.Force, in.Body.Reason)
 	return a.movePromise(ctx, c, &bad, key, id, func(at stock.At) stock.Command {
 		return stock.Extend{At: at, Origin: from, ReservationID: id, ExpiresAt: until}

@@ -26,7 +26,7 @@ func TestABlankReasonForcesNothing(t *testing.T) {
 			}
 			before := s.lastEvent()
 			path := "/v1/stock/MUG/main" + test.path
-			for id := range s.stock("MUG").Holds {
+			for id := range s.stock("MUG").Reservations {
 				path = strings.ReplaceAll(path, "%s", string(id))
 			}
 			for _, blank := range []string{" ", "\u200b"} {

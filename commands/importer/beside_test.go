@@ -44,7 +44,7 @@ func (s *shop) sells(t *testing.T, sku unit.SKU, kind unit.Kind, received, sold 
 	must(service.AddLines(t.Context(), own(), basket, &cart.Open{CartID: basket, Currency: "GBP"}, []commands.WantedLine{
 		{SKU: sku, Quantity: sold, Override: &cart.Offer{Title: "it", Kind: kind, Price: money(decimal.NewFromInt(1)), Overridden: true}},
 	}))
-	result, err := service.Checkout(t.Context(), own(), commands.CheckoutRequest{CartID: basket, OrderID: id, HoldUntil: service.Now().Add(time.Hour)})
+	result, err := service.Checkout(t.Context(), own(), commands.CheckoutRequest{CartID: basket, OrderID: id, ReserveUntil: service.Now().Add(time.Hour)})
 	if err != nil || !result.Placed {
 		t.Fatalf("checkout: %+v, %v", result, err)
 	}

@@ -87,11 +87,11 @@ func (e *InterruptedError) Error() string {
 // OtherImportError means that the database has an import of another file, or with other
 // options.
 type OtherImportError struct {
-	Held, Asked string
+	Stored, Asked string
 }
 
 func (e *OtherImportError) Error() string {
-	return fmt.Sprintf("the database holds another import (%s), and not this one (%s): run that one with its own options, or import into an empty database", e.Held, e.Asked)
+	return fmt.Sprintf("the database holds another import (%s), and not this one (%s): run that one with its own options, or import into an empty database", e.Stored, e.Asked)
 }
 
 // defaultGrace is Importer.Grace if it is not set.
@@ -144,7 +144,7 @@ func (i *Importer) begin(ctx context.Context, plan *plan) (_ Counts, done int, f
 		counts, err := decodeCounts(saved)
 		return counts, int(in), false, err
 	case name != "":
-		return Counts{}, 0, false, &OtherImportError{Held: name, Asked: plan.name}
+		return Counts{}, 0, false, &OtherImportError{Stored: name, Asked: plan.name}
 	}
 	counts := newCounts()
 	if counts.LogStart, err = i.Store.Head(ctx); err != nil {

@@ -15,9 +15,9 @@ import (
 	"daybook/internal/onlineretail"
 )
 
-// holdFor is the deadline of an imported order. It is long. An interrupted import may leave an
+// reserveFor is the deadline of an imported order. It is long. An interrupted import may leave an
 // order unconfirmed, and the order must still exist when the import is continued.
-const holdFor = 365 * 24 * time.Hour
+const reserveFor = 365 * 24 * time.Hour
 
 func orderID(invoice onlineretail.Invoice) unit.OrderID   { return unit.OrderID(invoice.Number) }
 func cartID(invoice onlineretail.Invoice) unit.CartID     { return unit.CartID("import-" + invoice.Number) }
@@ -39,8 +39,8 @@ func (r *run) order(ctx context.Context, j *job) (outcome, error) {
 	}
 	result, err := r.Service.Checkout(ctx, call(invoice, "checkout"), commands.CheckoutRequest{
 		CartID: cartID, OrderID: orderID(invoice), Reference: invoice.Number,
-		Shortage: r.plan.options.Policy, HoldUntil: r.Service.Now().Add(holdFor),
-		Held: j.ticket.releaseAll,
+		Shortage: r.plan.options.Policy, ReserveUntil: r.Service.Now().Add(reserveFor),
+		OnReserved: j.ticket.releaseAll,
 	})
 	if err != nil {
 		return outcome{}, fmt.Errorf("check out: %w", err)

@@ -59,8 +59,8 @@ func (s *shop) outcomes(t testing.TB) string {
 	t.Helper()
 	var text strings.Builder
 	for sku, state := range s.stock(t) {
-		if state.Held != 0 || state.Promised != 0 || state.OnHand() < 0 {
-			t.Errorf("%s: %d on hand, %d held, %d promised", sku, state.OnHand(), state.Held, state.Promised)
+		if state.ReservedTotal != 0 || state.Promised != 0 || state.OnHand() < 0 {
+			t.Errorf("%s: %d on hand, %d reserved, %d promised", sku, state.OnHand(), state.ReservedTotal, state.Promised)
 		}
 	}
 	stocks := s.stock(t)

@@ -169,8 +169,8 @@ func closingStockFollows(t *testing.T, s *shop, file *onlineretail.File, summary
 		if got, want := state.OnHand(), m.Needed+m.Change; got != want {
 			t.Errorf("%s: %d on hand, want %d", sku, got, want)
 		}
-		if state.Held != 0 || state.Promised != 0 {
-			t.Errorf("%s: %d held, %d promised", sku, state.Held, state.Promised)
+		if state.ReservedTotal != 0 || state.Promised != 0 {
+			t.Errorf("%s: %d reserved, %d promised", sku, state.ReservedTotal, state.Promised)
 		}
 	}
 	if len(states) != len(moved) || summary.OpeningUnits != int64(opening) || summary.ClosingUnits != int64(closing) {

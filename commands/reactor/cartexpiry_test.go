@@ -42,7 +42,7 @@ func cartsOfAllPhases(s *shop) (expiring []unit.CartID) {
 	if _, err := s.Cart(s.T.Context(), shoptest.NewCall(), "abandoned", cart.Abandon{}); err != nil {
 		s.T.Fatal(err)
 	}
-	if _, err := s.Cart(s.T.Context(), shoptest.NewCall(), "completing", cart.StartCheckout{OrderID: "later", HoldUntil: time.Now().Add(time.Hour)}); err != nil {
+	if _, err := s.Cart(s.T.Context(), shoptest.NewCall(), "completing", cart.StartCheckout{OrderID: "later", ReserveUntil: time.Now().Add(time.Hour)}); err != nil {
 		s.T.Fatal(err)
 	}
 	s.Must(s.MergeInto("open", "merged"))

@@ -68,7 +68,7 @@ func TestTwoTimersOfAKindThatDifferInOnePartBothFire(t *testing.T) {
 		if err := s.FillCart(unit.CartID("cart-"+id), map[unit.SKU]unit.Quantity{sku: 1}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Checkout(t.Context(), shoptest.NewCall(), commands.CheckoutRequest{CartID: unit.CartID("cart-" + id), OrderID: id, HoldUntil: deadline}); err != nil {
+		if _, err := s.Checkout(t.Context(), shoptest.NewCall(), commands.CheckoutRequest{CartID: unit.CartID("cart-" + id), OrderID: id, ReserveUntil: deadline}); err != nil {
 			t.Fatal(err)
 		}
 		return func() bool { return s.OrderState(id).Status == order.StatusExpired }

@@ -191,7 +191,7 @@ func TestTheNextReactorSetsTheTimersThatWereYoung(t *testing.T) {
 	if err := s.FillCart("c1", map[unit.SKU]unit.Quantity{"A": 1}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Checkout(t.Context(), shoptest.NewCall(), commands.CheckoutRequest{CartID: "c1", OrderID: "o1", HoldUntil: time.Now().Add(time.Hour)}); err != nil {
+	if _, err := s.Checkout(t.Context(), shoptest.NewCall(), commands.CheckoutRequest{CartID: "c1", OrderID: "o1", ReserveUntil: time.Now().Add(time.Hour)}); err != nil {
 		t.Fatal(err)
 	}
 	head, err := s.Log.Head(t.Context())

@@ -141,10 +141,10 @@ func lineRows(t testing.TB) map[string]row {
 		"a closed cart keeps its country":  {Given: ended, When: ChangeCountry{Country: "France"}, Refused: ErrNotOpen},
 		"a new country is bounded":         {Given: given, When: ChangeCountry{Country: strings.Repeat("x", 101)}, Refused: ErrTextTooLong.With("", map[string]any{"field": "country", "max_characters": 100})},
 		"a checkout is of the latest of both": {
-			Given: after(filled, CustomerChanged{"2"}, CountryChanged{"France"}), When: StartCheckout{OrderID: "o1", HoldUntil: deadline},
+			Given: after(filled, CustomerChanged{"2"}, CountryChanged{"France"}), When: StartCheckout{OrderID: "o1", ReserveUntil: deadline},
 			Then: []Event{CheckoutStarted{
 				OrderID: "o1", CartID: "c1", CustomerID: "2", Currency: "GBP", Country: "France", Lines: []Line{line},
-				Sourcing: Sourcing{Locations: []unit.LocationID{"main"}}, Policy: AllOrNothing, HoldUntil: deadline, OrderIDFrom: FromCaller,
+				Sourcing: Sourcing{Locations: []unit.LocationID{"main"}}, Policy: AllOrNothing, ReserveUntil: deadline, OrderIDFrom: FromCaller,
 			}},
 		},
 		"opening it as it was does nothing still": {
@@ -198,12 +198,12 @@ func checkoutRows(t testing.TB) map[string]row {
 	discount := Line{Number: 2, SKU: "D", Kind: unit.Service, Quantity: 1, Price: money(t, "-7.65", "GBP")}
 	start := StartCheckout{
 		OrderID: "o1", Reference: "536365", Sourcing: Sourcing{Locations: []unit.LocationID{"north", "south", "north"}, Split: true},
-		Policy: LineByLine, HoldUntil: deadline,
+		Policy: LineByLine, ReserveUntil: deadline,
 	}
 	started := CheckoutStarted{
 		OrderID: "o1", CartID: "c1", CustomerID: "17850", Currency: "GBP", Country: "France", Reference: "536365",
 		Lines: []Line{line}, Sourcing: Sourcing{Locations: []unit.LocationID{"north", "south"}, Split: true},
-		Policy: LineByLine, HoldUntil: deadline, OrderIDFrom: FromCaller,
+		Policy: LineByLine, ReserveUntil: deadline, OrderIDFrom: FromCaller,
 	}
 	plain := started
 	plain.Reference, plain.Sourcing, plain.Policy = "", Sourcing{Locations: []unit.LocationID{"main"}}, AllOrNothing
@@ -213,9 +213,9 @@ func checkoutRows(t testing.TB) map[string]row {
 	free := plain
 	free.Lines = []Line{line, discount}
 	shortages := []Shortage{{SKU: "LAMP", Location: "main", Requested: 3, Available: 2, Reason: "stock-insufficient"}}
-	held := []Reservation{{ReservationID: "r1", SKU: "LAMP", Location: "main", Quantity: 3}}
+	reservations := []Reservation{{ReservationID: "r1", SKU: "LAMP", Location: "main", Quantity: 3}}
 	refused := CheckoutRefused{OrderID: "o1", Shortages: shortages}
-	checkedOut := CheckedOut{OrderID: "o1", Held: held}
+	checkedOut := CheckedOut{OrderID: "o1", Reservations: reservations}
 
 	filled := []Event{opened, LineAdded{line}}
 	completing := after(filled, started)
@@ -238,19 +238,19 @@ func checkoutRows(t testing.TB) map[string]row {
 		"short or not, an empty cart is empty":    {Given: []Event{opened}, When: short, Refused: ErrEmpty},
 		"short or not, it is under way":           {Given: completing, When: short, Nothing: true},
 		"a checkout freezes lines and prices":     {Given: filled, When: start, Then: []Event{started}},
-		"without a choice it takes the defaults":  {Given: filled, When: StartCheckout{OrderID: "o1", HoldUntil: deadline}, Then: []Event{plain}},
+		"without a choice it takes the defaults":  {Given: filled, When: StartCheckout{OrderID: "o1", ReserveUntil: deadline}, Then: []Event{plain}},
 		"started again it changes nothing":        {Given: completing, When: start, Nothing: true},
 		"nor when completed":                      {Given: completed, When: start, Nothing: true},
 		"one checkout at a time":                  {Given: completing, When: with(func(c *StartCheckout) { c.OrderID = "o2" }), Refused: ErrNotOpen.With("", map[string]any{"state": "completing", "order_id": "o1"})},
 		"a completed cart has its order":          {Given: completed, When: with(func(c *StartCheckout) { c.OrderID = "o2" }), Refused: ErrNotOpen.With("", map[string]any{"state": "completed", "order_id": "o1"})},
 		"a refused order id stays refused":        {Given: open, When: start, Refused: ErrCheckoutDecided.With("", outcome("refused"))},
-		"another order id is another attempt":     {Given: open, When: StartCheckout{OrderID: "o2", HoldUntil: deadline}, Then: []Event{again}},
+		"another order id is another attempt":     {Given: open, When: StartCheckout{OrderID: "o2", ReserveUntil: deadline}, Then: []Event{again}},
 		"an empty cart is not checked out":        {Given: []Event{opened}, When: start, Refused: ErrEmpty},
 		"nor one whose lines are removed":         {Given: after(filled, LineRemoved{1}), When: start, Refused: ErrEmpty},
-		"a deadline is needed":                    {Given: filled, When: with(func(c *StartCheckout) { c.HoldUntil = time.Time{} }), Refused: ErrNoDeadline},
+		"a deadline is needed":                    {Given: filled, When: with(func(c *StartCheckout) { c.ReserveUntil = time.Time{} }), Refused: ErrNoDeadline},
 		"a policy must be known":                  {Given: filled, When: with(func(c *StartCheckout) { c.Policy = "some" }), Refused: ErrPolicyUnknown},
 		"a reference is bounded":                  {Given: filled, When: with(func(c *StartCheckout) { c.Reference = strings.Repeat("x", 101) }), Refused: ErrTextTooLong},
-		"a total of zero is allowed":              {Given: after(filled, LineAdded{discount}), When: StartCheckout{OrderID: "o1", HoldUntil: deadline}, Then: []Event{free}},
+		"a total of zero is allowed":              {Given: after(filled, LineAdded{discount}), When: StartCheckout{OrderID: "o1", ReserveUntil: deadline}, Then: []Event{free}},
 		"a total below zero is not":               {Given: after(filled, LineAdded{discount}, QuantityChanged{1, 2}), When: start, Refused: ErrTotalNegative.With("", map[string]any{"total": map[string]any{"amount": "-2.55", "currency": "GBP"}})},
 		"the lines of a frozen cart stay":         {Given: completing, When: ChangeQuantity{Line: 1, Quantity: 9}, Refused: ErrNotOpen.With("", map[string]any{"state": "completing", "order_id": "o1"})},
 		"a frozen cart is not abandoned":          {Given: completing, When: Abandon{}, Refused: ErrNotOpen},
@@ -260,8 +260,8 @@ func checkoutRows(t testing.TB) map[string]row {
 		"a completed checkout is not refused":     {Given: completed, When: RefuseCheckout{OrderID: "o1"}, Refused: ErrCheckoutDecided.With("", outcome("completed"))},
 		"what never began is not refused":         {Given: filled, When: RefuseCheckout{OrderID: "o1"}, Refused: ErrCheckoutUnknown.With("", map[string]any{"order_id": "o1"})},
 		"nor under another id":                    {Given: completing, When: RefuseCheckout{OrderID: "o2"}, Refused: ErrCheckoutUnknown},
-		"a completed checkout ends the cart":      {Given: completing, When: CompleteCheckout{OrderID: "o1", Held: held}, Then: []Event{checkedOut}},
-		"completing it again does nothing":        {Given: completed, When: CompleteCheckout{OrderID: "o1", Held: held}, Nothing: true},
+		"a completed checkout ends the cart":      {Given: completing, When: CompleteCheckout{OrderID: "o1", Reservations: reservations}, Then: []Event{checkedOut}},
+		"completing it again does nothing":        {Given: completed, When: CompleteCheckout{OrderID: "o1", Reservations: reservations}, Nothing: true},
 		"a refused checkout is not completed":     {Given: open, When: CompleteCheckout{OrderID: "o1"}, Refused: ErrCheckoutDecided.With("", outcome("refused"))},
 		"not even during the next attempt":        {Given: after(open, again), When: CompleteCheckout{OrderID: "o1"}, Refused: ErrCheckoutDecided.With("", outcome("refused"))},
 		"what never began is not completed":       {Given: filled, When: CompleteCheckout{OrderID: "o1"}, Refused: ErrCheckoutUnknown},
@@ -270,7 +270,7 @@ func checkoutRows(t testing.TB) map[string]row {
 		"a checkout without order is withdrawn":   {Given: completed, When: withdraw, Then: []Event{withdrawn}},
 		"once":                                    {Given: after(completed, withdrawn), When: withdraw, Nothing: true},
 		"then the cart has its lines":             {Given: after(completed, withdrawn), When: ChangeQuantity{Line: 1, Quantity: 4}, Then: []Event{QuantityChanged{Line: 1, Quantity: 4}}},
-		"and can be checked out again":            {Given: after(completed, withdrawn), When: StartCheckout{OrderID: "o2", HoldUntil: deadline}, Then: []Event{again}},
+		"and can be checked out again":            {Given: after(completed, withdrawn), When: StartCheckout{OrderID: "o2", ReserveUntil: deadline}, Then: []Event{again}},
 		"but not under that order id":             {Given: after(completed, withdrawn), When: start, Refused: ErrCheckoutDecided},
 		"before its outcome it keeps its lines":   {Given: completing, When: withdraw, Then: []Event{CheckoutRefused{OrderID: "o1", OrderIDTaken: true}}},
 		"no other checkout is withdrawn":          {Given: completed, When: WithdrawCheckout{OrderID: "o2"}, Refused: ErrCheckoutUnknown},
@@ -339,19 +339,19 @@ func TestTheFullestCartFitsOneAppend(t *testing.T) {
 		SKU: unit.SKU(strings.Repeat("S", 6)), SKUText: strings.Repeat("s", 6), Quantity: unit.MaxQuantity / MaxLines,
 		Offer: Offer{Title: strings.Repeat("\"", 18), Kind: unit.Stocked, Price: money(t, "999999999.999999", "GBP"), Overridden: true},
 	}
-	var held []Reservation
+	var reservations []Reservation
 	for len(s.Lines) < MaxLines {
 		events, err := Decide(widest, s)
 		if err != nil {
 			break
 		}
 		s = Evolve(s, events[0])
-		held = append(held, Reservation{unit.ReservationID(strings.Repeat("r", 36)), widest.SKU, unit.LocationID(strings.Repeat("l", 64)), widest.Quantity})
+		reservations = append(reservations, Reservation{unit.ReservationID(strings.Repeat("r", 36)), widest.SKU, unit.LocationID(strings.Repeat("l", 64)), widest.Quantity})
 	}
 	if s.TextBytes < MaxTextBytes*95/100 {
 		t.Fatalf("the cart has %d lines and %d bytes of text: not the fullest", len(s.Lines), s.TextBytes)
 	}
-	started, err := Decide(StartCheckout{OrderID: "o1", HoldUntil: deadline}, s)
+	started, err := Decide(StartCheckout{OrderID: "o1", ReserveUntil: deadline}, s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -359,11 +359,11 @@ func TestTheFullestCartFitsOneAppend(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, holds, err := Encode(CheckedOut{OrderID: "o1", Held: held})
+	_, reservedBytes, err := Encode(CheckedOut{OrderID: "o1", Reservations: reservations})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := len(lines) + len(holds); got > appendBytesMax-4096 {
+	if got := len(lines) + len(reservedBytes); got > appendBytesMax-4096 {
 		t.Errorf("%d lines take %d bytes", len(s.Lines), got)
 	}
 }
@@ -372,7 +372,7 @@ func TestWireForm(t *testing.T) {
 	price := money(t, "2.55", "GBP")
 	line := Line{Number: 1, SKU: "85123A", SKUText: "85123a", Title: "WHITE \"HANGING\" HEART £", Kind: unit.Stocked, Quantity: 6, Price: price, Overridden: true}
 	shortage := Shortage{SKU: "85123A", Location: "main", Requested: 6, Available: 2, Reason: "stock-insufficient"}
-	held := Reservation{ReservationID: "2ab60df2-4b0c-5c0b-9e5e-3c1f5f1d1a11", SKU: "85123A", Location: "main", Quantity: 6}
+	reservations := Reservation{ReservationID: "2ab60df2-4b0c-5c0b-9e5e-3c1f5f1d1a11", SKU: "85123A", Location: "main", Quantity: 6}
 	decidertest.Codec[Event]{Encode: Encode, Decode: Decode}.Golden(t, []Event{
 		Opened{CartID: "c1", CustomerID: "17850", Currency: "GBP", Country: "United Kingdom"},
 		Opened{CartID: "c1", Currency: "GBP"},
@@ -388,24 +388,24 @@ func TestWireForm(t *testing.T) {
 		CountryChanged{},
 		CheckoutStarted{
 			OrderID: "o1", CartID: "c1", CustomerID: "17850", Currency: "GBP", Country: "United Kingdom", Reference: "536365",
-			Lines: []Line{line}, Sourcing: Sourcing{Locations: []unit.LocationID{"main", "north"}, Split: true}, Policy: LineByLine, HoldUntil: deadline,
+			Lines: []Line{line}, Sourcing: Sourcing{Locations: []unit.LocationID{"main", "north"}, Split: true}, Policy: LineByLine, ReserveUntil: deadline,
 		},
 		CheckoutStarted{
 			OrderID: "o1", CartID: "c1", Currency: "GBP", Lines: []Line{line},
-			Sourcing: Sourcing{Locations: []unit.LocationID{"main"}}, Policy: AllOrNothing, HoldUntil: deadline,
+			Sourcing: Sourcing{Locations: []unit.LocationID{"main"}}, Policy: AllOrNothing, ReserveUntil: deadline,
 		},
 		CheckoutStarted{
 			OrderID: "o1", CartID: "c1", Currency: "GBP", Lines: []Line{line},
-			Sourcing: Sourcing{Locations: []unit.LocationID{"main"}}, Policy: AllOrNothing, HoldUntil: deadline, OrderIDFrom: FromServer,
+			Sourcing: Sourcing{Locations: []unit.LocationID{"main"}}, Policy: AllOrNothing, ReserveUntil: deadline, OrderIDFrom: FromServer,
 		},
 		CheckoutRefused{OrderID: "o1", Shortages: []Shortage{shortage}},
 		CheckoutRefused{OrderID: "o1", OrderIDTaken: true, Lines: []Line{line}},
 		CheckoutRefused{OrderID: "o1", Shortages: []Shortage{shortage}, Asked: &Asked{
 			OrderIDFrom: FromCaller, Reference: "536365", Sourcing: Sourcing{Locations: []unit.LocationID{"main", "north"}, Split: true}, Policy: LineByLine,
 		}},
-		CheckedOut{OrderID: "o1", Held: []Reservation{held}, Dropped: []int{2}, Shortages: []Shortage{shortage}},
+		CheckedOut{OrderID: "o1", Reservations: []Reservation{reservations}, Dropped: []int{2}, Shortages: []Shortage{shortage}},
 		CheckedOut{OrderID: "o1"},
-		CheckedOut{OrderID: "o1", Held: []Reservation{held}, Dropped: []int{2}, Shortages: []Shortage{{SKU: "85123A", Location: "main", Lines: []int{1, 2}, Requested: 6, Available: 2, Reason: "stock-insufficient"}}},
+		CheckedOut{OrderID: "o1", Reservations: []Reservation{reservations}, Dropped: []int{2}, Shortages: []Shortage{{SKU: "85123A", Location: "main", Lines: []int{1, 2}, Requested: 6, Available: 2, Reason: "stock-insufficient"}}},
 		Abandoned{Reason: "changed my mind"},
 		Expired{},
 		MergedInto{Into: "c2", Attempt: 1},

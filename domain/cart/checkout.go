@@ -30,7 +30,7 @@ func startCheckout(cmd StartCheckout, s State) ([]Event, error) {
 		return nil, notOpen(s)
 	case len(s.Lines) == 0:
 		return nil, ErrEmpty
-	case cmd.HoldUntil.IsZero():
+	case cmd.ReserveUntil.IsZero():
 		return nil, ErrNoDeadline
 	case cmd.Policy != AllOrNothing && cmd.Policy != LineByLine:
 		return nil, ErrPolicyUnknown
@@ -51,7 +51,7 @@ func startCheckout(cmd StartCheckout, s State) ([]Event, error) {
 	return []Event{CheckoutStarted{
 		OrderID: cmd.OrderID, CartID: s.CartID, CustomerID: s.CustomerID, Currency: s.Currency, Country: s.Country,
 		Reference: cmd.Reference, Lines: slices.Clone(s.Lines), Sourcing: sourcing,
-		Policy: cmd.Policy, HoldUntil: cmd.HoldUntil.UTC(), OrderIDFrom: cmd.OrderIDFrom,
+		Policy: cmd.Policy, ReserveUntil: cmd.ReserveUntil.UTC(), OrderIDFrom: cmd.OrderIDFrom,
 	}}, nil
 }
 
@@ -94,5 +94,5 @@ func completeCheckout(cmd CompleteCheckout, s State) ([]Event, error) {
 	case s.Phase == Completed:
 		return nil, nil
 	}
-	return []Event{CheckedOut{OrderID: cmd.OrderID, Held: cmd.Held, Dropped: cmd.Dropped, Shortages: cmd.Shortages}}, nil
+	return []Event{CheckedOut{OrderID: cmd.OrderID, Reservations: cmd.Reservations, Dropped: cmd.Dropped, Shortages: cmd.Shortages}}, nil
 }

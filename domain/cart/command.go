@@ -100,14 +100,14 @@ type ChangeCountry struct {
 // StartCheckout freezes the cart for an order. Sent again with the same order id while the
 // cart is completing or completed, it changes nothing. An order id whose checkout was refused
 // stays refused (cart-checkout-decided), so another attempt needs another order id. No
-// locations means the default location, and no policy means AllOrNothing. HoldUntil must be
+// locations means the default location, and no policy means AllOrNothing. ReserveUntil must be
 // given.
 type StartCheckout struct {
-	OrderID   unit.OrderID
-	Reference string
-	Sourcing  Sourcing
-	Policy    Policy
-	HoldUntil time.Time
+	OrderID      unit.OrderID
+	Reference    string
+	Sourcing     Sourcing
+	Policy       Policy
+	ReserveUntil time.Time
 	// OrderIDFrom says who chose the order id; empty means the caller.
 	OrderIDFrom OrderIDSource
 	// Short is what stock cannot give, if the caller knows that before it begins. Then the
@@ -134,10 +134,10 @@ type WithdrawCheckout struct {
 
 // CompleteCheckout records that all stock is reserved; see RefuseCheckout.
 type CompleteCheckout struct {
-	OrderID   unit.OrderID
-	Held      []Reservation
-	Dropped   []int
-	Shortages []Shortage
+	OrderID      unit.OrderID
+	Reservations []Reservation
+	Dropped      []int
+	Shortages    []Shortage
 }
 
 // Abandon ends an open cart.

@@ -110,9 +110,9 @@ type CheckoutStarted struct {
 	Lines      []Line          `json:"lines"`
 	Sourcing   Sourcing        `json:"sourcing"`
 	Policy     Policy          `json:"policy"`
-	// HoldUntil is the deadline of the stock reservations and of the order's
+	// ReserveUntil is the deadline of the stock reservations and of the order's
 	// confirmation.
-	HoldUntil time.Time `json:"hold_until"`
+	ReserveUntil time.Time `json:"hold_until"`
 	// OrderIDFrom says who chose the order id. It is empty in checkouts that older
 	// programs began; the ids of their reservations leave the cart out.
 	OrderIDFrom OrderIDSource `json:"order_id_from,omitempty"`
@@ -178,8 +178,8 @@ type Reservation struct {
 // event is the decision, and the order is placed from it. If another cart owns the order id,
 // CheckoutRefused follows and is final.
 type CheckedOut struct {
-	OrderID unit.OrderID  `json:"order_id"`
-	Held    []Reservation `json:"held,omitempty"`
+	OrderID      unit.OrderID  `json:"order_id"`
+	Reservations []Reservation `json:"held,omitempty"`
 	// Dropped are the lines left out under the policy LineByLine.
 	Dropped   []int      `json:"dropped,omitempty"`
 	Shortages []Shortage `json:"shortages,omitempty"`

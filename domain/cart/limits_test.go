@@ -47,7 +47,7 @@ func limitRows(t testing.TB) map[string]row {
 		"units of another cart fill it":                     {Given: nearly, When: MergeFrom{From: "c0", Attempt: 1, Lines: []Line{line(1, 5, "1")}}, Then: []Event{MergedFrom{From: "c0", Attempt: 1}, QuantityChanged{1, most}}, Repeats: true},
 		"units of another do not pass it":                   {Given: nearly, When: MergeFrom{From: "c0", Attempt: 1, Lines: []Line{line(1, 5, "1"), line(2, 1, "2")}}, Refused: units(most, 1)},
 		"a cart from before the limits can be made smaller": {Given: tooMany, When: ChangeQuantity{Line: 2, Quantity: most - 1}, Then: []Event{QuantityChanged{2, most - 1}}},
-		"but is not checked out":                            {Given: tooMany, When: StartCheckout{OrderID: "o1", HoldUntil: deadline}, Refused: units(2*most, 0)},
+		"but is not checked out":                            {Given: tooMany, When: StartCheckout{OrderID: "o1", ReserveUntil: deadline}, Refused: units(2*most, 0)},
 	}
 }
 

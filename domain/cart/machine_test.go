@@ -139,7 +139,7 @@ func command(t *rapid.T) Command {
 	case 5:
 		return RemoveLine{Line: line.Draw(t, "line")}
 	case 6, 7:
-		return StartCheckout{OrderID: order(), HoldUntil: deadline}
+		return StartCheckout{OrderID: order(), ReserveUntil: deadline}
 	case 8:
 		return RefuseCheckout{OrderID: order()}
 	case 9:
@@ -249,7 +249,7 @@ func checkReplay(t *rapid.T, events []Event, s State) {
 // its old lines.
 func TestAnEventKeepsItsLines(t *testing.T) {
 	s := carts.Fold(Opened{CartID: "c1", Currency: "GBP"}, LineAdded{Line{Number: 1, SKU: "LAMP", Kind: unit.Stocked, Quantity: 3, Price: money(t, "1", "GBP")}})
-	events, err := Decide(StartCheckout{OrderID: "o1", HoldUntil: deadline}, s)
+	events, err := Decide(StartCheckout{OrderID: "o1", ReserveUntil: deadline}, s)
 	if err != nil {
 		t.Fatal(err)
 	}

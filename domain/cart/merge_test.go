@@ -41,7 +41,7 @@ func mergeRows(t testing.TB) map[string]row {
 		"nor one that is an order":               {Given: after(filled, CheckoutStarted{OrderID: "o1", Lines: []Line{lamp}}, CheckedOut{OrderID: "o1"}), When: MergeInto{Into: "c2"}, Refused: ErrNotOpen},
 		"a cart must be there to be merged":      {When: MergeInto{Into: "c2"}, Refused: ErrNotFound},
 		"a merged cart takes no lines":           {Given: merged, When: AddLine{SKU: "LAMP", Quantity: 1, Offer: Offer{Kind: unit.Stocked, Price: lamp.Price}}, Refused: isMerged},
-		"is not checked out":                     {Given: merged, When: StartCheckout{OrderID: "o1", HoldUntil: deadline}, Refused: isMerged},
+		"is not checked out":                     {Given: merged, When: StartCheckout{OrderID: "o1", ReserveUntil: deadline}, Refused: isMerged},
 		"does not expire":                        {Given: merged, When: Expire{}, Refused: isMerged},
 		"is not abandoned":                       {Given: merged, When: Abandon{}, Refused: isMerged},
 		"a merge can be refused":                 {Given: merged, When: RefuseMerge{Attempt: 1, Reason: "cart-full"}, Then: again[len(again)-1:]},

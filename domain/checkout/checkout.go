@@ -150,7 +150,7 @@ func (p Process) ask(sku unit.SKU, location unit.LocationID, quantity unit.Quant
 	return Ask{
 		Key:           stock.Key{SKU: sku, Location: location},
 		ReservationID: ReservationID(p.started, sku, location),
-		OrderID:       p.started.OrderID, Quantity: quantity, ExpiresAt: p.started.HoldUntil,
+		OrderID:       p.started.OrderID, Quantity: quantity, ExpiresAt: p.started.ReserveUntil,
 	}
 }
 
@@ -193,9 +193,9 @@ func (p Process) Outcome() (cart.Command, bool) {
 		}
 		kept[w.sku] = plan.take
 		for i, at := range w.places {
-			if plan.take > 0 && at.held > 0 {
-				ask := p.ask(w.sku, p.started.Sourcing.Locations[i], at.held)
-				done.Held = append(done.Held, cart.Reservation{ReservationID: ask.ReservationID, SKU: ask.SKU, Location: ask.Location, Quantity: at.held})
+			if plan.take > 0 && at.reserved > 0 {
+				ask := p.ask(w.sku, p.started.Sourcing.Locations[i], at.reserved)
+				done.Reservations = append(done.Reservations, cart.Reservation{ReservationID: ask.ReservationID, SKU: ask.SKU, Location: ask.Location, Quantity: at.reserved})
 			}
 		}
 	}
@@ -256,7 +256,7 @@ func (p Process) shortages() []cart.Shortage {
 		for i, at := range w.places {
 			switch {
 			case p.started.Sourcing.Split:
-				s.Available += max(at.available, at.held)
+				s.Available += max(at.available, at.reserved)
 			case at.available >= s.Available:
 				s.Available = at.available
 			}

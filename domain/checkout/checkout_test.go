@@ -32,7 +32,7 @@ func postage(number int, price string) cart.Line {
 func started(policy cart.Policy, sourcing cart.Sourcing, lines ...cart.Line) cart.CheckoutStarted {
 	return cart.CheckoutStarted{
 		OrderID: "o1", CartID: "c1", CustomerID: "u1", Currency: "GBP", Country: "EIRE", Reference: "r", Lines: lines,
-		Sourcing: sourcing, Policy: policy, HoldUntil: noon.Add(time.Hour),
+		Sourcing: sourcing, Policy: policy, ReserveUntil: noon.Add(time.Hour),
 	}
 }
 
@@ -86,7 +86,7 @@ func run(t *testing.T, start cart.CheckoutStarted, s *fixedStock) (rounds string
 		var round []string
 		var answers []StockReply
 		for _, a := range asks {
-			if a.ReservationID != stock.ReservationIDFor("o1", a.SKU, a.Location) || a.OrderID != "o1" || !a.ExpiresAt.Equal(start.HoldUntil) {
+			if a.ReservationID != stock.ReservationIDFor("o1", a.SKU, a.Location) || a.OrderID != "o1" || !a.ExpiresAt.Equal(start.ReserveUntil) {
 				t.Errorf("ask %+v", a)
 			}
 			round = append(round, fmt.Sprintf("%d %s %s", a.Quantity, a.SKU, a.Location))
@@ -111,7 +111,7 @@ func said(outcome cart.Command) string {
 	case cart.RefuseCheckout:
 		words, short = append(words, "refused"), o.Shortages
 	case cart.CompleteCheckout:
-		for _, h := range o.Held {
+		for _, h := range o.Reservations {
 			words = append(words, fmt.Sprintf("%d %s %s", h.Quantity, h.SKU, h.Location))
 		}
 		if len(o.Dropped) > 0 {
@@ -310,7 +310,7 @@ func TestTheOrderIsWhatTheOutcomeKeeps(t *testing.T) {
 	start := started(cart.LineByLine, preferred, goods(1, "B", 1), goods(2, "A", 2), postage(3, "3"), goods(5, "A", 4))
 	done := cart.CheckedOut{
 		OrderID: "o1", Dropped: []int{5},
-		Held: []cart.Reservation{{ReservationID: stock.ReservationIDFor("o1", "A", "east"), SKU: "A", Location: "east", Quantity: 2}, {ReservationID: stock.ReservationIDFor("o1", "B", "main"), SKU: "B", Location: "main", Quantity: 1}},
+		Reservations: []cart.Reservation{{ReservationID: stock.ReservationIDFor("o1", "A", "east"), SKU: "A", Location: "east", Quantity: 2}, {ReservationID: stock.ReservationIDFor("o1", "B", "main"), SKU: "B", Location: "main", Quantity: 1}},
 	}
 	events, err := order.Decide(Place(start, done), order.State{})
 	if err != nil {
@@ -318,11 +318,11 @@ func TestTheOrderIsWhatTheOutcomeKeeps(t *testing.T) {
 	}
 	placed := events[0].(order.Placed)
 	if got, want := len(placed.Lines), 3; got != want || placed.CartID != "c1" || placed.CustomerID != "u1" || placed.Reference != "r" ||
-		placed.Country != "EIRE" || !placed.ConfirmBy.Equal(start.HoldUntil) || !placed.Total.Equal(pounds("9")) {
+		placed.Country != "EIRE" || !placed.ConfirmBy.Equal(start.ReserveUntil) || !placed.Total.Equal(pounds("9")) {
 		t.Errorf("%+v", placed)
 	}
 	var got []string
-	for _, r := range Releases(start, done.Held, nil) {
+	for _, r := range Releases(start, done.Reservations, nil) {
 		if r.ReservationID != stock.ReservationIDFor("o1", r.SKU, r.Location) || r.Command(noon).ReservationID != r.ReservationID {
 			t.Errorf("%+v", r)
 		}

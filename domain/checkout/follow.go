@@ -21,7 +21,7 @@ func Place(started cart.CheckoutStarted, done cart.CheckedOut) order.Place {
 	}
 	return order.Place{
 		OrderID: started.OrderID, CartID: started.CartID, CustomerID: started.CustomerID, Reference: started.Reference,
-		Currency: started.Currency, Country: started.Country, Lines: lines, Held: done.Held, ConfirmBy: started.HoldUntil,
+		Currency: started.Currency, Country: started.Country, Lines: lines, Reservations: done.Reservations, ConfirmBy: started.ReserveUntil,
 	}
 }
 
@@ -68,7 +68,7 @@ func (r Release) Command(now time.Time) stock.Release {
 }
 
 // Releases returns all the reservations that a driver of the checkout may have made and that
-// the recorded outcome does not keep. keep is CheckedOut.Held, or nil after CheckoutRefused.
+// the recorded outcome does not keep. keep is CheckedOut.Reservations, or nil after CheckoutRefused.
 // others is the result of OfAnother. The releases are sorted by SKU, and within a SKU in the
 // order of the sourcing.
 func Releases(started cart.CheckoutStarted, keep []cart.Reservation, others []unit.ReservationID) []Release {

@@ -166,7 +166,7 @@ func (w *simulation) decide(started cart.CheckoutStarted, pause func() bool) boo
 func (w *simulation) follow(started cart.CheckoutStarted, outcome cart.Event, pause func() bool) bool {
 	var keep []cart.Reservation
 	if done, ok := outcome.(cart.CheckedOut); ok {
-		keep = done.Held
+		keep = done.Reservations
 		if !pause() {
 			return false
 		}
@@ -278,7 +278,7 @@ func (w *simulation) startCheckout(i int) attempt {
 		must(w.cart(cartID, cart.AddLine{SKU: sku, Quantity: unit.Quantity(1 + w.pick(3)), Offer: offer}))
 	}
 	must(w.cart(cartID, cart.StartCheckout{
-		OrderID: id, HoldUntil: w.now.Add(time.Hour),
+		OrderID: id, ReserveUntil: w.now.Add(time.Hour),
 		Policy:      oneOf(w, []cart.Policy{cart.AllOrNothing, cart.LineByLine}),
 		Sourcing:    cart.Sourcing{Locations: places[:1+w.pick(2)], Split: w.pick(2) == 0},
 		OrderIDFrom: from,
@@ -360,14 +360,14 @@ func (w *simulation) simulate() {
 	}
 	log.run(w, func() bool { return true })
 	for _, id := range w.ids {
-		w.nothingIsHalfHeld(id)
+		w.nothingIsHalfReserved(id)
 	}
 }
 
-// nothingIsHalfHeld checks that a checkout has an outcome. If it succeeded, there is an order
+// nothingIsHalfReserved checks that a checkout has an outcome. If it succeeded, there is an order
 // with exactly the reservations that the outcome keeps, unless they ended at their deadline.
 // If not, there is no order, the cart has no reservation, and the cart is open with its lines.
-func (w *simulation) nothingIsHalfHeld(id attempt) {
+func (w *simulation) nothingIsHalfReserved(id attempt) {
 	started, outcome := w.checkout(id)
 	kept := map[unit.ReservationID]unit.Quantity{}
 	o := w.ordersState(id.order)
@@ -388,17 +388,17 @@ func (w *simulation) nothingIsHalfHeld(id attempt) {
 		if !o.Exists() || o.CartID != id.cart {
 			w.fatalf("%v is checked out and no order", id)
 		}
-		for _, h := range outcome.Held {
+		for _, h := range outcome.Reservations {
 			kept[h.ReservationID] = h.Quantity
 		}
 	}
-	due := !w.now.Before(started.HoldUntil)
+	due := !w.now.Before(started.ReserveUntil)
 	for key, s := range w.stocks {
 		reservation := ReservationID(started, key.SKU, key.Location)
-		held := s.Holds[reservation].Quantity
+		reserved := s.Reservations[reservation].Quantity
 		shared := w.old && id.order == "chosen" // by two carts, and each of them may release it
-		if held != kept[reservation] && (held != 0 || !due && !shared) && (!shared || !o.Exists()) {
-			w.fatalf("%v holds %d of %s at %s, its outcome keeps %d", id, held, key.SKU, key.Location, kept[reservation])
+		if reserved != kept[reservation] && (reserved != 0 || !due && !shared) && (!shared || !o.Exists()) {
+			w.fatalf("%v holds %d of %s at %s, its outcome keeps %d", id, reserved, key.SKU, key.Location, kept[reservation])
 		}
 		if s.Available(w.now) < 0 {
 			w.fatalf("%s at %s is oversold", key.SKU, key.Location)

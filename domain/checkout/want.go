@@ -19,7 +19,7 @@ type want struct {
 // place is what one location has replied.
 type place struct {
 	asked     bool
-	held      unit.Quantity // > 0: reserved, and can no longer be changed
+	reserved  unit.Quantity // > 0: reserved, and can no longer be changed
 	available unit.Quantity // as the last refusal said
 	// exists is the quantity of a reservation that another driver of this checkout has made
 	// here. This driver can get exactly that quantity or nothing, because the reservation's id
@@ -51,9 +51,9 @@ func (w want) lineNumbers() []int {
 
 func short() plan { return plan{done: true} }
 
-func (w want) held() (sum unit.Quantity) {
+func (w want) reserved() (sum unit.Quantity) {
 	for _, at := range w.places {
-		sum += at.held
+		sum += at.reserved
 	}
 	return sum
 }
@@ -62,15 +62,15 @@ func (w want) held() (sum unit.Quantity) {
 // the policy says how much is enough (all of it, or the lines that fit). The sourcing says
 // whether several locations together may serve that.
 func (w want) plan(policy cart.Policy, split bool) plan {
-	held := w.held()
-	if held == w.quantity {
-		return plan{done: true, take: held}
+	reserved := w.reserved()
+	if reserved == w.quantity {
+		return plan{done: true, take: reserved}
 	}
 	if w.refusals > len(w.places)+maxExtraRefusals {
 		return short()
 	}
 	ask := make([]unit.Quantity, len(w.places))
-	if held == 0 {
+	if reserved == 0 {
 		for i, at := range w.places {
 			if !at.asked {
 				ask[i] = w.quantity
@@ -88,10 +88,10 @@ func (w want) plan(policy cart.Policy, split bool) plan {
 		return w.quantity
 	}
 	if split {
-		return w.planSplit(enough, held)
+		return w.planSplit(enough, reserved)
 	}
-	if held > 0 {
-		return plan{done: true, take: held}
+	if reserved > 0 {
+		return plan{done: true, take: reserved}
 	}
 	best, most := 0, unit.Quantity(0)
 	for i, at := range w.places {
@@ -113,25 +113,25 @@ func (w want) plan(policy cart.Policy, split bool) plan {
 // planSplit takes what each location has, in order, until there is enough. A reservation
 // cannot be reduced. If less than what is reserved would be enough now, the whole SKU is
 // dropped (Releases takes it back).
-func (w want) planSplit(enough func(unit.Quantity) unit.Quantity, held unit.Quantity) plan {
-	capacity := held
+func (w want) planSplit(enough func(unit.Quantity) unit.Quantity, reserved unit.Quantity) plan {
+	capacity := reserved
 	for _, at := range w.places {
-		if at.held == 0 {
+		if at.reserved == 0 {
 			capacity += at.available
 		}
 	}
 	for {
 		target := enough(capacity)
-		if target == 0 || target < held {
+		if target == 0 || target < reserved {
 			return short()
 		}
-		if target == held {
-			return plan{done: true, take: held}
+		if target == reserved {
+			return plan{done: true, take: reserved}
 		}
-		ask, left := make([]unit.Quantity, len(w.places)), target-held
+		ask, left := make([]unit.Quantity, len(w.places)), target-reserved
 		for i, at := range w.places {
 			part := min(left, at.available)
-			if at.held > 0 || at.exists > 0 && at.exists > left {
+			if at.reserved > 0 || at.exists > 0 && at.exists > left {
 				part = 0
 			}
 			ask[i] = part
@@ -164,7 +164,7 @@ func (w want) replied(at int, asked unit.Quantity, no *rule.Rejection) want {
 	p := &places[at]
 	p.asked = true
 	if no == nil {
-		p.held = asked
+		p.reserved = asked
 	} else {
 		w.refusals++
 		p.reason, p.available, p.exists = no.Code, 0, 0

@@ -31,7 +31,7 @@ var isPlaced = order.Placed{
 		{Number: 2, SKU: "A", Kind: unit.Stocked, Quantity: 2, Price: pounds("1")},
 		{Number: 3, SKU: "B", Kind: unit.Stocked, Quantity: 1, Price: pounds("5")},
 	},
-	Held: []cart.Reservation{
+	Reservations: []cart.Reservation{
 		{ReservationID: "rAm", SKU: "A", Location: "main", Quantity: 4},
 		{ReservationID: "rAe", SKU: "A", Location: "east", Quantity: 1},
 		{ReservationID: "rBm", SKU: "B", Location: "main", Quantity: 1},

@@ -9,9 +9,9 @@ import (
 	"daybook/domain/unit"
 )
 
-// retryHold is how long the reservations of a retry last. They are committed as soon as all
+// retryReserveFor is how long the reservations of a retry last. They are committed as soon as all
 // of them are made. If the driver is cut off before that, they expire.
-const retryHold = 15 * time.Minute
+const retryReserveFor = 15 * time.Minute
 
 // Move is one movement to ask of stock.
 type Move struct {
@@ -48,7 +48,7 @@ func (p Process) toStock(step order.OpenStep, m order.Move, again bool) Move {
 		at := stock.At{Key: move.Key, Now: now}
 		switch m.Action {
 		case order.ActReserve:
-			return stock.Reserve{At: at, ReservationID: m.ReservationID, OrderID: p.id, Quantity: m.Quantity, ExpiresAt: now.Add(retryHold)}
+			return stock.Reserve{At: at, ReservationID: m.ReservationID, OrderID: p.id, Quantity: m.Quantity, ExpiresAt: now.Add(retryReserveFor)}
 		case order.ActCommit:
 			return stock.Commit{At: at, ReservationID: m.ReservationID, OrderID: p.id, Quantity: m.Quantity}
 		case order.ActRelease:

@@ -139,7 +139,7 @@ func (w *simulation) place() {
 			if no := w.stock(key, stock.Reserve{At: stock.At{Key: key, Now: w.now}, ReservationID: id, OrderID: "o1", Quantity: q, ExpiresAt: cmd.ConfirmBy}); no != nil {
 				w.fatalf("%v", no)
 			}
-			cmd.Held = append(cmd.Held, cart.Reservation{ReservationID: id, SKU: sku, Location: location, Quantity: q})
+			cmd.Reservations = append(cmd.Reservations, cart.Reservation{ReservationID: id, SKU: sku, Location: location, Quantity: q})
 		}
 	}
 	if err := w.tell(cmd); err != nil {
@@ -295,16 +295,16 @@ func (w *simulation) stockIsWhatTheOrderSays() {
 	}
 	for _, h := range s.Holdings {
 		key := stock.Key{SKU: h.SKU, Location: h.Location}
-		var held, promised unit.Quantity // what stock should have
+		var reserved, promised unit.Quantity // what stock should have
 		switch {
 		case s.Status == order.StatusPending && !h.Released:
-			held = h.Quantity
+			reserved = h.Quantity
 		case s.Status == order.StatusConfirmed:
 			promised = h.Backed()
 		}
 		have := w.stocks[key]
-		if due := !w.now.Before(s.ConfirmBy); have.Holds[h.ReservationID].Quantity != held && !due {
-			w.fatalf("%s order, %+v: stock holds %d, want %d", s.Status, h, have.Holds[h.ReservationID].Quantity, held)
+		if due := !w.now.Before(s.ConfirmBy); have.Reservations[h.ReservationID].Quantity != reserved && !due {
+			w.fatalf("%s order, %+v: stock holds %d, want %d", s.Status, h, have.Reservations[h.ReservationID].Quantity, reserved)
 		}
 		if open := have.Orders["o1"].Open; open != promised {
 			w.fatalf("%s order, %+v: stock has promised %d, want %d", s.Status, h, open, promised)

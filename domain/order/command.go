@@ -22,15 +22,15 @@ type Claim struct {
 // Place creates the order of a checkout whose stock is reserved. Placing it again with the
 // same content changes nothing.
 type Place struct {
-	OrderID    unit.OrderID
-	CartID     unit.CartID
-	CustomerID unit.CustomerID
-	Reference  string
-	Currency   unit.Currency
-	Country    string
-	Lines      []cart.Line
-	Held       []cart.Reservation
-	ConfirmBy  time.Time
+	OrderID      unit.OrderID
+	CartID       unit.CartID
+	CustomerID   unit.CustomerID
+	Reference    string
+	Currency     unit.Currency
+	Country      string
+	Lines        []cart.Line
+	Reservations []cart.Reservation
+	ConfirmBy    time.Time
 }
 
 // Confirm makes a pending order binding. It is refused after the order's deadline

@@ -33,14 +33,14 @@ type Claimed struct {
 // Placed starts the order. Only Claimed may come before it. Everything that the order needs
 // is reserved in stock.
 type Placed struct {
-	OrderID    unit.OrderID       `json:"order_id"`
-	CartID     unit.CartID        `json:"cart_id,omitempty"`
-	CustomerID unit.CustomerID    `json:"customer_id,omitempty"`
-	Reference  string             `json:"reference,omitempty"` // the caller's own number
-	Currency   unit.Currency      `json:"currency"`
-	Country    string             `json:"country,omitempty"`
-	Lines      []cart.Line        `json:"lines"`
-	Held       []cart.Reservation `json:"held,omitempty"`
+	OrderID      unit.OrderID       `json:"order_id"`
+	CartID       unit.CartID        `json:"cart_id,omitempty"`
+	CustomerID   unit.CustomerID    `json:"customer_id,omitempty"`
+	Reference    string             `json:"reference,omitempty"` // the caller's own number
+	Currency     unit.Currency      `json:"currency"`
+	Country      string             `json:"country,omitempty"`
+	Lines        []cart.Line        `json:"lines"`
+	Reservations []cart.Reservation `json:"held,omitempty"`
 	// Total is the exact sum of the lines. Charge is Total rounded to the currency's digits,
 	// which is what the customer owes.
 	Total  unit.Money `json:"total"`

@@ -49,26 +49,26 @@ func place(cmd Place, s State) ([]Event, error) {
 		}
 		total = total.Plus(l.Total())
 	}
-	if !holdsExactly(cmd.Held, cmd.Lines) {
+	if !coverExactly(cmd.Reservations, cmd.Lines) {
 		return nil, ErrNotReserved
 	}
 	return []Event{Placed{
 		OrderID: cmd.OrderID, CartID: cmd.CartID, CustomerID: cmd.CustomerID, Reference: cmd.Reference,
-		Currency: cmd.Currency, Country: cmd.Country, Lines: cmd.Lines, Held: cmd.Held,
+		Currency: cmd.Currency, Country: cmd.Country, Lines: cmd.Lines, Reservations: cmd.Reservations,
 		Total: total, Charge: total.Charge(), ConfirmBy: cmd.ConfirmBy.UTC(),
 	}}, nil
 }
 
-// holdsExactly compares the reservations with what the stocked lines need, for each SKU. A
+// coverExactly compares the reservations with what the stocked lines need, for each SKU. A
 // SKU has at most one reservation at a location.
-func holdsExactly(held []cart.Reservation, lines []cart.Line) bool {
+func coverExactly(reservations []cart.Reservation, lines []cart.Line) bool {
 	type place struct {
 		sku      unit.SKU
 		location unit.LocationID
 	}
-	places := make(map[place]bool, len(held))
-	balance := make(map[unit.SKU]unit.Quantity, len(held))
-	for _, h := range held {
+	places := make(map[place]bool, len(reservations))
+	balance := make(map[unit.SKU]unit.Quantity, len(reservations))
+	for _, h := range reservations {
 		at := place{h.SKU, h.Location}
 		if h.Quantity <= 0 || places[at] {
 			return false
@@ -94,7 +94,7 @@ func holdsExactly(held []cart.Reservation, lines []cart.Line) bool {
 func (s State) sameAs(cmd Place) bool {
 	if cmd.OrderID != s.OrderID || cmd.CartID != s.CartID || cmd.CustomerID != s.CustomerID ||
 		cmd.Reference != s.Reference || cmd.Country != s.Country || cmd.Currency != s.Currency() ||
-		!cmd.ConfirmBy.Equal(s.ConfirmBy) || len(cmd.Lines) != len(s.Lines) || len(cmd.Held) != len(s.Holdings) {
+		!cmd.ConfirmBy.Equal(s.ConfirmBy) || len(cmd.Lines) != len(s.Lines) || len(cmd.Reservations) != len(s.Holdings) {
 		return false
 	}
 	for i, l := range cmd.Lines {
@@ -103,7 +103,7 @@ func (s State) sameAs(cmd Place) bool {
 			return false
 		}
 	}
-	for _, h := range cmd.Held {
+	for _, h := range cmd.Reservations {
 		i := s.holdingIndex(h.SKU, h.Location)
 		// A retried allocation has reservations of its own.
 		if i < 0 || s.Holdings[i].ReservationID != h.ReservationID && s.Retries == 0 || s.Holdings[i].Quantity != h.Quantity {
@@ -118,12 +118,12 @@ func newPlaced(e Placed) State {
 		OrderID: e.OrderID, CartID: e.CartID, CustomerID: e.CustomerID, Reference: e.Reference, Country: e.Country,
 		Status: StatusPending, ConfirmBy: e.ConfirmBy, Total: e.Total,
 		Lines:    make([]Line, len(e.Lines)),
-		Holdings: make([]Holding, len(e.Held)),
+		Holdings: make([]Holding, len(e.Reservations)),
 	}
 	for i, l := range e.Lines {
 		s.Lines[i] = Line{Number: l.Number, SKU: l.SKU, Kind: l.Kind, Quantity: l.Quantity, Price: l.Price}
 	}
-	for i, h := range e.Held {
+	for i, h := range e.Reservations {
 		s.Holdings[i] = Holding{ReservationID: h.ReservationID, SKU: h.SKU, Location: h.Location, Quantity: h.Quantity}
 	}
 	slices.SortStableFunc(s.Holdings, func(a, b Holding) int { return cmp.Compare(a.SKU, b.SKU) })

@@ -305,7 +305,7 @@ var machineCart = []cart.Line{
 	{Number: 6, SKU: "POST", Kind: unit.Service, Quantity: 2, Price: pounds("1.95")},
 }
 
-var machineHeld = []cart.Reservation{
+var machineReservations = []cart.Reservation{
 	{ReservationID: "r1", SKU: "B", Location: "main", Quantity: 4},
 	{ReservationID: "r2", SKU: "A", Location: "main", Quantity: 3},
 	{ReservationID: "r3", SKU: "A", Location: "east", Quantity: 2},
@@ -323,7 +323,7 @@ func newMachine(t interface{ Fatalf(string, ...any) }, count map[string]int, pic
 	if pick(4) == 0 {
 		m.ask(Claim{OrderID: "o1", CartID: "c1"})
 	}
-	m.ask(Place{OrderID: "o1", CartID: "c1", Currency: "GBP", Lines: machineCart, Held: machineHeld, ConfirmBy: later})
+	m.ask(Place{OrderID: "o1", CartID: "c1", Currency: "GBP", Lines: machineCart, Reservations: machineReservations, ConfirmBy: later})
 	return m
 }
 

@@ -33,18 +33,18 @@ var (
 		{Number: 4, SKU: "A", Kind: unit.Stocked, Quantity: 1, Price: pounds("2.00"), Overridden: true},
 		{Number: 5, SKU: "POST", Kind: unit.Service, Quantity: 1, Price: pounds("3.95")},
 	}
-	held = []cart.Reservation{
+	reservations = []cart.Reservation{
 		{ReservationID: "rA", SKU: "A", Location: "main", Quantity: 4},
 		{ReservationID: "rBm", SKU: "B", Location: "main", Quantity: 3},
 		{ReservationID: "rBe", SKU: "B", Location: "east", Quantity: 1},
 	}
 	asked = Place{
 		OrderID: "o1", CartID: "c1", CustomerID: "u1", Reference: "536365", Currency: "GBP", Country: "United Kingdom",
-		Lines: lines, Held: held, ConfirmBy: later,
+		Lines: lines, Reservations: reservations, ConfirmBy: later,
 	}
 	isPlaced = Placed{
 		OrderID: "o1", CartID: "c1", CustomerID: "u1", Reference: "536365", Currency: "GBP", Country: "United Kingdom",
-		Lines: lines, Held: held, Total: pounds("17.47"), Charge: pounds("17.47"), ConfirmBy: later,
+		Lines: lines, Reservations: reservations, Total: pounds("17.47"), Charge: pounds("17.47"), ConfirmBy: later,
 	}
 	isClaimed      = Claimed{CartID: "c1"}
 	settledConfirm = StockSettled{Step: StepConfirm}
@@ -86,22 +86,24 @@ var placing = map[string]row{
 	"a checkout whose stock is held becomes an order": {When: asked, Then: []Event{isPlaced}},
 	"placing it again as it is changes nothing":       {Given: given(), When: asked, Nothing: true},
 	"nor does the same held stock in another order": {
-		Given: given(), When: with(func(c *Place) { c.Held = []cart.Reservation{held[2], held[0], held[1]} }), Nothing: true,
+		Given: given(), When: with(func(c *Place) { c.Reservations = []cart.Reservation{reservations[2], reservations[0], reservations[1]} }), Nothing: true,
 	},
 	"another order under the id is refused":            {Given: given(), When: with(func(c *Place) { c.Reference = "7" }), Refused: ErrExists},
 	"so is one with another price":                     {Given: given(), When: with(func(c *Place) { c.Lines = repriced() }), Refused: ErrExists},
-	"so is one held under another reservation":         {Given: given(), When: with(func(c *Place) { c.Held = reheld() }), Refused: ErrExists},
+	"so is one held under another reservation":         {Given: given(), When: with(func(c *Place) { c.Reservations = otherReservation() }), Refused: ErrExists},
 	"a retried order is still the one that was placed": {Given: given(Confirmed{}, shortOfB, AllocationRetried{Attempt: 1}, AllocationRecovered{}), When: asked, Nothing: true},
-	"an order has lines":                               {When: with(func(c *Place) { c.Lines, c.Held = nil, nil }), Refused: ErrEmpty},
+	"an order has lines":                               {When: with(func(c *Place) { c.Lines, c.Reservations = nil, nil }), Refused: ErrEmpty},
 	"line numbers ascend":                              {When: with(func(c *Place) { c.Lines = []cart.Line{lines[1], lines[0]} }), Refused: ErrLinesDisordered},
 	"a line has units":                                 {When: with(func(c *Place) { c.Lines = []cart.Line{{Number: 1, Price: pounds("1")}} }), Refused: ErrLineQuantityInvalid},
 	"one currency an order":                            {When: with(func(c *Place) { c.Currency = "EUR" }), Refused: ErrCurrencyMixed},
-	"stock must be held for each line":                 {When: with(func(c *Place) { c.Held = held[:2] }), Refused: ErrNotReserved},
+	"stock must be held for each line":                 {When: with(func(c *Place) { c.Reservations = reservations[:2] }), Refused: ErrNotReserved},
 	"and for nothing else":                             {When: with(func(c *Place) { c.Lines = lines[:1] }), Refused: ErrNotReserved},
-	"and only once at a place":                         {When: with(func(c *Place) { c.Held = append(held[:2:2], cart.Reservation{SKU: "B", Location: "main", Quantity: 1}) }), Refused: ErrNotReserved},
-	"a service needs no stock":                         {When: with(func(c *Place) { c.Lines, c.Held = lines[3:], nil }), Then: []Event{onlyPostage()}},
-	"the total is exact and the charge is rounded":     {When: with(func(c *Place) { c.Lines, c.Held = halfPenny(), nil }), Then: []Event{halfPennyPlaced()}},
-	"nothing can be asked of an order not placed":      {When: Confirm{Now: noon}, Refused: ErrNotFound},
+	"and only once at a place": {When: with(func(c *Place) {
+		c.Reservations = append(reservations[:2:2], cart.Reservation{SKU: "B", Location: "main", Quantity: 1})
+	}), Refused: ErrNotReserved},
+	"a service needs no stock":                     {When: with(func(c *Place) { c.Lines, c.Reservations = lines[3:], nil }), Then: []Event{onlyPostage()}},
+	"the total is exact and the charge is rounded": {When: with(func(c *Place) { c.Lines, c.Reservations = halfPenny(), nil }), Then: []Event{halfPennyPlaced()}},
+	"nothing can be asked of an order not placed":  {When: Confirm{Now: noon}, Refused: ErrNotFound},
 
 	"a free id is kept for its cart":                {When: Claim{OrderID: "o1", CartID: "c1"}, Then: []Event{isClaimed}},
 	"and is claimed once":                           {Given: []Event{isClaimed}, When: Claim{OrderID: "o1", CartID: "c1"}, Nothing: true},
@@ -123,7 +125,7 @@ func twoPlaces() Placed {
 		{Number: 1, SKU: "A", Kind: unit.Stocked, Quantity: 2, Price: pounds("1")},
 		{Number: 2, SKU: "A", Kind: unit.Stocked, Quantity: 2, Price: pounds("1")},
 	}
-	e.Held = []cart.Reservation{{ReservationID: "rA", SKU: "A", Location: "main", Quantity: 3}, {ReservationID: "rE", SKU: "A", Location: "east", Quantity: 1}}
+	e.Reservations = []cart.Reservation{{ReservationID: "rA", SKU: "A", Location: "main", Quantity: 3}, {ReservationID: "rE", SKU: "A", Location: "east", Quantity: 1}}
 	e.Total, e.Charge = pounds("4"), pounds("4")
 	return e
 }
@@ -134,15 +136,15 @@ func repriced() []cart.Line {
 	return changed
 }
 
-func reheld() []cart.Reservation {
-	changed := append([]cart.Reservation{}, held...)
+func otherReservation() []cart.Reservation {
+	changed := append([]cart.Reservation{}, reservations...)
 	changed[1].ReservationID = "other"
 	return changed
 }
 
 func onlyPostage() Placed {
 	e := isPlaced
-	e.Lines, e.Held, e.Total, e.Charge = lines[3:], nil, pounds("3.95"), pounds("3.95")
+	e.Lines, e.Reservations, e.Total, e.Charge = lines[3:], nil, pounds("3.95"), pounds("3.95")
 	return e
 }
 
@@ -152,7 +154,7 @@ func halfPenny() []cart.Line {
 
 func halfPennyPlaced() Placed {
 	e := isPlaced
-	e.Lines, e.Held, e.Total, e.Charge = halfPenny(), nil, pounds("0.005"), pounds("0.01")
+	e.Lines, e.Reservations, e.Total, e.Charge = halfPenny(), nil, pounds("0.005"), pounds("0.01")
 	return e
 }
 

@@ -33,7 +33,7 @@ func TestWireForm(t *testing.T) {
 		Returned{Key: k, ReturnID: "r1", Receipt: 2, OrderID: "o1", Quantity: 1, Condition: Damaged},
 		Returned{Key: k, ReturnID: "r1", Quantity: 1, Condition: Available},
 		Reserved{Key: k, Origin: byHand, ReservationID: id, OrderID: "o1", Quantity: 6, ExpiresAt: until},
-		Reserved{Key: k, Origin: byHand, ReservationID: id, OrderID: "o1", Quantity: 6, ExpiresAt: until, HoldSeconds: 900},
+		Reserved{Key: k, Origin: byHand, ReservationID: id, OrderID: "o1", Quantity: 6, ExpiresAt: until, ReserveSeconds: 900},
 		ReservationExtended{Key: k, Origin: forced, ReservationID: id, ExpiresAt: until},
 		ReservationReleased{Key: k, Origin: forced, ReservationID: id, OrderID: "o1", Quantity: 6},
 		Deallocated{Key: k, Origin: forced, OrderID: "o1", Ref: "r", Quantity: 6},

@@ -73,11 +73,11 @@ type Reserve struct {
 	// Fixed says that the caller named the deadline. A repeated Reserve with another deadline
 	// is then refused.
 	Fixed bool
-	// HoldSeconds is how long the caller asked to reserve the goods from now on, if it named
+	// ReserveSeconds is how long the caller asked to reserve the goods from now on, if it named
 	// no deadline. A repeated Reserve with another length is refused. The deadline itself
 	// moves with now, so it is not compared, and the first deadline stands. A process gives
-	// neither Fixed nor HoldSeconds.
-	HoldSeconds int64
+	// neither Fixed nor ReserveSeconds.
+	ReserveSeconds int64
 }
 
 // Extend moves an active reservation's deadline.

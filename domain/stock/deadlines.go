@@ -26,9 +26,9 @@ func (d Deadline) compare(other Deadline) int {
 	return cmp.Or(d.At.Compare(other.At), cmp.Compare(d.ID, other.ID))
 }
 
-func (d Deadline) live(holds map[unit.ReservationID]Reservation) bool {
-	h, held := holds[d.ID]
-	return held && h.ExpiresAt.Equal(d.At)
+func (d Deadline) live(reservations map[unit.ReservationID]Reservation) bool {
+	h, found := reservations[d.ID]
+	return found && h.ExpiresAt.Equal(d.At)
 }
 
 func (d Deadlines) with(added Deadline) Deadlines {
@@ -66,12 +66,12 @@ func (d Deadlines) withoutFirst() Deadlines {
 }
 
 // settled makes the first entry a live one and bounds the number of stale ones.
-func (d Deadlines) settled(holds map[unit.ReservationID]Reservation) Deadlines {
-	for len(d) > 0 && !d[0].live(holds) {
+func (d Deadlines) settled(reservations map[unit.ReservationID]Reservation) Deadlines {
+	for len(d) > 0 && !d[0].live(reservations) {
 		d = d.withoutFirst()
 	}
-	if len(d) > 64+2*len(holds) {
-		d = slices.DeleteFunc(d, func(e Deadline) bool { return !e.live(holds) })
+	if len(d) > 64+2*len(reservations) {
+		d = slices.DeleteFunc(d, func(e Deadline) bool { return !e.live(reservations) })
 		slices.SortFunc(d, Deadline.compare) // a sorted list is a heap
 		d = slices.CompactFunc(d, func(a, b Deadline) bool { return a.compare(b) == 0 })
 	}
@@ -96,7 +96,7 @@ func (s State) due(now time.Time) []Deadline {
 		if i >= len(s.Deadlines) || s.Deadlines[i].At.After(now) {
 			return // nothing below is earlier
 		}
-		if s.Deadlines[i].live(s.Holds) {
+		if s.Deadlines[i].live(s.Reservations) {
 			found = append(found, s.Deadlines[i])
 		}
 		visit(2*i + 1)
@@ -111,7 +111,7 @@ func (s State) due(now time.Time) []Deadline {
 func (s State) dueQuantity(now time.Time) unit.Quantity {
 	var sum unit.Quantity
 	for _, d := range s.due(now) {
-		sum += s.Holds[d.ID].Quantity
+		sum += s.Reservations[d.ID].Quantity
 	}
 	return sum
 }

@@ -86,7 +86,7 @@ func (d *decision) ownEvents(cmd Command) ([]Event, error) {
 
 func (d *decision) expireUpTo(limit int) {
 	for d.expired < min(len(d.due), limit) {
-		d.freed += d.Holds[d.due[d.expired].ID].Quantity
+		d.freed += d.Reservations[d.due[d.expired].ID].Quantity
 		d.expired++
 	}
 }
@@ -95,7 +95,7 @@ func (d *decision) expireUpTo(limit int) {
 // expired. It returns how many units are free, which may be fewer. allowance is how many units
 // the policy adds to the units that are for sale and promised to nobody. It may be negative.
 func (d *decision) makeAvailable(wanted, allowance unit.Quantity) unit.Quantity {
-	free := d.Goods - d.UnavailableTotal() + allowance - d.Promised - d.Held
+	free := d.Goods - d.UnavailableTotal() + allowance - d.Promised - d.ReservedTotal
 	for free+d.freed < wanted && d.expired < min(len(d.due), expiredToFreeUnits) {
 		d.expireUpTo(d.expired + 1)
 	}
@@ -119,7 +119,7 @@ func (d *decision) expirations(own []Event) []Event {
 }
 
 func (d *decision) expiration(id unit.ReservationID) Event {
-	h := d.Holds[id]
+	h := d.Reservations[id]
 	return ReservationExpired{Key: d.Key, ReservationID: id, OrderID: h.OrderID, Quantity: h.Quantity}
 }
 
@@ -127,9 +127,9 @@ func (d *decision) expiration(id unit.ReservationID) Event {
 // point or below it.
 func (d *decision) withReorderPoint(events []Event) []Event {
 	policy := d.Policy
-	before := d.Goods - d.UnavailableTotal() - policy.SafetyStock - d.Promised - d.Held
+	before := d.Goods - d.UnavailableTotal() - policy.SafetyStock - d.Promised - d.ReservedTotal
 	for _, due := range d.due {
-		before += d.Holds[due.ID].Quantity
+		before += d.Reservations[due.ID].Quantity
 	}
 	after := before
 	for _, e := range events {

@@ -103,9 +103,9 @@ type Reserved struct {
 	OrderID       unit.OrderID       `json:"order_id"` // the owner
 	Quantity      unit.Quantity      `json:"quantity"`
 	ExpiresAt     time.Time          `json:"expires_at"`
-	// HoldSeconds is the length that the caller asked for. It is 0 if a deadline was named,
+	// ReserveSeconds is the length that the caller asked for. It is 0 if a deadline was named,
 	// if a process made the reservation, and in events of older programs.
-	HoldSeconds int64 `json:"hold_seconds,omitzero"`
+	ReserveSeconds int64 `json:"hold_seconds,omitzero"`
 }
 
 // ReservationExtended moves the deadline.

@@ -198,7 +198,7 @@ func (m *machine) step() {
 	cmd := m.command()
 	belowBefore := m.model.policy.ReorderPoint > 0 && m.model.available(m.now) <= m.model.policy.ReorderPoint
 	before := maps.Clone(m.state.Orders)
-	held := maps.Clone(m.state.Holds)
+	reservations := maps.Clone(m.state.Reservations)
 	events, err := m.decide(cmd)
 	if whole, wholeErr := stocks.Ask(cmd, m.whole, m.model.events); !slices.Equal(events, whole) || fmt.Sprint(err) != fmt.Sprint(wholeErr) {
 		m.fatalf("%+v: answered %v, %v; with a whole memory %v, %v", cmd, events, err, whole, wholeErr)
@@ -215,7 +215,7 @@ func (m *machine) step() {
 	}
 	m.checkQuantities(cmd)
 	m.checkPromises(cmd, events)
-	m.checkOwners(cmd, before, held)
+	m.checkOwners(cmd, before, reservations)
 	if len(events) > 0 {
 		m.checkReorder(cmd, events, belowBefore)
 	}
@@ -291,7 +291,7 @@ func (m *machine) checkPromises(cmd Command, events []Event) {
 
 // checkOwners checks that a direct command without an override changes nothing that belongs to an
 // order's process.
-func (m *machine) checkOwners(cmd Command, before map[unit.OrderID]Promise, held map[unit.ReservationID]Reservation) {
+func (m *machine) checkOwners(cmd Command, before map[unit.OrderID]Promise, reservations map[unit.ReservationID]Reservation) {
 	for id, p := range m.state.Orders {
 		if p.Owned < 0 || p.Owned > p.Open {
 			m.fatalf("after %T: %d of %d promised to order %s belong to its process", cmd, p.Owned, p.Open, id)
@@ -306,8 +306,8 @@ func (m *machine) checkOwners(cmd Command, before map[unit.OrderID]Promise, held
 			m.fatalf("after a direct %T: %d belong to the process of order %s, before %d", cmd, now, id, p.Owned)
 		}
 	}
-	for id, h := range held {
-		if now, holds := m.state.Holds[id]; !h.Direct && !h.isExpired(m.now) && (!holds || now != h) {
+	for id, h := range reservations {
+		if now, found := m.state.Reservations[id]; !h.Direct && !h.isExpired(m.now) && (!found || now != h) {
 			m.fatalf("after a direct %T: reservation %s of a process is changed", cmd, id)
 		}
 	}

@@ -92,7 +92,7 @@ func TestAStateStaysSmall(t *testing.T) {
 		name       string
 		got, limit int
 	}{
-		{"holds", len(s.Holds), 0},
+		{"reservations", len(s.Reservations), 0},
 		{"orders", len(s.Orders), 0},
 		{"deadlines", len(s.Deadlines), 64},
 		{"ends", s.Ended.Len(), rememberedEnds},

@@ -26,11 +26,11 @@ func onceRows() []once {
 	const names = "is part of the name: another one names something else"
 	const permits = "permits, and is not what is asked for"
 	own := Origin{Direct: true}
-	hold := Reserve{At: at, Origin: own, ReservationID: "d", OrderID: "o", Quantity: 2, ExpiresAt: soon, HoldSeconds: 60}
-	named := hold
-	named.HoldSeconds, named.Fixed = 0, true
-	process := hold
-	process.Origin, process.HoldSeconds = Origin{}, 0
+	reserve := Reserve{At: at, Origin: own, ReservationID: "d", OrderID: "o", Quantity: 2, ExpiresAt: soon, ReserveSeconds: 60}
+	named := reserve
+	named.ReserveSeconds, named.Fixed = 0, true
+	process := reserve
+	process.Origin, process.ReserveSeconds = Origin{}, 0
 	mine := map[string]string{"ReservationID": names, "Override": permits}
 	with := func(more map[string]string) map[string]string {
 		all := maps.Clone(mine)
@@ -38,7 +38,7 @@ func onceRows() []once {
 		return all
 	}
 	return []once{
-		{given(received(9)), hold, with(map[string]string{"ExpiresAt": "is counted from now", "Fixed": "says that the deadline is named; it is then the same as the recorded one"})},
+		{given(received(9)), reserve, with(map[string]string{"ExpiresAt": "is counted from now", "Fixed": "says that the deadline is named; it is then the same as the recorded one"})},
 		{given(received(9)), named, with(map[string]string{"Fixed": "a process's deadline is counted from now"})},
 		{given(received(9)), process, with(map[string]string{"ExpiresAt": "a process counts it from now", "Fixed": "the deadline named is the recorded one"})},
 		{nil, TakeBack{At: at, Origin: own, ReturnID: "r", Receipt: 1, OrderID: "o", Quantity: 2, Condition: Damaged}, map[string]string{

@@ -23,14 +23,14 @@ func keptFor(order string, forcible bool) *rule.Rejection {
 
 // lasting is a direct reservation that was asked for with a length.
 func lasting(seconds int64) Reserved {
-	return Reserved{Key: lamp, Origin: Origin{Direct: true}, ReservationID: "d", OrderID: "o-a", Quantity: 2, ExpiresAt: soon, HoldSeconds: seconds}
+	return Reserved{Key: lamp, Origin: Origin{Direct: true}, ReservationID: "d", OrderID: "o-a", Quantity: 2, ExpiresAt: soon, ReserveSeconds: seconds}
 }
 
 // originRows has cases for each direct command: with units that belong to an order's process, and
 // with units that do not. The process of order o-a has promised it 5 units.
 func originRows() map[string]row {
 	process := given(received(9), reserved("a", 5), committed("a", 5))
-	holding := given(received(9), reserved("a", 5))
+	reserving := given(received(9), reserved("a", 5))
 	own := Reserved{Key: lamp, Origin: byHand, ReservationID: "d", OrderID: "o-a", Quantity: 2, ExpiresAt: soon}
 	mixed := append(slices.Clone(process), Allocated{Key: lamp, OrderID: "o-a", Quantity: 2})
 	take := func(from Origin, n int) Deallocate {
@@ -77,16 +77,16 @@ func originRows() map[string]row {
 		"a reservation by itself is marked":        {Given: given(received(9)), When: Reserve{At: at, Origin: forced, ReservationID: "d", OrderID: "o-a", Quantity: 2, ExpiresAt: soon}, Then: given(own)},
 		"one under a checkout's id is refused":     {Given: given(received(9)), When: Reserve{At: at, Origin: byHand, ReservationID: derived, OrderID: "o-a", Quantity: 2, ExpiresAt: soon}, Refused: keptFor("o-a", false)},
 		"a checkout does not take it over":         {Given: given(received(9), own), When: Reserve{At: at, ReservationID: "d", OrderID: "o-a", Quantity: 2, ExpiresAt: soon}, Refused: ErrReservationDiffers.With("", facts{"reservation_id": "d", "direct": true})},
-		"nor the other way round":                  {Given: holding, When: Reserve{At: at, Origin: byHand, ReservationID: "a", OrderID: "o-a", Quantity: 5, ExpiresAt: soon}, Refused: keptFor("o-a", false)},
-		"a process's reservation is not released":  {Given: holding, When: Release{At: at, Origin: byHand, ReservationID: "a"}, Refused: keptFor("o-a", true)},
-		"unless it is forced":                      {Given: holding, When: Release{At: at, Origin: forced, ReservationID: "a"}, Then: given(ReservationReleased{Key: lamp, Origin: forced, ReservationID: "a", OrderID: "o-a", Quantity: 5})},
-		"one that is due expires":                  {Given: holding, When: Release{At: then, Origin: byHand, ReservationID: "a"}, Then: given(expired("a", 5))},
+		"nor the other way round":                  {Given: reserving, When: Reserve{At: at, Origin: byHand, ReservationID: "a", OrderID: "o-a", Quantity: 5, ExpiresAt: soon}, Refused: keptFor("o-a", false)},
+		"a process's reservation is not released":  {Given: reserving, When: Release{At: at, Origin: byHand, ReservationID: "a"}, Refused: keptFor("o-a", true)},
+		"unless it is forced":                      {Given: reserving, When: Release{At: at, Origin: forced, ReservationID: "a"}, Then: given(ReservationReleased{Key: lamp, Origin: forced, ReservationID: "a", OrderID: "o-a", Quantity: 5})},
+		"one that is due expires":                  {Given: reserving, When: Release{At: then, Origin: byHand, ReservationID: "a"}, Then: given(expired("a", 5))},
 		"one by itself is released":                {Given: given(received(9), own), When: Release{At: at, Origin: forced, ReservationID: "d"}, Then: given(ReservationReleased{Key: lamp, Origin: byHand, ReservationID: "d", OrderID: "o-a", Quantity: 2})},
-		"a process's reservation is not extended":  {Given: holding, When: Extend{At: at, Origin: byHand, ReservationID: "a", ExpiresAt: late}, Refused: keptFor("o-a", true)},
-		"unless it is forced, too":                 {Given: holding, When: Extend{At: at, Origin: forced, ReservationID: "a", ExpiresAt: late}, Then: given(ReservationExtended{Key: lamp, Origin: forced, ReservationID: "a", ExpiresAt: late})},
-		"a long reason to extend is refused":       {Given: holding, When: Extend{At: at, Origin: long, ReservationID: "a", ExpiresAt: late}, Refused: ErrTextTooLong},
+		"a process's reservation is not extended":  {Given: reserving, When: Extend{At: at, Origin: byHand, ReservationID: "a", ExpiresAt: late}, Refused: keptFor("o-a", true)},
+		"unless it is forced, too":                 {Given: reserving, When: Extend{At: at, Origin: forced, ReservationID: "a", ExpiresAt: late}, Then: given(ReservationExtended{Key: lamp, Origin: forced, ReservationID: "a", ExpiresAt: late})},
+		"a long reason to extend is refused":       {Given: reserving, When: Extend{At: at, Origin: long, ReservationID: "a", ExpiresAt: late}, Refused: ErrTextTooLong},
 		"one by itself is extended":                {Given: given(received(9), own), When: Extend{At: at, Origin: byHand, ReservationID: "d", ExpiresAt: late}, Then: given(ReservationExtended{Key: lamp, Origin: byHand, ReservationID: "d", ExpiresAt: late})},
-		"a process's reservation is not committed": {Given: holding, When: Commit{At: at, Origin: forced, ReservationID: "a"}, Refused: keptFor("o-a", false)},
+		"a process's reservation is not committed": {Given: reserving, When: Commit{At: at, Origin: forced, ReservationID: "a"}, Refused: keptFor("o-a", false)},
 		"one by itself is committed":               {Given: given(received(9), own), When: Commit{At: at, Origin: byHand, ReservationID: "d"}, Then: given(ReservationCommitted{Key: lamp, ReservationID: "d", OrderID: "o-a", Quantity: 2})},
 		"and is then no process's": {
 			Given: given(received(9), own, ReservationCommitted{Key: lamp, ReservationID: "d", OrderID: "o-a", Quantity: 2}),
@@ -121,14 +121,14 @@ func originRows() map[string]row {
 			Given: given(received(9), own), When: Reserve{At: at, Origin: byHand, ReservationID: "d", OrderID: "o-a", Quantity: 2, ExpiresAt: late}, Nothing: true,
 		},
 		"but its length is": {
-			Given: given(received(9), lasting(60)), When: Reserve{At: at, Origin: byHand, ReservationID: "d", OrderID: "o-a", Quantity: 2, ExpiresAt: late, HoldSeconds: 61},
+			Given: given(received(9), lasting(60)), When: Reserve{At: at, Origin: byHand, ReservationID: "d", OrderID: "o-a", Quantity: 2, ExpiresAt: late, ReserveSeconds: 61},
 			Refused: ErrReservationDiffers.With("", facts{"reservation_id": "d", "expires_at": soon, "hold_seconds": 60}),
 		},
 		"the same length is the same": {
-			Given: given(received(9), lasting(60)), When: Reserve{At: at, Origin: byHand, ReservationID: "d", OrderID: "o-a", Quantity: 2, ExpiresAt: late, HoldSeconds: 60}, Nothing: true,
+			Given: given(received(9), lasting(60)), When: Reserve{At: at, Origin: byHand, ReservationID: "d", OrderID: "o-a", Quantity: 2, ExpiresAt: late, ReserveSeconds: 60}, Nothing: true,
 		},
 		"a length is recorded": {
-			Given: given(received(9)), When: Reserve{At: at, Origin: byHand, ReservationID: "d", OrderID: "o-a", Quantity: 2, ExpiresAt: soon, HoldSeconds: 60}, Then: given(lasting(60)),
+			Given: given(received(9)), When: Reserve{At: at, Origin: byHand, ReservationID: "d", OrderID: "o-a", Quantity: 2, ExpiresAt: soon, ReserveSeconds: 60}, Then: given(lasting(60)),
 		},
 		"the first deadline counts after it was moved": {
 			Given: given(received(9), own, extended("d", late), extended("d", late.Add(1))), When: Reserve{At: at, Origin: byHand, ReservationID: "d", OrderID: "o-a", Quantity: 2, ExpiresAt: soon, Fixed: true}, Nothing: true,

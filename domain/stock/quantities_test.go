@@ -104,8 +104,8 @@ func TestDueReservationsAreRecordedABoundedNumberAtATime(t *testing.T) {
 			s = Evolve(s, e)
 		}
 	}
-	if len(s.Holds) != 0 || s.Available(then.Now) != 2500 {
-		t.Errorf("%d held, %d available after three sweeps", len(s.Holds), s.Available(then.Now))
+	if len(s.Reservations) != 0 || s.Available(then.Now) != 2500 {
+		t.Errorf("%d reserved, %d available after three sweeps", len(s.Reservations), s.Available(then.Now))
 	}
 }
 
@@ -133,7 +133,7 @@ func TestNoRoomIsTakenFromAReservationWhoseEndIsNotRecorded(t *testing.T) {
 			s = Evolve(s, e)
 		}
 	}
-	if promised := s.Held + s.Promised; promised > s.Goods {
+	if promised := s.ReservedTotal + s.Promised; promised > s.Goods {
 		t.Errorf("%d promised of %d", promised, s.Goods)
 	}
 }

@@ -71,7 +71,7 @@ func (d *decision) recall(kind, name string) (Past, error) {
 	return Past{}, &rule.ForgottenError{Name: kind + name}
 }
 
-// ended is how a reservation without a hold has ended. It is empty if there never was such a
+// ended is how a reservation that is not active has ended. It is empty if there never was such a
 // reservation.
 func (d *decision) ended(id unit.ReservationID) (End, error) {
 	if end, known := d.Ended.Get(string(id)); known {

@@ -15,7 +15,7 @@ func (d *decision) reserve(cmd Reserve) ([]Event, error) {
 		// A direct reservation with this id would be taken for the checkout's own.
 		return nil, belongs(cmd.OrderID, false)
 	}
-	if h, held := d.Holds[cmd.ReservationID]; held {
+	if h, found := d.Reservations[cmd.ReservationID]; found {
 		switch {
 		case h.isExpired(cmd.Now):
 			return nil, ended(cmd.ReservationID, EndExpired)
@@ -25,8 +25,8 @@ func (d *decision) reserve(cmd Reserve) ([]Event, error) {
 			return nil, ErrReservationDiffers.With(ErrReservationDiffers.Detail, map[string]any{"reservation_id": cmd.ReservationID, "direct": h.Direct})
 		case !h.sameDeadline(cmd):
 			facts := map[string]any{"reservation_id": cmd.ReservationID, "expires_at": h.firstDeadline()}
-			if h.HoldSeconds != 0 {
-				facts["hold_seconds"] = h.HoldSeconds
+			if h.ReserveSeconds != 0 {
+				facts["hold_seconds"] = h.ReserveSeconds
 			}
 			return nil, ErrReservationDiffers.With("The reservation with this id was made with another deadline.", facts)
 		case h.Quantity != cmd.Quantity || h.OrderID != cmd.OrderID:
@@ -46,7 +46,7 @@ func (d *decision) reserve(cmd Reserve) ([]Event, error) {
 	}
 	return []Event{Reserved{
 		Key: cmd.Key, Origin: cmd.overriding(false), ReservationID: cmd.ReservationID, OrderID: cmd.OrderID,
-		Quantity: cmd.Quantity, ExpiresAt: cmd.ExpiresAt.UTC(), HoldSeconds: cmd.HoldSeconds,
+		Quantity: cmd.Quantity, ExpiresAt: cmd.ExpiresAt.UTC(), ReserveSeconds: cmd.ReserveSeconds,
 	}}, nil
 }
 
@@ -61,7 +61,7 @@ func (h Reservation) firstDeadline() time.Time {
 // sameDeadline compares a repeated Reserve with the reservation: a named deadline with the
 // first deadline, and a length with the recorded length.
 func (h Reservation) sameDeadline(cmd Reserve) bool {
-	return (!cmd.Fixed || h.firstDeadline().Equal(cmd.ExpiresAt)) && (cmd.HoldSeconds == 0 || cmd.HoldSeconds == h.HoldSeconds)
+	return (!cmd.Fixed || h.firstDeadline().Equal(cmd.ExpiresAt)) && (cmd.ReserveSeconds == 0 || cmd.ReserveSeconds == h.ReserveSeconds)
 }
 
 func (d *decision) extend(cmd Extend) ([]Event, error) {
@@ -89,9 +89,9 @@ func (d *decision) release(cmd Release) ([]Event, error) {
 	if err := cmp.Or(note("reason", cmd.Reason), note("override", cmd.Override)); err != nil {
 		return nil, err
 	}
-	h, held := d.Holds[cmd.ReservationID]
+	h, found := d.Reservations[cmd.ReservationID]
 	switch {
-	case !held:
+	case !found:
 		return nil, nil
 	case h.isExpired(cmd.Now):
 		return []Event{d.expiration(cmd.ReservationID)}, nil
@@ -117,8 +117,8 @@ func (d *decision) expireDue() ([]Event, error) {
 }
 
 func (d *decision) commit(cmd Commit) ([]Event, error) {
-	h, held := d.Holds[cmd.ReservationID]
-	if !held {
+	h, found := d.Reservations[cmd.ReservationID]
+	if !found {
 		if _, known := d.Ended.Get(string(cmd.ReservationID)); !known && d.stillCommitted(cmd) {
 			return nil, nil
 		}
@@ -163,7 +163,7 @@ func (h Reservation) mayChange(from Origin) error {
 
 // active returns a reservation that is active, or the refusal that it is not.
 func (d *decision) active(id unit.ReservationID) (Reservation, error) {
-	if h, held := d.Holds[id]; held {
+	if h, found := d.Reservations[id]; found {
 		if h.isExpired(d.Now) {
 			return Reservation{}, ended(id, EndExpired)
 		}

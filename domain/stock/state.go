@@ -57,10 +57,10 @@ type State struct {
 	SetApart SetApart      `json:"unavailable,omitzero"`
 	Policy   Policy        `json:"policy,omitzero"`
 
-	// Holds are the reservations without a recorded end, including those that are due.
-	Holds     map[unit.ReservationID]Reservation `json:"holds,omitempty"`
-	Held      unit.Quantity                      `json:"held,omitzero"` // sum over Holds
-	Deadlines Deadlines                          `json:"deadlines,omitempty"`
+	// Reservations are the reservations without a recorded end, including those that are due.
+	Reservations  map[unit.ReservationID]Reservation `json:"holds,omitempty"`
+	ReservedTotal unit.Quantity                      `json:"held,omitzero"` // sum over Reservations
+	Deadlines     Deadlines                          `json:"deadlines,omitempty"`
 
 	// Orders are the promises to orders, as long as some units have not shipped.
 	Orders   map[unit.OrderID]Promise `json:"orders,omitempty"`
@@ -103,8 +103,8 @@ type Reservation struct {
 	Direct    bool          `json:"direct,omitzero"` // no order's process holds it
 	// What the caller asked for: the length, and the first deadline if the deadline has
 	// moved since.
-	HoldSeconds int64     `json:"hold_seconds,omitzero"`
-	First       time.Time `json:"first,omitzero"`
+	ReserveSeconds int64     `json:"hold_seconds,omitzero"`
+	First          time.Time `json:"first,omitzero"`
 }
 
 // Promise is what an order was promised: Open is allocated and has not shipped, and Shipped
@@ -135,7 +135,7 @@ func (s State) OnHand() unit.Quantity { return s.Goods }
 // Reserved is how many units are reserved at a time. A reservation counts until its deadline,
 // even if its end is not recorded yet.
 func (s State) Reserved(now time.Time) unit.Quantity {
-	return s.Held - s.dueQuantity(now)
+	return s.ReservedTotal - s.dueQuantity(now)
 }
 
 // Allocated is what is promised to orders and has not shipped.
@@ -193,12 +193,12 @@ func Evolve(s State, e Event) State {
 	case Counted:
 		s.Goods = e.Counted
 	case Reserved:
-		s.addReservation(e.ReservationID, Reservation{OrderID: e.OrderID, Quantity: e.Quantity, ExpiresAt: e.ExpiresAt, Direct: e.Direct, HoldSeconds: e.HoldSeconds})
+		s.addReservation(e.ReservationID, Reservation{OrderID: e.OrderID, Quantity: e.Quantity, ExpiresAt: e.ExpiresAt, Direct: e.Direct, ReserveSeconds: e.ReserveSeconds})
 	case ReservationExtended:
-		if h, held := s.Holds[e.ReservationID]; held {
+		if h, found := s.Reservations[e.ReservationID]; found {
 			h.First = h.firstDeadline()
 			h.ExpiresAt = e.ExpiresAt
-			s.Holds[e.ReservationID] = h
+			s.Reservations[e.ReservationID] = h
 			s.addDeadline(e.ReservationID, e.ExpiresAt)
 		}
 	case ReservationReleased:
@@ -207,7 +207,7 @@ func Evolve(s State, e Event) State {
 		s.endReservation(e.ReservationID, EndExpired)
 	case ReservationCommitted:
 		owned := e.Quantity
-		if s.Holds[e.ReservationID].Direct {
+		if s.Reservations[e.ReservationID].Direct {
 			owned = 0
 		}
 		s.endReservation(e.ReservationID, EndCommitted)
@@ -252,24 +252,24 @@ func (a *SetApart) add(c Condition, change unit.Quantity) {
 }
 
 func (s *State) addReservation(id unit.ReservationID, h Reservation) {
-	if s.Holds == nil {
-		s.Holds = map[unit.ReservationID]Reservation{}
+	if s.Reservations == nil {
+		s.Reservations = map[unit.ReservationID]Reservation{}
 	}
-	s.Holds[id] = h
-	s.Held += h.Quantity
+	s.Reservations[id] = h
+	s.ReservedTotal += h.Quantity
 	s.addDeadline(id, h.ExpiresAt)
 }
 
-// endReservation gives a reservation its end. If the reservation is not in Holds, there is
+// endReservation gives a reservation its end. If the reservation is not in Reservations, there is
 // nothing more to do.
 func (s *State) endReservation(id unit.ReservationID, end End) {
-	h, held := s.Holds[id]
-	if !held {
+	h, found := s.Reservations[id]
+	if !found {
 		return
 	}
-	delete(s.Holds, id)
-	s.Held -= h.Quantity
-	s.Deadlines = s.Deadlines.settled(s.Holds)
+	delete(s.Reservations, id)
+	s.ReservedTotal -= h.Quantity
+	s.Deadlines = s.Deadlines.settled(s.Reservations)
 	if oldest, full := s.Ended.Put(string(id), end, rememberedEnds); full {
 		s.Forgotten.Add(reservationName, oldest)
 	}
@@ -283,7 +283,7 @@ func (s *State) rememberMovement(name string, made Made) {
 }
 
 func (s *State) addDeadline(id unit.ReservationID, at time.Time) {
-	s.Deadlines = s.Deadlines.with(Deadline{At: at, ID: id}).settled(s.Holds)
+	s.Deadlines = s.Deadlines.with(Deadline{At: at, ID: id}).settled(s.Reservations)
 }
 
 func (s *State) addPromise(id unit.OrderID, more, owned unit.Quantity) {

@@ -299,11 +299,11 @@ type (
 		ReservationID unit.ReservationID `json:"reservation_id"`
 	}
 	reservationDiffersFacts struct {
-		ReservationID unit.ReservationID `json:"reservation_id"`
-		Direct        bool               `json:"direct,omitzero"`
-		ExpiresAt     time.Time          `json:"expires_at,omitzero" doc:"The deadline that it was made with."`
-		HoldSeconds   int64              `json:"hold_seconds,omitzero" doc:"The length that it was made with, in seconds."`
-		Quantity      unit.Quantity      `json:"quantity,omitzero" doc:"How many units it holds."`
+		ReservationID  unit.ReservationID `json:"reservation_id"`
+		Direct         bool               `json:"direct,omitzero"`
+		ExpiresAt      time.Time          `json:"expires_at,omitzero" doc:"The deadline that it was made with."`
+		ReserveSeconds int64              `json:"hold_seconds,omitzero" doc:"The length that it was made with, in seconds."`
+		Quantity       unit.Quantity      `json:"quantity,omitzero" doc:"How many units it holds."`
 	}
 	unfinishedFacts struct {
 		Payment     order.PaymentState     `json:"payment,omitempty"`

@@ -59,8 +59,8 @@ type Reservation struct {
 
 // ReservationOf returns a reservation of a stock, or nil if it has ended.
 func ReservationOf(key stock.Key, id unit.ReservationID, s stock.State, now time.Time) *Reservation {
-	h, held := s.Holds[id]
-	if !held {
+	h, found := s.Reservations[id]
+	if !found {
 		return nil
 	}
 	return &Reservation{

@@ -78,16 +78,16 @@ func checkAllocation(check *Check, p orderAtStock, level *StockLevel, wanted uni
 func (b *Book) checkPendingOrder(check *Check, id unit.OrderID, state *Order) {
 	for _, h := range state.Holdings {
 		check.Examined++
-		var held reservation
+		var reserved reservation
 		var ended stock.End
 		if level := b.Stock[stock.Key{SKU: h.SKU, Location: h.Location}]; level != nil {
-			held, ended = level.reservations[h.ReservationID], level.endedReservations[h.ReservationID]
+			reserved, ended = level.reservations[h.ReservationID], level.endedReservations[h.ReservationID]
 		}
 		switch {
 		case h.Released || ended == stock.EndExpired || ended == stock.EndReleased:
-		case held.quantity != h.Quantity || held.order != id:
+		case reserved.quantity != h.Quantity || reserved.order != id:
 			check.differ("order %s is pending with %d of %s@%s reserved, but reservation %s has %d (%s)",
-				id, h.Quantity, h.SKU, h.Location, h.ReservationID, held.quantity, cmp.Or(string(ended), "no end"))
+				id, h.Quantity, h.SKU, h.Location, h.ReservationID, reserved.quantity, cmp.Or(string(ended), "no end"))
 		}
 	}
 }

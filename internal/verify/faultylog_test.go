@@ -114,8 +114,8 @@ func placed(units unit.Quantity) order.Placed {
 	total := gbp("2.50").Times(units)
 	return order.Placed{
 		OrderID: "o1", Currency: "GBP", ConfirmBy: farFuture, Total: total, Charge: total.Charge(),
-		Lines: []cart.Line{{Number: 1, SKU: mugs.SKU, Kind: unit.Stocked, Quantity: units, Price: gbp("2.50")}},
-		Held:  []cart.Reservation{{ReservationID: reservationOfO1, SKU: mugs.SKU, Location: mugs.Location, Quantity: units}},
+		Lines:        []cart.Line{{Number: 1, SKU: mugs.SKU, Kind: unit.Stocked, Quantity: units, Price: gbp("2.50")}},
+		Reservations: []cart.Reservation{{ReservationID: reservationOfO1, SKU: mugs.SKU, Location: mugs.Location, Quantity: units}},
 	}
 }
 
@@ -124,7 +124,7 @@ var settled = order.StockSettled{Step: order.StepConfirm}
 func opened() cart.Event { return cart.Opened{CartID: "c1", Currency: "GBP"} }
 
 func started() cart.Event {
-	return cart.CheckoutStarted{OrderID: "o1", CartID: "c1", Currency: "GBP", HoldUntil: farFuture}
+	return cart.CheckoutStarted{OrderID: "o1", CartID: "c1", Currency: "GBP", ReserveUntil: farFuture}
 }
 
 func requested(units unit.Quantity) returns.Requested {
@@ -266,7 +266,7 @@ func TestEveryFaultOfTheLogIsFound(t *testing.T) {
 		"lines without a reservation": {check: ordersAddUp, words: "MUG: 2 more units are open than are reserved or allocated", write: func(f faultyLog) {
 			f.receive(5)
 			wrong := placed(2)
-			wrong.Held = nil
+			wrong.Reservations = nil
 			f.order(wrong)
 		}},
 		"more shipped than ordered": {check: ordersAddUp, words: "line 1: 0 of 2 canceled, 3 shipped", write: func(f faultyLog) {
@@ -721,7 +721,7 @@ func TestWorkUnderWayIsNotLeftUndone(t *testing.T) {
 	// The checkout of order o2 was refused, and its reservation is not released yet.
 	facts(t, f.log, cart.Stream("c2"), cart.Encode,
 		cart.Event(cart.Opened{CartID: "c2", Currency: "GBP"}),
-		cart.Event(cart.CheckoutStarted{OrderID: "o2", CartID: "c2", Currency: "GBP", HoldUntil: farFuture}))
+		cart.Event(cart.CheckoutStarted{OrderID: "o2", CartID: "c2", Currency: "GBP", ReserveUntil: farFuture}))
 	f.stock(stock.Reserved{Key: mugs, ReservationID: stock.ReservationIDFor("o2", mugs.SKU, mugs.Location), OrderID: "o2", Quantity: 1, ExpiresAt: farFuture})
 	facts(t, f.log, cart.Stream("c2"), cart.Encode, cart.Event(cart.CheckoutRefused{OrderID: "o2"}))
 	now := time.Now()

@@ -73,13 +73,13 @@ func (s *StockLevel) add(recorded *event, value stock.Event, once, promises *Che
 		s.reserve(e.ReservationID, reservation{order: e.OrderID, quantity: e.Quantity, expiresAt: e.ExpiresAt, reservedAt: recorded.at})
 		return true
 	case stock.ReservationExtended:
-		held, open := s.reservations[e.ReservationID]
+		reserved, open := s.reservations[e.ReservationID]
 		if !open {
 			once.differ("%s: reservation %s is extended, but it is not open", stream, e.ReservationID)
 			return false
 		}
-		held.expiresAt = e.ExpiresAt
-		s.reserve(e.ReservationID, held)
+		reserved.expiresAt = e.ExpiresAt
+		s.reserve(e.ReservationID, reserved)
 	case stock.ReservationReleased:
 		s.endReservation(e.ReservationID, e.Quantity, stock.EndReleased, once, stream)
 	case stock.ReservationExpired:
@@ -130,14 +130,14 @@ func (s *StockLevel) changeUnavailable(c stock.Condition, change unit.Quantity) 
 }
 
 func (s *StockLevel) endReservation(id unit.ReservationID, quantity unit.Quantity, how stock.End, once *Check, stream string) {
-	held, open := s.reservations[id]
+	reserved, open := s.reservations[id]
 	switch {
 	case !open:
 		once.differ("%s: reservation %s is %s, and was %q before", stream, id, how, s.endedReservations[id])
-	case held.quantity != quantity:
-		once.differ("%s: reservation %s had %d, but %d were %s", stream, id, held.quantity, quantity, how)
+	case reserved.quantity != quantity:
+		once.differ("%s: reservation %s had %d, but %d were %s", stream, id, reserved.quantity, quantity, how)
 	}
-	s.reservedTotal -= held.quantity
+	s.reservedTotal -= reserved.quantity
 	delete(s.reservations, id)
 	delete(s.directReservations, id)
 	s.endedReservations[id] = how

@@ -10,10 +10,10 @@ import (
 )
 
 func compareStock(ctx context.Context, b *Book, from build) ([]*Check, error) {
-	holds, allocated := map[reservationKey]reservation{}, map[allocationKey]int64{}
+	reserved, allocated := map[reservationKey]reservation{}, map[allocationKey]int64{}
 	for key, level := range b.Stock {
 		for id, h := range level.reservations {
-			holds[reservationKey{key, string(id)}] = h
+			reserved[reservationKey{key, string(id)}] = h
 		}
 		for id, q := range level.allocated {
 			allocated[allocationKey{key, string(id)}] = int64(q)
@@ -23,7 +23,7 @@ func compareStock(ctx context.Context, b *Book, from build) ([]*Check, error) {
 	if err != nil {
 		return nil, err
 	}
-	reservations, err := compareTable(ctx, from, "stock_reservations", holds, &reservationRow{})
+	reservations, err := compareTable(ctx, from, "stock_reservations", reserved, &reservationRow{})
 	if err != nil {
 		return nil, err
 	}

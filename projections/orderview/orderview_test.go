@@ -35,8 +35,8 @@ func placed(id, reference, customer string) order.Placed {
 			{Number: 1, SKU: "85123A", SKUText: "85123a", Title: "HEART", Kind: unit.Stocked, Quantity: 6, Price: gbp("2.55")},
 			{Number: 2, SKU: "POST", Title: "POSTAGE", Kind: unit.Service, Quantity: 1, Price: gbp("4.001")},
 		},
-		Held:  []cart.Reservation{{ReservationID: "r-1", SKU: "85123A", Location: "main", Quantity: 6}},
-		Total: gbp("19.301"), Charge: gbp("19.30"), ConfirmBy: day.Add(time.Hour),
+		Reservations: []cart.Reservation{{ReservationID: "r-1", SKU: "85123A", Location: "main", Quantity: 6}},
+		Total:        gbp("19.301"), Charge: gbp("19.30"), ConfirmBy: day.Add(time.Hour),
 	}
 }
 

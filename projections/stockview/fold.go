@@ -23,9 +23,9 @@ type item struct {
 	revision  int64
 }
 
-// hold identifies a reservation. It has the item's key, too, because a reservation's id is
+// reservationID identifies a reservation. It has the item's key, too, because a reservation's id is
 // unique only within the item's stream.
-type hold struct {
+type reservationID struct {
 	stock.Key
 	id string
 }
@@ -45,16 +45,16 @@ type promise struct {
 // fold adds up the changes of a batch.
 type fold struct {
 	items    map[stock.Key]*item
-	began    map[hold]*reservation // began in this batch, and has not ended
-	extended map[hold]time.Time    // began before this batch; the new deadline
-	ended    map[hold]bool         // reservations whose rows are to be deleted
+	began    map[reservationID]*reservation // began in this batch, and has not ended
+	extended map[reservationID]time.Time    // began before this batch; the new deadline
+	ended    map[reservationID]bool         // reservations whose rows are to be deleted
 	promises map[promise]int64
 }
 
 func newFold() *fold {
 	return &fold{
-		items: make(map[stock.Key]*item), began: make(map[hold]*reservation),
-		extended: make(map[hold]time.Time), ended: make(map[hold]bool), promises: make(map[promise]int64),
+		items: make(map[stock.Key]*item), began: make(map[reservationID]*reservation),
+		extended: make(map[reservationID]time.Time), ended: make(map[reservationID]bool), promises: make(map[promise]int64),
 	}
 }
 
@@ -69,21 +69,21 @@ func (f *fold) apply(e *projections.Event, event stock.Event) {
 	it.changedAt, it.revision = e.RecordedAt, e.Revision
 	switch event := event.(type) {
 	case stock.Reserved:
-		f.began[hold{key, string(event.ReservationID)}] = &reservation{
+		f.began[reservationID{key, string(event.ReservationID)}] = &reservation{
 			string(event.OrderID), int64(event.Quantity), event.ExpiresAt, e,
 		}
 	case stock.ReservationExtended:
-		if r := f.began[hold{key, string(event.ReservationID)}]; r != nil {
+		if r := f.began[reservationID{key, string(event.ReservationID)}]; r != nil {
 			r.expiresAt = event.ExpiresAt
 		} else {
-			f.extended[hold{key, string(event.ReservationID)}] = event.ExpiresAt
+			f.extended[reservationID{key, string(event.ReservationID)}] = event.ExpiresAt
 		}
 	case stock.ReservationReleased:
-		f.end(hold{key, string(event.ReservationID)})
+		f.end(reservationID{key, string(event.ReservationID)})
 	case stock.ReservationExpired:
-		f.end(hold{key, string(event.ReservationID)})
+		f.end(reservationID{key, string(event.ReservationID)})
 	case stock.ReservationCommitted:
-		f.end(hold{key, string(event.ReservationID)})
+		f.end(reservationID{key, string(event.ReservationID)})
 		f.promises[promise{key, string(event.OrderID)}] += int64(event.Quantity)
 	case stock.Allocated:
 		f.promises[promise{key, string(event.OrderID)}] += int64(event.Quantity)
@@ -109,7 +109,7 @@ func effective(e *projections.Event) time.Time {
 
 // end removes a reservation. It also deletes the row if the reservation began in this batch.
 // In a log that makes no sense, the same reservation may have begun in an earlier batch, too.
-func (f *fold) end(h hold) {
+func (f *fold) end(h reservationID) {
 	delete(f.began, h)
 	delete(f.extended, h)
 	f.ended[h] = true
@@ -152,10 +152,10 @@ func (f *fold) queueItems(b *pgx.Batch) {
 	setPolicies.Queue(b, policies)
 }
 
-// holds makes rows from a map of reservations, in the order of their keys.
-func holds[V any](of map[hold]V, row func(hold, V) reservationRow) []reservationRow {
+// reservationRows makes rows from a map of reservations, in the order of their keys.
+func reservationRows[V any](of map[reservationID]V, row func(reservationID, V) reservationRow) []reservationRow {
 	rows := make([]reservationRow, 0, len(of))
-	for _, h := range slices.SortedFunc(maps.Keys(of), func(x, y hold) int {
+	for _, h := range slices.SortedFunc(maps.Keys(of), func(x, y reservationID) int {
 		return cmp.Or(byKey(x.Key, y.Key), cmp.Compare(x.id, y.id))
 	}) {
 		rows = append(rows, row(h, of[h]))
@@ -164,12 +164,12 @@ func holds[V any](of map[hold]V, row func(hold, V) reservationRow) []reservation
 }
 
 func (f *fold) queueReservations(b *pgx.Batch) {
-	endReservations.Queue(b, holds(f.ended, func(h hold, _ bool) reservationRow { return reservationRow{hold: h} }))
-	extendReservations.Queue(b, holds(f.extended, func(h hold, until time.Time) reservationRow {
-		return reservationRow{hold: h, reservation: reservation{expiresAt: until}}
+	endReservations.Queue(b, reservationRows(f.ended, func(h reservationID, _ bool) reservationRow { return reservationRow{reservationID: h} }))
+	extendReservations.Queue(b, reservationRows(f.extended, func(h reservationID, until time.Time) reservationRow {
+		return reservationRow{reservationID: h, reservation: reservation{expiresAt: until}}
 	}))
-	insertReservations.Queue(b, holds(f.began, func(h hold, r *reservation) reservationRow {
-		return reservationRow{hold: h, reservation: *r, reservedAt: effective(r.event)}
+	insertReservations.Queue(b, reservationRows(f.began, func(h reservationID, r *reservation) reservationRow {
+		return reservationRow{reservationID: h, reservation: *r, reservedAt: effective(r.event)}
 	}))
 }
 

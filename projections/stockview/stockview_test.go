@@ -162,7 +162,7 @@ func (s *stockStream) comparePromises(now time.Time) {
 		s.Fatal(err)
 	}
 	open := 0
-	for _, h := range s.state.Holds {
+	for _, h := range s.state.Reservations {
 		if h.ExpiresAt.After(now) {
 			open++
 		}
@@ -171,7 +171,7 @@ func (s *stockStream) comparePromises(now time.Time) {
 		s.Errorf("%v: %d reservations open at %s, want %d", s.key, len(reservations.Items), now, open)
 	}
 	for _, r := range reservations.Items {
-		h := s.state.Holds[unit.ReservationID(r.ReservationID)]
+		h := s.state.Reservations[unit.ReservationID(r.ReservationID)]
 		if int64(h.Quantity) != r.Quantity || string(h.OrderID) != r.OrderID || !h.ExpiresAt.Equal(r.ExpiresAt) {
 			s.Errorf("%v: reservation %+v, want %+v", s.key, r, h)
 		}
@@ -273,12 +273,12 @@ func TestRowsDoNotDependOnTheBatchesAlsoWhereTheLogMakesNoSense(t *testing.T) {
 	b := viewtest.New(t, stockview.View())
 	for name, events := range map[string]func(key stock.Key) []stock.Event{
 		"reserved twice and released once": func(key stock.Key) []stock.Event {
-			held := stock.Reserved{Key: key, ReservationID: "r", OrderID: "o", Quantity: 2, ExpiresAt: start}
-			return []stock.Event{held, held, stock.ReservationReleased{Key: key, ReservationID: "r", OrderID: "o", Quantity: 2}}
+			reserved := stock.Reserved{Key: key, ReservationID: "r", OrderID: "o", Quantity: 2, ExpiresAt: start}
+			return []stock.Event{reserved, reserved, stock.ReservationReleased{Key: key, ReservationID: "r", OrderID: "o", Quantity: 2}}
 		},
 		"reserved again after it was released": func(key stock.Key) []stock.Event {
-			held := stock.Reserved{Key: key, ReservationID: "r", OrderID: "o", Quantity: 2, ExpiresAt: start}
-			return []stock.Event{held, stock.ReservationReleased{Key: key, ReservationID: "r", OrderID: "o", Quantity: 2}, held}
+			reserved := stock.Reserved{Key: key, ReservationID: "r", OrderID: "o", Quantity: 2, ExpiresAt: start}
+			return []stock.Event{reserved, stock.ReservationReleased{Key: key, ReservationID: "r", OrderID: "o", Quantity: 2}, reserved}
 		},
 		"taken back before it was promised": func(key stock.Key) []stock.Event {
 			return []stock.Event{

@@ -37,7 +37,7 @@ var upsertItems, setPolicies = items.Upsert(), items.Update("safety_stock", "bac
 
 // reservationRow is a reservation, or what a batch changes in one.
 type reservationRow struct {
-	hold
+	reservationID
 	reservation
 	reservedAt time.Time
 }

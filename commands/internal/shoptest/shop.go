@@ -123,7 +123,7 @@ func (s *Shop) CartState(id unit.CartID) (state cart.State) {
 
 // PlaceOrder checks a cart out under an order id. If no order was placed, its error says why.
 func (s *Shop) PlaceOrder(id unit.CartID, orderID unit.OrderID) error {
-	result, err := s.Checkout(s.T.Context(), NewCall(), commands.CheckoutRequest{CartID: id, OrderID: orderID, HoldUntil: time.Now().Add(time.Hour)})
+	result, err := s.Checkout(s.T.Context(), NewCall(), commands.CheckoutRequest{CartID: id, OrderID: orderID, ReserveUntil: time.Now().Add(time.Hour)})
 	return errors.Join(err, result.Refusal())
 }
 
@@ -138,7 +138,7 @@ func (s *Shop) MergeInto(into, from unit.CartID) error {
 func (s *Shop) BeginAsBefore(id unit.CartID, orderID unit.OrderID) {
 	s.T.Helper()
 	var batch []eventstore.Event
-	events, err := cart.Decide(cart.StartCheckout{OrderID: orderID, HoldUntil: time.Now().Add(time.Hour)}, s.CartState(id))
+	events, err := cart.Decide(cart.StartCheckout{OrderID: orderID, ReserveUntil: time.Now().Add(time.Hour)}, s.CartState(id))
 	if err != nil {
 		s.T.Fatal(err)
 	}
