@@ -113,8 +113,8 @@ func (e Expected) String() string {
 type Result struct {
 	Revision int64
 	Position Position
-	// Replayed means the log already held exactly these events at this place,
-	// and nothing was added.
+	// Replayed means that the log already held events with these ids at this place, and nothing
+	// was added. Their content is not compared.
 	Replayed bool
 }
 

@@ -32,6 +32,9 @@ import (
 // contract compares every answer of these tests with the OpenAPI document.
 var contract contracttest.Server
 
+// pageOrigin is the site whose pages may use the API.
+const pageOrigin = "https://shop.example"
+
 // shop is the read API over a log that the command side writes.
 type shop struct {
 	*viewtest.Bench
@@ -49,7 +52,7 @@ func open(t *testing.T) *shop {
 		t.Fatal(err)
 	}
 	var err error
-	s.handler, err = httpapi.New(httpapi.Options{Version: "test", PublicHosts: []string{"example.com"}}, func(api huma.API) {
+	s.handler, err = httpapi.New(httpapi.Options{Version: "test", PublicHosts: []string{"example.com"}, CORSOrigins: []string{pageOrigin}}, func(api huma.API) {
 		readapi.Register(api, readapi.Config{
 			DB: bench.Pool, Progress: live.Progress{Runner: bench.Runner}, History: live.History{Store: bench.Log},
 			Log: live.Log{Store: bench.Log}, Stop: s.stop,

@@ -116,7 +116,7 @@ func TestPagesAreWalkedWithoutGapsOrDoubles(t *testing.T) {
 		}
 		var got []string
 		for cursor, pages := "", 0; ; pages++ {
-			page := s.at(written, list+joint+"limit=5&cursor="+cursor)
+			page := s.at(written, strings.TrimSuffix(list+joint+"limit=5&cursor="+cursor, "&cursor="))
 			items, _ := page.value("items").([]any)
 			for i := range items {
 				got = append(got, fmt.Sprint(page.value("items", i, "order_id")))

@@ -124,6 +124,8 @@ const description = `Daybook is the order and inventory core of a shop. Every wr
 
 **Reading.** Each answer says in ` + "`Daybook-Position`" + ` which position of the log it reflects. A read with ` + "`Daybook-Min-Position`" + `, such as the position a write returned, waits for it for 2 seconds, or as long as ` + "`Prefer: wait=n`" + ` says (10 at most). Each answer has an ` + "`ETag`" + ` that no other body has; a read whose ` + "`If-None-Match`" + ` names it is answered with 304, and one whose ` + "`If-Match`" + ` does not with 412.
 
+A query parameter that is empty, unknown or given twice is refused (422).
+
 **Errors** are RFC 9457 problems. The type of a refusal is ` + "`/problems/`" + ` and the rule's stable code; its facts are members of the document. ` + "`GET /problems`" + ` lists all codes.
 
 **Access.** There is no access control yet: whoever reaches the server may do everything, and ` + "`Daybook-Actor`" + ` is believed. The server answers only to its own names (421 otherwise) and refuses what pages of other sites send (403).

@@ -80,7 +80,7 @@ var schemas = map[string]string{
 	"ProductRetitled":           "Changes what the product is called.",
 	"ProjectionStatus":          "How a build of a read model stands.",
 	"Projections":               "How all read models stand.",
-	"QuantityBody":              "A number of units with its papers.",
+	"QuantityBody":              "A number of units, with the number of a document and a note.",
 	"EventReceivedLine":         "What became of units of a line, and where.",
 	"ReceivedLineInput":         "What became of units of a line.",
 	"EventReservation":          "Stock reserved for an order at a location.",

@@ -341,7 +341,7 @@ var words = map[string]word{
 	"note":                               text("A remark.", "two boxes were open"),
 	"document":                           text("The number of the delivery note, the count sheet and the like.", "DN-1001"),
 	"SalesDocument.document":             text("Its kind and its name.", "order/order-1001"),
-	"StockMovement.document":             text("The paper it came with: the caller's own, or the shipment, reservation or transfer.", "DN-1001"),
+	"StockMovement.document":             text("What caused the movement: the document that the caller named, or the id of a shipment, a reservation or a transfer.", "DN-1001"),
 	"carrier":                            text("Who carries the parcel.", "Royal Mail"),
 	"tracking":                           text("The carrier's number of the parcel.", "RM123456789GB"),
 	"provider":                           text("Who handled the payment.", "stripe"),

@@ -20,11 +20,12 @@ const (
 	faultNotText  = "not UTF-8 text"
 	faultNull     = "holds the character U+0000, which no text here may hold"
 	faultTwice    = "given more than once"
+	faultEmpty    = "empty: give it a value, or leave it out"
 )
 
 // checkParameters refuses faults of parameters that huma does not notice: an unknown name, a
-// parameter that is given twice (the second would be lost), and a value that is not text in UTF-8.
-// It names each faulty parameter.
+// parameter that is given twice (the second would be lost), a value that is empty (it would be
+// ignored), and a value that is not text in UTF-8. It names each faulty parameter.
 func checkParameters(ctx huma.Context, next func(huma.Context)) {
 	r, w := humamux.Unwrap(ctx)
 	op := ctx.Operation()
@@ -67,8 +68,11 @@ func queryFaults(query string, params []*huma.Param) (faults []problem.Invalid) 
 			continue
 		}
 		seen = append(seen, name)
-		if _, wrong := plainText(rawValue, url.QueryUnescape); wrong != "" {
+		switch value, wrong := plainText(rawValue, url.QueryUnescape); {
+		case wrong != "":
 			fault(name, wrong)
+		case value == "":
+			fault(name, faultEmpty)
 		}
 	}
 	return faults

@@ -142,6 +142,9 @@ func (h *heldAnswer) leaveOut(known etag.List, tag string) {
 func (h *heldAnswer) pass() {
 	to := h.ResponseWriter.Header()
 	for name, values := range h.header {
+		if name == "Vary" {
+			values = append(to[name], values...) // the front has named Origin and Accept-Encoding there
+		}
 		to[name] = values
 	}
 	h.ResponseWriter.WriteHeader(h.status)

@@ -103,7 +103,7 @@ func invalid(err error) Invalid {
 	in, rest, _ := strings.Cut(detail.Location, ".")
 	switch in {
 	case "path", "query", "header":
-		return InParameter(in, rest, plain(detail.Message))
+		return inParameter(in, rest, plain(detail.Message))
 	}
 	pointer := pointerOf(strings.TrimPrefix(detail.Location, "body"))
 	if at, message, found := misfit(detail.Message); found {
@@ -113,6 +113,19 @@ func invalid(err error) Invalid {
 		return InBody(pointer+"/"+escape(missing), "required")
 	}
 	return InBody(pointer, detail.Message)
+}
+
+// inParameter translates a finding in a parameter. huma gives the place of a value of a list, such
+// as "status[0]". The fault has the name of the parameter, and says in words which value it is.
+func inParameter(in, place, message string) Invalid {
+	name, index, listed := strings.Cut(place, "[")
+	if !listed {
+		return InParameter(in, place, message)
+	}
+	if at, err := strconv.Atoi(strings.TrimSuffix(index, "]")); err == nil {
+		message = fmt.Sprintf("value %d: %s", at+1, message)
+	}
+	return InParameter(in, name, message)
 }
 
 // Misfit is the error of a decoder that cannot decode a value. Pointer is the JSON pointer of the

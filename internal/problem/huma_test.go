@@ -31,6 +31,10 @@ func TestHumasFindingsPointAtTheirPlace(t *testing.T) {
 			huma.ErrorDetail{Location: "query.q", Message: "expected length <= 200"},
 			Invalid{In: "query", Parameter: "q", Detail: "expected length <= 200"},
 		},
+		"a value of a list in a query": {
+			huma.ErrorDetail{Location: "query.status[1]", Message: "expected value to be one of open"},
+			Invalid{In: "query", Parameter: "status", Detail: "value 2: expected value to be one of open"},
+		},
 		"a name that needs escaping": {
 			huma.ErrorDetail{Location: "body.a/b", Message: "unexpected property"},
 			Invalid{Pointer: "#/a~1b", Detail: "unexpected property"},
