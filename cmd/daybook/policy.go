@@ -15,8 +15,8 @@ type policyFlags struct {
 	Remedy           string        `enum:"void_or_refund,backorder" default:"void_or_refund" from:"DAYBOOK_REMEDY" help:"What happens to a confirmed order whose stock was lost: ${enum}. Default: ${default}."`
 }
 
-// maxReserveFor is the largest --hold-for. It is also the longest hold_seconds that a checkout may ask
-// for.
+// maxReserveFor is the largest --hold-for. It is also the longest hold_seconds that a checkout may
+// ask for.
 const maxReserveFor = 30 * 24 * time.Hour
 
 // maxCartsExpireAfter is ten years.

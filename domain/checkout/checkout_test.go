@@ -135,7 +135,7 @@ func TestOutcomes(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		start         cart.CheckoutStarted
-		shelf         fixedStock
+		available     fixedStock
 		asks, becomes string
 	}{
 		"lines of one SKU are added up, SKUs sorted, services left out": {
@@ -249,7 +249,7 @@ func TestOutcomes(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			rounds, outcome := run(t, c.start, &c.shelf)
+			rounds, outcome := run(t, c.start, &c.available)
 			if rounds != c.asks {
 				t.Errorf("asks\n got %s\nwant %s", rounds, c.asks)
 			}

@@ -68,9 +68,9 @@ func (r Release) Command(now time.Time) stock.Release {
 }
 
 // Releases returns all the reservations that a driver of the checkout may have made and that
-// the recorded outcome does not keep. keep is CheckedOut.Reservations, or nil after CheckoutRefused.
-// others is the result of OfAnother. The releases are sorted by SKU, and within a SKU in the
-// order of the sourcing.
+// the recorded outcome does not keep. keep is CheckedOut.Reservations, or nil after
+// CheckoutRefused. others is the result of OfAnother. The releases are sorted by SKU, and within a
+// SKU in the order of the sourcing.
 func Releases(started cart.CheckoutStarted, keep []cart.Reservation, others []unit.ReservationID) []Release {
 	kept := make(map[unit.ReservationID]bool, len(keep)+len(others))
 	for _, h := range keep {

@@ -73,9 +73,9 @@ func pointsAt(d problem.Document, pointer string) bool {
 	return slices.ContainsFunc(d.Errors, func(e problem.Invalid) bool { return e.Pointer == pointer })
 }
 
-// A whole number that is out of its bounds is refused in the same words, whether it is one too large
-// or far too large. The words name both bounds, in plain digits. The test tries each bounded number
-// of each body, and each bounded parameter of each route.
+// A whole number that is out of its bounds is refused in the same words, whether it is one too
+// large or far too large. The words name both bounds, in plain digits. The test tries each bounded
+// number of each body, and each bounded parameter of each route.
 func TestNumbersOutOfBoundsAreRefusedInTheSameWords(t *testing.T) {
 	t.Parallel()
 	handler := both(t)

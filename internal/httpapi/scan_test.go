@@ -62,8 +62,8 @@ func asHuma(fault problem.Invalid) string {
 	return fmt.Sprintf(validation.MsgExpectedRequiredProperty, pointer.LastToken())
 }
 
-// asScan is a message of huma about the bounds of a number, in the words of the scan. The number has
-// the bounds of scannedInput.
+// asScan is a message of huma about the bounds of a number, in the words of the scan. The number
+// has the bounds of scannedInput.
 func asScan(message string) string {
 	if strings.HasPrefix(message, "expected number ") {
 		return "does not fit: want a whole number from 1 to 9"
