@@ -33,8 +33,12 @@ type processPage struct {
 		DismissedReason string `json:"dismissed_reason"`
 		DismissedBy     string `json:"dismissed_by"`
 	} `json:"items"`
-	Next    string `json:"next"`
-	Leading bool   `json:"leading"`
+	Next  string `json:"next"`
+	Count *struct {
+		Value int64 `json:"value"`
+		Exact bool  `json:"exact"`
+	} `json:"count"`
+	Leading bool `json:"leading"`
 }
 
 func TestParkedWorkIsShownAndRetriedAndVerified(t *testing.T) {
@@ -96,6 +100,12 @@ func TestParkedWorkIsShownAndRetriedAndVerified(t *testing.T) {
 	}
 	if paged != len(stuck)-1 {
 		t.Errorf("%d pages after the first, want %d", paged, len(stuck)-1)
+	}
+	for states, want := range map[string]int64{"parked": 3, "open,parked": 3, "open": 0} {
+		counted := get[processPage](t, server.url+"/v1/processes?limit=1&count=true&state="+states)
+		if counted.Count == nil || counted.Count.Value != want || !counted.Count.Exact {
+			t.Errorf("%s: %+v, want %d counted", states, counted.Count, want)
+		}
 	}
 	health := get[struct {
 		Status string `json:"status"`

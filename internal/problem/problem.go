@@ -120,7 +120,7 @@ func (d *Document) Error() string { return d.Type + ": " + d.Detail }
 // Unwrap returns the cause, so that errors.Is and errors.As find it.
 func (d *Document) Unwrap() error { return d.cause }
 
-// GetStatus, GetHeaders and ContentType are the methods that huma calls on an error.
+// GetStatus is one of the methods that huma calls on an error, like GetHeaders and ContentType.
 func (d *Document) GetStatus() int { return d.Status }
 
 // GetHeaders returns the headers of the response, such as Retry-After.

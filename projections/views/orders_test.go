@@ -34,10 +34,16 @@ func TestEachOrderOfAListHasAnIndex(t *testing.T) {
 		table  string
 		orders map[string][]string
 	}{
-		{"orders", orderview.Listed.Orders()}, {"returns", orderview.ListedReturns.Orders()}, {"carts", cartview.Listed.Orders()},
-		{"products", productview.Listed.Orders()}, {"stock_items", stockview.Listed.Orders()}, {"stock_items", stockview.ListedAlerts.Orders()},
-		{"stock_reservations", stockview.ListedReservations.Orders()}, {"stock_allocations", stockview.ListedAllocations.Orders()},
-		{"sales_documents", salesview.ListedDocuments.Orders()}, {"customers", salesview.ListedCustomers.Orders()},
+		{"orders", orderview.Listed.Orders()},
+		{"returns", orderview.ListedReturns.Orders()},
+		{"carts", cartview.Listed.Orders()},
+		{"products", productview.Listed.Orders()},
+		{"stock_items", stockview.Listed.Orders()},
+		{"stock_items", stockview.ListedAlerts.Orders()},
+		{"stock_reservations", stockview.ListedReservations.Orders()},
+		{"stock_allocations", stockview.ListedAllocations.Orders()},
+		{"sales_documents", salesview.ListedDocuments.Orders()},
+		{"customers", salesview.ListedCustomers.Orders()},
 	} {
 		table := list.table
 		if len(list.orders) == 0 {
