@@ -6,7 +6,7 @@ import (
 	"daybook/domain/unit"
 )
 
-// Decide answers a command with events, with nothing (it is already so) or with a
+// Decide applies the rules to a command. The result is events, nothing (it is already so) or a
 // *rule.Rejection. It never changes s.
 func Decide(cmd Command, s State) ([]Event, error) {
 	if cmd, ok := cmd.(Open); ok {

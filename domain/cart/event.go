@@ -98,8 +98,9 @@ type Sourcing struct {
 	Split bool `json:"split,omitzero"`
 }
 
-// CheckoutStarted freezes lines and prices under the id of the future order. From here the
-// cart is completing. It ends in CheckedOut, or CheckoutRefused opens it again.
+// CheckoutStarted freezes lines and prices under the id of the future order. Until the outcome is
+// recorded, the cart is completing. The outcome is CheckedOut or CheckoutRefused, and
+// CheckoutRefused opens the cart again.
 type CheckoutStarted struct {
 	OrderID    unit.OrderID    `json:"order_id"`
 	CartID     unit.CartID     `json:"cart_id"`

@@ -18,8 +18,9 @@ func mergeInto(cmd MergeInto, s State) ([]Event, error) {
 	return []Event{MergedInto{Into: cmd.Into, Attempt: s.Merge.Attempt + 1, IfRevision: cmd.IfRevision}}, nil
 }
 
-// mergeFrom adds each line by the rules of AddLine, all or none. A merged cart has lines, so a
-// cart that is not open refuses the first one.
+// mergeFrom adds each line by the rules of AddLine, all or none. There is at least one line,
+// because an empty cart cannot be merged. So a cart that is not open refuses the merge at the first
+// line.
 func mergeFrom(cmd MergeFrom, s State) ([]Event, error) {
 	events := []Event{MergedFrom{From: cmd.From, Attempt: cmd.Attempt}}
 	filled := s

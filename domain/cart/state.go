@@ -42,9 +42,8 @@ type State struct {
 	Lines     []Line `json:"lines,omitempty"`
 	TextBytes int    `json:"text_bytes,omitzero"` // of Lines; see MaxTextBytes
 	LastLine  int    `json:"last_line,omitzero"`  // the highest number ever given
-	// Units and Worth are sums over Lines. Worth adds the absolute line totals,
-	// because a sum with discounts could hide a larger part. Example: 100 and -90
-	// count 190.
+	// Units and Worth are sums over Lines. Worth adds the absolute line totals: 100 and -90 give
+	// 190. So no sum of some of the lines is larger than Worth.
 	Units unit.Quantity `json:"units,omitzero"`
 	Worth unit.Money    `json:"worth,omitzero"`
 	// OrderID is the id of the checkout that is under way, or of the order that the cart

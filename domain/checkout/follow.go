@@ -51,8 +51,8 @@ func OfAnother(started cart.CheckoutStarted, o order.State) []unit.ReservationID
 	return ids
 }
 
-// Release is one reservation to release. Stock answers that it is done if the reservation has
-// ended or never was.
+// Release is one reservation to release. If the reservation has ended or never was, stock decides
+// that nothing is left to do.
 type Release struct {
 	stock.Key
 	ReservationID unit.ReservationID

@@ -8,12 +8,12 @@ import (
 	"daybook/domain/stock"
 )
 
-// ErrRefused is the answer to a checkout that was refused, unless a single shortage explains
-// the refusal better. Its facts have the shortages.
+// ErrRefused means that the checkout was refused. Its facts have the shortages. If a single
+// shortage explains the refusal better, Refusal returns that instead.
 var ErrRefused = &rule.Rejection{Code: "checkout-refused", Detail: "The stock could not be reserved."}
 
-// ErrOrderIDSpent is the answer to a caller that names the order id of a checkout that was
-// refused before. An order id has one checkout.
+// ErrOrderIDSpent means that an earlier checkout under this order id was refused. An order id has
+// one checkout.
 var ErrOrderIDSpent = &rule.Rejection{Code: "order-id-spent", Detail: "An earlier checkout with this order id was refused. Ask again with another order id."}
 
 // ErrDiffers means that the cart has a checkout under this order id that asked for something
@@ -23,8 +23,8 @@ var ErrDiffers = &rule.Rejection{Code: "checkout-differs", Detail: "The cart is 
 // Rejections are all refusals of this package.
 var Rejections = []*rule.Rejection{ErrRefused, ErrOrderIDSpent, ErrDiffers}
 
-// Refusal is the answer to a refused checkout. It is about the first item that is short; without
-// one it is ErrRefused. Its facts have all shortages.
+// Refusal is the refusal of a checkout, as its caller gets it. It is about the first item that is
+// short. If nothing is short, it is ErrRefused. Its facts have all shortages.
 func Refusal(shortages []cart.Shortage) *rule.Rejection {
 	for _, s := range shortages {
 		if s.Reason == stock.ErrInsufficient.Code {

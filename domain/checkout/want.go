@@ -110,9 +110,14 @@ func (w want) plan(policy cart.Policy, split bool) plan {
 	return plan{ask: ask}
 }
 
-// planSplit takes what each location has, in order, until there is enough. A reservation
-// cannot be reduced. If less than what is reserved would be enough now, the whole SKU is
-// dropped (Releases takes it back).
+// planSplit takes what each location has, in order, until there is enough. A reservation cannot be
+// reduced. If less than what is reserved would be enough now, the whole SKU is dropped (Releases
+// takes it back).
+//
+// Example: 10 units are wanted, A has 6 and B has 5. The plan asks A for 6 and B for 4. A reserves,
+// and B refuses because it has sold 3 meanwhile. Now 8 units are the most. Under AllOrNothing the
+// SKU is short. Under LineByLine, lines of 6 and 4 units end with the 6 that are reserved. Lines of
+// 4 and 6 would need only 4, so the SKU is dropped.
 func (w want) planSplit(enough func(unit.Quantity) unit.Quantity, reserved unit.Quantity) plan {
 	capacity := reserved
 	for _, at := range w.places {

@@ -136,9 +136,9 @@ func failAllocation(cmd FailAllocation, s State) ([]Event, error) {
 	return []Event{AllocationFailed{Shortages: cmd.Shortages, Remedy: cmd.Remedy}}, nil
 }
 
-// applyAllocationFailed marks what is short. A retry gets all or nothing, so its reservations
-// are released. After a commit step, everything else is allocated, and what is missing has
-// nothing to give back.
+// applyAllocationFailed marks what is short. If the step was to reserve for a retry, all its
+// reservations are released, because a retry gets all or nothing. If the step was a commit, the
+// units in Shortages become Missing, and all other units are allocated.
 func (s *State) applyAllocationFailed(e AllocationFailed) {
 	s.AllocationFailed, s.Remedy = true, e.Remedy
 	step, open := s.allocating()

@@ -1,7 +1,7 @@
 package order
 
-// Decide answers a command with events, with nothing (it is already so) or with
-// a *rule.Rejection. It never changes s.
+// Decide applies the rules to a command. The result is events, nothing (it is already so) or a
+// *rule.Rejection. It never changes s.
 //
 // Texts are checked last. So a command that repeats what an older program has recorded still
 // changes nothing.

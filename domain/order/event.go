@@ -186,8 +186,8 @@ type AllocationFailed struct {
 	Remedy    Remedy          `json:"remedy"`
 }
 
-// AllocationRetried asks stock once more for the missing units. It asks for reservations, and
-// these have ids of their own. It ends in AllocationRecovered, or in AllocationFailed again.
+// AllocationRetried asks stock once more for the missing units. It reserves under new ids, because
+// the old reservations have ended. It ends in AllocationRecovered, or in AllocationFailed again.
 type AllocationRetried struct {
 	Attempt int `json:"attempt"` // 1, 2, ...
 	// Lost are promises that stock does not have any more although no allocation failed:

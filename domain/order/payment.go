@@ -65,9 +65,10 @@ func (s State) Captured() unit.Money { return s.succeeded(Capture) }
 // Returned is the money that went out again, by refund or chargeback.
 func (s State) Returned() unit.Money { return s.succeeded(Refund, Chargeback) }
 
-// ReturnedForGoods is the part of Returned that was given back for units that came back. The
-// customer still owes the price of these units, so this part does not reduce what was paid
-// too much.
+// ReturnedForGoods is the part of Returned that was given back for units that came back. Owed still
+// includes the price of these units. So this part must not be subtracted when an overpayment is
+// computed. Example: 100 are owed, 120 were captured, and 30 went back for returned units. The
+// order is still overcharged by 20.
 func (s State) ReturnedForGoods() unit.Money {
 	return s.sum(func(t Transaction) bool { return t.Type == Refund && t.State == Succeeded && t.ReturnID != "" })
 }
@@ -263,10 +264,11 @@ func (s State) parentFits(t Transaction) error {
 	return nil
 }
 
-// limit is the largest amount that t may have. It counts the money of one parent, or of the
-// whole order if parent is empty. Earlier refunds do not reduce the limit of a chargeback,
-// because the bank decides on it. A return's refund does not reduce the limit of a transaction
-// that was pending when the refund was recorded, so that this transaction can still succeed.
+// limit is the largest amount that t may have. It counts the money of one parent, or of the whole
+// order if parent is empty. Earlier refunds do not reduce the limit of a chargeback, because the
+// bank decides on it. Example: 100 were captured and 30 refunded. Another refund may be 70, and a
+// chargeback 100. A return's refund does not reduce the limit of a transaction that is recorded
+// already, so that a pending one can still succeed.
 func (s State) limit(t Transaction, parent unit.TransactionID) unit.Money {
 	_, underWay := s.Transaction(t.ID)
 	of := func(state func(TransactionState) bool, types ...TransactionType) unit.Money {
@@ -291,8 +293,9 @@ func (s State) limit(t Transaction, parent unit.TransactionID) unit.Money {
 }
 
 // orphaned notes money that comes for an order that can no longer be confirmed, in the same
-// decision. It notes only what is more than the order owes for goods that shipped before a
-// cancel.
+// decision. It notes only what is more than the order owes for goods that shipped before a cancel.
+// Example: the order owes 20 for a parcel that had left, and a capture of 50 comes. Then 30 are
+// orphaned.
 func (s State) orphaned(t Transaction) []Event {
 	if !s.expiredOrCanceled() || t.State != Succeeded || t.Type != Authorize && t.Type != Capture {
 		return nil

@@ -2,7 +2,7 @@ package product
 
 import "daybook/domain/unit"
 
-// Decide answers a command with events, with nothing (it is already so) or with a
+// Decide applies the rules to a command. The result is events, nothing (it is already so) or a
 // *rule.Rejection. It never changes s.
 func Decide(cmd Command, s State) ([]Event, error) {
 	switch cmd := cmd.(type) {

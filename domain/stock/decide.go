@@ -7,25 +7,29 @@ import (
 )
 
 // How many due reservations one decision records as expired, in addition to the command's own
-// events. The first bound is for decisions that need no units from them, the second for
-// decisions that do. Units of a due reservation may be promised to another order only if the
-// reservation's end is recorded in the same append. Otherwise another node, whose clock is a
-// moment behind, could still commit the reservation.
+// events. Every decision with events records up to maxExpiredAlong. A decision that needs their
+// units goes on, up to maxExpiredForUnits, until it has enough. Example: 150 reservations of one
+// unit each are due. A receipt records 100 of their ends, and so does a reservation of 80 units. A
+// reservation of 120 units records 120, if nothing else is free.
+//
+// Units of a due reservation may be promised to another order only if the reservation's end is
+// recorded in the same append. Otherwise another node, whose clock is a moment behind, could still
+// commit the reservation.
 const (
-	expiredPerDecision = 100
-	expiredToFreeUnits = 1000
+	maxExpiredAlong    = 100
+	maxExpiredForUnits = 1000
 )
 
-// Decide answers a command with events, with nothing (it is already so) or with a
-// *rule.Rejection. It never changes s. A *rule.ForgottenError is no answer: the caller must
-// look up the thing that it names, and decide again (About, Recall).
+// Decide applies the rules to a command. The result is events, nothing (it is already so) or a
+// *rule.Rejection. It never changes s. A *rule.ForgottenError is no decision: the caller must look
+// up the thing that it names, and decide again (About, Recall).
 //
 // If Decide returns events, they also record the ends of reservations that are due: at most a
 // thousand, the earliest first. If the reorder point was crossed, the last event says so.
 func Decide(cmd Command, s State) ([]Event, error) {
 	d := decision{State: s, At: cmd.at()}
 	d.due = s.due(d.Now)
-	d.expireUpTo(expiredPerDecision)
+	d.expireUpTo(maxExpiredAlong)
 	events, err := d.ownEvents(cmd)
 	if err != nil || len(events) == 0 {
 		return nil, err
@@ -91,12 +95,14 @@ func (d *decision) expireUpTo(limit int) {
 	}
 }
 
-// makeAvailable tries to free the wanted number of units, by recording due reservations as
-// expired. It returns how many units are free, which may be fewer. allowance is how many units
-// the policy adds to the units that are for sale and promised to nobody. It may be negative.
+// makeAvailable tries to free the wanted number of units, by recording due reservations as expired.
+// It returns how many units are free, which may be fewer. allowance is what the policy adds to the
+// units on hand that are for sale and not promised. Example: a promise may use the backorder limit
+// and not the safety stock (see forSale). So with a backorder limit of 5 and a safety stock of 8
+// the allowance is -3.
 func (d *decision) makeAvailable(wanted, allowance unit.Quantity) unit.Quantity {
 	free := d.Goods - d.UnavailableTotal() + allowance - d.Promised - d.ReservedTotal
-	for free+d.freed < wanted && d.expired < min(len(d.due), expiredToFreeUnits) {
+	for free+d.freed < wanted && d.expired < min(len(d.due), maxExpiredForUnits) {
 		d.expireUpTo(d.expired + 1)
 	}
 	return free + d.freed

@@ -12,7 +12,7 @@ func (d *decision) reserve(cmd Reserve) ([]Event, error) {
 		return nil, ErrQuantityInvalid
 	}
 	if cmd.Direct && cmd.ReservationID == ReservationIDFor(cmd.OrderID, cmd.SKU, cmd.Location) {
-		// A direct reservation with this id would be taken for the checkout's own.
+		// The checkout would think that a direct reservation with this id is its own.
 		return nil, belongs(cmd.OrderID, false)
 	}
 	if h, found := d.Reservations[cmd.ReservationID]; found {
@@ -107,7 +107,7 @@ func (d *decision) release(cmd Release) ([]Event, error) {
 // expireDue records more reservations than other decisions do, but not all at once. The other
 // reservations are still due, and the caller asks again.
 func (d *decision) expireDue() ([]Event, error) {
-	d.expireUpTo(expiredToFreeUnits)
+	d.expireUpTo(maxExpiredForUnits)
 	events := make([]Event, 0, d.expired+1)
 	for _, due := range d.due[:d.expired] {
 		events = append(events, d.expiration(due.ID))

@@ -43,8 +43,8 @@ func Guarded(e Event) bool {
 	case Reserved, ReservationExtended, ReservationReleased, ReservationExpired, ReservationCommitted, Shipped, ReorderPointCrossed:
 		return true
 	case Received, Adjusted, Counted, Allocated, Deallocated, Returned, Moved, TransferredOut, TransferredIn, PolicySet:
-		// State does not know all of these by an id; a deallocation, for example, may have no
-		// ref. And an allocation that was taken back would be made again.
+		// If one of these came again, State could record it twice. Examples: a deallocation that
+		// has no ref; an allocation that was taken back meanwhile.
 	}
 	return false
 }
