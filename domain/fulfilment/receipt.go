@@ -40,12 +40,15 @@ func ReceiptMoves(s returns.State, cmd returns.Receive) ([]Move, error) {
 	if err != nil {
 		return nil, err
 	}
-	after := s.Clone()
+	after, number := s.Clone(), cmd.Receipt
 	for _, e := range events {
+		if received, ok := e.(returns.Received); ok {
+			number = received.Receipt
+		}
 		after = returns.Evolve(after, e)
 	}
 	for _, receipt := range Receipts(after) {
-		if receipt.Number == cmd.Receipt {
+		if receipt.Number == number {
 			return receipt.Moves, nil
 		}
 	}

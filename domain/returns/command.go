@@ -50,6 +50,7 @@ type Cancel struct {
 
 // Receive records an arrival. Receipt is the number that the caller expects it to have: the
 // last number plus one. A number that was already used with the same lines changes nothing.
+// With 0 it is a new arrival, and Decide gives it the next number.
 type Receive struct {
 	Receipt int
 	Lines   []ReceivedLine

@@ -222,7 +222,8 @@ func cancel(cmd Cancel, s State) ([]Event, error) {
 }
 
 func receive(cmd Receive, s State) ([]Event, error) {
-	if last := len(s.Receipts); cmd.Receipt >= 1 && cmd.Receipt <= last {
+	next := len(s.Receipts) + 1
+	if cmd.Receipt >= 1 && cmd.Receipt < next {
 		if slices.Equal(s.Receipts[cmd.Receipt-1].Lines, cmd.Lines) {
 			return nil, nil
 		}
@@ -231,8 +232,8 @@ func receive(cmd Receive, s State) ([]Event, error) {
 	if err := s.refusal(StatusOpen, StatusReceived); err != nil {
 		return nil, err
 	}
-	if cmd.Receipt != len(s.Receipts)+1 {
-		return nil, ErrReceiptOrder.With("Receipts are numbered one after the other.", map[string]any{"next": len(s.Receipts) + 1})
+	if cmd.Receipt != 0 && cmd.Receipt != next {
+		return nil, ErrReceiptOrder.With("Receipts are numbered one after the other.", map[string]any{"next": next})
 	}
 	if len(cmd.Lines) == 0 {
 		return nil, ErrEmpty
@@ -247,7 +248,7 @@ func receive(cmd Receive, s State) ([]Event, error) {
 		}
 		awaited[l.Line-1] -= l.Quantity
 	}
-	return []Event{Received{Receipt: cmd.Receipt, Lines: cmd.Lines}}, nil
+	return []Event{Received{Receipt: next, Lines: cmd.Lines}}, nil
 }
 
 func (s State) mayReceive(l ReceivedLine, awaited []unit.Quantity) *rule.Rejection {

@@ -118,7 +118,9 @@ var receiving = map[string]row{
 	"another under its number is refused":          {Given: open(firstReceipt), When: Receive{Receipt: 1, Lines: theRest}, Refused: ErrReceiptDiffers},
 	"the rest comes later":                         {Given: open(firstReceipt), When: Receive{Receipt: 2, Lines: theRest}, Then: []Event{lastReceipt}},
 	"with the next number":                         {Given: open(firstReceipt), When: Receive{Receipt: 3, Lines: theRest}, Refused: facts(ErrReceiptOrder, map[string]any{"next": 2})},
-	"there is no receipt 0":                        {Given: open(firstReceipt), When: Receive{Receipt: 0, Lines: twoOfA}, Refused: ErrReceiptOrder},
+	"without a number it is the next":              {Given: open(firstReceipt), When: Receive{Lines: theRest}, Then: []Event{lastReceipt}},
+	"also with the lines of the one before":        {Given: open(oneLost(1)), When: Receive{Lines: oneLost(1).Lines}, Then: []Event{oneLost(2)}, Repeats: true},
+	"there is no receipt below":                    {Given: open(firstReceipt), When: Receive{Receipt: -1, Lines: theRest}, Refused: ErrReceiptOrder},
 	"not before it is approved":                    {Given: given(), When: Receive{Receipt: 1, Lines: twoOfA}, Refused: ErrNotApproved},
 	"nor when it was declined":                     {Given: given(Declined{}), When: Receive{Receipt: 1, Lines: twoOfA}, Refused: ErrDeclined},
 	"an empty parcel is no receipt":                {Given: open(), When: Receive{Receipt: 1}, Refused: ErrEmpty},
@@ -138,6 +140,10 @@ var receiving = map[string]row{
 	"once settled is settled":                      {Given: open(firstReceipt, StockSettled{Receipt: 1}), When: SettleStock{Receipt: 1}, Nothing: true},
 	"a receipt that moves no stock is settled":     {Given: open(firstReceipt, lastReceipt), When: SettleStock{Receipt: 2}, Nothing: true},
 	"a receipt that never came is settled as well": {Given: open(), When: SettleStock{Receipt: 7}, Nothing: true},
+}
+
+func oneLost(receipt int) Received {
+	return Received{Receipt: receipt, Lines: arrived(receipt, 1, 1, Lost).Lines}
 }
 
 func postageBack() Requested {
