@@ -52,6 +52,9 @@ type CheckoutResult struct {
 	// BegunBy is the command id of another call that began this checkout. It is zero if
 	// this call did.
 	BegunBy uuid.UUID
+	// Repeated means that this call had begun this checkout before. So this is not the first
+	// time that it was made.
+	Repeated bool
 	Cart    aggregate.Result[cart.Event]
 	Order   aggregate.Result[order.Event]
 }
@@ -183,7 +186,9 @@ func (s *Service) repeatCheckout(ctx context.Context, call Call, ask CheckoutReq
 				return CheckoutResult{}, err
 			}
 			defer s.drive(cart.Stream(ask.CartID))()
-			return s.finishCheckout(ctx, call.Meta, past.started, past.outcome, ask.OnReserved)
+			result, err := s.finishCheckout(ctx, call.Meta, past.started, past.outcome, ask.OnReserved)
+			result.Repeated = true
+			return result, err
 		}
 	}
 }

@@ -24,6 +24,14 @@ type merge struct {
 	present bool        // it is under way, or done
 }
 
+// MergeResult is what a merge did to the cart that the lines went into.
+type MergeResult struct {
+	aggregate.Result[cart.Event]
+	// Begun means that this call began the merge, now or when it was made before. Another
+	// driver may have ended it.
+	Begun bool
+}
+
 // MergeCart puts the lines of one open cart, from, into another, into. The condition of the
 // call is about the other cart, and so is the result. The first cart ends.
 //
@@ -33,8 +41,8 @@ type merge struct {
 // cart names it in its fact cart_id.
 //
 // If another call has merged the two carts, nothing happens, and that is no error.
-func (s *Service) MergeCart(ctx context.Context, call Call, into, from unit.CartID) (aggregate.Result[cart.Event], error) {
-	var answer aggregate.Result[cart.Event]
+func (s *Service) MergeCart(ctx context.Context, call Call, into, from unit.CartID) (MergeResult, error) {
+	var answer MergeResult
 	if err := s.admit(call); err != nil {
 		return answer, err
 	}
@@ -63,8 +71,8 @@ func (s *Service) MergeCart(ctx context.Context, call Call, into, from unit.Cart
 			return answer, err
 		}
 		if merged {
-			result.Replayed = result.Replayed && ours
-			return result, nil
+			result.Replayed = result.Replayed && repeats
+			return MergeResult{Result: result, Begun: ours}, nil
 		}
 		answer.Position = result.Position
 	}

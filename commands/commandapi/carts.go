@@ -230,7 +230,12 @@ func (a *api) mergeCart(ctx context.Context, c call, in *mergeCartInput) (*respo
 	if err != nil {
 		return nil, withPosition(ctx, err, done.Position)
 	}
-	return a.cart(ctx, into, done)
+	out, err := a.cart(ctx, into, done.Result)
+	if err != nil {
+		return nil, err
+	}
+	out.changed = out.changed || done.Begun
+	return out, nil
 }
 
 func (a *api) changeCart(ctx context.Context, c call, id unit.CartID, wanted ...cart.Command) (*response[resource.Cart], error) {

@@ -95,14 +95,13 @@ func (a *api) checkout(ctx context.Context, c call, in *checkoutInput) (*respons
 		return nil, err
 	}
 	body := CheckoutState{Order: state, Dropped: result.Dropped, Shortages: resource.ShortagesOf(result.Shortages)}
-	if len(result.Order.Events) == 0 { // the order was there before
-		placed.Replayed = true
-	} else {
-		placed.Replayed = result.Order.Replayed
-	}
+	// Another driver may have placed the order of a first request, so the order's own result does
+	// not say whether the request was done before.
+	placed.Replayed = result.Repeated && len(result.Order.Events) == 0
 	out := reply(state.Revision, placed, body).at("/v1/orders/" + string(result.OrderID))
+	out.changed = true // there is an order
 	if result.BegunBy != uuid.Nil {
-		out.Status, out.Replayed = http.StatusOK, "" // it was done under another key
+		out.Status = http.StatusOK // it was done under another key
 	}
 	return out, nil
 }

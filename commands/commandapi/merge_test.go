@@ -1,12 +1,7 @@
 package commandapi_test
 
 import (
-	"context"
-	"strings"
-	"sync"
 	"testing"
-
-	"daybook/eventstore"
 )
 
 // A guest logs in, and the lines of the guest's cart are moved into the customer's cart.
@@ -65,28 +60,13 @@ func TestAGuestsCartIsMergedIntoTheCustomers(t *testing.T) {
 	s.verify("after all merges")
 }
 
-// merging runs a function when the log has the beginning of a merge.
-type merging struct {
-	eventstore.Store
-	once sync.Once
-	by   func()
-}
-
-func (m *merging) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
-	result, err := m.Store.Append(ctx, stream, expected, events)
-	if strings.HasPrefix(events[0].Type, "cart.merged_into.") {
-		m.once.Do(m.by)
-	}
-	return result, err
-}
-
 func TestARefusedMergeSaysWhereTheCartIsOpenAgain(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	s.sell("MUG", 9)
 	guest, ann := s.cart("MUG", 1), s.cart("MUG", 2)
 	racing := *s
-	racing.store = &merging{Store: s.store, by: func() { s.must("POST", "/v1/carts/"+ann+"/abandon", "") }}
+	racing.store = &overtaking{Store: s.store, after: "cart.merged_into.", by: func() { s.must("POST", "/v1/carts/"+ann+"/abandon", "") }}
 	name, value := key()
 	refused := racing.start().ask("POST", "/v1/carts/"+ann+"/merge", `{"from":"`+guest+`"}`, name, value)
 	refused.problem(t, 409, "cart-not-open")

@@ -84,7 +84,7 @@ type ReceivedLineInput struct {
 type receiptInput struct {
 	ReturnPath
 	Body struct {
-		Receipt int                 `json:"receipt,omitzero" minimum:"1" doc:"The number that you expect this arrival to have. By default the next number."`
+		Receipt int                 `json:"receipt,omitzero" minimum:"1" doc:"The number that you expect this arrival to have. A number that was used before, with the same lines, records nothing. By default it is a new arrival with the next number."`
 		Lines   []ReceivedLineInput `json:"lines" minItems:"1" maxItems:"2000"`
 	}
 }
@@ -99,16 +99,6 @@ func (a *api) receiveReturn(ctx context.Context, c call, in *receiptInput) (*res
 			Disposition: returns.Disposition(l.Disposition),
 			Location:    inBody(&bad, at("/lines", i)+"/location", l.Location, unit.ParseLocationID),
 		})
-	}
-	if err := bad.err(); err != nil {
-		return nil, err
-	}
-	if receive.Receipt == 0 {
-		next, err := view(ctx, a.service.ViewReturn, id, func(s returns.State, _ int64) int { return len(s.Receipts) + 1 })
-		if err != nil {
-			return nil, err
-		}
-		receive.Receipt = next
 	}
 	return a.changeReturn(ctx, c, &bad, id, receive)
 }
