@@ -31,20 +31,25 @@ var shaping = []string{"cursor", "limit", "include", "count"}
 // input. A cursor is valid only with the list, sort and filters of the page that gave it out.
 // With other ones, the next page would silently leave items out. seal makes the next page's
 // cursor from the view's own; it is nil if the list has no pages.
+//
+// A cursor has three parts: the mark of its list, the view's own cursor, and a checksum over both.
+// Example: "q1w2E3r4.MTUw.a1b2c3d4e5f6". So a cursor that was cut off or changed is refused.
 func openCursor(operation string, in any) (seal func(string) string, err error) {
 	list, ok := in.(lister)
 	if !ok {
 		return nil, nil
 	}
 	mark := markOf(operation, in)
-	seal = func(cursor string) string { return mark + "." + cursor }
+	seal = func(cursor string) string { return mark + "." + cursor + "." + checksum(mark+"."+cursor) }
 	page := list.paging()
 	if page.Cursor == "" {
 		return seal, nil
 	}
-	given, own, whole := strings.Cut(page.Cursor, ".")
-	if !whole || own == "" || len(given) != len(mark) {
-		return nil, problem.NotValid(problem.InParameter("query", "cursor", "this list did not give out this cursor"))
+	end := max(0, strings.LastIndexByte(page.Cursor, '.'))
+	given, own, _ := strings.Cut(page.Cursor[:end], ".")
+	if own == "" || checksum(page.Cursor[:end]) != page.Cursor[min(end+1, len(page.Cursor)):] {
+		return nil, problem.NotValid(problem.InParameter("query", "cursor",
+			"no list gave out this cursor: it was cut off or changed, or an earlier version gave it out"))
 	}
 	if given != mark {
 		return nil, problem.NotValid(problem.InParameter("query", "cursor",
@@ -52,6 +57,17 @@ func openCursor(operation string, in any) (seal func(string) string, err error) 
 	}
 	page.Cursor = own
 	return seal, nil
+}
+
+// checksumVersion is a part of every checksum. A change of what cursors mean must change it. Then
+// earlier cursors are refused, and do not continue at a wrong place.
+const checksumVersion = "cursor 2\x00"
+
+// checksum is over the rest of a cursor. It protects from accidents, and not from a client that
+// makes cursors itself, because a cursor shows nothing that a filter would not show.
+func checksum(rest string) string {
+	sum := sha256.Sum256([]byte(checksumVersion + rest))
+	return base64.RawURLEncoding.EncodeToString(sum[:9])
 }
 
 // markOf is a short text that differs between lists, sorts and filters.

@@ -2,7 +2,9 @@ package readapi_test
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -86,6 +88,29 @@ func TestACursorIsGoodForItsListOnly(t *testing.T) {
 			t.Errorf("cursor %s: %s, want it to be named", cursor, refused.text)
 		}
 	}
+	refused := func(what, cursor string) {
+		t.Helper()
+		got := s.get("/v1/orders?limit=1&cursor=" + url.QueryEscape(cursor))
+		got.problem(t, 422, problem.CodeInvalid)
+		if got.value("errors", 0, "parameter") != "cursor" {
+			t.Errorf("%s, %s: answer %d %s, want the cursor refused", what, cursor, got.status, got.text)
+		}
+	}
+	for i := range len(foreign) {
+		refused("without character "+strconv.Itoa(i), foreign[:i]+foreign[i+1:])
+		refused("cut off", foreign[:max(1, i)])
+		for _, other := range "AQgw0_.~" {
+			refused("with one more character", foreign[:i]+string(other)+foreign[i:])
+			if byte(other) != foreign[i] {
+				refused("with another character", foreign[:i]+string(other)+foreign[i+1:])
+			}
+		}
+	}
+	for _, other := range "AQgw0_.~" {
+		refused("with one more character", foreign+string(other))
+	}
+	parts := strings.Split(foreign, ".")
+	refused("of the version before", parts[0]+"."+parts[1])
 	if same := s.get("/v1/orders?sort=-placed_at&limit=2&cursor=" + foreign); same.status != 200 {
 		t.Errorf("the sort that is the default: answer %d %s", same.status, same.text)
 	}

@@ -33,22 +33,22 @@ func (a *accepted) Resolve(ctx huma.Context) []error {
 	return nil
 }
 
-// form returns the media type with the largest weight in Accept; of several with the same
-// weight, the first one. If the client accepts none, it returns the problem 406. Example:
+// form returns the one of the forms that has the largest weight in Accept; of several with the
+// same weight, the first one. If the client accepts none, it returns the problem 406. Example:
 // "application/json, */*;q=0.1" gives JSON, and "text/csv" is refused.
-func (a *accepted) form() (string, error) {
+func (a *accepted) form(forms ...string) (string, error) {
 	if strings.TrimSpace(a.header) == "" {
-		return eventForms[0], nil
+		return forms[0], nil
 	}
 	best, weight := "", 0.0
-	for _, form := range eventForms {
+	for _, form := range forms {
 		if q := weightOf(form, a.header); q > weight {
 			best, weight = form, q
 		}
 	}
 	if best == "" {
 		return "", problem.New(http.StatusNotAcceptable, problem.CodeNotAcceptable,
-			"Events can be sent as "+strings.Join(eventForms, ", ")+", and Accept names none of them.")
+			"Events can be sent here as "+strings.Join(forms, ", ")+", and Accept names none of them.")
 	}
 	return best, nil
 }

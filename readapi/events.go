@@ -47,7 +47,7 @@ const pageBytes = 4 << 20
 func (a *api) events(ctx context.Context, in *eventsInput) (*eventsPage, error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	form, err := in.form()
+	form, err := in.form(eventForms...)
 	if err != nil {
 		return nil, problem.From(ctx, err)
 	}
@@ -66,7 +66,7 @@ type streamInput struct {
 func (a *api) stream(ctx context.Context, in *streamInput) (*eventsPage, error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	form, err := in.form()
+	form, err := in.form(eventForms...)
 	if err != nil {
 		return nil, problem.From(ctx, err)
 	}
@@ -99,6 +99,7 @@ func (p *eventsPage) fill(ctx context.Context, events iter.Seq2[Event, error]) e
 }
 
 type liveInput struct {
+	accepted
 	After     string   `query:"after" maxLength:"64" doc:"The position of the last event that you have. By default the head of the log, so that only new events come. 0 begins with the first event."`
 	LastEvent string   `header:"Last-Event-ID" maxLength:"64" doc:"A browser sends it when it connects again. If it is given, after is ignored."`
 	Types     []string `query:"type" maxItems:"20" doc:"Prefixes of event types, separated by commas. None is all."`
@@ -107,6 +108,9 @@ type liveInput struct {
 // followLive streams events as server-sent events: id is the position, event the type, and
 // data the event. A message named caught_up says that all events so far were sent.
 func (a *api) followLive(ctx context.Context, in *liveInput) (*huma.StreamResponse, error) {
+	if _, err := in.form(contentMessages); err != nil {
+		return nil, problem.From(ctx, err)
+	}
 	leave, err := a.live.enter(problem.RequestOf(ctx).Client)
 	if err != nil {
 		return nil, problem.From(ctx, err)
@@ -302,7 +306,7 @@ func (a *api) registerEvents() {
 	}
 	huma.Register(a.huma, register("list-events", "/v1/events", "Read the log, page by page", "Events come in the log's order, one on each line. None is ever missed or changed. Ask for the next page with the position of the last event. A page ends early, with `Daybook-More: true`, when it has reached 4 MiB. `Accept` chooses the form: one JSON object on each line, one JSON document, or server-sent events, which end with the page.", page, append([]string{problem.CodeBeyondHead, problem.CodeNotAcceptable}, problem.OfReads...)...), a.events)
 	huma.Register(a.huma, register("read-stream", "/v1/streams/{stream}", "Read the history of one aggregate", "Events come in the stream's order, one on each line. A page ends early, with `Daybook-More: true`, when it has reached 4 MiB. The next page begins with the revision after the last event's. `Accept` chooses the form, as for the log.", page, append([]string{problem.CodeNotAcceptable, problem.CodeNotFound, problem.CodeGone}, problem.OfReads...)...), a.stream)
-	huma.Register(a.huma, register("follow-events", "/v1/events/live", "Follow the log live", "Server-sent events: `id` is the position, `event` the type, `data` a CloudEvent. `caught_up` says that all events so far were sent. If you connect again with `Last-Event-ID`, you miss nothing. A position beyond the head of the log is refused (409 `position-beyond-head`), and a browser does not come back after that.", live, append([]string{problem.CodeTooManyHere, problem.CodeOverloaded, problem.CodeBeyondHead}, problem.OfReads...)...), a.followLive)
+	huma.Register(a.huma, register("follow-events", "/v1/events/live", "Follow the log live", "Server-sent events: `id` is the position, `event` the type, `data` a CloudEvent. `caught_up` says that all events so far were sent. If you connect again with `Last-Event-ID`, you miss nothing. A position beyond the head of the log is refused (409 `position-beyond-head`), and a browser does not come back after that.", live, append([]string{problem.CodeTooManyHere, problem.CodeOverloaded, problem.CodeBeyondHead, problem.CodeNotAcceptable}, problem.OfReads...)...), a.followLive)
 }
 
 // liveMessages is the schema of a live stream. The stream is a text, and its messages have

@@ -283,6 +283,17 @@ func TestAcceptChoosesTheFormOfEvents(t *testing.T) {
 			}
 		}
 	}
+	for _, accept := range []string{"application/json", "application/x-ndjson", "text/event-stream;q=0, */*"} {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // a stream would not end by itself
+		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/v1/events/live", nil)
+		r.Header.Set("Accept", accept)
+		w := httptest.NewRecorder()
+		s.handler.ServeHTTP(w, r)
+		cancel()
+		if w.Code != http.StatusNotAcceptable || !strings.Contains(w.Body.String(), "here as text/event-stream,") {
+			t.Errorf("live, %q: answer %d %s, want 406 that names the form", accept, w.Code, w.Body)
+		}
+	}
 	empty := s.get("/v1/events?type=nothing.", "Accept", "application/json")
 	if events, is := empty.body["events"].([]any); !is || len(events) != 0 || empty.body["position"] != "0" || empty.body["more"] != false {
 		t.Errorf("an empty page is %s", empty.text)

@@ -253,6 +253,9 @@ func known(err error) error {
 	if errors.Is(err, query.ErrNotFound) {
 		return problem.NotFound("The read model does not have it, at the position that it has reached.")
 	}
+	if errors.Is(err, ErrNoStream) {
+		return problem.NotFound("The log has no stream of this name.")
+	}
 	if _, ok := errors.AsType[*query.CursorError](err); ok {
 		return problem.NotValid(problem.InParameter("query", "cursor", "this list did not give out this cursor"))
 	}

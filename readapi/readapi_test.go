@@ -166,7 +166,15 @@ func TestAMissingThingIsNotFound(t *testing.T) {
 		"/v1/orders/none", "/v1/returns/none", "/v1/stock/NONE/main", "/v1/carts/none", "/v1/products/NONE", "/v1/customers/none",
 		"/v1/streams/order-none", "/v1/stock/NONE/main/movements",
 	} {
-		s.get(path).problem(t, 404, problem.CodeNotFound)
+		got := s.get(path)
+		got.problem(t, 404, problem.CodeNotFound)
+		whose := "read model"
+		if strings.HasPrefix(path, "/v1/streams/") {
+			whose = "log"
+		}
+		if detail, _ := got.value("detail").(string); !strings.Contains(detail, whose) {
+			t.Errorf("%s: %q, want it to say that the %s does not have it", path, detail, whose)
+		}
 	}
 	for _, path := range []string{
 		"/v1/orders?status=lost", "/v1/orders?from=yesterday", "/v1/sales?by=weather", "/v1/sales?from=2011-13-45", "/v1/customers",

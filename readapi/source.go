@@ -2,6 +2,7 @@ package readapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"time"
@@ -79,13 +80,16 @@ type History interface {
 	Movements(ctx context.Context, db query.DB, sku, location string, f stockview.MovementFilter, p query.Page) (query.List[stockview.Movement], error)
 }
 
+// ErrNoStream means that the log has no stream of the name that was asked for.
+var ErrNoStream = errors.New("no such stream")
+
 // Log is the event stream as consumers see it.
 type Log interface {
 	// Page yields at most limit events after a position. types are prefixes of event types;
 	// none means all events. It yields *BeyondError if the position is beyond the head.
 	Page(ctx context.Context, after string, types []string, limit int) iter.Seq2[Event, error]
 	// Stream yields at most limit events of a stream, from a revision on. If the stream has no
-	// events, it yields query.ErrNotFound.
+	// events, it yields ErrNoStream.
 	Stream(ctx context.Context, stream string, from int64, limit int) iter.Seq2[Event, error]
 	// Follow yields events after a position, and then new ones until ctx ends. An Event
 	// without an id means that all events up to its Position were yielded or did not match.

@@ -2,9 +2,11 @@ package httpapi_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +20,7 @@ import (
 // bodyRoute is a route that takes a body, as the document describes it.
 type bodyRoute struct {
 	method, path string
+	forms        []string // the media types of its body
 	limit        int
 	list         string            // the name of a member that is a list; empty if there is none
 	most         int               // items of the list
@@ -36,6 +39,7 @@ func bodyRoutes(t *testing.T) []bodyRoute {
 			}
 			limit, _ := operation["x-max-body-bytes"].(float64)
 			route := bodyRoute{method: strings.ToUpper(method), path: strings.NewReplacer("{line}", "1", "{", "", "}", "").Replace(path), limit: int(limit)}
+			route.forms = slices.Sorted(maps.Keys(object(t, operation, "requestBody", "content")))
 			schema := resolved(t, doc, object(t, operation, "requestBody", "content", "application/json", "schema"))
 			for name := range object(t, schema, "properties") {
 				member := resolved(t, doc, object(t, schema, "properties", name))

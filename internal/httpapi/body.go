@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net"
 	"net/http"
@@ -171,8 +172,9 @@ func (b *bodies) check(r *http.Request, route *shape, body []byte) (plain []byte
 	return route.check(r.Context(), body)
 }
 
-// checkForm refuses a body whose headers say that it is not plain JSON in UTF-8. A body without a
-// Content-Type counts as JSON.
+// checkForm refuses a body whose headers say that it is not plain JSON in UTF-8. The media type
+// must be one that the document lists for the operation; it may be written in any case and have
+// parameters. A body without a Content-Type counts as JSON.
 func checkForm(header http.Header, wanted *huma.RequestBody) error {
 	if wanted == nil {
 		return nil
@@ -187,12 +189,13 @@ func checkForm(header http.Header, wanted *huma.RequestBody) error {
 		return nil
 	}
 	kind, params, err := mime.ParseMediaType(strings.Join(kinds, ", "))
-	if err != nil || wanted.Content[kind] == nil && !strings.HasSuffix(kind, "+json") {
-		return problem.WrongForm("Send JSON, with Content-Type: application/json.")
+	if err != nil || wanted.Content[kind] == nil {
+		return problem.WrongForm("Send JSON, with Content-Type: " + strings.Join(slices.Sorted(maps.Keys(wanted.Content)), " or ") + ".")
 	}
 	if charset, given := params["charset"]; given && !strings.EqualFold(charset, "utf-8") {
 		return problem.WrongForm(fmt.Sprintf("The charset is %.40q. JSON is UTF-8: leave charset out, or say charset=utf-8.", charset))
 	}
+	header.Set("Content-Type", kind) // huma compares it as it is written
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -24,7 +25,7 @@ func ParseOrigin(text string) (string, error) {
 	wrong := fmt.Errorf("%q is no origin: want a scheme and a host, such as https://shop.example, and nothing else", text)
 	u, err := url.Parse(text)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil ||
-		strings.TrimSuffix(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" || strings.Contains(text, "*") {
+		strings.TrimSuffix(u.Path, "/") != "" || strings.ContainsAny(text, "?#*") {
 		return "", wrong
 	}
 	host := strings.ToLower(u.Host)
@@ -34,8 +35,8 @@ func ParseOrigin(text string) (string, error) {
 		host = strings.TrimSuffix(host, ":80")
 	}
 	name, port := splitPort(host)
-	if strings.Trim(port, "0123456789") != "" {
-		return "", wrong
+	if number, err := strconv.ParseUint(port, 10, 16); name != host && (err != nil || number == 0 || port[0] == '0') {
+		return "", wrong // no browser sends it so
 	}
 	if _, err := ParsePublicHost(name); err != nil {
 		return "", wrong

@@ -110,6 +110,9 @@ func TestAnOriginIsASchemeAndAHost(t *testing.T) {
 		"http://localhost:5173": "http://localhost:5173", "http://[::1]:80": "http://[::1]", "https://192.0.2.1:8443": "https://192.0.2.1:8443",
 		"*": "", "null": "", "": "", "shop.example": "", "https://*.shop.example": "", "https://shop.example/path": "", "https://shop.example?x": "",
 		"https://ann@shop.example": "", "ftp://shop.example": "", "https://": "", "file:///": "", "https://shop.example:x": "", "https://sh op.example": "",
+		"https://shop.example?": "", "https://shop.example#": "", "https://shop.example/?": "", "https://shop.example:": "", "https://shop.example:0": "",
+		"https://shop.example:99999": "", "https://shop.example:65536": "", "https://shop.example:08443": "", "http://[::1]:99999": "",
+		"https://shop.example:65535": "https://shop.example:65535",
 	} {
 		if got, err := ParseOrigin(text); got != want || (err != nil) != (want == "") {
 			t.Errorf("%q is read as %q, %v, want %q", text, got, err, want)

@@ -243,7 +243,7 @@ func cloudEvents(events iter.Seq2[eventstore.Recorded, error]) iter.Seq2[readapi
 		for recorded, err := range events {
 			var event readapi.Event
 			if _, missing := errors.AsType[*eventstore.NotFoundError](err); missing {
-				err = query.ErrNotFound
+				err = readapi.ErrNoStream
 			}
 			if errors.Is(err, context.DeadlineExceeded) {
 				err = &eventstore.UnavailableError{Cause: fmt.Errorf("the log has not answered in time: %w", err)}
