@@ -204,7 +204,7 @@ func nextAttempt(command uuid.UUID) uuid.UUID {
 // command order.Place is refused later, and the checkout is withdrawn.
 func (s *Service) checkOrderIDFree(ctx context.Context, id unit.CartID, orderID unit.OrderID) error {
 	var refusal error
-	err := s.orders.Recall(ctx, order.Stream(orderID), func(state order.State, _ int64) {
+	err := s.orders.ViewCached(ctx, order.Stream(orderID), func(state order.State, _ int64) {
 		_, refusal = order.Decide(order.Claim{OrderID: orderID, CartID: id}, state)
 	})
 	return errors.Join(err, refusal)

@@ -52,9 +52,9 @@ func (s *Service) refuseAtOnce(ctx context.Context, call Call, id unit.CartID, s
 // cart that was refused before will probably be refused again, so it reads the present states
 // at once. If it overlooks a shortage, stock refuses later, when it is asked to reserve.
 func (s *Service) foreseeRefusal(ctx context.Context, call Call, id unit.CartID, start cart.StartCheckout) (what foreseen, short bool, err error) {
-	views := []func(context.Context, string, func(stock.State, int64)) error{s.stock.Recall, s.stock.View}
+	views := []func(context.Context, string, func(stock.State, int64)) error{s.stock.ViewCached, s.stock.View}
 	begins := false
-	err = s.carts.Recall(ctx, cart.Stream(id), func(state cart.State, revision int64) {
+	err = s.carts.ViewCached(ctx, cart.Stream(id), func(state cart.State, revision int64) {
 		events, refusal := cart.Decide(start, state)
 		if refusal != nil || len(events) != 1 {
 			return

@@ -12,7 +12,7 @@ import (
 type notedKey struct{}
 
 // Noting returns a context in which a Handler notes whether it has recorded anything, now or
-// when the same command was first carried out. Unsettled reads this note.
+// when the same command was first carried out. OutcomeUnknownIfRecorded reads this note.
 func Noting(ctx context.Context) context.Context {
 	return context.WithValue(ctx, notedKey{}, new(atomic.Bool))
 }
@@ -23,10 +23,10 @@ func noteRecorded(ctx context.Context) {
 	}
 }
 
-// Unsettled turns an error that says "nothing was done" into an OutcomeUnknownError, if
-// something was recorded in this context. This can happen to a request of several steps, if it
+// OutcomeUnknownIfRecorded turns an error that says "nothing was done" into an OutcomeUnknownError,
+// if something was recorded in this context. This can happen to a request of several steps, if it
 // is cut off between two steps or after the last one.
-func Unsettled(ctx context.Context, err error) error {
+func OutcomeUnknownIfRecorded(ctx context.Context, err error) error {
 	if recorded, ok := ctx.Value(notedKey{}).(*atomic.Bool); ok && recorded.Load() && saysNothingDone(err) {
 		return &eventstore.OutcomeUnknownError{Cause: err}
 	}

@@ -32,8 +32,8 @@ type Snapshot struct {
 type snapshotBody[S any] struct {
 	State    S                   `json:"state"`
 	Position eventstore.Position `json:"position"`
-	Done     []receipt           `json:"done"`
-	Guarded  []receipt           `json:"guarded,omitempty"`
+	Done     []pastCommand       `json:"done"`
+	Guarded  []pastCommand       `json:"guarded,omitempty"`
 
 	Forgotten bloom.Filter `json:"forgotten,omitzero"`
 }

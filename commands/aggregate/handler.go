@@ -134,16 +134,16 @@ func (h *Handler[S, C, E]) Handle(ctx context.Context, request Request[C]) (Resu
 	job := &job[S, C, E]{request: request, done: make(chan struct{})}
 	if request.New {
 		if done, err := h.create(ctx, job); done || err != nil {
-			return job.answer, err
+			return job.result, err
 		}
 	}
 	if err := h.submit(ctx, job); err != nil {
 		return Result[E]{}, err
 	}
-	if len(job.answer.Events) > 0 || job.answer.Replayed {
+	if len(job.result.Events) > 0 || job.result.Replayed {
 		noteRecorded(ctx)
 	}
-	return job.answer, job.err
+	return job.result, job.err
 }
 
 // Repeats tells whether the request with this metadata was carried out before. If so, Handle
@@ -152,8 +152,8 @@ func (h *Handler[S, C, E]) Handle(ctx context.Context, request Request[C]) (Resu
 //
 // It has the same errors as Handle, such as ErrCommandReused.
 func (h *Handler[S, C, E]) Repeats(ctx context.Context, stream string, meta eventstore.Metadata) (bool, error) {
-	answer, err := h.Handle(ctx, Request[C]{Stream: stream, Meta: meta})
-	return answer.Replayed, err
+	result, err := h.Handle(ctx, Request[C]{Stream: stream, Meta: meta})
+	return result.Replayed, err
 }
 
 // View calls look with the stream's present state. An empty stream has the zero state and
@@ -177,10 +177,10 @@ func (h *Handler[S, C, E]) ViewAged(ctx context.Context, stream string, maxAge t
 	return job.err
 }
 
-// Recall is ViewAged for a stream that this node has in memory. The state may be an hour old.
+// ViewCached is ViewAged for a stream that this node has in memory. The state may be an hour old.
 // For any other stream it does nothing. It rarely reads the log. Use it to refuse early and
-// cheaply, and only if a later step refuses what Recall overlooks.
-func (h *Handler[S, C, E]) Recall(ctx context.Context, stream string, look func(state S, revision int64)) error {
+// cheaply, and only if a later step refuses what ViewCached overlooks.
+func (h *Handler[S, C, E]) ViewCached(ctx context.Context, stream string, look func(state S, revision int64)) error {
 	h.mu.Lock()
 	_, found := h.lanes[stream]
 	h.mu.Unlock()

@@ -33,14 +33,14 @@ type job[S, C, E any] struct {
 	stage   atomic.Int32   // waiting, begun or withdrawn
 
 	// Written by the lane before done is closed.
-	answer Result[E]
+	result Result[E]
 	err    error
 	done   chan struct{}
 
 	// Used while the batch is decided.
-	encoded []eventstore.Event
-	events  []E
-	settled bool // the result is known and needs no append
+	encoded   []eventstore.Event
+	events    []E
+	hasResult bool // the result is known and needs no append
 
 	// The searches of the log for this job, by name; see search.
 	searches map[string]*search[E]
@@ -60,9 +60,9 @@ func (j *job[S, C, E]) begin() bool    { return j.stage.CompareAndSwap(waiting, 
 func (j *job[S, C, E]) withdraw() bool { return j.stage.CompareAndSwap(waiting, withdrawn) }
 
 // replay sets the result to that of the first time the command was carried out.
-func (j *job[S, C, E]) replay(known receipt) {
-	j.answer = Result[E]{Revision: known.Revision, Position: known.Position, Replayed: true}
-	j.settled = true
+func (j *job[S, C, E]) replay(known pastCommand) {
+	j.result = Result[E]{Revision: known.Revision, Position: known.Position, Replayed: true}
+	j.hasResult = true
 }
 
 // lane is one stream's queue, folded state and memory of commands. The handler's lock protects
@@ -86,8 +86,8 @@ type lane[S, C, E any] struct {
 	checked   time.Time // when the state was last known to have all events of the log
 
 	// While a batch is decided: the revisions before the batch, and before its present job.
-	recordedAt, begunAt int64
-	batched             map[uuid.UUID]bool // the ids of the batch's commands that have events
+	recordedRevision, begunRevision int64
+	batched                         map[uuid.UUID]bool // the ids of the batch's commands that have events
 	// doubt is true if an append of the batch is recorded, or may be, and its jobs have no
 	// result yet.
 	doubt bool
@@ -163,11 +163,11 @@ func (l *lane[S, C, E]) attempt(ctx context.Context, jobs []*job[S, C, E], mayGu
 		events = append(events, j.encoded...)
 	}
 	if len(events) == 0 {
-		return l.answerWithoutAppend(ctx, jobs, fresh)
+		return l.settleWithoutAppend(ctx, jobs, fresh)
 	}
 	result, err := l.append(ctx, base, events)
 	if duplicate, ok := errors.AsType[*eventstore.DuplicateEventError](err); ok {
-		return l.answerDuplicate(jobs, duplicate)
+		return l.decideAgainAfterDuplicate(jobs, duplicate)
 	}
 	if err != nil {
 		return jobs, err
@@ -219,17 +219,17 @@ type decision[S, C, E any] struct {
 // search of the log leave the batch.
 func (l *lane[S, C, E]) decide(ctx context.Context, jobs []*job[S, C, E]) (d decision[S, C, E]) {
 	events, size := 0, 0
-	l.recordedAt, l.batched = l.revision, nil
+	l.recordedRevision, l.batched = l.revision, nil
 	for i, j := range jobs {
 		if events > maxBatchEvents || size > maxBatchBytes {
 			d.rest = jobs[i:]
 			return d
 		}
-		l.begunAt = l.revision
+		l.begunRevision = l.revision
 		err := l.decideOne(ctx, j)
 		j.err = err
 		switch {
-		case l.revision != l.begunAt && err != nil:
+		case l.revision != l.begunRevision && err != nil:
 			d.rest, d.midway = jobs[i:], j
 			return d
 		case errors.Is(err, errLater):
@@ -266,7 +266,7 @@ func (l *lane[S, C, E]) noteBatched(j *job[S, C, E]) {
 // decideOne decides a job. After it, the job has its encoded events, or a result without
 // events. The state has changed by the job's events, even if decideOne returns an error.
 func (l *lane[S, C, E]) decideOne(ctx context.Context, j *job[S, C, E]) (err error) {
-	j.answer, j.err, j.encoded, j.events, j.settled = Result[E]{}, nil, nil, nil, false
+	j.result, j.err, j.encoded, j.events, j.hasResult = Result[E]{}, nil, nil, nil, false
 	if j.look != nil {
 		return nil // it sees the state after the batch is recorded
 	}
@@ -326,10 +326,10 @@ func (l *lane[S, C, E]) decideOne(ctx context.Context, j *job[S, C, E]) (err err
 // EventID is eventstore.EventID: the id of a command's nth event.
 func EventID(command uuid.UUID, n int) uuid.UUID { return eventstore.EventID(command, n) }
 
-// answerWithoutAppend ends the jobs of a batch that records nothing. Their results must be
+// settleWithoutAppend ends the jobs of a batch that records nothing. Their results must be
 // based on the present state of the log. So if the state was not read just now, it reads the
 // log for new events first, once for the whole batch.
-func (l *lane[S, C, E]) answerWithoutAppend(ctx context.Context, jobs []*job[S, C, E], fresh bool) ([]*job[S, C, E], error) {
+func (l *lane[S, C, E]) settleWithoutAppend(ctx context.Context, jobs []*job[S, C, E], fresh bool) ([]*job[S, C, E], error) {
 	if !fresh && !l.freshEnough(jobs) {
 		moved, err := l.catchUp(ctx)
 		if err != nil {
@@ -340,7 +340,7 @@ func (l *lane[S, C, E]) answerWithoutAppend(ctx context.Context, jobs []*job[S, 
 		}
 	}
 	for _, j := range jobs {
-		l.answer(j, l.own, l.position)
+		l.deliver(j, l.own, l.position)
 	}
 	return nil, nil
 }
@@ -360,9 +360,9 @@ func (l *lane[S, C, E]) recorded(jobs []*job[S, C, E], base, own int64, result e
 		if len(j.encoded) > 0 {
 			own = at
 			meta := j.request.Meta
-			l.memory.add(receipt{Command: meta.CommandID, Revision: at, Position: result.Position, Request: meta.Request}, l.guarded(j.events))
+			l.memory.add(pastCommand{Command: meta.CommandID, Revision: at, Position: result.Position, Request: meta.Request}, l.guarded(j.events))
 		}
-		l.answer(j, own, result.Position)
+		l.deliver(j, own, result.Position)
 	}
 	l.snapshot()
 }
@@ -372,12 +372,12 @@ func (l *lane[S, C, E]) guarded(events []E) bool {
 	return !slices.ContainsFunc(events, func(e E) bool { return !l.handler.aggregate.guards(e) })
 }
 
-func (l *lane[S, C, E]) answer(j *job[S, C, E], revision int64, position eventstore.Position) {
+func (l *lane[S, C, E]) deliver(j *job[S, C, E], revision int64, position eventstore.Position) {
 	switch {
 	case j.look != nil:
 		j.err = Safely(func() error { j.look(l.state, l.own); return nil })
-	case j.err == nil && !j.settled:
-		j.answer = Result[E]{Revision: revision, Position: position, Events: j.events}
+	case j.err == nil && !j.hasResult:
+		j.result = Result[E]{Revision: revision, Position: position, Events: j.events}
 	}
 	close(j.done)
 }
@@ -402,9 +402,9 @@ func (l *lane[S, C, E]) append(ctx context.Context, base int64, events []eventst
 	}
 }
 
-// answerDuplicate marks the job whose event ids the log already has: in older events than the
-// lane remembers, or in another stream. Then all jobs are decided again.
-func (l *lane[S, C, E]) answerDuplicate(jobs []*job[S, C, E], duplicate *eventstore.DuplicateEventError) ([]*job[S, C, E], error) {
+// decideAgainAfterDuplicate marks the job whose event ids the log already has: in older events than
+// the lane remembers, or in another stream. Then all jobs are decided again.
+func (l *lane[S, C, E]) decideAgainAfterDuplicate(jobs []*job[S, C, E], duplicate *eventstore.DuplicateEventError) ([]*job[S, C, E], error) {
 	l.forget()
 	for _, j := range jobs {
 		for _, e := range j.encoded {

@@ -22,23 +22,23 @@ type memoryLimits struct {
 // others in two lists.
 type commandMemory struct {
 	limits  memoryLimits
-	done    receipts
-	guarded receipts
+	done    pastCommands
+	guarded pastCommands
 	// forgotten has the commands that have left the two lists. Guarded steps of processes are
 	// not added, because the state recognises them at any age. It takes 5 to 10 bytes for each
 	// command.
 	forgotten bloom.Filter
 }
 
-// receipt is what is remembered of a command that was carried out.
-type receipt struct {
+// pastCommand is what is remembered of a command that was carried out.
+type pastCommand struct {
 	Command  uuid.UUID           `json:"command"`
 	Revision int64               `json:"revision"` // of its last event
 	Position eventstore.Position `json:"position"`
 	Request  string              `json:"request,omitempty"` // see eventstore.Metadata
 }
 
-func (m *commandMemory) add(r receipt, guarded bool) {
+func (m *commandMemory) add(r pastCommand, guarded bool) {
 	if guarded {
 		if oldest, full := m.guarded.add(r, m.limits.guarded); full && oldest.Request != "" {
 			m.forget(EventID(oldest.Command, 0))
@@ -48,7 +48,7 @@ func (m *commandMemory) add(r receipt, guarded bool) {
 	}
 }
 
-func (m *commandMemory) find(command uuid.UUID) (receipt, bool) {
+func (m *commandMemory) find(command uuid.UUID) (pastCommand, bool) {
 	if r, found := m.done.find(command); found {
 		return r, true
 	}
@@ -74,21 +74,21 @@ func (m *commandMemory) hasForgotten(command uuid.UUID) bool {
 	return m.forgotten.Has(string(first[:]))
 }
 
-// receipts are the latest receipts, up to a limit.
-type receipts struct {
-	ring[receipt]
+// pastCommands are the latest of them, up to a limit.
+type pastCommands struct {
+	ring[pastCommand]
 	// at is the index in the ring of each command. It is nil while there are at most
-	// fewReceipts, because a map of a few entries is larger than the receipts. Most streams
+	// fewPastCommands, because a map of a few entries is larger than the commands. Most streams
 	// have only a few.
 	at map[uuid.UUID]int
 }
 
-// fewReceipts is how many receipts are searched one by one, without a map.
-const fewReceipts = 8
+// fewPastCommands is how many commands are searched one by one, without a map.
+const fewPastCommands = 8
 
-// add adds a receipt. If the limit is reached, it returns the oldest one, which is forgotten
+// add adds a command. If the limit is reached, it returns the oldest one, which is forgotten
 // now, and full is true.
-func (m *receipts) add(r receipt, limit int) (oldest receipt, full bool) {
+func (m *pastCommands) add(r pastCommand, limit int) (oldest pastCommand, full bool) {
 	if i := m.index(r.Command); i >= 0 {
 		m.latest[i] = r
 		return oldest, false
@@ -97,8 +97,8 @@ func (m *receipts) add(r receipt, limit int) (oldest receipt, full bool) {
 		delete(m.at, oldest.Command)
 	}
 	switch {
-	case m.at == nil && len(m.latest) > fewReceipts:
-		m.at = make(map[uuid.UUID]int, 2*fewReceipts)
+	case m.at == nil && len(m.latest) > fewPastCommands:
+		m.at = make(map[uuid.UUID]int, 2*fewPastCommands)
 		for i, kept := range m.latest {
 			m.at[kept.Command] = i
 		}
@@ -108,17 +108,17 @@ func (m *receipts) add(r receipt, limit int) (oldest receipt, full bool) {
 	return oldest, full
 }
 
-func (m *receipts) find(command uuid.UUID) (receipt, bool) {
+func (m *pastCommands) find(command uuid.UUID) (pastCommand, bool) {
 	if i := m.index(command); i >= 0 {
 		return m.latest[i], true
 	}
-	return receipt{}, false
+	return pastCommand{}, false
 }
 
 // index is the index of a command in the ring, or -1.
-func (m *receipts) index(command uuid.UUID) int {
+func (m *pastCommands) index(command uuid.UUID) int {
 	if m.at == nil {
-		return slices.IndexFunc(m.latest, func(r receipt) bool { return r.Command == command })
+		return slices.IndexFunc(m.latest, func(r pastCommand) bool { return r.Command == command })
 	}
 	if i, found := m.at[command]; found {
 		return i
@@ -212,7 +212,7 @@ func (r *reading) end() {
 	for _, w := range slices.Concat(r.done.inOrder(), r.guarded.inOrder()) {
 		meta := eventstore.MetadataOrNone(w.meta)
 		if meta.CommandID != uuid.Nil {
-			r.memory.add(receipt{Command: meta.CommandID, Revision: w.revision, Position: w.position, Request: meta.Request}, w.guarded)
+			r.memory.add(pastCommand{Command: meta.CommandID, Revision: w.revision, Position: w.position, Request: meta.Request}, w.guarded)
 		}
 	}
 }

@@ -24,7 +24,7 @@ func TestTheLatestCommandsOfEachKindAreRemembered(t *testing.T) {
 			t.Fatal(err)
 		}
 		guarded := i%2 == 1
-		here.add(receipt{Command: ids[i], Revision: int64(i)}, guarded)
+		here.add(pastCommand{Command: ids[i], Revision: int64(i)}, guarded)
 		read.add(eventstore.Recorded{Revision: int64(i), Event: eventstore.Event{ID: EventID(ids[i], 0), Meta: meta}}, guarded)
 	}
 	read.end()

@@ -25,9 +25,9 @@ type search[E any] struct {
 	name string // the forgotten name; empty: the search is for the job's own command
 	upTo int64  // events up to this revision were searched; -1: none
 
-	command *receipt // the job's own command, if it was found
-	about   []E      // the events about the thing, the latest first
-	enough  bool     // no earlier event matters
+	command *pastCommand // the job's own command, if it was found
+	about   []E          // the events about the thing, the latest first
+	enough  bool         // no earlier event matters
 
 	pass *pass[E] // an unfinished pass over later events
 }
@@ -57,36 +57,36 @@ func (l *lane[S, C, E]) lookUp(ctx context.Context, j *job[S, C, E], name string
 		}
 		j.searches[name] = s
 	}
-	switch gap := l.recordedAt - s.upTo; {
-	case s.enough || gap <= 0 && l.recordedAt == l.begunAt:
+	switch gap := l.recordedRevision - s.upTo; {
+	case s.enough || gap <= 0 && l.recordedRevision == l.begunRevision:
 		return s, nil
 	case gap > searchInLane:
 		j.wanted = s
 		return nil, errSearch
-	case l.recordedAt != l.begunAt: // jobs before this one are not recorded yet
+	case l.recordedRevision != l.begunRevision: // jobs before this one are not recorded yet
 		return nil, errLater
 	default:
-		return s, l.handler.search(ctx, l.stream, l.recordedAt, j.request.Meta.CommandID, s)
+		return s, l.handler.search(ctx, l.stream, l.recordedRevision, j.request.Meta.CommandID, s)
 	}
 }
 
 // findCommand returns the result of the job's command, if the command was carried out before.
-func (l *lane[S, C, E]) findCommand(ctx context.Context, j *job[S, C, E]) (known receipt, repeated bool, err error) {
+func (l *lane[S, C, E]) findCommand(ctx context.Context, j *job[S, C, E]) (known pastCommand, repeated bool, err error) {
 	command := j.request.Meta.CommandID
 	known, repeated = l.memory.find(command)
 	if !repeated && (j.duplicate != nil || l.memory.hasForgotten(command)) {
 		found, err := l.lookUp(ctx, j, "")
 		if err != nil {
-			return receipt{}, false, err
+			return pastCommand{}, false, err
 		}
 		if found.command != nil {
 			known, repeated = *found.command, true
 		} else if j.duplicate != nil { // the log has the command's ids, but not in this stream
-			return receipt{}, false, j.duplicate
+			return pastCommand{}, false, j.duplicate
 		}
 	}
 	if repeated && !j.request.AnyContent && !eventstore.SameRequest(known.Request, j.request.Meta.Request) {
-		return receipt{}, false, fmt.Errorf("stream %s, command %s: %w", l.stream, command, ErrCommandReused)
+		return pastCommand{}, false, fmt.Errorf("stream %s, command %s: %w", l.stream, command, ErrCommandReused)
 	}
 	return known, repeated, nil
 }
@@ -192,7 +192,7 @@ func (s *search[E]) find(recorded eventstore.Recorded, command uuid.UUID, text [
 	}
 	meta := eventstore.MetadataOrNone(recorded.Meta)
 	if meta.CommandID == command { // its last event, since the stream is read backwards
-		s.command = &receipt{Command: command, Revision: recorded.Revision, Position: recorded.Position, Request: meta.Request}
+		s.command = &pastCommand{Command: command, Revision: recorded.Revision, Position: recorded.Position, Request: meta.Request}
 		s.enough = true
 	}
 }

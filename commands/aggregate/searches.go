@@ -75,7 +75,7 @@ func (l *lane[S, C, E]) searchBeside(j *job[S, C, E]) {
 	key := searchOf(l.stream, j.wanted.name, j.request.Meta.CommandID)
 	j.wanted = nil
 	j.stage.Store(waiting)
-	if err := l.handler.share(key, l.recordedAt, j); err != nil && j.begin() {
+	if err := l.handler.share(key, l.recordedRevision, j); err != nil && j.begin() {
 		finish([]*job[S, C, E]{j}, err)
 	}
 }

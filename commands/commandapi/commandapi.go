@@ -198,7 +198,7 @@ func (a *api) alsoFinds(operation huma.Operation, what string) {
 
 // known turns the errors of commands into problems.
 func known(ctx context.Context, err error) error {
-	err = aggregate.Unsettled(ctx, err)
+	err = aggregate.OutcomeUnknownIfRecorded(ctx, err)
 	if stale, ok := errors.AsType[*aggregate.StaleError](err); ok {
 		return problem.Stale(stale.If.At, stale.Actual)
 	}

@@ -239,7 +239,7 @@ func (r *Reactor) react(ctx context.Context, page page) error {
 		r.Logger.ErrorContext(ctx, "other programs write many events into the shop's streams: no more of them are parked", "parked", maxForeign)
 	}
 	r.tracker.caughtUp = page.caughtUp
-	r.tracker.timers.settled = r.tracker.timers.settled || page.caughtUp
+	r.tracker.timers.readsFurthest = r.tracker.timers.readsFurthest || page.caughtUp
 	if err := r.keep(ctx); err != nil {
 		return err
 	}

@@ -32,9 +32,9 @@ type youngTimers struct {
 	begun int
 	set   map[Deadline]Timer
 	clear map[Deadline]bool
-	// settled means that no other node has read further than this one. So a deadline that
+	// readsFurthest means that no other node has read further than this one. So a deadline that
 	// begins now has no timer in the database yet.
-	settled bool
+	readsFurthest bool
 }
 
 type youngTimer struct {
@@ -56,7 +56,9 @@ func newYoungTimers() youngTimers {
 }
 
 // put sets the timer of a deadline that begins with the event after this position.
-func (t *youngTimers) put(timer Timer, before eventstore.Position) { t.keep(timer, before, !t.settled) }
+func (t *youngTimers) put(timer Timer, before eventstore.Position) {
+	t.keep(timer, before, !t.readsFurthest)
+}
 
 // move sets the timer of a deadline that began earlier and has moved.
 func (t *youngTimers) move(timer Timer, before eventstore.Position) { t.keep(timer, before, true) }

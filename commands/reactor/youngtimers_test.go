@@ -28,7 +28,7 @@ type timerLog struct {
 
 func newTimerLog(t *testing.T) *timerLog {
 	l := &timerLog{T: t, timers: newYoungTimers(), table: map[Deadline]time.Time{}, now: time.Now()}
-	l.timers.now, l.timers.settled = l.now, true
+	l.timers.now, l.timers.readsFurthest = l.now, true
 	return l
 }
 
@@ -150,15 +150,15 @@ func TestNoTimerOutlivesItsDeadline(t *testing.T) {
 // Before the reactor has caught up for the first time, it may read an event again whose timer an
 // earlier leader has stored.
 func TestATimerThatAnEarlierLeaderStoredIsCleared(t *testing.T) {
-	for _, settled := range []bool{false, true} {
+	for _, furthest := range []bool{false, true} {
 		l := newTimerLog(t)
-		l.timers.settled = settled
+		l.timers.readsFurthest = furthest
 		l.table[Deadline{Kind: OrderDeadline, Target: "a"}] = l.now.Add(time.Hour)
 		l.begins("a", time.Hour)
 		l.ends("a")
 		l.after(0)
-		if left := len(l.table); (left == 0) == settled {
-			t.Errorf("settled: %t, timers left: %d", settled, left)
+		if left := len(l.table); (left == 0) == furthest {
+			t.Errorf("reads furthest: %t, timers left: %d", furthest, left)
 		}
 	}
 }

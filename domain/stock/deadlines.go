@@ -65,8 +65,8 @@ func (d Deadlines) withoutFirst() Deadlines {
 	}
 }
 
-// settled makes the first entry a live one and bounds the number of stale ones.
-func (d Deadlines) settled(reservations map[unit.ReservationID]Reservation) Deadlines {
+// pruned makes the first entry a live one and bounds the number of stale ones.
+func (d Deadlines) pruned(reservations map[unit.ReservationID]Reservation) Deadlines {
 	for len(d) > 0 && !d[0].live(reservations) {
 		d = d.withoutFirst()
 	}

@@ -269,7 +269,7 @@ func (s *State) endReservation(id unit.ReservationID, end End) {
 	}
 	delete(s.Reservations, id)
 	s.ReservedTotal -= h.Quantity
-	s.Deadlines = s.Deadlines.settled(s.Reservations)
+	s.Deadlines = s.Deadlines.pruned(s.Reservations)
 	if oldest, full := s.Ended.Put(string(id), end, rememberedEnds); full {
 		s.Forgotten.Add(reservationName, oldest)
 	}
@@ -283,7 +283,7 @@ func (s *State) rememberMovement(name string, made Made) {
 }
 
 func (s *State) addDeadline(id unit.ReservationID, at time.Time) {
-	s.Deadlines = s.Deadlines.with(Deadline{At: at, ID: id}).settled(s.Reservations)
+	s.Deadlines = s.Deadlines.with(Deadline{At: at, ID: id}).pruned(s.Reservations)
 }
 
 func (s *State) addPromise(id unit.OrderID, more, owned unit.Quantity) {
