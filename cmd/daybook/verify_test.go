@@ -71,6 +71,36 @@ func TestVerifyComparesAnImportWithItsFile(t *testing.T) {
 	}
 }
 
+// Each form of the file that the import accepts is verified, too.
+func TestVerifyReadsEachFormThatTheImportReads(t *testing.T) {
+	t.Parallel()
+	dates := func(replace ...string) string { return strings.NewReplacer(replace...).Replace(someInvoices) }
+	for name, text := range map[string]string{
+		"the header of the second edition": dates("InvoiceNo", "Invoice", "UnitPrice", "Price", "CustomerID", "Customer ID"),
+		"ISO dates":                        dates("01 08:26:00", "01T08:26:00", "02 09:00:00", "02T09:00:00", "02 10:00:00", "02T10:00"),
+		"dates without seconds":            dates(":00,", ","),
+		"American dates":                   dates("2010-12-01 08:26:00", "12/1/2010 8:26", "2010-12-02 09:00:00", "12/2/2010 9:00:00", "2010-12-02 10:00:00", "12/02/2010 10:00"),
+		"customers of a spreadsheet":       dates("17850", "17850.0"),
+		"a mark of the order of bytes":     "\ufeff" + someInvoices,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file, dir := writeFile(t, "invoices.csv", text), dataDir(t)
+			if imported := importJSON(t, file, "--data", dir); imported.OrdersTaken != 1 {
+				t.Errorf("%d orders, want 1", imported.OrdersTaken)
+			}
+			if report := verifyJSON(t, exitOK, "--data", dir, "--against", file); report.Differences != 0 {
+				t.Errorf("found %s", differ(report))
+			}
+			// A wrong customer or day is still found.
+			wrong := writeFile(t, "wrong.csv", strings.Replace(text, "17850", "17851", -1))
+			if report := verifyJSON(t, exitFailure, "--data", dir, "--against", wrong); differ(report) != "file: by invoice" {
+				t.Errorf("another customer: found %q", differ(report))
+			}
+		})
+	}
+}
+
 // query runs a statement on the database of a data directory that no program uses.
 func query(t *testing.T, dir, sql string) {
 	t.Helper()

@@ -72,16 +72,17 @@ func readOnlineRetail(path string) (*totals, error) {
 
 func (t *totals) invoice(number string, rows [][]string) error {
 	first := rows[0]
-	if len(first[colTime]) < len("2006-01-02") {
-		return fmt.Errorf("time %q", first[colTime])
+	day, err := dayOf(first[colTime])
+	if err != nil {
+		return err
 	}
 	kind, err := kindOf(number, rows)
 	if err != nil {
 		return err
 	}
 	d := &document{
-		kind: kind, day: first[colTime][:len("2006-01-02")],
-		party: party{customer: first[colCustomer], country: first[colCountry]},
+		kind: kind, day: day,
+		party: party{customer: customerOf(first[colCustomer]), country: first[colCountry]},
 	}
 	t.documents[number] = d
 	for _, row := range rows {
@@ -104,6 +105,36 @@ func (t *totals) invoice(number string, rows [][]string) error {
 	return nil
 }
 
+// dayOf is the day of a time in any form that the file may have, as 2006-01-02. Copies of the data
+// set write a time as 2010-12-01 08:26:00, as 2010-12-01T08:26, or with the month first as
+// 12/1/2010 8:26. All are UK time already, so the day is only read. This function is not shared with
+// the import, so that a form that the import reads wrongly is found.
+func dayOf(text string) (string, error) {
+	date, _, timed := strings.Cut(strings.Replace(text, "T", " ", 1), " ")
+	if !timed {
+		return "", fmt.Errorf("time %q", text)
+	}
+	year, month, day := 0, 0, 0
+	for _, form := range []struct {
+		format string
+		parts  []any
+	}{
+		{"%4d-%2d-%2d", []any{&year, &month, &day}},
+		{"%2d/%2d/%4d", []any{&month, &day, &year}},
+	} {
+		if n, err := fmt.Sscanf(date, form.format, form.parts...); err == nil && n == len(form.parts) && year >= 1000 {
+			return fmt.Sprintf("%04d-%02d-%02d", year, month, day), nil
+		}
+	}
+	return "", fmt.Errorf("time %q", text)
+}
+
+// customerOf is a customer's number. Spreadsheets write it as 17850.0.
+func customerOf(text string) string {
+	number, _, _ := strings.Cut(text, ".")
+	return number
+}
+
 // kindOf tells the kind of an invoice. It applies the rules of the data set in their order.
 func kindOf(number string, rows [][]string) (string, error) {
 	switch {
@@ -123,7 +154,7 @@ func kindOf(number string, rows [][]string) (string, error) {
 			return sale, nil
 		}
 	}
-	if rows[0][colCustomer] != "" {
+	if customerOf(rows[0][colCustomer]) != "" {
 		return freeOrder, nil
 	}
 	return adjustIn, nil

@@ -59,6 +59,20 @@ func TestTheRealFileGivesTheKnownTotals(t *testing.T) {
 	}
 }
 
+// The day is read from each form of a time that the import accepts, and from no other form.
+func TestTheDayIsReadFromEachFormOfATime(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"2010-12-01 08:26:00": "2010-12-01", "2010-12-01T08:26:00": "2010-12-01", "2010-12-01 08:26": "2010-12-01",
+		"2010-12-01T08:26": "2010-12-01", "12/1/2010 8:26": "2010-12-01", "1/12/2010 8:26:00": "2010-01-12", "02/03/2011 10:00": "2011-02-03",
+		"2010-12-01": "", "1.12.2010 8:26": "", "12/1/10 8:26": "", "": "",
+	} {
+		if got, err := dayOf(text); got != want || (err == nil) != (want != "") {
+			t.Errorf("%q: %q, %v; want %q", text, got, err, want)
+		}
+	}
+}
+
 func mills(amount decimal.Decimal) string { return amount.Shift(3).String() }
 
 // rowsOf returns the rows of a CSV file without the header. The file may be a gzip.
