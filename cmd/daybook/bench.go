@@ -52,7 +52,7 @@ func (c *benchCommand) Run(ctx context.Context, p *program) (err error) {
 	}
 	if c.CPUProfile != "" {
 		if err := os.MkdirAll(c.CPUProfile, 0o755); err != nil {
-			return fmt.Errorf("folder of the profiles: %w", err)
+			return fmt.Errorf("--cpuprofile: %w", err)
 		}
 	}
 	database := p.database()

@@ -1,11 +1,16 @@
 package main
 
 import (
+	"context"
+	"maps"
+	"net"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/alecthomas/kong"
 )
@@ -35,7 +40,7 @@ var refusals = map[string]string{
 	"serve --gateway":                             "serve --gateway 0.0.0.0:2113",
 	"serve --gateway-open":                        "serve --gateway-open",
 	"serve --gateway-cert":                        "serve --gateway 127.0.0.1:0 --gateway-cert /not/there",
-	"serve --gateway-key":                         "serve --gateway 127.0.0.1:0 --gateway-cert /not/there --gateway-key /not/there",
+	"serve --gateway-key":                         "serve --gateway 127.0.0.1:0 --gateway-key /not/there --gateway-cert /not/there",
 	"serve --gateway-users":                       "serve --gateway 127.0.0.1:0 --gateway-users /not/there",
 	"serve --gateway-advertise":                   "serve --gateway 127.0.0.1:0 --gateway-advertise nowhere",
 	"serve --gateway-max-message":                 "serve --gateway 127.0.0.1:0 --gateway-max-message 1",
@@ -60,7 +65,7 @@ var refusals = map[string]string{
 	"import --time-ahead":                         "import FILE --time-ahead 9000h",
 	"import --quarantine":                         "", // its path is checked only when the file of invoices is read
 	"verify --against":                            "verify --against /not/there",
-	"rebuild --rollback":                          "rebuild magic --rollback",
+	"rebuild --rollback":                          "rebuild orders --rollback --drop-old",
 	"rebuild --drop-old":                          "rebuild orders --drop-old --rollback",
 	"accept-log --yes":                            "",
 	"accept-log --dry-run":                        "",
@@ -79,21 +84,7 @@ var refusals = map[string]string{
 // flag must be in the table above.
 func TestPrintConfigRefusesWhatTheSubcommandRefuses(t *testing.T) {
 	t.Parallel()
-	var cli commandLine
-	parser, err := kong.New(&cli, kong.Vars{"views": "", "benchmarks": ""})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var flags []string
-	for _, flag := range parser.Model.Flags { // flags that all subcommands have are tested with one
-		flags = append(flags, "serve --"+flag.Name)
-	}
-	for _, command := range parser.Model.Children {
-		for _, flag := range command.Flags {
-			flags = append(flags, command.Name+" --"+flag.Name)
-		}
-	}
-	flags = slices.DeleteFunc(flags, func(flag string) bool { return strings.HasSuffix(flag, "--help") })
+	flags := slices.Collect(maps.Keys(allFlags(t)))
 	for _, flag := range flags {
 		if _, known := refusals[flag]; !known {
 			t.Errorf("%s is in no row", flag)
@@ -124,4 +115,122 @@ func TestPrintConfigRefusesWhatTheSubcommandRefuses(t *testing.T) {
 			t.Errorf("%s: a secret is shown: %s", line, refused.stderr)
 		}
 	}
+}
+
+// allFlags has every flag of every subcommand, such as "demo --for". Flags that all subcommands have
+// are there as flags of serve.
+func allFlags(t *testing.T) map[string]*kong.Flag {
+	t.Helper()
+	var cli commandLine
+	parser, err := kong.New(&cli, kong.Vars{"views": "", "benchmarks": ""})
+	if err != nil {
+		t.Fatal(err)
+	}
+	flags := map[string]*kong.Flag{}
+	add := func(command string, of []*kong.Flag) {
+		for _, flag := range of {
+			if flag.Name != "help" {
+				flags[command+" --"+flag.Name] = flag
+			}
+		}
+	}
+	add("serve", parser.Model.Flags)
+	for _, command := range parser.Model.Children {
+		add(command.Name, command.Flags)
+	}
+	return flags
+}
+
+// failures has command lines that fail because of a flag's value only after the subcommand has begun
+// its work. FILE is a file, so nothing can be made in it.
+var failures = map[string][]string{
+	"serve --data": {
+		"serve --listen 127.0.0.1:0 --data FILE/x", "migrate --data FILE/x", "verify --data FILE/x", "accept-log --data FILE/x",
+		"import INVOICES --data FILE/x", "rebuild orders --data FILE/x", "demo --data FILE/x", "bench append --data FILE/x",
+	},
+	"serve --listen":       {"serve --listen TAKEN"},
+	"serve --gateway":      {"serve --listen 127.0.0.1:0 --gateway TAKEN"},
+	"serve --gateway-cert": {"serve --gateway 127.0.0.1:0 --gateway-cert /not/there --gateway-key FILE"},
+	"demo --listen":        {"demo --listen TAKEN"},
+	"bench --cpuprofile":   {"bench --cpuprofile FILE/x"},
+	"import --quarantine":  {"import INVOICES --quarantine FILE/x"},
+	"serve --database-url": {"serve --database-url foo", "migrate --database-url foo", "version --database-url foo"},
+	"serve --database-url-file": {
+		"serve --database-url-file FILE", "verify --database-url-file FILE",
+	},
+	"serve --kurrentdb-url-file":      {"serve --store kurrentdb --kurrentdb-url-file FILE"},
+	"serve --gateway-max-connections": {"serve --gateway-max-connections 5"},
+}
+
+// An error about the value of a flag names the flag. If the value came from an environment variable,
+// the error names the variable, too, and otherwise it names none. The test gives a wrong value for
+// each flag of each subcommand in both ways.
+func TestErrorsNameWhereAValueCameFrom(t *testing.T) {
+	t.Parallel()
+	taken, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	file, invoices := writeFile(t, "file", "foo"), writeFile(t, "invoices.csv", someInvoices)
+	fill := strings.NewReplacer("FILE", file, "INVOICES", invoices, "TAKEN", taken.Addr().String())
+	tried := 0
+	for name, flag := range allFlags(t) {
+		command, _, _ := strings.Cut(name, " ")
+		lines := slices.Clone(failures[name])
+		if refused := refusals[name]; refused != "" {
+			lines = append(lines, refused)
+		}
+		if kind := flag.Target.Kind(); kind != reflect.String && kind != reflect.Slice {
+			lines = append(lines, strings.Replace(command, "import", "import FILE", 1)+" --"+flag.Name+"=?")
+		}
+		if len(lines) == 0 {
+			t.Errorf("no line tries a wrong value of %s", name)
+		}
+		for _, line := range lines {
+			tried++
+			args := strings.Fields(fill.Replace(line))
+			got := callBriefly(t, nil, args...)
+			if got.code == exitOK || endOfFlag(got.stderr, flag.Name) < 0 || strings.Contains(got.stderr, "($") {
+				t.Errorf("%s: exit code %d, %q; want an error that names --%s and no variable", line, got.code, got.stderr, flag.Name)
+			}
+			variable := flag.Tag.Get("from")
+			if variable == "" || (command == "demo" || strings.HasPrefix(line, "demo") || strings.HasPrefix(line, "bench")) && placesData(flag.Name) {
+				continue // the demo and the benchmarks do not use these variables
+			}
+			rest, value := withoutFlag(args, flag.Name)
+			got = callBriefly(t, map[string]string{variable: value}, rest...)
+			if got.code == exitOK || !strings.Contains(got.stderr, "--"+flag.Name+" ($"+variable+")") || strings.Count(got.stderr, "($") != 1 {
+				t.Errorf("%s=%s %s: exit code %d, %q; want an error that names the flag and the variable", variable, value, rest, got.code, got.stderr)
+			}
+		}
+	}
+	if tried < 80 {
+		t.Errorf("%d lines, want several for each flag", tried)
+	}
+}
+
+// callBriefly is call for a command line that has to fail soon.
+func callBriefly(t *testing.T, env map[string]string, args ...string) outcome {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	var stdout, stderr logBuffer
+	code := run(ctx, args, testEnvironment(env, strings.NewReader(""), &stdout, &stderr))
+	return outcome{code, stdout.String(), stderr.String()}
+}
+
+// withoutFlag takes a flag out of a command line, and returns its value.
+func withoutFlag(args []string, flag string) (rest []string, value string) {
+	for i, arg := range args {
+		switch {
+		case strings.HasPrefix(arg, "--"+flag+"="):
+			return slices.Concat(args[:i], args[i+1:]), arg[len("--"+flag+"="):]
+		case arg == "--"+flag && i+1 < len(args) && !strings.HasPrefix(args[i+1], "--"):
+			return slices.Concat(args[:i], args[i+2:]), args[i+1]
+		case arg == "--"+flag:
+			return slices.Concat(args[:i], args[i+1:]), "true"
+		}
+	}
+	return args, ""
 }

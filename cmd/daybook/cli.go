@@ -85,12 +85,12 @@ func run(ctx context.Context, args []string, env environment) int {
 		err = cli.settle(selected, env.getenv)
 	}
 	if err != nil {
-		return complain(plainErr, cli.withVariables(&usageError{err.Error()}))
+		return complain(plainErr, cli.origins.complete(&usageError{err.Error()}))
 	}
 	env.stdout = visibleWriter{env.stdout}
 	p := &program{options: cli.options, environment: env, log: cli.logger(plainErr)}
 	if err = p.check(ctx, selected); err != nil {
-		return complain(plainErr, cli.withVariables(err))
+		return complain(plainErr, cli.origins.complete(err))
 	}
 	if cli.PrintConfig {
 		err = p.printConfig(selected)
@@ -99,7 +99,7 @@ func run(ctx context.Context, args []string, env environment) int {
 		err = selected.Run(p)
 	}
 	if err != nil {
-		return complain(plainErr, cli.withVariables(err))
+		return complain(plainErr, cli.origins.complete(err))
 	}
 	return exitOK
 }

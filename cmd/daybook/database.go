@@ -23,6 +23,7 @@ import (
 type databaseConfig struct {
 	URL      string              // of a server that is not our own; if it is set, DataDir is not used
 	DataDir  string              // of our own server
+	Named    bool                // a flag or a variable names DataDir, so errors name the flag
 	Settings map[string]string   // for our own server, instead of its defaults
 	Getenv   func(string) string // says where the programs of our own server are
 }
@@ -41,6 +42,9 @@ func openDatabase(ctx context.Context, cfg databaseConfig, log *slog.Logger) (da
 		return database{url: cfg.URL}, waitUntilReachable(ctx, cfg.URL)
 	}
 	server, err := embeddedpg.Start(ctx, embeddedpg.Config{DataDir: cfg.DataDir, Logger: log, Getenv: cfg.Getenv, Settings: cfg.Settings})
+	if err != nil && cfg.Named {
+		err = fmt.Errorf("--data: %w", err)
+	}
 	if err != nil {
 		return database{}, err
 	}

@@ -55,8 +55,11 @@ type flashResult struct {
 }
 
 func (c *demoCommand) check(ctx context.Context, _ *program) error {
-	if c.For < 0 || c.Shoppers < 1 {
-		return usagef("--for must not be negative, and --shoppers must be at least 1")
+	if c.For < 0 {
+		return usagef("--for must be 0 or more, not %s", c.For)
+	}
+	if c.Shoppers < 1 {
+		return usagef("--shoppers must be at least 1, not %d", c.Shoppers)
 	}
 	_, err := ownAddress(ctx, "--listen", c.Listen)
 	return err

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -46,13 +47,13 @@ type gatewayConfig struct {
 // started.
 func (f gatewayFlags) config(store string) (gatewayConfig, error) {
 	if f.Address == "" {
-		if f != (gatewayFlags{}) {
-			return gatewayConfig{}, usagef("the flags of the gateway need --gateway HOST:PORT")
+		if given := f.given(); len(given) > 0 {
+			return gatewayConfig{}, usagef("--gateway HOST:PORT is missing: without it, %s would do nothing", strings.Join(given, ", "))
 		}
 		return gatewayConfig{}, nil
 	}
 	if store == storeKurrentDB {
-		return gatewayConfig{}, usagef("--gateway: the log is in a KurrentDB, to which its clients speak directly")
+		return gatewayConfig{}, usagef("--gateway with --store %s: the log is in a KurrentDB, to which its clients speak directly", store)
 	}
 	cfg := gatewayConfig{address: f.Address, advertise: f.Advertise, anyStream: f.Open}
 	if err := f.checkAddresses(); err != nil {
@@ -71,7 +72,7 @@ func (f gatewayFlags) config(store string) (gatewayConfig, error) {
 	if f.Cert != "" {
 		pair, err := tls.LoadX509KeyPair(f.Cert, f.Key)
 		if err != nil {
-			return gatewayConfig{}, fmt.Errorf("the gateway's certificate: %w", err)
+			return gatewayConfig{}, usagef("--gateway-cert and --gateway-key: %v", err)
 		}
 		cfg.tls = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
 	}
@@ -83,10 +84,33 @@ func (f gatewayFlags) config(store string) (gatewayConfig, error) {
 	}
 	users, err := readUsers(f.Users)
 	if err != nil {
-		return gatewayConfig{}, fmt.Errorf("--gateway-users %s: %w", f.Users, err)
+		return gatewayConfig{}, usagef("--gateway-users %s: %v", f.Users, err)
 	}
 	cfg.users = users
 	return cfg, nil
+}
+
+// given lists the flags that are given besides the address.
+func (f gatewayFlags) given() (flags []string) {
+	for _, flag := range []struct {
+		name  string
+		given bool
+	}{
+		{"--gateway-open", f.Open},
+		{"--gateway-cert", f.Cert != ""},
+		{"--gateway-key", f.Key != ""},
+		{"--gateway-users", f.Users != ""},
+		{"--gateway-advertise", f.Advertise != ""},
+		{"--gateway-max-message", f.MaxMessage != 0},
+		{"--gateway-max-received", f.MaxReceived != 0},
+		{"--gateway-max-connections", f.MaxConnections != 0},
+		{"--gateway-max-connections-per-address", f.MaxPerAddress != 0},
+	} {
+		if flag.given {
+			flags = append(flags, flag.name)
+		}
+	}
+	return flags
 }
 
 // checkLimits refuses limits with which nothing would work. Zero is the default.
@@ -178,7 +202,7 @@ func (c gatewayConfig) listen(ctx context.Context) (_ *openGateway, err error) {
 		return nil, usagef("--gateway %s: %v", c.address, err)
 	}
 	if g.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.address); err != nil {
-		return nil, fmt.Errorf("listen: %w", err)
+		return nil, fmt.Errorf("--gateway: %w", err)
 	}
 	return g, nil
 }

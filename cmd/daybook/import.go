@@ -156,11 +156,11 @@ func notTheInput(input *os.File, path string) error {
 func writeQuarantine(path string, rows []onlineretail.ExcludedRow) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), ".quarantine-*")
 	if err != nil {
-		return fmt.Errorf("quarantine: %w", err)
+		return fmt.Errorf("--quarantine: %w", err)
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(fmt.Errorf("quarantine: %w", err), f.Close(), os.Remove(f.Name()))
+			err = errors.Join(fmt.Errorf("--quarantine: %w", err), f.Close(), os.Remove(f.Name()))
 		}
 	}()
 	w := csv.NewWriter(f)

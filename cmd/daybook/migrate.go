@@ -38,5 +38,5 @@ func (migrateCommand) Run(ctx context.Context, p *program) (err error) {
 }
 
 func (p *program) database() databaseConfig {
-	return databaseConfig{URL: p.DatabaseURL, DataDir: p.Data, Getenv: p.getenv}
+	return databaseConfig{URL: p.DatabaseURL, DataDir: p.Data, Named: p.dataNamed, Getenv: p.getenv}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -38,7 +37,8 @@ type options struct {
 	PrintConfig     bool   `help:"Print the effective configuration without passwords, and do nothing else."`
 
 	location  *time.Location
-	variables map[string]string // by flag: the environment variable that its value came from
+	origins   origins
+	dataNamed bool // Data is not the default
 }
 
 const defaultDataDir = ".daybook"
@@ -63,16 +63,13 @@ func (o *options) settle(selected *kong.Context, getenv func(string) string) err
 		if value == "" {
 			continue
 		}
+		o.origins.fromVariable(flag.Name, name)
 		if err := flag.Parse(kong.ScanAsType(kong.FlagValueToken, value), flag.Target); err != nil {
-			return usagef("%s (environment): %v", name, err)
+			return usagef("--%s: %v", flag.Name, err)
 		}
 		if flag.Enum != "" && !slices.Contains(flag.EnumSlice(), value) {
-			return usagef("%s (environment) must be one of %s, not %q", name, flag.Enum, value)
+			return usagef("--%s must be one of %s, not %q", flag.Name, flag.Enum, value)
 		}
-		if o.variables == nil {
-			o.variables = make(map[string]string)
-		}
-		o.variables[flag.Name] = name
 	}
 	if selected.Command() == "demo" && !given("log-level") && getenv("DAYBOOK_LOG_LEVEL") == "" {
 		o.LogLevel = "warn" // so that the demo's own lines are easy to see among those of the log
@@ -89,53 +86,21 @@ func (o *options) settle(selected *kong.Context, getenv func(string) string) err
 	return o.settleData(selected.Command())
 }
 
-// withVariables completes an error about flags. If a flag's value came from an environment
-// variable, it adds the variable's name: "--listen ($DAYBOOK_LISTEN) 8080: want HOST:PORT".
-func (o *options) withVariables(err error) error {
-	usage, wrong := errors.AsType[*usageError](err)
-	if !wrong {
-		return err
-	}
-	message := usage.message
-	for flag, variable := range o.variables {
-		if at := endOfFlag(message, flag); at >= 0 && !strings.Contains(message, "$"+variable+")") {
-			message = message[:at] + " ($" + variable + ")" + message[at:]
-		}
-	}
-	return &usageError{message}
-}
-
-// endOfFlag is the index at which the first mention of a flag ends in a text, or -1. A longer flag
-// that begins in the same way does not count.
-func endOfFlag(text, flag string) int {
-	for from := 0; ; {
-		at := strings.Index(text[from:], "--"+flag)
-		if at < 0 {
-			return -1
-		}
-		end := from + at + len("--"+flag)
-		if end == len(text) || !strings.ContainsAny(text[end:end+1], "-abcdefghijklmnopqrstuvwxyz0123456789") {
-			return end
-		}
-		from = end
-	}
-}
-
 // checkShop applies the rules for requests to the shop's settings, because events and rows store
 // these values as they store values of a request.
 func (o *options) checkShop() (err error) {
 	if o.location, err = time.LoadLocation(o.Timezone); err != nil || o.Timezone == "Local" {
-		return usagef("--timezone %q ($DAYBOOK_TIMEZONE): want a name of the time zone database, such as Europe/London", o.Timezone)
+		return usagef("--timezone %q: want a name of the time zone database, such as Europe/London", o.Timezone)
 	}
 	if o.Currency != "" {
 		code, err := unit.ParseCurrency(o.Currency)
 		if err != nil {
-			return usagef("--currency ($DAYBOOK_CURRENCY): %v", err)
+			return usagef("--currency: %v", err)
 		}
 		o.Currency = string(code)
 	}
 	if o.Country != "" && !unit.FitsLine(o.Country, unit.MaxReference) {
-		return usagef("--country %q ($DAYBOOK_COUNTRY): want one line of at most %d characters", o.Country, unit.MaxReference)
+		return usagef("--country %q: want one line of at most %d characters", o.Country, unit.MaxReference)
 	}
 	return nil
 }
@@ -144,7 +109,7 @@ func (o *options) checkShop() (err error) {
 func (o *options) checkAddresses(ctx context.Context) error {
 	if o.KurrentDB != "" {
 		if err := kurrentdb.CheckAddress(o.KurrentDB); err != nil {
-			return usagef("--kurrentdb-url: %v", err)
+			return usagef("%s: %v", o.origins.of("kurrentdb-url"), err)
 		}
 	}
 	if o.DatabaseURL == "" {
@@ -153,7 +118,7 @@ func (o *options) checkAddresses(ctx context.Context) error {
 	// The pool does not connect before it is used.
 	pool, err := openPool(ctx, o.DatabaseURL, "start", 1, slog.New(slog.DiscardHandler))
 	if err != nil {
-		return err
+		return usagef("%s: %v", o.origins.of("database-url"), err)
 	}
 	pool.Close()
 	return nil
@@ -202,7 +167,7 @@ func (o *options) settleStore(addressed bool) error {
 	case o.Store == storeKurrentDB && o.KurrentDB == "":
 		return usagef("--store %s needs --kurrentdb-url, such as esdb://127.0.0.1:2113?tls=false", o.Store)
 	case o.Store == storePostgres && addressed:
-		return usagef("--kurrentdb-url is for --store %s only", storeKurrentDB)
+		return usagef("%s is for --store %s only", o.origins.of("kurrentdb-url"), storeKurrentDB)
 	case o.Store == storePostgres:
 		o.KurrentDB = ""
 	}
@@ -223,6 +188,7 @@ func (o *options) settleData(command string) error {
 		o.Data = ""
 		return nil
 	}
+	o.dataNamed = o.Data != ""
 	if o.Data == "" && !ownsData(command) {
 		o.Data = defaultDataDir
 	}
@@ -231,7 +197,7 @@ func (o *options) settleData(command string) error {
 	}
 	absolute, err := filepath.Abs(o.Data)
 	if err != nil {
-		return fmt.Errorf("data directory %s: %w", o.Data, err)
+		return fmt.Errorf("--data %s: %w", o.Data, err)
 	}
 	o.Data = absolute
 	return nil

@@ -25,10 +25,10 @@ const maxCartsExpireAfter = 10 * 365 * 24 * time.Hour
 // policy is what the flags say.
 func (f policyFlags) policy(now time.Time) (policy commands.Policy, err error) {
 	if f.ReserveFor < time.Second || f.ReserveFor > maxReserveFor {
-		return policy, usagef("--hold-for ($DAYBOOK_HOLD_FOR) must be from %s to %s, not %s", time.Second, maxReserveFor, f.ReserveFor)
+		return policy, usagef("--hold-for must be from %s to %s, not %s", time.Second, maxReserveFor, f.ReserveFor)
 	}
 	if f.CartsExpireAfter < 0 || f.CartsExpireAfter > 0 && f.CartsExpireAfter < time.Second || f.CartsExpireAfter > maxCartsExpireAfter {
-		return policy, usagef("--carts-expire-after ($DAYBOOK_CARTS_EXPIRE_AFTER) must be 0 or from %s to %s, not %s", time.Second, maxCartsExpireAfter, f.CartsExpireAfter)
+		return policy, usagef("--carts-expire-after must be 0 or from %s to %s, not %s", time.Second, maxCartsExpireAfter, f.CartsExpireAfter)
 	}
 	policy = commands.DefaultPolicy()
 	if policy.Times, err = f.Times.bounds(now); err != nil {

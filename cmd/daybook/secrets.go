@@ -34,6 +34,7 @@ func (o *options) readSecretFiles() error {
 			return usagef("--%s-file %s: %v", secret.flag, secret.file, err)
 		}
 		*secret.value = value
+		o.origins.fromFile(secret.flag, secret.flag+"-file")
 	}
 	return nil
 }

@@ -22,13 +22,13 @@ const maxTimeAhead = eventstore.MostAhead - 24*time.Hour
 func (f timeFlags) bounds(now time.Time) (unit.TimeBounds, error) {
 	earliest, err := time.Parse(time.DateOnly, f.EarliestDay)
 	if err != nil {
-		return unit.TimeBounds{}, usagef("--earliest-day %q ($DAYBOOK_EARLIEST_DAY): want a day such as 1990-01-31", f.EarliestDay)
+		return unit.TimeBounds{}, usagef("--earliest-day %q: want a day such as 1990-01-31", f.EarliestDay)
 	}
 	if earliest.Before(eventstore.EarliestCredible) || earliest.After(now) {
-		return unit.TimeBounds{}, usagef("--earliest-day %s ($DAYBOOK_EARLIEST_DAY) must be from %s to today", f.EarliestDay, eventstore.EarliestCredible.Format(time.DateOnly))
+		return unit.TimeBounds{}, usagef("--earliest-day %s must be from %s to today", f.EarliestDay, eventstore.EarliestCredible.Format(time.DateOnly))
 	}
 	if f.TimeAhead < 0 || f.TimeAhead > maxTimeAhead {
-		return unit.TimeBounds{}, usagef("--time-ahead %s ($DAYBOOK_TIME_AHEAD) must be from 0 to %s", f.TimeAhead, maxTimeAhead)
+		return unit.TimeBounds{}, usagef("--time-ahead %s must be from 0 to %s", f.TimeAhead, maxTimeAhead)
 	}
 	return unit.TimeBounds{Earliest: earliest, Ahead: f.TimeAhead}, nil
 }

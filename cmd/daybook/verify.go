@@ -71,7 +71,7 @@ func (o options) mustHaveData(to string) error {
 		return nil
 	}
 	if _, err := os.Stat(o.Data); err != nil {
-		return fmt.Errorf("there is nothing to %s: %w", to, err)
+		return fmt.Errorf("--data: there is nothing to %s: %w", to, err)
 	}
 	return nil
 }
