@@ -117,8 +117,8 @@ func TestPrintConfigRefusesWhatTheSubcommandRefuses(t *testing.T) {
 	}
 }
 
-// allFlags has every flag of every subcommand, such as "demo --for". Flags that all subcommands have
-// are there as flags of serve.
+// allFlags has every flag of every subcommand, such as "demo --for". Flags that all subcommands
+// have are there as flags of serve.
 func allFlags(t *testing.T) map[string]*kong.Flag {
 	t.Helper()
 	var cli commandLine
@@ -141,8 +141,8 @@ func allFlags(t *testing.T) map[string]*kong.Flag {
 	return flags
 }
 
-// failures has command lines that fail because of a flag's value only after the subcommand has begun
-// its work. FILE is a file, so nothing can be made in it.
+// failures has command lines that fail because of a flag's value only after the subcommand has
+// begun its work. FILE is a file, so nothing can be made in it.
 var failures = map[string][]string{
 	"serve --data": {
 		"serve --listen 127.0.0.1:0 --data FILE/x", "migrate --data FILE/x", "verify --data FILE/x", "accept-log --data FILE/x",
@@ -162,9 +162,9 @@ var failures = map[string][]string{
 	"serve --gateway-max-connections": {"serve --gateway-max-connections 5"},
 }
 
-// An error about the value of a flag names the flag. If the value came from an environment variable,
-// the error names the variable, too, and otherwise it names none. The test gives a wrong value for
-// each flag of each subcommand in both ways.
+// An error about the value of a flag names the flag. If the value came from an environment
+// variable, the error names the variable, too, and otherwise it names none. The test gives a wrong
+// value for each flag of each subcommand in both ways.
 func TestErrorsNameWhereAValueCameFrom(t *testing.T) {
 	t.Parallel()
 	taken, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")

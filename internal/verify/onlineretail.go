@@ -107,8 +107,8 @@ func (t *totals) invoice(number string, rows [][]string) error {
 
 // dayOf is the day of a time in any form that the file may have, as 2006-01-02. Copies of the data
 // set write a time as 2010-12-01 08:26:00, as 2010-12-01T08:26, or with the month first as
-// 12/1/2010 8:26. All are UK time already, so the day is only read. This function is not shared with
-// the import, so that a form that the import reads wrongly is found.
+// 12/1/2010 8:26. All are UK time already, so the day is only read. This function is not shared
+// with the import, so that a form that the import reads wrongly is found.
 func dayOf(text string) (string, error) {
 	date, _, timed := strings.Cut(strings.Replace(text, "T", " ", 1), " ")
 	if !timed {
