@@ -148,21 +148,21 @@ func alertOf(a stockview.Alert) resource.ReorderAlert         { return resource.
 func totalOf(t salesview.Total) resource.SalesTotal {
 	return resource.SalesTotal{
 		Day: t.Day, Month: t.Month, SKU: t.SKU, Country: t.Country, Channel: t.Channel, Kind: t.Kind, Currency: t.Currency,
-		Documents: t.Documents, Lines: t.Lines, Units: t.Units, Amount: resource.AmountIn(t.Currency, t.Amount),
+		Documents: t.Documents, Lines: t.Lines, Units: t.Units, Amount: resource.MoneyIn(t.Currency, t.Amount),
 	}
 }
 
 func documentOf(d salesview.Document) resource.SalesDocument {
 	return resource.SalesDocument{
 		Document: d.Document, Kind: d.Kind, Reference: d.Reference, CustomerID: d.CustomerID, Country: d.Country, Channel: d.Channel,
-		Currency: d.Currency, Day: d.Day, OccurredAt: d.OccurredAt, Lines: d.Lines, Units: d.Units, Amount: resource.AmountIn(d.Currency, d.Amount),
+		Currency: d.Currency, Day: d.Day, OccurredAt: d.OccurredAt, Lines: d.Lines, Units: d.Units, Amount: resource.MoneyIn(d.Currency, d.Amount),
 	}
 }
 
 func customerOf(c salesview.Customer) resource.SalesCustomer {
 	return resource.SalesCustomer{
 		CustomerID: c.CustomerID, Currency: c.Currency, Orders: c.Orders, Returns: c.Returns, Units: c.Units,
-		Ordered: resource.AmountIn(c.Currency, c.Ordered), Amount: resource.AmountIn(c.Currency, c.Amount),
+		Ordered: resource.MoneyIn(c.Currency, c.Ordered), Amount: resource.MoneyIn(c.Currency, c.Amount),
 		FirstOrderAt: c.FirstOrderAt, LastOrderAt: c.LastOrderAt, LastOrderID: c.LastOrderID,
 	}
 }

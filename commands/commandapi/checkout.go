@@ -187,5 +187,9 @@ func withPosition(ctx context.Context, err error, position eventstore.Position) 
 // withOrder adds the order's id to a refusal of the payment or of the confirmation, because
 // the checkout has placed the order.
 func withOrder(ctx context.Context, err error, id unit.OrderID) error {
-	return problem.From(ctx, known(ctx, err)).With(map[string]any{"order_id": id})
+	refused := problem.From(ctx, known(ctx, err))
+	if !problem.MayNameOrder(refused.Code()) {
+		return refused
+	}
+	return refused.With(map[string]any{"order_id": id})
 }

@@ -32,7 +32,7 @@ func TestAGuestsCartIsMergedIntoTheCustomers(t *testing.T) {
 
 	gone := s.ask("POST", "/v1/carts/guest/lines", `{"lines":[{"sku":"mug","quantity":1}]}`)
 	gone.problem(t, 409, "cart-not-open")
-	if gone.at("state") != "merged" || gone.at("merged_into") != "ann" {
+	if gone.at("cart_status") != "merged" || gone.at("merged_into") != "ann" {
 		t.Errorf("a line for the merged cart: %s", gone.text)
 	}
 	s.must("POST", "/v1/carts", `{"cart_id":"bob","currency":"GBP"}`)
@@ -71,7 +71,7 @@ func TestARefusedMergeSaysWhereTheCartIsOpenAgain(t *testing.T) {
 	refused := racing.start().ask("POST", "/v1/carts/"+ann+"/merge", `{"from":"`+guest+`"}`, name, value)
 	refused.problem(t, 409, "cart-not-open")
 	wantEndOf(t, s, guest, refused)
-	if refused.at("state") != "abandoned" || refused.at("cart_id") != nil {
+	if refused.at("cart_status") != "abandoned" || refused.at("cart_id") != nil {
 		t.Errorf("the problem is %s", refused.text)
 	}
 	s.must("PATCH", "/v1/carts/"+guest, `{"country":"France"}`) // it is open

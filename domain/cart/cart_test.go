@@ -63,7 +63,7 @@ func lineRows(t testing.TB) map[string]row {
 
 		"a line can be added":       {Given: given, When: add, Then: []Event{LineAdded{line}}, Repeats: true},
 		"a cart must be opened":     {When: add, Refused: ErrNotFound},
-		"a closed cart takes none":  {Given: ended, When: add, Refused: ErrNotOpen.With("", map[string]any{"state": "abandoned"})},
+		"a closed cart takes none":  {Given: ended, When: add, Refused: ErrNotOpen.With("", map[string]any{"cart_status": "abandoned"})},
 		"the code as given is kept": {Given: given, When: with(func(c *AddLine) { c.SKUText = "lamp" }), Then: []Event{LineAdded{Line{1, "LAMP", "lamp", "A lamp", unit.Stocked, 3, lamp.Price, false}}}, Repeats: true},
 		"a SKU may stand twice, at another price, at none": {
 			Given: filled, When: with(func(c *AddLine) { c.Offer.Price, c.Offer.Overridden = money(t, "0", "GBP"), true }),
@@ -170,7 +170,7 @@ func lineRows(t testing.TB) map[string]row {
 
 		"an open cart can be abandoned":    {Given: filled, When: Abandon{Reason: "changed my mind"}, Then: []Event{Abandoned{"changed my mind"}}},
 		"abandoning it again does nothing": {Given: ended, When: Abandon{}, Nothing: true},
-		"an expired cart is not abandoned": {Given: after(filled, Expired{}), When: Abandon{}, Refused: ErrNotOpen.With("", map[string]any{"state": "expired"})},
+		"an expired cart is not abandoned": {Given: after(filled, Expired{}), When: Abandon{}, Refused: ErrNotOpen.With("", map[string]any{"cart_status": "expired"})},
 		"a reason is bounded":              {Given: filled, When: Abandon{Reason: strings.Repeat("x", 501)}, Refused: ErrTextTooLong.With("", map[string]any{"field": "reason", "max_characters": 500})},
 		"an open cart can expire":          {Given: filled, When: Expire{}, Then: []Event{Expired{}}},
 		"expiring it again does nothing":   {Given: after(filled, Expired{}), When: Expire{}, Nothing: true},
@@ -241,8 +241,8 @@ func checkoutRows(t testing.TB) map[string]row {
 		"without a choice it takes the defaults":  {Given: filled, When: StartCheckout{OrderID: "o1", ReserveUntil: deadline}, Then: []Event{plain}},
 		"started again it changes nothing":        {Given: completing, When: start, Nothing: true},
 		"nor when completed":                      {Given: completed, When: start, Nothing: true},
-		"one checkout at a time":                  {Given: completing, When: with(func(c *StartCheckout) { c.OrderID = "o2" }), Refused: ErrNotOpen.With("", map[string]any{"state": "completing", "order_id": "o1"})},
-		"a completed cart has its order":          {Given: completed, When: with(func(c *StartCheckout) { c.OrderID = "o2" }), Refused: ErrNotOpen.With("", map[string]any{"state": "completed", "order_id": "o1"})},
+		"one checkout at a time":                  {Given: completing, When: with(func(c *StartCheckout) { c.OrderID = "o2" }), Refused: ErrNotOpen.With("", map[string]any{"cart_status": "completing", "order_id": "o1"})},
+		"a completed cart has its order":          {Given: completed, When: with(func(c *StartCheckout) { c.OrderID = "o2" }), Refused: ErrNotOpen.With("", map[string]any{"cart_status": "completed", "order_id": "o1"})},
 		"a refused order id stays refused":        {Given: open, When: start, Refused: ErrCheckoutDecided.With("", outcome("refused"))},
 		"another order id is another attempt":     {Given: open, When: StartCheckout{OrderID: "o2", ReserveUntil: deadline}, Then: []Event{again}},
 		"an empty cart is not checked out":        {Given: []Event{opened}, When: start, Refused: ErrEmpty},
@@ -252,7 +252,7 @@ func checkoutRows(t testing.TB) map[string]row {
 		"a reference is bounded":                  {Given: filled, When: with(func(c *StartCheckout) { c.Reference = strings.Repeat("x", 101) }), Refused: ErrTextTooLong},
 		"a total of zero is allowed":              {Given: after(filled, LineAdded{discount}), When: StartCheckout{OrderID: "o1", ReserveUntil: deadline}, Then: []Event{free}},
 		"a total below zero is not":               {Given: after(filled, LineAdded{discount}, QuantityChanged{1, 2}), When: start, Refused: ErrTotalNegative.With("", map[string]any{"total": map[string]any{"amount": "-2.55", "currency": "GBP"}})},
-		"the lines of a frozen cart stay":         {Given: completing, When: ChangeQuantity{Line: 1, Quantity: 9}, Refused: ErrNotOpen.With("", map[string]any{"state": "completing", "order_id": "o1"})},
+		"the lines of a frozen cart stay":         {Given: completing, When: ChangeQuantity{Line: 1, Quantity: 9}, Refused: ErrNotOpen.With("", map[string]any{"cart_status": "completing", "order_id": "o1"})},
 		"a frozen cart is not abandoned":          {Given: completing, When: Abandon{}, Refused: ErrNotOpen},
 		"a frozen cart does not expire":           {Given: completing, When: Expire{}, Refused: ErrNotOpen},
 		"a refused checkout opens the cart":       {Given: completing, When: RefuseCheckout{OrderID: "o1", Shortages: shortages}, Then: []Event{refused}},

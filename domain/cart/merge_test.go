@@ -18,7 +18,7 @@ func mergeRows(t testing.TB) map[string]row {
 	first, second := MergedInto{Into: "c2", Attempt: 1}, MergedInto{Into: "c3", Attempt: 2}
 	merged := after(filled, first)
 	again := after(merged, MergeRefused{Into: "c2", Attempt: 1, Reason: "cart-full"})
-	isMerged := ErrNotOpen.With("", map[string]any{"state": "merged", "merged_into": "c2"})
+	isMerged := ErrNotOpen.With("", map[string]any{"cart_status": "merged", "merged_into": "c2"})
 	from := MergeFrom{From: "c0", Attempt: 1, Lines: []Line{lamp}}
 	with := func(lines ...Line) MergeFrom { from.Lines = lines; return from }
 	comes := MergedFrom{From: "c0", Attempt: 1}
@@ -36,8 +36,8 @@ func mergeRows(t testing.TB) map[string]row {
 		"not into itself":                        {Given: filled, When: MergeInto{Into: "c1"}, Refused: ErrMergeSelf},
 		"not into itself when it has ended":      {Given: after(filled, Expired{}), When: MergeInto{Into: "c1"}, Refused: ErrMergeSelf},
 		"a cart without lines is not merged":     {Given: []Event{opened}, When: MergeInto{Into: "c2"}, Refused: ErrEmpty},
-		"an abandoned cart is not merged":        {Given: after(filled, Abandoned{}), When: MergeInto{Into: "c2"}, Refused: ErrNotOpen.With("", map[string]any{"state": "abandoned"})},
-		"a cart in its checkout is not merged":   {Given: after(filled, CheckoutStarted{OrderID: "o1", Lines: []Line{lamp}}), When: MergeInto{Into: "c2"}, Refused: ErrNotOpen.With("", map[string]any{"state": "completing", "order_id": "o1"})},
+		"an abandoned cart is not merged":        {Given: after(filled, Abandoned{}), When: MergeInto{Into: "c2"}, Refused: ErrNotOpen.With("", map[string]any{"cart_status": "abandoned"})},
+		"a cart in its checkout is not merged":   {Given: after(filled, CheckoutStarted{OrderID: "o1", Lines: []Line{lamp}}), When: MergeInto{Into: "c2"}, Refused: ErrNotOpen.With("", map[string]any{"cart_status": "completing", "order_id": "o1"})},
 		"nor one that is an order":               {Given: after(filled, CheckoutStarted{OrderID: "o1", Lines: []Line{lamp}}, CheckedOut{OrderID: "o1"}), When: MergeInto{Into: "c2"}, Refused: ErrNotOpen},
 		"a cart must be there to be merged":      {When: MergeInto{Into: "c2"}, Refused: ErrNotFound},
 		"a merged cart takes no lines":           {Given: merged, When: AddLine{SKU: "LAMP", Quantity: 1, Offer: Offer{Kind: unit.Stocked, Price: lamp.Price}}, Refused: isMerged},
@@ -56,7 +56,7 @@ func mergeRows(t testing.TB) map[string]row {
 		"at another price they have their own":   {Given: filled, When: with(dearer), Then: []Event{comes, at(2, dearer)}, Repeats: true},
 		"lines of one offer join each other":     {Given: []Event{opened}, When: with(lamp, numbered(lamp, 2)), Then: []Event{comes, LineAdded{lamp}, QuantityChanged{1, 6}}, Repeats: true},
 		"numbers of removed lines stay unused":   {Given: after(filled, LineRemoved{1}), When: with(lamp), Then: []Event{comes, at(2, lamp)}, Repeats: true},
-		"a closed cart takes no other's":         {Given: after(filled, Expired{}), When: from, Refused: ErrNotOpen.With("", map[string]any{"state": "expired"})},
+		"a closed cart takes no other's":         {Given: after(filled, Expired{}), When: from, Refused: ErrNotOpen.With("", map[string]any{"cart_status": "expired"})},
 		"nor does one in its checkout":           {Given: after(filled, CheckoutStarted{OrderID: "o1", Lines: []Line{lamp}}), When: from, Refused: ErrNotOpen},
 		"nor one that is merged itself":          {Given: merged, When: from, Refused: isMerged},
 		"nor one of another currency":            {Given: filled, When: with(lamp, euros), Refused: ErrCurrencyMismatch.With("", map[string]any{"cart": "GBP", "price": "EUR"})},

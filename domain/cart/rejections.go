@@ -41,7 +41,7 @@ const (
 )
 
 func notOpen(s State) error {
-	facts := map[string]any{"state": s.Phase}
+	facts := map[string]any{"cart_status": s.Phase}
 	if s.OrderID != "" {
 		facts["order_id"] = s.OrderID
 	}

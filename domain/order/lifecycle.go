@@ -215,7 +215,7 @@ func complete(s State) ([]Event, error) {
 	payment, fulfillment := s.PaymentState(), s.FulfillmentState()
 	if !s.paidUp() || fulfillment != Arrived && fulfillment != NotRequired {
 		return nil, ErrNotFinished.With("The order is not yet paid and delivered.",
-			map[string]any{"payment": payment, "fulfillment": fulfillment})
+			map[string]any{"payment_state": payment, "fulfillment_state": fulfillment})
 	}
 	return []Event{Completed{}}, nil
 }

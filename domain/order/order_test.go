@@ -179,11 +179,11 @@ var life = map[string]row{
 	"paid and delivered it can be completed": {Given: shippedAll(Delivered{ShipmentID: "p1"}, Delivered{ShipmentID: "p2"}, captured("17.47")), When: Complete{}, Then: []Event{Completed{}}},
 	"not with a parcel on the road": {
 		Given: shippedAll(Delivered{ShipmentID: "p1"}, captured("17.47")), When: Complete{},
-		Refused: facts(ErrNotFinished, map[string]any{"payment": Paid, "fulfillment": PartiallyDelivered}),
+		Refused: facts(ErrNotFinished, map[string]any{"payment_state": Paid, "fulfillment_state": PartiallyDelivered}),
 	},
 	"nor with money due": {
 		Given: shippedAll(Delivered{ShipmentID: "p1"}, Delivered{ShipmentID: "p2"}, captured("17.46")), When: Complete{},
-		Refused: facts(ErrNotFinished, map[string]any{"payment": PartiallyPaid, "fulfillment": Arrived}),
+		Refused: facts(ErrNotFinished, map[string]any{"payment_state": PartiallyPaid, "fulfillment_state": Arrived}),
 	},
 	"nor with money owed back":                               {Given: shippedAll(Delivered{ShipmentID: "p1"}, Delivered{ShipmentID: "p2"}, captured("17.48")), When: Complete{}, Refused: ErrNotFinished},
 	"also when goods were paid back":                         {Given: shippedAll(Delivered{ShipmentID: "p1"}, Delivered{ShipmentID: "p2"}, captured("17.48"), paidBack), When: Complete{}, Refused: ErrNotFinished},

@@ -2,6 +2,7 @@ package apidoc
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"reflect"
 	"slices"
@@ -66,6 +67,9 @@ func problemSchema(r *Registry, entry problem.Entry) *huma.Schema {
 	}
 	s := huma.SchemaFromType(r, reflect.TypeFor[problem.Common]())
 	own := huma.SchemaFromType(r, entry.Facts)
+	if entry.Code == internalCode && problem.MayNameOrder("") || problem.MayNameOrder(entry.Code) {
+		maps.Copy(s.Properties, huma.SchemaFromType(r, reflect.TypeFor[problem.AboutOrder]()).Properties)
+	}
 	for member, schema := range own.Properties {
 		s.Properties[member] = schema
 	}

@@ -19,7 +19,7 @@ import (
 // missing has omitempty or omitzero. The schemas of the OpenAPI document are made from this table,
 // so each code of the catalogue must have a row.
 //
-// Every problem may also have order_id (see Common).
+// Some problems may also have order_id (see MayNameOrder).
 var facts = rows(
 	// Of the API itself.
 	none(CodeMalformed, CodeKeyRequired, CodeCrossOrigin, CodeMisdirected, CodeNotFound, CodeMethod, CodeNotAcceptable, CodeSlow,
@@ -135,10 +135,39 @@ func rows(all ...row) map[string]reflect.Type {
 
 // Common are the other members that every problem has, besides type, title and status.
 type Common struct {
-	Detail    string       `json:"detail,omitempty" example:"MUG: 3 asked for, 1 left." doc:"This case, for a person."`
-	RequestID string       `json:"request_id,omitempty" example:"0192f0c1-2f6a-7cc0-8f5e-0a6f2d1f4b11" doc:"Names this request in the server's log."`
-	OrderID   unit.OrderID `json:"order_id,omitempty" doc:"The order that it is about, or that was placed before this was refused."`
+	Detail    string `json:"detail,omitempty" example:"MUG: 3 asked for, 1 left." doc:"This case, for a person."`
+	RequestID string `json:"request_id,omitempty" example:"0192f0c1-2f6a-7cc0-8f5e-0a6f2d1f4b11" doc:"Names this request in the server's log."`
 }
+
+// AboutOrder is the other member that the problems of MayNameOrder have.
+type AboutOrder struct {
+	OrderID unit.OrderID `json:"order_id,omitempty" doc:"The order that it is about, or that was placed before this was refused."`
+}
+
+// namingOrder are the codes of MayNameOrder, besides those of orders.
+var namingOrder = func() map[string]bool {
+	codes := map[string]bool{"": true} // a fault of the server
+	for _, code := range []string{
+		// A checkout whose order is placed may end with these before it is paid and confirmed.
+		CodeConflict, CodeDiverged, CodeGone, CodeKeyReused, CodeNotFound, CodeOutcomeUnknown, CodeOverloaded, CodeTimeout, CodeTooLarge, CodeUnavailable,
+	} {
+		codes[code] = true
+	}
+	for _, refusals := range [][]*rule.Rejection{order.Rejections, checkout.Rejections, {
+		cart.ErrNotOpen, cart.ErrCheckoutUnknown, cart.ErrCheckoutDecided,
+		stock.ErrBelongsToOrder, stock.ErrReservationDiffers, stock.ErrNotAllocated,
+	}} {
+		for _, refusal := range refusals {
+			codes[refusal.Code] = true
+		}
+	}
+	return codes
+}()
+
+// MayNameOrder tells whether problems of a code may have order_id: those about an order, and those
+// that a checkout can end with after it has placed its order. The code of a fault of the server is
+// empty.
+func MayNameOrder(code string) bool { return namingOrder[code] }
 
 type (
 	limitFacts struct {
@@ -198,7 +227,8 @@ type (
 		CartID unit.CartID `json:"cart_id,omitempty" doc:"Of a merge: the cart that it is about, if that is not the one in the path."`
 	}
 	cartStateFacts struct {
-		State      cart.Phase  `json:"state" enum:"open,completing,completed,expired,abandoned,merged" doc:"How the cart stands."`
+		// Every problem has the member "status", which is the HTTP status.
+		Status     cart.Phase  `json:"cart_status" enum:"open,completing,completed,expired,abandoned,merged" doc:"How the cart stands."`
 		MergedInto unit.CartID `json:"merged_into,omitempty" doc:"The cart that its lines went into."`
 		CartID     unit.CartID `json:"cart_id,omitempty" doc:"Of a merge: the cart that it is about, if that is not the one in the path."`
 	}
@@ -306,8 +336,8 @@ type (
 		Quantity       unit.Quantity      `json:"quantity,omitzero" doc:"How many units it holds."`
 	}
 	unfinishedFacts struct {
-		Payment     order.PaymentState     `json:"payment,omitempty"`
-		Fulfillment order.FulfillmentState `json:"fulfillment,omitempty"`
+		Payment     order.PaymentState     `json:"payment_state,omitempty"`
+		Fulfillment order.FulfillmentState `json:"fulfillment_state,omitempty"`
 	}
 	returnExceededFacts struct {
 		Line       int           `json:"line,omitzero"`

@@ -35,11 +35,6 @@ func MoneyIn(currency string, amount decimal.Decimal) Money {
 	return MoneyOf(unit.Money{Amount: amount, Currency: unit.Currency(currency)})
 }
 
-// AmountIn is the text of an amount without its currency.
-func AmountIn(currency string, amount decimal.Decimal) string {
-	return unit.Currency(currency).Text(amount)
-}
-
 // Moment is a time in UTC, to the microsecond, as columns of PostgreSQL have it.
 func Moment(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 

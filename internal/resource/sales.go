@@ -14,7 +14,7 @@ type SalesTotal struct {
 	Documents int64  `json:"documents"`
 	Lines     int64  `json:"lines"`
 	Units     int64  `json:"units"`
-	Amount    string `json:"amount"`
+	Amount    Money  `json:"amount"`
 }
 
 // SalesTotals are totals of what was sold.
@@ -35,7 +35,7 @@ type SalesDocument struct {
 	OccurredAt time.Time `json:"occurred_at"`
 	Lines      int64     `json:"lines"`
 	Units      int64     `json:"units"`
-	Amount     string    `json:"amount"`
+	Amount     Money     `json:"amount"`
 }
 
 // SalesCustomer is what a customer bought, all in all, in one currency.
@@ -45,8 +45,8 @@ type SalesCustomer struct {
 	Orders       int64      `json:"orders"`
 	Returns      int64      `json:"returns"`
 	Units        int64      `json:"units"`
-	Ordered      string     `json:"ordered"`
-	Amount       string     `json:"amount"`
+	Ordered      Money      `json:"ordered"`
+	Amount       Money      `json:"amount"`
 	FirstOrderAt *time.Time `json:"first_order_at,omitempty"`
 	LastOrderAt  *time.Time `json:"last_order_at,omitempty"`
 	LastOrderID  string     `json:"last_order_id,omitempty"`
