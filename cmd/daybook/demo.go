@@ -14,7 +14,7 @@ import (
 )
 
 type demoCommand struct {
-	For      time.Duration `default:"30s" placeholder:"TIME" help:"How long the shop is open; 0 means until Ctrl-C. Default: ${default}."`
+	For      time.Duration `default:"30s" placeholder:"DURATION" help:"How long the shop is open; 0 means until Ctrl-C. Default: ${default}."`
 	Shoppers int           `default:"8" placeholder:"N" help:"How many shoppers there are at once. Default: ${default}."`
 	Keep     bool          `help:"Go on answering after the summary, until Ctrl-C."`
 	Listen   string        `default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Where to listen: a loopback address; port 0 takes a free one. Default: ${default}."`

@@ -23,12 +23,12 @@ import (
 // because other users can see the command line of a process.
 type options struct {
 	Data            string `placeholder:"DIR" from:"DAYBOOK_DATA_DIR" help:"Data directory; the program runs its own PostgreSQL in it. Default: ./.daybook (demo, bench: a temporary one)."`
-	DatabaseURL     string `name:"database-url" placeholder:"URL" from:"DATABASE_URL" secret:"" help:"Use this PostgreSQL. Without it, the program starts its own. --data overrides the variable."`
+	DatabaseURL     string `name:"database-url" placeholder:"URL" from:"DATABASE_URL" secret:"" help:"Use this PostgreSQL. Without it, the program starts its own. If --data is given, $$DATABASE_URL is ignored."`
 	DatabaseURLFile string `name:"database-url-file" placeholder:"FILE" from:"DATABASE_URL_FILE" help:"Read --database-url from this file, so that no list of processes shows its password."`
 	Store           string `enum:"postgres,kurrentdb" default:"postgres" from:"DAYBOOK_STORE" help:"Where the log is: ${enum}. Read models, timers and answers are in PostgreSQL either way. Default: ${default}."`
 	KurrentDB       string `name:"kurrentdb-url" placeholder:"URL" from:"KURRENTDB_URL" secret:"" help:"Connection string of the log with --store kurrentdb, such as esdb://user:password@host:2113."`
 	KurrentDBFile   string `name:"kurrentdb-url-file" placeholder:"FILE" from:"KURRENTDB_URL_FILE" help:"Read --kurrentdb-url from this file."`
-	JSON            bool   `name:"json" help:"Print the result as JSON."`
+	JSON            bool   `name:"json" help:"Print the result as JSON. The result of serve is the address at which it answers."`
 	LogLevel        string `enum:"debug,info,warn,error" default:"info" from:"DAYBOOK_LOG_LEVEL" help:"Lowest level that is logged: ${enum}."`
 	LogFormat       string `enum:"text,json" default:"text" from:"DAYBOOK_LOG_FORMAT" help:"Form of the log on stderr: ${enum}."`
 	Timezone        string `default:"UTC" placeholder:"ZONE" from:"DAYBOOK_TIMEZONE" help:"Time zone of the shop's days, such as Europe/London. Default: ${default}. After a change the sales are built again."`

@@ -10,7 +10,7 @@ import (
 // timeFlags bound the effective times that requests and files may give.
 type timeFlags struct {
 	EarliestDay string        `default:"1990-01-01" placeholder:"DAY" from:"DAYBOOK_EARLIEST_DAY" help:"The earliest day that a request may give as its effective time, 1900-01-01 or later. Default: ${default}."`
-	TimeAhead   time.Duration `default:"24h" placeholder:"TIME" from:"DAYBOOK_TIME_AHEAD" help:"How far in the future an effective time may be, at most 8760h (365 days). Default: ${default}."`
+	TimeAhead   time.Duration `default:"24h" placeholder:"DURATION" from:"DAYBOOK_TIME_AHEAD" help:"How far in the future an effective time may be, at most 8760h (365 days). Default: ${default}."`
 }
 
 // maxTimeAhead is a day less than what readers believe. Readers compare with the recorded time, and

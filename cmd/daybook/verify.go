@@ -21,7 +21,7 @@ import (
 )
 
 type verifyCommand struct {
-	Against string `type:"existingfile" placeholder:"FILE" help:"Also compare with this Online Retail file (CSV, or its gzip): all its invoices must have been imported, and nothing else. Other work of the shop is not compared with it."`
+	Against string `type:"existingfile" placeholder:"FILE" help:"Also compare with this Online Retail file (CSV, or its gzip): all its invoices must have been imported, and no other file. Other work of the shop is not compared with it."`
 }
 
 // verifyGrace is how long work may be under way before verify reports it as left undone, if other
