@@ -22,6 +22,7 @@ import (
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
+	"daybook/domain/rule"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
 	"daybook/eventstore"
@@ -225,8 +226,8 @@ type WantedLine struct {
 // none. If open is set, it opens the cart with them. If the cart was opened with the same
 // lines before, nothing changes.
 //
-// Errors: product.ErrNotFound, product.ErrRetired, product.ErrNotPriced, and the cart's
-// refusals.
+// Errors: *LinesError with product.ErrNotFound, product.ErrRetired or product.ErrNotPriced for
+// each line that the catalogue refuses, and the cart's refusals.
 func (s *Service) AddLines(ctx context.Context, call Call, id unit.CartID, open *cart.Open, lines []WantedLine) (aggregate.Result[cart.Event], error) {
 	if err := s.admit(call); err != nil {
 		return aggregate.Result[cart.Event]{}, err
@@ -262,14 +263,36 @@ func (s *Service) AddLines(ctx context.Context, call Call, id unit.CartID, open 
 	return s.carts.Handle(ctx, request(call, cart.Stream(id), commands))
 }
 
-// priced returns the lines with the catalogue's offers. If the catalogue refuses one, it returns
-// the refusal and all lines; some of these lines have no offer.
+// LinesError says which of the wanted lines the catalogue refuses, and why. It has at least one.
+type LinesError struct{ Refused []RefusedLine }
+
+// RefusedLine is a line that the catalogue does not offer.
+type RefusedLine struct {
+	Index int // in the list of wanted lines, from 0
+	SKU   unit.SKU
+	Cause *rule.Rejection
+}
+
+func (e *LinesError) Error() string {
+	first := e.Refused[0]
+	return fmt.Sprintf("%s: %v (of %d refused lines the first)", first.SKU, first.Cause, len(e.Refused))
+}
+
+// Unwrap returns why the first line is refused.
+func (e *LinesError) Unwrap() error { return e.Refused[0].Cause }
+
+// maxRefusedLines is how many refused lines are looked for. Each costs a read of the log.
+const maxRefusedLines = 20
+
+// priced returns the lines with the catalogue's offers. If the catalogue refuses some, it returns
+// *LinesError and all lines; some of these lines have no offer.
 func (s *Service) priced(ctx context.Context, id unit.CartID, currency unit.Currency, lines []WantedLine) ([]cart.AddLine, error) {
-	var refusal error
+	var refused []RefusedLine
+	var failure error
 	priced := make([]cart.AddLine, len(lines))
 	for i, line := range lines {
 		priced[i] = cart.AddLine{SKU: line.SKU, SKUText: line.SKUText, Quantity: line.Quantity, Join: line.Join}
-		if refusal != nil {
+		if failure != nil || len(refused) == maxRefusedLines {
 			continue
 		}
 		if line.Override != nil {
@@ -277,13 +300,19 @@ func (s *Service) priced(ctx context.Context, id unit.CartID, currency unit.Curr
 			continue
 		}
 		if currency == "" {
-			if currency, refusal = s.cartCurrency(ctx, id); refusal != nil {
+			if currency, failure = s.cartCurrency(ctx, id); failure != nil {
 				continue
 			}
 		}
-		priced[i].Offer, refusal = s.offer(ctx, line.SKU, currency)
+		priced[i].Offer, failure = s.offer(ctx, line.SKU, currency)
+		if cause, is := errors.AsType[*rule.Rejection](failure); is {
+			refused, failure = append(refused, RefusedLine{Index: i, SKU: line.SKU, Cause: cause}), nil
+		}
 	}
-	return priced, refusal
+	if failure == nil && len(refused) > 0 {
+		failure = &LinesError{Refused: refused}
+	}
+	return priced, failure
 }
 
 func (s *Service) cartExists(ctx context.Context, id unit.CartID) (bool, error) {

@@ -202,6 +202,9 @@ func known(ctx context.Context, err error) error {
 	if stale, ok := errors.AsType[*aggregate.StaleError](err); ok {
 		return problem.Stale(stale.If.At, stale.Actual)
 	}
+	if lines, ok := errors.AsType[*commands.LinesError](err); ok {
+		return problem.LinesRefused(lines.Unwrap(), string(lines.Refused[0].SKU), faultsOf(lines))
+	}
 	if errors.Is(err, aggregate.ErrCommandReused) {
 		return problem.KeyReused()
 	}
@@ -218,6 +221,15 @@ func known(ctx context.Context, err error) error {
 		return problem.Stopping(err)
 	}
 	return err
+}
+
+// faultsOf says where in the body the refused lines are.
+func faultsOf(lines *commands.LinesError) []problem.Invalid {
+	faults := make([]problem.Invalid, len(lines.Refused))
+	for i, line := range lines.Refused {
+		faults[i] = problem.InBody(at("/lines", line.Index)+"/sku", string(line.SKU)+": "+line.Cause.Detail)
+	}
+	return faults
 }
 
 // reply makes the response with an aggregate's body, its revision and the position of the

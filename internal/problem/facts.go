@@ -33,7 +33,8 @@ var facts = rows(
 	having[beyondFacts](CodeBeyondHead),
 
 	// Of products.
-	nothing(product.ErrNotFound, product.ErrRetired, product.ErrTitleInvalid, product.ErrPriceNegative),
+	facing[refusedLineFacts](product.ErrNotFound, product.ErrRetired),
+	nothing(product.ErrTitleInvalid, product.ErrPriceNegative),
 	facing[currencyFacts](product.ErrNotPriced),
 	facing[kindFacts](product.ErrKindFixed, product.ErrKindUnknown),
 	facing[productTextFacts](product.ErrTextTooLong),
@@ -197,7 +198,13 @@ type (
 		Expected string `json:"expected" example:"order.placed.v1 of order-1001" doc:"Which event was there."`
 		Found    string `json:"found" example:"nothing" doc:"What is there now."`
 	}
+	refusedLineFacts struct {
+		SKU    unit.SKU  `json:"sku,omitempty" example:"85123A" doc:"The SKU of the first line that is refused; left out if the request names no lines."`
+		Errors []Invalid `json:"errors,omitempty" doc:"Each line that the catalogue refuses, perhaps for several reasons, by its place in the body; the first 20 of many. Left out if the request names no lines."`
+	}
 	currencyFacts struct {
+		SKU      unit.SKU      `json:"sku,omitempty" example:"85123A" doc:"The SKU of the first line that is refused; left out if the request names no lines."`
+		Errors   []Invalid     `json:"errors,omitempty" doc:"Each line that the catalogue refuses, perhaps for several reasons, by its place in the body; the first 20 of many. Left out if the request names no lines."`
 		Currency unit.Currency `json:"currency" doc:"The currency in which there is no price."`
 	}
 	kindFacts struct {
