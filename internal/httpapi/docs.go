@@ -15,6 +15,7 @@ import (
 	"github.com/gorilla/mux"
 
 	"daybook/internal/apidoc"
+	"daybook/internal/etag"
 	"daybook/internal/problem"
 )
 
@@ -42,8 +43,7 @@ func serveDocs(router *mux.Router, document *huma.OpenAPI) error {
 				problem.Write(w, r, fmt.Errorf("OpenAPI document: %w", err))
 				return
 			}
-			w.Header().Set("Content-Type", contentType)
-			_, _ = w.Write(body) // an error means that the client has gone
+			serveConstant(w, r, contentType, body)
 		})
 	}
 	complete := sync.OnceFunc(func() { apidoc.Complete(document) })
@@ -89,9 +89,8 @@ func serveProblems(router *mux.Router) error {
 	if err != nil {
 		return fmt.Errorf("catalogue of problems: %w", err)
 	}
-	router.Path("/problems").Methods(http.MethodGet).HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(all)
+	router.Path("/problems").Methods(http.MethodGet).HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		serveConstant(w, r, "application/json", all)
 	})
 	one := make(map[string][]byte, len(catalogue))
 	for _, entry := range catalogue {
@@ -105,8 +104,28 @@ func serveProblems(router *mux.Router) error {
 			problem.Write(w, r, problem.NotFound("There is no problem with this code."))
 			return
 		}
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(body)
+		serveConstant(w, r, "application/json", body)
 	})
 	return nil
+}
+
+// serveConstant responds with a body that is the same as long as the server runs. The response has an
+// ETag, and is a 304 if If-None-Match names it. Query parameters are refused, because there are none.
+func serveConstant(w http.ResponseWriter, r *http.Request, contentType string, body []byte) {
+	conditions := []*huma.Param{{In: "header", Name: headerIfNoneMatch}}
+	if faults := append(queryFaults(r.URL.RawQuery, nil), headerFaults(r.Header, conditions)...); len(faults) > 0 {
+		problem.Write(w, r, problem.NotValid(faults...))
+		return
+	}
+	tag := etag.Of(-1, body)
+	if known, given := listIn(r, headerIfNoneMatch); given {
+		if found, is := known.Find(tag); is {
+			w.Header().Set(headerETag, found.As(tag))
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+	}
+	w.Header().Set(headerETag, tag)
+	w.Header().Set("Content-Type", contentType)
+	_, _ = w.Write(body) // an error means that the client has gone
 }
