@@ -55,8 +55,8 @@ type CheckoutResult struct {
 	// Repeated means that this call had begun this checkout before. So this is not the first
 	// time that it was made.
 	Repeated bool
-	Cart    aggregate.Result[cart.Event]
-	Order   aggregate.Result[order.Event]
+	Cart     aggregate.Result[cart.Event]
+	Order    aggregate.Result[order.Event]
 }
 
 // Refusal is the checkout's refusal as an error, or nil if it was placed.
@@ -72,13 +72,13 @@ func (r CheckoutResult) Refusal() error {
 	return checkout.Refusal(r.Shortages)
 }
 
-// Checkout turns a cart into an order, or says which stock was short. If the cart itself
-// refuses (it is empty, not open, ...), that is an error. A shortage is a result. If the order
-// id belongs to another cart, that is an error (order.ErrIDTaken) if it is known before
-// anything is recorded, and otherwise a result.
+// Checkout turns a cart into an order, or says which stock was short. If the cart itself refuses
+// (it is empty, not open, ...), that is an error. A shortage is a result. The order id may belong
+// to another cart. If that is known before anything is recorded, it is the error order.ErrIDTaken.
+// If it is found later, it is the result OrderIDTaken.
 //
-// If a call names no order id, and another call has already begun a checkout of the cart, the
-// call gets the result of that checkout. CheckoutResult.BegunBy then names the other call.
+// If a call names no order id, and another call has already begun a checkout of the cart, the call
+// gets the result of that checkout. CheckoutResult.BegunBy then names the other call.
 //
 // A call that is repeated continues its checkout. If that checkout was refused, it is decided
 // again, under the command id of the next attempt.
@@ -131,7 +131,7 @@ func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) 
 	}
 	_, refused := past.outcome.(cart.CheckoutRefused)
 	result, err := s.finishCheckout(ctx, call.Meta, past.started, past.outcome, ask.OnReserved)
-	result.Spent, result.BegunBy = refused && ask.OrderID != "", begunBy(checkouts, past)
+	result.Spent, result.BegunBy = refused && ask.OrderID != "", callThatBegan(checkouts, past)
 	return result, err
 }
 
@@ -240,7 +240,7 @@ func (s *Service) finishCheckout(ctx context.Context, meta eventstore.Metadata, 
 	case cart.CheckedOut:
 		place := checkout.Place(started, outcome)
 		placed, err := s.orders.Handle(ctx, aggregate.Request[order.Command]{
-			Stream: order.Stream(started.OrderID), Meta: follow(meta, unit.CheckoutPlace.Of(string(started.CartID), string(started.OrderID))),
+			Stream: order.Stream(started.OrderID), Meta: derivedMeta(meta, unit.CheckoutPlace.Of(string(started.CartID), string(started.OrderID))),
 			Commands: []order.Command{place}, New: true, Redecide: true,
 		})
 		if errors.Is(err, order.ErrIDTaken) {
@@ -262,7 +262,7 @@ func (s *Service) finishCheckout(ctx context.Context, meta eventstore.Metadata, 
 // withdraw opens the cart again, after a checkout whose order cannot be placed.
 func (s *Service) withdraw(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted) (aggregate.Result[cart.Event], error) {
 	withdrawn, err := s.carts.Handle(ctx, aggregate.Request[cart.Command]{
-		Stream: cart.Stream(started.CartID), Meta: follow(meta, unit.CheckoutWithdraw.Of(string(started.CartID), string(started.OrderID))),
+		Stream: cart.Stream(started.CartID), Meta: derivedMeta(meta, unit.CheckoutWithdraw.Of(string(started.CartID), string(started.OrderID))),
 		Commands: []cart.Command{checkout.Withdraw(started)}, Redecide: true,
 	})
 	if errors.Is(err, cart.ErrCheckoutUnknown) {
@@ -281,7 +281,7 @@ func (s *Service) decideCheckout(ctx context.Context, meta eventstore.Metadata, 
 		err := each(ctx, asks, func(ctx context.Context, i int, ask checkout.Ask) error {
 			_, err := s.stock.Handle(ctx, aggregate.Request[stock.Command]{
 				Stream:   stock.Stream(ask.SKU, ask.Location),
-				Meta:     follow(meta, reserveCommand(started, ask)),
+				Meta:     derivedMeta(meta, reserveCommand(started, ask)),
 				Commands: []stock.Command{ask.Reserve(s.now())},
 				Redecide: true,
 			})
@@ -312,7 +312,7 @@ func reserveCommand(started cart.CheckoutStarted, ask checkout.Ask) unit.Derived
 // recorded outcome.
 func (s *Service) recordOutcome(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted, decision cart.Command) (cart.Event, aggregate.Result[cart.Event], error) {
 	recorded, err := s.carts.Handle(ctx, aggregate.Request[cart.Command]{
-		Stream: cart.Stream(started.CartID), Meta: follow(meta, unit.CheckoutOutcome.Of(string(started.CartID), string(started.OrderID))),
+		Stream: cart.Stream(started.CartID), Meta: derivedMeta(meta, unit.CheckoutOutcome.Of(string(started.CartID), string(started.OrderID))),
 		Commands: []cart.Command{decision}, Redecide: true,
 	})
 	if err == nil && len(recorded.Events) == 1 {
@@ -345,7 +345,7 @@ func (s *Service) releaseUnkept(ctx context.Context, meta eventstore.Metadata, s
 		id := unit.CheckoutRelease.Of(string(started.CartID), string(started.OrderID), string(release.SKU), string(release.Location))
 		steps = append(steps, func(ctx context.Context) error {
 			_, err := s.stock.Handle(ctx, aggregate.Request[stock.Command]{
-				Stream: stock.Stream(release.SKU, release.Location), Meta: follow(meta, id),
+				Stream: stock.Stream(release.SKU, release.Location), Meta: derivedMeta(meta, id),
 				Commands: []stock.Command{release.Command(s.now())}, Redecide: true,
 			})
 			return err
@@ -366,7 +366,7 @@ func (s *Service) releaseUnkept(ctx context.Context, meta eventstore.Metadata, s
 // cart can use the id. It returns order.ErrIDTaken if another cart has the id by now.
 func (s *Service) claim(ctx context.Context, meta eventstore.Metadata, claim order.Claim) error {
 	_, err := s.orders.Handle(ctx, aggregate.Request[order.Command]{
-		Stream: order.Stream(claim.OrderID), Meta: follow(meta, unit.CheckoutClaim.Of(string(claim.CartID), string(claim.OrderID))),
+		Stream: order.Stream(claim.OrderID), Meta: derivedMeta(meta, unit.CheckoutClaim.Of(string(claim.CartID), string(claim.OrderID))),
 		Commands: []order.Command{claim}, New: true, Redecide: true,
 	})
 	return err

@@ -39,14 +39,14 @@ func (s *Service) joinCheckout(ctx context.Context, call Call, ask CheckoutReque
 		// own checkout.
 		return s.Checkout(ctx, call, ask)
 	}
-	result.BegunBy = begunBy(checkouts, past)
+	result.BegunBy = callThatBegan(checkouts, past)
 	return result, err
 }
 
-// begunBy is the command id of the call that began a checkout. After each refusal, the same
-// call tries again under the id of the next attempt. So begunBy goes back from attempt to
+// callThatBegan is the command id of the call that began a checkout. After each refusal, the same
+// call tries again under the id of the next attempt. So callThatBegan goes back from attempt to
 // attempt, to the first one.
-func begunBy(checkouts map[unit.OrderID]pastCheckout, past pastCheckout) uuid.UUID {
+func callThatBegan(checkouts map[unit.OrderID]pastCheckout, past pastCheckout) uuid.UUID {
 	before := make(map[uuid.UUID]uuid.UUID, len(checkouts))
 	for _, earlier := range checkouts {
 		before[nextAttempt(earlier.meta.CommandID)] = earlier.meta.CommandID

@@ -31,12 +31,13 @@ func (s *Service) ExpireReservations(ctx context.Context, meta eventstore.Metada
 	return err == nil && len(result.Events) > 0, err
 }
 
-// ExpireCart ends a cart whose last change is older than the shop allows. If the last change
-// is too recent, the cart stays open, and postponed is its new deadline. Otherwise postponed
-// is zero.
+// ExpireCart ends a cart whose last change is older than the shop allows. If the last change is too
+// recent, the cart stays open, and postponed is its new deadline. Otherwise postponed is zero. A
+// cart that is not open also stays as it is: it has ended in another way, or it is being checked
+// out. If the checkout is refused, the timer is set again.
 //
-// ExpireCart reads the time of the last change from the log, and ends the cart only at the
-// revision that it read. So a customer who changes the cart at this very moment keeps it.
+// ExpireCart reads the time of the last change from the log, and ends the cart only at the revision
+// that it read. So a customer who changes the cart at this very moment keeps it.
 func (s *Service) ExpireCart(ctx context.Context, meta eventstore.Metadata, id unit.CartID, now time.Time) (postponed time.Time, err error) {
 	for {
 		if s.policy.CartsExpireAfter <= 0 {

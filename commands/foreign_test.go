@@ -65,7 +65,7 @@ func TestReadersOfAStreamSkipForeignEvents(t *testing.T) {
 
 // A client's If-Match fits as long as the shop itself has changed nothing. A change by the shop is
 // noticed even if another program has written events after it.
-func TestWhatAnotherProgramWroteMakesNoClientStale(t *testing.T) {
+func TestEventsOfAnotherProgramDoNotFailIfMatch(t *testing.T) {
 	t.Parallel()
 	s := open(t, memory.New(), commands.DefaultPolicy())
 	s.Sell("MUG", 10)

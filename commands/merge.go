@@ -15,12 +15,12 @@ import (
 	"daybook/eventstore"
 )
 
-// merge is a merge of two carts, as the first cart records it.
+// merge is a merge of two carts, as the source records it.
 type merge struct {
 	from    unit.CartID
 	into    unit.CartID
 	begun   cart.MergedInto
-	lines   []cart.Line // of the first cart; they do not change while it is merged
+	lines   []cart.Line // of the source; they do not change while it is merged
 	present bool        // it is under way, or done
 }
 
@@ -32,13 +32,12 @@ type MergeResult struct {
 	Begun bool
 }
 
-// MergeCart puts the lines of one open cart, from, into another, into. The condition of the
-// call is about the other cart, and so is the result. The first cart ends.
+// MergeCart puts the lines of one open cart, the source (from), into another, the target (into).
+// Condition and result of the call are those of the target. The source ends.
 //
-// If the other cart cannot take the lines, the first one stays open, or is open again when
-// MergeCart returns. The error is then the refusal, and the result has the position from which
-// on the first cart is open again, if it was not all the time. A refusal that is about the first
-// cart names it in its fact cart_id.
+// If the target cannot take the lines, the source stays open, or is open again when MergeCart
+// returns. The error is then the refusal. If the merge had begun, the result's position says where
+// the source is open again. A refusal that is about the source names it in its fact cart_id.
 //
 // If another call has merged the two carts, nothing happens, and that is no error.
 func (s *Service) MergeCart(ctx context.Context, call Call, into, from unit.CartID) (MergeResult, error) {
@@ -79,7 +78,7 @@ func (s *Service) MergeCart(ctx context.Context, call Call, into, from unit.Cart
 	return answer, fmt.Errorf("cart %s declined the lines of cart %s %d times and could have taken them: %w", into, from, maxMergeAttempts, aggregate.ErrOverloaded)
 }
 
-// maxMergeAttempts bounds how often a call begins a merge again. It does so if the other cart has
+// maxMergeAttempts bounds how often a call begins a merge again. It does so if the target has
 // declined the lines, but could take them when the call looked again.
 const maxMergeAttempts = 5
 
@@ -94,7 +93,7 @@ func (s *Service) FinishMerge(ctx context.Context, meta eventstore.Metadata, id 
 	return err
 }
 
-// beginMerge records on the first cart that it is merged, if the other cart can take its lines
+// beginMerge records on the source that it is merged, if the target can take its lines
 // as both are now. recorded is false if another call has recorded it.
 func (s *Service) beginMerge(ctx context.Context, call Call, into, from unit.CartID) (recorded bool, err error) {
 	ask := cart.MergeInto{Into: into}
@@ -106,7 +105,7 @@ func (s *Service) beginMerge(ctx context.Context, call Call, into, from unit.Car
 		lines.Lines = slices.Clone(state.Lines)
 	})
 	if err == nil {
-		err = ofCart(from, refusal)
+		err = namingCart(from, refusal)
 	}
 	if err != nil {
 		return false, err
@@ -127,9 +126,9 @@ func (s *Service) beginMerge(ctx context.Context, call Call, into, from unit.Car
 		return false, err
 	}
 	begin := call
-	begin.If = nil // it is about the other cart
+	begin.If = nil // it is about the target
 	answer, err := s.carts.Handle(ctx, request(begin, cart.Stream(from), []cart.Command{ask}))
-	return answer.Replayed || len(answer.Events) > 0, ofCart(from, err)
+	return answer.Replayed || len(answer.Events) > 0, namingCart(from, err)
 }
 
 // mergeOf is the merge of a cart into another, if there is one.
@@ -140,23 +139,23 @@ func (s *Service) mergeOf(ctx context.Context, id unit.CartID) (now merge, err e
 	return now, err
 }
 
-// finishMerge is the process: the other cart takes the lines or declines them, and if it has
-// declined them, the first cart opens again. The other cart's stream is the referee, because
+// finishMerge is the process: the target takes the lines or declines them, and if it has
+// declined them, the source opens again. The target's stream is the referee, because
 // both outcomes have one command id. Any number of drivers may do this at once and stop
 // anywhere.
 //
-// The result is that of the other cart, or of the first cart if merged is false.
+// The result is that of the target, or of the source if merged is false.
 func (s *Service) finishMerge(ctx context.Context, meta eventstore.Metadata, m merge) (result aggregate.Result[cart.Event], merged bool, err error) {
 	parts := []string{string(m.from), string(m.into), strconv.Itoa(m.begun.Attempt)}
 	take := aggregate.Request[cart.Command]{
-		Stream: cart.Stream(m.into), Meta: follow(meta, unit.MergeOutcome.Of(parts...)),
+		Stream: cart.Stream(m.into), Meta: derivedMeta(meta, unit.MergeOutcome.Of(parts...)),
 		Commands: []cart.Command{cart.MergeFrom{From: m.from, Attempt: m.begun.Attempt, Lines: m.lines}},
 	}
 	if m.begun.IfRevision != nil {
 		take.If = aggregate.AtRevision(*m.begun.IfRevision)
 	}
 	result, err = s.carts.Handle(ctx, take)
-	if reason := declines(err); reason != "" {
+	if reason := declineReason(err); reason != "" {
 		take.If = nil
 		take.Commands = []cart.Command{cart.DeclineMerge{From: m.from, Attempt: m.begun.Attempt, Reason: reason}}
 		result, err = s.carts.Handle(ctx, take)
@@ -173,15 +172,15 @@ func (s *Service) finishMerge(ctx context.Context, meta eventstore.Metadata, m m
 		return result, true, nil
 	}
 	result, err = s.carts.Handle(ctx, aggregate.Request[cart.Command]{
-		Stream: cart.Stream(m.from), Meta: follow(meta, unit.MergeRefuse.Of(parts...)),
+		Stream: cart.Stream(m.from), Meta: derivedMeta(meta, unit.MergeRefuse.Of(parts...)),
 		Commands: []cart.Command{cart.RefuseMerge{Attempt: m.begun.Attempt, Reason: declined.Reason}},
 	})
 	return result, false, err
 }
 
-// declines is why a cart does not take lines, as a code of a problem; or it is empty, because
+// declineReason is why a cart does not take lines, as a code of a problem; or it is empty, because
 // the error says something else.
-func declines(err error) string {
+func declineReason(err error) string {
 	if refusal, no := errors.AsType[*rule.Rejection](err); no {
 		return refusal.Code
 	}
@@ -191,7 +190,7 @@ func declines(err error) string {
 	return ""
 }
 
-// mergeOutcome is what the other cart has recorded: by this call, or before.
+// mergeOutcome is what the target has recorded: by this call, or before.
 func (s *Service) mergeOutcome(ctx context.Context, m merge, result aggregate.Result[cart.Event]) (cart.Event, error) {
 	if len(result.Events) > 0 {
 		return result.Events[0], nil
@@ -222,8 +221,8 @@ func (s *Service) mergeOutcome(ctx context.Context, m merge, result aggregate.Re
 	return nil, fmt.Errorf("cart %s: the outcome of the merge of cart %s is decided and not recorded", m.into, m.from)
 }
 
-// ofCart says in a refusal which cart it is about.
-func ofCart(id unit.CartID, err error) error {
+// namingCart says in a refusal which cart it is about.
+func namingCart(id unit.CartID, err error) error {
 	refusal, is := errors.AsType[*rule.Rejection](err)
 	if !is {
 		return err

@@ -93,7 +93,7 @@ func TestTheLinesOfACartComeIntoAnother(t *testing.T) {
 }
 
 // If two carts cannot be merged, the refusal records nothing and names the cart that is the reason.
-func TestAMergeThatCannotBeIsRefusedBeforeAnythingEnds(t *testing.T) {
+func TestAnImpossibleMergeIsRefusedBeforeItBegins(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		before     func(s *shop)

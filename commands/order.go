@@ -39,7 +39,7 @@ func (s *Service) Order(ctx context.Context, call Call, id unit.OrderID, command
 	if err != nil {
 		return result, err
 	}
-	last, err := s.fulfil(ctx, call.Meta, id, justSeen)
+	last, err := s.fulfil(ctx, call.Meta, id, freshEnough)
 	if _, stuck := errors.AsType[*stuckError](err); stuck {
 		err = nil // the commands are recorded; the reactor tries the rest again
 	}
@@ -94,8 +94,8 @@ func (s *Service) FinishOrder(ctx context.Context, meta eventstore.Metadata, id 
 	return err
 }
 
-// stuckError is a step of an order that stock refuses, and that the process cannot carry out
-// in another way.
+// stuckError means that stock refuses a step of the order, and that there is no other way to carry
+// it out.
 type stuckError struct {
 	order   unit.OrderID
 	step    order.StepRef
@@ -112,10 +112,10 @@ func (e *stuckError) Unwrap() error { return e.refusal }
 // most: for example, a failed allocation leads to a cancel, and the cancel to a refund.
 const maxFulfilRounds = 10
 
-// justSeen is how old an order's state may be if this call has just recorded or read it.
-// Events that another node has recorded since then do not matter here, because that node
-// carries out what follows from them.
-const justSeen = time.Second
+// freshEnough is how old an order's state may be. A state that this call has read or written within
+// this time need not be read again. Another node may have recorded events since then. That does not
+// matter here, because that node carries out what follows from them.
+const freshEnough = time.Second
 
 // fulfil carries out the rest of an order's process, and returns the result of the process's
 // last command. The order's state may be as old as maxAge.
@@ -144,7 +144,7 @@ func (s *Service) fulfil(ctx context.Context, meta eventstore.Metadata, id unit.
 			return last, nil
 		}
 		if last, err = s.orders.Handle(ctx, aggregate.Request[order.Command]{
-			Stream: order.Stream(id), Meta: follow(meta, unit.FulfilOrder.Of(string(id), process.Key())), Commands: commands, Redecide: true,
+			Stream: order.Stream(id), Meta: derivedMeta(meta, unit.FulfilOrder.Of(string(id), process.Key())), Commands: commands, Redecide: true,
 		}); err != nil {
 			return last, err
 		}
@@ -158,7 +158,7 @@ func (s *Service) move(ctx context.Context, meta eventstore.Metadata, moves []fu
 	replies := make([]fulfilment.StockReply, len(moves))
 	err := each(ctx, moves, func(ctx context.Context, i int, move fulfilment.Move) error {
 		_, err := s.stock.Handle(ctx, aggregate.Request[stock.Command]{
-			Stream: stock.Stream(move.SKU, move.Location), Meta: follow(meta, move.ID),
+			Stream: stock.Stream(move.SKU, move.Location), Meta: derivedMeta(meta, move.ID),
 			Commands: []stock.Command{move.Command(s.now())}, Redecide: true,
 		})
 		replies[i] = fulfilment.StockReply{Move: move}

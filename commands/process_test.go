@@ -120,7 +120,7 @@ func TestTwoBuyersOfTheLastUnit(t *testing.T) {
 	}
 }
 
-func TestARefusedCheckoutHoldsNothingAndTheCartIsOpenAgain(t *testing.T) {
+func TestARefusedCheckoutReservesNothingAndTheCartIsOpenAgain(t *testing.T) {
 	t.Parallel()
 	s := open(t, memory.New(), commands.DefaultPolicy())
 	s.Sell("MANY", 10)

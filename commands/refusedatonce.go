@@ -11,8 +11,8 @@ import (
 	"daybook/domain/unit"
 )
 
-// foreseen is a checkout that stock would refuse now.
-type foreseen struct {
+// foreseenRefusal is a checkout that stock would refuse now.
+type foreseenRefusal struct {
 	started cart.CheckoutStarted
 	refuse  cart.RefuseCheckout
 	at      int64 // the cart's revision for which this is true
@@ -47,11 +47,11 @@ func (s *Service) refuseAtOnce(ctx context.Context, call Call, id unit.CartID, s
 
 // foreseeRefusal tells whether stock would refuse a checkout. It records nothing.
 //
-// Most checkouts succeed. So it asks first the states that this node has in memory, without
-// reading the log. Only if these would refuse, it reads the present states from the log. A
-// cart that was refused before will probably be refused again, so it reads the present states
-// at once. If it overlooks a shortage, stock refuses later, when it is asked to reserve.
-func (s *Service) foreseeRefusal(ctx context.Context, call Call, id unit.CartID, start cart.StartCheckout) (what foreseen, short bool, err error) {
+// Most checkouts succeed. So it first tries the states that this node has in memory, without
+// reading the log. Only if these would refuse, it reads the present states from the log. A cart
+// that was refused before will probably be refused again, so it reads the present states at once.
+// If it overlooks a shortage, stock refuses later, when it is asked to reserve.
+func (s *Service) foreseeRefusal(ctx context.Context, call Call, id unit.CartID, start cart.StartCheckout) (what foreseenRefusal, short bool, err error) {
 	views := []func(context.Context, string, func(stock.State, int64)) error{s.stock.ViewCached, s.stock.View}
 	begins := false
 	err = s.carts.ViewCached(ctx, cart.Stream(id), func(state cart.State, revision int64) {

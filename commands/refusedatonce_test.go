@@ -65,7 +65,7 @@ func buy(t *testing.T, s *shop, id unit.CartID, orderID unit.OrderID, lines map[
 	}
 }
 
-func TestACheckoutThatCannotSucceedHoldsNothingMeanwhile(t *testing.T) {
+func TestACheckoutThatCannotSucceedReservesNothingMeanwhile(t *testing.T) {
 	t.Parallel()
 	log := &appends{Store: memory.New()}
 	s := doomed(t, log)

@@ -76,9 +76,9 @@ func (s *Service) RetryAllocation(ctx context.Context, call Call, id unit.OrderI
 const maxComparisons = 5
 
 // askAgain compares the order with stock and sends the command. It returns the order as it was
-// compared. A loss is true only for the revision of the order that was read. Example: a parcel
-// leaves after the order was read and before stock is read. Its units are then no longer
-// promised in stock, but they are not lost. So the order is compared again if it has changed.
+// compared. A loss counts only if the order has not changed since it was read. Example: a parcel
+// leaves after the order was read and before stock is read. Its units are then no longer promised
+// in stock, but they are not lost. So if the order has changed, it is compared again.
 func (s *Service) askAgain(ctx context.Context, call Call, id unit.OrderID, result *RetryResult) (order.State, error) {
 	for range maxComparisons {
 		before, revision, err := s.orderNow(ctx, id)

@@ -30,7 +30,7 @@ func (s *Service) Return(ctx context.Context, call Call, id unit.ReturnID, comma
 		return aggregate.Result[returns.Event]{}, err
 	}
 	defer s.drive(returns.Stream(id))()
-	err := s.mayComeBack(ctx, call, id, commands)
+	err := s.refusalByOrder(ctx, call, id, commands)
 	if err == nil {
 		err = s.mayTakeIn(ctx, id, commands)
 	}
@@ -80,9 +80,9 @@ func asksOrders(command returns.Command) bool {
 	return requests || refunds
 }
 
-// mayComeBack returns the refusal that an order would give. It is asked before the return
+// refusalByOrder returns the refusal that an order would give. It is asked before the return
 // records anything.
-func (s *Service) mayComeBack(ctx context.Context, call Call, id unit.ReturnID, commands []returns.Command) error {
+func (s *Service) refusalByOrder(ctx context.Context, call Call, id unit.ReturnID, commands []returns.Command) error {
 	if !slices.ContainsFunc(commands, asksOrders) {
 		return nil
 	}
@@ -180,7 +180,7 @@ func (s *Service) askOrders(ctx context.Context, meta eventstore.Metadata, id un
 		replies := make([]fulfilment.Reply, len(next.Asks))
 		err = each(ctx, next.Asks, func(ctx context.Context, i int, ask fulfilment.Ask) error {
 			_, err := s.orders.Handle(ctx, aggregate.Request[order.Command]{
-				Stream: order.Stream(ask.OrderID), Meta: follow(meta, ask.ID), Commands: []order.Command{ask.Command}, Redecide: true,
+				Stream: order.Stream(ask.OrderID), Meta: derivedMeta(meta, ask.ID), Commands: []order.Command{ask.Command}, Redecide: true,
 			})
 			replies[i] = fulfilment.Reply{Ask: ask}
 			if refusal, refused := refusedBy(err); refused {
@@ -193,7 +193,7 @@ func (s *Service) askOrders(ctx context.Context, meta eventstore.Metadata, id un
 			return last, err
 		}
 		if last, err = s.returns.Handle(ctx, aggregate.Request[returns.Command]{
-			Stream: returns.Stream(id), Meta: follow(meta, unit.ReturnOutcome.Of(string(id), next.Key())),
+			Stream: returns.Stream(id), Meta: derivedMeta(meta, unit.ReturnOutcome.Of(string(id), next.Key())),
 			Commands: []returns.Command{next.Outcome(replies)}, Redecide: true,
 		}); err != nil {
 			return last, fmt.Errorf("return %s: %w", id, err)
@@ -219,7 +219,7 @@ func (s *Service) takeBack(ctx context.Context, meta eventstore.Metadata, id uni
 			}
 		}
 		last, err = s.returns.Handle(ctx, aggregate.Request[returns.Command]{
-			Stream: returns.Stream(id), Meta: follow(meta, unit.ReturnSettle.Of(string(id), fmt.Sprint(receipt.Number))),
+			Stream: returns.Stream(id), Meta: derivedMeta(meta, unit.ReturnSettle.Of(string(id), fmt.Sprint(receipt.Number))),
 			Commands: []returns.Command{returns.SettleStock{Receipt: receipt.Number}}, Redecide: true,
 		})
 		if err != nil {

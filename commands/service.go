@@ -348,10 +348,10 @@ func (s *Service) offer(ctx context.Context, sku unit.SKU, currency unit.Currenc
 	return offer, err
 }
 
-// follow is the metadata of a command that follows from another one. It has the same
+// derivedMeta is the metadata of a command that follows from another one. It has the same
 // correlation, actor and effective time, and the derived id. It does not have
 // Metadata.Request, because that belongs to the first command only.
-func follow(meta eventstore.Metadata, id unit.Derived) eventstore.Metadata {
+func derivedMeta(meta eventstore.Metadata, id unit.Derived) eventstore.Metadata {
 	next := meta
 	next.Request = ""
 	if meta.CommandID != uuid.Nil {

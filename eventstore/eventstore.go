@@ -209,7 +209,7 @@ type Store interface {
 	Head(ctx context.Context) (Position, error)
 }
 
-// Ending is an engine whose server can write records of its own after the Head.
+// Ending is an engine whose log can have the server's own records behind the last event.
 type Ending interface {
 	// End is the position of the last record. It never becomes smaller while the log is the
 	// same.
@@ -221,9 +221,9 @@ type Ending interface {
 type Connecting interface {
 	// Connections counts the connections that were made so far. It does not ask the server.
 	Connections() uint64
-	// AppendAfter makes each append call admit before the append is sent, and also before it
-	// is sent again. upTo is the number of the latest connection whose log was found to be
-	// the right one. AppendAfter must be called before the first append.
+	// AppendAfter gives the engine a function. The engine calls it before it sends an append, and
+	// before each repeat. upTo is the number of the latest connection whose log was found to be the
+	// right one. AppendAfter must be called before the first append.
 	AppendAfter(admit func(ctx context.Context) (upTo uint64, err error))
 }
 

@@ -147,7 +147,7 @@ func values(parts []string) (all []string) {
 
 // output is what every read returns.
 type output[B any] struct {
-	ETag     string `header:"ETag"` // the revision, if any; package httpapi makes the tag of the body of it
+	ETag     string `header:"ETag"` // the revision, if any; package httpapi completes it to the ETag of the body
 	Position string `header:"Daybook-Position" doc:"The answer reflects at least this position of the log."`
 	Body     B
 }

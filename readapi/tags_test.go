@@ -50,7 +50,7 @@ func (s *shop) taggedReads() map[string]string {
 
 // Each read that has an ETag answers 304 if the client has its body. The test names the tag in
 // every possible form.
-func TestEveryReadIsAnsweredWith304ToWhoHasItsBody(t *testing.T) {
+func TestEveryReadAnswers304IfTheClientHasTheBody(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	for id, target := range s.taggedReads() {

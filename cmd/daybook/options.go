@@ -32,8 +32,8 @@ type options struct {
 	LogLevel        string `enum:"debug,info,warn,error" default:"info" from:"DAYBOOK_LOG_LEVEL" help:"Lowest level that is logged: ${enum}."`
 	LogFormat       string `enum:"text,json" default:"text" from:"DAYBOOK_LOG_FORMAT" help:"Form of the log on stderr: ${enum}."`
 	Timezone        string `default:"UTC" placeholder:"ZONE" from:"DAYBOOK_TIMEZONE" help:"Time zone of the shop's days, such as Europe/London. Default: ${default}. After a change the sales are built again."`
-	Country         string `placeholder:"NAME" from:"DAYBOOK_COUNTRY" help:"The shop's own country. The sales count stock adjustments under it."`
-	Currency        string `placeholder:"CODE" from:"DAYBOOK_CURRENCY" help:"The shop's own currency. The sales count stock adjustments under it."`
+	Country         string `placeholder:"NAME" from:"DAYBOOK_COUNTRY" help:"The shop's own country. In the sales figures, stock adjustments count as this country's."`
+	Currency        string `placeholder:"CODE" from:"DAYBOOK_CURRENCY" help:"The shop's own currency. In the sales figures, stock adjustments count in this currency."`
 	PrintConfig     bool   `help:"Print the effective configuration without passwords, and do nothing else."`
 
 	location  *time.Location

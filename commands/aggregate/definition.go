@@ -32,10 +32,11 @@ type Definition[S, C, E any] struct {
 	// for streams that stay short.
 	SnapshotEvery int64
 
-	// Guarded tells whether the state itself prevents that an event is recorded twice, even if
-	// its command comes again much later. Example: stock's state knows a reservation's id.
-	// Fewer commands with such events are remembered, so that many of them do not displace the
-	// other commands. nil means that no event is guarded.
+	// Guarded tells whether the state itself prevents that an event is recorded twice, even if its
+	// command comes again much later. Example: stock's state knows a reservation's id. Only 256
+	// commands with such events are remembered, and 4,096 others (see Options.Remembered), so that
+	// a stock that sells does not forget its receipts and counts. nil means that no event is
+	// guarded.
 	Guarded func(E) bool
 
 	// About and Recall are set if Decide may return a *rule.ForgottenError. About selects the
@@ -65,12 +66,13 @@ type Request[C any] struct {
 	// New says that the stream probably does not exist yet. Then the handler does not read it
 	// first. If the guess is wrong, the handler must try again.
 	New bool
-	// With Redecide, the rules decide again even if the command id is known. It is for
-	// commands whose present result matters. Example: a process that reserves again wants to
-	// know whether its reservation is still active.
+	// With Redecide, the rules decide again even if the command id is known. It is for commands
+	// whose present result matters. The steps of processes set it. Example: a process that reserves
+	// again wants to know whether its reservation is still active.
 	Redecide bool
-	// With AnyContent, the handler accepts a known command id with another
-	// Meta.Request. The caller must check it.
+	// With AnyContent, the handler accepts a known command id with another Meta.Request. The caller
+	// must check it. Only a checkout sets it, because after a refusal the same key may come with
+	// other content.
 	AnyContent bool
 }
 

@@ -48,7 +48,7 @@ func (s *scripted) ReadStream(ctx context.Context, stream string, from int64, li
 
 // An append that was sent before the log was replaced, or went away, may be recorded. So its
 // outcome is not known. An append that was refused at once was not done.
-func TestAnAppendThatMayBeRecordedIsNotToldToBeRefused(t *testing.T) {
+func TestAnAppendThatMayBeRecordedIsNotReportedAsRefused(t *testing.T) {
 	t.Parallel()
 	var (
 		diverged = &eventstore.DivergedError{Keeper: "this node"}

@@ -45,9 +45,9 @@ func (l *lane[S, C, E]) forget() {
 	l.loaded, l.state, l.revision, l.own, l.position, l.memory, l.saved, l.checked = false, empty, -1, -1, eventstore.Start, commandMemory{limits: l.handler.options.limits()}, -1, time.Time{}
 }
 
-// load folds the stream, unless its state is in memory. fresh is true if the state was read
-// just now. With guess, the stream counts as empty and is not read. If the guess is wrong, the
-// append conflicts, or the check before a refusal finds the events.
+// load folds the stream, unless its state is in memory. fresh is true if the state was read just
+// now. If guess is true, load assumes that the stream is empty, and does not read it. If that is
+// wrong, the append conflicts, or the check before a refusal finds the events.
 func (l *lane[S, C, E]) load(ctx context.Context, guess bool) (fresh bool, err error) {
 	if l.loaded {
 		return false, nil

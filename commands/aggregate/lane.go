@@ -129,7 +129,7 @@ func (l *lane[S, C, E]) process(batch []*job[S, C, E]) {
 		l.forget()
 		conflict, lost := errors.AsType[*eventstore.ConflictError](err)
 		if !lost || attempt >= l.handler.options.Attempts {
-			l.leave(open, err)
+			l.failJobs(open, err)
 			return
 		}
 		l.handler.options.Logger.Debug("lost a race, deciding again",
@@ -151,8 +151,8 @@ func (l *lane[S, C, E]) attempt(ctx context.Context, jobs []*job[S, C, E], mayGu
 	}
 	base, own := l.revision, l.own
 	decision := l.decide(ctx, jobs)
-	if decision.midway != nil {
-		return l.separate(append(decision.decided, decision.rest...), decision.midway, fresh), nil
+	if decision.halfDecided != nil {
+		return l.handleHalfDecided(append(decision.decided, decision.rest...), decision.halfDecided, fresh), nil
 	}
 	l.queue.putBack(decision.rest)
 	if jobs = decision.decided; len(jobs) == 0 {
@@ -184,35 +184,41 @@ func (l *lane[S, C, E]) attempt(ctx context.Context, jobs []*job[S, C, E], mayGu
 	return nil, nil
 }
 
-// separate handles a job that could not be decided to its end after some of its commands had
-// changed the state. The state must be folded again. If the job waits for a search of the log,
+// handleHalfDecided handles a job that could not be decided to its end after some of its commands
+// had changed the state. The state must be folded again. If the job waits for a search of the log,
 // it comes back after the search. If it was refused, the refusal counts only if the job was the
 // first of its batch and was decided on a state that was just read from the log. Otherwise the job
 // is decided again, after the other jobs were recorded.
-func (l *lane[S, C, E]) separate(jobs []*job[S, C, E], midway *job[S, C, E], fresh bool) []*job[S, C, E] {
-	first := midway == jobs[0]
+//
+// Example: the jobs A, B and C wait for one cart. B changes the quantity of line 1, and then of
+// line 9. The cart has no line 9, so B is refused. The state now has the change of line 1, which is
+// never recorded. So nothing is appended, and B goes back into the queue. The state is folded
+// again, and A and C are decided on it and appended. B is the first of the next batch. It is
+// decided once more on a state that was just read, and only then is B refused.
+func (l *lane[S, C, E]) handleHalfDecided(jobs []*job[S, C, E], halfDecided *job[S, C, E], fresh bool) []*job[S, C, E] {
+	first := halfDecided == jobs[0]
 	switch {
-	case errors.Is(midway.err, errSearch):
-		l.searchBeside(midway)
+	case errors.Is(halfDecided.err, errSearch):
+		l.searchBeside(halfDecided)
 	case first && fresh:
-		close(midway.done)
+		close(halfDecided.done)
 	case first:
 		l.forget()
 		return jobs
 	default:
-		l.queue.putBack([]*job[S, C, E]{midway})
+		l.queue.putBack([]*job[S, C, E]{halfDecided})
 	}
 	l.forget()
-	return without(jobs, midway)
+	return without(jobs, halfDecided)
 }
 
 // decision is the result of deciding some jobs.
 type decision[S, C, E any] struct {
 	decided []*job[S, C, E] // can be appended together
 	rest    []*job[S, C, E] // must wait for the next batch
-	// midway, if not nil, could not be decided to its end after it had changed the state: it
+	// halfDecided, if not nil, could not be decided to its end after it had changed the state: it
 	// was refused, or it waits for a search. Nothing may be appended. It is the first of rest.
-	midway *job[S, C, E]
+	halfDecided *job[S, C, E]
 }
 
 // decide decides each job on the state that the job before left. Jobs that must wait for a
@@ -230,7 +236,7 @@ func (l *lane[S, C, E]) decide(ctx context.Context, jobs []*job[S, C, E]) (d dec
 		j.err = err
 		switch {
 		case l.revision != l.begunRevision && err != nil:
-			d.rest, d.midway = jobs[i:], j
+			d.rest, d.halfDecided = jobs[i:], j
 			return d
 		case errors.Is(err, errLater):
 			d.rest = jobs[i:]
@@ -402,8 +408,9 @@ func (l *lane[S, C, E]) append(ctx context.Context, base int64, events []eventst
 	}
 }
 
-// decideAgainAfterDuplicate marks the job whose event ids the log already has: in older events than
-// the lane remembers, or in another stream. Then all jobs are decided again.
+// decideAgainAfterDuplicate handles an append that the log refused because it has the event ids of
+// one job already. They are in events that the lane has forgotten, or in another stream. It marks
+// that job, and then all jobs are decided again.
 func (l *lane[S, C, E]) decideAgainAfterDuplicate(jobs []*job[S, C, E], duplicate *eventstore.DuplicateEventError) ([]*job[S, C, E], error) {
 	l.forget()
 	for _, j := range jobs {
@@ -429,8 +436,8 @@ func finish[S, C, E any](jobs []*job[S, C, E], err error) {
 	}
 }
 
-// leave ends jobs with an error, because they cannot be carried out now.
-func (l *lane[S, C, E]) leave(jobs []*job[S, C, E], err error) {
+// failJobs ends jobs with an error, because they cannot be carried out now.
+func (l *lane[S, C, E]) failJobs(jobs []*job[S, C, E], err error) {
 	for _, j := range jobs {
 		told := err
 		if l.doubt && j.look == nil && saysNothingDone(err) {

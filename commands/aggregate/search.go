@@ -12,9 +12,10 @@ import (
 	"daybook/eventstore"
 )
 
-// If a lane has forgotten a command or a name, it looks for it in the stream, from the end
-// back. A long stream is searched outside the lane, and the lane goes on with other jobs. When
-// the search has ended, its job comes back to the lane with the result.
+// A lane may have forgotten a command, or a state a name, such as a reservation's id. Then the lane
+// looks for it in the stream, from the end back. A long stream is searched outside the lane, and
+// the lane goes on with other jobs. When the search has ended, its job comes back to the lane with
+// the result.
 
 // searchInLane is how many events a lane itself reads for a search. Longer searches run
 // outside the lane.

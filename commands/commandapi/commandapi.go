@@ -71,15 +71,15 @@ type op struct {
 	created      bool   // answers 201
 	found        string // set if it can also answer 200: what the 200 means
 	merges       bool   // its body is a merge patch
-	shown        bool   // its answer says in Location where what was made is read
+	shown        bool   // its response has a Location: where the read API shows the new thing
 	// refusals are the refusals that the route may return. process means that the route is
 	// about a process, and not about an aggregate.
 	refusals refusals
 	process  bool
 	// lines means that the body holds a list of lines, so that it may be larger.
 	lines bool
-	// key means that the route needs an Idempotency-Key. Without a key, a repeated request
-	// would move or reserve stock twice, or move money twice.
+	// key means that the route needs an Idempotency-Key, because a repeat without a key would move
+	// stock or money twice.
 	key bool
 }
 
@@ -102,7 +102,7 @@ func (o op) problems() []string {
 // response is what every write returns.
 type response[B any] struct {
 	Status   int    // the route's own if it is zero
-	ETag     string `header:"ETag"` // the revision; package httpapi makes the tag of the body of it
+	ETag     string `header:"ETag"` // the revision; package httpapi completes it to the ETag of the body
 	Position string `header:"Daybook-Position" doc:"Where the log stands after this write; a read can wait for it."`
 	Replayed string `header:"Idempotency-Replayed" doc:"true if the request was done before, under the same key."`
 	Location string `header:"Location" doc:"Where the read API will show what was made."`
@@ -172,8 +172,7 @@ func (a *api) alsoTakes(operation huma.Operation, mediaType string) {
 	content[mediaType] = content["application/json"]
 }
 
-// dropHeaders takes out of the document what the answers of a route never have: every
-// header that stands there is sent.
+// dropHeaders removes headers from the document that this route never sends.
 func (a *api) dropHeaders(operation huma.Operation, o op) {
 	item := a.huma.OpenAPI().Paths[operation.Path]
 	documented := map[string]*huma.Operation{put: item.Put, post: item.Post, patch: item.Patch, remove: item.Delete}[o.method]

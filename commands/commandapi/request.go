@@ -66,7 +66,7 @@ func allowed(condition *aggregate.Condition) error {
 func requiredKey() *huma.Param {
 	return &huma.Param{
 		Name: headerKey, In: "header", Required: true,
-		Description: "Makes repeating this request harmless: the same key with the same request gets the first answer again. Needed here, for stock or money moves.",
+		Description: "Makes repeating this request harmless: the same key with the same request gets the first answer again. It is needed here, because a repeat without a key would move stock or money twice.",
 		Schema:      &huma.Schema{Type: huma.TypeString, MinLength: new(1), MaxLength: new(maxKey)},
 	}
 }

@@ -21,7 +21,7 @@ const (
 )
 
 // routes lists all routes of the command API. key marks routes that need an Idempotency-Key,
-// because a repetition without one would move stock or money twice.
+// because a repeat without a key would move stock or money twice.
 func (a *api) routes() {
 	const (
 		aProduct    = "/v1/products/{sku}"
@@ -32,8 +32,8 @@ func (a *api) routes() {
 		aReturn     = "/v1/returns/{return_id}"
 	)
 	add(a, apidoc.TagProducts, op{method: put, path: aProduct, id: "list-product", summary: "List a product, or change its title and prices", about: "Lists a new product, or changes one that is listed; a retired one is sold again. Prices of currencies that are not named stay as they are.", refusals: refusals{product.ErrKindFixed, product.ErrTitleInvalid, product.ErrPriceNegative}}, a.listProduct)
-	add(a, apidoc.TagProducts, op{method: put, path: aProduct + "/prices/{currency}", id: "set-price", summary: "Set the price of a product in one currency", about: "Carts that hold the product keep the price they were made; later lines get the new one. `*` in `If-Match` and `If-None-Match` asks whether the product has a price in this currency; ETags name the product's revision.", refusals: refusals{product.ErrNotFound, product.ErrRetired, product.ErrPriceNegative}}, a.setPrice)
-	add(a, apidoc.TagProducts, op{method: remove, path: aProduct, id: "retire-product", summary: "Take a product off sale", about: "It can no longer be put into a cart. A cart that holds it keeps the offer it was made.", refusals: refusals{product.ErrNotFound, product.ErrTextTooLong}}, a.retireProduct)
+	add(a, apidoc.TagProducts, op{method: put, path: aProduct + "/prices/{currency}", id: "set-price", summary: "Set the price of a product in one currency", about: "A line that is in a cart keeps its price; later lines get the new one. `*` in `If-Match` and `If-None-Match` asks whether the product has a price in this currency; ETags name the product's revision.", refusals: refusals{product.ErrNotFound, product.ErrRetired, product.ErrPriceNegative}}, a.setPrice)
+	add(a, apidoc.TagProducts, op{method: remove, path: aProduct, id: "retire-product", summary: "Take a product off sale", about: "It can no longer be put into a cart. A line that is in a cart already keeps its price.", refusals: refusals{product.ErrNotFound, product.ErrTextTooLong}}, a.retireProduct)
 
 	add(a, apidoc.TagCarts, op{method: post, path: "/v1/carts", id: "open-cart", shown: true, lines: true, summary: "Open a cart, with its first lines", created: true, about: aboutOpenCart, refusals: refusals{cart.ErrExists, cart.ErrTextTooLong, cart.ErrAmountLimit, cart.ErrCurrencyMismatch, cart.ErrFull, cart.ErrUnitLimit, product.ErrNotFound, product.ErrRetired, product.ErrNotPriced}}, a.openCart)
 	add(a, apidoc.TagCarts, op{method: post, path: aCart + "/lines", id: "add-cart-lines", lines: true, summary: "Add lines to a cart", about: "Lines are priced from the catalogue, in the cart's currency; each keeps its price. The same SKU may stand on several lines, or with `join` its units are added to the line that has them.", refusals: refusals{cart.ErrNotFound, cart.ErrNotOpen, cart.ErrTextTooLong, cart.ErrAmountLimit, cart.ErrCurrencyMismatch, cart.ErrFull, cart.ErrUnitLimit, product.ErrNotFound, product.ErrRetired, product.ErrNotPriced}}, a.addLines)
@@ -56,7 +56,7 @@ func (a *api) routes() {
 	add(a, apidoc.TagStock, op{method: put, path: aStock + "/policy", id: "set-stock-policy", summary: "Set safety stock, backorder limit and reorder point", about: "All three values must be given, and all three are set."}, a.setPolicy)
 	add(a, apidoc.TagStock, op{method: post, path: aStock + "/expirations", id: "expire-reservations", summary: "End the reservations whose deadline has passed", about: "The server does this by itself soon after the deadline. In any case a reservation counts as expired from its deadline on."}, a.expireDue)
 
-	add(a, apidoc.TagPromises, op{method: post, path: aStock + "/reservations", id: "reserve-stock", summary: "Hold goods until a deadline", key: true, about: "For goods handled outside this program's checkouts. The reservation belongs to an owner. If you ask again for the same owner, it is the same reservation.", refusals: refusals{stock.ErrBelongsToOrder, stock.ErrDeadlinePassed, stock.ErrInsufficient, stock.ErrReservationDiffers, stock.ErrReservationEnded}}, a.reserve)
+	add(a, apidoc.TagPromises, op{method: post, path: aStock + "/reservations", id: "reserve-stock", summary: "Reserve goods until a deadline", key: true, about: "For goods handled outside this program's checkouts. The reservation belongs to an owner. If you ask again for the same owner, it is the same reservation.", refusals: refusals{stock.ErrBelongsToOrder, stock.ErrDeadlinePassed, stock.ErrInsufficient, stock.ErrReservationDiffers, stock.ErrReservationEnded}}, a.reserve)
 	add(a, apidoc.TagPromises, op{method: patch, path: reservation, id: "extend-reservation", summary: "Move the deadline of a reservation", about: aboutDirect, refusals: refusals{stock.ErrBelongsToOrder, stock.ErrDeadlinePassed, stock.ErrReservationEnded, stock.ErrReservationUnknown, stock.ErrTextTooLong}}, a.extend)
 	add(a, apidoc.TagPromises, op{method: remove, path: reservation, id: "release-reservation", summary: "Give up a reservation", about: aboutDirect, refusals: refusals{stock.ErrBelongsToOrder, stock.ErrReservationEnded, stock.ErrReservationUnknown, stock.ErrTextTooLong}}, a.release)
 	add(a, apidoc.TagPromises, op{method: post, path: reservation + "/commit", id: "commit-reservation", summary: "Turn a reservation into an allocation", key: true, about: aboutNoForce, refusals: refusals{stock.ErrBelongsToOrder, stock.ErrReservationEnded, stock.ErrReservationUnknown}}, a.commit)

@@ -20,9 +20,9 @@ const (
 	triesFailed  = 8
 )
 
-// excused tells whether a try failed for a reason outside the work: the log cannot be reached,
-// or this node is overloaded or about to stop. Such a try does not count.
-func excused(err error) bool {
+// failedOutside tells whether a try failed for a reason outside the work: the log cannot be
+// reached, or this node is overloaded or about to stop. Such a try does not count.
+func failedOutside(err error) bool {
 	_, away := errors.AsType[*eventstore.UnavailableError](err)
 	_, denied := errors.AsType[*eventstore.DeniedError](err)
 	_, diverged := errors.AsType[*eventstore.DivergedError](err)
@@ -36,15 +36,15 @@ func timedOut(err error) bool {
 	return unknown || errors.Is(err, context.DeadlineExceeded)
 }
 
-// hopeless tells whether work is to be parked. tries is how many tries counted. While the log
+// mustPark tells whether work is to be parked. tries is how many tries counted. While the log
 // cannot be reached, no work is parked.
-func (r *Reactor) hopeless(ctx context.Context, err error, tries int) bool {
+func (r *Reactor) mustPark(ctx context.Context, err error, tries int) bool {
 	switch {
 	case r.Parking == nil:
 		return false
 	case unreadable(err):
 		return true
-	case excused(err):
+	case failedOutside(err):
 		return false
 	case timedOut(err):
 		return tries >= triesFailed && r.logAnswers(ctx)
@@ -213,24 +213,24 @@ func (r *Reactor) watchParked(ctx context.Context) error {
 	return nil
 }
 
-// parks notes that work is to be parked.
-func (t *tracker) parks(process Process) {
+// notePark notes that work is to be parked.
+func (t *tracker) notePark(process Process) {
 	t.park = append(t.park, process)
 	if !eventstore.IsForeign(process.cause) {
 		t.watch(process)
 	}
 }
 
-// parksEvent notes that an event is to be parked: one that cannot be read, or one of another
+// noteParkEvent notes that an event is to be parked: one that cannot be read, or one of another
 // program. At most maxForeign events of other programs are parked. `daybook verify` names all
 // of them.
-func (t *tracker) parksEvent(process Process) {
+func (t *tracker) noteParkEvent(process Process) {
 	if eventstore.IsForeign(process.cause) {
 		if t.foreign++; t.foreign > maxForeign {
 			return
 		}
 	}
-	t.parks(process)
+	t.notePark(process)
 }
 
 // watch watches the streams of parked work. After a new event there, the work is tried again.
@@ -256,10 +256,10 @@ func (t *tracker) unwatch(id uuid.UUID) {
 // giveUp parks work. It returns false and parks nothing if the work has new steps since the
 // try, because these are tried first.
 func (t *tracker) giveUp(work Work, process Process) bool {
-	t.handled(work)
+	t.removeWork(work)
 	if t.open[work.key] != nil {
 		return false
 	}
-	t.parks(process)
+	t.notePark(process)
 	return true
 }

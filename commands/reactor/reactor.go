@@ -234,7 +234,7 @@ func (r *Reactor) react(ctx context.Context, page page) error {
 	for _, item := range page.items {
 		r.tracker.observe(item)
 	}
-	r.tellParked(ctx, r.tracker.park)
+	r.logParked(ctx, r.tracker.park)
 	if foreign <= maxForeign && r.tracker.foreign > maxForeign {
 		r.Logger.ErrorContext(ctx, "other programs write many events into the shop's streams: no more of them are parked", "parked", maxForeign)
 	}
@@ -255,7 +255,7 @@ func (r *Reactor) react(ctx context.Context, page page) error {
 // parkedTold bounds how many parked events of a page the node's log names.
 const parkedTold = 5
 
-func (r *Reactor) tellParked(ctx context.Context, parked []Process) {
+func (r *Reactor) logParked(ctx context.Context, parked []Process) {
 	for _, process := range parked[:min(len(parked), parkedTold)] {
 		r.Logger.ErrorContext(ctx, "an event cannot be read, or another program wrote it into a stream of the shop; it is parked", "process", process.ID,
 			"stream", eventstore.Visible(process.Stream), "revision", process.Revision, "error", eventstore.Visible(process.Reason))
@@ -330,11 +330,11 @@ func (r *Reactor) keep(ctx context.Context) error {
 	return nil
 }
 
-// strikeOff removes finished work from the list, so that the checkpoint can move past it.
-func (r *Reactor) strikeOff(ctx context.Context, work Work) error {
+// removeFinished removes finished work from the list, so that the checkpoint can move past it.
+func (r *Reactor) removeFinished(ctx context.Context, work Work) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.tracker.handled(work)
+	r.tracker.removeWork(work)
 	return r.keep(ctx)
 }
 
@@ -359,8 +359,8 @@ func (r *Reactor) finishOld(ctx context.Context) error {
 			switch {
 			case err == nil:
 				delete(failures, work.key)
-				err = r.strikeOff(ctx, work)
-			case r.hopeless(ctx, err, failed.counted):
+				err = r.removeFinished(ctx, work)
+			case r.mustPark(ctx, err, failed.counted):
 				delete(failures, work.key)
 				err = r.parkWork(ctx, work, failed, err)
 			default:
@@ -389,7 +389,7 @@ func (r *Reactor) finishOld(ctx context.Context) error {
 // failure says how the tries of some work have failed so far.
 type failure struct {
 	tries   int
-	counted int       // how many of them count: see excused
+	counted int       // how many of them count: see failedOutside
 	first   time.Time // the first try
 	again   time.Time // the earliest time of the next try
 }
@@ -400,7 +400,7 @@ func (f failure) next(wait time.Duration, err error) failure {
 	if f.tries == 0 {
 		f.first = time.Now()
 	}
-	if !excused(err) {
+	if !failedOutside(err) {
 		f.counted++
 	}
 	f.again = time.Now().Add(min(wait<<min(f.tries, 16), finishBackoff))

@@ -58,7 +58,7 @@ func TestWorkTakenOffTheListBetweenPagesMovesTheCheckpointWithTheNextPage(t *tes
 		t.Errorf("the checkpoint passed open work: %s", journal.checkpoint)
 	}
 	for work := range reactor.tracker.inOrder() {
-		reactor.tracker.handled(work)
+		reactor.tracker.removeWork(work)
 	}
 	turn(2, order.Delivered{ShipmentID: "1-1"})
 	if journal.checkpoint != eventstore.At(2) {
@@ -94,7 +94,7 @@ func TestACheckoutThatTheReactorEndedIsOpenedAgainByALateReservation(t *testing.
 	drive := func(by *tracker, meanwhile func(*tracker)) {
 		for work := range by.inOrder() {
 			meanwhile(by)
-			by.handled(work)
+			by.removeWork(work)
 		}
 	}
 	for name, late := range map[string]func(*tracker){

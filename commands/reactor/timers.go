@@ -203,7 +203,7 @@ func (c *Clockwork) fire(ctx context.Context, timer Timer, now time.Time) error 
 	if _, postponed := errors.AsType[*PostponedError](err); err == nil || postponed || ctx.Err() != nil && !unreadable(err) {
 		return err
 	}
-	if unreadable(err) || !excused(err) && !timedOut(err) && timer.Failures+1 >= triesFailed {
+	if unreadable(err) || !failedOutside(err) && !timedOut(err) && timer.Failures+1 >= triesFailed {
 		c.Logger.ErrorContext(ctx, "a timer cannot be fired, it is parked", "timer", timer.String(), "tries", timer.Failures+1, "error", err)
 		return &GiveUpError{Process: timer.process(err, now), Cause: err}
 	}
@@ -211,15 +211,15 @@ func (c *Clockwork) fire(ctx context.Context, timer Timer, now time.Time) error 
 	return err
 }
 
-// longestNap bounds how long the clockwork waits. Another node may set a timer without a Nudge
+// maxTimerWait bounds how long the clockwork waits. Another node may set a timer without a Nudge
 // here, and it is noticed after this time.
-const longestNap = 10 * time.Second
+const maxTimerWait = 10 * time.Second
 
 // Run fires timers until ctx ends.
 func (c *Clockwork) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		due, next, err := c.Queue.FireDue(ctx, c.fire)
-		nap := longestNap
+		nap := maxTimerWait
 		switch {
 		case err != nil && ctx.Err() == nil:
 			c.Logger.Warn("timers not fired", "error", err)

@@ -156,10 +156,10 @@ func (t *tracker) inOrder() iter.Seq[Work] {
 	}
 }
 
-// handled removes finished work from the list. The end of some work records no event, and the
+// removeWork removes finished work from the list. The end of some work records no event, and the
 // event of other work may not be read yet. If the work has new steps in the meantime, it stays
 // on the list.
-func (t *tracker) handled(work Work) {
+func (t *tracker) removeWork(work Work) {
 	now := t.open[work.key]
 	switch {
 	case now == nil || now.order != work.order || now.steps != work.steps || now.held != work.held:
@@ -184,7 +184,7 @@ func (t *tracker) observe(item eventstore.Item) {
 			t.stirred[id] = true
 		}
 		if err := aggregate.Safely(func() error { return t.event(*item.Event) }); err != nil {
-			t.parksEvent(undecodable(*item.Event, err, time.Now()))
+			t.noteParkEvent(undecodable(*item.Event, err, time.Now()))
 		}
 	}
 	t.position = item.Checkpoint
@@ -282,7 +282,7 @@ func storable(event stock.Event) bool {
 		id = event.ReservationID
 	case stock.Received, stock.Adjusted, stock.Counted, stock.Allocated, stock.Deallocated, stock.Shipped, stock.Returned,
 		stock.Moved, stock.TransferredOut, stock.TransferredIn, stock.PolicySet, stock.ReorderPointCrossed:
-		// No hold.
+		// These make or end no reservation.
 	}
 	return eventstore.IsText(string(id)) && len(id) <= maxItem
 }
@@ -316,7 +316,7 @@ func (t *tracker) stock(e eventstore.Recorded) error {
 		t.holds(event.OrderID, event.ReservationID, event.Key, -1)
 	case stock.Received, stock.Adjusted, stock.Counted, stock.Allocated, stock.Deallocated, stock.Shipped, stock.Returned,
 		stock.Moved, stock.TransferredOut, stock.TransferredIn, stock.PolicySet, stock.ReorderPointCrossed:
-		// No hold and no deadline.
+		// These make or end no reservation.
 	}
 	return nil
 }
@@ -339,8 +339,9 @@ func (t *tracker) orderEvent(e eventstore.Recorded) error {
 	case order.StockSettled:
 		t.stepSettled(id)
 	case order.AllocationFailed, order.AllocationRecovered, order.TransactionRecorded, order.TransactionSettled:
-		// There is still something to do: a failed allocation needs a retry or a remedy, and a
-		// recovered one needs a commit.
+		// What is open stays open: a failed allocation needs a retry or a remedy, and a recovered
+		// one needs a commit. A transaction opens nothing itself. If its money came too late,
+		// PaymentOrphaned follows it.
 	case order.Claimed, order.PutOnHold, order.HoldReleased, order.Delivered, order.Completed, order.ReturnAdmitted, order.ReturnReleased,
 		order.RefundClaimed, order.Archived, order.Unarchived:
 		// These move no stock.

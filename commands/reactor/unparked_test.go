@@ -55,10 +55,10 @@ func TestWorkIsParkedOnlyForItsOwnFault(t *testing.T) {
 		}
 		for store, want := range map[eventstore.Store]bool{memory.New(): c.parks, (headless{memory.New()}): c.whileSilent} {
 			reactor := &Reactor{Store: store, Parking: &logbook{}}
-			if got := reactor.hopeless(t.Context(), c.cause, 100); got != want {
+			if got := reactor.mustPark(t.Context(), c.cause, 100); got != want {
 				t.Errorf("%s (%T): parked %t, want %t", name, store, got, want)
 			}
-			if reactor.hopeless(t.Context(), c.cause, triesFailed-1) {
+			if reactor.mustPark(t.Context(), c.cause, triesFailed-1) {
 				t.Errorf("%s (%T): parked too early", name, store)
 			}
 		}

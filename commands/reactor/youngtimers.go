@@ -9,11 +9,16 @@ import (
 	"daybook/eventstore"
 )
 
-// Most deadlines end within milliseconds. For example, a checkout reserves stock and commits
-// it, and an order is placed and confirmed. A timer in the database would then be a row that
-// is written and deleted at once. So a timer stays in memory while it is young, and the
-// reactor's checkpoint stays before the event that set it. If another node takes over, it
-// reads that event again, and sets the timer itself.
+// Most deadlines end within milliseconds. For example, a checkout reserves stock and commits it,
+// and an order is placed and confirmed. A timer in the database would then be a row that is written
+// and deleted at once. So a timer stays in memory while it is young, and the reactor's checkpoint
+// stays before the event that set it. If another node takes over, it reads that event again, and
+// sets the timer itself.
+//
+// Example: a reservation at position 100 has a deadline in 15 minutes. The reactor reads it, and
+// the checkpoint stays before position 100. The reservation may be committed 20 ms later: then the
+// timer is gone, and no row was written. If nothing has ended it after 1 s, the timer is stored,
+// and the checkpoint moves past position 100.
 const (
 	// youngFor is how long a timer stays only in memory.
 	youngFor = time.Second
@@ -28,7 +33,7 @@ type youngTimers struct {
 	young map[Deadline]youngTimer
 	// queue has the young timers in the order in which they were set. Some of its entries are
 	// stale: their timers are no longer young.
-	queue []youngSince
+	queue []youngEntry
 	begun int
 	set   map[Deadline]Timer
 	clear map[Deadline]bool
@@ -43,8 +48,8 @@ type youngTimer struct {
 	stored bool // the database may have a timer of this deadline
 }
 
-// youngSince is an entry of the queue of young timers.
-type youngSince struct {
+// youngEntry is an entry of the queue of young timers.
+type youngEntry struct {
 	Deadline
 	begun  int
 	before eventstore.Position // a reader that begins here reads the event again
@@ -77,7 +82,7 @@ func (t *youngTimers) keep(timer Timer, before eventstore.Position, stored bool)
 	if !found {
 		t.begun++
 		young = youngTimer{begun: t.begun, stored: stored}
-		t.queue = append(t.queue, youngSince{timer.Deadline, t.begun, before, t.now})
+		t.queue = append(t.queue, youngEntry{timer.Deadline, t.begun, before, t.now})
 	}
 	young.Timer = timer
 	t.young[timer.Deadline] = young
@@ -95,7 +100,7 @@ func (t *youngTimers) remove(deadline Deadline) {
 }
 
 // oldest returns the entry of the oldest young timer.
-func (t *youngTimers) oldest() (oldest youngSince, found bool) {
+func (t *youngTimers) oldest() (oldest youngEntry, found bool) {
 	for len(t.queue) > 0 {
 		oldest = t.queue[0]
 		if young, still := t.young[oldest.Deadline]; still && young.begun == oldest.begun {
@@ -103,7 +108,7 @@ func (t *youngTimers) oldest() (oldest youngSince, found bool) {
 		}
 		t.queue = t.queue[1:]
 	}
-	return youngSince{}, false
+	return youngEntry{}, false
 }
 
 // before returns the position from which a reader reads the events of all young timers again.

@@ -111,7 +111,7 @@ func TestDueReservationsAreRecordedABoundedNumberAtATime(t *testing.T) {
 
 // If a promise uses the units of a due reservation, the reservation's end must be recorded.
 // Otherwise a node whose clock is behind could commit the reservation.
-func TestNoRoomIsTakenFromAReservationWhoseEndIsNotRecorded(t *testing.T) {
+func TestUnitsOfADueReservationArePromisedOnlyIfItsEndIsRecorded(t *testing.T) {
 	s := manyDue(1500)
 	if _, err := Decide(reserve(then, "new", 1001), s); err == nil {
 		t.Error("promised more than could be recorded as expired")

@@ -34,10 +34,11 @@ var (
 	rememberedMovements = 1024
 )
 
-// Guarded tells whether State itself prevents that an event is recorded twice, however old it
-// is. State knows an active reservation, the end of an ended one, and a shipment by its id. If
-// it has forgotten one of these, it knows that it has. A deadline that is moved twice does no
-// harm. Nearly all events of a stock that sells are guarded.
+// Guarded tells whether State itself prevents that an event is recorded twice, however old it is.
+// State knows an active reservation, the end of an ended one, and a shipment by its id. If it has
+// forgotten one of these, it knows that it has. A deadline that is moved twice does no harm. Nearly
+// all events of a stock that sells are guarded. So package aggregate remembers fewer of their
+// commands: see Definition.Guarded there.
 func Guarded(e Event) bool {
 	switch e.(type) {
 	case Reserved, ReservationExtended, ReservationReleased, ReservationExpired, ReservationCommitted, Shipped, ReorderPointCrossed:

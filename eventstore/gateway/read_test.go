@@ -55,7 +55,7 @@ func TestReadsOfAStream(t *testing.T) {
 	})
 }
 
-func TestBoundsAreToldToWhoUnderstandsThem(t *testing.T) {
+func TestBoundsAreSentToClientsThatUnderstandThem(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {
 		s := serve(t, store, gateway.Options{})

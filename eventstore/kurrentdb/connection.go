@@ -78,7 +78,7 @@ func dial(ctx context.Context, config esdb.Configuration, inFlight int, logger *
 	}
 	address := config.Address
 	once, withdraw := onceAddress(config.Address)
-	config.Address, config.Logger = once, c.hear
+	config.Address, config.Logger = once, c.logClient
 	client, err := esdb.NewClient(&config)
 	if err != nil {
 		withdraw()
@@ -114,9 +114,9 @@ type brokenOff struct{ cause error }
 func (b *brokenOff) Error() string { return b.cause.Error() }
 func (b *brokenOff) Unwrap() error { return b.cause }
 
-// hear is the client's logger. It runs in the goroutine of the call or, for errors of the
+// logClient is the client's logger. It runs in the goroutine of the call or, for errors of the
 // node, in the client's own goroutine.
-func (c *connection) hear(level esdb.LogLevel, format string, args ...any) {
+func (c *connection) logClient(level esdb.LogLevel, format string, args ...any) {
 	switch format {
 	case saysFailed:
 		if len(args) == 1 {

@@ -24,7 +24,7 @@ import (
 
 // A log that is followed is replaced by a longer log while no call is made. A subscription must not
 // go on with the events of the new log that come after the old log's end.
-func TestALongerLogInThePlaceOfOneThatIsFollowedIsNotGoneOnWith(t *testing.T) {
+func TestASubscriptionEndsWhenALongerLogReplacesTheLog(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t)
 	store := open(t, pool)

@@ -26,8 +26,8 @@ const (
 	// heartbeat is how long the listener waits for a notification before it asks the database
 	// whether the connection still works.
 	heartbeat = 2 * time.Second
-	// headMax is how long a read of the head may take that proves the log is heard. A
-	// subscription is deaf for at most this time plus the time between two reads.
+	// headMax bounds a read of the head. A read that takes longer is no proof that events arrive.
+	// So a loss is noticed within this time plus the time between two reads.
 	headMax = 5 * time.Second
 )
 
@@ -159,7 +159,7 @@ func (s *Store) listenOnce(ctx context.Context) (connected bool, err error) {
 	}
 	signal(s.tail.headRequest)
 	for {
-		head, err := hear(ctx, conn)
+		head, err := awaitHead(ctx, conn)
 		if err != nil {
 			return true, fmt.Errorf("listen: %w", err)
 		}
@@ -169,10 +169,10 @@ func (s *Store) listenOnce(ctx context.Context) (connected bool, err error) {
 	}
 }
 
-// hear waits for the head's position. It comes from another node's notification or, if none
+// awaitHead waits for the head's position. It comes from another node's notification or, if none
 // comes for a while, from a query. So a connection that has fallen silent is not taken for a
 // log in which nothing happens.
-func hear(ctx context.Context, conn *pgx.Conn) (head uint64, err error) {
+func awaitHead(ctx context.Context, conn *pgx.Conn) (head uint64, err error) {
 	waiting, cancel := context.WithTimeout(ctx, heartbeat)
 	defer cancel()
 	notification, err := conn.WaitForNotification(waiting)

@@ -44,8 +44,8 @@ func (l *latest) note(e *eventstore.Recorded) {
 		if before != nil && !before.Position.Before(e.Position) {
 			return
 		}
-		// AnchorOf is not used, because nobody takes an event out of this log, even if its
-		// name is one of the server's.
+		// AnchorOf is not used. It leaves out events of the server, because KurrentDB may delete
+		// them. In PostgreSQL all events stay for ever, so each can be an anchor.
 		after := &eventstore.Anchor{Position: e.Position, Stream: e.Stream, Revision: e.Revision, ID: e.ID, RecordedAt: e.RecordedAt}
 		if l.event.CompareAndSwap(before, after) {
 			return

@@ -12,10 +12,9 @@ import (
 const (
 	maxBatchAppends = 500
 	maxBatchBytes   = 1 << 20
-	// besideAppends is the number of waiting appends from which a second transaction, beside the
-	// one under way, is worth its cost. Fewer appends wait until that one ends, because small
-	// batches cost a tenth more with 64 callers. They wait for besideWait at most, because the
-	// other transaction may hang.
+	// If another batch is in flight, a writer waits until besideAppends appends are ready, or until
+	// that batch ends, because small batches cost a tenth more with 64 callers. It waits for
+	// besideWait at most, because the other transaction may hang.
 	besideAppends = 32
 	besideWait    = 5 * time.Millisecond
 )
@@ -66,11 +65,11 @@ type queue struct {
 	filled   sync.Cond
 	ready    []*request
 	inFlight int // batches taken and not released
-	// overdue means that what is ready has waited long enough for the batch that is in
-	// flight. armed means that a timer will set overdue.
-	overdue, armed bool
-	behind         map[string][]*request // by stream: requests that wait for an earlier one of their stream
-	closed         bool
+	// overdue means that a writer must not wait longer for the batch that is in flight. timerSet
+	// means that a timer will set overdue.
+	overdue, timerSet bool
+	behind            map[string][]*request // by stream: requests that wait for an earlier one of their stream
+	closed            bool
 }
 
 func newQueue() *queue {
@@ -113,19 +112,19 @@ func (q *queue) take() []*request {
 				return batch
 			}
 		}
-		if len(q.ready) > 0 && !q.armed {
-			q.armed = true
-			time.AfterFunc(besideWait, q.lapse)
+		if len(q.ready) > 0 && !q.timerSet {
+			q.timerSet = true
+			time.AfterFunc(besideWait, q.markOverdue)
 		}
 		q.filled.Wait()
 	}
 }
 
-// lapse marks what is ready as overdue.
-func (q *queue) lapse() {
+// markOverdue marks what is ready as overdue.
+func (q *queue) markOverdue() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.armed, q.overdue = false, len(q.ready) > 0
+	q.timerSet, q.overdue = false, len(q.ready) > 0
 	q.filled.Broadcast()
 }
 

@@ -27,7 +27,7 @@ type tail struct {
 	proven  uint64                // the highest position known to be committed; last is never above
 	events  []eventstore.Recorded // the event of a position at position % tailEvents
 	bytes   int
-	ahead   map[uint64][]eventstore.Recorded // by first position: events that came before the events that they follow
+	ahead   map[uint64][]eventstore.Recorded // by first position: events that came too early: earlier ones are still missing
 	held    int                              // events in ahead
 	heldSum int                              // their bytes
 	broken  error                            // why no subscription can go on

@@ -76,7 +76,7 @@ var schemas = map[string]string{
 	"Product":                   "An entry of the catalogue.",
 	"ProductListed":             "Starts the entry; it is always a stream's first event. A retired product may be listed again.",
 	"ProductPriced":             "Sets the price of one unit in one currency; earlier carts keep theirs.",
-	"ProductRetired":            "Takes the product off sale: it can no longer be put into a cart. A cart that holds it keeps the offer it was made.",
+	"ProductRetired":            "Takes the product off sale: it can no longer be put into a cart. A line that is in a cart already keeps its price.",
 	"ProductRetitled":           "Changes what the product is called.",
 	"ProjectionStatus":          "How a build of a read model stands.",
 	"Projections":               "How all read models stand.",

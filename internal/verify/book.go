@@ -349,8 +349,8 @@ func (b *Book) foldStock(e *event, value stock.Event) {
 	}
 	switch {
 	case level.onHand >= level.unavailableTotal():
-		// The books are right again. Until now, units that are not for sale could be written off
-		// although they had left.
+		// Goods that are not for sale are on hand again. After a forced shipment, on hand may be
+		// less than these. If they are then written off, on hand may fall below zero.
 		level.shippedByForce = false
 	case level.onHand < 0 && !level.shippedByForce:
 		b.promises.differ("%s, revision %d: %d on hand", e.Stream, e.Revision, level.onHand)

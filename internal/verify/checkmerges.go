@@ -105,8 +105,8 @@ func (o *outcome) add(e *event, c *Cart, value cart.Event) bool {
 	return false
 }
 
-// checkMerges checks that one other cart has the lines of each merged cart, once. A cart whose
-// lines were declined must be open again.
+// checkMerges checks two things. The lines of a merged cart came into exactly one cart, once. A
+// cart whose lines were declined is open again.
 func (b *Book) checkMerges() *Check {
 	check := &Check{Name: "carts: the lines of a merged cart came into one other cart, once"}
 	for _, id := range slices.SortedFunc(maps.Keys(b.merges), func(x, y merge) int {

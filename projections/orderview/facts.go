@@ -11,9 +11,8 @@ import (
 	"daybook/domain/unit"
 )
 
-// Facts are the content of a timeline entry as JSON members. The entry has the same content in
-// words, too. The event's type decides which members are set. Each has the same name as the
-// member of the event.
+// Facts are the content of a timeline entry as JSON members. The entry says the same in words. The
+// event's type decides which members are set. Each has the same name as the member of the event.
 type Facts struct {
 	Amount          *unit.Money        `json:"amount,omitzero"`   // of the order, the payment or the refund
 	Quantity        unit.Quantity      `json:"quantity,omitzero"` // units in all
