@@ -51,7 +51,7 @@ func TestImportIsDoneOnceHoweverOftenItRuns(t *testing.T) {
 	t.Parallel()
 	file, data := writeFile(t, "invoices.csv", someInvoices), dataDir(t)
 	first := importJSON(t, file, "--data", data)
-	if first.OrdersTaken != 1 || first.UnitsTaken != 8 || first.ValueTaken != "39.200" || first.OpeningUnits != 8 || first.ClosingUnits != 58 ||
+	if first.OrdersTaken != 1 || first.UnitsTaken != 8 || first.ValueTaken != "39.20" || first.OpeningUnits != 8 || first.ClosingUnits != 58 ||
 		first.Rows != 5 || !first.Complete || first.Events == 0 || first.LinksKept != 1 {
 		t.Errorf("got %+v", first)
 	}

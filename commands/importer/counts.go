@@ -140,7 +140,7 @@ func newSummary(file *onlineretail.File, plan *plan, c Counts, before int) Summa
 		Rows: file.Rows, Quarantined: len(file.Excluded),
 		Invoices:    make(map[onlineretail.Kind]int),
 		OrdersTaken: c.OrdersTaken, OrdersRefused: c.OrdersRefused, LinesTaken: c.LinesTaken, LinesRefused: c.LinesRefused,
-		UnitsTaken: c.UnitsTaken, ValueTaken: c.ValueTaken.StringFixed(priceDigits), AdjustmentsRefused: c.AdjustmentsRefused,
+		UnitsTaken: c.UnitsTaken, ValueTaken: onlineretail.Currency.Text(c.ValueTaken), AdjustmentsRefused: c.AdjustmentsRefused,
 		OpeningUnits: plan.openingUnits(), ClosingUnits: c.ClosingUnits, Matching: make(map[onlineretail.Match]tied),
 		LinksKept: c.LinksKept, LinksLost: c.LinksLost, Events: c.Events, Complete: c.Complete, AlreadyIn: before,
 	}
@@ -148,14 +148,10 @@ func newSummary(file *onlineretail.File, plan *plan, c Counts, before int) Summa
 		s.Invoices[kind] = c.Invoices[kind]
 	}
 	for match, tally := range plan.matching.Tally {
-		s.Matching[match] = tied{Lines: tally.Lines, Units: tally.Units, Amount: tally.Amount.StringFixed(priceDigits)}
+		s.Matching[match] = tied{Lines: tally.Lines, Units: tally.Units, Amount: onlineretail.Currency.Text(tally.Amount)}
 	}
 	return s
 }
-
-// priceDigits is how many digits after the point amounts are shown with. The file's prices
-// have at most three.
-const priceDigits = 3
 
 func money(amount decimal.Decimal) unit.Money {
 	return unit.Money{Amount: amount, Currency: onlineretail.Currency}

@@ -219,8 +219,8 @@ func TestScarcityIsThatOfOneOrderAfterTheOther(t *testing.T) {
 		t.Fatalf("%d taken, %d refused: that proves nothing", taken, refused)
 	}
 	got := newShop().mustImport(t, file, Options{Opening: "40", Workers: 32, Kinds: []onlineretail.Kind{onlineretail.Sale}})
-	if got.OrdersTaken != taken || got.OrdersRefused != refused || got.ValueTaken != value.StringFixed(priceDigits) {
+	if got.OrdersTaken != taken || got.OrdersRefused != refused || got.ValueTaken != onlineretail.Currency.Text(value) {
 		t.Errorf("%d taken, %d refused, worth %s; want %d, %d, %s",
-			got.OrdersTaken, got.OrdersRefused, got.ValueTaken, taken, refused, value.StringFixed(priceDigits))
+			got.OrdersTaken, got.OrdersRefused, got.ValueTaken, taken, refused, onlineretail.Currency.Text(value))
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"daybook/domain/unit"
 )
 
 // totals are the documents of the log or of a file, and their sums. Both use the kinds of
@@ -29,6 +31,9 @@ func newTotals() *totals {
 
 // cancellation is the kind that the file gives to a return.
 const cancellation = "cancellation"
+
+// fileCurrency is the currency of all prices of the file.
+const fileCurrency unit.Currency = "GBP"
 
 func kindInFile(kind string) string {
 	if kind == returnDocument {

@@ -185,8 +185,8 @@ func TestEveryDeviationFromTheFileIsFound(t *testing.T) {
 		words    map[string]string // by check
 	}{
 		"another quantity": {old: "HOLDER,6,", new: "HOLDER,7,", words: map[string]string{
-			total: "sale: 4 lines, 12 units, 41.75, want 4 lines, 13 units, 44.3", month: "sale 2010-12", day: "sale 2010-12-01", sku: "sale 85123A",
-			country: "sale EIRE", invoice: "invoice 536365: sale on 2010-12-01, 3 lines, 9 units, 39.2; want", moved: "85123A: the import changed what is on hand by -6, want -7",
+			total: "sale: 4 lines, 12 units, 41.75, want 4 lines, 13 units, 44.30", month: "sale 2010-12", day: "sale 2010-12-01", sku: "sale 85123A",
+			country: "sale EIRE", invoice: "invoice 536365: sale on 2010-12-01, 3 lines, 9 units, 39.20; want", moved: "85123A: the import changed what is on hand by -6, want -7",
 		}},
 		"another price": {old: ",0.85,", new: ",0.86,", words: map[string]string{
 			total: "sale: ", month: "sale 2011-06", day: "sale 2011-06-30", sku: "sale 22139", country: "sale United Kingdom", invoice: "invoice 536372",
@@ -207,7 +207,7 @@ func TestEveryDeviationFromTheFileIsFound(t *testing.T) {
 			country: "sale France: 0 lines", invoice: `in "United Kingdom", want "12345" in "France"`,
 		}},
 		"another kind": {old: "536370,22139,GIFT,1,2010-12-03 11:00:00,0.0,12345", new: "536370,22139,GIFT,1,2010-12-03 11:00:00,0.0,", words: map[string]string{
-			total: "free_order: 1 lines, 1 units, 0, want 0 lines", month: "free_order", day: "free_order", sku: "free_order", country: "free_order",
+			total: "free_order: 1 lines, 1 units, 0.00, want 0 lines", month: "free_order", day: "free_order", sku: "free_order", country: "free_order",
 			invoice: "invoice 536370: free_order on 2010-12-03", moved: "22139",
 		}},
 		"an invoice that was not imported": {old: "536372,", new: "536373,22139,TEA,1,2011-07-01 08:00:00,1.0,12345,France\n536372,", words: map[string]string{

@@ -25,7 +25,7 @@ func (b *Book) checkOrders() *Check {
 			}
 		}
 		if !total.Equal(state.Total.Amount) {
-			check.differ("order %s: total %s, but the sum of its lines is %s", id, state.Total.Amount, total)
+			check.differ("order %s: total %s, but the sum of its lines is %s", id, state.Total, unit.Money{Amount: total, Currency: state.Total.Currency})
 		}
 		for _, h := range state.Holdings {
 			wanted[h.SKU] -= h.Remaining()

@@ -46,8 +46,10 @@ func (s *Sum) add(other Sum) {
 	s.Amount = s.Amount.Add(other.Amount)
 }
 
+// String is for the comparison with the file, so the amount has at least the digits of the file's
+// currency.
 func (s Sum) String() string {
-	return fmt.Sprintf("%d lines, %d units, %s", s.Lines, s.Units, s.Amount)
+	return fmt.Sprintf("%d lines, %d units, %s", s.Lines, s.Units, fileCurrency.Text(s.Amount))
 }
 
 func (s Sum) equal(other Sum) bool {
