@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// The server takes each value that the document lists for a query parameter, and refuses others. The
-// refusal names the parameter.
+// The server takes each value that the document lists for a query parameter, and refuses others.
+// The refusal names the parameter.
 func TestEveryListedValueIsTakenAndNoOther(t *testing.T) {
 	t.Parallel()
 	s := filled(t)

@@ -109,8 +109,9 @@ func serveProblems(router *mux.Router) error {
 	return nil
 }
 
-// serveConstant responds with a body that is the same as long as the server runs. The response has an
-// ETag, and is a 304 if If-None-Match names it. Query parameters are refused, because there are none.
+// serveConstant responds with a body that is the same as long as the server runs. The response has
+// an ETag, and is a 304 if If-None-Match names it. Query parameters are refused, because there are
+// none.
 func serveConstant(w http.ResponseWriter, r *http.Request, contentType string, body []byte) {
 	conditions := []*huma.Param{{In: "header", Name: headerIfNoneMatch}}
 	if faults := append(queryFaults(r.URL.RawQuery, nil), headerFaults(r.Header, conditions)...); len(faults) > 0 {

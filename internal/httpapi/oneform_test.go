@@ -36,8 +36,8 @@ func TestMoneyHasOneSchemaInAllAnswers(t *testing.T) {
 	}
 }
 
-// A problem names a member as the resource does that it is about. Every problem has a status, which is
-// that of HTTP, so the cart's is cart_status.
+// A problem names a member as the resource does that it is about. Every problem has a status, which
+// is that of HTTP, so the cart's is cart_status.
 func TestAProblemNamesAMemberAsItsResourceDoes(t *testing.T) {
 	t.Parallel()
 	schemas := object(t, document(t), "components", "schemas")
