@@ -67,7 +67,7 @@ func (r CheckoutResult) Refusal() error {
 	case r.OrderIDTaken:
 		return order.ErrIDTaken.With(order.ErrIDTaken.Detail, map[string]any{"order_id": r.OrderID})
 	case r.Spent:
-		return checkout.ErrOrderIDSpent.With(checkout.ErrOrderIDSpent.Detail, map[string]any{"order_id": r.OrderID})
+		return checkout.ErrOrderIDSpent.With(checkout.ErrOrderIDSpent.Detail, map[string]any{"order_id": r.OrderID, "shortages": r.Shortages})
 	}
 	return checkout.Refusal(r.Shortages)
 }

@@ -223,7 +223,10 @@ func TestASpentOrderIDSaysSo(t *testing.T) {
 		got := s.ask("POST", "/v1/carts/"+id+"/checkout", `{"order_id":"o-1"}`, "Idempotency-Key", value)
 		got.problem(t, 409, "order-id-spent")
 		if got.at("order_id") != "o-1" || got.at("requested") != nil {
-			t.Errorf("answer %s, want it to name the order id and no shortage", got.text)
+			t.Errorf("answer %s, want it to name the order id and no shortage of now", got.text)
+		}
+		if got.at("shortages", 0, "sku") != "MUG" || got.at("shortages", 0, "requested") != 99.0 || got.at("shortages", 0, "available") != 5.0 {
+			t.Errorf("answer %s, want the shortage of the refusal", got.text)
 		}
 	}
 	got := s.must("POST", "/v1/carts/"+id+"/checkout", `{"order_id":"o-2"}`, "Idempotency-Key", first)

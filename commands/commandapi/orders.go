@@ -111,7 +111,7 @@ func lineQuantities(bad *check, given []LineQuantityInput) []order.LineQuantity 
 type cancelInput struct {
 	OrderPath
 	Body struct {
-		Lines  []LineQuantityInput `json:"lines,omitempty" maxItems:"2000" doc:"What to take off. Without, the whole order is canceled."`
+		Lines  []LineQuantityInput `json:"lines,omitempty" maxItems:"2000" doc:"What to take off. The units of a line that is named twice are added up. Without, the whole order is canceled."`
 		Reason string              `json:"reason" minLength:"1" maxLength:"500"`
 	}
 }
@@ -172,7 +172,7 @@ type shipInput struct {
 	Body struct {
 		ShipmentID string              `json:"shipment_id,omitempty" maxLength:"64" doc:"If you give none, the server makes one."`
 		Location   string              `json:"location,omitempty" maxLength:"64" default:"main"`
-		Lines      []LineQuantityInput `json:"lines,omitempty" maxItems:"2000" doc:"What is in the parcel. Without: everything still to ship from the location, and services."`
+		Lines      []LineQuantityInput `json:"lines,omitempty" maxItems:"2000" doc:"What is in the parcel. The units of a line that is named twice are added up. Without: everything still to ship from the location, and services."`
 		Carrier    string              `json:"carrier,omitempty" maxLength:"100"`
 		Tracking   string              `json:"tracking,omitempty" maxLength:"100"`
 		Force      bool                `json:"force,omitzero" doc:"Record a dispatch of goods the books do not have."`

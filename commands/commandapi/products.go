@@ -7,6 +7,7 @@ import (
 	"daybook/commands/aggregate"
 	"daybook/domain/product"
 	"daybook/domain/unit"
+	"daybook/internal/problem"
 	"daybook/internal/resource"
 )
 
@@ -29,8 +30,14 @@ func (a *api) listProduct(ctx context.Context, c call, in *listProductInput) (*r
 	var bad check
 	sku := inPath(&bad, "sku", in.SKU, unit.ParseSKU)
 	wanted := []product.Command{product.List{SKU: sku, Title: in.Body.Title, Kind: unit.Kind(in.Body.Kind)}}
-	for i, price := range in.Body.Prices {
-		wanted = append(wanted, product.SetPrice{Price: money(&bad, at("/prices", i), price)})
+	named := make(map[unit.Currency]bool, len(in.Body.Prices))
+	for i, given := range in.Body.Prices {
+		price := money(&bad, at("/prices", i), given)
+		if price.Currency != "" && named[price.Currency] {
+			bad.fault(problem.InBody(at("/prices", i)+"/currency", "this currency is named twice"))
+		}
+		named[price.Currency] = true
+		wanted = append(wanted, product.SetPrice{Price: price})
 	}
 	if err := bad.err(); err != nil {
 		return nil, err

@@ -23,7 +23,7 @@ type requestReturnInput struct {
 		Currency   string            `json:"currency,omitempty" maxLength:"3" doc:"By default the order's."`
 		Country    string            `json:"country,omitempty" maxLength:"100"`
 		Reason     string            `json:"reason,omitempty" maxLength:"500"`
-		Lines      []ReturnLineInput `json:"lines" minItems:"1" maxItems:"2000"`
+		Lines      []ReturnLineInput `json:"lines" minItems:"1" maxItems:"2000" doc:"What comes back. Each is a line of the return, also if two are of one line of the order."`
 	}
 }
 
@@ -32,7 +32,7 @@ type ReturnLineInput struct {
 	OrderLine int    `json:"order_line,omitzero" minimum:"1" doc:"Which line of the order. SKU, kind and price are then the order's."`
 	SKU       string `json:"sku,omitempty" maxLength:"64" doc:"Without an order line."`
 	Quantity  int64  `json:"quantity" minimum:"1" maximum:"1000000000"`
-	Price     string `json:"price,omitempty" maxLength:"26" doc:"Credited for one unit. By default, and at most, what it was sold for; without an order line it is needed."`
+	Price     string `json:"price,omitempty" maxLength:"26" doc:"Credited for one unit. By default, and at most, what it was sold for; without an order line it is needed. Only a service, such as a discount, may be below zero."`
 }
 
 func (a *api) requestReturn(ctx context.Context, c call, in *requestReturnInput) (*response[resource.Return], error) {
@@ -146,5 +146,7 @@ func ofOrder(bad *check, pointer string, line *returns.Line, given ReturnLineInp
 		line.Price = of.Price
 	} else if line.Price.Currency == of.Price.Currency && line.Price.Compare(of.Price) > 0 {
 		bad.fault(problem.InBody(pointer+"/price", "more than the "+of.Price.String()+" it was sold for"))
+	} else if line.Price.Sign() < 0 && of.Price.Sign() >= 0 {
+		bad.fault(problem.InBody(pointer+"/price", "below zero, and it was sold for "+of.Price.String()))
 	}
 }

@@ -85,7 +85,7 @@ type receiptInput struct {
 	ReturnPath
 	Body struct {
 		Receipt int                 `json:"receipt,omitzero" minimum:"1" doc:"The number that you expect this arrival to have. A number that was used before, with the same lines, records nothing. By default it is a new arrival with the next number."`
-		Lines   []ReceivedLineInput `json:"lines" minItems:"1" maxItems:"2000"`
+		Lines   []ReceivedLineInput `json:"lines" minItems:"1" maxItems:"2000" doc:"What came. The units of a line that is named twice are added up."`
 	}
 }
 

@@ -88,6 +88,8 @@ func request(cmd Request, s State) ([]Event, error) {
 			return nil, ErrQuantityInvalid
 		case l.Price.Currency != e.Currency:
 			return nil, ErrCurrencyMixed
+		case l.Kind != unit.Service && l.Price.Sign() < 0:
+			return nil, ErrPriceNegative.With(ErrPriceNegative.Detail, map[string]any{"line": l.Number})
 		}
 		if err := all.add(l.Quantity, l.Price); err != nil {
 			return nil, err // all units of a SKU may become one movement of stock

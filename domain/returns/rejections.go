@@ -12,6 +12,7 @@ var (
 	ErrExists           = &rule.Rejection{Code: "return-exists", Detail: "Another return or credit note has this id."}
 	ErrEmpty            = &rule.Rejection{Code: "return-empty", Detail: "At least one line is needed."}
 	ErrCurrencyMixed    = &rule.Rejection{Code: "return-currency-mixed", Detail: "Every line must be priced in the currency of the return."}
+	ErrPriceNegative    = &rule.Rejection{Code: "return-price-negative", Detail: "Only a service may be priced below zero."}
 	ErrLinkExceeded     = &rule.Rejection{Code: "return-link-exceeded", Detail: "A line is linked to more units than come back."}
 	ErrNotRequested     = &rule.Rejection{Code: "return-not-requested", Detail: "The return has been approved already."}
 	ErrNotAdmitted      = &rule.Rejection{Code: "return-not-admitted", Detail: "The order has not yet said whether it sold what comes back; try again."}
@@ -40,7 +41,7 @@ var (
 
 // Rejections are all refusals of this package.
 var Rejections = []*rule.Rejection{
-	ErrNotFound, ErrExists, ErrEmpty, ErrCurrencyMixed, ErrLinkExceeded,
+	ErrNotFound, ErrExists, ErrEmpty, ErrCurrencyMixed, ErrPriceNegative, ErrLinkExceeded,
 	ErrNotRequested, ErrNotAdmitted, ErrNotApproved, ErrDeclined, ErrCanceled, ErrReceived, ErrRefunded, ErrClosed, ErrCreditNote, ErrNotFinished,
 	ErrLineUnknown, ErrServiceLine, ErrQuantityInvalid, ErrUnitLimit, ErrAmountLimit, ErrQuantityExceeded, ErrDispositionWrong,
 	ErrReceiptDiffers, ErrReceiptOrder,

@@ -85,6 +85,9 @@ var asking = map[string]row{
 	"a line has units":                                   {When: withLine(func(l *Line) { l.Quantity = 0 }), Refused: ErrQuantityInvalid},
 	"a link has units":                                   {When: withLine(func(l *Line) { l.Links = []Link{{OrderID: "o1", Line: 1}} }), Refused: ErrQuantityInvalid},
 	"one currency a return":                              {When: withLine(func(l *Line) { l.Price.Currency = "EUR" }), Refused: ErrCurrencyMixed},
+	"goods are not worth less than nothing":              {When: withLine(func(l *Line) { l.Price = pounds("-0.01") }), Refused: facts(ErrPriceNegative, map[string]any{"line": 1})},
+	"a discount comes back with its sign":                {When: discountBack(), Then: []Event{discountIsBack()}},
+	"one that older programs recorded repeats":           {Given: []Event{belowZero()}, When: withLine(func(l *Line) { l.Price = pounds("-1") }), Nothing: true},
 	"no more are linked than come back":                  {When: withLine(func(l *Line) { l.Quantity = 2 }), Refused: facts(ErrLinkExceeded, map[string]any{"line": 1, "linked": 3, "quantity": 2})},
 	"a return needs no order":                            {When: withLine(func(l *Line) { l.Links = nil }), Then: []Event{unlinked()}},
 	"one older than admissions needs none":               {Given: given(), When: Admit{}, Nothing: true},
@@ -102,6 +105,25 @@ var asking = map[string]row{
 	"nor when money was given back":                      {Given: open(refund("t", "3.95")), When: Cancel{}, Refused: ErrRefunded},
 	"nor when it is closed":                              {Given: open(firstReceipt, lastReceipt, Closed{}), When: Cancel{}, Refused: ErrClosed},
 	"a canceled one is not approved":                     {Given: given(Canceled{}), When: Approve{}, Refused: ErrCanceled},
+}
+
+func discountBack() Request {
+	cmd := ask
+	cmd.Lines = []Line{{SKU: "D", Kind: unit.Service, Quantity: 1, Price: pounds("-5")}}
+	return cmd
+}
+
+func discountIsBack() Requested {
+	e := isRequested
+	e.Lines = numbered(discountBack().Lines)
+	return e
+}
+
+func belowZero() Requested {
+	e := isRequested
+	e.Lines = numbered(comeBack)
+	e.Lines[0].Price = pounds("-1")
+	return e
 }
 
 func unlinked() Requested {

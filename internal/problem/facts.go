@@ -41,7 +41,7 @@ var facts = rows(
 
 	// Of carts and their checkout.
 	nothing(cart.ErrExists, cart.ErrQuantityInvalid, cart.ErrKindUnknown, cart.ErrPriceNegative, cart.ErrMergeSelf,
-		cart.ErrNoDeadline, cart.ErrPolicyUnknown, checkout.ErrDiffers, checkout.ErrOrderIDSpent),
+		cart.ErrNoDeadline, cart.ErrPolicyUnknown, checkout.ErrDiffers),
 	facing[otherCartFacts](cart.ErrNotFound, cart.ErrEmpty),
 	facing[cartStateFacts](cart.ErrNotOpen),
 	facing[lineFacts](cart.ErrLineUnknown),
@@ -54,6 +54,7 @@ var facts = rows(
 	nothing(cart.ErrCheckoutUnknown),
 	facing[outcomeFacts](cart.ErrCheckoutDecided),
 	facing[shortagesFacts](checkout.ErrRefused),
+	facing[spentFacts](checkout.ErrOrderIDSpent),
 
 	// Of stock.
 	facing[insufficientFacts](stock.ErrInsufficient),
@@ -96,7 +97,7 @@ var facts = rows(
 	facing[returnTextFacts](returns.ErrTextInvalid),
 	facing[linkFacts](returns.ErrLinkExceeded),
 	facing[awaitedFacts](returns.ErrNotFinished),
-	facing[lineFacts](returns.ErrLineUnknown, returns.ErrServiceLine),
+	facing[lineFacts](returns.ErrLineUnknown, returns.ErrServiceLine, returns.ErrPriceNegative),
 	facing[awaitedRequestedFacts](returns.ErrQuantityExceeded),
 	facing[nextFacts](returns.ErrReceiptOrder),
 	facing[refundableFacts](returns.ErrAmountExceeded),
@@ -274,6 +275,9 @@ type (
 	}
 	shortagesFacts struct {
 		Shortages []resource.Shortage `json:"shortages"`
+	}
+	spentFacts struct {
+		Shortages []resource.Shortage `json:"shortages" doc:"What stock was short of when the checkout was refused."`
 	}
 	insufficientFacts struct {
 		SKU       unit.SKU            `json:"sku"`
