@@ -69,8 +69,10 @@ func TestOnlyProblemsOfOrdersNameOne(t *testing.T) {
 		ref, _ := mapping["/problems/"+code].(string)
 		return object(t, schemas, strings.TrimPrefix(ref, "#/components/schemas/"), "properties")["order_id"] != nil
 	}
-	none := slices.Concat([]string{problem.CodeMisdirected, problem.CodeCrossOrigin, problem.CodeAddressLong, problem.CodeMethod, problem.CodeInvalid,
-		problem.CodeBeyondHead, problem.CodePositionNotYet, "cart-empty", "cart-not-found", "stock-below-zero"})
+	none := []string{
+		problem.CodeMisdirected, problem.CodeCrossOrigin, problem.CodeAddressLong, problem.CodeMethod, problem.CodeInvalid,
+		problem.CodeBeyondHead, problem.CodePositionNotYet, "cart-empty", "cart-not-found", "stock-below-zero",
+	}
 	for _, refusal := range slices.Concat(product.Rejections, returns.Rejections) {
 		none = append(none, refusal.Code)
 	}
