@@ -211,7 +211,22 @@ func (s *scanner) text() error {
 	if err != nil || schema == nil {
 		return err
 	}
-	return s.validate(schema, string(plain))
+	if err := s.validate(schema, string(plain)); err != nil {
+		return err
+	}
+	if fault := s.freeTextFault(schema, string(plain)); fault != "" {
+		return s.fault(s.pointer(), fault)
+	}
+	return nil
+}
+
+// freeTextFault says what is wrong with the characters of a free text. Its length is checked by
+// its schema.
+func (s *scanner) freeTextFault(schema *huma.Schema, text string) string {
+	if schema.Type != huma.TypeString || len(schema.Enum) > 0 || len(s.within) == 0 || s.within[len(s.within)-1].list {
+		return ""
+	}
+	return problem.TextFault(s.name, text)
 }
 
 // literal reads a number, true, false or null.
